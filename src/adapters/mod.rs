@@ -1,0 +1,1 @@
+//! The outside world: file store, web client, shell, clock.

@@ -1,0 +1,1 @@
+//! One load loop, generic over the protocol.

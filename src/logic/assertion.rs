@@ -1,0 +1,1 @@
+//! The conditions that `assert` knows, judged from the document.

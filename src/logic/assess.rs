@@ -1,0 +1,1 @@
+//! Verdicts on objectives, from the metrics of a document.

@@ -1,0 +1,1 @@
+//! The `if` conditions of tasks.

@@ -1,0 +1,1 @@
+//! HDR histograms: encoding, percentiles, buckets.

@@ -1,0 +1,1 @@
+//! Merging what a task contributes into the document's insights, within stated bounds.

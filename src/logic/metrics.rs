@@ -1,0 +1,1 @@
+//! Metric names, and looking up a metric's value in a document.

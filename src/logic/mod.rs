@@ -1,0 +1,11 @@
+//! Pure functions: no clock, no environment, no I/O, no async. What is decided is decided here.
+
+pub mod assertion;
+pub mod assess;
+pub mod condition;
+pub mod histogram;
+pub mod insights;
+pub mod metrics;
+pub mod pacing;
+pub mod suggest;
+pub mod values;

@@ -1,0 +1,1 @@
+//! Values as Helm merges them: files, `--set` and its kin.

@@ -1,0 +1,70 @@
+//! What a task adds to the experiment. Tasks never edit the document: the pipeline merges their contributions.
+
+use std::collections::BTreeMap;
+
+use super::insights::{EncodedHistogram, HistogramBucket, Observation};
+use super::load::LoadRecord;
+use super::metric::MetricMeta;
+use super::slo::{SloLimits, SloMatrix, Verdict};
+
+/// Everything a task may add.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Contribution {
+    /// One entry per version, in order; empty when the task measures nothing.
+    pub versions: Vec<VersionMetrics>,
+    /// Objectives and verdicts.
+    pub assessment: Option<Assessment>,
+    /// Lines for the task's record.
+    pub notes: Vec<String>,
+    /// Whether a signal ended the task early, with what it had measured until then.
+    pub interrupted: bool,
+}
+
+/// What a task measured for one version.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VersionMetrics {
+    /// The version's name, where the task knows it.
+    pub name: Option<String>,
+    /// Metric (`provider/metric`) → what was measured.
+    pub metrics: BTreeMap<String, Measurement>,
+    /// Provider → how its load went.
+    pub load: BTreeMap<String, LoadRecord>,
+}
+
+/// One metric of one version in this loop.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measurement {
+    /// What the metric is.
+    pub meta: MetricMeta,
+    /// The values.
+    pub values: Values,
+    /// Where they come from.
+    pub observation: Option<Observation>,
+}
+
+/// Values of one metric.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// One number for this loop.
+    Scalar(f64),
+    /// A distribution: Iter8's buckets, and the histogram at full resolution.
+    Distribution {
+        /// Iter8's buckets, bounded in number.
+        buckets: Vec<HistogramBucket>,
+        /// The histogram.
+        histogram: EncodedHistogram,
+    },
+    /// None; the reason is given here and kept as the observation's `noData`.
+    NoData(String),
+}
+
+/// Objectives and what became of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Assessment {
+    /// The objectives.
+    pub limits: SloLimits,
+    /// Iter8's matrix.
+    pub satisfied: SloMatrix,
+    /// One verdict per objective and version.
+    pub verdicts: Vec<Verdict>,
+}

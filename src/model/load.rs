@@ -1,0 +1,51 @@
+//! How a load went: the part of a result that says whether its latencies can be trusted.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::duration::GoDuration;
+
+/// One endpoint's load in the newest loop; warm-up excluded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LoadRecord {
+    /// Target, without credentials.
+    pub url: String,
+    /// HTTP method.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub method: String,
+    /// When the first request was due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<DateTime<Utc>>,
+    /// From the first request being due to the last answer.
+    pub duration: GoDuration,
+    /// Parallel connections.
+    pub connections: u64,
+    /// Requests per second asked for; absent for as many as possible.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked_rate: Option<f64>,
+    /// Requests per second that were sent.
+    pub achieved_rate: f64,
+    /// Requests sent, each counted once, errors included.
+    pub requests: u64,
+    /// Requests that failed: no complete answer, or a status in the error ranges.
+    pub errors: u64,
+    /// Requests sent more than 1 ms after they were due.
+    pub late: u64,
+    /// Requests that were due and never sent.
+    pub dropped: u64,
+    /// Answers by HTTP status.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub statuses: BTreeMap<u16, u64>,
+    /// Requests without a complete answer, by cause: `refused`, `reset`, `closed`, `timeout`, `dns`, `tls` …
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub causes: BTreeMap<String, u64>,
+    /// Response body bytes received.
+    pub bytes_received: u64,
+    /// Whether a signal ended the load early.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
+}

@@ -1,0 +1,90 @@
+//! Service level objectives and the verdicts on them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::number::Number;
+
+/// A limit on one metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Slo {
+    /// The metric: `provider/metric`, or `provider/metric/aggregation`.
+    pub metric: String,
+    /// The limit, inclusive, in the metric's unit.
+    pub limit: Number,
+}
+
+/// All objectives of an experiment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SloLimits {
+    /// Each value must be at most its limit. Iter8 also reads the key as `Upper`.
+    #[serde(default, alias = "Upper", skip_serializing_if = "Vec::is_empty")]
+    pub upper: Vec<Slo>,
+    /// Each value must be at least its limit.
+    #[serde(default, alias = "Lower", skip_serializing_if = "Vec::is_empty")]
+    pub lower: Vec<Slo>,
+}
+
+/// Iter8's verdicts: a matrix of booleans, `[SLO][version]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SloMatrix {
+    /// For the upper limits.
+    #[serde(default, alias = "Upper", skip_serializing_if = "Vec::is_empty")]
+    pub upper: Vec<Vec<bool>>,
+    /// For the lower limits.
+    #[serde(default, alias = "Lower", skip_serializing_if = "Vec::is_empty")]
+    pub lower: Vec<Vec<bool>>,
+}
+
+/// Which side of the value the limit is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Bound {
+    /// value ≤ limit
+    Upper,
+    /// value ≥ limit
+    Lower,
+}
+
+/// One of three answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The objective holds.
+    Satisfied,
+    /// The objective does not hold.
+    Violated,
+    /// It can't be told: there is no data, or not enough. Counts as not satisfied.
+    Inconclusive,
+}
+
+/// The verdict on one objective for one version: enough to explain itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Verdict {
+    /// The metric, as the objective spells it.
+    pub metric: String,
+    /// Which side the limit is on.
+    pub bound: Bound,
+    /// The limit, in the metric's unit.
+    pub limit: f64,
+    /// Index of the version, from 0.
+    pub version: usize,
+    /// The value that was judged; absent when there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// The answer.
+    pub verdict: Outcome,
+    /// Confidence interval of the value, when a confidence was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
+    /// The confidence asked for, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    /// How many observations the value rests on, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u64>,
+    /// One sentence: why this answer.
+    pub reason: String,
+}

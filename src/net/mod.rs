@@ -1,0 +1,1 @@
+//! What every outgoing connection needs: TLS settings, and credentials kept out of messages.

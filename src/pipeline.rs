@@ -1,0 +1,1 @@
+//! Runs the tasks of a spec in order, merges what they contribute, saves after each.

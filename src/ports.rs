@@ -1,0 +1,214 @@
+//! What the core needs from the outside world, as traits; `adapters` and `cli` implement them.
+//!
+//! The engine never prints: it tells an [`Observer`] what happens, and the command line decides what to show.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::model::document::{Experiment, TaskStatus};
+
+/// A boxed future, so that the traits below can be used as objects.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The wall clock.
+pub trait Clock: Send + Sync {
+    /// The present instant.
+    fn now(&self) -> DateTime<Utc>;
+}
+
+/// Where an experiment document is kept.
+pub trait DocumentStore: Send + Sync {
+    /// Where that is, for messages.
+    fn location(&self) -> String;
+
+    /// Reads the document.
+    fn load(&self) -> BoxFuture<'_, Result<Experiment, StoreError>>;
+
+    /// Replaces the document, whole or not at all.
+    fn save<'a>(&'a self, experiment: &'a Experiment) -> BoxFuture<'a, Result<(), StoreError>>;
+}
+
+/// Why a document could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no document.
+    #[error("there is no experiment document at {location}")]
+    Missing {
+        /// Where it was looked for.
+        location: String,
+    },
+    /// There is one, and it is not an experiment document this program can read.
+    #[error("the experiment document at {location} is not valid")]
+    Invalid {
+        /// Where it is.
+        location: String,
+        /// What is wrong with it.
+        #[source]
+        source: crate::model::codec::CodecError,
+    },
+    /// The store can't be reached, read or written.
+    #[error("cannot {action} {location}")]
+    Unavailable {
+        /// `read` or `write`.
+        action: &'static str,
+        /// Where the document is.
+        location: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// One HTTP exchange outside the load path: a payload to download, a notification to send.
+#[derive(Clone, Debug, Default)]
+pub struct WebRequest {
+    /// `GET`, `POST` …
+    pub method: String,
+    /// The whole URL.
+    pub url: String,
+    /// Header names and values.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Option<Vec<u8>>,
+    /// Longest body that is accepted in the answer, in bytes.
+    pub max_response_bytes: usize,
+    /// Time for the whole exchange.
+    pub timeout: Duration,
+}
+
+/// The answer to a [`WebRequest`], whatever its status.
+#[derive(Clone, Debug)]
+pub struct WebResponse {
+    /// HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Why an exchange gave no answer; the URL in it carries no credentials.
+#[derive(Debug, thiserror::Error)]
+#[error("{method} {url}: {reason}")]
+pub struct WebError {
+    /// Method of the request.
+    pub method: String,
+    /// URL of the request, without credentials and query.
+    pub url: String,
+    /// What went wrong, causes included.
+    pub reason: String,
+}
+
+/// HTTP outside the load path.
+pub trait Web: Send + Sync {
+    /// Sends one request and reads the whole answer.
+    fn send(&self, request: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>>;
+}
+
+/// How a shell script ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScriptEnd {
+    /// It exited with this code.
+    Exited(i32),
+    /// This signal killed it.
+    Killed(i32),
+    /// It ran out of time and was killed, with its children.
+    TimedOut,
+    /// The run was interrupted, and the script killed.
+    Interrupted,
+}
+
+/// Runs shell scripts.
+pub trait Shell: Send + Sync {
+    /// Runs `script`, giving each line of output to `line`, for at most `timeout`; ends early when `stop` does.
+    fn run<'a>(
+        &'a self,
+        script: &'a str,
+        timeout: Duration,
+        line: &'a (dyn Fn(&str) + Send + Sync),
+        stop: &'a tokio_util::sync::CancellationToken,
+    ) -> BoxFuture<'a, std::io::Result<ScriptEnd>>;
+}
+
+/// Files and environment variables that tasks read: payloads, credentials, certificates.
+pub trait Files: Send + Sync {
+    /// The whole content of a file of at most `max_bytes`.
+    fn read(&self, path: &str, max_bytes: u64) -> std::io::Result<Vec<u8>>;
+
+    /// The value of an environment variable.
+    fn env(&self, name: &str) -> Option<String>;
+}
+
+/// Something that happened during a run.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A loop starts.
+    RunStarted {
+        /// Which loop, from 1.
+        loop_number: u64,
+        /// How many tasks the spec has.
+        tasks: usize,
+    },
+    /// A task starts.
+    TaskStarted {
+        /// Index of the task, from 0.
+        index: usize,
+        /// Its name.
+        task: String,
+    },
+    /// A line for the log: script output, a note.
+    TaskLog {
+        /// Index of the task, from 0.
+        index: usize,
+        /// The line, without its end.
+        line: String,
+    },
+    /// How far a load is.
+    Load {
+        /// Which load: provider and version, such as `http-get` or `http (v2)`.
+        name: String,
+        /// Where it stands.
+        progress: LoadProgress,
+    },
+    /// A task ended.
+    TaskEnded {
+        /// Index of the task, from 0.
+        index: usize,
+        /// Its name.
+        task: String,
+        /// How.
+        status: TaskStatus,
+        /// How long it took.
+        duration: Duration,
+        /// Its notes; for a failed task, the error.
+        notes: Vec<String>,
+    },
+}
+
+/// How far a load is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LoadProgress {
+    /// Requests sent and ended.
+    pub done: u64,
+    /// Requests planned, where that is known.
+    pub total: Option<u64>,
+    /// Time since the start.
+    pub elapsed: Duration,
+    /// Time planned, where that is known.
+    pub planned: Option<Duration>,
+    /// Errors so far.
+    pub errors: u64,
+    /// Median latency so far, in milliseconds; absent before the first answer.
+    pub p50_ms: Option<f64>,
+    /// 99th percentile so far, in milliseconds.
+    pub p99_ms: Option<f64>,
+    /// Whether this is the last report of this load.
+    pub ended: bool,
+}
+
+/// Is told what happens.
+pub trait Observer: Send + Sync {
+    /// Takes note of an event; must not block.
+    fn observe(&self, event: Event);
+}

@@ -1,0 +1,1 @@
+//! One file per report format; pure functions of the document.

@@ -1,0 +1,1 @@
+//! A sample model service: the demo's target and the tests' fixture.

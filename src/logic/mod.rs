@@ -4,6 +4,7 @@ pub mod assertion;
 pub mod assess;
 pub mod condition;
 pub mod histogram;
+pub mod input;
 pub mod insights;
 pub mod metrics;
 pub mod pacing;

@@ -1,1 +1,89 @@
 //! One file per task, one registry.
+//!
+//! A task is parsed from the `with` of its spec entry, checked before anything runs, and run. It never edits the document: it
+//! returns a [`Contribution`], which the pipeline merges. Help, the unknown-task message, the JSON Schema and README's task table
+//! derive from the registry.
+
+use schemars::{Schema, SchemaGenerator};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::logic::input::InputError;
+use crate::model::contribution::Contribution;
+use crate::model::document::{Experiment, TaskSpec};
+use crate::ports::{BoxFuture, Clock, Files, Observer, Shell, Web};
+
+/// What a running task may use.
+pub struct TaskContext<'a> {
+    /// Index of the task in the spec, from 0.
+    pub index: usize,
+    /// The document as it stands: the earlier tasks' contributions are merged.
+    pub experiment: &'a Experiment,
+    /// The wall clock.
+    pub clock: &'a dyn Clock,
+    /// HTTP outside the load path.
+    pub web: &'a dyn Web,
+    /// Shell scripts.
+    pub shell: &'a dyn Shell,
+    /// Files and environment variables.
+    pub files: &'a dyn Files,
+    /// Is told how far the task is.
+    pub observer: &'a dyn Observer,
+    /// Cancelled when the run is interrupted: end soon, and return what was measured.
+    pub stop: CancellationToken,
+}
+
+/// Why a task did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// What the user wrote can't work: found before the run, or when a file or variable turned out wrong.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// It was tried and failed.
+    #[error("{message}")]
+    Failed {
+        /// What failed and why, naming target and act: a lowercase fragment.
+        message: String,
+        /// The next step, where there is one.
+        hint: Option<String>,
+        /// What it measured nevertheless, to be kept in the document.
+        partial: Option<Box<Contribution>>,
+    },
+}
+
+impl TaskError {
+    /// A failure without partial results.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::Failed { message: message.into(), hint: None, partial: None }
+    }
+}
+
+/// A parsed task, ready to run.
+pub trait Task: Send + Sync {
+    /// Finds what can be found wrong before any task runs: unreadable files, missing variables. Opens no connection.
+    fn check(&self, files: &dyn Files) -> Result<(), InputError> {
+        let _ = files;
+        Ok(())
+    }
+
+    /// Runs the task to its end, or until `cx.stop`.
+    fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>>;
+}
+
+/// One row of the registry.
+pub struct TaskKind {
+    /// The task's name in a spec.
+    pub name: &'static str,
+    /// The names in the `tasks` value that become this task; each names the map that holds its values.
+    pub value_names: &'static [&'static str],
+    /// One line for help and README.
+    pub summary: &'static str,
+    /// Makes spec entries of the map of values of this name; the paths of its errors start below that name.
+    pub from_values: fn(name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError>,
+    /// Parses a spec entry; the paths of its errors start below the entry (`with.url`).
+    pub parse: fn(&TaskSpec) -> Result<Box<dyn Task>, InputError>,
+    /// JSON Schema of `with`.
+    pub with_schema: fn(&mut SchemaGenerator) -> Schema,
+    /// JSON Schema of the map of values of this name.
+    pub values_schema: fn(name: &str, &mut SchemaGenerator) -> Schema,
+}

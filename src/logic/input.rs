@@ -1,0 +1,130 @@
+//! Typed reading of what users wrote: the path of a wrong field, what was expected, and the nearest valid name.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::suggest::nearest;
+
+/// A value that is not what was expected, with its path from the root of what the user wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputError {
+    /// Where: `http.endpoints.get.qps`, `spec[2].with.SLOs`; empty for the whole.
+    pub path: String,
+    /// What is wrong and what was expected: a lowercase fragment without a final period.
+    pub message: String,
+    /// The next step, where there is one.
+    pub hint: Option<String>,
+}
+
+impl std::error::Error for InputError {}
+
+impl fmt::Display for InputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
+    }
+}
+
+impl InputError {
+    /// An error at `path`.
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into(), hint: None }
+    }
+
+    /// The same error with a next step.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same error, `prefix` levels further from the root.
+    #[must_use]
+    pub fn under(mut self, prefix: &str) -> Self {
+        self.path = join(prefix, &self.path);
+        self
+    }
+}
+
+/// `prefix.path`, or whichever is not empty; list indices attach without a dot.
+pub fn join(prefix: &str, path: &str) -> String {
+    match (prefix.is_empty(), path.is_empty()) {
+        (true, _) => path.to_owned(),
+        (_, true) => prefix.to_owned(),
+        _ if path.starts_with('[') => format!("{prefix}{path}"),
+        _ => format!("{prefix}.{path}"),
+    }
+}
+
+/// Reads `value` as a `T` whose place is `at`. Unknown fields are named with the nearest valid one; a missing or mistyped one with
+/// what was expected.
+pub fn typed<T: DeserializeOwned>(value: &Value, at: &str) -> Result<T, InputError> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let inner = error.path().to_string();
+        let inner = if inner == "." { String::new() } else { inner };
+        let text = error.inner().to_string();
+        match unknown_name(&text) {
+            Some((name, expected)) => {
+                // serde names the unknown field as the last step of the path; where it does not, it is added here.
+                let parent = inner.strip_suffix(&name).map_or(inner.as_str(), |p| p.trim_end_matches('.'));
+                let path = join(at, &join(parent, &name));
+                let known = expected.join(", ");
+                let error = InputError::new(path, format!("unknown field `{name}`; known here: {known}"));
+                match nearest(&name, expected.iter().map(String::as_str)) {
+                    Some(candidate) => error.with_hint(format!("did you mean `{candidate}`?")),
+                    None => error,
+                }
+            }
+            None => InputError::new(join(at, &inner), text),
+        }
+    })
+}
+
+/// Takes apart serde's "unknown field `x`, expected one of `a`, `b`".
+fn unknown_name(text: &str) -> Option<(String, Vec<String>)> {
+    let rest = text.strip_prefix("unknown field ").or_else(|| text.strip_prefix("unknown variant "))?;
+    let mut quoted = rest.split('`').skip(1).step_by(2).map(str::to_owned);
+    let name = quoted.next()?;
+    Some((name, quoted.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use serde_json::json;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields, rename_all = "camelCase")]
+    struct Outer {
+        #[allow(dead_code)]
+        num_requests: Option<crate::model::number::Count>,
+        #[allow(dead_code)]
+        inner: Option<Vec<Inner>>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Inner {
+        #[allow(dead_code)]
+        limit: f64,
+    }
+
+    #[test]
+    fn an_unknown_field_is_named_with_its_path_and_the_nearest_one() {
+        let error = typed::<Outer>(&json!({"numrequests": 1}), "http").unwrap_err();
+        assert_eq!(error.to_string(), "http.numrequests: unknown field `numrequests`; known here: numRequests, inner");
+        assert_eq!(error.hint.as_deref(), Some("did you mean `numRequests`?"));
+    }
+
+    #[test]
+    fn a_mistyped_field_is_named_with_its_path() {
+        let error = typed::<Outer>(&json!({"numRequests": -3}), "http").unwrap_err();
+        assert_eq!(error.to_string(), "http.numRequests: -3 is not a whole number of 0 or more");
+        let error = typed::<Outer>(&json!({"inner": [{"limit": 1.0}, {"limit": "x"}]}), "http").unwrap_err();
+        assert!(error.to_string().starts_with("http.inner[1].limit: invalid type"), "{error}");
+        let error = typed::<Outer>(&json!({"inner": [{"limt": 1.0}]}), "").unwrap_err();
+        assert!(error.to_string().starts_with("inner[0].limt: unknown field"), "{error}");
+    }
+}

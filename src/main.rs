@@ -1,3 +1,5 @@
-//! The `iter8` program: parses the command line, runs it, ends with its exit code.
+//! The `iter8` program: everything is in the library's `cli`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    iter8::cli::main()
+}

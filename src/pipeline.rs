@@ -1,1 +1,348 @@
-//! Runs the tasks of a spec in order, merges what they contribute, saves after each.
+//! Runs the tasks of a spec in order, merges what they contribute, saves after each, and tells what happens.
+//!
+//! Everything that can be found wrong without running is found first: no load starts for an experiment whose last task is
+//! mistyped, or whose document can't be written.
+
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::logic::input::InputError;
+use crate::logic::{condition, insights, mask};
+use crate::model::contribution::Contribution;
+use crate::model::document::{Experiment, ExperimentResult, SCHEMA_VERSION, TaskRecord, TaskSpec, TaskStatus};
+use crate::model::duration::GoDuration;
+use crate::ports::{Clock, DocumentStore, Event, Files, Observer, Shell, StoreError, Web};
+use crate::tasks::{Task, TaskContext, TaskError, registry};
+
+/// How long an interrupted task may take to hand over what it measured.
+const INTERRUPT_GRACE: Duration = Duration::from_secs(15);
+
+/// The outside world, as a run sees it.
+pub struct World<'a> {
+    /// Where the document is kept.
+    pub store: &'a dyn DocumentStore,
+    /// The wall clock.
+    pub clock: &'a dyn Clock,
+    /// HTTP outside the load path.
+    pub web: &'a dyn Web,
+    /// Shell scripts.
+    pub shell: &'a dyn Shell,
+    /// Files and environment variables.
+    pub files: &'a dyn Files,
+    /// Is told what happens.
+    pub observer: &'a dyn Observer,
+    /// Cancelled by a signal.
+    pub stop: CancellationToken,
+}
+
+/// Whether a run starts afresh or adds a loop to an earlier result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResultPolicy {
+    /// The result starts empty.
+    Fresh,
+    /// The earlier result stays, and this run is its next loop.
+    Reuse,
+}
+
+/// How a run ended when nothing failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunEnd {
+    /// Every task is done or skipped.
+    Completed,
+    /// A signal ended it; the document holds what was measured.
+    Interrupted,
+}
+
+/// Why a run did not get to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The spec can't work; nothing was run.
+    #[error("the experiment is not valid")]
+    Input(#[source] InputError),
+    /// A task failed; the document says which and why.
+    #[error("task {number} of {total} (`{task}`) failed")]
+    Task {
+        /// The task's place, from 1.
+        number: usize,
+        /// How many tasks the spec has.
+        total: usize,
+        /// The task's name.
+        task: String,
+        /// Why.
+        #[source]
+        source: TaskError,
+    },
+    /// The document could not be saved.
+    #[error("the experiment document could not be saved")]
+    Store(#[source] StoreError),
+}
+
+/// A spec whose tasks are parsed and checked.
+pub struct Prepared {
+    experiment: Experiment,
+    tasks: Vec<Box<dyn Task>>,
+    /// The spec as it is saved, when it differs from the one that runs: without secrets.
+    saved_spec: Option<Vec<TaskSpec>>,
+}
+
+/// Parses and checks every task; opens no connection and reads only what tasks name. Paths of errors start at `spec`.
+pub fn prepare(experiment: Experiment, files: &dyn Files) -> Result<Prepared, InputError> {
+    let tasks = parse_all(&experiment.spec)?;
+    for (index, task) in tasks.iter().enumerate() {
+        task.check(files).map_err(|error| error.under(&format!("spec[{index}]")))?;
+    }
+    Ok(Prepared { experiment, tasks, saved_spec: None })
+}
+
+/// Parses every task and condition; touches nothing outside. Paths of errors start at `spec`.
+pub fn parse_all(spec: &[TaskSpec]) -> Result<Vec<Box<dyn Task>>, InputError> {
+    if spec.is_empty() {
+        return Err(InputError::new("spec", "there are no tasks"));
+    }
+    let parse = |(index, task): (usize, &TaskSpec)| {
+        let at = format!("spec[{index}]");
+        if let Some(place) = task.with.as_ref().and_then(mask::find_hidden) {
+            return Err(InputError::new(place, format!("a secret stands here as `{}`", mask::HIDDEN))
+                .with_hint("documents keep no secrets: run from the values again, or give the secret by file or environment variable")
+                .under("with")
+                .under(&at));
+        }
+        if let Some(text) = &task.condition {
+            condition::check(text).map_err(|error| InputError::new("if", error.to_string()).under(&at))?;
+        }
+        registry::parse(task).map_err(|error| error.under(&at))
+    };
+    spec.iter().enumerate().map(parse).collect()
+}
+
+impl Prepared {
+    /// The same, saved without the secrets in its spec. For a spec made of values; one that the user wrote is saved as it is.
+    #[must_use]
+    pub fn saved_without_secrets(mut self) -> Self {
+        self.saved_spec = Some(masked(&self.experiment.spec));
+        self
+    }
+
+    /// Runs the tasks in order. Whatever happens, the document holds it.
+    pub async fn run(self, policy: ResultPolicy, world: &World<'_>) -> Result<RunEnd, PipelineError> {
+        let total = self.tasks.len();
+        let mut run = Run { experiment: self.experiment, saved_spec: self.saved_spec, world };
+        run.start(policy);
+        run.save().await.map_err(PipelineError::Store)?;
+        for (index, task) in self.tasks.iter().enumerate() {
+            match run.step(index, task.as_ref()).await? {
+                Step::Next => {}
+                Step::Interrupted => return Ok(RunEnd::Interrupted),
+                Step::Failed(source) => {
+                    let task = run.experiment.spec[index].name().to_owned();
+                    return Err(PipelineError::Task { number: index + 1, total, task, source });
+                }
+            }
+        }
+        Ok(RunEnd::Completed)
+    }
+}
+
+/// A spec with its secrets hidden.
+pub fn masked(spec: &[TaskSpec]) -> Vec<TaskSpec> {
+    let mut spec = spec.to_vec();
+    for task in &mut spec {
+        if let Some(with) = &mut task.with {
+            mask::value(with);
+        }
+    }
+    spec
+}
+
+enum Step {
+    Next,
+    Interrupted,
+    Failed(TaskError),
+}
+
+struct Run<'a> {
+    experiment: Experiment,
+    saved_spec: Option<Vec<TaskSpec>>,
+    world: &'a World<'a>,
+}
+
+impl Run<'_> {
+    fn result(&mut self) -> &mut ExperimentResult {
+        self.experiment.result.get_or_insert_default()
+    }
+
+    fn start(&mut self, policy: ResultPolicy) {
+        let now = self.world.clock.now();
+        let planned = |task: &TaskSpec| TaskRecord {
+            task: task.name().to_owned(),
+            status: TaskStatus::Planned,
+            start: None,
+            duration: None,
+            error: None,
+            notes: Vec::new(),
+        };
+        let tasks: Vec<_> = self.experiment.spec.iter().map(planned).collect();
+        let count = tasks.len();
+        if policy == ResultPolicy::Fresh {
+            // The revision belongs to the launch, not to the run.
+            let revision = self.experiment.result.take().and_then(|result| result.revision);
+            self.result().revision = revision;
+        }
+        let result = self.result();
+        result.schema_version = Some(SCHEMA_VERSION);
+        result.start_time.get_or_insert(now);
+        result.num_loops += 1;
+        result.num_completed_tasks = 0;
+        result.failure = false;
+        result.interrupted = false;
+        result.iter8_version = Some(env!("CARGO_PKG_VERSION").to_owned());
+        result.tasks = tasks;
+        let loop_number = result.num_loops;
+        self.world.observer.observe(Event::RunStarted { loop_number, tasks: count });
+    }
+
+    async fn save(&self) -> Result<(), StoreError> {
+        match &self.saved_spec {
+            None => self.world.store.save(&self.experiment).await,
+            Some(spec) => {
+                let saved = Experiment { spec: spec.clone(), result: self.experiment.result.clone() };
+                self.world.store.save(&saved).await
+            }
+        }
+    }
+
+    async fn step(&mut self, index: usize, task: &dyn Task) -> Result<Step, PipelineError> {
+        if self.world.stop.is_cancelled() {
+            self.result().interrupted = true;
+            self.save().await.map_err(PipelineError::Store)?;
+            return Ok(Step::Interrupted);
+        }
+        let name = self.experiment.spec[index].name().to_owned();
+        let started = Instant::now();
+        let start = self.world.clock.now();
+        match self.skip_reason(index) {
+            Ok(None) => {}
+            Ok(Some(reason)) => {
+                self.end(index, &name, TaskStatus::Skipped, started, None, vec![reason]);
+                self.save().await.map_err(PipelineError::Store)?;
+                return Ok(Step::Next);
+            }
+            Err(error) => return self.fail(index, &name, started, error).await,
+        }
+        self.world.observer.observe(Event::TaskStarted { index, task: name.clone() });
+        let record = &mut self.result().tasks[index];
+        record.status = TaskStatus::Running;
+        record.start = Some(start);
+        self.save().await.map_err(PipelineError::Store)?;
+        match self.run_task(index, task).await {
+            Ok(contribution) => self.accept(index, &name, started, contribution).await,
+            Err(error) => self.fail(index, &name, started, error).await,
+        }
+    }
+
+    /// Why the task is skipped, if its condition is false.
+    fn skip_reason(&self, index: usize) -> Result<Option<String>, TaskError> {
+        let Some(text) = &self.experiment.spec[index].condition else { return Ok(None) };
+        match condition::evaluate(text, &self.experiment) {
+            Ok(true) => Ok(None),
+            Ok(false) => Ok(Some(format!("the condition `{text}` is false"))),
+            Err(error) => Err(InputError::new(format!("spec[{index}].if"), error.to_string()).into()),
+        }
+    }
+
+    async fn run_task(&self, index: usize, task: &dyn Task) -> Result<Contribution, TaskError> {
+        let world = self.world;
+        let context = TaskContext {
+            index,
+            experiment: &self.experiment,
+            clock: world.clock,
+            web: world.web,
+            shell: world.shell,
+            files: world.files,
+            observer: world.observer,
+            stop: world.stop.clone(),
+        };
+        let given_up = async {
+            world.stop.cancelled().await;
+            tokio::time::sleep(INTERRUPT_GRACE).await;
+        };
+        tokio::select! {
+            end = task.run(&context) => end,
+            () = given_up => Ok(Contribution { interrupted: true, ..Contribution::default() }),
+        }
+    }
+
+    async fn accept(
+        &mut self,
+        index: usize,
+        name: &str,
+        started: Instant,
+        contribution: Contribution,
+    ) -> Result<Step, PipelineError> {
+        if let Err(reason) = self.merge(&contribution) {
+            return self.fail(index, name, started, TaskError::failed(reason)).await;
+        }
+        let (status, step) = match contribution.interrupted {
+            true => (TaskStatus::Interrupted, Step::Interrupted),
+            false => (TaskStatus::Done, Step::Next),
+        };
+        self.result().interrupted = contribution.interrupted;
+        self.end(index, name, status, started, None, contribution.notes);
+        self.save().await.map_err(PipelineError::Store)?;
+        Ok(step)
+    }
+
+    fn merge(&mut self, contribution: &Contribution) -> Result<(), String> {
+        let insights = self.result().insights.get_or_insert_default();
+        insights::merge(insights, contribution).map_err(|error| error.to_string())
+    }
+
+    /// Keeps the failure and what was measured. The task's error is what the caller hears of, even if saving fails too.
+    async fn fail(
+        &mut self,
+        index: usize,
+        name: &str,
+        started: Instant,
+        mut error: TaskError,
+    ) -> Result<Step, PipelineError> {
+        if let TaskError::Failed { partial, .. } = &mut error
+            && let Some(partial) = partial.take()
+        {
+            // The measurements of a failed task are worth keeping; one that can't be merged changes nothing about the failure.
+            let _ = self.merge(&partial);
+        }
+        self.result().failure = true;
+        self.end(index, name, TaskStatus::Failed, started, Some(error.to_string()), Vec::new());
+        if let Err(store) = self.save().await {
+            self.world.observer.observe(Event::TaskLog { index, line: format!("{store}") });
+        }
+        Ok(Step::Failed(error))
+    }
+
+    fn end(
+        &mut self,
+        index: usize,
+        name: &str,
+        status: TaskStatus,
+        started: Instant,
+        error: Option<String>,
+        notes: Vec<String>,
+    ) {
+        let duration = started.elapsed();
+        let told = error.iter().cloned().chain(notes.iter().cloned()).collect();
+        let result = self.result();
+        if matches!(status, TaskStatus::Done | TaskStatus::Skipped) {
+            result.num_completed_tasks += 1;
+        }
+        let record = &mut result.tasks[index];
+        record.status = status;
+        record.error = error;
+        record.notes = notes;
+        if record.start.is_some() {
+            // To the microsecond: more says nothing.
+            record.duration = Some(GoDuration(Duration::from_micros(duration.as_micros() as u64)));
+        }
+        self.world.observer.observe(Event::TaskEnded { index, task: name.to_owned(), status, duration, notes: told });
+    }
+}

@@ -1,1 +1,63 @@
 //! The command line: one file per subcommand; the only place that prints.
+
+mod args;
+mod assert;
+mod completion;
+mod demo;
+mod document;
+pub mod error;
+pub mod exit;
+mod log;
+mod output;
+mod progress;
+mod report;
+mod run;
+mod schema;
+mod signals;
+mod validate;
+mod values;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use error::CliError;
+use exit::Exit;
+
+/// Runs the program: parses the arguments, does what they ask, prints what went wrong, and gives the exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(args::print_usage(&error) as u8),
+    };
+    let style = cli.globals.style();
+    log::start(&cli.globals);
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::new(Exit::OutsideWorld, "cannot start the runtime").caused_by(error))
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(dispatch(cli));
+            // A task that ignores its end must not hold the program.
+            runtime.shutdown_background();
+            outcome
+        });
+    let exit = outcome.unwrap_or_else(|error| error::print(&error, style));
+    ExitCode::from(exit as u8)
+}
+
+async fn dispatch(cli: Cli) -> Result<Exit, CliError> {
+    let globals = cli.globals;
+    match cli.command {
+        Command::Run(args) => run::run(args, &globals).await,
+        Command::Assert(args) => assert::run(args).await,
+        Command::Report(args) => report::run(args).await,
+        Command::Validate(args) => validate::run(args).await,
+        Command::Demo(args) => demo::run(args, &globals).await,
+        Command::Schema(args) => schema::run(&args),
+        Command::Completion(args) => completion::run(&args),
+        Command::Version(args) => version::run(&args),
+    }
+}

@@ -7,6 +7,7 @@ pub mod histogram;
 pub mod input;
 pub mod insights;
 pub mod metrics;
+pub mod notification;
 pub mod pacing;
 pub mod suggest;
 pub mod values;

@@ -4,6 +4,13 @@
 //! returns a [`Contribution`], which the pipeline merges. Help, the unknown-task message, the JSON Schema and README's task table
 //! derive from the registry.
 
+pub mod assess;
+pub mod http;
+pub mod notify;
+pub mod registry;
+pub mod resolve;
+pub mod run;
+
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;

@@ -1,0 +1,156 @@
+//! Runs shell scripts in a process group of their own, so that a time-out ends their children too.
+
+use std::io;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
+
+use crate::ports::{BoxFuture, ScriptEnd, Shell};
+
+/// Longest line of output that is passed on; what is longer is passed on in parts.
+const MAX_LINE_BYTES: u64 = 16 << 10;
+
+/// How long output is still read once the script itself has ended: a background process may hold its end open for ever.
+const OUTPUT_GRACE: Duration = Duration::from_millis(500);
+
+/// The system's shell: `bash` as in Iter8, `sh` where there is no bash.
+pub struct SystemShell;
+
+impl Shell for SystemShell {
+    fn run<'a>(
+        &'a self,
+        script: &'a str,
+        timeout: Duration,
+        line: &'a (dyn Fn(&str) + Send + Sync),
+        stop: &'a CancellationToken,
+    ) -> BoxFuture<'a, io::Result<ScriptEnd>> {
+        Box::pin(async move {
+            let mut child = spawn("bash", script).or_else(|error| match error.kind() {
+                io::ErrorKind::NotFound => spawn("sh", script),
+                _ => Err(error),
+            })?;
+            let outputs = (child.stdout.take(), child.stderr.take());
+            let output = async {
+                tokio::join!(pass_lines(outputs.0, line), pass_lines(outputs.1, line));
+            };
+            tokio::pin!(output);
+            let mut output_ended = false;
+            let deadline = tokio::time::sleep(timeout);
+            tokio::pin!(deadline);
+            let end = loop {
+                tokio::select! {
+                    status = child.wait() => break end_of(status?),
+                    () = &mut output, if !output_ended => output_ended = true,
+                    () = &mut deadline => break ScriptEnd::TimedOut,
+                    () = stop.cancelled() => break ScriptEnd::Interrupted,
+                }
+            };
+            if matches!(end, ScriptEnd::TimedOut | ScriptEnd::Interrupted) {
+                kill_group(&mut child).await;
+            }
+            if !output_ended {
+                let _ = tokio::time::timeout(OUTPUT_GRACE, output).await;
+            }
+            Ok(end)
+        })
+    }
+}
+
+fn spawn(program: &str, script: &str) -> io::Result<Child> {
+    let mut command = Command::new(program);
+    command.arg("-c").arg(script).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    #[cfg(unix)]
+    command.process_group(0);
+    command.spawn()
+}
+
+fn end_of(status: std::process::ExitStatus) -> ScriptEnd {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return ScriptEnd::Killed(signal);
+    }
+    ScriptEnd::Exited(status.code().unwrap_or(-1))
+}
+
+/// Ends the script and everything it started.
+async fn kill_group(child: &mut Child) {
+    #[cfg(unix)]
+    if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw) {
+        // The group may be gone already; there is nothing to do about that.
+        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+    }
+    let _ = child.kill().await;
+}
+
+async fn pass_lines(output: Option<impl tokio::io::AsyncRead + Unpin>, line: &(dyn Fn(&str) + Send + Sync)) {
+    let Some(output) = output else { return };
+    let mut reader = BufReader::new(output);
+    let mut buffer = Vec::new();
+    while matches!(next_line(&mut reader, &mut buffer).await, Ok(read) if read > 0) {
+        let text = String::from_utf8_lossy(&buffer);
+        line(text.trim_end_matches(['\n', '\r']));
+        buffer.clear();
+    }
+}
+
+async fn next_line(reader: &mut (impl AsyncBufRead + Unpin), buffer: &mut Vec<u8>) -> io::Result<usize> {
+    reader.take(MAX_LINE_BYTES).read_until(b'\n', buffer).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    async fn run(script: &str, timeout: Duration, stop: &CancellationToken) -> (ScriptEnd, Vec<String>) {
+        let lines = Mutex::new(Vec::new());
+        let end = SystemShell
+            .run(script, timeout, &|line| lines.lock().unwrap().push(line.to_owned()), stop)
+            .await
+            .unwrap();
+        (end, lines.into_inner().unwrap())
+    }
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn output_arrives_line_by_line_and_the_code_is_told() {
+        let (end, lines) = run("echo one; echo two >&2; printf three; exit 7", LONG, &CancellationToken::new()).await;
+        assert_eq!(end, ScriptEnd::Exited(7));
+        let mut sorted = lines;
+        sorted.sort();
+        assert_eq!(sorted, ["one", "three", "two"]);
+    }
+
+    #[tokio::test]
+    async fn a_time_out_ends_the_script_and_its_children() {
+        let directory = tempfile::tempdir().unwrap();
+        let pid_file = directory.path().join("pid");
+        let script = format!("sleep 100 & echo $! > {}; wait", pid_file.display());
+        let (end, _) = run(&script, Duration::from_millis(300), &CancellationToken::new()).await;
+        assert_eq!(end, ScriptEnd::TimedOut);
+        let pid: i32 = std::fs::read_to_string(&pid_file).unwrap().trim().parse().unwrap();
+        // A killed child of a dead parent may stay a zombie until init takes it; it must not be running.
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let state = state.rsplit(')').next().unwrap_or_default().trim().chars().next();
+        assert!(matches!(state, None | Some('Z' | 'X')), "child is in state {state:?}");
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_the_script_at_once() {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        assert_eq!(run("sleep 100", LONG, &stop).await.0, ScriptEnd::Interrupted);
+    }
+
+    #[tokio::test]
+    async fn an_endless_line_is_passed_on_in_parts() {
+        let (end, lines) = run("head -c 100000 /dev/zero | tr '\\0' x", LONG, &CancellationToken::new()).await;
+        assert_eq!(end, ScriptEnd::Exited(0));
+        assert!(lines.len() > 1);
+        assert_eq!(lines.iter().map(String::len).sum::<usize>(), 100_000);
+    }
+}

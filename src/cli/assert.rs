@@ -1,0 +1,68 @@
+//! `iter8 assert`: an exit code from a document, waited for if need be.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::document::DocumentArgs;
+use super::error::CliError;
+use super::exit::Exit;
+use super::output;
+use crate::logic::assertion::{AssertCondition, Judgement, judge};
+use crate::model::duration::GoDuration;
+use crate::ports::StoreError;
+
+/// How often the document is looked at while waiting.
+const POLL: Duration = Duration::from_millis(250);
+
+/// Flags of `assert`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    iter8 assert -c completed -c nofailure -c slos\n  \
+    iter8 assert -c completed,nofailure,slos --timeout 60s && kubectl apply -f new.yaml")]
+pub struct AssertArgs {
+    #[command(flatten)]
+    document: DocumentArgs,
+    /// A condition: completed, nofailure or slos; all must hold (repeatable, comma lists)
+    #[arg(short, long = "condition", value_name = "CONDITION", required = true, value_delimiter = ',')]
+    condition: Vec<AssertCondition>,
+    /// How long to wait for the conditions to hold; ends early once the outcome is decided
+    #[arg(short, long, value_name = "DURATION", default_value = "0s")]
+    timeout: GoDuration,
+}
+
+/// Judges the conditions until all hold, one surely does not, or time is up.
+pub async fn run(args: AssertArgs) -> Result<Exit, CliError> {
+    let deadline = Instant::now() + args.timeout.0.min(Duration::from_secs(366 * 24 * 3600));
+    let wait = args.document.can_change();
+    loop {
+        let last = !wait || Instant::now() >= deadline;
+        match args.document.load().await {
+            Ok(experiment) => {
+                let judgements: Vec<_> =
+                    args.condition.iter().map(|condition| (*condition, judge(&experiment, *condition))).collect();
+                let hold = judgements.iter().all(|(_, judgement)| judgement.holds);
+                let lost = judgements.iter().any(|(_, judgement)| !judgement.holds && judgement.decided);
+                if hold || lost || last {
+                    output::to_stdout(&shown(&judgements))?;
+                    if !hold && !lost && !args.timeout.0.is_zero() {
+                        tracing::warn!("the conditions did not hold within {}", args.timeout);
+                    }
+                    return Ok(if hold { Exit::Done } else { Exit::AssertionFailed });
+                }
+            }
+            // It may not have been written yet.
+            Err(StoreError::Missing { .. }) if !last => {}
+            Err(error) => return Err(error.into()),
+        }
+        tokio::time::sleep(POLL.min(deadline.saturating_duration_since(Instant::now()))).await;
+    }
+}
+
+fn shown(judgements: &[(AssertCondition, Judgement)]) -> String {
+    let line = |(condition, judgement): &(AssertCondition, Judgement)| {
+        let mark = if judgement.holds { "ok    " } else { "FAILED" };
+        format!("{mark}  {condition}: {}\n", judgement.sentence)
+    };
+    judgements.iter().map(line).collect()
+}

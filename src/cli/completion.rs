@@ -1,0 +1,29 @@
+//! `iter8 completion`.
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use super::args::Cli;
+use super::error::CliError;
+use super::exit::Exit;
+use super::output;
+
+/// Flags of `completion`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    source <(iter8 completion bash)\n  \
+    iter8 completion zsh > \"${fpath[1]}/_iter8\"\n  \
+    iter8 completion fish > ~/.config/fish/completions/iter8.fish")]
+pub struct CompletionArgs {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+/// Prints the script.
+pub fn run(args: &CompletionArgs) -> Result<Exit, CliError> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "iter8", &mut script);
+    output::to_stdout(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,123 @@
+//! `iter8 demo`: a real experiment against a sample service with two versions, over the loopback network.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::args::Globals;
+use super::document::RunDirArgs;
+use super::error::CliError;
+use super::exit::Exit;
+use super::output;
+use super::run::{execute, prepare};
+use super::signals::Interruption;
+use crate::adapters::file_store::FileStore;
+use crate::model::document::Experiment;
+use crate::pipeline::ResultPolicy;
+use crate::ports::DocumentStore;
+use crate::report::FORMATS;
+use crate::sample::{self, SampleConfig, SampleService};
+use crate::tasks::resolve::spec_from_values;
+
+/// Name of the HTML report, beside the document.
+const REPORT_NAME: &str = "report.html";
+
+/// Flags of `demo`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    iter8 demo\n  \
+    iter8 demo --runDir /tmp/demo && iter8 report /tmp/demo/experiment.yaml\n  \
+    iter8 demo --serve --port 8080")]
+pub struct DemoArgs {
+    #[command(flatten)]
+    run_dir: RunDirArgs,
+    /// Only serve: print curl lines and wait for Ctrl-C
+    #[arg(long)]
+    serve: bool,
+    /// Port of the sample service's front with --serve; one the system picks unless given
+    #[arg(long, default_value_t = 0, requires = "serve")]
+    port: u16,
+}
+
+/// Serves, or serves and runs the experiment.
+pub async fn run(args: DemoArgs, globals: &Globals) -> Result<Exit, CliError> {
+    let config = SampleConfig { front_port: args.port, ..SampleConfig::demo() };
+    let service = sample::start(config).await.map_err(|error| {
+        CliError::new(Exit::OutsideWorld, format!("cannot start the sample service on port {}", args.port)).caused_by(error)
+    })?;
+    if args.serve {
+        return serve(service).await;
+    }
+    let exit = experiment(&args, &service, globals).await;
+    service.shutdown().await;
+    exit
+}
+
+async fn serve(service: SampleService) -> Result<Exit, CliError> {
+    let interruption = Interruption::listen()
+        .map_err(|error| CliError::new(Exit::OutsideWorld, "cannot listen for signals").caused_by(error))?;
+    output::to_stdout(&format!("{}\n", service.curl_lines().join("\n")))?;
+    output::to_stderr("serving; Ctrl-C ends it\n");
+    interruption.stop.cancelled().await;
+    service.shutdown().await;
+    Ok(interruption.exit())
+}
+
+async fn experiment(args: &DemoArgs, service: &SampleService, globals: &Globals) -> Result<Exit, CliError> {
+    let resolved = spec_from_values(&values(service)).map_err(|error| CliError::in_input("the demo's values", error))?;
+    let experiment = Experiment { spec: resolved.spec, result: None };
+    let store = FileStore::new(args.run_dir.path());
+    let prepared = prepare(experiment, "the demo's values")?.saved_without_secrets();
+    match execute(prepared, ResultPolicy::Fresh, &store, globals).await? {
+        Exit::Done => {}
+        interrupted => return Ok(interrupted),
+    }
+    let experiment = store.load().await?;
+    let page = args.run_dir.path().with_file_name(REPORT_NAME);
+    for format in FORMATS {
+        let render = || {
+            (format.render)(&experiment).map_err(|error| CliError::input("cannot report on the demo").caused_by(error))
+        };
+        match format.name {
+            "text" => output::to_stdout(&render()?)?,
+            "html" => output::to_file(&page, &render()?)?,
+            _ => {}
+        }
+    }
+    if !globals.quiet {
+        let (document, page) = (store.location(), page.display());
+        output::to_stderr(&format!(
+            "\nwrote {document} and {page}\nnext: iter8 assert {document} -c completed,nofailure,slos\n"
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+/// The experiment: both versions at the same time, at the same rate, judged by the same objectives.
+fn values(service: &SampleService) -> Value {
+    let versions: Vec<_> = service
+        .versions
+        .iter()
+        .map(|version| json!({ "name": version.name, "url": format!("http://{}/v1/models/sklearn-iris:predict", version.addr) }))
+        .collect();
+    json!({
+        "tasks": ["http", "assess"],
+        "http": {
+            "versionValues": versions,
+            "parallel": true,
+            "payloadStr": r#"{"instances": [[6.8, 2.8, 4.8, 1.4], [6.0, 3.4, 4.5, 1.6]]}"#,
+            "contentType": "application/json",
+            "qps": 200,
+            "duration": "5s",
+            "connections": 8,
+        },
+        "assess": {
+            "SLOs": {
+                "upper": {
+                    "http/error-rate": 0.01,
+                    "http/latency-mean": 25,
+                    "http/latency-p99": 60,
+                },
+            },
+        },
+    })
+}

@@ -1,0 +1,86 @@
+//! Where a command finds its experiment document.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::error::CliError;
+use crate::adapters::file_store::FileStore;
+use crate::model::codec;
+use crate::model::document::Experiment;
+use crate::ports::{DocumentStore, StoreError};
+
+/// Name of the document in a run directory, as in Iter8.
+pub const FILE_NAME: &str = "experiment.yaml";
+
+/// Largest document read from standard input.
+const MAX_STDIN_BYTES: u64 = 64 << 20;
+
+/// The directory of a run.
+#[derive(Debug, Args)]
+pub struct RunDirArgs {
+    /// Directory of the experiment document, experiment.yaml
+    #[arg(long = "runDir", visible_alias = "run-dir", value_name = "DIR", default_value = ".", env = "ITER8_RUNDIR")]
+    pub run_dir: PathBuf,
+}
+
+impl RunDirArgs {
+    /// The document's path.
+    pub fn path(&self) -> PathBuf {
+        if self.run_dir == Path::new(".") { PathBuf::from(FILE_NAME) } else { self.run_dir.join(FILE_NAME) }
+    }
+}
+
+/// A document to read.
+#[derive(Debug, Args)]
+pub struct DocumentArgs {
+    /// The experiment document, - for standard input; unless given, experiment.yaml in the run directory
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    run_dir: RunDirArgs,
+}
+
+impl DocumentArgs {
+    /// Reads it.
+    pub async fn load(&self) -> Result<Experiment, StoreError> {
+        match &self.file {
+            Some(file) if file.as_os_str() == "-" => from_stdin(),
+            _ => FileStore::new(self.path()).load().await,
+        }
+    }
+
+    /// What to call it in messages.
+    pub fn location(&self) -> String {
+        match self.path() {
+            path if path.as_os_str() == "-" => "standard input".to_owned(),
+            path => path.display().to_string(),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.file.clone().unwrap_or_else(|| self.run_dir.path())
+    }
+
+    /// Whether the document can change while it is waited for.
+    pub fn can_change(&self) -> bool {
+        self.path().as_os_str() != "-"
+    }
+}
+
+fn from_stdin() -> Result<Experiment, StoreError> {
+    let location = || "standard input".to_owned();
+    let mut text = String::new();
+    std::io::stdin()
+        .lock()
+        .take(MAX_STDIN_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|source| StoreError::Unavailable { action: "read", location: location(), source })?;
+    codec::experiment_from_yaml(&text).map_err(|source| StoreError::Invalid { location: location(), source })
+}
+
+/// Reads a document that must be there.
+pub async fn required(document: &DocumentArgs) -> Result<Experiment, CliError> {
+    document.load().await.map_err(CliError::from)
+}

@@ -1,0 +1,124 @@
+//! Errors as the user sees them: `error:`, one `caused by:` per link, and a `hint:` when there is a next step.
+
+use std::error::Error;
+
+use super::exit::Exit;
+use super::output;
+use crate::logic::input::InputError;
+use crate::pipeline::PipelineError;
+use crate::ports::StoreError;
+use crate::tasks::TaskError;
+
+/// Whether output may be coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// No escape sequences.
+    Plain,
+    /// ANSI colours.
+    Coloured,
+}
+
+/// An error with its exit code.
+#[derive(Debug)]
+pub struct CliError {
+    exit: Exit,
+    message: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+}
+
+impl CliError {
+    /// An error without causes.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), causes: Vec::new(), hint: None }
+    }
+
+    /// Bad input.
+    pub fn input(message: impl Into<String>) -> Self {
+        Self::new(Exit::BadInput, message)
+    }
+
+    /// The same error with a cause, and the cause's own causes.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Error + 'static) -> Self {
+        self.causes.push(cause.to_string());
+        let mut source = cause.source();
+        while let Some(cause) = source {
+            self.causes.push(cause.to_string());
+            source = cause.source();
+        }
+        // A transparent wrapper repeats its cause.
+        self.causes.dedup();
+        self
+    }
+
+    /// The same error with a next step.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Bad input found in `place`: a file, or the values.
+    pub fn in_input(place: &str, error: InputError) -> Self {
+        let hint = error.hint.clone();
+        Self { hint, ..Self::input(format!("{place} is not valid")).caused_by(error) }
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        let (exit, hint) = match &error {
+            StoreError::Missing { .. } => {
+                (Exit::BadInput, Some("make one with `iter8 run --set …`, or name its directory with --runDir"))
+            }
+            StoreError::Invalid { .. } => (Exit::BadInput, None),
+            StoreError::Unavailable { .. } => (Exit::OutsideWorld, None),
+        };
+        let causes = Self::new(exit, String::new()).caused_by(error);
+        let mut links = causes.causes.into_iter();
+        let message = links.next().unwrap_or_default();
+        Self { exit, message, causes: links.collect(), hint: hint.map(str::to_owned) }
+    }
+}
+
+impl CliError {
+    /// The error of a run; `place` is where the spec came from.
+    pub fn from_run(error: PipelineError, place: &str) -> Self {
+        match error {
+            PipelineError::Input(error) => Self::in_input(place, error),
+            PipelineError::Store(error) => Self::from(error),
+            PipelineError::Task { source: TaskError::Input(ref input), .. } => {
+                let hint = input.hint.clone();
+                Self { hint, ..Self::new(Exit::TaskFailed, error.to_string()).caused_by(input.clone()) }
+            }
+            PipelineError::Task { source: TaskError::Failed { ref message, ref hint, .. }, .. } => Self {
+                exit: Exit::TaskFailed,
+                message: error.to_string(),
+                causes: vec![message.clone()],
+                hint: hint.clone(),
+            },
+        }
+    }
+}
+
+/// Prints an error and gives its exit code.
+pub fn print(error: &CliError, style: Style) -> Exit {
+    let mut text = format!("{} {}\n", label("error:", "1;31", style), error.message);
+    for cause in &error.causes {
+        text.push_str(&format!("  {} {cause}\n", label("caused by:", "33", style)));
+    }
+    if let Some(hint) = &error.hint {
+        text.push_str(&format!("  {} {hint}\n", label("hint:", "36", style)));
+    }
+    output::to_stderr(&text);
+    error.exit
+}
+
+/// A word in a colour, or not.
+pub fn label(word: &str, colour: &str, style: Style) -> String {
+    match style {
+        Style::Plain => word.to_owned(),
+        Style::Coloured => format!("\x1b[{colour}m{word}\x1b[0m"),
+    }
+}

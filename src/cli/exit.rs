@@ -1,0 +1,37 @@
+//! Exit codes: the one table. README's table is tested against it.
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done; asserted conditions hold.
+    Done = 0,
+    /// An asserted condition does not hold, or not before the time-out.
+    AssertionFailed = 1,
+    /// Bad input: flags, values, experiment, template.
+    BadInput = 2,
+    /// A task failed while running; the document says which and why.
+    TaskFailed = 3,
+    /// The outside world: a store, cluster or provider is unreachable or forbidden.
+    OutsideWorld = 4,
+    /// A verdict with a confidence was asked for, and the samples do not decide it.
+    Inconclusive = 5,
+    /// Ended by SIGINT; the partial document is saved.
+    Interrupted = 130,
+    /// Ended by SIGTERM; the partial document is saved.
+    Terminated = 143,
+}
+
+impl Exit {
+    /// Every code with its meaning, in order.
+    pub const TABLE: &'static [(Self, &'static str)] = &[
+        (Self::Done, "done; asserted conditions hold"),
+        (Self::AssertionFailed, "an asserted condition does not hold, or not before the time-out"),
+        (Self::BadInput, "bad input: flags, values, experiment, template"),
+        (Self::TaskFailed, "a task failed while running; the document says which and why"),
+        (Self::OutsideWorld, "the outside world: a store, cluster or provider is unreachable or forbidden"),
+        (Self::Inconclusive, "inconclusive: a verdict with a confidence was asked for, and the samples do not decide it"),
+        (Self::Interrupted, "interrupted (SIGINT); the partial document is saved"),
+        (Self::Terminated, "terminated (SIGTERM); the partial document is saved"),
+    ];
+}

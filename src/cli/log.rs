@@ -1,0 +1,31 @@
+//! The log of diagnostics, on standard error.
+
+use tracing_subscriber::filter::LevelFilter;
+
+use super::args::{Globals, LogLevel};
+use super::error::Style;
+
+/// Starts logging as the flags ask.
+pub fn start(globals: &Globals) {
+    let level = match globals.log_level {
+        _ if globals.quiet => LevelFilter::ERROR,
+        LogLevel::Trace => LevelFilter::TRACE,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Warning => LevelFilter::WARN,
+        LogLevel::Error | LogLevel::Fatal | LogLevel::Panic => LevelFilter::ERROR,
+    };
+    let targets = tracing_subscriber::filter::Targets::new().with_target("iter8", level).with_default(
+        // Libraries log every connection at debug; they are heard only when everything is wanted.
+        if level == LevelFilter::TRACE { LevelFilter::DEBUG } else { LevelFilter::WARN.min(level) },
+    );
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::util::SubscriberInitExt;
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(globals.style() == Style::Coloured)
+        .with_target(false)
+        .without_time();
+    // Only a test that starts the program twice in one process finds a logger already there.
+    let _ = tracing_subscriber::registry().with(targets).with(layer).try_init();
+}

@@ -1,0 +1,34 @@
+//! What is written to the outside: artefacts to standard output or a file, everything else to standard error.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::error::CliError;
+use super::exit::Exit;
+use crate::adapters::file_store;
+
+/// Writes an artefact to standard output. A reader that has gone away (`| head`) is not an error.
+pub fn to_stdout(text: &str) -> Result<(), CliError> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(CliError::new(Exit::OutsideWorld, "cannot write to standard output").caused_by(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a message to standard error; there is nowhere to tell of a failure to do so.
+pub fn to_stderr(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Writes an artefact to a file, whole or not at all; `-` is standard output.
+pub fn to_file(path: &Path, text: &str) -> Result<(), CliError> {
+    if path.as_os_str() == "-" {
+        return to_stdout(text);
+    }
+    file_store::replace(path, text.as_bytes()).map_err(|error| {
+        CliError::new(Exit::OutsideWorld, format!("cannot write {}", path.display())).caused_by(error)
+    })
+}

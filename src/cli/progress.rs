@@ -1,0 +1,178 @@
+//! Progress on standard error: one live line per running load on a terminal, a plain line every 10 s elsewhere, nothing with
+//! `--quiet`.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::args::Globals;
+use super::error::{Style, label};
+use super::output;
+use crate::model::document::TaskStatus;
+use crate::model::duration::GoDuration;
+use crate::ports::{Event, LoadProgress, Observer};
+
+/// Time between two plain lines about the same load.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Shows what happens during a run.
+pub struct Progress {
+    mode: Mode,
+    style: Style,
+    state: Mutex<State>,
+}
+
+enum Mode {
+    Quiet,
+    Plain,
+    Live(MultiProgress),
+}
+
+#[derive(Default)]
+struct State {
+    tasks: usize,
+    bars: BTreeMap<String, ProgressBar>,
+    last_lines: BTreeMap<String, Instant>,
+}
+
+impl Progress {
+    /// Progress as the flags and the terminal ask.
+    pub fn new(globals: &Globals) -> Self {
+        let mode = if globals.quiet {
+            Mode::Quiet
+        } else if std::io::stderr().is_terminal() {
+            Mode::Live(MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)))
+        } else {
+            Mode::Plain
+        };
+        Self { mode, style: globals.style(), state: Mutex::default() }
+    }
+
+    /// Removes what is live.
+    pub fn finish(&self) {
+        for (_, bar) in std::mem::take(&mut self.state().bars) {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Prints a line, above what is live.
+    pub fn say(&self, line: &str) {
+        match &self.mode {
+            Mode::Quiet => {}
+            Mode::Plain => output::to_stderr(&format!("{line}\n")),
+            Mode::Live(live) => live.suspend(|| output::to_stderr(&format!("{line}\n"))),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere must not turn into a second one here.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn load(&self, name: String, progress: LoadProgress) {
+        match &self.mode {
+            Mode::Quiet => {}
+            Mode::Plain => {
+                let mut state = self.state();
+                // The first line comes after the interval too: a short load is told by its end alone.
+                let last = *state.last_lines.entry(name.clone()).or_insert_with(Instant::now);
+                if progress.ended || last.elapsed() >= PLAIN_INTERVAL {
+                    state.last_lines.insert(name.clone(), Instant::now());
+                    drop(state);
+                    self.say(&format!("  {name}: {}", load_line(&progress)));
+                }
+            }
+            Mode::Live(live) => {
+                let mut state = self.state();
+                if progress.ended {
+                    if let Some(bar) = state.bars.remove(&name) {
+                        bar.finish_and_clear();
+                    }
+                    drop(state);
+                    return self.say(&format!("  {name}: {}", load_line(&progress)));
+                }
+                let bar = state.bars.entry(name.clone()).or_insert_with(|| live.add(new_bar(&name)));
+                bar.set_position((fraction(&progress) * 1000.0) as u64);
+                bar.set_message(load_line(&progress));
+            }
+        }
+    }
+
+    fn task_ended(&self, index: usize, task: &str, status: TaskStatus, duration: Duration, notes: &[String]) {
+        let (word, colour) = match status {
+            TaskStatus::Done => ("done", "32"),
+            TaskStatus::Skipped => ("skipped", "33"),
+            TaskStatus::Failed => ("failed", "31"),
+            TaskStatus::Interrupted => ("interrupted", "33"),
+            TaskStatus::Planned | TaskStatus::Running => ("running", "0"),
+        };
+        let time = GoDuration(Duration::from_millis(duration.as_millis() as u64));
+        let total = self.state().tasks;
+        self.say(&format!("[{}/{total}] {task}: {} ({time})", index + 1, label(word, colour, self.style)));
+        // A failure is told once, as the error of the command.
+        if status != TaskStatus::Failed {
+            for note in notes {
+                self.say(&format!("  {note}"));
+            }
+        }
+    }
+}
+
+fn new_bar(name: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template("  {prefix} [{bar:20}] {wide_msg}");
+    let bar = ProgressBar::new(1000).with_prefix(name.to_owned());
+    match style {
+        Ok(style) => bar.with_style(style.progress_chars("=> ")),
+        Err(_) => bar,
+    }
+}
+
+/// How much of the load is done, 0 to 1.
+fn fraction(progress: &LoadProgress) -> f64 {
+    let by_count = progress.total.filter(|total| *total > 0).map(|total| progress.done as f64 / total as f64);
+    let by_time = progress.planned.filter(|planned| !planned.is_zero()).map(|planned| {
+        progress.elapsed.as_secs_f64() / planned.as_secs_f64()
+    });
+    by_count.or(by_time).unwrap_or(0.0).clamp(0.0, 1.0)
+}
+
+fn load_line(progress: &LoadProgress) -> String {
+    let seconds = progress.elapsed.as_secs_f64();
+    let rate = if seconds > 0.0 { progress.done as f64 / seconds } else { 0.0 };
+    let total = progress.total.map(|total| format!("/{total}")).unwrap_or_default();
+    let mut line = format!("{}{total} requests, {rate:.1}/s, {} errors", progress.done, progress.errors);
+    if let (Some(p50), Some(p99)) = (progress.p50_ms, progress.p99_ms) {
+        line.push_str(&format!(", p50 {p50:.2} ms, p99 {p99:.2} ms"));
+    }
+    let done = fraction(progress);
+    if !progress.ended && done > 0.01 {
+        let left = Duration::from_secs_f64((seconds * (1.0 - done) / done).min(1e7)).as_secs();
+        line.push_str(&format!(", {} left", GoDuration(Duration::from_secs(left))));
+    }
+    line
+}
+
+impl Observer for Progress {
+    fn observe(&self, event: Event) {
+        match event {
+            Event::RunStarted { tasks, loop_number } => {
+                self.state().tasks = tasks;
+                if loop_number > 1 {
+                    self.say(&format!("loop {loop_number}"));
+                }
+            }
+            Event::TaskStarted { index, task } => {
+                let total = self.state().tasks;
+                self.say(&format!("[{}/{total}] {task}", index + 1));
+            }
+            Event::TaskLog { line, .. } => self.say(&format!("  {line}")),
+            Event::Load { name, progress } => self.load(name, progress),
+            Event::TaskEnded { index, task, status, duration, notes } => {
+                self.task_ended(index, &task, status, duration, &notes);
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! `iter8 report`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::document::{DocumentArgs, required};
+use super::error::CliError;
+use super::exit::Exit;
+use super::output;
+use crate::report::FORMATS;
+
+/// Flags of `report`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    iter8 report\n  \
+    iter8 report -o html --outputFile report.html\n  \
+    iter8 report -o json | jq '.verdicts[] | select(.verdict != \"satisfied\")'")]
+pub struct ReportArgs {
+    #[command(flatten)]
+    document: DocumentArgs,
+    /// Format of the report
+    #[arg(short = 'o', long = "outputFormat", visible_alias = "output-format", default_value = "text", value_parser = format_names())]
+    format: String,
+    /// File to write; - for standard output
+    #[arg(long = "outputFile", visible_alias = "output-file", value_name = "FILE", default_value = "-")]
+    file: PathBuf,
+}
+
+fn format_names() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(FORMATS.iter().map(|format| format.name))
+}
+
+/// Prints or writes the report.
+pub async fn run(args: ReportArgs) -> Result<Exit, CliError> {
+    let experiment = required(&args.document).await?;
+    let format = FORMATS.iter().find(|format| format.name == args.format).ok_or_else(|| CliError::input("unknown format"))?;
+    let text = (format.render)(&experiment).map_err(|error| {
+        CliError::input(format!("cannot report on {}", args.document.location())).caused_by(error)
+    })?;
+    output::to_file(&args.file, &text)?;
+    Ok(Exit::Done)
+}

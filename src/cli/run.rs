@@ -1,0 +1,132 @@
+//! `iter8 run`: values in, document out; or the document in the run directory once more.
+
+use clap::Args;
+use serde_json::json;
+
+use super::args::Globals;
+use super::document::RunDirArgs;
+use super::error::CliError;
+use super::exit::Exit;
+use super::output;
+use super::progress::Progress;
+use super::signals::Interruption;
+use super::values::{Network, ValueArgs};
+use crate::adapters::clock::SystemClock;
+use crate::adapters::file_store::FileStore;
+use crate::adapters::files::LocalFiles;
+use crate::adapters::shell::SystemShell;
+use crate::adapters::web::WebClient;
+use crate::model::codec;
+use crate::model::document::Experiment;
+use crate::pipeline::{self, Prepared, ResultPolicy, RunEnd, World};
+use crate::ports::{DocumentStore, StoreError};
+use crate::tasks::resolve::spec_from_values;
+
+/// Flags of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    iter8 run --set \"tasks={http,assess}\" --set http.url=http://localhost:8080/ \\\n            --set assess.SLOs.upper.http/latency-mean=50\n  \
+    iter8 run -f values.yaml --set http.qps=50 --dry\n  \
+    iter8 run --runDir results          # runs results/experiment.yaml\n  \
+    iter8 run --reuseResult             # one more loop of ./experiment.yaml")]
+pub struct RunArgs {
+    #[command(flatten)]
+    run_dir: RunDirArgs,
+    #[command(flatten)]
+    values: ValueArgs,
+    /// Keep the earlier result and add a loop to it
+    #[arg(long = "reuseResult", visible_alias = "reuse-result")]
+    reuse_result: bool,
+    /// Print the resolved spec and run nothing
+    #[arg(long, visible_alias = "dry-run")]
+    dry: bool,
+}
+
+/// Resolves, runs, and writes the document.
+pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
+    let store = FileStore::new(args.run_dir.path());
+    let policy = if args.reuse_result { ResultPolicy::Reuse } else { ResultPolicy::Fresh };
+    if !args.values.is_given() {
+        let experiment = store.load().await?;
+        if args.dry {
+            return dry(&experiment);
+        }
+        let prepared = prepare(experiment, &store.location())?;
+        return execute(prepared, policy, &store, globals).await;
+    }
+    let values = args.values.merged(Network::Allowed).await?;
+    let resolved = spec_from_values(&values).map_err(|error| CliError::in_input("the values", error))?;
+    for warning in &resolved.warnings {
+        tracing::warn!("{warning}");
+    }
+    let mut experiment = Experiment { spec: resolved.spec, result: None };
+    if args.dry {
+        return dry(&experiment);
+    }
+    if policy == ResultPolicy::Reuse {
+        experiment.result = earlier_result(&store, &experiment).await?;
+    }
+    let prepared = prepare(experiment, "the values")?.saved_without_secrets();
+    execute(prepared, policy, &store, globals).await
+}
+
+/// Checks everything that can be checked before a run.
+pub fn prepare(experiment: Experiment, place: &str) -> Result<Prepared, CliError> {
+    pipeline::prepare(experiment, &LocalFiles).map_err(|error| CliError::in_input(place, error))
+}
+
+/// The result to add a loop to, which must be of the same spec.
+async fn earlier_result(
+    store: &FileStore,
+    experiment: &Experiment,
+) -> Result<Option<crate::model::document::ExperimentResult>, CliError> {
+    match store.load().await {
+        Err(StoreError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+        Ok(earlier) if pipeline::masked(&earlier.spec) == pipeline::masked(&experiment.spec) => Ok(earlier.result),
+        Ok(_) => Err(CliError::input(format!("{} holds the result of another spec", store.location()))
+            .with_hint("run without --reuseResult to start afresh, or with the values of that experiment")),
+    }
+}
+
+/// Prints the spec, without its secrets.
+fn dry(experiment: &Experiment) -> Result<Exit, CliError> {
+    pipeline::parse_all(&experiment.spec).map_err(|error| CliError::in_input("the experiment", error))?;
+    let spec = json!({ "spec": pipeline::masked(&experiment.spec) });
+    let text = codec::to_yaml(&spec).map_err(|error| CliError::input("cannot print the spec").caused_by(error))?;
+    output::to_stdout(&text)?;
+    Ok(Exit::Done)
+}
+
+/// Runs a prepared experiment with the real world around it.
+pub async fn execute(
+    prepared: Prepared,
+    policy: ResultPolicy,
+    store: &FileStore,
+    globals: &Globals,
+) -> Result<Exit, CliError> {
+    let interruption = Interruption::listen()
+        .map_err(|error| CliError::new(Exit::OutsideWorld, "cannot listen for signals").caused_by(error))?;
+    let (web, progress) = (WebClient::new(), Progress::new(globals));
+    let world = World {
+        store,
+        clock: &SystemClock,
+        web: &web,
+        shell: &SystemShell,
+        files: &LocalFiles,
+        observer: &progress,
+        stop: interruption.stop.clone(),
+    };
+    let end = prepared.run(policy, &world).await;
+    progress.finish();
+    match end.map_err(|error| CliError::from_run(error, &store.location()))? {
+        RunEnd::Completed => {
+            progress.say(&format!("experiment completed; its document is {}", store.location()));
+            Ok(Exit::Done)
+        }
+        RunEnd::Interrupted => {
+            progress.say(&format!("interrupted; what was measured is in {}", store.location()));
+            Ok(interruption.exit())
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Signals: the first one ends the run and keeps what was measured, the second one ends the program.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use tokio_util::sync::CancellationToken;
+
+use super::exit::Exit;
+
+/// Which signal came, if one did.
+#[derive(Clone, Default)]
+pub struct Interruption {
+    /// Cancelled by the first signal.
+    pub stop: CancellationToken,
+    code: Arc<AtomicU8>,
+}
+
+impl Interruption {
+    /// Listens for SIGINT and SIGTERM from now on.
+    #[cfg(unix)]
+    pub fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let interruption = Self::default();
+        let told = interruption.clone();
+        tokio::spawn(async move {
+            loop {
+                let exit = tokio::select! {
+                    Some(()) = interrupt.recv() => Exit::Interrupted,
+                    Some(()) = terminate.recv() => Exit::Terminated,
+                    else => return,
+                };
+                if told.stop.is_cancelled() {
+                    // Asked twice: the document was saved when the current task started, and stays readable.
+                    end_now(exit);
+                }
+                told.code.store(exit as u8, Ordering::Relaxed);
+                told.stop.cancel();
+            }
+        });
+        Ok(interruption)
+    }
+
+    /// The exit code that belongs to the signal.
+    pub fn exit(&self) -> Exit {
+        if self.code.load(Ordering::Relaxed) == Exit::Terminated as u8 { Exit::Terminated } else { Exit::Interrupted }
+    }
+}
+
+#[allow(clippy::exit)]
+fn end_now(exit: Exit) -> ! {
+    // A second signal means "at once": there is no way back to `main` from here.
+    std::process::exit(i32::from(exit as u8))
+}

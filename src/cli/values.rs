@@ -1,0 +1,117 @@
+//! The flags that give values, as Helm's, and reading what they name.
+
+use std::io::Read;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::error::CliError;
+use super::exit::Exit;
+use crate::adapters::files::LocalFiles;
+use crate::adapters::web::WebClient;
+use crate::logic::values::{Source, merge};
+use crate::net::redact;
+use crate::ports::{Files, Web, WebRequest};
+
+/// Largest values file or value from a file.
+const MAX_VALUES_BYTES: usize = 8 << 20;
+
+/// Time for downloading a values file.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Values, in Helm's grammar and precedence: files in order, then --set-json, --set, --set-string, --set-file.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Values (Helm's rules)")]
+pub struct ValueArgs {
+    /// A YAML file with values; a path, a URL, or - for standard input (repeatable)
+    #[arg(short = 'f', long = "values", value_name = "FILE")]
+    files: Vec<String>,
+    /// Values, such as http.url=http://localhost:8080,http.qps=50 (repeatable)
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// Values that stay text, such as http.headers.x-id=007 (repeatable)
+    #[arg(long, value_name = "PATH=VALUE")]
+    set_string: Vec<String>,
+    /// Values in JSON, such as 'http.headers={"a": "b"}' (repeatable)
+    #[arg(long, value_name = "PATH=JSON")]
+    set_json: Vec<String>,
+    /// Values read from files, such as http.payloadStr=body.json (repeatable)
+    #[arg(long, value_name = "PATH=FILE")]
+    set_file: Vec<String>,
+}
+
+/// Whether URLs may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// URLs are downloaded.
+    Allowed,
+    /// A URL is an error.
+    Forbidden,
+}
+
+impl ValueArgs {
+    /// Whether any value is given.
+    pub fn is_given(&self) -> bool {
+        [&self.files, &self.set, &self.set_string, &self.set_json, &self.set_file].iter().any(|list| !list.is_empty())
+    }
+
+    /// Reads and merges them.
+    pub async fn merged(&self, network: Network) -> Result<Value, CliError> {
+        let mut sources = Vec::new();
+        for name in &self.files {
+            let text = read_values(name, network).await?;
+            sources.push(Source::File { name: redact::url(name), text });
+        }
+        sources.extend(self.set_json.iter().cloned().map(Source::SetJson));
+        sources.extend(self.set.iter().cloned().map(Source::Set));
+        sources.extend(self.set_string.iter().cloned().map(Source::SetString));
+        sources.extend(self.set_file.iter().cloned().map(|text| Source::SetFile { text }));
+        let read_file = |path: &str| {
+            let content = LocalFiles.read(path, MAX_VALUES_BYTES as u64).map_err(|error| error.to_string())?;
+            String::from_utf8(content).map_err(|_| "it is not UTF-8 text".to_owned())
+        };
+        merge(&sources, &read_file).map_err(|error| CliError::in_input("the values", error))
+    }
+}
+
+/// The text of one `-f`: a file, a URL, or standard input.
+async fn read_values(name: &str, network: Network) -> Result<String, CliError> {
+    let unreadable = |exit, reason: String| {
+        CliError::new(exit, format!("cannot read the values file {}: {reason}", redact::url(name)))
+    };
+    let content = if name == "-" {
+        let mut content = Vec::new();
+        let read = std::io::stdin().lock().take(MAX_VALUES_BYTES as u64 + 1).read_to_end(&mut content);
+        read.map_err(|error| unreadable(Exit::BadInput, error.to_string()))?;
+        if content.len() > MAX_VALUES_BYTES {
+            return Err(unreadable(Exit::BadInput, format!("it is larger than {MAX_VALUES_BYTES} bytes")));
+        }
+        content
+    } else if name.starts_with("http://") || name.starts_with("https://") {
+        if network == Network::Forbidden {
+            let reason = "this command opens no connection".to_owned();
+            return Err(unreadable(Exit::BadInput, reason).with_hint("download it first, and give the file"));
+        }
+        download(name).await.map_err(|reason| unreadable(Exit::OutsideWorld, reason))?
+    } else {
+        let read = LocalFiles.read(name, MAX_VALUES_BYTES as u64);
+        read.map_err(|error| unreadable(Exit::BadInput, error.to_string()))?
+    };
+    String::from_utf8(content).map_err(|_| unreadable(Exit::BadInput, "it is not UTF-8 text".to_owned()))
+}
+
+async fn download(url: &str) -> Result<Vec<u8>, String> {
+    let request = WebRequest {
+        method: "GET".to_owned(),
+        url: url.to_owned(),
+        max_response_bytes: MAX_VALUES_BYTES,
+        timeout: DOWNLOAD_TIMEOUT,
+        ..WebRequest::default()
+    };
+    let answer = WebClient::new().send(request).await.map_err(|error| error.reason)?;
+    match answer.status {
+        200..300 => Ok(answer.body),
+        status => Err(format!("the server answered {status}")),
+    }
+}

@@ -1,0 +1,31 @@
+//! `iter8 version`.
+
+use clap::Args;
+
+use super::error::CliError;
+use super::exit::Exit;
+use super::output;
+use crate::model::document::SCHEMA_VERSION;
+
+/// Flags of `version`.
+#[derive(Debug, Args)]
+pub struct VersionArgs {
+    /// Print the version number alone
+    #[arg(long)]
+    short: bool,
+}
+
+/// Prints the version.
+pub fn run(args: &VersionArgs) -> Result<Exit, CliError> {
+    let version = env!("CARGO_PKG_VERSION");
+    let text = match args.short {
+        true => format!("{version}\n"),
+        false => format!(
+            "iter8 {version}\nexperiment documents: schema {SCHEMA_VERSION}, and Iter8 v0.13's\nplatform: {}/{}\n",
+            std::env::consts::OS,
+            std::env::consts::ARCH
+        ),
+    };
+    output::to_stdout(&text)?;
+    Ok(Exit::Done)
+}

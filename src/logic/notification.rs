@@ -1,0 +1,71 @@
+//! The built-in payloads of `notify`.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::assertion::{AssertCondition, judge};
+use super::mask;
+use crate::model::document::Experiment;
+use crate::model::slo::Outcome;
+
+/// GitHub takes at most 64 KiB of `client_payload`; above this the experiment is left out of the report.
+const MAX_EXPERIMENT_BYTES: usize = 48 << 10;
+
+/// How many objectives a chat message lists.
+const MAX_LISTED: usize = 10;
+
+/// The report that payloads carry: Iter8's keys. `index` is the notifying task's own place in the spec; it and what follows it
+/// do not count against completion, or a last task's message could never say that the experiment is complete.
+pub fn report(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
+    let result = experiment.result.clone().unwrap_or_default();
+    let remaining_notify = experiment.spec.iter().skip(index).all(|task| task.name() == "notify");
+    let mut report = json!({
+        "timestamp": now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+        "completed": remaining_notify && result.num_completed_tasks >= index && !result.failure,
+        "noTaskFailures": !result.failure,
+        "numTasks": experiment.spec.len(),
+        "numCompletedTasks": result.num_completed_tasks,
+        "numLoops": result.num_loops,
+    });
+    let mut shared = experiment.clone();
+    if let Some(insights) = shared.result.as_mut().and_then(|result| result.insights.as_mut()) {
+        // Distributions are for the document; they are too large for a message.
+        insights.histograms.clear();
+        insights.hist_metric_values.clear();
+    }
+    let mut shared = serde_json::to_value(shared).unwrap_or_default();
+    mask::value(&mut shared);
+    if shared.to_string().len() <= MAX_EXPERIMENT_BYTES {
+        report["experiment"] = shared;
+    }
+    report
+}
+
+/// `{"text": …}` for Slack and other chat webhooks: a headline, and what does not hold.
+pub fn slack(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
+    let slos = judge(experiment, AssertCondition::Slos);
+    let report = report(experiment, index, now);
+    let headline = match (report["noTaskFailures"].as_bool(), slos.holds) {
+        (Some(true), true) => "all SLOs satisfied",
+        (Some(true), false) => "SLOs not satisfied",
+        _ => "a task failed",
+    };
+    let mut lines = vec![
+        format!("Iter8 experiment: {headline}"),
+        format!("{} of {} tasks completed, loop {}", report["numCompletedTasks"], report["numTasks"], report["numLoops"]),
+        slos.sentence,
+    ];
+    let insights = experiment.result.as_ref().and_then(|result| result.insights.as_ref());
+    let verdicts = insights.map(|insights| insights.verdicts.as_slice()).unwrap_or_default();
+    let unmet: Vec<_> = verdicts.iter().filter(|verdict| verdict.verdict != Outcome::Satisfied).collect();
+    lines.extend(unmet.iter().take(MAX_LISTED).map(|verdict| format!("• {}", verdict.reason)));
+    if unmet.len() > MAX_LISTED {
+        lines.push(format!("… and {} more", unmet.len() - MAX_LISTED));
+    }
+    json!({ "text": lines.join("\n") })
+}
+
+/// GitHub's repository dispatch with Iter8's event type.
+pub fn github(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
+    json!({ "event_type": "iter8", "client_payload": report(experiment, index, now) })
+}

@@ -1,0 +1,49 @@
+//! The registry: every task, one row each, and what derives from it.
+
+use super::{Task, TaskKind, assess, http, notify, run};
+use crate::logic::input::InputError;
+use crate::logic::suggest::nearest;
+use crate::model::document::TaskSpec;
+
+/// Every task that a spec may hold.
+pub const TASKS: &[TaskKind] = &[http::KIND, assess::KIND, run::KIND, notify::KIND];
+
+/// Iter8's tasks that this version does not have yet; named so that the message can say so.
+const NOT_YET: &[&str] = &["ready", "grpc", "custommetrics", "abnmetrics"];
+
+/// The names that the `tasks` value may list.
+pub fn value_names() -> impl Iterator<Item = &'static str> {
+    TASKS.iter().flat_map(|kind| kind.value_names.iter().copied())
+}
+
+/// The row whose values stand under this name.
+pub fn by_value_name(name: &str) -> Option<&'static TaskKind> {
+    TASKS.iter().find(|kind| kind.value_names.contains(&name))
+}
+
+/// Parses a spec entry; the paths of errors start below the entry.
+pub fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
+    match (&spec.task, &spec.run) {
+        (Some(_), Some(_)) => Err(InputError::new("", "has both `task` and `run`; a task has one of them")),
+        (None, None) => Err(InputError::new("", "has neither `task` nor `run`")),
+        _ => {
+            let name = spec.name();
+            let known = TASKS.iter().map(|kind| kind.name);
+            let kind = TASKS.iter().find(|kind| kind.name == name).ok_or_else(|| unknown_task(name, known))?;
+            (kind.parse)(spec)
+        }
+    }
+}
+
+/// The error for a name that is no task, with the tasks there are.
+pub fn unknown_task<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> InputError {
+    let list = known.clone().collect::<Vec<_>>().join(", ");
+    if NOT_YET.contains(&name) {
+        return InputError::new("", format!("this version of iter8 does not have the task `{name}`; it has: {list}"));
+    }
+    let error = InputError::new("", format!("unknown task `{name}`; known tasks: {list}"));
+    match nearest(name, known) {
+        Some(candidate) => error.with_hint(format!("did you mean `{candidate}`?")),
+        None => error,
+    }
+}

@@ -1,0 +1,104 @@
+//! From merged values to the spec that will run.
+
+use serde_json::Value;
+
+use super::registry::{by_value_name, unknown_task, value_names};
+use crate::logic::input::{InputError, join};
+use crate::logic::suggest::nearest;
+use crate::model::document::TaskSpec;
+
+/// Values beside the tasks' own: how and where the experiment runs in Kubernetes. A local run leaves them alone.
+const RUNNER_VALUES: &[&str] = &["runner", "cronjobSchedule", "serviceAccountName", "iter8Image", "logLevel", "resources"];
+
+/// A spec, and what the user should know about the values it was made of.
+pub struct Resolved {
+    /// The tasks, in order.
+    pub spec: Vec<TaskSpec>,
+    /// Values that have no effect.
+    pub warnings: Vec<String>,
+}
+
+/// Makes a spec of merged values: one entry, or several, per name in `tasks`.
+pub fn spec_from_values(values: &Value) -> Result<Resolved, InputError> {
+    let map = values.as_object().ok_or_else(|| InputError::new("", "the values are not a map"))?;
+    let listed = listed_tasks(map.get("tasks"))?;
+    let known = || RUNNER_VALUES.iter().copied().chain(["tasks"]).chain(value_names());
+    let mut warnings = Vec::new();
+    for (key, value) in map {
+        if by_value_name(key).is_some() {
+            if !value.is_null() && !listed.iter().any(|(_, name)| name == key) {
+                warnings.push(format!("the values of `{key}` have no effect: `tasks` does not list it"));
+            }
+        } else if !known().any(|name| name == key) {
+            let names = known().collect::<Vec<_>>().join(", ");
+            let error = InputError::new(key, format!("unknown value `{key}`; known here: {names}"));
+            return Err(match nearest(key, known()) {
+                Some(candidate) => error.with_hint(format!("did you mean `{candidate}`?")),
+                None => error,
+            });
+        }
+    }
+    let mut spec = Vec::new();
+    for (index, name) in &listed {
+        let kind = by_value_name(name).ok_or_else(|| unknown_task(name, value_names()).under(&format!("tasks[{index}]")))?;
+        let empty = Value::Object(serde_json::Map::new());
+        let own = map.get(name).filter(|value| !value.is_null()).unwrap_or(&empty);
+        let (own, condition) = take_condition(own).map_err(|error| error.under(name))?;
+        for mut entry in (kind.from_values)(name, &own).map_err(|error| error.under(name))? {
+            entry.condition = condition.clone().or(entry.condition);
+            check_entry(&entry, name)?;
+            spec.push(entry);
+        }
+    }
+    Ok(Resolved { spec, warnings })
+}
+
+/// The entries of `tasks` with their indices.
+fn listed_tasks(tasks: Option<&Value>) -> Result<Vec<(usize, String)>, InputError> {
+    let hint = "list the tasks to run, such as --set \"tasks={http,assess}\"";
+    let list = match tasks {
+        None | Some(Value::Null) => return Err(InputError::new("tasks", "no tasks are given").with_hint(hint)),
+        Some(Value::Array(list)) if list.is_empty() => {
+            return Err(InputError::new("tasks", "the list of tasks is empty").with_hint(hint));
+        }
+        Some(Value::Array(list)) => list,
+        Some(other) => {
+            return Err(InputError::new("tasks", format!("`{other}` is not a list of task names")).with_hint(hint));
+        }
+    };
+    list.iter()
+        .enumerate()
+        .map(|(index, entry)| match entry {
+            Value::String(name) => Ok((index, name.clone())),
+            other => Err(InputError::new(format!("tasks[{index}]"), format!("`{other}` is not the name of a task"))),
+        })
+        .collect()
+}
+
+/// Parses the entry as the run will, so that an error names the values and not the spec made of them.
+fn check_entry(entry: &TaskSpec, name: &str) -> Result<(), InputError> {
+    let place = |mut error: InputError| {
+        let inner = error.path.strip_prefix("with").map_or(error.path.as_str(), |path| path.trim_start_matches('.'));
+        error.path = join(name, inner);
+        error
+    };
+    super::registry::parse(entry).map_err(place)?;
+    if let Some(condition) = &entry.condition {
+        crate::logic::condition::check(condition)
+            .map_err(|error| InputError::new(join(name, "if"), error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// The value of `if` among a task's values, taken out of them.
+fn take_condition(values: &Value) -> Result<(Value, Option<String>), InputError> {
+    let mut values = values.clone();
+    let condition = values.as_object_mut().and_then(|map| map.remove("if"));
+    match condition {
+        None | Some(Value::Null) => Ok((values, None)),
+        Some(Value::String(condition)) => Ok((values, Some(condition))),
+        // `--set http.if=true` arrives typed.
+        Some(Value::Bool(literal)) => Ok((values, Some(literal.to_string()))),
+        Some(other) => Err(InputError::new("if", format!("`{other}` is not a condition; expected text such as `SLOs()`"))),
+    }
+}

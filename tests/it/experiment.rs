@@ -1,0 +1,148 @@
+//! Whole experiments against the sample service: values in, verdict and report out.
+
+use std::time::Duration;
+
+use iter8::sample::{self, Latency, SampleConfig, SampleService};
+use serde_json::Value;
+
+use crate::support::cli::Bench;
+
+/// The sample service with a quick first version and a second one that takes 80 ms and fails a tenth of its requests.
+struct Fixture {
+    runtime: tokio::runtime::Runtime,
+    service: Option<SampleService>,
+}
+
+impl Fixture {
+    fn start() -> Self {
+        let mut config = SampleConfig::demo();
+        config.versions[0].latency = Latency::constant(Duration::ZERO);
+        config.versions[1].latency = Latency::constant(Duration::from_millis(80));
+        config.versions[1].error_rate = 0.1;
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let service = Some(runtime.block_on(sample::start(config)).unwrap());
+        Self { runtime, service }
+    }
+
+    fn url(&self, version: usize) -> String {
+        let service = self.service.as_ref().unwrap();
+        format!("http://{}/v1/models/sklearn-iris:predict", service.versions[version].addr)
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        self.runtime.block_on(self.service.take().unwrap().shutdown());
+    }
+}
+
+const PAYLOAD: &str = r#"http.payloadStr={"instances": [[6.8\, 2.8\, 4.8\, 1.4]]}"#;
+
+fn run_and_assert(bench: &Bench, url: &str) -> (Option<i32>, String) {
+    let url = format!("http.url={url}");
+    bench
+        .run([
+            "run", "--set", "tasks={http,assess}", "--set", &url, "--set", PAYLOAD, "--set", "http.qps=100",
+            "--set", "assess.SLOs.upper.http/latency-mean=50", "--set", "assess.SLOs.upper.http/error-count=0",
+        ])
+        .expect(0, &["experiment completed; its document is experiment.yaml"]);
+    let said = bench.run(["assert", "-c", "completed,nofailure,slos"]);
+    (said.code, said.stdout)
+}
+
+#[test]
+fn a_good_version_passes_and_a_slow_one_with_errors_does_not() {
+    let fixture = Fixture::start();
+    let bench = Bench::new();
+    let (code, told) = run_and_assert(&bench, &fixture.url(0));
+    assert_eq!(code, Some(0), "{told}");
+    let (code, told) = run_and_assert(&bench, &fixture.url(1));
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("ok      completed") && told.contains("FAILED  slos"), "{told}");
+    let text = bench.run(["report"]).stdout;
+    for line in ["Experiment completed: true", "No task failures: true", "Total number of tasks: 2", "Number of completed tasks: 2"] {
+        assert!(text.contains(line), "the report lacks {line:?}:\n{text}");
+    }
+    assert!(text.contains("http/latency-mean (msec) <= 50") && text.contains("above the limit of 50"), "{text}");
+}
+
+#[test]
+fn two_versions_are_measured_in_one_experiment_and_judged_apart() {
+    let fixture = Fixture::start();
+    let bench = Bench::new();
+    let (first, second) = (format!("http.versionValues[0].url={}", fixture.url(0)), format!("http.versionValues[1].url={}", fixture.url(1)));
+    bench
+        .run([
+            "run", "--quiet", "--set", "tasks={http,assess}", "--set", PAYLOAD, "--set", &first, "--set", &second,
+            "--set", "http.versionValues[0].name=v1,http.versionValues[1].name=v2,http.parallel=true,http.qps=100",
+            "--set", "assess.SLOs.upper.http/latency-p50=40,assess.SLOs.lower.http/request-count=100",
+        ])
+        .expect(0, &[]);
+    let document = bench.document();
+    let insights = &document["result"]["insights"];
+    assert_eq!(insights["numVersions"], 2);
+    assert_eq!(insights["versionNames"][1]["version"], "v2");
+    assert_eq!(insights["SLOsSatisfied"]["upper"], serde_json::json!([[true, false]]));
+    assert_eq!(insights["SLOsSatisfied"]["lower"], serde_json::json!([[true, true]]));
+    // The server's own count of both agrees.
+    let counts: Vec<_> =
+        (0..2).map(|v| insights["nonHistMetricValues"][v]["http/request-count"][0].as_f64().unwrap()).collect();
+    assert_eq!(counts, [100.0, 100.0]);
+    let report: Value = serde_json::from_str(&bench.run(["report", "-o", "json"]).stdout).unwrap();
+    assert_eq!(report["versions"].as_array().unwrap().len(), 2);
+    let page = bench.run(["report", "-o", "html"]).stdout;
+    assert!(page.len() < 300_000 && page.contains("<svg"), "{} bytes", page.len());
+}
+
+#[test]
+fn the_document_and_the_values_hold_to_the_published_schemas() {
+    let fixture = Fixture::start();
+    let bench = Bench::new();
+    run_and_assert(&bench, &fixture.url(1));
+    let schema = |what: &str| serde_json::from_str::<Value>(&bench.run(["schema", what]).stdout).unwrap();
+    let document = jsonschema::validator_for(&schema("document")).unwrap();
+    let errors: Vec<_> = document.iter_errors(&bench.document()).map(|error| format!("{} at {}", error, error.instance_path())).collect();
+    assert_eq!(errors, Vec::<String>::new());
+    let mut wrong = bench.document();
+    wrong["spec"][0]["with"]["numRequests"] = Value::from("many");
+    assert!(!document.is_valid(&wrong));
+    let values = jsonschema::validator_for(&schema("values")).unwrap();
+    let good = serde_json::json!({
+        "tasks": ["http", "assess"],
+        "http": {"url": "http://x", "qps": "max", "numRequests": "10", "if": "SLOs()", "endpoints": {"a": {"duration": "5s"}}},
+        "assess": {"SLOs": {"upper": {"http/latency-mean": "0.5"}}},
+    });
+    let errors: Vec<_> = values.iter_errors(&good).map(|error| format!("{} at {}", error, error.instance_path())).collect();
+    assert_eq!(errors, Vec::<String>::new());
+    for wrong in [r#"{"tasks": ["htp"]}"#, r#"{"tasks": ["http"], "http": {"qsp": 1}}"#, r#"{"http": {}}"#] {
+        assert!(!values.is_valid(&serde_json::from_str(wrong).unwrap()), "{wrong}");
+    }
+}
+
+#[test]
+fn validate_finds_what_run_would_find_and_opens_no_connection() {
+    let bench = Bench::new();
+    let said = bench.run(["validate", "--set", "tasks={http},http.url=http://127.0.0.1:1"]);
+    said.expect(0, &[]);
+    assert_eq!(said.stdout, "the values: valid, 1 tasks: http\n");
+    bench.run(["validate", "--set", "tasks={http},http.url=x"]).expect(2, &["http.url"]);
+    bench.run(["validate", "-f", "http://127.0.0.1:1/values.yaml"]).expect(2, &["opens no connection", "hint: download it"]);
+    bench.write("experiment.yaml", "spec:\n- task: http\n  with: {url: 'http://127.0.0.1:1', qsp: 3}\n");
+    bench.run(["validate"]).expect(2, &["spec[0].with.qsp", "did you mean `qps`?"]);
+}
+
+#[test]
+fn the_demo_runs_an_experiment_against_both_versions() {
+    let bench = Bench::new();
+    let said = bench.run(["demo"]);
+    said.expect(0, &["wrote experiment.yaml and report.html"]);
+    assert!(said.stdout.contains("Experiment completed: true"), "{said:#?}");
+    let insights = &bench.document()["result"]["insights"];
+    for version in 0..2 {
+        let values = &insights["nonHistMetricValues"][version];
+        assert_eq!(values["http/request-count"][0].as_f64(), Some(1000.0), "version {version}");
+        assert!(values["http/latency-p50"][0].as_f64().unwrap() >= 2.0, "version {version}");
+    }
+    assert_eq!(insights["verdicts"].as_array().unwrap().len(), 6);
+    assert!(bench.read("report.html").contains("<svg"));
+}

@@ -1,0 +1,200 @@
+//! The pipeline on the whole program: conditions, loops, failures, signals, and what the document says afterwards.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+use crate::support::cli::{Bench, Said};
+use crate::support::scripted::Scripted;
+
+#[test]
+fn tasks_run_in_order_and_false_conditions_skip() {
+    let bench = Bench::new();
+    bench.write(
+        "experiment.yaml",
+        "spec:\n- run: echo one; echo one >>log\n- run: echo two >>log\n  if: not NoFailure()\n- run: echo three >>log\n  if: Result.NumCompletedTasks == 2\n",
+    );
+    let said = bench.run(["run"]);
+    said.expect(0, &["one", "skipped", "experiment completed"]);
+    assert_eq!(bench.read("log"), "one\nthree\n");
+    let document = bench.document();
+    let statuses: Vec<_> = document["result"]["tasks"].as_array().unwrap().iter().map(|task| task["status"].clone()).collect();
+    assert_eq!(statuses, ["done", "skipped", "done"]);
+    assert_eq!(document["result"]["numCompletedTasks"], 3);
+    assert_eq!(document["result"]["numLoops"], 1);
+    assert_eq!(bench.run(["assert", "-c", "completed,nofailure"]).code, Some(0));
+}
+
+#[test]
+fn no_slo_is_no_pass() {
+    let bench = Bench::new();
+    bench.write("experiment.yaml", "spec:\n- run: 'true'\n");
+    bench.run(["run", "--quiet"]).expect(0, &[]);
+    let said = bench.run(["assert", "-c", "slos"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.stdout.contains("FAILED  slos: "), "{said:#?}");
+}
+
+#[test]
+fn a_failing_task_stops_the_run_and_the_rest_stays_planned() {
+    let bench = Bench::new();
+    bench.write("experiment.yaml", "spec:\n- run: exit 7\n- run: touch ran\n");
+    bench.run(["run"]).expect(3, &["error: task 1 of 2 (`run`) failed", "caused by: the script exited with code 7"]);
+    assert!(!bench.path("ran").exists());
+    let document = bench.document();
+    assert_eq!(document["result"]["failure"], true);
+    assert_eq!(document["result"]["tasks"][0]["error"], "the script exited with code 7");
+    assert_eq!(document["result"]["tasks"][1]["status"], "planned");
+    // Decided: no use in waiting.
+    let started = std::time::Instant::now();
+    assert_eq!(bench.run(["assert", "-c", "completed", "-c", "nofailure", "--timeout", "60s"]).code, Some(1));
+    assert!(started.elapsed().as_secs() < 30);
+}
+
+#[test]
+fn a_script_that_takes_too_long_is_killed() {
+    let bench = Bench::new();
+    bench.write("experiment.yaml", "spec:\n- run: sleep 100\n  with: {timeout: 200ms}\n");
+    bench.run(["run"]).expect(3, &["did not end within 200ms", "hint: set `timeout`"]);
+}
+
+#[test]
+fn reusing_the_result_adds_a_loop() {
+    let bench = Bench::new();
+    bench.write("experiment.yaml", "spec:\n- run: 'true'\n  if: Result.NumLoops == 2\n");
+    bench.run(["run"]).expect(0, &["skipped"]);
+    bench.run(["run", "--reuseResult"]).expect(0, &["loop 2"]);
+    assert_eq!(bench.document()["result"]["numLoops"], 2);
+    bench.run(["run"]).expect(0, &[]);
+    assert_eq!(bench.document()["result"]["numLoops"], 1);
+    // Another spec's result is not taken for its own.
+    bench.run(["run", "--reuseResult", "--set", "tasks={run}", "--set", "run=false"]).expect(2, &["the result of another spec"]);
+}
+
+#[test]
+fn a_dry_run_prints_the_spec_without_secrets_and_runs_nothing() {
+    let bench = Bench::new();
+    let said = bench.run([
+        "run", "--dry", "--set", "tasks={http,github,run}", "--set", "http.url=http://user:hunter2@127.0.0.1:1/",
+        "--set", "http.headers.Authorization=Bearer hunter2", "--set", "http.headers.Cookie=hunter2",
+        "--set", "github.owner=o,github.repo=r,github.token=hunter2", "--set", "run=touch ran",
+    ]);
+    said.expect(0, &[]);
+    assert!(said.stdout.starts_with("spec:\n"), "{said:#?}");
+    assert!(!said.stdout.contains("hunter2"), "{said:#?}");
+    assert!(!bench.path("ran").exists() && !bench.path("experiment.yaml").exists());
+}
+
+#[test]
+fn secrets_in_values_reach_the_server_and_no_file_or_log() {
+    let server = Scripted::answers("200 OK", "fine");
+    let bench = Bench::new();
+    let url = format!("http.url=http://user:hunter2@{}/", server.address());
+    let args = [
+        "run", "-l", "trace", "--set", "tasks={http,assess}", "--set", &url, "--set", "http.headers.X-Api-Key=hunter3",
+        "--set", "http.numRequests=2", "--set", "http.qps=max", "--set", "assess.SLOs.upper.http/error-count=0",
+    ];
+    let said = bench.run(args);
+    said.expect(0, &[]);
+    assert!(server.received().contains("hunter3"), "the header was not sent");
+    for format in ["text", "json", "html"] {
+        let report = bench.run(["report", "-o", format]);
+        assert!(!report.stdout.contains("hunter"), "{format}");
+    }
+    for text in [bench.read("experiment.yaml"), said.stderr.clone(), said.stdout.clone()] {
+        assert!(!text.contains("hunter"), "{text}");
+    }
+    // The document alone can't be run again, and says how to go on.
+    bench.run(["run"]).expect(2, &["[hidden]", "hint: "]);
+    // With the same values it can.
+    bench.run(args.iter().copied().chain(["--reuseResult"])).expect(0, &["loop 2"]);
+}
+
+/// Starts a long load and waits until the server has seen it.
+fn start_load(bench: &Bench, server: &Scripted) -> Child {
+    let url = format!("http.url={}", server.url());
+    let child = bench
+        .command()
+        .args(["run", "--set", "tasks={http,run}", "--set", &url, "--set", "http.duration=60s", "--set", "http.qps=200"])
+        .args(["--set", "run=touch ran"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    server.wait_for_requests(50);
+    child
+}
+
+fn signal(child: &Child, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+#[test]
+fn a_signal_in_the_middle_of_a_load_keeps_what_was_measured() {
+    for (number, code) in [(rustix::process::Signal::INT, 130), (rustix::process::Signal::TERM, 143)] {
+        let (bench, server) = (Bench::new(), Scripted::answers("200 OK", "fine"));
+        let child = start_load(&bench, &server);
+        signal(&child, number);
+        let said = Said::of(child.wait_with_output().unwrap(), &bench.path(""));
+        said.expect(code, &["interrupted; what was measured is in experiment.yaml"]);
+        let document = bench.document();
+        assert_eq!(document["result"]["interrupted"], true);
+        assert_eq!(document["result"]["tasks"][0]["status"], "interrupted");
+        assert_eq!(document["result"]["tasks"][1]["status"], "planned");
+        let count = &document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"][0];
+        assert!(count.as_f64().unwrap() >= 50.0, "{count}");
+        assert!(!bench.path("ran").exists());
+        let said = bench.run(["assert", "-c", "completed", "--timeout", "60s"]);
+        assert_eq!(said.code, Some(1));
+        assert!(said.stdout.contains("interrupted"), "{said:#?}");
+        assert!(bench.run(["report"]).stdout.contains("nterrupted"));
+    }
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_a_document_that_parses() {
+    // Many short tasks make many writes; the kill falls somewhere among them.
+    let spec: String = std::iter::once("spec:\n".to_owned()).chain((0..200).map(|n| format!("- run: ': {n}'\n"))).collect();
+    for line in [3, 17, 60] {
+        let bench = Bench::new();
+        bench.write("experiment.yaml", &spec);
+        let mut child = bench.command().arg("run").stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert_eq!(lines.take(line).count(), line);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let experiment = iter8::model::codec::experiment_from_yaml(&bench.read("experiment.yaml")).unwrap();
+        assert_eq!(experiment.spec.len(), 200);
+        assert!(experiment.result.unwrap().num_completed_tasks > 0);
+        assert_eq!(bench.run(["assert", "-c", "completed"]).code, Some(1));
+    }
+}
+
+#[test]
+fn a_notification_carries_the_state_and_a_failed_one_is_a_note() {
+    let server = Scripted::answers("200 OK", "ok");
+    let bench = Bench::new();
+    let url = format!("slack.url={}", server.url());
+    bench.run(["run", "--set", "tasks={run,slack}", "--set", "run=true", "--set", &url]).expect(0, &[]);
+    assert!(server.received().contains("\"text\":"), "{}", server.received());
+    let failing = Scripted::answers("500 Internal Server Error", "broken");
+    let url = format!("slack.url={}", failing.url());
+    bench.run(["run", "--set", "tasks={slack}", "--set", &url]).expect(0, &["not sent", "500"]);
+    bench.run(["run", "--set", "tasks={slack}", "--set", &url, "--set", "slack.softFailure=false"]).expect(3, &["answered 500"]);
+}
+
+#[test]
+fn a_github_notification_is_a_repository_dispatch() {
+    let server = Scripted::answers("204 No Content", "");
+    let bench = Bench::new();
+    let api = format!("github.apiURL={}", server.url());
+    let mut command = bench.command();
+    command.env("CI_TOKEN", "hunter2");
+    command.args(["run", "--set", "tasks={github}", "--set", "github.owner=iter8,github.repo=demo,github.tokenEnv=CI_TOKEN", "--set", &api]);
+    let said = Said::of(command.output().unwrap(), &bench.path(""));
+    said.expect(0, &[]);
+    let received = server.received();
+    assert!(received.starts_with("POST /repos/iter8/demo/dispatches"), "{received}");
+    assert!(received.contains("\"event_type\":\"iter8\"") && received.to_lowercase().contains("authorization: bearer hunter2"), "{received}");
+    assert!(!bench.read("experiment.yaml").contains("hunter2"));
+}

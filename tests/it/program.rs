@@ -1,0 +1,90 @@
+//! The program as a whole: what its help, its tables and README say is what the code does.
+
+use iter8::cli::exit::Exit;
+use iter8::tasks::registry::TASKS;
+
+use crate::support::cli::Bench;
+use crate::support::markdown::table_rows;
+
+fn readme() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
+}
+
+#[test]
+fn the_exit_codes_of_readme_are_the_codes_of_the_program() {
+    let expected: Vec<_> =
+        Exit::TABLE.iter().map(|(exit, meaning)| vec![(*exit as u8).to_string(), (*meaning).to_owned()]).collect();
+    assert_eq!(table_rows(&readme(), "Exit codes"), expected);
+}
+
+#[test]
+fn the_tasks_of_readme_are_the_tasks_of_the_registry() {
+    let names = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let expected: Vec<_> = TASKS
+        .iter()
+        .map(|kind| vec![format!("`{}`", kind.name), names(kind.value_names), kind.summary.to_owned()])
+        .collect();
+    assert_eq!(table_rows(&readme(), "Tasks"), expected);
+}
+
+#[test]
+fn every_command_has_help_and_those_that_need_one_an_example() {
+    let bench = Bench::new();
+    for command in ["run", "assert", "report", "validate", "demo", "schema", "completion"] {
+        let said = bench.run([command, "--help"]);
+        assert_eq!(said.code, Some(0), "{command}");
+        assert!(said.stdout.contains("Examples:"), "{command}: {}", said.stdout);
+    }
+    let said = bench.run(["--help"]);
+    assert!(said.stdout.contains("iter8 demo") && said.stderr.is_empty(), "{said:#?}");
+}
+
+#[test]
+fn a_mistyped_command_or_flag_is_bad_input() {
+    let bench = Bench::new();
+    bench.run(["asert"]).expect(2, &["asert", "assert"]);
+    bench.run(["run", "--sett", "a=b"]).expect(2, &["--sett", "--set"]);
+    bench.run(["assert"]).expect(2, &["--condition"]);
+}
+
+#[test]
+fn launch_is_another_spelling_of_run() {
+    let bench = Bench::new();
+    bench.run(["launch", "--set", "tasks={run}", "--set", "run=touch ran"]).expect(0, &[]);
+    assert!(bench.path("ran").exists());
+}
+
+#[test]
+fn completion_scripts_are_printed_for_every_shell() {
+    let bench = Bench::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let said = bench.run(["completion", shell]);
+        assert!(said.code == Some(0) && said.stdout.contains("reuseResult"), "{shell}");
+    }
+    let checked = std::process::Command::new("bash")
+        .args(["-c", &format!("source <({} completion bash) && complete -p iter8", crate::support::cli::ITER8)])
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{checked:?}");
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let said = Bench::new().run(["version", "--short"]);
+    assert_eq!(said.stdout.trim(), env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn quiet_says_nothing_but_errors() {
+    let bench = Bench::new();
+    let said = bench.run(["run", "-q", "--set", "tasks={run}", "--set", "run=echo loud", "--set", "http.qps=5"]);
+    assert_eq!((said.code, said.stdout.as_str(), said.stderr.as_str()), (Some(0), "", ""));
+}
+
+#[test]
+fn values_come_from_standard_input_and_files_too() {
+    let bench = Bench::new();
+    bench.write("script.sh", "echo from a file >out\n");
+    bench.run_with_input(["run", "-q", "-f", "-", "--set-file", "run.script=script.sh"], "tasks: [run]\n").expect(0, &[]);
+    assert_eq!(bench.read("out"), "from a file\n");
+}

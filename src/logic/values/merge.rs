@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn an_error_in_a_file_names_the_file_and_the_place() {
         let error = error_of(Source::File { name: "v.yaml".to_owned(), text: "a: 1\nb: [1, 2\n".to_owned() });
-        assert!(error.to_string().starts_with("v.yaml: line 3, column 1: "), "{error}");
+        assert!(error.to_string().starts_with("v.yaml: line 2, column 4: "), "{error}");
         let error = error_of(Source::File { name: "v.yaml".to_owned(), text: "- 1".to_owned() });
         assert_eq!(error.to_string(), "v.yaml: expected a map of values, found a list");
     }

@@ -110,8 +110,10 @@ impl<'a> Reader<'a> {
             }
             if is_merge_key(&key) {
                 let (event, span) = self.next()?;
+                // Helm takes a list of maps only where it is written, not where an alias stands for it.
+                let is_alias = event.is_alias();
                 let node = self.node(event, span, depth + 1)?;
-                merge(&mut map, node).map_err(|error| at(span, error))?;
+                merge(&mut map, node, is_alias).map_err(|error| at(span, error))?;
                 continue;
             }
             let key = match self.node(key, key_span, depth + 1)? {
@@ -158,10 +160,13 @@ fn weight(value: &Value) -> usize {
     }
 }
 
+/// Namespace of the tags that are written with `!!`.
+const YAML_TAGS: &str = "tag:yaml.org,2002:";
+
 /// What style and tag of a scalar ask for.
 fn wanted(style: ScalarStyle, tag: Option<&Tag>) -> Wanted {
     match tag {
-        Some(tag) => tag.core_suffix().map_or(Wanted::Text, Wanted::of_core_tag),
+        Some(tag) => tag.suffix_in_namespace(YAML_TAGS).map_or(Wanted::Text, |name| Wanted::of_core_tag(&name)),
         None if style == ScalarStyle::Plain => Wanted::Anything,
         None => Wanted::Text,
     }
@@ -173,7 +178,7 @@ fn is_merge_key(event: &Event<'_>) -> bool {
         Event::Scalar(text, style, _, tag) => {
             text == "<<"
                 && match tag {
-                    Some(tag) => tag.is_yaml_core_schema_tag("merge"),
+                    Some(tag) => tag.suffix_in_namespace(YAML_TAGS).is_some_and(|name| name == "merge"),
                     None => *style == ScalarStyle::Plain,
                 }
         }
@@ -182,11 +187,11 @@ fn is_merge_key(event: &Event<'_>) -> bool {
 }
 
 /// Puts the entries of a map, or of several (the first wins), into `map`. As in Helm, they replace what stands before `<<`.
-fn merge(map: &mut Map<String, Value>, node: Node) -> Result<(), String> {
+fn merge(map: &mut Map<String, Value>, node: Node, is_alias: bool) -> Result<(), String> {
     let expected = || Err("`<<` expects a map or a list of maps".to_owned());
     match node {
         Node::Value(Value::Object(entries)) => map.extend(entries),
-        Node::Value(Value::Array(list)) => {
+        Node::Value(Value::Array(list)) if !is_alias => {
             for entries in list.into_iter().rev() {
                 let Value::Object(entries) = entries else { return expected() };
                 map.extend(entries);

@@ -92,8 +92,8 @@ fn plain(text: &str) -> Scalar {
 /// The number that `text` is: `12`, `012`, `0o12`, `0x1F`, `0b1`, `1_000`, `1e3`, `.5`. No base 60, as in Go.
 fn number(text: &str) -> Option<Scalar> {
     match text.bytes().next()? {
-        // What starts with a dot is a decimal fraction without underscores.
-        b'.' => return decimal(text),
+        // After a leading dot, Go's number parser decides, which wants a digit on both sides of an underscore.
+        b'.' => return between_digits(text).then(|| decimal(&text.replace('_', ""))).flatten(),
         b'0'..=b'9' | b'+' | b'-' => {}
         _ => return None,
     }
@@ -128,6 +128,13 @@ fn integer(text: &str) -> Option<Scalar> {
         (Err(_), "") => u64::from_str_radix(digits, base).map(Scalar::Unsigned).ok(),
         (Err(_), _) => None,
     }
+}
+
+/// Whether each underscore stands between two digits.
+fn between_digits(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    (0..bytes.len()).all(|i| bytes[i] != b'_' || (i > 0 && is_digit(bytes.get(i - 1)) && is_digit(bytes.get(i + 1))))
 }
 
 /// A decimal fraction, finite.
@@ -188,10 +195,7 @@ fn float_key(float: f64) -> String {
     let scientific = format!("{single:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count() as i32;
-    // `%g` without a precision keeps up to 21 digits, but counts 6 when the digits are fewer.
-    let most = if digits > exponent { digits.max(6) } else { 6 };
-    if (-4..most).contains(&exponent) {
+    if (-4..6).contains(&exponent) {
         format!("{single}")
     } else {
         let sign = if exponent < 0 { '-' } else { '+' };

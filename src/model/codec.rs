@@ -77,8 +77,7 @@ pub fn experiment_from_yaml(text: &str) -> Result<Experiment, CodecError> {
     if let Some(result) = document.get_mut("result") {
         // A newer schema may differ anywhere: it is refused before anything else of the result is read.
         refuse_newer(result)?;
-        // Iter8 writes lists it has nothing for as `null`.
-        drop_nulls(result);
+        from_iter8(result);
     }
     serde_path_to_error::deserialize(&value).map_err(|error| {
         let path = error.path().to_string();
@@ -131,6 +130,23 @@ fn refuse_newer(result: &Value) -> Result<(), CodecError> {
             "written by a newer version (schema {version}; this program reads up to {SCHEMA_VERSION}); upgrade iter8"
         ))),
         _ => Ok(()),
+    }
+}
+
+/// Makes this program's form of what Iter8 writes in another: lists without elements are `null`, a time never set is an empty
+/// text, and a summary is not in a list, for each loop replaces the one before.
+fn from_iter8(result: &mut Value) {
+    drop_nulls(result);
+    if let Some(result) = result.as_object_mut()
+        && result.get("startTime").is_some_and(|time| time == "")
+    {
+        result.remove("startTime");
+    }
+    let summaries = result.pointer_mut("/insights/SummaryMetricValues").and_then(Value::as_array_mut);
+    for summary in summaries.into_iter().flatten().filter_map(Value::as_object_mut).flat_map(|map| map.values_mut()) {
+        if summary.as_array().is_some_and(|numbers| numbers.first().is_some_and(Value::is_number)) {
+            *summary = Value::Array(vec![summary.take()]);
+        }
     }
 }
 

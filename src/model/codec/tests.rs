@@ -108,6 +108,8 @@ result:
     histMetricValues:
     - http/latency:
       - {count: 3, lower: 11.388804, upper: 12}
+    SummaryMetricValues:
+    - abn/sample: [3, 6, 1, 3, 14]
     SLOs:
       Upper:
       - {metric: http/error-rate, limit: 0}
@@ -123,10 +125,19 @@ result:
     assert_eq!(result.schema_version, None);
     let insights = result.insights.as_ref().unwrap();
     assert_eq!(insights.non_hist_metric_values[0]["http/latency-mean"], [29.624432499999998]);
+    assert_eq!(insights.summary_metric_values[0]["abn/sample"], [[3.0, 6.0, 1.0, 3.0, 14.0]]);
     assert_eq!(insights.slos.as_ref().unwrap().upper.len(), 1);
     assert_eq!(insights.slos_satisfied.as_ref().unwrap().upper, [[true]]);
     let again = experiment_from_yaml(&to_yaml(&experiment).unwrap()).unwrap();
     assert_eq!(again, experiment);
+}
+
+#[test]
+fn what_iter8_leaves_empty_is_absent() {
+    let text = "{spec: [], result: {startTime: '', insights: {versionNames: null, SummaryMetricValues: [{}]}}}";
+    let result = experiment_from_yaml(text).unwrap().result.unwrap();
+    assert_eq!(result.start_time, None);
+    assert_eq!(result.insights.unwrap().summary_metric_values.len(), 1);
 }
 
 #[test]
@@ -157,10 +168,61 @@ fn what_is_no_experiment_is_named_with_its_path() {
 /// Any text: words that YAML could take for something else, and everything that could break a line or a quote.
 fn nasty() -> impl Strategy<Value = String> {
     let words = prop::sample::select(vec![
-        "yes", "no", "on", "off", "y", "n", "Y", "012", "0o17", "1_000", "~", "null", "1e3", "0x1F", "0b1", "1:30", "190:20:30.15",
-        "2001-12-14", "2001-12-14t21:59:43.10-05:00", "2001-12-14 21:59:43", "<<", "=", "-", "?", ".inf", "-.inf", ".nan", "+1", ".5",
-        "1.", "---", "...", "--- x", "", " ", "#!/bin/sh\nset -e\n", "a\n\n", "\n", "\na", "  a\nb\n", "a \nb", "\t", "\ta\n", "x: y",
-        "x #y", "\u{85}", "\u{2028}", "\u{feff}", "\u{0}", "\r\n", "a\rb", "0b-1", "_1", "0_7", ".1_0",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "y",
+        "n",
+        "Y",
+        "012",
+        "0o17",
+        "1_000",
+        "~",
+        "null",
+        "1e3",
+        "0x1F",
+        "0b1",
+        "1:30",
+        "190:20:30.15",
+        "2001-12-14",
+        "2001-12-14t21:59:43.10-05:00",
+        "2001-12-14 21:59:43",
+        "<<",
+        "=",
+        "-",
+        "?",
+        ".inf",
+        "-.inf",
+        ".nan",
+        "+1",
+        ".5",
+        "1.",
+        "---",
+        "...",
+        "--- x",
+        "",
+        " ",
+        "#!/bin/sh\nset -e\n",
+        "a\n\n",
+        "\n",
+        "\na",
+        "  a\nb\n",
+        "a \nb",
+        "\t",
+        "\ta\n",
+        "x: y",
+        "x #y",
+        "\u{85}",
+        "\u{2028}",
+        "\u{feff}",
+        "\u{0}",
+        "\r\n",
+        "a\rb",
+        "0b-1",
+        "_1",
+        "0_7",
+        ".1_0",
     ])
     .prop_map(str::to_owned);
     prop_oneof![

@@ -17,7 +17,10 @@ fn paths_values_and_lists_are_read() {
         ("a=1,b=x", json!({"a": 1, "b": "x"})),
         ("a.b.c=true,a.b.d=null", json!({"a": {"b": {"c": true, "d": null}}})),
         ("tasks={http,assess}", json!({"tasks": ["http", "assess"]})),
-        ("assess.SLOs.upper.http/latency-p99\\.9=100", json!({"assess": {"SLOs": {"upper": {"http/latency-p99.9": 100}}}})),
+        (
+            "assess.SLOs.upper.http/latency-p99\\.9=100",
+            json!({"assess": {"SLOs": {"upper": {"http/latency-p99.9": 100}}}}),
+        ),
         ("a[1].b=x,a[0]=y", json!({"a": ["y", {"b": "x"}]})),
         ("a[1][0]=x", json!({"a": [null, ["x"]]})),
         ("a=0.5,b=012,c=1e3,d=-7", json!({"a": "0.5", "b": "012", "c": "1e3", "d": -7})),

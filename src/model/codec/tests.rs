@@ -49,6 +49,8 @@ fn texts_too_long_or_too_deep_are_refused() {
             assert!(value_from_yaml(&text).is_err(), "{levels} times {open}");
         }
     }
+    let mixed = format!("{}{}1{}", "- ".repeat(60), "[".repeat(60), "]".repeat(60));
+    assert_eq!(error_of(&mixed), "line 1, column 162: nested deeper than 100 levels");
 }
 
 #[test]

@@ -1,0 +1,204 @@
+//! What a YAML 1.1 scalar means to Helm and Kubernetes: the typing rules of the Go YAML library they read with.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+/// A typed scalar.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scalar {
+    /// No value.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A whole number beyond `i64`.
+    Unsigned(u64),
+    /// Any other number; may be infinite or not a number.
+    Float(f64),
+    /// A text.
+    Text(String),
+}
+
+/// What an explicit tag asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// No tag.
+    Anything,
+    /// `!!bool`
+    Bool,
+    /// `!!int`
+    Int,
+    /// `!!float`
+    Float,
+    /// `!!null`
+    Null,
+    /// `!!binary`
+    Binary,
+    /// `!!str`, and tags that mean nothing here.
+    Text,
+}
+
+impl Wanted {
+    /// What the name after `!!` asks for.
+    pub fn of_core_tag(name: &str) -> Self {
+        match name {
+            "bool" => Self::Bool,
+            "int" => Self::Int,
+            "float" => Self::Float,
+            "null" => Self::Null,
+            "binary" => Self::Binary,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// The scalar that `text` is; the error is a fragment without place.
+pub fn resolve(text: &str, wanted: Wanted) -> Result<Scalar, String> {
+    let found = match wanted {
+        Wanted::Text => return Ok(Scalar::Text(text.to_owned())),
+        Wanted::Binary => return decode(text),
+        _ => plain(text),
+    };
+    let name = match (wanted, &found) {
+        (Wanted::Float, Scalar::Int(n)) => return Ok(Scalar::Float(*n as f64)),
+        (Wanted::Anything, _)
+        | (Wanted::Bool, Scalar::Bool(_))
+        | (Wanted::Int, Scalar::Int(_) | Scalar::Unsigned(_))
+        | (Wanted::Float, Scalar::Float(_))
+        | (Wanted::Null, Scalar::Null) => return Ok(found),
+        (Wanted::Bool, _) => "bool",
+        (Wanted::Int, _) => "int",
+        (Wanted::Float, _) => "float",
+        (Wanted::Null | Wanted::Binary | Wanted::Text, _) => "null",
+    };
+    Err(format!("`{text}` is not a `!!{name}`"))
+}
+
+/// The type of a scalar without quotes and tag.
+fn plain(text: &str) -> Scalar {
+    match text {
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Scalar::Bool(true),
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Scalar::Bool(false),
+        "" | "~" | "null" | "Null" | "NULL" => Scalar::Null,
+        ".nan" | ".NaN" | ".NAN" => Scalar::Float(f64::NAN),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Scalar::Float(f64::INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => Scalar::Float(f64::NEG_INFINITY),
+        _ => number(text).unwrap_or_else(|| Scalar::Text(text.to_owned())),
+    }
+}
+
+/// The number that `text` is: `12`, `012`, `0o12`, `0x1F`, `0b1`, `1_000`, `1e3`, `.5`. No base 60, as in Go.
+fn number(text: &str) -> Option<Scalar> {
+    match text.bytes().next()? {
+        // After a leading dot, Go's number parser decides, which wants a digit on both sides of an underscore.
+        b'.' => return between_digits(text).then(|| decimal(&text.replace('_', ""))).flatten(),
+        b'0'..=b'9' | b'+' | b'-' => {}
+        _ => return None,
+    }
+    let digits = text.replace('_', "");
+    integer(&digits).or_else(|| decimal(&digits)).or_else(|| {
+        // Go's library tries `0b` once more by hand, and so takes a second sign.
+        let signed = digits.strip_prefix("0b").and_then(|rest| i64::from_str_radix(rest, 2).ok());
+        signed.map(Scalar::Int)
+    })
+}
+
+/// An integer with a sign and a prefix for its base; a mere `0` in front means base 8.
+fn integer(text: &str) -> Option<Scalar> {
+    let (sign, rest) = match text.as_bytes().first() {
+        Some(b'-') => ("-", &text[1..]),
+        Some(b'+') => ("+", &text[1..]),
+        _ => ("", text),
+    };
+    let (base, digits) = match rest.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (16, &rest[2..]),
+        [b'0', b'o' | b'O', ..] => (8, &rest[2..]),
+        [b'0', b'b' | b'B', ..] => (2, &rest[2..]),
+        [b'0', _, ..] => (8, &rest[1..]),
+        _ => (10, rest),
+    };
+    if !digits.starts_with(|c: char| c.is_digit(base)) {
+        return None;
+    }
+    let signed = i64::from_str_radix(&format!("{sign}{digits}"), base).map(Scalar::Int);
+    match (signed, sign) {
+        (Ok(scalar), _) => Some(scalar),
+        (Err(_), "") => u64::from_str_radix(digits, base).map(Scalar::Unsigned).ok(),
+        (Err(_), _) => None,
+    }
+}
+
+/// Whether each underscore stands between two digits.
+fn between_digits(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    (0..bytes.len()).all(|i| bytes[i] != b'_' || (i > 0 && is_digit(bytes.get(i - 1)) && is_digit(bytes.get(i + 1))))
+}
+
+/// A decimal fraction, finite.
+fn decimal(text: &str) -> Option<Scalar> {
+    let is_decimal = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+    let float: f64 = if is_decimal { text.parse().ok()? } else { return None };
+    float.is_finite().then_some(Scalar::Float(float))
+}
+
+/// Bytes in base64, as text: what is not UTF-8 in them is replaced, since JSON has only text.
+fn decode(text: &str) -> Result<Scalar, String> {
+    let packed: String = text.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
+    match STANDARD.decode(packed) {
+        Ok(bytes) => Ok(Scalar::Text(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(_) => Err("the value of a `!!binary` must be base64".to_owned()),
+    }
+}
+
+impl Scalar {
+    /// The scalar as a JSON value; the error is a fragment without place.
+    pub fn into_value(self) -> Result<Value, String> {
+        match self {
+            Self::Null => Ok(Value::Null),
+            Self::Bool(bool) => Ok(Value::Bool(bool)),
+            Self::Int(n) => Ok(n.into()),
+            Self::Unsigned(n) => Ok(n.into()),
+            Self::Float(n) => super::number(n).map(Value::Number).ok_or_else(|| {
+                let name = if n.is_nan() { ".nan" } else { ".inf" };
+                format!("`{name}` is not a number here; write a finite one, or put it in quotes")
+            }),
+            Self::Text(text) => Ok(Value::String(text)),
+        }
+    }
+
+    /// The scalar as a key; the error is a fragment without place.
+    pub fn into_key(self) -> Result<String, String> {
+        match self {
+            Self::Null => Err("a key must have a name; put `null`, `~` and the like in quotes".to_owned()),
+            Self::Bool(bool) => Ok(bool.to_string()),
+            Self::Int(n) => Ok(n.to_string()),
+            Self::Unsigned(n) => Ok(n.to_string()),
+            Self::Float(n) => Ok(float_key(n)),
+            Self::Text(text) => Ok(text),
+        }
+    }
+}
+
+/// A fraction as a key, as Go's `%g` prints it in single precision.
+fn float_key(float: f64) -> String {
+    // Helm's library rounds keys to 32 bits; users' keys must come out the same.
+    let single = float as f32;
+    if single.is_nan() {
+        return ".nan".to_owned();
+    }
+    if single.is_infinite() {
+        return if single > 0.0 { ".inf" } else { "-.inf" }.to_owned();
+    }
+    let scientific = format!("{single:e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..6).contains(&exponent) {
+        format!("{single}")
+    } else {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        format!("{mantissa}e{sign}{:02}", exponent.abs())
+    }
+}

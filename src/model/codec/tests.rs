@@ -1,0 +1,272 @@
+use proptest::prelude::*;
+use serde_json::{Map, json};
+
+use super::*;
+
+fn read(text: &str) -> Value {
+    value_from_yaml(text).unwrap()
+}
+
+fn error_of(text: &str) -> String {
+    value_from_yaml(text).unwrap_err().to_string()
+}
+
+#[test]
+fn scalars_are_typed_as_in_yaml_1_1() {
+    let cases = [
+        ("[y, yes, on, NO]", json!([true, true, true, false])),
+        ("n: 1", json!({"false": 1})),
+        ("[012, 0o12, 0x1F, 1_000, 1e3]", json!([10, 10, 31, 1000, 1000])),
+        ("[~, null, '']", json!([null, null, ""])),
+        ("['yes', \"012\", !!str 1]", json!(["yes", "012", "1"])),
+        ("[2001-12-14, 1:30, 1.2.3]", json!(["2001-12-14", "1:30", "1.2.3"])),
+        ("", Value::Null),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(read(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn errors_have_line_and_column() {
+    assert_eq!(error_of("a: 1\nb: [1, 2\n"), "line 2, column 4: unclosed bracket '['");
+    assert_eq!(
+        error_of("a:\n  b: .inf"),
+        "line 2, column 6: `.inf` is not a number here; write a finite one, or put it in quotes"
+    );
+    assert_eq!(error_of("a: !!int x"), "line 1, column 10: `x` is not a `!!int`");
+    assert_eq!(error_of("a: &x [*x]"), "line 1, column 8: an alias inside the value it stands for");
+    assert_eq!(error_of("a:\n  <<: 1"), "line 2, column 7: `<<` expects a map or a list of maps");
+}
+
+#[test]
+fn texts_too_long_or_too_deep_are_refused() {
+    assert_eq!(error_of(&" ".repeat(MAX_BYTES + 1)), "8388609 bytes are too many; at most 8388608 are read");
+    assert!(value_from_yaml(&format!("{}1{}", "[".repeat(50), "]".repeat(50))).is_ok());
+    for (open, close) in [("[", "]"), ("{a: ", "}"), ("[{a: ", "}]"), ("- ", ""), ("? ", "")] {
+        for levels in [101, 100_000] {
+            let text = format!("{}1{}", open.repeat(levels), close.repeat(levels));
+            assert!(value_from_yaml(&text).is_err(), "{levels} times {open}");
+        }
+    }
+    let mixed = format!("{}{}1{}", "- ".repeat(60), "[".repeat(60), "]".repeat(60));
+    assert_eq!(error_of(&mixed), "line 1, column 162: nested deeper than 100 levels");
+}
+
+#[test]
+fn an_alias_bomb_is_refused() {
+    let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for i in 1..30 {
+        let below = i - 1;
+        text.push_str(&format!("a{i}: &a{i} [*a{below}, *a{below}, *a{below}, *a{below}]\n"));
+    }
+    assert!(error_of(&text).ends_with("aliases repeat too much; write less with anchors"), "{}", error_of(&text));
+    let merges = text.replace("[x, x, x, x, x, x, x, x, x, x]", "{b: x}").replace('[', "{<<: [").replace(']', "]}");
+    assert!(value_from_yaml(&merges).is_ok(), "merges of the same maps don't grow");
+    let long = format!("a: &a {}\nb: [{}]", "x".repeat(1 << 20), "*a,".repeat(100));
+    assert!(error_of(&long).ends_with("aliases repeat too much; write less with anchors"));
+}
+
+#[test]
+fn scripts_are_written_as_blocks_and_doubtful_texts_in_quotes() {
+    let value = json!({"run": "set -e\necho x\n", "y": ["yes", "012", "1:30", "2001-12-14", "plain text"], "long": "a b ".repeat(40)});
+    let long = "a b ".repeat(40);
+    let expected = format!(
+        "long: '{long}'\nrun: |\n  set -e\n  echo x\n\"y\":\n- 'yes'\n- '012'\n- '1:30'\n- '2001-12-14'\n- plain text\n"
+    );
+    let text = to_yaml(&value).unwrap();
+    assert_eq!(text.replace('"', "'"), expected.replace('"', "'"));
+    assert_eq!(to_yaml(&value).unwrap(), text);
+}
+
+#[test]
+fn a_document_of_iter8_loads() {
+    let text = r#"
+spec:
+- task: http
+  with: {url: https://example.com/get, duration: 2s}
+- task: assess
+  with:
+    SLOs:
+      Upper:
+      - {metric: http/error-rate, limit: 0}
+- if: not SLOs()
+  run: echo no
+result:
+  revision: 1
+  startTime: "2022-03-16T10:22:58.540897-04:00"
+  numCompletedTasks: 3
+  failure: false
+  iter8Version: v0.13
+  somethingElse: 1
+  insights:
+    numVersions: 1
+    versionNames: null
+    metricsInfo:
+      http/latency-mean: {description: mean, type: Gauge, units: msec}
+    nonHistMetricValues:
+    - http/latency-mean:
+      - 29.624432499999998
+    histMetricValues:
+    - http/latency:
+      - {count: 3, lower: 11.388804, upper: 12}
+    SummaryMetricValues:
+    - abn/sample: [3, 6, 1, 3, 14]
+    SLOs:
+      Upper:
+      - {metric: http/error-rate, limit: 0}
+    SLOsSatisfied:
+      Upper:
+      - - true
+"#;
+    let experiment = experiment_from_yaml(text).unwrap();
+    assert_eq!(experiment.spec.len(), 3);
+    assert_eq!(experiment.spec[2].condition.as_deref(), Some("not SLOs()"));
+    let result = experiment.result.as_ref().unwrap();
+    assert_eq!(result.start_time.unwrap().to_rfc3339(), "2022-03-16T14:22:58.540897+00:00");
+    assert_eq!(result.schema_version, None);
+    let insights = result.insights.as_ref().unwrap();
+    assert_eq!(insights.non_hist_metric_values[0]["http/latency-mean"], [29.624432499999998]);
+    assert_eq!(insights.summary_metric_values[0]["abn/sample"], [[3.0, 6.0, 1.0, 3.0, 14.0]]);
+    assert_eq!(insights.slos.as_ref().unwrap().upper.len(), 1);
+    assert_eq!(insights.slos_satisfied.as_ref().unwrap().upper, [[true]]);
+    let again = experiment_from_yaml(&to_yaml(&experiment).unwrap()).unwrap();
+    assert_eq!(again, experiment);
+}
+
+#[test]
+fn what_iter8_leaves_empty_is_absent() {
+    let text = "{spec: [], result: {startTime: '', insights: {versionNames: null, SummaryMetricValues: [{}]}}}";
+    let result = experiment_from_yaml(text).unwrap().result.unwrap();
+    assert_eq!(result.start_time, None);
+    assert_eq!(result.insights.unwrap().summary_metric_values.len(), 1);
+}
+
+#[test]
+fn what_is_no_experiment_is_named_with_its_path() {
+    let cases = [
+        ("", "the document is empty; expected a map with the key `spec`"),
+        ("# only a comment\n", "the document is empty; expected a map with the key `spec`"),
+        ("- task: http", "expected a map with the key `spec`, found a list"),
+        ("result: {}", "`spec` is missing; expected a list of tasks"),
+        ("spec: x", "spec: expected a list of tasks, found a text"),
+        ("spec:", "spec: expected a list of tasks, found nothing"),
+        ("{spec: [], result: {numLoops: -1}}", "result.numLoops: invalid value: integer `-1`, expected u64"),
+        (
+            "{spec: [], result: {insights: {SLOs: {upper: [{metric: m, limit: x}]}}}}",
+            "result.insights.SLOs.upper[0].limit: `x` is not a number",
+        ),
+        ("{spec: [{task: 1}]}", "spec[0].task: invalid type: integer `1`, expected a string"),
+        (
+            "{spec: [], result: {schemaVersion: 2, insights: 7}}",
+            "written by a newer version (schema 2; this program reads up to 1); upgrade iter8",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(experiment_from_yaml(text).unwrap_err().to_string(), expected, "{text}");
+    }
+}
+
+/// Any text: words that YAML could take for something else, and everything that could break a line or a quote.
+fn nasty() -> impl Strategy<Value = String> {
+    let words = prop::sample::select(vec![
+        "yes",
+        "no",
+        "on",
+        "off",
+        "y",
+        "n",
+        "Y",
+        "012",
+        "0o17",
+        "1_000",
+        "~",
+        "null",
+        "1e3",
+        "0x1F",
+        "0b1",
+        "1:30",
+        "190:20:30.15",
+        "2001-12-14",
+        "2001-12-14t21:59:43.10-05:00",
+        "2001-12-14 21:59:43",
+        "<<",
+        "=",
+        "-",
+        "?",
+        ".inf",
+        "-.inf",
+        ".nan",
+        "+1",
+        ".5",
+        "1.",
+        "---",
+        "...",
+        "--- x",
+        "",
+        " ",
+        "#!/bin/sh\nset -e\n",
+        "a\n\n",
+        "\n",
+        "\na",
+        "  a\nb\n",
+        "a \nb",
+        "\t",
+        "\ta\n",
+        "x: y",
+        "x #y",
+        "\u{85}",
+        "\u{2028}",
+        "\u{feff}",
+        "\u{0}",
+        "\r\n",
+        "a\rb",
+        "0b-1",
+        "_1",
+        "0_7",
+        ".1_0",
+    ])
+    .prop_map(str::to_owned);
+    prop_oneof![
+        3 => words,
+        2 => r#"[-?:,\[\]{}#&*!|>'"%@` \n\tab0.~=_]{0,12}"#,
+        1 => "[0-9_.:eExob+-]{1,8}",
+        2 => any::<String>(),
+        1 => "(([a-z ]{0,30}|#[a-z]{0,9}|\t[a-z]{0,9})\n){1,6}[a-z]{0,3}",
+    ]
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        1 => Just(Value::Null),
+        1 => any::<bool>().prop_map(Value::from),
+        1 => any::<i64>().prop_map(Value::from),
+        1 => any::<u64>().prop_map(Value::from),
+        // A whole number is read as one, so it has no other form here.
+        1 => any::<f64>().prop_map(|n| number(n).map_or(Value::Null, Value::Number)),
+        4 => nasty().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 40, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::btree_map(nasty(), inner, 0..6).prop_map(|map| Value::Object(Map::from_iter(map))),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+    #[test]
+    fn what_is_written_is_read_back(value in any_json()) {
+        let text = to_yaml(&value).unwrap();
+        let read = value_from_yaml(&text);
+        prop_assert_eq!(read.map_err(|error| error.to_string()), Ok(value), "{}", text);
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic(text in r#"([-?:,\[\]{}#&*!|>'"%a0.~=] ?|\n {0,3}|<<|&a|\*a|!!int|ü){0,40}"#) {
+        let _ = value_from_yaml(&text);
+        let _ = experiment_from_yaml(&text);
+    }
+}

@@ -1,0 +1,28 @@
+//! Real programs that tests compare with or run against.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// Where the program `name` is: what the environment variable of its name in capitals says (`HELM`), else the project's own
+/// `.tools/bin`, else the search path.
+pub fn tool(name: &str) -> Option<PathBuf> {
+    let variable = name.to_uppercase().replace('-', "_");
+    if let Some(path) = env::var_os(variable).filter(|path| !path.is_empty()) {
+        return Some(PathBuf::from(path));
+    }
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/bin");
+    let path = env::var_os("PATH").unwrap_or_default();
+    std::iter::once(own).chain(env::split_paths(&path)).map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
+/// The same for a test that can't do without: a missing program is named, and fails the test where `CI` is set.
+pub fn needed(name: &str) -> Option<PathBuf> {
+    let found = tool(name);
+    if found.is_none() {
+        let variable = name.to_uppercase().replace('-', "_");
+        let message = format!("{name} is missing: not in ${variable}, .tools/bin or $PATH; `make test` installs it");
+        assert!(env::var_os("CI").is_none(), "{message}");
+        eprintln!("SKIPPED: {message}");
+    }
+    found
+}

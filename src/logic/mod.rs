@@ -7,6 +7,8 @@ pub mod histogram;
 pub mod input;
 pub mod insights;
 pub mod metrics;
+pub mod numbers;
 pub mod pacing;
+pub mod statistics;
 pub mod suggest;
 pub mod values;

@@ -110,6 +110,10 @@ fn broken_syntax_is_told_with_its_place() {
     let place = check("Result.NumLoops == ").unwrap_err().to_string();
     assert!(place.starts_with("the condition `Result.NumLoops == ` can't be read: "), "{place}");
     assert!(place.contains("column"), "{place}");
+    let place = check("not SLOs() NoFailure()").unwrap_err().to_string();
+    assert!(place.ends_with("(at column 12)"), "{place}");
+    let place = check("SLOs() # all").unwrap_err().to_string();
+    assert!(place.ends_with("`#` is not expected at column 8"), "{place}");
     for text in
         ["", "  ", "SLOs() and", "(SLOs()", "'open", "a; b", "{'a': 1}", "'''x'''", "r'x'", "'a''b'", "é", "a == b'x'"]
     {

@@ -193,7 +193,6 @@ fn twenty_endpoints_five_versions_and_a_thousand_loops_stay_under_a_mebibyte() {
     };
     let json = serde_json::to_string(&experiment).unwrap().len();
     let yaml = serde_saphyr::to_string(&experiment).unwrap().len();
-    println!("json {json}, yaml {yaml}");
     assert!(json < 1 << 20, "JSON takes {json} bytes");
     assert!(yaml < 1 << 20, "YAML takes {yaml} bytes");
 

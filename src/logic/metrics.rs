@@ -205,11 +205,15 @@ pub fn samples(insights: &Insights, version: usize, name: &str) -> Option<u64> {
     if let Some(samples) = observed(insights, version, &key).and_then(|observation| observation.samples) {
         return Some(samples);
     }
+    let count_of = |key: &str| match aggregate(insights, version, key, Aggregation::Count) {
+        Some(Ok(count)) if count >= 0.0 => Some(count as u64),
+        _ => None,
+    };
     if name.aggregation.is_some() {
-        return match aggregate(insights, version, &key, Aggregation::Count)? {
-            Ok(count) if count >= 0.0 => Some(count as u64),
-            _ => None,
-        };
+        return count_of(&key);
+    }
+    if at(&insights.non_hist_metric_values, version, &key).is_none() {
+        return name.distribution().and_then(|(base, _)| count_of(&base));
     }
     // Iter8's documents do not say; its load metrics rest on the requests of the same load.
     let rests_on_requests = name.metric.starts_with("latency-") || name.metric == "error-rate";

@@ -116,6 +116,10 @@ fn a_percentile_that_was_not_written_down_comes_from_the_histogram() {
     assert!((value("http/latency-p97") - 97.0).abs() < 0.1);
     assert_eq!(units(&insights(), "http/latency-p97"), Some("msec"));
     assert_eq!(samples(&insights(), 0, "http/latency/p99"), Some(100));
+    let mut unsaid = insights();
+    unsaid.non_hist_metric_values[0].clear();
+    assert_eq!(samples(&unsaid, 0, "http/latency-p97"), Some(100));
+    assert_eq!(samples(&unsaid, 0, "http/latency-mean"), None);
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn with_decimals(number: f64, decimals: usize) -> String {
     let size = number.abs();
     if number == 0.0 {
         "0".to_owned() // and never "-0"
-    } else if size.is_finite() && (size >= 1e15 || size < 1e-9) {
+    } else if size.is_finite() && !(1e-9..1e15).contains(&size) {
         format!("{number:.1e}")
     } else if number.fract() == 0.0 {
         format!("{number}")

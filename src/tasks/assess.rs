@@ -59,7 +59,8 @@ struct AssessWith {
 }
 
 fn from_values(_name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
-    let values: AssessValues = typed(values, "")?;
+    let empty = json!({});
+    let values: AssessValues = typed(if values.is_null() { &empty } else { values }, "")?;
     let maps = [("upper", &values.slos.upper), ("lower", &values.slos.lower)];
     if maps.iter().all(|(_, map)| map.is_empty()) {
         return Err(nothing_to_assess("SLOs"));
@@ -216,6 +217,7 @@ mod tests {
             ),
             (json!({"SLOs": {"upper": {"latency": 5}}}), "SLOs.upper.latency: `latency` is not a metric name"),
             (json!({"SLOs": {"lower": {"grpc/latency/median": 5}}}), "SLOs.lower.grpc/latency/median: `median` in"),
+            (json!(null), "SLOs: no objectives"),
             (json!({}), "SLOs: no objectives, so nothing would be assessed"),
             (json!({"SLOs": {"upper": {}}}), "SLOs: no objectives"),
         ];

@@ -1,1 +1,254 @@
-//! The conditions that `assert` knows, judged from the document.
+//! The conditions that `assert` knows, judged from the document, and how far a run is.
+//!
+//! A judgement also says whether it is decided: whether waiting longer could still change it, as far as the run that the document
+//! tells of goes. Documents written by Iter8 have no task records and no verdicts; their counters and matrices suffice.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::suggest::nearest;
+use crate::model::document::{Experiment, ExperimentResult, TaskRecord, TaskStatus};
+use crate::model::insights::Insights;
+use crate::model::slo::{Outcome, Verdict};
+
+/// A condition of `assert`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AssertCondition {
+    /// Every task of the newest loop is done or skipped.
+    Completed,
+    /// No task of the newest loop failed.
+    NoFailure,
+    /// Every objective is satisfied for every version, and there is at least one.
+    Slos,
+}
+
+impl AssertCondition {
+    /// All conditions, in the order of their help.
+    pub const ALL: [Self; 3] = [Self::Completed, Self::NoFailure, Self::Slos];
+
+    /// The spelling on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::NoFailure => "nofailure",
+            Self::Slos => "slos",
+        }
+    }
+}
+
+impl fmt::Display for AssertCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that is no condition.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` is not a condition; expected completed, nofailure or slos{}", self.suggestion())]
+pub struct UnknownCondition {
+    name: String,
+}
+
+impl UnknownCondition {
+    fn suggestion(&self) -> String {
+        let names = AssertCondition::ALL.map(AssertCondition::name);
+        nearest(&self.name, names).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+    }
+}
+
+impl FromStr for AssertCondition {
+    type Err = UnknownCondition;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCondition> {
+        let name = text.trim().to_lowercase();
+        let found = Self::ALL.into_iter().find(|condition| condition.name() == name);
+        found.ok_or_else(|| UnknownCondition { name: text.trim().to_owned() })
+    }
+}
+
+/// Whether a condition holds, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// Whether it holds as the document stands.
+    pub holds: bool,
+    /// Whether the run that the document tells of can't change that any more.
+    pub decided: bool,
+    /// Why: a lowercase fragment without a final period.
+    pub sentence: String,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// There is no result yet.
+    NotStarted,
+    /// Tasks are left to do. A run that was killed looks the same.
+    Running,
+    /// All tasks are done or skipped.
+    Completed,
+    /// A task failed, and the run ended there.
+    Failed,
+    /// A signal ended the run.
+    Interrupted,
+}
+
+/// How far the newest loop is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress<'a> {
+    /// Where it stands.
+    pub state: RunState,
+    /// Tasks done or skipped.
+    pub done: usize,
+    /// Tasks in the spec.
+    pub planned: usize,
+    /// The task that runs, failed or was interrupted, where the document knows it.
+    pub current: Option<&'a TaskRecord>,
+}
+
+impl Progress<'_> {
+    /// Whether nothing more will come of this run.
+    pub fn is_over(&self) -> bool {
+        !matches!(self.state, RunState::NotStarted | RunState::Running)
+    }
+
+    /// One fragment: `2 of 4 tasks are done; http is running`.
+    pub fn sentence(&self) -> String {
+        let task = self.current.map_or("a task", |record| record.task.as_str());
+        let (done, planned) = (self.done, self.planned);
+        match self.state {
+            RunState::NotStarted => "the experiment has not started".to_owned(),
+            RunState::Running if self.current.is_some() => {
+                format!("{done} of {planned} tasks are done; {task} is running")
+            }
+            RunState::Running => format!("{done} of {planned} tasks are done"),
+            RunState::Completed => format!("all {planned} tasks are done"),
+            RunState::Failed => format!("{done} of {planned} tasks are done; {task} failed"),
+            RunState::Interrupted => format!("the run was interrupted with {done} of {planned} tasks done"),
+        }
+    }
+}
+
+/// How far the newest loop of an experiment is.
+pub fn progress(experiment: &Experiment) -> Progress<'_> {
+    let planned = experiment.spec.len();
+    let Some(result) = &experiment.result else {
+        return Progress { state: RunState::NotStarted, done: 0, planned, current: None };
+    };
+    let (state, wanted) = if result.interrupted {
+        (RunState::Interrupted, TaskStatus::Interrupted)
+    } else if result.failure {
+        (RunState::Failed, TaskStatus::Failed)
+    } else if result.num_completed_tasks == planned {
+        (RunState::Completed, TaskStatus::Running)
+    } else {
+        (RunState::Running, TaskStatus::Running)
+    };
+    let current = result.tasks.iter().find(|record| record.status == wanted);
+    Progress { state, done: result.num_completed_tasks, planned, current }
+}
+
+/// Judges one condition.
+pub fn judge(experiment: &Experiment, condition: AssertCondition) -> Judgement {
+    let progress = progress(experiment);
+    match condition {
+        AssertCondition::Completed => {
+            // A failure that the pipeline counted as done would be Iter8's "completed" too; an interruption never is.
+            let all = progress.state != RunState::NotStarted && progress.done == progress.planned;
+            let holds = all && progress.state != RunState::Interrupted;
+            Judgement { holds, decided: progress.is_over(), sentence: progress.sentence() }
+        }
+        AssertCondition::NoFailure => judge_failure(&progress),
+        AssertCondition::Slos => judge_slos(experiment, &progress),
+    }
+}
+
+fn judge_failure(progress: &Progress<'_>) -> Judgement {
+    let holds = !matches!(progress.state, RunState::NotStarted | RunState::Failed);
+    let sentence = match progress.state {
+        RunState::NotStarted => progress.sentence(),
+        RunState::Failed => {
+            let task = progress.current.map_or("a task", |record| record.task.as_str());
+            let error = progress.current.and_then(|record| record.error.as_ref());
+            error.map_or(format!("{task} failed"), |error| format!("{task} failed: {error}"))
+        }
+        RunState::Running => "no task has failed so far".to_owned(),
+        RunState::Completed | RunState::Interrupted => "no task failed".to_owned(),
+    };
+    Judgement { holds, decided: progress.is_over(), sentence }
+}
+
+fn judge_slos(experiment: &Experiment, progress: &Progress<'_>) -> Judgement {
+    let result = experiment.result.as_ref();
+    let insights = result.and_then(|result| result.insights.as_ref());
+    let planned = experiment.spec.iter().any(|task| task.name() == "assess");
+    let stale = result.is_some_and(|result| !assessed(result));
+    if planned && (stale || result.is_none()) {
+        // Verdicts in the document, if any, are an earlier loop's.
+        let sentence = format!("the SLOs are not assessed in this loop: {}", progress.sentence());
+        return Judgement { holds: false, decided: progress.is_over(), sentence };
+    }
+    let nothing = Insights::default();
+    let verdict = slos(insights.unwrap_or(&nothing));
+    let recorded = result.is_some_and(|result| result.tasks.iter().any(|record| record.task == "assess"));
+    let decided = progress.is_over() || recorded || !planned;
+    let (holds, sentence) = match verdict {
+        Ok(sentence) => (true, sentence),
+        Err(sentence) => (false, sentence),
+    };
+    Judgement { holds, decided, sentence }
+}
+
+/// Whether no `assess` task of the newest loop is still to be done, as far as the document records tasks.
+fn assessed(result: &ExperimentResult) -> bool {
+    let mut records = result.tasks.iter().filter(|record| record.task == "assess");
+    records.all(|record| matches!(record.status, TaskStatus::Done | TaskStatus::Skipped))
+}
+
+/// Whether every objective is satisfied for every version, by Iter8's matrix; the text says why or why not. No objective is not a
+/// pass.
+pub fn slos(insights: &Insights) -> Result<String, String> {
+    let none = || "no SLO is defined, so none is shown to hold".to_owned();
+    let limits = insights.slos.as_ref().ok_or_else(none)?;
+    let total = limits.upper.len() + limits.lower.len();
+    if total == 0 {
+        return Err(none());
+    }
+    let matrix = insights.slos_satisfied.as_ref().ok_or("the SLOs have no verdicts")?;
+    let versions = insights.num_versions.max(1);
+    // A row that is missing or too short is an objective without a verdict.
+    let holds = |row: Option<&Vec<bool>>| row.is_some_and(|row| row.len() >= versions && row.iter().all(|cell| *cell));
+    let sides = [(&limits.upper, &matrix.upper), (&limits.lower, &matrix.lower)];
+    let failed: Vec<&str> = sides
+        .into_iter()
+        .flat_map(|(slos, rows)| slos.iter().enumerate().filter(|(at, _)| !holds(rows.get(*at))).map(|(_, slo)| slo))
+        .map(|slo| slo.metric.as_str())
+        .collect();
+    match (failed.len(), total) {
+        (0, 1) => Ok("the SLO is satisfied".to_owned()),
+        (0, _) => Ok(format!("all {total} SLOs are satisfied")),
+        (count, _) => Err(format!("{count} of {total} SLOs not satisfied: {}", reasons(insights, &failed))),
+    }
+}
+
+/// The verdicts' own words, or the metrics' names where there are no verdicts; a few of them.
+fn reasons(insights: &Insights, failed: &[&str]) -> String {
+    const SHOWN: usize = 3;
+    let text = |verdict: &Verdict| match verdict.verdict {
+        Outcome::Inconclusive => format!("{}: {}", verdict.metric, verdict.reason),
+        _ => verdict.reason.clone(),
+    };
+    let verdicts = insights.verdicts.iter().filter(|verdict| verdict.verdict != Outcome::Satisfied);
+    let mut texts: Vec<String> = verdicts.map(text).collect();
+    if texts.is_empty() {
+        texts = failed.iter().map(|metric| (*metric).to_owned()).collect();
+    }
+    texts.dedup();
+    let more = texts.len().saturating_sub(SHOWN);
+    texts.truncate(SHOWN);
+    let listed = texts.join("; ");
+    if more > 0 { format!("{listed}; and {more} more") } else { listed }
+}
+
+#[cfg(test)]
+#[path = "assertion_tests.rs"]
+mod tests;

@@ -1,1 +1,210 @@
 //! Merging what a task contributes into the document's insights, within stated bounds.
+//!
+//! A document must fit a Kubernetes Secret (1 MiB) with 20 endpoints, 5 versions and 1,000 loops, so each part that could grow has a
+//! budget for the whole document: [`MAX_LOOP_VALUES`], [`MAX_HISTOGRAM_BYTES`], [`MAX_BUCKETS`], [`MAX_TEXT_BYTES`]. The newest loop
+//! is always kept; what gives way is the oldest loops' values, then resolution.
+
+use std::collections::BTreeMap;
+
+use super::histogram;
+use crate::model::contribution::{Contribution, Measurement, Values, VersionMetrics};
+use crate::model::insights::{EncodedHistogram, HistogramBucket, Insights, Observation, VersionName};
+use crate::model::metric::MetricType;
+
+/// Most values of earlier and newest loops, over all series; each series keeps its newest value whatever their number.
+pub const MAX_LOOP_VALUES: usize = 10_000;
+/// Most bytes of encoded histograms; beyond it, the large ones go down to 2 significant digits, then to 1.
+pub const MAX_HISTOGRAM_BYTES: usize = 320 * 1024;
+/// Most of Iter8's buckets; beyond it, neighbours are joined.
+pub const MAX_BUCKETS: usize = 2_000;
+/// Most bytes of sources, queries and reasons in observations; beyond it, the long ones are cut.
+pub const MAX_TEXT_BYTES: usize = 128 * 1024;
+
+/// Why a contribution does not fit the document.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MergeError {
+    /// Two tasks, or two loops, measure different numbers of versions.
+    #[error(
+        "this task measures {task} version(s), and the document already compares {document}: all tasks of an experiment measure the same versions"
+    )]
+    Versions {
+        /// Versions of the contribution.
+        task: usize,
+        /// Versions of the document.
+        document: usize,
+    },
+}
+
+/// Adds a task's contribution. On an error nothing is changed.
+pub fn merge(insights: &mut Insights, contribution: &Contribution) -> Result<(), MergeError> {
+    let (task, document) = (contribution.versions.len(), compared(insights));
+    if task > 0 && document > 0 && task != document {
+        return Err(MergeError::Versions { task, document });
+    }
+    if task > 0 {
+        insights.num_versions = task;
+        for (version, metrics) in contribution.versions.iter().enumerate() {
+            add_version(insights, version, metrics);
+        }
+        limit_loop_values(insights);
+        limit_histograms(&mut insights.histograms);
+        limit_buckets(&mut insights.hist_metric_values);
+        limit_texts(&mut insights.observations);
+    }
+    if let Some(assessment) = &contribution.assessment {
+        insights.slos = Some(assessment.limits.clone());
+        insights.slos_satisfied = Some(assessment.satisfied.clone());
+        insights.verdicts = assessment.verdicts.clone();
+    }
+    Ok(())
+}
+
+/// How many versions the document compares; 0 while nothing was measured.
+fn compared(insights: &Insights) -> usize {
+    let lists = [
+        insights.non_hist_metric_values.len(),
+        insights.hist_metric_values.len(),
+        insights.summary_metric_values.len(),
+        insights.histograms.len(),
+    ];
+    // A document may state a number before it has any metrics; only measured versions bind the tasks that follow.
+    lists.into_iter().max().filter(|longest| *longest > 0).map_or(0, |longest| longest.max(insights.num_versions))
+}
+
+fn add_version(insights: &mut Insights, version: usize, metrics: &VersionMetrics) {
+    if let Some(name) = &metrics.name {
+        let names = &mut insights.version_names;
+        names.resize_with(insights.num_versions.max(names.len()), VersionName::default);
+        names[version].version = name.clone();
+    }
+    for (key, measurement) in &metrics.metrics {
+        add_metric(insights, version, key, measurement);
+    }
+    let versions = insights.num_versions;
+    for (provider, record) in &metrics.load {
+        slot(&mut insights.load, version, versions).insert(provider.clone(), record.clone());
+    }
+}
+
+fn add_metric(insights: &mut Insights, version: usize, key: &str, measurement: &Measurement) {
+    let versions = insights.num_versions;
+    let earlier = insights.metrics_info.insert(key.to_owned(), measurement.meta.clone());
+    let reason = match &measurement.values {
+        Values::Scalar(value) if value.is_finite() => {
+            let values =
+                slot(&mut insights.non_hist_metric_values, version, versions).entry(key.to_owned()).or_default();
+            if earlier.is_some_and(|meta| meta.kind == MetricType::Sample) {
+                values.clear(); // samples of one loop are not values of several
+            }
+            values.push(*value);
+            None
+        }
+        // JSON has no word for these: they would come back as null.
+        Values::Scalar(value) => Some(format!("it was measured as {value}")),
+        Values::Distribution { buckets, histogram } => {
+            // An Iter8 document may hold the same metric as samples.
+            forget(&mut insights.non_hist_metric_values, version, key);
+            slot(&mut insights.hist_metric_values, version, versions).insert(key.to_owned(), buckets.clone());
+            slot(&mut insights.histograms, version, versions).insert(key.to_owned(), histogram.clone());
+            None
+        }
+        Values::NoData(reason) => Some(reason.clone()),
+    };
+    if reason.is_some() {
+        // Distributions are the newest loop's; the list of values stays, and `noData` says that none is of the newest loop.
+        forget(&mut insights.hist_metric_values, version, key);
+        forget(&mut insights.histograms, version, key);
+    }
+    let observation = measurement.observation.clone();
+    let observation = match reason {
+        Some(reason) => Some(Observation { no_data: Some(reason), ..observation.unwrap_or_default() }),
+        None => observation.map(|observation| Observation { no_data: None, ..observation }),
+    };
+    match observation {
+        Some(observation) => {
+            slot(&mut insights.observations, version, versions).insert(key.to_owned(), observation);
+        }
+        None => forget(&mut insights.observations, version, key),
+    }
+}
+
+/// The map of one version, the list grown to all versions.
+fn slot<T>(list: &mut Vec<BTreeMap<String, T>>, version: usize, versions: usize) -> &mut BTreeMap<String, T> {
+    let length = versions.max(version + 1).max(list.len());
+    list.resize_with(length, BTreeMap::new);
+    &mut list[version]
+}
+
+fn forget<T>(list: &mut [BTreeMap<String, T>], version: usize, key: &str) {
+    if let Some(map) = list.get_mut(version) {
+        map.remove(key);
+    }
+}
+
+fn limit_loop_values(insights: &mut Insights) {
+    let infos = &insights.metrics_info;
+    let samples = |key: &str| infos.get(key).is_some_and(|meta| meta.kind == MetricType::Sample);
+    let lists = insights.non_hist_metric_values.iter_mut().flatten();
+    let mut series: Vec<&mut Vec<f64>> = lists.filter(|(key, _)| !samples(key)).map(|(_, values)| values).collect();
+    let total: usize = series.iter().map(|values| values.len()).sum();
+    if total > MAX_LOOP_VALUES {
+        let keep = (MAX_LOOP_VALUES / series.len()).max(1);
+        for values in &mut series {
+            values.drain(..values.len().saturating_sub(keep));
+        }
+    }
+}
+
+fn limit_histograms(versions: &mut [BTreeMap<String, EncodedHistogram>]) {
+    for digits in [2, 1] {
+        let mut all: Vec<&mut EncodedHistogram> = versions.iter_mut().flat_map(BTreeMap::values_mut).collect();
+        if all.iter().map(|encoded| encoded.data.len()).sum::<usize>() <= MAX_HISTOGRAM_BYTES {
+            return;
+        }
+        let share = MAX_HISTOGRAM_BYTES / all.len();
+        for encoded in all.iter_mut().filter(|encoded| encoded.data.len() > share) {
+            if let Ok(fine) = histogram::decode(encoded) {
+                **encoded = histogram::encode(&histogram::coarser(&fine, digits));
+            }
+        }
+    }
+}
+
+fn limit_buckets(versions: &mut [BTreeMap<String, Vec<HistogramBucket>>]) {
+    let mut all: Vec<&mut Vec<HistogramBucket>> = versions.iter_mut().flat_map(BTreeMap::values_mut).collect();
+    if all.iter().map(|buckets| buckets.len()).sum::<usize>() <= MAX_BUCKETS {
+        return;
+    }
+    let share = (MAX_BUCKETS / all.len()).max(1);
+    for buckets in &mut all {
+        let group = buckets.len().div_ceil(share).max(1);
+        **buckets = buckets.chunks(group).filter_map(join).collect();
+    }
+}
+
+/// Neighbouring buckets as one.
+fn join(group: &[HistogramBucket]) -> Option<HistogramBucket> {
+    let (first, last) = (group.first()?, group.last()?);
+    let count = group.iter().fold(0_u64, |sum, bucket| sum.saturating_add(bucket.count));
+    Some(HistogramBucket { lower: first.lower, upper: last.upper, count })
+}
+
+fn limit_texts(versions: &mut [BTreeMap<String, Observation>]) {
+    let all = versions.iter_mut().flat_map(BTreeMap::values_mut);
+    let mut texts: Vec<&mut String> =
+        all.flat_map(|seen| [&mut seen.source, &mut seen.query, &mut seen.no_data]).flatten().collect();
+    if texts.iter().map(|text| text.len()).sum::<usize>() <= MAX_TEXT_BYTES {
+        return;
+    }
+    let share = (MAX_TEXT_BYTES / texts.len()).max(40);
+    for text in texts.iter_mut().filter(|text| text.len() > share) {
+        // The cut is at a character, and leaves room for the ellipsis.
+        let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= share - '…'.len_utf8()).last();
+        text.truncate(end.unwrap_or(0));
+        text.push('…');
+    }
+}
+
+#[cfg(test)]
+#[path = "insights_tests.rs"]
+mod tests;

@@ -8,6 +8,8 @@ pub mod input;
 pub mod insights;
 pub mod metrics;
 pub mod notification;
+pub mod numbers;
 pub mod pacing;
+pub mod statistics;
 pub mod suggest;
 pub mod values;

@@ -1,0 +1,181 @@
+//! Tests of `if` conditions: Iter8's spellings, misspelt names, and hostile text.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::document::TaskSpec;
+use crate::model::number::Number;
+use crate::model::slo::{Slo, SloLimits, SloMatrix};
+
+/// In its tenth loop, one of two tasks done, its one objective satisfied.
+fn experiment() -> Experiment {
+    let insights = Insights {
+        num_versions: 1,
+        slos: Some(SloLimits { upper: vec![Slo { metric: "a/b".into(), limit: Number(1.0) }], lower: Vec::new() }),
+        slos_satisfied: Some(SloMatrix { upper: vec![vec![true]], lower: Vec::new() }),
+        ..Insights::default()
+    };
+    let result = ExperimentResult {
+        num_loops: 10,
+        num_completed_tasks: 1,
+        revision: Some(3),
+        iter8_version: Some("v0.13".into()),
+        insights: Some(insights),
+        ..ExperimentResult::default()
+    };
+    Experiment { spec: vec![TaskSpec::default(), TaskSpec::default()], result: Some(result) }
+}
+
+#[test]
+fn conditions_hold_as_iter8_users_expect() {
+    let cases = [
+        ("SLOs()", true),
+        ("not SLOs()", false),
+        ("!SLOs()", false),
+        ("Completed()", false),
+        ("NoFailure()", true),
+        ("SLOs() and NoFailure()", true),
+        ("Completed() or Result.NumLoops == 10", true),
+        ("not (SLOs() && Completed())", true),
+        ("Result.NumLoops == 10", true),
+        ("Result.NumLoops >= 10.0", true),
+        ("Result.NumLoops % 5 == 0", true),
+        ("Result.NumLoops != 10 || Result.Revision < 3", false),
+        ("Result.Failure", false),
+        ("Result.Failure == false", true),
+        ("Result.NumCompletedTasks == 1", true),
+        ("Result.Insights.NumVersions == 1", true),
+        ("Result.Iter8Version == 'v0.13'", true),
+        ("Result.Iter8Version != \"not and or\" and Result.Iter8Version.startsWith('v0.')", true),
+        ("'a and b' == \"a and b\"", true),
+        ("'a\\'not' != 'a'", true),
+        ("Result.NumLoops in [1, 10]", true),
+        ("Result.NumLoops > 5 ? SLOs() : Completed()", true),
+        ("  SLOs( ) and\n not Result.Failure ", true),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(check(text), Ok(()), "{text}");
+        assert_eq!(evaluate(text, &experiment()), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn an_experiment_that_has_not_started_has_no_passes() {
+    for text in ["SLOs()", "Completed()", "NoFailure()", "Result.Failure", "Result.NumLoops > 0"] {
+        assert_eq!(evaluate(text, &Experiment::default()), Ok(false), "{text}");
+    }
+}
+
+#[test]
+fn misspelt_names_are_found_before_the_run() {
+    let cases = [
+        ("SLO()", "`SLO`, which is not known; known: SLOs(), Completed(), NoFailure(); did you mean `SLOs()`?"),
+        ("SLOs", "did you mean `SLOs()`?"),
+        ("result.NumLoops == 1", "did you mean `Result`?"),
+        ("true || Result.numLoop == 1", "did you mean `NumLoops`?"),
+        ("Result.Insights.Versions", "known: NumVersions"),
+        ("Result.NumLoops.x", "the fields of Result"),
+        ("Result.Iter8Version.startWith('v')", "did you mean `startsWith`?"),
+        ("[1].all(x, x > 0)", "loops are not part"),
+        ("size('abc') == 3", "`size`, which is not known"),
+        ("has(Result.Failures)", "did you mean `Failure`?"),
+    ];
+    for (text, expected) in cases {
+        let error = check(text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn what_is_neither_true_nor_false_is_an_error_before_the_run() {
+    let cases = [
+        ("Result.NumLoops", "the condition gives the number 0, expected true or false"),
+        ("'yes'", "the condition gives the text `yes`, expected true or false"),
+        ("Result", "the condition gives a group of fields, expected true or false"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(check(text).unwrap_err().to_string(), expected);
+    }
+    assert!(matches!(check("SLOs() > 3"), Err(ConditionError::Evaluation(_))));
+    assert!(matches!(check("SLOs(1)"), Err(ConditionError::Evaluation(_))));
+    // Depends on the values, so it is not found before.
+    assert_eq!(check("10 / Result.NumLoops == 1"), Ok(()));
+    assert_eq!(evaluate("10 / Result.NumLoops == 1", &experiment()), Ok(true));
+    assert!(evaluate("10 / Result.NumLoops == 1", &Experiment::default()).is_err());
+    assert!(evaluate("-9223372036854775808 / (0 - 1) == 1", &experiment()).is_err());
+}
+
+#[test]
+fn broken_syntax_is_told_with_its_place() {
+    let place = check("Result.NumLoops == ").unwrap_err().to_string();
+    assert!(place.starts_with("the condition `Result.NumLoops == ` can't be read: "), "{place}");
+    assert!(place.contains("column"), "{place}");
+    let place = check("not SLOs() NoFailure()").unwrap_err().to_string();
+    assert!(place.ends_with("(at column 12)"), "{place}");
+    let place = check("SLOs() # all").unwrap_err().to_string();
+    assert!(place.ends_with("`#` is not expected at column 8"), "{place}");
+    for text in
+        ["", "  ", "SLOs() and", "(SLOs()", "'open", "a; b", "{'a': 1}", "'''x'''", "r'x'", "'a''b'", "é", "a == b'x'"]
+    {
+        let error = check(text).unwrap_err();
+        assert!(matches!(error, ConditionError::Syntax { .. }), "{text}: {error}");
+    }
+}
+
+#[test]
+fn long_and_deep_conditions_are_refused_unread() {
+    let deep = format!("{}true{}", "(".repeat(MAX_DEPTH + 1), ")".repeat(MAX_DEPTH + 1));
+    assert_eq!(check(&deep), Err(ConditionError::TooLarge("deep")));
+    assert_eq!(check(&"[".repeat(MAX_DEPTH + 1)), Err(ConditionError::TooLarge("deep")));
+    assert_eq!(check(&"true?".repeat(MAX_SIGNS + 1)), Err(ConditionError::TooLarge("long")));
+    assert_eq!(check(&"1==".repeat(MAX_SIGNS + 1)), Err(ConditionError::TooLarge("long")));
+    assert_eq!(check(&"!".repeat(MAX_TOKENS + 1)), Err(ConditionError::TooLarge("long")));
+    assert_eq!(check(&"a".repeat(MAX_LENGTH + 1)), Err(ConditionError::TooLarge("long")));
+}
+
+/// Runs on a test's thread, which has the 2 MiB of stack that the threads of the program have.
+#[test]
+fn the_largest_conditions_that_are_read_fit_the_stack() {
+    let all = vec!["SLOs()"; 36].join(" and ");
+    let sum = format!("{}1 == {MAX_SIGNS}", "1+".repeat(MAX_SIGNS - 1));
+    let nested = format!("{}true{}", "(".repeat(MAX_DEPTH), ")".repeat(MAX_DEPTH));
+    let both =
+        format!("{}{}1{} == {}", "1+".repeat(MAX_SIGNS - 1), "(".repeat(MAX_DEPTH), ")".repeat(MAX_DEPTH), MAX_SIGNS);
+    let spread = format!("{}1{} == 19", "1+1+1+(".repeat(MAX_DEPTH), ")".repeat(MAX_DEPTH));
+    let nots = format!("{}true", "!".repeat(MAX_TOKENS - 2));
+    let choices = format!("{}true", "false?false:".repeat(MAX_SIGNS));
+    for text in [all, sum, nested, both, spread, nots, choices] {
+        assert_eq!(evaluate(&text, &experiment()), Ok(true), "{text}");
+    }
+    for text in [
+        format!("Result{}", ".x".repeat(99)),
+        "!".repeat(MAX_TOKENS),
+        "(".repeat(MAX_DEPTH),
+        "[".repeat(MAX_DEPTH),
+        format!("{}{}", "1+(".repeat(MAX_DEPTH), "1<".repeat(MAX_SIGNS - MAX_DEPTH)),
+        format!("Result{}", "[0]".repeat(MAX_SIGNS)),
+        format!("{}1", "-".repeat(MAX_SIGNS)),
+    ] {
+        assert!(check(&text).is_err(), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in ".{0,80}") {
+        let _ = check(&text);
+        let _ = evaluate(&text, &experiment());
+    }
+
+    #[test]
+    fn no_sequence_of_tokens_makes_it_panic(tokens in prop::collection::vec(prop::sample::select(vec![
+        "SLOs()", "Completed()", "Result", ".NumLoops", ".Insights", ".contains", "(", ")", "[", "]", "not ", " and ", " or ", " in ",
+        "==", "!=", "<", ">=", "&&", "||", "!", "-", "+", "*", "/", "%", "?", ":", ",", ".", "1", "0", "-9223372036854775808", "1e400",
+        "99999999999999999999", "1u", "0x1f", "1.5", "'a'", "\"not\"", "'\\x'", "'\\u12'", "'\\777'", "'\\''", "true", "null", " ",
+        "has(", "int", "\\", "`",
+    ]), 0..14)) {
+        let text = tokens.concat();
+        let _ = check(&text);
+        let _ = evaluate(&text, &experiment());
+    }
+}

@@ -1,0 +1,205 @@
+//! Tests of merging: what each kind of contribution does, and that a large document stays small.
+
+use super::*;
+use crate::logic::metrics::{reading, samples};
+use crate::model::contribution::Assessment;
+use crate::model::document::{Experiment, ExperimentResult};
+use crate::model::load::LoadRecord;
+use crate::model::metric::{MetricMeta, Reading};
+
+fn meta(kind: MetricType) -> MetricMeta {
+    MetricMeta { description: "what the metric is, in a line".into(), units: Some("msec".into()), kind }
+}
+
+fn measured(values: Values) -> Measurement {
+    let kind = if matches!(values, Values::Distribution { .. }) { MetricType::Histogram } else { MetricType::Gauge };
+    Measurement { meta: meta(kind), values, observation: None }
+}
+
+fn versions(values: &[Values]) -> Contribution {
+    let version = |values: &Values| VersionMetrics {
+        metrics: [("prom/m".to_owned(), measured(values.clone()))].into(),
+        ..VersionMetrics::default()
+    };
+    Contribution { versions: values.iter().map(version).collect(), ..Contribution::default() }
+}
+
+fn distribution(micros: &[u64]) -> Values {
+    let mut histogram = histogram::new();
+    for value in micros {
+        histogram.saturating_record(*value);
+    }
+    Values::Distribution { buckets: histogram::buckets(&histogram, 20), histogram: histogram::encode(&histogram) }
+}
+
+#[test]
+fn loops_append_and_the_newest_value_is_last() {
+    let mut insights = Insights::default();
+    for value in [1.0, 2.0, 3.0] {
+        merge(&mut insights, &versions(&[Values::Scalar(value), Values::Scalar(-value)])).unwrap();
+    }
+    assert_eq!(insights.num_versions, 2);
+    assert_eq!(insights.non_hist_metric_values[0]["prom/m"], [1.0, 2.0, 3.0]);
+    assert_eq!(reading(&insights, 1, "prom/m"), Reading::Value(-3.0));
+    assert!(insights.histograms.is_empty() && insights.load.is_empty() && insights.observations.is_empty());
+}
+
+#[test]
+fn a_loop_without_data_hides_the_earlier_value_and_the_next_one_shows_again() {
+    let mut insights = Insights::default();
+    merge(&mut insights, &versions(&[Values::Scalar(1.0)])).unwrap();
+    merge(&mut insights, &versions(&[Values::NoData("HTTP 503".into())])).unwrap();
+    assert_eq!(reading(&insights, 0, "prom/m"), Reading::NoData("HTTP 503".into()));
+    assert_eq!(insights.non_hist_metric_values[0]["prom/m"], [1.0]);
+    merge(&mut insights, &versions(&[Values::Scalar(2.0)])).unwrap();
+    assert_eq!(reading(&insights, 0, "prom/m"), Reading::Value(2.0));
+
+    merge(&mut insights, &versions(&[Values::Scalar(f64::NAN)])).unwrap();
+    assert_eq!(reading(&insights, 0, "prom/m"), Reading::NoData("it was measured as NaN".into()));
+}
+
+#[test]
+fn distributions_are_those_of_the_newest_loop() {
+    let mut insights = Insights::default();
+    merge(&mut insights, &versions(&[distribution(&[5_000; 9])])).unwrap();
+    merge(&mut insights, &versions(&[distribution(&[7_000])])).unwrap();
+    assert_eq!(reading(&insights, 0, "prom/m/count"), Reading::Value(1.0));
+    assert_eq!(insights.hist_metric_values[0]["prom/m"].len(), 1);
+    merge(&mut insights, &versions(&[Values::NoData("no answers".into())])).unwrap();
+    assert_eq!(reading(&insights, 0, "prom/m/max"), Reading::NoData("no answers".into()));
+    assert!(insights.histograms[0].is_empty() && insights.hist_metric_values[0].is_empty());
+}
+
+#[test]
+fn samples_of_an_iter8_document_give_way_to_the_newest_loop() {
+    let mut insights = Insights {
+        num_versions: 1,
+        metrics_info: [("prom/m".to_owned(), meta(MetricType::Sample))].into(),
+        non_hist_metric_values: vec![[("prom/m".to_owned(), vec![900.0, 901.0])].into()],
+        ..Insights::default()
+    };
+    merge(&mut insights, &versions(&[distribution(&[5_000])])).unwrap();
+    assert_eq!(reading(&insights, 0, "prom/m/count"), Reading::Value(1.0));
+}
+
+#[test]
+fn tasks_that_measure_different_numbers_of_versions_do_not_mix() {
+    let mut insights = Insights::default();
+    merge(&mut insights, &versions(&[Values::Scalar(1.0)])).unwrap();
+    let before = insights.clone();
+    let error = merge(&mut insights, &versions(&[Values::Scalar(1.0), Values::Scalar(2.0)])).unwrap_err();
+    assert!(error.to_string().starts_with("this task measures 2 version(s), and the document already compares 1"));
+    assert_eq!(insights, before);
+    // A task that measures nothing fits any document.
+    merge(&mut insights, &Contribution { notes: vec!["sent".into()], ..Contribution::default() }).unwrap();
+    assert_eq!(insights, before);
+}
+
+#[test]
+fn names_loads_and_verdicts_are_replaced() {
+    let mut insights = Insights::default();
+    let mut contribution = versions(&[Values::Scalar(1.0), Values::Scalar(2.0)]);
+    contribution.versions[1].name = Some("v2".into());
+    let load = LoadRecord { requests: 7, ..LoadRecord::default() };
+    contribution.versions[1].load.insert("http".into(), load);
+    contribution.assessment = Some(Assessment::default());
+    merge(&mut insights, &contribution).unwrap();
+    assert_eq!(insights.version_names.len(), 2);
+    assert_eq!(insights.version_names[1].version, "v2");
+    assert_eq!(insights.load[1]["http"].requests, 7);
+    assert!(insights.slos.is_some() && insights.slos_satisfied.is_some());
+}
+
+#[test]
+fn joined_buckets_still_hold_every_value() {
+    let bucket = |at: usize| HistogramBucket { lower: at as f64, upper: at as f64 + 1.0, count: 3 };
+    let many: Vec<HistogramBucket> = (0..MAX_BUCKETS + 1).map(bucket).collect();
+    let mut versions = vec![[("a/b".to_owned(), many)].into()];
+    limit_buckets(&mut versions);
+    let kept = &versions[0]["a/b"];
+    assert!(kept.len() <= MAX_BUCKETS);
+    assert_eq!(kept.iter().map(|b| b.count).sum::<u64>(), 3 * (MAX_BUCKETS as u64 + 1));
+    assert_eq!((kept[0].lower, kept[kept.len() - 1].upper), (0.0, MAX_BUCKETS as f64 + 1.0));
+}
+
+#[test]
+fn long_texts_are_cut_at_a_character() {
+    let long = Observation { query: Some("é".repeat(MAX_TEXT_BYTES)), ..Observation::default() };
+    let mut versions = vec![BTreeMap::from([("a/b".to_owned(), long)])];
+    limit_texts(&mut versions);
+    let query = versions[0]["a/b"].query.as_ref().unwrap();
+    assert!(query.ends_with("é…") && query.len() <= MAX_TEXT_BYTES);
+}
+
+/// Latencies with a long tail: what makes histograms large.
+fn tail(seed: u64) -> Vec<u64> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as f64 / (1_u64 << 31) as f64
+    };
+    (0..5_000).map(|_| 10_f64.powf(3.0 + 3.0 * next()) as u64).collect()
+}
+
+/// One loop of a load on 20 endpoints, for one version.
+fn load_of_twenty_endpoints(seed: u64) -> VersionMetrics {
+    let mut version = VersionMetrics::default();
+    let statistics = ["mean", "stddev", "min", "max", "p50", "p75", "p90", "p95", "p99", "p99.9"];
+    let shared = distribution(&tail(seed));
+    for endpoint in 0..20 {
+        let provider = format!("http-endpoint-{endpoint:02}");
+        let latencies = statistics.iter().flat_map(|s| [format!("latency-{s}"), format!("service-time-{s}")]);
+        let counts = ["request-count", "error-count", "error-rate"].map(str::to_owned);
+        for (at, metric) in latencies.chain(counts).enumerate() {
+            let value = 12.345_678_901_234_567 * (at as f64 + 1.1) + seed as f64;
+            let seen = Observation { samples: Some(100_000), ..Observation::default() };
+            let measurement = Measurement { observation: Some(seen), ..measured(Values::Scalar(value)) };
+            version.metrics.insert(format!("{provider}/{metric}"), measurement);
+        }
+        for metric in ["latency", "service-time"] {
+            version.metrics.insert(format!("{provider}/{metric}"), measured(shared.clone()));
+        }
+        let record = LoadRecord {
+            url: format!("http://model-{endpoint}.models.svc.cluster.local:8080/v1/models/iris:predict"),
+            method: "POST".into(),
+            statuses: [(200, 99_000), (429, 500), (503, 500)].into(),
+            causes: [("timeout".to_owned(), 3), ("reset".to_owned(), 4)].into(),
+            ..LoadRecord::default()
+        };
+        version.load.insert(provider, record);
+    }
+    version
+}
+
+#[test]
+fn twenty_endpoints_five_versions_and_a_thousand_loops_stay_under_a_mebibyte() {
+    let five = (1..=5).map(load_of_twenty_endpoints).collect();
+    let newest = Contribution { versions: five, ..Contribution::default() };
+    let mut insights = Insights::default();
+    merge(&mut insights, &newest).unwrap();
+    // 998 more loops, as a document without any bound would hold them.
+    for values in insights.non_hist_metric_values.iter_mut().flat_map(BTreeMap::values_mut) {
+        values.resize(999, values[0] + 0.000_123);
+    }
+    merge(&mut insights, &newest).unwrap();
+
+    let experiment = Experiment {
+        spec: Vec::new(),
+        result: Some(ExperimentResult {
+            insights: Some(insights.clone()),
+            num_loops: 1_000,
+            ..ExperimentResult::default()
+        }),
+    };
+    let json = serde_json::to_string(&experiment).unwrap().len();
+    let yaml = serde_saphyr::to_string(&experiment).unwrap().len();
+    assert!(json < 1 << 20, "JSON takes {json} bytes");
+    assert!(yaml < 1 << 20, "YAML takes {yaml} bytes");
+
+    let values: usize = insights.non_hist_metric_values.iter().flat_map(BTreeMap::values).map(Vec::len).sum();
+    assert!(values <= MAX_LOOP_VALUES && values > MAX_LOOP_VALUES / 2, "{values} values");
+    // The newest loop is whole, and its histograms hold every request.
+    let Reading::Value(mean) = reading(&insights, 4, "http-endpoint-19/latency-mean") else { panic!("no value") };
+    assert_eq!(Values::Scalar(mean), newest.versions[4].metrics["http-endpoint-19/latency-mean"].values);
+    assert_eq!(samples(&insights, 4, "http-endpoint-19/latency/p99"), Some(5_000));
+}

@@ -1,0 +1,170 @@
+//! Tests of metric names and look-ups.
+
+use super::*;
+use crate::model::insights::{HistogramBucket, Insights};
+use crate::model::metric::MetricMeta;
+
+fn meta(kind: MetricType, units: Option<&str>) -> MetricMeta {
+    MetricMeta { description: String::new(), units: units.map(str::to_owned), kind }
+}
+
+/// One version with a metric of each kind.
+fn insights() -> Insights {
+    let mut latencies = histogram::new();
+    for ms in 1..=100 {
+        latencies.saturating_record(ms * 1000);
+    }
+    let infos = [
+        ("http/request-count", MetricType::Counter, None),
+        ("http/latency-mean", MetricType::Gauge, Some("msec")),
+        ("http/latency-p50.0", MetricType::Gauge, Some("msec")),
+        ("http/latency", MetricType::Histogram, Some("msec")),
+        ("old/latency", MetricType::Histogram, Some("msec")),
+        ("grpc/latency", MetricType::Sample, Some("msec")),
+        ("abn/score", MetricType::Summary, None),
+        ("prom/broken", MetricType::Gauge, None),
+        ("prom/elsewhere", MetricType::Gauge, None),
+        ("prom/stale", MetricType::Gauge, None),
+    ];
+    let scalars: [(&str, &[f64]); 6] = [
+        ("http/request-count", &[80.0, 100.0]),
+        ("http/latency-mean", &[70.0, 50.5]),
+        ("http/latency-p50.0", &[49.0]),
+        ("grpc/latency", &[1.0, 2.0, 3.0, 4.0]),
+        ("prom/broken", &[1.0, f64::NAN]),
+        ("prom/stale", &[1.0]),
+    ];
+    let stale = Observation { no_data: Some("the query gave no result".into()), ..Observation::default() };
+    let buckets = vec![HistogramBucket { lower: 0.0, upper: 10.0, count: 4 }];
+    Insights {
+        num_versions: 1,
+        metrics_info: infos.into_iter().map(|(name, kind, units)| (name.to_owned(), meta(kind, units))).collect(),
+        non_hist_metric_values: vec![
+            scalars.into_iter().map(|(name, list)| (name.to_owned(), list.to_vec())).collect(),
+        ],
+        hist_metric_values: vec![[("old/latency".to_owned(), buckets)].into()],
+        summary_metric_values: vec![[("abn/score".to_owned(), vec![vec![4.0, 20.0, 2.0, 8.0, 120.0]])].into()],
+        histograms: vec![[("http/latency".to_owned(), histogram::encode(&latencies))].into()],
+        observations: vec![[("prom/stale".to_owned(), stale)].into()],
+        ..Insights::default()
+    }
+}
+
+fn value(name: &str) -> f64 {
+    match reading(&insights(), 0, name) {
+        Reading::Value(value) => value,
+        Reading::NoData(reason) => panic!("{name}: {reason}"),
+    }
+}
+
+fn reason(name: &str) -> String {
+    match reading(&insights(), 0, name) {
+        Reading::Value(value) => panic!("{name} is {value}"),
+        Reading::NoData(reason) => reason,
+    }
+}
+
+#[test]
+fn percentiles_have_one_spelling_whoever_measures_them() {
+    let cases = [
+        ("http/latency-mean", "http/latency-mean"),
+        ("http-get/latency-p95.0", "http-get/latency-p95"),
+        ("http/latency-p99.90", "http/latency-p99.9"),
+        ("kserve-prometheus/latency-p'90'", "kserve-prometheus/latency-p90"),
+        ("grpc/latency/p50.0", "grpc/latency/p50"),
+        ("grpc/latency/stddev", "grpc/latency/stddev"),
+        ("prom/group-prod", "prom/group-prod"),
+        ("prom/step-p", "prom/step-p"),
+    ];
+    for (text, spelled) in cases {
+        let name: MetricName = text.parse().unwrap();
+        assert_eq!(name.to_string(), spelled);
+        assert_eq!(name.to_string().parse::<MetricName>().unwrap(), name);
+    }
+}
+
+#[test]
+fn malformed_names_say_what_was_expected() {
+    for text in ["", "latency", "/latency", "http/", "http//p99", "a/b/mean/d", " http/latency", "http/latency /mean"] {
+        let error = text.parse::<MetricName>().unwrap_err().to_string();
+        assert!(error.contains("expected `provider/metric`"), "{error}");
+    }
+    let error = "grpc/latency/median".parse::<MetricName>().unwrap_err().to_string();
+    assert!(
+        error.starts_with("`median` in `grpc/latency/median` is not an aggregation; expected one of mean"),
+        "{error}"
+    );
+    let error = "http/latency-p101".parse::<MetricName>().unwrap_err().to_string();
+    assert_eq!(error, "`http/latency-p101` names a percentile outside 0 to 100");
+}
+
+#[test]
+fn every_kind_of_metric_gives_its_newest_value() {
+    assert_eq!(value("http/latency-mean"), 50.5);
+    assert_eq!(value("http/latency-p50"), 49.0);
+    assert_eq!(value("http/latency-p50.00"), 49.0);
+    assert_eq!(value("grpc/latency/mean"), 2.5);
+    assert_eq!(value("grpc/latency/p50.0"), 2.0);
+    assert_eq!(value("grpc/latency/count"), 4.0);
+    assert_eq!(value("abn/score/mean"), 5.0);
+    assert_eq!(value("old/latency/p50"), 5.0);
+}
+
+#[test]
+fn a_percentile_that_was_not_written_down_comes_from_the_histogram() {
+    assert!((value("http/latency/p99") - 99.0).abs() < 0.1);
+    assert!((value("http/latency-p97") - 97.0).abs() < 0.1);
+    assert_eq!(units(&insights(), "http/latency-p97"), Some("msec"));
+    assert_eq!(samples(&insights(), 0, "http/latency/p99"), Some(100));
+    let mut unsaid = insights();
+    unsaid.non_hist_metric_values[0].clear();
+    assert_eq!(samples(&unsaid, 0, "http/latency-p97"), Some(100));
+    assert_eq!(samples(&unsaid, 0, "http/latency-mean"), None);
+}
+
+#[test]
+fn a_damaged_histogram_falls_back_to_the_buckets_or_says_so() {
+    let mut insights = insights();
+    insights.histograms[0].get_mut("http/latency").unwrap().data.insert(0, 'x');
+    let Reading::NoData(reason) = reading(&insights, 0, "http/latency/p99") else { panic!("a value of nothing") };
+    assert_eq!(reason, "the histogram of `http/latency` in the document can't be read");
+    let buckets = vec![HistogramBucket { lower: 0.0, upper: 2.0, count: 1 }];
+    insights.hist_metric_values[0].insert("http/latency".into(), buckets);
+    assert_eq!(reading(&insights, 0, "http/latency/max"), Reading::Value(2.0));
+}
+
+#[test]
+fn no_data_comes_with_its_reason() {
+    let cases = [
+        ("prom/stale", "the query gave no result"),
+        ("prom/broken", "the value of `prom/broken` in the document is NaN"),
+        ("prom/elsewhere", "`prom/elsewhere` was not measured for this version"),
+        ("http/latency-meen", "`http/latency-meen` was not measured; did you mean `http/latency-mean`?"),
+        ("nowhere/at-all", "`nowhere/at-all` was not measured"),
+        ("abn/zzz", "no metric `zzz` of provider `abn`; known: score"),
+        ("abn/score/p99", "`abn/score` is a summary, which has no percentiles: use mean, stddev, min, max or count"),
+        (
+            "grpc/latency",
+            "`grpc/latency` has many values: name an aggregation, such as `grpc/latency/mean` or `grpc/latency/p99`",
+        ),
+        ("http/latency-mean/max", "`http/latency-mean` is a single number: leave out `/max`"),
+    ];
+    for (name, expected) in cases {
+        assert_eq!(reason(name), expected);
+    }
+    assert!(reason("latency").contains("expected `provider/metric`"));
+    assert!(matches!(reading(&insights(), 7, "http/latency-mean"), Reading::NoData(_)));
+    assert!(matches!(reading(&Insights::default(), 0, "http/latency-mean"), Reading::NoData(_)));
+}
+
+#[test]
+fn samples_and_units_are_known_where_the_document_knows_them() {
+    let insights = insights();
+    let known = |name| (samples(&insights, 0, name), units(&insights, name));
+    assert_eq!(known("http/latency-mean"), (Some(100), Some("msec")));
+    assert_eq!(known("http/request-count"), (None, None));
+    assert_eq!(known("grpc/latency/p99"), (Some(4), Some("msec")));
+    assert_eq!(known("grpc/latency/count"), (Some(4), None));
+    assert_eq!(known("abn/score/max"), (Some(4), None));
+    assert_eq!(kind(&insights, "http/latency-p50"), Some(MetricType::Gauge));
+}

@@ -1,0 +1,86 @@
+//! How numbers read in sentences: whole numbers plain, others with two decimals, tiny ones with two significant digits.
+
+/// Most decimals that are ever shown.
+const MOST_DECIMALS: usize = 12;
+
+/// `50`, `63.21`, `0.0042`, `1.5e15`; `NaN` and infinities by name.
+pub fn show(number: f64) -> String {
+    with_decimals(number, decimals(number))
+}
+
+/// A value and the limit it is held against, with enough decimals that two different numbers never read the same.
+pub fn show_pair(value: f64, limit: f64) -> (String, String) {
+    let (shown, other) = (show(value), show(limit));
+    if value == limit || shown.parse::<f64>().ok() != other.parse::<f64>().ok() {
+        return (shown, other);
+    }
+    (decimals(value)..=MOST_DECIMALS)
+        .map(|decimals| (with_decimals(value, decimals), with_decimals(limit, decimals)))
+        .find(|(a, b)| a.parse::<f64>().ok() != b.parse::<f64>().ok())
+        .unwrap_or_else(|| (value.to_string(), limit.to_string()))
+}
+
+/// Decimals that a number needs: none when whole, two as a rule, more below 0.01.
+fn decimals(number: f64) -> usize {
+    let size = number.abs();
+    if !size.is_finite() || number.fract() == 0.0 {
+        0
+    } else if size >= 0.01 {
+        2
+    } else {
+        // 0.0042 has its first digit at the third decimal; one more makes two significant digits.
+        let first = (-size.log10()).ceil();
+        (first as usize).saturating_add(1).min(MOST_DECIMALS)
+    }
+}
+
+fn with_decimals(number: f64, decimals: usize) -> String {
+    let size = number.abs();
+    if number == 0.0 {
+        "0".to_owned() // and never "-0"
+    } else if size.is_finite() && !(1e-9..1e15).contains(&size) {
+        format!("{number:.1e}")
+    } else if number.fract() == 0.0 {
+        format!("{number}")
+    } else {
+        format!("{number:.decimals$}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        let cases = [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (50.0, "50"),
+            (-3.0, "-3"),
+            (63.2149, "63.21"),
+            (0.5, "0.50"),
+            (0.0042, "0.0042"),
+            (0.000_123_4, "0.00012"),
+            (1_234_567.891, "1234567.89"),
+            (2.5e15, "2.5e15"),
+            (1e-12, "1.0e-12"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "inf"),
+        ];
+        for (number, shown) in cases {
+            assert_eq!(show(number), shown);
+        }
+    }
+
+    #[test]
+    fn a_value_beside_its_limit_never_reads_as_equal_when_it_is_not() {
+        assert_eq!(show_pair(63.21, 50.0), ("63.21".into(), "50".into()));
+        assert_eq!(show_pair(50.001, 50.0), ("50.001".into(), "50".into()));
+        assert_eq!(show_pair(0.100_000_1, 0.1), ("0.1000001".into(), "0.1000000".into()));
+        assert_eq!(show_pair(0.1, 0.1), ("0.10".into(), "0.10".into()));
+        let next = f64::from_bits(1.0_f64.to_bits() + 1);
+        let (a, b) = show_pair(next, 1.0);
+        assert_ne!(a, b);
+    }
+}

@@ -1,0 +1,283 @@
+//! The `assess` task: judges the objectives on the metrics that the tasks before it measured.
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Task, TaskContext, TaskError, TaskKind};
+use crate::logic::assess::assess;
+use crate::logic::input::{InputError, typed};
+use crate::logic::metrics::MetricName;
+use crate::model::contribution::{Assessment, Contribution};
+use crate::model::document::TaskSpec;
+use crate::model::insights::Insights;
+use crate::model::number::Number;
+use crate::model::slo::{Outcome, Slo, SloLimits, Verdict};
+use crate::ports::BoxFuture;
+
+/// The registry's row.
+pub const KIND: TaskKind = TaskKind {
+    name: "assess",
+    value_names: &["assess"],
+    summary: "judge service level objectives (SLOs): upper and lower limits on metrics",
+    from_values,
+    parse,
+    with_schema,
+    values_schema,
+};
+
+/// What users write under `assess` in values.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct AssessValues {
+    /// The objectives.
+    #[serde(rename = "SLOs", default)]
+    slos: LimitMaps,
+}
+
+/// Limits by metric.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct LimitMaps {
+    /// Metric → highest value that is accepted.
+    #[serde(default, alias = "Upper")]
+    upper: BTreeMap<String, Number>,
+    /// Metric → lowest value that is accepted.
+    #[serde(default, alias = "Lower")]
+    lower: BTreeMap<String, Number>,
+}
+
+/// The task's `with`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct AssessWith {
+    /// The objectives.
+    #[serde(rename = "SLOs", default)]
+    slos: SloLimits,
+}
+
+fn from_values(_name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
+    let empty = json!({});
+    let values: AssessValues = typed(if values.is_null() { &empty } else { values }, "")?;
+    let maps = [("upper", &values.slos.upper), ("lower", &values.slos.lower)];
+    if maps.iter().all(|(_, map)| map.is_empty()) {
+        return Err(nothing_to_assess("SLOs"));
+    }
+    let mut slos = serde_json::Map::new();
+    for (bound, map) in maps.into_iter().filter(|(_, map)| !map.is_empty()) {
+        let entry = |(metric, limit): (&String, &Number)| {
+            check_name(metric, &format!("SLOs.{bound}.{metric}"))?;
+            Ok(json!({"metric": metric, "limit": plain(limit.0)}))
+        };
+        let list: Result<Vec<Value>, InputError> = map.iter().map(entry).collect();
+        slos.insert(bound.to_owned(), Value::Array(list?));
+    }
+    let with = Some(json!({"SLOs": slos}));
+    Ok(vec![TaskSpec { task: Some(KIND.name.to_owned()), with, ..TaskSpec::default() }])
+}
+
+/// A whole number without its `.0`, as people write limits.
+fn plain(limit: f64) -> Value {
+    if limit.fract() == 0.0 && limit.abs() < 9e15 { json!(limit as i64) } else { json!(limit) }
+}
+
+fn nothing_to_assess(path: &str) -> InputError {
+    InputError::new(path, "no objectives, so nothing would be assessed")
+        .with_hint("set a limit, such as `assess.SLOs.upper.http/latency-mean=50`")
+}
+
+fn check_name(metric: &str, path: &str) -> Result<(), InputError> {
+    metric.parse::<MetricName>().map(|_| ()).map_err(|error| InputError::new(path, error.to_string()))
+}
+
+fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
+    let empty = json!({});
+    let with: AssessWith = typed(spec.with.as_ref().filter(|with| !with.is_null()).unwrap_or(&empty), "with")?;
+    let bounds = [("upper", &with.slos.upper), ("lower", &with.slos.lower)];
+    if bounds.iter().all(|(_, slos)| slos.is_empty()) {
+        return Err(nothing_to_assess("with.SLOs"));
+    }
+    for (bound, slos) in bounds {
+        for (index, slo) in slos.iter().enumerate() {
+            check_name(&slo.metric, &format!("with.SLOs.{bound}[{index}].metric"))?;
+        }
+    }
+    Ok(Box::new(Assess { limits: with.slos }))
+}
+
+fn with_schema(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<AssessWith>()
+}
+
+fn values_schema(_name: &str, generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<AssessValues>()
+}
+
+struct Assess {
+    limits: SloLimits,
+}
+
+impl Task for Assess {
+    fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
+        let insights = cx.experiment.result.as_ref().and_then(|result| result.insights.as_ref());
+        let contribution = judge(insights, &self.limits);
+        Box::pin(async move { Ok(contribution?) })
+    }
+}
+
+/// The verdicts on what was measured, unless earlier ones rest on other objectives.
+fn judge(insights: Option<&Insights>, limits: &SloLimits) -> Result<Contribution, InputError> {
+    let nothing = Insights::default();
+    let insights = insights.unwrap_or(&nothing);
+    if insights.slos.as_ref().is_some_and(|earlier| sorted(earlier) != sorted(limits)) {
+        let message =
+            "the document was assessed on other objectives before, and they can't change between loops or tasks";
+        let hint = "start afresh without --reuseResult, and keep all objectives in one assess task";
+        return Err(InputError::new("with.SLOs", message).with_hint(hint));
+    }
+    let assessment = assess(insights, limits);
+    let notes = notes(insights, &assessment);
+    Ok(Contribution { assessment: Some(assessment), notes, ..Contribution::default() })
+}
+
+/// The objectives in an order, and metrics in a spelling, that does not depend on how they were written.
+fn sorted(limits: &SloLimits) -> [Vec<(String, f64)>; 2] {
+    let name =
+        |slo: &Slo| slo.metric.parse::<MetricName>().map_or_else(|_| slo.metric.clone(), |name| name.to_string());
+    [&limits.upper, &limits.lower].map(|slos| {
+        let mut pairs: Vec<(String, f64)> = slos.iter().map(|slo| (name(slo), slo.limit.0)).collect();
+        pairs.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        pairs
+    })
+}
+
+/// A line per verdict that is not a pass.
+fn notes(insights: &Insights, assessment: &Assessment) -> Vec<String> {
+    let prefix = |verdict: &Verdict| {
+        let name = insights.version_names.get(verdict.version).map(|name| name.version.as_str());
+        match name.filter(|name| !name.is_empty()) {
+            Some(name) if insights.num_versions > 1 => format!("{name}: "),
+            None if insights.num_versions > 1 => format!("version {}: ", verdict.version),
+            _ => String::new(),
+        }
+    };
+    let line = |verdict: &Verdict| match verdict.verdict {
+        Outcome::Satisfied => None,
+        Outcome::Violated => Some(format!("{}{}", prefix(verdict), verdict.reason)),
+        Outcome::Inconclusive => Some(format!("{}{}: {}", prefix(verdict), verdict.metric, verdict.reason)),
+    };
+    assessment.verdicts.iter().filter_map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(values: Value) -> Result<TaskSpec, InputError> {
+        from_values("assess", &values).map(|mut specs| specs.remove(0))
+    }
+
+    fn refused(with: Value) -> InputError {
+        let spec = TaskSpec { task: Some("assess".into()), with: Some(with), ..TaskSpec::default() };
+        parse(&spec).err().expect("should be refused")
+    }
+
+    fn limits(value: Value) -> SloLimits {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn values_become_sorted_lists_that_parse() {
+        let spec = spec(json!({"SLOs": {
+            "upper": {"http/latency-p99.9": "100.5", "http/error-count": 0},
+            "Lower": {"prom/accuracy": 0.9},
+        }}))
+        .unwrap();
+        assert_eq!(
+            spec.with,
+            Some(json!({"SLOs": {
+                "upper": [{"metric": "http/error-count", "limit": 0}, {"metric": "http/latency-p99.9", "limit": 100.5}],
+                "lower": [{"metric": "prom/accuracy", "limit": 0.9}],
+            }}))
+        );
+        assert_eq!(spec.name(), "assess");
+        parse(&spec).map(|_| ()).unwrap();
+    }
+
+    #[test]
+    fn mistyped_values_are_named_with_their_path() {
+        let cases = [
+            (json!({"SLO": {}}), "SLO: unknown field `SLO`; known here: SLOs"),
+            (json!({"SLOs": {"uper": {}}}), "SLOs.uper: unknown field `uper`"),
+            (
+                json!({"SLOs": {"upper": {"http/latency-mean": "fast"}}}),
+                "SLOs.upper.http/latency-mean: `fast` is not a number",
+            ),
+            (json!({"SLOs": {"upper": {"latency": 5}}}), "SLOs.upper.latency: `latency` is not a metric name"),
+            (json!({"SLOs": {"lower": {"grpc/latency/median": 5}}}), "SLOs.lower.grpc/latency/median: `median` in"),
+            (json!(null), "SLOs: no objectives"),
+            (json!({}), "SLOs: no objectives, so nothing would be assessed"),
+            (json!({"SLOs": {"upper": {}}}), "SLOs: no objectives"),
+        ];
+        for (values, expected) in cases {
+            let error = spec(values).unwrap_err();
+            assert!(error.to_string().starts_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn mistyped_specs_are_named_with_their_path() {
+        let cases = [
+            (json!({"SLOs": {"upper": [{"metric": "a/b", "limt": 1}]}}), "with.SLOs.upper[0].limt: unknown field"),
+            (
+                json!({"SLOs": {"Upper": [{"metric": "ab", "limit": 1}]}}),
+                "with.SLOs.upper[0].metric: `ab` is not a metric name",
+            ),
+            (json!({"SLOs": {}}), "with.SLOs: no objectives"),
+            (json!(null), "with.SLOs: no objectives"),
+            (json!({"slos": {}}), "with.slos: unknown field"),
+        ];
+        for (with, expected) in cases {
+            let error = refused(with);
+            assert!(error.to_string().starts_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_objective_that_is_not_met_leaves_a_note() {
+        let limits = limits(json!({"upper": [{"metric": "a/b", "limit": 1}, {"metric": "a/cost", "limit": 1}]}));
+        let insights = Insights {
+            num_versions: 2,
+            non_hist_metric_values: vec![
+                [("a/b".to_owned(), vec![2.0])].into(),
+                [("a/b".to_owned(), vec![1.0])].into(),
+            ],
+            ..Insights::default()
+        };
+        let contribution = judge(Some(&insights), &limits).unwrap();
+        assert_eq!(
+            contribution.notes,
+            [
+                "version 0: a/b is 2, above the limit of 1",
+                "version 0: a/cost: no data: no metric `cost` of provider `a`; known: b",
+                "version 1: a/cost: no data: no metric `cost` of provider `a`; known: b",
+            ]
+        );
+        assert_eq!(contribution.assessment.unwrap().satisfied.upper, [[false, true], [false, false]]);
+        assert!(contribution.versions.is_empty());
+    }
+
+    #[test]
+    fn objectives_can_not_change_between_loops() {
+        let earlier = limits(json!({"upper": [{"metric": "a/p-p50.0", "limit": 1}, {"metric": "a/b", "limit": 2}]}));
+        let insights = Insights { slos: Some(earlier), ..Insights::default() };
+        let same = limits(json!({"upper": [{"metric": "a/b", "limit": 2}, {"metric": "a/p-p50", "limit": 1}]}));
+        judge(Some(&insights), &same).unwrap();
+        let other = limits(json!({"upper": [{"metric": "a/b", "limit": 3}]}));
+        let error = judge(Some(&insights), &other).unwrap_err();
+        assert_eq!(error.path, "with.SLOs");
+        assert!(error.hint.unwrap().contains("--reuseResult"));
+    }
+}

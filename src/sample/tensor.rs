@@ -1,0 +1,89 @@
+//! The tensors of the Open Inference Protocol, common to REST and gRPC.
+
+use super::classify::Row;
+use super::refusal::Refusal;
+
+/// Name, type and shape of the tensor that the model takes; any numeric type will do.
+pub(super) const INPUT: Tensor = Tensor { name: "input-0", datatype: "FP64", shape: &[-1, 4] };
+/// Name, type and shape of the tensor that it gives.
+pub(super) const OUTPUT: Tensor = Tensor { name: "output-0", datatype: "INT64", shape: &[-1] };
+/// What runs the model, in the protocol's metadata.
+pub(super) const PLATFORM: &str = "iter8_iris";
+
+/// What a model says about one of its tensors.
+#[derive(serde::Serialize)]
+pub(super) struct Tensor {
+    pub name: &'static str,
+    pub datatype: &'static str,
+    /// -1 stands for any number of flowers.
+    pub shape: &'static [i64],
+}
+
+/// The element types that a flower can have.
+const DATATYPES: [&str; 10] =
+    ["FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"];
+
+/// Refuses element types that are not numbers.
+pub(super) fn check_datatype(datatype: &str) -> Result<(), Refusal> {
+    if DATATYPES.contains(&datatype) {
+        return Ok(());
+    }
+    Err(Refusal::bad(format!("inputs[0].datatype is `{datatype}`; expected one of {}", DATATYPES.join(", "))))
+}
+
+/// The one input of a request that has `inputs`.
+pub(super) fn only<T>(inputs: Vec<T>) -> Result<T, Refusal> {
+    let count = inputs.len();
+    let mut inputs = inputs.into_iter();
+    match (inputs.next(), inputs.next()) {
+        (Some(input), None) => Ok(input),
+        _ => Err(Refusal::bad(format!("{count} inputs; expected 1"))),
+    }
+}
+
+/// Cuts a tensor's elements into flowers.
+pub(super) fn rows(shape: &[i64], elements: &[f64]) -> Result<Vec<Row>, Refusal> {
+    let &[count, 4] = shape else {
+        return Err(Refusal::bad(format!("inputs[0].shape is {shape:?}; expected [n, 4]")));
+    };
+    let (rows, rest) = elements.as_chunks::<4>();
+    if usize::try_from(count) != Ok(rows.len()) || !rest.is_empty() {
+        let message = format!("inputs[0] has {} elements; its shape {shape:?} asks for another number", elements.len());
+        return Err(Refusal::bad(message));
+    }
+    if !elements.iter().all(|element| element.is_finite()) {
+        return Err(Refusal::bad("inputs[0] has an element that is not a finite number"));
+    }
+    Ok(rows.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_are_cut_row_by_row() {
+        let elements = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
+        assert_eq!(rows(&[2, 4], &elements), Ok(vec![[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]));
+        assert_eq!(rows(&[0, 4], &[]), Ok(vec![]));
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_refused() {
+        let shapes: [&[i64]; 9] =
+            [&[], &[4], &[4, 2], &[2, 4], &[0, 4], &[-1, 4], &[i64::MAX, 4], &[i64::MIN, 4], &[1, 4, 1]];
+        for shape in shapes {
+            assert!(rows(shape, &[1.0, 2.0, 3.0, 4.0]).is_err(), "{shape:?}");
+        }
+        assert!(rows(&[1, 4], &[1.0, 2.0, 3.0]).is_err());
+        assert!(rows(&[1, 4], &[1.0, 2.0, 3.0, 4.0, 5.0]).is_err());
+        assert!(rows(&[1, 4], &[1.0, 2.0, 3.0, f64::NAN]).is_err());
+    }
+
+    #[test]
+    fn one_input_of_numbers_is_expected() {
+        assert_eq!(only(vec![1]), Ok(1));
+        assert!(only::<u8>(vec![]).is_err() && only(vec![1, 2]).is_err());
+        assert!(check_datatype("FP32").is_ok() && check_datatype("BYTES").is_err());
+    }
+}

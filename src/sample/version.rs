@@ -1,0 +1,157 @@
+//! One running version of the model: what it predicts, how long that takes, and when it fails.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{HeaderValue, StatusCode};
+use tokio::time::{Instant, sleep_until};
+
+use super::classify::Row;
+use super::config::{SampleConfig, VersionConfig};
+use super::gate::Gate;
+use super::ledger::{Ledger, Series, VersionStats};
+use super::random::SplitMix64;
+use super::refusal::Refusal;
+
+/// One running version.
+#[derive(Debug)]
+pub(super) struct Version {
+    /// Its name.
+    pub name: String,
+    /// Its name, as the value of a header.
+    pub header: HeaderValue,
+    /// Knative's names for it, which its metrics carry.
+    pub service: String,
+    pub revision: String,
+    pub namespace: String,
+    behaviour: VersionConfig,
+    seed: u64,
+    /// Predictions begun: the position of the next one in the seeded sequence.
+    begun: AtomicU64,
+    ledger: Ledger,
+    gate: Gate,
+}
+
+impl Version {
+    /// The version at `index` of a configuration that was checked.
+    pub fn new(config: &SampleConfig, index: usize, behaviour: VersionConfig, gate: Gate) -> io::Result<Self> {
+        let service = format!("{}-predictor-default", config.model);
+        Ok(Self {
+            header: HeaderValue::try_from(behaviour.name.as_str()).map_err(io::Error::other)?,
+            name: behaviour.name.clone(),
+            revision: format!("{service}-{:05}", index + 1),
+            service,
+            namespace: config.namespace.clone(),
+            // Each version draws from a sequence of its own; the front takes the one after the last.
+            seed: SplitMix64::of_item(config.seed, index as u64).bits(),
+            behaviour,
+            begun: AtomicU64::new(0),
+            ledger: Ledger::new().map_err(io::Error::other)?,
+            gate,
+        })
+    }
+
+    /// Answers a prediction whose head was read at `received`: a class per row, or why not. Counts it, unless its client goes away
+    /// first.
+    ///
+    /// Rows that could not be read are refused at once and take no place in the seeded sequence.
+    pub async fn predict(&self, received: Instant, rows: Result<Vec<Row>, Refusal>) -> Result<Vec<u8>, Refusal> {
+        let outcome = match rows {
+            Ok(rows) => self.work(received, &rows).await,
+            Err(refusal) => Err(refusal),
+        };
+        self.gate.pass().await;
+        let status = outcome.as_ref().map_or_else(|refusal| refusal.status, |_| StatusCode::OK);
+        self.ledger.record(status.as_u16(), received.elapsed());
+        outcome
+    }
+
+    async fn work(&self, received: Instant, rows: &[Row]) -> Result<Vec<u8>, Refusal> {
+        let place = self.begun.fetch_add(1, Ordering::Relaxed);
+        let mut random = SplitMix64::of_item(self.seed, place);
+        let fails = random.unit() < self.behaviour.error_rate;
+        let latency = self.behaviour.latency.draw(&mut random);
+        if !latency.is_zero() {
+            sleep_until(received + latency).await;
+        }
+        if fails {
+            let message = format!("version {} fails this request, as its error rate asks for", self.name);
+            return Err(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, message });
+        }
+        Ok(rows.iter().map(|row| self.behaviour.classifier.class(row)).collect())
+    }
+
+    /// What it has answered, by status.
+    pub fn counts(&self) -> BTreeMap<u16, Series> {
+        self.ledger.by_status()
+    }
+
+    /// Its statistics.
+    pub fn stats(&self) -> VersionStats {
+        self.ledger.stats(&self.name, &self.revision)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn version(change: impl Fn(&mut SampleConfig)) -> Version {
+        let mut config = SampleConfig::default();
+        change(&mut config);
+        Version::new(&config, 0, config.versions[0].clone(), Gate::new()).unwrap()
+    }
+
+    /// Which of the first thousand predictions fail.
+    async fn failures(version: &Version) -> Vec<usize> {
+        let mut failed = Vec::new();
+        for n in 0..1000 {
+            if version.predict(Instant::now(), Ok(vec![])).await.is_err() {
+                failed.push(n);
+            }
+        }
+        failed
+    }
+
+    #[tokio::test]
+    async fn the_error_rate_is_kept_and_depends_on_the_seed_alone() {
+        let with_seed = |seed| {
+            version(move |config| {
+                config.versions[0].error_rate = 0.2;
+                config.seed = seed;
+            })
+        };
+        let (first, again, other) =
+            (failures(&with_seed(1)).await, failures(&with_seed(1)).await, failures(&with_seed(2)).await);
+        assert_eq!(first, again);
+        assert_ne!(first, other);
+        // 4 standard deviations of a binomial distribution with n = 1000 and p = 0.2 are 51.
+        assert!(first.len().abs_diff(200) <= 51, "{}", first.len());
+    }
+
+    #[tokio::test]
+    async fn error_rates_of_0_and_1_are_exact() {
+        assert_eq!(failures(&version(|_| ())).await.len(), 0);
+        assert_eq!(failures(&version(|config| config.versions[0].error_rate = 1.0)).await.len(), 1000);
+    }
+
+    #[tokio::test]
+    async fn latency_is_taken_and_counted() {
+        let slow = version(|config| config.versions[0].latency.constant = Duration::from_millis(20));
+        let received = Instant::now();
+        slow.predict(received, Ok(vec![[5.1, 3.5, 1.4, 0.2]])).await.unwrap();
+        assert!(received.elapsed() >= Duration::from_millis(20));
+        assert!(slow.stats().latency.min.unwrap() >= 20.0);
+    }
+
+    #[tokio::test]
+    async fn bad_rows_are_refused_at_once_and_counted() {
+        let slow = version(|config| config.versions[0].latency.constant = Duration::from_secs(20));
+        let received = Instant::now();
+        slow.predict(received, Err(Refusal::bad("no"))).await.unwrap_err();
+        assert!(received.elapsed() < Duration::from_secs(20));
+        assert_eq!(slow.counts()[&400].count, 1);
+    }
+}

@@ -1,0 +1,128 @@
+//! Starting, stalling and stopping the service.
+
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use http::{Method, StatusCode};
+use iter8::sample::{Classifier, SampleConfig, VersionConfig, start};
+use tokio::net::TcpStream;
+
+use super::client::Client;
+use super::{port, serving};
+
+#[tokio::test]
+async fn no_answer_is_written_while_the_service_is_paused() {
+    let service = serving(|_| ()).await;
+    let mut clients = [
+        Client::http1(service.front).await,
+        Client::http2(port(&service, "v1")).await,
+        Client::http1(port(&service, "v2")).await,
+    ];
+    let pause = service.pause();
+    let mut answers = Box::pin(join_all(clients.iter_mut().map(Client::predict)));
+    // The requests are sent by polling, and the gate says when all of them have come to it.
+    tokio::select! {
+        _ = &mut answers => panic!("answered while paused"),
+        () = async { service.gate().held(3).await } => {}
+    }
+    assert!(answers.as_mut().now_or_never().is_none());
+    assert!(service.stats().iter().all(|version| version.requests == 0));
+    drop(pause);
+    assert!(answers.await.iter().all(|answer| answer.status == StatusCode::OK));
+    assert_eq!(service.stats().iter().map(|version| version.requests).sum::<u64>(), 3);
+}
+
+#[tokio::test]
+async fn a_stall_shows_in_the_latency_of_the_requests_that_meet_it() {
+    let service = serving(|_| ()).await;
+    let mut client = Client::http1(port(&service, "v1")).await;
+    let begun = Instant::now();
+    let stall = Duration::from_millis(100);
+    let ((), answer) = tokio::join!(service.stall(stall), client.predict());
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(begun.elapsed() >= stall);
+    assert!(service.stats()[0].latency.max.unwrap() > 50.0, "{:?}", service.stats()[0]);
+}
+
+#[tokio::test]
+async fn a_shutdown_writes_the_answers_that_were_begun_and_frees_the_ports() {
+    let service = serving(|_| ()).await;
+    let front = service.front;
+    let (mut client, mut idle) = (Client::http1(front).await, Client::http2(front).await);
+    idle.get("/healthz").await;
+    let _pause = service.pause();
+    let gate = service.gate();
+    let answer = tokio::spawn(async move { client.predict().await.status });
+    gate.held(1).await;
+    service.shutdown().await;
+    assert_eq!(answer.await.unwrap(), StatusCode::OK);
+    assert_eq!(TcpStream::connect(front).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+}
+
+#[tokio::test]
+async fn what_cannot_be_served_is_said_before_anything_is() {
+    let config = SampleConfig { versions: Vec::new(), ..Default::default() };
+    let error = start(config).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (ErrorKind::InvalidInput, "versions: 0 versions; expected 1 to 64")
+    );
+
+    let service = serving(|_| ()).await;
+    let config = SampleConfig { front_port: service.front.port(), ..Default::default() };
+    let error = start(config).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    assert!(error.to_string().starts_with(&format!("cannot listen on {}: ", service.front)), "{error}");
+}
+
+#[tokio::test]
+async fn there_can_be_any_number_of_versions() {
+    let names = ["a", "b", "c"];
+    let versions = names.map(|name| VersionConfig::new(name, Classifier::DecisionTree)).to_vec();
+    let service = start(SampleConfig { versions, ..Default::default() }).await.unwrap();
+    let mut client = Client::http1(service.front).await;
+    let mut answered = Vec::new();
+    for _ in 0..100 {
+        answered.push(client.predict().await.version().to_owned());
+    }
+    assert!(names.iter().all(|name| answered.iter().any(|version| version == name)), "{answered:?}");
+    for name in names {
+        assert_eq!(Client::http1(port(&service, name)).await.predict().await.version(), name);
+    }
+    assert_eq!(service.version_url("b"), Some(format!("http://{}", service.versions[1].addr)));
+    assert_eq!(service.version_url("d"), None);
+}
+
+/// Takes a line apart as a shell and curl would: address, path, headers, body.
+fn parse(line: &str) -> (String, String, Vec<(String, String)>, Option<String>) {
+    let mut words = Vec::new();
+    for (index, part) in line.split('\'').enumerate() {
+        if index % 2 == 1 { words.push(part) } else { words.extend(part.split_whitespace()) }
+    }
+    let after = |flag: &str| words.iter().position(|word| *word == flag).map(|at| words[at + 1].to_owned());
+    let url = words.iter().find_map(|word| word.strip_prefix("http://")).unwrap();
+    let (at, path) = url.split_at(url.find('/').unwrap());
+    let headers =
+        after("-H").iter().map(|header| header.split_once(": ").unwrap()).map(|(k, v)| (k.into(), v.into())).collect();
+    (at.to_owned(), path.to_owned(), headers, after("-d"))
+}
+
+#[tokio::test]
+async fn the_curl_lines_do_what_they_say() {
+    let service = serving(|config| config.versions[1].weight = 0).await;
+    let lines = service.curl_lines();
+    let mut answered = Vec::new();
+    for line in &lines {
+        assert!(line.starts_with("curl "), "{line}");
+        let (at, path, headers, body) = parse(line);
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let method = if body.is_some() { Method::POST } else { Method::GET };
+        let mut client = Client::http1(at.parse().unwrap()).await;
+        let answer = client.send(method, &path, &headers, body.unwrap_or_default().as_bytes()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{line}");
+        answered.push(answer.version().to_owned());
+    }
+    assert_eq!(answered, ["v1", "v2", "v1", "v1", "v2", "", ""]);
+}

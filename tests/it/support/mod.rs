@@ -1,1 +1,6 @@
 //! What the integration tests share.
+
+pub mod files;
+pub mod markdown;
+pub mod module_tree;
+pub mod rust_source;

@@ -4,4 +4,6 @@
 mod dependencies;
 mod house;
 mod layers;
+mod readme;
 mod support;
+mod tools;

@@ -4,3 +4,5 @@ pub mod files;
 pub mod markdown;
 pub mod module_tree;
 pub mod rust_source;
+pub mod service;
+pub mod tools;

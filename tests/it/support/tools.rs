@@ -1,29 +1,28 @@
-//! Programs of others that tests run, where `scripts/setup` puts them or the system has them.
+//! Real programs that tests compare with or run against.
 
-use std::path::PathBuf;
+use std::env;
+use std::path::{Path, PathBuf};
 
-use super::files;
-
-/// The Helm that `tests/tools/helm` pins.
-pub fn helm() -> Option<PathBuf> {
-    let program = files::root().join(".tools/bin/helm");
-    found("helm", program.is_file().then_some(program))
-}
-
-/// A browser that can run without a screen.
-pub fn chromium() -> Option<PathBuf> {
-    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-    let directories: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
-    let candidates = names.iter().flat_map(|name| directories.iter().map(move |directory| directory.join(name)));
-    found("chromium", candidates.into_iter().find(|program| program.is_file()))
-}
-
-/// Nobody is left to think that something was checked which was not: in CI a missing program fails the test that wants it;
-/// elsewhere the test says so and ends, and `make test` names it in its summary.
-fn found(name: &str, program: Option<PathBuf>) -> Option<PathBuf> {
-    if program.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "{name} is missing: run `make setup`");
-        eprintln!("not checked: {name} is missing: run `make setup`");
+/// Where the program `name` is: what the environment variable of its name in capitals says (`HELM`), else the project's own
+/// `.tools/bin`, else the search path.
+pub fn tool(name: &str) -> Option<PathBuf> {
+    let variable = name.to_uppercase().replace('-', "_");
+    if let Some(path) = env::var_os(variable).filter(|path| !path.is_empty()) {
+        return Some(PathBuf::from(path));
     }
-    program
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/bin");
+    let path = env::var_os("PATH").unwrap_or_default();
+    std::iter::once(own).chain(env::split_paths(&path)).map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
+/// The same for a test that can't do without: a missing program is named, and fails the test where `CI` is set.
+pub fn needed(name: &str) -> Option<PathBuf> {
+    let found = tool(name);
+    if found.is_none() {
+        let variable = name.to_uppercase().replace('-', "_");
+        let message = format!("{name} is missing: not in ${variable}, .tools/bin or $PATH; `make test` installs it");
+        assert!(env::var_os("CI").is_none(), "{message}");
+        eprintln!("SKIPPED: {message}");
+    }
+    found
 }

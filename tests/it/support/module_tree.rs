@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::rust_source::{Mention, Scan, scan};
+use super::rust_source::{Mention, Scan, TestModule, scan};
 
 /// A module's path below the crate: `["logic", "values"]`; the crate itself is empty.
 pub type ModulePath = Vec<String>;
@@ -58,7 +58,7 @@ impl ModuleTree {
         let tests: BTreeSet<ModulePath> = tree
             .modules
             .iter()
-            .flat_map(|(path, module)| module.scan.test_modules.iter().map(|name| child(path, name)))
+            .flat_map(|(path, module)| module.scan.test_modules.iter().map(|test| test_path(path, &module.file, test)))
             .collect();
         tree.modules.retain(|path, _| !(1..=path.len()).any(|length| tests.contains(&path[..length])));
         tree
@@ -127,6 +127,14 @@ fn module_path(file: &str) -> ModulePath {
     }
 }
 
+/// Where the file of a test module, declared in the module at `path`, stands.
+fn test_path(path: &[String], file: &str, test: &TestModule) -> ModulePath {
+    match (&test.path, file.rsplit_once('/')) {
+        (Some(below), Some((directory, _))) => module_path(&format!("{directory}/{below}")),
+        _ => child(path, &test.name),
+    }
+}
+
 fn child(path: &[String], name: &str) -> ModulePath {
     path.iter().cloned().chain([name.to_owned()]).collect()
 }
@@ -192,9 +200,10 @@ mod tests {
     #[test]
     fn files_that_are_test_modules_are_left_out() {
         let tree = ModuleTree::new([
-            ("src/a.rs", "#[cfg(test)] mod tests;"),
+            ("src/a.rs", "#[cfg(test)] mod tests; #[cfg(test)] #[path = \"a_tests.rs\"] mod more;"),
             ("src/a/tests.rs", ""),
             ("src/a/tests/deep.rs", ""),
+            ("src/a_tests.rs", ""),
         ]);
         assert_eq!(tree.modules.len(), 1);
     }

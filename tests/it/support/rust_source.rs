@@ -20,13 +20,22 @@ pub struct Mention {
     pub bound_as: Option<String>,
 }
 
+/// A module of test code in a file of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestModule {
+    /// Its name.
+    pub name: String,
+    /// What `#[path = "…"]` says, from the directory of the file that declares it.
+    pub path: Option<String>,
+}
+
 /// What one file names.
 #[derive(Debug, Default)]
 pub struct Scan {
     /// Every path outside test code, in order.
     pub mentions: Vec<Mention>,
     /// Modules declared as `#[cfg(test)] mod x;`: their files are test code.
-    pub test_modules: Vec<String>,
+    pub test_modules: Vec<TestModule>,
     /// Lines that are not test code; blank lines and comments count.
     pub code_lines: usize,
 }
@@ -155,14 +164,20 @@ fn item_end(tokens: &[TokenTree], at: usize) -> usize {
     (next..tokens.len()).find(|&i| is_last(&tokens[i])).map_or(tokens.len(), |i| i + 1)
 }
 
-/// The name in `mod name;`.
-fn declared_module(item: &[TokenTree]) -> Option<String> {
-    item.windows(3).find_map(|window| match window {
+/// The module in `mod name;`, with its attributes.
+fn declared_module(item: &[TokenTree]) -> Option<TestModule> {
+    let name = item.windows(3).find_map(|window| match window {
         [TokenTree::Ident(word), TokenTree::Ident(name), end] if word == "mod" && is_punct(Some(end), ';') => {
             Some(name.to_string())
         }
         _ => None,
-    })
+    })?;
+    let path = item.iter().find_map(|token| {
+        let TokenTree::Group(attribute) = token else { return None };
+        let text = attribute.stream().to_string();
+        Some(text.strip_prefix("path")?.trim_start_matches([' ', '=']).trim_matches('"').to_owned())
+    });
+    Some(TestModule { name, path })
 }
 
 fn name_of(ident: &proc_macro2::Ident) -> String {
@@ -236,7 +251,9 @@ mod tests {
 
     #[test]
     fn test_modules_in_files_of_their_own_are_reported() {
-        assert_eq!(scan("#[cfg(test)]\nmod tests;\nmod other;\n").unwrap().test_modules, ["tests"]);
+        let text = "#[cfg(test)]\nmod a;\nmod other;\n#[cfg(test)]\n#[path = \"b_tests.rs\"]\nmod b;\n";
+        let module = |name: &str, path: Option<&str>| TestModule { name: name.into(), path: path.map(str::to_owned) };
+        assert_eq!(scan(text).unwrap().test_modules, [module("a", None), module("b", Some("b_tests.rs"))]);
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! The one integration binary: whole-program tests and tests against real parts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
+mod dependencies;
+mod house;
+mod layers;
+mod readme;
 mod sample;
 mod support;
+mod tools;
 mod values;

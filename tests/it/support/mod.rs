@@ -1,5 +1,10 @@
 //! What the integration tests share.
 
 pub mod cli;
+pub mod files;
+pub mod markdown;
+pub mod module_tree;
+pub mod rust_source;
 pub mod scripted;
+pub mod service;
 pub mod tools;

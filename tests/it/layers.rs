@@ -1,0 +1,447 @@
+//! Holds `src/**` to the layer table in the docs of `src/lib.rs`; the table is this test's input.
+//!
+//! The rules, all on code that is not test code:
+//!
+//! 1. **Layers.** A module names only its own layer and those its row lists; rows list only rows above; every layer has a row.
+//!    `src/main.rs` names `cli` only.
+//! 2. **No cycles**, between layers and inside them: *the children of a module form a graph without a cycle*. A use between two
+//!    modules counts as a use between those of their ancestors that are siblings, and re-exports are followed to where the thing
+//!    lives. A module and its own ancestors are not held apart: a registry names its children, and they name its trait. So
+//!    `values/parse.rs` may use `values/mod.rs` and be used by it; but `values/parse.rs` → `assess.rs` → `values/merge.rs` is
+//!    a cycle of `values` and `assess`.
+//! 3. **Doors** ([`DOORS`]): printing, leaving, environment, files, clocks and async are open to the layers they belong to.
+//! 4. **Size.** A file has at most [`MAX_CODE_LINES`] lines beside its tests.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::support::files;
+use crate::support::markdown;
+use crate::support::module_tree::{ModulePath, ModuleTree, PROGRAM};
+use crate::support::rust_source::Mention;
+
+/// Longest file, without its test code.
+const MAX_CODE_LINES: usize = 600;
+
+/// Something only some layers may do.
+struct Door {
+    name: &'static str,
+    /// Runs of path segments that give it away; those that end in `!` are macros.
+    signs: &'static [&'static str],
+    open_to: Open,
+    reason: &'static str,
+}
+
+enum Open {
+    Only(&'static [&'static str]),
+    AllBut(&'static [&'static str]),
+}
+
+const DOORS: &[Door] = &[
+    Door {
+        name: "printing",
+        signs: &["println!", "eprintln!", "print!", "eprint!", "dbg!", "io::stdout", "io::stderr"],
+        open_to: Open::Only(&["cli"]),
+        reason: "the engine tells an observer what happens; the command line decides what to show",
+    },
+    Door {
+        name: "ending the process",
+        signs: &["process::exit", "process::abort"],
+        open_to: Open::Only(&[]),
+        reason: "main returns an exit code, so that what is open gets closed and what is measured gets saved",
+    },
+    Door {
+        name: "the environment",
+        signs: &["std::env"],
+        open_to: Open::Only(&["adapters", "cli", PROGRAM]),
+        reason: "ask through `ports::Files`",
+    },
+    Door {
+        name: "the file system",
+        signs: &["std::fs", "tokio::fs", "tempfile"],
+        open_to: Open::Only(&["adapters", "cli"]),
+        reason: "read through `ports::Files`, keep documents in a `ports::DocumentStore`",
+    },
+    Door {
+        name: "the wall clock",
+        signs: &["SystemTime", "Utc::now", "Local::now"],
+        open_to: Open::Only(&["adapters"]),
+        reason: "ask a `ports::Clock`, so that tests decide the time",
+    },
+    Door {
+        name: "time that passes, and async",
+        signs: &["Instant::now", "async", "await", "tokio", "hyper", "reqwest"],
+        open_to: Open::AllBut(&["model", "logic", "report"]),
+        reason: "these layers are pure: decide here, act elsewhere",
+    },
+];
+
+/// What each layer may name, in the table's order.
+fn layer_table(lib: &str) -> Vec<(String, Vec<String>)> {
+    let docs: String =
+        lib.lines().filter_map(|line| line.strip_prefix("//!")).map(|l| format!("{}\n", l.trim())).collect();
+    let rows = markdown::table_rows(&docs, "Layers");
+    let list = |cell: &str| cell.split(',').map(|name| name.trim().to_owned()).filter(|n| !n.is_empty()).collect();
+    rows.iter().map(|row| (row[0].clone(), list(row.get(2).map_or("", String::as_str)))).collect()
+}
+
+/// The layer a module belongs to; `lib.rs` belongs to none.
+fn layer(path: &[String]) -> &str {
+    path.first().map_or("lib", String::as_str)
+}
+
+/// Rows that are missing, too many, or name a row below.
+fn check_table(table: &[(String, Vec<String>)], tree: &ModuleTree) -> Vec<String> {
+    let rows: Vec<&str> = table.iter().map(|(name, _)| name.as_str()).collect();
+    let found: BTreeSet<&str> =
+        tree.modules.keys().map(|path| layer(path)).filter(|l| !["lib", PROGRAM].contains(l)).collect();
+    let mut wrong: Vec<String> =
+        found.iter().filter(|l| !rows.contains(l)).map(|l| format!("src/{l} has no row in the layer table")).collect();
+    wrong.extend(rows.iter().filter(|row| !found.contains(*row)).map(|row| format!("row `{row}` has no module")));
+    for (index, (name, allowed)) in table.iter().enumerate() {
+        let below = allowed.iter().filter(|used| !rows[..index].contains(&used.as_str()));
+        wrong.extend(below.map(|used| format!("row `{name}` lists `{used}`, which is not a row above it")));
+    }
+    wrong
+}
+
+/// Uses of a layer that the table doesn't allow.
+fn check_layers(table: &[(String, Vec<String>)], tree: &ModuleTree) -> Vec<String> {
+    let mut rows: BTreeMap<&str, Vec<&str>> =
+        table.iter().map(|(name, allowed)| (name.as_str(), allowed.iter().map(String::as_str).collect())).collect();
+    rows.insert(PROGRAM, vec!["cli"]);
+    let mut wrong = Vec::new();
+    for (path, module) in tree.modules.iter().filter(|(path, _)| !path.is_empty()) {
+        let Some(allowed) = rows.get(layer(path)) else { continue };
+        for mention in &module.scan.mentions {
+            let Some(target) = tree.resolve(path, mention) else { continue };
+            let named = layer(&target.written);
+            if named == layer(path) || allowed.contains(&named) {
+                continue;
+            }
+            let problem = if rows.contains_key(named) { "is not in its row" } else { "is not a layer" };
+            let (file, line, text) = (&module.file, mention.line, mention.path.join("::"));
+            let may = if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") };
+            wrong.push(format!(
+                "{file}:{line}: `{}` names `{text}`: `{named}` {problem} (it may use {may})",
+                layer(path)
+            ));
+        }
+    }
+    wrong
+}
+
+/// Uses between siblings: parent → (child → (child it uses → where)).
+type SiblingUses = BTreeMap<ModulePath, BTreeMap<String, BTreeMap<String, String>>>;
+
+fn sibling_uses(tree: &ModuleTree) -> SiblingUses {
+    let mut uses = SiblingUses::new();
+    for (path, module) in &tree.modules {
+        for mention in &module.scan.mentions {
+            let Some(target) = tree.resolve(path, mention) else { continue };
+            let shared = path.iter().zip(&target.module).take_while(|(a, b)| a == b).count();
+            let (Some(from), Some(to)) = (path.get(shared), target.module.get(shared)) else { continue };
+            let witness = format!("{}:{} names `{}`", module.file, mention.line, mention.path.join("::"));
+            let uses_of = uses.entry(path[..shared].to_vec()).or_default().entry(from.clone()).or_default();
+            uses_of.entry(to.clone()).or_insert(witness);
+        }
+    }
+    uses
+}
+
+/// Cycles among the children of any module, one message each.
+fn check_cycles(tree: &ModuleTree) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (parent, graph) in sibling_uses(tree) {
+        for cycle in cycles(&graph) {
+            let place = if parent.is_empty() { "the crate".to_owned() } else { parent.join("::") };
+            let ring: Vec<&str> = cycle.iter().chain(cycle.first()).map(String::as_str).collect();
+            let witnesses: Vec<&str> = ring.windows(2).map(|pair| graph[pair[0]][pair[1]].as_str()).collect();
+            wrong.push(format!("cycle in {place}: {}\n    {}", ring.join(" → "), witnesses.join("\n    ")));
+        }
+    }
+    wrong
+}
+
+/// For each node that lies on a cycle with no smaller one found before: the shortest cycle through it.
+fn cycles(graph: &BTreeMap<String, BTreeMap<String, String>>) -> Vec<Vec<String>> {
+    let mut found: Vec<Vec<String>> = Vec::new();
+    for start in graph.keys() {
+        if found.iter().any(|cycle| cycle.contains(start)) {
+            continue;
+        }
+        let mut came_from: BTreeMap<&String, &String> = BTreeMap::new();
+        let mut queue = std::collections::VecDeque::from([start]);
+        while let Some(node) = queue.pop_front() {
+            for next in graph.get(node).into_iter().flat_map(BTreeMap::keys) {
+                if !came_from.contains_key(next) {
+                    came_from.insert(next, node);
+                    queue.push_back(next);
+                }
+            }
+        }
+        let mut ring = Vec::new();
+        let mut node = came_from.get(start).copied();
+        while let Some(at) = node.filter(|at| *at != start) {
+            ring.push(at.clone());
+            node = came_from.get(at).copied();
+        }
+        if node.is_some() {
+            ring.push(start.clone());
+            ring.reverse();
+            found.push(ring);
+        }
+    }
+    found
+}
+
+/// Uses of a door by a layer it is not open to.
+fn check_doors(tree: &ModuleTree) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (path, module) in &tree.modules {
+        for door in DOORS {
+            let is_open = match door.open_to {
+                Open::Only(layers) => layers.contains(&layer(path)),
+                Open::AllBut(layers) => !layers.contains(&layer(path)),
+            };
+            let signs =
+                module.scan.mentions.iter().filter(|m| !is_open && door.signs.iter().any(|sign| shows(m, sign)));
+            wrong.extend(signs.map(|mention| {
+                let (file, line, text) = (&module.file, mention.line, mention.path.join("::"));
+                format!("{file}:{line}: `{text}`: {} is not for `{}`: {}", door.name, layer(path), door.reason)
+            }));
+        }
+    }
+    wrong
+}
+
+fn shows(mention: &Mention, sign: &str) -> bool {
+    if let Some(name) = sign.strip_suffix('!') {
+        return mention.is_macro && mention.path.last().is_some_and(|last| last == name);
+    }
+    let sign: Vec<&str> = sign.split("::").collect();
+    mention.path.windows(sign.len()).any(|run| run == sign)
+}
+
+fn check_sizes(tree: &ModuleTree) -> Vec<String> {
+    let long = tree.modules.values().filter(|module| module.scan.code_lines > MAX_CODE_LINES);
+    long.map(|module| format!("{}: {} lines, at most {MAX_CODE_LINES}: split it", module.file, module.scan.code_lines))
+        .collect()
+}
+
+fn assert_none(wrong: &[String]) {
+    assert!(wrong.is_empty(), "\n  {}\n", wrong.join("\n  "));
+}
+
+fn project() -> (Vec<(String, Vec<String>)>, ModuleTree) {
+    let root = files::root();
+    let table = layer_table(&files::text(&root.join("src/lib.rs")));
+    assert!(table.len() >= 8, "the layer table of src/lib.rs was not read: {table:?}");
+    (table, ModuleTree::read(&root))
+}
+
+#[test]
+fn every_layer_has_a_row_and_rows_use_only_rows_above() {
+    let (table, tree) = project();
+    assert_none(&check_table(&table, &tree));
+}
+
+#[test]
+fn every_module_names_only_what_its_layer_may_use() {
+    let (table, tree) = project();
+    assert_none(&check_layers(&table, &tree));
+}
+
+#[test]
+fn siblings_do_not_use_each_other_in_a_cycle() {
+    assert_none(&check_cycles(&project().1));
+}
+
+#[test]
+fn printing_files_clocks_and_async_stay_in_their_layers() {
+    assert_none(&check_doors(&project().1));
+}
+
+#[test]
+fn no_file_is_too_long() {
+    assert_none(&check_sizes(&project().1));
+}
+
+/// The checker itself, on small trees that break one rule each.
+mod checker {
+    use super::*;
+
+    const LIB: &str = "\
+//! # Layers
+//!
+//! | layer | what lives there | may use |
+//! |---|---|---|
+//! | `model` | data | |
+//! | `logic` | functions | model |
+//! | `cli` | prints | model, logic |
+";
+
+    fn tree(files: &[(&str, &str)]) -> ModuleTree {
+        let whole = [("src/lib.rs", ""), ("src/model/mod.rs", ""), ("src/logic/mod.rs", ""), ("src/cli/mod.rs", "")];
+        ModuleTree::new(
+            whole.into_iter().filter(|(name, _)| !files.iter().any(|(f, _)| f == name)).chain(files.iter().copied()),
+        )
+    }
+
+    fn layers(files: &[(&str, &str)]) -> Vec<String> {
+        check_layers(&layer_table(LIB), &tree(files))
+    }
+
+    #[test]
+    fn the_table_is_read_from_the_docs() {
+        assert_eq!(layer_table(LIB)[2], ("cli".to_owned(), vec!["model".to_owned(), "logic".to_owned()]));
+    }
+
+    #[test]
+    fn allowed_uses_pass() {
+        assert_none(&layers(&[
+            ("src/logic/a.rs", "use crate::model::X; use super::Y; use std::fmt; fn f() { let cli = 1; cli::x(); }"),
+            ("src/main.rs", "fn main() { iter8::cli::main() }"),
+        ]));
+    }
+
+    #[test]
+    fn a_lower_layer_naming_a_higher_one_fails_however_it_is_written() {
+        for code in [
+            "use crate::cli::X;",
+            "use crate::{model::Y, cli::{X}};",
+            "use super::super::cli::X;",
+            "fn f() { crate::cli::x(); }",
+            "fn f() { println!(\"{}\", crate::cli::x()); }",
+            "fn f(x: &dyn Fn(crate::cli::X)) {}",
+            "mod inner { use super::super::super::cli; }",
+            "pub(in crate::cli) fn f() {}",
+        ] {
+            let wrong = layers(&[("src/logic/a.rs", code)]);
+            assert_eq!(wrong.len(), 1, "{code}: {wrong:?}");
+            assert!(wrong[0].starts_with("src/logic/a.rs:1: `logic` names"), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn test_code_may_name_any_layer() {
+        assert_none(&layers(&[("src/logic/a.rs", "#[cfg(test)] mod tests { use crate::cli::X; }")]));
+    }
+
+    #[test]
+    fn an_item_of_the_crate_root_is_not_a_layer() {
+        assert!(layers(&[("src/logic/a.rs", "use crate::VERSION;")])[0].contains("`VERSION` is not a layer"));
+    }
+
+    #[test]
+    fn the_program_names_the_command_line_only() {
+        assert_eq!(layers(&[("src/main.rs", "use iter8::logic::x;")]).len(), 1);
+    }
+
+    #[test]
+    fn a_layer_without_a_row_and_a_row_without_a_layer_fail() {
+        let wrong = check_table(&layer_table(&LIB.replace("`cli`", "`cly`")), &tree(&[]));
+        assert_eq!(wrong, ["src/cli has no row in the layer table", "row `cly` has no module"]);
+    }
+
+    #[test]
+    fn a_row_that_lists_a_row_below_fails() {
+        let wrong = check_table(&layer_table(&LIB.replace("| data | |", "| data | cli |")), &tree(&[]));
+        assert_eq!(wrong, ["row `model` lists `cli`, which is not a row above it"]);
+    }
+
+    #[test]
+    fn a_cycle_between_layers_fails() {
+        let wrong = check_cycles(&tree(&[
+            ("src/model/a.rs", "use crate::logic::x;"),
+            ("src/logic/mod.rs", "use crate::model::y;"),
+        ]));
+        assert_eq!(wrong.len(), 1);
+        assert!(wrong[0].starts_with("cycle in the crate: logic → model → logic"), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_cycle_of_three_siblings_fails_and_names_each_use() {
+        let wrong = check_cycles(&tree(&[
+            ("src/logic/a.rs", "use super::b::X;"),
+            ("src/logic/b.rs", "use crate::logic::c;"),
+            ("src/logic/c.rs", "fn f() { super::a::f() }"),
+        ]));
+        assert_eq!(
+            wrong,
+            [concat!(
+                "cycle in logic: a → b → c → a\n    src/logic/a.rs:1 names `super::b::X`\n",
+                "    src/logic/b.rs:1 names `crate::logic::c`\n    src/logic/c.rs:1 names `super::a::f`"
+            )]
+        );
+    }
+
+    #[test]
+    fn a_cycle_through_different_files_of_a_directory_fails() {
+        let wrong = check_cycles(&tree(&[
+            ("src/logic/values/mod.rs", ""),
+            ("src/logic/values/parse.rs", "use crate::logic::assess::X;"),
+            ("src/logic/values/merge.rs", ""),
+            ("src/logic/assess.rs", "use super::values::merge::Y;"),
+        ]));
+        assert!(wrong[0].starts_with("cycle in logic: assess → values → assess"), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_cycle_hidden_behind_re_exports_fails() {
+        let wrong = check_cycles(&tree(&[
+            ("src/logic/mod.rs", "pub use a::X; pub use b::Y; mod a; mod b;"),
+            ("src/logic/a.rs", "use super::Y;"),
+            ("src/logic/b.rs", "use super::X;"),
+        ]));
+        assert!(wrong[0].starts_with("cycle in logic: a → b → a"), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_registry_and_its_children_may_name_each_other() {
+        assert_none(&check_cycles(&tree(&[
+            ("src/logic/mod.rs", "mod a; mod b; pub trait T {} const ALL: [u8; 2] = [a::X, b::Y];"),
+            ("src/logic/a.rs", "use super::T;"),
+            ("src/logic/b.rs", "use super::T; use super::a::X;"),
+        ])));
+    }
+
+    #[test]
+    fn each_door_is_closed_to_a_layer_it_is_not_for() {
+        for (code, door) in [
+            ("fn f() { eprintln!(); }", "printing"),
+            ("use std::io::{self}; fn f() { io::stdout(); }", "printing"),
+            ("fn f() { std::process::exit(1) }", "ending the process"),
+            ("use std::{env, fmt};", "the environment"),
+            ("use tokio_util as x; use std::fs::File;", "the file system"),
+            ("fn f() { chrono::Utc::now(); }", "the wall clock"),
+            ("use std::time::SystemTime;", "the wall clock"),
+            ("async fn f() {}", "time that passes, and async"),
+            ("use std::time::Instant; fn f() { Instant::now(); }", "time that passes, and async"),
+        ] {
+            let wrong = check_doors(&tree(&[("src/logic/a.rs", code)]));
+            assert_eq!(wrong.len(), 1, "{code}: {wrong:?}");
+            assert!(wrong[0].contains(&format!(": {door} is not for `logic`")), "{code}: {wrong:?}");
+        }
+    }
+
+    #[test]
+    fn doors_are_open_to_their_layers_and_to_tests() {
+        assert_none(&check_doors(&tree(&[
+            ("src/cli/mod.rs", "fn f() { println!(); std::env::args(); std::fs::read(\"\"); }"),
+            ("src/logic/a.rs", "#[test] fn f() { println!(); } fn env() { let fs = env!(\"X\"); }"),
+        ])));
+    }
+
+    #[test]
+    fn nothing_may_end_the_process() {
+        assert_eq!(check_doors(&tree(&[("src/cli/a.rs", "use std::process; fn f() { process::exit(1) }")])).len(), 1);
+    }
+
+    #[test]
+    fn long_files_fail_and_their_tests_do_not_count() {
+        let code = "fn f() {}\n".repeat(MAX_CODE_LINES);
+        let tests = format!("{code}#[cfg(test)]\nmod tests {{\n{code}}}\n");
+        assert_none(&check_sizes(&tree(&[("src/logic/a.rs", &tests)])));
+        assert_eq!(check_sizes(&tree(&[("src/logic/a.rs", &format!("{code}\n"))])).len(), 1);
+    }
+}

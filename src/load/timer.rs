@@ -15,7 +15,10 @@ impl Timer {
     pub(super) fn new() -> std::io::Result<Self> {
         use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
         let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-        Ok(Self(tokio::io::unix::AsyncFd::register_with_interest(fd, tokio::io::Interest::READABLE)?))
+        // Deprecated as it trusts `T` to keep its descriptor open and unchanged; an `OwnedFd` does. Its successor is `unsafe`.
+        #[allow(deprecated)]
+        let fd = tokio::io::unix::AsyncFd::with_interest(fd, tokio::io::Interest::READABLE)?;
+        Ok(Self(fd))
     }
 
     /// Waits until `instant`, never less, but at most ten minutes. May be dropped and asked again.

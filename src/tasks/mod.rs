@@ -4,6 +4,8 @@
 //! returns a [`Contribution`], which the pipeline merges. Help, the unknown-task message, the JSON Schema and README's task table
 //! derive from the registry.
 
+pub mod http;
+
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;

@@ -1,1 +1,22 @@
 //! One load loop, generic over the protocol.
+//!
+//! [`engine::run`] spreads connections over worker threads, each with a runtime of its own, and deals the slots of the schedule
+//! ([`crate::logic::pacing`]) out to idle connections. What is measured stays within the worker until the end; nothing is kept
+//! per request. A protocol plugs in through [`protocol::Protocol`].
+//!
+//! ```text
+//! engine ── starts, watches, merges ──► worker (one per thread) ── slots ──► lane (shared counters)
+//!                                          │ connections, each asks its worker for the next slot
+//!                                          └─► Protocol (http …)            tally (histograms, counts)
+//! ```
+
+pub mod cause;
+pub mod engine;
+pub mod http;
+mod lanes;
+pub mod outcome;
+pub mod protocol;
+mod seat;
+mod tally;
+mod timer;
+mod worker;

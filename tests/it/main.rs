@@ -1,9 +1,14 @@
 //! The one integration binary: whole-program tests and tests against real parts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
+mod bad_input;
 mod dependencies;
+mod experiment;
 mod house;
 mod layers;
+mod load;
+mod pipeline;
+mod program;
 mod readme;
 mod sample;
 mod support;

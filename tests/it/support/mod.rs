@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod files;
+pub mod hostile;
 pub mod markdown;
 pub mod module_tree;
 pub mod rust_source;

@@ -1,0 +1,171 @@
+//! Why a request got no complete answer.
+
+use std::error::Error;
+use std::fmt;
+use std::io::ErrorKind;
+
+/// What kind of failure it was; the names are those in the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// Nothing listens there.
+    Refused,
+    /// The peer reset the connection.
+    Reset,
+    /// The peer closed the connection before or amid the answer.
+    Closed,
+    /// No complete answer within the request time-out.
+    Timeout,
+    /// The host name has no address.
+    Dns,
+    /// No TLS session: an untrusted certificate, a refused client certificate, no common version.
+    Tls,
+    /// What came is not the protocol.
+    Malformed,
+    /// Anything else; the detail says what.
+    Other,
+}
+
+impl Cause {
+    /// All causes, in the order of their discriminants.
+    pub const ALL: [Cause; 8] = [
+        Cause::Refused,
+        Cause::Reset,
+        Cause::Closed,
+        Cause::Timeout,
+        Cause::Dns,
+        Cause::Tls,
+        Cause::Malformed,
+        Cause::Other,
+    ];
+
+    /// The name in the document.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::Refused => "refused",
+            Cause::Reset => "reset",
+            Cause::Closed => "closed",
+            Cause::Timeout => "timeout",
+            Cause::Dns => "dns",
+            Cause::Tls => "tls",
+            Cause::Malformed => "malformed",
+            Cause::Other => "other",
+        }
+    }
+
+    /// The cause in words, for messages.
+    pub fn words(self) -> &'static str {
+        match self {
+            Cause::Refused => "connection refused",
+            Cause::Reset => "connection reset",
+            Cause::Closed => "connection closed before the answer was complete",
+            Cause::Timeout => "no complete answer within the time-out",
+            Cause::Dns => "host name not resolved",
+            Cause::Tls => "TLS handshake failed",
+            Cause::Malformed => "malformed answer",
+            Cause::Other => "other failure",
+        }
+    }
+}
+
+/// A request that got no complete answer.
+#[derive(Debug)]
+pub struct Failure {
+    /// What kind it was.
+    pub cause: Cause,
+    /// The error in words; empty where the cause says it all.
+    pub detail: String,
+    /// Whether nothing of the request was sent, because the peer had closed an idle connection: it may be sent again elsewhere.
+    pub unsent: bool,
+}
+
+impl Failure {
+    /// A failure with its detail.
+    pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
+        Self { cause, detail: detail.into(), unsent: false }
+    }
+
+    /// A failure of `error`, whose chain of sources decides the cause; `otherwise` where it holds no I/O or TLS error.
+    pub fn of(error: &(dyn Error + 'static), otherwise: Cause) -> Self {
+        let mut text = error.to_string();
+        let mut cause = None;
+        let mut link = Some(error);
+        while let Some(current) = link {
+            cause = classify(current).or(cause);
+            let shown = current.to_string();
+            if !text.contains(&shown) {
+                text.push_str(": ");
+                text.push_str(&shown);
+            }
+            link = inner(current);
+        }
+        Self::new(cause.unwrap_or(otherwise), text)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.detail.is_empty() { f.write_str(self.cause.words()) } else { f.write_str(&self.detail) }
+    }
+}
+
+/// The next link of the chain. `io::Error::source` skips the error that it wraps and goes on with that one's source.
+fn inner<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
+/// The cause that one link of the chain tells, if it does.
+fn classify(error: &(dyn Error + 'static)) -> Option<Cause> {
+    if error.is::<rustls::Error>() {
+        return Some(Cause::Tls);
+    }
+    if let Some(error) = error.downcast_ref::<hyper::Error>() {
+        return hyper_cause(error);
+    }
+    match error.downcast_ref::<std::io::Error>()?.kind() {
+        ErrorKind::ConnectionRefused => Some(Cause::Refused),
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => Some(Cause::Reset),
+        ErrorKind::UnexpectedEof | ErrorKind::NotConnected => Some(Cause::Closed),
+        ErrorKind::TimedOut => Some(Cause::Timeout),
+        // hyper reports chunk framing that it can't read this way.
+        ErrorKind::InvalidData | ErrorKind::InvalidInput => Some(Cause::Malformed),
+        _ => None,
+    }
+}
+
+/// The cause that hyper tells by itself; its sources say more where it does not.
+fn hyper_cause(error: &hyper::Error) -> Option<Cause> {
+    if error.is_parse() {
+        Some(Cause::Malformed)
+    } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() || error.is_body_write_aborted() {
+        Some(Cause::Closed)
+    } else if error.is_timeout() {
+        Some(Cause::Timeout)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn the_innermost_telling_link_decides() {
+        let tls = io::Error::new(ErrorKind::InvalidData, rustls::Error::HandshakeNotComplete);
+        assert_eq!(Failure::of(&tls, Cause::Other).cause, Cause::Tls);
+        let nested = io::Error::other(io::Error::from(ErrorKind::ConnectionReset));
+        assert_eq!(Failure::of(&nested, Cause::Other).cause, Cause::Reset);
+        assert_eq!(Failure::of(&io::Error::other("odd"), Cause::Tls).cause, Cause::Tls);
+    }
+
+    #[test]
+    fn causes_are_listed_in_the_order_of_their_discriminants() {
+        for (index, cause) in Cause::ALL.into_iter().enumerate() {
+            assert_eq!(cause as usize, index);
+        }
+    }
+}

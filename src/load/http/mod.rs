@@ -1,0 +1,9 @@
+//! HTTP/1.1 as a protocol of the load loop: hyper's connections, driven directly, without a pool.
+
+mod connection;
+mod origin;
+mod redirect;
+mod target;
+
+pub use connection::HttpConnection;
+pub use target::{ErrorRange, Http, HttpTarget, TargetError};

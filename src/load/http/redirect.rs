@@ -1,0 +1,70 @@
+//! Following redirects within one request.
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::response::Parts;
+use http::{Method, StatusCode};
+use url::Url;
+
+use super::connection::HttpConnection;
+use super::origin::Origin;
+use super::target::{Http, Message};
+use crate::load::cause::Failure;
+use crate::load::protocol::Answer;
+
+/// Goes where `head` points, and on from there, as often as the target allows. The answer is the last one; its bytes are those of
+/// all answers. A redirect without a usable location is an answer in its own right.
+pub(super) async fn follow(
+    http: &Http,
+    connection: &mut HttpConnection,
+    mut head: Parts,
+    mut bytes: u64,
+) -> Result<Answer, Failure> {
+    let mut url = http.url.clone();
+    let mut message = http.message.clone();
+    for _ in 0..http.redirects {
+        let Some(next) = location(&head, &url) else { break };
+        let (Some(from), Some(to)) = (Origin::of(&url), Origin::of(&next)) else { break };
+        let Some(redirected) = message.to(&next, from == to) else { break };
+        message = after(head.status, redirected);
+        url = next;
+        let answer = if to == http.origin {
+            if !connection.sender.is_ready().await {
+                connection.sender = super::connection::open(&http.origin, http.tls.as_ref()).await?;
+            }
+            connection.sender.exchange(&message).await?
+        } else {
+            connection.to(to, http.foreign_tls.as_ref()).await?.exchange(&message).await?
+        };
+        head = answer.0;
+        bytes += answer.1;
+    }
+    Ok(http.answer(head.status.as_u16(), bytes))
+}
+
+/// Where an answer redirects to.
+fn location(head: &Parts, base: &Url) -> Option<Url> {
+    let follows = [
+        StatusCode::MOVED_PERMANENTLY,
+        StatusCode::FOUND,
+        StatusCode::SEE_OTHER,
+        StatusCode::TEMPORARY_REDIRECT,
+        StatusCode::PERMANENT_REDIRECT,
+    ];
+    if !follows.contains(&head.status) {
+        return None;
+    }
+    base.join(head.headers.get(LOCATION)?.to_str().ok()?).ok()
+}
+
+/// The request after a redirect of this status: all but 307 and 308 turn a request with a body into a plain GET, as browsers do.
+fn after(status: StatusCode, message: Message) -> Message {
+    let keeps = [StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT].contains(&status);
+    if keeps || message.method == Method::GET || message.method == Method::HEAD {
+        return message;
+    }
+    let mut message = Message { method: Method::GET, body: Bytes::new(), ..message };
+    message.headers.remove(CONTENT_TYPE);
+    message.headers.remove(CONTENT_LENGTH);
+    message
+}

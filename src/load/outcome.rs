@@ -1,0 +1,84 @@
+//! What a load measured.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::cause::Cause;
+use super::lanes::Lanes;
+use super::tally::Tally;
+use crate::logic::histogram::Histogram;
+use crate::logic::pacing::Pacer;
+
+/// What one load measured.
+#[derive(Clone, Debug)]
+pub struct LoadOutcome {
+    /// When the first request was due.
+    pub started: Instant,
+    /// From then to the last answer.
+    pub duration: Duration,
+    /// Parallel connections.
+    pub connections: usize,
+    /// Requests per second asked for; `None` for as many as possible.
+    pub asked_rate: Option<f64>,
+    /// Requests per second sent.
+    pub achieved_rate: f64,
+    /// Requests that ended, each counted once.
+    pub requests: u64,
+    /// Requests without a complete answer, or with one that counts as an error.
+    pub errors: u64,
+    /// Requests with a complete answer.
+    pub answers: u64,
+    /// Requests sent more than 1 ms after they were due.
+    pub late: u64,
+    /// Requests that were due and never sent.
+    pub dropped: u64,
+    /// Answers by status.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Requests without a complete answer, by cause: how many, and the first one in words.
+    pub causes: BTreeMap<Cause, (u64, String)>,
+    /// Body bytes received.
+    pub bytes_received: u64,
+    /// Whether the load was stopped before its end. Requests that were under way then are not counted.
+    pub interrupted: bool,
+    /// Latencies of answers and time-outs in µs, from the instant the request was due (at maximum rate: was sent).
+    pub latency: Histogram,
+    /// The same from the instant a connection took the request up; opening a connection, where needed, is part of it.
+    pub service_time: Histogram,
+}
+
+impl LoadOutcome {
+    /// Sums up; `stopped` is when the load was interrupted, if it was.
+    pub(super) fn new(pacer: &Pacer, connections: usize, lanes: &Lanes, tally: Tally, stopped: Option<Instant>) -> Self {
+        let start = lanes.start();
+        let since_start = |instant: Option<Instant>| instant.map_or(Duration::ZERO, |i| i.saturating_duration_since(start));
+        let duration = since_start(tally.last_ended);
+        let planned = match stopped {
+            Some(_) => pacer.due_by(since_start(stopped)),
+            None => pacer.total().unwrap_or(0),
+        };
+        let dropped = if pacer.rate().is_some() { planned.saturating_sub(lanes.taken()) } else { 0 };
+        let span = match pacer.rate() {
+            // A schedule of n slots takes n intervals, though its last request is sent after n − 1 of them.
+            Some(rate) => since_start(tally.last_sent).as_secs_f64().max(tally.requests as f64 / rate),
+            None => duration.as_secs_f64(),
+        };
+        Self {
+            started: start,
+            duration,
+            connections,
+            asked_rate: pacer.rate(),
+            achieved_rate: if span > 0.0 { tally.requests as f64 / span } else { 0.0 },
+            requests: tally.requests,
+            errors: tally.errors,
+            answers: tally.answers,
+            late: tally.late,
+            dropped,
+            statuses: tally.statuses(),
+            causes: tally.causes(),
+            bytes_received: tally.bytes,
+            interrupted: stopped.is_some(),
+            service_time: tally.service.unwrap_or_else(|| tally.latency.clone()),
+            latency: tally.latency,
+        }
+    }
+}

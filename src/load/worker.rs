@@ -1,0 +1,271 @@
+//! One worker: a thread's connections, the pacing of its lane, and what they measure.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use tokio::sync::oneshot;
+use tokio::task::{JoinSet, LocalSet};
+use tokio_util::sync::CancellationToken;
+
+use super::cause::{Cause, Failure};
+use super::engine::{INTERVAL, Shared};
+use super::lanes::{Claim, Lanes, Slot};
+use super::protocol::{Answer, Protocol};
+use super::seat::Seat;
+use super::tally::{Tally, Timing};
+use super::timer::Timer;
+
+/// How long the start waits for connections to open. What is not open by then opens with its first request.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Connections that one worker opens at the same time before the start.
+const CONNECTING: usize = 64;
+
+/// Wake-ups of the pacing are at least this far apart: above 10,000 slots per second and worker, slots go out in small groups,
+/// which costs less than 100 µs of lateness and saves most of the wake-ups.
+const GRID: Duration = Duration::from_micros(100);
+
+/// How often the pacing looks for slots of other workers once its own lane is through.
+const POLL: Duration = Duration::from_millis(10);
+
+/// What a worker is started with.
+pub(super) struct Briefing<P> {
+    /// Which worker, from 0.
+    pub(super) index: usize,
+    /// How many connections it has.
+    pub(super) connections: usize,
+    pub(super) shared: Arc<Shared<P>>,
+    /// Told once the connections are open, as far as they can be.
+    pub(super) is_ready: oneshot::Sender<()>,
+    /// Gives the lanes when the load starts.
+    pub(super) lanes: oneshot::Receiver<Arc<Lanes>>,
+    /// Ends the work at once.
+    pub(super) abandon: CancellationToken,
+}
+
+/// The body of a worker's thread.
+pub(super) fn run<P: Protocol>(briefing: Briefing<P>) -> std::io::Result<Tally> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let abandon = briefing.abandon.clone();
+    let has_rate = briefing.shared.plan.pacer.rate().is_some();
+    let tally = Rc::new(RefCell::new(Tally::new(has_rate)));
+    let work = work(briefing, Rc::clone(&tally));
+    let done = LocalSet::new().block_on(&runtime, async {
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = abandon.cancelled() => Ok(()),
+        }
+    });
+    // A name lookup may still occupy a thread of the runtime; it is not waited for.
+    runtime.shutdown_background();
+    done?;
+    Ok(tally.replace(Tally::new(false)))
+}
+
+async fn work<P: Protocol>(briefing: Briefing<P>, tally: Rc<RefCell<Tally>>) -> std::io::Result<()> {
+    let Briefing { index, connections, shared, is_ready, lanes, .. } = briefing;
+    let timer = Timer::new()?;
+    let open = open_all(&*shared.protocol, connections).await;
+    let _ = is_ready.send(());
+    // Without lanes the load is given up before its start.
+    let Ok(lanes) = lanes.await else { return Ok(()) };
+    let seats = (0..connections).map(|_| Seat::default()).collect();
+    let worker = Rc::new(Worker { index, shared, lanes, seats, idle: RefCell::default(), tally });
+    let mut background = JoinSet::new();
+    background.spawn_local(Rc::clone(&worker).keep_up());
+    if worker.shared.plan.pacer.rate().is_some() {
+        background.spawn_local(Rc::clone(&worker).pace(timer));
+    }
+    let mut driven = JoinSet::new();
+    for (seat, connection) in open.into_iter().enumerate() {
+        driven.spawn_local(Rc::clone(&worker).drive(seat, connection));
+    }
+    while driven.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// Opens as many connections as can be opened soon; the others are `None`.
+async fn open_all<P: Protocol>(protocol: &P, count: usize) -> Vec<Option<P::Connection>> {
+    let mut open = Vec::with_capacity(count);
+    let mut attempts = futures_util::stream::iter(0..count).map(|_| protocol.connect()).buffer_unordered(CONNECTING);
+    let collect = async {
+        while let Some(attempt) = attempts.next().await {
+            // A failure is not counted here: the connection's first request meets it again.
+            open.push(attempt.ok());
+        }
+    };
+    let _ = tokio::time::timeout(CONNECT_PATIENCE, collect).await;
+    open.resize_with(count, || None);
+    open
+}
+
+/// The state that a worker's tasks share; all on one thread.
+struct Worker<P> {
+    index: usize,
+    shared: Arc<Shared<P>>,
+    lanes: Arc<Lanes>,
+    /// One per connection.
+    seats: Vec<Seat>,
+    /// Indices of the idle connections' seats, the longest idle first, so that a low rate uses all connections in turn.
+    idle: RefCell<VecDeque<usize>>,
+    tally: Rc<RefCell<Tally>>,
+}
+
+impl<P: Protocol> Worker<P> {
+    /// Sends requests on one connection until the schedule is over.
+    async fn drive(self: Rc<Self>, index: usize, mut connection: Option<P::Connection>) {
+        let seat = &self.seats[index];
+        let protocol = &*self.shared.protocol;
+        let timeout = self.shared.plan.timeout;
+        let mut now = Instant::now();
+        while let Some(slot) = self.next(index, now).await {
+            let sent = Instant::now();
+            let exchange = attempt(protocol, &mut connection);
+            let result = match seat.guard(sent.checked_add(timeout), exchange).await {
+                Some(result) => result,
+                None => Err(Failure::new(Cause::Timeout, "")),
+            };
+            if result.is_err() {
+                connection = None;
+            }
+            now = Instant::now();
+            self.tally.borrow_mut().record(Timing { due: slot.due, sent, ended: now }, &result);
+            self.shared.initial.note(&result);
+        }
+    }
+
+    /// The next slot for an idle connection; `None` when the schedule is over. `now` is a recent instant.
+    async fn next(&self, index: usize, now: Instant) -> Option<Slot> {
+        let seat = &self.seats[index];
+        let mut is_idle = false;
+        std::future::poll_fn(|cx| {
+            if let Some(slot) = seat.take() {
+                return Poll::Ready(Some(slot));
+            }
+            if seat.is_closed() {
+                return Poll::Ready(None);
+            }
+            seat.listen(cx);
+            if is_idle {
+                return Poll::Pending;
+            }
+            match self.lanes.claim(self.index, now) {
+                Claim::Taken(slot) => return Poll::Ready(Some(slot)),
+                Claim::Over => return Poll::Ready(None),
+                Claim::NotDue => {}
+            }
+            is_idle = true;
+            self.idle.borrow_mut().push_back(index);
+            self.publish_idle();
+            // Another worker may have looked for idle connections just before this one was announced: look again.
+            if let Claim::Taken(slot) = self.lanes.claim(self.index, Instant::now()) {
+                self.idle.borrow_mut().pop_back();
+                self.publish_idle();
+                return Poll::Ready(Some(slot));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Wakes when slots of this worker's lane are due, and gives them to idle connections.
+    async fn pace(self: Rc<Self>, timer: Timer) {
+        loop {
+            let now = Instant::now();
+            if self.deal(now) == Dealt::Over {
+                return self.seats.iter().for_each(Seat::close);
+            }
+            let wake = match self.lanes.next_due(self.index, now) {
+                Some(due) => due.max(now + GRID),
+                None => now + POLL,
+            };
+            tokio::select! {
+                biased;
+                () = self.lanes.rung(self.index) => {}
+                () = timer.until(wake) => {}
+            }
+        }
+    }
+
+    /// Gives due slots to idle connections, and rings another worker where there are too few of them.
+    fn deal(&self, now: Instant) -> Dealt {
+        loop {
+            let Some(seat) = self.idle.borrow().front().copied() else { break };
+            match self.lanes.claim(self.index, now) {
+                Claim::Taken(slot) => {
+                    self.idle.borrow_mut().pop_front();
+                    self.publish_idle();
+                    self.seats[seat].give(slot);
+                }
+                Claim::NotDue => return Dealt::Waiting,
+                Claim::Over => return Dealt::Over,
+            }
+        }
+        if self.lanes.is_behind(self.index, now) {
+            self.lanes.ring_another(self.index);
+        }
+        Dealt::Waiting
+    }
+
+    fn publish_idle(&self) {
+        self.lanes.publish_idle(self.index, self.idle.borrow().len());
+    }
+
+    /// Ends exchanges that take too long, and publishes how far the worker is: one coarse timer instead of one per request.
+    async fn keep_up(self: Rc<Self>) {
+        let tick = (self.shared.plan.timeout / 50).clamp(Duration::from_millis(1), Duration::from_millis(50));
+        let mut ticks = tokio::time::interval(tick);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut published = Instant::now();
+        loop {
+            ticks.tick().await;
+            let now = Instant::now();
+            self.seats.iter().for_each(|seat| seat.expire(now));
+            if now.duration_since(published) >= INTERVAL {
+                published = now;
+                self.shared.publish(self.index, &self.tally.borrow());
+            }
+        }
+    }
+}
+
+/// What became of dealing out slots.
+#[derive(PartialEq, Eq)]
+enum Dealt {
+    /// There may be more later.
+    Waiting,
+    /// There will be no more.
+    Over,
+}
+
+/// One request, on the open connection or a new one.
+async fn attempt<P: Protocol>(protocol: &P, connection: &mut Option<P::Connection>) -> Result<Answer, Failure> {
+    let mut is_repeated = false;
+    loop {
+        let is_usable = match connection.as_mut() {
+            Some(open) => protocol.ready(open).await,
+            None => false,
+        };
+        if !is_usable {
+            // Closed before the new one opens, so that there are never more than asked for.
+            *connection = None;
+        }
+        let open = match connection {
+            Some(open) => open,
+            None => connection.insert(protocol.connect().await?),
+        };
+        match protocol.exchange(open).await {
+            Err(failure) if failure.unsent && !is_repeated => {
+                is_repeated = true;
+                *connection = None;
+            }
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! TLS client settings: which servers are trusted, and who we say we are.
+
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+/// What a user may say about TLS; everything in PEM.
+#[derive(Clone, Debug, Default)]
+pub struct TlsOptions {
+    /// Certificates of the authorities to trust, instead of the public and the system's ones.
+    pub ca: Option<Vec<u8>>,
+    /// Our certificate chain and its private key.
+    pub identity: Option<Identity>,
+    /// Trust any certificate.
+    pub skip_verify: bool,
+}
+
+/// A client certificate.
+#[derive(Clone)]
+pub struct Identity {
+    /// The chain, the leaf first.
+    pub cert: Vec<u8>,
+    /// The leaf's private key: PKCS #8, PKCS #1 or SEC1.
+    pub key: Vec<u8>,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Identity")
+    }
+}
+
+/// Why settings can't be used; says which of the files is meant.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The authorities' file.
+    #[error("the ca file holds no usable PEM certificate: {0}")]
+    Ca(String),
+    /// Our certificate's file.
+    #[error("the cert file holds no usable PEM certificate: {0}")]
+    Cert(String),
+    /// Our key's file.
+    #[error("the key file holds no usable PEM private key: {0}")]
+    Key(String),
+    /// Certificate and key do not go together, or TLS can't be set up at all.
+    #[error("cert and key can't be used: {0}")]
+    Identity(#[source] rustls::Error),
+}
+
+/// Makes client settings that offer the given protocols (`http/1.1`, `h2`), in order of preference.
+pub fn client_config(options: &TlsOptions, protocols: &[&str]) -> Result<ClientConfig, TlsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Identity)?;
+    let builder = if options.skip_verify {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAny(provider)))
+    } else {
+        builder.with_root_certificates(roots(options.ca.as_deref())?)
+    };
+    let mut config = match &options.identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let chain = certificates(&identity.cert).map_err(TlsError::Cert)?;
+            let key = PrivateKeyDer::from_pem_slice(&identity.key).map_err(|error| TlsError::Key(error.to_string()))?;
+            builder.with_client_auth_cert(chain, key).map_err(TlsError::Identity)?
+        }
+    };
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    Ok(config)
+}
+
+/// The authorities in `ca`; without it, the public ones and those the system knows.
+fn roots(ca: Option<&[u8]>) -> Result<Arc<RootCertStore>, TlsError> {
+    // Reading the system's takes milliseconds, and they do not change while we run.
+    static DEFAULT: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    let Some(pem) = ca else {
+        return Ok(Arc::clone(DEFAULT.get_or_init(|| {
+            let mut store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+            // Systems without a store, such as an empty container image, are common: the public roots do then.
+            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            Arc::new(store)
+        })));
+    };
+    let mut store = RootCertStore::empty();
+    for certificate in certificates(pem).map_err(TlsError::Ca)? {
+        store.add(certificate).map_err(|error| TlsError::Ca(error.to_string()))?;
+    }
+    Ok(Arc::new(store))
+}
+
+/// All certificates of a PEM file; none is an error.
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match found {
+        Ok(found) if found.is_empty() => Err("no CERTIFICATE section".into()),
+        Ok(found) => Ok(found),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Trusts any certificate, and still checks that the peer holds its key.
+#[derive(Debug)]
+struct TrustAny(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for TrustAny {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, cert, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, cert, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,210 @@
+//! The field types of the `http` task: each reads one value, and says what was expected when it is another.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserializer, Error};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::model::duration::GoDuration;
+use crate::model::number::{Count, Number};
+use crate::net::redact;
+
+/// Most connections of one load: enough for one machine's ports and memory.
+pub(super) const MAX_CONNECTIONS: u64 = 10_000;
+
+/// Most redirects that are followed within one request.
+const MAX_REDIRECTS: u64 = 50;
+
+/// A field read by `read` from `Self::Raw`, with its schema.
+macro_rules! field {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $raw:ty, $schema:expr, $read:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub(super) struct $name(pub(super) $inner);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let raw = <$raw>::deserialize(deserializer)?;
+                let read: fn($raw) -> Result<$inner, String> = $read;
+                read(raw).map(Self).map_err(D::Error::custom)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                $schema
+            }
+        }
+    };
+}
+
+field! {
+    /// An `http` or `https` URL with a host.
+    TargetUrl(url::Url), String,
+    json_schema!({"type": "string", "format": "uri", "description": "An http or https URL."}),
+    |text| {
+        let shown = redact::url(&text);
+        let expected = "expected `http://HOST[:PORT]/PATH` or `https://…`";
+        let url = url::Url::parse(&text).map_err(|error| match error {
+            url::ParseError::EmptyHost => format!("`{shown}` has no host; {expected}"),
+            url::ParseError::RelativeUrlWithoutBase => format!("`{shown}` has no scheme; {expected}"),
+            _ => format!("`{shown}` is not a URL ({error}); {expected}"),
+        })?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(format!("`{shown}` has the scheme `{}`; {expected}", url.scheme()));
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(format!("`{shown}` has no host; {expected}"));
+        }
+        Ok(url)
+    }
+}
+
+field! {
+    /// A whole number of at least 1.
+    AtLeastOne(u64), Count,
+    json_schema!({"description": "A whole number of at least 1, or a string that holds one.", "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": r"^\s*\+?[0-9]+\s*$"}]}),
+    |Count(count)| if count == 0 { Err("0 is not a whole number of 1 or more".into()) } else { Ok(count) }
+}
+
+field! {
+    /// A number of connections.
+    Connections(u64), Count,
+    json_schema!({"description": "A whole number from 1 to 10000, or a string that holds one.", "anyOf": [{"type": "integer", "minimum": 1, "maximum": 10000}, {"type": "string", "pattern": r"^\s*\+?[0-9]+\s*$"}]}),
+    |Count(count)| {
+        if (1..=MAX_CONNECTIONS).contains(&count) {
+            Ok(count)
+        } else {
+            Err(format!("{count} is not a number of connections; expected 1 to {MAX_CONNECTIONS}"))
+        }
+    }
+}
+
+field! {
+    /// Requests per second; `None` for as many as possible.
+    Qps(Option<f64>), Value,
+    json_schema!({"description": "Requests per second, greater than 0, or `max`.", "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": r"^\s*(max|[0-9.]+([eE][-+]?[0-9]+)?)\s*$"}]}),
+    |value| {
+        if value.as_str().is_some_and(|text| text.trim() == "max") {
+            return Ok(None);
+        }
+        match serde_json::from_value::<Number>(value.clone()) {
+            Ok(Number(rate)) if rate > 0.0 => Ok(Some(rate)),
+            _ => Err(format!("{} is not a rate; expected a number > 0 or `max`", shown(&value))),
+        }
+    }
+}
+
+field! {
+    /// A duration that is not zero.
+    Time(GoDuration), GoDuration,
+    json_schema!({"type": "string", "description": "A duration greater than 0 as Go writes it: 5s, 1m30s, 500ms.", "pattern": r"^\+?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$"}),
+    |duration| {
+        if duration.0.is_zero() { Err("`0s` is too short; expected a duration greater than 0".into()) } else { Ok(duration) }
+    }
+}
+
+field! {
+    /// A percentile, 0 to 100.
+    Percentile(f64), Number,
+    json_schema!({"description": "A percentile from 0 to 100.", "anyOf": [{"type": "number", "minimum": 0, "maximum": 100}, {"type": "string"}]}),
+    |Number(p)| if (0.0..=100.0).contains(&p) { Ok(p) } else { Err(format!("{p} is not a percentile; expected 0 to 100")) }
+}
+
+field! {
+    /// How many redirects are followed.
+    Redirects(u32), Value,
+    json_schema!({"description": "How many redirects are followed within one request, up to 50; true for 10, false for none.", "anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": 50}, {"type": "string", "pattern": r"^\s*\+?[0-9]+\s*$"}]}),
+    |value| match &value {
+        Value::Bool(true) => Ok(10),
+        Value::Bool(false) => Ok(0),
+        other => match serde_json::from_value::<Count>(other.clone()) {
+            Ok(Count(count)) if count <= MAX_REDIRECTS => Ok(count as u32),
+            _ => Err(format!("{} is not a number of redirects; expected 0 to {MAX_REDIRECTS}, true or false", shown(other))),
+        },
+    }
+}
+
+field! {
+    /// An HTTP method.
+    Method(http::Method), String,
+    json_schema!({"type": "string", "description": "An HTTP method, such as GET or PUT."}),
+    |text| {
+        let method = text.trim().to_ascii_uppercase().parse::<http::Method>();
+        match method {
+            Ok(method) if method != http::Method::CONNECT => Ok(method),
+            _ => Err(format!("`{text}` is not a usable method; expected GET, POST, PUT …")),
+        }
+    }
+}
+
+field! {
+    /// Request headers.
+    Headers(Vec<(http::HeaderName, http::HeaderValue)>), BTreeMap<String, Value>,
+    json_schema!({"type": "object", "description": "Request headers; Host sets the authority.", "additionalProperties": {"type": ["string", "number", "boolean"]}}),
+    |map| map.iter().map(|(name, value)| header(name, value)).collect()
+}
+
+fn header(name: &str, value: &Value) -> Result<(http::HeaderName, http::HeaderValue), String> {
+    let parsed = name.parse::<http::HeaderName>().map_err(|_| format!("`{name}` is not a header name"))?;
+    if [http::header::CONTENT_LENGTH, http::header::TRANSFER_ENCODING].contains(&parsed) {
+        return Err(format!("header `{name}` follows from the payload and can't be set"));
+    }
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(_) | Value::Bool(_) => value.to_string(),
+        _ => return Err(format!("the value of header `{name}` is not text")),
+    };
+    // The value may be a secret, so it is not shown.
+    let value = http::HeaderValue::from_str(&text)
+        .map_err(|_| format!("the value of header `{name}` holds characters that a header can't"))?;
+    Ok((parsed, value))
+}
+
+/// A range of statuses that count as errors; at least one end is given.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StatusRange {
+    /// Lowest status, included.
+    pub(super) lower: Option<Count>,
+    /// Highest status, included.
+    pub(super) upper: Option<Count>,
+}
+
+/// User name and password; the password comes from a file or an environment variable, so that it is not in the document.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct BasicAuth {
+    /// The user name.
+    pub(super) username: String,
+    /// File with the password; a final newline is not part of it.
+    pub(super) password_file: Option<String>,
+    /// Environment variable with the password.
+    pub(super) password_env: Option<String>,
+}
+
+/// A bearer token, from a file or an environment variable.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct BearerToken {
+    /// File with the token; a final newline is not part of it.
+    pub(super) file: Option<String>,
+    /// Environment variable with the token.
+    pub(super) env: Option<String>,
+}
+
+/// How a wrong value is named in an error.
+fn shown(value: &Value) -> impl fmt::Display + use<> {
+    match value {
+        Value::String(text) => format!("`{text}`"),
+        Value::Number(number) => number.to_string(),
+        other => format!("`{other}`"),
+    }
+}

@@ -1,0 +1,294 @@
+//! From values to loads: what is merged, what defaults apply, and which combinations can't work.
+
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use serde_json::Value;
+
+use super::field::StatusRange;
+use super::values::HttpValues;
+use crate::load::http::ErrorRange;
+use crate::logic::input::{InputError, join};
+use crate::logic::pacing::{Arrival, Bound, Pacer};
+use crate::net::redact;
+
+/// Defaults, as in Iter8 where it has them.
+const NUM_REQUESTS: u64 = 100;
+const QPS: f64 = 8.0;
+const CONNECTIONS: u64 = 4;
+const TIMEOUT: Duration = Duration::from_secs(10);
+const PERCENTILES: [f64; 6] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
+const ERRORS: ErrorRange = ErrorRange { lower: Some(400), upper: None };
+
+/// Where the body comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Payload {
+    None,
+    Text(String),
+    File(String),
+    Url(url::Url),
+}
+
+/// Where a secret comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Secret {
+    File(String),
+    Env(String),
+}
+
+/// Who we say we are.
+#[derive(Clone, Debug)]
+pub(super) enum Auth {
+    None,
+    /// User name and password of the URL itself.
+    Url,
+    Basic(String, Secret),
+    Bearer(Secret),
+}
+
+/// One load: one endpoint of one version.
+#[derive(Clone, Debug)]
+pub(super) struct Load {
+    /// `http` or `http-NAME`.
+    pub(super) provider: String,
+    /// Index of the version.
+    pub(super) version: usize,
+    /// How the load is called in progress and notes: `http-get (v2)`.
+    pub(super) label: String,
+    pub(super) url: url::Url,
+    pub(super) method: http::Method,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) payload: Payload,
+    pub(super) auth: Auth,
+    pub(super) pacer: Pacer,
+    pub(super) warmup: Option<Pacer>,
+    pub(super) connections: usize,
+    pub(super) timeout: Duration,
+    pub(super) redirects: u32,
+    pub(super) error_ranges: Vec<ErrorRange>,
+    pub(super) percentiles: Vec<f64>,
+    pub(super) allow_initial_errors: bool,
+    pub(super) skip_verify: bool,
+    pub(super) ca: Option<String>,
+    /// Files of certificate and key.
+    pub(super) identity: Option<(String, String)>,
+    pub(super) places: Places,
+}
+
+impl Load {
+    /// The target as it may be shown.
+    pub(super) fn shown_url(&self) -> String {
+        redact::url(self.url.as_str())
+    }
+}
+
+/// All loads of a task.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// Version by version, in order; within a version by endpoint.
+    pub(super) loads: Vec<Load>,
+    /// Names of the versions, one each.
+    pub(super) versions: Vec<Option<String>>,
+    pub(super) is_parallel: bool,
+}
+
+/// Where the fields of a load stand in what the user wrote, the most specific level first.
+#[derive(Clone, Debug)]
+pub(super) struct Places(Vec<(String, Value)>);
+
+impl Places {
+    /// The levels of `root` that exist; the last one is the base.
+    fn new(root: &Value, at: &str, levels: &[(String, String)]) -> Self {
+        let found = levels.iter().filter_map(|(path, pointer)| Some((join(at, path), root.pointer(pointer)?.clone())));
+        Self(found.collect())
+    }
+
+    /// The path of `field`: where it is given, else where it could be.
+    pub(super) fn of(&self, field: &str) -> String {
+        let given = self.0.iter().find(|(_, level)| level.get(field).is_some_and(|value| !value.is_null()));
+        given.or(self.0.first()).map_or_else(|| field.to_owned(), |(path, _)| join(path, field))
+    }
+
+    pub(super) fn error(&self, field: &str, message: impl Into<String>) -> InputError {
+        InputError::new(self.of(field), message)
+    }
+}
+
+/// Reads the values whose place is `at`.
+pub(super) fn plan(value: &Value, at: &str) -> Result<Plan, InputError> {
+    let base = HttpValues::read(value, at)?;
+    let given = base.version_values.clone().unwrap_or_default();
+    let is_versioned = !given.is_empty();
+    let versions = if is_versioned { given } else { vec![HttpValues::default()] };
+    let mut plan = Plan { loads: Vec::new(), versions: Vec::new(), is_parallel: base.parallel.unwrap_or(false) };
+    for (index, version) in versions.into_iter().enumerate() {
+        let name = version.name.clone();
+        let merged = version.over(&base);
+        let endpoints = merged.endpoints.clone().unwrap_or_default();
+        let suffix = match &name {
+            Some(name) => format!(" ({name})"),
+            None if is_versioned => format!(" (version {index})"),
+            None => String::new(),
+        };
+        let version_path = (format!("versionValues[{index}]"), format!("/versionValues/{index}"));
+        let base_path = (String::new(), String::new());
+        if endpoints.is_empty() {
+            let levels = [version_path, base_path];
+            plan.loads.push(load(merged, "http", index, &suffix, Places::new(value, at, &levels))?);
+        } else {
+            for (name, endpoint) in endpoints {
+                let (path, pointer) = (format!("endpoints.{name}"), format!("/endpoints/{name}"));
+                let own = (join(&version_path.0, &path), format!("{}{pointer}", version_path.1));
+                let levels = [own, (path, pointer), version_path.clone(), base_path.clone()];
+                let places = Places::new(value, at, &levels);
+                plan.loads.push(load(endpoint.over(&merged), &format!("http-{name}"), index, &suffix, places)?);
+            }
+        }
+        plan.versions.push(name);
+    }
+    Ok(plan)
+}
+
+/// Applies defaults, and refuses what can't work together.
+fn load(values: HttpValues, provider: &str, version: usize, suffix: &str, places: Places) -> Result<Load, InputError> {
+    let Some(url) = values.url.clone().map(|url| url.0) else {
+        let hint = "set `http.url`, or `url` of every entry in `http.endpoints`";
+        return Err(places.error("url", "is required: the URL to load").with_hint(hint));
+    };
+    let payload = payload(&values, &places)?;
+    let auth = auth(&values, &url, &places)?;
+    let identity = match (values.cert, values.key) {
+        (Some(cert), Some(key)) => Some((cert, key)),
+        (None, None) => None,
+        (Some(_), None) => return Err(places.error("key", "is required beside `cert`: the certificate's private key")),
+        (None, Some(_)) => return Err(places.error("cert", "is required beside `key`: the key's certificate")),
+    };
+    let insecure = values.insecure_skip_verify.unwrap_or(false);
+    if insecure && values.ca.is_some() {
+        return Err(places.error("ca", "has no effect with `insecureSkipVerify: true`; give one of them"));
+    }
+    let has_body = payload != Payload::None || values.content_type.is_some();
+    let method = match values.method {
+        Some(method) => method.0,
+        None if has_body => http::Method::POST,
+        None => http::Method::GET,
+    };
+    let arrival = match values.qps.map_or(Some(QPS), |qps| qps.0) {
+        Some(rate) => Arrival::Constant { rate },
+        None => Arrival::Max,
+    };
+    let bound = match (&values.num_requests, &values.duration) {
+        (Some(count), _) => Bound::Count(count.0),
+        (None, Some(duration)) => Bound::Duration(duration.0.0),
+        (None, None) => Bound::Count(NUM_REQUESTS),
+    };
+    let warmup = match (&values.warmup_num_requests, &values.warmup_duration) {
+        (Some(count), _) => Some(Bound::Count(count.0)),
+        (None, Some(duration)) => Some(Bound::Duration(duration.0.0)),
+        (None, None) => None,
+    };
+    let mut percentiles = PERCENTILES.to_vec();
+    percentiles.extend(values.percentiles.iter().flatten().map(|p| p.0));
+    percentiles.sort_by(f64::total_cmp);
+    percentiles.dedup();
+    Ok(Load {
+        provider: provider.to_owned(),
+        version,
+        label: format!("{provider}{suffix}"),
+        headers: headers(values.headers.map(|h| h.0), values.content_type.as_deref(), &payload, &places)?,
+        url,
+        method,
+        payload,
+        auth,
+        pacer: Pacer::new(arrival, bound),
+        warmup: warmup.map(|bound| Pacer::new(arrival, bound)),
+        connections: usize::try_from(values.connections.map_or(CONNECTIONS, |c| c.0)).unwrap_or(usize::MAX),
+        timeout: values.timeout.map_or(TIMEOUT, |timeout| timeout.0.0),
+        redirects: values.follow_redirects.map_or(0, |redirects| redirects.0),
+        error_ranges: error_ranges(values.error_ranges.as_deref(), &places)?,
+        percentiles,
+        allow_initial_errors: values.allow_initial_errors.unwrap_or(false),
+        skip_verify: insecure,
+        ca: values.ca,
+        identity,
+        places,
+    })
+}
+
+fn payload(values: &HttpValues, places: &Places) -> Result<Payload, InputError> {
+    // As in Iter8, a file wins over text. A URL beside either is a mistake there is no rule for.
+    match (&values.payload_url, &values.payload_file, &values.payload_str) {
+        (Some(_), Some(_), _) => Err(places.error("payloadURL", "and `payloadFile` are both given; give one of them")),
+        (Some(_), _, Some(_)) => Err(places.error("payloadURL", "and `payloadStr` are both given; give one of them")),
+        (Some(url), None, None) => Ok(Payload::Url(url.0.clone())),
+        (None, Some(file), _) => Ok(Payload::File(file.clone())),
+        (None, None, Some(text)) => Ok(Payload::Text(text.clone())),
+        (None, None, None) => Ok(Payload::None),
+    }
+}
+
+fn auth(values: &HttpValues, url: &url::Url, places: &Places) -> Result<Auth, InputError> {
+    let one = |field: &str, file: &Option<String>, env: &Option<String>, names: &str| match (file, env) {
+        (Some(file), None) => Ok(Secret::File(file.clone())),
+        (None, Some(env)) => Ok(Secret::Env(env.clone())),
+        _ => Err(places.error(field, format!("needs exactly one of {names}"))),
+    };
+    match (&values.basic_auth, &values.bearer_token) {
+        (Some(_), Some(_)) => Err(places.error("bearerToken", "and `basicAuth` are both given; give one of them")),
+        (Some(basic), None) if basic.username.contains(':') => {
+            Err(places.error("basicAuth", "has a `:` in `username`, which basic authentication can't carry"))
+        }
+        (Some(basic), None) => {
+            let secret = one("basicAuth", &basic.password_file, &basic.password_env, "`passwordFile` and `passwordEnv`")?;
+            Ok(Auth::Basic(basic.username.clone(), secret))
+        }
+        (None, Some(token)) => Ok(Auth::Bearer(one("bearerToken", &token.file, &token.env, "`file` and `env`")?)),
+        (None, None) if !url.username().is_empty() || url.password().is_some() => Ok(Auth::Url),
+        (None, None) => Ok(Auth::None),
+    }
+}
+
+/// All headers but those that depend on secrets.
+fn headers(
+    given: Option<Vec<(HeaderName, HeaderValue)>>,
+    content_type: Option<&str>,
+    payload: &Payload,
+    places: &Places,
+) -> Result<Vec<(HeaderName, HeaderValue)>, InputError> {
+    let mut headers = given.unwrap_or_default();
+    let has = |headers: &[(HeaderName, HeaderValue)], name: HeaderName| headers.iter().any(|(known, _)| *known == name);
+    if let Some(text) = content_type {
+        let value = HeaderValue::from_str(text)
+            .map_err(|_| places.error("contentType", format!("`{text}` can't be a header's value")))?;
+        headers.retain(|(name, _)| name != CONTENT_TYPE);
+        headers.push((CONTENT_TYPE, value));
+    } else if *payload != Payload::None && !has(&headers, CONTENT_TYPE) {
+        headers.push((CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")));
+    }
+    if !has(&headers, USER_AGENT) {
+        headers.push((USER_AGENT, HeaderValue::from_static(concat!("iter8/", env!("CARGO_PKG_VERSION")))));
+    }
+    Ok(headers)
+}
+
+fn error_ranges(given: Option<&[StatusRange]>, places: &Places) -> Result<Vec<ErrorRange>, InputError> {
+    let Some(given) = given else { return Ok(vec![ERRORS]) };
+    let range = |(index, range): (usize, &StatusRange)| {
+        let at = format!("{}[{index}]", places.of("errorRanges"));
+        let end = |name: &str, end: Option<u64>| match end.map(u16::try_from) {
+            None => Ok(None),
+            Some(Ok(status)) if status <= 999 => Ok(Some(status)),
+            _ => Err(InputError::new(join(&at, name), "is not a status; expected 0 to 999")),
+        };
+        let lower = end("lower", range.lower.map(|n| n.0))?;
+        let upper = end("upper", range.upper.map(|n| n.0))?;
+        match (lower, upper) {
+            (None, None) => Err(InputError::new(&at, "needs `lower`, `upper` or both")),
+            (Some(low), Some(high)) if low > high => {
+                Err(InputError::new(&at, format!("lower {low} is greater than upper {high}: no status is in this range")))
+            }
+            _ => Ok(ErrorRange { lower, upper }),
+        }
+    };
+    given.iter().enumerate().map(range).collect()
+}

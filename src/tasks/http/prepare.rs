@@ -1,0 +1,149 @@
+//! From a load to what goes over the wire: files, variables and downloads are read here.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::{AUTHORIZATION, HeaderMap};
+
+use super::plan::{Auth, Load, Payload, Secret};
+use crate::load::http::{Http, HttpTarget, TargetError};
+use crate::logic::input::InputError;
+use crate::net::redact;
+use crate::net::tls::{Identity, TlsError, TlsOptions};
+use crate::ports::{Files, Web, WebRequest};
+use crate::tasks::TaskError;
+
+/// Longest payload.
+const MAX_PAYLOAD: usize = 64 << 20;
+
+/// Longest certificate, key or credential.
+const MAX_SECRET: u64 = 1 << 20;
+
+/// Time for downloading a payload.
+const DOWNLOAD: Duration = Duration::from_secs(60);
+
+/// Makes the protocol for `load` of local parts alone: what can be found wrong before the run is found here. A payload that is to
+/// be downloaded is `downloaded`, or empty while there is none yet.
+pub(super) fn protocol(load: &Load, files: &dyn Files, downloaded: Option<Bytes>) -> Result<Http, InputError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &load.headers {
+        headers.insert(name.clone(), value.clone());
+    }
+    if let Some(value) = authorization(load, files)? {
+        headers.insert(AUTHORIZATION, value);
+    }
+    let body = match &load.payload {
+        Payload::None => Bytes::new(),
+        Payload::Text(text) => Bytes::copy_from_slice(text.as_bytes()),
+        Payload::File(path) => read(load, files, "payloadFile", path, MAX_PAYLOAD as u64)?.into(),
+        Payload::Url(_) => downloaded.unwrap_or_default(),
+    };
+    let pem = |field: &str, path: &str| read(load, files, field, path, MAX_SECRET);
+    let identity = match &load.identity {
+        Some((cert, key)) => Some(Identity { cert: pem("cert", cert)?, key: pem("key", key)? }),
+        None => None,
+    };
+    let ca = load.ca.as_ref().map(|path| pem("ca", path)).transpose()?;
+    let target = HttpTarget {
+        url: load.url.clone(),
+        method: load.method.clone(),
+        headers,
+        body,
+        error_ranges: load.error_ranges.clone(),
+        redirects: load.redirects,
+        tls: TlsOptions { ca, identity, skip_verify: load.skip_verify },
+    };
+    Http::new(target).map_err(|error| {
+        let field = match &error {
+            TargetError::Url(_) => "url",
+            TargetError::Tls(TlsError::Ca(_)) => "ca",
+            TargetError::Tls(TlsError::Key(_)) => "key",
+            TargetError::Tls(TlsError::Cert(_) | TlsError::Identity(_)) => "cert",
+        };
+        load.places.error(field, error.to_string())
+    })
+}
+
+/// Downloads the payload, if it is to be.
+pub(super) async fn download(load: &Load, web: &dyn Web) -> Result<Option<Bytes>, TaskError> {
+    let Payload::Url(url) = &load.payload else { return Ok(None) };
+    let request = WebRequest {
+        method: "GET".into(),
+        url: url.to_string(),
+        max_response_bytes: MAX_PAYLOAD,
+        timeout: DOWNLOAD,
+        ..WebRequest::default()
+    };
+    let shown = redact::url(url.as_str());
+    let answer = web.send(request).await;
+    let answer = answer.map_err(|error| TaskError::failed(format!("can't download payloadURL {shown}: {}", error.reason)))?;
+    if !(200..300).contains(&answer.status) {
+        return Err(TaskError::failed(format!("can't download payloadURL {shown}: HTTP status {}", answer.status)));
+    }
+    Ok(Some(answer.body.into()))
+}
+
+/// The `Authorization` header, marked so that no log shows it.
+fn authorization(load: &Load, files: &dyn Files) -> Result<Option<HeaderValue>, InputError> {
+    let (field, text) = match &load.auth {
+        Auth::None => return Ok(None),
+        Auth::Basic(user, secret) => {
+            let password = secret_of(load, files, "basicAuth", secret)?;
+            ("basicAuth", format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+        }
+        Auth::Bearer(secret) => ("bearerToken", format!("Bearer {}", secret_of(load, files, "bearerToken", secret)?)),
+        Auth::Url => {
+            let decode = |text: &str| decoded(text);
+            let user = decode(load.url.username());
+            let password = decode(load.url.password().unwrap_or_default());
+            ("url", format!("Basic {}", STANDARD.encode([user, b":".to_vec(), password].concat())))
+        }
+    };
+    let mut value = HeaderValue::from_str(&text)
+        .map_err(|_| load.places.error(field, "holds characters that a header can't carry"))?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+/// Percent-decodes a part of a URL's authority.
+fn decoded(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let escaped = text.get(at + 1..at + 3).filter(|_| byte == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        decoded.push(escaped.unwrap_or(byte));
+        at += if escaped.is_some() { 3 } else { 1 };
+    }
+    decoded
+}
+
+fn secret_of(load: &Load, files: &dyn Files, field: &str, secret: &Secret) -> Result<String, InputError> {
+    let text = match secret {
+        Secret::Env(name) => {
+            files.env(name).ok_or_else(|| load.places.error(field, format!("environment variable `{name}` is not set")))?
+        }
+        Secret::File(path) => String::from_utf8(read(load, files, field, path, MAX_SECRET)?)
+            .map_err(|_| load.places.error(field, format!("file `{path}` is not text")))?,
+    };
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() {
+        return Err(load.places.error(field, "the secret it names is empty"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Reads a file that `field` names.
+fn read(load: &Load, files: &dyn Files, field: &str, path: &str, max: u64) -> Result<Vec<u8>, InputError> {
+    files.read(path, max).map_err(|error| {
+        let reason = match error.kind() {
+            std::io::ErrorKind::IsADirectory => "it is a directory; expected a file".to_owned(),
+            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            _ => error.to_string(),
+        };
+        load.places.error(field, format!("can't read `{path}`: {reason}"))
+    })
+}

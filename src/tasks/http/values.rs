@@ -1,0 +1,202 @@
+//! What a user may write under `http`, and how the levels merge: base, version, endpoint.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::field::{
+    AtLeastOne, BasicAuth, BearerToken, Connections, Headers, Method, Percentile, Qps, Redirects, StatusRange, TargetUrl, Time,
+};
+use crate::logic::input::{InputError, join, typed};
+
+/// Loads an HTTP service and measures latencies and errors. The same fields stand at every level: an endpoint's win over its
+/// version's, and those over the base's.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub(super) struct HttpValues {
+    /// Target. Required, here or per endpoint.
+    pub(super) url: Option<TargetUrl>,
+    /// Request headers; `Host` sets the authority.
+    pub(super) headers: Option<Headers>,
+    /// Requests in total; wins over `duration`. Default: 100.
+    pub(super) num_requests: Option<AtLeastOne>,
+    /// How long to send requests, such as `30s`.
+    pub(super) duration: Option<Time>,
+    /// Requests per second over all connections, or `max`. Default: 8.
+    pub(super) qps: Option<Qps>,
+    /// Parallel connections, 1 to 10000: the bound on requests in flight. Default: 4.
+    pub(super) connections: Option<Connections>,
+    /// Request body, as text.
+    pub(super) payload_str: Option<String>,
+    /// File with the request body; wins over `payloadStr`.
+    pub(super) payload_file: Option<String>,
+    /// URL of the request body, downloaded before the load.
+    #[serde(rename = "payloadURL")]
+    pub(super) payload_url: Option<TargetUrl>,
+    /// Content-Type of the request; makes it a POST. Default with a payload: `application/octet-stream`.
+    pub(super) content_type: Option<String>,
+    /// Ranges of statuses that count as errors. Default: 400 and above.
+    pub(super) error_ranges: Option<Vec<StatusRange>>,
+    /// Latency percentiles to report besides 50, 75, 90, 95, 99 and 99.9.
+    pub(super) percentiles: Option<Vec<Percentile>>,
+    /// Whether the load goes on when its first requests all fail. Default: false.
+    pub(super) allow_initial_errors: Option<bool>,
+    /// Requests before the load that are not measured; wins over `warmupDuration`.
+    pub(super) warmup_num_requests: Option<AtLeastOne>,
+    /// How long to send requests that are not measured before the load.
+    pub(super) warmup_duration: Option<Time>,
+    /// Method. Default: POST with a payload or `contentType`, else GET.
+    pub(super) method: Option<Method>,
+    /// Time for one request, connecting included. Default: 10s.
+    pub(super) timeout: Option<Time>,
+    /// How many redirects are followed within one request (true: 10). Default: none; a redirect is an answer in its own right.
+    /// Redirects to another host carry no credentials.
+    pub(super) follow_redirects: Option<Redirects>,
+    /// Trust any server certificate. Default: false.
+    pub(super) insecure_skip_verify: Option<bool>,
+    /// File with the certificates (PEM) of the authorities to trust, instead of the public and the system's ones.
+    pub(super) ca: Option<String>,
+    /// File with our certificate chain (PEM); needs `key`.
+    pub(super) cert: Option<String>,
+    /// File with our private key (PEM); needs `cert`.
+    pub(super) key: Option<String>,
+    /// User name, and where the password is.
+    pub(super) basic_auth: Option<BasicAuth>,
+    /// Where the bearer token is.
+    pub(super) bearer_token: Option<BearerToken>,
+    /// Endpoints by name, each measured on its own, as provider `http-NAME`. Base only.
+    pub(super) endpoints: Option<BTreeMap<String, HttpValues>>,
+    /// Versions of the service: entry i is merged over the base for version i. Base only.
+    pub(super) version_values: Option<Vec<HttpValues>>,
+    /// Load all endpoints and versions at the same time instead of one after the other. Default: false. Base only.
+    pub(super) parallel: Option<bool>,
+    /// Name of the version. In `versionValues` only.
+    pub(super) name: Option<String>,
+}
+
+impl HttpValues {
+    /// Reads the values whose place is `at`, and refuses fields at levels where they have no meaning.
+    pub(super) fn read(value: &Value, at: &str) -> Result<Self, InputError> {
+        let values: Self = match value {
+            Value::Null => Self::default(),
+            value => typed(value, at)?,
+        };
+        let misplaced = |at: &str, field: &str, home: &str| Err(InputError::new(join(at, field), format!("only {home}")));
+        if values.name.is_some() {
+            return misplaced(at, "name", "an entry of versionValues has a name");
+        }
+        for (index, version) in values.version_values.iter().flatten().enumerate() {
+            let at = join(at, &format!("versionValues[{index}]"));
+            if version.version_values.is_some() || version.parallel.is_some() {
+                let field = if version.parallel.is_some() { "parallel" } else { "versionValues" };
+                return misplaced(&at, field, &format!("the task itself has `{field}`"));
+            }
+            version.check_endpoints(&at)?;
+        }
+        values.check_endpoints(at)?;
+        Ok(values)
+    }
+
+    fn check_endpoints(&self, at: &str) -> Result<(), InputError> {
+        for (name, endpoint) in self.endpoints.iter().flatten() {
+            let at = join(at, &format!("endpoints.{name}"));
+            if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) {
+                let expected = "is not an endpoint's name; expected letters, digits, `-`, `_` and `.`, as it becomes part of metric names";
+                return Err(InputError::new(at, format!("`{name}` {expected}")));
+            }
+            let here = [
+                ("endpoints", endpoint.endpoints.is_some()),
+                ("versionValues", endpoint.version_values.is_some()),
+                ("parallel", endpoint.parallel.is_some()),
+                ("name", endpoint.name.is_some()),
+            ];
+            if let Some((field, _)) = here.into_iter().find(|(_, is_given)| *is_given) {
+                return Err(InputError::new(join(&at, field), format!("an endpoint has no `{field}`")));
+            }
+        }
+        Ok(())
+    }
+
+    /// These values, and `base`'s where there are none. Headers and endpoints merge name by name.
+    pub(super) fn over(self, base: &Self) -> Self {
+        // What excludes one another is taken from one level only: an endpoint's payload replaces the base's, whatever its kind.
+        let has_payload = self.payload_str.is_some() || self.payload_file.is_some() || self.payload_url.is_some();
+        let payload_of = if has_payload { &Self::default() } else { base };
+        let has_auth = self.basic_auth.is_some() || self.bearer_token.is_some();
+        let auth_of = if has_auth { &Self::default() } else { base };
+        let has_bound = self.num_requests.is_some() || self.duration.is_some();
+        let bound_of = if has_bound { &Self::default() } else { base };
+        let has_warmup = self.warmup_num_requests.is_some() || self.warmup_duration.is_some();
+        let warmup_of = if has_warmup { &Self::default() } else { base };
+        macro_rules! or {
+            ($from:ident: $($field:ident),*) => { ($(self.$field.or_else(|| $from.$field.clone())),*) };
+        }
+        let (payload_str, payload_file, payload_url) = or!(payload_of: payload_str, payload_file, payload_url);
+        let (basic_auth, bearer_token) = or!(auth_of: basic_auth, bearer_token);
+        let (num_requests, duration) = or!(bound_of: num_requests, duration);
+        let (warmup_num_requests, warmup_duration) = or!(warmup_of: warmup_num_requests, warmup_duration);
+        let (url, qps, connections, content_type) = or!(base: url, qps, connections, content_type);
+        let (error_ranges, percentiles, allow_initial_errors) = or!(base: error_ranges, percentiles, allow_initial_errors);
+        let (method, timeout, follow_redirects) = or!(base: method, timeout, follow_redirects);
+        let (insecure_skip_verify, ca, cert, key) = or!(base: insecure_skip_verify, ca, cert, key);
+        let (parallel, name) = or!(base: parallel, name);
+        Self {
+            headers: merged_headers(self.headers, base.headers.as_ref()),
+            endpoints: merged_endpoints(self.endpoints, base.endpoints.as_ref()),
+            version_values: None,
+            url,
+            num_requests,
+            duration,
+            qps,
+            connections,
+            payload_str,
+            payload_file,
+            payload_url,
+            content_type,
+            error_ranges,
+            percentiles,
+            allow_initial_errors,
+            warmup_num_requests,
+            warmup_duration,
+            method,
+            timeout,
+            follow_redirects,
+            insecure_skip_verify,
+            ca,
+            cert,
+            key,
+            basic_auth,
+            bearer_token,
+            parallel,
+            name,
+        }
+    }
+}
+
+fn merged_headers(over: Option<Headers>, base: Option<&Headers>) -> Option<Headers> {
+    let Some(base) = base else { return over };
+    let mut merged = base.0.clone();
+    for (name, value) in over.map(|headers| headers.0).unwrap_or_default() {
+        merged.retain(|(known, _)| *known != name);
+        merged.push((name, value));
+    }
+    Some(Headers(merged))
+}
+
+fn merged_endpoints(
+    over: Option<BTreeMap<String, HttpValues>>,
+    base: Option<&BTreeMap<String, HttpValues>>,
+) -> Option<BTreeMap<String, HttpValues>> {
+    let Some(base) = base else { return over };
+    let mut merged = base.clone();
+    for (name, endpoint) in over.unwrap_or_default() {
+        let endpoint = match base.get(&name) {
+            Some(base) => endpoint.over(base),
+            None => endpoint,
+        };
+        merged.insert(name, endpoint);
+    }
+    Some(merged)
+}

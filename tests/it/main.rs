@@ -1,4 +1,5 @@
 //! The one integration binary: whole-program tests and tests against real parts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
+mod report;
 mod support;

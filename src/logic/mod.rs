@@ -6,6 +6,7 @@ pub mod condition;
 pub mod histogram;
 pub mod input;
 pub mod insights;
+pub mod mask;
 pub mod metrics;
 pub mod notification;
 pub mod numbers;

@@ -10,6 +10,7 @@ mod load;
 mod pipeline;
 mod program;
 mod readme;
+mod report;
 mod sample;
 mod support;
 mod tools;

@@ -1,0 +1,148 @@
+//! Summary, tasks, versions and loads of a digest.
+
+use super::{
+    Digest, LoadReport, Overall, Summary, TaskReport, VerdictCounts, VersionReport, VersionVerdict, metrics, slos,
+};
+use crate::logic::assertion::{AssertCondition, judge};
+use crate::logic::mask::{mask_text, mask_url};
+use crate::model::document::{Experiment, ExperimentResult, TaskStatus};
+use crate::model::insights::Insights;
+use crate::model::slo::Outcome;
+
+/// Most versions that are shown; a document that claims more is damaged or hostile.
+const MAX_VERSIONS: usize = 100;
+
+/// The digest of a document.
+pub fn digest(experiment: &Experiment) -> Digest {
+    let nothing = ExperimentResult::default();
+    let result = experiment.result.as_ref().unwrap_or(&nothing);
+    let versions = result.insights.as_ref().map(versions).unwrap_or_default();
+    let verdicts: Vec<VersionVerdict> = versions
+        .iter()
+        .flat_map(|v| v.slos.iter().map(|slo| VersionVerdict { version: v.name.clone(), slo: slo.clone() }))
+        .collect();
+    let load = result.insights.as_ref().map(|insights| loads(insights, &versions)).unwrap_or_default();
+    let mut summary = Summary {
+        outcome: Overall::Incomplete,
+        completed: judge(experiment, AssertCondition::Completed).holds,
+        failure: result.failure,
+        interrupted: result.interrupted,
+        tasks: experiment.spec.len(),
+        completed_tasks: result.num_completed_tasks,
+        loops: result.num_loops,
+        start_time: result.start_time,
+        version: result.iter8_version.clone(),
+        revision: result.revision,
+        verdicts: counts(&verdicts),
+    };
+    summary.outcome = overall(&summary);
+    Digest { summary, tasks: tasks(experiment, result), versions, verdicts, load }
+}
+
+fn overall(summary: &Summary) -> Overall {
+    let counts = summary.verdicts;
+    if summary.failure {
+        Overall::Failed
+    } else if summary.interrupted {
+        Overall::Interrupted
+    } else if !summary.completed {
+        Overall::Incomplete
+    } else if counts.violated > 0 {
+        Overall::Violated
+    } else if counts.inconclusive > 0 || (counts.unassessed > 0 && counts.satisfied > 0) {
+        Overall::Inconclusive
+    } else if counts.satisfied > 0 {
+        Overall::Satisfied
+    } else {
+        Overall::Unassessed
+    }
+}
+
+fn counts(verdicts: &[VersionVerdict]) -> VerdictCounts {
+    let mut counts = VerdictCounts::default();
+    for verdict in verdicts {
+        *match verdict.slo.verdict {
+            Some(Outcome::Satisfied) => &mut counts.satisfied,
+            Some(Outcome::Violated) => &mut counts.violated,
+            Some(Outcome::Inconclusive) => &mut counts.inconclusive,
+            None => &mut counts.unassessed,
+        } += 1;
+    }
+    counts
+}
+
+/// Tasks as the document records them; in Iter8's documents, which have no records, as its counts tell.
+fn tasks(experiment: &Experiment, result: &ExperimentResult) -> Vec<TaskReport> {
+    let done = result.num_completed_tasks;
+    let told = |index: usize| match index {
+        _ if !result.tasks.is_empty() => TaskStatus::Planned,
+        _ if index < done => TaskStatus::Done,
+        _ if index == done && result.failure => TaskStatus::Failed,
+        _ => TaskStatus::Planned,
+    };
+    let of = |(index, spec): (usize, &crate::model::document::TaskSpec)| {
+        let record = result.tasks.get(index);
+        let duration = record.and_then(|r| r.duration);
+        TaskReport {
+            task: record.map_or_else(|| spec.name(), |r| r.task.as_str()).to_owned(),
+            status: record.map_or_else(|| told(index), |r| r.status),
+            start: record.and_then(|r| r.start),
+            duration,
+            seconds: duration.map(|d| d.0.as_secs_f64()),
+            condition: spec.condition.as_deref().map(mask_text),
+            error: record.and_then(|r| r.error.as_deref()).map(mask_text),
+            notes: record.map(|r| r.notes.iter().map(|note| mask_text(note)).collect()).unwrap_or_default(),
+        }
+    };
+    experiment.spec.iter().enumerate().map(of).collect()
+}
+
+fn versions(insights: &Insights) -> Vec<VersionReport> {
+    let objectives = slos::objectives(insights);
+    let names = version_names(insights);
+    let of = |(index, name): (usize, String)| VersionReport {
+        track: insights.version_names.get(index).map(|v| v.track.clone()).filter(|track| !track.is_empty()),
+        metrics: metrics::of_version(insights, index, &objectives),
+        distributions: metrics::distributions(insights, index),
+        slos: slos::of_version(insights, index, &objectives),
+        name,
+    };
+    names.into_iter().enumerate().map(of).collect()
+}
+
+/// One name per version: its own, with the track where that tells two apart; numbered where there is none or it is taken.
+fn version_names(insights: &Insights) -> Vec<String> {
+    let measured = [
+        insights.version_names.len(),
+        insights.non_hist_metric_values.len(),
+        insights.hist_metric_values.len(),
+        insights.summary_metric_values.len(),
+        insights.load.len(),
+        insights.observations.len(),
+        insights.verdicts.iter().map(|v| v.version.saturating_add(1)).max().unwrap_or(0),
+        insights.num_versions,
+    ];
+    let count = measured.into_iter().max().unwrap_or(0).min(MAX_VERSIONS);
+    let mut names: Vec<String> = Vec::with_capacity(count);
+    for index in 0..count {
+        let known = insights.version_names.get(index).filter(|v| !v.version.is_empty());
+        let is_taken = |name: &String| names.contains(name);
+        let plain = known.map(|v| v.version.clone()).filter(|name| !is_taken(name));
+        let tracked = || known.filter(|v| !v.track.is_empty()).map(|v| format!("{} ({})", v.version, v.track));
+        let name = plain.or_else(|| tracked().filter(|name| !is_taken(name)));
+        names.push(name.unwrap_or_else(|| format!("version {index}")));
+    }
+    names
+}
+
+fn loads(insights: &Insights, versions: &[VersionReport]) -> Vec<LoadReport> {
+    let of_version = |(version, loads): (&VersionReport, &std::collections::BTreeMap<String, _>)| {
+        let of = |(provider, load): (&String, &crate::model::load::LoadRecord)| {
+            let mut load = load.clone();
+            load.url = mask_url(&load.url);
+            LoadReport { version: version.name.clone(), provider: provider.clone(), load }
+        };
+        loads.iter().map(of).collect::<Vec<_>>()
+    };
+    versions.iter().zip(&insights.load).flat_map(of_version).collect()
+}

@@ -1,0 +1,131 @@
+//! Objectives and the verdicts on them, from our verdicts or from Iter8's matrix of booleans.
+
+use std::collections::BTreeMap;
+
+use super::{SloReport, metrics};
+use crate::logic::mask::mask_text;
+use crate::logic::metrics::reading;
+use crate::model::insights::Insights;
+use crate::model::metric::Reading;
+use crate::model::slo::{Bound, Outcome, Slo, Verdict};
+use crate::report::show;
+
+/// Most objectives that are read; a document never grows this large by running.
+const MAX_OBJECTIVES: usize = 10_000;
+
+/// A limit on a metric, and where Iter8's matrix has its row.
+pub(super) struct Objective {
+    pub metric: String,
+    bound: Bound,
+    limit: f64,
+    row: Option<usize>,
+}
+
+/// What tells objectives apart; the limit by its bits, as floats have no order of their own.
+type Key<'a> = (Bound, &'a str, u64);
+
+/// The objectives of the document, upper limits first; those that only verdicts name come last.
+pub(super) fn objectives(insights: &Insights) -> Vec<Objective> {
+    let limits = insights.slos.iter();
+    let upper =
+        limits.clone().flat_map(|s| s.upper.iter().enumerate()).map(|(row, slo)| of_slo(Bound::Upper, row, slo));
+    let lower = limits.flat_map(|s| s.lower.iter().enumerate()).map(|(row, slo)| of_slo(Bound::Lower, row, slo));
+    let mut found: Vec<Objective> = upper.chain(lower).take(MAX_OBJECTIVES).collect();
+    let mut known: std::collections::BTreeSet<(Bound, String, u64)> =
+        found.iter().map(|o| (o.bound, o.metric.clone(), o.limit.to_bits())).collect();
+    for verdict in insights.verdicts.iter().take(MAX_OBJECTIVES) {
+        if known.insert((verdict.bound, verdict.metric.clone(), verdict.limit.to_bits())) {
+            let Verdict { metric, bound, limit, .. } = verdict;
+            found.push(Objective { metric: metric.clone(), bound: *bound, limit: *limit, row: None });
+        }
+    }
+    found
+}
+
+fn of_slo(bound: Bound, row: usize, slo: &Slo) -> Objective {
+    Objective { metric: slo.metric.clone(), bound, limit: slo.limit.0, row: Some(row) }
+}
+
+/// One report per objective.
+pub(super) fn of_version(insights: &Insights, version: usize, objectives: &[Objective]) -> Vec<SloReport> {
+    let verdicts: BTreeMap<Key<'_>, &Verdict> = insights
+        .verdicts
+        .iter()
+        .filter(|v| v.version == version)
+        .map(|v| ((v.bound, v.metric.as_str(), v.limit.to_bits()), v))
+        .collect();
+    objectives
+        .iter()
+        .map(|o| match verdicts.get(&(o.bound, o.metric.as_str(), o.limit.to_bits())) {
+            Some(verdict) => of_verdict(insights, o, verdict),
+            None => of_matrix(insights, version, o),
+        })
+        .collect()
+}
+
+fn of_verdict(insights: &Insights, objective: &Objective, verdict: &Verdict) -> SloReport {
+    SloReport {
+        satisfied: Some(verdict.verdict == Outcome::Satisfied),
+        verdict: Some(verdict.verdict),
+        value: verdict.value,
+        interval: verdict.interval,
+        confidence: verdict.confidence,
+        samples: verdict.samples,
+        reason: mask_text(&verdict.reason),
+        ..blank(insights, objective)
+    }
+}
+
+/// Iter8 keeps a boolean only: value and reason are told from the metric.
+fn of_matrix(insights: &Insights, version: usize, objective: &Objective) -> SloReport {
+    let satisfied = insights.slos_satisfied.as_ref().and_then(|matrix| {
+        let rows = if objective.bound == Bound::Upper { &matrix.upper } else { &matrix.lower };
+        rows.get(objective.row?)?.get(version).copied()
+    });
+    let read = reading(insights, version, &objective.metric);
+    let (verdict, reason) = match (satisfied, &read) {
+        (None, _) => (None, "not assessed".to_owned()),
+        (Some(false), Reading::NoData(why)) => (Some(Outcome::Inconclusive), format!("no data: {}", mask_text(why))),
+        (Some(true), Reading::NoData(_)) => {
+            (Some(Outcome::Satisfied), "the document says so, and has no value".to_owned())
+        }
+        (Some(true), Reading::Value(value)) => (Some(Outcome::Satisfied), compared(*value, objective)),
+        (Some(false), Reading::Value(value)) => (Some(Outcome::Violated), compared(*value, objective)),
+    };
+    let value = match read {
+        Reading::Value(value) if satisfied.is_some() && value.is_finite() => Some(value),
+        _ => None,
+    };
+    SloReport { satisfied, verdict, value, reason, ..blank(insights, objective) }
+}
+
+fn compared(value: f64, objective: &Objective) -> String {
+    let (value_text, limit) = (show::value_beside(value, objective.limit), show::short(objective.limit));
+    let place = match value.partial_cmp(&objective.limit) {
+        Some(std::cmp::Ordering::Less) => "is below",
+        Some(std::cmp::Ordering::Equal) => "equals",
+        Some(std::cmp::Ordering::Greater) => "is above",
+        None => "can't be compared with",
+    };
+    format!("{value_text} {place} the limit of {limit}")
+}
+
+fn blank(insights: &Insights, objective: &Objective) -> SloReport {
+    let units = metrics::units(insights, &objective.metric);
+    let sign = if objective.bound == Bound::Upper { "<=" } else { ">=" };
+    let shown_units = units.as_ref().map(|u| format!(" ({u})")).unwrap_or_default();
+    SloReport {
+        condition: format!("{}{shown_units} {sign} {}", objective.metric, show::short(objective.limit)),
+        metric: objective.metric.clone(),
+        bound: objective.bound,
+        limit: objective.limit,
+        units,
+        satisfied: None,
+        verdict: None,
+        value: None,
+        interval: None,
+        confidence: None,
+        samples: None,
+        reason: String::new(),
+    }
+}

@@ -1,0 +1,130 @@
+//! How numbers and foreign texts are shown, whatever the format.
+
+/// Numbers from here on are written with an exponent: their digits would not fit a table.
+const HUGE: f64 = 1e15;
+
+/// A metric's value: two decimals, or two significant digits where those would only say `0.00`.
+pub(super) fn value(number: f64) -> String {
+    match number.abs() {
+        size if !size.is_finite() => number.to_string(),
+        size if size >= HUGE || (size > 0.0 && size < 1e-6) => format!("{number:.2e}"),
+        size if size > 0.0 && size < 0.01 => {
+            let decimals = (-size.log10()).ceil() as usize + 1;
+            format!("{number:.decimals$}")
+        }
+        _ => format!("{:.2}", number + 0.0),
+    }
+}
+
+/// A value with as many decimals as it takes to tell it from its limit.
+pub(super) fn value_beside(number: f64, limit: f64) -> String {
+    let plain = value(number);
+    if number == limit || plain.parse() != Ok(limit) {
+        return plain;
+    }
+    (3..=12).map(|decimals| format!("{number:.decimals$}")).find(|text| text.parse() != Ok(limit)).unwrap_or(plain)
+}
+
+/// A number as short as it can be written: `50`, `0.5`.
+pub(super) fn short(number: f64) -> String {
+    let size = number.abs();
+    if size >= HUGE || (size > 0.0 && size < 1e-6) { format!("{number:e}") } else { number.to_string() }
+}
+
+/// A rate or another figure of which three digits say enough: `8`, `12.5`, `1234`.
+pub(super) fn rounded(number: f64) -> String {
+    let decimals = match number.abs() {
+        size if !(size < HUGE) => return short(number),
+        size if size >= 100.0 => 0,
+        size if size >= 10.0 => 1,
+        _ => 2,
+    };
+    let text = format!("{number:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// A text from outside with what would act on a terminal or a page made visible: control characters, and those that reverse the
+/// direction of what follows. Line ends and tabs stay.
+pub(super) fn visible(text: &str) -> String {
+    let acts = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if acts(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+    }
+    shown
+}
+
+/// At most `most` characters of a text, and how many there were.
+pub(super) fn clipped(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{} ... ({} characters)", &text[..end], text.chars().count()),
+    }
+}
+
+/// At most `most` characters (8 or more) of a name, the middle left out: its end often tells more than its middle.
+pub(super) fn squeezed(name: &str, most: usize) -> String {
+    let count = name.chars().count();
+    if count <= most {
+        return name.to_owned();
+    }
+    let tail = (most - 3) / 2;
+    let head = most - 3 - tail;
+    name.chars().take(head).chain("...".chars()).chain(name.chars().skip(count - tail)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_two_decimals_or_two_digits_that_say_something() {
+        let cases = [
+            (0.0, "0.00"),
+            (-0.0, "0.00"),
+            (50.0, "50.00"),
+            (63.2149, "63.21"),
+            (0.0042, "0.0042"),
+            (0.01, "0.01"),
+            (0.0000001, "1.00e-7"),
+            (2e300, "2.00e300"),
+            (f64::NAN, "NaN"),
+            (-3.5, "-3.50"),
+            (0.00999, "0.0100"),
+        ];
+        for (number, shown) in cases {
+            assert_eq!(value(number), shown, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_value_never_reads_as_its_limit_when_it_is_not() {
+        assert_eq!(value_beside(50.0, 50.0), "50.00");
+        assert_eq!(value_beside(50.0004, 50.0), "50.0004");
+        assert_eq!(value_beside(63.0, 50.0), "63.00");
+    }
+
+    #[test]
+    fn limits_and_rates_are_short() {
+        assert_eq!([short(50.0), short(0.5), short(1e300)], ["50", "0.5", "1e300"]);
+        assert_eq!([rounded(8.0), rounded(12.54), rounded(1234.5), rounded(0.126)], ["8", "12.5", "1234", "0.13"]);
+        assert_eq!([rounded(100.0), rounded(f64::NAN), rounded(10.0)], ["100", "NaN", "10"]);
+    }
+
+    #[test]
+    fn what_acts_on_a_terminal_is_made_visible() {
+        assert_eq!(visible("a\u{1b}[31mb\u{202e}c\r\nd\te\u{0}"), "a\\u{1b}[31mb\\u{202e}c\\u{d}\nd\te\\u{0}");
+        assert_eq!(visible("é ש 模"), "é ש 模");
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(clipped("ééé", 2), "éé ... (3 characters)");
+        assert_eq!(clipped("ééé", 3), "ééé");
+        assert_eq!(squeezed("http-checkout/latency-p99", 15), "http-c...cy-p99");
+        assert_eq!(squeezed("short", 8), "short");
+    }
+}

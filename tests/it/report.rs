@@ -1,0 +1,28 @@
+//! Reports of documents as runs leave them, in every format.
+
+mod documents;
+
+use iter8::model::document::Experiment;
+
+fn render(format: &str, experiment: &Experiment) -> String {
+    (iter8::report::format(format).unwrap().render)(experiment).unwrap()
+}
+
+/// Documents whose reports are kept as snapshots.
+fn snapshots(format: &str) {
+    for (name, document) in documents::all() {
+        if !matches!(name, "large" | "hostile" | "endpoints") {
+            insta::assert_snapshot!(format!("{format}-{name}"), render(format, &document));
+        }
+    }
+}
+
+#[test]
+fn text_reports_say_what_the_document_says() {
+    snapshots("text");
+}
+
+#[test]
+fn json_reports_say_what_the_document_says() {
+    snapshots("json");
+}

@@ -149,7 +149,7 @@ pub fn masked(spec: &[TaskSpec]) -> Vec<TaskSpec> {
     let mut spec = spec.to_vec();
     for task in &mut spec {
         if let Some(with) = &mut task.with {
-            mask::value(with);
+            *with = mask::mask(with);
         }
     }
     spec

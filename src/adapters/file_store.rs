@@ -39,8 +39,7 @@ impl FileStore {
             let reason = format!("it is larger than {MAX_DOCUMENT_BYTES} bytes");
             return Err(unavailable(io::Error::new(io::ErrorKind::FileTooLarge, reason)));
         }
-        codec::experiment_from_yaml(&text)
-            .map_err(|source| StoreError::Invalid { location: self.location(), source })
+        codec::experiment_from_yaml(&text).map_err(|source| StoreError::Invalid { location: self.location(), source })
     }
 }
 

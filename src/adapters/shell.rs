@@ -107,10 +107,8 @@ mod tests {
 
     async fn run(script: &str, timeout: Duration, stop: &CancellationToken) -> (ScriptEnd, Vec<String>) {
         let lines = Mutex::new(Vec::new());
-        let end = SystemShell
-            .run(script, timeout, &|line| lines.lock().unwrap().push(line.to_owned()), stop)
-            .await
-            .unwrap();
+        let end =
+            SystemShell.run(script, timeout, &|line| lines.lock().unwrap().push(line.to_owned()), stop).await.unwrap();
         (end, lines.into_inner().unwrap())
     }
 

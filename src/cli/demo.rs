@@ -42,7 +42,8 @@ pub struct DemoArgs {
 pub async fn run(args: DemoArgs, globals: &Globals) -> Result<Exit, CliError> {
     let config = SampleConfig { front_port: args.port, ..SampleConfig::demo() };
     let service = sample::start(config).await.map_err(|error| {
-        CliError::new(Exit::OutsideWorld, format!("cannot start the sample service on port {}", args.port)).caused_by(error)
+        CliError::new(Exit::OutsideWorld, format!("cannot start the sample service on port {}", args.port))
+            .caused_by(error)
     })?;
     if args.serve {
         return serve(service).await;
@@ -63,7 +64,8 @@ async fn serve(service: SampleService) -> Result<Exit, CliError> {
 }
 
 async fn experiment(args: &DemoArgs, service: &SampleService, globals: &Globals) -> Result<Exit, CliError> {
-    let resolved = spec_from_values(&values(service)).map_err(|error| CliError::in_input("the demo's values", error))?;
+    let resolved =
+        spec_from_values(&values(service)).map_err(|error| CliError::in_input("the demo's values", error))?;
     let experiment = Experiment { spec: resolved.spec, result: None };
     let store = FileStore::new(args.run_dir.path());
     let prepared = prepare(experiment, "the demo's values")?.saved_without_secrets();

@@ -30,7 +30,10 @@ impl Exit {
         (Self::BadInput, "bad input: flags, values, experiment, template"),
         (Self::TaskFailed, "a task failed while running; the document says which and why"),
         (Self::OutsideWorld, "the outside world: a store, cluster or provider is unreachable or forbidden"),
-        (Self::Inconclusive, "inconclusive: a verdict with a confidence was asked for, and the samples do not decide it"),
+        (
+            Self::Inconclusive,
+            "inconclusive: a verdict with a confidence was asked for, and the samples do not decide it",
+        ),
         (Self::Interrupted, "interrupted (SIGINT); the partial document is saved"),
         (Self::Terminated, "terminated (SIGTERM); the partial document is saved"),
     ];

@@ -28,7 +28,6 @@ pub fn to_file(path: &Path, text: &str) -> Result<(), CliError> {
     if path.as_os_str() == "-" {
         return to_stdout(text);
     }
-    file_store::replace(path, text.as_bytes()).map_err(|error| {
-        CliError::new(Exit::OutsideWorld, format!("cannot write {}", path.display())).caused_by(error)
-    })
+    file_store::replace(path, text.as_bytes())
+        .map_err(|error| CliError::new(Exit::OutsideWorld, format!("cannot write {}", path.display())).caused_by(error))
 }

@@ -133,9 +133,10 @@ fn new_bar(name: &str) -> ProgressBar {
 /// How much of the load is done, 0 to 1.
 fn fraction(progress: &LoadProgress) -> f64 {
     let by_count = progress.total.filter(|total| *total > 0).map(|total| progress.done as f64 / total as f64);
-    let by_time = progress.planned.filter(|planned| !planned.is_zero()).map(|planned| {
-        progress.elapsed.as_secs_f64() / planned.as_secs_f64()
-    });
+    let by_time = progress
+        .planned
+        .filter(|planned| !planned.is_zero())
+        .map(|planned| progress.elapsed.as_secs_f64() / planned.as_secs_f64());
     by_count.or(by_time).unwrap_or(0.0).clamp(0.0, 1.0)
 }
 

@@ -34,10 +34,10 @@ fn format_names() -> clap::builder::PossibleValuesParser {
 /// Prints or writes the report.
 pub async fn run(args: ReportArgs) -> Result<Exit, CliError> {
     let experiment = required(&args.document).await?;
-    let format = FORMATS.iter().find(|format| format.name == args.format).ok_or_else(|| CliError::input("unknown format"))?;
-    let text = (format.render)(&experiment).map_err(|error| {
-        CliError::input(format!("cannot report on {}", args.document.location())).caused_by(error)
-    })?;
+    let format =
+        FORMATS.iter().find(|format| format.name == args.format).ok_or_else(|| CliError::input("unknown format"))?;
+    let text = (format.render)(&experiment)
+        .map_err(|error| CliError::input(format!("cannot report on {}", args.document.location())).caused_by(error))?;
     output::to_file(&args.file, &text)?;
     Ok(Exit::Done)
 }

@@ -12,7 +12,9 @@ use crate::tasks::registry::{TASKS, value_names};
 
 /// Flags of `schema`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  iter8 schema values > values.schema.json\n  iter8 schema document | jq '.\"$defs\" | keys'")]
+#[command(
+    after_help = "Examples:\n  iter8 schema values > values.schema.json\n  iter8 schema document | jq '.\"$defs\" | keys'"
+)]
 pub struct SchemaArgs {
     /// Which schema
     #[arg(value_enum)]
@@ -78,7 +80,8 @@ fn values() -> Value {
 
 /// Every task's values may hold an `if`, beside what the task itself knows.
 fn with_condition(schema: Value, generator: &mut SchemaGenerator) -> Value {
-    let condition = json!({"description": "Condition; the task is skipped when it is false.", "type": ["string", "boolean"]});
+    let condition =
+        json!({"description": "Condition; the task is skipped when it is false.", "type": ["string", "boolean"]});
     let target = match schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.rsplit('/').next()) {
         Some(name) => generator.definitions_mut().get_mut(name),
         None => None,

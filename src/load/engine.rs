@@ -215,7 +215,8 @@ pub async fn run<P: Protocol>(
         merged.merge(&tally.map_err(|_| LoadError::Lost)??);
     }
     let outcome = LoadOutcome::new(pacer, connections, &lanes, merged, stopped);
-    let end = LoadProgress { done: outcome.requests, errors: outcome.errors, ended: true, ..shared.blank(outcome.duration) };
+    let end =
+        LoadProgress { done: outcome.requests, errors: outcome.errors, ended: true, ..shared.blank(outcome.duration) };
     progress(with_percentiles(end, &outcome.latency));
     Ok(outcome)
 }

@@ -17,8 +17,10 @@ pub type Histogram = hdrhistogram::Histogram<u64>;
 /// Unit of the recorded values, as the document names it.
 pub const UNIT: &str = "usec";
 
+/// Highest recorded value: one hour, in microseconds.
+pub const HIGHEST: u64 = 3_600_000_000;
 /// Shortest and longest recordable value: 1 µs and 1 h, in microseconds.
-const RANGE: (u64, u64) = (1, 3_600_000_000);
+const RANGE: (u64, u64) = (1, HIGHEST);
 /// Significant digits of what is recorded.
 const DIGITS: u8 = 3;
 /// Longest base64 text that is decoded; a full histogram of ours takes less than half.

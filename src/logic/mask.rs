@@ -6,6 +6,8 @@
 
 use serde_json::{Map, Value};
 
+use super::input::join;
+
 /// What stands in place of a secret.
 pub const HIDDEN: &str = "[hidden]";
 
@@ -38,6 +40,18 @@ const MAX_DEPTH: usize = 64;
 /// The same value with every secret replaced by [`HIDDEN`].
 pub fn mask(value: &Value) -> Value {
     masked(value, "", MAX_DEPTH)
+}
+
+/// The path of the first text that holds [`HIDDEN`]: a value that once was masked can't be used again.
+pub fn find_hidden(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => text.contains(HIDDEN).then(String::new),
+        Value::Object(map) => map.iter().find_map(|(key, value)| Some(join(key, &find_hidden(value)?))),
+        Value::Array(list) => {
+            list.iter().enumerate().find_map(|(at, item)| Some(join(&format!("[{at}]"), &find_hidden(item)?)))
+        }
+        _ => None,
+    }
 }
 
 fn masked(value: &Value, within: &str, depth: usize) -> Value {

@@ -33,8 +33,7 @@ pub fn report(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Valu
         insights.histograms.clear();
         insights.hist_metric_values.clear();
     }
-    let mut shared = serde_json::to_value(shared).unwrap_or_default();
-    mask::value(&mut shared);
+    let shared = mask::mask(&serde_json::to_value(shared).unwrap_or_default());
     if shared.to_string().len() <= MAX_EXPERIMENT_BYTES {
         report["experiment"] = shared;
     }
@@ -52,7 +51,10 @@ pub fn slack(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value
     };
     let mut lines = vec![
         format!("Iter8 experiment: {headline}"),
-        format!("{} of {} tasks completed, loop {}", report["numCompletedTasks"], report["numTasks"], report["numLoops"]),
+        format!(
+            "{} of {} tasks completed, loop {}",
+            report["numCompletedTasks"], report["numTasks"], report["numLoops"]
+        ),
         slos.sentence,
     ];
     let insights = experiment.result.as_ref().and_then(|result| result.insights.as_ref());

@@ -232,7 +232,8 @@ fn secret(
 ) -> Result<Option<String>, InputError> {
     if let Some(variable) = env {
         let value = files.env(variable).filter(|value| !value.is_empty());
-        let missing = || InputError::new(format!("with.{name}Env"), format!("the environment variable {variable} is not set"));
+        let missing =
+            || InputError::new(format!("with.{name}Env"), format!("the environment variable {variable} is not set"));
         return value.map(Some).ok_or_else(missing);
     }
     if let Some(path) = file {
@@ -248,8 +249,8 @@ fn secret(
 impl Notify {
     fn url(&self, files: &dyn Files) -> Result<String, InputError> {
         let with = &self.with;
-        let url = secret(files, "url", with.url.as_ref(), with.url_env.as_ref(), with.url_file.as_ref())?
-            .unwrap_or_default();
+        let url =
+            secret(files, "url", with.url.as_ref(), with.url_env.as_ref(), with.url_file.as_ref())?.unwrap_or_default();
         check_url(&url, "with.url")?;
         Ok(url)
     }

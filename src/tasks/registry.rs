@@ -12,7 +12,7 @@ pub const TASKS: &[TaskKind] = &[http::KIND, assess::KIND, run::KIND, notify::KI
 const NOT_YET: &[&str] = &["ready", "grpc", "custommetrics", "abnmetrics"];
 
 /// The names that the `tasks` value may list.
-pub fn value_names() -> impl Iterator<Item = &'static str> {
+pub fn value_names() -> impl Iterator<Item = &'static str> + Clone {
     TASKS.iter().flat_map(|kind| kind.value_names.iter().copied())
 }
 

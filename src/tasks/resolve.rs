@@ -8,7 +8,8 @@ use crate::logic::suggest::nearest;
 use crate::model::document::TaskSpec;
 
 /// Values beside the tasks' own: how and where the experiment runs in Kubernetes. A local run leaves them alone.
-const RUNNER_VALUES: &[&str] = &["runner", "cronjobSchedule", "serviceAccountName", "iter8Image", "logLevel", "resources"];
+const RUNNER_VALUES: &[&str] =
+    &["runner", "cronjobSchedule", "serviceAccountName", "iter8Image", "logLevel", "resources"];
 
 /// A spec, and what the user should know about the values it was made of.
 pub struct Resolved {
@@ -40,7 +41,8 @@ pub fn spec_from_values(values: &Value) -> Result<Resolved, InputError> {
     }
     let mut spec = Vec::new();
     for (index, name) in &listed {
-        let kind = by_value_name(name).ok_or_else(|| unknown_task(name, value_names()).under(&format!("tasks[{index}]")))?;
+        let kind =
+            by_value_name(name).ok_or_else(|| unknown_task(name, value_names()).under(&format!("tasks[{index}]")))?;
         let empty = Value::Object(serde_json::Map::new());
         let own = map.get(name).filter(|value| !value.is_null()).unwrap_or(&empty);
         let (own, condition) = take_condition(own).map_err(|error| error.under(name))?;
@@ -99,6 +101,8 @@ fn take_condition(values: &Value) -> Result<(Value, Option<String>), InputError>
         Some(Value::String(condition)) => Ok((values, Some(condition))),
         // `--set http.if=true` arrives typed.
         Some(Value::Bool(literal)) => Ok((values, Some(literal.to_string()))),
-        Some(other) => Err(InputError::new("if", format!("`{other}` is not a condition; expected text such as `SLOs()`"))),
+        Some(other) => {
+            Err(InputError::new("if", format!("`{other}` is not a condition; expected text such as `SLOs()`")))
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -21,7 +21,10 @@ pub const KIND: TaskKind = TaskKind {
     from_values,
     parse,
     with_schema: |generator| generator.subschema_for::<RunWith>(),
-    values_schema: |_, generator| generator.subschema_for::<RunValues>(),
+    values_schema: |_, generator| {
+        let settings = generator.subschema_for::<RunSettings>();
+        json_schema!({ "anyOf": [{ "description": "The script alone.", "type": "string" }, settings] })
+    },
 };
 
 /// How long a script may take unless it says otherwise.
@@ -36,16 +39,7 @@ struct RunWith {
     timeout: Option<GoDuration>,
 }
 
-/// Values of `run`: the script alone, or with settings.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum RunValues {
-    /// The script.
-    Script(String),
-    /// The script and its settings.
-    Settings(RunSettings),
-}
-
+/// Values of `run` when they are more than the script.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RunSettings {

@@ -49,7 +49,10 @@ fn unreadable_yaml_is_told_with_line_and_column() {
 #[test]
 fn an_unknown_task_is_told_with_the_tasks_there_are_and_the_nearest() {
     let said = Bench::new().run(["run", "--set", "tasks={htp}"]);
-    said.expect(2, &["tasks[0]: unknown task `htp`; known tasks: http, assess, run, slack, github", "hint: did you mean `http`?"]);
+    said.expect(
+        2,
+        &["tasks[0]: unknown task `htp`; known tasks: http, assess, run, slack, github", "hint: did you mean `http`?"],
+    );
     let bench = Bench::new();
     bench.write("experiment.yaml", "spec:\n- task: asess\n");
     bench.run(["run"]).expect(2, &["spec[0]: unknown task `asess`", "did you mean `assess`?"]);
@@ -92,7 +95,9 @@ fn a_url_without_host_is_refused() {
 
 #[test]
 fn tasks_that_are_no_list_are_refused() {
-    Bench::new().run(["run", "--set", "tasks=http"]).expect(2, &["tasks: `\"http\"` is not a list", "hint: list the tasks"]);
+    Bench::new()
+        .run(["run", "--set", "tasks=http"])
+        .expect(2, &["tasks: `\"http\"` is not a list", "hint: list the tasks"]);
     Bench::new().run(["run", "--set", "http.url=http://x"]).expect(2, &["tasks: no tasks are given"]);
     Bench::new().run(["run", "--set", "a[0=1"]).expect(2, &["--set", "a[0=1"]);
 }
@@ -100,7 +105,9 @@ fn tasks_that_are_no_list_are_refused() {
 #[test]
 fn a_condition_that_can_not_be_read_is_refused_before_anything_runs() {
     let bench = Bench::new();
-    bench.run(["run", "--set", "tasks={run}", "--set", "run.script=echo ran", "--set", "run.if=SLO()"]).expect(2, &["run.if", "SLO"]);
+    bench
+        .run(["run", "--set", "tasks={run}", "--set", "run.script=echo ran", "--set", "run.if=SLO()"])
+        .expect(2, &["run.if", "SLO"]);
     bench.write("experiment.yaml", "spec:\n- run: echo ran >ran\n- run: echo\n  if: SLOs() &&\n");
     bench.run(["run"]).expect(2, &["spec[1].if"]);
     assert!(!bench.path("ran").exists());
@@ -111,7 +118,15 @@ fn a_port_that_refuses_fails_the_task_with_the_cause() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let bench = Bench::new();
     let url = format!("http.url=http://{closed}/");
-    let said = bench.run(["run", "--set", "tasks={http,assess}", "--set", &url, "--set", "assess.SLOs.upper.http/error-count=0"]);
+    let said = bench.run([
+        "run",
+        "--set",
+        "tasks={http,assess}",
+        "--set",
+        &url,
+        "--set",
+        "assess.SLOs.upper.http/error-count=0",
+    ]);
     said.expect(3, &["error: task 1 of 2 (`http`) failed", "caused by: ", "refused"]);
     let document = bench.document();
     assert_eq!(document["result"]["failure"], true);
@@ -147,7 +162,9 @@ fn a_payload_file_that_is_a_directory_is_refused_before_the_load() {
     let bench = Bench::new();
     std::fs::create_dir(bench.path("body")).unwrap();
     let url = format!("http.url={}", server.url());
-    bench.run(["run", "--set", "tasks={http}", "--set", &url, "--set", "http.payloadFile=body"]).expect(2, &["body", "directory"]);
+    bench
+        .run(["run", "--set", "tasks={http}", "--set", &url, "--set", "http.payloadFile=body"])
+        .expect(2, &["body", "directory"]);
     assert_eq!(server.connections(), 0);
 }
 
@@ -206,7 +223,8 @@ fn a_full_disk_on_standard_output_is_an_error() {
     bench.write("experiment.yaml", "spec:\n- run: 'true'\n");
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output = bench.command().arg("report").stdout(full).stderr(Stdio::piped()).output().unwrap();
-    crate::support::cli::Said::of(output, &bench.path("")).expect(4, &["cannot write to standard output", "No space left"]);
+    crate::support::cli::Said::of(output, &bench.path(""))
+        .expect(4, &["cannot write to standard output", "No space left"]);
 }
 
 #[test]

@@ -42,8 +42,19 @@ fn run_and_assert(bench: &Bench, url: &str) -> (Option<i32>, String) {
     let url = format!("http.url={url}");
     bench
         .run([
-            "run", "--set", "tasks={http,assess}", "--set", &url, "--set", PAYLOAD, "--set", "http.qps=100",
-            "--set", "assess.SLOs.upper.http/latency-mean=50", "--set", "assess.SLOs.upper.http/error-count=0",
+            "run",
+            "--set",
+            "tasks={http,assess}",
+            "--set",
+            &url,
+            "--set",
+            PAYLOAD,
+            "--set",
+            "http.qps=100",
+            "--set",
+            "assess.SLOs.upper.http/latency-mean=50",
+            "--set",
+            "assess.SLOs.upper.http/error-count=0",
         ])
         .expect(0, &["experiment completed; its document is experiment.yaml"]);
     let said = bench.run(["assert", "-c", "completed,nofailure,slos"]);
@@ -60,7 +71,12 @@ fn a_good_version_passes_and_a_slow_one_with_errors_does_not() {
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("ok      completed") && told.contains("FAILED  slos"), "{told}");
     let text = bench.run(["report"]).stdout;
-    for line in ["Experiment completed: true", "No task failures: true", "Total number of tasks: 2", "Number of completed tasks: 2"] {
+    for line in [
+        "Experiment completed: true",
+        "No task failures: true",
+        "Total number of tasks: 2",
+        "Number of completed tasks: 2",
+    ] {
         assert!(text.contains(line), "the report lacks {line:?}:\n{text}");
     }
     assert!(text.contains("http/latency-mean (msec) <= 50") && text.contains("above the limit of 50"), "{text}");
@@ -70,12 +86,26 @@ fn a_good_version_passes_and_a_slow_one_with_errors_does_not() {
 fn two_versions_are_measured_in_one_experiment_and_judged_apart() {
     let fixture = Fixture::start();
     let bench = Bench::new();
-    let (first, second) = (format!("http.versionValues[0].url={}", fixture.url(0)), format!("http.versionValues[1].url={}", fixture.url(1)));
+    let (first, second) = (
+        format!("http.versionValues[0].url={}", fixture.url(0)),
+        format!("http.versionValues[1].url={}", fixture.url(1)),
+    );
     bench
         .run([
-            "run", "--quiet", "--set", "tasks={http,assess}", "--set", PAYLOAD, "--set", &first, "--set", &second,
-            "--set", "http.versionValues[0].name=v1,http.versionValues[1].name=v2,http.parallel=true,http.qps=100",
-            "--set", "assess.SLOs.upper.http/latency-p50=40,assess.SLOs.lower.http/request-count=100",
+            "run",
+            "--quiet",
+            "--set",
+            "tasks={http,assess}",
+            "--set",
+            PAYLOAD,
+            "--set",
+            &first,
+            "--set",
+            &second,
+            "--set",
+            "http.versionValues[0].name=v1,http.versionValues[1].name=v2,http.parallel=true,http.qps=100",
+            "--set",
+            "assess.SLOs.upper.http/latency-p50=40,assess.SLOs.lower.http/request-count=100",
         ])
         .expect(0, &[]);
     let document = bench.document();
@@ -101,7 +131,10 @@ fn the_document_and_the_values_hold_to_the_published_schemas() {
     run_and_assert(&bench, &fixture.url(1));
     let schema = |what: &str| serde_json::from_str::<Value>(&bench.run(["schema", what]).stdout).unwrap();
     let document = jsonschema::validator_for(&schema("document")).unwrap();
-    let errors: Vec<_> = document.iter_errors(&bench.document()).map(|error| format!("{} at {}", error, error.instance_path())).collect();
+    let errors: Vec<_> = document
+        .iter_errors(&bench.document())
+        .map(|error| format!("{} at {}", error, error.instance_path()))
+        .collect();
     assert_eq!(errors, Vec::<String>::new());
     let mut wrong = bench.document();
     wrong["spec"][0]["with"]["numRequests"] = Value::from("many");
@@ -112,7 +145,8 @@ fn the_document_and_the_values_hold_to_the_published_schemas() {
         "http": {"url": "http://x", "qps": "max", "numRequests": "10", "if": "SLOs()", "endpoints": {"a": {"duration": "5s"}}},
         "assess": {"SLOs": {"upper": {"http/latency-mean": "0.5"}}},
     });
-    let errors: Vec<_> = values.iter_errors(&good).map(|error| format!("{} at {}", error, error.instance_path())).collect();
+    let errors: Vec<_> =
+        values.iter_errors(&good).map(|error| format!("{} at {}", error, error.instance_path())).collect();
     assert_eq!(errors, Vec::<String>::new());
     for wrong in [r#"{"tasks": ["htp"]}"#, r#"{"tasks": ["http"], "http": {"qsp": 1}}"#, r#"{"http": {}}"#] {
         assert!(!values.is_valid(&serde_json::from_str(wrong).unwrap()), "{wrong}");
@@ -126,7 +160,9 @@ fn validate_finds_what_run_would_find_and_opens_no_connection() {
     said.expect(0, &[]);
     assert_eq!(said.stdout, "the values: valid, 1 tasks: http\n");
     bench.run(["validate", "--set", "tasks={http},http.url=x"]).expect(2, &["http.url"]);
-    bench.run(["validate", "-f", "http://127.0.0.1:1/values.yaml"]).expect(2, &["opens no connection", "hint: download it"]);
+    bench
+        .run(["validate", "-f", "http://127.0.0.1:1/values.yaml"])
+        .expect(2, &["opens no connection", "hint: download it"]);
     bench.write("experiment.yaml", "spec:\n- task: http\n  with: {url: 'http://127.0.0.1:1', qsp: 3}\n");
     bench.run(["validate"]).expect(2, &["spec[0].with.qsp", "did you mean `qps`?"]);
 }

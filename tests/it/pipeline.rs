@@ -17,7 +17,8 @@ fn tasks_run_in_order_and_false_conditions_skip() {
     said.expect(0, &["one", "skipped", "experiment completed"]);
     assert_eq!(bench.read("log"), "one\nthree\n");
     let document = bench.document();
-    let statuses: Vec<_> = document["result"]["tasks"].as_array().unwrap().iter().map(|task| task["status"].clone()).collect();
+    let statuses: Vec<_> =
+        document["result"]["tasks"].as_array().unwrap().iter().map(|task| task["status"].clone()).collect();
     assert_eq!(statuses, ["done", "skipped", "done"]);
     assert_eq!(document["result"]["numCompletedTasks"], 3);
     assert_eq!(document["result"]["numLoops"], 1);
@@ -67,16 +68,29 @@ fn reusing_the_result_adds_a_loop() {
     bench.run(["run"]).expect(0, &[]);
     assert_eq!(bench.document()["result"]["numLoops"], 1);
     // Another spec's result is not taken for its own.
-    bench.run(["run", "--reuseResult", "--set", "tasks={run}", "--set", "run=false"]).expect(2, &["the result of another spec"]);
+    bench
+        .run(["run", "--reuseResult", "--set", "tasks={run}", "--set", "run=false"])
+        .expect(2, &["the result of another spec"]);
 }
 
 #[test]
 fn a_dry_run_prints_the_spec_without_secrets_and_runs_nothing() {
     let bench = Bench::new();
     let said = bench.run([
-        "run", "--dry", "--set", "tasks={http,github,run}", "--set", "http.url=http://user:hunter2@127.0.0.1:1/",
-        "--set", "http.headers.Authorization=Bearer hunter2", "--set", "http.headers.Cookie=hunter2",
-        "--set", "github.owner=o,github.repo=r,github.token=hunter2", "--set", "run=touch ran",
+        "run",
+        "--dry",
+        "--set",
+        "tasks={http,github,run}",
+        "--set",
+        "http.url=http://user:hunter2@127.0.0.1:1/",
+        "--set",
+        "http.headers.Authorization=Bearer hunter2",
+        "--set",
+        "http.headers.Cookie=hunter2",
+        "--set",
+        "github.owner=o,github.repo=r,github.token=hunter2",
+        "--set",
+        "run=touch ran",
     ]);
     said.expect(0, &[]);
     assert!(said.stdout.starts_with("spec:\n"), "{said:#?}");
@@ -90,8 +104,21 @@ fn secrets_in_values_reach_the_server_and_no_file_or_log() {
     let bench = Bench::new();
     let url = format!("http.url=http://user:hunter2@{}/", server.address());
     let args = [
-        "run", "-l", "trace", "--set", "tasks={http,assess}", "--set", &url, "--set", "http.headers.X-Api-Key=hunter3",
-        "--set", "http.numRequests=2", "--set", "http.qps=max", "--set", "assess.SLOs.upper.http/error-count=0",
+        "run",
+        "-l",
+        "trace",
+        "--set",
+        "tasks={http,assess}",
+        "--set",
+        &url,
+        "--set",
+        "http.headers.X-Api-Key=hunter3",
+        "--set",
+        "http.numRequests=2",
+        "--set",
+        "http.qps=max",
+        "--set",
+        "assess.SLOs.upper.http/error-count=0",
     ];
     let said = bench.run(args);
     said.expect(0, &[]);
@@ -114,7 +141,17 @@ fn start_load(bench: &Bench, server: &Scripted) -> Child {
     let url = format!("http.url={}", server.url());
     let child = bench
         .command()
-        .args(["run", "--set", "tasks={http,run}", "--set", &url, "--set", "http.duration=60s", "--set", "http.qps=200"])
+        .args([
+            "run",
+            "--set",
+            "tasks={http,run}",
+            "--set",
+            &url,
+            "--set",
+            "http.duration=60s",
+            "--set",
+            "http.qps=200",
+        ])
         .args(["--set", "run=touch ran"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -154,7 +191,8 @@ fn a_signal_in_the_middle_of_a_load_keeps_what_was_measured() {
 #[test]
 fn a_kill_at_any_moment_leaves_a_document_that_parses() {
     // Many short tasks make many writes; the kill falls somewhere among them.
-    let spec: String = std::iter::once("spec:\n".to_owned()).chain((0..200).map(|n| format!("- run: ': {n}'\n"))).collect();
+    let spec: String =
+        std::iter::once("spec:\n".to_owned()).chain((0..200).map(|n| format!("- run: ': {n}'\n"))).collect();
     for line in [3, 17, 60] {
         let bench = Bench::new();
         bench.write("experiment.yaml", &spec);
@@ -180,7 +218,9 @@ fn a_notification_carries_the_state_and_a_failed_one_is_a_note() {
     let failing = Scripted::answers("500 Internal Server Error", "broken");
     let url = format!("slack.url={}", failing.url());
     bench.run(["run", "--set", "tasks={slack}", "--set", &url]).expect(0, &["not sent", "500"]);
-    bench.run(["run", "--set", "tasks={slack}", "--set", &url, "--set", "slack.softFailure=false"]).expect(3, &["answered 500"]);
+    bench
+        .run(["run", "--set", "tasks={slack}", "--set", &url, "--set", "slack.softFailure=false"])
+        .expect(3, &["answered 500"]);
 }
 
 #[test]
@@ -190,11 +230,23 @@ fn a_github_notification_is_a_repository_dispatch() {
     let api = format!("github.apiURL={}", server.url());
     let mut command = bench.command();
     command.env("CI_TOKEN", "hunter2");
-    command.args(["run", "--set", "tasks={github}", "--set", "github.owner=iter8,github.repo=demo,github.tokenEnv=CI_TOKEN", "--set", &api]);
+    command.args([
+        "run",
+        "--set",
+        "tasks={github}",
+        "--set",
+        "github.owner=iter8,github.repo=demo,github.tokenEnv=CI_TOKEN",
+        "--set",
+        &api,
+    ]);
     let said = Said::of(command.output().unwrap(), &bench.path(""));
     said.expect(0, &[]);
     let received = server.received();
     assert!(received.starts_with("POST /repos/iter8/demo/dispatches"), "{received}");
-    assert!(received.contains("\"event_type\":\"iter8\"") && received.to_lowercase().contains("authorization: bearer hunter2"), "{received}");
+    assert!(
+        received.contains("\"event_type\":\"iter8\"")
+            && received.to_lowercase().contains("authorization: bearer hunter2"),
+        "{received}"
+    );
     assert!(!bench.read("experiment.yaml").contains("hunter2"));
 }

@@ -85,6 +85,8 @@ fn quiet_says_nothing_but_errors() {
 fn values_come_from_standard_input_and_files_too() {
     let bench = Bench::new();
     bench.write("script.sh", "echo from a file >out\n");
-    bench.run_with_input(["run", "-q", "-f", "-", "--set-file", "run.script=script.sh"], "tasks: [run]\n").expect(0, &[]);
+    bench
+        .run_with_input(["run", "-q", "-f", "-", "--set-file", "run.script=script.sh"], "tasks: [run]\n")
+        .expect(0, &[]);
     assert_eq!(bench.read("out"), "from a file\n");
 }

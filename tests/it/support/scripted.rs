@@ -86,7 +86,8 @@ impl Scripted {
     /// Waits until that many requests have come.
     pub fn wait_for_requests(&self, count: usize) {
         let state = self.seen.state.lock().unwrap();
-        let (_state, wait) = self.seen.changed.wait_timeout_while(state, PATIENCE, |state| state.requests < count).unwrap();
+        let (_state, wait) =
+            self.seen.changed.wait_timeout_while(state, PATIENCE, |state| state.requests < count).unwrap();
         assert!(!wait.timed_out(), "{count} requests did not come within {PATIENCE:?}");
     }
 }

@@ -126,11 +126,13 @@ impl Ledger {
         let latency = if requests == 0 {
             LatencyStats::default()
         } else {
-            let at = |quantile| Some(latencies.value_at_quantile(quantile) as f64 / 1e6);
+            // A histogram names the end of the bucket, which can lie beyond the longest latency.
+            let longest_ms = millis(longest);
+            let at = |quantile| Some((latencies.value_at_quantile(quantile) as f64 / 1e6).min(longest_ms));
             LatencyStats {
                 mean: Some(sum_ms / requests as f64),
                 min: Some(millis(shortest)),
-                max: Some(millis(longest)),
+                max: Some(longest_ms),
                 p50: at(0.50),
                 p95: at(0.95),
                 p99: at(0.99),
@@ -142,7 +144,7 @@ impl Ledger {
 }
 
 fn millis(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
+    duration.as_nanos() as f64 / 1e6
 }
 
 #[cfg(test)]
@@ -163,6 +165,14 @@ mod tests {
         for (value, expected) in [(latency.p50, 50.0), (latency.p95, 95.0), (latency.p99, 99.0)] {
             assert!((value.unwrap() / expected - 1.0).abs() < 0.001, "{value:?} {expected}");
         }
+    }
+
+    #[test]
+    fn no_percentile_is_beyond_the_longest_latency() {
+        let ledger = Ledger::new().unwrap();
+        ledger.record(200, Duration::from_nanos(96_229));
+        let latency = ledger.stats("v1", "r1").latency;
+        assert_eq!((latency.p50, latency.p99, latency.max), (Some(0.096_229), Some(0.096_229), Some(0.096_229)));
     }
 
     #[test]

@@ -20,17 +20,23 @@ async fn no_answer_is_written_while_the_service_is_paused() {
         Client::http2(port(&service, "v1")).await,
         Client::http1(port(&service, "v2")).await,
     ];
+    let mut other = Client::http1(service.front).await;
     let pause = service.pause();
-    let mut answers = Box::pin(join_all(clients.iter_mut().map(Client::predict)));
+    // A prediction is held back before it is counted, everything else on its way out.
+    let mut predictions = Box::pin(join_all(clients.iter_mut().map(Client::predict)));
+    let mut ready = Box::pin(other.get("/v2/health/ready"));
     // The requests are sent by polling, and the gate says when all of them have come to it.
     tokio::select! {
-        _ = &mut answers => panic!("answered while paused"),
-        () = async { service.gate().held(3).await } => {}
+        _ = &mut predictions => panic!("predicted while paused"),
+        _ = &mut ready => panic!("answered while paused"),
+        () = async { service.gate().held(4).await } => {}
     }
-    assert!(answers.as_mut().now_or_never().is_none());
+    assert!(predictions.as_mut().now_or_never().is_none());
+    assert!(ready.as_mut().now_or_never().is_none());
     assert!(service.stats().iter().all(|version| version.requests == 0));
     drop(pause);
-    assert!(answers.await.iter().all(|answer| answer.status == StatusCode::OK));
+    assert!(predictions.await.iter().all(|answer| answer.status == StatusCode::OK));
+    assert_eq!(ready.await.status, StatusCode::OK);
     assert_eq!(service.stats().iter().map(|version| version.requests).sum::<u64>(), 3);
 }
 
@@ -50,14 +56,17 @@ async fn a_stall_shows_in_the_latency_of_the_requests_that_meet_it() {
 async fn a_shutdown_writes_the_answers_that_were_begun_and_frees_the_ports() {
     let service = serving(|_| ()).await;
     let front = service.front;
-    let (mut client, mut idle) = (Client::http1(front).await, Client::http2(front).await);
+    let mut idle = Client::http2(front).await;
     idle.get("/healthz").await;
     let _pause = service.pause();
     let gate = service.gate();
-    let answer = tokio::spawn(async move { client.predict().await.status });
-    gate.held(1).await;
+    let answers: Vec<_> =
+        (0..20).map(|_| tokio::spawn(async move { Client::http1(front).await.predict().await.status })).collect();
+    gate.held(answers.len()).await;
     service.shutdown().await;
-    assert_eq!(answer.await.unwrap(), StatusCode::OK);
+    for answer in answers {
+        assert_eq!(answer.await.unwrap(), StatusCode::OK);
+    }
     assert_eq!(TcpStream::connect(front).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
 }
 

@@ -139,7 +139,8 @@ fn classify(error: &(dyn Error + 'static)) -> Option<Cause> {
 fn hyper_cause(error: &hyper::Error) -> Option<Cause> {
     if error.is_parse() {
         Some(Cause::Malformed)
-    } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() || error.is_body_write_aborted() {
+    } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() || error.is_body_write_aborted()
+    {
         Some(Cause::Closed)
     } else if error.is_timeout() {
         Some(Cause::Timeout)

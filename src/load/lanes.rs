@@ -81,7 +81,8 @@ impl Lanes {
     /// spreads.
     pub(super) fn ring_another(&self, worker: usize) {
         let count = self.lanes.len();
-        let idle = (1..count).map(|step| &self.lanes[(worker + step) % count]).find(|l| l.idle.load(Ordering::SeqCst) > 0);
+        let idle =
+            (1..count).map(|step| &self.lanes[(worker + step) % count]).find(|l| l.idle.load(Ordering::SeqCst) > 0);
         if let Some(lane) = idle {
             lane.bell.notify_one();
         }

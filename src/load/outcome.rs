@@ -48,9 +48,16 @@ pub struct LoadOutcome {
 
 impl LoadOutcome {
     /// Sums up; `stopped` is when the load was interrupted, if it was.
-    pub(super) fn new(pacer: &Pacer, connections: usize, lanes: &Lanes, tally: Tally, stopped: Option<Instant>) -> Self {
+    pub(super) fn new(
+        pacer: &Pacer,
+        connections: usize,
+        lanes: &Lanes,
+        tally: Tally,
+        stopped: Option<Instant>,
+    ) -> Self {
         let start = lanes.start();
-        let since_start = |instant: Option<Instant>| instant.map_or(Duration::ZERO, |i| i.saturating_duration_since(start));
+        let since_start =
+            |instant: Option<Instant>| instant.map_or(Duration::ZERO, |i| i.saturating_duration_since(start));
         let duration = since_start(tally.last_ended);
         let planned = match stopped {
             Some(_) => pacer.due_by(since_start(stopped)),

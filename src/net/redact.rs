@@ -38,7 +38,8 @@ fn redacted_query(query: &str) -> String {
 /// Whether a query parameter's value is to be hidden, by its name.
 fn is_secret(name: &str) -> bool {
     // The name as the server will read it, so that percent-encoding hides nothing.
-    let name = url::form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.to_lowercase()).unwrap_or_default();
+    let name =
+        url::form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.to_lowercase()).unwrap_or_default();
     SECRET_NAMES.contains(&name.as_str()) || SECRET_PARTS.iter().any(|part| name.contains(part))
 }
 

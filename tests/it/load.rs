@@ -135,7 +135,8 @@ async fn slots_that_can_not_be_sent_in_time_are_dropped_and_counted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_of_any_legal_shape_are_read_whole() {
-    let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n3;x=y\r\nyes\r\n0\r\nTrailer: 1\r\n\r\n";
+    let chunked =
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n3;x=y\r\nyes\r\n0\r\nTrailer: 1\r\n\r\n";
     let early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
     let slow = answer(200, "", "hello");
     let large = answer(200, "", &"x".repeat(3_000_000));
@@ -315,8 +316,9 @@ impl Authority {
                 let mut roots = rustls::RootCertStore::empty();
                 let pem = rustls::pki_types::CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap();
                 roots.add(pem).unwrap();
-                let verifier =
-                    rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+                let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                    .build()
+                    .unwrap();
                 builder.with_client_cert_verifier(verifier)
             }
         };

@@ -84,7 +84,11 @@ fn statistics(histogram: &Histogram, percentiles: &[f64]) -> Vec<(String, String
 /// Why there are no latencies.
 fn no_answers(outcome: &LoadOutcome) -> String {
     if outcome.requests == 0 {
-        let why = if outcome.interrupted { "the load was interrupted before its first answer" } else { "no request was sent" };
+        let why = if outcome.interrupted {
+            "the load was interrupted before its first answer"
+        } else {
+            "no request was sent"
+        };
         return why.to_owned();
     }
     let causes: Vec<_> =

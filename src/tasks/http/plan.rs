@@ -239,7 +239,8 @@ fn auth(values: &HttpValues, url: &url::Url, places: &Places) -> Result<Auth, In
             Err(places.error("basicAuth", "has a `:` in `username`, which basic authentication can't carry"))
         }
         (Some(basic), None) => {
-            let secret = one("basicAuth", &basic.password_file, &basic.password_env, "`passwordFile` and `passwordEnv`")?;
+            let secret =
+                one("basicAuth", &basic.password_file, &basic.password_env, "`passwordFile` and `passwordEnv`")?;
             Ok(Auth::Basic(basic.username.clone(), secret))
         }
         (None, Some(token)) => Ok(Auth::Bearer(one("bearerToken", &token.file, &token.env, "`file` and `env`")?)),
@@ -284,9 +285,10 @@ fn error_ranges(given: Option<&[StatusRange]>, places: &Places) -> Result<Vec<Er
         let upper = end("upper", range.upper.map(|n| n.0))?;
         match (lower, upper) {
             (None, None) => Err(InputError::new(&at, "needs `lower`, `upper` or both")),
-            (Some(low), Some(high)) if low > high => {
-                Err(InputError::new(&at, format!("lower {low} is greater than upper {high}: no status is in this range")))
-            }
+            (Some(low), Some(high)) if low > high => Err(InputError::new(
+                &at,
+                format!("lower {low} is greater than upper {high}: no status is in this range"),
+            )),
             _ => Ok(ErrorRange { lower, upper }),
         }
     };

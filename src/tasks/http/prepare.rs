@@ -79,7 +79,8 @@ pub(super) async fn download(load: &Load, web: &dyn Web) -> Result<Option<Bytes>
     };
     let shown = redact::url(url.as_str());
     let answer = web.send(request).await;
-    let answer = answer.map_err(|error| TaskError::failed(format!("can't download payloadURL {shown}: {}", error.reason)))?;
+    let answer =
+        answer.map_err(|error| TaskError::failed(format!("can't download payloadURL {shown}: {}", error.reason)))?;
     if !(200..300).contains(&answer.status) {
         return Err(TaskError::failed(format!("can't download payloadURL {shown}: HTTP status {}", answer.status)));
     }
@@ -114,7 +115,8 @@ fn decoded(text: &str) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        let escaped = text.get(at + 1..at + 3).filter(|_| byte == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let escaped =
+            text.get(at + 1..at + 3).filter(|_| byte == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok());
         decoded.push(escaped.unwrap_or(byte));
         at += if escaped.is_some() { 3 } else { 1 };
     }
@@ -123,9 +125,9 @@ fn decoded(text: &str) -> Vec<u8> {
 
 fn secret_of(load: &Load, files: &dyn Files, field: &str, secret: &Secret) -> Result<String, InputError> {
     let text = match secret {
-        Secret::Env(name) => {
-            files.env(name).ok_or_else(|| load.places.error(field, format!("environment variable `{name}` is not set")))?
-        }
+        Secret::Env(name) => files
+            .env(name)
+            .ok_or_else(|| load.places.error(field, format!("environment variable `{name}` is not set")))?,
         Secret::File(path) => String::from_utf8(read(load, files, field, path, MAX_SECRET)?)
             .map_err(|_| load.places.error(field, format!("file `{path}` is not text")))?,
     };

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::field::{
-    AtLeastOne, BasicAuth, BearerToken, Connections, Headers, Method, Percentile, Qps, Redirects, StatusRange, TargetUrl, Time,
+    AtLeastOne, BasicAuth, BearerToken, Connections, Headers, Method, Percentile, Qps, Redirects, StatusRange,
+    TargetUrl, Time,
 };
 use crate::logic::input::{InputError, join, typed};
 
@@ -83,7 +84,8 @@ impl HttpValues {
             Value::Null => Self::default(),
             value => typed(value, at)?,
         };
-        let misplaced = |at: &str, field: &str, home: &str| Err(InputError::new(join(at, field), format!("only {home}")));
+        let misplaced =
+            |at: &str, field: &str, home: &str| Err(InputError::new(join(at, field), format!("only {home}")));
         if values.name.is_some() {
             return misplaced(at, "name", "an entry of versionValues has a name");
         }
@@ -138,7 +140,8 @@ impl HttpValues {
         let (num_requests, duration) = or!(bound_of: num_requests, duration);
         let (warmup_num_requests, warmup_duration) = or!(warmup_of: warmup_num_requests, warmup_duration);
         let (url, qps, connections, content_type) = or!(base: url, qps, connections, content_type);
-        let (error_ranges, percentiles, allow_initial_errors) = or!(base: error_ranges, percentiles, allow_initial_errors);
+        let (error_ranges, percentiles, allow_initial_errors) =
+            or!(base: error_ranges, percentiles, allow_initial_errors);
         let (method, timeout, follow_redirects) = or!(base: method, timeout, follow_redirects);
         let (insecure_skip_verify, ca, cert, key) = or!(base: insecure_skip_verify, ca, cert, key);
         let (parallel, name) = or!(base: parallel, name);

@@ -134,8 +134,18 @@ pub(super) struct Initial {
     enough: u64,
     /// Whether there is nothing to watch any more: the only thing that is read per request.
     is_settled: AtomicBool,
-    failed: Mutex<(u64, BTreeMap<String, u64>)>,
+    failed: Mutex<Failed>,
     abandon: CancellationToken,
+}
+
+/// The first requests, as long as they all fail.
+#[derive(Default)]
+struct Failed {
+    count: u64,
+    /// Reason → how often.
+    reasons: BTreeMap<String, u64>,
+    /// Whether that many failed that the load ends; later successes don't matter any more.
+    is_enough: bool,
 }
 
 impl Initial {
@@ -152,24 +162,28 @@ impl Initial {
                 _ => failure.to_string(),
             },
         };
-        let (count, reasons) = &mut *lock(&self.failed);
-        *count += 1;
-        if reasons.len() < REASONS || reasons.contains_key(&reason) {
-            *reasons.entry(reason).or_default() += 1;
+        let failed = &mut *lock(&self.failed);
+        if failed.is_enough {
+            return;
         }
-        if *count >= self.enough && !self.is_settled.load(Ordering::Relaxed) {
+        failed.count += 1;
+        if failed.reasons.len() < REASONS || failed.reasons.contains_key(&reason) {
+            *failed.reasons.entry(reason).or_default() += 1;
+        }
+        if failed.count >= self.enough && !self.is_settled.load(Ordering::Relaxed) {
+            failed.is_enough = true;
             self.abandon.cancel();
         }
     }
 
     /// The error, if the first requests all failed.
     fn error(&self, target: &str) -> Option<LoadError> {
-        let (count, reasons) = &*lock(&self.failed);
-        if self.is_settled.load(Ordering::Relaxed) || *count < self.enough {
+        let failed = lock(&self.failed);
+        if !failed.is_enough {
             return None;
         }
-        let reasons: Vec<_> = reasons.iter().map(|(reason, count)| format!("{reason} ×{count}")).collect();
-        Some(LoadError::InitialErrors { count: *count, target: target.to_owned(), reasons: reasons.join(", ") })
+        let reasons: Vec<_> = failed.reasons.iter().map(|(reason, count)| format!("{reason} ×{count}")).collect();
+        Some(LoadError::InitialErrors { count: failed.count, target: target.to_owned(), reasons: reasons.join(", ") })
     }
 }
 
@@ -222,7 +236,7 @@ pub async fn run<P: Protocol>(
 }
 
 /// What a worker's thread leaves.
-type Result1 = Result<std::io::Result<Tally>, oneshot::error::RecvError>;
+type Report = Result<std::io::Result<Tally>, oneshot::error::RecvError>;
 
 /// The workers that were started.
 struct Crew {
@@ -265,7 +279,7 @@ impl Crew {
         abandon: &CancellationToken,
         stop: &CancellationToken,
         progress: &(dyn Fn(LoadProgress) + Send + Sync),
-    ) -> (Vec<Result1>, Arc<Lanes>, Option<Instant>) {
+    ) -> (Vec<Report>, Arc<Lanes>, Option<Instant>) {
         let pacer = shared.plan.pacer;
         let mut stopped = None;
         tokio::select! {

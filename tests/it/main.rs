@@ -5,6 +5,7 @@ mod bad_input;
 mod dependencies;
 mod experiment;
 mod house;
+mod http_task;
 mod layers;
 mod load;
 mod pipeline;

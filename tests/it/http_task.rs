@@ -1,0 +1,350 @@
+//! The `http` task: what it refuses, what it sends, and what it contributes.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use iter8::logic::histogram::decode;
+use iter8::model::contribution::{Contribution, Values};
+use iter8::model::document::{Experiment, TaskSpec};
+use iter8::model::metric::MetricType;
+use iter8::ports::{
+    BoxFuture, Clock, Event, Files, Observer, ScriptEnd, Shell, Web, WebError, WebRequest, WebResponse,
+};
+use iter8::tasks::http::KIND;
+use iter8::tasks::{TaskContext, TaskError};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::hostile::{Act, Hostile, answer, ok};
+
+/// The outside world of a task, as far as `http` looks at it.
+#[derive(Default)]
+struct World {
+    files: BTreeMap<&'static str, &'static str>,
+    env: BTreeMap<&'static str, &'static str>,
+    download: Option<(u16, &'static str)>,
+    events: Mutex<Vec<Event>>,
+}
+
+impl Files for World {
+    fn read(&self, path: &str, _: u64) -> io::Result<Vec<u8>> {
+        match self.files.get(path) {
+            Some(&"DIRECTORY") => Err(io::ErrorKind::IsADirectory.into()),
+            Some(text) => Ok(text.as_bytes().to_vec()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        self.env.get(name).map(|value| (*value).to_owned())
+    }
+}
+
+impl Web for World {
+    fn send(&self, _: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
+        let (status, body) = self.download.unwrap();
+        Box::pin(async move { Ok(WebResponse { status, body: body.as_bytes().to_vec() }) })
+    }
+}
+
+impl Shell for World {
+    fn run<'a>(
+        &'a self,
+        _: &'a str,
+        _: Duration,
+        _: &'a (dyn Fn(&str) + Send + Sync),
+        _: &'a CancellationToken,
+    ) -> BoxFuture<'a, io::Result<ScriptEnd>> {
+        Box::pin(async { Ok(ScriptEnd::Exited(0)) })
+    }
+}
+
+impl Clock for World {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_000_000, 0).unwrap()
+    }
+}
+
+impl Observer for World {
+    fn observe(&self, event: Event) {
+        self.events.lock().unwrap().push(event);
+    }
+}
+
+impl World {
+    async fn run(&self, with: Value) -> Result<Contribution, TaskError> {
+        let spec = TaskSpec { task: Some("http".into()), with: Some(with), ..TaskSpec::default() };
+        let task = (KIND.parse)(&spec)?;
+        task.check(self)?;
+        let experiment = Experiment::default();
+        let cx = TaskContext {
+            index: 0,
+            experiment: &experiment,
+            clock: self,
+            web: self,
+            shell: self,
+            files: self,
+            observer: self,
+            stop: CancellationToken::new(),
+        };
+        task.run(&cx).await
+    }
+}
+
+/// The error of a task that can't be parsed or checked.
+async fn refused(world: &World, with: Value) -> String {
+    match world.run(with.clone()).await {
+        Err(TaskError::Input(error)) => error.to_string(),
+        other => panic!("{with} gave {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn wrong_values_are_refused_with_path_and_expectation() {
+    let base = json!({"url": "http://127.0.0.1:1/"});
+    let cases = [
+        (json!({"numRequests": -3}), "with.numRequests: -3 is not a whole number of 0 or more"),
+        (json!({"numRequests": 0}), "with.numRequests: 0 is not a whole number of 1 or more"),
+        (json!({"qps": "abc"}), "with.qps: `abc` is not a rate; expected a number > 0 or `max`"),
+        (json!({"qps": 0}), "with.qps: 0 is not a rate; expected a number > 0 or `max`"),
+        (json!({"qps": [1]}), "with.qps: `[1]` is not a rate; expected a number > 0 or `max`"),
+        (json!({"url": null}), "with.url: is required: the URL to load"),
+        (
+            json!({"url": "http://"}),
+            "with.url: `http://` has no host; expected `http://HOST[:PORT]/PATH` or `https://…`",
+        ),
+        (
+            json!({"url": "host/x"}),
+            "with.url: `host/x` has no scheme; expected `http://HOST[:PORT]/PATH` or `https://…`",
+        ),
+        (
+            json!({"url": "ftp://user:secret@host/"}),
+            "with.url: `ftp://host/` has the scheme `ftp`; expected `http://HOST[:PORT]/PATH` or `https://…`",
+        ),
+        (json!({"connections": 0}), "with.connections: 0 is not a number of connections; expected 1 to 10000"),
+        (
+            json!({"connections": "20000"}),
+            "with.connections: 20000 is not a number of connections; expected 1 to 10000",
+        ),
+        (json!({"percentiles": [50, 101]}), "with.percentiles[1]: 101 is not a percentile; expected 0 to 100"),
+        (
+            json!({"errorRanges": [{"lower": 500, "upper": 400}]}),
+            "with.errorRanges[0]: lower 500 is greater than upper 400: no status is in this range",
+        ),
+        (json!({"errorRanges": [{}]}), "with.errorRanges[0]: needs `lower`, `upper` or both"),
+        (json!({"headers": {"a b": "c"}}), "with.headers: `a b` is not a header name"),
+        (
+            json!({"headers": {"a": "c\n"}}),
+            "with.headers: the value of header `a` holds characters that a header can't",
+        ),
+        (
+            json!({"payloadURL": "http://h/", "payloadStr": "x"}),
+            "with.payloadURL: and `payloadStr` are both given; give one of them",
+        ),
+        (
+            json!({"duration": "5"}),
+            "with.duration: `5` is not a duration; expected a number with a unit, such as `5s`, `1m30s` or `500ms`",
+        ),
+        (json!({"timeout": "0s"}), "with.timeout: `0s` is too short; expected a duration greater than 0"),
+        (json!({"payloadFile": "dir"}), "with.payloadFile: can't read `dir`: it is a directory; expected a file"),
+        (json!({"payloadFile": "none"}), "with.payloadFile: can't read `none`: there is no such file"),
+        (json!({"ca": "text"}), "with.ca: the ca file holds no usable PEM certificate: no CERTIFICATE section"),
+        (json!({"cert": "text"}), "with.key: is required beside `cert`: the certificate's private key"),
+        (json!({"bearerToken": {"env": "NONE"}}), "with.bearerToken: environment variable `NONE` is not set"),
+        (json!({"bearerToken": {}}), "with.bearerToken: needs exactly one of `file` and `env`"),
+        (
+            json!({"endpoints": {"get": {"qps": "x"}}}),
+            "with.endpoints.get.qps: `x` is not a rate; expected a number > 0 or `max`",
+        ),
+        (
+            json!({"endpoints": {"get": {"endpoints": {}}}}),
+            "with.endpoints.get.endpoints: an endpoint has no `endpoints`",
+        ),
+        (json!({"name": "v1"}), "with.name: only an entry of versionValues has a name"),
+    ];
+    let world = World { files: BTreeMap::from([("dir", "DIRECTORY"), ("text", "text")]), ..World::default() };
+    for (values, message) in cases {
+        let mut with = base.clone();
+        with.as_object_mut().unwrap().extend(values.as_object().unwrap().clone());
+        // TLS files are read for https only.
+        if with.get("ca").is_some() {
+            with["url"] = json!("https://127.0.0.1:1/");
+        }
+        assert_eq!(refused(&world, with).await, message);
+    }
+    let unknown = refused(&world, json!({"url": "http://h/", "numrequests": 1})).await;
+    assert!(
+        unknown.starts_with("with.numrequests: unknown field `numrequests`; known here: url, headers, numRequests")
+    );
+    let missing = (KIND.from_values)("http", &json!({"endpoints": {"a": {"url": "http://h/"}, "b": {}}})).unwrap_err();
+    assert_eq!(missing.path, "endpoints.b.url");
+    assert!((KIND.from_values)("http", &Value::Null).unwrap_err().hint.is_some());
+}
+
+fn scalar(contribution: &Contribution, version: usize, metric: &str) -> f64 {
+    match &contribution.versions[version].metrics[metric].values {
+        Values::Scalar(value) => *value,
+        other => panic!("{metric}: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_contributes_iter8s_metrics_and_ours() {
+    let server = Hostile::scripted(|a| if a.number % 4 == 0 { Act::Write(answer(500, "", "")) } else { ok() }).await;
+    let with = json!({
+        "url": server.url(), "numRequests": "20", "qps": "max", "percentiles": [50.0, 99.95],
+        "allowInitialErrors": true, "warmupNumRequests": 4, "headers": {"X-A": 1, "Host": "model.example"}
+    });
+    let world = World::default();
+    let contribution = world.run(with).await.unwrap();
+    let metrics = &contribution.versions[0].metrics;
+    let mut expected = vec!["http/error-count", "http/error-rate"];
+    expected.extend(["http/latency", "http/latency-max", "http/latency-mean", "http/latency-min", "http/latency-p50"]);
+    expected.extend([
+        "http/latency-p75",
+        "http/latency-p90",
+        "http/latency-p95",
+        "http/latency-p99",
+        "http/latency-p99.9",
+    ]);
+    expected.extend(["http/latency-p99.95", "http/latency-stddev", "http/request-count"]);
+    let ours = |name: &&String| !name.contains("service-time");
+    assert_eq!(metrics.keys().filter(ours).collect::<Vec<_>>(), expected);
+    assert_eq!(metrics.len(), 2 * expected.len() - 3);
+    assert_eq!(scalar(&contribution, 0, "http/request-count"), 20.0);
+    assert_eq!(scalar(&contribution, 0, "http/error-count"), 5.0);
+    assert_eq!(scalar(&contribution, 0, "http/error-rate"), 0.25);
+    assert!(scalar(&contribution, 0, "http/latency-p50") > 0.0);
+    let latency = &metrics["http/latency"];
+    assert_eq!((latency.meta.kind, latency.meta.units.as_deref()), (MetricType::Histogram, Some("msec")));
+    let Values::Distribution { buckets, histogram } = &latency.values else { panic!("{latency:?}") };
+    assert_eq!(decode(histogram).unwrap().len(), 20);
+    assert_eq!(buckets.iter().map(|bucket| bucket.count).sum::<u64>(), 20);
+    let record = &contribution.versions[0].load["http"];
+    assert_eq!((record.requests, record.errors, record.asked_rate, record.method.as_str()), (20, 5, None, "GET"));
+    assert_eq!(record.statuses, BTreeMap::from([(200, 15), (500, 5)]));
+    let head = &server.seen()[0].head;
+    assert!(head.contains("host: model.example\r\n") && head.contains("x-a: 1\r\n"), "{head}");
+    assert!(head.contains("user-agent: iter8/"), "{head}");
+    assert_eq!(server.arrivals(), 24, "the warm-up is sent, and not measured");
+    let events = world.events.lock().unwrap();
+    assert!(
+        matches!(events.last(), Some(Event::Load { name, progress }) if name == "http" && progress.ended && progress.done == 20)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payload_and_credentials_are_sent_and_not_shown() {
+    let server = Hostile::always(ok()).await;
+    let url = format!("http://127.0.0.1:{}/p?token=abc&x=1", server.address.port());
+    let world = World {
+        files: BTreeMap::from([("body", "from a file"), ("password", "pa:ss\n")]),
+        env: BTreeMap::from([("TOKEN", "t0ken")]),
+        download: Some((200, "downloaded")),
+        ..World::default()
+    };
+    let run = async |mut extra: Value| {
+        let common = json!({"url": url, "numRequests": 1, "qps": "max"});
+        extra.as_object_mut().unwrap().extend(common.as_object().unwrap().clone());
+        let before = server.seen().len();
+        let contribution = world.run(extra).await.unwrap();
+        (contribution, server.seen()[before].clone())
+    };
+    let (_, get) = run(json!({"bearerToken": {"env": "TOKEN"}})).await;
+    assert!(
+        get.head.starts_with("GET /p?token=abc&x=1 ") && get.head.contains("authorization: Bearer t0ken"),
+        "{get:?}"
+    );
+    let (contribution, post) =
+        run(json!({"payloadFile": "body", "payloadStr": "ignored", "basicAuth": {"username": "u", "passwordFile": "password"}})).await;
+    assert!(post.head.starts_with("POST ") && post.body == b"from a file", "{post:?}");
+    assert!(post.head.contains("content-type: application/octet-stream\r\n"), "{post:?}");
+    assert!(post.head.contains("authorization: Basic dTpwYTpzcw=="), "{post:?}");
+    let shown = format!("{contribution:?}");
+    assert!(!shown.contains("abc") && shown.contains("token=***"), "{shown}");
+    let (_, typed) = run(json!({"contentType": "application/json"})).await;
+    assert!(typed.head.starts_with("POST ") && typed.head.contains("content-type: application/json"), "{typed:?}");
+    let (_, put) = run(json!({"payloadURL": "http://h/p", "method": "put"})).await;
+    assert!(put.head.starts_with("PUT ") && put.body == b"downloaded", "{put:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payload_that_can_not_be_downloaded_fails_the_task() {
+    let world = World { download: Some((404, "")), ..World::default() };
+    let with = json!({"url": "http://127.0.0.1:1/", "payloadURL": "http://u:p@h/x?sig=1"});
+    let error = world.run(with).await.unwrap_err().to_string();
+    assert_eq!(error, "can't download payloadURL http://h/x?sig=***: HTTP status 404");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_fails_fails_the_task_and_keeps_the_others() {
+    let server = Hostile::always(ok()).await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for is_parallel in [false, true] {
+        let with = json!({
+            "numRequests": 8, "qps": "max", "parallel": is_parallel,
+            "endpoints": {"a": {"url": server.url()}, "b": {"url": format!("http://{closed}/")}, "c": {"url": server.url()}}
+        });
+        let Err(TaskError::Failed { message, hint, partial }) = World::default().run(with).await else { panic!() };
+        let expected = format!("http-b: the first 4 requests to http://{closed}/ all failed: connection refused ×4");
+        assert_eq!(message, expected);
+        assert!(hint.unwrap().contains("allowInitialErrors"));
+        let partial = partial.unwrap();
+        let measured: Vec<_> = partial.versions[0].load.keys().map(String::as_str).collect();
+        assert_eq!(measured, if is_parallel { vec!["http-a", "http-c"] } else { vec!["http-a"] });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_share_metric_names_and_override_the_base() {
+    let (one, two) = (Hostile::always(ok()).await, Hostile::always(ok()).await);
+    let with = json!({
+        "url": one.url(), "numRequests": 4, "qps": "max", "headers": {"A": "1", "B": "1"}, "parallel": true,
+        "endpoints": {"x": {}, "y": {"numRequests": 2}},
+        "versionValues": [{"name": "v1"}, {"name": "v2", "url": two.url(), "headers": {"a": "2"}, "endpoints": {"y": {"numRequests": 3}}}]
+    });
+    let contribution = World::default().run(with).await.unwrap();
+    let names: Vec<_> = contribution.versions.iter().map(|version| version.name.as_deref().unwrap()).collect();
+    assert_eq!(names, ["v1", "v2"]);
+    let count = |version, metric| scalar(&contribution, version, metric);
+    assert_eq!((count(0, "http-x/request-count"), count(0, "http-y/request-count")), (4.0, 2.0));
+    assert_eq!((count(1, "http-x/request-count"), count(1, "http-y/request-count")), (4.0, 3.0));
+    assert_eq!((one.arrivals(), two.arrivals()), (6, 7));
+    let head = &two.seen()[0].head;
+    assert!(head.contains("a: 2\r\n") && head.contains("b: 1\r\n") && !head.contains("a: 1\r\n"), "{head}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_is_no_data_with_a_reason() {
+    let server = Hostile::always(Act::WriteAndClose(Vec::new())).await;
+    let with = json!({"url": server.url(), "numRequests": 5, "qps": "max", "allowInitialErrors": true});
+    let contribution = World::default().run(with).await.unwrap();
+    let reason = "none of 5 requests got an answer: connection closed before the answer was complete ×5";
+    for metric in ["http/latency", "http/latency-p99", "http/latency-mean", "http/service-time-max"] {
+        let measurement = &contribution.versions[0].metrics[metric];
+        assert_eq!(measurement.values, Values::NoData(reason.to_owned()));
+        assert_eq!(measurement.observation.as_ref().unwrap().no_data.as_deref(), Some(reason));
+    }
+    assert_eq!(scalar(&contribution, 0, "http/error-rate"), 1.0);
+}
+
+#[test]
+fn the_schema_accepts_what_the_task_accepts() {
+    let mut generator = schemars::SchemaGenerator::default();
+    let schema = (KIND.with_schema)(&mut generator);
+    let mut root = schema.to_value();
+    root["$defs"] = Value::Object(generator.take_definitions(true));
+    let validator = jsonschema::validator_for(&root).unwrap();
+    for good in [
+        json!({"url": "http://h/", "numRequests": "5", "qps": "max", "followRedirects": true}),
+        json!({"endpoints": {"a": {"url": "http://h/", "qps": 0.5, "errorRanges": [{"lower": 500}]}}}),
+    ] {
+        assert!(validator.is_valid(&good), "{good}");
+    }
+    for bad in [json!({"ur": "x"}), json!({"numRequests": 0}), json!({"connections": 20000})] {
+        assert!(!validator.is_valid(&bad), "{bad}");
+    }
+}

@@ -128,6 +128,13 @@ fn verdicts_of_this_loop_are_decided_though_later_tasks_still_run() {
 }
 
 #[test]
+fn an_interrupted_run_is_never_completed() {
+    let mut experiment = golden("passing");
+    experiment.result.as_mut().unwrap().interrupted = true;
+    assert_eq!(signs(&experiment), "- + +");
+}
+
+#[test]
 fn objectives_without_whole_verdicts_do_not_hold() {
     let mut experiment = golden("iter8-passing");
     let insights = experiment.result.as_mut().unwrap().insights.as_mut().unwrap();

@@ -74,6 +74,7 @@ fn misspelt_names_are_found_before_the_run() {
         ("result.NumLoops == 1", "did you mean `Result`?"),
         ("true || Result.numLoop == 1", "did you mean `NumLoops`?"),
         ("Result.Insights.Versions", "known: NumVersions"),
+        ("Result.not", "names `not`, which is not known"),
         ("Result.NumLoops.x", "the fields of Result"),
         ("Result.Iter8Version.startWith('v')", "did you mean `startsWith`?"),
         ("[1].all(x, x > 0)", "loops are not part"),

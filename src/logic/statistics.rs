@@ -202,6 +202,7 @@ mod tests {
         let summary = [4.0, 20.0, 2.0, 8.0, 120.0];
         let got: Vec<Option<f64>> = ALL.iter().map(|a| of_summary(summary, *a)).collect();
         assert_eq!(got, [Some(5.0), Some(5.0_f64.sqrt()), Some(2.0), Some(8.0), Some(4.0), None]);
+        assert_eq!(of_summary([1.0, 1.0, 1.0, 1.0, 1.0 - 1e-12], Aggregation::StdDev), Some(0.0));
         assert_eq!(of_summary([0.0; 5], Aggregation::Count), Some(0.0));
         assert_eq!(of_summary([0.0; 5], Aggregation::Mean), None);
     }

@@ -26,3 +26,17 @@ fn text_reports_say_what_the_document_says() {
 fn json_reports_say_what_the_document_says() {
     snapshots("json");
 }
+
+/// Writes every report into a directory, to be looked at: `REPORTS=/tmp/reports cargo test --test it write_reports -- --ignored`.
+#[test]
+#[ignore = "for looking at: writes into the directory that REPORTS names"]
+fn write_reports() {
+    let directory = std::path::PathBuf::from(std::env::var("REPORTS").unwrap());
+    std::fs::create_dir_all(&directory).unwrap();
+    for (name, document) in documents::all() {
+        for format in &iter8::report::FORMATS {
+            let path = directory.join(format!("{name}.{}", format.extension));
+            std::fs::write(path, (format.render)(&document).unwrap()).unwrap();
+        }
+    }
+}

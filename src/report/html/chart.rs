@@ -1,0 +1,269 @@
+//! The two charts of a distribution: the log-percentile curve and the histogram. Only coordinates; the template draws them.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::axis::{Axis, Tick, round};
+use crate::report::distribution::Distribution;
+use crate::report::show;
+
+/// Size of a chart and where its plot lies, in user units. Text is 12 to 15 units high, so that it can be read on a phone.
+pub(super) const WIDTH: f64 = 480.0;
+pub(super) const HEIGHT: f64 = 300.0;
+const LEFT: f64 = 60.0;
+const RIGHT: f64 = 446.0;
+const TOP: f64 = 28.0;
+const BOTTOM: f64 = 246.0;
+/// Distance of labels that stand above one another.
+const LINE: f64 = 18.0;
+/// Points of a curve, bins of a histogram.
+const POINTS: usize = 48;
+const BINS: usize = 40;
+/// Percentiles that have a tick and a marker.
+const MARKED: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
+/// From this ratio of highest to typical value on, values are on a logarithmic scale.
+const LOG_RATIO: f64 = 25.0;
+/// Most limits that are drawn in one chart.
+const MAX_LIMITS: usize = 4;
+
+/// A limit to draw in.
+#[derive(Clone, Debug)]
+pub(super) struct Limit {
+    /// Its label: `p99 ≤ 120`.
+    pub label: String,
+    /// The limit.
+    pub value: f64,
+    /// The percentile it is about, where it is about one.
+    pub percentile: Option<f64>,
+}
+
+/// A chart as the template draws it.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Chart {
+    pub kind: &'static str,
+    pub title: String,
+    pub description: String,
+    pub x_label: String,
+    pub y_label: String,
+    pub x_ticks: Vec<Tick>,
+    pub y_ticks: Vec<Tick>,
+    pub plot: [f64; 4],
+    pub size: [f64; 2],
+    pub series: Vec<Line>,
+    pub limits: Vec<LimitLine>,
+}
+
+/// One curve.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Line {
+    /// Which colour, dashes and marker.
+    pub style: usize,
+    /// SVG path.
+    pub path: String,
+    /// Places of markers.
+    pub marks: Vec<[f64; 2]>,
+}
+
+/// A limit as it is drawn.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct LimitLine {
+    /// `[x1, y1, x2, y2]`
+    pub line: [f64; 4],
+    pub label: String,
+    /// Place of the label.
+    pub at: [f64; 2],
+    pub anchor: &'static str,
+    /// Where on the line the percentile lies that the limit is about.
+    pub ring: Option<[f64; 2]>,
+}
+
+/// A series: its style and values.
+pub(super) type Series<'a> = (usize, &'a Distribution);
+
+fn highest(series: &[Series<'_>], limits: &[Limit]) -> f64 {
+    let top = series.iter().map(|(_, d)| d.max()).fold(0.0, f64::max);
+    // Limits just above the data are drawn in; one far above would press the curves to the ground.
+    let near = limits.iter().map(|l| l.value).filter(|v| *v <= top * 2.0);
+    near.fold(top, f64::max)
+}
+
+fn is_long_tailed(series: &[Series<'_>]) -> bool {
+    let typical = series.iter().map(|(_, d)| d.percentile(50.0)).fold(f64::INFINITY, f64::min);
+    typical > 0.0 && series.iter().map(|(_, d)| d.max()).fold(0.0, f64::max) / typical > LOG_RATIO
+}
+
+fn value_axis(series: &[Series<'_>], limits: &[Limit], places: (f64, f64)) -> Axis {
+    let low = series.iter().map(|(_, d)| d.min()).fold(f64::INFINITY, f64::min).max(0.0);
+    let high = highest(series, limits) * 1.04;
+    if is_long_tailed(series) { Axis::log((low * 0.96, high), places) } else { Axis::linear((0.0, high), places) }
+}
+
+/// Limits that lie within the chart; the caller tells of the others.
+fn drawn<'a>(series: &[Series<'_>], limits: &'a [Limit]) -> Vec<&'a Limit> {
+    let top = highest(series, limits);
+    limits.iter().filter(|l| l.value > 0.0 && l.value <= top).take(MAX_LIMITS).collect()
+}
+
+/// Labels of the limits that do not lie within the charts.
+pub(super) fn left_out(series: &[Series<'_>], limits: &[Limit]) -> Vec<String> {
+    let shown: Vec<&str> = drawn(series, limits).into_iter().map(|l| l.label.as_str()).collect();
+    limits.iter().map(|l| l.label.clone()).filter(|label| !shown.contains(&label.as_str())).collect()
+}
+
+/// Value over percentile, the percentiles spread as 1/(1-p) so that each nine is as wide as the one before it.
+pub(super) fn percentiles(series: &[Series<'_>], limits: &[Limit], unit: &str) -> Chart {
+    let nines = |p: f64| -(1.0 - p / 100.0).max(1e-9).log10();
+    let most = series.iter().map(|(_, d)| d.count).max().unwrap_or(1) as f64;
+    let x = Axis::linear((0.0, most.log10().clamp(2.0, 5.0)), (LEFT, RIGHT));
+    let y = value_axis(series, limits, (BOTTOM, TOP));
+    let line = |(style, distribution): &Series<'_>| {
+        let end = (distribution.count as f64).log10().clamp(0.3, 5.0);
+        let percentile = |n: f64| 100.0 * (1.0 - 10_f64.powf(-n));
+        let mut path = String::new();
+        let mut last = (f64::NAN, f64::NAN);
+        for point in 0..=POINTS {
+            let n = end * point as f64 / POINTS as f64;
+            let place = (x.place(n), y.place(distribution.percentile(percentile(n))));
+            if place != last {
+                let _ = write!(path, "{}{} {}", if point == 0 { "M" } else { "L" }, place.0, place.1);
+            }
+            last = place;
+        }
+        let marked = MARKED.iter().filter(|p| nines(**p) <= end + 1e-9);
+        let marks = marked.map(|p| [x.place(nines(*p)), y.place(distribution.percentile(*p))]).collect();
+        Line { style: *style, path, marks }
+    };
+    let end = x.place(f64::INFINITY);
+    let x_ticks = MARKED
+        .iter()
+        .filter(|p| x.place(nines(**p)) < end || nines(**p) <= most.log10())
+        .map(|p| Tick { at: x.place(nines(*p)), label: format!("{p}%") })
+        .collect();
+    Chart {
+        kind: "percentiles",
+        title: "Percentiles".to_owned(),
+        description: described(series, limits, unit),
+        x_label: "share of requests (each nine as wide as the last)".to_owned(),
+        y_label: scaled(unit, &y),
+        x_ticks,
+        y_ticks: y.ticks(30.0),
+        plot: [LEFT, TOP, RIGHT, BOTTOM],
+        size: [WIDTH, HEIGHT],
+        series: series.iter().map(line).collect(),
+        limits: horizontal(&drawn(series, limits), &y, |p| x.place(nines(p))),
+    }
+}
+
+fn scaled(unit: &str, axis: &Axis) -> String {
+    if axis.is_log() { format!("{unit}, log scale") } else { unit.to_owned() }
+}
+
+/// Lines across the chart; their labels stand above them at the left, where curves are low, pushed apart where limits are near.
+fn horizontal(limits: &[&Limit], y: &Axis, place: impl Fn(f64) -> f64) -> Vec<LimitLine> {
+    let mut order: Vec<&&Limit> = limits.iter().collect();
+    order.sort_by(|a, b| b.value.total_cmp(&a.value));
+    let mut floor = TOP - 4.0;
+    let mut lines = Vec::new();
+    for limit in order {
+        let at = y.place(limit.value);
+        let label_at = (at - 5.0).max(floor + LINE).min(BOTTOM - 3.0);
+        floor = label_at;
+        lines.push(LimitLine {
+            line: [LEFT, at, RIGHT, at],
+            label: limit.label.clone(),
+            at: [LEFT + 8.0, round(label_at)],
+            anchor: "start",
+            ring: limit.percentile.map(|p| [place(p), at]),
+        });
+    }
+    lines
+}
+
+/// Share of values per bin; bins of equal width on the axis.
+pub(super) fn histogram(series: &[Series<'_>], limits: &[Limit], unit: &str) -> Chart {
+    let limits_drawn = drawn(series, limits);
+    let top = TOP + LINE * limits_drawn.len() as f64;
+    let low = series.iter().map(|(_, d)| d.min()).fold(f64::INFINITY, f64::min).max(0.0);
+    let high = highest(series, limits);
+    let x = match is_long_tailed(series) {
+        true => Axis::log((low * 0.9, high * 1.05), (LEFT, RIGHT)),
+        false => Axis::linear(((low - (high - low) * 0.05).max(0.0), high * 1.04), (LEFT, RIGHT)),
+    };
+    let edges: Vec<f64> = (0..=BINS).map(|n| x.value(n as f64 / BINS as f64)).collect();
+    let shares: Vec<Vec<f64>> = series.iter().map(|(_, d)| binned(d, &edges)).collect();
+    let peak = shares.iter().flatten().copied().fold(0.0, f64::max);
+    let y = Axis::linear((0.0, peak * 1.05), (BOTTOM, top));
+    let line = |((style, _), shares): (&Series<'_>, &Vec<f64>)| {
+        let mut path = format!("M{} {BOTTOM}", x.place(edges[0]));
+        for (share, edge) in shares.iter().zip(&edges[1..]) {
+            let _ = write!(path, "V{}H{}", y.place(*share), x.place(*edge));
+        }
+        let _ = write!(path, "V{BOTTOM}");
+        // One marker on the peak tells the curves apart without colour.
+        let highest = shares.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(bin, _)| bin);
+        let middle = (x.place(edges[highest]) + x.place(edges[highest + 1])) / 2.0;
+        Line { style: *style, path, marks: vec![[round(middle), y.place(shares[highest])]] }
+    };
+    Chart {
+        kind: "histogram",
+        title: "Histogram".to_owned(),
+        description: described(series, limits, unit),
+        x_label: scaled(unit, &x),
+        y_label: "% of requests".to_owned(),
+        x_ticks: x.ticks(48.0),
+        y_ticks: y.ticks(30.0),
+        plot: [LEFT, TOP, RIGHT, BOTTOM],
+        size: [WIDTH, HEIGHT],
+        series: series.iter().zip(&shares).map(line).collect(),
+        limits: vertical(&limits_drawn, &x),
+    }
+}
+
+/// Percent of all values in each bin; a cell that spans bins is shared out evenly.
+fn binned(distribution: &Distribution, edges: &[f64]) -> Vec<f64> {
+    let bins = edges.len() - 1;
+    let mut shares = vec![0.0; bins];
+    let total = distribution.count as f64 / 100.0;
+    for cell in &distribution.cells {
+        let percent = cell.count as f64 / total;
+        let bin = |value: f64| edges[1..bins].partition_point(|edge| *edge <= value);
+        let (first, last) = (bin(cell.lower), bin(cell.upper));
+        let width = cell.upper - cell.lower;
+        if first == last || width <= 0.0 {
+            shares[first] += percent;
+            continue;
+        }
+        for (bin, share) in shares.iter_mut().enumerate().take(last + 1).skip(first) {
+            let lower = if bin == first { cell.lower } else { edges[bin] };
+            let upper = if bin == last { cell.upper } else { edges[bin + 1] };
+            *share += percent * (upper - lower) / width;
+        }
+    }
+    shares
+}
+
+/// Upright lines; their labels stand in rows of their own above the curves.
+fn vertical(limits: &[&Limit], x: &Axis) -> Vec<LimitLine> {
+    let line = |(row, limit): (usize, &&Limit)| {
+        let at = x.place(limit.value);
+        let y = TOP + LINE * row as f64;
+        let (anchor, label_at) = if at < (LEFT + RIGHT) / 2.0 { ("start", at + 6.0) } else { ("end", at - 6.0) };
+        LimitLine {
+            line: [at, y, at, BOTTOM],
+            label: limit.label.clone(),
+            at: [round(label_at), round(y + LINE - 5.0)],
+            anchor,
+            ring: None,
+        }
+    };
+    limits.iter().enumerate().map(line).collect()
+}
+
+fn described(series: &[Series<'_>], limits: &[Limit], unit: &str) -> String {
+    let curves = if series.len() == 1 { "1 curve".to_owned() } else { format!("{} curves", series.len()) };
+    let limits: Vec<&str> = limits.iter().map(|l| l.label.as_str()).collect();
+    let limits = if limits.is_empty() { String::new() } else { format!(" Limits: {}.", limits.join("; ")) };
+    let highest = series.iter().map(|(_, d)| d.max()).fold(0.0, f64::max);
+    format!("{curves}, up to {} {unit}; the table below has the figures.{limits}", show::value(highest))
+}

@@ -1,0 +1,144 @@
+//! Figures: what is drawn in which chart, and the table of figures that goes with it.
+
+use serde::Serialize;
+
+use super::chart::{self, Chart, Limit};
+use crate::model::insights::Insights;
+use crate::model::slo::Bound;
+use crate::report::digest::{Digest, SloReport};
+use crate::report::distribution::Distribution;
+use crate::report::show::{self, squeezed};
+
+/// Most curves in one chart, so that each has its own colour, dashes and marker.
+pub(super) const MAX_SERIES: usize = 6;
+
+/// A figure: two charts of the same distributions, and their percentiles as a table.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Figure {
+    pub number: usize,
+    pub title: String,
+    pub charts: Vec<Chart>,
+    pub unit: String,
+    pub rows: Vec<Row>,
+    pub notes: Vec<String>,
+}
+
+/// One curve in figures.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Row {
+    pub style: usize,
+    pub name: String,
+    pub count: u64,
+    pub cells: Vec<String>,
+}
+
+/// What belongs in one figure: a title and, per curve, its name, version and metric.
+struct Plan {
+    title: String,
+    curves: Vec<(String, usize, String)>,
+    has_limit: bool,
+}
+
+/// At most `most` figures, those with limits first, and how many there would be.
+pub(super) fn figures(insights: &Insights, digest: &Digest, most: usize) -> (Vec<Figure>, usize) {
+    let mut plans = plans(digest);
+    plans.sort_by_key(|plan| (!plan.has_limit, plan.title.contains("service-time")));
+    let count = plans.len();
+    let drawn = plans.into_iter().take(most).enumerate();
+    (drawn.filter_map(|(number, plan)| figure(insights, digest, number + 1, &plan)).collect(), count)
+}
+
+fn plans(digest: &Digest) -> Vec<Plan> {
+    let mut metrics: Vec<&String> = digest.versions.iter().flat_map(|v| v.distributions.keys()).collect();
+    metrics.sort();
+    metrics.dedup();
+    let limited = |metric: &str| digest.versions.iter().any(|v| v.slos.iter().any(|slo| aspect(slo, metric).is_some()));
+    if let ([_], [_, _, ..]) = (digest.versions.as_slice(), metrics.as_slice()) {
+        // One version with several endpoints: the endpoints are compared, those of like metrics with one another.
+        let mut kinds: std::collections::BTreeMap<&str, Vec<&String>> = std::collections::BTreeMap::new();
+        for metric in metrics {
+            kinds.entry(metric.rsplit_once('/').map_or("", |(_, kind)| kind)).or_default().push(metric);
+        }
+        let plan = |(kind, metrics): (&str, &[&String])| Plan {
+            title: if let [only] = metrics { (*only).clone() } else { format!("{kind} by endpoint") },
+            has_limit: metrics.iter().any(|m| limited(m)),
+            curves: metrics.iter().map(|m| (m.rsplit_once('/').map_or(m.as_str(), |(p, _)| p).to_owned(), 0, (*m).clone())).collect(),
+        };
+        return kinds.iter().flat_map(|(kind, all)| all.chunks(MAX_SERIES).map(move |some| plan((kind, some)))).collect();
+    }
+    let of = |metric: &String| {
+        let versions = digest.versions.iter().enumerate().filter(|(_, v)| v.distributions.contains_key(metric));
+        let curves = versions.map(|(index, v)| (v.name.clone(), index, metric.clone())).collect();
+        Plan { title: metric.clone(), curves, has_limit: limited(metric) }
+    };
+    metrics.into_iter().map(of).collect()
+}
+
+/// Which aspect of a distribution an objective limits: `mean` or `p99` of `http/latency-mean`, `grpc/latency/p99`.
+fn aspect<'a>(slo: &'a SloReport, metric: &str) -> Option<&'a str> {
+    let aspect = slo.metric.strip_prefix(metric)?.strip_prefix(['-', '/'])?;
+    let is_value = matches!(aspect, "mean" | "min" | "max") || percentile(aspect).is_some();
+    is_value.then_some(aspect)
+}
+
+fn percentile(aspect: &str) -> Option<f64> {
+    aspect.strip_prefix('p')?.parse().ok().filter(|p| (0.0..=100.0).contains(p))
+}
+
+fn limits(digest: &Digest, plan: &Plan) -> Vec<Limit> {
+    let several = plan.curves.iter().any(|(_, _, metric)| *metric != plan.curves[0].2);
+    let mut found: Vec<Limit> = Vec::new();
+    for (name, version, metric) in &plan.curves {
+        for slo in &digest.versions[*version].slos {
+            let Some(aspect) = aspect(slo, metric) else { continue };
+            let sign = if slo.bound == Bound::Upper { "≤" } else { "≥" };
+            let of = if several { format!("{} ", squeezed(name, 14)) } else { String::new() };
+            let label = format!("{of}{aspect} {sign} {}", show::short(slo.limit));
+            if !found.iter().any(|l| l.label == label) {
+                found.push(Limit { label, value: slo.limit, percentile: percentile(aspect) });
+            }
+        }
+    }
+    found
+}
+
+fn figure(insights: &Insights, digest: &Digest, number: usize, plan: &Plan) -> Option<Figure> {
+    let mut found = Vec::new();
+    for (style, (name, version, metric)) in plan.curves.iter().take(MAX_SERIES).enumerate() {
+        if let Some(distribution) = Distribution::find(insights, *version, metric) {
+            found.push((style, name.clone(), distribution));
+        }
+    }
+    let (_, version, metric) = plan.curves.first()?;
+    let units = digest.versions[*version].distributions.get(metric)?.units.as_deref();
+    let unit = match units {
+        Some("msec") => "ms",
+        Some(units) => units,
+        None => "value",
+    };
+    let limits = limits(digest, plan);
+    let series: Vec<_> = found.iter().map(|(style, _, distribution)| (*style, distribution)).collect();
+    let mut notes = Vec::new();
+    let left_out = chart::left_out(&series, &limits);
+    if !left_out.is_empty() {
+        notes.push(format!("Limits not drawn, being outside the range of the values or too many: {}.", left_out.join("; ")));
+    }
+    if plan.curves.len() > MAX_SERIES {
+        notes.push(format!("{} of {} versions are drawn.", MAX_SERIES, plan.curves.len()));
+    }
+    let row = |(style, name, d): &(usize, String, Distribution)| {
+        let cells = [50.0, 90.0, 95.0, 99.0, 99.9].map(|p| d.percentile(p)).into_iter().chain([d.max()]);
+        Row { style: *style, name: name.clone(), count: d.count, cells: cells.map(show::value).collect() }
+    };
+    Some(Figure {
+        number,
+        title: plan.title.clone(),
+        charts: vec![
+            chart::percentiles(&series, &limits, &squeezed(unit, 16)),
+            chart::histogram(&series, &limits, &squeezed(unit, 16)),
+        ],
+        unit: unit.to_owned(),
+        rows: found.iter().map(row).collect(),
+        notes,
+    })
+}

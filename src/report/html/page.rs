@@ -1,0 +1,401 @@
+//! What the page's template is given: texts and numbers as they are shown, in bounded number.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::figure::{self, Figure};
+use crate::logic::assertion::{AssertCondition, judge};
+use crate::logic::mask::{mask, mask_text};
+use crate::model::codec;
+use crate::model::document::{Experiment, TaskSpec, TaskStatus};
+use crate::model::slo::Outcome;
+use crate::report::ReportError;
+use crate::report::digest::{Digest, LoadReport, Overall, SloReport, TaskReport};
+use crate::report::show::{clipped, rounded, short, value, value_beside};
+use crate::report::text;
+
+/// How much of a document is shown.
+pub(super) struct Bounds {
+    /// Longest text, in characters.
+    pub text: usize,
+    rows: usize,
+    figures: usize,
+    spec: usize,
+}
+
+impl Bounds {
+    /// The bounds, halved so many times.
+    pub fn halved(times: u32) -> Self {
+        Self { text: (600 >> times).max(40), rows: 600 >> times, figures: 12 >> times, spec: 40_000 >> times }
+    }
+}
+
+/// The page.
+#[derive(Serialize)]
+pub(super) struct Page {
+    state: State,
+    sentence: String,
+    checks: Vec<Check>,
+    facts: Vec<[String; 2]>,
+    started: Option<String>,
+    version: Option<String>,
+    versions: Vec<String>,
+    objectives: Vec<Objective>,
+    objectives_left_out: usize,
+    figures: Vec<Figure>,
+    figures_left_out: usize,
+    loads: Vec<Load>,
+    loads_left_out: usize,
+    tasks: Vec<Task>,
+    tasks_left_out: usize,
+    metrics: Vec<Metric>,
+    metrics_left_out: usize,
+}
+
+/// A state: its class, its sign and its words, so that none stands for itself.
+#[derive(Clone, Copy, Serialize)]
+struct State {
+    class: &'static str,
+    sign: &'static str,
+    words: &'static str,
+}
+
+const fn state(class: &'static str, sign: &'static str, words: &'static str) -> State {
+    State { class, sign, words }
+}
+
+#[derive(Serialize)]
+struct Check {
+    state: State,
+    sentence: String,
+}
+
+#[derive(Serialize)]
+struct Objective {
+    condition: String,
+    cells: Vec<Verdict>,
+}
+
+#[derive(Serialize)]
+struct Verdict {
+    state: State,
+    value: Option<String>,
+    limit: String,
+    reason: String,
+    interval: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Load {
+    provider: String,
+    version: String,
+    target: String,
+    state: State,
+    cells: Vec<String>,
+    failures: Vec<Share>,
+    failures_left_out: usize,
+    answers: Vec<Share>,
+}
+
+/// A count with its share, for a bar beside it.
+#[derive(Serialize)]
+struct Share {
+    name: String,
+    count: String,
+    percent: f64,
+    shown_percent: String,
+}
+
+#[derive(Serialize)]
+struct Task {
+    name: String,
+    state: State,
+    condition: Option<String>,
+    start: Option<String>,
+    duration: Option<String>,
+    /// Where the bar starts and how long it is, in percent.
+    bar: Option<[f64; 2]>,
+    error: Option<String>,
+    notes: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Metric {
+    name: String,
+    units: Option<String>,
+    cells: Vec<Reading>,
+}
+
+#[derive(Serialize)]
+struct Reading {
+    value: Option<String>,
+    reason: Option<String>,
+}
+
+/// The page of a document.
+pub(super) fn of(experiment: &Experiment, digest: &Digest, bounds: &Bounds) -> Result<Page, ReportError> {
+    let insights = experiment.result.as_ref().and_then(|r| r.insights.as_ref());
+    let (figures, planned) = insights.map(|i| figure::figures(i, digest, bounds.figures)).unwrap_or_default();
+    let columns = digest.versions.len().max(1);
+    let objectives = objectives(digest);
+    let metrics = metrics(digest);
+    let rows = |of: usize| (bounds.rows / of).max(8);
+    let summary = &digest.summary;
+    Ok(Page {
+        state: overall(summary.outcome),
+        sentence: sentence(digest),
+        checks: checks(experiment, digest),
+        facts: facts(digest),
+        started: summary.start_time.map(|t| t.format("%-d %B %Y, %H:%M:%S UTC").to_string()),
+        version: summary.version.clone(),
+        versions: digest.versions.iter().map(|v| v.name.clone()).collect(),
+        objectives_left_out: objectives.len().saturating_sub(rows(columns * 2)),
+        objectives: objectives.into_iter().take(rows(columns * 2)).collect(),
+        figures_left_out: planned.saturating_sub(figures.len()),
+        figures,
+        loads_left_out: digest.load.len().saturating_sub(rows(5)),
+        loads: digest.load.iter().take(rows(5)).map(load).collect(),
+        tasks_left_out: digest.tasks.len().saturating_sub(rows(3)),
+        tasks: tasks(&digest.tasks).into_iter().take(rows(3)).collect(),
+        metrics_left_out: metrics.len().saturating_sub(rows(1) * 2 / columns),
+        metrics: metrics.into_iter().take(rows(1) * 2 / columns).collect(),
+    })
+}
+
+fn overall(overall: Overall) -> State {
+    match overall {
+        Overall::Satisfied => state("good", "✓", "All objectives are satisfied"),
+        Overall::Violated => state("bad", "✗", "Objectives are violated"),
+        Overall::Inconclusive => state("open", "?", "Inconclusive"),
+        Overall::Unassessed => state("plain", "–", "Completed; no objectives were assessed"),
+        Overall::Failed => state("bad", "✗", "The experiment failed"),
+        Overall::Interrupted => state("open", "!", "Interrupted; results are partial"),
+        Overall::Incomplete => state("plain", "…", "Not all tasks are through"),
+    }
+}
+
+fn outcome(outcome: Option<Outcome>) -> State {
+    match outcome {
+        Some(Outcome::Satisfied) => state("good", "✓", "satisfied"),
+        Some(Outcome::Violated) => state("bad", "✗", "violated"),
+        Some(Outcome::Inconclusive) => state("open", "?", "inconclusive"),
+        None => state("plain", "–", "not assessed"),
+    }
+}
+
+fn status(status: TaskStatus) -> State {
+    match status {
+        TaskStatus::Done => state("good", "✓", text::status(status)),
+        TaskStatus::Failed => state("bad", "✗", text::status(status)),
+        TaskStatus::Interrupted => state("open", "!", text::status(status)),
+        TaskStatus::Running => state("plain", "…", text::status(status)),
+        TaskStatus::Planned | TaskStatus::Skipped => state("plain", "–", text::status(status)),
+    }
+}
+
+/// What the reader wants to know next to the one word: which version, how many.
+fn sentence(digest: &Digest) -> String {
+    if digest.summary.failure
+        && let Some(task) = digest.tasks.iter().find(|t| t.status == TaskStatus::Failed)
+    {
+        let why = task.error.as_deref().map(|e| format!(": {e}")).unwrap_or_default();
+        return format!("Task {} failed{why}", clipped(&task.task, 60));
+    }
+    let of_version = |v: &crate::report::digest::VersionReport| {
+        let count = |verdict| v.slos.iter().filter(|slo| slo.verdict == verdict).count();
+        let total = v.slos.len();
+        let name = if digest.versions.len() == 1 { String::new() } else { format!("{}: ", clipped(&v.name, 60)) };
+        let mut parts = vec![format!("{} of {total} satisfied", count(Some(Outcome::Satisfied)))];
+        let others = [
+            (count(Some(Outcome::Violated)), "violated"),
+            (count(Some(Outcome::Inconclusive)), "inconclusive"),
+            (count(None), "not assessed"),
+        ];
+        parts.extend(others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+        format!("{name}{}", parts.join(", "))
+    };
+    let versions: Vec<String> = digest.versions.iter().filter(|v| !v.slos.is_empty()).take(6).map(of_version).collect();
+    if versions.is_empty() { String::new() } else { format!("Objectives – {}.", versions.join("; ")) }
+}
+
+fn checks(experiment: &Experiment, digest: &Digest) -> Vec<Check> {
+    let conditions = [
+        (AssertCondition::Completed, "Completed", "Not completed"),
+        (AssertCondition::NoFailure, "No task failed", "A task failed"),
+        (AssertCondition::Slos, "Objectives satisfied", "Objectives not satisfied"),
+    ];
+    let check = |(condition, yes, no): (AssertCondition, &'static str, &'static str)| {
+        let judged = judge(experiment, condition);
+        let is_open = condition != AssertCondition::NoFailure && digest.summary.verdicts.violated == 0 && !digest.summary.failure;
+        let state = match judged.holds {
+            true => state("good", "✓", yes),
+            false if is_open => state("open", "?", no),
+            false => state("bad", "✗", no),
+        };
+        Check { state, sentence: judged.sentence }
+    };
+    conditions.map(check).into()
+}
+
+fn facts(digest: &Digest) -> Vec<[String; 2]> {
+    let summary = &digest.summary;
+    let sum = |of: fn(&LoadReport) -> u64| digest.load.iter().map(of).fold(0_u64, u64::saturating_add);
+    let (requests, errors) = (sum(|l| l.load.requests), sum(|l| l.load.errors));
+    let mut facts = Vec::new();
+    let mut fact = |name: &str, text: String| facts.push([name.to_owned(), text]);
+    if summary.verdicts.total() > 0 {
+        fact("Verdicts satisfied", format!("{} / {}", summary.verdicts.satisfied, summary.verdicts.total()));
+    }
+    if requests > 0 {
+        fact("Requests", thousands(requests));
+        fact("Errors", format!("{} ({}%)", thousands(errors), rounded(100.0 * errors as f64 / requests as f64)));
+    }
+    fact("Tasks through", format!("{} / {}", summary.completed_tasks, summary.tasks));
+    if digest.versions.len() > 1 {
+        fact("Versions", digest.versions.len().to_string());
+    }
+    fact("Loops", summary.loops.to_string());
+    if let Some(revision) = summary.revision {
+        fact("Revision", revision.to_string());
+    }
+    facts
+}
+
+/// `12,000`
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Objectives; those that do not hold first, else in the document's order.
+fn objectives(digest: &Digest) -> Vec<Objective> {
+    let Some(first) = digest.versions.first() else { return Vec::new() };
+    let verdict = |slo: &SloReport| Verdict {
+        state: outcome(slo.verdict),
+        value: slo.value.map(|v| value_beside(v, slo.limit)),
+        limit: short(slo.limit),
+        reason: slo.reason.clone(),
+        interval: slo.interval.map(|[low, high]| {
+            let confidence = slo.confidence.map(|c| format!(" ({}% confidence)", rounded(c * 100.0))).unwrap_or_default();
+            format!("{} – {}{confidence}", value(low), value(high))
+        }),
+    };
+    let row = |(row, slo): (usize, &SloReport)| Objective {
+        condition: slo.condition.replace("<=", "≤").replace(">=", "≥"),
+        cells: digest.versions.iter().filter_map(|v| v.slos.get(row)).map(verdict).collect(),
+    };
+    let mut rows: Vec<Objective> = first.slos.iter().enumerate().map(row).collect();
+    rows.sort_by_key(|objective| objective.cells.iter().all(|cell| cell.state.class == "good"));
+    rows
+}
+
+fn load(row: &LoadReport) -> Load {
+    let load = &row.load;
+    let share = |name: String, count: u64| {
+        let percent = 100.0 * count as f64 / load.requests.max(1) as f64;
+        let shown_percent = if percent > 0.0 && percent < 0.01 { "< 0.01".to_owned() } else { rounded(percent) };
+        Share { name, count: thousands(count), percent: (percent.clamp(0.0, 100.0) * 10.0).round() / 10.0, shown_percent }
+    };
+    let mut answers: Vec<_> = load.statuses.iter().map(|(status, count)| (format!("HTTP {status}"), *count)).collect();
+    let mut failures: Vec<_> = load.causes.iter().map(|(cause, count)| (cause.clone(), *count)).collect();
+    answers.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    failures.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let left_out = answers.len().saturating_sub(8) + failures.len().saturating_sub(8);
+    let shares = |counts: Vec<(String, u64)>| counts.into_iter().take(8).map(|(name, count)| share(name, count)).collect();
+    let is_behind = load.dropped > 0 || load.asked_rate.is_some_and(|asked| load.achieved_rate < asked * 0.98);
+    Load {
+        provider: row.provider.clone(),
+        version: row.version.clone(),
+        target: format!("{} {}", clipped(&load.method, 20), load.url).trim().to_owned(),
+        state: match (load.interrupted, is_behind) {
+            (true, _) => state("open", "!", "interrupted"),
+            (false, true) => state("open", "!", "behind the rate"),
+            (false, false) => state("good", "✓", "as asked"),
+        },
+        cells: vec![
+            load.asked_rate.map_or_else(|| "max".to_owned(), rounded),
+            rounded(load.achieved_rate),
+            thousands(load.requests),
+            thousands(load.errors),
+            thousands(load.late),
+            thousands(load.dropped),
+        ],
+        failures: shares(failures),
+        failures_left_out: left_out,
+        answers: shares(answers),
+    }
+}
+
+fn tasks(tasks: &[TaskReport]) -> Vec<Task> {
+    let millis = |t: chrono::DateTime<chrono::Utc>| t.timestamp_millis() as f64;
+    let end = |t: &TaskReport| t.start.map(|start| millis(start) + t.seconds.unwrap_or(0.0) * 1000.0);
+    let first = tasks.iter().filter_map(|t| t.start).map(millis).fold(f64::INFINITY, f64::min);
+    let last = tasks.iter().filter_map(end).fold(f64::NEG_INFINITY, f64::max);
+    let span = (last - first).max(1.0);
+    let percent = |ms: f64| ((ms / span * 100.0).clamp(0.0, 100.0) * 10.0).round() / 10.0;
+    let of = |t: &TaskReport| Task {
+        name: t.task.clone(),
+        state: status(t.status),
+        condition: t.condition.clone(),
+        start: t.start.map(|s| format!("+{} s", rounded((millis(s) - first) / 1000.0))),
+        duration: t.duration.map(|d| d.to_string()),
+        bar: t.start.filter(|_| t.status != TaskStatus::Skipped).map(|start| {
+            let from = percent(millis(start) - first).min(99.2);
+            // A bar that can be seen, within the track.
+            [from, percent(t.seconds.unwrap_or(0.0) * 1000.0).max(0.8).min(100.0 - from)]
+        }),
+        error: t.error.clone(),
+        notes: t.notes.clone(),
+    };
+    tasks.iter().map(of).collect()
+}
+
+fn metrics(digest: &Digest) -> Vec<Metric> {
+    let Some(first) = digest.versions.first() else { return Vec::new() };
+    let row = |(name, metric): (&String, &crate::report::digest::MetricReport)| Metric {
+        name: name.clone(),
+        units: metric.units.clone(),
+        cells: digest
+            .versions
+            .iter()
+            .map(|v| v.metrics.get(name))
+            .map(|m| Reading { value: m.and_then(|m| m.value).map(value), reason: m.and_then(|m| m.no_data.clone()) })
+            .collect(),
+    };
+    first.metrics.iter().map(row).collect()
+}
+
+/// The spec as YAML, with secrets hidden and long texts cut.
+pub(super) fn spec(experiment: &Experiment, bounds: &Bounds) -> Result<String, ReportError> {
+    let hide = |task: &TaskSpec| {
+        let masked = mask(&json!({"task": task.task, "with": task.with}));
+        let mut with = task.with.as_ref().and(masked.get("with").cloned());
+        if let Some(with) = &mut with {
+            cut(with, bounds.text);
+        }
+        TaskSpec {
+            task: task.task.as_ref().map(|name| clipped(name, bounds.text)),
+            run: task.run.as_ref().map(|script| clipped(&mask_text(script), bounds.text * 4)),
+            with,
+            condition: task.condition.as_ref().map(|condition| clipped(&mask_text(condition), bounds.text)),
+        }
+    };
+    let tasks: Vec<TaskSpec> = experiment.spec.iter().take(200).map(hide).collect();
+    Ok(clipped(&codec::to_yaml(&tasks)?, bounds.spec))
+}
+
+fn cut(value: &mut serde_json::Value, most: usize) {
+    match value {
+        serde_json::Value::String(text) => *text = clipped(text, most),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| cut(item, most)),
+        serde_json::Value::Object(map) => map.iter_mut().for_each(|(_, item)| cut(item, most)),
+        _ => {}
+    }
+}

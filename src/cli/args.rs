@@ -1,11 +1,11 @@
-//! The command line's grammar, and the flags that every command has.
+//! The command line's grammar: every command, and what a wrong call is answered with.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::io::IsTerminal;
+use clap::{Parser, Subcommand};
 
-use super::error::Style;
 use super::exit::Exit;
+use super::globals::Globals;
 use super::output;
+use super::style::Style;
 use super::{assert, completion, demo, report, run, schema, validate, version};
 
 /// Runs experiments: load, metrics, SLO verdicts; one document, from which assert makes an exit code and report a page.
@@ -47,46 +47,6 @@ pub enum Command {
     Version(version::VersionArgs),
 }
 
-/// Flags of every command.
-#[derive(Clone, Debug, Args)]
-pub struct Globals {
-    /// How much to log
-    #[arg(short = 'l', long = "loglevel", global = true, value_enum, default_value = "info", env = "ITER8_LOGLEVEL")]
-    pub log_level: LogLevel,
-    /// Print no progress and no log: only what was asked for, and errors
-    #[arg(short, long, global = true)]
-    pub quiet: bool,
-}
-
-/// Iter8's log levels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogLevel {
-    /// Everything.
-    Trace,
-    /// What helps to find a fault.
-    Debug,
-    /// What happens.
-    Info,
-    /// What may be wrong.
-    #[value(alias = "warn")]
-    Warning,
-    /// What is wrong.
-    Error,
-    /// Iter8's name for errors that end the program; as `error` here.
-    Fatal,
-    /// As `fatal`.
-    Panic,
-}
-
-impl Globals {
-    /// Whether standard error may be coloured: a terminal, and `NO_COLOR` not set.
-    pub fn style(&self) -> Style {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        if plain || !std::io::stderr().is_terminal() { Style::Plain } else { Style::Coloured }
-    }
-}
-
 /// Prints help or a usage error, and gives its exit code.
 pub fn print_usage(error: &clap::Error) -> Exit {
     if error.use_stderr() {
@@ -95,6 +55,6 @@ pub fn print_usage(error: &clap::Error) -> Exit {
     }
     match output::to_stdout(&error.render().to_string()) {
         Ok(()) => Exit::Done,
-        Err(error) => super::error::print(&error, Style::Plain),
+        Err(error) => output::print_error(&error, Style::Plain),
     }
 }

@@ -1,9 +1,8 @@
 //! `iter8 completion`.
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
-use super::args::Cli;
 use super::error::CliError;
 use super::exit::Exit;
 use super::output;
@@ -20,10 +19,10 @@ pub struct CompletionArgs {
     shell: Shell,
 }
 
-/// Prints the script.
-pub fn run(args: &CompletionArgs) -> Result<Exit, CliError> {
+/// Prints the script for `command`.
+pub fn run(args: &CompletionArgs, command: &mut clap::Command) -> Result<Exit, CliError> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "iter8", &mut script);
+    clap_complete::generate(args.shell, command, "iter8", &mut script);
     output::to_stdout(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Done)
 }

@@ -3,10 +3,10 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::args::Globals;
 use super::document::RunDirArgs;
 use super::error::CliError;
 use super::exit::Exit;
+use super::globals::Globals;
 use super::output;
 use super::run::{execute, prepare};
 use super::signals::Interruption;
@@ -64,11 +64,10 @@ async fn serve(service: SampleService) -> Result<Exit, CliError> {
 }
 
 async fn experiment(args: &DemoArgs, service: &SampleService, globals: &Globals) -> Result<Exit, CliError> {
-    let resolved =
-        spec_from_values(&values(service)).map_err(|error| CliError::in_input("the demo's values", error))?;
-    let experiment = Experiment { spec: resolved.spec, result: None };
+    let resolved = spec_from_values(&values(service)).map_err(|error| CliError::in_values(error))?;
+    let experiment = Experiment { spec: resolved.spec.clone(), result: None };
     let store = FileStore::new(args.run_dir.path());
-    let prepared = prepare(experiment, "the demo's values")?.saved_without_secrets();
+    let prepared = prepare(experiment, &resolved)?;
     match execute(prepared, ResultPolicy::Fresh, &store, globals).await? {
         Exit::Done => {}
         interrupted => return Ok(interrupted),

@@ -3,28 +3,18 @@
 use std::error::Error;
 
 use super::exit::Exit;
-use super::output;
 use crate::logic::input::InputError;
 use crate::pipeline::PipelineError;
 use crate::ports::StoreError;
 use crate::tasks::TaskError;
 
-/// Whether output may be coloured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
-    /// No escape sequences.
-    Plain,
-    /// ANSI colours.
-    Coloured,
-}
-
 /// An error with its exit code.
 #[derive(Debug)]
 pub struct CliError {
     exit: Exit,
-    message: String,
-    causes: Vec<String>,
-    hint: Option<String>,
+    pub(super) message: String,
+    pub(super) causes: Vec<String>,
+    pub(super) hint: Option<String>,
 }
 
 impl CliError {
@@ -59,10 +49,21 @@ impl CliError {
         self
     }
 
-    /// Bad input found in `place`: a file, or the values.
-    pub fn in_input(place: &str, error: InputError) -> Self {
+    /// Bad input found in the values.
+    pub fn in_values(error: InputError) -> Self {
         let hint = error.hint.clone();
-        Self { hint, ..Self::input(format!("{place} is not valid")).caused_by(error) }
+        Self { hint, ..Self::input("the values are not valid").caused_by(error) }
+    }
+
+    /// Bad input found in an experiment document.
+    pub fn in_document(location: &str, error: InputError) -> Self {
+        let hint = error.hint.clone();
+        Self { hint, ..Self::input(format!("{location} is not valid")).caused_by(error) }
+    }
+
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        self.exit
     }
 }
 
@@ -83,10 +84,10 @@ impl From<StoreError> for CliError {
 }
 
 impl CliError {
-    /// The error of a run; `place` is where the spec came from.
-    pub fn from_run(error: PipelineError, place: &str) -> Self {
+    /// The error of a run; `location` is the document's.
+    pub fn from_run(error: PipelineError, location: &str) -> Self {
         match error {
-            PipelineError::Input(error) => Self::in_input(place, error),
+            PipelineError::Input(error) => Self::in_document(location, error),
             PipelineError::Store(error) => Self::from(error),
             PipelineError::Task { source: TaskError::Input(ref input), .. } => {
                 let hint = input.hint.clone();
@@ -99,26 +100,5 @@ impl CliError {
                 hint: hint.clone(),
             },
         }
-    }
-}
-
-/// Prints an error and gives its exit code.
-pub fn print(error: &CliError, style: Style) -> Exit {
-    let mut text = format!("{} {}\n", label("error:", "1;31", style), error.message);
-    for cause in &error.causes {
-        text.push_str(&format!("  {} {cause}\n", label("caused by:", "33", style)));
-    }
-    if let Some(hint) = &error.hint {
-        text.push_str(&format!("  {} {hint}\n", label("hint:", "36", style)));
-    }
-    output::to_stderr(&text);
-    error.exit
-}
-
-/// A word in a colour, or not.
-pub fn label(word: &str, colour: &str, style: Style) -> String {
-    match style {
-        Style::Plain => word.to_owned(),
-        Style::Coloured => format!("\x1b[{colour}m{word}\x1b[0m"),
     }
 }

@@ -2,8 +2,8 @@
 
 use tracing_subscriber::filter::LevelFilter;
 
-use super::args::{Globals, LogLevel};
-use super::error::Style;
+use super::globals::{Globals, LogLevel};
+use super::style::Style;
 
 /// Starts logging as the flags ask.
 pub fn start(globals: &Globals) {

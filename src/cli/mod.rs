@@ -7,6 +7,7 @@ mod demo;
 mod document;
 pub mod error;
 pub mod exit;
+mod globals;
 mod log;
 mod output;
 mod progress;
@@ -14,13 +15,14 @@ mod report;
 mod run;
 mod schema;
 mod signals;
+mod style;
 mod validate;
 mod values;
 mod version;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command};
 use error::CliError;
@@ -44,7 +46,7 @@ pub fn main() -> ExitCode {
             runtime.shutdown_background();
             outcome
         });
-    let exit = outcome.unwrap_or_else(|error| error::print(&error, style));
+    let exit = outcome.unwrap_or_else(|error| output::print_error(&error, style));
     ExitCode::from(exit as u8)
 }
 
@@ -57,7 +59,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Command::Validate(args) => validate::run(args).await,
         Command::Demo(args) => demo::run(args, &globals).await,
         Command::Schema(args) => schema::run(&args),
-        Command::Completion(args) => completion::run(&args),
+        Command::Completion(args) => completion::run(&args, &mut Cli::command()),
         Command::Version(args) => version::run(&args),
     }
 }

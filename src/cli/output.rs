@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::error::CliError;
 use super::exit::Exit;
+use super::style::{Style, label};
 use crate::adapters::file_store;
 
 /// Writes an artefact to standard output. A reader that has gone away (`| head`) is not an error.
@@ -30,4 +31,17 @@ pub fn to_file(path: &Path, text: &str) -> Result<(), CliError> {
     }
     file_store::replace(path, text.as_bytes())
         .map_err(|error| CliError::new(Exit::OutsideWorld, format!("cannot write {}", path.display())).caused_by(error))
+}
+
+/// Prints an error and gives its exit code.
+pub fn print_error(error: &CliError, style: Style) -> Exit {
+    let mut text = format!("{} {}\n", label("error:", "1;31", style), error.message);
+    for cause in &error.causes {
+        text.push_str(&format!("  {} {cause}\n", label("caused by:", "33", style)));
+    }
+    if let Some(hint) = &error.hint {
+        text.push_str(&format!("  {} {hint}\n", label("hint:", "36", style)));
+    }
+    to_stderr(&text);
+    error.exit()
 }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::args::Globals;
-use super::error::{Style, label};
+use super::globals::Globals;
 use super::output;
+use super::style::{Style, label};
 use crate::model::document::TaskStatus;
 use crate::model::duration::GoDuration;
 use crate::ports::{Event, LoadProgress, Observer};

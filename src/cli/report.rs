@@ -24,7 +24,7 @@ pub struct ReportArgs {
     format: String,
     /// File to write; - for standard output
     #[arg(long = "outputFile", visible_alias = "output-file", value_name = "FILE", default_value = "-")]
-    file: PathBuf,
+    output_file: PathBuf,
 }
 
 fn format_names() -> clap::builder::PossibleValuesParser {
@@ -38,6 +38,6 @@ pub async fn run(args: ReportArgs) -> Result<Exit, CliError> {
         FORMATS.iter().find(|format| format.name == args.format).ok_or_else(|| CliError::input("unknown format"))?;
     let text = (format.render)(&experiment)
         .map_err(|error| CliError::input(format!("cannot report on {}", args.document.location())).caused_by(error))?;
-    output::to_file(&args.file, &text)?;
+    output::to_file(&args.output_file, &text)?;
     Ok(Exit::Done)
 }

@@ -3,10 +3,10 @@
 use clap::Args;
 use serde_json::json;
 
-use super::args::Globals;
 use super::document::RunDirArgs;
 use super::error::CliError;
 use super::exit::Exit;
+use super::globals::Globals;
 use super::output;
 use super::progress::Progress;
 use super::signals::Interruption;
@@ -20,7 +20,7 @@ use crate::model::codec;
 use crate::model::document::Experiment;
 use crate::pipeline::{self, Prepared, ResultPolicy, RunEnd, World};
 use crate::ports::{DocumentStore, StoreError};
-use crate::tasks::resolve::spec_from_values;
+use crate::tasks::resolve::{Resolved, spec_from_values};
 
 /// Flags of `run`.
 #[derive(Debug, Args)]
@@ -51,28 +51,30 @@ pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
         if args.dry {
             return dry(&experiment);
         }
-        let prepared = prepare(experiment, &store.location())?;
+        let prepared = pipeline::prepare(experiment, &LocalFiles)
+            .map_err(|error| CliError::in_document(&store.location(), error))?;
         return execute(prepared, policy, &store, globals).await;
     }
     let values = args.values.merged(Network::Allowed).await?;
-    let resolved = spec_from_values(&values).map_err(|error| CliError::in_input("the values", error))?;
+    let resolved = spec_from_values(&values).map_err(|error| CliError::in_values(error))?;
     for warning in &resolved.warnings {
         tracing::warn!("{warning}");
     }
-    let mut experiment = Experiment { spec: resolved.spec, result: None };
+    let mut experiment = Experiment { spec: resolved.spec.clone(), result: None };
     if args.dry {
         return dry(&experiment);
     }
     if policy == ResultPolicy::Reuse {
         experiment.result = earlier_result(&store, &experiment).await?;
     }
-    let prepared = prepare(experiment, "the values")?.saved_without_secrets();
+    let prepared = prepare(experiment, &resolved)?;
     execute(prepared, policy, &store, globals).await
 }
 
-/// Checks everything that can be checked before a run.
-pub fn prepare(experiment: Experiment, place: &str) -> Result<Prepared, CliError> {
-    pipeline::prepare(experiment, &LocalFiles).map_err(|error| CliError::in_input(place, error))
+/// Checks everything that can be checked before a run of values; errors name the values, not the spec made of them.
+pub fn prepare(experiment: Experiment, resolved: &Resolved) -> Result<Prepared, CliError> {
+    let prepared = pipeline::prepare(experiment, &LocalFiles);
+    prepared.map(Prepared::saved_without_secrets).map_err(|error| CliError::in_values(resolved.locate(error)))
 }
 
 /// The result to add a loop to, which must be of the same spec.
@@ -91,7 +93,7 @@ async fn earlier_result(
 
 /// Prints the spec, without its secrets.
 fn dry(experiment: &Experiment) -> Result<Exit, CliError> {
-    pipeline::parse_all(&experiment.spec).map_err(|error| CliError::in_input("the experiment", error))?;
+    pipeline::parse_all(&experiment.spec).map_err(|error| CliError::in_document("the experiment", error))?;
     let spec = json!({ "spec": pipeline::masked(&experiment.spec) });
     let text = codec::to_yaml(&spec).map_err(|error| CliError::input("cannot print the spec").caused_by(error))?;
     output::to_stdout(&text)?;
@@ -117,7 +119,10 @@ pub async fn execute(
         observer: &progress,
         stop: interruption.stop.clone(),
     };
-    let end = prepared.run(policy, &world).await;
+    let end = tokio::select! {
+        end = prepared.run(policy, &world) => end,
+        () = interruption.at_once.cancelled() => Ok(RunEnd::Interrupted),
+    };
     progress.finish();
     match end.map_err(|error| CliError::from_run(error, &store.location()))? {
         RunEnd::Completed => {

@@ -10,8 +10,10 @@ use super::exit::Exit;
 /// Which signal came, if one did.
 #[derive(Clone, Default)]
 pub struct Interruption {
-    /// Cancelled by the first signal.
+    /// Cancelled by the first signal: end, and keep what was measured.
     pub stop: CancellationToken,
+    /// Cancelled by the second one: end at once. The document was saved when the current task started, and stays readable.
+    pub at_once: CancellationToken,
     code: Arc<AtomicU8>,
 }
 
@@ -30,11 +32,10 @@ impl Interruption {
                     Some(()) = terminate.recv() => Exit::Terminated,
                     else => return,
                 };
-                if told.stop.is_cancelled() {
-                    // Asked twice: the document was saved when the current task started, and stays readable.
-                    end_now(exit);
-                }
                 told.code.store(exit as u8, Ordering::Relaxed);
+                if told.stop.is_cancelled() {
+                    told.at_once.cancel();
+                }
                 told.stop.cancel();
             }
         });
@@ -45,10 +46,4 @@ impl Interruption {
     pub fn exit(&self) -> Exit {
         if self.code.load(Ordering::Relaxed) == Exit::Terminated as u8 { Exit::Terminated } else { Exit::Interrupted }
     }
-}
-
-#[allow(clippy::exit)]
-fn end_now(exit: Exit) -> ! {
-    // A second signal means "at once": there is no way back to `main` from here.
-    std::process::exit(i32::from(exit as u8))
 }

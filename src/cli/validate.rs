@@ -6,9 +6,10 @@ use super::document::{DocumentArgs, required};
 use super::error::CliError;
 use super::exit::Exit;
 use super::output;
+use super::run::prepare;
 use super::values::{Network, ValueArgs};
 use crate::adapters::files::LocalFiles;
-use crate::model::document::Experiment;
+use crate::model::document::{Experiment, TaskSpec};
 use crate::pipeline;
 use crate::tasks::resolve::spec_from_values;
 
@@ -28,16 +29,20 @@ pub struct ValidateArgs {
 pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
     let (experiment, place) = if args.values.is_given() {
         let values = args.values.merged(Network::Forbidden).await?;
-        let resolved = spec_from_values(&values).map_err(|error| CliError::in_input("the values", error))?;
-        for warning in resolved.warnings {
+        let resolved = spec_from_values(&values).map_err(CliError::in_values)?;
+        for warning in &resolved.warnings {
             tracing::warn!("{warning}");
         }
-        (Experiment { spec: resolved.spec, result: None }, "the values".to_owned())
+        let experiment = Experiment { spec: resolved.spec.clone(), result: None };
+        prepare(experiment.clone(), &resolved)?;
+        (experiment, "the values".to_owned())
     } else {
-        (required(&args.document).await?, args.document.location())
+        let (experiment, location) = (required(&args.document).await?, args.document.location());
+        pipeline::prepare(experiment.clone(), &LocalFiles).map_err(|error| CliError::in_document(&location, error))?;
+        (experiment, location)
     };
-    let names: Vec<_> = experiment.spec.iter().map(|task| task.name().to_owned()).collect();
-    pipeline::prepare(experiment, &LocalFiles).map_err(|error| CliError::in_input(&place, error))?;
-    output::to_stdout(&format!("{place}: valid, {} tasks: {}\n", names.len(), names.join(", ")))?;
+    let names: Vec<_> = experiment.spec.iter().map(TaskSpec::name).collect();
+    let plural = if names.len() == 1 { "" } else { "s" };
+    output::to_stdout(&format!("{place}: valid, {} task{plural}: {}\n", names.len(), names.join(", ")))?;
     Ok(Exit::Done)
 }

@@ -85,8 +85,11 @@ impl Serialize for GoDuration {
 
 impl<'de> Deserialize<'de> for GoDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        // A number without a unit says nothing; only text is a duration.
+        let parsed = if value.is_string() { text.parse() } else { Err(DurationError { text }) };
+        parsed.map_err(serde::de::Error::custom)
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::registry::{by_value_name, unknown_task, value_names};
 use crate::logic::input::{InputError, join};
 use crate::logic::suggest::nearest;
+use crate::logic::values::without_nulls;
 use crate::model::document::TaskSpec;
 
 /// Values beside the tasks' own: how and where the experiment runs in Kubernetes. A local run leaves them alone.
@@ -13,21 +14,44 @@ const RUNNER_VALUES: &[&str] =
 
 /// A spec, and what the user should know about the values it was made of.
 pub struct Resolved {
+    /// For each entry of the spec, the name its values stand under.
+    names: Vec<String>,
     /// The tasks, in order.
     pub spec: Vec<TaskSpec>,
     /// Values that have no effect.
     pub warnings: Vec<String>,
 }
 
+impl Resolved {
+    /// The same error, with a path in the values instead of one in the spec made of them.
+    pub fn locate(&self, error: InputError) -> InputError {
+        let place = error.path.strip_prefix("spec[").and_then(|path| path.split_once(']'));
+        let name = place.and_then(|(index, _)| self.names.get(index.parse::<usize>().ok()?));
+        match (place, name) {
+            (Some((_, inner)), Some(name)) => {
+                InputError { path: join(name, in_values(inner.trim_start_matches('.'))), ..error }
+            }
+            _ => error,
+        }
+    }
+}
+
+/// A path within a spec entry as a path within the values it was made of.
+fn in_values(path: &str) -> &str {
+    path.strip_prefix("with").map_or(path, |path| path.trim_start_matches('.'))
+}
+
 /// Makes a spec of merged values: one entry, or several, per name in `tasks`.
 pub fn spec_from_values(values: &Value) -> Result<Resolved, InputError> {
+    // Helm keeps a `null` that no default stood under; nobody means it as a value.
+    let values = without_nulls(values.clone());
     let map = values.as_object().ok_or_else(|| InputError::new("", "the values are not a map"))?;
     let listed = listed_tasks(map.get("tasks"))?;
     let known = || RUNNER_VALUES.iter().copied().chain(["tasks"]).chain(value_names());
     let mut warnings = Vec::new();
-    for (key, value) in map {
+    for key in map.keys() {
         if by_value_name(key).is_some() {
-            if !value.is_null() && !listed.iter().any(|(_, name)| name == key) {
+            if !listed.iter().any(|(_, name)| name == key) {
                 warnings.push(format!("the values of `{key}` have no effect: `tasks` does not list it"));
             }
         } else if !known().any(|name| name == key) {
@@ -39,27 +63,28 @@ pub fn spec_from_values(values: &Value) -> Result<Resolved, InputError> {
             });
         }
     }
-    let mut spec = Vec::new();
+    let (mut spec, mut names) = (Vec::new(), Vec::new());
     for (index, name) in &listed {
         let kind =
             by_value_name(name).ok_or_else(|| unknown_task(name, value_names()).under(&format!("tasks[{index}]")))?;
         let empty = Value::Object(serde_json::Map::new());
-        let own = map.get(name).filter(|value| !value.is_null()).unwrap_or(&empty);
+        let own = map.get(name).unwrap_or(&empty);
         let (own, condition) = take_condition(own).map_err(|error| error.under(name))?;
         for mut entry in (kind.from_values)(name, &own).map_err(|error| error.under(name))? {
             entry.condition = condition.clone().or(entry.condition);
             check_entry(&entry, name)?;
             spec.push(entry);
+            names.push(name.clone());
         }
     }
-    Ok(Resolved { spec, warnings })
+    Ok(Resolved { names, spec, warnings })
 }
 
 /// The entries of `tasks` with their indices.
 fn listed_tasks(tasks: Option<&Value>) -> Result<Vec<(usize, String)>, InputError> {
     let hint = "list the tasks to run, such as --set \"tasks={http,assess}\"";
     let list = match tasks {
-        None | Some(Value::Null) => return Err(InputError::new("tasks", "no tasks are given").with_hint(hint)),
+        None => return Err(InputError::new("tasks", "no tasks are given").with_hint(hint)),
         Some(Value::Array(list)) if list.is_empty() => {
             return Err(InputError::new("tasks", "the list of tasks is empty").with_hint(hint));
         }
@@ -80,8 +105,7 @@ fn listed_tasks(tasks: Option<&Value>) -> Result<Vec<(usize, String)>, InputErro
 /// Parses the entry as the run will, so that an error names the values and not the spec made of them.
 fn check_entry(entry: &TaskSpec, name: &str) -> Result<(), InputError> {
     let place = |mut error: InputError| {
-        let inner = error.path.strip_prefix("with").map_or(error.path.as_str(), |path| path.trim_start_matches('.'));
-        error.path = join(name, inner);
+        error.path = join(name, in_values(&error.path));
         error
     };
     super::registry::parse(entry).map_err(place)?;
@@ -97,7 +121,7 @@ fn take_condition(values: &Value) -> Result<(Value, Option<String>), InputError>
     let mut values = values.clone();
     let condition = values.as_object_mut().and_then(|map| map.remove("if"));
     match condition {
-        None | Some(Value::Null) => Ok((values, None)),
+        None => Ok((values, None)),
         Some(Value::String(condition)) => Ok((values, Some(condition))),
         // `--set http.if=true` arrives typed.
         Some(Value::Bool(literal)) => Ok((values, Some(literal.to_string()))),

@@ -53,6 +53,8 @@ struct RunSettings {
 fn from_values(_: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
     let settings = match values {
         Value::String(script) => RunSettings { script: script.clone(), timeout: None },
+        // `--set run=true` arrives typed.
+        Value::Bool(_) | Value::Number(_) => RunSettings { script: values.to_string(), timeout: None },
         values => typed(values, "")?,
     };
     let with = settings.timeout.map(|timeout| json!({ "timeout": timeout }));

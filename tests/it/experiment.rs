@@ -158,7 +158,7 @@ fn validate_finds_what_run_would_find_and_opens_no_connection() {
     let bench = Bench::new();
     let said = bench.run(["validate", "--set", "tasks={http},http.url=http://127.0.0.1:1"]);
     said.expect(0, &[]);
-    assert_eq!(said.stdout, "the values: valid, 1 tasks: http\n");
+    assert_eq!(said.stdout, "the values: valid, 1 task: http\n");
     bench.run(["validate", "--set", "tasks={http},http.url=x"]).expect(2, &["http.url"]);
     bench
         .run(["validate", "-f", "http://127.0.0.1:1/values.yaml"])

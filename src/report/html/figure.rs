@@ -62,9 +62,15 @@ fn plans(digest: &Digest) -> Vec<Plan> {
         let plan = |(kind, metrics): (&str, &[&String])| Plan {
             title: if let [only] = metrics { (*only).clone() } else { format!("{kind} by endpoint") },
             has_limit: metrics.iter().any(|m| limited(m)),
-            curves: metrics.iter().map(|m| (m.rsplit_once('/').map_or(m.as_str(), |(p, _)| p).to_owned(), 0, (*m).clone())).collect(),
+            curves: metrics
+                .iter()
+                .map(|m| (m.rsplit_once('/').map_or(m.as_str(), |(p, _)| p).to_owned(), 0, (*m).clone()))
+                .collect(),
         };
-        return kinds.iter().flat_map(|(kind, all)| all.chunks(MAX_SERIES).map(move |some| plan((kind, some)))).collect();
+        return kinds
+            .iter()
+            .flat_map(|(kind, all)| all.chunks(MAX_SERIES).map(move |some| plan((kind, some))))
+            .collect();
     }
     let of = |metric: &String| {
         let versions = digest.versions.iter().enumerate().filter(|(_, v)| v.distributions.contains_key(metric));
@@ -121,7 +127,10 @@ fn figure(insights: &Insights, digest: &Digest, number: usize, plan: &Plan) -> O
     let mut notes = Vec::new();
     let left_out = chart::left_out(&series, &limits);
     if !left_out.is_empty() {
-        notes.push(format!("Limits not drawn, being outside the range of the values or too many: {}.", left_out.join("; ")));
+        notes.push(format!(
+            "Limits not drawn, being outside the range of the values or too many: {}.",
+            left_out.join("; ")
+        ));
     }
     if plan.curves.len() > MAX_SERIES {
         notes.push(format!("{} of {} versions are drawn.", MAX_SERIES, plan.curves.len()));

@@ -226,7 +226,8 @@ fn checks(experiment: &Experiment, digest: &Digest) -> Vec<Check> {
     ];
     let check = |(condition, yes, no): (AssertCondition, &'static str, &'static str)| {
         let judged = judge(experiment, condition);
-        let is_open = condition != AssertCondition::NoFailure && digest.summary.verdicts.violated == 0 && !digest.summary.failure;
+        let is_open =
+            condition != AssertCondition::NoFailure && digest.summary.verdicts.violated == 0 && !digest.summary.failure;
         let state = match judged.holds {
             true => state("good", "✓", yes),
             false if is_open => state("open", "?", no),
@@ -283,7 +284,8 @@ fn objectives(digest: &Digest) -> Vec<Objective> {
         limit: short(slo.limit),
         reason: slo.reason.clone(),
         interval: slo.interval.map(|[low, high]| {
-            let confidence = slo.confidence.map(|c| format!(" ({}% confidence)", rounded(c * 100.0))).unwrap_or_default();
+            let confidence =
+                slo.confidence.map(|c| format!(" ({}% confidence)", rounded(c * 100.0))).unwrap_or_default();
             format!("{} – {}{confidence}", value(low), value(high))
         }),
     };
@@ -301,14 +303,20 @@ fn load(row: &LoadReport) -> Load {
     let share = |name: String, count: u64| {
         let percent = 100.0 * count as f64 / load.requests.max(1) as f64;
         let shown_percent = if percent > 0.0 && percent < 0.01 { "< 0.01".to_owned() } else { rounded(percent) };
-        Share { name, count: thousands(count), percent: (percent.clamp(0.0, 100.0) * 10.0).round() / 10.0, shown_percent }
+        Share {
+            name,
+            count: thousands(count),
+            percent: (percent.clamp(0.0, 100.0) * 10.0).round() / 10.0,
+            shown_percent,
+        }
     };
     let mut answers: Vec<_> = load.statuses.iter().map(|(status, count)| (format!("HTTP {status}"), *count)).collect();
     let mut failures: Vec<_> = load.causes.iter().map(|(cause, count)| (cause.clone(), *count)).collect();
     answers.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     failures.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let left_out = answers.len().saturating_sub(8) + failures.len().saturating_sub(8);
-    let shares = |counts: Vec<(String, u64)>| counts.into_iter().take(8).map(|(name, count)| share(name, count)).collect();
+    let shares =
+        |counts: Vec<(String, u64)>| counts.into_iter().take(8).map(|(name, count)| share(name, count)).collect();
     let is_behind = load.dropped > 0 || load.asked_rate.is_some_and(|asked| load.achieved_rate < asked * 0.98);
     Load {
         provider: row.provider.clone(),

@@ -1,0 +1,47 @@
+//! The flags that every command has.
+
+use std::io::IsTerminal;
+
+use clap::{Args, ValueEnum};
+
+use super::style::Style;
+
+/// Flags of every command.
+#[derive(Clone, Debug, Args)]
+pub struct Globals {
+    /// How much to log
+    #[arg(short = 'l', long = "loglevel", global = true, value_enum, default_value = "info", env = "ITER8_LOGLEVEL")]
+    pub log_level: LogLevel,
+    /// Print no progress and no log: only what was asked for, and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// Iter8's log levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// Everything.
+    Trace,
+    /// What helps to find a fault.
+    Debug,
+    /// What happens.
+    Info,
+    /// What may be wrong.
+    #[value(alias = "warn")]
+    Warning,
+    /// What is wrong.
+    Error,
+    /// Iter8's name for errors that end the program; as `error` here.
+    Fatal,
+    /// As `fatal`.
+    Panic,
+}
+
+impl Globals {
+    /// Whether standard error may be coloured: a terminal, and `NO_COLOR` not set.
+    pub fn style(&self) -> Style {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if plain || !std::io::stderr().is_terminal() { Style::Plain } else { Style::Coloured }
+    }
+}

@@ -1,3 +1,5 @@
+//! Tests of the mask: what is hidden, and what is not.
+
 use super::*;
 use serde_json::json;
 

@@ -29,7 +29,7 @@ pub struct Format {
 }
 
 /// All formats, the default first.
-pub const FORMATS: [Format; 3] = [text::FORMAT, json::FORMAT, html::FORMAT];
+pub const FORMATS: [Format; 3] = [text::FORMAT, html::FORMAT, json::FORMAT];
 
 /// The format of this name.
 pub fn format(name: &str) -> Option<&'static Format> {

@@ -36,7 +36,14 @@ impl Drop for Fixture {
     }
 }
 
-const PAYLOAD: &str = r#"http.payloadStr={"instances": [[6.8\, 2.8\, 4.8\, 1.4]]}"#;
+/// The flag that sends one row to classify; the file is made by [`bench`].
+const PAYLOAD: &str = "http.payloadStr=body.json";
+
+fn bench() -> Bench {
+    let bench = Bench::new();
+    bench.write("body.json", r#"{"instances": [[6.8, 2.8, 4.8, 1.4]]}"#);
+    bench
+}
 
 fn run_and_assert(bench: &Bench, url: &str) -> (Option<i32>, String) {
     let url = format!("http.url={url}");
@@ -64,7 +71,7 @@ fn run_and_assert(bench: &Bench, url: &str) -> (Option<i32>, String) {
 #[test]
 fn a_good_version_passes_and_a_slow_one_with_errors_does_not() {
     let fixture = Fixture::start();
-    let bench = Bench::new();
+    let bench = bench();
     let (code, told) = run_and_assert(&bench, &fixture.url(0));
     assert_eq!(code, Some(0), "{told}");
     let (code, told) = run_and_assert(&bench, &fixture.url(1));
@@ -85,7 +92,7 @@ fn a_good_version_passes_and_a_slow_one_with_errors_does_not() {
 #[test]
 fn two_versions_are_measured_in_one_experiment_and_judged_apart() {
     let fixture = Fixture::start();
-    let bench = Bench::new();
+    let bench = bench();
     let (first, second) = (
         format!("http.versionValues[0].url={}", fixture.url(0)),
         format!("http.versionValues[1].url={}", fixture.url(1)),
@@ -127,7 +134,7 @@ fn two_versions_are_measured_in_one_experiment_and_judged_apart() {
 #[test]
 fn the_document_and_the_values_hold_to_the_published_schemas() {
     let fixture = Fixture::start();
-    let bench = Bench::new();
+    let bench = bench();
     run_and_assert(&bench, &fixture.url(1));
     let schema = |what: &str| serde_json::from_str::<Value>(&bench.run(["schema", what]).stdout).unwrap();
     let document = jsonschema::validator_for(&schema("document")).unwrap();

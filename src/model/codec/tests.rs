@@ -1,3 +1,5 @@
+//! Tests of the codec: YAML 1.1 in, YAML 1.1 out, and what a wrong document is told.
+
 use proptest::prelude::*;
 use serde_json::{Map, json};
 

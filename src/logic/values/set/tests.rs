@@ -1,3 +1,5 @@
+//! Tests of the `--set` grammar: what is read, and what a refusal says.
+
 use super::*;
 use proptest::prelude::*;
 use serde_json::json;

@@ -1,0 +1,56 @@
+//! Documents written by Iter8 v0.13 load, report and assert as they do there.
+
+use crate::support::cli::Bench;
+use crate::support::files;
+
+/// Document → whether `completed`, `nofailure` and `slos` hold, and lines of its text report.
+const DOCUMENTS: &[(&str, [bool; 3], &[&str])] = &[
+    ("iter8-passing", [true, true, true], &["Number of completed tasks: 2", "Experiment completed: true"]),
+    ("iter8-failing-slo", [true, true, false], &["http/latency-mean (msec) <= 50"]),
+    ("iter8-failed-task", [false, false, false], &["Experiment completed: false", "No task failures: false"]),
+    ("iter8-grpc-samples", [true, true, false], &["grpc/latency/p90"]),
+    ("iter8-two-versions", [true, true, false], &["unavailable", "kserve-prometheus/error-count"]),
+    ("iter8-summary", [true, true, false], &["abn/sample_metric"]),
+    ("iter8-multi-loop", [true, true, true], &["Number of completed loops: 4"]),
+    ("iter8-no-slos", [true, true, false], &["Number of completed tasks: 1"]),
+];
+
+#[test]
+fn documents_of_iter8_assert_and_report_as_they_do_there() {
+    let bench = Bench::new();
+    for (name, holds, lines) in DOCUMENTS {
+        let path = files::root().join(format!("testdata/results/{name}.yaml"));
+        let path = path.to_str().unwrap();
+        for (condition, holds) in ["completed", "nofailure", "slos"].iter().zip(holds) {
+            let said = bench.run(["assert", path, "-c", condition]);
+            assert_eq!(said.code, Some(i32::from(!holds)), "{name} {condition}: {said:#?}");
+        }
+        let text = bench.run(["report", path]).stdout;
+        for line in *lines {
+            assert!(text.contains(line), "the report of {name} lacks {line:?}:\n{text}");
+        }
+        let page = bench.run(["report", path, "-o", "html"]);
+        assert!(page.code == Some(0) && page.stdout.len() < 300_000, "{name}: {} bytes", page.stdout.len());
+        let json = bench.run(["report", path, "-o", "json"]);
+        assert!(serde_json::from_str::<serde_json::Value>(&json.stdout).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn a_spec_of_iter8_runs_in_its_directory() {
+    let bench = Bench::new();
+    let server = crate::support::scripted::Scripted::answers("200 OK", "fine");
+    bench.write(
+        "experiment.yaml",
+        &format!(
+            "spec:\n- task: http\n  with:\n    url: {}\n    qps: 100\n    numRequests: 20\n    errorRanges: [{{lower: 500}}]\n- task: assess\n  with:\n    SLOs:\n      Upper:\n      - metric: http/error-count\n        limit: 0\n      - metric: http/latency-p95.0\n        limit: 1000\n- run: echo passed\n  if: SLOs()\n",
+            server.url()
+        ),
+    );
+    bench.run(["run"]).expect(0, &["passed"]);
+    assert_eq!(bench.run(["assert", "-c", "completed,nofailure,slos"]).code, Some(0));
+    // A second loop keeps the first one's values.
+    bench.run(["run", "--reuseResult"]).expect(0, &["loop 2", "passed"]);
+    let counts = bench.document()["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"].clone();
+    assert_eq!(counts, serde_json::json!([20, 20]));
+}

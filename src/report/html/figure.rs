@@ -28,7 +28,7 @@ pub(super) struct Figure {
 pub(super) struct Row {
     pub style: usize,
     pub name: String,
-    pub count: u64,
+    pub count: String,
     pub cells: Vec<String>,
 }
 
@@ -62,9 +62,15 @@ fn plans(digest: &Digest) -> Vec<Plan> {
         let plan = |(kind, metrics): (&str, &[&String])| Plan {
             title: if let [only] = metrics { (*only).clone() } else { format!("{kind} by endpoint") },
             has_limit: metrics.iter().any(|m| limited(m)),
-            curves: metrics.iter().map(|m| (m.rsplit_once('/').map_or(m.as_str(), |(p, _)| p).to_owned(), 0, (*m).clone())).collect(),
+            curves: metrics
+                .iter()
+                .map(|m| (m.rsplit_once('/').map_or(m.as_str(), |(p, _)| p).to_owned(), 0, (*m).clone()))
+                .collect(),
         };
-        return kinds.iter().flat_map(|(kind, all)| all.chunks(MAX_SERIES).map(move |some| plan((kind, some)))).collect();
+        return kinds
+            .iter()
+            .flat_map(|(kind, all)| all.chunks(MAX_SERIES).map(move |some| plan((kind, some))))
+            .collect();
     }
     let of = |metric: &String| {
         let versions = digest.versions.iter().enumerate().filter(|(_, v)| v.distributions.contains_key(metric));
@@ -121,23 +127,31 @@ fn figure(insights: &Insights, digest: &Digest, number: usize, plan: &Plan) -> O
     let mut notes = Vec::new();
     let left_out = chart::left_out(&series, &limits);
     if !left_out.is_empty() {
-        notes.push(format!("Limits not drawn, being outside the range of the values or too many: {}.", left_out.join("; ")));
+        notes.push(format!(
+            "Limits not drawn, being outside the range of the values or too many: {}.",
+            left_out.join("; ")
+        ));
     }
     if plan.curves.len() > MAX_SERIES {
         notes.push(format!("{} of {} versions are drawn.", MAX_SERIES, plan.curves.len()));
     }
     let row = |(style, name, d): &(usize, String, Distribution)| {
         let cells = [50.0, 90.0, 95.0, 99.0, 99.9].map(|p| d.percentile(p)).into_iter().chain([d.max()]);
-        Row { style: *style, name: name.clone(), count: d.count, cells: cells.map(show::value).collect() }
+        Row {
+            style: *style,
+            name: name.clone(),
+            count: show::thousands(d.count),
+            cells: cells.map(show::value).collect(),
+        }
     };
     Some(Figure {
         number,
-        title: plan.title.clone(),
+        title: squeezed(&plan.title, 80),
         charts: vec![
             chart::percentiles(&series, &limits, &squeezed(unit, 16)),
             chart::histogram(&series, &limits, &squeezed(unit, 16)),
         ],
-        unit: unit.to_owned(),
+        unit: squeezed(unit, 16),
         rows: found.iter().map(row).collect(),
         notes,
     })

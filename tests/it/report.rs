@@ -1,5 +1,6 @@
 //! Reports of documents as runs leave them, in every format.
 
+mod browser;
 mod documents;
 
 use iter8::model::document::Experiment;

@@ -34,7 +34,7 @@ pub(super) fn short(number: f64) -> String {
 /// A rate or another figure of which three digits say enough: `8`, `12.5`, `1234`.
 pub(super) fn rounded(number: f64) -> String {
     let decimals = match number.abs() {
-        size if !(size < HUGE) => return short(number),
+        size if size.is_nan() || size >= HUGE => return short(number),
         size if size >= 100.0 => 0,
         size if size >= 10.0 => 1,
         _ => 2,

@@ -97,8 +97,15 @@ fn is_long_tailed(series: &[Series<'_>]) -> bool {
 
 fn value_axis(series: &[Series<'_>], limits: &[Limit], places: (f64, f64)) -> Axis {
     let low = series.iter().map(|(_, d)| d.min()).fold(f64::INFINITY, f64::min).max(0.0);
-    let high = highest(series, limits) * 1.04;
-    if is_long_tailed(series) { Axis::log((low * 0.96, high), places) } else { Axis::linear((0.0, high), places) }
+    let high = highest(series, limits);
+    // Room above the highest limit for its label.
+    let room = if drawn(series, limits).is_empty() { 0.04 } else { 0.12 };
+    if is_long_tailed(series) {
+        let low = (low * 0.96).max(high * 1e-6);
+        Axis::log((low, high * (high / low).powf(room)), places)
+    } else {
+        Axis::linear((0.0, high * (1.0 + room)), places)
+    }
 }
 
 /// Limits that lie within the chart; the caller tells of the others.

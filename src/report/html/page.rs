@@ -1,15 +1,11 @@
 //! What the page's template is given: texts and numbers as they are shown, in bounded number.
 
 use serde::Serialize;
-use serde_json::json;
 
 use super::figure::{self, Figure};
 use crate::logic::assertion::{AssertCondition, judge};
-use crate::logic::mask::{mask, mask_text};
-use crate::model::codec;
-use crate::model::document::{Experiment, TaskSpec, TaskStatus};
+use crate::model::document::{Experiment, TaskStatus};
 use crate::model::slo::Outcome;
-use crate::report::ReportError;
 use crate::report::digest::{Digest, LoadReport, Overall, SloReport, TaskReport};
 use crate::report::show::{clipped, rounded, short, squeezed, thousands, value, value_beside};
 use crate::report::text;
@@ -18,9 +14,10 @@ use crate::report::text;
 pub(super) struct Bounds {
     /// Longest text, in characters.
     pub text: usize,
+    /// Longest spec, in characters.
+    pub spec: usize,
     rows: usize,
     figures: usize,
-    spec: usize,
 }
 
 impl Bounds {
@@ -141,7 +138,7 @@ struct Reading {
 }
 
 /// The page of a document.
-pub(super) fn of(experiment: &Experiment, digest: &Digest, bounds: &Bounds) -> Result<Page, ReportError> {
+pub(super) fn of(experiment: &Experiment, digest: &Digest, bounds: &Bounds) -> Page {
     let insights = experiment.result.as_ref().and_then(|r| r.insights.as_ref());
     let (figures, planned) = insights.map(|i| figure::figures(i, digest, bounds.figures)).unwrap_or_default();
     let columns = digest.versions.len().max(1);
@@ -149,7 +146,7 @@ pub(super) fn of(experiment: &Experiment, digest: &Digest, bounds: &Bounds) -> R
     let metrics = metrics(digest);
     let rows = |of: usize| (bounds.rows / of).max(8);
     let summary = &digest.summary;
-    Ok(Page {
+    Page {
         state: overall(summary.outcome),
         sentence: sentence(digest),
         checks: checks(experiment, digest),
@@ -167,7 +164,7 @@ pub(super) fn of(experiment: &Experiment, digest: &Digest, bounds: &Bounds) -> R
         tasks: tasks(&digest.tasks).into_iter().take(rows(3)).collect(),
         metrics_left_out: metrics.len().saturating_sub(rows(1) * 2 / columns),
         metrics: metrics.into_iter().take(rows(1) * 2 / columns).collect(),
-    })
+    }
 }
 
 fn overall(overall: Overall) -> State {
@@ -380,32 +377,4 @@ fn metrics(digest: &Digest) -> Vec<Metric> {
             .collect(),
     };
     first.metrics.iter().map(row).collect()
-}
-
-/// The spec as YAML, with secrets hidden and long texts cut.
-pub(super) fn spec(experiment: &Experiment, bounds: &Bounds) -> Result<String, ReportError> {
-    let hide = |task: &TaskSpec| {
-        let masked = mask(&json!({"task": task.task, "with": task.with}));
-        let mut with = task.with.as_ref().and(masked.get("with").cloned());
-        if let Some(with) = &mut with {
-            cut(with, bounds.text);
-        }
-        TaskSpec {
-            task: task.task.as_ref().map(|name| clipped(name, bounds.text)),
-            run: task.run.as_ref().map(|script| clipped(&mask_text(script), bounds.text * 4)),
-            with,
-            condition: task.condition.as_ref().map(|condition| clipped(&mask_text(condition), bounds.text)),
-        }
-    };
-    let tasks: Vec<TaskSpec> = experiment.spec.iter().take(200).map(hide).collect();
-    Ok(clipped(&codec::to_yaml(&tasks)?, bounds.spec))
-}
-
-fn cut(value: &mut serde_json::Value, most: usize) {
-    match value {
-        serde_json::Value::String(text) => *text = clipped(text, most),
-        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| cut(item, most)),
-        serde_json::Value::Object(map) => map.iter_mut().for_each(|(_, item)| cut(item, most)),
-        _ => {}
-    }
 }

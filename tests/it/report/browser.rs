@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{documents, render};
+use super::{documents, extremes, render};
 
 const WIDTHS: [u32; 3] = [360, 768, 1280];
 const CSP: &str =
@@ -202,7 +202,7 @@ fn no_request_leaves_a_page() {
     if !has_browser() {
         return;
     }
-    for document in [documents::hostile(), documents::two_versions()] {
+    for document in [extremes::hostile(), documents::two_versions()] {
         let asked = asked(&render("html", &document));
         assert!(asked.is_empty(), "{asked:#?}");
     }

@@ -146,7 +146,7 @@ pub fn mask_text(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut before = "";
     for word in words(text) {
-        if word.chars().all(|c| is_gap(c)) {
+        if word.chars().all(is_gap) {
             shown.push_str(word);
             continue;
         }

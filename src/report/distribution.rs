@@ -120,8 +120,8 @@ mod tests {
         let mut recorded = histogram::new();
         recorded.record_n(2_000, 10).unwrap();
         let encoded = histogram::encode(&recorded);
-        let mut insights = Insights::default();
-        insights.hist_metric_values = vec![[("m".to_owned(), vec![bucket(1.0, 2.0, 4)])].into()];
+        let buckets = vec![[("m".to_owned(), vec![bucket(1.0, 2.0, 4)])].into()];
+        let mut insights = Insights { hist_metric_values: buckets, ..Insights::default() };
         assert_eq!(Distribution::find(&insights, 0, "m").unwrap().count, 4);
         insights.histograms = vec![[("m".to_owned(), encoded.clone())].into()];
         let found = Distribution::find(&insights, 0, "m").unwrap();

@@ -8,6 +8,7 @@ mod axis;
 mod chart;
 mod figure;
 mod page;
+mod spec;
 
 use serde_json::Value;
 
@@ -40,11 +41,11 @@ fn render(experiment: &Experiment) -> Result<String, ReportError> {
     let mut text = String::new();
     for halvings in 0..=HALVINGS {
         let bounds = Bounds::halved(halvings);
-        let mut view = serde_json::to_value(page::of(experiment, &digest, &bounds)?)?;
+        let mut view = serde_json::to_value(page::of(experiment, &digest, &bounds))?;
         tidy(&mut view, bounds.text);
         let mut context = tera::Context::from_serialize(&view)?;
         context.insert("style", include_str!("html/style.css"));
-        context.insert("spec", &visible(&page::spec(experiment, &bounds)?));
+        context.insert("spec", &visible(&spec::shown(experiment, &bounds)?));
         text = tera.render("report.html", &context)?;
         if text.len() <= MAX_BYTES {
             break;

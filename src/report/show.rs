@@ -34,13 +34,26 @@ pub(super) fn short(number: f64) -> String {
 /// A rate or another figure of which three digits say enough: `8`, `12.5`, `1234`.
 pub(super) fn rounded(number: f64) -> String {
     let decimals = match number.abs() {
-        size if !(size < HUGE) => return short(number),
+        size if size.is_nan() || size >= HUGE => return short(number),
         size if size >= 100.0 => 0,
         size if size >= 10.0 => 1,
         _ => 2,
     };
     let text = format!("{number:.decimals$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// `12,000`
+pub(super) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// A text from outside with what would act on a terminal or a page made visible: control characters, and those that reverse the
@@ -112,6 +125,11 @@ mod tests {
         assert_eq!([short(50.0), short(0.5), short(1e300)], ["50", "0.5", "1e300"]);
         assert_eq!([rounded(8.0), rounded(12.54), rounded(1234.5), rounded(0.126)], ["8", "12.5", "1234", "0.13"]);
         assert_eq!([rounded(100.0), rounded(f64::NAN), rounded(10.0)], ["100", "NaN", "10"]);
+    }
+
+    #[test]
+    fn counts_are_grouped_by_thousands() {
+        assert_eq!([0, 999, 1000, 1234567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
     }
 
     #[test]

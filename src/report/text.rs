@@ -255,7 +255,9 @@ fn loads(out: &mut String, digest: &Digest) {
     for row in loads {
         let statuses = most_frequent(row.load.statuses.iter().map(|(status, n)| (status.to_string(), *n)));
         let causes = most_frequent(row.load.causes.iter().map(|(cause, n)| (squeezed(&visible(cause), 30), *n)));
-        let _ = writeln!(out, "  {} | status {statuses} | cause {causes}", name(row));
+        let _ = writeln!(out, "  {}", name(row));
+        prose(out, "      status ", &statuses);
+        prose(out, "      cause  ", &causes);
     }
 }
 

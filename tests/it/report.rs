@@ -1,6 +1,8 @@
 //! Reports of documents as runs leave them, in every format.
 
+mod browser;
 mod documents;
+mod extremes;
 
 use iter8::model::document::Experiment;
 
@@ -25,6 +27,75 @@ fn text_reports_say_what_the_document_says() {
 #[test]
 fn json_reports_say_what_the_document_says() {
     snapshots("json");
+}
+
+#[test]
+fn a_page_stays_below_300_kb_whatever_the_document() {
+    for (name, document) in documents::all() {
+        let size = render("html", &document).len();
+        assert!(size < 300_000, "{name}: {size} bytes");
+    }
+    // Larger than any document gets: the page cuts, and says so.
+    let mut document = extremes::large();
+    let insights = document.result.as_mut().unwrap().insights.as_mut().unwrap();
+    let copies: Vec<_> = (0..40)
+        .flat_map(|n| insights.metrics_info.clone().into_iter().map(move |(k, v)| (format!("{n}-{k}"), v)))
+        .collect();
+    insights.metrics_info.extend(copies);
+    document.spec = vec![document.spec[0].clone(); 2_000];
+    let page = render("html", &document);
+    assert!(page.len() < 300_000, "{} bytes", page.len());
+    assert!(page.contains("more metrics are in the text and JSON reports"));
+}
+
+#[test]
+fn no_report_shows_a_secret() {
+    let documents = [extremes::hostile(), documents::two_versions(), documents::failed(), documents::passing()];
+    for (document, format) in documents.iter().flat_map(|d| iter8::report::FORMATS.iter().map(move |f| (d, f))) {
+        let report = (format.render)(document).unwrap();
+        for secret in ["hunter2", "s3cr3t-of-the-load", "not-for-eyes", "user:pw"] {
+            assert!(!report.contains(secret), "{} in {}", secret, format.name);
+        }
+    }
+}
+
+#[test]
+fn hostile_texts_neither_become_markup_nor_reach_the_terminal() {
+    let document = extremes::hostile();
+    let page = render("html", &document);
+    assert!(
+        !page.contains("<script") && !page.contains("<img") && page.contains("&lt;script&gt;"),
+        "markup is escaped"
+    );
+    let text = render("text", &document);
+    for (format, report) in [("html", &page), ("text", &text)] {
+        let acts = report.chars().find(|c| (c.is_control() && *c != '\n') || ('\u{202a}'..='\u{202e}').contains(c));
+        assert_eq!(acts, None, "{format}");
+    }
+    assert!(text.lines().all(|line| line.chars().count() <= 200), "no line is as long as what it is made of");
+}
+
+#[test]
+fn text_fits_80_columns_for_two_versions_and_is_plain_ascii() {
+    for document in [documents::two_versions(), documents::passing(), documents::failed(), documents::iter8_v013()] {
+        let text = render("text", &document);
+        assert!(text.is_ascii(), "{text}");
+        for line in text.lines() {
+            assert!(line.len() <= 80 && line.trim_end() == line, "{line}");
+        }
+    }
+}
+
+#[test]
+fn the_same_document_gives_the_same_bytes() {
+    for format in &iter8::report::FORMATS {
+        assert_eq!(
+            (format.render)(&documents::two_versions()).unwrap(),
+            (format.render)(&documents::two_versions()).unwrap()
+        );
+        assert_eq!(iter8::report::format(format.name).map(|f| f.extension), Some(format.extension));
+    }
+    assert!(iter8::report::format("pdf").is_none());
 }
 
 /// Writes every report into a directory, to be looked at: `REPORTS=/tmp/reports cargo test --test it write_reports -- --ignored`.

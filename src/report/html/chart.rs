@@ -17,6 +17,8 @@ const TOP: f64 = 28.0;
 const BOTTOM: f64 = 246.0;
 /// Distance of labels that stand above one another.
 const LINE: f64 = 18.0;
+/// Widest that a character of a label is on average.
+const CHARACTER: f64 = 9.0;
 /// Points of a curve, bins of a histogram.
 const POINTS: usize = 48;
 const BINS: usize = 40;
@@ -95,8 +97,15 @@ fn is_long_tailed(series: &[Series<'_>]) -> bool {
 
 fn value_axis(series: &[Series<'_>], limits: &[Limit], places: (f64, f64)) -> Axis {
     let low = series.iter().map(|(_, d)| d.min()).fold(f64::INFINITY, f64::min).max(0.0);
-    let high = highest(series, limits) * 1.04;
-    if is_long_tailed(series) { Axis::log((low * 0.96, high), places) } else { Axis::linear((0.0, high), places) }
+    let high = highest(series, limits);
+    // Room above the highest limit for its label.
+    let room = if drawn(series, limits).is_empty() { 0.04 } else { 0.12 };
+    if is_long_tailed(series) {
+        let low = (low * 0.96).max(high * 1e-6);
+        Axis::log((low, high * (high / low).powf(room)), places)
+    } else {
+        Axis::linear((0.0, high * (1.0 + room)), places)
+    }
 }
 
 /// Limits that lie within the chart; the caller tells of the others.
@@ -117,27 +126,25 @@ pub(super) fn percentiles(series: &[Series<'_>], limits: &[Limit], unit: &str) -
     let most = series.iter().map(|(_, d)| d.count).max().unwrap_or(1) as f64;
     let x = Axis::linear((0.0, most.log10().clamp(2.0, 5.0)), (LEFT, RIGHT));
     let y = value_axis(series, limits, (BOTTOM, TOP));
-    let line = |(style, distribution): &Series<'_>| {
-        let end = (distribution.count as f64).log10().clamp(0.3, 5.0);
-        let percentile = |n: f64| 100.0 * (1.0 - 10_f64.powf(-n));
+    let end = |distribution: &Distribution| (distribution.count as f64).log10().clamp(0.3, 5.0);
+    let curve = |(_, distribution): &Series<'_>| -> Vec<[f64; 2]> {
+        let nines = (0..=POINTS).map(|point| end(distribution) * point as f64 / POINTS as f64);
+        nines.map(|n| [x.place(n), y.place(distribution.percentile(100.0 * (1.0 - 10_f64.powf(-n))))]).collect()
+    };
+    let curves: Vec<Vec<[f64; 2]>> = series.iter().map(curve).collect();
+    let line = |((style, distribution), curve): (&Series<'_>, &Vec<[f64; 2]>)| {
+        let end = end(distribution);
         let mut path = String::new();
-        let mut last = (f64::NAN, f64::NAN);
-        for point in 0..=POINTS {
-            let n = end * point as f64 / POINTS as f64;
-            let place = (x.place(n), y.place(distribution.percentile(percentile(n))));
-            if place != last {
-                let _ = write!(path, "{}{} {}", if point == 0 { "M" } else { "L" }, place.0, place.1);
-            }
-            last = place;
+        for (point, [x, y]) in curve.iter().enumerate() {
+            let _ = write!(path, "{}{x} {y}", if point == 0 { "M" } else { "L" });
         }
         let marked = MARKED.iter().filter(|p| nines(**p) <= end + 1e-9);
         let marks = marked.map(|p| [x.place(nines(*p)), y.place(distribution.percentile(*p))]).collect();
         Line { style: *style, path, marks }
     };
-    let end = x.place(f64::INFINITY);
     let x_ticks = MARKED
         .iter()
-        .filter(|p| x.place(nines(**p)) < end || nines(**p) <= most.log10())
+        .filter(|p| nines(**p) <= most.log10().clamp(2.0, 5.0) + 1e-9)
         .map(|p| Tick { at: x.place(nines(*p)), label: format!("{p}%") })
         .collect();
     Chart {
@@ -147,11 +154,11 @@ pub(super) fn percentiles(series: &[Series<'_>], limits: &[Limit], unit: &str) -
         x_label: "share of requests (each nine as wide as the last)".to_owned(),
         y_label: scaled(unit, &y),
         x_ticks,
-        y_ticks: y.ticks(30.0),
+        y_ticks: y.ticks(22.0),
         plot: [LEFT, TOP, RIGHT, BOTTOM],
         size: [WIDTH, HEIGHT],
-        series: series.iter().map(line).collect(),
-        limits: horizontal(&drawn(series, limits), &y, |p| x.place(nines(p))),
+        series: series.iter().zip(&curves).map(line).collect(),
+        limits: horizontal(&drawn(series, limits), &y, &curves, |p| x.place(nines(p))),
     }
 }
 
@@ -159,8 +166,8 @@ fn scaled(unit: &str, axis: &Axis) -> String {
     if axis.is_log() { format!("{unit}, log scale") } else { unit.to_owned() }
 }
 
-/// Lines across the chart; their labels stand above them at the left, where curves are low, pushed apart where limits are near.
-fn horizontal(limits: &[&Limit], y: &Axis, place: impl Fn(f64) -> f64) -> Vec<LimitLine> {
+/// Lines across the chart; their labels stand above them where no curve passes, pushed apart where limits are near.
+fn horizontal(limits: &[&Limit], y: &Axis, curves: &[Vec<[f64; 2]>], place: impl Fn(f64) -> f64) -> Vec<LimitLine> {
     let mut order: Vec<&&Limit> = limits.iter().collect();
     order.sort_by(|a, b| b.value.total_cmp(&a.value));
     let mut floor = TOP - 4.0;
@@ -169,13 +176,19 @@ fn horizontal(limits: &[&Limit], y: &Axis, place: impl Fn(f64) -> f64) -> Vec<Li
         let at = y.place(limit.value);
         let label_at = (at - 5.0).max(floor + LINE).min(BOTTOM - 3.0);
         floor = label_at;
-        lines.push(LimitLine {
-            line: [LEFT, at, RIGHT, at],
-            label: limit.label.clone(),
-            at: [LEFT + 8.0, round(label_at)],
-            anchor: "start",
-            ring: limit.percentile.map(|p| [place(p), at]),
-        });
+        let width = limit.label.chars().count() as f64 * CHARACTER;
+        // Whether a curve or a ring passes through the label when it begins at `x`.
+        let ring = limit.percentile.map(|p| [place(p), at]);
+        let is_free = |x: &f64| {
+            let within = |[px, py]: &[f64; 2]| {
+                *px > x - 8.0 && *px < x + width + 8.0 && *py > label_at - LINE && *py < label_at + 8.0
+            };
+            !curves.iter().flatten().chain(&ring).any(within)
+        };
+        let steps = (0..20).map(|step| LEFT + 8.0 + f64::from(step) * 18.0);
+        let start = steps.take_while(|x| x + width < RIGHT).find(is_free).unwrap_or(LEFT + 8.0);
+        let line = [LEFT, at, RIGHT, at];
+        lines.push(LimitLine { line, label: limit.label.clone(), at: [start, round(label_at)], anchor: "start", ring });
     }
     lines
 }
@@ -212,7 +225,7 @@ pub(super) fn histogram(series: &[Series<'_>], limits: &[Limit], unit: &str) -> 
         x_label: scaled(unit, &x),
         y_label: "% of requests".to_owned(),
         x_ticks: x.ticks(48.0),
-        y_ticks: y.ticks(30.0),
+        y_ticks: y.ticks(22.0),
         plot: [LEFT, TOP, RIGHT, BOTTOM],
         size: [WIDTH, HEIGHT],
         series: series.iter().zip(&shares).map(line).collect(),
@@ -243,12 +256,16 @@ fn binned(distribution: &Distribution, edges: &[f64]) -> Vec<f64> {
     shares
 }
 
-/// Upright lines; their labels stand in rows of their own above the curves.
+/// Upright lines; their labels stand in rows of their own above the curves, lowest limit first: a label reaches to the right over lines
+/// that begin below it.
 fn vertical(limits: &[&Limit], x: &Axis) -> Vec<LimitLine> {
+    let mut limits = limits.to_vec();
+    limits.sort_by(|a, b| a.value.total_cmp(&b.value));
     let line = |(row, limit): (usize, &&Limit)| {
         let at = x.place(limit.value);
         let y = TOP + LINE * row as f64;
-        let (anchor, label_at) = if at < (LEFT + RIGHT) / 2.0 { ("start", at + 6.0) } else { ("end", at - 6.0) };
+        let width = limit.label.chars().count() as f64 * CHARACTER;
+        let (anchor, label_at) = if at + width < WIDTH { ("start", at + 6.0) } else { ("end", at - 6.0) };
         LimitLine {
             line: [at, y, at, BOTTOM],
             label: limit.label.clone(),

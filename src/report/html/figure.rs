@@ -28,7 +28,7 @@ pub(super) struct Figure {
 pub(super) struct Row {
     pub style: usize,
     pub name: String,
-    pub count: u64,
+    pub count: String,
     pub cells: Vec<String>,
 }
 
@@ -137,16 +137,21 @@ fn figure(insights: &Insights, digest: &Digest, number: usize, plan: &Plan) -> O
     }
     let row = |(style, name, d): &(usize, String, Distribution)| {
         let cells = [50.0, 90.0, 95.0, 99.0, 99.9].map(|p| d.percentile(p)).into_iter().chain([d.max()]);
-        Row { style: *style, name: name.clone(), count: d.count, cells: cells.map(show::value).collect() }
+        Row {
+            style: *style,
+            name: name.clone(),
+            count: show::thousands(d.count),
+            cells: cells.map(show::value).collect(),
+        }
     };
     Some(Figure {
         number,
-        title: plan.title.clone(),
+        title: squeezed(&plan.title, 80),
         charts: vec![
             chart::percentiles(&series, &limits, &squeezed(unit, 16)),
             chart::histogram(&series, &limits, &squeezed(unit, 16)),
         ],
-        unit: unit.to_owned(),
+        unit: squeezed(unit, 16),
         rows: found.iter().map(row).collect(),
         notes,
     })

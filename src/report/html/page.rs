@@ -1,33 +1,37 @@
 //! What the page's template is given: texts and numbers as they are shown, in bounded number.
 
 use serde::Serialize;
-use serde_json::json;
 
 use super::figure::{self, Figure};
 use crate::logic::assertion::{AssertCondition, judge};
-use crate::logic::mask::{mask, mask_text};
-use crate::model::codec;
-use crate::model::document::{Experiment, TaskSpec, TaskStatus};
+use crate::model::document::{Experiment, TaskStatus};
 use crate::model::slo::Outcome;
-use crate::report::ReportError;
 use crate::report::digest::{Digest, LoadReport, Overall, SloReport, TaskReport};
-use crate::report::show::{clipped, rounded, short, value, value_beside};
+use crate::report::show::{clipped, rounded, short, squeezed, thousands, value, value_beside};
 use crate::report::text;
 
 /// How much of a document is shown.
 pub(super) struct Bounds {
     /// Longest text, in characters.
     pub text: usize,
+    /// Longest spec, in characters.
+    pub spec: usize,
     rows: usize,
     figures: usize,
-    spec: usize,
 }
 
 impl Bounds {
     /// The bounds, halved so many times.
     pub fn halved(times: u32) -> Self {
-        Self { text: (600 >> times).max(40), rows: 600 >> times, figures: 12 >> times, spec: 40_000 >> times }
+        Self { text: (400 >> times).max(40), rows: 600 >> times, figures: 12 >> times, spec: 40_000 >> times }
     }
+}
+
+/// Longest name, the middle left out of longer ones.
+const MAX_NAME: usize = 80;
+
+fn named(name: &str) -> String {
+    squeezed(name, MAX_NAME)
 }
 
 /// The page.
@@ -91,7 +95,8 @@ struct Load {
     version: String,
     target: String,
     state: State,
-    cells: Vec<String>,
+    /// Title and figure.
+    cells: Vec<[String; 2]>,
     failures: Vec<Share>,
     failures_left_out: usize,
     answers: Vec<Share>,
@@ -133,7 +138,7 @@ struct Reading {
 }
 
 /// The page of a document.
-pub(super) fn of(experiment: &Experiment, digest: &Digest, bounds: &Bounds) -> Result<Page, ReportError> {
+pub(super) fn of(experiment: &Experiment, digest: &Digest, bounds: &Bounds) -> Page {
     let insights = experiment.result.as_ref().and_then(|r| r.insights.as_ref());
     let (figures, planned) = insights.map(|i| figure::figures(i, digest, bounds.figures)).unwrap_or_default();
     let columns = digest.versions.len().max(1);
@@ -141,14 +146,14 @@ pub(super) fn of(experiment: &Experiment, digest: &Digest, bounds: &Bounds) -> R
     let metrics = metrics(digest);
     let rows = |of: usize| (bounds.rows / of).max(8);
     let summary = &digest.summary;
-    Ok(Page {
+    Page {
         state: overall(summary.outcome),
         sentence: sentence(digest),
         checks: checks(experiment, digest),
         facts: facts(digest),
         started: summary.start_time.map(|t| t.format("%-d %B %Y, %H:%M:%S UTC").to_string()),
-        version: summary.version.clone(),
-        versions: digest.versions.iter().map(|v| v.name.clone()).collect(),
+        version: summary.version.as_deref().map(named),
+        versions: digest.versions.iter().map(|v| named(&v.name)).collect(),
         objectives_left_out: objectives.len().saturating_sub(rows(columns * 2)),
         objectives: objectives.into_iter().take(rows(columns * 2)).collect(),
         figures_left_out: planned.saturating_sub(figures.len()),
@@ -159,7 +164,7 @@ pub(super) fn of(experiment: &Experiment, digest: &Digest, bounds: &Bounds) -> R
         tasks: tasks(&digest.tasks).into_iter().take(rows(3)).collect(),
         metrics_left_out: metrics.len().saturating_sub(rows(1) * 2 / columns),
         metrics: metrics.into_iter().take(rows(1) * 2 / columns).collect(),
-    })
+    }
 }
 
 fn overall(overall: Overall) -> State {
@@ -199,12 +204,12 @@ fn sentence(digest: &Digest) -> String {
         && let Some(task) = digest.tasks.iter().find(|t| t.status == TaskStatus::Failed)
     {
         let why = task.error.as_deref().map(|e| format!(": {e}")).unwrap_or_default();
-        return format!("Task {} failed{why}", clipped(&task.task, 60));
+        return format!("Task {} failed{why}", named(&task.task));
     }
     let of_version = |v: &crate::report::digest::VersionReport| {
         let count = |verdict| v.slos.iter().filter(|slo| slo.verdict == verdict).count();
         let total = v.slos.len();
-        let name = if digest.versions.len() == 1 { String::new() } else { format!("{}: ", clipped(&v.name, 60)) };
+        let name = if digest.versions.len() == 1 { String::new() } else { format!("{}: ", named(&v.name)) };
         let mut parts = vec![format!("{} of {total} satisfied", count(Some(Outcome::Satisfied)))];
         let others = [
             (count(Some(Outcome::Violated)), "violated"),
@@ -215,7 +220,7 @@ fn sentence(digest: &Digest) -> String {
         format!("{name}{}", parts.join(", "))
     };
     let versions: Vec<String> = digest.versions.iter().filter(|v| !v.slos.is_empty()).take(6).map(of_version).collect();
-    if versions.is_empty() { String::new() } else { format!("Objectives – {}.", versions.join("; ")) }
+    if versions.is_empty() { String::new() } else { format!("{}.", versions.join("; ")) }
 }
 
 fn checks(experiment: &Experiment, digest: &Digest) -> Vec<Check> {
@@ -262,19 +267,6 @@ fn facts(digest: &Digest) -> Vec<[String; 2]> {
     facts
 }
 
-/// `12,000`
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Objectives; those that do not hold first, else in the document's order.
 fn objectives(digest: &Digest) -> Vec<Objective> {
     let Some(first) = digest.versions.first() else { return Vec::new() };
@@ -290,12 +282,18 @@ fn objectives(digest: &Digest) -> Vec<Objective> {
         }),
     };
     let row = |(row, slo): (usize, &SloReport)| Objective {
-        condition: slo.condition.replace("<=", "≤").replace(">=", "≥"),
+        condition: condition(slo),
         cells: digest.versions.iter().filter_map(|v| v.slos.get(row)).map(verdict).collect(),
     };
     let mut rows: Vec<Objective> = first.slos.iter().enumerate().map(row).collect();
     rows.sort_by_key(|objective| objective.cells.iter().all(|cell| cell.state.class == "good"));
     rows
+}
+
+/// The condition as the other formats have it, with its metric squeezed and proper signs.
+fn condition(slo: &SloReport) -> String {
+    let rest = slo.condition.strip_prefix(&slo.metric).unwrap_or_default();
+    format!("{}{}", named(&slo.metric), squeezed(&rest.replace("<=", "≤").replace(">=", "≥"), 40))
 }
 
 fn load(row: &LoadReport) -> Load {
@@ -311,16 +309,17 @@ fn load(row: &LoadReport) -> Load {
         }
     };
     let mut answers: Vec<_> = load.statuses.iter().map(|(status, count)| (format!("HTTP {status}"), *count)).collect();
-    let mut failures: Vec<_> = load.causes.iter().map(|(cause, count)| (cause.clone(), *count)).collect();
+    let mut failures: Vec<_> = load.causes.iter().map(|(cause, count)| (squeezed(cause, 30), *count)).collect();
     answers.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     failures.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let left_out = answers.len().saturating_sub(8) + failures.len().saturating_sub(8);
     let shares =
         |counts: Vec<(String, u64)>| counts.into_iter().take(8).map(|(name, count)| share(name, count)).collect();
+    let cell = |title: &str, figure: String| [title.to_owned(), figure];
     let is_behind = load.dropped > 0 || load.asked_rate.is_some_and(|asked| load.achieved_rate < asked * 0.98);
     Load {
-        provider: row.provider.clone(),
-        version: row.version.clone(),
+        provider: named(&row.provider),
+        version: named(&row.version),
         target: format!("{} {}", clipped(&load.method, 20), load.url).trim().to_owned(),
         state: match (load.interrupted, is_behind) {
             (true, _) => state("open", "!", "interrupted"),
@@ -328,12 +327,12 @@ fn load(row: &LoadReport) -> Load {
             (false, false) => state("good", "✓", "as asked"),
         },
         cells: vec![
-            load.asked_rate.map_or_else(|| "max".to_owned(), rounded),
-            rounded(load.achieved_rate),
-            thousands(load.requests),
-            thousands(load.errors),
-            thousands(load.late),
-            thousands(load.dropped),
+            cell("Asked", load.asked_rate.map_or_else(|| "max".to_owned(), rounded)),
+            cell("Achieved", rounded(load.achieved_rate)),
+            cell("Requests", thousands(load.requests)),
+            cell("Errors", thousands(load.errors)),
+            cell("Late", thousands(load.late)),
+            cell("Dropped", thousands(load.dropped)),
         ],
         failures: shares(failures),
         failures_left_out: left_out,
@@ -349,7 +348,7 @@ fn tasks(tasks: &[TaskReport]) -> Vec<Task> {
     let span = (last - first).max(1.0);
     let percent = |ms: f64| ((ms / span * 100.0).clamp(0.0, 100.0) * 10.0).round() / 10.0;
     let of = |t: &TaskReport| Task {
-        name: t.task.clone(),
+        name: named(&t.task),
         state: status(t.status),
         condition: t.condition.clone(),
         start: t.start.map(|s| format!("+{} s", rounded((millis(s) - first) / 1000.0))),
@@ -368,8 +367,8 @@ fn tasks(tasks: &[TaskReport]) -> Vec<Task> {
 fn metrics(digest: &Digest) -> Vec<Metric> {
     let Some(first) = digest.versions.first() else { return Vec::new() };
     let row = |(name, metric): (&String, &crate::report::digest::MetricReport)| Metric {
-        name: name.clone(),
-        units: metric.units.clone(),
+        name: named(name),
+        units: metric.units.as_ref().map(|units| squeezed(units, 20)),
         cells: digest
             .versions
             .iter()
@@ -378,32 +377,4 @@ fn metrics(digest: &Digest) -> Vec<Metric> {
             .collect(),
     };
     first.metrics.iter().map(row).collect()
-}
-
-/// The spec as YAML, with secrets hidden and long texts cut.
-pub(super) fn spec(experiment: &Experiment, bounds: &Bounds) -> Result<String, ReportError> {
-    let hide = |task: &TaskSpec| {
-        let masked = mask(&json!({"task": task.task, "with": task.with}));
-        let mut with = task.with.as_ref().and(masked.get("with").cloned());
-        if let Some(with) = &mut with {
-            cut(with, bounds.text);
-        }
-        TaskSpec {
-            task: task.task.as_ref().map(|name| clipped(name, bounds.text)),
-            run: task.run.as_ref().map(|script| clipped(&mask_text(script), bounds.text * 4)),
-            with,
-            condition: task.condition.as_ref().map(|condition| clipped(&mask_text(condition), bounds.text)),
-        }
-    };
-    let tasks: Vec<TaskSpec> = experiment.spec.iter().take(200).map(hide).collect();
-    Ok(clipped(&codec::to_yaml(&tasks)?, bounds.spec))
-}
-
-fn cut(value: &mut serde_json::Value, most: usize) {
-    match value {
-        serde_json::Value::String(text) => *text = clipped(text, most),
-        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| cut(item, most)),
-        serde_json::Value::Object(map) => map.iter_mut().for_each(|(_, item)| cut(item, most)),
-        _ => {}
-    }
 }

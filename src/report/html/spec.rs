@@ -1,0 +1,41 @@
+//! The resolved spec as it is shown: YAML, with secrets hidden and long texts cut.
+
+use serde_json::{Value, json};
+
+use super::page::Bounds;
+use crate::logic::mask::{mask, mask_text};
+use crate::model::codec;
+use crate::model::document::{Experiment, TaskSpec};
+use crate::report::ReportError;
+use crate::report::show::clipped;
+
+/// Most tasks that are shown.
+const MAX_TASKS: usize = 200;
+
+/// The spec of an experiment.
+pub(super) fn shown(experiment: &Experiment, bounds: &Bounds) -> Result<String, ReportError> {
+    let hide = |task: &TaskSpec| {
+        let masked = mask(&json!({"task": task.task, "with": task.with}));
+        let mut with = task.with.as_ref().and(masked.get("with").cloned());
+        if let Some(with) = &mut with {
+            cut(with, bounds.text);
+        }
+        TaskSpec {
+            task: task.task.as_ref().map(|name| clipped(name, bounds.text)),
+            run: task.run.as_ref().map(|script| clipped(&mask_text(script), bounds.text * 4)),
+            with,
+            condition: task.condition.as_ref().map(|condition| clipped(&mask_text(condition), bounds.text)),
+        }
+    };
+    let tasks: Vec<TaskSpec> = experiment.spec.iter().take(MAX_TASKS).map(hide).collect();
+    Ok(clipped(&codec::to_yaml(&tasks)?, bounds.spec))
+}
+
+fn cut(value: &mut Value, most: usize) {
+    match value {
+        Value::String(text) => *text = clipped(text, most),
+        Value::Array(items) => items.iter_mut().for_each(|item| cut(item, most)),
+        Value::Object(map) => map.iter_mut().for_each(|(_, item)| cut(item, most)),
+        _ => {}
+    }
+}

@@ -1,0 +1,77 @@
+//! Documents at the ends of what a report must bear: as large as they get, and hostile throughout.
+
+use iter8::model::document::{Experiment, TaskSpec, TaskStatus};
+use iter8::model::insights::{Insights, VersionName};
+use serde_json::json;
+
+use super::documents::{
+    Behaviour, FAST, SLOW, add_load, assess, both_done, experiment, http_and_assess, name_versions, record, task,
+};
+
+/// As large as documents get: 20 endpoints and 5 versions.
+pub fn large() -> Experiment {
+    let mut insights = Insights::default();
+    let mut limits = Vec::new();
+    let names: Vec<String> = (0..20).map(|n| format!("http-endpoint-{n}")).collect();
+    for (index, name) in names.iter().enumerate() {
+        for version in 0..5 {
+            let median_ms = 5.0 + index as f64 * 3.0 + version as f64;
+            add_load(&mut insights, version, name, Behaviour { median_ms, requests: 2_000, ..SLOW });
+        }
+        limits.push((format!("{name}/latency-mean"), 40.0));
+        limits.push((format!("{name}/latency-p99"), 200.0));
+        limits.push((format!("{name}/error-count"), 0.0));
+    }
+    let versions = [("v1", "a"), ("v2", "b"), ("v3", "c"), ("v4", "d"), ("v5", "e")];
+    name_versions(&mut insights, &versions);
+    let limits: Vec<(&str, f64)> = limits.iter().map(|(name, limit)| (name.as_str(), *limit)).collect();
+    assess(&mut insights, &limits);
+    experiment(insights, http_and_assess(), both_done())
+}
+
+/// Everything that comes from outside is hostile.
+pub fn hostile() -> Experiment {
+    let script = "<script>alert('1')</script>\"><img src=x onerror=alert(2)>";
+    let rtl = "\u{202e}txt.exe\u{202c} \u{5e9}\u{5dc}\u{5d5}\u{5dd} \u{1b}[31mred";
+    let long = "w".repeat(10_000);
+    let mut insights = Insights::default();
+    for (version, name) in [script, rtl, long.as_str()].into_iter().enumerate() {
+        add_load(&mut insights, version, script, Behaviour { requests: 500, ..SLOW });
+        add_load(&mut insights, version, &long, Behaviour { requests: 500, ..FAST });
+        add_load(&mut insights, version, rtl, Behaviour { requests: 500, ..FAST });
+        insights.version_names.push(VersionName { version: name.to_owned(), track: script.to_owned() });
+        let load = insights.load[version].get_mut(script).unwrap();
+        load.url = format!("http://user:hunter2@host/{script}{long}");
+        load.method = long.clone();
+        load.causes = (0..300).map(|n| (format!("{script}{n}"), n)).collect();
+        load.statuses = (0..600).map(|n| (n, u64::from(n))).collect();
+    }
+    let metric = |base: &str| format!("{base}/latency-p99");
+    let names = [metric(script), metric(&long), metric(rtl), format!("{script}/absent")];
+    assess(&mut insights, &names.iter().map(|name| (name.as_str(), 20.0)).collect::<Vec<_>>());
+    for verdict in &mut insights.verdicts {
+        verdict.reason = format!("{script} {long} {rtl}");
+    }
+    for meta in insights.metrics_info.values_mut() {
+        meta.units = Some(format!("{script}{long}"));
+        meta.description = long.clone();
+    }
+    let mut broken = record(&long, TaskStatus::Failed, -5_000_000_000, 9_000_000_000);
+    broken.error = Some(format!("{script}\n{rtl}\n{long}"));
+    broken.notes = vec![long.clone(), script.to_owned()];
+    let spec = vec![
+        TaskSpec {
+            condition: Some(script.to_owned()),
+            ..task(&long, json!({script: [long, rtl, {"password": "hunter2"}]}))
+        },
+        TaskSpec {
+            run: Some(format!("curl -H 'Authorization: Bearer hunter2hunter2' {script} {long}")),
+            ..TaskSpec::default()
+        },
+    ];
+    let mut found = experiment(insights, spec, vec![broken]);
+    let result = found.result.as_mut().unwrap();
+    result.failure = true;
+    result.iter8_version = Some(format!("{script}{long}"));
+    found
+}

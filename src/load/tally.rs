@@ -87,9 +87,7 @@ impl Tally {
             Err(failure) => {
                 self.errors += 1;
                 self.causes[failure.cause as usize] += 1;
-                if !self.details.contains_key(&failure.cause) {
-                    self.details.insert(failure.cause, failure.to_string());
-                }
+                self.details.entry(failure.cause).or_insert_with(|| failure.to_string());
                 // A request that timed out took at least that long: leaving it out would flatter the worst servers most. Other
                 // failures have no latency, and their short times would flatter too.
                 failure.cause == Cause::Timeout

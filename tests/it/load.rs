@@ -111,12 +111,13 @@ async fn a_stuck_connection_delays_no_slot_while_another_is_idle() {
     let plan = LoadPlan {
         threads: Some(2),
         timeout: Duration::from_millis(900),
-        ..plan(Arrival::Constant { rate: 50.0 }, Bound::Count(40), 2)
+        ..plan(Arrival::Constant { rate: 20.0 }, Bound::Count(16), 2)
     };
     let outcome = load(plan, target(&server.url())).await.unwrap();
-    assert_eq!((outcome.requests, outcome.answers, server.arrivals()), (40, 39, 40));
-    let p95 = percentile_ms(&outcome.latency, 95.0);
-    assert!(p95 < 50.0, "p95 {p95} ms");
+    assert_eq!((outcome.requests, outcome.answers, server.arrivals()), (16, 15, 16));
+    // Without being rung, worker 1 would find the other's slots only at its own ones: 50 ms late.
+    let p90 = percentile_ms(&outcome.latency, 90.0);
+    assert!(p90 < 30.0, "p90 {p90} ms");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@
 //! | `model` | data only: spec, experiment document, metrics, SLOs, verdicts; the YAML codec | |
 //! | `logic` | pure functions: values, statistics, assessment, conditions, pacing; no clock, environment, I/O or async | model |
 //! | `ports` | what the core needs from outside, as traits, and the events it emits | model |
-//! | `net` | what every outgoing connection needs: TLS settings, credentials kept out of messages | model |
+//! | `net` | what every outgoing connection needs: TLS settings | model |
 //! | `load` | one load loop, generic over the protocol; HTTP plugs in | model, logic, ports, net |
 //! | `adapters` | the outside world: file store, web client, shell, clock | model, logic, ports, net |
 //! | `tasks` | one file per task, one registry | model, logic, ports, net, load |

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
-use crate::net::redact;
+use crate::logic::mask::mask_url;
 use crate::net::tls::{TlsOptions, client_config};
 use crate::ports::{BoxFuture, Web, WebError, WebRequest, WebResponse};
 
@@ -58,7 +58,7 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 impl Web for WebClient {
     fn send(&self, request: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
         Box::pin(async move {
-            let (method, url, timeout) = (request.method.clone(), redact::url(&request.url), request.timeout);
+            let (method, url, timeout) = (request.method.clone(), mask_url(&request.url), request.timeout);
             let fail = |reason: String| WebError { method: method.clone(), url: url.clone(), reason };
             let client = self.client.as_ref().map_err(|reason| fail(reason.clone()))?;
             match tokio::time::timeout(timeout, exchange(client, request)).await {

@@ -10,8 +10,8 @@ use super::error::CliError;
 use super::exit::Exit;
 use crate::adapters::files::LocalFiles;
 use crate::adapters::web::WebClient;
+use crate::logic::mask::mask_url;
 use crate::logic::values::{Source, merge};
-use crate::net::redact;
 use crate::ports::{Files, Web, WebRequest};
 
 /// Largest values file or value from a file.
@@ -61,7 +61,7 @@ impl ValueArgs {
         let mut sources = Vec::new();
         for name in &self.files {
             let text = read_values(name, network).await?;
-            sources.push(Source::File { name: redact::url(name), text });
+            sources.push(Source::File { name: mask_url(name), text });
         }
         sources.extend(self.set_json.iter().cloned().map(Source::SetJson));
         sources.extend(self.set.iter().cloned().map(Source::Set));
@@ -77,9 +77,8 @@ impl ValueArgs {
 
 /// The text of one `-f`: a file, a URL, or standard input.
 async fn read_values(name: &str, network: Network) -> Result<String, CliError> {
-    let unreadable = |exit, reason: String| {
-        CliError::new(exit, format!("cannot read the values file {}: {reason}", redact::url(name)))
-    };
+    let unreadable =
+        |exit, reason: String| CliError::new(exit, format!("cannot read the values file {}: {reason}", mask_url(name)));
     let content = if name == "-" {
         let mut content = Vec::new();
         let read = std::io::stdin().lock().take(MAX_VALUES_BYTES as u64 + 1).read_to_end(&mut content);

@@ -1,196 +1,27 @@
 //! Starts the workers, watches them, and merges what they measured.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::cause::{Cause, Failure};
+use super::initial::Initial;
 use super::lanes::Lanes;
 use super::outcome::LoadOutcome;
-use super::protocol::{Answer, Protocol};
+use super::plan::{LoadError, LoadPlan};
+use super::protocol::Protocol;
+use super::shared::{INTERVAL, Shared, with_percentiles};
 use super::tally::Tally;
 use super::worker::{self, Briefing};
-use crate::logic::histogram::{self, Histogram, percentile_ms};
-use crate::logic::pacing::Pacer;
 use crate::ports::LoadProgress;
-
-/// How often progress is told.
-pub(super) const INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long after the end of a duration slots that were due before it are still sent; the rest is dropped.
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// The start of a schedule lies this far ahead, so that its first slots are not late.
 const LEAD: Duration = Duration::from_millis(2);
-
-/// Different reasons that are told of a load that fails from the start.
-const REASONS: usize = 8;
-
-/// What load to make.
-#[derive(Clone, Debug)]
-pub struct LoadPlan {
-    /// The target, as it may be shown in messages.
-    pub target: String,
-    /// The schedule.
-    pub pacer: Pacer,
-    /// Parallel connections, at least 1; the bound on requests in flight.
-    pub connections: usize,
-    /// Worker threads; `None` for one per core. Never more than connections.
-    pub threads: Option<usize>,
-    /// Time for one exchange; a request is ended at most 2 % (and 1 to 50 ms) later.
-    pub timeout: Duration,
-    /// Whether the load goes on when its first requests all fail.
-    pub allow_initial_errors: bool,
-}
-
-/// Why a load gave no outcome.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The first requests failed, all of them.
-    #[error("the first {count} requests to {target} all failed: {reasons}")]
-    InitialErrors {
-        /// How many.
-        count: u64,
-        /// The target, without credentials.
-        target: String,
-        /// What failed how often: `connection refused ×4`.
-        reasons: String,
-    },
-    /// This machine can't make the load.
-    #[error("can't start a load worker: {0}")]
-    Worker(#[from] std::io::Error),
-    /// A worker ended without a result.
-    #[error("a load worker ended without a result")]
-    Lost,
-}
-
-impl LoadError {
-    /// The next step for the user, where there is one.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::InitialErrors { .. } => Some("is the service up? set `allowInitialErrors: true` to measure anyway"),
-            Self::Worker(_) | Self::Lost => None,
-        }
-    }
-}
-
-/// What all workers of a load see.
-pub(super) struct Shared<P> {
-    pub(super) protocol: Arc<P>,
-    pub(super) plan: LoadPlan,
-    pub(super) initial: Initial,
-    /// Per worker, how far it was lately.
-    snapshots: Vec<Mutex<Option<Snapshot>>>,
-}
-
-/// How far a worker is.
-struct Snapshot {
-    requests: u64,
-    errors: u64,
-    latency: Histogram,
-}
-
-impl<P> Shared<P> {
-    /// Makes a worker's state visible to the progress.
-    pub(super) fn publish(&self, worker: usize, tally: &Tally) {
-        let snapshot = Snapshot { requests: tally.requests, errors: tally.errors, latency: tally.latency.clone() };
-        *lock(&self.snapshots[worker]) = Some(snapshot);
-    }
-
-    /// How far the load is.
-    fn progress(&self, elapsed: Duration) -> LoadProgress {
-        let mut latency = histogram::new();
-        let mut progress = self.blank(elapsed);
-        for snapshot in &self.snapshots {
-            if let Some(snapshot) = &*lock(snapshot) {
-                progress.done += snapshot.requests;
-                progress.errors += snapshot.errors;
-                // All histograms have the same bounds, so adding can't fail.
-                let _ = latency.add(&snapshot.latency);
-            }
-        }
-        with_percentiles(progress, &latency)
-    }
-
-    fn blank(&self, elapsed: Duration) -> LoadProgress {
-        let pacer = &self.plan.pacer;
-        LoadProgress { total: pacer.total(), planned: pacer.planned(), elapsed, ..LoadProgress::default() }
-    }
-}
-
-fn with_percentiles(progress: LoadProgress, latency: &Histogram) -> LoadProgress {
-    let at = |p| (!latency.is_empty()).then(|| percentile_ms(latency, p));
-    LoadProgress { p50_ms: at(50.0), p99_ms: at(99.0), ..progress }
-}
-
-/// Watches whether any of the first requests succeeds.
-pub(super) struct Initial {
-    /// That many failures and no success end the load.
-    enough: u64,
-    /// Whether there is nothing to watch any more: the only thing that is read per request.
-    is_settled: AtomicBool,
-    failed: Mutex<Failed>,
-    abandon: CancellationToken,
-}
-
-/// The first requests, as long as they all fail.
-#[derive(Default)]
-struct Failed {
-    count: u64,
-    /// Reason → how often.
-    reasons: BTreeMap<String, u64>,
-    /// Whether that many failed that the load ends; later successes don't matter any more.
-    is_enough: bool,
-}
-
-impl Initial {
-    /// Takes note of one request's end.
-    pub(super) fn note(&self, result: &Result<Answer, Failure>) {
-        if self.is_settled.load(Ordering::Relaxed) {
-            return;
-        }
-        let reason = match result {
-            Ok(answer) if !answer.is_error => return self.is_settled.store(true, Ordering::Relaxed),
-            Ok(answer) => format!("status {}", answer.status),
-            Err(failure) => match failure.cause {
-                Cause::Refused | Cause::Reset | Cause::Closed | Cause::Timeout => failure.cause.words().to_owned(),
-                _ => failure.to_string(),
-            },
-        };
-        let failed = &mut *lock(&self.failed);
-        if failed.is_enough {
-            return;
-        }
-        failed.count += 1;
-        if failed.reasons.len() < REASONS || failed.reasons.contains_key(&reason) {
-            *failed.reasons.entry(reason).or_default() += 1;
-        }
-        if failed.count >= self.enough && !self.is_settled.load(Ordering::Relaxed) {
-            failed.is_enough = true;
-            self.abandon.cancel();
-        }
-    }
-
-    /// The error, if the first requests all failed.
-    fn error(&self, target: &str) -> Option<LoadError> {
-        let failed = lock(&self.failed);
-        if !failed.is_enough {
-            return None;
-        }
-        let reasons: Vec<_> = failed.reasons.iter().map(|(reason, count)| format!("{reason} ×{count}")).collect();
-        Some(LoadError::InitialErrors { count: failed.count, target: target.to_owned(), reasons: reasons.join(", ") })
-    }
-}
-
-/// A thread that panicked left nothing half-done behind that would matter here.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Makes the load and returns what it measured. Connections are opened first, for at most a second; then the schedule starts.
 ///
@@ -210,14 +41,8 @@ pub async fn run<P: Protocol>(
     let abandon = CancellationToken::new();
     // Ends the workers when this future is dropped, too.
     let _guard = abandon.clone().drop_guard();
-    let initial = Initial {
-        enough: connections as u64,
-        is_settled: AtomicBool::new(plan.allow_initial_errors || total == 0),
-        failed: Mutex::default(),
-        abandon: abandon.clone(),
-    };
-    let snapshots = (0..workers).map(|_| Mutex::new(None)).collect();
-    let shared = Arc::new(Shared { protocol, plan, initial, snapshots });
+    let initial = Initial::new(connections as u64, plan.allow_initial_errors || total == 0, abandon.clone());
+    let shared = Arc::new(Shared::new(protocol, plan, initial, workers));
     let crew = Crew::start(&shared, workers, connections, &abandon)?;
     let (tallies, lanes, stopped) = crew.watch(&shared, &abandon, &stop, progress).await;
     if let Some(error) = shared.initial.error(&shared.plan.target) {

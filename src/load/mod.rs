@@ -13,10 +13,14 @@
 pub mod cause;
 pub mod engine;
 pub mod http;
+mod initial;
 mod lanes;
+mod lock;
 pub mod outcome;
+pub mod plan;
 pub mod protocol;
 mod seat;
+mod shared;
 mod tally;
 mod timer;
 mod worker;

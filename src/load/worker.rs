@@ -13,10 +13,10 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
 
 use super::cause::{Cause, Failure};
-use super::engine::{INTERVAL, Shared};
 use super::lanes::{Claim, Lanes, Slot};
 use super::protocol::{Answer, Protocol};
 use super::seat::Seat;
+use super::shared::{INTERVAL, Shared};
 use super::tally::{Tally, Timing};
 use super::timer::Timer;
 

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::mask::mask_text;
 use super::suggest::nearest;
 use crate::model::document::{Experiment, ExperimentResult, TaskRecord, TaskStatus};
 use crate::model::insights::Insights;
@@ -169,7 +170,7 @@ fn judge_failure(progress: &Progress<'_>) -> Judgement {
         RunState::Failed => {
             let task = progress.current.map_or("a task", |record| record.task.as_str());
             let error = progress.current.and_then(|record| record.error.as_ref());
-            error.map_or(format!("{task} failed"), |error| format!("{task} failed: {error}"))
+            error.map_or(format!("{task} failed"), |error| format!("{task} failed: {}", mask_text(error)))
         }
         RunState::Running => "no task has failed so far".to_owned(),
         RunState::Completed | RunState::Interrupted => "no task failed".to_owned(),

@@ -254,7 +254,9 @@ fn at<'a, T>(versions: &'a [BTreeMap<String, T>], version: usize, key: &str) -> 
 /// The entry whose name is `key`, in whichever spelling it has.
 fn find<'a, T>(map: &'a BTreeMap<String, T>, key: &str) -> Option<(&'a str, &'a T)> {
     let exact = map.get_key_value(key);
-    let other = || map.iter().find(|(name, _)| split_percentile(name).is_some() && same(name, key));
+    // Only percentiles have several spellings.
+    let spellings = || split_percentile(key).map(|_| map.iter());
+    let other = || spellings()?.find(|(name, _)| split_percentile(name).is_some() && same(name, key));
     exact.or_else(other).map(|(name, value)| (name.as_str(), value))
 }
 
@@ -262,15 +264,23 @@ fn same(name: &str, key: &str) -> bool {
     name.parse::<MetricName>().is_ok_and(|name| name.key() == key)
 }
 
+/// Most names that are compared with one that is missing.
+const MAX_KNOWN: usize = 1_000;
+
 /// Why a metric that is nowhere in the document's version has no value.
 fn missing(insights: &Insights, version: usize, name: &MetricName) -> String {
     let key = name.key();
+    if insights.metrics_info.contains_key(&key) {
+        return format!("`{name}` was not measured for this version");
+    }
     let mut known: Vec<&str> = insights.metrics_info.keys().map(String::as_str).collect();
     known.extend(
         insights.non_hist_metric_values.get(version).into_iter().flat_map(|map| map.keys()).map(String::as_str),
     );
     known.sort_unstable();
     known.dedup();
+    // What is suggested need not be the best of a damaged document's thousands.
+    known.truncate(MAX_KNOWN);
     if known.iter().any(|name| *name == key || same(name, &key)) {
         return format!("`{name}` was not measured for this version");
     }

@@ -1,4 +1,3 @@
-//! What every outgoing connection needs: TLS settings, and credentials kept out of messages.
+//! What every outgoing connection needs: TLS settings.
 
-pub mod redact;
 pub mod tls;

@@ -5,6 +5,7 @@
 
 mod build;
 mod metrics;
+mod objectives;
 mod slos;
 
 use std::collections::BTreeMap;

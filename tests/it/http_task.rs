@@ -122,7 +122,7 @@ async fn wrong_values_are_refused_with_path_and_expectation() {
         ),
         (
             json!({"url": "ftp://user:secret@host/"}),
-            "with.url: `ftp://host/` has the scheme `ftp`; expected `http://HOST[:PORT]/PATH` or `https://…`",
+            "with.url: `ftp://[hidden]@host/` has the scheme `ftp`; expected `http://HOST[:PORT]/PATH` or `https://…`",
         ),
         (json!({"connections": 0}), "with.connections: 0 is not a number of connections; expected 1 to 10000"),
         (
@@ -264,7 +264,7 @@ async fn payload_and_credentials_are_sent_and_not_shown() {
     assert!(post.head.contains("content-type: application/octet-stream\r\n"), "{post:?}");
     assert!(post.head.contains("authorization: Basic dTpwYTpzcw=="), "{post:?}");
     let shown = format!("{contribution:?}");
-    assert!(!shown.contains("abc") && shown.contains("token=***"), "{shown}");
+    assert!(!shown.contains("abc") && shown.contains("token=[hidden]"), "{shown}");
     let (_, typed) = run(json!({"contentType": "application/json"})).await;
     assert!(typed.head.starts_with("POST ") && typed.head.contains("content-type: application/json"), "{typed:?}");
     let (_, put) = run(json!({"payloadURL": "http://h/p", "method": "put"})).await;
@@ -276,7 +276,7 @@ async fn a_payload_that_can_not_be_downloaded_fails_the_task() {
     let world = World { download: Some((404, "")), ..World::default() };
     let with = json!({"url": "http://127.0.0.1:1/", "payloadURL": "http://u:p@h/x?sig=1"});
     let error = world.run(with).await.unwrap_err().to_string();
-    assert_eq!(error, "can't download payloadURL http://h/x?sig=***: HTTP status 404");
+    assert_eq!(error, "can't download payloadURL http://[hidden]@h/x?sig=[hidden]: HTTP status 404");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use iter8::load::engine::{LoadError, LoadPlan, run};
+use iter8::load::engine::run;
 use iter8::load::http::{ErrorRange, Http, HttpTarget};
 use iter8::load::outcome::LoadOutcome;
+use iter8::load::plan::{LoadError, LoadPlan};
 use iter8::logic::histogram::percentile_ms;
 use iter8::logic::pacing::{Arrival, Bound, Pacer};
 use iter8::net::tls::{Identity, TlsOptions};

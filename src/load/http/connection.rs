@@ -11,8 +11,8 @@ use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
 
+use super::message::Message;
 use super::origin::Origin;
-use super::target::Message;
 use crate::load::cause::{Cause, Failure};
 
 /// Other origins whose connections are kept for redirects.

@@ -1,7 +1,9 @@
 //! HTTP/1.1 as a protocol of the load loop: hyper's connections, driven directly, without a pool.
 
 mod connection;
+mod message;
 mod origin;
+mod protocol;
 mod redirect;
 mod target;
 

@@ -7,8 +7,9 @@ use http::{Method, StatusCode};
 use url::Url;
 
 use super::connection::HttpConnection;
+use super::message::Message;
 use super::origin::Origin;
-use super::target::{Http, Message};
+use super::target::Http;
 use crate::load::cause::Failure;
 use crate::load::protocol::Answer;
 

@@ -3,17 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION};
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
-use http_body_util::Full;
+use http::header::HOST;
+use http::{HeaderMap, Method};
 use rustls::ClientConfig;
 use url::Url;
 
-use super::connection::{self, HttpConnection};
+use super::message::{Message, host_of, path_of};
 use super::origin::Origin;
-use super::redirect;
-use crate::load::cause::Failure;
-use crate::load::protocol::{Answer, Protocol};
+use crate::load::protocol::Answer;
+use crate::logic::mask;
 use crate::net::tls::{TlsError, TlsOptions, client_config};
 
 /// A range of statuses that count as errors, both ends included; an open end has no limit.
@@ -50,38 +48,6 @@ pub struct HttpTarget {
     pub tls: TlsOptions,
 }
 
-/// The request as it goes out to one origin, but for its allocation.
-#[derive(Clone, Debug)]
-pub(super) struct Message {
-    pub(super) method: Method,
-    /// Path and query.
-    pub(super) uri: Uri,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-}
-
-impl Message {
-    pub(super) fn to_request(&self) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(self.body.clone()));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.headers.clone();
-        request
-    }
-
-    /// The same request to another URL. Credentials and a `Host` of the user's stay with the origin they were meant for.
-    pub(super) fn to(&self, url: &Url, is_same_origin: bool) -> Option<Self> {
-        let mut message = Self { uri: path_of(url)?, ..self.clone() };
-        if !is_same_origin {
-            for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION] {
-                message.headers.remove(name);
-            }
-            message.headers.insert(HOST, host_of(url)?);
-        }
-        Some(message)
-    }
-}
-
 /// HTTP/1.1 to one target.
 #[derive(Debug)]
 pub struct Http {
@@ -110,7 +76,7 @@ pub enum TargetError {
 impl Http {
     /// Prepares requests to `target`; opens nothing.
     pub fn new(target: HttpTarget) -> Result<Self, TargetError> {
-        let unusable = || TargetError::Url(crate::net::redact::url(target.url.as_str()));
+        let unusable = || TargetError::Url(mask::mask_url(target.url.as_str()));
         let origin = Origin::of(&target.url).ok_or_else(unusable)?;
         let uri = path_of(&target.url).ok_or_else(unusable)?;
         let mut headers = target.headers.clone();
@@ -133,36 +99,4 @@ impl Http {
     pub(super) fn answer(&self, status: u16, bytes: u64) -> Answer {
         Answer { status, bytes, is_error: self.error_ranges.iter().any(|range| range.holds(status)) }
     }
-}
-
-impl Protocol for Http {
-    type Connection = HttpConnection;
-
-    async fn connect(&self) -> Result<HttpConnection, Failure> {
-        let sender = connection::open(&self.origin, self.tls.as_ref()).await?;
-        Ok(HttpConnection::new(sender))
-    }
-
-    async fn ready(&self, connection: &mut HttpConnection) -> bool {
-        connection.sender.is_ready().await
-    }
-
-    async fn exchange(&self, connection: &mut HttpConnection) -> Result<Answer, Failure> {
-        let (head, bytes) = connection.sender.exchange(&self.message).await?;
-        if self.redirects > 0 && head.status.is_redirection() {
-            return redirect::follow(self, connection, head, bytes).await;
-        }
-        Ok(self.answer(head.status.as_u16(), bytes))
-    }
-}
-
-/// Path and query, as they stand in a request line.
-fn path_of(url: &Url) -> Option<Uri> {
-    let text = &url[url::Position::BeforePath..url::Position::AfterQuery];
-    text.parse().ok()
-}
-
-/// Host and port, as they stand in the `Host` header.
-fn host_of(url: &Url) -> Option<HeaderValue> {
-    HeaderValue::from_str(&url[url::Position::BeforeHost..url::Position::AfterPort]).ok()
 }

@@ -1,7 +1,8 @@
 //! Summary, tasks, versions and loads of a digest.
 
 use super::{
-    Digest, LoadReport, Overall, Summary, TaskReport, VerdictCounts, VersionReport, VersionVerdict, metrics, slos,
+    Digest, LoadReport, Overall, Summary, TaskReport, VerdictCounts, VersionReport, VersionVerdict, metrics,
+    objectives, slos,
 };
 use crate::logic::assertion::{AssertCondition, judge};
 use crate::logic::mask::{mask_text, mask_url};
@@ -98,7 +99,7 @@ fn tasks(experiment: &Experiment, result: &ExperimentResult) -> Vec<TaskReport> 
 }
 
 fn versions(insights: &Insights) -> Vec<VersionReport> {
-    let objectives = slos::objectives(insights);
+    let objectives = objectives::of(insights);
     let names = version_names(insights);
     let of = |(index, name): (usize, String)| VersionReport {
         track: insights.version_names.get(index).map(|v| v.track.clone()).filter(|track| !track.is_empty()),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::slos::Objective;
+use super::objectives::Objective;
 use super::{DistributionReport, MetricReport};
 use crate::logic::mask::{mask_text, mask_url};
 use crate::logic::metrics::reading;

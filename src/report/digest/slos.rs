@@ -2,49 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use super::objectives::Objective;
 use super::{SloReport, metrics};
 use crate::logic::mask::mask_text;
 use crate::logic::metrics::reading;
 use crate::model::insights::Insights;
 use crate::model::metric::Reading;
-use crate::model::slo::{Bound, Outcome, Slo, Verdict};
+use crate::model::slo::{Bound, Outcome, Verdict};
 use crate::report::show;
-
-/// Most objectives that are read; a document never grows this large by running.
-const MAX_OBJECTIVES: usize = 10_000;
-
-/// A limit on a metric, and where Iter8's matrix has its row.
-pub(super) struct Objective {
-    pub metric: String,
-    bound: Bound,
-    limit: f64,
-    row: Option<usize>,
-}
 
 /// What tells objectives apart; the limit by its bits, as floats have no order of their own.
 type Key<'a> = (Bound, &'a str, u64);
-
-/// The objectives of the document, upper limits first; those that only verdicts name come last.
-pub(super) fn objectives(insights: &Insights) -> Vec<Objective> {
-    let limits = insights.slos.iter();
-    let upper =
-        limits.clone().flat_map(|s| s.upper.iter().enumerate()).map(|(row, slo)| of_slo(Bound::Upper, row, slo));
-    let lower = limits.flat_map(|s| s.lower.iter().enumerate()).map(|(row, slo)| of_slo(Bound::Lower, row, slo));
-    let mut found: Vec<Objective> = upper.chain(lower).take(MAX_OBJECTIVES).collect();
-    let mut known: std::collections::BTreeSet<(Bound, String, u64)> =
-        found.iter().map(|o| (o.bound, o.metric.clone(), o.limit.to_bits())).collect();
-    for verdict in insights.verdicts.iter().take(MAX_OBJECTIVES) {
-        if known.insert((verdict.bound, verdict.metric.clone(), verdict.limit.to_bits())) {
-            let Verdict { metric, bound, limit, .. } = verdict;
-            found.push(Objective { metric: metric.clone(), bound: *bound, limit: *limit, row: None });
-        }
-    }
-    found
-}
-
-fn of_slo(bound: Bound, row: usize, slo: &Slo) -> Objective {
-    Objective { metric: slo.metric.clone(), bound, limit: slo.limit.0, row: Some(row) }
-}
 
 /// One report per objective.
 pub(super) fn of_version(insights: &Insights, version: usize, objectives: &[Objective]) -> Vec<SloReport> {
@@ -90,6 +58,11 @@ fn of_matrix(insights: &Insights, version: usize, objective: &Objective) -> SloR
             (Some(Outcome::Satisfied), "the document says so, and has no value".to_owned())
         }
         (Some(true), Reading::Value(value)) => (Some(Outcome::Satisfied), compared(*value, objective)),
+        // What can be read now may not have been there for Iter8, which counts a missing value as not satisfied.
+        (Some(false), Reading::Value(value)) if holds(*value, objective) => (
+            Some(Outcome::Inconclusive),
+            format!("the document counts it as not satisfied, though {}", compared(*value, objective)),
+        ),
         (Some(false), Reading::Value(value)) => (Some(Outcome::Violated), compared(*value, objective)),
     };
     let value = match read {
@@ -97,6 +70,10 @@ fn of_matrix(insights: &Insights, version: usize, objective: &Objective) -> SloR
         _ => None,
     };
     SloReport { satisfied, verdict, value, reason, ..blank(insights, objective) }
+}
+
+fn holds(value: f64, objective: &Objective) -> bool {
+    if objective.bound == Bound::Upper { value <= objective.limit } else { value >= objective.limit }
 }
 
 fn compared(value: f64, objective: &Objective) -> String {

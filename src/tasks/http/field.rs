@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use serde_json::Value;
 
+use crate::logic::mask::mask_url;
 use crate::model::duration::GoDuration;
 use crate::model::number::{Count, Number};
-use crate::net::redact;
 
 /// Most connections of one load: enough for one machine's ports and memory.
 pub(super) const MAX_CONNECTIONS: u64 = 10_000;
@@ -50,7 +50,7 @@ field! {
     TargetUrl(url::Url), String,
     json_schema!({"type": "string", "format": "uri", "description": "An http or https URL."}),
     |text| {
-        let shown = redact::url(&text);
+        let shown = mask_url(&text);
         let expected = "expected `http://HOST[:PORT]/PATH` or `https://…`";
         let url = url::Url::parse(&text).map_err(|error| match error {
             url::ParseError::EmptyHost => format!("`{shown}` has no host; {expected}"),

@@ -18,9 +18,10 @@ use serde_json::Value;
 
 use self::plan::{Auth, Load, Plan};
 use super::{Task, TaskContext, TaskError, TaskKind};
-use crate::load::engine::{self, LoadError, LoadPlan};
+use crate::load::engine;
 use crate::load::http::Http;
 use crate::load::outcome::LoadOutcome;
+use crate::load::plan::{LoadError, LoadPlan};
 use crate::logic::input::InputError;
 use crate::logic::pacing::Pacer;
 use crate::model::contribution::{Contribution, VersionMetrics};

@@ -9,8 +9,8 @@ use super::field::StatusRange;
 use super::values::HttpValues;
 use crate::load::http::ErrorRange;
 use crate::logic::input::{InputError, join};
+use crate::logic::mask::mask_url;
 use crate::logic::pacing::{Arrival, Bound, Pacer};
-use crate::net::redact;
 
 /// Defaults, as in Iter8 where it has them.
 const NUM_REQUESTS: u64 = 100;
@@ -78,7 +78,7 @@ pub(super) struct Load {
 impl Load {
     /// The target as it may be shown.
     pub(super) fn shown_url(&self) -> String {
-        redact::url(self.url.as_str())
+        mask_url(self.url.as_str())
     }
 }
 

@@ -11,7 +11,7 @@ use http::header::{AUTHORIZATION, HeaderMap};
 use super::plan::{Auth, Load, Payload, Secret};
 use crate::load::http::{Http, HttpTarget, TargetError};
 use crate::logic::input::InputError;
-use crate::net::redact;
+use crate::logic::mask::mask_url;
 use crate::net::tls::{Identity, TlsError, TlsOptions};
 use crate::ports::{Files, Web, WebRequest};
 use crate::tasks::TaskError;
@@ -77,7 +77,7 @@ pub(super) async fn download(load: &Load, web: &dyn Web) -> Result<Option<Bytes>
         timeout: DOWNLOAD,
         ..WebRequest::default()
     };
-    let shown = redact::url(url.as_str());
+    let shown = mask_url(url.as_str());
     let answer = web.send(request).await;
     let answer =
         answer.map_err(|error| TaskError::failed(format!("can't download payloadURL {shown}: {}", error.reason)))?;

@@ -1,0 +1,50 @@
+//! The request as it goes out, and what becomes of it at another URL.
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http_body_util::Full;
+use url::Url;
+
+/// The request as it goes out to one origin, but for its allocation.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    pub(super) method: Method,
+    /// Path and query.
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Message {
+    pub(super) fn to_request(&self) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(self.body.clone()));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+
+    /// The same request to another URL. Credentials and a `Host` of the user's stay with the origin they were meant for.
+    pub(super) fn to(&self, url: &Url, is_same_origin: bool) -> Option<Self> {
+        let mut message = Self { uri: path_of(url)?, ..self.clone() };
+        if !is_same_origin {
+            for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION] {
+                message.headers.remove(name);
+            }
+            message.headers.insert(HOST, host_of(url)?);
+        }
+        Some(message)
+    }
+}
+
+/// Path and query, as they stand in a request line.
+pub(super) fn path_of(url: &Url) -> Option<Uri> {
+    let text = &url[url::Position::BeforePath..url::Position::AfterQuery];
+    text.parse().ok()
+}
+
+/// Host and port, as they stand in the `Host` header.
+pub(super) fn host_of(url: &Url) -> Option<HeaderValue> {
+    HeaderValue::from_str(&url[url::Position::BeforeHost..url::Position::AfterPort]).ok()
+}

@@ -1,0 +1,59 @@
+//! What load to make, and why it can't be made.
+
+use std::time::Duration;
+
+use crate::logic::pacing::Pacer;
+
+/// What load to make.
+#[derive(Clone, Debug)]
+pub struct LoadPlan {
+    /// The target, as it may be shown in messages.
+    pub target: String,
+    /// The schedule.
+    pub pacer: Pacer,
+    /// Parallel connections, at least 1; the bound on requests in flight.
+    pub connections: usize,
+    /// Worker threads; `None` for one per core. Never more than connections.
+    pub threads: Option<usize>,
+    /// Time for one exchange; a request is ended at most 2 % (and 1 to 50 ms) later.
+    pub timeout: Duration,
+    /// Whether the load goes on when its first requests all fail.
+    pub allow_initial_errors: bool,
+}
+
+/// Why a load gave no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The first requests failed, all of them.
+    #[error("the first {count} requests to {target} all failed: {reasons}")]
+    InitialErrors {
+        /// How many.
+        count: u64,
+        /// The target, without credentials.
+        target: String,
+        /// What failed how often: `connection refused ×4`.
+        reasons: String,
+        /// Whether any of them got an answer, so that the service is there.
+        answered: bool,
+    },
+    /// This machine can't make the load.
+    #[error("can't start a load worker: {0}")]
+    Worker(#[from] std::io::Error),
+    /// A worker ended without a result.
+    #[error("a load worker ended without a result")]
+    Lost,
+}
+
+impl LoadError {
+    /// The next step for the user, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::InitialErrors { answered: true, .. } => Some(
+                "the service answers, with errors: check URL, method, headers and payload, or what counts as an error \
+                 (`errorRanges`); set `allowInitialErrors: true` to measure anyway",
+            ),
+            Self::InitialErrors { .. } => Some("is the service up? set `allowInitialErrors: true` to measure anyway"),
+            Self::Worker(_) | Self::Lost => None,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What all workers of a load see.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::initial::Initial;
+use super::lock::lock;
+use super::plan::LoadPlan;
+use super::tally::Tally;
+use crate::logic::histogram::{self, Histogram, percentile_ms};
+use crate::ports::LoadProgress;
+
+/// How often progress is told.
+pub(super) const INTERVAL: Duration = Duration::from_millis(250);
+
+/// What all workers of a load see.
+pub(super) struct Shared<P> {
+    pub(super) protocol: Arc<P>,
+    pub(super) plan: LoadPlan,
+    pub(super) initial: Initial,
+    /// Per worker, how far it was lately.
+    snapshots: Vec<Mutex<Option<Snapshot>>>,
+}
+
+/// How far a worker is.
+struct Snapshot {
+    requests: u64,
+    errors: u64,
+    latency: Histogram,
+}
+
+impl<P> Shared<P> {
+    pub(super) fn new(protocol: Arc<P>, plan: LoadPlan, initial: Initial, workers: usize) -> Self {
+        Self { protocol, plan, initial, snapshots: (0..workers).map(|_| Mutex::new(None)).collect() }
+    }
+
+    /// Makes a worker's state visible to the progress.
+    pub(super) fn publish(&self, worker: usize, tally: &Tally) {
+        let snapshot = Snapshot { requests: tally.requests, errors: tally.errors, latency: tally.latency.clone() };
+        *lock(&self.snapshots[worker]) = Some(snapshot);
+    }
+
+    /// How far the load is.
+    pub(super) fn progress(&self, elapsed: Duration) -> LoadProgress {
+        let mut latency = histogram::new();
+        let mut progress = self.blank(elapsed);
+        for snapshot in &self.snapshots {
+            if let Some(snapshot) = &*lock(snapshot) {
+                progress.done += snapshot.requests;
+                progress.errors += snapshot.errors;
+                // All histograms have the same bounds, so adding can't fail.
+                let _ = latency.add(&snapshot.latency);
+            }
+        }
+        with_percentiles(progress, &latency)
+    }
+
+    pub(super) fn blank(&self, elapsed: Duration) -> LoadProgress {
+        let pacer = &self.plan.pacer;
+        LoadProgress { total: pacer.total(), planned: pacer.planned(), elapsed, ..LoadProgress::default() }
+    }
+}
+
+pub(super) fn with_percentiles(progress: LoadProgress, latency: &Histogram) -> LoadProgress {
+    let at = |p| (!latency.is_empty()).then(|| percentile_ms(latency, p));
+    LoadProgress { p50_ms: at(50.0), p99_ms: at(99.0), ..progress }
+}

@@ -64,7 +64,7 @@ async fn serve(service: SampleService) -> Result<Exit, CliError> {
 }
 
 async fn experiment(args: &DemoArgs, service: &SampleService, globals: &Globals) -> Result<Exit, CliError> {
-    let resolved = spec_from_values(&values(service)).map_err(|error| CliError::in_values(error))?;
+    let resolved = spec_from_values(&values(service)).map_err(CliError::in_values)?;
     let experiment = Experiment { spec: resolved.spec.clone(), result: None };
     let store = FileStore::new(args.run_dir.path());
     let prepared = prepare(experiment, &resolved)?;

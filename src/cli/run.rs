@@ -56,7 +56,7 @@ pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
         return execute(prepared, policy, &store, globals).await;
     }
     let values = args.values.merged(Network::Allowed).await?;
-    let resolved = spec_from_values(&values).map_err(|error| CliError::in_values(error))?;
+    let resolved = spec_from_values(&values).map_err(CliError::in_values)?;
     for warning in &resolved.warnings {
         tracing::warn!("{warning}");
     }

@@ -71,7 +71,7 @@ impl ValueArgs {
             let content = LocalFiles.read(path, MAX_VALUES_BYTES as u64).map_err(|error| error.to_string())?;
             String::from_utf8(content).map_err(|_| "it is not UTF-8 text".to_owned())
         };
-        merge(&sources, &read_file).map_err(|error| CliError::in_values(error))
+        merge(&sources, &read_file).map_err(CliError::in_values)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Everything that can be found wrong without running is found first: no load starts for an experiment whose last task is
 //! mistyped, or whose document can't be written.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -113,7 +114,41 @@ pub fn parse_all(spec: &[TaskSpec]) -> Result<Vec<Box<dyn Task>>, InputError> {
         }
         registry::parse(task).map_err(|error| error.under(&at))
     };
-    spec.iter().enumerate().map(parse).collect()
+    let tasks: Vec<_> = spec.iter().enumerate().map(parse).collect::<Result<_, _>>()?;
+    check_together(spec, &tasks)?;
+    Ok(tasks)
+}
+
+/// Finds tasks that do not fit each other: a loop measures a provider once, and all for the same number of versions.
+fn check_together(spec: &[TaskSpec], tasks: &[Box<dyn Task>]) -> Result<(), InputError> {
+    let mut versions: Option<(usize, usize)> = None;
+    let mut providers = BTreeMap::new();
+    for (index, task) in tasks.iter().enumerate() {
+        let measures = task.measures();
+        if let Some(count) = measures.versions {
+            let (first, expected) = *versions.get_or_insert((index, count));
+            if count != expected {
+                let message = format!("it measures {count} versions, and spec[{first}] measures {expected}");
+                return Err(InputError::new(format!("spec[{index}]"), message)
+                    .with_hint("all tasks of an experiment measure the same versions"));
+            }
+        }
+        // Of two tasks with conditions, one may be skipped; that is seen when they run.
+        for provider in measures.providers {
+            if let Some(first) = providers.insert(provider.clone(), index)
+                && spec[first].condition.is_none()
+                && spec[index].condition.is_none()
+            {
+                return Err(measured_twice(index, &provider));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn measured_twice(index: usize, provider: &str) -> InputError {
+    InputError::new(format!("spec[{index}]"), format!("`{provider}` is measured by an earlier task already"))
+        .with_hint("give each target a name of its own in `endpoints` of one task")
 }
 
 impl Prepared {
@@ -127,7 +162,11 @@ impl Prepared {
     /// Runs the tasks in order. Whatever happens, the document holds it.
     pub async fn run(self, policy: ResultPolicy, world: &World<'_>) -> Result<RunEnd, PipelineError> {
         let total = self.tasks.len();
-        let mut run = Run { experiment: self.experiment, saved_spec: self.saved_spec, world };
+        let mut run =
+            Run { experiment: self.experiment, saved_spec: self.saved_spec, world, measured: BTreeSet::new() };
+        if policy == ResultPolicy::Reuse {
+            run.check_earlier(&self.tasks).map_err(PipelineError::Input)?;
+        }
         run.start(policy);
         run.save().await.map_err(PipelineError::Store)?;
         for (index, task) in self.tasks.iter().enumerate() {
@@ -165,11 +204,29 @@ struct Run<'a> {
     experiment: Experiment,
     saved_spec: Option<Vec<TaskSpec>>,
     world: &'a World<'a>,
+    /// Providers that this loop has measured.
+    measured: BTreeSet<String>,
 }
 
 impl Run<'_> {
     fn result(&mut self) -> &mut ExperimentResult {
         self.experiment.result.get_or_insert_default()
+    }
+
+    /// Finds what does not fit the result that this run adds a loop to.
+    fn check_earlier(&self, tasks: &[Box<dyn Task>]) -> Result<(), InputError> {
+        let result = self.experiment.result.as_ref();
+        let Some(insights) = result.and_then(|result| result.insights.as_ref()) else { return Ok(()) };
+        for (index, task) in tasks.iter().enumerate() {
+            let at = format!("spec[{index}]");
+            task.check_earlier(insights).map_err(|error| error.under(&at))?;
+            if let Some(count) = task.measures().versions.filter(|count| ![0, *count].contains(&insights.num_versions))
+            {
+                let message = format!("it measures {count} versions, and the earlier loops {}", insights.num_versions);
+                return Err(InputError::new(at, message).with_hint("start afresh without --reuseResult"));
+            }
+        }
+        Ok(())
     }
 
     fn start(&mut self, policy: ResultPolicy) {
@@ -198,6 +255,11 @@ impl Run<'_> {
         result.interrupted = false;
         result.iter8_version = Some(env!("CARGO_PKG_VERSION").to_owned());
         result.tasks = tasks;
+        if let Some(insights) = &mut result.insights {
+            // They judge the loop before; this one has none until it is assessed.
+            insights.verdicts.clear();
+            insights.slos_satisfied = None;
+        }
         let loop_number = result.num_loops;
         self.world.observer.observe(Event::RunStarted { loop_number, tasks: count });
     }
@@ -206,7 +268,7 @@ impl Run<'_> {
         match &self.saved_spec {
             None => self.world.store.save(&self.experiment).await,
             Some(spec) => {
-                let saved = Experiment { spec: spec.clone(), result: self.experiment.result.clone() };
+                let saved = Experiment { spec: spec.clone(), ..self.experiment.clone() };
                 self.world.store.save(&saved).await
             }
         }
@@ -229,6 +291,11 @@ impl Run<'_> {
                 return Ok(Step::Next);
             }
             Err(error) => return self.fail(index, &name, started, error).await,
+        }
+        for provider in task.measures().providers {
+            if !self.measured.insert(provider.clone()) {
+                return self.fail(index, &name, started, measured_twice(index, &provider).into()).await;
+            }
         }
         self.world.observer.observe(Event::TaskStarted { index, task: name.clone() });
         let record = &mut self.result().tasks[index];

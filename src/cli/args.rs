@@ -45,6 +45,13 @@ pub enum Command {
     Completion(completion::CompletionArgs),
     /// Print the version
     Version(version::VersionArgs),
+    /// Iter8's Kubernetes commands
+    #[command(hide = true, disable_help_flag = true)]
+    K {
+        /// What was asked of them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
 }
 
 /// Prints help or a usage error, and gives its exit code.

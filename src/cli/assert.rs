@@ -53,6 +53,10 @@ pub async fn run(args: AssertArgs) -> Result<Exit, CliError> {
             }
             // It may not have been written yet.
             Err(StoreError::Missing { .. }) if !last => {}
+            Err(error @ StoreError::Missing { .. }) if !args.timeout.0.is_zero() => {
+                output::to_stdout(&format!("FAILED  {error}, and none came within {}\n", args.timeout))?;
+                return Ok(Exit::AssertionFailed);
+            }
             Err(error) => return Err(error.into()),
         }
         tokio::time::sleep(POLL.min(deadline.saturating_duration_since(Instant::now()))).await;

@@ -12,8 +12,8 @@ use super::run::{execute, prepare};
 use super::signals::Interruption;
 use crate::adapters::file_store::FileStore;
 use crate::model::document::Experiment;
-use crate::pipeline::ResultPolicy;
-use crate::ports::DocumentStore;
+use crate::pipeline::{self, ResultPolicy};
+use crate::ports::{DocumentStore, StoreError};
 use crate::report::FORMATS;
 use crate::sample::{self, SampleConfig, SampleService};
 use crate::tasks::resolve::spec_from_values;
@@ -40,22 +40,21 @@ pub struct DemoArgs {
 
 /// Serves, or serves and runs the experiment.
 pub async fn run(args: DemoArgs, globals: &Globals) -> Result<Exit, CliError> {
+    let interruption = Interruption::listen()?;
     let config = SampleConfig { front_port: args.port, ..SampleConfig::demo() };
     let service = sample::start(config).await.map_err(|error| {
         CliError::new(Exit::OutsideWorld, format!("cannot start the sample service on port {}", args.port))
             .caused_by(error)
     })?;
     if args.serve {
-        return serve(service).await;
+        return serve(service, &interruption).await;
     }
-    let exit = experiment(&args, &service, globals).await;
+    let exit = experiment(&args, &service, globals, &interruption).await;
     service.shutdown().await;
     exit
 }
 
-async fn serve(service: SampleService) -> Result<Exit, CliError> {
-    let interruption = Interruption::listen()
-        .map_err(|error| CliError::new(Exit::OutsideWorld, "cannot listen for signals").caused_by(error))?;
+async fn serve(service: SampleService, interruption: &Interruption) -> Result<Exit, CliError> {
     output::to_stdout(&format!("{}\n", service.curl_lines().join("\n")))?;
     output::to_stderr("serving; Ctrl-C ends it\n");
     interruption.stop.cancelled().await;
@@ -63,12 +62,18 @@ async fn serve(service: SampleService) -> Result<Exit, CliError> {
     Ok(interruption.exit())
 }
 
-async fn experiment(args: &DemoArgs, service: &SampleService, globals: &Globals) -> Result<Exit, CliError> {
+async fn experiment(
+    args: &DemoArgs,
+    service: &SampleService,
+    globals: &Globals,
+    interruption: &Interruption,
+) -> Result<Exit, CliError> {
     let resolved = spec_from_values(&values(service)).map_err(CliError::in_values)?;
-    let experiment = Experiment { spec: resolved.spec.clone(), result: None };
+    let experiment = Experiment { spec: resolved.spec.clone(), result: None, ..Experiment::default() };
     let store = FileStore::new(args.run_dir.path());
+    spare_other_documents(&store, &experiment).await?;
     let prepared = prepare(experiment, &resolved)?;
-    match execute(prepared, ResultPolicy::Fresh, &store, globals).await? {
+    match execute(prepared, ResultPolicy::Fresh, &store, globals, interruption).await? {
         Exit::Done => {}
         interrupted => return Ok(interrupted),
     }
@@ -91,6 +96,24 @@ async fn experiment(args: &DemoArgs, service: &SampleService, globals: &Globals)
         ));
     }
     Ok(Exit::Done)
+}
+
+/// Refuses to write over a document that is not an earlier demo's.
+async fn spare_other_documents(store: &FileStore, demo: &Experiment) -> Result<(), CliError> {
+    // The addresses of the versions differ from run to run.
+    let shape = |experiment: &Experiment| {
+        let mut spec = json!(pipeline::masked(&experiment.spec));
+        if let Some(with) = spec.pointer_mut("/0/with").and_then(Value::as_object_mut) {
+            with.remove("versionValues");
+        }
+        spec
+    };
+    match store.load().await {
+        Err(StoreError::Missing { .. }) => Ok(()),
+        Ok(earlier) if shape(&earlier) == shape(demo) => Ok(()),
+        _ => Err(CliError::input(format!("{} is there already, and it is not a demo's", store.location()))
+            .with_hint("name another directory with --runDir; the demo writes experiment.yaml and report.html there")),
+    }
 }
 
 /// The experiment: both versions at the same time, at the same rate, judged by the same objectives.

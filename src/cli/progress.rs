@@ -43,7 +43,7 @@ impl Progress {
     pub fn new(globals: &Globals) -> Self {
         let mode = if globals.quiet {
             Mode::Quiet
-        } else if std::io::stderr().is_terminal() {
+        } else if std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb") {
             Mode::Live(MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)))
         } else {
             Mode::Plain
@@ -121,8 +121,13 @@ impl Progress {
     }
 }
 
+/// A line of someone else's without what would act on a terminal.
+fn harmless(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
 fn new_bar(name: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template("  {prefix} [{bar:20}] {wide_msg}");
+    let style = ProgressStyle::with_template("  {prefix} [{bar:20}] {wide_msg}    ");
     let bar = ProgressBar::new(1000).with_prefix(name.to_owned());
     match style {
         Ok(style) => bar.with_style(style.progress_chars("=> ")),
@@ -169,7 +174,7 @@ impl Observer for Progress {
                 let total = self.state().tasks;
                 self.say(&format!("[{}/{total}] {task}", index + 1));
             }
-            Event::TaskLog { line, .. } => self.say(&format!("  {line}")),
+            Event::TaskLog { line, .. } => self.say(&format!("  {}", harmless(&line))),
             Event::Load { name, progress } => self.load(name, progress),
             Event::TaskEnded { index, task, status, duration, notes } => {
                 self.task_ended(index, &task, status, duration, &notes);

@@ -44,6 +44,7 @@ pub struct RunArgs {
 
 /// Resolves, runs, and writes the document.
 pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
+    let interruption = Interruption::listen()?;
     let store = FileStore::new(args.run_dir.path());
     let policy = if args.reuse_result { ResultPolicy::Reuse } else { ResultPolicy::Fresh };
     if !args.values.is_given() {
@@ -53,14 +54,17 @@ pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
         }
         let prepared = pipeline::prepare(experiment, &LocalFiles)
             .map_err(|error| CliError::in_document(&store.location(), error))?;
-        return execute(prepared, policy, &store, globals).await;
+        return execute(prepared, policy, &store, globals, &interruption).await;
     }
-    let values = args.values.merged(Network::Allowed).await?;
+    let values = tokio::select! {
+        values = args.values.merged(Network::Allowed) => values?,
+        () = interruption.stop.cancelled() => return Ok(interruption.exit()),
+    };
     let resolved = spec_from_values(&values).map_err(CliError::in_values)?;
     for warning in &resolved.warnings {
         tracing::warn!("{warning}");
     }
-    let mut experiment = Experiment { spec: resolved.spec.clone(), result: None };
+    let mut experiment = Experiment { spec: resolved.spec.clone(), result: None, ..Experiment::default() };
     if args.dry {
         return dry(&experiment);
     }
@@ -68,7 +72,7 @@ pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
         experiment.result = earlier_result(&store, &experiment).await?;
     }
     let prepared = prepare(experiment, &resolved)?;
-    execute(prepared, policy, &store, globals).await
+    execute(prepared, policy, &store, globals, &interruption).await
 }
 
 /// Checks everything that can be checked before a run of values; errors name the values, not the spec made of them.
@@ -106,9 +110,8 @@ pub async fn execute(
     policy: ResultPolicy,
     store: &FileStore,
     globals: &Globals,
+    interruption: &Interruption,
 ) -> Result<Exit, CliError> {
-    let interruption = Interruption::listen()
-        .map_err(|error| CliError::new(Exit::OutsideWorld, "cannot listen for signals").caused_by(error))?;
     let (web, progress) = (WebClient::new(), Progress::new(globals));
     let world = World {
         store,
@@ -121,7 +124,11 @@ pub async fn execute(
     };
     let end = tokio::select! {
         end = prepared.run(policy, &world) => end,
-        () = interruption.at_once.cancelled() => Ok(RunEnd::Interrupted),
+        () = interruption.at_once.cancelled() => {
+            progress.finish();
+            progress.say(&format!("ended at once; {} is as the last task's start or end left it", store.location()));
+            return Ok(interruption.exit());
+        }
     };
     progress.finish();
     match end.map_err(|error| CliError::from_run(error, &store.location()))? {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
+use super::error::CliError;
 use super::exit::Exit;
 
 /// Which signal came, if one did.
@@ -20,9 +21,13 @@ pub struct Interruption {
 impl Interruption {
     /// Listens for SIGINT and SIGTERM from now on.
     #[cfg(unix)]
-    pub fn listen() -> std::io::Result<Self> {
+    pub fn listen() -> Result<Self, CliError> {
         use tokio::signal::unix::{SignalKind, signal};
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|error| CliError::new(Exit::OutsideWorld, "cannot listen for signals").caused_by(error))
+        };
+        let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
         let interruption = Self::default();
         let told = interruption.clone();
         tokio::spawn(async move {

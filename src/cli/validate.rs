@@ -33,7 +33,7 @@ pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
         for warning in &resolved.warnings {
             tracing::warn!("{warning}");
         }
-        let experiment = Experiment { spec: resolved.spec.clone(), result: None };
+        let experiment = Experiment { spec: resolved.spec.clone(), result: None, ..Experiment::default() };
         prepare(experiment.clone(), &resolved)?;
         (experiment, "the values".to_owned())
     } else {

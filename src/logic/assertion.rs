@@ -122,6 +122,8 @@ impl Progress<'_> {
                 format!("{done} of {planned} tasks are done; {task} is running")
             }
             RunState::Running => format!("{done} of {planned} tasks are done"),
+            RunState::Completed if planned == 0 => "the experiment has no tasks".to_owned(),
+            RunState::Completed if planned == 1 => "the one task is done".to_owned(),
             RunState::Completed => format!("all {planned} tasks are done"),
             RunState::Failed => format!("{done} of {planned} tasks are done; {task} failed"),
             RunState::Interrupted => format!("the run was interrupted with {done} of {planned} tasks done"),
@@ -154,7 +156,8 @@ pub fn judge(experiment: &Experiment, condition: AssertCondition) -> Judgement {
     match condition {
         AssertCondition::Completed => {
             // A failure that the pipeline counted as done would be Iter8's "completed" too; an interruption never is.
-            let all = progress.state != RunState::NotStarted && progress.done == progress.planned;
+            let all =
+                progress.state != RunState::NotStarted && progress.done == progress.planned && progress.planned > 0;
             let holds = all && progress.state != RunState::Interrupted;
             Judgement { holds, decided: progress.is_over(), sentence: progress.sentence() }
         }
@@ -231,12 +234,21 @@ pub fn slos(insights: &Insights) -> Result<String, String> {
     }
 }
 
+/// Which version a verdict is about, to stand before it; nothing where there is only one.
+pub fn of_version(insights: &Insights, verdict: &Verdict) -> String {
+    if insights.num_versions < 2 {
+        return String::new();
+    }
+    let name = insights.version_names.get(verdict.version).map(|name| name.version.as_str()).unwrap_or_default();
+    if name.is_empty() { format!("version {}: ", verdict.version) } else { format!("{name}: ") }
+}
+
 /// The verdicts' own words, or the metrics' names where there are no verdicts; a few of them.
 fn reasons(insights: &Insights, failed: &[&str]) -> String {
     const SHOWN: usize = 3;
     let text = |verdict: &Verdict| match verdict.verdict {
-        Outcome::Inconclusive => format!("{}: {}", verdict.metric, verdict.reason),
-        _ => verdict.reason.clone(),
+        Outcome::Inconclusive => format!("{}{}: {}", of_version(insights, verdict), verdict.metric, verdict.reason),
+        _ => format!("{}{}", of_version(insights, verdict), verdict.reason),
     };
     let verdicts = insights.verdicts.iter().filter(|verdict| verdict.verdict != Outcome::Satisfied);
     let mut texts: Vec<String> = verdicts.map(text).collect();

@@ -23,7 +23,7 @@ fn experiment() -> Experiment {
         insights: Some(insights),
         ..ExperimentResult::default()
     };
-    Experiment { spec: vec![TaskSpec::default(), TaskSpec::default()], result: Some(result) }
+    Experiment { spec: vec![TaskSpec::default(), TaskSpec::default()], result: Some(result), ..Experiment::default() }
 }
 
 #[test]

@@ -190,6 +190,7 @@ fn twenty_endpoints_five_versions_and_a_thousand_loops_stay_under_a_mebibyte() {
             num_loops: 1_000,
             ..ExperimentResult::default()
         }),
+        ..Experiment::default()
     };
     let json = serde_json::to_string(&experiment).unwrap().len();
     let yaml = serde_saphyr::to_string(&experiment).unwrap().len();

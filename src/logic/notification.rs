@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::assertion::{AssertCondition, judge};
+use super::assertion::{AssertCondition, judge, of_version};
 use super::mask;
 use crate::model::document::Experiment;
-use crate::model::slo::Outcome;
+use crate::model::slo::{Outcome, Verdict};
 
 /// GitHub takes at most 64 KiB of `client_payload`; above this the experiment is left out of the report.
 const MAX_EXPERIMENT_BYTES: usize = 48 << 10;
@@ -44,9 +44,12 @@ pub fn report(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Valu
 pub fn slack(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
     let slos = judge(experiment, AssertCondition::Slos);
     let report = report(experiment, index, now);
-    let headline = match (report["noTaskFailures"].as_bool(), slos.holds) {
-        (Some(true), true) => "all SLOs satisfied",
-        (Some(true), false) => "SLOs not satisfied",
+    let insights = experiment.result.as_ref().and_then(|result| result.insights.as_ref());
+    let assessed = insights.is_some_and(|insights| insights.slos_satisfied.is_some());
+    let headline = match (report["noTaskFailures"].as_bool(), slos.holds, assessed) {
+        (Some(true), true, _) => "all SLOs satisfied",
+        (Some(true), false, true) => "SLOs not satisfied",
+        (Some(true), false, false) => "no SLO assessed",
         _ => "a task failed",
     };
     let mut lines = vec![
@@ -55,12 +58,16 @@ pub fn slack(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value
             "{} of {} tasks completed, loop {}",
             report["numCompletedTasks"], report["numTasks"], report["numLoops"]
         ),
-        slos.sentence,
     ];
-    let insights = experiment.result.as_ref().and_then(|result| result.insights.as_ref());
+    if !assessed {
+        lines.push(slos.sentence);
+    }
     let verdicts = insights.map(|insights| insights.verdicts.as_slice()).unwrap_or_default();
     let unmet: Vec<_> = verdicts.iter().filter(|verdict| verdict.verdict != Outcome::Satisfied).collect();
-    lines.extend(unmet.iter().take(MAX_LISTED).map(|verdict| format!("• {}", verdict.reason)));
+    let line = |verdict: &&Verdict| {
+        format!("• {}{}", insights.map(|insights| of_version(insights, verdict)).unwrap_or_default(), verdict.reason)
+    };
+    lines.extend(unmet.iter().take(MAX_LISTED).map(line));
     if unmet.len() > MAX_LISTED {
         lines.push(format!("… and {} more", unmet.len() - MAX_LISTED));
     }

@@ -4,11 +4,12 @@
 //! That typing needs each scalar's style and tag, which serde's data model does not carry; so reading builds the value from the
 //! parser's events, and only writing goes through serde.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
 
-use super::document::{Experiment, SCHEMA_VERSION};
+use super::document::{Experiment, SCHEMA_VERSION, TaskSpec};
 
 mod read;
 mod scalar;
@@ -58,7 +59,7 @@ pub fn value_from_yaml(text: &str) -> Result<Value, CodecError> {
     read::value(text)
 }
 
-/// Reads an experiment document: this program's, or one of Iter8 v0.13. Unknown keys are ignored.
+/// Reads an experiment document: this program's, or one of Iter8 v0.13. Unknown keys outside the result are kept, others ignored.
 ///
 /// Fails on what [`value_from_yaml`] refuses, on what is not an experiment (naming the path), and on a newer schema.
 pub fn experiment_from_yaml(text: &str) -> Result<Experiment, CodecError> {
@@ -79,11 +80,22 @@ pub fn experiment_from_yaml(text: &str) -> Result<Experiment, CodecError> {
         refuse_newer(result)?;
         from_iter8(result);
     }
-    serde_path_to_error::deserialize(&value).map_err(|error| {
+    let mut experiment: Experiment = serde_path_to_error::deserialize(&value).map_err(|error| {
         let path = error.path().to_string();
         let text = error.inner().to_string();
         CodecError::new(if path == "." { text } else { format!("{path}: {text}") })
-    })
+    })?;
+    experiment.unknown = unknown(&value, &["spec", "result"]);
+    for (task, entry) in experiment.spec.iter_mut().zip(value["spec"].as_array().into_iter().flatten()) {
+        task.unknown = unknown(entry, &TaskSpec::KEYS);
+    }
+    Ok(experiment)
+}
+
+/// The entries of a map under other keys than these.
+fn unknown(map: &Value, known: &[&str]) -> BTreeMap<String, Value> {
+    let entries = map.as_object().into_iter().flatten();
+    entries.filter(|(key, _)| !known.contains(&key.as_str())).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// Writes anything as YAML that a YAML 1.1 reader reads back unchanged: block style, texts of several lines as `|` blocks,

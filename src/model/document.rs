@@ -2,6 +2,8 @@
 //!
 //! One file is input, state and output at once, as in Iter8 v0.13: `assert` and `report` read nothing else.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,10 @@ pub struct Experiment {
     /// What the runs so far produced; absent before the first run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<ExperimentResult>,
+    /// Other keys of the document, such as the `metadata` of later Iter8 versions: kept as they are.
+    #[serde(flatten, skip_deserializing)]
+    #[schemars(skip)]
+    pub unknown: BTreeMap<String, Value>,
 }
 
 /// One task of the spec: either a named task with its settings, or a shell script.
@@ -38,9 +44,16 @@ pub struct TaskSpec {
     /// Condition over the experiment; the task is skipped when it is false.
     #[serde(default, rename = "if", skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
+    /// Keys that a spec entry does not have. They are kept, so that no rewrite loses what a user wrote; a run refuses them.
+    #[serde(flatten, skip_deserializing)]
+    #[schemars(skip)]
+    pub unknown: BTreeMap<String, Value>,
 }
 
 impl TaskSpec {
+    /// The keys of a spec entry.
+    pub const KEYS: [&'static str; 4] = ["task", "run", "with", "if"];
+
     /// The task's name: `task`, or `run` for a shell script.
     pub fn name(&self) -> &str {
         self.task.as_deref().unwrap_or("run")

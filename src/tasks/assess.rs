@@ -120,6 +120,10 @@ struct Assess {
 }
 
 impl Task for Assess {
+    fn check_earlier(&self, insights: &Insights) -> Result<(), InputError> {
+        same_limits(insights, &self.limits)
+    }
+
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
         let insights = cx.experiment.result.as_ref().and_then(|result| result.insights.as_ref());
         let contribution = judge(insights, &self.limits);
@@ -131,15 +135,20 @@ impl Task for Assess {
 fn judge(insights: Option<&Insights>, limits: &SloLimits) -> Result<Contribution, InputError> {
     let nothing = Insights::default();
     let insights = insights.unwrap_or(&nothing);
-    if insights.slos.as_ref().is_some_and(|earlier| sorted(earlier) != sorted(limits)) {
-        let message =
-            "the document was assessed on other objectives before, and they can't change between loops or tasks";
-        let hint = "start afresh without --reuseResult, and keep all objectives in one assess task";
-        return Err(InputError::new("with.SLOs", message).with_hint(hint));
-    }
+    same_limits(insights, limits)?;
     let assessment = assess(insights, limits);
     let notes = notes(insights, &assessment);
     Ok(Contribution { assessment: Some(assessment), notes, ..Contribution::default() })
+}
+
+/// Objectives can't change between loops or tasks: their verdicts would not belong to them.
+fn same_limits(insights: &Insights, limits: &SloLimits) -> Result<(), InputError> {
+    if insights.slos.as_ref().is_none_or(|earlier| sorted(earlier) == sorted(limits)) {
+        return Ok(());
+    }
+    let message = "the document was assessed on other objectives before, and they can't change between loops or tasks";
+    let hint = "start afresh without --reuseResult, and keep all objectives in one assess task";
+    Err(InputError::new("with.SLOs", message).with_hint(hint))
 }
 
 /// The objectives in an order, and metrics in a spelling, that does not depend on how they were written.

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::logic::input::InputError;
 use crate::model::contribution::Contribution;
 use crate::model::document::{Experiment, TaskSpec};
+use crate::model::insights::Insights;
 use crate::ports::{BoxFuture, Clock, Files, Observer, Shell, Web};
 
 /// What a running task may use.
@@ -65,8 +66,28 @@ impl TaskError {
     }
 }
 
+/// What a task will measure, as far as that is known before it runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Measures {
+    /// Providers of its metrics (`http`, `http-NAME`); a loop measures each once.
+    pub providers: Vec<String>,
+    /// For how many versions; `None` for a task that measures nothing.
+    pub versions: Option<usize>,
+}
+
 /// A parsed task, ready to run.
 pub trait Task: Send + Sync {
+    /// What it will measure.
+    fn measures(&self) -> Measures {
+        Measures::default()
+    }
+
+    /// Finds what does not fit the result that the run adds a loop to.
+    fn check_earlier(&self, insights: &Insights) -> Result<(), InputError> {
+        let _ = insights;
+        Ok(())
+    }
+
     /// Finds what can be found wrong before any task runs: unreadable files, missing variables. Opens no connection.
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {
         let _ = files;

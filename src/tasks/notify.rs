@@ -285,15 +285,15 @@ impl Notify {
         Ok(WebRequest { method, url, headers, body, max_response_bytes: MAX_ANSWER_BYTES, timeout: TIMEOUT })
     }
 
-    async fn send(&self, cx: &TaskContext<'_>) -> Result<(), TaskError> {
+    async fn send(&self, cx: &TaskContext<'_>) -> Result<Contribution, TaskError> {
         let request = self.request(cx)?;
         let target = origin(&request.url);
         let answer = tokio::select! {
             answer = cx.web.send(request) => answer.map_err(|error| TaskError::failed(format!("cannot notify {target}: {}", error.reason)))?,
-            () = cx.stop.cancelled() => return Err(TaskError::failed(format!("cannot notify {target}: interrupted"))),
+            () = cx.stop.cancelled() => return Ok(Contribution { interrupted: true, ..Contribution::default() }),
         };
         if (200..300).contains(&answer.status) {
-            return Ok(());
+            return Ok(Contribution::default());
         }
         let text: String = String::from_utf8_lossy(&answer.body).chars().take(200).collect();
         Err(TaskError::failed(format!("{target} answered {}: {}", answer.status, text.trim())))
@@ -309,11 +309,10 @@ impl Task for Notify {
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
         Box::pin(async move {
             match self.send(cx).await {
-                Ok(()) => Ok(Contribution::default()),
                 Err(TaskError::Failed { message, .. }) if self.with.soft_failure.unwrap_or(true) => {
                     Ok(Contribution { notes: vec![format!("not sent: {message}")], ..Contribution::default() })
                 }
-                Err(error) => Err(error),
+                end => end,
             }
         })
     }

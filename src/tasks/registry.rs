@@ -23,6 +23,13 @@ pub fn by_value_name(name: &str) -> Option<&'static TaskKind> {
 
 /// Parses a spec entry; the paths of errors start below the entry.
 pub fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
+    if let Some(key) = spec.unknown.keys().next() {
+        let error = InputError::new(key, format!("unknown key `{key}`; known here: {}", TaskSpec::KEYS.join(", ")));
+        return Err(match nearest(key, TaskSpec::KEYS) {
+            Some(candidate) => error.with_hint(format!("did you mean `{candidate}`?")),
+            None => error,
+        });
+    }
     match (&spec.task, &spec.run) {
         (Some(_), Some(_)) => Err(InputError::new("", "has both `task` and `run`; a task has one of them")),
         (None, None) => Err(InputError::new("", "has neither `task` nor `run`")),

@@ -46,6 +46,10 @@ pub fn spec_from_values(values: &Value) -> Result<Resolved, InputError> {
     // Helm keeps a `null` that no default stood under; nobody means it as a value.
     let values = without_nulls(values.clone());
     let map = values.as_object().ok_or_else(|| InputError::new("", "the values are not a map"))?;
+    if map.contains_key("spec") && !map.contains_key("tasks") {
+        return Err(InputError::new("spec", "this is an experiment document, not values")
+            .with_hint("run it as experiment.yaml in its directory: iter8 run --runDir DIR"));
+    }
     let listed = listed_tasks(map.get("tasks"))?;
     let known = || RUNNER_VALUES.iter().copied().chain(["tasks"]).chain(value_names());
     let mut warnings = Vec::new();

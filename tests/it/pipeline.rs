@@ -250,3 +250,86 @@ fn a_github_notification_is_a_repository_dispatch() {
     );
     assert!(!bench.read("experiment.yaml").contains("hunter2"));
 }
+
+#[test]
+fn verdicts_of_an_earlier_loop_do_not_speak_for_this_one() {
+    let (good, bench) = (Scripted::answers("200 OK", "fine"), Bench::new());
+    let spec = |url: &str, condition: &str| {
+        format!(
+            "spec:\n- task: http\n  with: {{url: '{url}', qps: max, numRequests: 5, allowInitialErrors: true}}\n\
+             - run: echo PROMOTED\n  if: SLOs()\n\
+             - task: assess\n  if: {condition}\n  with: {{SLOs: {{upper: [{{metric: http/error-count, limit: 0}}]}}}}\n\
+             - run: echo ROLLBACK\n  if: not SLOs()\n"
+        )
+    };
+    bench.write("experiment.yaml", &spec(&good.url(), "'true'"));
+    let said = bench.run(["run"]);
+    assert!(!said.stderr.contains("PROMOTED") && !said.stderr.contains("ROLLBACK"), "{said:#?}");
+    assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(0));
+    // The second loop's target fails: nothing may be promoted on the first loop's verdict.
+    let bad = Scripted::answers("404 Not Found", "gone");
+    let document = bench.read("experiment.yaml").replace(&good.url(), &bad.url());
+    bench.write("experiment.yaml", &document);
+    let said = bench.run(["run", "--reuseResult"]);
+    said.expect(0, &["ROLLBACK"]);
+    assert!(!said.stderr.contains("PROMOTED"), "{said:#?}");
+    // A loop whose assess is skipped has no verdict.
+    bench.write("experiment.yaml", &spec(&good.url(), "Result.NumLoops == 1"));
+    bench.run(["run"]).expect(0, &[]);
+    assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(0));
+    bench.run(["run", "--reuseResult"]).expect(0, &["skipped"]);
+    assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(1));
+    assert!(bench.document()["result"]["insights"].get("verdicts").is_none());
+}
+
+#[test]
+fn tasks_that_do_not_fit_each_other_or_the_earlier_loops_are_found_before_the_load() {
+    let (server, bench) = (Scripted::answers("200 OK", "fine"), Bench::new());
+    let http = format!("- task: http\n  with: {{url: '{}', qps: max, numRequests: 5}}\n", server.url());
+    bench.write("experiment.yaml", &format!("spec:\n{http}{http}"));
+    bench.run(["run"]).expect(2, &["spec[1]: `http` is measured by an earlier task already", "hint: "]);
+    bench.run(["validate"]).expect(2, &["spec[1]"]);
+    assert_eq!(server.connections(), 0);
+    let assess = |limit| {
+        format!("- task: assess\n  with: {{SLOs: {{upper: [{{metric: http/error-count, limit: {limit}}}]}}}}\n")
+    };
+    bench.write("experiment.yaml", &format!("spec:\n{http}{}", assess(0)));
+    bench.run(["run"]).expect(0, &[]);
+    let seen = server.connections();
+    let document = bench.read("experiment.yaml").replacen("limit: 0", "limit: 9", 1);
+    bench.write("experiment.yaml", &document);
+    bench.run(["run", "--reuseResult"]).expect(2, &["spec[1].with.SLOs", "hint: start afresh without --reuseResult"]);
+    assert_eq!(server.connections(), seen);
+    assert_eq!(bench.read("experiment.yaml"), document);
+}
+
+#[test]
+fn a_misspelt_key_of_a_task_is_refused_and_never_lost() {
+    let bench = Bench::new();
+    let text = "metadata:\n  name: mine\nspec:\n- run: echo PROMOTED\n  iff: SLOs()\n";
+    bench.write("experiment.yaml", text);
+    for command in ["run", "validate"] {
+        let said = bench.run([command]);
+        said.expect(2, &["spec[0].iff: unknown key `iff`", "hint: did you mean `if`?"]);
+        assert!(!said.stderr.contains("PROMOTED"));
+    }
+    assert_eq!(bench.read("experiment.yaml"), text);
+    bench.write("experiment.yaml", "metadata:\n  name: mine\nspec:\n- run: 'true'\n");
+    bench.run(["run"]).expect(0, &[]);
+    assert_eq!(bench.document()["metadata"]["name"], "mine");
+}
+
+#[test]
+fn a_signal_while_a_notification_hangs_is_an_interruption() {
+    let (server, bench) = (Scripted::never_answers(), Bench::new());
+    let url = format!("slack.url={}", server.url());
+    let mut command = bench.command();
+    command.args(["run", "--set", "tasks={slack}", "--set", &url, "--set", "slack.softFailure=false"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    server.wait_for_requests(1);
+    signal(&child, rustix::process::Signal::TERM);
+    let said = Said::of(child.wait_with_output().unwrap(), &bench.path(""));
+    said.expect(143, &["interrupted"]);
+    assert_eq!(bench.document()["result"]["failure"], false);
+    assert_eq!(bench.document()["result"]["tasks"][0]["status"], "interrupted");
+}

@@ -89,3 +89,32 @@ fn values_come_from_standard_input_and_files_too() {
         .expect(0, &[]);
     assert_eq!(bench.read("out"), "from a file\n");
 }
+
+#[test]
+fn what_belongs_elsewhere_is_told_where() {
+    let bench = Bench::new();
+    bench
+        .run(["k", "launch", "--set", "a=b"])
+        .expect(2, &["no Kubernetes commands (`iter8 k launch`)", "hint: run, assert"]);
+    bench.write("mine.yaml", "spec:\n- run: 'true'\n");
+    bench.run(["run", "-f", "mine.yaml"]).expect(2, &["this is an experiment document, not values", "--runDir"]);
+    let said = bench.run(["assert", "-c", "completed", "--runDir", "nowhere", "-t", "300ms"]);
+    assert_eq!((said.code, said.stdout.contains("none came within 300ms")), (Some(1), true), "{said:#?}");
+}
+
+#[test]
+fn the_demo_spares_a_document_that_is_not_its_own() {
+    let bench = Bench::new();
+    let text = "spec:\n- run: 'true'\n";
+    bench.write("experiment.yaml", text);
+    bench.run(["demo"]).expect(2, &["experiment.yaml is there already", "hint: name another directory"]);
+    assert_eq!(bench.read("experiment.yaml"), text);
+}
+
+#[test]
+fn what_a_script_prints_can_not_act_on_the_terminal() {
+    let bench = Bench::new();
+    bench.write("experiment.yaml", "spec:\n- run: printf 'a\\033[2Jb\\n'\n");
+    let said = bench.run(["run"]);
+    assert!(said.stderr.contains("a\u{fffd}[2Jb") && !said.stderr.contains('\u{1b}'), "{said:#?}");
+}

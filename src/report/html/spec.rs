@@ -25,6 +25,7 @@ pub(super) fn shown(experiment: &Experiment, bounds: &Bounds) -> Result<String, 
             run: task.run.as_ref().map(|script| clipped(&mask_text(script), bounds.text * 4)),
             with,
             condition: task.condition.as_ref().map(|condition| clipped(&mask_text(condition), bounds.text)),
+            ..TaskSpec::default()
         }
     };
     let tasks: Vec<TaskSpec> = experiment.spec.iter().take(MAX_TASKS).map(hide).collect();

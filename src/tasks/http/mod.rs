@@ -17,7 +17,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 use self::plan::{Auth, Load, Plan};
-use super::{Task, TaskContext, TaskError, TaskKind};
+use super::{Measures, Task, TaskContext, TaskError, TaskKind};
 use crate::load::engine;
 use crate::load::http::Http;
 use crate::load::outcome::LoadOutcome;
@@ -71,6 +71,13 @@ enum Ended {
 }
 
 impl Task for HttpTask {
+    fn measures(&self) -> Measures {
+        let mut providers: Vec<_> = self.plan.loads.iter().map(|load| load.provider.clone()).collect();
+        providers.sort_unstable();
+        providers.dedup();
+        Measures { providers, versions: Some(self.plan.versions.len()) }
+    }
+
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {
         self.plan.loads.iter().try_for_each(|load| prepare::protocol(load, files, None).map(drop))
     }

@@ -206,7 +206,7 @@ pub fn experiment(insights: Insights, spec: Vec<TaskSpec>, tasks: Vec<TaskRecord
         insights: Some(insights),
         ..ExperimentResult::default()
     };
-    Experiment { spec, result: Some(result) }
+    Experiment { spec, result: Some(result), ..Experiment::default() }
 }
 
 pub fn http_and_assess() -> Vec<TaskSpec> {
@@ -319,7 +319,7 @@ pub fn no_data() -> Experiment {
 
 /// Not run yet.
 pub fn planned() -> Experiment {
-    Experiment { spec: http_and_assess(), result: None }
+    Experiment { spec: http_and_assess(), result: None, ..Experiment::default() }
 }
 
 /// One version with several endpoints.

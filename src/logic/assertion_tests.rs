@@ -105,7 +105,7 @@ fn judgements_say_why() {
     }
     let two = sentence("two-versions", Slos);
     assert!(
-        two.starts_with("3 of 3 SLOs not satisfied: http/error-count is 3, above the limit of 0; http/latency"),
+        two.starts_with("3 of 3 SLOs not satisfied: v2: http/error-count is 3, above the limit of 0; v2: http/latency"),
         "{two}"
     );
 }

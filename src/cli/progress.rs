@@ -127,7 +127,7 @@ fn harmless(line: &str) -> String {
 }
 
 fn new_bar(name: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template("  {prefix} [{bar:20}] {wide_msg}    ");
+    let style = ProgressStyle::with_template("  {prefix} [{bar:20}] {wide_msg}");
     let bar = ProgressBar::new(1000).with_prefix(name.to_owned());
     match style {
         Ok(style) => bar.with_style(style.progress_chars("=> ")),
@@ -149,7 +149,7 @@ fn load_line(progress: &LoadProgress) -> String {
     let seconds = progress.elapsed.as_secs_f64();
     let rate = if seconds > 0.0 { progress.done as f64 / seconds } else { 0.0 };
     let total = progress.total.map(|total| format!("/{total}")).unwrap_or_default();
-    let mut line = format!("{}{total} requests, {rate:.1}/s, {} errors", progress.done, progress.errors);
+    let mut line = format!("{}{total} sent, {rate:.1}/s, {} errors", progress.done, progress.errors);
     if let (Some(p50), Some(p99)) = (progress.p50_ms, progress.p99_ms) {
         line.push_str(&format!(", p50 {p50:.2} ms, p99 {p99:.2} ms"));
     }

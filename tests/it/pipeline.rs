@@ -144,7 +144,8 @@ fn a_webhook_in_values_reaches_its_server_and_no_file_or_log() {
     let url = format!("slack.url=http://{}/services/T0/B0/SECREThook", server.address());
     let args = ["run", "--set", "tasks={slack,run}", "--set", &url, "--set", "run=TOKEN=SECRETrun true"];
     let dry = bench.run(args.iter().copied().chain(["--dry"]));
-    dry.expect(0, &["notify", "/[hidden]", "TOKEN=[hidden] true"]);
+    dry.expect(0, &[]);
+    assert!(dry.stdout.contains("/[hidden]") && dry.stdout.contains("TOKEN=[hidden] true"), "{dry:#?}");
     let said = bench.run(args);
     said.expect(0, &["answered 404"]);
     assert!(server.received().contains("/services/T0/B0/SECREThook"), "the webhook was not told");

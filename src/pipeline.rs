@@ -109,6 +109,11 @@ pub fn parse_all(spec: &[TaskSpec]) -> Result<Vec<Box<dyn Task>>, InputError> {
                 .under("with")
                 .under(&at));
         }
+        if task.run.as_ref().is_some_and(|script| script.contains(mask::HIDDEN)) {
+            return Err(InputError::new("run", format!("a secret in the script stands here as `{}`", mask::HIDDEN))
+                .with_hint("documents keep no secrets: run from the values again, or let the script read the secret from a file or variable (`$NAME`)")
+                .under(&at));
+        }
         if let Some(text) = &task.condition {
             condition::check(text).map_err(|error| InputError::new("if", error.to_string()).under(&at))?;
         }
@@ -185,13 +190,7 @@ impl Prepared {
 
 /// A spec with its secrets hidden.
 pub fn masked(spec: &[TaskSpec]) -> Vec<TaskSpec> {
-    let mut spec = spec.to_vec();
-    for task in &mut spec {
-        if let Some(with) = &mut task.with {
-            *with = mask::mask(with);
-        }
-    }
-    spec
+    spec.iter().map(mask::mask_task).collect()
 }
 
 enum Step {

@@ -4,42 +4,44 @@
 //! the path of a webhook). What names a file or variable that holds a secret (`tokenFile`, `passwordEnv`) stays: it helps, and harms
 //! nobody. When in doubt, hide.
 
-use serde_json::{Map, Value};
+mod names;
+mod references;
+mod texts;
+mod urls;
+
+pub use names::{HIDDEN, is_secret};
+pub use texts::mask_text;
+pub use urls::mask_url;
+
+use serde_json::{Map, Value, json};
 
 use super::input::join;
+use crate::model::document::TaskSpec;
+use names::{is_reference, is_secret_parameter};
+use texts::mask_literal;
+use urls::mask_webhook;
 
-/// What stands in place of a secret.
-pub const HIDDEN: &str = "[hidden]";
-
-/// Parts of names that make a value secret; compared in lower case, without `-`, `_` and `.`.
-const SECRET: [&str; 12] = [
-    "authorization",
-    "cookie",
-    "token",
-    "passw",
-    "secret",
-    "apikey",
-    "credential",
-    "privatekey",
-    "accesskey",
-    "passphrase",
-    "signature",
-    "bearer",
-];
-/// Ends of names that only say where a secret is.
-const REFERENCES: [&str; 6] = ["file", "env", "path", "dir", "name", "url"];
-/// Hosts whose URLs are secrets as a whole: who knows the path may post.
-const WEBHOOK_HOSTS: [&str; 5] =
-    ["hooks.slack.com", "hooks.slack-gov.com", "webhook.office.com", "discord.com", "chat.googleapis.com"];
-/// Path segments after which the rest of a URL is a secret.
-const WEBHOOK_SEGMENTS: [&str; 4] = ["/hooks/", "/webhook/", "/webhooks/", "/services/hooks/"];
 /// Longest text that is looked into as JSON, and how deep values are followed.
 const MAX_EMBEDDED: usize = 64 * 1024;
 const MAX_DEPTH: usize = 64;
 
 /// The same value with every secret replaced by [`HIDDEN`].
 pub fn mask(value: &Value) -> Value {
-    masked(value, "", MAX_DEPTH)
+    let mut shown = masked(value, "", MAX_DEPTH);
+    // In a whole experiment, insights are under names of metrics, SLOs and endpoints.
+    if value["spec"].is_array()
+        && let Some(insights) = value.pointer("/result/insights")
+        && let Some(place) = shown.pointer_mut("/result/insights")
+    {
+        *place = masked_texts(insights, MAX_DEPTH);
+    }
+    shown
+}
+
+/// The same task with every secret replaced by [`HIDDEN`], in its script too.
+pub fn mask_task(task: &TaskSpec) -> TaskSpec {
+    let with = task.with.as_ref().map(|with| mask(&json!({"task": task.task, "with": with}))["with"].take());
+    TaskSpec { with, run: task.run.as_deref().map(mask_text), ..task.clone() }
 }
 
 /// The path of the first text that holds [`HIDDEN`]: a value that once was masked can't be used again.
@@ -52,6 +54,24 @@ pub fn find_hidden(value: &Value) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Whether the value at a path of keys is a secret by one of them.
+pub fn is_secret_path(path: &[&str]) -> bool {
+    path.iter().enumerate().any(|(at, key)| {
+        let within = if at > 0 { path[at - 1] } else { "" };
+        is_secret_in(key, within) || (is_webhook_key(key, within) && !is_name(path.get(at.wrapping_sub(2)).copied()))
+    })
+}
+
+fn is_name(within: Option<&str>) -> bool {
+    within == Some("endpoints")
+}
+
+/// Whether what is called `key` in a map called `within` is a secret.
+fn is_secret_in(key: &str, within: &str) -> bool {
+    // Endpoints and metrics have names of the user's own choice.
+    !is_name(Some(within)) && !key.contains('/') && (is_secret(key) || (within == "params" && is_secret_parameter(key)))
 }
 
 fn masked(value: &Value, within: &str, depth: usize) -> Value {
@@ -71,19 +91,36 @@ fn masked_map(map: &Map<String, Value>, within: &str, depth: usize) -> Map<Strin
     let task = map.get("task").and_then(Value::as_str).unwrap_or_default();
     // `{name: Authorization, value: …}`, as lists of headers and parameters are written.
     let named_secret = map.get("name").and_then(Value::as_str).is_some_and(is_secret);
-    map.iter()
-        .map(|(key, value)| {
-            let shown = if is_secret(key) || (named_secret && key == "value") {
-                hidden(value)
-            } else {
-                match value {
-                    Value::String(url) if is_webhook_key(key, within) => Value::String(mask_webhook(url)),
-                    _ => masked(value, if key == "with" { task } else { key }, depth - 1),
-                }
-            };
-            (key.clone(), shown)
-        })
-        .collect()
+    let shown = map.iter().map(|(key, value)| {
+        // `basicAuth: {username: …, password: …}` has fields of its own.
+        let has_fields = value.is_object() && key.eq_ignore_ascii_case("basicauth");
+        let shown = if (is_secret_in(key, within) && !has_fields) || (named_secret && key == "value") {
+            hidden(value)
+        } else {
+            match (key.as_str(), value) {
+                (_, Value::String(url)) if is_webhook_key(key, within) => Value::String(mask_webhook(url)),
+                ("with", _) => masked(value, task, depth - 1),
+                ("run", Value::String(script)) => Value::String(mask_text(script)),
+                _ if is_name(Some(within)) => masked(value, "", depth - 1),
+                _ => masked(value, key, depth - 1),
+            }
+        };
+        (key.clone(), shown)
+    });
+    shown.collect()
+}
+
+/// The same value with the secrets in its texts hidden, whatever its keys are called.
+fn masked_texts(value: &Value, depth: usize) -> Value {
+    if depth == 0 {
+        return Value::String(HIDDEN.to_owned());
+    }
+    match value {
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), masked_texts(value, depth - 1))).collect(),
+        Value::Array(list) => list.iter().map(|item| masked_texts(item, depth - 1)).collect(),
+        Value::String(text) => Value::String(mask_text(text)),
+        other => other.clone(),
+    }
 }
 
 /// Everything in a secret's place is hidden, except what only says where the secret is.
@@ -91,41 +128,23 @@ fn hidden(value: &Value) -> Value {
     match value {
         Value::Null | Value::Bool(_) => value.clone(),
         Value::Object(map) => {
-            let shown = |(key, value): (&String, &Value)| {
-                let value = if is_reference(key) { value.clone() } else { hidden(value) };
-                (key.clone(), value)
-            };
             // One level of references is kept; what lies deeper is hidden with its names.
-            let flat = map.iter().map(|(k, v)| (k, if v.is_object() || v.is_array() { &HIDDEN_VALUE } else { v }));
-            Value::Object(flat.map(shown).collect())
+            let shown = |(key, value): (&String, &Value)| {
+                let is_leaf = !value.is_object() && !value.is_array();
+                let kept = is_leaf && (is_reference(key) || value.is_boolean() || value.is_null());
+                (key.clone(), if kept { value.clone() } else { Value::String(HIDDEN.to_owned()) })
+            };
+            Value::Object(map.iter().map(shown).collect())
         }
+        Value::String(text) if text.is_empty() || matches!(text.as_str(), "true" | "false") => value.clone(),
         _ => Value::String(HIDDEN.to_owned()),
     }
 }
 
-static HIDDEN_VALUE: Value = Value::String(String::new());
-
-/// Whether what is called `name` is a secret.
-pub fn is_secret(name: &str) -> bool {
-    let plain = plain(name);
-    // `max_tokens` is a setting of language models, not a secret.
-    !is_reference(name)
-        && !plain.ends_with("tokens")
-        && (matches!(plain.as_str(), "auth" | "xauth" | "pwd") || SECRET.iter().any(|s| plain.contains(s)))
-}
-
-fn is_reference(name: &str) -> bool {
-    let plain = plain(name);
-    REFERENCES.iter().any(|end| plain.ends_with(end))
-}
-
-fn plain(name: &str) -> String {
-    name.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ')).flat_map(char::to_lowercase).collect()
-}
-
 fn is_webhook_key(key: &str, within: &str) -> bool {
-    let (key, within) = (plain(key), plain(within));
-    key.contains("webhook") || (key == "url" && (within.contains("slack") || within.contains("webhook")))
+    let (key, within) = (key.to_lowercase(), within.to_lowercase());
+    (key.contains("webhook") && !is_reference(&key.replace("url", "")))
+        || (key == "url" && (within == "notify" || within.contains("slack") || within.contains("webhook")))
 }
 
 fn mask_string(text: &str, depth: usize) -> String {
@@ -137,98 +156,7 @@ fn mask_string(text: &str, depth: usize) -> String {
         let shown = masked(&value, "", depth - 1);
         return if shown == value { text.to_owned() } else { shown.to_string() };
     }
-    mask_text(text)
-}
-
-/// The same text, with what looks like a secret in it hidden: credentials in URLs, what follows `Bearer`, `Authorization:` or `--token`,
-/// the value of `TOKEN=…`.
-pub fn mask_text(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut before = "";
-    for word in words(text) {
-        if word.chars().all(is_gap) {
-            shown.push_str(word);
-            continue;
-        }
-        if follows_secret_name(before, word) {
-            shown.push_str(HIDDEN);
-        } else if word.contains("://") {
-            shown.push_str(&mask_url(word));
-        } else {
-            shown.push_str(&mask_pair(word));
-        }
-        before = word;
-    }
-    shown
-}
-
-/// Whether `word` is a secret because of the word before it.
-fn follows_secret_name(before: &str, word: &str) -> bool {
-    let is_scheme = |word: &str| matches!(word.to_ascii_lowercase().as_str(), "bearer" | "basic");
-    let header = before
-        .strip_suffix(':')
-        .filter(|name| name.contains('-') || matches!(plain(name).as_str(), "authorization" | "cookie"));
-    match before.to_ascii_lowercase().as_str() {
-        "bearer" => word.len() >= 6,
-        // "basic authentication" is a word; a user and password in base64 is not one.
-        "basic" => word.len() >= 6 && !word.chars().all(|c| c.is_ascii_lowercase()),
-        _ => header.or(before.strip_prefix("--")).is_some_and(is_secret) && !is_scheme(word),
-    }
-}
-
-fn is_gap(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>' | '|' | ';' | ',')
-}
-
-/// Splits into words and what stands between them; nothing is lost.
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split_inclusive(is_gap).flat_map(|piece| {
-        let end = piece.char_indices().next_back().filter(|(_, c)| is_gap(*c)).map_or(piece.len(), |(at, _)| at);
-        let (word, gap) = piece.split_at(end);
-        [word, gap].into_iter().filter(|part| !part.is_empty())
-    })
-}
-
-/// The same URL without user and password, with secret-looking parameters and the path of a webhook hidden.
-pub fn mask_url(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
-    let (authority, tail) = rest.split_at(end);
-    let (user, host) = authority.rsplit_once('@').map_or(("", authority), |(_, host)| (HIDDEN, host));
-    let at = if user.is_empty() { "" } else { "@" };
-    let lower = host.to_ascii_lowercase();
-    let is_webhook = WEBHOOK_HOSTS.iter().any(|known| lower == *known || lower.ends_with(&format!(".{known}")));
-    let tail = if is_webhook && tail.len() > 1 { format!("/{HIDDEN}") } else { mask_tail(tail) };
-    format!("{scheme}://{user}{at}{host}{tail}")
-}
-
-fn mask_webhook(url: &str) -> String {
-    let shown = mask_url(url);
-    let Some((scheme, rest)) = shown.split_once("://") else { return HIDDEN.to_owned() };
-    let host = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
-    if host.len() == rest.trim_end_matches('/').len() { shown } else { format!("{scheme}://{host}/{HIDDEN}") }
-}
-
-/// Path, query and fragment.
-fn mask_tail(tail: &str) -> String {
-    let (path, query) = tail.split_once('?').map_or((tail, None), |(path, query)| (path, Some(query)));
-    let path = WEBHOOK_SEGMENTS
-        .iter()
-        .find_map(|segment| path.find(segment).map(|at| at + segment.len()))
-        .filter(|end| *end < path.len())
-        .map_or_else(|| path.to_owned(), |end| format!("{}{HIDDEN}", &path[..end]));
-    let Some(query) = query else { return path };
-    let pairs: Vec<String> = query.split('&').map(mask_pair).collect();
-    format!("{path}?{}", pairs.join("&"))
-}
-
-fn mask_pair(pair: &str) -> String {
-    match pair.split_once('=') {
-        Some((name, _)) if is_secret(name) || matches!(plain(name).as_str(), "key" | "sig" | "code") => {
-            format!("{name}={HIDDEN}")
-        }
-        _ => pair.to_owned(),
-    }
+    mask_literal(text)
 }
 
 #[cfg(test)]

@@ -99,3 +99,133 @@ fn a_deep_value_is_cut_not_followed_for_ever() {
     }
     assert!(mask(&value).to_string().contains(HIDDEN));
 }
+
+#[test]
+fn the_url_of_a_notify_task_is_hidden_but_not_a_repository_dispatch() {
+    let task = |url: &str| TaskSpec {
+        task: Some("notify".to_owned()),
+        with: Some(json!({"url": url, "params": {"key": "s3cr3t", "sort": "x"}})),
+        ..TaskSpec::default()
+    };
+    let shown = |url: &str| mask_task(&task(url)).with.unwrap();
+    assert_eq!(
+        shown("http://127.0.0.1:18091/services/T0/B0/SECREThook"),
+        json!({"url": "http://127.0.0.1:18091/[hidden]", "params": {"key": HIDDEN, "sort": "x"}})
+    );
+    for dispatch in ["https://api.github.com/repos/o/r.s/dispatches", "https://ghe.intern/api/v3/repos/o/r/dispatches"]
+    {
+        assert_eq!(shown(dispatch)["url"], dispatch);
+    }
+    for other in
+        ["http://h/x/repos/o/r/dispatches", "http://h/repos/o/r/dispatches/x", "http://h/repos/o/r/dispatches?a=b"]
+    {
+        assert_eq!(shown(other)["url"], "http://h/[hidden]");
+    }
+    // An entry of the spec inside a whole experiment.
+    let experiment = json!({"spec": [{"task": "notify", "with": {"url": "http://h/SECRET"}}]});
+    assert!(!mask(&experiment).to_string().contains("SECRET"));
+}
+
+#[test]
+fn names_that_users_choose_are_not_judged() {
+    let values = json!({"http": {"endpoints": {
+        "tokenize": {"method": "POST"}, "token": {"url": "http://a/x"}, "slack": {"url": "http://a/x"},
+        "auth": {"headers": {"X-Auth-Key": "k"}}}},
+        "assess": {"SLOs": {"upper": {"http-token/latency-p99": 9}}}});
+    let mut shown = values.clone();
+    shown["http"]["endpoints"]["auth"]["headers"]["X-Auth-Key"] = json!(HIDDEN);
+    assert_eq!(mask(&values), shown);
+    let experiment = json!({"spec": [{"run": "true"}], "result": {
+        "insights": {"providers": {"http-tokenize": {"requests": 5}, "secret": {"token": 7, "note": "TOKEN=abc"}}},
+        "token": "x"}});
+    assert_eq!(
+        mask(&experiment)["result"],
+        json!({"insights": {"providers": {"http-tokenize": {"requests": 5}, "secret": {"token": 7, "note": "TOKEN=[hidden]"}}},
+            "token": HIDDEN})
+    );
+    // Only a whole experiment has insights.
+    assert_eq!(
+        mask(&json!({"result": {"insights": {"token": "x"}}})),
+        json!({"result": {"insights": {"token": HIDDEN}}})
+    );
+}
+
+#[test]
+fn forms_fragments_and_parameters_lose_their_secrets() {
+    let cases = [
+        ("user=a&password=X&n=1", "user=a&password=[hidden]&n=1"),
+        (
+            "http://h/?jwt=a&session=b&pass=c&key=d/e==&q=1",
+            "http://h/?jwt=[hidden]&session=[hidden]&pass=[hidden]&key=[hidden]&q=1",
+        ),
+        ("http://h/p#access_token=abc&x=1", "http://h/p#access_token=[hidden]&x=1"),
+        ("http://h/p?x=1#/r?token=abc", "http://h/p?x=1#/r?token=[hidden]"),
+        ("http://h/a;jsessionid=1F/b?x=1;sig=2", "http://h/a;jsessionid=[hidden]/b?x=1;sig=[hidden]"),
+        ("http://u:p,w@h/", "http://[hidden]@h/"),
+        ("password=$ecret", "password=[hidden]"),
+        ("http://u:$ecret@h/", "http://[hidden]@h/"),
+        ("max_tokens=5&author=me", "max_tokens=5&author=me"),
+    ];
+    for (text, shown) in cases {
+        assert_eq!(mask(&json!({"payloadStr": text}))["payloadStr"], shown);
+    }
+}
+
+#[test]
+fn scripts_lose_their_secrets_and_keep_what_refers_to_them() {
+    let cases = [
+        ("curl -u a:X http://h/", "curl -u a:[hidden] http://h/"),
+        ("curl -sSu 'a:X y' http://h/", "curl -sSu 'a:[hidden]' http://h/"),
+        ("curl --user a:X h; curl --user=b:Y h", "curl --user a:[hidden] h; curl --user=b:[hidden] h"),
+        ("curl -H 'Authorization: Bearer X' h", "curl -H 'Authorization: Bearer [hidden]' h"),
+        ("curl -H \"X-Api-Key: a b\" h", "curl -H \"X-Api-Key: [hidden]\" h"),
+        ("curl -H 'Cookie: a=b; c=d' h", "curl -H 'Cookie: [hidden]' h"),
+        ("TOKEN=X cmd", "TOKEN=[hidden] cmd"),
+        ("export TOKEN=\"X Y\"; PGPASSWORD='a b' psql", "export TOKEN=\"[hidden]\"; PGPASSWORD='[hidden]' psql"),
+        ("tool --password 'a b' --token x", "tool --password '[hidden]' --token [hidden]"),
+        ("curl -d '{\"password\": \"X\", \"n\": 1}' h", "curl -d '{\"password\": \"[hidden]\", \"n\": 1}' h"),
+        ("TOKEN=${TOKEN:-X} cmd", "TOKEN=[hidden] cmd"),
+        ("TOKEN=$(curl -u a:X h)", "TOKEN=$(curl -u a:[hidden] h)"),
+        ("cat <<E\npassword: X\nE", "cat <<E\npassword: [hidden]\nE"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA", "-----BEGIN RSA PRIVATE KEY-----[hidden]-----END RSA"),
+    ];
+    for (script, shown) in cases {
+        let task = |run: &str| TaskSpec { run: Some(run.to_owned()), ..TaskSpec::default() };
+        assert_eq!(mask_task(&task(script)), task(shown));
+        assert_eq!(mask_text(shown), shown, "hiding twice changes nothing");
+    }
+    for script in [
+        "curl -u \"$USER:$PASS\" -u a:${PASS} -H \"Authorization: Bearer $TOKEN\" https://u:$PASS@h/?token=$TOKEN",
+        "TOKEN=$(cat /run/token) API_KEY=\"${KEY}\" PASSWORD=`pass show x` cmd --token \"$TOKEN\" --password-stdin <file",
+        "test \"$TOKEN\" == x; docker run -u 1000:1000 img; sort -u file; date -u +%s; cd $PWD && TOKEN= cmd",
+        "echo invalid token: expected a name; echo max_tokens=5 author=me; TOKEN_FILE=/run/t cmd --no-auth x --token-file y",
+        "curl -H \"Authorization: Bearer ${{ secrets.X }}\" h",
+    ] {
+        assert_eq!(mask_text(script), script);
+    }
+}
+
+#[test]
+fn settings_under_secret_looking_names_stay() {
+    let spec = json!({"auth": true, "tokenTTL": 5, "withCredentials": "true", "sessionTimeout": "5s", "keepAlive": true,
+        "author": "me", "max_tokens": 9, "primaryKeyColumn": "id"});
+    assert_eq!(mask(&spec), spec);
+    assert_eq!(
+        mask(&json!({"token": 12345, "auth": {"type": "x"}})),
+        json!({"token": HIDDEN, "auth": {"type": HIDDEN}})
+    );
+}
+
+#[test]
+fn paths_of_secrets_are_known() {
+    for path in
+        [&["http", "headers", "Authorization"][..], &["slack", "url"], &["github", "token"], &["a", "auth", "b"]]
+    {
+        assert!(is_secret_path(path), "{path:?}");
+    }
+    for path in
+        [&["http", "url"][..], &["http", "endpoints", "token", "method"], &["http", "endpoints", "slack", "url"], &[]]
+    {
+        assert!(!is_secret_path(path), "{path:?}");
+    }
+}

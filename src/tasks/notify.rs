@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Task, TaskContext, TaskError, TaskKind};
 use crate::logic::input::{InputError, typed};
-use crate::logic::notification;
+use crate::logic::{mask, notification};
 use crate::model::contribution::Contribution;
 use crate::model::document::TaskSpec;
 use crate::ports::{BoxFuture, Files, WebRequest};
@@ -33,6 +33,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How much of the receiver's answer is read.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
+
+/// Shortest part of a request that is looked for in its answer, in bytes.
+const SHORTEST_SECRET: usize = 6;
 
 /// Settings of a `notify` entry in a spec.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -217,6 +220,31 @@ fn origin(url: &str) -> String {
     url::Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
 }
 
+/// What a request holds that only its receiver may know, the longest first: the URL after its host, and secret headers.
+fn secrets_of(request: &WebRequest) -> Vec<String> {
+    let mut secrets = vec![request.url.clone()];
+    if let Ok(url) = url::Url::parse(&request.url) {
+        secrets.extend([url.path().to_owned(), url[url::Position::BeforePath..].to_owned()]);
+        secrets.extend(url.path().split('/').map(str::to_owned));
+        secrets.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
+        secrets.extend([url.username().to_owned(), url.password().unwrap_or_default().to_owned()]);
+    }
+    for (_, value) in request.headers.iter().filter(|(name, _)| mask::is_secret(name)) {
+        secrets.extend([value.clone()]);
+        secrets.extend(value.split_once(' ').map(|(_, credential)| credential.to_owned()));
+    }
+    // What is short is a word of any answer.
+    secrets.retain(|secret| secret.len() >= SHORTEST_SECRET);
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets
+}
+
+/// The text without the secrets that were sent, and without what looks like one.
+fn without(secrets: &[String], text: &str) -> String {
+    let text = secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), mask::HIDDEN));
+    mask::mask_text(&text)
+}
+
 struct Notify {
     method: String,
     with: NotifyWith,
@@ -288,14 +316,17 @@ impl Notify {
     async fn send(&self, cx: &TaskContext<'_>) -> Result<Contribution, TaskError> {
         let request = self.request(cx)?;
         let target = origin(&request.url);
+        let secrets = secrets_of(&request);
         let answer = tokio::select! {
-            answer = cx.web.send(request) => answer.map_err(|error| TaskError::failed(format!("cannot notify {target}: {}", error.reason)))?,
+            answer = cx.web.send(request) => answer.map_err(|error| TaskError::failed(format!("cannot notify {target}: {}", without(&secrets, &error.reason))))?,
             () = cx.stop.cancelled() => return Ok(Contribution { interrupted: true, ..Contribution::default() }),
         };
         if (200..300).contains(&answer.status) {
             return Ok(Contribution::default());
         }
-        let text: String = String::from_utf8_lossy(&answer.body).chars().take(200).collect();
+        // Before it is cut: half a secret is not found.
+        let text = without(&secrets, &String::from_utf8_lossy(&answer.body));
+        let text: String = text.chars().take(200).collect();
         Err(TaskError::failed(format!("{target} answered {}: {}", answer.status, text.trim())))
     }
 }

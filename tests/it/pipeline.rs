@@ -136,6 +136,46 @@ fn secrets_in_values_reach_the_server_and_no_file_or_log() {
     bench.run(args.iter().copied().chain(["--reuseResult"])).expect(0, &["loop 2"]);
 }
 
+#[test]
+fn a_webhook_in_values_reaches_its_server_and_no_file_or_log() {
+    let server =
+        Scripted::answers("404 Not Found", "no T0/B0/SECREThook here, nor SECREThook: /services/T0/B0/SECREThook");
+    let bench = Bench::new();
+    let url = format!("slack.url=http://{}/services/T0/B0/SECREThook", server.address());
+    let args = ["run", "--set", "tasks={slack,run}", "--set", &url, "--set", "run=TOKEN=SECRETrun true"];
+    let dry = bench.run(args.iter().copied().chain(["--dry"]));
+    dry.expect(0, &[]);
+    assert!(dry.stdout.contains("/[hidden]") && dry.stdout.contains("TOKEN=[hidden] true"), "{dry:#?}");
+    let said = bench.run(args);
+    said.expect(0, &["answered 404"]);
+    assert!(server.received().contains("/services/T0/B0/SECREThook"), "the webhook was not told");
+    let html = bench.run(["report", "-o", "html"]);
+    for text in [bench.read("experiment.yaml"), said.stderr, said.stdout, dry.stdout, html.stdout] {
+        assert!(!text.contains("SECRET"), "{text}");
+    }
+}
+
+#[test]
+fn a_script_whose_secret_was_hidden_is_not_run() {
+    let bench = Bench::new();
+    let set = ["--set", "tasks={run}", "--set"];
+    bench.run(["run"].into_iter().chain(set).chain(["run=TOKEN=SECRET true"])).expect(0, &[]);
+    bench.run(["run"]).expect(2, &["spec[0].run: ", "[hidden]", "hint: "]);
+    // What only refers to a secret is not hidden.
+    bench.run(["run"].into_iter().chain(set).chain(["run=TOKEN=$HOME true"])).expect(0, &[]);
+    bench.run(["run"]).expect(0, &[]);
+}
+
+#[test]
+fn endpoints_with_names_like_secrets_can_be_run_again() {
+    let server = Scripted::answers("200 OK", "fine");
+    let bench = Bench::new();
+    let url = format!("http.url={}", server.url());
+    let set = ["--set", "http.endpoints.tokenize.method=POST", "--set", "http.numRequests=1", "--set", "http.qps=max"];
+    bench.run(["run", "--set", "tasks={http}", "--set", &url].into_iter().chain(set)).expect(0, &[]);
+    bench.run(["run"]).expect(0, &[]);
+}
+
 /// Starts a long load and waits until the server has seen it.
 fn start_load(bench: &Bench, server: &Scripted) -> Child {
     let url = format!("http.url={}", server.url());

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::set::{Kind, set};
 use crate::logic::input::InputError;
+use crate::logic::mask::{HIDDEN, is_secret_path, mask_text};
 use crate::model::codec;
 
 /// Longest part of a flag's text that an error repeats, in characters.
@@ -49,7 +50,7 @@ impl Source {
 /// Maps merge deeply; everything else replaces what was there, `null` too.
 ///
 /// `read_file` gives the content of a file that `--set-file` names, or the reason why there is none. Errors name the flag, its text
-/// and what is wrong with it. The result is always a map.
+/// without secrets, and what is wrong with it. The result is always a map.
 pub fn merge(sources: &[Source], read_file: &dyn Fn(&str) -> Result<String, String>) -> Result<Value, InputError> {
     let mut values = Map::new();
     let mut ordered: Vec<&Source> = sources.iter().collect();
@@ -66,7 +67,7 @@ pub fn merge(sources: &[Source], read_file: &dyn Fn(&str) -> Result<String, Stri
             Source::SetFile { text } => ("--set-file", text, Kind::File(read_file)),
         };
         set(&mut values, text, kind).map_err(|message| {
-            let error = InputError::new(format!("{flag} \"{}\"", shown(text)), message);
+            let error = InputError::new(format!("{flag} \"{}\"", shown(text)), mask_text(&message));
             if flag == "--set-json" && text.trim_start().starts_with('{') {
                 return error.with_hint("write KEY=JSON, one for each top-level key");
             }
@@ -110,12 +111,33 @@ fn overlay(base: &mut Map<String, Value>, over: Map<String, Value>) {
     }
 }
 
-/// The text, cut where it is too long for a message.
+/// The text without secrets, cut where it is too long for a message. Where a secret ends is not sure when the text is wrong: nothing
+/// after one is shown.
 fn shown(text: &str) -> String {
+    let end = secret_at(text);
+    let text = match end {
+        Some(at) => format!("{}{HIDDEN}", mask_text(&text[..at])),
+        None => mask_text(text),
+    };
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+        None => text,
     }
+}
+
+/// Where the first value of a secret starts.
+fn secret_at(text: &str) -> Option<usize> {
+    let mut from = 0;
+    for piece in text.split_inclusive(',') {
+        if let Some((path, _)) = piece.split_once('=') {
+            let keys: Vec<&str> = path.split(['.', '[']).map(|key| key.trim_matches([' ', '\\', ']'])).collect();
+            if is_secret_path(&keys) {
+                return Some(from + path.len() + 1);
+            }
+        }
+        from += piece.len();
+    }
+    None
 }
 
 #[cfg(test)]
@@ -154,6 +176,33 @@ mod tests {
         assert_eq!(error.hint.as_deref(), Some("write KEY=JSON, one for each top-level key"));
         let error = error_of(Source::SetString(format!("{}[", "ü".repeat(500))));
         assert!(error.path.chars().count() < 120, "{error}");
+    }
+
+    #[test]
+    fn an_error_repeats_no_secret() {
+        let cases = [
+            Source::Set("http.headers.Authorization=Bearer SECRET123,SECRET".to_owned()),
+            Source::Set("a=1,slack.url=http://h/SECRET,SECRET[x".to_owned()),
+            Source::SetString("http.url=http://u:SECRET@h/,b".to_owned()),
+            Source::Set("github.token={SECRET,b".to_owned()),
+            Source::Set("run=curl -u a:SECRET h,b".to_owned()),
+            Source::Set("http.headers[0].X-Api-Key=SECRET,b".to_owned()),
+            Source::SetJson(r#"http.headers={"Authorization":"SECRET"},http.a={"password":"SECRET"#.to_owned()),
+            Source::SetFile { text: "github.token=SECRET".to_owned() },
+        ];
+        for source in cases {
+            let error = error_of(source.clone()).to_string();
+            assert!(!error.contains("SECRET"), "{error}");
+            assert!(error.starts_with("--set"), "{error}");
+        }
+        let error = error_of(Source::Set("a=1,http.headers.Authorization=Bearer SECRET123,oops".to_owned()));
+        assert_eq!(
+            error.to_string(),
+            "--set \"a=1,http.headers.Authorization=[hidden]\": what follows the comma in the value of \
+             `http.headers.Authorization` can't be read; write `\\,` for a comma in a value"
+        );
+        let error = error_of(Source::Set("http.endpoints.tokenize.method=POST,oops".to_owned()));
+        assert!(error.to_string().contains("no value for `oops`"), "{error}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::logic::mask::is_secret_path;
 use crate::model::codec;
 
 /// Highest index of a list, as in Helm.
@@ -33,9 +34,20 @@ pub enum Kind<'a> {
 
 /// Sets what `text` says in `values`, which are of no use after an error. The error is a fragment that names the part at fault.
 pub fn set(values: &mut Map<String, Value>, text: &str, kind: Kind<'_>) -> Result<(), String> {
-    let mut setter = Setter { rest: text, kind, added: 0 };
-    while setter.key(values, Depth::default())? == Flow::More {}
-    Ok(())
+    let mut setter = Setter { rest: text, kind, added: 0, path: Vec::new(), secret: None };
+    loop {
+        setter.path.clear();
+        match setter.key(values, Depth::default()) {
+            Ok(Flow::More) => {}
+            Ok(Flow::End) => return Ok(()),
+            Err(message) => return Err(setter.secret.map_or(message, |path| after_secret(&path))),
+        }
+    }
+}
+
+/// What stands after a secret may be a part of it: a password with a comma. No message repeats it.
+fn after_secret(path: &str) -> String {
+    format!("what follows the comma in the value of `{path}` can't be read; write `\\,` for a comma in a value")
 }
 
 /// Whether there may be more to set.
@@ -69,6 +81,10 @@ struct Setter<'a> {
     rest: &'a str,
     kind: Kind<'a>,
     added: usize,
+    /// The keys of the path that is read.
+    path: Vec<String>,
+    /// The path of the first secret that was read.
+    secret: Option<String>,
 }
 
 impl Setter<'_> {
@@ -98,6 +114,7 @@ impl Setter<'_> {
     /// Reads a key and what follows, and sets it in `map`.
     fn key(&mut self, map: &mut Map<String, Value>, depth: Depth) -> Result<Flow, String> {
         let (key, stop) = self.until(&['=', '[', ',', '.']);
+        self.path.push(key.clone());
         match stop {
             None if key.is_empty() => Ok(Flow::End),
             Some('=') => {
@@ -210,6 +227,18 @@ impl Setter<'_> {
 
     /// Reads the value of `key`, and the comma after it.
     fn value(&mut self, key: &str) -> Result<(Value, Flow), String> {
+        let read = self.read_value(key)?;
+        if self.secret.is_none() && self.in_secret() {
+            self.secret = Some(self.path.join("."));
+        }
+        Ok(read)
+    }
+
+    fn in_secret(&self) -> bool {
+        is_secret_path(&self.path.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    fn read_value(&mut self, key: &str) -> Result<(Value, Flow), String> {
         if matches!(self.kind, Kind::Json) {
             return Ok((self.json(key)?, Flow::More));
         }
@@ -274,6 +303,8 @@ impl Setter<'_> {
             Kind::Text | Kind::Json => Ok(Value::String(text)),
             Kind::File(read) => match read(&text) {
                 Ok(content) => Ok(Value::String(content)),
+                // Who takes this flag for `--set` has given the secret itself.
+                Err(_) if self.in_secret() => Err(format!("cannot read the file given for `{}`", self.path.join("."))),
                 Err(reason) => Err(format!("cannot read `{text}`: {reason}")),
             },
         }

@@ -1,0 +1,250 @@
+//! Which names are names of secrets: of headers, fields, parameters and variables.
+//!
+//! A name is split into its words (`X-Auth-Key`, `apiKey`, `DB_PASSWORD`), and judged by them: `token` is a secret, `tokenize` and
+//! `max_tokens` are not.
+
+/// What stands in place of a secret.
+pub const HIDDEN: &str = "[hidden]";
+
+/// Words that make a name secret wherever they stand.
+const SECRET: [&str; 18] = [
+    "auth",
+    "oauth",
+    "authorization",
+    "authentication",
+    "bearer",
+    "cookie",
+    "cookies",
+    "credential",
+    "credentials",
+    "jwt",
+    "passphrase",
+    "passwd",
+    "password",
+    "pwd",
+    "secret",
+    "secrets",
+    "signature",
+    "token",
+];
+/// Names that end like this without a gap are secret: `PGPASSWORD`, `authtoken`.
+const ENDS: [&str; 16] = [
+    "accesskey",
+    "apikey",
+    "authkey",
+    "authorization",
+    "cookie",
+    "credential",
+    "credentials",
+    "passphrase",
+    "passwd",
+    "password",
+    "privatekey",
+    "secret",
+    "secretkey",
+    "sessid",
+    "sessionid",
+    "token",
+];
+/// What a `key` opens when it is a secret.
+const KEYS: [&str; 18] = [
+    "access",
+    "account",
+    "admin",
+    "api",
+    "app",
+    "auth",
+    "client",
+    "encryption",
+    "functions",
+    "host",
+    "license",
+    "master",
+    "private",
+    "sas",
+    "shared",
+    "signing",
+    "storage",
+    "subscription",
+];
+/// What a `key` of an `X-…-Key` header is for when it is none.
+const PLAIN_KEYS: [&str; 10] =
+    ["cache", "correlation", "dedup", "idempotency", "partition", "public", "routing", "row", "shard", "sort"];
+/// Names of URL parameters that are secrets there, and ordinary words elsewhere.
+const PARAMETERS: [&str; 5] = ["code", "key", "pass", "session", "sig"];
+/// Last words of names that only say where a secret is.
+const REFERENCES: [&str; 9] = ["file", "env", "path", "dir", "name", "url", "uri", "stdin", "jar"];
+/// Last words of names of settings that have to do with secrets, and are none.
+const SETTINGS: [&str; 15] = [
+    "age", "count", "enabled", "expiry", "length", "limit", "max", "method", "mode", "policy", "scheme", "size",
+    "timeout", "ttl", "type",
+];
+/// First words of such names.
+const SETTING_STARTS: [&str; 6] = ["max", "min", "no", "num", "total", "without"];
+
+/// Whether what is called `name` is a secret.
+pub fn is_secret(name: &str) -> bool {
+    let words = words(name);
+    let Some((last, before)) = words.split_last() else { return false };
+    let last = last.as_str();
+    if is_reference_word(last)
+        || SETTINGS.contains(&last)
+        || words.first().is_some_and(|first| SETTING_STARTS.contains(&first.as_str()))
+    {
+        return false;
+    }
+    words.iter().any(|word| is_secret_word(word))
+        || words.windows(2).any(|pair| pair[1] == "key" && KEYS.contains(&pair[0].as_str()))
+        // `X-…-Key`: such headers are made up to carry one.
+        || (words[0] == "x" && last == "key" && words.len() > 2 && !before.iter().any(|w| PLAIN_KEYS.contains(&w.as_str())))
+        || match last {
+            "pass" | "sig" => true,
+            "session" => before.iter().all(|word| word == "x" || word == "user"),
+            "id" => before.last().is_some_and(|word| word == "session"),
+            // Plain `tokens` are counted, not kept secret.
+            "tokens" => before.last().is_some_and(|word| KEYS.contains(&word.as_str())),
+            _ => false,
+        }
+}
+
+/// Whether the parameter of a URL is a secret.
+pub fn is_secret_parameter(name: &str) -> bool {
+    is_secret(name) || matches!(words(name).as_slice(), [word] if PARAMETERS.contains(&word.as_str()))
+}
+
+/// Whether a name says where a secret is: `tokenFile`, `password_env`.
+pub fn is_reference(name: &str) -> bool {
+    words(name).last().is_some_and(|word| is_reference_word(word))
+}
+
+/// Whether a name has more than one word; prose is full of single ones.
+pub fn is_compound(name: &str) -> bool {
+    words(name).len() > 1
+}
+
+fn is_secret_word(word: &str) -> bool {
+    SECRET.contains(&word) || (!is_reference_word(word) && ENDS.iter().any(|end| word.ends_with(end)))
+}
+
+fn is_reference_word(word: &str) -> bool {
+    // `tokenfile`, but not `profile`.
+    REFERENCES.iter().any(|end| {
+        word.strip_suffix(end).is_some_and(|rest| rest.is_empty() || SECRET.contains(&rest) || ENDS.contains(&rest))
+    })
+}
+
+/// The words of a name, in lower case and without digits.
+fn words(name: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut chars = name.chars().peekable();
+    let mut before = ' ';
+    while let Some(c) = chars.next() {
+        if !c.is_alphabetic() {
+            flush(&mut word, &mut words);
+        } else {
+            let next_is_lower = chars.peek().is_some_and(|next| next.is_lowercase());
+            // `apiKey`, and `APIKey` whose `K` begins a word.
+            if c.is_uppercase() && (before.is_lowercase() || (before.is_uppercase() && next_is_lower)) {
+                flush(&mut word, &mut words);
+            }
+            word.extend(c.to_lowercase());
+        }
+        before = c;
+    }
+    flush(&mut word, &mut words);
+    words
+}
+
+fn flush(word: &mut String, words: &mut Vec<String>) {
+    if !word.is_empty() {
+        words.push(std::mem::take(word));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_judged_by_their_words() {
+        for name in [
+            "X-Auth-Key",
+            "X-Authentication",
+            "Ocp-Apim-Subscription-Key",
+            "X-Functions-Key",
+            "X-Session-Id",
+            "X-Vendor-Key",
+            "Authorization",
+            "Proxy-Authorization",
+            "authToken",
+            "APIKey",
+            "api_key",
+            "apikey",
+            "sharedAccessKey",
+            "Set-Cookie",
+            "DB_PASSWORD",
+            "PGPASSWORD",
+            "clientSecret",
+            "jwt",
+            "X-JWT-Assertion",
+            "sig",
+            "X-Hub-Signature-256",
+            "pass",
+            "dbPass",
+            "sessionId",
+            "session",
+            "JSESSIONID",
+            "token2",
+            "api-tokens",
+            "credentials",
+            "secretKey",
+            "OAuthThing",
+            "profileToken",
+        ] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in [
+            "max_tokens",
+            "maxTokens",
+            "tokens",
+            "tokenize",
+            "tokenizer",
+            "keyboard",
+            "monkey",
+            "authority",
+            "author",
+            "authors",
+            "primaryKeyColumn",
+            "keepAlive",
+            "key",
+            "publicKey",
+            "Idempotency-Key",
+            "X-Idempotency-Key",
+            "passThrough",
+            "compass",
+            "sessionAffinity",
+            "secretary",
+            "tokenFile",
+            "password_env",
+            "secretName",
+            "tokenfile",
+            "tokenTTL",
+            "sessionTimeout",
+            "authType",
+            "password-stdin",
+            "cookie-jar",
+            "signal",
+            "design",
+            "code",
+            "X-Key",
+            "",
+            "-_-",
+            "numTokenRequests",
+        ] {
+            assert!(!is_secret(name), "{name}");
+        }
+        assert!(["key", "sig", "code", "jwt", "access_token", "pass"].into_iter().all(is_secret_parameter));
+        assert!(!["q", "keyword", "codec", "sorted", "sort_key"].into_iter().any(is_secret_parameter));
+    }
+}

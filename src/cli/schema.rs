@@ -2,13 +2,14 @@
 
 use clap::{Args, ValueEnum};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::error::CliError;
 use super::exit::Exit;
 use super::output;
 use crate::model::document::{ExperimentResult, SCHEMA_VERSION};
 use crate::tasks::registry::{TASKS, value_names};
+use crate::tasks::runner_values;
 
 /// Flags of `schema`.
 #[derive(Debug, Args)]
@@ -42,31 +43,33 @@ pub fn run(args: &SchemaArgs) -> Result<Exit, CliError> {
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// The schema of values.
+/// Tasks of Iter8 that this version does not have; documents that hold them can be asserted and reported on.
+const READ_ONLY_TASKS: [&str; 4] = ["ready", "grpc", "custommetrics", "abnmetrics"];
+
+/// The schema of values. As the program does, it looks at a task's values only where `tasks` lists the task.
 fn values() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let mut properties = Map::new();
+    let mut properties = runner_values::properties();
+    let mut listed = Vec::new();
     for kind in TASKS {
         for name in kind.value_names {
             let own = Value::from((kind.values_schema)(name, &mut generator));
-            properties.insert((*name).to_owned(), with_condition(own, &mut generator));
+            add_condition(&own, &mut generator);
+            listed.push(json!({
+                "if": {"properties": {"tasks": {"contains": {"const": name}}}},
+                "then": {"required": [name], "properties": {*name: own}},
+            }));
+            properties.insert((*name).to_owned(), json!({"description": kind.summary}));
         }
     }
+    properties.values_mut().for_each(allow_null);
     let names: Vec<_> = value_names().collect();
     properties.insert(
         "tasks".to_owned(),
         json!({"description": "The tasks to run, in order.", "type": "array", "minItems": 1, "items": {"enum": names}}),
     );
-    for (name, schema) in [
-        ("runner", json!({"description": "How it runs in Kubernetes.", "enum": ["job", "cronjob", "none"]})),
-        ("cronjobSchedule", json!({"description": "Schedule of the cronjob runner.", "type": "string"})),
-        ("serviceAccountName", json!({"type": "string"})),
-        ("iter8Image", json!({"type": "string"})),
-        ("logLevel", json!({"type": "string"})),
-        ("resources", json!({"type": "object"})),
-    ] {
-        properties.insert(name.to_owned(), schema);
-    }
+    let mut definitions = generator.take_definitions(true);
+    definitions.values_mut().for_each(allow_nulls);
     json!({
         "$schema": DIALECT,
         "title": "Values of an iter8 experiment",
@@ -74,52 +77,153 @@ fn values() -> Value {
         "properties": properties,
         "required": ["tasks"],
         "additionalProperties": false,
-        "$defs": generator.take_definitions(true),
+        "allOf": listed,
+        "$defs": definitions,
     })
 }
 
-/// Every task's values may hold an `if`, beside what the task itself knows.
-fn with_condition(schema: Value, generator: &mut SchemaGenerator) -> Value {
+/// Every task's map of values may hold an `if`, beside what the task itself knows.
+fn add_condition(schema: &Value, generator: &mut SchemaGenerator) {
     let condition =
         json!({"description": "Condition; the task is skipped when it is false.", "type": ["string", "boolean"]});
-    let target = match schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.rsplit('/').next()) {
-        Some(name) => generator.definitions_mut().get_mut(name),
-        None => None,
-    };
-    if let Some(properties) = target.and_then(|target| target.get_mut("properties")).and_then(Value::as_object_mut) {
-        properties.insert("if".to_owned(), condition);
+    let alternatives = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
+    for schema in alternatives.chain([schema]) {
+        let name = schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.rsplit('/').next());
+        let target = name.and_then(|name| generator.definitions_mut().get_mut(name));
+        let is_map = |target: &&mut Value| target.get("type").is_some_and(|kind| kind == "object");
+        let properties = target.filter(is_map).and_then(|target| target.get_mut("properties"));
+        if let Some(properties) = properties.and_then(Value::as_object_mut) {
+            properties.insert("if".to_owned(), condition.clone());
+        }
     }
-    schema
+}
+
+/// In values, and in results of Iter8, an entry of a map that is `null` counts as absent.
+fn allow_nulls(schema: &mut Value) {
+    let required = schema.get("required").cloned();
+    let is_required = |name: &str| {
+        let names = required.as_ref().and_then(Value::as_array);
+        names.is_some_and(|names| names.iter().any(|required| required == name))
+    };
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        for (_, property) in properties.iter_mut().filter(|(name, _)| !is_required(name)) {
+            allow_nulls(property);
+            allow_null(property);
+        }
+    }
+    for key in ["additionalProperties", "items"] {
+        if let Some(inner) = schema.get_mut(key).filter(|inner| inner.is_object()) {
+            allow_nulls(inner);
+            if key == "additionalProperties" {
+                allow_null(inner);
+            }
+        }
+    }
+}
+
+/// The same schema, or `null`.
+fn allow_null(schema: &mut Value) {
+    let nothing = json!({"type": "null"});
+    let is_constrained = ["type", "$ref", "anyOf", "enum", "allOf"].iter().any(|key| schema.get(key).is_some());
+    let allows = match schema.get("type") {
+        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "null"),
+        Some(kind) => kind == "null",
+        None => schema.get("anyOf").and_then(Value::as_array).is_some_and(|any| any.contains(&nothing)),
+    };
+    if is_constrained && !allows {
+        let description = schema.as_object_mut().and_then(|map| map.remove("description"));
+        *schema = json!({"anyOf": [schema.take(), nothing]});
+        if let Some(description) = description {
+            schema["description"] = description;
+        }
+    }
 }
 
 /// The schema of the experiment document.
 fn document() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let result = Value::from(generator.subschema_for::<ExperimentResult>());
-    let mut entries = Vec::new();
-    for kind in TASKS {
-        let with = Value::from((kind.with_schema)(&mut generator));
-        let (key, name) = match kind.name {
-            "run" => ("run", json!({"description": "The shell script.", "type": "string"})),
-            name => ("task", json!({"const": name})),
-        };
-        entries.push(json!({
-            "description": kind.summary,
-            "type": "object",
-            "properties": {key: name, "with": with, "if": {"type": "string"}},
-            "required": [key],
-            "additionalProperties": false,
-        }));
-    }
+    let condition =
+        json!({"description": "Condition; the task is skipped when it is false.", "type": ["string", "null"]});
+    let mut entries: Vec<Value> = TASKS
+        .iter()
+        .map(|kind| {
+            let with = Value::from((kind.with_schema)(&mut generator));
+            let script = json!({"description": "The shell script.", "type": "string", "pattern": r"\S"});
+            let (key, other, name, with, required) = match kind.name {
+                "run" => ("run", "task", script, json!({"anyOf": [with, {"type": "null"}]}), json!(["run"])),
+                name => ("task", "run", json!({"const": name}), with, json!(["task", "with"])),
+            };
+            json!({
+                "description": kind.summary,
+                "type": "object",
+                "properties": {key: name, other: {"type": "null"}, "with": with, "if": condition},
+                "required": required,
+                "additionalProperties": false,
+            })
+        })
+        .collect();
+    entries.push(json!({
+        "description": "a task of Iter8 that this version reads but does not run",
+        "type": "object",
+        "properties": {
+            "task": {"enum": READ_ONLY_TASKS},
+            "run": {"type": "null"},
+            "with": {"type": ["object", "null"]},
+            "if": condition,
+        },
+        "required": ["task"],
+        "additionalProperties": false,
+    }));
     json!({
         "$schema": DIALECT,
         "title": format!("iter8 experiment document, schema {SCHEMA_VERSION}"),
         "type": "object",
         "properties": {
             "spec": {"description": "The tasks, in order.", "type": "array", "items": {"anyOf": entries}},
-            "result": result,
+            "result": result(),
         },
         "required": ["spec"],
         "$defs": generator.take_definitions(true),
     })
+}
+
+/// The schema of the document's result, definitions included: unlike the spec, it is also read in the forms that Iter8 writes.
+fn result() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.definitions_path = "/properties/result/$defs".into();
+    });
+    let mut generator = settings.into_generator();
+    let mut result = Value::from(generator.subschema_for::<Option<ExperimentResult>>());
+    let mut definitions = Value::Object(generator.take_definitions(true));
+    let time = "/ExperimentResult/properties/startTime";
+    let summaries = "/Insights/properties/SummaryMetricValues/items/additionalProperties";
+    // A time never set is an empty text, and a summary may stand without a list around it.
+    let others = [(time, json!({"const": ""})), (summaries, json!({"type": "array", "items": {"type": "number"}}))];
+    for (place, other) in others {
+        if let Some(schema) = definitions.pointer_mut(place) {
+            *schema = json!({"anyOf": [schema.take(), other]});
+        }
+    }
+    let version = json!({"type": ["integer", "null"], "minimum": 0, "maximum": SCHEMA_VERSION});
+    if let Some(schema) = definitions.pointer_mut("/ExperimentResult/properties/schemaVersion") {
+        *schema = version;
+    }
+    definitions.as_object_mut().into_iter().flat_map(|map| map.values_mut()).for_each(allow_nulls);
+    result["$defs"] = definitions;
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tasks::registry::unknown_task;
+
+    #[test]
+    fn the_tasks_that_are_only_read_are_those_that_the_registry_lacks() {
+        for name in READ_ONLY_TASKS {
+            let error = unknown_task(name, value_names()).to_string();
+            assert!(error.contains("does not have the task"), "{error}");
+            assert!(TASKS.iter().all(|kind| kind.name != name), "{name} has become a task");
+        }
+    }
 }

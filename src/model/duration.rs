@@ -22,6 +22,9 @@ pub struct DurationError {
 const UNITS: [(&str, f64); 8] =
     [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("μs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
 
+/// The same as a regular expression.
+const PATTERN: &str = r"^\+?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$";
+
 impl FromStr for GoDuration {
     type Err = DurationError;
 
@@ -102,7 +105,37 @@ impl JsonSchema for GoDuration {
         schemars::json_schema!({
             "type": "string",
             "description": "A duration as Go writes it: 5s, 1m30s, 500ms.",
-            "pattern": r"^\+?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$"
+            "pattern": PATTERN
+        })
+    }
+}
+
+/// A duration that is not zero, for what would end before it started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct PositiveDuration(pub GoDuration);
+
+impl<'de> Deserialize<'de> for PositiveDuration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let duration = GoDuration::deserialize(deserializer)?;
+        if duration.0.is_zero() {
+            return Err(serde::de::Error::custom("`0s` is too short; expected a duration greater than 0"));
+        }
+        Ok(Self(duration))
+    }
+}
+
+impl JsonSchema for PositiveDuration {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "PositiveDuration".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "A duration greater than 0 as Go writes it: 5s, 1m30s, 500ms.",
+            "pattern": PATTERN,
+            "allOf": [{"pattern": "[1-9]"}]
         })
     }
 }

@@ -1,7 +1,8 @@
 //! Service level objectives and the verdicts on them.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::number::Number;
 
@@ -18,6 +19,7 @@ pub struct Slo {
 /// All objectives of an experiment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = with_capitals)]
 pub struct SloLimits {
     /// Each value must be at most its limit. Iter8 also reads the key as `Upper`.
     #[serde(default, alias = "Upper", skip_serializing_if = "Vec::is_empty")]
@@ -27,8 +29,27 @@ pub struct SloLimits {
     pub lower: Vec<Slo>,
 }
 
+/// Adds to a schema with `upper` and `lower` the spellings that Iter8 has beside these; a map has one spelling of each.
+pub fn with_capitals(schema: &mut Schema) {
+    let both = [("upper", "Upper"), ("lower", "Lower")];
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        for (name, alias) in both {
+            if let Some(mut property) = properties.get(name).cloned() {
+                property["description"] = format!("Another spelling of `{name}`, as in Iter8.").into();
+                properties.insert(alias.to_owned(), property);
+            }
+        }
+    }
+    let one = both.map(|(name, alias)| {
+        let given = |name: &str| json!({"required": [name], "properties": {name: {"not": {"type": "null"}}}});
+        json!({"not": {"allOf": [given(name), given(alias)]}})
+    });
+    schema.insert("allOf".to_owned(), json!(one));
+}
+
 /// Iter8's verdicts: a matrix of booleans, `[SLO][version]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = with_capitals)]
 pub struct SloMatrix {
     /// For the upper limits.
     #[serde(default, alias = "Upper", skip_serializing_if = "Vec::is_empty")]

@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::shape::{anything, some_entry};
 use super::{Task, TaskContext, TaskError, TaskKind};
 use crate::logic::assess::assess;
 use crate::logic::input::{InputError, typed};
@@ -14,7 +15,7 @@ use crate::model::contribution::{Assessment, Contribution};
 use crate::model::document::TaskSpec;
 use crate::model::insights::Insights;
 use crate::model::number::Number;
-use crate::model::slo::{Outcome, Slo, SloLimits, Verdict};
+use crate::model::slo::{Outcome, Slo, SloLimits, Verdict, with_capitals};
 use crate::ports::BoxFuture;
 
 /// The registry's row.
@@ -28,9 +29,16 @@ pub const KIND: TaskKind = TaskKind {
     values_schema,
 };
 
+/// The keys of limits, in both spellings.
+const BOUNDS: [&str; 4] = ["upper", "lower", "Upper", "Lower"];
+
+/// A metric's name, as a regular expression.
+const METRIC: &str = r"^[^/\s]([^/]*[^/\s])?/[^/\s]([^/]*[^/\s])?(/(mean|stddev|min|max|count|p['\x22]*(0*([0-9]{1,2}(\.[0-9]*)?|100(\.0*)?|\.[0-9]+))['\x22]*))?$";
+
 /// What users write under `assess` in values.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["SLOs"]))]
 struct AssessValues {
     /// The objectives.
     #[serde(rename = "SLOs", default)]
@@ -40,27 +48,33 @@ struct AssessValues {
 /// Limits by metric.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = with_capitals, extend("anyOf" = BOUNDS.map(|bound| some_entry(bound, &anything()))))]
 struct LimitMaps {
     /// Metric → highest value that is accepted.
     #[serde(default, alias = "Upper")]
+    #[schemars(extend("propertyNames" = json!({"pattern": METRIC})))]
     upper: BTreeMap<String, Number>,
     /// Metric → lowest value that is accepted.
     #[serde(default, alias = "Lower")]
+    #[schemars(extend("propertyNames" = json!({"pattern": METRIC})))]
     lower: BTreeMap<String, Number>,
 }
 
 /// The task's `with`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["SLOs"]))]
 struct AssessWith {
     /// The objectives.
     #[serde(rename = "SLOs", default)]
+    #[schemars(extend("anyOf" = BOUNDS.map(|bound| json!({"required": [bound], "properties": {bound: {"minItems": 1}}}))))]
     slos: SloLimits,
 }
 
 fn from_values(_name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
     let empty = json!({});
-    let values: AssessValues = typed(if values.is_null() { &empty } else { values }, "")?;
+    let values: AssessValues =
+        typed(if values.is_null() { &empty } else { values }, "").map_err(|error| with_escape_hint(error, values))?;
     let maps = [("upper", &values.slos.upper), ("lower", &values.slos.lower)];
     if maps.iter().all(|(_, map)| map.is_empty()) {
         return Err(nothing_to_assess("SLOs"));
@@ -76,6 +90,20 @@ fn from_values(_name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError>
     }
     let with = Some(json!({"SLOs": slos}));
     Ok(vec![TaskSpec { task: Some(KIND.name.to_owned()), with, ..TaskSpec::default() }])
+}
+
+/// `--set` takes the dot of `http/latency-p99.9` for a step into a map; the hint says how to keep it.
+fn with_escape_hint(error: InputError, values: &Value) -> InputError {
+    let bounds = BOUNDS.iter().filter_map(|bound| values.get("SLOs")?.get(bound)?.as_object());
+    let split =
+        bounds.flatten().find(|(metric, limit)| limit.is_object() && error.path.ends_with(&format!(".{metric}")));
+    let Some((metric, mut limit)) = split else { return error };
+    let mut name = metric.clone();
+    while let Some((rest, inner)) = limit.as_object().and_then(|map| map.iter().next()) {
+        name = format!(r"{name}\.{rest}");
+        limit = inner;
+    }
+    error.with_hint(format!("a dot in a metric's name is escaped in --set: `{name}`"))
 }
 
 /// A whole number without its `.0`, as people write limits.
@@ -234,6 +262,16 @@ mod tests {
             let error = spec(values).unwrap_err();
             assert!(error.to_string().starts_with(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn a_dot_that_split_a_metrics_name_is_explained() {
+        let error = spec(json!({"SLOs": {"Upper": {"a/b": 1, "http/latency-p99": {"9": 5}}}})).unwrap_err();
+        assert!(error.to_string().ends_with(r#"http/latency-p99: `{"9":5}` is not a number"#), "{error}");
+        let hint = r"a dot in a metric's name is escaped in --set: `http/latency-p99\.9`";
+        assert_eq!(error.hint.as_deref(), Some(hint));
+        let error = spec(json!({"SLOs": {"upper": {"a/b": "fast"}}})).unwrap_err();
+        assert_eq!(error.hint, None);
     }
 
     #[test]

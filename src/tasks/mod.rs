@@ -10,6 +10,8 @@ pub mod notify;
 pub mod registry;
 pub mod resolve;
 pub mod run;
+pub mod runner_values;
+mod shape;
 
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::shape::{HTTP_URL, each_given};
 use super::{Task, TaskContext, TaskError, TaskKind};
 use crate::logic::input::{InputError, typed};
 use crate::logic::{mask, notification};
@@ -28,6 +29,9 @@ pub const KIND: TaskKind = TaskKind {
     },
 };
 
+/// The methods, in any case, as a regular expression.
+const METHOD: &str = "^([pP][oO][sS][tT]|[pP][uU][tT]|[pP][aA][tT][cC][hH]|[gG][eE][tT])$";
+
 /// Time for the whole exchange.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -40,9 +44,11 @@ const SHORTEST_SECRET: usize = 6;
 /// Settings of a `notify` entry in a spec.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("oneOf" = each_given(&["url", "urlEnv", "urlFile"])))]
 struct NotifyWith {
     /// Where to send it. A webhook's URL is a secret: `urlEnv` or `urlFile` keep it out of the document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = HTTP_URL))]
     url: Option<String>,
     /// Environment variable that holds the URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,6 +58,7 @@ struct NotifyWith {
     url_file: Option<String>,
     /// HTTP method; `POST` unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = METHOD))]
     method: Option<String>,
     /// Header → value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -73,6 +80,7 @@ struct NotifyWith {
     payload: Option<Payload>,
     /// Template of a payload of one's own. Not in this version.
     #[serde(default, rename = "payloadTemplateURL", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "()")]
     payload_template_url: Option<String>,
     /// Whether the experiment goes on when the message can't be sent; true unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,9 +101,11 @@ enum Payload {
 /// Values of `slack`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("oneOf" = each_given(&["url", "urlEnv", "urlFile"])))]
 struct SlackValues {
     /// The webhook's URL.
     #[serde(default)]
+    #[schemars(extend("pattern" = HTTP_URL))]
     url: Option<String>,
     /// Environment variable that holds the URL.
     #[serde(default)]
@@ -105,9 +115,11 @@ struct SlackValues {
     url_file: Option<String>,
     /// HTTP method; `POST` unless given.
     #[serde(default)]
+    #[schemars(extend("pattern" = METHOD))]
     method: Option<String>,
     /// Template of a payload of one's own. Not in this version.
     #[serde(default, rename = "payloadTemplateURL")]
+    #[schemars(with = "()")]
     payload_template_url: Option<String>,
     /// Whether the experiment goes on when the message can't be sent; true unless given.
     #[serde(default)]
@@ -117,10 +129,13 @@ struct SlackValues {
 /// Values of `github`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("anyOf" = each_given(&["token", "tokenEnv", "tokenFile"])))]
 struct GithubValues {
     /// Owner of the repository.
+    #[schemars(extend("pattern" = "^[A-Za-z0-9._-]+$"))]
     owner: String,
     /// Name of the repository.
+    #[schemars(extend("pattern" = "^[A-Za-z0-9._-]+$"))]
     repo: String,
     /// Personal access token; `tokenEnv` or `tokenFile` keep it out of the document.
     #[serde(default)]
@@ -133,9 +148,11 @@ struct GithubValues {
     token_file: Option<String>,
     /// Base of GitHub's API; `https://api.github.com` unless given.
     #[serde(default, rename = "apiURL")]
+    #[schemars(extend("pattern" = HTTP_URL))]
     api_url: Option<String>,
     /// Template of a payload of one's own. Not in this version.
     #[serde(default, rename = "payloadTemplateURL")]
+    #[schemars(with = "()")]
     payload_template_url: Option<String>,
     /// Whether the experiment goes on when the message can't be sent; true unless given.
     #[serde(default)]

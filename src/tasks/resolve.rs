@@ -67,6 +67,7 @@ pub fn spec_from_values(values: &Value) -> Result<Resolved, InputError> {
             });
         }
     }
+    super::runner_values::check(map)?;
     let (mut spec, mut names) = (Vec::new(), Vec::new());
     for (index, name) in &listed {
         let kind =

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use schemars::{JsonSchema, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use super::{Task, TaskContext, TaskError, TaskKind};
 use crate::logic::input::{InputError, typed};
 use crate::model::contribution::Contribution;
 use crate::model::document::TaskSpec;
-use crate::model::duration::GoDuration;
+use crate::model::duration::{GoDuration, PositiveDuration};
 use crate::ports::{BoxFuture, Event, ScriptEnd};
 
 /// The registry's row.
@@ -23,7 +23,8 @@ pub const KIND: TaskKind = TaskKind {
     with_schema: |generator| generator.subschema_for::<RunWith>(),
     values_schema: |_, generator| {
         let settings = generator.subschema_for::<RunSettings>();
-        json_schema!({ "anyOf": [{ "description": "The script alone.", "type": "string" }, settings] })
+        let script = generator.subschema_for::<Script>();
+        json_schema!({ "anyOf": [script, settings] })
     },
 };
 
@@ -36,7 +37,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 struct RunWith {
     /// How long the script may take before it is killed with its children; 10 minutes unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    timeout: Option<GoDuration>,
+    timeout: Option<PositiveDuration>,
 }
 
 /// Values of `run` when they are more than the script.
@@ -44,21 +45,46 @@ struct RunWith {
 #[serde(deny_unknown_fields)]
 struct RunSettings {
     /// The script, for `bash -c` (`sh -c` where there is no bash).
-    script: String,
+    script: Script,
     /// How long it may take; 10 minutes unless given.
     #[serde(default)]
-    timeout: Option<GoDuration>,
+    timeout: Option<PositiveDuration>,
+}
+
+/// A script. `--set run=true` and `--set run=5` arrive typed, and mean the words.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Value")]
+struct Script(String);
+
+impl TryFrom<Value> for Script {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        match value {
+            Value::String(script) => Ok(Self(script)),
+            Value::Bool(_) | Value::Number(_) => Ok(Self(value.to_string())),
+            other => Err(format!("`{other}` is not a script")),
+        }
+    }
+}
+
+impl JsonSchema for Script {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Script".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"description": "A shell script.", "type": ["string", "boolean", "number"], "pattern": r"\S"})
+    }
 }
 
 fn from_values(_: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
     let settings = match values {
-        Value::String(script) => RunSettings { script: script.clone(), timeout: None },
-        // `--set run=true` arrives typed.
-        Value::Bool(_) | Value::Number(_) => RunSettings { script: values.to_string(), timeout: None },
-        values => typed(values, "")?,
+        Value::Object(_) => typed(values, "")?,
+        script => RunSettings { script: typed(script, "")?, timeout: None },
     };
     let with = settings.timeout.map(|timeout| json!({ "timeout": timeout }));
-    Ok(vec![TaskSpec { run: Some(settings.script), with, ..TaskSpec::default() }])
+    Ok(vec![TaskSpec { run: Some(settings.script.0), with, ..TaskSpec::default() }])
 }
 
 fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
@@ -67,7 +93,7 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
         return Err(InputError::new("run", "the script is empty"));
     }
     let with: RunWith = spec.with.as_ref().map_or_else(|| Ok(RunWith::default()), |with| typed(with, "with"))?;
-    Ok(Box::new(Run { script, timeout: with.timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0) }))
+    Ok(Box::new(Run { script, timeout: with.timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0.0) }))
 }
 
 struct Run {
@@ -93,5 +119,33 @@ impl Task for Run {
                 }),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_that_arrives_typed_is_the_word_it_was() {
+        for (values, script) in [
+            (json!("echo"), "echo"),
+            (json!(true), "true"),
+            (json!({"script": false}), "false"),
+            (json!({"script": 5}), "5"),
+        ] {
+            assert_eq!(from_values("run", &values).unwrap()[0].run.as_deref(), Some(script), "{values}");
+        }
+        let error = from_values("run", &json!({"script": []})).unwrap_err();
+        assert_eq!(error.to_string(), "script: `[]` is not a script");
+    }
+
+    #[test]
+    fn a_script_that_gets_no_time_is_refused() {
+        let error = from_values("run", &json!({"script": "echo", "timeout": "0s"})).unwrap_err();
+        assert_eq!(error.to_string(), "timeout: `0s` is too short; expected a duration greater than 0");
+        let with = Some(json!({"timeout": "0s"}));
+        let spec = TaskSpec { run: Some("echo".to_owned()), with, ..TaskSpec::default() };
+        assert_eq!(parse(&spec).err().unwrap().path, "with.timeout");
     }
 }

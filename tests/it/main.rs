@@ -14,6 +14,7 @@ mod program;
 mod readme;
 mod report;
 mod sample;
+mod schema;
 mod support;
 mod tools;
 mod values;

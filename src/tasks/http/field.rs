@@ -9,14 +9,17 @@ use serde::de::{Deserializer, Error};
 use serde_json::Value;
 
 use crate::logic::mask::mask_url;
-use crate::model::duration::GoDuration;
 use crate::model::number::{Count, Number};
+use crate::tasks::shape::{HEADER_VALUE, HTTP_URL, each_given};
 
 /// Most connections of one load: enough for one machine's ports and memory.
 pub(super) const MAX_CONNECTIONS: u64 = 10_000;
 
 /// Most redirects that are followed within one request.
 const MAX_REDIRECTS: u64 = 50;
+
+/// Headers that follow from the payload, as a regular expression.
+const FROM_PAYLOAD: &str = "^([cC][oO][nN][tT][eE][nN][tT]-[lL][eE][nN][gG][tT][hH]|[tT][rR][aA][nN][sS][fF][eE][rR]-[eE][nN][cC][oO][dD][iI][nN][gG])$";
 
 /// A field read by `read` from `Self::Raw`, with its schema.
 macro_rules! field {
@@ -48,7 +51,7 @@ macro_rules! field {
 field! {
     /// An `http` or `https` URL with a host.
     TargetUrl(url::Url), String,
-    json_schema!({"type": "string", "format": "uri", "description": "An http or https URL."}),
+    json_schema!({"type": "string", "description": "An http or https URL.", "pattern": HTTP_URL}),
     |text| {
         let shown = mask_url(&text);
         let expected = "expected `http://HOST[:PORT]/PATH` or `https://…`";
@@ -70,14 +73,14 @@ field! {
 field! {
     /// A whole number of at least 1.
     AtLeastOne(u64), Count,
-    json_schema!({"description": "A whole number of at least 1, or a string that holds one.", "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": r"^\s*\+?[0-9]+\s*$"}]}),
+    json_schema!({"description": "A whole number of at least 1, or a string that holds one.", "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": r"^\s*\+?0*[1-9][0-9]{0,18}\s*$"}]}),
     |Count(count)| if count == 0 { Err("0 is not a whole number of 1 or more".into()) } else { Ok(count) }
 }
 
 field! {
     /// A number of connections.
     Connections(u64), Count,
-    json_schema!({"description": "A whole number from 1 to 10000, or a string that holds one.", "anyOf": [{"type": "integer", "minimum": 1, "maximum": 10000}, {"type": "string", "pattern": r"^\s*\+?[0-9]+\s*$"}]}),
+    json_schema!({"description": "A whole number from 1 to 10000, or a string that holds one.", "anyOf": [{"type": "integer", "minimum": 1, "maximum": 10000}, {"type": "string", "pattern": r"^\s*\+?0*([1-9][0-9]{0,3}|10000)\s*$"}]}),
     |Count(count)| {
         if (1..=MAX_CONNECTIONS).contains(&count) {
             Ok(count)
@@ -90,7 +93,7 @@ field! {
 field! {
     /// Requests per second; `None` for as many as possible.
     Qps(Option<f64>), Value,
-    json_schema!({"description": "Requests per second, greater than 0, or `max`.", "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": r"^\s*(max|[0-9.]+([eE][-+]?[0-9]+)?)\s*$"}]}),
+    json_schema!({"description": "Requests per second, greater than 0, or `max`.", "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": r"^\s*max\s*$"}, {"type": "string", "pattern": r"^\s*\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$", "allOf": [{"pattern": "^[^eE]*[1-9]"}]}]}),
     |value| {
         if value.as_str().is_some_and(|text| text.trim() == "max") {
             return Ok(None);
@@ -103,25 +106,16 @@ field! {
 }
 
 field! {
-    /// A duration that is not zero.
-    Time(GoDuration), GoDuration,
-    json_schema!({"type": "string", "description": "A duration greater than 0 as Go writes it: 5s, 1m30s, 500ms.", "pattern": r"^\+?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$"}),
-    |duration| {
-        if duration.0.is_zero() { Err("`0s` is too short; expected a duration greater than 0".into()) } else { Ok(duration) }
-    }
-}
-
-field! {
     /// A percentile, 0 to 100.
     Percentile(f64), Number,
-    json_schema!({"description": "A percentile from 0 to 100.", "anyOf": [{"type": "number", "minimum": 0, "maximum": 100}, {"type": "string"}]}),
+    json_schema!({"description": "A percentile from 0 to 100.", "anyOf": [{"type": "number", "minimum": 0, "maximum": 100}, {"type": "string", "pattern": r"^\s*\+?(0*([0-9]{1,2}(\.[0-9]*)?|100(\.0*)?|\.[0-9]+)|[0-9.]+[eE][-+]?[0-9]+)\s*$"}]}),
     |Number(p)| if (0.0..=100.0).contains(&p) { Ok(p) } else { Err(format!("{p} is not a percentile; expected 0 to 100")) }
 }
 
 field! {
     /// How many redirects are followed.
     Redirects(u32), Value,
-    json_schema!({"description": "How many redirects are followed within one request, up to 50; true for 10, false for none.", "anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": 50}, {"type": "string", "pattern": r"^\s*\+?[0-9]+\s*$"}]}),
+    json_schema!({"description": "How many redirects are followed within one request, up to 50; true for 10, false for none.", "anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": 50}, {"type": "string", "pattern": r"^\s*\+?0*([0-9]|[1-4][0-9]|50)\s*$"}]}),
     |value| match &value {
         Value::Bool(true) => Ok(10),
         Value::Bool(false) => Ok(0),
@@ -135,7 +129,7 @@ field! {
 field! {
     /// An HTTP method.
     Method(http::Method), String,
-    json_schema!({"type": "string", "description": "An HTTP method, such as GET or PUT."}),
+    json_schema!({"type": "string", "description": "An HTTP method, such as GET or PUT.", "pattern": r"^\s*[!#$%&'*+.^_`|~0-9A-Za-z-]+\s*$", "not": {"pattern": r"^\s*[cC][oO][nN][nN][eE][cC][tT]\s*$"}}),
     |text| {
         let method = text.trim().to_ascii_uppercase().parse::<http::Method>();
         match method {
@@ -148,7 +142,7 @@ field! {
 field! {
     /// Request headers.
     Headers(Vec<(http::HeaderName, http::HeaderValue)>), BTreeMap<String, Value>,
-    json_schema!({"type": "object", "description": "Request headers; Host sets the authority.", "additionalProperties": {"type": ["string", "number", "boolean"]}}),
+    json_schema!({"type": "object", "description": "Request headers; Host sets the authority.", "propertyNames": {"pattern": r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "not": {"pattern": FROM_PAYLOAD}}, "additionalProperties": {"type": ["string", "number", "boolean"], "pattern": HEADER_VALUE}}),
     |map| map.iter().map(|(name, value)| header(name, value)).collect()
 }
 
@@ -168,21 +162,39 @@ fn header(name: &str, value: &Value) -> Result<(http::HeaderName, http::HeaderVa
     Ok((parsed, value))
 }
 
+/// The schema of an end of a [`StatusRange`]; what it may be is checked where the levels are merged.
+struct Status;
+
+impl JsonSchema for Status {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Status".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"description": "An HTTP status from 0 to 999, or a string that holds one.", "anyOf": [{"type": "integer", "minimum": 0, "maximum": 999}, {"type": "string", "pattern": r"^\s*\+?0*[0-9]{1,3}\s*$"}]})
+    }
+}
+
 /// A range of statuses that count as errors; at least one end is given.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = each_given(&["lower", "upper"])))]
 pub(super) struct StatusRange {
     /// Lowest status, included.
+    #[schemars(with = "Option<Status>")]
     pub(super) lower: Option<Count>,
     /// Highest status, included.
+    #[schemars(with = "Option<Status>")]
     pub(super) upper: Option<Count>,
 }
 
 /// User name and password; the password comes from a file or an environment variable, so that it is not in the document.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("oneOf" = each_given(&["passwordFile", "passwordEnv"])))]
 pub(super) struct BasicAuth {
     /// The user name.
+    #[schemars(extend("pattern" = "^[^:]*$"))]
     pub(super) username: String,
     /// File with the password; a final newline is not part of it.
     pub(super) password_file: Option<String>,
@@ -193,6 +205,7 @@ pub(super) struct BasicAuth {
 /// A bearer token, from a file or an environment variable.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("oneOf" = each_given(&["file", "env"])))]
 pub(super) struct BearerToken {
     /// File with the token; a final newline is not part of it.
     pub(super) file: Option<String>,

@@ -2,20 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::field::{
     AtLeastOne, BasicAuth, BearerToken, Connections, Headers, Method, Percentile, Qps, Redirects, StatusRange,
-    TargetUrl, Time,
+    TargetUrl,
 };
 use crate::logic::input::{InputError, join, typed};
+use crate::model::duration::PositiveDuration;
+use crate::tasks::shape::{HEADER_VALUE, given, some_entry};
 
 /// Loads an HTTP service and measures latencies and errors. The same fields stand at every level: an endpoint's win over its
 /// version's, and those over the base's.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+#[schemars(transform = as_base)]
 pub(super) struct HttpValues {
     /// Target. Required, here or per endpoint.
     pub(super) url: Option<TargetUrl>,
@@ -24,7 +27,7 @@ pub(super) struct HttpValues {
     /// Requests in total; wins over `duration`. Default: 100.
     pub(super) num_requests: Option<AtLeastOne>,
     /// How long to send requests, such as `30s`.
-    pub(super) duration: Option<Time>,
+    pub(super) duration: Option<PositiveDuration>,
     /// Requests per second over all connections, or `max`. Default: 8.
     pub(super) qps: Option<Qps>,
     /// Parallel connections, 1 to 10000: the bound on requests in flight. Default: 4.
@@ -37,6 +40,7 @@ pub(super) struct HttpValues {
     #[serde(rename = "payloadURL")]
     pub(super) payload_url: Option<TargetUrl>,
     /// Content-Type of the request; makes it a POST. Default with a payload: `application/octet-stream`.
+    #[schemars(extend("pattern" = HEADER_VALUE))]
     pub(super) content_type: Option<String>,
     /// Ranges of statuses that count as errors. Default: 400 and above.
     pub(super) error_ranges: Option<Vec<StatusRange>>,
@@ -47,11 +51,11 @@ pub(super) struct HttpValues {
     /// Requests before the load that are not measured; wins over `warmupDuration`.
     pub(super) warmup_num_requests: Option<AtLeastOne>,
     /// How long to send requests that are not measured before the load.
-    pub(super) warmup_duration: Option<Time>,
+    pub(super) warmup_duration: Option<PositiveDuration>,
     /// Method. Default: POST with a payload or `contentType`, else GET.
     pub(super) method: Option<Method>,
     /// Time for one request, connecting included. Default: 10s.
-    pub(super) timeout: Option<Time>,
+    pub(super) timeout: Option<PositiveDuration>,
     /// How many redirects are followed within one request (true: 10). Default: none; a redirect is an answer in its own right.
     /// Redirects to another host carry no credentials.
     pub(super) follow_redirects: Option<Redirects>,
@@ -68,13 +72,101 @@ pub(super) struct HttpValues {
     /// Where the bearer token is.
     pub(super) bearer_token: Option<BearerToken>,
     /// Endpoints by name, each measured on its own, as provider `http-NAME`. Base only.
+    #[schemars(with = "Option<Endpoints>")]
     pub(super) endpoints: Option<BTreeMap<String, HttpValues>>,
     /// Versions of the service: entry i is merged over the base for version i. Base only.
+    #[schemars(with = "Option<Vec<VersionLevel>>")]
     pub(super) version_values: Option<Vec<HttpValues>>,
     /// Load all endpoints and versions at the same time instead of one after the other. Default: false. Base only.
     pub(super) parallel: Option<bool>,
     /// Name of the version. In `versionValues` only.
     pub(super) name: Option<String>,
+}
+
+/// The schema of the base: it has no name, and what it has must give every load a target.
+///
+/// Levels merge by name, which no schema can follow: with versions and endpoints at once it only asks for some URL.
+fn as_base(schema: &mut Schema) {
+    forget(schema, &["name"]);
+    let url = given("url");
+    let some = some_entry("endpoints", &url);
+    let every = json!({"properties": {"endpoints": {"additionalProperties": {"anyOf": [{"type": "null"}, url]}}}});
+    let versions = |entry: Value| json!({"required": ["versionValues"], "properties": {"versionValues": {"type": "array", "minItems": 1, "items": entry}}});
+    let single = json!({"properties": {"versionValues": {"type": ["array", "null"], "maxItems": 0}}});
+    schema.insert(
+        "anyOf".to_owned(),
+        json!([
+            url,
+            {"allOf": [single, some, every]},
+            {"allOf": [versions(json!(true)), some]},
+            versions(json!({"anyOf": [url, some]})),
+        ]),
+    );
+}
+
+/// Takes fields out of a map's schema.
+fn forget(schema: &mut Schema, names: &[&str]) {
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.retain(|name, _| !names.contains(&name.as_str()));
+    }
+}
+
+/// The schema of a level below the base: its fields without `but`.
+fn below_base(generator: &mut SchemaGenerator, description: &str, but: &[&str]) -> Schema {
+    let mut schema = HttpValues::json_schema(generator);
+    schema.remove("anyOf");
+    forget(&mut schema, but);
+    schema.insert("description".to_owned(), description.into());
+    schema
+}
+
+/// The schema of `endpoints`.
+struct Endpoints;
+
+impl JsonSchema for Endpoints {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "HttpEndpoints".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "propertyNames": {"pattern": r"^[\p{L}\p{N}_.-]+$"},
+            "additionalProperties": generator.subschema_for::<EndpointLevel>(),
+        })
+    }
+}
+
+/// The schema of an endpoint.
+struct EndpointLevel;
+
+impl JsonSchema for EndpointLevel {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "HttpEndpoint".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let but = ["endpoints", "versionValues", "parallel", "name"];
+        below_base(generator, "What is different for one endpoint.", &but)
+    }
+}
+
+/// The schema of an entry of `versionValues`.
+struct VersionLevel;
+
+impl JsonSchema for VersionLevel {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "HttpVersion".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = below_base(generator, "What is different for one version.", &["versionValues", "parallel"]);
+        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+            let name = json!({"description": "Name of the version.", "type": ["string", "null"]});
+            properties.insert("name".to_owned(), name);
+        }
+        schema
+    }
 }
 
 impl HttpValues {

@@ -8,7 +8,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::output;
 use crate::model::document::{ExperimentResult, SCHEMA_VERSION};
-use crate::tasks::registry::{TASKS, value_names};
+use crate::tasks::registry::{NOT_YET, TASKS, value_names};
 use crate::tasks::runner_values;
 
 /// Flags of `schema`.
@@ -42,9 +42,6 @@ pub fn run(args: &SchemaArgs) -> Result<Exit, CliError> {
 }
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
-
-/// Tasks of Iter8 that this version does not have; documents that hold them can be asserted and reported on.
-const READ_ONLY_TASKS: [&str; 4] = ["ready", "grpc", "custommetrics", "abnmetrics"];
 
 /// The schema of values. As the program does, it looks at a task's values only where `tasks` lists the task.
 fn values() -> Value {
@@ -166,7 +163,7 @@ fn document() -> Value {
         "description": "a task of Iter8 that this version reads but does not run",
         "type": "object",
         "properties": {
-            "task": {"enum": READ_ONLY_TASKS},
+            "task": {"enum": NOT_YET},
             "run": {"type": "null"},
             "with": {"type": ["object", "null"]},
             "if": condition,
@@ -211,19 +208,4 @@ fn result() -> Value {
     definitions.as_object_mut().into_iter().flat_map(|map| map.values_mut()).for_each(allow_nulls);
     result["$defs"] = definitions;
     result
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tasks::registry::unknown_task;
-
-    #[test]
-    fn the_tasks_that_are_only_read_are_those_that_the_registry_lacks() {
-        for name in READ_ONLY_TASKS {
-            let error = unknown_task(name, value_names()).to_string();
-            assert!(error.contains("does not have the task"), "{error}");
-            assert!(TASKS.iter().all(|kind| kind.name != name), "{name} has become a task");
-        }
-    }
 }

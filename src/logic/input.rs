@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::mask::is_secret_path;
+use super::path::join;
 use super::suggest::nearest;
 
 /// A value that is not what was expected, with its path from the root of what the user wrote.
@@ -47,16 +49,6 @@ impl InputError {
     }
 }
 
-/// `prefix.path`, or whichever is not empty; list indices attach without a dot.
-pub fn join(prefix: &str, path: &str) -> String {
-    match (prefix.is_empty(), path.is_empty()) {
-        (true, _) => path.to_owned(),
-        (_, true) => prefix.to_owned(),
-        _ if path.starts_with('[') => format!("{prefix}{path}"),
-        _ => format!("{prefix}.{path}"),
-    }
-}
-
 /// Reads `value` as a `T` whose place is `at`. Unknown fields are named with the nearest valid one; a missing or mistyped one with
 /// what was expected.
 pub fn typed<T: DeserializeOwned>(value: &Value, at: &str) -> Result<T, InputError> {
@@ -76,7 +68,13 @@ pub fn typed<T: DeserializeOwned>(value: &Value, at: &str) -> Result<T, InputErr
                     None => error,
                 }
             }
-            None => InputError::new(join(at, &inner), text),
+            None => {
+                let path = join(at, &inner);
+                let steps: Vec<&str> = path.split('.').collect();
+                // serde's text repeats the value.
+                let text = if is_secret_path(&steps) { "the value is not of the right type".to_owned() } else { text };
+                InputError::new(path, text)
+            }
         }
     })
 }
@@ -116,6 +114,13 @@ mod tests {
         let error = typed::<Outer>(&json!({"numrequests": 1}), "http").unwrap_err();
         assert_eq!(error.to_string(), "http.numrequests: unknown field `numrequests`; known here: numRequests, inner");
         assert_eq!(error.hint.as_deref(), Some("did you mean `numRequests`?"));
+    }
+
+    #[test]
+    fn a_mistyped_secret_is_not_repeated() {
+        let error =
+            typed::<std::collections::BTreeMap<String, bool>>(&json!({"token": "hunter2"}), "github").unwrap_err();
+        assert_eq!(error.to_string(), "github.token: the value is not of the right type");
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub use urls::mask_url;
 
 use serde_json::{Map, Value, json};
 
-use super::input::join;
+use super::path::join;
 use crate::model::document::TaskSpec;
 use names::{is_reference, is_secret_parameter};
 use texts::mask_literal;

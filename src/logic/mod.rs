@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod notification;
 pub mod numbers;
 pub mod pacing;
+pub mod path;
 pub mod statistics;
 pub mod suggest;
 pub mod values;

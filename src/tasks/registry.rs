@@ -9,7 +9,7 @@ use crate::model::document::TaskSpec;
 pub const TASKS: &[TaskKind] = &[http::KIND, assess::KIND, run::KIND, notify::KIND];
 
 /// Iter8's tasks that this version does not have yet; named so that the message can say so.
-const NOT_YET: &[&str] = &["ready", "grpc", "custommetrics", "abnmetrics"];
+pub const NOT_YET: &[&str] = &["ready", "grpc", "custommetrics", "abnmetrics"];
 
 /// The names that the `tasks` value may list.
 pub fn value_names() -> impl Iterator<Item = &'static str> + Clone {

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::registry::{by_value_name, unknown_task, value_names};
-use crate::logic::input::{InputError, join};
+use crate::logic::input::InputError;
+use crate::logic::path::join;
 use crate::logic::suggest::nearest;
 use crate::logic::values::without_nulls;
 use crate::model::document::TaskSpec;

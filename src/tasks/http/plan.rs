@@ -8,9 +8,10 @@ use serde_json::Value;
 use super::field::StatusRange;
 use super::values::HttpValues;
 use crate::load::http::ErrorRange;
-use crate::logic::input::{InputError, join};
+use crate::logic::input::InputError;
 use crate::logic::mask::mask_url;
 use crate::logic::pacing::{Arrival, Bound, Pacer};
+use crate::logic::path::join;
 
 /// Defaults, as in Iter8 where it has them.
 const NUM_REQUESTS: u64 = 100;

@@ -10,7 +10,8 @@ use super::field::{
     AtLeastOne, BasicAuth, BearerToken, Connections, Headers, Method, Percentile, Qps, Redirects, StatusRange,
     TargetUrl,
 };
-use crate::logic::input::{InputError, join, typed};
+use crate::logic::input::{InputError, typed};
+use crate::logic::path::join;
 use crate::model::duration::PositiveDuration;
 use crate::tasks::shape::{HEADER_VALUE, given, some_entry};
 

@@ -1,0 +1,11 @@
+//! Paths in what users wrote: `http.endpoints.get.qps`, `spec[2].with.url`.
+
+/// `prefix.path`, or whichever is not empty; list indices attach without a dot.
+pub fn join(prefix: &str, path: &str) -> String {
+    match (prefix.is_empty(), path.is_empty()) {
+        (true, _) => path.to_owned(),
+        (_, true) => prefix.to_owned(),
+        _ if path.starts_with('[') => format!("{prefix}{path}"),
+        _ => format!("{prefix}.{path}"),
+    }
+}

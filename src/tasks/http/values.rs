@@ -7,13 +7,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::field::{
-    AtLeastOne, BasicAuth, BearerToken, Connections, Headers, Method, Percentile, Qps, Redirects, StatusRange,
+    self, AtLeastOne, BasicAuth, BearerToken, Connections, Headers, Method, Percentile, Qps, Redirects, StatusRange,
     TargetUrl, Time,
 };
 use crate::logic::input::{InputError, join, typed};
 
 /// Loads an HTTP service and measures latencies and errors. The same fields stand at every level: an endpoint's win over its
-/// version's, and those over the base's.
+/// version's, and those over the base's. A GET, HEAD, OPTIONS, PUT, DELETE or TRACE that meets a connection which the service closed
+/// while it was idle is sent once more, within the same latency.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub(super) struct HttpValues {
@@ -64,8 +65,10 @@ pub(super) struct HttpValues {
     /// File with our private key (PEM); needs `cert`.
     pub(super) key: Option<String>,
     /// User name, and where the password is.
+    #[serde(deserialize_with = "field::basic_auth")]
     pub(super) basic_auth: Option<BasicAuth>,
     /// Where the bearer token is.
+    #[serde(deserialize_with = "field::bearer_token")]
     pub(super) bearer_token: Option<BearerToken>,
     /// Endpoints by name, each measured on its own, as provider `http-NAME`. Base only.
     pub(super) endpoints: Option<BTreeMap<String, HttpValues>>,

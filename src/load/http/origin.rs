@@ -89,7 +89,7 @@ impl Origin {
 
     /// Opens a TCP connection; the addresses of a name are used in turn, and the others tried where one fails.
     pub(super) async fn connect(&self) -> Result<TcpStream, Failure> {
-        let addresses = self.in_turn(&*self.addresses().await?);
+        let addresses = self.in_turn(&self.addresses().await?);
         let mut failure = Failure::new(Cause::Dns, format!("{} has no address", self.host));
         for (step, address) in addresses.iter().enumerate() {
             let is_last = step + 1 == addresses.len();

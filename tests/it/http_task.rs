@@ -153,8 +153,6 @@ async fn wrong_values_are_refused_with_path_and_expectation() {
         (json!({"payloadFile": "none"}), "with.payloadFile: can't read `none`: there is no such file"),
         (json!({"ca": "text"}), "with.ca: the ca file holds no usable PEM certificate: no CERTIFICATE section"),
         (json!({"cert": "text"}), "with.key: is required beside `cert`: the certificate's private key"),
-        (json!({"bearerToken": {"env": "NONE"}}), "with.bearerToken: environment variable `NONE` is not set"),
-        (json!({"bearerToken": {}}), "with.bearerToken: needs exactly one of `file` and `env`"),
         (
             json!({"endpoints": {"get": {"qps": "x"}}}),
             "with.endpoints.get.qps: `x` is not a rate; expected a number > 0 or `max`",
@@ -163,6 +161,32 @@ async fn wrong_values_are_refused_with_path_and_expectation() {
             json!({"endpoints": {"get": {"endpoints": {}}}}),
             "with.endpoints.get.endpoints: an endpoint has no `endpoints`",
         ),
+        (json!({"name": "v1"}), "with.name: only an entry of versionValues has a name"),
+    ];
+    let world = World { files: BTreeMap::from([("dir", "DIRECTORY"), ("text", "text")]), ..World::default() };
+    for (values, message) in cases {
+        let mut with = base.clone();
+        with.as_object_mut().unwrap().extend(values.as_object().unwrap().clone());
+        // TLS files are read for https only.
+        if with.get("ca").is_some() {
+            with["url"] = json!("https://127.0.0.1:1/");
+        }
+        assert_eq!(refused(&world, with).await, message);
+    }
+    let unknown = refused(&world, json!({"url": "http://h/", "numrequests": 1})).await;
+    assert!(
+        unknown.starts_with("with.numrequests: unknown field `numrequests`; known here: url, headers, numRequests")
+    );
+    let missing = (KIND.from_values)("http", &json!({"endpoints": {"a": {"url": "http://h/"}, "b": {}}})).unwrap_err();
+    assert_eq!(missing.path, "endpoints.b.url");
+    assert!((KIND.from_values)("http", &Value::Null).unwrap_err().hint.is_some());
+}
+
+#[tokio::test]
+async fn wrong_credentials_are_refused_and_not_shown() {
+    let cases = [
+        (json!({"bearerToken": {"env": "NONE"}}), "with.bearerToken: environment variable `NONE` is not set"),
+        (json!({"bearerToken": {}}), "with.bearerToken: needs exactly one of `file` and `env`"),
         (
             json!({"bearerToken": "SEKRIT"}),
             "with.bearerToken: a token can't stand here, where documents would keep it; name what holds it: `bearerToken.file` or `bearerToken.env`",
@@ -180,18 +204,17 @@ async fn wrong_values_are_refused_with_path_and_expectation() {
             json!({"basicAuth": {"username": "u", "passwordFile": "text"}, "headers": {"Authorization": "x"}}),
             "with.basicAuth: and a header `Authorization` are both given; give one of them",
         ),
-        (json!({"name": "v1"}), "with.name: only an entry of versionValues has a name"),
     ];
-    let world = World { files: BTreeMap::from([("dir", "DIRECTORY"), ("text", "text")]), ..World::default() };
-    for (values, message) in cases {
-        let mut with = base.clone();
-        with.as_object_mut().unwrap().extend(values.as_object().unwrap().clone());
-        // TLS files are read for https only.
-        if with.get("ca").is_some() {
-            with["url"] = json!("https://127.0.0.1:1/");
-        }
+    let world = World { files: BTreeMap::from([("text", "text")]), ..World::default() };
+    for (mut with, message) in cases {
+        with["url"] = json!("http://127.0.0.1:1/");
         assert_eq!(refused(&world, with).await, message);
     }
+}
+
+#[tokio::test]
+async fn urls_that_a_browser_would_repair_are_refused() {
+    let world = World::default();
     for url in ["http:///x", "http:h", "http:/h", "http:\\h", "https://?x", "HTTP:/h?x=://y", "http://#x"] {
         let expected = format!("with.url: `{url}` has no host; expected `http://HOST[:PORT]/PATH` or `https://…`");
         assert_eq!(refused(&world, json!({"url": url})).await, expected);
@@ -202,13 +225,6 @@ async fn wrong_values_are_refused_with_path_and_expectation() {
     }
     let long = refused(&world, json!({"url": format!("ftp://h/{}", "x".repeat(1_000))})).await;
     assert!(long.len() < 400 && long.contains("x…`"), "{long}");
-    let unknown = refused(&world, json!({"url": "http://h/", "numrequests": 1})).await;
-    assert!(
-        unknown.starts_with("with.numrequests: unknown field `numrequests`; known here: url, headers, numRequests")
-    );
-    let missing = (KIND.from_values)("http", &json!({"endpoints": {"a": {"url": "http://h/"}, "b": {}}})).unwrap_err();
-    assert_eq!(missing.path, "endpoints.b.url");
-    assert!((KIND.from_values)("http", &Value::Null).unwrap_err().hint.is_some());
 }
 
 fn scalar(contribution: &Contribution, version: usize, metric: &str) -> f64 {

@@ -10,10 +10,17 @@ pub struct LocalFiles;
 
 impl Files for LocalFiles {
     fn read(&self, path: &str, max_bytes: u64) -> Result<Vec<u8>> {
-        let file = File::open(path)?;
-        if file.metadata()?.is_dir() {
+        // Looked at before it is opened: opening a pipe waits for its writer. What can be read once only won't do, as files are
+        // read when a run is checked and again when it runs.
+        let metadata = std::fs::metadata(path)?;
+        if metadata.is_dir() {
             return Err(Error::new(ErrorKind::IsADirectory, "it is a directory, not a file"));
         }
+        if !metadata.is_file() {
+            let reason = "it is not a regular file; write what it holds to a file first";
+            return Err(Error::new(ErrorKind::InvalidInput, reason));
+        }
+        let file = File::open(path)?;
         let mut content = Vec::new();
         file.take(max_bytes.saturating_add(1)).read_to_end(&mut content)?;
         if content.len() as u64 > max_bytes {
@@ -24,5 +31,27 @@ impl Files for LocalFiles {
 
     fn env(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn only_regular_files_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+        std::fs::write(path("file"), "content").unwrap();
+        assert_eq!(LocalFiles.read(&path("file"), 7).unwrap(), b"content");
+        assert_eq!(LocalFiles.read(&path("file"), 6).unwrap_err().kind(), ErrorKind::FileTooLarge);
+        assert_eq!(LocalFiles.read(&path(""), 6).unwrap_err().kind(), ErrorKind::IsADirectory);
+        let socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+        for name in [path("socket"), "/dev/null".to_owned()] {
+            let error = LocalFiles.read(&name, 6).unwrap_err();
+            assert!(error.to_string().starts_with("it is not a regular file"), "{name}: {error}");
+        }
+        drop(socket);
     }
 }

@@ -67,6 +67,10 @@ impl Cause {
     }
 }
 
+/// What is said of a server that shows a certificate of the wrong kind.
+const AUTHORITY_AS_SERVER: &str = "invalid peer certificate: it is an authority's certificate (CA:TRUE), not a server's; trust it \
+                                   by naming it in `ca`, or let it issue one for the server";
+
 /// A request that got no complete answer.
 #[derive(Debug)]
 pub struct Failure {
@@ -74,23 +78,28 @@ pub struct Failure {
     pub cause: Cause,
     /// The error in words; empty where the cause says it all.
     pub detail: String,
-    /// Whether nothing of the request was sent, because the peer had closed an idle connection: it may be sent again elsewhere.
-    pub unsent: bool,
+    /// Whether the peer had closed an idle connection, so that the request may be sent again on a new one: nothing of it was sent,
+    /// or nothing was heard of it and sending it twice does no harm.
+    pub is_repeatable: bool,
+    /// Whether this process has too many files or connections open.
+    pub is_out_of_files: bool,
 }
 
 impl Failure {
     /// A failure with its detail.
     pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
-        Self { cause, detail: detail.into(), unsent: false }
+        Self { cause, detail: detail.into(), is_repeatable: false, is_out_of_files: false }
     }
 
     /// A failure of `error`, whose chain of sources decides the cause; `otherwise` where it holds no I/O or TLS error.
     pub fn of(error: &(dyn Error + 'static), otherwise: Cause) -> Self {
         let mut text = error.to_string();
         let mut cause = None;
+        let mut out_of_files = false;
         let mut link = Some(error);
         while let Some(current) = link {
             cause = classify(current).or(cause);
+            out_of_files |= current.downcast_ref().is_some_and(is_out_of_files);
             let shown = current.to_string();
             if !text.contains(&shown) {
                 text.push_str(": ");
@@ -98,7 +107,11 @@ impl Failure {
             }
             link = inner(current);
         }
-        Self::new(cause.unwrap_or(otherwise), text)
+        if text.contains("CaUsedAsEndEntity") {
+            // rustls has no words for this one, the usual outcome of `openssl req -x509`.
+            text = AUTHORITY_AS_SERVER.to_owned();
+        }
+        Self { is_out_of_files: out_of_files, ..Self::new(cause.unwrap_or(otherwise), text) }
     }
 }
 
@@ -106,6 +119,12 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.detail.is_empty() { f.write_str(self.cause.words()) } else { f.write_str(&self.detail) }
     }
+}
+
+/// Whether the process, or the whole machine, has too many files open.
+pub(super) fn is_out_of_files(error: &std::io::Error) -> bool {
+    // EMFILE and ENFILE, whose numbers all Unix systems share.
+    cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
 }
 
 /// The next link of the chain. `io::Error::source` skips the error that it wraps and goes on with that one's source.

@@ -56,7 +56,7 @@ pub async fn run<P: Protocol>(
     let outcome = LoadOutcome::new(pacer, connections, &lanes, merged, stopped);
     let end =
         LoadProgress { done: outcome.requests, errors: outcome.errors, ended: true, ..shared.blank(outcome.duration) };
-    progress(with_percentiles(end, &outcome.latency));
+    progress(with_percentiles(end, outcome.answers, &outcome.latency));
     Ok(outcome)
 }
 

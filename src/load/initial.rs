@@ -8,16 +8,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::cause::{Cause, Failure};
 use super::lock::lock;
-use super::plan::LoadError;
+use super::plan::{FailureKind, LoadError};
 use super::protocol::Answer;
 
 /// Different reasons that are told of a load that fails from the start.
 const REASONS: usize = 8;
 
-/// Watches whether any of the first requests succeeds.
+/// Watches whether any of the first requests succeeds: the first one of every connection. What a connection sends after a failed
+/// first one does not count, or a connection that fails fast would end a load whose other connections are still at their first.
 pub(super) struct Initial {
-    /// That many failures and no success end the load.
-    enough: u64,
+    /// How many connections send a first request.
+    connections: u64,
     /// Whether there is nothing to watch any more: the only thing that is read per request.
     is_settled: AtomicBool,
     failed: Mutex<Failed>,
@@ -27,61 +28,96 @@ pub(super) struct Initial {
 /// The first requests, as long as they all fail.
 #[derive(Default)]
 struct Failed {
-    count: u64,
-    /// Whether any of them got an answer.
-    answered: bool,
-    /// Reason → how often.
-    reasons: BTreeMap<String, u64>,
-    /// Whether that many failed that the load ends; later successes don't matter any more.
+    /// The first one of each connection.
+    firsts: Reasons,
+    /// As many as there are connections, whoever sent them.
+    earliest: Reasons,
+    /// Whether all connections failed, so that the load ends; later successes don't matter any more.
     is_enough: bool,
 }
 
-impl Initial {
-    /// Watches for `enough` failures in a row; nothing if `is_settled`. Cancels `abandon` when they come.
-    pub(super) fn new(enough: u64, is_settled: bool, abandon: CancellationToken) -> Self {
-        Self { enough, is_settled: AtomicBool::new(is_settled), failed: Mutex::default(), abandon }
+/// What failed how often.
+#[derive(Default)]
+struct Reasons {
+    count: u64,
+    /// Reason → how often.
+    reasons: BTreeMap<String, u64>,
+    /// What most failures have in common; the later kinds are the more telling ones.
+    kind: Option<FailureKind>,
+}
+
+impl Reasons {
+    fn add(&mut self, reason: &str, kind: FailureKind) {
+        self.count += 1;
+        self.kind = self.kind.max(Some(kind));
+        if self.reasons.len() < REASONS || self.reasons.contains_key(reason) {
+            *self.reasons.entry(reason.to_owned()).or_default() += 1;
+        }
     }
 
-    /// Takes note of one request's end.
-    pub(super) fn note(&self, result: &Result<Answer, Failure>) {
+    fn error(&self, target: &str) -> LoadError {
+        let reasons: Vec<_> = self.reasons.iter().map(|(reason, count)| format!("{reason} ×{count}")).collect();
+        LoadError::InitialErrors {
+            count: self.count,
+            target: target.to_owned(),
+            reasons: reasons.join(", "),
+            kind: self.kind.unwrap_or(FailureKind::Unreached),
+        }
+    }
+}
+
+impl Initial {
+    /// Watches the first requests of so many connections; nothing if `is_settled`. Cancels `abandon` when all of them fail.
+    pub(super) fn new(connections: u64, is_settled: bool, abandon: CancellationToken) -> Self {
+        Self { connections, is_settled: AtomicBool::new(is_settled), failed: Mutex::default(), abandon }
+    }
+
+    /// Takes note of one request's end; `is_first` for the first one of its connection.
+    pub(super) fn note(&self, result: &Result<Answer, Failure>, is_first: bool) {
         if self.is_settled.load(Ordering::Relaxed) {
             return;
         }
-        let reason = match result {
+        let (reason, kind) = match result {
             Ok(answer) if !answer.is_error => return self.is_settled.store(true, Ordering::Relaxed),
-            Ok(answer) => format!("status {}", answer.status),
-            Err(failure) => match failure.cause {
-                Cause::Refused | Cause::Reset | Cause::Closed | Cause::Timeout => failure.cause.words().to_owned(),
-                _ => failure.to_string(),
-            },
+            Ok(answer) => (format!("status {}", answer.status), FailureKind::Answered),
+            Err(failure) => reason(failure),
         };
         let failed = &mut *lock(&self.failed);
         if failed.is_enough {
             return;
         }
-        failed.answered |= result.is_ok();
-        failed.count += 1;
-        if failed.reasons.len() < REASONS || failed.reasons.contains_key(&reason) {
-            *failed.reasons.entry(reason).or_default() += 1;
+        if failed.earliest.count < self.connections {
+            failed.earliest.add(&reason, kind);
         }
-        if failed.count >= self.enough && !self.is_settled.load(Ordering::Relaxed) {
+        if is_first {
+            failed.firsts.add(&reason, kind);
+        }
+        if failed.firsts.count >= self.connections && !self.is_settled.load(Ordering::Relaxed) {
             failed.is_enough = true;
             self.abandon.cancel();
         }
     }
 
-    /// The error, if the first requests all failed.
+    /// The error of a load that has ended, if its first requests all failed: those of all connections, or, where some connections
+    /// had nothing to do, every request.
     pub(super) fn error(&self, target: &str) -> Option<LoadError> {
         let failed = lock(&self.failed);
-        if !failed.is_enough {
-            return None;
+        if failed.is_enough {
+            return Some(failed.firsts.error(target));
         }
-        let reasons: Vec<_> = failed.reasons.iter().map(|(reason, count)| format!("{reason} ×{count}")).collect();
-        Some(LoadError::InitialErrors {
-            count: failed.count,
-            target: target.to_owned(),
-            reasons: reasons.join(", "),
-            answered: failed.answered,
-        })
+        let is_none_good = !self.is_settled.load(Ordering::Relaxed) && failed.earliest.count >= self.connections;
+        is_none_good.then(|| failed.earliest.error(target))
+    }
+}
+
+fn reason(failure: &Failure) -> (String, FailureKind) {
+    let kind = match failure.cause {
+        _ if failure.is_out_of_files => FailureKind::OutOfFiles,
+        Cause::Tls => FailureKind::Tls,
+        _ => FailureKind::Unreached,
+    };
+    match failure.cause {
+        Cause::Refused | Cause::Reset | Cause::Closed | Cause::Timeout => (failure.cause.words().to_owned(), kind),
+        _ => (failure.to_string(), kind),
     }
 }

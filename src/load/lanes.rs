@@ -1,9 +1,9 @@
 //! Who sends which slot of the schedule.
 //!
 //! Worker `w` of `W` owns the slots `w, w + W, …`: its *lane*, of which only the number of slots taken is kept. As long as every
-//! worker has an idle connection when a slot of its lane is due, workers touch no memory of each other's. A worker that has none
-//! rings one that has, and that one takes the slot over; so does any connection that becomes idle. No slot waits while a
-//! connection is idle, whoever owns either.
+//! worker has an idle connection when a slot of its lane is due, workers write to no memory of each other's. A worker that has none
+//! rings one that has, and that one takes the slot over; so does any connection that becomes idle, the oldest slot first. No slot
+//! waits while a connection is idle, whoever owns either.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -88,56 +88,73 @@ impl Lanes {
         }
     }
 
-    /// Takes a slot for a connection of `worker`: one of its own lane, else one that another worker is behind with.
+    /// Takes a slot for a connection of `worker`. With a rate it is the oldest one that is due, whoever owns it, so that under
+    /// overload every slot waits its turn and no more; at maximum rate, where slots have no age, one of its own lane first.
     pub(super) fn claim(&self, worker: usize, now: Instant) -> Claim {
         if self.closed.load(Ordering::Relaxed) {
             return Claim::Over;
         }
-        let elapsed = now.saturating_duration_since(self.start);
-        let mut outcome = Claim::Over;
-        let count = self.lanes.len();
-        for step in 0..count {
-            match self.claim_of((worker + step) % count, elapsed) {
-                Claim::Taken(slot) => return Claim::Taken(slot),
-                Claim::NotDue => outcome = Claim::NotDue,
-                Claim::Over => {}
-            }
+        let Some(elapsed) = self.elapsed(now) else { return Claim::NotDue };
+        if self.pacer.rate().is_none() {
+            return self.claim_any(worker, elapsed);
         }
-        outcome
-    }
-
-    /// Takes the next slot of one lane.
-    fn claim_of(&self, lane: usize, elapsed: Duration) -> Claim {
-        let taken = &self.lanes[lane].taken;
-        let mut seen = taken.load(Ordering::SeqCst);
         loop {
-            match self.pacer.decide(elapsed, self.slot(lane, seen)) {
+            // Numbers only grow: what is not due when read is not due at all.
+            let next = |(lane, it): (usize, &Lane)| (self.slot(lane, it.taken.load(Ordering::SeqCst)), lane);
+            let Some((slot, lane)) = self.lanes.iter().enumerate().map(next).min() else { return Claim::Over };
+            let seen = (slot - lane as u64) / self.lanes.len() as u64;
+            match self.pacer.decide(elapsed, slot) {
                 Step::Stop => return Claim::Over,
                 Step::Wait { .. } => return Claim::NotDue,
-                Step::SendNow { intended } => {
-                    match taken.compare_exchange_weak(seen, seen + 1, Ordering::SeqCst, Ordering::SeqCst) {
-                        Ok(_) => {
-                            let due = self.pacer.rate().map(|_| self.start + intended);
-                            return Claim::Taken(Slot { due });
-                        }
-                        Err(now) => seen = now,
-                    }
+                Step::SendNow { intended } if self.take(lane, seen) => {
+                    return Claim::Taken(Slot { due: Some(self.start + intended) });
+                }
+                Step::SendNow { .. } => {}
+            }
+        }
+    }
+
+    /// Takes a slot at maximum rate: of the worker's own lane, else of the next one that has any.
+    fn claim_any(&self, worker: usize, elapsed: Duration) -> Claim {
+        let count = self.lanes.len();
+        for lane in (0..count).map(|step| (worker + step) % count) {
+            loop {
+                let seen = self.lanes[lane].taken.load(Ordering::SeqCst);
+                match self.pacer.decide(elapsed, self.slot(lane, seen)) {
+                    Step::SendNow { .. } if self.take(lane, seen) => return Claim::Taken(Slot { due: None }),
+                    Step::SendNow { .. } => {}
+                    Step::Stop | Step::Wait { .. } => break,
                 }
             }
         }
+        Claim::Over
+    }
+
+    /// Takes the slot after the first `seen` ones of a lane, unless another was faster.
+    fn take(&self, lane: usize, seen: u64) -> bool {
+        let taken = &self.lanes[lane].taken;
+        taken.compare_exchange_weak(seen, seen + 1, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    /// Time since the start; `None` before it.
+    fn elapsed(&self, now: Instant) -> Option<Duration> {
+        now.checked_duration_since(self.start)
     }
 
     /// Whether the next slot of `worker`'s own lane is due and not taken.
     pub(super) fn is_behind(&self, worker: usize, now: Instant) -> bool {
         let next = self.slot(worker, self.lanes[worker].taken.load(Ordering::SeqCst));
-        matches!(self.pacer.decide(now.saturating_duration_since(self.start), next), Step::SendNow { .. })
+        let Some(elapsed) = self.elapsed(now) else { return false };
+        matches!(self.pacer.decide(elapsed, next), Step::SendNow { .. })
     }
 
     /// When the first slot of `worker`'s lane is due that is not due `now`; `None` when there is none.
     pub(super) fn next_due(&self, worker: usize, now: Instant) -> Option<Instant> {
-        let elapsed = now.saturating_duration_since(self.start);
+        let (elapsed, first) = match self.elapsed(now) {
+            Some(elapsed) => (elapsed, self.pacer.due_by(elapsed)),
+            None => (Duration::ZERO, 0),
+        };
         let count = self.lanes.len() as u64;
-        let first = self.pacer.due_by(elapsed);
         // The smallest slot of this lane that is at least `first`.
         let slot = first.saturating_add((worker as u64 + count - first % count) % count);
         match self.pacer.decide(elapsed, slot) {
@@ -176,14 +193,35 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_takes_its_own_slots_first_and_then_what_others_left() {
+    fn the_oldest_due_slot_is_taken_first_whoever_owns_it() {
         let lanes = lanes(1000.0, 7, 3);
         let now = lanes.start() + Duration::from_millis(4);
-        assert_eq!(dues(&lanes, 1, now), [1, 4, 2, 0, 3]);
+        assert_eq!(dues(&lanes, 1, now), [0, 1, 2, 3, 4]);
         assert_eq!(lanes.claim(0, now), Claim::NotDue);
-        assert_eq!(dues(&lanes, 0, now + Duration::from_secs(1)), [6, 5]);
+        assert_eq!(dues(&lanes, 0, now + Duration::from_secs(1)), [5, 6]);
         assert_eq!(lanes.claim(0, now + Duration::from_secs(1)), Claim::Over);
         assert_eq!(lanes.taken(), 7);
+    }
+
+    #[test]
+    fn nothing_is_due_before_the_start() {
+        let pacer = Pacer::new(Arrival::Constant { rate: 1000.0 }, Bound::Count(7));
+        let now = Instant::now();
+        let lanes = Lanes::new(pacer, now + Duration::from_millis(2), 3);
+        assert_eq!(lanes.claim(0, now), Claim::NotDue);
+        assert!(!lanes.is_behind(0, now));
+        assert_eq!(lanes.next_due(0, now), Some(lanes.start()));
+        assert_eq!(lanes.next_due(2, now), Some(lanes.start() + Duration::from_millis(2)));
+        assert_eq!(lanes.claim(0, lanes.start()), Claim::Taken(Slot { due: Some(lanes.start()) }));
+    }
+
+    #[test]
+    fn at_maximum_rate_a_worker_takes_its_own_slots_first_and_then_what_others_left() {
+        let lanes = Lanes::new(Pacer::new(Arrival::Max, Bound::Count(7)), Instant::now(), 3);
+        for _ in 0..7 {
+            assert_eq!(lanes.claim(1, Instant::now()), Claim::Taken(Slot { due: None }));
+        }
+        assert_eq!(lanes.claim(1, Instant::now()), Claim::Over);
     }
 
     #[test]

@@ -60,7 +60,8 @@ impl LoadOutcome {
             |instant: Option<Instant>| instant.map_or(Duration::ZERO, |i| i.saturating_duration_since(start));
         let duration = since_start(tally.last_ended);
         let planned = match stopped {
-            Some(_) => pacer.due_by(since_start(stopped)),
+            // Nothing was due yet where the start was not reached.
+            Some(stopped) => stopped.checked_duration_since(start).map_or(0, |elapsed| pacer.due_by(elapsed)),
             None => pacer.total().unwrap_or(0),
         };
         let dropped = if pacer.rate().is_some() { planned.saturating_sub(lanes.taken()) } else { 0 };
@@ -87,5 +88,20 @@ impl LoadOutcome {
             service_time: tally.service.unwrap_or_else(|| tally.latency.clone()),
             latency: tally.latency,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logic::pacing::{Arrival, Bound};
+
+    #[test]
+    fn a_load_that_is_stopped_before_its_start_dropped_nothing() {
+        let pacer = Pacer::new(Arrival::Constant { rate: 1000.0 }, Bound::Count(7));
+        let now = Instant::now();
+        let lanes = Lanes::new(pacer, now + Duration::from_millis(2), 1);
+        let dropped = |stopped| LoadOutcome::new(&pacer, 1, &lanes, Tally::new(true), Some(stopped)).dropped;
+        assert_eq!((dropped(now), dropped(lanes.start())), (0, 1));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::cause::is_out_of_files;
 use crate::logic::pacing::Pacer;
 
 /// What load to make.
@@ -21,6 +22,23 @@ pub struct LoadPlan {
     pub allow_initial_errors: bool,
 }
 
+/// What failures that end a load from its start have in common; the later ones tell more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FailureKind {
+    /// No answer.
+    Unreached,
+    /// Answers that count as errors, so that the service is there.
+    Answered,
+    /// No TLS session.
+    Tls,
+    /// This process may not open more connections.
+    OutOfFiles,
+}
+
+/// The next step where this process has too many connections open.
+const FILES: &str =
+    "this process may not open that many connections: raise the limit (`ulimit -n`) or ask for fewer `connections`";
+
 /// Why a load gave no outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -33,8 +51,8 @@ pub enum LoadError {
         target: String,
         /// What failed how often: `connection refused ×4`.
         reasons: String,
-        /// Whether any of them got an answer, so that the service is there.
-        answered: bool,
+        /// What may be wrong.
+        kind: FailureKind,
     },
     /// This machine can't make the load.
     #[error("can't start a load worker: {0}")]
@@ -48,12 +66,21 @@ impl LoadError {
     /// The next step for the user, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::InitialErrors { answered: true, .. } => Some(
-                "the service answers, with errors: check URL, method, headers and payload, or what counts as an error \
-                 (`errorRanges`); set `allowInitialErrors: true` to measure anyway",
-            ),
-            Self::InitialErrors { .. } => Some("is the service up? set `allowInitialErrors: true` to measure anyway"),
-            Self::Worker(_) | Self::Lost => None,
+            Self::InitialErrors { kind, .. } => Some(match kind {
+                FailureKind::Answered => {
+                    "the service answers, with errors: check URL, method, headers and payload, or what counts as an error \
+                     (`errorRanges`); set `allowInitialErrors: true` to measure anyway"
+                }
+                FailureKind::Tls => {
+                    "name the authority that issued the server's certificate in `ca` (a PEM file), or trust any certificate \
+                     with `insecureSkipVerify: true`; is it an https service at all?"
+                }
+                FailureKind::OutOfFiles => FILES,
+                FailureKind::Unreached => "is the service up? set `allowInitialErrors: true` to measure anyway",
+            }),
+            Self::Worker(error) if is_out_of_files(error) => Some(FILES),
+            Self::Worker(_) => Some("this machine is short of threads or memory: ask for fewer `connections`"),
+            Self::Lost => None,
         }
     }
 }

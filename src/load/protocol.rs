@@ -24,7 +24,7 @@ pub trait Protocol: Send + Sync + 'static {
     /// Waits until the next request can be sent; `false` when the connection can take no more of them.
     fn ready(&self, connection: &mut Self::Connection) -> impl Future<Output = bool>;
 
-    /// Sends one request and reads the whole answer. After a failure the connection is dropped; one that is [`Failure::unsent`]
-    /// is tried once more on a new connection. The loop may drop the future at any point, and then drops the connection too.
+    /// Sends one request and reads the whole answer. After a failure the connection is dropped; one that is
+    /// [`Failure::is_repeatable`] is tried once more on a new connection. The loop may drop the future at any point, and then drops the connection too.
     fn exchange(&self, connection: &mut Self::Connection) -> impl Future<Output = Result<Answer, Failure>>;
 }

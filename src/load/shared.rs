@@ -26,6 +26,7 @@ pub(super) struct Shared<P> {
 struct Snapshot {
     requests: u64,
     errors: u64,
+    answers: u64,
     latency: Histogram,
 }
 
@@ -36,7 +37,12 @@ impl<P> Shared<P> {
 
     /// Makes a worker's state visible to the progress.
     pub(super) fn publish(&self, worker: usize, tally: &Tally) {
-        let snapshot = Snapshot { requests: tally.requests, errors: tally.errors, latency: tally.latency.clone() };
+        let snapshot = Snapshot {
+            requests: tally.requests,
+            errors: tally.errors,
+            answers: tally.answers,
+            latency: tally.latency.clone(),
+        };
         *lock(&self.snapshots[worker]) = Some(snapshot);
     }
 
@@ -44,15 +50,17 @@ impl<P> Shared<P> {
     pub(super) fn progress(&self, elapsed: Duration) -> LoadProgress {
         let mut latency = histogram::new();
         let mut progress = self.blank(elapsed);
+        let mut answers = 0;
         for snapshot in &self.snapshots {
             if let Some(snapshot) = &*lock(snapshot) {
                 progress.done += snapshot.requests;
                 progress.errors += snapshot.errors;
+                answers += snapshot.answers;
                 // All histograms have the same bounds, so adding can't fail.
                 let _ = latency.add(&snapshot.latency);
             }
         }
-        with_percentiles(progress, &latency)
+        with_percentiles(progress, answers, &latency)
     }
 
     pub(super) fn blank(&self, elapsed: Duration) -> LoadProgress {
@@ -61,7 +69,8 @@ impl<P> Shared<P> {
     }
 }
 
-pub(super) fn with_percentiles(progress: LoadProgress, latency: &Histogram) -> LoadProgress {
-    let at = |p| (!latency.is_empty()).then(|| percentile_ms(latency, p));
+/// Adds percentiles once there is a complete answer: time-outs alone, which count in them, say nothing of the service's latency.
+pub(super) fn with_percentiles(progress: LoadProgress, answers: u64, latency: &Histogram) -> LoadProgress {
+    let at = |p| (answers > 0).then(|| percentile_ms(latency, p));
     LoadProgress { p50_ms: at(50.0), p99_ms: at(99.0), ..progress }
 }

@@ -69,8 +69,9 @@ impl Tally {
     /// Takes note of one request.
     pub(super) fn record(&mut self, timing: Timing, result: &Result<Answer, Failure>) {
         self.requests += 1;
-        self.last_sent = Some(timing.sent);
-        self.last_ended = Some(timing.ended);
+        // A request that was sent early may end last.
+        self.last_sent = self.last_sent.max(Some(timing.sent));
+        self.last_ended = self.last_ended.max(Some(timing.ended));
         if timing.due.is_some_and(|due| timing.sent.saturating_duration_since(due) > LATE) {
             self.late += 1;
         }
@@ -139,4 +140,21 @@ impl Tally {
 fn micros(from: Instant, to: Instant) -> u64 {
     let nanos = to.saturating_duration_since(from).as_nanos();
     u64::try_from((nanos + 500) / 1000).unwrap_or(HIGHEST).clamp(1, HIGHEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_was_sent_early_and_ends_last_does_not_shorten_the_load() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut tally = Tally::new(true);
+        for (sent, ended) in [(900, 910), (0, 1000)] {
+            let timing = Timing { due: Some(at(sent)), sent: at(sent), ended: at(ended) };
+            tally.record(timing, &Ok(Answer { status: 200, bytes: 0, is_error: false }));
+        }
+        assert_eq!((tally.last_sent, tally.last_ended), (Some(at(900)), Some(at(1000))));
+    }
 }

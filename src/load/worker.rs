@@ -124,6 +124,7 @@ impl<P: Protocol> Worker<P> {
         let protocol = &*self.shared.protocol;
         let timeout = self.shared.plan.timeout;
         let mut now = Instant::now();
+        let mut is_first = true;
         while let Some(slot) = self.next(index, now).await {
             let sent = Instant::now();
             let exchange = attempt(protocol, &mut connection);
@@ -136,7 +137,8 @@ impl<P: Protocol> Worker<P> {
             }
             now = Instant::now();
             self.tally.borrow_mut().record(Timing { due: slot.due, sent, ended: now }, &result);
-            self.shared.initial.note(&result);
+            self.shared.initial.note(&result, is_first);
+            is_first = false;
         }
     }
 
@@ -261,7 +263,7 @@ async fn attempt<P: Protocol>(protocol: &P, connection: &mut Option<P::Connectio
             None => connection.insert(protocol.connect().await?),
         };
         match protocol.exchange(open).await {
-            Err(failure) if failure.unsent && !is_repeated => {
+            Err(failure) if failure.is_repeatable && !is_repeated => {
                 is_repeated = true;
                 *connection = None;
             }

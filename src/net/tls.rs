@@ -3,9 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 /// What a user may say about TLS; everything in PEM.
@@ -60,7 +62,17 @@ pub fn client_config(options: &TlsOptions, protocols: &[&str]) -> Result<ClientC
     let builder = if options.skip_verify {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAny(provider)))
     } else {
-        builder.with_root_certificates(roots(options.ca.as_deref())?)
+        let roots = roots(options.ca.as_deref())?;
+        match &options.ca {
+            None => builder.with_root_certificates(roots),
+            Some(pem) => {
+                let pinned = certificates(pem).map_err(TlsError::Ca)?;
+                let inner = WebPkiServerVerifier::builder_with_provider(roots, provider)
+                    .build()
+                    .map_err(|error| TlsError::Ca(error.to_string()))?;
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustNamed { inner, pinned }))
+            }
+        }
     };
     let mut config = match &options.identity {
         None => builder.with_no_client_auth(),
@@ -100,6 +112,57 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
         Ok(found) if found.is_empty() => Err("no CERTIFICATE section".into()),
         Ok(found) => Ok(found),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Trusts what the authorities issued, and a server that shows one of the named certificates itself: `openssl req -x509` makes
+/// self-signed certificates that are an authority's, which a server may not show by the book.
+#[derive(Debug)]
+struct TrustNamed {
+    inner: Arc<WebPkiServerVerifier>,
+    pinned: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for TrustNamed {
+    fn verify_server_cert(
+        &self,
+        cert: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.inner.verify_server_cert(cert, chain, name, ocsp, now);
+        match &verified {
+            // Validity in time is checked before the kind of certificate; the name is not.
+            Err(error) if format!("{error:?}").contains("CaUsedAsEndEntity") && self.pinned.contains(cert) => {
+                verify_server_name(&ParsedCertificate::try_from(cert)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            _ => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, cert, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, cert, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
     }
 }
 

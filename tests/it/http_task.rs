@@ -153,8 +153,6 @@ async fn wrong_values_are_refused_with_path_and_expectation() {
         (json!({"payloadFile": "none"}), "with.payloadFile: can't read `none`: there is no such file"),
         (json!({"ca": "text"}), "with.ca: the ca file holds no usable PEM certificate: no CERTIFICATE section"),
         (json!({"cert": "text"}), "with.key: is required beside `cert`: the certificate's private key"),
-        (json!({"bearerToken": {"env": "NONE"}}), "with.bearerToken: environment variable `NONE` is not set"),
-        (json!({"bearerToken": {}}), "with.bearerToken: needs exactly one of `file` and `env`"),
         (
             json!({"endpoints": {"get": {"qps": "x"}}}),
             "with.endpoints.get.qps: `x` is not a rate; expected a number > 0 or `max`",
@@ -184,6 +182,51 @@ async fn wrong_values_are_refused_with_path_and_expectation() {
     assert!((KIND.from_values)("http", &Value::Null).unwrap_err().hint.is_some());
 }
 
+#[tokio::test]
+async fn wrong_credentials_are_refused_and_not_shown() {
+    let cases = [
+        (json!({"bearerToken": {"env": "NONE"}}), "with.bearerToken: environment variable `NONE` is not set"),
+        (json!({"bearerToken": {}}), "with.bearerToken: needs exactly one of `file` and `env`"),
+        (
+            json!({"bearerToken": "SEKRIT"}),
+            "with.bearerToken: a token can't stand here, where documents would keep it; name what holds it: `bearerToken.file` or `bearerToken.env`",
+        ),
+        (
+            json!({"basicAuth": "user:SEKRIT"}),
+            "with.basicAuth: a password can't stand here, where documents would keep it; give `basicAuth.username`, and name what holds the password: `basicAuth.passwordFile` or `basicAuth.passwordEnv`",
+        ),
+        (json!({"bearerToken": {"fil": "x"}}), "with.bearerToken.fil: unknown field `fil`; known here: file, env"),
+        (
+            json!({"bearerToken": {"file": "text"}, "headers": {"authorization": "x"}}),
+            "with.bearerToken: and a header `Authorization` are both given; give one of them",
+        ),
+        (
+            json!({"basicAuth": {"username": "u", "passwordFile": "text"}, "headers": {"Authorization": "x"}}),
+            "with.basicAuth: and a header `Authorization` are both given; give one of them",
+        ),
+    ];
+    let world = World { files: BTreeMap::from([("text", "text")]), ..World::default() };
+    for (mut with, message) in cases {
+        with["url"] = json!("http://127.0.0.1:1/");
+        assert_eq!(refused(&world, with).await, message);
+    }
+}
+
+#[tokio::test]
+async fn urls_that_a_browser_would_repair_are_refused() {
+    let world = World::default();
+    for url in ["http:///x", "http:h", "http:/h", "http:\\h", "https://?x", "HTTP:/h?x=://y", "http://#x"] {
+        let expected = format!("with.url: `{url}` has no host; expected `http://HOST[:PORT]/PATH` or `https://…`");
+        assert_eq!(refused(&world, json!({"url": url})).await, expected);
+    }
+    for url in ["http://user:s3cr/et@h/", "http://user:s3cr?et@h:x/", "user:s3cret@h", "http:user:s3cret@h"] {
+        let error = refused(&world, json!({"url": url})).await;
+        assert!(!error.contains("s3cr") && error.contains("[hidden]@h"), "{error}");
+    }
+    let long = refused(&world, json!({"url": format!("ftp://h/{}", "x".repeat(1_000))})).await;
+    assert!(long.len() < 400 && long.contains("x…`"), "{long}");
+}
+
 fn scalar(contribution: &Contribution, version: usize, metric: &str) -> f64 {
     match &contribution.versions[version].metrics[metric].values {
         Values::Scalar(value) => *value,
@@ -195,14 +238,21 @@ fn scalar(contribution: &Contribution, version: usize, metric: &str) -> f64 {
 async fn a_load_contributes_iter8s_metrics_and_ours() {
     let server = Hostile::scripted(|a| if a.number % 4 == 0 { Act::Write(answer(500, "", "")) } else { ok() }).await;
     let with = json!({
-        "url": server.url(), "numRequests": "20", "qps": "max", "percentiles": [50.0, 99.95],
+        "url": server.url(), "numRequests": "20", "qps": "max", "percentiles": [50.0, 99.95, -0.0],
         "allowInitialErrors": true, "warmupNumRequests": 4, "headers": {"X-A": 1, "Host": "model.example"}
     });
     let world = World::default();
     let contribution = world.run(with).await.unwrap();
     let metrics = &contribution.versions[0].metrics;
     let mut expected = vec!["http/error-count", "http/error-rate"];
-    expected.extend(["http/latency", "http/latency-max", "http/latency-mean", "http/latency-min", "http/latency-p50"]);
+    expected.extend([
+        "http/latency",
+        "http/latency-max",
+        "http/latency-mean",
+        "http/latency-min",
+        "http/latency-p0",
+        "http/latency-p50",
+    ]);
     expected.extend([
         "http/latency-p75",
         "http/latency-p90",
@@ -239,7 +289,7 @@ async fn a_load_contributes_iter8s_metrics_and_ours() {
 #[tokio::test(flavor = "multi_thread")]
 async fn payload_and_credentials_are_sent_and_not_shown() {
     let server = Hostile::always(ok()).await;
-    let url = format!("http://127.0.0.1:{}/p?token=abc&x=1", server.address.port());
+    let url = format!("http://127.0.0.1:{}/p?token=a-quite-long-token&x=1", server.address.port());
     let world = World {
         files: BTreeMap::from([("body", "from a file"), ("password", "pa:ss\n")]),
         env: BTreeMap::from([("TOKEN", "t0ken")]),
@@ -255,7 +305,8 @@ async fn payload_and_credentials_are_sent_and_not_shown() {
     };
     let (_, get) = run(json!({"bearerToken": {"env": "TOKEN"}})).await;
     assert!(
-        get.head.starts_with("GET /p?token=abc&x=1 ") && get.head.contains("authorization: Bearer t0ken"),
+        get.head.starts_with("GET /p?token=a-quite-long-token&x=1 ")
+            && get.head.contains("authorization: Bearer t0ken"),
         "{get:?}"
     );
     let (contribution, post) =
@@ -264,7 +315,7 @@ async fn payload_and_credentials_are_sent_and_not_shown() {
     assert!(post.head.contains("content-type: application/octet-stream\r\n"), "{post:?}");
     assert!(post.head.contains("authorization: Basic dTpwYTpzcw=="), "{post:?}");
     let shown = format!("{contribution:?}");
-    assert!(!shown.contains("abc") && shown.contains("token=[hidden]"), "{shown}");
+    assert!(!shown.contains("a-quite-long-token") && shown.contains("token=[hidden]"), "{shown}");
     let (_, typed) = run(json!({"contentType": "application/json"})).await;
     assert!(typed.head.starts_with("POST ") && typed.head.contains("content-type: application/json"), "{typed:?}");
     let (_, put) = run(json!({"payloadURL": "http://h/p", "method": "put"})).await;
@@ -280,22 +331,41 @@ async fn a_payload_that_can_not_be_downloaded_fails_the_task() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_that_fails_fails_the_task_and_keeps_the_others() {
+async fn an_endpoint_that_fails_fails_the_task_and_the_others_are_measured() {
     let server = Hostile::always(ok()).await;
+    let missing = Hostile::always(Act::Write(answer(404, "", ""))).await;
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for is_parallel in [false, true] {
         let with = json!({
             "numRequests": 8, "qps": "max", "parallel": is_parallel,
-            "endpoints": {"a": {"url": server.url()}, "b": {"url": format!("http://{closed}/")}, "c": {"url": server.url()}}
+            "endpoints": {
+                "a": {"url": server.url()}, "b": {"url": format!("http://{closed}/")},
+                "c": {"url": server.url()}, "d": {"url": missing.url()}
+            }
         });
         let Err(TaskError::Failed { message, hint, partial }) = World::default().run(with).await else { panic!() };
-        let expected = format!("http-b: the first 4 requests to http://{closed}/ all failed: connection refused ×4");
+        let expected = format!(
+            "http-b: the first 4 requests to http://{closed}/ all failed: connection refused ×4; \
+             http-d: the first 4 requests to {} all failed: status 404 ×4",
+            missing.url()
+        );
         assert_eq!(message, expected);
         assert!(hint.unwrap().contains("allowInitialErrors"));
         let partial = partial.unwrap();
         let measured: Vec<_> = partial.versions[0].load.keys().map(String::as_str).collect();
-        assert_eq!(measured, if is_parallel { vec!["http-a", "http-c"] } else { vec!["http-a"] });
+        assert_eq!(measured, ["http-a", "http-c"]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_of_the_url_are_sent_and_told_of() {
+    let server = Hostile::always(ok()).await;
+    let url = format!("http://user:s3cret@{}/", server.address);
+    let contribution = World::default().run(json!({"url": url, "numRequests": 1, "qps": "max"})).await.unwrap();
+    assert!(server.seen()[0].head.contains("authorization: Basic dXNlcjpzM2NyZXQ="));
+    let note = &contribution.notes[0];
+    assert!(note.contains("basicAuth") && !note.contains("keeps"), "{note}");
+    assert!(!format!("{contribution:?}").contains("s3cret"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! One HTTP/1.1 connection.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,16 +15,24 @@ use tokio::task::AbortHandle;
 
 use super::message::Message;
 use super::origin::Origin;
+use super::wire::Wire;
 use crate::load::cause::{Cause, Failure};
 
 /// Other origins whose connections are kept for redirects.
 const FOREIGN: usize = 4;
+
+/// Most headers of an answer; hyper sets memory for them aside with every answer, so that it can't be arbitrarily many.
+const MAX_HEADERS: usize = 256;
 
 /// The sending end of a connection; dropping it closes the connection.
 #[derive(Debug)]
 pub(super) struct Sender {
     requests: SendRequest<Full<Bytes>>,
     task: AbortHandle,
+    /// Bytes heard of the peer so far.
+    heard: Rc<Cell<u64>>,
+    /// Whether there was an exchange before.
+    is_used: bool,
 }
 
 impl Drop for Sender {
@@ -39,11 +49,21 @@ impl Sender {
     }
 
     /// Sends one request and reads the whole answer; returns its head and the length of its body.
+    ///
+    /// A peer may close an idle connection at the very moment a request goes out on it. That is no failure of the service, and HTTP
+    /// (RFC 9110, 9.2.2) has clients send the request again where that does no harm; such a failure is repeatable.
     pub(super) async fn exchange(&mut self, message: &Message) -> Result<(Parts, u64), Failure> {
+        let before = self.heard.get();
+        let is_reused = std::mem::replace(&mut self.is_used, true);
         let sent = self.requests.try_send_request(message.to_request()).await;
         let response = sent.map_err(|mut refused| {
             let is_unsent = refused.take_message().is_some();
-            Failure { unsent: is_unsent, ..Failure::of(refused.error(), Cause::Other) }
+            let failure = Failure::of(refused.error(), Cause::Other);
+            let is_unheard = is_reused
+                && self.heard.get() == before
+                && matches!(failure.cause, Cause::Closed | Cause::Reset)
+                && message.method.is_idempotent();
+            Failure { is_repeatable: is_unsent || is_unheard, ..failure }
         })?;
         let (head, mut body) = response.into_parts();
         let mut bytes = 0;
@@ -67,11 +87,16 @@ impl HttpConnection {
         Self { sender, foreign: Vec::new() }
     }
 
-    /// The connection to another origin: an open one or a new one.
-    pub(super) async fn to(&mut self, origin: Origin, tls: Option<&Arc<ClientConfig>>) -> Result<&mut Sender, Failure> {
+    /// The connection to another origin: an open one, unless `is_new` is asked for, or a new one.
+    pub(super) async fn to(
+        &mut self,
+        origin: Origin,
+        tls: Option<&Arc<ClientConfig>>,
+        is_new: bool,
+    ) -> Result<&mut Sender, Failure> {
         let known = self.foreign.iter().position(|(known, _)| *known == origin);
         if let Some(index) = known
-            && !self.foreign[index].1.is_ready().await
+            && (is_new || !self.foreign[index].1.is_ready().await)
         {
             self.foreign.remove(index);
         }
@@ -110,11 +135,13 @@ pub(super) async fn open(origin: &Origin, tls: Option<&Arc<ClientConfig>>) -> Re
 }
 
 async fn handshake<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S) -> Result<Sender, Failure> {
-    let (requests, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| Failure::of(&error, Cause::Other))?;
+    let heard = Rc::default();
+    let wire = TokioIo::new(Wire::new(stream, Rc::clone(&heard)));
+    let shaken = http1::Builder::new().max_headers(MAX_HEADERS).handshake(wire).await;
+    let (requests, connection) = shaken.map_err(|error| Failure::of(&error, Cause::Other))?;
     let task = tokio::task::spawn_local(async move {
         // What goes wrong here, the request under way is told.
         let _ = connection.await;
     });
-    Ok(Sender { requests, task: task.abort_handle() })
+    Ok(Sender { requests, task: task.abort_handle(), heard, is_used: false })
 }

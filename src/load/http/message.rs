@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION};
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use url::Url;
+
+use crate::logic::mask::is_secret;
 
 /// The request as it goes out to one origin, but for its allocation.
 #[derive(Clone, Debug)]
@@ -29,13 +31,19 @@ impl Message {
     pub(super) fn to(&self, url: &Url, is_same_origin: bool) -> Option<Self> {
         let mut message = Self { uri: path_of(url)?, ..self.clone() };
         if !is_same_origin {
-            for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION] {
+            // By name, since tokens and keys travel in headers of any name: `X-Api-Key`, `X-Auth-Token`.
+            let secrets = message.headers.keys().filter(|name| is_secret(name.as_str()) || is_credential(name));
+            for name in secrets.cloned().collect::<Vec<_>>() {
                 message.headers.remove(name);
             }
             message.headers.insert(HOST, host_of(url)?);
         }
         Some(message)
     }
+}
+
+fn is_credential(name: &HeaderName) -> bool {
+    [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION].contains(name)
 }
 
 /// Path and query, as they stand in a request line.

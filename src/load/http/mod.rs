@@ -6,6 +6,7 @@ mod origin;
 mod protocol;
 mod redirect;
 mod target;
+mod wire;
 
 pub use connection::HttpConnection;
 pub use target::{ErrorRange, Http, HttpTarget, TargetError};

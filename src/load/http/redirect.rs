@@ -10,7 +10,7 @@ use super::connection::HttpConnection;
 use super::message::Message;
 use super::origin::Origin;
 use super::target::Http;
-use crate::load::cause::Failure;
+use crate::load::cause::{Cause, Failure};
 use crate::load::protocol::Answer;
 
 /// Goes where `head` points, and on from there, as often as the target allows. The answer is the last one; its bytes are those of
@@ -29,18 +29,37 @@ pub(super) async fn follow(
         let Some(redirected) = message.to(&next, from == to) else { break };
         message = after(head.status, redirected);
         url = next;
-        let answer = if to == http.origin {
-            if !connection.sender.is_ready().await {
-                connection.sender = super::connection::open(&http.origin, http.tls.as_ref()).await?;
-            }
-            connection.sender.exchange(&message).await?
-        } else {
-            connection.to(to, http.foreign_tls.as_ref()).await?.exchange(&message).await?
-        };
+        let answer = hop(http, connection, &url, &message).await?;
         head = answer.0;
         bytes += answer.1;
     }
     Ok(http.answer(head.status.as_u16(), bytes))
+}
+
+/// One exchange on the way. It is repeated here if need be: the whole request would start over otherwise, and may have had an effect.
+async fn hop(
+    http: &Http,
+    connection: &mut HttpConnection,
+    url: &Url,
+    message: &Message,
+) -> Result<(Parts, u64), Failure> {
+    let mut is_repeated = false;
+    loop {
+        let Some(to) = Origin::of(url) else { return Err(Failure::new(Cause::Other, "the redirect leads nowhere")) };
+        let sender = if to == http.origin {
+            if is_repeated || !connection.sender.is_ready().await {
+                connection.sender = super::connection::open(&http.origin, http.tls.as_ref()).await?;
+            }
+            &mut connection.sender
+        } else {
+            connection.to(to, http.foreign_tls.as_ref(), is_repeated).await?
+        };
+        match sender.exchange(message).await {
+            Err(failure) if failure.is_repeatable && !is_repeated => is_repeated = true,
+            Err(failure) => return Err(Failure { is_repeatable: false, ..failure }),
+            answer => return answer,
+        }
+    }
 }
 
 /// Where an answer redirects to.

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::{Deserializer, Error};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use crate::logic::mask::mask_url;
+use crate::logic::mask::{HIDDEN, mask_url};
 use crate::model::number::{Count, Number};
 use crate::tasks::shape::{HEADER_VALUE, HTTP_URL, each_given};
 
@@ -53,8 +55,17 @@ field! {
     TargetUrl(url::Url), String,
     json_schema!({"type": "string", "description": "An http or https URL.", "pattern": HTTP_URL}),
     |text| {
-        let shown = mask_url(&text);
+        let shown = shown_url(&text);
         let expected = "expected `http://HOST[:PORT]/PATH` or `https://…`";
+        // The `url` crate repairs what browsers do, such as `http:host` and `http:///host`, to a host that nobody may have meant.
+        if let Some((scheme, rest)) = text.trim_start().split_once(':')
+            && (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
+        {
+            let authority = rest.strip_prefix("//").unwrap_or_default();
+            if authority.is_empty() || authority.starts_with(['/', '\\', '?', '#']) {
+                return Err(format!("`{shown}` has no host; {expected}"));
+            }
+        }
         let url = url::Url::parse(&text).map_err(|error| match error {
             url::ParseError::EmptyHost => format!("`{shown}` has no host; {expected}"),
             url::ParseError::RelativeUrlWithoutBase => format!("`{shown}` has no scheme; {expected}"),
@@ -109,7 +120,8 @@ field! {
     /// A percentile, 0 to 100.
     Percentile(f64), Number,
     json_schema!({"description": "A percentile from 0 to 100.", "anyOf": [{"type": "number", "minimum": 0, "maximum": 100}, {"type": "string", "pattern": r"^\s*\+?(0*([0-9]{1,2}(\.[0-9]*)?|100(\.0*)?|\.[0-9]+)|[0-9.]+[eE][-+]?[0-9]+)\s*$"}]}),
-    |Number(p)| if (0.0..=100.0).contains(&p) { Ok(p) } else { Err(format!("{p} is not a percentile; expected 0 to 100")) }
+    // Adding 0 makes a 0 of -0, which would be another metric.
+    |Number(p)| if (0.0..=100.0).contains(&p) { Ok(p + 0.0) } else { Err(format!("{p} is not a percentile; expected 0 to 100")) }
 }
 
 field! {
@@ -213,11 +225,93 @@ pub(super) struct BearerToken {
     pub(super) env: Option<String>,
 }
 
+pub(super) fn basic_auth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BasicAuth>, D::Error> {
+    deserializer.deserialize_any(NoSecret(
+        "a password can't stand here, where documents would keep it; give `basicAuth.username`, and name what holds the password: \
+         `basicAuth.passwordFile` or `basicAuth.passwordEnv`",
+        PhantomData,
+    ))
+}
+
+pub(super) fn bearer_token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BearerToken>, D::Error> {
+    deserializer.deserialize_any(NoSecret(
+        "a token can't stand here, where documents would keep it; name what holds it: `bearerToken.file` or `bearerToken.env`",
+        PhantomData,
+    ))
+}
+
+/// Reads a map, and answers a value in its place with a fixed message: serde's own would repeat the value, which may be a secret.
+struct NoSecret<T>(&'static str, PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for NoSecret<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Self::Value, E> {
+        Err(E::custom(self.0))
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+        Err(E::custom(self.0))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
+        Err(E::custom(self.0))
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
+        Err(E::custom(self.0))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
+        Err(E::custom(self.0))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+        Err(A::Error::custom(self.0))
+    }
+}
+
+/// Longest text that an error repeats, in characters.
+const MAX_SHOWN: usize = 200;
+
+/// A URL, or what was meant to be one, as an error may show it. What stands before the last `@` may be a password that holds a
+/// `/` or `?`, whatever the URL's grammar makes of it.
+fn shown_url(text: &str) -> String {
+    let bare = match text.rsplit_once('@') {
+        None => text.to_owned(),
+        Some((before, host)) => {
+            let scheme = before.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
+            let scheme = if scheme.contains('@') { String::new() } else { scheme };
+            format!("{scheme}{HIDDEN}@{host}")
+        }
+    };
+    clipped(&mask_url(&bare))
+}
+
+fn clipped(text: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// How a wrong value is named in an error.
 fn shown(value: &Value) -> impl fmt::Display + use<> {
     match value {
-        Value::String(text) => format!("`{text}`"),
+        Value::String(text) => format!("`{}`", clipped(text)),
         Value::Number(number) => number.to_string(),
-        other => format!("`{other}`"),
+        other => format!("`{}`", clipped(&other.to_string())),
     }
 }

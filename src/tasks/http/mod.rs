@@ -95,7 +95,8 @@ impl Task for HttpTask {
                 for load in &self.plan.loads {
                     let ended = run_one(load, cx).await;
                     merge(&mut result, &mut failures, load, ended, cx);
-                    if !failures.is_empty() || result.interrupted {
+                    // One that fails does not keep the others from being measured.
+                    if result.interrupted {
                         break;
                     }
                 }
@@ -116,8 +117,8 @@ impl HttpTask {
             .iter()
             .filter(|load| matches!(load.auth, Auth::Url))
             .map(|load| {
-                let advice = "which the document's spec keeps; `basicAuth` takes them from a file or variable";
-                format!("{}: its URL holds credentials, {advice}", load.label)
+                let advice = "`basicAuth` takes them from a file or variable and is the better place";
+                format!("{}: the credentials in its URL are sent as basic authentication; {advice}", load.label)
             })
             .collect();
         notes.dedup();
@@ -145,7 +146,14 @@ fn conclude(result: Contribution, failures: Vec<TaskError>) -> Result<Contributi
     let mut hint = None;
     for failure in failures {
         match failure {
-            TaskError::Input(error) => return Err(TaskError::Input(error)),
+            // Nothing was measured: what the user wrote is the whole story.
+            TaskError::Input(error) if result.versions.iter().all(|version| version.load.is_empty()) => {
+                return Err(TaskError::Input(error));
+            }
+            TaskError::Input(error) => {
+                messages.push(error.to_string());
+                hint = hint.or(error.hint);
+            }
             TaskError::Failed { message, hint: next, .. } => {
                 messages.push(message);
                 hint = hint.or(next);

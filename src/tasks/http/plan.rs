@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use serde_json::Value;
 
 use super::field::StatusRange;
@@ -158,6 +158,15 @@ fn load(values: HttpValues, provider: &str, version: usize, suffix: &str, places
     };
     let payload = payload(&values, &places)?;
     let auth = auth(&values, &url, &places)?;
+    let own = values.headers.iter().flat_map(|headers| &headers.0).any(|(name, _)| name == AUTHORIZATION);
+    let field = match auth {
+        Auth::Basic(..) => Some("basicAuth"),
+        Auth::Bearer(_) => Some("bearerToken"),
+        Auth::Url | Auth::None => None,
+    };
+    if let Some(field) = field.filter(|_| own) {
+        return Err(places.error(field, "and a header `Authorization` are both given; give one of them"));
+    }
     let identity = match (values.cert, values.key) {
         (Some(cert), Some(key)) => Some((cert, key)),
         (None, None) => None,

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::field::{
-    AtLeastOne, BasicAuth, BearerToken, Connections, Headers, Method, Percentile, Qps, Redirects, StatusRange,
+    self, AtLeastOne, BasicAuth, BearerToken, Connections, Headers, Method, Percentile, Qps, Redirects, StatusRange,
     TargetUrl,
 };
 use crate::logic::input::{InputError, typed};
@@ -16,7 +16,8 @@ use crate::model::duration::PositiveDuration;
 use crate::tasks::shape::{HEADER_VALUE, given, some_entry};
 
 /// Loads an HTTP service and measures latencies and errors. The same fields stand at every level: an endpoint's win over its
-/// version's, and those over the base's.
+/// version's, and those over the base's. A GET, HEAD, OPTIONS, PUT, DELETE or TRACE that meets a connection which the service closed
+/// while it was idle is sent once more, within the same latency.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 #[schemars(transform = as_base)]
@@ -69,8 +70,10 @@ pub(super) struct HttpValues {
     /// File with our private key (PEM); needs `cert`.
     pub(super) key: Option<String>,
     /// User name, and where the password is.
+    #[serde(deserialize_with = "field::basic_auth")]
     pub(super) basic_auth: Option<BasicAuth>,
     /// Where the bearer token is.
+    #[serde(deserialize_with = "field::bearer_token")]
     pub(super) bearer_token: Option<BearerToken>,
     /// Endpoints by name, each measured on its own, as provider `http-NAME`. Base only.
     #[schemars(with = "Option<Endpoints>")]

@@ -18,6 +18,8 @@ pub enum Act {
     WriteAndClose(Vec<u8>),
     /// Writes these bytes and resets the connection (plain TCP only).
     WriteAndReset(Vec<u8>),
+    /// Writes these bytes and closes the connection some time after, without a word.
+    WriteAndLeave(Vec<u8>, Duration),
     /// Writes these bytes one by one, this far apart.
     Drip(Vec<u8>, Duration),
     /// Keeps the connection open and says nothing.
@@ -39,6 +41,10 @@ pub fn ok() -> Act {
 pub struct Arrival {
     /// Its number, from 0.
     pub number: u64,
+    /// Its connection's number, from 0.
+    pub connection: u64,
+    /// Its number on its connection, from 0.
+    pub turn: u64,
     /// Head, as it was sent.
     pub head: String,
     /// Body.
@@ -56,6 +62,15 @@ struct State {
     /// After the first request, the whole server stands still from the first to the second duration.
     stall: Option<(Duration, Duration)>,
     first: Mutex<Option<Instant>>,
+}
+
+impl State {
+    fn remember(&self, arrival: &Arrival) {
+        let mut seen = self.seen.lock().unwrap();
+        if seen.len() < 16 {
+            seen.push(arrival.clone());
+        }
+    }
 }
 
 /// A running server; it ends with the runtime.
@@ -103,15 +118,15 @@ impl Hostile {
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                shared.connections.fetch_add(1, Ordering::SeqCst);
+                let number = shared.connections.fetch_add(1, Ordering::SeqCst);
                 stream.set_nodelay(true).unwrap();
                 let (state, tls) = (Arc::clone(&shared), tls.clone());
                 tokio::spawn(async move {
                     match tls {
-                        None => serve_tcp(stream, &state).await,
+                        None => serve_tcp(stream, &state, number).await,
                         Some(tls) => {
                             if let Ok(mut stream) = tls.accept(stream).await {
-                                serve(&mut stream, &state).await;
+                                serve(&mut stream, &state, number).await;
                             }
                         }
                     }
@@ -141,8 +156,8 @@ impl Hostile {
     }
 }
 
-async fn serve_tcp(mut stream: TcpStream, state: &State) {
-    if serve(&mut stream, state).await == End::Reset {
+async fn serve_tcp(mut stream: TcpStream, state: &State, number: u64) {
+    if serve(&mut stream, state, number).await == End::Reset {
         stream.set_zero_linger().unwrap();
     }
 }
@@ -153,9 +168,12 @@ enum End {
     Reset,
 }
 
-async fn serve(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), state: &State) -> End {
+async fn serve(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), state: &State, connection: u64) -> End {
     let mut buffer = Vec::new();
-    while let Some(arrival) = read(stream, &mut buffer, state).await {
+    let mut turns = 0..;
+    while let Some(request) = read(stream, &mut buffer, state).await {
+        let arrival = Arrival { connection, turn: turns.next().unwrap(), ..request };
+        state.remember(&arrival);
         let since_first = state.first.lock().unwrap().get_or_insert_with(Instant::now).elapsed();
         if let Some((from, to)) = state.stall
             && since_first >= from
@@ -173,6 +191,11 @@ async fn serve(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), state: &State
             Act::WriteAndReset(bytes) => {
                 let _ = stream.write_all(&bytes).await;
                 return End::Reset;
+            }
+            Act::WriteAndLeave(bytes, pause) => {
+                let _ = stream.write_all(&bytes).await;
+                tokio::time::sleep(pause).await;
+                return End::Closed;
             }
             Act::Drip(bytes, pause) => {
                 for byte in bytes {
@@ -211,10 +234,5 @@ async fn read(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>, state
     }
     let body = buffer[end..whole].to_vec();
     buffer.drain(..whole);
-    let arrival = Arrival { number: state.arrivals.fetch_add(1, Ordering::SeqCst), head, body };
-    let mut seen = state.seen.lock().unwrap();
-    if seen.len() < 16 {
-        seen.push(arrival.clone());
-    }
-    Some(arrival)
+    Some(Arrival { number: state.arrivals.fetch_add(1, Ordering::SeqCst), connection: 0, turn: 0, head, body })
 }

@@ -71,8 +71,13 @@ pub fn typed<T: DeserializeOwned>(value: &Value, at: &str) -> Result<T, InputErr
             None => {
                 let path = join(at, &inner);
                 let steps: Vec<&str> = path.split('.').collect();
-                // serde's text repeats the value.
-                let text = if is_secret_path(&steps) { "the value is not of the right type".to_owned() } else { text };
+                let text = match text.split_once(", expected ") {
+                    // serde's own texts repeat the value.
+                    Some((found, expected)) if found.starts_with("invalid ") && is_secret_path(&steps) => {
+                        format!("the value is of another type; expected {expected}")
+                    }
+                    _ => text,
+                };
                 InputError::new(path, text)
             }
         }
@@ -120,7 +125,7 @@ mod tests {
     fn a_mistyped_secret_is_not_repeated() {
         let error =
             typed::<std::collections::BTreeMap<String, bool>>(&json!({"token": "hunter2"}), "github").unwrap_err();
-        assert_eq!(error.to_string(), "github.token: the value is not of the right type");
+        assert_eq!(error.to_string(), "github.token: the value is of another type; expected a boolean");
     }
 
     #[test]

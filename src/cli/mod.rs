@@ -16,6 +16,7 @@ mod run;
 mod schema;
 mod signals;
 mod style;
+mod terminal;
 mod validate;
 mod values;
 mod version;

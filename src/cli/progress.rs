@@ -11,6 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::globals::Globals;
 use super::output;
 use super::style::{Style, label};
+use super::terminal::Terminal;
 use crate::model::document::TaskStatus;
 use crate::model::duration::GoDuration;
 use crate::ports::{Event, LoadProgress, Observer};
@@ -44,7 +45,7 @@ impl Progress {
         let mode = if globals.quiet {
             Mode::Quiet
         } else if std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb") {
-            Mode::Live(MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)))
+            Mode::Live(MultiProgress::with_draw_target(ProgressDrawTarget::term_like_with_hz(Box::new(Terminal), 8)))
         } else {
             Mode::Plain
         };
@@ -127,7 +128,7 @@ fn harmless(line: &str) -> String {
 }
 
 fn new_bar(name: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template("  {prefix} [{bar:20}] {wide_msg}");
+    let style = ProgressStyle::with_template("  {prefix} [{bar:12}] {wide_msg}");
     let bar = ProgressBar::new(1000).with_prefix(name.to_owned());
     match style {
         Ok(style) => bar.with_style(style.progress_chars("=> ")),

@@ -1,0 +1,77 @@
+//! Standard error as the terminal that live progress is drawn on.
+//!
+//! A live line is padded to the width it is told. Told a little less than the terminal has, it leaves room for the echo of Ctrl-C:
+//! behind a full line the echo would begin a new one, and clearing what is live would miss a line.
+
+use std::io::{self, Write};
+
+use indicatif::TermLike;
+
+/// Columns left free: two echoes of Ctrl-C.
+const ECHO: u16 = "^C^C".len() as u16;
+
+/// Standard error, a little narrower than it is.
+#[derive(Debug)]
+pub struct Terminal;
+
+/// Columns and rows; 80 by 24 where the terminal does not say.
+fn size() -> (u16, u16) {
+    #[cfg(unix)]
+    if let Ok(size) = rustix::termios::tcgetwinsize(io::stderr())
+        && size.ws_col > 0
+    {
+        return (size.ws_col, size.ws_row);
+    }
+    (80, 24)
+}
+
+fn write(text: &str) -> io::Result<()> {
+    io::stderr().lock().write_all(text.as_bytes())
+}
+
+/// An ANSI cursor movement of `n` places; of none, nothing: a terminal takes a 0 for a 1.
+fn move_cursor(n: usize, direction: char) -> io::Result<()> {
+    if n == 0 { Ok(()) } else { write(&format!("\x1b[{n}{direction}")) }
+}
+
+impl TermLike for Terminal {
+    fn width(&self) -> u16 {
+        size().0.saturating_sub(ECHO).max(1)
+    }
+
+    fn height(&self) -> u16 {
+        size().1
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        move_cursor(n, 'A')
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        move_cursor(n, 'B')
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        move_cursor(n, 'C')
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        move_cursor(n, 'D')
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        write(&format!("{text}\n"))
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        write(text)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        write("\r\x1b[2K")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}

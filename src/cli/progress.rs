@@ -45,7 +45,10 @@ impl Progress {
         let mode = if globals.quiet {
             Mode::Quiet
         } else if std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb") {
-            Mode::Live(MultiProgress::with_draw_target(ProgressDrawTarget::term_like_with_hz(Box::new(Terminal), 8)))
+            Mode::Live(MultiProgress::with_draw_target(ProgressDrawTarget::term_like_with_hz(
+                Box::new(Terminal::default()),
+                8,
+            )))
         } else {
             Mode::Plain
         };

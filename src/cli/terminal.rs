@@ -1,9 +1,11 @@
 //! Standard error as the terminal that live progress is drawn on.
 //!
 //! A live line is padded to the width it is told. Told a little less than the terminal has, it leaves room for the echo of Ctrl-C:
-//! behind a full line the echo would begin a new one, and clearing what is live would miss a line.
+//! behind a full line the echo would begin a new one, and clearing what is live would miss a line. As such lines no longer wrap by
+//! themselves, the break between them is written here.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::TermLike;
 
@@ -11,8 +13,11 @@ use indicatif::TermLike;
 const ECHO: u16 = "^C^C".len() as u16;
 
 /// Standard error, a little narrower than it is.
-#[derive(Debug)]
-pub struct Terminal;
+#[derive(Debug, Default)]
+pub struct Terminal {
+    /// Columns written in the line where the cursor is. Live lines hold plain text: a character is a column.
+    column: AtomicUsize,
+}
 
 /// Columns and rows; 80 by 24 where the terminal does not say.
 fn size() -> (u16, u16) {
@@ -60,14 +65,23 @@ impl TermLike for Terminal {
     }
 
     fn write_line(&self, text: &str) -> io::Result<()> {
+        self.column.store(0, Ordering::Relaxed);
         write(&format!("{text}\n"))
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        write(text)
+        if text.is_empty() {
+            return Ok(());
+        }
+        let before = self.column.load(Ordering::Relaxed);
+        let is_full = before >= usize::from(self.width());
+        let start = if is_full { 0 } else { before };
+        self.column.store(start + text.chars().count(), Ordering::Relaxed);
+        if is_full { write(&format!("\n{text}")) } else { write(text) }
     }
 
     fn clear_line(&self) -> io::Result<()> {
+        self.column.store(0, Ordering::Relaxed);
         write("\r\x1b[2K")
     }
 

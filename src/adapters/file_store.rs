@@ -65,8 +65,12 @@ impl DocumentStore for FileStore {
     }
 }
 
-/// Replaces the file at `path` by one with this content, whole or not at all. Follows a symbolic link, keeps permissions.
+/// Replaces the file at `path` by one with this content, whole or not at all. Follows a symbolic link, keeps permissions. A device
+/// or a pipe is written to instead: it must never be replaced by a file.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        return fs::OpenOptions::new().write(true).open(path)?.write_all(content);
+    }
     // Through a link, so that the link itself stays.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if target.is_dir() {
@@ -124,6 +128,22 @@ mod tests {
         assert!(replace(&directory.path().join("missing/experiment.yaml"), b"new").is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_written_to_and_stays_a_pipe() {
+        use std::os::unix::fs::FileTypeExt;
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::read_to_string(pipe).unwrap()
+        });
+        replace(&pipe, b"report").unwrap();
+        assert_eq!(reader.join().unwrap(), "report");
+        assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
     }
 
     #[cfg(unix)]

@@ -128,7 +128,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let pid_file = directory.path().join("pid");
         let script = format!("sleep 100 & echo $! > {}; wait", pid_file.display());
-        let (end, _) = run(&script, Duration::from_millis(300), &CancellationToken::new()).await;
+        let (end, _) = run(&script, Duration::from_secs(2), &CancellationToken::new()).await;
         assert_eq!(end, ScriptEnd::TimedOut);
         let pid: i32 = std::fs::read_to_string(&pid_file).unwrap().trim().parse().unwrap();
         // A killed child of a dead parent may stay a zombie until init takes it; it must not be running.

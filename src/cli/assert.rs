@@ -27,7 +27,7 @@ pub struct AssertArgs {
     #[arg(short, long = "condition", value_name = "CONDITION", required = true, value_delimiter = ',')]
     condition: Vec<AssertCondition>,
     /// How long to wait for the conditions to hold; ends early once the outcome is decided
-    #[arg(short, long, value_name = "DURATION", default_value = "0s")]
+    #[arg(short, long, value_name = "DURATION", default_value = "0s", allow_hyphen_values = true)]
     timeout: GoDuration,
 }
 

@@ -70,6 +70,10 @@ async fn experiment(
 ) -> Result<Exit, CliError> {
     let resolved = spec_from_values(&values(service)).map_err(CliError::in_values)?;
     let experiment = Experiment { spec: resolved.spec.clone(), result: None, ..Experiment::default() };
+    let directory = &args.run_dir.run_dir;
+    std::fs::create_dir_all(directory).map_err(|error| {
+        CliError::new(Exit::OutsideWorld, format!("cannot make the directory {}", directory.display())).caused_by(error)
+    })?;
     let store = FileStore::new(args.run_dir.path());
     spare_other_documents(&store, &experiment).await?;
     let prepared = prepare(experiment, &resolved)?;

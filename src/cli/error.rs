@@ -74,6 +74,9 @@ impl From<StoreError> for CliError {
                 (Exit::BadInput, Some("make one with `iter8 run --set …`, or name its directory with --runDir"))
             }
             StoreError::Invalid { .. } => (Exit::BadInput, None),
+            StoreError::Unavailable { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                (Exit::OutsideWorld, Some("make its directory first, with mkdir -p"))
+            }
             StoreError::Unavailable { .. } => (Exit::OutsideWorld, None),
         };
         let causes = Self::new(exit, String::new()).caused_by(error);

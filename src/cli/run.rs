@@ -58,7 +58,10 @@ pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
     }
     let values = tokio::select! {
         values = args.values.merged(Network::Allowed) => values?,
-        () = interruption.stop.cancelled() => return Ok(interruption.exit()),
+        () = interruption.stop.cancelled() => {
+            output::to_stderr("interrupted before the experiment started\n");
+            return Ok(interruption.exit());
+        }
     };
     let resolved = spec_from_values(&values).map_err(CliError::in_values)?;
     for warning in &resolved.warnings {

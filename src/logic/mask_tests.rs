@@ -158,6 +158,10 @@ fn forms_fragments_and_parameters_lose_their_secrets() {
             "http://h/?jwt=a&session=b&pass=c&key=d/e==&q=1",
             "http://h/?jwt=[hidden]&session=[hidden]&pass=[hidden]&key=[hidden]&q=1",
         ),
+        (
+            "http://h/?api%5Fkey=a&%74oken=b&sid=c&next=http://u:d@i/&q=1",
+            "http://h/?api%5Fkey=[hidden]&%74oken=[hidden]&sid=[hidden]&next=[hidden]&q=1",
+        ),
         ("http://h/p#access_token=abc&x=1", "http://h/p#access_token=[hidden]&x=1"),
         ("http://h/p?x=1#/r?token=abc", "http://h/p?x=1#/r?token=[hidden]"),
         ("http://h/a;jsessionid=1F/b?x=1;sig=2", "http://h/a;jsessionid=[hidden]/b?x=1;sig=[hidden]"),

@@ -64,9 +64,9 @@ impl<'de> Deserialize<'de> for Count {
             Raw::Text(text) => text.trim().parse().ok(),
             _ => None,
         };
-        count
-            .map(Self)
-            .ok_or_else(|| serde::de::Error::custom(format!("{} is not a whole number of 0 or more", raw.shown())))
+        let too_large = matches!(raw, Raw::Float(n) if n.fract() == 0.0 && n >= 9e15);
+        let problem = if too_large { "is too large a number" } else { "is not a whole number of 0 or more" };
+        count.map(Self).ok_or_else(|| serde::de::Error::custom(format!("{} {problem}", raw.shown())))
     }
 }
 

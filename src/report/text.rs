@@ -68,7 +68,9 @@ fn summary(out: &mut String, summary: &Summary) {
     line("No task failures", &(!summary.failure).to_string());
     line("Total number of tasks", &summary.tasks.to_string());
     line("Number of completed tasks", &summary.completed_tasks.to_string());
-    line("Number of completed loops", &summary.loops.to_string());
+    // A loop that runs, failed or was interrupted is not completed.
+    let loops = summary.loops.saturating_sub(u64::from(!summary.completed));
+    line("Number of completed loops", &loops.to_string());
     if summary.interrupted {
         line("Interrupted", "true");
     }

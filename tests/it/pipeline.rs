@@ -219,7 +219,8 @@ fn a_signal_in_the_middle_of_a_load_keeps_what_was_measured() {
         assert_eq!(document["result"]["tasks"][0]["status"], "interrupted");
         assert_eq!(document["result"]["tasks"][1]["status"], "planned");
         let count = &document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"][0];
-        assert!(count.as_f64().unwrap() >= 50.0, "{count}");
+        // Of the 50 that the server has seen, those under way on the 4 connections are abandoned.
+        assert!(count.as_f64().unwrap() >= 46.0, "{count}");
         assert!(!bench.path("ran").exists());
         let said = bench.run(["assert", "-c", "completed", "--timeout", "60s"]);
         assert_eq!(said.code, Some(1));

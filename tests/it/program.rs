@@ -118,3 +118,12 @@ fn what_a_script_prints_can_not_act_on_the_terminal() {
     let said = bench.run(["run"]);
     assert!(said.stderr.contains("a\u{fffd}[2Jb") && !said.stderr.contains('\u{1b}'), "{said:#?}");
 }
+
+#[test]
+fn a_report_into_a_device_or_pipe_is_written_there() {
+    let bench = Bench::new();
+    bench.write("experiment.yaml", "spec:\n- run: 'true'\n");
+    let said = bench.run(["report", "-o", "json", "--outputFile", "/dev/stdout"]);
+    assert!(said.code == Some(0) && said.stdout.starts_with('{'), "{said:#?}");
+    bench.run(["assert", "-c", "completed", "-t", "-1s"]).expect(2, &["`-1s` is not a duration"]);
+}

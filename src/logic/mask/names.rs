@@ -71,7 +71,7 @@ const KEYS: [&str; 18] = [
 const PLAIN_KEYS: [&str; 10] =
     ["cache", "correlation", "dedup", "idempotency", "partition", "public", "routing", "row", "shard", "sort"];
 /// Names of URL parameters that are secrets there, and ordinary words elsewhere.
-const PARAMETERS: [&str; 5] = ["code", "key", "pass", "session", "sig"];
+const PARAMETERS: [&str; 8] = ["assertion", "code", "hmac", "key", "pass", "session", "sid", "sig"];
 /// Last words of names that only say where a secret is.
 const REFERENCES: [&str; 9] = ["file", "env", "path", "dir", "name", "url", "uri", "stdin", "jar"];
 /// Last words of names of settings that have to do with secrets, and are none.
@@ -109,6 +109,9 @@ pub fn is_secret(name: &str) -> bool {
 
 /// Whether the parameter of a URL is a secret.
 pub fn is_secret_parameter(name: &str) -> bool {
+    // The name as the server will read it: percent-encoding hides nothing.
+    let read = url::form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned());
+    let name = read.as_deref().unwrap_or(name);
     is_secret(name) || matches!(words(name).as_slice(), [word] if PARAMETERS.contains(&word.as_str()))
 }
 

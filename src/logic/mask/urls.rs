@@ -75,7 +75,10 @@ fn mask_pairs(text: &str, gaps: &[char], dollars: Dollars) -> String {
         let starts = std::iter::once(0).chain(pair.match_indices([';', '?']).map(|(at, _)| at + 1));
         let values = starts.filter_map(|start| {
             let (name, value) = pair[start..].split_once('=')?;
-            (is_secret_parameter(name) && !value.is_empty() && !dollars.refer(value)).then_some(start + name.len() + 1)
+            // A URL within the URL may hold credentials of its own.
+            let is_login = value.contains("://") && value.contains('@');
+            ((is_secret_parameter(name) || is_login) && !value.is_empty() && !dollars.refer(value))
+                .then_some(start + name.len() + 1)
         });
         values.min().map_or_else(|| piece.to_owned(), |at| format!("{}{HIDDEN}{gap}", &pair[..at]))
     });

@@ -224,10 +224,16 @@ fn sentence(digest: &Digest) -> String {
 }
 
 fn checks(experiment: &Experiment, digest: &Digest) -> Vec<Check> {
+    let insights = experiment.result.as_ref().and_then(|result| result.insights.as_ref());
+    let assessed = insights.is_some_and(|insights| insights.slos_satisfied.is_some());
     let conditions = [
         (AssertCondition::Completed, "Completed", "Not completed"),
         (AssertCondition::NoFailure, "No task failed", "A task failed"),
-        (AssertCondition::Slos, "Objectives satisfied", "Objectives not satisfied"),
+        (
+            AssertCondition::Slos,
+            "Objectives satisfied",
+            if assessed { "Objectives not satisfied" } else { "Objectives not assessed" },
+        ),
     ];
     let check = |(condition, yes, no): (AssertCondition, &'static str, &'static str)| {
         let judged = judge(experiment, condition);

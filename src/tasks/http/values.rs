@@ -135,7 +135,7 @@ impl JsonSchema for Endpoints {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         schemars::json_schema!({
             "type": "object",
-            "propertyNames": {"pattern": r"^[\p{L}\p{N}_.-]+$"},
+            "propertyNames": {"pattern": r"^[^\x00-,/:-@\[-\^`{-\x7f]+$"},
             "additionalProperties": generator.subschema_for::<EndpointLevel>(),
         })
     }

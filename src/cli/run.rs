@@ -32,14 +32,15 @@ use crate::tasks::resolve::{Resolved, spec_from_values};
 pub struct RunArgs {
     #[command(flatten)]
     run_dir: RunDirArgs,
-    #[command(flatten)]
-    values: ValueArgs,
     /// Keep the earlier result and add a loop to it
     #[arg(long = "reuseResult", visible_alias = "reuse-result")]
     reuse_result: bool,
     /// Print the resolved spec and run nothing
     #[arg(long, visible_alias = "dry-run")]
     dry: bool,
+    // Last: what follows a flattened group stands under its heading.
+    #[command(flatten)]
+    values: ValueArgs,
 }
 
 /// Resolves, runs, and writes the document.

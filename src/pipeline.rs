@@ -6,36 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use tokio_util::sync::CancellationToken;
-
 use crate::logic::input::InputError;
 use crate::logic::{condition, insights, mask};
 use crate::model::contribution::Contribution;
 use crate::model::document::{Experiment, ExperimentResult, SCHEMA_VERSION, TaskRecord, TaskSpec, TaskStatus};
 use crate::model::duration::GoDuration;
-use crate::ports::{Clock, DocumentStore, Event, Files, Observer, Shell, StoreError, Web};
+use crate::ports::{DocumentStore, Event, Files, StoreError, World};
 use crate::tasks::{Task, TaskContext, TaskError, registry};
 
 /// How long an interrupted task may take to hand over what it measured.
 const INTERRUPT_GRACE: Duration = Duration::from_secs(15);
-
-/// The outside world, as a run sees it.
-pub struct World<'a> {
-    /// Where the document is kept.
-    pub store: &'a dyn DocumentStore,
-    /// The wall clock.
-    pub clock: &'a dyn Clock,
-    /// HTTP outside the load path.
-    pub web: &'a dyn Web,
-    /// Shell scripts.
-    pub shell: &'a dyn Shell,
-    /// Files and environment variables.
-    pub files: &'a dyn Files,
-    /// Is told what happens.
-    pub observer: &'a dyn Observer,
-    /// Cancelled by a signal.
-    pub stop: CancellationToken,
-}
 
 /// Whether a run starts afresh or adds a loop to an earlier result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,10 +145,15 @@ impl Prepared {
     }
 
     /// Runs the tasks in order. Whatever happens, the document holds it.
-    pub async fn run(self, policy: ResultPolicy, world: &World<'_>) -> Result<RunEnd, PipelineError> {
+    pub async fn run(
+        self,
+        policy: ResultPolicy,
+        store: &dyn DocumentStore,
+        world: &World<'_>,
+    ) -> Result<RunEnd, PipelineError> {
         let total = self.tasks.len();
         let mut run =
-            Run { experiment: self.experiment, saved_spec: self.saved_spec, world, measured: BTreeSet::new() };
+            Run { experiment: self.experiment, saved_spec: self.saved_spec, store, world, measured: BTreeSet::new() };
         if policy == ResultPolicy::Reuse {
             run.check_earlier(&self.tasks).map_err(PipelineError::Input)?;
         }
@@ -202,6 +187,7 @@ enum Step {
 struct Run<'a> {
     experiment: Experiment,
     saved_spec: Option<Vec<TaskSpec>>,
+    store: &'a dyn DocumentStore,
     world: &'a World<'a>,
     /// Providers that this loop has measured.
     measured: BTreeSet<String>,
@@ -265,10 +251,10 @@ impl Run<'_> {
 
     async fn save(&self) -> Result<(), StoreError> {
         match &self.saved_spec {
-            None => self.world.store.save(&self.experiment).await,
+            None => self.store.save(&self.experiment).await,
             Some(spec) => {
                 let saved = Experiment { spec: spec.clone(), ..self.experiment.clone() };
-                self.world.store.save(&saved).await
+                self.store.save(&saved).await
             }
         }
     }
@@ -319,16 +305,7 @@ impl Run<'_> {
 
     async fn run_task(&self, index: usize, task: &dyn Task) -> Result<Contribution, TaskError> {
         let world = self.world;
-        let context = TaskContext {
-            index,
-            experiment: &self.experiment,
-            clock: world.clock,
-            web: world.web,
-            shell: world.shell,
-            files: world.files,
-            observer: world.observer,
-            stop: world.stop.clone(),
-        };
+        let context = TaskContext { index, experiment: &self.experiment, world };
         let given_up = async {
             world.stop.cancelled().await;
             tokio::time::sleep(INTERRUPT_GRACE).await;

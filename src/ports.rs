@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
 
 use crate::model::document::{Experiment, TaskStatus};
 
@@ -127,7 +128,7 @@ pub trait Shell: Send + Sync {
         script: &'a str,
         timeout: Duration,
         line: &'a (dyn Fn(&str) + Send + Sync),
-        stop: &'a tokio_util::sync::CancellationToken,
+        stop: &'a CancellationToken,
     ) -> BoxFuture<'a, std::io::Result<ScriptEnd>>;
 }
 
@@ -211,4 +212,20 @@ pub struct LoadProgress {
 pub trait Observer: Send + Sync {
     /// Takes note of an event; must not block.
     fn observe(&self, event: Event);
+}
+
+/// The outside world, as a run and its tasks see it; the document's store is the pipeline's alone.
+pub struct World<'a> {
+    /// The wall clock.
+    pub clock: &'a dyn Clock,
+    /// HTTP outside the load path.
+    pub web: &'a dyn Web,
+    /// Shell scripts.
+    pub shell: &'a dyn Shell,
+    /// Files and environment variables.
+    pub files: &'a dyn Files,
+    /// Is told what happens.
+    pub observer: &'a dyn Observer,
+    /// Cancelled by a signal: end soon, and return what was measured.
+    pub stop: CancellationToken,
 }

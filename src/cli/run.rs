@@ -18,8 +18,8 @@ use crate::adapters::shell::SystemShell;
 use crate::adapters::web::WebClient;
 use crate::model::codec;
 use crate::model::document::Experiment;
-use crate::pipeline::{self, Prepared, ResultPolicy, RunEnd, World};
-use crate::ports::{DocumentStore, StoreError};
+use crate::pipeline::{self, Prepared, ResultPolicy, RunEnd};
+use crate::ports::{DocumentStore, StoreError, World};
 use crate::tasks::resolve::{Resolved, spec_from_values};
 
 /// Flags of `run`.
@@ -118,7 +118,6 @@ pub async fn execute(
 ) -> Result<Exit, CliError> {
     let (web, progress) = (WebClient::new(), Progress::new(globals));
     let world = World {
-        store,
         clock: &SystemClock,
         web: &web,
         shell: &SystemShell,
@@ -127,7 +126,7 @@ pub async fn execute(
         stop: interruption.stop.clone(),
     };
     let end = tokio::select! {
-        end = prepared.run(policy, &world) => end,
+        end = prepared.run(policy, store, &world) => end,
         () = interruption.at_once.cancelled() => {
             progress.finish();
             progress.say(&format!("ended at once; {} is as the last task's start or end left it", store.location()));

@@ -59,19 +59,16 @@ pub fn client_config(options: &TlsOptions, protocols: &[&str]) -> Result<ClientC
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Identity)?;
-    let builder = if options.skip_verify {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAny(provider)))
-    } else {
-        let roots = roots(options.ca.as_deref())?;
-        match &options.ca {
-            None => builder.with_root_certificates(roots),
-            Some(pem) => {
-                let pinned = certificates(pem).map_err(TlsError::Ca)?;
-                let inner = WebPkiServerVerifier::builder_with_provider(roots, provider)
-                    .build()
-                    .map_err(|error| TlsError::Ca(error.to_string()))?;
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustNamed { inner, pinned }))
-            }
+    let trusting = |trust| Arc::new(Verifier { provider: Arc::clone(&provider), trust });
+    let builder = match &options.ca {
+        _ if options.skip_verify => builder.dangerous().with_custom_certificate_verifier(trusting(Trust::Any)),
+        None => builder.with_root_certificates(public_roots()),
+        Some(pem) => {
+            let pinned = certificates(pem).map_err(TlsError::Ca)?;
+            let authorities = WebPkiServerVerifier::builder_with_provider(roots_of(&pinned)?, Arc::clone(&provider))
+                .build()
+                .map_err(|error| TlsError::Ca(error.to_string()))?;
+            builder.dangerous().with_custom_certificate_verifier(trusting(Trust::Named { authorities, pinned }))
         }
     };
     let mut config = match &options.identity {
@@ -86,21 +83,23 @@ pub fn client_config(options: &TlsOptions, protocols: &[&str]) -> Result<ClientC
     Ok(config)
 }
 
-/// The authorities in `ca`; without it, the public ones and those the system knows.
-fn roots(ca: Option<&[u8]>) -> Result<Arc<RootCertStore>, TlsError> {
+/// The public authorities and those the system knows.
+fn public_roots() -> Arc<RootCertStore> {
     // Reading the system's takes milliseconds, and they do not change while we run.
-    static DEFAULT: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-    let Some(pem) = ca else {
-        return Ok(Arc::clone(DEFAULT.get_or_init(|| {
-            let mut store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-            // Systems without a store, such as an empty container image, are common: the public roots do then.
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            Arc::new(store)
-        })));
-    };
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    Arc::clone(ROOTS.get_or_init(|| {
+        let mut store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        // Systems without a store, such as an empty container image, are common: the public roots do then.
+        store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        Arc::new(store)
+    }))
+}
+
+/// The authorities that these certificates are.
+fn roots_of(certificates: &[CertificateDer<'static>]) -> Result<Arc<RootCertStore>, TlsError> {
     let mut store = RootCertStore::empty();
-    for certificate in certificates(pem).map_err(TlsError::Ca)? {
-        store.add(certificate).map_err(|error| TlsError::Ca(error.to_string()))?;
+    for certificate in certificates {
+        store.add(certificate.clone()).map_err(|error| TlsError::Ca(error.to_string()))?;
     }
     Ok(Arc::new(store))
 }
@@ -115,15 +114,24 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
-/// Trusts what the authorities issued, and a server that shows one of the named certificates itself: `openssl req -x509` makes
-/// self-signed certificates that are an authority's, which a server may not show by the book.
+/// Checks of a server's certificate that rustls does not make by itself. That the server holds the certificate's key is always
+/// checked.
 #[derive(Debug)]
-struct TrustNamed {
-    inner: Arc<WebPkiServerVerifier>,
-    pinned: Vec<CertificateDer<'static>>,
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    trust: Trust,
 }
 
-impl ServerCertVerifier for TrustNamed {
+#[derive(Debug)]
+enum Trust {
+    /// Any certificate.
+    Any,
+    /// What the authorities issued, and a server that shows one of the named certificates itself: `openssl req -x509` makes
+    /// self-signed certificates that are an authority's, which a server may not show by the book.
+    Named { authorities: Arc<WebPkiServerVerifier>, pinned: Vec<CertificateDer<'static>> },
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         cert: &CertificateDer<'_>,
@@ -132,10 +140,11 @@ impl ServerCertVerifier for TrustNamed {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified = self.inner.verify_server_cert(cert, chain, name, ocsp, now);
+        let Trust::Named { authorities, pinned } = &self.trust else { return Ok(ServerCertVerified::assertion()) };
+        let verified = authorities.verify_server_cert(cert, chain, name, ocsp, now);
         match &verified {
-            // Validity in time is checked before the kind of certificate; the name is not.
-            Err(error) if format!("{error:?}").contains("CaUsedAsEndEntity") && self.pinned.contains(cert) => {
+            // Validity in time is checked before the kind of certificate; the name is not. rustls names this fault in words only.
+            Err(error) if format!("{error:?}").contains("CaUsedAsEndEntity") && pinned.contains(cert) => {
                 verify_server_name(&ParsedCertificate::try_from(cert)?, name)?;
                 Ok(ServerCertVerified::assertion())
             }
@@ -149,7 +158,8 @@ impl ServerCertVerifier for TrustNamed {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, signature, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -158,49 +168,11 @@ impl ServerCertVerifier for TrustNamed {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
-}
-
-/// Trusts any certificate, and still checks that the peer holds its key.
-#[derive(Debug)]
-struct TrustAny(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for TrustAny {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -15,13 +15,12 @@ mod shape;
 
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use crate::logic::input::InputError;
 use crate::model::contribution::Contribution;
 use crate::model::document::{Experiment, TaskSpec};
 use crate::model::insights::Insights;
-use crate::ports::{BoxFuture, Clock, Files, Observer, Shell, Web};
+use crate::ports::{BoxFuture, Files, World};
 
 /// What a running task may use.
 pub struct TaskContext<'a> {
@@ -29,18 +28,8 @@ pub struct TaskContext<'a> {
     pub index: usize,
     /// The document as it stands: the earlier tasks' contributions are merged.
     pub experiment: &'a Experiment,
-    /// The wall clock.
-    pub clock: &'a dyn Clock,
-    /// HTTP outside the load path.
-    pub web: &'a dyn Web,
-    /// Shell scripts.
-    pub shell: &'a dyn Shell,
-    /// Files and environment variables.
-    pub files: &'a dyn Files,
-    /// Is told how far the task is.
-    pub observer: &'a dyn Observer,
-    /// Cancelled when the run is interrupted: end soon, and return what was measured.
-    pub stop: CancellationToken,
+    /// The outside world.
+    pub world: &'a World<'a>,
 }
 
 /// Why a task did not do what it should.
@@ -96,7 +85,7 @@ pub trait Task: Send + Sync {
         Ok(())
     }
 
-    /// Runs the task to its end, or until `cx.stop`.
+    /// Runs the task to its end, or until `cx.world.stop`.
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>>;
 }
 

@@ -306,19 +306,19 @@ impl Notify {
     }
 
     fn request(&self, cx: &TaskContext<'_>) -> Result<WebRequest, InputError> {
-        let mut url = self.url(cx.files)?;
+        let mut url = self.url(cx.world.files)?;
         if !self.with.params.is_empty() {
             let mut parsed = url::Url::parse(&url).map_err(|error| InputError::new("with.url", error.to_string()))?;
             parsed.query_pairs_mut().extend_pairs(&self.with.params);
             url = parsed.into();
         }
         let mut headers: Vec<_> = self.with.headers.clone().into_iter().collect();
-        if let Some(token) = self.token(cx.files)? {
+        if let Some(token) = self.token(cx.world.files)? {
             headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
         }
         let body = (self.method != "GET").then(|| {
             headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
-            let now = cx.clock.now();
+            let now = cx.world.clock.now();
             match self.with.payload.unwrap_or_default() {
                 Payload::Slack => notification::slack(cx.experiment, cx.index, now),
                 Payload::Github => notification::github(cx.experiment, cx.index, now),
@@ -335,8 +335,8 @@ impl Notify {
         let target = origin(&request.url);
         let secrets = secrets_of(&request);
         let answer = tokio::select! {
-            answer = cx.web.send(request) => answer.map_err(|error| TaskError::failed(format!("cannot notify {target}: {}", without(&secrets, &error.reason))))?,
-            () = cx.stop.cancelled() => return Ok(Contribution { interrupted: true, ..Contribution::default() }),
+            answer = cx.world.web.send(request) => answer.map_err(|error| TaskError::failed(format!("cannot notify {target}: {}", without(&secrets, &error.reason))))?,
+            () = cx.world.stop.cancelled() => return Ok(Contribution { interrupted: true, ..Contribution::default() }),
         };
         if (200..300).contains(&answer.status) {
             return Ok(Contribution::default());

@@ -80,9 +80,7 @@ impl World {
         let task = (KIND.parse)(&spec)?;
         task.check(self)?;
         let experiment = Experiment::default();
-        let cx = TaskContext {
-            index: 0,
-            experiment: &experiment,
+        let world = iter8::ports::World {
             clock: self,
             web: self,
             shell: self,
@@ -90,6 +88,7 @@ impl World {
             observer: self,
             stop: CancellationToken::new(),
         };
+        let cx = TaskContext { index: 0, experiment: &experiment, world: &world };
         task.run(&cx).await
     }
 }

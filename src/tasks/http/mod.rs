@@ -131,7 +131,7 @@ fn merge(result: &mut Contribution, failures: &mut Vec<TaskError>, load: &Load, 
     match ended {
         Ended::Measured(outcome) => {
             let ago = TimeDelta::from_std(outcome.started.elapsed()).unwrap_or_default();
-            measure::add(load, &outcome, cx.clock.now() - ago, &mut result.versions[load.version]);
+            measure::add(load, &outcome, cx.world.clock.now() - ago, &mut result.versions[load.version]);
             result.notes.extend(measure::notes(load, &outcome));
             result.interrupted |= outcome.interrupted;
         }
@@ -170,9 +170,9 @@ fn conclude(result: Contribution, failures: Vec<TaskError>) -> Result<Contributi
 async fn run_one(load: &Load, cx: &TaskContext<'_>) -> Ended {
     let protocol = tokio::select! {
         biased;
-        () = cx.stop.cancelled() => return Ended::Interrupted,
-        downloaded = prepare::download(load, cx.web) => downloaded
-            .and_then(|payload| prepare::protocol(load, cx.files, payload).map_err(TaskError::Input)),
+        () = cx.world.stop.cancelled() => return Ended::Interrupted,
+        downloaded = prepare::download(load, cx.world.web) => downloaded
+            .and_then(|payload| prepare::protocol(load, cx.world.files, payload).map_err(TaskError::Input)),
     };
     let protocol = match protocol {
         Ok(protocol) => Arc::new(protocol),
@@ -213,6 +213,6 @@ async fn offer(
         allow_initial_errors: load.allow_initial_errors,
     };
     let name = format!("{phase}{}", load.label);
-    let tell = |progress: LoadProgress| cx.observer.observe(Event::Load { name: name.clone(), progress });
-    engine::run(plan, Arc::clone(protocol), cx.stop.clone(), &tell).await
+    let tell = |progress: LoadProgress| cx.world.observer.observe(Event::Load { name: name.clone(), progress });
+    engine::run(plan, Arc::clone(protocol), cx.world.stop.clone(), &tell).await
 }

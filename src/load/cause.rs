@@ -19,22 +19,28 @@ pub enum Cause {
     Dns,
     /// No TLS session: an untrusted certificate, a refused client certificate, no common version.
     Tls,
+    /// The proxy did not open a way to the target.
+    Proxy,
     /// What came is not the protocol.
     Malformed,
+    /// Cut off at the end of the load, which did not wait for it.
+    Cut,
     /// Anything else; the detail says what.
     Other,
 }
 
 impl Cause {
     /// All causes, in the order of their discriminants.
-    pub const ALL: [Cause; 8] = [
+    pub const ALL: [Cause; 10] = [
         Cause::Refused,
         Cause::Reset,
         Cause::Closed,
         Cause::Timeout,
         Cause::Dns,
         Cause::Tls,
+        Cause::Proxy,
         Cause::Malformed,
+        Cause::Cut,
         Cause::Other,
     ];
 
@@ -47,7 +53,9 @@ impl Cause {
             Cause::Timeout => "timeout",
             Cause::Dns => "dns",
             Cause::Tls => "tls",
+            Cause::Proxy => "proxy",
             Cause::Malformed => "malformed",
+            Cause::Cut => "cut",
             Cause::Other => "other",
         }
     }
@@ -61,7 +69,9 @@ impl Cause {
             Cause::Timeout => "no complete answer within the time-out",
             Cause::Dns => "host name not resolved",
             Cause::Tls => "TLS handshake failed",
+            Cause::Proxy => "no way through the proxy",
             Cause::Malformed => "malformed answer",
+            Cause::Cut => "cut off at the end of the load",
             Cause::Other => "other failure",
         }
     }
@@ -72,7 +82,7 @@ const AUTHORITY_AS_SERVER: &str = "invalid peer certificate: it is an authority'
                                    by naming it in `ca`, or let it issue one for the server";
 
 /// A request that got no complete answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// What kind it was.
     pub cause: Cause,

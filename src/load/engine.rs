@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::initial::Initial;
 use super::lanes::Lanes;
 use super::outcome::LoadOutcome;
-use super::plan::{LoadError, LoadPlan};
+use super::plan::{AtEnd, LoadError, LoadPlan};
 use super::protocol::Protocol;
 use super::shared::{INTERVAL, Shared, with_percentiles};
 use super::tally::Tally;
@@ -37,13 +37,14 @@ pub async fn run<P: Protocol>(
     let total = plan.pacer.total().unwrap_or(u64::MAX);
     let connections = plan.connections.max(1).min(usize::try_from(total).unwrap_or(usize::MAX)).max(1);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let in_flight = in_flight(&plan, connections, total);
     let workers = plan.threads.unwrap_or(cores).clamp(1, connections);
     let abandon = CancellationToken::new();
     // Ends the workers when this future is dropped, too.
     let _guard = abandon.clone().drop_guard();
-    let initial = Initial::new(connections as u64, plan.allow_initial_errors || total == 0, abandon.clone());
+    let initial = Initial::new(in_flight as u64, plan.allow_initial_errors || total == 0, abandon.clone());
     let shared = Arc::new(Shared::new(protocol, plan, initial, workers));
-    let crew = Crew::start(&shared, workers, connections, &abandon)?;
+    let crew = Crew::start(&shared, workers, (connections, in_flight), &abandon)?;
     let (tallies, lanes, stopped) = crew.watch(&shared, &abandon, &stop, progress).await;
     if let Some(error) = shared.initial.error(&shared.plan.target) {
         return Err(error);
@@ -53,11 +54,23 @@ pub async fn run<P: Protocol>(
     for tally in tallies {
         merged.merge(&tally.map_err(|_| LoadError::Lost)??);
     }
-    let outcome = LoadOutcome::new(pacer, connections, &lanes, merged, stopped);
+    let outcome = LoadOutcome::new(pacer, connections, &lanes, merged, shared.plan.max_duration, stopped);
     let end =
         LoadProgress { done: outcome.requests, errors: outcome.errors, ended: true, ..shared.blank(outcome.duration) };
     progress(with_percentiles(end, outcome.answers, &outcome.latency));
     Ok(outcome)
+}
+
+/// Requests in flight, at least one per connection and never more than there are requests.
+fn in_flight(plan: &LoadPlan, connections: usize, total: u64) -> usize {
+    plan.in_flight.min(usize::try_from(total).unwrap_or(usize::MAX)).max(connections)
+}
+
+/// When the schedule is closed, after its start.
+fn ends(plan: &LoadPlan) -> Option<Duration> {
+    let drain = if plan.at_end == AtEnd::Wait { DRAIN } else { Duration::ZERO };
+    let by_pacer = plan.pacer.ends().and_then(|end| end.checked_add(drain));
+    [by_pacer, plan.max_duration].into_iter().flatten().min()
 }
 
 /// What a worker's thread leaves.
@@ -68,24 +81,39 @@ struct Crew {
     ready: Vec<oneshot::Receiver<()>>,
     lanes: Vec<oneshot::Sender<Arc<Lanes>>>,
     done: Vec<oneshot::Receiver<std::io::Result<Tally>>>,
+    /// Cuts off what is in flight.
+    cut: CancellationToken,
 }
 
 impl Crew {
-    /// Starts the threads; connections are spread evenly.
+    /// Starts the threads; connections are spread evenly, and requests in flight over connections.
     fn start<P: Protocol>(
         shared: &Arc<Shared<P>>,
         workers: usize,
-        connections: usize,
+        (connections, in_flight): (usize, usize),
         abandon: &CancellationToken,
     ) -> Result<Self, LoadError> {
-        let mut crew = Self { ready: Vec::new(), lanes: Vec::new(), done: Vec::new() };
+        let cut = CancellationToken::new();
+        let mut crew = Self { ready: Vec::new(), lanes: Vec::new(), done: Vec::new(), cut: cut.clone() };
         for index in 0..workers {
             let (is_ready, ready) = oneshot::channel();
             let (give, lanes) = oneshot::channel();
             let (finish, done) = oneshot::channel();
-            let share = connections / workers + usize::from(index < connections % workers);
+            let mine = (index..connections).step_by(workers);
+            let seats_of = |it: usize| in_flight / connections + usize::from(it < in_flight % connections);
+            let (share, seats) = (mine.clone().count(), mine.map(seats_of).sum());
+            let cut = cut.clone();
             let abandon = abandon.clone();
-            let briefing = Briefing { index, connections: share, shared: Arc::clone(shared), is_ready, lanes, abandon };
+            let briefing = Briefing {
+                index,
+                connections: share,
+                seats,
+                shared: Arc::clone(shared),
+                is_ready,
+                lanes,
+                cut,
+                abandon,
+            };
             std::thread::Builder::new().name(format!("load-{index}")).spawn(move || {
                 let _ = finish.send(worker::run(briefing));
             })?;
@@ -119,7 +147,7 @@ impl Crew {
             // Fails for a worker that could not start; its result says why.
             let _ = give.send(Arc::clone(&lanes));
         }
-        let ends = pacer.ends().and_then(|end| start.checked_add(end)?.checked_add(DRAIN));
+        let ends = ends(&shared.plan).and_then(|end| start.checked_add(end));
         let done = join_all(self.done);
         tokio::pin!(done);
         let mut ticks = tokio::time::interval(INTERVAL);
@@ -133,11 +161,12 @@ impl Crew {
                     lanes.close();
                     abandon.cancel();
                 }
-                _ = ticks.tick() => {
-                    progress(shared.progress(start.elapsed()));
-                    if !is_closed && ends.is_some_and(|end| Instant::now() >= end) {
-                        is_closed = true;
-                        lanes.close();
+                _ = ticks.tick() => progress(shared.progress(start.elapsed())),
+                () = tokio::time::sleep_until(ends.unwrap_or(start).into()), if !is_closed && ends.is_some() => {
+                    is_closed = true;
+                    lanes.close();
+                    if shared.plan.at_end != AtEnd::Wait {
+                        self.cut.cancel();
                     }
                 }
             }

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
+use super::answer::Answer;
 use super::cause::{Cause, Failure};
 use super::lock::lock;
 use super::plan::{FailureKind, LoadError};
-use super::protocol::Answer;
 
 /// Different reasons that are told of a load that fails from the start.
 const REASONS: usize = 8;
@@ -72,14 +72,14 @@ impl Initial {
         Self { connections, is_settled: AtomicBool::new(is_settled), failed: Mutex::default(), abandon }
     }
 
-    /// Takes note of one request's end; `is_first` for the first one of its connection.
-    pub(super) fn note(&self, result: &Result<Answer, Failure>, is_first: bool) {
+    /// Takes note of one request's end; `is_first` for the first one of its connection; `status` tells a status in words.
+    pub(super) fn note(&self, result: &Result<Answer, Failure>, is_first: bool, status: impl FnOnce(u16) -> String) {
         if self.is_settled.load(Ordering::Relaxed) {
             return;
         }
         let (reason, kind) = match result {
             Ok(answer) if !answer.is_error => return self.is_settled.store(true, Ordering::Relaxed),
-            Ok(answer) => (format!("status {}", answer.status), FailureKind::Answered),
+            Ok(answer) => (status(answer.status), FailureKind::Answered),
             Err(failure) => reason(failure),
         };
         let failed = &mut *lock(&self.failed);

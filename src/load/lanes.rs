@@ -15,6 +15,8 @@ use crate::logic::pacing::{Pacer, Step};
 /// A slot that was taken: it is to be sent now, by whoever took it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slot {
+    /// Its place in the schedule, from 0.
+    pub(super) number: u64,
     /// When it was due; absent at maximum rate.
     pub(super) due: Option<Instant>,
 }
@@ -107,7 +109,7 @@ impl Lanes {
                 Step::Stop => return Claim::Over,
                 Step::Wait { .. } => return Claim::NotDue,
                 Step::SendNow { intended } if self.take(lane, seen) => {
-                    return Claim::Taken(Slot { due: Some(self.start + intended) });
+                    return Claim::Taken(Slot { number: slot, due: Some(self.start + intended) });
                 }
                 Step::SendNow { .. } => {}
             }
@@ -120,8 +122,9 @@ impl Lanes {
         for lane in (0..count).map(|step| (worker + step) % count) {
             loop {
                 let seen = self.lanes[lane].taken.load(Ordering::SeqCst);
-                match self.pacer.decide(elapsed, self.slot(lane, seen)) {
-                    Step::SendNow { .. } if self.take(lane, seen) => return Claim::Taken(Slot { due: None }),
+                let number = self.slot(lane, seen);
+                match self.pacer.decide(elapsed, number) {
+                    Step::SendNow { .. } if self.take(lane, seen) => return Claim::Taken(Slot { number, due: None }),
                     Step::SendNow { .. } => {}
                     Step::Stop | Step::Wait { .. } => break,
                 }
@@ -212,14 +215,14 @@ mod tests {
         assert!(!lanes.is_behind(0, now));
         assert_eq!(lanes.next_due(0, now), Some(lanes.start()));
         assert_eq!(lanes.next_due(2, now), Some(lanes.start() + Duration::from_millis(2)));
-        assert_eq!(lanes.claim(0, lanes.start()), Claim::Taken(Slot { due: Some(lanes.start()) }));
+        assert_eq!(lanes.claim(0, lanes.start()), Claim::Taken(Slot { number: 0, due: Some(lanes.start()) }));
     }
 
     #[test]
     fn at_maximum_rate_a_worker_takes_its_own_slots_first_and_then_what_others_left() {
         let lanes = Lanes::new(Pacer::new(Arrival::Max, Bound::Count(7)), Instant::now(), 3);
-        for _ in 0..7 {
-            assert_eq!(lanes.claim(1, Instant::now()), Claim::Taken(Slot { due: None }));
+        for number in [1, 4, 2, 5, 0, 3, 6] {
+            assert_eq!(lanes.claim(1, Instant::now()), Claim::Taken(Slot { number, due: None }));
         }
         assert_eq!(lanes.claim(1, Instant::now()), Claim::Over);
     }

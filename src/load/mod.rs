@@ -6,16 +6,19 @@
 //!
 //! ```text
 //! engine ── starts, watches, merges ──► worker (one per thread) ── slots ──► lane (shared counters)
-//!                                          │ connections, each asks its worker for the next slot
-//!                                          └─► Protocol (http …)            tally (histograms, counts)
+//!                                          │ seats (requests in flight), each asks for the next slot
+//!                                          └─► Client of a Protocol (http …)   tally (histograms, counts)
 //! ```
 
+pub mod answer;
 pub mod cause;
+pub mod dial;
 pub mod engine;
 pub mod http;
 mod initial;
 mod lanes;
 mod lock;
+pub mod meter;
 pub mod outcome;
 pub mod plan;
 pub mod protocol;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::cause::Cause;
 use super::lanes::Lanes;
 use super::tally::Tally;
-use crate::logic::histogram::Histogram;
+use crate::logic::histogram::{self, Histogram};
 use crate::logic::pacing::Pacer;
 
 /// What one load measured.
@@ -36,23 +36,40 @@ pub struct LoadOutcome {
     pub statuses: BTreeMap<u16, u64>,
     /// Requests without a complete answer, by cause: how many, and the first one in words.
     pub causes: BTreeMap<Cause, (u64, String)>,
-    /// Body bytes received.
+    /// Bytes of request bodies sent.
+    pub bytes_sent: u64,
+    /// Bytes of response bodies received.
     pub bytes_received: u64,
+    /// Messages sent; 0 for protocols that know none.
+    pub messages_sent: u64,
+    /// Messages received; 0 for protocols that know none.
+    pub messages_received: u64,
     /// Whether the load was stopped before its end. Requests that were under way then are not counted.
     pub interrupted: bool,
     /// Latencies of answers and time-outs in µs, from the instant the request was due (at maximum rate: was sent).
     pub latency: Histogram,
     /// The same from the instant a connection took the request up; opening a connection, where needed, is part of it.
     pub service_time: Histogram,
+    /// Latencies of the answers that are no errors.
+    pub success_latency: Histogram,
+    /// From the instant a request was due to the first byte of its answer, or its first message; empty where that is not told.
+    pub first: Histogram,
+    /// Opening a connection, TLS included.
+    pub connect: Histogram,
+    /// Between two messages of a stream.
+    pub between: Histogram,
+    /// From the instant a request was due to the instant it was sent; empty at maximum rate.
+    pub lateness: Histogram,
 }
 
 impl LoadOutcome {
-    /// Sums up; `stopped` is when the load was interrupted, if it was.
+    /// Sums up; `ends` is when the schedule was ended early by plan, `stopped` when the load was interrupted, if it was.
     pub(super) fn new(
         pacer: &Pacer,
         connections: usize,
         lanes: &Lanes,
         tally: Tally,
+        ends: Option<Duration>,
         stopped: Option<Instant>,
     ) -> Self {
         let start = lanes.start();
@@ -62,7 +79,7 @@ impl LoadOutcome {
         let planned = match stopped {
             // Nothing was due yet where the start was not reached.
             Some(stopped) => stopped.checked_duration_since(start).map_or(0, |elapsed| pacer.due_by(elapsed)),
-            None => pacer.total().unwrap_or(0),
+            None => ends.map_or(u64::MAX, |end| pacer.due_by(end)).min(pacer.total().unwrap_or(0)),
         };
         let dropped = if pacer.rate().is_some() { planned.saturating_sub(lanes.taken()) } else { 0 };
         let span = match pacer.rate() {
@@ -70,6 +87,7 @@ impl LoadOutcome {
             Some(rate) => since_start(tally.last_sent).as_secs_f64().max(tally.requests as f64 / rate),
             None => duration.as_secs_f64(),
         };
+        let success_latency = tally.success_latency();
         Self {
             started: start,
             duration,
@@ -83,9 +101,17 @@ impl LoadOutcome {
             dropped,
             statuses: tally.statuses(),
             causes: tally.causes(),
-            bytes_received: tally.bytes,
+            bytes_sent: tally.bytes_sent,
+            bytes_received: tally.bytes_received,
+            messages_sent: tally.messages_sent,
+            messages_received: tally.messages_received,
             interrupted: stopped.is_some(),
             service_time: tally.service.unwrap_or_else(|| tally.latency.clone()),
+            success_latency,
+            first: tally.first.unwrap_or_else(histogram::new),
+            connect: tally.connect.unwrap_or_else(histogram::new),
+            between: tally.between.unwrap_or_else(histogram::new),
+            lateness: tally.lateness.unwrap_or_else(histogram::new),
             latency: tally.latency,
         }
     }
@@ -101,7 +127,7 @@ mod tests {
         let pacer = Pacer::new(Arrival::Constant { rate: 1000.0 }, Bound::Count(7));
         let now = Instant::now();
         let lanes = Lanes::new(pacer, now + Duration::from_millis(2), 1);
-        let dropped = |stopped| LoadOutcome::new(&pacer, 1, &lanes, Tally::new(true), Some(stopped)).dropped;
+        let dropped = |stopped| LoadOutcome::new(&pacer, 1, &lanes, Tally::new(true), None, Some(stopped)).dropped;
         assert_eq!((dropped(now), dropped(lanes.start())), (0, 1));
     }
 }

@@ -12,14 +12,53 @@ pub struct LoadPlan {
     pub target: String,
     /// The schedule.
     pub pacer: Pacer,
-    /// Parallel connections, at least 1; the bound on requests in flight.
+    /// Parallel connections, at least 1.
     pub connections: usize,
+    /// Bound on requests in flight, over all connections; at least as many as connections. More of them share connections, where
+    /// the protocol can.
+    pub in_flight: usize,
     /// Worker threads; `None` for one per core. Never more than connections.
     pub threads: Option<usize>,
     /// Time for one exchange; a request is ended at most 2 % (and 1 to 50 ms) later.
     pub timeout: Duration,
     /// Whether the load goes on when its first requests all fail.
     pub allow_initial_errors: bool,
+    /// What becomes of requests in flight at the end of a schedule that is bounded by time.
+    pub at_end: AtEnd,
+    /// Ends the schedule after this long, whatever else bounds it.
+    pub max_duration: Option<Duration>,
+    /// How many requests, the first of the schedule, are sent without being measured.
+    pub skip_first: u64,
+}
+
+impl LoadPlan {
+    /// A load with one request in flight per connection, one worker per core, a time-out of 10 s, and the other settings off.
+    pub fn new(target: impl Into<String>, pacer: Pacer, connections: usize) -> Self {
+        Self {
+            target: target.into(),
+            pacer,
+            connections,
+            in_flight: connections,
+            threads: None,
+            timeout: Duration::from_secs(10),
+            allow_initial_errors: false,
+            at_end: AtEnd::Wait,
+            max_duration: None,
+            skip_first: 0,
+        }
+    }
+}
+
+/// What becomes of requests that are in flight when the time of a load is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AtEnd {
+    /// They are awaited, as are those that were due and not sent yet.
+    #[default]
+    Wait,
+    /// They are cut off, and count as errors.
+    Cut,
+    /// They are cut off, and not counted.
+    Ignore,
 }
 
 /// What failures that end a load from its start have in common; the later ones tell more.

@@ -1,4 +1,4 @@
-//! Where a connection's task meets its worker: the slot it is given, and the time by which its exchange must be done.
+//! Where a seat's task meets its worker: the slot it is given, and the time by which its exchange must be done.
 
 use std::cell::{Cell, RefCell};
 use std::task::{Context, Poll, Waker};
@@ -6,22 +6,22 @@ use std::time::Instant;
 
 use super::lanes::Slot;
 
-/// One per connection; used by tasks of one thread only.
+/// One request in flight, at most; used by tasks of one thread only.
 #[derive(Default)]
 pub(super) struct Seat {
-    /// A slot dealt out by the worker while the connection was idle.
+    /// A slot dealt out by the worker while the seat was idle.
     given: Cell<Option<Slot>>,
     /// Whether the schedule is over.
     closed: Cell<bool>,
     /// By when the running exchange must be done.
     deadline: Cell<Option<Instant>>,
-    /// Whether it was not.
+    /// Whether it was not, or is not awaited any more.
     expired: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Seat {
-    /// Gives the idle connection a slot.
+    /// Gives the idle seat a slot.
     pub(super) fn give(&self, slot: Slot) {
         self.given.set(Some(slot));
         self.wake();
@@ -32,13 +32,13 @@ impl Seat {
         self.given.take()
     }
 
-    /// Ends the connection's task once its exchange is done.
+    /// Ends the seat's task once its exchange is done.
     pub(super) fn close(&self) {
         self.closed.set(true);
         self.wake();
     }
 
-    /// Whether the schedule is over for this connection.
+    /// Whether the schedule is over for this seat.
     pub(super) fn is_closed(&self) -> bool {
         self.closed.get()
     }
@@ -50,6 +50,12 @@ impl Seat {
             self.expired.set(true);
             self.wake();
         }
+    }
+
+    /// Ends the running exchange now, as if it had expired.
+    pub(super) fn cut(&self) {
+        self.expired.set(true);
+        self.wake();
     }
 
     /// Runs `work` until it ends or `deadline` is found passed; then drops it, and returns `None`. There is no timer per

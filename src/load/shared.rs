@@ -1,5 +1,6 @@
 //! What all workers of a load see.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ pub(super) struct Shared<P> {
     pub(super) protocol: Arc<P>,
     pub(super) plan: LoadPlan,
     pub(super) initial: Initial,
+    /// Numbers given to requests so far; only where each is prepared on its own.
+    numbers: AtomicU64,
     /// Per worker, how far it was lately.
     snapshots: Vec<Mutex<Option<Snapshot>>>,
 }
@@ -32,7 +35,20 @@ struct Snapshot {
 
 impl<P> Shared<P> {
     pub(super) fn new(protocol: Arc<P>, plan: LoadPlan, initial: Initial, workers: usize) -> Self {
-        Self { protocol, plan, initial, snapshots: (0..workers).map(|_| Mutex::new(None)).collect() }
+        Self {
+            protocol,
+            plan,
+            initial,
+            numbers: AtomicU64::new(0),
+            snapshots: (0..workers).map(|_| Mutex::new(None)).collect(),
+        }
+    }
+
+    /// The number of the next request to prepare; `None` when there are as many as the schedule has slots. A request is prepared
+    /// before it has a slot, and as there are as many of either, each gets one.
+    pub(super) fn number(&self) -> Option<u64> {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        (number < self.plan.pacer.total().unwrap_or(u64::MAX)).then_some(number)
     }
 
     /// Makes a worker's state visible to the progress.

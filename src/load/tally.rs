@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::answer::Answer;
 use super::cause::{Cause, Failure};
-use super::protocol::Answer;
 use crate::logic::histogram::{self, HIGHEST, Histogram};
 
 /// A request that starts this long after it was due is late.
@@ -33,15 +33,28 @@ pub(super) struct Tally {
     /// Requests with a complete answer.
     pub(super) answers: u64,
     pub(super) late: u64,
-    pub(super) bytes: u64,
+    pub(super) bytes_sent: u64,
+    pub(super) bytes_received: u64,
+    pub(super) messages_sent: u64,
+    pub(super) messages_received: u64,
     statuses: Vec<u64>,
     causes: [u64; Cause::ALL.len()],
     /// The first error of each cause, in words.
     details: BTreeMap<Cause, String>,
     /// From due (or sent) to ended.
     pub(super) latency: Histogram,
+    /// The same of errors alone; the successes are the rest.
+    pub(super) error_latency: Option<Histogram>,
+    /// From due (or sent) to the first byte or message.
+    pub(super) first: Option<Histogram>,
     /// From sent to ended; absent at maximum rate, where it is the latency.
     pub(super) service: Option<Histogram>,
+    /// From due to sent; absent at maximum rate.
+    pub(super) lateness: Option<Histogram>,
+    /// Opening a connection.
+    pub(super) connect: Option<Histogram>,
+    /// Between two messages of a stream.
+    pub(super) between: Option<Histogram>,
     /// When the last request was taken up, and when the last one ended.
     pub(super) last_sent: Option<Instant>,
     pub(super) last_ended: Option<Instant>,
@@ -55,12 +68,20 @@ impl Tally {
             errors: 0,
             answers: 0,
             late: 0,
-            bytes: 0,
+            bytes_sent: 0,
+            bytes_received: 0,
+            messages_sent: 0,
+            messages_received: 0,
             statuses: vec![0; STATUSES],
             causes: [0; Cause::ALL.len()],
             details: BTreeMap::new(),
             latency: histogram::new(),
+            error_latency: None,
+            first: None,
             service: has_rate.then(histogram::new),
+            lateness: has_rate.then(histogram::new),
+            connect: None,
+            between: None,
             last_sent: None,
             last_ended: None,
         }
@@ -72,32 +93,43 @@ impl Tally {
         // A request that was sent early may end last.
         self.last_sent = self.last_sent.max(Some(timing.sent));
         self.last_ended = self.last_ended.max(Some(timing.ended));
-        if timing.due.is_some_and(|due| timing.sent.saturating_duration_since(due) > LATE) {
-            self.late += 1;
+        if let (Some(due), Some(lateness)) = (timing.due, &mut self.lateness) {
+            let late = timing.sent.saturating_duration_since(due);
+            self.late += u64::from(late > LATE);
+            lateness.saturating_record(micros(late));
         }
-        let is_timed = match result {
+        let from = timing.due.unwrap_or(timing.sent);
+        let (is_timed, is_error) = match result {
             Ok(answer) => {
                 self.answers += 1;
-                self.errors += u64::from(answer.is_error);
-                self.bytes += answer.bytes;
                 if let Some(count) = self.statuses.get_mut(usize::from(answer.status)) {
                     *count += 1;
                 }
-                true
+                if let Some(cause) = answer.cause {
+                    self.causes[cause as usize] += 1;
+                }
+                if let Some(first) = answer.first {
+                    record(&mut self.first, first.saturating_duration_since(from));
+                }
+                (true, answer.is_error)
             }
             Err(failure) => {
-                self.errors += 1;
                 self.causes[failure.cause as usize] += 1;
                 self.details.entry(failure.cause).or_insert_with(|| failure.to_string());
                 // A request that timed out took at least that long: leaving it out would flatter the worst servers most. Other
                 // failures have no latency, and their short times would flatter too.
-                failure.cause == Cause::Timeout
+                (failure.cause == Cause::Timeout, true)
             }
         };
+        self.errors += u64::from(is_error);
         if is_timed {
-            self.latency.saturating_record(micros(timing.due.unwrap_or(timing.sent), timing.ended));
+            let latency = timing.ended.saturating_duration_since(from);
+            self.latency.saturating_record(micros(latency));
+            if is_error {
+                record(&mut self.error_latency, latency);
+            }
             if let Some(service) = &mut self.service {
-                service.saturating_record(micros(timing.sent, timing.ended));
+                service.saturating_record(micros(timing.ended.saturating_duration_since(timing.sent)));
             }
         }
     }
@@ -108,19 +140,40 @@ impl Tally {
         self.errors += other.errors;
         self.answers += other.answers;
         self.late += other.late;
-        self.bytes += other.bytes;
+        self.bytes_sent += other.bytes_sent;
+        self.bytes_received += other.bytes_received;
+        self.messages_sent += other.messages_sent;
+        self.messages_received += other.messages_received;
         self.statuses.iter_mut().zip(&other.statuses).for_each(|(mine, theirs)| *mine += theirs);
         self.causes.iter_mut().zip(&other.causes).for_each(|(mine, theirs)| *mine += theirs);
         for (cause, detail) in &other.details {
             self.details.entry(*cause).or_insert_with(|| detail.clone());
         }
-        // Both were made with the same bounds, so adding can't fail.
-        let _ = self.latency.add(&other.latency);
-        if let (Some(mine), Some(theirs)) = (&mut self.service, &other.service) {
-            let _ = mine.add(theirs);
+        histogram::merge(&mut self.latency, &other.latency);
+        for (mine, theirs) in [
+            (&mut self.error_latency, &other.error_latency),
+            (&mut self.first, &other.first),
+            (&mut self.service, &other.service),
+            (&mut self.lateness, &other.lateness),
+            (&mut self.connect, &other.connect),
+            (&mut self.between, &other.between),
+        ] {
+            if let Some(theirs) = theirs {
+                histogram::merge(mine.get_or_insert_with(histogram::new), theirs);
+            }
         }
         self.last_sent = self.last_sent.max(other.last_sent);
         self.last_ended = self.last_ended.max(other.last_ended);
+    }
+
+    /// Latencies of the answers that are no errors.
+    pub(super) fn success_latency(&self) -> Histogram {
+        let mut success = self.latency.clone();
+        if let Some(errors) = &self.error_latency {
+            // Every error is in both, and both have the same bounds, so subtracting can't fail.
+            let _ = success.subtract(errors);
+        }
+        success
     }
 
     /// Answers by status, without those that did not occur.
@@ -136,10 +189,14 @@ impl Tally {
     }
 }
 
-/// Whole microseconds between two instants, rounded, within the histograms' bounds.
-fn micros(from: Instant, to: Instant) -> u64 {
-    let nanos = to.saturating_duration_since(from).as_nanos();
-    u64::try_from((nanos + 500) / 1000).unwrap_or(HIGHEST).clamp(1, HIGHEST)
+/// Records a time in a histogram that is made when it is first needed.
+pub(super) fn record(histogram: &mut Option<Histogram>, time: Duration) {
+    histogram.get_or_insert_with(histogram::new).saturating_record(micros(time));
+}
+
+/// Whole microseconds, rounded, within the histograms' bounds.
+fn micros(time: Duration) -> u64 {
+    u64::try_from((time.as_nanos() + 500) / 1000).unwrap_or(HIGHEST).clamp(1, HIGHEST)
 }
 
 #[cfg(test)]
@@ -153,7 +210,8 @@ mod tests {
         let mut tally = Tally::new(true);
         for (sent, ended) in [(900, 910), (0, 1000)] {
             let timing = Timing { due: Some(at(sent)), sent: at(sent), ended: at(ended) };
-            tally.record(timing, &Ok(Answer { status: 200, bytes: 0, is_error: false }));
+            let answer = Answer { status: 200, first: None, ended: timing.ended, is_error: false, cause: None };
+            tally.record(timing, &Ok(answer));
         }
         assert_eq!((tally.last_sent, tally.last_ended), (Some(at(900)), Some(at(1000))));
     }

@@ -12,9 +12,12 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
 
+use super::answer::Answer;
 use super::cause::{Cause, Failure};
 use super::lanes::{Claim, Lanes, Slot};
-use super::protocol::{Answer, Protocol};
+use super::meter::Meter;
+use super::plan::AtEnd;
+use super::protocol::{Client, Protocol};
 use super::seat::Seat;
 use super::shared::{INTERVAL, Shared};
 use super::tally::{Tally, Timing};
@@ -33,17 +36,24 @@ const GRID: Duration = Duration::from_micros(100);
 /// How often the pacing looks for slots of other workers once its own lane is through.
 const POLL: Duration = Duration::from_millis(10);
 
+/// What one seat of protocol `P` drives, and what it sends.
+type Connection<P> = <<P as Protocol>::Client as Client>::Connection;
+type Request<P> = <<P as Protocol>::Client as Client>::Request;
+
 /// What a worker is started with.
 pub(super) struct Briefing<P> {
     /// Which worker, from 0.
     pub(super) index: usize,
-    /// How many connections it has.
+    /// How many connections it has, and how many requests in flight.
     pub(super) connections: usize,
+    pub(super) seats: usize,
     pub(super) shared: Arc<Shared<P>>,
     /// Told once the connections are open, as far as they can be.
     pub(super) is_ready: oneshot::Sender<()>,
     /// Gives the lanes when the load starts.
     pub(super) lanes: oneshot::Receiver<Arc<Lanes>>,
+    /// Cuts off what is in flight when the time of the load is over.
+    pub(super) cut: CancellationToken,
     /// Ends the work at once.
     pub(super) abandon: CancellationToken,
 }
@@ -69,14 +79,15 @@ pub(super) fn run<P: Protocol>(briefing: Briefing<P>) -> std::io::Result<Tally> 
 }
 
 async fn work<P: Protocol>(briefing: Briefing<P>, tally: Rc<RefCell<Tally>>) -> std::io::Result<()> {
-    let Briefing { index, connections, shared, is_ready, lanes, .. } = briefing;
+    let Briefing { index, connections, seats, shared, is_ready, lanes, cut, .. } = briefing;
     let timer = Timer::new()?;
-    let open = open_all(&*shared.protocol, connections).await;
+    let client = shared.protocol.client(connections, Meter(Rc::clone(&tally)));
+    let open = open_all(&client, seats).await;
     let _ = is_ready.send(());
     // Without lanes the load is given up before its start.
     let Ok(lanes) = lanes.await else { return Ok(()) };
-    let seats = (0..connections).map(|_| Seat::default()).collect();
-    let worker = Rc::new(Worker { index, shared, lanes, seats, idle: RefCell::default(), tally });
+    let seats = (0..seats).map(|_| Seat::default()).collect();
+    let worker = Rc::new(Worker { index, shared, client, lanes, seats, idle: RefCell::default(), cut, tally });
     let mut background = JoinSet::new();
     background.spawn_local(Rc::clone(&worker).keep_up());
     if worker.shared.plan.pacer.rate().is_some() {
@@ -90,59 +101,112 @@ async fn work<P: Protocol>(briefing: Briefing<P>, tally: Rc<RefCell<Tally>>) -> 
     Ok(())
 }
 
-/// Opens as many connections as can be opened soon; the others are `None`.
-async fn open_all<P: Protocol>(protocol: &P, count: usize) -> Vec<Option<P::Connection>> {
-    let mut open = Vec::with_capacity(count);
-    let mut attempts = futures_util::stream::iter(0..count).map(|_| protocol.connect()).buffer_unordered(CONNECTING);
+/// Opens the connections of as many seats as can be had soon; the others are `None`.
+async fn open_all<C: Client>(client: &C, count: usize) -> Vec<Option<C::Connection>> {
+    let mut open: Vec<_> = (0..count).map(|_| None).collect();
+    let mut attempts = futures_util::stream::iter(0..count)
+        .map(|seat| async move { (seat, client.connect(seat).await) })
+        .buffer_unordered(CONNECTING);
     let collect = async {
-        while let Some(attempt) = attempts.next().await {
-            // A failure is not counted here: the connection's first request meets it again.
-            open.push(attempt.ok());
+        while let Some((seat, attempt)) = attempts.next().await {
+            // A failure is not counted here: the seat's first request meets it again.
+            open[seat] = attempt.ok();
         }
     };
     let _ = tokio::time::timeout(CONNECT_PATIENCE, collect).await;
-    open.resize_with(count, || None);
+    drop(attempts);
     open
 }
 
 /// The state that a worker's tasks share; all on one thread.
-struct Worker<P> {
+struct Worker<P: Protocol> {
     index: usize,
     shared: Arc<Shared<P>>,
+    client: P::Client,
     lanes: Arc<Lanes>,
-    /// One per connection.
+    /// One per request in flight.
     seats: Vec<Seat>,
-    /// Indices of the idle connections' seats, the longest idle first, so that a low rate uses all connections in turn.
+    /// Indices of the idle seats, the longest idle first, so that a low rate uses all connections in turn.
     idle: RefCell<VecDeque<usize>>,
+    cut: CancellationToken,
     tally: Rc<RefCell<Tally>>,
 }
 
 impl<P: Protocol> Worker<P> {
-    /// Sends requests on one connection until the schedule is over.
-    async fn drive(self: Rc<Self>, index: usize, mut connection: Option<P::Connection>) {
+    /// Sends the requests of one seat until the schedule is over.
+    async fn drive(self: Rc<Self>, index: usize, mut connection: Option<Connection<P>>) {
         let seat = &self.seats[index];
-        let protocol = &*self.shared.protocol;
-        let timeout = self.shared.plan.timeout;
+        let plan = &self.shared.plan;
+        let varies = self.client.varies();
+        let mut request = if varies { None } else { Some(self.client.prepare(0)) };
         let mut now = Instant::now();
         let mut is_first = true;
-        while let Some(slot) = self.next(index, now).await {
-            let sent = Instant::now();
-            let exchange = attempt(protocol, &mut connection);
-            let result = match seat.guard(sent.checked_add(timeout), exchange).await {
-                Some(result) => result,
-                None => Err(Failure::new(Cause::Timeout, "")),
-            };
-            if result.is_err() {
-                connection = None;
+        loop {
+            if varies {
+                let Some(number) = self.shared.number() else { return };
+                request = Some(self.client.prepare(number));
             }
-            now = Instant::now();
-            self.tally.borrow_mut().record(Timing { due: slot.due, sent, ended: now }, &result);
-            self.shared.initial.note(&result, is_first);
+            let Some(slot) = self.next(index, now).await else { return };
+            let sent = Instant::now();
+            let exchange = self.attempt(index, &mut connection, request.as_ref());
+            let result = match seat.guard(sent.checked_add(plan.timeout), exchange).await {
+                Some(result) => result,
+                None if !self.cut.is_cancelled() => Err(Failure::new(Cause::Timeout, "")),
+                None if plan.at_end == AtEnd::Ignore => return,
+                None => Err(Failure::new(Cause::Cut, "")),
+            };
+            now = match &result {
+                Ok(answer) => answer.ended,
+                Err(_) => {
+                    connection = None;
+                    Instant::now()
+                }
+            };
+            if slot.number >= plan.skip_first {
+                self.tally.borrow_mut().record(Timing { due: slot.due, sent, ended: now }, &result);
+            }
+            self.shared.initial.note(&result, is_first, |status| self.shared.protocol.status(status));
             is_first = false;
         }
     }
 
-    /// The next slot for an idle connection; `None` when the schedule is over. `now` is a recent instant.
+    /// One request, on the open connection or a new one.
+    async fn attempt(
+        &self,
+        seat: usize,
+        connection: &mut Option<Connection<P>>,
+        request: Option<&Result<Request<P>, Failure>>,
+    ) -> Result<Answer, Failure> {
+        let request = match request {
+            Some(Ok(request)) => request,
+            Some(Err(failure)) => return Err(failure.clone()),
+            None => return Err(Failure::new(Cause::Other, "there is no request")),
+        };
+        let mut is_repeated = false;
+        loop {
+            let is_usable = match connection.as_mut() {
+                Some(open) => self.client.ready(open).await,
+                None => false,
+            };
+            if !is_usable {
+                // Closed before the new one opens, so that there are never more than asked for.
+                *connection = None;
+            }
+            let open = match connection {
+                Some(open) => open,
+                None => connection.insert(self.client.connect(seat).await?),
+            };
+            match self.client.exchange(open, request).await {
+                Err(failure) if failure.is_repeatable && !is_repeated => {
+                    is_repeated = true;
+                    *connection = None;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// The next slot for an idle seat; `None` when the schedule is over. `now` is a recent instant.
     async fn next(&self, index: usize, now: Instant) -> Option<Slot> {
         let seat = &self.seats[index];
         let mut is_idle = false;
@@ -176,7 +240,7 @@ impl<P: Protocol> Worker<P> {
         .await
     }
 
-    /// Wakes when slots of this worker's lane are due, and gives them to idle connections.
+    /// Wakes when slots of this worker's lane are due, and gives them to idle seats.
     async fn pace(self: Rc<Self>, timer: Timer) {
         loop {
             let now = Instant::now();
@@ -195,7 +259,7 @@ impl<P: Protocol> Worker<P> {
         }
     }
 
-    /// Gives due slots to idle connections, and rings another worker where there are too few of them.
+    /// Gives due slots to idle seats, and rings another worker where there are too few of them.
     fn deal(&self, now: Instant) -> Dealt {
         loop {
             let Some(seat) = self.idle.borrow().front().copied() else { break };
@@ -219,20 +283,30 @@ impl<P: Protocol> Worker<P> {
         self.lanes.publish_idle(self.index, self.idle.borrow().len());
     }
 
-    /// Ends exchanges that take too long, and publishes how far the worker is: one coarse timer instead of one per request.
+    /// Ends exchanges that take too long or are cut off, and publishes how far the worker is: one coarse timer instead of one per
+    /// request.
     async fn keep_up(self: Rc<Self>) {
         let tick = (self.shared.plan.timeout / 50).clamp(Duration::from_millis(1), Duration::from_millis(50));
         let mut ticks = tokio::time::interval(tick);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut published = Instant::now();
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                biased;
+                () = self.cut.cancelled() => break,
+                _ = ticks.tick() => {}
+            }
             let now = Instant::now();
             self.seats.iter().for_each(|seat| seat.expire(now));
             if now.duration_since(published) >= INTERVAL {
                 published = now;
                 self.shared.publish(self.index, &self.tally.borrow());
             }
+        }
+        // More than once: a seat may have been given a slot and not have begun yet.
+        loop {
+            self.seats.iter().for_each(Seat::cut);
+            ticks.tick().await;
         }
     }
 }
@@ -244,30 +318,4 @@ enum Dealt {
     Waiting,
     /// There will be no more.
     Over,
-}
-
-/// One request, on the open connection or a new one.
-async fn attempt<P: Protocol>(protocol: &P, connection: &mut Option<P::Connection>) -> Result<Answer, Failure> {
-    let mut is_repeated = false;
-    loop {
-        let is_usable = match connection.as_mut() {
-            Some(open) => protocol.ready(open).await,
-            None => false,
-        };
-        if !is_usable {
-            // Closed before the new one opens, so that there are never more than asked for.
-            *connection = None;
-        }
-        let open = match connection {
-            Some(open) => open,
-            None => connection.insert(protocol.connect().await?),
-        };
-        match protocol.exchange(open).await {
-            Err(failure) if failure.is_repeatable && !is_repeated => {
-                is_repeated = true;
-                *connection = None;
-            }
-            result => return result,
-        }
-    }
 }

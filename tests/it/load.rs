@@ -25,14 +25,7 @@ use crate::support::service;
 const MAX: Arrival = Arrival::Max;
 
 fn plan(arrival: Arrival, bound: Bound, connections: usize) -> LoadPlan {
-    LoadPlan {
-        target: "the server".into(),
-        pacer: Pacer::new(arrival, bound),
-        connections,
-        threads: None,
-        timeout: Duration::from_secs(10),
-        allow_initial_errors: true,
-    }
+    LoadPlan { allow_initial_errors: true, ..LoadPlan::new("the server", Pacer::new(arrival, bound), connections) }
 }
 
 fn target(url: &str) -> HttpTarget {

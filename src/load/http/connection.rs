@@ -2,27 +2,33 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::response::Parts;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::AbortHandle;
 
 use super::message::Message;
-use super::origin::Origin;
 use super::wire::Wire;
 use crate::load::cause::{Cause, Failure};
+use crate::load::dial::{Dialer, Origin, Tls, Via};
+use crate::load::meter::Meter;
 
 /// Other origins whose connections are kept for redirects.
 const FOREIGN: usize = 4;
 
 /// Most headers of an answer; hyper sets memory for them aside with every answer, so that it can't be arbitrarily many.
 const MAX_HEADERS: usize = 256;
+
+/// The head of a complete answer, and when it came.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) head: Parts,
+    pub(super) first: Instant,
+}
 
 /// The sending end of a connection; dropping it closes the connection.
 #[derive(Debug)]
@@ -48,11 +54,12 @@ impl Sender {
         self.requests.ready().await.is_ok()
     }
 
-    /// Sends one request and reads the whole answer; returns its head and the length of its body.
+    /// Sends one request and reads the whole answer; returns its head.
     ///
     /// A peer may close an idle connection at the very moment a request goes out on it. That is no failure of the service, and HTTP
     /// (RFC 9110, 9.2.2) has clients send the request again where that does no harm; such a failure is repeatable.
-    pub(super) async fn exchange(&mut self, message: &Message) -> Result<(Parts, u64), Failure> {
+    pub(super) async fn exchange(&mut self, message: &Message, meter: &Meter) -> Result<Answered, Failure> {
+        meter.sent(message.body.len());
         let before = self.heard.get();
         let is_reused = std::mem::replace(&mut self.is_used, true);
         let sent = self.requests.try_send_request(message.to_request()).await;
@@ -65,13 +72,13 @@ impl Sender {
                 && message.method.is_idempotent();
             Failure { is_repeatable: is_unsent || is_unheard, ..failure }
         })?;
+        let first = Instant::now();
         let (head, mut body) = response.into_parts();
-        let mut bytes = 0;
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| Failure::of(&error, Cause::Closed))?;
-            bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+            meter.received(frame.data_ref().map_or(0, Bytes::len));
         }
-        Ok((head, bytes))
+        Ok(Answered { head, first })
     }
 }
 
@@ -79,7 +86,7 @@ impl Sender {
 #[derive(Debug)]
 pub struct HttpConnection {
     pub(super) sender: Sender,
-    foreign: Vec<(Origin, Sender)>,
+    foreign: Vec<(Dialer, Sender)>,
 }
 
 impl HttpConnection {
@@ -88,26 +95,22 @@ impl HttpConnection {
     }
 
     /// The connection to another origin: an open one, unless `is_new` is asked for, or a new one.
-    pub(super) async fn to(
-        &mut self,
-        origin: Origin,
-        tls: Option<&Arc<ClientConfig>>,
-        is_new: bool,
-    ) -> Result<&mut Sender, Failure> {
-        let known = self.foreign.iter().position(|(known, _)| *known == origin);
+    pub(super) async fn to(&mut self, origin: Origin, tls: Option<&Tls>, is_new: bool) -> Result<&mut Sender, Failure> {
+        let known = self.foreign.iter().position(|(known, _)| known.origin == origin);
         if let Some(index) = known
             && (is_new || !self.foreign[index].1.is_ready().await)
         {
             self.foreign.remove(index);
         }
-        let index = match self.foreign.iter().position(|(known, _)| *known == origin) {
+        let index = match self.foreign.iter().position(|(known, _)| known.origin == origin) {
             Some(index) => index,
             None => {
                 if self.foreign.len() >= FOREIGN {
                     self.foreign.remove(0);
                 }
-                let sender = open(&origin, tls).await?;
-                self.foreign.push((origin, sender));
+                let dialer = Dialer { origin, via: Via::Direct, tls: tls.cloned() };
+                let sender = open(&dialer).await?;
+                self.foreign.push((dialer, sender));
                 self.foreign.len() - 1
             }
         };
@@ -116,25 +119,8 @@ impl HttpConnection {
 }
 
 /// Opens a connection.
-pub(super) async fn open(origin: &Origin, tls: Option<&Arc<ClientConfig>>) -> Result<Sender, Failure> {
-    let stream = origin.connect().await?;
-    // Only latency is lost where this fails.
-    let _ = stream.set_nodelay(true);
-    if !origin.is_tls() {
-        return handshake(stream).await;
-    }
-    let Some(config) = tls else { return Err(Failure::new(Cause::Tls, "TLS is not set up")) };
-    let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
-    let stream = connector.connect(origin.server_name()?, stream).await.map_err(|error| {
-        let failure = Failure::of(&error, Cause::Tls);
-        // A peer that hangs up amid the handshake refuses TLS; it has not been asked anything yet.
-        let cause = if failure.cause == Cause::Closed { Cause::Tls } else { failure.cause };
-        Failure { cause, ..failure }
-    })?;
-    handshake(stream).await
-}
-
-async fn handshake<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S) -> Result<Sender, Failure> {
+pub(super) async fn open(dialer: &Dialer) -> Result<Sender, Failure> {
+    let stream = dialer.dial().await?.stream;
     let heard = Rc::default();
     let wire = TokioIo::new(Wire::new(stream, Rc::clone(&heard)));
     let shaken = http1::Builder::new().max_headers(MAX_HEADERS).handshake(wire).await;

@@ -1,9 +1,8 @@
 //! HTTP/1.1 as a protocol of the load loop: hyper's connections, driven directly, without a pool.
 
+mod client;
 mod connection;
 mod message;
-mod origin;
-mod protocol;
 mod redirect;
 mod target;
 mod wire;

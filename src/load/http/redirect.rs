@@ -6,55 +6,54 @@ use http::response::Parts;
 use http::{Method, StatusCode};
 use url::Url;
 
-use super::connection::HttpConnection;
+use super::connection::{Answered, HttpConnection, open};
 use super::message::Message;
-use super::origin::Origin;
 use super::target::Http;
 use crate::load::cause::{Cause, Failure};
-use crate::load::protocol::Answer;
+use crate::load::dial::Origin;
+use crate::load::meter::Meter;
 
-/// Goes where `head` points, and on from there, as often as the target allows. The answer is the last one; its bytes are those of
-/// all answers. A redirect without a usable location is an answer in its own right.
+/// Goes where `head` points, and on from there, as often as the target allows. The answer is the last one. A
+/// redirect without a usable location is an answer in its own right.
 pub(super) async fn follow(
     http: &Http,
+    meter: &Meter,
     connection: &mut HttpConnection,
-    mut head: Parts,
-    mut bytes: u64,
-) -> Result<Answer, Failure> {
+    mut answered: Answered,
+) -> Result<Answered, Failure> {
     let mut url = http.url.clone();
     let mut message = http.message.clone();
     for _ in 0..http.redirects {
-        let Some(next) = location(&head, &url) else { break };
+        let Some(next) = location(&answered.head, &url) else { break };
         let (Some(from), Some(to)) = (Origin::of(&url), Origin::of(&next)) else { break };
         let Some(redirected) = message.to(&next, from == to) else { break };
-        message = after(head.status, redirected);
+        message = after(answered.head.status, redirected);
         url = next;
-        let answer = hop(http, connection, &url, &message).await?;
-        head = answer.0;
-        bytes += answer.1;
+        answered = hop(http, meter, connection, &url, &message).await?;
     }
-    Ok(http.answer(head.status.as_u16(), bytes))
+    Ok(answered)
 }
 
 /// One exchange on the way. It is repeated here if need be: the whole request would start over otherwise, and may have had an effect.
 async fn hop(
     http: &Http,
+    meter: &Meter,
     connection: &mut HttpConnection,
     url: &Url,
     message: &Message,
-) -> Result<(Parts, u64), Failure> {
+) -> Result<Answered, Failure> {
     let mut is_repeated = false;
     loop {
         let Some(to) = Origin::of(url) else { return Err(Failure::new(Cause::Other, "the redirect leads nowhere")) };
-        let sender = if to == http.origin {
+        let sender = if to == http.dialer.origin {
             if is_repeated || !connection.sender.is_ready().await {
-                connection.sender = super::connection::open(&http.origin, http.tls.as_ref()).await?;
+                connection.sender = open(&http.dialer).await?;
             }
             &mut connection.sender
         } else {
             connection.to(to, http.foreign_tls.as_ref(), is_repeated).await?
         };
-        match sender.exchange(message).await {
+        match sender.exchange(message, meter).await {
             Err(failure) if failure.is_repeatable && !is_repeated => is_repeated = true,
             Err(failure) => return Err(Failure { is_repeatable: false, ..failure }),
             answer => return answer,

@@ -5,12 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::HOST;
 use http::{HeaderMap, Method};
-use rustls::ClientConfig;
 use url::Url;
 
 use super::message::{Message, host_of, path_of};
-use super::origin::Origin;
-use crate::load::protocol::Answer;
+use crate::load::dial::{Dialer, Origin, Tls, Via};
 use crate::logic::mask;
 use crate::net::tls::{TlsError, TlsOptions, client_config};
 
@@ -52,14 +50,12 @@ pub struct HttpTarget {
 #[derive(Debug)]
 pub struct Http {
     pub(super) url: Url,
-    pub(super) origin: Origin,
+    pub(super) dialer: Dialer,
     pub(super) message: Message,
     pub(super) redirects: u32,
     error_ranges: Vec<ErrorRange>,
-    /// For the target's origin.
-    pub(super) tls: Option<Arc<ClientConfig>>,
     /// For other origins, to which redirects lead: without our certificate.
-    pub(super) foreign_tls: Option<Arc<ClientConfig>>,
+    pub(super) foreign_tls: Option<Tls>,
 }
 
 /// Why a target can't be used.
@@ -83,7 +79,9 @@ impl Http {
         if !headers.contains_key(HOST) {
             headers.insert(HOST, host_of(&target.url).ok_or_else(unusable)?);
         }
-        let config = |options: &TlsOptions| client_config(options, &["http/1.1"]).map(Arc::new);
+        let config = |options: &TlsOptions| {
+            client_config(options, &["http/1.1"]).map(|config| Tls { config: Arc::new(config), server_name: None })
+        };
         let may_leave = target.redirects > 0;
         let tls = if origin.is_tls() || may_leave { Some(config(&target.tls)?) } else { None };
         let foreign_tls = match (&target.tls.identity, may_leave) {
@@ -93,10 +91,11 @@ impl Http {
         };
         let message = Message { method: target.method, uri, headers, body: target.body };
         let error_ranges = target.error_ranges;
-        Ok(Self { url: target.url, origin, message, redirects: target.redirects, error_ranges, tls, foreign_tls })
+        let dialer = Dialer { origin, via: Via::Direct, tls };
+        Ok(Self { url: target.url, dialer, message, redirects: target.redirects, error_ranges, foreign_tls })
     }
 
-    pub(super) fn answer(&self, status: u16, bytes: u64) -> Answer {
-        Answer { status, bytes, is_error: self.error_ranges.iter().any(|range| range.holds(status)) }
+    pub(super) fn is_error(&self, status: u16) -> bool {
+        self.error_ranges.iter().any(|range| range.holds(status))
     }
 }

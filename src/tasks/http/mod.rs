@@ -205,12 +205,9 @@ async fn offer(
     cx: &TaskContext<'_>,
 ) -> Result<LoadOutcome, LoadError> {
     let plan = LoadPlan {
-        target: load.shown_url(),
-        pacer,
-        connections: load.connections,
-        threads: None,
         timeout: load.timeout,
         allow_initial_errors: load.allow_initial_errors,
+        ..LoadPlan::new(load.shown_url(), pacer, load.connections)
     };
     let name = format!("{phase}{}", load.label);
     let tell = |progress: LoadProgress| cx.world.observer.observe(Event::Load { name: name.clone(), progress });

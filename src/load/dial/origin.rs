@@ -25,7 +25,7 @@ const SHUNNED: Duration = Duration::from_secs(10);
 
 /// Where connections go.
 #[derive(Debug)]
-pub(super) struct Origin {
+pub struct Origin {
     is_tls: bool,
     host: Host<String>,
     port: u16,
@@ -52,7 +52,7 @@ impl PartialEq for Origin {
 
 impl Origin {
     /// The origin of an `http` or `https` URL.
-    pub(super) fn of(url: &Url) -> Option<Self> {
+    pub fn of(url: &Url) -> Option<Self> {
         let is_tls = match url.scheme() {
             "http" => false,
             "https" => true,
@@ -71,12 +71,17 @@ impl Origin {
     }
 
     /// Whether connections are encrypted.
-    pub(super) fn is_tls(&self) -> bool {
+    pub fn is_tls(&self) -> bool {
         self.is_tls
     }
 
+    /// Host and port, as `CONNECT` names them.
+    pub fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
     /// The name that the server's certificate must bear.
-    pub(super) fn server_name(&self) -> Result<ServerName<'static>, Failure> {
+    pub fn server_name(&self) -> Result<ServerName<'static>, Failure> {
         match &self.host {
             Host::Domain(name) => {
                 let invalid = |error| Failure::new(Cause::Tls, format!("`{name}` can't be a server's name: {error}"));
@@ -88,7 +93,7 @@ impl Origin {
     }
 
     /// Opens a TCP connection; the addresses of a name are used in turn, and the others tried where one fails.
-    pub(super) async fn connect(&self) -> Result<TcpStream, Failure> {
+    pub async fn connect(&self) -> Result<TcpStream, Failure> {
         let addresses = self.in_turn(&self.addresses().await?);
         let mut failure = Failure::new(Cause::Dns, format!("{} has no address", self.host));
         for (step, address) in addresses.iter().enumerate() {

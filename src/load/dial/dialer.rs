@@ -1,0 +1,107 @@
+//! From a target to an open stream: directly, through a proxy or a Unix socket, encrypted or not.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+
+use super::origin::Origin;
+use super::proxy::Proxy;
+use super::stream::Stream;
+use crate::load::cause::{Cause, Failure};
+
+/// How a stream gets to its target.
+#[derive(Debug, Default)]
+pub enum Via {
+    /// Over TCP.
+    #[default]
+    Direct,
+    /// Through an HTTP proxy, which is asked for a tunnel.
+    Tunnel(Proxy),
+    /// To an HTTP proxy, which is spoken to instead of the target; only for plain HTTP/1.1.
+    Forward(Proxy),
+    /// Through a Unix socket of this machine.
+    Unix(PathBuf),
+}
+
+/// How a stream is encrypted.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Authorities, our certificate, and the protocols that are offered (ALPN).
+    pub config: Arc<ClientConfig>,
+    /// The name that the server's certificate must bear and SNI tells; `None` for the target's host.
+    pub server_name: Option<ServerName<'static>>,
+}
+
+/// Opens streams to one target.
+#[derive(Debug)]
+pub struct Dialer {
+    /// The target.
+    pub origin: Origin,
+    /// The way there.
+    pub via: Via,
+    /// Encryption; used if the target's scheme is `https`.
+    pub tls: Option<Tls>,
+}
+
+/// An open stream.
+#[derive(Debug)]
+pub struct Dialed {
+    /// The stream.
+    pub stream: Stream,
+    /// Whether both sides agreed on HTTP/2 (ALPN).
+    pub is_h2: bool,
+}
+
+impl Dialer {
+    /// Opens a stream.
+    pub async fn dial(&self) -> Result<Dialed, Failure> {
+        let stream = match &self.via {
+            Via::Direct => Stream::Tcp(self.origin.connect().await?),
+            Via::Forward(proxy) => Stream::Tcp(proxy.origin.connect().await?),
+            Via::Tunnel(proxy) => {
+                let mut stream = Stream::Tcp(proxy.origin.connect().await?);
+                proxy.tunnel(&mut stream, &self.origin).await?;
+                stream
+            }
+            Via::Unix(path) => unix(path).await?,
+        };
+        if let Stream::Tcp(tcp) = &stream {
+            // Only latency is lost where this fails.
+            let _ = tcp.set_nodelay(true);
+        }
+        if self.origin.is_tls() { self.encrypt(stream).await } else { Ok(Dialed { stream, is_h2: false }) }
+    }
+
+    async fn encrypt(&self, stream: Stream) -> Result<Dialed, Failure> {
+        let Some(tls) = &self.tls else { return Err(Failure::new(Cause::Tls, "TLS is not set up")) };
+        let name = match &tls.server_name {
+            Some(name) => name.clone(),
+            None => self.origin.server_name()?,
+        };
+        let connector = tokio_rustls::TlsConnector::from(Arc::clone(&tls.config));
+        let stream = connector.connect(name, stream).await.map_err(|error| {
+            let failure = Failure::of(&error, Cause::Tls);
+            // A peer that hangs up amid the handshake refuses TLS; it has not been asked anything yet.
+            let cause = if failure.cause == Cause::Closed { Cause::Tls } else { failure.cause };
+            Failure { cause, ..failure }
+        })?;
+        let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        Ok(Dialed { stream: Stream::Tls(Box::new(stream)), is_h2 })
+    }
+}
+
+#[cfg(unix)]
+async fn unix(path: &std::path::Path) -> Result<Stream, Failure> {
+    let stream = tokio::net::UnixStream::connect(path).await;
+    stream.map(Stream::Unix).map_err(|error| {
+        let failure = Failure::of(&error, Cause::Other);
+        Failure { detail: format!("Unix socket `{}`: {error}", path.display()), ..failure }
+    })
+}
+
+#[cfg(not(unix))]
+async fn unix(path: &std::path::Path) -> Result<Stream, Failure> {
+    Err(Failure::new(Cause::Other, format!("`{}`: this system has no Unix sockets", path.display())))
+}

@@ -1,0 +1,81 @@
+//! HTTP proxies: a tunnel (`CONNECT`) for what is encrypted or not HTTP/1.1.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use url::Url;
+
+use super::origin::Origin;
+use super::stream::Stream;
+use crate::load::cause::{Cause, Failure};
+
+/// Longest answer of a proxy to `CONNECT`, in bytes; it has no body.
+const MAX_ANSWER: usize = 16 * 1024;
+
+/// Longest wait for that answer, for callers without a time-out of their own.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An HTTP proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    pub(super) origin: Origin,
+    /// Value of the `Proxy-Authorization` header, where the proxy asks for one.
+    authorization: Option<String>,
+}
+
+impl Proxy {
+    /// The proxy at an `http` URL; `authorization` is the value of its `Proxy-Authorization` header.
+    pub fn new(url: &Url, authorization: Option<String>) -> Option<Self> {
+        let origin = Origin::of(url).filter(|origin| !origin.is_tls())?;
+        Some(Self { origin, authorization })
+    }
+
+    /// Value of the `Proxy-Authorization` header, where the proxy asks for one.
+    pub fn authorization(&self) -> Option<&str> {
+        self.authorization.as_deref()
+    }
+
+    /// Asks for a tunnel to `target`; `stream` leads to the proxy. Nothing beyond the proxy's answer is read.
+    pub(super) async fn tunnel(&self, stream: &mut Stream, target: &Origin) -> Result<(), Failure> {
+        let authority = target.authority();
+        let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
+        if let Some(authorization) = &self.authorization {
+            request.push_str(&format!("Proxy-Authorization: {authorization}\r\n"));
+        }
+        request.push_str("\r\n");
+        let exchange = async {
+            stream.write_all(request.as_bytes()).await.map_err(|error| Failure::of(&error, Cause::Proxy))?;
+            answer(stream).await
+        };
+        let late = |_| Err(Failure::new(Cause::Proxy, "the proxy did not answer CONNECT"));
+        tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(late)
+    }
+}
+
+/// Reads the answer to `CONNECT`, byte by byte as what follows it belongs to the tunnel.
+async fn answer(stream: &mut Stream) -> Result<(), Failure> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() >= MAX_ANSWER {
+            return Err(Failure::new(
+                Cause::Proxy,
+                format!("the proxy's answer to CONNECT exceeds {MAX_ANSWER} bytes"),
+            ));
+        }
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                return Err(Failure::new(Cause::Proxy, "the proxy closed the connection instead of answering CONNECT"));
+            }
+            Err(error) => return Err(Failure::of(&error, Cause::Proxy)),
+        }
+    }
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)?.parse::<u16>().ok());
+    match status {
+        Some(200..=299) => Ok(()),
+        Some(status) => Err(Failure::new(Cause::Proxy, format!("the proxy refused CONNECT with status {status}"))),
+        None => Err(Failure::new(Cause::Proxy, "the proxy did not answer CONNECT with HTTP/1.1")),
+    }
+}

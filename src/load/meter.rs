@@ -1,0 +1,51 @@
+//! What a protocol tells beside its answers: bytes, messages, the time that connecting takes.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::tally::{Tally, record};
+
+/// A worker's counters, as its protocol writes them.
+#[derive(Clone, Debug)]
+pub struct Meter(pub(super) Rc<RefCell<Tally>>);
+
+impl Meter {
+    /// Counts the time that opening one connection took, TLS included.
+    pub fn connected(&self, time: Duration) {
+        record(&mut self.0.borrow_mut().connect, time);
+    }
+
+    /// Counts the time between two messages of a stream that was received.
+    pub fn between(&self, time: Duration) {
+        record(&mut self.0.borrow_mut().between, time);
+    }
+
+    /// Counts bytes of request bodies (messages, for gRPC) that were sent, without heads and framing.
+    pub fn sent(&self, bytes: usize) {
+        self.0.borrow_mut().bytes_sent += bytes as u64;
+    }
+
+    /// Counts bytes of response bodies that were received, likewise.
+    pub fn received(&self, bytes: usize) {
+        self.0.borrow_mut().bytes_received += bytes as u64;
+    }
+
+    /// Counts messages sent; for protocols that know messages.
+    pub fn messages_sent(&self, count: u64) {
+        self.0.borrow_mut().messages_sent += count;
+    }
+
+    /// Counts messages received; for protocols that know messages.
+    pub fn messages_received(&self, count: u64) {
+        self.0.borrow_mut().messages_received += count;
+    }
+}
+
+#[cfg(test)]
+impl Meter {
+    /// A meter of its own, for tests of a protocol.
+    pub fn for_tests() -> Self {
+        Self(Rc::new(RefCell::new(Tally::new(false))))
+    }
+}

@@ -74,6 +74,15 @@ impl Dialer {
         if self.origin.is_tls() { self.encrypt(stream).await } else { Ok(Dialed { stream, is_h2: false }) }
     }
 
+    /// Opens a stream for HTTP/2: agreed on by ALPN where it is encrypted, else assumed.
+    pub async fn dial_h2(&self) -> Result<Stream, Failure> {
+        let Dialed { stream, is_h2 } = self.dial().await?;
+        if self.origin.is_tls() && !is_h2 {
+            return Err(Failure::new(Cause::Tls, "the server does not offer HTTP/2 (ALPN `h2`)"));
+        }
+        Ok(stream)
+    }
+
     async fn encrypt(&self, stream: Stream) -> Result<Dialed, Failure> {
         let Some(tls) = &self.tls else { return Err(Failure::new(Cause::Tls, "TLS is not set up")) };
         let name = match &tls.server_name {

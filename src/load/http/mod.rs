@@ -1,11 +1,14 @@
-//! HTTP/1.1 as a protocol of the load loop: hyper's connections, driven directly, without a pool.
+//! HTTP as a protocol of the load loop: HTTP/1.1 with a connection per seat, HTTP/2 with connections that seats share.
 
 mod client;
 mod connection;
+mod http2;
 mod message;
 mod redirect;
 mod target;
 mod wire;
 
+pub use client::HttpClient;
 pub use connection::HttpConnection;
+pub use http2::{Http2, Http2Client};
 pub use target::{ErrorRange, Http, HttpTarget, TargetError};

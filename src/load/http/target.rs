@@ -69,33 +69,58 @@ pub enum TargetError {
     Tls(#[from] TlsError),
 }
 
-impl Http {
-    /// Prepares requests to `target`; opens nothing.
-    pub fn new(target: HttpTarget) -> Result<Self, TargetError> {
-        let unusable = || TargetError::Url(mask::mask_url(target.url.as_str()));
+impl TargetError {
+    pub(super) fn unusable(url: &Url) -> Self {
+        Self::Url(mask::mask_url(url.as_str()))
+    }
+}
+
+/// What is common to all versions of HTTP.
+pub(super) struct Prepared {
+    pub(super) dialer: Dialer,
+    pub(super) message: Message,
+}
+
+impl Prepared {
+    /// The way to the target, and the message to it; `alpn` is the protocol that TLS agrees on.
+    pub(super) fn new(target: &HttpTarget, alpn: &'static str) -> Result<Self, TargetError> {
+        let unusable = || TargetError::unusable(&target.url);
         let origin = Origin::of(&target.url).ok_or_else(unusable)?;
         let uri = path_of(&target.url).ok_or_else(unusable)?;
         let mut headers = target.headers.clone();
         if !headers.contains_key(HOST) {
             headers.insert(HOST, host_of(&target.url).ok_or_else(unusable)?);
         }
-        let config = |options: &TlsOptions| {
-            client_config(options, &["http/1.1"]).map(|config| Tls { config: Arc::new(config), server_name: None })
-        };
-        let may_leave = target.redirects > 0;
-        let tls = if origin.is_tls() || may_leave { Some(config(&target.tls)?) } else { None };
-        let foreign_tls = match (&target.tls.identity, may_leave) {
-            (_, false) => None,
-            (None, true) => tls.clone(),
-            (Some(_), true) => Some(config(&TlsOptions { identity: None, ..target.tls.clone() })?),
-        };
-        let message = Message { method: target.method, uri, headers, body: target.body };
-        let error_ranges = target.error_ranges;
+        let tls = if origin.is_tls() || target.redirects > 0 { Some(tls(&target.tls, alpn)?) } else { None };
         let dialer = Dialer { origin, via: Via::Direct, tls };
-        Ok(Self { url: target.url, dialer, message, redirects: target.redirects, error_ranges, foreign_tls })
+        let message = Message { method: target.method.clone(), uri, headers, body: target.body.clone() };
+        Ok(Self { dialer, message })
+    }
+}
+
+fn tls(options: &TlsOptions, alpn: &'static str) -> Result<Tls, TlsError> {
+    Ok(Tls { config: Arc::new(client_config(options, &[alpn])?), server_name: None })
+}
+
+/// Whether a status counts as an error.
+pub(super) fn is_error(ranges: &[ErrorRange], status: u16) -> bool {
+    ranges.iter().any(|range| range.holds(status))
+}
+
+impl Http {
+    /// Prepares requests to `target`; opens nothing.
+    pub fn new(target: HttpTarget) -> Result<Self, TargetError> {
+        let Prepared { dialer, message } = Prepared::new(&target, "http/1.1")?;
+        let foreign_tls = match (&target.tls.identity, target.redirects > 0) {
+            (_, false) => None,
+            (None, true) => dialer.tls.clone(),
+            (Some(_), true) => Some(tls(&TlsOptions { identity: None, ..target.tls.clone() }, "http/1.1")?),
+        };
+        let HttpTarget { url, redirects, error_ranges, .. } = target;
+        Ok(Self { url, dialer, message, redirects, error_ranges, foreign_tls })
     }
 
     pub(super) fn is_error(&self, status: u16) -> bool {
-        self.error_ranges.iter().any(|range| range.holds(status))
+        is_error(&self.error_ranges, status)
     }
 }

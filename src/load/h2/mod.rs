@@ -1,0 +1,7 @@
+//! HTTP/2 connections that many exchanges share, on the `h2` crate.
+
+mod failure;
+mod shared;
+
+pub(super) use failure::failure;
+pub(super) use shared::Shared;

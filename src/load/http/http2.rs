@@ -1,0 +1,138 @@
+//! HTTP/2 as a protocol of the load loop: several seats share a connection, each request is a stream of its own.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::uri::{Authority, Scheme};
+use http::{HeaderName, HeaderValue, Request, Uri, Version};
+
+use super::message::Message;
+use super::target::{ErrorRange, HttpTarget, Prepared, TargetError, is_error};
+use crate::load::answer::Answer;
+use crate::load::cause::Failure;
+use crate::load::dial::Dialer;
+use crate::load::h2::{Shared, failure};
+use crate::load::meter::Meter;
+use crate::load::protocol::{Client, Protocol};
+
+/// Headers about an HTTP/1.1 connection, which HTTP/2 forbids (RFC 9113, 8.2.2); `Host` becomes the authority.
+const NOT_IN_HTTP2: [HeaderName; 7] = [
+    CONNECTION,
+    HOST,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// HTTP/2 to one target.
+#[derive(Debug)]
+pub struct Http2 {
+    dialer: Arc<Dialer>,
+    request: Request<()>,
+    body: Bytes,
+    error_ranges: Vec<ErrorRange>,
+}
+
+impl Http2 {
+    /// Prepares requests to `target`; opens nothing. HTTP/2 is agreed on by ALPN with `https`, and assumed (prior knowledge) with
+    /// `http`. Redirects are not followed.
+    pub fn new(target: HttpTarget) -> Result<Self, TargetError> {
+        let unusable = TargetError::unusable(&target.url);
+        let Prepared { dialer, message } = Prepared::new(&target, "h2")?;
+        let request = request(&message, dialer.origin.is_tls()).ok_or(unusable)?;
+        Ok(Self { dialer: Arc::new(dialer), request, body: message.body, error_ranges: target.error_ranges })
+    }
+}
+
+/// The message in HTTP/2's terms.
+fn request(message: &Message, is_tls: bool) -> Option<Request<()>> {
+    let authority = Authority::try_from(message.headers.get(HOST)?.as_bytes()).ok()?;
+    let mut uri = message.uri.clone().into_parts();
+    uri.scheme = Some(if is_tls { Scheme::HTTPS } else { Scheme::HTTP });
+    uri.authority = Some(authority);
+    let mut request = Request::new(());
+    *request.method_mut() = message.method.clone();
+    *request.uri_mut() = Uri::from_parts(uri).ok()?;
+    *request.version_mut() = Version::HTTP_2;
+    let mut headers = message.headers.clone();
+    for name in NOT_IN_HTTP2 {
+        headers.remove(name);
+    }
+    if !message.body.is_empty() {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(message.body.len()));
+    }
+    *request.headers_mut() = headers;
+    Some(request)
+}
+
+/// A worker's end of HTTP/2.
+pub struct Http2Client {
+    http: Arc<Http2>,
+    connections: Vec<Shared>,
+    meter: Meter,
+}
+
+impl Protocol for Http2 {
+    type Client = Http2Client;
+
+    fn client(self: &Arc<Self>, connections: usize, meter: Meter) -> Http2Client {
+        let connections = (0..connections.max(1)).map(|_| Shared::new(None)).collect();
+        Http2Client { http: Arc::clone(self), connections, meter }
+    }
+}
+
+impl Client for Http2Client {
+    type Connection = SendRequest<Bytes>;
+    type Request = ();
+
+    fn varies(&self) -> bool {
+        false
+    }
+
+    fn prepare(&self, _: u64) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn connect(&self, seat: usize) -> Result<SendRequest<Bytes>, Failure> {
+        let open = || async {
+            let start = Instant::now();
+            let stream = self.http.dialer.dial_h2().await?;
+            self.meter.connected(start.elapsed());
+            Ok(stream)
+        };
+        self.connections[seat % self.connections.len()].handle(open).await
+    }
+
+    async fn ready(&self, connection: &mut SendRequest<Bytes>) -> bool {
+        poll_fn(|cx| connection.poll_ready(cx)).await.is_ok()
+    }
+
+    async fn exchange(&self, connection: &mut SendRequest<Bytes>, (): &()) -> Result<Answer, Failure> {
+        let http = &*self.http;
+        let has_no_body = http.body.is_empty();
+        let (response, mut body) =
+            connection.send_request(http.request.clone(), has_no_body).map_err(|error| failure(&error))?;
+        if !has_no_body {
+            // The crate sends it as the peer's window allows, while the answer is awaited: it may come early.
+            body.send_data(http.body.clone(), true).map_err(|error| failure(&error))?;
+            self.meter.sent(http.body.len());
+        }
+        let (head, mut answer) = response.await.map_err(|error| failure(&error))?.into_parts();
+        let first = Instant::now();
+        while let Some(data) = answer.data().await {
+            let data = data.map_err(|error| failure(&error))?;
+            self.meter.received(data.len());
+            // Fails only for a stream that has ended.
+            let _ = answer.flow_control().release_capacity(data.len());
+        }
+        let status = head.status.as_u16();
+        let is_error = is_error(&http.error_ranges, status);
+        Ok(Answer { status, first: Some(first), ended: Instant::now(), is_error, cause: None })
+    }
+}

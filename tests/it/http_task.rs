@@ -182,6 +182,35 @@ async fn wrong_values_are_refused_with_path_and_expectation() {
 }
 
 #[tokio::test]
+async fn routes_that_can_not_be_are_refused() {
+    let cases = [
+        (
+            json!({"streams": 4}),
+            "with.streams: needs `http2: true`: over HTTP/1.1 a connection carries one request at a time",
+        ),
+        (json!({"http2": true, "streams": 0}), "with.streams: 0 is not a number of streams; expected 1 to 1000"),
+        (json!({"http2": true, "followRedirects": 3}), "with.followRedirects: can't be combined with `http2`"),
+        (
+            json!({"proxy": "http://p:1/", "unixSocket": "/s"}),
+            "with.proxy: and `unixSocket` are both given; give one of them",
+        ),
+        (
+            json!({"proxy": "https://p:1/"}),
+            "with.proxy: is not an `http` URL; proxies are reached by `http://HOST:PORT`",
+        ),
+        (
+            json!({"serverName": "a.example"}),
+            "with.serverName: needs an `https` URL: the name is that of the server's certificate",
+        ),
+    ];
+    for (values, message) in cases {
+        let mut with = json!({"url": "http://127.0.0.1:1/"});
+        with.as_object_mut().unwrap().extend(values.as_object().unwrap().clone());
+        assert_eq!(refused(&World::default(), with).await, message);
+    }
+}
+
+#[tokio::test]
 async fn wrong_credentials_are_refused_and_not_shown() {
     let cases = [
         (json!({"bearerToken": {"env": "NONE"}}), "with.bearerToken: environment variable `NONE` is not set"),

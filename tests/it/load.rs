@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use iter8::load::engine::run;
-use iter8::load::http::{ErrorRange, Http, HttpTarget};
+use iter8::load::http::{ErrorRange, Http, HttpTarget, Way};
 use iter8::load::outcome::LoadOutcome;
 use iter8::load::plan::{LoadError, LoadPlan};
 use iter8::logic::histogram::percentile_ms;
@@ -17,6 +17,7 @@ use iter8::net::tls::{Identity, TlsOptions};
 use iter8::ports::LoadProgress;
 use tokio_util::sync::CancellationToken;
 
+use crate::support::authority::Authority;
 use crate::support::cli::Bench;
 use crate::support::hostile::{Act, Hostile, answer, ok};
 #[cfg(target_os = "linux")]
@@ -37,6 +38,8 @@ fn target(url: &str) -> HttpTarget {
         error_ranges: vec![ErrorRange { lower: Some(400), upper: None }],
         redirects: 0,
         tls: TlsOptions::default(),
+        way: Way::Direct,
+        server_name: None,
     }
 }
 
@@ -378,59 +381,6 @@ async fn redirects_are_followed_only_when_asked_and_drop_credentials_elsewhere()
     post.redirects = 1;
     let outcome = load(plan(MAX, Bound::Count(1), 1), post).await.unwrap();
     assert_eq!(outcome.statuses, BTreeMap::from([(307, 1)]));
-}
-
-/// An authority, and what it issued.
-struct Authority {
-    pem: String,
-    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
-        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let key = rcgen::KeyPair::generate().unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { pem, issuer: rcgen::Issuer::new(params, key) }
-    }
-
-    fn issue(&self) -> (rcgen::Certificate, rcgen::KeyPair) {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-        (params.signed_by(&key, &self.issuer).unwrap(), key)
-    }
-
-    fn server(&self, clients: Option<&Authority>) -> rustls::ServerConfig {
-        let (certificate, key) = self.issue();
-        Self::showing(&certificate, &key, clients)
-    }
-
-    /// A server that shows this certificate.
-    fn showing(
-        certificate: &rcgen::Certificate,
-        key: &rcgen::KeyPair,
-        clients: Option<&Authority>,
-    ) -> rustls::ServerConfig {
-        use rustls::pki_types::pem::PemObject;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider));
-        let builder = builder.with_safe_default_protocol_versions().unwrap();
-        let builder = match clients {
-            None => builder.with_no_client_auth(),
-            Some(authority) => {
-                let mut roots = rustls::RootCertStore::empty();
-                let pem = rustls::pki_types::CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap();
-                roots.add(pem).unwrap();
-                let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                    .build()
-                    .unwrap();
-                builder.with_client_cert_verifier(verifier)
-            }
-        };
-        let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
-        builder.with_single_cert(vec![certificate.der().clone()], key).unwrap()
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,6 @@ mod proxy;
 mod stream;
 
 pub use dialer::{Dialed, Dialer, Tls, Via};
-pub use origin::Origin;
+pub use origin::{Origin, server_name};
 pub use proxy::Proxy;
 pub use stream::Stream;

@@ -44,6 +44,11 @@ struct Lookup {
     addresses: Result<Arc<[SocketAddr]>, String>,
 }
 
+/// A DNS name or an IP address as the name that a server's certificate must bear; `None` if it is neither.
+pub fn server_name(name: &str) -> Option<ServerName<'static>> {
+    ServerName::try_from(name.to_owned()).ok()
+}
+
 impl PartialEq for Origin {
     fn eq(&self, other: &Self) -> bool {
         (self.is_tls, &self.host, self.port) == (other.is_tls, &other.host, other.port)

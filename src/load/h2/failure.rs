@@ -18,7 +18,7 @@ pub(in crate::load) fn failure(error: &h2::Error) -> Failure {
         let is_end = io.kind() == std::io::ErrorKind::BrokenPipe && io.raw_os_error().is_none();
         return if is_end { Failure::new(Cause::Closed, "") } else { failure };
     }
-    let name = error.reason().map_or_else(|| error.to_string(), |reason| reason_name(reason));
+    let name = error.reason().map_or_else(|| error.to_string(), reason_name);
     let text = || clipped(&error.to_string());
     if error.is_remote() && error.is_go_away() {
         let failure = Failure::new(Cause::Closed, format!("the service closes the connection: {}", text()));

@@ -11,7 +11,7 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderName, HeaderValue, Request, Uri, Version};
 
 use super::message::Message;
-use super::target::{ErrorRange, HttpTarget, Prepared, TargetError, is_error};
+use super::target::{ErrorRange, HTTP2, HttpTarget, Prepared, TargetError, is_error};
 use crate::load::answer::Answer;
 use crate::load::cause::Failure;
 use crate::load::dial::Dialer;
@@ -44,7 +44,7 @@ impl Http2 {
     /// `http`. Redirects are not followed.
     pub fn new(target: HttpTarget) -> Result<Self, TargetError> {
         let unusable = TargetError::unusable(&target.url);
-        let Prepared { dialer, message } = Prepared::new(&target, "h2")?;
+        let Prepared { dialer, message } = Prepared::new(&target, HTTP2)?;
         let request = request(&message, dialer.origin.is_tls()).ok_or(unusable)?;
         Ok(Self { dialer: Arc::new(dialer), request, body: message.body, error_ranges: target.error_ranges })
     }

@@ -46,6 +46,13 @@ fn is_credential(name: &HeaderName) -> bool {
     [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION].contains(name)
 }
 
+/// The URL without user and fragment, as it stands in a request line to a proxy (RFC 9112, 3.2.2).
+pub(super) fn absolute(url: &Url) -> Option<Uri> {
+    let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
+    let rest = &url[url::Position::BeforePath..url::Position::AfterQuery];
+    format!("{}://{authority}{rest}", url.scheme()).parse().ok()
+}
+
 /// Path and query, as they stand in a request line.
 pub(super) fn path_of(url: &Url) -> Option<Uri> {
     let text = &url[url::Position::BeforePath..url::Position::AfterQuery];

@@ -6,9 +6,11 @@ mod http2;
 mod message;
 mod redirect;
 mod target;
+mod way;
 mod wire;
 
 pub use client::HttpClient;
 pub use connection::HttpConnection;
 pub use http2::{Http2, Http2Client};
 pub use target::{ErrorRange, Http, HttpTarget, TargetError};
+pub use way::{Way, authorization};

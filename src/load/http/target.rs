@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::HOST;
-use http::{HeaderMap, Method};
+use http::header::{HOST, PROXY_AUTHORIZATION};
+use http::{HeaderMap, HeaderValue, Method};
 use url::Url;
 
-use super::message::{Message, host_of, path_of};
-use crate::load::dial::{Dialer, Origin, Tls, Via};
+use super::message::{Message, absolute, host_of, path_of};
+use super::way::Way;
+use crate::load::dial::{Dialer, Origin, Tls, Via, server_name};
 use crate::logic::mask;
 use crate::net::tls::{TlsError, TlsOptions, client_config};
 
@@ -44,6 +45,10 @@ pub struct HttpTarget {
     pub redirects: u32,
     /// TLS settings.
     pub tls: TlsOptions,
+    /// The way there.
+    pub way: Way,
+    /// The name that the server's certificate must bear and SNI tells; `None` for the URL's host.
+    pub server_name: Option<String>,
 }
 
 /// HTTP/1.1 to one target.
@@ -64,6 +69,12 @@ pub enum TargetError {
     /// The URL is not one of HTTP.
     #[error("`{0}` is not an http or https URL with a host")]
     Url(String),
+    /// The proxy's URL is not one of HTTP.
+    #[error("the proxy's URL is not an `http` URL with a host")]
+    Proxy,
+    /// The server's name can't be one.
+    #[error("`{0}` can't be a server's name; expected a DNS name or an IP address")]
+    ServerName(String),
     /// The TLS settings are wrong.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -74,6 +85,10 @@ impl TargetError {
         Self::Url(mask::mask_url(url.as_str()))
     }
 }
+
+/// The versions of HTTP, as ALPN names them.
+pub(super) const HTTP1: &str = "http/1.1";
+pub(super) const HTTP2: &str = "h2";
 
 /// What is common to all versions of HTTP.
 pub(super) struct Prepared {
@@ -86,13 +101,28 @@ impl Prepared {
     pub(super) fn new(target: &HttpTarget, alpn: &'static str) -> Result<Self, TargetError> {
         let unusable = || TargetError::unusable(&target.url);
         let origin = Origin::of(&target.url).ok_or_else(unusable)?;
-        let uri = path_of(&target.url).ok_or_else(unusable)?;
+        let is_forwarded = !origin.is_tls() && alpn != HTTP2;
+        let via = target.way.via(is_forwarded).ok_or(TargetError::Proxy)?;
         let mut headers = target.headers.clone();
+        let uri = match &via {
+            Via::Forward(proxy) => {
+                if let Some(value) = proxy.authorization() {
+                    headers.insert(PROXY_AUTHORIZATION, HeaderValue::from_str(value).map_err(|_| TargetError::Proxy)?);
+                }
+                absolute(&target.url)
+            }
+            _ => path_of(&target.url),
+        };
+        let uri = uri.ok_or_else(unusable)?;
         if !headers.contains_key(HOST) {
             headers.insert(HOST, host_of(&target.url).ok_or_else(unusable)?);
         }
-        let tls = if origin.is_tls() || target.redirects > 0 { Some(tls(&target.tls, alpn)?) } else { None };
-        let dialer = Dialer { origin, via: Via::Direct, tls };
+        let name = target.server_name.as_deref();
+        let named =
+            name.map(|name| server_name(name).ok_or_else(|| TargetError::ServerName(name.to_owned()))).transpose()?;
+        let needs_tls = origin.is_tls() || target.redirects > 0;
+        let tls = if needs_tls { Some(Tls { server_name: named, ..tls(&target.tls, alpn)? }) } else { None };
+        let dialer = Dialer { origin, via, tls };
         let message = Message { method: target.method.clone(), uri, headers, body: target.body.clone() };
         Ok(Self { dialer, message })
     }
@@ -110,11 +140,11 @@ pub(super) fn is_error(ranges: &[ErrorRange], status: u16) -> bool {
 impl Http {
     /// Prepares requests to `target`; opens nothing.
     pub fn new(target: HttpTarget) -> Result<Self, TargetError> {
-        let Prepared { dialer, message } = Prepared::new(&target, "http/1.1")?;
+        let Prepared { dialer, message } = Prepared::new(&target, HTTP1)?;
         let foreign_tls = match (&target.tls.identity, target.redirects > 0) {
             (_, false) => None,
-            (None, true) => dialer.tls.clone(),
-            (Some(_), true) => Some(tls(&TlsOptions { identity: None, ..target.tls.clone() }, "http/1.1")?),
+            (None, true) => dialer.tls.clone().map(|tls| Tls { server_name: None, ..tls }),
+            (Some(_), true) => Some(tls(&TlsOptions { identity: None, ..target.tls.clone() }, HTTP1)?),
         };
         let HttpTarget { url, redirects, error_ranges, .. } = target;
         Ok(Self { url, dialer, message, redirects, error_ranges, foreign_tls })

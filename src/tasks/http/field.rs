@@ -17,6 +17,9 @@ use crate::tasks::shape::{HEADER_VALUE, HTTP_URL, each_given};
 /// Most connections of one load: enough for one machine's ports and memory.
 pub(super) const MAX_CONNECTIONS: u64 = 10_000;
 
+/// Most requests in flight on one connection of HTTP/2.
+const MAX_STREAMS: u64 = 1_000;
+
 /// Most redirects that are followed within one request.
 const MAX_REDIRECTS: u64 = 50;
 
@@ -97,6 +100,19 @@ field! {
             Ok(count)
         } else {
             Err(format!("{count} is not a number of connections; expected 1 to {MAX_CONNECTIONS}"))
+        }
+    }
+}
+
+field! {
+    /// A number of requests in flight on one connection.
+    Streams(u64), Count,
+    json_schema!({"description": "A whole number from 1 to 1000, or a string that holds one.", "anyOf": [{"type": "integer", "minimum": 1, "maximum": 1000}, {"type": "string", "pattern": r"^\s*\+?0*([1-9][0-9]{0,2}|1000)\s*$"}]}),
+    |Count(count)| {
+        if (1..=MAX_STREAMS).contains(&count) {
+            Ok(count)
+        } else {
+            Err(format!("{count} is not a number of streams; expected 1 to {MAX_STREAMS}"))
         }
     }
 }

@@ -7,6 +7,7 @@ mod field;
 mod measure;
 mod plan;
 mod prepare;
+mod route;
 mod values;
 
 use std::sync::Arc;
@@ -17,9 +18,9 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 use self::plan::{Auth, Load, Plan};
+use self::prepare::Ready;
 use super::{Measures, Task, TaskContext, TaskError, TaskKind};
 use crate::load::engine;
-use crate::load::http::Http;
 use crate::load::outcome::LoadOutcome;
 use crate::load::plan::{LoadError, LoadPlan};
 use crate::logic::input::InputError;
@@ -175,7 +176,7 @@ async fn run_one(load: &Load, cx: &TaskContext<'_>) -> Ended {
             .and_then(|payload| prepare::protocol(load, cx.world.files, payload).map_err(TaskError::Input)),
     };
     let protocol = match protocol {
-        Ok(protocol) => Arc::new(protocol),
+        Ok(protocol) => protocol,
         Err(error) => return Ended::Failed(error),
     };
     if let Some(pacer) = load.warmup {
@@ -201,15 +202,20 @@ async fn offer(
     load: &Load,
     phase: &str,
     pacer: Pacer,
-    protocol: &Arc<Http>,
+    protocol: &Ready,
     cx: &TaskContext<'_>,
 ) -> Result<LoadOutcome, LoadError> {
     let plan = LoadPlan {
         timeout: load.timeout,
+        in_flight: load.in_flight(),
         allow_initial_errors: load.allow_initial_errors,
         ..LoadPlan::new(load.shown_url(), pacer, load.connections)
     };
     let name = format!("{phase}{}", load.label);
     let tell = |progress: LoadProgress| cx.world.observer.observe(Event::Load { name: name.clone(), progress });
-    engine::run(plan, Arc::clone(protocol), cx.world.stop.clone(), &tell).await
+    let stop = cx.world.stop.clone();
+    match protocol {
+        Ready::Http1(http) => engine::run(plan, Arc::clone(http), stop, &tell).await,
+        Ready::Http2(http) => engine::run(plan, Arc::clone(http), stop, &tell).await,
+    }
 }

@@ -6,6 +6,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AG
 use serde_json::Value;
 
 use super::field::StatusRange;
+use super::route::{Route, route};
 use super::values::HttpValues;
 use crate::load::http::ErrorRange;
 use crate::logic::input::InputError;
@@ -73,10 +74,17 @@ pub(super) struct Load {
     pub(super) ca: Option<String>,
     /// Files of certificate and key.
     pub(super) identity: Option<(String, String)>,
+    pub(super) route: Route,
     pub(super) places: Places,
 }
 
 impl Load {
+    /// Bound on requests in flight.
+    pub(super) fn in_flight(&self) -> usize {
+        let streams = self.route.streams.unwrap_or(1);
+        self.connections.saturating_mul(usize::try_from(streams).unwrap_or(usize::MAX))
+    }
+
     /// The target as it may be shown.
     pub(super) fn shown_url(&self) -> String {
         mask_url(self.url.as_str())
@@ -167,6 +175,7 @@ fn load(values: HttpValues, provider: &str, version: usize, suffix: &str, places
     if let Some(field) = field.filter(|_| own) {
         return Err(places.error(field, "and a header `Authorization` are both given; give one of them"));
     }
+    let route = route(&values, &url, &places)?;
     let identity = match (values.cert, values.key) {
         (Some(cert), Some(key)) => Some((cert, key)),
         (None, None) => None,
@@ -221,6 +230,7 @@ fn load(values: HttpValues, provider: &str, version: usize, suffix: &str, places
         skip_verify: insecure,
         ca: values.ca,
         identity,
+        route,
         places,
     })
 }

@@ -1,5 +1,6 @@
 //! From a load to what goes over the wire: files, variables and downloads are read here.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -9,7 +10,7 @@ use http::HeaderValue;
 use http::header::{AUTHORIZATION, HeaderMap};
 
 use super::plan::{Auth, Load, Payload, Secret};
-use crate::load::http::{Http, HttpTarget, TargetError};
+use crate::load::http::{Http, Http2, HttpTarget, TargetError, authorization as url_authorization};
 use crate::logic::input::InputError;
 use crate::logic::mask::mask_url;
 use crate::net::tls::{Identity, TlsError, TlsOptions};
@@ -25,9 +26,15 @@ const MAX_SECRET: u64 = 1 << 20;
 /// Time for downloading a payload.
 const DOWNLOAD: Duration = Duration::from_secs(60);
 
+/// A version of HTTP, ready to be spoken.
+pub(super) enum Ready {
+    Http1(Arc<Http>),
+    Http2(Arc<Http2>),
+}
+
 /// Makes the protocol for `load` of local parts alone: what can be found wrong before the run is found here. A payload that is to
 /// be downloaded is `downloaded`, or empty while there is none yet.
-pub(super) fn protocol(load: &Load, files: &dyn Files, downloaded: Option<Bytes>) -> Result<Http, InputError> {
+pub(super) fn protocol(load: &Load, files: &dyn Files, downloaded: Option<Bytes>) -> Result<Ready, InputError> {
     let mut headers = HeaderMap::new();
     for (name, value) in &load.headers {
         headers.insert(name.clone(), value.clone());
@@ -55,10 +62,18 @@ pub(super) fn protocol(load: &Load, files: &dyn Files, downloaded: Option<Bytes>
         error_ranges: load.error_ranges.clone(),
         redirects: load.redirects,
         tls: TlsOptions { ca, identity, skip_verify: load.skip_verify },
+        way: load.route.way.clone(),
+        server_name: load.route.server_name.clone(),
     };
-    Http::new(target).map_err(|error| {
+    let ready = match load.route.streams {
+        None => Http::new(target).map(|http| Ready::Http1(Arc::new(http))),
+        Some(_) => Http2::new(target).map(|http| Ready::Http2(Arc::new(http))),
+    };
+    ready.map_err(|error| {
         let field = match &error {
             TargetError::Url(_) => "url",
+            TargetError::Proxy => "proxy",
+            TargetError::ServerName(_) => "serverName",
             TargetError::Tls(TlsError::Ca(_)) => "ca",
             TargetError::Tls(TlsError::Key(_)) => "key",
             TargetError::Tls(TlsError::Cert(_) | TlsError::Identity(_)) => "cert",
@@ -96,31 +111,12 @@ fn authorization(load: &Load, files: &dyn Files) -> Result<Option<HeaderValue>, 
             ("basicAuth", format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
         }
         Auth::Bearer(secret) => ("bearerToken", format!("Bearer {}", secret_of(load, files, "bearerToken", secret)?)),
-        Auth::Url => {
-            let decode = |text: &str| decoded(text);
-            let user = decode(load.url.username());
-            let password = decode(load.url.password().unwrap_or_default());
-            ("url", format!("Basic {}", STANDARD.encode([user, b":".to_vec(), password].concat())))
-        }
+        Auth::Url => ("url", url_authorization(&load.url).unwrap_or_default()),
     };
     let mut value = HeaderValue::from_str(&text)
         .map_err(|_| load.places.error(field, "holds characters that a header can't carry"))?;
     value.set_sensitive(true);
     Ok(Some(value))
-}
-
-/// Percent-decodes a part of a URL's authority.
-fn decoded(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let escaped =
-            text.get(at + 1..at + 3).filter(|_| byte == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        decoded.push(escaped.unwrap_or(byte));
-        at += if escaped.is_some() { 3 } else { 1 };
-    }
-    decoded
 }
 
 fn secret_of(load: &Load, files: &dyn Files, field: &str, secret: &Secret) -> Result<String, InputError> {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::field::{
     self, AtLeastOne, BasicAuth, BearerToken, Connections, Headers, Method, Percentile, Qps, Redirects, StatusRange,
-    TargetUrl,
+    Streams, TargetUrl,
 };
 use crate::logic::input::{InputError, typed};
 use crate::logic::path::join;
@@ -61,6 +61,16 @@ pub(super) struct HttpValues {
     /// How many redirects are followed within one request (true: 10). Default: none; a redirect is an answer in its own right.
     /// Redirects to another host carry no credentials.
     pub(super) follow_redirects: Option<Redirects>,
+    /// Speak HTTP/2: agreed on with an `https` server (ALPN), assumed of an `http` one (prior knowledge). Default: false, HTTP/1.1.
+    pub(super) http2: Option<bool>,
+    /// Requests in flight per connection, with `http2`. Default: 1.
+    pub(super) streams: Option<Streams>,
+    /// URL of an HTTP proxy (`http://[USER:PASSWORD@]HOST:PORT`); proxies of the environment are not used for load.
+    pub(super) proxy: Option<TargetUrl>,
+    /// Path of a Unix socket to connect to instead of the URL's host.
+    pub(super) unix_socket: Option<String>,
+    /// Name that the server's certificate must bear, and that SNI tells. Default: the URL's host.
+    pub(super) server_name: Option<String>,
     /// Trust any server certificate. Default: false.
     pub(super) insecure_skip_verify: Option<bool>,
     /// File with the certificates (PEM) of the authorities to trust, instead of the public and the system's ones.
@@ -240,6 +250,9 @@ impl HttpValues {
             or!(base: error_ranges, percentiles, allow_initial_errors);
         let (method, timeout, follow_redirects) = or!(base: method, timeout, follow_redirects);
         let (insecure_skip_verify, ca, cert, key) = or!(base: insecure_skip_verify, ca, cert, key);
+        let way_of = if self.proxy.is_some() || self.unix_socket.is_some() { &Self::default() } else { base };
+        let (proxy, unix_socket) = or!(way_of: proxy, unix_socket);
+        let (http2, streams, server_name) = or!(base: http2, streams, server_name);
         let (parallel, name) = or!(base: parallel, name);
         Self {
             headers: merged_headers(self.headers, base.headers.as_ref()),
@@ -262,6 +275,11 @@ impl HttpValues {
             method,
             timeout,
             follow_redirects,
+            http2,
+            streams,
+            proxy,
+            unix_socket,
+            server_name,
             insecure_skip_verify,
             ca,
             cert,

@@ -1,9 +1,11 @@
 //! What the integration tests share.
 
+pub mod authority;
 pub mod cli;
 pub mod files;
 pub mod hostile;
 pub mod markdown;
+pub mod mirror;
 pub mod module_tree;
 pub mod rust_source;
 pub mod scripted;

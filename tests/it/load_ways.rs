@@ -1,0 +1,335 @@
+//! The ways to a target: HTTP/2 with and without TLS, proxies, Unix sockets, IPv6, other names.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, PROXY_AUTHORIZATION};
+use http::{HeaderValue, Method, Version};
+use iter8::load::engine;
+use iter8::load::http::{ErrorRange, Http, Http2, HttpTarget, Way};
+use iter8::load::outcome::LoadOutcome;
+use iter8::load::plan::{AtEnd, LoadPlan};
+use iter8::load::protocol::Protocol;
+use iter8::logic::pacing::{Arrival, Bound, Pacer};
+use iter8::net::tls::TlsOptions;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::authority::Authority;
+use crate::support::mirror::{Kind, Mirror};
+
+fn plan(count: u64, connections: usize) -> LoadPlan {
+    let pacer = Pacer::new(Arrival::Max, Bound::Count(count));
+    LoadPlan { allow_initial_errors: true, ..LoadPlan::new("the server", pacer, connections) }
+}
+
+fn target(url: &str) -> HttpTarget {
+    HttpTarget {
+        url: url.parse().unwrap(),
+        method: Method::GET,
+        headers: http::HeaderMap::new(),
+        body: Bytes::new(),
+        error_ranges: vec![ErrorRange { lower: Some(400), upper: None }],
+        redirects: 0,
+        tls: TlsOptions::default(),
+        way: Way::Direct,
+        server_name: None,
+    }
+}
+
+async fn load<P: Protocol>(plan: LoadPlan, protocol: P) -> LoadOutcome {
+    engine::run(plan, Arc::new(protocol), CancellationToken::new(), &|_| {}).await.unwrap()
+}
+
+fn causes(outcome: &LoadOutcome) -> BTreeMap<&'static str, u64> {
+    outcome.causes.iter().map(|(cause, (count, _))| (cause.name(), *count)).collect()
+}
+
+/// An authority, and a server of its with these protocols on offer.
+async fn secure(alpn: &[&str]) -> (Authority, Mirror) {
+    let authority = Authority::new();
+    let mut config = authority.server(None);
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let server = Mirror::start(Kind { tls: Some(config), ..Kind::default() }).await;
+    (authority, server)
+}
+
+fn trusting(authority: &Authority) -> TlsOptions {
+    TlsOptions { ca: Some(authority.pem.clone().into_bytes()), ..TlsOptions::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http2_is_spoken_with_prior_knowledge_and_carries_everything() {
+    let server = Mirror::start(Kind::default()).await;
+    let mut target = target(&format!("http://{}/predict?model=iris", server.address));
+    target.method = Method::PUT;
+    target.body = Bytes::from(vec![b'x'; 100_000]);
+    target.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    target.headers.insert(HOST, HeaderValue::from_static("iris.example"));
+    target.headers.insert("connection", HeaderValue::from_static("keep-alive"));
+    let outcome = load(plan(50, 2), Http2::new(target).unwrap()).await;
+    assert_eq!((outcome.answers, outcome.errors, server.requests()), (50, 0, 50), "{:?}", outcome.causes);
+    assert_eq!((outcome.bytes_sent, outcome.bytes_received), (5_000_000, 5_000_000));
+    assert_eq!(outcome.connect.len(), server.connections());
+    assert_eq!(outcome.first.len(), 50);
+    let seen = &server.seen()[0];
+    assert_eq!((seen.version, &seen.method, seen.body.len()), (Version::HTTP_2, &Method::PUT, 100_000));
+    assert_eq!(seen.uri, "http://iris.example/predict?model=iris");
+    assert_eq!(seen.headers[CONTENT_TYPE], "text/plain");
+    assert!(!seen.headers.contains_key("connection") && !seen.headers.contains_key(HOST));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn seats_share_connections_and_are_all_in_flight_at_once() {
+    // The server answers nobody before 40 requests are there: fewer in flight would never end.
+    let server = Mirror::start(Kind { crowd: Some(40), ..Kind::default() }).await;
+    let http = Http2::new(target(&format!("http://{}/", server.address))).unwrap();
+    let outcome = load(LoadPlan { in_flight: 40, ..plan(400, 3) }, http).await;
+    assert_eq!((outcome.answers, outcome.errors), (400, 0), "{:?}", outcome.causes);
+    assert_eq!(server.connections(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_tls_http2_is_agreed_on_or_refused() {
+    let (authority, server) = secure(&["h2", "http/1.1"]).await;
+    let url = format!("https://{}/", server.address);
+    let with = |url: &str| HttpTarget { tls: trusting(&authority), ..target(url) };
+    let outcome = load(plan(20, 2), Http2::new(with(&url)).unwrap()).await;
+    assert_eq!((outcome.answers, server.seen()[0].version), (20, Version::HTTP_2), "{:?}", outcome.causes);
+    let outcome = load(plan(20, 2), Http::new(with(&url)).unwrap()).await;
+    assert_eq!((outcome.answers, outcome.errors), (20, 0), "{:?}", outcome.causes);
+
+    let (authority, server) = secure(&["http/1.1"]).await;
+    let url = format!("https://{}/", server.address);
+    let outcome = load(plan(4, 2), Http2::new(HttpTarget { tls: trusting(&authority), ..target(&url) }).unwrap()).await;
+    assert_eq!(causes(&outcome), BTreeMap::from([("tls", 4)]), "{:?}", outcome.causes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_servers_certificate_may_bear_another_name_that_is_told() {
+    let (authority, server) = secure(&[]).await;
+    // 127.0.0.2 is not in the certificate, `localhost` is.
+    let url = format!("https://localhost:{}/", server.address.port());
+    for (name, expected) in [(None, 0), (Some("localhost"), 0), (Some("elsewhere.example"), 4)] {
+        let server_name = name.map(str::to_owned);
+        let target = HttpTarget { tls: trusting(&authority), server_name, ..target(&url) };
+        assert_eq!(load(plan(4, 1), Http::new(target).unwrap()).await.errors, expected, "{name:?}");
+    }
+    let odd = HttpTarget { server_name: Some("not a name".into()), ..target(&url) };
+    assert!(Http::new(odd).unwrap_err().to_string().contains("`not a name`"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unix_sockets_and_ipv6_lead_to_a_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("model.sock");
+    let server = Mirror::on_socket(&path).await;
+    let with = |way| HttpTarget { way, ..target("http://model.example/ready") };
+    let outcome = load(plan(10, 2), Http::new(with(Way::Unix(path.clone()))).unwrap()).await;
+    assert_eq!((outcome.answers, server.connections()), (10, 2), "{:?}", outcome.causes);
+    assert_eq!(server.seen()[0].headers[HOST], "model.example");
+    let outcome = load(plan(10, 2), Http2::new(with(Way::Unix(path.clone()))).unwrap()).await;
+    assert_eq!((outcome.answers, server.seen()[10].version), (10, Version::HTTP_2));
+    let outcome = load(plan(2, 1), Http::new(with(Way::Unix(directory.path().join("none")))).unwrap()).await;
+    let detail = &outcome.causes.values().next().unwrap().1;
+    assert!(detail.contains("none") && detail.contains("No such file"), "{detail}");
+
+    let server = Mirror::start(Kind { is_ipv6: true, ..Kind::default() }).await;
+    let outcome = load(plan(10, 2), Http::new(target(&format!("http://{}/", server.address))).unwrap()).await;
+    assert_eq!((outcome.answers, outcome.errors), (10, 0), "{:?}", outcome.causes);
+}
+
+/// A proxy that makes tunnels, and passes requests in absolute form on; every one needs these credentials. Returns its address and
+/// counts what it was asked.
+async fn proxy(asked: Arc<std::sync::Mutex<Vec<String>>>) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let asked = Arc::clone(&asked);
+            tokio::spawn(async move {
+                let _ = relay(stream, asked).await;
+            });
+        }
+    });
+    address
+}
+
+async fn relay(stream: TcpStream, asked: Arc<std::sync::Mutex<Vec<String>>>) -> std::io::Result<()> {
+    let mut client = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") && client.read_line(&mut head).await? > 0 {}
+    let line = head.lines().next().unwrap_or_default().to_owned();
+    asked.lock().unwrap().push(line.clone());
+    // `user:p@ss` in base64.
+    if !head.contains("roxy-authorization: Basic dXNlcjpwQHNz")
+        && !head.contains("roxy-Authorization: Basic dXNlcjpwQHNz")
+    {
+        return client.write_all(b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n").await;
+    }
+    let word = line.split(' ').nth(1).unwrap_or_default();
+    let to = word.trim_start_matches("http://").split('/').next().unwrap_or_default();
+    let mut server = TcpStream::connect(to).await?;
+    if line.starts_with("CONNECT ") {
+        client.write_all(b"HTTP/1.1 200 Go ahead\r\nX-Proxy: yes\r\n\r\n").await?;
+    } else {
+        server.write_all(head.as_bytes()).await?;
+    }
+    tokio::io::copy_bidirectional(&mut client, &mut server).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_passes_plain_requests_on_and_makes_tunnels_for_the_rest() {
+    let asked = Arc::default();
+    let proxy = proxy(Arc::clone(&asked)).await;
+    let way = Way::Proxy(format!("http://user:p%40ss@{proxy}").parse().unwrap());
+    let plain = Mirror::start(Kind::default()).await;
+    let url = format!("http://{}/a?b=c", plain.address);
+    let outcome = load(plan(6, 2), Http::new(HttpTarget { way: way.clone(), ..target(&url) }).unwrap()).await;
+    assert_eq!((outcome.answers, outcome.errors), (6, 0), "{:?} {:?}", outcome.causes, outcome.statuses);
+    assert_eq!(asked.lock().unwrap().first(), Some(&format!("GET {url} HTTP/1.1")));
+    assert_eq!(plain.seen()[0].headers[HOST], plain.address.to_string());
+    assert!(plain.seen()[0].headers.contains_key(PROXY_AUTHORIZATION), "our small proxy passes on what it gets");
+
+    asked.lock().unwrap().clear();
+    let outcome = load(plan(6, 2), Http2::new(HttpTarget { way: way.clone(), ..target(&url) }).unwrap()).await;
+    assert_eq!((outcome.answers, outcome.errors), (6, 0), "{:?}", outcome.causes);
+    let (authority, secret) = secure(&["h2", "http/1.1"]).await;
+    let url = format!("https://{}/", secret.address);
+    let with = HttpTarget { way, tls: trusting(&authority), ..target(&url) };
+    let outcome = load(plan(6, 2), Http::new(with).unwrap()).await;
+    assert_eq!((outcome.answers, outcome.errors), (6, 0), "{:?}", outcome.causes);
+    assert!(!secret.seen()[0].headers.contains_key(PROXY_AUTHORIZATION), "the proxy's password is the proxy's alone");
+    let tunnels = [plain.address, plain.address, secret.address, secret.address];
+    assert_eq!(*asked.lock().unwrap(), tunnels.map(|to| format!("CONNECT {to} HTTP/1.1")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_refuses_is_told_from_a_service_that_fails() {
+    let proxy = proxy(Arc::default()).await;
+    let way = Way::Proxy(format!("http://{proxy}").parse().unwrap());
+    let target = HttpTarget { way, ..target("https://127.0.0.1:1/") };
+    let outcome = load(plan(2, 1), Http::new(target).unwrap()).await;
+    assert_eq!(causes(&outcome), BTreeMap::from([("proxy", 2)]));
+    assert!(outcome.causes.values().next().unwrap().1.contains("407"), "{:?}", outcome.causes);
+}
+
+/// A server of HTTP/2 that treats every stream alike.
+async fn hostile<F, R>(treat: F) -> std::net::SocketAddr
+where
+    F: Fn(h2::RecvStream, h2::server::SendResponse<Bytes>, u64) -> R + Clone + Send + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let treat = treat.clone();
+            tokio::spawn(async move {
+                let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+                let mut number = 0;
+                while let Some(Ok((request, respond))) = connection.accept().await {
+                    tokio::spawn(treat(request.into_body(), respond, number));
+                    number += 1;
+                    if number == 7 {
+                        connection.graceful_shutdown();
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+fn fine(mut respond: h2::server::SendResponse<Bytes>) {
+    let response = http::Response::new(());
+    if let Ok(mut stream) = respond.send_response(response, false) {
+        let _ = stream.send_data(Bytes::from_static(b"ok"), true);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_says_goodbye_is_connected_to_again_and_nothing_is_lost() {
+    let address = hostile(|_, respond, _| async move { fine(respond) }).await;
+    let http = Http2::new(target(&format!("http://{address}/"))).unwrap();
+    let outcome = load(LoadPlan { in_flight: 4, ..plan(200, 2) }, http).await;
+    assert_eq!((outcome.requests, outcome.answers, outcome.errors), (200, 200, 0), "{:?}", outcome.causes);
+    assert!(outcome.connect.len() > 20, "seven streams a connection: {}", outcome.connect.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_that_are_reset_count_as_such_and_spare_the_others() {
+    let address = hostile(|_, mut respond, number| async move {
+        if number % 2 == 0 { respond.send_reset(h2::Reason::INTERNAL_ERROR) } else { fine(respond) }
+    })
+    .await;
+    let http = Http2::new(target(&format!("http://{address}/"))).unwrap();
+    let outcome = load(plan(60, 1), http).await;
+    assert_eq!(outcome.requests, 60);
+    assert_eq!(causes(&outcome), BTreeMap::from([("reset", outcome.errors)]), "{:?}", outcome.causes);
+    assert!((20..=40).contains(&outcome.errors), "{}", outcome.errors);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_never_ends_or_a_window_that_never_opens_is_a_time_out() {
+    let address = hostile(|body, mut respond, _| async move {
+        // Neither reads the request's body, which is larger than the window, nor ends the answer.
+        let _stream = respond.send_response(http::Response::new(()), false);
+        let _body = body;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    for body in [Bytes::new(), Bytes::from(vec![0; 1 << 20])] {
+        let http = Http2::new(HttpTarget { body, ..target(&format!("http://{address}/")) }).unwrap();
+        let plan = LoadPlan { timeout: Duration::from_millis(200), in_flight: 3, ..plan(6, 1) };
+        let outcome = load(plan, http).await;
+        assert_eq!(causes(&outcome), BTreeMap::from([("timeout", 6)]), "{:?}", outcome.causes);
+        assert!(outcome.duration < Duration::from_secs(2), "{:?}", outcome.duration);
+    }
+}
+
+/// How a load that is over in the middle of its exchanges ends: requests, errors by cause.
+async fn at_end(at_end: AtEnd) -> (LoadOutcome, Duration) {
+    // Answers to 8 of 12 requests never come.
+    let address =
+        hostile(
+            |_, respond, number| async move { if number < 4 { fine(respond) } else { std::future::pending().await } },
+        )
+        .await;
+    let http = Http2::new(target(&format!("http://{address}/"))).unwrap();
+    let pacer = Pacer::new(Arrival::Max, Bound::Duration(Duration::from_millis(300)));
+    let plan = LoadPlan { pacer, in_flight: 3, timeout: Duration::from_secs(1), at_end, ..plan(1, 1) };
+    let start = std::time::Instant::now();
+    (load(plan, http).await, start.elapsed())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_flight_at_the_end_is_awaited_cut_off_or_ignored() {
+    let (waited, time) = at_end(AtEnd::Wait).await;
+    assert_eq!((waited.requests, causes(&waited)), (7, BTreeMap::from([("timeout", 3)])));
+    assert!(time >= Duration::from_secs(1), "{time:?}");
+    let (cut, time) = at_end(AtEnd::Cut).await;
+    assert_eq!((cut.requests, cut.latency.len(), causes(&cut)), (7, 4, BTreeMap::from([("cut", 3)])));
+    assert!(time < Duration::from_millis(900), "{time:?}");
+    let (ignored, time) = at_end(AtEnd::Ignore).await;
+    assert_eq!((ignored.requests, ignored.errors), (4, 0));
+    assert!(time < Duration::from_millis(900), "{time:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_can_be_bounded_twice_and_its_first_requests_left_out() {
+    let server = Mirror::start(Kind::default()).await;
+    let http = || Http::new(target(&format!("http://{}/", server.address))).unwrap();
+    let pacer = Pacer::new(Arrival::Constant { rate: 100.0 }, Bound::Count(1_000_000));
+    let plan_of = LoadPlan { pacer, max_duration: Some(Duration::from_millis(500)), ..plan(1, 2) };
+    let outcome = load(plan_of, http()).await;
+    assert!((40..=52).contains(&outcome.requests), "{}", outcome.requests);
+    assert!(outcome.dropped <= 2, "slots after the end are not due: {}", outcome.dropped);
+
+    let before = server.requests();
+    let outcome = load(LoadPlan { skip_first: 30, ..plan(100, 4) }, http()).await;
+    assert_eq!((server.requests() - before, outcome.requests, outcome.latency.len()), (100, 70, 70));
+}

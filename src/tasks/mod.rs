@@ -6,6 +6,7 @@
 
 pub mod assess;
 pub mod http;
+mod load;
 pub mod notify;
 pub mod registry;
 pub mod resolve;

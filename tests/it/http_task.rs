@@ -289,9 +289,12 @@ async fn a_load_contributes_iter8s_metrics_and_ours() {
         "http/latency-p99.9",
     ]);
     expected.extend(["http/latency-p99.95", "http/latency-stddev", "http/request-count"]);
-    let ours = |name: &&String| !name.contains("service-time");
-    assert_eq!(metrics.keys().filter(ours).collect::<Vec<_>>(), expected);
-    assert_eq!(metrics.len(), 2 * expected.len() - 3);
+    let distributions = ["http/connect", "http/first-byte", "http/success-latency"];
+    let iter8s = |name: &&String| !name.contains("service-time") && !distributions.contains(&name.as_str());
+    assert_eq!(metrics.keys().filter(iter8s).collect::<Vec<_>>(), expected);
+    assert_eq!(metrics.len(), 2 * expected.len() - 3 + distributions.len());
+    let counts = distributions.map(|name| metrics[name].observation.as_ref().unwrap().samples);
+    assert_eq!(counts, [Some(4), Some(20), Some(15)]);
     assert_eq!(scalar(&contribution, 0, "http/request-count"), 20.0);
     assert_eq!(scalar(&contribution, 0, "http/error-count"), 5.0);
     assert_eq!(scalar(&contribution, 0, "http/error-rate"), 0.25);

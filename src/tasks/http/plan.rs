@@ -13,6 +13,7 @@ use crate::logic::input::InputError;
 use crate::logic::mask::mask_url;
 use crate::logic::pacing::{Arrival, Bound, Pacer};
 use crate::logic::path::join;
+use crate::tasks::load::Places;
 
 /// Defaults, as in Iter8 where it has them.
 const NUM_REQUESTS: u64 = 100;
@@ -99,28 +100,6 @@ pub(super) struct Plan {
     /// Names of the versions, one each.
     pub(super) versions: Vec<Option<String>>,
     pub(super) is_parallel: bool,
-}
-
-/// Where the fields of a load stand in what the user wrote, the most specific level first.
-#[derive(Clone, Debug)]
-pub(super) struct Places(Vec<(String, Value)>);
-
-impl Places {
-    /// The levels of `root` that exist; the last one is the base.
-    fn new(root: &Value, at: &str, levels: &[(String, String)]) -> Self {
-        let found = levels.iter().filter_map(|(path, pointer)| Some((join(at, path), root.pointer(pointer)?.clone())));
-        Self(found.collect())
-    }
-
-    /// The path of `field`: where it is given, else where it could be.
-    pub(super) fn of(&self, field: &str) -> String {
-        let given = self.0.iter().find(|(_, level)| level.get(field).is_some_and(|value| !value.is_null()));
-        given.or(self.0.first()).map_or_else(|| field.to_owned(), |(path, _)| join(path, field))
-    }
-
-    pub(super) fn error(&self, field: &str, message: impl Into<String>) -> InputError {
-        InputError::new(self.of(field), message)
-    }
 }
 
 /// Reads the values whose place is `at`.

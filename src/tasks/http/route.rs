@@ -1,9 +1,9 @@
 //! How requests get to their target: the version of HTTP, proxies, Unix sockets, the server's name.
 
-use super::plan::Places;
 use super::values::HttpValues;
 use crate::load::http::Way;
 use crate::logic::input::InputError;
+use crate::tasks::load::Places;
 
 /// How requests get to their target.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -117,7 +117,7 @@ fn load(behaviour: Behaviour) -> LoadRecord {
             .map(|(cause, n)| (cause.to_owned(), n))
             .collect::<BTreeMap<_, _>>(),
         bytes_received: behaviour.requests * 212,
-        interrupted: false,
+        ..LoadRecord::default()
     }
 }
 

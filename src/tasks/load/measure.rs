@@ -1,0 +1,182 @@
+//! From a load's outcome to metrics and the document's record.
+
+use chrono::{DateTime, Utc};
+
+use crate::load::outcome::LoadOutcome;
+use crate::logic::histogram::{
+    Histogram, buckets, encode, max_ms, mean_ms, min_ms, percentile_ms, percentile_name, stddev_ms,
+};
+use crate::model::contribution::{Measurement, Values, VersionMetrics};
+use crate::model::duration::GoDuration;
+use crate::model::insights::Observation;
+use crate::model::load::{Lateness, LoadRecord};
+use crate::model::metric::{MSEC, MetricMeta, MetricType};
+
+/// Buckets of a histogram in Iter8's form.
+const BUCKETS: usize = 60;
+
+/// An offered rate below this share of the one asked for is told.
+const OFFERED: f64 = 0.95;
+
+/// A distribution that a load measured.
+pub(in crate::tasks) struct Distribution<'a> {
+    /// Name of the metric, without its provider.
+    pub(in crate::tasks) name: &'static str,
+    /// What was measured, in words.
+    pub(in crate::tasks) what: &'static str,
+    /// The times.
+    pub(in crate::tasks) histogram: &'a Histogram,
+    /// The type that the document gives the metric.
+    pub(in crate::tasks) kind: MetricType,
+    /// Metrics of one number each that are made of it.
+    pub(in crate::tasks) scalars: Scalars<'a>,
+}
+
+/// Metrics of one number each: `latency-mean`, `latency-p99` …
+#[derive(Clone, Copy)]
+pub(in crate::tasks) enum Scalars<'a> {
+    /// None: the distribution is read with an aggregation, such as `latency/p99`.
+    None,
+    /// Mean, standard deviation, minimum, maximum, and these percentiles.
+    Percentiles(&'a [f64]),
+}
+
+/// Adds a load's metrics and its record to those of its version.
+///
+/// `record` has what only the task knows: target and method, answers by status.
+pub(in crate::tasks) fn add(
+    provider: &str,
+    outcome: &LoadOutcome,
+    distributions: &[Distribution<'_>],
+    start: DateTime<Utc>,
+    record: LoadRecord,
+    into: &mut VersionMetrics,
+) {
+    let mut put = |name: &str, meta: MetricMeta, values: Values, samples: u64| {
+        let no_data = match &values {
+            Values::NoData(reason) => Some(reason.clone()),
+            _ => None,
+        };
+        let observation =
+            Observation { source: Some(record.url.clone()), query: None, samples: Some(samples), no_data };
+        into.metrics.insert(format!("{provider}/{name}"), Measurement { meta, values, observation: Some(observation) });
+    };
+    let requests = outcome.requests;
+    let counter = |description: &str| meta(description, MetricType::Counter, None);
+    put("request-count", counter("number of requests sent"), Values::Scalar(requests as f64), requests);
+    put("error-count", counter("number of requests that failed"), Values::Scalar(outcome.errors as f64), requests);
+    let rate = match requests {
+        0 => Values::NoData(no_answers(outcome)),
+        _ => Values::Scalar(outcome.errors as f64 / requests as f64),
+    };
+    put("error-rate", meta("fraction of requests that failed", MetricType::Gauge, None), rate, requests);
+    for distribution in distributions {
+        let Distribution { name, what, histogram, kind, scalars } = distribution;
+        let missing = missing(distribution, outcome);
+        let or_missing = |values: Values| missing.clone().map_or(values, Values::NoData);
+        let samples = histogram.len();
+        for (statistic, description, value) in statistics(histogram, *scalars) {
+            let meta = meta(&format!("{description} of the {what}"), MetricType::Gauge, Some(MSEC));
+            put(&format!("{name}-{statistic}"), meta, or_missing(Values::Scalar(value)), samples);
+        }
+        let values = Values::Distribution { buckets: buckets(histogram, BUCKETS), histogram: encode(histogram) };
+        put(name, meta(&format!("distribution of the {what}"), *kind, Some(MSEC)), or_missing(values), samples);
+    }
+    into.load.insert(provider.to_owned(), completed(record, outcome, start));
+}
+
+fn meta(description: &str, kind: MetricType, units: Option<&str>) -> MetricMeta {
+    MetricMeta { description: description.to_owned(), units: units.map(str::to_owned), kind }
+}
+
+/// Name, description and value in msec; the values mean nothing when the histogram is empty.
+fn statistics(histogram: &Histogram, scalars: Scalars<'_>) -> Vec<(String, String, f64)> {
+    let Scalars::Percentiles(percentiles) = scalars else { return Vec::new() };
+    let mut statistics = vec![
+        ("mean".to_owned(), "mean".to_owned(), mean_ms(histogram)),
+        ("stddev".to_owned(), "standard deviation".to_owned(), stddev_ms(histogram)),
+        ("min".to_owned(), "minimum".to_owned(), min_ms(histogram)),
+        ("max".to_owned(), "maximum".to_owned(), max_ms(histogram)),
+    ];
+    statistics.extend(percentiles.iter().map(|p| {
+        let name = percentile_name(*p);
+        (name, format!("percentile {p}"), percentile_ms(histogram, *p))
+    }));
+    statistics
+}
+
+/// Why a distribution has no values, if it has none.
+fn missing(distribution: &Distribution<'_>, outcome: &LoadOutcome) -> Option<String> {
+    if outcome.answers == 0 && distribution.name != "connect" {
+        // Time-outs alone, which count as latencies, say nothing of the service's.
+        return Some(no_answers(outcome));
+    }
+    if !distribution.histogram.is_empty() {
+        return None;
+    }
+    Some(match distribution.name {
+        "connect" => "no connection was opened".to_owned(),
+        "success-latency" => format!("all of {} answers are errors", outcome.answers),
+        _ => format!("no {} was measured", distribution.what),
+    })
+}
+
+/// Why there are no latencies.
+fn no_answers(outcome: &LoadOutcome) -> String {
+    if outcome.requests == 0 {
+        let why = if outcome.interrupted {
+            "the load was interrupted before its first answer"
+        } else {
+            "no request was sent"
+        };
+        return why.to_owned();
+    }
+    let causes: Vec<_> =
+        outcome.causes.iter().map(|(cause, (count, _))| format!("{} ×{count}", cause.words())).collect();
+    format!("none of {} requests got an answer: {}", outcome.requests, causes.join(", "))
+}
+
+/// The record with what the outcome tells.
+fn completed(record: LoadRecord, outcome: &LoadOutcome, start: DateTime<Utc>) -> LoadRecord {
+    let lateness = &outcome.lateness;
+    let late = |p| percentile_ms(lateness, p);
+    // A protocol that knows no messages counts none.
+    let messages = |count: u64| (outcome.messages_sent + outcome.messages_received > 0).then_some(count);
+    LoadRecord {
+        start: Some(start),
+        duration: GoDuration(outcome.duration),
+        connections: outcome.connections as u64,
+        asked_rate: outcome.asked_rate,
+        achieved_rate: outcome.achieved_rate,
+        requests: outcome.requests,
+        errors: outcome.errors,
+        late: outcome.late,
+        lateness: (!lateness.is_empty()).then(|| Lateness { p50: late(50.0), p99: late(99.0), max: max_ms(lateness) }),
+        dropped: outcome.dropped,
+        causes: outcome.causes.iter().map(|(cause, (count, _))| (cause.name().to_owned(), *count)).collect(),
+        bytes_sent: Some(outcome.bytes_sent),
+        bytes_received: outcome.bytes_received,
+        messages_sent: messages(outcome.messages_sent),
+        messages_received: messages(outcome.messages_received),
+        interrupted: outcome.interrupted,
+        ..record
+    }
+}
+
+/// What readers should know of a load.
+pub(in crate::tasks) fn notes(label: &str, outcome: &LoadOutcome) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(asked) = outcome.asked_rate
+        && (outcome.dropped > 0 || outcome.achieved_rate < OFFERED * asked)
+        && !outcome.interrupted
+    {
+        notes.push(format!(
+            "{label}: {:.1} of {asked} requests/s were offered ({} late, {} dropped); more connections may help",
+            outcome.achieved_rate, outcome.late, outcome.dropped
+        ));
+    }
+    for (cause, (count, first)) in &outcome.causes {
+        notes.push(format!("{label}: {} ×{count}, the first: {first}", cause.name()));
+    }
+    notes
+}

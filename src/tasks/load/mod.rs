@@ -1,0 +1,9 @@
+//! What the tasks that make load share: running loads one after the other or together, their metrics, their notes.
+
+mod measure;
+mod places;
+mod run;
+
+pub(super) use measure::{Distribution, Scalars, add, notes};
+pub(super) use places::Places;
+pub(super) use run::{Ended, Load, offer, run_all, unless_stopped};

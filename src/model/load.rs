@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::duration::GoDuration;
+use super::series::Series;
 
 /// One endpoint's load in the newest loop; warm-up excluded.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +38,9 @@ pub struct LoadRecord {
     pub late: u64,
     /// Requests that were due and never sent.
     pub dropped: u64,
+    /// How long after they were due requests were sent; absent at maximum rate, where none is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lateness: Option<Lateness>,
     /// Answers by HTTP status.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub statuses: BTreeMap<u16, u64>,
@@ -45,7 +49,31 @@ pub struct LoadRecord {
     pub causes: BTreeMap<String, u64>,
     /// Response body bytes received.
     pub bytes_received: u64,
+    /// Request body bytes sent, where they were counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_sent: Option<u64>,
+    /// Messages sent, for protocols that have several per request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages_sent: Option<u64>,
+    /// Messages received, for protocols that have several per answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub messages_received: Option<u64>,
     /// Whether a signal ended the load early.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
+    /// The load over time; absent where no request ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<Series>,
+}
+
+/// How long after they were due requests were sent, in msec.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Lateness {
+    /// Median.
+    pub p50: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// Longest.
+    pub max: f64,
 }

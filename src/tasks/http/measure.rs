@@ -113,6 +113,7 @@ fn record(load: &Load, outcome: &LoadOutcome, start: DateTime<Utc>) -> LoadRecor
         causes: outcome.causes.iter().map(|(cause, (count, _))| (cause.name().to_owned(), *count)).collect(),
         bytes_received: outcome.bytes_received,
         interrupted: outcome.interrupted,
+        ..LoadRecord::default()
     }
 }
 

@@ -12,9 +12,10 @@ use super::lanes::Lanes;
 use super::outcome::LoadOutcome;
 use super::plan::{AtEnd, LoadError, LoadPlan};
 use super::protocol::Protocol;
+use super::series::{MAX_INTERVALS, SharedSeries};
 use super::shared::{INTERVAL, Shared, with_percentiles};
 use super::tally::Tally;
-use super::worker::{self, Briefing};
+use super::worker::{self, Briefing, Start};
 use crate::ports::LoadProgress;
 
 /// How long after the end of a duration slots that were due before it are still sent; the rest is dropped.
@@ -45,7 +46,7 @@ pub async fn run<P: Protocol>(
     let initial = Initial::new(in_flight as u64, plan.allow_initial_errors || total == 0, abandon.clone());
     let shared = Arc::new(Shared::new(protocol, plan, initial, workers));
     let crew = Crew::start(&shared, workers, (connections, in_flight), &abandon)?;
-    let (tallies, lanes, stopped) = crew.watch(&shared, &abandon, &stop, progress).await;
+    let Watched { tallies, lanes, series, stopped } = crew.watch(&shared, &abandon, &stop, progress).await;
     if let Some(error) = shared.initial.error(&shared.plan.target) {
         return Err(error);
     }
@@ -54,7 +55,11 @@ pub async fn run<P: Protocol>(
     for tally in tallies {
         merged.merge(&tally.map_err(|_| LoadError::Lost)??);
     }
-    let outcome = LoadOutcome::new(pacer, connections, &lanes, merged, shared.plan.max_duration, stopped);
+    let series = stopped.or(merged.last_ended).and_then(|end| series.series(end, MAX_INTERVALS));
+    let outcome = LoadOutcome {
+        series,
+        ..LoadOutcome::new(pacer, connections, &lanes, merged, shared.plan.max_duration, stopped)
+    };
     let end =
         LoadProgress { done: outcome.requests, errors: outcome.errors, ended: true, ..shared.blank(outcome.duration) };
     progress(with_percentiles(end, outcome.answers, &outcome.latency));
@@ -73,13 +78,22 @@ fn ends(plan: &LoadPlan) -> Option<Duration> {
     [by_pacer, plan.max_duration].into_iter().flatten().min()
 }
 
+/// What there is once all workers have ended.
+struct Watched {
+    tallies: Vec<Report>,
+    lanes: Arc<Lanes>,
+    series: Arc<SharedSeries>,
+    /// When the load was stopped, if it was.
+    stopped: Option<Instant>,
+}
+
 /// What a worker's thread leaves.
 type Report = Result<std::io::Result<Tally>, oneshot::error::RecvError>;
 
 /// The workers that were started.
 struct Crew {
     ready: Vec<oneshot::Receiver<()>>,
-    lanes: Vec<oneshot::Sender<Arc<Lanes>>>,
+    starts: Vec<oneshot::Sender<Start>>,
     done: Vec<oneshot::Receiver<std::io::Result<Tally>>>,
     /// Cuts off what is in flight.
     cut: CancellationToken,
@@ -94,10 +108,10 @@ impl Crew {
         abandon: &CancellationToken,
     ) -> Result<Self, LoadError> {
         let cut = CancellationToken::new();
-        let mut crew = Self { ready: Vec::new(), lanes: Vec::new(), done: Vec::new(), cut: cut.clone() };
+        let mut crew = Self { ready: Vec::new(), starts: Vec::new(), done: Vec::new(), cut: cut.clone() };
         for index in 0..workers {
             let (is_ready, ready) = oneshot::channel();
-            let (give, lanes) = oneshot::channel();
+            let (give, start) = oneshot::channel();
             let (finish, done) = oneshot::channel();
             let mine = (index..connections).step_by(workers);
             let seats_of = |it: usize| in_flight / connections + usize::from(it < in_flight % connections);
@@ -110,7 +124,7 @@ impl Crew {
                 seats,
                 shared: Arc::clone(shared),
                 is_ready,
-                lanes,
+                start,
                 cut,
                 abandon,
             };
@@ -118,21 +132,20 @@ impl Crew {
                 let _ = finish.send(worker::run(briefing));
             })?;
             crew.ready.push(ready);
-            crew.lanes.push(give);
+            crew.starts.push(give);
             crew.done.push(done);
         }
         Ok(crew)
     }
 
-    /// Starts the schedule once the workers are ready, and waits for their end. Returns what they measured, and when the load
-    /// was stopped, if it was.
+    /// Starts the schedule once the workers are ready, and waits for their end.
     async fn watch<P: Protocol>(
         self,
         shared: &Shared<P>,
         abandon: &CancellationToken,
         stop: &CancellationToken,
         progress: &(dyn Fn(LoadProgress) + Send + Sync),
-    ) -> (Vec<Report>, Arc<Lanes>, Option<Instant>) {
+    ) -> Watched {
         let pacer = shared.plan.pacer;
         let mut stopped = None;
         tokio::select! {
@@ -142,10 +155,11 @@ impl Crew {
         }
         let lead = if pacer.rate().is_some() { LEAD } else { Duration::ZERO };
         let start = Instant::now() + lead;
-        let lanes = Arc::new(Lanes::new(pacer, start, self.lanes.len()));
-        for give in self.lanes {
+        let lanes = Arc::new(Lanes::new(pacer, start, self.starts.len()));
+        let series = Arc::new(SharedSeries::new(start));
+        for give in self.starts {
             // Fails for a worker that could not start; its result says why.
-            let _ = give.send(Arc::clone(&lanes));
+            let _ = give.send(Start { lanes: Arc::clone(&lanes), series: Arc::clone(&series) });
         }
         let ends = ends(&shared.plan).and_then(|end| start.checked_add(end));
         let done = join_all(self.done);
@@ -171,6 +185,6 @@ impl Crew {
                 }
             }
         };
-        (tallies, lanes, stopped)
+        Watched { tallies, lanes, series, stopped }
     }
 }

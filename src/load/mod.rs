@@ -24,6 +24,7 @@ pub mod outcome;
 pub mod plan;
 pub mod protocol;
 mod seat;
+pub mod series;
 mod shared;
 mod tally;
 mod timer;

@@ -8,6 +8,7 @@ use super::lanes::Lanes;
 use super::tally::Tally;
 use crate::logic::histogram::{self, Histogram};
 use crate::logic::pacing::Pacer;
+use crate::model::series::Series;
 
 /// What one load measured.
 #[derive(Clone, Debug)]
@@ -60,6 +61,8 @@ pub struct LoadOutcome {
     pub between: Histogram,
     /// From the instant a request was due to the instant it was sent; empty at maximum rate.
     pub lateness: Histogram,
+    /// The load over time; absent where no request ended.
+    pub series: Option<Series>,
 }
 
 impl LoadOutcome {
@@ -112,6 +115,7 @@ impl LoadOutcome {
             connect: tally.connect.unwrap_or_else(histogram::new),
             between: tally.between.unwrap_or_else(histogram::new),
             lateness: tally.lateness.unwrap_or_else(histogram::new),
+            series: None,
             latency: tally.latency,
         }
     }

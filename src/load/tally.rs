@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::answer::Answer;
 use super::cause::{Cause, Failure};
+use super::series::SeriesRecorder;
 use crate::logic::histogram::{self, HIGHEST, Histogram};
 
 /// A request that starts this long after it was due is late.
@@ -25,7 +26,7 @@ pub(super) struct Timing {
 }
 
 /// Counts and histograms.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Tally {
     /// Requests ended, and errors among them.
     pub(super) requests: u64,
@@ -55,6 +56,8 @@ pub(super) struct Tally {
     pub(super) connect: Option<Histogram>,
     /// Between two messages of a stream.
     pub(super) between: Option<Histogram>,
+    /// The load over time; absent before its start is known.
+    pub(super) series: Option<SeriesRecorder>,
     /// When the last request was taken up, and when the last one ended.
     pub(super) last_sent: Option<Instant>,
     pub(super) last_ended: Option<Instant>,
@@ -82,6 +85,7 @@ impl Tally {
             lateness: has_rate.then(histogram::new),
             connect: None,
             between: None,
+            series: None,
             last_sent: None,
             last_ended: None,
         }
@@ -122,8 +126,11 @@ impl Tally {
             }
         };
         self.errors += u64::from(is_error);
+        let latency = timing.ended.saturating_duration_since(from);
+        if let Some(series) = &mut self.series {
+            series.record(timing.ended, micros(latency), is_error, is_timed);
+        }
         if is_timed {
-            let latency = timing.ended.saturating_duration_since(from);
             self.latency.saturating_record(micros(latency));
             if is_error {
                 record(&mut self.error_latency, latency);

@@ -19,6 +19,7 @@ use super::meter::Meter;
 use super::plan::AtEnd;
 use super::protocol::{Client, Protocol};
 use super::seat::Seat;
+use super::series::{SeriesRecorder, SharedSeries};
 use super::shared::{INTERVAL, Shared};
 use super::tally::{Tally, Timing};
 use super::timer::Timer;
@@ -50,12 +51,19 @@ pub(super) struct Briefing<P> {
     pub(super) shared: Arc<Shared<P>>,
     /// Told once the connections are open, as far as they can be.
     pub(super) is_ready: oneshot::Sender<()>,
-    /// Gives the lanes when the load starts.
-    pub(super) lanes: oneshot::Receiver<Arc<Lanes>>,
+    /// Starts the load.
+    pub(super) start: oneshot::Receiver<Start>,
     /// Cuts off what is in flight when the time of the load is over.
     pub(super) cut: CancellationToken,
     /// Ends the work at once.
     pub(super) abandon: CancellationToken,
+}
+
+/// What a worker needs once the load starts.
+#[derive(Clone)]
+pub(super) struct Start {
+    pub(super) lanes: Arc<Lanes>,
+    pub(super) series: Arc<SharedSeries>,
 }
 
 /// The body of a worker's thread.
@@ -75,17 +83,22 @@ pub(super) fn run<P: Protocol>(briefing: Briefing<P>) -> std::io::Result<Tally> 
     // A name lookup may still occupy a thread of the runtime; it is not waited for.
     runtime.shutdown_background();
     done?;
-    Ok(tally.replace(Tally::new(false)))
+    let mut tally = tally.replace(Tally::new(false));
+    if let Some(series) = &mut tally.series {
+        series.flush();
+    }
+    Ok(tally)
 }
 
 async fn work<P: Protocol>(briefing: Briefing<P>, tally: Rc<RefCell<Tally>>) -> std::io::Result<()> {
-    let Briefing { index, connections, seats, shared, is_ready, lanes, cut, .. } = briefing;
+    let Briefing { index, connections, seats, shared, is_ready, start, cut, .. } = briefing;
     let timer = Timer::new()?;
     let client = shared.protocol.client(connections, Meter(Rc::clone(&tally)));
     let open = open_all(&client, seats).await;
     let _ = is_ready.send(());
-    // Without lanes the load is given up before its start.
-    let Ok(lanes) = lanes.await else { return Ok(()) };
+    // Without a start the load was given up.
+    let Ok(Start { lanes, series }) = start.await else { return Ok(()) };
+    tally.borrow_mut().series = Some(SeriesRecorder::new(series));
     let seats = (0..seats).map(|_| Seat::default()).collect();
     let worker = Rc::new(Worker { index, shared, client, lanes, seats, idle: RefCell::default(), cut, tally });
     let mut background = JoinSet::new();

@@ -1,24 +1,28 @@
 //! Merging what a task contributes into the document's insights, within stated bounds.
 //!
 //! A document must fit a Kubernetes Secret (1 MiB) with 20 endpoints, 5 versions and 1,000 loops, so each part that could grow has a
-//! budget for the whole document: [`MAX_LOOP_VALUES`], [`MAX_HISTOGRAM_BYTES`], [`MAX_BUCKETS`], [`MAX_TEXT_BYTES`]. The newest loop
-//! is always kept; what gives way is the oldest loops' values, then resolution.
+//! budget for the whole document: [`MAX_LOOP_VALUES`], [`MAX_HISTOGRAM_BYTES`], [`MAX_BUCKETS`], [`MAX_SERIES_POINTS`],
+//! [`MAX_TEXT_BYTES`]. The newest loop is always kept; what gives way is the oldest loops' values, then resolution.
 
 use std::collections::BTreeMap;
 
-use super::histogram;
+use super::{histogram, series};
 use crate::model::contribution::{Contribution, Measurement, Values, VersionMetrics};
 use crate::model::insights::{EncodedHistogram, HistogramBucket, Insights, Observation, VersionName};
+use crate::model::load::LoadRecord;
 use crate::model::metric::MetricType;
+use crate::model::series::Series;
 
 /// Most values of earlier and newest loops, over all series; each series keeps its newest value whatever their number.
-pub const MAX_LOOP_VALUES: usize = 10_000;
+pub const MAX_LOOP_VALUES: usize = 6_000;
 /// Most bytes of encoded histograms; beyond it, the large ones go down to 2 significant digits, then to 1.
-pub const MAX_HISTOGRAM_BYTES: usize = 320 * 1024;
+pub const MAX_HISTOGRAM_BYTES: usize = 240 * 1024;
 /// Most of Iter8's buckets; beyond it, neighbours are joined.
 pub const MAX_BUCKETS: usize = 2_000;
+/// Most points of loads' series; beyond it, the long ones have neighbours joined, which makes their percentiles upper bounds.
+pub const MAX_SERIES_POINTS: usize = 2_400;
 /// Most bytes of sources, queries and reasons in observations; beyond it, the long ones are cut.
-pub const MAX_TEXT_BYTES: usize = 128 * 1024;
+pub const MAX_TEXT_BYTES: usize = 64 * 1024;
 
 /// Why a contribution does not fit the document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +53,8 @@ pub fn merge(insights: &mut Insights, contribution: &Contribution) -> Result<(),
         limit_loop_values(insights);
         limit_histograms(&mut insights.histograms);
         limit_buckets(&mut insights.hist_metric_values);
-        limit_texts(&mut insights.observations);
+        limit_series(&mut insights.load);
+        limit_texts(insights);
     }
     if let Some(assessment) = &contribution.assessment {
         insights.slos = Some(assessment.limits.clone());
@@ -104,7 +109,12 @@ fn add_metric(insights: &mut Insights, version: usize, key: &str, measurement: &
         Values::Distribution { buckets, histogram } => {
             // An Iter8 document may hold the same metric as samples.
             forget(&mut insights.non_hist_metric_values, version, key);
-            slot(&mut insights.hist_metric_values, version, versions).insert(key.to_owned(), buckets.clone());
+            if buckets.is_empty() {
+                // Metrics that Iter8 did not have are kept as histograms alone.
+                forget(&mut insights.hist_metric_values, version, key);
+            } else {
+                slot(&mut insights.hist_metric_values, version, versions).insert(key.to_owned(), buckets.clone());
+            }
             slot(&mut insights.histograms, version, versions).insert(key.to_owned(), histogram.clone());
             None
         }
@@ -189,14 +199,49 @@ fn join(group: &[HistogramBucket]) -> Option<HistogramBucket> {
     Some(HistogramBucket { lower: first.lower, upper: last.upper, count })
 }
 
-fn limit_texts(versions: &mut [BTreeMap<String, Observation>]) {
-    let all = versions.iter_mut().flat_map(BTreeMap::values_mut);
-    let mut texts: Vec<&mut String> =
-        all.flat_map(|seen| [&mut seen.source, &mut seen.query, &mut seen.no_data]).flatten().collect();
-    if texts.iter().map(|text| text.len()).sum::<usize>() <= MAX_TEXT_BYTES {
+fn limit_series(versions: &mut [BTreeMap<String, LoadRecord>]) {
+    let loads = versions.iter_mut().flat_map(BTreeMap::values_mut);
+    let mut all: Vec<&mut Series> = loads.filter_map(|load| load.series.as_mut()).collect();
+    while all.iter().map(|series| series.requests.len()).sum::<usize>() > MAX_SERIES_POINTS {
+        let share = (MAX_SERIES_POINTS / all.len()).max(1);
+        let mut is_smaller = false;
+        for series in all.iter_mut().filter(|series| series.requests.len() > share) {
+            **series = series::halved(series);
+            is_smaller = true;
+        }
+        if !is_smaller {
+            return;
+        }
+    }
+}
+
+/// Takes out what the loads tell anyway, then cuts the long texts.
+fn limit_texts(insights: &mut Insights) {
+    if text_bytes(&insights.observations) <= MAX_TEXT_BYTES {
         return;
     }
-    let share = (MAX_TEXT_BYTES / texts.len()).max(40);
+    for (observations, loads) in insights.observations.iter_mut().zip(&insights.load) {
+        for (key, seen) in observations {
+            let load = key.split_once('/').and_then(|(provider, _)| loads.get(provider));
+            if load.is_some_and(|load| seen.source.as_ref() == Some(&load.url)) {
+                seen.source = None;
+            }
+        }
+    }
+    if text_bytes(&insights.observations) > MAX_TEXT_BYTES {
+        cut_texts(insights.observations.iter_mut().flat_map(BTreeMap::values_mut));
+    }
+}
+
+fn text_bytes(versions: &[BTreeMap<String, Observation>]) -> usize {
+    let texts = versions.iter().flat_map(BTreeMap::values).flat_map(|seen| [&seen.source, &seen.query, &seen.no_data]);
+    texts.flatten().map(String::len).sum()
+}
+
+fn cut_texts<'a>(all: impl Iterator<Item = &'a mut Observation>) {
+    let mut texts: Vec<&mut String> =
+        all.flat_map(|seen| [&mut seen.source, &mut seen.query, &mut seen.no_data]).flatten().collect();
+    let share = (MAX_TEXT_BYTES / texts.len().max(1)).max(40);
     for text in texts.iter_mut().filter(|text| text.len() > share) {
         // The cut is at a character, and leaves room for the ellipsis.
         let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= share - '…'.len_utf8()).last();

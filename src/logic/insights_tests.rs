@@ -4,7 +4,8 @@ use super::*;
 use crate::logic::metrics::{reading, samples};
 use crate::model::contribution::Assessment;
 use crate::model::document::{Experiment, ExperimentResult};
-use crate::model::load::LoadRecord;
+use crate::model::duration::GoDuration;
+use crate::model::load::{Lateness, LoadRecord};
 use crate::model::metric::{MetricMeta, Reading};
 
 fn meta(kind: MetricType) -> MetricMeta {
@@ -125,10 +126,26 @@ fn joined_buckets_still_hold_every_value() {
 #[test]
 fn long_texts_are_cut_at_a_character() {
     let long = Observation { query: Some("é".repeat(MAX_TEXT_BYTES)), ..Observation::default() };
-    let mut versions = vec![BTreeMap::from([("a/b".to_owned(), long)])];
-    limit_texts(&mut versions);
-    let query = versions[0]["a/b"].query.as_ref().unwrap();
+    let mut insights = Insights { observations: vec![[("a/b".to_owned(), long)].into()], ..Insights::default() };
+    limit_texts(&mut insights);
+    let query = insights.observations[0]["a/b"].query.as_ref().unwrap();
     assert!(query.ends_with("é…") && query.len() <= MAX_TEXT_BYTES);
+}
+
+#[test]
+fn a_source_that_the_load_tells_too_gives_way_before_texts_are_cut() {
+    let url = "h".repeat(MAX_TEXT_BYTES / 2);
+    let load = LoadRecord { url: url.clone(), ..LoadRecord::default() };
+    let seen = |source: &str| Observation { source: Some(source.to_owned()), ..Observation::default() };
+    let mut insights = Insights { load: vec![[("http".to_owned(), load)].into()], ..Insights::default() };
+    insights.observations = vec![[("http/a".to_owned(), seen(&url)), ("prom/b".to_owned(), seen(&url))].into()];
+    limit_texts(&mut insights);
+    assert_eq!(insights.observations[0]["http/a"].source.as_ref(), Some(&url), "what fits stays");
+    insights.observations[0].insert("http/c".to_owned(), seen("other"));
+    limit_texts(&mut insights);
+    let source = |key: &str| insights.observations[0][key].source.clone();
+    assert_eq!((source("http/a"), source("prom/b")), (None, Some(url)));
+    assert_eq!(source("http/c").as_deref(), Some("other"));
 }
 
 /// Latencies with a long tail: what makes histograms large.
@@ -141,26 +158,51 @@ fn tail(seed: u64) -> Vec<u64> {
     (0..5_000).map(|_| 10_f64.powf(3.0 + 3.0 * next()) as u64).collect()
 }
 
+/// As many points as a load gives.
+fn series() -> Series {
+    Series {
+        interval: GoDuration(std::time::Duration::from_secs(4)),
+        last: Some(GoDuration(std::time::Duration::from_millis(2_345))),
+        requests: vec![123_456; 240],
+        errors: vec![1_234; 240],
+        p50: vec![Some(12.3); 240],
+        p99: vec![Some(1234.0); 240],
+    }
+}
+
 /// One loop of a load on 20 endpoints, for one version.
 fn load_of_twenty_endpoints(seed: u64) -> VersionMetrics {
     let mut version = VersionMetrics::default();
     let statistics = ["mean", "stddev", "min", "max", "p50", "p75", "p90", "p95", "p99", "p99.9"];
     let shared = distribution(&tail(seed));
+    let Values::Distribution { histogram, .. } = shared.clone() else { panic!("no distribution") };
+    let alone = Values::Distribution { buckets: Vec::new(), histogram };
     for endpoint in 0..20 {
         let provider = format!("http-endpoint-{endpoint:02}");
+        let url = format!("http://model-{endpoint}.models.svc.cluster.local:8080/v1/models/iris:predict");
+        let seen = Observation { source: Some(url.clone()), samples: Some(100_000), ..Observation::default() };
         let latencies = statistics.iter().flat_map(|s| [format!("latency-{s}"), format!("service-time-{s}")]);
         let counts = ["request-count", "error-count", "error-rate"].map(str::to_owned);
         for (at, metric) in latencies.chain(counts).enumerate() {
             let value = 12.345_678_901_234_567 * (at as f64 + 1.1) + seed as f64;
-            let seen = Observation { samples: Some(100_000), ..Observation::default() };
-            let measurement = Measurement { observation: Some(seen), ..measured(Values::Scalar(value)) };
+            let measurement = Measurement { observation: Some(seen.clone()), ..measured(Values::Scalar(value)) };
             version.metrics.insert(format!("{provider}/{metric}"), measurement);
         }
         for metric in ["latency", "service-time"] {
-            version.metrics.insert(format!("{provider}/{metric}"), measured(shared.clone()));
+            let measurement = Measurement { observation: Some(seen.clone()), ..measured(shared.clone()) };
+            version.metrics.insert(format!("{provider}/{metric}"), measurement);
+        }
+        for metric in ["success-latency", "first-byte", "connect"] {
+            let measurement = Measurement { observation: Some(seen.clone()), ..measured(alone.clone()) };
+            version.metrics.insert(format!("{provider}/{metric}"), measurement);
         }
         let record = LoadRecord {
-            url: format!("http://model-{endpoint}.models.svc.cluster.local:8080/v1/models/iris:predict"),
+            url,
+            lateness: Some(Lateness { p50: 0.034, p99: 0.187, max: 12.345 }),
+            bytes_sent: Some(123_456_789),
+            messages_sent: Some(100_000),
+            messages_received: Some(100_000),
+            series: Some(series()),
             method: "POST".into(),
             statuses: [(200, 99_000), (429, 500), (503, 500)].into(),
             causes: [("timeout".to_owned(), 3), ("reset".to_owned(), 4)].into(),
@@ -193,14 +235,22 @@ fn twenty_endpoints_five_versions_and_a_thousand_loops_stay_under_a_mebibyte() {
         ..Experiment::default()
     };
     let json = serde_json::to_string(&experiment).unwrap().len();
-    let yaml = serde_saphyr::to_string(&experiment).unwrap().len();
+    let yaml = crate::model::codec::to_yaml(&experiment).unwrap().len();
     assert!(json < 1 << 20, "JSON takes {json} bytes");
-    assert!(yaml < 1 << 20, "YAML takes {yaml} bytes");
+    // A spec, objectives and the notes of tasks need some room, too.
+    assert!(yaml < 1_000_000, "YAML takes {yaml} bytes");
 
     let values: usize = insights.non_hist_metric_values.iter().flat_map(BTreeMap::values).map(Vec::len).sum();
     assert!(values <= MAX_LOOP_VALUES && values > MAX_LOOP_VALUES / 2, "{values} values");
     // The newest loop is whole, and its histograms hold every request.
     let Reading::Value(mean) = reading(&insights, 4, "http-endpoint-19/latency-mean") else { panic!("no value") };
     assert_eq!(Values::Scalar(mean), newest.versions[4].metrics["http-endpoint-19/latency-mean"].values);
-    assert_eq!(samples(&insights, 4, "http-endpoint-19/latency/p99"), Some(5_000));
+    assert_eq!(samples(&insights, 4, "http-endpoint-19/latency/count"), Some(100_000));
+    assert_eq!(reading(&insights, 4, "http-endpoint-19/first-byte/count"), Reading::Value(5_000.0));
+    // So are its series.
+    let series: Vec<&Series> =
+        insights.load.iter().flat_map(BTreeMap::values).filter_map(|load| load.series.as_ref()).collect();
+    let points: usize = series.iter().map(|series| series.requests.len()).sum();
+    assert!(points <= MAX_SERIES_POINTS && points > MAX_SERIES_POINTS / 2, "{points} points");
+    assert!(series.iter().all(|series| series.requests.iter().sum::<u64>() == 240 * 123_456));
 }

@@ -168,3 +168,67 @@ fn samples_and_units_are_known_where_the_document_knows_them() {
     assert_eq!(known("abn/score/max"), (Some(4), None));
     assert_eq!(kind(&insights, "http/latency-p50"), Some(MetricType::Gauge));
 }
+
+/// A document whose newer metrics are kept as histograms alone.
+fn distributions() -> Insights {
+    let mut latencies = histogram::new();
+    for micros in 1..=10_000 {
+        latencies.saturating_record(micros * 100);
+    }
+    let keys = ["http/success-latency", "http-get/first-byte", "grpc/latency", "grpc/between-messages"];
+    let of_key = |key: &str| (key.to_owned(), histogram::encode(&latencies));
+    Insights {
+        num_versions: 1,
+        metrics_info: keys.map(|key| (key.to_owned(), meta(MetricType::Histogram, Some("msec")))).into(),
+        histograms: vec![keys.map(of_key).into()],
+        ..Insights::default()
+    }
+}
+
+#[test]
+fn a_metric_kept_as_a_histogram_alone_gives_every_aggregation() {
+    let insights = distributions();
+    let value = |name: &str| match reading(&insights, 0, name) {
+        Reading::Value(value) => value,
+        Reading::NoData(reason) => panic!("{name}: {reason}"),
+    };
+    let expected = [
+        ("http/success-latency/p99", 990.0),
+        ("http/success-latency-p99", 990.0),
+        ("http-get/first-byte/p50.0", 500.0),
+        ("grpc/latency/mean", 500.05),
+        ("grpc/latency/p99.95", 999.5),
+        ("grpc/latency/stddev", 288.7),
+        ("grpc/between-messages/max", 1000.0),
+    ];
+    for (name, expected) in expected {
+        assert!((value(name) / expected - 1.0).abs() < 0.001, "{name}: {}", value(name));
+        assert_eq!(units(&insights, name), Some("msec"), "{name}");
+        assert_eq!(samples(&insights, 0, name), Some(10_000), "{name}");
+    }
+    assert_eq!(value("http/success-latency/count"), 10_000.0);
+    assert_eq!((value("grpc/latency/min"), units(&insights, "grpc/latency/count")), (0.1, None));
+    let Reading::NoData(reason) = reading(&insights, 0, "grpc/latency") else { panic!("one value of many") };
+    assert!(reason.contains("name an aggregation, such as `grpc/latency/mean`"), "{reason}");
+    let Reading::NoData(reason) = reading(&insights, 0, "http/sucess-latency/p99") else { panic!("a typing error") };
+    assert!(reason.contains("did you mean `http/success-latency`?"), "{reason}");
+}
+
+#[test]
+fn samples_of_an_iter8_document_give_every_aggregation() {
+    let samples_list: Vec<f64> = (1..=10_000).rev().map(|n| f64::from(n) / 10.0).collect();
+    let insights = Insights {
+        num_versions: 1,
+        metrics_info: [("grpc/latency".to_owned(), meta(MetricType::Sample, Some("msec")))].into(),
+        non_hist_metric_values: vec![[("grpc/latency".to_owned(), samples_list)].into()],
+        ..Insights::default()
+    };
+    let value = |name: &str| reading(&insights, 0, name);
+    assert_eq!(value("grpc/latency/p99.95"), Reading::Value(999.5));
+    assert_eq!(value("grpc/latency/p50.0"), Reading::Value(500.0));
+    assert_eq!(value("grpc/latency/max"), Reading::Value(1000.0));
+    assert_eq!(value("grpc/latency/count"), Reading::Value(10_000.0));
+    let Reading::Value(mean) = value("grpc/latency/mean") else { panic!("no mean") };
+    assert!((mean - 500.05).abs() < 1e-6, "{mean}");
+    assert_eq!(samples(&insights, 0, "grpc/latency/p99.95"), Some(10_000));
+}

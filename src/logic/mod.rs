@@ -12,6 +12,7 @@ pub mod notification;
 pub mod numbers;
 pub mod pacing;
 pub mod path;
+pub mod series;
 pub mod statistics;
 pub mod suggest;
 pub mod values;

@@ -11,4 +11,5 @@ pub mod insights;
 pub mod load;
 pub mod metric;
 pub mod number;
+pub mod series;
 pub mod slo;

@@ -179,8 +179,18 @@ pub struct DistributionReport {
     pub min: f64,
     /// The highest.
     pub max: f64,
+    /// The mean.
+    pub mean: f64,
     /// Percentile (`p50` … `p99.9`) → value.
     pub percentiles: BTreeMap<String, f64>,
+}
+
+impl DistributionReport {
+    /// The few numbers that stand for it in a line: mean, p50, p95, p99 and the highest.
+    pub fn few(&self) -> [f64; 5] {
+        let at = |p: &str| self.percentiles.get(p).copied().unwrap_or(self.max);
+        [self.mean, at("p50"), at("p95"), at("p99"), self.max]
+    }
 }
 
 /// One objective and the verdict on it for one version.

@@ -78,6 +78,13 @@ impl Distribution {
         self.max()
     }
 
+    /// The mean; of a wide cell, its middle counts.
+    pub fn mean(&self) -> f64 {
+        let middle =
+            |cell: &Cell| (cell.lower + (cell.upper - cell.lower) / 2.0) * (cell.count as f64 / self.count as f64);
+        self.exact.as_ref().map_or_else(|| self.cells.iter().map(middle).sum(), histogram::mean_ms)
+    }
+
     /// The lowest value.
     pub fn min(&self) -> f64 {
         self.exact.as_ref().map_or_else(|| self.cells.first().map_or(0.0, |c| c.lower), |h| h.min() as f64 / 1000.0)
@@ -104,7 +111,7 @@ mod tests {
         assert_eq!(found.count, 100);
         assert_eq!([found.percentile(0.0), found.percentile(25.0), found.percentile(50.0)], [0.0, 5.0, 10.0]);
         assert_eq!([found.percentile(75.0), found.percentile(100.0), found.percentile(900.0)], [15.0, 20.0, 20.0]);
-        assert_eq!([found.min(), found.max()], [0.0, 20.0]);
+        assert_eq!([found.min(), found.mean(), found.max()], [0.0, 10.0, 20.0]);
     }
 
     #[test]

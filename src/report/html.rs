@@ -7,8 +7,11 @@
 mod axis;
 mod chart;
 mod figure;
+mod loads;
 mod page;
 mod spec;
+mod state;
+mod timeline;
 
 use serde_json::Value;
 
@@ -37,6 +40,7 @@ fn render(experiment: &Experiment) -> Result<String, ReportError> {
         ("report.html", include_str!("html/report.html")),
         ("figure.html", include_str!("html/figure.html")),
         ("chart.html", include_str!("html/chart.html")),
+        ("timeline.html", include_str!("html/timeline.html")),
     ])?;
     let mut text = String::new();
     for halvings in 0..=HALVINGS {

@@ -56,6 +56,45 @@ pub(super) fn thousands(number: u64) -> String {
     text
 }
 
+/// Bytes in the decimal unit that leaves at most three digits before the point: `999 B`, `2.54 MB`.
+pub(super) fn bytes(number: u64) -> String {
+    let mut size = number as f64;
+    let mut units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"].into_iter().peekable();
+    while size >= 999.5 {
+        let Some(_) = units.next_if(|unit| *unit != "EB") else { break };
+        size /= 1000.0;
+    }
+    format!("{} {}", rounded(size), units.next().unwrap_or("B"))
+}
+
+/// What a status of a provider's answers is called: gRPC's codes by their names, all others as HTTP's.
+pub(super) fn status_name(provider: &str, status: u16) -> String {
+    // https://grpc.github.io/grpc/core/md_doc_statuscodes.html
+    const GRPC: [&str; 17] = [
+        "OK",
+        "CANCELLED",
+        "UNKNOWN",
+        "INVALID_ARGUMENT",
+        "DEADLINE_EXCEEDED",
+        "NOT_FOUND",
+        "ALREADY_EXISTS",
+        "PERMISSION_DENIED",
+        "RESOURCE_EXHAUSTED",
+        "FAILED_PRECONDITION",
+        "ABORTED",
+        "OUT_OF_RANGE",
+        "UNIMPLEMENTED",
+        "INTERNAL",
+        "UNAVAILABLE",
+        "DATA_LOSS",
+        "UNAUTHENTICATED",
+    ];
+    match GRPC.get(usize::from(status)).filter(|_| provider == "grpc" || provider.starts_with("grpc-")) {
+        Some(name) => format!("{status} {name}"),
+        None => status.to_string(),
+    }
+}
+
 /// A text from outside with what would act on a terminal or a page made visible: control characters, and those that reverse the
 /// direction of what follows. Line ends and tabs stay.
 pub(super) fn visible(text: &str) -> String {
@@ -130,6 +169,22 @@ mod tests {
     #[test]
     fn counts_are_grouped_by_thousands() {
         assert_eq!([0, 999, 1000, 1234567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn bytes_are_in_the_unit_that_fits() {
+        let cases = [(0, "0 B"), (999, "999 B"), (1_000, "1 kB"), (2_544_000, "2.54 MB"), (999_600, "1 MB")];
+        for (number, shown) in cases {
+            assert_eq!(bytes(number), shown);
+        }
+        assert_eq!(bytes(u64::MAX), "18.4 EB");
+    }
+
+    #[test]
+    fn statuses_of_grpc_have_names() {
+        let names =
+            [("grpc", 14), ("grpc-get", 0), ("grpc", 99), ("http", 14), ("grpcs", 0)].map(|(p, s)| status_name(p, s));
+        assert_eq!(names, ["14 UNAVAILABLE", "0 OK", "99", "14", "0"]);
     }
 
     #[test]

@@ -4,14 +4,16 @@
 
 mod table;
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use table::Table;
 
 use super::digest::{self, Digest, LoadReport, SloReport, Summary, TaskReport};
-use super::show::{clipped, rounded, squeezed, value, value_beside, visible};
+use super::show::{bytes, clipped, rounded, squeezed, status_name, value, value_beside, visible};
 use super::{Format, ReportError};
 use crate::model::document::{Experiment, TaskStatus};
+use crate::model::load::LoadRecord;
 use crate::model::slo::Outcome;
 
 pub(super) const FORMAT: Format = Format {
@@ -40,6 +42,7 @@ fn render(experiment: &Experiment) -> Result<String, ReportError> {
     slos(&mut out, &digest);
     verdicts(&mut out, &digest);
     metrics(&mut out, &digest);
+    distributions(&mut out, &digest);
     loads(&mut out, &digest);
     Ok(out)
 }
@@ -226,6 +229,33 @@ fn metrics(out: &mut String, digest: &Digest) {
     more(out, missing.len(), MAX_REASONS);
 }
 
+/// Every distribution in a few numbers; where there are several versions, each has a line below the metric.
+fn distributions(out: &mut String, digest: &Digest) {
+    let metrics: BTreeSet<&String> = digest.versions.iter().flat_map(|v| v.distributions.keys()).collect();
+    if metrics.is_empty() {
+        return;
+    }
+    heading(out, "Distributions");
+    let mut table = Table::new("Metric", ["mean", "p50", "p95", "p99", "max"].map(str::to_owned).to_vec());
+    for metric in metrics {
+        let found: Vec<_> =
+            digest.versions.iter().filter_map(|v| Some((&v.name, v.distributions.get(metric)?))).collect();
+        let units = found.iter().find_map(|(_, d)| d.units.as_ref());
+        let units = units.map(|u| format!(" ({})", squeezed(&visible(u), 20))).unwrap_or_default();
+        let label = format!("{}{units}", squeezed(&visible(metric), MAX_NAME));
+        let is_alone = digest.versions.len() == 1;
+        if !is_alone {
+            table.row(label.clone(), Vec::new());
+        }
+        for (version, distribution) in found {
+            let first =
+                if is_alone { label.clone() } else { format!("  {}", squeezed(&visible(version), MAX_VERSION)) };
+            table.row(first, distribution.few().map(value).to_vec());
+        }
+    }
+    table.write(out);
+}
+
 fn loads(out: &mut String, digest: &Digest) {
     let loads = &digest.load;
     if loads.is_empty() {
@@ -253,14 +283,40 @@ fn loads(out: &mut String, digest: &Digest) {
         let _ = writeln!(out, "  {} was interrupted", name(row));
     }
 
-    heading(out, "Answers by status, and requests without an answer by cause");
+    traffic(out, loads, name);
+
+    heading(out, "Answers by status, and failures by cause");
     for row in loads {
-        let statuses = most_frequent(row.load.statuses.iter().map(|(status, n)| (status.to_string(), *n)));
+        let statuses = most_frequent(row.load.statuses.iter().map(|(s, n)| (status_name(&row.provider, *s), *n)));
         let causes = most_frequent(row.load.causes.iter().map(|(cause, n)| (squeezed(&visible(cause), 30), *n)));
         let _ = writeln!(out, "  {}", name(row));
         prose(out, "      status ", &statuses);
         prose(out, "      cause  ", &causes);
     }
+}
+
+/// How late requests were sent, and what went over the wire; what no load tells has no column.
+fn traffic(out: &mut String, loads: &[LoadReport], name: impl Fn(&LoadReport) -> String) {
+    type Column = (&'static str, fn(&LoadRecord) -> Option<String>);
+    const COLUMNS: [Column; 7] = [
+        ("late p50", |load| load.lateness.map(|l| value(l.p50))),
+        ("late p99", |load| load.lateness.map(|l| value(l.p99))),
+        ("late max", |load| load.lateness.map(|l| value(l.max))),
+        ("sent", |load| load.bytes_sent.map(bytes)),
+        ("received", |load| Some(bytes(load.bytes_received))),
+        ("msgs sent", |load| load.messages_sent.map(|n| n.to_string())),
+        ("msgs received", |load| load.messages_received.map(|n| n.to_string())),
+    ];
+    let told: Vec<Column> =
+        COLUMNS.into_iter().filter(|(_, of)| loads.iter().any(|row| of(&row.load).is_some())).collect();
+    let has_lateness = loads.iter().any(|row| row.load.lateness.is_some());
+    heading(out, if has_lateness { "Load: how late requests were sent (msec), and traffic" } else { "Load: traffic" });
+    let mut table = Table::new("Load", told.iter().map(|(title, _)| (*title).to_owned()).collect());
+    for row in loads {
+        let cell = |(_, of): &Column| of(&row.load).unwrap_or_else(|| "-".to_owned());
+        table.row(name(row), told.iter().map(cell).collect());
+    }
+    table.write(out);
 }
 
 /// `503: 12, timeout: 3`: the most frequent first, `none` when there is nothing.

@@ -47,9 +47,15 @@ fn of_metric(insights: &Insights, version: usize, name: &str) -> MetricReport {
         description: meta.map(|m| m.description.clone()).filter(|d| !d.is_empty()),
         no_data,
         samples: observed.and_then(|o| o.samples),
-        source: observed.and_then(|o| o.source.as_deref()).map(mask_url),
+        source: observed.and_then(|o| o.source.as_deref()).or_else(|| loaded(insights, version, name)).map(mask_url),
         query: observed.and_then(|o| o.query.as_deref()).map(mask_text),
     }
+}
+
+/// The target of the load that measured a metric: large documents say it there alone.
+fn loaded<'a>(insights: &'a Insights, version: usize, name: &str) -> Option<&'a str> {
+    let (provider, _) = name.split_once('/')?;
+    insights.load.get(version)?.get(provider).map(|load| load.url.as_str())
 }
 
 /// Every distribution of a version.
@@ -58,7 +64,8 @@ pub(super) fn distributions(insights: &Insights, version: usize) -> BTreeMap<Str
         let found = Distribution::find(insights, version, &name)?;
         let percentiles = PERCENTILES.iter().map(|p| (format!("p{p}"), found.percentile(*p))).collect();
         let units = units(insights, &name);
-        Some((name, DistributionReport { units, count: found.count, min: found.min(), max: found.max(), percentiles }))
+        let (count, min, max, mean) = (found.count, found.min(), found.max(), found.mean());
+        Some((name, DistributionReport { units, count, min, max, mean, percentiles }))
     };
     distributed(insights).into_iter().filter_map(of).collect()
 }

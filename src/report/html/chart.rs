@@ -10,10 +10,10 @@ use crate::report::show;
 
 /// Size of a chart and where its plot lies, in user units. Text is 12 to 15 units high, so that it can be read on a phone.
 pub(super) const WIDTH: f64 = 480.0;
-pub(super) const HEIGHT: f64 = 300.0;
-const LEFT: f64 = 60.0;
-const RIGHT: f64 = 446.0;
-const TOP: f64 = 28.0;
+const HEIGHT: f64 = 300.0;
+pub(super) const LEFT: f64 = 60.0;
+pub(super) const RIGHT: f64 = 446.0;
+pub(super) const TOP: f64 = 28.0;
 const BOTTOM: f64 = 246.0;
 /// Distance of labels that stand above one another.
 const LINE: f64 = 18.0;
@@ -25,7 +25,7 @@ const BINS: usize = 40;
 /// Percentiles that have a tick and a marker.
 const MARKED: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
 /// From this ratio of highest to typical value on, values are on a logarithmic scale.
-const LOG_RATIO: f64 = 25.0;
+pub(super) const LOG_RATIO: f64 = 25.0;
 /// Most limits that are drawn in one chart.
 const MAX_LIMITS: usize = 4;
 
@@ -72,6 +72,8 @@ pub(super) struct Line {
 pub(super) struct LimitLine {
     /// `[x1, y1, x2, y2]`
     pub line: [f64; 4],
+    /// Whether it is no limit but the rate that was asked for.
+    pub is_asked: bool,
     pub label: String,
     /// Place of the label.
     pub at: [f64; 2],
@@ -158,7 +160,7 @@ pub(super) fn percentiles(series: &[Series<'_>], limits: &[Limit], unit: &str) -
         plot: [LEFT, TOP, RIGHT, BOTTOM],
         size: [WIDTH, HEIGHT],
         series: series.iter().zip(&curves).map(line).collect(),
-        limits: horizontal(&drawn(series, limits), &y, &curves, |p| x.place(nines(p))),
+        limits: horizontal(&drawn(series, limits), &y, &curves, BOTTOM, |p| x.place(nines(p))),
     }
 }
 
@@ -166,29 +168,40 @@ fn scaled(unit: &str, axis: &Axis) -> String {
     if axis.is_log() { format!("{unit}, log scale") } else { unit.to_owned() }
 }
 
-/// Lines across the chart; their labels stand above them where no curve passes, pushed apart where limits are near.
-fn horizontal(limits: &[&Limit], y: &Axis, curves: &[Vec<[f64; 2]>], place: impl Fn(f64) -> f64) -> Vec<LimitLine> {
+/// Lines across the chart. Their labels stand above them where no curve passes, else below them, pushed apart where limits are near.
+pub(super) fn horizontal(
+    limits: &[&Limit],
+    y: &Axis,
+    curves: &[Vec<[f64; 2]>],
+    bottom: f64,
+    place: impl Fn(f64) -> f64,
+) -> Vec<LimitLine> {
     let mut order: Vec<&&Limit> = limits.iter().collect();
     order.sort_by(|a, b| b.value.total_cmp(&a.value));
     let mut floor = TOP - 4.0;
     let mut lines = Vec::new();
     for limit in order {
         let at = y.place(limit.value);
-        let label_at = (at - 5.0).max(floor + LINE).min(BOTTOM - 3.0);
-        floor = label_at;
         let width = limit.label.chars().count() as f64 * CHARACTER;
-        // Whether a curve or a ring passes through the label when it begins at `x`.
         let ring = limit.percentile.map(|p| [place(p), at]);
-        let is_free = |x: &f64| {
+        // Whether no curve and no ring pass through the label when it begins at `x`.
+        let is_free = |label_at: f64, x: f64| {
             let within = |[px, py]: &[f64; 2]| {
                 *px > x - 8.0 && *px < x + width + 8.0 && *py > label_at - LINE && *py < label_at + 8.0
             };
             !curves.iter().flatten().chain(&ring).any(within)
         };
-        let steps = (0..20).map(|step| LEFT + 8.0 + f64::from(step) * 18.0);
-        let start = steps.take_while(|x| x + width < RIGHT).find(is_free).unwrap_or(LEFT + 8.0);
+        let above = (at - 5.0).max(floor + LINE).min(bottom - 3.0);
+        let below = (at + LINE - 4.0).max(above);
+        let is_room_below = below < bottom - 3.0;
+        let starts = || (0..20).map(|step| LEFT + 8.0 + f64::from(step) * 18.0).take_while(|x| x + width < RIGHT);
+        let free_at = |label_at: f64| starts().find(|x| is_free(label_at, *x)).map(|x| [x, label_at]);
+        let found = free_at(above).or_else(|| free_at(below).filter(|_| is_room_below));
+        let [x, label_at] = found.unwrap_or([LEFT + 8.0, above]);
+        floor = label_at;
         let line = [LEFT, at, RIGHT, at];
-        lines.push(LimitLine { line, label: limit.label.clone(), at: [start, round(label_at)], anchor: "start", ring });
+        let at = [x, round(label_at)];
+        lines.push(LimitLine { line, is_asked: false, label: limit.label.clone(), at, anchor: "start", ring });
     }
     lines
 }
@@ -268,6 +281,7 @@ fn vertical(limits: &[&Limit], x: &Axis) -> Vec<LimitLine> {
         let (anchor, label_at) = if at + width < WIDTH { ("start", at + 6.0) } else { ("end", at - 6.0) };
         LimitLine {
             line: [at, y, at, BOTTOM],
+            is_asked: false,
             label: limit.label.clone(),
             at: [round(label_at), round(y + LINE - 5.0)],
             anchor,

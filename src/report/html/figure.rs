@@ -18,6 +18,8 @@ pub(super) struct Figure {
     pub number: usize,
     pub title: String,
     pub charts: Vec<Chart>,
+    /// What the values are of: `Requests`.
+    pub counted: String,
     pub unit: String,
     pub rows: Vec<Row>,
     pub notes: Vec<String>,
@@ -39,10 +41,24 @@ struct Plan {
     has_limit: bool,
 }
 
+/// Kinds of distributions that explain a latency: they are drawn where an objective limits them, else told in figures alone.
+const EXPLAINING: [&str; 4] = ["service-time", "success-latency", "first-byte", "connect"];
+
+/// Whether a distribution is not drawn.
+pub(super) fn is_told(digest: &Digest, metric: &str) -> bool {
+    let kind = metric.rsplit_once('/').map_or(metric, |(_, kind)| kind);
+    EXPLAINING.contains(&kind) && !is_limited(digest, metric)
+}
+
+fn is_limited(digest: &Digest, metric: &str) -> bool {
+    digest.versions.iter().any(|v| v.slos.iter().any(|slo| aspect(slo, metric).is_some()))
+}
+
 /// At most `most` figures, those with limits first, and how many there would be.
 pub(super) fn figures(insights: &Insights, digest: &Digest, most: usize) -> (Vec<Figure>, usize) {
     let mut plans = plans(digest);
-    plans.sort_by_key(|plan| (!plan.has_limit, plan.title.contains("service-time")));
+    // What is limited comes first, then what users wait for.
+    plans.sort_by_key(|plan| (!plan.has_limit, !plan.curves.iter().any(|(_, _, metric)| metric.ends_with("/latency"))));
     let count = plans.len();
     let drawn = plans.into_iter().take(most).enumerate();
     (drawn.filter_map(|(number, plan)| figure(insights, digest, number + 1, &plan)).collect(), count)
@@ -52,7 +68,8 @@ fn plans(digest: &Digest) -> Vec<Plan> {
     let mut metrics: Vec<&String> = digest.versions.iter().flat_map(|v| v.distributions.keys()).collect();
     metrics.sort();
     metrics.dedup();
-    let limited = |metric: &str| digest.versions.iter().any(|v| v.slos.iter().any(|slo| aspect(slo, metric).is_some()));
+    metrics.retain(|metric| !is_told(digest, metric));
+    let limited = |metric: &str| is_limited(digest, metric);
     if let ([_], [_, _, ..]) = (digest.versions.as_slice(), metrics.as_slice()) {
         // One version with several endpoints: the endpoints are compared, those of like metrics with one another.
         let mut kinds: std::collections::BTreeMap<&str, Vec<&String>> = std::collections::BTreeMap::new();
@@ -81,7 +98,7 @@ fn plans(digest: &Digest) -> Vec<Plan> {
 }
 
 /// Which aspect of a distribution an objective limits: `mean` or `p99` of `http/latency-mean`, `grpc/latency/p99`.
-fn aspect<'a>(slo: &'a SloReport, metric: &str) -> Option<&'a str> {
+pub(super) fn aspect<'a>(slo: &'a SloReport, metric: &str) -> Option<&'a str> {
     let aspect = slo.metric.strip_prefix(metric)?.strip_prefix(['-', '/'])?;
     let is_value = matches!(aspect, "mean" | "min" | "max") || percentile(aspect).is_some();
     is_value.then_some(aspect)
@@ -106,6 +123,15 @@ fn limits(digest: &Digest, plan: &Plan) -> Vec<Limit> {
         }
     }
     found
+}
+
+/// What the values of a distribution are of.
+fn counted(metric: &str) -> &'static str {
+    match metric.rsplit_once('/').map_or(metric, |(_, kind)| kind) {
+        "connect" => "connections",
+        "between-messages" => "pauses",
+        _ => "requests",
+    }
 }
 
 fn figure(insights: &Insights, digest: &Digest, number: usize, plan: &Plan) -> Option<Figure> {
@@ -144,13 +170,19 @@ fn figure(insights: &Insights, digest: &Digest, number: usize, plan: &Plan) -> O
             cells: cells.map(show::value).collect(),
         }
     };
+    let mut charts = vec![
+        chart::percentiles(&series, &limits, &squeezed(unit, 16)),
+        chart::histogram(&series, &limits, &squeezed(unit, 16)),
+    ];
+    let counted = counted(metric);
+    for label in charts.iter_mut().flat_map(|chart| [&mut chart.x_label, &mut chart.y_label]) {
+        *label = label.replace("requests", counted);
+    }
     Some(Figure {
         number,
         title: squeezed(&plan.title, 80),
-        charts: vec![
-            chart::percentiles(&series, &limits, &squeezed(unit, 16)),
-            chart::histogram(&series, &limits, &squeezed(unit, 16)),
-        ],
+        charts,
+        counted: format!("{}{}", counted[..1].to_uppercase(), &counted[1..]),
         unit: squeezed(unit, 16),
         rows: found.iter().map(row).collect(),
         notes,

@@ -1,13 +1,18 @@
 //! What the page's template is given: texts and numbers as they are shown, in bounded number.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::figure::{self, Figure};
+use super::loads::{self, Load};
+use super::state::{State, named, state};
+use super::timeline::{self, Timeline};
 use crate::logic::assertion::{AssertCondition, judge};
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::slo::Outcome;
-use crate::report::digest::{Digest, LoadReport, Overall, SloReport, TaskReport};
-use crate::report::show::{clipped, rounded, short, squeezed, thousands, value, value_beside};
+use crate::report::digest::{Digest, LoadReport, Overall, SloReport, TaskReport, VersionReport};
+use crate::report::show::{rounded, short, squeezed, thousands, value, value_beside};
 use crate::report::text;
 
 /// How much of a document is shown.
@@ -27,13 +32,6 @@ impl Bounds {
     }
 }
 
-/// Longest name, the middle left out of longer ones.
-const MAX_NAME: usize = 80;
-
-fn named(name: &str) -> String {
-    squeezed(name, MAX_NAME)
-}
-
 /// The page.
 #[derive(Serialize)]
 pub(super) struct Page {
@@ -48,24 +46,17 @@ pub(super) struct Page {
     objectives_left_out: usize,
     figures: Vec<Figure>,
     figures_left_out: usize,
+    distributions: Vec<Distributed>,
+    distributions_left_out: usize,
+    timelines: Vec<Timeline>,
+    timelines_left_out: usize,
+    load_columns: Vec<&'static str>,
     loads: Vec<Load>,
     loads_left_out: usize,
     tasks: Vec<Task>,
     tasks_left_out: usize,
     metrics: Vec<Metric>,
     metrics_left_out: usize,
-}
-
-/// A state: its class, its sign and its words, so that none stands for itself.
-#[derive(Clone, Copy, Serialize)]
-struct State {
-    class: &'static str,
-    sign: &'static str,
-    words: &'static str,
-}
-
-const fn state(class: &'static str, sign: &'static str, words: &'static str) -> State {
-    State { class, sign, words }
 }
 
 #[derive(Serialize)]
@@ -89,26 +80,13 @@ struct Verdict {
     interval: Option<String>,
 }
 
+/// A distribution that is not drawn, in a few numbers.
 #[derive(Serialize)]
-struct Load {
-    provider: String,
-    version: String,
-    target: String,
-    state: State,
-    /// Title and figure.
-    cells: Vec<[String; 2]>,
-    failures: Vec<Share>,
-    failures_left_out: usize,
-    answers: Vec<Share>,
-}
-
-/// A count with its share, for a bar beside it.
-#[derive(Serialize)]
-struct Share {
+struct Distributed {
     name: String,
-    count: String,
-    percent: f64,
-    shown_percent: String,
+    units: Option<String>,
+    version: String,
+    cells: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -144,6 +122,8 @@ pub(super) fn of(experiment: &Experiment, digest: &Digest, bounds: &Bounds) -> P
     let columns = digest.versions.len().max(1);
     let objectives = objectives(digest);
     let metrics = metrics(digest);
+    let distributions = distributions(digest);
+    let (timelines, over_time) = timeline::timelines(digest, bounds.figures);
     let rows = |of: usize| (bounds.rows / of).max(8);
     let summary = &digest.summary;
     Page {
@@ -158,8 +138,13 @@ pub(super) fn of(experiment: &Experiment, digest: &Digest, bounds: &Bounds) -> P
         objectives: objectives.into_iter().take(rows(columns * 2)).collect(),
         figures_left_out: planned.saturating_sub(figures.len()),
         figures,
+        distributions_left_out: distributions.len().saturating_sub(rows(3)),
+        distributions: distributions.into_iter().take(rows(3)).collect(),
+        timelines_left_out: over_time.saturating_sub(timelines.len()),
+        timelines,
+        load_columns: loads::columns(&digest.load),
         loads_left_out: digest.load.len().saturating_sub(rows(5)),
-        loads: digest.load.iter().take(rows(5)).map(load).collect(),
+        loads: loads::rows(&digest.load, rows(5)),
         tasks_left_out: digest.tasks.len().saturating_sub(rows(3)),
         tasks: tasks(&digest.tasks).into_iter().take(rows(3)).collect(),
         metrics_left_out: metrics.len().saturating_sub(rows(1) * 2 / columns),
@@ -206,7 +191,7 @@ fn sentence(digest: &Digest) -> String {
         let why = task.error.as_deref().map(|e| format!(": {e}")).unwrap_or_default();
         return format!("Task {} failed{why}", named(&task.task));
     }
-    let of_version = |v: &crate::report::digest::VersionReport| {
+    let of_version = |v: &VersionReport| {
         let count = |verdict| v.slos.iter().filter(|slo| slo.verdict == verdict).count();
         let total = v.slos.len();
         let name = if digest.versions.len() == 1 { String::new() } else { format!("{}: ", named(&v.name)) };
@@ -302,48 +287,20 @@ fn condition(slo: &SloReport) -> String {
     format!("{}{}", named(&slo.metric), squeezed(&rest.replace("<=", "≤").replace(">=", "≥"), 40))
 }
 
-fn load(row: &LoadReport) -> Load {
-    let load = &row.load;
-    let share = |name: String, count: u64| {
-        let percent = 100.0 * count as f64 / load.requests.max(1) as f64;
-        let shown_percent = if percent > 0.0 && percent < 0.01 { "< 0.01".to_owned() } else { rounded(percent) };
-        Share {
-            name,
-            count: thousands(count),
-            percent: (percent.clamp(0.0, 100.0) * 10.0).round() / 10.0,
-            shown_percent,
-        }
+/// The distributions that are only told, metric by metric.
+fn distributions(digest: &Digest) -> Vec<Distributed> {
+    let metrics: BTreeSet<&String> = digest.versions.iter().flat_map(|v| v.distributions.keys()).collect();
+    let told = metrics.into_iter().filter(|metric| figure::is_told(digest, metric));
+    let of_version = |metric: &String, version: &VersionReport| {
+        let found = version.distributions.get(metric)?;
+        Some(Distributed {
+            name: named(metric),
+            units: found.units.as_ref().map(|units| squeezed(units, 20)),
+            version: named(&version.name),
+            cells: [thousands(found.count)].into_iter().chain(found.few().map(value)).collect(),
+        })
     };
-    let mut answers: Vec<_> = load.statuses.iter().map(|(status, count)| (format!("HTTP {status}"), *count)).collect();
-    let mut failures: Vec<_> = load.causes.iter().map(|(cause, count)| (squeezed(cause, 30), *count)).collect();
-    answers.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    failures.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let left_out = answers.len().saturating_sub(8) + failures.len().saturating_sub(8);
-    let shares =
-        |counts: Vec<(String, u64)>| counts.into_iter().take(8).map(|(name, count)| share(name, count)).collect();
-    let cell = |title: &str, figure: String| [title.to_owned(), figure];
-    let is_behind = load.dropped > 0 || load.asked_rate.is_some_and(|asked| load.achieved_rate < asked * 0.98);
-    Load {
-        provider: named(&row.provider),
-        version: named(&row.version),
-        target: format!("{} {}", clipped(&load.method, 20), load.url).trim().to_owned(),
-        state: match (load.interrupted, is_behind) {
-            (true, _) => state("open", "!", "interrupted"),
-            (false, true) => state("open", "!", "behind the rate"),
-            (false, false) => state("good", "✓", "as asked"),
-        },
-        cells: vec![
-            cell("Asked", load.asked_rate.map_or_else(|| "max".to_owned(), rounded)),
-            cell("Achieved", rounded(load.achieved_rate)),
-            cell("Requests", thousands(load.requests)),
-            cell("Errors", thousands(load.errors)),
-            cell("Late", thousands(load.late)),
-            cell("Dropped", thousands(load.dropped)),
-        ],
-        failures: shares(failures),
-        failures_left_out: left_out,
-        answers: shares(answers),
-    }
+    told.flat_map(|metric| digest.versions.iter().filter_map(move |version| of_version(metric, version))).collect()
 }
 
 fn tasks(tasks: &[TaskReport]) -> Vec<Task> {

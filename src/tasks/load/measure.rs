@@ -79,7 +79,10 @@ pub(in crate::tasks) fn add(
             let meta = meta(&format!("{description} of the {what}"), MetricType::Gauge, Some(MSEC));
             put(&format!("{name}-{statistic}"), meta, or_missing(Values::Scalar(value)), samples);
         }
-        let values = Values::Distribution { buckets: buckets(histogram, BUCKETS), histogram: encode(histogram) };
+        // Only what Iter8 has too is kept in its form as well.
+        let has_buckets = matches!(scalars, Scalars::Percentiles(_));
+        let buckets = if has_buckets { buckets(histogram, BUCKETS) } else { Vec::new() };
+        let values = Values::Distribution { buckets, histogram: encode(histogram) };
         put(name, meta(&format!("distribution of the {what}"), *kind, Some(MSEC)), or_missing(values), samples);
     }
     into.load.insert(provider.to_owned(), completed(record, outcome, start));
@@ -159,6 +162,7 @@ fn completed(record: LoadRecord, outcome: &LoadOutcome, start: DateTime<Utc>) ->
         messages_sent: messages(outcome.messages_sent),
         messages_received: messages(outcome.messages_received),
         interrupted: outcome.interrupted,
+        series: outcome.series.clone(),
         ..record
     }
 }

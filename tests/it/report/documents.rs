@@ -8,9 +8,10 @@ use iter8::logic::histogram;
 use iter8::model::document::{Experiment, ExperimentResult, TaskRecord, TaskSpec, TaskStatus};
 use iter8::model::duration::GoDuration;
 use iter8::model::insights::{Insights, Observation, VersionName};
-use iter8::model::load::LoadRecord;
+use iter8::model::load::{Lateness, LoadRecord};
 use iter8::model::metric::{MetricMeta, MetricType};
 use iter8::model::number::Number;
+use iter8::model::series::Series;
 use iter8::model::slo::{Bound, Outcome, Slo, SloLimits, SloMatrix, Verdict};
 use serde_json::json;
 
@@ -89,7 +90,51 @@ pub fn add_load(insights: &mut Insights, version: usize, provider: &str, behavio
     let name = format!("{provider}/latency");
     insights.metrics_info.insert(name.clone(), meta(MetricType::Histogram, msec, "latency, from the intended send"));
     insights.histograms[version].insert(name, histogram::encode(&recorded));
+    for (name, median_ms) in [
+        ("service-time", behaviour.median_ms * 0.99),
+        ("success-latency", behaviour.median_ms),
+        ("first-byte", behaviour.median_ms * 0.9),
+        ("connect", 0.21),
+    ] {
+        let requests = if name == "connect" { 16 } else { behaviour.requests - errors };
+        add_distribution(
+            insights,
+            version,
+            &format!("{provider}/{name}"),
+            Behaviour { median_ms, requests, ..behaviour },
+        );
+    }
     insights.load[version].insert(provider.to_owned(), load(behaviour));
+}
+
+/// Adds a metric that is kept as a histogram alone.
+pub fn add_distribution(insights: &mut Insights, version: usize, name: &str, behaviour: Behaviour) {
+    insights.metrics_info.insert(name.to_owned(), meta(MetricType::Histogram, Some("msec"), "distribution"));
+    let recorded = latencies(behaviour, name.len() as u64 + version as u64);
+    insights.histograms[version].insert(name.to_owned(), histogram::encode(&recorded));
+}
+
+/// A minute in seconds. A load with time-outs stalls for some of them, and what waited ends at once.
+pub fn series(behaviour: Behaviour) -> Series {
+    let mut uniform = Uniform(behaviour.requests | 1);
+    let mean = behaviour.requests / 60;
+    let mut found = Series { interval: GoDuration(Duration::from_secs(1)), ..Series::default() };
+    found.last = Some(GoDuration(Duration::from_millis(1_012)));
+    let mut waiting = 0;
+    for second in 0..60 {
+        let is_stalled = behaviour.timeouts > 0 && (31..35).contains(&second);
+        let requests = if is_stalled { 0 } else { mean + waiting };
+        let is_burst = waiting > 0 && !is_stalled;
+        waiting = if is_stalled { waiting + mean } else { 0 };
+        let noise = 1.0 + 0.2 * behaviour.sigma * (uniform.next() - 0.5);
+        let round = |ms: f64| (ms * 100.0).round() / 100.0;
+        let slow = if is_burst { 120.0 } else { (2.3 * behaviour.sigma).exp() };
+        found.requests.push(requests);
+        found.errors.push(if second % 9 == 4 { behaviour.failed / 7 } else { 0 }.min(requests));
+        found.p50.push((!is_stalled).then(|| round(behaviour.median_ms * noise * if is_burst { 60.0 } else { 1.0 })));
+        found.p99.push((!is_stalled).then(|| round(behaviour.median_ms * slow * (noise + 0.3 * uniform.next()))));
+    }
+    found
 }
 
 fn load(behaviour: Behaviour) -> LoadRecord {
@@ -117,6 +162,9 @@ fn load(behaviour: Behaviour) -> LoadRecord {
             .map(|(cause, n)| (cause.to_owned(), n))
             .collect::<BTreeMap<_, _>>(),
         bytes_received: behaviour.requests * 212,
+        bytes_sent: Some(behaviour.requests * 37),
+        lateness: Some(Lateness { p50: 0.034, p99: 0.187, max: 2.41 }),
+        series: Some(series(behaviour)),
         ..LoadRecord::default()
     }
 }
@@ -337,6 +385,32 @@ pub fn endpoints() -> Experiment {
     experiment(insights, http_and_assess(), both_done())
 }
 
+/// A model that answers in streams over gRPC: when the first message came, and how far apart the others were.
+pub fn streams() -> Experiment {
+    let mut insights = Insights::default();
+    let tokens = Behaviour { median_ms: 840.0, sigma: 0.2, requests: 3_600, failed: 11, timeouts: 0 };
+    add_load(&mut insights, 0, "grpc-chat", tokens);
+    let first = Behaviour { median_ms: 95.0, ..tokens };
+    let between = Behaviour { median_ms: 7.4, requests: 9_000, ..tokens };
+    add_distribution(&mut insights, 0, "grpc-chat/first-message", first);
+    add_distribution(&mut insights, 0, "grpc-chat/between-messages", between);
+    // Iter8's documents, and ours, know no single numbers here.
+    let is_number = |name: &String| name.contains("/latency-") || name.ends_with("/first-byte");
+    insights.metrics_info.retain(|name, _| !is_number(name));
+    insights.non_hist_metric_values[0].retain(|name, _| !is_number(name));
+    insights.histograms[0].retain(|name, _| !is_number(name));
+    let load = insights.load[0].get_mut("grpc-chat").unwrap();
+    load.url = "llm.models.svc.cluster.local:9000".to_owned();
+    load.method = "chat.Chat/Complete".to_owned();
+    load.asked_rate = None;
+    load.lateness = None;
+    load.statuses = [(0, 3_589), (14, 4)].into();
+    load.causes = [("reset".to_owned(), 7)].into();
+    (load.messages_sent, load.messages_received) = (Some(3_600), Some(396_000));
+    assess(&mut insights, &[("grpc-chat/error-rate", 0.01)]);
+    experiment(insights, vec![task("grpc", json!({"host": "llm.models.svc.cluster.local:9000"}))], Vec::new())
+}
+
 /// As Iter8 v0.13 writes documents: no task records, buckets in place of histograms, booleans in place of verdicts.
 pub fn iter8_v013() -> Experiment {
     iter8::model::codec::experiment_from_yaml(include_str!("../../../testdata/reports/iter8-v0.13.yaml")).unwrap()
@@ -352,6 +426,7 @@ pub fn all() -> Vec<(&'static str, Experiment)> {
         ("no-data", no_data()),
         ("planned", planned()),
         ("endpoints", endpoints()),
+        ("streams", streams()),
         ("iter8-v0.13", iter8_v013()),
         ("large", extremes::large()),
         ("hostile", extremes::hostile()),

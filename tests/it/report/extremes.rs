@@ -1,7 +1,12 @@
 //! Documents at the ends of what a report must bear: as large as they get, and hostile throughout.
 
+use std::time::Duration;
+
+use iter8::logic::series::halved;
 use iter8::model::document::{Experiment, TaskSpec, TaskStatus};
+use iter8::model::duration::GoDuration;
 use iter8::model::insights::{Insights, VersionName};
+use iter8::model::series::Series;
 use serde_json::json;
 
 use super::documents::{
@@ -26,7 +31,26 @@ pub fn large() -> Experiment {
     name_versions(&mut insights, &versions);
     let limits: Vec<(&str, f64)> = limits.iter().map(|(name, limit)| (name.as_str(), *limit)).collect();
     assess(&mut insights, &limits);
+    // A load leaves 240 points at most, a document 2,400.
+    for load in insights.load.iter_mut().flat_map(|loads| loads.values_mut()) {
+        let series = load.series.take().unwrap();
+        load.series = Some(halved(&series));
+    }
     experiment(insights, http_and_assess(), both_done())
+}
+
+/// Series as no load leaves them.
+fn odd_series(version: usize) -> Series {
+    let interval = GoDuration(Duration::from_secs([0, 1, u64::MAX / 4_000_000_000][version % 3]));
+    let count = if version == 1 { 100_000 } else { 9 };
+    Series {
+        interval,
+        last: Some(GoDuration(Duration::ZERO)),
+        requests: (0..count).map(|n| if n % 7 == 0 { u64::MAX } else { n }).collect(),
+        errors: vec![u64::MAX; 3],
+        p50: vec![Some(1e300), Some(-5.0), None, Some(f64::NAN), Some(1e-300)],
+        p99: vec![Some(f64::INFINITY), Some(0.0)],
+    }
 }
 
 /// Everything that comes from outside is hostile.
@@ -43,6 +67,7 @@ pub fn hostile() -> Experiment {
         let load = insights.load[version].get_mut(script).unwrap();
         load.url = format!("http://user:hunter2@host/{script}{long}");
         load.method = long.clone();
+        load.series = Some(odd_series(version));
         load.causes = (0..300).map(|n| (format!("{script}{n}"), n)).collect();
         load.statuses = (0..600).map(|n| (n, u64::from(n))).collect();
     }

@@ -1,0 +1,154 @@
+//! Tests of series: what is merged is what was recorded, whatever the workers, the length of the load and its pauses.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// When a request ended, in ms from the start; its latency in µs, and whether it failed.
+type Request = (u64, u64, bool);
+
+/// The series of a load with these requests, dealt out to so many workers.
+fn shared(requests: &[Request], workers: usize) -> (Arc<SharedSeries>, Instant) {
+    let start = Instant::now();
+    let shared = Arc::new(SharedSeries::new(start));
+    let mut recorders: Vec<_> = (0..workers).map(|_| SeriesRecorder::new(Arc::clone(&shared))).collect();
+    for (at, (ended, micros, is_error)) in requests.iter().enumerate() {
+        let ended = start + Duration::from_millis(*ended);
+        recorders[at % workers].record(ended, *micros, *is_error, true);
+    }
+    recorders.iter_mut().for_each(SeriesRecorder::flush);
+    (shared, start)
+}
+
+fn series(requests: &[Request], workers: usize, end_ms: u64, most: usize) -> Series {
+    let (shared, start) = shared(requests, workers);
+    shared.series(start + Duration::from_millis(end_ms), most).unwrap()
+}
+
+#[test]
+fn a_stall_gives_intervals_of_zero_requests() {
+    let before = (0..2_000).map(|ms| (ms, 1_000, false));
+    // Five seconds without an answer; then all that waited end at once.
+    let after = (0..5_000).map(|n| (7_200, 5_000_000 - 1_000 * n, false));
+    let requests: Vec<Request> = before.chain(after).collect();
+    let found = series(&requests, 2, 8_000, 240);
+    assert_eq!(found.requests, [1_000, 1_000, 0, 0, 0, 0, 0, 5_000]);
+    assert_eq!(found.p99[..3], [Some(1.0), Some(1.0), None]);
+    let (p50, p99) = (found.p50[7].unwrap(), found.p99[7].unwrap());
+    assert!((p50 / 2_500.0 - 1.0).abs() < 0.01 && (p99 / 4_950.0 - 1.0).abs() < 0.01, "{p50} {p99}");
+}
+
+#[test]
+fn a_load_that_ends_in_a_stall_shows_it() {
+    assert_eq!(series(&[(10, 1, false)], 1, 4_000, 240).requests, [1, 0, 0, 0]);
+}
+
+#[test]
+fn requests_count_when_they_end_errors_among_them_and_what_was_not_timed_has_no_latency() {
+    let start = Instant::now();
+    let shared = Arc::new(SharedSeries::new(start));
+    let mut recorder = SeriesRecorder::new(Arc::clone(&shared));
+    let at = |ms| start + Duration::from_millis(ms);
+    recorder.record(at(999), 100, false, true);
+    recorder.record(at(1_000), 9_999_999, true, false);
+    // Out of order, as answers of one connection may be told.
+    recorder.record(at(500), 200, true, true);
+    assert_eq!(shared.series(at(1_900), 240).unwrap().requests, [1, 1], "the last one is not handed over yet");
+    recorder.flush();
+    recorder.flush();
+    let found = shared.series(at(1_900), 240).unwrap();
+    assert_eq!((found.requests, found.errors), (vec![2, 1], vec![1, 1]));
+    assert_eq!((found.p50, found.p99), (vec![Some(0.1), None], vec![Some(0.2), None]));
+}
+
+#[test]
+fn the_last_interval_knows_its_length_and_a_scrap_is_none_of_its_own() {
+    let requests: Vec<Request> = (0..2_700).map(|ms| (ms, 100, false)).collect();
+    let found = series(&requests, 1, 2_700, 240);
+    assert_eq!(found.requests, [1_000, 1_000, 700]);
+    assert_eq!(found.last.unwrap().to_string(), "700ms");
+    let requests: Vec<Request> = (0..2_001).map(|ms| (ms, 100, false)).collect();
+    let found = series(&requests, 1, 2_001, 240);
+    assert_eq!(found.requests, [1_000, 1_001]);
+    assert_eq!(found.last.unwrap().to_string(), "1.001s");
+    let found = series(&[(120, 100, false)], 1, 120, 240);
+    assert_eq!((found.requests, found.last.unwrap().to_string()), (vec![1], "120ms".to_owned()));
+    assert_eq!(series(&[(0, 0, false)], 1, 0, 240).requests, [1], "a load of no length is borne");
+    assert_eq!(series(&requests, 1, 2_000, 240).last, None, "so is an end before the last request");
+}
+
+#[test]
+fn a_load_without_requests_has_no_series() {
+    let (shared, start) = shared(&[], 3);
+    assert_eq!(shared.series(start + Duration::from_secs(9), 240), None);
+}
+
+#[test]
+fn instants_out_of_the_ordinary_are_borne() {
+    let start = Instant::now() + Duration::from_secs(60);
+    let shared = Arc::new(SharedSeries::new(start));
+    let mut recorder = SeriesRecorder::new(Arc::clone(&shared));
+    recorder.record(start - Duration::from_secs(30), u64::MAX, false, true);
+    recorder.record(start - Duration::from_secs(40), 0, false, true);
+    recorder.record(start + Duration::from_secs(1 << 33), 1, false, true);
+    recorder.flush();
+    let found = shared.series(start, 240).unwrap();
+    assert_eq!((found.requests.iter().sum::<u64>(), found.requests[0]), (3, 2));
+    assert!(found.requests.len() <= 240);
+}
+
+#[test]
+fn ten_days_take_240_intervals_at_most() {
+    let (shared, start) = shared(&[(0, 1, false)], 1);
+    let mut recorder = SeriesRecorder::new(Arc::clone(&shared));
+    for minute in 0..14_400 {
+        recorder.record(start + Duration::from_secs(60 * minute), 1_000 + minute, false, true);
+    }
+    recorder.flush();
+    assert!(lock(&shared.intervals).list.len() <= MAX_INTERVALS);
+    let end = start + Duration::from_secs(864_000);
+    let found = shared.series(end, 100).unwrap();
+    assert_eq!(found.requests.iter().sum::<u64>(), 14_401);
+    assert!((51..=100).contains(&found.requests.len()), "{}", found.requests.len());
+}
+
+fn requests() -> impl Strategy<Value = Vec<Request>> {
+    let request = (0_u64..400_000, 1_u64..20_000_000, any::<bool>());
+    prop::collection::vec(request, 1..200).prop_map(|mut requests| {
+        requests.sort_unstable();
+        requests
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn workers_merge_to_what_one_would_have_recorded(requests in requests(), workers in 1_usize..5, most in 1_usize..300) {
+        prop_assert_eq!(series(&requests, workers, 400_000, most), series(&requests, 1, 400_000, most));
+    }
+
+    #[test]
+    fn longer_intervals_keep_totals_and_percentiles_of_all(requests in requests(), most in 1_usize..300) {
+        let found = series(&requests, 2, 400_000, most);
+        prop_assert!(found.requests.len() <= most);
+        prop_assert_eq!(found.requests.iter().sum::<u64>(), requests.len() as u64);
+        prop_assert_eq!(found.errors.iter().sum::<u64>(), requests.iter().filter(|r| r.2).count() as u64);
+        let length = found.interval.0.as_millis() as u64;
+        for (at, p99) in found.p99.iter().enumerate() {
+            let is_last = at + 1 == found.requests.len();
+            let here = requests.iter().filter(|r| r.0 / length == at as u64 || (is_last && r.0 / length > at as u64));
+            let mut latencies: Vec<u64> = here.map(|r| r.1).collect();
+            latencies.sort_unstable();
+            prop_assert_eq!(latencies.len() as u64, found.requests[at]);
+            let rank = (0.99 * latencies.len() as f64).ceil() as usize;
+            match p99 {
+                Some(p99) => {
+                    let exact = latencies[rank.max(1) - 1] as f64 / 1000.0;
+                    prop_assert!((p99 - exact).abs() <= 0.01 * exact + 0.001, "{p99} for {exact}");
+                }
+                None => prop_assert!(latencies.is_empty()),
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! A load over time, as columns of one entry per interval.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::duration::GoDuration;
+
+/// How a load went over time: one entry per interval in every column, from the instant the first request was due.
+///
+/// A request counts in the interval in which it *ended*. An interval in which none ended is there with 0: a stall can be seen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Series {
+    /// Length of an interval: a second, or a power of two of them for long loads.
+    pub interval: GoDuration,
+    /// Length of the last interval, where it is another one: shorter, as the load ended in it, or longer by such a rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<GoDuration>,
+    /// Requests that ended in the interval, errors included.
+    #[serde(serialize_with = "on_one_line")]
+    pub requests: Vec<u64>,
+    /// Errors among them.
+    #[serde(serialize_with = "on_one_line")]
+    pub errors: Vec<u64>,
+    /// Median of their latencies in msec, to three significant digits; null where none was timed. Where a large document had
+    /// neighbouring intervals joined, it is the larger one of theirs: an upper bound.
+    #[serde(serialize_with = "on_one_line")]
+    pub p50: Vec<Option<f64>>,
+    /// 99th percentile of their latencies, as `p50`.
+    #[serde(serialize_with = "on_one_line")]
+    pub p99: Vec<Option<f64>>,
+}
+
+/// `[1, 2, 3]` in YAML too, where every entry would take a line.
+fn on_one_line<S: Serializer, T: Serialize>(column: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+    serde_saphyr::FlowSeq(column).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::codec::{to_yaml, value_from_yaml};
+
+    #[test]
+    fn a_series_takes_one_line_per_column_and_reads_back_the_same() {
+        let series = Series {
+            interval: GoDuration(std::time::Duration::from_secs(1)),
+            last: None,
+            requests: vec![12, 0, u64::MAX],
+            errors: vec![0, 0, 1],
+            p50: vec![Some(3.2), None, Some(1e7)],
+            p99: vec![Some(12.0), None, Some(0.001)],
+        };
+        let yaml = to_yaml(&series).unwrap();
+        assert_eq!(yaml.lines().count(), 5, "{yaml}");
+        let read: Series = serde_json::from_value(value_from_yaml(&yaml).unwrap()).unwrap();
+        assert_eq!(read, series);
+        let json = serde_json::to_string(&series).unwrap();
+        assert_eq!(serde_json::from_str::<Series>(&json).unwrap(), series);
+    }
+}

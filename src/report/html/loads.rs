@@ -1,0 +1,108 @@
+//! The tables of loads: what was asked and achieved, and what became of the requests.
+
+use serde::Serialize;
+
+use super::state::{State, named, state};
+use crate::model::load::LoadRecord;
+use crate::report::digest::LoadReport;
+use crate::report::show::{bytes, clipped, rounded, squeezed, status_name, thousands, value};
+
+/// A load's rows.
+#[derive(Serialize)]
+pub(super) struct Load {
+    provider: String,
+    version: String,
+    target: String,
+    state: State,
+    /// Title and figure.
+    cells: Vec<[String; 2]>,
+    failures: Vec<Share>,
+    failures_left_out: usize,
+    answers: Vec<Share>,
+}
+
+/// A count with its share, for a bar beside it.
+#[derive(Serialize)]
+struct Share {
+    name: String,
+    count: String,
+    percent: f64,
+    shown_percent: String,
+}
+
+/// A column: its title, and what a load has there, if anything.
+type Column = (&'static str, fn(&LoadRecord) -> Option<String>);
+
+const COLUMNS: [Column; 9] = [
+    ("Asked", |load| Some(load.asked_rate.map_or_else(|| "max".to_owned(), rounded))),
+    ("Achieved", |load| Some(rounded(load.achieved_rate))),
+    ("Requests", |load| Some(thousands(load.requests))),
+    ("Errors", |load| Some(thousands(load.errors))),
+    ("Late", |load| Some(thousands(load.late))),
+    ("Dropped", |load| Some(thousands(load.dropped))),
+    ("Lateness", |load| load.lateness.map(|l| format!("{} / {}", value(l.p50), value(l.p99)))),
+    ("Bytes", |load| {
+        Some(format!("{} / {}", load.bytes_sent.map_or_else(|| "–".to_owned(), bytes), bytes(load.bytes_received)))
+    }),
+    ("Messages", |load| {
+        let counts = [load.messages_sent, load.messages_received];
+        let shown = counts.map(|count| count.map_or_else(|| "–".to_owned(), thousands)).join(" / ");
+        counts.iter().any(Option::is_some).then_some(shown)
+    }),
+];
+
+/// The columns in which some load has something.
+fn told(loads: &[LoadReport]) -> Vec<Column> {
+    COLUMNS.into_iter().filter(|(_, of)| loads.iter().any(|row| of(&row.load).is_some())).collect()
+}
+
+/// Titles of the columns that these loads take.
+pub(super) fn columns(loads: &[LoadReport]) -> Vec<&'static str> {
+    told(loads).into_iter().map(|(title, _)| title).collect()
+}
+
+/// At most `most` loads.
+pub(super) fn rows(loads: &[LoadReport], most: usize) -> Vec<Load> {
+    let columns = told(loads);
+    loads.iter().take(most).map(|row| load(row, &columns)).collect()
+}
+
+fn load(row: &LoadReport, columns: &[Column]) -> Load {
+    let load = &row.load;
+    let share = |name: String, count: u64| {
+        let percent = 100.0 * count as f64 / load.requests.max(1) as f64;
+        let shown_percent = if percent > 0.0 && percent < 0.01 { "< 0.01".to_owned() } else { rounded(percent) };
+        Share {
+            name,
+            count: thousands(count),
+            percent: (percent.clamp(0.0, 100.0) * 10.0).round() / 10.0,
+            shown_percent,
+        }
+    };
+    let mut answers: Vec<_> =
+        load.statuses.iter().map(|(status, count)| (status_name(&row.provider, *status), *count)).collect();
+    let mut failures: Vec<_> = load.causes.iter().map(|(cause, count)| (squeezed(cause, 30), *count)).collect();
+    answers.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    failures.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let left_out = answers.len().saturating_sub(8) + failures.len().saturating_sub(8);
+    let shares =
+        |counts: Vec<(String, u64)>| counts.into_iter().take(8).map(|(name, count)| share(name, count)).collect();
+    let is_behind = load.dropped > 0 || load.asked_rate.is_some_and(|asked| load.achieved_rate < asked * 0.98);
+    Load {
+        provider: named(&row.provider),
+        version: named(&row.version),
+        target: format!("{} {}", clipped(&load.method, 20), load.url).trim().to_owned(),
+        state: match (load.interrupted, is_behind) {
+            (true, _) => state("open", "!", "interrupted"),
+            (false, true) => state("open", "!", "behind the rate"),
+            (false, false) => state("good", "✓", "as asked"),
+        },
+        cells: columns
+            .iter()
+            .map(|(title, of)| [(*title).to_owned(), of(load).unwrap_or_else(|| "–".to_owned())])
+            .collect(),
+        failures: shares(failures),
+        failures_left_out: left_out,
+        answers: shares(answers),
+    }
+}

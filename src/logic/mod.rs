@@ -3,6 +3,7 @@
 pub mod assertion;
 pub mod assess;
 pub mod condition;
+pub mod handlebars;
 pub mod histogram;
 pub mod input;
 pub mod insights;
@@ -12,6 +13,7 @@ pub mod notification;
 pub mod numbers;
 pub mod pacing;
 pub mod path;
+pub mod rows;
 pub mod series;
 pub mod statistics;
 pub mod suggest;

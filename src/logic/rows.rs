@@ -1,0 +1,145 @@
+//! Rows of a CSV or JSON Lines file, one for each request in turn.
+//!
+//! The file is kept as it is, with the place of each row: a row is read again when it is its turn, which costs less memory than all of
+//! them as values, by far.
+
+use std::ops::Range;
+
+use csv::{ReaderBuilder, StringRecord};
+use serde_json::{Map, Value};
+
+/// Longest file, in bytes.
+pub const MAX_BYTES: u64 = 64 << 20;
+
+/// Most columns of a row.
+const MAX_COLUMNS: usize = 1_000;
+
+/// What a file of rows is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowFormat {
+    /// Comma-separated values (RFC 4180); the first line has the names of the columns.
+    Csv,
+    /// One JSON object per line.
+    JsonLines,
+}
+
+impl RowFormat {
+    /// The format that a file's name ends in: `.csv`, or `.jsonl` or `.ndjson`.
+    pub fn of(path: &str) -> Option<Self> {
+        let ending = path.rsplit('.').next()?.to_ascii_lowercase();
+        match ending.as_str() {
+            "csv" => Some(Self::Csv),
+            "jsonl" | "ndjson" => Some(Self::JsonLines),
+            _ => None,
+        }
+    }
+}
+
+/// A file of rows, all of them readable.
+#[derive(Debug)]
+pub struct Rows {
+    content: Vec<u8>,
+    /// Names of the columns; for JSON Lines there are none.
+    columns: Option<StringRecord>,
+    places: Vec<Range<usize>>,
+}
+
+impl Rows {
+    /// Reads a file's content. An error says in which line what is wrong.
+    pub fn read(content: Vec<u8>, format: RowFormat) -> Result<Self, String> {
+        let rows = match format {
+            RowFormat::Csv => Self::csv(content)?,
+            RowFormat::JsonLines => Self::json_lines(content)?,
+        };
+        if rows.places.is_empty() { Err("has no rows".to_owned()) } else { Ok(rows) }
+    }
+
+    fn csv(content: Vec<u8>) -> Result<Self, String> {
+        // Editors of spreadsheets start their files with a byte order mark.
+        let start = if content.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let mut reader = ReaderBuilder::new().from_reader(&content[start..]);
+        let columns = reader.headers().map_err(|error| error.to_string())?.clone();
+        if columns.len() > MAX_COLUMNS {
+            return Err(format!("has {} columns; at most {MAX_COLUMNS} are read", columns.len()));
+        }
+        let mut places: Vec<Range<usize>> = Vec::new();
+        let mut record = StringRecord::new();
+        let position = |reader: &csv::Reader<&[u8]>| start + reader.position().byte() as usize;
+        let mut from = position(&reader);
+        while reader.read_record(&mut record).map_err(|error| error.to_string())? {
+            let to = position(&reader);
+            places.push(from..to);
+            from = to;
+        }
+        Ok(Self { columns: Some(columns), places, content })
+    }
+
+    fn json_lines(content: Vec<u8>) -> Result<Self, String> {
+        let mut places = Vec::new();
+        let mut from = 0;
+        for (index, line) in content.split(|byte| *byte == b'\n').enumerate() {
+            let place = from..from + line.len();
+            from = place.end + 1;
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            match serde_json::from_slice::<Value>(line) {
+                Ok(Value::Object(_)) => places.push(place),
+                Ok(_) => return Err(format!("line {} is not a JSON object", index + 1)),
+                Err(error) => return Err(format!("line {} is not JSON: {error}", index + 1)),
+            }
+        }
+        Ok(Self { columns: None, places, content })
+    }
+
+    /// The row of request `number`, from 0: after the last one comes the first one again. Its fields by name; texts, for CSV.
+    pub fn row(&self, number: u64) -> Value {
+        let index = number.checked_rem(self.places.len() as u64).unwrap_or(0);
+        let place = self.places.get(index as usize).cloned().unwrap_or(0..0);
+        let row = &self.content[place];
+        let Some(columns) = &self.columns else { return serde_json::from_slice(row).unwrap_or_default() };
+        let mut record = StringRecord::new();
+        // It was read before, and so can be again.
+        let _ = ReaderBuilder::new().has_headers(false).from_reader(row).read_record(&mut record);
+        let fields = columns.iter().zip(record.iter());
+        Value::Object(fields.map(|(name, field)| (name.to_owned(), field.into())).collect::<Map<_, _>>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn csv(text: &str) -> Result<Rows, String> {
+        Rows::read(text.as_bytes().to_vec(), RowFormat::Csv)
+    }
+
+    #[test]
+    fn rows_come_in_turn_and_start_over() {
+        let rows = csv("\u{feff}name,age\nAnn,7\n\"Bob, \"\"B\"\"\nJr\",8\n\n").unwrap();
+        assert_eq!(rows.row(0), json!({"name": "Ann", "age": "7"}));
+        assert_eq!(rows.row(1), json!({"name": "Bob, \"B\"\nJr", "age": "8"}));
+        assert_eq!(rows.row(2), rows.row(0));
+        assert_eq!(rows.row(u64::MAX), rows.row(1));
+        let rows = Rows::read(b"{\"a\": [1]}\r\n\n{\"a\": 2}".to_vec(), RowFormat::JsonLines).unwrap();
+        assert_eq!((rows.row(0), rows.row(3)), (json!({"a": [1]}), json!({"a": 2})));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line() {
+        for (result, expected) in [
+            (csv("a,b\n1,2\n3\n").err(), "line: 3"),
+            (csv("a,b\n").err(), "has no rows"),
+            (csv("").err(), "has no rows"),
+            (Rows::read(b"{}\n[]".to_vec(), RowFormat::JsonLines).err(), "line 2 is not a JSON object"),
+            (Rows::read(b"{".to_vec(), RowFormat::JsonLines).err(), "line 1 is not JSON"),
+            (csv(&",".repeat(2_000)).err(), "at most 1000"),
+        ] {
+            let error = result.unwrap();
+            assert!(error.contains(expected), "{error}");
+        }
+        assert_eq!(RowFormat::of("a/b.CSV"), Some(RowFormat::Csv));
+        assert_eq!((RowFormat::of("x.ndjson"), RowFormat::of("csv.txt")), (Some(RowFormat::JsonLines), None));
+    }
+}

@@ -231,7 +231,8 @@ async fn a_stall_holds_the_messages_of_a_stream_back() {
     let mut stops = line.ride(ride(100, 5)).await.unwrap().into_inner();
     stops.next().await.unwrap().unwrap();
     let pause = service.pause();
-    service.gate().held(1).await;
+    let held = tokio::time::timeout(Duration::from_secs(10), service.gate().held(1)).await;
+    assert!(held.is_ok(), "no stop was held back");
     let ended = Instant::now();
     drop(pause);
     let (rest, end) = drained(stops).await;

@@ -7,10 +7,6 @@ from .bench import OURS, commands, cpu, missing_list, rate, ratios, throughput_t
 from .process import Unavailable
 from .table import markdown, median, spread
 
-# iter8's value that asks for HTTP/2, and the one for the requests in flight over all connections.
-HTTP2 = {"http2": "true"}
-HTTP2_IN_FLIGHT = "concurrency"
-
 
 def http1(connections, bench):
     """HTTP/1.1 as fast as it goes."""
@@ -136,9 +132,8 @@ def tls(bench):
 def http2(bench):
     """HTTP/2 over TLS as fast as it goes, 50 in flight on each of 8 connections."""
     url, context = bench.nginx.tls_url, bench.context(bench.seconds(5))
-    in_flight = {HTTP2_IN_FLIGHT: 8 * 50}
     return _against_oha("HTTP/2 over TLS, 8×50,", bench, {
-        OURS: partial(tools.iter8_http, context, url, 8, insecureSkipVerify="true", **HTTP2, **in_flight),
+        OURS: partial(tools.iter8_http, context, url, 8, insecureSkipVerify="true", http2="true", streams=50),
         "oha": partial(tools.oha, context, url, 8, "--insecure", "--http2", "-p", "50"),
         "h2load": partial(tools.h2load, context, url, 8, "-m50"),
     })

@@ -54,7 +54,7 @@ impl Choice {
     }
 
     /// Answers what is not a prediction: the version asked for, by name or by header, else the first one.
-    pub fn metadata(&self, headers: &HeaderMap, asked: Option<&str>) -> Result<&Version, Refusal> {
+    pub fn metadata(&self, headers: &HeaderMap, asked: Option<&str>) -> Result<&Arc<Version>, Refusal> {
         match asked {
             Some(name) => self.named(name),
             None => Ok(self.by_header(headers).unwrap_or(&self.versions[0])),
@@ -62,7 +62,7 @@ impl Choice {
     }
 
     /// Answers a prediction: the version asked for, by name or by header, else the next one of the weighted sequence.
-    pub fn prediction(&self, headers: &HeaderMap, asked: Option<&str>) -> Result<&Version, Refusal> {
+    pub fn prediction(&self, headers: &HeaderMap, asked: Option<&str>) -> Result<&Arc<Version>, Refusal> {
         match (asked, &self.split) {
             (Some(name), _) => self.named(name),
             (None, Some(split)) => Ok(self.by_header(headers).unwrap_or_else(|| &self.versions[split.weights.next()])),
@@ -70,14 +70,14 @@ impl Choice {
         }
     }
 
-    fn by_header(&self, headers: &HeaderMap) -> Option<&Version> {
+    fn by_header(&self, headers: &HeaderMap) -> Option<&Arc<Version>> {
         let (name, value) = &self.split.as_ref()?.header;
         let selects = headers.get_all(name).iter().any(|given| given == value);
-        selects.then(|| self.versions.last().map(AsRef::as_ref)).flatten()
+        selects.then(|| self.versions.last()).flatten()
     }
 
-    fn named(&self, name: &str) -> Result<&Version, Refusal> {
-        self.versions().find(|version| version.name == name).ok_or_else(|| {
+    fn named(&self, name: &str) -> Result<&Arc<Version>, Refusal> {
+        self.versions.iter().find(|version| version.name == name).ok_or_else(|| {
             let known: Vec<_> = self.versions().map(|version| version.name.as_str()).collect();
             Refusal::unknown(format!("unknown version `{name}`; this port has: {}", known.join(", ")))
         })

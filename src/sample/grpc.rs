@@ -1,4 +1,4 @@
-//! The Open Inference Protocol over gRPC, with reflection.
+//! The Open Inference Protocol over gRPC, and all gRPC services of a port, with reflection.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 use super::body::MAX_BYTES;
 use super::choice::Choice;
 use super::classify::Row;
-use super::door::VERSION_HEADER;
+use super::line;
 use super::pb::grpc_inference_service_server::{GrpcInferenceService, GrpcInferenceServiceServer};
 use super::pb::model_infer_request::InferInputTensor;
 use super::pb::model_infer_response::InferOutputTensor;
@@ -21,6 +21,7 @@ use super::pb::{
     ServerMetadataRequest, ServerMetadataResponse, ServerReadyRequest, ServerReadyResponse,
 };
 use super::refusal::Refusal;
+use super::signature::{refused, signed};
 use super::tensor::{self, INPUT, OUTPUT, PLATFORM, Tensor};
 use super::version::Version;
 
@@ -28,8 +29,10 @@ use super::version::Version;
 pub(super) fn routes(model: Arc<str>, choice: Arc<Choice>) -> Result<Routes, tonic_reflection::server::Error> {
     let reflection =
         || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
+    let railway = line::service(Arc::clone(&choice));
     let inference = GrpcInferenceServiceServer::new(Inference { model, choice }).max_decoding_message_size(MAX_BYTES);
     Ok(Routes::new(inference)
+        .add_service(railway)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .prepare())
@@ -122,11 +125,7 @@ impl GrpcInferenceService for Inference {
             .and_then(|()| self.choice.prediction(metadata.as_ref(), not_empty(&asked.model_version)))
             .map_err(|refusal| refusal.to_grpc())?;
         let id = std::mem::take(&mut asked.id);
-        let classes = version.predict(received, rows(asked)).await.map_err(|refusal| {
-            let mut status = refusal.to_grpc();
-            sign(version, status.metadata_mut().as_mut());
-            status
-        })?;
+        let classes = version.predict(received, rows(asked)).await.map_err(|refusal| refused(version, &refusal))?;
         let output = InferOutputTensor {
             name: OUTPUT.name.into(),
             datatype: OUTPUT.datatype.into(),
@@ -150,16 +149,6 @@ impl GrpcInferenceService for Inference {
 
 fn not_empty(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
-}
-
-fn sign(version: &Version, headers: &mut HeaderMap) {
-    headers.insert(VERSION_HEADER, version.header.clone());
-}
-
-fn signed<T>(version: &Version, message: T) -> Response<T> {
-    let mut response = Response::new(message);
-    sign(version, response.metadata_mut().as_mut());
-    response
 }
 
 /// The flowers that a message asks about.

@@ -1,13 +1,19 @@
-//! The Open Inference Protocol's gRPC messages and server, generated from `proto/open_inference.proto`.
+//! The sample service's gRPC messages and servers, generated from `proto/`: the Open Inference Protocol's here, the railway line's in
+//! [`line`].
 #![allow(
     missing_docs,
     unused_qualifications,
     clippy::all,
     clippy::too_many_lines,
-    reason = "generated code: the .proto file is where it is documented and kept in shape"
+    reason = "generated code: the .proto files are where it is documented and kept in shape"
 )]
 
 tonic::include_proto!("inference");
 
-/// The descriptors of this package, encoded, for gRPC reflection.
-pub(super) const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("open_inference");
+/// The railway line's messages and server, generated from `proto/route.proto`.
+pub mod line {
+    tonic::include_proto!("iter8.sample.v1");
+}
+
+/// The descriptors of both packages, an encoded `google.protobuf.FileDescriptorSet`: what gRPC reflection hands out.
+pub const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("sample");

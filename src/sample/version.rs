@@ -57,29 +57,51 @@ impl Version {
     ///
     /// Rows that could not be read are refused at once and take no place in the seeded sequence.
     pub async fn predict(&self, received: Instant, rows: Result<Vec<Row>, Refusal>) -> Result<Vec<u8>, Refusal> {
-        let outcome = match rows {
-            Ok(rows) => self.work(received, &rows).await,
-            Err(refusal) => Err(refusal),
+        let work = async {
+            let rows = rows?;
+            self.take_turn(received).await?;
+            Ok(rows.iter().map(|row| self.behaviour.classifier.class(row)).collect())
         };
-        self.gate.pass().await;
-        let status = outcome.as_ref().map_or_else(|refusal| refusal.status, |_| StatusCode::OK);
-        self.ledger.record(status.as_u16(), received.elapsed());
+        self.answer(received, work).await
+    }
+
+    /// Does the work of an answer in one piece, waits until it may go out, and counts it, unless its client goes away first.
+    pub async fn answer<T>(
+        &self,
+        received: Instant,
+        work: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
+        let outcome = work.await;
+        self.pass_gate().await;
+        self.count(received, outcome.as_ref().map_or_else(|refusal| refusal.status, |_| StatusCode::OK));
         outcome
     }
 
-    async fn work(&self, received: Instant, rows: &[Row]) -> Result<Vec<u8>, Refusal> {
+    /// Takes the next place of the seeded sequence: waits as long from `begun` as that place's latency says, and fails if its fate
+    /// is to fail.
+    pub async fn take_turn(&self, begun: Instant) -> Result<(), Refusal> {
         let place = self.begun.fetch_add(1, Ordering::Relaxed);
         let mut random = SplitMix64::of_item(self.seed, place);
         let fails = random.unit() < self.behaviour.error_rate;
         let latency = self.behaviour.latency.draw(&mut random);
         if !latency.is_zero() {
-            sleep_until(received + latency).await;
+            sleep_until(begun + latency).await;
         }
         if fails {
             let message = format!("version {} fails this request, as its error rate asks for", self.name);
             return Err(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, message });
         }
-        Ok(rows.iter().map(|row| self.behaviour.classifier.class(row)).collect())
+        Ok(())
+    }
+
+    /// Waits while answers are held back.
+    pub async fn pass_gate(&self) {
+        self.gate.pass().await;
+    }
+
+    /// Counts an answer that ends now.
+    pub fn count(&self, received: Instant, status: StatusCode) {
+        self.ledger.record(status.as_u16(), received.elapsed());
     }
 
     /// What it has answered, by status.

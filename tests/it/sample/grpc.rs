@@ -163,15 +163,25 @@ async fn reflection_lists_the_service_and_describes_its_messages() {
     let answer: v1::ServerReflectionResponse =
         reflect(&channel, path, ask(MessageRequest::ListServices(String::new()))).await;
     let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else { panic!("{answer:?}") };
-    assert!(list.service.iter().any(|service| service.name == "inference.GRPCInferenceService"), "{list:?}");
+    for name in ["inference.GRPCInferenceService", "iter8.sample.v1.Line"] {
+        assert!(list.service.iter().any(|service| service.name == name), "{list:?}");
+    }
 
-    let symbol = MessageRequest::FileContainingSymbol("inference.GRPCInferenceService".into());
-    let answer: v1::ServerReflectionResponse = reflect(&channel, path, ask(symbol)).await;
-    let Some(MessageResponse::FileDescriptorResponse(files)) = answer.message_response else { panic!("{answer:?}") };
-    // Names in a descriptor are plain text.
-    let file = String::from_utf8_lossy(&files.file_descriptor_proto[0]).into_owned();
-    for name in ["open_inference.proto", "ModelInferRequest", "raw_input_contents"] {
-        assert!(file.contains(name), "{name}");
+    let described = [
+        ("inference.GRPCInferenceService", ["open_inference.proto", "ModelInferRequest", "raw_input_contents"]),
+        ("iter8.sample.v1.Line", ["route.proto", "RideRequest", "interval_ms"]),
+    ];
+    for (symbol, names) in described {
+        let symbol = MessageRequest::FileContainingSymbol(symbol.into());
+        let answer: v1::ServerReflectionResponse = reflect(&channel, path, ask(symbol)).await;
+        let Some(MessageResponse::FileDescriptorResponse(files)) = answer.message_response else {
+            panic!("{answer:?}")
+        };
+        // Names in a descriptor are plain text.
+        let file = String::from_utf8_lossy(&files.file_descriptor_proto[0]).into_owned();
+        for name in names {
+            assert!(file.contains(name), "{name}");
+        }
     }
 }
 
@@ -188,5 +198,7 @@ async fn reflection_speaks_the_old_version_too() {
     let path = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
     let answer: v1alpha::ServerReflectionResponse = reflect(&connect(port(&service, "v1")).await, path, request).await;
     let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else { panic!("{answer:?}") };
-    assert!(list.service.iter().any(|service| service.name == "inference.GRPCInferenceService"), "{list:?}");
+    for name in ["inference.GRPCInferenceService", "iter8.sample.v1.Line"] {
+        assert!(list.service.iter().any(|service| service.name == name), "{list:?}");
+    }
 }

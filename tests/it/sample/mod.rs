@@ -2,6 +2,7 @@
 
 mod client;
 mod grpc;
+mod line;
 mod rest;
 mod running;
 mod traffic;

@@ -1,0 +1,58 @@
+//! An HTTP/1.1 server whose latencies are known, on one thread: `delays ADDRESS`. `/constant` takes 5 ms; `/bimodal` takes 2 ms, and
+//! 50 ms for each tenth of all requests; every other path is answered at once.
+//!
+//! It looks for the end of a head and reads nothing but its path: enough for load generators that send GETs one at a time.
+
+use std::cell::Cell;
+use std::error::Error;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::LocalSet;
+
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nok\n";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let address = std::env::args().nth(1).ok_or("usage: delays ADDRESS")?;
+    let listener = TcpListener::bind(address).await?;
+    let bimodal = Rc::new(Cell::new(0_u64));
+    let local = LocalSet::new();
+    local
+        .run_until(async {
+            loop {
+                let (stream, _) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                let bimodal = Rc::clone(&bimodal);
+                // A connection that ends badly is its client's affair.
+                tokio::task::spawn_local(async move { converse(stream, &bimodal).await.ok() });
+            }
+        })
+        .await
+}
+
+async fn converse(mut stream: TcpStream, bimodal: &Cell<u64>) -> std::io::Result<()> {
+    let mut head = Vec::with_capacity(4096);
+    loop {
+        head.clear();
+        while !head.ends_with(b"\r\n\r\n") {
+            if head.len() > 64 << 10 || stream.read_buf(&mut head).await? == 0 {
+                return Ok(());
+            }
+        }
+        let delay = if head.starts_with(b"GET /constant ") {
+            5
+        } else if head.starts_with(b"GET /bimodal ") {
+            bimodal.set(bimodal.get() + 1);
+            if bimodal.get() % 10 == 0 { 50 } else { 2 }
+        } else {
+            0
+        };
+        if delay > 0 {
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+        }
+        stream.write_all(ANSWER).await?;
+    }
+}

@@ -1,0 +1,137 @@
+# What the setup scripts share: messages, Debian packages, tools built with Go. Sourced from the repository's root, by a script that
+# sets MISSING to the file that names what could not be had.
+
+TOOLS=$PWD/.tools
+
+# Go that builds the pinned tools where the machine has none as new: a module of the Go project, checked against these sums (and
+# against the public checksum database, unless GOSUMDB is off).
+GO_VERSION=1.26.8
+declare -A GO_SUMS=(
+    [linux-amd64]='h1:ZOmGe1OnfREDMIdb1Qi4G9JSuDPBLGExZMQ4nis1RXM='
+    [linux-arm64]='h1:sYL/O6MqS68ML0kjsQ36WoYIpJqkw60TxizWUYUKQMc='
+)
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+# missing PART REASON: this machine goes without it.
+missing() {
+    say "$1 is missing: $2"
+    printf '%s: %s\n' "$1" "$2" >>"$MISSING"
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# run WHAT COMMAND…: says what it does; shows the command's output only if it fails.
+run() {
+    local what=$1 log=$TOOLS/setup.log
+    shift
+    if [[ $1 == go_env ]]; then say "$what: ${*:2}"; else say "$what: $*"; fi
+    if ! "$@" >"$log" 2>&1; then
+        tail -n 15 "$log" | sed 's/^/    /' >&2
+        return 1
+    fi
+}
+
+# --- packages -----------------------------------------------------------------------------------------------------------------
+
+can_use_apt() { [[ $(id -u) == 0 ]] && have apt-get; }
+
+# The command that installs Debian packages by hand.
+apt_hint() { printf 'run as root: apt-get update && apt-get install -y --no-install-recommends %s' "$*"; }
+
+# apt_install PACKAGE…: 0 once they are installed.
+apt_install() {
+    export DEBIAN_FRONTEND=noninteractive
+    if [[ -z ${apt_is_updated:-} ]]; then
+        # A source that does not answer need not hold the package that is wanted.
+        run 'package lists' apt-get update -o Acquire::Retries=2 || say 'apt-get update failed; trying with the old lists'
+        apt_is_updated=yes
+    fi
+    run 'Debian packages' apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
+}
+
+# --- Go -----------------------------------------------------------------------------------------------------------------------
+
+# at_least VERSION WANTED: whether VERSION (1.26.8) is WANTED or later.
+at_least() { [[ $(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
+
+# Go as the tools are built with: this toolchain and no other, modules as the committed go.sum has them.
+go_env() { env GOTOOLCHAIN=local GOWORK=off GOFLAGS= CGO_ENABLED=0 "$@"; }
+
+go_version() { go_env "$1" env GOVERSION 2>/dev/null | sed 's/^go//'; }
+
+# find_go: sets GO to one that is new enough; gets it if need be.
+find_go() {
+    GO=$(command -v go || true)
+    if [[ -n $GO ]] && at_least "$(go_version "$GO")" "$GO_VERSION"; then return 0; fi
+    if [[ -x $TOOLS/go/bin/go ]] && at_least "$(go_version "$TOOLS/go/bin/go")" "$GO_VERSION"; then
+        GO=$TOOLS/go/bin/go
+        return 0
+    fi
+    if [[ -z $GO ]]; then
+        can_use_apt || { GO_REASON="install Go $GO_VERSION or later (https://go.dev/dl)"; return 1; }
+        apt_install golang-go || { GO_REASON='apt-get install golang-go failed'; return 1; }
+        GO=$(command -v go)
+    fi
+    go_toolchain "$GO"
+}
+
+# go_toolchain GO: has an older Go download GO_VERSION as a module, and sets GO to it. Any Go can: older ones only lack the last
+# step, which is to make the programs in it executable and to give its go.mod files their names.
+go_toolchain() {
+    local platform module answer dir file
+    platform=$(go_env "$1" env GOOS)-$(go_env "$1" env GOARCH)
+    module=golang.org/toolchain@v0.0.1-go$GO_VERSION.$platform
+    GO_REASON="install Go $GO_VERSION or later (https://go.dev/dl)"
+    [[ -n ${GO_SUMS[$platform]:-} ]] || return 1
+    say "Go $GO_VERSION: $1 mod download $module"
+    if ! answer=$(cd "$TOOLS" && go_env GO111MODULE=on "$1" mod download -json "$module" 2>&1); then
+        GO_REASON="$module can't be downloaded: $(tail -n 5 <<<"$answer" | tr '\n\t' '  ')"
+        return 1
+    fi
+    if [[ $(json_text Sum <<<"$answer") != "${GO_SUMS[$platform]}" ]]; then
+        GO_REASON="$module has sum $(json_text Sum <<<"$answer"), not ${GO_SUMS[$platform]}"
+        return 1
+    fi
+    dir=$(json_text Dir <<<"$answer")
+    # A copy, because the module cache is read-only and checked.
+    GO_REASON="$dir can't be copied to $TOOLS/go"
+    rm -rf "$TOOLS/go" && cp -R "$dir" "$TOOLS/go" && chmod -R u+w "$TOOLS/go" || return 1
+    find "$TOOLS/go" -name _go.mod | while read -r file; do mv "$file" "${file%/*}/go.mod"; done
+    chmod -R +x "$TOOLS/go/bin" "$TOOLS/go/pkg/tool" || return 1
+    GO=$TOOLS/go/bin/go
+}
+
+# json_text KEY: the string at KEY of a flat object, one key a line.
+json_text() { sed -n "s/^[[:space:]]*\"$1\": \"\(.*\)\",\{0,1\}\$/\1/p" | head -n 1; }
+
+# go_tool NAME DIR MODULE PACKAGE VERSION_VARIABLE: builds what the go.mod in DIR pins into .tools/bin/NAME, unless it is there as
+# pinned. PACKAGE is a path below MODULE, or a dot.
+go_tool() {
+    local name=$1 dir=$2 module=$3 package=$4 variable=$5 pinned version
+    pinned=$(cat "$dir/go.mod" "$dir/go.sum" | cksum)
+    [[ -x $TOOLS/bin/$name && $(cat "$TOOLS/bin/.$name.pinned" 2>/dev/null) == "$pinned" ]] && return 0
+    version=$(sed -n "s|^[[:space:]]*\(require \)\{0,1\}$module \(v[^ ]*\).*|\2|p" "$dir/go.mod" | head -n 1)
+    if [[ $package == . ]]; then package=$module; else package=$module/$package; fi
+    find_go || { missing "$name" "it is built with Go: $GO_REASON"; return 0; }
+    if ! run "$name $version" go_env "$GO" -C "$dir" build -trimpath -buildvcs=false \
+        -ldflags "-s -w -X $variable=$version" -o "$TOOLS/bin/$name" "$package"; then
+        missing "$name" "go build $package in $dir failed"
+        return 0
+    fi
+    printf '%s\n' "$pinned" >"$TOOLS/bin/.$name.pinned"
+}
+
+# setup_parts PART…: calls part_PART for each; fails if one is missing and CI is set.
+setup_parts() {
+    local part
+    mkdir -p "$TOOLS/bin"
+    : >"$MISSING"
+    for part in "$@"; do
+        "part_$part"
+    done
+    if [[ -s $MISSING && -n ${CI:-} ]]; then
+        say 'parts are missing, and CI is set: failing'
+        return 1
+    fi
+}

@@ -185,11 +185,19 @@ pub struct DistributionReport {
     pub percentiles: BTreeMap<String, f64>,
 }
 
-impl DistributionReport {
-    /// The few numbers that stand for it in a line: mean, p50, p95, p99 and the highest.
-    pub fn few(&self) -> [f64; 5] {
-        let at = |p: &str| self.percentiles.get(p).copied().unwrap_or(self.max);
-        [self.mean, at("p50"), at("p95"), at("p99"), self.max]
+impl VersionReport {
+    /// The few numbers that stand for a distribution in a line: mean, p50, p95, p99 and the highest. Where the version has one of
+    /// them as a metric (`http/latency-p95`), it is that: percentiles of Iter8's buckets are not as exact.
+    pub fn few(&self, metric: &str) -> Option<[f64; 5]> {
+        let found = self.distributions.get(metric)?;
+        let percentile = |p: &str| found.percentiles.get(p).copied().unwrap_or(found.max);
+        let number = |aspect: &str, value: f64| {
+            let known = self.metrics.get(&format!("{metric}-{aspect}")).and_then(|metric| metric.value);
+            known.unwrap_or(value)
+        };
+        let percentiles = ["p50", "p95", "p99"].map(|p| number(p, percentile(p)));
+        let [p50, p95, p99] = percentiles;
+        Some([number("mean", found.mean), p50, p95, p99, number("max", found.max)])
     }
 }
 

@@ -238,19 +238,18 @@ fn distributions(out: &mut String, digest: &Digest) {
     heading(out, "Distributions");
     let mut table = Table::new("Metric", ["mean", "p50", "p95", "p99", "max"].map(str::to_owned).to_vec());
     for metric in metrics {
-        let found: Vec<_> =
-            digest.versions.iter().filter_map(|v| Some((&v.name, v.distributions.get(metric)?))).collect();
-        let units = found.iter().find_map(|(_, d)| d.units.as_ref());
+        let found: Vec<_> = digest.versions.iter().filter_map(|v| Some((v, v.few(metric)?))).collect();
+        let units = found.iter().find_map(|(v, _)| v.distributions.get(metric)?.units.as_ref());
         let units = units.map(|u| format!(" ({})", squeezed(&visible(u), 20))).unwrap_or_default();
         let label = format!("{}{units}", squeezed(&visible(metric), MAX_NAME));
         let is_alone = digest.versions.len() == 1;
         if !is_alone {
             table.row(label.clone(), Vec::new());
         }
-        for (version, distribution) in found {
+        for (version, numbers) in found {
             let first =
-                if is_alone { label.clone() } else { format!("  {}", squeezed(&visible(version), MAX_VERSION)) };
-            table.row(first, distribution.few().map(value).to_vec());
+                if is_alone { label.clone() } else { format!("  {}", squeezed(&visible(&version.name), MAX_VERSION)) };
+            table.row(first, numbers.map(value).to_vec());
         }
     }
     table.write(out);

@@ -98,6 +98,39 @@ fn the_same_document_gives_the_same_bytes() {
     assert!(iter8::report::format("pdf").is_none());
 }
 
+/// What stands in the paths of a page's curves.
+fn paths(page: &str) -> Vec<&str> {
+    page.split("<path d=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
+
+#[test]
+fn loads_over_time_are_drawn_with_their_pauses_and_told_in_words() {
+    let page = render("html", &documents::two_versions());
+    assert!(page.contains("No request ended from 31 s to 35 s."), "the stall of the slow version is told");
+    assert_eq!(page.matches("No request ended").count(), 1, "the fast one had none");
+    assert!(page.contains("12,000 requests over 60 s, 198 to 200 per second; 0 errors."));
+    assert!(page.contains("Latency of http, iris-v2"), "each chart has a title");
+    assert_eq!(page.matches("<path class=\"limit asked\"").count(), 2, "the rate asked for is drawn in both");
+    let line = |kind: &str| {
+        let rest = page.split(&format!("<g class=\"{kind}\"><path d=\"")).nth(2).unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    };
+    assert_eq!(line("s0 times").matches('M').count(), 2, "a pause is a gap in the latencies");
+    assert_eq!(line("s0 rate").matches('M').count(), 1, "and none in the rate, which is zero then");
+    let none = render("html", &documents::iter8_v013());
+    assert!(!none.contains("Over time"), "a document without series has no such section");
+}
+
+#[test]
+fn paths_are_numbers_whatever_the_series() {
+    let page = render("html", &extremes::hostile());
+    assert!(page.contains("Over time"));
+    let is_path = |c: char| c.is_ascii_digit() || "MLHVZv .-".contains(c);
+    for path in paths(&page) {
+        assert!(path.chars().all(is_path), "{path}");
+    }
+}
+
 /// Writes every report into a directory, to be looked at: `REPORTS=/tmp/reports cargo test --test it write_reports -- --ignored`.
 #[test]
 #[ignore = "for looking at: writes into the directory that REPORTS names"]

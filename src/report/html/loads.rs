@@ -42,7 +42,11 @@ const COLUMNS: [Column; 9] = [
     ("Dropped", |load| Some(thousands(load.dropped))),
     ("Lateness", |load| load.lateness.map(|l| format!("{} / {}", value(l.p50), value(l.p99)))),
     ("Bytes", |load| {
-        Some(format!("{} / {}", load.bytes_sent.map_or_else(|| "–".to_owned(), bytes), bytes(load.bytes_received)))
+        Some(format!(
+            "{} / {}",
+            load.bytes_sent.map_or_else(|| "–".to_owned(), joined_bytes),
+            joined_bytes(load.bytes_received)
+        ))
     }),
     ("Messages", |load| {
         let counts = [load.messages_sent, load.messages_received];
@@ -50,6 +54,11 @@ const COLUMNS: [Column; 9] = [
         counts.iter().any(Option::is_some).then_some(shown)
     }),
 ];
+
+/// A number that stays beside its unit.
+fn joined_bytes(number: u64) -> String {
+    bytes(number).replace(' ', "\u{a0}")
+}
 
 /// The columns in which some load has something.
 fn told(loads: &[LoadReport]) -> Vec<Column> {

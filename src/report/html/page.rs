@@ -138,8 +138,8 @@ pub(super) fn of(experiment: &Experiment, digest: &Digest, bounds: &Bounds) -> P
         objectives: objectives.into_iter().take(rows(columns * 2)).collect(),
         figures_left_out: planned.saturating_sub(figures.len()),
         figures,
-        distributions_left_out: distributions.len().saturating_sub(rows(3)),
-        distributions: distributions.into_iter().take(rows(3)).collect(),
+        distributions_left_out: distributions.len().saturating_sub(rows(8)),
+        distributions: distributions.into_iter().take(rows(8)).collect(),
         timelines_left_out: over_time.saturating_sub(timelines.len()),
         timelines,
         load_columns: loads::columns(&digest.load),
@@ -297,7 +297,7 @@ fn distributions(digest: &Digest) -> Vec<Distributed> {
             name: named(metric),
             units: found.units.as_ref().map(|units| squeezed(units, 20)),
             version: named(&version.name),
-            cells: [thousands(found.count)].into_iter().chain(found.few().map(value)).collect(),
+            cells: [thousands(found.count)].into_iter().chain(version.few(metric)?.map(value)).collect(),
         })
     };
     told.flat_map(|metric| digest.versions.iter().filter_map(move |version| of_version(metric, version))).collect()

@@ -76,7 +76,7 @@
     if (contrast(color, behind(e)) < 4.5) find("too little contrast", name(e) + " " + color + " on " + behind(e));
   }
   for (const e of document.querySelectorAll("svg[role=img] g[class^=s] > path, svg path.limit")) {
-    if (contrast(rgb(getComputedStyle(e).stroke), behind(e)) < 3) find("too little contrast", name(e));
+    if (contrast(rgb(getComputedStyle(e).stroke), behind(e)) < 3) find("too little contrast", name(e.closest("g") || e));
   }
 
   // Nothing of the document became an element, and nothing was asked for.

@@ -12,7 +12,4 @@ pub mod notification;
 pub mod numbers;
 pub mod pacing;
 pub mod path;
-pub mod series;
-pub mod statistics;
-pub mod suggest;
-pub mod values;
+pub mod request_template;

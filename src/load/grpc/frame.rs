@@ -12,7 +12,7 @@ use flate2::write::GzEncoder;
 pub const MAX_MESSAGE: usize = 64 << 20;
 
 /// Length of the prefix.
-const PREFIX: usize = 5;
+pub(super) const PREFIX: usize = 5;
 
 /// Why bytes are no message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +59,8 @@ pub(super) struct Deframer {
     prefix: [u8; PREFIX],
     /// How many bytes of the prefix are there.
     filled: usize,
-    /// Bytes of the message that are still to come, once the prefix is complete.
+    /// Once the prefix is complete: length of the message, and how much of it is still to come.
+    length: usize,
     missing: usize,
     is_encoded: bool,
     kept: Option<BytesMut>,
@@ -68,7 +69,7 @@ pub(super) struct Deframer {
 impl Deframer {
     /// For an answer that names an encoding, or does not.
     pub(super) fn new(is_encoded: bool) -> Self {
-        Self { prefix: [0; PREFIX], filled: 0, missing: 0, is_encoded, kept: None }
+        Self { prefix: [0; PREFIX], filled: 0, length: 0, missing: 0, is_encoded, kept: None }
     }
 
     /// The same, whose messages can be read.
@@ -76,8 +77,8 @@ impl Deframer {
         Self { kept: Some(BytesMut::new()), ..Self::new(false) }
     }
 
-    /// Takes bytes from `data` up to the end of a message; whether there was one.
-    pub(super) fn next(&mut self, data: &mut &[u8]) -> Result<bool, FrameError> {
+    /// Takes bytes from `data` up to the end of a message, and returns its length; `None` where it goes on.
+    pub(super) fn next(&mut self, data: &mut &[u8]) -> Result<Option<usize>, FrameError> {
         if self.filled < PREFIX {
             let count = data.len().min(PREFIX - self.filled);
             let (head, rest) = data.split_at(count);
@@ -85,9 +86,10 @@ impl Deframer {
             self.filled += count;
             *data = rest;
             if self.filled < PREFIX {
-                return Ok(false);
+                return Ok(None);
             }
-            self.missing = self.length()?;
+            self.length = self.announced()?;
+            self.missing = self.length;
         }
         let count = data.len().min(self.missing);
         let (body, rest) = data.split_at(count);
@@ -96,15 +98,15 @@ impl Deframer {
         }
         *data = rest;
         self.missing -= count;
-        let is_complete = self.missing == 0;
-        if is_complete {
-            self.filled = 0;
+        if self.missing > 0 {
+            return Ok(None);
         }
-        Ok(is_complete)
+        self.filled = 0;
+        Ok(Some(self.length))
     }
 
     /// The length that the prefix tells.
-    fn length(&self) -> Result<usize, FrameError> {
+    fn announced(&self) -> Result<usize, FrameError> {
         let [flag, a, b, c, d] = self.prefix;
         match flag {
             0 => {}
@@ -139,7 +141,7 @@ mod tests {
         for piece in pieces {
             let mut data = *piece;
             while !data.is_empty() {
-                if deframer.next(&mut data)? {
+                if deframer.next(&mut data)?.is_some() {
                     messages.push(deframer.take());
                 }
             }
@@ -174,7 +176,7 @@ mod tests {
         assert_eq!(read(&[&[0, 0xff, 0xff, 0xff, 0xff]]), Err(FrameError::TooLong(0xffff_ffff)));
         assert_eq!(read(&[&[7, 0, 0, 0, 0]]), Err(FrameError::Flag(7)));
         assert_eq!(read(&[&[1, 0, 0, 0, 0]]), Err(FrameError::Compressed));
-        assert!(Deframer::new(true).next(&mut &[1, 0, 0, 0, 0][..]).unwrap());
+        assert_eq!(Deframer::new(true).next(&mut &[1, 0, 0, 0, 0][..]), Ok(Some(0)));
     }
 
     #[test]

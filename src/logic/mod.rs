@@ -13,3 +13,7 @@ pub mod numbers;
 pub mod pacing;
 pub mod path;
 pub mod request_template;
+pub mod series;
+pub mod statistics;
+pub mod suggest;
+pub mod values;

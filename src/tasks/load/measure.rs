@@ -82,7 +82,7 @@ pub(in crate::tasks) fn add(
             put(&format!("{name}-{statistic}"), meta, or_missing(Values::Scalar(value)), samples);
         }
         // Only what Iter8 has too is kept in its form as well.
-        let has_buckets = matches!(scalars, Scalars::Percentiles(_));
+        let has_buckets = matches!(scalars, Scalars::All(_));
         let buckets = if has_buckets { buckets(histogram, BUCKETS) } else { Vec::new() };
         let values = Values::Distribution { buckets, histogram: encode(histogram) };
         put(name, meta(&format!("distribution of the {what}"), *kind, Some(MSEC)), or_missing(values), samples);

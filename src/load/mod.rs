@@ -14,6 +14,7 @@ pub mod answer;
 pub mod cause;
 pub mod dial;
 pub mod engine;
+pub mod grpc;
 pub mod h2;
 pub mod http;
 mod initial;

@@ -13,6 +13,7 @@ pub mod notification;
 pub mod numbers;
 pub mod pacing;
 pub mod path;
+pub mod request_template;
 pub mod rows;
 pub mod series;
 pub mod statistics;

@@ -44,6 +44,9 @@ pub struct LoadRecord {
     /// Answers by HTTP status.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub statuses: BTreeMap<u16, u64>,
+    /// Answers by gRPC code: `OK`, `Unavailable` …
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub codes: BTreeMap<String, u64>,
     /// Requests without a complete answer, by cause: `refused`, `reset`, `closed`, `timeout`, `dns`, `tls` …
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub causes: BTreeMap<String, u64>,

@@ -5,6 +5,7 @@
 //! derive from the registry.
 
 pub mod assess;
+pub mod grpc;
 pub mod http;
 mod load;
 pub mod notify;

@@ -4,4 +4,4 @@ mod failure;
 mod shared;
 
 pub(super) use failure::failure;
-pub(super) use shared::Shared;
+pub(super) use shared::{Keepalive, Shared, handshake};

@@ -31,7 +31,7 @@ macro_rules! field {
     ($(#[$doc:meta])* $name:ident($inner:ty), $raw:ty, $schema:expr, $read:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq)]
-        pub(super) struct $name(pub(super) $inner);
+        pub(in crate::tasks) struct $name(pub(in crate::tasks) $inner);
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -11,7 +11,7 @@ use crate::tasks::load::{self, Distribution, Scalars};
 
 /// Adds the load's metrics and its record to those of its version.
 pub(super) fn add(load: &Load, outcome: &LoadOutcome, start: DateTime<Utc>, into: &mut VersionMetrics) {
-    let numbers = Scalars::Percentiles(&load.percentiles);
+    let numbers = Scalars::All(&load.percentiles);
     let distribution =
         |name, what, histogram, scalars| Distribution { name, what, histogram, kind: MetricType::Histogram, scalars };
     let distributions = [

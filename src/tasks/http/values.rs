@@ -13,7 +13,8 @@ use super::field::{
 use crate::logic::input::{InputError, typed};
 use crate::logic::path::join;
 use crate::model::duration::PositiveDuration;
-use crate::tasks::shape::{HEADER_VALUE, given, some_entry};
+use crate::tasks::load::{below_base, endpoints_schema, forget, required};
+use crate::tasks::shape::HEADER_VALUE;
 
 /// Loads an HTTP service and measures latencies and errors. The same fields stand at every level: an endpoint's win over its
 /// version's, and those over the base's. A GET, HEAD, OPTIONS, PUT, DELETE or TRACE that meets a connection which the service closed
@@ -98,40 +99,9 @@ pub(super) struct HttpValues {
 }
 
 /// The schema of the base: it has no name, and what it has must give every load a target.
-///
-/// Levels merge by name, which no schema can follow: with versions and endpoints at once it only asks for some URL.
 fn as_base(schema: &mut Schema) {
     forget(schema, &["name"]);
-    let url = given("url");
-    let some = some_entry("endpoints", &url);
-    let every = json!({"properties": {"endpoints": {"additionalProperties": {"anyOf": [{"type": "null"}, url]}}}});
-    let versions = |entry: Value| json!({"required": ["versionValues"], "properties": {"versionValues": {"type": "array", "minItems": 1, "items": entry}}});
-    let single = json!({"properties": {"versionValues": {"type": ["array", "null"], "maxItems": 0}}});
-    schema.insert(
-        "anyOf".to_owned(),
-        json!([
-            url,
-            {"allOf": [single, some, every]},
-            {"allOf": [versions(json!(true)), some]},
-            versions(json!({"anyOf": [url, some]})),
-        ]),
-    );
-}
-
-/// Takes fields out of a map's schema.
-fn forget(schema: &mut Schema, names: &[&str]) {
-    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
-        properties.retain(|name, _| !names.contains(&name.as_str()));
-    }
-}
-
-/// The schema of a level below the base: its fields without `but`.
-fn below_base(generator: &mut SchemaGenerator, description: &str, but: &[&str]) -> Schema {
-    let mut schema = HttpValues::json_schema(generator);
-    schema.remove("anyOf");
-    forget(&mut schema, but);
-    schema.insert("description".to_owned(), description.into());
-    schema
+    schema.insert("anyOf".to_owned(), required("url")["anyOf"].take());
 }
 
 /// The schema of `endpoints`.
@@ -143,11 +113,7 @@ impl JsonSchema for Endpoints {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        schemars::json_schema!({
-            "type": "object",
-            "propertyNames": {"pattern": r"^[^\x00-,/:-@\[-\^`{-\x7f]+$"},
-            "additionalProperties": generator.subschema_for::<EndpointLevel>(),
-        })
+        endpoints_schema::<EndpointLevel>(generator)
     }
 }
 
@@ -161,7 +127,7 @@ impl JsonSchema for EndpointLevel {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let but = ["endpoints", "versionValues", "parallel", "name"];
-        below_base(generator, "What is different for one endpoint.", &but)
+        below_base::<HttpValues>(generator, "What is different for one endpoint.", &but)
     }
 }
 
@@ -174,7 +140,8 @@ impl JsonSchema for VersionLevel {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut schema = below_base(generator, "What is different for one version.", &["versionValues", "parallel"]);
+        let mut schema =
+            below_base::<HttpValues>(generator, "What is different for one version.", &["versionValues", "parallel"]);
         if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
             let name = json!({"description": "Name of the version.", "type": ["string", "null"]});
             properties.insert("name".to_owned(), name);

@@ -37,8 +37,10 @@ pub(in crate::tasks) struct Distribution<'a> {
 pub(in crate::tasks) enum Scalars<'a> {
     /// None: the distribution is read with an aggregation, such as `latency/p99`.
     None,
-    /// Mean, standard deviation, minimum, maximum, and these percentiles.
+    /// These percentiles.
     Percentiles(&'a [f64]),
+    /// Mean, standard deviation, minimum, maximum, and these percentiles.
+    All(&'a [f64]),
 }
 
 /// Adds a load's metrics and its record to those of its version.
@@ -80,7 +82,7 @@ pub(in crate::tasks) fn add(
             put(&format!("{name}-{statistic}"), meta, or_missing(Values::Scalar(value)), samples);
         }
         // Only what Iter8 has too is kept in its form as well.
-        let has_buckets = matches!(scalars, Scalars::Percentiles(_));
+        let has_buckets = matches!(scalars, Scalars::All(_));
         let buckets = if has_buckets { buckets(histogram, BUCKETS) } else { Vec::new() };
         let values = Values::Distribution { buckets, histogram: encode(histogram) };
         put(name, meta(&format!("distribution of the {what}"), *kind, Some(MSEC)), or_missing(values), samples);
@@ -94,13 +96,17 @@ fn meta(description: &str, kind: MetricType, units: Option<&str>) -> MetricMeta 
 
 /// Name, description and value in msec; the values mean nothing when the histogram is empty.
 fn statistics(histogram: &Histogram, scalars: Scalars<'_>) -> Vec<(String, String, f64)> {
-    let Scalars::Percentiles(percentiles) = scalars else { return Vec::new() };
-    let mut statistics = vec![
+    let percentiles = match scalars {
+        Scalars::None => return Vec::new(),
+        Scalars::Percentiles(percentiles) | Scalars::All(percentiles) => percentiles,
+    };
+    let moments = [
         ("mean".to_owned(), "mean".to_owned(), mean_ms(histogram)),
         ("stddev".to_owned(), "standard deviation".to_owned(), stddev_ms(histogram)),
         ("min".to_owned(), "minimum".to_owned(), min_ms(histogram)),
         ("max".to_owned(), "maximum".to_owned(), max_ms(histogram)),
     ];
+    let mut statistics = if matches!(scalars, Scalars::All(_)) { moments.to_vec() } else { Vec::new() };
     statistics.extend(percentiles.iter().map(|p| {
         let name = percentile_name(*p);
         (name, format!("percentile {p}"), percentile_ms(histogram, *p))

@@ -1,9 +1,11 @@
 //! What the tasks that make load share: running loads one after the other or together, their metrics, their notes.
 
+mod levels;
 mod measure;
 mod places;
 mod run;
 
+pub(super) use levels::{Leveled, Rules, below_base, endpoints_schema, forget, levels, required};
 pub(super) use measure::{Distribution, Scalars, add, notes};
 pub(super) use places::Places;
 pub(super) use run::{Ended, Load, offer, run_all, unless_stopped};

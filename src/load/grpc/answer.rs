@@ -1,0 +1,97 @@
+//! Reading the answer to a call: messages, then the status.
+
+use bytes::Bytes;
+use h2::RecvStream;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Response, StatusCode};
+
+use super::frame::Deframer;
+use super::status::{self, Status};
+use crate::load::cause::{Cause, Failure};
+use crate::load::h2::failure;
+
+/// A complete answer.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) status: Status,
+    /// How many messages came.
+    pub(super) messages: u64,
+}
+
+/// Is told of what comes while it comes.
+pub(super) trait Listener {
+    /// A message of so many bytes is complete; `message` is empty unless messages are kept.
+    fn message(&mut self, length: usize, message: Bytes);
+}
+
+/// Reads an answer to its end. `deframer` decides whether the listener gets the messages or is only told that they came.
+///
+/// What is no answer of gRPC's at all fails; an answer of another status than HTTP's 200 is taken for the status that the
+/// specification maps it to, unless it brings its own.
+pub(super) async fn read(
+    response: Response<RecvStream>,
+    keeps_messages: bool,
+    listener: &mut impl Listener,
+) -> Result<Received, Failure> {
+    let (head, mut body) = response.into_parts();
+    if head.status != StatusCode::OK {
+        let status = told(&head.headers)?.unwrap_or_else(|| status::of_http(head.status));
+        return Ok(Received { status, messages: 0 });
+    }
+    check_type(&head.headers)?;
+    let mut deframer = if keeps_messages { Deframer::keeping() } else { Deframer::new(is_encoded(&head.headers)) };
+    let mut messages = 0;
+    while let Some(data) = body.data().await {
+        let data = data.map_err(|error| failure(&error))?;
+        // Fails only for a stream that has ended.
+        let _ = body.flow_control().release_capacity(data.len());
+        let mut rest = &data[..];
+        while !rest.is_empty() {
+            if let Some(length) = deframer.next(&mut rest).map_err(malformed)? {
+                messages += 1;
+                listener.message(length, deframer.take());
+            }
+        }
+    }
+    let trailers = body.trailers().await.map_err(|error| failure(&error))?;
+    // An answer without messages may have its status in its head: "trailers only".
+    let in_head = if messages == 0 { told(&head.headers)? } else { None };
+    let in_trailers = match &trailers {
+        Some(trailers) => told(trailers)?,
+        None => None,
+    };
+    let Some(status) = in_trailers.or(in_head) else {
+        return Err(Failure::new(Cause::Malformed, "the answer has no grpc-status"));
+    };
+    if status.code == status::OK {
+        deframer.end().map_err(malformed)?;
+    }
+    Ok(Received { status, messages })
+}
+
+fn malformed(error: impl std::fmt::Display) -> Failure {
+    Failure::new(Cause::Malformed, error.to_string())
+}
+
+/// The status in headers or trailers, if there is one.
+fn told(headers: &HeaderMap) -> Result<Option<Status>, Failure> {
+    status::read(headers).transpose().map_err(malformed)
+}
+
+/// Whether messages may be compressed.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get("grpc-encoding").is_some_and(|encoding| encoding != "identity")
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
+    let value = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
+    let rest = value.and_then(|value| value.strip_prefix(b"application/grpc"));
+    if rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'+' || rest[0] == b';') {
+        return Ok(());
+    }
+    let shown = value.map(|value| String::from_utf8_lossy(value).chars().take(100).collect::<String>());
+    Err(malformed(match shown {
+        Some(shown) => format!("the answer's content-type is `{shown}`; expected application/grpc"),
+        None => "the answer has no content-type; expected application/grpc".to_owned(),
+    }))
+}

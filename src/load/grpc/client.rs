@@ -1,0 +1,169 @@
+//! A worker's end of gRPC: makes calls on connections that its seats share.
+
+use std::future::{pending, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use h2::SendStream;
+use h2::client::{ResponseFuture, SendRequest};
+
+use super::answer::{Listener, Received, read};
+use super::call::GrpcCall;
+use super::frame::PREFIX;
+use super::status::OK;
+use super::target::Grpc;
+use crate::load::answer::Answer;
+use crate::load::cause::{Cause, Failure};
+use crate::load::h2::{Shared, failure};
+use crate::load::meter::Meter;
+use crate::load::protocol::Client;
+
+/// A worker's end of gRPC.
+pub struct GrpcClient {
+    grpc: Arc<Grpc>,
+    worker: usize,
+    connections: Vec<Shared>,
+    meter: Meter,
+}
+
+impl GrpcClient {
+    pub(super) fn new(grpc: Arc<Grpc>, worker: usize, connections: Vec<Shared>, meter: Meter) -> Self {
+        Self { grpc, worker, connections, meter }
+    }
+
+    /// Sends the messages, as fast as the interval and the peer's window allow. Ends early where the stream does.
+    async fn send(&self, stream: &mut SendStream<Bytes>, messages: &[Bytes]) -> Result<(), h2::Error> {
+        let interval = self.grpc.target.interval;
+        for (index, message) in messages.iter().enumerate() {
+            if index > 0 {
+                if !interval.is_zero() {
+                    tokio::time::sleep(interval).await;
+                }
+                // One message may wait within the connection; the others wait here.
+                window(stream).await?;
+            }
+            stream.send_data(message.clone(), index + 1 == messages.len())?;
+            self.sent(message);
+        }
+        Ok(())
+    }
+
+    fn sent(&self, message: &Bytes) {
+        self.meter.sent(message.len() - PREFIX);
+        self.meter.messages_sent(1);
+    }
+
+    async fn receive(&self, response: ResponseFuture) -> Result<(Received, Option<Instant>), Failure> {
+        let response = response.await.map_err(|error| failure(&error))?;
+        let mut ear = Ear { client: self, is_stream: self.grpc.target.shape.server_streams, first: None, last: None };
+        let received = read(response, false, &mut ear).await?;
+        Ok((received, ear.first))
+    }
+
+    fn check(&self, received: &Received) -> Result<(), Failure> {
+        let is_single = received.messages == 1;
+        if received.status.code != OK || is_single || self.grpc.target.shape.server_streams {
+            return Ok(());
+        }
+        let count = received.messages;
+        Err(Failure::new(Cause::Malformed, format!("the status is OK, and there are {count} messages; expected one")))
+    }
+}
+
+/// Waits until the peer takes more of a stream.
+async fn window(stream: &mut SendStream<Bytes>) -> Result<(), h2::Error> {
+    stream.reserve_capacity(1);
+    while stream.capacity() == 0 {
+        match poll_fn(|cx| stream.poll_capacity(cx)).await {
+            Some(capacity) => capacity?,
+            None => return Ok(()),
+        };
+    }
+    Ok(())
+}
+
+/// Takes note of messages as they come.
+struct Ear<'a> {
+    client: &'a GrpcClient,
+    is_stream: bool,
+    first: Option<Instant>,
+    last: Option<Instant>,
+}
+
+impl Listener for Ear<'_> {
+    fn message(&mut self, length: usize, _: Bytes) {
+        self.client.meter.received(length);
+        self.client.meter.messages_received(1);
+        if !self.is_stream {
+            return;
+        }
+        let now = Instant::now();
+        match self.last.replace(now) {
+            Some(last) => self.client.meter.between(now - last),
+            None => self.first = Some(now),
+        }
+    }
+}
+
+impl Client for GrpcClient {
+    type Connection = SendRequest<Bytes>;
+    type Request = Arc<GrpcCall>;
+
+    fn varies(&self) -> bool {
+        self.grpc.target.calls.varies()
+    }
+
+    fn prepare(&self, number: u64) -> Result<Arc<GrpcCall>, Failure> {
+        let call = self.grpc.target.calls.call(number, self.worker);
+        call.map_err(|error| Failure::new(Cause::Other, format!("request {number} can't be made: {error}")))
+    }
+
+    async fn connect(&self, seat: usize) -> Result<SendRequest<Bytes>, Failure> {
+        let target = &self.grpc.target;
+        let late = |_| Err(Failure::new(Cause::Timeout, format!("no connection within {:?}", target.connect_timeout)));
+        let open = || async {
+            let start = Instant::now();
+            let dialed = tokio::time::timeout(target.connect_timeout, target.dialer.dial_h2()).await;
+            let stream = dialed.unwrap_or_else(late)?;
+            self.meter.connected(start.elapsed());
+            Ok(stream)
+        };
+        self.connections[seat % self.connections.len()].handle(open).await
+    }
+
+    async fn ready(&self, connection: &mut SendRequest<Bytes>) -> bool {
+        poll_fn(|cx| connection.poll_ready(cx)).await.is_ok()
+    }
+
+    async fn exchange(&self, connection: &mut SendRequest<Bytes>, call: &Arc<GrpcCall>) -> Result<Answer, Failure> {
+        let unsent = |error: h2::Error| Failure { is_repeatable: true, ..failure(&error) };
+        let (response, mut stream) =
+            connection.send_request(call.request.clone(), call.messages.is_empty()).map_err(unsent)?;
+        let (received, first) = if let [message] = &call.messages[..] {
+            stream.send_data(message.clone(), true).map_err(|error| failure(&error))?;
+            self.sent(message);
+            self.receive(response).await?
+        } else {
+            let mut receiving = pin!(self.receive(response));
+            let sending = async {
+                // Where it fails, the stream is over, and the answer tells why.
+                let _ = self.send(&mut stream, &call.messages).await;
+                pending().await
+            };
+            tokio::select! {
+                biased;
+                received = &mut receiving => received?,
+                () = sending => return Err(Failure::new(Cause::Other, "")),
+            }
+        };
+        self.check(&received)?;
+        let status = received.status.code;
+        let is_error = status != OK;
+        if is_error {
+            self.grpc.hear(received.status);
+        }
+        Ok(Answer { status, first, ended: Instant::now(), is_error, cause: None })
+    }
+}

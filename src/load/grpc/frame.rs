@@ -1,0 +1,198 @@
+//! Length-prefixed messages, as gRPC frames them in HTTP/2 data: a flag byte, a big-endian length of four bytes, the message.
+//!
+//! Source: gRPC over HTTP2, "Length-Prefixed-Message".
+
+use std::io::Write;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+/// Longest message that is sent or received, in bytes.
+pub const MAX_MESSAGE: usize = 64 << 20;
+
+/// Length of the prefix.
+pub(super) const PREFIX: usize = 5;
+
+/// Why bytes are no message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// The message is longer than is accepted.
+    #[error("a message of {0} bytes is longer than the limit of {MAX_MESSAGE}")]
+    TooLong(usize),
+    /// The flag byte has no meaning.
+    #[error("a message's flag byte is {0}; expected 0 or 1")]
+    Flag(u8),
+    /// The flag says compressed, and no encoding was announced.
+    #[error("a message is flagged as compressed, and the answer names no grpc-encoding")]
+    Compressed,
+    /// The data ended amid a message.
+    #[error("the answer ended amid a message")]
+    Truncated,
+}
+
+/// A message as it goes out; with gzip if `is_compressed`.
+pub fn frame(message: &[u8], is_compressed: bool) -> Result<Bytes, FrameError> {
+    let packed = if is_compressed { gzip(message) } else { None };
+    let body = packed.as_deref().unwrap_or(message);
+    let length = u32::try_from(body.len()).ok().filter(|_| body.len() <= MAX_MESSAGE && message.len() <= MAX_MESSAGE);
+    let Some(length) = length else { return Err(FrameError::TooLong(message.len().max(body.len()))) };
+    let mut framed = BytesMut::with_capacity(PREFIX + body.len());
+    framed.put_u8(u8::from(packed.is_some()));
+    framed.put_u32(length);
+    framed.put_slice(body);
+    Ok(framed.freeze())
+}
+
+/// Writing to memory can't fail; a message that could not be packed would go out as it is.
+fn gzip(message: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(message).ok()?;
+    encoder.finish().ok()
+}
+
+/// Finds the messages in the data of an answer, however they are cut into frames.
+///
+/// A load needs to know that they are there, not what they say: only [`Deframer::keeping`] keeps them.
+#[derive(Debug)]
+pub(super) struct Deframer {
+    prefix: [u8; PREFIX],
+    /// How many bytes of the prefix are there.
+    filled: usize,
+    /// Once the prefix is complete: length of the message, and how much of it is still to come.
+    length: usize,
+    missing: usize,
+    is_encoded: bool,
+    kept: Option<BytesMut>,
+}
+
+impl Deframer {
+    /// For an answer that names an encoding, or does not.
+    pub(super) fn new(is_encoded: bool) -> Self {
+        Self { prefix: [0; PREFIX], filled: 0, length: 0, missing: 0, is_encoded, kept: None }
+    }
+
+    /// The same, whose messages can be read.
+    pub(super) fn keeping() -> Self {
+        Self { kept: Some(BytesMut::new()), ..Self::new(false) }
+    }
+
+    /// Takes bytes from `data` up to the end of a message, and returns its length; `None` where it goes on.
+    pub(super) fn next(&mut self, data: &mut &[u8]) -> Result<Option<usize>, FrameError> {
+        if self.filled < PREFIX {
+            let count = data.len().min(PREFIX - self.filled);
+            let (head, rest) = data.split_at(count);
+            self.prefix[self.filled..self.filled + count].copy_from_slice(head);
+            self.filled += count;
+            *data = rest;
+            if self.filled < PREFIX {
+                return Ok(None);
+            }
+            self.length = self.announced()?;
+            self.missing = self.length;
+        }
+        let count = data.len().min(self.missing);
+        let (body, rest) = data.split_at(count);
+        if let Some(kept) = &mut self.kept {
+            kept.extend_from_slice(body);
+        }
+        *data = rest;
+        self.missing -= count;
+        if self.missing > 0 {
+            return Ok(None);
+        }
+        self.filled = 0;
+        Ok(Some(self.length))
+    }
+
+    /// The length that the prefix tells.
+    fn announced(&self) -> Result<usize, FrameError> {
+        let [flag, a, b, c, d] = self.prefix;
+        match flag {
+            0 => {}
+            1 if self.is_encoded => {}
+            1 => return Err(FrameError::Compressed),
+            other => return Err(FrameError::Flag(other)),
+        }
+        let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
+        if length > MAX_MESSAGE { Err(FrameError::TooLong(length)) } else { Ok(length) }
+    }
+
+    /// The message that [`Deframer::next`] has just completed.
+    pub(super) fn take(&mut self) -> Bytes {
+        self.kept.as_mut().map(|kept| kept.split().freeze()).unwrap_or_default()
+    }
+
+    /// Checks that the data ended between messages.
+    pub(super) fn end(&self) -> Result<(), FrameError> {
+        if self.filled == 0 { Ok(()) } else { Err(FrameError::Truncated) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    /// All messages of data that comes in pieces.
+    fn read(pieces: &[&[u8]]) -> Result<Vec<Bytes>, FrameError> {
+        let mut deframer = Deframer::keeping();
+        let mut messages = Vec::new();
+        for piece in pieces {
+            let mut data = *piece;
+            while !data.is_empty() {
+                if deframer.next(&mut data)?.is_some() {
+                    messages.push(deframer.take());
+                }
+            }
+        }
+        deframer.end().map(|()| messages)
+    }
+
+    #[test]
+    fn messages_are_found_however_the_data_is_cut() {
+        let data = [&frame(b"hello", false).unwrap()[..], &frame(b"", false).unwrap(), &frame(b"x", false).unwrap()];
+        let data = data.concat();
+        let expected = [Bytes::from("hello"), Bytes::new(), Bytes::from("x")];
+        assert_eq!(read(&[&data]).unwrap(), expected);
+        for at in 0..data.len() {
+            assert_eq!(read(&[&data[..at], &data[at..]]).unwrap(), expected, "{at}");
+        }
+        let single: Vec<&[u8]> = data.chunks(1).collect();
+        assert_eq!(read(&single).unwrap(), expected);
+    }
+
+    #[test]
+    fn data_that_ends_amid_a_message_is_told() {
+        let data = frame(b"hello", false).unwrap();
+        for end in 1..data.len() {
+            assert_eq!(read(&[&data[..end]]), Err(FrameError::Truncated), "{end}");
+        }
+        assert_eq!(read(&[]).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn what_can_not_be_a_message_is_told_by_its_prefix_alone() {
+        assert_eq!(read(&[&[0, 0xff, 0xff, 0xff, 0xff]]), Err(FrameError::TooLong(0xffff_ffff)));
+        assert_eq!(read(&[&[7, 0, 0, 0, 0]]), Err(FrameError::Flag(7)));
+        assert_eq!(read(&[&[1, 0, 0, 0, 0]]), Err(FrameError::Compressed));
+        assert_eq!(Deframer::new(true).next(&mut &[1, 0, 0, 0, 0][..]), Ok(Some(0)));
+    }
+
+    #[test]
+    fn compressed_messages_are_gzip_under_their_flag() {
+        let text = b"again and again and again and again and again and again";
+        let framed = frame(text, true).unwrap();
+        assert_eq!(framed[0], 1);
+        assert_eq!(u32::from_be_bytes(framed[1..5].try_into().unwrap()) as usize, framed.len() - PREFIX);
+        let mut plain = Vec::new();
+        flate2::read::GzDecoder::new(&framed[PREFIX..]).read_to_end(&mut plain).unwrap();
+        assert_eq!(plain, text);
+    }
+
+    #[test]
+    fn a_message_beyond_the_limit_is_not_sent() {
+        let long = vec![0; MAX_MESSAGE + 1];
+        assert_eq!(frame(&long, false), Err(FrameError::TooLong(MAX_MESSAGE + 1)));
+    }
+}

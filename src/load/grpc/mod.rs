@@ -1,0 +1,16 @@
+//! gRPC as a protocol of the load loop: calls on the `h2` crate directly, without a channel or a pool.
+
+mod answer;
+mod call;
+mod client;
+mod frame;
+mod reflection;
+mod status;
+mod target;
+
+pub use call::{Envelope, GrpcCall};
+pub use client::GrpcClient;
+pub use frame::{FrameError, MAX_MESSAGE, frame};
+pub use reflection::{ReflectionError, reflect};
+pub use status::status_name;
+pub use target::{Calls, Grpc, GrpcTarget, Shape};

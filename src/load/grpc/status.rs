@@ -1,0 +1,152 @@
+//! How a call ended: gRPC's codes, from trailers or headers, and from HTTP statuses where there are none.
+//!
+//! Sources: gRPC over HTTP2 ("Responses"), and the specification's mapping of HTTP statuses to codes.
+
+use http::{HeaderMap, StatusCode};
+
+/// The names of the codes, in the order of their numbers.
+const NAMES: [&str; 17] = [
+    "OK",
+    "Canceled",
+    "Unknown",
+    "InvalidArgument",
+    "DeadlineExceeded",
+    "NotFound",
+    "AlreadyExists",
+    "PermissionDenied",
+    "ResourceExhausted",
+    "FailedPrecondition",
+    "Aborted",
+    "OutOfRange",
+    "Unimplemented",
+    "Internal",
+    "Unavailable",
+    "DataLoss",
+    "Unauthenticated",
+];
+
+/// The code of a success.
+pub(super) const OK: u16 = 0;
+/// The method is not there.
+pub(super) const UNIMPLEMENTED: u16 = 12;
+const UNKNOWN: u16 = 2;
+const PERMISSION_DENIED: u16 = 7;
+const INTERNAL: u16 = 13;
+const UNAVAILABLE: u16 = 14;
+const UNAUTHENTICATED: u16 = 16;
+
+/// Largest code that is taken for one; the specification has 0 to 16.
+const MAX_CODE: u16 = 999;
+
+/// Longest message that is kept, in bytes.
+const MAX_TEXT: usize = 500;
+
+/// The name of a code, as documents and messages have it: `Unavailable`; `Code(99)` for one without a name.
+pub fn status_name(code: u16) -> String {
+    NAMES.get(usize::from(code)).map_or_else(|| format!("Code({code})"), |name| (*name).to_owned())
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Status {
+    pub(super) code: u16,
+    /// What the server says of it; empty where it says nothing.
+    pub(super) message: String,
+}
+
+/// Reads `grpc-status` and `grpc-message`; `None` where there is no status, an error where it is no number.
+pub(super) fn read(headers: &HeaderMap) -> Option<Result<Status, String>> {
+    let value = headers.get("grpc-status")?;
+    // The one case that a load meets all the time.
+    if value == "0" {
+        return Some(Ok(Status { code: OK, message: String::new() }));
+    }
+    let code = value.to_str().ok().and_then(|text| text.parse::<u16>().ok()).filter(|code| *code <= MAX_CODE);
+    let Some(code) = code else {
+        let shown: String = String::from_utf8_lossy(value.as_bytes()).chars().take(20).collect();
+        return Some(Err(format!("grpc-status is `{shown}`; expected a number of 0 to {MAX_CODE}")));
+    };
+    let message = headers.get("grpc-message").map(|text| decoded(text.as_bytes())).unwrap_or_default();
+    Some(Ok(Status { code, message }))
+}
+
+/// The code of an answer that is not gRPC's, such as a proxy's.
+pub(super) fn of_http(status: StatusCode) -> Status {
+    let code = match status.as_u16() {
+        400 => INTERNAL,
+        401 => UNAUTHENTICATED,
+        403 => PERMISSION_DENIED,
+        404 => UNIMPLEMENTED,
+        429 | 502 | 503 | 504 => UNAVAILABLE,
+        _ => UNKNOWN,
+    };
+    Status { code, message: format!("HTTP status {}", status.as_u16()) }
+}
+
+/// Percent-decodes a message; what is no escape stays as it is, and so does what is no UTF-8, as far as it can be shown.
+fn decoded(bytes: &[u8]) -> String {
+    let mut decoded = Vec::with_capacity(bytes.len().min(MAX_TEXT));
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at).filter(|_| decoded.len() < MAX_TEXT) {
+        let digit = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+        match (byte, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push((high * 16 + low) as u8);
+                at += 3;
+            }
+            _ => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn status_and_message_are_read() {
+        let read = |pairs: &[(&'static str, &'static str)]| read(&headers(pairs));
+        let status = |code, message: &str| Some(Ok(Status { code, message: message.to_owned() }));
+        assert_eq!(read(&[]), None);
+        assert_eq!(read(&[("grpc-status", "0")]), status(0, ""));
+        assert_eq!(
+            read(&[("grpc-status", "14"), ("grpc-message", "not%20yet: 100% %zz %c3%A4")]),
+            status(14, "not yet: 100% %zz ä")
+        );
+        assert_eq!(read(&[("grpc-status", "99")]), status(99, ""));
+        for wrong in ["", "x", "-1", "1000", "99999999999"] {
+            assert!(matches!(read(&[("grpc-status", wrong)]), Some(Err(_))), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn codes_have_the_names_that_tools_print() {
+        let names = [0, 4, 14, 16, 17].map(status_name);
+        assert_eq!(names, ["OK", "DeadlineExceeded", "Unavailable", "Unauthenticated", "Code(17)"]);
+    }
+
+    #[test]
+    fn http_statuses_become_the_codes_of_the_specification() {
+        let expected =
+            [(400, 13), (401, 16), (403, 7), (404, 12), (429, 14), (502, 14), (503, 14), (504, 14), (500, 2), (302, 2)];
+        for (http, code) in expected {
+            assert_eq!(of_http(StatusCode::from_u16(http).unwrap()).code, code, "{http}");
+        }
+    }
+
+    #[test]
+    fn a_message_of_any_bytes_is_shown_and_bounded() {
+        let long = "%ff".repeat(10_000);
+        assert!(decoded(long.as_bytes()).chars().count() <= MAX_TEXT);
+        assert_eq!(decoded(b"%"), "%");
+        assert_eq!(decoded(b"%4"), "%4");
+    }
+}

@@ -1,0 +1,103 @@
+//! What is called, and how: shared by all workers of a load.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::call::GrpcCall;
+use super::client::GrpcClient;
+use super::status::{Status, status_name};
+use crate::load::dial::Dialer;
+use crate::load::h2::{Keepalive, Shared};
+use crate::load::meter::Meter;
+use crate::load::protocol::Protocol;
+
+/// How long the answer to a keep-alive PING may take at least.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Codes whose first message is kept.
+const CODES: usize = 32;
+
+/// Which sides of a method send streams of messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// The client does.
+    pub client_streams: bool,
+    /// The server does.
+    pub server_streams: bool,
+}
+
+/// Makes the calls of a load.
+pub trait Calls: Send + Sync + 'static {
+    /// Whether calls differ.
+    fn varies(&self) -> bool;
+
+    /// Call `number` (from 0), as worker `worker` (from 0) makes it; or why it can't be made.
+    fn call(&self, number: u64, worker: usize) -> Result<Arc<GrpcCall>, String>;
+}
+
+/// One method of a service, to be called many times.
+pub struct GrpcTarget {
+    /// The way to the service.
+    pub dialer: Dialer,
+    /// Which sides stream.
+    pub shape: Shape,
+    /// Time for opening a connection.
+    pub connect_timeout: Duration,
+    /// How often a PING is sent; `None` for never.
+    pub keepalive: Option<Duration>,
+    /// Time between two messages that the client sends.
+    pub interval: Duration,
+    /// The calls.
+    pub calls: Box<dyn Calls>,
+}
+
+/// gRPC to one method.
+pub struct Grpc {
+    pub(super) target: GrpcTarget,
+    /// Workers so far.
+    workers: AtomicUsize,
+    /// What the service said when it first answered with a code.
+    said: [OnceLock<String>; CODES],
+}
+
+impl Grpc {
+    /// Prepares calls to `target`; opens nothing.
+    pub fn new(target: GrpcTarget) -> Self {
+        Self { target, workers: AtomicUsize::new(0), said: [const { OnceLock::new() }; CODES] }
+    }
+
+    /// What the service said when it first answered with a code that is an error; only codes with a message.
+    pub fn said(&self) -> BTreeMap<u16, String> {
+        let said = (0_u16..).zip(&self.said);
+        said.filter_map(|(code, text)| Some((code, text.get().filter(|text| !text.is_empty())?.clone()))).collect()
+    }
+
+    /// Takes note of what the service says.
+    pub(super) fn hear(&self, status: Status) {
+        if let Some(place) = self.said.get(usize::from(status.code)) {
+            // Fails where it is not the first.
+            let _ = place.set(status.message);
+        }
+    }
+}
+
+impl Protocol for Grpc {
+    type Client = GrpcClient;
+
+    fn client(self: &Arc<Self>, connections: usize, meter: Meter) -> GrpcClient {
+        let keepalive = self.target.keepalive;
+        let keepalive = keepalive.map(|every| Keepalive { every, patience: every.max(PATIENCE) });
+        let connections = (0..connections.max(1)).map(|_| Shared::new(keepalive)).collect();
+        let worker = self.workers.fetch_add(1, Ordering::Relaxed);
+        GrpcClient::new(Arc::clone(self), worker, connections, meter)
+    }
+
+    fn status(&self, status: u16) -> String {
+        match self.said.get(usize::from(status)).and_then(OnceLock::get).filter(|text| !text.is_empty()) {
+            Some(text) => format!("{} ({text})", status_name(status)),
+            None => status_name(status),
+        }
+    }
+}

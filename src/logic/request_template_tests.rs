@@ -1,0 +1,88 @@
+//! Tests of request templates.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+
+/// Bits that look random and are the same in every run.
+fn bits() -> RandomBits {
+    let state = AtomicU64::new(1);
+    Arc::new(move || {
+        let n = state.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (n ^ (n >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+    })
+}
+
+fn values(number: u64) -> CallValues {
+    let now = DateTime::from_timestamp(1_700_000_000, 123_456_789).unwrap();
+    let mut fixed = Fixed::new();
+    fixed.insert("WorkerID".to_owned(), FixedValue::Text("w0".to_owned()));
+    fixed.insert("IsClientStreaming".to_owned(), FixedValue::Bool(true));
+    CallValues::new(number, now, &bits(), &fixed)
+}
+
+fn expand(text: &str) -> Result<String, String> {
+    let template = RequestTemplate::parse(text, &bits()).map_err(|error| error.to_string())?;
+    template.expand(&values(7)).map_err(|error| error.to_string())
+}
+
+#[test]
+fn actions_name_what_differs_between_calls() {
+    assert_eq!(expand("n{{.RequestNumber}} {{ .WorkerID }}").unwrap(), "n7 w0");
+    assert_eq!(expand("{{.Timestamp}} {{.TimestampUnix}}").unwrap(), "2023-11-14T22:13:20Z 1700000000");
+    assert_eq!(expand("{{.TimestampUnixMilli}} {{.TimestampUnixNano}}").unwrap(), "1700000000123 1700000000123456789");
+    assert_eq!(expand("{{if .IsClientStreaming}}many{{else}}one{{end}}").unwrap(), "many");
+    assert_eq!(expand("no actions").unwrap(), "no actions");
+}
+
+#[test]
+fn a_uuid_is_one_of_version_four_and_stays_within_a_call() {
+    let both = expand("{{.UUID}} {{.UUID}} {{newUUID}} {{newUUID}}").unwrap();
+    let ids: Vec<&str> = both.split(' ').collect();
+    assert_eq!(ids[0], ids[1]);
+    assert_ne!(ids[2], ids[3]);
+    for id in ids {
+        let shape: String = id.chars().map(|c| if c.is_ascii_hexdigit() { 'x' } else { c }).collect();
+        assert_eq!(shape, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
+        assert_eq!(id.as_bytes()[14], b'4');
+        assert!("89ab".contains(char::from(id.as_bytes()[19])), "{id}");
+    }
+}
+
+#[test]
+fn random_values_stay_within_their_bounds_and_reach_them() {
+    let numbers = expand("{{range 200}}{{randomInt -1 2}},{{end}}").unwrap();
+    let mut seen: Vec<&str> = numbers.split_terminator(',').collect();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen, ["-1", "0", "1"]);
+    assert_eq!(expand("{{randomString 12}}").unwrap().len(), 12);
+    assert!(expand("{{randomString 400}}").unwrap().chars().all(|c| c.is_ascii_alphanumeric()));
+    assert!((2..=16).contains(&expand("{{randomString 0}}").unwrap().len()));
+}
+
+#[test]
+fn what_can_not_work_is_told_with_its_reason() {
+    let cases = [
+        ("{{.RequestNumbr}}", "map has no entry for key: RequestNumbr"),
+        ("{{.RequestNumber", "unclosed action"),
+        ("{{nope}}", "nope"),
+        ("{{randomInt 2 1}}", "expected a lower and a higher number"),
+        ("{{randomInt 2}}", "randomInt needs whole numbers"),
+        ("{{randomString 1000000}}", "expected at most 65536"),
+    ];
+    for (text, expected) in cases {
+        let error = expand(text).unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn loops_and_output_are_bounded() {
+    let error = expand("{{range 1000000}}x{{end}}").unwrap_err();
+    assert!(error.contains("iteration budget"), "{error}");
+    let error = expand("{{range 9000}}{{randomString 10000}}{{end}}").unwrap_err();
+    assert!(error.contains("longer than 16777216 bytes"), "{error}");
+    let error = expand(r#"{{define "x"}}{{template "x"}}{{end}}{{template "x"}}"#).unwrap_err();
+    assert!(error.contains("recursion limit"), "{error}");
+}

@@ -1,0 +1,132 @@
+//! The calls of a load: built once where they do not differ, else one by one ahead of time.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use chrono::Utc;
+use http::HeaderMap;
+use prost_reflect::{MessageDescriptor, MethodDescriptor};
+
+use super::data::Data;
+use super::metadata::Metadata;
+use crate::load::grpc::{Calls, Envelope, GrpcCall, Shape};
+use crate::logic::request_template::{CallValues, Fixed, FixedValue, RandomBits};
+
+/// Most messages that unary calls go through in turn: each is kept as a call of its own.
+const MAX_TURNS: usize = 10_000;
+
+/// Random bits that differ from run to run.
+pub(super) fn random_bits() -> RandomBits {
+    let (state, count) = (RandomState::new(), AtomicU64::new(0));
+    Arc::new(move || state.hash_one(count.fetch_add(1, Ordering::Relaxed)))
+}
+
+/// What is sent.
+pub(super) struct Content {
+    pub(super) data: Data,
+    pub(super) metadata: Metadata,
+    pub(super) random: RandomBits,
+}
+
+impl Content {
+    /// What actions can name, for call `number` of `worker`.
+    pub(super) fn values(&self, number: u64, worker: usize, method: Option<&MethodDescriptor>) -> CallValues {
+        let mut fixed = method.map(described).unwrap_or_default();
+        fixed.insert("WorkerID".to_owned(), FixedValue::Text(format!("w{worker}")));
+        CallValues::new(number, Utc::now(), &self.random, &fixed)
+    }
+}
+
+/// What actions can name of a method.
+pub(super) fn described(method: &MethodDescriptor) -> Fixed {
+    let text = |text: &str| FixedValue::Text(text.to_owned());
+    let fixed = [
+        ("FullyQualifiedName", text(method.full_name())),
+        ("MethodName", text(method.name())),
+        ("ServiceName", text(method.parent_service().name())),
+        ("InputName", text(method.input().name())),
+        ("OutputName", text(method.output().name())),
+        ("IsClientStreaming", FixedValue::Bool(method.is_client_streaming())),
+        ("IsServerStreaming", FixedValue::Bool(method.is_server_streaming())),
+    ];
+    fixed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Which sides of a method stream.
+pub(super) fn shape(method: &MethodDescriptor) -> Shape {
+    Shape { client_streams: method.is_client_streaming(), server_streams: method.is_server_streaming() }
+}
+
+/// Calls that were built ahead, used in turn.
+struct Built(Vec<Arc<GrpcCall>>);
+
+impl Calls for Built {
+    fn varies(&self) -> bool {
+        self.0.len() > 1
+    }
+
+    fn call(&self, number: u64, _: usize) -> Result<Arc<GrpcCall>, String> {
+        let index = usize::try_from(number % self.0.len().max(1) as u64).unwrap_or(0);
+        self.0.get(index).cloned().ok_or_else(|| "there is no message".to_owned())
+    }
+}
+
+/// Calls that differ.
+struct Varying {
+    content: Content,
+    envelope: Envelope,
+    method: MethodDescriptor,
+    kind: MessageDescriptor,
+}
+
+impl Varying {
+    /// Metadata and messages of one call.
+    fn parts(&self, number: u64, worker: usize) -> Result<(HeaderMap, Vec<Bytes>), String> {
+        let values = self.content.values(number, worker, Some(&self.method));
+        let headers = self.content.metadata.headers(&values).map_err(|error| format!("metadata: {error}"))?;
+        let messages = self.content.data.encode(&self.kind, &values).map_err(|error| format!("data: {error}"))?;
+        Ok((headers, messages))
+    }
+
+    fn build(&self, headers: &HeaderMap, messages: &[Bytes]) -> Result<Arc<GrpcCall>, String> {
+        GrpcCall::new(&self.envelope, headers, messages).map(Arc::new).map_err(|error| format!("data: {error}"))
+    }
+}
+
+impl Calls for Varying {
+    fn varies(&self) -> bool {
+        true
+    }
+
+    fn call(&self, number: u64, worker: usize) -> Result<Arc<GrpcCall>, String> {
+        let (headers, messages) = self.parts(number, worker)?;
+        if self.method.is_client_streaming() {
+            return self.build(&headers, &messages);
+        }
+        let index = usize::try_from(number % messages.len().max(1) as u64).unwrap_or(0);
+        let message = messages.get(index..=index).ok_or("data: there is no message")?;
+        self.build(&headers, message)
+    }
+}
+
+/// The calls of a load. An error starts with `data` or `metadata`, whichever it is about.
+pub(super) fn calls(content: Content, envelope: Envelope, method: MethodDescriptor) -> Result<Box<dyn Calls>, String> {
+    let kind = method.input();
+    let varying = Varying { content, envelope, method, kind };
+    if varying.content.data.varies() || varying.content.metadata.varies() {
+        // Tried once, so that what can never work is found before the load.
+        varying.call(0, 0)?;
+        return Ok(Box::new(varying));
+    }
+    let (headers, messages) = varying.parts(0, 0)?;
+    if varying.method.is_client_streaming() {
+        return Ok(Box::new(Built(vec![varying.build(&headers, &messages)?])));
+    }
+    if messages.is_empty() || messages.len() > MAX_TURNS {
+        return Err(format!("data: there are {} messages; expected 1 to {MAX_TURNS}", messages.len()));
+    }
+    let one = |message: &Bytes| varying.build(&headers, std::slice::from_ref(message));
+    Ok(Box::new(Built(messages.iter().map(one).collect::<Result<_, _>>()?)))
+}

@@ -1,0 +1,230 @@
+//! The messages of a call: JSON or bytes, with or without actions that differ from call to call.
+
+use bytes::Bytes;
+use prost::Message;
+use prost_reflect::{DynamicMessage, Kind, MessageDescriptor};
+use serde_json::Value;
+
+use crate::logic::path::join;
+use crate::logic::request_template::{CallValues, RandomBits, RequestTemplate, has_actions};
+use crate::logic::suggest::nearest;
+
+/// Longest data, in bytes.
+pub(super) const MAX_DATA: usize = 64 << 20;
+
+/// Most messages of one call, or of one list that calls go through.
+const MAX_MESSAGES: usize = 100_000;
+
+/// How deep data may nest.
+const MAX_DEPTH: usize = 100;
+
+/// Most field names that an error lists.
+const MAX_LISTED: usize = 10;
+
+/// What the messages are made of.
+#[derive(Debug)]
+pub(super) enum Data {
+    /// The same for every call.
+    Fixed(Value),
+    /// JSON whose texts hold actions.
+    Texts(Node),
+    /// A text with actions that becomes JSON.
+    Whole(RequestTemplate),
+    /// Messages as they are, encoded already.
+    Binary(Vec<Bytes>),
+}
+
+/// JSON with parsed texts.
+#[derive(Debug)]
+pub(super) enum Node {
+    Fixed(Value),
+    Text(RequestTemplate),
+    List(Vec<Node>),
+    Map(Vec<(Node, Node)>),
+}
+
+impl Data {
+    /// Data that stands in the values themselves. A text there is JSON in itself.
+    pub(super) fn of_value(value: &Value, random: &RandomBits) -> Result<Self, String> {
+        match value {
+            Value::String(text) => Self::of_text(text, random),
+            Value::Object(_) | Value::Array(_) => Ok(match Node::parse(value, random, MAX_DEPTH)? {
+                Node::Fixed(value) => Self::Fixed(value),
+                node => Self::Texts(node),
+            }),
+            other => Err(format!("{other} is no message; expected a map, or a list of maps")),
+        }
+    }
+
+    /// Data from a file: JSON, or a text with actions that becomes JSON.
+    pub(super) fn of_text(text: &str, random: &RandomBits) -> Result<Self, String> {
+        if has_actions(text) {
+            return RequestTemplate::parse(text, random).map(Self::Whole).map_err(|error| error.to_string());
+        }
+        serde_json::from_str(text).map(Self::Fixed).map_err(|error| format!("is not JSON: {error}"))
+    }
+
+    /// Encoded messages: for a stream of them each after its length (a varint), else one.
+    pub(super) fn of_bytes(bytes: Bytes, is_stream: bool) -> Result<Self, String> {
+        if !is_stream {
+            return Ok(Self::Binary(vec![bytes]));
+        }
+        let mut rest = bytes;
+        let mut messages = Vec::new();
+        while !rest.is_empty() {
+            let number = messages.len();
+            let length = prost::decode_length_delimiter(&mut rest)
+                .map_err(|_| format!("message {number} has no length; messages of a stream follow their lengths"))?;
+            if length > rest.len() || number >= MAX_MESSAGES {
+                return Err(format!(
+                    "message {number} is cut off: {length} bytes are announced, {} are left",
+                    rest.len()
+                ));
+            }
+            messages.push(rest.split_to(length));
+        }
+        Ok(Self::Binary(messages))
+    }
+
+    /// Whether the messages differ from call to call by actions.
+    pub(super) fn varies(&self) -> bool {
+        matches!(self, Self::Texts(_) | Self::Whole(_))
+    }
+
+    /// The messages as JSON for one call; `None` for those that are encoded already.
+    pub(super) fn expand(&self, values: &CallValues) -> Result<Option<Vec<Value>>, String> {
+        let value = match self {
+            Self::Binary(_) => return Ok(None),
+            Self::Fixed(value) => value.clone(),
+            Self::Texts(node) => node.expand(values)?,
+            Self::Whole(template) => {
+                let text = template.expand(values).map_err(|error| error.to_string())?;
+                serde_json::from_str(&text).map_err(|error| format!("its actions make no JSON: {error}"))?
+            }
+        };
+        match value {
+            Value::Array(list) if list.len() > MAX_MESSAGES => Err(format!("holds more than {MAX_MESSAGES} messages")),
+            Value::Array(list) => match list.iter().position(|message| !message.is_object()) {
+                Some(at) => Err(format!("[{at}] is no message; expected a map")),
+                None => Ok(Some(list)),
+            },
+            Value::Object(_) => Ok(Some(vec![value])),
+            other => Err(format!("{other} is no message; expected a map, or a list of maps")),
+        }
+    }
+
+    /// The encoded messages of type `kind` for one call.
+    pub(super) fn encode(&self, kind: &MessageDescriptor, values: &CallValues) -> Result<Vec<Bytes>, String> {
+        if let Self::Binary(messages) = self {
+            return Ok(messages.clone());
+        }
+        let messages = self.expand(values)?.unwrap_or_default();
+        let is_list = messages.len() != 1;
+        let encode = |(at, message): (usize, &Value)| {
+            let place = if is_list { format!("[{at}]") } else { String::new() };
+            encode(kind, message).map_err(|(path, error)| match join(&place, &path) {
+                path if path.is_empty() => error,
+                path => format!("{path}: {error}"),
+            })
+        };
+        messages.iter().enumerate().map(encode).collect()
+    }
+}
+
+impl Node {
+    fn parse(value: &Value, random: &RandomBits, depth: usize) -> Result<Self, String> {
+        if depth == 0 {
+            return Err(format!("nests deeper than {MAX_DEPTH}"));
+        }
+        let text = |text: &str| {
+            if !has_actions(text) {
+                return Ok(Self::Fixed(Value::String(text.to_owned())));
+            }
+            RequestTemplate::parse(text, random).map(Self::Text).map_err(|error| format!("`{text}`: {error}"))
+        };
+        let node = match value {
+            Value::String(string) => text(string)?,
+            Value::Array(list) => {
+                let nodes = list.iter().map(|item| Self::parse(item, random, depth - 1));
+                Self::List(nodes.collect::<Result<_, _>>()?)
+            }
+            Value::Object(map) => {
+                let node = |(key, value): (&String, &Value)| Ok((text(key)?, Self::parse(value, random, depth - 1)?));
+                Self::Map(map.iter().map(node).collect::<Result<_, String>>()?)
+            }
+            other => Self::Fixed(other.clone()),
+        };
+        // What has no actions anywhere is kept as it is.
+        let is_fixed = |node: &Self| matches!(node, Self::Fixed(_));
+        Ok(match &node {
+            Self::List(nodes) if nodes.iter().all(is_fixed) => Self::Fixed(value.clone()),
+            Self::Map(nodes) if nodes.iter().all(|(key, node)| is_fixed(key) && is_fixed(node)) => {
+                Self::Fixed(value.clone())
+            }
+            _ => node,
+        })
+    }
+
+    fn expand(&self, values: &CallValues) -> Result<Value, String> {
+        Ok(match self {
+            Self::Fixed(value) => value.clone(),
+            Self::Text(template) => Value::String(template.expand(values).map_err(|error| error.to_string())?),
+            Self::List(nodes) => Value::Array(nodes.iter().map(|node| node.expand(values)).collect::<Result<_, _>>()?),
+            Self::Map(nodes) => {
+                let entry = |(key, node): &(Self, Self)| {
+                    let key = match key.expand(values)? {
+                        Value::String(key) => key,
+                        other => other.to_string(),
+                    };
+                    Ok((key, node.expand(values)?))
+                };
+                Value::Object(nodes.iter().map(entry).collect::<Result<_, String>>()?)
+            }
+        })
+    }
+}
+
+/// A message of JSON; an error is told with the path of its field.
+fn encode(kind: &MessageDescriptor, message: &Value) -> Result<Bytes, (String, String)> {
+    let mut track = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(message, &mut track);
+    match DynamicMessage::deserialize(kind.clone(), tracked) {
+        Ok(message) => Ok(message.encode_to_vec().into()),
+        Err(error) => {
+            let path = track.path().to_string();
+            let path = if path == "." { String::new() } else { path };
+            let text = error.to_string();
+            let known = text.contains("unrecognized field name").then(|| unknown_field(kind, &path, &text)).flatten();
+            Err((path, known.unwrap_or(text)))
+        }
+    }
+}
+
+/// Says which fields there are where one is not.
+fn unknown_field(kind: &MessageDescriptor, path: &str, text: &str) -> Option<String> {
+    let name = text.split('\'').nth(1)?;
+    let mut within = kind.clone();
+    for step in path.split('.').filter(|step| !step.is_empty() && *step != name) {
+        let step = step.split('[').next().unwrap_or(step);
+        let field = within.fields().find(|field| field.name() == step || field.json_name() == step);
+        match field.map(|field| field.kind()) {
+            Some(Kind::Message(inner)) => within = inner,
+            _ => return None,
+        }
+    }
+    let names: Vec<String> = within.fields().map(|field| field.name().to_owned()).collect();
+    let mut listed = names.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > MAX_LISTED {
+        listed.push_str(&format!(" and {} more", names.len() - MAX_LISTED));
+    }
+    let meant = nearest(name, names.iter().map(String::as_str)).map(|name| format!("; did you mean `{name}`?"));
+    let message = within.full_name();
+    Some(match names.is_empty() {
+        true => format!("unknown field `{name}`; message `{message}` has no fields"),
+        false => format!("unknown field `{name}`; message `{message}` has: {listed}{}", meant.unwrap_or_default()),
+    })
+}
+
+#[cfg(test)]
+#[path = "data_tests.rs"]
+mod tests;

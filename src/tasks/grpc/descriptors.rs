@@ -1,0 +1,242 @@
+//! What a service's methods and messages are: from `.proto` files, which are compiled here, or from a compiled descriptor set.
+
+use std::collections::BTreeMap;
+
+use prost_reflect::DescriptorPool;
+use protox::Compiler;
+use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
+
+use crate::ports::Files;
+
+/// Longest file of descriptors, compiled or not.
+pub(super) const MAX_BYTES: u64 = 16 << 20;
+
+/// Most files that one `.proto` file leads to, and most bytes in them.
+const MAX_FILES: usize = 1_000;
+const MAX_TOTAL: usize = 64 << 20;
+
+/// How deep brackets may nest in a `.proto` file: the compiler follows them by recursion.
+const MAX_DEPTH: usize = 100;
+
+/// Compiles a `.proto` file and all that it imports. Imports are looked for in `import_paths`, in order, then beside the file.
+pub(super) fn compile(path: &str, import_paths: &[String], files: &dyn Files) -> Result<DescriptorPool, String> {
+    let (root, own_directory) = root_name(path, import_paths);
+    let mut directories: Vec<&str> = import_paths.iter().map(String::as_str).collect();
+    directories.push(&own_directory);
+    let read_root = || files.read(path, MAX_BYTES).map_err(|error| format!("can't read `{path}`: {}", plain(&error)));
+    let source = text(path, read_root()?)?;
+    let find = |name: &str| {
+        for directory in &directories {
+            let place = if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
+            match files.read(&place, MAX_BYTES) {
+                Ok(bytes) => return text(&place, bytes).map(Some),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(format!("can't read `{place}`: {}", plain(&error))),
+            }
+        }
+        Ok(None)
+    };
+    compile_with(&root, source, find)
+}
+
+/// Compiles the text of a single `.proto` file, which may import well-known types only.
+pub(super) fn compile_text(name: &str, bytes: Vec<u8>) -> Result<DescriptorPool, String> {
+    compile_with(name, text(name, bytes)?, |_| Ok(None))
+}
+
+/// Reads a compiled descriptor set (`protoc --include_imports --descriptor_set_out`).
+pub(super) fn decode(bytes: &[u8]) -> Result<DescriptorPool, String> {
+    if bytes.is_empty() {
+        return Err("is empty; expected a compiled descriptor set".to_owned());
+    }
+    DescriptorPool::decode(bytes).map_err(|error| {
+        format!(
+            "is not a usable descriptor set: {error}; make it with `protoc --include_imports --descriptor_set_out=FILE`"
+        )
+    })
+}
+
+/// Reads what was downloaded: a `.proto` file by the end of its URL's path, or where it is text and no descriptor set.
+pub(super) fn of_download(path: &str, bytes: Vec<u8>) -> Result<DescriptorPool, String> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let is_source = name.to_ascii_lowercase().ends_with(".proto");
+    if !is_source {
+        match decode(&bytes) {
+            Ok(pool) => return Ok(pool),
+            Err(error) if std::str::from_utf8(&bytes).is_err() => return Err(error),
+            Err(_) => {}
+        }
+    }
+    compile_text(if is_source { name } else { "downloaded.proto" }, bytes)
+}
+
+/// The name by which other files would import the file at `path`, and the directory that this name starts from.
+fn root_name(path: &str, import_paths: &[String]) -> (String, String) {
+    for directory in import_paths {
+        let prefix = format!("{}/", directory.trim_end_matches('/'));
+        if let Some(name) = path.strip_prefix(&prefix) {
+            return (name.to_owned(), String::new());
+        }
+    }
+    match path.rsplit_once('/') {
+        Some((directory, name)) => (name.to_owned(), directory.to_owned()),
+        None => (path.to_owned(), String::new()),
+    }
+}
+
+/// Reads the files that `root` leads to, each once, and compiles them.
+fn compile_with(
+    root: &str,
+    source: String,
+    find: impl Fn(&str) -> Result<Option<String>, String>,
+) -> Result<DescriptorPool, String> {
+    let mut known: BTreeMap<String, File> = BTreeMap::new();
+    let mut waiting = vec![(root.to_owned(), source)];
+    let mut total = 0;
+    while let Some((name, source)) = waiting.pop() {
+        total += source.len();
+        if known.len() >= MAX_FILES || total > MAX_TOTAL {
+            return Err(format!("`{root}` leads to more than {MAX_FILES} files or {MAX_TOTAL} bytes"));
+        }
+        let file = parse(&name, &source)?;
+        for import in &file.file_descriptor_proto().dependency {
+            let is_new =
+                !known.contains_key(import) && *import != name && waiting.iter().all(|(name, _)| name != import);
+            if is_new && let Some(source) = find(import)? {
+                waiting.push((import.clone(), source));
+            }
+        }
+        known.insert(name, file);
+    }
+    let mut resolver = ChainFileResolver::new();
+    resolver.add(Known(known));
+    resolver.add(GoogleFileResolver::new());
+    let mut compiler = Compiler::with_file_resolver(resolver);
+    compiler.include_imports(true);
+    compiler.open_file(root).map_err(|error| told(&error))?;
+    Ok(compiler.descriptor_pool())
+}
+
+fn parse(name: &str, source: &str) -> Result<File, String> {
+    let mut depth = 0_usize;
+    for byte in source.bytes() {
+        match byte {
+            b'{' | b'[' | b'(' | b'<' => depth += 1,
+            b'}' | b']' | b')' | b'>' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(format!("`{name}` nests brackets deeper than {MAX_DEPTH}"));
+        }
+    }
+    File::from_source(name, source).map_err(|error| told(&error))
+}
+
+/// A compiler's error in one line, with file and place.
+fn told(error: &protox::Error) -> String {
+    if error.is_file_not_found() {
+        return format!("{error}; add the directory it lies in to `import-paths`");
+    }
+    // Debug is the compiler's way to tell the place: `name:line:column: message`.
+    let text = format!("{error:?}");
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+fn text(name: &str, bytes: Vec<u8>) -> Result<String, String> {
+    String::from_utf8(bytes).map_err(|_| format!("`{name}` is not text; expected a `.proto` file"))
+}
+
+pub(super) fn plain(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::IsADirectory => "it is a directory; expected a file".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// The files that were read.
+struct Known(BTreeMap<String, File>);
+
+impl FileResolver for Known {
+    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
+        self.0.get(name).cloned().ok_or_else(|| protox::Error::file_not_found(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::ErrorKind;
+
+    struct Disk(BTreeMap<&'static str, &'static str>);
+
+    impl Files for Disk {
+        fn read(&self, path: &str, _: u64) -> std::io::Result<Vec<u8>> {
+            self.0.get(path).map(|text| text.as_bytes().to_vec()).ok_or_else(|| ErrorKind::NotFound.into())
+        }
+
+        fn env(&self, _: &str) -> Option<String> {
+            None
+        }
+    }
+
+    const HEAD: &str = "syntax = \"proto3\"; package a; ";
+
+    fn disk() -> Disk {
+        Disk(BTreeMap::from([
+            (
+                "api/svc.proto",
+                "syntax = \"proto3\"; package a; import \"types/t.proto\"; import \"google/protobuf/timestamp.proto\";
+               service S { rpc M(T) returns (T); }",
+            ),
+            (
+                "shared/types/t.proto",
+                "syntax = \"proto3\"; package a; import \"types/u.proto\"; message T { U u = 1; }",
+            ),
+            ("shared/types/u.proto", "syntax = \"proto3\"; package a; message U { int32 n = 1; }"),
+            ("bad.proto", "syntax = \"proto3\"; message {"),
+            ("cycle.proto", "syntax = \"proto3\"; import \"cycle2.proto\";"),
+            ("cycle2.proto", "syntax = \"proto3\"; import \"cycle.proto\";"),
+        ]))
+    }
+
+    #[test]
+    fn imports_are_found_in_the_import_paths_beside_the_file_and_among_the_well_known_ones() {
+        let pool = compile("api/svc.proto", &["nowhere".to_owned(), "shared".to_owned()], &disk()).unwrap();
+        assert!(pool.get_service_by_name("a.S").is_some());
+        assert!(pool.get_message_by_name("a.U").is_some());
+        assert!(pool.get_message_by_name("google.protobuf.Timestamp").is_some());
+        let beside = compile("shared/types/t.proto", &["shared".to_owned()], &disk()).unwrap();
+        assert!(beside.get_file_by_name("types/t.proto").is_some());
+    }
+
+    #[test]
+    fn what_can_not_be_compiled_is_told_with_file_and_place() {
+        let error = |path: &str| compile(path, &[], &disk()).unwrap_err();
+        assert_eq!(error("none.proto"), "can't read `none.proto`: there is no such file");
+        assert!(error("bad.proto").contains("bad.proto:1:"), "{}", error("bad.proto"));
+        let missing = error("api/svc.proto");
+        assert!(missing.contains("types/t.proto") && missing.contains("import-paths"), "{missing}");
+        assert!(error("cycle.proto").contains("cycle"), "{}", error("cycle.proto"));
+    }
+
+    #[test]
+    fn deep_nesting_ends_in_an_error_and_not_in_the_stack() {
+        let deep = format!("{HEAD}option (x) = {} {};", "{a: ".repeat(100_000), "}".repeat(100_000));
+        assert!(compile_text("deep.proto", deep.into_bytes()).unwrap_err().contains("nests brackets"));
+    }
+
+    #[test]
+    fn a_download_is_what_its_path_says_or_what_it_holds() {
+        let source = format!("{HEAD}message T {{}}").into_bytes();
+        let compiled = compile_text("t.proto", source.clone()).unwrap().encode_to_vec();
+        for (path, bytes) in [("/x/t.proto", &source), ("/x/raw", &source), ("/x/t.pb", &compiled), ("/x", &compiled)] {
+            let pool = of_download(path, bytes.clone()).unwrap_or_else(|error| panic!("{path}: {error}"));
+            assert!(pool.get_message_by_name("a.T").is_some(), "{path}");
+        }
+        assert!(of_download("/x.proto", b"<html>not found</html>".to_vec()).is_err());
+        assert!(of_download("/x", b"<html>not found</html>".to_vec()).is_err());
+        assert!(of_download("/x", vec![0xff, 0xfe]).unwrap_err().contains("descriptor set"));
+        assert!(decode(&[]).is_err());
+    }
+}

@@ -1,0 +1,213 @@
+//! The field types of the `grpc` task: each reads one value, and says what was expected when it is another.
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+use serde_json::Value;
+
+use super::method::CallName;
+use crate::model::number::{Count, Number};
+
+/// Most connections, and most requests in flight, of one load.
+const MAX_CONNECTIONS: u64 = 10_000;
+
+/// Longest text that an error repeats, in characters.
+const MAX_SHOWN: usize = 200;
+
+/// A field read by `read` from `raw`, with its schema.
+macro_rules! field {
+    ($(#[$doc:meta])* $name:ident($inner:ty), $raw:ty, $schema:expr, $read:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub(super) struct $name(pub(super) $inner);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let read: fn($raw) -> Result<$inner, String> = $read;
+                read(<$raw>::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                concat!("Grpc", stringify!($name)).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                $schema
+            }
+        }
+    };
+}
+
+/// Where a service is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Host and port, as they stand in a URL.
+    Address(String),
+    /// A Unix socket of this machine.
+    Socket(String),
+}
+
+field! {
+    /// Where the service is.
+    Host(Place), String,
+    json_schema!({"type": "string", "description": "HOST:PORT, or unix:PATH of a socket.", "pattern": r"^\s*(unix:.*[^/:\s]|(dns:/*)?[^/@?#\s]+:[0-9]{1,5})\s*$"}),
+    |text| place(&text)
+}
+
+fn place(text: &str) -> Result<Place, String> {
+    let trimmed = text.trim();
+    let expected = "expected `HOST:PORT`, or `unix:PATH`";
+    if let Some(path) = trimmed.strip_prefix("unix:") {
+        let path = path.strip_prefix("//").filter(|rest| rest.starts_with('/')).unwrap_or(path);
+        if path.trim_end_matches(['/', ':', ' ']).len() != path.len() || path.is_empty() {
+            return Err(format!("`{}` names no socket; {expected}", clipped(text)));
+        }
+        return Ok(Place::Socket(path.to_owned()));
+    }
+    let address = trimmed.strip_prefix("dns:").map_or(trimmed, |rest| rest.trim_start_matches('/'));
+    let refuse = |problem: &str| Err(format!("`{}` {problem}; {expected}", clipped(text)));
+    if address.contains("://") {
+        return refuse("is a URL");
+    }
+    // What stands before an `@` may be a password.
+    if address.contains('@') {
+        return Err(format!("holds an `@`; {expected}"));
+    }
+    let port = address.rsplit_once(':').map(|(_, port)| port);
+    let has_port = port.is_some_and(|port| port.parse::<u16>().is_ok() && port.bytes().all(|b| b.is_ascii_digit()));
+    if !has_port || address.ends_with(']') {
+        return refuse("has no port");
+    }
+    match url::Url::parse(&format!("http://{address}/")) {
+        Ok(url) if url.path() == "/" && url.host().is_some() && url.query().is_none() => {
+            Ok(Place::Address(address.to_owned()))
+        }
+        _ => refuse("is no host"),
+    }
+}
+
+field! {
+    /// Which method is called.
+    Call(CallName), String,
+    json_schema!({"type": "string", "description": "package.Service/Method, or package.Service.Method.", "pattern": r"^\s*[./]*[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*[./][A-Za-z_][A-Za-z0-9_]*\s*$"}),
+    |text| CallName::parse(&text)
+}
+
+field! {
+    /// A number of connections or requests in flight.
+    Parallel(u64), Count,
+    json_schema!({"description": "A whole number from 1 to 10000, or a string that holds one.", "anyOf": [{"type": "integer", "minimum": 1, "maximum": 10000}, {"type": "string", "pattern": r"^\s*\+?0*([1-9][0-9]{0,3}|10000)\s*$"}]}),
+    |Count(count)| {
+        if (1..=MAX_CONNECTIONS).contains(&count) {
+            Ok(count)
+        } else {
+            Err(format!("{count} is out of range; expected 1 to {MAX_CONNECTIONS}"))
+        }
+    }
+}
+
+field! {
+    /// Requests per second; `None` for as many as possible.
+    Rate(Option<f64>), Value,
+    json_schema!({"description": "Requests per second; 0 or `max` for as many as possible.", "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^\s*(max|\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?)\s*$"}]}),
+    |value| {
+        if value.as_str().is_some_and(|text| text.trim() == "max") {
+            return Ok(None);
+        }
+        match serde_json::from_value::<Number>(value.clone()) {
+            Ok(Number(rate)) if rate >= 0.0 => Ok(Some(rate).filter(|rate| *rate > 0.0)),
+            _ => Err(format!("{} is not a rate; expected a number of 0 or more, or `max`", clipped(&value.to_string()))),
+        }
+    }
+}
+
+/// What becomes of requests in flight when `duration` is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum DurationStop {
+    /// They are cut off, and count as errors.
+    Close,
+    /// They are awaited.
+    Wait,
+    /// They are cut off, and not counted.
+    Ignore,
+}
+
+field! {
+    /// Metadata as it is written: values are text, numbers or truth values.
+    Metadata(BTreeMap<String, String>), BTreeMap<String, Value>,
+    json_schema!({"type": "object", "description": "Names and values; values may hold actions, and those of names in `-bin` are base64.", "additionalProperties": {"type": ["string", "number", "boolean"]}}),
+    |map| metadata_texts(map)
+}
+
+/// The values as texts; an error names the entry and not its value, which may be a secret.
+pub(super) fn metadata_texts(map: BTreeMap<String, Value>) -> Result<BTreeMap<String, String>, String> {
+    let text = |(name, value): (String, Value)| match value {
+        Value::String(text) => Ok((name, text)),
+        Value::Number(_) | Value::Bool(_) => Ok((name, value.to_string())),
+        _ => Err(format!("the value of `{name}` is not text")),
+    };
+    map.into_iter().map(text).collect()
+}
+
+/// Messages as they are written: a map, a list of maps, or JSON as a text.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Messages(pub(super) Value);
+
+impl JsonSchema for Messages {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "GrpcMessages".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A message, a list of messages (of a stream; without one, calls use them in turn), or a text that is JSON; texts may hold actions.",
+            "anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}, {"type": "string"}]
+        })
+    }
+}
+
+fn clipped(text: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_has_a_port_or_is_a_socket() {
+        for (text, expected) in [("svc:50051", "svc:50051"), ("dns:///svc.ns:1", "svc.ns:1"), ("[::1]:80", "[::1]:80")]
+        {
+            assert_eq!(place(text), Ok(Place::Address(expected.to_owned())), "{text}");
+        }
+        for (text, expected) in [("unix:/run/s", "/run/s"), ("unix:///run/s", "/run/s"), ("unix:s.sock", "s.sock")] {
+            assert_eq!(place(text), Ok(Place::Socket(expected.to_owned())), "{text}");
+        }
+        for wrong in [
+            "",
+            "svc",
+            "svc:",
+            "svc:99999",
+            "http://svc:1",
+            "a/b:1",
+            "[::1]",
+            "unix:",
+            "unix:/",
+            "u:p@svc:1",
+            "svc:+1",
+            "svc?x:1",
+        ] {
+            assert!(place(wrong).is_err(), "{wrong}");
+        }
+        assert!(!place("u:secret@svc:1").unwrap_err().contains("secret"));
+    }
+}

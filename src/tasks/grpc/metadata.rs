@@ -1,0 +1,132 @@
+//! Metadata: headers of the calls, with or without actions.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::logic::mask::is_secret;
+use crate::logic::request_template::{CallValues, RandomBits, RequestTemplate, has_actions};
+
+/// Headers that belong to HTTP/2 or gRPC itself; those that start with `grpc-` do, too.
+const RESERVED: [&str; 9] = [
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Metadata, parsed.
+#[derive(Debug, Default)]
+pub(super) struct Metadata {
+    fixed: HeaderMap,
+    varying: Vec<(HeaderName, RequestTemplate)>,
+}
+
+impl Metadata {
+    /// Parses metadata; an error names the entry and never its value, which may be a secret.
+    pub(super) fn parse(entries: &BTreeMap<String, String>, random: &RandomBits) -> Result<Self, String> {
+        let mut metadata = Self::default();
+        for (name, text) in entries {
+            let header = name.to_ascii_lowercase().parse::<HeaderName>();
+            let header = header.map_err(|_| format!("`{name}` can't be the name of metadata"))?;
+            if RESERVED.contains(&header.as_str()) || header.as_str().starts_with("grpc-") {
+                return Err(format!("`{name}` belongs to the protocol and can't be set"));
+            }
+            if metadata.fixed.contains_key(&header) || metadata.varying.iter().any(|(known, _)| *known == header) {
+                return Err(format!("`{name}` is given twice"));
+            }
+            if has_actions(text) {
+                let template = RequestTemplate::parse(text, random).map_err(|error| format!("`{name}`: {error}"))?;
+                metadata.varying.push((header, template));
+            } else {
+                let value = value(&header, text)?;
+                metadata.fixed.insert(header, value);
+            }
+        }
+        Ok(metadata)
+    }
+
+    /// Whether it differs from call to call.
+    pub(super) fn varies(&self) -> bool {
+        !self.varying.is_empty()
+    }
+
+    /// The headers of one call.
+    pub(super) fn headers(&self, values: &CallValues) -> Result<HeaderMap, String> {
+        let mut headers = self.fixed.clone();
+        for (name, template) in &self.varying {
+            let text = template.expand(values).map_err(|error| format!("`{name}`: {error}"))?;
+            headers.insert(name.clone(), value(name, &text)?);
+        }
+        Ok(headers)
+    }
+}
+
+fn value(name: &HeaderName, text: &str) -> Result<HeaderValue, String> {
+    let text = if name.as_str().ends_with("-bin") {
+        // With or without padding, as it may come; without, as it goes out.
+        let bytes = STANDARD_NO_PAD.decode(text.trim().trim_end_matches('='));
+        STANDARD_NO_PAD
+            .encode(bytes.map_err(|_| format!("the value of `{name}` is not base64, as names in `-bin` ask for"))?)
+    } else {
+        text.to_owned()
+    };
+    let mut value = HeaderValue::from_str(&text)
+        .map_err(|_| format!("the value of `{name}` holds characters that metadata can't"))?;
+    value.set_sensitive(is_secret(name.as_str()));
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logic::request_template::Fixed;
+    use chrono::DateTime;
+    use std::sync::Arc;
+
+    fn parse(entries: &[(&str, &str)]) -> Result<Metadata, String> {
+        let entries = entries.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Metadata::parse(&entries, &bits())
+    }
+
+    fn bits() -> RandomBits {
+        Arc::new(|| 7)
+    }
+
+    #[test]
+    fn metadata_become_headers_with_actions_expanded() {
+        let metadata =
+            parse(&[("X-A", "1"), ("x-n", "call {{.RequestNumber}}"), ("x-bin", "AQI="), ("token", "t")]).unwrap();
+        let values = CallValues::new(3, DateTime::from_timestamp(0, 0).unwrap(), &bits(), &Fixed::new());
+        let headers = metadata.headers(&values).unwrap();
+        let of = |name: &str| headers.get(name).unwrap().to_str().unwrap();
+        assert_eq!(["x-a", "x-n", "x-bin"].map(of), ["1", "call 3", "AQI"]);
+        assert!(headers.get("token").unwrap().is_sensitive() && !headers.get("x-a").unwrap().is_sensitive());
+        assert!(metadata.varies() && !parse(&[("x", "1")]).unwrap().varies());
+    }
+
+    #[test]
+    fn what_can_not_be_metadata_is_named_and_its_value_is_not() {
+        for (name, text) in [
+            ("a b", "hunter2"),
+            (":path", "hunter2"),
+            ("Content-Type", "hunter2"),
+            ("grpc-timeout", "hunter2"),
+            ("x-bin", "hunter2!"),
+            ("x", "hunter2\n"),
+            ("x", "hunter2 {{.Nope"),
+        ] {
+            let error = parse(&[(name, text)]).unwrap_err();
+            assert!(error.contains(name.to_ascii_lowercase().trim()) || error.contains(name), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        assert!(parse(&[("x-a", "1"), ("X-A", "2")]).unwrap_err().contains("given twice"));
+    }
+}

@@ -1,0 +1,128 @@
+//! The name of a call, and the method that it names.
+
+use prost_reflect::{DescriptorPool, MethodDescriptor, ServiceDescriptor};
+
+use crate::logic::suggest::nearest;
+
+/// Most names that an error lists.
+const MAX_LISTED: usize = 10;
+
+/// `pkg.Service/Method` or `pkg.Service.Method`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CallName {
+    /// The service with its package.
+    pub(super) service: String,
+    pub(super) method: String,
+}
+
+/// Why there is no such method.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct NoMethod {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+impl CallName {
+    /// Reads a name; what is wrong with it otherwise.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let expected = "expected `package.Service/Method`";
+        let bare = text.trim().trim_start_matches(['/', '.']);
+        let (service, method) = match bare.split_once('/') {
+            Some(parts) => parts,
+            None => bare.rsplit_once('.').ok_or_else(|| format!("`{text}` names no method; {expected}"))?,
+        };
+        let is_name = |part: &str| {
+            let mut letters = part.chars();
+            letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+                && letters.all(|c| c.is_ascii_alphanumeric() || c == '_')
+        };
+        if service.split('.').all(is_name) && is_name(method) {
+            Ok(Self { service: service.to_owned(), method: method.to_owned() })
+        } else {
+            Err(format!("`{text}` is not the name of a method; {expected}"))
+        }
+    }
+
+    /// The HTTP path of the call.
+    pub(super) fn path(&self) -> String {
+        format!("/{}/{}", self.service, self.method)
+    }
+
+    /// The method of this name.
+    pub(super) fn find(&self, pool: &DescriptorPool) -> Result<MethodDescriptor, NoMethod> {
+        let Some(service) = pool.get_service_by_name(&self.service) else {
+            return Err(self.no_service(pool.services().map(|service| service.full_name().to_owned())));
+        };
+        let mut methods = service.methods();
+        methods.find(|method| method.name() == self.method).ok_or_else(|| self.no_method(&service))
+    }
+
+    /// The error where the services are these.
+    pub(super) fn no_service(&self, services: impl Iterator<Item = String>) -> NoMethod {
+        let mut names: Vec<String> = services.collect();
+        names.sort_unstable();
+        let there =
+            if names.is_empty() { "there is none".to_owned() } else { format!("there are: {}", listed(&names)) };
+        let hint = nearest(&self.service, names.iter().map(String::as_str));
+        // `Service/Method` without the package is the usual mistake.
+        let by_end = || names.iter().find(|name| name.ends_with(&format!(".{}", self.service))).map(String::as_str);
+        NoMethod {
+            message: format!("there is no service `{}`; {there}", self.service),
+            hint: by_end().or(hint).map(|name| format!("did you mean `{name}/{}`?", self.method)),
+        }
+    }
+
+    fn no_method(&self, service: &ServiceDescriptor) -> NoMethod {
+        let names: Vec<String> = service.methods().map(|method| method.name().to_owned()).collect();
+        let there = if names.is_empty() { "it has none".to_owned() } else { format!("it has: {}", listed(&names)) };
+        let hint = nearest(&self.method, names.iter().map(String::as_str));
+        NoMethod {
+            message: format!("service `{}` has no method `{}`; {there}", self.service, self.method),
+            hint: hint.map(|name| format!("did you mean `{}/{name}`?", self.service)),
+        }
+    }
+}
+
+impl std::fmt::Display for CallName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.service, self.method)
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    let mut text = names.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > MAX_LISTED {
+        text.push_str(&format!(" and {} more", names.len() - MAX_LISTED));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_spellings_name_the_same_call() {
+        for text in ["a.b.S/M", "a.b.S.M", "/a.b.S/M", " a.b.S/M "] {
+            assert_eq!(CallName::parse(text).unwrap().path(), "/a.b.S/M", "{text}");
+        }
+        assert_eq!(CallName::parse("S/M").unwrap().path(), "/S/M");
+        for text in ["", "M", "a.b.S/", "/", "a..S/M", "a.S/M/N", "a.S/M x", "9.S/M"] {
+            assert!(CallName::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_answered_with_what_there_is() {
+        let source = "syntax = \"proto3\"; package a; message T {} service Store { rpc Get(T) returns (T); rpc Put(T) returns (T); }";
+        let pool = crate::tasks::grpc::descriptors::compile_text("t.proto", source.as_bytes().to_vec()).unwrap();
+        let find = |text: &str| CallName::parse(text).unwrap().find(&pool);
+        assert_eq!(find("a.Store/Put").unwrap().full_name(), "a.Store.Put");
+        let error = find("a.Store/Gett").unwrap_err();
+        assert_eq!(error.message, "service `a.Store` has no method `Gett`; it has: Get, Put");
+        assert_eq!(error.hint.as_deref(), Some("did you mean `a.Store/Get`?"));
+        let error = find("Store/Get").unwrap_err();
+        assert_eq!(error.message, "there is no service `Store`; there are: a.Store");
+        assert_eq!(error.hint.as_deref(), Some("did you mean `a.Store/Get`?"));
+    }
+}

@@ -1,0 +1,198 @@
+//! The `grpc` task: load over gRPC, and what it tells of latencies and errors.
+//!
+//! `values` reads what the user wrote, `plan` merges it into loads, `prepare` reads files, downloads and the service's description,
+//! `calls` makes the calls of them, and [`crate::load`] makes the load.
+
+mod calls;
+mod data;
+mod descriptors;
+mod field;
+mod metadata;
+mod method;
+mod plan;
+mod prepare;
+mod values;
+
+use std::sync::{Arc, PoisonError};
+
+use chrono::{DateTime, Utc};
+use schemars::{Schema, SchemaGenerator};
+use serde_json::Value;
+
+use self::plan::{GrpcLoad, Plan};
+use super::load::{self, Distribution, Ended, Load, Scalars, offer, run_all, unless_stopped};
+use super::{Measures, Task, TaskContext, TaskError, TaskKind};
+use crate::load::grpc::status_name;
+use crate::load::outcome::LoadOutcome;
+use crate::load::plan::{FailureKind, LoadError, LoadPlan};
+use crate::logic::input::InputError;
+use crate::logic::pacing::Pacer;
+use crate::model::contribution::{Contribution, VersionMetrics};
+use crate::model::document::TaskSpec;
+use crate::model::load::LoadRecord;
+use crate::model::metric::MetricType;
+use crate::ports::{BoxFuture, Files};
+
+/// The registry's row.
+pub const KIND: TaskKind = TaskKind {
+    name: "grpc",
+    value_names: &["grpc"],
+    summary: "load gRPC methods, streams too; measure latencies and errors",
+    from_values,
+    parse,
+    with_schema,
+    values_schema,
+};
+
+fn from_values(_: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
+    plan::plan(values, "")?;
+    Ok(vec![TaskSpec { task: Some("grpc".into()), with: Some(values.clone()), ..TaskSpec::default() }])
+}
+
+fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
+    let plan = plan::plan(spec.with.as_ref().unwrap_or(&Value::Null), "with")?;
+    Ok(Box::new(GrpcTask { plan }))
+}
+
+fn with_schema(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<values::GrpcValues>()
+}
+
+fn values_schema(_: &str, generator: &mut SchemaGenerator) -> Schema {
+    with_schema(generator)
+}
+
+/// A parsed `grpc` task.
+struct GrpcTask {
+    plan: Plan,
+}
+
+impl Task for GrpcTask {
+    fn measures(&self) -> Measures {
+        let mut providers: Vec<_> = self.plan.loads.iter().map(|load| load.provider.clone()).collect();
+        providers.sort_unstable();
+        providers.dedup();
+        Measures { providers, versions: Some(self.plan.versions.len()) }
+    }
+
+    fn check(&self, files: &dyn Files) -> Result<(), InputError> {
+        self.plan.loads.iter().try_for_each(|load| prepare::check(load, files))
+    }
+
+    fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
+        let versions = self.plan.versions.iter();
+        let versions = versions.map(|name| VersionMetrics { name: name.clone(), ..VersionMetrics::default() });
+        let blank = Contribution { versions: versions.collect(), ..Contribution::default() };
+        Box::pin(run_all(&self.plan.loads, self.plan.is_parallel, blank, cx))
+    }
+}
+
+impl Load for GrpcLoad {
+    fn version(&self) -> usize {
+        self.version
+    }
+
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    fn plan(&self) -> LoadPlan {
+        LoadPlan {
+            in_flight: self.concurrency,
+            timeout: self.timeout,
+            allow_initial_errors: self.allow_initial_errors,
+            at_end: self.at_end,
+            max_duration: self.max_duration,
+            skip_first: self.skip_first,
+            ..LoadPlan::new(format!("{} of {}", self.call, self.shown_host()), self.pacer, self.connections)
+        }
+    }
+
+    fn warmup(&self) -> Option<Pacer> {
+        self.warmup
+    }
+
+    fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Ended> {
+        Box::pin(async move {
+            let prepared = unless_stopped(cx, prepare::protocol(self, cx.world.files, cx.world.web)).await;
+            let protocol = match prepared {
+                None => return Ended::Interrupted,
+                Some(Err(error)) => return Ended::Failed(error),
+                Some(Ok(protocol)) => Arc::new(protocol),
+            };
+            let ended = offer(self, &protocol, cx).await;
+            *self.said.lock().unwrap_or_else(PoisonError::into_inner) = protocol.said();
+            ended
+        })
+    }
+
+    fn add(&self, outcome: &LoadOutcome, start: DateTime<Utc>, into: &mut VersionMetrics) {
+        let record = LoadRecord {
+            url: self.shown_host(),
+            method: self.call.to_string(),
+            codes: outcome.statuses.iter().map(|(code, count)| (status_name(*code), *count)).collect(),
+            ..LoadRecord::default()
+        };
+        load::add(&self.provider, outcome, &distributions(self, outcome), start, record, into);
+    }
+
+    fn notes(&self, outcome: &LoadOutcome) -> Vec<String> {
+        let mut notes = load::notes(&self.label, outcome);
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        for (code, count) in outcome.statuses.iter().filter(|(code, _)| **code != 0) {
+            let first = said.get(code).map(|text| format!(", the first: {text}")).unwrap_or_default();
+            notes.push(format!("{}: {} ×{count}{first}", self.label, status_name(*code)));
+        }
+        notes
+    }
+
+    fn hint(&self, error: &LoadError) -> Option<String> {
+        let LoadError::InitialErrors { kind, .. } = error else { return error.hint().map(str::to_owned) };
+        let hint = match kind {
+            FailureKind::Answered => {
+                "the service answers, with errors: check `call`, `data` and `metadata`; set `allowInitialErrors: true` to measure \
+                 anyway"
+            }
+            FailureKind::Tls => {
+                "name the authority that issued the server's certificate in `cacert` (a PEM file), and its name in `cname`, or trust \
+                 any certificate with `skipTLS: true`; does the service speak TLS at all?"
+            }
+            FailureKind::Unreached => {
+                "is the service up, and is it plain text or TLS as `insecure` says? set `allowInitialErrors: true` to measure anyway"
+            }
+            FailureKind::OutOfFiles => return error.hint().map(str::to_owned),
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// What is measured; read with an aggregation, such as `grpc/latency/p99`.
+fn distributions<'a>(load: &'a GrpcLoad, outcome: &'a LoadOutcome) -> Vec<Distribution<'a>> {
+    let of = |name, what, histogram| Distribution {
+        name,
+        what,
+        histogram,
+        kind: MetricType::Histogram,
+        scalars: Scalars::None,
+    };
+    let mut all = vec![
+        Distribution {
+            // Iter8's type.
+            kind: MetricType::Sample,
+            scalars: Scalars::Percentiles(&load.percentiles),
+            ..of("latency", "latency, from the instant a request was due", &outcome.latency)
+        },
+        of("service-time", "service time, from the instant a request was sent", &outcome.service_time),
+        of("success-latency", "latency of answers that are no errors", &outcome.success_latency),
+        of("connect", "time to open a connection, TLS included", &outcome.connect),
+    ];
+    // Only where answers are streams.
+    if !outcome.first.is_empty() {
+        let what = "time to the first message of an answer, from the instant its request was due";
+        all.push(of("first-message", what, &outcome.first));
+    }
+    if !outcome.between.is_empty() {
+        all.push(of("between-messages", "time between two messages of an answer", &outcome.between));
+    }
+    all
+}

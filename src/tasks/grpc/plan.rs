@@ -1,0 +1,295 @@
+//! From values to loads: what is merged, what defaults apply, and which combinations can't work.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::field::{DurationStop, Place};
+use super::method::CallName;
+use super::values::{GrpcValues, RULES};
+use crate::load::plan::AtEnd;
+use crate::logic::input::{InputError, typed};
+use crate::logic::pacing::{Arrival, Bound, Pacer};
+use crate::model::duration::GoDuration;
+use crate::tasks::load::{Leveled, Places, levels};
+
+/// Defaults, as in ghz and Iter8.
+const TOTAL: u64 = 200;
+const CONCURRENCY: u64 = 50;
+const CONNECTIONS: u64 = 1;
+const TIMEOUT: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where something that is not in the values themselves comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum From {
+    File(String),
+    Url(url::Url),
+}
+
+/// Where it is told what the service speaks.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Descriptors {
+    Proto(String, Vec<String>),
+    Set(String),
+    Url(url::Url),
+    /// The service is asked, with this metadata.
+    Reflection(BTreeMap<String, String>),
+}
+
+/// Where the messages come from.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Source {
+    /// None is given: an empty message.
+    None,
+    Value(Value),
+    Json(From),
+    Binary(From),
+}
+
+/// Settings of TLS.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Encryption {
+    pub(super) server_name: Option<String>,
+    pub(super) ca: Option<String>,
+    /// Files of certificate and key.
+    pub(super) identity: Option<(String, String)>,
+    pub(super) skip_verify: bool,
+}
+
+/// One load: one endpoint of one version.
+#[derive(Debug)]
+pub(super) struct GrpcLoad {
+    /// `grpc` or `grpc-NAME`.
+    pub(super) provider: String,
+    /// Index of the version.
+    pub(super) version: usize,
+    /// How the load is called in progress and notes: `grpc-get (v2)`.
+    pub(super) label: String,
+    pub(super) place: Place,
+    pub(super) call: CallName,
+    pub(super) descriptors: Descriptors,
+    pub(super) source: Source,
+    pub(super) metadata: BTreeMap<String, String>,
+    pub(super) metadata_from: Option<From>,
+    pub(super) authority: String,
+    /// `None` for plain text.
+    pub(super) encryption: Option<Encryption>,
+    pub(super) pacer: Pacer,
+    pub(super) warmup: Option<Pacer>,
+    pub(super) connections: usize,
+    pub(super) concurrency: usize,
+    pub(super) timeout: Duration,
+    pub(super) connect_timeout: Duration,
+    pub(super) keepalive: Option<Duration>,
+    pub(super) interval: Duration,
+    pub(super) is_compressed: bool,
+    pub(super) at_end: AtEnd,
+    pub(super) max_duration: Option<Duration>,
+    pub(super) skip_first: u64,
+    pub(super) percentiles: Vec<f64>,
+    pub(super) allow_initial_errors: bool,
+    pub(super) places: Places,
+    /// What the service said with its errors, once the load has been made.
+    pub(super) said: Mutex<BTreeMap<u16, String>>,
+}
+
+impl GrpcLoad {
+    /// The target as it may be shown.
+    pub(super) fn shown_host(&self) -> String {
+        match &self.place {
+            Place::Address(address) => address.clone(),
+            Place::Socket(path) => format!("unix:{path}"),
+        }
+    }
+}
+
+/// All loads of a task.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Version by version, in order; within a version by endpoint.
+    pub(super) loads: Vec<GrpcLoad>,
+    /// Names of the versions, one each.
+    pub(super) versions: Vec<Option<String>>,
+    pub(super) is_parallel: bool,
+}
+
+/// Reads the values whose place is `at`.
+pub(super) fn plan(value: &Value, at: &str) -> Result<Plan, InputError> {
+    let base = GrpcValues::read(value, at)?;
+    let levels = levels(value, at, "grpc", &RULES)?;
+    let loads = levels.loads.into_iter().map(load).collect::<Result<_, _>>()?;
+    Ok(Plan { loads, versions: levels.versions, is_parallel: base.parallel.unwrap_or(false) })
+}
+
+/// Applies defaults, and refuses what can't work together.
+fn load(level: Leveled) -> Result<GrpcLoad, InputError> {
+    let Leveled { values, provider, version, label, places } = level;
+    let mut values: GrpcValues = typed(&values, &places.of(""))?;
+    let missing = |field: &str, what: &str| {
+        let hint = format!("set `grpc.{field}`, or `{field}` of every entry in `grpc.endpoints`");
+        places.error(field, format!("is required: {what}")).with_hint(hint)
+    };
+    let Some(place) = values.host.take().map(|host| host.0) else {
+        return Err(missing("host", "where the service is, as `HOST:PORT`"));
+    };
+    let Some(call) = values.call.take().map(|call| call.0) else {
+        return Err(missing("call", "the method to call, as `package.Service/Method`"));
+    };
+    let encryption = encryption(&values, &places)?;
+    let authority = match (&values.authority, &values.cname, &place) {
+        (Some(name), _, _) | (None, Some(name), _) => name.clone(),
+        (None, None, Place::Address(address)) => address.clone(),
+        (None, None, Place::Socket(_)) => "localhost".to_owned(),
+    };
+    let (pacer, warmup) = pacers(&values, &places)?;
+    let connections = values.connections.as_ref().map_or(CONNECTIONS, |count| count.0);
+    let concurrency = values.concurrency.as_ref().map_or(CONCURRENCY.max(connections), |count| count.0);
+    if connections > concurrency {
+        let field = if values.concurrency.is_some() { "concurrency" } else { "connections" };
+        return Err(
+            places.error(field, format!("{concurrency} requests in flight can't use {connections} connections"))
+        );
+    }
+    let positive = |duration: Option<GoDuration>| duration.map(|duration| duration.0).filter(|time| !time.is_zero());
+    let at_end = match values.duration_stop {
+        None | Some(DurationStop::Close) => AtEnd::Cut,
+        Some(DurationStop::Wait) => AtEnd::Wait,
+        Some(DurationStop::Ignore) => AtEnd::Ignore,
+    };
+    Ok(GrpcLoad {
+        provider,
+        version,
+        label,
+        place,
+        call,
+        descriptors: descriptors(&mut values, &places)?,
+        source: source(&mut values, &places)?,
+        metadata_from: match (values.metadata_file.take(), values.metadata_url.take()) {
+            (Some(_), Some(_)) => return Err(both(&places, "metadataURL", "metadata-file")),
+            (Some(file), None) => Some(From::File(file)),
+            (None, Some(url)) => Some(From::Url(url.0)),
+            (None, None) => None,
+        },
+        metadata: values.metadata.take().map(|metadata| metadata.0).unwrap_or_default(),
+        authority,
+        encryption,
+        pacer,
+        warmup,
+        connections: usize::try_from(connections).unwrap_or(usize::MAX),
+        concurrency: usize::try_from(concurrency).unwrap_or(usize::MAX),
+        timeout: values.timeout.map_or(TIMEOUT, |timeout| timeout.0.0),
+        connect_timeout: values.connect_timeout.map_or(CONNECT_TIMEOUT, |timeout| timeout.0.0),
+        keepalive: positive(values.keepalive),
+        interval: positive(values.stream_interval).unwrap_or_default(),
+        is_compressed: values.enable_compression.unwrap_or(false),
+        at_end,
+        max_duration: positive(values.max_duration),
+        skip_first: values.skip_first.map_or(0, |count| count.0),
+        percentiles: percentiles(&values),
+        allow_initial_errors: values.allow_initial_errors.unwrap_or(false),
+        places,
+        said: Mutex::default(),
+    })
+}
+
+fn both(places: &Places, field: &str, other: &str) -> InputError {
+    places.error(field, format!("and `{other}` are both given; give one of them"))
+}
+
+/// The schedules of the load and of its warm-up.
+fn pacers(values: &GrpcValues, places: &Places) -> Result<(Pacer, Option<Pacer>), InputError> {
+    let rate = match (&values.qps, &values.rps) {
+        (Some(qps), Some(rps)) if qps != rps => return Err(both(places, "rps", "qps")),
+        (Some(rate), _) | (None, Some(rate)) => rate.0,
+        (None, None) => None,
+    };
+    let arrival = match rate {
+        Some(rate) => Arrival::Constant { rate },
+        None => Arrival::Max,
+    };
+    let bound = match values.duration.map(|duration| duration.0).filter(|time| !time.is_zero()) {
+        Some(duration) => Bound::Duration(duration),
+        None => Bound::Count(values.total.as_ref().map_or(TOTAL, |count| count.0)),
+    };
+    let warmup = match (&values.warmup_num_requests, &values.warmup_duration) {
+        (Some(count), _) => Some(Bound::Count(count.0)),
+        (None, Some(duration)) => Some(Bound::Duration(duration.0.0)),
+        (None, None) => None,
+    };
+    let pacer = |bound| Pacer::new(arrival, bound);
+    Ok((pacer(bound), warmup.map(pacer)))
+}
+
+fn percentiles(values: &GrpcValues) -> Vec<f64> {
+    let mut percentiles: Vec<f64> = values.percentiles.iter().flatten().map(|p| p.0).collect();
+    percentiles.sort_by(f64::total_cmp);
+    percentiles.dedup();
+    percentiles
+}
+
+/// Settings of TLS; `None` for plain text, which is the default unless something is said about TLS.
+fn encryption(values: &GrpcValues, places: &Places) -> Result<Option<Encryption>, InputError> {
+    let identity = match (&values.cert, &values.key) {
+        (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
+        (None, None) => None,
+        (Some(_), None) => return Err(places.error("key", "is required beside `cert`: the certificate's private key")),
+        (None, Some(_)) => return Err(places.error("cert", "is required beside `key`: the key's certificate")),
+    };
+    let skip_verify = values.skip_tls.unwrap_or(false);
+    let about_tls = [
+        ("cacert", values.cacert.is_some()),
+        ("cert", identity.is_some()),
+        ("cname", values.cname.is_some()),
+        ("skipTLS", skip_verify),
+    ];
+    let about_tls = about_tls.into_iter().find(|(_, is_given)| *is_given);
+    let is_plain = match (values.insecure, about_tls) {
+        (Some(true), Some((field, _))) => {
+            let error = places.error(field, "has no effect with `insecure: true`, which is plain text");
+            return Err(error.with_hint("leave out `insecure`, or set it to false, for TLS"));
+        }
+        (Some(is_plain), _) => is_plain,
+        (None, about_tls) => about_tls.is_none(),
+    };
+    if skip_verify && values.cacert.is_some() {
+        return Err(places.error("cacert", "has no effect with `skipTLS: true`; give one of them"));
+    }
+    let (server_name, ca) = (values.cname.clone(), values.cacert.clone());
+    Ok((!is_plain).then_some(Encryption { server_name, ca, identity, skip_verify }))
+}
+
+fn descriptors(values: &mut GrpcValues, places: &Places) -> Result<Descriptors, InputError> {
+    let import_paths = values.import_paths.take();
+    let found = match (values.proto.take(), values.protoset.take(), values.proto_url.take()) {
+        (Some(_), Some(_), _) => return Err(both(places, "protoset", "proto")),
+        (Some(_), _, Some(_)) => return Err(both(places, "protoURL", "proto")),
+        (_, Some(_), Some(_)) => return Err(both(places, "protoURL", "protoset")),
+        (Some(path), ..) => return Ok(Descriptors::Proto(path, import_paths.unwrap_or_default())),
+        (_, Some(path), _) => Descriptors::Set(path),
+        (.., Some(url)) => Descriptors::Url(url.0),
+        (None, None, None) => {
+            Descriptors::Reflection(values.reflect_metadata.take().map(|metadata| metadata.0).unwrap_or_default())
+        }
+    };
+    Ok(found)
+}
+
+fn source(values: &mut GrpcValues, places: &Places) -> Result<Source, InputError> {
+    let mut given = [
+        ("data", values.data.take().map(|data| Source::Value(data.0))),
+        ("data-file", values.data_file.take().map(|path| Source::Json(From::File(path)))),
+        ("dataURL", values.data_url.take().map(|url| Source::Json(From::Url(url.0)))),
+        ("binary-file", values.binary_file.take().map(|path| Source::Binary(From::File(path)))),
+        ("binaryDataURL", values.binary_data_url.take().map(|url| Source::Binary(From::Url(url.0)))),
+    ]
+    .into_iter()
+    .filter_map(|(field, source)| Some((field, source?)));
+    match (given.next(), given.next()) {
+        (Some((one, _)), Some((other, _))) => Err(both(places, other, one)),
+        (Some((_, source)), None) => Ok(source),
+        (None, _) => Ok(Source::None),
+    }
+}

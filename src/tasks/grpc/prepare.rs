@@ -1,0 +1,335 @@
+//! From a load to calls: files, downloads and the service's own description are read here.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost_reflect::{DescriptorPool, MethodDescriptor};
+use rustls::pki_types::ServerName;
+use serde_json::Value;
+
+use super::calls::{Content, calls, random_bits, shape};
+use super::data::{Data, MAX_DATA};
+use super::descriptors;
+use super::field::{Place, metadata_texts};
+use super::metadata::Metadata;
+use super::method::NoMethod;
+use super::plan::{Descriptors, From, GrpcLoad, Source};
+use crate::load::dial::{Dialer, Origin, Tls, Via};
+use crate::load::grpc::{Envelope, Grpc, GrpcTarget, ReflectionError, reflect};
+use crate::logic::input::InputError;
+use crate::logic::mask::mask_url;
+use crate::logic::request_template::{CallValues, Fixed, RandomBits};
+use crate::net::tls::{Identity, TlsError, TlsOptions, client_config};
+use crate::ports::{Files, Web, WebRequest};
+use crate::tasks::TaskError;
+
+/// Longest certificate, key or file of metadata.
+const MAX_SMALL: u64 = 1 << 20;
+
+/// Time for one download.
+const DOWNLOAD: Duration = Duration::from_secs(60);
+
+/// What must be downloaded before a load, by field.
+type Downloads = BTreeMap<&'static str, Vec<u8>>;
+
+/// Finds what can be found wrong without a connection.
+pub(super) fn check(load: &GrpcLoad, files: &dyn Files) -> Result<(), InputError> {
+    let random = random_bits();
+    dialer(load, files)?;
+    let method = match pool(load, files, None)? {
+        Some(pool) => Some(method(load, &pool)?),
+        None => None,
+    };
+    let metadata = metadata(load, files, None, &random)?;
+    let is_stream = method.as_ref().map(|method| method.is_client_streaming());
+    let data = data(load, files, None, is_stream, &random)?;
+    match (method, metadata, data) {
+        (Some(method), Some(metadata), Some(data)) => {
+            let content = Content { data, metadata, random };
+            calls(content, envelope(load)?, method).map(drop).map_err(|error| of_content(load, &error))
+        }
+        (_, metadata, data) => {
+            // Without the method its names stand for themselves.
+            let sample = sample(&random);
+            let tried = metadata.map_or(Ok(()), |metadata| metadata.headers(&sample).map(drop));
+            tried.map_err(|error| load.places.error("metadata", error))?;
+            let tried = data.map_or(Ok(()), |data| data.expand(&sample).map(drop));
+            tried.map_err(|error| load.places.error(data_field(load), error))
+        }
+    }
+}
+
+/// What actions can name while nothing is known of the method.
+fn sample(random: &RandomBits) -> CallValues {
+    use crate::logic::request_template::FixedValue::{Bool, Text};
+    let texts = ["WorkerID", "FullyQualifiedName", "MethodName", "ServiceName", "InputName", "OutputName"];
+    let bools = ["IsClientStreaming", "IsServerStreaming"];
+    let texts = texts.into_iter().map(|name| (name.to_owned(), Text("name".to_owned())));
+    let fixed: Fixed = texts.chain(bools.into_iter().map(|name| (name.to_owned(), Bool(false)))).collect();
+    CallValues::new(0, chrono::Utc::now(), random, &fixed)
+}
+
+/// Makes the protocol for `load`.
+pub(super) async fn protocol(load: &GrpcLoad, files: &dyn Files, web: &dyn Web) -> Result<Grpc, TaskError> {
+    let random = random_bits();
+    let downloads = download(load, web).await?;
+    let downloads = Some(&downloads);
+    let dialer = dialer(load, files)?;
+    let metadata = metadata(load, files, downloads, &random)?.unwrap_or_default();
+    let pool = match pool(load, files, downloads)? {
+        Some(pool) => pool,
+        None => ask(load, &dialer, &random).await?,
+    };
+    let method = method(load, &pool)?;
+    let data = data(load, files, downloads, Some(method.is_client_streaming()), &random)?.unwrap_or(empty());
+    let shape = shape(&method);
+    let content = Content { data, metadata, random };
+    let calls = calls(content, envelope(load)?, method).map_err(|error| of_content(load, &error))?;
+    Ok(Grpc::new(GrpcTarget {
+        dialer,
+        shape,
+        connect_timeout: load.connect_timeout,
+        keepalive: load.keepalive,
+        interval: load.interval,
+        calls,
+    }))
+}
+
+fn empty() -> Data {
+    Data::Fixed(Value::Object(serde_json::Map::new()))
+}
+
+/// The error of what is sent, at its field.
+fn of_content(load: &GrpcLoad, error: &str) -> InputError {
+    match error.split_once(": ") {
+        Some(("metadata", error)) => load.places.error("metadata", error),
+        Some(("data", error)) => load.places.error(data_field(load), error),
+        _ => load.places.error(data_field(load), error),
+    }
+}
+
+fn data_field(load: &GrpcLoad) -> &'static str {
+    match &load.source {
+        Source::None | Source::Value(_) => "data",
+        Source::Json(From::File(_)) => "data-file",
+        Source::Json(From::Url(_)) => "dataURL",
+        Source::Binary(From::File(_)) => "binary-file",
+        Source::Binary(From::Url(_)) => "binaryDataURL",
+    }
+}
+
+fn envelope(load: &GrpcLoad) -> Result<Envelope, InputError> {
+    let is_tls = load.encryption.is_some();
+    let envelope = Envelope::new(is_tls, &load.authority, &load.call.path(), load.timeout, load.is_compressed);
+    envelope.ok_or_else(|| load.places.error("authority", format!("`{}` is no authority", load.authority)))
+}
+
+/// The way to the service.
+fn dialer(load: &GrpcLoad, files: &dyn Files) -> Result<Dialer, InputError> {
+    let scheme = if load.encryption.is_some() { "https" } else { "http" };
+    let (address, via) = match &load.place {
+        Place::Address(address) => (address.as_str(), Via::Direct),
+        Place::Socket(path) => ("localhost:80", Via::Unix(PathBuf::from(path))),
+    };
+    let url = url::Url::parse(&format!("{scheme}://{address}/")).ok();
+    let origin = url.as_ref().and_then(Origin::of);
+    let origin = origin.ok_or_else(|| load.places.error("host", format!("`{address}` is no host with a port")))?;
+    Ok(Dialer { origin, via, tls: tls(load, files)? })
+}
+
+fn tls(load: &GrpcLoad, files: &dyn Files) -> Result<Option<Tls>, InputError> {
+    let Some(encryption) = &load.encryption else { return Ok(None) };
+    let pem = |field: &str, path: &str| read(load, files, field, path, MAX_SMALL);
+    let identity = match &encryption.identity {
+        Some((cert, key)) => Some(Identity { cert: pem("cert", cert)?, key: pem("key", key)? }),
+        None => None,
+    };
+    let ca = encryption.ca.as_ref().map(|path| pem("cacert", path)).transpose()?;
+    let options = TlsOptions { ca, identity, skip_verify: encryption.skip_verify };
+    let config = client_config(&options, &["h2"]).map_err(|error| {
+        let field = match &error {
+            TlsError::Ca(_) => "cacert",
+            TlsError::Key(_) => "key",
+            TlsError::Cert(_) | TlsError::Identity(_) => "cert",
+        };
+        load.places.error(field, error.to_string())
+    })?;
+    // The authority stands for the host where the user set one.
+    let host = load.authority.rsplit_once(':').map_or(load.authority.as_str(), |(host, _)| host);
+    let (field, name) = match &encryption.server_name {
+        Some(name) => ("cname", name.as_str()),
+        None => ("authority", host.trim_start_matches('[').trim_end_matches(']')),
+    };
+    let server_name = ServerName::try_from(name.to_owned())
+        .map_err(|_| load.places.error(field, format!("`{name}` can't be the name of a server's certificate")))?;
+    Ok(Some(Tls { config: Arc::new(config), server_name: Some(server_name) }))
+}
+
+/// What the service speaks; `None` where that is not known yet.
+fn pool(
+    load: &GrpcLoad,
+    files: &dyn Files,
+    downloads: Option<&Downloads>,
+) -> Result<Option<DescriptorPool>, InputError> {
+    let (field, found) = match &load.descriptors {
+        Descriptors::Proto(path, imports) => ("proto", descriptors::compile(path, imports, files)),
+        Descriptors::Set(path) => {
+            let bytes = read(load, files, "protoset", path, descriptors::MAX_BYTES)?;
+            ("protoset", descriptors::decode(&bytes))
+        }
+        Descriptors::Url(url) => match downloads.and_then(|downloads| downloads.get("protoURL")) {
+            Some(bytes) => ("protoURL", descriptors::of_download(url.path(), bytes.clone())),
+            None => return Ok(None),
+        },
+        Descriptors::Reflection(_) => return Ok(None),
+    };
+    found.map(Some).map_err(|error| load.places.error(field, error))
+}
+
+fn method(load: &GrpcLoad, pool: &DescriptorPool) -> Result<MethodDescriptor, InputError> {
+    load.call.find(pool).map_err(|error| of_method(load, error))
+}
+
+fn of_method(load: &GrpcLoad, NoMethod { message, hint }: NoMethod) -> InputError {
+    let error = load.places.error("call", message);
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
+
+/// Asks the service what it speaks.
+async fn ask(load: &GrpcLoad, dialer: &Dialer, random: &RandomBits) -> Result<DescriptorPool, TaskError> {
+    let Descriptors::Reflection(entries) = &load.descriptors else { return Ok(DescriptorPool::new()) };
+    let in_metadata = |error: String| load.places.error("reflect-metadata", error);
+    let metadata = Metadata::parse(entries, random).map_err(in_metadata)?;
+    let metadata = metadata.headers(&sample(random)).map_err(in_metadata)?;
+    let patience = load.connect_timeout.saturating_add(load.timeout);
+    let found = reflect(dialer, &load.authority, &metadata, &load.call.service, patience).await;
+    let label = &load.label;
+    let failed =
+        |message: String, hint: &str| TaskError::Failed { message, hint: Some(hint.to_owned()), partial: None };
+    let host = load.shown_host();
+    let files = found.map_err(|error| match error {
+        ReflectionError::NoService(services) => of_method(load, load.call.no_service(services.into_iter())).into(),
+        ReflectionError::NotServed => failed(
+            format!("{label}: {host} does not tell what it speaks: {error}"),
+            "describe the service with `proto`, `protoset` or `protoURL`",
+        ),
+        ReflectionError::Unreached(_) => failed(
+            format!("{label}: can't ask {host} what it speaks: {error}"),
+            "is the service up, and is it plain text or TLS as `insecure` says?",
+        ),
+        ReflectionError::Refused(_) | ReflectionError::Odd(_) => failed(
+            format!("{label}: can't learn from {host} what it speaks: {error}"),
+            "describe the service with `proto`, `protoset` or `protoURL`; `reflect-metadata` is sent with the question",
+        ),
+    })?;
+    // The well-known types, which servers may leave out, are there already.
+    let mut pool = DescriptorPool::global();
+    let odd = |error: &dyn std::fmt::Display| {
+        TaskError::failed(format!("{label}: what {host} tells of itself can't be used: {error}"))
+    };
+    pool.add_file_descriptor_protos(files).map_err(|error| odd(&error))?;
+    Ok(pool)
+}
+
+/// Metadata of the calls; `None` where they are to be downloaded.
+fn metadata(
+    load: &GrpcLoad,
+    files: &dyn Files,
+    downloads: Option<&Downloads>,
+    random: &RandomBits,
+) -> Result<Option<Metadata>, InputError> {
+    let (field, bytes) = match &load.metadata_from {
+        None => ("metadata", None),
+        Some(From::File(path)) => ("metadata-file", Some(read(load, files, "metadata-file", path, MAX_SMALL)?)),
+        Some(From::Url(_)) => match downloads.and_then(|downloads| downloads.get("metadataURL")) {
+            Some(bytes) => ("metadataURL", Some(bytes.clone())),
+            None => return Ok(None),
+        },
+    };
+    let mut entries = match bytes {
+        Some(bytes) => {
+            let map: Result<BTreeMap<String, Value>, _> = serde_json::from_slice(&bytes);
+            // The words of the parser may repeat a value, which may be a secret.
+            let map = map.map_err(|_| load.places.error(field, "is not JSON that maps names to values"))?;
+            metadata_texts(map).map_err(|error| load.places.error(field, error))?
+        }
+        None => BTreeMap::new(),
+    };
+    for (name, text) in &load.metadata {
+        entries.retain(|known, _| !known.eq_ignore_ascii_case(name));
+        entries.insert(name.clone(), text.clone());
+    }
+    Metadata::parse(&entries, random).map(Some).map_err(|error| load.places.error(field, error))
+}
+
+/// The messages; `None` where they are to be downloaded, or their form is not known.
+fn data(
+    load: &GrpcLoad,
+    files: &dyn Files,
+    downloads: Option<&Downloads>,
+    is_stream: Option<bool>,
+    random: &RandomBits,
+) -> Result<Option<Data>, InputError> {
+    let field = data_field(load);
+    let bytes = |from: &From| match from {
+        From::File(path) => read(load, files, field, path, MAX_DATA as u64).map(Some),
+        From::Url(_) => Ok(downloads.and_then(|downloads| downloads.get(field)).cloned()),
+    };
+    let found = match &load.source {
+        Source::None => Ok(empty()),
+        Source::Value(value) => Data::of_value(value, random),
+        Source::Json(from) => match bytes(from)? {
+            Some(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => Data::of_text(&text, random),
+                Err(_) => Err("is not text; expected JSON".to_owned()),
+            },
+            None => return Ok(None),
+        },
+        Source::Binary(from) => match (bytes(from)?, is_stream) {
+            (Some(bytes), Some(is_stream)) => Data::of_bytes(Bytes::from(bytes), is_stream),
+            _ => return Ok(None),
+        },
+    };
+    found.map(Some).map_err(|error| load.places.error(field, error))
+}
+
+/// Downloads what the load needs.
+async fn download(load: &GrpcLoad, web: &dyn Web) -> Result<Downloads, TaskError> {
+    let mut wanted: Vec<(&'static str, &url::Url, usize)> = Vec::new();
+    if let Descriptors::Url(url) = &load.descriptors {
+        wanted.push(("protoURL", url, descriptors::MAX_BYTES as usize));
+    }
+    if let Source::Json(From::Url(url)) | Source::Binary(From::Url(url)) = &load.source {
+        wanted.push((data_field(load), url, MAX_DATA));
+    }
+    if let Some(From::Url(url)) = &load.metadata_from {
+        wanted.push(("metadataURL", url, MAX_SMALL as usize));
+    }
+    let mut downloads = Downloads::new();
+    for (field, url, max_response_bytes) in wanted {
+        let (method, url) = ("GET".to_owned(), url.to_string());
+        let shown = mask_url(&url);
+        let request = WebRequest { method, url, max_response_bytes, timeout: DOWNLOAD, ..WebRequest::default() };
+        let failed = |reason: String| TaskError::failed(format!("can't download {field} {shown}: {reason}"));
+        let answer = web.send(request).await.map_err(|error| failed(error.reason))?;
+        if !(200..300).contains(&answer.status) {
+            return Err(failed(format!("HTTP status {}", answer.status)));
+        }
+        downloads.insert(field, answer.body);
+    }
+    Ok(downloads)
+}
+
+/// Reads a file that `field` names.
+fn read(load: &GrpcLoad, files: &dyn Files, field: &str, path: &str, max: u64) -> Result<Vec<u8>, InputError> {
+    files.read(path, max).map_err(|error| {
+        let reason = descriptors::plain(&error);
+        load.places.error(field, format!("can't read `{path}`: {reason}"))
+    })
+}

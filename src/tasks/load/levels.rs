@@ -1,0 +1,236 @@
+//! Loads have levels: the task's own fields, those of a version over them, those of an endpoint over both.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::places::Places;
+use crate::logic::input::InputError;
+use crate::logic::path::join;
+use crate::tasks::shape::{given, some_entry};
+
+/// How fields of one level go over those of another.
+pub(in crate::tasks) struct Rules {
+    /// Fields that exclude one another: what one level gives of a group replaces all that the other gives of it.
+    pub(in crate::tasks) groups: &'static [&'static [&'static str]],
+    /// Fields that are maps, and merge name by name.
+    pub(in crate::tasks) maps: &'static [&'static str],
+    /// Fields that only the task itself may have.
+    pub(in crate::tasks) base_only: &'static [&'static str],
+}
+
+/// One load: an endpoint of a version.
+pub(in crate::tasks) struct Leveled {
+    /// Its fields, merged.
+    pub(in crate::tasks) values: Value,
+    /// The provider of its metrics: the task's name, or `TASK-ENDPOINT`.
+    pub(in crate::tasks) provider: String,
+    /// Index of the version.
+    pub(in crate::tasks) version: usize,
+    /// How the load is called in progress and notes: `grpc-get (v2)`.
+    pub(in crate::tasks) label: String,
+    pub(in crate::tasks) places: Places,
+}
+
+/// All loads, version by version and within a version by endpoint, and the names of the versions.
+pub(in crate::tasks) struct Levels {
+    pub(in crate::tasks) loads: Vec<Leveled>,
+    pub(in crate::tasks) versions: Vec<Option<String>>,
+}
+
+/// Takes values apart whose place is `at`; their types were checked before.
+pub(in crate::tasks) fn levels(root: &Value, at: &str, task: &str, rules: &Rules) -> Result<Levels, InputError> {
+    let base = map(root);
+    let versions = list(&base, "versionValues");
+    for (index, version) in versions.iter().enumerate() {
+        let at = join(at, &format!("versionValues[{index}]"));
+        check(version, &at, rules, &["versionValues"])?;
+        check_endpoints(version, &at, rules)?;
+    }
+    check_endpoints(&base, at, rules)?;
+    let is_versioned = !versions.is_empty();
+    let versions = if is_versioned { versions } else { vec![Map::new()] };
+    let mut all = Levels { loads: Vec::new(), versions: Vec::new() };
+    for (index, version) in versions.into_iter().enumerate() {
+        let name = version.get("name").and_then(Value::as_str).filter(|_| is_versioned).map(str::to_owned);
+        let suffix = match &name {
+            Some(name) => format!(" ({name})"),
+            None if is_versioned => format!(" (version {index})"),
+            None => String::new(),
+        };
+        let mut endpoints = map(base.get("endpoints").unwrap_or(&Value::Null));
+        for (name, own) in map(version.get("endpoints").unwrap_or(&Value::Null)) {
+            let merged = over(&map(&own), &map(endpoints.get(&name).unwrap_or(&Value::Null)), rules);
+            endpoints.insert(name, Value::Object(merged));
+        }
+        let mut merged = over(&version, &base, rules);
+        for field in ["endpoints", "versionValues"] {
+            merged.remove(field);
+        }
+        let version_level = (format!("versionValues[{index}]"), format!("/versionValues/{index}"));
+        let base_level = (String::new(), String::new());
+        let mut add = |values: Map<String, Value>, provider: String, levels: &[(String, String)]| {
+            let label = format!("{provider}{suffix}");
+            let places = Places::new(root, at, levels);
+            all.loads.push(Leveled { values: Value::Object(values), provider, version: index, label, places });
+        };
+        if endpoints.is_empty() {
+            add(merged, task.to_owned(), &[version_level, base_level]);
+        } else {
+            for (name, endpoint) in endpoints {
+                let (path, pointer) = (format!("endpoints.{name}"), format!("/endpoints/{name}"));
+                let own = (join(&version_level.0, &path), format!("{}{pointer}", version_level.1));
+                let levels = [own, (path, pointer), version_level.clone(), base_level.clone()];
+                add(over(&map(&endpoint), &merged, rules), format!("{task}-{name}"), &levels);
+            }
+        }
+        all.versions.push(name);
+    }
+    Ok(all)
+}
+
+fn map(value: &Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap_or_default()
+}
+
+fn list(map: &Map<String, Value>, name: &str) -> Vec<Map<String, Value>> {
+    map.get(name).and_then(Value::as_array).map(|list| list.iter().map(self::map).collect()).unwrap_or_default()
+}
+
+/// `upper`, and `lower` where it gives nothing.
+fn over(upper: &Map<String, Value>, lower: &Map<String, Value>, rules: &Rules) -> Map<String, Value> {
+    let mut merged = lower.clone();
+    let is_given = |field: &str| upper.get(field).is_some_and(|value| !value.is_null());
+    for group in rules.groups.iter().filter(|group| group.iter().any(|field| is_given(field))) {
+        group.iter().for_each(|field| drop(merged.remove(*field)));
+    }
+    for (name, value) in upper.iter().filter(|(_, value)| !value.is_null()) {
+        match (merged.get_mut(name), value) {
+            (Some(Value::Object(below)), Value::Object(own)) if rules.maps.contains(&name.as_str()) => {
+                below.extend(own.clone());
+            }
+            _ => drop(merged.insert(name.clone(), value.clone())),
+        }
+    }
+    merged
+}
+
+fn check_endpoints(level: &Map<String, Value>, at: &str, rules: &Rules) -> Result<(), InputError> {
+    for (name, endpoint) in map(level.get("endpoints").unwrap_or(&Value::Null)) {
+        let at = join(at, &format!("endpoints.{name}"));
+        check_endpoint_name(&name, &at)?;
+        check(&map(&endpoint), &at, rules, &["endpoints", "versionValues"])?;
+    }
+    Ok(())
+}
+
+/// Refuses a name that can't be part of a metric's.
+fn check_endpoint_name(name: &str, at: &str) -> Result<(), InputError> {
+    if !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) {
+        return Ok(());
+    }
+    let expected =
+        "is not an endpoint's name; expected letters, digits, `-`, `_` and `.`, as it becomes part of metric names";
+    Err(InputError::new(at, format!("`{name}` {expected}")))
+}
+
+/// Refuses fields where they have no meaning.
+fn check(level: &Map<String, Value>, at: &str, rules: &Rules, more: &[&str]) -> Result<(), InputError> {
+    let is_given = |field: &&&str| level.get(**field).is_some_and(|value| !value.is_null());
+    match rules.base_only.iter().chain(more).find(is_given) {
+        Some(field) => Err(InputError::new(join(at, field), format!("only the task itself has `{field}`"))),
+        None => Ok(()),
+    }
+}
+
+/// The part of a base's schema that asks for `field` on the way to every load.
+///
+/// Levels merge by name, which no schema can follow: with versions and endpoints at once it only asks for some.
+pub(in crate::tasks) fn required(field: &str) -> Value {
+    let own = given(field);
+    let some = some_entry("endpoints", &own);
+    let every = json!({"properties": {"endpoints": {"additionalProperties": {"anyOf": [{"type": "null"}, own]}}}});
+    let versions = |entry: Value| json!({"required": ["versionValues"], "properties": {"versionValues": {"type": "array", "minItems": 1, "items": entry}}});
+    let single = json!({"properties": {"versionValues": {"type": ["array", "null"], "maxItems": 0}}});
+    json!({"anyOf": [
+        own,
+        {"allOf": [single, some, every]},
+        {"allOf": [versions(json!(true)), some]},
+        versions(json!({"anyOf": [own, some]})),
+    ]})
+}
+
+/// Takes fields out of a map's schema.
+pub(in crate::tasks) fn forget(schema: &mut Schema, names: &[&str]) {
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.retain(|name, _| !names.contains(&name.as_str()));
+    }
+}
+
+/// The schema of a level below the base `T`: its fields without `but`.
+pub(in crate::tasks) fn below_base<T: JsonSchema>(generator: &mut SchemaGenerator, text: &str, but: &[&str]) -> Schema {
+    let mut schema = T::json_schema(generator);
+    schema.remove("anyOf");
+    schema.remove("allOf");
+    forget(&mut schema, but);
+    schema.insert("description".to_owned(), text.into());
+    schema
+}
+
+/// The schema of `endpoints`, each of which is a `T`.
+pub(in crate::tasks) fn endpoints_schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "propertyNames": {"pattern": r"^[^\x00-,/:-@\[-\^`{-\x7f]+$"},
+        "additionalProperties": generator.subschema_for::<T>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: Rules = Rules { groups: &[&["a", "b"]], maps: &["m"], base_only: &["parallel"] };
+
+    #[test]
+    fn the_more_specific_level_wins_and_groups_go_together() {
+        let root = json!({
+            "a": 1, "c": 1, "m": {"x": 1, "y": 1}, "parallel": true,
+            "endpoints": {"get": {"c": 2}, "put": {"b": 2, "m": {"y": 2}}},
+            "versionValues": [{"name": "v1"}, {"c": 3, "endpoints": {"get": {"a": 3}}}],
+        });
+        let levels = levels(&root, "grpc", "grpc", &RULES).unwrap();
+        assert_eq!(levels.versions, [Some("v1".to_owned()), None]);
+        let seen: Vec<_> = levels.loads.iter().map(|load| (load.label.as_str(), load.values.clone())).collect();
+        let m = json!({"x": 1, "y": 1});
+        let n = json!({"x": 1, "y": 2});
+        assert_eq!(
+            seen,
+            [
+                ("grpc-get (v1)", json!({"a": 1, "c": 2, "m": m, "parallel": true, "name": "v1"})),
+                ("grpc-put (v1)", json!({"b": 2, "c": 1, "m": n, "parallel": true, "name": "v1"})),
+                ("grpc-get (version 1)", json!({"a": 3, "c": 2, "m": m, "parallel": true})),
+                ("grpc-put (version 1)", json!({"b": 2, "c": 3, "m": n, "parallel": true})),
+            ]
+        );
+        assert_eq!(levels.loads[2].places.of("a"), "grpc.versionValues[1].endpoints.get.a");
+        assert_eq!(levels.loads[2].places.of("c"), "grpc.endpoints.get.c");
+        assert_eq!(levels.loads[0].places.of("a"), "grpc.a");
+    }
+
+    #[test]
+    fn fields_at_levels_where_they_have_no_meaning_are_refused() {
+        let cases = [
+            (
+                json!({"endpoints": {"a": {"parallel": true}}}),
+                "endpoints.a.parallel: only the task itself has `parallel`",
+            ),
+            (json!({"endpoints": {"a": {"endpoints": {}}}}), "endpoints.a.endpoints: only"),
+            (json!({"versionValues": [{"versionValues": []}]}), "versionValues[0].versionValues: only"),
+            (json!({"endpoints": {"a/b": {}}}), "endpoints.a/b: `a/b` is not an endpoint's name"),
+        ];
+        for (root, expected) in cases {
+            let error = levels(&root, "", "grpc", &RULES).err().unwrap().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+}

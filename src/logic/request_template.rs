@@ -18,20 +18,13 @@ use std::sync::Arc;
 use chrono::{DateTime, SecondsFormat, Utc};
 use gotmpl::{MissingKey, Template, TemplateError, Value};
 
+use super::random::{self, RandomBits, uuid};
+
 /// Longest text that a template may become, in bytes.
 pub const MAX_OUTPUT: usize = 16 << 20;
 
 /// Most turns of all loops of one expansion.
 const MAX_LOOPS: u64 = 10_000;
-
-/// Longest random text.
-const MAX_RANDOM: i64 = 1 << 16;
-
-/// What a random text is made of.
-const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-
-/// Gives sixty-four random bits.
-pub type RandomBits = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// What stays the same during a load, by name; text or a truth value.
 pub type Fixed = BTreeMap<String, FixedValue>;
@@ -136,20 +129,6 @@ impl fmt::Write for Bounded {
     }
 }
 
-/// Evenly from 0 up to, not including, `end`.
-fn below(random: &RandomBits, end: u64) -> u64 {
-    ((u128::from(random()) * u128::from(end)) >> 64) as u64
-}
-
-/// A UUID of version 4 (RFC 9562, 5.4).
-fn uuid(random: &RandomBits) -> String {
-    let (high, low) = (random(), random());
-    let high = (high & !0xf000) | 0x4000;
-    let low = (low & !(0b11 << 62)) | (0b10 << 62);
-    let (a, b, c) = (high >> 32, (high >> 16) & 0xffff, high & 0xffff);
-    format!("{a:08x}-{b:04x}-{c:04x}-{:04x}-{:012x}", low >> 48, low & 0xffff_ffff_ffff)
-}
-
 fn whole(args: &[Value], at: usize, function: &str) -> Result<i64, TemplateError> {
     match args.get(at) {
         Some(Value::Int(number)) => Ok(*number),
@@ -160,21 +139,12 @@ fn whole(args: &[Value], at: usize, function: &str) -> Result<i64, TemplateError
 
 fn random_int(random: &RandomBits, args: &[Value]) -> Result<Value, TemplateError> {
     let (low, high) = (whole(args, 0, "randomInt")?, whole(args, 1, "randomInt")?);
-    if high <= low || args.len() > 2 {
-        return Err(TemplateError::Exec(format!("randomInt {low} {high}: expected a lower and a higher number")));
-    }
-    let offset = below(random, high.abs_diff(low));
-    Ok(Value::Int(low.wrapping_add_unsigned(offset)))
+    random::integer(random, low, high).map(Value::Int).map_err(TemplateError::Exec)
 }
 
 fn random_string(random: &RandomBits, args: &[Value]) -> Result<Value, TemplateError> {
-    let length = match whole(args, 0, "randomString")? {
-        ..=0 => 2 + below(random, 15) as i64,
-        length @ 1..=MAX_RANDOM => length,
-        length => return Err(TemplateError::Exec(format!("randomString {length}: expected at most {MAX_RANDOM}"))),
-    };
-    let letter = |_| char::from(LETTERS[below(random, LETTERS.len() as u64) as usize]);
-    Ok(Value::String((0..length).map(letter).collect::<String>().into()))
+    let length = whole(args, 0, "randomString")?;
+    random::text(random, length).map(|text| Value::String(text.into())).map_err(TemplateError::Exec)
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use prost_reflect::{MessageDescriptor, MethodDescriptor};
 use super::data::Data;
 use super::metadata::Metadata;
 use crate::load::grpc::{Calls, Envelope, GrpcCall, Shape};
-use crate::logic::request_template::{CallValues, Fixed, FixedValue, RandomBits};
+use crate::logic::random::RandomBits;
+use crate::logic::request_template::{CallValues, Fixed, FixedValue};
 
 /// Most messages that unary calls go through in turn: each is kept as a call of its own.
 const MAX_TURNS: usize = 10_000;

@@ -6,7 +6,8 @@ use prost_reflect::{DynamicMessage, Kind, MessageDescriptor};
 use serde_json::Value;
 
 use crate::logic::path::join;
-use crate::logic::request_template::{CallValues, RandomBits, RequestTemplate, has_actions};
+use crate::logic::random::RandomBits;
+use crate::logic::request_template::{CallValues, RequestTemplate, has_actions};
 use crate::logic::suggest::nearest;
 
 /// Longest data, in bytes.

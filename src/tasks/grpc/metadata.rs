@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::logic::mask::is_secret;
-use crate::logic::request_template::{CallValues, RandomBits, RequestTemplate, has_actions};
+use crate::logic::random::RandomBits;
+use crate::logic::request_template::{CallValues, RequestTemplate, has_actions};
 
 /// Headers that belong to HTTP/2 or gRPC itself; those that start with `grpc-` do, too.
 const RESERVED: [&str; 9] = [

@@ -24,6 +24,9 @@ pub const MAX_INTERVALS: usize = 240;
 /// Length of an interval, as long as the load has no more than [`MAX_INTERVALS`] of them.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// In nanoseconds.
+const MILLISECOND: u64 = 1_000_000;
+
 /// Significant digits of an interval's latencies: what a chart can show.
 const DIGITS: u8 = 2;
 
@@ -176,6 +179,9 @@ impl SharedSeries {
                 last += length;
             }
         }
+        // Whole milliseconds, where there are any: finer than any rate that is made of it.
+        let last =
+            if last >= MILLISECOND { last.saturating_add(MILLISECOND / 2) / MILLISECOND * MILLISECOND } else { last };
         Some(Series {
             interval: GoDuration(duration(length)),
             last: (last != length).then_some(GoDuration(duration(last))),

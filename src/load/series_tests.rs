@@ -73,6 +73,9 @@ fn the_last_interval_knows_its_length_and_a_scrap_is_none_of_its_own() {
     assert_eq!(found.last.unwrap().to_string(), "1.001s");
     let found = series(&[(120, 100, false)], 1, 120, 240);
     assert_eq!((found.requests, found.last.unwrap().to_string()), (vec![1], "120ms".to_owned()));
+    let (shared, start) = shared(&[(120, 100, false)], 1);
+    let found = shared.series(start + Duration::from_nanos(120_499_999), 240).unwrap();
+    assert_eq!(found.last.unwrap().to_string(), "120ms", "to the millisecond");
     assert_eq!(series(&[(0, 0, false)], 1, 0, 240).requests, [1], "a load of no length is borne");
     assert_eq!(series(&requests, 1, 2_000, 240).last, None, "so is an end before the last request");
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::connection::{Answered, HttpConnection, open};
+use super::connection::{HttpConnection, Link};
+use super::h1::Wants;
 use super::redirect;
 use super::target::Http;
 use crate::load::answer::Answer;
@@ -40,23 +41,29 @@ impl Client for HttpClient {
 
     async fn connect(&self, _: usize) -> Result<HttpConnection, Failure> {
         let start = Instant::now();
-        let sender = open(&self.http.dialer).await?;
+        let link = Link::open(&self.http.dialer, &self.meter).await?;
         self.meter.connected(start.elapsed());
-        Ok(HttpConnection::new(sender))
+        Ok(HttpConnection::new(link))
     }
 
     async fn ready(&self, connection: &mut HttpConnection) -> bool {
-        connection.sender.is_ready().await
+        connection.own.is_ready().await
     }
 
     async fn exchange(&self, connection: &mut HttpConnection, (): &()) -> Result<Answer, Failure> {
-        let mut answered = connection.sender.exchange(&self.http.message, &self.meter).await?;
-        if self.http.redirects > 0 && answered.head.status.is_redirection() {
-            answered = redirect::follow(&self.http, &self.meter, connection, answered).await?;
+        let http = &*self.http;
+        let wants = Wants { redirect: http.redirects > 0, ..Wants::default() };
+        let mut received = connection.own.exchange(&http.request, wants).await?;
+        if wants.redirect && matches!(received.status, 300..=399) {
+            (received, _) = redirect::follow(http, &self.meter, connection, received, wants).await?;
         }
-        let Answered { head, first } = answered;
-        let status = head.status.as_u16();
-        let is_error = self.http.is_error(status);
-        Ok(Answer { status, first: Some(first), ended: Instant::now(), is_error, cause: None })
+        let is_error = http.is_error(received.status);
+        Ok(Answer {
+            status: received.status,
+            first: Some(received.first),
+            ended: received.ended,
+            is_error,
+            cause: None,
+        })
     }
 }

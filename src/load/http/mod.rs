@@ -2,12 +2,12 @@
 
 mod client;
 mod connection;
+pub mod h1;
 mod http2;
 mod message;
 mod redirect;
 mod target;
 mod way;
-mod wire;
 
 pub use client::HttpClient;
 pub use connection::HttpConnection;

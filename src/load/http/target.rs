@@ -7,6 +7,7 @@ use http::header::{HOST, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderValue, Method};
 use url::Url;
 
+use super::h1::Request;
 use super::message::{Message, absolute, host_of, path_of};
 use super::way::Way;
 use crate::load::dial::{Dialer, Origin, Tls, Via, server_name};
@@ -57,6 +58,8 @@ pub struct Http {
     pub(super) url: Url,
     pub(super) dialer: Dialer,
     pub(super) message: Message,
+    /// The same, formatted.
+    pub(super) request: Request,
     pub(super) redirects: u32,
     error_ranges: Vec<ErrorRange>,
     /// For other origins, to which redirects lead: without our certificate.
@@ -146,8 +149,9 @@ impl Http {
             (None, true) => dialer.tls.clone().map(|tls| Tls { server_name: None, ..tls }),
             (Some(_), true) => Some(tls(&TlsOptions { identity: None, ..target.tls.clone() }, HTTP1)?),
         };
+        let request = message.to_request();
         let HttpTarget { url, redirects, error_ranges, .. } = target;
-        Ok(Self { url, dialer, message, redirects, error_ranges, foreign_tls })
+        Ok(Self { url, dialer, message, request, redirects, error_ranges, foreign_tls })
     }
 
     pub(super) fn is_error(&self, status: u16) -> bool {

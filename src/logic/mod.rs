@@ -7,6 +7,7 @@ pub mod handlebars;
 pub mod histogram;
 pub mod input;
 pub mod insights;
+pub mod jq;
 pub mod mask;
 pub mod metrics;
 pub mod notification;

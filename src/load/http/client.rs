@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::connection::{HttpConnection, Link};
-use super::h1::Wants;
+use super::h1::{Wants, head};
 use super::redirect;
 use super::target::Http;
 use crate::load::answer::Answer;
@@ -52,18 +52,15 @@ impl Client for HttpClient {
 
     async fn exchange(&self, connection: &mut HttpConnection, (): &()) -> Result<Answer, Failure> {
         let http = &*self.http;
-        let wants = Wants { redirect: http.redirects > 0, ..Wants::default() };
-        let mut received = connection.own.exchange(&http.request, wants).await?;
-        if wants.redirect && matches!(received.status, 300..=399) {
-            (received, _) = redirect::follow(http, &self.meter, connection, received, wants).await?;
-        }
-        let is_error = http.is_error(received.status);
-        Ok(Answer {
-            status: received.status,
-            first: Some(received.first),
-            ended: received.ended,
-            is_error,
-            cause: None,
-        })
+        let judge = http.judge();
+        let wants =
+            Wants { redirect: http.redirects > 0, head: judge.expect.needs_head(), body: judge.expect.needs_body() };
+        let received = connection.own.exchange(&http.request, wants).await?;
+        let (received, link) = if wants.redirect && matches!(received.status, 300..=399) {
+            redirect::follow(http, &self.meter, connection, received, wants).await?
+        } else {
+            (received, &connection.own)
+        };
+        Ok(judge.answer(received, |name| head::values(link.head(), name), link.body(), &self.meter))
     }
 }

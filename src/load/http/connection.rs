@@ -49,6 +49,11 @@ impl Link {
         self.connection.head()
     }
 
+    /// The first part of the newest answer's body, if it was asked for.
+    pub(super) fn body(&self) -> &[u8] {
+        self.connection.body()
+    }
+
     fn tell(&mut self) {
         let total = self.connection.body_received();
         let fresh = total - std::mem::replace(&mut self.metered, total);

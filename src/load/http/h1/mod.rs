@@ -17,7 +17,7 @@ mod request;
 
 use std::borrow::Cow;
 
-pub use connection::{Connection, Received, Wants};
+pub use connection::{Connection, MAX_KEPT, Received, Wants};
 pub use request::Request;
 
 use crate::load::cause::{Cause, Failure};

@@ -136,15 +136,6 @@ async fn wrong_values_are_refused_with_path_and_expectation() {
         (json!({"errorRanges": [{}]}), "with.errorRanges[0]: needs `lower`, `upper` or both"),
         (json!({"headers": {"a b": "c"}}), "with.headers: `a b` is not a header name"),
         (
-            json!({"expect": {"status": [99]}}),
-            "with.expect.status[0]: `99` is not a status; expected 100 to 999, or a class such as `2xx`",
-        ),
-        (json!({"expect": {"jq": ".a |"}}), "with.expect.jq: the filter ends where more is expected"),
-        (
-            json!({"endpoints": {"get": {"expect": {"jq": "none"}}}}),
-            "with.endpoints.get.expect.jq: the filter names what there is not: filter `none`",
-        ),
-        (
             json!({"headers": {"a": "c\n"}}),
             "with.headers: the value of header `a` holds characters that a header can't",
         ),
@@ -425,6 +416,24 @@ async fn versions_share_metric_names_and_override_the_base() {
     assert_eq!((one.arrivals(), two.arrivals()), (6, 7));
     let head = &two.seen()[0].head;
     assert!(head.contains("a: 2\r\n") && head.contains("b: 1\r\n") && !head.contains("a: 1\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn expectations_that_can_not_be_checked_are_refused() {
+    for (mut with, message) in [
+        (
+            json!({"expect": {"status": [99]}}),
+            "with.expect.status[0]: `99` is not a status; expected 100 to 999, or a class such as `2xx`",
+        ),
+        (json!({"expect": {"jq": ".a |"}}), "with.expect.jq: the filter ends where more is expected"),
+        (
+            json!({"endpoints": {"get": {"expect": {"jq": "none"}}}}),
+            "with.endpoints.get.expect.jq: the filter names what there is not: filter `none`",
+        ),
+    ] {
+        with["url"] = json!("http://127.0.0.1:1/");
+        assert_eq!(refused(&World::default(), with).await, message);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,8 +61,9 @@ fn stepped(term: Term<&str>) -> Term<&str> {
     pipe(call(STEP), guarded(term))
 }
 
-fn boxed(term: Boxed<'_>) -> Boxed<'_> {
-    Box::new(guarded(*term))
+fn boxed(mut term: Boxed<'_>) -> Boxed<'_> {
+    *term = guarded(std::mem::take(&mut *term));
+    term
 }
 
 fn call<'s>(name: &'static str) -> Term<&'s str> {
@@ -105,14 +106,14 @@ fn part<'s>(part: StrPart<&'s str, Term<&'s str>>) -> StrPart<&'s str, Term<&'s 
 }
 
 /// A key; the text of a plain one, and a variable, tell by their form what they stand for.
-fn key_of<'s>(key: Term<&'s str>) -> Term<&'s str> {
+fn key_of(key: Term<&str>) -> Term<&str> {
     match key {
         plain @ (Term::Str(..) | Term::Var(_)) => plain,
         other => guarded(other),
     }
 }
 
-fn pattern_of<'s>(pattern: Pattern<&'s str>) -> Pattern<&'s str> {
+fn pattern_of(pattern: Pattern<&str>) -> Pattern<&str> {
     match pattern {
         Pattern::Var(name) => Pattern::Var(name),
         Pattern::Arr(parts) => Pattern::Arr(parts.into_iter().map(pattern_of).collect()),

@@ -23,6 +23,14 @@ pub enum Cause {
     Proxy,
     /// What came is not the protocol.
     Malformed,
+    /// The status is none of those expected.
+    UnexpectedStatus,
+    /// A header that is expected is missing, or says something else.
+    UnexpectedHeader,
+    /// The body does not contain the expected text.
+    UnexpectedBody,
+    /// The body is not the JSON that is expected.
+    UnexpectedJson,
     /// Cut off at the end of the load, which did not wait for it.
     Cut,
     /// Anything else; the detail says what.
@@ -31,7 +39,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes, in the order of their discriminants.
-    pub const ALL: [Cause; 10] = [
+    pub const ALL: [Cause; 14] = [
         Cause::Refused,
         Cause::Reset,
         Cause::Closed,
@@ -40,6 +48,10 @@ impl Cause {
         Cause::Tls,
         Cause::Proxy,
         Cause::Malformed,
+        Cause::UnexpectedStatus,
+        Cause::UnexpectedHeader,
+        Cause::UnexpectedBody,
+        Cause::UnexpectedJson,
         Cause::Cut,
         Cause::Other,
     ];
@@ -55,6 +67,10 @@ impl Cause {
             Cause::Tls => "tls",
             Cause::Proxy => "proxy",
             Cause::Malformed => "malformed",
+            Cause::UnexpectedStatus => "unexpected-status",
+            Cause::UnexpectedHeader => "unexpected-header",
+            Cause::UnexpectedBody => "unexpected-body",
+            Cause::UnexpectedJson => "unexpected-json",
             Cause::Cut => "cut",
             Cause::Other => "other",
         }
@@ -71,6 +87,10 @@ impl Cause {
             Cause::Tls => "TLS handshake failed",
             Cause::Proxy => "no way through the proxy",
             Cause::Malformed => "malformed answer",
+            Cause::UnexpectedStatus => "unexpected status",
+            Cause::UnexpectedHeader => "unexpected or missing header",
+            Cause::UnexpectedBody => "expected text not in the body",
+            Cause::UnexpectedJson => "body not the expected JSON",
             Cause::Cut => "cut off at the end of the load",
             Cause::Other => "other failure",
         }

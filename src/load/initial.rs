@@ -79,7 +79,10 @@ impl Initial {
         }
         let (reason, kind) = match result {
             Ok(answer) if !answer.is_error => return self.is_settled.store(true, Ordering::Relaxed),
-            Ok(answer) => (status(answer.status), FailureKind::Answered),
+            Ok(answer) => {
+                let words = answer.cause.map_or_else(|| status(answer.status), |cause| cause.words().to_owned());
+                (words, FailureKind::Answered)
+            }
             Err(failure) => reason(failure),
         };
         let failed = &mut *lock(&self.failed);

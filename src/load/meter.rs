@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::cause::Cause;
 use super::tally::{Tally, record};
 
 /// A worker's counters, as its protocol writes them.
@@ -29,6 +30,11 @@ impl Meter {
     /// Counts bytes of response bodies that were received, likewise.
     pub fn received(&self, bytes: usize) {
         self.0.borrow_mut().bytes_received += bytes as u64;
+    }
+
+    /// Keeps the first words on a cause that an answer, complete as it is, counts under.
+    pub fn detail(&self, cause: Cause, detail: String) {
+        self.0.borrow_mut().detail(cause, || detail);
     }
 
     /// Counts messages sent; for protocols that know messages.

@@ -119,7 +119,7 @@ impl Tally {
             }
             Err(failure) => {
                 self.causes[failure.cause as usize] += 1;
-                self.details.entry(failure.cause).or_insert_with(|| failure.to_string());
+                self.detail(failure.cause, || failure.to_string());
                 // A request that timed out took at least that long: leaving it out would flatter the worst servers most. Other
                 // failures have no latency, and their short times would flatter too.
                 (failure.cause == Cause::Timeout, true)
@@ -139,6 +139,11 @@ impl Tally {
                 service.saturating_record(micros(timing.ended.saturating_duration_since(timing.sent)));
             }
         }
+    }
+
+    /// Keeps the first words on a cause.
+    pub(super) fn detail(&mut self, cause: Cause, words: impl FnOnce() -> String) {
+        self.details.entry(cause).or_insert_with(words);
     }
 
     /// Adds another worker's.

@@ -8,6 +8,7 @@ pub mod histogram;
 pub mod http_template;
 pub mod input;
 pub mod insights;
+pub mod jq;
 pub mod mask;
 pub mod metrics;
 pub mod notification;

@@ -418,6 +418,41 @@ async fn versions_share_metric_names_and_override_the_base() {
     assert!(head.contains("a: 2\r\n") && head.contains("b: 1\r\n") && !head.contains("a: 1\r\n"), "{head}");
 }
 
+#[tokio::test]
+async fn expectations_that_can_not_be_checked_are_refused() {
+    for (mut with, message) in [
+        (
+            json!({"expect": {"status": [99]}}),
+            "with.expect.status[0]: `99` is not a status; expected 100 to 999, or a class such as `2xx`",
+        ),
+        (json!({"expect": {"jq": ".a |"}}), "with.expect.jq: the filter ends where more is expected"),
+        (
+            json!({"endpoints": {"get": {"expect": {"jq": "none"}}}}),
+            "with.endpoints.get.expect.jq: the filter names what there is not: filter `none`",
+        ),
+    ] {
+        with["url"] = json!("http://127.0.0.1:1/");
+        assert_eq!(refused(&World::default(), with).await, message);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn expectations_make_errors_and_an_endpoints_own_win() {
+    let server = Hostile::always(Act::Write(answer(404, "X-A: b\r\n", "{\"n\": 1}"))).await;
+    let with = json!({
+        "url": server.url(), "numRequests": 3, "qps": "max", "allowInitialErrors": true,
+        "expect": {"status": [404, "2xx"], "headers": {"x-a": "b", "X-A": null}, "bodyContains": "n", "jq": ".n == 1"},
+        "endpoints": {"base": {}, "json": {"expect": {"jq": ".n == 2"}}, "ranges": {"errorRanges": [{"lower": 404}]}}
+    });
+    let contribution = World::default().run(with).await.unwrap();
+    let errors = |name: &str| scalar(&contribution, 0, &format!("http-{name}/error-count"));
+    assert_eq!((errors("base"), errors("json"), errors("ranges")), (0.0, 3.0, 3.0));
+    let load = &contribution.versions[0].load;
+    assert_eq!(load["http-json"].causes, BTreeMap::from([("unexpected-json".to_owned(), 3)]));
+    let note = "http-json: unexpected-json ×3, the first: the filter is not satisfied";
+    assert!(contribution.notes.contains(&note.to_owned()), "{:?}", contribution.notes);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_is_no_data_with_a_reason() {
     let server = Hostile::always(Act::WriteAndClose(Vec::new())).await;

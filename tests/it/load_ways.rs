@@ -33,6 +33,7 @@ fn target(url: &str) -> HttpTarget {
         headers: http::HeaderMap::new(),
         body: Bytes::new(),
         error_ranges: vec![ErrorRange { lower: Some(400), upper: None }],
+        expect: Arc::default(),
         redirects: 0,
         tls: TlsOptions::default(),
         way: Way::Direct,

@@ -9,6 +9,7 @@ mod house;
 mod http_task;
 mod layers;
 mod load;
+mod load_http1;
 mod load_ways;
 mod pipeline;
 mod program;

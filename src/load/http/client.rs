@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::connection::{Answered, HttpConnection, open};
+use super::connection::{HttpConnection, Link};
+use super::h1::{Wants, head};
 use super::redirect;
 use super::target::Http;
 use crate::load::answer::Answer;
@@ -40,23 +41,26 @@ impl Client for HttpClient {
 
     async fn connect(&self, _: usize) -> Result<HttpConnection, Failure> {
         let start = Instant::now();
-        let sender = open(&self.http.dialer).await?;
+        let link = Link::open(&self.http.dialer, &self.meter).await?;
         self.meter.connected(start.elapsed());
-        Ok(HttpConnection::new(sender))
+        Ok(HttpConnection::new(link))
     }
 
     async fn ready(&self, connection: &mut HttpConnection) -> bool {
-        connection.sender.is_ready().await
+        connection.own.is_ready().await
     }
 
     async fn exchange(&self, connection: &mut HttpConnection, (): &()) -> Result<Answer, Failure> {
-        let mut answered = connection.sender.exchange(&self.http.message, &self.meter).await?;
-        if self.http.redirects > 0 && answered.head.status.is_redirection() {
-            answered = redirect::follow(&self.http, &self.meter, connection, answered).await?;
-        }
-        let Answered { head, first } = answered;
-        let status = head.status.as_u16();
-        let is_error = self.http.is_error(status);
-        Ok(Answer { status, first: Some(first), ended: Instant::now(), is_error, cause: None })
+        let http = &*self.http;
+        let judge = http.judge();
+        let wants =
+            Wants { redirect: http.redirects > 0, head: judge.expect.needs_head(), body: judge.expect.needs_body() };
+        let received = connection.own.exchange(&http.request, wants).await?;
+        let (received, link) = if wants.redirect && matches!(received.status, 300..=399) {
+            redirect::follow(http, &self.meter, connection, received, wants).await?
+        } else {
+            (received, &connection.own)
+        };
+        Ok(judge.answer(received, |name| head::values(link.head(), name), link.body(), &self.meter))
     }
 }

@@ -1,101 +1,98 @@
-//! One HTTP/1.1 connection.
+//! A seat's connection to the target, and those that redirects led it to.
 
-use std::cell::Cell;
-use std::rc::Rc;
-use std::time::Instant;
-
-use bytes::Bytes;
-use http::response::Parts;
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::task::AbortHandle;
-
-use super::message::Message;
-use super::wire::Wire;
-use crate::load::cause::{Cause, Failure};
-use crate::load::dial::{Dialer, Origin, Tls, Via};
+use super::h1::{Connection, Received, Request, Wants};
+use crate::load::cause::Failure;
+use crate::load::dial::{Dialer, Origin, Stream, Tls, Via};
 use crate::load::meter::Meter;
 
 /// Other origins whose connections are kept for redirects.
 const FOREIGN: usize = 4;
 
-/// Most headers of an answer; hyper sets memory for them aside with every answer, so that it can't be arbitrarily many.
-const MAX_HEADERS: usize = 256;
-
-/// The head of a complete answer, and when it came.
+/// One connection, which tells the meter what goes over it.
 #[derive(Debug)]
-pub(super) struct Answered {
-    pub(super) head: Parts,
-    pub(super) first: Instant,
+pub(super) struct Link {
+    connection: Connection<Stream>,
+    meter: Meter,
+    /// Bytes of received bodies that the meter knows of.
+    metered: u64,
 }
 
-/// The sending end of a connection; dropping it closes the connection.
-#[derive(Debug)]
-pub(super) struct Sender {
-    requests: SendRequest<Full<Bytes>>,
-    task: AbortHandle,
-    /// Bytes heard of the peer so far.
-    heard: Rc<Cell<u64>>,
-    /// Whether there was an exchange before.
-    is_used: bool,
-}
-
-impl Drop for Sender {
+impl Drop for Link {
     fn drop(&mut self) {
-        // hyper would go on writing a body to a peer that reads slowly.
-        self.task.abort();
+        // An exchange that was given up amid its body.
+        self.tell();
     }
 }
 
-impl Sender {
-    /// Waits until the next request can be sent; `false` when the connection is closed.
-    pub(super) async fn is_ready(&mut self) -> bool {
-        self.requests.ready().await.is_ok()
+impl Link {
+    /// Opens a connection.
+    pub(super) async fn open(dialer: &Dialer, meter: &Meter) -> Result<Self, Failure> {
+        let stream = dialer.dial().await?.stream;
+        Ok(Self { connection: Connection::new(stream), meter: meter.clone(), metered: 0 })
     }
 
-    /// Sends one request and reads the whole answer; returns its head.
-    ///
-    /// A peer may close an idle connection at the very moment a request goes out on it. That is no failure of the service, and HTTP
-    /// (RFC 9110, 9.2.2) has clients send the request again where that does no harm; such a failure is repeatable.
-    pub(super) async fn exchange(&mut self, message: &Message, meter: &Meter) -> Result<Answered, Failure> {
-        meter.sent(message.body.len());
-        let before = self.heard.get();
-        let is_reused = std::mem::replace(&mut self.is_used, true);
-        let sent = self.requests.try_send_request(message.to_request()).await;
-        let response = sent.map_err(|mut refused| {
-            let is_unsent = refused.take_message().is_some();
-            let failure = Failure::of(refused.error(), Cause::Other);
-            let is_unheard = is_reused
-                && self.heard.get() == before
-                && matches!(failure.cause, Cause::Closed | Cause::Reset)
-                && message.method.is_idempotent();
-            Failure { is_repeatable: is_unsent || is_unheard, ..failure }
-        })?;
-        let first = Instant::now();
-        let (head, mut body) = response.into_parts();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| Failure::of(&error, Cause::Closed))?;
-            meter.received(frame.data_ref().map_or(0, Bytes::len));
+    /// Whether the next request can be sent.
+    pub(super) async fn is_ready(&mut self) -> bool {
+        self.connection.is_ready().await
+    }
+
+    /// Sends one request and reads the whole answer.
+    pub(super) async fn exchange(&mut self, request: &Request, wants: Wants) -> Result<Received, Failure> {
+        self.meter.sent(request.body_length());
+        let received = self.connection.exchange(request, wants).await;
+        self.tell();
+        received
+    }
+
+    /// The head of the newest answer, if it was asked for.
+    pub(super) fn head(&self) -> &[u8] {
+        self.connection.head()
+    }
+
+    /// The first part of the newest answer's body, if it was asked for.
+    pub(super) fn body(&self) -> &[u8] {
+        self.connection.body()
+    }
+
+    fn tell(&mut self) {
+        let total = self.connection.body_received();
+        let fresh = total - std::mem::replace(&mut self.metered, total);
+        if fresh > 0 {
+            self.meter.received(usize::try_from(fresh).unwrap_or(usize::MAX));
         }
-        Ok(Answered { head, first })
     }
 }
 
 /// A connection to the target, and those to the origins that its redirects lead to.
 #[derive(Debug)]
 pub struct HttpConnection {
-    pub(super) sender: Sender,
-    foreign: Vec<(Dialer, Sender)>,
+    pub(super) own: Link,
+    foreign: Vec<(Dialer, Link)>,
 }
 
 impl HttpConnection {
-    pub(super) fn new(sender: Sender) -> Self {
-        Self { sender, foreign: Vec::new() }
+    pub(super) fn new(own: Link) -> Self {
+        Self { own, foreign: Vec::new() }
     }
 
-    /// The connection to another origin: an open one, unless `is_new` is asked for, or a new one.
-    pub(super) async fn to(&mut self, origin: Origin, tls: Option<&Tls>, is_new: bool) -> Result<&mut Sender, Failure> {
+    /// One of the connections: the own one, or that of a number from [`HttpConnection::to`].
+    pub(super) fn by(&self, number: Option<usize>) -> &Link {
+        number.and_then(|number| self.foreign.get(number)).map_or(&self.own, |(_, link)| link)
+    }
+
+    /// The same, to be used.
+    pub(super) fn by_mut(&mut self, number: Option<usize>) -> &mut Link {
+        number.and_then(|number| self.foreign.get_mut(number)).map_or(&mut self.own, |(_, link)| link)
+    }
+
+    /// The number of the connection to another origin: an open one, unless `is_new` is asked for, or a new one.
+    pub(super) async fn to(
+        &mut self,
+        origin: Origin,
+        tls: Option<&Tls>,
+        is_new: bool,
+        meter: &Meter,
+    ) -> Result<usize, Failure> {
         let known = self.foreign.iter().position(|(known, _)| known.origin == origin);
         if let Some(index) = known
             && (is_new || !self.foreign[index].1.is_ready().await)
@@ -109,25 +106,11 @@ impl HttpConnection {
                     self.foreign.remove(0);
                 }
                 let dialer = Dialer { origin, via: Via::Direct, tls: tls.cloned() };
-                let sender = open(&dialer).await?;
-                self.foreign.push((dialer, sender));
+                let link = Link::open(&dialer, meter).await?;
+                self.foreign.push((dialer, link));
                 self.foreign.len() - 1
             }
         };
-        Ok(&mut self.foreign[index].1)
+        Ok(index)
     }
-}
-
-/// Opens a connection.
-pub(super) async fn open(dialer: &Dialer) -> Result<Sender, Failure> {
-    let stream = dialer.dial().await?.stream;
-    let heard = Rc::default();
-    let wire = TokioIo::new(Wire::new(stream, Rc::clone(&heard)));
-    let shaken = http1::Builder::new().max_headers(MAX_HEADERS).handshake(wire).await;
-    let (requests, connection) = shaken.map_err(|error| Failure::of(&error, Cause::Other))?;
-    let task = tokio::task::spawn_local(async move {
-        // What goes wrong here, the request under way is told.
-        let _ = connection.await;
-    });
-    Ok(Sender { requests, task: task.abort_handle(), heard, is_used: false })
 }

@@ -10,8 +10,9 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGR
 use http::uri::{Authority, Scheme};
 use http::{HeaderName, HeaderValue, Request, Uri, Version};
 
+use super::h1::{MAX_KEPT, Received};
 use super::message::Message;
-use super::target::{ErrorRange, HTTP2, HttpTarget, Prepared, TargetError, is_error};
+use super::target::{HTTP2, HttpTarget, Judge, Prepared, TargetError};
 use crate::load::answer::Answer;
 use crate::load::cause::Failure;
 use crate::load::dial::Dialer;
@@ -36,7 +37,7 @@ pub struct Http2 {
     dialer: Arc<Dialer>,
     request: Request<()>,
     body: Bytes,
-    error_ranges: Vec<ErrorRange>,
+    judge: Judge,
 }
 
 impl Http2 {
@@ -46,7 +47,7 @@ impl Http2 {
         let unusable = TargetError::unusable(&target.url);
         let Prepared { dialer, message } = Prepared::new(&target, HTTP2)?;
         let request = request(&message, dialer.origin.is_tls()).ok_or(unusable)?;
-        Ok(Self { dialer: Arc::new(dialer), request, body: message.body, error_ranges: target.error_ranges })
+        Ok(Self { dialer: Arc::new(dialer), request, body: message.body, judge: Judge::of(&target) })
     }
 }
 
@@ -125,14 +126,19 @@ impl Client for Http2Client {
         }
         let (head, mut answer) = response.await.map_err(|error| failure(&error))?.into_parts();
         let first = Instant::now();
+        let (mut length, mut kept) = (0, Vec::new());
         while let Some(data) = answer.data().await {
             let data = data.map_err(|error| failure(&error))?;
             self.meter.received(data.len());
+            length += data.len() as u64;
+            if http.judge.expect.needs_body() {
+                kept.extend_from_slice(&data[..data.len().min(MAX_KEPT - kept.len())]);
+            }
             // Fails only for a stream that has ended.
             let _ = answer.flow_control().release_capacity(data.len());
         }
-        let status = head.status.as_u16();
-        let is_error = is_error(&http.error_ranges, status);
-        Ok(Answer { status, first: Some(first), ended: Instant::now(), is_error, cause: None })
+        let received = Received { status: head.status.as_u16(), first, ended: Instant::now(), body: length };
+        let values = |name: &str| head.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+        Ok(http.judge.answer(received, values, &kept, &self.meter))
     }
 }

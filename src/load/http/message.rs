@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
-use http_body_util::Full;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use url::Url;
 
+use super::h1::Request;
 use crate::logic::mask::is_secret;
 
-/// The request as it goes out to one origin, but for its allocation.
+/// The request to one origin, before it is formatted.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     pub(super) method: Method,
@@ -19,12 +19,8 @@ pub(super) struct Message {
 }
 
 impl Message {
-    pub(super) fn to_request(&self) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(self.body.clone()));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.headers.clone();
-        request
+    pub(super) fn to_request(&self) -> Request {
+        Request::new(&self.method, &self.uri, &self.headers, &self.body)
     }
 
     /// The same request to another URL. Credentials and a `Host` of the user's stay with the origin they were meant for.

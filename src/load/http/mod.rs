@@ -2,15 +2,17 @@
 
 mod client;
 mod connection;
+mod expect;
+pub mod h1;
 mod http2;
 mod message;
 mod redirect;
 mod target;
 mod way;
-mod wire;
 
 pub use client::HttpClient;
 pub use connection::HttpConnection;
+pub use expect::{Expectations, ExpectedStatus};
 pub use http2::{Http2, Http2Client};
 pub use target::{ErrorRange, Http, HttpTarget, TargetError};
 pub use way::{Way, authorization};

@@ -1,85 +1,89 @@
 //! Following redirects within one request.
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use http::response::Parts;
-use http::{Method, StatusCode};
+use http::Method;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use url::Url;
 
-use super::connection::{Answered, HttpConnection, open};
+use super::connection::{HttpConnection, Link};
+use super::h1::{Received, Wants, head};
 use super::message::Message;
 use super::target::Http;
 use crate::load::cause::{Cause, Failure};
 use crate::load::dial::Origin;
 use crate::load::meter::Meter;
 
-/// Goes where `head` points, and on from there, as often as the target allows. The answer is the last one. A
-/// redirect without a usable location is an answer in its own right.
-pub(super) async fn follow(
+/// Statuses that name another place to ask at.
+const FOLLOWED: [u16; 5] = [301, 302, 303, 307, 308];
+
+/// Statuses that ask for the very same request there.
+const KEEPING: [u16; 2] = [307, 308];
+
+/// Goes where the answer on `connection` points, and on from there, as often as the target allows. Returns the last answer and the
+/// connection that it came by. A redirect without a usable location is an answer in its own right.
+pub(super) async fn follow<'c>(
     http: &Http,
     meter: &Meter,
-    connection: &mut HttpConnection,
-    mut answered: Answered,
-) -> Result<Answered, Failure> {
+    connection: &'c mut HttpConnection,
+    mut received: Received,
+    wants: Wants,
+) -> Result<(Received, &'c Link), Failure> {
     let mut url = http.url.clone();
     let mut message = http.message.clone();
+    let mut by = None;
     for _ in 0..http.redirects {
-        let Some(next) = location(&answered.head, &url) else { break };
+        let Some(next) = location(received.status, connection.by(by).head(), &url) else { break };
         let (Some(from), Some(to)) = (Origin::of(&url), Origin::of(&next)) else { break };
         let Some(redirected) = message.to(&next, from == to) else { break };
-        message = after(answered.head.status, redirected);
+        message = after(received.status, redirected);
         url = next;
-        answered = hop(http, meter, connection, &url, &message).await?;
+        (received, by) = hop(http, meter, connection, &url, &message, wants).await?;
     }
-    Ok(answered)
+    Ok((received, connection.by(by)))
 }
 
-/// One exchange on the way. It is repeated here if need be: the whole request would start over otherwise, and may have had an effect.
+/// One exchange on the way, and which connection it was on. It is repeated here if need be: the whole request would start over
+/// otherwise, and may have had an effect.
 async fn hop(
     http: &Http,
     meter: &Meter,
     connection: &mut HttpConnection,
     url: &Url,
     message: &Message,
-) -> Result<Answered, Failure> {
+    wants: Wants,
+) -> Result<(Received, Option<usize>), Failure> {
+    let request = message.to_request();
     let mut is_repeated = false;
     loop {
         let Some(to) = Origin::of(url) else { return Err(Failure::new(Cause::Other, "the redirect leads nowhere")) };
-        let sender = if to == http.dialer.origin {
-            if is_repeated || !connection.sender.is_ready().await {
-                connection.sender = open(&http.dialer).await?;
+        let by = if to == http.dialer.origin {
+            if is_repeated || !connection.own.is_ready().await {
+                connection.own = Link::open(&http.dialer, meter).await?;
             }
-            &mut connection.sender
+            None
         } else {
-            connection.to(to, http.foreign_tls.as_ref(), is_repeated).await?
+            Some(connection.to(to, http.foreign_tls.as_ref(), is_repeated, meter).await?)
         };
-        match sender.exchange(message, meter).await {
+        match connection.by_mut(by).exchange(&request, wants).await {
             Err(failure) if failure.is_repeatable && !is_repeated => is_repeated = true,
             Err(failure) => return Err(Failure { is_repeatable: false, ..failure }),
-            answer => return answer,
+            Ok(received) => return Ok((received, by)),
         }
     }
 }
 
 /// Where an answer redirects to.
-fn location(head: &Parts, base: &Url) -> Option<Url> {
-    let follows = [
-        StatusCode::MOVED_PERMANENTLY,
-        StatusCode::FOUND,
-        StatusCode::SEE_OTHER,
-        StatusCode::TEMPORARY_REDIRECT,
-        StatusCode::PERMANENT_REDIRECT,
-    ];
-    if !follows.contains(&head.status) {
+fn location(status: u16, answer: &[u8], base: &Url) -> Option<Url> {
+    if !FOLLOWED.contains(&status) {
         return None;
     }
-    base.join(head.headers.get(LOCATION)?.to_str().ok()?).ok()
+    let location = head::values(answer, "location").first().copied()?;
+    base.join(std::str::from_utf8(location).ok()?).ok()
 }
 
 /// The request after a redirect of this status: all but 307 and 308 turn a request with a body into a plain GET, as browsers do.
-fn after(status: StatusCode, message: Message) -> Message {
-    let keeps = [StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT].contains(&status);
-    if keeps || message.method == Method::GET || message.method == Method::HEAD {
+fn after(status: u16, message: Message) -> Message {
+    if KEEPING.contains(&status) || message.method == Method::GET || message.method == Method::HEAD {
         return message;
     }
     let mut message = Message { method: Method::GET, body: Bytes::new(), ..message };

@@ -7,9 +7,13 @@ use http::header::{HOST, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderValue, Method};
 use url::Url;
 
+use super::expect::Expectations;
+use super::h1::{Received, Request};
 use super::message::{Message, absolute, host_of, path_of};
 use super::way::Way;
+use crate::load::answer::Answer;
 use crate::load::dial::{Dialer, Origin, Tls, Via, server_name};
+use crate::load::meter::Meter;
 use crate::logic::mask;
 use crate::net::tls::{TlsError, TlsOptions, client_config};
 
@@ -41,6 +45,8 @@ pub struct HttpTarget {
     pub body: Bytes,
     /// Statuses that count as errors.
     pub error_ranges: Vec<ErrorRange>,
+    /// What is expected of answers besides.
+    pub expect: Arc<Expectations>,
     /// How many redirects are followed within one request; a redirect that is not followed is an answer in its own right.
     pub redirects: u32,
     /// TLS settings.
@@ -57,8 +63,10 @@ pub struct Http {
     pub(super) url: Url,
     pub(super) dialer: Dialer,
     pub(super) message: Message,
+    /// The same, formatted.
+    pub(super) request: Request,
     pub(super) redirects: u32,
-    error_ranges: Vec<ErrorRange>,
+    judge: Judge,
     /// For other origins, to which redirects lead: without our certificate.
     pub(super) foreign_tls: Option<Tls>,
 }
@@ -132,9 +140,37 @@ fn tls(options: &TlsOptions, alpn: &'static str) -> Result<Tls, TlsError> {
     Ok(Tls { config: Arc::new(client_config(options, &[alpn])?), server_name: None })
 }
 
-/// Whether a status counts as an error.
-pub(super) fn is_error(ranges: &[ErrorRange], status: u16) -> bool {
-    ranges.iter().any(|range| range.holds(status))
+/// Decides which answers count as errors.
+#[derive(Clone, Debug)]
+pub(super) struct Judge {
+    error_ranges: Vec<ErrorRange>,
+    pub(super) expect: Arc<Expectations>,
+}
+
+impl Judge {
+    /// By what is said of `target`.
+    pub(super) fn of(target: &HttpTarget) -> Self {
+        Self { error_ranges: target.error_ranges.clone(), expect: Arc::clone(&target.expect) }
+    }
+
+    /// An answer that came whole: the cause and first words of a failed expectation go to `meter`. `values` gives the values of a
+    /// header, `body` is the first part of a body of `length` bytes; empty where no expectation needs them.
+    pub(super) fn answer<'h>(
+        &self,
+        received: Received,
+        values: impl Fn(&str) -> Vec<&'h [u8]>,
+        body: &[u8],
+        meter: &Meter,
+    ) -> Answer {
+        let Received { status, first, ended, body: length } = received;
+        let unexpected = self.expect.check(status, values, body, length);
+        let cause = unexpected.map(|unexpected| {
+            meter.detail(unexpected.cause, unexpected.detail);
+            unexpected.cause
+        });
+        let is_error = cause.is_some() || self.error_ranges.iter().any(|range| range.holds(status));
+        Answer { status, first: Some(first), ended, is_error, cause }
+    }
 }
 
 impl Http {
@@ -146,11 +182,13 @@ impl Http {
             (None, true) => dialer.tls.clone().map(|tls| Tls { server_name: None, ..tls }),
             (Some(_), true) => Some(tls(&TlsOptions { identity: None, ..target.tls.clone() }, HTTP1)?),
         };
-        let HttpTarget { url, redirects, error_ranges, .. } = target;
-        Ok(Self { url, dialer, message, redirects, error_ranges, foreign_tls })
+        let request = message.to_request();
+        let judge = Judge::of(&target);
+        let HttpTarget { url, redirects, .. } = target;
+        Ok(Self { url, dialer, message, request, redirects, judge, foreign_tls })
     }
 
-    pub(super) fn is_error(&self, status: u16) -> bool {
-        is_error(&self.error_ranges, status)
+    pub(super) fn judge(&self) -> &Judge {
+        &self.judge
     }
 }

@@ -3,6 +3,7 @@
 //! `values` reads what the user wrote, `plan` merges it into loads, `prepare` reads files and downloads payloads, [`crate::load`]
 //! makes the load, and `measure` turns its outcome into metrics.
 
+mod expect;
 pub(super) mod field;
 mod measure;
 mod plan;

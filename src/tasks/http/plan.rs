@@ -1,14 +1,16 @@
 //! From values to loads: what is merged, what defaults apply, and which combinations can't work.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use serde_json::Value;
 
+use super::expect::Expect;
 use super::field::StatusRange;
 use super::route::{Route, route};
 use super::values::HttpValues;
-use crate::load::http::ErrorRange;
+use crate::load::http::{ErrorRange, Expectations};
 use crate::logic::input::InputError;
 use crate::logic::mask::mask_url;
 use crate::logic::pacing::{Arrival, Bound, Pacer};
@@ -69,6 +71,7 @@ pub(super) struct Load {
     pub(super) timeout: Duration,
     pub(super) redirects: u32,
     pub(super) error_ranges: Vec<ErrorRange>,
+    pub(super) expect: Arc<Expectations>,
     pub(super) percentiles: Vec<f64>,
     pub(super) allow_initial_errors: bool,
     pub(super) skip_verify: bool,
@@ -203,7 +206,11 @@ fn load(values: HttpValues, provider: &str, version: usize, suffix: &str, places
         connections: usize::try_from(values.connections.map_or(CONNECTIONS, |c| c.0)).unwrap_or(usize::MAX),
         timeout: values.timeout.map_or(TIMEOUT, |timeout| timeout.0.0),
         redirects: values.follow_redirects.map_or(0, |redirects| redirects.0),
-        error_ranges: error_ranges(values.error_ranges.as_deref(), &places)?,
+        error_ranges: match (values.error_ranges.as_deref(), &values.expect) {
+            (None, Some(expect)) if expect.has_status() => Vec::new(),
+            (given, _) => error_ranges(given, &places)?,
+        },
+        expect: Arc::new(values.expect.as_ref().map(Expect::expectations).unwrap_or_default()),
         percentiles,
         allow_initial_errors: values.allow_initial_errors.unwrap_or(false),
         skip_verify: insecure,

@@ -60,6 +60,7 @@ pub(super) fn protocol(load: &Load, files: &dyn Files, downloaded: Option<Bytes>
         headers,
         body,
         error_ranges: load.error_ranges.clone(),
+        expect: Arc::clone(&load.expect),
         redirects: load.redirects,
         tls: TlsOptions { ca, identity, skip_verify: load.skip_verify },
         way: load.route.way.clone(),

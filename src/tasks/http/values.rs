@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::expect::Expect;
 use super::field::{
     self, AtLeastOne, BasicAuth, BearerToken, Connections, Headers, Method, Percentile, Qps, Redirects, StatusRange,
     Streams, TargetUrl,
@@ -47,6 +48,8 @@ pub(super) struct HttpValues {
     pub(super) content_type: Option<String>,
     /// Ranges of statuses that count as errors. Default: 400 and above.
     pub(super) error_ranges: Option<Vec<StatusRange>>,
+    /// What answers must be like besides.
+    pub(super) expect: Option<Expect>,
     /// Latency percentiles to report besides 50, 75, 90, 95, 99 and 99.9.
     pub(super) percentiles: Option<Vec<Percentile>>,
     /// Whether the load goes on when its first requests all fail. Default: false.
@@ -213,8 +216,8 @@ impl HttpValues {
         let (num_requests, duration) = or!(bound_of: num_requests, duration);
         let (warmup_num_requests, warmup_duration) = or!(warmup_of: warmup_num_requests, warmup_duration);
         let (url, qps, connections, content_type) = or!(base: url, qps, connections, content_type);
-        let (error_ranges, percentiles, allow_initial_errors) =
-            or!(base: error_ranges, percentiles, allow_initial_errors);
+        let (error_ranges, expect, percentiles, allow_initial_errors) =
+            or!(base: error_ranges, expect, percentiles, allow_initial_errors);
         let (method, timeout, follow_redirects) = or!(base: method, timeout, follow_redirects);
         let (insecure_skip_verify, ca, cert, key) = or!(base: insecure_skip_verify, ca, cert, key);
         let way_of = if self.proxy.is_some() || self.unix_socket.is_some() { &Self::default() } else { base };
@@ -235,6 +238,7 @@ impl HttpValues {
             payload_url,
             content_type,
             error_ranges,
+            expect,
             percentiles,
             allow_initial_errors,
             warmup_num_requests,

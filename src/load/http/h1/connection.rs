@@ -1,0 +1,316 @@
+//! One connection: a request goes out, its answer comes in.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::body::Decoder;
+use super::head::{self, Framing, Head, MAX_HEAD};
+use super::outgoing::Outgoing;
+use super::request::Request;
+use crate::load::cause::{Cause, Failure};
+
+/// What is read at once, in bytes; a longer head makes the buffer grow up to [`MAX_HEAD`].
+const BUFFER: usize = 16 << 10;
+
+/// Most interim answers (1xx) before the final one.
+const MAX_INTERIM: usize = 64;
+
+/// Longest body that is kept, in bytes.
+pub const MAX_KEPT: usize = 1 << 20;
+
+/// What of an answer is kept until the next exchange.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// The head.
+    pub head: bool,
+    /// The head, if it redirects (3xx).
+    pub redirect: bool,
+    /// The first [`MAX_KEPT`] bytes of the body.
+    pub body: bool,
+}
+
+/// A complete answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Status, 200 to 999.
+    pub status: u16,
+    /// When the first byte of the final head was there.
+    pub first: Instant,
+    /// When the last byte was there.
+    pub ended: Instant,
+    /// Bytes of the body, without framing.
+    pub body: u64,
+}
+
+/// A final head that is complete.
+struct Start {
+    head: Head,
+    /// Where it starts in the buffer.
+    at: usize,
+    /// When its first byte was there, and when the last read brought its end.
+    first: Instant,
+    read: Instant,
+}
+
+/// A connection for one request at a time. It may be dropped at any point, and so may the futures it gives; after one that was
+/// dropped it takes no more requests.
+#[derive(Debug)]
+pub struct Connection<S> {
+    stream: S,
+    /// Memory for what is read; the first `filled` bytes of it are.
+    buffer: Vec<u8>,
+    filled: usize,
+    /// Whether the next request may go out.
+    is_free: bool,
+    /// Whether there was an exchange before.
+    is_used: bool,
+    sent: u64,
+    received: u64,
+    body_received: u64,
+    /// What was asked to be kept of the newest answer.
+    kept_head: Vec<u8>,
+    kept_body: Vec<u8>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// A connection over an open stream.
+    pub fn new(stream: S) -> Self {
+        Self {
+            stream,
+            buffer: vec![0; BUFFER],
+            filled: 0,
+            is_free: true,
+            is_used: false,
+            sent: 0,
+            received: 0,
+            body_received: 0,
+            kept_head: Vec::new(),
+            kept_body: Vec::new(),
+        }
+    }
+
+    /// Bytes sent so far, heads included.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Bytes received so far, heads and framing included.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Bytes of bodies received so far, those of answers that were never complete included.
+    pub fn body_received(&self) -> u64 {
+        self.body_received
+    }
+
+    /// The newest answer's head, if it was asked for.
+    pub fn head(&self) -> &[u8] {
+        &self.kept_head
+    }
+
+    /// The first [`MAX_KEPT`] bytes of the newest answer's body, if they were asked for.
+    pub fn body(&self) -> &[u8] {
+        &self.kept_body
+    }
+
+    /// Whether the next request can be sent: the last answer left the connection open, and the peer has neither closed it since nor
+    /// sent what nobody asked for. What the peer did is known without a system call unless there is something to be read.
+    pub async fn is_ready(&mut self) -> bool {
+        if !self.is_free {
+            return false;
+        }
+        poll_fn(|cx| {
+            let mut buffer = ReadBuf::new(&mut self.buffer);
+            let read = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
+            self.received += buffer.filled().len() as u64;
+            self.is_free = read.is_pending();
+            Poll::Ready(self.is_free)
+        })
+        .await
+    }
+
+    /// Sends one request and reads the whole answer, and keeps of it what it `wants`.
+    ///
+    /// A peer may close an idle connection at the very moment a request goes out on it. That is no failure of the service, and HTTP
+    /// (RFC 9110, 9.2.2) has clients send the request again where that does no harm; such a failure is repeatable.
+    pub async fn exchange(&mut self, request: &Request, wants: Wants) -> Result<Received, Failure> {
+        if !std::mem::replace(&mut self.is_free, false) {
+            let failure = Failure::new(Cause::Closed, "the connection takes no more requests");
+            return Err(Failure { is_repeatable: true, ..failure });
+        }
+        let is_reused = std::mem::replace(&mut self.is_used, true);
+        let (sent, received) = (self.sent, self.received);
+        self.filled = 0;
+        self.kept_head.clear();
+        self.kept_body.clear();
+        let mut outgoing = Outgoing::new(request);
+        let answer = self.answer(&mut outgoing, wants).await;
+        answer.map_err(|failure| {
+            let is_unsent = self.sent == sent;
+            let is_unheard = self.received == received && request.is_idempotent;
+            let is_gone = matches!(failure.cause, Cause::Closed | Cause::Reset);
+            Failure { is_repeatable: is_reused && is_gone && (is_unsent || is_unheard), ..failure }
+        })
+    }
+
+    async fn answer(&mut self, outgoing: &mut Outgoing<'_>, wants: Wants) -> Result<Received, Failure> {
+        let Start { head, at: start, first, read } = self.read_head(outgoing).await?;
+        if wants.head || (wants.redirect && matches!(head.status, 300..=399)) {
+            self.kept_head.extend_from_slice(&self.buffer[start..start + head.length]);
+        }
+        let (body, ended) = self.read_body(outgoing, &head, start + head.length, read, wants.body).await?;
+        // A server that answers early need not read the rest of the request, so that it can't be known where the next one begins.
+        self.is_free = head.is_keep_alive && outgoing.is_done() && !outgoing.request().is_last;
+        Ok(Received { status: head.status, first, ended, body })
+    }
+
+    /// Reads up to the end of the final head.
+    async fn read_head(&mut self, outgoing: &mut Outgoing<'_>) -> Result<Start, Failure> {
+        let mut first = None;
+        let mut read = None;
+        let (mut start, mut interim) = (0, 0);
+        // How much of the head was there when it was last parsed, and when its end was last looked for.
+        let (mut parsed_at, mut seen) = (0, 0);
+        loop {
+            let fresh = &self.buffer[start..self.filled];
+            // Parsing costs time in proportion to what is there: a head that drips in is parsed when it may be complete, or has
+            // doubled.
+            let is_worth = !fresh.is_empty()
+                && (fresh.len() >= 2 * parsed_at || fresh.len() >= MAX_HEAD || head::may_end(fresh, seen));
+            seen = fresh.len();
+            parsed_at = if is_worth { seen } else { parsed_at };
+            let parsed = if is_worth { head::parse(fresh, outgoing.request().is_head)? } else { None };
+            match parsed {
+                Some(Head { status: 101, .. }) => {
+                    return Err(Failure::new(Cause::Malformed, "status 101, though no other protocol was asked for"));
+                }
+                Some(head) if head.status < 200 => {
+                    interim += 1;
+                    if interim > MAX_INTERIM {
+                        let detail = format!("more than {MAX_INTERIM} interim answers (1xx)");
+                        return Err(Failure::new(Cause::Malformed, detail));
+                    }
+                    start += head.length;
+                    (parsed_at, seen) = (0, 0);
+                    first = read.filter(|_| start < self.filled);
+                }
+                Some(head) => {
+                    let read = read.unwrap_or_else(Instant::now);
+                    return Ok(Start { head, at: start, first: first.unwrap_or(read), read });
+                }
+                None => {
+                    self.make_room(&mut start);
+                    if self.read(outgoing).await? == 0 {
+                        return Err(self.closed_amid_head(start, outgoing));
+                    }
+                    read = Some(Instant::now());
+                    first = first.or(read);
+                }
+            }
+        }
+    }
+
+    /// Makes room for more of a head that starts at `start`.
+    fn make_room(&mut self, start: &mut usize) {
+        if *start > 0 {
+            self.buffer.copy_within(*start..self.filled, 0);
+            self.filled -= *start;
+            *start = 0;
+        }
+        if self.filled == self.buffer.len() {
+            let longer = (2 * self.buffer.len()).min(MAX_HEAD).max(self.filled + 1);
+            self.buffer.resize(longer, 0);
+        }
+    }
+
+    fn closed_amid_head(&self, start: usize, outgoing: &Outgoing<'_>) -> Failure {
+        let got = &self.buffer[start..self.filled];
+        match head::parse(got, outgoing.request().is_head) {
+            Err(malformed) => malformed.into(),
+            Ok(_) if got.is_empty() => Failure::new(Cause::Closed, "the connection was closed before the answer"),
+            Ok(_) => Failure::new(Cause::Closed, "the connection was closed amid the head of the answer"),
+        }
+    }
+
+    /// Reads up to the end of the body, which starts at `at` in the buffer. Returns its length, and when its last byte was there:
+    /// `read` if the head's last read brought it too.
+    async fn read_body(
+        &mut self,
+        outgoing: &mut Outgoing<'_>,
+        head: &Head,
+        mut at: usize,
+        read: Instant,
+        is_kept: bool,
+    ) -> Result<(u64, Instant), Failure> {
+        let mut decoder = Decoder::new(head.framing);
+        let (mut length, mut ended) = (0, Some(read));
+        loop {
+            let fresh = &self.buffer[at..self.filled];
+            let kept = &mut self.kept_body;
+            let before = length;
+            let consumed = decoder.feed(fresh, |range| {
+                length += range.len() as u64;
+                if is_kept {
+                    let room = MAX_KEPT.saturating_sub(kept.len());
+                    kept.extend_from_slice(&fresh[range.start..range.end.min(range.start.saturating_add(room))]);
+                }
+            });
+            self.body_received += length - before;
+            let consumed = consumed?;
+            if decoder.is_done() {
+                let stray = fresh.len() - consumed;
+                if stray > 0 {
+                    return Err(Failure::new(Cause::Malformed, format!("{stray} bytes after the end of the answer")));
+                }
+                return Ok((length, ended.unwrap_or_else(Instant::now)));
+            }
+            (self.filled, at, ended) = (0, 0, None);
+            if self.read(outgoing).await? == 0 {
+                if decoder.is_until_close() {
+                    return Ok((length, Instant::now()));
+                }
+                let whole = match head.framing {
+                    Framing::Length(whole) => format!(" of {whole}"),
+                    _ => String::new(),
+                };
+                let detail = format!("the connection was closed amid the body, after {length}{whole} bytes");
+                return Err(Failure::new(Cause::Closed, detail));
+            }
+        }
+    }
+
+    /// Waits for more to read, and reads it to the end of what is there; goes on sending all the while. 0 at the end.
+    async fn read(&mut self, outgoing: &mut Outgoing<'_>) -> Result<usize, Failure> {
+        poll_fn(|cx| self.poll_io(outgoing, cx)).await.map_err(|error| Failure::of(&error, Cause::Other))
+    }
+
+    fn poll_io(&mut self, outgoing: &mut Outgoing<'_>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if !outgoing.is_done() {
+            let before = outgoing.sent();
+            let advanced = outgoing.advance(&mut self.stream, cx);
+            self.sent += (outgoing.sent() - before) as u64;
+            advanced?;
+        }
+        let mut buffer = ReadBuf::new(&mut self.buffer[self.filled..]);
+        let read = std::task::ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+        let count = buffer.filled().len();
+        self.filled += count;
+        self.received += count as u64;
+        let broken = if count == 0 { outgoing.take_broken() } else { None };
+        match broken {
+            // The end, or an error: either way the write's failure came first.
+            Some(error) => Poll::Ready(Err(error)),
+            None => Poll::Ready(read.map(|()| count)),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

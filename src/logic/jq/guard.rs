@@ -1,0 +1,281 @@
+//! What bounds a running filter: steps, the size and depth of values, the stack.
+
+use std::cell::Cell;
+
+use jaq_core::box_iter::box_once;
+use jaq_core::load::parse::Def;
+use jaq_core::native::{Fun, v};
+use jaq_core::{DataT, Error, Exn, Lut, Native, ValX, data};
+use jaq_json::{Num, Val};
+
+/// Functions that the rewritten filter calls; no filter can name them.
+pub(super) const STEP: &str = "iter8 step";
+pub(super) const NESTED: &str = "iter8 nested";
+pub(super) const TIMES: &str = "iter8 times";
+
+/// Most steps of one run: some tenths of a second.
+pub(super) const STEPS: usize = 2_000_000;
+
+/// What of a value is looked at, or copied, within one step: entries or bytes.
+const PER_STEP: usize = 64;
+
+/// Most bytes of a text, entries of an array or object.
+const MAX_SIZE: usize = 4 << 20;
+
+/// Most bits of a whole number.
+const MAX_BITS: u64 = 1 << 16;
+
+/// Deepest nesting of a value; dropping it takes stack for each level.
+const MAX_DEPTH: usize = 256;
+
+/// Most stack that a run takes, in bytes, of the 2 MiB that a thread has.
+const MAX_STACK: usize = 768 << 10;
+
+/// Why a run was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    Steps,
+    Size,
+    Depth,
+    Stack,
+}
+
+impl Stopped {
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Steps => "the filter takes more than 2000000 steps",
+            Self::Size => "the filter makes a value that is too large",
+            Self::Depth => "the filter makes a value that nests deeper than 256 levels",
+            Self::Stack => "the filter calls itself too deeply",
+        }
+    }
+}
+
+/// The bounds of one run.
+#[derive(Debug)]
+pub(super) struct Guard {
+    steps: Cell<usize>,
+    /// Where the stack was at the start.
+    stack: usize,
+    stopped: Cell<Option<Stopped>>,
+}
+
+impl Guard {
+    pub(super) fn new(steps: usize) -> Self {
+        Self { steps: Cell::new(steps), stack: stack(), stopped: Cell::new(None) }
+    }
+
+    /// What a run carries with it.
+    pub(super) fn data<'a>(&'a self, lut: &'a Lut<Bounded>) -> Data<'a> {
+        Data { lut, guard: self }
+    }
+
+    /// Why the run was ended, if it was.
+    pub(super) fn stopped(&self) -> Option<Stopped> {
+        self.stopped.get()
+    }
+
+    /// Ends the run in a way that no filter can catch.
+    fn stop<'a>(&self, why: Stopped) -> Exn<'a, Val> {
+        self.stopped.set(self.stopped.get().or(Some(why)));
+        Exn::halt(1)
+    }
+
+    fn take<'a>(&self, size: usize) -> Result<(), Exn<'a, Val>> {
+        match self.steps.get().checked_sub(1 + size / PER_STEP) {
+            Some(left) => {
+                self.steps.set(left);
+                Ok(())
+            }
+            None => {
+                self.steps.set(0);
+                Err(self.stop(Stopped::Steps))
+            }
+        }
+    }
+
+    /// One step on `value`, which may be copied in it.
+    fn step<'a>(&self, value: Val) -> ValX<'a, Val> {
+        let size = size(&value);
+        let bits = match &value {
+            Val::Num(Num::BigInt(number)) => number.bits(),
+            _ => 0,
+        };
+        if size > MAX_SIZE || bits > MAX_BITS {
+            return Err(self.stop(Stopped::Size));
+        }
+        if self.stack.abs_diff(stack()) > MAX_STACK {
+            return Err(self.stop(Stopped::Stack));
+        }
+        self.take(size)?;
+        Ok(value)
+    }
+
+    /// Passes a new array or object on if it is not too deep.
+    fn nested<'a>(&self, value: Val) -> ValX<'a, Val> {
+        self.depth(&value, 0)?;
+        Ok(value)
+    }
+
+    fn depth<'a>(&self, value: &Val, above: usize) -> Result<(), Exn<'a, Val>> {
+        if above >= MAX_DEPTH {
+            return Err(self.stop(Stopped::Depth));
+        }
+        match value {
+            Val::Arr(entries) => {
+                self.take(entries.len())?;
+                entries.iter().try_for_each(|entry| self.depth(entry, above + 1))
+            }
+            Val::Obj(entries) => {
+                self.take(entries.len())?;
+                entries.values().try_for_each(|entry| self.depth(entry, above + 1))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Multiplies; a text by a number repeats the text.
+    fn times<'a>(&self, left: Val, right: Val) -> ValX<'a, Val> {
+        let (left, right) = (self.step(left)?, self.step(right)?);
+        let repeated = match (&left, &right) {
+            (Val::TStr(_) | Val::BStr(_), Val::Num(count)) => Some((size(&left), count)),
+            (Val::Num(count), Val::TStr(_) | Val::BStr(_)) => Some((size(&right), count)),
+            _ => None,
+        };
+        if let Some((length, count)) = repeated {
+            let most = MAX_SIZE / length.max(1);
+            let is_few = match count {
+                Num::Int(count) => usize::try_from(*count).is_ok_and(|count| count <= most) || *count < 0,
+                // Not repeated but refused.
+                Num::Float(_) | Num::Dec(_) => true,
+                Num::BigInt(_) => false,
+            };
+            if !is_few {
+                return Err(self.stop(Stopped::Size));
+            }
+        }
+        (left * right).map_err(Exn::from)
+    }
+}
+
+/// Bytes of a text, entries of an array or object.
+fn size(value: &Val) -> usize {
+    match value {
+        Val::TStr(text) | Val::BStr(text) => text.len(),
+        Val::Arr(entries) => entries.len(),
+        Val::Obj(entries) => entries.len(),
+        _ => 0,
+    }
+}
+
+/// About where the stack is.
+fn stack() -> usize {
+    let here = 0_u8;
+    std::ptr::from_ref(std::hint::black_box(&here)).addr()
+}
+
+/// Filters that run within a [`Guard`].
+pub(super) struct Bounded;
+
+/// What a run carries with it: its functions, and its bounds.
+#[derive(Clone, Copy)]
+pub(super) struct Data<'a> {
+    lut: &'a Lut<Bounded>,
+    guard: &'a Guard,
+}
+
+impl DataT for Bounded {
+    type V<'a> = Val;
+    type Data<'a> = Data<'a>;
+}
+
+impl<'a> data::HasLut<'a, Bounded> for Data<'a> {
+    fn lut(&self) -> &'a Lut<Bounded> {
+        self.lut
+    }
+}
+
+/// The functions of the language that are bounded by what they are given, and those of the guard.
+pub(super) fn funs() -> impl Iterator<Item = Fun<Bounded>> {
+    let known = jaq_core::funs().filter(|fun| fun.0 != "range");
+    let known = known.chain(jaq_std::base_funs()).chain(jaq_json::funs());
+    let unbounded = ["fromjson", "halt"];
+    known.filter(move |fun| !unbounded.contains(&fun.0)).chain(own())
+}
+
+fn own() -> [Fun<Bounded>; 4] {
+    let step = Native::<Bounded>::new(|cv| box_once(cv.0.data().guard.step(cv.1)))
+        .with_paths(|cv| {
+            let (value, path) = cv.1;
+            box_once(cv.0.data().guard.step(value).map(|value| (value, path)))
+        })
+        .with_update(|cv, update| match cv.0.data().guard.step(cv.1) {
+            Ok(value) => update(value),
+            Err(stopped) => box_once(Err(stopped)),
+        });
+    let nested = Native::<Bounded>::new(|cv| box_once(cv.0.data().guard.nested(cv.1)));
+    let times = Native::<Bounded>::new(|mut cv| {
+        let right = cv.0.pop_var();
+        let left = cv.0.pop_var();
+        box_once(cv.0.data().guard.times(left, right))
+    });
+    // Of a text that may come from outside, so that its depth needs a bound.
+    let parse = Native::<Bounded>::new(|cv| {
+        let parsed = match &cv.1 {
+            Val::TStr(text) => serde_json::from_slice(text).map_err(|error| Error::str(error).into()),
+            other => Err(Error::typ(other.clone(), "string").into()),
+        };
+        box_once(parsed)
+    });
+    [(STEP, v(0), step), (NESTED, v(0), nested), (TIMES, v(2), times), ("fromjson", v(0), parse)]
+}
+
+/// Definitions of the standard library that build on functions which are not offered.
+const MISSING: &[&str] = &[
+    "@base64",
+    "@base64d",
+    "@html",
+    "@htmld",
+    "@uri",
+    "@urid",
+    "capture",
+    "capture_of_match",
+    "debug",
+    "drem",
+    "fromdate",
+    "gamma",
+    "gsub",
+    "halt",
+    "halt_error",
+    "logb",
+    "match",
+    "nexttoward",
+    "pow10",
+    "scalb",
+    "scan",
+    "scan_",
+    "significand",
+    "splits",
+    "stderr",
+    "sub",
+    "test",
+    "todate",
+];
+
+/// The definitions that filters may use.
+pub(super) fn defs() -> impl Iterator<Item = Def<&'static str>> {
+    // `split` with one argument needs no regular expressions.
+    let is_offered =
+        |def: &Def<&'static str>| !MISSING.contains(&def.name) && (def.name != "split" || def.args.len() < 2);
+    range().chain(jaq_core::defs()).chain(jaq_std::defs()).chain(jaq_json::defs()).filter(is_offered)
+}
+
+/// `range` in the language itself, so that each number is a step.
+fn range() -> impl Iterator<Item = Def<&'static str>> {
+    const RANGE: &str = "def range($from; $to; $by): \
+        def up: if . < $to then ., (. + $by | up) else {}[] end; \
+        def down: if . > $to then ., (. + $by | down) else {}[] end; \
+        def on: if . != $to then ., (. + $by | on) else {}[] end; \
+        $from | if $by > 0 then up elif $by < 0 then down else on end;";
+    jaq_core::load::parse(RANGE, |parser| parser.defs()).into_iter().flatten()
+}

@@ -1,0 +1,124 @@
+//! Rewrites a filter so that each of its parts asks the guard before it runs.
+
+use jaq_core::load::lex::StrPart;
+use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
+use jaq_core::ops::Math;
+use jaq_core::path::{Part, Path};
+
+use super::guard::{NESTED, STEP, TIMES};
+
+type Code = Term<&'static str>;
+type Boxed<'s> = Box<Term<&'s str>>;
+
+/// A variable that no filter can name.
+const FACTOR: &str = "$iter8 factor";
+
+/// The same filter, guarded: `f` becomes `step | f` wherever `f` is more than a constant or a name.
+pub(super) fn guarded<'s>(term: Term<&'s str>) -> Term<&'s str> {
+    let inner = match term {
+        leaf @ (Term::Id | Term::Num(_) | Term::Var(_) | Term::Break(_)) => return leaf,
+        // What has many outputs takes a step for each.
+        Term::Recurse => pipe(Term::Recurse, call(STEP)),
+        Term::Str(format, parts) => Term::Str(format, parts.into_iter().map(part).collect()),
+        Term::Arr(None) => Term::Arr(None),
+        Term::Arr(Some(inner)) => nested(Term::Arr(Some(boxed(inner)))),
+        Term::Obj(pairs) => {
+            let pair = |(key, value): (Term<&'s str>, Option<Term<&'s str>>)| (key_of(key), value.map(guarded));
+            nested(Term::Obj(pairs.into_iter().map(pair).collect()))
+        }
+        Term::Neg(inner) => Term::Neg(boxed(inner)),
+        Term::BinOp(left, op, right) => binary(left, op, right),
+        Term::Label(name, inner) => Term::Label(name, boxed(inner)),
+        Term::Fold(name, source, pattern, parts) => {
+            Term::Fold(name, boxed(source), pattern_of(pattern), parts.into_iter().map(stepped).collect())
+        }
+        Term::TryCatch(tried, caught) => Term::TryCatch(boxed(tried), caught.map(boxed)),
+        Term::IfThenElse(cases, otherwise) => {
+            let cases = cases.into_iter().map(|(condition, then)| (guarded(condition), guarded(then)));
+            Term::IfThenElse(cases.collect(), otherwise.map(boxed))
+        }
+        Term::Def(defs, rest) => {
+            let defs = defs.into_iter().map(|def| Def { body: stepped(def.body), ..def });
+            Term::Def(defs.collect(), boxed(rest))
+        }
+        Term::Call(name, arguments) => Term::Call(name, arguments.into_iter().map(guarded).collect()),
+        Term::Path(base, Path(parts)) => {
+            let parts = parts.into_iter().map(|(part, optional)| {
+                let part = match part {
+                    Part::Index(index) => Part::Index(guarded(index)),
+                    Part::Range(from, to) => Part::Range(from.map(guarded), to.map(guarded)),
+                };
+                (part, optional)
+            });
+            pipe(Term::Path(boxed(base), Path(parts.collect())), call(STEP))
+        }
+    };
+    pipe(call(STEP), inner)
+}
+
+/// The same, also where `term` is a constant or a name.
+fn stepped(term: Term<&str>) -> Term<&str> {
+    pipe(call(STEP), guarded(term))
+}
+
+fn boxed(mut term: Boxed<'_>) -> Boxed<'_> {
+    *term = guarded(std::mem::take(&mut *term));
+    term
+}
+
+fn call<'s>(name: &'static str) -> Term<&'s str> {
+    let code: Code = Term::Call(name, Vec::new());
+    code
+}
+
+fn pipe<'s>(left: Term<&'s str>, right: Term<&'s str>) -> Term<&'s str> {
+    Term::BinOp(Box::new(left), BinaryOp::Pipe(None), Box::new(right))
+}
+
+/// What makes a value that is deeper than its parts.
+fn nested(term: Term<&str>) -> Term<&str> {
+    pipe(term, call(NESTED))
+}
+
+fn binary<'s>(left: Boxed<'s>, op: BinaryOp<&'s str>, right: Boxed<'s>) -> Term<&'s str> {
+    match op {
+        // The only arithmetic whose result can be much larger than what it is made of.
+        BinaryOp::Math(Math::Mul) => Term::Call(TIMES, vec![guarded(*left), guarded(*right)]),
+        BinaryOp::UpdateMath(Math::Mul) => {
+            let times = Term::Call(TIMES, vec![Term::Id, Term::Var(FACTOR)]);
+            let update = Term::BinOp(boxed(left), BinaryOp::Update, Box::new(pipe(call(STEP), times)));
+            Term::BinOp(boxed(right), BinaryOp::Pipe(Some(Pattern::Var(FACTOR))), Box::new(update))
+        }
+        BinaryOp::Pipe(None) => Term::BinOp(boxed(left), BinaryOp::Pipe(None), Box::new(stepped(*right))),
+        BinaryOp::Pipe(Some(pattern)) => {
+            Term::BinOp(boxed(left), BinaryOp::Pipe(Some(pattern_of(pattern))), Box::new(stepped(*right)))
+        }
+        BinaryOp::Update => Term::BinOp(boxed(left), BinaryOp::Update, Box::new(stepped(*right))),
+        op => Term::BinOp(boxed(left), op, boxed(right)),
+    }
+}
+
+fn part<'s>(part: StrPart<&'s str, Term<&'s str>>) -> StrPart<&'s str, Term<&'s str>> {
+    match part {
+        StrPart::Term(term) => StrPart::Term(guarded(term)),
+        other => other,
+    }
+}
+
+/// A key; the text of a plain one, and a variable, tell by their form what they stand for.
+fn key_of(key: Term<&str>) -> Term<&str> {
+    match key {
+        plain @ (Term::Str(..) | Term::Var(_)) => plain,
+        other => guarded(other),
+    }
+}
+
+fn pattern_of(pattern: Pattern<&str>) -> Pattern<&str> {
+    match pattern {
+        Pattern::Var(name) => Pattern::Var(name),
+        Pattern::Arr(parts) => Pattern::Arr(parts.into_iter().map(pattern_of).collect()),
+        Pattern::Obj(pairs) => {
+            Pattern::Obj(pairs.into_iter().map(|(key, pattern)| (key_of(key), pattern_of(pattern))).collect())
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Filters: what satisfies them, what is wrong with them, and that all of them end.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+
+fn run(filter: &str, document: &str) -> Verdict {
+    Filter::compile(filter).unwrap_or_else(|error| panic!("{filter}: {error}")).run(document.as_bytes())
+}
+
+#[test]
+fn a_filter_is_satisfied_by_one_output_that_is_neither_false_nor_null() {
+    for (filter, expected) in [
+        (".ok", true),
+        (".none", false),
+        (".no", false),
+        (".zero", true),
+        (".items[] | select(. > 2)", true),
+        (".items[] | select(. > 3)", false),
+        ("empty", false),
+        ("false, null, 1", true),
+        ("[.items[] | . * 2] == [2, 4, 6]", true),
+        (".items | map(. + 1) | add == 9", true),
+        (".items | length == 3 and (.[-1] == 3)", true),
+        ("[range(3)] == [0, 1, 2] and [range(5; 0; -2)] == [5, 3, 1] and [range(1; 4)] == [1, 2, 3]", true),
+        (".name | startswith(\"it\") and contains(\"er\") and ascii_upcase == \"ITER8\"", true),
+        ("\"\\(.name)!\" == \"iter8!\" and .name * 2 == \"iter8iter8\"", true),
+        (".zero *= 3 | .zero == 0", true),
+        (".items[1] |= . + 1 | .items == [1, 3, 3]", true),
+        ("reduce .items[] as $x (0; . + $x) == 6", true),
+        (". as {items: [$a, $b]} | $a + $b == 3", true),
+        ("def double: . * 2; .items | map(double) | last == 6", true),
+        ("any(.items[]; . == 2) and all(.items[]; . > 0) and (.items | any(. == 3))", true),
+        ("try error(\"x\") catch . == \"x\"", true),
+        ("[.. | numbers] | length == 4", true),
+        ("[paths] | length > 3", true),
+        (".items | sort_by(-.) | first == 3 and (group_by(. > 1) | length == 2)", true),
+        ("to_entries | map(.key) | index(\"ok\") != null", true),
+        ("(.none // 5) == 5 and has(\"ok\") and (.items | tojson == \"[1,2,3]\")", true),
+        ("first(repeat(1)) == 1 and ([limit(3; repeat(1))] | length == 3)", true),
+        ("{a: 1, \"b\": 2, (.name): 3} | .iter8 == 3", true),
+        (
+            "\"[1]\" | fromjson == [1] and (\"12\" | tonumber == 12) and (\"a-b\" | split(\"-\") == [\"a\", \"b\"])",
+            true,
+        ),
+        ("del(.ok) | has(\"ok\") | not", true),
+    ] {
+        let document = r#"{"ok": true, "no": false, "none": null, "zero": 0, "items": [1, 2, 3], "name": "iter8"}"#;
+        let expected = if expected { Verdict::Satisfied } else { Verdict::NotSatisfied };
+        assert_eq!(run(filter, document), expected, "{filter}");
+    }
+}
+
+#[test]
+fn a_filter_that_fails_says_why() {
+    assert!(matches!(run(".a.b", "{\"a\": 1}"), Verdict::Failed(text) if text.contains("cannot index")));
+    assert!(matches!(run(".", "{\"a\": "), Verdict::NotJson(_)));
+    assert!(matches!(run(".", ""), Verdict::NotJson(_)));
+    assert!(matches!(run(".", &"[".repeat(100_000)), Verdict::NotJson(_)));
+}
+
+#[test]
+fn what_can_not_be_compiled_is_told_of() {
+    for (filter, detail) in [
+        ("", "is empty"),
+        (".a |", "ends where more is expected"),
+        (".a | )", "can't be read at `)`"),
+        (".a ==== 1", "can't be read at `====`"),
+        ("nothing(1)", "names what there is not: filter `nothing`"),
+        ("$x", "names what there is not: variable `$x`"),
+        ("input", "names what there is not: filter `input`"),
+        ("import \"a\" as a; .", "can't be read at `\"a\"`"),
+    ] {
+        let error = Filter::compile(filter).unwrap_err();
+        assert!(error.starts_with(detail), "{filter}: {error}");
+    }
+    assert!(Filter::compile(&format!("{}1{}", "(".repeat(65), ")".repeat(65))).is_err());
+    assert!(Filter::compile(&".a".repeat(3_000)).is_err());
+}
+
+#[test]
+fn every_filter_ends() {
+    for filter in [
+        "def f: f; f",
+        "def f: 1 + f; f",
+        "def f: [f]; f",
+        "def f: try f catch f; f",
+        "last(repeat(1))",
+        "[repeat(1)]",
+        "reduce repeat(1) as $x (0; 1)",
+        "reduce range(1e18) as $x (0; 1)",
+        "[range(1e18)]",
+        "last(range(1e18) | try error catch .)",
+        "first(range(1e18) | select(false) // empty)",
+        "until(false; . + 1)",
+        "[while(true; .)]",
+        "isempty(recurse(.) | select(false))",
+        "\"x\" * 1e12",
+        "\"x\" * 1000000000000",
+        ".s * .n",
+        ".s *= 100000000000000000000000",
+        "reduce range(100) as $x (\"xx\"; . + .)",
+        "reduce range(100) as $x ([1, 1]; . + .)",
+        "reduce range(100) as $x (3; . * .)",
+        "reduce range(100000) as $x (null; [., $x])",
+        "reduce range(100000) as $x (null; {a: .})",
+        "reduce range(100000) as $x (null; .a |= [.])",
+        "setpath([range(100000) | 0]; 1) | not",
+        "[.. | .. | .. | .. | .. | .. | .. | ..] | length < 0",
+        ".items[] as $a | .items[] as $b | .items[] as $c | .items[] as $d | select($a + $b + $c + $d < 0)",
+        "[.items[] + .items[] + .items[] + .items[] + .items[] + .items[]] | length < 0",
+        "[limit(1e18; repeat(0))]",
+        "skip(1e18; repeat(0))",
+        "nth(1e18; repeat(0))",
+        "[.items[] | tostring] | [combinations(9)] | length < 0",
+        "\"a,b\" | [splits(\",\")]",
+        "[.items | combinations(20)] | length",
+    ] {
+        let Ok(compiled) = Filter::compile(filter) else { continue };
+        let items = (0..300).map(|number| number.to_string()).collect::<Vec<_>>().join(",");
+        let document = format!("{{\"s\": \"xyz\", \"n\": 1000000000000, \"items\": [{items}]}}");
+        let begun = Instant::now();
+        let verdict = std::thread::spawn(move || compiled.run_within(document.as_bytes(), STEPS / 20)).join().unwrap();
+        assert!(matches!(verdict, Verdict::Failed(_) | Verdict::NotSatisfied), "{filter}: {verdict:?}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{filter}: {:?}", begun.elapsed());
+    }
+}

@@ -1,0 +1,125 @@
+//! What a user expects of answers (`expect`), and what the load checks of it.
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error};
+use serde_json::Value;
+
+use crate::load::http::{Expectations, ExpectedStatus};
+use crate::logic::jq::Filter;
+
+/// What every answer must be like. One that is not is an error, counted under `unexpected-status`, `unexpected-header`,
+/// `unexpected-body` or `unexpected-json`: the first that applies.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Expect {
+    /// Statuses, one of which is expected: `200`, or `2xx` for 200 to 299. Unless `errorRanges` are given, these alone decide which
+    /// statuses are errors.
+    status: Option<Vec<Status>>,
+    /// Headers by name, each with a text that its value contains; null where it needs only be there.
+    headers: Option<BTreeMap<Name, Option<String>>>,
+    /// Text that the body contains, within its first MiB.
+    body_contains: Option<String>,
+    /// Filter in the jq language: at least one of its outputs for the body, read as JSON of up to 1 MiB, is neither false nor null.
+    /// It has jq's core without regular expressions, dates and modules, and 2000000 steps.
+    jq: Option<Jq>,
+}
+
+impl Expect {
+    /// Whether statuses are expected.
+    pub(super) fn has_status(&self) -> bool {
+        self.status.as_ref().is_some_and(|statuses| !statuses.is_empty())
+    }
+
+    /// What the load checks.
+    pub(super) fn expectations(&self) -> Expectations {
+        Expectations {
+            statuses: self.status.iter().flatten().map(|status| status.0).collect(),
+            headers: self.headers.iter().flatten().map(|(name, text)| (name.0.clone(), text.clone())).collect(),
+            body: self.body_contains.clone(),
+            // It was compiled when it was read.
+            json: self.jq.as_ref().and_then(|jq| Filter::compile(&jq.0).ok()),
+        }
+    }
+}
+
+/// A status, or a class of them.
+#[derive(Clone, Debug, PartialEq)]
+struct Status(ExpectedStatus);
+
+impl<'de> Deserialize<'de> for Status {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let text = match &value {
+            Value::String(text) => text.trim().to_ascii_lowercase(),
+            other => other.to_string(),
+        };
+        let expected = match text.strip_suffix("xx") {
+            Some(class) => class.parse().ok().filter(|class| (1..=9).contains(class)).map(ExpectedStatus::Class),
+            None => text.parse().ok().filter(|status| (100..=999).contains(status)).map(ExpectedStatus::Exactly),
+        };
+        let wrong =
+            || D::Error::custom(format!("`{text}` is not a status; expected 100 to 999, or a class such as `2xx`"));
+        expected.map(Self).ok_or_else(wrong)
+    }
+}
+
+impl JsonSchema for Status {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ExpectedStatus".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"description": "A status from 100 to 999, or a class of them such as `2xx`.", "anyOf": [{"type": "integer", "minimum": 100, "maximum": 999}, {"type": "string", "pattern": r"^\s*[1-9]([0-9]{2}|[xX]{2})\s*$"}]})
+    }
+}
+
+/// A header's name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Name(String);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        match name.parse::<http::HeaderName>() {
+            Ok(_) => Ok(Self(name)),
+            Err(_) => Err(D::Error::custom(format!("`{name}` is not a header name"))),
+        }
+    }
+}
+
+impl JsonSchema for Name {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "HeaderName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"})
+    }
+}
+
+/// A filter that compiles.
+#[derive(Clone, Debug, PartialEq)]
+struct Jq(String);
+
+impl<'de> Deserialize<'de> for Jq {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match Filter::compile(&text) {
+            Ok(_) => Ok(Self(text)),
+            Err(error) => Err(D::Error::custom(format!("the filter {error}"))),
+        }
+    }
+}
+
+impl JsonSchema for Jq {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "JqFilter".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "description": "A filter in the jq language.", "pattern": r"\S", "maxLength": 4096})
+    }
+}

@@ -1,0 +1,221 @@
+//! HTTP/1.1 against servers that break every rule of it, and expectations of answers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use iter8::load::engine;
+use iter8::load::http::{ErrorRange, Expectations, ExpectedStatus, Http, HttpTarget, Way};
+use iter8::load::outcome::LoadOutcome;
+use iter8::load::plan::LoadPlan;
+use iter8::logic::jq::Filter;
+use iter8::logic::pacing::{Arrival, Bound, Pacer};
+use iter8::net::tls::TlsOptions;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::hostile::{Act, Hostile, answer, ok};
+
+/// A POST, which is never sent twice.
+fn target(url: &str) -> HttpTarget {
+    HttpTarget {
+        url: url.parse().unwrap(),
+        method: http::Method::POST,
+        headers: http::HeaderMap::new(),
+        body: Bytes::new(),
+        error_ranges: vec![ErrorRange { lower: Some(400), upper: None }],
+        expect: Arc::default(),
+        redirects: 0,
+        tls: TlsOptions::default(),
+        way: Way::Direct,
+        server_name: None,
+    }
+}
+
+async fn load(count: u64, target: HttpTarget) -> LoadOutcome {
+    let pacer = Pacer::new(Arrival::Max, Bound::Count(count));
+    let plan = LoadPlan { allow_initial_errors: true, ..LoadPlan::new("the server", pacer, 2) };
+    engine::run(plan, Arc::new(Http::new(target).unwrap()), CancellationToken::new(), &|_| {}).await.unwrap()
+}
+
+fn causes(outcome: &LoadOutcome) -> BTreeMap<&'static str, u64> {
+    outcome.causes.iter().map(|(cause, (count, _))| (cause.name(), *count)).collect()
+}
+
+const CHUNKED: &[u8] =
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n2;x=y\r\nok\r\n3\r\nyes\r\n0\r\nT: 1\r\n\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_ends_at_any_byte_is_counted_under_its_cause() {
+    type End = fn(Vec<u8>) -> Act;
+    let ends: [(End, &str); 2] = [(Act::WriteAndClose, "closed"), (Act::WriteAndReset, "reset")];
+    for whole in [CHUNKED.to_vec(), answer(200, "A: b\r\n", "hello")] {
+        for (end, cause) in ends {
+            let length = whole.len() as u64;
+            let bytes = whole.clone();
+            let server = Hostile::scripted(move |arrival| end(bytes[..arrival.number as usize].to_vec())).await;
+            let outcome = load(length, target(&server.url())).await;
+            assert_eq!(causes(&outcome), BTreeMap::from([(cause, length)]), "{:?}", outcome.causes);
+            assert_eq!((outcome.errors, outcome.answers, server.connections()), (length, 0, length));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_end_is_malformed_and_told_of() {
+    let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    for (start, more, detail) in [
+        (b"HTTP/1.1 200 OK\r\nA: ".to_vec(), "x", "the head is longer than 64 KiB"),
+        (b"HTTP/1.1 200 OK\r\n".to_vec(), "A: b\r\n", "more than 256 headers"),
+        (Vec::new(), "HTTP/1.1 100 Continue\r\n\r\n", "more than 64 interim answers (1xx)"),
+        ([&chunked[..], b"1;"].concat(), "x", "more than 16 KiB of chunk extensions"),
+        ([&chunked[..], b"0\r\n"].concat(), "A: b\r\n", "more than 16 KiB of trailers"),
+        (
+            b"HTTP/1.1 101 Switching Protocols\r\n\r\n".to_vec(),
+            "",
+            "status 101, though no other protocol was asked for",
+        ),
+        (answer(204, "", "body"), "", "4 bytes after the end of the answer"),
+    ] {
+        let server = Hostile::always(Act::Write([start, more.repeat(70_000).into_bytes()].concat())).await;
+        let outcome = load(6, target(&server.url())).await;
+        assert_eq!(causes(&outcome), BTreeMap::from([("malformed", 6)]), "{:?}", outcome.causes);
+        assert_eq!(outcome.causes.values().next().unwrap().1, detail);
+        assert_eq!(server.connections(), 6, "none is used again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_used_as_long_as_the_server_keeps_them() {
+    let limited = |arrival: &crate::support::hostile::Arrival| match arrival.turn {
+        4 => Act::WriteAndClose(answer(200, "Connection: close\r\n", "ok")),
+        _ => ok(),
+    };
+    let server = Hostile::scripted(limited).await;
+    let outcome = load(100, target(&server.url())).await;
+    assert_eq!((outcome.errors, server.arrivals()), (0, 100), "{:?}", outcome.causes);
+    assert!((20..=22).contains(&server.connections()), "{}", server.connections());
+    for headers in ["Connection: close\r\n", "connection: x, CLOSE\r\n"] {
+        let server = Hostile::always(Act::Write(answer(200, headers, "ok"))).await;
+        assert_eq!(load(10, target(&server.url())).await.errors, 0);
+        assert!(server.connections() >= 10, "{}", server.connections());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_has_no_body_to_wait_for() {
+    let server = Hostile::always(Act::Write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n".to_vec())).await;
+    let head = HttpTarget { method: http::Method::HEAD, ..target(&server.url()) };
+    let outcome = load(20, head).await;
+    assert_eq!((outcome.errors, outcome.bytes_received), (0, 0), "{:?}", outcome.causes);
+    assert!(server.connections() <= 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nobody_asked_for_harms_nobody() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = stream.write_all(&answer(503, "Connection: close\r\n", "full")).await;
+                while stream.read(&mut [0; 1024]).await.is_ok_and(|count| count > 0) {}
+            });
+        }
+    });
+    let outcome = tokio::time::timeout(Duration::from_secs(60), load(20, target(&url))).await.unwrap();
+    assert_eq!((outcome.requests, outcome.statuses), (20, BTreeMap::from([(503, 20)])), "{:?}", outcome.causes);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_a_gigabyte_takes_no_memory() {
+    const LENGTH: usize = 1 << 30;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let block = vec![b'x'; 1 << 16];
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 1024]).await;
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\nConnection: close\r\n\r\n");
+            let _ = stream.write_all(head.as_bytes()).await;
+            for _ in 0..LENGTH / block.len() {
+                if stream.write_all(&block).await.is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    let said = tokio::task::spawn_blocking(move || {
+        let bench = crate::support::cli::Bench::new();
+        let url = format!("http.url={url}");
+        let values = [
+            "tasks={http}",
+            &url,
+            "http.numRequests=1",
+            "http.connections=1",
+            "http.timeout=60s",
+            "http.expect.bodyContains=x",
+        ];
+        let mut command = bench.command();
+        command.arg("run").args(values.iter().flat_map(|value| ["--set", *value]));
+        let mut child =
+            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak = 0;
+        loop {
+            // A process that has ended has no memory any more.
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            if let Some(line) = text.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
+                peak = line.trim().trim_end_matches(" kB").parse::<u64>().unwrap();
+            }
+            if let Some(ended) = child.try_wait().unwrap() {
+                return (ended.success(), peak, bench.document());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    let (is_good, peak, document) = said.await.unwrap();
+    assert!(is_good && peak > 0 && peak < 80_000, "{peak} kB");
+    let text = document.to_string();
+    assert!(text.contains(&format!("{LENGTH}")), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_not_as_expected_is_an_error_with_its_cause() {
+    let body = r#"{"ready": true, "items": [1, 2]}"#;
+    let server = Hostile::always(Act::Write(answer(202, "Content-Type: application/json\r\n", body))).await;
+    let header = |name: &str, text: Option<&str>| Expectations {
+        headers: vec![(name.to_owned(), text.map(str::to_owned))],
+        ..Expectations::default()
+    };
+    let filter = |text: &str| Expectations { json: Some(Filter::compile(text).unwrap()), ..Expectations::default() };
+    let status = |status| Expectations { statuses: vec![status], ..Expectations::default() };
+    let text = |text: &str| Expectations { body: Some(text.to_owned()), ..Expectations::default() };
+    for (expect, cause) in [
+        (status(ExpectedStatus::Class(2)), None),
+        (status(ExpectedStatus::Exactly(200)), Some(("unexpected-status", "status 202"))),
+        (header("content-type", Some("json")), None),
+        (header("etag", None), Some(("unexpected-header", "no header `etag`"))),
+        (text("\"ready\""), None),
+        (text("healthy"), Some(("unexpected-body", "the text is not in the body"))),
+        (filter(".ready and (.items | add == 3)"), None),
+        (filter(".items[] | select(. > 2)"), Some(("unexpected-json", "the filter is not satisfied"))),
+        (filter("last(repeat(1))"), Some(("unexpected-json", "the filter takes more than 2000000 steps"))),
+    ] {
+        let count = 4;
+        let outcome = load(count, HttpTarget { expect: Arc::new(expect), ..target(&server.url()) }).await;
+        assert_eq!((outcome.answers, outcome.statuses[&202]), (count, count));
+        let found: Vec<_> =
+            outcome.causes.iter().map(|(cause, (count, words))| (cause.name(), *count, words)).collect();
+        match cause {
+            None => assert_eq!((outcome.errors, found.len()), (0, 0)),
+            Some((name, words)) => {
+                assert_eq!(outcome.errors, count);
+                assert_eq!(found, [(name, count, &words.to_owned())]);
+            }
+        }
+    }
+}

@@ -35,6 +35,7 @@ fn target(url: &str) -> HttpTarget {
         method: http::Method::GET,
         headers: http::HeaderMap::new(),
         body: Bytes::new(),
+        vary: None,
         error_ranges: vec![ErrorRange { lower: Some(400), upper: None }],
         expect: Arc::default(),
         redirects: 0,

@@ -25,6 +25,7 @@ fn target(url: &str) -> HttpTarget {
         method: http::Method::POST,
         headers: http::HeaderMap::new(),
         body: Bytes::new(),
+        vary: None,
         error_ranges: vec![ErrorRange { lower: Some(400), upper: None }],
         expect: Arc::default(),
         redirects: 0,

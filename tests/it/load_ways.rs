@@ -32,6 +32,7 @@ fn target(url: &str) -> HttpTarget {
         method: Method::GET,
         headers: http::HeaderMap::new(),
         body: Bytes::new(),
+        vary: None,
         error_ranges: vec![ErrorRange { lower: Some(400), upper: None }],
         expect: Arc::default(),
         redirects: 0,

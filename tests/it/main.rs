@@ -7,6 +7,7 @@ mod dependencies;
 mod experiment;
 mod house;
 mod http_task;
+mod http_template;
 mod layers;
 mod load;
 mod load_http1;

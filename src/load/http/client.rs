@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use url::Url;
+
 use super::connection::{HttpConnection, Link};
-use super::h1::{Wants, head};
+use super::h1::{Request, Wants, head};
+use super::message::Message;
 use super::redirect;
 use super::target::Http;
 use crate::load::answer::Answer;
@@ -19,6 +22,15 @@ pub struct HttpClient {
     meter: Meter,
 }
 
+/// A request that differs from the others.
+#[derive(Debug)]
+pub struct Varied {
+    url: Url,
+    message: Message,
+    /// The message, formatted.
+    request: Request,
+}
+
 impl Protocol for Http {
     type Client = HttpClient;
 
@@ -29,19 +41,20 @@ impl Protocol for Http {
 
 impl Client for HttpClient {
     type Connection = HttpConnection;
-    type Request = ();
+    type Request = Option<Box<Varied>>;
 
     fn varies(&self) -> bool {
-        false
+        self.http.prepared.varies()
     }
 
-    fn prepare(&self, _: u64) -> Result<(), Failure> {
-        Ok(())
+    fn prepare(&self, number: u64) -> Result<Self::Request, Failure> {
+        let varied = self.http.prepared.varied(number)?;
+        Ok(varied.map(|(url, message)| Box::new(Varied { request: message.to_request(), url, message })))
     }
 
     async fn connect(&self, _: usize) -> Result<HttpConnection, Failure> {
         let start = Instant::now();
-        let link = Link::open(&self.http.dialer, &self.meter).await?;
+        let link = Link::open(&self.http.prepared.dialer, &self.meter).await?;
         self.meter.connected(start.elapsed());
         Ok(HttpConnection::new(link))
     }
@@ -50,14 +63,18 @@ impl Client for HttpClient {
         connection.own.is_ready().await
     }
 
-    async fn exchange(&self, connection: &mut HttpConnection, (): &()) -> Result<Answer, Failure> {
+    async fn exchange(&self, connection: &mut HttpConnection, varied: &Self::Request) -> Result<Answer, Failure> {
         let http = &*self.http;
         let judge = http.judge();
         let wants =
             Wants { redirect: http.redirects > 0, head: judge.expect.needs_head(), body: judge.expect.needs_body() };
-        let received = connection.own.exchange(&http.request, wants).await?;
+        let (url, message, request) = match varied {
+            None => (&http.url, &http.prepared.message, &http.request),
+            Some(varied) => (&varied.url, &varied.message, &varied.request),
+        };
+        let received = connection.own.exchange(request, wants).await?;
         let (received, link) = if wants.redirect && matches!(received.status, 300..=399) {
-            redirect::follow(http, &self.meter, connection, received, wants).await?
+            redirect::follow(http, &self.meter, connection, (url, message), received, wants).await?
         } else {
             (received, &connection.own)
         };

@@ -14,8 +14,7 @@ use super::h1::{MAX_KEPT, Received};
 use super::message::Message;
 use super::target::{HTTP2, HttpTarget, Judge, Prepared, TargetError};
 use crate::load::answer::Answer;
-use crate::load::cause::Failure;
-use crate::load::dial::Dialer;
+use crate::load::cause::{Cause, Failure};
 use crate::load::h2::{Shared, failure};
 use crate::load::meter::Meter;
 use crate::load::protocol::{Client, Protocol};
@@ -31,12 +30,18 @@ const NOT_IN_HTTP2: [HeaderName; 7] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
+/// A request in HTTP/2's terms.
+#[derive(Debug)]
+pub struct Outgoing {
+    request: Request<()>,
+    body: Bytes,
+}
+
 /// HTTP/2 to one target.
 #[derive(Debug)]
 pub struct Http2 {
-    dialer: Arc<Dialer>,
-    request: Request<()>,
-    body: Bytes,
+    prepared: Prepared,
+    outgoing: Outgoing,
     judge: Judge,
 }
 
@@ -45,14 +50,14 @@ impl Http2 {
     /// `http`. Redirects are not followed.
     pub fn new(target: HttpTarget) -> Result<Self, TargetError> {
         let unusable = TargetError::unusable(&target.url);
-        let Prepared { dialer, message } = Prepared::new(&target, HTTP2)?;
-        let request = request(&message, dialer.origin.is_tls()).ok_or(unusable)?;
-        Ok(Self { dialer: Arc::new(dialer), request, body: message.body, judge: Judge::of(&target) })
+        let prepared = Prepared::new(&target, HTTP2)?;
+        let outgoing = outgoing(&prepared.message, prepared.dialer.origin.is_tls()).ok_or(unusable)?;
+        Ok(Self { prepared, outgoing, judge: Judge::of(&target) })
     }
 }
 
 /// The message in HTTP/2's terms.
-fn request(message: &Message, is_tls: bool) -> Option<Request<()>> {
+fn outgoing(message: &Message, is_tls: bool) -> Option<Outgoing> {
     let authority = Authority::try_from(message.headers.get(HOST)?.as_bytes()).ok()?;
     let mut uri = message.uri.clone().into_parts();
     uri.scheme = Some(if is_tls { Scheme::HTTPS } else { Scheme::HTTP });
@@ -69,7 +74,7 @@ fn request(message: &Message, is_tls: bool) -> Option<Request<()>> {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(message.body.len()));
     }
     *request.headers_mut() = headers;
-    Some(request)
+    Some(Outgoing { request, body: message.body.clone() })
 }
 
 /// A worker's end of HTTP/2.
@@ -90,20 +95,23 @@ impl Protocol for Http2 {
 
 impl Client for Http2Client {
     type Connection = SendRequest<Bytes>;
-    type Request = ();
+    type Request = Option<Box<Outgoing>>;
 
     fn varies(&self) -> bool {
-        false
+        self.http.prepared.varies()
     }
 
-    fn prepare(&self, _: u64) -> Result<(), Failure> {
-        Ok(())
+    fn prepare(&self, number: u64) -> Result<Self::Request, Failure> {
+        let Some((_, message)) = self.http.prepared.varied(number)? else { return Ok(None) };
+        let outgoing = outgoing(&message, self.http.prepared.dialer.origin.is_tls());
+        let odd = || Failure::new(Cause::Other, "the request can't be told in HTTP/2");
+        Ok(Some(Box::new(outgoing.ok_or_else(odd)?)))
     }
 
     async fn connect(&self, seat: usize) -> Result<SendRequest<Bytes>, Failure> {
         let open = || async {
             let start = Instant::now();
-            let stream = self.http.dialer.dial_h2().await?;
+            let stream = self.http.prepared.dialer.dial_h2().await?;
             self.meter.connected(start.elapsed());
             Ok(stream)
         };
@@ -114,15 +122,16 @@ impl Client for Http2Client {
         poll_fn(|cx| connection.poll_ready(cx)).await.is_ok()
     }
 
-    async fn exchange(&self, connection: &mut SendRequest<Bytes>, (): &()) -> Result<Answer, Failure> {
+    async fn exchange(&self, connection: &mut SendRequest<Bytes>, varied: &Self::Request) -> Result<Answer, Failure> {
         let http = &*self.http;
-        let has_no_body = http.body.is_empty();
+        let outgoing = varied.as_deref().unwrap_or(&http.outgoing);
+        let has_no_body = outgoing.body.is_empty();
         let (response, mut body) =
-            connection.send_request(http.request.clone(), has_no_body).map_err(|error| failure(&error))?;
+            connection.send_request(outgoing.request.clone(), has_no_body).map_err(|error| failure(&error))?;
         if !has_no_body {
             // The crate sends it as the peer's window allows, while the answer is awaited: it may come early.
-            body.send_data(http.body.clone(), true).map_err(|error| failure(&error))?;
-            self.meter.sent(http.body.len());
+            body.send_data(outgoing.body.clone(), true).map_err(|error| failure(&error))?;
+            self.meter.sent(outgoing.body.len());
         }
         let (head, mut answer) = response.await.map_err(|error| failure(&error))?.into_parts();
         let first = Instant::now();

@@ -8,6 +8,7 @@ mod http2;
 mod message;
 mod redirect;
 mod target;
+mod vary;
 mod way;
 
 pub use client::HttpClient;
@@ -15,4 +16,5 @@ pub use connection::HttpConnection;
 pub use expect::{Expectations, ExpectedStatus};
 pub use http2::{Http2, Http2Client};
 pub use target::{ErrorRange, Http, HttpTarget, TargetError};
+pub use vary::{Variant, Vary};
 pub use way::{Way, authorization};

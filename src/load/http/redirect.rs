@@ -19,17 +19,19 @@ const FOLLOWED: [u16; 5] = [301, 302, 303, 307, 308];
 /// Statuses that ask for the very same request there.
 const KEEPING: [u16; 2] = [307, 308];
 
-/// Goes where the answer on `connection` points, and on from there, as often as the target allows. Returns the last answer and the
+/// Goes where the answer on `connection` points, and on from there, as often as the target allows; `url` and
+/// `message` are what was asked. Returns the last answer and the
 /// connection that it came by. A redirect without a usable location is an answer in its own right.
 pub(super) async fn follow<'c>(
     http: &Http,
     meter: &Meter,
     connection: &'c mut HttpConnection,
+    (url, message): (&Url, &Message),
     mut received: Received,
     wants: Wants,
 ) -> Result<(Received, &'c Link), Failure> {
-    let mut url = http.url.clone();
-    let mut message = http.message.clone();
+    let mut url = url.clone();
+    let mut message = message.clone();
     let mut by = None;
     for _ in 0..http.redirects {
         let Some(next) = location(received.status, connection.by(by).head(), &url) else { break };
@@ -56,9 +58,9 @@ async fn hop(
     let mut is_repeated = false;
     loop {
         let Some(to) = Origin::of(url) else { return Err(Failure::new(Cause::Other, "the redirect leads nowhere")) };
-        let by = if to == http.dialer.origin {
+        let by = if to == http.prepared.dialer.origin {
             if is_repeated || !connection.own.is_ready().await {
-                connection.own = Link::open(&http.dialer, meter).await?;
+                connection.own = Link::open(&http.prepared.dialer, meter).await?;
             }
             None
         } else {

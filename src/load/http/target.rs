@@ -10,8 +10,10 @@ use url::Url;
 use super::expect::Expectations;
 use super::h1::{Received, Request};
 use super::message::{Message, absolute, host_of, path_of};
+use super::vary::{Variant, Vary};
 use super::way::Way;
 use crate::load::answer::Answer;
+use crate::load::cause::{Cause, Failure};
 use crate::load::dial::{Dialer, Origin, Tls, Via, server_name};
 use crate::load::meter::Meter;
 use crate::logic::mask;
@@ -43,6 +45,8 @@ pub struct HttpTarget {
     pub headers: HeaderMap,
     /// The body; empty for none.
     pub body: Bytes,
+    /// What each request has of its own instead, where they differ.
+    pub vary: Option<Vary>,
     /// Statuses that count as errors.
     pub error_ranges: Vec<ErrorRange>,
     /// What is expected of answers besides.
@@ -61,9 +65,8 @@ pub struct HttpTarget {
 #[derive(Debug)]
 pub struct Http {
     pub(super) url: Url,
-    pub(super) dialer: Dialer,
-    pub(super) message: Message,
-    /// The same, formatted.
+    pub(super) prepared: Prepared,
+    /// The message, formatted.
     pub(super) request: Request,
     pub(super) redirects: u32,
     judge: Judge,
@@ -99,9 +102,11 @@ pub(super) const HTTP1: &str = "http/1.1";
 pub(super) const HTTP2: &str = "h2";
 
 /// What is common to all versions of HTTP.
+#[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) dialer: Dialer,
     pub(super) message: Message,
+    vary: Option<Vary>,
 }
 
 impl Prepared {
@@ -111,29 +116,50 @@ impl Prepared {
         let origin = Origin::of(&target.url).ok_or_else(unusable)?;
         let is_forwarded = !origin.is_tls() && alpn != HTTP2;
         let via = target.way.via(is_forwarded).ok_or(TargetError::Proxy)?;
-        let mut headers = target.headers.clone();
-        let uri = match &via {
-            Via::Forward(proxy) => {
-                if let Some(value) = proxy.authorization() {
-                    headers.insert(PROXY_AUTHORIZATION, HeaderValue::from_str(value).map_err(|_| TargetError::Proxy)?);
-                }
-                absolute(&target.url)
-            }
-            _ => path_of(&target.url),
-        };
-        let uri = uri.ok_or_else(unusable)?;
-        if !headers.contains_key(HOST) {
-            headers.insert(HOST, host_of(&target.url).ok_or_else(unusable)?);
-        }
         let name = target.server_name.as_deref();
         let named =
             name.map(|name| server_name(name).ok_or_else(|| TargetError::ServerName(name.to_owned()))).transpose()?;
         let needs_tls = origin.is_tls() || target.redirects > 0;
         let tls = if needs_tls { Some(Tls { server_name: named, ..tls(&target.tls, alpn)? }) } else { None };
-        let dialer = Dialer { origin, via, tls };
-        let message = Message { method: target.method.clone(), uri, headers, body: target.body.clone() };
-        Ok(Self { dialer, message })
+        let HttpTarget { url, method, headers, body, vary, .. } = target;
+        let message = message(url, method, headers.clone(), body.clone(), &via).ok_or_else(unusable)?;
+        Ok(Self { dialer: Dialer { origin, via, tls }, message, vary: vary.clone() })
     }
+
+    /// Whether every request is another.
+    pub(super) fn varies(&self) -> bool {
+        self.vary.is_some()
+    }
+
+    /// Where request `number` goes, and its message; `None` where all are the same.
+    pub(super) fn varied(&self, number: u64) -> Result<Option<(Url, Message)>, Failure> {
+        let Some(vary) = &self.vary else { return Ok(None) };
+        let Variant { url, headers, body } = vary.variant(number).map_err(|why| Failure::new(Cause::Other, why))?;
+        if Origin::of(&url).is_none_or(|origin| origin != self.dialer.origin) {
+            let elsewhere = format!("url: `{}` is not on the host that the load is for", mask::mask_url(url.as_str()));
+            return Err(Failure::new(Cause::Other, elsewhere));
+        }
+        let odd = || Failure::new(Cause::Other, format!("url: `{}` can't be requested", mask::mask_url(url.as_str())));
+        let message = message(&url, &self.message.method, headers, body, &self.dialer.via).ok_or_else(odd)?;
+        Ok(Some((url, message)))
+    }
+}
+
+/// The message to a URL by this way.
+fn message(url: &Url, method: &Method, mut headers: HeaderMap, body: Bytes, via: &Via) -> Option<Message> {
+    let uri = match via {
+        Via::Forward(proxy) => {
+            if let Some(value) = proxy.authorization() {
+                headers.insert(PROXY_AUTHORIZATION, HeaderValue::from_str(value).ok()?);
+            }
+            absolute(url)?
+        }
+        _ => path_of(url)?,
+    };
+    if !headers.contains_key(HOST) {
+        headers.insert(HOST, host_of(url)?);
+    }
+    Some(Message { method: method.clone(), uri, headers, body })
 }
 
 fn tls(options: &TlsOptions, alpn: &'static str) -> Result<Tls, TlsError> {
@@ -176,16 +202,17 @@ impl Judge {
 impl Http {
     /// Prepares requests to `target`; opens nothing.
     pub fn new(target: HttpTarget) -> Result<Self, TargetError> {
-        let Prepared { dialer, message } = Prepared::new(&target, HTTP1)?;
+        let prepared = Prepared::new(&target, HTTP1)?;
+        let dialer = &prepared.dialer;
         let foreign_tls = match (&target.tls.identity, target.redirects > 0) {
             (_, false) => None,
             (None, true) => dialer.tls.clone().map(|tls| Tls { server_name: None, ..tls }),
             (Some(_), true) => Some(tls(&TlsOptions { identity: None, ..target.tls.clone() }, HTTP1)?),
         };
-        let request = message.to_request();
+        let request = prepared.message.to_request();
         let judge = Judge::of(&target);
         let HttpTarget { url, redirects, .. } = target;
-        Ok(Self { url, dialer, message, request, redirects, judge, foreign_tls })
+        Ok(Self { url, prepared, request, redirects, judge, foreign_tls })
     }
 
     pub(super) fn judge(&self) -> &Judge {

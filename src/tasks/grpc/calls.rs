@@ -1,8 +1,6 @@
 //! The calls of a load: built once where they do not differ, else one by one ahead of time.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use chrono::Utc;
@@ -17,12 +15,6 @@ use crate::logic::request_template::{CallValues, Fixed, FixedValue};
 
 /// Most messages that unary calls go through in turn: each is kept as a call of its own.
 const MAX_TURNS: usize = 10_000;
-
-/// Random bits that differ from run to run.
-pub(super) fn random_bits() -> RandomBits {
-    let (state, count) = (RandomState::new(), AtomicU64::new(0));
-    Arc::new(move || state.hash_one(count.fetch_add(1, Ordering::Relaxed)))
-}
 
 /// What is sent.
 pub(super) struct Content {

@@ -10,7 +10,7 @@ use prost_reflect::{DescriptorPool, MethodDescriptor};
 use rustls::pki_types::ServerName;
 use serde_json::Value;
 
-use super::calls::{Content, calls, random_bits, shape};
+use super::calls::{Content, calls, shape};
 use super::data::{Data, MAX_DATA};
 use super::descriptors;
 use super::field::{Place, metadata_texts};
@@ -26,6 +26,7 @@ use crate::logic::request_template::{CallValues, Fixed};
 use crate::net::tls::{Identity, TlsError, TlsOptions, client_config};
 use crate::ports::{Files, Web, WebRequest};
 use crate::tasks::TaskError;
+use crate::tasks::load::random_bits;
 
 /// Longest certificate, key or file of metadata.
 const MAX_SMALL: u64 = 1 << 20;

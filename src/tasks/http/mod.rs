@@ -9,6 +9,7 @@ mod measure;
 mod plan;
 mod prepare;
 mod route;
+mod template;
 mod values;
 
 use chrono::{DateTime, Utc};

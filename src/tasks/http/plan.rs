@@ -9,12 +9,14 @@ use serde_json::Value;
 use super::expect::Expect;
 use super::field::StatusRange;
 use super::route::{Route, route};
+use super::template::Template;
 use super::values::HttpValues;
 use crate::load::http::{ErrorRange, Expectations};
 use crate::logic::input::InputError;
 use crate::logic::mask::mask_url;
 use crate::logic::pacing::{Arrival, Bound, Pacer};
 use crate::logic::path::join;
+use crate::logic::rows::RowFormat;
 use crate::tasks::load::Places;
 
 /// Defaults, as in Iter8 where it has them.
@@ -24,6 +26,25 @@ const CONNECTIONS: u64 = 4;
 const TIMEOUT: Duration = Duration::from_secs(10);
 const PERCENTILES: [f64; 6] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
 const ERRORS: ErrorRange = ErrorRange { lower: Some(400), upper: None };
+
+/// What templates there are.
+fn template(values: &HttpValues, places: &Places) -> Result<Option<Template>, InputError> {
+    let rows = match &values.rows {
+        None => None,
+        Some(path) => {
+            let unknown = || places.error("rows", format!("`{path}` is not named `.csv`, `.jsonl` or `.ndjson`"));
+            Some((path.clone(), RowFormat::of(path).ok_or_else(unknown)?))
+        }
+    };
+    match values.template {
+        Some(false) if rows.is_some() => {
+            Err(places.error("rows", "has no effect with `template: false`: templates name its fields"))
+        }
+        Some(false) => Ok(None),
+        None if rows.is_none() => Ok(None),
+        _ => Ok(Some(Template { rows })),
+    }
+}
 
 /// Where the body comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +100,7 @@ pub(super) struct Load {
     /// Files of certificate and key.
     pub(super) identity: Option<(String, String)>,
     pub(super) route: Route,
+    pub(super) template: Option<Template>,
     pub(super) places: Places,
 }
 
@@ -158,6 +180,7 @@ fn load(values: HttpValues, provider: &str, version: usize, suffix: &str, places
         return Err(places.error(field, "and a header `Authorization` are both given; give one of them"));
     }
     let route = route(&values, &url, &places)?;
+    let template = template(&values, &places)?;
     let identity = match (values.cert, values.key) {
         (Some(cert), Some(key)) => Some((cert, key)),
         (None, None) => None,
@@ -217,6 +240,7 @@ fn load(values: HttpValues, provider: &str, version: usize, suffix: &str, places
         ca: values.ca,
         identity,
         route,
+        template,
         places,
     })
 }

@@ -10,6 +10,7 @@ use http::HeaderValue;
 use http::header::{AUTHORIZATION, HeaderMap};
 
 use super::plan::{Auth, Load, Payload, Secret};
+use super::template::vary;
 use crate::load::http::{Http, Http2, HttpTarget, TargetError, authorization as url_authorization};
 use crate::logic::input::InputError;
 use crate::logic::mask::mask_url;
@@ -54,11 +55,13 @@ pub(super) fn protocol(load: &Load, files: &dyn Files, downloaded: Option<Bytes>
         None => None,
     };
     let ca = load.ca.as_ref().map(|path| pem("ca", path)).transpose()?;
+    let vary = load.template.as_ref().map(|template| vary(load, template, files, &headers, &body)).transpose()?;
     let target = HttpTarget {
         url: load.url.clone(),
         method: load.method.clone(),
         headers,
         body,
+        vary,
         error_ranges: load.error_ranges.clone(),
         expect: Arc::clone(&load.expect),
         redirects: load.redirects,
@@ -136,7 +139,7 @@ fn secret_of(load: &Load, files: &dyn Files, field: &str, secret: &Secret) -> Re
 }
 
 /// Reads a file that `field` names.
-fn read(load: &Load, files: &dyn Files, field: &str, path: &str, max: u64) -> Result<Vec<u8>, InputError> {
+pub(super) fn read(load: &Load, files: &dyn Files, field: &str, path: &str, max: u64) -> Result<Vec<u8>, InputError> {
     files.read(path, max).map_err(|error| {
         let reason = match error.kind() {
             std::io::ErrorKind::IsADirectory => "it is a directory; expected a file".to_owned(),

@@ -43,6 +43,12 @@ pub(super) struct HttpValues {
     /// URL of the request body, downloaded before the load.
     #[serde(rename = "payloadURL")]
     pub(super) payload_url: Option<TargetUrl>,
+    /// Whether URL, headers and payload are Handlebars templates, expanded for each request: `{{requestNumber}}`, `{{uuid}}`,
+    /// `{{timestamp}}`, `{{timestampUnix}}`, `{{timestampUnixMilli}}`, `{{randomInt 1 10}}`, `{{randomString 8}}`, `{{row.NAME}}`.
+    /// Default: whether there are `rows`.
+    pub(super) template: Option<bool>,
+    /// File of rows, one for each request in turn: CSV with a line of names (`.csv`), or an object per line (`.jsonl`, `.ndjson`).
+    pub(super) rows: Option<String>,
     /// Content-Type of the request; makes it a POST. Default with a payload: `application/octet-stream`.
     #[schemars(extend("pattern" = HEADER_VALUE))]
     pub(super) content_type: Option<String>,
@@ -223,6 +229,7 @@ impl HttpValues {
         let way_of = if self.proxy.is_some() || self.unix_socket.is_some() { &Self::default() } else { base };
         let (proxy, unix_socket) = or!(way_of: proxy, unix_socket);
         let (http2, streams, server_name) = or!(base: http2, streams, server_name);
+        let (template, rows) = or!(base: template, rows);
         let (parallel, name) = or!(base: parallel, name);
         Self {
             headers: merged_headers(self.headers, base.headers.as_ref()),
@@ -246,6 +253,8 @@ impl HttpValues {
             method,
             timeout,
             follow_redirects,
+            template,
+            rows,
             http2,
             streams,
             proxy,

@@ -3,9 +3,11 @@
 mod levels;
 mod measure;
 mod places;
+mod random;
 mod run;
 
 pub(super) use levels::{Leveled, Rules, below_base, endpoints_schema, forget, levels, required};
 pub(super) use measure::{Distribution, Scalars, add, notes};
 pub(super) use places::Places;
+pub(super) use random::random_bits;
 pub(super) use run::{Ended, Load, offer, run_all, unless_stopped};

@@ -22,6 +22,11 @@ impl Places {
         given.or(self.0.first()).map_or_else(|| field.to_owned(), |(path, _)| join(path, field))
     }
 
+    /// The text of `field` as it was written, if it is one.
+    pub(in crate::tasks) fn text(&self, field: &str) -> Option<&str> {
+        self.0.iter().find_map(|(_, level)| level.get(field).filter(|value| !value.is_null()))?.as_str()
+    }
+
     /// An error about `field`.
     pub(in crate::tasks) fn error(&self, field: &str, message: impl Into<String>) -> InputError {
         InputError::new(self.of(field), message)

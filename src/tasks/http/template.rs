@@ -1,0 +1,135 @@
+//! Requests that differ: URL, headers and payload as templates, and the rows that they take their values from.
+
+use bytes::Bytes;
+use chrono::Utc;
+use handlebars::Context;
+use http::HeaderValue;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
+use url::Url;
+
+use super::plan::Load;
+use super::prepare::read;
+use crate::load::http::{Variant, Vary};
+use crate::logic::handlebars::{TemplateFault, TemplateId};
+use crate::logic::http_template::{HttpTemplates, has_actions};
+use crate::logic::input::InputError;
+use crate::logic::rows::{MAX_BYTES, RowFormat, Rows};
+use crate::ports::Files;
+use crate::tasks::load::random_bits;
+
+/// What a load's templates take their values from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Template {
+    /// File of rows, and its format.
+    pub(super) rows: Option<(String, RowFormat)>,
+}
+
+/// A text as it is, or one that differs.
+enum Text {
+    Fixed(String),
+    Varying(TemplateId),
+}
+
+/// The texts of a request.
+struct Texts {
+    templates: HttpTemplates,
+    url: Text,
+    headers: Vec<(HeaderName, Text)>,
+    /// What no template touches, secrets among it.
+    fixed_headers: HeaderMap,
+    body: Body,
+    /// The field that the body comes from.
+    payload: &'static str,
+}
+
+enum Body {
+    Fixed(Bytes),
+    Varying(TemplateId),
+}
+
+/// Which field is wrong, and why.
+type Fault = (&'static str, String);
+
+/// Makes the requests of a load that has templates; `headers` and `body` are those of its target. The first request is made to see
+/// that it can be.
+pub(super) fn vary(
+    load: &Load,
+    template: &Template,
+    files: &dyn Files,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<Vary, InputError> {
+    let rows = template.rows.as_ref().map(|(path, format)| {
+        let content = read(load, files, "rows", path, MAX_BYTES)?;
+        Rows::read(content, *format).map_err(|error| load.places.error("rows", format!("`{path}` {error}")))
+    });
+    let templates = HttpTemplates::new(&random_bits(), rows.transpose()?);
+    let wrong = |(field, message): Fault| load.places.error(field, message);
+    let texts = Texts::read(templates, load, headers, body).map_err(wrong)?;
+    texts.variant(0).map_err(wrong)?;
+    Ok(Vary::new(move |number| texts.variant(number).map_err(|(field, message)| format!("{field}: {message}"))))
+}
+
+impl Texts {
+    fn read(mut templates: HttpTemplates, load: &Load, headers: &HeaderMap, body: &Bytes) -> Result<Self, Fault> {
+        let mut text = |field: &'static str, text: &str| match has_actions(text) {
+            false => Ok(Text::Fixed(text.to_owned())),
+            true => templates.add(text).map(Text::Varying).map_err(of(field)),
+        };
+        // As it was written: a parsed URL has other characters where the actions are.
+        let url = text("url", load.places.text("url").unwrap_or(load.url.as_str()))?;
+        let mut varying = Vec::new();
+        let mut fixed_headers = headers.clone();
+        for (name, value) in headers {
+            if let Some(value) = value.to_str().ok().filter(|value| *name != AUTHORIZATION && has_actions(value)) {
+                varying.push((name.clone(), text("headers", value)?));
+                fixed_headers.remove(name);
+            }
+        }
+        let payload = payload_field(load);
+        let body = match std::str::from_utf8(body) {
+            Ok(text) if has_actions(text) => Body::Varying(templates.add(text).map_err(of(payload))?),
+            _ => Body::Fixed(body.clone()),
+        };
+        Ok(Self { templates, url, headers: varying, fixed_headers, body, payload })
+    }
+
+    fn variant(&self, number: u64) -> Result<Variant, Fault> {
+        let values = self.templates.values(number, Utc::now()).map_err(of("rows"))?;
+        let url = self.render("url", &self.url, &values)?;
+        let url = Url::parse(&url).map_err(|error| ("url", format!("becomes `{url}`, which is not a URL: {error}")))?;
+        let mut headers = self.fixed_headers.clone();
+        for (name, text) in &self.headers {
+            let text = self.render("headers", text, &values)?;
+            let value = HeaderValue::from_str(&text);
+            let odd = |_| ("headers", format!("`{name}` becomes a text with characters that a header can't hold"));
+            headers.append(name, value.map_err(odd)?);
+        }
+        let body = match &self.body {
+            Body::Fixed(body) => body.clone(),
+            Body::Varying(id) => self.templates.render(*id, &values).map_err(of(self.payload))?.into(),
+        };
+        Ok(Variant { url, headers, body })
+    }
+
+    fn render(&self, field: &'static str, text: &Text, values: &Context) -> Result<String, Fault> {
+        match text {
+            Text::Fixed(text) => Ok(text.clone()),
+            Text::Varying(id) => self.templates.render(*id, values).map_err(of(field)),
+        }
+    }
+}
+
+fn of(field: &'static str) -> impl FnOnce(TemplateFault) -> Fault {
+    move |fault| (field, fault.0)
+}
+
+/// The field that the payload comes from.
+fn payload_field(load: &Load) -> &'static str {
+    use super::plan::Payload;
+    match load.payload {
+        Payload::File(_) => "payloadFile",
+        Payload::Url(_) => "payloadURL",
+        Payload::Text(_) | Payload::None => "payloadStr",
+    }
+}

@@ -1,0 +1,97 @@
+//! Requests of the `http` task that differ: templates and rows, through the program.
+
+use std::collections::BTreeSet;
+
+use crate::support::cli::Bench;
+use crate::support::hostile::{Act, Hostile, answer, ok};
+use crate::support::mirror::{Kind, Mirror};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_has_its_own_number_and_row() {
+    let server = Hostile::scripted(|arrival| {
+        let number = arrival.head.split(' ').nth(1).and_then(|path| path.strip_prefix("/items/")).unwrap_or("none");
+        let row = String::from_utf8_lossy(&arrival.body).into_owned();
+        let tag = arrival.head.lines().find(|line| line.starts_with("x-tag")).unwrap_or_default();
+        let expected = |n: u64| {
+            let name = ["Ann", "Bob"][(n % 2) as usize];
+            (format!("{{\"name\": \"{name}\"}}"), format!("x-tag: {n}-{}", ["7", "8"][(n % 2) as usize]))
+        };
+        match number.parse().map(expected) {
+            Ok(expected) if expected == (row, tag.to_owned()) => ok(),
+            _ => Act::Write(answer(500, "", "wrong")),
+        }
+    })
+    .await;
+    let bench = Bench::new();
+    bench.write("rows.csv", "name,age\nAnn,7\nBob,8\n");
+    bench.write(
+        "values.yaml",
+        &format!(
+            "tasks: [http]\nhttp:\n  url: '{}items/{{{{requestNumber}}}}'\n  rows: rows.csv\n  numRequests: 500\n  qps: max\n  \
+             connections: 7\n  headers: {{x-tag: '{{{{requestNumber}}}}-{{{{row.age}}}}'}}\n  \
+             payloadStr: '{{\"name\": \"{{{{row.name}}}}\"}}'\n",
+            server.url()
+        ),
+    );
+    let said = bench.run(["run", "-f", "values.yaml"]);
+    said.expect(0, &[]);
+    let document = bench.read("experiment.yaml");
+    assert!(document.contains("200: 500"), "{document}");
+    assert_eq!(server.arrivals(), 500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http2_and_a_rate_number_requests_just_the_same() {
+    let server = Mirror::start(Kind::default()).await;
+    let bench = Bench::new();
+    let url =
+        format!("http.url=http://{}/{{{{requestNumber}}}}?id={{{{uuid}}}}&n={{{{randomInt 3 5}}}}", server.address);
+    let said = bench.run([
+        "run",
+        "--set",
+        "tasks={http}",
+        "--set",
+        &url,
+        "--set",
+        "http.template=true,http.http2=true,http.streams=4,http.connections=2,http.qps=400,http.numRequests=14",
+    ]);
+    said.expect(0, &[]);
+    let seen = server.seen();
+    let numbers: BTreeSet<&str> = seen.iter().map(|seen| seen.uri.path()).collect();
+    assert_eq!(numbers, (0..14).map(|n| format!("/{n}")).collect::<Vec<_>>().iter().map(String::as_str).collect());
+    let queries: BTreeSet<&str> = seen.iter().filter_map(|seen| seen.uri.query()).collect();
+    assert_eq!(queries.len(), 14, "{queries:?}");
+    assert!(queries.iter().all(|query| query.ends_with("&n=3") || query.ends_with("&n=4")), "{queries:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn braces_are_sent_as_they_are_where_no_template_was_asked_for() {
+    let server = Mirror::start(Kind::default()).await;
+    let bench = Bench::new();
+    let url = format!("http.url=http://{}/", server.address);
+    let payload = "http.payloadStr=hello {{requestNumber}} {{> x}}";
+    let said = bench.run(["run", "--set", "tasks={http},http.numRequests=1", "--set", &url, "--set-string", payload]);
+    said.expect(0, &[]);
+    assert_eq!(server.seen()[0].body, "hello {{requestNumber}} {{> x}}");
+}
+
+#[test]
+fn templates_that_can_not_work_are_refused_before_anything_is_sent() {
+    let bench = Bench::new();
+    bench.write("rows.csv", "name\nAnn\n");
+    bench.write("odd.csv", "name\nAnn,7\n");
+    bench.write("rows.txt", "");
+    for (values, expected) in [
+        ("http.template=true,http.payloadStr=x {{nothing}}", "http.payloadStr: `nothing` is not known here"),
+        ("http.rows=rows.csv,http.headers.a=x {{row.age}}", "http.headers: `row.age` is not known here"),
+        ("http.rows=none.csv", "http.rows: can't read `none.csv`: there is no such file"),
+        ("http.rows=odd.csv", "http.rows: `odd.csv` CSV error"),
+        ("http.rows=rows.txt", "http.rows: `rows.txt` is not named `.csv`, `.jsonl` or `.ndjson`"),
+        ("http.rows=rows.csv,http.template=false", "http.rows: has no effect with `template: false`"),
+        ("http.template=true,http.payloadStr=x {{#each x}}", "http.payloadStr:"),
+        ("http.template=true,http.payloadStr=x {{> x}}", "http.payloadStr: has partials or decorators"),
+    ] {
+        let said = bench.run(["run", "--set", "tasks={http},http.url=http://127.0.0.1:1/", "--set", values]);
+        said.expect(2, &[expected]);
+    }
+}

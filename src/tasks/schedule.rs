@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::logic::input::InputError;
 use crate::logic::numbers::show;
@@ -14,6 +16,35 @@ use crate::logic::pacing::{Arrival, Bound, Pacer};
 use crate::model::duration::GoDuration;
 use crate::model::load::Spacing;
 use crate::model::number::Number;
+
+/// How requests are spaced, as values name it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct ArrivalValue(pub(super) Spacing);
+
+impl<'de> Deserialize<'de> for ArrivalValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let spacing = Spacing::deserialize(&value);
+        let error =
+            |_| D::Error::custom(format!("`{}` is not an arrival; expected `uniform` or `poisson`", text(&value)));
+        spacing.map(Self).map_err(error)
+    }
+}
+
+impl JsonSchema for ArrivalValue {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Arrival".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Spacing::json_schema(generator)
+    }
+}
+
+/// A value as an error shows it.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned).chars().take(40).collect()
+}
 
 /// A stage, as values describe it: the rate goes linearly from what it was to `qps` within `duration`.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -164,7 +195,7 @@ fn staged(wanted: &Wanted<'_>, stages: &[StageValue], path: &dyn Fn(&str) -> Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn read(rate: Option<Rate>, stages: Option<Value>, change: impl Fn(&mut Wanted<'_>)) -> Result<Schedule, String> {
         let stages: Option<Vec<StageValue>> = stages.map(|list| serde_json::from_value(list).unwrap());

@@ -219,7 +219,7 @@ fn schedule(values: &HttpValues, places: &Places) -> Result<Schedule, InputError
         names: Names { rate: "qps", count: "numRequests" },
         rate: values.qps.as_ref().map(|qps| qps.0.map_or(Rate::Max, Rate::PerSecond)),
         default_rate: Rate::PerSecond(QPS),
-        arrival: values.arrival,
+        arrival: values.arrival.map(|arrival| arrival.0),
         stages: values.stages.as_deref(),
         count: values.num_requests.as_ref().map(|count| count.0),
         duration: values.duration.map(|duration| duration.0.0),

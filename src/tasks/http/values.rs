@@ -14,9 +14,8 @@ use super::field::{
 use crate::logic::input::{InputError, typed};
 use crate::logic::path::join;
 use crate::model::duration::PositiveDuration;
-use crate::model::load::Spacing;
 use crate::tasks::load::{below_base, endpoints_schema, forget, required};
-use crate::tasks::schedule::{StageValue, stages_schema};
+use crate::tasks::schedule::{ArrivalValue, StageValue, stages_schema};
 use crate::tasks::shape::HEADER_VALUE;
 
 /// Loads an HTTP service and measures latencies and errors. The same fields stand at every level: an endpoint's win over its
@@ -38,7 +37,7 @@ pub(super) struct HttpValues {
     pub(super) qps: Option<Qps>,
     /// How requests are spaced within the rate: `uniform` for evenly, `poisson` for at random, as from many users who know nothing
     /// of each other; the random sequence is the same in every run. Default: uniform.
-    pub(super) arrival: Option<Spacing>,
+    pub(super) arrival: Option<ArrivalValue>,
     /// How the rate changes, 1 to 100 stages of at most 24h in total: in each it goes linearly from what it was to `qps` within
     /// `duration`. The first one starts from the task's `qps` if that is given, else from 0. Instead of `numRequests` and `duration`.
     #[schemars(schema_with = "stages_schema")]

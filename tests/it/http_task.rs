@@ -270,7 +270,7 @@ async fn schedules_that_can_not_be_are_refused_with_path_and_expectation() {
         ),
         (
             json!({"stages": [{"duration": "1s", "qsp": 5}]}),
-            "with.stages[0].qsp: unknown field `qsp`; did you mean `qps`?",
+            "with.stages[0].qsp: unknown field `qsp`; known here: duration, qps",
         ),
     ];
     for (mut with, message) in cases {

@@ -48,7 +48,7 @@ pub async fn run(args: AssertArgs) -> Result<Exit, CliError> {
                     if !hold && !lost && !args.timeout.0.is_zero() {
                         tracing::warn!("the conditions did not hold within {}", args.timeout);
                     }
-                    return Ok(if hold { Exit::Done } else { Exit::AssertionFailed });
+                    return Ok(exit(&judgements));
                 }
             }
             // It may not have been written yet.
@@ -63,9 +63,25 @@ pub async fn run(args: AssertArgs) -> Result<Exit, CliError> {
     }
 }
 
+/// What is inconclusive does not hold, but it is no failure where it is all that does not.
+fn exit(judgements: &[(AssertCondition, Judgement)]) -> Exit {
+    let lost = || judgements.iter().map(|(_, judgement)| judgement).filter(|judgement| !judgement.holds);
+    if lost().next().is_none() {
+        Exit::Done
+    } else if lost().all(|judgement| judgement.inconclusive) {
+        Exit::Inconclusive
+    } else {
+        Exit::AssertionFailed
+    }
+}
+
 fn shown(judgements: &[(AssertCondition, Judgement)]) -> String {
     let line = |(condition, judgement): &(AssertCondition, Judgement)| {
-        let mark = if judgement.holds { "ok    " } else { "FAILED" };
+        let mark = match judgement {
+            Judgement { holds: true, .. } => "ok    ",
+            Judgement { inconclusive: true, .. } => "OPEN  ",
+            _ => "FAILED",
+        };
         format!("{mark}  {condition}: {}\n", judgement.sentence)
     };
     judgements.iter().map(line).collect()

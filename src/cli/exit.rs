@@ -14,7 +14,8 @@ pub enum Exit {
     TaskFailed = 3,
     /// The outside world: a store, cluster or provider is unreachable or forbidden.
     OutsideWorld = 4,
-    /// A verdict with a confidence was asked for, and the samples do not decide it.
+    /// Nothing can be concluded from what was measured: the load missed its rate, or the samples do not decide a verdict for which
+    /// a confidence was asked.
     Inconclusive = 5,
     /// Ended by SIGINT; the partial document is saved.
     Interrupted = 130,
@@ -32,7 +33,7 @@ impl Exit {
         (Self::OutsideWorld, "the outside world: a store, cluster or provider is unreachable or forbidden"),
         (
             Self::Inconclusive,
-            "inconclusive: a verdict with a confidence was asked for, and the samples do not decide it",
+            "inconclusive: the load missed its rate by more than 5 %, or the samples do not decide at the confidence asked for",
         ),
         (Self::Interrupted, "interrupted (SIGINT); the partial document is saved"),
         (Self::Terminated, "terminated (SIGTERM); the partial document is saved"),

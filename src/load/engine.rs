@@ -16,6 +16,7 @@ use super::series::{MAX_INTERVALS, SharedSeries};
 use super::shared::{INTERVAL, Shared, with_percentiles};
 use super::tally::Tally;
 use super::worker::{self, Briefing, Start};
+use crate::logic::pacing::Cursor;
 use crate::ports::LoadProgress;
 
 /// How long after the end of a duration slots that were due before it are still sent; the rest is dropped.
@@ -46,19 +47,19 @@ pub async fn run<P: Protocol>(
     let initial = Initial::new(in_flight as u64, plan.allow_initial_errors || total == 0, abandon.clone());
     let shared = Arc::new(Shared::new(protocol, plan, initial, workers));
     let crew = Crew::start(&shared, workers, (connections, in_flight), &abandon)?;
-    let Watched { tallies, lanes, series, stopped } = crew.watch(&shared, &abandon, &stop, progress).await;
+    let Watched { reports, lanes, mut schedule, series, stopped } =
+        crew.watch(&shared, &abandon, &stop, progress).await;
     if let Some(error) = shared.initial.error(&shared.plan.target) {
         return Err(error);
     }
-    let pacer = &shared.plan.pacer;
-    let mut merged = Tally::new(pacer.rate().is_some());
-    for tally in tallies {
+    let mut merged = Tally::new(shared.plan.pacer.rate().is_some());
+    for tally in reports {
         merged.merge(&tally.map_err(|_| LoadError::Lost)??);
     }
     let series = stopped.or(merged.last_ended).and_then(|end| series.series(end, MAX_INTERVALS));
     let outcome = LoadOutcome {
         series,
-        ..LoadOutcome::new(pacer, connections, &lanes, merged, shared.plan.max_duration, stopped)
+        ..LoadOutcome::new(&mut schedule, connections, &lanes, merged, shared.plan.max_duration, stopped)
     };
     let end =
         LoadProgress { done: outcome.requests, errors: outcome.errors, ended: true, ..shared.blank(outcome.duration) };
@@ -78,17 +79,19 @@ fn ends(plan: &LoadPlan) -> Option<Duration> {
     [by_pacer, plan.max_duration].into_iter().flatten().min()
 }
 
-/// What there is once all workers have ended.
+/// What a worker's thread leaves.
+type Report = Result<std::io::Result<Tally>, oneshot::error::RecvError>;
+
+/// What is left of a crew.
 struct Watched {
-    tallies: Vec<Report>,
+    reports: Vec<Report>,
     lanes: Arc<Lanes>,
+    /// Where the schedule was lately.
+    schedule: Cursor,
     series: Arc<SharedSeries>,
     /// When the load was stopped, if it was.
     stopped: Option<Instant>,
 }
-
-/// What a worker's thread leaves.
-type Report = Result<std::io::Result<Tally>, oneshot::error::RecvError>;
 
 /// The workers that were started.
 struct Crew {
@@ -146,7 +149,7 @@ impl Crew {
         stop: &CancellationToken,
         progress: &(dyn Fn(LoadProgress) + Send + Sync),
     ) -> Watched {
-        let pacer = shared.plan.pacer;
+        let pacer = &shared.plan.pacer;
         let mut stopped = None;
         tokio::select! {
             biased;
@@ -155,7 +158,7 @@ impl Crew {
         }
         let lead = if pacer.rate().is_some() { LEAD } else { Duration::ZERO };
         let start = Instant::now() + lead;
-        let lanes = Arc::new(Lanes::new(pacer, start, self.starts.len()));
+        let lanes = Arc::new(Lanes::new(pacer.clone(), start, self.starts.len()));
         let series = Arc::new(SharedSeries::new(start));
         for give in self.starts {
             // Fails for a worker that could not start; its result says why.
@@ -165,17 +168,25 @@ impl Crew {
         let done = join_all(self.done);
         tokio::pin!(done);
         let mut ticks = tokio::time::interval(INTERVAL);
+        let mut schedule = pacer.cursor();
         let mut is_closed = false;
-        let tallies = loop {
+        let reports = loop {
             tokio::select! {
                 biased;
-                tallies = &mut done => break tallies,
+                reports = &mut done => break reports,
                 () = stop.cancelled(), if stopped.is_none() => {
                     stopped = Some(Instant::now());
                     lanes.close();
                     abandon.cancel();
                 }
-                _ = ticks.tick() => progress(shared.progress(start.elapsed())),
+                _ = ticks.tick() => {
+                    let elapsed = start.elapsed();
+                    if stopped.is_none() {
+                        // Walks along, so that what was due is known at the end without a walk through all of it.
+                        schedule.due_by(shared.plan.max_duration.map_or(elapsed, |end| end.min(elapsed)));
+                    }
+                    progress(shared.progress(elapsed));
+                }
                 () = tokio::time::sleep_until(ends.unwrap_or(start).into()), if !is_closed && ends.is_some() => {
                     is_closed = true;
                     lanes.close();
@@ -185,6 +196,6 @@ impl Crew {
                 }
             }
         };
-        Watched { tallies, lanes, series, stopped }
+        Watched { reports, lanes, schedule, series, stopped }
     }
 }

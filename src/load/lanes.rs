@@ -4,13 +4,17 @@
 //! worker has an idle connection when a slot of its lane is due, workers write to no memory of each other's. A worker that has none
 //! rings one that has, and that one takes the slot over; so does any connection that becomes idle, the oldest slot first. No slot
 //! waits while a connection is idle, whoever owns either.
+//!
+//! When a slot is due, every worker works out for itself: its [`Dealer`] has cursors of its own onto the schedule, which all agree.
 
+use std::cell::RefCell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::logic::pacing::{Pacer, Step};
+use crate::logic::pacing::{Cursor, Pacer, Step};
 
 /// A slot that was taken: it is to be sent now, by whoever took it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,70 +73,6 @@ impl Lanes {
         self.lanes.iter().for_each(|lane| lane.bell.notify_one());
     }
 
-    /// Waits until another worker has a slot to give away, or the schedule is closed.
-    pub(super) async fn rung(&self, worker: usize) {
-        self.lanes[worker].bell.notified().await;
-    }
-
-    /// Tells the other workers how many connections of this one are idle.
-    pub(super) fn publish_idle(&self, worker: usize, idle: usize) {
-        self.lanes[worker].idle.store(idle, Ordering::SeqCst);
-    }
-
-    /// Rings one other worker that has idle connections, if there is one; the search starts behind `worker`, so that the work
-    /// spreads.
-    pub(super) fn ring_another(&self, worker: usize) {
-        let count = self.lanes.len();
-        let idle =
-            (1..count).map(|step| &self.lanes[(worker + step) % count]).find(|l| l.idle.load(Ordering::SeqCst) > 0);
-        if let Some(lane) = idle {
-            lane.bell.notify_one();
-        }
-    }
-
-    /// Takes a slot for a connection of `worker`. With a rate it is the oldest one that is due, whoever owns it, so that under
-    /// overload every slot waits its turn and no more; at maximum rate, where slots have no age, one of its own lane first.
-    pub(super) fn claim(&self, worker: usize, now: Instant) -> Claim {
-        if self.closed.load(Ordering::Relaxed) {
-            return Claim::Over;
-        }
-        let Some(elapsed) = self.elapsed(now) else { return Claim::NotDue };
-        if self.pacer.rate().is_none() {
-            return self.claim_any(worker, elapsed);
-        }
-        loop {
-            // Numbers only grow: what is not due when read is not due at all.
-            let next = |(lane, it): (usize, &Lane)| (self.slot(lane, it.taken.load(Ordering::SeqCst)), lane);
-            let Some((slot, lane)) = self.lanes.iter().enumerate().map(next).min() else { return Claim::Over };
-            let seen = (slot - lane as u64) / self.lanes.len() as u64;
-            match self.pacer.decide(elapsed, slot) {
-                Step::Stop => return Claim::Over,
-                Step::Wait { .. } => return Claim::NotDue,
-                Step::SendNow { intended } if self.take(lane, seen) => {
-                    return Claim::Taken(Slot { number: slot, due: Some(self.start + intended) });
-                }
-                Step::SendNow { .. } => {}
-            }
-        }
-    }
-
-    /// Takes a slot at maximum rate: of the worker's own lane, else of the next one that has any.
-    fn claim_any(&self, worker: usize, elapsed: Duration) -> Claim {
-        let count = self.lanes.len();
-        for lane in (0..count).map(|step| (worker + step) % count) {
-            loop {
-                let seen = self.lanes[lane].taken.load(Ordering::SeqCst);
-                let number = self.slot(lane, seen);
-                match self.pacer.decide(elapsed, number) {
-                    Step::SendNow { .. } if self.take(lane, seen) => return Claim::Taken(Slot { number, due: None }),
-                    Step::SendNow { .. } => {}
-                    Step::Stop | Step::Wait { .. } => break,
-                }
-            }
-        }
-        Claim::Over
-    }
-
     /// Takes the slot after the first `seen` ones of a lane, unless another was faster.
     fn take(&self, lane: usize, seen: u64) -> bool {
         let taken = &self.lanes[lane].taken;
@@ -142,29 +82,6 @@ impl Lanes {
     /// Time since the start; `None` before it.
     fn elapsed(&self, now: Instant) -> Option<Duration> {
         now.checked_duration_since(self.start)
-    }
-
-    /// Whether the next slot of `worker`'s own lane is due and not taken.
-    pub(super) fn is_behind(&self, worker: usize, now: Instant) -> bool {
-        let next = self.slot(worker, self.lanes[worker].taken.load(Ordering::SeqCst));
-        let Some(elapsed) = self.elapsed(now) else { return false };
-        matches!(self.pacer.decide(elapsed, next), Step::SendNow { .. })
-    }
-
-    /// When the first slot of `worker`'s lane is due that is not due `now`; `None` when there is none.
-    pub(super) fn next_due(&self, worker: usize, now: Instant) -> Option<Instant> {
-        let (elapsed, first) = match self.elapsed(now) {
-            Some(elapsed) => (elapsed, self.pacer.due_by(elapsed)),
-            None => (Duration::ZERO, 0),
-        };
-        let count = self.lanes.len() as u64;
-        // The smallest slot of this lane that is at least `first`.
-        let slot = first.saturating_add((worker as u64 + count - first % count) % count);
-        match self.pacer.decide(elapsed, slot) {
-            Step::Wait { until } => self.start.checked_add(until),
-            Step::SendNow { intended } => self.start.checked_add(intended),
-            Step::Stop => None,
-        }
     }
 
     /// How many slots were taken, all lanes together.
@@ -178,70 +95,117 @@ impl Lanes {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::logic::pacing::{Arrival, Bound};
+/// What one worker sees of the lanes; it stays on the worker's thread.
+pub(super) struct Dealer {
+    lanes: Arc<Lanes>,
+    worker: usize,
+    cursors: RefCell<Cursors>,
+}
 
-    fn lanes(rate: f64, count: u64, workers: usize) -> Lanes {
-        Lanes::new(Pacer::new(Arrival::Constant { rate }, Bound::Count(count)), Instant::now(), workers)
+/// Where a worker is in the schedule. Both only go forward, as the slots taken and the time do; so walking through a schedule of
+/// random arrivals costs each slot twice per worker.
+struct Cursors {
+    /// At the oldest slot that nobody took.
+    frontier: Cursor,
+    /// At the first slot that is not due.
+    ahead: Cursor,
+}
+
+impl Dealer {
+    /// The lanes as `worker` sees them.
+    pub(super) fn new(lanes: Arc<Lanes>, worker: usize) -> Self {
+        let cursors = Cursors { frontier: lanes.pacer.cursor(), ahead: lanes.pacer.cursor() };
+        Self { lanes, worker, cursors: RefCell::new(cursors) }
     }
 
-    fn dues(lanes: &Lanes, worker: usize, now: Instant) -> Vec<u128> {
-        let mut dues = Vec::new();
-        while let Claim::Taken(slot) = lanes.claim(worker, now) {
-            dues.push((slot.due.unwrap() - lanes.start()).as_millis());
+    /// Waits until another worker has a slot to give away, or the schedule is closed.
+    pub(super) async fn rung(&self) {
+        self.lanes.lanes[self.worker].bell.notified().await;
+    }
+
+    /// Tells the other workers how many connections of this one are idle.
+    pub(super) fn publish_idle(&self, idle: usize) {
+        self.lanes.lanes[self.worker].idle.store(idle, Ordering::SeqCst);
+    }
+
+    /// Rings one other worker that has idle connections, if there is one; the search starts behind this one, so that the work
+    /// spreads.
+    pub(super) fn ring_another(&self) {
+        let lanes = &self.lanes.lanes;
+        let count = lanes.len();
+        let idle =
+            (1..count).map(|step| &lanes[(self.worker + step) % count]).find(|l| l.idle.load(Ordering::SeqCst) > 0);
+        if let Some(lane) = idle {
+            lane.bell.notify_one();
         }
-        dues
     }
 
-    #[test]
-    fn the_oldest_due_slot_is_taken_first_whoever_owns_it() {
-        let lanes = lanes(1000.0, 7, 3);
-        let now = lanes.start() + Duration::from_millis(4);
-        assert_eq!(dues(&lanes, 1, now), [0, 1, 2, 3, 4]);
-        assert_eq!(lanes.claim(0, now), Claim::NotDue);
-        assert_eq!(dues(&lanes, 0, now + Duration::from_secs(1)), [5, 6]);
-        assert_eq!(lanes.claim(0, now + Duration::from_secs(1)), Claim::Over);
-        assert_eq!(lanes.taken(), 7);
-    }
-
-    #[test]
-    fn nothing_is_due_before_the_start() {
-        let pacer = Pacer::new(Arrival::Constant { rate: 1000.0 }, Bound::Count(7));
-        let now = Instant::now();
-        let lanes = Lanes::new(pacer, now + Duration::from_millis(2), 3);
-        assert_eq!(lanes.claim(0, now), Claim::NotDue);
-        assert!(!lanes.is_behind(0, now));
-        assert_eq!(lanes.next_due(0, now), Some(lanes.start()));
-        assert_eq!(lanes.next_due(2, now), Some(lanes.start() + Duration::from_millis(2)));
-        assert_eq!(lanes.claim(0, lanes.start()), Claim::Taken(Slot { number: 0, due: Some(lanes.start()) }));
-    }
-
-    #[test]
-    fn at_maximum_rate_a_worker_takes_its_own_slots_first_and_then_what_others_left() {
-        let lanes = Lanes::new(Pacer::new(Arrival::Max, Bound::Count(7)), Instant::now(), 3);
-        for number in [1, 4, 2, 5, 0, 3, 6] {
-            assert_eq!(lanes.claim(1, Instant::now()), Claim::Taken(Slot { number, due: None }));
+    /// Takes a slot for a connection of this worker. With a rate it is the oldest one that is due, whoever owns it, so that under
+    /// overload every slot waits its turn and no more; at maximum rate, where slots have no age, one of its own lane first.
+    pub(super) fn claim(&self, now: Instant) -> Claim {
+        let lanes = &*self.lanes;
+        if lanes.closed.load(Ordering::Relaxed) {
+            return Claim::Over;
         }
-        assert_eq!(lanes.claim(1, Instant::now()), Claim::Over);
+        let Some(elapsed) = lanes.elapsed(now) else { return Claim::NotDue };
+        let frontier = &mut self.cursors.borrow_mut().frontier;
+        if lanes.pacer.rate().is_none() {
+            return self.claim_any(frontier, elapsed);
+        }
+        loop {
+            // Numbers only grow: what is not due when read is not due at all.
+            let next = |(lane, it): (usize, &Lane)| (lanes.slot(lane, it.taken.load(Ordering::SeqCst)), lane);
+            let Some((slot, lane)) = lanes.lanes.iter().enumerate().map(next).min() else { return Claim::Over };
+            let seen = (slot - lane as u64) / lanes.lanes.len() as u64;
+            match frontier.decide(elapsed, slot) {
+                Step::Stop => return Claim::Over,
+                Step::Wait { .. } => return Claim::NotDue,
+                Step::SendNow { intended } if lanes.take(lane, seen) => {
+                    return Claim::Taken(Slot { number: slot, due: Some(lanes.start + intended) });
+                }
+                Step::SendNow { .. } => {}
+            }
+        }
     }
 
-    #[test]
-    fn the_next_due_slot_skips_those_that_are_due_already() {
-        let lanes = lanes(1000.0, 7, 3);
-        let at = |ms| lanes.start() + Duration::from_millis(ms);
-        assert_eq!(lanes.next_due(1, at(0)), Some(at(1)));
-        assert_eq!(lanes.next_due(1, at(1)), Some(at(4)));
-        assert_eq!(lanes.next_due(0, at(4)), Some(at(6)));
-        assert_eq!(lanes.next_due(1, at(4)), None);
-        assert!(lanes.is_behind(0, at(4)));
+    /// Takes a slot at maximum rate: of the worker's own lane, else of the next one that has any.
+    fn claim_any(&self, schedule: &mut Cursor, elapsed: Duration) -> Claim {
+        let lanes = &*self.lanes;
+        let count = lanes.lanes.len();
+        for lane in (0..count).map(|step| (self.worker + step) % count) {
+            loop {
+                let seen = lanes.lanes[lane].taken.load(Ordering::SeqCst);
+                let number = lanes.slot(lane, seen);
+                match schedule.decide(elapsed, number) {
+                    Step::SendNow { .. } if lanes.take(lane, seen) => return Claim::Taken(Slot { number, due: None }),
+                    Step::SendNow { .. } => {}
+                    Step::Stop | Step::Wait { .. } => break,
+                }
+            }
+        }
+        Claim::Over
     }
 
-    #[test]
-    fn closed_lanes_give_nothing() {
-        let lanes = lanes(1000.0, 7, 1);
-        lanes.close();
-        assert_eq!(lanes.claim(0, Instant::now()), Claim::Over);
+    /// Whether the next slot of the worker's own lane is due and not taken.
+    pub(super) fn is_behind(&self, now: Instant) -> bool {
+        let lanes = &*self.lanes;
+        let next = lanes.slot(self.worker, lanes.lanes[self.worker].taken.load(Ordering::SeqCst));
+        lanes.elapsed(now).is_some_and(|elapsed| next < self.cursors.borrow_mut().ahead.due_by(elapsed))
+    }
+
+    /// When the first slot of the worker's lane is due that is not due `now`; `None` when there is none.
+    pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
+        let lanes = &*self.lanes;
+        let ahead = &mut self.cursors.borrow_mut().ahead;
+        let first = lanes.elapsed(now).map_or(0, |elapsed| ahead.due_by(elapsed));
+        let (worker, count) = (self.worker as u64, lanes.lanes.len() as u64);
+        // The smallest slot of this lane that is at least `first`.
+        let slot = first.saturating_add((worker + count - first % count) % count);
+        // The cursor stays at `first`, which may be asked for next.
+        lanes.start.checked_add(ahead.peek(slot)?)
     }
 }
+
+#[cfg(test)]
+#[path = "lanes_tests.rs"]
+mod tests;

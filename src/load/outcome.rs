@@ -7,7 +7,8 @@ use super::cause::Cause;
 use super::lanes::Lanes;
 use super::tally::Tally;
 use crate::logic::histogram::{self, Histogram};
-use crate::logic::pacing::Pacer;
+use crate::logic::pacing::{Asked, Cursor};
+use crate::model::load::Spacing;
 use crate::model::series::Series;
 
 /// What one load measured.
@@ -19,8 +20,13 @@ pub struct LoadOutcome {
     pub duration: Duration,
     /// Parallel connections.
     pub connections: usize,
-    /// Requests per second asked for; `None` for as many as possible.
+    /// Requests per second asked for; `None` for as many as possible. Where the rate changes or arrivals are random, it is the mean
+    /// of what was due.
     pub asked_rate: Option<f64>,
+    /// How requests were spaced.
+    pub spacing: Spacing,
+    /// The stages of the rate in short; empty where it was constant.
+    pub stages: String,
     /// Requests per second sent.
     pub achieved_rate: f64,
     /// Requests that ended, each counted once.
@@ -66,9 +72,10 @@ pub struct LoadOutcome {
 }
 
 impl LoadOutcome {
-    /// Sums up; `ends` is when the schedule was ended early by plan, `stopped` when the load was interrupted, if it was.
+    /// Sums up; `schedule` is a cursor onto the load's schedule, `ends` when that was ended early by plan, `stopped` when the load
+    /// was interrupted, if it was.
     pub(super) fn new(
-        pacer: &Pacer,
+        schedule: &mut Cursor,
         connections: usize,
         lanes: &Lanes,
         tally: Tally,
@@ -79,29 +86,32 @@ impl LoadOutcome {
         let since_start =
             |instant: Option<Instant>| instant.map_or(Duration::ZERO, |i| i.saturating_duration_since(start));
         let duration = since_start(tally.last_ended);
-        let planned = match stopped {
+        let until = [stopped.map(|stopped| stopped.saturating_duration_since(start)), ends].into_iter().flatten().min();
+        let asked = schedule.asked(until).map(|asked| match stopped {
             // Nothing was due yet where the start was not reached.
-            Some(stopped) => stopped.checked_duration_since(start).map_or(0, |elapsed| pacer.due_by(elapsed)),
-            None => ends.map_or(u64::MAX, |end| pacer.due_by(end)).min(pacer.total().unwrap_or(0)),
-        };
-        let dropped = if pacer.rate().is_some() { planned.saturating_sub(lanes.taken()) } else { 0 };
-        let span = match pacer.rate() {
-            // A schedule of n slots takes n intervals, though its last request is sent after n − 1 of them.
-            Some(rate) => since_start(tally.last_sent).as_secs_f64().max(tally.requests as f64 / rate),
-            None => duration.as_secs_f64(),
+            Some(stopped) if stopped < start => Asked { slots: 0, span: Duration::ZERO, ..asked },
+            _ => asked,
+        });
+        let sent = lanes.taken();
+        let span = match asked {
+            // The last request is sent before the time of the schedule is over: it is followed by a gap.
+            Some(asked) => since_start(tally.last_sent).max(asked.span),
+            None => duration,
         };
         let success_latency = tally.success_latency();
         Self {
             started: start,
             duration,
             connections,
-            asked_rate: pacer.rate(),
-            achieved_rate: if span > 0.0 { tally.requests as f64 / span } else { 0.0 },
+            asked_rate: asked.map(|asked| asked.rate),
+            spacing: schedule.pacer().spacing(),
+            stages: schedule.pacer().stages().map(ToString::to_string).unwrap_or_default(),
+            achieved_rate: if span.is_zero() { 0.0 } else { sent as f64 / span.as_secs_f64() },
             requests: tally.requests,
             errors: tally.errors,
             answers: tally.answers,
             late: tally.late,
-            dropped,
+            dropped: asked.map_or(0, |asked| asked.slots.saturating_sub(sent)),
             statuses: tally.statuses(),
             causes: tally.causes(),
             bytes_sent: tally.bytes_sent,
@@ -123,15 +133,74 @@ impl LoadOutcome {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lanes::{Claim, Dealer};
+    use super::super::tally::Timing;
     use super::*;
-    use crate::logic::pacing::{Arrival, Bound};
+    use crate::logic::pacing::{Arrival, Bound, Pacer};
+    use std::sync::Arc;
+
+    /// What becomes of a schedule of which `sent` requests were sent, `ms` after its start at the latest.
+    fn outcome(pacer: &Pacer, sent: u64, ms: u64, ends: Option<Duration>, stopped: Option<u64>) -> LoadOutcome {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let lanes = Arc::new(Lanes::new(pacer.clone(), start, 2));
+        let dealer = Dealer::new(Arc::clone(&lanes), 0);
+        for _ in 0..sent {
+            assert!(matches!(dealer.claim(at(ms)), Claim::Taken(_)));
+        }
+        let mut tally = Tally::new(true);
+        let answer = Err(super::super::cause::Failure::new(Cause::Reset, ""));
+        tally.record(Timing { due: Some(at(ms)), sent: at(ms), ended: at(ms) }, &answer);
+        LoadOutcome::new(&mut pacer.cursor(), 1, &lanes, tally, ends, stopped.map(at))
+    }
+
+    fn second() -> Bound {
+        Bound::Duration(Duration::from_secs(1))
+    }
 
     #[test]
     fn a_load_that_is_stopped_before_its_start_dropped_nothing() {
         let pacer = Pacer::new(Arrival::Constant { rate: 1000.0 }, Bound::Count(7));
         let now = Instant::now();
-        let lanes = Lanes::new(pacer, now + Duration::from_millis(2), 1);
-        let dropped = |stopped| LoadOutcome::new(&pacer, 1, &lanes, Tally::new(true), None, Some(stopped)).dropped;
+        let lanes = Lanes::new(pacer.clone(), now + Duration::from_millis(2), 1);
+        let dropped =
+            |stopped| LoadOutcome::new(&mut pacer.cursor(), 1, &lanes, Tally::new(true), None, Some(stopped)).dropped;
         assert_eq!((dropped(now), dropped(lanes.start())), (0, 1));
+    }
+
+    #[test]
+    fn all_requests_in_time_are_the_rate_asked_for() {
+        for arrival in [Arrival::Constant { rate: 100.0 }, Arrival::Poisson { rate: 100.0 }] {
+            for bound in [second(), Bound::Count(100)] {
+                let pacer = Pacer::new(arrival.clone(), bound);
+                let asked = pacer.cursor().asked(None).unwrap();
+                let last = pacer.cursor().due(asked.slots - 1).unwrap().as_millis() as u64 + 1;
+                let found = outcome(&pacer, asked.slots, last, None, None);
+                assert_eq!((found.asked_rate, found.dropped), (Some(asked.rate), 0));
+                assert!((found.achieved_rate / asked.rate - 1.0).abs() < 1e-6, "{} of {asked:?}", found.achieved_rate);
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_due_and_not_sent_is_dropped_whatever_the_arrival() {
+        let pacer = Pacer::new(Arrival::Poisson { rate: 100.0 }, second());
+        let slots = pacer.cursor().asked(None).unwrap().slots;
+        let found = outcome(&pacer, 60, 1_500, None, None);
+        assert_eq!((found.dropped, found.asked_rate), (slots - 60, Some(slots as f64)));
+        assert_eq!(found.achieved_rate, 40.0);
+    }
+
+    #[test]
+    fn a_load_that_ends_early_is_held_against_what_was_due_until_then() {
+        let half = Duration::from_millis(500);
+        let pacer = Pacer::new(Arrival::Constant { rate: 100.0 }, second());
+        // The slot that is due just then counts, too.
+        let found = outcome(&pacer, 51, 500, Some(half), None);
+        assert_eq!((found.dropped, found.asked_rate, found.achieved_rate), (0, Some(100.0), 100.0));
+        let pacer = Pacer::new(Arrival::Poisson { rate: 100.0 }, second());
+        let due = pacer.cursor().due_by(half);
+        let found = outcome(&pacer, due - 10, 500, None, Some(500));
+        assert_eq!((found.dropped, found.asked_rate, found.interrupted), (10, Some(due as f64 * 2.0), true));
     }
 }

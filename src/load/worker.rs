@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::Answer;
 use super::cause::{Cause, Failure};
-use super::lanes::{Claim, Lanes, Slot};
+use super::lanes::{Claim, Dealer, Lanes, Slot};
 use super::meter::Meter;
 use super::plan::AtEnd;
 use super::protocol::{Client, Protocol};
@@ -99,8 +99,9 @@ async fn work<P: Protocol>(briefing: Briefing<P>, tally: Rc<RefCell<Tally>>) -> 
     // Without a start the load was given up.
     let Ok(Start { lanes, series }) = start.await else { return Ok(()) };
     tally.borrow_mut().series = Some(SeriesRecorder::new(series));
+    let dealer = Dealer::new(lanes, index);
     let seats = (0..seats).map(|_| Seat::default()).collect();
-    let worker = Rc::new(Worker { index, shared, client, lanes, seats, idle: RefCell::default(), cut, tally });
+    let worker = Rc::new(Worker { index, shared, client, dealer, seats, idle: RefCell::default(), cut, tally });
     let mut background = JoinSet::new();
     background.spawn_local(Rc::clone(&worker).keep_up());
     if worker.shared.plan.pacer.rate().is_some() {
@@ -136,7 +137,7 @@ struct Worker<P: Protocol> {
     index: usize,
     shared: Arc<Shared<P>>,
     client: P::Client,
-    lanes: Arc<Lanes>,
+    dealer: Dealer,
     /// One per request in flight.
     seats: Vec<Seat>,
     /// Indices of the idle seats, the longest idle first, so that a low rate uses all connections in turn.
@@ -234,7 +235,7 @@ impl<P: Protocol> Worker<P> {
             if is_idle {
                 return Poll::Pending;
             }
-            match self.lanes.claim(self.index, now) {
+            match self.dealer.claim(now) {
                 Claim::Taken(slot) => return Poll::Ready(Some(slot)),
                 Claim::Over => return Poll::Ready(None),
                 Claim::NotDue => {}
@@ -243,7 +244,7 @@ impl<P: Protocol> Worker<P> {
             self.idle.borrow_mut().push_back(index);
             self.publish_idle();
             // Another worker may have looked for idle connections just before this one was announced: look again.
-            if let Claim::Taken(slot) = self.lanes.claim(self.index, Instant::now()) {
+            if let Claim::Taken(slot) = self.dealer.claim(Instant::now()) {
                 self.idle.borrow_mut().pop_back();
                 self.publish_idle();
                 return Poll::Ready(Some(slot));
@@ -260,13 +261,13 @@ impl<P: Protocol> Worker<P> {
             if self.deal(now) == Dealt::Over {
                 return self.seats.iter().for_each(Seat::close);
             }
-            let wake = match self.lanes.next_due(self.index, now) {
+            let wake = match self.dealer.next_due(now) {
                 Some(due) => due.max(now + GRID),
                 None => now + POLL,
             };
             tokio::select! {
                 biased;
-                () = self.lanes.rung(self.index) => {}
+                () = self.dealer.rung() => {}
                 () = timer.until(wake) => {}
             }
         }
@@ -276,7 +277,7 @@ impl<P: Protocol> Worker<P> {
     fn deal(&self, now: Instant) -> Dealt {
         loop {
             let Some(seat) = self.idle.borrow().front().copied() else { break };
-            match self.lanes.claim(self.index, now) {
+            match self.dealer.claim(now) {
                 Claim::Taken(slot) => {
                     self.idle.borrow_mut().pop_front();
                     self.publish_idle();
@@ -286,14 +287,14 @@ impl<P: Protocol> Worker<P> {
                 Claim::Over => return Dealt::Over,
             }
         }
-        if self.lanes.is_behind(self.index, now) {
-            self.lanes.ring_another(self.index);
+        if self.dealer.is_behind(now) {
+            self.dealer.ring_another();
         }
         Dealt::Waiting
     }
 
     fn publish_idle(&self) {
-        self.lanes.publish_idle(self.index, self.idle.borrow().len());
+        self.dealer.publish_idle(self.idle.borrow().len());
     }
 
     /// Ends exchanges that take too long or are cut off, and publishes how far the worker is: one coarse timer instead of one per

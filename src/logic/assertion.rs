@@ -74,6 +74,8 @@ pub struct Judgement {
     pub holds: bool,
     /// Whether the run that the document tells of can't change that any more.
     pub decided: bool,
+    /// Where it does not hold: whether it might, as there are values and yet nothing can be concluded from them.
+    pub inconclusive: bool,
     /// Why: a lowercase fragment without a final period.
     pub sentence: String,
 }
@@ -159,7 +161,7 @@ pub fn judge(experiment: &Experiment, condition: AssertCondition) -> Judgement {
             let all =
                 progress.state != RunState::NotStarted && progress.done == progress.planned && progress.planned > 0;
             let holds = all && progress.state != RunState::Interrupted;
-            Judgement { holds, decided: progress.is_over(), sentence: progress.sentence() }
+            Judgement { holds, decided: progress.is_over(), inconclusive: false, sentence: progress.sentence() }
         }
         AssertCondition::NoFailure => judge_failure(&progress),
         AssertCondition::Slos => judge_slos(experiment, &progress),
@@ -178,7 +180,7 @@ fn judge_failure(progress: &Progress<'_>) -> Judgement {
         RunState::Running => "no task has failed so far".to_owned(),
         RunState::Completed | RunState::Interrupted => "no task failed".to_owned(),
     };
-    Judgement { holds, decided: progress.is_over(), sentence }
+    Judgement { holds, decided: progress.is_over(), inconclusive: false, sentence }
 }
 
 fn judge_slos(experiment: &Experiment, progress: &Progress<'_>) -> Judgement {
@@ -189,17 +191,29 @@ fn judge_slos(experiment: &Experiment, progress: &Progress<'_>) -> Judgement {
     if planned && (stale || result.is_none()) {
         // Verdicts in the document, if any, are an earlier loop's.
         let sentence = format!("the SLOs are not assessed in this loop: {}", progress.sentence());
-        return Judgement { holds: false, decided: progress.is_over(), sentence };
+        return Judgement { holds: false, decided: progress.is_over(), inconclusive: false, sentence };
     }
     let nothing = Insights::default();
-    let verdict = slos(insights.unwrap_or(&nothing));
+    let insights = insights.unwrap_or(&nothing);
+    let verdict = slos(insights);
     let recorded = result.is_some_and(|result| result.tasks.iter().any(|record| record.task == "assess"));
     let decided = progress.is_over() || recorded || !planned;
     let (holds, sentence) = match verdict {
         Ok(sentence) => (true, sentence),
         Err(sentence) => (false, sentence),
     };
-    Judgement { holds, decided, sentence }
+    Judgement { holds, decided, inconclusive: !holds && is_open(insights), sentence }
+}
+
+/// Whether all objectives that are not satisfied have a value from which nothing can be concluded. Where there is no value, there
+/// is nothing to conclude from: that is a failure to measure.
+fn is_open(insights: &Insights) -> bool {
+    let open = insights.verdicts.iter().filter(|v| v.verdict == Outcome::Inconclusive && v.value.is_some()).count();
+    let rows = insights.slos_satisfied.iter().flat_map(|matrix| matrix.upper.iter().chain(&matrix.lower));
+    let unsatisfied = rows.flatten().filter(|is_satisfied| !**is_satisfied).count();
+    let objectives = insights.slos.as_ref().map_or(0, |slos| slos.upper.len() + slos.lower.len());
+    let is_whole = insights.verdicts.len() == objectives.saturating_mul(insights.num_versions.max(1));
+    is_whole && open > 0 && open == unsatisfied
 }
 
 /// Whether no `assess` task of the newest loop is still to be done, as far as the document records tasks.

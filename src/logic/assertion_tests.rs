@@ -3,6 +3,7 @@
 use super::*;
 use crate::logic::assess::assess;
 use crate::logic::metrics::reading;
+use crate::model::load::LoadRecord;
 use crate::model::metric::Reading;
 
 /// Names and texts of all golden documents.
@@ -125,6 +126,27 @@ fn verdicts_of_this_loop_are_decided_though_later_tasks_still_run() {
     let mut experiment = golden("two-versions");
     experiment.spec.push(crate::model::document::TaskSpec { run: Some("true".into()), ..Default::default() });
     assert_eq!(signs(&experiment), "-? +? -");
+}
+
+#[test]
+fn objectives_are_open_where_all_that_do_not_hold_have_a_value_and_no_conclusion() {
+    let judged = |change: &dyn Fn(&mut Insights)| {
+        let mut experiment = golden("passing");
+        let insights = experiment.result.as_mut().unwrap().insights.as_mut().unwrap();
+        let load = LoadRecord { asked_rate: Some(100.0), achieved_rate: 50.0, ..LoadRecord::default() };
+        insights.load = vec![[("http".to_owned(), load)].into()];
+        let again = assess(insights, insights.slos.as_ref().unwrap());
+        (insights.slos_satisfied, insights.verdicts) = (Some(again.satisfied), again.verdicts);
+        change(insights);
+        let judgement = judge(&experiment, AssertCondition::Slos);
+        (judgement.holds, judgement.inconclusive)
+    };
+    assert_eq!(judged(&|_| {}), (false, true));
+    // One that has no value, one that is violated, or one that has no verdict is no open question.
+    assert_eq!(judged(&|insights| insights.verdicts[0].value = None), (false, false));
+    assert_eq!(judged(&|insights| insights.verdicts[0].verdict = Outcome::Violated), (false, false));
+    assert_eq!(judged(&|insights| drop(insights.verdicts.pop())), (false, false));
+    assert!(!judge(&golden("passing"), AssertCondition::Slos).inconclusive);
 }
 
 #[test]

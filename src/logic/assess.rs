@@ -1,10 +1,12 @@
 //! Verdicts on objectives, from the metrics of a document.
 //!
 //! The rule is Iter8's, on the newest value: an upper limit holds when the value is at most the limit, a lower one when it is at
-//! least the limit. Without a value the answer is that it can't be told, which counts as not satisfied in Iter8's matrix.
+//! least the limit. Without a value the answer is that it can't be told, which counts as not satisfied in Iter8's matrix. The same
+//! goes for a value that was measured under another load than the one asked for ([`super::offer`]).
 
-use super::metrics::{kind, reading, samples, units};
+use super::metrics::{MetricName, kind, reading, samples, units};
 use super::numbers::show_pair;
+use super::offer;
 use crate::model::contribution::Assessment;
 use crate::model::insights::Insights;
 use crate::model::metric::{MetricType, Reading};
@@ -54,11 +56,22 @@ fn judge(insights: &Insights, version: usize, slo: &Slo, bound: Bound) -> Verdic
                 Bound::Lower => value >= limit,
             };
             verdict.value = Some(value);
-            verdict.verdict = if holds { Outcome::Satisfied } else { Outcome::Violated };
-            verdict.reason = explain(insights, slo, bound, value, verdict.samples);
+            match doubt(insights, version, &slo.metric) {
+                Some(reason) => verdict.reason = reason,
+                None => {
+                    verdict.verdict = if holds { Outcome::Satisfied } else { Outcome::Violated };
+                    verdict.reason = explain(insights, slo, bound, value, verdict.samples);
+                }
+            }
         }
     }
     verdict
+}
+
+/// Why the load that measured a metric is not the one asked for, if a load measured it and is not.
+fn doubt(insights: &Insights, version: usize, metric: &str) -> Option<String> {
+    let name: MetricName = metric.parse().ok()?;
+    offer::doubt(insights.load.get(version)?.get(&name.provider)?)
 }
 
 /// `http/latency-mean is 63.21 msec, above the limit of 50 msec (n = 100)`.
@@ -81,6 +94,7 @@ fn explain(insights: &Insights, slo: &Slo, bound: Bound, value: f64, samples: Op
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::load::LoadRecord;
     use crate::model::metric::MetricMeta;
     use crate::model::number::Number;
 
@@ -152,6 +166,28 @@ mod tests {
             (assessment.satisfied.upper, assessment.satisfied.lower),
             (vec![vec![false; 2]], vec![vec![true; 2]])
         );
+    }
+
+    #[test]
+    fn a_missed_rate_leaves_open_what_its_provider_and_version_measured() {
+        let mut insights = insights();
+        let load = |achieved_rate| LoadRecord { asked_rate: Some(100.0), achieved_rate, ..LoadRecord::default() };
+        insights.load = vec![[("http".to_owned(), load(48.0))].into(), [("http".to_owned(), load(96.0))].into()];
+        let limits = SloLimits {
+            upper: vec![slo("http/error-count", 5.0), slo("http/latency-mean", 1.0)],
+            lower: vec![slo("prom/accuracy", 0.5)],
+        };
+        let assessment = assess(&insights, &limits);
+        assert_eq!(assessment.satisfied.upper, [[false, true], [false, false]]);
+        assert_eq!(assessment.satisfied.lower, [[true, false]]);
+        let outcomes: Vec<Outcome> = assessment.verdicts.iter().map(|verdict| verdict.verdict).collect();
+        use Outcome::{Inconclusive, Satisfied, Violated};
+        assert_eq!(outcomes, [Inconclusive, Satisfied, Inconclusive, Violated, Satisfied, Inconclusive]);
+        // The value is still told.
+        let open = &assessment.verdicts[2];
+        assert_eq!((open.value, open.samples), (Some(12.5), Some(100)));
+        let cause = "too few connections, or a service that can't take the rate";
+        assert_eq!(open.reason, format!("the load offered 48 of 100 requests/s: {cause}"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod mask;
 pub mod metrics;
 pub mod notification;
 pub mod numbers;
+pub mod offer;
 pub mod pacing;
 pub mod path;
 pub mod random;

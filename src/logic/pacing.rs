@@ -1,12 +1,26 @@
 //! When the next request is due: a pure function of the time elapsed and the requests taken so far.
 //!
-//! A schedule is a sequence of *slots*; slot `k` is due at a fixed time after the start. The engine deals the slots out and asks
-//! [`Pacer::decide`] about the next one. A new arrival process (stages, Poisson) is a new [`Arrival`] with its own due times.
+//! A schedule is a sequence of *slots*; slot `k` is due at a fixed time after the start. A [`Pacer`] is the schedule; a [`Cursor`]
+//! tells when a slot is due and what to do about it.
+//!
+//! All schedules are one formula: slot `k` is due at the time `t` at which the integral of the rate, `Λ(t)`, reaches `U_k`. For
+//! evenly spaced requests `U_k = k`; for random ones `U_k` is the sum of `k + 1` random numbers with an exponential distribution
+//! of mean 1, which makes them a Poisson process of just that rate, constant or not. A constant rate `r` has `Λ(t) = r·t`;
+//! `stages` has the formulas for ramps.
 
+mod cursor;
+mod exponential;
+pub mod stages;
+
+use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::cursor::{Asked, Cursor};
+use self::stages::{MAX_RATE, Stages};
+use crate::model::load::Spacing;
+
 /// How requests arrive.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Arrival {
     /// As many as the connections can take: every slot is due at once.
     Max,
@@ -15,9 +29,21 @@ pub enum Arrival {
         /// Requests per second; greater than 0 and finite.
         rate: f64,
     },
+    /// At random: a Poisson process, whose gaps have an exponential distribution. The sequence is the same in every run.
+    Poisson {
+        /// Requests per second on average; greater than 0 and at most [`MAX_RATE`].
+        rate: f64,
+    },
+    /// At a rate that changes.
+    Staged {
+        /// How it changes.
+        stages: Arc<Stages>,
+        /// How requests are spaced within the rate.
+        spacing: Spacing,
+    },
 }
 
-/// When the schedule ends.
+/// When the schedule ends; stages end by themselves, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
     /// After this many requests.
@@ -43,8 +69,8 @@ pub enum Step {
     Stop,
 }
 
-/// A schedule of requests.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// A schedule of requests; cheap to clone.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Pacer {
     arrival: Arrival,
     bound: Bound,
@@ -52,40 +78,84 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// A schedule; a rate that is not greater than 0 is read as [`Arrival::Max`].
+    /// A schedule. A rate that is not greater than 0 is read as [`Arrival::Max`], and one of random arrivals above [`MAX_RATE`] as
+    /// that. Stages end at their end, whatever the bound.
     pub fn new(arrival: Arrival, bound: Bound) -> Self {
         let arrival = match arrival {
-            Arrival::Constant { rate } if !(rate > 0.0 && rate.is_finite()) => Arrival::Max,
+            Arrival::Constant { rate } | Arrival::Poisson { rate } if !(rate > 0.0 && rate.is_finite()) => Arrival::Max,
+            Arrival::Poisson { rate } => Arrival::Poisson { rate: rate.min(MAX_RATE) },
             other => other,
         };
-        let mut pacer = Self { arrival, bound, total: None };
-        pacer.total = match (bound, arrival) {
-            (Bound::Count(count), _) => Some(count),
-            (Bound::Duration(end), Arrival::Constant { .. }) => Some(pacer.slots_before(end)),
-            (Bound::Duration(_), Arrival::Max) => None,
+        let bound = match (bound, &arrival) {
+            (Bound::Duration(end), Arrival::Staged { stages, .. }) => Bound::Duration(end.min(stages.duration())),
+            _ => bound,
         };
+        let mut pacer = Self { arrival, bound, total: None };
+        pacer.total = pacer.count();
         pacer
     }
 
-    /// How many slots the schedule has; `None` where only time ends it.
+    /// A schedule of stages, to their end.
+    pub fn staged(stages: Stages, spacing: Spacing) -> Self {
+        let bound = Bound::Duration(stages.duration());
+        Self::new(Arrival::Staged { stages: Arc::new(stages), spacing }, bound)
+    }
+
+    /// How many slots there are, where that is known without walking through them.
+    fn count(&self) -> Option<u64> {
+        match (self.bound, &self.arrival) {
+            (Bound::Count(count), Arrival::Staged { stages, spacing: Spacing::Uniform }) => {
+                Some(count.min(stages.total().ceil() as u64))
+            }
+            (Bound::Count(_), Arrival::Staged { spacing: Spacing::Poisson, .. }) => None,
+            (Bound::Count(count), _) => Some(count),
+            (Bound::Duration(end), _) if self.is_uniform() => Some(self.uniform_before(end)),
+            (Bound::Duration(_), _) => None,
+        }
+    }
+
+    /// How many slots the schedule has; `None` where only time ends it: at maximum rate and with random arrivals.
     pub fn total(&self) -> Option<u64> {
         self.total
     }
 
-    /// Requests per second asked for; `None` for as many as possible.
+    /// Requests per second asked for, on average by plan; `None` for as many as possible.
     pub fn rate(&self) -> Option<f64> {
-        match self.arrival {
+        match &self.arrival {
             Arrival::Max => None,
-            Arrival::Constant { rate } => Some(rate),
+            Arrival::Constant { rate } | Arrival::Poisson { rate } => Some(*rate),
+            Arrival::Staged { stages, .. } => Some(stages.total() / stages.duration().as_secs_f64()),
         }
     }
 
-    /// How long the schedule runs by plan: its bound, or the time its slots take; `None` for a count at maximum rate.
+    /// How requests are spaced.
+    pub fn spacing(&self) -> Spacing {
+        match &self.arrival {
+            Arrival::Poisson { .. } => Spacing::Poisson,
+            Arrival::Staged { spacing, .. } => *spacing,
+            Arrival::Max | Arrival::Constant { .. } => Spacing::Uniform,
+        }
+    }
+
+    /// The stages, where the rate changes.
+    pub fn stages(&self) -> Option<&Stages> {
+        match &self.arrival {
+            Arrival::Staged { stages, .. } => Some(stages),
+            _ => None,
+        }
+    }
+
+    /// How long the schedule runs by plan: its bound, or the time its slots take, on average; `None` for a count at maximum rate.
     pub fn planned(&self) -> Option<Duration> {
-        match (self.bound, self.arrival) {
+        match (self.bound, &self.arrival) {
             (Bound::Duration(duration), _) => Some(duration),
-            (Bound::Count(count), Arrival::Constant { .. }) => Some(self.due(count)),
             (Bound::Count(_), Arrival::Max) => None,
+            (Bound::Count(count), Arrival::Staged { stages, .. }) => {
+                Some(stages.time_of(count as f64).unwrap_or(stages.duration()))
+            }
+            (Bound::Count(count), Arrival::Constant { rate } | Arrival::Poisson { rate }) => {
+                Some(seconds(count as f64 / rate))
+            }
         }
     }
 
@@ -97,50 +167,44 @@ impl Pacer {
         }
     }
 
-    /// What to do now, `elapsed` after the start, when slots `0..taken` have been taken.
-    pub fn decide(&self, elapsed: Duration, taken: u64) -> Step {
-        if self.total.is_some_and(|total| taken >= total) {
-            return Step::Stop;
-        }
-        match (self.arrival, self.bound) {
-            (Arrival::Max, Bound::Duration(end)) if elapsed >= end => Step::Stop,
-            (Arrival::Max, _) => Step::SendNow { intended: elapsed },
-            (Arrival::Constant { .. }, _) => match self.due(taken) {
-                intended if intended <= elapsed => Step::SendNow { intended },
-                until => Step::Wait { until },
-            },
+    /// A cursor at the start of the schedule.
+    pub fn cursor(&self) -> Cursor {
+        Cursor::new(self.clone())
+    }
+
+    /// Whether slots are evenly spaced, so that they are due at times that need no walk.
+    fn is_uniform(&self) -> bool {
+        !self.is_max() && self.spacing() == Spacing::Uniform
+    }
+
+    fn is_max(&self) -> bool {
+        matches!(self.arrival, Arrival::Max)
+    }
+
+    /// When `due` slots are due, whatever the bound; `None` when there never are. At maximum rate it is at once.
+    fn time_of(&self, due: f64) -> Option<Duration> {
+        match &self.arrival {
+            Arrival::Max => Some(Duration::ZERO),
+            Arrival::Constant { rate } | Arrival::Poisson { rate } => Some(seconds(due / rate)),
+            Arrival::Staged { stages, .. } => stages.time_of(due),
         }
     }
 
-    /// How many slots are due `elapsed` after the start, taken or not. At maximum rate that is not defined, and 0.
-    pub fn due_by(&self, elapsed: Duration) -> u64 {
-        match self.arrival {
-            Arrival::Max => 0,
-            Arrival::Constant { .. } => {
-                let due = self.slots_before(elapsed.saturating_add(Duration::from_nanos(1)));
-                self.total.map_or(due, |total| due.min(total))
-            }
-        }
-    }
-
-    /// When slot `k` is due, after the start.
-    pub fn due(&self, k: u64) -> Duration {
-        match self.arrival {
-            Arrival::Max => Duration::ZERO,
-            Arrival::Constant { rate } => Duration::try_from_secs_f64(k as f64 / rate).unwrap_or(Duration::MAX),
-        }
-    }
-
-    /// How many slots are due strictly before `end`.
-    fn slots_before(&self, end: Duration) -> u64 {
-        let Arrival::Constant { rate } = self.arrival else { return 0 };
-        // The product is at most a few units off; `due` decides, so that both agree to the nanosecond. Where `f64` can no longer
-        // tell neighbours apart (beyond 2^53 slots) nothing is gained by stepping, hence the limit.
-        let mut slots = (end.as_secs_f64() * rate) as u64;
+    /// How many evenly spaced slots are due strictly before `end`, whatever the bound.
+    fn uniform_before(&self, end: Duration) -> u64 {
+        let estimate = match &self.arrival {
+            Arrival::Max | Arrival::Poisson { .. } => return 0,
+            Arrival::Constant { rate } => end.as_secs_f64() * rate,
+            Arrival::Staged { stages, .. } => stages.due_by(end),
+        };
+        // The estimate is at most a few slots off; `time_of` decides, so that both agree to the nanosecond. Where `f64` can no
+        // longer tell neighbours apart (beyond 2^53 slots) nothing is gained by stepping, hence the limit.
+        let is_before = |slot: u64| self.time_of(slot as f64).is_some_and(|due| due < end);
+        let mut slots = estimate as u64;
         for _ in 0..8 {
-            if self.due(slots) < end {
+            if is_before(slots) {
                 slots = slots.saturating_add(1);
-            } else if slots > 0 && self.due(slots - 1) >= end {
+            } else if slots > 0 && !is_before(slots - 1) {
                 slots -= 1;
             } else {
                 break;
@@ -150,98 +214,11 @@ impl Pacer {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn constant(rate: f64, bound: Bound) -> Pacer {
-        Pacer::new(Arrival::Constant { rate }, bound)
-    }
-
-    /// Runs a schedule on a made-up clock that jumps by the given steps; returns (when sent, when due) per request.
-    fn simulate(pacer: &Pacer, jumps: &[u64]) -> Vec<(Duration, Duration)> {
-        let mut now = Duration::ZERO;
-        let mut sent = Vec::new();
-        let mut jumps = jumps.iter().cycle();
-        loop {
-            match pacer.decide(now, sent.len() as u64) {
-                Step::SendNow { intended } => sent.push((now, intended)),
-                Step::Wait { until } => {
-                    assert!(until > now, "a wait that ends in the past never ends");
-                    now = until.max(now + Duration::from_nanos(*jumps.next().unwrap_or(&0)));
-                }
-                Step::Stop => return sent,
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn never_early_never_more_than_asked_and_exact(
-            rate in 0.1_f64..1e6, count in 0_u64..400, jumps in prop::collection::vec(0_u64..5_000_000_000, 1..8)
-        ) {
-            let sent = simulate(&constant(rate, Bound::Count(count)), &jumps);
-            prop_assert_eq!(sent.len() as u64, count);
-            for (k, (now, intended)) in sent.iter().enumerate() {
-                prop_assert!(now >= intended);
-                let exact = k as f64 / rate;
-                prop_assert!((intended.as_secs_f64() - exact).abs() <= 2e-9 + exact * 1e-12);
-            }
-        }
-
-        #[test]
-        fn a_duration_holds_the_slots_that_are_due_before_its_end(rate in 0.1_f64..1e4, millis in 0_u64..3_000) {
-            let end = Duration::from_millis(millis);
-            let pacer = constant(rate, Bound::Duration(end));
-            let total = pacer.total().unwrap();
-            prop_assert!(total == 0 || pacer.due(total - 1) < end);
-            prop_assert!(pacer.due(total) >= end);
-            prop_assert!(total as f64 <= end.as_secs_f64() * rate + 1.0);
-        }
-
-        #[test]
-        fn due_by_counts_what_decide_would_send(rate in 0.1_f64..1e5, nanos in 0_u64..2_000_000_000) {
-            let now = Duration::from_nanos(nanos);
-            let pacer = constant(rate, Bound::Count(1_000_000_000));
-            let due = pacer.due_by(now);
-            prop_assert!(due > 0, "slot 0 is due from the start");
-            let is_sent = matches!(pacer.decide(now, due - 1), Step::SendNow { .. });
-            let is_awaited = matches!(pacer.decide(now, due), Step::Wait { .. });
-            prop_assert!(is_sent && is_awaited);
-        }
-
-        #[test]
-        fn a_backlog_drains_after_the_end(rate in 1.0_f64..1e4, millis in 1_u64..1_000) {
-            let end = Duration::from_millis(millis);
-            let pacer = constant(rate, Bound::Duration(end));
-            let late = end * 10;
-            let mut sent = 0;
-            while let Step::SendNow { .. } = pacer.decide(late, sent) { sent += 1; }
-            prop_assert_eq!(Some(sent), pacer.total());
-            prop_assert_eq!(pacer.decide(late, sent), Step::Stop);
-        }
-    }
-
-    #[test]
-    fn the_maximum_rate_is_bounded_by_count_or_time() {
-        let counted = Pacer::new(Arrival::Max, Bound::Count(3));
-        let now = Duration::from_secs(9);
-        assert_eq!(counted.decide(now, 2), Step::SendNow { intended: now });
-        assert_eq!(counted.decide(now, 3), Step::Stop);
-        let timed = Pacer::new(Arrival::Max, Bound::Duration(now));
-        assert_eq!(timed.decide(now, 2), Step::Stop);
-        assert_eq!(timed.decide(Duration::ZERO, u64::MAX), Step::SendNow { intended: Duration::ZERO });
-    }
-
-    #[test]
-    fn absurd_schedules_neither_panic_nor_hang() {
-        for rate in [f64::MIN_POSITIVE, 1e-9, 1e300, f64::MAX] {
-            for bound in [Bound::Count(u64::MAX), Bound::Duration(Duration::MAX), Bound::Duration(Duration::ZERO)] {
-                let pacer = constant(rate, bound);
-                let _ = (pacer.total(), pacer.planned(), pacer.due_by(Duration::MAX), pacer.decide(Duration::ZERO, 1));
-            }
-        }
-        assert_eq!(constant(f64::NAN, Bound::Count(1)).rate(), None);
-    }
+/// So many seconds, to the nanosecond; as long as can be where they are more.
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
+
+#[cfg(test)]
+#[path = "pacing_tests.rs"]
+mod tests;

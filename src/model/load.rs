@@ -9,6 +9,23 @@ use serde::{Deserialize, Serialize};
 use super::duration::GoDuration;
 use super::series::Series;
 
+/// How requests are spaced within the rate asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Spacing {
+    /// Evenly.
+    #[default]
+    Uniform,
+    /// At random, as from many users who know nothing of each other: a Poisson process.
+    Poisson,
+}
+
+impl Spacing {
+    fn is_uniform(&self) -> bool {
+        *self == Self::Uniform
+    }
+}
+
 /// One endpoint's load in the newest loop; warm-up excluded.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -25,9 +42,16 @@ pub struct LoadRecord {
     pub duration: GoDuration,
     /// Parallel connections.
     pub connections: u64,
-    /// Requests per second asked for; absent for as many as possible.
+    /// Requests per second asked for; absent for as many as possible. With stages or random arrivals the mean of the schedule: the
+    /// requests that were due by the time they had.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked_rate: Option<f64>,
+    /// How requests were spaced; absent where evenly.
+    #[serde(skip_serializing_if = "Spacing::is_uniform")]
+    pub arrival: Spacing,
+    /// The stages of the rate in short, such as `from 0/s: 100/s in 30s`; absent where it is constant.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub stages: String,
     /// Requests per second that were sent.
     pub achieved_rate: f64,
     /// Requests sent, each counted once, errors included.

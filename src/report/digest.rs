@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::model::document::TaskStatus;
 use crate::model::duration::GoDuration;
-use crate::model::load::LoadRecord;
+use crate::model::load::{LoadRecord, Spacing};
 use crate::model::metric::MetricType;
 use crate::model::slo::{Bound, Outcome};
 
@@ -253,4 +253,17 @@ pub struct LoadReport {
     /// The load, with the document's keys.
     #[serde(flatten)]
     pub load: LoadRecord,
+}
+
+impl LoadReport {
+    /// How requests were spaced and how their rate changed, in one fragment; nothing where they came evenly at a constant rate.
+    pub fn schedule(&self) -> String {
+        let spacing = match self.load.arrival {
+            Spacing::Uniform => None,
+            Spacing::Poisson => Some("random arrivals (poisson)"),
+        };
+        let stages = Some(self.load.stages.as_str()).filter(|stages| !stages.is_empty());
+        let parts: Vec<&str> = [spacing, stages].into_iter().flatten().collect();
+        parts.join(", ")
+    }
 }

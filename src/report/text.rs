@@ -278,6 +278,9 @@ fn loads(out: &mut String, digest: &Digest) {
         table.row(name(row), [asked, rounded(load.achieved_rate)].into_iter().chain(counts).collect());
     }
     table.write(out);
+    for (row, schedule) in loads.iter().map(|row| (row, row.schedule())).filter(|(_, schedule)| !schedule.is_empty()) {
+        prose(out, &format!("  {}: ", name(row)), &schedule);
+    }
     for row in loads.iter().filter(|row| row.load.interrupted) {
         let _ = writeln!(out, "  {} was interrupted", name(row));
     }

@@ -13,6 +13,7 @@ pub mod registry;
 pub mod resolve;
 pub mod run;
 pub mod runner_values;
+mod schedule;
 mod shape;
 
 use schemars::{Schema, SchemaGenerator};

@@ -43,7 +43,7 @@ fn a_spec_of_iter8_runs_in_its_directory() {
     bench.write(
         "experiment.yaml",
         &format!(
-            "spec:\n- task: http\n  with:\n    url: {}\n    qps: 100\n    numRequests: 20\n    errorRanges: [{{lower: 500}}]\n- task: assess\n  with:\n    SLOs:\n      Upper:\n      - metric: http/error-count\n        limit: 0\n      - metric: http/latency-p95.0\n        limit: 60000\n- run: echo passed\n  if: SLOs()\n",
+            "spec:\n- task: http\n  with:\n    url: {}\n    qps: max\n    numRequests: 20\n    errorRanges: [{{lower: 500}}]\n- task: assess\n  with:\n    SLOs:\n      Upper:\n      - metric: http/error-count\n        limit: 0\n      - metric: http/latency-p95.0\n        limit: 60000\n- run: echo passed\n  if: SLOs()\n",
             server.url()
         ),
     );

@@ -8,13 +8,13 @@ use serde_json::Value;
 use crate::support::cli::Bench;
 
 /// The sample service with a quick first version and a second one that takes 80 ms and fails a tenth of its requests.
-struct Fixture {
+pub(crate) struct Fixture {
     runtime: tokio::runtime::Runtime,
     service: Option<SampleService>,
 }
 
 impl Fixture {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut config = SampleConfig::demo();
         config.versions[0].latency = Latency::constant(Duration::ZERO);
         config.versions[1].latency = Latency::constant(Duration::from_millis(80));
@@ -24,7 +24,7 @@ impl Fixture {
         Self { runtime, service }
     }
 
-    fn url(&self, version: usize) -> String {
+    pub(crate) fn url(&self, version: usize) -> String {
         let service = self.service.as_ref().unwrap();
         format!("http://{}/v1/models/sklearn-iris:predict", service.versions[version].addr)
     }
@@ -57,7 +57,8 @@ fn run_and_assert(bench: &Bench, url: &str) -> (Option<i32>, String) {
             "--set-file",
             PAYLOAD,
             "--set",
-            "http.qps=100",
+            // Enough connections for the slow version to keep up.
+            "http.qps=50,http.connections=16",
             "--set",
             "assess.SLOs.upper.http/latency-mean=50",
             "--set",
@@ -110,7 +111,7 @@ fn two_versions_are_measured_in_one_experiment_and_judged_apart() {
             "--set",
             &second,
             "--set",
-            "http.versionValues[0].name=v1,http.versionValues[1].name=v2,http.parallel=true,http.qps=100",
+            "http.versionValues[0].name=v1,http.versionValues[1].name=v2,http.parallel=true,http.qps=50,http.connections=16",
             "--set",
             "assess.SLOs.upper.http/latency-p50=40,assess.SLOs.lower.http/request-count=100",
         ])

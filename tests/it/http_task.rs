@@ -241,6 +241,45 @@ async fn wrong_credentials_are_refused_and_not_shown() {
 }
 
 #[tokio::test]
+async fn schedules_that_can_not_be_are_refused_with_path_and_expectation() {
+    let cases = [
+        (json!({"arrival": "random"}), "with.arrival: `random` is not an arrival; expected `uniform` or `poisson`"),
+        (
+            json!({"endpoints": {"a": {"arrival": "poisson"}}, "qps": "max"}),
+            "with.endpoints.a.arrival: `poisson` has no meaning with `qps: max`, which sends as soon as it can",
+        ),
+        (
+            json!({"stages": [{"duration": "1s", "qps": 5}], "numRequests": 5}),
+            "with.stages: and `numRequests` are both given; the load ends with its last stage",
+        ),
+        (
+            json!({"versionValues": [{"stages": [{"duration": "1s", "qps": 5}], "duration": "5s"}]}),
+            "with.versionValues[0].stages: and `duration` are both given; the load ends with its last stage",
+        ),
+        (
+            json!({"stages": [{"duration": "1s", "qps": 5}], "qps": "max"}),
+            "with.stages: and `qps: max` are both given; the first stage starts from a rate in numbers",
+        ),
+        (
+            json!({"stages": [{"duration": "23h", "qps": 5}, {"duration": "90m", "qps": 5}]}),
+            "with.stages: takes 24h30m0s in total; expected more than 0s and at most 24h0m0s",
+        ),
+        (
+            json!({"stages": [{"duration": "1s", "qps": 5}, {"duration": "1s", "qps": "2e6"}]}),
+            "with.stages[1].qps: 2000000 is not a rate of stages; expected 0 to 1000000",
+        ),
+        (
+            json!({"stages": [{"duration": "1s", "qsp": 5}]}),
+            "with.stages[0].qsp: unknown field `qsp`; known here: duration, qps",
+        ),
+    ];
+    for (mut with, message) in cases {
+        with["url"] = json!("http://127.0.0.1:1/");
+        assert_eq!(refused(&World::default(), with).await, message);
+    }
+}
+
+#[tokio::test]
 async fn urls_that_a_browser_would_repair_are_refused() {
     let world = World::default();
     for url in ["http:///x", "http:h", "http:/h", "http:\\h", "https://?x", "HTTP:/h?x=://y", "http://#x"] {

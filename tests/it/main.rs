@@ -1,6 +1,7 @@
 //! The one integration binary: whole-program tests and tests against real parts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
+mod arrival;
 mod bad_input;
 mod compat;
 mod dependencies;

@@ -86,6 +86,11 @@ fn schema_and_program_take_these_http_values() {
         json!({"url": null, "versionValues": [{"url": "http://x"}, {"endpoints": {"a": {"url": "http://y"}}}]}),
         json!({"url": null, "endpoints": {"a": {"url": "http://x"}, "b": {}}, "versionValues": [{"endpoints": {"b": {"url": "http://y"}}}]}),
         json!({"versionValues": [], "endpoints": {}}),
+        json!({"arrival": "poisson", "qps": 50}),
+        json!({"arrival": "uniform", "qps": "max"}),
+        json!({"arrival": null, "stages": null, "duration": "5s"}),
+        json!({"stages": [{"duration": "0s", "qps": "10.5"}, {"duration": "1m30s", "qps": 0}], "arrival": "poisson"}),
+        json!({"duration": "5s", "endpoints": {"a": {"stages": [{"duration": "1s", "qps": 1e6}]}}}),
     ];
     hold(true, fields.map(http));
 }
@@ -103,6 +108,15 @@ fn schema_and_program_refuse_these_http_values() {
         json!({"qps": -1}),
         json!({"qps": "0.0e9"}),
         json!({"qps": "fast"}),
+        json!({"arrival": "random"}),
+        json!({"stages": []}),
+        json!({"stages": {"duration": "1s", "qps": 1}}),
+        json!({"stages": [{"duration": "1s"}]}),
+        json!({"stages": [{"duration": 1, "qps": 1}]}),
+        json!({"stages": [{"duration": "1s", "qps": -1}]}),
+        json!({"stages": [{"duration": "1s", "qps": "max"}]}),
+        json!({"stages": [{"duration": "1s", "qps": 1_000_001}]}),
+        json!({"stages": [{"duration": "1s", "qps": 1, "rate": 1}]}),
         json!({"numRequests": 0}),
         json!({"numRequests": "0"}),
         json!({"numRequests": 1.5}),

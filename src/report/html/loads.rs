@@ -13,6 +13,7 @@ pub(super) struct Load {
     provider: String,
     version: String,
     target: String,
+    schedule: String,
     state: State,
     /// Title and figure.
     cells: Vec<[String; 2]>,
@@ -101,6 +102,7 @@ fn load(row: &LoadReport, columns: &[Column]) -> Load {
         provider: named(&row.provider),
         version: named(&row.version),
         target: format!("{} {}", clipped(&load.method, 20), load.url).trim().to_owned(),
+        schedule: squeezed(&row.schedule(), 200),
         state: match (load.interrupted, is_behind) {
             (true, _) => state("open", "!", "interrupted"),
             (false, true) => state("open", "!", "behind the rate"),

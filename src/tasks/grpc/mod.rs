@@ -104,12 +104,12 @@ impl Load for GrpcLoad {
             at_end: self.at_end,
             max_duration: self.max_duration,
             skip_first: self.skip_first,
-            ..LoadPlan::new(format!("{} of {}", self.call, self.shown_host()), self.pacer, self.connections)
+            ..LoadPlan::new(format!("{} of {}", self.call, self.shown_host()), self.pacer.clone(), self.connections)
         }
     }
 
     fn warmup(&self) -> Option<Pacer> {
-        self.warmup
+        self.warmup.clone()
     }
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Ended> {

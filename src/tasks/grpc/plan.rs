@@ -11,9 +11,10 @@ use super::method::CallName;
 use super::values::{GrpcValues, RULES};
 use crate::load::plan::AtEnd;
 use crate::logic::input::{InputError, typed};
-use crate::logic::pacing::{Arrival, Bound, Pacer};
+use crate::logic::pacing::{Bound, Pacer};
 use crate::model::duration::GoDuration;
 use crate::tasks::load::{Leveled, Places, levels};
+use crate::tasks::schedule::{self, Names, Rate, Schedule, Wanted};
 
 /// Defaults, as in ghz and Iter8.
 const TOTAL: u64 = 200;
@@ -144,7 +145,7 @@ fn load(level: Leveled) -> Result<GrpcLoad, InputError> {
         (None, None, Place::Address(address)) => address.clone(),
         (None, None, Place::Socket(_)) => "localhost".to_owned(),
     };
-    let (pacer, warmup) = pacers(&values, &places)?;
+    let Schedule { pacer, warmup } = schedule(&values, &places)?;
     let connections = values.connections.as_ref().map_or(CONNECTIONS, |count| count.0);
     let concurrency = values.concurrency.as_ref().map_or(CONCURRENCY.max(connections), |count| count.0);
     if connections > concurrency {
@@ -199,28 +200,31 @@ fn both(places: &Places, field: &str, other: &str) -> InputError {
     places.error(field, format!("and `{other}` are both given; give one of them"))
 }
 
-/// The schedules of the load and of its warm-up.
-fn pacers(values: &GrpcValues, places: &Places) -> Result<(Pacer, Option<Pacer>), InputError> {
-    let rate = match (&values.qps, &values.rps) {
+fn schedule(values: &GrpcValues, places: &Places) -> Result<Schedule, InputError> {
+    let (rate, name) = match (&values.qps, &values.rps) {
         (Some(qps), Some(rps)) if qps != rps => return Err(both(places, "rps", "qps")),
-        (Some(rate), _) | (None, Some(rate)) => rate.0,
-        (None, None) => None,
+        (None, Some(rps)) => (Some(rps), "rps"),
+        (qps, _) => (qps.as_ref(), "qps"),
     };
-    let arrival = match rate {
-        Some(rate) => Arrival::Constant { rate },
-        None => Arrival::Max,
-    };
-    let bound = match values.duration.map(|duration| duration.0).filter(|time| !time.is_zero()) {
-        Some(duration) => Bound::Duration(duration),
-        None => Bound::Count(values.total.as_ref().map_or(TOTAL, |count| count.0)),
-    };
+    let duration = values.duration.map(|duration| duration.0).filter(|time| !time.is_zero());
     let warmup = match (&values.warmup_num_requests, &values.warmup_duration) {
         (Some(count), _) => Some(Bound::Count(count.0)),
         (None, Some(duration)) => Some(Bound::Duration(duration.0.0)),
         (None, None) => None,
     };
-    let pacer = |bound| Pacer::new(arrival, bound);
-    Ok((pacer(bound), warmup.map(pacer)))
+    let wanted = Wanted {
+        names: Names { rate: name, count: "total" },
+        rate: rate.map(|rate| rate.0.map_or(Rate::Max, Rate::PerSecond)),
+        default_rate: Rate::Max,
+        arrival: values.arrival.map(|arrival| arrival.0),
+        stages: values.stages.as_deref(),
+        // Here the duration wins.
+        count: values.total.as_ref().map(|count| count.0).filter(|_| duration.is_none()),
+        duration,
+        default_count: TOTAL,
+        warmup,
+    };
+    schedule::schedule(&wanted, &|field| places.of(field))
 }
 
 fn percentiles(values: &GrpcValues) -> Vec<f64> {

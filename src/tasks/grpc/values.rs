@@ -13,6 +13,7 @@ use crate::model::duration::{GoDuration, PositiveDuration};
 use crate::model::number::Count;
 use crate::tasks::http::field::{AtLeastOne, Percentile, TargetUrl};
 use crate::tasks::load::{Rules, below_base, endpoints_schema, required};
+use crate::tasks::schedule::{ArrivalValue, StageValue, stages_schema};
 use crate::tasks::shape::given;
 
 /// How levels go over one another.
@@ -21,7 +22,7 @@ pub(super) const RULES: Rules = Rules {
         &["proto", "protoset", "protoURL"],
         &["data", "data-file", "dataURL", "binary-file", "binaryDataURL"],
         &["metadata-file", "metadataURL"],
-        &["total", "duration"],
+        &["total", "duration", "stages"],
         &["qps", "rps"],
         &["warmupNumRequests", "warmupDuration"],
     ],
@@ -80,6 +81,13 @@ pub(super) struct GrpcValues {
     pub(super) qps: Option<Rate>,
     /// The same as `qps`.
     pub(super) rps: Option<Rate>,
+    /// How requests are spaced within the rate: `uniform` for evenly, `poisson` for at random; the random sequence is the same in
+    /// every run. Default: uniform.
+    pub(super) arrival: Option<ArrivalValue>,
+    /// How the rate changes, 1 to 100 stages of at most 24h in total: in each it goes linearly from what it was to `qps` within
+    /// `duration`. The first one starts from the task's `qps` if that is given, else from 0. Instead of `total` and `duration`.
+    #[schemars(schema_with = "stages_schema")]
+    pub(super) stages: Option<Vec<StageValue>>,
     /// How long to send requests, such as `30s`; `0` for as many as `total`.
     pub(super) duration: Option<GoDuration>,
     /// What becomes of requests in flight when `duration` is over: close (the default) cuts them off, and they count as errors;

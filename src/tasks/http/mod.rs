@@ -113,12 +113,12 @@ impl load::Load for Load {
             timeout: self.timeout,
             in_flight: self.in_flight(),
             allow_initial_errors: self.allow_initial_errors,
-            ..LoadPlan::new(self.shown_url(), self.pacer, self.connections)
+            ..LoadPlan::new(self.shown_url(), self.pacer.clone(), self.connections)
         }
     }
 
     fn warmup(&self) -> Option<Pacer> {
-        self.warmup
+        self.warmup.clone()
     }
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Ended> {

@@ -14,10 +14,11 @@ use super::values::HttpValues;
 use crate::load::http::{ErrorRange, Expectations};
 use crate::logic::input::InputError;
 use crate::logic::mask::mask_url;
-use crate::logic::pacing::{Arrival, Bound, Pacer};
+use crate::logic::pacing::{Bound, Pacer};
 use crate::logic::path::join;
 use crate::logic::rows::RowFormat;
 use crate::tasks::load::Places;
+use crate::tasks::schedule::{self, Names, Rate, Schedule, Wanted};
 
 /// Defaults, as in Iter8 where it has them.
 const NUM_REQUESTS: u64 = 100;
@@ -181,6 +182,7 @@ fn load(values: HttpValues, provider: &str, version: usize, suffix: &str, places
     }
     let route = route(&values, &url, &places)?;
     let template = template(&values, &places)?;
+    let Schedule { pacer, warmup } = schedule(&values, &places)?;
     let identity = match (values.cert, values.key) {
         (Some(cert), Some(key)) => Some((cert, key)),
         (None, None) => None,
@@ -197,20 +199,6 @@ fn load(values: HttpValues, provider: &str, version: usize, suffix: &str, places
         None if has_body => http::Method::POST,
         None => http::Method::GET,
     };
-    let arrival = match values.qps.map_or(Some(QPS), |qps| qps.0) {
-        Some(rate) => Arrival::Constant { rate },
-        None => Arrival::Max,
-    };
-    let bound = match (&values.num_requests, &values.duration) {
-        (Some(count), _) => Bound::Count(count.0),
-        (None, Some(duration)) => Bound::Duration(duration.0.0),
-        (None, None) => Bound::Count(NUM_REQUESTS),
-    };
-    let warmup = match (&values.warmup_num_requests, &values.warmup_duration) {
-        (Some(count), _) => Some(Bound::Count(count.0)),
-        (None, Some(duration)) => Some(Bound::Duration(duration.0.0)),
-        (None, None) => None,
-    };
     let mut percentiles = PERCENTILES.to_vec();
     percentiles.extend(values.percentiles.iter().flatten().map(|p| p.0));
     percentiles.sort_by(f64::total_cmp);
@@ -224,8 +212,8 @@ fn load(values: HttpValues, provider: &str, version: usize, suffix: &str, places
         method,
         payload,
         auth,
-        pacer: Pacer::new(arrival, bound),
-        warmup: warmup.map(|bound| Pacer::new(arrival, bound)),
+        pacer,
+        warmup,
         connections: usize::try_from(values.connections.map_or(CONNECTIONS, |c| c.0)).unwrap_or(usize::MAX),
         timeout: values.timeout.map_or(TIMEOUT, |timeout| timeout.0.0),
         redirects: values.follow_redirects.map_or(0, |redirects| redirects.0),
@@ -243,6 +231,26 @@ fn load(values: HttpValues, provider: &str, version: usize, suffix: &str, places
         template,
         places,
     })
+}
+
+fn schedule(values: &HttpValues, places: &Places) -> Result<Schedule, InputError> {
+    let warmup = match (&values.warmup_num_requests, &values.warmup_duration) {
+        (Some(count), _) => Some(Bound::Count(count.0)),
+        (None, Some(duration)) => Some(Bound::Duration(duration.0.0)),
+        (None, None) => None,
+    };
+    let wanted = Wanted {
+        names: Names { rate: "qps", count: "numRequests" },
+        rate: values.qps.as_ref().map(|qps| qps.0.map_or(Rate::Max, Rate::PerSecond)),
+        default_rate: Rate::PerSecond(QPS),
+        arrival: values.arrival.map(|arrival| arrival.0),
+        stages: values.stages.as_deref(),
+        count: values.num_requests.as_ref().map(|count| count.0),
+        duration: values.duration.map(|duration| duration.0.0),
+        default_count: NUM_REQUESTS,
+        warmup,
+    };
+    schedule::schedule(&wanted, &|field| places.of(field))
 }
 
 fn payload(values: &HttpValues, places: &Places) -> Result<Payload, InputError> {

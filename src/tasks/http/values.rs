@@ -15,6 +15,7 @@ use crate::logic::input::{InputError, typed};
 use crate::logic::path::join;
 use crate::model::duration::PositiveDuration;
 use crate::tasks::load::{below_base, endpoints_schema, forget, required};
+use crate::tasks::schedule::{ArrivalValue, StageValue, stages_schema};
 use crate::tasks::shape::HEADER_VALUE;
 
 /// Loads an HTTP service and measures latencies and errors. The same fields stand at every level: an endpoint's win over its
@@ -34,6 +35,13 @@ pub(super) struct HttpValues {
     pub(super) duration: Option<PositiveDuration>,
     /// Requests per second over all connections, or `max`. Default: 8.
     pub(super) qps: Option<Qps>,
+    /// How requests are spaced within the rate: `uniform` for evenly, `poisson` for at random, as from many users who know nothing
+    /// of each other; the random sequence is the same in every run. Default: uniform.
+    pub(super) arrival: Option<ArrivalValue>,
+    /// How the rate changes, 1 to 100 stages of at most 24h in total: in each it goes linearly from what it was to `qps` within
+    /// `duration`. The first one starts from the task's `qps` if that is given, else from 0. Instead of `numRequests` and `duration`.
+    #[schemars(schema_with = "stages_schema")]
+    pub(super) stages: Option<Vec<StageValue>>,
     /// Parallel connections, 1 to 10000: the bound on requests in flight. Default: 4.
     pub(super) connections: Option<Connections>,
     /// Request body, as text.
@@ -210,7 +218,7 @@ impl HttpValues {
         let payload_of = if has_payload { &Self::default() } else { base };
         let has_auth = self.basic_auth.is_some() || self.bearer_token.is_some();
         let auth_of = if has_auth { &Self::default() } else { base };
-        let has_bound = self.num_requests.is_some() || self.duration.is_some();
+        let has_bound = self.num_requests.is_some() || self.duration.is_some() || self.stages.is_some();
         let bound_of = if has_bound { &Self::default() } else { base };
         let has_warmup = self.warmup_num_requests.is_some() || self.warmup_duration.is_some();
         let warmup_of = if has_warmup { &Self::default() } else { base };
@@ -219,9 +227,9 @@ impl HttpValues {
         }
         let (payload_str, payload_file, payload_url) = or!(payload_of: payload_str, payload_file, payload_url);
         let (basic_auth, bearer_token) = or!(auth_of: basic_auth, bearer_token);
-        let (num_requests, duration) = or!(bound_of: num_requests, duration);
+        let (num_requests, duration, stages) = or!(bound_of: num_requests, duration, stages);
         let (warmup_num_requests, warmup_duration) = or!(warmup_of: warmup_num_requests, warmup_duration);
-        let (url, qps, connections, content_type) = or!(base: url, qps, connections, content_type);
+        let (url, qps, arrival, connections, content_type) = or!(base: url, qps, arrival, connections, content_type);
         let (error_ranges, expect, percentiles, allow_initial_errors) =
             or!(base: error_ranges, expect, percentiles, allow_initial_errors);
         let (method, timeout, follow_redirects) = or!(base: method, timeout, follow_redirects);
@@ -239,6 +247,8 @@ impl HttpValues {
             num_requests,
             duration,
             qps,
+            arrival,
+            stages,
             connections,
             payload_str,
             payload_file,

@@ -6,6 +6,7 @@ use crate::load::outcome::LoadOutcome;
 use crate::logic::histogram::{
     Histogram, buckets, encode, max_ms, mean_ms, min_ms, percentile_ms, percentile_name, stddev_ms,
 };
+use crate::logic::offer::{OFFERED, rounded};
 use crate::model::contribution::{Measurement, Values, VersionMetrics};
 use crate::model::duration::GoDuration;
 use crate::model::insights::Observation;
@@ -14,9 +15,6 @@ use crate::model::metric::{MSEC, MetricMeta, MetricType};
 
 /// Buckets of a histogram in Iter8's form.
 const BUCKETS: usize = 60;
-
-/// An offered rate below this share of the one asked for is told.
-const OFFERED: f64 = 0.95;
 
 /// A distribution that a load measured.
 pub(in crate::tasks) struct Distribution<'a> {
@@ -156,6 +154,8 @@ fn completed(record: LoadRecord, outcome: &LoadOutcome, start: DateTime<Utc>) ->
         duration: GoDuration(outcome.duration),
         connections: outcome.connections as u64,
         asked_rate: outcome.asked_rate,
+        arrival: outcome.spacing,
+        stages: outcome.stages.clone(),
         achieved_rate: outcome.achieved_rate,
         requests: outcome.requests,
         errors: outcome.errors,
@@ -181,8 +181,11 @@ pub(in crate::tasks) fn notes(label: &str, outcome: &LoadOutcome) -> Vec<String>
         && !outcome.interrupted
     {
         notes.push(format!(
-            "{label}: {:.1} of {asked} requests/s were offered ({} late, {} dropped); more connections may help",
-            outcome.achieved_rate, outcome.late, outcome.dropped
+            "{label}: {} of {} requests/s were offered ({} late, {} dropped); more connections may help",
+            rounded(outcome.achieved_rate),
+            rounded(asked),
+            outcome.late,
+            outcome.dropped
         ));
     }
     for (cause, (count, first)) in &outcome.causes {

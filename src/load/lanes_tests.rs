@@ -1,0 +1,164 @@
+//! Slots, and who takes them.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::logic::pacing::stages::{Stage, Stages};
+use crate::logic::pacing::{Arrival, Bound};
+use crate::model::load::Spacing;
+
+fn shared(pacer: Pacer, start: Instant, workers: usize) -> Vec<Dealer> {
+    let lanes = Arc::new(Lanes::new(pacer, start, workers));
+    (0..workers).map(|worker| Dealer::new(Arc::clone(&lanes), worker)).collect()
+}
+
+fn dealers(rate: f64, count: u64, workers: usize) -> Vec<Dealer> {
+    shared(Pacer::new(Arrival::Constant { rate }, Bound::Count(count)), Instant::now(), workers)
+}
+
+fn dues(dealer: &Dealer, now: Instant) -> Vec<u128> {
+    let mut dues = Vec::new();
+    while let Claim::Taken(slot) = dealer.claim(now) {
+        dues.push((slot.due.unwrap() - dealer.lanes.start()).as_millis());
+    }
+    dues
+}
+
+/// One schedule of each kind with a rate, of half a second.
+fn schedules() -> Vec<Pacer> {
+    let end = Duration::from_millis(500);
+    let half = end / 2;
+    let stages =
+        || Stages::new(0.0, &[Stage { duration: half, rate: 8e3 }, Stage { duration: half, rate: 0.0 }]).unwrap();
+    vec![
+        Pacer::new(Arrival::Constant { rate: 4e3 }, Bound::Duration(end)),
+        Pacer::new(Arrival::Constant { rate: 4e3 }, Bound::Count(1_999)),
+        Pacer::new(Arrival::Poisson { rate: 4e3 }, Bound::Duration(end)),
+        Pacer::new(Arrival::Poisson { rate: 4e3 }, Bound::Count(1_999)),
+        Pacer::staged(stages(), Spacing::Uniform),
+        Pacer::staged(stages(), Spacing::Poisson),
+    ]
+}
+
+/// All slots of a schedule and when they are due, after the start.
+fn all_slots(pacer: &Pacer) -> Vec<(u64, Duration)> {
+    let mut cursor = pacer.cursor();
+    (0..).map_while(|k| Some((k, cursor.due(k)?))).collect()
+}
+
+#[test]
+fn the_oldest_due_slot_is_taken_first_whoever_owns_it() {
+    let dealers = dealers(1000.0, 7, 3);
+    let now = dealers[0].lanes.start() + Duration::from_millis(4);
+    assert_eq!(dues(&dealers[1], now), [0, 1, 2, 3, 4]);
+    assert_eq!(dealers[0].claim(now), Claim::NotDue);
+    assert_eq!(dues(&dealers[0], now + Duration::from_secs(1)), [5, 6]);
+    assert_eq!(dealers[0].claim(now + Duration::from_secs(1)), Claim::Over);
+    assert_eq!(dealers[0].lanes.taken(), 7);
+}
+
+#[test]
+fn nothing_is_due_before_the_start() {
+    let pacer = Pacer::new(Arrival::Constant { rate: 1000.0 }, Bound::Count(7));
+    let now = Instant::now();
+    let start = now + Duration::from_millis(2);
+    let dealers = shared(pacer, start, 3);
+    assert_eq!(dealers[0].claim(now), Claim::NotDue);
+    assert!(!dealers[0].is_behind(now));
+    assert_eq!(dealers[0].next_due(now), Some(start));
+    assert_eq!(dealers[2].next_due(now), Some(start + Duration::from_millis(2)));
+    assert_eq!(dealers[0].claim(start), Claim::Taken(Slot { number: 0, due: Some(start) }));
+}
+
+#[test]
+fn at_maximum_rate_a_worker_takes_its_own_slots_first_and_then_what_others_left() {
+    let dealers = shared(Pacer::new(Arrival::Max, Bound::Count(7)), Instant::now(), 3);
+    let mut numbers = Vec::new();
+    while let Claim::Taken(slot) = dealers[1].claim(Instant::now()) {
+        assert_eq!(slot.due, None);
+        numbers.push(slot.number);
+    }
+    assert_eq!(numbers, [1, 4, 2, 5, 0, 3, 6]);
+    assert_eq!(dealers[1].claim(Instant::now()), Claim::Over);
+}
+
+#[test]
+fn the_next_due_slot_skips_those_that_are_due_already() {
+    let dealers = dealers(1000.0, 7, 3);
+    let at = |ms| dealers[0].lanes.start() + Duration::from_millis(ms);
+    assert_eq!(dealers[1].next_due(at(0)), Some(at(1)));
+    assert_eq!(dealers[1].next_due(at(1)), Some(at(4)));
+    assert_eq!(dealers[0].next_due(at(4)), Some(at(6)));
+    assert_eq!(dealers[1].next_due(at(4)), None);
+    assert!(dealers[0].is_behind(at(4)));
+}
+
+#[test]
+fn closed_lanes_give_nothing() {
+    let dealers = dealers(1000.0, 7, 1);
+    dealers[0].lanes.close();
+    assert_eq!(dealers[0].claim(Instant::now()), Claim::Over);
+}
+
+proptest! {
+    #[test]
+    fn every_slot_is_taken_once_and_never_early_whoever_asks_when(
+        which in 0_usize..6, workers in 1_usize..5, turns in prop::collection::vec((0_usize..5, 0_u64..3_000_000, 1_usize..40), 1..60)
+    ) {
+        let pacer = schedules().swap_remove(which);
+        let slots = all_slots(&pacer);
+        let start = Instant::now();
+        let dealers = shared(pacer, start, workers);
+        let (mut now, mut taken) = (start, Vec::new());
+        let last = (0, 10_000_000_000, usize::MAX);
+        for (worker, nanos, tries) in turns.into_iter().chain([last]) {
+            let dealer = &dealers[worker % workers];
+            now += Duration::from_nanos(nanos);
+            for _ in 0..tries {
+                match dealer.claim(now) {
+                    Claim::Taken(slot) => {
+                        prop_assert!(slot.due.unwrap() <= now);
+                        taken.push((slot.number, slot.due.unwrap() - start));
+                    }
+                    Claim::NotDue | Claim::Over => break,
+                }
+            }
+            // What the pacing is told agrees with the schedule.
+            let lane = |(k, _): &&(u64, Duration)| *k % workers as u64 == (worker % workers) as u64;
+            let next = slots.iter().filter(lane).find(|(_, due)| start + *due > now);
+            prop_assert_eq!(dealer.next_due(now), next.map(|(_, due)| start + *due));
+            let is_left = |(k, due): &(u64, Duration)| start + *due <= now && *k >= taken.len() as u64;
+            prop_assert_eq!(dealer.is_behind(now), slots.iter().filter(lane).any(is_left));
+        }
+        prop_assert_eq!(taken, slots);
+    }
+}
+
+#[test]
+fn every_slot_is_taken_once_by_workers_on_threads_of_their_own() {
+    for pacer in schedules() {
+        let slots = all_slots(&pacer);
+        // The whole schedule lies in the past but for its last part: workers fight for a backlog, and then wait for slots.
+        let start = Instant::now() - Duration::from_millis(480);
+        let lanes = Arc::new(Lanes::new(pacer, start, 4));
+        let work = |worker| {
+            let dealer = Dealer::new(Arc::clone(&lanes), worker);
+            let mut taken = Vec::new();
+            loop {
+                match dealer.claim(Instant::now()) {
+                    Claim::Taken(slot) => taken.push((slot.number, slot.due.unwrap() - start)),
+                    Claim::NotDue => std::thread::yield_now(),
+                    Claim::Over => return taken,
+                }
+            }
+        };
+        let taken = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|worker| scope.spawn(move || work(worker))).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        assert_eq!(taken.len(), slots.len());
+        assert_eq!(taken.into_iter().collect::<BTreeSet<_>>(), slots.into_iter().collect());
+    }
+}

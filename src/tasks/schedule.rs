@@ -1,0 +1,294 @@
+//! The schedule of a load, as values describe it: rate, arrival, stages, and what bounds them.
+//!
+//! Every task that makes a load reads its schedule here; what its fields are called is its own affair.
+
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::logic::input::InputError;
+use crate::logic::numbers::show;
+use crate::logic::pacing::stages::{MAX_RATE, MAX_STAGES, Stage, Stages, StagesError};
+use crate::logic::pacing::{Arrival, Bound, Pacer};
+use crate::model::duration::GoDuration;
+use crate::model::load::Spacing;
+use crate::model::number::Number;
+
+/// How requests are spaced, as values name it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct ArrivalValue(pub(super) Spacing);
+
+impl<'de> Deserialize<'de> for ArrivalValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let spacing = Spacing::deserialize(&value);
+        let error =
+            |_| D::Error::custom(format!("`{}` is not an arrival; expected `uniform` or `poisson`", text(&value)));
+        spacing.map(Self).map_err(error)
+    }
+}
+
+impl JsonSchema for ArrivalValue {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Arrival".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Spacing::json_schema(generator)
+    }
+}
+
+/// A value as an error shows it.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned).chars().take(40).collect()
+}
+
+/// A stage, as values describe it: the rate goes linearly from what it was to `qps` within `duration`.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StageValue {
+    /// How long the stage takes, such as `30s`; with `0s` the rate jumps.
+    duration: GoDuration,
+    /// Requests per second at its end.
+    #[schemars(with = "StageRate")]
+    qps: Number,
+}
+
+/// The schema of a stage's rate.
+struct StageRate;
+
+impl JsonSchema for StageRate {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "StageRate".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"description": "Requests per second, from 0 to 1000000.", "anyOf": [{"type": "number", "minimum": 0, "maximum": 1_000_000}, {"type": "string", "pattern": r"^\s*\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$"}]})
+    }
+}
+
+/// The schema of a list of stages.
+pub(super) fn stages_schema(generator: &mut SchemaGenerator) -> Schema {
+    let stage = generator.subschema_for::<StageValue>();
+    json_schema!({"type": ["array", "null"], "minItems": 1, "maxItems": MAX_STAGES, "items": stage})
+}
+
+/// A rate: given, or the task's default.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Rate {
+    /// As many requests as the connections can take.
+    Max,
+    /// Requests per second, greater than 0.
+    PerSecond(f64),
+}
+
+/// What the fields of a schedule are called.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names {
+    /// The rate: `qps`.
+    pub(super) rate: &'static str,
+    /// The number of requests: `numRequests`.
+    pub(super) count: &'static str,
+}
+
+/// What values say of a schedule, and what holds where they say nothing. The other fields are called `arrival`, `stages` and
+/// `duration`.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) names: Names,
+    pub(super) rate: Option<Rate>,
+    pub(super) default_rate: Rate,
+    pub(super) arrival: Option<Spacing>,
+    pub(super) stages: Option<&'a [StageValue]>,
+    /// Wins over the duration.
+    pub(super) count: Option<u64>,
+    pub(super) duration: Option<Duration>,
+    pub(super) default_count: u64,
+    /// What bounds a warm-up, if there is one.
+    pub(super) warmup: Option<Bound>,
+}
+
+/// The schedules of a load and of its warm-up.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Schedule {
+    pub(super) pacer: Pacer,
+    /// At the constant rate that is given or the default, as stages may start from nothing.
+    pub(super) warmup: Option<Pacer>,
+}
+
+/// Makes the schedules; `path` tells where a field stands, for errors.
+pub(super) fn schedule(wanted: &Wanted<'_>, path: &dyn Fn(&str) -> String) -> Result<Schedule, InputError> {
+    let rate = wanted.rate.unwrap_or(wanted.default_rate);
+    let spacing = wanted.arrival.unwrap_or_default();
+    let warmup = |arrival: Arrival| wanted.warmup.map(|bound| Pacer::new(arrival, bound));
+    if let Some(stages) = wanted.stages {
+        let stages = staged(wanted, stages, path)?;
+        let arrival = match rate {
+            Rate::PerSecond(rate) => constant(rate, spacing),
+            Rate::Max => Arrival::Max,
+        };
+        return Ok(Schedule { pacer: Pacer::staged(stages, spacing), warmup: warmup(arrival) });
+    }
+    let bound = match (wanted.count, wanted.duration) {
+        (Some(count), _) => Bound::Count(count),
+        (None, Some(duration)) => Bound::Duration(duration),
+        (None, None) => Bound::Count(wanted.default_count),
+    };
+    let arrival = match rate {
+        Rate::PerSecond(rate) if spacing == Spacing::Poisson && rate > MAX_RATE => {
+            let message =
+                format!("{} is too high for `arrival: poisson`; expected at most {}", show(rate), show(MAX_RATE));
+            return Err(InputError::new(path(wanted.names.rate), message));
+        }
+        Rate::PerSecond(rate) => constant(rate, spacing),
+        Rate::Max if spacing == Spacing::Poisson => {
+            let name = wanted.names.rate;
+            let message = match wanted.rate {
+                Some(_) => format!("`poisson` has no meaning with `{name}: max`, which sends as soon as it can"),
+                None => format!("`poisson` needs `{name}`: random arrivals have a rate"),
+            };
+            let hint = format!("give `{name}` a number of requests per second, or leave `arrival` out");
+            return Err(InputError::new(path("arrival"), message).with_hint(hint));
+        }
+        Rate::Max => Arrival::Max,
+    };
+    Ok(Schedule { pacer: Pacer::new(arrival.clone(), bound), warmup: warmup(arrival) })
+}
+
+fn constant(rate: f64, spacing: Spacing) -> Arrival {
+    match spacing {
+        Spacing::Uniform => Arrival::Constant { rate },
+        Spacing::Poisson => Arrival::Poisson { rate },
+    }
+}
+
+fn staged(wanted: &Wanted<'_>, stages: &[StageValue], path: &dyn Fn(&str) -> String) -> Result<Stages, InputError> {
+    let at = path("stages");
+    let Names { rate, count } = wanted.names;
+    let bounds = [(count, wanted.count.is_some()), ("duration", wanted.duration.is_some())];
+    if let Some((bound, _)) = bounds.into_iter().find(|(_, is_given)| *is_given) {
+        let message = format!("and `{bound}` are both given; the load ends with its last stage");
+        return Err(InputError::new(at, message).with_hint(format!("leave `{bound}` out")));
+    }
+    let from = match wanted.rate {
+        Some(Rate::Max) => {
+            let message = format!("and `{rate}: max` are both given; the first stage starts from a rate in numbers");
+            return Err(InputError::new(at, message).with_hint(format!("leave `{rate}` out to start from 0")));
+        }
+        Some(Rate::PerSecond(rate)) => rate,
+        None => 0.0,
+    };
+    let list: Vec<Stage> = stages.iter().map(|stage| Stage { duration: stage.duration.0, rate: stage.qps.0 }).collect();
+    Stages::new(from, &list).map_err(|error| {
+        let at = match error {
+            StagesError::Rate { stage: Some(index), .. } => format!("{at}[{index}].qps"),
+            StagesError::Rate { stage: None, .. } => path(rate),
+            _ => at,
+        };
+        InputError::new(at, error.to_string())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(rate: Option<Rate>, stages: Option<Value>, change: impl Fn(&mut Wanted<'_>)) -> Result<Schedule, String> {
+        let stages: Option<Vec<StageValue>> = stages.map(|list| serde_json::from_value(list).unwrap());
+        let mut wanted = Wanted {
+            names: Names { rate: "rps", count: "total" },
+            rate,
+            default_rate: Rate::PerSecond(8.0),
+            arrival: None,
+            stages: stages.as_deref(),
+            count: None,
+            duration: None,
+            default_count: 100,
+            warmup: None,
+        };
+        change(&mut wanted);
+        schedule(&wanted, &|field| format!("with.{field}")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_schedule_has_a_rate_a_spacing_and_a_bound() {
+        let plain = read(None, None, |_| {}).unwrap();
+        assert_eq!(plain.pacer, Pacer::new(Arrival::Constant { rate: 8.0 }, Bound::Count(100)));
+        let random = read(Some(Rate::PerSecond(50.0)), None, |wanted| {
+            wanted.arrival = Some(Spacing::Poisson);
+            wanted.duration = Some(Duration::from_secs(3));
+            wanted.warmup = Some(Bound::Count(5));
+        });
+        let poisson = |bound| Pacer::new(Arrival::Poisson { rate: 50.0 }, bound);
+        let expected = Schedule {
+            pacer: poisson(Bound::Duration(Duration::from_secs(3))),
+            warmup: Some(poisson(Bound::Count(5))),
+        };
+        assert_eq!(random.unwrap(), expected);
+        let explicit = read(Some(Rate::Max), None, |wanted| wanted.arrival = Some(Spacing::Uniform)).unwrap();
+        assert_eq!(explicit.pacer, Pacer::new(Arrival::Max, Bound::Count(100)));
+    }
+
+    #[test]
+    fn stages_start_from_the_rate_given_or_from_nothing_and_are_warmed_up_at_a_constant_one() {
+        let stages = || {
+            Some(
+                json!([{"duration": "2s", "qps": "100"}, {"duration": "0s", "qps": 5.5}, {"duration": "1s", "qps": 5.5}]),
+            )
+        };
+        let from_nothing = read(None, stages(), |wanted| wanted.warmup = Some(Bound::Count(3))).unwrap();
+        assert_eq!(from_nothing.pacer.stages().unwrap().total(), 105.5);
+        assert_eq!(from_nothing.warmup, Some(Pacer::new(Arrival::Constant { rate: 8.0 }, Bound::Count(3))));
+        let from_some = read(Some(Rate::PerSecond(100.0)), stages(), |w| w.arrival = Some(Spacing::Poisson)).unwrap();
+        assert_eq!(from_some.pacer.stages().unwrap().total(), 205.5);
+        assert_eq!((from_some.pacer.spacing(), from_some.pacer.total()), (Spacing::Poisson, None));
+    }
+
+    #[test]
+    fn what_can_not_be_together_is_named_with_its_path() {
+        let one = || Some(json!([{"duration": "2s", "qps": 100}]));
+        let poisson = |wanted: &mut Wanted<'_>| wanted.arrival = Some(Spacing::Poisson);
+        let cases = [
+            (
+                read(Some(Rate::Max), None, poisson),
+                "with.arrival: `poisson` has no meaning with `rps: max`, which sends as soon as it can",
+            ),
+            (
+                read(Some(Rate::PerSecond(2e6)), None, poisson),
+                "with.rps: 2000000 is too high for `arrival: poisson`; expected at most 1000000",
+            ),
+            (
+                read(None, None, |wanted| (wanted.arrival, wanted.default_rate) = (Some(Spacing::Poisson), Rate::Max)),
+                "with.arrival: `poisson` needs `rps`: random arrivals have a rate",
+            ),
+            (
+                read(None, one(), |wanted| wanted.count = Some(5)),
+                "with.stages: and `total` are both given; the load ends with its last stage",
+            ),
+            (
+                read(None, one(), |wanted| wanted.duration = Some(Duration::from_secs(5))),
+                "with.stages: and `duration` are both given; the load ends with its last stage",
+            ),
+            (
+                read(Some(Rate::Max), one(), |_| {}),
+                "with.stages: and `rps: max` are both given; the first stage starts from a rate in numbers",
+            ),
+            (
+                read(Some(Rate::PerSecond(2e6)), one(), |_| {}),
+                "with.rps: 2000000 is not a rate of stages; expected 0 to 1000000",
+            ),
+            (
+                read(None, Some(json!([{"duration": "2s", "qps": 1}, {"duration": "1s", "qps": -1}])), |_| {}),
+                "with.stages[1].qps: -1 is not a rate of stages; expected 0 to 1000000",
+            ),
+            (read(None, Some(json!([])), |_| {}), "with.stages: has 0 stages; expected 1 to 100"),
+        ];
+        for (found, expected) in cases {
+            assert_eq!(found.unwrap_err(), expected);
+        }
+    }
+}

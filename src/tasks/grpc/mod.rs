@@ -114,7 +114,7 @@ impl Load for GrpcLoad {
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Ended> {
         Box::pin(async move {
-            let prepared = unless_stopped(cx, prepare::protocol(self, cx.world.files, cx.world.web)).await;
+            let prepared = unless_stopped(cx, prepare::protocol(self, cx.world)).await;
             let protocol = match prepared {
                 None => return Ended::Interrupted,
                 Some(Err(error)) => return Ended::Failed(error),

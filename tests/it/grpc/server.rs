@@ -49,6 +49,9 @@ pub struct Call {
 
 type Script = dyn Fn(Call) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync;
 
+/// Head and messages of calls.
+type Seen = Arc<Mutex<Vec<(HeaderMap, Vec<Bytes>)>>>;
+
 #[derive(Default)]
 struct Counts {
     calls: AtomicU64,
@@ -60,7 +63,7 @@ struct Counts {
 pub struct Server {
     pub address: SocketAddr,
     counts: Arc<Counts>,
-    seen: Arc<Mutex<Vec<(HeaderMap, Vec<Bytes>)>>>,
+    seen: Seen,
 }
 
 impl Server {
@@ -98,7 +101,7 @@ impl Server {
         script: Arc<Script>,
         tls: Option<TlsAcceptor>,
         settings: h2::server::Builder,
-        seen: Arc<Mutex<Vec<(HeaderMap, Vec<Bytes>)>>>,
+        seen: Seen,
         farewell: u64,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -239,7 +242,7 @@ fn unpacked(message: &[u8]) -> Bytes {
     plain.into()
 }
 
-async fn echo(mut call: Call, seen: Arc<Mutex<Vec<(HeaderMap, Vec<Bytes>)>>>) {
+async fn echo(mut call: Call, seen: Seen) {
     let mut kept = BytesMut::new();
     let mut messages = Vec::new();
     let reads_on = call.path.ends_with("/Both");

@@ -130,7 +130,7 @@ impl Load for GrpcLoad {
         let record = LoadRecord {
             url: self.shown_host(),
             method: self.call.to_string(),
-            codes: outcome.statuses.iter().map(|(code, count)| (status_name(*code), *count)).collect(),
+            statuses: outcome.statuses.clone(),
             ..LoadRecord::default()
         };
         load::add(&self.provider, outcome, &distributions(self, outcome), start, record, into);

@@ -234,8 +234,8 @@ async fn a_real_service_is_called_by_its_proto_file_and_its_errors_have_names() 
     });
     let contribution = world.run(with.clone()).await.unwrap();
     let load = &contribution.versions[0].load;
-    assert_eq!(load["grpc-good"].codes, BTreeMap::from([("OK".to_owned(), 10)]));
-    assert_eq!(load["grpc-bad"].codes, BTreeMap::from([("NotFound".to_owned(), 10)]));
+    assert_eq!(load["grpc-good"].statuses, BTreeMap::from([(0, 10)]));
+    assert_eq!(load["grpc-bad"].statuses, BTreeMap::from([(5, 10)]));
     assert_eq!((load["grpc-bad"].errors, load["grpc-good"].errors), (10, 0));
     let notes = contribution.notes.join("\n");
     assert!(notes.contains("grpc-bad: NotFound ×10, the first: unknown model `other`"), "{notes}");
@@ -244,4 +244,41 @@ async fn a_real_service_is_called_by_its_proto_file_and_its_errors_have_names() 
     let Err(TaskError::Failed { message, hint, .. }) = world.run(with).await else { panic!() };
     assert!(message.contains("NotFound (unknown model `other`"), "{message}");
     assert!(hint.unwrap().contains("`call`, `data` and `metadata`"));
+}
+
+#[tokio::test]
+async fn all_four_kinds_of_a_real_service_are_measured_by_proto_protoset_and_reflection() {
+    let service = start(SampleConfig::default()).await.unwrap();
+    let mut world = World::default();
+    world.files.insert("line.proto".to_owned(), include_bytes!("../../../proto/route.proto").to_vec());
+    world.files.insert("line.pb".to_owned(), iter8::sample::pb::DESCRIPTORS.to_vec());
+    let station = |km: f64| json!({"km": km});
+    let endpoints = json!({
+        "unary": {"call": "iter8.sample.v1.Line/NearestStation", "data": station(3.0)},
+        "server": {"call": "iter8.sample.v1.Line/Ride", "data": {"stops": 5, "interval_ms": 2}},
+        "client": {"call": "iter8.sample.v1.Line/CountPassengers", "data": []},
+        "both": {"call": "iter8.sample.v1.Line/Follow", "data": [station(0.0), station(1.0), station(2.0)]},
+    });
+    for (field, value) in
+        [("proto", json!("line.proto")), ("protoset", json!("line.pb")), ("reflect-metadata", json!({}))]
+    {
+        let with = json!({"host": service.versions[0].addr.to_string(), field: value, "total": 12, "concurrency": 4,
+            "endpoints": endpoints});
+        let contribution = world.run(with).await.unwrap();
+        let version = &contribution.versions[0];
+        let expected = [("unary", 12, 12), ("server", 12, 60), ("client", 0, 12), ("both", 36, 36)];
+        for (name, sent, received) in expected {
+            let record = &version.load[&format!("grpc-{name}")];
+            assert_eq!(record.statuses, BTreeMap::from([(0, 12)]), "{field} {name}: {:?}", contribution.notes);
+            assert_eq!(
+                (record.messages_sent, record.messages_received),
+                (Some(sent), Some(received)),
+                "{field} {name}"
+            );
+            let is_stream = ["server", "both"].contains(&name);
+            let first = samples(&contribution, &format!("grpc-{name}/first-message"));
+            let between = samples(&contribution, &format!("grpc-{name}/between-messages"));
+            assert_eq!((first, between), if is_stream { (12, received - 12) } else { (0, 0) }, "{field} {name}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use iter8::load::grpc::status_name;
 use iter8::model::contribution::{Contribution, Values};
 use iter8::model::document::{Experiment, TaskSpec};
 use iter8::model::load::LoadRecord;
@@ -126,6 +127,7 @@ pub fn samples(contribution: &Contribution, name: &str) -> u64 {
 /// Codes and causes of the only load, as text.
 pub fn told(contribution: &Contribution) -> String {
     let record = record(contribution);
-    let all = record.codes.iter().chain(&record.causes);
+    let codes = record.statuses.iter().map(|(code, count)| (status_name(*code), *count));
+    let all = codes.chain(record.causes.iter().map(|(cause, count)| (cause.clone(), *count)));
     all.map(|(name, count)| format!("{name}×{count}")).collect::<Vec<_>>().join(" ")
 }

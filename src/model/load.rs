@@ -65,12 +65,9 @@ pub struct LoadRecord {
     /// How long after they were due requests were sent; absent at maximum rate, where none is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lateness: Option<Lateness>,
-    /// Answers by HTTP status.
+    /// Answers by status: HTTP's, or gRPC's code (0 for OK).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub statuses: BTreeMap<u16, u64>,
-    /// Answers by gRPC code: `OK`, `Unavailable` …
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub codes: BTreeMap<String, u64>,
     /// Requests without a complete answer, by cause: `refused`, `reset`, `closed`, `timeout`, `dns`, `tls` …
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub causes: BTreeMap<String, u64>,

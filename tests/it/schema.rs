@@ -274,7 +274,7 @@ fn schema_and_program_agree_on_the_values_beside_the_tasks() {
             json!({"tasks": "run", "run": "true"}),
             json!({"tasks": [null]}),
             json!({"tasks": ["htp"]}),
-            json!({"tasks": ["grpc"]}),
+            json!({"tasks": ["ready"]}),
             json!({"tasks": ["http"]}),
             json!({"tasks": ["run", "slack"], "run": "true"}),
         ],

@@ -3,7 +3,7 @@
 use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use h2::SendStream;
@@ -16,9 +16,12 @@ use super::status::OK;
 use super::target::Grpc;
 use crate::load::answer::Answer;
 use crate::load::cause::{Cause, Failure};
-use crate::load::h2::{Shared, failure};
+use crate::load::h2::{Keepalive, Shared, failure};
 use crate::load::meter::Meter;
-use crate::load::protocol::Client;
+use crate::load::protocol::{Client, Protocol};
+
+/// How long the answer to a keep-alive PING may take at least.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A worker's end of gRPC.
 pub struct GrpcClient {
@@ -28,11 +31,22 @@ pub struct GrpcClient {
     meter: Meter,
 }
 
-impl GrpcClient {
-    pub(super) fn new(grpc: Arc<Grpc>, worker: usize, connections: Vec<Shared>, meter: Meter) -> Self {
-        Self { grpc, worker, connections, meter }
+impl Protocol for Grpc {
+    type Client = GrpcClient;
+
+    fn client(self: &Arc<Self>, connections: usize, meter: Meter) -> GrpcClient {
+        let keepalive = self.target.keepalive;
+        let keepalive = keepalive.map(|every| Keepalive { every, patience: every.max(PATIENCE) });
+        let connections = (0..connections.max(1)).map(|_| Shared::new(keepalive)).collect();
+        GrpcClient { grpc: Arc::clone(self), worker: self.next_worker(), connections, meter }
     }
 
+    fn status(&self, status: u16) -> String {
+        self.words(status)
+    }
+}
+
+impl GrpcClient {
     /// Sends the messages, as fast as the interval and the peer's window allow. Ends early where the stream does.
     async fn send(&self, stream: &mut SendStream<Bytes>, messages: &[Bytes]) -> Result<(), h2::Error> {
         let interval = self.grpc.target.interval;

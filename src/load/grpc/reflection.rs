@@ -32,7 +32,7 @@ const MAX_FILES: usize = 1_000;
 const MAX_BYTES: usize = 16 << 20;
 
 /// The code of what is not found.
-const NOT_FOUND: i32 = 5;
+const NOT_FOUND: u16 = 5;
 
 /// Why a service did not tell.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +94,7 @@ async fn gather(mut ask: Asker<'_>, service: &str) -> Result<Vec<FileDescriptorP
     let mut files = Files::default();
     let mut waiting = match answer {
         Told::Files(found) => files.add(found)?,
-        Told::Error(code, _) if code == NOT_FOUND => {
+        Told::Error(code, _) if code == i32::from(NOT_FOUND) => {
             let services = ask.question(method, MessageRequest::ListServices(String::new())).await?;
             return Err(ReflectionError::NoService(if let Told::Services(names) = services {
                 names
@@ -187,6 +187,8 @@ impl Asker<'_> {
             (OK, Some(message)) => told(&message),
             (OK, None) => Err(ReflectionError::Odd("the server did not answer the question".to_owned())),
             (UNIMPLEMENTED, _) => Err(ReflectionError::NotServed),
+            // Some servers end the stream with the error instead of answering with it.
+            (NOT_FOUND, _) => Ok(Told::Error(NOT_FOUND.into(), status.message)),
             (code, _) => Err(refused(i32::from(code), &status.message)),
         }
     }

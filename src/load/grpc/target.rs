@@ -6,15 +6,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::call::GrpcCall;
-use super::client::GrpcClient;
 use super::status::{Status, status_name};
 use crate::load::dial::Dialer;
-use crate::load::h2::{Keepalive, Shared};
-use crate::load::meter::Meter;
-use crate::load::protocol::Protocol;
-
-/// How long the answer to a keep-alive PING may take at least.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Codes whose first message is kept.
 const CODES: usize = 32;
@@ -74,30 +67,24 @@ impl Grpc {
         said.filter_map(|(code, text)| Some((code, text.get().filter(|text| !text.is_empty())?.clone()))).collect()
     }
 
+    /// A code in words, with what the service said when it first answered with it.
+    pub(super) fn words(&self, code: u16) -> String {
+        match self.said.get(usize::from(code)).and_then(OnceLock::get).filter(|text| !text.is_empty()) {
+            Some(text) => format!("{} ({text})", status_name(code)),
+            None => status_name(code),
+        }
+    }
+
+    /// The number of one more worker, from 0.
+    pub(super) fn next_worker(&self) -> usize {
+        self.workers.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// Takes note of what the service says.
     pub(super) fn hear(&self, status: Status) {
         if let Some(place) = self.said.get(usize::from(status.code)) {
             // Fails where it is not the first.
             let _ = place.set(status.message);
-        }
-    }
-}
-
-impl Protocol for Grpc {
-    type Client = GrpcClient;
-
-    fn client(self: &Arc<Self>, connections: usize, meter: Meter) -> GrpcClient {
-        let keepalive = self.target.keepalive;
-        let keepalive = keepalive.map(|every| Keepalive { every, patience: every.max(PATIENCE) });
-        let connections = (0..connections.max(1)).map(|_| Shared::new(keepalive)).collect();
-        let worker = self.workers.fetch_add(1, Ordering::Relaxed);
-        GrpcClient::new(Arc::clone(self), worker, connections, meter)
-    }
-
-    fn status(&self, status: u16) -> String {
-        match self.said.get(usize::from(status)).and_then(OnceLock::get).filter(|text| !text.is_empty()) {
-            Some(text) => format!("{} ({text})", status_name(status)),
-            None => status_name(status),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The calls of a load: built once where they do not differ, else one by one ahead of time.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
-use chrono::Utc;
+use chrono::{DateTime, TimeDelta, Utc};
 use http::HeaderMap;
 use prost_reflect::{MessageDescriptor, MethodDescriptor};
 
@@ -21,6 +22,22 @@ pub(super) struct Content {
     pub(super) data: Data,
     pub(super) metadata: Metadata,
     pub(super) random: RandomBits,
+    pub(super) time: Time,
+}
+
+/// Tells the time without a clock: a time, and the instant at which it was told.
+#[derive(Clone, Copy)]
+pub(super) struct Time(DateTime<Utc>, Instant);
+
+impl Time {
+    /// It is `now`.
+    pub(super) fn new(now: DateTime<Utc>) -> Self {
+        Self(now, Instant::now())
+    }
+
+    fn now(self) -> DateTime<Utc> {
+        self.0 + TimeDelta::from_std(self.1.elapsed()).unwrap_or_default()
+    }
 }
 
 impl Content {
@@ -28,7 +45,7 @@ impl Content {
     pub(super) fn values(&self, number: u64, worker: usize, method: Option<&MethodDescriptor>) -> CallValues {
         let mut fixed = method.map(described).unwrap_or_default();
         fixed.insert("WorkerID".to_owned(), FixedValue::Text(format!("w{worker}")));
-        CallValues::new(number, Utc::now(), &self.random, &fixed)
+        CallValues::new(number, self.time.now(), &self.random, &fixed)
     }
 }
 

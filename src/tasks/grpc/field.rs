@@ -8,6 +8,7 @@ use serde::de::{Deserializer, Error};
 use serde_json::Value;
 
 use super::method::CallName;
+use crate::load::plan::AtEnd;
 use crate::model::number::{Count, Number};
 
 /// Most connections, and most requests in flight, of one load.
@@ -125,16 +126,16 @@ field! {
     }
 }
 
-/// What becomes of requests in flight when `duration` is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum DurationStop {
-    /// They are cut off, and count as errors.
-    Close,
-    /// They are awaited.
-    Wait,
-    /// They are cut off, and not counted.
-    Ignore,
+field! {
+    /// What becomes of requests in flight when `duration` is over.
+    DurationStop(AtEnd), String,
+    json_schema!({"type": "string", "description": "What becomes of requests in flight at the end.", "enum": ["close", "wait", "ignore"]}),
+    |text| match text.as_str() {
+        "close" => Ok(AtEnd::Cut),
+        "wait" => Ok(AtEnd::Wait),
+        "ignore" => Ok(AtEnd::Ignore),
+        other => Err(format!("`{}` is no way to end; expected close, wait or ignore", clipped(other))),
+    }
 }
 
 field! {

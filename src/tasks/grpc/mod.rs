@@ -114,7 +114,7 @@ impl Load for GrpcLoad {
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Ended> {
         Box::pin(async move {
-            let prepared = unless_stopped(cx, prepare::protocol(self, cx.world.files, cx.world.web)).await;
+            let prepared = unless_stopped(cx, prepare::protocol(self, cx.world)).await;
             let protocol = match prepared {
                 None => return Ended::Interrupted,
                 Some(Err(error)) => return Ended::Failed(error),
@@ -130,7 +130,7 @@ impl Load for GrpcLoad {
         let record = LoadRecord {
             url: self.shown_host(),
             method: self.call.to_string(),
-            codes: outcome.statuses.iter().map(|(code, count)| (status_name(*code), *count)).collect(),
+            statuses: outcome.statuses.clone(),
             ..LoadRecord::default()
         };
         load::add(&self.provider, outcome, &distributions(self, outcome), start, record, into);

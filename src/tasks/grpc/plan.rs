@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::field::{DurationStop, Place};
+use super::field::Place;
 use super::method::CallName;
 use super::values::{GrpcValues, RULES};
 use crate::load::plan::AtEnd;
@@ -155,11 +155,6 @@ fn load(level: Leveled) -> Result<GrpcLoad, InputError> {
         );
     }
     let positive = |duration: Option<GoDuration>| duration.map(|duration| duration.0).filter(|time| !time.is_zero());
-    let at_end = match values.duration_stop {
-        None | Some(DurationStop::Close) => AtEnd::Cut,
-        Some(DurationStop::Wait) => AtEnd::Wait,
-        Some(DurationStop::Ignore) => AtEnd::Ignore,
-    };
     Ok(GrpcLoad {
         provider,
         version,
@@ -186,7 +181,8 @@ fn load(level: Leveled) -> Result<GrpcLoad, InputError> {
         keepalive: positive(values.keepalive),
         interval: positive(values.stream_interval).unwrap_or_default(),
         is_compressed: values.enable_compression.unwrap_or(false),
-        at_end,
+        // As in ghz.
+        at_end: values.duration_stop.take().map_or(AtEnd::Cut, |stop| stop.0),
         max_duration: positive(values.max_duration),
         skip_first: values.skip_first.map_or(0, |count| count.0),
         percentiles: percentiles(&values),

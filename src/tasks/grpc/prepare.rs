@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::DateTime;
 use prost_reflect::{DescriptorPool, MethodDescriptor};
 use rustls::pki_types::ServerName;
 use serde_json::Value;
 
-use super::calls::{Content, calls, shape};
+use super::calls::{Content, Time, calls, shape};
 use super::data::{Data, MAX_DATA};
 use super::descriptors;
 use super::field::{Place, metadata_texts};
@@ -24,7 +25,7 @@ use crate::logic::mask::mask_url;
 use crate::logic::random::RandomBits;
 use crate::logic::request_template::{CallValues, Fixed};
 use crate::net::tls::{Identity, TlsError, TlsOptions, client_config};
-use crate::ports::{Files, Web, WebRequest};
+use crate::ports::{Files, Web, WebRequest, World};
 use crate::tasks::TaskError;
 use crate::tasks::load::random_bits;
 
@@ -50,7 +51,7 @@ pub(super) fn check(load: &GrpcLoad, files: &dyn Files) -> Result<(), InputError
     let data = data(load, files, None, is_stream, &random)?;
     match (method, metadata, data) {
         (Some(method), Some(metadata), Some(data)) => {
-            let content = Content { data, metadata, random };
+            let content = Content { data, metadata, random, time: Time::new(DateTime::UNIX_EPOCH) };
             calls(content, envelope(load)?, method).map(drop).map_err(|error| of_content(load, &error))
         }
         (_, metadata, data) => {
@@ -71,13 +72,14 @@ fn sample(random: &RandomBits) -> CallValues {
     let bools = ["IsClientStreaming", "IsServerStreaming"];
     let texts = texts.into_iter().map(|name| (name.to_owned(), Text("name".to_owned())));
     let fixed: Fixed = texts.chain(bools.into_iter().map(|name| (name.to_owned(), Bool(false)))).collect();
-    CallValues::new(0, chrono::Utc::now(), random, &fixed)
+    CallValues::new(0, DateTime::UNIX_EPOCH, random, &fixed)
 }
 
 /// Makes the protocol for `load`.
-pub(super) async fn protocol(load: &GrpcLoad, files: &dyn Files, web: &dyn Web) -> Result<Grpc, TaskError> {
+pub(super) async fn protocol(load: &GrpcLoad, world: &World<'_>) -> Result<Grpc, TaskError> {
+    let files = world.files;
     let random = random_bits();
-    let downloads = download(load, web).await?;
+    let downloads = download(load, world.web).await?;
     let downloads = Some(&downloads);
     let dialer = dialer(load, files)?;
     let metadata = metadata(load, files, downloads, &random)?.unwrap_or_default();
@@ -88,7 +90,7 @@ pub(super) async fn protocol(load: &GrpcLoad, files: &dyn Files, web: &dyn Web) 
     let method = method(load, &pool)?;
     let data = data(load, files, downloads, Some(method.is_client_streaming()), &random)?.unwrap_or(empty());
     let shape = shape(&method);
-    let content = Content { data, metadata, random };
+    let content = Content { data, metadata, random, time: Time::new(world.clock.now()) };
     let calls = calls(content, envelope(load)?, method).map_err(|error| of_content(load, &error))?;
     Ok(Grpc::new(GrpcTarget {
         dialer,

@@ -1,0 +1,8 @@
+//! The `grpc` task: what it refuses, what it sends, what it contributes, and servers that misbehave.
+
+mod hostile;
+mod kinds;
+mod refused;
+mod server;
+mod settings;
+mod world;

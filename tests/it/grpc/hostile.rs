@@ -1,0 +1,243 @@
+//! Servers that misbehave: no panic, no hang past the time-outs, each under its cause.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use h2::Reason;
+use http::{HeaderMap, Response};
+use serde_json::json;
+
+use super::server::{Call, Server, answer, framed, head, msg, trailers};
+use super::world::{World, load, record, told, with};
+
+/// Codes, causes and notes of 8 calls that are all answered alike.
+async fn against<F: Future<Output = ()> + Send + 'static>(
+    method: &str,
+    script: impl Fn(Call) -> F + Send + Sync + 'static,
+) -> (String, String) {
+    let server = Server::scripted(script).await;
+    let start = Instant::now();
+    let contribution = load(&server, method, json!({"total": 8, "timeout": "400ms"})).await;
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    (told(&contribution), contribution.notes.join("\n"))
+}
+
+fn of_type(content_type: &str) -> Response<()> {
+    Response::builder().header("content-type", content_type).body(()).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_no_grpc_is_malformed() {
+    let good = || Some(trailers("0", ""));
+    type Answer = (&'static str, fn() -> Response<()>, Vec<Bytes>, Option<HeaderMap>, &'static str);
+    let cases: Vec<Answer> = vec![
+        ("a wrong type", || of_type("text/html"), vec![msg("", 1)], good(), "content-type is `text/html`"),
+        ("a type that starts alike", || of_type("application/grpcx"), vec![], good(), "application/grpcx"),
+        ("no type", || Response::new(()), vec![msg("", 1)], good(), "no content-type"),
+        ("no status", head, vec![msg("", 1)], None, "no grpc-status"),
+        ("a status that is no number", head, vec![msg("", 1)], Some(trailers("ok", "")), "grpc-status is `ok`"),
+        ("a huge length", head, vec![Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff, 1])], good(), "4294967295 bytes"),
+        ("a compressed message", head, vec![Bytes::from_static(&[1, 0, 0, 0, 1, 1])], good(), "names no grpc-encoding"),
+        ("an odd flag", head, vec![Bytes::from_static(&[9, 0, 0, 0, 0])], good(), "flag byte is 9"),
+        ("half a message", head, vec![msg("hello", 1).slice(..7)], good(), "ended amid a message"),
+        ("no message", head, vec![], good(), "there are 0 messages; expected one"),
+        ("two messages", head, vec![msg("", 1), msg("", 2)], good(), "there are 2 messages; expected one"),
+    ];
+    for (name, head, data, end, expected) in cases {
+        let script = move |call: Call| {
+            let (data, end) = (data.clone(), end.clone());
+            async move { answer(call.respond, head(), &data, end) }
+        };
+        let (told, notes) = against("Unary", script).await;
+        assert_eq!(told, "malformed×8", "{name}: {notes}");
+        assert!(notes.contains(expected), "{name}: {notes}");
+    }
+}
+
+#[tokio::test]
+async fn statuses_are_counted_by_name() {
+    type Answer = (fn() -> Response<()>, Vec<Bytes>, Option<HeaderMap>, &'static str, &'static str);
+    let trailers_only = || {
+        let mut head = head();
+        head.headers_mut().extend(trailers("14", "come%20back%20later"));
+        head
+    };
+    let cases: Vec<Answer> = vec![
+        (head, vec![], Some(trailers("4", "")), "DeadlineExceeded×8", "DeadlineExceeded ×8"),
+        (trailers_only, vec![], None, "Unavailable×8", "the first: come back later"),
+        (head, vec![msg("", 1)], Some(trailers("99", "")), "Code(99)×8", "Code(99)"),
+        (|| Response::builder().status(503).body(()).unwrap(), vec![], None, "Unavailable×8", "HTTP status 503"),
+        (
+            || Response::builder().status(404).body(()).unwrap(),
+            vec![Bytes::from_static(b"<html>")],
+            None,
+            "Unimplemented×8",
+            "HTTP status 404",
+        ),
+        (
+            || Response::builder().status(500).header("grpc-status", "8").body(()).unwrap(),
+            vec![],
+            None,
+            "ResourceExhausted×8",
+            "",
+        ),
+    ];
+    for (head, data, end, expected, noted) in cases {
+        let script = move |call: Call| {
+            let (data, end) = (data.clone(), end.clone());
+            async move { answer(call.respond, head(), &data, end) }
+        };
+        let (told, notes) = against("Unary", script).await;
+        assert_eq!(told, expected, "{notes}");
+        assert!(notes.contains(noted), "{notes}");
+    }
+}
+
+#[tokio::test]
+async fn an_early_status_ends_a_stream_that_is_still_being_sent() {
+    let server = Server::scripted(|call| async move {
+        answer(call.respond, head(), &[], Some(trailers("8", "enough")));
+    })
+    .await;
+    let data: Vec<_> = (0..1000).map(|_| json!({"text": "x".repeat(1000)})).collect();
+    let start = Instant::now();
+    let contribution = load(&server, "Client", json!({"data": data, "stream-interval": "10ms", "total": 4})).await;
+    assert_eq!(told(&contribution), "ResourceExhausted×4");
+    assert!(start.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn resets_are_counted_as_such() {
+    for (reason, expected) in [(Reason::CANCEL, "CANCEL"), (Reason::INTERNAL_ERROR, "INTERNAL_ERROR")] {
+        let (told, notes) =
+            against("Unary", move |mut call: Call| async move { call.respond.send_reset(reason) }).await;
+        assert_eq!(told, "reset×8");
+        assert!(notes.contains(expected), "{notes}");
+    }
+    let amid = |mut call: Call| async move {
+        let mut stream = call.respond.send_response(head(), false).unwrap();
+        stream.send_data(msg("hello", 1).slice(..6), false).unwrap();
+        stream.send_reset(Reason::INTERNAL_ERROR);
+    };
+    assert_eq!(against("Server", amid).await.0, "reset×8");
+}
+
+#[tokio::test]
+async fn a_refused_stream_is_sent_once_more() {
+    let server = Server::scripted(|mut call| async move {
+        match call.number % 2 {
+            0 => call.respond.send_reset(Reason::REFUSED_STREAM),
+            _ => answer(call.respond, head(), &[msg("", 1)], Some(trailers("0", ""))),
+        }
+    })
+    .await;
+    let contribution = load(&server, "Unary", json!({"total": 6, "concurrency": 1})).await;
+    assert_eq!((told(&contribution).as_str(), server.calls()), ("OK×6", 12));
+    let (told, _) =
+        against("Unary", |mut call: Call| async move { call.respond.send_reset(Reason::REFUSED_STREAM) }).await;
+    assert_eq!(told, "reset×8", "not for ever");
+}
+
+#[tokio::test]
+async fn a_server_that_says_farewell_is_connected_to_again_and_nothing_is_lost() {
+    let server = Server::leaving(7, |call| async move {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        answer(call.respond, head(), &[msg("", 1)], Some(trailers("0", "")));
+    })
+    .await;
+    let contribution = load(&server, "Unary", json!({"total": 200, "concurrency": 5})).await;
+    assert_eq!(told(&contribution), "OK×200");
+    assert!((10..=40).contains(&server.connections()), "{}", server.connections());
+}
+
+#[tokio::test]
+async fn a_server_that_goes_silent_times_out() {
+    let silent = |call: Call| async move {
+        std::future::pending::<()>().await;
+        drop(call);
+    };
+    assert_eq!(against("Unary", silent).await.0, "timeout×8");
+    let after_head = |mut call: Call| async move {
+        let _stream = call.respond.send_response(head(), false).unwrap();
+        std::future::pending::<()>().await;
+    };
+    assert_eq!(against("Both", after_head).await.0, "timeout×8");
+}
+
+#[tokio::test]
+async fn a_window_that_never_opens_times_out() {
+    let server = Server::scripted(|call| async move {
+        // What is never read is never granted again.
+        let _held = call;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let big = json!({"text": "x".repeat(200_000)});
+    for (method, data) in [("Unary", big.clone()), ("Client", json!([big.clone(), big.clone(), big]))] {
+        let contribution = load(&server, method, json!({"data": data, "total": 4, "timeout": "400ms"})).await;
+        assert_eq!(told(&contribution), "timeout×4", "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_answer_is_read_without_being_kept() {
+    let server = Server::scripted(|mut call| async move {
+        let mut stream = call.respond.send_response(head(), false).unwrap();
+        let chunk = framed(&vec![0; 100_000]);
+        for _ in 0..100 {
+            stream.send_data(chunk.clone(), false).unwrap();
+        }
+        let _ = stream.send_trailers(trailers("0", ""));
+    })
+    .await;
+    let contribution = load(&server, "Server", json!({"total": 2, "concurrency": 2})).await;
+    assert_eq!(told(&contribution), "OK×2");
+    assert_eq!(record(&contribution).messages_received, Some(200));
+    assert_eq!(record(&contribution).bytes_received, 20_000_000);
+}
+
+#[tokio::test]
+async fn what_is_no_http2_is_no_answer() {
+    for (words, cause) in [(&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "malformed×8"), (b"", "closed×8")] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let server = tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                use tokio::io::{AsyncReadExt, AsyncWriteExt};
+                let mut heard = [0; 1024];
+                let _ = stream.read(&mut heard).await;
+                let _ = stream.write_all(words).await;
+                let _ = stream.shutdown().await;
+                // Read to the end, so that nothing is reset.
+                while stream.read(&mut heard).await.is_ok_and(|count| count > 0) {}
+            }
+        });
+        let with = json!({"host": host, "call": "t.Echo/Unary", "proto": "t.proto", "total": 8, "concurrency": 2,
+            "timeout": "2s", "allowInitialErrors": true});
+        assert_eq!(told(&World::default().run(with).await.unwrap()), cause);
+        server.abort();
+    }
+}
+
+#[tokio::test]
+async fn nothing_there_is_told_with_the_next_step() {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let with = json!({"host": gone.to_string(), "call": "t.Echo/Unary", "proto": "t.proto", "total": 8});
+    let Err(iter8::tasks::TaskError::Failed { message, hint, .. }) = World::default().run(with).await else { panic!() };
+    assert!(message.contains("t.Echo/Unary of 127.0.0.1") && message.contains("connection refused ×8"), "{message}");
+    assert!(hint.unwrap().contains("is the service up"));
+    let with = json!({"host": gone.to_string(), "call": "t.Echo/Unary"});
+    let Err(iter8::tasks::TaskError::Failed { message, .. }) = World::default().run(with).await else { panic!() };
+    assert!(message.contains("can't ask 127.0.0.1"), "{message}");
+}
+
+#[tokio::test]
+async fn a_server_without_reflection_is_told_with_the_next_step() {
+    let server = Server::echo(None, h2::server::Builder::new()).await;
+    let mut with = with(&server, "Unary", json!({}));
+    with.as_object_mut().unwrap().remove("proto");
+    let Err(iter8::tasks::TaskError::Failed { message, hint, .. }) = World::default().run(with).await else { panic!() };
+    assert!(message.contains("does not tell what it speaks: the server has no reflection service"), "{message}");
+    assert!(hint.unwrap().contains("`protoset`"));
+    assert_eq!(server.calls(), 2, "both versions are asked");
+}

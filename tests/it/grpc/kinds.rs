@@ -1,0 +1,284 @@
+//! The four kinds of methods, and the ways to learn of them.
+
+use std::collections::BTreeMap;
+
+use iter8::logic::insights::merge;
+use iter8::logic::metrics::reading;
+use iter8::model::contribution::Values;
+use iter8::model::insights::Insights;
+use iter8::model::metric::{MetricType, Reading};
+use iter8::sample::{SampleConfig, start};
+use iter8::tasks::TaskError;
+use prost::Message;
+use serde_json::{Value, json};
+
+use super::server::{Msg, PROTO, Server};
+use super::world::{World, load, record, samples, told, with};
+
+async fn echo() -> Server {
+    Server::echo(None, h2::server::Builder::new()).await
+}
+
+#[tokio::test]
+async fn a_unary_method_is_measured() {
+    let server = echo().await;
+    let contribution = load(&server, "Unary", json!({"data": {"text": "hi"}, "percentiles": [99.95]})).await;
+    assert_eq!(told(&contribution), "OK×20");
+    let record = record(&contribution);
+    assert_eq!((record.method.as_str(), record.url.clone()), ("t.Echo/Unary", server.host()));
+    assert_eq!((record.messages_sent, record.messages_received), (Some(20), Some(20)));
+    assert_eq!((record.bytes_sent, record.bytes_received), (Some(80), 80));
+    assert_eq!((server.calls(), server.connections()), (20, 1));
+    let metrics = &contribution.versions[0].metrics;
+    let names: Vec<&str> = metrics.keys().map(|name| name.strip_prefix("grpc/").unwrap()).collect();
+    assert_eq!(
+        names,
+        [
+            "connect",
+            "error-count",
+            "error-rate",
+            "latency",
+            "latency-p99.95",
+            "request-count",
+            "service-time",
+            "success-latency"
+        ]
+    );
+    let latency = &metrics["grpc/latency"];
+    assert_eq!((latency.meta.kind, latency.meta.units.as_deref()), (MetricType::Sample, Some("msec")));
+    let counts = ["latency", "service-time", "success-latency", "connect"];
+    assert_eq!(counts.map(|name| samples(&contribution, &format!("grpc/{name}"))), [20, 20, 20, 1]);
+    let (headers, messages) = &server.seen()[0];
+    assert_eq!(messages.len(), 1);
+    assert_eq!(Msg::decode(&messages[0][..]).unwrap().text, "hi");
+    assert_eq!(headers["grpc-timeout"], "5000000u");
+    assert_eq!(
+        (&headers["te"], &headers["content-type"]),
+        (&"trailers".parse().unwrap(), &"application/grpc".parse().unwrap())
+    );
+}
+
+#[tokio::test]
+async fn latencies_are_read_by_aggregation_as_in_iter8() {
+    let server = echo().await;
+    let contribution = load(&server, "Unary", json!({})).await;
+    let mut insights = Insights::default();
+    merge(&mut insights, &contribution).unwrap();
+    for name in
+        ["grpc/latency/mean", "grpc/latency/p99", "grpc/latency/p99.95", "grpc/success-latency/max", "grpc/connect/p50"]
+    {
+        let Reading::Value(value) = reading(&insights, 0, name) else { panic!("{name}") };
+        assert!(value > 0.0 && value < 5000.0, "{name}: {value}");
+    }
+    assert_eq!(reading(&insights, 0, "grpc/latency/count"), Reading::Value(20.0));
+}
+
+#[tokio::test]
+async fn the_streams_are_measured_message_by_message() {
+    let server = echo().await;
+    let list = json!({"data": [{"n": 1}, {"n": 2}, {"n": 3}]});
+    let cases = [
+        ("Client", list.clone(), 60, 20, 0, 0),
+        ("Server", json!({"data": {"n": 4}}), 20, 80, 20, 60),
+        ("Both", list, 60, 60, 20, 40),
+    ];
+    for (method, fields, sent, received, first, between) in cases {
+        let contribution = load(&server, method, fields).await;
+        assert_eq!(told(&contribution), "OK×20", "{method}");
+        let record = record(&contribution);
+        assert_eq!((record.messages_sent, record.messages_received), (Some(sent), Some(received)), "{method}");
+        let counts = [samples(&contribution, "grpc/first-message"), samples(&contribution, "grpc/between-messages")];
+        assert_eq!(counts, [first, between], "{method}");
+    }
+}
+
+#[tokio::test]
+async fn messages_of_a_stream_are_the_interval_apart() {
+    let server = echo().await;
+    let fields = json!({"data": [{}, {}, {}], "stream-interval": "30ms", "total": 2, "concurrency": 2});
+    let contribution = load(&server, "Both", fields).await;
+    let Values::Distribution { histogram, .. } = &contribution.versions[0].metrics["grpc/between-messages"].values
+    else {
+        panic!()
+    };
+    let between = iter8::logic::histogram::decode(histogram).unwrap();
+    assert_eq!(between.len(), 4);
+    assert!(between.mean() > 20_000.0, "{}", between.mean());
+}
+
+#[tokio::test]
+async fn a_list_serves_unary_calls_in_turn_and_is_the_stream_of_others() {
+    let server = echo().await;
+    load(&server, "Unary", json!({"data": [{"n": 1}, {"n": 2}], "concurrency": 1, "total": 5})).await;
+    let sent: Vec<i32> = server.seen().iter().map(|(_, messages)| Msg::decode(&messages[0][..]).unwrap().n).collect();
+    assert_eq!(sent, [1, 2, 1, 2, 1]);
+    let server = echo().await;
+    load(&server, "Client", json!({"data": [], "total": 1, "concurrency": 1})).await;
+    assert_eq!(server.seen()[0].1.len(), 0);
+}
+
+#[tokio::test]
+async fn descriptors_come_from_files_and_urls() {
+    let server = echo().await;
+    let mut world = World::default();
+    let set = protox_set();
+    world.files.insert("t.pb".to_owned(), set.clone());
+    world.downloads.insert("http://h/t.proto".to_owned(), PROTO.as_bytes().to_vec());
+    world.downloads.insert("http://h/descriptors".to_owned(), set);
+    for (field, value) in [("protoset", "t.pb"), ("protoURL", "http://h/t.proto"), ("protoURL", "http://h/descriptors")]
+    {
+        let mut with = with(&server, "Unary", json!({"data": {"n": 7}}));
+        with.as_object_mut().unwrap().remove("proto");
+        with[field] = json!(value);
+        let contribution = world.run(with).await.unwrap();
+        assert_eq!(told(&contribution), "OK×20", "{value}");
+    }
+    assert_eq!(server.seen().iter().filter(|(_, messages)| messages[0][..] == [0x10, 7]).count(), 60);
+}
+
+fn protox_set() -> Vec<u8> {
+    let file = protox::file::File::from_source("t.proto", PROTO).unwrap();
+    let file = file.file_descriptor_proto().clone();
+    prost_reflect::prost_types::FileDescriptorSet { file: vec![file] }.encode_to_vec()
+}
+
+#[tokio::test]
+async fn data_and_metadata_come_from_files_and_urls() {
+    let server = echo().await;
+    let mut world = World::default();
+    world.files.insert("d.json".to_owned(), br#"{"n": {{.RequestNumber}}, "text": "{{.MethodName}}"}"#.to_vec());
+    world.files.insert("m.json".to_owned(), br#"{"x-a": "file", "x-b": "file"}"#.to_vec());
+    world.files.insert("d.bin".to_owned(), vec![0x10, 9]);
+    world.downloads.insert("http://h/d".to_owned(), br#"{"n": 8}"#.to_vec());
+    world.downloads.insert("http://h/b".to_owned(), vec![0x10, 5]);
+    world.downloads.insert("http://h/m".to_owned(), br#"{"x-a": "url"}"#.to_vec());
+    let cases = [
+        (
+            json!({"data-file": "d.json", "metadata-file": "m.json", "metadata": {"X-B": "own"}}),
+            (0, "Unary"),
+            "file",
+            Some("own"),
+        ),
+        (json!({"dataURL": "http://h/d", "metadataURL": "http://h/m"}), (8, ""), "url", None),
+        (json!({"binary-file": "d.bin", "metadata": {"x-a": "n{{.RequestNumber}}"}}), (9, ""), "n0", None),
+        (json!({"binaryDataURL": "http://h/b", "metadata": {"x-a": 1}}), (5, ""), "1", None),
+    ];
+    for (fields, (n, text), x_a, x_b) in cases {
+        let mut fields = fields;
+        fields["total"] = json!(1);
+        fields["concurrency"] = json!(1);
+        assert_eq!(told(&world.run(with(&server, "Unary", fields.clone())).await.unwrap()), "OK×1", "{fields}");
+        let (headers, messages) = server.seen().pop().unwrap();
+        assert_eq!(Msg::decode(&messages[0][..]).unwrap(), Msg { n, text: text.to_owned() });
+        assert_eq!(headers["x-a"], x_a);
+        assert_eq!(headers.get("x-b").map(|value| value.to_str().unwrap()), x_b);
+    }
+}
+
+#[tokio::test]
+async fn actions_differ_from_call_to_call() {
+    let server = echo().await;
+    let data = json!({"text": "{{.UUID}} {{.ServiceName}} {{.WorkerID}}", "n": "{{.RequestNumber}}"});
+    load(&server, "Unary", json!({"data": data, "metadata": {"x-n": "{{.RequestNumber}}"}})).await;
+    let seen = server.seen();
+    let mut numbers: Vec<i32> = Vec::new();
+    let mut ids: Vec<String> = Vec::new();
+    for (headers, messages) in &seen {
+        let message = Msg::decode(&messages[0][..]).unwrap();
+        assert_eq!(headers["x-n"], message.n.to_string());
+        assert!(message.text.ends_with(" Echo w0"), "{}", message.text);
+        numbers.push(message.n);
+        ids.push(message.text);
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..20).collect::<Vec<_>>());
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 20);
+}
+
+fn infer() -> Value {
+    json!({"model_name": "sklearn-iris", "inputs": [
+        {"name": "input-0", "datatype": "FP64", "shape": [1, 4], "contents": {"fp64_contents": [5.1, 3.5, 1.4, 0.2]}}]})
+}
+
+#[tokio::test]
+async fn a_real_service_is_asked_what_it_speaks() {
+    let service = start(SampleConfig::default()).await.unwrap();
+    let host = service.versions[0].addr.to_string();
+    let with = |call: &str| json!({"host": host, "call": call, "data": infer(), "total": 10, "concurrency": 2, "reflect-metadata": {"x": "1"}});
+    let contribution = World::default().run(with("inference.GRPCInferenceService/ModelInfer")).await.unwrap();
+    assert_eq!(told(&contribution), "OK×10");
+    assert_eq!(service.stats()[0].requests, 10);
+    for (call, expected) in [
+        ("inference.GRPCInferenceService/ModelInfr", "has no method `ModelInfr`; it has: ServerLive"),
+        ("inference.Inference/ModelInfer", "there is no service `inference.Inference`; there are: "),
+    ] {
+        let Err(TaskError::Input(error)) = World::default().run(with(call)).await else { panic!("{call}") };
+        assert!(error.to_string().starts_with("with.call: ") && error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_real_service_is_called_by_its_proto_file_and_its_errors_have_names() {
+    let service = start(SampleConfig::default()).await.unwrap();
+    let mut world = World::default();
+    let proto = include_bytes!("../../../proto/open_inference.proto").to_vec();
+    world.files.insert("proto/open_inference.proto".to_owned(), proto);
+    let mut data = infer();
+    data["model_name"] = json!("other");
+    let with = json!({
+        "host": service.versions[0].addr.to_string(), "call": "inference.GRPCInferenceService.ModelInfer",
+        "proto": "proto/open_inference.proto", "import-paths": ["proto"], "allowInitialErrors": true, "total": 10,
+        "endpoints": {"good": {"data": infer()}, "bad": {"data": data}},
+    });
+    let contribution = world.run(with.clone()).await.unwrap();
+    let load = &contribution.versions[0].load;
+    assert_eq!(load["grpc-good"].statuses, BTreeMap::from([(0, 10)]));
+    assert_eq!(load["grpc-bad"].statuses, BTreeMap::from([(5, 10)]));
+    assert_eq!((load["grpc-bad"].errors, load["grpc-good"].errors), (10, 0));
+    let notes = contribution.notes.join("\n");
+    assert!(notes.contains("grpc-bad: NotFound ×10, the first: unknown model `other`"), "{notes}");
+    let mut with = with;
+    with["allowInitialErrors"] = json!(false);
+    let Err(TaskError::Failed { message, hint, .. }) = world.run(with).await else { panic!() };
+    assert!(message.contains("NotFound (unknown model `other`"), "{message}");
+    assert!(hint.unwrap().contains("`call`, `data` and `metadata`"));
+}
+
+#[tokio::test]
+async fn all_four_kinds_of_a_real_service_are_measured_by_proto_protoset_and_reflection() {
+    let service = start(SampleConfig::default()).await.unwrap();
+    let mut world = World::default();
+    world.files.insert("line.proto".to_owned(), include_bytes!("../../../proto/route.proto").to_vec());
+    world.files.insert("line.pb".to_owned(), iter8::sample::pb::DESCRIPTORS.to_vec());
+    let station = |km: f64| json!({"km": km});
+    let endpoints = json!({
+        "unary": {"call": "iter8.sample.v1.Line/NearestStation", "data": station(3.0)},
+        "server": {"call": "iter8.sample.v1.Line/Ride", "data": {"stops": 5, "interval_ms": 2}},
+        "client": {"call": "iter8.sample.v1.Line/CountPassengers", "data": []},
+        "both": {"call": "iter8.sample.v1.Line/Follow", "data": [station(0.0), station(1.0), station(2.0)]},
+    });
+    for (field, value) in
+        [("proto", json!("line.proto")), ("protoset", json!("line.pb")), ("reflect-metadata", json!({}))]
+    {
+        let with = json!({"host": service.versions[0].addr.to_string(), field: value, "total": 12, "concurrency": 4,
+            "endpoints": endpoints});
+        let contribution = world.run(with).await.unwrap();
+        let version = &contribution.versions[0];
+        let expected = [("unary", 12, 12), ("server", 12, 60), ("client", 0, 12), ("both", 36, 36)];
+        for (name, sent, received) in expected {
+            let record = &version.load[&format!("grpc-{name}")];
+            assert_eq!(record.statuses, BTreeMap::from([(0, 12)]), "{field} {name}: {:?}", contribution.notes);
+            assert_eq!(
+                (record.messages_sent, record.messages_received),
+                (Some(sent), Some(received)),
+                "{field} {name}"
+            );
+            let is_stream = ["server", "both"].contains(&name);
+            let first = samples(&contribution, &format!("grpc-{name}/first-message"));
+            let between = samples(&contribution, &format!("grpc-{name}/between-messages"));
+            assert_eq!((first, between), if is_stream { (12, received - 12) } else { (0, 0) }, "{field} {name}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What the task refuses before anything runs, and what its schema says of it.
+
+use iter8::logic::mask::mask;
+use iter8::tasks::TaskError;
+use iter8::tasks::grpc::KIND;
+use schemars::SchemaGenerator;
+use serde_json::{Value, json};
+
+use super::world::World;
+
+fn base(fields: &Value) -> Value {
+    let mut with = json!({"host": "127.0.0.1:1", "call": "t.Echo/Unary", "proto": "t.proto"});
+    for (name, value) in fields.as_object().unwrap() {
+        with[name] = value.clone();
+    }
+    with
+}
+
+#[tokio::test]
+async fn wrong_values_are_refused_with_path_and_expectation() {
+    let mut world = World::default();
+    world.files.insert("bad.proto".to_owned(), b"syntax = \"proto3\"; message {".to_vec());
+    world.files.insert("m.json".to_owned(), b"{\"token\": hunter2}".to_vec());
+    let cases = [
+        (json!({"Total": 1}), "with.Total: unknown field `Total`; known here: host, call"),
+        (json!({"skip-first": 1}), "with.skip-first: unknown field `skip-first`"),
+        (json!({"host": "svc"}), "with.host: `svc` has no port; expected `HOST:PORT`"),
+        (json!({"host": null}), "with.host: is required: where the service is"),
+        (json!({"call": null}), "with.call: is required: the method to call"),
+        (json!({"call": "Unary"}), "with.call: `Unary` names no method"),
+        (json!({"call": "t.Echo/Unry"}), "with.call: service `t.Echo` has no method `Unry`; it has: Unary, Client"),
+        (json!({"call": "Echo/Unary"}), "with.call: there is no service `Echo`; there are: t.Echo"),
+        (json!({"proto": "none.proto"}), "with.proto: can't read `none.proto`: there is no such file"),
+        (json!({"proto": "bad.proto"}), "with.proto: bad.proto:1:"),
+        (json!({"protoset": "x"}), "with.protoset: and `proto` are both given"),
+        (json!({"total": 0}), "with.total: 0 is not a whole number of 1 or more"),
+        (json!({"concurrency": 2, "connections": 3}), "with.concurrency: 2 requests in flight can't use 3 connections"),
+        (json!({"concurrency": 0}), "with.concurrency: 0 is out of range; expected 1 to 10000"),
+        (json!({"qps": 5, "rps": 6}), "with.rps: and `qps` are both given"),
+        (json!({"qps": -1}), "with.qps: -1 is not a rate"),
+        (json!({"duration": 5}), "with.duration: `5` is not a duration"),
+        (
+            json!({"duration-stop": "stop"}),
+            "with.duration-stop: `stop` is no way to end; expected close, wait or ignore",
+        ),
+        (json!({"timeout": "0s"}), "with.timeout: `0s` is too short"),
+        (json!({"insecure": true, "cacert": "x"}), "with.cacert: has no effect with `insecure: true`"),
+        (json!({"cert": "x"}), "with.key: is required beside `cert`"),
+        (json!({"skipTLS": true, "cacert": "x"}), "with.cacert: has no effect with `skipTLS: true`"),
+        (json!({"cacert": "x"}), "with.cacert: can't read `x`: there is no such file"),
+        (json!({"data": 7}), "with.data: 7 is no message"),
+        (json!({"data": []}), "with.data: there are 0 messages"),
+        (json!({"data": {"nn": 1}}), "with.data: unknown field `nn`; message `t.Msg` has: text, n"),
+        (json!({"data": {"n": "x"}}), "with.data: n: "),
+        (json!({"data": {"text": "{{.Nope}}"}}), "with.data: map has no entry for key: Nope"),
+        (json!({"data": {}, "data-file": "x"}), "with.data-file: and `data` are both given"),
+        (json!({"data-file": "x"}), "with.data-file: can't read `x`"),
+        (json!({"metadata": {"te": "hunter2"}}), "with.metadata: `te` belongs to the protocol"),
+        (json!({"metadata": {"token": ["hunter2"]}}), "with.metadata: the value of `token` is not text"),
+        (json!({"metadata": {"x": "{{.Nope}}"}}), "with.metadata: `x`: map has no entry for key: Nope"),
+        (json!({"metadata-file": "m.json"}), "with.metadata-file: is not JSON that maps names to values"),
+        (json!({"authority": "a b"}), "with.authority: `a b` is no authority"),
+        (json!({"endpoints": {"a": {"parallel": true}}}), "with.endpoints.a.parallel: only the task itself"),
+        (json!({"endpoints": {"a": {"data": {"nn": 1}}}}), "with.endpoints.a.data: unknown field `nn`"),
+        (json!({"versionValues": [{"qps": "x"}]}), "with.versionValues[0].qps: "),
+    ];
+    for (fields, expected) in cases {
+        match world.run(base(&fields)).await {
+            Err(TaskError::Input(error)) => {
+                let error = error.to_string();
+                assert!(error.starts_with(expected), "{fields}: {error}");
+                assert!(!error.contains("hunter2"), "{error}");
+            }
+            other => panic!("{fields} gave {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_near_miss_is_told() {
+    let Err(TaskError::Input(error)) = World::default().run(base(&json!({"call": "Echo/Unary"}))).await else {
+        panic!()
+    };
+    assert_eq!(error.hint.as_deref(), Some("did you mean `t.Echo/Unary`?"));
+    let Err(TaskError::Input(error)) = World::default().run(base(&json!({"skip-first": 1}))).await else { panic!() };
+    assert_eq!(error.hint.as_deref(), Some("did you mean `skipFirst`?"));
+}
+
+#[test]
+fn secrets_in_metadata_are_not_shown() {
+    let with = base(&json!({"metadata": {"authorization": "Bearer hunter2", "x-api-key": "hunter2", "x-a": "seen"}}));
+    let shown = mask(&json!({"grpc": with})).to_string();
+    assert!(!shown.contains("hunter2") && shown.contains("seen"), "{shown}");
+}
+
+#[test]
+fn the_schema_accepts_what_the_task_accepts() {
+    let mut generator = SchemaGenerator::default();
+    let schema = (KIND.with_schema)(&mut generator);
+    let mut root = schema.to_value();
+    root["$defs"] = Value::Object(generator.take_definitions(true));
+    let validator = jsonschema::validator_for(&root).unwrap();
+    let parse = |with: &Value| {
+        let spec = iter8::model::document::TaskSpec {
+            task: Some("grpc".into()),
+            with: Some(with.clone()),
+            ..Default::default()
+        };
+        (KIND.parse)(&spec).is_ok()
+    };
+    let all = json!({"total": "5", "concurrency": 2, "connections": 1, "qps": "0", "duration": "5s", "duration-stop": "wait",
+        "max-duration": "1m", "connect-timeout": "1s", "keepalive": "10s", "stream-interval": "5ms", "authority": "a",
+        "cname": "b", "insecure": false, "cacert": "ca", "cert": "c", "key": "k", "enable-compression": true, "skipFirst": 3,
+        "tags": {"a": "b"}, "name": "n", "warmupNumRequests": 3, "percentiles": [99.95], "import-paths": ["x"],
+        "metadata": {"a": 1}, "reflect-metadata": {"b": "c"}, "data": [{"n": 1}], "parallel": true,
+        "endpoints": {"a": {"call": "t.Echo.Server"}}, "versionValues": [{"name": "v1"}]});
+    let cases = [
+        (json!({}), true),
+        (all, true),
+        (json!({"host": "unix:/run/s"}), true),
+        (json!({"host": null, "endpoints": {"a": {"host": "h:1"}}}), true),
+        (json!({"host": null, "endpoints": {"a": {}}}), false),
+        (json!({"host": "h"}), false),
+        (json!({"host": "http://h:1"}), false),
+        (json!({"call": "Unary"}), false),
+        (json!({"call": null}), false),
+        (json!({"qps": -1}), false),
+        (json!({"concurrency": 0}), false),
+        (json!({"cert": "c"}), false),
+        (json!({"duration-stop": "x"}), false),
+        (json!({"data": 7}), true),
+        (json!({"nope": 7}), false),
+        (json!({"endpoints": {"a/b": {}}}), false),
+    ];
+    for (fields, is_good) in cases {
+        let with = base(&fields);
+        assert_eq!(parse(&with), is_good, "{with}");
+        // What messages look like is checked with the descriptors at hand.
+        assert_eq!(validator.is_valid(&with), is_good && fields != json!({"data": 7}), "{with}");
+    }
+}

@@ -1,0 +1,173 @@
+//! Settings of calls and connections.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::server::{Server, answer, head, msg, trailers};
+use super::world::{World, load, record, told, with};
+use crate::support::authority::Authority;
+
+async fn echo() -> Server {
+    Server::echo(None, h2::server::Builder::new()).await
+}
+
+/// A server that answers call 0 at once, and holds all others.
+async fn holding() -> Server {
+    Server::scripted(|call| async move {
+        if call.number > 0 {
+            std::future::pending::<()>().await;
+        }
+        answer(call.respond, head(), &[msg("", 1)], Some(trailers("0", "")));
+    })
+    .await
+}
+
+#[tokio::test]
+async fn compressed_messages_arrive_whole() {
+    let server = echo().await;
+    let text = "again ".repeat(1000);
+    let contribution = load(&server, "Unary", json!({"data": {"text": text}, "enable-compression": true})).await;
+    assert_eq!(told(&contribution), "OK×20");
+    let (headers, messages) = server.seen().pop().unwrap();
+    assert_eq!(headers["grpc-encoding"], "gzip");
+    assert!(messages[0].len() > 6000 && record(&contribution).bytes_sent < Some(20 * 200));
+}
+
+#[tokio::test]
+async fn connections_are_shared_by_the_requests_in_flight() {
+    let server = echo().await;
+    let fields = json!({"total": 200, "concurrency": 20, "connections": 2});
+    assert_eq!(told(&load(&server, "Unary", fields).await), "OK×200");
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn no_more_streams_are_open_than_the_server_takes() {
+    let mut settings = h2::server::Builder::new();
+    settings.max_concurrent_streams(3);
+    let server = Server::echo(None, settings).await;
+    let contribution = load(&server, "Both", json!({"total": 100, "concurrency": 20, "data": [{}, {}]})).await;
+    assert_eq!(told(&contribution), "OK×100");
+    assert!(server.most_at_once() <= 3, "{}", server.most_at_once());
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn the_first_requests_are_left_out_if_asked_for() {
+    let server = echo().await;
+    let contribution = load(&server, "Unary", json!({"skipFirst": 5, "warmupNumRequests": 3})).await;
+    assert_eq!((record(&contribution).requests, server.calls()), (15, 23));
+}
+
+#[tokio::test]
+async fn requests_in_flight_at_the_end_are_cut_off_or_awaited_or_ignored() {
+    let cases = [("close", "OK×1 cut×4"), ("ignore", "OK×1"), ("wait", "OK×1 timeout×4")];
+    for (stop, expected) in cases {
+        let server = holding().await;
+        let fields = json!({"duration": "300ms", "duration-stop": stop, "timeout": "1s", "qps": 0});
+        let start = Instant::now();
+        let contribution = load(&server, "Unary", fields).await;
+        assert_eq!(told(&contribution), expected, "{stop}");
+        assert_eq!(start.elapsed() > Duration::from_millis(900), stop == "wait", "{stop}: {:?}", start.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn max_duration_ends_what_total_would_not() {
+    let server = echo().await;
+    let fields = json!({"total": 1_000_000, "rps": 100, "max-duration": "300ms"});
+    let requests = record(&load(&server, "Unary", fields).await).requests;
+    assert!((20..=40).contains(&requests), "{requests}");
+}
+
+#[tokio::test]
+async fn a_keepalive_that_is_not_answered_ends_the_connection() {
+    // Accepts, and never says a word: no settings, no answers to PINGs.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let held = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    let with = json!({"host": host, "call": "t.Echo/Unary", "proto": "t.proto", "total": 2, "concurrency": 2,
+        "timeout": "5s", "keepalive": "100ms", "allowInitialErrors": true});
+    let contribution = World::default().run(with).await.unwrap();
+    assert_eq!(told(&contribution), "closed×2");
+    held.abort();
+}
+
+#[tokio::test]
+async fn tls_is_used_once_something_is_said_of_it() {
+    let authority = Authority::new();
+    let server = Server::echo(Some(authority.server(None)), h2::server::Builder::new()).await;
+    let mut world = World::default();
+    world.files.insert("ca.pem".to_owned(), authority.pem.clone().into_bytes());
+    let port = server.address.port();
+    for fields in [
+        json!({"cacert": "ca.pem"}),
+        json!({"skipTLS": true}),
+        json!({"insecure": false, "cacert": "ca.pem", "cname": "localhost"}),
+        json!({"host": format!("localhost:{port}"), "cacert": "ca.pem"}),
+    ] {
+        let contribution = world.run(with(&server, "Unary", fields.clone())).await.unwrap();
+        assert_eq!(told(&contribution), "OK×20", "{fields}");
+    }
+    for fields in [json!({"insecure": false}), json!({"cacert": "ca.pem", "cname": "other.example"})] {
+        let contribution = world.run(with(&server, "Unary", fields.clone())).await.unwrap();
+        assert_eq!(told(&contribution), "tls×20", "{fields}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let server = Server::echo(Some(authority.server(Some(&clients))), h2::server::Builder::new()).await;
+    let (certificate, key) = clients.issue();
+    let mut world = World::default();
+    world.files.insert("ca.pem".to_owned(), authority.pem.clone().into_bytes());
+    world.files.insert("cert.pem".to_owned(), certificate.pem().into_bytes());
+    world.files.insert("key.pem".to_owned(), key.serialize_pem().into_bytes());
+    let fields = json!({"cacert": "ca.pem", "cert": "cert.pem", "key": "key.pem"});
+    assert_eq!(told(&world.run(with(&server, "Unary", fields)).await.unwrap()), "OK×20");
+}
+
+#[tokio::test]
+async fn authority_and_unix_sockets_are_obeyed() {
+    let server = echo().await;
+    load(&server, "Unary", json!({"authority": "svc.example", "total": 1, "concurrency": 1})).await;
+    // The authority is the URI's; what the server saw of it has no header of its own.
+    assert_eq!(server.calls(), 1);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let address = server.address;
+    tokio::spawn(async move {
+        while let Ok((mut here, _)) = listener.accept().await {
+            let mut there = tokio::net::TcpStream::connect(address).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut here, &mut there).await });
+        }
+    });
+    let fields = json!({"host": format!("unix:{}", path.display())});
+    assert_eq!(told(&load(&server, "Unary", fields).await), "OK×20");
+}
+
+#[tokio::test]
+async fn versions_and_endpoints_have_metrics_of_their_own() {
+    let server = echo().await;
+    let other = echo().await;
+    let fields = json!({
+        "parallel": true,
+        "endpoints": {"one": {"call": "t.Echo/Unary"}, "many": {"call": "t.Echo/Server", "data": {"n": 2}}},
+        "versionValues": [{"name": "v1"}, {"name": "v2", "host": other.host()}],
+    });
+    let contribution = load(&server, "Unary", fields).await;
+    let names: Vec<_> = contribution.versions.iter().map(|version| version.name.clone().unwrap()).collect();
+    assert_eq!(names, ["v1", "v2"]);
+    for version in &contribution.versions {
+        assert_eq!(version.load.keys().collect::<Vec<_>>(), ["grpc-many", "grpc-one"]);
+    }
+    assert_eq!((server.calls(), other.calls()), (40, 40));
+}

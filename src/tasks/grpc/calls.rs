@@ -1,10 +1,8 @@
 //! The calls of a load: built once where they do not differ, else one by one ahead of time.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
 use http::HeaderMap;
 use prost_reflect::{MessageDescriptor, MethodDescriptor};
 
@@ -13,6 +11,7 @@ use super::metadata::Metadata;
 use crate::load::grpc::{Calls, Envelope, GrpcCall, Shape};
 use crate::logic::random::RandomBits;
 use crate::logic::request_template::{CallValues, Fixed, FixedValue};
+use crate::tasks::load::Time;
 
 /// Most messages that unary calls go through in turn: each is kept as a call of its own.
 const MAX_TURNS: usize = 10_000;
@@ -23,21 +22,6 @@ pub(super) struct Content {
     pub(super) metadata: Metadata,
     pub(super) random: RandomBits,
     pub(super) time: Time,
-}
-
-/// Tells the time without a clock: a time, and the instant at which it was told.
-#[derive(Clone, Copy)]
-pub(super) struct Time(DateTime<Utc>, Instant);
-
-impl Time {
-    /// It is `now`.
-    pub(super) fn new(now: DateTime<Utc>) -> Self {
-        Self(now, Instant::now())
-    }
-
-    fn now(self) -> DateTime<Utc> {
-        self.0 + TimeDelta::from_std(self.1.elapsed()).unwrap_or_default()
-    }
 }
 
 impl Content {

@@ -11,7 +11,7 @@ use prost_reflect::{DescriptorPool, MethodDescriptor};
 use rustls::pki_types::ServerName;
 use serde_json::Value;
 
-use super::calls::{Content, Time, calls, shape};
+use super::calls::{Content, calls, shape};
 use super::data::{Data, MAX_DATA};
 use super::descriptors;
 use super::field::{Place, metadata_texts};
@@ -27,7 +27,7 @@ use crate::logic::request_template::{CallValues, Fixed};
 use crate::net::tls::{Identity, TlsError, TlsOptions, client_config};
 use crate::ports::{Files, Web, WebRequest, World};
 use crate::tasks::TaskError;
-use crate::tasks::load::random_bits;
+use crate::tasks::load::{Time, random_bits};
 
 /// Longest certificate, key or file of metadata.
 const MAX_SMALL: u64 = 1 << 20;

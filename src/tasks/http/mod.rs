@@ -5,6 +5,7 @@
 
 mod expect;
 pub(super) mod field;
+mod file;
 mod measure;
 mod plan;
 mod prepare;
@@ -18,7 +19,7 @@ use serde_json::Value;
 
 use self::plan::{Auth, Load, Plan};
 use self::prepare::Ready;
-use super::load::{self, Ended, offer, run_all, unless_stopped};
+use super::load::{self, Ended, Time, offer, run_all, unless_stopped};
 use super::{Measures, Task, TaskContext, TaskError, TaskKind};
 use crate::load::outcome::LoadOutcome;
 use crate::load::plan::LoadPlan;
@@ -71,7 +72,10 @@ impl Task for HttpTask {
     }
 
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {
-        self.plan.loads.iter().try_for_each(|load| prepare::protocol(load, files, None).map(drop))
+        self.plan
+            .loads
+            .iter()
+            .try_for_each(|load| prepare::protocol(load, files, None, Time::new(DateTime::UNIX_EPOCH)).map(drop))
     }
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
@@ -123,9 +127,11 @@ impl load::Load for Load {
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Ended> {
         Box::pin(async move {
+            let time = Time::new(cx.world.clock.now());
             let protocol = unless_stopped(cx, prepare::download(self, cx.world.web)).await.map(|downloaded| {
-                downloaded
-                    .and_then(|payload| prepare::protocol(self, cx.world.files, payload).map_err(TaskError::Input))
+                downloaded.and_then(|payload| {
+                    prepare::protocol(self, cx.world.files, payload, time).map_err(TaskError::Input)
+                })
             });
             match protocol {
                 None => Ended::Interrupted,

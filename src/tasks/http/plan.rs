@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::expect::Expect;
 use super::field::StatusRange;
 use super::route::{Route, route};
-use super::template::Template;
 use super::values::HttpValues;
 use crate::load::http::{ErrorRange, Expectations};
 use crate::logic::input::InputError;
@@ -71,6 +70,13 @@ pub(super) enum Auth {
     Url,
     Basic(String, Secret),
     Bearer(Secret),
+}
+
+/// What a load's templates take their values from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Template {
+    /// File of rows, and its format.
+    pub(super) rows: Option<(String, RowFormat)>,
 }
 
 /// One load: one endpoint of one version.

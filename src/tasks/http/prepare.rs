@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, HeaderMap};
 
+use super::file::read;
 use super::plan::{Auth, Load, Payload, Secret};
 use super::template::vary;
 use crate::load::http::{Http, Http2, HttpTarget, TargetError, authorization as url_authorization};
@@ -17,6 +18,7 @@ use crate::logic::mask::mask_url;
 use crate::net::tls::{Identity, TlsError, TlsOptions};
 use crate::ports::{Files, Web, WebRequest};
 use crate::tasks::TaskError;
+use crate::tasks::load::Time;
 
 /// Longest payload.
 const MAX_PAYLOAD: usize = 64 << 20;
@@ -34,8 +36,13 @@ pub(super) enum Ready {
 }
 
 /// Makes the protocol for `load` of local parts alone: what can be found wrong before the run is found here. A payload that is to
-/// be downloaded is `downloaded`, or empty while there is none yet.
-pub(super) fn protocol(load: &Load, files: &dyn Files, downloaded: Option<Bytes>) -> Result<Ready, InputError> {
+/// be downloaded is `downloaded`, or empty while there is none yet. `time` is for templates that tell it.
+pub(super) fn protocol(
+    load: &Load,
+    files: &dyn Files,
+    downloaded: Option<Bytes>,
+    time: Time,
+) -> Result<Ready, InputError> {
     let mut headers = HeaderMap::new();
     for (name, value) in &load.headers {
         headers.insert(name.clone(), value.clone());
@@ -55,7 +62,7 @@ pub(super) fn protocol(load: &Load, files: &dyn Files, downloaded: Option<Bytes>
         None => None,
     };
     let ca = load.ca.as_ref().map(|path| pem("ca", path)).transpose()?;
-    let vary = load.template.as_ref().map(|template| vary(load, template, files, &headers, &body)).transpose()?;
+    let vary = load.template.as_ref().map(|template| vary(load, template, files, &headers, &body, time)).transpose()?;
     let target = HttpTarget {
         url: load.url.clone(),
         method: load.method.clone(),
@@ -136,16 +143,4 @@ fn secret_of(load: &Load, files: &dyn Files, field: &str, secret: &Secret) -> Re
         return Err(load.places.error(field, "the secret it names is empty"));
     }
     Ok(text.to_owned())
-}
-
-/// Reads a file that `field` names.
-pub(super) fn read(load: &Load, files: &dyn Files, field: &str, path: &str, max: u64) -> Result<Vec<u8>, InputError> {
-    files.read(path, max).map_err(|error| {
-        let reason = match error.kind() {
-            std::io::ErrorKind::IsADirectory => "it is a directory; expected a file".to_owned(),
-            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-            _ => error.to_string(),
-        };
-        load.places.error(field, format!("can't read `{path}`: {reason}"))
-    })
 }

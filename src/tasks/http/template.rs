@@ -1,28 +1,20 @@
 //! Requests that differ: URL, headers and payload as templates, and the rows that they take their values from.
 
 use bytes::Bytes;
-use chrono::Utc;
 use handlebars::Context;
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use url::Url;
 
-use super::plan::Load;
-use super::prepare::read;
+use super::file::read;
+use super::plan::{Load, Payload, Template};
 use crate::load::http::{Variant, Vary};
 use crate::logic::handlebars::{TemplateFault, TemplateId};
 use crate::logic::http_template::{HttpTemplates, has_actions};
 use crate::logic::input::InputError;
-use crate::logic::rows::{MAX_BYTES, RowFormat, Rows};
+use crate::logic::rows::{MAX_BYTES, Rows};
 use crate::ports::Files;
-use crate::tasks::load::random_bits;
-
-/// What a load's templates take their values from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Template {
-    /// File of rows, and its format.
-    pub(super) rows: Option<(String, RowFormat)>,
-}
+use crate::tasks::load::{Time, random_bits};
 
 /// A text as it is, or one that differs.
 enum Text {
@@ -40,6 +32,7 @@ struct Texts {
     body: Body,
     /// The field that the body comes from.
     payload: &'static str,
+    time: Time,
 }
 
 enum Body {
@@ -58,6 +51,7 @@ pub(super) fn vary(
     files: &dyn Files,
     headers: &HeaderMap,
     body: &Bytes,
+    time: Time,
 ) -> Result<Vary, InputError> {
     let rows = template.rows.as_ref().map(|(path, format)| {
         let content = read(load, files, "rows", path, MAX_BYTES)?;
@@ -65,13 +59,19 @@ pub(super) fn vary(
     });
     let templates = HttpTemplates::new(&random_bits(), rows.transpose()?);
     let wrong = |(field, message): Fault| load.places.error(field, message);
-    let texts = Texts::read(templates, load, headers, body).map_err(wrong)?;
+    let texts = Texts::read(templates, load, headers, body, time).map_err(wrong)?;
     texts.variant(0).map_err(wrong)?;
     Ok(Vary::new(move |number| texts.variant(number).map_err(|(field, message)| format!("{field}: {message}"))))
 }
 
 impl Texts {
-    fn read(mut templates: HttpTemplates, load: &Load, headers: &HeaderMap, body: &Bytes) -> Result<Self, Fault> {
+    fn read(
+        mut templates: HttpTemplates,
+        load: &Load,
+        headers: &HeaderMap,
+        body: &Bytes,
+        time: Time,
+    ) -> Result<Self, Fault> {
         let mut text = |field: &'static str, text: &str| match has_actions(text) {
             false => Ok(Text::Fixed(text.to_owned())),
             true => templates.add(text).map(Text::Varying).map_err(of(field)),
@@ -91,11 +91,11 @@ impl Texts {
             Ok(text) if has_actions(text) => Body::Varying(templates.add(text).map_err(of(payload))?),
             _ => Body::Fixed(body.clone()),
         };
-        Ok(Self { templates, url, headers: varying, fixed_headers, body, payload })
+        Ok(Self { templates, url, headers: varying, fixed_headers, body, payload, time })
     }
 
     fn variant(&self, number: u64) -> Result<Variant, Fault> {
-        let values = self.templates.values(number, Utc::now()).map_err(of("rows"))?;
+        let values = self.templates.values(number, self.time.now()).map_err(of("rows"))?;
         let url = self.render("url", &self.url, &values)?;
         let url = Url::parse(&url).map_err(|error| ("url", format!("becomes `{url}`, which is not a URL: {error}")))?;
         let mut headers = self.fixed_headers.clone();
@@ -126,7 +126,6 @@ fn of(field: &'static str) -> impl FnOnce(TemplateFault) -> Fault {
 
 /// The field that the payload comes from.
 fn payload_field(load: &Load) -> &'static str {
-    use super::plan::Payload;
     match load.payload {
         Payload::File(_) => "payloadFile",
         Payload::Url(_) => "payloadURL",

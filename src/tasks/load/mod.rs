@@ -5,9 +5,11 @@ mod measure;
 mod places;
 mod random;
 mod run;
+mod time;
 
 pub(super) use levels::{Leveled, Rules, below_base, endpoints_schema, forget, levels, required};
 pub(super) use measure::{Distribution, Scalars, add, notes};
 pub(super) use places::Places;
 pub(super) use random::random_bits;
 pub(super) use run::{Ended, Load, offer, run_all, unless_stopped};
+pub(super) use time::Time;

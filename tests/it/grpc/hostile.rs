@@ -241,3 +241,40 @@ async fn a_server_without_reflection_is_told_with_the_next_step() {
     assert!(hint.unwrap().contains("`protoset`"));
     assert_eq!(server.calls(), 2, "both versions are asked");
 }
+
+/// A server whose first connection says farewell (GOAWAY) as soon as there is a call on it, which it has not processed; the other
+/// connections lead to `server`.
+async fn farewell_at_first(server: &Server) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const GOAWAY: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let address = server.address;
+    tokio::spawn(async move {
+        let (mut first, _) = listener.accept().await.unwrap();
+        tokio::spawn(async move {
+            let mut heard = Vec::new();
+            first.write_all(SETTINGS).await.unwrap();
+            // A head: a frame of type 1 on stream 1.
+            let has_call = |heard: &[u8]| heard.windows(6).any(|frame| frame[0] == 1 && frame[2..] == [0, 0, 0, 1]);
+            while !has_call(&heard) && first.read_buf(&mut heard).await.unwrap() > 0 {}
+            first.write_all(GOAWAY).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        while let Ok((mut here, _)) = listener.accept().await {
+            let mut there = tokio::net::TcpStream::connect(address).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut here, &mut there).await });
+        }
+    });
+    host
+}
+
+#[tokio::test]
+async fn calls_that_a_farewell_left_out_are_sent_once_more() {
+    let server = Server::echo(None, h2::server::Builder::new()).await;
+    let host = farewell_at_first(&server).await;
+    let contribution = load(&server, "Unary", json!({"host": host, "total": 20, "concurrency": 5})).await;
+    assert_eq!(told(&contribution), "OK×20", "{:?}", contribution.notes);
+    assert_eq!((server.calls(), server.connections()), (20, 1));
+}

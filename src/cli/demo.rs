@@ -15,7 +15,7 @@ use crate::model::document::Experiment;
 use crate::pipeline::{self, ResultPolicy};
 use crate::ports::{DocumentStore, StoreError};
 use crate::report::FORMATS;
-use crate::sample::{self, SampleConfig, SampleService};
+use crate::sample::{self, SampleConfig, SampleService, VersionAddr};
 use crate::tasks::resolve::spec_from_values;
 
 /// Name of the HTML report, beside the document.
@@ -107,8 +107,10 @@ async fn spare_other_documents(store: &FileStore, demo: &Experiment) -> Result<(
     // The addresses of the versions differ from run to run.
     let shape = |experiment: &Experiment| {
         let mut spec = json!(pipeline::masked(&experiment.spec));
-        if let Some(with) = spec.pointer_mut("/0/with").and_then(Value::as_object_mut) {
-            with.remove("versionValues");
+        for task in spec.as_array_mut().into_iter().flatten() {
+            if let Some(with) = task.get_mut("with").and_then(Value::as_object_mut) {
+                with.remove("versionValues");
+            }
         }
         spec
     };
@@ -120,17 +122,19 @@ async fn spare_other_documents(store: &FileStore, demo: &Experiment) -> Result<(
     }
 }
 
-/// The experiment: both versions at the same time, at the same rate, judged by the same objectives.
+/// The experiment: both versions at the same time, at the same rate, over HTTP and then gRPC, judged by the same objectives.
 fn values(service: &SampleService) -> Value {
-    let versions: Vec<_> = service
-        .versions
-        .iter()
-        .map(|version| json!({ "name": version.name, "url": format!("http://{}/v1/models/sklearn-iris:predict", version.addr) }))
-        .collect();
+    let each = |values: fn(&VersionAddr) -> Value| service.versions.iter().map(values).collect::<Value>();
+    let over_http = each(|version| {
+        let url = format!("http://{}/v1/models/sklearn-iris:predict", version.addr);
+        json!({ "name": version.name, "url": url })
+    });
+    let over_grpc = each(|version| json!({ "name": version.name, "host": version.addr.to_string() }));
+    let flower = json!({ "name": "input-0", "shape": [1, 4], "datatype": "FP32", "contents": { "fp32_contents": [6.8, 2.8, 4.8, 1.4] } });
     json!({
-        "tasks": ["http", "assess"],
+        "tasks": ["http", "grpc", "assess"],
         "http": {
-            "versionValues": versions,
+            "versionValues": over_http,
             "parallel": true,
             "payloadStr": r#"{"instances": [[6.8, 2.8, 4.8, 1.4], [6.0, 3.4, 4.5, 1.6]]}"#,
             "contentType": "application/json",
@@ -138,12 +142,25 @@ fn values(service: &SampleService) -> Value {
             "duration": "5s",
             "connections": 8,
         },
+        // What the service speaks, it is asked (reflection).
+        "grpc": {
+            "versionValues": over_grpc,
+            "parallel": true,
+            "call": "inference.GRPCInferenceService/ModelInfer",
+            "data": { "model_name": service.model(), "id": "{{.RequestNumber}}", "inputs": [flower] },
+            "qps": 200,
+            "duration": "5s",
+            "connections": 2,
+            "concurrency": 20,
+        },
         "assess": {
             "SLOs": {
                 "upper": {
                     "http/error-rate": 0.01,
                     "http/latency-mean": 25,
                     "http/latency-p99": 60,
+                    "grpc/error-rate": 0.01,
+                    "grpc/latency/p99": 60,
                 },
             },
         },

@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::cause::Failure;
 use super::initial::Initial;
 use super::lock::lock;
 use super::plan::LoadPlan;
+use super::protocol::Client;
 use super::tally::Tally;
 use crate::logic::histogram::{self, Histogram, percentile_ms};
 use crate::ports::LoadProgress;
@@ -44,11 +46,14 @@ impl<P> Shared<P> {
         }
     }
 
-    /// The number of the next request to prepare; `None` when there are as many as the schedule has slots. A request is prepared
+    /// The next request of a seat; `None` when there are as many as the schedule has slots. Where requests differ, each is prepared
     /// before it has a slot, and as there are as many of either, each gets one.
-    pub(super) fn number(&self) -> Option<u64> {
+    pub(super) fn request<C: Client>(&self, client: &C) -> Option<Result<C::Request, Failure>> {
+        if !client.varies() {
+            return Some(client.prepare(0));
+        }
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        (number < self.plan.pacer.total().unwrap_or(u64::MAX)).then_some(number)
+        (number < self.plan.pacer.total().unwrap_or(u64::MAX)).then(|| client.prepare(number))
     }
 
     /// Makes a worker's state visible to the progress.

@@ -95,6 +95,8 @@ async fn work<P: Protocol>(briefing: Briefing<P>, tally: Rc<RefCell<Tally>>) -> 
     let timer = Timer::new()?;
     let client = shared.protocol.client(connections, Meter(Rc::clone(&tally)));
     let open = open_all(&client, seats).await;
+    // Ahead of the start, so that the first requests wait for nothing.
+    let first: Vec<_> = (0..seats).map(|_| shared.request(&client)).collect();
     let _ = is_ready.send(());
     // Without a start the load was given up.
     let Ok(Start { lanes, series }) = start.await else { return Ok(()) };
@@ -108,8 +110,8 @@ async fn work<P: Protocol>(briefing: Briefing<P>, tally: Rc<RefCell<Tally>>) -> 
         background.spawn_local(Rc::clone(&worker).pace(timer));
     }
     let mut driven = JoinSet::new();
-    for (seat, connection) in open.into_iter().enumerate() {
-        driven.spawn_local(Rc::clone(&worker).drive(seat, connection));
+    for (seat, (connection, request)) in open.into_iter().zip(first).enumerate() {
+        driven.spawn_local(Rc::clone(&worker).drive(seat, connection, request));
     }
     while driven.join_next().await.is_some() {}
     Ok(())
@@ -148,21 +150,21 @@ struct Worker<P: Protocol> {
 
 impl<P: Protocol> Worker<P> {
     /// Sends the requests of one seat until the schedule is over.
-    async fn drive(self: Rc<Self>, index: usize, mut connection: Option<Connection<P>>) {
+    async fn drive(
+        self: Rc<Self>,
+        index: usize,
+        mut connection: Option<Connection<P>>,
+        mut request: Option<Result<Request<P>, Failure>>,
+    ) {
         let seat = &self.seats[index];
         let plan = &self.shared.plan;
-        let varies = self.client.varies();
-        let mut request = if varies { None } else { Some(self.client.prepare(0)) };
         let mut now = Instant::now();
         let mut is_first = true;
-        loop {
-            if varies {
-                let Some(number) = self.shared.number() else { return };
-                request = Some(self.client.prepare(number));
-            }
+        // Without a request of its own, the seat leaves what there is to the others.
+        while let Some(prepared) = &request {
             let Some(slot) = self.next(index, now).await else { return };
             let sent = Instant::now();
-            let exchange = self.attempt(index, &mut connection, request.as_ref());
+            let exchange = self.attempt(index, &mut connection, prepared);
             let result = match seat.guard(sent.checked_add(plan.timeout), exchange).await {
                 Some(result) => result,
                 None if !self.cut.is_cancelled() => Err(Failure::new(Cause::Timeout, "")),
@@ -181,6 +183,9 @@ impl<P: Protocol> Worker<P> {
             }
             self.shared.initial.note(&result, is_first, |status| self.shared.protocol.status(status));
             is_first = false;
+            if self.client.varies() {
+                request = self.shared.request(&self.client);
+            }
         }
     }
 
@@ -189,13 +194,9 @@ impl<P: Protocol> Worker<P> {
         &self,
         seat: usize,
         connection: &mut Option<Connection<P>>,
-        request: Option<&Result<Request<P>, Failure>>,
+        request: &Result<Request<P>, Failure>,
     ) -> Result<Answer, Failure> {
-        let request = match request {
-            Some(Ok(request)) => request,
-            Some(Err(failure)) => return Err(failure.clone()),
-            None => return Err(Failure::new(Cause::Other, "there is no request")),
-        };
+        let request = request.as_ref().map_err(Failure::clone)?;
         let mut is_repeated = false;
         loop {
             let is_usable = match connection.as_mut() {

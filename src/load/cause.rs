@@ -170,31 +170,14 @@ fn classify(error: &(dyn Error + 'static)) -> Option<Cause> {
     if error.is::<rustls::Error>() {
         return Some(Cause::Tls);
     }
-    if let Some(error) = error.downcast_ref::<hyper::Error>() {
-        return hyper_cause(error);
-    }
     match error.downcast_ref::<std::io::Error>()?.kind() {
         ErrorKind::ConnectionRefused => Some(Cause::Refused),
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => Some(Cause::Reset),
         ErrorKind::UnexpectedEof | ErrorKind::NotConnected => Some(Cause::Closed),
         ErrorKind::TimedOut => Some(Cause::Timeout),
-        // hyper reports chunk framing that it can't read this way.
+        // What a layer below us can't read.
         ErrorKind::InvalidData | ErrorKind::InvalidInput => Some(Cause::Malformed),
         _ => None,
-    }
-}
-
-/// The cause that hyper tells by itself; its sources say more where it does not.
-fn hyper_cause(error: &hyper::Error) -> Option<Cause> {
-    if error.is_parse() {
-        Some(Cause::Malformed)
-    } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() || error.is_body_write_aborted()
-    {
-        Some(Cause::Closed)
-    } else if error.is_timeout() {
-        Some(Cause::Timeout)
-    } else {
-        None
     }
 }
 

@@ -79,6 +79,20 @@ fn what_can_not_be_compiled_is_told_of() {
 }
 
 #[test]
+fn what_a_filter_exceeds_is_told() {
+    for (filter, words) in [
+        ("reduce range(1000) as $x (null; [.])", "nests deeper than 256 levels"),
+        ("reduce range(255) as $x (null; {a: .}) | 1 + {}", "cannot calculate"),
+        ("def f: 1 + f; f", "calls itself too deeply"),
+        ("last(repeat(1))", "more than 2000000 steps"),
+        ("\"x\" * 10000000", "too large"),
+    ] {
+        let verdict = Filter::compile(filter).unwrap().run(b"null");
+        assert!(matches!(&verdict, Verdict::Failed(text) if text.contains(words)), "{filter}: {verdict:?}");
+    }
+}
+
+#[test]
 fn every_filter_ends() {
     for filter in [
         "def f: f; f",

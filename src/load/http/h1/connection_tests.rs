@@ -153,6 +153,20 @@ fn a_large_body_is_counted_and_kept_up_to_the_limit() {
 }
 
 #[test]
+fn the_first_byte_is_that_of_the_final_head() {
+    // The first read brings the start of the final head after an interim one, or not.
+    for (cut, is_told_apart) in [(30, true), (25, false)] {
+        let bytes = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        let pieces = [bytes[..cut].to_vec(), bytes[cut..].to_vec()];
+        let mut connection = Connection::new(Pieces(VecDeque::from(pieces)));
+        let request = get();
+        let exchange = std::pin::pin!(connection.exchange(&request, Wants::default()));
+        let Poll::Ready(Ok(received)) = exchange.poll(&mut Context::from_waker(Waker::noop())) else { panic!() };
+        assert_eq!(received.first < received.ended, is_told_apart, "{cut}");
+    }
+}
+
+#[test]
 fn one_read_is_one_instant() {
     let mut connection = Connection::new(Pieces::of(WHOLE[0], 99));
     let request = get();

@@ -1,5 +1,6 @@
 //! HTTP outside the load path: values and payloads to download, notifications to send.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -14,22 +15,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Redirects that a download follows.
 const MAX_REDIRECTS: usize = 10;
 
-/// Sends requests with `reqwest`; honours the proxy variables.
+/// Sends requests with `reqwest`, to servers of the usual certificate authorities; honours the proxy variables.
+#[derive(Default)]
 pub struct WebClient {
-    client: Result<reqwest::Client, String>,
-}
-
-impl WebClient {
-    /// A client with the usual certificate authorities.
-    pub fn new() -> Self {
-        Self { client: build() }
-    }
-}
-
-impl Default for WebClient {
-    fn default() -> Self {
-        Self::new()
-    }
+    /// Made for the first request: reading the authorities takes milliseconds, and most runs need none of it.
+    client: OnceLock<Result<reqwest::Client, String>>,
 }
 
 fn build() -> Result<reqwest::Client, String> {
@@ -60,7 +50,7 @@ impl Web for WebClient {
         Box::pin(async move {
             let (method, url, timeout) = (request.method.clone(), mask_url(&request.url), request.timeout);
             let fail = |reason: String| WebError { method: method.clone(), url: url.clone(), reason };
-            let client = self.client.as_ref().map_err(|reason| fail(reason.clone()))?;
+            let client = self.client.get_or_init(build).as_ref().map_err(|reason| fail(reason.clone()))?;
             match tokio::time::timeout(timeout, exchange(client, request)).await {
                 Ok(answer) => answer.map_err(fail),
                 Err(_) => Err(fail(format!("no complete answer within {} s", timeout.as_secs_f64()))),

@@ -116,7 +116,7 @@ pub async fn execute(
     globals: &Globals,
     interruption: &Interruption,
 ) -> Result<Exit, CliError> {
-    let (web, progress) = (WebClient::new(), Progress::new(globals));
+    let (web, progress) = (WebClient::default(), Progress::new(globals));
     let world = World {
         clock: &SystemClock,
         web: &web,

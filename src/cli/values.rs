@@ -108,7 +108,7 @@ async fn download(url: &str) -> Result<Vec<u8>, String> {
         timeout: DOWNLOAD_TIMEOUT,
         ..WebRequest::default()
     };
-    let answer = WebClient::new().send(request).await.map_err(|error| error.reason)?;
+    let answer = WebClient::default().send(request).await.map_err(|error| error.reason)?;
     match answer.status {
         200..300 => Ok(answer.body),
         status => Err(format!("the server answered {status}")),

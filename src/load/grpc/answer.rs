@@ -3,12 +3,15 @@
 use bytes::Bytes;
 use h2::RecvStream;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
 
 use super::frame::Deframer;
 use super::status::{self, Status};
 use crate::load::cause::{Cause, Failure};
 use crate::load::h2::failure;
+
+/// A name that need not be parsed for each answer.
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
 /// A complete answer.
 #[derive(Debug)]
@@ -80,7 +83,7 @@ fn told(headers: &HeaderMap) -> Result<Option<Status>, Failure> {
 
 /// Whether messages may be compressed.
 fn is_encoded(headers: &HeaderMap) -> bool {
-    headers.get("grpc-encoding").is_some_and(|encoding| encoding != "identity")
+    headers.get(GRPC_ENCODING).is_some_and(|encoding| encoding != "identity")
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Failure> {

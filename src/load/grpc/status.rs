@@ -2,7 +2,11 @@
 //!
 //! Sources: gRPC over HTTP2 ("Responses"), and the specification's mapping of HTTP statuses to codes.
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
+
+/// Names that need not be parsed for each answer.
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// The names of the codes, in the order of their numbers.
 const NAMES: [&str; 17] = [
@@ -56,7 +60,7 @@ pub(super) struct Status {
 
 /// Reads `grpc-status` and `grpc-message`; `None` where there is no status, an error where it is no number.
 pub(super) fn read(headers: &HeaderMap) -> Option<Result<Status, String>> {
-    let value = headers.get("grpc-status")?;
+    let value = headers.get(GRPC_STATUS)?;
     // The one case that a load meets all the time.
     if value == "0" {
         return Some(Ok(Status { code: OK, message: String::new() }));
@@ -66,7 +70,7 @@ pub(super) fn read(headers: &HeaderMap) -> Option<Result<Status, String>> {
         let shown: String = String::from_utf8_lossy(value.as_bytes()).chars().take(20).collect();
         return Some(Err(format!("grpc-status is `{shown}`; expected a number of 0 to {MAX_CODE}")));
     };
-    let message = headers.get("grpc-message").map(|text| decoded(text.as_bytes())).unwrap_or_default();
+    let message = headers.get(GRPC_MESSAGE).map(|text| decoded(text.as_bytes())).unwrap_or_default();
     Some(Ok(Status { code, message }))
 }
 

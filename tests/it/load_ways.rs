@@ -111,6 +111,18 @@ async fn with_tls_http2_is_agreed_on_or_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn both_versions_of_tls_are_spoken() {
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let authority = Authority::new();
+        let server = Mirror::start(Kind { tls: Some(authority.server_of(version)), ..Kind::default() }).await;
+        let url = format!("https://{}/", server.address);
+        let http = Http::new(HttpTarget { tls: trusting(&authority), ..target(&url) }).unwrap();
+        let outcome = load(plan(4, 2), http).await;
+        assert_eq!((outcome.answers, outcome.errors), (4, 0), "{version:?}: {:?}", outcome.causes);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_servers_certificate_may_bear_another_name_that_is_told() {
     let (authority, server) = secure(&[]).await;
     // 127.0.0.2 is not in the certificate, `localhost` is.

@@ -56,4 +56,14 @@ impl Authority {
         let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
         builder.with_single_cert(vec![certificate.der().clone()], key).unwrap()
     }
+
+    /// A server that speaks this version of TLS alone.
+    pub fn server_of(&self, version: &'static rustls::SupportedProtocolVersion) -> rustls::ServerConfig {
+        use rustls::pki_types::pem::PemObject;
+        let (certificate, key) = self.issue();
+        let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
+        builder.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap()
+    }
 }

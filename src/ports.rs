@@ -196,8 +196,10 @@ pub struct LoadProgress {
     pub total: Option<u64>,
     /// Time since the start.
     pub elapsed: Duration,
-    /// Time planned, where that is known.
+    /// Time after which the load ends; absent where only the number of its requests ends it.
     pub planned: Option<Duration>,
+    /// Whether time alone ends the load, so that `total` says nothing of how far it is.
+    pub is_timed: bool,
     /// Errors so far.
     pub errors: u64,
     /// Median latency so far, in milliseconds; absent before the first answer.

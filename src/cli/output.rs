@@ -33,14 +33,20 @@ pub fn to_file(path: &Path, text: &str) -> Result<(), CliError> {
         .map_err(|error| CliError::new(Exit::OutsideWorld, format!("cannot write {}", path.display())).caused_by(error))
 }
 
-/// Prints an error and gives its exit code.
+/// A line of someone else's without what would act on a terminal.
+pub fn harmless(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+/// Prints an error and gives its exit code. What a service or a document said may be part of it.
 pub fn print_error(error: &CliError, style: Style) -> Exit {
-    let mut text = format!("{} {}\n", label("error:", "1;31", style), error.message);
+    let harmless = |text: &str| text.lines().map(harmless).collect::<Vec<_>>().join("\n");
+    let mut text = format!("{} {}\n", label("error:", "1;31", style), harmless(&error.message));
     for cause in &error.causes {
-        text.push_str(&format!("  {} {cause}\n", label("caused by:", "33", style)));
+        text.push_str(&format!("  {} {}\n", label("caused by:", "33", style), harmless(cause)));
     }
     if let Some(hint) = &error.hint {
-        text.push_str(&format!("  {} {hint}\n", label("hint:", "36", style)));
+        text.push_str(&format!("  {} {}\n", label("hint:", "36", style), harmless(hint)));
     }
     to_stderr(&text);
     error.exit()

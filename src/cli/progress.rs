@@ -119,15 +119,10 @@ impl Progress {
         // A failure is told once, as the error of the command.
         if status != TaskStatus::Failed {
             for note in notes {
-                self.say(&format!("  {note}"));
+                self.say(&format!("  {}", output::harmless(note)));
             }
         }
     }
-}
-
-/// A line of someone else's without what would act on a terminal.
-fn harmless(line: &str) -> String {
-    line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 fn new_bar(name: &str) -> ProgressBar {
@@ -141,12 +136,14 @@ fn new_bar(name: &str) -> ProgressBar {
 
 /// How much of the load is done, 0 to 1.
 fn fraction(progress: &LoadProgress) -> f64 {
-    let by_count = progress.total.filter(|total| *total > 0).map(|total| progress.done as f64 / total as f64);
+    // Ramps and loads that lag behind have sent few of their requests when most of their time is over.
+    let total = progress.total.filter(|total| *total > 0 && !progress.is_timed);
+    let by_count = total.map(|total| progress.done as f64 / total as f64);
     let by_time = progress
         .planned
         .filter(|planned| !planned.is_zero())
         .map(|planned| progress.elapsed.as_secs_f64() / planned.as_secs_f64());
-    by_count.or(by_time).unwrap_or(0.0).clamp(0.0, 1.0)
+    by_count.into_iter().chain(by_time).fold(0.0, f64::max).min(1.0)
 }
 
 fn load_line(progress: &LoadProgress) -> String {
@@ -178,11 +175,38 @@ impl Observer for Progress {
                 let total = self.state().tasks;
                 self.say(&format!("[{}/{total}] {task}", index + 1));
             }
-            Event::TaskLog { line, .. } => self.say(&format!("  {}", harmless(&line))),
+            Event::TaskLog { line, .. } => self.say(&format!("  {}", output::harmless(&line))),
             Event::Load { name, progress } => self.load(name, progress),
             Event::TaskEnded { index, task, status, duration, notes } => {
                 self.task_ended(index, &task, status, duration, &notes);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_tells_how_far_a_load_is_that_time_ends_and_requests_tell_of_others() {
+        let seconds = |seconds| Duration::from_secs(seconds);
+        // The start of a ramp: a tenth of the time, and a hundredth of the requests.
+        let ramp = LoadProgress {
+            done: 10,
+            total: Some(1000),
+            elapsed: seconds(2),
+            planned: Some(seconds(20)),
+            is_timed: true,
+            ..LoadProgress::default()
+        };
+        assert_eq!(fraction(&ramp), 0.1);
+        assert!(load_line(&ramp).ends_with(", 18s left"), "{}", load_line(&ramp));
+        let counted = LoadProgress { planned: None, is_timed: false, done: 250, ..ramp };
+        assert_eq!(fraction(&counted), 0.25);
+        // `max-duration` ends it sooner.
+        assert_eq!(fraction(&LoadProgress { planned: Some(seconds(4)), ..counted }), 0.5);
+        assert_eq!(fraction(&LoadProgress { total: None, ..counted }), 0.0);
+        assert_eq!(fraction(&LoadProgress { elapsed: seconds(30), ..ramp }), 1.0);
     }
 }

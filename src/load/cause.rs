@@ -98,8 +98,8 @@ impl Cause {
 }
 
 /// What is said of a server that shows a certificate of the wrong kind.
-const AUTHORITY_AS_SERVER: &str = "invalid peer certificate: it is an authority's certificate (CA:TRUE), not a server's; trust it \
-                                   by naming it in `ca`, or let it issue one for the server";
+const AUTHORITY_AS_SERVER: &str = "invalid peer certificate: it is an authority's certificate (CA:TRUE), not a server's; name \
+                                   it as the authority to trust, or let it issue one for the server";
 
 /// A request that got no complete answer.
 #[derive(Clone, Debug)]

@@ -108,7 +108,7 @@ impl LoadError {
             Self::InitialErrors { kind, .. } => Some(match kind {
                 FailureKind::Answered => {
                     "the service answers, with errors: check URL, method, headers and payload, or what counts as an error \
-                     (`errorRanges`); set `allowInitialErrors: true` to measure anyway"
+                     (`errorRanges`, `expect`); set `allowInitialErrors: true` to measure anyway"
                 }
                 FailureKind::Tls => {
                     "name the authority that issued the server's certificate in `ca` (a PEM file), or trust any certificate \

@@ -86,7 +86,9 @@ impl<P> Shared<P> {
 
     pub(super) fn blank(&self, elapsed: Duration) -> LoadProgress {
         let pacer = &self.plan.pacer;
-        LoadProgress { total: pacer.total(), planned: pacer.planned(), elapsed, ..LoadProgress::default() }
+        let planned = [pacer.ends(), self.plan.max_duration].into_iter().flatten().min();
+        let is_timed = pacer.ends().is_some();
+        LoadProgress { total: pacer.total(), planned, is_timed, elapsed, ..LoadProgress::default() }
     }
 }
 

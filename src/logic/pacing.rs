@@ -145,20 +145,6 @@ impl Pacer {
         }
     }
 
-    /// How long the schedule runs by plan: its bound, or the time its slots take, on average; `None` for a count at maximum rate.
-    pub fn planned(&self) -> Option<Duration> {
-        match (self.bound, &self.arrival) {
-            (Bound::Duration(duration), _) => Some(duration),
-            (Bound::Count(_), Arrival::Max) => None,
-            (Bound::Count(count), Arrival::Staged { stages, .. }) => {
-                Some(stages.time_of(count as f64).unwrap_or(stages.duration()))
-            }
-            (Bound::Count(count), Arrival::Constant { rate } | Arrival::Poisson { rate }) => {
-                Some(seconds(count as f64 / rate))
-            }
-        }
-    }
-
     /// When time alone ends the schedule.
     pub fn ends(&self) -> Option<Duration> {
         match self.bound {

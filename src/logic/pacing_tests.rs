@@ -239,12 +239,12 @@ fn absurd_schedules_neither_panic_nor_hang() {
         for bound in [Bound::Count(u64::MAX), Bound::Duration(Duration::MAX), Bound::Duration(Duration::ZERO)] {
             let pacer = constant(rate, bound);
             let mut cursor = pacer.cursor();
-            let _ = (pacer.total(), pacer.planned(), cursor.due_by(Duration::MAX), cursor.decide(Duration::ZERO, 1));
+            let _ = (pacer.total(), pacer.ends(), cursor.due_by(Duration::MAX), cursor.decide(Duration::ZERO, 1));
             let _ = (cursor.asked(None), cursor.asked(Some(Duration::ZERO)));
             let pacer = poisson(rate, bound);
             let mut cursor = pacer.cursor();
             let second = Duration::from_millis(100);
-            let _ = (pacer.total(), pacer.planned(), cursor.due_by(second), cursor.decide(second, 1));
+            let _ = (pacer.total(), pacer.ends(), cursor.due_by(second), cursor.decide(second, 1));
         }
     }
     assert_eq!(constant(f64::NAN, Bound::Count(1)).rate(), None);

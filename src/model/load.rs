@@ -32,7 +32,7 @@ impl Spacing {
 pub struct LoadRecord {
     /// Target, without credentials.
     pub url: String,
-    /// HTTP method.
+    /// HTTP method, or the method of a gRPC service.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub method: String,
     /// When the first request was due.
@@ -56,7 +56,7 @@ pub struct LoadRecord {
     pub achieved_rate: f64,
     /// Requests sent, each counted once, errors included.
     pub requests: u64,
-    /// Requests that failed: no complete answer, or a status in the error ranges.
+    /// Requests that failed: no complete answer, or one that counts as an error.
     pub errors: u64,
     /// Requests sent more than 1 ms after they were due.
     pub late: u64,
@@ -68,7 +68,8 @@ pub struct LoadRecord {
     /// Answers by status: HTTP's, or gRPC's code (0 for OK).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub statuses: BTreeMap<u16, u64>,
-    /// Requests without a complete answer, by cause: `refused`, `reset`, `closed`, `timeout`, `dns`, `tls` …
+    /// Requests without a complete answer, or with one that was not as expected, by cause: `refused`, `timeout`,
+    /// `unexpected-status` …
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub causes: BTreeMap<String, u64>,
     /// Response body bytes received.

@@ -199,7 +199,7 @@ fn metrics(out: &mut String, digest: &Digest) {
     heading(out, "Latest observed values for metrics");
     let mut table = Table::new("Metric", columns(digest, "value"));
     let mut missing = Vec::new();
-    for (name, metric) in &first.metrics {
+    for (name, metric) in first.metrics.iter().filter(|(name, _)| !is_told_below(digest, name)) {
         let units = metric.units.as_ref().map(|u| format!(" ({})", squeezed(&visible(u), 20))).unwrap_or_default();
         let label = squeezed(&visible(name), MAX_NAME);
         let found = digest.versions.iter().map(|v| (v, v.metrics.get(name)));
@@ -227,6 +227,16 @@ fn metrics(out: &mut String, digest: &Digest) {
         prose(out, "      ", reason);
     }
     more(out, missing.len(), MAX_REASONS);
+}
+
+/// Whether a metric is one number of the service time that no objective is about: the distributions below say enough of it, and
+/// with ten numbers for each endpoint it would bury what Iter8 lists here.
+fn is_told_below(digest: &Digest, name: &str) -> bool {
+    const KIND: &str = "/service-time";
+    let Some((provider, _)) = name.split_once(&format!("{KIND}-")) else { return false };
+    let distribution = format!("{provider}{KIND}");
+    digest.versions.iter().any(|v| v.distributions.contains_key(&distribution))
+        && !digest.versions.iter().flat_map(|v| &v.slos).any(|slo| slo.metric == name)
 }
 
 /// Every distribution in a few numbers; where there are several versions, each has a line below the metric.

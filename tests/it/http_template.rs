@@ -41,6 +41,20 @@ async fn every_request_has_its_own_number_and_row() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_row_may_bring_its_own_credentials() {
+    let server = Mirror::start(Kind::default()).await;
+    let bench = Bench::new();
+    bench.write("rows.csv", "token\nhunter1\nhunter2\n");
+    let values = format!("http.url=http://{}/,http.rows=rows.csv,http.numRequests=4,http.qps=max", server.address);
+    let header = "http.headers.Authorization=Bearer {{row.token}}";
+    bench.run(["run", "--set", "tasks={http}", "--set", &values, "--set", header]).expect(0, &[]);
+    let seen = server.seen();
+    let tokens: BTreeSet<&str> = seen.iter().map(|seen| seen.headers["authorization"].to_str().unwrap()).collect();
+    assert_eq!(tokens, BTreeSet::from(["Bearer hunter1", "Bearer hunter2"]));
+    assert!(!bench.read("experiment.yaml").contains("hunter"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn http2_and_a_rate_number_requests_just_the_same() {
     let server = Mirror::start(Kind::default()).await;
     let bench = Bench::new();
@@ -80,6 +94,7 @@ fn templates_that_can_not_work_are_refused_before_anything_is_sent() {
     let bench = Bench::new();
     bench.write("rows.csv", "name\nAnn\n");
     bench.write("odd.csv", "name\nAnn,7\n");
+    bench.write("gaps.csv", "name\nA B\n");
     bench.write("rows.txt", "");
     for (values, expected) in [
         ("http.template=true,http.payloadStr=x {{nothing}}", "http.payloadStr: `nothing` is not known here"),
@@ -88,10 +103,13 @@ fn templates_that_can_not_work_are_refused_before_anything_is_sent() {
         ("http.rows=odd.csv", "http.rows: `odd.csv` CSV error"),
         ("http.rows=rows.txt", "http.rows: `rows.txt` is not named `.csv`, `.jsonl` or `.ndjson`"),
         ("http.rows=rows.csv,http.template=false", "http.rows: has no effect with `template: false`"),
+        ("http.rows=rows.csv,http.url=http://u:hunter2@{{row.name}}/", "http.url: becomes `http://[hidden]@ann/`"),
+        ("http.rows=gaps.csv,http.url=http://u:hunter2@{{row.name}}/", "http.url: becomes `http://[hidden]@A B/`"),
         ("http.template=true,http.payloadStr=x {{#each x}}", "http.payloadStr:"),
         ("http.template=true,http.payloadStr=x {{> x}}", "http.payloadStr: has partials or decorators"),
     ] {
         let said = bench.run(["run", "--set", "tasks={http},http.url=http://127.0.0.1:1/", "--set", values]);
         said.expect(2, &[expected]);
+        assert!(!said.stderr.contains("hunter2"), "{said:#?}");
     }
 }

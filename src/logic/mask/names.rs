@@ -84,7 +84,11 @@ const SETTING_STARTS: [&str; 6] = ["max", "min", "no", "num", "total", "without"
 
 /// Whether what is called `name` is a secret.
 pub fn is_secret(name: &str) -> bool {
-    let words = words(name);
+    let mut words = words(name);
+    // `session-bin`: gRPC's metadata says in its name that its value is binary.
+    if words.len() > 1 && words.last().is_some_and(|last| last == "bin") {
+        words.pop();
+    }
     let Some((last, before)) = words.split_last() else { return false };
     let last = last.as_str();
     if is_reference_word(last)
@@ -204,6 +208,8 @@ mod tests {
             "secretKey",
             "OAuthThing",
             "profileToken",
+            "session-bin",
+            "x-vendor-key-bin",
         ] {
             assert!(is_secret(name), "{name}");
         }
@@ -244,6 +250,8 @@ mod tests {
             "",
             "-_-",
             "numTokenRequests",
+            "bin",
+            "trace-bin",
         ] {
             assert!(!is_secret(name), "{name}");
         }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::state::{State, named, state};
 use crate::model::load::LoadRecord;
 use crate::report::digest::LoadReport;
-use crate::report::show::{bytes, clipped, rounded, squeezed, status_name, thousands, value};
+use crate::report::show::{bytes, rounded, squeezed, status_name, thousands, value};
 
 /// A load's rows.
 #[derive(Serialize)]
@@ -101,7 +101,7 @@ fn load(row: &LoadReport, columns: &[Column]) -> Load {
     Load {
         provider: named(&row.provider),
         version: named(&row.version),
-        target: format!("{} {}", clipped(&load.method, 20), load.url).trim().to_owned(),
+        target: format!("{} {}", squeezed(&load.method, 80), load.url).trim().to_owned(),
         schedule: squeezed(&row.schedule(), 200),
         state: match (load.interrupted, is_behind) {
             (true, _) => state("open", "!", "interrupted"),

@@ -101,7 +101,9 @@ fn timeline(digest: &Digest, number: usize, load: &Load<'_>, peers: &[&Load<'_>]
 fn rate_chart(load: &Load<'_>, peers: &[&Load<'_>], curves: &[Curve]) -> Chart {
     let peak = highest(peers, &RATES[..1]);
     let asked = load.row.load.asked_rate.filter(|asked| asked.is_finite() && *asked > 0.0);
-    let limit = |asked: f64| Limit { label: format!("asked {}", rounded(asked)), value: asked, percentile: None };
+    // What changes over time is told as its mean.
+    let how = if load.row.schedule().is_empty() { "" } else { " on average" };
+    let limit = |asked: f64| Limit { label: format!("asked {}{how}", rounded(asked)), value: asked, percentile: None };
     let limits: Vec<Limit> = asked.filter(|asked| *asked <= peak * 2.0).map(limit).into_iter().collect();
     let top = limits.iter().map(|limit| limit.value).fold(peak, f64::max);
     let y = Axis::linear((0.0, top * if limits.is_empty() { 1.05 } else { 1.18 }), (BOTTOM, TOP));

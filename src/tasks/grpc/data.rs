@@ -35,6 +35,18 @@ pub(super) enum Data {
     Binary(Vec<Bytes>),
 }
 
+/// What is wrong with a part of the data: its path, and why. The part itself may be a secret.
+type Fault = (String, String);
+
+/// The same fault, one step further from the root.
+fn within(step: &str, (path, why): Fault) -> Fault {
+    (join(step, &path), why)
+}
+
+fn told((path, why): Fault) -> String {
+    if path.is_empty() { why } else { format!("{path}: {why}") }
+}
+
 /// JSON with parsed texts.
 #[derive(Debug)]
 pub(super) enum Node {
@@ -49,7 +61,7 @@ impl Data {
     pub(super) fn of_value(value: &Value, random: &RandomBits) -> Result<Self, String> {
         match value {
             Value::String(text) => Self::of_text(text, random),
-            Value::Object(_) | Value::Array(_) => Ok(match Node::parse(value, random, MAX_DEPTH)? {
+            Value::Object(_) | Value::Array(_) => Ok(match Node::parse(value, random, MAX_DEPTH).map_err(told)? {
                 Node::Fixed(value) => Self::Fixed(value),
                 node => Self::Texts(node),
             }),
@@ -97,7 +109,7 @@ impl Data {
         let value = match self {
             Self::Binary(_) => return Ok(None),
             Self::Fixed(value) => value.clone(),
-            Self::Texts(node) => node.expand(values)?,
+            Self::Texts(node) => node.expand(values).map_err(told)?,
             Self::Whole(template) => {
                 let text = template.expand(values).map_err(|error| error.to_string())?;
                 serde_json::from_str(&text).map_err(|error| format!("its actions make no JSON: {error}"))?
@@ -123,35 +135,36 @@ impl Data {
         let is_list = messages.len() != 1;
         let encode = |(at, message): (usize, &Value)| {
             let place = if is_list { format!("[{at}]") } else { String::new() };
-            encode(kind, message).map_err(|(path, error)| match join(&place, &path) {
-                path if path.is_empty() => error,
-                path => format!("{path}: {error}"),
-            })
+            encode(kind, message).map_err(|fault| told(within(&place, fault)))
         };
         messages.iter().enumerate().map(encode).collect()
     }
 }
 
 impl Node {
-    fn parse(value: &Value, random: &RandomBits, depth: usize) -> Result<Self, String> {
+    fn parse(value: &Value, random: &RandomBits, depth: usize) -> Result<Self, Fault> {
+        let wrong = |why: String| (String::new(), why);
         if depth == 0 {
-            return Err(format!("nests deeper than {MAX_DEPTH}"));
+            return Err(wrong(format!("nests deeper than {MAX_DEPTH}")));
         }
-        let text = |text: &str| {
-            if !has_actions(text) {
-                return Ok(Self::Fixed(Value::String(text.to_owned())));
-            }
-            RequestTemplate::parse(text, random).map(Self::Text).map_err(|error| format!("`{text}`: {error}"))
+        let text = |text: &str| match has_actions(text) {
+            false => Ok(Self::Fixed(Value::String(text.to_owned()))),
+            true => RequestTemplate::parse(text, random).map(Self::Text).map_err(|error| wrong(error.to_string())),
         };
         let node = match value {
             Value::String(string) => text(string)?,
             Value::Array(list) => {
-                let nodes = list.iter().map(|item| Self::parse(item, random, depth - 1));
-                Self::List(nodes.collect::<Result<_, _>>()?)
+                let node = |(at, item): (usize, &Value)| {
+                    Self::parse(item, random, depth - 1).map_err(|fault| within(&format!("[{at}]"), fault))
+                };
+                Self::List(list.iter().enumerate().map(node).collect::<Result<_, _>>()?)
             }
             Value::Object(map) => {
-                let node = |(key, value): (&String, &Value)| Ok((text(key)?, Self::parse(value, random, depth - 1)?));
-                Self::Map(map.iter().map(node).collect::<Result<_, String>>()?)
+                let node = |(key, value): (&String, &Value)| {
+                    let nodes = text(key).and_then(|name| Ok((name, Self::parse(value, random, depth - 1)?)));
+                    nodes.map_err(|fault| within(key, fault))
+                };
+                Self::Map(map.iter().map(node).collect::<Result<_, Fault>>()?)
             }
             other => Self::Fixed(other.clone()),
         };
@@ -166,27 +179,36 @@ impl Node {
         })
     }
 
-    fn expand(&self, values: &CallValues) -> Result<Value, String> {
+    fn expand(&self, values: &CallValues) -> Result<Value, Fault> {
         Ok(match self {
             Self::Fixed(value) => value.clone(),
-            Self::Text(template) => Value::String(template.expand(values).map_err(|error| error.to_string())?),
-            Self::List(nodes) => Value::Array(nodes.iter().map(|node| node.expand(values)).collect::<Result<_, _>>()?),
+            Self::Text(template) => {
+                let text = template.expand(values).map_err(|error| (String::new(), error.to_string()))?;
+                Value::String(text)
+            }
+            Self::List(nodes) => {
+                let item = |(at, node): (usize, &Self)| {
+                    node.expand(values).map_err(|fault| within(&format!("[{at}]"), fault))
+                };
+                Value::Array(nodes.iter().enumerate().map(item).collect::<Result<_, _>>()?)
+            }
             Self::Map(nodes) => {
                 let entry = |(key, node): &(Self, Self)| {
                     let key = match key.expand(values)? {
                         Value::String(key) => key,
                         other => other.to_string(),
                     };
-                    Ok((key, node.expand(values)?))
+                    let value = node.expand(values).map_err(|fault| within(&key, fault))?;
+                    Ok((key, value))
                 };
-                Value::Object(nodes.iter().map(entry).collect::<Result<_, String>>()?)
+                Value::Object(nodes.iter().map(entry).collect::<Result<_, Fault>>()?)
             }
         })
     }
 }
 
 /// A message of JSON; an error is told with the path of its field.
-fn encode(kind: &MessageDescriptor, message: &Value) -> Result<Bytes, (String, String)> {
+fn encode(kind: &MessageDescriptor, message: &Value) -> Result<Bytes, Fault> {
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(message, &mut track);
     match DynamicMessage::deserialize(kind.clone(), tracked) {

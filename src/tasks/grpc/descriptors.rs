@@ -18,11 +18,12 @@ const MAX_TOTAL: usize = 64 << 20;
 /// How deep brackets may nest in a `.proto` file: the compiler follows them by recursion.
 const MAX_DEPTH: usize = 100;
 
-/// Compiles a `.proto` file and all that it imports. Imports are looked for in `import_paths`, in order, then beside the file.
+/// Compiles a `.proto` file and all that it imports. Imports are looked for in `import_paths`, in order, then beside the file, then
+/// from the working directory, as in ghz.
 pub(super) fn compile(path: &str, import_paths: &[String], files: &dyn Files) -> Result<DescriptorPool, String> {
-    let (root, own_directory) = root_name(path, import_paths);
-    let mut directories: Vec<&str> = import_paths.iter().map(String::as_str).collect();
-    directories.push(&own_directory);
+    let root = root_name(path, import_paths);
+    let own_directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    let directories: Vec<&str> = import_paths.iter().map(String::as_str).chain([own_directory, ""]).collect();
     let read_root = || files.read(path, MAX_BYTES).map_err(|error| format!("can't read `{path}`: {}", plain(&error)));
     let source = text(path, read_root()?)?;
     let find = |name: &str| {
@@ -70,18 +71,11 @@ pub(super) fn of_download(path: &str, bytes: Vec<u8>) -> Result<DescriptorPool, 
     compile_text(if is_source { name } else { "downloaded.proto" }, bytes)
 }
 
-/// The name by which other files would import the file at `path`, and the directory that this name starts from.
-fn root_name(path: &str, import_paths: &[String]) -> (String, String) {
-    for directory in import_paths {
-        let prefix = format!("{}/", directory.trim_end_matches('/'));
-        if let Some(name) = path.strip_prefix(&prefix) {
-            return (name.to_owned(), String::new());
-        }
-    }
-    match path.rsplit_once('/') {
-        Some((directory, name)) => (name.to_owned(), directory.to_owned()),
-        None => (path.to_owned(), String::new()),
-    }
+/// The name by which other files would import the file at `path`.
+fn root_name(path: &str, import_paths: &[String]) -> String {
+    let within = |directory: &String| path.strip_prefix(&format!("{}/", directory.trim_end_matches('/')));
+    let by_path = import_paths.iter().find_map(within);
+    by_path.unwrap_or_else(|| path.rsplit('/').next().unwrap_or(path)).to_owned()
 }
 
 /// Reads the files that `root` leads to, each once, and compiles them.
@@ -194,6 +188,10 @@ mod tests {
                 "syntax = \"proto3\"; package a; import \"types/u.proto\"; message T { U u = 1; }",
             ),
             ("shared/types/u.proto", "syntax = \"proto3\"; package a; message U { int32 n = 1; }"),
+            (
+                "api/from_here.proto",
+                "syntax = \"proto3\"; package a; import \"shared/types/u.proto\"; message V { U u = 1; }",
+            ),
             ("bad.proto", "syntax = \"proto3\"; message {"),
             ("cycle.proto", "syntax = \"proto3\"; import \"cycle2.proto\";"),
             ("cycle2.proto", "syntax = \"proto3\"; import \"cycle.proto\";"),
@@ -208,6 +206,8 @@ mod tests {
         assert!(pool.get_message_by_name("google.protobuf.Timestamp").is_some());
         let beside = compile("shared/types/t.proto", &["shared".to_owned()], &disk()).unwrap();
         assert!(beside.get_file_by_name("types/t.proto").is_some());
+        let from_here = compile("api/from_here.proto", &[], &disk()).unwrap();
+        assert!(from_here.get_file_by_name("shared/types/u.proto").is_some());
     }
 
     #[test]

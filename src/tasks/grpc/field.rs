@@ -140,9 +140,13 @@ field! {
 
 field! {
     /// Metadata as it is written: values are text, numbers or truth values.
-    Metadata(BTreeMap<String, String>), BTreeMap<String, Value>,
+    Metadata(BTreeMap<String, String>), Value,
     json_schema!({"type": "object", "description": "Names and values; values may hold actions, and those of names in `-bin` are base64.", "additionalProperties": {"type": ["string", "number", "boolean"]}}),
-    |map| metadata_texts(map)
+    |value| match value {
+        Value::Object(map) => metadata_texts(map.into_iter().collect()),
+        // What else it is may hold a secret: it is not shown.
+        _ => Err("is not a map; expected names and values, such as `{authorization: Bearer …}`".into()),
+    }
 }
 
 /// The values as texts; an error names the entry and not its value, which may be a secret.

@@ -7,6 +7,7 @@ mod calls;
 mod data;
 mod descriptors;
 mod field;
+mod ghz;
 mod metadata;
 mod method;
 mod plan;

@@ -42,6 +42,7 @@ type Downloads = BTreeMap<&'static str, Vec<u8>>;
 pub(super) fn check(load: &GrpcLoad, files: &dyn Files) -> Result<(), InputError> {
     let random = random_bits();
     dialer(load, files)?;
+    envelope(load)?;
     let method = match pool(load, files, None)? {
         Some(pool) => Some(method(load, &pool)?),
         None => None,
@@ -265,6 +266,8 @@ fn metadata(
         }
         None => BTreeMap::new(),
     };
+    // On its own first, so that an error names the field that is wrong.
+    Metadata::parse(&load.metadata, random).map_err(|error| load.places.error("metadata", error))?;
     for (name, text) in &load.metadata {
         entries.retain(|known, _| !known.eq_ignore_ascii_case(name));
         entries.insert(name.clone(), text.clone());

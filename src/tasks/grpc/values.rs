@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::field::{Call, DurationStop, Host, Messages, Metadata, Parallel, Rate};
+use super::ghz;
 use crate::logic::input::{InputError, typed};
 use crate::model::duration::{GoDuration, PositiveDuration};
 use crate::model::number::Count;
@@ -48,7 +49,7 @@ pub(super) struct GrpcValues {
     /// URL of either; a `.proto` file by its ending or its content.
     #[serde(rename = "protoURL")]
     pub(super) proto_url: Option<TargetUrl>,
-    /// Directories in which `proto` finds what it imports.
+    /// Directories in which `proto` finds what it imports, besides its own and the working directory.
     pub(super) import_paths: Option<Vec<String>>,
     /// What is sent: a message, a list of messages, or a text that is JSON. Texts may hold actions such as `{{.RequestNumber}}`.
     pub(super) data: Option<Messages>,
@@ -156,7 +157,10 @@ impl GrpcValues {
     pub(super) fn read(value: &Value, at: &str) -> Result<Self, InputError> {
         match value {
             Value::Null => Ok(Self::default()),
-            value => typed(value, at),
+            value => {
+                ghz::refuse(value, at)?;
+                typed(value, at)
+            }
         }
     }
 }

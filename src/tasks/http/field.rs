@@ -1,6 +1,5 @@
 //! The field types of the `http` task: each reads one value, and says what was expected when it is another.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -169,9 +168,13 @@ field! {
 
 field! {
     /// Request headers.
-    Headers(Vec<(http::HeaderName, http::HeaderValue)>), BTreeMap<String, Value>,
+    Headers(Vec<(http::HeaderName, http::HeaderValue)>), Value,
     json_schema!({"type": "object", "description": "Request headers; Host sets the authority.", "propertyNames": {"pattern": r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "not": {"pattern": FROM_PAYLOAD}}, "additionalProperties": {"type": ["string", "number", "boolean"], "pattern": HEADER_VALUE}}),
-    |map| map.iter().map(|(name, value)| header(name, value)).collect()
+    |value| match value {
+        Value::Object(map) => map.iter().map(|(name, value)| header(name, value)).collect(),
+        // What else it is may hold a secret: it is not shown.
+        _ => Err("is not a map; expected names and values of headers".into()),
+    }
 }
 
 fn header(name: &str, value: &Value) -> Result<(http::HeaderName, http::HeaderValue), String> {
@@ -304,7 +307,7 @@ const MAX_SHOWN: usize = 200;
 
 /// A URL, or what was meant to be one, as an error may show it. What stands before the last `@` may be a password that holds a
 /// `/` or `?`, whatever the URL's grammar makes of it.
-fn shown_url(text: &str) -> String {
+pub(super) fn shown_url(text: &str) -> String {
     let bare = match text.rsplit_once('@') {
         None => text.to_owned(),
         Some((before, host)) => {

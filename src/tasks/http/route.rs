@@ -36,6 +36,9 @@ pub(super) fn route(values: &HttpValues, url: &url::Url, places: &Places) -> Res
         (Some(proxy), None) if proxy.0.scheme() != "http" => {
             return Err(places.error("proxy", "is not an `http` URL; proxies are reached by `http://HOST:PORT`"));
         }
+        (None, Some(path)) if path.is_empty() => {
+            return Err(places.error("unixSocket", "is empty; expected the path of a socket"));
+        }
         (Some(proxy), None) => Way::Proxy(proxy.0.clone()),
         (None, Some(path)) => Way::Unix(path.into()),
         (None, None) => Way::Direct,

@@ -6,12 +6,14 @@ use http::HeaderValue;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use url::Url;
 
+use super::field::shown_url;
 use super::file::read;
-use super::plan::{Load, Payload, Template};
+use super::plan::{Auth, Load, Payload, Template};
 use crate::load::http::{Variant, Vary};
 use crate::logic::handlebars::{TemplateFault, TemplateId};
 use crate::logic::http_template::{HttpTemplates, has_actions};
 use crate::logic::input::InputError;
+use crate::logic::mask::is_secret;
 use crate::logic::rows::{MAX_BYTES, Rows};
 use crate::ports::Files;
 use crate::tasks::load::{Time, random_bits};
@@ -60,7 +62,12 @@ pub(super) fn vary(
     let templates = HttpTemplates::new(&random_bits(), rows.transpose()?);
     let wrong = |(field, message): Fault| load.places.error(field, message);
     let texts = Texts::read(templates, load, headers, body, time).map_err(wrong)?;
-    texts.variant(0).map_err(wrong)?;
+    let first = texts.variant(0).map_err(wrong)?;
+    if first.url.origin() != load.url.origin() {
+        let shown = shown_url(first.url.as_str());
+        let message = format!("becomes `{shown}`; actions may stand behind the host and its port only");
+        return Err(load.places.error("url", message));
+    }
     Ok(Vary::new(move |number| texts.variant(number).map_err(|(field, message)| format!("{field}: {message}"))))
 }
 
@@ -80,8 +87,10 @@ impl Texts {
         let url = text("url", load.places.text("url").unwrap_or(load.url.as_str()))?;
         let mut varying = Vec::new();
         let mut fixed_headers = headers.clone();
-        for (name, value) in headers {
-            if let Some(value) = value.to_str().ok().filter(|value| *name != AUTHORIZATION && has_actions(value)) {
+        // A password or token is sent as it is, whatever braces it holds.
+        let has_own = matches!(load.auth, Auth::None);
+        for (name, value) in headers.iter().filter(|(name, _)| has_own || *name != AUTHORIZATION) {
+            if let Some(value) = value.to_str().ok().filter(|value| has_actions(value)) {
                 varying.push((name.clone(), text("headers", value)?));
                 fixed_headers.remove(name);
             }
@@ -97,13 +106,16 @@ impl Texts {
     fn variant(&self, number: u64) -> Result<Variant, Fault> {
         let values = self.templates.values(number, self.time.now()).map_err(of("rows"))?;
         let url = self.render("url", &self.url, &values)?;
-        let url = Url::parse(&url).map_err(|error| ("url", format!("becomes `{url}`, which is not a URL: {error}")))?;
+        let url = Url::parse(&url)
+            .map_err(|error| ("url", format!("becomes `{}`, which is not a URL: {error}", shown_url(&url))))?;
         let mut headers = self.fixed_headers.clone();
         for (name, text) in &self.headers {
             let text = self.render("headers", text, &values)?;
             let value = HeaderValue::from_str(&text);
             let odd = |_| ("headers", format!("`{name}` becomes a text with characters that a header can't hold"));
-            headers.append(name, value.map_err(odd)?);
+            let mut value = value.map_err(odd)?;
+            value.set_sensitive(is_secret(name.as_str()));
+            headers.append(name, value);
         }
         let body = match &self.body {
             Body::Fixed(body) => body.clone(),

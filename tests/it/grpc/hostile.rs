@@ -7,8 +7,9 @@ use h2::Reason;
 use http::{HeaderMap, Response};
 use serde_json::json;
 
-use super::server::{Call, Server, answer, framed, head, msg, trailers};
+use super::server::{Call, PROTO, Server, answer, framed, head, msg, trailers};
 use super::world::{World, load, record, told, with};
+use crate::support::cli::Bench;
 
 /// Codes, causes and notes of 8 calls that are all answered alike.
 async fn against<F: Future<Output = ()> + Send + 'static>(
@@ -277,4 +278,23 @@ async fn calls_that_a_farewell_left_out_are_sent_once_more() {
     let contribution = load(&server, "Unary", json!({"host": host, "total": 20, "concurrency": 5})).await;
     assert_eq!(told(&contribution), "OK×20", "{:?}", contribution.notes);
     assert_eq!((server.calls(), server.connections()), (20, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_service_says_can_not_act_on_the_terminal() {
+    let server = Server::scripted(|call: Call| async move {
+        answer(call.respond, head(), &[], Some(trailers("14", "a%1b[2Jb%0ac")));
+    })
+    .await;
+    let bench = Bench::new();
+    bench.write("t.proto", PROTO);
+    for (is_allowed, code) in [(true, 0), (false, 3)] {
+        let values = format!(
+            "grpc.host={},grpc.call=t.Echo/Unary,grpc.proto=t.proto,grpc.total=4,grpc.allowInitialErrors={is_allowed}",
+            server.host()
+        );
+        let said = bench.run(["run", "--set", "tasks={grpc}", "--set", &values]);
+        said.expect(code, &["a\u{fffd}[2Jb"]);
+        assert!(!said.stderr.contains('\u{1b}'), "{said:#?}");
+    }
 }

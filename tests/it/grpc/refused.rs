@@ -20,9 +20,12 @@ fn base(fields: &Value) -> Value {
 async fn wrong_values_are_refused_with_path_and_expectation() {
     let mut world = World::default();
     world.files.insert("bad.proto".to_owned(), b"syntax = \"proto3\"; message {".to_vec());
+    world.files.insert("te.json".to_owned(), b"{\"te\": \"hunter2\"}".to_vec());
     world.files.insert("m.json".to_owned(), b"{\"token\": hunter2}".to_vec());
     let cases = [
         (json!({"Total": 1}), "with.Total: unknown field `Total`; known here: host, call"),
+        (json!({"load-step": 5}), "with.load-step: is a setting of ghz that this task does not have"),
+        (json!({"endpoints": {"a": {"async": true}}}), "with.endpoints.a.async: is a setting of ghz"),
         (json!({"skip-first": 1}), "with.skip-first: unknown field `skip-first`"),
         (json!({"host": "svc"}), "with.host: `svc` has no port; expected `HOST:PORT`"),
         (json!({"host": null}), "with.host: is required: where the service is"),
@@ -52,12 +55,18 @@ async fn wrong_values_are_refused_with_path_and_expectation() {
         (json!({"data": []}), "with.data: there are 0 messages"),
         (json!({"data": {"nn": 1}}), "with.data: unknown field `nn`; message `t.Msg` has: text, n"),
         (json!({"data": {"n": "x"}}), "with.data: n: "),
-        (json!({"data": {"text": "{{.Nope}}"}}), "with.data: map has no entry for key: Nope"),
+        (json!({"data": {"text": "{{.Nope}}"}}), "with.data: text: map has no entry for key: Nope"),
+        (json!({"data": [{}, {"text": "hunter2 {{.Nope"}]}), "with.data: [1].text: "),
+        (json!({"data": {"text": "hunter2 {{randomInt 5}}"}}), "with.data: text: "),
         (json!({"data": {}, "data-file": "x"}), "with.data-file: and `data` are both given"),
         (json!({"data-file": "x"}), "with.data-file: can't read `x`"),
+        (json!({"metadata": "{\"authorization\": \"hunter2\"}"}), "with.metadata: is not a map"),
+        (json!({"reflect-metadata": "authorization: hunter2"}), "with.reflect-metadata: is not a map"),
         (json!({"metadata": {"te": "hunter2"}}), "with.metadata: `te` belongs to the protocol"),
         (json!({"metadata": {"token": ["hunter2"]}}), "with.metadata: the value of `token` is not text"),
         (json!({"metadata": {"x": "{{.Nope}}"}}), "with.metadata: `x`: map has no entry for key: Nope"),
+        (json!({"metadata-file": "te.json", "metadata": {"te": "x"}}), "with.metadata: `te` belongs"),
+        (json!({"metadata-file": "te.json", "metadata": {"y": "z"}}), "with.metadata-file: `te` belongs"),
         (json!({"metadata-file": "m.json"}), "with.metadata-file: is not JSON that maps names to values"),
         (json!({"authority": "a b"}), "with.authority: `a b` is no authority"),
         (json!({"endpoints": {"a": {"parallel": true}}}), "with.endpoints.a.parallel: only the task itself"),

@@ -5,6 +5,8 @@ mod documents;
 mod extremes;
 
 use iter8::model::document::Experiment;
+use iter8::model::number::Number;
+use iter8::model::slo::Slo;
 
 fn render(format: &str, experiment: &Experiment) -> String {
     (iter8::report::format(format).unwrap().render)(experiment).unwrap()
@@ -143,4 +145,22 @@ fn write_reports() {
             std::fs::write(path, (format.render)(&document).unwrap()).unwrap();
         }
     }
+}
+
+#[test]
+fn the_text_report_lists_numbers_of_the_service_time_where_an_objective_is_about_them() {
+    let mut document = documents::passing();
+    let insights = document.result.as_mut().unwrap().insights.as_mut().unwrap();
+    for name in ["http/service-time-p50", "http/service-time-p99"] {
+        insights.metrics_info.insert(name.to_owned(), insights.metrics_info["http/latency-p50"].clone());
+        insights.non_hist_metric_values[0].insert(name.to_owned(), vec![5.0]);
+    }
+    let limit = Slo { metric: "http/service-time-p99".to_owned(), limit: Number(60.0) };
+    insights.slos.as_mut().unwrap().upper.push(limit);
+    let text = render("text", &document);
+    let listed =
+        |name: &str| text.lines().any(|line| line.starts_with(&format!("  {name} (msec)")) && line.contains("| 5.00"));
+    assert!(!listed("http/service-time-p50") && listed("http/service-time-p99"), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("  http/service-time (msec)")), "{text}");
+    assert!(render("json", &document).contains("http/service-time-p50"));
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use iter8::model::codec;
+use iter8::sample::{self, SampleConfig};
 use iter8::tasks::resolve::spec_from_values;
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -326,6 +327,39 @@ fn the_schema_of_documents_takes_every_document_of_iter8_and_of_this_program() {
         }
     }
     assert!(seen >= 13, "{seen} documents");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_schema_of_documents_takes_what_loads_of_all_kinds_write() {
+    let service = sample::start(SampleConfig::default()).await.unwrap();
+    let host = service.versions[0].addr;
+    let bench = Bench::new();
+    let values = json!({
+        "tasks": ["http", "grpc", "assess"],
+        "http": {"url": format!("http://{host}/"), "arrival": "poisson", "stages": [{"duration": "1s", "qps": 100}],
+            "errorRanges": [], "expect": {"status": [299]}, "allowInitialErrors": true,
+            "endpoints": {"a": {}, "b": {"http2": true, "streams": 2}}, "parallel": true},
+        "grpc": {"host": host.to_string(), "total": 5, "connections": 1, "concurrency": 2,
+            "endpoints": {"unary": {"call": "inference.GRPCInferenceService/ServerLive"},
+                "stream": {"call": "iter8.sample.v1.Line/Ride", "data": {"stops": 3}}}},
+        "assess": {"SLOs": {"upper": {"grpc-stream/first-message/p99": 1e4, "http-b/first-byte/p50": 1e4, "no/metric": 1}}},
+    });
+    bench.write("values.yaml", &values.to_string());
+    bench.run(["run", "-q", "-f", "values.yaml"]).expect(0, &[]);
+    assert_eq!(problems(&published("document"), &bench.path("experiment.yaml")), Vec::<String>::new());
+    let document = bench.read("experiment.yaml");
+    for key in [
+        "arrival: poisson",
+        "stages: ",
+        "series:",
+        "lateness:",
+        "messagesSent:",
+        "unexpected-status:",
+        "between-messages",
+    ] {
+        assert!(document.contains(key), "{key}");
+    }
+    service.shutdown().await;
 }
 
 fn problems(schema: &Validator, path: &Path) -> Vec<String> {

@@ -208,8 +208,6 @@ mod tests {
             "secretKey",
             "OAuthThing",
             "profileToken",
-            "session-bin",
-            "x-vendor-key-bin",
         ] {
             assert!(is_secret(name), "{name}");
         }
@@ -250,12 +248,16 @@ mod tests {
             "",
             "-_-",
             "numTokenRequests",
-            "bin",
-            "trace-bin",
         ] {
             assert!(!is_secret(name), "{name}");
         }
         assert!(["key", "sig", "code", "jwt", "access_token", "pass"].into_iter().all(is_secret_parameter));
         assert!(!["q", "keyword", "codec", "sorted", "sort_key"].into_iter().any(is_secret_parameter));
+    }
+
+    #[test]
+    fn binary_metadata_is_judged_without_its_ending() {
+        assert!(["session-bin", "x-vendor-key-bin", "authorization-bin"].into_iter().all(is_secret));
+        assert!(!["bin", "trace-bin", "token-name-bin"].into_iter().any(is_secret));
     }
 }

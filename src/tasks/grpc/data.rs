@@ -187,9 +187,8 @@ impl Node {
                 Value::String(text)
             }
             Self::List(nodes) => {
-                let item = |(at, node): (usize, &Self)| {
-                    node.expand(values).map_err(|fault| within(&format!("[{at}]"), fault))
-                };
+                let item =
+                    |(at, node): (usize, &Self)| node.expand(values).map_err(|fault| within(&format!("[{at}]"), fault));
                 Value::Array(nodes.iter().enumerate().map(item).collect::<Result<_, _>>()?)
             }
             Self::Map(nodes) => {

@@ -6,7 +6,8 @@ use crate::logic::input::InputError;
 use crate::logic::path::join;
 
 const STAGES: &str = "`stages` change the rate: in each it goes to another `qps` within a `duration`";
-const CONCURRENCY: &str = "`concurrency` bounds the requests in flight; what changes over time is the rate, by `stages`";
+const CONCURRENCY: &str =
+    "`concurrency` bounds the requests in flight; what changes over time is the rate, by `stages`";
 const STREAM: &str = "list in `data` the messages of a stream, as many as it shall send; `timeout` ends a call";
 const REPORT: &str = "leave it out; `iter8 report` writes text, HTML and JSON";
 const NEEDLESS: &str = "leave it out; there is nothing to set here";
@@ -21,7 +22,10 @@ const FOREIGN: [(&str, &str); 26] = [
     ("concurrency-start", CONCURRENCY),
     ("concurrency-step", CONCURRENCY),
     ("concurrency-step-duration", CONCURRENCY),
-    ("count-errors", "leave it out; `grpc/latency` counts all answers, `grpc/success-latency` those that are no errors"),
+    (
+        "count-errors",
+        "leave it out; `grpc/latency` counts all answers, `grpc/success-latency` those that are no errors",
+    ),
     ("cpus", NEEDLESS),
     ("debug", REPORT),
     ("disable-template-data", NEEDLESS),

@@ -202,6 +202,9 @@ mod tests {
         };
         assert_eq!(fraction(&ramp), 0.1);
         assert!(load_line(&ramp).ends_with(", 18s left"), "{}", load_line(&ramp));
+        // The end of one down: half of the time, and most of the requests.
+        let down = LoadProgress { done: 750, elapsed: seconds(10), ..ramp };
+        assert_eq!(fraction(&down), 0.5);
         let counted = LoadProgress { planned: None, is_timed: false, done: 250, ..ramp };
         assert_eq!(fraction(&counted), 0.25);
         // `max-duration` ends it sooner.

@@ -164,3 +164,17 @@ fn the_text_report_lists_numbers_of_the_service_time_where_an_objective_is_about
     assert!(text.lines().any(|line| line.starts_with("  http/service-time (msec)")), "{text}");
     assert!(render("json", &document).contains("http/service-time-p50"));
 }
+
+#[test]
+fn pages_tell_a_rate_that_changes_as_its_mean_and_name_methods_whole() {
+    let mut document = documents::passing();
+    let loads = &mut document.result.as_mut().unwrap().insights.as_mut().unwrap().load;
+    let load = loads[0].values_mut().next().unwrap();
+    load.method = "inference.GRPCInferenceService/ModelInfer".to_owned();
+    let constant = render("html", &document);
+    assert!(constant.contains("inference.GRPCInferenceService/ModelInfer"));
+    assert!(constant.contains(">asked ") && !constant.contains("on average"));
+    let loads = &mut document.result.as_mut().unwrap().insights.as_mut().unwrap().load;
+    loads[0].values_mut().for_each(|load| load.stages = "from 0/s: 100/s in 30s".to_owned());
+    assert!(render("html", &document).contains(" on average</text>"));
+}

@@ -7,11 +7,12 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use url::Url;
 
 use super::file::read;
-use super::plan::{Load, Payload, Template};
+use super::plan::{Auth, Load, Payload, Template};
 use crate::load::http::{Variant, Vary};
 use crate::logic::handlebars::{TemplateFault, TemplateId};
 use crate::logic::http_template::{HttpTemplates, has_actions};
 use crate::logic::input::InputError;
+use crate::logic::mask::mask_url;
 use crate::logic::rows::{MAX_BYTES, Rows};
 use crate::ports::Files;
 use crate::tasks::load::{Time, random_bits};
@@ -80,8 +81,10 @@ impl Texts {
         let url = text("url", load.places.text("url").unwrap_or(load.url.as_str()))?;
         let mut varying = Vec::new();
         let mut fixed_headers = headers.clone();
+        // Made of a secret, which is sent as it is whatever it holds.
+        let is_secret = |name: &HeaderName| *name == AUTHORIZATION && !matches!(load.auth, Auth::None);
         for (name, value) in headers {
-            if let Some(value) = value.to_str().ok().filter(|value| *name != AUTHORIZATION && has_actions(value)) {
+            if let Some(value) = value.to_str().ok().filter(|value| !is_secret(name) && has_actions(value)) {
                 varying.push((name.clone(), text("headers", value)?));
                 fixed_headers.remove(name);
             }
@@ -97,13 +100,13 @@ impl Texts {
     fn variant(&self, number: u64) -> Result<Variant, Fault> {
         let values = self.templates.values(number, self.time.now()).map_err(of("rows"))?;
         let url = self.render("url", &self.url, &values)?;
-        let url = Url::parse(&url).map_err(|error| ("url", format!("becomes `{url}`, which is not a URL: {error}")))?;
+        let odd = |error| ("url", format!("becomes `{}`, which is not a URL: {error}", mask_url(&url)));
+        let url = Url::parse(&url).map_err(odd)?;
         let mut headers = self.fixed_headers.clone();
         for (name, text) in &self.headers {
             let text = self.render("headers", text, &values)?;
-            let value = HeaderValue::from_str(&text);
             let odd = |_| ("headers", format!("`{name}` becomes a text with characters that a header can't hold"));
-            headers.append(name, value.map_err(odd)?);
+            headers.append(name, HeaderValue::from_str(&text).map_err(odd)?);
         }
         let body = match &self.body {
             Body::Fixed(body) => body.clone(),

@@ -119,15 +119,10 @@ impl Progress {
         // A failure is told once, as the error of the command.
         if status != TaskStatus::Failed {
             for note in notes {
-                self.say(&format!("  {note}"));
+                self.say(&format!("  {}", output::harmless(note)));
             }
         }
     }
-}
-
-/// A line of someone else's without what would act on a terminal.
-fn harmless(line: &str) -> String {
-    line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 fn new_bar(name: &str) -> ProgressBar {
@@ -178,7 +173,7 @@ impl Observer for Progress {
                 let total = self.state().tasks;
                 self.say(&format!("[{}/{total}] {task}", index + 1));
             }
-            Event::TaskLog { line, .. } => self.say(&format!("  {}", harmless(&line))),
+            Event::TaskLog { line, .. } => self.say(&format!("  {}", output::harmless(&line))),
             Event::Load { name, progress } => self.load(name, progress),
             Event::TaskEnded { index, task, status, duration, notes } => {
                 self.task_ended(index, &task, status, duration, &notes);

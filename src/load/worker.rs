@@ -1,6 +1,6 @@
 //! One worker: a thread's connections, the pacing of its lane, and what they measure.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -109,7 +109,7 @@ async fn work<P: Protocol>(briefing: Briefing<P>, tally: Rc<RefCell<Tally>>) -> 
     let dealer = Dealer::new(lanes, index);
     let seats = (0..seats).map(|_| Seat::default()).collect();
     let idle = RefCell::default();
-    let unmeasured = RefCell::new(Tally::new(false));
+    let unmeasured = OnceCell::new();
     let worker = Rc::new(Worker { index, shared, client, dealer, seats, idle, cut, tally, unmeasured });
     let mut background = JoinSet::new();
     background.spawn_local(Rc::clone(&worker).keep_up());
@@ -155,7 +155,7 @@ struct Worker<P: Protocol> {
     cut: CancellationToken,
     tally: Rc<RefCell<Tally>>,
     /// Stands in for the tally while a request runs that is not measured.
-    unmeasured: RefCell<Tally>,
+    unmeasured: OnceCell<RefCell<Tally>>,
 }
 
 impl<P: Protocol> Worker<P> {
@@ -212,12 +212,13 @@ impl<P: Protocol> Worker<P> {
 
     /// Runs `work` without keeping what the protocol tells of it besides the answer: bytes, messages, connections.
     async fn unmetered<T>(&self, work: impl Future<Output = T>) -> T {
+        let unmeasured = self.unmeasured.get_or_init(|| RefCell::new(Tally::new(false)));
         let mut work = std::pin::pin!(work);
         std::future::poll_fn(|cx| {
             // The meter is told of nothing between polls, as all of it happens on this thread.
-            self.tally.swap(&self.unmeasured);
+            self.tally.swap(unmeasured);
             let polled = work.as_mut().poll(cx);
-            self.tally.swap(&self.unmeasured);
+            self.tally.swap(unmeasured);
             polled
         })
         .await

@@ -33,14 +33,13 @@ pub fn to_file(path: &Path, text: &str) -> Result<(), CliError> {
         .map_err(|error| CliError::new(Exit::OutsideWorld, format!("cannot write {}", path.display())).caused_by(error))
 }
 
-/// A line of someone else's without what would act on a terminal.
-pub fn harmless(line: &str) -> String {
-    line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+/// Someone else's text without what would act on a terminal.
+pub fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !['\t', '\n'].contains(&c) { '\u{fffd}' } else { c }).collect()
 }
 
-/// Prints an error and gives its exit code. What a service or a document said may be part of it.
+/// Prints an error and gives its exit code. It may repeat what a service said.
 pub fn print_error(error: &CliError, style: Style) -> Exit {
-    let harmless = |text: &str| text.lines().map(harmless).collect::<Vec<_>>().join("\n");
     let mut text = format!("{} {}\n", label("error:", "1;31", style), harmless(&error.message));
     for cause in &error.causes {
         text.push_str(&format!("  {} {}\n", label("caused by:", "33", style), harmless(cause)));
@@ -50,4 +49,14 @@ pub fn print_error(error: &CliError, style: Style) -> Exit {
     }
     to_stderr(&text);
     error.exit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_service_says_does_not_act_on_a_terminal() {
+        assert_eq!(harmless("a\tb\nc \u{1b}[2J\r\u{9b}x"), "a\tb\nc \u{fffd}[2J\u{fffd}\u{fffd}x");
+    }
 }

@@ -54,12 +54,15 @@ pub(super) struct Lanes {
     start: Instant,
     lanes: Box<[Lane]>,
     closed: AtomicBool,
+    /// Whether a worker has sent its last request, so that the others wake for its slots, too.
+    has_retired: AtomicBool,
 }
 
 impl Lanes {
     /// Lanes for `workers` workers and a schedule that starts at `start`.
     pub(super) fn new(pacer: Pacer, start: Instant, workers: usize) -> Self {
-        Self { pacer, start, lanes: (0..workers).map(|_| Lane::default()).collect(), closed: AtomicBool::new(false) }
+        let lanes = (0..workers).map(|_| Lane::default()).collect();
+        Self { pacer, start, lanes, closed: AtomicBool::new(false), has_retired: AtomicBool::new(false) }
     }
 
     /// When slot 0 is due.
@@ -70,7 +73,17 @@ impl Lanes {
     /// Ends the schedule: no slot can be taken any more, and every worker is told.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
+        self.ring_all();
+    }
+
+    fn ring_all(&self) {
         self.lanes.iter().for_each(|lane| lane.bell.notify_one());
+    }
+
+    /// The oldest slot that nobody took, and its lane.
+    fn oldest(&self) -> Option<(u64, usize)> {
+        let next = |(lane, it): (usize, &Lane)| (self.slot(lane, it.taken.load(Ordering::SeqCst)), lane);
+        self.lanes.iter().enumerate().map(next).min()
     }
 
     /// Takes the slot after the first `seen` ones of a lane, unless another was faster.
@@ -154,8 +167,7 @@ impl Dealer {
         }
         loop {
             // Numbers only grow: what is not due when read is not due at all.
-            let next = |(lane, it): (usize, &Lane)| (lanes.slot(lane, it.taken.load(Ordering::SeqCst)), lane);
-            let Some((slot, lane)) = lanes.lanes.iter().enumerate().map(next).min() else { return Claim::Over };
+            let Some((slot, lane)) = lanes.oldest() else { return Claim::Over };
             let seen = (slot - lane as u64) / lanes.lanes.len() as u64;
             match frontier.decide(elapsed, slot) {
                 Step::Stop => return Claim::Over,
@@ -186,21 +198,29 @@ impl Dealer {
         Claim::Over
     }
 
-    /// Whether the next slot of the worker's own lane is due and not taken.
+    /// Whether a slot is due and not taken, whoever owns it: a worker that was rung and could not take all of them rings on.
     pub(super) fn is_behind(&self, now: Instant) -> bool {
-        let lanes = &*self.lanes;
-        let next = lanes.slot(self.worker, lanes.lanes[self.worker].taken.load(Ordering::SeqCst));
-        lanes.elapsed(now).is_some_and(|elapsed| next < self.cursors.borrow_mut().ahead.due_by(elapsed))
+        let Some(elapsed) = self.lanes.elapsed(now) else { return false };
+        let oldest = self.lanes.oldest();
+        oldest.is_some_and(|(slot, _)| slot < self.cursors.borrow_mut().ahead.due_by(elapsed))
     }
 
-    /// When the first slot of the worker's lane is due that is not due `now`; `None` when there is none.
+    /// Says that the worker has sent its last request: from now on the others wake for the slots of its lane, too.
+    pub(super) fn retire(&self) {
+        self.lanes.has_retired.store(true, Ordering::SeqCst);
+        self.lanes.ring_all();
+    }
+
+    /// When the first slot of the worker's lane (of any, once a worker has retired) is due that is not due `now`; `None` when there
+    /// is none.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let lanes = &*self.lanes;
         let ahead = &mut self.cursors.borrow_mut().ahead;
         let first = lanes.elapsed(now).map_or(0, |elapsed| ahead.due_by(elapsed));
         let (worker, count) = (self.worker as u64, lanes.lanes.len() as u64);
         // The smallest slot of this lane that is at least `first`.
-        let slot = first.saturating_add((worker + count - first % count) % count);
+        let own = first.saturating_add((worker + count - first % count) % count);
+        let slot = if lanes.has_retired.load(Ordering::SeqCst) { first } else { own };
         // The cursor stays at `first`, which may be asked for next.
         lanes.start.checked_add(ahead.peek(slot)?)
     }

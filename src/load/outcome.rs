@@ -96,7 +96,12 @@ impl LoadOutcome {
         let span = match asked {
             // The last request is sent before the time of the schedule is over: it is followed by a gap.
             Some(asked) => since_start(tally.last_sent).max(asked.span),
-            None => duration,
+            // At maximum rate a load lasts until it is ended, also where what was in flight then is not counted.
+            None => {
+                let is_cut = schedule.pacer().total().is_none_or(|total| sent < total);
+                let ended = [until.filter(|_| is_cut), schedule.pacer().ends()].into_iter().flatten().min();
+                duration.max(ended.unwrap_or_default())
+            }
         };
         let success_latency = tally.success_latency();
         Self {
@@ -180,6 +185,18 @@ mod tests {
                 assert!((found.achieved_rate / asked.rate - 1.0).abs() < 1e-6, "{} of {asked:?}", found.achieved_rate);
             }
         }
+    }
+
+    #[test]
+    fn a_load_at_maximum_rate_lasts_until_it_is_ended_whatever_ended_last() {
+        let rate = |bound, sent, ms, ends: Option<u64>, stopped| {
+            let pacer = Pacer::new(Arrival::Max, bound);
+            outcome(&pacer, sent, ms, ends.map(Duration::from_millis), stopped).achieved_rate
+        };
+        assert_eq!(rate(second(), 50, 10, None, None), 50.0);
+        assert_eq!(rate(second(), 50, 10, None, Some(500)), 100.0);
+        assert_eq!(rate(Bound::Count(100), 50, 10, Some(500), None), 100.0);
+        assert_eq!(rate(Bound::Count(50), 50, 250, Some(60_000), None), 200.0, "all of them before the time was over");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One worker: a thread's connections, the pacing of its lane, and what they measure.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -96,14 +96,21 @@ async fn work<P: Protocol>(briefing: Briefing<P>, tally: Rc<RefCell<Tally>>) -> 
     let client = shared.protocol.client(connections, Meter(Rc::clone(&tally)));
     let open = open_all(&client, seats).await;
     // Ahead of the start, so that the first requests wait for nothing.
-    let first: Vec<_> = (0..seats).map(|_| shared.request(&client)).collect();
+    let mut first = Vec::with_capacity(seats);
+    for _ in 0..seats {
+        first.push(shared.request(&client));
+        // Templates take their time, and the load may be given up meanwhile.
+        tokio::task::yield_now().await;
+    }
     let _ = is_ready.send(());
     // Without a start the load was given up.
     let Ok(Start { lanes, series }) = start.await else { return Ok(()) };
     tally.borrow_mut().series = Some(SeriesRecorder::new(series));
     let dealer = Dealer::new(lanes, index);
     let seats = (0..seats).map(|_| Seat::default()).collect();
-    let worker = Rc::new(Worker { index, shared, client, dealer, seats, idle: RefCell::default(), cut, tally });
+    let idle = RefCell::default();
+    let unmeasured = OnceCell::new();
+    let worker = Rc::new(Worker { index, shared, client, dealer, seats, idle, cut, tally, unmeasured });
     let mut background = JoinSet::new();
     background.spawn_local(Rc::clone(&worker).keep_up());
     if worker.shared.plan.pacer.rate().is_some() {
@@ -114,6 +121,7 @@ async fn work<P: Protocol>(briefing: Briefing<P>, tally: Rc<RefCell<Tally>>) -> 
         driven.spawn_local(Rc::clone(&worker).drive(seat, connection, request));
     }
     while driven.join_next().await.is_some() {}
+    worker.dealer.retire();
     Ok(())
 }
 
@@ -146,6 +154,8 @@ struct Worker<P: Protocol> {
     idle: RefCell<VecDeque<usize>>,
     cut: CancellationToken,
     tally: Rc<RefCell<Tally>>,
+    /// Stands in for the tally while a request runs that is not measured.
+    unmeasured: OnceCell<RefCell<Tally>>,
 }
 
 impl<P: Protocol> Worker<P> {
@@ -164,8 +174,14 @@ impl<P: Protocol> Worker<P> {
         while let Some(prepared) = &request {
             let Some(slot) = self.next(index, now).await else { return };
             let sent = Instant::now();
+            let deadline = sent.checked_add(plan.timeout);
             let exchange = self.attempt(index, &mut connection, prepared);
-            let result = match seat.guard(sent.checked_add(plan.timeout), exchange).await {
+            let is_measured = slot.number >= plan.skip_first;
+            let ended = match is_measured {
+                true => seat.guard(deadline, exchange).await,
+                false => seat.guard(deadline, self.unmetered(exchange)).await,
+            };
+            let result = match ended {
                 Some(result) => result,
                 None if !self.cut.is_cancelled() => Err(Failure::new(Cause::Timeout, "")),
                 None if plan.at_end == AtEnd::Ignore => return,
@@ -178,15 +194,34 @@ impl<P: Protocol> Worker<P> {
                     Instant::now()
                 }
             };
-            if slot.number >= plan.skip_first {
+            if is_measured {
                 self.tally.borrow_mut().record(Timing { due: slot.due, sent, ended: now }, &result);
             }
             self.shared.initial.note(&result, is_first, |status| self.shared.protocol.status(status));
             is_first = false;
+            if result.is_err() {
+                // It may have failed without waiting for anything (a socket that is not there, a template), and the next one may do
+                // so, too: the other seats get their turn.
+                tokio::task::yield_now().await;
+            }
             if self.client.varies() {
                 request = self.shared.request(&self.client);
             }
         }
+    }
+
+    /// Runs `work` without keeping what the protocol tells of it besides the answer: bytes, messages, connections.
+    async fn unmetered<T>(&self, work: impl Future<Output = T>) -> T {
+        let unmeasured = self.unmeasured.get_or_init(|| RefCell::new(Tally::new(false)));
+        let mut work = std::pin::pin!(work);
+        std::future::poll_fn(|cx| {
+            // The meter is told of nothing between polls, as all of it happens on this thread.
+            self.tally.swap(unmeasured);
+            let polled = work.as_mut().poll(cx);
+            self.tally.swap(unmeasured);
+            polled
+        })
+        .await
     }
 
     /// One request, on the open connection or a new one.

@@ -10,6 +10,11 @@
 //! | `{{randomInt MIN MAX}}` | a number from MIN up to, not including, MAX |
 //! | `{{randomString LENGTH}}` | letters and digits; 2 to 16 of them for a length of 0 |
 //! | `{{.WorkerID}}` and what else [`Fixed`] holds | what stays the same during a load |
+//!
+//! Templates may come from outside, and must end within bounds: loops, the text they become, and the texts that their functions make
+//! on the way are limited. Named templates (`define`, `block`) are refused: they call each other, and a few lines of them take for ever.
+
+mod bounds;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -98,19 +103,25 @@ impl RequestTemplate {
         let draw = || Arc::clone(random);
         let (ids, numbers, texts) = (draw(), draw(), draw());
         // Without a name, an error starts with line and column.
-        let template = Template::new("")
+        let template = bounds::bounded(Template::new(""))
             .missing_key(MissingKey::Error)
             .max_range_iters(MAX_LOOPS)
-            .func("newUUID", move |_| Ok(Value::String(uuid(&ids).into())))
+            .func("newUUID", move |_| bounds::made(uuid(&ids)))
             .func("randomInt", move |args| random_int(&numbers, args))
             .func("randomString", move |args| random_string(&texts, args))
             .parse(text)?;
-        Ok(Self(template))
+        match template.templates().first() {
+            Some(name) => {
+                Err(TemplateFault(format!("defines the template `{name}`; named templates are not known here")))
+            }
+            None => Ok(Self(template)),
+        }
     }
 
     /// The text for one call.
     pub fn expand(&self, values: &CallValues) -> Result<String, TemplateFault> {
         let mut output = Bounded(String::new());
+        bounds::begin();
         self.0.execute_fmt(&mut output, &values.0)?;
         Ok(output.0)
     }
@@ -144,7 +155,7 @@ fn random_int(random: &RandomBits, args: &[Value]) -> Result<Value, TemplateErro
 
 fn random_string(random: &RandomBits, args: &[Value]) -> Result<Value, TemplateError> {
     let length = whole(args, 0, "randomString")?;
-    random::text(random, length).map(|text| Value::String(text.into())).map_err(TemplateError::Exec)
+    random::text(random, length).map_err(TemplateError::Exec).and_then(bounds::made)
 }
 
 #[cfg(test)]

@@ -79,6 +79,23 @@ async fn http2_and_a_rate_number_requests_just_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_may_differ_from_request_to_request_and_one_from_a_file_is_sent_as_it_is() {
+    let server = Mirror::start(Kind::default()).await;
+    let bench = Bench::new();
+    bench.write("rows.csv", "token\nabc\n");
+    bench.write("token", "{{row.token}}");
+    let url = format!("http.url=http://{}/", server.address);
+    for (field, expected) in [
+        ("http.headers.authorization=Bearer x-{{row.token}}", "Bearer x-abc"),
+        ("http.bearerToken.file=token", "Bearer {{row.token}}"),
+    ] {
+        let load = "tasks={http},http.rows=rows.csv,http.numRequests=1";
+        bench.run(["run", "--set", load, "--set", &url, "--set-string", field]).expect(0, &[]);
+        assert_eq!(server.seen().last().unwrap().headers["authorization"], expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn braces_are_sent_as_they_are_where_no_template_was_asked_for() {
     let server = Mirror::start(Kind::default()).await;
     let bench = Bench::new();
@@ -107,6 +124,7 @@ fn templates_that_can_not_work_are_refused_before_anything_is_sent() {
         ("http.rows=gaps.csv,http.url=http://u:hunter2@{{row.name}}/", "http.url: becomes `http://[hidden]@A B/`"),
         ("http.template=true,http.payloadStr=x {{#each x}}", "http.payloadStr:"),
         ("http.template=true,http.payloadStr=x {{> x}}", "http.payloadStr: has partials or decorators"),
+        ("http.http2=true,http.streams=1000,http.connections=101", "http.streams: 101000 requests in flight"),
     ] {
         let said = bench.run(["run", "--set", "tasks={http},http.url=http://127.0.0.1:1/", "--set", values]);
         said.expect(2, &[expected]);

@@ -84,7 +84,8 @@ async fn what_has_no_end_is_malformed_and_told_of() {
         let outcome = load(6, target(&server.url())).await;
         assert_eq!(causes(&outcome), BTreeMap::from([("malformed", 6)]), "{:?}", outcome.causes);
         assert_eq!(outcome.causes.values().next().unwrap().1, detail);
-        assert_eq!(server.connections(), 6, "none is used again");
+        // None is used again; one of those that were opened ahead may never be used, if the other worker is faster.
+        assert!((6..=7).contains(&server.connections()), "{}", server.connections());
     }
 }
 

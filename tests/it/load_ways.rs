@@ -156,6 +156,18 @@ async fn unix_sockets_and_ipv6_lead_to_a_server() {
     assert_eq!((outcome.answers, outcome.errors), (10, 0), "{:?}", outcome.causes);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_fail_at_once_leave_the_other_seats_their_turn() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = HttpTarget { way: Way::Unix(directory.path().join("none")), ..target("http://model.example/") };
+    let pacer = Pacer::new(Arrival::Max, Bound::Duration(Duration::from_secs(5)));
+    let plan = LoadPlan { pacer, threads: Some(1), allow_initial_errors: false, ..plan(1, 4) };
+    let start = std::time::Instant::now();
+    let loaded = engine::run(plan, Arc::new(Http::new(target).unwrap()), CancellationToken::new(), &|_| {}).await;
+    assert!(loaded.unwrap_err().to_string().starts_with("the first 4 requests to the server all failed"));
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
 /// A proxy that makes tunnels, and passes requests in absolute form on; every one needs these credentials. Returns its address and
 /// counts what it was asked.
 async fn proxy(asked: Arc<std::sync::Mutex<Vec<String>>>) -> std::net::SocketAddr {

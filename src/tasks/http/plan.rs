@@ -27,6 +27,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const PERCENTILES: [f64; 6] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
 const ERRORS: ErrorRange = ErrorRange { lower: Some(400), upper: None };
 
+/// Most requests in flight, over all connections: each takes a few kilobytes.
+const MAX_IN_FLIGHT: usize = 100_000;
+
 /// What templates there are.
 fn template(values: &HttpValues, places: &Places) -> Result<Option<Template>, InputError> {
     let rows = match &values.rows {
@@ -209,7 +212,7 @@ fn load(values: HttpValues, provider: &str, version: usize, suffix: &str, places
     percentiles.extend(values.percentiles.iter().flatten().map(|p| p.0));
     percentiles.sort_by(f64::total_cmp);
     percentiles.dedup();
-    Ok(Load {
+    let load = Load {
         provider: provider.to_owned(),
         version,
         label: format!("{provider}{suffix}"),
@@ -236,7 +239,13 @@ fn load(values: HttpValues, provider: &str, version: usize, suffix: &str, places
         route,
         template,
         places,
-    })
+    };
+    let in_flight = load.in_flight();
+    if in_flight > MAX_IN_FLIGHT {
+        let message = format!("{in_flight} requests in flight over all connections; expected at most {MAX_IN_FLIGHT}");
+        return Err(load.places.error("streams", message));
+    }
+    Ok(load)
 }
 
 fn schedule(values: &HttpValues, places: &Places) -> Result<Schedule, InputError> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::server::{Server, answer, head, msg, trailers};
-use super::world::{World, load, record, told, with};
+use super::world::{World, load, record, samples, told, with};
 use crate::support::authority::Authority;
 
 async fn echo() -> Server {
@@ -56,8 +56,13 @@ async fn no_more_streams_are_open_than_the_server_takes() {
 #[tokio::test]
 async fn the_first_requests_are_left_out_if_asked_for() {
     let server = echo().await;
-    let contribution = load(&server, "Unary", json!({"skipFirst": 5, "warmupNumRequests": 3})).await;
-    assert_eq!((record(&contribution).requests, server.calls()), (15, 23));
+    let fields = json!({"skipFirst": 5, "warmupNumRequests": 3, "data": {"n": 3}});
+    let contribution = load(&server, "Server", fields).await;
+    let record = record(&contribution);
+    assert_eq!((record.requests, server.calls()), (15, 23));
+    assert_eq!((record.messages_sent, record.messages_received), (Some(15), Some(45)));
+    assert_eq!((record.bytes_sent, record.bytes_received), (Some(30), 15 * 4));
+    assert_eq!(samples(&contribution, "grpc/between-messages"), 30);
 }
 
 #[tokio::test]
@@ -138,8 +143,7 @@ async fn a_client_certificate_is_shown() {
 async fn authority_and_unix_sockets_are_obeyed() {
     let server = echo().await;
     load(&server, "Unary", json!({"authority": "svc.example", "total": 1, "concurrency": 1})).await;
-    // The authority is the URI's; what the server saw of it has no header of its own.
-    assert_eq!(server.calls(), 1);
+    assert_eq!(server.seen()[0].0["host"], "svc.example");
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s");
     let listener = tokio::net::UnixListener::bind(&path).unwrap();

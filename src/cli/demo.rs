@@ -157,10 +157,10 @@ fn values(service: &SampleService) -> Value {
             "SLOs": {
                 "upper": {
                     "http/error-rate": 0.01,
-                    "http/latency-mean": 25,
-                    "http/latency-p99": 60,
+                    "http/latency-mean": 50,
+                    "http/latency-p99": 250,
                     "grpc/error-rate": 0.01,
-                    "grpc/latency/p99": 60,
+                    "grpc/latency/p99": 250,
                 },
             },
         },

@@ -189,6 +189,10 @@ async fn routes_that_can_not_be_are_refused() {
             "with.streams: needs `http2: true`: over HTTP/1.1 a connection carries one request at a time",
         ),
         (json!({"http2": true, "streams": 0}), "with.streams: 0 is not a number of streams; expected 1 to 1000"),
+        (
+            json!({"http2": true, "connections": 1000, "streams": 101}),
+            "with.streams: 101000 requests in flight over all connections; expected at most 100000",
+        ),
         (json!({"http2": true, "followRedirects": 3}), "with.followRedirects: can't be combined with `http2`"),
         (
             json!({"proxy": "http://p:1/", "unixSocket": "/s"}),

@@ -485,12 +485,12 @@ fn memory_does_not_grow_with_the_number_of_requests() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stall_shows_in_the_document_of_the_program() {
-    // 4,000 requests, 1,000 of them due within the stall: 40 (1 %) wait longer than 960 ms.
+    // 10,000 requests, 1,000 of them due within the stall: 100 (1 %) wait longer than 900 ms.
     let server = Hostile::stalling(Duration::from_secs(1), Duration::from_secs(2)).await;
     let url = format!("http.url={}", server.url());
     let said = tokio::task::spawn_blocking(move || {
         let bench = Bench::new();
-        let values = ["tasks={http}", &url, "http.qps=1000", "http.numRequests=4000", "http.connections=10"];
+        let values = ["tasks={http}", &url, "http.qps=1000", "http.numRequests=10000", "http.connections=10"];
         bench.run(["run"].into_iter().chain(values.into_iter().flat_map(|value| ["--set", value]))).expect(0, &[]);
         bench.document()
     });
@@ -498,6 +498,8 @@ async fn a_stall_shows_in_the_document_of_the_program() {
     let values = &document["result"]["insights"]["nonHistMetricValues"][0];
     let at = |name: &str| values[name][0].as_f64().unwrap_or_else(|| panic!("{name}: {values}"));
     let (latency, service) = (at("http/latency-p99"), at("http/service-time-p99"));
-    assert!(latency > 900.0 && latency < 1_250.0, "p99 {latency} ms");
+    assert_eq!(at("http/request-count"), 10_000.0);
+    // 2 % below the truth at most; a busy machine adds to delays and never takes from them.
+    assert!(latency > 882.0 && latency < 1_150.0, "p99 {latency} ms");
     assert!(service < 300.0, "p99 of the service time {service} ms");
 }

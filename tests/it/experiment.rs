@@ -187,6 +187,6 @@ fn the_demo_runs_an_experiment_against_both_versions() {
         assert_eq!(values["http/request-count"][0].as_f64(), Some(1000.0), "version {version}");
         assert!(values["http/latency-p50"][0].as_f64().unwrap() >= 2.0, "version {version}");
     }
-    assert_eq!(insights["verdicts"].as_array().unwrap().len(), 6);
+    assert_eq!(insights["verdicts"].as_array().unwrap().len(), 10);
     assert!(bench.read("report.html").contains("<svg"));
 }

@@ -3,6 +3,7 @@
 pub mod assertion;
 pub mod assess;
 pub mod condition;
+pub mod grpc_template;
 pub mod handlebars;
 pub mod histogram;
 pub mod http_template;
@@ -17,7 +18,6 @@ pub mod offer;
 pub mod pacing;
 pub mod path;
 pub mod random;
-pub mod request_template;
 pub mod rows;
 pub mod series;
 pub mod statistics;

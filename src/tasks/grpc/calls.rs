@@ -9,8 +9,8 @@ use prost_reflect::{MessageDescriptor, MethodDescriptor};
 use super::data::Data;
 use super::metadata::Metadata;
 use crate::load::grpc::{Calls, Envelope, GrpcCall, Shape};
+use crate::logic::grpc_template::{CallValues, Fixed, FixedValue};
 use crate::logic::random::RandomBits;
-use crate::logic::request_template::{CallValues, Fixed, FixedValue};
 use crate::tasks::load::Time;
 
 /// Most messages that unary calls go through in turn: each is kept as a call of its own.

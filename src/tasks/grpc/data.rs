@@ -5,9 +5,9 @@ use prost::Message;
 use prost_reflect::{DynamicMessage, Kind, MessageDescriptor};
 use serde_json::Value;
 
+use crate::logic::grpc_template::{CallValues, RequestTemplate, has_actions};
 use crate::logic::path::join;
 use crate::logic::random::RandomBits;
-use crate::logic::request_template::{CallValues, RequestTemplate, has_actions};
 use crate::logic::suggest::nearest;
 
 /// Longest data, in bytes.

@@ -6,7 +6,7 @@ use chrono::DateTime;
 use serde_json::json;
 
 use super::*;
-use crate::logic::request_template::Fixed;
+use crate::logic::grpc_template::Fixed;
 use crate::tasks::grpc::descriptors;
 
 const PROTO: &str = r#"

@@ -20,10 +20,10 @@ use super::method::NoMethod;
 use super::plan::{Descriptors, From, GrpcLoad, Source};
 use crate::load::dial::{Dialer, Origin, Tls, Via};
 use crate::load::grpc::{Envelope, Grpc, GrpcTarget, ReflectionError, reflect};
+use crate::logic::grpc_template::{CallValues, Fixed};
 use crate::logic::input::InputError;
 use crate::logic::mask::mask_url;
 use crate::logic::random::RandomBits;
-use crate::logic::request_template::{CallValues, Fixed};
 use crate::net::tls::{Identity, TlsError, TlsOptions, client_config};
 use crate::ports::{Files, Web, WebRequest, World};
 use crate::tasks::TaskError;
@@ -68,7 +68,7 @@ pub(super) fn check(load: &GrpcLoad, files: &dyn Files) -> Result<(), InputError
 
 /// What actions can name while nothing is known of the method.
 fn sample(random: &RandomBits) -> CallValues {
-    use crate::logic::request_template::FixedValue::{Bool, Text};
+    use crate::logic::grpc_template::FixedValue::{Bool, Text};
     let texts = ["WorkerID", "FullyQualifiedName", "MethodName", "ServiceName", "InputName", "OutputName"];
     let bools = ["IsClientStreaming", "IsServerStreaming"];
     let texts = texts.into_iter().map(|name| (name.to_owned(), Text("name".to_owned())));

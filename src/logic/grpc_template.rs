@@ -1,4 +1,4 @@
-//! Requests that differ from call to call: text with actions in Go's template language.
+//! Calls of the `grpc` task that differ from each other: texts with actions in Go's template language, as ghz has them.
 //!
 //! Number, time and random bits are passed in, so that the same ones give the same text. What actions can name:
 //!
@@ -159,5 +159,5 @@ fn random_string(random: &RandomBits, args: &[Value]) -> Result<Value, TemplateE
 }
 
 #[cfg(test)]
-#[path = "request_template_tests.rs"]
+#[path = "grpc_template_tests.rs"]
 mod tests;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use iter8::load::engine::run;
-use iter8::load::http::{ErrorRange, Http, HttpTarget, Way};
+use iter8::load::http::{Http, HttpTarget};
 use iter8::load::outcome::LoadOutcome;
 use iter8::load::plan::{LoadError, LoadPlan};
 use iter8::logic::histogram::percentile_ms;
@@ -30,19 +30,7 @@ fn plan(arrival: Arrival, bound: Bound, connections: usize) -> LoadPlan {
 }
 
 fn target(url: &str) -> HttpTarget {
-    HttpTarget {
-        url: url.parse().unwrap(),
-        method: http::Method::GET,
-        headers: http::HeaderMap::new(),
-        body: Bytes::new(),
-        vary: None,
-        error_ranges: vec![ErrorRange { lower: Some(400), upper: None }],
-        expect: Arc::default(),
-        redirects: 0,
-        tls: TlsOptions::default(),
-        way: Way::Direct,
-        server_name: None,
-    }
+    HttpTarget::new(url.parse().unwrap())
 }
 
 async fn load(plan: LoadPlan, target: HttpTarget) -> Result<LoadOutcome, LoadError> {

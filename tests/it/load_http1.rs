@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use iter8::load::engine;
-use iter8::load::http::{ErrorRange, Expectations, ExpectedStatus, Http, HttpTarget, Way};
+use iter8::load::http::{Expectations, ExpectedStatus, Http, HttpTarget};
 use iter8::load::outcome::LoadOutcome;
 use iter8::load::plan::LoadPlan;
 use iter8::logic::jq::Filter;
 use iter8::logic::pacing::{Arrival, Bound, Pacer};
-use iter8::net::tls::TlsOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -20,19 +18,7 @@ use crate::support::hostile::{Act, Hostile, answer, ok};
 
 /// A POST, which is never sent twice.
 fn target(url: &str) -> HttpTarget {
-    HttpTarget {
-        url: url.parse().unwrap(),
-        method: http::Method::POST,
-        headers: http::HeaderMap::new(),
-        body: Bytes::new(),
-        vary: None,
-        error_ranges: vec![ErrorRange { lower: Some(400), upper: None }],
-        expect: Arc::default(),
-        redirects: 0,
-        tls: TlsOptions::default(),
-        way: Way::Direct,
-        server_name: None,
-    }
+    HttpTarget { method: http::Method::POST, ..HttpTarget::new(url.parse().unwrap()) }
 }
 
 async fn load(count: u64, target: HttpTarget) -> LoadOutcome {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, PROXY_AUTHORIZATION};
 use http::{HeaderValue, Method, Version};
 use iter8::load::engine;
-use iter8::load::http::{ErrorRange, Http, Http2, HttpTarget, Way};
+use iter8::load::http::{Http, Http2, HttpTarget, Way};
 use iter8::load::outcome::LoadOutcome;
 use iter8::load::plan::{AtEnd, LoadPlan};
 use iter8::load::protocol::Protocol;
@@ -27,19 +27,7 @@ fn plan(count: u64, connections: usize) -> LoadPlan {
 }
 
 fn target(url: &str) -> HttpTarget {
-    HttpTarget {
-        url: url.parse().unwrap(),
-        method: Method::GET,
-        headers: http::HeaderMap::new(),
-        body: Bytes::new(),
-        vary: None,
-        error_ranges: vec![ErrorRange { lower: Some(400), upper: None }],
-        expect: Arc::default(),
-        redirects: 0,
-        tls: TlsOptions::default(),
-        way: Way::Direct,
-        server_name: None,
-    }
+    HttpTarget::new(url.parse().unwrap())
 }
 
 async fn load<P: Protocol>(plan: LoadPlan, protocol: P) -> LoadOutcome {

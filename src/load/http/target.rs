@@ -61,6 +61,25 @@ pub struct HttpTarget {
     pub server_name: Option<String>,
 }
 
+impl HttpTarget {
+    /// A GET of `url`, straight there, without headers of its own; statuses of 400 and above are errors, redirects are not followed.
+    pub fn new(url: Url) -> Self {
+        Self {
+            url,
+            method: Method::GET,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            vary: None,
+            error_ranges: vec![ErrorRange { lower: Some(400), upper: None }],
+            expect: Arc::default(),
+            redirects: 0,
+            tls: TlsOptions::default(),
+            way: Way::Direct,
+            server_name: None,
+        }
+    }
+}
+
 /// HTTP/1.1 to one target.
 #[derive(Debug)]
 pub struct Http {

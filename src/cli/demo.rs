@@ -150,6 +150,7 @@ fn values(service: &SampleService) -> Value {
             "data": { "model_name": service.model(), "id": "{{.RequestNumber}}", "inputs": [flower] },
             "qps": 200,
             "duration": "5s",
+            "duration-stop": "wait",
             "connections": 2,
             "concurrency": 20,
         },
@@ -157,10 +158,10 @@ fn values(service: &SampleService) -> Value {
             "SLOs": {
                 "upper": {
                     "http/error-rate": 0.01,
-                    "http/latency-mean": 50,
-                    "http/latency-p99": 250,
+                    "http/latency-mean": 25,
+                    "http/latency-p99": 60,
                     "grpc/error-rate": 0.01,
-                    "grpc/latency/p99": 250,
+                    "grpc/latency/p99": 60,
                 },
             },
         },

@@ -20,8 +20,8 @@ use chrono::{DateTime, Utc};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
-use self::plan::{GrpcLoad, Plan};
-use super::load::{self, Distribution, Ended, Load, Scalars, offer, run_all, unless_stopped};
+use self::plan::GrpcLoad;
+use super::load::{self, Distribution, Ended, Load, Plan, Scalars, offer, unless_stopped};
 use super::{Measures, Task, TaskContext, TaskError, TaskKind};
 use crate::load::grpc::status_name;
 use crate::load::outcome::LoadOutcome;
@@ -65,15 +65,12 @@ fn values_schema(_: &str, generator: &mut SchemaGenerator) -> Schema {
 
 /// A parsed `grpc` task.
 struct GrpcTask {
-    plan: Plan,
+    plan: Plan<GrpcLoad>,
 }
 
 impl Task for GrpcTask {
     fn measures(&self) -> Measures {
-        let mut providers: Vec<_> = self.plan.loads.iter().map(|load| load.provider.clone()).collect();
-        providers.sort_unstable();
-        providers.dedup();
-        Measures { providers, versions: Some(self.plan.versions.len()) }
+        self.plan.measures()
     }
 
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {
@@ -81,14 +78,15 @@ impl Task for GrpcTask {
     }
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
-        let versions = self.plan.versions.iter();
-        let versions = versions.map(|name| VersionMetrics { name: name.clone(), ..VersionMetrics::default() });
-        let blank = Contribution { versions: versions.collect(), ..Contribution::default() };
-        Box::pin(run_all(&self.plan.loads, self.plan.is_parallel, blank, cx))
+        Box::pin(self.plan.run(Vec::new(), cx))
     }
 }
 
 impl Load for GrpcLoad {
+    fn provider(&self) -> &str {
+        &self.provider
+    }
+
     fn version(&self) -> usize {
         self.version
     }

@@ -13,7 +13,7 @@ use crate::load::plan::AtEnd;
 use crate::logic::input::{InputError, typed};
 use crate::logic::pacing::{Bound, Pacer};
 use crate::model::duration::GoDuration;
-use crate::tasks::load::{Leveled, Places, levels};
+use crate::tasks::load::{Leveled, Places, Plan, levels};
 use crate::tasks::schedule::{self, Names, Rate, Schedule, Wanted};
 
 /// Defaults, as in ghz and Iter8.
@@ -107,18 +107,8 @@ impl GrpcLoad {
     }
 }
 
-/// All loads of a task.
-#[derive(Debug)]
-pub(super) struct Plan {
-    /// Version by version, in order; within a version by endpoint.
-    pub(super) loads: Vec<GrpcLoad>,
-    /// Names of the versions, one each.
-    pub(super) versions: Vec<Option<String>>,
-    pub(super) is_parallel: bool,
-}
-
 /// Reads the values whose place is `at`.
-pub(super) fn plan(value: &Value, at: &str) -> Result<Plan, InputError> {
+pub(super) fn plan(value: &Value, at: &str) -> Result<Plan<GrpcLoad>, InputError> {
     let base = GrpcValues::read(value, at)?;
     let levels = levels(value, at, "grpc", &RULES)?;
     let loads = levels.loads.into_iter().map(load).collect::<Result<_, _>>()?;

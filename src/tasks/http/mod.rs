@@ -17,9 +17,9 @@ use chrono::{DateTime, Utc};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
-use self::plan::{Auth, Load, Plan};
+use self::plan::{Auth, Load};
 use self::prepare::Ready;
-use super::load::{self, Ended, Time, offer, run_all, unless_stopped};
+use super::load::{self, Ended, Plan, Time, offer, unless_stopped};
 use super::{Measures, Task, TaskContext, TaskError, TaskKind};
 use crate::load::outcome::LoadOutcome;
 use crate::load::plan::LoadPlan;
@@ -60,15 +60,12 @@ fn values_schema(_: &str, generator: &mut SchemaGenerator) -> Schema {
 
 /// A parsed `http` task.
 struct HttpTask {
-    plan: Plan,
+    plan: Plan<Load>,
 }
 
 impl Task for HttpTask {
     fn measures(&self) -> Measures {
-        let mut providers: Vec<_> = self.plan.loads.iter().map(|load| load.provider.clone()).collect();
-        providers.sort_unstable();
-        providers.dedup();
-        Measures { providers, versions: Some(self.plan.versions.len()) }
+        self.plan.measures()
     }
 
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {
@@ -79,15 +76,13 @@ impl Task for HttpTask {
     }
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
-        Box::pin(run_all(&self.plan.loads, self.plan.is_parallel, self.blank(), cx))
+        Box::pin(self.plan.run(self.notes(), cx))
     }
 }
 
 impl HttpTask {
-    /// A contribution without measurements.
-    fn blank(&self) -> Contribution {
-        let versions = &self.plan.versions;
-        let versions = versions.iter().map(|name| VersionMetrics { name: name.clone(), ..VersionMetrics::default() });
+    /// What readers should know beforehand.
+    fn notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = self
             .plan
             .loads
@@ -99,11 +94,15 @@ impl HttpTask {
             })
             .collect();
         notes.dedup();
-        Contribution { versions: versions.collect(), notes, ..Contribution::default() }
+        notes
     }
 }
 
 impl load::Load for Load {
+    fn provider(&self) -> &str {
+        &self.provider
+    }
+
     fn version(&self) -> usize {
         self.version
     }

@@ -16,7 +16,7 @@ use crate::logic::mask::mask_url;
 use crate::logic::pacing::{Bound, Pacer};
 use crate::logic::path::join;
 use crate::logic::rows::RowFormat;
-use crate::tasks::load::Places;
+use crate::tasks::load::{Places, Plan};
 use crate::tasks::schedule::{self, Names, Rate, Schedule, Wanted};
 
 /// Defaults, as in Iter8 where it has them.
@@ -127,18 +127,8 @@ impl Load {
     }
 }
 
-/// All loads of a task.
-#[derive(Clone, Debug)]
-pub(super) struct Plan {
-    /// Version by version, in order; within a version by endpoint.
-    pub(super) loads: Vec<Load>,
-    /// Names of the versions, one each.
-    pub(super) versions: Vec<Option<String>>,
-    pub(super) is_parallel: bool,
-}
-
 /// Reads the values whose place is `at`.
-pub(super) fn plan(value: &Value, at: &str) -> Result<Plan, InputError> {
+pub(super) fn plan(value: &Value, at: &str) -> Result<Plan<Load>, InputError> {
     let base = HttpValues::read(value, at)?;
     let given = base.version_values.clone().unwrap_or_default();
     let is_versioned = !given.is_empty();

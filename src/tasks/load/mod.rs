@@ -3,6 +3,7 @@
 mod levels;
 mod measure;
 mod places;
+mod plan;
 mod random;
 mod run;
 mod time;
@@ -10,6 +11,7 @@ mod time;
 pub(super) use levels::{Leveled, Rules, below_base, endpoints_schema, forget, levels, required};
 pub(super) use measure::{Distribution, Scalars, add, notes};
 pub(super) use places::Places;
+pub(super) use plan::Plan;
 pub(super) use random::random_bits;
-pub(super) use run::{Ended, Load, offer, run_all, unless_stopped};
+pub(super) use run::{Ended, Load, offer, unless_stopped};
 pub(super) use time::Time;

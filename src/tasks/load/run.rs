@@ -16,6 +16,9 @@ use crate::tasks::{TaskContext, TaskError};
 
 /// One load of a task: one endpoint of one version.
 pub(in crate::tasks) trait Load: Sync {
+    /// Its provider of metrics: `http`, `http-NAME`.
+    fn provider(&self) -> &str;
+
     /// Index of the version.
     fn version(&self) -> usize;
 
@@ -54,7 +57,7 @@ pub(in crate::tasks) enum Ended {
 /// Runs the loads, one after the other or all together. `result` has an entry for each of their versions.
 ///
 /// One that fails does not keep the others from being measured; any failure fails the task, and what was measured is kept.
-pub(in crate::tasks) async fn run_all<L: Load>(
+pub(super) async fn run_all<L: Load>(
     loads: &[L],
     is_parallel: bool,
     mut result: Contribution,

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use crate::model::document::{Experiment, TaskStatus};
+use crate::model::tls::TlsOptions;
 
 /// A boxed future, so that the traits below can be used as objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -18,6 +19,9 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Clock: Send + Sync {
     /// The present instant.
     fn now(&self) -> DateTime<Utc>;
+
+    /// Waits for that long.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()>;
 }
 
 /// Where an experiment document is kept.
@@ -63,7 +67,10 @@ pub enum StoreError {
     },
 }
 
-/// One HTTP exchange outside the load path: a payload to download, a notification to send.
+/// One HTTP exchange outside the load path: a payload to download, a notification to send, a metric to ask for.
+///
+/// Redirects are followed. A request with headers or a body says something that is meant for its receiver alone: it is not sent on to
+/// another origin.
 #[derive(Clone, Debug, Default)]
 pub struct WebRequest {
     /// `GET`, `POST` …
@@ -78,6 +85,8 @@ pub struct WebRequest {
     pub max_response_bytes: usize,
     /// Time for the whole exchange.
     pub timeout: Duration,
+    /// Which servers are trusted, and who we say we are.
+    pub tls: TlsOptions,
 }
 
 /// The answer to a [`WebRequest`], whatever its status.
@@ -87,6 +96,22 @@ pub struct WebResponse {
     pub status: u16,
     /// The body.
     pub body: Vec<u8>,
+    /// How long the server asks to wait before the next attempt (`Retry-After`).
+    pub retry_after: Option<Duration>,
+    /// When the server says it answered (`Date`), to the second.
+    pub date: Option<DateTime<Utc>>,
+}
+
+/// What kind of fault kept an exchange from giving an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebFault {
+    /// No complete answer in time.
+    Timeout,
+    /// No connection, or it broke before the answer was complete: another attempt may do better.
+    Transport,
+    /// Another attempt would end the same way: a certificate that is not trusted, an answer that is too large, a redirect that is
+    /// not followed, a request that can't be made.
+    Final,
 }
 
 /// Why an exchange gave no answer; the URL in it carries no credentials.
@@ -97,6 +122,8 @@ pub struct WebError {
     pub method: String,
     /// URL of the request, without credentials and query.
     pub url: String,
+    /// What kind of fault it was.
+    pub fault: WebFault,
     /// What went wrong, causes included.
     pub reason: String,
 }

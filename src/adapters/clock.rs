@@ -1,8 +1,10 @@
 //! The system's wall clock.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
-use crate::ports::Clock;
+use crate::ports::{BoxFuture, Clock};
 
 /// Tells the time of the machine.
 pub struct SystemClock;
@@ -10,5 +12,9 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
         Utc::now()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(tokio::time::sleep(duration))
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use crate::logic::mask::mask_url;
-use crate::net::tls::{TlsOptions, client_config};
-use crate::ports::{BoxFuture, Web, WebError, WebRequest, WebResponse};
+use crate::model::tls::TlsOptions;
+use crate::net::tls::client_config;
+use crate::ports::{BoxFuture, Web, WebError, WebFault, WebRequest, WebResponse};
 
 /// Time to open a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,7 +50,12 @@ impl Web for WebClient {
     fn send(&self, request: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
         Box::pin(async move {
             let (method, url, timeout) = (request.method.clone(), mask_url(&request.url), request.timeout);
-            let fail = |reason: String| WebError { method: method.clone(), url: url.clone(), reason };
+            let fail = |reason: String| WebError {
+                method: method.clone(),
+                url: url.clone(),
+                fault: WebFault::Transport,
+                reason,
+            };
             let client = self.client.get_or_init(build).as_ref().map_err(|reason| fail(reason.clone()))?;
             match tokio::time::timeout(timeout, exchange(client, request)).await {
                 Ok(answer) => answer.map_err(fail),
@@ -78,5 +84,5 @@ async fn exchange(client: &reqwest::Client, request: WebRequest) -> Result<WebRe
             return Err(format!("the answer is larger than {} bytes", request.max_response_bytes));
         }
     }
-    Ok(WebResponse { status, body })
+    Ok(WebResponse { status, body, retry_after: None, date: None })
 }

@@ -10,6 +10,7 @@ use super::mask::mask_text;
 use super::suggest::nearest;
 use crate::model::document::{Experiment, ExperimentResult, TaskRecord, TaskStatus};
 use crate::model::insights::Insights;
+use crate::model::metric::NoDataPolicy;
 use crate::model::slo::{Outcome, Verdict};
 
 /// A condition of `assert`.
@@ -206,9 +207,13 @@ fn judge_slos(experiment: &Experiment, progress: &Progress<'_>) -> Judgement {
 }
 
 /// Whether all objectives that are not satisfied have a value from which nothing can be concluded. Where there is no value, there
-/// is nothing to conclude from: that is a failure to measure.
+/// is nothing to conclude from: that is a failure to measure, unless the metric says that it leaves the objective open.
 fn is_open(insights: &Insights) -> bool {
-    let open = insights.verdicts.iter().filter(|v| v.verdict == Outcome::Inconclusive && v.value.is_some()).count();
+    let is_open = |verdict: &&Verdict| {
+        let wanted = verdict.no_data == Some(NoDataPolicy::Inconclusive);
+        verdict.verdict == Outcome::Inconclusive && (verdict.value.is_some() || wanted)
+    };
+    let open = insights.verdicts.iter().filter(is_open).count();
     let rows = insights.slos_satisfied.iter().flat_map(|matrix| matrix.upper.iter().chain(&matrix.lower));
     let unsatisfied = rows.flatten().filter(|is_satisfied| !**is_satisfied).count();
     let objectives = insights.slos.as_ref().map_or(0, |slos| slos.upper.len() + slos.lower.len());

@@ -4,12 +4,12 @@
 //! least the limit. Without a value the answer is that it can't be told, which counts as not satisfied in Iter8's matrix. The same
 //! goes for a value that was measured under another load than the one asked for ([`super::offer`]).
 
-use super::metrics::{MetricName, kind, reading, samples, units};
+use super::metrics::{MetricName, absence, kind, reading, samples, units};
 use super::numbers::show_pair;
 use super::offer;
 use crate::model::contribution::Assessment;
 use crate::model::insights::Insights;
-use crate::model::metric::{MetricType, Reading};
+use crate::model::metric::{MetricType, NoDataPolicy, Reading};
 use crate::model::slo::{Bound, Outcome, Slo, SloLimits, SloMatrix, Verdict};
 
 /// Judges every objective for every version. A document without versions counts as one version without data.
@@ -43,12 +43,18 @@ fn judge(insights: &Insights, version: usize, slo: &Slo, bound: Bound) -> Verdic
         interval: None,
         confidence: None,
         samples: samples(insights, version, &slo.metric),
+        no_data: None,
         reason: String::new(),
     };
+    let absent = absence(insights, version, &slo.metric);
     match reading(insights, version, &slo.metric) {
         Reading::NoData(reason) => {
             verdict.reason = format!("no data: {reason}");
             verdict.samples = None;
+            if let Some((policy, _)) = absent {
+                verdict.no_data = Some(policy);
+                (verdict.verdict, verdict.reason) = without_value(&slo.metric, policy, reason);
+            }
         }
         Reading::Value(value) => {
             let holds = match bound {
@@ -61,11 +67,24 @@ fn judge(insights: &Insights, version: usize, slo: &Slo, bound: Bound) -> Verdic
                 None => {
                     verdict.verdict = if holds { Outcome::Satisfied } else { Outcome::Violated };
                     verdict.reason = explain(insights, slo, bound, value, verdict.samples);
+                    if let Some((policy, reason)) = absent {
+                        verdict.no_data = Some(policy);
+                        verdict.reason.push_str(&format!("; zero stands in for no data: {reason}"));
+                    }
                 }
             }
         }
     }
     verdict
+}
+
+/// The answer where there is no value, and the metric says what it then becomes.
+fn without_value(metric: &str, policy: NoDataPolicy, reason: String) -> (Outcome, String) {
+    match policy {
+        NoDataPolicy::Fail => (Outcome::Violated, format!("{metric} has no data, which fails: {reason}")),
+        NoDataPolicy::Pass => (Outcome::Satisfied, format!("{metric} has no data, which passes: {reason}")),
+        NoDataPolicy::Inconclusive | NoDataPolicy::Zero => (Outcome::Inconclusive, format!("no data: {reason}")),
+    }
 }
 
 /// Why the load that measured a metric is not the one asked for, if a load measured it and is not.

@@ -1,8 +1,8 @@
 //! Merging what a task contributes into the document's insights, within stated bounds.
 //!
 //! A document must fit a Kubernetes Secret (1 MiB) with 20 endpoints, 5 versions and 1,000 loops, so each part that could grow has a
-//! budget for the whole document: [`MAX_LOOP_VALUES`], [`MAX_HISTOGRAM_BYTES`], [`MAX_BUCKETS`], [`MAX_SERIES_POINTS`],
-//! [`MAX_TEXT_BYTES`]. The newest loop is always kept; what gives way is the oldest loops' values, then resolution.
+//! budget for the whole document: [`MAX_LOOP_VALUES`], [`MAX_SAMPLES`], [`MAX_HISTOGRAM_BYTES`], [`MAX_BUCKETS`],
+//! [`MAX_SERIES_POINTS`], [`MAX_TEXT_BYTES`]. The newest loop is always kept; what gives way is the oldest loops' values, then resolution.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,13 @@ use super::{histogram, series};
 use crate::model::contribution::{Contribution, Measurement, Values, VersionMetrics};
 use crate::model::insights::{EncodedHistogram, HistogramBucket, Insights, Observation, VersionName};
 use crate::model::load::LoadRecord;
-use crate::model::metric::MetricType;
+use crate::model::metric::{MetricType, NoDataPolicy};
 use crate::model::series::Series;
 
 /// Most values of earlier and newest loops, over all series; each series keeps its newest value whatever their number.
 pub const MAX_LOOP_VALUES: usize = 6_000;
+/// Most samples; beyond it, the long lists keep evenly spaced ranks, the smallest and largest among them.
+pub const MAX_SAMPLES: usize = 4_000;
 /// Most bytes of encoded histograms; beyond it, the large ones go down to 2 significant digits, then to 1.
 pub const MAX_HISTOGRAM_BYTES: usize = 240 * 1024;
 /// Most of Iter8's buckets; beyond it, neighbours are joined.
@@ -51,6 +53,7 @@ pub fn merge(insights: &mut Insights, contribution: &Contribution) -> Result<(),
             add_version(insights, version, metrics);
         }
         limit_loop_values(insights);
+        limit_samples(insights);
         limit_histograms(&mut insights.histograms);
         limit_buckets(&mut insights.hist_metric_values);
         limit_series(&mut insights.load);
@@ -118,6 +121,15 @@ fn add_metric(insights: &mut Insights, version: usize, key: &str, measurement: &
             slot(&mut insights.histograms, version, versions).insert(key.to_owned(), histogram.clone());
             None
         }
+        Values::Samples(samples) => {
+            let finite: Vec<f64> = samples.iter().copied().filter(|sample| sample.is_finite()).collect();
+            let reason = finite.is_empty().then(|| "none of its samples is a number".to_owned());
+            forget(&mut insights.non_hist_metric_values, version, key);
+            if !finite.is_empty() {
+                slot(&mut insights.non_hist_metric_values, version, versions).insert(key.to_owned(), finite);
+            }
+            reason
+        }
         Values::NoData(reason) => Some(reason.clone()),
     };
     if reason.is_some() {
@@ -128,7 +140,11 @@ fn add_metric(insights: &mut Insights, version: usize, key: &str, measurement: &
     let observation = measurement.observation.clone();
     let observation = match reason {
         Some(reason) => Some(Observation { no_data: Some(reason), ..observation.unwrap_or_default() }),
-        None => observation.map(|observation| Observation { no_data: None, ..observation }),
+        // The reason stays where zero was taken for a value that is absent.
+        None => observation.map(|observation| {
+            let no_data = observation.no_data.filter(|_| observation.policy == Some(NoDataPolicy::Zero));
+            Observation { no_data, ..observation }
+        }),
     };
     match observation {
         Some(observation) => {
@@ -161,6 +177,21 @@ fn limit_loop_values(insights: &mut Insights) {
         let keep = (MAX_LOOP_VALUES / series.len()).max(1);
         for values in &mut series {
             values.drain(..values.len().saturating_sub(keep));
+        }
+    }
+}
+
+fn limit_samples(insights: &mut Insights) {
+    let infos = &insights.metrics_info;
+    let samples = |key: &str| infos.get(key).is_some_and(|meta| meta.kind == MetricType::Sample);
+    let lists = insights.non_hist_metric_values.iter_mut().flatten();
+    let mut all: Vec<&mut Vec<f64>> = lists.filter(|(key, _)| samples(key)).map(|(_, values)| values).collect();
+    if all.iter().map(|values| values.len()).sum::<usize>() > MAX_SAMPLES {
+        let share = (MAX_SAMPLES / all.len()).max(2);
+        for values in all.iter_mut().filter(|values| values.len() > share) {
+            values.sort_by(f64::total_cmp);
+            let last = values.len() - 1;
+            **values = (0..share).map(|rank| values[rank * last / (share - 1)]).collect();
         }
     }
 }
@@ -234,13 +265,19 @@ fn limit_texts(insights: &mut Insights) {
 }
 
 fn text_bytes(versions: &[BTreeMap<String, Observation>]) -> usize {
-    let texts = versions.iter().flat_map(BTreeMap::values).flat_map(|seen| [&seen.source, &seen.query, &seen.no_data]);
-    texts.flatten().map(String::len).sum()
+    let texts = |seen: &Observation| {
+        let own = [&seen.source, &seen.query, &seen.raw, &seen.no_data].into_iter().flatten().map(String::len);
+        own.chain(seen.warnings.iter().map(String::len)).sum::<usize>()
+    };
+    versions.iter().flat_map(BTreeMap::values).map(texts).sum()
 }
 
 fn cut_texts<'a>(all: impl Iterator<Item = &'a mut Observation>) {
-    let mut texts: Vec<&mut String> =
-        all.flat_map(|seen| [&mut seen.source, &mut seen.query, &mut seen.no_data]).flatten().collect();
+    let of_one = |seen: &'a mut Observation| {
+        let own = [&mut seen.source, &mut seen.query, &mut seen.raw, &mut seen.no_data];
+        own.into_iter().flatten().chain(&mut seen.warnings)
+    };
+    let mut texts: Vec<&mut String> = all.flat_map(of_one).collect();
     let share = (MAX_TEXT_BYTES / texts.len().max(1)).max(40);
     for text in texts.iter_mut().filter(|text| text.len() > share) {
         // The cut is at a character, and leaves room for the ellipsis.

@@ -12,7 +12,7 @@ use super::statistics::{Aggregation, of_buckets, of_histogram, of_samples, of_su
 use super::suggest::nearest;
 use super::{histogram, histogram::Histogram};
 use crate::model::insights::{Insights, Observation};
-use crate::model::metric::{MetricType, Reading};
+use crate::model::metric::{MetricType, NoDataPolicy, Reading};
 
 /// `provider/metric`, or `provider/metric/aggregation` for metrics of many values.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,7 +121,9 @@ pub fn reading(insights: &Insights, version: usize, name: &str) -> Reading {
 
 fn look_up(insights: &Insights, version: usize, name: &MetricName) -> Reading {
     let key = name.key();
-    if let Some(reason) = observed(insights, version, &key).and_then(|observation| observation.no_data.as_deref()) {
+    let absent = |seen: &&Observation| seen.policy != Some(NoDataPolicy::Zero);
+    let seen = observed(insights, version, &key).filter(absent);
+    if let Some(reason) = seen.and_then(|seen| seen.no_data.as_deref()) {
         // The lists may still end with an earlier loop's value: the newest loop has none.
         return Reading::NoData(reason.to_owned());
     }
@@ -241,6 +243,15 @@ pub fn kind(insights: &Insights, name: &str) -> Option<MetricType> {
 
 fn meta_key<'a>(insights: &'a Insights, key: &str) -> Option<&'a str> {
     find(&insights.metrics_info, key).map(|(found, _)| found)
+}
+
+/// Why a metric has no value of its own, and what its objectives become then, where that was said. With
+/// [`NoDataPolicy::Zero`] zero stands in for it.
+pub fn absence<'a>(insights: &'a Insights, version: usize, name: &str) -> Option<(NoDataPolicy, &'a str)> {
+    let name: MetricName = name.parse().ok()?;
+    let own = observed(insights, version, &name.key());
+    let seen = own.or_else(|| observed(insights, version, &name.distribution()?.0))?;
+    Some((seen.policy?, seen.no_data.as_deref()?))
 }
 
 fn observed<'a>(insights: &'a Insights, version: usize, key: &str) -> Option<&'a Observation> {

@@ -3,6 +3,7 @@
 pub mod assertion;
 pub mod assess;
 pub mod condition;
+pub mod go_template;
 pub mod grpc_template;
 pub mod handlebars;
 pub mod histogram;
@@ -22,4 +23,5 @@ pub mod rows;
 pub mod series;
 pub mod statistics;
 pub mod suggest;
+pub mod template;
 pub mod values;

@@ -54,6 +54,8 @@ pub enum Values {
         /// The histogram.
         histogram: EncodedHistogram,
     },
+    /// Several numbers, such as those of a range of time: a `Sample` metric of this loop.
+    Samples(Vec<f64>),
     /// None; the reason is given here and kept as the observation's `noData`.
     NoData(String),
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::load::LoadRecord;
-use super::metric::MetricMeta;
+use super::metric::{MetricMeta, NoDataPolicy};
 use super::slo::{SloLimits, SloMatrix, Verdict};
 
 /// The `insights` part of a result. Lists that are "per version" have one entry per version, in order.
@@ -93,10 +94,32 @@ pub struct Observation {
     /// The query as it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
+    /// The instant that the query was evaluated at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<DateTime<Utc>>,
+    /// HTTP status of the provider's answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// How often the provider was asked until it gave this answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+    /// How many series the answer had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub series: Option<u64>,
+    /// The value as the provider wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
+    /// What the provider warned of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// How many observations the value rests on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<u64>,
     /// Why there is no value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_data: Option<String>,
+    /// What the metric's objectives become for want of a value, where that was said. With `zero` the value is 0, and `noData` says
+    /// why it was not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<NoDataPolicy>,
 }

@@ -36,6 +36,20 @@ pub struct MetricMeta {
     pub kind: MetricType,
 }
 
+/// What an objective on a metric becomes where the metric is absent: the provider was asked, and has nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NoDataPolicy {
+    /// It is violated.
+    Fail,
+    /// It is satisfied.
+    Pass,
+    /// It is left open.
+    Inconclusive,
+    /// The value is taken to be zero.
+    Zero,
+}
+
 /// A metric's value for one version: a number, or the reason why there is none.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reading {

@@ -13,3 +13,4 @@ pub mod metric;
 pub mod number;
 pub mod series;
 pub mod slo;
+pub mod tls;

@@ -4,6 +4,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::metric::NoDataPolicy;
 use super::number::Number;
 
 /// A limit on one metric.
@@ -106,6 +107,9 @@ pub struct Verdict {
     /// How many observations the value rests on, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<u64>,
+    /// What decided where there was no value, if the metric says so.
+    #[serde(default, rename = "noData", skip_serializing_if = "Option::is_none")]
+    pub no_data: Option<NoDataPolicy>,
     /// One sentence: why this answer.
     pub reason: String,
 }

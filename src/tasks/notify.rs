@@ -327,7 +327,15 @@ impl Notify {
             .into_bytes()
         });
         let method = self.method.clone();
-        Ok(WebRequest { method, url, headers, body, max_response_bytes: MAX_ANSWER_BYTES, timeout: TIMEOUT })
+        Ok(WebRequest {
+            method,
+            url,
+            headers,
+            body,
+            max_response_bytes: MAX_ANSWER_BYTES,
+            timeout: TIMEOUT,
+            ..WebRequest::default()
+        })
     }
 
     async fn send(&self, cx: &TaskContext<'_>) -> Result<Contribution, TaskError> {

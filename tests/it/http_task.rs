@@ -46,7 +46,9 @@ impl Files for World {
 impl Web for World {
     fn send(&self, _: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
         let (status, body) = self.download.unwrap();
-        Box::pin(async move { Ok(WebResponse { status, body: body.as_bytes().to_vec() }) })
+        Box::pin(
+            async move { Ok(WebResponse { status, body: body.as_bytes().to_vec(), retry_after: None, date: None }) },
+        )
     }
 }
 
@@ -65,6 +67,10 @@ impl Shell for World {
 impl Clock for World {
     fn now(&self) -> DateTime<Utc> {
         DateTime::from_timestamp(1_000_000, 0).unwrap()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(tokio::time::sleep(duration))
     }
 }
 

@@ -13,7 +13,7 @@ use iter8::load::outcome::LoadOutcome;
 use iter8::load::plan::{LoadError, LoadPlan};
 use iter8::logic::histogram::percentile_ms;
 use iter8::logic::pacing::{Arrival, Bound, Pacer};
-use iter8::net::tls::{Identity, TlsOptions};
+use iter8::model::tls::{Identity, TlsOptions};
 use iter8::ports::LoadProgress;
 use tokio_util::sync::CancellationToken;
 

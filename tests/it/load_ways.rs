@@ -13,7 +13,7 @@ use iter8::load::outcome::LoadOutcome;
 use iter8::load::plan::{AtEnd, LoadPlan};
 use iter8::load::protocol::Protocol;
 use iter8::logic::pacing::{Arrival, Bound, Pacer};
-use iter8::net::tls::TlsOptions;
+use iter8::model::tls::TlsOptions;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;

@@ -17,7 +17,8 @@ use crate::load::cause::{Cause, Failure};
 use crate::load::dial::{Dialer, Origin, Tls, Via, server_name};
 use crate::load::meter::Meter;
 use crate::logic::mask;
-use crate::net::tls::{TlsError, TlsOptions, client_config};
+use crate::model::tls::TlsOptions;
+use crate::net::tls::{TlsError, client_config};
 
 /// A range of statuses that count as errors, both ends included; an open end has no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

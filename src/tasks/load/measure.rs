@@ -58,7 +58,7 @@ pub(in crate::tasks) fn add(
             _ => None,
         };
         let observation =
-            Observation { source: Some(record.url.clone()), query: None, samples: Some(samples), no_data };
+            Observation { source: Some(record.url.clone()), samples: Some(samples), no_data, ..Observation::default() };
         into.metrics.insert(format!("{provider}/{name}"), Measurement { meta, values, observation: Some(observation) });
     };
     let requests = outcome.requests;

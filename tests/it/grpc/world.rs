@@ -47,7 +47,9 @@ impl Web for World {
     fn send(&self, request: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
         let found = self.downloads.get(&request.url).cloned();
         let status = if found.is_some() { 200 } else { 404 };
-        Box::pin(async move { Ok(WebResponse { status, body: found.unwrap_or_default() }) })
+        Box::pin(
+            async move { Ok(WebResponse { status, body: found.unwrap_or_default(), retry_after: None, date: None }) },
+        )
     }
 }
 
@@ -66,6 +68,10 @@ impl Shell for World {
 impl Clock for World {
     fn now(&self) -> DateTime<Utc> {
         DateTime::from_timestamp(1_000_000, 0).unwrap()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(tokio::time::sleep(duration))
     }
 }
 

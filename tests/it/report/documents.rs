@@ -211,6 +211,7 @@ pub fn assess(insights: &mut Insights, limits: &[(&str, f64)]) {
                 interval,
                 confidence,
                 samples,
+                no_data: None,
                 reason,
             });
         }

@@ -1,0 +1,139 @@
+//! Where the text of a template comes from: a URL, a file, or this program itself.
+
+use std::time::Duration;
+
+use crate::logic::mask::mask_url;
+use crate::logic::template::Dialect;
+use crate::ports::{Files, Web, WebRequest};
+
+/// Longest template, in bytes.
+const MAX_BYTES: usize = 256 << 10;
+
+/// Time for a download.
+const DOWNLOAD: Duration = Duration::from_secs(30);
+
+/// Starts the name of a text that this program has.
+const BUILTIN: &str = "builtin:";
+
+/// A text, by its name and content.
+pub(super) type Builtin = (&'static str, &'static str);
+
+/// Where a template's text is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum TextSource {
+    /// To be downloaded.
+    Url(String),
+    /// A local file.
+    File(String),
+    /// Part of this program.
+    Builtin(&'static str),
+}
+
+impl TextSource {
+    /// Reads what a user wrote: `https://…`, `http://…`, `builtin:NAME`, or a path. The error says what is wrong with it.
+    pub fn parse(text: &str, builtins: &[Builtin]) -> Result<Self, String> {
+        let text = text.trim();
+        if let Some(name) = text.strip_prefix(BUILTIN) {
+            let found = builtins.iter().find(|(known, _)| *known == name);
+            let known: Vec<String> = builtins.iter().map(|(known, _)| format!("{BUILTIN}{known}")).collect();
+            let none = || match known.is_empty() {
+                true => format!("`{text}` is not known: there are no built-in templates here"),
+                false => format!("`{text}` is not known; expected one of {}", known.join(", ")),
+            };
+            return found.map(|(_, content)| Self::Builtin(content)).ok_or_else(none);
+        }
+        match text.split_once("://") {
+            Some(("http" | "https", rest)) if !rest.is_empty() => Ok(Self::Url(text.to_owned())),
+            Some((scheme, _)) => Err(format!("`{scheme}://` is not known here; expected http://, https:// or a path")),
+            None if text.is_empty() => Err("it is empty; expected a URL or a path".to_owned()),
+            None => Ok(Self::File(text.to_owned())),
+        }
+    }
+
+    /// The language the text is in.
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Self::Url(text) => Dialect::of(url::Url::parse(text).as_ref().map_or(text, |url| url.path())),
+            Self::File(path) => Dialect::of(path),
+            Self::Builtin(_) => Dialect::Go,
+        }
+    }
+
+    /// Whether the text is at hand without the network.
+    pub fn is_local(&self) -> bool {
+        !matches!(self, Self::Url(_))
+    }
+
+    /// The text, if it is at hand.
+    pub fn read(&self, files: &dyn Files) -> Option<Result<String, String>> {
+        match self {
+            Self::Url(_) => None,
+            Self::Builtin(content) => Some(Ok((*content).to_owned())),
+            Self::File(path) => Some(read(path, files)),
+        }
+    }
+
+    /// The text, downloaded if need be.
+    pub async fn fetch(&self, files: &dyn Files, web: &dyn Web) -> Result<String, String> {
+        match (self, self.read(files)) {
+            (_, Some(text)) => text,
+            (Self::Url(url), None) => download(url, web).await,
+            (_, None) => Err("can't be read".to_owned()),
+        }
+    }
+}
+
+fn read(path: &str, files: &dyn Files) -> Result<String, String> {
+    let bytes = files.read(path, MAX_BYTES as u64).map_err(|error| {
+        let reason = match error.kind() {
+            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            std::io::ErrorKind::IsADirectory => "it is a directory; expected a file".to_owned(),
+            _ => error.to_string(),
+        };
+        format!("can't read `{path}`: {reason}")
+    })?;
+    String::from_utf8(bytes).map_err(|_| format!("`{path}` is not UTF-8 text"))
+}
+
+async fn download(url: &str, web: &dyn Web) -> Result<String, String> {
+    let shown = mask_url(url);
+    let request = WebRequest {
+        method: "GET".to_owned(),
+        url: url.to_owned(),
+        max_response_bytes: MAX_BYTES,
+        timeout: DOWNLOAD,
+        ..WebRequest::default()
+    };
+    let answer = web.send(request).await.map_err(|error| format!("can't download {shown}: {}", error.reason))?;
+    if !(200..300).contains(&answer.status) {
+        return Err(format!("can't download {shown}: the server answered {}", answer.status));
+    }
+    String::from_utf8(answer.body).map_err(|_| format!("{shown} is not UTF-8 text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_a_url_a_file_or_part_of_the_program() {
+        let parse = |text| TextSource::parse(text, &[("a", "text of a"), ("b", "")]);
+        assert_eq!(parse("builtin:a"), Ok(TextSource::Builtin("text of a")));
+        assert_eq!(parse(" https://host/x.tpl "), Ok(TextSource::Url("https://host/x.tpl".into())));
+        assert_eq!(parse("dir/x.hbs"), Ok(TextSource::File("dir/x.hbs".into())));
+        let told = |text| parse(text).unwrap_err();
+        assert_eq!(told("builtin:c"), "`builtin:c` is not known; expected one of builtin:a, builtin:b");
+        assert_eq!(told("ftp://host/x"), "`ftp://` is not known here; expected http://, https:// or a path");
+        assert_eq!(told(""), "it is empty; expected a URL or a path");
+        assert_eq!(told("https://"), "`https://` is not known here; expected http://, https:// or a path");
+    }
+
+    #[test]
+    fn the_dialect_is_that_of_the_files_name_whatever_follows_it_in_a_url() {
+        let dialect = |text| TextSource::parse(text, &[]).unwrap().dialect();
+        assert_eq!(dialect("https://host/x.hbs?raw=true#top"), Dialect::Handlebars);
+        assert_eq!(dialect("https://host/x.tpl?name=x.hbs"), Dialect::Go);
+        assert_eq!(dialect("x.HBS"), Dialect::Handlebars);
+        assert_eq!(dialect("x"), Dialect::Go);
+    }
+}

@@ -57,7 +57,18 @@ pub fn typed<T: DeserializeOwned>(value: &Value, at: &str) -> Result<T, InputErr
         let inner = if inner == "." { String::new() } else { inner };
         let text = error.inner().to_string();
         match unknown_name(&text) {
-            Some((name, expected)) => {
+            Some((Unknown::Variant, name, expected)) => {
+                // serde names the variant as the last step of the path.
+                let place = inner.strip_suffix(&name).map_or(inner.as_str(), |p| p.trim_end_matches('.'));
+                let known = expected.join(", ");
+                let error =
+                    InputError::new(join(at, place), format!("`{name}` is not known here; expected one of {known}"));
+                match nearest(&name, expected.iter().map(String::as_str)) {
+                    Some(candidate) => error.with_hint(format!("did you mean `{candidate}`?")),
+                    None => error,
+                }
+            }
+            Some((Unknown::Field, name, expected)) => {
                 // serde names the unknown field as the last step of the path; where it does not, it is added here.
                 let parent = inner.strip_suffix(&name).map_or(inner.as_str(), |p| p.trim_end_matches('.'));
                 let path = join(at, &join(parent, &name));
@@ -84,12 +95,19 @@ pub fn typed<T: DeserializeOwned>(value: &Value, at: &str) -> Result<T, InputErr
     })
 }
 
+/// What a name is not one of.
+enum Unknown {
+    Field,
+    Variant,
+}
+
 /// Takes apart serde's "unknown field `x`, expected one of `a`, `b`".
-fn unknown_name(text: &str) -> Option<(String, Vec<String>)> {
-    let rest = text.strip_prefix("unknown field ").or_else(|| text.strip_prefix("unknown variant "))?;
+fn unknown_name(text: &str) -> Option<(Unknown, String, Vec<String>)> {
+    let field = text.strip_prefix("unknown field ").map(|rest| (Unknown::Field, rest));
+    let (kind, rest) = field.or_else(|| Some((Unknown::Variant, text.strip_prefix("unknown variant ")?)))?;
     let mut quoted = rest.split('`').skip(1).step_by(2).map(str::to_owned);
     let name = quoted.next()?;
-    Some((name, quoted.collect()))
+    Some((kind, name, quoted.collect()))
 }
 
 #[cfg(test)]

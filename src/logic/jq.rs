@@ -4,17 +4,20 @@
 //! part of it is rewritten to ask a [`guard`] first, which counts steps and looks at the size of values and at the stack. A filter
 //! that exceeds a bound ends at once; `try` does not catch that.
 //!
-//! What the language has here: its core and the standard library without regular expressions, dates, mathematics beyond arithmetic,
-//! formats other than JSON, modules, and whatever reads or writes.
+//! What the language has here: its core and the standard library without regular expressions, dates, trigonometry, formats other
+//! than JSON, modules, and whatever reads or writes.
 
 mod guard;
 mod rewrite;
+
+use std::ops::ControlFlow;
 
 use jaq_core::load::lex::Lexer;
 use jaq_core::load::parse::Def;
 use jaq_core::load::{Arena, File, Loader, Parser};
 use jaq_core::{Compiler, Ctx, Vars};
 use jaq_json::Val;
+use jaq_std::ValT as _;
 
 use self::guard::{Bounded, Guard, STEPS};
 
@@ -55,6 +58,23 @@ pub enum Verdict {
     Failed(String),
 }
 
+/// What a filter makes of a document, where it makes one value of it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// No output at all, or `null`; the word for it.
+    Nothing(&'static str),
+    /// A number, which may be NaN or infinite, and how it is written.
+    Number(f64, String),
+    /// A text.
+    Text(String),
+    /// Something else, or more than one output, as a message may show it.
+    Other(String),
+    /// The document is not JSON, or nested too deeply.
+    NotJson(String),
+    /// The filter failed, or exceeded its bounds.
+    Failed(String),
+}
+
 impl Filter {
     /// Compiles a filter; the error says what is wrong with it.
     pub fn compile(text: &str) -> Result<Self, String> {
@@ -89,30 +109,74 @@ impl Filter {
         self.run_within(document, STEPS)
     }
 
+    /// The one value that the filter makes of a JSON document.
+    pub fn value(&self, document: &[u8]) -> Output {
+        let mut found = Vec::new();
+        let ended = self.each(document, STEPS, &mut |output| {
+            found.push(output);
+            if found.len() < 2 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        match ended {
+            Err(Fault::NotJson(words)) => return Output::NotJson(words),
+            Err(Fault::Failed(words)) => return Output::Failed(words),
+            Ok(()) => {}
+        }
+        let mut found = found.into_iter();
+        match (found.next(), found.next()) {
+            (None, _) => Output::Nothing("nothing"),
+            (Some(first), Some(second)) => {
+                let [first, second] = [first, second].map(|value| clipped(&value.to_string()));
+                Output::Other(format!("several values ({first}, {second} …)"))
+            }
+            (Some(Val::Null), None) => Output::Nothing("null"),
+            (Some(Val::TStr(text)), None) => Output::Text(String::from_utf8_lossy(&text).into_owned()),
+            (Some(other), None) => match other.as_f64() {
+                Some(number) => Output::Number(number, clipped(&other.to_string())),
+                None => Output::Other(clipped(&other.to_string())),
+            },
+        }
+    }
+
     fn run_within(&self, document: &[u8], steps: usize) -> Verdict {
+        let mut verdict = Verdict::NotSatisfied;
+        let ended = self.each(document, steps, &mut |output| match output {
+            Val::Null | Val::Bool(false) => ControlFlow::Continue(()),
+            _ => {
+                verdict = Verdict::Satisfied;
+                ControlFlow::Break(())
+            }
+        });
+        match ended {
+            Ok(()) => verdict,
+            Err(Fault::NotJson(words)) => Verdict::NotJson(words),
+            Err(Fault::Failed(words)) => Verdict::Failed(words),
+        }
+    }
+
+    /// Gives the outputs to `take`, one after the other, until it has enough.
+    fn each(&self, document: &[u8], steps: usize, take: &mut dyn FnMut(Val) -> ControlFlow<()>) -> Result<(), Fault> {
         // This reader bounds how deep a document nests, and so does everything that is done with it later.
-        let input: Val = match serde_json::from_slice(document) {
-            Ok(input) => input,
-            Err(error) => return Verdict::NotJson(error.to_string()),
-        };
+        let input: Val = serde_json::from_slice(document).map_err(|error| Fault::NotJson(error.to_string()))?;
         let guard = Guard::new(steps);
         let context = Ctx::<Bounded>::new(guard.data(&self.compiled.lut), Vars::new([]));
         for output in self.compiled.id.run((context, input)).take(MAX_OUTPUTS) {
-            match output {
-                Ok(Val::Null | Val::Bool(false)) => {}
-                Ok(_) => return Verdict::Satisfied,
-                Err(exception) => {
-                    let words = match (guard.stopped(), exception.get_err()) {
-                        (Some(stopped), _) => stopped.words().to_owned(),
-                        (None, Ok(error)) => clipped(&error.to_string()),
-                        (None, Err(_)) => "the filter halts".to_owned(),
-                    };
-                    return Verdict::Failed(words);
-                }
+            let output = output.map_err(|exception| match (guard.stopped(), exception.get_err()) {
+                (Some(stopped), _) => Fault::Failed(stopped.words().to_owned()),
+                (None, Ok(error)) => Fault::Failed(clipped(&error.to_string())),
+                (None, Err(_)) => Fault::Failed("the filter halts".to_owned()),
+            })?;
+            if take(output).is_break() {
+                return Ok(());
             }
         }
-        Verdict::NotSatisfied
+        Ok(())
     }
+}
+
+/// Why a filter gave no output.
+enum Fault {
+    NotJson(String),
+    Failed(String),
 }
 
 /// The same, for as long as a filter's text.

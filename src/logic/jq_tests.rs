@@ -139,3 +139,24 @@ fn every_filter_ends() {
         assert!(begun.elapsed() < Duration::from_secs(20), "{filter}: {:?}", begun.elapsed());
     }
 }
+
+#[test]
+fn the_one_value_of_a_document_is_a_number_a_text_or_said_to_be_neither() {
+    let value = |filter: &str, document: &str| Filter::compile(filter).unwrap().value(document.as_bytes());
+    assert_eq!(value(".a", r#"{"a": 1.50}"#), Output::Number(1.5, "1.5".into()));
+    assert_eq!(value(".a[1] | tonumber", r#"{"a": [7, "12.5"]}"#), Output::Number(12.5, "12.5".into()));
+    assert_eq!(value(".a", r#"{"a": "x"}"#), Output::Text("x".into()));
+    assert_eq!(value(".a", "{}"), Output::Nothing("null"));
+    assert_eq!(value("empty", "{}"), Output::Nothing("nothing"));
+    assert_eq!(value(".[]", "[1, 2, 3]"), Output::Other("several values (1, 2 …)".into()));
+    assert_eq!(value(".", r#"{"a": true}"#), Output::Other(r#"{"a":true}"#.into()));
+    assert!(matches!(value("nan", "0"), Output::Number(number, _) if number.is_nan()));
+    assert!(matches!(value(".", "<html>"), Output::NotJson(_)));
+    assert!(matches!(value(".a.b", r#"{"a": 1}"#), Output::Failed(_)));
+    assert!(matches!(value("def f: f; f", "0"), Output::Failed(_)));
+    // The standard library's mathematics.
+    for (filter, expected) in [("floor", 2.0), ("sqrt", 1.6), ("round", 3.0), ("ceil", 3.0), ("pow(.; 2)", 6.5536)] {
+        let Output::Number(number, _) = value(filter, "2.56") else { panic!("{filter}") };
+        assert!((number - expected).abs() < 1e-9, "{filter}: {number}");
+    }
+}

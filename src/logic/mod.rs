@@ -18,6 +18,7 @@ pub mod numbers;
 pub mod offer;
 pub mod pacing;
 pub mod path;
+pub mod provider;
 pub mod random;
 pub mod rows;
 pub mod series;

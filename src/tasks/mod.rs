@@ -5,6 +5,8 @@
 //! derive from the registry.
 
 pub mod assess;
+mod credentials;
+pub mod custommetrics;
 pub mod grpc;
 pub mod http;
 mod load;
@@ -15,8 +17,6 @@ pub mod run;
 pub mod runner_values;
 mod schedule;
 mod shape;
-// Its users come with the custommetrics task.
-#[allow(dead_code)]
 mod text_source;
 
 use schemars::{Schema, SchemaGenerator};

@@ -59,11 +59,6 @@ impl TextSource {
         }
     }
 
-    /// Whether the text is at hand without the network.
-    pub fn is_local(&self) -> bool {
-        !matches!(self, Self::Url(_))
-    }
-
     /// The text, if it is at hand.
     pub fn read(&self, files: &dyn Files) -> Option<Result<String, String>> {
         match self {

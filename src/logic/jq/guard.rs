@@ -7,6 +7,7 @@ use jaq_core::load::parse::Def;
 use jaq_core::native::{Fun, v};
 use jaq_core::{DataT, Error, Exn, Lut, Native, ValX, data};
 use jaq_json::{Num, Val};
+use jaq_std::ValT as _;
 
 /// Functions that the rewritten filter calls; no filter can name them.
 pub(super) const STEP: &str = "iter8 step";
@@ -195,12 +196,29 @@ impl<'a> data::HasLut<'a, Bounded> for Data<'a> {
     }
 }
 
+/// A function of a number.
+macro_rules! of_number {
+    ($name:literal, $function:expr) => {
+        (
+            $name,
+            v(0),
+            Native::<Bounded>::new(|cv| {
+                let function: fn(f64) -> f64 = $function;
+                box_once(match cv.1.as_f64() {
+                    Some(number) => Ok(Val::from(function(number))),
+                    None => Err(Error::typ(cv.1, "number").into()),
+                })
+            }),
+        )
+    };
+}
+
 /// The functions of the language that are bounded by what they are given, and those of the guard.
 pub(super) fn funs() -> impl Iterator<Item = Fun<Bounded>> {
     let known = jaq_core::funs().filter(|fun| fun.0 != "range");
     let known = known.chain(jaq_std::base_funs()).chain(jaq_json::funs());
     let unbounded = ["fromjson", "halt"];
-    known.filter(move |fun| !unbounded.contains(&fun.0)).chain(own())
+    known.filter(move |fun| !unbounded.contains(&fun.0)).chain(own()).chain(mathematics())
 }
 
 fn own() -> [Fun<Bounded>; 4] {
@@ -228,6 +246,28 @@ fn own() -> [Fun<Bounded>; 4] {
         box_once(parsed)
     });
     [(STEP, v(0), step), (NESTED, v(0), nested), (TIMES, v(2), times), ("fromjson", v(0), parse)]
+}
+
+/// What people make of metrics.
+fn mathematics() -> [Fun<Bounded>; 8] {
+    let pow = Native::<Bounded>::new(|mut cv| {
+        let (exponent, base) = (cv.0.pop_var(), cv.0.pop_var());
+        box_once(match (base.as_f64(), exponent.as_f64()) {
+            (Some(base), Some(exponent)) => Ok(Val::from(base.powf(exponent))),
+            (None, _) => Err(Error::typ(base, "number").into()),
+            _ => Err(Error::typ(exponent, "number").into()),
+        })
+    });
+    [
+        of_number!("sqrt", f64::sqrt),
+        of_number!("fabs", f64::abs),
+        of_number!("exp", f64::exp),
+        of_number!("exp10", |number| 10_f64.powf(number)),
+        of_number!("log", f64::ln),
+        of_number!("log2", f64::log2),
+        of_number!("log10", f64::log10),
+        ("pow", v(2), pow),
+    ]
 }
 
 /// Definitions of the standard library that build on functions which are not offered.

@@ -99,8 +99,8 @@ fn file(name: &str, text: &str) -> Result<Map<String, Value>, InputError> {
     }
 }
 
-/// Lays `over` over `base`, map by map.
-fn overlay(base: &mut Map<String, Value>, over: Map<String, Value>) {
+/// Lays `over` over `base`, map by map; lists and single values replace.
+pub fn overlay(base: &mut Map<String, Value>, over: Map<String, Value>) {
     for (key, value) in over {
         match (base.get_mut(&key), value) {
             (Some(Value::Object(below)), Value::Object(above)) => overlay(below, above),

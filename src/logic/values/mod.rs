@@ -6,4 +6,4 @@
 mod merge;
 mod set;
 
-pub use merge::{Source, merge, without_nulls};
+pub use merge::{Source, merge, overlay, without_nulls};

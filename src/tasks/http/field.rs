@@ -1,12 +1,10 @@
 //! The field types of the `http` task: each reads one value, and says what was expected when it is another.
 
 use std::fmt;
-use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error};
 use serde_json::Value;
 
 use crate::logic::mask::{HIDDEN, mask_url};
@@ -217,89 +215,6 @@ pub(super) struct StatusRange {
     /// Highest status, included.
     #[schemars(with = "Option<Status>")]
     pub(super) upper: Option<Count>,
-}
-
-/// User name and password; the password comes from a file or an environment variable, so that it is not in the document.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(extend("oneOf" = each_given(&["passwordFile", "passwordEnv"])))]
-pub(super) struct BasicAuth {
-    /// The user name.
-    #[schemars(extend("pattern" = "^[^:]*$"))]
-    pub(super) username: String,
-    /// File with the password; a final newline is not part of it.
-    pub(super) password_file: Option<String>,
-    /// Environment variable with the password.
-    pub(super) password_env: Option<String>,
-}
-
-/// A bearer token, from a file or an environment variable.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(extend("oneOf" = each_given(&["file", "env"])))]
-pub(super) struct BearerToken {
-    /// File with the token; a final newline is not part of it.
-    pub(super) file: Option<String>,
-    /// Environment variable with the token.
-    pub(super) env: Option<String>,
-}
-
-pub(super) fn basic_auth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BasicAuth>, D::Error> {
-    deserializer.deserialize_any(NoSecret(
-        "a password can't stand here, where documents would keep it; give `basicAuth.username`, and name what holds the password: \
-         `basicAuth.passwordFile` or `basicAuth.passwordEnv`",
-        PhantomData,
-    ))
-}
-
-pub(super) fn bearer_token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BearerToken>, D::Error> {
-    deserializer.deserialize_any(NoSecret(
-        "a token can't stand here, where documents would keep it; name what holds it: `bearerToken.file` or `bearerToken.env`",
-        PhantomData,
-    ))
-}
-
-/// Reads a map, and answers a value in its place with a fixed message: serde's own would repeat the value, which may be a secret.
-struct NoSecret<T>(&'static str, PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for NoSecret<T> {
-    type Value = Option<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(Some)
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Self::Value, E> {
-        Err(E::custom(self.0))
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
-        Err(E::custom(self.0))
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
-        Err(E::custom(self.0))
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
-        Err(E::custom(self.0))
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        Err(E::custom(self.0))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
-        Err(A::Error::custom(self.0))
-    }
 }
 
 /// Longest text that an error repeats, in characters.

@@ -16,6 +16,7 @@ use crate::logic::mask::mask_url;
 use crate::logic::pacing::{Bound, Pacer};
 use crate::logic::path::join;
 use crate::logic::rows::RowFormat;
+use crate::tasks::credentials::{Login, login};
 use crate::tasks::load::{Places, Plan};
 use crate::tasks::schedule::{self, Names, Rate, Schedule, Wanted};
 
@@ -58,21 +59,13 @@ pub(super) enum Payload {
     Url(url::Url),
 }
 
-/// Where a secret comes from.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Secret {
-    File(String),
-    Env(String),
-}
-
 /// Who we say we are.
 #[derive(Clone, Debug)]
 pub(super) enum Auth {
     None,
     /// User name and password of the URL itself.
     Url,
-    Basic(String, Secret),
-    Bearer(Secret),
+    Login(Login),
 }
 
 /// What a load's templates take their values from.
@@ -172,8 +165,8 @@ fn load(values: HttpValues, provider: &str, version: usize, suffix: &str, places
     let auth = auth(&values, &url, &places)?;
     let own = values.headers.iter().flat_map(|headers| &headers.0).any(|(name, _)| name == AUTHORIZATION);
     let field = match auth {
-        Auth::Basic(..) => Some("basicAuth"),
-        Auth::Bearer(_) => Some("bearerToken"),
+        Auth::Login(Login::Basic(..)) => Some("basicAuth"),
+        Auth::Login(Login::Bearer(_)) => Some("bearerToken"),
         Auth::Url | Auth::None => None,
     };
     if let Some(field) = field.filter(|_| own) {
@@ -271,25 +264,10 @@ fn payload(values: &HttpValues, places: &Places) -> Result<Payload, InputError> 
 }
 
 fn auth(values: &HttpValues, url: &url::Url, places: &Places) -> Result<Auth, InputError> {
-    let one = |field: &str, file: &Option<String>, env: &Option<String>, names: &str| match (file, env) {
-        (Some(file), None) => Ok(Secret::File(file.clone())),
-        (None, Some(env)) => Ok(Secret::Env(env.clone())),
-        _ => Err(places.error(field, format!("needs exactly one of {names}"))),
-    };
-    match (&values.basic_auth, &values.bearer_token) {
-        (Some(_), Some(_)) => Err(places.error("bearerToken", "and `basicAuth` are both given; give one of them")),
-        (Some(basic), None) if basic.username.contains(':') => {
-            Err(places.error("basicAuth", "has a `:` in `username`, which basic authentication can't carry"))
-        }
-        (Some(basic), None) => {
-            let secret =
-                one("basicAuth", &basic.password_file, &basic.password_env, "`passwordFile` and `passwordEnv`")?;
-            Ok(Auth::Basic(basic.username.clone(), secret))
-        }
-        (None, Some(token)) => Ok(Auth::Bearer(one("bearerToken", &token.file, &token.env, "`file` and `env`")?)),
-        (None, None) if !url.username().is_empty() || url.password().is_some() => Ok(Auth::Url),
-        (None, None) => Ok(Auth::None),
-    }
+    let place = |field: &str, message: String| places.error(field, message);
+    let login = login(values.basic_auth.as_ref(), values.bearer_token.as_ref(), &place)?;
+    let in_url = !url.username().is_empty() || url.password().is_some();
+    Ok(login.map_or(if in_url { Auth::Url } else { Auth::None }, Auth::Login))
 }
 
 /// All headers but those that depend on secrets.

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, HeaderMap};
 
 use super::file::read;
-use super::plan::{Auth, Load, Payload, Secret};
+use super::plan::{Auth, Load, Payload};
 use super::template::vary;
 use crate::load::http::{Http, Http2, HttpTarget, TargetError, authorization as url_authorization};
 use crate::logic::input::InputError;
@@ -19,13 +17,11 @@ use crate::model::tls::{Identity, TlsOptions};
 use crate::net::tls::TlsError;
 use crate::ports::{Files, Web, WebRequest};
 use crate::tasks::TaskError;
+use crate::tasks::credentials::MAX_SECRET;
 use crate::tasks::load::Time;
 
 /// Longest payload.
 const MAX_PAYLOAD: usize = 64 << 20;
-
-/// Longest certificate, key or credential.
-const MAX_SECRET: u64 = 1 << 20;
 
 /// Time for downloading a payload.
 const DOWNLOAD: Duration = Duration::from_secs(60);
@@ -114,34 +110,17 @@ pub(super) async fn download(load: &Load, web: &dyn Web) -> Result<Option<Bytes>
     Ok(Some(answer.body.into()))
 }
 
-/// The `Authorization` header, marked so that no log shows it.
+/// The `Authorization` header.
 fn authorization(load: &Load, files: &dyn Files) -> Result<Option<HeaderValue>, InputError> {
-    let (field, text) = match &load.auth {
-        Auth::None => return Ok(None),
-        Auth::Basic(user, secret) => {
-            let password = secret_of(load, files, "basicAuth", secret)?;
-            ("basicAuth", format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+    match &load.auth {
+        Auth::None => Ok(None),
+        Auth::Login(login) => login.header(files, &|field, message| load.places.error(field, message)).map(Some),
+        Auth::Url => {
+            let text = url_authorization(&load.url).unwrap_or_default();
+            let mut value = HeaderValue::from_str(&text)
+                .map_err(|_| load.places.error("url", "holds characters that a header can't carry"))?;
+            value.set_sensitive(true);
+            Ok(Some(value))
         }
-        Auth::Bearer(secret) => ("bearerToken", format!("Bearer {}", secret_of(load, files, "bearerToken", secret)?)),
-        Auth::Url => ("url", url_authorization(&load.url).unwrap_or_default()),
-    };
-    let mut value = HeaderValue::from_str(&text)
-        .map_err(|_| load.places.error(field, "holds characters that a header can't carry"))?;
-    value.set_sensitive(true);
-    Ok(Some(value))
-}
-
-fn secret_of(load: &Load, files: &dyn Files, field: &str, secret: &Secret) -> Result<String, InputError> {
-    let text = match secret {
-        Secret::Env(name) => files
-            .env(name)
-            .ok_or_else(|| load.places.error(field, format!("environment variable `{name}` is not set")))?,
-        Secret::File(path) => String::from_utf8(read(load, files, field, path, MAX_SECRET)?)
-            .map_err(|_| load.places.error(field, format!("file `{path}` is not text")))?,
-    };
-    let text = text.trim_end_matches(['\r', '\n']);
-    if text.is_empty() {
-        return Err(load.places.error(field, "the secret it names is empty"));
     }
-    Ok(text.to_owned())
 }

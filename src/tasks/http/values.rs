@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::expect::Expect;
 use super::field::{
-    self, AtLeastOne, BasicAuth, BearerToken, Connections, Headers, Method, Percentile, Qps, Redirects, StatusRange,
-    Streams, TargetUrl,
+    AtLeastOne, Connections, Headers, Method, Percentile, Qps, Redirects, StatusRange, Streams, TargetUrl,
 };
 use crate::logic::input::{InputError, typed};
 use crate::logic::path::join;
 use crate::model::duration::PositiveDuration;
+use crate::tasks::credentials::{self, BasicAuth, BearerToken};
 use crate::tasks::load::{below_base, endpoints_schema, forget, required};
 use crate::tasks::schedule::{ArrivalValue, StageValue, stages_schema};
 use crate::tasks::shape::HEADER_VALUE;
@@ -98,10 +98,10 @@ pub(super) struct HttpValues {
     /// File with our private key (PEM); needs `cert`.
     pub(super) key: Option<String>,
     /// User name, and where the password is.
-    #[serde(deserialize_with = "field::basic_auth")]
+    #[serde(deserialize_with = "credentials::basic_auth")]
     pub(super) basic_auth: Option<BasicAuth>,
     /// Where the bearer token is.
-    #[serde(deserialize_with = "field::bearer_token")]
+    #[serde(deserialize_with = "credentials::bearer_token")]
     pub(super) bearer_token: Option<BearerToken>,
     /// Endpoints by name, each measured on its own, as provider `http-NAME`. Base only.
     #[schemars(with = "Option<Endpoints>")]

@@ -1,0 +1,74 @@
+//! How several series become one.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What is made of several series; without it, several are an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Reduce {
+    /// Their sum.
+    Sum,
+    /// The largest.
+    Max,
+    /// The smallest.
+    Min,
+    /// Their mean.
+    Avg,
+    /// The first one, as the provider orders them.
+    First,
+    /// What the metric's `jqExpression` makes of all of them.
+    Jq,
+}
+
+impl Reduce {
+    /// One number of several; `None` where there is none. With `Jq` the first, as the expression has looked at all.
+    pub fn of(self, values: &[f64]) -> Option<f64> {
+        let sum = || values.iter().sum::<f64>();
+        match self {
+            _ if values.is_empty() => None,
+            Self::Sum => Some(sum()),
+            Self::Avg => Some(sum() / values.len() as f64),
+            Self::Max => values.iter().copied().reduce(f64::max),
+            Self::Min => values.iter().copied().reduce(f64::min),
+            Self::First | Self::Jq => values.first().copied(),
+        }
+    }
+
+    /// One series of several, instant by instant; an instant that a series lacks is made of the others.
+    pub fn of_series(self, series: &[Vec<(f64, f64)>]) -> Vec<f64> {
+        if matches!(self, Self::First | Self::Jq) {
+            return series.first().into_iter().flatten().map(|(_, value)| *value).collect();
+        }
+        let mut by_time: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+        for (time, value) in series.iter().flatten() {
+            // Prometheus's instants are positive and whole milliseconds.
+            by_time.entry((time * 1e3).round() as u64).or_default().push(*value);
+        }
+        by_time.values().filter_map(|values| self.of(values)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_values_become_one() {
+        let of = |reduce: Reduce| reduce.of(&[3.0, -1.0, 4.0]).unwrap();
+        use Reduce::{Avg, First, Max, Min, Sum};
+        assert_eq!([Sum, Max, Min, Avg, First].map(of), [6.0, 4.0, -1.0, 2.0, 3.0]);
+        assert_eq!(Sum.of(&[]), None);
+    }
+
+    #[test]
+    fn several_series_become_one_instant_by_instant() {
+        let series = [vec![(10.0, 1.0), (20.0, 2.0)], vec![(20.0, 5.0), (30.0, 7.0)]];
+        assert_eq!(Reduce::Sum.of_series(&series), [1.0, 7.0, 7.0]);
+        assert_eq!(Reduce::Avg.of_series(&series), [1.0, 3.5, 7.0]);
+        assert_eq!(Reduce::First.of_series(&series), [1.0, 2.0]);
+        assert!(Reduce::Sum.of_series(&[]).is_empty());
+    }
+}

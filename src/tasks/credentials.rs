@@ -1,0 +1,202 @@
+//! Who we say we are: user name and password, or a token. The secrets are in files and environment variables, never in a document.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::shape::each_given;
+use crate::logic::input::InputError;
+use crate::ports::Files;
+
+/// Longest certificate, key or credential, in bytes.
+pub(in crate::tasks) const MAX_SECRET: u64 = 1 << 20;
+
+/// User name and password; the password comes from a file or an environment variable, so that it is not in the document.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("oneOf" = each_given(&["passwordFile", "passwordEnv"])))]
+pub(in crate::tasks) struct BasicAuth {
+    /// The user name.
+    #[schemars(extend("pattern" = "^[^:]*$"))]
+    pub(in crate::tasks) username: String,
+    /// File with the password; a final newline is not part of it.
+    pub(in crate::tasks) password_file: Option<String>,
+    /// Environment variable with the password.
+    pub(in crate::tasks) password_env: Option<String>,
+}
+
+/// A bearer token, from a file or an environment variable.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("oneOf" = each_given(&["file", "env"])))]
+pub(in crate::tasks) struct BearerToken {
+    /// File with the token; a final newline is not part of it.
+    pub(in crate::tasks) file: Option<String>,
+    /// Environment variable with the token.
+    pub(in crate::tasks) env: Option<String>,
+}
+
+pub(in crate::tasks) fn basic_auth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BasicAuth>, D::Error> {
+    deserializer.deserialize_any(NoSecret(
+        "a password can't stand here, where documents would keep it; give `basicAuth.username`, and name what holds the password: \
+         `basicAuth.passwordFile` or `basicAuth.passwordEnv`",
+        PhantomData,
+    ))
+}
+
+pub(in crate::tasks) fn bearer_token<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<BearerToken>, D::Error> {
+    deserializer.deserialize_any(NoSecret(
+        "a token can't stand here, where documents would keep it; name what holds it: `bearerToken.file` or `bearerToken.env`",
+        PhantomData,
+    ))
+}
+
+/// Reads a map, and answers a value in its place with a fixed message: serde's own would repeat the value, which may be a secret.
+struct NoSecret<T>(&'static str, PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for NoSecret<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Self::Value, E> {
+        Err(E::custom(self.0))
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+        Err(E::custom(self.0))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
+        Err(E::custom(self.0))
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
+        Err(E::custom(self.0))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
+        Err(E::custom(self.0))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
+        Err(A::Error::custom(self.0))
+    }
+}
+
+/// Where a secret is.
+#[derive(Clone, Debug)]
+pub(in crate::tasks) enum Secret {
+    File(String),
+    Env(String),
+}
+
+/// Who we say we are.
+#[derive(Clone, Debug)]
+pub(in crate::tasks) enum Login {
+    Basic(String, Secret),
+    Bearer(Secret),
+}
+
+/// Places an error at a field.
+pub(in crate::tasks) type Place<'a> = &'a dyn Fn(&str, String) -> InputError;
+
+/// The one way to log in that is given, if any.
+pub(in crate::tasks) fn login(
+    basic: Option<&BasicAuth>,
+    token: Option<&BearerToken>,
+    place: Place<'_>,
+) -> Result<Option<Login>, InputError> {
+    let one = |field: &str, file: &Option<String>, env: &Option<String>, names: &str| match (file, env) {
+        (Some(file), None) => Ok(Secret::File(file.clone())),
+        (None, Some(env)) => Ok(Secret::Env(env.clone())),
+        _ => Err(place(field, format!("needs exactly one of {names}"))),
+    };
+    match (basic, token) {
+        (Some(_), Some(_)) => Err(place("bearerToken", "and `basicAuth` are both given; give one of them".to_owned())),
+        (Some(basic), None) if basic.username.contains(':') => {
+            Err(place("basicAuth", "has a `:` in `username`, which basic authentication can't carry".to_owned()))
+        }
+        (Some(basic), None) => {
+            let secret =
+                one("basicAuth", &basic.password_file, &basic.password_env, "`passwordFile` and `passwordEnv`")?;
+            Ok(Some(Login::Basic(basic.username.clone(), secret)))
+        }
+        (None, Some(token)) => {
+            Ok(Some(Login::Bearer(one("bearerToken", &token.file, &token.env, "`file` and `env`")?)))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+impl Login {
+    /// The `Authorization` header with the secret as it is now, marked so that no log shows it.
+    pub(in crate::tasks) fn header(&self, files: &dyn Files, place: Place<'_>) -> Result<HeaderValue, InputError> {
+        let (field, text) = match self {
+            Self::Basic(user, secret) => {
+                let password = secret.read(files, "basicAuth", place)?;
+                ("basicAuth", format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+            }
+            Self::Bearer(secret) => ("bearerToken", format!("Bearer {}", secret.read(files, "bearerToken", place)?)),
+        };
+        let mut value = HeaderValue::from_str(&text)
+            .map_err(|_| place(field, "holds characters that a header can't carry".to_owned()))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+impl Secret {
+    /// The secret, without the newlines that end a file.
+    fn read(&self, files: &dyn Files, field: &str, place: Place<'_>) -> Result<String, InputError> {
+        let text = match self {
+            Self::Env(name) => {
+                files.env(name).ok_or_else(|| place(field, format!("environment variable `{name}` is not set")))?
+            }
+            Self::File(path) => String::from_utf8(read_file(files, field, path, MAX_SECRET, place)?)
+                .map_err(|_| place(field, format!("file `{path}` is not text")))?,
+        };
+        let text = text.trim_end_matches(['\r', '\n']);
+        if text.is_empty() {
+            return Err(place(field, "the secret it names is empty".to_owned()));
+        }
+        Ok(text.to_owned())
+    }
+}
+
+/// Reads a file that `field` names.
+pub(in crate::tasks) fn read_file(
+    files: &dyn Files,
+    field: &str,
+    path: &str,
+    max: u64,
+    place: Place<'_>,
+) -> Result<Vec<u8>, InputError> {
+    files.read(path, max).map_err(|error| {
+        let reason = match error.kind() {
+            std::io::ErrorKind::IsADirectory => "it is a directory; expected a file".to_owned(),
+            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            _ => error.to_string(),
+        };
+        place(field, format!("can't read `{path}`: {reason}"))
+    })
+}

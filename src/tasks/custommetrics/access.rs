@@ -1,0 +1,111 @@
+//! How a provider is reached: headers, credentials, TLS, patience. Files are read when a run starts, so that refreshed ones count.
+
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use url::Url;
+
+use super::values;
+use crate::logic::input::InputError;
+use crate::logic::path::join;
+use crate::model::tls::{Identity, TlsOptions};
+use crate::net::tls::{TlsError, client_config};
+use crate::ports::Files;
+use crate::tasks::credentials::{Login, MAX_SECRET, login, read_file};
+
+/// Time for one metric, unless given.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Further attempts, unless given.
+const RETRIES: u32 = 3;
+
+/// Most further attempts.
+const MAX_RETRIES: u64 = 10;
+
+/// How a provider is reached, as it was written.
+#[derive(Debug)]
+pub(super) struct Access {
+    at: String,
+    pub(super) url: Option<Url>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) timeout: Duration,
+    pub(super) retries: u32,
+    login: Option<Login>,
+    ca: Option<String>,
+    identity: Option<(String, String)>,
+    skip_verify: bool,
+}
+
+/// What is sent with each request, and whom it is sent to.
+#[derive(Debug)]
+pub(super) struct Credentials {
+    /// Over the template's own; may hold secrets.
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) tls: TlsOptions,
+}
+
+impl Access {
+    /// Reads what stands at `at`.
+    pub(super) fn plan(values: values::Access, at: String) -> Result<Self, InputError> {
+        let place = |field: &str, message: String| InputError::new(join(&at, field), message);
+        let login = login(values.basic_auth.as_ref(), values.bearer_token.as_ref(), &place)?;
+        let headers = values.headers.map(|headers| headers.0).unwrap_or_default();
+        if login.is_some() && headers.iter().any(|(name, _)| *name == AUTHORIZATION) {
+            return Err(place(
+                "headers",
+                "has `Authorization`, which `basicAuth` and `bearerToken` set; give one of them".into(),
+            ));
+        }
+        let identity = match (values.cert, values.key) {
+            (Some(cert), Some(key)) => Some((cert, key)),
+            (None, None) => None,
+            (Some(_), None) => return Err(place("key", "is needed with `cert`".to_owned())),
+            (None, Some(_)) => return Err(place("cert", "is needed with `key`".to_owned())),
+        };
+        let retries = match values.retries {
+            None => RETRIES,
+            Some(count) if count.0 <= MAX_RETRIES => count.0 as u32,
+            Some(count) => return Err(place("retries", format!("{} is not from 0 to {MAX_RETRIES}", count.0))),
+        };
+        Ok(Self {
+            url: values.url.map(|url| url.0),
+            headers,
+            timeout: values.timeout.map_or(TIMEOUT, |timeout| timeout.0.0),
+            retries,
+            login,
+            ca: values.ca,
+            identity,
+            skip_verify: values.insecure_skip_verify.unwrap_or(false),
+            at,
+        })
+    }
+
+    /// Reads files and variables.
+    pub(super) fn credentials(&self, files: &dyn Files) -> Result<Credentials, InputError> {
+        let place = |field: &str, message: String| InputError::new(join(&self.at, field), message);
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let mut headers: Vec<(String, String)> =
+            self.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+        if let Some(login) = &self.login {
+            headers.push((AUTHORIZATION.to_string(), text(&login.header(files, &place)?)));
+        }
+        let pem = |field: &str, path: &str| read_file(files, field, path, MAX_SECRET, &place);
+        let identity = match &self.identity {
+            Some((cert, key)) => Some(Identity { cert: pem("cert", cert)?, key: pem("key", key)? }),
+            None => None,
+        };
+        let ca = self.ca.as_ref().map(|path| pem("ca", path)).transpose()?;
+        let tls = TlsOptions { ca, identity, skip_verify: self.skip_verify };
+        if tls != TlsOptions::default() {
+            client_config(&tls, &[]).map_err(|error| {
+                let field = match &error {
+                    TlsError::Ca(_) => "ca",
+                    TlsError::Key(_) => "key",
+                    TlsError::Cert(_) | TlsError::Identity(_) => "cert",
+                };
+                place(field, error.to_string())
+            })?;
+        }
+        Ok(Credentials { headers, tls })
+    }
+}

@@ -1,0 +1,197 @@
+//! Asking a provider for one metric, with patience.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use url::Url;
+
+use super::access::{Access, Credentials};
+use super::native::seconds;
+use crate::logic::input::InputError;
+use crate::logic::mask::{mask_text, mask_url};
+use crate::logic::provider::answer::{Answer, Found, Reading, read};
+use crate::logic::provider::retry::{is_passing, pause};
+use crate::logic::provider::{MetricSpec, ProviderSpec};
+use crate::logic::random::RandomBits;
+use crate::model::duration::GoDuration;
+use crate::ports::{WebError, WebFault, WebRequest, WebResponse, World};
+
+/// Largest answer.
+const MAX_ANSWER: usize = 16 << 20;
+
+/// The media type of a form.
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The end of the path of Prometheus's API for one value, and for a range of them.
+const QUERY: &str = "/api/v1/query";
+const QUERY_RANGE: &str = "/api/v1/query_range";
+
+/// How far a provider's clock may differ before it is told.
+const SKEW: TimeDelta = TimeDelta::seconds(5);
+
+/// What it takes to ask one provider about one version.
+#[derive(Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pub(super) world: &'a World<'a>,
+    pub(super) spec: &'a ProviderSpec,
+    pub(super) access: &'a Access,
+    pub(super) credentials: &'a Credentials,
+    pub(super) random: &'a RandomBits,
+    pub(super) instant: DateTime<Utc>,
+}
+
+/// What came of asking.
+pub(super) struct Asked {
+    pub(super) reading: Reading,
+    /// The URL without query and credentials.
+    pub(super) source: String,
+    /// What was asked, without secrets.
+    pub(super) query: Option<String>,
+    pub(super) status: Option<u16>,
+    pub(super) attempts: u32,
+    /// How far the provider's clock is from ours, where that is far.
+    pub(super) skew: Option<TimeDelta>,
+}
+
+/// One attempt's end: an answer, or why there was none.
+type Attempt = Result<WebResponse, WebError>;
+
+impl Asker<'_> {
+    /// Asks until there is an answer that counts, patience ends, or the run is stopped.
+    pub(super) async fn ask(&self, metric: &MetricSpec) -> Asked {
+        let asked = |reading, source, query| Asked { reading, source, query, status: None, attempts: 0, skew: None };
+        let request = match self.request(metric) {
+            Ok(request) => request,
+            Err(error) => return asked(unusable(error.to_string()), String::new(), None),
+        };
+        let mut asked = asked(unusable("it was not asked for".to_owned()), source(&request.url), query(metric));
+        let stop = &self.world.stop;
+        let attempts = self.attempts(request, &mut asked.attempts);
+        let end = tokio::select! {
+            end = attempts => end,
+            () = stop.cancelled() => {
+                asked.reading = unusable("the run was interrupted before the provider answered".to_owned());
+                return asked;
+            }
+        };
+        match end {
+            Ok(answer) => {
+                asked.status = Some(answer.status);
+                asked.skew = answer.date.and_then(|date| self.skew(date));
+                asked.reading = read(metric, Answer { status: answer.status, body: &answer.body });
+            }
+            Err(error) if error.fault == WebFault::Timeout => {
+                let timeout = GoDuration(self.access.timeout);
+                asked.reading.found = Found::Absent(format!("the provider gave no complete answer within {timeout}"));
+            }
+            Err(error) => asked.reading = unusable(format!("the provider can't be asked: {}", error.reason)),
+        }
+        asked
+    }
+
+    async fn attempts(&self, request: WebRequest, count: &mut u32) -> Attempt {
+        let started = Instant::now();
+        loop {
+            *count += 1;
+            let left = self.access.timeout.saturating_sub(started.elapsed());
+            let attempt = self.world.web.send(WebRequest { timeout: left, ..request.clone() }).await;
+            let asked_pause = match &attempt {
+                Ok(answer) if is_passing(answer.status) => answer.retry_after,
+                Err(error) if error.fault == WebFault::Transport => None,
+                _ => return attempt,
+            };
+            let pause = pause(*count, asked_pause, (self.random)());
+            let left = self.access.timeout.saturating_sub(started.elapsed());
+            if *count > self.access.retries || pause >= left {
+                return attempt;
+            }
+            self.world.clock.sleep(pause).await;
+        }
+    }
+
+    fn request(&self, metric: &MetricSpec) -> Result<WebRequest, InputError> {
+        let invalid = || InputError::new("url", "it is not a URL");
+        let mut url = match &self.access.url {
+            Some(url) => with_api(url, &self.spec.url),
+            None => Url::parse(&self.spec.url).map_err(|_| invalid())?,
+        };
+        let mut params = metric.params.clone();
+        if metric.is_range {
+            let path = url.path().strip_suffix(QUERY).map(|base| format!("{base}{QUERY_RANGE}"));
+            url.set_path(&path.ok_or_else(invalid)?);
+        } else if url.path().ends_with(QUERY) && params.iter().all(|(name, _)| name != "time") {
+            // One instant for all metrics of the loop.
+            params.push(("time".to_owned(), seconds(self.instant)));
+        }
+        let own = |name: &String| self.credentials.headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
+        let given = self.spec.headers.iter().filter(|(name, _)| !own(name));
+        let mut headers: Vec<(String, String)> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
+        headers.extend(self.credentials.headers.iter().cloned());
+        let is_form =
+            |(name, value): &(String, String)| name.eq_ignore_ascii_case("content-type") && value.starts_with(FORM);
+        let body = match &metric.body {
+            Some(body) => Some(body.clone().into_bytes()),
+            None if self.spec.method == "POST" && headers.iter().any(is_form) => {
+                let mut form = url::form_urlencoded::Serializer::new(String::new());
+                Some(form.extend_pairs(params.drain(..)).finish().into_bytes())
+            }
+            None => None,
+        };
+        if !params.is_empty() {
+            url.query_pairs_mut().extend_pairs(&params);
+        }
+        Ok(WebRequest {
+            method: self.spec.method.clone(),
+            url: url.to_string(),
+            headers,
+            body,
+            max_response_bytes: MAX_ANSWER,
+            timeout: Duration::ZERO,
+            tls: self.credentials.tls.clone(),
+        })
+    }
+
+    /// How far the provider's clock is from ours, as far as an answer that took a while can tell.
+    fn skew(&self, date: DateTime<Utc>) -> Option<TimeDelta> {
+        let longest = TimeDelta::from_std(self.access.timeout).unwrap_or(TimeDelta::MAX);
+        let ahead = date - self.instant;
+        (ahead < -SKEW || ahead > longest.checked_add(&SKEW)?).then_some(ahead)
+    }
+}
+
+fn unusable(reason: String) -> Reading {
+    Reading { found: Found::Unusable(reason), series: None, raw: None, warnings: Vec::new() }
+}
+
+/// The URL that the user gives, with the API's path of the template's where it has none of its own.
+fn with_api(own: &Url, template: &str) -> Url {
+    let mut url = own.clone();
+    if !url.path().ends_with(QUERY)
+        && let Ok(template) = Url::parse(template)
+        && let Some(at) = template.path().find("/api/")
+    {
+        url.set_path(&format!("{}{}", own.path().trim_end_matches('/'), &template.path()[at..]));
+    }
+    url
+}
+
+/// Where was asked, without query and credentials.
+fn source(url: &str) -> String {
+    let Ok(mut url) = Url::parse(url) else { return mask_url(url) };
+    url.set_query(None);
+    mask_url(url.as_str())
+}
+
+/// What was asked: the query, else all parameters, else the body.
+fn query(metric: &MetricSpec) -> Option<String> {
+    if let Some((_, query)) = metric.params.iter().find(|(name, _)| name == "query") {
+        return Some(mask_text(query));
+    }
+    if metric.params.is_empty() {
+        return metric.body.as_deref().map(|body| mask_text(body.trim()));
+    }
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    // Masked as the query of a URL is.
+    let shown = mask_url(&format!("http://provider/?{}", form.extend_pairs(&metric.params).finish()));
+    shown.split_once('?').map(|(_, query)| query.to_owned())
+}

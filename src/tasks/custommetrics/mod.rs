@@ -1,0 +1,267 @@
+//! The `custommetrics` task: asks Prometheus, or any service that answers in JSON, for metrics of each version.
+//!
+//! `values` reads what the user wrote, and `plan` makes providers and versions of it. A template, or a block of queries (`native`),
+//! becomes for each version what is asked; `ask` asks, as [`crate::logic::provider`] decides. All of it is evaluated at one instant.
+//! A metric without a value keeps its reason, and so do objectives on it: nothing is dropped in silence.
+
+mod access;
+mod ask;
+mod builtin;
+mod native;
+mod plan;
+mod values;
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use futures_util::StreamExt;
+use schemars::{Schema, SchemaGenerator};
+use serde_json::Value;
+
+use self::access::Credentials;
+use self::ask::{Asked, Asker};
+use self::plan::{Origin, Plan, Provider, Version, plan};
+use super::load::random_bits;
+use super::{Measures, Task, TaskContext, TaskError, TaskKind};
+use crate::logic::input::InputError;
+use crate::logic::provider::window::window;
+use crate::logic::provider::{Found, MetricSpec, ProviderSpec};
+use crate::model::contribution::{Contribution, Measurement, Values, VersionMetrics};
+use crate::model::document::TaskSpec;
+use crate::model::insights::Observation;
+use crate::model::metric::NoDataPolicy;
+use crate::ports::{BoxFuture, Files};
+
+/// The registry's row.
+pub const KIND: TaskKind = TaskKind {
+    name: "custommetrics",
+    value_names: &["custommetrics"],
+    summary: "ask Prometheus, or any JSON API, for metrics of each version",
+    from_values,
+    parse,
+    with_schema: |generator| generator.subschema_for::<values::CustomMetricsValues>(),
+    values_schema,
+};
+
+/// Most notes on metrics without a value.
+const MAX_NOTES: usize = 20;
+
+fn from_values(_: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
+    plan(values, "")?;
+    Ok(vec![TaskSpec { task: Some(KIND.name.to_owned()), with: Some(values.clone()), ..TaskSpec::default() }])
+}
+
+fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
+    Ok(Box::new(CustomMetrics { plan: plan(spec.with.as_ref().unwrap_or(&Value::Null), "with")? }))
+}
+
+fn values_schema(_: &str, generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<values::CustomMetricsValues>()
+}
+
+struct CustomMetrics {
+    plan: Plan,
+}
+
+/// One metric to ask for.
+struct Job<'a> {
+    provider: &'a Provider,
+    version: usize,
+    metric: &'a MetricSpec,
+    asker: Asker<'a>,
+}
+
+impl Task for CustomMetrics {
+    fn measures(&self) -> Measures {
+        let providers = self.plan.providers.iter().map(|provider| provider.name.clone()).collect();
+        Measures { providers, versions: Some(self.plan.versions.len()) }
+    }
+
+    fn check(&self, files: &dyn Files) -> Result<(), InputError> {
+        // Any instant will do to see whether what is at hand can be read and rendered.
+        let instant = DateTime::UNIX_EPOCH;
+        for provider in &self.plan.providers {
+            provider.access.credentials(files)?;
+            let text = match &provider.origin {
+                Origin::Native(_) => None,
+                Origin::Template(source) => match source.read(files) {
+                    None => continue,
+                    Some(text) => Some(text.map_err(|message| InputError::new(&provider.at, message))?),
+                },
+            };
+            for version in &self.plan.versions {
+                provider.spec(text.as_deref(), &version.variables(1), instant)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
+        Box::pin(self.measure(cx))
+    }
+}
+
+impl CustomMetrics {
+    async fn measure(&self, cx: &TaskContext<'_>) -> Result<Contribution, TaskError> {
+        let instant = cx.world.clock.now();
+        let mut notes = Vec::new();
+        let elapsed: Vec<i64> = self
+            .plan
+            .versions
+            .iter()
+            .map(|version| seconds_of(version, cx, instant, &mut notes))
+            .collect::<Result<_, _>>()?;
+        let mut specs: Vec<(&Provider, Credentials, Vec<ProviderSpec>)> = Vec::new();
+        for provider in &self.plan.providers {
+            let credentials = provider.access.credentials(cx.world.files)?;
+            let text =
+                match &provider.origin {
+                    Origin::Native(_) => None,
+                    Origin::Template(source) => {
+                        let text = tokio::select! {
+                            text = source.fetch(cx.world.files, cx.world.web) => text,
+                            () = cx.world.stop.cancelled() => return Ok(interrupted()),
+                        };
+                        Some(text.map_err(|message| {
+                            TaskError::failed(format!("template of `{}`: {message}", provider.name))
+                        })?)
+                    }
+                };
+            let versions = self.plan.versions.iter().zip(&elapsed);
+            let of_version = |(version, elapsed): (&Version, &i64)| {
+                provider.spec(text.as_deref(), &version.variables(*elapsed), instant)
+            };
+            let of_versions: Vec<ProviderSpec> = versions.map(of_version).collect::<Result<_, _>>()?;
+            notes.extend(naming(provider, &of_versions));
+            specs.push((provider, credentials, of_versions));
+        }
+        let random = random_bits();
+        let mut jobs = Vec::new();
+        for (provider, credentials, versions) in &specs {
+            for (version, spec) in versions.iter().enumerate() {
+                let asker =
+                    Asker { world: cx.world, spec, access: &provider.access, credentials, random: &random, instant };
+                jobs.extend(spec.metrics.iter().map(|metric| Job { provider, version, metric, asker }));
+            }
+        }
+        let asking: Vec<_> = jobs.iter().map(|job| job.asker.ask(job.metric)).collect();
+        let asked: Vec<Asked> = futures_util::stream::iter(asking).buffered(self.plan.concurrency).collect().await;
+        let asked = jobs.into_iter().zip(asked).collect();
+        let mut contribution = self.contribution(asked, instant, notes);
+        contribution.interrupted = cx.world.stop.is_cancelled();
+        Ok(contribution)
+    }
+
+    fn contribution(
+        &self,
+        asked: Vec<(Job<'_>, Asked)>,
+        instant: DateTime<Utc>,
+        mut notes: Vec<String>,
+    ) -> Contribution {
+        let mut versions = vec![VersionMetrics::default(); self.plan.versions.len()];
+        let mut missing = Vec::new();
+        let mut told = BTreeSet::new();
+        for (job, asked) in asked {
+            let name = format!("{}/{}", job.provider.name, job.metric.name);
+            let of = if versions.len() > 1 { format!("version {}: {name}", job.version) } else { name.clone() };
+            let policy = job.metric.no_data.or(self.plan.no_data);
+            for warning in &asked.reading.warnings {
+                told.insert(format!("{name}: the provider warns: {warning}"));
+            }
+            if let Some(skew) = asked.skew {
+                let (seconds, way) =
+                    (skew.num_seconds().abs(), if skew.num_seconds() < 0 { "behind" } else { "ahead of" });
+                told.insert(format!(
+                    "{}: the provider's clock is {seconds} s {way} ours, so its windows are not quite ours",
+                    job.provider.name
+                ));
+            }
+            let measurement = measurement(job.metric, asked, policy, instant);
+            if let Some(reason) = measurement.observation.as_ref().and_then(|seen| seen.no_data.as_ref()) {
+                missing.push(format!("{of} has no value: {reason}"));
+            }
+            versions[job.version].metrics.insert(name, measurement);
+        }
+        let more = missing.len().saturating_sub(MAX_NOTES);
+        notes.extend(told.into_iter().take(MAX_NOTES));
+        notes.extend(missing.into_iter().take(MAX_NOTES));
+        if more > 0 {
+            notes.push(format!("{more} more metrics have no value; the report has their reasons"));
+        }
+        Contribution { versions, notes, ..Contribution::default() }
+    }
+}
+
+fn interrupted() -> Contribution {
+    Contribution { interrupted: true, ..Contribution::default() }
+}
+
+/// The length of a version's window.
+fn seconds_of(
+    version: &Version,
+    cx: &TaskContext<'_>,
+    instant: DateTime<Utc>,
+    notes: &mut Vec<String>,
+) -> Result<i64, TaskError> {
+    let experiment = cx.experiment.result.as_ref().and_then(|result| result.start_time);
+    let start = version.start.or(experiment).unwrap_or(instant);
+    match (window(start, instant), version.start) {
+        (Ok(window), _) => {
+            if let Some(ahead) = window.ahead {
+                let note = format!("the window starts {} ms in the future: clocks differ", ahead.num_milliseconds());
+                if !notes.contains(&note) {
+                    notes.push(note);
+                }
+            }
+            Ok(window.seconds)
+        }
+        (Err(message), Some(_)) => Err(InputError::new(&version.at, message).into()),
+        (Err(message), None) => Err(TaskError::failed(format!(
+            "the experiment's start {message}: the clock was set back, or is another machine's"
+        ))),
+    }
+}
+
+/// A template that calls itself otherwise than the user does.
+fn naming(provider: &Provider, specs: &[ProviderSpec]) -> Option<String> {
+    let own = specs.iter().find_map(|spec| spec.provider.as_deref()).filter(|own| *own != provider.name)?;
+    let shown = crate::logic::provider::spec::clipped(own, 100);
+    Some(format!("the template of `{0}` calls itself `{shown}`; its metrics are named `{0}/…`", provider.name))
+}
+
+/// What a metric's answer becomes in the document.
+fn measurement(metric: &MetricSpec, asked: Asked, policy: Option<NoDataPolicy>, instant: DateTime<Utc>) -> Measurement {
+    let Asked { reading, source, query, status, attempts, .. } = asked;
+    let mut observation = Observation {
+        source: Some(source),
+        query,
+        time: Some(instant),
+        status,
+        attempts: Some(attempts),
+        series: reading.series,
+        raw: reading.raw,
+        warnings: reading.warnings,
+        ..Observation::default()
+    };
+    let values = match reading.found {
+        Found::Value(value) => Values::Scalar(value),
+        Found::Samples(samples) => {
+            observation.samples = Some(samples.len() as u64);
+            Values::Samples(samples)
+        }
+        Found::Absent(reason) => {
+            observation.policy = policy;
+            observation.no_data = Some(reason.clone());
+            match policy {
+                Some(NoDataPolicy::Zero) if metric.is_range => Values::Samples(vec![0.0]),
+                Some(NoDataPolicy::Zero) => Values::Scalar(0.0),
+                _ => Values::NoData(reason),
+            }
+        }
+        Found::Unusable(reason) => {
+            observation.no_data = Some(reason.clone());
+            Values::NoData(reason)
+        }
+    };
+    Measurement { meta: metric.meta.clone(), values, observation: Some(observation) }
+}

@@ -1,0 +1,126 @@
+//! Queries to a Prometheus without a template.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+use url::Url;
+
+use super::values::{Prometheus, Query};
+use crate::logic::input::InputError;
+use crate::logic::provider::spec::{check_name, clipped};
+use crate::logic::provider::{MetricSpec, ProviderSpec, Reduce};
+use crate::logic::template::{Dialect, Template};
+use crate::model::metric::{MetricMeta, MetricType};
+
+/// Most values of a range: the document keeps them all.
+const MAX_POINTS: u32 = 1_000;
+
+/// The path of the API for one value.
+const QUERY: &str = "/api/v1/query";
+
+/// The queries, checked.
+#[derive(Debug)]
+pub(super) struct Native {
+    url: Url,
+    is_post: bool,
+    queries: Vec<(String, Query)>,
+}
+
+impl Native {
+    /// Reads the block; paths of errors start below it.
+    pub(super) fn plan(values: Prometheus) -> Result<Self, InputError> {
+        if values.queries.is_empty() {
+            return Err(InputError::new("queries", "no queries, so nothing would be measured"));
+        }
+        for (name, query) in &values.queries {
+            let at = |field: &str| format!("queries.{name}.{field}");
+            check_name(name).map_err(|message| InputError::new(format!("queries.{name}"), message))?;
+            if query.query.trim().is_empty() {
+                return Err(InputError::new(at("query"), "it is empty; expected PromQL"));
+            }
+            kind(query).map_err(|message| InputError::new(at("type"), message))?;
+            if query.reduce == Some(Reduce::Jq) {
+                return Err(InputError::new(
+                    at("reduce"),
+                    "`jq` is for templates; expected sum, max, min, avg or first",
+                ));
+            }
+            if query.step.is_some() && query.range.is_none() {
+                return Err(InputError::new(at("step"), "is for queries with a `range`"));
+            }
+            if let Some((range, step)) = range(query)
+                && range.as_secs_f64() / step.as_secs_f64() > f64::from(MAX_POINTS)
+            {
+                return Err(InputError::new(
+                    at("step"),
+                    format!("makes more than {MAX_POINTS} values of the range; take a longer step"),
+                ));
+            }
+        }
+        let mut url = values.url.0;
+        if !url.path().ends_with(QUERY) {
+            url.set_path(&format!("{}{QUERY}", url.path().trim_end_matches('/')));
+        }
+        Ok(Self { url, is_post: values.post.unwrap_or(false), queries: values.queries.into_iter().collect() })
+    }
+
+    /// What is asked for with these variables; paths of errors start below the block.
+    pub(super) fn spec(&self, variables: &Value, instant: DateTime<Utc>) -> Result<ProviderSpec, InputError> {
+        let metric = |(name, query): &(String, Query)| {
+            let text = Template::parse(Dialect::Go, &query.query, instant)
+                .and_then(|template| template.render(variables))
+                .map_err(|fault| InputError::new(format!("queries.{name}.query"), fault.to_string()))?;
+            let mut params = vec![("query".to_owned(), text.trim().to_owned())];
+            if let Some((range, step)) = range(query) {
+                let start = instant - TimeDelta::from_std(range).unwrap_or(TimeDelta::MAX);
+                params.push(("start".to_owned(), seconds(start)));
+                params.push(("end".to_owned(), seconds(instant)));
+                params.push(("step".to_owned(), step.as_secs_f64().to_string()));
+            }
+            Ok(MetricSpec {
+                name: name.clone(),
+                meta: MetricMeta {
+                    description: clipped(query.description.as_deref().unwrap_or_default(), 1_000),
+                    units: query.units.as_deref().map(|units| clipped(units, 100)),
+                    kind: kind(query).map_err(|message| InputError::new(format!("queries.{name}.type"), message))?,
+                },
+                params,
+                body: None,
+                expression: None,
+                reduce: query.reduce,
+                is_range: query.range.is_some(),
+                no_data: query.no_data,
+                when_empty: query.when_empty.clone(),
+            })
+        };
+        let metrics: Result<Vec<MetricSpec>, InputError> = self.queries.iter().map(metric).collect();
+        let method = if self.is_post { "POST" } else { "GET" }.to_owned();
+        let form = [("Content-Type".to_owned(), super::ask::FORM.to_owned())];
+        let headers = if self.is_post { form.into() } else { Default::default() };
+        Ok(ProviderSpec { url: self.url.to_string(), provider: None, method, headers, metrics: metrics? })
+    }
+}
+
+/// An instant as Prometheus takes it: seconds since 1970, to the millisecond.
+pub(super) fn seconds(instant: DateTime<Utc>) -> String {
+    let millis = instant.timestamp_millis();
+    format!("{}.{:03}", millis.div_euclid(1000), millis.rem_euclid(1000))
+}
+
+fn kind(query: &Query) -> Result<MetricType, String> {
+    match (query.kind.as_deref().map(str::to_lowercase).as_deref(), query.range) {
+        (None, Some(_)) => Ok(MetricType::Sample),
+        (Some(_), Some(_)) => Err("a query with a `range` is a sample; leave out the type".to_owned()),
+        (None | Some("gauge"), None) => Ok(MetricType::Gauge),
+        (Some("counter"), None) => Ok(MetricType::Counter),
+        (Some(other), None) => Err(format!("`{other}` is not a type of metric; expected counter or gauge")),
+    }
+}
+
+/// How long until now, and in which steps.
+fn range(query: &Query) -> Option<(Duration, Duration)> {
+    let range = query.range.as_ref()?.0.0;
+    let own = Duration::from_secs((range.as_secs() / 100).max(1));
+    Some((range, query.step.as_ref().map_or(own, |step| step.0.0)))
+}

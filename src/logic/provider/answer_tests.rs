@@ -1,3 +1,5 @@
+//! What answers say of metrics, case by case.
+
 use super::*;
 use crate::logic::jq::Filter;
 use crate::model::metric::MetricMeta;

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use url::Url;
 
 use super::access::{Access, Credentials};
-use super::native::seconds;
+use super::native::{FORM, seconds};
 use crate::logic::input::InputError;
 use crate::logic::mask::{mask_text, mask_url};
 use crate::logic::provider::answer::{Answer, Found, Reading, read};
@@ -18,9 +18,6 @@ use crate::ports::{WebError, WebFault, WebRequest, WebResponse, World};
 
 /// Largest answer.
 const MAX_ANSWER: usize = 16 << 20;
-
-/// The media type of a form.
-pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The end of the path of Prometheus's API for one value, and for a range of them.
 const QUERY: &str = "/api/v1/query";

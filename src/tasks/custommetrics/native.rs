@@ -16,6 +16,9 @@ use crate::model::metric::{MetricMeta, MetricType};
 /// Most values of a range: the document keeps them all.
 const MAX_POINTS: u32 = 1_000;
 
+/// The media type of a form.
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
+
 /// The path of the API for one value.
 const QUERY: &str = "/api/v1/query";
 
@@ -96,7 +99,7 @@ impl Native {
         };
         let metrics: Result<Vec<MetricSpec>, InputError> = self.queries.iter().map(metric).collect();
         let method = if self.is_post { "POST" } else { "GET" }.to_owned();
-        let form = [("Content-Type".to_owned(), super::ask::FORM.to_owned())];
+        let form = [("Content-Type".to_owned(), FORM.to_owned())];
         let headers = if self.is_post { form.into() } else { Default::default() };
         Ok(ProviderSpec { url: self.url.to_string(), provider: None, method, headers, metrics: metrics? })
     }

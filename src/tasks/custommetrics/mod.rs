@@ -148,8 +148,19 @@ impl CustomMetrics {
         let asked: Vec<Asked> = futures_util::stream::iter(asking).buffered(self.plan.concurrency).collect().await;
         let asked = jobs.into_iter().zip(asked).collect();
         let mut contribution = self.contribution(asked, instant, notes);
+        self.name_versions(cx, &mut contribution);
         contribution.interrupted = cx.world.stop.is_cancelled();
         Ok(contribution)
+    }
+
+    /// Gives versions the names that their variables suggest, where the document has none for them.
+    fn name_versions(&self, cx: &TaskContext<'_>, contribution: &mut Contribution) {
+        let insights = cx.experiment.result.as_ref().and_then(|result| result.insights.as_ref());
+        if insights.is_none_or(|insights| insights.version_names.is_empty()) {
+            for (metrics, version) in contribution.versions.iter_mut().zip(&self.plan.versions) {
+                metrics.name.clone_from(&version.name);
+            }
+        }
     }
 
     fn contribution(
@@ -163,7 +174,11 @@ impl CustomMetrics {
         let mut told = BTreeSet::new();
         for (job, asked) in asked {
             let name = format!("{}/{}", job.provider.name, job.metric.name);
-            let of = if versions.len() > 1 { format!("version {}: {name}", job.version) } else { name.clone() };
+            let of = match &self.plan.versions[job.version].name {
+                _ if versions.len() < 2 => name.clone(),
+                Some(version) => format!("{version}: {name}"),
+                None => format!("version {}: {name}", job.version),
+            };
             let policy = job.metric.no_data.or(self.plan.no_data);
             for warning in &asked.reading.warnings {
                 told.insert(format!("{name}: the provider warns: {warning}"));

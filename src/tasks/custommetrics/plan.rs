@@ -10,6 +10,7 @@ use super::builtin::BUILTINS;
 use super::native::Native;
 use super::values::CustomMetricsValues;
 use crate::logic::input::{InputError, typed};
+use crate::logic::mask::is_secret;
 use crate::logic::path::join;
 use crate::logic::provider::ProviderSpec;
 use crate::logic::provider::spec::check_name;
@@ -64,6 +65,8 @@ pub(super) struct Version {
     /// Where its start stands, or would.
     pub(super) at: String,
     variables: Map<String, Value>,
+    /// What it can be called: the one thing that its own variables say.
+    pub(super) name: Option<String>,
     /// When its window starts, if not with the experiment.
     pub(super) start: Option<DateTime<Utc>>,
 }
@@ -128,10 +131,11 @@ fn versions(
 ) -> Result<Vec<Version>, InputError> {
     let version = |over: Map<String, Value>, place: String| {
         let place = if over.contains_key(STARTING_TIME) { place } else { join(at, "values") };
+        let name = only_text(&over);
         let mut variables = base.clone();
         overlay(&mut variables, over);
         let start = starting_time(&variables).map_err(|error| error.under(&place))?;
-        Ok(Version { at: join(&place, STARTING_TIME), variables, start })
+        Ok(Version { at: join(&place, STARTING_TIME), variables, name, start })
     };
     match own {
         None => Ok(vec![version(Map::new(), String::new())?]),
@@ -143,11 +147,32 @@ fn versions(
             join(at, "versionValues"),
             format!("{} versions are too many; at most {MAX_VERSIONS}", list.len()),
         )),
-        Some(list) => list
-            .into_iter()
-            .enumerate()
-            .map(|(index, over)| version(over.unwrap_or_default(), join(at, &format!("versionValues[{index}]"))))
-            .collect(),
+        Some(list) => {
+            let list = list.into_iter().enumerate();
+            let version = |(index, over): (usize, Option<_>)| {
+                version(over.unwrap_or_default(), join(at, &format!("versionValues[{index}]")))
+            };
+            let mut versions: Vec<Version> = list.map(version).collect::<Result<_, _>>()?;
+            let names: BTreeSet<&String> = versions.iter().filter_map(|version| version.name.as_ref()).collect();
+            if names.len() < versions.len() {
+                // Not every version has one, or two have the same.
+                versions.iter_mut().for_each(|version| version.name = None);
+            }
+            Ok(versions)
+        }
+    }
+}
+
+/// The one text in these variables, however deep, if there is exactly one: `labels.revision_name`.
+fn only_text(variables: &Map<String, Value>) -> Option<String> {
+    let mut own = variables.iter().filter(|(name, _)| *name != STARTING_TIME);
+    let (name, value) = own.next()?;
+    match (value, own.next()) {
+        _ if is_secret(name) => None,
+        (Value::Object(inner), None) => only_text(inner),
+        (Value::String(text), None) if !text.is_empty() && text.len() <= 100 => Some(text.clone()),
+        (Value::Number(number), None) => Some(number.to_string()),
+        _ => None,
     }
 }
 
@@ -182,5 +207,104 @@ impl Provider {
             message: error.to_string(),
             hint: error.hint,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn planned(values: Value) -> Result<Plan, InputError> {
+        plan(&values, "with")
+    }
+
+    #[track_caller]
+    fn refused(values: Value, expected: &str) {
+        let error = planned(values).map(|_| ()).unwrap_err();
+        assert!(error.to_string().starts_with(expected), "{error}");
+    }
+
+    #[test]
+    fn the_variables_of_a_version_are_merged_map_by_map() {
+        let plan = planned(json!({
+            "templates": {"p": "p.tpl"},
+            "values": {"labels": {"service": "s", "zone": "a"}, "percentiles": [50, 90]},
+            "versionValues": [{"labels": {"revision": "r1"}}, null, {"labels": {"zone": "b"}, "percentiles": [99]}],
+        }))
+        .unwrap();
+        let variables: Vec<Value> = plan.versions.iter().map(|version| version.variables(7)).collect();
+        assert_eq!(
+            variables[0],
+            json!({"labels": {"service": "s", "zone": "a", "revision": "r1"}, "percentiles": [50, 90], "elapsedTimeSeconds": 7})
+        );
+        assert_eq!(
+            variables[1],
+            json!({"labels": {"service": "s", "zone": "a"}, "percentiles": [50, 90], "elapsedTimeSeconds": 7})
+        );
+        assert_eq!(variables[2]["percentiles"], json!([99]));
+        assert_eq!(variables[2]["labels"]["zone"], "b");
+    }
+
+    #[test]
+    fn a_version_is_named_by_the_one_thing_that_its_variables_say() {
+        let names = |list: Value| {
+            let plan = planned(json!({"templates": {"p": "p.tpl"}, "versionValues": list})).unwrap();
+            plan.versions.into_iter().map(|version| version.name).collect::<Vec<_>>()
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(names(json!([{"labels": {"r": "one"}}, {"labels": {"r": "two"}}])), [some("one"), some("two")]);
+        assert_eq!(names(json!([{"labels": {"r": "one"}}, {"labels": {"r": "one"}}])), [None, None]);
+        assert_eq!(names(json!([{"labels": {"r": "one"}}, {"labels": {"r": "two", "s": "x"}}])), [None, None]);
+        assert_eq!(names(json!([{"token": "hunter2"}, {"token": "hunter3"}])), [None, None]);
+        let with_start = json!([{"r": 1, "startingTime": "2026-01-01T00:00:00Z"}, {"r": 2}]);
+        assert_eq!(names(with_start), [some("1"), some("2")]);
+    }
+
+    #[test]
+    fn a_start_of_a_versions_own_is_placed_there() {
+        let at = |values: Value| planned(values).unwrap_err().path;
+        let base = json!({"templates": {"p": "p.tpl"}, "values": {"startingTime": "noon"}, "versionValues": [{}]});
+        assert_eq!(at(base), "with.values.startingTime");
+        let own = json!({"templates": {"p": "p.tpl"}, "versionValues": [{}, {"startingTime": 5}]});
+        assert_eq!(at(own), "with.versionValues[1].startingTime");
+    }
+
+    #[test]
+    fn what_can_not_be_asked_is_named_with_its_path() {
+        let query = |query: Value| json!({"prometheus": {"url": "http://p", "queries": {"q": query}}});
+        refused(json!({}), "with.templates: no templates and no `prometheus`");
+        refused(json!({"templates": {}}), "with.templates: no templates");
+        refused(json!({"templates": {"p": "builtin:istio"}}), "with.templates.p: `builtin:istio` is not known");
+        refused(json!({"templates": {"a/b": "x.tpl"}}), "with.templates.a/b: `a/b` is not a name");
+        refused(json!({"template": {}}), "with.template: unknown field `template`");
+        refused(json!({"templates": {"p": "x"}, "versionValues": []}), "with.versionValues: the list is empty");
+        refused(
+            json!({"templates": {"p": "x"}, "providers": {"q": {}}}),
+            "with.providers.q: no provider has that name",
+        );
+        refused(json!({"templates": {"p": "x"}, "concurrency": 0}), "with.concurrency: ");
+        refused(json!({"templates": {"p": "x"}, "noData": "ignore"}), "with.noData: `ignore` is not known here");
+        let access = |access: Value| json!({"templates": {"p": "x"}, "providers": {"p": access}});
+        refused(access(json!({"retries": 11})), "with.providers.p.retries: 11 is not from 0 to 10");
+        refused(access(json!({"cert": "c.pem"})), "with.providers.p.key: is needed with `cert`");
+        refused(access(json!({"bearerToken": "hunter2"})), "with.providers.p.bearerToken: a token can't stand here");
+        refused(query(json!({"query": " "})), "with.prometheus.queries.q.query: it is empty");
+        refused(query(json!({"query": "up", "type": "sum"})), "with.prometheus.queries.q.type: `sum` is not a type");
+        refused(
+            query(json!({"query": "up", "step": "5s"})),
+            "with.prometheus.queries.q.step: is for queries with a `range`",
+        );
+        refused(
+            query(json!({"query": "up", "range": "1h", "step": "1s"})),
+            "with.prometheus.queries.q.step: makes more than 1000",
+        );
+        refused(
+            query(json!({"query": "up", "reduce": "jq"})),
+            "with.prometheus.queries.q.reduce: `jq` is for templates",
+        );
+        refused(json!({"prometheus": {"url": "http://p", "queries": {}}}), "with.prometheus.queries: no queries");
+        let both = json!({"templates": {"prometheus": "x"}, "prometheus": {"url": "http://p", "queries": {"q": {"query": "up"}}}});
+        refused(both, "with.prometheus: a template has that name, too");
     }
 }

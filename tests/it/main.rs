@@ -6,6 +6,7 @@ mod bad_input;
 mod compat;
 mod dependencies;
 mod experiment;
+mod go_template;
 mod grpc;
 mod house;
 mod http_task;

@@ -1,0 +1,182 @@
+//! Go's regular expressions, in terms of the crate `regex`.
+//!
+//! Both are linear in the text. They differ in what their shorthands mean (Go's `\d`, `\w`, `\s` and `\b` know ASCII only) and in
+//! what is special within brackets, so that an expression is rewritten on the way. What a match costs depends on the expression
+//! too; [`Pattern::cost`] estimates it.
+
+use regex::{Regex, RegexBuilder};
+
+use super::bounds::MAX_PATTERN;
+
+/// Longest expression, in bytes.
+const MAX_LENGTH: usize = 4096;
+
+/// Deepest nesting of groups.
+const MAX_GROUPS: u32 = 50;
+
+/// Largest estimate of an expression's states.
+const MAX_STATES: usize = 4096;
+
+/// A compiled expression.
+pub struct Pattern {
+    /// The expression.
+    pub regex: Regex,
+    states: usize,
+}
+
+impl Pattern {
+    /// Units of work to compile one.
+    pub const COST: usize = 256 << 10;
+
+    /// Compiles an expression in Go's syntax.
+    pub fn new(text: &str) -> Result<Self, String> {
+        if text.len() > MAX_LENGTH {
+            return Err(format!("the regular expression is longer than {MAX_LENGTH} bytes"));
+        }
+        let fault = |error: regex::Error| match error {
+            regex::Error::CompiledTooBig(_) => format!("the regular expression `{text}` is too large once compiled"),
+            _ => format!("the regular expression `{text}` is not one that is known here"),
+        };
+        let rewritten = rewrite(text);
+        let mut builder = RegexBuilder::new(&rewritten);
+        let regex = builder.size_limit(MAX_PATTERN).dfa_size_limit(4 * MAX_PATTERN).nest_limit(MAX_GROUPS);
+        Ok(Self { regex: regex.build().map_err(fault)?, states: states(text) })
+    }
+
+    /// Units of work to look through a text of this many bytes.
+    pub fn cost(&self, bytes: usize) -> usize {
+        bytes.saturating_mul(1 + self.states / 4)
+    }
+}
+
+/// About how many states an expression has: one for each byte, times its repetitions.
+fn states(text: &str) -> usize {
+    let mut repeats = 1_usize;
+    for part in text.split('{').skip(1) {
+        let counts = part.split('}').next().unwrap_or_default().split(',');
+        let most = counts.filter_map(|count| count.parse::<usize>().ok()).max().unwrap_or(1);
+        repeats = repeats.saturating_mul(most.max(1)).min(MAX_STATES);
+    }
+    text.len().saturating_add(repeats)
+}
+
+/// The same expression in the syntax of `regex`.
+fn rewrite(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    let mut is_bracket = false;
+    while let Some(c) = rest.chars().next() {
+        let after = &rest[c.len_utf8()..];
+        if c == '\\' {
+            rest = escape(after, is_bracket, &mut out);
+            continue;
+        }
+        rest = after;
+        match c {
+            '[' if is_bracket => {
+                // A class such as `[:alpha:]` stays; any other bracket is a character to Go.
+                match after.strip_prefix(':').and_then(|name| name.split_once(":]")) {
+                    Some((name, behind)) => {
+                        out.push_str(&format!("[:{name}:]"));
+                        rest = behind;
+                    }
+                    None => out.push_str("\\["),
+                }
+            }
+            '[' => {
+                is_bracket = true;
+                out.push('[');
+                if let Some(behind) = rest.strip_prefix('^') {
+                    out.push('^');
+                    rest = behind;
+                }
+                // A bracket that comes first is a character.
+                if let Some(behind) = rest.strip_prefix(']') {
+                    out.push_str("\\]");
+                    rest = behind;
+                }
+            }
+            ']' if is_bracket => {
+                is_bracket = false;
+                out.push(']');
+            }
+            // `&&` and `~~` are operations within brackets here, and characters to Go.
+            '&' | '~' if is_bracket => {
+                out.push('\\');
+                out.push(c);
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+/// Rewrites what follows a backslash; returns what is behind it.
+fn escape<'t>(after: &'t str, is_bracket: bool, out: &mut String) -> &'t str {
+    if let Some(quoted) = after.strip_prefix('Q') {
+        let (literal, behind) = quoted.split_once("\\E").unwrap_or((quoted, ""));
+        out.push_str(&regex::escape(literal));
+        return behind;
+    }
+    let Some(c) = after.chars().next() else {
+        out.push('\\');
+        return after;
+    };
+    match (c, is_bracket) {
+        ('d', true) => out.push_str("0-9"),
+        ('w', true) => out.push_str("0-9A-Za-z_"),
+        ('s', true) => out.push_str("\\t\\n\\f\\r "),
+        ('d', false) => out.push_str("[0-9]"),
+        ('w', false) => out.push_str("[0-9A-Za-z_]"),
+        ('s', false) => out.push_str("[\\t\\n\\f\\r ]"),
+        ('D', _) => out.push_str("[^0-9]"),
+        ('W', _) => out.push_str("[^0-9A-Za-z_]"),
+        ('S', _) => out.push_str("[^\\t\\n\\f\\r ]"),
+        ('b', false) => out.push_str("(?-u:\\b)"),
+        _ => {
+            out.push('\\');
+            out.push(c);
+        }
+    }
+    &after[c.len_utf8()..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn go_s_expressions_mean_what_they_mean_to_go() {
+        let cases = [
+            (r"^\d+$", "٣", false),
+            (r"^\w+$", "é", false),
+            (r"^[\w.-]+$", "a.b-c", true),
+            (r"^\S+\s\S+$", "a b", true),
+            (r"\bb\b", "a b c", true),
+            (r"\bc\b", "éc", true),
+            (r"^[[:alpha:]]+$", "abc", true),
+            (r"^[a[b]+$", "a[b", true),
+            (r"^[]a]+$", "]a", true),
+            (r"^[^]]+$", "ab", true),
+            (r"^[a&&b]+$", "a&b", true),
+            (r"^\Qa.b\E$", "a.b", true),
+            (r"^\Qa.b\E$", "axb", false),
+            (r"(?i)^ABC$", "abc", true),
+        ];
+        for (pattern, text, is_match) in cases {
+            assert_eq!(Pattern::new(pattern).unwrap().regex.is_match(text), is_match, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn an_expression_that_is_none_or_too_large_is_refused() {
+        for (pattern, said) in
+            [("(", "not one"), ("a{1000}{1000}", "too large"), ("(?=a)", "not one"), ("\\", "not one")]
+        {
+            let Err(error) = Pattern::new(pattern) else { panic!("{pattern}") };
+            assert!(error.contains(said), "{error}");
+        }
+        assert!(Pattern::new(&"a".repeat(5000)).is_err());
+        assert!(Pattern::new("(a{100}){10}").unwrap().cost(1) > 100);
+    }
+}

@@ -1,0 +1,378 @@
+//! `printf`, as Go's `fmt.Sprintf` does it.
+
+use super::memory::{Memory, check_nesting};
+use super::show::{self, show};
+use super::value::Value;
+
+/// Widest padding, and most decimals, of one verb. Go has a bound of a million, Rust's formatting this one.
+const MAX_WIDTH: usize = u16::MAX as usize;
+
+/// How a verb is written.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flags {
+    is_left: bool,
+    has_plus: bool,
+    has_space: bool,
+    has_sharp: bool,
+    has_zero: bool,
+    width: Option<usize>,
+    precision: Option<usize>,
+}
+
+/// The text of a format with its arguments.
+pub fn sprintf(memory: &Memory, format: &str, args: &[Value]) -> Result<String, String> {
+    memory.spend(format.len())?;
+    let mut printer = Printer { memory, args, next: 0, is_reordered: false, out: String::new() };
+    let mut rest = format;
+    while let Some((text, directive)) = rest.split_once('%') {
+        printer.out.push_str(text);
+        rest = printer.directive(directive)?;
+    }
+    printer.out.push_str(rest);
+    printer.extra()?;
+    Ok(printer.out)
+}
+
+struct Printer<'p> {
+    memory: &'p Memory,
+    args: &'p [Value],
+    next: usize,
+    is_reordered: bool,
+    out: String,
+}
+
+impl<'p> Printer<'p> {
+    /// One directive without its `%`; returns what is behind it.
+    fn directive<'t>(&mut self, text: &'t str) -> Result<&'t str, String> {
+        let mut flags = Flags::default();
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            match c {
+                '-' => flags.is_left = true,
+                '+' => flags.has_plus = true,
+                ' ' => flags.has_space = true,
+                '#' => flags.has_sharp = true,
+                '0' => flags.has_zero = true,
+                _ => break,
+            }
+            rest = &rest[1..];
+        }
+        let mut is_index_good = true;
+        rest = self.index(rest, &mut is_index_good);
+        (flags.width, rest) = self.number(rest, "WIDTH", &mut flags.is_left)?;
+        if let Some(after) = rest.strip_prefix('.') {
+            rest = self.index(after, &mut is_index_good);
+            let (precision, after) = self.number(rest, "PREC", &mut false)?;
+            (flags.precision, rest) = (Some(precision.unwrap_or(0)), after);
+        }
+        rest = self.index(rest, &mut is_index_good);
+        let Some(verb) = rest.chars().next() else {
+            self.out.push_str("%!(NOVERB)");
+            return Ok(rest);
+        };
+        let behind = &rest[verb.len_utf8()..];
+        if verb == '%' {
+            self.out.push('%');
+        } else if !is_index_good {
+            self.out.push_str(&format!("%!{verb}(BADINDEX)"));
+        } else if let Some(arg) = self.args.get(self.next) {
+            self.next += 1;
+            self.verb(verb, flags, arg, 1)?;
+        } else {
+            self.out.push_str(&format!("%!{verb}(MISSING)"));
+        }
+        Ok(behind)
+    }
+
+    /// An explicit index of an argument, such as `[1]`.
+    fn index<'t>(&mut self, text: &'t str, is_good: &mut bool) -> &'t str {
+        let Some(after) = text.strip_prefix('[') else { return text };
+        self.is_reordered = true;
+        let Some((number, behind)) = after.split_once(']') else {
+            *is_good = false;
+            return after;
+        };
+        match number.parse::<usize>().ok().filter(|number| (1..=self.args.len()).contains(number)) {
+            Some(number) => self.next = number - 1,
+            None => *is_good = false,
+        }
+        behind
+    }
+
+    /// A width or precision: digits, or `*` for an argument.
+    fn number<'t>(
+        &mut self,
+        text: &'t str,
+        name: &str,
+        is_left: &mut bool,
+    ) -> Result<(Option<usize>, &'t str), String> {
+        let checked = |number: usize| {
+            if number > MAX_WIDTH { Err(format!("pads to more than {MAX_WIDTH} characters")) } else { Ok(number) }
+        };
+        if let Some(behind) = text.strip_prefix('*') {
+            let number = match self.args.get(self.next) {
+                Some(Value::Int(number) | Value::Int64(number)) => Some(*number),
+                _ => None,
+            };
+            self.next = self.next.saturating_add(1);
+            let Some(number) = number else {
+                self.out.push_str(&format!("%!(BAD{name})"));
+                return Ok((None, behind));
+            };
+            if number < 0 && name == "WIDTH" {
+                *is_left = true;
+            } else if number < 0 {
+                return Ok((None, behind));
+            }
+            return Ok((Some(checked(usize::try_from(number.unsigned_abs()).unwrap_or(usize::MAX))?), behind));
+        }
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        if digits == 0 {
+            return Ok((None, text));
+        }
+        let (number, behind) = text.split_at(digits);
+        Ok((Some(checked(number.parse().unwrap_or(usize::MAX))?), behind))
+    }
+
+    /// What no verb asked for.
+    fn extra(&mut self) -> Result<(), String> {
+        if self.is_reordered || self.next >= self.args.len() {
+            return Ok(());
+        }
+        self.out.push_str("%!(EXTRA ");
+        for (at, arg) in self.args[self.next..].iter().enumerate() {
+            if at > 0 {
+                self.out.push_str(", ");
+            }
+            self.typed(arg)?;
+        }
+        self.out.push(')');
+        Ok(())
+    }
+
+    /// A value after its type.
+    fn typed(&mut self, arg: &Value) -> Result<(), String> {
+        if !matches!(arg, Value::Nil) {
+            self.out.push_str(arg.type_name());
+            self.out.push('=');
+        }
+        let text = show(self.memory, arg)?;
+        self.out.push_str(&text);
+        Ok(())
+    }
+
+    /// An argument as a verb writes it.
+    fn verb(&mut self, verb: char, flags: Flags, arg: &Value, depth: usize) -> Result<(), String> {
+        check_nesting(depth)?;
+        self.memory.spend(16 + flags.width.unwrap_or(0) + flags.precision.unwrap_or(0))?;
+        if flags.has_sharp && verb == 'v' || flags.has_plus && matches!(verb, 'v' | 'q') {
+            return Err(format!("printf: %{}{verb} is not known here", if flags.has_sharp { '#' } else { '+' }));
+        }
+        match (verb, arg) {
+            ('T', _) => self.pad(arg.type_name(), flags),
+            ('v', Value::Nil) => self.pad("<nil>", flags),
+            (_, Value::Nil) => self.bad(verb, arg)?,
+            ('t' | 'v', Value::Bool(is_so)) => self.pad(if *is_so { "true" } else { "false" }, flags),
+            (_, Value::Int(number) | Value::Int64(number)) => return self.integer(verb, flags, *number, arg),
+            (_, Value::Float(number)) => return self.float(verb, flags, *number, arg),
+            (_, Value::Text(text)) => return self.text(verb, flags, text, arg),
+            ('v' | 's' | 'q' | 'x' | 'X', Value::Time(_)) => {
+                let text = show(self.memory, arg)?;
+                return self.text(verb, flags, &text, arg);
+            }
+            (_, Value::List(list)) => {
+                self.out.push('[');
+                for (at, item) in list.items.iter().enumerate() {
+                    if at > 0 {
+                        self.out.push(' ');
+                    }
+                    self.verb(verb, flags, item, depth + 1)?;
+                }
+                self.out.push(']');
+            }
+            (_, Value::Map(map)) => {
+                self.out.push_str("map[");
+                for (at, (key, value)) in self.memory.entries(*map).iter().enumerate() {
+                    if at > 0 {
+                        self.out.push(' ');
+                    }
+                    self.verb(verb, flags, &Value::Text(key.clone()), depth + 1)?;
+                    self.out.push(':');
+                    self.verb(verb, flags, value, depth + 1)?;
+                }
+                self.out.push(']');
+            }
+            _ => self.bad(verb, arg)?,
+        }
+        Ok(())
+    }
+
+    /// A verb that an argument has no form for.
+    fn bad(&mut self, verb: char, arg: &Value) -> Result<(), String> {
+        self.out.push_str(&format!("%!{verb}("));
+        self.typed(arg)?;
+        self.out.push(')');
+        Ok(())
+    }
+
+    /// A text up to its width; zeros pad what is right-aligned.
+    fn pad(&mut self, text: &str, flags: Flags) {
+        let missing = flags.width.unwrap_or(0).saturating_sub(text.chars().count());
+        let padding = |c: &str| c.repeat(missing);
+        if flags.is_left {
+            self.out.push_str(text);
+            self.out.push_str(&padding(" "));
+        } else {
+            self.out.push_str(&padding(if flags.has_zero { "0" } else { " " }));
+            self.out.push_str(text);
+        }
+    }
+
+    /// A number: the sign comes before the zeros.
+    fn pad_number(&mut self, sign: &str, digits: &str, flags: Flags) {
+        if flags.has_zero && !flags.is_left {
+            let width = flags.width.unwrap_or(0).saturating_sub(sign.len());
+            self.out.push_str(sign);
+            self.pad(digits, Flags { width: Some(width), ..flags });
+        } else {
+            self.pad(&format!("{sign}{digits}"), Flags { has_zero: false, ..flags });
+        }
+    }
+
+    fn integer(&mut self, verb: char, flags: Flags, number: i64, arg: &Value) -> Result<(), String> {
+        let size = number.unsigned_abs();
+        let digits = match verb {
+            'v' | 'd' => size.to_string(),
+            'b' => format!("{size:b}"),
+            'o' | 'O' => format!("{size:o}"),
+            'x' => format!("{size:x}"),
+            'X' => format!("{size:X}"),
+            'c' | 'q' | 'U' => {
+                let code = u32::try_from(number).unwrap_or(u32::from(char::REPLACEMENT_CHARACTER));
+                let c = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+                let text = match verb {
+                    'c' => c.to_string(),
+                    'U' => format!("U+{number:04X}"),
+                    _ => {
+                        let mut quoted = String::from("'");
+                        if c == '\'' {
+                            quoted.push_str("\\'")
+                        } else {
+                            show::quote_char(c, &mut quoted)
+                        }
+                        quoted + "'"
+                    }
+                };
+                self.pad(&text, flags);
+                return Ok(());
+            }
+            _ => return self.bad(verb, arg),
+        };
+        let prefix = match verb {
+            'O' => "0o",
+            'b' if flags.has_sharp => "0b",
+            'o' if flags.has_sharp => "0",
+            'x' if flags.has_sharp => "0x",
+            'X' if flags.has_sharp => "0X",
+            _ => "",
+        };
+        let sign = sign(number < 0, flags);
+        match flags.precision {
+            // With a precision, spaces pad, and nothing is written for a zero without digits.
+            Some(0) if number == 0 => self.pad("", Flags { has_zero: false, ..flags }),
+            Some(precision) => {
+                let zeros = "0".repeat(precision.saturating_sub(digits.len()));
+                self.pad(&format!("{sign}{prefix}{zeros}{digits}"), Flags { has_zero: false, ..flags });
+            }
+            None => self.pad_number(&format!("{sign}{prefix}"), &digits, flags),
+        }
+        Ok(())
+    }
+
+    fn float(&mut self, verb: char, flags: Flags, number: f64, arg: &Value) -> Result<(), String> {
+        if !matches!(verb, 'v' | 'g' | 'G' | 'e' | 'E' | 'f' | 'F') || flags.has_sharp {
+            return self.bad(verb, arg);
+        }
+        if let Some(name) = show::not_finite(number) {
+            let bare = name.trim_start_matches(['+', '-']);
+            let sign = if number.is_nan() { "" } else { sign(number < 0.0, flags) };
+            let sign = if sign.is_empty() && name == "+Inf" { "+" } else { sign };
+            self.pad(&format!("{sign}{bare}"), Flags { has_zero: false, ..flags });
+            return Ok(());
+        }
+        let size = number.abs();
+        let digits = match (verb, flags.precision) {
+            ('f' | 'F', precision) => format!("{size:.*}", precision.unwrap_or(6)),
+            ('e' | 'E', precision) => {
+                let text = format!("{size:.*e}", precision.unwrap_or(6));
+                scientific(&text, if verb == 'e' { 'e' } else { 'E' })
+            }
+            (_, None) => show::float(size),
+            (_, Some(precision)) => general(size, precision.max(1)),
+        };
+        let digits = if verb == 'G' { digits.to_uppercase() } else { digits };
+        self.pad_number(sign(number.is_sign_negative(), flags), &digits, flags);
+        Ok(())
+    }
+
+    fn text(&mut self, verb: char, flags: Flags, text: &str, arg: &Value) -> Result<(), String> {
+        self.memory.spend(4 * text.len())?;
+        let cut: String = match flags.precision {
+            Some(precision) if verb != 'x' && verb != 'X' => text.chars().take(precision).collect(),
+            _ => text.to_owned(),
+        };
+        match verb {
+            'v' | 's' => self.pad(&cut, flags),
+            'q' if flags.has_sharp && can_backquote(&cut) => self.pad(&format!("`{cut}`"), flags),
+            'q' => self.pad(&show::quote(&cut), flags),
+            'x' | 'X' => {
+                let bytes = cut.bytes().take(flags.precision.unwrap_or(usize::MAX));
+                let space = if flags.has_space { " " } else { "" };
+                let hex: Vec<String> = bytes.map(|byte| format!("{byte:02x}")).collect();
+                let hex = hex.join(space);
+                self.pad(&if verb == 'X' { hex.to_uppercase() } else { hex }, flags);
+            }
+            _ => return self.bad(verb, arg),
+        }
+        Ok(())
+    }
+}
+
+fn sign(is_negative: bool, flags: Flags) -> &'static str {
+    match (is_negative, flags.has_plus, flags.has_space) {
+        (true, ..) => "-",
+        (false, true, _) => "+",
+        (false, false, true) => " ",
+        (false, false, false) => "",
+    }
+}
+
+/// Rust's `1.5e-7` as Go's `1.5e-07`.
+fn scientific(text: &str, letter: char) -> String {
+    let (digits, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    format!("{digits}{letter}{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.unsigned_abs())
+}
+
+/// `%g` with a precision: that many digits at most, with an exponent where it is below -4 or not below the precision.
+fn general(size: f64, precision: usize) -> String {
+    let text = format!("{size:.*e}", precision - 1);
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let all = digits.replace('.', "");
+    let digits = match all.trim_end_matches('0') {
+        "" => "0",
+        digits => digits,
+    };
+    let limit = i32::try_from(precision).unwrap_or(i32::MAX);
+    if (-4..limit).contains(&exponent) {
+        show::plain(digits, exponent)
+    } else {
+        show::with_exponent(digits, exponent, 'e', 2)
+    }
+}
+
+/// Whether a text can stand between backquotes.
+fn can_backquote(text: &str) -> bool {
+    text.chars().all(|c| c == '\t' || (c != '`' && c != '\u{feff}' && !c.is_control()))
+}

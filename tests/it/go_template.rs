@@ -1,0 +1,369 @@
+//! Go templates against the real Helm program, over `testdata/templates`; hostile templates against their bounds.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use iter8::logic::go_template::GoTemplate;
+use iter8::logic::values::{Source, merge};
+use serde_json::{Value, json};
+
+use crate::support::{files, tools};
+
+/// What both get by `--set`.
+const VALUES: [&str; 8] = [
+    "text=hello,int=42,zero=0,yes=true,empty=,none={}",
+    "list={a,b,c}",
+    "map.deep.x=1,map.deep.y=two,map.other=true",
+    "elapsed=120,percentiles={50,95,99}",
+    "provider.labels.revision=v1,provider.labels.canary=true,provider.labels.port=8080",
+    "own.first=1",
+    "url=null",
+    "odd=a<b>&\"c\"",
+];
+
+/// The templates by name: each line of one file, each section of the other.
+fn cases() -> Vec<(String, String)> {
+    let read = |name: &str| files::text(&files::root().join("testdata/templates").join(name));
+    let functions = read("functions.txt");
+    let lines = functions.lines().enumerate().filter(|(_, line)| !line.starts_with('#'));
+    let mut cases: Vec<_> =
+        lines.map(|(at, line)| (format!("functions.txt, line {}", at + 1), line.to_owned())).collect();
+    let idioms = read("idioms.txt");
+    for section in idioms.split("\n=== ").skip(1) {
+        let (name, text) = section.split_once('\n').unwrap();
+        cases.push((name.to_owned(), text.trim_end_matches('\n').to_owned()));
+    }
+    cases
+}
+
+/// What Helm says of a chart with these templates, each of which becomes base64 behind its number.
+fn by_helm(helm: &Path, templates: &[&str]) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+    fs::create_dir_all(dir.path().join("chart/templates")).unwrap();
+    write("chart/Chart.yaml", "{apiVersion: v2, name: chart, version: 0.1.0}");
+    let mut all = String::new();
+    for (at, text) in templates.iter().enumerate() {
+        write(&format!("chart/templates/_{at}.tpl"), text);
+        // Each gets values of its own: some templates change them.
+        let dot = "(dict \"Values\" (deepCopy .Values))";
+        all.push_str(&format!("case-{at}: {{{{ include \"chart/templates/_{at}.tpl\" {dot} | b64enc | quote }}}}\n"));
+    }
+    write("chart/templates/all.yaml", &all);
+    let mut command = Command::new(helm);
+    command.current_dir(dir.path()).env("HOME", dir.path()).env("TZ", "UTC").args(["template", "chart"]);
+    command.args(VALUES.iter().map(|values| format!("--set={values}")));
+    command.output().unwrap()
+}
+
+fn values() -> Value {
+    let sources: Vec<Source> = VALUES.iter().map(|text| Source::Set((*text).to_owned())).collect();
+    json!({ "Values": merge(&sources, &|_| Err("no files".to_owned())).unwrap() })
+}
+
+fn now() -> DateTime<Utc> {
+    "2024-05-06T07:08:09Z".parse().unwrap()
+}
+
+fn render(text: &str) -> Result<String, String> {
+    let template = GoTemplate::parse(text, now()).map_err(|fault| fault.to_string())?;
+    template.render(&values()).map_err(|fault| fault.to_string())
+}
+
+#[test]
+fn templates_become_what_helm_makes_of_them_byte_for_byte() {
+    let Some(helm) = tools::needed("helm") else { return };
+    let cases = cases();
+    let texts: Vec<&str> = cases.iter().map(|(_, text)| text.as_str()).collect();
+    let output = by_helm(&helm, &texts);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = String::from_utf8(output.stdout).unwrap();
+    let theirs: BTreeMap<usize, String> = output
+        .lines()
+        .filter_map(|line| line.strip_prefix("case-"))
+        .map(|line| {
+            let (at, packed) = line.split_once(": ").unwrap();
+            let bytes = STANDARD.decode(packed.trim_matches('"')).unwrap();
+            (at.parse().unwrap(), String::from_utf8(bytes).unwrap())
+        })
+        .collect();
+    assert_eq!(theirs.len(), cases.len());
+    // Helm's templates share their names.
+    let shared = r#"{{ define "go-test.shared" }}shared {{ .who | default "all" }}{{ end }}"#;
+    let labels = cases[cases.iter().position(|(name, _)| name.starts_with("labels")).unwrap()].1.clone();
+    let labels = &labels[..labels.find("sum(").unwrap()];
+    let mut wrong = Vec::new();
+    for (at, (name, text)) in cases.iter().enumerate() {
+        let mut whole = text.clone();
+        for (define, used) in [(shared, "go-test.shared"), (labels.trim_end(), "go-test.labels")] {
+            if text.contains(used) && !text.contains(&format!("define \"{used}\"")) {
+                whole = format!("{define}{whole}");
+            }
+        }
+        let ours = render(&whole);
+        if ours.as_ref() != Ok(&theirs[&at]) {
+            wrong.push(format!("{name}: {text}\n  ours: {ours:?}\n  Helm: {:?}", theirs[&at]));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} differ\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    assert!(cases.len() >= 60, "{}", cases.len());
+}
+
+/// Templates that Helm refuses too, with what is said of them here.
+const FAULTS: [(&str, &str); 24] = [
+    ("{{ .Values.missing.deeper }}", "line 1, column 4: can't take `.deeper` of `.missing`, which is missing"),
+    ("a\n\n  {{ nope 1 }}", "line 3, column 6: function \"nope\" is not known here"),
+    ("{{ fail \"stop here\" }}", "line 1, column 4: stop here"),
+    ("{{ required \"give it\" .Values.missing }}", "give it"),
+    ("{{ upper 1 }}", "upper: argument 1 must be a text, but is a whole number; use toString"),
+    (
+        "{{ upper .Values.missing }}",
+        "upper: argument 1 must be a text, but is missing; give it a value, or use default",
+    ),
+    ("{{ upper }}", "upper: expected 1 arguments, but there are 0"),
+    ("{{ eq 1 1.0 }}", "eq: can't compare a whole number and a float; use float64 for both"),
+    ("{{ eq .Values.list .Values.list }}", "eq: can't compare a list and a list"),
+    ("{{ lt 1 \"a\" }}", "lt: can't compare"),
+    ("{{ index .Values.list 7 }}", "index: index 7 is out of range: there are 3"),
+    ("{{ index .Values.missing 1 }}", "index: argument 1 is missing"),
+    ("{{ div 1 0 }}", "div: division by zero"),
+    ("{{ if true }}", "{{if}} has no {{end}}"),
+    ("a{{ end }}b", "line 1, column 2: {{end}} without"),
+    ("{{ $x }}", "variable \"$x\" is not defined"),
+    ("{{ if true }}{{ $y := 1 }}{{ end }}{{ $y }}", "variable \"$y\" is not defined"),
+    ("{{ template \"non\" . }}", "template \"non\" is not defined"),
+    ("{{ include \"non\" . }}", "template \"non\" is not defined"),
+    ("{{ break }}", "{{break}} and {{continue}} stand in {{range}} only"),
+    ("{{ .Values.text.x }}", "can't take `.x` of a text"),
+    ("{{ \"a\" | .Values.text }}", "what is no function can't have arguments"),
+    ("{{ range .Values.text }}{{ end }}", "can't range over a text"),
+    ("{{ ternary 1 2 3 }}", "ternary: argument 3 must be a truth value"),
+];
+
+#[test]
+fn what_helm_refuses_is_refused_with_place_and_reason() {
+    for (text, said) in FAULTS {
+        let fault = render(text).unwrap_err();
+        assert!(fault.starts_with("line "), "{text}: {fault}");
+        assert!(fault.contains(said), "{text}: {fault}");
+    }
+    let Some(helm) = tools::needed("helm") else { return };
+    for (text, _) in FAULTS {
+        assert!(!by_helm(&helm, &[text]).status.success(), "{text}");
+    }
+}
+
+#[test]
+fn what_helm_passes_over_in_silence_is_a_fault_here() {
+    for (text, said) in [
+        ("x\ny {{ .Values.missing }}", "line 2, column 6: `.Values.missing` has no value; give it one, or use default"),
+        ("{{- first list -}}", "`first list` has no value"),
+        ("{{ template \"x\" }}{{ define \"x\" }}{{ . }}{{ end }}", "`.` has no value"),
+        ("{{ regexMatch \"(\" \"a\" }}", "regexMatch: the regular expression `(` is not one that is known here"),
+        ("{{ fromJson \"{\" }}", "fromJson: the text is not JSON"),
+        ("{{ fromJson \"[1]\" }}", "the text must be a JSON object, but is a list"),
+        ("{{ fromYaml \"a: [\" }}", "fromYaml: the text is not YAML"),
+        ("{{ toDate \"2006\" \"x\" }}", "toDate: `x` is not a time of the layout `2006`"),
+        ("{{ now | dateModify \"soon\" }}", "dateModify: `soon` is not a duration"),
+        ("{{ date \"2006\" \"x\" }}", "date: argument 2 must be a time, but is a text; use toDate for a text"),
+        ("{{ dateInZone \"2006\" now \"Mars\" }}", "the time zone `Mars` is not known here; use UTC"),
+        ("{{ b64dec \"*\" }}", "b64dec: the text is not base64"),
+        (
+            "{{ env \"HOME\" }}",
+            "function \"env\" is refused: templates don't see the environment; pass a value instead",
+        ),
+        ("{{ randAlpha 5 }}", "is refused: the same values must give the same text"),
+        ("{{ tpl \"a\\n{{ nope }}\" . }}", "line 1, column 4: tpl: line 2, column 4: function \"nope\""),
+        ("{{ include \"x.lables\" . }}{{ define \"x.labels\" }}{{ end }}", "did you mean \"x.labels\"?"),
+        (
+            "{{ toJson (divf 1 3 | mulf 1e308 | float64) }}{{ float64 \"inf\" | toJson }}",
+            "+Inf can't be written as JSON",
+        ),
+    ] {
+        let fault = render(text).unwrap_err();
+        assert!(fault.contains(said), "{text}: {fault}");
+    }
+}
+
+#[test]
+fn the_template_s_clock_is_the_instant_that_it_is_given() {
+    let text = "{{ now | date \"2006-01-02T15:04:05Z\" }} {{ now | unixEpoch }} {{ now.Unix }} {{ ago (toDate \"2006\" \"2024\") }}";
+    let expected = format!("2024-05-06T07:08:09Z {0} {0} 3031h8m9s", now().timestamp());
+    assert_eq!(render(text).unwrap(), expected);
+}
+
+/// Runs on a thread with the stack that workers have, so that a debug build shows what a release build has room for.
+fn on_a_worker_s_stack(text: String) -> Result<String, String> {
+    std::thread::Builder::new().stack_size(2 << 20).spawn(move || render(&text)).unwrap().join().unwrap()
+}
+
+#[test]
+fn hostile_templates_end_with_a_reason() {
+    let wrap = |open: &str, inner: &str, close: &str, times: usize| {
+        format!("{}{inner}{}", open.repeat(times), close.repeat(times))
+    };
+    let cases = [
+        // Loops and calls without end.
+        (r#"{{define "x"}}{{template "x"}}{{end}}{{template "x"}}"#.to_owned(), "nests deeper than 100 levels"),
+        (r#"{{define "x"}}{{include "x" .}}{{end}}{{include "x" .}}"#.to_owned(), "nests deeper than 100 levels"),
+        (r#"{{define "x"}}{{if (((include "x" .)))}}{{end}}{{end}}{{include "x" .}}"#.to_owned(), "nests deeper than 100"),
+        (r#"{{$t := "{{tpl .t .}}"}}{{tpl $t (dict "t" $t)}}"#.to_owned(), "nests deeper than 100 levels"),
+        (r#"{{define "x"}}{{template "y" .}}{{template "y" .}}{{end}}{{define "y"}}{{range 1000000}}{{end}}{{end}}{{template "x" .}}"#.to_owned(), "takes more than 1000000 steps"),
+        ("{{range 1000000000}}{{end}}".to_owned(), "takes more than 1000000 steps"),
+        ("{{range until 2000}}{{range until 2000}}x{{end}}{{end}}".to_owned(), "takes more than"),
+        (wrap("{{range 10}}", "", "{{end}}", 20), "takes more than 1000000 steps"),
+        // What is made grows.
+        ("{{until 1000000000}}".to_owned(), "units of work"),
+        ("{{untilStep 0 9223372036854775807 1}}".to_owned(), "units of work"),
+        ("{{seq 1 1000000000}}".to_owned(), "units of work"),
+        (r#"{{repeat 1000000000 "x"}}"#.to_owned(), "units of work"),
+        (r#"{{indent 1000000000 "x"}}"#.to_owned(), "units of work"),
+        (r#"{{printf "%1000000d" 1}}"#.to_owned(), "pads to more than 65535"),
+        (r#"{{printf (repeat 100000 "%[1]60000d") 1}}"#.to_owned(), "units of work"),
+        (r#"{{$x := "0123456789"}}{{range 100}}{{$x = print $x $x}}{{end}}"#.to_owned(), "units of work"),
+        (r#"{{$x := "0123456789"}}{{range 100}}{{$x = replace "0" $x $x}}{{end}}"#.to_owned(), "units of work"),
+        (r#"{{$x := list 1}}{{range 100}}{{$x = concat $x $x}}{{end}}"#.to_owned(), "units of work"),
+        (r#"{{$x := list 1}}{{range 60}}{{$x = list $x $x}}{{end}}{{$x}}"#.to_owned(), "units of work"),
+        (r#"{{$x := list 1}}{{range 60}}{{$x = list $x $x}}{{end}}{{toJson $x}}"#.to_owned(), "units of work"),
+        (r#"{{$x := list 1}}{{range 60}}{{$x = list $x $x}}{{end}}{{toYaml $x}}"#.to_owned(), "units of work"),
+        (r#"{{$x := list 1}}{{$y := list 1}}{{range 60}}{{$x = list $x $x}}{{$y = list $y $y}}{{end}}{{deepEqual $x $y}}"#.to_owned(), "units of work"),
+        (r#"{{$x := dict}}{{range 60}}{{$x = dict "a" $x "b" $x}}{{end}}{{deepCopy $x}}"#.to_owned(), "units of work"),
+        (r#"{{range 1000}}{{$x := until 10000}}{{end}}"#.to_owned(), "units of work"),
+        (r#"{{$x := repeat 100000 "ab"}}{{range 1000}}{{$y := contains "ba" $x}}{{$y = regexReplaceAll "a" $x "bb"}}{{end}}"#.to_owned(), "units of work"),
+        (r#"{{range $i, $_ := until 10000}}{{$y := regexMatch (printf "a%d" $i) "x"}}{{end}}"#.to_owned(), "units of work"),
+        (r#"{{regexMatch "(a{1000}){1000}" "x"}}"#.to_owned(), "too large once compiled"),
+        (r#"{{$x := repeat 200000 "a"}}{{range 100}}{{$y := regexMatch "(a?){500}b" $x}}{{end}}"#.to_owned(), "units of work"),
+        (r#"{{range 30000}}{{repeat 1000 "x"}}{{end}}"#.to_owned(), "longer than 16777216 bytes"),
+        (r#"{{$x := repeat 4000000 "x"}}{{range 6}}{{print $x}}{{end}}"#.to_owned(), "longer than 16777216 bytes"),
+        (r#"{{define "x"}}{{repeat 1000000 "x"}}{{include "x" .}}{{end}}{{include "x" .}}"#.to_owned(), "units of work"),
+        (r#"{{range 500000}}{{$_ := set $.Values (toString .) .}}{{end}}"#.to_owned(), "units of work"),
+        // What is nested, or contains itself.
+        (r#"{{$x := list 1}}{{range 1000}}{{$x = list $x}}{{end}}"#.to_owned(), "nest deeper than 64 levels"),
+        (r#"{{$_ := set .Values "me" .Values}}{{.Values}}"#.to_owned(), "nest deeper than 64 levels"),
+        (r#"{{$_ := set .Values "me" .Values}}{{toJson .}}"#.to_owned(), "nest deeper than 64 levels"),
+        (r#"{{$_ := set .Values "me" .Values}}{{toYaml .}}"#.to_owned(), "nest deeper than 64 levels"),
+        (r#"{{$_ := set .Values "me" .Values}}{{deepCopy .}}"#.to_owned(), "nest deeper than 64 levels"),
+        (r#"{{$_ := set .Values "me" .Values}}{{printf "%d" .}}"#.to_owned(), "nest deeper than 64 levels"),
+        (r#"{{$a := dict}}{{$_ := set $a "m" $a}}{{$b := dict}}{{$_ := set $b "m" $b}}{{deepEqual $a $b}}"#.to_owned(), "nest deeper than 64 levels"),
+        (r#"{{$a := dict}}{{$_ := set $a "m" $a}}{{$b := dict}}{{$_ := set $b "m" $b}}{{merge $a $b}}"#.to_owned(), "nest deeper than 64 levels"),
+        // What is written is nested.
+        (wrap("{{if 1}}", "x", "{{end}}", 60), "blocks nest deeper than 50"),
+        (format!("{{{{if 0}}}}{}{{{{end}}}}", "{{else if 0}}".repeat(20_000)), "blocks nest deeper than 50"),
+        (format!("{{{{ {}1{} }}}}", "(".repeat(300), ")".repeat(300)), "nesting depth exceeded"),
+        (format!("{{{{ tpl {:?} . }}}}", wrap("{{if 1}}", "x", "{{end}}", 60)), "blocks nest deeper than 50"),
+        (format!("{{{{define \"x\"}}}}{}{{{{end}}}}{{{{include \"x\" .}}}}", wrap("{{if 1}}", r#"{{include "x" .}}"#, "{{end}}", 40)), "nests deeper than 100"),
+        (format!("{{{{define \"x\"}}}}{{{{ {}(include \"x\" .){} }}}}{{{{end}}}}{{{{include \"x\" .}}}}", "(print ".repeat(40), ")".repeat(40)), "nests deeper than 100"),
+        ("x".repeat(300_000), "is longer than 262144 bytes"),
+    ];
+    for (text, said) in cases {
+        let shown: String = text.chars().take(100).collect();
+        let Err(fault) = on_a_worker_s_stack(text) else { panic!("{shown}") };
+        assert!(fault.contains(said), "{shown}: {fault}");
+    }
+}
+
+#[test]
+fn what_is_large_but_has_an_end_is_rendered() {
+    let nested = |times: usize| format!("{}x{}", "{{if 1}}".repeat(times), "{{end}}".repeat(times));
+    assert_eq!(on_a_worker_s_stack(nested(50)).unwrap(), "x");
+    let parens = format!("{{{{ {}1{} }}}}", "(".repeat(90), ")".repeat(90));
+    assert_eq!(on_a_worker_s_stack(parens).unwrap(), "1");
+    let down = r#"{{define "d"}}{{.}}{{if gt . 0}}{{include "d" (sub . 1)}}{{end}}{{end}}{{include "d" 30}}"#;
+    assert!(on_a_worker_s_stack(down.to_owned()).unwrap().starts_with("302928"));
+    let texts = r#"{{range 10000}}{{$y := print . | println | printf "%s"}}{{end}}"#;
+    assert_eq!(render(texts).unwrap(), "");
+    assert_eq!(render("{{range until 5000}}{{.}}{{end}}").unwrap().len(), 18_890);
+    let chain = r#"{{$m := dict}}{{$top := $m}}{{range 20000}}{{$n := dict}}{{$_ := set $m "m" $n}}{{$m = $n}}{{end}}{{len $top}}"#;
+    assert_eq!(on_a_worker_s_stack(chain.to_owned()).unwrap(), "1");
+}
+
+/// Pieces that templates are made of, to be put where they do not belong.
+const PIECES: [&str; 40] = [
+    "{{",
+    "}}",
+    "{{-",
+    "-}}",
+    "{{end}}",
+    "{{else}}",
+    "{{if .}}",
+    "{{range .}}",
+    "{{with .}}",
+    "{{define \"a\"}}",
+    "{{block \"b\" .}}",
+    "{{template \"a\" .}}",
+    "{{break}}",
+    "{{continue}}",
+    "(",
+    ")",
+    "|",
+    "\"",
+    "`",
+    "'",
+    "\\",
+    "$",
+    "$x",
+    ":=",
+    "=",
+    ",",
+    ".",
+    ".a",
+    "nil",
+    "true",
+    "-1",
+    "9223372036854775807",
+    "1e308",
+    "{{/*",
+    "*/}}",
+    "é",
+    "\u{0}",
+    "include \"a\" .",
+    "tpl . .",
+    "\n",
+];
+
+#[test]
+fn mutated_templates_never_panic() {
+    let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(2_000_u64);
+    let cases = cases();
+    let values = values();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below.max(1)
+    };
+    let run = move || {
+        for _ in 0..rounds {
+            let mut chars: Vec<char> = cases[random(cases.len())].1.chars().collect();
+            for _ in 0..=random(4) {
+                let (from, length) = (random(chars.len()), random(12));
+                let to = (from + length).min(chars.len());
+                match random(4) {
+                    0 => drop(chars.drain(from..to)),
+                    1 => drop(chars.splice(from..to, PIECES[random(PIECES.len())].chars())),
+                    2 => {
+                        let part: Vec<char> = chars[from..to].to_vec();
+                        let at = random(chars.len());
+                        drop(chars.splice(at..at, part));
+                    }
+                    _ => {
+                        let other = &cases[random(cases.len())].1;
+                        let (skip, take) = (random(other.len()), random(40));
+                        let part: Vec<char> = other.chars().skip(skip).take(take).collect();
+                        drop(chars.splice(from..to, part));
+                    }
+                }
+            }
+            let text: String = chars.into_iter().collect();
+            if let Ok(template) = GoTemplate::parse(&text, now()) {
+                // Either a text or a fault.
+                let _ = template.render(&values);
+            }
+        }
+    };
+    std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap();
+}

@@ -69,8 +69,8 @@ pub enum StoreError {
 
 /// One HTTP exchange outside the load path: a payload to download, a notification to send, a metric to ask for.
 ///
-/// Redirects are followed. A request with headers or a body says something that is meant for its receiver alone: it is not sent on to
-/// another origin.
+/// Redirects are followed. A request with headers, a body or a certificate of ours says something that is meant for its receiver
+/// alone: it is not sent on to another origin.
 #[derive(Clone, Debug, Default)]
 pub struct WebRequest {
     /// `GET`, `POST` …
@@ -87,6 +87,8 @@ pub struct WebRequest {
     pub timeout: Duration,
     /// Which servers are trusted, and who we say we are.
     pub tls: TlsOptions,
+    /// Whether it tells a webhook something: the whole URL is a secret then, and the answer does not depend on the body.
+    pub is_webhook: bool,
 }
 
 /// The answer to a [`WebRequest`], whatever its status.

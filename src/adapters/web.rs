@@ -1,88 +1,97 @@
-//! HTTP outside the load path: values and payloads to download, notifications to send.
+//! HTTP outside the load path: values and payloads to download, metrics to ask for, notifications to send.
+//!
+//! The proxy variables (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) are honoured, redirects are followed here, and
+//! compressed answers are not asked for: a small one may be endless once it is unpacked.
 
-use std::sync::OnceLock;
-use std::time::Duration;
+mod clients;
+mod fault;
+mod headers;
+mod redirect;
 
 use futures_util::StreamExt;
+use reqwest::header::{DATE, LOCATION, RETRY_AFTER};
+use url::Url;
 
-use crate::logic::mask::mask_url;
-use crate::model::tls::TlsOptions;
-use crate::net::tls::client_config;
-use crate::ports::{BoxFuture, Web, WebError, WebFault, WebRequest, WebResponse};
+use crate::logic::mask::{mask_url, mask_webhook};
+use crate::ports::{BoxFuture, Web, WebError, WebRequest, WebResponse};
+use clients::Clients;
+use fault::Fault;
 
-/// Time to open a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Redirects that a download follows.
+/// Redirects that one request follows.
 const MAX_REDIRECTS: usize = 10;
 
-/// Sends requests with `reqwest`, to servers of the usual certificate authorities; honours the proxy variables.
+/// Sends requests with `reqwest`.
 #[derive(Default)]
 pub struct WebClient {
-    /// Made for the first request: reading the authorities takes milliseconds, and most runs need none of it.
-    client: OnceLock<Result<reqwest::Client, String>>,
-}
-
-fn build() -> Result<reqwest::Client, String> {
-    let tls = client_config(&TlsOptions::default(), &["h2", "http/1.1"]).map_err(|error| error.to_string())?;
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::limited(MAX_REDIRECTS))
-        .user_agent(concat!("iter8/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| chain(&error))
-}
-
-/// An error with its causes, in one line. Without the URL: it may hold a password.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+    clients: Clients,
 }
 
 impl Web for WebClient {
     fn send(&self, request: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
         Box::pin(async move {
-            let (method, url, timeout) = (request.method.clone(), mask_url(&request.url), request.timeout);
-            let fail = |reason: String| WebError {
-                method: method.clone(),
-                url: url.clone(),
-                fault: WebFault::Transport,
-                reason,
-            };
-            let client = self.client.get_or_init(build).as_ref().map_err(|reason| fail(reason.clone()))?;
-            match tokio::time::timeout(timeout, exchange(client, request)).await {
-                Ok(answer) => answer.map_err(fail),
-                Err(_) => Err(fail(format!("no complete answer within {} s", timeout.as_secs_f64()))),
-            }
+            let (method, url, timeout) = (request.method.clone(), shown_url(&request), request.timeout);
+            let end = tokio::time::timeout(timeout, self.exchange(request)).await;
+            let end = end.unwrap_or_else(|_| Err(Fault::timeout(timeout)));
+            end.map_err(|Fault { kind, reason }| WebError { method, url, fault: kind, reason })
         })
     }
 }
 
-async fn exchange(client: &reqwest::Client, request: WebRequest) -> Result<WebResponse, String> {
-    let method = reqwest::Method::from_bytes(request.method.as_bytes()).map_err(|error| error.to_string())?;
-    let mut builder = client.request(method, &request.url);
+/// The URL as errors show it: without credentials and query.
+fn shown_url(request: &WebRequest) -> String {
+    let shown = if request.is_webhook { mask_webhook(&request.url) } else { mask_url(&request.url) };
+    shown.split(['?', '#']).next().unwrap_or_default().to_owned()
+}
+
+impl WebClient {
+    async fn exchange(&self, mut request: WebRequest) -> Result<WebResponse, Fault> {
+        let client = self.clients.get(&request.tls).map_err(Fault::last)?;
+        for _ in 0..=MAX_REDIRECTS {
+            let response = ask(&client, &request).await?;
+            let status = response.status().as_u16();
+            if !redirect::is_redirect(status) {
+                return read(response, request.max_response_bytes).await;
+            }
+            let location = response.headers().get(LOCATION).map(|value| value.as_bytes());
+            request = redirect::follow(request, status, location).map_err(Fault::last)?;
+        }
+        Err(Fault::last(format!("redirects more than {MAX_REDIRECTS} times")))
+    }
+}
+
+async fn ask(client: &reqwest::Client, request: &WebRequest) -> Result<reqwest::Response, Fault> {
+    let method =
+        reqwest::Method::from_bytes(request.method.as_bytes()).map_err(|error| Fault::last(error.to_string()))?;
+    let url = Url::parse(&request.url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = url.ok_or_else(|| Fault::last("it is not a URL with http:// or https:// and a host".to_owned()))?;
+    let mut builder = client.request(method, url);
     for (name, value) in &request.headers {
         builder = builder.header(name, value);
     }
-    if let Some(body) = request.body {
-        builder = builder.body(body);
+    if let Some(body) = &request.body {
+        builder = builder.body(body.clone());
     }
-    let response = builder.send().await.map_err(|error| chain(&error.without_url()))?;
+    Ok(builder.send().await?)
+}
+
+/// Reads an answer as it arrives, and no more of it than is wanted.
+async fn read(response: reqwest::Response, max_bytes: usize) -> Result<WebResponse, Fault> {
+    let too_large = || Fault::last(format!("the answer is larger than {max_bytes} bytes"));
+    if response.content_length().is_some_and(|length| length > max_bytes as u64) {
+        return Err(too_large());
+    }
     let status = response.status().as_u16();
+    let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let date = text(DATE).and_then(headers::date);
+    let retry_after = text(RETRY_AFTER).and_then(|text| headers::retry_after(text, date));
     let mut body = Vec::new();
     let mut parts = response.bytes_stream();
     while let Some(part) = parts.next().await {
-        body.extend_from_slice(&part.map_err(|error| chain(&error.without_url()))?);
-        if body.len() > request.max_response_bytes {
-            return Err(format!("the answer is larger than {} bytes", request.max_response_bytes));
+        let part = part?;
+        if part.len() > max_bytes.saturating_sub(body.len()) {
+            return Err(too_large());
         }
+        body.extend_from_slice(&part);
     }
-    Ok(WebResponse { status, body, retry_after: None, date: None })
+    Ok(WebResponse { status, body, retry_after, date })
 }

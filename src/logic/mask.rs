@@ -11,7 +11,7 @@ mod urls;
 
 pub use names::{HIDDEN, is_secret};
 pub use texts::mask_text;
-pub use urls::mask_url;
+pub use urls::{mask_url, mask_webhook};
 
 use serde_json::{Map, Value, json};
 
@@ -19,7 +19,6 @@ use super::path::join;
 use crate::model::document::TaskSpec;
 use names::{is_reference, is_secret_parameter};
 use texts::mask_literal;
-use urls::mask_webhook;
 
 /// Longest text that is looked into as JSON, and how deep values are followed.
 const MAX_EMBEDDED: usize = 64 * 1024;

@@ -24,3 +24,4 @@ mod schema;
 mod support;
 mod tools;
 mod values;
+mod web;

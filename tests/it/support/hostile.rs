@@ -100,6 +100,14 @@ impl Hostile {
         Self::start(|_| ok(), None, Some(TlsAcceptor::from(Arc::new(config)))).await
     }
 
+    /// Starts a server that speaks TLS and decides request by request.
+    pub async fn secure_scripted(
+        config: rustls::ServerConfig,
+        script: impl Fn(&Arrival) -> Act + Send + Sync + 'static,
+    ) -> Self {
+        Self::start(script, None, Some(TlsAcceptor::from(Arc::new(config)))).await
+    }
+
     async fn start(
         script: impl Fn(&Arrival) -> Act + Send + Sync + 'static,
         stall: Option<(Duration, Duration)>,

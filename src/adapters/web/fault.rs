@@ -1,0 +1,56 @@
+//! What kind of fault an error is, and how it is told: with its causes, without the URL, which may hold a password.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use crate::ports::WebFault;
+
+/// Why an exchange gave no answer.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) kind: WebFault,
+    pub(super) reason: String,
+}
+
+impl Fault {
+    /// A fault that another attempt would end with, too.
+    pub(super) fn last(reason: String) -> Self {
+        Self { kind: WebFault::Final, reason }
+    }
+
+    /// The time for the whole exchange is over.
+    pub(super) fn timeout(limit: Duration) -> Self {
+        Self { kind: WebFault::Timeout, reason: format!("no complete answer within {} s", limit.as_secs_f64()) }
+    }
+}
+
+impl From<reqwest::Error> for Fault {
+    fn from(error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        let kind = if error.is_timeout() {
+            WebFault::Timeout
+        } else if error.is_builder() || causes(&error).any(|error| error.is::<rustls::Error>()) {
+            // The server and we do not agree on certificates or on TLS at all: that is a matter of settings.
+            WebFault::Final
+        } else {
+            WebFault::Transport
+        };
+        // The first link says no more than that something was sent or read.
+        let mut links: Vec<_> = causes(&error).skip(1).map(ToString::to_string).collect();
+        links.dedup();
+        let reason = if links.is_empty() { error.to_string() } else { links.join(": ") };
+        Self { kind, reason }
+    }
+}
+
+/// An error and what caused it.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        // An I/O error says what the error in it says, and names that one's cause as its own.
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(within) => Some(within),
+            None => error.source(),
+        }
+    })
+}

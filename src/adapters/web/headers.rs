@@ -1,0 +1,60 @@
+//! Headers of an answer that matter here, as RFC 9110 has them.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+/// Longest wait that a server may ask for; longer says the same: not during this run.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// An HTTP date, in any of its three forms (section 5.6.7).
+pub(super) fn date(text: &str) -> Option<DateTime<Utc>> {
+    httpdate::parse_http_date(text.trim()).ok().map(DateTime::from)
+}
+
+/// How long the server asks to wait: a number of seconds, or the date to wait for (section 10.2.3). That date is by the server's
+/// clock, which `answered` tells; ours counts where the server does not say.
+pub(super) fn retry_after(text: &str, answered: Option<DateTime<Utc>>) -> Option<Duration> {
+    let text = text.trim();
+    let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // What does not fit is longer than the longest.
+        Duration::from_secs(text.parse().unwrap_or(u64::MAX))
+    } else {
+        (date(text)? - answered.unwrap_or_else(Utc::now)).to_std().unwrap_or_default()
+    };
+    Some(wait.min(LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_read_in_their_three_forms() {
+        let expected: DateTime<Utc> = "1994-11-06T08:49:37Z".parse().unwrap();
+        for text in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+            assert_eq!(date(text), Some(expected), "{text}");
+        }
+        for text in ["", "now", "1994-11-06T08:49:37Z", "Sun, 32 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(date(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_in_seconds_or_until_a_date_by_the_servers_clock() {
+        let answered = date("Sun, 06 Nov 1994 08:49:37 GMT");
+        let wait = |text| retry_after(text, answered).map(|wait| wait.as_secs());
+        assert_eq!(wait(" 120 "), Some(120));
+        assert_eq!(wait("0"), Some(0));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:50:07 GMT"), Some(30));
+        // A date that has passed: at once.
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:00 GMT"), Some(0));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:50:07 GMT", None), Some(Duration::ZERO));
+        for text in ["99999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+            assert_eq!(wait(text), Some(24 * 3600), "{text}");
+        }
+        for text in ["", "-1", "1.5", "+3", "soon", "1 second"] {
+            assert_eq!(wait(text), None, "{text}");
+        }
+    }
+}

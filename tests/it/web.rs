@@ -1,0 +1,270 @@
+//! The web adapter against servers that redirect, stall, lie and hide behind proxies.
+
+mod proxy;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use iter8::adapters::web::WebClient;
+use iter8::model::tls::{Identity, TlsOptions};
+use iter8::ports::{Web, WebError, WebFault, WebRequest, WebResponse};
+
+use crate::support::authority::Authority;
+use crate::support::cli::Bench;
+use crate::support::hostile::{Act, Hostile, answer, ok};
+use crate::support::mirror::{Kind, Mirror};
+use proxy::Proxy;
+
+const LONG: Duration = Duration::from_secs(30);
+
+fn get(url: impl Into<String>) -> WebRequest {
+    WebRequest {
+        method: "GET".to_owned(),
+        url: url.into(),
+        max_response_bytes: 1 << 10,
+        timeout: LONG,
+        ..WebRequest::default()
+    }
+}
+
+async fn send(request: WebRequest) -> Result<WebResponse, WebError> {
+    WebClient::default().send(request).await
+}
+
+#[track_caller]
+fn assert_fault(end: Result<WebResponse, WebError>, fault: WebFault, told: &str) {
+    let error = end.unwrap_err();
+    assert_eq!(error.fault, fault, "{error}");
+    assert!(error.reason.contains(told), "{error}");
+}
+
+/// A server that redirects every request but those for `/end` there, with this status.
+async fn redirecting(status: u16, location: impl Into<String>) -> Hostile {
+    let location = location.into();
+    Hostile::scripted(move |arrival| match arrival.head.split(' ').nth(1) {
+        Some("/end") => ok(),
+        _ => Act::Write(answer(status, &format!("Location: {location}\r\n"), "")),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_answer_tells_when_it_was_given_and_when_to_ask_again() {
+    let headers = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:49:47 GMT\r\n";
+    let server = Hostile::always(Act::Write(answer(503, headers, "later"))).await;
+    let answer = send(get(server.url())).await.unwrap();
+    assert_eq!((answer.status, answer.body.as_slice()), (503, b"later".as_slice()));
+    assert_eq!(answer.date, Some("1994-11-06T08:49:37Z".parse().unwrap()));
+    assert_eq!(answer.retry_after, Some(Duration::from_secs(10)));
+    // Nothing else is asked for than the bytes as they are.
+    let head = server.seen()[0].head.to_lowercase();
+    assert!(!head.contains("accept-encoding") && head.contains("user-agent: iter8/"), "{head}");
+}
+
+#[tokio::test]
+async fn to_the_same_origin_everything_is_sent_again() {
+    for status in [307, 308] {
+        let server = redirecting(status, "/end").await;
+        let request = WebRequest {
+            method: "PUT".to_owned(),
+            headers: vec![("Authorization".to_owned(), "Bearer hunter2".to_owned())],
+            body: Some(b"payload".to_vec()),
+            ..get(server.url())
+        };
+        assert_eq!(send(request).await.unwrap().status, 200);
+        let second = &server.seen()[1];
+        assert!(second.head.starts_with("PUT /end ") && second.head.contains("Bearer hunter2"), "{}", second.head);
+        assert_eq!(second.body, b"payload");
+    }
+    let server = redirecting(303, "/end").await;
+    let request = WebRequest { method: "POST".to_owned(), body: Some(b"payload".to_vec()), ..get(server.url()) };
+    assert_eq!(send(request).await.unwrap().status, 200);
+    let second = &server.seen()[1];
+    assert!(second.head.starts_with("GET /end ") && second.body.is_empty(), "{}", second.head);
+}
+
+#[tokio::test]
+async fn credentials_in_a_url_stay_with_their_host() {
+    let (other, server) = (Hostile::always(ok()).await, redirecting(302, "/end").await);
+    let with_user = |server: &Hostile| format!("http://user:hunter2@{}/", server.address);
+    assert_eq!(send(get(with_user(&server))).await.unwrap().status, 200);
+    assert!(server.seen().iter().all(|seen| seen.head.to_lowercase().contains("authorization: basic")));
+    let server = redirecting(302, other.url()).await;
+    assert_eq!(send(get(with_user(&server))).await.unwrap().status, 200);
+    let head = &other.seen()[0].head;
+    assert!(!head.to_lowercase().contains("authorization") && !head.to_lowercase().contains("referer"), "{head}");
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_host_with_the_token_is_not_followed() {
+    let other = Hostile::always(ok()).await;
+    let server = redirecting(302, format!("{}stolen?secret=hunter2", other.url())).await;
+    let headers = vec![("Authorization".to_owned(), "Bearer hunter2".to_owned())];
+    let end = send(WebRequest { headers, ..get(format!("{}?token=hunter2", server.url())) }).await;
+    let error = end.unwrap_err();
+    let expected = format!(
+        "redirects to another host (http://{}), where its headers are not sent; give that URL instead",
+        other.address
+    );
+    assert_eq!((error.fault, error.reason.as_str()), (WebFault::Final, expected.as_str()));
+    assert!(!error.to_string().contains("hunter2") && !error.to_string().contains('?'), "{error}");
+    assert_eq!(other.connections(), 0);
+    // A download has nothing to hide.
+    assert_eq!(send(get(server.url())).await.unwrap().status, 200);
+    assert_eq!(other.arrivals(), 1);
+}
+
+#[tokio::test]
+async fn redirects_that_lead_nowhere_end_in_errors() {
+    let ring = redirecting(302, "/again").await;
+    assert_fault(send(get(ring.url())).await, WebFault::Final, "redirects more than 10 times");
+    assert_eq!(ring.arrivals(), 11);
+    for location in ["", "ftp://host/", "http://[", "\u{1}"] {
+        let server = redirecting(301, location).await;
+        assert!(send(get(server.url())).await.is_err(), "{location}");
+    }
+    let silent = Hostile::always(Act::Write(answer(302, "", ""))).await;
+    assert_fault(send(get(silent.url())).await, WebFault::Final, "without saying where");
+    // These are answers, not redirects.
+    for status in [300, 304] {
+        let server = Hostile::always(Act::Write(answer(status, "Location: /end\r\n", ""))).await;
+        assert_eq!(send(get(server.url())).await.unwrap().status, status);
+    }
+}
+
+#[tokio::test]
+async fn a_large_answer_is_read_up_to_the_limit() {
+    let announced =
+        Hostile::always(Act::Write(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\nabc".to_vec())).await;
+    assert_fault(send(get(announced.url())).await, WebFault::Final, "the answer is larger than 1024 bytes");
+    // 100 MB without a word on how many; the server can't write them all to one who does not read.
+    let mut endless = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
+    endless.resize(100 << 20, b'x');
+    let endless = Hostile::always(Act::WriteAndClose(endless)).await;
+    assert_fault(send(get(endless.url())).await, WebFault::Final, "the answer is larger than 1024 bytes");
+    let exact = Hostile::always(Act::Write(answer(200, "", &"x".repeat(1 << 10)))).await;
+    assert_eq!(send(get(exact.url())).await.unwrap().body.len(), 1 << 10);
+}
+
+#[tokio::test]
+async fn the_time_out_is_that_of_the_whole_exchange() {
+    let drip = answer(200, "", &"x".repeat(1000));
+    for act in [Act::Silent, Act::Drip(drip, Duration::from_millis(50))] {
+        let server = Hostile::always(act).await;
+        let started = Instant::now();
+        let request = WebRequest { timeout: Duration::from_millis(300), ..get(server.url()) };
+        assert_fault(send(request).await, WebFault::Timeout, "no complete answer within 0.3 s");
+        assert!(started.elapsed() < Duration::from_secs(10));
+    }
+    // Redirects share it.
+    let server = Hostile::scripted(|_| Act::Drip(answer(302, "Location: /\r\n", ""), Duration::from_millis(5))).await;
+    let request = WebRequest { timeout: Duration::from_millis(600), ..get(server.url()) };
+    assert_fault(send(request).await, WebFault::Timeout, "no complete answer");
+}
+
+#[tokio::test]
+async fn another_attempt_may_help_where_the_connection_was_the_fault() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let refused = listener.local_addr().unwrap();
+    drop(listener);
+    assert_fault(send(get(format!("http://{refused}/"))).await, WebFault::Transport, "refused");
+    assert_fault(send(get("http://no-such-host.invalid/")).await, WebFault::Transport, "dns");
+    let truncated = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc".to_vec();
+    for act in [
+        Act::WriteAndClose(truncated.clone()),
+        Act::WriteAndReset(truncated),
+        Act::WriteAndReset(b"HTTP/1.1 2".to_vec()),
+        Act::WriteAndClose(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec()),
+    ] {
+        let server = Hostile::always(act.clone()).await;
+        let end = send(get(server.url())).await;
+        assert_eq!(end.as_ref().map_err(|error| error.fault).err(), Some(WebFault::Transport), "{act:?}: {end:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_can_not_be_made_is_final() {
+    for url in ["", "ftp://host/", "host:80", "http://", "http://[::1"] {
+        assert_fault(send(get(url)).await, WebFault::Final, "not a URL with http:// or https://");
+    }
+    let server = Hostile::always(ok()).await;
+    let header = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+    for headers in [header("bad name", "x"), header("x", "hunter2\n")] {
+        let error = send(WebRequest { headers, ..get(server.url()) }).await.unwrap_err();
+        assert!(error.fault == WebFault::Final && !error.to_string().contains("hunter2"), "{error}");
+    }
+    assert_fault(send(WebRequest { method: "G T".to_owned(), ..get(server.url()) }).await, WebFault::Final, "method");
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_authority_is_final_and_the_right_one_is_trusted() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let server = Hostile::secure(authority.server(None)).await;
+    let url = format!("https://{}/", server.address);
+    let trusting = |pem: &str| TlsOptions { ca: Some(pem.as_bytes().to_vec()), ..TlsOptions::default() };
+    let client = WebClient::default();
+    let ask = |tls| client.send(WebRequest { tls, ..get(url.clone()) });
+    assert_fault(ask(TlsOptions::default()).await, WebFault::Final, "UnknownIssuer");
+    assert_fault(ask(trusting(&other.pem)).await, WebFault::Final, "certificate");
+    // The same client: each of its settings has its own connections.
+    assert_eq!(ask(trusting(&authority.pem)).await.unwrap().status, 200);
+    assert_fault(ask(trusting(&other.pem)).await, WebFault::Final, "certificate");
+    assert_eq!(ask(TlsOptions { skip_verify: true, ..TlsOptions::default() }).await.unwrap().status, 200);
+    assert_fault(ask(trusting("none")).await, WebFault::Final, "the ca file holds no usable PEM certificate");
+    let plain = Mirror::start(Kind::default()).await;
+    let end = send(get(format!("https://{}/", plain.address))).await;
+    assert_fault(end, WebFault::Final, "InvalidContentType");
+}
+
+#[tokio::test]
+async fn a_server_that_asks_who_we_are_is_told_or_the_fault_is_final() {
+    let (authority, clients) = (Authority::new(), Authority::new());
+    let server = Hostile::secure(authority.server(Some(&clients))).await;
+    let url = format!("https://{}/", server.address);
+    let ca = Some(authority.pem.clone().into_bytes());
+    let (certificate, key) = clients.issue();
+    let identity = Identity { cert: certificate.pem().into_bytes(), key: key.serialize_pem().into_bytes() };
+    let known = TlsOptions { ca: ca.clone(), identity: Some(identity), skip_verify: false };
+    assert_eq!(send(WebRequest { tls: known, ..get(url.clone()) }).await.unwrap().status, 200);
+    let unknown = TlsOptions { ca, ..TlsOptions::default() };
+    assert_fault(send(WebRequest { tls: unknown, ..get(url) }).await, WebFault::Final, "CertificateRequired");
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_where_the_server_offers_it() {
+    let authority = Authority::new();
+    let mut config = authority.server(None);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let server = Mirror::start(Kind { tls: Some(config), ..Kind::default() }).await;
+    let tls = TlsOptions { ca: Some(authority.pem.into_bytes()), ..TlsOptions::default() };
+    let answer = send(WebRequest { tls, ..get(format!("https://{}/", server.address)) }).await.unwrap();
+    assert_eq!(answer.body, b"ok");
+    assert_eq!(server.seen()[0].version, http::Version::HTTP_2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_proxy_variables_lead_through_a_proxy_and_past_it() {
+    let authority = Authority::new();
+    let values = || Act::Write(answer(200, "", "tasks: [run]\nrun: echo through\n"));
+    let (plain, proxy) = (Hostile::always(values()).await, Arc::new(Proxy::start().await));
+    let secure = Hostile::secure_scripted(authority.server(None), move |_| values()).await;
+    let bench = Bench::new();
+    let ca = bench.write("ca.pem", &authority.pem);
+    let dry = |url: String, no_proxy: &str| {
+        let mut command = bench.command();
+        command.env("HTTP_PROXY", proxy.url()).env("HTTPS_PROXY", proxy.url()).env("NO_PROXY", no_proxy);
+        command.env("SSL_CERT_FILE", &ca).args(["run", "--dry", "-f", &url]);
+        tokio::task::block_in_place(|| command.output().unwrap())
+    };
+    let told = |output: std::process::Output| {
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(told(dry(format!("{}v.yaml", plain.url()), "")).contains("echo through"));
+    assert!(told(dry(format!("https://{}/v.yaml", secure.address), "")).contains("echo through"));
+    let expected = [format!("GET http://{}/v.yaml", plain.address), format!("CONNECT {}", secure.address)];
+    assert_eq!(proxy.asked(), expected);
+    assert!(told(dry(format!("{}v.yaml", plain.url()), "127.0.0.1")).contains("echo through"));
+    assert_eq!(proxy.asked().len(), 2, "the proxy was asked in spite of NO_PROXY");
+}

@@ -6,12 +6,14 @@
 
 mod names;
 mod references;
+mod sent;
 mod texts;
 mod urls;
 
 pub use names::{HIDDEN, is_secret};
+pub use sent::SentSecrets;
 pub use texts::mask_text;
-pub use urls::{mask_url, mask_webhook};
+pub use urls::{mask_form, mask_url, mask_webhook};
 
 use serde_json::{Map, Value, json};
 

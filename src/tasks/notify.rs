@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::shape::{HTTP_URL, each_given};
 use super::{Task, TaskContext, TaskError, TaskKind};
 use crate::logic::input::{InputError, typed};
-use crate::logic::{mask, notification};
+use crate::logic::mask::{self, SentSecrets};
+use crate::logic::notification;
 use crate::model::contribution::Contribution;
 use crate::model::document::TaskSpec;
 use crate::ports::{BoxFuture, Files, WebRequest};
@@ -37,9 +38,6 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How much of the receiver's answer is read.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
-
-/// Shortest part of a request that is looked for in its answer, in bytes.
-const SHORTEST_SECRET: usize = 6;
 
 /// Settings of a `notify` entry in a spec.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -237,29 +235,9 @@ fn origin(url: &str) -> String {
     url::Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
 }
 
-/// What a request holds that only its receiver may know, the longest first: the URL after its host, and secret headers.
-fn secrets_of(request: &WebRequest) -> Vec<String> {
-    let mut secrets = vec![request.url.clone()];
-    if let Ok(url) = url::Url::parse(&request.url) {
-        secrets.extend([url.path().to_owned(), url[url::Position::BeforePath..].to_owned()]);
-        secrets.extend(url.path().split('/').map(str::to_owned));
-        secrets.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
-        secrets.extend([url.username().to_owned(), url.password().unwrap_or_default().to_owned()]);
-    }
-    for (_, value) in request.headers.iter().filter(|(name, _)| mask::is_secret(name)) {
-        secrets.extend([value.clone()]);
-        secrets.extend(value.split_once(' ').map(|(_, credential)| credential.to_owned()));
-    }
-    // What is short is a word of any answer.
-    secrets.retain(|secret| secret.len() >= SHORTEST_SECRET);
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    secrets
-}
-
 /// The text without the secrets that were sent, and without what looks like one.
-fn without(secrets: &[String], text: &str) -> String {
-    let text = secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), mask::HIDDEN));
-    mask::mask_text(&text)
+fn without(secrets: &SentSecrets, text: &str) -> String {
+    mask::mask_text(&secrets.hide(text))
 }
 
 struct Notify {
@@ -334,6 +312,7 @@ impl Notify {
             body,
             max_response_bytes: MAX_ANSWER_BYTES,
             timeout: TIMEOUT,
+            is_webhook: true,
             ..WebRequest::default()
         })
     }
@@ -341,7 +320,7 @@ impl Notify {
     async fn send(&self, cx: &TaskContext<'_>) -> Result<Contribution, TaskError> {
         let request = self.request(cx)?;
         let target = origin(&request.url);
-        let secrets = secrets_of(&request);
+        let secrets = SentSecrets::of_webhook(&request.url, &request.headers);
         let answer = tokio::select! {
             answer = cx.world.web.send(request) => answer.map_err(|error| TaskError::failed(format!("cannot notify {target}: {}", without(&secrets, &error.reason))))?,
             () = cx.world.stop.cancelled() => return Ok(Contribution { interrupted: true, ..Contribution::default() }),

@@ -40,6 +40,11 @@ pub fn mask_webhook(url: &str) -> String {
     if tail.len() <= 1 || is_dispatch(tail) { shown } else { format!("{scheme}://{authority}/{HIDDEN}") }
 }
 
+/// The same form (`name=value&…`) with secret-looking parameters hidden.
+pub fn mask_form(form: &str) -> String {
+    mask_pairs(form, &['&'], Dollars::Literal)
+}
+
 /// Scheme, authority and the rest.
 fn split(url: &str) -> Option<(&str, &str, &str)> {
     let (scheme, rest) = url.split_once("://")?;

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use crate::logic::input::InputError;
 use crate::logic::{condition, insights, mask};
-use crate::model::contribution::Contribution;
+use crate::model::contribution::{Contribution, TaskOutcome};
 use crate::model::document::{Experiment, ExperimentResult, SCHEMA_VERSION, TaskRecord, TaskSpec, TaskStatus};
 use crate::model::duration::GoDuration;
 use crate::ports::{DocumentStore, Event, Files, StoreError, World};
-use crate::tasks::{Task, TaskContext, TaskError, registry};
+use crate::tasks::{Recorded, Task, TaskContext, TaskError, registry};
 
 /// How long an interrupted task may take to hand over what it measured.
 const INTERRUPT_GRACE: Duration = Duration::from_secs(15);
@@ -287,7 +287,7 @@ impl Run<'_> {
         record.status = TaskStatus::Running;
         record.start = Some(start);
         self.save().await.map_err(PipelineError::Store)?;
-        match self.run_task(index, task).await {
+        match self.run_or_replay(index, &name, task).await {
             Ok(contribution) => self.accept(index, &name, started, contribution).await,
             Err(error) => self.fail(index, &name, started, error).await,
         }
@@ -301,6 +301,20 @@ impl Run<'_> {
             Ok(false) => Ok(Some(format!("the condition `{text}` is false"))),
             Err(error) => Err(InputError::new(format!("spec[{index}].if"), error.to_string()).into()),
         }
+    }
+
+    /// Runs a task, or takes its outcome from the recording that is replayed.
+    async fn run_or_replay(&self, index: usize, name: &str, task: &dyn Task) -> Result<Contribution, TaskError> {
+        let tape = self.world.tape.filter(|_| task.recorded() == Recorded::Outcome);
+        let Some(tape) = tape else { return self.run_task(index, task).await };
+        if let Some(outcome) = tape.begin(index, name) {
+            let line = "not run: its outcome is taken from the recording".to_owned();
+            self.world.observer.observe(Event::TaskLog { index, line });
+            return outcome.into();
+        }
+        let end = self.run_task(index, task).await;
+        tape.keep(index, name, &TaskOutcome::from(&end));
+        end
     }
 
     async fn run_task(&self, index: usize, task: &dyn Task) -> Result<Contribution, TaskError> {

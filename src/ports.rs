@@ -9,6 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
+use crate::model::contribution::TaskOutcome;
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::tls::TlsOptions;
 
@@ -136,6 +137,17 @@ pub trait Web: Send + Sync {
     fn send(&self, request: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>>;
 }
 
+/// A recording of a run that is being made, or replayed. It stands behind [`Web`] and [`Clock`]; of tasks that do other things than
+/// ask for answers (send load, run scripts), it keeps the outcome as a whole.
+pub trait Tape: Send + Sync {
+    /// Such a task begins. In a replay this gives its outcome; where the run is recorded, nothing, and answers and times are not kept
+    /// until [`Tape::keep`].
+    fn begin(&self, index: usize, task: &str) -> Option<TaskOutcome>;
+
+    /// Keeps the outcome of the task that began.
+    fn keep(&self, index: usize, task: &str, outcome: &TaskOutcome);
+}
+
 /// How a shell script ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScriptEnd {
@@ -257,6 +269,8 @@ pub struct World<'a> {
     pub files: &'a dyn Files,
     /// Is told what happens.
     pub observer: &'a dyn Observer,
+    /// The recording of this run, if there is one.
+    pub tape: Option<&'a dyn Tape>,
     /// Cancelled by a signal: end soon, and return what was measured.
     pub stop: CancellationToken,
 }

@@ -1,7 +1,8 @@
-//! The outside world: file store, web client, shell, clock. Each file implements one of the traits in `ports`.
+//! The outside world: file store, web client, shell, clock, and recordings of it. Each file implements traits in `ports`.
 
 pub mod clock;
 pub mod file_store;
 pub mod files;
+pub mod record;
 pub mod shell;
 pub mod web;

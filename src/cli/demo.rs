@@ -10,6 +10,7 @@ use super::globals::Globals;
 use super::output;
 use super::run::{execute, prepare};
 use super::signals::Interruption;
+use super::stage::Stage;
 use crate::adapters::file_store::FileStore;
 use crate::model::document::Experiment;
 use crate::pipeline::{self, ResultPolicy};
@@ -77,7 +78,7 @@ async fn experiment(
     let store = FileStore::new(args.run_dir.path());
     spare_other_documents(&store, &experiment).await?;
     let prepared = prepare(experiment, &resolved)?;
-    match execute(prepared, ResultPolicy::Fresh, &store, globals, interruption).await? {
+    match execute(prepared, ResultPolicy::Fresh, &store, &Stage::default(), globals, interruption).await? {
         Exit::Done => {}
         interrupted => return Ok(interrupted),
     }

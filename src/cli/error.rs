@@ -61,6 +61,13 @@ impl CliError {
         Self { hint, ..Self::input(format!("{location} is not valid")).caused_by(error) }
     }
 
+    /// An error and what caused it.
+    pub fn chain(exit: Exit, error: impl Error + 'static, hint: Option<&str>) -> Self {
+        let mut links = Self::new(exit, String::new()).caused_by(error).causes.into_iter();
+        let message = links.next().unwrap_or_default();
+        Self { exit, message, causes: links.collect(), hint: hint.map(str::to_owned) }
+    }
+
     /// The exit code.
     pub fn exit(&self) -> Exit {
         self.exit
@@ -79,10 +86,7 @@ impl From<StoreError> for CliError {
             }
             StoreError::Unavailable { .. } => (Exit::OutsideWorld, None),
         };
-        let causes = Self::new(exit, String::new()).caused_by(error);
-        let mut links = causes.causes.into_iter();
-        let message = links.next().unwrap_or_default();
-        Self { exit, message, causes: links.collect(), hint: hint.map(str::to_owned) }
+        Self::chain(exit, error, hint)
     }
 }
 

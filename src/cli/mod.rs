@@ -15,6 +15,7 @@ mod report;
 mod run;
 mod schema;
 mod signals;
+mod stage;
 mod style;
 mod terminal;
 mod validate;

@@ -10,12 +10,11 @@ use super::globals::Globals;
 use super::output;
 use super::progress::Progress;
 use super::signals::Interruption;
+use super::stage::{Stage, StageArgs};
 use super::values::{Network, ValueArgs};
-use crate::adapters::clock::SystemClock;
 use crate::adapters::file_store::FileStore;
 use crate::adapters::files::LocalFiles;
 use crate::adapters::shell::SystemShell;
-use crate::adapters::web::WebClient;
 use crate::model::codec;
 use crate::model::document::Experiment;
 use crate::pipeline::{self, Prepared, ResultPolicy, RunEnd};
@@ -28,7 +27,9 @@ use crate::tasks::resolve::{Resolved, spec_from_values};
     iter8 run --set \"tasks={http,assess}\" --set http.url=http://localhost:8080/ \\\n            --set assess.SLOs.upper.http/latency-mean=50\n  \
     iter8 run -f values.yaml --set http.qps=50 --dry\n  \
     iter8 run --runDir results          # runs results/experiment.yaml\n  \
-    iter8 run --reuseResult             # one more loop of ./experiment.yaml")]
+    iter8 run --reuseResult             # one more loop of ./experiment.yaml\n  \
+    iter8 run -f values.yaml --record recordings   # keeps what providers answer, without secrets\n  \
+    iter8 run -f values.yaml --replay recordings   # the same run once more, without network")]
 pub struct RunArgs {
     #[command(flatten)]
     run_dir: RunDirArgs,
@@ -38,6 +39,8 @@ pub struct RunArgs {
     /// Print the resolved spec and run nothing
     #[arg(long, visible_alias = "dry-run")]
     dry: bool,
+    #[command(flatten)]
+    stage: StageArgs,
     // Last: what follows a flattened group stands under its heading.
     #[command(flatten)]
     values: ValueArgs,
@@ -48,6 +51,7 @@ pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
     let interruption = Interruption::listen()?;
     let store = FileStore::new(args.run_dir.path());
     let policy = if args.reuse_result { ResultPolicy::Reuse } else { ResultPolicy::Fresh };
+    let stage = args.stage.stage(policy, &store).await?;
     if !args.values.is_given() {
         let experiment = store.load().await?;
         if args.dry {
@@ -55,10 +59,10 @@ pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
         }
         let prepared = pipeline::prepare(experiment, &LocalFiles)
             .map_err(|error| CliError::in_document(&store.location(), error))?;
-        return execute(prepared, policy, &store, globals, &interruption).await;
+        return execute(prepared, policy, &store, &stage, globals, &interruption).await;
     }
     let values = tokio::select! {
-        values = args.values.merged(Network::Allowed) => values?,
+        values = args.values.merged(Network::Through(stage.web())) => values?,
         () = interruption.stop.cancelled() => {
             output::to_stderr("interrupted before the experiment started\n");
             return Ok(interruption.exit());
@@ -76,7 +80,7 @@ pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
         experiment.result = earlier_result(&store, &experiment).await?;
     }
     let prepared = prepare(experiment, &resolved)?;
-    execute(prepared, policy, &store, globals, &interruption).await
+    execute(prepared, policy, &store, &stage, globals, &interruption).await
 }
 
 /// Checks everything that can be checked before a run of values; errors name the values, not the spec made of them.
@@ -108,21 +112,24 @@ fn dry(experiment: &Experiment) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// Runs a prepared experiment with the real world around it.
+/// Runs a prepared experiment on a stage, with the real world around it.
 pub async fn execute(
     prepared: Prepared,
     policy: ResultPolicy,
     store: &FileStore,
+    stage: &Stage,
     globals: &Globals,
     interruption: &Interruption,
 ) -> Result<Exit, CliError> {
-    let (web, progress) = (WebClient::default(), Progress::new(globals));
+    stage.start()?;
+    let progress = Progress::new(globals);
     let world = World {
-        clock: &SystemClock,
-        web: &web,
+        clock: stage.clock(),
+        web: stage.web(),
         shell: &SystemShell,
         files: &LocalFiles,
         observer: &progress,
+        tape: stage.tape(),
         stop: interruption.stop.clone(),
     };
     let end = tokio::select! {
@@ -134,7 +141,9 @@ pub async fn execute(
         }
     };
     progress.finish();
-    match end.map_err(|error| CliError::from_run(error, &store.location()))? {
+    let end = end.map_err(|error| CliError::from_run(error, &store.location()));
+    let recorded = stage.finish();
+    match end.and_then(|end| recorded.map(|()| end))? {
         RunEnd::Completed => {
             progress.say(&format!("experiment completed; its document is {}", store.location()));
             Ok(Exit::Done)

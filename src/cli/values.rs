@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::error::CliError;
 use super::exit::Exit;
 use crate::adapters::files::LocalFiles;
-use crate::adapters::web::WebClient;
 use crate::logic::mask::mask_url;
 use crate::logic::values::{Source, merge};
 use crate::ports::{Files, Web, WebRequest};
@@ -42,10 +41,10 @@ pub struct ValueArgs {
 }
 
 /// Whether URLs may be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Network {
-    /// URLs are downloaded.
-    Allowed,
+#[derive(Clone, Copy)]
+pub enum Network<'a> {
+    /// URLs are downloaded with this.
+    Through(&'a dyn Web),
     /// A URL is an error.
     Forbidden,
 }
@@ -57,7 +56,7 @@ impl ValueArgs {
     }
 
     /// Reads and merges them.
-    pub async fn merged(&self, network: Network) -> Result<Value, CliError> {
+    pub async fn merged(&self, network: Network<'_>) -> Result<Value, CliError> {
         let mut sources = Vec::new();
         for name in &self.files {
             let text = read_values(name, network).await?;
@@ -76,7 +75,7 @@ impl ValueArgs {
 }
 
 /// The text of one `-f`: a file, a URL, or standard input.
-async fn read_values(name: &str, network: Network) -> Result<String, CliError> {
+async fn read_values(name: &str, network: Network<'_>) -> Result<String, CliError> {
     let unreadable =
         |exit, reason: String| CliError::new(exit, format!("cannot read the values file {}: {reason}", mask_url(name)));
     let content = if name == "-" {
@@ -88,11 +87,11 @@ async fn read_values(name: &str, network: Network) -> Result<String, CliError> {
         }
         content
     } else if name.starts_with("http://") || name.starts_with("https://") {
-        if network == Network::Forbidden {
+        let Network::Through(web) = network else {
             let reason = "this command opens no connection".to_owned();
             return Err(unreadable(Exit::BadInput, reason).with_hint("download it first, and give the file"));
-        }
-        download(name).await.map_err(|reason| unreadable(Exit::OutsideWorld, reason))?
+        };
+        download(name, web).await.map_err(|reason| unreadable(Exit::OutsideWorld, reason))?
     } else {
         let read = LocalFiles.read(name, MAX_VALUES_BYTES as u64);
         read.map_err(|error| unreadable(Exit::BadInput, error.to_string()))?
@@ -100,7 +99,7 @@ async fn read_values(name: &str, network: Network) -> Result<String, CliError> {
     String::from_utf8(content).map_err(|_| unreadable(Exit::BadInput, "it is not UTF-8 text".to_owned()))
 }
 
-async fn download(url: &str) -> Result<Vec<u8>, String> {
+async fn download(url: &str, web: &dyn Web) -> Result<Vec<u8>, String> {
     let request = WebRequest {
         method: "GET".to_owned(),
         url: url.to_owned(),
@@ -108,7 +107,7 @@ async fn download(url: &str) -> Result<Vec<u8>, String> {
         timeout: DOWNLOAD_TIMEOUT,
         ..WebRequest::default()
     };
-    let answer = WebClient::default().send(request).await.map_err(|error| error.reason)?;
+    let answer = web.send(request).await.map_err(|error| error.reason)?;
     match answer.status {
         200..300 => Ok(answer.body),
         status => Err(format!("the server answered {status}")),

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::insights::{EncodedHistogram, HistogramBucket, Observation};
 use super::load::LoadRecord;
 use super::metric::MetricMeta;
 use super::slo::{SloLimits, SloMatrix, Verdict};
 
 /// Everything a task may add.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Contribution {
     /// One entry per version, in order; empty when the task measures nothing.
     pub versions: Vec<VersionMetrics>,
@@ -21,7 +24,8 @@ pub struct Contribution {
 }
 
 /// What a task measured for one version.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct VersionMetrics {
     /// The version's name, where the task knows it.
     pub name: Option<String>,
@@ -32,7 +36,8 @@ pub struct VersionMetrics {
 }
 
 /// One metric of one version in this loop.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Measurement {
     /// What the metric is.
     pub meta: MetricMeta,
@@ -43,7 +48,8 @@ pub struct Measurement {
 }
 
 /// Values of one metric.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Values {
     /// One number for this loop.
     Scalar(f64),
@@ -61,7 +67,8 @@ pub enum Values {
 }
 
 /// Objectives and what became of them.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Assessment {
     /// The objectives.
     pub limits: SloLimits,
@@ -69,4 +76,26 @@ pub struct Assessment {
     pub satisfied: SloMatrix,
     /// One verdict per objective and version.
     pub verdicts: Vec<Verdict>,
+}
+
+/// How a task ended, in a form that can be kept in a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TaskOutcome {
+    /// It was done, and adds this.
+    Done(Contribution),
+    /// It failed.
+    Failed(TaskFailure),
+}
+
+/// Why a task failed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TaskFailure {
+    /// What failed and why.
+    pub message: String,
+    /// The next step, where there is one.
+    pub hint: Option<String>,
+    /// What it measured nevertheless.
+    pub partial: Option<Contribution>,
 }

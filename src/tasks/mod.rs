@@ -23,7 +23,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 use crate::logic::input::InputError;
-use crate::model::contribution::Contribution;
+use crate::model::contribution::{Contribution, TaskFailure, TaskOutcome};
 use crate::model::document::{Experiment, TaskSpec};
 use crate::model::insights::Insights;
 use crate::ports::{BoxFuture, Files, World};
@@ -63,6 +63,42 @@ impl TaskError {
     }
 }
 
+impl From<&Result<Contribution, TaskError>> for TaskOutcome {
+    fn from(end: &Result<Contribution, TaskError>) -> Self {
+        match end {
+            Ok(contribution) => Self::Done(contribution.clone()),
+            Err(TaskError::Input(error)) => {
+                Self::Failed(TaskFailure { message: error.to_string(), hint: error.hint.clone(), partial: None })
+            }
+            Err(TaskError::Failed { message, hint, partial }) => Self::Failed(TaskFailure {
+                message: message.clone(),
+                hint: hint.clone(),
+                partial: partial.as_deref().cloned(),
+            }),
+        }
+    }
+}
+
+impl From<TaskOutcome> for Result<Contribution, TaskError> {
+    fn from(outcome: TaskOutcome) -> Self {
+        match outcome {
+            TaskOutcome::Done(contribution) => Ok(contribution),
+            TaskOutcome::Failed(TaskFailure { message, hint, partial }) => {
+                Err(TaskError::Failed { message, hint, partial: partial.map(Box::new) })
+            }
+        }
+    }
+}
+
+/// What a recording keeps of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// The answers it gets and the times it reads: in a replay it runs over these.
+    Answers,
+    /// Its outcome: it does what is not a single answer, and does not run in a replay.
+    Outcome,
+}
+
 /// What a task will measure, as far as that is known before it runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Measures {
@@ -89,6 +125,11 @@ pub trait Task: Send + Sync {
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {
         let _ = files;
         Ok(())
+    }
+
+    /// What a recording keeps of it.
+    fn recorded(&self) -> Recorded {
+        Recorded::Answers
     }
 
     /// Runs the task to its end, or until `cx.world.stop`.

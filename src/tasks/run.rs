@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Task, TaskContext, TaskError, TaskKind};
+use super::{Recorded, Task, TaskContext, TaskError, TaskKind};
 use crate::logic::input::{InputError, typed};
 use crate::model::contribution::Contribution;
 use crate::model::document::TaskSpec;
@@ -102,6 +102,10 @@ struct Run {
 }
 
 impl Task for Run {
+    fn recorded(&self) -> Recorded {
+        Recorded::Outcome
+    }
+
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
         Box::pin(async move {
             let index = cx.index;

@@ -92,6 +92,7 @@ impl World {
             shell: self,
             files: self,
             observer: self,
+            tape: None,
             stop: CancellationToken::new(),
         };
         let cx = TaskContext { index: 0, experiment: &experiment, world: &world };

@@ -145,6 +145,7 @@ impl Asker<'_> {
             max_response_bytes: MAX_ANSWER,
             timeout: Duration::ZERO,
             tls: self.credentials.tls.clone(),
+            ..WebRequest::default()
         })
     }
 

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use self::plan::GrpcLoad;
 use super::load::{self, Distribution, Ended, Load, Plan, Scalars, offer, unless_stopped};
-use super::{Measures, Task, TaskContext, TaskError, TaskKind};
+use super::{Measures, Recorded, Task, TaskContext, TaskError, TaskKind};
 use crate::load::grpc::status_name;
 use crate::load::outcome::LoadOutcome;
 use crate::load::plan::{FailureKind, LoadError, LoadPlan};
@@ -75,6 +75,10 @@ impl Task for GrpcTask {
 
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {
         self.plan.loads.iter().try_for_each(|load| prepare::check(load, files))
+    }
+
+    fn recorded(&self) -> Recorded {
+        Recorded::Outcome
     }
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {

@@ -20,7 +20,7 @@ use serde_json::Value;
 use self::plan::{Auth, Load};
 use self::prepare::Ready;
 use super::load::{self, Ended, Plan, Time, offer, unless_stopped};
-use super::{Measures, Task, TaskContext, TaskError, TaskKind};
+use super::{Measures, Recorded, Task, TaskContext, TaskError, TaskKind};
 use crate::load::outcome::LoadOutcome;
 use crate::load::plan::LoadPlan;
 use crate::logic::input::InputError;
@@ -73,6 +73,10 @@ impl Task for HttpTask {
             .loads
             .iter()
             .try_for_each(|load| prepare::protocol(load, files, None, Time::new(DateTime::UNIX_EPOCH)).map(drop))
+    }
+
+    fn recorded(&self) -> Recorded {
+        Recorded::Outcome
     }
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {

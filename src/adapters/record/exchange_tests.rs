@@ -1,0 +1,141 @@
+//! What a file keeps of an exchange, and what comes back from it.
+
+use std::time::Duration;
+
+use super::*;
+
+fn request(method: &str, url: &str) -> WebRequest {
+    WebRequest { method: method.to_owned(), url: url.to_owned(), ..WebRequest::default() }
+}
+
+fn header(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+fn answered(body: impl Into<Vec<u8>>) -> Result<WebResponse, WebError> {
+    Ok(WebResponse { status: 200, body: body.into(), retry_after: None, date: None })
+}
+
+/// What is written, and what is read from that.
+fn kept(request: &WebRequest, end: &Result<WebResponse, WebError>) -> (String, Exchange) {
+    let text = serde_json::to_string_pretty(&Exchange::new(Asked::of(request), &secrets_of(request), end)).unwrap();
+    let read = serde_json::from_str(&text).unwrap();
+    (text, read)
+}
+
+#[test]
+fn a_body_comes_back_as_it_was_whatever_it_is() {
+    let deep = "[".repeat(10_000) + &"]".repeat(10_000);
+    let bodies: [&[u8]; 12] = [
+        b"",
+        b"plain\r\ntext \x01\n",
+        b"null",
+        b"\"text\"",
+        b"{\"b\":1.0,\"a\":[1e400,\"\\u0000\"],\"a\":NaN}",
+        br#"{"status":"success", "b":1.00,"a":[12345678901234567890123,"\u00e4"]}"#,
+        b"[1,2",
+        b"\xff\xfe",
+        "ä€".as_bytes(),
+        b"<html>",
+        b"[]",
+        deep.as_bytes(),
+    ];
+    for body in bodies {
+        let (text, read) = kept(&request("GET", "http://h/"), &answered(body));
+        assert_eq!(read.end().unwrap().unwrap().body, body, "{text}");
+    }
+    // JSON stays as readable as it was.
+    let (text, read) = kept(&request("GET", "http://h/"), &answered(" {\"a\": 1}\n"));
+    assert!(text.contains(r#""json": {"a": 1}"#), "{text}");
+    assert_eq!(read.end().unwrap().unwrap().body, b"{\"a\": 1}");
+}
+
+#[test]
+fn what_retries_depend_on_comes_back() {
+    let date = "2026-01-02T03:04:05Z".parse().unwrap();
+    let wait = Duration::from_millis(1500);
+    let end = Ok(WebResponse { status: 503, body: b"later".to_vec(), retry_after: Some(wait), date: Some(date) });
+    let (_, read) = kept(&request("GET", "http://h/"), &end);
+    assert!(read.invites_another());
+    let answer = read.end().unwrap().unwrap();
+    assert_eq!((answer.status, answer.retry_after, answer.date), (503, Some(wait), Some(date)));
+    for (fault, invites) in [(WebFault::Timeout, false), (WebFault::Transport, true), (WebFault::Final, false)] {
+        let error = WebError { method: String::new(), url: String::new(), fault, reason: "why".to_owned() };
+        let (_, read) = kept(&request("GET", "http://h/"), &Err(error));
+        assert_eq!(read.end().unwrap().unwrap_err(), (fault, "why".to_owned()));
+        assert_eq!(read.invites_another(), invites);
+    }
+}
+
+#[test]
+fn no_secret_is_kept_wherever_it_stands() {
+    let ask = WebRequest {
+        headers: vec![
+            header("Authorization", "Bearer SECRET-token"),
+            header("X-Api-Key", "SECRET-key"),
+            header("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"),
+        ],
+        body: Some(b"query=up&password=SECRET%20form".to_vec()),
+        ..request("POST", "https://user:SECRET-password@h/q?api_key=SECRET-query&time=1&x=SECRET-token")
+    };
+    let echo = "SECRET-token SECRET-key SECRET form SECRET%20form SECRET-password SECRET-query dXA= up";
+    for end in [
+        answered(echo),
+        answered([b"\xff".as_slice(), echo.as_bytes()].concat()),
+        answered(format!(r#"{{"a":"{echo}"}}"#)),
+        Err(WebError { method: String::new(), url: String::new(), fault: WebFault::Final, reason: echo.to_owned() }),
+    ] {
+        let (text, read) = kept(&ask, &end);
+        assert!(!text.contains("SECRET"), "{text}");
+        if let Ok(answer) = read.end().unwrap() {
+            let body = String::from_utf8_lossy(&answer.body).into_owned();
+            assert!(!body.contains("SECRET") && body.contains("dXA= up"), "{body}");
+        }
+    }
+    let hook = WebRequest {
+        is_webhook: true,
+        body: Some(b"{}".to_vec()),
+        ..request("POST", "http://h/SECRET1/SECRET2?a=SECRET3")
+    };
+    let (text, _) = kept(&hook, &answered("no SECRET1, SECRET2 or SECRET3"));
+    assert!(!text.contains("SECRET") && text.contains("http://h/[hidden]"), "{text}");
+}
+
+#[test]
+fn requests_are_the_same_if_they_ask_the_same_whoever_asks() {
+    let key = |request: &WebRequest| Asked::of(request).key();
+    let with_token = |token: &str| WebRequest {
+        headers: vec![header("Authorization", &format!("Bearer {token}"))],
+        ..request("GET", &format!("http://u:{token}@h/q?query=up&token={token}"))
+    };
+    assert_eq!(key(&with_token("first-token")), key(&with_token("second-token")));
+    assert_ne!(key(&request("GET", "http://h/q?query=up")), key(&request("GET", "http://h/q?query=down")));
+    assert_ne!(key(&request("GET", "http://h/q")), key(&request("POST", "http://h/q")));
+    let post = |body: &str, is_webhook| WebRequest {
+        body: Some(body.as_bytes().to_vec()),
+        is_webhook,
+        ..request("POST", "http://h/q")
+    };
+    assert_ne!(key(&post("query=up", false)), key(&post("query=down", false)));
+    // A message tells how long tasks took: it differs from run to run.
+    assert_eq!(key(&post("took 1s", true)), key(&post("took 2s", true)));
+}
+
+#[test]
+fn a_file_that_was_edited_badly_is_found() {
+    let read = |text: &str| serde_json::from_str::<Exchange>(text).map_err(|error| error.to_string());
+    let ask = r#""request": {"method": "GET", "url": "http://h/"}"#;
+    for rest in [r#", "answr": {}"#, r#", "answer": {"status": "ok", "text": ""}"#, r#", "answer": {"status": 70000}"#]
+    {
+        assert!(read(&format!("{{{ask}{rest}}}")).is_err(), "{rest}");
+    }
+    for rest in [
+        "",
+        r#", "answer": {"status": 200}"#,
+        r#", "answer": {"status": 200, "text": "", "json": []}"#,
+        r#", "answer": {"status": 200, "base64": "?"}"#,
+        r#", "answer": {"status": 200, "text": ""}, "fault": {"kind": "final", "reason": ""}"#,
+    ] {
+        assert!(read(&format!("{{{ask}{rest}}}")).unwrap().end().is_err(), "{rest}");
+    }
+}

@@ -1,0 +1,159 @@
+//! Replays a recording: stands for web and clock, and reaches nothing outside.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::RecordError;
+use super::exchange::{Asked, Exchange, Key};
+use super::folder::{self, CLOCK, Manifest};
+use crate::model::contribution::{TaskFailure, TaskOutcome};
+use crate::ports::{BoxFuture, Clock, Tape, Web, WebError, WebFault, WebRequest, WebResponse};
+
+/// Longest part of a body that a message shows, in characters.
+const SHOWN_BODY: usize = 200;
+
+/// Replays one loop.
+pub struct Replay {
+    folder: PathBuf,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// What was asked → the files of its answers that were not given yet, in the order of asking.
+    answers: BTreeMap<Key, VecDeque<PathBuf>>,
+    readings: VecDeque<DateTime<Utc>>,
+    /// What the clock shows when it has no reading left.
+    now: DateTime<Utc>,
+    /// What was asked for and not recorded.
+    missing: Vec<String>,
+}
+
+impl Replay {
+    /// Opens the recording of a loop in `directory`. Every file is read once, so that damage is found before anything runs.
+    pub fn open(directory: &Path, loop_number: u64) -> Result<Self, RecordError> {
+        let folder = folder::of_loop(directory, loop_number);
+        let names = folder::names(&folder)?;
+        let started = Manifest::read(&folder)?.started;
+        let mut files: Vec<_> = names.iter().filter_map(|name| Some((folder::answer_number(name)?, name))).collect();
+        files.sort();
+        let mut answers: BTreeMap<_, VecDeque<_>> = BTreeMap::new();
+        for (_, name) in files {
+            let path = folder.join(name);
+            let key = read_exchange(&path)?.request.key();
+            answers.entry(key).or_default().push_back(path);
+        }
+        for name in names.iter().filter(|name| folder::is_task_file(name)) {
+            folder::read_json::<TaskOutcome>(&folder.join(name))?;
+        }
+        let readings = read_clock(&folder.join(CLOCK))?;
+        let state = Mutex::new(State { answers, readings, now: started, missing: Vec::new() });
+        Ok(Self { folder, state })
+    }
+
+    /// What was asked for and not recorded.
+    pub fn missing(&self) -> Vec<String> {
+        self.state().missing.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self, asked: &Asked) -> Result<WebResponse, (WebFault, String)> {
+        let broken = |reason: String| (WebFault::Final, reason);
+        let mut state = self.state();
+        let path = state.answers.get(&asked.key()).and_then(|files| files.front()).cloned();
+        let Some(path) = path else {
+            let body = asked.key().2.map(|body| format!(" with the body `{}`", shortened(&body))).unwrap_or_default();
+            let request = format!("`{} {}`{body}", asked.method, asked.url);
+            state.missing.push(request.clone());
+            return Err(broken(format!("the recording {} has no answer to {request}", self.folder.display())));
+        };
+        let exchange = read_exchange(&path).map_err(|error| broken(error.to_string()))?;
+        // How often one asks again is also a matter of time, and here none passes: the last answer is good for more.
+        if let Some(files) = state.answers.get_mut(&asked.key())
+            && (files.len() > 1 || !exchange.invites_another())
+        {
+            files.pop_front();
+        }
+        exchange.end().unwrap_or_else(|reason| Err(broken(reason)))
+    }
+}
+
+/// The start of a text.
+fn shortened(text: &str) -> String {
+    let start: String = text.chars().take(SHOWN_BODY).collect();
+    if start.len() < text.len() { start + "…" } else { start }
+}
+
+fn read_exchange(path: &Path) -> Result<Exchange, RecordError> {
+    let exchange: Exchange = folder::read_json(path)?;
+    match exchange.end() {
+        Ok(_) => Ok(exchange),
+        Err(reason) => Err(RecordError::Damaged { path: path.to_owned(), reason }),
+    }
+}
+
+fn read_clock(path: &Path) -> Result<VecDeque<DateTime<Utc>>, RecordError> {
+    let text = folder::read(path)?;
+    let read = |(at, line): (usize, &str)| {
+        let reason = || format!("line {} is not a time such as 2026-01-02T03:04:05Z", at + 1);
+        line.parse().map_err(|_| RecordError::Damaged { path: path.to_owned(), reason: reason() })
+    };
+    text.lines().enumerate().map(read).collect()
+}
+
+impl Web for Replay {
+    fn send(&self, request: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
+        Box::pin(async move {
+            let asked = Asked::of(&request);
+            self.answer(&asked).map_err(|(fault, reason)| {
+                let url = asked.url.split(['?', '#']).next().unwrap_or_default().to_owned();
+                WebError { method: asked.method, url, fault, reason }
+            })
+        })
+    }
+}
+
+impl Clock for Replay {
+    fn now(&self) -> DateTime<Utc> {
+        let mut state = self.state();
+        if let Some(reading) = state.readings.pop_front() {
+            state.now = reading;
+        }
+        state.now
+    }
+
+    fn sleep(&self, _: Duration) -> BoxFuture<'_, ()> {
+        // Others get their turn, as they would while one waits.
+        Box::pin(tokio::task::yield_now())
+    }
+}
+
+impl Tape for Replay {
+    fn begin(&self, index: usize, task: &str) -> Option<TaskOutcome> {
+        let path = self.folder.join(folder::task_file(index, task));
+        let what = format!("the outcome of task {} (`{task}`)", index + 1);
+        let message = if path.exists() {
+            match folder::read_json(&path) {
+                Ok(outcome) => return Some(outcome),
+                Err(error) => error.to_string(),
+            }
+        } else {
+            format!("the recording {} has no such task", self.folder.display())
+        };
+        self.state().missing.push(what.clone());
+        let hint = Some("replay with the values that were recorded, or record again".to_owned());
+        Some(TaskOutcome::Failed(TaskFailure {
+            message: format!("{what} can't be replayed: {message}"),
+            hint,
+            partial: None,
+        }))
+    }
+
+    fn keep(&self, _: usize, _: &str, _: &TaskOutcome) {}
+}

@@ -18,6 +18,7 @@ mod load_ways;
 mod pipeline;
 mod program;
 mod readme;
+mod record;
 mod report;
 mod sample;
 mod schema;

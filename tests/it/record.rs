@@ -1,0 +1,338 @@
+//! Runs that are recorded, and replayed without network: same document, but for how long tasks took.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::experiment::Fixture;
+use crate::support::cli::{Bench, Said};
+use crate::support::hostile::{Act, Hostile, answer};
+use crate::support::scripted::Scripted;
+
+/// The document without how long its tasks took in this run; all else must come out the same.
+fn lasting(bench: &Bench) -> String {
+    let text = bench.read("experiment.yaml");
+    let tasks = text.find("  tasks:\n").unwrap()..text.find("  insights:\n").unwrap_or(text.len());
+    let is_duration = |line: &&str| line.trim_start().starts_with("duration: ");
+    let without: String =
+        text[tasks.clone()].lines().filter(|line| !is_duration(line)).map(|line| format!("{line}\n")).collect();
+    format!("{}{without}{}", &text[..tasks.start], &text[tasks.end..])
+}
+
+/// Every file below a directory: its path and content.
+fn files(directory: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        if entry.path().is_dir() {
+            found.extend(files(&entry.path()));
+        } else {
+            let content = std::fs::read(entry.path()).unwrap();
+            found.push((entry.path().display().to_string(), String::from_utf8_lossy(&content).into_owned()));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Fails if a text that starts with `SECRET` is in any name or file of the directory.
+#[track_caller]
+fn assert_no_secret(directory: &Path) {
+    let files = files(directory);
+    assert!(!files.is_empty());
+    for (name, content) in files {
+        assert!(!name.contains("SECRET") && !content.contains("SECRET"), "{name}:\n{content}");
+    }
+}
+
+/// The only file whose name starts so.
+fn file(bench: &Bench, directory: &str, start: &str) -> String {
+    let names: Vec<_> = std::fs::read_dir(bench.path(directory))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with(start))
+        .collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    format!("{directory}/{}", names[0])
+}
+
+fn set(bench: &Bench, flags: &[&str], values: &[&str]) -> Said {
+    let sets = values.iter().flat_map(|value| ["--set", value]);
+    bench.run(["run"].into_iter().chain(flags.iter().copied()).chain(sets))
+}
+
+#[test]
+fn a_load_its_verdict_and_its_message_are_replayed_when_the_services_are_gone() {
+    let (bench, hook) = (Bench::new(), Scripted::answers("404 Not Found", "no SECREThook here"));
+    bench.write("body.json", r#"{"instances": [[6.8, 2.8, 4.8, 1.4]]}"#);
+    let service = Fixture::start();
+    let targets = [0, 1].map(|version| format!("http.versionValues[{version}].url={}", service.url(version)));
+    let slack = format!("slack.url=http://{}/services/T0/SECREThook", hook.address());
+    let run = |flags: &[&str]| {
+        let values = [
+            "tasks={http,assess,run,slack}",
+            &targets[0],
+            &targets[1],
+            "http.numRequests=40,http.qps=200,http.connections=8",
+            "assess.SLOs.upper.http/latency-mean=50",
+            "run=echo ran >> log",
+            &slack,
+        ];
+        set(&bench, &[flags, &["--set-file", "http.payloadStr=body.json"]].concat(), &values)
+    };
+    run(&["--record", "rec"]).expect(0, &["answered 404"]);
+    let recorded = lasting(&bench);
+    assert!(recorded.contains("http/latency-mean") && recorded.contains("histograms"), "{recorded}");
+    assert_eq!(hook.connections(), 1);
+    drop(service);
+
+    bench.write("experiment.yaml", "");
+    run(&["--replay", "rec"]).expect(0, &["not run: its outcome is taken from the recording", "answered 404"]);
+    assert_eq!(lasting(&bench), recorded);
+    assert_eq!(bench.read("log"), "ran\n", "a script ran in the replay");
+    assert_eq!(hook.connections(), 1, "the replay reached the webhook");
+
+    assert_no_secret(&bench.path("rec"));
+    let told = bench.read(&file(&bench, "rec/loop-1", "answer-0001-post-127.0.0.1"));
+    assert!(told.contains(r#""url": "http://127.0.0.1:"#) && told.contains("/[hidden]"), "{told}");
+    assert!(bench.read("rec/loop-1/task-1-http.json").starts_with("{\n  \"done\": {"));
+}
+
+/// A provider that answers a query by its name, some of them only when asked again.
+async fn provider(asked: &'static AtomicU64) -> Hostile {
+    let refused = Mutex::new(BTreeSet::new());
+    Hostile::scripted(move |arrival| {
+        asked.fetch_add(1, Ordering::SeqCst);
+        let is_first = |name: &'static str| refused.lock().unwrap().insert(name);
+        let body = format!("{}{}", arrival.head, String::from_utf8_lossy(&arrival.body));
+        let vector = |value: &str| {
+            let body = format!(
+                r#"{{"status":"success","data":{{"resultType":"vector","result":[{{"metric":{{"echo":"SECRET-token"}},"value":[1,"{value}"]}}]}}}}"#
+            );
+            Act::Write(answer(200, "Date: Fri, 20 Nov 2026 19:00:00 GMT\r\n", &body))
+        };
+        match () {
+            () if body.contains("latency_v1") => vector("12.5"),
+            () if body.contains("latency_v2") => vector("75"),
+            () if (body.contains("flaky_v1") && is_first("v1")) || (body.contains("flaky_v2") && is_first("v2")) => {
+                Act::Write(answer(503, "Retry-After: 0\r\n", "SECRET-token"))
+            }
+            () if body.contains("flaky") => vector("1"),
+            () if body.contains("range") => Act::Write(answer(422, "", r#"{"status":"error","errorType":"execution","error":"too many"}"#)),
+            () if body.contains("broken") => Act::WriteAndClose(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc".to_vec()),
+            () => Act::Write(answer(200, "", r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#)),
+        }
+    })
+    .await
+}
+
+fn metrics(url: &str, post: bool) -> Value {
+    json!({
+        "tasks": ["custommetrics", "assess"],
+        "custommetrics": {
+            "versionValues": [{"v": "v1"}, {"v": "v2"}],
+            "prometheus": {"url": url, "post": post, "queries": {
+                "latency": {"query": "latency_{{ .v }}[{{ .elapsedTimeSeconds }}s]", "units": "msec"},
+                "flaky": {"query": "flaky_{{ .v }}"},
+                "absent": {"query": "absent", "noData": "pass"},
+                "failing": {"query": "range"},
+                "broken": {"query": "broken"},
+            }},
+            "providers": {"prometheus": {"bearerToken": {"env": "TOKEN"}, "retries": 4, "timeout": "20s"}},
+        },
+        "assess": {"SLOs": {"upper": {"prometheus/latency": 50, "prometheus/absent": 1, "prometheus/flaky": 2}}},
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_are_replayed_by_what_was_asked_in_whatever_order_answers_come() {
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+    for post in [false, true] {
+        let provider = provider(&ASKED).await;
+        let bench = Bench::new();
+        bench.write("values.yaml", &metrics(&format!("http://{}", provider.address), post).to_string());
+        let run = |flag: &str, token: &str| {
+            let mut command = bench.command();
+            command.args(["run", "-f", "values.yaml", flag, "rec"]).env("TOKEN", token);
+            let output = tokio::task::block_in_place(|| command.output().unwrap());
+            Said::of(output, &bench.path(""))
+        };
+        run("--record", "SECRET-token").expect(0, &[]);
+        let (recorded, asked) = (lasting(&bench), ASKED.load(Ordering::SeqCst));
+        for text in ["12.5", "75", "too many", "policy: pass", "attempts: "] {
+            assert!(recorded.contains(text), "{text}: {recorded}");
+        }
+        assert_no_secret(&bench.path("rec"));
+        assert!(
+            files(&bench.path("rec")).iter().any(|(_, content)| content.contains(r#""json": {"status":"success""#))
+        );
+
+        bench.write("experiment.yaml", "");
+        // The token of the recording is not needed.
+        run("--replay", "any").expect(0, &[]);
+        assert_eq!(lasting(&bench), recorded, "post: {post}");
+        assert_eq!(ASKED.load(Ordering::SeqCst), asked, "the replay reached the provider");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_recorded_is_named_and_no_value() {
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+    let provider = provider(&ASKED).await;
+    let bench = Bench::new();
+    let mut values = metrics(&format!("http://{}", provider.address), false);
+    let run = |values: &Value, flag: &str| {
+        bench.write("values.yaml", &values.to_string());
+        let mut command = bench.command();
+        command.args(["run", "-f", "values.yaml", flag, "rec"]).env("TOKEN", "SECRET-token");
+        Said::of(tokio::task::block_in_place(|| command.output().unwrap()), &bench.path(""))
+    };
+    run(&values, "--record").expect(0, &[]);
+    values["custommetrics"]["prometheus"]["queries"]["latency"]["query"] = "other".into();
+    let said = run(&values, "--replay");
+    said.expect(0, &["the recording lacks `GET http://", "query=other"]);
+    let seen = &bench.document()["result"]["insights"]["observations"][0]["prometheus/latency"];
+    let reason = seen["noData"].as_str().unwrap();
+    assert!(reason.contains("the recording rec/loop-1 has no answer to `GET http://127.0.0.1"), "{reason}");
+    // An answer may be edited, to see what would become of it.
+    let path = file(&bench, "rec/loop-1", "recording");
+    assert!(bench.read(&path).contains(r#""format": "iter8 recording""#));
+}
+
+#[test]
+fn each_loop_has_a_folder_of_its_own_and_a_failure_is_replayed_as_one() {
+    let bench = Bench::new();
+    bench.write("experiment.yaml", "spec:\n- run: test $(wc -l <log) -lt 2\n");
+    bench.write("log", "");
+    bench.run(["run", "--record", "rec"]).expect(0, &[]);
+    let first = lasting(&bench);
+    bench.write("log", "1\n2\n");
+    bench.run(["run", "--reuseResult", "--record", "rec"]).expect(3, &["the script exited with code 1"]);
+    let second = lasting(&bench);
+    assert!(bench.path("rec/loop-1").is_dir() && bench.path("rec/loop-2").is_dir());
+    std::fs::remove_file(bench.path("log")).unwrap();
+
+    bench.run(["run", "--replay", "rec"]).expect(0, &[]);
+    assert_eq!(lasting(&bench), first);
+    bench.run(["run", "--reuseResult", "--replay", "rec"]).expect(3, &["the script exited with code 1"]);
+    assert_eq!(lasting(&bench), second);
+    bench
+        .run(["run", "--reuseResult", "--replay", "rec"])
+        .expect(2, &["error: there is no recording at rec/loop-3", "hint: "]);
+    assert_eq!(lasting(&bench), second, "a run that did not start changed the document");
+}
+
+#[test]
+fn values_from_a_url_are_part_of_the_recording() {
+    let server = Scripted::answers("200 OK", "tasks: [run]\nrun: echo through\n");
+    let bench = Bench::new();
+    let url = format!("{}values.yaml", server.url());
+    let run =
+        |flag: &str, more: &[&str]| bench.run(["run", "-f", &url, flag, "rec"].into_iter().chain(more.iter().copied()));
+    // Nothing is kept of a run that can't start.
+    run("--record", &["--set", "run.bad=1"]).expect(2, &[]);
+    assert!(!bench.path("rec").exists());
+    run("--record", &[]).expect(0, &["through"]);
+    let asked = server.connections();
+    run("--replay", &[]).expect(0, &["its outcome is taken from the recording"]);
+    assert_eq!(server.connections(), asked);
+    bench
+        .run(["run", "-f", &format!("{url}?other"), "--replay", "rec"])
+        .expect(4, &["the recording rec/loop-1 has no answer to `GET "]);
+}
+
+#[test]
+fn a_recording_is_never_overwritten() {
+    let bench = Bench::new();
+    bench.write("experiment.yaml", "spec:\n- run: 'true'\n");
+    bench.run(["run", "--record", "rec"]).expect(0, &[]);
+    let (before, document) = (files(&bench.path("rec")), bench.read("experiment.yaml"));
+    bench.run(["run", "--record", "rec"]).expect(2, &["rec/loop-1 exists already", "hint: give another directory"]);
+    assert_eq!((files(&bench.path("rec")), bench.read("experiment.yaml")), (before, document));
+    bench.write("file", "");
+    bench.run(["run", "--record", "file"]).expect(2, &["file is not", "it is not a directory"]);
+    bench.run(["run", "--record", "new", "--replay", "rec"]).expect(2, &["cannot be used with"]);
+    bench.run(["run", "--record", "new", "--dry"]).expect(2, &["cannot be used with"]);
+    assert!(!bench.path("new").exists());
+}
+
+#[test]
+fn a_recording_that_can_not_be_completed_is_told_and_the_run_goes_on() {
+    let bench = Bench::new();
+    bench.write("experiment.yaml", "spec:\n- run: rm -r rec\n- run: echo on\n");
+    bench.run(["run", "--record", "rec"]).expect(4, &["error: cannot write rec/loop-1/task-1-run.json", "caused by: "]);
+    assert_eq!(bench.document()["result"]["numCompletedTasks"], 2);
+}
+
+#[test]
+fn a_replay_needs_a_whole_recording_of_this_program() {
+    let bench = Bench::new();
+    let hook = Scripted::answers("200 OK", "fine");
+    let slack = format!("slack.url={}", hook.url());
+    let values = ["tasks={run,slack}", "run=true", &slack];
+    set(&bench, &["--record", "rec"], &values).expect(0, &[]);
+    set(&bench, &["--replay", "none"], &values).expect(2, &["there is no recording at none/loop-1", "hint: make one"]);
+    let answered = file(&bench, "rec/loop-1", "answer-0001");
+    let damaged = [
+        ("rec/loop-1/recording.json", "{\"log\": {\"version\": \"1.2\"}}", "missing field `format`"),
+        (
+            "rec/loop-1/recording.json",
+            r#"{"format": "har", "version": 1, "iter8Version": "", "loop": 1, "started": "2026-01-02T03:04:05Z"}"#,
+            "`format` is not `iter8 recording`",
+        ),
+        (
+            "rec/loop-1/recording.json",
+            r#"{"format": "iter8 recording", "version": 2, "iter8Version": "", "loop": 1, "started": "2026-01-02T03:04:05Z"}"#,
+            "version 2 of the format",
+        ),
+        ("rec/loop-1/clock.txt", "2026-01-02T03:04:05Z\n2026-01-0", "line 2 is not a time"),
+        ("rec/loop-1/task-1-run.json", "{\"done\": ", "EOF"),
+        (answered.as_str(), "{\"request\": {\"method\": \"POST\", \"url\": \"\"}}", "either `answer` or `fault`"),
+        (answered.as_str(), "", "EOF"),
+    ];
+    for (name, content, told) in damaged {
+        let whole = bench.read(name);
+        bench.write(name, content);
+        set(&bench, &["--replay", "rec"], &values)
+            .expect(2, &[&format!("error: {name} is not part of a recording"), told]);
+        bench.write(name, &whole);
+    }
+    for name in ["rec/loop-1/recording.json", "rec/loop-1/clock.txt"] {
+        let whole = bench.read(name);
+        std::fs::remove_file(bench.path(name)).unwrap();
+        set(&bench, &["--replay", "rec"], &values).expect(2, &[name, "there is no such file"]);
+        bench.write(name, &whole);
+    }
+    // A task that was not recorded fails, with the way on.
+    std::fs::remove_file(bench.path("rec/loop-1/task-1-run.json")).unwrap();
+    set(&bench, &["--replay", "rec"], &values)
+        .expect(3, &["the recording rec/loop-1 has no such task", "hint: replay with the values"]);
+    assert_eq!(hook.connections(), 1);
+}
+
+#[test]
+fn waits_take_no_time_in_a_replay() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let bench = Bench::new();
+    let server = runtime.block_on(Hostile::scripted(|arrival| match arrival.number {
+        0 => Act::Write(answer(503, "Retry-After: 2\r\n", "")),
+        _ => Act::Write(answer(
+            200,
+            "",
+            r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"1"]}]}}"#,
+        )),
+    }));
+    let url = format!("custommetrics.prometheus.url=http://{}", server.address);
+    let values = ["tasks={custommetrics}", &url, "custommetrics.prometheus.queries.up.query=up"];
+    set(&bench, &["--record", "rec"], &values).expect(0, &[]);
+    let recorded = lasting(&bench);
+    assert!(recorded.contains("attempts: 2"), "{recorded}");
+    runtime.shutdown_background();
+    let started = std::time::Instant::now();
+    set(&bench, &["--replay", "rec"], &values).expect(0, &[]);
+    assert!(started.elapsed() < Duration::from_millis(1900), "the replay waited");
+    assert_eq!(lasting(&bench), recorded);
+}

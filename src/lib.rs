@@ -18,7 +18,7 @@
 //! | `ports` | what the core needs from outside, as traits, and the events it emits | model |
 //! | `net` | what every outgoing connection needs: TLS settings | model |
 //! | `load` | one load loop, generic over the protocol; HTTP and gRPC plug in | model, logic, ports, net |
-//! | `adapters` | the outside world: file store, web client, shell, clock | model, logic, ports, net |
+//! | `adapters` | the outside world: file store, web client, shell, clock; recordings of it | model, logic, ports, net |
 //! | `tasks` | one file per task, one registry | model, logic, ports, net, load |
 //! | `report` | one file per format, one registry; pure functions of the document | model, logic |
 //! | `pipeline` | runs tasks in order, saves after each, emits events | model, logic, ports, tasks |

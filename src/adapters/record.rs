@@ -7,7 +7,10 @@
 //!            task-1-http.json                             the outcome of a task that does more than ask
 //! ```
 //!
-//! Secrets are not in them: of headers only the names are kept, what looks like a secret in a request is hidden, and so is in an
+//! An answer is found by what was asked (method, URL, body) and how often it was asked before; answers to the same question, asked
+//! twice at once, may change places. The clock gives its readings in their order.
+//!
+//! Secrets are not in these files: of headers only the names are kept, what looks like a secret in a request is hidden, and so is in an
 //! answer what was sent as one.
 
 mod exchange;

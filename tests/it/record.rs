@@ -336,3 +336,22 @@ fn waits_take_no_time_in_a_replay() {
     assert!(started.elapsed() < Duration::from_millis(1900), "the replay waited");
     assert_eq!(lasting(&bench), recorded);
 }
+
+#[test]
+fn an_answer_that_invites_another_attempt_is_given_as_often_as_it_is_asked_for() {
+    // How many attempts a time-out leaves room for is a matter of time, which a replay does not have.
+    let server = Scripted::answers("503 Service Unavailable", "busy");
+    let bench = Bench::new();
+    let url = format!("custommetrics.prometheus.url={}", server.url());
+    let run = |flag: &str, retries: &str| {
+        let retries = format!("custommetrics.providers.prometheus.retries={retries}");
+        let values = ["tasks={custommetrics}", &url, "custommetrics.prometheus.queries.up.query=up", &retries];
+        set(&bench, &[flag, "rec"], &values).expect(0, &[]);
+        let document = bench.document();
+        let seen = document["result"]["insights"]["observations"][0]["prometheus/up"].clone();
+        (seen["attempts"].clone(), seen["noData"].clone())
+    };
+    let (once, reason) = run("--record", "0");
+    assert!(once == 1 && reason.as_str().unwrap().contains("503"), "{reason}");
+    assert_eq!(run("--replay", "2"), (json!(3), reason));
+}

@@ -17,6 +17,7 @@ mod load_http1;
 mod load_ways;
 mod pipeline;
 mod program;
+mod prometheus;
 mod readme;
 mod record;
 mod report;

@@ -28,3 +28,10 @@ fn the_browser_runs() {
     let version = first_line(&chromium, &["--version"]);
     assert!(version.contains("Chrom"), "{version}");
 }
+
+#[test]
+fn prometheus_runs() {
+    let Some(prometheus) = tools::needed("prometheus") else { return };
+    let version = first_line(&prometheus, &["--version"]);
+    assert!(version.starts_with("prometheus, version "), "{version}");
+}

@@ -7,6 +7,7 @@ pub mod hostile;
 pub mod markdown;
 pub mod mirror;
 pub mod module_tree;
+pub mod prometheus;
 pub mod rust_source;
 pub mod scripted;
 pub mod service;

@@ -19,8 +19,8 @@ Requests failed if they were answered with 5xx.
     {{- $labels = set $labels $name $value }}
   {{- end }}
 {{- end }}
-{{- if not $labels }}
-  {{- fail "labels is empty; expected at least one label that tells this version from others" }}
+{{- if not (omit $labels "reporter") }}
+  {{- fail "labels is empty; expected at least one label besides reporter, such as destination_workload" }}
 {{- end }}
 {{- if not (hasKey $labels "reporter") }}
   {{- $labels = set $labels "reporter" "destination" }}

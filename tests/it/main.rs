@@ -4,6 +4,7 @@
 mod arrival;
 mod bad_input;
 mod compat;
+mod custommetrics;
 mod dependencies;
 mod experiment;
 mod go_template;

@@ -1,0 +1,3 @@
+//! The custommetrics task on the whole program, against a real Prometheus.
+
+mod seed;

@@ -1,0 +1,297 @@
+//! The canary test that Iter8's users know: two revisions of a model, judged by what Prometheus has of them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use iter8::sample::{self, Latency, SampleConfig, SampleService, VersionStats};
+use serde_json::Value;
+
+use crate::support::cli::{Bench, Said};
+use crate::support::files;
+use crate::support::prometheus::Prometheus;
+use crate::support::scripted::Scripted;
+
+/// Requests that one load sends to each version.
+const LOAD: u64 = 200;
+
+/// The candidate and the version before it, as the experiment numbers them: the newer revision comes first.
+const CANDIDATE: usize = 0;
+const STABLE: usize = 1;
+
+/// Both revisions of the model, and the Prometheus that scrapes them.
+struct World {
+    prometheus: Prometheus,
+    runtime: tokio::runtime::Runtime,
+    service: Option<SampleService>,
+}
+
+impl World {
+    /// The stable version takes 12 ms; none if there is no Prometheus.
+    fn start(candidate_ms: u64, candidate_errors: f64) -> Option<Self> {
+        let mut config = SampleConfig::default();
+        config.versions[0].latency = Latency::constant(Duration::from_millis(12));
+        config.versions[1].latency = Latency::constant(Duration::from_millis(candidate_ms));
+        config.versions[1].error_rate = candidate_errors;
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let service = runtime.block_on(sample::start(config)).unwrap();
+        let prometheus = Prometheus::start(&[service.front])?;
+        prometheus.wait_until("count(revision_app_request_count)", |count| count.is_some());
+        Some(Self { prometheus, runtime, service: Some(service) })
+    }
+
+    fn service(&self) -> &SampleService {
+        self.service.as_ref().unwrap()
+    }
+
+    /// Where a version listens.
+    fn address(&self, version: usize) -> SocketAddr {
+        self.service().versions[1 - version].addr
+    }
+
+    /// What a version counted itself.
+    fn stats(&self, version: usize) -> VersionStats {
+        self.service().stats().swap_remove(1 - version)
+    }
+
+    /// Sends a load to both versions, waits until Prometheus has all of it, and gives what the load generator measured.
+    fn load(&self) -> [Measured; 2] {
+        let bench = Bench::new();
+        bench.write("body.json", r#"{"instances": [[6.8, 2.8, 4.8, 1.4]]}"#);
+        let url = |version: usize| {
+            let address = self.address(version);
+            format!("http.versionValues[{version}].url=http://{address}/v1/models/sklearn-iris:predict")
+        };
+        let pace = format!("http.numRequests={LOAD},http.qps=100,http.connections=16,http.parallel=true");
+        let (first, second) = (url(0), url(1));
+        bench
+            .run([
+                "run",
+                "--quiet",
+                "--set",
+                "tasks={http}",
+                "--set-file",
+                "http.payloadStr=body.json",
+                "--set",
+                &pace,
+                "--set",
+                &first,
+                "--set",
+                &second,
+            ])
+            .expect(0, &[]);
+        for version in [CANDIDATE, STABLE] {
+            self.wait_for_scrape(version);
+        }
+        let insights = &bench.document()["result"]["insights"];
+        [Measured::of(insights, 0), Measured::of(insights, 1)]
+    }
+
+    /// Waits until Prometheus has everything that a version counted.
+    fn wait_for_scrape(&self, version: usize) {
+        let stats = self.stats(version);
+        let query = format!("sum(revision_app_request_count{{revision_name=\"{}\"}})", stats.revision);
+        self.prometheus.wait_until(&query, |count| count == Some(stats.requests as f64));
+    }
+
+    /// Serves Iter8's kind of template, with the host name of this Prometheus, and gives its URL.
+    fn template(&self) -> String {
+        let text = files::text(&files::root().join("testdata/providers/kserve-prometheus.tpl"));
+        let text = text.replace("http://prometheus-operated.kfserving-monitoring:9090", &self.prometheus.url());
+        assert!(text.contains(&self.prometheus.url()));
+        format!("{}kserve-prometheus.tpl", Scripted::answers("200 OK", &text).url())
+    }
+
+    /// Runs the experiment, as the canary tutorial writes it.
+    fn experiment(&self, bench: &Bench, template: &str, more: &[&str]) -> Said {
+        let template = format!("custommetrics.templates.kserve-prometheus={template}");
+        let mut args = vec![
+            "run",
+            "--set",
+            "tasks={custommetrics,assess}",
+            "--set",
+            &template,
+            "--set",
+            "custommetrics.values.labels.service_name=sklearn-iris-predictor-default",
+            "--set",
+            "custommetrics.versionValues[0].labels.revision_name=sklearn-iris-predictor-default-00002",
+            "--set",
+            "custommetrics.versionValues[1].labels.revision_name=sklearn-iris-predictor-default-00001",
+            "--set",
+            "custommetrics.values.latencyPercentiles={50,75,90,95}",
+            "--set",
+            "assess.SLOs.upper.kserve-prometheus/error-count=0",
+            "--set",
+            "assess.SLOs.upper.kserve-prometheus/latency-mean=25",
+            "--set",
+            "assess.SLOs.upper.kserve-prometheus/latency-p90=40",
+            "--set",
+            "runner=cronjob",
+            "--set",
+            "cronjobSchedule=*/1 * * * *",
+        ];
+        args.extend(more);
+        let said = bench.run(args);
+        said.expect(0, &["experiment completed"]);
+        said
+    }
+
+    /// Fails unless what the experiment has of a version is what the version counted itself and, within the error of scrapes and
+    /// buckets, what the load generator measured.
+    #[track_caller]
+    fn agree(&self, bench: &Bench, version: usize, requests: u64, measured: &Measured) {
+        let insights = &bench.document()["result"]["insights"];
+        let value = |metric: &str| newest(insights, version, &format!("kserve-prometheus/{metric}"));
+        assert_eq!(value("request-count"), requests as f64, "version {version}");
+        let (mean, p90) = (value("latency-mean"), value("latency-p90"));
+        eprintln!(
+            "version {version}: mean {mean:.2} ms, load generator {:.2}; p90 {p90:.2} ms, load generator {:.2}",
+            measured.mean, measured.p90
+        );
+        // The load generator sees the network, too.
+        assert!((-0.1..5.0).contains(&(measured.mean - mean)), "version {version}: {mean}, {}", measured.mean);
+        // Within the bucket all latencies are alike; the version's own 90th percentile is in the same.
+        let (below, above) = bucket(p90);
+        assert!((below..=above + 5.0).contains(&measured.p90), "version {version}: {p90}, {}", measured.p90);
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.runtime.block_on(self.service.take().unwrap().shutdown());
+    }
+}
+
+/// What the load generator measured of one version, in milliseconds.
+struct Measured {
+    errors: f64,
+    mean: f64,
+    p90: f64,
+}
+
+impl Measured {
+    fn of(insights: &Value, version: usize) -> Self {
+        let value = |metric: &str| newest(insights, version, metric);
+        assert_eq!(value("http/request-count"), LOAD as f64);
+        Self {
+            errors: value("http/error-count"),
+            mean: value("http/service-time-mean"),
+            p90: value("http/service-time-p90"),
+        }
+    }
+}
+
+/// The newest value of a metric.
+#[track_caller]
+fn newest(insights: &Value, version: usize, metric: &str) -> f64 {
+    let values = &insights["nonHistMetricValues"][version][metric];
+    let newest = values.as_array().and_then(|values| values.last()).and_then(Value::as_f64);
+    newest.unwrap_or_else(|| panic!("no value of {metric} for version {version} in {insights:#}"))
+}
+
+/// The bounds of the bucket of Knative's histogram that a latency is in.
+fn bucket(latency_ms: f64) -> (f64, f64) {
+    let bounds = [0.0, 5.0, 10.0, 20.0, 40.0, 60.0, 80.0, 100.0, 150.0, 200.0];
+    let pair = bounds.windows(2).find(|pair| latency_ms <= pair[1]).unwrap();
+    (pair[0], pair[1])
+}
+
+fn satisfied(bench: &Bench) -> Value {
+    bench.document()["result"]["insights"]["SLOsSatisfied"]["upper"].clone()
+}
+
+#[test]
+fn the_canary_that_is_slow_and_fails_is_told_from_the_version_before_it() {
+    let Some(world) = World::start(70, 0.2) else { return };
+    let (bench, template) = (Bench::new(), world.template());
+    let measured = world.load();
+    world.experiment(&bench, &template, &[]);
+    assert_eq!(satisfied(&bench), serde_json::json!([[false, true], [false, true], [false, true]]));
+    let said = bench.run(["assert", "-c", "completed,nofailure,slos"]);
+    assert_eq!(said.code, Some(1), "{said:#?}");
+    let told = "3 of 3 SLOs not satisfied: sklearn-iris-predictor-default-00002: kserve-prometheus/error-count is ";
+    assert!(said.stdout.contains(told) && !said.stdout.contains("-00001"), "{said:#?}");
+    for version in [CANDIDATE, STABLE] {
+        world.agree(&bench, version, LOAD, &measured[version]);
+        let insights = &bench.document()["result"]["insights"];
+        assert_eq!(newest(insights, version, "kserve-prometheus/error-count"), measured[version].errors);
+        // What the version itself measured has gone through text and back.
+        let own = world.stats(version).latency.mean.unwrap();
+        assert!((newest(insights, version, "kserve-prometheus/latency-mean") / own - 1.0).abs() < 1e-9);
+    }
+    // The next loop sees more of the same.
+    let measured = world.load();
+    world.experiment(&bench, &template, &["--reuseResult"]);
+    let document = bench.document();
+    assert_eq!(document["result"]["numLoops"], 2);
+    let counts = &document["result"]["insights"]["nonHistMetricValues"][STABLE]["kserve-prometheus/request-count"];
+    let counts: Vec<_> = counts.as_array().unwrap().iter().map(|count| count.as_u64().unwrap()).collect();
+    assert_eq!(counts, [LOAD, 2 * LOAD]);
+    world.agree(&bench, STABLE, 2 * LOAD, &measured[STABLE]);
+    assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(1));
+}
+
+#[test]
+fn two_good_versions_are_both_good() {
+    let Some(world) = World::start(8, 0.0) else { return };
+    let bench = Bench::new();
+    let measured = world.load();
+    world.experiment(&bench, &world.template(), &[]);
+    assert_eq!(satisfied(&bench), serde_json::json!([[true, true], [true, true], [true, true]]));
+    assert_eq!(bench.run(["assert", "-c", "completed,nofailure,slos"]).code, Some(0));
+    for version in [CANDIDATE, STABLE] {
+        world.agree(&bench, version, LOAD, &measured[version]);
+    }
+}
+
+#[test]
+fn the_built_in_template_judges_what_happens_in_the_experiment_and_nothing_before() {
+    let Some(world) = World::start(8, 0.0) else { return };
+    let bench = Bench::new();
+    // Before the experiment, a request fails and many are good.
+    world.load();
+    world.fail_once(CANDIDATE);
+    // Windows are whole seconds long, at least 1, and end now.
+    world.let_a_second_pass(None);
+    let url = format!("custommetrics.values.prometheusURL={}", world.prometheus.url());
+    let more = ["--set", &url];
+    let said = world.experiment(&bench, "builtin:kserve-prometheus", &more);
+    said.expect(0, &["no requests in the window of 1s"]);
+    let said = bench.run(["assert", "-c", "slos"]);
+    assert_eq!(said.code, Some(1), "{said:#?}");
+    assert!(said.stdout.contains("no data: no requests in the window of 1s"), "{said:#?}");
+    let start = bench.document()["result"]["startTime"].as_str().unwrap().to_owned();
+    let start = chrono::DateTime::parse_from_rfc3339(&start).unwrap().timestamp_millis() as f64 / 1e3;
+    world.let_a_second_pass(Some(start));
+    for loops in 1..=2 {
+        let measured = world.load();
+        world.experiment(&bench, "builtin:kserve-prometheus", &["--set", &url, "--reuseResult"]);
+        assert_eq!(satisfied(&bench), serde_json::json!([[true, true], [true, true], [true, true]]));
+        assert_eq!(bench.run(["assert", "-c", "completed,nofailure,slos"]).code, Some(0));
+        for version in [CANDIDATE, STABLE] {
+            world.agree(&bench, version, loops * LOAD, &measured[version]);
+        }
+    }
+    world.fail_once(CANDIDATE);
+    world.experiment(&bench, "builtin:kserve-prometheus", &["--set", &url, "--reuseResult"]);
+    assert_eq!(satisfied(&bench), serde_json::json!([[false, true], [true, true], [true, true]]));
+}
+
+impl World {
+    /// Waits until a second has passed since this time, or now.
+    fn let_a_second_pass(&self, since: Option<f64>) {
+        let since = since.or_else(|| self.prometheus.value("vector(time())", None)).unwrap();
+        self.prometheus.wait_until("vector(time())", |now| now.is_some_and(|now| now > since + 1.0));
+    }
+
+    /// Sends a request that a version refuses, and waits until Prometheus has it.
+    fn fail_once(&self, version: usize) {
+        use std::io::{Read, Write};
+        let mut stream = std::net::TcpStream::connect(self.address(version)).unwrap();
+        let head = "POST /v1/models/sklearn-iris:predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2";
+        write!(stream, "{head}\r\n\r\n{{}}").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+        self.wait_for_scrape(version);
+    }
+}

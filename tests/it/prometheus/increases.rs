@@ -92,8 +92,8 @@ fn case(
     Case { revision, series, expected: expected.to_vec() }
 }
 
-/// The cases; a revision's name says what happens to it.
-fn cases() -> Vec<Case> {
+/// Pods that come, and go on. Here and below, a revision's name says what happens to it.
+fn growing() -> Vec<Case> {
     vec![
         case(
             "a steady counter counts exactly, and what was slow before the window is forgotten",
@@ -135,6 +135,32 @@ fn cases() -> Vec<Case> {
             &[("request-count", Exactly(1.0)), ("error-count", Exactly(1.0)), ("error-rate", Exactly(1.0))],
         ),
         case(
+            r#"names with "quotes", \ and {{braces}} are found"#,
+            |phase| vec![Series::ok("a", 100 + 10 * phase)],
+            &[("request-count", Exactly(120.0))],
+        ),
+        case(
+            "pods add up, each with a history of its own",
+            |phase| {
+                let mut series = vec![Series::ok("a", 100 + 10 * phase), Series::failed("a", 5)];
+                series.extend((phase >= 5).then(|| Series::ok("b", 30)));
+                series.extend((phase >= 8).then(|| Series::failed("b", 4)));
+                series.extend((phase < 6).then(|| Series::ok("c", 1000 + phase.max(0) * 20)));
+                series
+            },
+            &[
+                ("request-count", Exactly(120.0 + 30.0 + 4.0 + 100.0)),
+                ("error-count", Exactly(4.0)),
+                ("error-rate", Exactly(4.0 / 254.0)),
+            ],
+        ),
+    ]
+}
+
+/// Counters that begin anew.
+fn begun_anew() -> Vec<Case> {
+    vec![
+        case(
             "a reset inside the window costs no more than a scrape or two",
             |phase| vec![Series::ok("a", if phase < 7 { 1000 + 10 * phase } else { 10 * phase - 60 })],
             &[("request-count", About(120.0, 30.0)), ("error-count", Exactly(0.0)), ("latency-mean", About(9.0, 0.3))],
@@ -162,6 +188,12 @@ fn cases() -> Vec<Case> {
             |phase| vec![Series::ok("a", if phase < 1 { 1000 } else { 10 * phase })],
             &[("request-count", Exactly(120.0)), ("latency-p100", Exactly(20.0))],
         ),
+    ]
+}
+
+/// Series that are not there, or stand still.
+fn absent_or_idle() -> Vec<Case> {
+    vec![
         case(
             "a series that vanishes inside the window keeps what it had",
             |phase| if phase < 7 { vec![Series::ok("a", 100 + 10 * phase)] } else { Vec::new() },
@@ -194,26 +226,6 @@ fn cases() -> Vec<Case> {
             "without series nothing is known",
             |_| Vec::new(),
             &[("request-count", Nothing), ("error-count", Nothing), ("error-rate", Nothing), ("latency-mean", Nothing)],
-        ),
-        case(
-            r#"names with "quotes", \ and {{braces}} are found"#,
-            |phase| vec![Series::ok("a", 100 + 10 * phase)],
-            &[("request-count", Exactly(120.0))],
-        ),
-        case(
-            "pods add up, each with a history of its own",
-            |phase| {
-                let mut series = vec![Series::ok("a", 100 + 10 * phase), Series::failed("a", 5)];
-                series.extend((phase >= 5).then(|| Series::ok("b", 30)));
-                series.extend((phase >= 8).then(|| Series::failed("b", 4)));
-                series.extend((phase < 6).then(|| Series::ok("c", 1000 + phase.max(0) * 20)));
-                series
-            },
-            &[
-                ("request-count", Exactly(120.0 + 30.0 + 4.0 + 100.0)),
-                ("error-count", Exactly(4.0)),
-                ("error-rate", Exactly(4.0 / 254.0)),
-            ],
         ),
     ]
 }
@@ -294,7 +306,7 @@ fn differences(
 fn values_are_those_of_the_window_whatever_happens_to_the_series() {
     let (stays, fails) = (Exporter::start(), Exporter::start());
     let Some(prometheus) = Prometheus::start(&[stays.address(), fails.address()]) else { return };
-    let cases = cases();
+    let cases: Vec<Case> = [growing(), begun_anew(), absent_or_idle()].into_iter().flatten().collect();
     let window = play(&prometheus, &stays, &fails, &cases);
     let check = |template: &str, labels: Value, expected: &[(&str, Expected)]| {
         differences(&prometheus, &window, template, json!({ "labels": labels }), expected)

@@ -11,25 +11,20 @@
 //! | `{{randomString LENGTH}}` | letters and digits; 2 to 16 of them for a length of 0 |
 //! | `{{.WorkerID}}` and what else [`Fixed`] holds | what stays the same during a load |
 //!
-//! Templates may come from outside, and must end within bounds: loops, the text they become, and the texts that their functions make
-//! on the way are limited. Named templates (`define`, `block`) are refused: they call each other, and a few lines of them take for ever.
-
-mod bounds;
+//! Beside these, a template has what every [Go template](super::go_template) has, within the same bounds; but a name that is not
+//! there is a fault at once.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use gotmpl::{MissingKey, Template, TemplateError, Value};
 
+pub use super::go_template::TemplateFault;
+use super::go_template::bounds::MAX_OUTPUT;
+use super::go_template::{Dialect, Entries, Extra, Program, Value};
 use super::random::{self, RandomBits, uuid};
-
-/// Longest text that a template may become, in bytes.
-pub const MAX_OUTPUT: usize = 16 << 20;
-
-/// Most turns of all loops of one expansion.
-const MAX_LOOPS: u64 = 10_000;
 
 /// What stays the same during a load, by name; text or a truth value.
 pub type Fixed = BTreeMap<String, FixedValue>;
@@ -43,48 +38,36 @@ pub enum FixedValue {
     Bool(bool),
 }
 
-/// Why a template gives no text; the words of the template engine.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct TemplateFault(String);
-
-impl From<TemplateError> for TemplateFault {
-    fn from(error: TemplateError) -> Self {
-        match error {
-            // It reports what its output says, and that says no more than this.
-            TemplateError::Write => Self(format!("becomes longer than {MAX_OUTPUT} bytes")),
-            error => Self(error.to_string()),
-        }
-    }
-}
-
 /// What differs between calls.
-pub struct CallValues(Value);
+pub struct CallValues {
+    entries: Rc<Entries>,
+    now: DateTime<Utc>,
+}
 
 impl CallValues {
     /// The values of call `number`.
     pub fn new(number: u64, now: DateTime<Utc>, random: &RandomBits, fixed: &Fixed) -> Self {
-        let mut values: BTreeMap<Arc<str>, Value> = BTreeMap::new();
+        let mut entries = Entries::new();
         for (name, value) in fixed {
             let value = match value {
-                FixedValue::Text(text) => Value::String(text.as_str().into()),
+                FixedValue::Text(text) => Value::text(text.as_str()),
                 FixedValue::Bool(is_so) => Value::Bool(*is_so),
             };
-            values.insert(name.as_str().into(), value);
+            entries.insert(name.as_str().into(), value);
         }
-        let mut put = |name: &str, value| values.insert(name.into(), value);
-        put("RequestNumber", Value::Int(i64::try_from(number).unwrap_or(i64::MAX)));
-        put("Timestamp", Value::String(now.to_rfc3339_opts(SecondsFormat::Secs, true).into()));
-        put("TimestampUnix", Value::Int(now.timestamp()));
-        put("TimestampUnixMilli", Value::Int(now.timestamp_millis()));
-        put("TimestampUnixNano", Value::Int(now.timestamp_nanos_opt().unwrap_or(i64::MAX)));
-        put("UUID", Value::String(uuid(random).into()));
-        Self(Value::Map(Arc::new(values)))
+        let mut put = |name: &str, value| entries.insert(name.into(), value);
+        put("RequestNumber", Value::Int64(i64::try_from(number).unwrap_or(i64::MAX)));
+        put("Timestamp", Value::text(now.to_rfc3339_opts(SecondsFormat::Secs, true)));
+        put("TimestampUnix", Value::Int64(now.timestamp()));
+        put("TimestampUnixMilli", Value::Int64(now.timestamp_millis()));
+        put("TimestampUnixNano", Value::Int64(now.timestamp_nanos_opt().unwrap_or(i64::MAX)));
+        put("UUID", Value::text(uuid(random)));
+        Self { entries: Rc::new(entries), now }
     }
 }
 
 /// A text with actions, parsed.
-pub struct RequestTemplate(Template);
+pub struct RequestTemplate(Program);
 
 impl fmt::Debug for RequestTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -102,60 +85,36 @@ impl RequestTemplate {
     pub fn parse(text: &str, random: &RandomBits) -> Result<Self, TemplateFault> {
         let draw = || Arc::clone(random);
         let (ids, numbers, texts) = (draw(), draw(), draw());
-        // Without a name, an error starts with line and column.
-        let template = bounds::bounded(Template::new(""))
-            .missing_key(MissingKey::Error)
-            .max_range_iters(MAX_LOOPS)
-            .func("newUUID", move |_| bounds::made(uuid(&ids)))
-            .func("randomInt", move |args| random_int(&numbers, args))
-            .func("randomString", move |args| random_string(&texts, args))
-            .parse(text)?;
-        match template.templates().first() {
-            Some(name) => {
-                Err(TemplateFault(format!("defines the template `{name}`; named templates are not known here")))
-            }
-            None => Ok(Self(template)),
-        }
+        let functions: [(&'static str, Extra); 3] = [
+            ("newUUID", Arc::new(move |_| Ok(Value::text(uuid(&ids))))),
+            ("randomInt", Arc::new(move |args| random_int(&numbers, args))),
+            ("randomString", Arc::new(move |args| random_string(&texts, args))),
+        ];
+        let dialect = Dialect { functions: functions.into(), refuses_missing: true, longest: MAX_OUTPUT };
+        Program::parse(text, BTreeMap::new(), dialect).map(Self)
     }
 
     /// The text for one call.
     pub fn expand(&self, values: &CallValues) -> Result<String, TemplateFault> {
-        let mut output = Bounded(String::new());
-        bounds::begin();
-        self.0.execute_fmt(&mut output, &values.0)?;
-        Ok(output.0)
+        self.0.render(&values.entries, values.now)
     }
 }
 
-/// Text that can't grow without bound.
-struct Bounded(String);
-
-impl fmt::Write for Bounded {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.0.len() + text.len() > MAX_OUTPUT {
-            return Err(fmt::Error);
-        }
-        self.0.push_str(text);
-        Ok(())
-    }
-}
-
-fn whole(args: &[Value], at: usize, function: &str) -> Result<i64, TemplateError> {
+fn whole(args: &[Value], at: usize, function: &str) -> Result<i64, String> {
     match args.get(at) {
-        Some(Value::Int(number)) => Ok(*number),
-        Some(Value::Uint(number)) => Ok(i64::try_from(*number).unwrap_or(i64::MAX)),
-        _ => Err(TemplateError::Exec(format!("{function} needs whole numbers, such as {function} 10 20"))),
+        Some(Value::Int(number) | Value::Int64(number)) => Ok(*number),
+        _ => Err(format!("needs whole numbers, such as {function} 10 20")),
     }
 }
 
-fn random_int(random: &RandomBits, args: &[Value]) -> Result<Value, TemplateError> {
+fn random_int(random: &RandomBits, args: &[Value]) -> Result<Value, String> {
     let (low, high) = (whole(args, 0, "randomInt")?, whole(args, 1, "randomInt")?);
-    random::integer(random, low, high).map(Value::Int).map_err(TemplateError::Exec)
+    random::integer(random, low, high).map(Value::Int64)
 }
 
-fn random_string(random: &RandomBits, args: &[Value]) -> Result<Value, TemplateError> {
+fn random_string(random: &RandomBits, args: &[Value]) -> Result<Value, String> {
     let length = whole(args, 0, "randomString")?;
-    random::text(random, length).map_err(TemplateError::Exec).and_then(bounds::made)
+    random::text(random, length).map(Value::text)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub type Entries = BTreeMap<Text, Value>;
 /// Maps live in one table until the rendering ends: a map that contains itself is then no leak, and one that is nested without end
 /// is let go without recursion.
 pub struct Memory {
-    maps: Vec<Entries>,
+    maps: Vec<Rc<Entries>>,
     empty: Entries,
     patterns: BTreeMap<Text, Rc<Pattern>>,
     now: DateTime<Utc>,
@@ -109,37 +109,49 @@ impl Memory {
     /// A map that a function made.
     pub fn map(&mut self, entries: Entries) -> Result<Value, String> {
         self.spend(2 * VALUE * (entries.len() + 1))?;
+        Ok(self.shared_map(Rc::new(entries)))
+    }
+
+    /// A map whose entries are copied when it first changes.
+    pub fn shared_map(&mut self, entries: Rc<Entries>) -> Value {
         self.maps.push(entries);
-        Ok(Value::Map(MapId(self.maps.len() - 1)))
+        Value::Map(MapId(self.maps.len() - 1))
     }
 
     /// The entries of a map.
     pub fn entries(&self, map: MapId) -> &Entries {
         // Every id comes from this table, which never shrinks.
-        self.maps.get(map.0).unwrap_or(&self.empty)
+        self.maps.get(map.0).map_or(&self.empty, |entries| &**entries)
     }
 
-    /// Copies of the entries of a map, to be kept while the map may change.
-    pub fn snapshot(&self, map: MapId) -> Result<Vec<(Text, Value)>, String> {
-        let entries = self.entries(map);
+    /// The entries of a map as they are now, to be kept while the map may change.
+    pub fn snapshot(&self, map: MapId) -> Result<Rc<Entries>, String> {
+        let entries = self.maps.get(map.0).cloned().unwrap_or_default();
         self.spend(entries.len() * VALUE)?;
-        Ok(entries.iter().map(|(key, value)| (Rc::clone(key), value.clone())).collect())
+        Ok(entries)
+    }
+
+    /// The entries of a map, to be changed.
+    fn changed(&mut self, map: MapId) -> Result<Option<&mut Entries>, String> {
+        let copied = self.maps.get(map.0).filter(|entries| Rc::strong_count(entries) > 1);
+        self.spend(2 * VALUE * (1 + copied.map_or(0, |entries| entries.len())))?;
+        Ok(self.maps.get_mut(map.0).map(Rc::make_mut))
     }
 
     /// Puts a value into a map.
     pub fn put(&mut self, map: MapId, key: Text, value: Value) -> Result<(), String> {
-        self.spend(2 * VALUE)?;
-        if let Some(entries) = self.maps.get_mut(map.0) {
+        if let Some(entries) = self.changed(map)? {
             entries.insert(key, value);
         }
         Ok(())
     }
 
     /// Takes a key out of a map.
-    pub fn remove(&mut self, map: MapId, key: &str) {
-        if let Some(entries) = self.maps.get_mut(map.0) {
+    pub fn remove(&mut self, map: MapId, key: &str) -> Result<(), String> {
+        if let Some(entries) = self.changed(map)? {
             entries.remove(key);
         }
+        Ok(())
     }
 
     /// Go's truth: neither empty nor zero nor false nor missing.
@@ -167,11 +179,11 @@ impl Memory {
     }
 
     /// A value of the JSON kind; whole numbers become what `whole` makes of them.
-    pub fn from_json(&mut self, value: &serde_json::Value, whole: fn(i64) -> Value) -> Result<Value, String> {
-        self.from_json_at(value, whole, 1)
+    pub fn read_json(&mut self, value: &serde_json::Value, whole: fn(i64) -> Value) -> Result<Value, String> {
+        self.read_json_at(value, whole, 1)
     }
 
-    fn from_json_at(
+    fn read_json_at(
         &mut self,
         value: &serde_json::Value,
         whole: fn(i64) -> Value,
@@ -188,14 +200,14 @@ impl Memory {
             serde_json::Value::String(text) => self.text(text.clone())?,
             serde_json::Value::Array(items) => {
                 let items: Result<Vec<_>, _> =
-                    items.iter().map(|item| self.from_json_at(item, whole, depth + 1)).collect();
+                    items.iter().map(|item| self.read_json_at(item, whole, depth + 1)).collect();
                 self.list(items?)?
             }
             serde_json::Value::Object(fields) => {
                 let mut entries = Entries::new();
                 for (key, value) in fields {
                     self.spend(key.len())?;
-                    entries.insert(key.as_str().into(), self.from_json_at(value, whole, depth + 1)?);
+                    entries.insert(key.as_str().into(), self.read_json_at(value, whole, depth + 1)?);
                 }
                 self.map(entries)?
             }

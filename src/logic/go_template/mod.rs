@@ -35,12 +35,14 @@ mod yaml;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
 
 use chrono::{DateTime, Utc};
 
+pub use self::memory::Entries;
 use self::memory::Memory;
-use self::program::{Dialect, Program};
-use self::value::Value;
+pub use self::program::{Dialect, Extra, Program};
+pub use self::value::Value;
 
 /// Why a template gives no text: a fragment that begins with the line and column where they are known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,7 +84,18 @@ impl GoTemplate {
     /// Fails with the place on what can't be evaluated, on a missing value that is printed, and beyond the [`bounds`].
     pub fn render(&self, values: &serde_json::Value) -> Result<String, TemplateFault> {
         let mut memory = Memory::new(self.now);
-        let dot = memory.from_json(values, Value::Int64).map_err(TemplateFault)?;
+        let dot = memory.read_json(values, Value::Int64).map_err(TemplateFault)?;
         exec::render(&self.program, &mut memory, &dot)
+    }
+}
+
+impl Program {
+    /// What the program becomes with these entries as its dot, at this instant.
+    ///
+    /// Fails as [`GoTemplate::render`] does.
+    pub fn render(&self, entries: &Rc<Entries>, now: DateTime<Utc>) -> Result<String, TemplateFault> {
+        let mut memory = Memory::new(now);
+        let dot = memory.shared_map(Rc::clone(entries));
+        exec::render(self, &mut memory, &dot)
     }
 }

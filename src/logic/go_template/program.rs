@@ -16,12 +16,20 @@ use super::value::Value;
 pub type Extra = Arc<dyn Fn(&[Value]) -> Outcome + Send + Sync>;
 
 /// What a template has beside Go's and sprig's functions, and how it takes what is missing.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Dialect {
     /// More functions, by name.
     pub functions: BTreeMap<&'static str, Extra>,
     /// Whether a key that a map lacks is a fault at once; else it is `nil`, a fault where it is printed.
     pub refuses_missing: bool,
+    /// Longest text, in bytes.
+    pub longest: usize,
+}
+
+impl Default for Dialect {
+    fn default() -> Self {
+        Self { functions: BTreeMap::new(), refuses_missing: false, longest: MAX_TEMPLATE }
+    }
 }
 
 /// A template that can be rendered.
@@ -43,8 +51,8 @@ impl Program {
         mut named: BTreeMap<SmolStr, Arc<ListNode>>,
         dialect: Dialect,
     ) -> Result<Self, TemplateFault> {
-        if text.len() > MAX_TEMPLATE {
-            return Err(TemplateFault(format!("is longer than {MAX_TEMPLATE} bytes")));
+        if text.len() > dialect.longest {
+            return Err(TemplateFault(format!("is longer than {} bytes", dialect.longest)));
         }
         let at = |offset: usize, message: &str| TemplateFault::at(text, offset, message);
         outline::check(text).map_err(|(offset, message)| at(offset, &message))?;

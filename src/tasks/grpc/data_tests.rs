@@ -83,7 +83,7 @@ fn errors_name_the_field() {
         (json!([1]), "[0] is no message"),
         (json!(7), "7 is no message"),
         (json!("nope"), "is not JSON"),
-        (json!("{\"id\": {{.Nope}}}"), "map has no entry for key: Nope"),
+        (json!("{\"id\": {{.Nope}}}"), "`.Nope` is not known here"),
         (json!({"name": "{{.Nope"}), "unclosed action"),
         (json!("{\"id\": {{.Timestamp}}}"), "its actions make no JSON"),
         (json!({"id": 1.5}), "id: "),

@@ -95,8 +95,8 @@ fn copy(memory: &mut Memory, value: &Value, depth: usize) -> Outcome {
         }
         Value::Map(map) => {
             let mut entries = std::collections::BTreeMap::new();
-            for (key, value) in memory.snapshot(*map)? {
-                entries.insert(key, copy(memory, &value, depth + 1)?);
+            for (key, value) in memory.snapshot(*map)?.iter() {
+                entries.insert(Rc::clone(key), copy(memory, value, depth + 1)?);
             }
             memory.map(entries)
         }

@@ -19,7 +19,7 @@ pub const FUNCTIONS: &[Function] = &[
         Ok(args[0].clone())
     }),
     row("unset", 2, 2, |memory, args| {
-        memory.remove(args::map(args, 0)?, args::text(args, 1)?);
+        memory.remove(args::map(args, 0)?, args::text(args, 1)?)?;
         Ok(args[0].clone())
     }),
     row("hasKey", 2, 2, |memory, args| {
@@ -28,8 +28,8 @@ pub const FUNCTIONS: &[Function] = &[
     row("pluck", 1, ANY, pluck),
     row("keys", 0, ANY, keys),
     row("values", 1, 1, |memory, args| {
-        let values = memory.snapshot(args::map(args, 0)?)?.into_iter().map(|(_, value)| value);
-        memory.list(values.collect())
+        let entries = memory.snapshot(args::map(args, 0)?)?;
+        memory.list(entries.values().cloned().collect())
     }),
     row("pick", 1, ANY, |memory, args| kept(memory, args, true)),
     row("omit", 1, ANY, |memory, args| kept(memory, args, false)),
@@ -65,7 +65,7 @@ fn pluck(memory: &mut Memory, args: &[Value]) -> Outcome {
 fn keys(memory: &mut Memory, args: &[Value]) -> Outcome {
     let mut keys: Vec<Text> = Vec::new();
     for at in 0..args.len() {
-        keys.extend(memory.snapshot(args::map(args, at)?)?.into_iter().map(|(key, _)| key));
+        keys.extend(memory.snapshot(args::map(args, at)?)?.keys().cloned());
     }
     of_texts(memory, keys)
 }
@@ -77,7 +77,8 @@ fn kept(memory: &mut Memory, args: &[Value], is_pick: bool) -> Outcome {
     for at in 1..args.len() {
         named.insert(Rc::clone(args::text(args, at)?));
     }
-    memory.map(all.into_iter().filter(|(key, _)| named.contains(key) == is_pick).collect())
+    let kept = all.iter().filter(|(key, _)| named.contains(*key) == is_pick);
+    memory.map(kept.map(|(key, value)| (Rc::clone(key), value.clone())).collect())
 }
 
 fn dig(memory: &mut Memory, args: &[Value]) -> Outcome {
@@ -107,14 +108,14 @@ fn merged(memory: &mut Memory, args: &[Value], overwrites: bool) -> Outcome {
 /// Maps are merged; else what is missing or empty is filled, or everything overwritten.
 fn merge(memory: &mut Memory, target: MapId, source: MapId, overwrites: bool, depth: usize) -> Result<(), String> {
     check_nesting(depth)?;
-    for (key, value) in memory.snapshot(source)? {
-        let old = memory.entries(target).get(&key).cloned().unwrap_or(Value::Nil);
-        match (&old, &value) {
+    for (key, value) in memory.snapshot(source)?.iter() {
+        let old = memory.entries(target).get(key).cloned().unwrap_or(Value::Nil);
+        match (&old, value) {
             (_, Value::Nil) if !overwrites => {}
             (Value::Map(old), Value::Map(new)) if memory.extent(&Value::Map(*old)) > 0 => {
                 merge(memory, *old, *new, overwrites, depth + 1)?;
             }
-            _ if overwrites || !memory.is_true(&old) => memory.put(target, key, value)?,
+            _ if overwrites || !memory.is_true(&old) => memory.put(target, Rc::clone(key), value.clone())?,
             _ => {}
         }
     }

@@ -39,7 +39,6 @@ fn to_json(memory: &mut Memory, args: &[Value], is_pretty: bool, escapes_html: b
 }
 
 /// Numbers of JSON and YAML texts are floats, as in Go.
-#[expect(clippy::cast_precision_loss, reason = "as in Go")]
 fn as_float(number: i64) -> Value {
     Value::Float(number as f64)
 }
@@ -53,7 +52,7 @@ fn checked(
     if !is_it(value) && !value.is_null() {
         return Err(format!("the text must be {expected}, but is {}", codec::kind(value)));
     }
-    match memory.from_json(value, as_float)? {
+    match memory.read_json(value, as_float)? {
         // Go has an empty map or list for `null`.
         Value::Nil if is_it(&serde_json::json!({})) && expected != "JSON" => memory.map(Default::default()),
         Value::Nil if expected != "JSON" => memory.list(Vec::new()),

@@ -4,11 +4,15 @@
 //! themselves. Blocks and actions are bounded in number and length, so that neither reading nor rendering can exhaust the stack, and
 //! what a template becomes is bounded too.
 
+mod json;
+
 use std::io::{self, Write};
 
 use handlebars::template::TemplateElement;
 use handlebars::{Context, Handlebars, HelperDef, RenderErrorReason, Template};
 use serde_json::Value;
+
+pub use self::json::JsonHelper;
 
 /// Longest template, in bytes.
 const MAX_TEMPLATE: usize = 1 << 20;

@@ -1,10 +1,13 @@
-//! The built-in payloads of `notify`.
+//! The payloads of `notify`: the built-in ones, and what templates of payloads are rendered with.
+
+mod fields;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::assertion::{AssertCondition, judge, of_version};
 use super::mask;
+use super::template::{Dialect, Template, TemplateFault};
 use crate::model::document::Experiment;
 use crate::model::slo::{Outcome, Verdict};
 
@@ -16,34 +19,51 @@ const MAX_LISTED: usize = 10;
 
 /// The report that payloads carry: Iter8's keys. `index` is the notifying task's own place in the spec; it and what follows it
 /// do not count against completion, or a last task's message could never say that the experiment is complete.
+///
+/// Secrets are hidden, and what is too large for a message is left out: distributions, and loads by the second.
 pub fn report(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
+    let mut report = summary(experiment, index, now);
+    let mut shared = experiment.clone();
+    if let Some(insights) = shared.result.as_mut().and_then(|result| result.insights.as_mut()) {
+        insights.histograms.clear();
+        insights.hist_metric_values.clear();
+        insights.load.iter_mut().flat_map(|loads| loads.values_mut()).for_each(|load| load.series = None);
+    }
+    report["experiment"] = mask::mask(&serde_json::to_value(shared).unwrap_or_default());
+    report
+}
+
+/// The report without the experiment.
+fn summary(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
     let result = experiment.result.clone().unwrap_or_default();
     let remaining_notify = experiment.spec.iter().skip(index).all(|task| task.name() == "notify");
-    let mut report = json!({
+    json!({
         "timestamp": now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
         "completed": remaining_notify && result.num_completed_tasks >= index && !result.failure,
         "noTaskFailures": !result.failure,
         "numTasks": experiment.spec.len(),
         "numCompletedTasks": result.num_completed_tasks,
         "numLoops": result.num_loops,
-    });
-    let mut shared = experiment.clone();
-    if let Some(insights) = shared.result.as_mut().and_then(|result| result.insights.as_mut()) {
-        // Distributions are for the document; they are too large for a message.
-        insights.histograms.clear();
-        insights.hist_metric_values.clear();
+    })
+}
+
+/// Reads a payload's template. Its fields may be named as in documents or, in Go's dialect, as Iter8 has them in Go.
+pub fn template(dialect: Dialect, text: &str, now: DateTime<Utc>) -> Result<Template, TemplateFault> {
+    match dialect {
+        Dialect::Go => Template::parse(dialect, &fields::as_in_documents(text), now),
+        Dialect::Handlebars => Template::parse(dialect, text, now),
     }
-    let shared = mask::mask(&serde_json::to_value(shared).unwrap_or_default());
-    if shared.to_string().len() <= MAX_EXPERIMENT_BYTES {
-        report["experiment"] = shared;
-    }
-    report
+}
+
+/// What a payload's template is rendered with.
+pub fn values(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
+    json!({ "Report": report(experiment, index, now) })
 }
 
 /// `{"text": …}` for Slack and other chat webhooks: a headline, and what does not hold.
 pub fn slack(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
     let slos = judge(experiment, AssertCondition::Slos);
-    let report = report(experiment, index, now);
+    let report = summary(experiment, index, now);
     let insights = experiment.result.as_ref().and_then(|result| result.insights.as_ref());
     let assessed = insights.is_some_and(|insights| insights.slos_satisfied.is_some());
     let headline = match (report["noTaskFailures"].as_bool(), slos.holds, assessed) {
@@ -76,5 +96,9 @@ pub fn slack(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value
 
 /// GitHub's repository dispatch with Iter8's event type.
 pub fn github(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
-    json!({ "event_type": "iter8", "client_payload": report(experiment, index, now) })
+    let mut report = report(experiment, index, now);
+    if report["experiment"].to_string().len() > MAX_EXPERIMENT_BYTES {
+        report = summary(experiment, index, now);
+    }
+    json!({ "event_type": "iter8", "client_payload": report })
 }

@@ -7,14 +7,14 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::go_template::GoTemplate;
-use super::handlebars::{TemplateId, Templates, context};
+use super::handlebars::{JsonHelper, TemplateId, Templates, context};
 
 /// The language of a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// Go's `text/template` with the functions that charts use.
     Go,
-    /// Handlebars.
+    /// Handlebars, with the helpers `json` and `jsonPretty`.
     Handlebars,
 }
 
@@ -48,6 +48,8 @@ impl Template {
             }
             Dialect::Handlebars => {
                 let mut templates = Templates::default();
+                templates.helper("json", JsonHelper::compact());
+                templates.helper("jsonPretty", JsonHelper::pretty());
                 let id = templates.add(text).map_err(|fault| TemplateFault(fault.to_string()))?;
                 Ok(Self(Parsed::Handlebars(Box::new(templates), id)))
             }

@@ -16,6 +16,7 @@ mod layers;
 mod load;
 mod load_http1;
 mod load_ways;
+mod notify;
 mod pipeline;
 mod program;
 mod prometheus;

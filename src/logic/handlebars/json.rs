@@ -1,0 +1,99 @@
+//! Helpers that write a value as JSON: `{{json x}}`, and `{{jsonPretty x}}` on several lines.
+//!
+//! They can be nested: `{{json (json x)}}` is a JSON text that holds the JSON text of `x`.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use handlebars::{Context, Handlebars, Helper, HelperDef, RenderContext, RenderError, RenderErrorReason, ScopedJson};
+use serde_json::Value;
+
+use super::MAX_OUTPUT;
+
+/// A helper that writes its only parameter.
+#[derive(Debug)]
+pub struct JsonHelper {
+    is_pretty: bool,
+    /// Bytes that may still be written. What is written need not reach the output, which has a bound of its own.
+    left: AtomicUsize,
+}
+
+impl JsonHelper {
+    /// Writes on one line.
+    pub fn compact() -> Self {
+        Self { is_pretty: false, left: AtomicUsize::new(4 * MAX_OUTPUT) }
+    }
+
+    /// Writes on several lines, indented by two blanks.
+    pub fn pretty() -> Self {
+        Self { is_pretty: true, ..Self::compact() }
+    }
+
+    fn text(&self, value: &Value) -> Option<String> {
+        let text = if self.is_pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
+        let text = text.ok()?;
+        let take = |left: usize| left.checked_sub(text.len());
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        Some(text)
+    }
+}
+
+impl HelperDef for JsonHelper {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        call: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let fault = |message: String| RenderErrorReason::Other(message);
+        let [param] = call.params().as_slice() else {
+            return Err(fault(format!("{} needs one value", call.name())).into());
+        };
+        if param.is_value_missing() {
+            return Err(RenderErrorReason::MissingVariable(param.relative_path().cloned()).into());
+        }
+        let text = self.text(param.value());
+        let text = text.ok_or_else(|| fault(format!("{} was given too much to write", call.name())))?;
+        Ok(ScopedJson::Derived(Value::String(text)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::{Templates, context};
+    use super::JsonHelper;
+
+    fn render(text: &str, values: Value) -> Result<String, String> {
+        let mut templates = Templates::default();
+        templates.helper("json", JsonHelper::compact());
+        templates.helper("jsonPretty", JsonHelper::pretty());
+        let id = templates.add(text).map_err(|fault| fault.to_string())?;
+        templates.render(id, &context(values).unwrap()).map_err(|fault| fault.to_string())
+    }
+
+    #[test]
+    fn any_value_is_written_as_json() {
+        let values = || json!({"x": {"a": [1, null, "q\"\n"]}, "s": "é"});
+        assert_eq!(render("{{json x}}", values()).unwrap(), r#"{"a":[1,null,"q\"\n"]}"#);
+        assert_eq!(render("{{json s}}", values()).unwrap(), "\"é\"");
+        assert_eq!(render("{{jsonPretty x.a}}", values()).unwrap(), "[\n  1,\n  null,\n  \"q\\\"\\n\"\n]");
+        let nested = render(r#"{"text": {{json (jsonPretty x)}}}"#, values()).unwrap();
+        let outer: Value = serde_json::from_str(&nested).unwrap();
+        let inner: Value = serde_json::from_str(outer["text"].as_str().unwrap()).unwrap();
+        assert_eq!(inner, values()["x"]);
+    }
+
+    #[test]
+    fn what_is_not_there_or_too_much_is_a_fault() {
+        assert_eq!(render("{{json y}}", json!({})).unwrap_err(), "`y` is not known here");
+        assert_eq!(render("{{json}}", json!({})).unwrap_err(), "json needs one value");
+        // Each level doubles the backslashes.
+        let nested = format!("{{{{#if {}x{}}}}}{{{{/if}}}}", "(json ".repeat(60), ")".repeat(60));
+        assert_eq!(render(&nested, json!({"x": "\""})).unwrap_err(), "json was given too much to write");
+        let looped = "{{#each l}}{{#each ../l}}{{#if (json ../../l)}}{{/if}}{{/each}}{{/each}}";
+        let list: Vec<u32> = (0..1_000).collect();
+        assert_eq!(render(looped, json!({"l": list})).unwrap_err(), "json was given too much to write");
+    }
+}

@@ -1,0 +1,175 @@
+//! The names that Iter8's payload templates give the fields of a report: those of Go (`.Report.NumLoops`), where documents have
+//! `numLoops`.
+//!
+//! The two differ in nothing but the case of letters. So the template's text is changed before it is read, in place and without
+//! changing its length: places in faults stay right, and a report written as JSON shows each key once.
+
+/// The keys of reports and documents whose fields Go spells otherwise.
+const KEYS: &[&str] = &[
+    "timestamp",
+    "completed",
+    "noTaskFailures",
+    "numTasks",
+    "numCompletedTasks",
+    "numLoops",
+    "experiment",
+    "spec",
+    "task",
+    "run",
+    "with",
+    "if",
+    "result",
+    "revision",
+    "startTime",
+    "failure",
+    "iter8Version",
+    "insights",
+    "numVersions",
+    "versionNames",
+    "version",
+    "track",
+    "metricsInfo",
+    "description",
+    "type",
+    "units",
+    "nonHistMetricValues",
+    "histMetricValues",
+    "count",
+    "upper",
+    "lower",
+    "metric",
+    "limit",
+];
+
+/// The same Go template with the fields named as in documents. Keys that have Go's spelling themselves, as those of a task's `with`
+/// may, can still be had by `index`.
+pub fn as_in_documents(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("{{") {
+        let (before, action) = rest.split_at(at);
+        let (inside, after) = action.split_at(end_of_action(action));
+        out.push_str(before);
+        renamed(inside, &mut out);
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Where the action that a text begins with ends; its texts may hold braces.
+fn end_of_action(action: &str) -> usize {
+    let start = action[2..].strip_prefix("- ").unwrap_or(&action[2..]);
+    if start.starts_with("/*") {
+        return action.find("*/").map_or(action.len(), |at| at + 2);
+    }
+    let mut at = 2;
+    while let Some(byte) = action.as_bytes().get(at) {
+        at += match byte {
+            b'}' if action[at..].starts_with("}}") => return at + 2,
+            b'"' | b'`' | b'\'' => quoted(&action.as_bytes()[at..]),
+            _ => 1,
+        };
+    }
+    action.len()
+}
+
+/// Length of the text in quotes that `bytes` begin with, quotes included.
+fn quoted(bytes: &[u8]) -> usize {
+    let quote = bytes[0];
+    let mut at = 1;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'\\' if quote != b'`' => at += 1,
+            byte if *byte == quote => return at + 1,
+            _ => {}
+        }
+        at += 1;
+    }
+    bytes.len()
+}
+
+/// Writes an action with its fields renamed.
+fn renamed(action: &str, out: &mut String) {
+    let bytes = action.as_bytes();
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let (mut at, mut written) = (0, 0);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' | b'`' | b'\'' => at += quoted(&bytes[at..]),
+            b'.' => {
+                at += 1;
+                let length = bytes[at..].iter().take_while(|byte| is_name(byte)).count();
+                let name = &action[at..at + length];
+                let is_go = name.starts_with(|c: char| c.is_ascii_uppercase());
+                if is_go && let Some(key) = KEYS.iter().find(|key| key.eq_ignore_ascii_case(name)) {
+                    out.push_str(&action[written..at]);
+                    out.push_str(key);
+                    written = at + length;
+                }
+                at += length;
+            }
+            _ => at += 1,
+        }
+    }
+    out.push_str(&action[written..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::as_in_documents;
+
+    #[test]
+    fn fields_are_named_as_in_documents_wherever_they_stand() {
+        for (go, ours) in [
+            ("{{ .Report.Completed }}", "{{ .Report.completed }}"),
+            ("{{.Report.TimeStamp}}{{$.Report.Timestamp}}", "{{.Report.timestamp}}{{$.Report.timestamp}}"),
+            (
+                "{{- with .Report.Experiment.Result.Insights -}}{{ .SLOsSatisfied.Upper }}{{ end }}",
+                "{{- with .Report.experiment.result.insights -}}{{ .SLOsSatisfied.upper }}{{ end }}",
+            ),
+            (
+                "{{ range $i, $t := .Report.Experiment.Spec }}{{ $t.Task }}",
+                "{{ range $i, $t := .Report.experiment.spec }}{{ $t.task }}",
+            ),
+            ("{{ (index .Report.Experiment.Spec 0).If }}", "{{ (index .Report.experiment.spec 0).if }}"),
+            (
+                "{{ .Report.Experiment.Result.Insights.NonHistMetricValues }}",
+                "{{ .Report.experiment.result.insights.nonHistMetricValues }}",
+            ),
+        ] {
+            assert_eq!(as_in_documents(go), ours);
+        }
+    }
+
+    #[test]
+    fn everything_else_stays() {
+        for text in [
+            "",
+            "é .Report.Completed }} {{",
+            "{{",
+            "{{\"",
+            "{{ '\\",
+            "{{ .Report | toPrettyJson }} .Completed",
+            r#"{{ index .With ".Completed" }}{{ `.Completed }} "` }}{{ '"' }}"#,
+            "{{/* .Report.Completed }} */}}",
+            "{{- /* .Completed",
+            r#"{{ printf "\".Completed" }}"#,
+            "{{ .Report.completed }}{{ .Completed2 }}{{ .Other }}{{ .SummaryMetricValues }}",
+            "{{ .é.Ö }}",
+        ] {
+            assert_eq!(as_in_documents(text), text);
+        }
+        // What follows a text in quotes or a comment is an action again.
+        assert_eq!(as_in_documents(r#"{{/* }} */}}{{ "}}" | .Result }}"#), r#"{{/* }} */}}{{ "}}" | .result }}"#);
+    }
+
+    #[test]
+    fn places_in_the_template_stay_where_they_were() {
+        for key in super::KEYS {
+            let go = format!("{{{{ .{}{} }}}}", key[..1].to_uppercase(), &key[1..]);
+            let ours = as_in_documents(&go);
+            assert_eq!(ours, format!("{{{{ .{key} }}}}"));
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! `notify`: tells a webhook how the experiment stands. The values `slack` and `github` become it.
+//!
+//! `values` reads what the user wrote, `payload` makes what is sent, and `secrets` keeps a webhook's secrets from being told.
+
+mod payload;
+mod secrets;
+mod values;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use self::payload::{Body, Maker};
+use self::secrets::{origin, secret, without};
+use self::values::{GithubValues, NotifyWith, SlackValues, github, slack};
+use super::{Task, TaskContext, TaskError, TaskKind};
+use crate::logic::input::{InputError, typed};
+use crate::logic::mask::SentSecrets;
+use crate::model::contribution::Contribution;
+use crate::model::document::TaskSpec;
+use crate::ports::{BoxFuture, Files, WebRequest};
+
+/// The registry's row.
+pub const KIND: TaskKind = TaskKind {
+    name: "notify",
+    value_names: &["slack", "github"],
+    summary: "send the state of the experiment to Slack, GitHub or any webhook",
+    from_values,
+    parse,
+    with_schema: |generator| generator.subschema_for::<NotifyWith>(),
+    values_schema: |name, generator| match name {
+        "github" => generator.subschema_for::<GithubValues>(),
+        _ => generator.subschema_for::<SlackValues>(),
+    },
+};
+
+/// Time for the whole exchange.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How much of the receiver's answer is read.
+const MAX_ANSWER_BYTES: usize = 64 << 10;
+
+fn from_values(name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
+    let with = if name == "github" { github(typed(values, "")?)? } else { slack(typed(values, "")?) };
+    let with = serde_json::to_value(with).map_err(|error| InputError::new("", error.to_string()))?;
+    Ok(vec![TaskSpec { task: Some(KIND.name.to_owned()), with: Some(with), ..TaskSpec::default() }])
+}
+
+fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
+    let with: NotifyWith = typed(spec.with.as_ref().unwrap_or(&json!({})), "with")?;
+    let sources = [&with.url, &with.url_env, &with.url_file];
+    match sources.iter().filter(|source| source.is_some()).count() {
+        0 => return Err(InputError::new("with.url", "a URL to send to is needed; give `url`, `urlEnv` or `urlFile`")),
+        1 => {}
+        _ => return Err(InputError::new("with.url", "give one of `url`, `urlEnv` and `urlFile`, not several")),
+    }
+    if let Some(url) = &with.url {
+        check_url(url, "with.url")?;
+    }
+    let method = with.method.as_deref().unwrap_or("POST").to_uppercase();
+    if !["POST", "PUT", "PATCH", "GET"].contains(&method.as_str()) {
+        return Err(InputError::new("with.method", format!("`{method}` is not one of POST, PUT, PATCH, GET")));
+    }
+    let maker = Maker::plan(with.payload.unwrap_or_default(), with.payload_template_url.as_ref())?;
+    if method == GET && with.payload_template_url.is_some() {
+        return Err(InputError::new("with.method", "a GET sends no payload, so the template would have no effect")
+            .with_hint("leave `method` out to POST, or leave out `payloadTemplateURL`"));
+    }
+    Ok(Box::new(Notify { method, with, maker }))
+}
+
+/// The method that sends nothing but parameters.
+const GET: &str = "GET";
+
+fn check_url(url: &str, path: &str) -> Result<(), InputError> {
+    let parsed = url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    match parsed {
+        Some(_) => Ok(()),
+        None => Err(InputError::new(path, "it is not a URL with http:// or https:// and a host")),
+    }
+}
+
+struct Notify {
+    method: String,
+    with: NotifyWith,
+    maker: Maker,
+}
+
+impl Notify {
+    fn url(&self, files: &dyn Files) -> Result<String, InputError> {
+        let with = &self.with;
+        let url =
+            secret(files, "url", with.url.as_ref(), with.url_env.as_ref(), with.url_file.as_ref())?.unwrap_or_default();
+        check_url(&url, "with.url")?;
+        Ok(url)
+    }
+
+    fn token(&self, files: &dyn Files) -> Result<Option<String>, InputError> {
+        let with = &self.with;
+        secret(files, "token", with.token.as_ref(), with.token_env.as_ref(), with.token_file.as_ref())
+    }
+
+    /// Whether the user says what type the payload has.
+    fn is_typed(&self) -> bool {
+        self.with.headers.keys().any(|name| name.eq_ignore_ascii_case("content-type"))
+    }
+
+    fn request(&self, files: &dyn Files, body: Option<Body>) -> Result<WebRequest, InputError> {
+        let mut url = self.url(files)?;
+        if !self.with.params.is_empty() {
+            let mut parsed = url::Url::parse(&url).map_err(|error| InputError::new("with.url", error.to_string()))?;
+            parsed.query_pairs_mut().extend_pairs(&self.with.params);
+            url = parsed.into();
+        }
+        let mut headers: Vec<_> = self.with.headers.clone().into_iter().collect();
+        if let Some(token) = self.token(files)? {
+            headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
+        }
+        if let Some(body) = body.as_ref().filter(|_| !self.is_typed()) {
+            headers.push(("Content-Type".to_owned(), body.content_type.to_owned()));
+        }
+        Ok(WebRequest {
+            method: self.method.clone(),
+            url,
+            headers,
+            body: body.map(|body| body.bytes),
+            max_response_bytes: MAX_ANSWER_BYTES,
+            timeout: TIMEOUT,
+            is_webhook: true,
+            ..WebRequest::default()
+        })
+    }
+
+    async fn send(&self, cx: &TaskContext<'_>) -> Result<Contribution, TaskError> {
+        let body = if self.method == GET { None } else { Some(self.maker.make(cx).await?) };
+        let note = body.as_ref().and_then(|body| body.note.clone()).filter(|_| !self.is_typed());
+        let request = self.request(cx.world.files, body)?;
+        let target = origin(&request.url);
+        let secrets = SentSecrets::of_webhook(&request.url, &request.headers);
+        let answer = cx.world.web.send(request).await.map_err(|error| {
+            TaskError::failed(format!("cannot notify {target}: {}", without(&secrets, &error.reason)))
+        })?;
+        if (200..300).contains(&answer.status) {
+            return Ok(Contribution { notes: note.into_iter().collect(), ..Contribution::default() });
+        }
+        // Before it is cut: half a secret is not found.
+        let text = without(&secrets, &String::from_utf8_lossy(&answer.body));
+        let text: String = text.chars().take(200).collect();
+        let note = note.map(|note| format!("; {note}")).unwrap_or_default();
+        Err(TaskError::failed(format!("{target} answered {}: {}{note}", answer.status, text.trim())))
+    }
+}
+
+impl Task for Notify {
+    fn check(&self, files: &dyn Files) -> Result<(), InputError> {
+        self.url(files)?;
+        self.token(files)?;
+        self.maker.check(files)
+    }
+
+    fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
+        Box::pin(async move {
+            let end = tokio::select! {
+                end = self.send(cx) => end,
+                () = cx.world.stop.cancelled() => return Ok(Contribution { interrupted: true, ..Contribution::default() }),
+            };
+            match end {
+                Err(TaskError::Failed { message, .. }) if self.with.soft_failure.unwrap_or(true) => {
+                    Ok(Contribution { notes: vec![format!("not sent: {message}")], ..Contribution::default() })
+                }
+                end => end,
+            }
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! What is sent: a built-in payload, or what the user's template becomes.
+
+use chrono::{DateTime, Utc};
+use serde::de::IgnoredAny;
+
+use super::values::Payload;
+use crate::logic::input::InputError;
+use crate::logic::notification;
+use crate::logic::template::{Template, TemplateFault};
+use crate::ports::Files;
+use crate::tasks::text_source::TextSource;
+use crate::tasks::{TaskContext, TaskError};
+
+/// Largest payload that GitHub takes, in bytes.
+const MAX_GITHUB: usize = 64 << 10;
+
+/// Largest payload for everyone else, in bytes.
+const MAX_ELSEWHERE: usize = 1 << 20;
+
+/// Where the template stands in a spec entry.
+const PLACE: &str = "with.payloadTemplateURL";
+
+/// What makes a payload.
+pub(super) struct Maker {
+    kind: Payload,
+    template: Option<TextSource>,
+}
+
+/// A request's body.
+pub(super) struct Body {
+    pub(super) bytes: Vec<u8>,
+    pub(super) content_type: &'static str,
+    /// What the reader of the record should know of it.
+    pub(super) note: Option<String>,
+}
+
+impl Maker {
+    /// Makes the built-in payload of this kind, or what a template becomes.
+    pub(super) fn plan(kind: Payload, template: Option<&String>) -> Result<Self, InputError> {
+        let source = |text: &String| TextSource::parse(text, &[]).map_err(|message| InputError::new(PLACE, message));
+        Ok(Self { kind, template: template.map(source).transpose()? })
+    }
+
+    /// Reads the template, if it is at hand.
+    pub(super) fn check(&self, files: &dyn Files) -> Result<(), InputError> {
+        let Some(source) = &self.template else { return Ok(()) };
+        let Some(text) = source.read(files) else { return Ok(()) };
+        let text = text.map_err(|message| InputError::new(PLACE, message))?;
+        // Any instant will do to see whether it can be read.
+        let template = parse(source, &text, DateTime::UNIX_EPOCH);
+        template.map(drop).map_err(|fault| InputError::new(PLACE, unreadable(&fault)))
+    }
+
+    /// The payload as things stand.
+    pub(super) async fn make(&self, cx: &TaskContext<'_>) -> Result<Body, TaskError> {
+        let now = cx.world.clock.now();
+        let (kind, source) = match (self.kind, &self.template) {
+            (kind, Some(source)) => (kind, source),
+            (Payload::Slack, None) => return Ok(json(notification::slack(cx.experiment, cx.index, now).to_string())),
+            (Payload::Github, None) => return Ok(json(notification::github(cx.experiment, cx.index, now).to_string())),
+        };
+        let failed = |message: String| TaskError::failed(format!("no payload: {message}"));
+        let text = source.fetch(cx.world.files, cx.world.web).await.map_err(failed)?;
+        let template = parse(source, &text, now).map_err(|fault| failed(unreadable(&fault)))?;
+        let values = notification::values(cx.experiment, cx.index, now);
+        let text =
+            template.render(&values).map_err(|fault| failed(format!("the template can't be rendered: {fault}")))?;
+        let (receiver, most) = match kind {
+            Payload::Github => ("GitHub takes", MAX_GITHUB),
+            Payload::Slack => ("allowed are", MAX_ELSEWHERE),
+        };
+        if text.len() > most {
+            let length = text.len();
+            return Err(failed(format!("the template becomes {length} bytes; {receiver} at most {most}")));
+        }
+        Ok(match serde_json::from_str::<IgnoredAny>(&text) {
+            Ok(_) => json(text),
+            Err(fault) => Body {
+                bytes: text.into_bytes(),
+                content_type: "text/plain; charset=utf-8",
+                note: Some(format!("the payload is not JSON ({fault}); it was sent as plain text")),
+            },
+        })
+    }
+}
+
+fn json(text: String) -> Body {
+    Body { bytes: text.into_bytes(), content_type: "application/json", note: None }
+}
+
+fn parse(source: &TextSource, text: &str, now: DateTime<Utc>) -> Result<Template, TemplateFault> {
+    notification::template(source.dialect(), text, now)
+}
+
+fn unreadable(fault: &TemplateFault) -> String {
+    format!("the template can't be read: {fault}")
+}

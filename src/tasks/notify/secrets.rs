@@ -1,0 +1,39 @@
+//! The secrets of a notification: where they come from, and how they are kept out of what is told of it.
+
+use crate::logic::input::InputError;
+use crate::logic::mask::{self, SentSecrets};
+use crate::ports::Files;
+
+/// One secret from its value, its variable or its file.
+pub(super) fn secret(
+    files: &dyn Files,
+    name: &str,
+    value: Option<&String>,
+    env: Option<&String>,
+    file: Option<&String>,
+) -> Result<Option<String>, InputError> {
+    if let Some(variable) = env {
+        let value = files.env(variable).filter(|value| !value.is_empty());
+        let missing =
+            || InputError::new(format!("with.{name}Env"), format!("the environment variable {variable} is not set"));
+        return value.map(Some).ok_or_else(missing);
+    }
+    if let Some(path) = file {
+        let unreadable =
+            |reason: String| InputError::new(format!("with.{name}File"), format!("cannot read {path}: {reason}"));
+        let content = files.read(path, 64 << 10).map_err(|error| unreadable(error.to_string()))?;
+        let text = String::from_utf8(content).map_err(|_| unreadable("it is not text".to_owned()))?;
+        return Ok(Some(text.trim().to_owned()));
+    }
+    Ok(value.cloned())
+}
+
+/// Scheme and host: what follows them is a webhook's secret.
+pub(super) fn origin(url: &str) -> String {
+    url::Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
+}
+
+/// The text without the secrets that were sent, and without what looks like one.
+pub(super) fn without(secrets: &SentSecrets, text: &str) -> String {
+    mask::mask_text(&secrets.hide(text))
+}

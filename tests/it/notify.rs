@@ -1,0 +1,254 @@
+//! Payloads of `notify` that users' templates make, as a webhook receives them.
+
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::support::cli::{Bench, Said};
+use crate::support::scripted::Scripted;
+
+/// What Slack's default template of Iter8 does: the report as JSON, made fit for a text by hand.
+const REPORT_AS_TEXT: &str =
+    r#"{"text": "Report: {{ regexReplaceAll "\"" (regexReplaceAll "\n" (.Report | toPrettyJson) "\\n") "\\\"" }}"}"#;
+
+/// What GitHub's does.
+const REPORT_AS_PAYLOAD: &str = r#"{"event_type": "iter8", "client_payload": {{ .Report | toPrettyJson }}}"#;
+
+fn webhook() -> Scripted {
+    Scripted::answers("200 OK", "ok")
+}
+
+/// Runs `task` (and what else is set) after a script, with the template in a file of this name.
+fn notify_by(bench: &Bench, name: &str, template: &str, webhook: &Scripted, more: &[&str]) -> Said {
+    bench.write(name, template);
+    let url = format!("slack.url={}", webhook.url());
+    let file = format!("slack.payloadTemplateURL={name}");
+    let set = ["tasks={run,slack}", "run=true", &url, &file];
+    bench.run(["run"].into_iter().chain(set.into_iter().chain(more.iter().copied()).flat_map(|value| ["--set", value])))
+}
+
+/// Head, in lower case, and body of the only request.
+fn sent(webhook: &Scripted) -> (String, String) {
+    let received = webhook.received();
+    let (head, body) = received.split_once("\r\n\r\n").unwrap();
+    (head.to_lowercase(), body.to_owned())
+}
+
+fn sent_json(webhook: &Scripted) -> Value {
+    let (head, body) = sent(webhook);
+    assert!(head.contains("content-type: application/json"), "{head}");
+    serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
+}
+
+/// The notes of the last task.
+fn notes(bench: &Bench) -> String {
+    bench.document()["result"]["tasks"].as_array().unwrap().last().unwrap()["notes"].to_string()
+}
+
+#[test]
+fn a_handlebars_template_makes_the_payload() {
+    let (bench, webhook) = (Bench::new(), webhook());
+    let template = r#"{"ok": {{Report.noTaskFailures}}, "done": "{{Report.numCompletedTasks}}/{{Report.numTasks}}",
+        "spec": {{json Report.experiment.spec}}, "text": {{json (jsonPretty Report.experiment.result.tasks)}}}"#;
+    notify_by(&bench, "payload.HBS", template, &webhook, &[]).expect(0, &[]);
+    let payload = sent_json(&webhook);
+    assert_eq!((&payload["ok"], &payload["done"]), (&json!(true), &json!("1/2")));
+    assert_eq!(payload["spec"][0]["run"], "true");
+    let tasks: Value = serde_json::from_str(payload["text"].as_str().unwrap()).unwrap();
+    assert_eq!(tasks[0]["status"], "done");
+    assert!(!bench.document()["result"]["tasks"][1].as_object().unwrap().contains_key("notes"));
+}
+
+#[test]
+fn a_go_template_names_fields_as_iter8_or_as_documents_do() {
+    let (bench, webhook) = (Bench::new(), webhook());
+    let template = r#"[{{ .Report.Completed }}, {{ .Report.completed }}, {{ $.Report.NumCompletedTasks }}, "{{ .Report.TimeStamp }}"
+        {{- range .Report.Experiment.Spec }}, "{{ or .Task .Run }}"{{ end }}
+        {{- with .Report.Experiment.Result }}, {{ .NumLoops }}, {{ .numLoops }}, {{ .Failure }}{{ end }}]"#;
+    notify_by(&bench, "payload.tpl", template, &webhook, &[]).expect(0, &[]);
+    let mut payload = sent_json(&webhook);
+    let time = payload[3].take();
+    assert!(chrono::DateTime::parse_from_rfc3339(time.as_str().unwrap()).is_ok(), "{time}");
+    assert_eq!(payload, json!([true, true, 1, null, "true", "notify", 1, 1, false]));
+}
+
+#[test]
+fn verdicts_are_named_as_in_iter8s_templates() {
+    let (bench, webhook, service) = (Bench::new(), webhook(), Scripted::answers("200 OK", "fine"));
+    let template = "{{ range $i, $slo := .Report.Experiment.Result.Insights.SLOs.Upper }}{{ $slo.Metric }} <= {{ $slo.Limit }}: \
+                    {{ index $.Report.Experiment.Result.Insights.SLOsSatisfied.Upper $i 0 }}\n{{ end }}";
+    let url = format!("http.url={}", service.url());
+    let more =
+        ["tasks={http,assess,slack}", &url, "http.numRequests=2,http.qps=max", "assess.SLOs.upper.http/error-count=0"];
+    notify_by(&bench, "payload.tpl", template, &webhook, &more).expect(0, &["payload is not JSON"]);
+    assert_eq!(sent(&webhook).1, "http/error-count <= 0: true\n");
+}
+
+#[test]
+fn the_report_in_a_text_and_as_a_payload_is_json_as_in_iter8s_default_templates() {
+    // A quotation mark and a line break in the report are what the first template is about.
+    let script = "run=: 'it says \"a\" \\\\\nb'";
+    for template in [REPORT_AS_TEXT, REPORT_AS_PAYLOAD] {
+        let (bench, webhook) = (Bench::new(), webhook());
+        let script = if template == REPORT_AS_TEXT { "run=: done" } else { script };
+        notify_by(&bench, "payload.tpl", template, &webhook, &[script]).expect(0, &[]);
+        let payload = sent_json(&webhook);
+        let report = match payload["text"].as_str() {
+            Some(text) => serde_json::from_str(text.strip_prefix("Report: ").unwrap()).unwrap(),
+            None => payload["client_payload"].clone(),
+        };
+        let keys: Vec<_> = report.as_object().unwrap().keys().map(String::as_str).collect();
+        let expected =
+            ["completed", "experiment", "noTaskFailures", "numCompletedTasks", "numLoops", "numTasks", "timestamp"];
+        assert_eq!(keys, expected, "each key once");
+        assert_eq!(format!("run={}", report["experiment"]["spec"][0]["run"].as_str().unwrap()), script);
+    }
+}
+
+#[test]
+fn a_template_is_downloaded_when_the_task_runs() {
+    for (path, template) in
+        [("a/x.hbs?raw=true", r#"{"n": {{Report.numTasks}}}"#), ("x.tpl", r#"{"n": {{ .Report.NumTasks }}}"#)]
+    {
+        let (bench, webhook, source) = (Bench::new(), webhook(), Scripted::answers("200 OK", template));
+        let place = format!("slack.payloadTemplateURL={}{path}", source.url());
+        notify_by(&bench, "unused", "", &webhook, &[&place]).expect(0, &[]);
+        assert_eq!(sent_json(&webhook), json!({"n": 2}));
+        assert!(source.received().starts_with(&format!("GET /{path} ")), "{}", source.received());
+    }
+}
+
+#[test]
+fn a_template_that_can_not_be_downloaded_or_rendered_sends_nothing_and_fails_the_task_only_if_asked_to() {
+    let gone = Scripted::answers("404 Not Found", "<html>gone</html>");
+    let broken = Scripted::answers("200 OK", "{{ if }}");
+    let (gone_at, broken_at) =
+        [&gone, &broken].map(|source| format!("slack.payloadTemplateURL={}x.tpl", source.url())).into();
+    let cases = [
+        ("x", "", gone_at, "no payload: can't download http://127.0.0.1", "the server answered 404"),
+        ("x", "", broken_at, "no payload: the template can't be read", "if"),
+        ("x.hbs", "{{Report.missing}}", String::new(), "no payload: the template can't be rendered", "Report.missing"),
+        ("x.hbs", "{{json nothing}}", String::new(), "the template can't be rendered", "nothing"),
+        ("x.tpl", "\n{{ .Report.Missing }}", String::new(), "the template can't be rendered: line 2", "Missing"),
+        ("x.tpl", "{{ .Values.x }}", String::new(), "the template can't be rendered: line 1", "Values"),
+    ];
+    for (name, template, set, told, named) in cases {
+        let (bench, webhook) = (Bench::new(), webhook());
+        let more: Vec<&str> = [set.as_str()].into_iter().filter(|set| !set.is_empty()).collect();
+        notify_by(&bench, name, template, &webhook, &more).expect(0, &["not sent", told, named]);
+        assert!(notes(&bench).contains("not sent: no payload: "), "{}", notes(&bench));
+        let hard: Vec<&str> = more.into_iter().chain(["slack.softFailure=false"]).collect();
+        notify_by(&bench, name, template, &webhook, &hard).expect(3, &[told, named]);
+        assert_eq!(webhook.connections(), 0, "{told}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_template_at_hand_is_found_before_anything_runs() {
+    for (name, template, more, told) in [
+        ("x.tpl", "a\n{{ .Report", &[][..], "slack.payloadTemplateURL: the template can't be read: line 2"),
+        ("x.tpl", "{{ frobnicate .Report }}", &[], "slack.payloadTemplateURL: the template can't be read: line 1"),
+        ("x.hbs", "{{> me}}", &[], "slack.payloadTemplateURL: the template can't be read: has partials"),
+        ("x.hbs", "{{#if x}}", &[], "slack.payloadTemplateURL: the template can't be read: "),
+        ("x", "", &["slack.payloadTemplateURL=no/x.tpl"], "can't read `no/x.tpl`: there is no such file"),
+        ("x", "", &["slack.payloadTemplateURL=builtin:x"], "there are no built-in templates here"),
+        ("x", "", &["slack.payloadTemplateURL=ftp://h/x"], "slack.payloadTemplateURL: `ftp://` is not known here"),
+        ("x", "", &["slack.method=get"], "slack.method: a GET sends no payload"),
+    ] {
+        let (bench, webhook) = (Bench::new(), webhook());
+        let more: Vec<&str> = ["run=touch ran"].into_iter().chain(more.iter().copied()).collect();
+        notify_by(&bench, name, template, &webhook, &more).expect(2, &[told]);
+        assert!(!bench.path("ran").exists() && webhook.connections() == 0, "{told}");
+    }
+}
+
+#[test]
+fn a_payload_is_bounded_in_size() {
+    let large = |bytes: usize| format!("{}{{{{Report.numTasks}}}}", "x".repeat(bytes - 1));
+    let doubled = format!("{{{{#each Report.experiment.spec}}}}{}{{{{/each}}}}", "x".repeat(200 << 10));
+    let six = "tasks={run,run,run,run,run,slack}";
+    let (bench, webhook) = (Bench::new(), webhook());
+    notify_by(&bench, "x.hbs", &doubled, &webhook, &[six, "slack.softFailure=false"])
+        .expect(3, &["the template becomes 1228800 bytes; allowed are at most 1048576"]);
+    assert_eq!(webhook.connections(), 0);
+
+    let of_github = |bytes: usize| {
+        bench.write("y.hbs", &large(bytes));
+        let mut command = bench.command();
+        let github = "github.owner=o,github.repo=r,github.tokenEnv=TOKEN,github.payloadTemplateURL=y.hbs,github.softFailure=false";
+        let api = format!("github.apiURL={}", webhook.url());
+        command.args(["run", "--set", "tasks={github}", "--set", github, "--set", &api]).env("TOKEN", "hunter2");
+        Said::of(command.output().unwrap(), &bench.path(""))
+    };
+    of_github(65_537).expect(3, &["the template becomes 65537 bytes; GitHub takes at most 65536"]);
+    assert_eq!(webhook.connections(), 0);
+    of_github(65_536).expect(0, &[]);
+    assert_eq!(webhook.connections(), 1);
+}
+
+#[test]
+fn a_payload_that_is_not_json_is_sent_as_text_with_a_note() {
+    let (bench, hook) = (Bench::new(), webhook());
+    notify_by(&bench, "x.hbs", "done: {{Report.completed}}", &hook, &[]).expect(0, &["the payload is not JSON"]);
+    let (head, body) = sent(&hook);
+    assert!(head.contains("content-type: text/plain; charset=utf-8") && body == "done: true", "{head}\n\n{body}");
+    assert!(notes(&bench).contains("it was sent as plain text"), "{}", notes(&bench));
+    // The note helps most where the receiver refuses it.
+    let hook = Scripted::answers("400 Bad Request", "what is this?");
+    notify_by(&bench, "x.hbs", "done", &hook, &[]).expect(0, &["answered 400: what is this?; the payload is not JSON"]);
+    // Who says what it is gets no note.
+    let hook = webhook();
+    let with = json!({"url": hook.url(), "payloadTemplateURL": "x.hbs", "headers": {"content-Type": "text/csv"}});
+    bench.write("experiment.yaml", &json!({"spec": [{"task": "notify", "with": with}]}).to_string());
+    bench.run(["run"]).expect(0, &[]);
+    let (head, _) = sent(&hook);
+    assert!(head.contains("content-type: text/csv") && !head.contains("text/plain"), "{head}");
+    assert!(!bench.read("experiment.yaml").contains("not JSON"));
+}
+
+#[test]
+fn secrets_in_the_values_are_in_no_payload() {
+    for (name, template) in [("x.hbs", "{{jsonPretty Report}}"), ("x.tpl", "{{ .Report | toPrettyJson }}")] {
+        let (bench, webhook, service) = (Bench::new(), webhook(), Scripted::answers("200 OK", "fine"));
+        let url = format!("http.url=http://user:SECRETpass@{}/", service.address());
+        let hook = format!("slack.url={}services/T0/SECREThook", webhook.url());
+        let more = [
+            "tasks={http,run,slack}",
+            &url,
+            &hook,
+            "http.headers.Authorization=Bearer SECRETtoken,http.headers.Cookie=id=SECRETcookie",
+            "http.numRequests=1,http.qps=max",
+            "run=TOKEN=SECRETrun true",
+        ];
+        notify_by(&bench, name, template, &webhook, &more).expect(0, &[]);
+        let (_, body) = sent(&webhook);
+        assert!(!body.contains("SECRET") && body.contains("[hidden]"), "{body}");
+    }
+}
+
+#[test]
+fn large_parts_of_the_document_stay_in_it() {
+    let (bench, webhook, service) = (Bench::new(), webhook(), Scripted::answers("200 OK", "fine"));
+    let url = format!("http.url={}", service.url());
+    let more = ["tasks={http,slack}", &url, "http.numRequests=5,http.qps=max"];
+    notify_by(&bench, "x.hbs", "{{json Report.experiment.result.insights}}", &webhook, &more).expect(0, &[]);
+    let (told, kept) = (sent_json(&webhook), bench.document()["result"]["insights"].clone());
+    assert_eq!(told["nonHistMetricValues"][0]["http/request-count"], json!([5.0]));
+    assert!(kept["histograms"].is_array() && kept["load"][0]["http"]["series"].is_object(), "{kept}");
+    assert!(told["histograms"].is_null() && told["load"][0]["http"]["series"].is_null(), "{told}");
+    assert_eq!(told["load"][0]["http"]["requests"], 5);
+}
+
+#[test]
+fn a_signal_while_a_template_is_downloaded_is_an_interruption() {
+    let (bench, source) = (Bench::new(), Scripted::never_answers());
+    let set = format!("slack.url=http://127.0.0.1:1/,slack.payloadTemplateURL={}", source.url());
+    let mut command = bench.command();
+    command.args(["run", "--set", "tasks={slack}", "--set", &set]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    source.wait_for_requests(1);
+    kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), Signal::TERM).unwrap();
+    Said::of(child.wait_with_output().unwrap(), &bench.path("")).expect(143, &["interrupted"]);
+    assert_eq!(bench.document()["result"]["tasks"][0]["status"], "interrupted");
+}

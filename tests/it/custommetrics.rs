@@ -1,3 +1,11 @@
-//! The custommetrics task on the whole program, against a real Prometheus.
+//! The custommetrics task on the whole program: a real Prometheus, hostile providers and templates, windows, secrets, and how providers
+//! are asked.
 
+mod absent;
+mod broken;
+mod requests;
+mod secrets;
 mod seed;
+mod templates;
+mod trial;
+mod windows;

@@ -1,0 +1,149 @@
+//! Metrics that the provider was asked for and does not have, and the no-data policy, which decides on these alone.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::trial::{FIRST, Trial, number, vector};
+use crate::support::scripted::{Reply, Scripted};
+
+/// A case: the metric's name, what the provider answers, the expression, and what is told.
+type Case = (&'static str, fn() -> Reply, &'static str, &'static str);
+
+const CASES: &[Case] = &[
+    ("empty", || Reply::ok(&vector(&[])), FIRST, "no series matches the query (the result is empty)"),
+    ("nan", || number("NaN"), FIRST, "the value is NaN, as of nothing divided by nothing"),
+    ("null-value", || Reply::ok(r#"{"v":null}"#), ".v", "the jqExpression yields null"),
+    ("nothing", || Reply::ok(r#"{"v":[]}"#), ".v[]", "the jqExpression yields nothing"),
+    ("nowhere", || Reply::ok("{}"), ".data.value", "the jqExpression yields null"),
+    ("nan-text", || Reply::ok(r#"{"v":"nan"}"#), ".v", "the value is NaN"),
+    ("unknown", || Reply::plain("404 Not Found", r#"{"message":"no such metric"}"#), FIRST,
+        "the provider answered 404 (not found): no such metric"),
+    // One byte a second never ends, and is never silent.
+    ("slow", || Reply::Drip(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{".to_vec(), Duration::from_secs(1)), FIRST,
+        "the provider gave no complete answer within 1.5s"),
+    ("silent", || Reply::Silence, FIRST, "the provider gave no complete answer within 1.5s"),
+];
+
+fn provider() -> Scripted {
+    Scripted::replies(|request| {
+        let query = request.param("query");
+        CASES.iter().find(|case| case.0 == query).map_or_else(|| number("1"), |case| case.1())
+    })
+}
+
+fn trial(server: &Scripted) -> Trial {
+    let cases = CASES.iter().map(|case| (case.0, case.2));
+    let metrics: Vec<(&str, &str)> = [("good", FIRST)].into_iter().chain(cases).collect();
+    Trial::of(server, &metrics).set("custommetrics.concurrency=20,custommetrics.providers.p.timeout=1500ms")
+}
+
+/// Each metric's objective, as its verdict and in Iter8's matrix, and the exit code of all.
+#[test]
+fn a_policy_decides_on_a_metric_that_is_absent() {
+    let server = provider();
+    for (policy, verdict, code) in [
+        (None, "inconclusive", 1),
+        (Some("fail"), "violated", 1),
+        (Some("pass"), "satisfied", 0),
+        (Some("inconclusive"), "inconclusive", 5),
+        (Some("zero"), "satisfied", 0),
+    ] {
+        let mut trial = trial(&server);
+        if let Some(policy) = policy {
+            trial = trial.set(format!("custommetrics.noData={policy}"));
+        }
+        let begun = Instant::now();
+        trial.run().expect(0, &["p/empty has no value: no series matches the query"]);
+        assert!(begun.elapsed() < Duration::from_secs(20), "the slow ones were waited for");
+        let outcome = trial.outcome();
+        for (name, _, _, reason) in CASES {
+            let metric = format!("p/{name}");
+            let (seen, judged) = (outcome.seen(0, &metric), outcome.verdict(0, &metric));
+            assert!(seen["noData"].as_str().unwrap().contains(reason), "{policy:?}: {name}: {seen}");
+            assert_eq!(seen["policy"].as_str(), policy, "{name}");
+            assert_eq!(judged["verdict"], verdict, "{policy:?}: {name}");
+            assert!(judged["reason"].as_str().unwrap().contains(reason), "{policy:?}: {name}: {judged}");
+            let value = (policy == Some("zero")).then_some(0.0);
+            assert_eq!((outcome.value(0, &metric), judged["value"].as_f64()), (value, value), "{policy:?}: {name}");
+        }
+        assert_eq!(outcome.value(0, "p/good"), Some(1.0));
+        let told = trial.expect_slos(code);
+        assert!(code != 5 || told.starts_with("OPEN"), "{told}");
+        trial.expect_intact();
+    }
+}
+
+#[test]
+fn zero_is_judged_as_the_value_it_is() {
+    let server = Scripted::answers("200 OK", &vector(&[]));
+    let trial = Trial::of(&server, &[("m", FIRST)]).set("custommetrics.noData=zero,assess.SLOs.lower.p/m=1");
+    trial.run().expect(0, &[]);
+    let result = trial.outcome().0;
+    assert_eq!(result["insights"]["SLOsSatisfied"]["upper"], serde_json::json!([[true]]));
+    assert_eq!(result["insights"]["SLOsSatisfied"]["lower"], serde_json::json!([[false]]));
+    assert!(trial.expect_slos(1).contains("zero stands in for no data: no series matches"));
+}
+
+#[test]
+fn a_metrics_own_policy_goes_before_the_tasks_and_says_why_there_may_be_nothing() {
+    let server = Scripted::answers("200 OK", &vector(&[]));
+    let text = format!(
+        "url: {}\nmetrics:\n\
+         - {{name: idle, noData: pass, whenEmpty: 'no requests in the window', params: [{{name: query, value: a}}]}}\n\
+         - {{name: other, params: [{{name: query, value: b}}]}}\n",
+        server.url()
+    );
+    let trial = Trial::with_template("p.tpl", &text)
+        .set("custommetrics.noData=fail,assess.SLOs.upper.p/idle=5,assess.SLOs.upper.p/other=5");
+    trial.run().expect(0, &["p/idle has no value: no requests in the window"]);
+    let outcome = trial.outcome();
+    assert_eq!(outcome.verdict(0, "p/idle")["verdict"], "satisfied");
+    assert_eq!(outcome.verdict(0, "p/idle")["reason"], "p/idle has no data, which passes: no requests in the window");
+    assert_eq!(outcome.verdict(0, "p/other")["verdict"], "violated");
+    assert_eq!(outcome.verdict(0, "p/other")["noData"], "fail");
+    trial.expect_slos(1);
+}
+
+#[test]
+fn queries_without_a_template_have_policies_too() {
+    let server = Scripted::replies(|request| match request.param("query") {
+        "up" => number("1"),
+        _ => Reply::ok(r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#),
+    });
+    let trial = Trial::bare()
+        .set(format!("custommetrics.prometheus.url={}", server.url()))
+        .set("custommetrics.prometheus.queries.up.query=up,assess.SLOs.lower.prometheus/up=1")
+        .set("custommetrics.prometheus.queries.load.query=load,custommetrics.prometheus.queries.load.range=5m")
+        .set("custommetrics.prometheus.queries.load.noData=zero,assess.SLOs.upper.prometheus/load/p99=5");
+    trial.run().expect(0, &["prometheus/load has no value: no series matches the query in that range"]);
+    assert_eq!(trial.outcome().seen(0, "prometheus/load")["policy"], "zero");
+    assert_eq!(trial.outcome().verdict(0, "prometheus/load/p99")["value"], 0.0);
+    trial.expect_slos(0);
+}
+
+/// The next loop has a value: nothing of the policy is left.
+#[test]
+fn a_metric_that_comes_back_is_judged_by_its_value() {
+    let server = Scripted::replies(|request| match request.param("query") {
+        "good" => number("1"),
+        _ => number("7"),
+    });
+    let trial = Trial::of(&server, &[("good", FIRST), ("m", FIRST)]).set("custommetrics.noData=pass");
+    let empty = Scripted::answers("200 OK", &vector(&[]));
+    let text = trial.bench.read("p.tpl");
+    trial.bench.write("p.tpl", &text.replace(&server.url(), &empty.url()));
+    trial.run().expect(0, &[]);
+    trial.expect_slos(0);
+    trial.bench.write("p.tpl", &text);
+    trial.run_with(&["--reuseResult"]).expect(0, &["loop 2"]);
+    let outcome = trial.outcome();
+    assert_eq!((outcome.value(0, "p/m"), &outcome.seen(0, "p/m")["noData"]), (Some(7.0), &Value::Null));
+    assert_eq!(outcome.verdict(0, "p/m")["verdict"], "violated");
+    trial.expect_slos(1);
+    // And a third loop without: the second's value does not stand in.
+    trial.bench.write("p.tpl", &text.replace(&server.url(), &empty.url()));
+    trial.run_with(&["--reuseResult"]).expect(0, &["loop 3"]);
+    assert_eq!(trial.outcome().verdict(0, "p/m")["verdict"], "satisfied");
+    assert_eq!(trial.outcome().verdict(0, "p/m")["value"], Value::Null);
+}

@@ -1,0 +1,301 @@
+//! Answers that can't be used: each leaves its metric without a value, with the reason, and is never taken for an absent metric.
+
+use std::net::TcpListener;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::trial::{FIRST, Trial, number, template, vector};
+use crate::support::authority::Authority;
+use crate::support::cli::Said;
+use crate::support::scripted::{Reply, Scripted};
+
+/// A case: the metric's name, what the provider answers, the expression, and what is told.
+type Case = (&'static str, fn() -> Reply, &'static str, &'static str);
+
+const HTML: &str = "<!DOCTYPE html><html><body>Please log in</body></html>";
+
+/// What a server of a REST API answers.
+fn json(body: &str) -> Reply {
+    Reply::ok(body)
+}
+
+const CASES: &[Case] = &[
+    // Statuses.
+    ("s400", || Reply::plain("400 Bad Request", r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#), FIRST,
+        "the provider answered 400: bad_data: parse error"),
+    ("s401", || Reply::plain("401 Unauthorized", r#"{"message":"who are you?"}"#), FIRST,
+        "the provider answered 401 (unauthorized): who are you?; check the credentials"),
+    // Iter8 takes the value.
+    ("s401-with-a-value", || Reply::plain("401 Unauthorized", &vector(&["1"])), FIRST, "answered 401 (unauthorized)"),
+    ("s403", || Reply::plain("403 Forbidden", "not yours"), FIRST, "answered 403 (forbidden): not yours"),
+    ("s422", || Reply::plain("422 X", r#"{"status":"error","errorType":"execution","error":"many-to-many matching"}"#), FIRST,
+        "the provider answered 422: execution: many-to-many matching"),
+    ("s418", || Reply::plain("418 X", ""), FIRST, "the provider answered 418"),
+    ("s500", || Reply::plain("500 X", HTML), FIRST, "the provider answered 500"),
+    ("s503", || Reply::plain("503 X", "starting"), FIRST, "the provider answered 503: starting"),
+    ("s204", || Reply::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()), FIRST, "; it is empty"),
+    ("s302", || Reply::plain("302 Found", ""), FIRST, "302"),
+    // Bodies.
+    ("html", || Reply::with("200 OK", "content-type: text/html\r\n", HTML), FIRST, "the answer is not JSON"),
+    ("empty", || json(""), FIRST, "; it is empty"),
+    ("half", || json(r#"{"status":"success","data":{"resultType":"vector","res"#), FIRST, "the answer is not JSON"),
+    ("deep", || json(&"[".repeat(300_000)), FIRST, "the answer is not JSON"),
+    ("binary", || Reply::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n\x1f\x8b\xff\x00".to_vec()), FIRST, "the answer is not JSON"),
+    ("error", || json(r#"{"status":"error","errorType":"internal","error":"out of memory"}"#), FIRST,
+        "the provider reports an error: internal: out of memory"),
+    ("escapes", || json(r#"{"status":"error","errorType":"internal","error":"\u001b[31mred\u0007"}"#), FIRST, "reports an error: internal: "),
+    // Connections.
+    ("truncated", || Reply::SendAndClose(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"status\":".to_vec()), FIRST,
+        "the provider can't be asked: "),
+    ("closed", || Reply::SendAndClose(Vec::new()), FIRST, "the provider can't be asked: "),
+    ("no-http", || Reply::SendAndClose(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), FIRST, "the provider can't be asked: "),
+    ("flood", || Reply::Flood(100 << 20), FIRST, "the answer is larger than 16777216 bytes"),
+    ("announced", || Reply::SendAndClose(b"HTTP/1.1 200 OK\r\ncontent-length: 104857600\r\n\r\n".to_vec()), FIRST,
+        "the answer is larger than 16777216 bytes"),
+    // Values.
+    ("infinite", || number("+Inf"), FIRST, "the value is +Inf"),
+    ("infinite-rest", || json(r#"{"v":"-Infinity"}"#), ".v", "the value is -Inf"),
+    ("too-large", || json(r#"{"v":1e999}"#), ".v", "the answer is not JSON (number out of range"),
+    ("several", || Reply::ok(&vector(&["1", "2"])), FIRST, "the query gives 2 series, and one number is wanted"),
+    ("text", || number("fast"), FIRST, "fast"),
+    ("histogram", || json(r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"histogram":[1,{"count":"1"}]}]}}"#),
+        FIRST, "the jqExpression "),
+    // Expressions.
+    ("jq-text", || json(r#"{"v":"quick"}"#), ".v", "the jqExpression yields the text `quick`, which is not a number"),
+    ("jq-two", || json(r#"{"v":[1,2]}"#), ".v[]", "the jqExpression yields "),
+    ("jq-object", || json(r#"{"v":{"w":1}}"#), ".v", "which is not one number"),
+    ("jq-true", || json(r#"{"v":true}"#), ".v", "which is not one number"),
+    ("jq-fails", || json(r#"{"v":5}"#), ".v.w.x", "the jqExpression fails: "),
+    ("jq-endless", || json("{}"), "[limit(100000000; repeat(1))] | length", "the jqExpression fails: "),
+    ("jq-recursing", || json("{}"), "def f: 1 + f; f", "the jqExpression fails: "),
+];
+
+/// Answers the query `good`, and each case by its name.
+fn hostile() -> Scripted {
+    Scripted::replies(|request| {
+        let query = request.param("query");
+        CASES.iter().find(|case| case.0 == query).map_or_else(|| number("1"), |case| case.1())
+    })
+}
+
+#[test]
+fn an_answer_that_can_not_be_used_is_no_value_and_never_a_pass() {
+    let server = hostile();
+    let cases = CASES.iter().map(|case| (case.0, case.2));
+    let metrics: Vec<(&str, &str)> = [("good", FIRST)].into_iter().chain(cases).collect();
+    for policy in ["pass", "zero"] {
+        let trial = Trial::of(&server, &metrics)
+            .set(format!("custommetrics.noData={policy}"))
+            .set("custommetrics.providers.p.retries=0,custommetrics.providers.p.timeout=20s");
+        let said = trial.run();
+        said.expect(0, &["p/s401 has no value: the provider answered 401"]);
+        assert!(!said.stderr.contains(['\u{1b}', '\u{7}']), "{said:#?}");
+        let outcome = trial.outcome();
+        for (name, _, _, reason) in CASES {
+            let metric = format!("p/{name}");
+            outcome.expect_no_value(0, &metric, reason);
+            assert!(outcome.seen(0, &metric)["policy"].is_null(), "{policy}: {name}");
+            assert_eq!(outcome.verdict(0, &metric)["verdict"], "inconclusive", "{policy}: {name}");
+        }
+        assert_eq!(outcome.value(0, "p/good"), Some(1.0));
+        assert_eq!(outcome.verdict(0, "p/good")["verdict"], "satisfied");
+        let told = trial.expect_slos(1);
+        assert!(told.contains(&format!("{} of {} SLOs not satisfied", CASES.len(), CASES.len() + 1)), "{told}");
+        trial.expect_intact();
+    }
+}
+
+/// Memory that the program takes at most, in bytes.
+const MEMORY: u64 = 120 << 20;
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_flood_is_left_after_what_is_read_of_an_answer() {
+    // Many at once: each may take 16 MiB for a moment, so few are asked for.
+    let server = Scripted::replies(|request| match request.param("query") {
+        "good" => number("1"),
+        _ => Reply::Flood(100 << 20),
+    });
+    let trial = Trial::of(&server, &[("good", FIRST), ("a", FIRST), ("b", FIRST)]).set("custommetrics.concurrency=1");
+    let mut child = trial.command(&[]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // Two floods are two attempts: what is too large is not asked for again.
+    server.wait_for_requests(3);
+    let peak = peak_memory(&mut child);
+    assert!(peak < MEMORY, "{} MiB", peak >> 20);
+    let said = Said::of(child.wait_with_output().unwrap(), &trial.bench.path(""));
+    said.expect(0, &["p/a has no value: the provider can't be asked: the answer is larger than 16777216 bytes"]);
+    // What was under way when the connection closed is a few buffers.
+    assert!(server.flooded() < 2 * (32 << 20), "{} MiB were taken", server.flooded() >> 20);
+    assert_eq!(trial.outcome().seen(0, "p/a")["attempts"], 1);
+}
+
+/// The most memory that a child had, in bytes; returns when it ends.
+#[cfg(target_os = "linux")]
+fn peak_memory(child: &mut Child) -> u64 {
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    loop {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        // A process that has ended has no memory any more.
+        if let Some(line) = text.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
+            peak = line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10;
+        }
+        if child.try_wait().unwrap().is_some() {
+            return peak;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_provider_that_recovers_is_asked_again_and_one_that_does_not_is_left() {
+    let server = Scripted::replies(|request| {
+        match (request.param("query"), request.earlier) {
+            ("recovers", 0) => Reply::plain("503 Service Unavailable", "starting"),
+            ("breaks", 0) => Reply::SendAndClose(Vec::new()),
+            ("limited", 0) => Reply::with("429 Too Many Requests", "retry-after: 1\r\n", "slow down"),
+            ("patient", _) => Reply::with("429 Too Many Requests", "retry-after: 3600\r\n", "slow down"),
+            ("down", _) => Reply::plain("502 Bad Gateway", ""),
+            ("refused", _) => Reply::plain("401 Unauthorized", ""),
+            _ => number("1"),
+        }
+    });
+    let names = ["recovers", "breaks", "limited", "patient", "down", "refused"];
+    let trial = Trial::of(&server, &names.map(|name| (name, FIRST)))
+        .set("custommetrics.providers.p.retries=2,custommetrics.noData=pass");
+    let begun = Instant::now();
+    trial.run().expect(0, &[]);
+    let outcome = trial.outcome();
+    for (name, attempts, status) in
+        [("recovers", 2, 200), ("breaks", 2, 200), ("limited", 2, 200), ("patient", 1, 429), ("down", 3, 502), ("refused", 1, 401)]
+    {
+        let seen = outcome.seen(0, &format!("p/{name}"));
+        assert_eq!((seen["attempts"].as_u64(), seen["status"].as_u64()), (Some(attempts), Some(status)), "{name}");
+        assert_eq!(seen["noData"].is_null(), status == 200, "{name}: {seen}");
+    }
+    // The second that was asked for is waited for; the hour is not.
+    assert!(begun.elapsed() > Duration::from_secs(1) && begun.elapsed() < Duration::from_secs(20));
+    outcome.expect_no_value(0, "p/patient", "the provider answered 429: slow down");
+    trial.expect_slos(1);
+}
+
+#[test]
+fn a_provider_that_is_not_there_leaves_the_others_their_values() {
+    let server = Scripted::always(number("1"));
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let trial = Trial::of(&server, &[("good", FIRST)]);
+    trial.bench.write("dead.tpl", &template(&format!("http://{gone}/"), &[("m", FIRST)]));
+    let trial = trial
+        .set("custommetrics.templates.dead=dead.tpl,custommetrics.providers.dead.retries=1,custommetrics.noData=pass")
+        .set("assess.SLOs.upper.dead/m=5");
+    trial.run().expect(0, &["dead/m has no value: the provider can't be asked: "]);
+    let outcome = trial.outcome();
+    outcome.expect_no_value(0, "dead/m", "onnection refused");
+    assert_eq!((outcome.seen(0, "dead/m")["attempts"].as_u64(), outcome.value(0, "p/good")), (Some(2), Some(1.0)));
+    trial.expect_slos(1);
+    trial.expect_intact();
+}
+
+#[test]
+fn a_proxy_that_is_not_there_is_named_as_what_failed() {
+    let server = Scripted::always(number("1"));
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let trial = Trial::of(&server, &[("good", FIRST)]).impatient();
+    let output = trial.command(&[]).env("HTTP_PROXY", format!("http://user:hunter2@{gone}")).output().unwrap();
+    let said = Said::of(output, &trial.bench.path(""));
+    said.expect(0, &["p/good has no value: the provider can't be asked: "]);
+    assert!(!said.stderr.contains("hunter2"), "{said:#?}");
+    assert_eq!(server.connections(), 0);
+    trial.outcome().expect_no_value(0, "p/good", "refused");
+    trial.expect_slos(1);
+}
+
+#[test]
+fn a_server_with_a_certificate_of_someone_else_is_not_asked() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let server = Scripted::secure(authority.server(None), |_| number("1"));
+    let url = format!("https://{}/", server.address());
+    let trial = Trial::with_template("p.tpl", &template(&url, &[("good", FIRST)]))
+        .set("assess.SLOs.upper.p/good=5,custommetrics.noData=pass,custommetrics.providers.p.ca=ca.pem");
+    trial.bench.write("ca.pem", &other.pem);
+    trial.bench.write("token", "hunter2");
+    let trial = trial.set("custommetrics.providers.p.bearerToken.file=token");
+    trial.run().expect(0, &["p/good has no value: the provider can't be asked: ", "invalid peer certificate"]);
+    let outcome = trial.outcome();
+    outcome.expect_no_value(0, "p/good", "invalid peer certificate: ");
+    // Another attempt would end the same way.
+    assert_eq!(outcome.seen(0, "p/good")["attempts"], 1);
+    assert_eq!(server.received(), "");
+    trial.expect_slos(1);
+    trial.bench.write("ca.pem", &authority.pem);
+    trial.run().expect(0, &[]);
+    assert_eq!(trial.outcome().value(0, "p/good"), Some(1.0));
+    trial.expect_slos(0);
+}
+
+#[test]
+fn a_token_is_not_sent_where_a_redirect_points() {
+    let other = Scripted::always(number("1"));
+    let place = other.url();
+    for status in ["301 X", "302 X", "303 X", "307 X", "308 X"] {
+        let location = format!("location: {place}api/v1/query?query=good\r\n");
+        let server = Scripted::replies(move |_| Reply::with(status, &location, ""));
+        for method in ["GET", "POST"] {
+            let text = template(&server.url(), &[("good", FIRST)]);
+            let trial = Trial::with_template("p.tpl", &format!("method: {method}\n{text}"))
+                .set("assess.SLOs.upper.p/good=5,custommetrics.noData=pass")
+                .set("custommetrics.providers.p.bearerToken.file=token");
+            trial.bench.write("token", "hunter2");
+            trial.run().expect(0, &["redirects to another host (http://127.0.0.1:", "give that URL instead"]);
+            let outcome = trial.outcome();
+            outcome.expect_no_value(0, "p/good", "redirects to another host");
+            assert_eq!(outcome.seen(0, "p/good")["attempts"], 1);
+            trial.expect_slos(1);
+        }
+        assert!(server.received().contains("Bearer hunter2"), "the provider itself was not sent the token");
+    }
+    assert_eq!((other.connections(), other.received()), (0, String::new()));
+}
+
+#[test]
+fn a_redirect_within_the_provider_is_followed_with_the_token() {
+    let server = Scripted::replies(|request| match request.path.as_str() {
+        "/api/v1/query" => Reply::with("307 X", "location: /select/api/v1/query?query=good\r\n", ""),
+        _ => number("1"),
+    });
+    let trial = Trial::of(&server, &[("good", FIRST)]).set("custommetrics.providers.p.bearerToken.file=token");
+    trial.bench.write("token", "hunter2");
+    trial.run().expect(0, &[]);
+    assert_eq!(trial.outcome().value(0, "p/good"), Some(1.0));
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2);
+    assert!(requests.iter().all(|request| request.header("authorization") == Some("Bearer hunter2")), "{requests:?}");
+}
+
+#[test]
+fn a_signal_while_a_provider_hangs_keeps_what_was_measured() {
+    for (number, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let server = Scripted::replies(|request| match request.param("query") {
+            "good" => super::trial::number("1"),
+            _ => Reply::Silence,
+        });
+        let trial = Trial::of(&server, &[("good", FIRST), ("hangs", FIRST)]).set("custommetrics.concurrency=1");
+        let child = trial.command(&[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        server.wait_for_requests(2);
+        let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, number).unwrap();
+        let said = Said::of(child.wait_with_output().unwrap(), &trial.bench.path(""));
+        said.expect(code, &["interrupted; what was measured is in experiment.yaml"]);
+        let outcome = trial.outcome();
+        assert_eq!(outcome.value(0, "p/good"), Some(1.0));
+        let reason = "the run was interrupted before the provider answered";
+        assert_eq!(outcome.seen(0, "p/hangs")["noData"], reason);
+        assert_eq!(outcome.0["interrupted"], true);
+        assert_eq!(outcome.0["tasks"][0]["status"], "interrupted");
+        assert_eq!(outcome.0["tasks"][1]["status"], "planned");
+        trial.expect_slos(1);
+        trial.expect_intact();
+    }
+}

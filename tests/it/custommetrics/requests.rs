@@ -1,0 +1,183 @@
+//! How providers are asked: methods, parameters, headers, paths, and what is not Prometheus.
+
+use super::trial::{FIRST, Trial, number};
+use crate::support::scripted::{Reply, Scripted};
+
+/// Queries without a template, asked of a server below a path.
+fn native(server: &Scripted, path: &str) -> Trial {
+    Trial::bare().set(format!("custommetrics.prometheus.url={}{path}", server.url()))
+}
+
+#[test]
+fn a_query_too_long_for_a_url_is_sent_as_a_form() {
+    let server = Scripted::always(number("1"));
+    // Longer than what servers take in a URL, with everything that a form must encode.
+    let query = format!("sum(x{{pod=~\"{}\"}}) > 0 and y%z+w", "päd&=+ |".repeat(3_000));
+    let trial = native(&server, "").set("custommetrics.prometheus.post=true,assess.SLOs.upper.prometheus/long=5");
+    trial.bench.write("query", &query);
+    let said = trial.run_with(&["--set-file", "custommetrics.prometheus.queries.long.query=query"]);
+    said.expect(0, &[]);
+    let request = &server.requests()[0];
+    assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/api/v1/query"));
+    assert_eq!(request.header("content-type"), Some("application/x-www-form-urlencoded"));
+    assert!(!request.head.contains('?'), "{}", request.head);
+    assert_eq!(request.param("query"), query);
+    assert!(request.params.contains_key("time"));
+    trial.expect_slos(0);
+}
+
+#[test]
+fn the_path_before_the_api_is_kept() {
+    for (path, expected) in [
+        ("", "/api/v1/query"),
+        ("prometheus", "/prometheus/api/v1/query"),
+        ("prometheus/", "/prometheus/api/v1/query"),
+        ("select/0/prometheus/api/v1/query", "/select/0/prometheus/api/v1/query"),
+    ] {
+        let server = Scripted::always(number("1"));
+        let trial = native(&server, path)
+            .set("custommetrics.prometheus.queries.a.query=up,assess.SLOs.upper.prometheus/a=5")
+            .set("custommetrics.providers.prometheus.headers.X-Scope-OrgID=team-a");
+        trial.run().expect(0, &[]);
+        let request = &server.requests()[0];
+        assert_eq!((request.path.as_str(), request.param("query")), (expected, "up"));
+        assert_eq!(request.header("x-scope-orgid"), Some("team-a"));
+        trial.expect_slos(0);
+    }
+}
+
+#[test]
+fn a_range_becomes_samples() {
+    let values = r#"[[1700000000,"10"],[1700000010,"NaN"],[1700000020,"20"],[1700000030,"60"]]"#;
+    let body = format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"metric":{{}},"values":{values}}}]}}}}"#);
+    let server = Scripted::answers("200 OK", &body);
+    let trial = native(&server, "base")
+        .set("custommetrics.prometheus.queries.load.query=load{job=\"{{ .job }}\"},custommetrics.values.job=x")
+        .set("custommetrics.prometheus.queries.load.range=10m,custommetrics.prometheus.queries.load.step=15s")
+        .set("assess.SLOs.upper.prometheus/load/mean=30,assess.SLOs.upper.prometheus/load/max=60")
+        .set("assess.SLOs.lower.prometheus/load/p50=15");
+    trial.run().expect(0, &[]);
+    let request = &server.requests()[0];
+    assert_eq!((request.path.as_str(), request.param("query")), ("/base/api/v1/query_range", "load{job=\"x\"}"));
+    let number = |name: &str| request.param(name).parse::<f64>().unwrap();
+    assert!((number("end") - number("start") - 600.0).abs() < 0.001 && number("step") == 15.0, "{request:?}");
+    assert!(!request.params.contains_key("time"));
+    let outcome = trial.outcome();
+    // What is no number is no sample.
+    assert_eq!(outcome.0["insights"]["nonHistMetricValues"][0]["prometheus/load"], serde_json::json!([10, 20, 60]));
+    assert_eq!(outcome.verdict(0, "prometheus/load/mean")["value"], 30.0);
+    trial.expect_slos(0);
+}
+
+#[test]
+fn several_series_become_one_as_the_metric_says() {
+    let server = Scripted::answers("200 OK", &super::trial::vector(&["3", "1", "5"]));
+    let reduces = [("sum", 9.0), ("max", 5.0), ("min", 1.0), ("avg", 3.0), ("first", 3.0)];
+    let trial = reduces.iter().fold(native(&server, ""), |trial, (reduce, _)| {
+        trial.set(format!("custommetrics.prometheus.queries.{reduce}.query=up,custommetrics.prometheus.queries.{reduce}.reduce={reduce}"))
+    });
+    let trial = trial.set("custommetrics.prometheus.queries.none.query=up,assess.SLOs.upper.prometheus/none=5");
+    trial.run().expect(0, &["prometheus/none has no value: the query gives 3 series"]);
+    let outcome = trial.outcome();
+    for (name, value) in reduces {
+        let metric = format!("prometheus/{name}");
+        assert_eq!(outcome.value(0, &metric), Some(value), "{name}");
+        assert_eq!(outcome.seen(0, &metric)["series"], 3);
+    }
+    outcome.expect_no_value(0, "prometheus/none", "or say `reduce`: sum, max, min, avg, first");
+    trial.expect_slos(1);
+}
+
+#[test]
+fn a_pinned_url_goes_before_the_templates() {
+    let (right, wrong) = (Scripted::always(number("1")), Scripted::always(number("9")));
+    let trial = Trial::of(&wrong, &[("m", FIRST)])
+        .set(format!("custommetrics.providers.p.url={}tenant", right.url()))
+        .set("custommetrics.providers.p.bearerToken.file=token");
+    trial.bench.write("token", "hunter2\n");
+    trial.run().expect(0, &[]);
+    assert_eq!(right.requests()[0].path, "/tenant/api/v1/query");
+    assert_eq!(right.requests()[0].header("authorization"), Some("Bearer hunter2"));
+    assert_eq!((wrong.connections(), trial.outcome().value(0, "p/m")), (0, Some(1.0)));
+}
+
+/// A service that is not Prometheus, as Iter8's templates ask one: a body, headers, an expression on what it answers.
+#[test]
+fn a_rest_service_is_asked_with_a_body_and_read_with_an_expression() {
+    let server = Scripted::replies(|request| {
+        let asked: serde_json::Value = serde_json::from_str(&request.body).unwrap();
+        assert_eq!(request.header("content-type"), Some("application/json"));
+        assert_eq!(request.header("x-team"), Some("canary"));
+        match asked["metric"].as_str().unwrap() {
+            "accuracy" => Reply::ok(&format!(r#"{{"data":[{{"model":"{}","accuracy":"0.93"}}]}}"#, asked["model"].as_str().unwrap())),
+            _ => Reply::ok(r#"{"data":[{"drift":1.5e-3},{"drift":0.5e-3}]}"#),
+        }
+    });
+    let text = r#"url: {{ .url }}store/query?tenant=7
+method: POST
+headers:
+  Content-Type: application/json
+  X-Team: {{ .team }}
+metrics:
+- name: accuracy
+  type: gauge
+  description: share of right answers
+  params:
+  - {name: verbose, value: no}
+  body: |
+    {"metric": "accuracy", "model": "{{ .model }}"}
+  jqExpression: .data[] | select(.model == "{{ .model }}") | .accuracy
+- name: drift
+  type: gauge
+  body: '{"metric": "drift", "model": "{{ .model }}"}'
+  jqExpression: '[.data[].drift] | add * 1000'
+"#;
+    let trial = Trial::with_template("p.tpl", text)
+        .set(format!("custommetrics.values.url={},custommetrics.values.team=canary", server.url()))
+        .set("custommetrics.versionValues[0].model=v1,custommetrics.versionValues[1].model=v2")
+        .set("assess.SLOs.lower.p/accuracy=0.9,assess.SLOs.upper.p/drift=2");
+    trial.run().expect(0, &[]);
+    let outcome = trial.outcome();
+    for version in 0..2 {
+        assert_eq!(outcome.value(version, "p/accuracy"), Some(0.93));
+        assert!((outcome.value(version, "p/drift").unwrap() - 2.0).abs() < 1e-9);
+    }
+    // A text is the number it says; how it was written stays known.
+    assert_eq!(outcome.seen(0, "p/accuracy")["raw"], "0.93");
+    let request = &server.requests()[0];
+    assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/store/query"));
+    // Only Prometheus's API has an instant.
+    assert!(server.requests().iter().all(|request| !request.params.contains_key("time")));
+    assert_eq!(request.param("tenant"), "7");
+    trial.expect_slos(0);
+}
+
+#[test]
+fn a_handlebars_template_is_one_by_its_extension() {
+    let server = Scripted::always(number("1"));
+    let text = "url: {{url}}api/v1/query\nmetrics:\n{{#each percentiles}}\n- name: latency-p{{this}}\n  params:\n  - name: query\n    \
+                value: 'q({{this}}, x{revision=\"{{../labels.revision}}\"}[{{../elapsedTimeSeconds}}s])'\n{{/each}}\n";
+    for file in ["p.hbs", "P.HBS"] {
+        let trial = Trial::with_template(file, text)
+            .set(format!("custommetrics.values.url={}", server.url()))
+            .set("custommetrics.values.percentiles={50,99.9},custommetrics.versionValues[0].labels.revision=r1")
+            .set("assess.SLOs.upper.p/latency-p50=5,assess.SLOs.upper.p/latency-p99\\.9=5");
+        trial.run().expect(0, &[]);
+        let query = trial.outcome().seen(0, "p/latency-p99.9")["query"].as_str().unwrap().to_owned();
+        assert!(query.starts_with("q(99.9, x{revision=\"r1\"}["), "{query}");
+        trial.expect_slos(0);
+    }
+}
+
+#[test]
+fn what_a_provider_warns_of_is_kept_and_told() {
+    let body = super::trial::vector(&["1"]).replacen('{', r#"{"warnings":["a store was not asked","x \u001b[31m"],"#, 1);
+    let server = Scripted::answers("200 OK", &body);
+    let trial = Trial::of(&server, &[("m", FIRST)]);
+    let said = trial.run();
+    said.expect(0, &["p/m: the provider warns: a store was not asked"]);
+    assert!(!said.stderr.contains('\u{1b}'), "{said:#?}");
+    assert_eq!(trial.outcome().seen(0, "p/m")["warnings"][0], "a store was not asked");
+    trial.expect_slos(0);
+    trial.expect_intact();
+}

@@ -1,0 +1,201 @@
+//! Credentials: they reach their provider, and nobody else: no document, report, log or dry run.
+
+use std::process::Command;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::trial::{FIRST, Trial, number, template, vector};
+use crate::support::authority::Authority;
+use crate::support::cli::Said;
+use crate::support::scripted::{Reply, Scripted};
+
+/// Runs with everything told, and fails if a text with one of these comes out anywhere.
+#[track_caller]
+fn expect_kept(trial: &Trial, secrets: &[&str], change: impl Fn(&mut Command)) -> Said {
+    let run = |more: &[&str]| {
+        let mut command = trial.command(more);
+        change(&mut command);
+        Said::of(command.output().unwrap(), &trial.bench.path(""))
+    };
+    let (dry, said) = (run(&["--dry"]), run(&["-l", "trace"]));
+    said.expect(0, &[]);
+    assert_eq!(dry.code, Some(0), "{dry:#?}");
+    let mut texts = vec![("dry run", dry.stdout + &dry.stderr), ("document", trial.bench.read("experiment.yaml"))];
+    texts.push(("output", format!("{}{}", said.stdout, said.stderr)));
+    for format in ["text", "html", "json"] {
+        texts.push((format, trial.bench.run(["report", "-o", format]).stdout));
+    }
+    texts.push(("assert", trial.bench.run(["assert", "-c", "slos,nofailure"]).stdout));
+    for (place, text) in texts {
+        assert!(!text.is_empty(), "{place}");
+        for secret in secrets {
+            assert!(!text.contains(secret), "{place} has {secret}:\n{text}");
+        }
+    }
+    said
+}
+
+#[test]
+fn each_way_to_log_in_reaches_the_provider_and_nobody_else() {
+    let basic = format!("Basic {}", STANDARD.encode("me:hunter2 ä"));
+    for (ways, expected) in [
+        ("basicAuth.username=me,custommetrics.providers.p.basicAuth.passwordFile=secret", basic.as_str()),
+        ("basicAuth.username=me,custommetrics.providers.p.basicAuth.passwordEnv=WORD", &basic),
+        ("bearerToken.file=token", "Bearer hunter2"),
+        ("bearerToken.env=TOKEN", "Bearer hunter2"),
+        ("headers.Authorization=ApiKey hunter2", "ApiKey hunter2"),
+    ] {
+        let server = Scripted::always(number("1"));
+        let trial = Trial::of(&server, &[("m", FIRST)]).set(format!("custommetrics.providers.p.{ways}"));
+        // The newline that editors put at the end is no part of it.
+        trial.bench.write("secret", "hunter2 ä\n");
+        trial.bench.write("token", "hunter2\r\n");
+        expect_kept(&trial, &["hunter2", &basic[6..]], |command| {
+            command.env("WORD", "hunter2 ä").env("TOKEN", "hunter2");
+        });
+        assert_eq!(server.requests()[0].header("authorization"), Some(expected), "{ways}");
+        trial.expect_slos(0);
+    }
+}
+
+#[test]
+fn a_token_in_a_file_is_read_anew_for_each_loop() {
+    let server = Scripted::always(number("1"));
+    let trial = Trial::of(&server, &[("m", FIRST)]).set("custommetrics.providers.p.bearerToken.file=token");
+    for (turn, token) in ["first", "second"].into_iter().enumerate() {
+        trial.bench.write("token", token);
+        trial.run_with(if turn == 0 { &[] } else { &["--reuseResult"] }).expect(0, &[]);
+        assert_eq!(server.requests()[turn].header("authorization"), Some(format!("Bearer {token}").as_str()));
+    }
+}
+
+#[test]
+fn a_credential_that_is_not_there_is_told_before_anything_runs() {
+    let server = Scripted::always(number("1"));
+    for (way, told) in [
+        ("bearerToken.file=none", "custommetrics.providers.p.bearerToken: can't read `none`: there is no such file"),
+        ("bearerToken.file=empty", "custommetrics.providers.p.bearerToken: the secret it names is empty"),
+        ("bearerToken.file=lines", "custommetrics.providers.p.bearerToken: holds characters that a header can't carry"),
+        ("bearerToken.env=ITER8_NOT_SET", "environment variable `ITER8_NOT_SET` is not set"),
+        ("bearerToken=hunter2", "custommetrics.providers.p.bearerToken: a token can't stand here"),
+        ("basicAuth=hunter2", "custommetrics.providers.p.basicAuth: a password can't stand here"),
+        ("basicAuth.password=hunter2", "custommetrics.providers.p.basicAuth.password: unknown field"),
+        ("ca=none.pem", "custommetrics.providers.p.ca: can't read `none.pem`"),
+        ("ca=lines", "custommetrics.providers.p.ca: "),
+        ("cert=lines", "custommetrics.providers.p.key: is needed with `cert`"),
+    ] {
+        let trial = Trial::of(&server, &[("m", FIRST)]).set(format!("custommetrics.providers.p.{way}"));
+        trial.bench.write("empty", "\n");
+        trial.bench.write("lines", "hunter2\nhunter3\n");
+        let said = trial.run();
+        said.expect(2, &[told]);
+        assert!(!said.stderr.contains("hunter"), "{said:#?}");
+        assert!(!trial.bench.path("experiment.yaml").exists());
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+/// A template with secrets wherever a template can have them.
+const SECRETIVE: &str = r#"url: {{ .url }}api/v1/query
+method: POST
+headers:
+  Authorization: Bearer {{ .token }}
+  X-Api-Key: {{ .apiKey }}
+  Cookie: session={{ .session_token }}
+metrics:
+- name: m
+  params:
+  - {name: query, value: up}
+  - {name: api_key, value: "{{ .apiKey }}"}
+  - {name: auth_token, value: "{{ .token }}"}
+- name: body
+  body: '{"password": "{{ .password }}", "query": "up"}'
+  jqExpression: .data.result[0].value[1] | tonumber
+"#;
+
+const SECRETS: &[&str] = &["hunter2", "hunter3", "hunter4", "hunter5", "hunter6", "hunter7"];
+
+fn secretive(server: &Scripted) -> Trial {
+    Trial::with_template("p.tpl", SECRETIVE)
+        .set(format!("custommetrics.values.url=http://me:hunter2@{}/", server.address()))
+        .set("custommetrics.values.token=hunter3,custommetrics.values.apiKey=hunter4")
+        .set("custommetrics.values.session_token=hunter5,custommetrics.values.password=hunter6")
+        .set("custommetrics.providers.p.headers.X-Auth-Token=hunter7")
+        .set("assess.SLOs.upper.p/m=5,assess.SLOs.upper.p/body=5")
+}
+
+#[test]
+fn secrets_in_templates_values_and_urls_stay_out_of_everything_that_is_written() {
+    let server = Scripted::always(number("1"));
+    let trial = secretive(&server);
+    expect_kept(&trial, SECRETS, |_| {});
+    let received = server.received();
+    for secret in &SECRETS[1..] {
+        assert!(received.contains(secret), "{secret} was not sent");
+    }
+    assert!(received.contains("x-auth-token: hunter7"));
+    let outcome = trial.outcome();
+    assert_eq!((outcome.value(0, "p/m"), outcome.value(0, "p/body")), (Some(1.0), Some(1.0)));
+    assert!(outcome.seen(0, "p/m")["source"].as_str().unwrap().contains("/api/v1/query"));
+    trial.expect_slos(0);
+}
+
+#[test]
+fn a_provider_that_repeats_what_it_was_sent_does_not_make_it_known() {
+    // In an error's message, a page, a warning, a value: as the header had it, and bare.
+    let said = "no: Bearer hunter3, hunter4, hunter5, hunter6, hunter7";
+    for reply in [
+        Reply::plain("401 Unauthorized", &format!(r#"{{"message":"{said}"}}"#)),
+        Reply::plain("500 X", said),
+        Reply::ok(&format!(r#"{{"status":"error","errorType":"bad_data","error":"{said}"}}"#)),
+        Reply::ok(&vector(&[said])),
+        Reply::ok(&vector(&["1"]).replacen('{', &format!(r#"{{"warnings":["{said}"],"#), 1)),
+        Reply::ok(said),
+    ] {
+        let server = Scripted::always(reply);
+        let trial = secretive(&server).set("custommetrics.providers.p.retries=0");
+        expect_kept(&trial, SECRETS, |_| {});
+    }
+    // What is read from a file is as secret.
+    let server = Scripted::answers("401 Unauthorized", "hunter2 is not known here");
+    let trial = Trial::of(&server, &[("m", FIRST)]).set("custommetrics.providers.p.bearerToken.file=token");
+    trial.bench.write("token", "hunter2");
+    expect_kept(&trial, &["hunter2"], |_| {});
+    trial.outcome().expect_no_value(0, "p/m", "401 (unauthorized): ");
+}
+
+#[test]
+fn a_client_certificate_is_shown_to_a_server_whose_authority_is_trusted() {
+    let (authority, clients, other) = (Authority::new(), Authority::new(), Authority::new());
+    let server = Scripted::secure(authority.server(Some(&clients)), |_| number("1"));
+    let url = format!("https://{}/", server.address());
+    let trial = Trial::with_template("p.tpl", &template(&url, &[("m", FIRST)]))
+        .set("assess.SLOs.upper.p/m=5,custommetrics.providers.p.ca=ca.pem")
+        .set("custommetrics.providers.p.cert=cert.pem,custommetrics.providers.p.key=key.pem");
+    let show = |authority: &Authority| {
+        let (certificate, key) = authority.issue();
+        trial.bench.write("cert.pem", &certificate.pem());
+        let key = key.serialize_pem();
+        trial.bench.write("key.pem", &key);
+        key
+    };
+    trial.bench.write("ca.pem", &authority.pem);
+    let key = show(&clients);
+    let line = key.lines().nth(1).unwrap();
+    expect_kept(&trial, &[line], |_| {});
+    assert_eq!(trial.outcome().value(0, "p/m"), Some(1.0));
+    trial.expect_slos(0);
+    show(&other);
+    trial.run().expect(0, &["p/m has no value: the provider can't be asked: "]);
+    trial.expect_slos(1);
+    // Without a certificate, and without trust.
+    let bare = |more: &str| {
+        let trial = Trial::with_template("p.tpl", &template(&url, &[("m", FIRST)])).set("assess.SLOs.upper.p/m=5").set(more);
+        trial.bench.write("ca.pem", &authority.pem);
+        trial.run().expect(0, &["p/m has no value: the provider can't be asked: "]);
+        trial.expect_slos(1);
+    };
+    bare("custommetrics.providers.p.ca=ca.pem");
+    bare("custommetrics.providers.p.retries=1");
+}

@@ -1,0 +1,149 @@
+//! An experiment of two tasks, custommetrics and assess, on the whole program, and what became of it.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::cli::{Bench, Said};
+use crate::support::scripted::{Reply, Scripted};
+
+/// What Iter8's templates do with an answer of Prometheus.
+pub const FIRST: &str = ".data.result[0].value[1] | tonumber";
+
+/// A trial, in a directory of its own.
+pub struct Trial {
+    pub bench: Bench,
+    sets: Vec<String>,
+}
+
+/// Prometheus's answer with these values, one series each.
+pub fn vector(values: &[&str]) -> String {
+    let series = |value: &&str| format!(r#"{{"metric":{{"pod":"x"}},"value":[1700000000.5,"{value}"]}}"#);
+    let series: Vec<String> = values.iter().map(series).collect();
+    format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{}]}}}}"#, series.join(","))
+}
+
+/// The same as a whole answer.
+pub fn number(value: &str) -> Reply {
+    Reply::ok(&vector(&[value]))
+}
+
+/// A provider template for metrics, each with its expression; a metric's query is its name.
+pub fn template(url: &str, metrics: &[(&str, &str)]) -> String {
+    let metric = |(name, expression): &(&str, &str)| {
+        format!("- {{name: {name}, type: gauge, params: [{{name: query, value: {name}}}], jqExpression: '{expression}'}}\n")
+    };
+    format!("url: {url}api/v1/query\nmetrics:\n{}", metrics.iter().map(metric).collect::<String>())
+}
+
+impl Trial {
+    /// Asks a server for these metrics, as the provider `p`; each is to be at most 5.
+    pub fn of(server: &Scripted, metrics: &[(&str, &str)]) -> Self {
+        let trial = Self::with_template("p.tpl", &template(&server.url(), metrics));
+        metrics.iter().fold(trial, |trial, (name, _)| trial.set(format!("assess.SLOs.upper.p/{name}=5")))
+    }
+
+    /// One provider `p` with a template of its own.
+    pub fn with_template(file: &str, text: &str) -> Self {
+        let bench = Bench::new();
+        bench.write(file, text);
+        Self { bench, sets: Vec::new() }.set(format!("custommetrics.templates.p={file}"))
+    }
+
+    /// No template: all is in what is set.
+    pub fn bare() -> Self {
+        Self { bench: Bench::new(), sets: Vec::new() }
+    }
+
+    /// With one more value, as `--set` has it.
+    pub fn set(mut self, value: impl Into<String>) -> Self {
+        self.sets.push(value.into());
+        self
+    }
+
+    /// With a longer list of metrics: quick to give up.
+    pub fn impatient(self) -> Self {
+        self.set("custommetrics.providers.p.retries=0,custommetrics.providers.p.timeout=1s")
+    }
+
+    /// The command that runs it.
+    pub fn command(&self, more: &[&str]) -> Command {
+        let mut command = self.bench.command();
+        command.args(["run", "--set", "tasks={custommetrics,assess}"]);
+        command.args(self.sets.iter().flat_map(|value| ["--set", value])).args(more);
+        command
+    }
+
+    /// Runs it.
+    pub fn run(&self) -> Said {
+        self.run_with(&[])
+    }
+
+    /// Runs it with more arguments.
+    pub fn run_with(&self, more: &[&str]) -> Said {
+        Said::of(self.command(more).output().unwrap(), &self.bench.path(""))
+    }
+
+    /// What the document says of it.
+    pub fn outcome(&self) -> Outcome {
+        Outcome(self.bench.document()["result"].take())
+    }
+
+    /// Fails unless the SLOs have this exit code.
+    #[track_caller]
+    pub fn expect_slos(&self, code: i32) -> String {
+        let said = self.bench.run(["assert", "-c", "slos"]);
+        assert_eq!(said.code, Some(code), "{said:#?}");
+        said.stdout
+    }
+
+    /// Every command still works on the document.
+    #[track_caller]
+    pub fn expect_intact(&self) {
+        for format in ["text", "json", "html"] {
+            let said = self.bench.run(["report", "-o", format]);
+            assert_eq!(said.code, Some(0), "{format}: {said:#?}");
+            assert!(!said.stdout.contains('\u{1b}'), "{format} acts on the terminal");
+        }
+    }
+}
+
+/// What a document says: its result.
+pub struct Outcome(pub Value);
+
+impl Outcome {
+    /// What is kept of a metric of a version.
+    pub fn seen(&self, version: usize, metric: &str) -> &Value {
+        &self.0["insights"]["observations"][version][metric]
+    }
+
+    /// The newest value of a metric of a version.
+    pub fn value(&self, version: usize, metric: &str) -> Option<f64> {
+        self.0["insights"]["nonHistMetricValues"][version][metric].as_array()?.last()?.as_f64()
+    }
+
+    /// The verdict on the only objective of a metric, for a version.
+    pub fn verdict(&self, version: usize, metric: &str) -> &Value {
+        let verdicts = self.0["insights"]["verdicts"].as_array().unwrap();
+        let found = verdicts.iter().find(|verdict| verdict["metric"] == metric && verdict["version"] == version);
+        found.unwrap_or_else(|| panic!("no verdict on {metric} for version {version}: {verdicts:?}"))
+    }
+
+    /// The notes of the task custommetrics.
+    pub fn notes(&self) -> String {
+        let notes = self.0["tasks"][0]["notes"].as_array().into_iter().flatten();
+        notes.map(|note| note.as_str().unwrap()).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Fails unless a metric has no value, its objective is not satisfied, and the reason is told wherever it is looked for.
+    #[track_caller]
+    pub fn expect_no_value(&self, version: usize, metric: &str, reason: &str) {
+        assert_eq!(self.value(version, metric), None, "{metric}");
+        let (verdict, seen) = (self.verdict(version, metric), self.seen(version, metric));
+        for (place, text) in [("verdict", &verdict["reason"]), ("observation", &seen["noData"])] {
+            let text = text.as_str().unwrap_or_default();
+            assert!(text.contains(reason), "{metric}: the {place} says {text:?}, not {reason:?}");
+        }
+        assert_ne!(verdict["verdict"], "satisfied", "{metric}: {verdict}");
+    }
+}

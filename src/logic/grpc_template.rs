@@ -23,7 +23,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 pub use super::go_template::TemplateFault;
 use super::go_template::bounds::MAX_OUTPUT;
-use super::go_template::{Dialect, Entries, Extra, Program, Value};
+use super::go_template::{Entries, Extra, Extras, Program, Value};
 use super::random::{self, RandomBits, uuid};
 
 /// What stays the same during a load, by name; text or a truth value.
@@ -90,8 +90,8 @@ impl RequestTemplate {
             ("randomInt", Arc::new(move |args| random_int(&numbers, args))),
             ("randomString", Arc::new(move |args| random_string(&texts, args))),
         ];
-        let dialect = Dialect { functions: functions.into(), refuses_missing: true, longest: MAX_OUTPUT };
-        Program::parse(text, BTreeMap::new(), dialect).map(Self)
+        let extras = Extras { functions: functions.into(), refuses_missing: true, longest: MAX_OUTPUT };
+        Program::parse(text, BTreeMap::new(), extras).map(Self)
     }
 
     /// The text for one call.

@@ -41,7 +41,7 @@ use chrono::{DateTime, Utc};
 
 pub use self::memory::Entries;
 use self::memory::Memory;
-pub use self::program::{Dialect, Extra, Program};
+pub use self::program::{Extra, Extras, Program};
 pub use self::value::Value;
 
 /// Why a template gives no text: a fragment that begins with the line and column where they are known.
@@ -76,7 +76,7 @@ impl GoTemplate {
     ///
     /// Fails on what is no template, and on functions and variables that are not known, with the place.
     pub fn parse(text: &str, now: DateTime<Utc>) -> Result<Self, TemplateFault> {
-        Ok(Self { program: Program::parse(text, BTreeMap::new(), Dialect::default())?, now })
+        Ok(Self { program: Program::parse(text, BTreeMap::new(), Extras::default())?, now })
     }
 
     /// What the template becomes with these values as its dot.

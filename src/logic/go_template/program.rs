@@ -17,7 +17,7 @@ pub type Extra = Arc<dyn Fn(&[Value]) -> Outcome + Send + Sync>;
 
 /// What a template has beside Go's and sprig's functions, and how it takes what is missing.
 #[derive(Clone)]
-pub struct Dialect {
+pub struct Extras {
     /// More functions, by name.
     pub functions: BTreeMap<&'static str, Extra>,
     /// Whether a key that a map lacks is a fault at once; else it is `nil`, a fault where it is printed.
@@ -26,7 +26,7 @@ pub struct Dialect {
     pub longest: usize,
 }
 
-impl Default for Dialect {
+impl Default for Extras {
     fn default() -> Self {
         Self { functions: BTreeMap::new(), refuses_missing: false, longest: MAX_TEMPLATE }
     }
@@ -41,7 +41,7 @@ pub struct Program {
     /// Named templates.
     pub named: BTreeMap<SmolStr, Arc<ListNode>>,
     /// What else it has.
-    pub dialect: Dialect,
+    pub extras: Extras,
 }
 
 impl Program {
@@ -49,10 +49,10 @@ impl Program {
     pub fn parse(
         text: &str,
         mut named: BTreeMap<SmolStr, Arc<ListNode>>,
-        dialect: Dialect,
+        extras: Extras,
     ) -> Result<Self, TemplateFault> {
-        if text.len() > dialect.longest {
-            return Err(TemplateFault(format!("is longer than {} bytes", dialect.longest)));
+        if text.len() > extras.longest {
+            return Err(TemplateFault(format!("is longer than {} bytes", extras.longest)));
         }
         let at = |offset: usize, message: &str| TemplateFault::at(text, offset, message);
         outline::check(text).map_err(|(offset, message)| at(offset, &message))?;
@@ -60,7 +60,7 @@ impl Program {
         let (body, defines) = parser.parse().map_err(parse_fault)?;
         let mut own: Vec<SmolStr> = Vec::new();
         for define in defines {
-            Check::new(&dialect).list(&define.body).map_err(|(offset, message)| at(offset, &message))?;
+            Check::new(&extras).list(&define.body).map_err(|(offset, message)| at(offset, &message))?;
             let is_empty = define.body.nodes.iter().all(is_empty_tree);
             if own.contains(&define.name) && !is_empty {
                 let message = format!("the template \"{}\" is defined twice", define.name);
@@ -74,8 +74,8 @@ impl Program {
                 named.insert(define.name, Arc::new(define.body));
             }
         }
-        Check::new(&dialect).list(&body).map_err(|(offset, message)| at(offset, &message))?;
-        Ok(Self { text: text.to_owned(), body: Arc::new(body), named, dialect })
+        Check::new(&extras).list(&body).map_err(|(offset, message)| at(offset, &message))?;
+        Ok(Self { text: text.to_owned(), body: Arc::new(body), named, extras })
     }
 }
 
@@ -92,7 +92,7 @@ fn parse_fault(error: TemplateError) -> TemplateFault {
 
 /// Checks names: of functions, of variables, and that loops are left only from within.
 struct Check<'d> {
-    dialect: &'d Dialect,
+    extras: &'d Extras,
     variables: Vec<SmolStr>,
     loops: usize,
 }
@@ -100,8 +100,8 @@ struct Check<'d> {
 type Checked = Result<(), outline::Fault>;
 
 impl<'d> Check<'d> {
-    fn new(dialect: &'d Dialect) -> Self {
-        Self { dialect, variables: vec![SmolStr::new_static("$")], loops: 0 }
+    fn new(extras: &'d Extras) -> Self {
+        Self { extras, variables: vec![SmolStr::new_static("$")], loops: 0 }
     }
 
     fn list(&mut self, list: &ListNode) -> Checked {
@@ -162,11 +162,11 @@ impl<'d> Check<'d> {
             Expr::Identifier(pos, name) => {
                 let is_known = functions::find(name).is_some()
                     || functions::SPECIAL.contains(&name.as_str())
-                    || self.dialect.functions.contains_key(name.as_str());
+                    || self.extras.functions.contains_key(name.as_str());
                 if is_known {
                     return Ok(());
                 }
-                let extra: Vec<&str> = self.dialect.functions.keys().copied().collect();
+                let extra: Vec<&str> = self.extras.functions.keys().copied().collect();
                 Err((pos.offset, functions::unknown(name, &extra)))
             }
             Expr::Variable(pos, name, _) => self.variable(*pos, name),

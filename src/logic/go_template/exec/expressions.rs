@@ -98,7 +98,7 @@ impl Executor<'_> {
     }
 
     fn function(&mut self, name: &str, args: &[Value]) -> Outcome {
-        if let Some(extra) = self.program.dialect.functions.get(name) {
+        if let Some(extra) = self.program.extras.functions.get(name) {
             let value = extra(args)?;
             self.memory.spend(self.memory.extent(&value))?;
             return Ok(value);
@@ -146,7 +146,7 @@ impl Executor<'_> {
         };
         let cost = text.len().saturating_mul(PARSING) + 1024 * (1 + self.program.named.len());
         self.at(pos, self.memory.spend(cost))?;
-        let parsed = Program::parse(text, self.program.named.clone(), self.program.dialect.clone());
+        let parsed = Program::parse(text, self.program.named.clone(), self.program.extras.clone());
         let rendered = parsed.and_then(|program| {
             self.memory.enter().map_err(TemplateFault)?;
             let rendered = render(&program, self.memory, dot);
@@ -193,14 +193,14 @@ impl Executor<'_> {
 
     /// A chain of fields. It may begin with what is missing, and is then missing too; what is missing on the way is a fault.
     fn fields(&self, pos: Pos, mut value: Value, fields: &[SmolStr]) -> Walked<Value> {
-        if matches!(value, Value::Nil) && !self.program.dialect.refuses_missing {
+        if matches!(value, Value::Nil) && !self.program.extras.refuses_missing {
             return Ok(Value::Nil);
         }
         for (at, field) in fields.iter().enumerate() {
             value = match value {
                 Value::Map(map) => match self.memory.entries(map).get(field.as_str()) {
                     Some(found) => found.clone(),
-                    None if self.program.dialect.refuses_missing => {
+                    None if self.program.extras.refuses_missing => {
                         let keys = self.memory.entries(map).keys().map(|key| &**key);
                         let hint = suggest::nearest(field, keys);
                         let hint = hint.map_or(String::new(), |nearest| format!("; did you mean `.{nearest}`?"));

@@ -7,5 +7,5 @@ mod requests;
 mod secrets;
 mod seed;
 mod templates;
-mod trial;
+pub mod trial;
 mod windows;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::trial::{FIRST, Trial, number, vector};
+use super::trial::{FIRST, Trial, number, template, vector};
 use crate::support::scripted::{Reply, Scripted};
 
 /// A case: the metric's name, what the provider answers, the expression, and what is told.
@@ -17,25 +17,42 @@ const CASES: &[Case] = &[
     ("nothing", || Reply::ok(r#"{"v":[]}"#), ".v[]", "the jqExpression yields nothing"),
     ("nowhere", || Reply::ok("{}"), ".data.value", "the jqExpression yields null"),
     ("nan-text", || Reply::ok(r#"{"v":"nan"}"#), ".v", "the value is NaN"),
-    ("unknown", || Reply::plain("404 Not Found", r#"{"message":"no such metric"}"#), FIRST,
-        "the provider answered 404 (not found): no such metric"),
-    // One byte a second never ends, and is never silent.
-    ("slow", || Reply::Drip(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{".to_vec(), Duration::from_secs(1)), FIRST,
-        "the provider gave no complete answer within 1.5s"),
-    ("silent", || Reply::Silence, FIRST, "the provider gave no complete answer within 1.5s"),
+    (
+        "unknown",
+        || Reply::plain("404 Not Found", r#"{"message":"no such metric"}"#),
+        FIRST,
+        "the provider answered 404 (not found): no such metric",
+    ),
 ];
+
+/// Answers that do not come to their end. One byte a second is never silent.
+const SLOW: &[Case] = &[
+    (
+        "slow",
+        || Reply::Drip(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{".to_vec(), Duration::from_secs(1)),
+        FIRST,
+        LATE,
+    ),
+    ("silent", || Reply::Silence, FIRST, LATE),
+];
+
+const LATE: &str = "the provider gave no complete answer within 700ms";
 
 fn provider() -> Scripted {
     Scripted::replies(|request| {
         let query = request.param("query");
-        CASES.iter().find(|case| case.0 == query).map_or_else(|| number("1"), |case| case.1())
+        CASES.iter().chain(SLOW).find(|case| case.0 == query).map_or_else(|| number("1"), |case| case.1())
     })
 }
 
 fn trial(server: &Scripted) -> Trial {
     let cases = CASES.iter().map(|case| (case.0, case.2));
     let metrics: Vec<(&str, &str)> = [("good", FIRST)].into_iter().chain(cases).collect();
-    Trial::of(server, &metrics).set("custommetrics.concurrency=20,custommetrics.providers.p.timeout=1500ms")
+    let trial = Trial::of(server, &metrics);
+    let slow: Vec<(&str, &str)> = SLOW.iter().map(|case| (case.0, case.2)).collect();
+    trial.bench.write("slow.tpl", &template(&server.url(), &slow));
+    let trial = trial.set("custommetrics.templates.q=slow.tpl,custommetrics.providers.q.timeout=700ms");
+    trial.set("custommetrics.concurrency=20,assess.SLOs.upper.q/slow=5,assess.SLOs.upper.q/silent=5")
 }
 
 /// Each metric's objective, as its verdict and in Iter8's matrix, and the exit code of all.
@@ -57,15 +74,17 @@ fn a_policy_decides_on_a_metric_that_is_absent() {
         trial.run().expect(0, &["p/empty has no value: no series matches the query"]);
         assert!(begun.elapsed() < Duration::from_secs(20), "the slow ones were waited for");
         let outcome = trial.outcome();
-        for (name, _, _, reason) in CASES {
-            let metric = format!("p/{name}");
+        let named = |provider: &str, cases: &'static [Case]| {
+            cases.iter().map(|case| (format!("{provider}/{}", case.0), case.3)).collect::<Vec<_>>()
+        };
+        for (metric, reason) in named("p", CASES).into_iter().chain(named("q", SLOW)) {
             let (seen, judged) = (outcome.seen(0, &metric), outcome.verdict(0, &metric));
-            assert!(seen["noData"].as_str().unwrap().contains(reason), "{policy:?}: {name}: {seen}");
-            assert_eq!(seen["policy"].as_str(), policy, "{name}");
-            assert_eq!(judged["verdict"], verdict, "{policy:?}: {name}");
-            assert!(judged["reason"].as_str().unwrap().contains(reason), "{policy:?}: {name}: {judged}");
+            assert!(seen["noData"].as_str().unwrap().contains(reason), "{policy:?}: {metric}: {seen}");
+            assert_eq!(seen["policy"].as_str(), policy, "{metric}");
+            assert_eq!(judged["verdict"], verdict, "{policy:?}: {metric}");
+            assert!(judged["reason"].as_str().unwrap().contains(reason), "{policy:?}: {metric}: {judged}");
             let value = (policy == Some("zero")).then_some(0.0);
-            assert_eq!((outcome.value(0, &metric), judged["value"].as_f64()), (value, value), "{policy:?}: {name}");
+            assert_eq!((outcome.value(0, &metric), judged["value"].as_f64()), (value, value), "{policy:?}: {metric}");
         }
         assert_eq!(outcome.value(0, "p/good"), Some(1.0));
         let told = trial.expect_slos(code);

@@ -23,15 +23,27 @@ fn json(body: &str) -> Reply {
 
 const CASES: &[Case] = &[
     // Statuses.
-    ("s400", || Reply::plain("400 Bad Request", r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#), FIRST,
-        "the provider answered 400: bad_data: parse error"),
-    ("s401", || Reply::plain("401 Unauthorized", r#"{"message":"who are you?"}"#), FIRST,
-        "the provider answered 401 (unauthorized): who are you?; check the credentials"),
+    (
+        "s400",
+        || Reply::plain("400 Bad Request", r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#),
+        FIRST,
+        "the provider answered 400: bad_data: parse error",
+    ),
+    (
+        "s401",
+        || Reply::plain("401 Unauthorized", r#"{"message":"who are you?"}"#),
+        FIRST,
+        "the provider answered 401 (unauthorized): who are you?; check the credentials",
+    ),
     // Iter8 takes the value.
     ("s401-with-a-value", || Reply::plain("401 Unauthorized", &vector(&["1"])), FIRST, "answered 401 (unauthorized)"),
     ("s403", || Reply::plain("403 Forbidden", "not yours"), FIRST, "answered 403 (forbidden): not yours"),
-    ("s422", || Reply::plain("422 X", r#"{"status":"error","errorType":"execution","error":"many-to-many matching"}"#), FIRST,
-        "the provider answered 422: execution: many-to-many matching"),
+    (
+        "s422",
+        || Reply::plain("422 X", r#"{"status":"error","errorType":"execution","error":"many-to-many matching"}"#),
+        FIRST,
+        "the provider answered 422: execution: many-to-many matching",
+    ),
     ("s418", || Reply::plain("418 X", ""), FIRST, "the provider answered 418"),
     ("s500", || Reply::plain("500 X", HTML), FIRST, "the provider answered 500"),
     ("s503", || Reply::plain("503 X", "starting"), FIRST, "the provider answered 503: starting"),
@@ -42,26 +54,56 @@ const CASES: &[Case] = &[
     ("empty", || json(""), FIRST, "; it is empty"),
     ("half", || json(r#"{"status":"success","data":{"resultType":"vector","res"#), FIRST, "the answer is not JSON"),
     ("deep", || json(&"[".repeat(300_000)), FIRST, "the answer is not JSON"),
-    ("binary", || Reply::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n\x1f\x8b\xff\x00".to_vec()), FIRST, "the answer is not JSON"),
-    ("error", || json(r#"{"status":"error","errorType":"internal","error":"out of memory"}"#), FIRST,
-        "the provider reports an error: internal: out of memory"),
-    ("escapes", || json(r#"{"status":"error","errorType":"internal","error":"\u001b[31mred\u0007"}"#), FIRST, "reports an error: internal: "),
+    (
+        "binary",
+        || Reply::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n\x1f\x8b\xff\x00".to_vec()),
+        FIRST,
+        "the answer is not JSON",
+    ),
+    (
+        "error",
+        || json(r#"{"status":"error","errorType":"internal","error":"out of memory"}"#),
+        FIRST,
+        "the provider reports an error: internal: out of memory",
+    ),
+    (
+        "escapes",
+        || json(r#"{"status":"error","errorType":"internal","error":"\u001b[31mred\u0007"}"#),
+        FIRST,
+        "reports an error: internal: ",
+    ),
     // Connections.
-    ("truncated", || Reply::SendAndClose(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"status\":".to_vec()), FIRST,
-        "the provider can't be asked: "),
+    (
+        "truncated",
+        || Reply::SendAndClose(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"status\":".to_vec()),
+        FIRST,
+        "the provider can't be asked: ",
+    ),
     ("closed", || Reply::SendAndClose(Vec::new()), FIRST, "the provider can't be asked: "),
     ("no-http", || Reply::SendAndClose(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), FIRST, "the provider can't be asked: "),
     ("flood", || Reply::Flood(100 << 20), FIRST, "the answer is larger than 16777216 bytes"),
-    ("announced", || Reply::SendAndClose(b"HTTP/1.1 200 OK\r\ncontent-length: 104857600\r\n\r\n".to_vec()), FIRST,
-        "the answer is larger than 16777216 bytes"),
+    (
+        "announced",
+        || Reply::SendAndClose(b"HTTP/1.1 200 OK\r\ncontent-length: 104857600\r\n\r\n".to_vec()),
+        FIRST,
+        "the answer is larger than 16777216 bytes",
+    ),
     // Values.
     ("infinite", || number("+Inf"), FIRST, "the value is +Inf"),
     ("infinite-rest", || json(r#"{"v":"-Infinity"}"#), ".v", "the value is -Inf"),
     ("too-large", || json(r#"{"v":1e999}"#), ".v", "the answer is not JSON (number out of range"),
     ("several", || Reply::ok(&vector(&["1", "2"])), FIRST, "the query gives 2 series, and one number is wanted"),
     ("text", || number("fast"), FIRST, "fast"),
-    ("histogram", || json(r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"histogram":[1,{"count":"1"}]}]}}"#),
-        FIRST, "the jqExpression "),
+    (
+        "histogram",
+        || {
+            json(
+                r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"histogram":[1,{"count":"1"}]}]}}"#,
+            )
+        },
+        FIRST,
+        "the jqExpression ",
+    ),
     // Expressions.
     ("jq-text", || json(r#"{"v":"quick"}"#), ".v", "the jqExpression yields the text `quick`, which is not a number"),
     ("jq-two", || json(r#"{"v":[1,2]}"#), ".v[]", "the jqExpression yields "),
@@ -83,9 +125,11 @@ fn hostile() -> Scripted {
 #[test]
 fn an_answer_that_can_not_be_used_is_no_value_and_never_a_pass() {
     let server = hostile();
-    let cases = CASES.iter().map(|case| (case.0, case.2));
-    let metrics: Vec<(&str, &str)> = [("good", FIRST)].into_iter().chain(cases).collect();
     for policy in ["pass", "zero"] {
+        // What is endless takes its time: once will do.
+        let cases = CASES.iter().filter(|case| policy == "pass" || case.0 != "jq-endless");
+        let metrics = cases.clone().map(|case| (case.0, case.2));
+        let metrics: Vec<(&str, &str)> = [("good", FIRST)].into_iter().chain(metrics).collect();
         let trial = Trial::of(&server, &metrics)
             .set(format!("custommetrics.noData={policy}"))
             .set("custommetrics.providers.p.retries=0,custommetrics.providers.p.timeout=20s");
@@ -93,7 +137,7 @@ fn an_answer_that_can_not_be_used_is_no_value_and_never_a_pass() {
         said.expect(0, &["p/s401 has no value: the provider answered 401"]);
         assert!(!said.stderr.contains(['\u{1b}', '\u{7}']), "{said:#?}");
         let outcome = trial.outcome();
-        for (name, _, _, reason) in CASES {
+        for (name, _, _, reason) in cases {
             let metric = format!("p/{name}");
             outcome.expect_no_value(0, &metric, reason);
             assert!(outcome.seen(0, &metric)["policy"].is_null(), "{policy}: {name}");
@@ -102,7 +146,8 @@ fn an_answer_that_can_not_be_used_is_no_value_and_never_a_pass() {
         assert_eq!(outcome.value(0, "p/good"), Some(1.0));
         assert_eq!(outcome.verdict(0, "p/good")["verdict"], "satisfied");
         let told = trial.expect_slos(1);
-        assert!(told.contains(&format!("{} of {} SLOs not satisfied", CASES.len(), CASES.len() + 1)), "{told}");
+        let (bad, all) = (metrics.len() - 1, metrics.len());
+        assert!(told.contains(&format!("{bad} of {all} SLOs not satisfied")), "{told}");
         trial.expect_intact();
     }
 }
@@ -151,16 +196,14 @@ fn peak_memory(child: &mut Child) -> u64 {
 
 #[test]
 fn a_provider_that_recovers_is_asked_again_and_one_that_does_not_is_left() {
-    let server = Scripted::replies(|request| {
-        match (request.param("query"), request.earlier) {
-            ("recovers", 0) => Reply::plain("503 Service Unavailable", "starting"),
-            ("breaks", 0) => Reply::SendAndClose(Vec::new()),
-            ("limited", 0) => Reply::with("429 Too Many Requests", "retry-after: 1\r\n", "slow down"),
-            ("patient", _) => Reply::with("429 Too Many Requests", "retry-after: 3600\r\n", "slow down"),
-            ("down", _) => Reply::plain("502 Bad Gateway", ""),
-            ("refused", _) => Reply::plain("401 Unauthorized", ""),
-            _ => number("1"),
-        }
+    let server = Scripted::replies(|request| match (request.param("query"), request.earlier) {
+        ("recovers", 0) => Reply::plain("503 Service Unavailable", "starting"),
+        ("breaks", 0) => Reply::SendAndClose(Vec::new()),
+        ("limited", 0) => Reply::with("429 Too Many Requests", "retry-after: 1\r\n", "slow down"),
+        ("patient", _) => Reply::with("429 Too Many Requests", "retry-after: 3600\r\n", "slow down"),
+        ("down", _) => Reply::plain("502 Bad Gateway", ""),
+        ("refused", _) => Reply::plain("401 Unauthorized", ""),
+        _ => number("1"),
     });
     let names = ["recovers", "breaks", "limited", "patient", "down", "refused"];
     let trial = Trial::of(&server, &names.map(|name| (name, FIRST)))
@@ -168,9 +211,14 @@ fn a_provider_that_recovers_is_asked_again_and_one_that_does_not_is_left() {
     let begun = Instant::now();
     trial.run().expect(0, &[]);
     let outcome = trial.outcome();
-    for (name, attempts, status) in
-        [("recovers", 2, 200), ("breaks", 2, 200), ("limited", 2, 200), ("patient", 1, 429), ("down", 3, 502), ("refused", 1, 401)]
-    {
+    for (name, attempts, status) in [
+        ("recovers", 2, 200),
+        ("breaks", 2, 200),
+        ("limited", 2, 200),
+        ("patient", 1, 429),
+        ("down", 3, 502),
+        ("refused", 1, 401),
+    ] {
         let seen = outcome.seen(0, &format!("p/{name}"));
         assert_eq!((seen["attempts"].as_u64(), seen["status"].as_u64()), (Some(attempts), Some(status)), "{name}");
         assert_eq!(seen["noData"].is_null(), status == 200, "{name}: {seen}");

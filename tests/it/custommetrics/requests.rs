@@ -49,7 +49,9 @@ fn the_path_before_the_api_is_kept() {
 #[test]
 fn a_range_becomes_samples() {
     let values = r#"[[1700000000,"10"],[1700000010,"NaN"],[1700000020,"20"],[1700000030,"60"]]"#;
-    let body = format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"metric":{{}},"values":{values}}}]}}}}"#);
+    let body = format!(
+        r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"metric":{{}},"values":{values}}}]}}}}"#
+    );
     let server = Scripted::answers("200 OK", &body);
     let trial = native(&server, "base")
         .set("custommetrics.prometheus.queries.load.query=load{job=\"{{ .job }}\"},custommetrics.values.job=x")
@@ -109,7 +111,10 @@ fn a_rest_service_is_asked_with_a_body_and_read_with_an_expression() {
         assert_eq!(request.header("content-type"), Some("application/json"));
         assert_eq!(request.header("x-team"), Some("canary"));
         match asked["metric"].as_str().unwrap() {
-            "accuracy" => Reply::ok(&format!(r#"{{"data":[{{"model":"{}","accuracy":"0.93"}}]}}"#, asked["model"].as_str().unwrap())),
+            "accuracy" => Reply::ok(&format!(
+                r#"{{"data":[{{"model":"{}","accuracy":"0.93"}}]}}"#,
+                asked["model"].as_str().unwrap()
+            )),
             _ => Reply::ok(r#"{"data":[{"drift":1.5e-3},{"drift":0.5e-3}]}"#),
         }
     });
@@ -171,7 +176,8 @@ fn a_handlebars_template_is_one_by_its_extension() {
 
 #[test]
 fn what_a_provider_warns_of_is_kept_and_told() {
-    let body = super::trial::vector(&["1"]).replacen('{', r#"{"warnings":["a store was not asked","x \u001b[31m"],"#, 1);
+    let body =
+        super::trial::vector(&["1"]).replacen('{', r#"{"warnings":["a store was not asked","x \u001b[31m"],"#, 1);
     let server = Scripted::answers("200 OK", &body);
     let trial = Trial::of(&server, &[("m", FIRST)]);
     let said = trial.run();

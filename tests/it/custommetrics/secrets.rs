@@ -4,6 +4,7 @@ use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
 
 use super::trial::{FIRST, Trial, number, template, vector};
 use crate::support::authority::Authority;
@@ -143,22 +144,25 @@ fn secrets_in_templates_values_and_urls_stay_out_of_everything_that_is_written()
 
 #[test]
 fn a_provider_that_repeats_what_it_was_sent_does_not_make_it_known() {
-    // In an error's message, a page, a warning, a value: as the header had it, and bare.
-    let said = "no: Bearer hunter3, hunter4, hunter5, hunter6, hunter7";
-    for reply in [
-        Reply::plain("401 Unauthorized", &format!(r#"{{"message":"{said}"}}"#)),
-        Reply::plain("500 X", said),
-        Reply::ok(&format!(r#"{{"status":"error","errorType":"bad_data","error":"{said}"}}"#)),
-        Reply::ok(&vector(&[said])),
-        Reply::ok(&vector(&["1"]).replacen('{', &format!(r#"{{"warnings":["{said}"],"#), 1)),
-        Reply::ok(said),
-    ] {
-        let server = Scripted::always(reply);
+    // As debugging proxies do: in an error's message, a page, a warning, a value.
+    let replies: [fn(&str) -> Reply; 6] = [
+        |sent| Reply::plain("401 Unauthorized", &json!({"message": sent}).to_string()),
+        |sent| Reply::plain("500 X", sent),
+        |sent| Reply::ok(&json!({"status": "error", "errorType": "bad_data", "error": sent}).to_string()),
+        |sent| Reply::ok(&vector(&["x"]).replace(r#""x""#, &json!(sent).to_string())),
+        |sent| Reply::ok(&vector(&["1"]).replacen('{', &format!(r#"{{"warnings":[{}],"#, json!(sent)), 1)),
+        |sent| Reply::ok(sent),
+    ];
+    for reply in replies {
+        let server = Scripted::replies(move |request| reply(&format!("{}\n{}", request.head, request.body)));
         let trial = secretive(&server).set("custommetrics.providers.p.retries=0");
-        expect_kept(&trial, SECRETS, |_| {});
+        let said = trial.run_with(&["-l", "trace"]);
+        let text = format!("{}{}{}", trial.bench.read("experiment.yaml"), said.stdout, said.stderr);
+        assert!(said.code == Some(0) && text.contains("[hidden]"), "{said:#?}");
+        assert!(!text.contains("hunter"), "{text}");
     }
     // What is read from a file is as secret.
-    let server = Scripted::answers("401 Unauthorized", "hunter2 is not known here");
+    let server = Scripted::answers("401 Unauthorized", "the token hunter2 is not known");
     let trial = Trial::of(&server, &[("m", FIRST)]).set("custommetrics.providers.p.bearerToken.file=token");
     trial.bench.write("token", "hunter2");
     expect_kept(&trial, &["hunter2"], |_| {});
@@ -191,7 +195,8 @@ fn a_client_certificate_is_shown_to_a_server_whose_authority_is_trusted() {
     trial.expect_slos(1);
     // Without a certificate, and without trust.
     let bare = |more: &str| {
-        let trial = Trial::with_template("p.tpl", &template(&url, &[("m", FIRST)])).set("assess.SLOs.upper.p/m=5").set(more);
+        let trial =
+            Trial::with_template("p.tpl", &template(&url, &[("m", FIRST)])).set("assess.SLOs.upper.p/m=5").set(more);
         trial.bench.write("ca.pem", &authority.pem);
         trial.run().expect(0, &["p/m has no value: the provider can't be asked: "]);
         trial.expect_slos(1);

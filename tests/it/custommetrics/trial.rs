@@ -31,7 +31,9 @@ pub fn number(value: &str) -> Reply {
 /// A provider template for metrics, each with its expression; a metric's query is its name.
 pub fn template(url: &str, metrics: &[(&str, &str)]) -> String {
     let metric = |(name, expression): &(&str, &str)| {
-        format!("- {{name: {name}, type: gauge, params: [{{name: query, value: {name}}}], jqExpression: '{expression}'}}\n")
+        format!(
+            "- {{name: {name}, type: gauge, params: [{{name: query, value: {name}}}], jqExpression: '{expression}'}}\n"
+        )
     };
     format!("url: {url}api/v1/query\nmetrics:\n{}", metrics.iter().map(metric).collect::<String>())
 }

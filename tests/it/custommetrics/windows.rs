@@ -72,7 +72,10 @@ fn a_start_that_is_no_time_is_refused_before_anything_runs() {
     for (start, path) in [
         ("custommetrics.values.startingTime=yesterday", "custommetrics.values.startingTime: `yesterday`"),
         ("custommetrics.values.startingTime=5", "custommetrics.values.startingTime: `5`"),
-        ("custommetrics.versionValues[0].startingTime=2026-01-01", "custommetrics.versionValues[0].startingTime: `2026-01-01`"),
+        (
+            "custommetrics.versionValues[0].startingTime=2026-01-01",
+            "custommetrics.versionValues[0].startingTime: `2026-01-01`",
+        ),
         ("custommetrics.versionValues[0].startingTime=2026-02-30T00:00:00Z", "startingTime: `2026-02-30T00:00:00Z`"),
     ] {
         let trial = trial(&server).set(start);
@@ -120,7 +123,8 @@ fn a_provider_whose_clock_is_off_is_told() {
         ("Fri, 01 Jan 2100 00:00:00 GMT", Some("ahead of ours")),
         ("never", None),
     ] {
-        let server = Scripted::always(Reply::with("200 OK", &format!("date: {date}\r\n"), &super::trial::vector(&["1"])));
+        let server =
+            Scripted::always(Reply::with("200 OK", &format!("date: {date}\r\n"), &super::trial::vector(&["1"])));
         let trial = Trial::of(&server, &[("a", FIRST), ("b", FIRST)]);
         trial.run().expect(0, &[]);
         let notes = trial.outcome().notes();

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 use url::{Position, Url, form_urlencoded};
 
 use super::names::{HIDDEN, is_secret, is_secret_parameter};
@@ -47,9 +48,35 @@ impl SentSecrets {
         self.sorted()
     }
 
+    /// The same, and what a body that was sent has in it: a form's parameters, or the fields of JSON.
+    #[must_use]
+    pub fn with_body(mut self, body: &[u8]) -> Self {
+        match serde_json::from_slice::<Value>(body) {
+            Ok(json) => self.add_fields(&json, false),
+            Err(_) => self.secrets.extend(parameters(&String::from_utf8_lossy(body))),
+        }
+        self.sorted()
+    }
+
+    fn add_fields(&mut self, json: &Value, is_within: bool) {
+        match json {
+            Value::Object(map) => {
+                map.iter().for_each(|(name, value)| self.add_fields(value, is_within || is_secret(name)))
+            }
+            Value::Array(list) => list.iter().for_each(|value| self.add_fields(value, is_within)),
+            Value::String(text) if is_within => self.secrets.push(text.clone()),
+            _ => {}
+        }
+    }
+
     fn with_headers(mut self, headers: &[(String, String)]) -> Self {
-        for (_, value) in headers.iter().filter(|(name, _)| is_secret(name)) {
+        for (name, value) in headers.iter().filter(|(name, _)| is_secret(name)) {
             self.secrets.push(value.clone());
+            if name.eq_ignore_ascii_case("cookie") {
+                let cookies = value.split(';').filter_map(|cookie| cookie.split_once('='));
+                self.secrets.extend(cookies.map(|(_, value)| value.trim().trim_matches('"').to_owned()));
+                continue;
+            }
             let Some((scheme, credential)) = value.split_once(' ') else { continue };
             self.secrets.push(credential.to_owned());
             let login = STANDARD.decode(credential.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"));
@@ -123,6 +150,16 @@ mod tests {
             SentSecrets::of("http://h/", &[]).with_form("password=hunter2&x=visible").hide("hunter2 visible"),
             "[hidden] visible"
         );
+    }
+
+    #[test]
+    fn what_bodies_and_cookies_hold_is_hidden() {
+        let sent = SentSecrets::of("http://h/", &header("Cookie", "session=hunter2; theme=\"darkest\""));
+        assert_eq!(sent.hide("hunter2 darkest"), "[hidden] [hidden]");
+        let hide = |body: &str, text: &str| SentSecrets::default().with_body(body.as_bytes()).hide(text);
+        let json = r#"[{"password": {"text": "hunter2"}, "query": "visible", "token": 123456}]"#;
+        assert_eq!(hide(json, "hunter2 visible 123456"), "[hidden] visible 123456");
+        assert_eq!(hide("password=hunter2&query=visible", "hunter2 visible"), "[hidden] visible");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use url::Url;
 use super::access::{Access, Credentials};
 use super::native::{FORM, seconds};
 use crate::logic::input::InputError;
-use crate::logic::mask::{mask_text, mask_url};
+use crate::logic::mask::{SentSecrets, mask_text, mask_url};
 use crate::logic::provider::answer::{Answer, Found, Reading, read};
 use crate::logic::provider::retry::{is_passing, pause};
 use crate::logic::provider::{MetricSpec, ProviderSpec};
@@ -62,6 +62,8 @@ impl Asker<'_> {
             Err(error) => return asked(unusable(error.to_string()), String::new(), None),
         };
         let mut asked = asked(unusable("it was not asked for".to_owned()), source(&request.url), query(metric));
+        let secrets = SentSecrets::of(&request.url, &request.headers);
+        let secrets = secrets.with_body(request.body.as_deref().unwrap_or_default());
         let stop = &self.world.stop;
         let attempts = self.attempts(request, &mut asked.attempts);
         let end = tokio::select! {
@@ -75,13 +77,15 @@ impl Asker<'_> {
             Ok(answer) => {
                 asked.status = Some(answer.status);
                 asked.skew = answer.date.and_then(|date| self.skew(date));
-                asked.reading = read(metric, Answer { status: answer.status, body: &answer.body });
+                asked.reading = reading(metric, Answer { status: answer.status, body: &answer.body }, &secrets);
             }
             Err(error) if error.fault == WebFault::Timeout => {
                 let timeout = GoDuration(self.access.timeout);
                 asked.reading.found = Found::Absent(format!("the provider gave no complete answer within {timeout}"));
             }
-            Err(error) => asked.reading = unusable(format!("the provider can't be asked: {}", error.reason)),
+            Err(error) => {
+                asked.reading = unusable(format!("the provider can't be asked: {}", secrets.hide(&error.reason)));
+            }
         }
         asked
     }
@@ -154,6 +158,30 @@ impl Asker<'_> {
         let longest = TimeDelta::from_std(self.access.timeout).unwrap_or(TimeDelta::MAX);
         let ahead = date - self.instant;
         (ahead < -SKEW || ahead > longest.checked_add(&SKEW)?).then_some(ahead)
+    }
+}
+
+/// What an answer says, without what the provider repeats of our secrets. They are looked for before texts are shortened, too: the
+/// start of a secret is not known as one.
+fn reading(metric: &MetricSpec, answer: Answer<'_>, secrets: &SentSecrets) -> Reading {
+    let reading = read(metric, answer);
+    let body = secrets.hide_bytes(answer.body);
+    let texts = if body == answer.body { reading.clone() } else { read(metric, Answer { body: &body, ..answer }) };
+    let hide = |text: String| secrets.hide(&text);
+    let reason = |own: String| match texts.found {
+        Found::Absent(text) | Found::Unusable(text) => hide(text),
+        Found::Value(_) | Found::Samples(_) => hide(own),
+    };
+    let found = match reading.found {
+        Found::Absent(own) => Found::Absent(reason(own)),
+        Found::Unusable(own) => Found::Unusable(reason(own)),
+        value => value,
+    };
+    Reading {
+        found,
+        series: reading.series,
+        raw: texts.raw.map(hide),
+        warnings: texts.warnings.into_iter().map(hide).collect(),
     }
 }
 

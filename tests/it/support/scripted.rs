@@ -144,10 +144,7 @@ impl Scripted {
     }
 
     /// The same over TLS.
-    pub fn secure(
-        config: rustls::ServerConfig,
-        script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
-    ) -> Self {
+    pub fn secure(config: rustls::ServerConfig, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         Self::start(Arc::new(script), Some(Arc::new(config)))
     }
 

@@ -1,5 +1,7 @@
 //! `iter8 demo`: a real experiment against a sample service with two versions, over the loopback network.
 
+use std::path::Path;
+
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -21,6 +23,9 @@ use crate::tasks::resolve::spec_from_values;
 
 /// Name of the HTML report, beside the document.
 const REPORT_NAME: &str = "report.html";
+
+/// Name of the template that says how the service is asked for its own numbers, beside the document.
+const TEMPLATE_NAME: &str = "sample-stats.tpl";
 
 /// Flags of `demo`.
 #[derive(Debug, Args)]
@@ -69,7 +74,9 @@ async fn experiment(
     globals: &Globals,
     interruption: &Interruption,
 ) -> Result<Exit, CliError> {
-    let resolved = spec_from_values(&values(service)).map_err(CliError::in_values)?;
+    let beside = |name: &str| args.run_dir.path().with_file_name(name);
+    let (page, template) = (beside(REPORT_NAME), beside(TEMPLATE_NAME));
+    let resolved = spec_from_values(&values(service, &template)).map_err(CliError::in_values)?;
     let experiment = Experiment { spec: resolved.spec.clone(), result: None, ..Experiment::default() };
     let directory = &args.run_dir.run_dir;
     std::fs::create_dir_all(directory).map_err(|error| {
@@ -77,13 +84,13 @@ async fn experiment(
     })?;
     let store = FileStore::new(args.run_dir.path());
     spare_other_documents(&store, &experiment).await?;
+    output::to_file(&template, sample::STATS_TEMPLATE)?;
     let prepared = prepare(experiment, &resolved)?;
     match execute(prepared, ResultPolicy::Fresh, &store, &Stage::default(), globals, interruption).await? {
         Exit::Done => {}
         interrupted => return Ok(interrupted),
     }
     let experiment = store.load().await?;
-    let page = args.run_dir.path().with_file_name(REPORT_NAME);
     for format in FORMATS {
         let render = || {
             (format.render)(&experiment).map_err(|error| CliError::input("cannot report on the demo").caused_by(error))
@@ -95,9 +102,9 @@ async fn experiment(
         }
     }
     if !globals.quiet {
-        let (document, page) = (store.location(), page.display());
+        let (document, page, template) = (store.location(), page.display(), template.display());
         output::to_stderr(&format!(
-            "\nwrote {document} and {page}\nnext: iter8 assert {document} -c completed,nofailure,slos\n"
+            "\nwrote {document}, {page} and {template}\nnext: iter8 assert {document} -c completed,nofailure,slos\n"
         ));
     }
     Ok(Exit::Done)
@@ -105,12 +112,13 @@ async fn experiment(
 
 /// Refuses to write over a document that is not an earlier demo's.
 async fn spare_other_documents(store: &FileStore, demo: &Experiment) -> Result<(), CliError> {
-    // The addresses of the versions differ from run to run.
+    // The addresses of the versions differ from run to run, and the template's place with how the directory is named.
     let shape = |experiment: &Experiment| {
         let mut spec = json!(pipeline::masked(&experiment.spec));
         for task in spec.as_array_mut().into_iter().flatten() {
             if let Some(with) = task.get_mut("with").and_then(Value::as_object_mut) {
                 with.remove("versionValues");
+                with.remove("templates");
             }
         }
         spec
@@ -119,21 +127,23 @@ async fn spare_other_documents(store: &FileStore, demo: &Experiment) -> Result<(
         Err(StoreError::Missing { .. }) => Ok(()),
         Ok(earlier) if shape(&earlier) == shape(demo) => Ok(()),
         _ => Err(CliError::input(format!("{} is there already, and it is not a demo's", store.location()))
-            .with_hint("name another directory with --runDir; the demo writes experiment.yaml and report.html there")),
+            .with_hint("name another directory with --runDir; the demo writes experiment.yaml, report.html, sample-stats.tpl there")),
     }
 }
 
-/// The experiment: both versions at the same time, at the same rate, over HTTP and then gRPC, judged by the same objectives.
-fn values(service: &SampleService) -> Value {
+/// The experiment: both versions at the same time, at the same rate, over HTTP and then gRPC; then the versions are asked for their own
+/// numbers. The same objectives are on both.
+fn values(service: &SampleService, template: &Path) -> Value {
     let each = |values: fn(&VersionAddr) -> Value| service.versions.iter().map(values).collect::<Value>();
     let over_http = each(|version| {
         let url = format!("http://{}/v1/models/sklearn-iris:predict", version.addr);
         json!({ "name": version.name, "url": url })
     });
     let over_grpc = each(|version| json!({ "name": version.name, "host": version.addr.to_string() }));
+    let asked = each(|version| json!({ "name": version.name, "url": format!("http://{}", version.addr) }));
     let flower = json!({ "name": "input-0", "shape": [1, 4], "datatype": "FP32", "contents": { "fp32_contents": [6.8, 2.8, 4.8, 1.4] } });
     json!({
-        "tasks": ["http", "grpc", "assess"],
+        "tasks": ["http", "grpc", "custommetrics", "assess"],
         "http": {
             "versionValues": over_http,
             "parallel": true,
@@ -155,6 +165,10 @@ fn values(service: &SampleService) -> Value {
             "connections": 2,
             "concurrency": 20,
         },
+        "custommetrics": {
+            "templates": { "server": template.to_string_lossy() },
+            "versionValues": asked,
+        },
         "assess": {
             "SLOs": {
                 "upper": {
@@ -163,6 +177,9 @@ fn values(service: &SampleService) -> Value {
                     "http/latency-p99": 60,
                     "grpc/error-rate": 0.01,
                     "grpc/latency/p99": 60,
+                    "server/error-rate": 0.01,
+                    "server/latency-mean": 25,
+                    "server/latency-p99": 60,
                 },
             },
         },

@@ -37,3 +37,6 @@ pub use config::{HeaderRule, Latency, SampleConfig, VersionConfig};
 pub use gate::{Gate, Pause};
 pub use ledger::{LatencyStats, VersionStats};
 pub use service::{SampleService, VersionAddr, start};
+
+/// A provider template for `custommetrics` that reads a version's `/stats`; `url` is the version's root.
+pub const STATS_TEMPLATE: &str = include_str!("stats.tpl");

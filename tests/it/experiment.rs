@@ -179,7 +179,7 @@ fn validate_finds_what_run_would_find_and_opens_no_connection() {
 fn the_demo_runs_an_experiment_against_both_versions() {
     let bench = Bench::new();
     let said = bench.run(["demo"]);
-    said.expect(0, &["wrote experiment.yaml and report.html"]);
+    said.expect(0, &["wrote experiment.yaml, report.html and sample-stats.tpl"]);
     assert!(said.stdout.contains("Experiment completed: true"), "{said:#?}");
     let insights = &bench.document()["result"]["insights"];
     for version in 0..2 {
@@ -187,6 +187,21 @@ fn the_demo_runs_an_experiment_against_both_versions() {
         assert_eq!(values["http/request-count"][0].as_f64(), Some(1000.0), "version {version}");
         assert!(values["http/latency-p50"][0].as_f64().unwrap() >= 2.0, "version {version}");
     }
-    assert_eq!(insights["verdicts"].as_array().unwrap().len(), 10);
+    // Clients and servers count the same requests, and none takes a server longer than its client.
+    for version in 0..2 {
+        let value = |metric: &str| {
+            let values = &insights["nonHistMetricValues"][version][metric];
+            values[0].as_f64().unwrap_or_else(|| panic!("version {version}: {metric}: {values}"))
+        };
+        let grpc = insights["load"][version]["grpc"]["requests"].as_f64().unwrap();
+        assert_eq!(value("server/request-count"), 1000.0 + grpc, "version {version}");
+        assert!(value("server/latency-mean") >= 2.0, "version {version}");
+        assert!(value("server/latency-mean") <= value("http/latency-max"), "version {version}");
+    }
+    assert_eq!(insights["versionNames"], serde_json::json!([{"version": "v1"}, {"version": "v2"}]));
+    assert_eq!(insights["verdicts"].as_array().unwrap().len(), 16);
     assert!(bench.read("report.html").contains("<svg"));
+    // The template can be read, and is what the document names.
+    assert!(bench.read("sample-stats.tpl").contains("url: {{ .url }}/stats"));
+    assert_eq!(bench.document()["spec"][2]["with"]["templates"]["server"], "sample-stats.tpl");
 }

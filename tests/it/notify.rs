@@ -1,6 +1,7 @@
 //! Payloads of `notify` that users' templates make, as a webhook receives them.
 
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -118,6 +119,20 @@ fn a_template_is_downloaded_when_the_task_runs() {
         assert_eq!(sent_json(&webhook), json!({"n": 2}));
         assert!(source.received().starts_with(&format!("GET /{path} ")), "{}", source.received());
     }
+}
+
+#[test]
+fn a_replay_takes_the_template_from_the_recording() {
+    let (bench, webhook, source) = (Bench::new(), webhook(), Scripted::answers("200 OK", "{{ .Report.NumTasks }}"));
+    let place = format!("slack.payloadTemplateURL={}x.tpl", source.url());
+    let run = |flag: &str| {
+        let url = format!("slack.url={}", webhook.url());
+        let set = ["tasks={slack}", &url, &place].into_iter().flat_map(|value| ["--set", value]);
+        bench.run(["run", flag, "recording"].into_iter().chain(set)).expect(0, &["notify: done"]);
+        (source.connections(), webhook.connections(), notes(&bench))
+    };
+    assert_eq!(run("--record"), (1, 1, "null".to_owned()));
+    assert_eq!(run("--replay"), (1, 1, "null".to_owned()));
 }
 
 #[test]
@@ -250,6 +265,9 @@ fn a_signal_while_a_template_is_downloaded_is_an_interruption() {
     let child = command.spawn().unwrap();
     source.wait_for_requests(1);
     kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), Signal::TERM).unwrap();
+    let asked = Instant::now();
     Said::of(child.wait_with_output().unwrap(), &bench.path("")).expect(143, &["interrupted"]);
+    // At once, that is, not only when the run's patience with its tasks is over.
+    assert!(asked.elapsed() < Duration::from_secs(12), "{:?}", asked.elapsed());
     assert_eq!(bench.document()["result"]["tasks"][0]["status"], "interrupted");
 }

@@ -50,17 +50,24 @@ pub fn as_in_documents(text: &str) -> String {
         let (before, action) = rest.split_at(at);
         let (inside, after) = action.split_at(end_of_action(action));
         out.push_str(before);
-        renamed(inside, &mut out);
+        if is_comment(inside) {
+            out.push_str(inside);
+        } else {
+            renamed(inside, &mut out);
+        }
         rest = after;
     }
     out.push_str(rest);
     out
 }
 
+fn is_comment(action: &str) -> bool {
+    ["{{/*", "{{- /*"].iter().any(|start| action.starts_with(start))
+}
+
 /// Where the action that a text begins with ends; its texts may hold braces.
 fn end_of_action(action: &str) -> usize {
-    let start = action[2..].strip_prefix("- ").unwrap_or(&action[2..]);
-    if start.starts_with("/*") {
+    if is_comment(action) {
         return action.find("*/").map_or(action.len(), |at| at + 2);
     }
     let mut at = 2;
@@ -151,7 +158,7 @@ mod tests {
             "{{\"",
             "{{ '\\",
             "{{ .Report | toPrettyJson }} .Completed",
-            r#"{{ index .With ".Completed" }}{{ `.Completed }} "` }}{{ '"' }}"#,
+            r#"{{ index .with ".Completed" }}{{ `.Completed }} "` }}{{ '"' }}"#,
             "{{/* .Report.Completed }} */}}",
             "{{- /* .Completed",
             r#"{{ printf "\".Completed" }}"#,
@@ -162,6 +169,17 @@ mod tests {
         }
         // What follows a text in quotes or a comment is an action again.
         assert_eq!(as_in_documents(r#"{{/* }} */}}{{ "}}" | .Result }}"#), r#"{{/* }} */}}{{ "}}" | .result }}"#);
+    }
+
+    #[test]
+    fn a_text_cut_anywhere_is_taken_as_it_is() {
+        let text = r#"é{{- /* é" */ -}}{{ with é.é | f ""é{{" `é"` 'é' ''' }}.é{{- .Other -}}{{"}}"}}"#;
+        for (from, _) in text.char_indices() {
+            for (length, _) in text[from..].char_indices() {
+                let cut = &text[from..from + length];
+                assert_eq!(as_in_documents(cut), cut);
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! The parser takes a template that ends within a block, drops what follows a stray `{{end}}`, and calls itself for each `else if`.
 
+use std::borrow::Cow;
+
 use super::bounds::MAX_BLOCKS;
 
 /// A fault with the place in bytes where it is.
@@ -42,6 +44,32 @@ pub fn check(text: &str) -> Result<(), Fault> {
         Some(Block { word, at, .. }) => Err((at, format!("{{{{{word}}}}} has no {{{{end}}}}"))),
         None => Ok(()),
     }
+}
+
+/// The same template with comments that trim what is before them, and not what follows, as actions that print nothing: the parser
+/// has each trim both. Places stay what they are.
+pub fn plain_comments(text: &str) -> Cow<'_, str> {
+    let mut plain = String::new();
+    let (mut kept, mut from) = (0, 0);
+    while let Some(at) = text[from..].find("{{").map(|found| from + found) {
+        let Some((_, end)) = action(text, at + 2) else { break };
+        from = end;
+        let trims_before = text[at + 2..].strip_prefix('-').is_some_and(|rest| rest.trim_start().starts_with("/*"));
+        if trims_before && text[at..end].ends_with("*/}}") {
+            plain.push_str(&text[kept..at]);
+            plain.push_str("{{- \"\"");
+            // Room for what the comment takes beyond the action's own eight bytes.
+            let filler = text[at..end].bytes().skip(6).take(end - at - 8);
+            plain.extend(filler.map(|byte| if byte == b'\n' { '\n' } else { ' ' }));
+            plain.push_str("}}");
+            kept = end;
+        }
+    }
+    if kept == 0 {
+        return Cow::Borrowed(text);
+    }
+    plain.push_str(&text[kept..]);
+    Cow::Owned(plain)
 }
 
 /// The first word of a text, and what follows.
@@ -107,6 +135,23 @@ mod tests {
         ] {
             let (place, message) = check(text).unwrap_err();
             assert!(place == at && message.starts_with(said), "{text}: {place} {message}");
+        }
+    }
+
+    #[test]
+    fn a_comment_trims_on_the_sides_that_say_so() {
+        for (text, plain) in [
+            ("a {{- /* c */}} b", "a {{- \"\"     }} b"),
+            ("a {{- /**/}}", "a {{- \"\"  }}"),
+            ("{{- /*\n*/}}\nb {{- /* d */}}", "{{- \"\"\n  }}\nb {{- \"\"     }}"),
+        ] {
+            assert_eq!(plain_comments(text), plain);
+            assert_eq!(plain.len(), text.len());
+        }
+        for same in
+            ["a {{- /* c */ -}} b", "a {{/* c */}} b", "a {{/* c */ -}} b", "{{- `{{- /* c */}}` }}", "{{- /* c"]
+        {
+            assert_eq!(plain_comments(same), same);
         }
     }
 

@@ -56,7 +56,8 @@ impl Program {
         }
         let at = |offset: usize, message: &str| TemplateFault::at(text, offset, message);
         outline::check(text).map_err(|(offset, message)| at(offset, &message))?;
-        let parser = Parser::new(text, "{{", "}}").map_err(parse_fault)?;
+        let plain = outline::plain_comments(text);
+        let parser = Parser::new(&plain, "{{", "}}").map_err(parse_fault)?;
         let (body, defines) = parser.parse().map_err(parse_fault)?;
         let mut own: Vec<SmolStr> = Vec::new();
         for define in defines {

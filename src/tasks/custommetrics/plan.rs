@@ -65,7 +65,7 @@ pub(super) struct Version {
     /// Where its start stands, or would.
     pub(super) at: String,
     variables: Map<String, Value>,
-    /// What it can be called: the one thing that its own variables say.
+    /// What it can be called: its variable `name`, else the one thing that its own variables say.
     pub(super) name: Option<String>,
     /// When its window starts, if not with the experiment.
     pub(super) start: Option<DateTime<Utc>>,
@@ -131,7 +131,8 @@ fn versions(
 ) -> Result<Vec<Version>, InputError> {
     let version = |over: Map<String, Value>, place: String| {
         let place = if over.contains_key(STARTING_TIME) { place } else { join(at, "values") };
-        let name = only_text(&over);
+        let given = over.get("name").and_then(Value::as_str).filter(|name| !name.is_empty() && name.len() <= 100);
+        let name = given.map(str::to_owned).or_else(|| only_text(&over));
         let mut variables = base.clone();
         overlay(&mut variables, over);
         let start = starting_time(&variables).map_err(|error| error.under(&place))?;
@@ -256,6 +257,8 @@ mod tests {
         assert_eq!(names(json!([{"labels": {"r": "one"}}, {"labels": {"r": "two"}}])), [some("one"), some("two")]);
         assert_eq!(names(json!([{"labels": {"r": "one"}}, {"labels": {"r": "one"}}])), [None, None]);
         assert_eq!(names(json!([{"labels": {"r": "one"}}, {"labels": {"r": "two", "s": "x"}}])), [None, None]);
+        let named = json!([{"name": "v1", "url": "http://a"}, {"name": "v2", "url": "http://b"}]);
+        assert_eq!(names(named), [some("v1"), some("v2")]);
         assert_eq!(names(json!([{"token": "hunter2"}, {"token": "hunter3"}])), [None, None]);
         let with_start = json!([{"r": 1, "startingTime": "2026-01-01T00:00:00Z"}, {"r": 2}]);
         assert_eq!(names(with_start), [some("1"), some("2")]);

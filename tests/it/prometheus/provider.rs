@@ -21,7 +21,7 @@ pub struct Provider {
 pub fn provider(name: &str, values: &Value) -> Result<Provider, String> {
     let text = render(name, values)?;
     let read: Value = iter8::model::codec::value_from_yaml(&text).unwrap();
-    assert_eq!((&read["provider"], &read["method"]), (&json!(name), &json!("GET")));
+    assert_eq!((&read["provider"], &read["method"]), (&json!(name), &json!("POST")));
     let metrics = read["metrics"].as_array().unwrap().iter().map(|metric| {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         assert_eq!(metric["params"][0]["name"], "query");

@@ -1,7 +1,8 @@
 {{- /*
 What the built-in templates for Prometheus share. A template of the program is this text, followed by its own.
 
-"prometheus" writes the whole provider. It takes a dict:
+"prometheus" writes the whole provider. Queries are sent as forms: with a few labels they outgrow what proxies take of a URL. It takes a
+dict:
   provider     name of the provider
   url          the server, with or without /api/v1/query
   labels       which series belong to the version: label to value, at least one
@@ -73,7 +74,9 @@ A series without a sample in the window has no increase: nobody knows it.
 {{- $count := dict "window" $window "series" (printf "%s_count{%s}" .latency $ours) }}
 url: {{ quote $url }}
 provider: {{ .provider }}
-method: GET
+method: POST
+headers:
+  Content-Type: application/x-www-form-urlencoded
 metrics:
 - name: request-count
   description: number of requests

@@ -6,11 +6,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use iter8::sample::{self, SampleConfig};
 use serde_json::{Value, json};
 
 use crate::experiment::Fixture;
 use crate::support::cli::{Bench, Said};
 use crate::support::hostile::{Act, Hostile, answer};
+use crate::support::prometheus::Prometheus;
 use crate::support::scripted::Scripted;
 
 /// The document without how long its tasks took in this run; all else must come out the same.
@@ -200,6 +202,34 @@ async fn what_was_not_recorded_is_named_and_no_value() {
     // An answer may be edited, to see what would become of it.
     let path = file(&bench, "rec/loop-1", "recording");
     assert!(bench.read(&path).contains(r#""format": "iter8 recording""#));
+}
+
+#[test]
+fn what_prometheus_had_of_two_versions_is_replayed_when_it_is_gone() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let service = runtime.block_on(sample::start(SampleConfig::default())).unwrap();
+    let Some(prometheus) = Prometheus::start(&[service.front]) else { return };
+    prometheus.wait_until("count(revision_app_request_count)", |count| count.is_some());
+    let bench = Bench::new();
+    let (url, target) = (prometheus.url(), service.versions[0].addr);
+    let run = |flag: &str| {
+        let values = [
+            "tasks={http,custommetrics,assess}",
+            &format!("http.url=http://{target}/v1/models/sklearn-iris,http.numRequests=20,http.qps=100"),
+            "custommetrics.templates.kserve=builtin:kserve-prometheus",
+            &format!("custommetrics.providers.kserve.url={url}"),
+            "custommetrics.values.labels.service_name=sklearn-iris-predictor-default",
+            "custommetrics.values.latencyPercentiles={50,99.9}",
+            "assess.SLOs.upper.kserve/error-count=0,assess.SLOs.upper.http/error-count=0",
+        ];
+        set(&bench, &[flag, "rec"], &values).expect(0, &["experiment completed"]);
+        lasting(&bench)
+    };
+    let recorded = run("--record");
+    assert!(recorded.contains("kserve/latency-p99.9") && recorded.contains("increase("), "{recorded}");
+    drop(prometheus);
+    runtime.block_on(service.shutdown());
+    assert_eq!(run("--replay"), recorded);
 }
 
 #[test]

@@ -319,7 +319,7 @@ impl Run<'_> {
 
     async fn run_task(&self, index: usize, task: &dyn Task) -> Result<Contribution, TaskError> {
         let world = self.world;
-        let context = TaskContext { index, experiment: &self.experiment, world };
+        let context = TaskContext { index, experiment: &self.experiment, measured: &self.measured, world };
         let given_up = async {
             world.stop.cancelled().await;
             tokio::time::sleep(INTERRUPT_GRACE).await;

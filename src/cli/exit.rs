@@ -14,8 +14,8 @@ pub enum Exit {
     TaskFailed = 3,
     /// The outside world: a store, cluster or provider is unreachable or forbidden.
     OutsideWorld = 4,
-    /// Nothing can be concluded from what was measured: the load missed its rate, or the samples do not decide a verdict for which
-    /// a confidence was asked.
+    /// Nothing can be concluded from what was measured: the load missed its rate, too few loops were good so far, a metric without
+    /// data leaves its objectives open, or the samples do not decide a verdict for which a confidence was asked.
     Inconclusive = 5,
     /// Ended by SIGINT; the partial document is saved.
     Interrupted = 130,
@@ -33,7 +33,7 @@ impl Exit {
         (Self::OutsideWorld, "the outside world: a store, cluster or provider is unreachable or forbidden"),
         (
             Self::Inconclusive,
-            "inconclusive: the load missed its rate by more than 5 %, or the samples do not decide at the confidence asked for",
+            "inconclusive: the load missed its rate by more than 5 %, too few loops were good so far, a metric without data leaves it open, or the samples do not decide at the confidence asked for",
         ),
         (Self::Interrupted, "interrupted (SIGINT); the partial document is saved"),
         (Self::Terminated, "terminated (SIGTERM); the partial document is saved"),

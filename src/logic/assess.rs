@@ -12,7 +12,7 @@ use crate::model::insights::Insights;
 use crate::model::metric::{MetricType, NoDataPolicy, Reading};
 use crate::model::slo::{Bound, Outcome, Slo, SloLimits, SloMatrix, Verdict};
 
-/// Judges every objective for every version. A document without versions counts as one version without data.
+/// Judges every objective for every version by the newest loop alone ([`super::loops`] looks at several). A document without versions counts as one version without data.
 pub fn assess(insights: &Insights, limits: &SloLimits) -> Assessment {
     let versions = insights.num_versions.max(1);
     let mut verdicts = Vec::new();
@@ -28,7 +28,7 @@ pub fn assess(insights: &Insights, limits: &SloLimits) -> Assessment {
     };
     let satisfied =
         SloMatrix { upper: judge_all(&limits.upper, Bound::Upper), lower: judge_all(&limits.lower, Bound::Lower) };
-    Assessment { limits: limits.clone(), satisfied, verdicts }
+    Assessment { limits: limits.clone(), satisfied, verdicts, record: None }
 }
 
 fn judge(insights: &Insights, version: usize, slo: &Slo, bound: Bound) -> Verdict {
@@ -81,9 +81,15 @@ fn judge(insights: &Insights, version: usize, slo: &Slo, bound: Bound) -> Verdic
 /// The answer where there is no value, and the metric says what it then becomes.
 fn without_value(metric: &str, policy: NoDataPolicy, reason: String) -> (Outcome, String) {
     match policy {
-        NoDataPolicy::Fail => (Outcome::Violated, format!("{metric} has no data, which fails: {reason}")),
-        NoDataPolicy::Pass => (Outcome::Satisfied, format!("{metric} has no data, which passes: {reason}")),
-        NoDataPolicy::Inconclusive | NoDataPolicy::Zero => (Outcome::Inconclusive, format!("no data: {reason}")),
+        NoDataPolicy::Fail => (Outcome::Violated, format!("{metric} has no data, which counts as violated: {reason}")),
+        NoDataPolicy::Pass => {
+            (Outcome::Satisfied, format!("{metric} has no data, which counts as satisfied: {reason}"))
+        }
+        NoDataPolicy::Inconclusive => {
+            (Outcome::Inconclusive, format!("no data, which leaves the objective open: {reason}"))
+        }
+        // Zero would be the value; this document says zero and has none.
+        NoDataPolicy::Zero => (Outcome::Inconclusive, format!("no data: {reason}")),
     }
 }
 
@@ -113,6 +119,7 @@ fn explain(insights: &Insights, slo: &Slo, bound: Bound, value: f64, samples: Op
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::insights::Observation;
     use crate::model::load::LoadRecord;
     use crate::model::metric::MetricMeta;
     use crate::model::number::Number;
@@ -207,6 +214,35 @@ mod tests {
         assert_eq!((open.value, open.samples), (Some(12.5), Some(100)));
         let cause = "too few connections, or a service that can't take the rate";
         assert_eq!(open.reason, format!("the load offered 48 of 100 requests/s: {cause}"));
+    }
+
+    #[test]
+    fn where_a_metric_is_absent_its_policy_decides() {
+        let limits = SloLimits { upper: vec![slo("prom/errors", 1.0)], lower: vec![slo("prom/errors", 1.0)] };
+        let judged = |policy: Option<NoDataPolicy>| {
+            let why = Some("an empty result".to_owned());
+            let seen = Observation { no_data: why, policy, ..Observation::default() };
+            let mut insights = Insights { num_versions: 1, ..Insights::default() };
+            insights.observations = vec![[("prom/errors".to_owned(), seen)].into()];
+            if policy == Some(Zero) {
+                insights.non_hist_metric_values = vec![[("prom/errors".to_owned(), vec![7.0, 0.0])].into()];
+            }
+            let verdicts = assess(&insights, &limits).verdicts;
+            assert!(verdicts.iter().all(|verdict| verdict.no_data == policy), "{verdicts:?}");
+            let [upper, lower] = [0, 1].map(|at| (verdicts[at].verdict, verdicts[at].value));
+            (upper, lower, verdicts[0].reason.clone())
+        };
+        use NoDataPolicy::{Fail, Pass, Zero};
+        use Outcome::{Inconclusive, Satisfied, Violated};
+        let told = |text: &str| format!("prom/errors has no data, which counts as {text}: an empty result");
+        assert_eq!(judged(Some(Fail)), ((Violated, None), (Violated, None), told("violated")));
+        assert_eq!(judged(Some(Pass)), ((Satisfied, None), (Satisfied, None), told("satisfied")));
+        let open = "no data, which leaves the objective open: an empty result".to_owned();
+        assert_eq!(judged(Some(NoDataPolicy::Inconclusive)), ((Inconclusive, None), (Inconclusive, None), open));
+        let zero = "prom/errors is 0, within the limit of 1; zero stands in for no data: an empty result".to_owned();
+        assert_eq!(judged(Some(Zero)), ((Satisfied, Some(0.0)), (Violated, Some(0.0)), zero));
+        // Without a policy it is not satisfied, and the reason says why.
+        assert_eq!(judged(None), ((Inconclusive, None), (Inconclusive, None), "no data: an empty result".to_owned()));
     }
 
     #[test]

@@ -2,11 +2,11 @@
 //!
 //! A document must fit a Kubernetes Secret (1 MiB) with 20 endpoints, 5 versions and 1,000 loops, so each part that could grow has a
 //! budget for the whole document: [`MAX_LOOP_VALUES`], [`MAX_SAMPLES`], [`MAX_HISTOGRAM_BYTES`], [`MAX_BUCKETS`],
-//! [`MAX_SERIES_POINTS`], [`MAX_TEXT_BYTES`]. The newest loop is always kept; what gives way is the oldest loops' values, then resolution.
+//! [`MAX_SERIES_POINTS`], [`MAX_TEXT_BYTES`], and the bounds of [`loops`]. The newest loop is always kept; what gives way is the oldest loops' values, then resolution.
 
 use std::collections::BTreeMap;
 
-use super::{histogram, series};
+use super::{histogram, loops, series};
 use crate::model::contribution::{Contribution, Measurement, Values, VersionMetrics};
 use crate::model::insights::{EncodedHistogram, HistogramBucket, Insights, Observation, VersionName};
 use crate::model::load::LoadRecord;
@@ -14,7 +14,7 @@ use crate::model::metric::{MetricType, NoDataPolicy};
 use crate::model::series::Series;
 
 /// Most values of earlier and newest loops, over all series; each series keeps its newest value whatever their number.
-pub const MAX_LOOP_VALUES: usize = 6_000;
+pub const MAX_LOOP_VALUES: usize = 4_000;
 /// Most samples; beyond it, the long lists keep evenly spaced ranks, the smallest and largest among them.
 pub const MAX_SAMPLES: usize = 4_000;
 /// Most bytes of encoded histograms; beyond it, the large ones go down to 2 significant digits, then to 1.
@@ -63,6 +63,9 @@ pub fn merge(insights: &mut Insights, contribution: &Contribution) -> Result<(),
         insights.slos = Some(assessment.limits.clone());
         insights.slos_satisfied = Some(assessment.satisfied.clone());
         insights.verdicts = assessment.verdicts.clone();
+        if let Some(record) = &assessment.record {
+            loops::keep(&mut insights.loops, record);
+        }
     }
     Ok(())
 }

@@ -1,12 +1,16 @@
 //! Tests of merging: what each kind of contribution does, and that a large document stays small.
 
 use super::*;
+use crate::logic::assess::assess;
 use crate::logic::metrics::{reading, samples};
 use crate::model::contribution::Assessment;
 use crate::model::document::{Experiment, ExperimentResult};
 use crate::model::duration::GoDuration;
 use crate::model::load::{Lateness, LoadRecord};
+use crate::model::loops::LoopRule;
 use crate::model::metric::{MetricMeta, Reading};
+use crate::model::number::Number;
+use crate::model::slo::{Slo, SloLimits};
 
 fn meta(kind: MetricType) -> MetricMeta {
     MetricMeta { description: "what the metric is, in a line".into(), units: Some("msec".into()), kind }
@@ -213,6 +217,26 @@ fn load_of_twenty_endpoints(seed: u64) -> VersionMetrics {
     version
 }
 
+/// A thousand loops in which three objectives per endpoint are judged for each version, values written as long as they get.
+fn assess_many_loops(insights: &mut Insights) {
+    let metrics = ["latency-mean", "latency-p99.9", "error-rate"];
+    let names = (0..20).flat_map(|endpoint| metrics.map(|metric| format!("http-endpoint-{endpoint:02}/{metric}")));
+    let slo = |metric: String| Slo { metric, limit: Number(123.456_789) };
+    let limits = SloLimits { upper: names.map(slo).collect(), lower: Vec::new() };
+    let measured = (0..20).map(|endpoint| format!("http-endpoint-{endpoint:02}")).collect();
+    let mut this = loops::ThisLoop { measured, start: "2025-03-04T10:15:00.123456789Z".parse().ok(), number: 0 };
+    for number in 851..=1_000 {
+        this.number = number;
+        let mut assessment = assess(insights, &limits);
+        loops::judge(&mut assessment, &insights.loops, Some(LoopRule::Consecutive(100)), &this);
+        let contribution = Contribution { assessment: Some(assessment), ..Contribution::default() };
+        merge(insights, &contribution).unwrap();
+    }
+    assert!(insights.verdicts.iter().any(|verdict| verdict.reason.ends_with("; 100 of 100 good loops in a row")));
+    assert_eq!(insights.loops.len(), 100, "as many loops as a rule may ask for");
+    assert_eq!(insights.loops.iter().flat_map(|record| &record.values).count(), loops::MAX_VALUES);
+}
+
 #[test]
 fn twenty_endpoints_five_versions_and_a_thousand_loops_stay_under_a_mebibyte() {
     let five = (1..=5).map(load_of_twenty_endpoints).collect();
@@ -224,6 +248,7 @@ fn twenty_endpoints_five_versions_and_a_thousand_loops_stay_under_a_mebibyte() {
         values.resize(999, values[0] + 0.000_123);
     }
     merge(&mut insights, &newest).unwrap();
+    assess_many_loops(&mut insights);
 
     let experiment = Experiment {
         spec: Vec::new(),
@@ -237,7 +262,7 @@ fn twenty_endpoints_five_versions_and_a_thousand_loops_stay_under_a_mebibyte() {
     let json = serde_json::to_string(&experiment).unwrap().len();
     let yaml = crate::model::codec::to_yaml(&experiment).unwrap().len();
     assert!(json < 1 << 20, "JSON takes {json} bytes");
-    // A spec, objectives and the notes of tasks need some room, too.
+    // A spec and the notes of tasks need some room, too.
     assert!(yaml < 1_000_000, "YAML takes {yaml} bytes");
 
     let values: usize = insights.non_hist_metric_values.iter().flat_map(BTreeMap::values).map(Vec::len).sum();

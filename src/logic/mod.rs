@@ -11,6 +11,7 @@ pub mod http_template;
 pub mod input;
 pub mod insights;
 pub mod jq;
+pub mod loops;
 pub mod mask;
 pub mod metrics;
 pub mod notification;

@@ -1,5 +1,5 @@
 //! Reading and writing YAML and JSON: with its sub-modules, the only place that knows the YAML crates, but for the columns of a
-//! [series](super::series), which ask to be written on one line.
+//! [series](super::series) and [loops](super::loops), which ask to be written on one line.
 //!
 //! Values files are YAML 1.1 to Helm and Kubernetes (`yes` is true, `012` is 10), and their users' files must mean the same here.
 //! That typing needs each scalar's style and tag, which serde's data model does not carry; so reading builds the value from the

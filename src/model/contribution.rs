@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::insights::{EncodedHistogram, HistogramBucket, Observation};
 use super::load::LoadRecord;
+use super::loops::LoopRecord;
 use super::metric::MetricMeta;
 use super::slo::{SloLimits, SloMatrix, Verdict};
 
@@ -76,6 +77,8 @@ pub struct Assessment {
     pub satisfied: SloMatrix,
     /// One verdict per objective and version.
     pub verdicts: Vec<Verdict>,
+    /// What this loop came to by itself, to be kept beside those of earlier loops.
+    pub record: Option<LoopRecord>,
 }
 
 /// How a task ended, in a form that can be kept in a file.

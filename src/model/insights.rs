@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::load::LoadRecord;
+use super::loops::LoopRecord;
 use super::metric::{MetricMeta, NoDataPolicy};
 use super::slo::{SloLimits, SloMatrix, Verdict};
 
@@ -49,6 +50,9 @@ pub struct Insights {
     /// One verdict per objective and version.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub verdicts: Vec<Verdict>,
+    /// The loops that were assessed, the newest last; in large documents the newest of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub loops: Vec<LoopRecord>,
 }
 
 /// A version's name and, in A/B/n experiments, its track.

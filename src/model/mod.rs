@@ -9,6 +9,7 @@ pub mod document;
 pub mod duration;
 pub mod insights;
 pub mod load;
+pub mod loops;
 pub mod metric;
 pub mod number;
 pub mod series;

@@ -32,7 +32,7 @@ pub struct Series {
 }
 
 /// `[1, 2, 3]` in YAML too, where every entry would take a line.
-fn on_one_line<S: Serializer, T: Serialize>(column: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn on_one_line<S: Serializer, T: Serialize>(column: &[T], serializer: S) -> Result<S::Ok, S::Error> {
     serde_saphyr::FlowSeq(column).serialize(serializer)
 }
 

@@ -1,20 +1,25 @@
 //! The `assess` task: judges the objectives on the metrics that the tasks before it measured.
+//!
+//! `consecutive` and `failureLimit` look at earlier loops, too. Objectives can't change between loops; these may, as they judge what
+//! the document tells of each loop by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::shape::{anything, some_entry};
+use super::shape::{anything, given, some_entry};
 use super::{Task, TaskContext, TaskError, TaskKind};
 use crate::logic::assess::assess;
 use crate::logic::input::{InputError, typed};
+use crate::logic::loops::{self, MAX_RULE, ThisLoop};
 use crate::logic::metrics::MetricName;
 use crate::model::contribution::{Assessment, Contribution};
-use crate::model::document::TaskSpec;
+use crate::model::document::{ExperimentResult, TaskSpec};
 use crate::model::insights::Insights;
-use crate::model::number::Number;
+use crate::model::loops::LoopRule;
+use crate::model::number::{Count, Number};
 use crate::model::slo::{Outcome, Slo, SloLimits, Verdict, with_capitals};
 use crate::ports::BoxFuture;
 
@@ -37,12 +42,18 @@ const METRIC: &str = r"^[^/\s]([^/]*[^/\s])?/[^/\s]([^/]*[^/\s])?(/(mean|stddev|
 
 /// What users write under `assess` in values.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend("required" = ["SLOs"]))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["SLOs"], "not" = both_rules()))]
 struct AssessValues {
     /// The objectives.
     #[serde(rename = "SLOs", default)]
     slos: LimitMaps,
+    /// Over how many loops each objective must be satisfied in a row (1 to 100), instead of in the newest alone.
+    #[schemars(schema_with = "consecutive_schema")]
+    consecutive: Option<Count>,
+    /// How many loops may violate each objective (0 to 100). Not together with `consecutive`.
+    #[schemars(schema_with = "failure_limit_schema")]
+    failure_limit: Option<Count>,
 }
 
 /// Limits by metric.
@@ -62,13 +73,59 @@ struct LimitMaps {
 
 /// The task's `with`.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend("required" = ["SLOs"]))]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("required" = ["SLOs"], "not" = both_rules()))]
 struct AssessWith {
     /// The objectives.
     #[serde(rename = "SLOs", default)]
     #[schemars(extend("anyOf" = BOUNDS.map(|bound| json!({"required": [bound], "properties": {bound: {"minItems": 1}}}))))]
     slos: SloLimits,
+    /// Over how many loops each objective must be satisfied in a row (1 to 100), instead of in the newest alone.
+    #[schemars(schema_with = "consecutive_schema")]
+    consecutive: Option<Count>,
+    /// How many loops may violate each objective (0 to 100). Not together with `consecutive`.
+    #[schemars(schema_with = "failure_limit_schema")]
+    failure_limit: Option<Count>,
+}
+
+fn consecutive_schema(_: &mut SchemaGenerator) -> Schema {
+    rule_schema(1, r"^\s*\+?0*([1-9][0-9]?|100)\s*$")
+}
+
+fn failure_limit_schema(_: &mut SchemaGenerator) -> Schema {
+    rule_schema(0, r"^\s*\+?0*([0-9]{1,2}|100)\s*$")
+}
+
+fn rule_schema(least: u64, pattern: &str) -> Schema {
+    json_schema!({"anyOf": [
+        {"type": "integer", "minimum": least, "maximum": MAX_RULE},
+        {"type": "string", "pattern": pattern},
+        {"type": "null"},
+    ]})
+}
+
+fn both_rules() -> Value {
+    json!({"allOf": [given("consecutive"), given("failureLimit")]})
+}
+
+/// The rule that these settings, which stand under `place`, ask for.
+fn rule(place: &str, consecutive: Option<Count>, failure_limit: Option<Count>) -> Result<Option<LoopRule>, InputError> {
+    let bounded = |name: &str, Count(count): Count, least: u64| {
+        if (least..=MAX_RULE).contains(&count) {
+            return Ok(count);
+        }
+        let message = format!("{count} is not a number of loops; expected {least} to {MAX_RULE}");
+        Err(InputError::new(format!("{place}{name}"), message))
+    };
+    match (consecutive, failure_limit) {
+        (Some(_), Some(_)) => {
+            let message = "it does not go together with `consecutive`: one rule judges the loops";
+            Err(InputError::new(format!("{place}failureLimit"), message).with_hint("leave out one of the two"))
+        }
+        (Some(count), None) => bounded("consecutive", count, 1).map(|count| Some(LoopRule::Consecutive(count))),
+        (None, Some(count)) => bounded("failureLimit", count, 0).map(|count| Some(LoopRule::FailureLimit(count))),
+        (None, None) => Ok(None),
+    }
 }
 
 fn from_values(_name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
@@ -88,7 +145,13 @@ fn from_values(_name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError>
         let list: Result<Vec<Value>, InputError> = map.iter().map(entry).collect();
         slos.insert(bound.to_owned(), Value::Array(list?));
     }
-    let with = Some(json!({"SLOs": slos}));
+    let mut with = json!({"SLOs": slos});
+    match rule("", values.consecutive, values.failure_limit)? {
+        Some(LoopRule::Consecutive(count)) => with["consecutive"] = json!(count),
+        Some(LoopRule::FailureLimit(count)) => with["failureLimit"] = json!(count),
+        None => {}
+    }
+    let with = Some(with);
     Ok(vec![TaskSpec { task: Some(KIND.name.to_owned()), with, ..TaskSpec::default() }])
 }
 
@@ -132,7 +195,8 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
             check_name(&slo.metric, &format!("with.SLOs.{bound}[{index}].metric"))?;
         }
     }
-    Ok(Box::new(Assess { limits: with.slos }))
+    let rule = rule("with.", with.consecutive, with.failure_limit)?;
+    Ok(Box::new(Assess { limits: with.slos, rule }))
 }
 
 fn with_schema(generator: &mut SchemaGenerator) -> Schema {
@@ -145,6 +209,7 @@ fn values_schema(_name: &str, generator: &mut SchemaGenerator) -> Schema {
 
 struct Assess {
     limits: SloLimits,
+    rule: Option<LoopRule>,
 }
 
 impl Task for Assess {
@@ -153,18 +218,34 @@ impl Task for Assess {
     }
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
-        let insights = cx.experiment.result.as_ref().and_then(|result| result.insights.as_ref());
-        let contribution = judge(insights, &self.limits);
+        let result = cx.experiment.result.as_ref();
+        let this = result.map(|result| this_loop(result, cx.measured)).unwrap_or_default();
+        let insights = result.and_then(|result| result.insights.as_ref());
+        let contribution = judge(insights, &self.limits, self.rule, &this);
         Box::pin(async move { Ok(contribution?) })
     }
 }
 
+/// The loop that runs, as far as its tasks are.
+fn this_loop(result: &ExperimentResult, measured: &BTreeSet<String>) -> ThisLoop {
+    let start = result.tasks.iter().filter_map(|task| task.start).min();
+    ThisLoop { number: result.num_loops, start, measured: measured.clone() }
+}
+
 /// The verdicts on what was measured, unless earlier ones rest on other objectives.
-fn judge(insights: Option<&Insights>, limits: &SloLimits) -> Result<Contribution, InputError> {
+fn judge(
+    insights: Option<&Insights>,
+    limits: &SloLimits,
+    rule: Option<LoopRule>,
+    this: &ThisLoop,
+) -> Result<Contribution, InputError> {
     let nothing = Insights::default();
     let insights = insights.unwrap_or(&nothing);
     same_limits(insights, limits)?;
-    let assessment = assess(insights, limits);
+    // The same objectives in another order are judged in the order of the loops before, whose outcomes stand in it.
+    let limits = insights.slos.as_ref().filter(|_| !insights.loops.is_empty()).unwrap_or(limits);
+    let mut assessment = assess(insights, limits);
+    loops::judge(&mut assessment, &insights.loops, rule, this);
     let notes = notes(insights, &assessment);
     Ok(Contribution { assessment: Some(assessment), notes, ..Contribution::default() })
 }
@@ -303,7 +384,7 @@ mod tests {
             ],
             ..Insights::default()
         };
-        let contribution = judge(Some(&insights), &limits).unwrap();
+        let contribution = judge(Some(&insights), &limits, None, &ThisLoop::default()).unwrap();
         assert_eq!(
             contribution.notes,
             [
@@ -321,10 +402,58 @@ mod tests {
         let earlier = limits(json!({"upper": [{"metric": "a/p-p50.0", "limit": 1}, {"metric": "a/b", "limit": 2}]}));
         let insights = Insights { slos: Some(earlier), ..Insights::default() };
         let same = limits(json!({"upper": [{"metric": "a/b", "limit": 2}, {"metric": "a/p-p50", "limit": 1}]}));
-        judge(Some(&insights), &same).unwrap();
+        judge(Some(&insights), &same, None, &ThisLoop::default()).unwrap();
         let other = limits(json!({"upper": [{"metric": "a/b", "limit": 3}]}));
-        let error = judge(Some(&insights), &other).unwrap_err();
+        let error = judge(Some(&insights), &other, None, &ThisLoop::default()).unwrap_err();
         assert_eq!(error.path, "with.SLOs");
         assert!(error.hint.unwrap().contains("--reuseResult"));
+    }
+
+    #[test]
+    fn a_rule_over_loops_is_one_of_two_and_within_bounds() {
+        let with = |mut rule: Value| {
+            rule["SLOs"] = json!({"upper": {"a/b": 1}});
+            spec(rule).map(|spec| spec.with.unwrap())
+        };
+        assert_eq!(with(json!({"consecutive": "3"})).unwrap()["consecutive"], 3);
+        assert_eq!(with(json!({"failureLimit": 0, "consecutive": null})).unwrap()["failureLimit"], 0);
+        let none = with(json!({})).unwrap();
+        assert!(none.get("consecutive").is_none() && none.get("failureLimit").is_none());
+        let cases = [
+            (json!({"consecutive": 0}), "consecutive: 0 is not a number of loops; expected 1 to 100"),
+            (json!({"consecutive": "101"}), "consecutive: 101 is not a number of loops; expected 1 to 100"),
+            (json!({"failureLimit": 101}), "failureLimit: 101 is not a number of loops; expected 0 to 100"),
+            (json!({"failureLimit": -1}), "failureLimit: -1 is not a whole number of 0 or more"),
+            (json!({"consecutive": "few"}), "consecutive: `few` is not a whole number of 0 or more"),
+            (json!({"consecutive": 2, "failureLimit": 2}), "failureLimit: it does not go together with `consecutive`"),
+        ];
+        for (rule, expected) in cases {
+            let error = with(rule.clone()).unwrap_err();
+            assert!(error.to_string().starts_with(expected), "{error}");
+            let mut entry = rule;
+            entry["SLOs"] = json!({"upper": [{"metric": "a/b", "limit": 1}]});
+            let error = refused(entry);
+            assert!(error.to_string().starts_with(&format!("with.{expected}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn objectives_in_another_order_are_judged_in_that_of_the_loops_before() {
+        let values = |name: &str, value: f64| (name.to_owned(), vec![value]);
+        let mut insights = Insights {
+            num_versions: 1,
+            non_hist_metric_values: vec![[values("a/b", 9.0), values("a/c", 0.0)].into()],
+            ..Insights::default()
+        };
+        let this = |number: u64| ThisLoop { number, start: None, measured: BTreeSet::from(["a".to_owned()]) };
+        let first = limits(json!({"upper": [{"metric": "a/c", "limit": 1}, {"metric": "a/b", "limit": 1}]}));
+        let contribution = judge(Some(&insights), &first, None, &this(1)).unwrap();
+        crate::logic::insights::merge(&mut insights, &contribution).unwrap();
+        let other = limits(json!({"upper": [{"metric": "a/b", "limit": 1}, {"metric": "a/c", "limit": 1}]}));
+        let rule = Some(LoopRule::Consecutive(2));
+        let again = judge(Some(&insights), &other, rule, &this(2)).unwrap().assessment.unwrap();
+        assert_eq!(again.limits, first);
+        let told: Vec<(&str, Outcome)> = again.verdicts.iter().map(|v| (v.metric.as_str(), v.verdict)).collect();
+        assert_eq!(told, [("a/c", Outcome::Satisfied), ("a/b", Outcome::Violated)]);
     }
 }

@@ -19,6 +19,8 @@ mod schedule;
 mod shape;
 mod text_source;
 
+use std::collections::BTreeSet;
+
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
@@ -34,6 +36,8 @@ pub struct TaskContext<'a> {
     pub index: usize,
     /// The document as it stands: the earlier tasks' contributions are merged.
     pub experiment: &'a Experiment,
+    /// Providers that this loop has measured so far.
+    pub measured: &'a BTreeSet<String>,
     /// The outside world.
     pub world: &'a World<'a>,
 }

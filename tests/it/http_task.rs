@@ -95,7 +95,7 @@ impl World {
             tape: None,
             stop: CancellationToken::new(),
         };
-        let cx = TaskContext { index: 0, experiment: &experiment, world: &world };
+        let cx = TaskContext { index: 0, experiment: &experiment, measured: &Default::default(), world: &world };
         task.run(&cx).await
     }
 }

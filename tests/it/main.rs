@@ -17,6 +17,7 @@ mod load;
 mod load_http1;
 mod load_ways;
 mod notify;
+mod loops;
 mod pipeline;
 mod program;
 mod prometheus;

@@ -1,0 +1,181 @@
+//! Verdicts over several loops: rows of good loops and limits on failed ones, and the record of each loop.
+//!
+//! A loop is *good* for an objective when there was a value and it met the limit, and *failed* when there was a value that did not.
+//! Without a value, or with one that decides nothing, it is neither: it ends a row of good loops and does not count as failed. So
+//! is a loop that was not assessed, or in which the metric was not measured: an old value is no news.
+//!
+//! A rule may change from loop to loop; what it looks at is each loop by itself, which no rule changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use super::metrics::MetricName;
+use crate::model::contribution::Assessment;
+use crate::model::loops::{LoopOutcome, LoopRecord, LoopRule};
+use crate::model::slo::{Bound, Outcome, SloMatrix, Verdict};
+
+/// Most loops that a document keeps; the oldest go first.
+pub const MAX_LOOPS: usize = 500;
+/// Most outcomes of all loops together: 100 loops of 60 objectives on 5 versions. A letter each.
+pub const MAX_OUTCOMES: usize = 30_000;
+/// Most values of all loops together; beyond it the oldest loops keep their outcomes alone.
+pub const MAX_VALUES: usize = 3_000;
+/// Most loops that a rule may ask for: fewer than are kept of all but the largest documents.
+pub const MAX_RULE: u64 = 100;
+
+/// The loop that is judged.
+#[derive(Clone, Debug, Default)]
+pub struct ThisLoop {
+    /// Its number, from 1.
+    pub number: u64,
+    /// When its first task started.
+    pub start: Option<DateTime<Utc>>,
+    /// Providers that it measured.
+    pub measured: BTreeSet<String>,
+}
+
+/// Adds the record of this loop to an assessment that looks at it alone, and judges by the rule, if there is one.
+pub fn judge(assessment: &mut Assessment, earlier: &[LoopRecord], rule: Option<LoopRule>, this: &ThisLoop) {
+    let fresh: Vec<bool> = assessment.verdicts.iter().map(|verdict| is_measured(verdict, this)).collect();
+    let of = |(verdict, is_fresh): (&Verdict, &bool)| match is_fresh {
+        true => (LoopOutcome::of(verdict), verdict.value.map(|value| rounded(value, verdict.limit))),
+        false => (LoopOutcome::Inconclusive, None),
+    };
+    let (outcomes, values) = assessment.verdicts.iter().zip(&fresh).map(of).unzip();
+    let record = LoopRecord { number: this.number, start: this.start, outcomes, values };
+    if let Some(rule) = rule {
+        let earlier = Earlier::of(earlier, &record);
+        for (place, (verdict, is_fresh)) in assessment.verdicts.iter_mut().zip(fresh).enumerate() {
+            if !is_fresh && verdict.value.is_some() {
+                verdict.verdict = Outcome::Inconclusive;
+                verdict.reason =
+                    format!("{} was not measured in this loop; before, {}", verdict.metric, verdict.reason);
+            }
+            match rule {
+                LoopRule::Consecutive(wanted) => in_a_row(verdict, place, &earlier, wanted),
+                LoopRule::FailureLimit(most) => within_limit(verdict, place, &earlier, most),
+            }
+        }
+        assessment.satisfied = matrix(&assessment.verdicts);
+    }
+    assessment.record = Some(record);
+}
+
+/// A value to six significant digits, unless these would be the limit's.
+fn rounded(value: f64, limit: f64) -> f64 {
+    let short = format!("{value:.5e}").parse().unwrap_or(value);
+    if short == limit { value } else { short }
+}
+
+fn is_measured(verdict: &Verdict, this: &ThisLoop) -> bool {
+    verdict.metric.parse::<MetricName>().is_ok_and(|name| this.measured.contains(&name.provider))
+}
+
+/// The loops before this one, by number, as far as they have as many outcomes as this one.
+struct Earlier<'a> {
+    loops: BTreeMap<u64, &'a LoopRecord>,
+    this: u64,
+}
+
+impl<'a> Earlier<'a> {
+    fn of(loops: &'a [LoopRecord], this: &LoopRecord) -> Self {
+        let fits = |record: &&LoopRecord| fits(record, this);
+        Self { loops: loops.iter().filter(fits).map(|record| (record.number, record)).collect(), this: this.number }
+    }
+
+    fn outcome(&self, number: u64, place: usize) -> Option<LoopOutcome> {
+        self.loops.get(&number)?.outcomes.get(place).copied()
+    }
+
+    fn failed(&self, place: usize) -> u64 {
+        let is_failed = |number: &&u64| self.outcome(**number, place) == Some(LoopOutcome::Violated);
+        self.loops.keys().filter(is_failed).count() as u64
+    }
+}
+
+/// Whether a record is of an earlier loop with the same objectives and versions.
+fn fits(record: &LoopRecord, this: &LoopRecord) -> bool {
+    record.number < this.number && record.outcomes.len() == this.outcomes.len()
+}
+
+fn in_a_row(verdict: &mut Verdict, place: usize, earlier: &Earlier<'_>, wanted: u64) {
+    let reason = &verdict.reason;
+    match LoopOutcome::of(verdict) {
+        LoopOutcome::Violated => verdict.reason = format!("{reason}; 0 of {wanted} good loops in a row"),
+        LoopOutcome::Satisfied => {
+            let is_good = |number: &u64| earlier.outcome(*number, place) == Some(LoopOutcome::Satisfied);
+            let before = (1..earlier.this).rev().take_while(is_good).take(wanted.saturating_sub(1) as usize).count();
+            let row = before as u64 + 1;
+            if row >= wanted {
+                verdict.reason = format!("{reason}; {wanted} of {wanted} good loops in a row");
+                return;
+            }
+            verdict.verdict = Outcome::Inconclusive;
+            let ended = ended_by(place, earlier, earlier.this - row).map(|why| format!("; {why}")).unwrap_or_default();
+            verdict.reason = format!("{row} of {wanted} good loops in a row so far: {reason}{ended}");
+        }
+        LoopOutcome::Inconclusive | LoopOutcome::Passed | LoopOutcome::Failed => {}
+    }
+}
+
+/// Why loop `number` is not one of a row of good loops; nothing where there is no such loop.
+fn ended_by(place: usize, earlier: &Earlier<'_>, number: u64) -> Option<String> {
+    let why = match earlier.outcome(number, place) {
+        _ if number == 0 => return None,
+        Some(LoopOutcome::Violated) => "violated it",
+        Some(LoopOutcome::Passed | LoopOutcome::Failed) => "had no data",
+        Some(LoopOutcome::Satisfied | LoopOutcome::Inconclusive) => "did not decide it",
+        None => "was not assessed",
+    };
+    Some(format!("loop {number} {why}"))
+}
+
+fn within_limit(verdict: &mut Verdict, place: usize, earlier: &Earlier<'_>, most: u64) {
+    let outcome = LoopOutcome::of(verdict);
+    let failed = earlier.failed(place) + u64::from(outcome == LoopOutcome::Violated);
+    let loops = if failed == 1 { "loop" } else { "loops" };
+    let reason = &verdict.reason;
+    if failed > most {
+        // More failed than may: what the newest loop lacks can't change that.
+        verdict.verdict = Outcome::Violated;
+        verdict.reason = format!("{reason}; {failed} failed {loops}, and at most {most} may fail");
+    } else if matches!(outcome, LoopOutcome::Satisfied | LoopOutcome::Violated) {
+        verdict.verdict = Outcome::Satisfied;
+        verdict.reason = format!("{reason}; {failed} of at most {most} failed loops");
+    }
+}
+
+/// Iter8's matrix of these verdicts: a row per objective, of its versions in order.
+fn matrix(verdicts: &[Verdict]) -> SloMatrix {
+    let rows = |bound: Bound| {
+        let mut rows: Vec<Vec<bool>> = Vec::new();
+        for verdict in verdicts.iter().filter(|verdict| verdict.bound == bound) {
+            let satisfied = verdict.verdict == Outcome::Satisfied;
+            match rows.last_mut().filter(|_| verdict.version > 0) {
+                Some(row) => row.push(satisfied),
+                None => rows.push(vec![satisfied]),
+            }
+        }
+        rows
+    };
+    SloMatrix { upper: rows(Bound::Upper), lower: rows(Bound::Lower) }
+}
+
+/// Adds a loop's record to those that the document keeps, within the bounds. A loop that was assessed again has its newest record;
+/// loops with other objectives or versions go, as nothing can be told of them. The newest loop is always kept whole.
+pub fn keep(loops: &mut Vec<LoopRecord>, record: &LoopRecord) {
+    loops.retain(|earlier| fits(earlier, record));
+    loops.sort_by_key(|earlier| earlier.number);
+    loops.push(record.clone());
+    let cells = record.outcomes.len().max(1);
+    let most = MAX_LOOPS.min(MAX_OUTCOMES / cells).max(1);
+    loops.drain(..loops.len().saturating_sub(most));
+    let whole = (MAX_VALUES / cells).max(1);
+    let bare = loops.len().saturating_sub(whole);
+    loops.iter_mut().take(bare).for_each(|earlier| earlier.values.clear());
+}
+
+#[cfg(test)]
+#[path = "loops_tests.rs"]
+mod tests;

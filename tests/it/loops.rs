@@ -1,0 +1,173 @@
+//! Experiments over several loops, and metrics without data: what `assess` makes of them, and `assert` says.
+
+use serde_json::{Value, json};
+
+use crate::support::cli::Bench;
+use crate::support::scripted::Scripted;
+
+/// A service that answers well or badly, and an experiment that judges it in loops.
+struct Loops {
+    bench: Bench,
+    good: Scripted,
+    bad: Scripted,
+    count: usize,
+}
+
+impl Loops {
+    fn new() -> Self {
+        let good = Scripted::answers("200 OK", "fine");
+        let bad = Scripted::answers("404 Not Found", "gone");
+        Self { bench: Bench::new(), good, bad, count: 0 }
+    }
+
+    /// Runs a loop against one of the two, `assess` with these settings and condition; gives the exit code of `assert -c slos`.
+    fn run(&mut self, is_good: bool, settings: &Value, condition: &str) -> Option<i32> {
+        let url = if is_good { self.good.url() } else { self.bad.url() };
+        let mut with = settings.clone();
+        with["SLOs"] = json!({"upper": [{"metric": "http/error-count", "limit": 0}]});
+        let spec = json!([
+            {"task": "http", "with": {"url": url, "qps": "max", "numRequests": 5, "allowInitialErrors": true}},
+            {"task": "assess", "if": condition, "with": with},
+        ]);
+        let mut document = if self.count > 0 { self.bench.document() } else { json!({}) };
+        document["spec"] = spec;
+        self.bench.write("experiment.yaml", &document.to_string());
+        let args: &[&str] = if self.count > 0 { &["run", "--reuseResult"] } else { &["run"] };
+        self.bench.run(args).expect(0, &[]);
+        self.count += 1;
+        self.bench.run(["assert", "-c", "slos"]).code
+    }
+
+    fn insights(&self) -> Value {
+        self.bench.document()["result"]["insights"].clone()
+    }
+
+    fn reason(&self) -> String {
+        self.insights()["verdicts"][0]["reason"].as_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn consecutive_good_loops_are_counted_from_run_to_run() {
+    let mut loops = Loops::new();
+    let rule = json!({"consecutive": 2});
+    assert_eq!(loops.run(true, &rule, "true"), Some(5), "one good loop does not decide it");
+    assert!(loops.reason().starts_with("1 of 2 good loops in a row so far: "), "{}", loops.reason());
+    assert_eq!(loops.insights()["SLOsSatisfied"], json!({"upper": [[false]]}));
+    assert_eq!(loops.run(true, &rule, "true"), Some(0));
+    assert_eq!(loops.insights()["SLOsSatisfied"], json!({"upper": [[true]]}));
+    assert_eq!(loops.run(false, &rule, "true"), Some(1));
+    assert_eq!(loops.run(true, &rule, "true"), Some(5));
+    assert!(loops.reason().ends_with("; loop 3 violated it"), "{}", loops.reason());
+    // The rule may change from loop to loop.
+    assert_eq!(loops.run(true, &json!({"consecutive": "3"}), "true"), Some(5));
+    assert_eq!(loops.run(true, &json!({"failureLimit": 1}), "true"), Some(0));
+    let kept = loops.insights()["loops"].clone();
+    let outcomes: Vec<&str> = kept.as_array().unwrap().iter().map(|l| l["outcomes"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["s", "s", "v", "s", "s", "s"]);
+    let last = &kept[5];
+    assert_eq!((&last["loop"], &last["values"]), (&json!(6), &json!([0])));
+    let tasks = loops.bench.document()["result"]["tasks"].clone();
+    assert_eq!(last["start"], tasks[0]["start"], "a loop starts with its first task");
+}
+
+#[test]
+fn a_failure_limit_forgives_so_many_loops() {
+    let mut loops = Loops::new();
+    let rule = json!({"failureLimit": "1"});
+    assert_eq!(loops.run(false, &rule, "true"), Some(0));
+    assert!(loops.reason().ends_with("above the limit of 0; 1 of at most 1 failed loops"), "{}", loops.reason());
+    assert_eq!(loops.run(true, &rule, "true"), Some(0));
+    assert_eq!(loops.run(false, &rule, "true"), Some(1));
+    assert!(loops.reason().ends_with("above the limit of 0; 2 failed loops, and at most 1 may fail"));
+    assert_eq!(loops.run(true, &rule, "true"), Some(1), "a good loop does not undo the failed ones");
+}
+
+#[test]
+fn a_loop_whose_assessment_is_skipped_ends_a_row() {
+    let mut loops = Loops::new();
+    let rule = json!({"consecutive": 2});
+    loops.run(true, &rule, "true");
+    assert_eq!(loops.run(true, &rule, "false"), Some(1), "nothing is assessed in this loop");
+    assert_eq!(loops.run(true, &rule, "true"), Some(5));
+    assert!(loops.reason().ends_with("; loop 2 was not assessed"), "{}", loops.reason());
+    assert_eq!(loops.run(true, &rule, "true"), Some(0));
+}
+
+#[test]
+fn a_loop_that_is_assessed_twice_counts_once() {
+    let (server, bench) = (Scripted::answers("200 OK", "fine"), Bench::new());
+    let assess = json!({"task": "assess", "with": {
+        "SLOs": {"upper": [{"metric": "http/error-count", "limit": 0}]}, "consecutive": 2,
+    }});
+    let http = json!({"task": "http", "with": {"url": server.url(), "qps": "max", "numRequests": 5}});
+    bench.write("experiment.yaml", &json!({"spec": [http, assess, assess]}).to_string());
+    bench.run(["run"]).expect(0, &[]);
+    assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(5));
+    bench.run(["run", "--reuseResult"]).expect(0, &[]);
+    assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(0));
+    assert_eq!(bench.document()["result"]["insights"]["loops"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_value_of_an_earlier_loop_is_no_further_good_loop() {
+    let (server, bench) = (Scripted::answers("200 OK", "fine"), Bench::new());
+    let spec = |condition: &str| {
+        json!({"spec": [
+            {"task": "http", "if": condition, "with": {"url": server.url(), "qps": "max", "numRequests": 5}},
+            {"task": "assess", "with": {
+                "SLOs": {"upper": [{"metric": "http/error-count", "limit": 0}]}, "consecutive": 2,
+            }},
+        ]})
+    };
+    bench.write("experiment.yaml", &spec("true").to_string());
+    bench.run(["run"]).expect(0, &[]);
+    let mut document = bench.document();
+    document["spec"] = spec("false")["spec"].clone();
+    bench.write("experiment.yaml", &document.to_string());
+    bench.run(["run", "--reuseResult"]).expect(0, &["skipped"]);
+    assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(5));
+    let reason = bench.document()["result"]["insights"]["verdicts"][0]["reason"].clone();
+    assert!(reason.as_str().unwrap().contains("was not measured in this loop"), "{reason}");
+}
+
+/// What `assert -c slos` says of an objective (at most 1, or at least 1) on a metric that a loop left like this.
+fn asserted(bound: &str, observation: &Value, values: &Value) -> (Option<i32>, String) {
+    let bench = Bench::new();
+    let document = json!({
+        "spec": [{"task": "assess", "with": {"SLOs": {bound: [{"metric": "prom/errors", "limit": 1}]}}}],
+        "result": {"numLoops": 1, "numCompletedTasks": 1, "failure": false, "insights": {
+            "numVersions": 1,
+            "metricsInfo": {"prom/errors": {"description": "errors", "type": "Gauge"}},
+            "nonHistMetricValues": [values],
+            "observations": [{"prom/errors": observation}],
+        }},
+    });
+    bench.write("experiment.yaml", &document.to_string());
+    bench.run(["run", "--reuseResult"]).expect(0, &[]);
+    let said = bench.run(["assert", "-c", "slos"]);
+    (said.code, said.stdout)
+}
+
+#[test]
+fn what_is_absent_is_asserted_by_the_policy_of_its_metric() {
+    let absent = |policy: &str| json!({"noData": "an empty result", "policy": policy});
+    for bound in ["upper", "lower"] {
+        for (observation, code, told) in [
+            (absent("fail"), 1, "prom/errors has no data, which counts as violated: an empty result"),
+            (absent("pass"), 0, "the SLO is satisfied"),
+            (absent("inconclusive"), 5, "prom/errors: no data, which leaves the objective open: an empty result"),
+            (json!({"noData": "an empty result"}), 1, "prom/errors: no data: an empty result"),
+            // What is broken has no policy: the provider answered, and not as it should.
+            (json!({"noData": "HTTP 401", "status": 401}), 1, "prom/errors: no data: HTTP 401"),
+        ] {
+            let said = asserted(bound, &observation, &json!({}));
+            assert!(said.0 == Some(code) && said.1.contains(told), "{bound} {observation}: {said:?}");
+        }
+    }
+    let zero = json!({"prom/errors": [0]});
+    assert_eq!(asserted("upper", &absent("zero"), &zero).0, Some(0));
+    let said = asserted("lower", &absent("zero"), &zero);
+    let told = "prom/errors is 0, below the limit of 1; zero stands in for no data: an empty result";
+    assert!(said.0 == Some(1) && said.1.contains(told), "{said:?}");
+}

@@ -200,6 +200,25 @@ fn decoded(insights: &Insights, version: usize, key: &str) -> Option<Result<Hist
     at(&insights.histograms, version, key).map(histogram::decode)
 }
 
+/// The values of a metric that is a single number, one per loop, the newest last: `None` where the newest loop has none. Empty for
+/// metrics of many values.
+pub fn history(insights: &Insights, version: usize, name: &str) -> Vec<Option<f64>> {
+    let Ok(name) = name.parse::<MetricName>() else { return Vec::new() };
+    let key = name.key();
+    let is_many = meta_key(insights, &key)
+        .and_then(|key| insights.metrics_info.get(key))
+        .is_some_and(|meta| matches!(meta.kind, MetricType::Sample | MetricType::Summary | MetricType::Histogram));
+    if name.aggregation.is_some() || is_many {
+        return Vec::new();
+    }
+    let values = at(&insights.non_hist_metric_values, version, &key).map(Vec::as_slice).unwrap_or_default();
+    let mut values: Vec<Option<f64>> = values.iter().map(|value| Some(*value).filter(|v| v.is_finite())).collect();
+    if matches!(look_up(insights, version, &name), Reading::NoData(_)) && values.last().is_some_and(Option::is_some) {
+        values.push(None);
+    }
+    values
+}
+
 /// How many observations the newest value rests on, where the document knows.
 pub fn samples(insights: &Insights, version: usize, name: &str) -> Option<u64> {
     let name: MetricName = name.parse().ok()?;

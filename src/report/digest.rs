@@ -6,13 +6,17 @@
 mod build;
 mod metrics;
 mod objectives;
+mod observations;
 mod slos;
+mod trends;
 
 use std::collections::BTreeMap;
 
 pub use build::digest as of;
 use chrono::{DateTime, Utc};
+pub use observations::ObservationReport;
 use serde::Serialize;
+pub use trends::{LoopReport, Trend};
 
 use crate::model::document::TaskStatus;
 use crate::model::duration::GoDuration;
@@ -34,6 +38,20 @@ pub struct Digest {
     pub verdicts: Vec<VersionVerdict>,
     /// One entry per version and load, in order.
     pub load: Vec<LoadReport>,
+    /// The loops that are known, oldest first; empty unless there are two.
+    pub loops: Vec<LoopReport>,
+    /// One entry per objective and version: how it went in each of `loops`.
+    pub trends: Vec<Trend>,
+}
+
+impl Digest {
+    /// The trends of each objective, one per version.
+    pub fn trends_by_objective(&self) -> Vec<&[Trend]> {
+        let Some((first, others)) = self.trends.split_first() else { return Vec::new() };
+        // Names of versions are unique.
+        let versions = 1 + others.iter().take_while(|trend| trend.version != first.version).count();
+        self.trends.chunks(versions).collect()
+    }
 }
 
 /// The experiment at a glance.
@@ -138,6 +156,8 @@ pub struct VersionReport {
     pub track: Option<String>,
     /// Metric → newest value. Metrics made of many values have one entry per aggregate (`grpc/latency/mean`).
     pub metrics: BTreeMap<String, MetricReport>,
+    /// Metric → how its newest value came about, where a provider was asked for it.
+    pub observations: BTreeMap<String, ObservationReport>,
     /// Metric → its newest distribution.
     pub distributions: BTreeMap<String, DistributionReport>,
     /// The objectives and their verdicts, in the document's order, upper limits first.

@@ -4,6 +4,7 @@
 //! made control characters visible. The page stays below [`MAX_BYTES`]: where a document is too large for that, tables and charts are
 //! cut, and the page says so.
 
+mod asked;
 mod axis;
 mod chart;
 mod figure;
@@ -12,6 +13,7 @@ mod page;
 mod spec;
 mod state;
 mod timeline;
+mod trend;
 
 use serde_json::Value;
 
@@ -41,6 +43,7 @@ fn render(experiment: &Experiment) -> Result<String, ReportError> {
         ("figure.html", include_str!("html/figure.html")),
         ("chart.html", include_str!("html/chart.html")),
         ("timeline.html", include_str!("html/timeline.html")),
+        ("trend.html", include_str!("html/trend.html")),
     ])?;
     let mut text = String::new();
     for halvings in 0..=HALVINGS {
@@ -58,13 +61,17 @@ fn render(experiment: &Experiment) -> Result<String, ReportError> {
     Ok(text)
 }
 
-/// Cuts every text in a view to at most `most` characters and makes what would act on the page visible. Paths of curves stay whole:
-/// they are ours.
+/// Cuts every text in a view to at most `most` characters, queries to some more, and makes what would act on the page visible. Paths
+/// of curves stay whole: they are ours.
 fn tidy(view: &mut Value, most: usize) {
     match view {
         Value::String(text) => *text = visible(&clipped(text, most)),
         Value::Array(items) => items.iter_mut().for_each(|item| tidy(item, most)),
-        Value::Object(map) => map.iter_mut().filter(|(key, _)| *key != "path").for_each(|(_, item)| tidy(item, most)),
+        Value::Object(map) => {
+            for (key, item) in map.iter_mut().filter(|(key, _)| *key != "path") {
+                tidy(item, if key == "query" { most * 5 } else { most });
+            }
+        }
         _ => {}
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Plain ASCII as far as it is ours, no colour, aligned columns. Prose wraps at 78 columns; tables of up to three versions fit 80.
 
+mod loops;
+mod observations;
 mod table;
 
 use std::collections::BTreeSet;
@@ -41,7 +43,9 @@ fn render(experiment: &Experiment) -> Result<String, ReportError> {
     tasks(&mut out, &digest.tasks);
     slos(&mut out, &digest);
     verdicts(&mut out, &digest);
+    loops::section(&mut out, &digest);
     metrics(&mut out, &digest);
+    observations::section(&mut out, &digest);
     distributions(&mut out, &digest);
     loads(&mut out, &digest);
     Ok(out)

@@ -2,7 +2,7 @@
 
 use super::{
     Digest, LoadReport, Overall, Summary, TaskReport, VerdictCounts, VersionReport, VersionVerdict, metrics,
-    objectives, slos,
+    objectives, observations, slos, trends,
 };
 use crate::logic::assertion::{AssertCondition, judge};
 use crate::logic::mask::{mask_text, mask_url};
@@ -23,6 +23,8 @@ pub fn digest(experiment: &Experiment) -> Digest {
         .flat_map(|v| v.slos.iter().map(|slo| VersionVerdict { version: v.name.clone(), slo: slo.clone() }))
         .collect();
     let load = result.insights.as_ref().map(|insights| loads(insights, &versions)).unwrap_or_default();
+    let trends = |insights| trends::of(result, insights, &objectives::of(insights), &versions);
+    let (loops, trends) = result.insights.as_ref().map(trends).unwrap_or_default();
     let mut summary = Summary {
         outcome: Overall::Incomplete,
         completed: judge(experiment, AssertCondition::Completed).holds,
@@ -37,7 +39,7 @@ pub fn digest(experiment: &Experiment) -> Digest {
         verdicts: counts(&verdicts),
     };
     summary.outcome = overall(&summary);
-    Digest { summary, tasks: tasks(experiment, result), versions, verdicts, load }
+    Digest { summary, tasks: tasks(experiment, result), versions, verdicts, load, loops, trends }
 }
 
 fn overall(summary: &Summary) -> Overall {
@@ -104,6 +106,7 @@ fn versions(insights: &Insights) -> Vec<VersionReport> {
     let of = |(index, name): (usize, String)| VersionReport {
         track: insights.version_names.get(index).map(|v| v.track.clone()).filter(|track| !track.is_empty()),
         metrics: metrics::of_version(insights, index, &objectives),
+        observations: observations::of_version(insights, index),
         distributions: metrics::distributions(insights, index),
         slos: slos::of_version(insights, index, &objectives),
         name,

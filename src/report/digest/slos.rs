@@ -87,7 +87,8 @@ fn compared(value: f64, objective: &Objective) -> String {
     format!("{value_text} {place} the limit of {limit}")
 }
 
-fn blank(insights: &Insights, objective: &Objective) -> SloReport {
+/// The report on an objective that was not judged.
+pub(super) fn blank(insights: &Insights, objective: &Objective) -> SloReport {
     let units = metrics::units(insights, &objective.metric);
     let sign = if objective.bound == Bound::Upper { "<=" } else { ">=" };
     let shown_units = units.as_ref().map(|u| format!(" ({u})")).unwrap_or_default();

@@ -57,7 +57,7 @@ pub(super) struct Chart {
 }
 
 /// One curve.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Line {
     /// Which colour, dashes and marker.
     pub style: usize,
@@ -65,6 +65,10 @@ pub(super) struct Line {
     pub path: String,
     /// Places of markers.
     pub marks: Vec<[f64; 2]>,
+    /// Places of rings around markers: what violates a limit.
+    pub rings: Vec<[f64; 2]>,
+    /// Places of crosses: where there is no value.
+    pub crosses: Vec<[f64; 2]>,
 }
 
 /// A limit as it is drawn.
@@ -142,7 +146,7 @@ pub(super) fn percentiles(series: &[Series<'_>], limits: &[Limit], unit: &str) -
         }
         let marked = MARKED.iter().filter(|p| nines(**p) <= end + 1e-9);
         let marks = marked.map(|p| [x.place(nines(*p)), y.place(distribution.percentile(*p))]).collect();
-        Line { style: *style, path, marks }
+        Line { style: *style, path, marks, ..Line::default() }
     };
     let x_ticks = MARKED
         .iter()
@@ -229,7 +233,7 @@ pub(super) fn histogram(series: &[Series<'_>], limits: &[Limit], unit: &str) -> 
         // One marker on the peak tells the curves apart without colour.
         let highest = shares.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(bin, _)| bin);
         let middle = (x.place(edges[highest]) + x.place(edges[highest + 1])) / 2.0;
-        Line { style: *style, path, marks: vec![[round(middle), y.place(shares[highest])]] }
+        Line { style: *style, path, marks: vec![[round(middle), y.place(shares[highest])]], ..Line::default() }
     };
     Chart {
         kind: "histogram",

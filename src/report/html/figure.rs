@@ -126,7 +126,10 @@ fn limits(digest: &Digest, plan: &Plan) -> Vec<Limit> {
 }
 
 /// What the values of a distribution are of.
-fn counted(metric: &str) -> &'static str {
+fn counted(digest: &Digest, metric: &str) -> &'static str {
+    if digest.versions.iter().any(|version| version.observations.contains_key(metric)) {
+        return "samples";
+    }
     match metric.rsplit_once('/').map_or(metric, |(_, kind)| kind) {
         "connect" => "connections",
         "between-messages" => "pauses",
@@ -174,7 +177,7 @@ fn figure(insights: &Insights, digest: &Digest, number: usize, plan: &Plan) -> O
         chart::percentiles(&series, &limits, &squeezed(unit, 16)),
         chart::histogram(&series, &limits, &squeezed(unit, 16)),
     ];
-    let counted = counted(metric);
+    let counted = counted(digest, metric);
     for label in charts.iter_mut().flat_map(|chart| [&mut chart.x_label, &mut chart.y_label]) {
         *label = label.replace("requests", counted);
     }

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::asked::{self, Asked};
 use super::figure::{self, Figure};
 use super::loads::{self, Load};
 use super::state::{State, named, state};
 use super::timeline::{self, Timeline};
+use super::trend::{self, Trended};
 use crate::logic::assertion::{AssertCondition, judge};
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::slo::Outcome;
@@ -44,6 +46,10 @@ pub(super) struct Page {
     versions: Vec<String>,
     objectives: Vec<Objective>,
     objectives_left_out: usize,
+    trends: Vec<Trended>,
+    trends_left_out: usize,
+    asked: Vec<Asked>,
+    asked_left_out: usize,
     figures: Vec<Figure>,
     figures_left_out: usize,
     distributions: Vec<Distributed>,
@@ -123,6 +129,8 @@ pub(super) fn of(experiment: &Experiment, digest: &Digest, bounds: &Bounds) -> P
     let objectives = objectives(digest);
     let metrics = metrics(digest);
     let distributions = distributions(digest);
+    let (trends, over_loops) = trend::trends(digest, bounds.figures);
+    let (asked, of_providers) = asked::asked(digest, (bounds.rows / 6 / columns).max(4));
     let (timelines, over_time) = timeline::timelines(digest, bounds.figures);
     let rows = |of: usize| (bounds.rows / of).max(8);
     let summary = &digest.summary;
@@ -136,6 +144,10 @@ pub(super) fn of(experiment: &Experiment, digest: &Digest, bounds: &Bounds) -> P
         versions: digest.versions.iter().map(|v| named(&v.name)).collect(),
         objectives_left_out: objectives.len().saturating_sub(rows(columns * 2)),
         objectives: objectives.into_iter().take(rows(columns * 2)).collect(),
+        trends_left_out: over_loops.saturating_sub(trends.len()),
+        trends,
+        asked_left_out: of_providers.saturating_sub(asked.len()),
+        asked,
         figures_left_out: planned.saturating_sub(figures.len()),
         figures,
         distributions_left_out: distributions.len().saturating_sub(rows(8)),

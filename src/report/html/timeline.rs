@@ -196,7 +196,7 @@ fn chart(
             let _ = if is_down { write!(path, "V{at}H{to}") } else { write!(path, "M{from} {at}H{to}") };
             is_down = true;
         }
-        Line { style, path, marks: Vec::new() }
+        Line { style, path, ..Line::default() }
     };
     let interval = points.first().map_or(0.0, |point| point.length);
     Chart {

@@ -15,7 +15,7 @@ use iter8::model::series::Series;
 use iter8::model::slo::{Bound, Outcome, Slo, SloLimits, SloMatrix, Verdict};
 use serde_json::json;
 
-use super::extremes;
+use super::{extremes, providers};
 
 /// How one version of one endpoint behaves.
 #[derive(Clone, Copy)]
@@ -417,6 +417,12 @@ pub fn iter8_v013() -> Experiment {
     iter8::model::codec::experiment_from_yaml(include_str!("../../../testdata/reports/iter8-v0.13.yaml")).unwrap()
 }
 
+/// Four loops, as Iter8 v0.13 keeps them: lists of values alone.
+pub fn iter8_multi_loop() -> Experiment {
+    let text = include_str!("../../../testdata/results/iter8-multi-loop.yaml");
+    iter8::model::codec::experiment_from_yaml(text).unwrap()
+}
+
 /// All of them, named.
 pub fn all() -> Vec<(&'static str, Experiment)> {
     vec![
@@ -429,6 +435,8 @@ pub fn all() -> Vec<(&'static str, Experiment)> {
         ("endpoints", endpoints()),
         ("streams", streams()),
         ("iter8-v0.13", iter8_v013()),
+        ("loops", providers::loops()),
+        ("iter8-multi-loop", iter8_multi_loop()),
         ("large", extremes::large()),
         ("hostile", extremes::hostile()),
     ]

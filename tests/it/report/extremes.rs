@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use iter8::logic::series::halved;
 use iter8::model::document::{Experiment, TaskSpec, TaskStatus};
 use iter8::model::duration::GoDuration;
-use iter8::model::insights::{Insights, VersionName};
+use iter8::model::insights::{Insights, Observation, VersionName};
+use iter8::model::loops::{LoopOutcome, LoopRecord};
+use iter8::model::metric::NoDataPolicy;
 use iter8::model::series::Series;
 use serde_json::json;
 
 use super::documents::{
-    Behaviour, FAST, SLOW, add_load, assess, both_done, experiment, http_and_assess, name_versions, record, task,
+    Behaviour, FAST, SLOW, add_load, assess, both_done, experiment, http_and_assess, name_versions, record, start, task,
 };
 
 /// As large as documents get: 20 endpoints and 5 versions.
@@ -36,6 +39,15 @@ pub fn large() -> Experiment {
         let series = load.series.take().unwrap();
         load.series = Some(halved(&series));
     }
+    // A hundred loops, of which the newest have their values.
+    let cells = insights.verdicts.len();
+    let record = |number: u64| LoopRecord {
+        number,
+        start: Some(start()),
+        outcomes: vec![LoopOutcome::Satisfied; cells],
+        values: if number > 90 { vec![Some(12.3457); cells] } else { Vec::new() },
+    };
+    insights.loops = (1..=100).map(record).collect();
     experiment(insights, http_and_assess(), both_done())
 }
 
@@ -51,6 +63,22 @@ fn odd_series(version: usize) -> Series {
         p50: vec![Some(1e300), Some(-5.0), None, Some(f64::NAN), Some(1e-300)],
         p99: vec![Some(f64::INFINITY), Some(0.0)],
     }
+}
+
+/// Loops in no order, some of another size, with the largest and smallest numbers and such as are none.
+fn hostile_loops(insights: &mut Insights) {
+    let numbers = [f64::MAX, f64::MIN, f64::MIN_POSITIVE, f64::NAN, f64::INFINITY, 0.0, -0.0, 5e-324];
+    let cells = insights.verdicts.len();
+    let record = |at: u64| LoopRecord {
+        number: if at == 7 { u64::MAX } else { at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (at % 60) },
+        start: Some(DateTime::<Utc>::MAX_UTC),
+        outcomes: vec![
+            [LoopOutcome::Violated, LoopOutcome::Satisfied][at as usize % 2];
+            cells - usize::from(at % 9 == 8)
+        ],
+        values: (0..cells % (at as usize + 1)).map(|n| Some(numbers[(n + at as usize) % numbers.len()])).collect(),
+    };
+    insights.loops = (0..3_000).map(record).collect();
 }
 
 /// Everything that comes from outside is hostile.
@@ -76,6 +104,23 @@ pub fn hostile() -> Experiment {
     assess(&mut insights, &names.iter().map(|name| (name.as_str(), 20.0)).collect::<Vec<_>>());
     for verdict in &mut insights.verdicts {
         verdict.reason = format!("{script} {long} {rtl}");
+    }
+    hostile_loops(&mut insights);
+    for (version, observations) in insights.observations.iter_mut().enumerate() {
+        let seen = Observation {
+            source: Some(format!("http://user:hunter2@host/{script}")),
+            query: Some(format!("{script}\n{rtl}\n{long}?token=hunter2hunter2")),
+            raw: Some(format!("{script}{long}")),
+            warnings: vec![format!("{script}{long}"); 12],
+            no_data: (version > 0).then(|| format!("{script} {rtl} {long}")),
+            policy: (version > 0).then_some(NoDataPolicy::Pass),
+            status: Some(u16::MAX),
+            attempts: Some(u32::MAX),
+            series: Some(u64::MAX),
+            ..Observation::default()
+        };
+        observations.extend([script, &long, rtl].map(|name| (format!("{name}/asked"), seen.clone())));
+        observations.extend((0..3).map(|n| (format!("prom/m{n}"), seen.clone())));
     }
     for meta in insights.metrics_info.values_mut() {
         meta.units = Some(format!("{script}{long}"));

@@ -1,0 +1,260 @@
+//! Objectives over loops: per objective a chart of its value in each loop beside its limit, and the newest loops in figures.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::axis::{Axis, Tick};
+use super::chart::{Chart, LEFT, Limit, Line, RIGHT, TOP, WIDTH, horizontal};
+use super::figure::MAX_SERIES;
+use super::state::{State, state};
+use crate::model::slo::{Bound, Outcome};
+use crate::report::digest::{Digest, LoopReport, Trend};
+use crate::report::show::{short, squeezed, value_beside};
+
+/// Height of a chart and of the foot of its plot, in user units.
+const HEIGHT: f64 = 250.0;
+const BOTTOM: f64 = 196.0;
+/// Most loops that are drawn, that each have a marker, and that are told in figures.
+const MAX_DRAWN: usize = 200;
+const MAX_MARKED: usize = 60;
+const MAX_TOLD: usize = 6;
+/// Most ticks for loops.
+const MAX_TICKS: usize = 8;
+/// From this ratio of the highest to the lowest on, values are on a logarithmic scale.
+const LOG_RATIO: f64 = 100.0;
+/// Values beyond are drawn at it: no chart can be made of the largest numbers that there are.
+const HUGE: f64 = 1e300;
+
+/// An objective over loops.
+#[derive(Clone, Serialize)]
+pub(super) struct Trended {
+    pub number: String,
+    pub title: String,
+    pub charts: Vec<Chart>,
+    keys: Vec<Key>,
+    rows: Vec<Row>,
+    notes: Vec<String>,
+}
+
+/// Which line is whose.
+#[derive(Clone, Serialize)]
+struct Key {
+    style: usize,
+    name: String,
+}
+
+/// A loop in figures.
+#[derive(Clone, Serialize)]
+struct Row {
+    name: String,
+    start: Option<String>,
+    cells: Vec<Cell>,
+}
+
+/// What a loop came to for a version.
+#[derive(Clone, Serialize)]
+struct Cell {
+    state: State,
+    value: String,
+}
+
+/// At most `most` objectives, those first that the newest loop does not satisfy, and how many there would be.
+pub(super) fn trends(digest: &Digest, most: usize) -> (Vec<Trended>, usize) {
+    let mut objectives = digest.trends_by_objective();
+    let is_good = |trend: &Trend| trend.verdicts.last() == Some(&Some(Outcome::Satisfied));
+    objectives.sort_by_key(|trends| trends.iter().all(is_good));
+    let drawn = objectives.iter().take(most).enumerate();
+    (drawn.map(|(number, trends)| trended(digest, number + 1, trends)).collect(), objectives.len())
+}
+
+fn trended(digest: &Digest, number: usize, trends: &[Trend]) -> Trended {
+    let first = &trends[0];
+    let rest = first.condition.strip_prefix(&first.metric).unwrap_or_default();
+    let condition = squeezed(&rest.replace("<=", "≤").replace(">=", "≥"), 40);
+    let shown = &trends[..trends.len().min(MAX_SERIES)];
+    let key = |(style, trend): (usize, &Trend)| Key { style, name: squeezed(&trend.version, 24) };
+    let mut notes = Vec::new();
+    if trends.len() > MAX_SERIES {
+        notes.push(format!("{MAX_SERIES} of {} versions are drawn.", trends.len()));
+    }
+    if digest.loops.len() > MAX_DRAWN {
+        notes.push(format!("The newest {MAX_DRAWN} of {} loops are drawn.", digest.loops.len()));
+    }
+    Trended {
+        number: format!("l{number}"),
+        title: format!("{}{condition}", squeezed(&first.metric, 80)),
+        charts: vec![chart(&digest.loops, shown)],
+        keys: shown.iter().enumerate().map(key).collect(),
+        rows: rows(&digest.loops, shown),
+        notes,
+    }
+}
+
+fn rows(loops: &[LoopReport], trends: &[Trend]) -> Vec<Row> {
+    let row = |(at, row): (usize, &LoopReport)| Row {
+        name: name(row, loops.len() - 1 - at),
+        start: row.start.map(|start| start.format("%-d %b %H:%M").to_string()),
+        cells: trends.iter().map(|trend| cell(trend, at)).collect(),
+    };
+    loops.iter().enumerate().rev().take(MAX_TOLD).map(row).collect()
+}
+
+/// The loop's number; where it is not known, how many came after it.
+fn name(row: &LoopReport, after: usize) -> String {
+    match (row.number, after) {
+        (Some(number), _) => number.to_string(),
+        (None, 0) => "newest".to_owned(),
+        (None, _) => format!("{after} before"),
+    }
+}
+
+fn cell(trend: &Trend, at: usize) -> Cell {
+    let state = match trend.verdicts.get(at).copied().flatten() {
+        Some(Outcome::Satisfied) => state("good", "✓", "satisfied"),
+        Some(Outcome::Violated) => state("bad", "✗", "violated"),
+        Some(Outcome::Inconclusive) => state("open", "?", "inconclusive"),
+        None => state("plain", "–", "not known"),
+    };
+    let found = trend.values.get(at).copied().flatten();
+    Cell { state, value: found.map_or_else(|| "no value".to_owned(), |value| value_beside(value, trend.limit)) }
+}
+
+fn chart(loops: &[LoopReport], trends: &[Trend]) -> Chart {
+    let from = loops.len().saturating_sub(MAX_DRAWN);
+    // Loops that were not assessed leave a gap, where the numbers are known.
+    let at = |(index, row): (usize, &LoopReport)| row.number.unwrap_or(index as u64 + 1) as f64;
+    let places: Vec<f64> = loops.iter().enumerate().skip(from).map(at).collect();
+    let x = Axis::linear(bounds(&places), (LEFT + 10.0, RIGHT - 6.0));
+    let first = &trends[0];
+    let sign = if first.bound == Bound::Upper { "≤" } else { "≥" };
+    let label = format!("limit {sign} {}", squeezed(&short(first.limit), 16));
+    let limit = Limit { label, value: drawable(first.limit), percentile: None };
+    let y = value_axis(trends, from, limit.value);
+    let known = |trend: &Trend, at: usize| trend.values.get(from + at).copied().flatten();
+    let points = |trend: &Trend| -> Vec<Point> {
+        let point = |(at, place): (usize, &f64)| Point {
+            x: x.place(*place),
+            y: known(trend, at).map(|value| y.place(drawable(value))),
+            outcome: trend.verdicts.get(from + at).copied().flatten(),
+            follows: at > 0 && place - places[at - 1] <= 1.0,
+        };
+        places.iter().enumerate().map(point).collect()
+    };
+    let lines: Vec<Vec<Point>> = trends.iter().map(points).collect();
+    let curves: Vec<Vec<[f64; 2]>> = lines.iter().map(|points| passed(points)).collect();
+    Chart {
+        kind: "trend",
+        title: "Value per loop".to_owned(),
+        description: described(trends, places.len(), &limit.label),
+        x_label: if loops.iter().all(|row| row.number.is_some()) { "loop" } else { "loop, from the first known" }
+            .into(),
+        y_label: unit(first, &y),
+        x_ticks: loop_ticks(&places, &x),
+        y_ticks: y.ticks(22.0),
+        plot: [LEFT, TOP, RIGHT, BOTTOM],
+        size: [WIDTH, HEIGHT],
+        series: lines.iter().enumerate().map(|(style, points)| line(style, points)).collect(),
+        limits: horizontal(&[&limit], &y, &curves, BOTTOM, |_| LEFT),
+    }
+}
+
+/// A loop as it is drawn.
+struct Point {
+    x: f64,
+    y: Option<f64>,
+    outcome: Option<Outcome>,
+    /// Whether the loop before it is the one that is drawn before it.
+    follows: bool,
+}
+
+/// Where a line passes: its points, and some between them.
+fn passed(points: &[Point]) -> Vec<[f64; 2]> {
+    let mut places: Vec<[f64; 2]> = Vec::new();
+    for point in points {
+        let Some(y) = point.y else { continue };
+        if let Some([from_x, from_y]) = places.last().copied() {
+            let between = |part: u32| {
+                let share = f64::from(part) / 8.0;
+                [from_x + (point.x - from_x) * share, from_y + (y - from_y) * share]
+            };
+            places.extend((1..8).map(between));
+        }
+        places.push([point.x, y]);
+    }
+    places
+}
+
+fn line(style: usize, points: &[Point]) -> Line {
+    let mut path = String::new();
+    let mut is_down = false;
+    for point in points {
+        if let Some(y) = point.y {
+            let _ = write!(path, "{}{} {y}", if is_down && point.follows { "L" } else { "M" }, point.x);
+        }
+        is_down = point.y.is_some();
+    }
+    let violated = |point: &&Point| point.outcome == Some(Outcome::Violated);
+    let is_open = |point: &&Point| point.outcome.is_some() && point.y.is_none();
+    let place = |point: &Point| point.y.map(|y| [point.x, y]);
+    let is_marked = |point: &&Point| points.len() <= MAX_MARKED || violated(point);
+    Line {
+        style,
+        path,
+        marks: points.iter().filter(is_marked).filter_map(place).collect(),
+        rings: points.iter().filter(violated).filter_map(place).collect(),
+        // Those of each version above one another.
+        crosses: points.iter().filter(is_open).map(|point| [point.x, BOTTOM - 7.0 - 10.0 * style as f64]).collect(),
+    }
+}
+
+fn drawable(value: f64) -> f64 {
+    if value.is_nan() || value.abs() < 1.0 / HUGE { 0.0 } else { value.clamp(-HUGE, HUGE) }
+}
+
+fn bounds(values: &[f64]) -> (f64, f64) {
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    (low, values.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+}
+
+/// From 0, unless that would press the values together; with room for the limit's label.
+fn value_axis(trends: &[Trend], from: usize, limit: f64) -> Axis {
+    let found = trends.iter().flat_map(|trend| trend.values.iter().skip(from)).flatten().map(|value| drawable(*value));
+    let (low, high) = bounds(&found.chain([limit]).collect::<Vec<_>>());
+    if low > 0.0 && high / low > LOG_RATIO {
+        return Axis::log((low * 0.8, high * (high / low).powf(0.15)), (BOTTOM, TOP));
+    }
+    let low = if low >= 0.0 && low <= high * 0.7 { 0.0 } else { low };
+    let span = if high > low { high - low } else { high.abs().max(1.0) };
+    let foot = if low == 0.0 { 0.0 } else { low - span * 0.12 };
+    Axis::linear((foot, high + span * 0.18), (BOTTOM, TOP))
+}
+
+/// Whole loops, at most [`MAX_TICKS`] of them, and fewer where their numbers are long.
+fn loop_ticks(places: &[f64], x: &Axis) -> Vec<Tick> {
+    let (first, last) = bounds(places);
+    let width = squeezed(&short(last), 8).chars().count() * 12 + 16;
+    let most = ((RIGHT - LEFT) as usize / width).clamp(1, MAX_TICKS);
+    let step = ((last - first) / most as f64).ceil().max(1.0);
+    let at = (0..=most).map(|tick| first + tick as f64 * step).filter(|at| *at <= last);
+    at.map(|at| Tick { at: x.place(at), label: squeezed(&short(at), 8) }).collect()
+}
+
+fn unit(trend: &Trend, y: &Axis) -> String {
+    let unit = match trend.units.as_deref() {
+        Some("msec") => "ms".to_owned(),
+        Some(units) => squeezed(units, 16),
+        None => "value".to_owned(),
+    };
+    if y.is_log() { format!("{unit}, log scale") } else { unit }
+}
+
+fn described(trends: &[Trend], loops: usize, limit: &str) -> String {
+    let of = |trend: &Trend| {
+        let count = |outcome: Outcome| trend.verdicts.iter().flatten().filter(|known| **known == outcome).count();
+        let [good, bad] = [Outcome::Satisfied, Outcome::Violated].map(count);
+        format!("{}: {good} satisfied, {bad} violated", squeezed(&trend.version, 24))
+    };
+    let versions: Vec<String> = trends.iter().map(of).collect();
+    format!("{loops} loops, {limit}. {}. The table has the newest.", versions.join("; "))
+}

@@ -1,0 +1,56 @@
+//! How objectives went in the newest loops: a table per objective, a row per loop.
+
+use super::table::Table;
+use super::{MAX_NAME, MAX_VERSION, columns, heading, more};
+use crate::model::slo::Outcome;
+use crate::report::digest::{Digest, LoopReport, Trend};
+use crate::report::show::{squeezed, value_beside, visible};
+
+/// Most loops and objectives that are shown.
+const MAX_LOOPS: usize = 10;
+const MAX_OBJECTIVES: usize = 30;
+
+pub(super) fn section(out: &mut String, digest: &Digest) {
+    let objectives = digest.trends_by_objective();
+    let Some(versions) = objectives.first().map(|trends| trends.len()) else { return };
+    heading(out, "Loops: each objective by itself in the newest of them");
+    let mut table = Table::new("Objective", columns(digest, "value").into_iter().take(versions).collect());
+    for trends in objectives.iter().take(MAX_OBJECTIVES) {
+        table.row(condition(&trends[0]), Vec::new());
+        let from = digest.loops.len().saturating_sub(MAX_LOOPS);
+        for (at, row) in digest.loops.iter().enumerate().skip(from) {
+            let cells = trends.iter().map(|trend| cell(trend, at)).collect();
+            table.row(format!("  {}", label(row, digest.loops.len() - 1 - at)), cells);
+        }
+    }
+    table.write(out);
+    more(out, objectives.len(), MAX_OBJECTIVES);
+}
+
+/// `loop 12, 2025-03-04 10:15`; where the number is not known, how many loops came after it.
+fn label(row: &LoopReport, after: usize) -> String {
+    let number = match (row.number, after) {
+        (Some(number), _) => format!("loop {number}"),
+        (None, 0) => "newest loop".to_owned(),
+        (None, _) => format!("{after} before"),
+    };
+    let start = row.start.map(|start| format!(", {}", start.format("%Y-%m-%d %H:%M"))).unwrap_or_default();
+    format!("{number}{start}")
+}
+
+/// `63.21 FAIL`
+fn cell(trend: &Trend, at: usize) -> String {
+    let found = trend.values.get(at).copied().flatten();
+    let found = found.map_or_else(|| "no value".to_owned(), |value| value_beside(value, trend.limit));
+    match trend.verdicts.get(at).copied().flatten() {
+        Some(Outcome::Satisfied) => format!("{found} ok"),
+        Some(Outcome::Violated) => format!("{found} FAIL"),
+        Some(Outcome::Inconclusive) => format!("{found} ?"),
+        None => "-".to_owned(),
+    }
+}
+
+fn condition(trend: &Trend) -> String {
+    let rest = trend.condition.strip_prefix(&trend.metric).unwrap_or_default();
+    format!("{}{}", squeezed(&visible(&trend.metric), MAX_NAME), squeezed(&visible(rest), MAX_VERSION + 16))
+}

@@ -1,0 +1,85 @@
+//! How metrics of providers came about: one `key: value` per line, to be grepped.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use super::{MAX_NAME, MAX_REASONS, MAX_VERSION, heading, more, prose};
+use crate::report::digest::{Digest, ObservationReport, VersionReport};
+use crate::report::show::{clipped, squeezed, value, visible};
+
+/// Where lines of queries wrap, and how much of one is shown.
+const CODE_WIDTH: usize = 160;
+const MAX_CODE: usize = 4_000;
+
+pub(super) fn section(out: &mut String, digest: &Digest) {
+    let names: BTreeSet<&String> = digest.versions.iter().flat_map(|version| version.observations.keys()).collect();
+    if names.is_empty() {
+        return;
+    }
+    heading(out, "Custom metrics: how their values came about");
+    for name in names.iter().take(MAX_REASONS) {
+        let seen: Vec<(&VersionReport, &ObservationReport)> =
+            digest.versions.iter().filter_map(|version| Some((version, version.observations.get(*name)?))).collect();
+        let units = seen.iter().find_map(|(_, seen)| seen.units.as_ref());
+        let units = units.map(|units| format!(" ({})", squeezed(&visible(units), 20))).unwrap_or_default();
+        let _ = writeln!(out, "  {}{units}", squeezed(&visible(name), MAX_NAME));
+        for (version, seen) in seen {
+            let of = match digest.versions.len() {
+                1 => "value".to_owned(),
+                _ => squeezed(&visible(&version.name), MAX_VERSION),
+            };
+            let _ = writeln!(out, "    {of}: {}", found(version, name, seen));
+            lines(out, seen);
+        }
+    }
+    more(out, names.len(), MAX_REASONS);
+}
+
+fn found(version: &VersionReport, name: &str, seen: &ObservationReport) -> String {
+    match (seen.value, version.distributions.get(name)) {
+        (Some(number), _) => value(number),
+        (None, Some(many)) if seen.no_data.is_none() => {
+            let [mean, max] = [many.mean, many.max].map(value);
+            format!("{} samples, mean {mean}, max {max}", many.count)
+        }
+        _ => "no value".to_owned(),
+    }
+}
+
+fn lines(out: &mut String, seen: &ObservationReport) {
+    let mut line = |key: &str, text: &str| prose(out, &format!("      {key:<9}"), text);
+    if let Some(reason) = &seen.no_data {
+        line("why:", reason);
+    }
+    if let Some(words) = seen.policy_words() {
+        line("noData:", words);
+    }
+    let raw = seen.raw.as_ref().map(|raw| format!("value as written {raw}"));
+    let time = seen.time.map(|time| format!("at {}", time.format("%Y-%m-%d %H:%M:%S UTC")));
+    let answer: Vec<String> = seen.answer().into_iter().chain(raw).chain(time).collect();
+    if !answer.is_empty() {
+        line("answer:", &answer.join(", "));
+    }
+    for warning in &seen.warnings {
+        line("warning:", warning);
+    }
+    if let Some(source) = &seen.source {
+        code(out, "source:", source);
+    }
+    if let Some(query) = &seen.query {
+        code(out, "query:", query);
+    }
+}
+
+/// A text that is copied more than read: its own lines, which only wrap where they are very long.
+fn code(out: &mut String, key: &str, text: &str) {
+    let mut lead = format!("      {key:<9}");
+    let indent = " ".repeat(lead.len());
+    for line in clipped(&visible(text), MAX_CODE).lines() {
+        let line: Vec<char> = line.trim_end().chars().collect();
+        for part in line.chunks(CODE_WIDTH) {
+            let _ = writeln!(out, "{lead}{}", part.iter().collect::<String>());
+            lead.clone_from(&indent);
+        }
+    }
+}

@@ -12,6 +12,7 @@ mod grpc;
 mod house;
 mod http_task;
 mod http_template;
+mod iter8_defects;
 mod layers;
 mod load;
 mod load_http1;

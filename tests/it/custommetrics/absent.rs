@@ -118,7 +118,8 @@ fn a_metrics_own_policy_goes_before_the_tasks_and_says_why_there_may_be_nothing(
     trial.run().expect(0, &["p/idle has no value: no requests in the window"]);
     let outcome = trial.outcome();
     assert_eq!(outcome.verdict(0, "p/idle")["verdict"], "satisfied");
-    assert_eq!(outcome.verdict(0, "p/idle")["reason"], "p/idle has no data, which passes: no requests in the window");
+    let reason = outcome.verdict(0, "p/idle")["reason"].as_str().unwrap();
+    assert!(reason.contains("no data") && reason.contains("no requests in the window"), "{reason}");
     assert_eq!(outcome.verdict(0, "p/other")["verdict"], "violated");
     assert_eq!(outcome.verdict(0, "p/other")["noData"], "fail");
     trial.expect_slos(1);

@@ -63,11 +63,6 @@ impl Trial {
         self
     }
 
-    /// With a longer list of metrics: quick to give up.
-    pub fn impatient(self) -> Self {
-        self.set("custommetrics.providers.p.retries=0,custommetrics.providers.p.timeout=1s")
-    }
-
     /// The command that runs it.
     pub fn command(&self, more: &[&str]) -> Command {
         let mut command = self.bench.command();

@@ -6,7 +6,7 @@
 use std::net::TcpListener;
 
 use chrono::{SecondsFormat, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::custommetrics::trial::{Outcome, Trial, number, template, vector};
 use crate::experiment::Fixture;
@@ -288,11 +288,16 @@ fn defect_11_a_document_grows_neither_with_requests_nor_with_samples_of_earlier_
     assert!(second < first + 1_000 && second < 64 << 10, "{first} and {second} bytes");
 }
 
-/// Over loops, samples accumulate, and earlier values are of no use.
+/// Over loops, samples accumulate, and there is no trend and no rule for more than the newest value.
 #[test]
-fn defect_16_each_loop_keeps_its_value_and_the_newest_is_judged() {
+fn defect_16_loops_show_their_trend_and_the_newest_is_judged_with_those_before() {
     let bench = Bench::new();
-    let sets = ["tasks={custommetrics,assess}", "custommetrics.templates.p=p.tpl", "assess.SLOs.upper.p/m=5"];
+    let sets = [
+        "tasks={custommetrics,assess}",
+        "custommetrics.templates.p=p.tpl",
+        "assess.SLOs.upper.p/m=5",
+        "assess.consecutive=2",
+    ];
     let mut codes = Vec::new();
     for (turn, value) in ["1", "9", "2", "3"].into_iter().enumerate() {
         let server = Scripted::always(number(value));
@@ -303,10 +308,13 @@ fn defect_16_each_loop_keeps_its_value_and_the_newest_is_judged() {
             .expect(0, &[]);
         codes.push(bench.run(["assert", "-c", "slos"]).code.unwrap());
     }
-    assert_eq!(codes, [0, 1, 0, 0]);
+    // Open with one good loop, lost, open again, and good twice in a row.
+    assert_eq!(codes, [5, 1, 5, 0]);
     let result = outcome(&bench).0;
     assert_eq!(result["numLoops"], 4);
     assert_eq!(result["insights"]["nonHistMetricValues"][0]["p/m"], json!([1, 9, 2, 3]));
-    let report = bench.run(["report"]);
-    assert!(report.code == Some(0) && report.stdout.contains("Number of completed loops: 4"), "{report:#?}");
+    // The trend is kept, and shown.
+    assert_eq!(result["insights"]["loops"].as_array().map(Vec::len), Some(4), "{result}");
+    let report: Value = serde_json::from_str(&bench.run(["report", "-o", "json"]).stdout).unwrap();
+    assert!(report.to_string().contains("loops"), "{report}");
 }

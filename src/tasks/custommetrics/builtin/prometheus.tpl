@@ -14,7 +14,8 @@ dict:
   seconds      length of the window, which ends when the query is evaluated
 
 Without requests there is nothing to say about errors and latencies: those queries give nothing, never 0 and never NaN. Where there
-were requests, no series of failed ones means that none failed. Prometheus itself makes a quantile of a percentile, so that any will do.
+were requests, no series of failed ones means that none failed. Prometheus itself makes a quantile of a percentile, so that any will do;
+one that lies beyond the last bound of the histogram is +Inf, where Prometheus would say that bound.
 */ -}}
 
 {{- /*
@@ -29,7 +30,8 @@ cases, of which the first that has a value counts:
    increase() less delta() is what the resets took away.
 2. The series was there before the window (an hour is looked back), and did not begin anew in between, which would show as a sample
    below the one before the window. It grew from that sample to its last one.
-3. The series is new, or began anew. It grew from 0 to its last sample.
+3. The series is new, or began anew. It grew from 0 to its last sample. A pod that is old, and that Prometheus did not know before the
+   window, looks the same: whoever asks for a window must have had Prometheus scrape before it.
 
 A series without a sample in the window has no increase: nobody knows it.
 */ -}}
@@ -70,6 +72,7 @@ A series without a sample in the window has no increase: nobody knows it.
 {{- $all := dict "window" $window "series" (printf "%s{%s}" .requests $ours) }}
 {{- $failed := dict "window" $window "series" (printf "%s{%s}" .requests (join "," (append $matchers .errors))) }}
 {{- $buckets := dict "window" $window "series" (printf "%s_bucket{%s}" .latency $ours) }}
+{{- $bounded := dict "window" $window "series" (printf "%s_bucket{%s}" .latency (join "," (append $matchers "le!=\"+Inf\""))) }}
 {{- $sum := dict "window" $window "series" (printf "%s_sum{%s}" .latency $ours) }}
 {{- $count := dict "window" $window "series" (printf "%s_count{%s}" .latency $ours) }}
 url: {{ quote $url }}
@@ -141,13 +144,17 @@ metrics:
     {{- fail (printf "latencyPercentiles has %q; expected numbers from 0 to 100" $percentile) }}
   {{- end }}
 - name: latency-p{{ $percentile }}
-  description: latency that {{ $percentile }} % of requests do not exceed, linear within its bucket
+  description: latency that {{ $percentile }} % of requests do not exceed, linear within its bucket, +Inf beyond the last
   type: gauge
   units: msec
   params:
   - name: query
     value: |
-      histogram_quantile({{ $percentile }} / 100, sum by (le) (
+      Inf * (sum(
+        {{- template "increase" $count }}
+      ) * {{ $percentile }} / 100 > max(sum by (le) (
+        {{- template "increase" $bounded }}
+      ))) or histogram_quantile({{ $percentile }} / 100, sum by (le) (
         {{- template "increase" $buckets }}
       )) >= 0
   jqExpression: .data.result[0].value[1]

@@ -247,9 +247,19 @@ pub fn slos(insights: &Insights) -> Result<String, String> {
         .map(|slo| slo.metric.as_str())
         .collect();
     match (failed.len(), total) {
-        (0, 1) => Ok("the SLO is satisfied".to_owned()),
-        (0, _) => Ok(format!("all {total} SLOs are satisfied")),
+        (0, 1) => Ok(format!("the SLO is satisfied{}", without_data(insights))),
+        (0, _) => Ok(format!("all {total} SLOs are satisfied{}", without_data(insights))),
         (count, _) => Err(format!("{count} of {total} SLOs not satisfied: {}", reasons(insights, &failed))),
+    }
+}
+
+/// How many verdicts are good only because a metric's no-data policy says so.
+fn without_data(insights: &Insights) -> String {
+    let verdicts = insights.verdicts.iter();
+    let is_taken = |verdict: &&Verdict| verdict.verdict == Outcome::Satisfied && verdict.no_data.is_some();
+    match (verdicts.clone().filter(is_taken).count(), verdicts.count()) {
+        (0, _) => String::new(),
+        (taken, all) => format!("; {taken} of {all} verdicts without data, as `noData` says"),
     }
 }
 

@@ -69,7 +69,7 @@ fn tidy(view: &mut Value, most: usize) {
         Value::Array(items) => items.iter_mut().for_each(|item| tidy(item, most)),
         Value::Object(map) => {
             for (key, item) in map.iter_mut().filter(|(key, _)| *key != "path") {
-                tidy(item, if key == "query" { most * 5 } else { most });
+                tidy(item, if key == "query" { most * 20 } else { most });
             }
         }
         _ => {}

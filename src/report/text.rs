@@ -96,11 +96,13 @@ fn summary(out: &mut String, summary: &Summary) {
 fn outcome(summary: &Summary) -> String {
     use digest::Overall::{Failed, Incomplete, Inconclusive, Interrupted, Satisfied, Unassessed, Violated};
     let counts = summary.verdicts;
+    let open = counts.inconclusive + counts.unassessed;
     let of = |count: usize, what: &str| format!("{count} of {} verdicts {what}", counts.total());
     match summary.outcome {
         Satisfied => format!("satisfied ({})", of(counts.satisfied, "satisfied")),
+        Violated if open > 0 => format!("violated ({}, {open} inconclusive)", of(counts.violated, "violated")),
         Violated => format!("violated ({})", of(counts.violated, "violated")),
-        Inconclusive => format!("inconclusive ({})", of(counts.inconclusive + counts.unassessed, "open")),
+        Inconclusive => format!("inconclusive ({})", of(open, "open")),
         Unassessed => "completed (no SLOs were assessed)".to_owned(),
         Failed => "failed (a task failed)".to_owned(),
         Interrupted => "interrupted (results are partial)".to_owned(),

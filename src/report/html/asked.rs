@@ -27,9 +27,14 @@ struct Row {
     policy: Option<&'static str>,
     query: Option<String>,
     source: Option<String>,
+    /// Whether the query is long, and shown on demand.
+    folded: bool,
     facts: Vec<String>,
     warnings: Vec<String>,
 }
+
+/// Most characters of a query that is shown at once.
+const LONG_QUERY: usize = 400;
 
 /// At most `most` metrics, those first that lack a value, and how many there would be.
 pub(super) fn asked(digest: &Digest, most: usize) -> (Vec<Asked>, usize) {
@@ -69,6 +74,7 @@ fn row(version: &VersionReport, name: &str, seen: &ObservationReport) -> Row {
         value: found,
         reason: seen.no_data.clone().or(spread),
         policy: seen.policy_words(),
+        folded: seen.query.as_ref().is_some_and(|query| query.chars().count() > LONG_QUERY),
         query: seen.query.clone(),
         source: seen.source.clone(),
         facts: seen.answer().into_iter().chain(written).chain(time).collect(),

@@ -94,7 +94,7 @@ fn trended(digest: &Digest, number: usize, trends: &[Trend]) -> Trended {
 fn rows(loops: &[LoopReport], trends: &[Trend]) -> Vec<Row> {
     let row = |(at, row): (usize, &LoopReport)| Row {
         name: name(row, loops.len() - 1 - at),
-        start: row.start.map(|start| start.format("%-d %b %H:%M").to_string()),
+        start: row.start.map(|start| start.format("%-d %b %H:%M:%S").to_string()),
         cells: trends.iter().map(|trend| cell(trend, at)).collect(),
     };
     loops.iter().enumerate().rev().take(MAX_TOLD).map(row).collect()

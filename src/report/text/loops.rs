@@ -34,7 +34,7 @@ fn label(row: &LoopReport, after: usize) -> String {
         (None, 0) => "newest loop".to_owned(),
         (None, _) => format!("{after} before"),
     };
-    let start = row.start.map(|start| format!(", {}", start.format("%Y-%m-%d %H:%M"))).unwrap_or_default();
+    let start = row.start.map(|start| format!(", {}", start.format("%Y-%m-%d %H:%M:%S"))).unwrap_or_default();
     format!("{number}{start}")
 }
 

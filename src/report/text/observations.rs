@@ -9,7 +9,7 @@ use crate::report::show::{clipped, squeezed, value, visible};
 
 /// Where lines of queries wrap, and how much of one is shown.
 const CODE_WIDTH: usize = 160;
-const MAX_CODE: usize = 4_000;
+const MAX_CODE: usize = 400;
 
 pub(super) fn section(out: &mut String, digest: &Digest) {
     let names: BTreeSet<&String> = digest.versions.iter().flat_map(|version| version.observations.keys()).collect();
@@ -66,8 +66,14 @@ fn lines(out: &mut String, seen: &ObservationReport) {
     if let Some(source) = &seen.source {
         code(out, "source:", source);
     }
-    if let Some(query) = &seen.query {
-        code(out, "query:", query);
+    match &seen.query {
+        Some(query) if query.chars().count() > MAX_CODE => {
+            // Without the line breaks that make a long one readable where all of it is shown.
+            let words: Vec<&str> = query.split_whitespace().collect();
+            code(out, "query:", &words.join(" "));
+        }
+        Some(query) => code(out, "query:", query),
+        None => {}
     }
 }
 

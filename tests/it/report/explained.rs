@@ -1,6 +1,7 @@
 //! Reports of loops and of custom metrics: what each format tells of them.
 
 use iter8::model::document::Experiment;
+use iter8::model::insights::Observation;
 use serde_json::{Value, json};
 
 use super::{documents, providers, render};
@@ -44,6 +45,12 @@ fn lists_that_do_not_have_a_value_for_each_loop_are_not_numbered() {
     let report = json(&document);
     assert_eq!(report["loops"][0]["loop"], Value::Null);
     assert_eq!(report["trends"][1]["values"], json!([null, null, 55.5, 48.25]), "the newest loop is the last of each");
+    // Where the newest loop had no value, the last of the list is of a loop before.
+    let insights = document.result.as_mut().unwrap().insights.as_mut().unwrap();
+    let seen = Observation { no_data: Some("HTTP 503".to_owned()), ..Observation::default() };
+    insights.observations = vec![[("http/latency-p95".to_owned(), seen)].into()];
+    let report = json(&document);
+    assert_eq!(report["trends"][1]["values"], json!([null, 55.5, 48.25, null]));
     let text = render("text", &document);
     assert!(text.contains("\n    3 before ") && text.contains("\n    newest loop "), "{text}");
 }
@@ -70,8 +77,13 @@ fn the_json_report_explains_custom_metrics() {
     );
     let cpu = seen(0, "cpu");
     assert_eq!([&cpu["value"], &cpu["samples"]], [&Value::Null, &json!(15)]);
-    // A load asks nobody.
-    assert_eq!(json(&documents::passing())["versions"][0]["observations"], json!({}));
+    // A load asks nobody, though it says where its values come from.
+    let mut document = documents::passing();
+    let insights = document.result.as_mut().unwrap().insights.as_mut().unwrap();
+    let source = Some("http://iris.models/".to_owned());
+    let seen = Observation { source, samples: Some(12_000), ..Observation::default() };
+    insights.observations[0].insert("http/latency-mean".to_owned(), seen);
+    assert_eq!(json(&document)["versions"][0]["observations"], json!({}));
 }
 
 #[test]

@@ -109,10 +109,10 @@ pub fn hostile() -> Experiment {
     for (version, observations) in insights.observations.iter_mut().enumerate() {
         let seen = Observation {
             source: Some(format!("http://user:hunter2@host/{script}")),
-            query: Some(format!("{script}\n{rtl}\n{long}?token=hunter2hunter2")),
-            raw: Some(format!("{script}{long}")),
-            warnings: vec![format!("{script}{long}"); 12],
-            no_data: (version > 0).then(|| format!("{script} {rtl} {long}")),
+            query: Some(format!("token=hunter2hunter2&query={script}\n{rtl}\n{long}")),
+            raw: Some(format!("Bearer hunter2hunter2 {script}{long}")),
+            warnings: vec![format!("see http://user:hunter2@host/ {script}{long}"); 12],
+            no_data: (version > 0).then(|| format!("Authorization: Bearer hunter2hunter2 {script} {rtl} {long}")),
             policy: (version > 0).then_some(NoDataPolicy::Pass),
             status: Some(u16::MAX),
             attempts: Some(u32::MAX),

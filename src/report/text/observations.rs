@@ -9,7 +9,9 @@ use crate::report::show::{clipped, squeezed, value, visible};
 
 /// Where lines of queries wrap, and how much of one is shown.
 const CODE_WIDTH: usize = 160;
-const MAX_CODE: usize = 400;
+const MAX_CODE: usize = 4_000;
+/// Above this many characters a query whose value there is is shortened: those without one are those that are read.
+const LONG_QUERY: usize = 400;
 
 pub(super) fn section(out: &mut String, digest: &Digest) {
     let names: BTreeSet<&String> = digest.versions.iter().flat_map(|version| version.observations.keys()).collect();
@@ -67,10 +69,9 @@ fn lines(out: &mut String, seen: &ObservationReport) {
         code(out, "source:", source);
     }
     match &seen.query {
-        Some(query) if query.chars().count() > MAX_CODE => {
-            // Without the line breaks that make a long one readable where all of it is shown.
+        Some(query) if seen.no_data.is_none() && query.chars().count() > LONG_QUERY => {
             let words: Vec<&str> = query.split_whitespace().collect();
-            code(out, "query:", &words.join(" "));
+            code(out, "query:", &clipped(&words.join(" "), LONG_QUERY));
         }
         Some(query) => code(out, "query:", query),
         None => {}

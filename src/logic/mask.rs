@@ -4,6 +4,7 @@
 //! the path of a webhook). What names a file or variable that holds a secret (`tokenFile`, `passwordEnv`) stays: it helps, and harms
 //! nobody. When in doubt, hide.
 
+mod forms;
 mod names;
 mod references;
 mod sent;

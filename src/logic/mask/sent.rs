@@ -2,9 +2,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use url::{Position, Url, form_urlencoded};
 
+use super::forms::forms;
 use super::names::{HIDDEN, is_secret, is_secret_parameter};
 
 /// Shortest secret that is looked for in an answer, in bytes: what is shorter is a word of any answer.
@@ -13,8 +15,9 @@ const SHORTEST: usize = 6;
 /// What a request held that only its receiver may know.
 #[derive(Clone, Default)]
 pub struct SentSecrets {
-    /// The longest first, so that no part of one is left.
     secrets: Vec<String>,
+    /// How they may be written in an answer. The longest first, so that no part of one is left.
+    forms: Vec<String>,
 }
 
 impl SentSecrets {
@@ -25,8 +28,9 @@ impl SentSecrets {
             secrets.extend(parameters(url.query().unwrap_or_default()));
             // A user alone is a token.
             secrets.push(url.password().unwrap_or(url.username()).to_owned());
+            secrets.extend(login(&url));
         }
-        Self { secrets }.with_headers(headers)
+        Self { secrets, forms: Vec::new() }.with_headers(headers)
     }
 
     /// As [`SentSecrets::of`], for a webhook: of its URL, all that follows the host is a secret.
@@ -37,8 +41,9 @@ impl SentSecrets {
             secrets.extend(url.path().split('/').map(str::to_owned));
             secrets.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
             secrets.extend([url.username().to_owned(), url.password().unwrap_or_default().to_owned()]);
+            secrets.extend(login(&url));
         }
-        Self { secrets }.with_headers(headers)
+        Self { secrets, forms: Vec::new() }.with_headers(headers)
     }
 
     /// The same, and the secret-looking parameters of a form that was sent.
@@ -88,19 +93,22 @@ impl SentSecrets {
 
     fn sorted(mut self) -> Self {
         self.secrets.retain(|secret| secret.len() >= SHORTEST);
-        self.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        self.secrets.sort();
         self.secrets.dedup();
+        self.forms = self.secrets.iter().flat_map(|secret| forms(secret)).collect();
+        self.forms.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        self.forms.dedup();
         self
     }
 
-    /// The text without them.
+    /// The text without them, as they are, escaped as in JSON, or percent-encoded.
     pub fn hide(&self, text: &str) -> String {
-        self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), HIDDEN))
+        self.forms.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), HIDDEN))
     }
 
-    /// The bytes without them.
+    /// The bytes without them, as [`SentSecrets::hide`] does.
     pub fn hide_bytes(&self, bytes: &[u8]) -> Vec<u8> {
-        self.secrets.iter().fold(bytes.to_vec(), |bytes, secret| {
+        self.forms.iter().fold(bytes.to_vec(), |bytes, secret| {
             let mut shown = Vec::with_capacity(bytes.len());
             let mut from = 0;
             for at in memchr::memmem::find_iter(&bytes, secret.as_bytes()) {
@@ -112,6 +120,16 @@ impl SentSecrets {
             shown
         })
     }
+}
+
+/// What the user and password of a URL are sent as, and what the password is.
+fn login(url: &Url) -> Vec<String> {
+    let meant = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let (user, password) = (meant(url.username()), meant(url.password().unwrap_or_default()));
+    let sent = STANDARD.encode(format!("{user}:{password}"));
+    // A user alone is a token.
+    let secret = if url.password().is_some() { password } else { user };
+    if secret.is_empty() { Vec::new() } else { vec![sent, secret] }
 }
 
 /// The values of secret-looking parameters, as they were written and as they are meant.
@@ -160,6 +178,30 @@ mod tests {
         let json = r#"[{"password": {"text": "hunter2"}, "query": "visible", "token": 123456}]"#;
         assert_eq!(hide(json, "hunter2 visible 123456"), "[hidden] visible 123456");
         assert_eq!(hide("password=hunter2&query=visible", "hunter2 visible"), "[hidden] visible");
+    }
+
+    #[test]
+    fn a_secret_is_found_however_it_is_written() {
+        let sent = SentSecrets::default().with_body(br#"{"password": "p\"a<s/s w\u00f6rd"}"#);
+        for written in [
+            r#"p"a<s/s wörd"#,
+            r#"p\"a<s/s wörd"#,
+            r#"p\"a<s\/s wörd"#,
+            r#"p\"a\u003cs/s wörd"#,
+            r#"p\"a\u003Cs\/s w\u00F6rd"#,
+            r#"p\"a<s/s w\u00f6rd"#,
+            "p%22a%3Cs%2Fs%20w%C3%B6rd",
+            "p%22a%3cs%2fs%20w%c3%b6rd",
+            "p%22a%3Cs%2Fs+w%C3%B6rd",
+            "p%22a%3Cs/s%20w%C3%B6rd",
+        ] {
+            let text = format!("<{written}>");
+            assert_eq!(sent.hide(&text), "<[hidden]>", "{written}");
+            assert_eq!(sent.hide_bytes(text.as_bytes()), b"<[hidden]>", "{written}");
+        }
+        // The user and password of a URL are sent as a header, and decoded: user:p@ssword.
+        let sent = SentSecrets::of("http://user:p%40ssword@h/", &[]);
+        assert_eq!(sent.hide("p%40ssword p@ssword dXNlcjpwQHNzd29yZA== user"), "[hidden] [hidden] [hidden] user");
     }
 
     #[test]

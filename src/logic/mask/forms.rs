@@ -1,0 +1,94 @@
+//! How a secret may be written where it is repeated: escaped as in JSON, percent-encoded, or as it is.
+
+use std::fmt::Write;
+
+/// How JSON is written: whether a character that may stand as it is gets escaped.
+const JSON: [fn(char) -> bool; 4] = [|_| false, is_html, |c| !c.is_ascii(), |c| is_html(c) || !c.is_ascii()];
+
+/// What percent-encoding leaves as it is, besides letters and digits: forms, components of URLs, paths.
+const PLAIN: [&[u8]; 4] = [b"-_.*", b"-_.~", b"-_.!~*'()", b"-_.~/:@!$'()*,;=&+"];
+
+/// What servers written in Go escape in JSON, so that it may stand in a page.
+fn is_html(c: char) -> bool {
+    matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}')
+}
+
+/// The secret in each form that differs from the others; first as it is.
+pub fn forms(secret: &str) -> Vec<String> {
+    let mut forms = vec![secret.to_owned()];
+    let mut add = |form: String| {
+        if !forms.contains(&form) {
+            forms.push(form);
+        }
+    };
+    for is_upper in [true, false] {
+        for is_escaped in JSON {
+            let text = json(secret, is_escaped, is_upper);
+            add(text.replace('/', "\\/"));
+            add(text);
+        }
+        for plain in PLAIN {
+            let text = percent(secret, plain, is_upper);
+            if !plain.contains(&b'+') {
+                add(text.replace("%20", "+"));
+            }
+            add(text);
+        }
+    }
+    forms
+}
+
+fn json(text: &str, is_escaped: fn(char) -> bool, is_upper: bool) -> String {
+    let mut json = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => json.extend(['\\', c]),
+            '\n' => json.push_str("\\n"),
+            '\r' => json.push_str("\\r"),
+            '\t' => json.push_str("\\t"),
+            '\u{8}' => json.push_str("\\b"),
+            '\u{c}' => json.push_str("\\f"),
+            c if c < ' ' || is_escaped(c) => {
+                // Writing to a text can't fail.
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = if is_upper { write!(json, "\\u{unit:04X}") } else { write!(json, "\\u{unit:04x}") };
+                }
+            }
+            c => json.push(c),
+        }
+    }
+    json
+}
+
+fn percent(text: &str, plain: &[u8], is_upper: bool) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = if is_upper { write!(encoded, "%{byte:02X}") } else { write!(encoded, "%{byte:02x}") };
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_without_special_characters_has_one_form() {
+        assert_eq!(forms("eyJhbGciOi.J9_x-1"), ["eyJhbGciOi.J9_x-1"]);
+    }
+
+    #[test]
+    fn each_form_is_read_back_as_the_secret() {
+        let secret = "a\"\\/<&>\n\t\u{1}ö€𝄞 +%'~*";
+        let percent = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+        for form in forms(secret) {
+            let json = serde_json::from_str(&format!("\"{form}\"")).unwrap_or_default();
+            let meant = [form.clone(), json, percent(&form), percent(&form.replace('+', "%20"))];
+            assert!(meant.iter().any(|text| text == secret), "{form}");
+        }
+    }
+}

@@ -90,6 +90,9 @@ pub struct WebRequest {
     pub tls: TlsOptions,
     /// Whether it tells a webhook something: the whole URL is a secret then, and the answer does not depend on the body.
     pub is_webhook: bool,
+    /// Who asks, where several may ask the same at once: the same number in each attempt, and no other asker's. It is not sent; a
+    /// recording tells by it whose answer is whose.
+    pub asker: Option<u64>,
 }
 
 /// The answer to a [`WebRequest`], whatever its status.
@@ -180,6 +183,11 @@ pub trait Files: Send + Sync {
 
     /// The value of an environment variable.
     fn env(&self, name: &str) -> Option<String>;
+
+    /// What may stand for a token or password that can't be read, where nobody will be shown it: in a replay.
+    fn stand_in(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Something that happened during a run.

@@ -7,13 +7,15 @@
 //!            task-1-http.json                             the outcome of a task that does more than ask
 //! ```
 //!
-//! An answer is found by what was asked (method, URL, body) and how often it was asked before; answers to the same question, asked
-//! twice at once, may change places. The clock gives its readings in their order.
+//! An answer is found by what was asked (method, URL, headers, body), which of those who asked it this is, and how often that one asked
+//! before. Askers are counted in the order of their first requests. After the last answer to an asker, a replay lets nobody ask again.
+//! The clock gives its readings in their order.
 //!
-//! Secrets are not in these files: of headers only the names are kept, what looks like a secret in a request is hidden, and so is in an
-//! answer what was sent as one.
+//! Secrets are not in these files: what looks like a secret in a request is hidden, and so is in an answer what was sent as one. Nor does
+//! a replay need them: [`ReplayFiles`] stands in for tokens and passwords that are not at hand.
 
 mod exchange;
+mod files;
 mod folder;
 mod recorder;
 mod replay;
@@ -21,6 +23,7 @@ mod replay;
 use std::io;
 use std::path::PathBuf;
 
+pub use files::ReplayFiles;
 pub use recorder::Recorder;
 pub use replay::Replay;
 

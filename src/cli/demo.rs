@@ -85,7 +85,7 @@ async fn experiment(
     let store = FileStore::new(args.run_dir.path());
     spare_other_documents(&store, &experiment).await?;
     output::to_file(&template, sample::STATS_TEMPLATE)?;
-    let prepared = prepare(experiment, &resolved)?;
+    let prepared = prepare(experiment, &resolved, Stage::default().files())?;
     match execute(prepared, ResultPolicy::Fresh, &store, &Stage::default(), globals, interruption).await? {
         Exit::Done => {}
         interrupted => return Ok(interrupted),

@@ -13,12 +13,11 @@ use super::signals::Interruption;
 use super::stage::{Stage, StageArgs};
 use super::values::{Network, ValueArgs};
 use crate::adapters::file_store::FileStore;
-use crate::adapters::files::LocalFiles;
 use crate::adapters::shell::SystemShell;
 use crate::model::codec;
 use crate::model::document::Experiment;
 use crate::pipeline::{self, Prepared, ResultPolicy, RunEnd};
-use crate::ports::{DocumentStore, StoreError, World};
+use crate::ports::{DocumentStore, Files, StoreError, World};
 use crate::tasks::resolve::{Resolved, spec_from_values};
 
 /// Flags of `run`.
@@ -57,7 +56,7 @@ pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
         if args.dry {
             return dry(&experiment);
         }
-        let prepared = pipeline::prepare(experiment, &LocalFiles)
+        let prepared = pipeline::prepare(experiment, stage.files())
             .map_err(|error| CliError::in_document(&store.location(), error))?;
         return execute(prepared, policy, &store, &stage, globals, &interruption).await;
     }
@@ -79,13 +78,13 @@ pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
     if policy == ResultPolicy::Reuse {
         experiment.result = earlier_result(&store, &experiment).await?;
     }
-    let prepared = prepare(experiment, &resolved)?;
+    let prepared = prepare(experiment, &resolved, stage.files())?;
     execute(prepared, policy, &store, &stage, globals, &interruption).await
 }
 
 /// Checks everything that can be checked before a run of values; errors name the values, not the spec made of them.
-pub fn prepare(experiment: Experiment, resolved: &Resolved) -> Result<Prepared, CliError> {
-    let prepared = pipeline::prepare(experiment, &LocalFiles);
+pub fn prepare(experiment: Experiment, resolved: &Resolved, files: &dyn Files) -> Result<Prepared, CliError> {
+    let prepared = pipeline::prepare(experiment, files);
     prepared.map(Prepared::saved_without_secrets).map_err(|error| CliError::in_values(resolved.locate(error)))
 }
 
@@ -127,7 +126,7 @@ pub async fn execute(
         clock: stage.clock(),
         web: stage.web(),
         shell: &SystemShell,
-        files: &LocalFiles,
+        files: stage.files(),
         observer: &progress,
         tape: stage.tape(),
         stop: interruption.stop.clone(),

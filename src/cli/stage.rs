@@ -8,10 +8,11 @@ use super::error::CliError;
 use super::exit::Exit;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::file_store::FileStore;
-use crate::adapters::record::{RecordError, Recorder, Replay};
+use crate::adapters::files::LocalFiles;
+use crate::adapters::record::{RecordError, Recorder, Replay, ReplayFiles};
 use crate::adapters::web::WebClient;
 use crate::pipeline::ResultPolicy;
-use crate::ports::{Clock, DocumentStore, StoreError, Tape, Web};
+use crate::ports::{Clock, DocumentStore, Files, StoreError, Tape, Web};
 
 /// Most requests that are named when a recording lacks them.
 const MAX_NAMED: usize = 5;
@@ -85,6 +86,14 @@ impl Stage {
             Self::World(_) => &SystemClock,
             Self::Recorded(recorder) => recorder.as_ref(),
             Self::Replayed(replay) => replay,
+        }
+    }
+
+    /// Files and environment variables.
+    pub fn files(&self) -> &'static dyn Files {
+        match self {
+            Self::World(_) | Self::Recorded(_) => &LocalFiles,
+            Self::Replayed(_) => &ReplayFiles,
         }
     }
 

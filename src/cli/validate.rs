@@ -34,7 +34,7 @@ pub async fn run(args: ValidateArgs) -> Result<Exit, CliError> {
             tracing::warn!("{warning}");
         }
         let experiment = Experiment { spec: resolved.spec.clone(), result: None, ..Experiment::default() };
-        prepare(experiment.clone(), &resolved)?;
+        prepare(experiment.clone(), &resolved, &LocalFiles)?;
         (experiment, "the values".to_owned())
     } else {
         let (experiment, location) = (required(&args.document).await?, args.document.location());

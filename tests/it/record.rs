@@ -368,20 +368,105 @@ fn waits_take_no_time_in_a_replay() {
 }
 
 #[test]
-fn an_answer_that_invites_another_attempt_is_given_as_often_as_it_is_asked_for() {
+fn a_replay_makes_the_attempts_of_the_recording_and_no_more() {
     // How many attempts a time-out leaves room for is a matter of time, which a replay does not have.
-    let server = Scripted::answers("503 Service Unavailable", "busy");
     let bench = Bench::new();
-    let url = format!("custommetrics.prometheus.url={}", server.url());
-    let run = |flag: &str, retries: &str| {
+    let ask = |url: &str, flag: &str, retries: &str| {
+        let url = format!("custommetrics.prometheus.url={url}");
         let retries = format!("custommetrics.providers.prometheus.retries={retries}");
         let values = ["tasks={custommetrics}", &url, "custommetrics.prometheus.queries.up.query=up", &retries];
-        set(&bench, &[flag, "rec"], &values).expect(0, &[]);
+        let directory = if url.contains("busy") { "busy" } else { "refused" };
+        set(&bench, &[flag, directory], &values).expect(0, &[]);
         let document = bench.document();
         let seen = document["result"]["insights"]["observations"][0]["prometheus/up"].clone();
         (seen["attempts"].clone(), seen["noData"].clone())
     };
-    let (once, reason) = run("--record", "0");
-    assert!(once == 1 && reason.as_str().unwrap().contains("503"), "{reason}");
-    assert_eq!(run("--replay", "2"), (json!(3), reason));
+    let server = Scripted::answers("503 Service Unavailable", "busy");
+    let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (url, told) in [(format!("{}busy", server.url()), "503"), (format!("http://{refused}"), "refused")] {
+        let recorded = ask(&url, "--record", "1");
+        assert!(recorded.0 == 2 && recorded.1.as_str().unwrap().contains(told), "{recorded:?}");
+        assert_eq!(ask(&url, "--replay", "5"), recorded);
+    }
+}
+
+/// A provider that gives each who asks the same its own answers: it refuses some at first, and lets them wait.
+async fn moody_provider() -> Hostile {
+    let turn = AtomicU64::new(0);
+    Hostile::scripted(move |_| match turn.fetch_add(1, Ordering::SeqCst) {
+        number @ (0 | 1 | 3) => Act::Write(answer(503, &format!("Retry-After: {}\r\n", u64::from(number == 0)), "")),
+        number => Act::Write(answer(200, "", &number.to_string())),
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_who_asks_the_same_gets_its_own_answers_whenever_it_asks() {
+    // Equal requests, and such as differ in a secret alone: the first waits longest, and so is the last to ask again.
+    for param in ["same", "token"] {
+        let provider = moody_provider().await;
+        let bench = Bench::new();
+        let template = json!({
+            "url": format!("http://{}/", provider.address), "provider": "json", "method": "GET",
+            "metrics": (1..=3).map(|n| json!({
+                "name": format!("m{n}"), "type": "gauge", "description": "any", "jqExpression": ".",
+                "params": [{"name": param, "value": if param == "token" { format!("SECRET-{n}") } else { "x".into() }}],
+            })).collect::<Vec<_>>(),
+        });
+        bench.write("json.tpl", &template.to_string());
+        let run = |flag: &str| {
+            let values = ["tasks={custommetrics}", "custommetrics.templates.json=json.tpl"];
+            tokio::task::block_in_place(|| set(&bench, &[flag, "rec"], &values)).expect(0, &[]);
+            lasting(&bench)
+        };
+        let recorded = run("--record");
+        assert!(recorded.contains("attempts: 2") && recorded.contains("attempts: 3"), "{recorded}");
+        assert_no_secret(&bench.path("rec"));
+        drop(provider);
+        assert_eq!(run("--replay"), recorded, "{param}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_question_about_another_tenant_is_another_question() {
+    let provider = Hostile::scripted(|_| {
+        Act::Write(answer(200, "", r#"{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}"#))
+    })
+    .await;
+    let bench = Bench::new();
+    let run = |flag: &str, tenant: &str| {
+        let url = format!("custommetrics.prometheus.url=http://{}", provider.address);
+        let tenant = format!("custommetrics.providers.prometheus.headers.X-Scope-OrgID={tenant}");
+        let values = ["tasks={custommetrics}", &url, "custommetrics.prometheus.queries.up.query=up", &tenant];
+        tokio::task::block_in_place(|| set(&bench, &[flag, "rec"], &values))
+    };
+    run("--record", "one").expect(0, &[]);
+    run("--replay", "one").expect(0, &[]);
+    let said = run("--replay", "two");
+    said.expect(0, &["the recording lacks", "it was asked with the headers `", "x-scope-orgid: one"]);
+}
+
+#[test]
+fn a_replay_needs_no_token_and_no_password() {
+    let bench = Bench::new();
+    let server = Scripted::answers("200 OK", r#"{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}"#);
+    bench.write("password", "SECRET-password");
+    bench.write("token", "SECRET-token");
+    let spec = json!({"spec": [
+        {"task": "custommetrics", "with": {
+            "prometheus": {"url": server.url(), "queries": {"up": {"query": "up"}}},
+            "providers": {"prometheus": {"basicAuth": {"username": "me", "passwordFile": "password"}}},
+        }},
+        {"task": "notify", "with": {"url": format!("{}hook", server.url()), "tokenFile": "token"}},
+    ]});
+    bench.write("experiment.yaml", &spec.to_string());
+    bench.run(["run", "--record", "rec"]).expect(0, &[]);
+    let recorded = lasting(&bench);
+    assert_no_secret(&bench.path("rec"));
+    for name in ["password", "token"] {
+        std::fs::remove_file(bench.path(name)).unwrap();
+    }
+    bench.run(["run", "--replay", "rec"]).expect(0, &[]);
+    assert_eq!(lasting(&bench), recorded);
+    bench.run(["run"]).expect(2, &["password", "there is no such file"]);
 }

@@ -1,14 +1,20 @@
 //! One request and its answer, as a file keeps them.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::logic::mask::{SentSecrets, mask_form, mask_text, mask_url, mask_webhook};
+use crate::logic::mask::{HIDDEN, SentSecrets, is_secret, mask_form, mask_text, mask_url, mask_webhook};
 use crate::model::duration::GoDuration;
 use crate::ports::{WebError, WebFault, WebRequest, WebResponse};
+
+/// Longest part of a body that a message shows, in characters.
+const SHOWN: usize = 200;
 
 /// A request and what came of it: an answer or a fault.
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,7 +36,7 @@ pub(super) struct Asked {
     pub(super) method: String,
     /// The URL, with its secrets hidden.
     pub(super) url: String,
-    /// Names of the headers; their values are not kept.
+    /// `name: value` of the headers, with their secrets hidden.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     headers: Vec<String>,
     /// The body, with its secrets hidden.
@@ -39,10 +45,41 @@ pub(super) struct Asked {
     /// Whether it tells something rather than asks: what it says does not matter to the answer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     webhook: bool,
+    /// Which of those who asked the same this is, from 1, in the order of their first requests. Several may ask at once, and each
+    /// may ask again: each gets its own answers, whenever the others come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asker: Option<u64>,
 }
 
-/// What a request is found by: method, URL, and the body where it matters.
-pub(super) type Key = (String, String, Option<String>);
+/// What a request is found by: method and URL, and headers, body and asker where they matter.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    method: String,
+    url: String,
+    headers: Vec<String>,
+    body: Option<String>,
+    asker: Option<u64>,
+}
+
+/// Those who asked so far.
+#[derive(Debug, Default)]
+pub(super) struct Askers {
+    /// What was asked → who asked it, by the order of first requests.
+    seen: BTreeMap<Key, BTreeMap<u64, u64>>,
+}
+
+impl Askers {
+    /// What may be shown of a request, and which of its askers this is. It counts as asked now.
+    pub(super) fn note(&mut self, request: &WebRequest) -> Asked {
+        let mut asked = Asked::of(request);
+        if let Some(asker) = request.asker {
+            let seen = self.seen.entry(asked.key()).or_default();
+            let next = seen.len() as u64 + 1;
+            asked.asker = Some(*seen.entry(asker).or_insert(next));
+        }
+        asked
+    }
+}
 
 /// An answer. It has one body, in the form that is easiest to read.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -91,12 +128,37 @@ fn is_form(request: &WebRequest) -> bool {
 
 /// The secrets that a request holds.
 pub(super) fn secrets_of(request: &WebRequest) -> SentSecrets {
-    if request.is_webhook {
-        return SentSecrets::of_webhook(&request.url, &request.headers);
+    let of = if request.is_webhook { SentSecrets::of_webhook } else { SentSecrets::of };
+    of(&request.url, &request.headers).with_body(request.body.as_deref().unwrap_or_default())
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{} {}`", self.method, self.url)?;
+        if let Some(body) = &self.body {
+            write!(f, " with the body `{}`", shortened(body))?;
+        }
+        Ok(())
     }
-    let secrets = SentSecrets::of(&request.url, &request.headers);
-    let form = request.body.as_deref().filter(|_| is_form(request)).and_then(|body| std::str::from_utf8(body).ok());
-    form.map_or(secrets.clone(), |form| secrets.with_form(form))
+}
+
+impl Key {
+    /// What sets this request apart from another recorded one of the same method, URL and body.
+    pub(super) fn difference(&self, recorded: &Self) -> Option<String> {
+        if (&self.method, &self.url, &self.body) != (&recorded.method, &recorded.url, &recorded.body) {
+            return None;
+        }
+        if self.headers == recorded.headers {
+            return Some("it was asked less often".to_owned());
+        }
+        Some(format!("it was asked with the headers `{}`", shortened(&recorded.headers.join("`, `"))))
+    }
+}
+
+/// The start of a text.
+fn shortened(text: &str) -> String {
+    let start: String = text.chars().take(SHOWN).collect();
+    if start.len() < text.len() { start + "…" } else { start }
 }
 
 impl Asked {
@@ -109,16 +171,27 @@ impl Asked {
             let body = if is_form(request) { mask_form(&body) } else { mask_text(&body) };
             secrets.hide(&body)
         });
-        let mut headers: Vec<_> = request.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        let header = |(name, value): &(String, String)| {
+            let value = if is_secret(name) { HIDDEN.to_owned() } else { secrets.hide(&mask_text(value.trim())) };
+            format!("{}: {value}", name.to_ascii_lowercase())
+        };
+        let mut headers: Vec<_> = request.headers.iter().map(header).collect();
         headers.sort();
         // A webhook's URL is masked as a whole; in others, a secret may stand where nothing says so.
         let url = if request.is_webhook { url } else { secrets.hide(&url) };
-        Self { method: request.method.clone(), url, headers, body, webhook: request.is_webhook }
+        Self { method: request.method.clone(), url, headers, body, webhook: request.is_webhook, asker: None }
     }
 
     /// What it is found by.
     pub(super) fn key(&self) -> Key {
-        (self.method.clone(), self.url.clone(), self.body.clone().filter(|_| !self.webhook))
+        // What a webhook is told does not matter to what it answers.
+        Key {
+            method: self.method.clone(),
+            url: self.url.clone(),
+            headers: if self.webhook { Vec::new() } else { self.headers.clone() },
+            body: self.body.clone().filter(|_| !self.webhook),
+            asker: self.asker,
+        }
     }
 }
 
@@ -152,12 +225,6 @@ impl Exchange {
             }
             _ => Err("it needs either `answer` or `fault`".to_owned()),
         }
-    }
-
-    /// Whether one asks again after such an end.
-    pub(super) fn invites_another(&self) -> bool {
-        let answered = self.answer.as_ref().is_some_and(|answer| matches!(answer.status, 429 | 500..));
-        answered || self.fault.as_ref().is_some_and(|fault| matches!(fault.kind, FaultKind::Transport))
     }
 }
 

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::RecordError;
-use super::exchange::{Asked, Exchange, secrets_of};
+use super::exchange::{Askers, Exchange, secrets_of};
 use super::folder::{self, CLOCK, MANIFEST, Manifest};
 use crate::adapters::file_store::replace;
 use crate::model::contribution::TaskOutcome;
@@ -33,8 +33,9 @@ struct State {
     clock: Option<File>,
     /// Whether the outcome of a task will be kept, and so nothing else.
     is_paused: bool,
-    /// Requests so far.
+    /// Requests so far, and who made them.
     asked: u64,
+    askers: Askers,
     /// The first file that could not be written.
     fault: Option<RecordError>,
 }
@@ -109,13 +110,13 @@ fn json(value: &impl Serialize) -> Vec<u8> {
 impl Web for Recorder {
     fn send(&self, request: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
         Box::pin(async move {
-            let number = {
+            let noted = {
                 let mut state = self.state();
                 state.asked += u64::from(!state.is_paused);
-                (!state.is_paused).then_some(state.asked)
+                (!state.is_paused).then(|| (state.asked, state.askers.note(&request)))
             };
-            let Some(number) = number else { return self.web.send(request).await };
-            let (asked, secrets) = (Asked::of(&request), secrets_of(&request));
+            let Some((number, asked)) = noted else { return self.web.send(request).await };
+            let secrets = secrets_of(&request);
             let end = self.web.send(request).await;
             let name = folder::answer_file(number, &asked.method, &asked.url);
             let content = json(&Exchange::new(asked, &secrets, &end));

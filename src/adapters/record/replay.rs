@@ -8,13 +8,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::RecordError;
-use super::exchange::{Asked, Exchange, Key};
+use super::exchange::{Askers, Exchange, Key};
 use super::folder::{self, CLOCK, Manifest};
 use crate::model::contribution::{TaskFailure, TaskOutcome};
 use crate::ports::{BoxFuture, Clock, Tape, Web, WebError, WebFault, WebRequest, WebResponse};
 
-/// Longest part of a body that a message shows, in characters.
-const SHOWN_BODY: usize = 200;
+/// How long one is asked to wait where nobody asked again in the recording: longer than anybody's patience.
+const FOR_EVER: Duration = Duration::MAX;
 
 /// Replays one loop.
 pub struct Replay {
@@ -25,6 +25,7 @@ pub struct Replay {
 struct State {
     /// What was asked → the files of its answers that were not given yet, in the order of asking.
     answers: BTreeMap<Key, VecDeque<PathBuf>>,
+    askers: Askers,
     readings: VecDeque<DateTime<Utc>>,
     /// What the clock shows when it has no reading left.
     now: DateTime<Utc>,
@@ -50,7 +51,8 @@ impl Replay {
             folder::read_json::<TaskOutcome>(&folder.join(name))?;
         }
         let readings = read_clock(&folder.join(CLOCK))?;
-        let state = Mutex::new(State { answers, readings, now: started, missing: Vec::new() });
+        let state =
+            Mutex::new(State { answers, askers: Askers::default(), readings, now: started, missing: Vec::new() });
         Ok(Self { folder, state })
     }
 
@@ -63,31 +65,30 @@ impl Replay {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer(&self, asked: &Asked) -> Result<WebResponse, (WebFault, String)> {
+    fn answer(&self, key: &Key) -> Result<WebResponse, (WebFault, String)> {
         let broken = |reason: String| (WebFault::Final, reason);
         let mut state = self.state();
-        let path = state.answers.get(&asked.key()).and_then(|files| files.front()).cloned();
-        let Some(path) = path else {
-            let body = asked.key().2.map(|body| format!(" with the body `{}`", shortened(&body))).unwrap_or_default();
-            let request = format!("`{} {}`{body}", asked.method, asked.url);
-            state.missing.push(request.clone());
-            return Err(broken(format!("the recording {} has no answer to {request}", self.folder.display())));
+        let Some(path) = state.answers.get_mut(key).and_then(VecDeque::pop_front) else {
+            state.missing.push(key.to_string());
+            let nearest = state.answers.keys().find_map(|recorded| key.difference(recorded));
+            let nearest = nearest.map(|difference| format!(": {difference}")).unwrap_or_default();
+            return Err(broken(format!("the recording {} has no answer to {key}{nearest}", self.folder.display())));
         };
+        let is_last = state.answers.get(key).is_none_or(VecDeque::is_empty);
+        drop(state);
         let exchange = read_exchange(&path).map_err(|error| broken(error.to_string()))?;
-        // How often one asks again is also a matter of time, and here none passes: the last answer is good for more.
-        if let Some(files) = state.answers.get_mut(&asked.key())
-            && (files.len() > 1 || !exchange.invites_another())
-        {
-            files.pop_front();
-        }
-        exchange.end().unwrap_or_else(|reason| Err(broken(reason)))
+        let end = exchange.end().unwrap_or_else(|reason| Err(broken(reason)));
+        if is_last { no_more(end) } else { end }
     }
 }
 
-/// The start of a text.
-fn shortened(text: &str) -> String {
-    let start: String = text.chars().take(SHOWN_BODY).collect();
-    if start.len() < text.len() { start + "…" } else { start }
+/// The same end, told so that nobody asks again: how often one does is also a matter of time, and here none passes.
+fn no_more(end: Result<WebResponse, (WebFault, String)>) -> Result<WebResponse, (WebFault, String)> {
+    match end {
+        Ok(answer) => Ok(WebResponse { retry_after: Some(FOR_EVER), ..answer }),
+        Err((WebFault::Transport, reason)) => Err((WebFault::Final, reason)),
+        end => end,
+    }
 }
 
 fn read_exchange(path: &Path) -> Result<Exchange, RecordError> {
@@ -110,8 +111,8 @@ fn read_clock(path: &Path) -> Result<VecDeque<DateTime<Utc>>, RecordError> {
 impl Web for Replay {
     fn send(&self, request: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
         Box::pin(async move {
-            let asked = Asked::of(&request);
-            self.answer(&asked).map_err(|(fault, reason)| {
+            let asked = self.state().askers.note(&request);
+            self.answer(&asked.key()).map_err(|(fault, reason)| {
                 let url = asked.url.split(['?', '#']).next().unwrap_or_default().to_owned();
                 WebError { method: asked.method, url, fault, reason }
             })

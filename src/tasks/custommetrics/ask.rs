@@ -149,6 +149,8 @@ impl Asker<'_> {
             max_response_bytes: MAX_ANSWER,
             timeout: Duration::ZERO,
             tls: self.credentials.tls.clone(),
+            // 64 random bits: no two askers of a run have the same.
+            asker: Some((self.random)()),
             ..WebRequest::default()
         })
     }

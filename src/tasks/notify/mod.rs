@@ -97,7 +97,8 @@ impl Notify {
 
     fn token(&self, files: &dyn Files) -> Result<Option<String>, InputError> {
         let with = &self.with;
-        secret(files, "token", with.token.as_ref(), with.token_env.as_ref(), with.token_file.as_ref())
+        let token = secret(files, "token", with.token.as_ref(), with.token_env.as_ref(), with.token_file.as_ref());
+        token.or_else(|error| files.stand_in().map(Some).ok_or(error))
     }
 
     /// Whether the user says what type the payload has.

@@ -278,7 +278,7 @@ impl Run<'_> {
             Err(error) => return self.fail(index, &name, started, error).await,
         }
         for provider in task.measures().providers {
-            if !self.measured.insert(provider.clone()) {
+            if self.measured.contains(&provider) {
                 return self.fail(index, &name, started, measured_twice(index, &provider).into()).await;
             }
         }
@@ -340,6 +340,7 @@ impl Run<'_> {
         if let Err(reason) = self.merge(&contribution) {
             return self.fail(index, name, started, TaskError::failed(reason)).await;
         }
+        self.measured.extend(contribution.providers().into_iter().map(str::to_owned));
         let (status, step) = match contribution.interrupted {
             true => (TaskStatus::Interrupted, Step::Interrupted),
             false => (TaskStatus::Done, Step::Next),

@@ -210,7 +210,8 @@ fn judge_slos(experiment: &Experiment, progress: &Progress<'_>) -> Judgement {
 /// is nothing to conclude from: that is a failure to measure, unless the metric says that it leaves the objective open.
 fn is_open(insights: &Insights) -> bool {
     let is_open = |verdict: &&Verdict| {
-        let wanted = verdict.no_data == Some(NoDataPolicy::Inconclusive);
+        // What passes without data is left open only by a rule that waits for more loops.
+        let wanted = matches!(verdict.no_data, Some(NoDataPolicy::Inconclusive | NoDataPolicy::Pass));
         verdict.verdict == Outcome::Inconclusive && (verdict.value.is_some() || wanted)
     };
     let open = insights.verdicts.iter().filter(is_open).count();

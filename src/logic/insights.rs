@@ -4,6 +4,8 @@
 //! budget for the whole document: [`MAX_LOOP_VALUES`], [`MAX_SAMPLES`], [`MAX_HISTOGRAM_BYTES`], [`MAX_BUCKETS`],
 //! [`MAX_SERIES_POINTS`], [`MAX_TEXT_BYTES`], and the bounds of [`loops`]. The newest loop is always kept; what gives way is the oldest loops' values, then resolution.
 
+mod unmeasured;
+
 use std::collections::BTreeMap;
 
 use super::{histogram, loops, series};
@@ -52,6 +54,7 @@ pub fn merge(insights: &mut Insights, contribution: &Contribution) -> Result<(),
         for (version, metrics) in contribution.versions.iter().enumerate() {
             add_version(insights, version, metrics);
         }
+        unmeasured::hide(insights, contribution);
         limit_loop_values(insights);
         limit_samples(insights);
         limit_histograms(&mut insights.histograms);

@@ -63,6 +63,69 @@ fn a_loop_without_data_hides_the_earlier_value_and_the_next_one_shows_again() {
     assert_eq!(reading(&insights, 0, "prom/m"), Reading::NoData("it was measured as NaN".into()));
 }
 
+/// One task's contribution: per version, metrics by name.
+fn task(versions: &[&[(&str, Values)]]) -> Contribution {
+    let version = |metrics: &&[(&str, Values)]| VersionMetrics {
+        metrics: metrics.iter().map(|(name, values)| ((*name).to_owned(), measured(values.clone()))).collect(),
+        ..VersionMetrics::default()
+    };
+    Contribution { versions: versions.iter().map(version).collect(), ..Contribution::default() }
+}
+
+#[test]
+fn a_metric_that_its_provider_no_longer_has_is_not_measured_in_this_loop() {
+    let one = Values::Scalar(1.0);
+    let mut insights = Insights::default();
+    let all: &[(&str, Values)] = &[("p/a", one.clone()), ("p/b", one.clone()), ("p/c", distribution(&[5_000]))];
+    merge(&mut insights, &task(&[all, all])).unwrap();
+    merge(&mut insights, &task(&[&[("q/b", one.clone())], &[("q/b", one.clone())]])).unwrap();
+    // The next loop's template has fewer metrics, and none for the second version.
+    merge(&mut insights, &task(&[&[("p/a", Values::Scalar(2.0))], &[]])).unwrap();
+    let gone = Reading::NoData("not measured in this loop".into());
+    assert_eq!(reading(&insights, 0, "p/a"), Reading::Value(2.0));
+    for (version, name) in [(0, "p/b"), (0, "p/c/max"), (0, "p/c-p50"), (1, "p/a"), (1, "p/b"), (1, "p/c/count")] {
+        assert_eq!(reading(&insights, version, name), gone, "{version}: {name}");
+    }
+    // Another provider is not concerned, and the list of values stays.
+    assert_eq!([0, 1].map(|version| reading(&insights, version, "q/b")), [Reading::Value(1.0), Reading::Value(1.0)]);
+    assert_eq!(insights.non_hist_metric_values[0]["p/b"], [1.0]);
+    merge(&mut insights, &task(&[all, all])).unwrap();
+    assert_eq!(reading(&insights, 0, "p/b"), Reading::Value(1.0));
+    assert!(matches!(reading(&insights, 1, "p/c/count"), Reading::Value(1.0)));
+}
+
+#[test]
+fn a_policy_of_an_earlier_loop_does_not_decide_on_what_was_not_measured() {
+    let mut insights = Insights::default();
+    for policy in [NoDataPolicy::Pass, NoDataPolicy::Zero] {
+        let seen =
+            Observation { no_data: Some("an empty result".into()), policy: Some(policy), ..Observation::default() };
+        let values = match policy {
+            NoDataPolicy::Zero => Values::Scalar(0.0),
+            _ => Values::NoData("an empty result".into()),
+        };
+        let absent = Measurement { observation: Some(seen), ..measured(values) };
+        let mut contribution = task(&[&[]]);
+        contribution.versions[0].metrics.insert("p/m".into(), absent);
+        merge(&mut insights, &contribution).unwrap();
+        merge(&mut insights, &task(&[&[("p/other", Values::Scalar(1.0))]])).unwrap();
+        assert_eq!(reading(&insights, 0, "p/m"), Reading::NoData("not measured in this loop".into()));
+        assert_eq!(insights.observations[0]["p/m"].policy, None);
+    }
+}
+
+#[test]
+fn a_percentile_that_is_no_longer_told_apart_is_read_from_its_distribution() {
+    let values = [("http/latency-p50.0".to_owned(), vec![900.0]), ("http/latency-p99".to_owned(), vec![901.0])];
+    let mut insights = Insights { num_versions: 1, non_hist_metric_values: vec![values.into()], ..Insights::default() };
+    let metrics: &[(&str, Values)] =
+        &[("http/latency", distribution(&[5_000; 9])), ("http/latency-p50", Values::Scalar(5.0))];
+    merge(&mut insights, &task(&[metrics])).unwrap();
+    assert_eq!(reading(&insights, 0, "http/latency-p50.0"), Reading::Value(5.0));
+    let Reading::Value(p99) = reading(&insights, 0, "http/latency-p99") else { panic!("no value") };
+    assert!((4.9..5.1).contains(&p99), "{p99}");
+}
+
 #[test]
 fn distributions_are_those_of_the_newest_loop() {
     let mut insights = Insights::default();
@@ -228,7 +291,7 @@ fn assess_many_loops(insights: &mut Insights) {
     for number in 851..=1_000 {
         this.number = number;
         let mut assessment = assess(insights, &limits);
-        loops::judge(&mut assessment, &insights.loops, Some(LoopRule::Consecutive(100)), &this);
+        loops::judge(&mut assessment, insights, Some(LoopRule::Consecutive(100)), &this);
         let contribution = Contribution { assessment: Some(assessment), ..Contribution::default() };
         merge(insights, &contribution).unwrap();
     }

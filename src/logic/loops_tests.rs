@@ -50,7 +50,7 @@ fn after(rule: Option<LoopRule>, loops: &[Seen]) -> Insights {
         let measured = if matches!(seen, Skipped) { BTreeSet::new() } else { BTreeSet::from(["prom".to_owned()]) };
         let this = ThisLoop { number, start: None, measured };
         let mut assessment = assess(&insights, &limits);
-        judge(&mut assessment, &insights.loops, rule, &this);
+        judge(&mut assessment, &insights, rule, &this);
         keep(&mut insights.loops, assessment.record.as_ref().unwrap());
         (insights.verdicts, insights.slos_satisfied) = (assessment.verdicts, Some(assessment.satisfied));
     }
@@ -84,13 +84,12 @@ fn consecutive_wants_the_newest_loops_all_good() {
 }
 
 #[test]
-fn what_is_neither_good_nor_failed_ends_a_row() {
+fn what_passes_without_data_is_good_and_what_is_not_good_ends_a_row() {
     let row = |loops: &[Seen]| judged(LoopRule::Consecutive(2), loops);
     let why = |seen: Seen| row(&[GOOD, seen, GOOD]);
     for (seen, expected) in [
         (Nothing, "loop 2 did not decide it"),
-        (Absent(Pass), "loop 2 had no data"),
-        (Absent(Fail), "loop 2 had no data"),
+        (Absent(Fail), "loop 2 had no data, which counts as violated"),
         (Skipped, "loop 2 did not decide it"),
         (Unassessed, "loop 2 was not assessed"),
     ] {
@@ -100,17 +99,25 @@ fn what_is_neither_good_nor_failed_ends_a_row() {
     }
     // Where zero stands in, zero is what was found.
     assert_eq!(why(Absent(Zero)).0, Satisfied);
+    assert_eq!(why(Absent(Pass)).0, Satisfied);
 }
 
 #[test]
-fn without_data_in_the_newest_loop_the_metrics_policy_answers() {
-    for (rule, [wanting, passing, failing]) in [
-        (LoopRule::Consecutive(2), [Inconclusive, Satisfied, Violated]),
-        (LoopRule::FailureLimit(0), [Inconclusive, Satisfied, Violated]),
-    ] {
-        assert_eq!(judged(rule, &[GOOD, Nothing]), (wanting, "no data: HTTP 503".to_owned()));
-        assert_eq!(judged(rule, &[GOOD, Absent(Pass)]).0, passing);
-        assert_eq!(judged(rule, &[GOOD, Absent(Fail)]).0, failing);
+fn a_row_wants_as_many_loops_as_it_says_whatever_passes_without_data() {
+    let row = |loops: &[Seen]| judged(LoopRule::Consecutive(3), loops);
+    let passes = "prom/errors has no data, which counts as satisfied: an empty result";
+    assert_eq!(row(&[Absent(Pass)]), (Inconclusive, format!("1 of 3 good loops in a row so far: {passes}")));
+    assert_eq!(row(&[BAD, Absent(Pass), Absent(Pass)]).0, Inconclusive);
+    let three = (Satisfied, format!("{passes}; 3 of 3 good loops in a row"));
+    assert_eq!(row(&[GOOD, Absent(Pass), Absent(Pass)]), three);
+    let fails = "prom/errors has no data, which counts as violated: an empty result; 0 of 3 good loops in a row";
+    assert_eq!(row(&[GOOD, GOOD, Absent(Fail)]), (Violated, fails.to_owned()));
+}
+
+#[test]
+fn a_newest_loop_that_leaves_it_open_decides_nothing() {
+    for rule in [LoopRule::Consecutive(2), LoopRule::FailureLimit(0)] {
+        assert_eq!(judged(rule, &[GOOD, Nothing]), (Inconclusive, "no data: HTTP 503".to_owned()));
     }
 }
 
@@ -127,22 +134,48 @@ fn failure_limit_takes_so_many_failed_loops_and_no_more() {
     assert_eq!(limit(&[BAD, BAD, BAD, GOOD]).0, Violated);
     assert_eq!(limit(&[BAD, BAD, BAD, Absent(Pass)]).0, Violated);
     assert_eq!(limit(&[BAD, BAD, BAD, Nothing]), (Violated, format!("no data: HTTP 503; {over}")));
-    // Neither does a loop without data count as failed.
-    assert_eq!(limit(&[BAD, BAD, Nothing, Absent(Fail), Unassessed, GOOD]).0, Satisfied);
+    // A loop that leaves it open does not count as failed; one that fails for want of data does.
+    assert_eq!(limit(&[BAD, BAD, Nothing, Absent(Pass), Skipped, Unassessed, GOOD]).0, Satisfied);
+    assert_eq!(limit(&[BAD, BAD, Absent(Fail)]).0, Violated);
+    assert_eq!(limit(&[BAD, BAD, Absent(Fail), GOOD]).0, Violated);
+    let absent = "prom/errors has no data, which counts as";
+    let within =
+        |word: &str, count: u32| format!("{absent} {word}: an empty result; {count} of at most 2 failed loops");
+    assert_eq!(limit(&[GOOD, BAD, Absent(Fail)]), (Satisfied, within("violated", 2)));
+    assert_eq!(limit(&[BAD, Absent(Pass)]), (Satisfied, within("satisfied", 1)));
     assert_eq!(judged(LoopRule::FailureLimit(0), &[BAD]).1, format!("{bad}; 1 failed loop, and at most 0 may fail"));
 }
 
 #[test]
-fn a_value_of_an_earlier_loop_is_no_news() {
-    let (outcome, reason) = judged(LoopRule::Consecutive(2), &[GOOD, Skipped]);
-    assert_eq!(outcome, Inconclusive);
-    let expected = "prom/errors was not measured in this loop; before, prom/errors is 0.50, within the limit of 1";
-    assert_eq!(reason, expected);
-    assert_eq!(judged(LoopRule::FailureLimit(1), &[BAD, Skipped, Skipped]).0, Inconclusive);
-    // Without a rule the newest value is judged, as in Iter8; the record tells that it is not of this loop.
-    let insights = after(None, &[GOOD, Skipped]);
-    assert_eq!(insights.verdicts[0].verdict, Satisfied);
-    assert_eq!((insights.loops[1].outcomes[0], insights.loops[1].values[0]), (LoopOutcome::Inconclusive, None));
+fn what_only_earlier_loops_measured_is_no_data_with_a_rule_and_without() {
+    let rules = [None, Some(LoopRule::Consecutive(1)), Some(LoopRule::FailureLimit(1))];
+    for rule in rules {
+        for before in [GOOD, BAD, Nothing, Absent(Pass), Absent(Fail), Absent(Zero)] {
+            let insights = after(rule, &[before, Skipped]);
+            let verdict = &insights.verdicts[0];
+            assert_eq!((verdict.verdict, verdict.value, verdict.no_data), (Inconclusive, None, None), "{verdict:?}");
+            assert_eq!(verdict.reason, "no data: not measured in this loop");
+            assert_eq!(insights.slos_satisfied.unwrap().upper, [[false]]);
+            assert_eq!((insights.loops[1].outcomes[0], insights.loops[1].values[0]), (LoopOutcome::Inconclusive, None));
+        }
+    }
+    // What no loop ever measured keeps its own reason.
+    assert_eq!(after(None, &[Skipped]).verdicts[0].reason, "no data: `prom/errors` was not measured");
+}
+
+#[test]
+fn a_document_of_iter8_does_not_tell_which_loop_measured_so_its_values_count() {
+    let limits = SloLimits { upper: vec![Slo { metric: "prom/errors".into(), limit: Number(1.0) }], lower: Vec::new() };
+    let values = vec![[("prom/errors".to_owned(), vec![2.0, 0.5])].into()];
+    let insights = Insights { num_versions: 1, non_hist_metric_values: values, ..Insights::default() };
+    let this = ThisLoop { number: 3, ..ThisLoop::default() };
+    for (rule, outcome, value) in [(None, Satisfied, Some(0.5)), (Some(LoopRule::Consecutive(1)), Inconclusive, None)] {
+        let mut assessment = assess(&insights, &limits);
+        judge(&mut assessment, &insights, rule, &this);
+        assert_eq!((assessment.verdicts[0].verdict, assessment.verdicts[0].value), (outcome, value));
+        assert_eq!(assessment.satisfied.upper, [[outcome == Satisfied]]);
+        assert_eq!(assessment.record.unwrap().outcomes, [LoopOutcome::Inconclusive], "an old value is no news");
+    }
 }
 
 #[test]
@@ -154,7 +187,7 @@ fn a_rule_judges_each_objective_and_version_apart() {
     let values = |x: f64, y: f64, z: f64| {
         [("a/x", x), ("a/y", y), ("a/z", z)].map(|(name, value)| (name.to_owned(), vec![value])).into()
     };
-    let insights = Insights {
+    let mut insights = Insights {
         num_versions: 2,
         non_hist_metric_values: vec![values(0.0, 2.0, 1.0), values(0.0, 0.0, 0.0)],
         ..Insights::default()
@@ -163,16 +196,17 @@ fn a_rule_judges_each_objective_and_version_apart() {
     let record = LoopRecord { number: 1, outcomes: vec![S, V, S, S, V, V], ..LoopRecord::default() };
     let this = ThisLoop { number: 2, measured: BTreeSet::from(["a".to_owned()]), start: None };
     let mut assessment = assess(&insights, &limits);
-    judge(&mut assessment, std::slice::from_ref(&record), Some(LoopRule::Consecutive(2)), &this);
+    insights.loops = vec![record.clone()];
+    judge(&mut assessment, &insights, Some(LoopRule::Consecutive(2)), &this);
     let outcomes: Vec<Outcome> = assessment.verdicts.iter().map(|verdict| verdict.verdict).collect();
     assert_eq!(outcomes, [Satisfied, Inconclusive, Violated, Satisfied, Inconclusive, Violated]);
     assert_eq!(assessment.satisfied.upper, [[true, false], [false, true]]);
     assert_eq!(assessment.satisfied.lower, [[false, false]]);
     assert_eq!(assessment.record.unwrap().outcomes, [S, S, V, S, S, V], "each loop by itself");
     // With other objectives or versions, nothing is known of the loops before.
-    let other = LoopRecord { outcomes: vec![S; 3], ..record };
+    insights.loops = vec![LoopRecord { outcomes: vec![S; 3], ..record }];
     let mut assessment = assess(&insights, &limits);
-    judge(&mut assessment, &[other], Some(LoopRule::Consecutive(2)), &this);
+    judge(&mut assessment, &insights, Some(LoopRule::Consecutive(2)), &this);
     assert!(assessment.verdicts[0].reason.ends_with("; loop 1 was not assessed"), "{:?}", assessment.verdicts[0]);
 }
 
@@ -187,7 +221,7 @@ fn values_are_kept_to_six_digits_and_still_differ_from_their_limit() {
         let mut assessment = assess(&insights, &limits);
         judge(
             &mut assessment,
-            &[],
+            &insights,
             None,
             &ThisLoop { measured: BTreeSet::from(["a".to_owned()]), ..ThisLoop::default() },
         );

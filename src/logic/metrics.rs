@@ -88,7 +88,7 @@ impl MetricName {
     }
 
     /// For `http/latency-p99`: the key of the distribution `http/latency` and the percentile.
-    fn distribution(&self) -> Option<(String, Aggregation)> {
+    pub(super) fn distribution(&self) -> Option<(String, Aggregation)> {
         match self.aggregation {
             Some(aggregation) => Some((self.key(), aggregation)),
             None => {
@@ -271,6 +271,13 @@ pub fn absence<'a>(insights: &'a Insights, version: usize, name: &str) -> Option
     let own = observed(insights, version, &name.key());
     let seen = own.or_else(|| observed(insights, version, &name.distribution()?.0))?;
     Some((seen.policy?, seen.no_data.as_deref()?))
+}
+
+/// Whether the document tells how a metric, or the distribution that it is a percentile of, was measured. Iter8's never do.
+pub fn is_observed(insights: &Insights, version: usize, name: &str) -> bool {
+    let Ok(name) = name.parse::<MetricName>() else { return false };
+    let of_distribution = || name.distribution().is_some_and(|(base, _)| observed(insights, version, &base).is_some());
+    observed(insights, version, &name.key()).is_some() || of_distribution()
 }
 
 fn observed<'a>(insights: &'a Insights, version: usize, key: &str) -> Option<&'a Observation> {

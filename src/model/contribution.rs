@@ -1,6 +1,6 @@
 //! What a task adds to the experiment. Tasks never edit the document: the pipeline merges their contributions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,16 @@ pub struct Contribution {
     pub notes: Vec<String>,
     /// Whether a signal ended the task early, with what it had measured until then.
     pub interrupted: bool,
+}
+
+impl Contribution {
+    /// The providers that it measured, for whichever version: `http` of `http/latency-mean`.
+    pub fn providers(&self) -> BTreeSet<&str> {
+        let keys = self.versions.iter().flat_map(|version| version.metrics.keys());
+        let metrics = keys.filter_map(|key| key.split_once('/'));
+        let loads = self.versions.iter().flat_map(|version| version.load.keys());
+        metrics.map(|(provider, _)| provider).chain(loads.map(String::as_str)).collect()
+    }
 }
 
 /// What a task measured for one version.

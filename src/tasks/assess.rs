@@ -245,7 +245,7 @@ fn judge(
     // The same objectives in another order are judged in the order of the loops before, whose outcomes stand in it.
     let limits = insights.slos.as_ref().filter(|_| !insights.loops.is_empty()).unwrap_or(limits);
     let mut assessment = assess(insights, limits);
-    loops::judge(&mut assessment, &insights.loops, rule, this);
+    loops::judge(&mut assessment, insights, rule, this);
     let notes = notes(insights, &assessment);
     Ok(Contribution { assessment: Some(assessment), notes, ..Contribution::default() })
 }

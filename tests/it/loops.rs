@@ -110,64 +110,104 @@ fn a_loop_that_is_assessed_twice_counts_once() {
 }
 
 #[test]
-fn a_value_of_an_earlier_loop_is_no_further_good_loop() {
-    let (server, bench) = (Scripted::answers("200 OK", "fine"), Bench::new());
-    let spec = |condition: &str| {
-        json!({"spec": [
-            {"task": "http", "if": condition, "with": {"url": server.url(), "qps": "max", "numRequests": 5}},
-            {"task": "assess", "with": {
-                "SLOs": {"upper": [{"metric": "http/error-count", "limit": 0}]}, "consecutive": 2,
-            }},
-        ]})
-    };
-    bench.write("experiment.yaml", &spec("true").to_string());
-    bench.run(["run"]).expect(0, &[]);
-    let mut document = bench.document();
-    document["spec"] = spec("false")["spec"].clone();
-    bench.write("experiment.yaml", &document.to_string());
-    bench.run(["run", "--reuseResult"]).expect(0, &["skipped"]);
-    assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(5));
-    let reason = bench.document()["result"]["insights"]["verdicts"][0]["reason"].clone();
-    assert!(reason.as_str().unwrap().contains("was not measured in this loop"), "{reason}");
+fn a_value_of_an_earlier_loop_satisfies_no_later_one() {
+    for rule in [json!({}), json!({"consecutive": 2}), json!({"failureLimit": 1})] {
+        let (server, bench) = (Scripted::answers("200 OK", "fine"), Bench::new());
+        let spec = |condition: &str| {
+            let mut with = rule.clone();
+            with["SLOs"] = json!({"upper": [{"metric": "http/error-count", "limit": 0}]});
+            json!([
+                {"task": "http", "if": condition, "with": {"url": server.url(), "qps": "max", "numRequests": 5}},
+                {"task": "assess", "with": with},
+            ])
+        };
+        bench.write("experiment.yaml", &json!({"spec": spec("true")}).to_string());
+        bench.run(["run"]).expect(0, &[]);
+        let mut document = bench.document();
+        document["spec"] = spec("false");
+        bench.write("experiment.yaml", &document.to_string());
+        bench.run(["run", "--reuseResult"]).expect(0, &["skipped"]);
+        assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(1), "{rule}");
+        let insights = bench.document()["result"]["insights"].clone();
+        assert_eq!(insights["verdicts"][0]["reason"], "no data: not measured in this loop", "{rule}");
+        assert_eq!(insights["SLOsSatisfied"], json!({"upper": [[false]]}), "{rule}");
+    }
 }
 
-/// What `assert -c slos` says of an objective (at most 1, or at least 1) on a metric that a loop left like this.
-fn asserted(bound: &str, observation: &Value, values: &Value) -> (Option<i32>, String) {
+/// An answer of Prometheus with these series.
+fn vector(series: &Value) -> String {
+    json!({"status": "success", "data": {"resultType": "vector", "result": series}}).to_string()
+}
+
+#[test]
+fn a_metric_that_its_template_no_longer_has_is_not_measured() {
+    let server = Scripted::answers("200 OK", &vector(&json!([{"metric": {}, "value": [1_700_000_000, "0"]}])));
     let bench = Bench::new();
-    let document = json!({
-        "spec": [{"task": "assess", "with": {"SLOs": {bound: [{"metric": "prom/errors", "limit": 1}]}}}],
-        "result": {"numLoops": 1, "numCompletedTasks": 1, "failure": false, "insights": {
-            "numVersions": 1,
-            "metricsInfo": {"prom/errors": {"description": "errors", "type": "Gauge"}},
-            "nonHistMetricValues": [values],
-            "observations": [{"prom/errors": observation}],
-        }},
-    });
-    bench.write("experiment.yaml", &document.to_string());
-    bench.run(["run", "--reuseResult"]).expect(0, &[]);
+    let metric = "- {name: errors, params: [{name: query, value: a}], jqExpression: '.data.result[0].value[1]'}\n";
+    let run = |metrics: &str, more: &[&str]| {
+        bench.write("p.tpl", &format!("url: {}\nmetrics: {metrics}\n", server.url()));
+        bench.run(["run"].iter().chain(more)).expect(0, &[]);
+        let verdict = bench.document()["result"]["insights"]["verdicts"][0]["reason"].as_str().unwrap().to_owned();
+        (bench.run(["assert", "-c", "slos"]).code, verdict)
+    };
+    let spec = json!([
+        {"task": "custommetrics", "with": {"templates": {"p": "p.tpl"}}},
+        {"task": "assess", "with": {"SLOs": {"upper": [{"metric": "p/errors", "limit": 1}]}}},
+    ]);
+    bench.write("experiment.yaml", &json!({"spec": spec}).to_string());
+    assert_eq!(run(&format!("\n{metric}"), &[]).0, Some(0));
+    let gone = (Some(1), "no data: not measured in this loop".to_owned());
+    let other = metric.replace("errors", "other");
+    assert_eq!(run(&format!("\n{other}"), &["--reuseResult"]), gone);
+    assert_eq!(run(&format!("\n{metric}"), &["--reuseResult"]).0, Some(0));
+    assert_eq!(run("[]", &["--reuseResult"]), gone, "a provider without metrics measured nothing");
+}
+
+/// What `assert -c slos` says of an objective (at most 1, or at least 1) on a metric under this policy, and this rule, where the
+/// provider answers like this.
+fn asserted(bound: &str, (status, body): (&str, &str), policy: Option<&str>, rule: &Value) -> (Option<i32>, String) {
+    let (server, bench) = (Scripted::answers(status, body), Bench::new());
+    let mut with = rule.clone();
+    with["SLOs"] = json!({bound: [{"metric": "prometheus/errors", "limit": 1}]});
+    let query = json!({"query": "errors", "noData": policy});
+    let provider = json!({"prometheus": {"url": server.url(), "queries": {"errors": query}}});
+    let spec = json!([{"task": "custommetrics", "with": provider}, {"task": "assess", "with": with}]);
+    bench.write("experiment.yaml", &json!({"spec": spec}).to_string());
+    bench.run(["run"]).expect(0, &[]);
     let said = bench.run(["assert", "-c", "slos"]);
     (said.code, said.stdout)
 }
 
 #[test]
 fn what_is_absent_is_asserted_by_the_policy_of_its_metric() {
-    let absent = |policy: &str| json!({"noData": "an empty result", "policy": policy});
+    let (nothing, alone) = (vector(&json!([])), json!({}));
+    let absent = ("200 OK", nothing.as_str());
+    let why = "no series matches the query";
     for bound in ["upper", "lower"] {
-        for (observation, code, told) in [
-            (absent("fail"), 1, "prom/errors has no data, which counts as violated: an empty result"),
-            (absent("pass"), 0, "the SLO is satisfied"),
-            (absent("inconclusive"), 5, "prom/errors: no data, which leaves the objective open: an empty result"),
-            (json!({"noData": "an empty result"}), 1, "prom/errors: no data: an empty result"),
+        for (answer, policy, code, told) in [
+            (absent, Some("fail"), 1, format!("prometheus/errors has no data, which counts as violated: {why}")),
+            (absent, Some("pass"), 0, "the SLO is satisfied".to_owned()),
+            (absent, Some("inconclusive"), 5, format!("no data, which leaves the objective open: {why}")),
+            (absent, None, 1, format!("prometheus/errors: no data: {why}")),
             // What is broken has no policy: the provider answered, and not as it should.
-            (json!({"noData": "HTTP 401", "status": 401}), 1, "prom/errors: no data: HTTP 401"),
+            (("401 Unauthorized", ""), Some("pass"), 1, "prometheus/errors: no data: ".to_owned()),
         ] {
-            let said = asserted(bound, &observation, &json!({}));
-            assert!(said.0 == Some(code) && said.1.contains(told), "{bound} {observation}: {said:?}");
+            let said = asserted(bound, answer, policy, &alone);
+            assert!(said.0 == Some(code) && said.1.contains(&told), "{bound} {policy:?}: {said:?}");
         }
     }
-    let zero = json!({"prom/errors": [0]});
-    assert_eq!(asserted("upper", &absent("zero"), &zero).0, Some(0));
-    let said = asserted("lower", &absent("zero"), &zero);
-    let told = "prom/errors is 0, below the limit of 1; zero stands in for no data: an empty result";
-    assert!(said.0 == Some(1) && said.1.contains(told), "{said:?}");
+    assert_eq!(asserted("upper", absent, Some("zero"), &alone).0, Some(0));
+    let said = asserted("lower", absent, Some("zero"), &alone);
+    let told = format!("prometheus/errors is 0, below the limit of 1; zero stands in for no data: {why}");
+    assert!(said.0 == Some(1) && said.1.contains(&told), "{said:?}");
+}
+
+#[test]
+fn what_passes_without_data_waits_for_as_many_loops_as_the_rule_says() {
+    let nothing = vector(&json!([]));
+    let absent = ("200 OK", nothing.as_str());
+    let said = asserted("upper", absent, Some("pass"), &json!({"consecutive": 3}));
+    assert!(said.0 == Some(5) && said.1.contains("1 of 3 good loops in a row so far"), "{said:?}");
+    let said = asserted("upper", absent, Some("fail"), &json!({"failureLimit": 0}));
+    assert!(said.0 == Some(1) && said.1.contains("1 failed loop, and at most 0 may fail"), "{said:?}");
 }

@@ -145,7 +145,7 @@ pub fn loops() -> Experiment {
         }
         let this = ThisLoop { number, start: Some(begun), measured: BTreeSet::from([PROVIDER.to_owned()]) };
         let mut assessment = assess::assess(&found, &limits);
-        loops::judge(&mut assessment, &found.loops, Some(LoopRule::Consecutive(3)), &this);
+        loops::judge(&mut assessment, &found, Some(LoopRule::Consecutive(3)), &this);
         let contribution = Contribution { assessment: Some(assessment), ..Contribution::default() };
         insights::merge(&mut found, &contribution).unwrap();
     }

@@ -53,6 +53,8 @@ pub struct MetricSpec {
     pub body: Option<String>,
     /// What makes a number of the answer; without it, the answer must be Prometheus's.
     pub expression: Option<Filter>,
+    /// Whether the expression only takes the value of the first series: of Prometheus's answers, nothing needs to run for that.
+    pub takes_first: bool,
     /// What several series become.
     pub reduce: Option<Reduce>,
     /// Whether many values are asked for, instead of one.
@@ -178,6 +180,20 @@ fn metric(raw: RawMetric) -> Result<MetricSpec, InputError> {
         let shown = clipped(raw.jq_expression.as_deref().unwrap_or_default().trim(), 200);
         InputError::new("jqExpression", format!("`{shown}` {message}"))
     })?;
+    let takes_first = raw.jq_expression.as_deref().is_some_and(takes_first);
+    // What takes the value of the first series is Iter8's way to the value of a series at all: `reduce` needs no such help.
+    let expression = match raw.reduce {
+        Some(reduce) if reduce != Reduce::Jq && expression.is_some() => {
+            if !takes_first {
+                let message = "stands beside a `jqExpression`, and leaves it no say";
+                return Err(InputError::new("reduce", message).with_hint(
+                    "leave out one: `reduce` takes the series' values as they are; with `reduce: jq` the expression does it",
+                ));
+            }
+            None
+        }
+        _ => expression,
+    };
     let params = raw.params.unwrap_or_default().into_iter();
     Ok(MetricSpec {
         name: raw.name,
@@ -188,12 +204,19 @@ fn metric(raw: RawMetric) -> Result<MetricSpec, InputError> {
         },
         params: params.map(|param| (param.name, param.value.into_string().trim().to_owned())).collect(),
         body: raw.body,
+        takes_first: takes_first && expression.is_some(),
         expression,
         reduce: raw.reduce,
         is_range: false,
         no_data: raw.no_data,
         when_empty: raw.when_empty.map(|reason| clipped(reason.trim(), MAX_TEXT)),
     })
+}
+
+/// Whether an expression only takes the value of the first series, as those of Iter8's templates do.
+fn takes_first(expression: &str) -> bool {
+    let plain: String = expression.split_whitespace().collect();
+    matches!(plain.as_str(), ".data.result[0].value[1]" | ".data.result[0].value[1]|tonumber")
 }
 
 /// Whether a text can be the provider's or the metric's part of a name.
@@ -276,10 +299,39 @@ metrics:
                 "metrics[0].noData: `ignore` is not known here; expected one of fail, pass",
             ),
             ("{url: 'http://p', metrics: [{name: a, reduce: jq}]}", "metrics[0].reduce: `jq` leaves it"),
+            (
+                "{url: 'http://p', metrics: [{name: a, reduce: sum, jqExpression: '.data.result[1].value[1]'}]}",
+                "metrics[0].reduce: stands beside a `jqExpression`",
+            ),
         ];
         for (text, expected) in cases {
             let error = ProviderSpec::read(text).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn reduce_stands_beside_no_expression_but_the_one_that_takes_the_value() {
+        let read = |reduce: &str, expression: &str| {
+            let text = format!("{{url: 'http://p', metrics: [{{name: a, {reduce} jqExpression: '{expression}'}}]}}");
+            ProviderSpec::read(&text).map(|spec| spec.metrics.into_iter().next().unwrap())
+        };
+        for plain in
+            [".data.result[0].value[1] | tonumber", ".data.result[0].value[1]", " .data.result[0] .value[1]|tonumber "]
+        {
+            for reduce in ["sum", "max", "min", "avg", "first"] {
+                let metric = read(&format!("reduce: {reduce},"), plain).unwrap();
+                assert!(metric.expression.is_none() && !metric.takes_first, "{reduce} {plain}");
+            }
+            for other in ["", "reduce: jq,"] {
+                let metric = read(other, plain).unwrap();
+                assert!(metric.expression.is_some() && metric.takes_first, "{plain}");
+            }
+        }
+        for other in [".data.result[1].value[1]", ".data.result[0].value[1] | tonumber * 100", ".v"] {
+            let error = read("reduce: first,", other).unwrap_err();
+            assert!(error.hint.unwrap().starts_with("leave out one: "), "{other}");
+            assert!(read("reduce: jq,", other).is_ok_and(|metric| !metric.takes_first));
         }
     }
 

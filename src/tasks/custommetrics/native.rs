@@ -91,6 +91,7 @@ impl Native {
                 params,
                 body: None,
                 expression: None,
+                takes_first: false,
                 reduce: query.reduce,
                 is_range: query.range.is_some(),
                 no_data: query.no_data,

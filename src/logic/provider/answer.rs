@@ -36,6 +36,8 @@ pub struct Reading {
     pub raw: Option<String>,
     /// What the provider warns of.
     pub warnings: Vec<String>,
+    /// What there is to say of the values themselves.
+    pub remark: Option<String>,
 }
 
 /// The value, or why there is none.
@@ -53,7 +55,7 @@ pub enum Found {
 
 impl Reading {
     fn plain(found: Found) -> Self {
-        Self { found, series: None, raw: None, warnings: Vec::new() }
+        Self { found, series: None, raw: None, warnings: Vec::new(), remark: None }
     }
 }
 
@@ -73,10 +75,14 @@ pub fn read(metric: &MetricSpec, answer: Answer<'_>) -> Reading {
         }
         None => match &metric.expression {
             Some(_) => by_expression(metric, answer.body),
-            None => Reading::plain(Found::Unusable(format!(
-                "the answer is not Prometheus's, and there is no `jqExpression` to read it with{}",
-                looks(answer.body)
-            ))),
+            None => {
+                let lack = match metric.reduce {
+                    Some(_) => "which `reduce` is for",
+                    None => "and there is no `jqExpression` to read it with",
+                };
+                let reason = format!("the answer is not Prometheus's, {lack}{}", looks(answer.body));
+                Reading::plain(Found::Unusable(reason))
+            }
         },
     }
 }
@@ -134,32 +140,65 @@ fn shown(warnings: Vec<String>) -> Vec<String> {
 }
 
 fn of_prometheus(metric: &MetricSpec, data: Data, body: &[u8]) -> Reading {
-    let empty = |words: &str| Found::Absent(metric.when_empty.clone().unwrap_or_else(|| words.to_owned()));
-    let (count, samples) = match data {
-        Data::Vector(samples) => (samples.len(), samples),
-        Data::Scalar(sample) => (1, vec![sample]),
-        Data::Matrix(series) => return of_matrix(metric, series, &empty, body),
+    let empty = |words: &str| absent(metric, words);
+    // Series are counted before anything else looks at them.
+    let count = match &data {
+        Data::Vector(samples) => samples.len(),
+        Data::Matrix(series) => series.len(),
+        Data::Broken { count, .. } => *count,
+        Data::Scalar(_) | Data::Other(_) => 1,
+    };
+    let several = count > 1 && metric.reduce.is_none();
+    let reading = match data {
         Data::Other(_) if metric.expression.is_some() => return by_expression(metric, body),
         Data::Other(kind) => {
             return Reading::plain(Found::Unusable(format!("the result is a {kind}, which is not a number")));
         }
-    };
-    let several = count > 1 && metric.reduce.is_none();
-    let reading = match metric.reduce {
-        _ if count == 0 => Reading::plain(empty("no series matches the query (the result is empty)")),
         _ if several => Reading::plain(Found::Unusable(several_series(count))),
-        Some(reduce) if reduce != Reduce::Jq => of_samples(&samples, reduce, &empty),
-        _ if metric.expression.is_some() => match by_expression(metric, body) {
-            // What the expression stumbled over may be a sample that is no number.
-            Reading { found: Found::Absent(_) | Found::Unusable(_), .. } if count == 1 && !is_finite(&samples[0].1) => {
-                of_samples(&samples, Reduce::First, &empty)
-            }
-            reading => reading,
-        },
-        _ => of_samples(&samples, Reduce::First, &empty),
+        Data::Broken { .. } if metric.reduce == Some(Reduce::Jq) => by_expression(metric, body),
+        Data::Broken { reason, .. } => Reading::plain(Found::Unusable(reason)),
+        Data::Matrix(series) if metric.is_range => of_range(&series, metric.reduce, &empty),
+        Data::Vector(list) if list.is_empty() => of_nothing(metric, body),
+        Data::Matrix(list) if list.is_empty() => of_nothing(metric, body),
+        Data::Matrix(_) if metric.expression.is_some() && !metric.takes_first => by_expression(metric, body),
+        Data::Matrix(_) => {
+            let reason = "the query gives many values of each series, and one number is wanted";
+            Reading::plain(Found::Unusable(reason.to_owned()))
+        }
+        Data::Vector(samples) => of_vector(metric, &samples, body, &empty),
+        Data::Scalar(sample) => of_vector(metric, &[sample], body, &empty),
     };
-    let raw = reading.raw.or_else(|| (count == 1).then(|| clipped(&samples[0].1, RAW)));
-    Reading { series: Some(count as u64), raw, ..reading }
+    Reading { series: Some(count as u64), ..reading }
+}
+
+/// Why there is nothing, in the metric's own words if it has some.
+fn absent(metric: &MetricSpec, words: &str) -> Found {
+    Found::Absent(metric.when_empty.clone().unwrap_or_else(|| words.to_owned()))
+}
+
+/// What is made of a result without series: the number that the expression has for that, if it has one.
+fn of_nothing(metric: &MetricSpec, body: &[u8]) -> Reading {
+    if metric.expression.is_some() && !metric.takes_first {
+        let reading = by_expression(metric, body);
+        if matches!(reading.found, Found::Value(_)) {
+            return reading;
+        }
+    }
+    Reading::plain(absent(metric, "no series matches the query (the result is empty)"))
+}
+
+/// One number of at least one sample.
+fn of_vector(metric: &MetricSpec, samples: &[(f64, String)], body: &[u8], empty: &dyn Fn(&str) -> Found) -> Reading {
+    let first = || of_samples(samples, Reduce::First, empty);
+    match metric.reduce {
+        Some(reduce) if reduce != Reduce::Jq => of_samples(samples, reduce, empty),
+        _ if metric.expression.is_none() || metric.takes_first => first(),
+        _ => match (by_expression(metric, body), samples) {
+            // What the expression stumbled over may be a sample that is no number.
+            (Reading { found: Found::Absent(_) | Found::Unusable(_), .. }, [(_, text)]) if !is_finite(text) => first(),
+            (reading, _) => reading,
+        },
+    }
 }
 
 fn several_series(count: usize) -> String {
@@ -172,18 +211,24 @@ fn is_finite(text: &str) -> bool {
     text.trim().parse::<f64>().is_ok_and(f64::is_finite)
 }
 
+/// A value as Prometheus writes it, or what is wrong with it.
+fn number(text: &str) -> Result<f64, Found> {
+    text.trim().parse::<f64>().map_err(|_| Found::Unusable(format!("the value `{}` is not a number", told("", text))))
+}
+
 /// One number of samples as Prometheus writes them.
 fn of_samples(samples: &[(f64, String)], reduce: Reduce, empty: &dyn Fn(&str) -> Found) -> Reading {
-    let parsed: Result<Vec<f64>, &String> =
-        samples.iter().map(|(_, text)| text.trim().parse::<f64>().map_err(|_| text)).collect();
-    let found = match parsed {
-        Err(text) => Found::Unusable(format!("the value `{}` is not a number", told("", text))),
-        Ok(values) => match reduce.of(&values) {
-            None => empty("the result is empty"),
-            Some(value) => finite(value, empty),
-        },
+    let values: Result<Vec<f64>, Found> = samples.iter().map(|(_, text)| number(text)).collect();
+    let found = match values.map(|values| reduce.of(&values)) {
+        Err(unusable) => unusable,
+        Ok(None) => empty("the result is empty"),
+        Ok(Some(value)) if value.is_nan() && samples.len() > 1 => {
+            empty(&format!("one of the {} series is NaN, as of nothing divided by nothing", samples.len()))
+        }
+        Ok(Some(value)) => finite(value, empty),
     };
-    Reading::plain(found)
+    let raw = if let [(_, text)] = samples { Some(clipped(&mask_text(text), RAW)) } else { None };
+    Reading { raw, ..Reading::plain(found) }
 }
 
 /// NaN is what Prometheus makes of nothing divided by nothing. Infinity is more than any limit, and never passes for nothing.
@@ -197,36 +242,30 @@ fn finite(value: f64, empty: &dyn Fn(&str) -> Found) -> Found {
     }
 }
 
-fn of_matrix(
-    metric: &MetricSpec,
-    series: Vec<Vec<(f64, String)>>,
-    empty: &dyn Fn(&str) -> Found,
-    body: &[u8],
-) -> Reading {
-    let count = series.len();
-    let found = match metric.reduce {
-        _ if !metric.is_range && metric.expression.is_some() => return by_expression(metric, body),
-        _ if !metric.is_range => {
-            Found::Unusable("the query gives many values of each series, and one number is wanted".to_owned())
-        }
-        _ if count == 0 => empty("no series matches the query in that range (the result is empty)"),
-        None if count > 1 => Found::Unusable(several_series(count)),
-        reduce => {
-            let parse = |(time, text): &(f64, String)| Some((*time, text.trim().parse::<f64>().ok()?));
-            let series: Vec<Vec<(f64, f64)>> =
-                series.iter().map(|samples| samples.iter().filter_map(parse).collect()).collect();
-            let values = reduce.unwrap_or(Reduce::First).of_series(&series);
-            let numbers: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
-            if values.iter().any(|value| value.is_infinite()) {
-                Found::Unusable("one of the values is infinite".to_owned())
-            } else if numbers.is_empty() {
-                empty("none of the values is a number")
-            } else {
-                Found::Samples(numbers)
-            }
-        }
+/// The values of a range. NaN among them is a gap, which is told.
+fn of_range(series: &[Vec<(f64, String)>], reduce: Option<Reduce>, empty: &dyn Fn(&str) -> Found) -> Reading {
+    if series.is_empty() {
+        return Reading::plain(empty("no series matches the query in that range (the result is empty)"));
+    }
+    let parse = |(time, text): &(f64, String)| Ok((*time, number(text)?));
+    let parsed: Result<Vec<Vec<(f64, f64)>>, Found> =
+        series.iter().map(|samples| samples.iter().map(parse).collect()).collect();
+    let mut values = match parsed {
+        Ok(series) => reduce.unwrap_or(Reduce::First).of_series(&series),
+        Err(unusable) => return Reading::plain(unusable),
     };
-    Reading { series: Some(count as u64), ..Reading::plain(found) }
+    let all = values.len();
+    values.retain(|value| !value.is_nan());
+    let gaps = all - values.len();
+    let found = match values {
+        values if values.iter().any(|value| value.is_infinite()) => {
+            Found::Unusable("one of the values is infinite".to_owned())
+        }
+        values if values.is_empty() => empty("none of the values is a number"),
+        values => Found::Samples(values),
+    };
+    let remark = (gaps > 0).then(|| format!("{gaps} of {all} values are NaN, and left out"));
+    Reading { remark, ..Reading::plain(found) }
 }
 
 /// One number, made by the metric's expression. A text counts where it is a number.
@@ -234,7 +273,7 @@ fn by_expression(metric: &MetricSpec, body: &[u8]) -> Reading {
     let Some(expression) = &metric.expression else {
         return Reading::plain(Found::Unusable("no expression".to_owned()));
     };
-    let empty = |words: &str| Found::Absent(metric.when_empty.clone().unwrap_or_else(|| words.to_owned()));
+    let empty = |words: &str| absent(metric, words);
     match expression.value(body) {
         Output::Number(value, raw) => {
             let raw = if value.is_finite() { raw } else { show(value) };

@@ -13,6 +13,7 @@ fn metric(expression: Option<&str>) -> MetricSpec {
         params: Vec::new(),
         body: None,
         expression: expression.map(|text| Filter::compile(text).unwrap()),
+        takes_first: expression == Some(FIRST),
         reduce: None,
         is_range: false,
         no_data: None,
@@ -143,6 +144,101 @@ fn a_range_gives_samples_without_the_gaps() {
     unusable(ok(&range, &matrix(r#"{"values":[[1,"1"]]},{"values":[[1,"2"]]}"#)), "2 series");
     range.reduce = Some(Reduce::Max);
     assert_eq!(ok(&range, &matrix(r#"{"values":[[1,"1"]]},{"values":[[1,"2"]]}"#)).found, Found::Samples(vec![2.0]));
+}
+
+#[test]
+fn a_nan_among_several_series_is_not_dropped() {
+    use Reduce::{Avg, First, Max, Min, Sum};
+    let mut metric = metric(None);
+    for reduce in [Sum, Max, Min, Avg] {
+        metric.reduce = Some(reduce);
+        absent(ok(&metric, &vector(&["1", "NaN", "3"])), "one of the 3 series is NaN");
+        unusable(ok(&metric, &vector(&["1", "NaN", "+Inf"])), "+Inf");
+        unusable(ok(&metric, &vector(&["1", "many"])), "the value `many` is not a number");
+    }
+    metric.reduce = Some(First);
+    assert_eq!(ok(&metric, &vector(&["1", "NaN"])).found, Found::Value(1.0));
+    metric.reduce = Some(Sum);
+    metric.when_empty = Some("no requests".into());
+    absent(ok(&metric, &vector(&["1", "NaN"])), "no requests");
+}
+
+#[test]
+fn gaps_of_a_range_are_told_and_text_among_its_values_is_no_gap() {
+    let matrix = |values: &str| {
+        format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"values":[{values}]}}]}}}}"#)
+    };
+    let mut range = metric(None);
+    range.is_range = true;
+    let reading = ok(&range, &matrix(r#"[1,"2"],[2,"NaN"],[3,4],[4,"NaN"]"#));
+    assert_eq!(reading.found, Found::Samples(vec![2.0, 4.0]));
+    assert_eq!(reading.remark.as_deref(), Some("2 of 4 values are NaN, and left out"));
+    assert_eq!(ok(&range, &matrix(r#"[1,"2"]"#)).remark, None);
+    unusable(ok(&range, &matrix(r#"[1,"2"],[2,"many"]"#)), "the value `many` is not a number");
+}
+
+#[test]
+fn series_are_counted_before_an_expression_looks_at_them() {
+    let body = |kind: &str, list: &str| {
+        format!(r#"{{"status":"success","data":{{"resultType":"{kind}","result":[{list}]}}}}"#)
+    };
+    let [last, value] = [".data.result[0].values[-1][1]", ".data.result[0].value[1]"];
+    let series = r#"{"values":[[1,"1"],[2,"2"]]}"#;
+    assert_eq!(ok(&metric(Some(last)), &body("matrix", series)).found, Found::Value(2.0));
+    let two = format!("{series},{series}");
+    unusable(ok(&metric(Some(last)), &body("matrix", &two)), "the query gives 2 series");
+    unusable(ok(&metric(Some(FIRST)), &body("matrix", series)), "one number is wanted");
+    unusable(ok(&metric(Some(value)), &body("vector", r#"{"value":[1,2]},{"value":[1,3]}"#)), "2 series");
+    assert_eq!(ok(&metric(Some(value)), &body("vector", r#"{"value":[1,2]}"#)).found, Found::Value(2.0));
+    // Neither is a warning in another form a way around that.
+    let warned =
+        body("vector", r#"{"value":[1,"2"]},{"value":[1,"3"]}"#).replacen('{', r#"{"warnings":{},"error":{},"#, 1);
+    unusable(ok(&metric(Some(value)), &warned), "2 series");
+    let mut by_expression = metric(Some("[.data.result[].values[-1][1] | tonumber] | add"));
+    by_expression.reduce = Some(Reduce::Jq);
+    assert_eq!(ok(&by_expression, &body("matrix", &two)).found, Found::Value(4.0));
+}
+
+#[test]
+fn a_series_without_a_value_is_never_taken_for_none() {
+    let body = |list: &str| format!(r#"{{"status":"success","data":{{"resultType":"vector","result":{list}}}}}"#);
+    for expression in [None, Some(FIRST), Some(".data.result[0].value[1]"), Some(".data.result[0].value[1] // 0")] {
+        let of = |list: &str| ok(&metric(expression), &body(list));
+        unusable(of(r#"[{"histogram":[1,{"count":"1"}]}]"#), "native histogram");
+        unusable(of(r#"[{"metric":{}}]"#), "no `value`");
+        unusable(of("null"), "not a list of series");
+        unusable(of(r#"[{"metric":{}},{"metric":{}}]"#), "the query gives 2 series");
+    }
+    let mut count = metric(Some(".data.result[0].histogram[1].count"));
+    unusable(ok(&count, &body(r#"[{"histogram":[1,{"count":"7"}]}]"#)), "native histogram");
+    count.reduce = Some(Reduce::Jq);
+    assert_eq!(ok(&count, &body(r#"[{"histogram":[1,{"count":"7"}]}]"#)).found, Found::Value(7.0));
+}
+
+#[test]
+fn an_expression_may_have_a_number_for_an_empty_result() {
+    for reduce in [None, Some(Reduce::Jq)] {
+        let of = |expression: &str| {
+            let mut metric = metric(Some(expression));
+            (metric.reduce, metric.when_empty) = (reduce, Some("no requests".into()));
+            ok(&metric, &vector(&[]))
+        };
+        for zero in [
+            ".data.result | length",
+            ".data.result[0].value[1] // 0",
+            "[.data.result[].value[1] | tonumber] | add // 0",
+        ] {
+            let reading = of(zero);
+            assert_eq!((reading.found, reading.series), (Found::Value(0.0), Some(0)), "{zero}");
+        }
+        for none in
+            [FIRST, ".data.result[0].value[1]", ".data.result[].value[1]", "nan", "infinite", "error(1)", "\"x\""]
+        {
+            let reading = of(none);
+            assert_eq!(reading.series, Some(0), "{none}");
+            absent(reading, "no requests");
+        }
+    }
 }
 
 #[test]

@@ -36,6 +36,13 @@ pub enum Data {
     Matrix(Vec<Vec<(f64, String)>>),
     /// One number.
     Scalar((f64, String)),
+    /// Series that have no plain number each.
+    Broken {
+        /// How many series there are.
+        count: usize,
+        /// What is wrong with one of them.
+        reason: String,
+    },
     /// A text, or what this program does not know: its type.
     Other(String),
 }
@@ -45,14 +52,15 @@ struct Raw {
     status: String,
     #[serde(default)]
     data: Option<RawData>,
+    // What is no text here says nothing, and does not make another document of this one.
     #[serde(default, rename = "errorType")]
-    error_type: Option<String>,
+    error_type: Value,
     #[serde(default)]
-    error: Option<String>,
+    error: Value,
     #[serde(default)]
-    warnings: Option<Vec<String>>,
+    warnings: Value,
     #[serde(default)]
-    infos: Option<Vec<String>>,
+    infos: Value,
 }
 
 #[derive(Deserialize)]
@@ -63,51 +71,83 @@ struct RawData {
     result: Value,
 }
 
-#[derive(Deserialize)]
-struct RawSeries {
-    #[serde(default)]
-    value: Option<Sample>,
-    #[serde(default)]
-    values: Option<Vec<Sample>>,
-    /// Native histograms, which have no one value.
-    #[serde(default)]
-    histogram: Option<Value>,
-}
-
+/// An instant, in seconds since 1970, and the value as it was written.
 type Sample = (f64, String);
 
 /// Reads an answer, if it is in this envelope.
 pub fn envelope(body: &[u8]) -> Option<Envelope> {
     let raw: Raw = serde_json::from_slice(body).ok()?;
-    let warnings: Vec<String> = [raw.warnings, raw.infos].into_iter().flatten().flatten().collect();
+    let warnings = [raw.warnings, raw.infos].into_iter().flat_map(texts).collect();
     match (raw.status.as_str(), raw.data) {
         ("success", Some(data)) => Some(Envelope::Success { data: read(data), warnings }),
         ("error", _) => {
-            let kind = raw.error_type.unwrap_or_default();
-            Some(Envelope::Error { kind, message: raw.error.unwrap_or_default(), warnings })
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            Some(Envelope::Error { kind: text(&raw.error_type), message: text(&raw.error), warnings })
         }
         _ => None,
     }
 }
 
+/// The texts of a list; what else is there says nothing, and spoils nothing.
+fn texts(list: Value) -> Vec<String> {
+    let Value::Array(list) = list else { return Vec::new() };
+    let text = |value| if let Value::String(text) = value { Some(text) } else { None };
+    list.into_iter().filter_map(text).collect()
+}
+
 fn read(data: RawData) -> Data {
-    let series = |result| serde_json::from_value::<Vec<RawSeries>>(result);
-    let other = || Data::Other(data.result_type.clone());
     match data.result_type.as_str() {
-        "vector" => match series(data.result) {
-            Ok(list) if list.iter().any(|series| series.histogram.is_some()) => {
-                Data::Other("native histogram".to_owned())
-            }
-            Ok(list) => Data::Vector(list.into_iter().filter_map(|series| series.value).collect()),
-            Err(_) => other(),
+        "vector" => each(data.result, of_vector).map_or_else(|broken| broken, Data::Vector),
+        "matrix" => each(data.result, of_matrix).map_or_else(|broken| broken, Data::Matrix),
+        "scalar" => match sample(&data.result) {
+            Some(sample) => Data::Scalar(sample),
+            None => Data::Broken { count: 1, reason: "the scalar is not an instant and a value".to_owned() },
         },
-        "matrix" => match series(data.result) {
-            Ok(list) => Data::Matrix(list.into_iter().map(|series| series.values.unwrap_or_default()).collect()),
-            Err(_) => other(),
-        },
-        "scalar" => serde_json::from_value(data.result).map_or_else(|_| other(), Data::Scalar),
-        _ => other(),
+        _ => Data::Other(data.result_type),
     }
+}
+
+/// Every series as `read` has it. Only a list without entries is empty: one broken series spoils them all.
+fn each<T>(result: Value, read: fn(&Value) -> Result<T, &'static str>) -> Result<Vec<T>, Data> {
+    let Value::Array(list) = result else {
+        return Err(Data::Broken { count: 0, reason: "the result is not a list of series".to_owned() });
+    };
+    let count = list.len();
+    // Each is let go once it is read.
+    let series: Result<Vec<T>, &str> = list.into_iter().map(|series| read(&series)).collect();
+    series.map_err(|reason| Data::Broken { count, reason: reason.to_owned() })
+}
+
+fn of_vector(series: &Value) -> Result<Sample, &'static str> {
+    match (series.get("histogram"), series.get("value")) {
+        (Some(histogram), _) if !histogram.is_null() => Err("a series is a native histogram, which is not one number"),
+        (_, Some(value)) => sample(value).ok_or("a series has a `value` that is not an instant and a number or text"),
+        (_, None) => Err("a series has no `value`"),
+    }
+}
+
+fn of_matrix(series: &Value) -> Result<Vec<Sample>, &'static str> {
+    match (series.get("histograms"), series.get("values").and_then(Value::as_array)) {
+        (Some(Value::Array(histograms)), _) if !histograms.is_empty() => {
+            Err("a series has native histograms, which are not numbers")
+        }
+        (_, Some(values)) => {
+            let samples: Option<Vec<Sample>> = values.iter().map(sample).collect();
+            samples.ok_or("a series has `values` that are not instants, each with a number or text")
+        }
+        (_, None) => Err("a series has no `values`"),
+    }
+}
+
+/// Relatives of Prometheus write a value as a number.
+fn sample(value: &Value) -> Option<Sample> {
+    let [time, value] = value.as_array()?.as_slice() else { return None };
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    Some((time.as_f64()?, text))
 }
 
 #[cfg(test)]
@@ -133,8 +173,36 @@ mod tests {
         assert_eq!(success(matrix), Data::Matrix(vec![vec![(1.0, "2".into()), (2.0, "+Inf".into())]]));
         let text = r#"{"status":"success","data":{"resultType":"string","result":[10,"x"]}}"#;
         assert_eq!(success(text), Data::Other("string".into()));
-        let histogram = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"histogram":[1,{"count":"1"}]}]}}"#;
-        assert_eq!(success(histogram), Data::Other("native histogram".into()));
+        let numbers =
+            r#"{"status":"success","warnings":"w","data":{"resultType":"vector","result":[{"value":[1,2.5]}]}}"#;
+        assert_eq!(success(numbers), Data::Vector(vec![(1.0, "2.5".into())]));
+    }
+
+    #[test]
+    fn series_without_a_plain_value_are_counted_and_told() {
+        let vector = r#"{"value":[1,"2"]}"#;
+        for (kind, list, told) in [
+            ("vector", format!(r#"[{vector},{{"histogram":[1,{{"count":"1"}}]}}]"#), "native histogram"),
+            ("vector", format!("[{vector},{{}}]"), "no `value`"),
+            ("vector", format!(r#"[{vector},{{"value":[1,null]}}]"#), "not an instant and a number or text"),
+            ("vector", format!(r#"[{vector},{{"value":null}}]"#), "not an instant and a number or text"),
+            ("vector", format!("[{vector},5]"), "no `value`"),
+            ("matrix", r#"[{"values":[]},{"histograms":[[1,{}]]}]"#.to_owned(), "native histograms"),
+            ("matrix", r#"[{"values":[]},{"value":[1,"2"]}]"#.to_owned(), "no `values`"),
+            ("matrix", r#"[{"values":[]},{"values":[[1]]}]"#.to_owned(), "`values` that are not instants"),
+        ] {
+            let body = format!(r#"{{"status":"success","data":{{"resultType":"{kind}","result":{list}}}}}"#);
+            let Data::Broken { count, reason } = success(&body) else { panic!("{body}") };
+            assert!(count == 2 && reason.contains(told), "{body}: {reason}");
+        }
+        for body in [
+            r#"{"resultType":"vector","result":null}"#,
+            r#"{"resultType":"matrix"}"#,
+            r#"{"resultType":"scalar","result":[]}"#,
+        ] {
+            let body = format!(r#"{{"status":"success","data":{body}}}"#);
+            assert!(matches!(success(&body), Data::Broken { .. }), "{body}");
+        }
     }
 
     #[test]

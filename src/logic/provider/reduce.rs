@@ -25,16 +25,27 @@ pub enum Reduce {
 
 impl Reduce {
     /// One number of several; `None` where there is none. With `Jq` the first, as the expression has looked at all.
+    ///
+    /// A NaN among them makes NaN of all but the first. Where an infinite one is there, too, or two that cancel each other, that one
+    /// is given: infinity never passes for nothing.
     pub fn of(self, values: &[f64]) -> Option<f64> {
         let sum = || values.iter().sum::<f64>();
-        match self {
+        let extreme = |pick: fn(f64, f64) -> f64| {
+            values
+                .iter()
+                .copied()
+                .reduce(|one, other| if one.is_nan() || other.is_nan() { f64::NAN } else { pick(one, other) })
+        };
+        let value = match self {
             _ if values.is_empty() => None,
             Self::Sum => Some(sum()),
             Self::Avg => Some(sum() / values.len() as f64),
-            Self::Max => values.iter().copied().reduce(f64::max),
-            Self::Min => values.iter().copied().reduce(f64::min),
-            Self::First | Self::Jq => values.first().copied(),
-        }
+            Self::Max => extreme(f64::max),
+            Self::Min => extreme(f64::min),
+            Self::First | Self::Jq => return values.first().copied(),
+        };
+        let infinite = || values.iter().copied().find(|value| value.is_infinite());
+        value.map(|value| if value.is_nan() { infinite().unwrap_or(f64::NAN) } else { value })
     }
 
     /// One series of several, instant by instant; an instant that a series lacks is made of the others.
@@ -61,6 +72,19 @@ mod tests {
         use Reduce::{Avg, First, Max, Min, Sum};
         assert_eq!([Sum, Max, Min, Avg, First].map(of), [6.0, 4.0, -1.0, 2.0, 3.0]);
         assert_eq!(Sum.of(&[]), None);
+    }
+
+    #[test]
+    fn a_nan_is_not_dropped_and_infinity_goes_before_it() {
+        use Reduce::{Avg, First, Max, Min, Sum};
+        for reduce in [Sum, Max, Min, Avg] {
+            for values in [[f64::NAN, 1.0, 2.0], [1.0, f64::NAN, 2.0], [1.0, 2.0, f64::NAN]] {
+                assert!(reduce.of(&values).unwrap().is_nan(), "{reduce:?} {values:?}");
+            }
+            assert!(reduce.of(&[1.0, f64::NAN, f64::INFINITY]).unwrap().is_infinite(), "{reduce:?}");
+        }
+        assert!(Sum.of(&[f64::INFINITY, f64::NEG_INFINITY]).unwrap().is_infinite());
+        assert_eq!(First.of(&[1.0, f64::NAN]), Some(1.0));
     }
 
     #[test]

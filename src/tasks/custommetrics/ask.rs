@@ -184,11 +184,12 @@ fn reading(metric: &MetricSpec, answer: Answer<'_>, secrets: &SentSecrets) -> Re
         series: reading.series,
         raw: texts.raw.map(hide),
         warnings: texts.warnings.into_iter().map(hide).collect(),
+        remark: reading.remark,
     }
 }
 
 fn unusable(reason: String) -> Reading {
-    Reading { found: Found::Unusable(reason), series: None, raw: None, warnings: Vec::new() }
+    Reading { found: Found::Unusable(reason), series: None, raw: None, warnings: Vec::new(), remark: None }
 }
 
 /// The URL that the user gives, with the API's path of the template's where it has none of its own.

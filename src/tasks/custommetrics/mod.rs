@@ -183,6 +183,7 @@ impl CustomMetrics {
             for warning in &asked.reading.warnings {
                 told.insert(format!("{name}: the provider warns: {warning}"));
             }
+            told.extend(asked.reading.remark.iter().map(|remark| format!("{of}: {remark}")));
             if let Some(skew) = asked.skew {
                 let (seconds, way) =
                     (skew.num_seconds().abs(), if skew.num_seconds() < 0 { "behind" } else { "ahead of" });
@@ -255,7 +256,7 @@ fn measurement(metric: &MetricSpec, asked: Asked, policy: Option<NoDataPolicy>, 
         attempts: Some(attempts),
         series: reading.series,
         raw: reading.raw,
-        warnings: reading.warnings,
+        warnings: reading.warnings.into_iter().chain(reading.remark).collect(),
         ..Observation::default()
     };
     let values = match reading.found {

@@ -28,12 +28,13 @@ impl Fault {
 impl From<reqwest::Error> for Fault {
     fn from(error: reqwest::Error) -> Self {
         let error = error.without_url();
-        let kind = if error.is_timeout() {
-            WebFault::Timeout
-        } else if error.is_builder() || causes(&error).any(|error| error.is::<rustls::Error>()) {
+        let kind = if error.is_builder() || causes(&error).any(|error| error.is::<rustls::Error>()) {
             // The server and we do not agree on certificates or on TLS at all: that is a matter of settings.
             WebFault::Final
+        } else if error.is_timeout() && !error.is_connect() {
+            WebFault::Timeout
         } else {
+            // To open a connection has a time of its own: when that is over, nobody was asked.
             WebFault::Transport
         };
         // The first link says no more than that something was sent or read.
@@ -53,4 +54,29 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
             None => error.source(),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_does_not_open_in_time_is_no_late_answer() {
+        // Nobody accepts, and the queue is full: further connections hang.
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let listener = socket.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let limit = Duration::from_millis(200);
+        let mut waiting = Vec::new();
+        while let Ok(Ok(stream)) = tokio::time::timeout(limit, tokio::net::TcpStream::connect(address)).await {
+            waiting.push(stream);
+        }
+        let client = reqwest::Client::builder().no_proxy().connect_timeout(limit).build().unwrap();
+        let error = client.get(format!("http://{address}/")).send().await.unwrap_err();
+        assert!(error.is_timeout() && error.is_connect(), "{error:?}");
+        assert_eq!(Fault::from(error).kind, WebFault::Transport);
+    }
 }

@@ -16,8 +16,11 @@ use crate::logic::random::RandomBits;
 use crate::model::duration::GoDuration;
 use crate::ports::{WebError, WebFault, WebRequest, WebResponse, World};
 
-/// Largest answer.
-const MAX_ANSWER: usize = 16 << 20;
+/// Largest answer, in bytes.
+const MAX_ANSWER: usize = 4 << 20;
+
+/// What all answers that are read at one time may take, in bytes.
+const MAX_IN_FLIGHT: usize = 32 << 20;
 
 /// The end of the path of Prometheus's API for one value, and for a range of them.
 const QUERY: &str = "/api/v1/query";
@@ -35,6 +38,15 @@ pub(super) struct Asker<'a> {
     pub(super) credentials: &'a Credentials,
     pub(super) random: &'a RandomBits,
     pub(super) instant: DateTime<Utc>,
+    /// When `instant` was.
+    pub(super) begun: Instant,
+    /// Largest answer, in bytes.
+    pub(super) max_answer: usize,
+}
+
+/// The largest answer where that many requests are in flight, in bytes.
+pub(super) fn max_answer(concurrency: usize) -> usize {
+    MAX_ANSWER.min(MAX_IN_FLIGHT / concurrency.max(1))
 }
 
 /// What came of asking.
@@ -53,6 +65,16 @@ pub(super) struct Asked {
 /// One attempt's end: an answer, or why there was none.
 type Attempt = Result<WebResponse, WebError>;
 
+/// The end of all attempts.
+struct End {
+    /// The last one's.
+    last: Attempt,
+    /// When it began.
+    begun: Instant,
+    /// What the attempt before it ended with, and why there was another one.
+    before: Option<(Option<u16>, String)>,
+}
+
 impl Asker<'_> {
     /// Asks until there is an answer that counts, patience ends, or the run is stopped.
     pub(super) async fn ask(&self, metric: &MetricSpec) -> Asked {
@@ -65,47 +87,65 @@ impl Asker<'_> {
         let secrets = SentSecrets::of(&request.url, &request.headers);
         let secrets = secrets.with_body(request.body.as_deref().unwrap_or_default());
         let stop = &self.world.stop;
-        let attempts = self.attempts(request, &mut asked.attempts);
-        let end = tokio::select! {
+        let attempts = self.attempts(metric, request, &secrets, &mut asked.attempts);
+        let End { last, begun, before } = tokio::select! {
             end = attempts => end,
             () = stop.cancelled() => {
                 asked.reading = unusable("the run was interrupted before the provider answered".to_owned());
                 return asked;
             }
         };
-        match end {
+        match last {
             Ok(answer) => {
                 asked.status = Some(answer.status);
-                asked.skew = answer.date.and_then(|date| self.skew(date));
+                asked.skew = answer.date.and_then(|date| self.skew(date, begun));
                 asked.reading = reading(metric, Answer { status: answer.status, body: &answer.body }, &secrets);
             }
             Err(error) if error.fault == WebFault::Timeout => {
                 let timeout = GoDuration(self.access.timeout);
-                asked.reading.found = Found::Absent(format!("the provider gave no complete answer within {timeout}"));
+                asked.reading.found = match before {
+                    None => Found::Absent(format!("the provider gave no complete answer within {timeout}")),
+                    // Whoever was in trouble a moment ago is not one who has nothing.
+                    Some((status, reason)) => {
+                        asked.status = status;
+                        Found::Unusable(format!("{reason}, and then gave no complete answer within {timeout}"))
+                    }
+                };
             }
-            Err(error) => {
-                asked.reading = unusable(format!("the provider can't be asked: {}", secrets.hide(&error.reason)));
-            }
+            Err(error) => asked.reading = unasked(&error, &secrets),
         }
         asked
     }
 
-    async fn attempts(&self, request: WebRequest, count: &mut u32) -> Attempt {
+    async fn attempts(&self, metric: &MetricSpec, request: WebRequest, secrets: &SentSecrets, count: &mut u32) -> End {
         let started = Instant::now();
+        let mut before = None;
         loop {
             *count += 1;
+            let begun = Instant::now();
             let left = self.access.timeout.saturating_sub(started.elapsed());
-            let attempt = self.world.web.send(WebRequest { timeout: left, ..request.clone() }).await;
-            let asked_pause = match &attempt {
+            let last = self.world.web.send(WebRequest { timeout: left, ..request.clone() }).await;
+            let asked_pause = match &last {
                 Ok(answer) if is_passing(answer.status) => answer.retry_after,
                 Err(error) if error.fault == WebFault::Transport => None,
-                _ => return attempt,
+                _ => return End { last, begun, before },
             };
             let pause = pause(*count, asked_pause, (self.random)());
             let left = self.access.timeout.saturating_sub(started.elapsed());
             if *count > self.access.retries || pause >= left {
-                return attempt;
+                return End { last, begun, before };
             }
+            // The answer itself is let go before there is another one.
+            let (status, told) = match last {
+                Ok(WebResponse { status, body, .. }) => {
+                    (Some(status), reading(metric, Answer { status, body: &body }, secrets))
+                }
+                Err(error) => (None, unasked(&error, secrets)),
+            };
+            before = match told.found {
+                Found::Unusable(reason) | Found::Absent(reason) => Some((status, reason)),
+                Found::Value(_) | Found::Samples(_) => None,
+            };
             self.world.clock.sleep(pause).await;
         }
     }
@@ -146,7 +186,7 @@ impl Asker<'_> {
             url: url.to_string(),
             headers,
             body,
-            max_response_bytes: MAX_ANSWER,
+            max_response_bytes: self.max_answer,
             timeout: Duration::ZERO,
             tls: self.credentials.tls.clone(),
             // 64 random bits: no two askers of a run have the same.
@@ -155,11 +195,12 @@ impl Asker<'_> {
         })
     }
 
-    /// How far the provider's clock is from ours, as far as an answer that took a while can tell.
-    fn skew(&self, date: DateTime<Utc>) -> Option<TimeDelta> {
-        let longest = TimeDelta::from_std(self.access.timeout).unwrap_or(TimeDelta::MAX);
-        let ahead = date - self.instant;
-        (ahead < -SKEW || ahead > longest.checked_add(&SKEW)?).then_some(ahead)
+    /// How far the provider's clock is from ours, where it says that it answered before it was asked, at `asked`, or after now.
+    fn skew(&self, date: DateTime<Utc>, asked: Instant) -> Option<TimeDelta> {
+        let at = |time: Instant| TimeDelta::from_std(time.saturating_duration_since(self.begun)).ok();
+        let (ahead, asked, now) = (date - self.instant, at(asked)?, at(Instant::now())?);
+        let skew = (ahead - now).max(TimeDelta::zero()) + (ahead - asked).min(TimeDelta::zero());
+        (skew.abs() > SKEW).then_some(skew)
     }
 }
 
@@ -186,6 +227,11 @@ fn reading(metric: &MetricSpec, answer: Answer<'_>, secrets: &SentSecrets) -> Re
         warnings: texts.warnings.into_iter().map(hide).collect(),
         remark: reading.remark,
     }
+}
+
+/// Nobody was asked, and why.
+fn unasked(error: &WebError, secrets: &SentSecrets) -> Reading {
+    unusable(format!("the provider can't be asked: {}", secrets.hide(&error.reason)))
 }
 
 fn unusable(reason: String) -> Reading {

@@ -11,15 +11,16 @@ mod native;
 mod plan;
 mod values;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 use self::access::Credentials;
-use self::ask::{Asked, Asker};
+use self::ask::{Asked, Asker, max_answer};
 use self::plan::{Origin, Plan, Provider, Version, plan};
 use super::load::random_bits;
 use super::{Measures, Task, TaskContext, TaskError, TaskKind};
@@ -78,8 +79,6 @@ impl Task for CustomMetrics {
     }
 
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {
-        // Any instant will do to see whether what is at hand can be read and rendered.
-        let instant = DateTime::UNIX_EPOCH;
         for provider in &self.plan.providers {
             provider.access.credentials(files)?;
             let text = match &provider.origin {
@@ -89,9 +88,7 @@ impl Task for CustomMetrics {
                     Some(text) => Some(text.map_err(|message| InputError::new(&provider.at, message))?),
                 },
             };
-            for version in &self.plan.versions {
-                provider.spec(text.as_deref(), &version.variables(1), instant)?;
-            }
+            provider.check(text.as_deref())?;
         }
         Ok(())
     }
@@ -103,7 +100,7 @@ impl Task for CustomMetrics {
 
 impl CustomMetrics {
     async fn measure(&self, cx: &TaskContext<'_>) -> Result<Contribution, TaskError> {
-        let instant = cx.world.clock.now();
+        let (instant, begun) = (cx.world.clock.now(), Instant::now());
         let mut notes = Vec::new();
         let elapsed: Vec<i64> = self
             .plan
@@ -139,8 +136,16 @@ impl CustomMetrics {
         let mut jobs = Vec::new();
         for (provider, credentials, versions) in &specs {
             for (version, spec) in versions.iter().enumerate() {
-                let asker =
-                    Asker { world: cx.world, spec, access: &provider.access, credentials, random: &random, instant };
+                let asker = Asker {
+                    world: cx.world,
+                    spec,
+                    access: &provider.access,
+                    credentials,
+                    random: &random,
+                    instant,
+                    begun,
+                    max_answer: max_answer(self.plan.concurrency),
+                };
                 jobs.extend(spec.metrics.iter().map(|metric| Job { provider, version, metric, asker }));
             }
         }
@@ -172,6 +177,7 @@ impl CustomMetrics {
         let mut versions = vec![VersionMetrics::default(); self.plan.versions.len()];
         let mut missing = Vec::new();
         let mut told = BTreeSet::new();
+        let mut skews: BTreeMap<&str, TimeDelta> = BTreeMap::new();
         for (job, asked) in asked {
             let name = format!("{}/{}", job.provider.name, job.metric.name);
             let of = match &self.plan.versions[job.version].name {
@@ -185,12 +191,8 @@ impl CustomMetrics {
             }
             told.extend(asked.reading.remark.iter().map(|remark| format!("{of}: {remark}")));
             if let Some(skew) = asked.skew {
-                let (seconds, way) =
-                    (skew.num_seconds().abs(), if skew.num_seconds() < 0 { "behind" } else { "ahead of" });
-                told.insert(format!(
-                    "{}: the provider's clock is {seconds} s {way} ours, so its windows are not quite ours",
-                    job.provider.name
-                ));
+                let largest = skews.entry(&job.provider.name).or_insert(skew);
+                *largest = std::cmp::max_by_key(*largest, skew, TimeDelta::abs);
             }
             let measurement = measurement(job.metric, asked, policy, instant);
             if let Some(reason) = measurement.observation.as_ref().and_then(|seen| seen.no_data.as_ref()) {
@@ -198,6 +200,11 @@ impl CustomMetrics {
             }
             versions[job.version].metrics.insert(name, measurement);
         }
+        notes.extend(skews.into_iter().map(|(provider, skew)| {
+            let way = if skew < TimeDelta::zero() { "behind" } else { "ahead of" };
+            let seconds = skew.num_seconds().abs();
+            format!("{provider}: the provider's clock is {seconds} s {way} ours, so its windows are not quite ours")
+        }));
         let more = missing.len().saturating_sub(MAX_NOTES);
         notes.extend(told.into_iter().take(MAX_NOTES));
         notes.extend(missing.into_iter().take(MAX_NOTES));

@@ -10,7 +10,7 @@ use super::values::{Prometheus, Query};
 use crate::logic::input::InputError;
 use crate::logic::provider::spec::{check_name, clipped};
 use crate::logic::provider::{MetricSpec, ProviderSpec, Reduce};
-use crate::logic::template::{Dialect, Template};
+use crate::logic::template::{Dialect, Template, TemplateFault};
 use crate::model::metric::{MetricMeta, MetricType};
 
 /// Most values of a range: the document keeps them all.
@@ -68,12 +68,15 @@ impl Native {
         Ok(Self { url, is_post: values.post.unwrap_or(false), queries: values.queries.into_iter().collect() })
     }
 
+    /// Whether the queries can be read, whatever they become; paths of errors start below the block.
+    pub(super) fn check(&self) -> Result<(), InputError> {
+        self.queries.iter().try_for_each(|(name, query)| template(name, query, DateTime::UNIX_EPOCH).map(|_| ()))
+    }
+
     /// What is asked for with these variables; paths of errors start below the block.
     pub(super) fn spec(&self, variables: &Value, instant: DateTime<Utc>) -> Result<ProviderSpec, InputError> {
         let metric = |(name, query): &(String, Query)| {
-            let text = Template::parse(Dialect::Go, &query.query, instant)
-                .and_then(|template| template.render(variables))
-                .map_err(|fault| InputError::new(format!("queries.{name}.query"), fault.to_string()))?;
+            let text = template(name, query, instant)?.render(variables).map_err(|fault| at_query(name, fault))?;
             let mut params = vec![("query".to_owned(), text.trim().to_owned())];
             if let Some((range, step)) = range(query) {
                 let start = instant - TimeDelta::from_std(range).unwrap_or(TimeDelta::MAX);
@@ -104,6 +107,14 @@ impl Native {
         let headers = if self.is_post { form.into() } else { Default::default() };
         Ok(ProviderSpec { url: self.url.to_string(), provider: None, method, headers, metrics: metrics? })
     }
+}
+
+fn template(name: &str, query: &Query, instant: DateTime<Utc>) -> Result<Template, InputError> {
+    Template::parse(Dialect::Go, &query.query, instant).map_err(|fault| at_query(name, fault))
+}
+
+fn at_query(name: &str, fault: TemplateFault) -> InputError {
+    InputError::new(format!("queries.{name}.query"), fault.to_string())
 }
 
 /// An instant as Prometheus takes it: seconds since 1970, to the millisecond.

@@ -10,7 +10,7 @@ use super::builtin::BUILTINS;
 use super::native::Native;
 use super::values::CustomMetricsValues;
 use crate::logic::input::{InputError, typed};
-use crate::logic::mask::is_secret;
+use crate::logic::mask::{is_secret, mask_text, mask_url};
 use crate::logic::path::join;
 use crate::logic::provider::ProviderSpec;
 use crate::logic::provider::spec::check_name;
@@ -132,7 +132,7 @@ fn versions(
     let version = |over: Map<String, Value>, place: String| {
         let place = if over.contains_key(STARTING_TIME) { place } else { join(at, "values") };
         let given = over.get("name").and_then(Value::as_str).filter(|name| !name.is_empty() && name.len() <= 100);
-        let name = given.map(str::to_owned).or_else(|| only_text(&over));
+        let name = given.map(str::to_owned).or_else(|| only_text(&over)).filter(|name| is_telling(name));
         let mut variables = base.clone();
         overlay(&mut variables, over);
         let start = starting_time(&variables).map_err(|error| error.under(&place))?;
@@ -164,6 +164,11 @@ fn versions(
     }
 }
 
+/// Whether a text holds nothing that would be masked: names stand in documents and notes as they are.
+fn is_telling(text: &str) -> bool {
+    mask_text(&mask_url(text)) == text
+}
+
 /// The one text in these variables, however deep, if there is exactly one: `labels.revision_name`.
 fn only_text(variables: &Map<String, Value>) -> Option<String> {
     let mut own = variables.iter().filter(|(name, _)| *name != STARTING_TIME);
@@ -187,6 +192,18 @@ impl Version {
 }
 
 impl Provider {
+    /// Whether what says what to ask for can be read; `text` is that of its template. What it becomes may depend on the time, and is
+    /// looked at when the task runs, unless there is nothing in it that could become anything else.
+    pub(super) fn check(&self, text: Option<&str>) -> Result<(), InputError> {
+        let source = match &self.origin {
+            Origin::Native(native) => return native.check().map_err(|error| error.under(&self.at)),
+            Origin::Template(source) => source,
+        };
+        let text = text.unwrap_or_default();
+        self.template(source, text, DateTime::UNIX_EPOCH)?;
+        if text.contains("{{") { Ok(()) } else { self.read(text).map(|_| ()) }
+    }
+
     /// What is asked of the provider with these variables; `text` is that of its template.
     pub(super) fn spec(
         &self,
@@ -198,12 +215,21 @@ impl Provider {
             Origin::Native(native) => return native.spec(variables, instant).map_err(|error| error.under(&self.at)),
             Origin::Template(source) => source,
         };
-        let place = |message: String| InputError::new(&self.at, message);
-        let template = Template::parse(source.dialect(), text.unwrap_or_default(), instant);
-        let template = template.map_err(|fault| place(format!("the template can't be read: {fault}")))?;
-        let rendered =
-            template.render(variables).map_err(|fault| place(format!("the template can't be rendered: {fault}")))?;
-        ProviderSpec::read(&rendered).map_err(|error| InputError {
+        let rendered = self.template(source, text.unwrap_or_default(), instant)?.render(variables);
+        let rendered = rendered.map_err(|fault| {
+            let message = format!("the template can't be rendered: {fault}");
+            InputError::new(&self.at, message)
+        })?;
+        self.read(&rendered)
+    }
+
+    fn template(&self, source: &TextSource, text: &str, instant: DateTime<Utc>) -> Result<Template, InputError> {
+        let template = Template::parse(source.dialect(), text, instant);
+        template.map_err(|fault| InputError::new(&self.at, format!("the template can't be read: {fault}")))
+    }
+
+    fn read(&self, rendered: &str) -> Result<ProviderSpec, InputError> {
+        ProviderSpec::read(rendered).map_err(|error| InputError {
             path: self.at.clone(),
             message: error.to_string(),
             hint: error.hint,
@@ -260,6 +286,12 @@ mod tests {
         let named = json!([{"name": "v1", "url": "http://a"}, {"name": "v2", "url": "http://b"}]);
         assert_eq!(names(named), [some("v1"), some("v2")]);
         assert_eq!(names(json!([{"token": "hunter2"}, {"token": "hunter3"}])), [None, None]);
+        let url = json!([{"u": "http://me:hunter2@a/"}, {"u": "http://me:hunter3@b/"}]);
+        assert_eq!(names(url), [None, None]);
+        let name = json!([{"name": "x?token=hunter2"}, {"name": "Bearer abcdef0123456789"}]);
+        assert_eq!(names(name), [None, None]);
+        let urls = json!([{"u": "http://a:80/x?y=1"}, {"u": "ghcr.io/team/app:v1.2@sha256"}]);
+        assert_eq!(names(urls), [some("http://a:80/x?y=1"), some("ghcr.io/team/app:v1.2@sha256")]);
         let with_start = json!([{"r": 1, "startingTime": "2026-01-01T00:00:00Z"}, {"r": 2}]);
         assert_eq!(names(with_start), [some("1"), some("2")]);
     }

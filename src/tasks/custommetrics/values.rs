@@ -31,7 +31,8 @@ pub(super) struct CustomMetricsValues {
     /// What objectives become where the provider was asked and has nothing; metrics may say otherwise. Default: they are open, which
     /// counts as not satisfied.
     pub(super) no_data: Option<NoDataPolicy>,
-    /// Requests in flight at most, 1 to 100. Default: 8.
+    /// Requests in flight at most, 1 to 100. Default: 8. Their answers take 32 MiB at most: each may have its share of that, and no
+    /// more than 4 MiB.
     #[schemars(schema_with = "up_to_100")]
     pub(super) concurrency: Option<AtLeastOne>,
 }

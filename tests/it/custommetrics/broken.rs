@@ -81,12 +81,12 @@ const CASES: &[Case] = &[
     ),
     ("closed", || Reply::SendAndClose(Vec::new()), FIRST, "the provider can't be asked: "),
     ("no-http", || Reply::SendAndClose(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), FIRST, "the provider can't be asked: "),
-    ("flood", || Reply::Flood(100 << 20), FIRST, "the answer is larger than 16777216 bytes"),
+    ("flood", || Reply::Flood(100 << 20), FIRST, "the answer is larger than 4194304 bytes"),
     (
         "announced",
         || Reply::SendAndClose(b"HTTP/1.1 200 OK\r\ncontent-length: 104857600\r\n\r\n".to_vec()),
         FIRST,
-        "the answer is larger than 16777216 bytes",
+        "the answer is larger than 4194304 bytes",
     ),
     // Values.
     ("infinite", || number("+Inf"), FIRST, "the value is +Inf"),
@@ -102,7 +102,19 @@ const CASES: &[Case] = &[
             )
         },
         FIRST,
-        "the jqExpression ",
+        "a series is a native histogram, which is not one number",
+    ),
+    (
+        "no-value",
+        || json(r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{}}]}}"#),
+        ".data.result[0].value[1]",
+        "a series has no `value`",
+    ),
+    (
+        "several-ranges",
+        || json(r#"{"status":"success","data":{"resultType":"matrix","result":[{"values":[]},{"values":[]}]}}"#),
+        ".data.result[0].value[1]",
+        "the query gives 2 series",
     ),
     // Expressions.
     ("jq-text", || json(r#"{"v":"quick"}"#), ".v", "the jqExpression yields the text `quick`, which is not a number"),
@@ -152,14 +164,61 @@ fn an_answer_that_can_not_be_used_is_no_value_and_never_a_pass() {
     }
 }
 
-/// Memory that the program takes at most, in bytes.
+/// Memory that the program takes at most, in bytes: 32 MiB of answers, as often as their buffers grow, and its own.
 #[cfg(target_os = "linux")]
 const MEMORY: u64 = 120 << 20;
+
+/// A provider may be in trouble, and then silent: that is no absence.
+#[test]
+fn a_time_out_after_an_answer_of_trouble_is_no_absence() {
+    let server = Scripted::replies(|request| match (request.param("query"), request.earlier) {
+        ("late", 0) => Reply::plain("503 X", "starting, token=hunter2"),
+        ("breaks", 0) => Reply::SendAndClose(Vec::new()),
+        ("late" | "breaks" | "silent", _) => Reply::Silence,
+        _ => number("1"),
+    });
+    let trial = Trial::of(&server, &[("late", FIRST), ("breaks", FIRST), ("silent", FIRST)])
+        .set("custommetrics.noData=pass,custommetrics.providers.p.timeout=2s");
+    let said = trial.run();
+    said.expect(0, &["and then gave no complete answer within 2s"]);
+    assert!(!said.stderr.contains("hunter2"), "{said:#?}");
+    let outcome = trial.outcome();
+    outcome.expect_no_value(0, "p/late", "the provider answered 503: starting");
+    outcome.expect_no_value(0, "p/late", ", and then gave no complete answer within 2s");
+    outcome.expect_no_value(0, "p/breaks", "the provider can't be asked: ");
+    for (name, status) in [("late", Some(503)), ("breaks", None)] {
+        let seen = outcome.seen(0, &format!("p/{name}"));
+        assert_eq!((seen["attempts"].as_u64(), seen["status"].as_u64()), (Some(2), status), "{name}");
+        assert!(seen["policy"].is_null(), "{name}: {seen}");
+    }
+    // Silence alone is absence.
+    assert_eq!(outcome.verdict(0, "p/silent")["verdict"], "satisfied");
+    trial.expect_slos(1);
+}
+
+/// The more answers are under way at a time, the smaller each may be.
+#[cfg(target_os = "linux")]
+#[test]
+fn answers_in_flight_have_a_bound_together() {
+    let server = Scripted::replies(|_| Reply::Flood(100 << 20));
+    let names: Vec<String> = (0..32).map(|at| format!("m{at}")).collect();
+    let metrics: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), FIRST)).collect();
+    for (concurrency, limit) in [(8, 4_194_304), (32, 1_048_576)] {
+        let trial = Trial::of(&server, &metrics).set(format!("custommetrics.concurrency={concurrency}"));
+        let mut child = trial.command(&[]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let peak = peak_memory(&mut child);
+        let said = Said::of(child.wait_with_output().unwrap(), &trial.bench.path(""));
+        said.expect(
+            0,
+            &[&format!("p/m0 has no value: the provider can't be asked: the answer is larger than {limit} bytes")],
+        );
+        assert!(peak < MEMORY, "{concurrency}: {} MiB", peak >> 20);
+    }
+}
 
 #[cfg(target_os = "linux")]
 #[test]
 fn a_flood_is_left_after_what_is_read_of_an_answer() {
-    // Many at once: each may take 16 MiB for a moment, so few are asked for.
     let server = Scripted::replies(|request| match request.param("query") {
         "good" => number("1"),
         _ => Reply::Flood(100 << 20),
@@ -171,7 +230,7 @@ fn a_flood_is_left_after_what_is_read_of_an_answer() {
     let peak = peak_memory(&mut child);
     assert!(peak < MEMORY, "{} MiB", peak >> 20);
     let said = Said::of(child.wait_with_output().unwrap(), &trial.bench.path(""));
-    said.expect(0, &["p/a has no value: the provider can't be asked: the answer is larger than 16777216 bytes"]);
+    said.expect(0, &["p/a has no value: the provider can't be asked: the answer is larger than 4194304 bytes"]);
     // What was under way when the connection closed is a few buffers.
     assert!(server.flooded() < 2 * (32 << 20), "{} MiB were taken", server.flooded() >> 20);
     assert_eq!(trial.outcome().seen(0, "p/a")["attempts"], 1);

@@ -67,9 +67,44 @@ const CASES: &[Case] = &[
     ),
 ];
 
+/// Whether the template becomes something, which may depend on the time, and only that can't be used.
+fn is_late(case: &Case) -> bool {
+    let faults_of_reading = ["open.tpl", "no-end.tpl", "open.hbs", "partial.hbs", "no-function.tpl", "outside.tpl"];
+    case.1.contains("{{") && !faults_of_reading.contains(&case.0)
+}
+
+#[test]
+fn what_a_file_becomes_is_looked_at_when_the_task_runs() {
+    for (file, text, told) in CASES.iter().filter(|case| is_late(case)) {
+        let trial = Trial::with_template(file, text).set("assess.SLOs.upper.p/m=5");
+        trial.run().expect(3, &["custommetrics.templates.p: ".trim_start_matches("custommetrics."), told]);
+        trial.expect_slos(1);
+    }
+}
+
+#[test]
+fn a_template_that_needs_a_longer_window_than_a_second_is_not_refused() {
+    let server = Scripted::always(number("1"));
+    let url = server.url();
+    let text = format!(
+        "{{{{ if lt (int64 .elapsedTimeSeconds) 60 }}}}{{{{ fail \"too early\" }}}}{{{{ end }}}}{}",
+        template(&url, &[("m", FIRST)])
+    );
+    let trial = Trial::with_template("p.tpl", &text).set("assess.SLOs.upper.p/m=5");
+    let start = (chrono::Utc::now() - chrono::TimeDelta::minutes(5)).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let trial = trial
+        .set(format!("custommetrics.values.startingTime={start},custommetrics.prometheus.url={url}"))
+        .set("custommetrics.prometheus.queries.q.query={{ if lt .elapsedTimeSeconds 60 }}{{ fail \"too early\" }}{{ end }}up");
+    trial.run().expect(0, &[]);
+    assert_eq!(trial.outcome().value(0, "prometheus/q"), Some(1.0));
+    trial.expect_slos(0);
+    // A query that can't be read is refused.
+    trial.set("custommetrics.prometheus.queries.q.query={{ nothing_such }}").run().expect(2, &["queries.q.query: "]);
+}
+
 #[test]
 fn a_file_that_can_not_be_used_is_refused_before_anything_runs() {
-    for (file, text, told) in CASES {
+    for (file, text, told) in CASES.iter().filter(|case| !is_late(case)) {
         let trial = Trial::with_template(file, text).set("assess.SLOs.upper.p/m=5");
         trial.bench.write("experiment.yaml", "an earlier one");
         let said = trial.run();

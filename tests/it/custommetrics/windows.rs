@@ -117,6 +117,38 @@ fn a_time_of_the_templates_own_is_kept() {
 }
 
 #[test]
+fn of_a_clock_that_is_off_the_largest_difference_is_told_once() {
+    let server = Scripted::replies(|request| {
+        let ahead = if request.param("query") == "a" { 20 } else { 10 };
+        let date = (Utc::now() + TimeDelta::seconds(ahead)).format("%a, %d %b %Y %H:%M:%S GMT");
+        Reply::with("200 OK", &format!("date: {date}\r\n"), &super::trial::vector(&["1"]))
+    });
+    let trial = Trial::of(&server, &[("a", FIRST), ("b", FIRST), ("c", FIRST)]);
+    trial.run().expect(0, &[]);
+    let notes = trial.outcome().notes();
+    let clocks: Vec<&str> = notes.lines().filter(|note| note.contains("the provider's clock is")).collect();
+    // To the second, and the answer takes a moment.
+    let is_largest = |note: &str| note.contains("is 19 s ahead of ours") || note.contains("is 18 s ahead of ours");
+    assert!(matches!(clocks[..], [note] if is_largest(note)), "{notes}");
+}
+
+#[test]
+fn an_answer_that_takes_its_time_is_no_clock_that_is_off() {
+    let server = Scripted::replies(|request| match request.earlier {
+        // Longer than clocks may differ.
+        0 => Reply::with("429 X", "retry-after: 6\r\n", ""),
+        _ => {
+            let date = Utc::now().format("%a, %d %b %Y %H:%M:%S GMT");
+            Reply::with("200 OK", &format!("date: {date}\r\n"), &super::trial::vector(&["1"]))
+        }
+    });
+    let trial = Trial::of(&server, &[("a", FIRST)]);
+    trial.run().expect(0, &[]);
+    assert!(!trial.outcome().notes().contains("clock"), "{}", trial.outcome().notes());
+    assert_eq!(trial.outcome().value(0, "p/a"), Some(1.0));
+}
+
+#[test]
 fn a_provider_whose_clock_is_off_is_told() {
     for (date, told) in [
         ("Thu, 01 Jan 2015 00:00:00 GMT", Some("behind ours")),

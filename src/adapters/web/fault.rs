@@ -61,6 +61,8 @@ mod tests {
     use std::net::{Ipv4Addr, SocketAddr};
 
     use super::*;
+    use crate::model::tls::TlsOptions;
+    use crate::net::tls::client_config;
 
     #[tokio::test]
     async fn a_connection_that_does_not_open_in_time_is_no_late_answer() {
@@ -74,7 +76,9 @@ mod tests {
         while let Ok(Ok(stream)) = tokio::time::timeout(limit, tokio::net::TcpStream::connect(address)).await {
             waiting.push(stream);
         }
-        let client = reqwest::Client::builder().no_proxy().connect_timeout(limit).build().unwrap();
+        let tls = client_config(&TlsOptions::default(), &["http/1.1"]).unwrap();
+        let client = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().connect_timeout(limit);
+        let client = client.build().unwrap();
         let error = client.get(format!("http://{address}/")).send().await.unwrap_err();
         assert!(error.is_timeout() && error.is_connect(), "{error:?}");
         assert_eq!(Fault::from(error).kind, WebFault::Transport);

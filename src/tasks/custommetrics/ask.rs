@@ -231,7 +231,9 @@ fn reading(metric: &MetricSpec, answer: Answer<'_>, secrets: &SentSecrets) -> Re
 
 /// Nobody was asked, and why.
 fn unasked(error: &WebError, secrets: &SentSecrets) -> Reading {
-    unusable(format!("the provider can't be asked: {}", secrets.hide(&error.reason)))
+    let host =
+        Url::parse(&error.url).map(|url| format!(" ({})", url.origin().ascii_serialization())).unwrap_or_default();
+    unusable(format!("the provider can't be asked: {}{host}", secrets.hide(&error.reason)))
 }
 
 fn unusable(reason: String) -> Reading {

@@ -175,7 +175,7 @@ impl CustomMetrics {
         mut notes: Vec<String>,
     ) -> Contribution {
         let mut versions = vec![VersionMetrics::default(); self.plan.versions.len()];
-        let mut missing = Vec::new();
+        let mut missing: Vec<(String, String, usize)> = Vec::new();
         let mut told = BTreeSet::new();
         let mut skews: BTreeMap<&str, TimeDelta> = BTreeMap::new();
         for (job, asked) in asked {
@@ -196,7 +196,10 @@ impl CustomMetrics {
             }
             let measurement = measurement(job.metric, asked, policy, instant);
             if let Some(reason) = measurement.observation.as_ref().and_then(|seen| seen.no_data.as_ref()) {
-                missing.push(format!("{of} has no value: {reason}"));
+                match missing.iter_mut().find(|(_, other, _)| other == reason) {
+                    Some((_, _, more)) => *more += 1,
+                    None => missing.push((of, reason.clone(), 0)),
+                }
             }
             versions[job.version].metrics.insert(name, measurement);
         }
@@ -207,9 +210,12 @@ impl CustomMetrics {
         }));
         let more = missing.len().saturating_sub(MAX_NOTES);
         notes.extend(told.into_iter().take(MAX_NOTES));
-        notes.extend(missing.into_iter().take(MAX_NOTES));
+        notes.extend(missing.into_iter().take(MAX_NOTES).map(|(of, reason, others)| match others {
+            0 => format!("{of} has no value: {reason}"),
+            _ => format!("{of} and {others} more have no value: {reason}"),
+        }));
         if more > 0 {
-            notes.push(format!("{more} more metrics have no value; the report has their reasons"));
+            notes.push(format!("{more} more reasons for metrics without a value are in the report"));
         }
         Contribution { versions, notes, ..Contribution::default() }
     }

@@ -46,13 +46,6 @@ impl SentSecrets {
         Self { secrets, forms: Vec::new() }.with_headers(headers)
     }
 
-    /// The same, and the secret-looking parameters of a form that was sent.
-    #[must_use]
-    pub fn with_form(mut self, form: &str) -> Self {
-        self.secrets.extend(parameters(form));
-        self.sorted()
-    }
-
     /// The same, and what a body that was sent has in it: a form's parameters, or the fields of JSON.
     #[must_use]
     pub fn with_body(mut self, body: &[u8]) -> Self {
@@ -165,7 +158,7 @@ mod tests {
         let basic = header("Authorization", "Basic dXNlcjpodW50ZXIy");
         assert_eq!(hide("http://h/", &basic, "dXNlcjpodW50ZXIy is hunter2"), "[hidden] is [hidden]");
         assert_eq!(
-            SentSecrets::of("http://h/", &[]).with_form("password=hunter2&x=visible").hide("hunter2 visible"),
+            SentSecrets::of("http://h/", &[]).with_body(b"password=hunter2&x=visible").hide("hunter2 visible"),
             "[hidden] visible"
         );
     }

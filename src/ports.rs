@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
 use crate::model::contribution::TaskOutcome;
@@ -104,8 +104,9 @@ pub struct WebResponse {
     pub body: Vec<u8>,
     /// How long the server asks to wait before the next attempt (`Retry-After`).
     pub retry_after: Option<Duration>,
-    /// When the server says it answered (`Date`), to the second.
-    pub date: Option<DateTime<Utc>>,
+    /// How far the server's clock is ahead of ours, in whole seconds, where it says when it answered (`Date`): before the request
+    /// was sent (negative) or after the answer came, else zero.
+    pub clock_ahead: Option<TimeDelta>,
 }
 
 /// What kind of fault kept an exchange from giving an answer.

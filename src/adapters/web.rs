@@ -8,6 +8,7 @@ mod fault;
 mod headers;
 mod redirect;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 use reqwest::header::{DATE, LOCATION, RETRY_AFTER};
 use url::Url;
@@ -47,10 +48,13 @@ impl WebClient {
     async fn exchange(&self, mut request: WebRequest) -> Result<WebResponse, Fault> {
         let client = self.clients.get(&request.tls).map_err(Fault::last)?;
         for _ in 0..=MAX_REDIRECTS {
+            let asked = Utc::now();
             let response = ask(&client, &request).await?;
+            let answered = Utc::now();
             let status = response.status().as_u16();
             if !redirect::is_redirect(status) {
-                return read(response, request.max_response_bytes).await;
+                let read = read(response, request.max_response_bytes, |date| headers::ahead(date, asked, answered));
+                return read.await;
             }
             let location = response.headers().get(LOCATION).map(|value| value.as_bytes());
             request = redirect::follow(request, status, location).map_err(Fault::last)?;
@@ -75,7 +79,11 @@ async fn ask(client: &reqwest::Client, request: &WebRequest) -> Result<reqwest::
 }
 
 /// Reads an answer as it arrives, and no more of it than is wanted.
-async fn read(response: reqwest::Response, max_bytes: usize) -> Result<WebResponse, Fault> {
+async fn read(
+    response: reqwest::Response,
+    max_bytes: usize,
+    ahead: impl Fn(DateTime<Utc>) -> TimeDelta,
+) -> Result<WebResponse, Fault> {
     let too_large = || Fault::last(format!("the answer is larger than {max_bytes} bytes"));
     if response.content_length().is_some_and(|length| length > max_bytes as u64) {
         return Err(too_large());
@@ -93,5 +101,5 @@ async fn read(response: reqwest::Response, max_bytes: usize) -> Result<WebRespon
         }
         body.extend_from_slice(&part);
     }
-    Ok(WebResponse { status, body, retry_after, date })
+    Ok(WebResponse { status, body, retry_after, clock_ahead: date.map(ahead) })
 }

@@ -46,9 +46,9 @@ impl Files for World {
 impl Web for World {
     fn send(&self, _: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
         let (status, body) = self.download.unwrap();
-        Box::pin(
-            async move { Ok(WebResponse { status, body: body.as_bytes().to_vec(), retry_after: None, date: None }) },
-        )
+        Box::pin(async move {
+            Ok(WebResponse { status, body: body.as_bytes().to_vec(), retry_after: None, clock_ahead: None })
+        })
     }
 }
 

@@ -54,7 +54,7 @@ async fn an_answer_tells_when_it_was_given_and_when_to_ask_again() {
     let server = Hostile::always(Act::Write(answer(503, headers, "later"))).await;
     let answer = send(get(server.url())).await.unwrap();
     assert_eq!((answer.status, answer.body.as_slice()), (503, b"later".as_slice()));
-    assert_eq!(answer.date, Some("1994-11-06T08:49:37Z".parse().unwrap()));
+    assert!(answer.clock_ahead.unwrap() < chrono::TimeDelta::days(-365 * 30));
     assert_eq!(answer.retry_after, Some(Duration::from_secs(10)));
     // Nothing else is asked for than the bytes as they are.
     let head = server.seen()[0].head.to_lowercase();

@@ -5,7 +5,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Utc};
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -89,7 +89,7 @@ struct Answer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry_after: Option<GoDuration>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    date: Option<DateTime<Utc>>,
+    clock_ahead_seconds: Option<i64>,
     /// A map or list in JSON, as it was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     json: Option<Box<RawValue>>,
@@ -233,7 +233,7 @@ impl Answer {
         let head = Self {
             status: response.status,
             retry_after: response.retry_after.map(GoDuration),
-            date: response.date,
+            clock_ahead_seconds: response.clock_ahead.map(|ahead| ahead.num_seconds()),
             ..Self::default()
         };
         let text = match String::from_utf8(secrets.hide_bytes(&response.body)) {
@@ -260,7 +260,8 @@ impl Answer {
             _ => return Err("`answer` needs one of `json`, `text` and `base64`".to_owned()),
         };
         let retry_after = self.retry_after.map(|wait| wait.0);
-        Ok(WebResponse { status: self.status, body, retry_after, date: self.date })
+        let clock_ahead = self.clock_ahead_seconds.and_then(TimeDelta::try_seconds);
+        Ok(WebResponse { status: self.status, body, retry_after, clock_ahead })
     }
 }
 

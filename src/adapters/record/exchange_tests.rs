@@ -13,7 +13,7 @@ fn header(name: &str, value: &str) -> (String, String) {
 }
 
 fn answered(body: impl Into<Vec<u8>>) -> Result<WebResponse, WebError> {
-    Ok(WebResponse { status: 200, body: body.into(), retry_after: None, date: None })
+    Ok(WebResponse { status: 200, body: body.into(), retry_after: None, clock_ahead: None })
 }
 
 /// What is written, and what is read from that.
@@ -52,12 +52,12 @@ fn a_body_comes_back_as_it_was_whatever_it_is() {
 
 #[test]
 fn what_retries_depend_on_comes_back() {
-    let date = "2026-01-02T03:04:05Z".parse().unwrap();
+    let ahead = Some(TimeDelta::seconds(-7767));
     let wait = Duration::from_millis(1500);
-    let end = Ok(WebResponse { status: 503, body: b"later".to_vec(), retry_after: Some(wait), date: Some(date) });
+    let end = Ok(WebResponse { status: 503, body: b"later".to_vec(), retry_after: Some(wait), clock_ahead: ahead });
     let (_, read) = kept(&request("GET", "http://h/"), &end);
     let answer = read.end().unwrap().unwrap();
-    assert_eq!((answer.status, answer.retry_after, answer.date), (503, Some(wait), Some(date)));
+    assert_eq!((answer.status, answer.retry_after, answer.clock_ahead), (503, Some(wait), ahead));
     for fault in [WebFault::Timeout, WebFault::Transport, WebFault::Final] {
         let error = WebError { method: String::new(), url: String::new(), fault, reason: "why".to_owned() };
         let (_, read) = kept(&request("GET", "http://h/"), &Err(error));

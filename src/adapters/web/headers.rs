@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// Longest wait that a server may ask for; longer says the same: not during this run.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
@@ -25,6 +25,13 @@ pub(super) fn retry_after(text: &str, answered: Option<DateTime<Utc>>) -> Option
     Some(wait.min(LONGEST_WAIT))
 }
 
+/// How far the server's clock is ahead of ours, in whole seconds, where it dates at `date` what it was `asked` and had `answered` by
+/// our clock. It may have answered at any time between: only what lies outside differs.
+pub(super) fn ahead(date: DateTime<Utc>, asked: DateTime<Utc>, answered: DateTime<Utc>) -> TimeDelta {
+    let ahead = (date - answered).max(TimeDelta::zero()) + (date - asked).min(TimeDelta::zero());
+    TimeDelta::try_seconds(ahead.num_seconds()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +45,16 @@ mod tests {
         for text in ["", "now", "1994-11-06T08:49:37Z", "Sun, 32 Nov 1994 08:49:37 GMT"] {
             assert_eq!(date(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_clock_differs_by_what_lies_outside_of_the_exchange() {
+        let at = |seconds: i64| DateTime::UNIX_EPOCH + TimeDelta::milliseconds(seconds * 1000 + 250);
+        for (date, expected) in [(-90, -100), (9, -1), (10, 0), (15, 0), (20, 0), (21, 1), (7_220, 7_200)] {
+            assert_eq!(ahead(at(date), at(10), at(20)), TimeDelta::seconds(expected), "{date}");
+        }
+        ahead(DateTime::<Utc>::MAX_UTC, at(0), at(0));
+        ahead(DateTime::<Utc>::MIN_UTC, at(0), at(0));
     }
 
     #[test]

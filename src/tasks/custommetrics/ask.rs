@@ -38,8 +38,6 @@ pub(super) struct Asker<'a> {
     pub(super) credentials: &'a Credentials,
     pub(super) random: &'a RandomBits,
     pub(super) instant: DateTime<Utc>,
-    /// When `instant` was.
-    pub(super) begun: Instant,
     /// Largest answer, in bytes.
     pub(super) max_answer: usize,
 }
@@ -69,8 +67,6 @@ type Attempt = Result<WebResponse, WebError>;
 struct End {
     /// The last one's.
     last: Attempt,
-    /// When it began.
-    begun: Instant,
     /// What the attempt before it ended with, and why there was another one.
     before: Option<(Option<u16>, String)>,
 }
@@ -88,7 +84,7 @@ impl Asker<'_> {
         let secrets = secrets.with_body(request.body.as_deref().unwrap_or_default());
         let stop = &self.world.stop;
         let attempts = self.attempts(metric, request, &secrets, &mut asked.attempts);
-        let End { last, begun, before } = tokio::select! {
+        let End { last, before } = tokio::select! {
             end = attempts => end,
             () = stop.cancelled() => {
                 asked.reading = unusable("the run was interrupted before the provider answered".to_owned());
@@ -98,7 +94,7 @@ impl Asker<'_> {
         match last {
             Ok(answer) => {
                 asked.status = Some(answer.status);
-                asked.skew = answer.date.and_then(|date| self.skew(date, begun));
+                asked.skew = answer.clock_ahead.filter(|ahead| ahead.abs() > SKEW);
                 asked.reading = reading(metric, Answer { status: answer.status, body: &answer.body }, &secrets);
             }
             Err(error) if error.fault == WebFault::Timeout => {
@@ -122,18 +118,17 @@ impl Asker<'_> {
         let mut before = None;
         loop {
             *count += 1;
-            let begun = Instant::now();
             let left = self.access.timeout.saturating_sub(started.elapsed());
             let last = self.world.web.send(WebRequest { timeout: left, ..request.clone() }).await;
             let asked_pause = match &last {
                 Ok(answer) if is_passing(answer.status) => answer.retry_after,
                 Err(error) if error.fault == WebFault::Transport => None,
-                _ => return End { last, begun, before },
+                _ => return End { last, before },
             };
             let pause = pause(*count, asked_pause, (self.random)());
             let left = self.access.timeout.saturating_sub(started.elapsed());
             if *count > self.access.retries || pause >= left {
-                return End { last, begun, before };
+                return End { last, before };
             }
             // The answer itself is let go before there is another one.
             let (status, told) = match last {
@@ -193,14 +188,6 @@ impl Asker<'_> {
             asker: Some((self.random)()),
             ..WebRequest::default()
         })
-    }
-
-    /// How far the provider's clock is from ours, where it says that it answered before it was asked, at `asked`, or after now.
-    fn skew(&self, date: DateTime<Utc>, asked: Instant) -> Option<TimeDelta> {
-        let at = |time: Instant| TimeDelta::from_std(time.saturating_duration_since(self.begun)).ok();
-        let (ahead, asked, now) = (date - self.instant, at(asked)?, at(Instant::now())?);
-        let skew = (ahead - now).max(TimeDelta::zero()) + (ahead - asked).min(TimeDelta::zero());
-        (skew.abs() > SKEW).then_some(skew)
     }
 }
 

@@ -12,7 +12,6 @@ mod plan;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
@@ -100,7 +99,7 @@ impl Task for CustomMetrics {
 
 impl CustomMetrics {
     async fn measure(&self, cx: &TaskContext<'_>) -> Result<Contribution, TaskError> {
-        let (instant, begun) = (cx.world.clock.now(), Instant::now());
+        let instant = cx.world.clock.now();
         let mut notes = Vec::new();
         let elapsed: Vec<i64> = self
             .plan
@@ -143,7 +142,6 @@ impl CustomMetrics {
                     credentials,
                     random: &random,
                     instant,
-                    begun,
                     max_answer: max_answer(self.plan.concurrency),
                 };
                 jobs.extend(spec.metrics.iter().map(|metric| Job { provider, version, metric, asker }));

@@ -47,9 +47,9 @@ impl Web for World {
     fn send(&self, request: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
         let found = self.downloads.get(&request.url).cloned();
         let status = if found.is_some() { 200 } else { 404 };
-        Box::pin(
-            async move { Ok(WebResponse { status, body: found.unwrap_or_default(), retry_after: None, date: None }) },
-        )
+        Box::pin(async move {
+            Ok(WebResponse { status, body: found.unwrap_or_default(), retry_after: None, clock_ahead: None })
+        })
     }
 }
 

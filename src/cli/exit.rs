@@ -33,7 +33,7 @@ impl Exit {
         (Self::OutsideWorld, "the outside world: a store, cluster or provider is unreachable or forbidden"),
         (
             Self::Inconclusive,
-            "inconclusive: the load missed its rate by more than 5 %, too few loops were good so far, or a metric is absent with `noData: inconclusive`",
+            "inconclusive: the load missed its rate by more than 5 %, too few loops were good so far, or a metric is absent with noData: inconclusive",
         ),
         (Self::Interrupted, "interrupted (SIGINT); the partial document is saved"),
         (Self::Terminated, "terminated (SIGTERM); the partial document is saved"),

@@ -232,7 +232,10 @@ fn a_flood_is_left_after_what_is_read_of_an_answer() {
     let peak = peak_memory(&mut child);
     assert!(peak < MEMORY, "{} MiB", peak >> 20);
     let said = Said::of(child.wait_with_output().unwrap(), &trial.bench.path(""));
-    said.expect(0, &["p/a has no value: the provider can't be asked: the answer is larger than 4194304 bytes"]);
+    said.expect(
+        0,
+        &["p/a and 1 more have no value: the provider can't be asked: the answer is larger than 4194304 bytes"],
+    );
     // What was under way when the connection closed is a few buffers.
     assert!(server.flooded() < 2 * (32 << 20), "{} MiB were taken", server.flooded() >> 20);
     assert_eq!(trial.outcome().seen(0, "p/a")["attempts"], 1);

@@ -122,6 +122,9 @@ go_tool() {
     printf '%s\n' "$pinned" >"$TOOLS/bin/.$name.pinned"
 }
 
+# What a machine may lack even where CI is set: rustup's servers are no package registry, and not every machine reaches them.
+MAY_LACK='^iter8-static:'
+
 # setup_parts PART…: calls part_PART for each; fails if one is missing and CI is set.
 setup_parts() {
     local part
@@ -130,7 +133,7 @@ setup_parts() {
     for part in "$@"; do
         "part_$part"
     done
-    if [[ -s $MISSING && -n ${CI:-} ]]; then
+    if [[ -n ${CI:-} ]] && grep -qv "$MAY_LACK" "$MISSING"; then
         say 'parts are missing, and CI is set: failing'
         return 1
     fi

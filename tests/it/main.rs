@@ -12,6 +12,8 @@ mod grpc;
 mod house;
 mod http_task;
 mod http_template;
+#[cfg(unix)]
+mod image;
 mod iter8_defects;
 mod layers;
 mod load;

@@ -70,10 +70,10 @@ impl TextSource {
 
     /// The text, downloaded if need be.
     pub async fn fetch(&self, files: &dyn Files, web: &dyn Web) -> Result<String, String> {
-        match (self, self.read(files)) {
-            (_, Some(text)) => text,
-            (Self::Url(url), None) => download(url, web).await,
-            (_, None) => Err("can't be read".to_owned()),
+        match self {
+            Self::Url(url) => download(url, web).await,
+            Self::Builtin(content) => Ok((*content).to_owned()),
+            Self::File(path) => read(path, files),
         }
     }
 }

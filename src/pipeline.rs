@@ -178,6 +178,31 @@ pub fn masked(spec: &[TaskSpec]) -> Vec<TaskSpec> {
     spec.iter().map(mask::mask_task).collect()
 }
 
+/// The document of an experiment before its first run: revision `revision` of its group.
+pub fn planned(spec: Vec<TaskSpec>, revision: i64) -> Experiment {
+    let result = ExperimentResult {
+        schema_version: Some(SCHEMA_VERSION),
+        revision: Some(revision),
+        iter8_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        tasks: planned_tasks(&spec),
+        ..ExperimentResult::default()
+    };
+    Experiment { spec, result: Some(result), ..Experiment::default() }
+}
+
+/// The records of tasks that have not started.
+fn planned_tasks(spec: &[TaskSpec]) -> Vec<TaskRecord> {
+    let planned = |task: &TaskSpec| TaskRecord {
+        task: task.name().to_owned(),
+        status: TaskStatus::Planned,
+        start: None,
+        duration: None,
+        error: None,
+        notes: Vec::new(),
+    };
+    spec.iter().map(planned).collect()
+}
+
 enum Step {
     Next,
     Interrupted,
@@ -216,15 +241,7 @@ impl Run<'_> {
 
     fn start(&mut self, policy: ResultPolicy) {
         let now = self.world.clock.now();
-        let planned = |task: &TaskSpec| TaskRecord {
-            task: task.name().to_owned(),
-            status: TaskStatus::Planned,
-            start: None,
-            duration: None,
-            error: None,
-            notes: Vec::new(),
-        };
-        let tasks: Vec<_> = self.experiment.spec.iter().map(planned).collect();
+        let tasks = planned_tasks(&self.experiment.spec);
         let count = tasks.len();
         if policy == ResultPolicy::Fresh {
             // The revision belongs to the launch, not to the run.

@@ -2,6 +2,8 @@
 //!
 //! The engine never prints: it tells an [`Observer`] what happens, and the command line decides what to show.
 
+pub mod cluster;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
+use self::cluster::{Cluster, ClusterError};
 use crate::model::contribution::TaskOutcome;
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::tls::TlsOptions;
@@ -65,6 +68,34 @@ pub enum StoreError {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// The cluster that keeps the document does not give or take it.
+    #[error("cannot {action} {location}")]
+    Cluster {
+        /// `read` or `write`.
+        action: &'static str,
+        /// Where the document is.
+        location: String,
+        /// Why.
+        #[source]
+        source: ClusterError,
+    },
+    /// The document is no longer this run's: it was deleted, replaced by a later launch, or written by another run. Nothing of the
+    /// other's is overwritten.
+    #[error("{location} is no longer this run's: {reason}")]
+    Lost {
+        /// Where the document is, or was.
+        location: String,
+        /// What happened to it.
+        reason: String,
+    },
+    /// The document does not fit where it is kept, however much is left out.
+    #[error("{location} can't hold the document: {reason}")]
+    TooLarge {
+        /// Where the document is.
+        location: String,
+        /// How large it is, and what fits.
+        reason: String,
     },
 }
 
@@ -276,6 +307,8 @@ pub struct World<'a> {
     pub shell: &'a dyn Shell,
     /// Files and environment variables.
     pub files: &'a dyn Files,
+    /// The cluster that tasks ask for objects.
+    pub cluster: &'a dyn Cluster,
     /// Is told what happens.
     pub observer: &'a dyn Observer,
     /// The recording of this run, if there is one.

@@ -1,8 +1,9 @@
-//! The outside world: file store, web client, shell, clock, and recordings of it. Each file implements traits in `ports`.
+//! The outside world: file store, web client, Kubernetes, shell, clock, and recordings of it. Each file implements traits in `ports`.
 
 pub mod clock;
 pub mod file_store;
 pub mod files;
+pub mod kubernetes;
 pub mod record;
 pub mod shell;
 pub mod web;

@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::globals::Globals;
 use super::output;
 use super::style::Style;
-use super::{assert, completion, demo, report, run, schema, validate, version};
+use super::{assert, completion, demo, k, report, run, schema, validate, version};
 
 /// Runs experiments: load, metrics, SLO verdicts; one document, from which assert makes an exit code and report a page.
 #[derive(Debug, Parser)]
@@ -45,13 +45,9 @@ pub enum Command {
     Completion(completion::CompletionArgs),
     /// Print the version
     Version(version::VersionArgs),
-    /// Iter8's Kubernetes commands
-    #[command(hide = true, disable_help_flag = true)]
-    K {
-        /// What was asked of them.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        args: Vec<String>,
-    },
+    /// Run experiments in a Kubernetes cluster, and look at them there
+    #[command(subcommand)]
+    K(k::KCommand),
 }
 
 /// Prints help or a usage error, and gives its exit code.

@@ -9,8 +9,9 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::output;
 use crate::logic::assertion::{AssertCondition, Judgement, judge};
+use crate::model::document::Experiment;
 use crate::model::duration::GoDuration;
-use crate::ports::StoreError;
+use crate::ports::{BoxFuture, StoreError};
 
 /// How often the document is looked at while waiting.
 const POLL: Duration = Duration::from_millis(250);
@@ -23,6 +24,13 @@ const POLL: Duration = Duration::from_millis(250);
 pub struct AssertArgs {
     #[command(flatten)]
     document: DocumentArgs,
+    #[command(flatten)]
+    conditions: ConditionArgs,
+}
+
+/// What is asserted, and how long it may take to come true.
+#[derive(Debug, Args)]
+pub struct ConditionArgs {
     /// A condition: completed, nofailure or slos; all must hold (repeatable, comma lists)
     #[arg(short, long = "condition", value_name = "CONDITION", required = true, value_delimiter = ',')]
     condition: Vec<AssertCondition>,
@@ -31,13 +39,47 @@ pub struct AssertArgs {
     timeout: GoDuration,
 }
 
-/// Judges the conditions until all hold, one surely does not, or time is up.
+/// A document that may change while it is waited for.
+pub trait Source: Sync {
+    /// Reads it.
+    fn load(&self) -> BoxFuture<'_, Result<Experiment, StoreError>>;
+
+    /// How often it is looked at while waiting; none where it can't change.
+    fn poll(&self) -> Option<Duration>;
+
+    /// Why nobody will write it any more, where that is known.
+    fn over(&self) -> BoxFuture<'_, Option<String>> {
+        Box::pin(std::future::ready(None))
+    }
+}
+
+impl Source for DocumentArgs {
+    fn load(&self) -> BoxFuture<'_, Result<Experiment, StoreError>> {
+        Box::pin(DocumentArgs::load(self))
+    }
+
+    fn poll(&self) -> Option<Duration> {
+        self.can_change().then_some(POLL)
+    }
+}
+
+/// Judges the document.
 pub async fn run(args: AssertArgs) -> Result<Exit, CliError> {
+    decide(&args.conditions, &args.document, &CliError::from).await
+}
+
+/// Judges the conditions until all hold, one surely does not, nobody writes the document any more, or time is up. `told` says that
+/// there is no document.
+pub async fn decide(
+    args: &ConditionArgs,
+    source: &dyn Source,
+    told: &(dyn Fn(StoreError) -> CliError + Sync),
+) -> Result<Exit, CliError> {
     let deadline = Instant::now() + args.timeout.0.min(Duration::from_secs(366 * 24 * 3600));
-    let wait = args.document.can_change();
+    let mut over = None;
     loop {
-        let last = !wait || Instant::now() >= deadline;
-        match args.document.load().await {
+        let last = source.poll().is_none() || Instant::now() >= deadline || over.is_some();
+        match source.load().await {
             Ok(experiment) => {
                 let judgements: Vec<_> =
                     args.condition.iter().map(|condition| (*condition, judge(&experiment, *condition))).collect();
@@ -45,8 +87,12 @@ pub async fn run(args: AssertArgs) -> Result<Exit, CliError> {
                 let lost = judgements.iter().any(|(_, judgement)| !judgement.holds && judgement.decided);
                 if hold || lost || last {
                     output::to_stdout(&shown(&judgements))?;
-                    if !hold && !lost && !args.timeout.0.is_zero() {
-                        tracing::warn!("the conditions did not hold within {}", args.timeout);
+                    match &over {
+                        Some(over) if !hold => tracing::warn!("nothing will change any more: {over}"),
+                        None if !hold && !lost && !args.timeout.0.is_zero() => {
+                            tracing::warn!("the conditions did not hold within {}", args.timeout);
+                        }
+                        _ => {}
                     }
                     return Ok(exit(&judgements));
                 }
@@ -57,9 +103,14 @@ pub async fn run(args: AssertArgs) -> Result<Exit, CliError> {
                 output::to_stdout(&format!("FAILED  {error}, and none came within {}\n", args.timeout))?;
                 return Ok(Exit::AssertionFailed);
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(told(error)),
         }
-        tokio::time::sleep(POLL.min(deadline.saturating_duration_since(Instant::now()))).await;
+        // What was written last is read once more.
+        over = source.over().await;
+        if over.is_none() {
+            let pause = source.poll().unwrap_or(POLL);
+            tokio::time::sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
+        }
     }
 }
 

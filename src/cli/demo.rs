@@ -14,6 +14,7 @@ use super::run::{execute, prepare};
 use super::signals::Interruption;
 use super::stage::Stage;
 use crate::adapters::file_store::FileStore;
+use crate::adapters::kubernetes::NoCluster;
 use crate::model::document::Experiment;
 use crate::pipeline::{self, ResultPolicy};
 use crate::ports::{DocumentStore, StoreError};
@@ -86,7 +87,7 @@ async fn experiment(
     spare_other_documents(&store, &experiment).await?;
     output::to_file(&template, sample::STATS_TEMPLATE)?;
     let prepared = prepare(experiment, &resolved, Stage::default().files())?;
-    match execute(prepared, ResultPolicy::Fresh, &store, &Stage::default(), globals, interruption).await? {
+    match execute(prepared, ResultPolicy::Fresh, &store, &Stage::default(), &NoCluster, globals, interruption).await? {
         Exit::Done => {}
         interrupted => return Ok(interrupted),
     }

@@ -6,6 +6,7 @@ use super::exit::Exit;
 use crate::logic::input::InputError;
 use crate::pipeline::PipelineError;
 use crate::ports::StoreError;
+use crate::ports::cluster::{ClusterError, ClusterFault};
 use crate::tasks::TaskError;
 
 /// An error with its exit code.
@@ -84,13 +85,33 @@ impl From<StoreError> for CliError {
             StoreError::Unavailable { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 (Exit::OutsideWorld, Some("make its directory first, with mkdir -p"))
             }
-            StoreError::Unavailable { .. } => (Exit::OutsideWorld, None),
+            StoreError::Cluster { source, .. } => return Self::in_cluster(&error, source.clone()),
+            StoreError::Unavailable { .. } | StoreError::Lost { .. } => (Exit::OutsideWorld, None),
+            StoreError::TooLarge { .. } => {
+                (Exit::OutsideWorld, Some("measure fewer endpoints, versions or percentiles in one experiment"))
+            }
         };
         Self::chain(exit, error, hint)
     }
 }
 
+impl From<ClusterError> for CliError {
+    fn from(error: ClusterError) -> Self {
+        let exit = match error.fault {
+            ClusterFault::Config => Exit::BadInput,
+            _ => Exit::OutsideWorld,
+        };
+        Self { hint: error.hint, ..Self::new(exit, error.message) }
+    }
+}
+
 impl CliError {
+    /// What a cluster did not do, with what was to be done by it.
+    fn in_cluster(error: &StoreError, source: ClusterError) -> Self {
+        let Self { exit, message, hint, .. } = Self::from(source);
+        Self { exit, message: error.to_string(), causes: vec![message], hint }
+    }
+
     /// The error of a run; `location` is the document's.
     pub fn from_run(error: PipelineError, location: &str) -> Self {
         match error {

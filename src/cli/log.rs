@@ -15,10 +15,14 @@ pub fn start(globals: &Globals) {
         LogLevel::Warning => LevelFilter::WARN,
         LogLevel::Error | LogLevel::Fatal | LogLevel::Panic => LevelFilter::ERROR,
     };
-    let targets = tracing_subscriber::filter::Targets::new().with_target("iter8", level).with_default(
-        // Libraries log every connection at debug; they are heard only when everything is wanted.
-        if level == LevelFilter::TRACE { LevelFilter::DEBUG } else { LevelFilter::WARN.min(level) },
-    );
+    // The Kubernetes client logs answers that it can't read as they are, and they may be Secrets.
+    let targets = tracing_subscriber::filter::Targets::new()
+        .with_target("iter8", level)
+        .with_target("kube_client", LevelFilter::OFF)
+        .with_default(
+            // Libraries log every connection at debug; they are heard only when everything is wanted.
+            if level == LevelFilter::TRACE { LevelFilter::DEBUG } else { LevelFilter::WARN.min(level) },
+        );
     use tracing_subscriber::layer::SubscriberExt;
     use tracing_subscriber::util::SubscriberInitExt;
     let layer = tracing_subscriber::fmt::layer()

@@ -8,6 +8,7 @@ mod document;
 pub mod error;
 pub mod exit;
 mod globals;
+mod k;
 mod log;
 mod output;
 mod progress;
@@ -63,10 +64,6 @@ async fn dispatch(cli: Cli) -> Result<Exit, CliError> {
         Command::Schema(args) => schema::run(&args),
         Command::Completion(args) => completion::run(&args, &mut Cli::command()),
         Command::Version(args) => version::run(&args),
-        Command::K { args } => {
-            let command = args.first().map(|command| format!(" {command}")).unwrap_or_default();
-            Err(CliError::input(format!("this version of iter8 has no Kubernetes commands (`iter8 k{command}`)"))
-                .with_hint("run, assert and report work on this machine, without the `k`"))
-        }
+        Command::K(command) => k::run(command, &globals).await,
     }
 }

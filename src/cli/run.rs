@@ -13,10 +13,12 @@ use super::signals::Interruption;
 use super::stage::{Stage, StageArgs};
 use super::values::{Network, ValueArgs};
 use crate::adapters::file_store::FileStore;
+use crate::adapters::kubernetes::{ConnectOptions, LazyCluster};
 use crate::adapters::shell::SystemShell;
 use crate::model::codec;
 use crate::model::document::Experiment;
 use crate::pipeline::{self, Prepared, ResultPolicy, RunEnd};
+use crate::ports::cluster::Cluster;
 use crate::ports::{DocumentStore, Files, StoreError, World};
 use crate::tasks::resolve::{Resolved, spec_from_values};
 
@@ -51,6 +53,7 @@ pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
     let store = FileStore::new(args.run_dir.path());
     let policy = if args.reuse_result { ResultPolicy::Reuse } else { ResultPolicy::Fresh };
     let stage = args.stage.stage(policy, &store).await?;
+    let cluster = LazyCluster::new(ConnectOptions::default());
     if !args.values.is_given() {
         let experiment = store.load().await?;
         if args.dry {
@@ -58,7 +61,7 @@ pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
         }
         let prepared = pipeline::prepare(experiment, stage.files())
             .map_err(|error| CliError::in_document(&store.location(), error))?;
-        return execute(prepared, policy, &store, &stage, globals, &interruption).await;
+        return execute(prepared, policy, &store, &stage, &cluster, globals, &interruption).await;
     }
     let values = tokio::select! {
         values = args.values.merged(Network::Through(stage.web())) => values?,
@@ -79,7 +82,7 @@ pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
         experiment.result = earlier_result(&store, &experiment).await?;
     }
     let prepared = prepare(experiment, &resolved, stage.files())?;
-    execute(prepared, policy, &store, &stage, globals, &interruption).await
+    execute(prepared, policy, &store, &stage, &cluster, globals, &interruption).await
 }
 
 /// Checks everything that can be checked before a run of values; errors name the values, not the spec made of them.
@@ -115,8 +118,9 @@ fn dry(experiment: &Experiment) -> Result<Exit, CliError> {
 pub async fn execute(
     prepared: Prepared,
     policy: ResultPolicy,
-    store: &FileStore,
+    store: &dyn DocumentStore,
     stage: &Stage,
+    cluster: &dyn Cluster,
     globals: &Globals,
     interruption: &Interruption,
 ) -> Result<Exit, CliError> {
@@ -127,6 +131,7 @@ pub async fn execute(
         web: stage.web(),
         shell: &SystemShell,
         files: stage.files(),
+        cluster,
         observer: &progress,
         tape: stage.tape(),
         stop: interruption.stop.clone(),

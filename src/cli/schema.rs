@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::error::CliError;
 use super::exit::Exit;
 use super::output;
+use crate::logic::launch::settings;
 use crate::model::document::{ExperimentResult, SCHEMA_VERSION};
 use crate::tasks::registry::{NOT_YET, TASKS, value_names};
-use crate::tasks::runner_values;
 
 /// Flags of `schema`.
 #[derive(Debug, Args)]
@@ -46,7 +46,7 @@ const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// The schema of values. As the program does, it looks at a task's values only where `tasks` lists the task.
 fn values() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let mut properties = runner_values::properties();
+    let mut properties = settings::properties();
     let mut listed = Vec::new();
     for kind in TASKS {
         for name in kind.value_names {

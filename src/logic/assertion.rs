@@ -137,7 +137,9 @@ impl Progress<'_> {
 /// How far the newest loop of an experiment is.
 pub fn progress(experiment: &Experiment) -> Progress<'_> {
     let planned = experiment.spec.len();
-    let Some(result) = &experiment.result else {
+    // A launch makes the result of a run that has not started.
+    let begun = experiment.result.as_ref().filter(|result| result.num_loops > 0 || result.start_time.is_some());
+    let Some(result) = begun else {
         return Progress { state: RunState::NotStarted, done: 0, planned, current: None };
     };
     let (state, wanted) = if result.interrupted {

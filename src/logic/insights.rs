@@ -4,10 +4,12 @@
 //! budget for the whole document: [`MAX_LOOP_VALUES`], [`MAX_SAMPLES`], [`MAX_HISTOGRAM_BYTES`], [`MAX_BUCKETS`],
 //! [`MAX_SERIES_POINTS`], [`MAX_TEXT_BYTES`], and the bounds of [`loops`]. The newest loop is always kept; what gives way is the oldest loops' values, then resolution.
 
+mod fold;
 mod unmeasured;
 
 use std::collections::BTreeMap;
 
+pub use self::fold::fold_oldest;
 use super::{histogram, loops, series};
 use crate::model::contribution::{Contribution, Measurement, Values, VersionMetrics};
 use crate::model::insights::{EncodedHistogram, HistogramBucket, Insights, Observation, VersionName};

@@ -12,6 +12,7 @@ pub mod load;
 pub mod loops;
 pub mod metric;
 pub mod number;
+pub mod object;
 pub mod series;
 pub mod slo;
 pub mod tls;

@@ -11,10 +11,10 @@ pub mod grpc;
 pub mod http;
 mod load;
 pub mod notify;
+pub mod ready;
 pub mod registry;
 pub mod resolve;
 pub mod run;
-pub mod runner_values;
 mod schedule;
 mod shape;
 mod text_source;
@@ -28,6 +28,7 @@ use crate::logic::input::InputError;
 use crate::model::contribution::{Contribution, TaskFailure, TaskOutcome};
 use crate::model::document::{Experiment, TaskSpec};
 use crate::model::insights::Insights;
+use crate::model::object::ObjectRef;
 use crate::ports::{BoxFuture, Files, World};
 
 /// What a running task may use.
@@ -129,6 +130,11 @@ pub trait Task: Send + Sync {
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {
         let _ = files;
         Ok(())
+    }
+
+    /// The object of the cluster that it waits for, where it does.
+    fn watches(&self) -> Option<&ObjectRef> {
+        None
     }
 
     /// What a recording keeps of it.

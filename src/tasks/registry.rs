@@ -1,15 +1,16 @@
 //! The registry: every task, one row each, and what derives from it.
 
-use super::{Task, TaskKind, assess, custommetrics, grpc, http, notify, run};
+use super::{Task, TaskKind, assess, custommetrics, grpc, http, notify, ready, run};
 use crate::logic::input::InputError;
 use crate::logic::suggest::nearest;
 use crate::model::document::TaskSpec;
 
 /// Every task that a spec may hold.
-pub const TASKS: &[TaskKind] = &[http::KIND, grpc::KIND, custommetrics::KIND, assess::KIND, run::KIND, notify::KIND];
+pub const TASKS: &[TaskKind] =
+    &[ready::KIND, http::KIND, grpc::KIND, custommetrics::KIND, assess::KIND, run::KIND, notify::KIND];
 
 /// Iter8's tasks that this version does not have yet; named so that the message can say so.
-pub const NOT_YET: &[&str] = &["ready", "abnmetrics"];
+pub const NOT_YET: &[&str] = &["abnmetrics"];
 
 /// The names that the `tasks` value may list.
 pub fn value_names() -> impl Iterator<Item = &'static str> + Clone {

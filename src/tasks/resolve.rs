@@ -4,14 +4,11 @@ use serde_json::Value;
 
 use super::registry::{by_value_name, unknown_task, value_names};
 use crate::logic::input::InputError;
+use crate::logic::launch::settings;
 use crate::logic::path::join;
 use crate::logic::suggest::nearest;
 use crate::logic::values::without_nulls;
 use crate::model::document::TaskSpec;
-
-/// Values beside the tasks' own: how and where the experiment runs in Kubernetes. A local run leaves them alone.
-const RUNNER_VALUES: &[&str] =
-    &["runner", "cronjobSchedule", "serviceAccountName", "iter8Image", "logLevel", "resources"];
 
 /// A spec, and what the user should know about the values it was made of.
 pub struct Resolved {
@@ -52,7 +49,7 @@ pub fn spec_from_values(values: &Value) -> Result<Resolved, InputError> {
             .with_hint("run it as experiment.yaml in its directory: iter8 run --runDir DIR"));
     }
     let listed = listed_tasks(map.get("tasks"))?;
-    let known = || RUNNER_VALUES.iter().copied().chain(["tasks"]).chain(value_names());
+    let known = || settings::value_names().chain(["tasks"]).chain(value_names());
     let mut warnings = Vec::new();
     for key in map.keys() {
         if by_value_name(key).is_some() {
@@ -68,7 +65,7 @@ pub fn spec_from_values(values: &Value) -> Result<Resolved, InputError> {
             });
         }
     }
-    super::runner_values::check(map)?;
+    settings::check(map)?;
     let (mut spec, mut names) = (Vec::new(), Vec::new());
     for (index, name) in &listed {
         let kind =

@@ -1,0 +1,19 @@
+//! A cluster, through its API server: finding it as kubectl does, watching objects, keeping documents in Secrets, launching,
+//! deleting, logs.
+
+mod connect;
+mod fault;
+mod group;
+mod logs;
+mod objects;
+mod retry;
+mod secret_data;
+mod secret_store;
+mod watch;
+
+pub use connect::{ConnectOptions, Connection, connect, namespace_without_connecting};
+pub use group::{GroupState, Launched, RunEnded, delete_group, groups, launch, run_is_over};
+pub use logs::{LogLine, follow_logs};
+pub use secret_data::MAX_SECRET_BYTES;
+pub use secret_store::{SecretStore, Stored};
+pub use watch::{LazyCluster, NoCluster};

@@ -1,0 +1,105 @@
+//! Applying, listing and deleting typed objects.
+
+use std::fmt::Debug;
+
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PropagationPolicy};
+use kube::{Api, Client, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::fault::Act;
+use super::retry::{BRIEF, patiently};
+use crate::model::object::ResourceKind;
+use crate::ports::cluster::{ClusterError, ClusterFault};
+
+/// The field manager that our applied fields belong to.
+pub(super) const MANAGER: &str = "iter8";
+
+/// What a namespaced type of object must be able to do here.
+pub(super) trait Object:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned
+{
+}
+
+impl<K> Object for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned
+{
+}
+
+/// Whether what is sent takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    Real,
+    /// The API server says what it would do, and does nothing.
+    DryRun,
+}
+
+/// The kind of a type.
+pub(super) fn kind_of<K: Object>() -> ResourceKind {
+    ResourceKind {
+        group: K::group(&()).into_owned(),
+        version: K::version(&()).into_owned(),
+        resource: K::plural(&()).into_owned(),
+    }
+}
+
+/// Applies an object, whose fields become ours.
+pub(super) async fn apply<K: Object>(client: &Client, object: &K, effect: Effect) -> Result<K, ClusterError> {
+    let (name, namespace) = (object.name(), object.namespace());
+    let api: Api<K> = Api::namespaced(client.clone(), &namespace);
+    let params = PatchParams { dry_run: effect == Effect::DryRun, ..PatchParams::apply(MANAGER).force() };
+    let act = Act::new("patch", &kind_of::<K>(), &namespace, &name);
+    let patch = Patch::Apply(object);
+    patiently(BRIEF, &act, || api.patch(&name, &params, &patch)).await
+}
+
+/// Deletes an object; what it owns is deleted after it. Whether it was there.
+pub(super) async fn delete<K: Object>(client: &Client, namespace: &str, name: &str) -> Result<bool, ClusterError> {
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    let params = DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() };
+    let act = Act::new("delete", &kind_of::<K>(), namespace, name);
+    match patiently(BRIEF, &act, || api.delete(name, &params)).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.fault == ClusterFault::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The objects with these labels, in one namespace or in all.
+pub(super) async fn labelled<K: Object>(
+    client: &Client,
+    namespace: Option<&str>,
+    labels: &str,
+) -> Result<Vec<K>, ClusterError> {
+    let api: Api<K> = match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    let params = ListParams::default().labels(labels);
+    let act = Act::many("list", &kind_of::<K>(), namespace);
+    Ok(patiently(BRIEF, &act, || api.list(&params)).await?.items)
+}
+
+/// An object, if it is there.
+pub(super) async fn find<K: Object>(client: &Client, namespace: &str, name: &str) -> Result<Option<K>, ClusterError> {
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    let act = Act::new("get", &kind_of::<K>(), namespace, name);
+    patiently(BRIEF, &act, || api.get_opt(name)).await
+}
+
+/// Name and namespace of an object.
+pub(super) trait Named {
+    fn name(&self) -> String;
+    fn namespace(&self) -> String;
+}
+
+impl<K: Resource> Named for K {
+    fn name(&self) -> String {
+        self.meta().name.clone().unwrap_or_default()
+    }
+
+    fn namespace(&self) -> String {
+        self.meta().namespace.clone().unwrap_or_default()
+    }
+}

@@ -1,0 +1,68 @@
+//! Patience with an API server that restarts, is overloaded, or asks to wait.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
+
+use super::fault::Act;
+use crate::logic::provider::retry::{is_passing, pause};
+use crate::ports::cluster::{ClusterError, ClusterFault};
+
+/// Time for one request.
+const REQUEST: Duration = Duration::from_secs(30);
+
+/// How long somebody at a terminal waits for an API server that may come back.
+pub(super) const BRIEF: Duration = Duration::from_secs(5);
+
+/// How long a run waits for it: longer than a control plane takes to restart, or to fail over.
+pub(super) const LONG: Duration = Duration::from_secs(300);
+
+/// Does `request` until it is answered, for at most `patience` where it fails in a way that may pass.
+pub(super) async fn patiently<T, F: Future<Output = Result<T, kube::Error>>>(
+    patience: Duration,
+    act: &Act,
+    mut request: impl FnMut() -> F,
+) -> Result<T, ClusterError> {
+    let begun = Instant::now();
+    let random = RandomState::new();
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let answer = tokio::time::timeout(REQUEST, request()).await;
+        let (error, asked) = match answer {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => match passing(&error) {
+                Some(asked) => (act.failed(&error), asked),
+                None => return Err(act.failed(&error)),
+            },
+            Err(_) => {
+                let words = format!("the API server did not answer within {} s", REQUEST.as_secs());
+                (ClusterError::new(ClusterFault::Unreachable, words), None)
+            }
+        };
+        let pause = pause(attempt, asked, random.hash_one(attempt));
+        if begun.elapsed() + pause > patience {
+            return Err(error);
+        }
+        tracing::debug!("attempt {attempt}: {error}; trying again in {} ms", pause.as_millis());
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Whether another attempt may do better; with how long the server asks to wait.
+fn passing(error: &kube::Error) -> Option<Option<Duration>> {
+    match error {
+        kube::Error::Api(status) if is_passing(status.code) => {
+            let seconds = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
+            Some((seconds > 0).then(|| Duration::from_secs(seconds.into())))
+        }
+        kube::Error::HyperError(_) | kube::Error::ReadEvents(_) => Some(None),
+        kube::Error::Service(_) if !is_final(error) => Some(None),
+        _ => None,
+    }
+}
+
+/// Certificates that are not trusted stay so, and so do names that nobody has.
+fn is_final(error: &kube::Error) -> bool {
+    let reasons = super::fault::reasons(error);
+    ["certificate", "CertNot", "dns error", "auth"].iter().any(|sign| reasons.contains(sign))
+}

@@ -1,0 +1,154 @@
+//! What a group's Secret holds: the values under `values.yaml`, and the experiment document under `experiment.yaml`, as Iter8 has it.
+//! A document that does not fit is kept compressed, under `experiment.yaml.gz`; one that does not fit even so loses its oldest loops.
+
+use std::io::{Read, Write};
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use serde_json::Value;
+
+use crate::logic::insights::fold_oldest;
+use crate::logic::launch::VALUES_KEY;
+use crate::model::codec::{self, CodecError};
+use crate::model::document::Experiment;
+
+/// Most bytes that the values of a Secret may have together (Kubernetes' `MaxSecretSize`).
+pub const MAX_SECRET_BYTES: usize = 1 << 20;
+
+/// Key of the document.
+const PLAIN: &str = "experiment.yaml";
+
+/// Key of a document that is compressed.
+const COMPRESSED: &str = "experiment.yaml.gz";
+
+/// Longest document that is read.
+const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
+
+/// The document's entries: plain, compressed.
+pub(super) type Entries = [Option<ByteString>; 2];
+
+/// The entries of the document in a Secret.
+pub(super) fn entries(secret: &Secret) -> Entries {
+    [PLAIN, COMPRESSED].map(|key| secret.data.as_ref().and_then(|data| data.get(key)).cloned())
+}
+
+/// The document in a Secret, if there is one.
+pub(super) fn document(secret: &Secret) -> Option<Result<Experiment, CodecError>> {
+    let wrong = |message: &str| CodecError { message: message.to_owned(), line: None, column: None };
+    let text = match entries(secret) {
+        [_, Some(compressed)] => {
+            let mut text = String::new();
+            let read = GzDecoder::new(compressed.0.as_slice()).take(MAX_DOCUMENT_BYTES).read_to_string(&mut text);
+            read.map(|_| text).map_err(|_| wrong("it is not compressed text"))
+        }
+        [Some(plain), None] => String::from_utf8(plain.0).map_err(|_| wrong("it is not UTF-8 text")),
+        [None, None] => return None,
+    };
+    Some(text.and_then(|text| codec::experiment_from_yaml(&text)))
+}
+
+/// The values in a Secret, if there are any.
+pub(super) fn values(secret: &Secret) -> Option<Result<Value, CodecError>> {
+    let bytes = secret.data.as_ref()?.get(VALUES_KEY)?;
+    let wrong = |_| CodecError { message: "it is not UTF-8 text".to_owned(), line: None, column: None };
+    Some(std::str::from_utf8(&bytes.0).map_err(wrong).and_then(codec::value_from_yaml))
+}
+
+/// Puts the document into the Secret; the error says how large it is where it can't be made to fit.
+pub(super) fn put(secret: &mut Secret, experiment: &Experiment) -> Result<(), String> {
+    let data = secret.data.get_or_insert_default();
+    data.remove(PLAIN);
+    data.remove(COMPRESSED);
+    let others: usize = data.values().map(|value| value.0.len()).sum();
+    let room = MAX_SECRET_BYTES.saturating_sub(others);
+    let mut experiment = std::borrow::Cow::Borrowed(experiment);
+    loop {
+        let text = codec::to_yaml(experiment.as_ref()).map_err(|error| error.to_string())?;
+        if text.len() <= room {
+            data.insert(PLAIN.to_owned(), ByteString(text.into_bytes()));
+            return Ok(());
+        }
+        let compressed = compress(text.as_bytes()).map_err(|error| error.to_string())?;
+        if compressed.len() <= room {
+            data.insert(COMPRESSED.to_owned(), ByteString(compressed));
+            return Ok(());
+        }
+        let insights = experiment.to_mut().result.as_mut().and_then(|result| result.insights.as_mut());
+        if !insights.is_some_and(fold_oldest) {
+            return Err(format!("it has {} bytes compressed, and {room} are left in the Secret", compressed.len()));
+        }
+    }
+}
+
+fn compress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes)?;
+    encoder.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::document::{ExperimentResult, TaskSpec};
+    use crate::model::insights::Insights;
+    use std::collections::BTreeMap;
+
+    /// A document with `loops` values of one metric, which no compression makes much shorter.
+    fn experiment(loops: u32) -> Experiment {
+        let value = |index: u32| f64::from(index.wrapping_mul(2_654_435_761)) / 7.0;
+        let values = BTreeMap::from([("m/x".to_owned(), (0..loops).map(value).collect())]);
+        let insights = Insights { num_versions: 1, non_hist_metric_values: vec![values], ..Insights::default() };
+        let result = ExperimentResult { insights: Some(insights), ..ExperimentResult::default() };
+        let spec = vec![TaskSpec { task: Some("http".into()), ..TaskSpec::default() }];
+        Experiment { spec, result: Some(result), ..Experiment::default() }
+    }
+
+    fn size(secret: &Secret) -> usize {
+        secret.data.iter().flat_map(|data| data.values()).map(|value| value.0.len()).sum()
+    }
+
+    #[test]
+    fn a_document_is_plain_while_it_fits_then_compressed_then_without_its_oldest_loops() {
+        let mut secret = Secret::default();
+        secret.data.get_or_insert_default().insert(VALUES_KEY.to_owned(), ByteString(b"tasks: [http]\n".to_vec()));
+        for (loops, expected) in [(10, PLAIN), (60_000, COMPRESSED), (400_000, COMPRESSED), (10, PLAIN)] {
+            let given = experiment(loops);
+            put(&mut secret, &given).unwrap();
+            assert!(size(&secret) <= MAX_SECRET_BYTES);
+            let keys: Vec<_> = secret.data.as_ref().unwrap().keys().collect();
+            assert_eq!(keys, [expected, VALUES_KEY], "{loops}");
+            let read = document(&secret).unwrap().unwrap();
+            let of = |experiment: &Experiment| {
+                experiment.result.as_ref().unwrap().insights.as_ref().unwrap().non_hist_metric_values[0]["m/x"].clone()
+            };
+            let (kept, all) = (of(&read), of(&given));
+            assert_eq!(kept, all[all.len() - kept.len()..], "the newest loops are kept");
+            assert_eq!(kept.len() == all.len(), loops < 400_000);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_at_all_is_told_with_its_size() {
+        let mut secret = Secret::default();
+        let full = vec![b'x'; MAX_SECRET_BYTES];
+        secret.data.get_or_insert_default().insert(VALUES_KEY.to_owned(), ByteString(full));
+        let told = put(&mut secret, &experiment(10)).unwrap_err();
+        assert!(told.ends_with("and 0 are left in the Secret"), "{told}");
+    }
+
+    #[test]
+    fn what_is_no_document_is_no_panic() {
+        let with = |key: &str, bytes: &[u8]| {
+            let mut secret = Secret::default();
+            secret.data.get_or_insert_default().insert(key.to_owned(), ByteString(bytes.to_vec()));
+            secret
+        };
+        assert!(document(&with(PLAIN, b"\xff")).unwrap().is_err());
+        assert!(document(&with(COMPRESSED, b"spec: []")).unwrap().is_err());
+        assert!(document(&with("other", b"")).is_none());
+        assert!(values(&with(VALUES_KEY, b"a: [")).unwrap().is_err());
+    }
+}

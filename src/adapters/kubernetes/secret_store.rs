@@ -1,0 +1,237 @@
+//! A document in the Secret of its group, written so that nothing of anybody's is lost.
+//!
+//! Every write says which version of the Secret it is based on. Where somebody else was first, the Secret is read again: a change
+//! beside the document (a label, an annotation) is kept, and the write repeated on top of it; a document that somebody else wrote, a
+//! later launch, and a Secret that is gone end this run's writing. An answer that was lost is recognised by what the Secret holds.
+
+use std::time::Instant;
+
+use futures_util::StreamExt;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::PostParams;
+use kube::{Api, Client};
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use super::connect::Connection;
+use super::fault::Act;
+use super::objects::{MANAGER, kind_of};
+use super::retry::{BRIEF, LONG, patiently};
+use super::secret_data::{self, Entries, entries};
+use super::watch::Target;
+use crate::logic::launch::names::{GROUP, Group, REVISION};
+use crate::model::document::Experiment;
+use crate::ports::cluster::{ClusterError, ClusterFault};
+use crate::ports::{BoxFuture, DocumentStore, StoreError};
+
+/// What the Secret of a group holds.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The values that it was launched with; none where there is only a document, as in Iter8.
+    pub values: Option<Value>,
+    /// The document; none before the first run.
+    pub document: Option<Experiment>,
+    /// Which launch of the group it is of.
+    pub revision: Option<i64>,
+}
+
+/// The Secret of a group.
+pub struct SecretStore {
+    client: Client,
+    group: Group,
+    /// The launch that is meant; none for whichever there is.
+    revision: Option<i64>,
+    known: Mutex<Option<Known>>,
+}
+
+/// The Secret as it was last read or written.
+struct Known {
+    secret: Secret,
+    document: Entries,
+}
+
+impl Known {
+    fn new(secret: Secret) -> Self {
+        Self { document: entries(&secret), secret }
+    }
+}
+
+/// How the Secret stands to the one that is known.
+enum Now {
+    /// It holds what was to be written.
+    Written(Secret),
+    /// It was changed beside the document.
+    Changed(Secret),
+}
+
+impl SecretStore {
+    /// The store of a group.
+    pub fn new(connection: &Connection, group: Group, revision: Option<i64>) -> Self {
+        Self { client: connection.client.clone(), group, revision, known: Mutex::new(None) }
+    }
+
+    fn api(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), &self.group.namespace)
+    }
+
+    fn act(&self, verb: &'static str) -> Act {
+        Act::new(verb, &kind_of::<Secret>(), &self.group.namespace, &self.group.secret())
+    }
+
+    fn lost(&self, reason: impl Into<String>) -> StoreError {
+        StoreError::Lost { location: self.location(), reason: reason.into() }
+    }
+
+    fn cluster(&self, action: &'static str) -> impl Fn(ClusterError) -> StoreError {
+        let location = self.location();
+        move |source| StoreError::Cluster { action, location: location.clone(), source }
+    }
+
+    async fn get(&self) -> Result<Option<Secret>, ClusterError> {
+        let (api, name) = (self.api(), self.group.secret());
+        let patience = if self.revision.is_some() { LONG } else { BRIEF };
+        patiently(patience, &self.act("get"), || api.get_opt(&name)).await
+    }
+
+    /// Reads all that the Secret holds, and takes it as the base of the next write.
+    pub async fn open(&self) -> Result<Stored, StoreError> {
+        let found = self.get().await.map_err(self.cluster("read"))?;
+        let secret = found.ok_or_else(|| StoreError::Missing { location: self.location() })?;
+        let invalid = |source| StoreError::Invalid { location: self.location(), source };
+        let revision = revision(&secret);
+        if let (Some(mine), Some(other)) = (self.revision, revision)
+            && mine != other
+        {
+            return Err(self.lost(format!("revision {other} was launched in place of revision {mine}")));
+        }
+        let stored = Stored {
+            values: secret_data::values(&secret).transpose().map_err(invalid)?,
+            document: secret_data::document(&secret).transpose().map_err(invalid)?,
+            revision,
+        };
+        *self.known.lock().await = Some(Known::new(secret));
+        Ok(stored)
+    }
+
+    /// Waits until the document is no longer this run's, and says why.
+    pub async fn until_lost(&self) -> StoreError {
+        let uid = self.known.lock().await.as_ref().and_then(|known| known.secret.metadata.uid.clone());
+        let target = Target {
+            client: self.client.clone(),
+            kind: kind_of::<Secret>(),
+            namespace: self.group.namespace.clone(),
+            name: self.group.secret(),
+        };
+        let mut states = std::pin::pin!(target.states());
+        while let Some(state) = states.next().await {
+            match state {
+                Ok(None) => return self.lost("it was deleted"),
+                Ok(Some(object)) if object.metadata.uid != uid => return self.lost("it was deleted and made again"),
+                Ok(Some(object)) => {
+                    let annotations = object.metadata.annotations.unwrap_or_default();
+                    let other = annotations.get(REVISION).and_then(|text| text.parse::<i64>().ok());
+                    if let (Some(mine), Some(other)) = (self.revision, other)
+                        && mine != other
+                    {
+                        return self.lost(format!("revision {other} was launched in place of revision {mine}"));
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!("not watched: {error}");
+                    break;
+                }
+            }
+        }
+        // Not told early, then: the next write finds out.
+        std::future::pending().await
+    }
+
+    /// Looks at the Secret after a write that came too late.
+    async fn now(&self, wanted: &Secret, known: &Known) -> Result<Now, StoreError> {
+        let found = self.get().await.map_err(self.cluster("write"))?;
+        let Some(found) = found else { return Err(self.lost("it was deleted")) };
+        if found.metadata.uid != known.secret.metadata.uid {
+            return Err(self.lost("it was deleted and made again"));
+        }
+        let (mine, other) = (revision(&known.secret), revision(&found));
+        if mine != other {
+            let shown = |revision: Option<i64>| revision.map_or("none".to_owned(), |revision| revision.to_string());
+            return Err(self.lost(format!(
+                "revision {} was launched in place of revision {}",
+                shown(other),
+                shown(mine)
+            )));
+        }
+        if entries(&found) == entries(wanted) {
+            return Ok(Now::Written(found));
+        }
+        if entries(&found) != known.document {
+            return Err(self.lost("another run has written the document meanwhile"));
+        }
+        Ok(Now::Changed(found))
+    }
+
+    async fn write(&self, experiment: &Experiment) -> Result<(), StoreError> {
+        let mut guard = self.known.lock().await;
+        if guard.is_none() {
+            let found = self.get().await.map_err(self.cluster("write"))?;
+            *guard = Some(Known::new(found.ok_or_else(|| self.lost("it was deleted"))?));
+        }
+        let Some(known) = guard.as_mut() else { return Ok(()) };
+        let begun = Instant::now();
+        let api = self.api();
+        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        loop {
+            let mut secret = known.secret.clone();
+            secret.metadata.managed_fields = None;
+            secret_data::put(&mut secret, experiment)
+                .map_err(|reason| StoreError::TooLarge { location: self.location(), reason })?;
+            let name = self.group.secret();
+            let written = patiently(LONG, &self.act("update"), || api.replace(&name, &params, &secret)).await;
+            match written {
+                Ok(written) => {
+                    *known = Known::new(written);
+                    return Ok(());
+                }
+                Err(error) if error.fault == ClusterFault::NotFound => return Err(self.lost("it was deleted")),
+                Err(error) if error.fault == ClusterFault::Conflict => match self.now(&secret, known).await? {
+                    Now::Written(written) => {
+                        *known = Known::new(written);
+                        return Ok(());
+                    }
+                    Now::Changed(found) if begun.elapsed() < LONG => *known = Known::new(found),
+                    Now::Changed(_) => return Err(self.cluster("write")(error)),
+                },
+                Err(error) => return Err(self.cluster("write")(error)),
+            }
+        }
+    }
+}
+
+impl DocumentStore for SecretStore {
+    fn location(&self) -> String {
+        format!("secret/{} in namespace {}", self.group.secret(), self.group.namespace)
+    }
+
+    fn load(&self) -> BoxFuture<'_, Result<Experiment, StoreError>> {
+        Box::pin(async {
+            let stored = self.open().await?;
+            stored.document.ok_or_else(|| StoreError::Missing { location: self.location() })
+        })
+    }
+
+    fn save<'a>(&'a self, experiment: &'a Experiment) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.write(experiment))
+    }
+}
+
+/// The launch that a Secret is of.
+pub(super) fn revision(secret: &Secret) -> Option<i64> {
+    secret.metadata.annotations.as_ref()?.get(REVISION)?.parse().ok()
+}
+
+/// Whether a Secret is that of an experiment: Iter8 marked it by an annotation alone.
+pub(super) fn is_of_group(secret: &Secret, group: &str) -> bool {
+    let marks = [&secret.metadata.labels, &secret.metadata.annotations];
+    marks.iter().any(|marks| marks.as_ref().and_then(|marks| marks.get(GROUP)).is_some_and(|name| name == group))
+}

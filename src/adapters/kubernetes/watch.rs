@@ -1,0 +1,160 @@
+//! Watching one object: its present state, then each change, through restarts of the API server and watches that end or expire.
+//!
+//! Only `get` and `watch` on that one name are needed, which is what an experiment's Role allows.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
+use kube::api::{ApiResource, DynamicObject, WatchEvent, WatchParams};
+use kube::{Api, Client};
+use tokio::sync::OnceCell;
+
+use super::connect::{ConnectOptions, Connection, connect};
+use super::fault::Act;
+use super::retry::{LONG, patiently};
+use crate::model::object::{ObjectRef, ResourceKind};
+use crate::ports::BoxFuture;
+use crate::ports::cluster::{Cluster, ClusterError, ClusterFault, ObjectStates};
+
+/// How long the API server keeps a watch open; then it is opened anew.
+const WATCH_SECONDS: u32 = 240;
+
+/// Least time between two looks at an object whose watch ends at once.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// One object of a cluster.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) client: Client,
+    pub(super) kind: ResourceKind,
+    pub(super) namespace: String,
+    pub(super) name: String,
+}
+
+/// Where the following of an object stands.
+enum Phase {
+    Look,
+    /// It was seen at this version.
+    Open(String),
+    Follow(BoxStream<'static, Result<WatchEvent<DynamicObject>, kube::Error>>),
+    Ended,
+}
+
+impl Target {
+    fn api(&self) -> Api<DynamicObject> {
+        let ResourceKind { group, version, resource } = &self.kind;
+        let api_version = if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
+        let resource = ApiResource {
+            group: group.clone(),
+            version: version.clone(),
+            api_version,
+            // Not needed for reading.
+            kind: String::new(),
+            plural: resource.clone(),
+        };
+        Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
+    }
+
+    fn act(&self, verb: &'static str) -> Act {
+        Act::new(verb, &self.kind, &self.namespace, &self.name)
+    }
+
+    /// The states of the object: none where it does not exist.
+    pub(super) fn states(self) -> impl Stream<Item = Result<Option<DynamicObject>, ClusterError>> + Send {
+        stream::unfold((self, Phase::Look), |(target, mut phase)| async move {
+            loop {
+                phase = match phase {
+                    Phase::Look => {
+                        let api = target.api();
+                        let found = patiently(LONG, &target.act("get"), || api.get_opt(&target.name)).await;
+                        return Some(match found {
+                            Ok(object) => {
+                                let version =
+                                    object.as_ref().and_then(|object| object.metadata.resource_version.clone());
+                                (Ok(object), (target, Phase::Open(version.unwrap_or_default())))
+                            }
+                            Err(error) => (Err(error), (target, Phase::Ended)),
+                        });
+                    }
+                    Phase::Open(version) => match target.open(&version).await {
+                        Ok(events) => Phase::Follow(events),
+                        Err(error) if error.fault == ClusterFault::Forbidden => {
+                            return Some((Err(error), (target, Phase::Ended)));
+                        }
+                        Err(_) => look_again().await,
+                    },
+                    Phase::Follow(mut events) => match events.next().await {
+                        Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {
+                            return Some((Ok(Some(object)), (target, Phase::Follow(events))));
+                        }
+                        Some(Ok(WatchEvent::Deleted(_))) => return Some((Ok(None), (target, Phase::Follow(events)))),
+                        Some(Ok(WatchEvent::Bookmark(_))) => Phase::Follow(events),
+                        // Closed, broken, or expired (`410 Gone`): what was missed is seen by looking.
+                        Some(Ok(WatchEvent::Error(_)) | Err(_)) | None => look_again().await,
+                    },
+                    Phase::Ended => return None,
+                };
+            }
+        })
+    }
+
+    async fn open(
+        &self,
+        version: &str,
+    ) -> Result<BoxStream<'static, Result<WatchEvent<DynamicObject>, kube::Error>>, ClusterError> {
+        let params = WatchParams::default().fields(&format!("metadata.name={}", self.name)).timeout(WATCH_SECONDS);
+        let events = self.api().watch(&params, version).await.map_err(|error| self.act("watch").failed(&error))?;
+        Ok(events.boxed())
+    }
+}
+
+async fn look_again() -> Phase {
+    tokio::time::sleep(PAUSE).await;
+    Phase::Look
+}
+
+/// A cluster that is connected to when it is first asked something: experiments that ask nothing need none.
+pub struct LazyCluster {
+    options: ConnectOptions,
+    connection: OnceCell<Connection>,
+}
+
+impl LazyCluster {
+    /// The cluster that these options find.
+    pub fn new(options: ConnectOptions) -> Self {
+        Self { options, connection: OnceCell::new() }
+    }
+}
+
+impl From<Connection> for LazyCluster {
+    fn from(connection: Connection) -> Self {
+        Self { options: ConnectOptions::default(), connection: OnceCell::new_with(Some(connection)) }
+    }
+}
+
+impl Cluster for LazyCluster {
+    fn watch<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<ObjectStates<'a>, ClusterError>> {
+        Box::pin(async {
+            let Connection { client, namespace } = self.connection.get_or_try_init(|| connect(&self.options)).await?;
+            let target = Target {
+                client: client.clone(),
+                kind: object.kind.clone(),
+                namespace: object.namespace.clone().unwrap_or_else(|| namespace.clone()),
+                name: object.name.clone(),
+            };
+            let to_json = |object: Option<DynamicObject>| object.and_then(|object| serde_json::to_value(object).ok());
+            let states = target.states().map(move |state| state.map(to_json));
+            Ok(Box::pin(states) as ObjectStates<'a>)
+        })
+    }
+}
+
+/// No cluster at all: for runs that must not ask one.
+pub struct NoCluster;
+
+impl Cluster for NoCluster {
+    fn watch<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<ObjectStates<'a>, ClusterError>> {
+        let error = ClusterError::new(ClusterFault::Unreachable, format!("there is no cluster to ask for {object}"));
+        Box::pin(async { Err(error) })
+    }
+}

@@ -1,0 +1,116 @@
+//! The flags that find the cluster and the group: Iter8's, which are Helm's, with Helm's environment variables.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::adapters::kubernetes::{ConnectOptions, Connection, SecretStore, connect};
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::logic::launch::names::Group;
+use crate::ports::StoreError;
+
+/// Flags that find the cluster.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Cluster")]
+pub struct ClusterArgs {
+    /// Namespace; that of the kubeconfig's context unless given
+    #[arg(short, long, env = "HELM_NAMESPACE")]
+    namespace: Option<String>,
+    /// The kubeconfig; else the files of KUBECONFIG, ~/.kube/config, or the service account of a pod
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig; its current one unless given
+    #[arg(long = "kube-context", value_name = "NAME", env = "HELM_KUBECONTEXT")]
+    context: Option<String>,
+    /// URL of the API server
+    #[arg(long = "kube-apiserver", value_name = "URL", env = "HELM_KUBEAPISERVER")]
+    api_server: Option<String>,
+    /// Bearer token
+    #[arg(long = "kube-token", value_name = "TOKEN", env = "HELM_KUBETOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// User to act as
+    #[arg(long = "kube-as-user", value_name = "NAME", env = "HELM_KUBEASUSER")]
+    as_user: Option<String>,
+    /// Group to act as (repeatable, comma lists)
+    #[arg(long = "kube-as-group", value_name = "NAME", env = "HELM_KUBEASGROUPS", value_delimiter = ',')]
+    as_groups: Vec<String>,
+    /// Certificates of authorities that the API server's may come from
+    #[arg(long = "kube-ca-file", value_name = "FILE", env = "HELM_KUBECAFILE")]
+    ca_file: Option<PathBuf>,
+}
+
+impl ClusterArgs {
+    /// As the adapter takes them.
+    pub fn options(&self) -> ConnectOptions {
+        let Self { namespace, kubeconfig, context, api_server, token, as_user, as_groups, ca_file } = self.clone();
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        ConnectOptions {
+            namespace: given(namespace),
+            kubeconfig,
+            context: given(context),
+            api_server: given(api_server),
+            token: given(token),
+            as_user: given(as_user),
+            as_groups: as_groups.into_iter().filter(|name| !name.is_empty()).collect(),
+            ca_file,
+        }
+    }
+
+    /// The way to the cluster.
+    pub async fn connect(&self) -> Result<Connection, CliError> {
+        Ok(connect(&self.options()).await?)
+    }
+}
+
+/// Flags that find a group.
+#[derive(Clone, Debug, Args)]
+pub struct GroupArgs {
+    /// Name of the experiment within its namespace
+    #[arg(short, long, default_value = "default", value_name = "GROUP")]
+    group: String,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+}
+
+impl GroupArgs {
+    /// The group, in this namespace.
+    pub fn in_namespace(&self, namespace: &str) -> Result<Group, CliError> {
+        Group::new(namespace, &self.group).map_err(wrong)
+    }
+
+    /// The way to the cluster, and the group in it.
+    pub async fn connect(&self) -> Result<(Connection, Group), CliError> {
+        let connection = self.cluster.connect().await?;
+        let group = self.in_namespace(&connection.namespace)?;
+        Ok((connection, group))
+    }
+
+    /// The same, and the store of its document.
+    pub async fn store(&self) -> Result<(Connection, Group, SecretStore), CliError> {
+        let (connection, group) = self.connect().await?;
+        let store = SecretStore::new(&connection, group.clone(), None);
+        Ok((connection, group, store))
+    }
+}
+
+/// A flag that is not right.
+pub fn wrong(error: crate::logic::input::InputError) -> CliError {
+    let told = CliError::input(error.to_string());
+    match error.hint {
+        Some(hint) => told.with_hint(hint),
+        None => told,
+    }
+}
+
+/// The error of a document that a group should have.
+pub fn no_document(error: StoreError, group: &Group) -> CliError {
+    match error {
+        StoreError::Missing { .. } => {
+            let Group { namespace, name } = group;
+            CliError::new(Exit::BadInput, format!("there is no experiment in group {name} of namespace {namespace}"))
+                .with_hint("`iter8 k list` shows those there are; one that was just launched may not have started yet")
+        }
+        error => error.into(),
+    }
+}

@@ -1,0 +1,59 @@
+//! `iter8 k assert`.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::args::{GroupArgs, no_document};
+use crate::adapters::kubernetes::{Connection, SecretStore, run_is_over};
+use crate::cli::assert::{ConditionArgs, Source, decide};
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::logic::launch::names::Group;
+use crate::model::document::Experiment;
+use crate::ports::{BoxFuture, DocumentStore, StoreError};
+
+/// Flags of `k assert`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    iter8 k assert -c completed -c nofailure -c slos --timeout 120s\n  \
+    iter8 k assert -g canary -n shop -c completed,slos -t 10m && kubectl apply -f new.yaml")]
+pub struct KAssertArgs {
+    #[command(flatten)]
+    conditions: ConditionArgs,
+    #[command(flatten)]
+    group: GroupArgs,
+}
+
+/// Judges the document of the group.
+pub async fn run(args: KAssertArgs) -> Result<Exit, CliError> {
+    let (connection, group, store) = args.group.store().await?;
+    let told = |error| no_document(error, &group);
+    decide(&args.conditions, &InCluster { connection, group: group.clone(), store }, &told).await
+}
+
+/// A document in the cluster, and what makes it.
+struct InCluster {
+    connection: Connection,
+    group: Group,
+    store: SecretStore,
+}
+
+impl Source for InCluster {
+    fn load(&self) -> BoxFuture<'_, Result<Experiment, StoreError>> {
+        self.store.load()
+    }
+
+    fn poll(&self) -> Option<Duration> {
+        Some(Duration::from_secs(1))
+    }
+
+    fn over(&self) -> BoxFuture<'_, Option<String>> {
+        Box::pin(async {
+            let revision = self.store.open().await.ok()?.revision?;
+            // Who may read Secrets may not be allowed to read Jobs; the time-out will do, then.
+            let ended = run_is_over(&self.connection, &self.group, revision).await.ok()?;
+            ended.map(|ended| ended.told)
+        })
+    }
+}

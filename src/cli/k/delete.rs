@@ -1,0 +1,31 @@
+//! `iter8 k delete`.
+
+use clap::Args;
+
+use super::args::GroupArgs;
+use super::launch::watched_namespaces;
+use crate::adapters::kubernetes::delete_group;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::output;
+use crate::logic::launch::names::Group;
+
+/// Flags of `k delete`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  iter8 k delete\n  iter8 k delete -g canary -n shop")]
+pub struct DeleteArgs {
+    #[command(flatten)]
+    group: GroupArgs,
+}
+
+/// Deletes everything of the group.
+pub async fn run(args: DeleteArgs) -> Result<Exit, CliError> {
+    let (connection, group) = args.group.connect().await?;
+    let Group { namespace, name } = &group;
+    if !delete_group(&connection, &group, &watched_namespaces).await? {
+        return Err(CliError::input(format!("there is no experiment in group {name} of namespace {namespace}"))
+            .with_hint("`iter8 k list` shows those there are"));
+    }
+    output::to_stdout(&format!("deleted group {name} of namespace {namespace}\n"))?;
+    Ok(Exit::Done)
+}

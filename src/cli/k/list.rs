@@ -1,0 +1,87 @@
+//! `iter8 k list`.
+
+use clap::Args;
+
+use super::args::ClusterArgs;
+use crate::adapters::kubernetes::{GroupState, groups};
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::output;
+use crate::logic::assertion::{AssertCondition, RunState, judge, progress};
+
+/// Flags of `k list`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  iter8 k list\n  iter8 k list -A")]
+pub struct ListArgs {
+    /// Groups of all namespaces
+    #[arg(short = 'A', long = "all-namespaces")]
+    all: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+/// Prints the groups.
+pub async fn run(args: ListArgs) -> Result<Exit, CliError> {
+    let connection = args.cluster.connect().await?;
+    let found = groups(&connection, args.all).await?;
+    if found.is_empty() {
+        let place = if args.all { "any namespace".to_owned() } else { format!("namespace {}", connection.namespace) };
+        output::to_stderr(&format!("there is no experiment in {place}\n"));
+        return Ok(Exit::Done);
+    }
+    let head = ["NAMESPACE", "GROUP", "REVISION", "RUNNER", "LOOPS", "STATE", "SLOS"].map(str::to_owned);
+    let rows: Vec<[String; 7]> = std::iter::once(head).chain(found.iter().map(row)).collect();
+    output::to_stdout(&table(&rows))?;
+    Ok(Exit::Done)
+}
+
+fn row(state: &GroupState) -> [String; 7] {
+    let result = state.document.as_ref().and_then(|document| document.result.as_ref());
+    [
+        state.group.namespace.clone(),
+        state.group.name.clone(),
+        state.revision.map_or_else(|| "-".to_owned(), |revision| revision.to_string()),
+        state.runner.clone().unwrap_or_else(|| "-".to_owned()),
+        result.map_or(0, |result| result.num_loops).to_string(),
+        standing(state).to_owned(),
+        verdict(state).to_owned(),
+    ]
+}
+
+/// Where the run stands. One whose pod is gone, with tasks left to do, is lost.
+fn standing(state: &GroupState) -> &'static str {
+    let standing = state.document.as_ref().map_or(RunState::NotStarted, |document| progress(document).state);
+    match standing {
+        RunState::NotStarted | RunState::Running if state.over.is_some() => "lost",
+        RunState::NotStarted => "planned",
+        RunState::Running => "running",
+        RunState::Completed => "completed",
+        RunState::Failed => "failed",
+        RunState::Interrupted => "interrupted",
+    }
+}
+
+/// What the objectives came to.
+fn verdict(state: &GroupState) -> &'static str {
+    let Some(document) = &state.document else { return "-" };
+    let insights = document.result.as_ref().and_then(|result| result.insights.as_ref());
+    if insights.is_none_or(|insights| insights.slos_satisfied.is_none()) {
+        return "-";
+    }
+    match judge(document, AssertCondition::Slos) {
+        judgement if judgement.holds => "satisfied",
+        judgement if judgement.inconclusive => "inconclusive",
+        _ => "not satisfied",
+    }
+}
+
+/// Rows in aligned columns.
+fn table(rows: &[[String; 7]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..7).map(width).collect();
+    let line = |row: &[String; 7]| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}

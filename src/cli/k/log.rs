@@ -1,0 +1,57 @@
+//! `iter8 k log`.
+
+use std::sync::Mutex;
+
+use clap::Args;
+
+use super::args::{GroupArgs, no_document};
+use crate::adapters::kubernetes::{LogLine, follow_logs};
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::output;
+use crate::cli::signals::Interruption;
+
+/// Flags of `k log`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  iter8 k log\n  iter8 k log -g canary -n shop -f")]
+pub struct LogArgs {
+    /// Go on with what is said from now on, until the run is over
+    #[arg(short, long)]
+    follow: bool,
+    #[command(flatten)]
+    group: GroupArgs,
+}
+
+/// Prints what the group's pods say.
+pub async fn run(args: LogArgs) -> Result<Exit, CliError> {
+    let interruption = Interruption::listen()?;
+    let (connection, group, store) = args.group.store().await?;
+    let stored = store.open().await.map_err(|error| no_document(error, &group))?;
+    let last = Mutex::new(String::new());
+    let tell = |line: LogLine<'_>| match line {
+        LogLine::Said(pod, text) => {
+            // Which pod speaks is told when it changes.
+            let mut text = format!("{}\n", output::harmless(text));
+            if let Ok(mut last) = last.lock()
+                && *last != pod
+            {
+                output::to_stderr(&format!("==> pod/{pod} <==\n"));
+                pod.clone_into(&mut last);
+            }
+            // A reader that has gone away is no reason to tell the rest of it.
+            if output::to_stdout(&text).is_err() {
+                text.clear();
+            }
+        }
+        LogLine::Silent(pod, why) => output::to_stderr(&format!("pod/{pod}: {}\n", output::harmless(why))),
+    };
+    tokio::select! {
+        any = follow_logs(&connection, &group, args.follow, stored.revision, &tell) => {
+            if !any? {
+                output::to_stderr(&format!("group {} has no pod yet\n", group.name));
+            }
+            Ok(Exit::Done)
+        }
+        () = interruption.stop.cancelled() => Ok(interruption.exit()),
+    }
+}

@@ -1,0 +1,48 @@
+//! `iter8 k`: experiments in a cluster, one file per command.
+
+mod args;
+mod assert;
+mod delete;
+mod launch;
+mod list;
+mod log;
+mod report;
+mod run;
+
+use clap::Subcommand;
+
+use super::error::CliError;
+use super::exit::Exit;
+use super::globals::Globals;
+
+/// The Kubernetes commands.
+#[derive(Debug, Subcommand)]
+pub enum KCommand {
+    /// Launch an experiment in the cluster, as a Job or CronJob
+    Launch(launch::LaunchArgs),
+    /// Run the experiment of a group: what its Job or CronJob does
+    Run(run::KRunArgs),
+    /// Check conditions on the experiment of a group: exit code 0 when they hold, 1 when they do not
+    Assert(assert::KAssertArgs),
+    /// Report on the experiment of a group as text, HTML or JSON
+    Report(report::KReportArgs),
+    /// Show the logs of a group's pods
+    Log(log::LogArgs),
+    /// Delete everything of a group
+    Delete(delete::DeleteArgs),
+    /// List groups with their state and verdict
+    List(list::ListArgs),
+}
+
+/// Does what is asked.
+pub async fn run(command: KCommand, globals: &Globals) -> Result<Exit, CliError> {
+    match command {
+        KCommand::Launch(args) => launch::run(args).await,
+        KCommand::Run(args) => run::run(args, globals).await,
+        KCommand::Assert(args) => assert::run(args).await,
+        KCommand::Report(args) => report::run(args).await,
+        KCommand::Log(args) => log::run(args).await,
+        KCommand::Delete(args) => delete::run(args).await,
+        KCommand::List(args) => list::run(args).await,
+    }
+}

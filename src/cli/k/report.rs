@@ -1,0 +1,28 @@
+//! `iter8 k report`.
+
+use clap::Args;
+
+use super::args::{GroupArgs, no_document};
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::report::FormatArgs;
+use crate::ports::DocumentStore;
+
+/// Flags of `k report`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    iter8 k report\n  \
+    iter8 k report -g canary -n shop -o html --outputFile report.html")]
+pub struct KReportArgs {
+    #[command(flatten)]
+    format: FormatArgs,
+    #[command(flatten)]
+    group: GroupArgs,
+}
+
+/// Prints or writes the report on the group's experiment.
+pub async fn run(args: KReportArgs) -> Result<Exit, CliError> {
+    let (_, group, store) = args.group.store().await?;
+    let experiment = store.load().await.map_err(|error| no_document(error, &group))?;
+    args.format.write(&experiment, &store.location())
+}

@@ -1,0 +1,22 @@
+//! Making a document smaller than its budgets do: where it is kept may have less room.
+
+use crate::model::insights::Insights;
+
+/// Drops the older half of what is kept of loops, and of samples. Whether there was anything to drop.
+pub fn fold_oldest(insights: &mut Insights) -> bool {
+    let mut folded = halve(&mut insights.loops);
+    for values in insights.non_hist_metric_values.iter_mut().flat_map(|metrics| metrics.values_mut()) {
+        folded |= halve(values);
+    }
+    for summaries in insights.summary_metric_values.iter_mut().flat_map(|metrics| metrics.values_mut()) {
+        folded |= halve(summaries);
+    }
+    folded
+}
+
+/// Drops the older half of a list, whose newest entry is the last. Whether it had more than that one.
+fn halve<T>(list: &mut Vec<T>) -> bool {
+    let older = list.len() / 2;
+    list.drain(..older);
+    older > 0
+}

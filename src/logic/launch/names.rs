@@ -1,0 +1,102 @@
+//! Names, labels and annotations of a group's objects: Iter8's.
+
+use super::settings::Runner;
+use crate::logic::input::InputError;
+use crate::logic::names;
+
+/// Label and annotation that name the group.
+pub const GROUP: &str = "iter8.tools/group";
+
+/// Annotation, and label of pods, with the revision.
+pub const REVISION: &str = "iter8.tools/revision";
+
+/// Label of the Secrets of shards, with their index.
+pub const SHARD: &str = "iter8.tools/shard";
+
+/// The name that objects of several pods' runs are found by: Kubernetes' own label for the Job of a pod.
+pub const JOB_NAME: &str = "batch.kubernetes.io/job-name";
+
+/// Longest name of a Job: its pods carry it as a label.
+const MAX_JOB: usize = 63;
+
+/// Longest name of a CronJob, which adds the time to the names of its Jobs.
+const MAX_CRON_JOB: usize = 52;
+
+/// A group: the name of an experiment within a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Group {
+    /// A group, if objects can be called so.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Result<Self, InputError> {
+        let group = Self { namespace: namespace.into(), name: name.into() };
+        if !names::is_label(&group.name) {
+            let told = format!("`{}` is not the name of a group: small letters, digits and -, at most 63", group.name);
+            return Err(InputError::new("--group", told).with_hint("such as -g shop-canary"));
+        }
+        if !names::is_label(&group.namespace) {
+            let told = format!("`{}` is not the name of a namespace: small letters, digits and -", group.namespace);
+            return Err(InputError::new("--namespace", told));
+        }
+        Ok(group)
+    }
+
+    /// Finds names that would be too long.
+    pub(super) fn check(&self, revision: i64, runner: Runner) -> Result<(), InputError> {
+        let (kind, name, most) = match runner {
+            Runner::Job => ("Job", self.job(revision), MAX_JOB),
+            Runner::CronJob => ("CronJob", self.cron_job(revision), MAX_CRON_JOB),
+            Runner::None => return Ok(()),
+        };
+        if name.len() <= most {
+            return Ok(());
+        }
+        let told = format!("the {kind} of the group would be called `{name}`, which is longer than {most} characters");
+        Err(InputError::new("--group", told).with_hint("give the group a shorter name"))
+    }
+
+    /// The Secret.
+    pub fn secret(&self) -> String {
+        self.name.clone()
+    }
+
+    /// The Secret of a shard.
+    pub fn shard(&self, index: u32) -> String {
+        format!("{}-shard-{index}", self.name)
+    }
+
+    /// Role and RoleBinding for the Secret.
+    pub fn role(&self) -> String {
+        self.name.clone()
+    }
+
+    /// Role and RoleBinding for the objects that are waited for in a namespace. In a namespace that is not the group's, groups of
+    /// several namespaces may meet: the name says whose it is, with a dot, which no name of a group or namespace has.
+    pub fn ready_role(&self, namespace: &str) -> String {
+        if namespace == self.namespace {
+            format!("{}-ready", self.name)
+        } else {
+            format!("{}-ready.{}", self.name, self.namespace)
+        }
+    }
+
+    /// The service account.
+    pub fn service_account(&self) -> String {
+        format!("{}-iter8-sa", self.name)
+    }
+
+    /// The Job of a revision.
+    pub fn job(&self, revision: i64) -> String {
+        format!("{}-{revision}-job", self.name)
+    }
+
+    /// The CronJob of a revision.
+    pub fn cron_job(&self, revision: i64) -> String {
+        format!("{}-{revision}-cronjob", self.name)
+    }
+}

@@ -1,0 +1,73 @@
+//! What an experiment may do in the cluster: read and write its own Secrets, and look at the objects that it waits for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
+
+use super::settings::Settings;
+use super::{Plan, metadata};
+
+/// Group and plural name of a kind.
+type Kind<'a> = (&'a str, &'a str);
+
+/// The roles and their bindings, those of the group's Secrets first.
+pub(super) fn roles(plan: &Plan<'_>, settings: &Settings) -> (Vec<Role>, Vec<RoleBinding>) {
+    let group = plan.group;
+    let mut secrets = vec![group.secret()];
+    if settings.parallelism > 1 {
+        secrets.extend((0..settings.parallelism).map(|index| group.shard(index)));
+    }
+    let own = rule("", "secrets", secrets, &["get", "update", "watch"]);
+    let mut roles = vec![Role { metadata: metadata(plan, group.role(), None), rules: Some(vec![own]) }];
+    for (namespace, kinds) in watched(plan) {
+        let rules = kinds.into_iter().map(|((api, resource), names)| {
+            rule(api, resource, names.into_iter().map(str::to_owned), &["get", "watch"])
+        });
+        roles.push(Role {
+            metadata: metadata(plan, group.ready_role(namespace), Some(namespace)),
+            rules: Some(rules.collect()),
+        });
+    }
+    let account = settings.service_account.clone().unwrap_or_else(|| group.service_account());
+    let bindings = roles.iter().map(|role| binding(plan, role, &account)).collect();
+    (roles, bindings)
+}
+
+/// Namespace → kind → names of the objects that are waited for.
+fn watched<'a>(plan: &Plan<'a>) -> BTreeMap<&'a str, BTreeMap<Kind<'a>, BTreeSet<&'a str>>> {
+    let mut watched: BTreeMap<&str, BTreeMap<Kind<'_>, BTreeSet<&str>>> = BTreeMap::new();
+    for object in plan.watched {
+        let namespace = object.namespace.as_deref().unwrap_or(&plan.group.namespace);
+        let kind = (object.kind.group.as_str(), object.kind.resource.as_str());
+        watched.entry(namespace).or_default().entry(kind).or_default().insert(&object.name);
+    }
+    watched
+}
+
+fn rule(api: &str, resource: &str, names: impl IntoIterator<Item = String>, verbs: &[&str]) -> PolicyRule {
+    PolicyRule {
+        api_groups: Some(vec![api.to_owned()]),
+        resources: Some(vec![resource.to_owned()]),
+        resource_names: Some(names.into_iter().collect()),
+        verbs: verbs.iter().map(|verb| (*verb).to_owned()).collect(),
+        ..PolicyRule::default()
+    }
+}
+
+/// Binds a role to the service account, under the role's own name.
+fn binding(plan: &Plan<'_>, role: &Role, account: &str) -> RoleBinding {
+    RoleBinding {
+        metadata: role.metadata.clone(),
+        role_ref: RoleRef {
+            api_group: "rbac.authorization.k8s.io".to_owned(),
+            kind: "Role".to_owned(),
+            name: role.metadata.name.clone().unwrap_or_default(),
+        },
+        subjects: Some(vec![Subject {
+            kind: "ServiceAccount".to_owned(),
+            name: account.to_owned(),
+            namespace: Some(plan.group.namespace.clone()),
+            ..Subject::default()
+        }]),
+    }
+}

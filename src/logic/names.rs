@@ -1,0 +1,46 @@
+//! Names as Kubernetes has them.
+
+/// Longest label of a domain name, in bytes (RFC 1123).
+const MAX_LABEL: usize = 63;
+
+/// Longest subdomain, in bytes.
+const MAX_SUBDOMAIN: usize = 253;
+
+/// Whether it is a label as RFC 1123 has them, the name of a namespace: small letters, digits and dashes, up to 63 of them, a letter or digit
+/// at both ends.
+pub fn is_label(text: &str) -> bool {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    text.len() <= MAX_LABEL && !text.is_empty() && text.bytes().all(is_inner) && has_ends(text)
+}
+
+/// Whether it is a subdomain, the name of most objects: labels of any length between dots, up to 253 bytes.
+pub fn is_subdomain(text: &str) -> bool {
+    let is_part = |part: &str| {
+        let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        !part.is_empty() && part.bytes().all(is_inner) && has_ends(part)
+    };
+    text.len() <= MAX_SUBDOMAIN && text.split('.').all(is_part)
+}
+
+fn has_ends(text: &str) -> bool {
+    !text.starts_with('-') && !text.ends_with('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_kubernetes_takes() {
+        for good in ["a", "a-b", "0", &"a".repeat(63)] {
+            assert!(is_label(good) && is_subdomain(good), "{good}");
+        }
+        for bad in ["", "-a", "a-", "A", "a_b", "a/b", "..", "a..b", "ä"] {
+            assert!(!is_label(bad) && !is_subdomain(bad), "{bad}");
+        }
+        for longer in ["a.b", "a-b.c", &"a".repeat(64)] {
+            assert!(!is_label(longer) && is_subdomain(longer), "{longer}");
+        }
+        assert!(!is_subdomain(&"a.".repeat(127)) && !is_subdomain(&"a".repeat(254)));
+    }
+}

@@ -1,0 +1,132 @@
+use serde_json::json;
+
+use super::*;
+
+fn kind(group: &str, resource: &str) -> ResourceKind {
+    ResourceKind { group: group.into(), version: "v1".into(), resource: resource.into() }
+}
+
+/// What is seen of an object of any kind; empty where it is ready.
+fn seen(object: &Value, condition: Option<&str>) -> String {
+    shown(readiness(Some(object), &kind("apps", "deployments"), condition))
+}
+
+fn seen_of_isvc(object: &Value) -> String {
+    shown(readiness(Some(object), &kind("serving.kserve.io", "inferenceservices"), Some("Ready")))
+}
+
+fn shown(readiness: Readiness) -> String {
+    match readiness {
+        Readiness::Ready => String::new(),
+        Readiness::NotYet(seen) => seen,
+    }
+}
+
+#[test]
+fn what_does_not_exist_or_is_being_deleted_is_not_ready() {
+    let services = kind("", "services");
+    assert_eq!(shown(readiness(None, &services, None)), "it does not exist");
+    let ready = json!({"metadata": {}});
+    assert_eq!(readiness(Some(&ready), &services, None), Readiness::Ready);
+    let deleted = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"},
+        "status": {"conditions": [{"type": "Available", "status": "True"}]}});
+    assert_eq!(seen(&deleted, Some("Available")), "it is being deleted");
+}
+
+#[test]
+fn a_condition_must_be_true_whatever_its_case_and_is_told_with_its_reason() {
+    let with = |status: &str| {
+        json!({"status": {"conditions": [{"type": "Progressing", "status": "True"},
+            {"type": "available", "status": status, "reason": "MinimumReplicas", "message": "none is up"}]}})
+    };
+    assert_eq!(seen(&with("true"), Some("Available")), "");
+    assert_eq!(
+        seen(&with("False"), Some("Available")),
+        "its condition Available is False (MinimumReplicas: none is up)"
+    );
+    assert_eq!(seen(&with("Unknown"), Some("AVAILABLE")).split(' ').nth(4), Some("Unknown"));
+    assert_eq!(seen(&json!({}), Some("Available")), "it has no condition Available yet");
+    assert_eq!(seen(&json!({"status": {"conditions": "none"}}), Some("Ready")), "it has no condition Ready yet");
+}
+
+#[test]
+fn a_status_of_an_earlier_generation_says_nothing_of_this_one() {
+    let at = |observed: i64, of_condition: i64| {
+        json!({"metadata": {"generation": 3}, "status": {"observedGeneration": observed, "conditions":
+            [{"type": "Available", "status": "True", "observedGeneration": of_condition}]}})
+    };
+    assert_eq!(seen(&at(3, 3), Some("Available")), "");
+    assert_eq!(seen(&at(2, 3), Some("Available")), "its status is that of generation 2, and it is at 3");
+    assert_eq!(seen(&at(2, 3), None), "its status is that of generation 2, and it is at 3");
+    assert_eq!(seen(&at(3, 2), Some("Available")), "its condition Available is that of generation 2, and it is at 3");
+}
+
+/// An InferenceService as KServe has it in its serverless mode, with a canary at `percent` of the traffic.
+fn isvc(asked: Option<i64>, percent: i64, created: &str, ready: &str) -> Value {
+    let mut predictor = json!({"model": {}});
+    if let Some(asked) = asked {
+        predictor["canaryTrafficPercent"] = json!(asked);
+    }
+    json!({
+        // KServe's observedGeneration is a child's: it is behind here, and means nothing.
+        "metadata": {"generation": 9},
+        "spec": {"predictor": predictor},
+        "status": {
+            "observedGeneration": 1,
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "components": {"predictor": {
+                "latestCreatedRevision": created, "latestReadyRevision": ready, "latestRolledoutRevision": "m-1",
+                "traffic": [{"latestRevision": true, "percent": percent, "revisionName": created},
+                    {"latestRevision": false, "percent": 100 - percent, "revisionName": "m-1", "tag": "prev"}],
+            }},
+        },
+    })
+}
+
+#[test]
+fn an_inference_service_is_ready_when_its_newest_revision_is() {
+    assert_eq!(seen_of_isvc(&isvc(None, 100, "m-1", "m-1")), "");
+    let behind = isvc(None, 100, "m-2", "m-1");
+    assert_eq!(seen_of_isvc(&behind), "revision m-2 of its predictor is not ready yet; m-1 still serves");
+    assert_eq!(seen_of_isvc(&isvc(None, 100, "m-1", "")), "revision m-1 of its predictor is not ready yet");
+}
+
+#[test]
+fn a_canary_is_ready_when_it_has_the_traffic_that_was_asked_for() {
+    assert_eq!(seen_of_isvc(&isvc(Some(10), 10, "m-2", "m-2")), "");
+    let told = "revision m-2 of its predictor has 100 % of the traffic, and canaryTrafficPercent asks for 10 %";
+    assert_eq!(seen_of_isvc(&isvc(Some(10), 100, "m-2", "m-2")), told);
+    // Pinned: the newest revision gets nothing, and KServe may leave it out.
+    let mut pinned = isvc(Some(0), 0, "m-2", "m-2");
+    assert_eq!(seen_of_isvc(&pinned), "");
+    pinned["status"]["components"]["predictor"]["traffic"] = json!([{"percent": 100, "revisionName": "m-1"}]);
+    assert_eq!(seen_of_isvc(&pinned), "");
+    // The first revision of all has nothing to share with.
+    assert_eq!(seen_of_isvc(&isvc(Some(10), 100, "m-1", "m-1")), "");
+}
+
+#[test]
+fn a_service_without_revisions_is_read_by_its_models_and_canaries() {
+    let mut raw = json!({"spec": {"predictor": {}}, "status": {"conditions": [{"type": "Ready", "status": "True"}],
+        "components": {"predictor": {"url": "http://m"}}, "modelStatus": {"transitionStatus": "UpToDate"}}});
+    assert_eq!(seen_of_isvc(&raw), "");
+    raw["status"]["modelStatus"] = json!({"transitionStatus": "InProgress"});
+    assert_eq!(seen_of_isvc(&raw), "its newest model is being loaded");
+    raw["status"]["modelStatus"] = json!({"transitionStatus": "BlockedByFailedLoad",
+        "lastFailureInfo": {"reason": "ModelLoadFailed", "message": "no such bucket"}});
+    assert_eq!(seen_of_isvc(&raw), "its newest model can't be loaded (ModelLoadFailed: no such bucket)");
+    raw["status"]["modelStatus"] = json!({});
+    raw["spec"]["canary"] = json!([{"trafficPercent": 10}]);
+    assert_eq!(seen_of_isvc(&raw), "it has no condition CanaryReady yet");
+}
+
+#[test]
+fn no_object_makes_it_fail() {
+    let odd =
+        [json!(null), json!([]), json!("x"), json!({"metadata": [], "spec": 1, "status": {"components": {"a": 1}}})];
+    for object in odd {
+        let _ = (seen(&object, Some("Ready")), seen_of_isvc(&object));
+    }
+    let long = json!({"status": {"conditions": [{"type": "Ready", "status": "False", "message": "ä".repeat(5000)}]}});
+    assert!(seen(&long, Some("Ready")).chars().count() < 400);
+}

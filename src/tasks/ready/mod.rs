@@ -1,0 +1,231 @@
+//! The `ready` task: waits until objects of the cluster are there and ready.
+//!
+//! Each object is watched, not polled; [`crate::logic::readiness`] says what ready means. A time-out tells what was seen last.
+
+mod values;
+
+use schemars::{Schema, SchemaGenerator};
+use serde_json::{Value, json};
+
+use self::values::{DEFAULT_TIMEOUT, KINDS, ReadyValues, ReadyWith};
+use super::{Recorded, Task, TaskContext, TaskError, TaskKind};
+use crate::logic::input::{InputError, typed};
+use crate::logic::names;
+use crate::logic::readiness::{Readiness, readiness};
+use crate::model::contribution::Contribution;
+use crate::model::document::TaskSpec;
+use crate::model::duration::GoDuration;
+use crate::model::object::{ObjectRef, ResourceKind};
+use crate::ports::cluster::{ClusterError, ClusterFault, ObjectStates};
+use crate::ports::{BoxFuture, Event};
+
+use futures_util::StreamExt;
+
+/// The registry's row.
+pub const KIND: TaskKind = TaskKind {
+    name: "ready",
+    value_names: &["ready"],
+    summary: "wait until objects of the cluster are there and ready",
+    from_values,
+    parse,
+    with_schema: |generator| generator.subschema_for::<ReadyWith>(),
+    values_schema,
+};
+
+fn values_schema(_: &str, generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<ReadyValues>()
+}
+
+/// One entry per object, as in Iter8.
+fn from_values(_: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
+    let values: ReadyValues = typed(values, "")?;
+    let mut objects = Vec::new();
+    for kind in &KINDS {
+        for name in values.names(kind.value).map(|names| names.list()).unwrap_or_default() {
+            let object = ReadyWith {
+                group: kind.group.to_owned(),
+                version: kind.version.to_owned(),
+                resource: kind.resource.to_owned(),
+                name: name.clone(),
+                namespace: values.namespace.clone(),
+                condition: kind.condition.map(str::to_owned),
+                timeout: values.timeout,
+            };
+            check(&object, "").map_err(|error| match error.path.as_str() {
+                "name" => InputError { path: kind.value.to_owned(), ..error },
+                _ => error,
+            })?;
+            objects.push(object);
+        }
+    }
+    for (index, value) in values.resources.iter().enumerate() {
+        let object = ReadyWith {
+            group: value.group.clone(),
+            version: value.version.clone(),
+            resource: value.resource.clone(),
+            name: value.name.clone(),
+            namespace: values.namespace.clone(),
+            condition: value.condition.clone(),
+            timeout: values.timeout,
+        };
+        check(&object, &format!("resources[{index}]"))?;
+        objects.push(object);
+    }
+    if objects.is_empty() {
+        let known: Vec<&str> = KINDS.iter().map(|kind| kind.value).chain(["resources"]).collect();
+        return Err(InputError::new("", format!("no object is named; expected one of {}", known.join(", ")))
+            .with_hint("such as --set ready.deploy=NAME"));
+    }
+    Ok(objects
+        .into_iter()
+        .map(|with| TaskSpec { task: Some(KIND.name.to_owned()), with: Some(json!(with)), ..TaskSpec::default() })
+        .collect())
+}
+
+fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
+    let with: ReadyWith = typed(spec.with.as_ref().unwrap_or(&json!({})), "with")?;
+    check(&with, "with")?;
+    let kind = ResourceKind { group: with.group, version: with.version, resource: with.resource };
+    Ok(Box::new(Ready {
+        object: ObjectRef { kind, namespace: with.namespace, name: with.name },
+        condition: with.condition,
+        timeout: with.timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.0),
+    }))
+}
+
+/// Finds names that no object can have: they would become part of a URL.
+fn check(with: &ReadyWith, at: &str) -> Result<(), InputError> {
+    let wrong = |field: &str, text: &str, expected: &str| {
+        let path = crate::logic::path::join(at, field);
+        InputError::new(path, format!("`{text}` is not {expected}"))
+    };
+    if !names::is_subdomain(&with.name) {
+        return Err(wrong("name", &with.name, "the name of an object: small letters, digits, - and ."));
+    }
+    if let Some(namespace) = with.namespace.as_deref().filter(|namespace| !names::is_label(namespace)) {
+        return Err(wrong("namespace", namespace, "the name of a namespace: small letters, digits and -"));
+    }
+    if !with.group.is_empty() && !names::is_subdomain(&with.group) {
+        return Err(wrong("group", &with.group, "an API group, such as `apps`"));
+    }
+    if !names::is_label(&with.version) {
+        return Err(wrong("version", &with.version, "an API version, such as `v1`"));
+    }
+    if !names::is_label(&with.resource) {
+        return Err(wrong("resource", &with.resource, "the plural name of a kind, such as `deployments`"));
+    }
+    match &with.condition {
+        Some(condition) if condition.trim().is_empty() => {
+            Err(wrong("condition", condition, "the type of a condition, such as `Ready`"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A parsed `ready` task.
+struct Ready {
+    object: ObjectRef,
+    condition: Option<String>,
+    timeout: GoDuration,
+}
+
+impl Task for Ready {
+    fn recorded(&self) -> Recorded {
+        Recorded::Outcome
+    }
+
+    fn watches(&self) -> Option<&ObjectRef> {
+        Some(&self.object)
+    }
+
+    fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
+        Box::pin(self.wait(cx))
+    }
+}
+
+impl Ready {
+    /// Waits until the object is ready, the time is up, or the run is interrupted.
+    async fn wait(&self, cx: &TaskContext<'_>) -> Result<Contribution, TaskError> {
+        let mut seen = None;
+        tokio::select! {
+            end = self.watch(cx, &mut seen) => end.map_err(|error| self.failed(error)),
+            () = cx.world.stop.cancelled() => Ok(Contribution { interrupted: true, ..Contribution::default() }),
+            () = cx.world.clock.sleep(self.timeout.0) => Err(self.timed_out(seen)),
+        }
+    }
+
+    /// Follows the object until it is ready, and keeps what is seen meanwhile.
+    async fn watch(&self, cx: &TaskContext<'_>, seen: &mut Option<String>) -> Result<Contribution, ClusterError> {
+        let mut states: ObjectStates<'_> = cx.world.cluster.watch(&self.object).await?;
+        while let Some(state) = states.next().await {
+            match readiness(state?.as_ref(), &self.object.kind, self.condition.as_deref()) {
+                Readiness::Ready => return Ok(Contribution::default()),
+                Readiness::NotYet(now) => {
+                    if seen.as_ref() != Some(&now) {
+                        let line = format!("waiting for {}: {now}", self.object);
+                        cx.world.observer.observe(Event::TaskLog { index: cx.index, line });
+                    }
+                    *seen = Some(now);
+                }
+            }
+        }
+        Err(ClusterError::new(ClusterFault::Unreachable, format!("the watch of {} ended", self.object)))
+    }
+
+    fn failed(&self, error: ClusterError) -> TaskError {
+        TaskError::Failed { message: error.message, hint: error.hint, partial: None }
+    }
+
+    fn timed_out(&self, seen: Option<String>) -> TaskError {
+        let seen = seen.unwrap_or_else(|| "the cluster did not answer".to_owned());
+        let namespace = self.object.namespace.as_ref().map(|name| format!(" in namespace {name}")).unwrap_or_default();
+        TaskError::Failed {
+            message: format!("{}{namespace} was not ready within {}: {seen}", self.object, self.timeout),
+            hint: Some("look at it with `kubectl describe`, or give it more time with `ready.timeout`".to_owned()),
+            partial: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(values: &Value) -> Result<Vec<Value>, String> {
+        let specs = from_values("ready", values).map_err(|error| error.to_string())?;
+        Ok(specs.into_iter().map(|spec| spec.with.unwrap()).collect())
+    }
+
+    #[test]
+    fn each_object_becomes_an_entry_of_the_spec() {
+        let values = json!({"isvc": "sklearn-iris", "deploy": ["a", "b"], "namespace": "models", "timeout": "180s",
+            "resources": [{"group": "networking.istio.io", "version": "v1", "resource": "gateways", "name": "g"}]});
+        let expected = [
+            json!({"group": "apps", "version": "v1", "resource": "deployments", "name": "a", "namespace": "models",
+                "condition": "Available", "timeout": "3m0s"}),
+            json!({"group": "apps", "version": "v1", "resource": "deployments", "name": "b", "namespace": "models",
+                "condition": "Available", "timeout": "3m0s"}),
+            json!({"group": "serving.kserve.io", "version": "v1beta1", "resource": "inferenceservices",
+                "name": "sklearn-iris", "namespace": "models", "condition": "Ready", "timeout": "3m0s"}),
+            json!({"group": "networking.istio.io", "version": "v1", "resource": "gateways", "name": "g",
+                "namespace": "models", "timeout": "3m0s"}),
+        ];
+        assert_eq!(entries(&values).unwrap(), expected);
+        assert_eq!(
+            entries(&json!({"service": "s"})).unwrap(),
+            [json!({"version": "v1", "resource": "services", "name": "s"})]
+        );
+    }
+
+    #[test]
+    fn what_can_be_no_object_is_named() {
+        let told = |values: Value| entries(&values).unwrap_err();
+        assert!(told(json!({})).starts_with("no object is named; expected one of deploy, service, ksvc, isvc"));
+        assert!(told(json!({"deploy": "../x"})).starts_with("deploy: `../x` is not the name of an object"));
+        assert!(told(json!({"deploy": "x", "namespace": "a.b"})).starts_with("namespace: `a.b` is not the name of a"));
+        assert!(told(json!({"deployment": "x"})).starts_with("deployment: unknown field `deployment`"));
+        assert_eq!(told(json!({"deploy": 5})), "deploy: expected a name, or a list of names");
+        let resource = |version: &str| json!({"resources": [{"version": version, "resource": "pods", "name": "p"}]});
+        assert!(told(resource("v1/..")).starts_with("resources[0].version: `v1/..` is not an API version"));
+    }
+}

@@ -1,0 +1,173 @@
+//! What a user may write under `ready`, and what a spec holds of it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::model::duration::{GoDuration, PositiveDuration};
+
+/// What can be the name of an object, as a regular expression.
+const NAME: &str = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$";
+
+/// What can be the name of a namespace.
+const NAMESPACE: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+
+/// One name or several.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a name, or a list of names")]
+pub(super) enum Names {
+    /// One.
+    One(#[schemars(extend("pattern" = NAME))] String),
+    /// Several.
+    Several(#[schemars(extend("items" = json!({"type": "string", "pattern": NAME})))] Vec<String>),
+}
+
+impl Names {
+    /// The names.
+    pub(super) fn list(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Several(names) => names,
+        }
+    }
+}
+
+/// The values of `ready`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReadyValues {
+    /// Deployments that must be available.
+    #[serde(default)]
+    pub(super) deploy: Option<Names>,
+    /// Services that must exist.
+    #[serde(default)]
+    pub(super) service: Option<Names>,
+    /// Knative services that must be ready.
+    #[serde(default)]
+    pub(super) ksvc: Option<Names>,
+    /// InferenceServices of KServe that must be ready: by their newest revision, with the traffic that was asked for.
+    #[serde(default)]
+    pub(super) isvc: Option<Names>,
+    /// Chaos engines of Litmus that must exist.
+    #[serde(default)]
+    pub(super) chaosengine: Option<Names>,
+    /// Objects of any kind.
+    #[serde(default)]
+    pub(super) resources: Vec<ResourceValue>,
+    /// Namespace of the objects; that of the experiment unless given.
+    #[serde(default)]
+    #[schemars(extend("pattern" = NAMESPACE))]
+    pub(super) namespace: Option<String>,
+    /// How long to wait for each; `60s` unless given.
+    #[serde(default)]
+    pub(super) timeout: Option<PositiveDuration>,
+}
+
+/// An object of any kind.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResourceValue {
+    /// API group, such as `apps`; the core group unless given.
+    #[serde(default)]
+    pub(super) group: String,
+    /// API version, such as `v1`.
+    #[schemars(extend("pattern" = NAMESPACE))]
+    pub(super) version: String,
+    /// Plural name of the kind, such as `deployments`.
+    #[schemars(extend("pattern" = NAMESPACE))]
+    pub(super) resource: String,
+    /// Name of the object.
+    #[schemars(extend("pattern" = NAME))]
+    pub(super) name: String,
+    /// Type of a condition that must be true; the object need only exist unless given.
+    #[serde(default)]
+    #[schemars(extend("pattern" = "\\S"))]
+    pub(super) condition: Option<String>,
+}
+
+/// The settings of a `ready` entry in a spec: one object.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReadyWith {
+    /// API group; the core group unless given.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) group: String,
+    /// API version.
+    #[schemars(extend("pattern" = NAMESPACE))]
+    pub(super) version: String,
+    /// Plural name of the kind.
+    #[schemars(extend("pattern" = NAMESPACE))]
+    pub(super) resource: String,
+    /// Name of the object.
+    #[schemars(extend("pattern" = NAME))]
+    pub(super) name: String,
+    /// Namespace of the object; that of the experiment unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = NAMESPACE))]
+    pub(super) namespace: Option<String>,
+    /// Type of a condition that must be true; the object need only exist unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = "\\S"))]
+    pub(super) condition: Option<String>,
+    /// How long to wait; `60s` unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) timeout: Option<PositiveDuration>,
+}
+
+/// A kind of object that has a value of its own.
+pub(super) struct NamedKind {
+    /// The value's name.
+    pub(super) value: &'static str,
+    /// API group.
+    pub(super) group: &'static str,
+    /// API version.
+    pub(super) version: &'static str,
+    /// Plural name.
+    pub(super) resource: &'static str,
+    /// The condition that must be true, if existence is not enough.
+    pub(super) condition: Option<&'static str>,
+}
+
+/// Those kinds, in the order in which they are waited for.
+pub(super) const KINDS: [NamedKind; 5] = [
+    NamedKind { value: "deploy", group: "apps", version: "v1", resource: "deployments", condition: Some("Available") },
+    NamedKind { value: "service", group: "", version: "v1", resource: "services", condition: None },
+    NamedKind {
+        value: "ksvc",
+        group: "serving.knative.dev",
+        version: "v1",
+        resource: "services",
+        condition: Some("Ready"),
+    },
+    NamedKind {
+        value: "isvc",
+        group: "serving.kserve.io",
+        version: "v1beta1",
+        resource: "inferenceservices",
+        condition: Some("Ready"),
+    },
+    NamedKind {
+        value: "chaosengine",
+        group: "litmuschaos.io",
+        version: "v1alpha1",
+        resource: "chaosengines",
+        condition: None,
+    },
+];
+
+impl ReadyValues {
+    /// The names under the value of this name.
+    pub(super) fn names(&self, value: &str) -> Option<&Names> {
+        match value {
+            "deploy" => self.deploy.as_ref(),
+            "service" => self.service.as_ref(),
+            "ksvc" => self.ksvc.as_ref(),
+            "isvc" => self.isvc.as_ref(),
+            "chaosengine" => self.chaosengine.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// Unless a time-out is given.
+pub(super) const DEFAULT_TIMEOUT: GoDuration = GoDuration(std::time::Duration::from_secs(60));

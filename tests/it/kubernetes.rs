@@ -1,0 +1,3 @@
+//! Kubernetes: the real parts that tests run on.
+
+mod control_plane;

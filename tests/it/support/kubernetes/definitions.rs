@@ -1,6 +1,11 @@
 //! The resources that KServe, Knative and Istio add to Kubernetes, as they publish them.
 
-use super::{ControlPlane, PATIENCE};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Api;
+use kube::api::ListParams;
+use kube::runtime::wait::{await_condition, conditions};
+
+use super::{ControlPlane, PATIENCE, block_on};
 use crate::support::files;
 
 impl ControlPlane {
@@ -20,9 +25,17 @@ impl ControlPlane {
             let mut args = vec!["apply", "--server-side"];
             args.extend(sources.iter().flat_map(|file| ["-f", file.to_str().unwrap()]));
             self.kubectl_ok(&args);
-            let patience = format!("--timeout={}s", PATIENCE.as_secs());
-            self.kubectl_ok(&["wait", "--for=condition=Established", "crd", "--all", &patience]);
+            let established = async { tokio::time::timeout(PATIENCE, established(self.client())).await };
+            block_on(established).expect("definitions are established");
             true
         })
+    }
+}
+
+async fn established(client: kube::Client) {
+    let all: Api<CustomResourceDefinition> = Api::all(client);
+    for definition in all.list(&ListParams::default()).await.unwrap() {
+        let condition = conditions::is_crd_established();
+        await_condition(all.clone(), definition.metadata.name.as_deref().unwrap(), condition).await.unwrap();
     }
 }

@@ -42,11 +42,19 @@ impl ControlPlane {
         Said::of(child.wait_with_output().unwrap(), self.directory.path())
     }
 
-    /// Applies objects, as YAML, from the server's side.
+    /// Applies objects of a namespace, as YAML, on the server's side.
     #[track_caller]
-    pub fn apply(&self, yaml: &str) {
-        let said = self.kubectl_with_input(&["apply", "--server-side", "-f", "-"], yaml);
+    pub fn apply_in(&self, namespace: &str, yaml: &str) {
+        let said = self.kubectl_with_input(&["apply", "-n", namespace, "--server-side", "-f", "-"], yaml);
         assert_eq!(said.code, Some(0), "{said:#?}\n{yaml}");
+    }
+
+    /// Sets the status of an object, as its controller would: a merge with what it is.
+    #[track_caller]
+    pub fn set_status(&self, resource: &str, namespace: &str, name: &str, status: &Value) {
+        let patch = serde_json::json!({ "status": status }).to_string();
+        let args = ["patch", resource, name, "-n", namespace, "--subresource=status", "--type=merge", "-p", &patch];
+        self.kubectl_ok(&args);
     }
 
     /// An object, or a list if the name is empty. Of an object that is not there, null.

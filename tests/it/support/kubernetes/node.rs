@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use rustix::process::{Pid, Signal};
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::container::{self, Log};
 use super::pod::{self, Known};
@@ -27,10 +29,9 @@ const NAME: &str = "test-node";
 /// How long a process may take to end, unless its pod says otherwise.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// A running node. When it is dropped its pods are left as they are.
+/// A running node. When it is dropped it is as if its machine were switched off: processes end, and nobody is told.
 pub struct Node {
     parts: Arc<Parts>,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
 /// What its tasks share.
@@ -45,6 +46,7 @@ pub struct Parts {
     /// The port of the API server.
     pub api_server: u16,
     known: Mutex<HashMap<(String, String), Arc<Known>>>,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Node {
@@ -72,19 +74,23 @@ impl Node {
         std::fs::copy(static_program, &program).unwrap();
         let pods = cluster.directory.path().join("pods");
         std::fs::create_dir(&pods).unwrap();
-        let api_server = cluster.port();
-        let parts =
-            Parts { client: cluster.client(), setpriv, chroot, program, pods, api_server, known: Mutex::default() };
-        let parts = Arc::new(parts);
+        let parts = Arc::new(Parts {
+            client: cluster.client(),
+            setpriv,
+            chroot,
+            program,
+            pods,
+            api_server: cluster.port(),
+            known: Mutex::default(),
+            tasks: Mutex::default(),
+        });
         let listener = block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let authority = &cluster.certificates.authority;
-        let logs = serve_logs::serve(listener, authority.server(Some(authority)), Arc::clone(&parts));
-        let tasks = vec![runtime().spawn(logs)];
+        parts.spawn(serve_logs::serve(listener, authority.server(Some(authority)), Arc::clone(&parts)));
         block_on(register(&parts, address));
-        let mut node = Self { parts, tasks };
-        node.tasks.push(runtime().spawn(watch_pods(Arc::clone(&node.parts))));
-        Some(node)
+        parts.spawn(watch_pods(Arc::clone(&parts)));
+        Some(Self { parts })
     }
 
     /// The process of a pod, while it runs.
@@ -110,11 +116,21 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        self.parts.tasks.lock().unwrap().abort_all();
+        for known in self.parts.known.lock().unwrap().values() {
+            if let Some(process) = *known.process.lock().unwrap() {
+                container::signal(process, Signal::KILL);
+            }
+        }
     }
 }
 
 impl Parts {
+    /// Runs a task as long as the node runs.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.lock().unwrap().spawn_on(task, runtime().handle());
+    }
+
     /// What is known of a pod.
     pub fn known(&self, namespace: &str, name: &str) -> Option<Arc<Known>> {
         self.known.lock().unwrap().get(&(namespace.to_owned(), name.to_owned())).cloned()
@@ -160,7 +176,7 @@ fn look_at(parts: &Arc<Parts>, pod: Pod) {
     let Some(spec) = &pod.spec else { return };
     match spec.node_name.as_deref() {
         None if !is_deleted => {
-            tokio::spawn(bind(Arc::clone(parts), pod));
+            parts.spawn(bind(Arc::clone(parts), pod));
             return;
         }
         Some(NAME) => {}
@@ -177,8 +193,8 @@ fn look_at(parts: &Arc<Parts>, pod: Pod) {
         }
         Some(_) => {}
         None if is_deleted => {
-            let parts = Arc::clone(parts);
-            tokio::spawn(async move { pod::remove(&parts, &pod).await });
+            let own = Arc::clone(parts);
+            parts.spawn(async move { pod::remove(&own, &pod).await });
         }
         None if matches!(phase, Some("Succeeded" | "Failed")) => {}
         None => {
@@ -187,12 +203,13 @@ fn look_at(parts: &Arc<Parts>, pod: Pod) {
                 uid,
                 container,
                 log: Arc::new(Log::new()),
+                has_started: AtomicBool::new(false),
                 process: Mutex::default(),
                 deletion: watch::Sender::new(None),
             };
             let known = Arc::new(known);
             all.insert(key(&pod), Arc::clone(&known));
-            tokio::spawn(pod::live(Arc::clone(parts), pod, known));
+            parts.spawn(pod::live(Arc::clone(parts), pod, known));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ pub struct Known {
     pub uid: String,
     pub container: String,
     pub log: Arc<Log>,
+    pub has_started: AtomicBool,
     /// The process, while it runs.
     pub process: Mutex<Option<Pid>>,
     /// When the pod is to be deleted: how long its process may take to end.
@@ -46,6 +48,7 @@ pub async fn live(parts: Arc<Parts>, pod: Pod, known: Arc<Known>) {
         match container::start(&plan, &known.log) {
             Ok(started) => {
                 *known.process.lock().unwrap() = Some(started.pid);
+                known.has_started.store(true, Ordering::Release);
                 status.running().await;
                 let exit = run(started, &known.log, &mut deletion).await;
                 *known.process.lock().unwrap() = None;

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
@@ -43,6 +44,10 @@ fn answer(parts: &Parts, request: &Request<Incoming>) -> Response<Body> {
     let Some(known) = parts.known(namespace, name).filter(|known| known.container == container) else {
         return text(StatusCode::NOT_FOUND, &format!("pod \"{name}\" or container \"{container}\" not found"));
     };
+    if !known.has_started.load(Ordering::Acquire) {
+        let reason = format!("container \"{container}\" in pod \"{name}\" is waiting to start: ContainerCreating");
+        return text(StatusCode::BAD_REQUEST, &reason);
+    }
     let query = request.uri().query().unwrap_or_default();
     let option = |wanted: &str| {
         let mut pairs = url::form_urlencoded::parse(query.as_bytes());

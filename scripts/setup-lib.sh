@@ -105,21 +105,46 @@ go_toolchain() {
 # json_text KEY: the string at KEY of a flat object, one key a line.
 json_text() { sed -n "s/^[[:space:]]*\"$1\": \"\(.*\)\",\{0,1\}\$/\1/p" | head -n 1; }
 
-# go_tool NAME DIR MODULE PACKAGE VERSION_VARIABLE: builds what the go.mod in DIR pins into .tools/bin/NAME, unless it is there as
-# pinned. PACKAGE is a path below MODULE, or a dot.
+# go_tool NAME DIR MODULE PACKAGE FLAG…: builds what the go.mod in DIR pins into .tools/bin/NAME, unless it is there as pinned.
+# PACKAGE is a path below MODULE, or a dot. FLAGs are the linker's; VERSION in them is the pinned version.
 go_tool() {
-    local name=$1 dir=$2 module=$3 package=$4 variable=$5 pinned version
+    local name=$1 dir=$2 module=$3 package=$4 pinned version flags
     pinned=$(cat "$dir/go.mod" "$dir/go.sum" | cksum)
     [[ -x $TOOLS/bin/$name && $(cat "$TOOLS/bin/.$name.pinned" 2>/dev/null) == "$pinned" ]] && return 0
-    version=$(sed -n "s|^[[:space:]]*\(require \)\{0,1\}$module \(v[^ ]*\).*|\2|p" "$dir/go.mod" | head -n 1)
+    version=$(pinned_version "$dir" "$module")
+    flags=${*:5}
     if [[ $package == . ]]; then package=$module; else package=$module/$package; fi
     find_go || { missing "$name" "it is built with Go: $GO_REASON"; return 0; }
     if ! run "$name $version" go_env "$GO" -C "$dir" build -trimpath -buildvcs=false \
-        -ldflags "-s -w -X $variable=$version" -o "$TOOLS/bin/$name" "$package"; then
+        -ldflags "-s -w ${flags//VERSION/$version}" -o "$TOOLS/bin/$name" "$package"; then
         missing "$name" "go build $package in $dir failed"
         return 0
     fi
     printf '%s\n' "$pinned" >"$TOOLS/bin/.$name.pinned"
+}
+
+# pinned_version DIR MODULE: the version that the go.mod in DIR pins.
+pinned_version() { sed -n "s|^[[:space:]]*\(require \)\{0,1\}$2 \(v[^ ]*\).*|\2|p" "$1/go.mod" | head -n 1; }
+
+# go_file NAME DIR MODULE FILE: copies a file of a module, as the go.mod in DIR pins it, to .tools/NAME. It downloads that module
+# alone, not what the module is made from.
+go_file() {
+    local name=$1 dir=$2 module=$3 file=$4 version answer
+    version=$(pinned_version "$dir" "$module")
+    [[ -s $TOOLS/$name && $(cat "$TOOLS/$name.pinned" 2>/dev/null) == "$module $version $file" ]] && return 0
+    find_go || { missing "$name" "it comes as a Go module: $GO_REASON"; return 0; }
+    say "$name: $GO -C $dir mod download -json $module@$version"
+    if ! answer=$(go_env "$GO" -C "$dir" mod download -json "$module@$version" 2>&1); then
+        missing "$name" "$module@$version can't be downloaded: $(tail -n 5 <<<"$answer" | tr '\n\t' '  ')"
+        return 0
+    fi
+    mkdir -p "$(dirname "$TOOLS/$name")"
+    # Not cp -p: files in the module cache are read-only.
+    if ! cat "$(json_text Dir <<<"$answer")/$file" >"$TOOLS/$name"; then
+        missing "$name" "$module@$version has no $file"
+        return 0
+    fi
+    printf '%s\n' "$module $version $file" >"$TOOLS/$name.pinned"
 }
 
 # What a machine may lack even where CI is set: rustup's servers are no package registry, and not every machine reaches them.

@@ -15,6 +15,8 @@ mod http_template;
 #[cfg(unix)]
 mod image;
 mod iter8_defects;
+#[cfg(target_os = "linux")]
+mod kubernetes;
 mod layers;
 mod load;
 mod load_http1;

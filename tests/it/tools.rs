@@ -11,13 +11,38 @@ fn first_line(program: &Path, argument: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned()
 }
 
+/// The version of a Go module that is pinned in a directory below `tests/tools`.
+fn pinned(directory: &str, module: &str) -> String {
+    let pins = files::text(&files::root().join("tests/tools").join(directory).join("go.mod"));
+    let line = pins.lines().find_map(|line| line.trim().strip_prefix(module)?.strip_prefix(' ')).unwrap();
+    line.split(' ').next().unwrap().to_owned()
+}
+
 #[test]
 fn helm_is_the_pinned_version() {
     let Some(helm) = tools::needed("helm") else { return };
-    let pins = files::text(&files::root().join("tests/tools/helm/go.mod"));
-    let pinned = pins.lines().find_map(|line| line.trim().strip_prefix("helm.sh/helm/v3 ")).unwrap();
-    let pinned = pinned.split(' ').next().unwrap();
+    let pinned = pinned("helm", "helm.sh/helm/v3");
     assert_eq!(first_line(&helm, &["version", "--template", "{{ .Version }}"]), pinned);
+}
+
+#[test]
+fn kubectl_is_the_pinned_version() {
+    let Some(kubectl) = tools::needed("kubectl") else { return };
+    let version = first_line(&kubectl, &["version", "--client"]);
+    assert_eq!(version, format!("Client Version: {}", pinned("kubernetes", "k8s.io/kubernetes")));
+}
+
+#[test]
+fn the_control_plane_is_of_the_pinned_versions_unless_the_machine_has_its_own() {
+    let Some(programs) = tools::control_plane() else { return };
+    let version = |program: &str| first_line(&programs.join(program), &["--version"]);
+    let (etcd, server) = (version("etcd"), version("kube-apiserver"));
+    assert_eq!(version("kube-controller-manager"), server, "they are of one version");
+    if programs.starts_with(files::root()) {
+        assert_eq!(server, format!("Kubernetes {}", pinned("kubernetes", "k8s.io/kubernetes")));
+        let pinned = pinned("kubernetes", "go.etcd.io/etcd/server/v3");
+        assert_eq!(etcd, format!("etcd Version: {}", pinned.trim_start_matches('v')));
+    }
 }
 
 #[test]

@@ -25,6 +25,17 @@ impl Authority {
         (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 
+    /// A certificate by which a client is this user of this group, as Kubernetes reads it, and its key.
+    pub fn issue_to(&self, user: &str, group: &str) -> (rcgen::Certificate, rcgen::KeyPair) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, user);
+        params.distinguished_name.push(rcgen::DnType::OrganizationName, group);
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+
     /// A server that shows a certificate of this authority, and asks for one of `clients`.
     pub fn server(&self, clients: Option<&Authority>) -> rustls::ServerConfig {
         let (certificate, key) = self.issue();

@@ -4,6 +4,8 @@ pub mod authority;
 pub mod cli;
 pub mod files;
 pub mod hostile;
+#[cfg(target_os = "linux")]
+pub mod kubernetes;
 pub mod markdown;
 pub mod mirror;
 pub mod module_tree;

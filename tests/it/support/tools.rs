@@ -26,3 +26,20 @@ pub fn needed(name: &str) -> Option<PathBuf> {
     }
     found
 }
+
+/// The directory that has the programs of a control plane: `$KUBEBUILDER_ASSETS`, else `/usr/local/kubebuilder/bin`, if it has them
+/// all, else the project's own `.tools/bin`. All are taken from one place, because they may not differ in version.
+pub fn control_plane() -> Option<PathBuf> {
+    let assets = env::var_os("KUBEBUILDER_ASSETS").filter(|path| !path.is_empty());
+    let assets = assets.map_or_else(|| PathBuf::from("/usr/local/kubebuilder/bin"), PathBuf::from);
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/bin");
+    let programs = ["etcd", "kube-apiserver", "kube-controller-manager"];
+    let found = [assets, own].into_iter().find(|directory| programs.iter().all(|name| directory.join(name).is_file()));
+    if found.is_none() {
+        let message = "the control plane is missing: not in $KUBEBUILDER_ASSETS, /usr/local/kubebuilder/bin or .tools/bin; \
+                       `make test` builds it";
+        assert!(env::var_os("CI").is_none(), "{message}");
+        eprintln!("SKIPPED: {message}");
+    }
+    found
+}

@@ -1,0 +1,4 @@
+//! Kubernetes: the real parts that tests run on.
+
+mod control_plane;
+mod node;

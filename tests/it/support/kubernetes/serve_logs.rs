@@ -1,0 +1,89 @@
+//! What a kubelet serves, as far as `kubectl logs` needs it: the API server, which shows its certificate, asks for logs.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
+use http::{Request, Response, StatusCode};
+use http_body_util::StreamBody;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::{Frame, Incoming};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::container::Log;
+use super::node::Parts;
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// Answers until the runtime ends.
+pub async fn serve(listener: TcpListener, config: rustls::ServerConfig, parts: Arc<Parts>) {
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    while let Ok((stream, _)) = listener.accept().await {
+        let (acceptor, parts) = (acceptor.clone(), Arc::clone(&parts));
+        tokio::spawn(async move {
+            // Whoever breaks a connection off learns nothing; that is no concern of the node.
+            let Ok(stream) = acceptor.accept(stream).await else { return };
+            let service = hyper::service::service_fn(|request| {
+                let response = answer(&parts, &request);
+                async { Ok::<_, Infallible>(response) }
+            });
+            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+fn answer(parts: &Parts, request: &Request<Incoming>) -> Response<Body> {
+    let path: Vec<&str> = request.uri().path().trim_matches('/').split('/').collect();
+    let ["containerLogs", namespace, name, container] = path[..] else {
+        return text(StatusCode::NOT_FOUND, "404 page not found");
+    };
+    let Some(known) = parts.known(namespace, name).filter(|known| known.container == container) else {
+        return text(StatusCode::NOT_FOUND, &format!("pod \"{name}\" or container \"{container}\" not found"));
+    };
+    if !known.has_started.load(Ordering::Acquire) {
+        let reason = format!("container \"{container}\" in pod \"{name}\" is waiting to start: ContainerCreating");
+        return text(StatusCode::BAD_REQUEST, &reason);
+    }
+    let query = request.uri().query().unwrap_or_default();
+    let option = |wanted: &str| {
+        let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+        pairs.find(|(key, _)| key == wanted).map(|(_, value)| value.into_owned())
+    };
+    let so_far = known.log.so_far();
+    let tail = option("tailLines").and_then(|lines| lines.parse().ok());
+    let from = tail.map_or(0, |lines| so_far.len() - last_lines(&so_far, lines).len());
+    if option("follow").as_deref() == Some("true") {
+        return follow(Arc::clone(&known.log), from);
+    }
+    let body = StreamBody::new(stream::iter([Ok(Frame::data(Bytes::from(so_far).slice(from..)))]));
+    Response::new(Body::new(body))
+}
+
+/// The last lines of a text.
+fn last_lines(text: &[u8], lines: usize) -> &[u8] {
+    let ends = text.iter().enumerate().rev().filter(|(at, byte)| **byte == b'\n' && at + 1 < text.len());
+    match lines {
+        0 => &[],
+        _ => ends.map(|(at, _)| &text[at + 1..]).nth(lines - 1).unwrap_or(text),
+    }
+}
+
+fn follow(log: Arc<Log>, from: usize) -> Response<Body> {
+    let parts = stream::unfold((log, from), |(log, from)| async move {
+        let more = log.more(from).await?;
+        let from = from + more.len();
+        Some((Ok(Frame::data(Bytes::from(more))), (log, from)))
+    });
+    Response::new(Body::new(StreamBody::new(parts.fuse())))
+}
+
+fn text(status: StatusCode, text: &str) -> Response<Body> {
+    let body = StreamBody::new(stream::iter([Ok(Frame::data(Bytes::from(text.to_owned())))]));
+    let mut response = Response::new(Body::new(body));
+    *response.status_mut() = status;
+    response
+}

@@ -87,6 +87,7 @@ impl World {
         task.check(self)?;
         let experiment = Experiment::default();
         let world = iter8::ports::World {
+            cluster: &iter8::adapters::kubernetes::NoCluster,
             clock: self,
             web: self,
             shell: self,

@@ -1,4 +1,8 @@
-//! Kubernetes: the real parts that tests run on.
+//! Kubernetes: the real parts that tests run on, and experiments on them.
 
 mod control_plane;
+mod experiments;
+mod flags;
 mod node;
+mod store;
+mod world;

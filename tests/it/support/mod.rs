@@ -2,6 +2,8 @@
 
 pub mod authority;
 pub mod cli;
+#[cfg(target_os = "linux")]
+pub mod edge;
 pub mod files;
 pub mod hostile;
 #[cfg(target_os = "linux")]

@@ -112,6 +112,13 @@ impl ControlPlane {
         *self.api_server.lock().unwrap() = None;
     }
 
+    /// Stops all of it, where it is not dropped.
+    pub fn stop(&self) {
+        for program in [&self.controllers, &self.api_server, &self.etcd] {
+            *program.lock().unwrap() = None;
+        }
+    }
+
     fn is_ready(&self) -> Result<(), kube::Error> {
         let request = http::Request::get("/readyz").body(Vec::new()).unwrap();
         // A server that accepts connections and does not answer is not ready either.

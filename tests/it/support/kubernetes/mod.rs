@@ -37,3 +37,8 @@ fn runtime() -> &'static tokio::runtime::Runtime {
 pub fn block_on<F: Future>(future: F) -> F::Output {
     runtime().block_on(future)
 }
+
+/// Starts a task on that runtime.
+pub fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    runtime().spawn(task);
+}

@@ -1,0 +1,200 @@
+//! Experiments from their launch to their deletion, on a real control plane: Job → Pod → program → Secret.
+
+use serde_json::json;
+
+use super::world::World;
+use crate::support::service;
+
+/// Values of a short load with objectives.
+fn load(requests: u64) -> Vec<String> {
+    let url = format!("http.url=http://{}/", service::start());
+    let requests = format!("http.numRequests={requests},http.qps=100");
+    let pairs = ["tasks={http,assess}", &url, &requests, "assess.SLOs.upper.http/error-count=0", "runner=job"];
+    pairs.iter().flat_map(|pair| ["--set".to_owned(), (*pair).to_owned()]).collect()
+}
+
+fn launch(world: &World, group: &str, values: &[String], more: &[&str]) -> crate::support::cli::Said {
+    let args = ["launch", "-g", group].into_iter().chain(values.iter().map(String::as_str)).chain(more.iter().copied());
+    world.k(args)
+}
+
+#[test]
+fn an_experiment_is_launched_asserted_reported_and_deleted() {
+    let Some(world) = World::with_node() else { return };
+    let said = launch(&world, "canary", &load(50), &[]);
+    said.expect(0, &[]);
+    let told = format!("launched revision 1 of group canary in namespace {} as job/canary-1-job\n", world.namespace);
+    assert_eq!(said.stdout, told);
+    let conditions = ["-c", "completed", "-c", "nofailure", "-c", "slos", "--timeout", "120s"];
+    let said = world.k(["assert", "-g", "canary"].into_iter().chain(conditions));
+    said.expect(0, &[]);
+    assert!(said.stdout.contains("ok      slos: "), "{said:#?}");
+    let said = world.k(["report", "-g", "canary"]);
+    said.expect(0, &[]);
+    for told in ["Experiment completed: true", "http/error-count <= 0", "true"] {
+        assert!(said.stdout.contains(told), "{told}: {said:#?}");
+    }
+    world.k(["report", "-g", "canary", "-o", "html", "--outputFile", "report.html"]).expect(0, &[]);
+    assert!(world.bench.read("report.html").contains("All objectives are satisfied"));
+    let document = world.document("canary");
+    assert_eq!((&document["result"]["revision"], &document["result"]["numLoops"]), (&json!(1), &json!(1)));
+    assert_eq!(document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([50.0]));
+
+    let said = world.k(["log", "-g", "canary"]);
+    said.expect(0, &["==> pod/canary-1-job-"]);
+    assert!(said.stdout.contains("experiment completed"), "{said:#?}");
+    let said = world.k(["list"]);
+    said.expect(0, &[]);
+    let row: Vec<&str> = said.stdout.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row, [&world.namespace, "canary", "1", "job", "1", "completed", "satisfied"]);
+
+    world.k(["delete", "-g", "canary"]).expect(0, &[]);
+    world.wait_until_nothing_is_left_of("canary");
+    world.k(["report", "-g", "canary"]).expect(2, &["there is no experiment in group canary", "iter8 k list"]);
+    world.k(["delete", "-g", "canary"]).expect(2, &["there is no experiment in group canary"]);
+}
+
+#[test]
+fn a_launch_replaces_the_one_before_and_leaves_nothing_of_it() {
+    let Some(world) = World::with_node() else { return };
+    // The first one would run for an hour.
+    launch(&world, "again", &load(360_000), &["--set", "parallelism=2"]).expect(0, &[]);
+    launch(&world, "beside", &load(360_000), &[]).expect(0, &[]);
+    world.wait_until_running("again", "http");
+    let uid = world.get("secrets", "again")["metadata"]["uid"].clone();
+    let said = launch(&world, "again", &load(20), &[]);
+    said.expect(0, &[]);
+    assert!(said.stdout.contains("revision 2"), "{said:#?}");
+    world.k(["assert", "-g", "again", "-c", "completed,slos", "--timeout", "120s"]).expect(0, &[]);
+    let document = world.document("again");
+    assert_eq!(document["result"]["revision"], 2);
+    assert_eq!(document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([20.0]));
+    assert_eq!(world.get("secrets", "again")["metadata"]["uid"], uid, "the Secret stays, with what owns to it");
+    world.cluster.wait_until_gone("jobs", &world.namespace, "again-1-job");
+    world.cluster.wait_until_gone("secrets", &world.namespace, "again-shard-1");
+    let pods = |objects: Vec<String>| objects.into_iter().filter(|name| name.starts_with("pod/again-1-")).count();
+    let begun = std::time::Instant::now();
+    while pods(world.objects("again")) > 0 {
+        assert!(begun.elapsed() < crate::support::kubernetes::PATIENCE, "pods of revision 1 are left");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    // The group beside it was left alone.
+    assert_eq!(world.document("beside")["result"]["revision"], 1);
+    assert_eq!(world.get("jobs", "beside-1-job")["status"]["active"], 1);
+}
+
+#[test]
+fn deleting_the_secret_deletes_everything() {
+    let Some(world) = World::with_node() else { return };
+    launch(&world, "owner", &load(360_000), &["--set", "ready.service=kubernetes"]).expect(0, &[]);
+    world.wait_until_running("owner", "http");
+    world.cluster.kubectl_ok(&["delete", "secret", "-n", &world.namespace, "owner"]);
+    world.wait_until_nothing_is_left_of("owner");
+}
+
+#[test]
+fn the_service_account_may_do_what_the_experiment_needs_and_nothing_more() {
+    let Some(world) = World::without_node() else { return };
+    world.cluster.kubectl_ok(&["create", "namespace", &format!("{}-models", world.namespace)]);
+    let elsewhere = format!("ready.namespace={}-models", world.namespace);
+    let values = ["tasks={ready,assess}", "ready.deploy=shop", "ready.isvc=iris", &elsewhere, "runner=none"];
+    let args = values.iter().flat_map(|pair| ["--set", pair]);
+    world.k(["launch", "-g", "least"].into_iter().chain(args)).expect(0, &["nothing runs it"]);
+    let may = |namespace: &str| {
+        let account = format!("system:serviceaccount:{}:least-iter8-sa", world.namespace);
+        let said = world.cluster.kubectl_ok(&["auth", "can-i", "--list", "-n", namespace, "--as", &account]);
+        let nobodys = world.cluster.kubectl_ok(&["auth", "can-i", "--list", "-n", namespace, "--as", "system:serviceaccount:none:none"]);
+        let known: Vec<String> = nobodys.lines().map(squeezed).collect();
+        let mut rows: Vec<String> = said.lines().map(squeezed).filter(|row| !known.contains(row)).collect();
+        rows.sort();
+        rows
+    };
+    assert_eq!(may(&world.namespace), ["secrets [] [least] [get update watch]"]);
+    let models = format!("{}-models", world.namespace);
+    let expected = ["deployments.apps [] [shop] [get watch]", "inferenceservices.serving.kserve.io [] [iris] [get watch]"];
+    assert_eq!(may(&models), expected);
+    // What no owner can take along is deleted by name.
+    world.k(["delete", "-g", "least"]).expect(0, &[]);
+    world.wait_until_nothing_is_left_of("least");
+    let roles = world.cluster.kubectl_ok(&["get", "roles,rolebindings", "-n", &models, "-o", "name"]);
+    assert_eq!(roles, "");
+}
+
+/// A row of kubectl's table, with one space between its columns.
+fn squeezed(row: &str) -> String {
+    row.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn launches_at_the_same_time_end_with_one_run() {
+    let Some(world) = World::without_node() else { return };
+    let values = load(10);
+    let args: Vec<&str> = ["launch", "-g", "race"].into_iter().chain(values.iter().map(String::as_str)).collect();
+    let running: Vec<_> = (0..4).map(|_| world.start(&args)).collect();
+    let ended: Vec<_> = running.into_iter().map(super::world::Running::end).collect();
+    let won = ended.iter().filter(|said| said.code == Some(0)).count();
+    assert!(won >= 1, "{ended:#?}");
+    for said in ended.iter().filter(|said| said.code != Some(0)) {
+        said.expect(4, &["in place of revision"]);
+    }
+    let revision = world.get("secrets", "race")["metadata"]["annotations"]["iter8.tools/revision"].clone();
+    let job = format!("race-{}-job", revision.as_str().unwrap());
+    let jobs = || world.cluster.kubectl_ok(&["get", "jobs", "-n", &world.namespace, "-o", "name"]);
+    let begun = std::time::Instant::now();
+    while jobs() != format!("job.batch/{job}\n") {
+        assert!(begun.elapsed() < crate::support::kubernetes::PATIENCE, "{}", jobs());
+    }
+}
+
+#[test]
+fn a_secret_that_is_no_experiments_is_left_alone() {
+    let Some(world) = World::without_node() else { return };
+    world.cluster.apply_in(&world.namespace, "{apiVersion: v1, kind: Secret, metadata: {name: mine}, stringData: {a: b}}");
+    launch(&world, "mine", &load(1), &[]).expect(4, &["the Secret mine in namespace", "is not that of an experiment"]);
+    world.k(["delete", "-g", "mine"]).expect(4, &["is not that of an experiment"]);
+    assert_eq!(world.get("secrets", "mine")["data"], json!({"a": "Yg=="}));
+}
+
+#[test]
+fn a_launch_that_the_api_server_does_not_take_changes_nothing() {
+    let Some(world) = World::without_node() else { return };
+    let values = ["--set", "resources.limits.cpu=lots"];
+    launch(&world, "wrong", &load(1), &values).expect(4, &["cannot patch jobs.batch/wrong-1-job", "quantities must match"]);
+    assert_eq!(world.objects("wrong"), [""; 0]);
+}
+
+#[test]
+fn an_assertion_ends_when_the_job_does() {
+    let Some(world) = World::with_node() else { return };
+    // The pod is killed before it can save anything more.
+    launch(&world, "killed", &load(360_000), &[]).expect(0, &[]);
+    world.wait_until_running("killed", "http");
+    let pod = world.objects("killed").into_iter().find_map(|name| Some(name.strip_prefix("pod/")?.to_owned())).unwrap();
+    let begun = std::time::Instant::now();
+    let asserting = world.start(["assert", "-g", "killed", "-c", "completed", "--timeout", "30m"]);
+    crate::support::kubernetes::Node::shared().unwrap().kill(&world.namespace, &pod);
+    let said = asserting.end();
+    said.expect(1, &["nothing will change any more: job/killed-1-job failed"]);
+    assert!(begun.elapsed() < crate::support::kubernetes::PATIENCE);
+    let said = world.k(["list"]);
+    assert!(said.stdout.contains(" lost "), "{said:#?}");
+}
+
+#[test]
+fn a_pod_that_is_evicted_saves_what_it_has_measured() {
+    let Some(world) = World::with_node() else { return };
+    launch(&world, "evicted", &load(360_000), &[]).expect(0, &[]);
+    world.wait_until_running("evicted", "http");
+    let pod = world.objects("evicted").into_iter().find_map(|name| Some(name.strip_prefix("pod/")?.to_owned())).unwrap();
+    let following = world.start(["log", "-g", "evicted", "-f"]);
+    let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": world.namespace}});
+    let path = format!("/api/v1/namespaces/{}/pods/{pod}/eviction", world.namespace);
+    let said = world.cluster.kubectl_with_input(&["create", "--raw", &path, "-f", "-"], &eviction.to_string());
+    said.expect(0, &[]);
+    let document = world.wait_for_document("evicted", |document| document["result"]["interrupted"] == true);
+    let requests = &document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"][0];
+    assert!(requests.as_f64().is_some_and(|requests| requests > 0.0), "{document:#}");
+    let said = following.end();
+    said.expect(0, &[]);
+    assert!(said.stdout.contains("interrupted; what was measured is in secret/evicted"), "{said:#?}");
+}

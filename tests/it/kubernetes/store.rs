@@ -1,0 +1,245 @@
+//! The document in its Secret: conflicts, losses, and API servers in trouble.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::world::{World, document};
+use crate::support::edge::{Edge, Fate};
+use crate::support::kubernetes::ControlPlane;
+use crate::support::service;
+
+/// Launches an experiment that nothing runs: `requests` at 100 per second, after these tasks.
+fn launch(world: &World, group: &str, requests: u64, tasks: &str) {
+    let url = format!("http.url=http://{}/", service::start());
+    let load = format!("http.numRequests={requests},http.qps=100");
+    let values = [tasks, &url, &load, "assess.SLOs.upper.http/error-count=0", "runner=none", "run=true"];
+    let args = values.iter().flat_map(|pair| ["--set", pair]);
+    world.k(["launch", "-g", group].into_iter().chain(args)).expect(0, &[]);
+}
+
+#[test]
+fn a_run_whose_secret_is_deleted_stops_and_says_so() {
+    let Some(world) = World::without_node() else { return };
+    launch(&world, "gone", 360_000, "tasks={http,assess}");
+    let running = world.start(["run", "-g", "gone", "--revision", "1"]);
+    world.wait_until_running("gone", "http");
+    let begun = Instant::now();
+    world.cluster.kubectl_ok(&["delete", "secret", "-n", &world.namespace, "gone"]);
+    running.end().expect(4, &["secret/gone in namespace", "is no longer this run's: it was deleted"]);
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_run_that_was_replaced_stops_and_writes_nothing() {
+    let Some(world) = World::without_node() else { return };
+    launch(&world, "old", 360_000, "tasks={http,assess}");
+    let running = world.start(["run", "-g", "old", "--revision", "1"]);
+    world.wait_until_running("old", "http");
+    launch(&world, "old", 10, "tasks={http,assess}");
+    running.end().expect(4, &["revision 2 was launched in place of revision 1"]);
+    let result = &world.document("old")["result"];
+    assert_eq!((&result["revision"], &result["numLoops"], &result["numCompletedTasks"]), (&json!(2), &json!(0), &json!(0)));
+    // Nor does one begin that comes too late.
+    world.k(["run", "-g", "old", "--revision", "1"]).expect(4, &["revision 2 was launched in place of revision 1"]);
+    world.k(["run", "-g", "old", "--revision", "2"]).expect(0, &["experiment completed"]);
+    assert_eq!(world.document("old")["result"]["numLoops"], 1);
+}
+
+#[test]
+fn what_others_write_beside_the_document_stays() {
+    let Some(world) = World::without_node() else { return };
+    launch(&world, "storm", 100, "tasks={run,http,run,assess,run}");
+    let stop = Arc::new(AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let (stop, namespace, cluster) = (Arc::clone(&stop), world.namespace.clone(), world.cluster);
+        move || {
+            let mut count = 0;
+            while !stop.load(Ordering::Relaxed) {
+                count += 1;
+                let mark = format!("count={count}");
+                cluster.kubectl_ok(&["annotate", "--overwrite", "secret", "-n", &namespace, "storm", &mark]);
+            }
+            count
+        }
+    });
+    let said = world.k(["run", "-g", "storm"]);
+    stop.store(true, Ordering::Relaxed);
+    let count = writer.join().unwrap();
+    said.expect(0, &["experiment completed"]);
+    let secret = world.get("secrets", "storm");
+    assert_eq!(secret["metadata"]["annotations"]["count"], count.to_string(), "no annotation is lost");
+    let document = document(&secret).unwrap();
+    assert_eq!(document["result"]["numCompletedTasks"], 5, "no write is lost");
+}
+
+#[test]
+fn of_two_runs_one_ends_and_the_document_is_the_others() {
+    let Some(world) = World::without_node() else { return };
+    launch(&world, "two", 300, "tasks={http,assess}");
+    let first = world.start(["run", "-g", "two"]);
+    world.wait_until_running("two", "http");
+    let second = world.start(["run", "-g", "two"]);
+    let ended = [first.end(), second.end()];
+    let lost: Vec<_> = ended.iter().filter(|said| said.code == Some(4)).collect();
+    assert_eq!(lost.len(), 1, "{ended:#?}");
+    lost[0].expect(4, &["another run has written the document meanwhile"]);
+    assert_eq!(ended.iter().filter(|said| said.code == Some(0)).count(), 1, "{ended:#?}");
+    let result = &world.document("two")["result"];
+    assert_eq!(result["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([300.0]), "{result:#}");
+}
+
+#[test]
+fn loops_accumulate_and_a_fresh_run_starts_over() {
+    let Some(world) = World::without_node() else { return };
+    launch(&world, "loops", 10, "tasks={http,assess}");
+    for expected in 1..=2 {
+        world.k(["run", "-g", "loops", "--reuseResult"]).expect(0, &[]);
+        assert_eq!(world.document("loops")["result"]["numLoops"], expected);
+    }
+    let counts = world.document("loops")["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"].clone();
+    assert_eq!(counts.as_array().map(Vec::len), Some(2), "{counts}");
+    world.k(["run", "-g", "loops"]).expect(0, &[]);
+    assert_eq!(world.document("loops")["result"]["numLoops"], 1);
+    // A later launch does not go on with the loops of an earlier one.
+    launch(&world, "loops", 10, "tasks={http,assess}");
+    world.k(["run", "-g", "loops", "--reuseResult"]).expect(0, &[]);
+    let result = &world.document("loops")["result"];
+    assert_eq!((&result["revision"], &result["numLoops"]), (&json!(2), &json!(1)));
+}
+
+#[test]
+fn a_run_survives_a_restart_of_the_api_server() {
+    let Some(cluster) = ControlPlane::own() else { return };
+    let cluster: &'static ControlPlane = Box::leak(Box::new(cluster));
+    let world = World::of(cluster);
+    launch(&world, "restart", 300, "tasks={http,assess}");
+    let running = world.start(["run", "-g", "restart", "--revision", "1"]);
+    world.wait_until_running("restart", "http");
+    cluster.stop_api_server();
+    // Its load ends while there is no API server: what it measured is saved when there is one again.
+    std::thread::sleep(Duration::from_secs(4));
+    cluster.start_api_server();
+    running.end().expect(0, &["experiment completed"]);
+    let result = &world.document("restart")["result"];
+    assert_eq!(result["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([300.0]));
+    cluster.stop();
+}
+
+/// A world whose program reaches the cluster through this edge.
+fn through(world: World, edge: &Edge) -> World {
+    let text = format!(
+        "clusters: [{{name: c, cluster: {{server: '{}'}}}}]\ncurrent-context: x\n\
+         contexts: [{{name: x, context: {{cluster: c}}}}]\n",
+        edge.url()
+    );
+    let path = world.bench.write("edge.kubeconfig", &text);
+    world.with_kubeconfig(path)
+}
+
+fn status(code: u16, reason: &str) -> String {
+    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": "not now"}).to_string()
+}
+
+#[test]
+fn an_api_server_that_asks_to_wait_or_is_in_trouble_is_asked_again() {
+    let Some(world) = World::without_node() else { return };
+    launch(&world, "busy", 10, "tasks={http,assess}");
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let edge = Edge::start(world.cluster, {
+        let times = Arc::clone(&times);
+        move |method, path| {
+            if method != "PUT" || !path.contains("/secrets/busy") {
+                return Fate::PassOn;
+            }
+            let mut times = times.lock().unwrap();
+            times.push(Instant::now());
+            match times.len() {
+                1 => Fate::Answer(429, vec![("retry-after", "2")], status(429, "TooManyRequests")),
+                2 => Fate::Answer(503, vec![], status(503, "ServiceUnavailable")),
+                3 => Fate::Answer(500, vec![], status(500, "InternalError")),
+                _ => Fate::PassOn,
+            }
+        }
+    });
+    let world = through(world, &edge);
+    world.k(["run", "-g", "busy"]).expect(0, &["experiment completed"]);
+    assert!(times.lock().unwrap().len() > 3);
+}
+
+#[test]
+fn answers_that_are_lost_are_not_written_twice() {
+    let Some(world) = World::without_node() else { return };
+    launch(&world, "lossy", 10, "tasks={http,assess}");
+    let puts = Arc::new(AtomicU32::new(0));
+    let edge = Edge::start(world.cluster, {
+        let puts = Arc::clone(&puts);
+        move |method, _| match method {
+            "PUT" if puts.fetch_add(1, Ordering::Relaxed) % 2 == 0 => Fate::LoseAnswer,
+            _ => Fate::PassOn,
+        }
+    });
+    let world = through(world, &edge);
+    world.k(["run", "-g", "lossy"]).expect(0, &["experiment completed"]);
+    assert!(puts.load(Ordering::Relaxed) >= 8, "each write is tried twice");
+    assert_eq!(world.document("lossy")["result"]["numCompletedTasks"], 2);
+}
+
+#[test]
+fn who_may_not_is_told_the_rule_and_who_is_not_known_to_log_in() {
+    let Some(world) = World::without_node() else { return };
+    launch(&world, "forbidden", 10, "tasks={http,assess}");
+    let (cluster, namespace) = (world.cluster, world.namespace.clone());
+    let token = cluster.token(&namespace, "default");
+    let world = world.with_kubeconfig(cluster.kubeconfig_with_token(&token, &namespace));
+    let said = world.k(["report", "-g", "forbidden"]);
+    let rule = "add the rule {apiGroups: [\"\"], resources: [secrets], resourceNames: [forbidden], verbs: [get]} to a Role";
+    said.expect(4, &["cannot get secrets/forbidden in namespace", &format!("system:serviceaccount:{namespace}:default"), rule]);
+    assert!(!said.stderr.contains(&token), "{said:#?}");
+    let values = ["--set", "tasks={http}", "--set", "http.url=http://127.0.0.1:1/", "--set", "runner=job"];
+    world.k(["launch"].into_iter().chain(values)).expect(4, &["cannot get secrets/default", "verbs: [get]"]);
+    world.k(["list"]).expect(4, &["cannot list secrets in namespace", "resources: [secrets], verbs: [list]"]);
+    let expired = cluster.expired_token(&namespace, "default", Duration::from_secs(3600));
+    let world = world.with_kubeconfig(cluster.kubeconfig_with_token(&expired, &namespace));
+    world.k(["report"]).expect(4, &["does not accept the credentials (401 Unauthorized)", "log in again"]);
+}
+
+#[test]
+fn a_namespace_that_is_not_there_is_named() {
+    let Some(world) = World::without_node() else { return };
+    let world = World { namespace: "nowhere".to_owned(), ..world };
+    let values = ["--set", "tasks={http}", "--set", "http.url=http://127.0.0.1:1/", "--set", "runner=job"];
+    let said = world.k(["launch"].into_iter().chain(values));
+    said.expect(4, &["namespaces \"nowhere\" not found", "kubectl create namespace nowhere"]);
+}
+
+#[test]
+fn credentials_of_a_plugin_are_used_and_its_failure_is_told() {
+    let Some(world) = World::without_node() else { return };
+    launch(&world, "plugin", 10, "tasks={http,assess}");
+    let token = world.cluster.token(&world.namespace, "default");
+    let credential = json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": token}});
+    world.bench.write("credential.json", &credential.to_string());
+    let authority = world.bench.write("ca.crt", world.cluster.authority());
+    let kubeconfig = |command: &str| {
+        let text = format!(
+            "clusters: [{{name: c, cluster: {{server: '{}', certificate-authority: '{}'}}}}]\ncurrent-context: x\n\
+             contexts: [{{name: x, context: {{cluster: c, user: u}}}}]\nusers:\n- name: u\n  user:\n    exec:\n      \
+             apiVersion: client.authentication.k8s.io/v1\n      command: sh\n      interactiveMode: Never\n      args: [-c, '{command}']\n",
+            world.cluster.url(),
+            authority.display()
+        );
+        world.bench.write(&format!("{}.kubeconfig", command.len()), &text)
+    };
+    let run = |command: &str| {
+        let mut all = world.command(["k", "report", "-g", "plugin", "-n", &world.namespace]);
+        all.env("KUBECONFIG", kubeconfig(command));
+        crate::support::cli::Said::of(all.output().unwrap(), &world.bench.path(""))
+    };
+    run("cat credential.json").expect(4, &["cannot get secrets/plugin", &format!("{}:default", world.namespace)]);
+    let said = run("cat credential.json; echo the session has ended >&2; exit 1");
+    said.expect(4, &["no credentials: the plugin", "the session has ended"]);
+    assert!(!said.stderr.contains(&token), "{said:#?}");
+}

@@ -1,0 +1,145 @@
+//! A namespace of a real cluster, and the program that works in it.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::support::cli::{Bench, Said};
+use crate::support::kubernetes::{ControlPlane, Node, PATIENCE};
+
+/// A namespace of the shared cluster.
+pub struct World {
+    pub cluster: &'static ControlPlane,
+    pub namespace: String,
+    pub bench: Bench,
+    pub kubeconfig: PathBuf,
+}
+
+impl World {
+    /// One whose pods run; none if this machine can't have it.
+    pub fn with_node() -> Option<Self> {
+        Node::shared()?;
+        Self::without_node()
+    }
+
+    /// One whose pods need not run.
+    pub fn without_node() -> Option<Self> {
+        Some(Self::of(ControlPlane::shared()?))
+    }
+
+    /// A namespace of this cluster.
+    pub fn of(cluster: &'static ControlPlane) -> Self {
+        let namespace = cluster.namespace();
+        Self { cluster, namespace, bench: Bench::new(), kubeconfig: cluster.kubeconfig() }
+    }
+
+    /// The same for whoever this kubeconfig belongs to.
+    pub fn with_kubeconfig(self, kubeconfig: PathBuf) -> Self {
+        Self { kubeconfig, ..self }
+    }
+
+    /// The command, with the kubeconfig in its environment.
+    pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = self.bench.command();
+        command.env("KUBECONFIG", &self.kubeconfig).args(args);
+        command
+    }
+
+    /// Runs `iter8 k`, in the namespace.
+    pub fn k<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Said {
+        let mut command = self.command(["k"]);
+        command.args(args).args(["-n", &self.namespace]);
+        Said::of(command.output().unwrap(), &self.bench.path(""))
+    }
+
+    /// Starts `iter8 k` in the namespace.
+    pub fn start<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Running {
+        let mut command = self.command(["k"]);
+        command.args(args).args(["-n", &self.namespace]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running { child: Some(command.spawn().unwrap()), directory: self.bench.path("") }
+    }
+
+    /// An object of the namespace; null if it is not there.
+    pub fn get(&self, resource: &str, name: &str) -> Value {
+        self.cluster.get(resource, &self.namespace, name)
+    }
+
+    /// The document of a group, as its Secret has it.
+    #[track_caller]
+    pub fn document(&self, group: &str) -> Value {
+        document(&self.get("secrets", group)).unwrap_or_else(|| panic!("group {group} has no document"))
+    }
+
+    /// Waits until the document of a group is as it should be, and gives it.
+    #[track_caller]
+    pub fn wait_for_document(&self, group: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let secret = self.cluster.wait_for("secrets", &self.namespace, group, |secret| {
+            document(secret).is_some_and(|document| is_so(&document))
+        });
+        document(&secret).unwrap()
+    }
+
+    /// Waits until a task of a group runs.
+    #[track_caller]
+    pub fn wait_until_running(&self, group: &str, task: &str) {
+        self.wait_for_document(group, |document| {
+            let tasks = document["result"]["tasks"].as_array();
+            tasks.is_some_and(|all| all.iter().any(|one| one["task"] == task && one["status"] == "running"))
+        });
+    }
+
+    /// Names of what the group has in the namespace, by kind.
+    pub fn objects(&self, group: &str) -> Vec<String> {
+        let kinds = "secrets,serviceaccounts,roles,rolebindings,jobs,cronjobs,pods";
+        let labels = format!("iter8.tools/group={group}");
+        let text = self.cluster.kubectl_ok(&["get", kinds, "-n", &self.namespace, "-l", &labels, "-o", "name"]);
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Waits until the group has nothing any more.
+    #[track_caller]
+    pub fn wait_until_nothing_is_left_of(&self, group: &str) {
+        let begun = Instant::now();
+        loop {
+            let left = self.objects(group);
+            if left.is_empty() {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{left:?} are left");
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    }
+}
+
+/// The document in a Secret.
+pub fn document(secret: &Value) -> Option<Value> {
+    use base64::Engine;
+    let encoded = secret["data"]["experiment.yaml"].as_str()?;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).unwrap();
+    Some(iter8::model::codec::value_from_yaml(std::str::from_utf8(&bytes).unwrap()).unwrap())
+}
+
+/// A program that runs; it is killed when it is dropped.
+pub struct Running {
+    child: Option<Child>,
+    directory: PathBuf,
+}
+
+impl Running {
+    /// Waits for its end.
+    pub fn end(mut self) -> Said {
+        Said::of(self.child.take().unwrap().wait_with_output().unwrap(), &self.directory)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

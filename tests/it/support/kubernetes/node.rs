@@ -1,5 +1,6 @@
 //! A node without machinery: it takes every pod, and runs the one container of each as a local process, in a root directory that
-//! holds nothing but the static program and what is mounted. It does not restart containers, probe them, or limit what they use.
+//! holds nothing but the static program and what is mounted. It does not restart containers, probe them, or limit what they use; and
+//! as they are not the first processes of a namespace, a signal that they don't handle ends them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

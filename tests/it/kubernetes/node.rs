@@ -1,5 +1,8 @@
 //! The node runs pods as a cluster's do, and tells how they are.
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
 use serde_json::Value;
 
 use crate::support::kubernetes::{ControlPlane, Node};
@@ -92,23 +95,24 @@ fn a_pod_that_is_deleted_is_asked_to_end_and_its_log_is_followed_to_the_end() {
     let process = node.process(&namespace, &pod).unwrap();
     let user = std::fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero())).unwrap();
     assert!(user.contains("\nUid:\t65532\t65532\t65532\t65532\n"), "{user}");
-    let follow = follow(cluster, &namespace, &pod);
+    let mut command = cluster.kubectl_command();
+    command.args(["logs", "-f", "-n", &namespace, &pod]).stdout(Stdio::piped());
+    let mut follow = command.spawn().unwrap();
+    let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
+    // From here on it can be asked.
+    assert!(lines.any(|line| line.unwrap().contains("http://127.0.0.1:")));
+    // Without this it might be gone before anyone has seen how it ended.
+    let keep = r#"[{"op": "add", "path": "/metadata/finalizers/-", "value": "test.example/keep"}]"#;
+    cluster.kubectl_ok(&["patch", "pod", "-n", &namespace, &pod, "--type=json", "-p", keep]);
     cluster.kubectl_ok(&["delete", "pod", "-n", &namespace, &pod, "--wait=false"]);
     let ended = cluster.wait_for("pods", &namespace, &pod, |pod| pod["status"]["phase"] != "Running");
-    // The program ends by itself; had it been killed, this would be 137.
+    // This is SIGTERM; had it been killed, this would be 137.
     let terminated = &ended["status"]["containerStatuses"][0]["state"]["terminated"];
-    assert_ne!(terminated["exitCode"], 137, "{ended:#}");
-    let followed = follow.wait_with_output().unwrap();
-    assert!(followed.status.success(), "{followed:?}");
-    assert!(String::from_utf8_lossy(&followed.stdout).contains("http://127.0.0.1:"), "{followed:?}");
+    assert_eq!(terminated["exitCode"], 143, "{ended:#}");
+    // The log ends, and so does who follows it.
+    lines.for_each(drop);
+    assert!(follow.wait().unwrap().success());
     assert_eq!(node.process(&namespace, &pod), None);
-}
-
-/// Follows a log, and has got its beginning.
-fn follow(cluster: &ControlPlane, namespace: &str, pod: &str) -> std::process::Child {
-    let mut command = cluster.kubectl_command();
-    command.args(["logs", "-f", "-n", namespace, pod]);
-    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap()
 }
 
 #[test]

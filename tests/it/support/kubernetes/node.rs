@@ -1,7 +1,8 @@
 //! A node without machinery: it takes every pod, and runs the one container of each as a local process, in a root directory that
-//! holds nothing but the static program and what is mounted. It does not restart containers, probe them, or limit what they use.
+//! holds nothing but the static program and what is mounted. It does not restart containers, probe them, or limit what they use; and
+//! as they are not the first processes of a namespace, a signal that they don't handle ends them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -45,7 +46,7 @@ pub struct Parts {
     pub pods: PathBuf,
     /// The port of the API server.
     pub api_server: u16,
-    known: Mutex<HashMap<(String, String), Arc<Known>>>,
+    known: Mutex<BTreeMap<(String, String), Arc<Known>>>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -95,8 +96,7 @@ impl Node {
 
     /// The process of a pod, while it runs.
     pub fn process(&self, namespace: &str, pod: &str) -> Option<Pid> {
-        let process = *self.parts.known(namespace, pod)?.process.lock().unwrap();
-        process
+        *self.parts.known(namespace, pod)?.process.lock().unwrap()
     }
 
     /// Kills the process of a pod, as the kernel does when memory runs out. Fails if none runs.

@@ -137,6 +137,9 @@ async fn try_prepare(parts: &Parts, pod: &Pod) -> Result<Plan, String> {
     let [container] = spec.containers.as_slice() else {
         return Err("this node runs pods of one container".to_owned());
     };
+    if spec.init_containers.iter().flatten().next().is_some() || container.env_from.iter().flatten().next().is_some() {
+        return Err("this node knows neither initContainers nor envFrom".to_owned());
+    }
     let for_all = spec.security_context.clone().unwrap_or_default();
     let own = container.security_context.clone().unwrap_or_default();
     let user = own.run_as_user.or(for_all.run_as_user).unwrap_or(NOBODY);

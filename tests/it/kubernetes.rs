@@ -3,6 +3,8 @@
 mod control_plane;
 mod experiments;
 mod flags;
+mod launch;
 mod node;
+mod ready;
 mod store;
 mod world;

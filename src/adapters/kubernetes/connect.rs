@@ -67,6 +67,9 @@ pub async fn connect(options: &ConnectOptions) -> Result<Connection, ClusterErro
     // `retry` knows better how long to try.
     config.default_retry = false;
     let client = Client::try_from(config).map_err(|error| {
+        if let Some(auth) = super::fault::auth_error(&error) {
+            return super::fault::no_credentials("cannot connect to the cluster", auth);
+        }
         let reason = super::fault::reasons(&error);
         ClusterError::new(ClusterFault::Config, format!("the cluster's settings can't be used: {reason}"))
     })?;

@@ -1,5 +1,6 @@
 //! What went wrong with a request to the API server, in words that name the act, the object and the next step.
 
+use kube::client::AuthError;
 use kube::core::Status;
 
 use crate::logic::mask::mask_text;
@@ -130,28 +131,34 @@ impl Act {
         }
     }
 
-    fn not_authenticated(&self, error: &kube::client::AuthError) -> ClusterError {
-        use kube::client::AuthError;
-        let reason = match error {
-            // What a plugin wrote may hold a token: only its last complaint is repeated.
-            AuthError::AuthExecRun { cmd, out } => {
-                let complaint = String::from_utf8_lossy(&out.stderr);
-                let last = complaint.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-                format!("the plugin `{cmd}` ended with {}: {}", out.status, shown(last))
-            }
-            AuthError::AuthExecParse(_) => "the answer of the credential plugin can't be read".to_owned(),
-            other => reasons(other),
-        };
-        ClusterError::new(ClusterFault::Unauthorized, format!("cannot {}: no credentials: {reason}", self.words()))
-            .with_hint("log in again, or mend the user of this context in the kubeconfig")
+    fn not_authenticated(&self, error: &AuthError) -> ClusterError {
+        no_credentials(&format!("cannot {}", self.words()), error)
     }
 }
 
+/// The error of credentials that can't be had, after what was tried.
+pub(super) fn no_credentials(tried: &str, error: &AuthError) -> ClusterError {
+    let reason = match error {
+        // What a plugin wrote may hold a token: only its last complaint is repeated.
+        AuthError::AuthExecRun { out, .. } => {
+            let complaint = String::from_utf8_lossy(&out.stderr);
+            let last = complaint.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+            format!("the credential plugin ended with {}: {}", out.status, shown(last))
+        }
+        AuthError::AuthExecParse(_) | AuthError::AuthExecSerialize(_) | AuthError::ParseTokenKey(_) => {
+            "the answer of the credential plugin can't be read".to_owned()
+        }
+        other => reasons(other),
+    };
+    ClusterError::new(ClusterFault::Unauthorized, format!("{tried}: no credentials: {reason}"))
+        .with_hint("log in again, or mend the user of this context in the kubeconfig")
+}
+
 /// The failure of a credential, where a layer has wrapped it.
-fn auth_error(error: &kube::Error) -> Option<&kube::client::AuthError> {
+pub(super) fn auth_error(error: &kube::Error) -> Option<&AuthError> {
     let mut link: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = link {
-        if let Some(auth) = error.downcast_ref::<kube::client::AuthError>() {
+        if let Some(auth) = error.downcast_ref::<AuthError>() {
             return Some(auth);
         }
         link = error.source();

@@ -47,7 +47,8 @@ pub fn check(schedule: &str) -> Result<(), String> {
         ));
     }
     for (text, field) in fields.iter().zip(&FIELDS) {
-        for part in text.split(',') {
+        // As there, nothing between two commas is passed over.
+        for part in text.split(',').filter(|part| !part.is_empty()) {
             check_part(part, field).map_err(|reason| format!("`{part}` is not a {}: {reason}", field.name))?;
         }
     }

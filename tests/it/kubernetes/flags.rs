@@ -48,8 +48,10 @@ fn a_kubeconfig_that_is_not_right_is_named() {
     let said = with("users: [{name: u, user: {token: hunter2}]", &[]);
     said.expect(2, &[".kube/config can't be used: it is not a kubeconfig in YAML"]);
     assert!(!said.stderr.contains("hunter2"), "{said:#?}");
-    run(&bench, &["k", "list", "--kubeconfig", "none"]).expect(2, &["the kubeconfig none can't be used", "no such file"]);
-    with(good, &["--kube-context", "one", "--kube-apiserver", "host:x"]).expect(2, &["`host:x` is not the URL of an API server"]);
+    run(&bench, &["k", "list", "--kubeconfig", "none"])
+        .expect(2, &["the kubeconfig none can't be used", "no such file"]);
+    with(good, &["--kube-context", "one", "--kube-apiserver", "host:x"])
+        .expect(2, &["`host:x` is not the URL of an API server"]);
     let said = with(good, &["--kube-context", "one", "--kube-ca-file", "none"]);
     said.expect(2, &["the certificates in none can't be used"]);
 }
@@ -58,8 +60,14 @@ fn a_kubeconfig_that_is_not_right_is_named() {
 fn an_api_server_that_is_not_there_is_named_with_the_act() {
     let bench = Bench::new();
     let begun = std::time::Instant::now();
-    let said = run(&bench, &["k", "report", "-n", "shop", "--kube-apiserver", "http://127.0.0.1:1", "--kube-token", "hunter2"]);
-    said.expect(4, &["cannot get secrets/default in namespace shop: the API server can't be reached", "kubectl cluster-info"]);
+    let said = run(
+        &bench,
+        &["k", "report", "-n", "shop", "--kube-apiserver", "http://127.0.0.1:1", "--kube-token", "hunter2"],
+    );
+    said.expect(
+        4,
+        &["cannot get secrets/default in namespace shop: the API server can't be reached", "kubectl cluster-info"],
+    );
     assert!(!said.stderr.contains("hunter2"), "{said:#?}");
     assert!(begun.elapsed() < std::time::Duration::from_secs(30));
 }
@@ -71,15 +79,18 @@ fn wrong_values_are_found_before_a_cluster_is_looked_for() {
     launch(&bench, &["--set", "runner=cronjob", "--set", "cronjobSchedule=61 * * * *"])
         .expect(2, &["cronjobSchedule: `61 * * * *` is not a schedule: `61` is not a minute: expected 0 to 59"]);
     launch(&bench, &["--set", "runner=crnjob"]).expect(2, &["`crnjob` is not a runner", "did you mean `cronjob`?"]);
-    launch(&bench, &["--set", "parallelism=1000"]).expect(2, &["parallelism: 1000 is not a number of pods from 1 to 100"]);
+    launch(&bench, &["--set", "parallelism=1000"])
+        .expect(2, &["parallelism: 1000 is not a number of pods from 1 to 100"]);
     launch(&bench, &["--set", "http.qsp=5"]).expect(2, &["http.qsp: unknown field `qsp`", "did you mean `qps`?"]);
     launch(&bench, &["--set", "http.url=x"]).expect(2, &["http.url"]);
     launch(&bench, &["--dry", "-g", "Shop"]).expect(2, &["--group: `Shop` is not the name of a group"]);
     launch(&bench, &["--dry", "-n", "a.b"]).expect(2, &["--namespace: `a.b` is not the name of a namespace"]);
     let long = "a".repeat(60);
-    launch(&bench, &["--dry", "-g", &long]).expect(2, &["--group: the Job of the group would be called", "a shorter name"]);
+    launch(&bench, &["--dry", "-g", &long])
+        .expect(2, &["--group: the Job of the group would be called", "a shorter name"]);
     bench.write("big.yaml", &format!("http: {{payloadStr: \"{}\"}}\n", "x".repeat(5_000_000)));
-    launch(&bench, &["-f", "big.yaml"]).expect(2, &["the values have 50", "fit into the experiment's Secret", "http.payloadURL"]);
+    launch(&bench, &["-f", "big.yaml"])
+        .expect(2, &["the values have 50", "fit into the experiment's Secret", "http.payloadURL"]);
     assert!(!bench.path("manifest.yaml").exists());
 }
 

@@ -41,7 +41,10 @@ fn a_run_that_was_replaced_stops_and_writes_nothing() {
     launch(&world, "old", 10, "tasks={http,assess}");
     running.end().expect(4, &["revision 2 was launched in place of revision 1"]);
     let result = &world.document("old")["result"];
-    assert_eq!((&result["revision"], &result["numLoops"], &result["numCompletedTasks"]), (&json!(2), &json!(0), &json!(0)));
+    assert_eq!(
+        (&result["revision"], &result["numLoops"], &result["numCompletedTasks"]),
+        (&json!(2), &json!(0), &json!(0))
+    );
     // Nor does one begin that comes too late.
     world.k(["run", "-g", "old", "--revision", "1"]).expect(4, &["revision 2 was launched in place of revision 1"]);
     world.k(["run", "-g", "old", "--revision", "2"]).expect(0, &["experiment completed"]);
@@ -88,7 +91,7 @@ fn of_two_runs_one_ends_and_the_document_is_the_others() {
     lost[0].expect(4, &["another run has written the document meanwhile"]);
     assert_eq!(ended.iter().filter(|said| said.code == Some(0)).count(), 1, "{ended:#?}");
     let result = &world.document("two")["result"];
-    assert_eq!(result["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([300.0]), "{result:#}");
+    assert_eq!(result["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([300]), "{result:#}");
 }
 
 #[test]
@@ -124,7 +127,7 @@ fn a_run_survives_a_restart_of_the_api_server() {
     cluster.start_api_server();
     running.end().expect(0, &["experiment completed"]);
     let result = &world.document("restart")["result"];
-    assert_eq!(result["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([300.0]));
+    assert_eq!(result["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([300]));
     cluster.stop();
 }
 
@@ -195,8 +198,12 @@ fn who_may_not_is_told_the_rule_and_who_is_not_known_to_log_in() {
     let token = cluster.token(&namespace, "default");
     let world = world.with_kubeconfig(cluster.kubeconfig_with_token(&token, &namespace));
     let said = world.k(["report", "-g", "forbidden"]);
-    let rule = "add the rule {apiGroups: [\"\"], resources: [secrets], resourceNames: [forbidden], verbs: [get]} to a Role";
-    said.expect(4, &["cannot get secrets/forbidden in namespace", &format!("system:serviceaccount:{namespace}:default"), rule]);
+    let rule =
+        "add the rule {apiGroups: [\"\"], resources: [secrets], resourceNames: [forbidden], verbs: [get]} to a Role";
+    said.expect(
+        4,
+        &["cannot get secrets/forbidden in namespace", &format!("system:serviceaccount:{namespace}:default"), rule],
+    );
     assert!(!said.stderr.contains(&token), "{said:#?}");
     let values = ["--set", "tasks={http}", "--set", "http.url=http://127.0.0.1:1/", "--set", "runner=job"];
     world.k(["launch"].into_iter().chain(values)).expect(4, &["cannot get secrets/default", "verbs: [get]"]);
@@ -220,7 +227,8 @@ fn credentials_of_a_plugin_are_used_and_its_failure_is_told() {
     let Some(world) = World::without_node() else { return };
     launch(&world, "plugin", 10, "tasks={http,assess}");
     let token = world.cluster.token(&world.namespace, "default");
-    let credential = json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": token}});
+    let credential =
+        json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": token}});
     world.bench.write("credential.json", &credential.to_string());
     let authority = world.bench.write("ca.crt", world.cluster.authority());
     let kubeconfig = |command: &str| {
@@ -240,6 +248,6 @@ fn credentials_of_a_plugin_are_used_and_its_failure_is_told() {
     };
     run("cat credential.json").expect(4, &["cannot get secrets/plugin", &format!("{}:default", world.namespace)]);
     let said = run("cat credential.json; echo the session has ended >&2; exit 1");
-    said.expect(4, &["no credentials: the plugin", "the session has ended"]);
+    said.expect(4, &["no credentials: the credential plugin", "the session has ended"]);
     assert!(!said.stderr.contains(&token), "{said:#?}");
 }

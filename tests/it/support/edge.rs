@@ -43,7 +43,8 @@ impl Edge {
                     let (client, decide) = (client.clone(), Arc::clone(&decide));
                     async move { answer(client, request, decide.as_ref()).await }
                 });
-                let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                let connection =
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 // It ends with an error where an answer is lost on purpose.
                 tokio::spawn(async move { connection.await.ok() });
             }

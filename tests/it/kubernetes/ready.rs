@@ -1,0 +1,183 @@
+//! The task `ready`, against real objects of a real API server.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::world::World;
+use crate::support::cli::Said;
+use crate::support::edge::{Edge, Fate};
+
+/// Runs an experiment of this one task on this machine, in the namespace of the world.
+fn run(world: &World, values: &[&str]) -> Said {
+    let namespace = format!("ready.namespace={}", world.namespace);
+    let values = ["tasks={ready}", &namespace].into_iter().chain(values.iter().copied());
+    let mut command = world.command(["run"]);
+    command.args(values.flat_map(|pair| ["--set", pair]));
+    Said::of(command.output().unwrap(), &world.bench.path(""))
+}
+
+const DEPLOYMENT: &str = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: shop}, spec: {replicas: 0, selector: \
+    {matchLabels: {app: shop}}, template: {metadata: {labels: {app: shop}}, spec: {containers: [{name: a, image: a}]}}}}";
+
+#[test]
+fn a_deployment_is_waited_for_until_it_is_available() {
+    let Some(world) = World::without_node() else { return };
+    let said = run(&world, &["ready.deploy=shop", "ready.timeout=2s"]);
+    let told =
+        format!("deployments.apps/shop in namespace {} was not ready within 2s: it does not exist", world.namespace);
+    said.expect(3, &[&told, "kubectl describe"]);
+    // It comes while it is waited for; its controller makes it available.
+    let begun = Instant::now();
+    let said = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| run(&world, &["ready.deploy=shop", "ready.timeout=100s"]));
+        std::thread::sleep(Duration::from_secs(1));
+        world.cluster.apply_in(&world.namespace, DEPLOYMENT);
+        waiting.join().unwrap()
+    });
+    said.expect(0, &["waiting for deployments.apps/shop: it does not exist"]);
+    assert!(begun.elapsed() < Duration::from_secs(60), "it is watched, not waited out");
+    let document = world.bench.document();
+    assert_eq!(document["spec"][0]["with"]["condition"], "Available");
+    assert_eq!(document["result"]["tasks"][0]["status"], "done");
+}
+
+#[test]
+fn services_and_objects_of_any_kind_need_only_exist_unless_a_condition_is_named() {
+    let Some(world) = World::without_node() else { return };
+    let service = "{apiVersion: v1, kind: Service, metadata: {name: shop}, spec: {ports: [{port: 80}]}}";
+    world.cluster.apply_in(&world.namespace, service);
+    let any = [
+        "ready.resources[0].version=v1",
+        "ready.resources[0].resource=configmaps",
+        "ready.resources[0].name=kube-root-ca.crt",
+    ];
+    run(&world, &[&["ready.service=shop", "ready.timeout=20s"][..], &any].concat()).expect(0, &[]);
+    let with_condition = [&any[..], &["ready.resources[0].condition=Happy", "ready.timeout=1s"]].concat();
+    run(&world, &with_condition).expect(3, &["configmaps/kube-root-ca.crt", "it has no condition Happy yet"]);
+}
+
+#[test]
+fn an_object_that_is_being_deleted_is_not_ready() {
+    let Some(world) = World::without_node() else { return };
+    let service =
+        "{apiVersion: v1, kind: Service, metadata: {name: old, finalizers: [test/stay]}, spec: {ports: [{port: 80}]}}";
+    world.cluster.apply_in(&world.namespace, service);
+    world.cluster.kubectl_ok(&["delete", "service", "-n", &world.namespace, "old", "--wait=false"]);
+    run(&world, &["ready.service=old", "ready.timeout=1s"]).expect(3, &["services/old", "it is being deleted"]);
+    let patch = r#"{"metadata": {"finalizers": null}}"#;
+    world.cluster.kubectl_ok(&["patch", "service", "-n", &world.namespace, "old", "--type=merge", "-p", patch]);
+}
+
+#[test]
+fn a_kind_that_the_cluster_does_not_know_is_told_at_once() {
+    let Some(world) = World::without_node() else { return };
+    let begun = Instant::now();
+    let said = run(&world, &["ready.chaosengine=storm", "ready.timeout=100s"]);
+    said.expect(3, &["the cluster knows no chaosengines of litmuschaos.io/v1alpha1", "kubectl api-resources"]);
+    assert!(begun.elapsed() < Duration::from_secs(60));
+}
+
+/// The status of an InferenceService whose newest revision is `created`, as KServe sets it.
+fn kserve(created: &str, ready: &str, percent: i64) -> Value {
+    json!({
+        "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}],
+        // The counter of a child, which says nothing of the InferenceService.
+        "observedGeneration": 1,
+        "components": {"predictor": {
+            "latestCreatedRevision": created, "latestReadyRevision": ready, "latestRolledoutRevision": "iris-1",
+            "traffic": [{"latestRevision": true, "percent": percent, "revisionName": created},
+                {"latestRevision": false, "percent": 100 - percent, "revisionName": "iris-1", "tag": "prev"}],
+        }},
+    })
+}
+
+#[test]
+fn an_inference_service_is_ready_when_its_newest_revision_has_the_traffic_that_was_asked_for() {
+    let Some(world) = World::without_node() else { return };
+    if !world.cluster.crds() {
+        return;
+    }
+    let isvc = "{apiVersion: serving.kserve.io/v1beta1, kind: InferenceService, metadata: {name: iris}, spec: {predictor: \
+                {canaryTrafficPercent: 10, model: {modelFormat: {name: sklearn}, storageUri: 'gs://models/iris'}}}}";
+    world.cluster.apply_in(&world.namespace, isvc);
+    let set = |status: &Value| world.cluster.set_status("inferenceservices", &world.namespace, "iris", status);
+    let seen = || run(&world, &["ready.isvc=iris", "ready.timeout=1s"]);
+    seen().expect(3, &["inferenceservices.serving.kserve.io/iris", "it has no condition Ready yet"]);
+    set(&kserve("iris-2", "iris-1", 100));
+    seen().expect(3, &["revision iris-2 of its predictor is not ready yet; iris-1 still serves"]);
+    set(&kserve("iris-2", "iris-2", 100));
+    seen().expect(
+        3,
+        &["revision iris-2 of its predictor has 100 % of the traffic, and canaryTrafficPercent asks for 10 %"],
+    );
+    let said = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| run(&world, &["ready.isvc=iris", "ready.timeout=100s"]));
+        std::thread::sleep(Duration::from_secs(1));
+        set(&kserve("iris-2", "iris-2", 10));
+        waiting.join().unwrap()
+    });
+    said.expect(0, &[]);
+}
+
+#[test]
+fn watches_that_end_expire_or_are_refused_for_a_while_are_begun_again() {
+    let Some(world) = World::without_node() else { return };
+    let watches = Arc::new(AtomicU32::new(0));
+    let gone = json!({"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 410,
+        "reason": "Expired", "message": "too old resource version"}});
+    let edge = Edge::start(world.cluster, {
+        let watches = Arc::clone(&watches);
+        move |_, path| {
+            if !path.contains("watch=true") {
+                return Fate::PassOn;
+            }
+            match watches.fetch_add(1, Ordering::Relaxed) {
+                // Closed at once, expired in the stream, expired at once, in trouble.
+                0 => Fate::Answer(200, vec![], String::new()),
+                1 => Fate::Answer(200, vec![], format!("{gone}\n")),
+                2 => Fate::Answer(410, vec![], gone["object"].to_string()),
+                3 => Fate::Answer(503, vec![], "in trouble".to_owned()),
+                _ => Fate::PassOn,
+            }
+        }
+    });
+    let text = format!(
+        "clusters: [{{name: c, cluster: {{server: '{}'}}}}]\ncurrent-context: x\ncontexts: [{{name: x, context: {{cluster: c}}}}]\n",
+        edge.url()
+    );
+    let path = world.bench.write("edge.kubeconfig", &text);
+    let world = world.with_kubeconfig(path);
+    let said = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| run(&world, &["ready.deploy=shop", "ready.timeout=100s"]));
+        let begun = Instant::now();
+        while watches.load(Ordering::Relaxed) < 5 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{watches:?} watches");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        world.cluster.apply_in(&world.namespace, DEPLOYMENT);
+        waiting.join().unwrap()
+    });
+    said.expect(0, &[]);
+}
+
+#[test]
+fn an_interrupted_wait_ends_and_is_no_failure() {
+    let Some(world) = World::without_node() else { return };
+    let namespace = format!("ready.namespace={}", world.namespace);
+    let mut command =
+        world.command(["run", "--set", "tasks={ready}", "--set", &namespace, "--set", "ready.deploy=never"]);
+    let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    let begun = Instant::now();
+    while !world.bench.path("experiment.yaml").exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let said = Said::of(child.wait_with_output().unwrap(), &world.bench.path(""));
+    said.expect(143, &["interrupted"]);
+    assert_eq!(world.bench.document()["result"]["tasks"][0]["status"], "interrupted");
+}

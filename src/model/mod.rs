@@ -13,5 +13,6 @@ pub mod loops;
 pub mod metric;
 pub mod number;
 pub mod series;
+pub mod shard;
 pub mod slo;
 pub mod tls;

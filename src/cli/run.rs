@@ -129,6 +129,7 @@ pub async fn execute(
         files: stage.files(),
         observer: &progress,
         tape: stage.tape(),
+        fleet: None,
         stop: interruption.stop.clone(),
     };
     let end = tokio::select! {

@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod cli;
 pub mod files;
+pub mod fleet;
 pub mod hostile;
 pub mod markdown;
 pub mod mirror;

@@ -49,8 +49,9 @@ fn measured(requests: &[Request], start: Instant, share: Share) -> LoadOutcome {
     if let Some(series) = &mut tally.series {
         series.flush();
     }
+    let said = [(503, format!("from {}", share.index()))].into();
     let timeline = tally.last_ended.map_or_else(Timeline::default, |end| series.timeline(end));
-    LoadOutcome { timeline, ..LoadOutcome::new(&mut pacer.cursor(), 2, &lanes, tally, None, None) }
+    LoadOutcome { timeline, said, ..LoadOutcome::new(&mut pacer.cursor(), 2, &lanes, tally, None, None) }
 }
 
 /// The parts of all machines, as they come out of what was handed over.
@@ -123,8 +124,10 @@ fn a_machine_without_requests_adds_nothing_and_one_that_was_interrupted_says_so(
     assert_eq!(parts.iter().map(|part| part.requests).collect::<Vec<_>>(), [1, 1, 1, 0, 0]);
     assert_eq!(parts[4].shard().histograms.len(), 0);
     parts[4].interrupted = true;
+    parts[0].said.clear();
     let merged = LoadOutcome::merged(parts).unwrap();
     assert_eq!((merged.requests, merged.interrupted), (3, true));
+    assert_eq!(merged.said, [(503, "from 1".to_owned())].into());
     assert_eq!(readings(&merged.latency), readings(&measured(&requests, start, Share::WHOLE).latency));
 }
 

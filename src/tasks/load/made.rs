@@ -13,6 +13,9 @@ use crate::tasks::TaskError;
 /// Why a machine that was interrupted too early is missing.
 const INTERRUPTED: &str = "was interrupted before it measured anything";
 
+/// Longest reason, in characters, that is kept of a machine that is missing: there may be many of them.
+const MAX_REASON: usize = 300;
+
 /// What became of one load.
 #[derive(Default)]
 pub(super) struct Made {
@@ -143,7 +146,8 @@ impl Sum {
     }
 
     fn miss(&mut self, index: usize, reason: &str) {
-        self.shards.missing.push(MissingShard { index: index as u64, reason: reason.to_owned() });
+        let reason = reason.chars().take(MAX_REASON).collect();
+        self.shards.missing.push(MissingShard { index: index as u64, reason });
     }
 
     fn fail(&mut self, index: usize, failure: ShardFailure) {
@@ -182,3 +186,7 @@ fn indexed(indices: &[usize], one: &str, many: &str) -> String {
     let list = indices.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
     if indices.len() == 1 { format!("index {list} {one}") } else { format!("indices {list} {many}") }
 }
+
+#[cfg(test)]
+#[path = "made_tests.rs"]
+mod tests;

@@ -8,9 +8,11 @@ use iter8::model::document::TaskStatus;
 use iter8::model::load::MissingShard;
 use iter8::pipeline::{PipelineError, RunEnd};
 use iter8::ports::fleet::FleetError;
+use iter8::report;
 use serde_json::{Value, json};
 
 use super::crew::{Document, Machine, PATIENCE, counting, experiment};
+use crate::schema::{errors, published};
 use crate::support::fleet::Ground;
 use crate::support::scripted::{Reply, Scripted};
 use crate::support::service;
@@ -38,6 +40,13 @@ async fn a_machine_that_never_comes_is_a_stated_gap_and_leaves_objectives_open()
     assert_eq!(document.task(0).notes, [format!("http: {gap}")]);
     assert_eq!(document.verdict(), (json!("inconclusive"), gap.to_owned()));
     assert_eq!(first.log(), ["started without index 3: did not come to the start within 1.5s"]);
+    let experiment = document.experiment();
+    assert_eq!(errors(&published("document"), &json!(experiment)), [""; 0]);
+    let report = |name| (report::format(name).unwrap().render)(&experiment).unwrap();
+    let words = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words(report("text")).contains(&format!("http: {gap}")), "{}", report("text"));
+    let page = report("html");
+    assert!(page.contains("parts missing") && page.contains("7 of 8"), "{page}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use iter8::logic::histogram::{self, Histogram, mean_ms, percentile_ms};
 use iter8::model::load::Shards;
 use iter8::model::shard::{LoadPhase, ShardEnd};
+use iter8::sample::{SampleConfig, start};
 use serde_json::{Value, json};
 
 use super::crew::{Document, Machine, PATIENCE, counting, experiment, run_all};
@@ -148,7 +149,22 @@ async fn loads_come_one_after_the_other_or_all_at_once() {
 }
 
 #[tokio::test]
-async fn what_a_service_said_to_another_machine_is_told_all_the_same() {
+async fn calls_are_shared_as_requests_are() {
+    let service = start(SampleConfig::default()).await.unwrap();
+    let call = "inference.GRPCInferenceService/ModelReady";
+    let host = service.versions[0].addr.to_string();
+    // The first five of all calls are not measured, whoever makes them.
+    let with = json!({"host": host, "call": call, "data": {"name": "sklearn-iris"}, "total": 20, "concurrency": 2, "skipFirst": 5});
+    let ground = Ground::new(3, PATIENCE);
+    let document = run_all(&ground, 3, &json!([{"task": "grpc", "with": with}])).await;
+    let load = document.load("grpc");
+    assert_eq!((load.requests, load.errors, load.statuses), (15, 0, [(0, 15)].into()), "{:?}", document.task(0));
+    assert_eq!(load.shards, Some(Shards { count: 3, ..Shards::default() }));
+    assert_eq!(load.messages_sent, Some(15));
+}
+
+#[tokio::test]
+async fn answers_to_other_machines_count_as_those_to_the_first() {
     // Only the requests of machine 1 are refused.
     let server = Scripted::replies(|request| match request.path.trim_start_matches('/').parse::<u64>() {
         Ok(number) if number % 2 == 1 => Reply::plain("503 Busy", "busy"),

@@ -11,6 +11,7 @@ use crate::logic::{condition, insights, mask};
 use crate::model::contribution::{Contribution, TaskOutcome};
 use crate::model::document::{Experiment, ExperimentResult, SCHEMA_VERSION, TaskRecord, TaskSpec, TaskStatus};
 use crate::model::duration::GoDuration;
+use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::{DocumentStore, Event, Files, StoreError, World};
 use crate::tasks::{Recorded, Task, TaskContext, TaskError, registry};
 
@@ -57,6 +58,9 @@ pub enum PipelineError {
     /// The document could not be saved.
     #[error("the experiment document could not be saved")]
     Store(#[source] StoreError),
+    /// This machine could not make its part of the experiment, as it lost the others.
+    #[error("this machine could not make its part of the experiment")]
+    Fleet(#[source] FleetError),
 }
 
 /// A spec whose tasks are parsed and checked.
@@ -144,8 +148,80 @@ impl Prepared {
         self
     }
 
-    /// Runs the tasks in order. Whatever happens, the document holds it.
+    /// Runs the tasks in order. Whatever happens, the document holds it. Where several machines run the experiment this is the
+    /// coordinator's part, and the others are told when it is over, however it ends.
     pub async fn run(
+        self,
+        policy: ResultPolicy,
+        store: &dyn DocumentStore,
+        world: &World<'_>,
+    ) -> Result<RunEnd, PipelineError> {
+        let last = self.tasks.len().saturating_sub(1);
+        let end = self.run_tasks(policy, store, world).await;
+        if let Some(fleet) = world.fleet {
+            let told = tokio::time::timeout(INTERRUPT_GRACE, fleet.dismiss()).await;
+            let problem = match told {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some("no answer".to_owned()),
+            };
+            if let Some(problem) = problem {
+                // They find out by themselves, later.
+                let line = format!("can't tell the other machines that the run is over: {problem}");
+                world.observer.observe(Event::TaskLog { index: last, line });
+            }
+        }
+        end
+    }
+
+    /// Makes this machine's part of the experiment: its share of the loads that the coordinator comes to, until the run is over.
+    /// What fails is the coordinator's to tell; an error here says that this machine could not take part.
+    pub async fn assist(&self, fleet: &dyn Fleet, world: &World<'_>) -> Result<RunEnd, PipelineError> {
+        while !world.stop.is_cancelled() {
+            let next = tokio::select! {
+                biased;
+                () = world.stop.cancelled() => break,
+                next = fleet.next_task() => next,
+            };
+            let end = match next {
+                Ok(None) => return Ok(RunEnd::Completed),
+                Ok(Some(index)) => self.assist_with(index, fleet, world).await,
+                Err(error) => Err(error),
+            };
+            match end {
+                Ok(()) | Err(FleetError::Restarted) => {}
+                Err(error) => return Err(PipelineError::Fleet(error)),
+            }
+        }
+        Ok(RunEnd::Interrupted)
+    }
+
+    /// Makes this machine's part of one task.
+    async fn assist_with(&self, index: usize, fleet: &dyn Fleet, world: &World<'_>) -> Result<(), FleetError> {
+        let Some(task) = self.tasks.get(index).filter(|task| task.is_shared()) else {
+            let message = format!("the coordinator asks for task {}, which makes no load here", index + 1);
+            return Err(FleetError::Failed(format!("{message}: do all machines run the same experiment?")));
+        };
+        let name = self.experiment.spec[index].name().to_owned();
+        let started = Instant::now();
+        world.observer.observe(Event::TaskStarted { index, task: name.clone() });
+        let measured = BTreeSet::new();
+        let context = TaskContext { index, experiment: &self.experiment, measured: &measured, world };
+        let end = tokio::select! {
+            end = task.assist(&context, fleet) => end,
+            () = given_up(world) => Ok(()),
+        };
+        let (status, notes) = match &end {
+            Ok(()) if !world.stop.is_cancelled() => (TaskStatus::Done, Vec::new()),
+            Ok(()) => (TaskStatus::Interrupted, Vec::new()),
+            Err(FleetError::Restarted) => (TaskStatus::Interrupted, vec!["recalled by the coordinator".to_owned()]),
+            Err(error) => (TaskStatus::Failed, vec![error.to_string()]),
+        };
+        world.observer.observe(Event::TaskEnded { index, task: name, status, duration: started.elapsed(), notes });
+        end
+    }
+
+    async fn run_tasks(
         self,
         policy: ResultPolicy,
         store: &dyn DocumentStore,
@@ -201,6 +277,12 @@ fn planned_tasks(spec: &[TaskSpec]) -> Vec<TaskRecord> {
         notes: Vec::new(),
     };
     spec.iter().map(planned).collect()
+}
+
+/// Waits until the run is interrupted, and a task has had its time to hand over what it measured.
+async fn given_up(world: &World<'_>) {
+    world.stop.cancelled().await;
+    tokio::time::sleep(INTERRUPT_GRACE).await;
 }
 
 enum Step {
@@ -337,13 +419,9 @@ impl Run<'_> {
     async fn run_task(&self, index: usize, task: &dyn Task) -> Result<Contribution, TaskError> {
         let world = self.world;
         let context = TaskContext { index, experiment: &self.experiment, measured: &self.measured, world };
-        let given_up = async {
-            world.stop.cancelled().await;
-            tokio::time::sleep(INTERRUPT_GRACE).await;
-        };
         tokio::select! {
             end = task.run(&context) => end,
-            () = given_up => Ok(Contribution { interrupted: true, ..Contribution::default() }),
+            () = given_up(world) => Ok(Contribution { interrupted: true, ..Contribution::default() }),
         }
     }
 

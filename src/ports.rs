@@ -3,6 +3,7 @@
 //! The engine never prints: it tells an [`Observer`] what happens, and the command line decides what to show.
 
 pub mod cluster;
+pub mod fleet;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,6 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
 use self::cluster::{Cluster, ClusterError};
+use self::fleet::Fleet;
 use crate::model::contribution::TaskOutcome;
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::tls::TlsOptions;
@@ -313,6 +315,8 @@ pub struct World<'a> {
     pub observer: &'a dyn Observer,
     /// The recording of this run, if there is one.
     pub tape: Option<&'a dyn Tape>,
+    /// The other machines that make the loads, where there are any.
+    pub fleet: Option<&'a dyn Fleet>,
     /// Cancelled by a signal: end soon, and return what was measured.
     pub stop: CancellationToken,
 }

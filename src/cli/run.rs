@@ -134,6 +134,7 @@ pub async fn execute(
         cluster,
         observer: &progress,
         tape: stage.tape(),
+        fleet: None,
         stop: interruption.stop.clone(),
     };
     let end = tokio::select! {

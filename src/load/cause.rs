@@ -76,6 +76,11 @@ impl Cause {
         }
     }
 
+    /// The cause of this name; [`Cause::Other`] for one that is not known.
+    pub fn of_name(name: &str) -> Self {
+        Self::ALL.into_iter().find(|cause| cause.name() == name).unwrap_or(Self::Other)
+    }
+
     /// The cause in words, for messages.
     pub fn words(self) -> &'static str {
         match self {

@@ -12,9 +12,10 @@ use super::lanes::Lanes;
 use super::outcome::LoadOutcome;
 use super::plan::{AtEnd, LoadError, LoadPlan};
 use super::protocol::Protocol;
-use super::series::{MAX_INTERVALS, SharedSeries};
+use super::series::SharedSeries;
 use super::shared::{INTERVAL, Shared, with_percentiles};
 use super::tally::Tally;
+use super::timeline::Timeline;
 use super::worker::{self, Briefing, Start};
 use crate::logic::pacing::Cursor;
 use crate::ports::LoadProgress;
@@ -56,9 +57,9 @@ pub async fn run<P: Protocol>(
     for tally in reports {
         merged.merge(&tally.map_err(|_| LoadError::Lost)??);
     }
-    let series = stopped.or(merged.last_ended).and_then(|end| series.series(end, MAX_INTERVALS));
+    let timeline = stopped.or(merged.last_ended).map_or_else(Timeline::default, |end| series.timeline(end));
     let outcome = LoadOutcome {
-        series,
+        timeline,
         ..LoadOutcome::new(&mut schedule, connections, &lanes, merged, shared.plan.max_duration, stopped)
     };
     let end =

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use super::cause::Cause;
 use super::lanes::Lanes;
 use super::tally::Tally;
+use super::timeline::Timeline;
 use crate::logic::histogram::{self, Histogram};
 use crate::logic::pacing::{Asked, Cursor};
-use crate::model::load::Spacing;
-use crate::model::series::Series;
+use crate::model::load::{Shards, Spacing};
 
 /// What one load measured.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct LoadOutcome {
     /// Requests per second asked for; `None` for as many as possible. Where the rate changes or arrivals are random, it is the mean
     /// of what was due.
     pub asked_rate: Option<f64>,
+    /// The same of the whole load, where several machines make it and this is the part of one.
+    pub whole_rate: Option<f64>,
     /// How requests were spaced.
     pub spacing: Spacing,
     /// The stages of the rate in short; empty where it was constant.
@@ -41,6 +43,8 @@ pub struct LoadOutcome {
     pub dropped: u64,
     /// Answers by status.
     pub statuses: BTreeMap<u16, u64>,
+    /// What the service said with the first answer of a status; empty for protocols that don't tell.
+    pub said: BTreeMap<u16, String>,
     /// Requests without a complete answer, by cause: how many, and the first one in words.
     pub causes: BTreeMap<Cause, (u64, String)>,
     /// Bytes of request bodies sent.
@@ -67,8 +71,10 @@ pub struct LoadOutcome {
     pub between: Histogram,
     /// From the instant a request was due to the instant it was sent; empty at maximum rate.
     pub lateness: Histogram,
-    /// The load over time; absent where no request ended.
-    pub series: Option<Series>,
+    /// The load over time.
+    pub timeline: Timeline,
+    /// Of which machines it is, where several make the load.
+    pub shards: Option<Shards>,
 }
 
 impl LoadOutcome {
@@ -109,6 +115,7 @@ impl LoadOutcome {
             duration,
             connections,
             asked_rate: asked.map(|asked| asked.rate),
+            whole_rate: asked.map(|asked| asked.whole_rate),
             spacing: schedule.pacer().spacing(),
             stages: schedule.pacer().stages().map(ToString::to_string).unwrap_or_default(),
             achieved_rate: if span.is_zero() { 0.0 } else { sent as f64 / span.as_secs_f64() },
@@ -118,6 +125,7 @@ impl LoadOutcome {
             late: tally.late,
             dropped: asked.map_or(0, |asked| asked.slots.saturating_sub(sent)),
             statuses: tally.statuses(),
+            said: BTreeMap::new(),
             causes: tally.causes(),
             bytes_sent: tally.bytes_sent,
             bytes_received: tally.bytes_received,
@@ -130,7 +138,8 @@ impl LoadOutcome {
             connect: tally.connect.unwrap_or_else(histogram::new),
             between: tally.between.unwrap_or_else(histogram::new),
             lateness: tally.lateness.unwrap_or_else(histogram::new),
-            series: None,
+            timeline: Timeline::default(),
+            shards: None,
             latency: tally.latency,
         }
     }

@@ -10,9 +10,9 @@ use crate::logic::pacing::Pacer;
 pub struct LoadPlan {
     /// The target, as it may be shown in messages.
     pub target: String,
-    /// The schedule.
+    /// The schedule, or this machine's share of it.
     pub pacer: Pacer,
-    /// Parallel connections, at least 1.
+    /// Parallel connections of this machine, at least 1.
     pub connections: usize,
     /// Bound on requests in flight, over all connections; at least as many as connections. More of them share connections, where
     /// the protocol can.
@@ -27,7 +27,7 @@ pub struct LoadPlan {
     pub at_end: AtEnd,
     /// Ends the schedule after this long, whatever else bounds it.
     pub max_duration: Option<Duration>,
-    /// How many requests, the first of the schedule, are sent without being measured.
+    /// How many requests, the first of the whole schedule, are sent without being measured.
     pub skip_first: u64,
 }
 

@@ -34,7 +34,7 @@ pub trait Client: 'static {
     /// Whether every request needs one of its own from [`Client::prepare`]; otherwise that of number 0 serves all.
     fn varies(&self) -> bool;
 
-    /// Makes request `number` (from 0, each once), ahead of the instant it is due. A failure counts in the request's place.
+    /// Makes request `number` (from 0, each once by whichever machine), ahead of the instant it is due. A failure counts in the request's place.
     fn prepare(&self, number: u64) -> Result<Self::Request, Failure>;
 
     /// Opens the connection of a seat, or finds the open one.

@@ -1,8 +1,13 @@
-//! Tests of series: what is merged is what was recorded, whatever the workers, the length of the load and its pauses.
+//! Tests of series: what is merged is what was recorded, whatever the workers, the machines, the length of the load and its pauses.
+
+use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::super::timeline::MAX_INTERVALS;
 use super::*;
+use crate::model::series::Series;
+use crate::model::shard::TimelineShard;
 
 /// When a request ended, in ms from the start; its latency in µs, and whether it failed.
 type Request = (u64, u64, bool);
@@ -22,7 +27,7 @@ fn shared(requests: &[Request], workers: usize) -> (Arc<SharedSeries>, Instant) 
 
 fn series(requests: &[Request], workers: usize, end_ms: u64, most: usize) -> Series {
     let (shared, start) = shared(requests, workers);
-    shared.series(start + Duration::from_millis(end_ms), most).unwrap()
+    shared.timeline(start + Duration::from_millis(end_ms)).series(most).unwrap()
 }
 
 #[test]
@@ -53,10 +58,10 @@ fn requests_count_when_they_end_errors_among_them_and_what_was_not_timed_has_no_
     recorder.record(at(1_000), 9_999_999, true, false);
     // Out of order, as answers of one connection may be told.
     recorder.record(at(500), 200, true, true);
-    assert_eq!(shared.series(at(1_900), 240).unwrap().requests, [1, 1], "the last one is not handed over yet");
+    assert_eq!(shared.timeline(at(1_900)).series(240).unwrap().requests, [1, 1], "the last one is not handed over yet");
     recorder.flush();
     recorder.flush();
-    let found = shared.series(at(1_900), 240).unwrap();
+    let found = shared.timeline(at(1_900)).series(240).unwrap();
     assert_eq!((found.requests, found.errors), (vec![2, 1], vec![1, 1]));
     assert_eq!((found.p50, found.p99), (vec![Some(0.1), None], vec![Some(0.2), None]));
 }
@@ -74,7 +79,7 @@ fn the_last_interval_knows_its_length_and_a_scrap_is_none_of_its_own() {
     let found = series(&[(120, 100, false)], 1, 120, 240);
     assert_eq!((found.requests, found.last.unwrap().to_string()), (vec![1], "120ms".to_owned()));
     let (shared, start) = shared(&[(120, 100, false)], 1);
-    let found = shared.series(start + Duration::from_nanos(120_499_999), 240).unwrap();
+    let found = shared.timeline(start + Duration::from_nanos(120_499_999)).series(240).unwrap();
     assert_eq!(found.last.unwrap().to_string(), "120ms", "to the millisecond");
     assert_eq!(series(&[(0, 0, false)], 1, 0, 240).requests, [1], "a load of no length is borne");
     assert_eq!(series(&requests, 1, 2_000, 240).last, None, "so is an end before the last request");
@@ -83,7 +88,7 @@ fn the_last_interval_knows_its_length_and_a_scrap_is_none_of_its_own() {
 #[test]
 fn a_load_without_requests_has_no_series() {
     let (shared, start) = shared(&[], 3);
-    assert_eq!(shared.series(start + Duration::from_secs(9), 240), None);
+    assert_eq!(shared.timeline(start + Duration::from_secs(9)).series(240), None);
 }
 
 #[test]
@@ -95,7 +100,7 @@ fn instants_out_of_the_ordinary_are_borne() {
     recorder.record(start - Duration::from_secs(40), 0, false, true);
     recorder.record(start + Duration::from_secs(1 << 33), 1, false, true);
     recorder.flush();
-    let found = shared.series(start, 240).unwrap();
+    let found = shared.timeline(start).series(240).unwrap();
     assert_eq!((found.requests.iter().sum::<u64>(), found.requests[0]), (3, 2));
     assert!(found.requests.len() <= 240);
 }
@@ -110,9 +115,25 @@ fn ten_days_take_240_intervals_at_most() {
     recorder.flush();
     assert!(lock(&shared.intervals).list.len() <= MAX_INTERVALS);
     let end = start + Duration::from_secs(864_000);
-    let found = shared.series(end, 100).unwrap();
+    let found = shared.timeline(end).series(100).unwrap();
     assert_eq!(found.requests.iter().sum::<u64>(), 14_401);
     assert!((51..=100).contains(&found.requests.len()), "{}", found.requests.len());
+}
+
+#[test]
+fn a_timeline_that_no_load_has_is_refused() {
+    let (shared, start) = shared(&[(0, 1_000, false)], 1);
+    let good = shared.timeline(start + Duration::from_secs(1)).shard();
+    let refused = |change: fn(&mut TimelineShard)| {
+        let mut shard = good.clone();
+        change(&mut shard);
+        Timeline::of_shard(&shard).unwrap_err().to_string()
+    };
+    let long = refused(|shard| shard.intervals.resize_with(241, Default::default));
+    assert_eq!(long, "it has 241 intervals of 2^0 s, more or longer than any load's");
+    assert!(refused(|shard| shard.doublings = 64).starts_with("it has 1 intervals of 2^64 s"));
+    let damaged = refused(|shard| shard.intervals[0].latency.as_mut().unwrap().data.truncate(20));
+    assert!(damaged.starts_with("the histogram is "), "{damaged}");
 }
 
 fn requests() -> impl Strategy<Value = Vec<Request>> {
@@ -132,6 +153,22 @@ proptest! {
     #[test]
     fn workers_merge_to_what_one_would_have_recorded(requests in requests(), workers in 1_usize..5, most in 1_usize..300) {
         prop_assert_eq!(series(&requests, workers, 400_000, most), series(&requests, 1, 400_000, most));
+    }
+
+    #[test]
+    fn what_machines_hand_over_merges_to_what_one_would_have_recorded(requests in requests(), machines in 1_usize..5, most in 1_usize..300) {
+        let end = Duration::from_millis(400_000);
+        let mut merged = Timeline::default();
+        for machine in 0..machines {
+            let own: Vec<Request> = requests.iter().copied().skip(machine).step_by(machines).collect();
+            // Each starts when it does, and has intervals as long as its own load asks for.
+            let (shared, start) = shared(&own, 2);
+            let text = serde_json::to_string(&shared.timeline(start + end).shard()).unwrap();
+            let handed = Timeline::of_shard(&serde_json::from_str(&text).unwrap()).unwrap();
+            prop_assert_eq!(&handed, &shared.timeline(start + end));
+            merged.merge(&handed);
+        }
+        prop_assert_eq!(merged.series(most).unwrap(), series(&requests, 1, 400_000, most));
     }
 
     #[test]

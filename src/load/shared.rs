@@ -53,7 +53,9 @@ impl<P> Shared<P> {
             return Some(client.prepare(0));
         }
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        (number < self.plan.pacer.total().unwrap_or(u64::MAX)).then(|| client.prepare(number))
+        let pacer = &self.plan.pacer;
+        // Where machines share the load, each request has a number that no other machine's has.
+        (number < pacer.total().unwrap_or(u64::MAX)).then(|| client.prepare(pacer.number(number)))
     }
 
     /// Makes a worker's state visible to the progress.

@@ -176,7 +176,7 @@ impl<P: Protocol> Worker<P> {
             let sent = Instant::now();
             let deadline = sent.checked_add(plan.timeout);
             let exchange = self.attempt(index, &mut connection, prepared);
-            let is_measured = slot.number >= plan.skip_first;
+            let is_measured = plan.pacer.number(slot.number) >= plan.skip_first;
             let ended = match is_measured {
                 true => seat.guard(deadline, exchange).await,
                 false => seat.guard(deadline, self.unmetered(exchange)).await,

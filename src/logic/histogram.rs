@@ -65,8 +65,9 @@ pub fn new() -> Histogram {
     with_digits(DIGITS)
 }
 
+/// The same with fewer significant digits (1 to 3).
 #[expect(clippy::expect_used, reason = "the bounds are constants that the crate accepts; a test makes them all")]
-fn with_digits(digits: u8) -> Histogram {
+pub fn with_digits(digits: u8) -> Histogram {
     Histogram::new_with_bounds(RANGE.0, RANGE.1, digits.clamp(1, DIGITS)).expect("valid bounds")
 }
 

@@ -6,10 +6,11 @@
 //! All schedules are one formula: slot `k` is due at the time `t` at which the integral of the rate, `Λ(t)`, reaches `U_k`. For
 //! evenly spaced requests `U_k = k`; for random ones `U_k` is the sum of `k + 1` random numbers with an exponential distribution
 //! of mean 1, which makes them a Poisson process of just that rate, constant or not. A constant rate `r` has `Λ(t) = r·t`;
-//! `stages` has the formulas for ramps.
+//! `stages` has the formulas for ramps. Where several machines share a schedule, `share` says which slots are whose.
 
 mod cursor;
 mod exponential;
+mod share;
 pub mod stages;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use std::time::Duration;
 pub use self::cursor::{Asked, Cursor};
 use self::stages::{MAX_RATE, Stages};
 use crate::model::load::Spacing;
+use crate::model::shard::Share;
 
 /// How requests arrive.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,7 +76,10 @@ pub enum Step {
 pub struct Pacer {
     arrival: Arrival,
     bound: Bound,
+    /// How many slots the whole schedule has, if that is known.
     total: Option<u64>,
+    /// Which of them belong to it.
+    share: Share,
 }
 
 impl Pacer {
@@ -90,7 +95,7 @@ impl Pacer {
             (Bound::Duration(end), Arrival::Staged { stages, .. }) => Bound::Duration(end.min(stages.duration())),
             _ => bound,
         };
-        let mut pacer = Self { arrival, bound, total: None };
+        let mut pacer = Self { arrival, bound, total: None, share: Share::WHOLE };
         pacer.total = pacer.count();
         pacer
     }
@@ -101,7 +106,14 @@ impl Pacer {
         Self::new(Arrival::Staged { stages: Arc::new(stages), spacing }, bound)
     }
 
-    /// How many slots there are, where that is known without walking through them.
+    /// One machine's part of the whole schedule; all parts together have exactly its slots, when they are due there. At maximum
+    /// rate a number of requests is split, and a duration is kept.
+    #[must_use]
+    pub fn share(self, share: Share) -> Self {
+        Self { share, ..self }
+    }
+
+    /// How many slots the whole schedule has, where that is known without walking through them.
     fn count(&self) -> Option<u64> {
         match (self.bound, &self.arrival) {
             (Bound::Count(count), Arrival::Staged { stages, spacing: Spacing::Uniform }) => {
@@ -116,11 +128,21 @@ impl Pacer {
 
     /// How many slots the schedule has; `None` where only time ends it: at maximum rate and with random arrivals.
     pub fn total(&self) -> Option<u64> {
-        self.total
+        self.total.map(|total| share::part(self.share, total))
+    }
+
+    /// Which slot of the whole schedule slot `k` is, both from 0: the number of a request, which no other machine has.
+    pub fn number(&self, k: u64) -> u64 {
+        share::number(self.share, k)
     }
 
     /// Requests per second asked for, on average by plan; `None` for as many as possible.
     pub fn rate(&self) -> Option<f64> {
+        Some(self.whole_rate()? / self.share.count() as f64)
+    }
+
+    /// The same of the whole schedule.
+    fn whole_rate(&self) -> Option<f64> {
         match &self.arrival {
             Arrival::Max => None,
             Arrival::Constant { rate } | Arrival::Poisson { rate } => Some(*rate),
@@ -150,6 +172,19 @@ impl Pacer {
         match self.bound {
             Bound::Duration(duration) => Some(duration),
             Bound::Count(_) => None,
+        }
+    }
+
+    /// How long the schedule takes by plan, with random arrivals on average; `None` where only the number of its requests, sent as
+    /// fast as can be, ends it.
+    pub fn length(&self) -> Option<Duration> {
+        match (self.bound, self.whole_rate()) {
+            (Bound::Duration(end), _) => Some(end),
+            (Bound::Count(_), None) => None,
+            (Bound::Count(count), Some(rate)) => {
+                let by_count = seconds(count as f64 / rate);
+                Some(self.stages().map_or(by_count, Stages::duration))
+            }
         }
     }
 

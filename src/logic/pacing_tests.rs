@@ -173,6 +173,99 @@ proptest! {
     }
 }
 
+/// Any schedule, those at maximum rate too.
+fn any_schedule() -> impl Strategy<Value = Pacer> {
+    let bound = prop_oneof![
+        (0_u64..400).prop_map(Bound::Count),
+        (0_u64..3_000).prop_map(|ms| Bound::Duration(Duration::from_millis(ms)))
+    ];
+    prop_oneof![4 => any_pacer(), 1 => bound.prop_map(|bound| Pacer::new(Arrival::Max, bound))]
+}
+
+fn shares(pacer: &Pacer, count: usize) -> Vec<Pacer> {
+    (0..count).map(|index| pacer.clone().share(Share::new(index, count).unwrap())).collect()
+}
+
+proptest! {
+    #[test]
+    fn the_shares_of_a_schedule_have_its_slots_when_they_are_due_there(pacer in any_pacer(), count in 1_usize..12) {
+        let whole = dues(&pacer);
+        let mut all = Vec::new();
+        for share in shares(&pacer, count) {
+            let own = dues(&share);
+            prop_assert!(share.total().is_none_or(|total| total == own.len() as u64));
+            for (k, due) in own.iter().enumerate() {
+                prop_assert_eq!(whole.get(share.number(k as u64) as usize), Some(due));
+                prop_assert_eq!(share.cursor().peek(k as u64), Some(*due));
+            }
+            all.extend(own);
+        }
+        all.sort_unstable();
+        prop_assert_eq!(all, whole);
+    }
+
+    #[test]
+    fn a_share_is_a_schedule_like_any_other(pacer in any_pacer(), count in 1_usize..6, jumps in prop::collection::vec(0_u64..500_000_000, 1..8)) {
+        for share in shares(&pacer, count) {
+            let dues = dues(&share);
+            let sent = simulate(&share, &jumps);
+            prop_assert_eq!(sent.iter().map(|(_, due)| *due).collect::<Vec<_>>(), dues.clone());
+            for now in [Duration::ZERO, Duration::from_millis(700), Duration::from_secs(9)] {
+                prop_assert_eq!(share.cursor().due_by(now), dues.iter().filter(|due| **due <= now).count() as u64);
+            }
+        }
+    }
+
+    #[test]
+    fn what_shares_ask_for_adds_up_to_what_the_whole_asks_for(pacer in any_schedule(), count in 1_usize..12, ms in 0_u64..4_000) {
+        for stopped in [None, Some(Duration::from_millis(ms))] {
+            let whole = pacer.cursor().asked(stopped);
+            let parts: Vec<_> = shares(&pacer, count).iter().map(|share| share.cursor().asked(stopped)).collect();
+            let Some(whole) = whole else {
+                prop_assert!(parts.iter().all(Option::is_none));
+                continue;
+            };
+            let parts: Vec<Asked> = parts.into_iter().flatten().collect();
+            prop_assert_eq!(parts.iter().map(|part| part.slots).sum::<u64>(), whole.slots);
+            prop_assert!(parts.iter().all(|part| part.span == whole.span && part.whole_rate == whole.rate));
+            let rate = parts.iter().map(|part| part.rate).sum::<f64>();
+            prop_assert!((rate - whole.rate).abs() <= 1e-9 * whole.rate, "{rate} of {whole:?}");
+        }
+    }
+
+    #[test]
+    fn shares_of_the_maximum_rate_split_a_number_and_keep_a_duration(bound in 0_u64..400, count in 1_usize..12) {
+        let elapsed = Duration::from_millis(bound);
+        let mut sent = 0;
+        for share in shares(&Pacer::new(Arrival::Max, Bound::Count(bound)), count) {
+            let mut cursor = share.cursor();
+            let own = (0..).take_while(|k| cursor.decide(elapsed, *k) != Step::Stop).count() as u64;
+            prop_assert_eq!(share.total(), Some(own));
+            prop_assert!(own.abs_diff(bound / count as u64) <= 1);
+            sent += own;
+        }
+        prop_assert_eq!(sent, bound);
+        for share in shares(&Pacer::new(Arrival::Max, Bound::Duration(elapsed)), count) {
+            prop_assert_eq!((share.total(), share.ends()), (None, Some(elapsed)));
+            prop_assert_eq!(share.cursor().decide(elapsed, 0), Step::Stop);
+        }
+    }
+}
+
+#[test]
+fn a_schedule_knows_how_long_it_takes_by_plan() {
+    let seconds = Duration::from_secs;
+    assert_eq!(constant(50.0, Bound::Count(100)).length(), Some(seconds(2)));
+    assert_eq!(poisson(50.0, Bound::Count(100)).length(), Some(seconds(2)));
+    assert_eq!(constant(50.0, Bound::Duration(seconds(3))).length(), Some(seconds(3)));
+    assert_eq!(Pacer::new(Arrival::Max, Bound::Duration(seconds(3))).length(), Some(seconds(3)));
+    assert_eq!(Pacer::new(Arrival::Max, Bound::Count(100)).length(), None);
+    assert_eq!(Pacer::staged(stages(0.0, &[(4_000, 10.0)]), Spacing::Uniform).length(), Some(seconds(4)));
+    // A share takes as long as the whole.
+    let share = constant(50.0, Bound::Count(100)).share(Share::new(3, 8).unwrap());
+    assert_eq!((share.length(), share.total()), (Some(seconds(2)), Some(13)));
+}
+
 #[test]
 fn random_arrivals_have_the_gaps_of_a_poisson_process() {
     let rate = 1_000.0;

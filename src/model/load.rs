@@ -89,6 +89,33 @@ pub struct LoadRecord {
     /// The load over time; absent where no request ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub series: Option<Series>,
+    /// Of which machines it is, where several made the load; absent where one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shards: Option<Shards>,
+}
+
+/// The machines (pods) that made a load together, each its share.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Shards {
+    /// How many there were to be.
+    pub count: u64,
+    /// Those whose measurements are not in the load, by index.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<MissingShard>,
+    /// Indices of those that started after the others, in ascending order: their part was made, and later than planned.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<u64>,
+}
+
+/// A machine whose share of a load is missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct MissingShard {
+    /// Index of the machine, from 0.
+    pub index: u64,
+    /// Why.
+    pub reason: String,
 }
 
 /// How long after they were due requests were sent, in msec.

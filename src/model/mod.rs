@@ -14,5 +14,6 @@ pub mod metric;
 pub mod number;
 pub mod object;
 pub mod series;
+pub mod shard;
 pub mod slo;
 pub mod tls;

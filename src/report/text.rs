@@ -14,6 +14,7 @@ use table::Table;
 use super::digest::{self, Digest, LoadReport, SloReport, Summary, TaskReport};
 use super::show::{bytes, clipped, rounded, squeezed, status_name, value, value_beside, visible};
 use super::{Format, ReportError};
+use crate::logic::offer::{gap, lateness};
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::load::LoadRecord;
 use crate::model::slo::Outcome;
@@ -299,6 +300,11 @@ fn loads(out: &mut String, digest: &Digest) {
     }
     for row in loads.iter().filter(|row| row.load.interrupted) {
         let _ = writeln!(out, "  {} was interrupted", name(row));
+    }
+    for row in loads {
+        for told in row.load.shards.iter().flat_map(|shards| [gap(shards), lateness(shards)]).flatten() {
+            prose(out, &format!("  {}: ", name(row)), &told);
+        }
     }
 
     traffic(out, loads, name);

@@ -29,6 +29,7 @@ use crate::model::contribution::{Contribution, TaskFailure, TaskOutcome};
 use crate::model::document::{Experiment, TaskSpec};
 use crate::model::insights::Insights;
 use crate::model::object::ObjectRef;
+use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::{BoxFuture, Files, World};
 
 /// What a running task may use.
@@ -142,7 +143,19 @@ pub trait Task: Send + Sync {
         Recorded::Answers
     }
 
-    /// Runs the task to its end, or until `cx.world.stop`.
+    /// Whether it makes load that several machines can share.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Makes this machine's part of the load of a task that is shared, and hands it in to the coordinator: what it measures, and
+    /// why it failed if it did. Ends early with `cx.world.stop`, or when the fleet recalls this machine.
+    fn assist<'a>(&'a self, cx: &'a TaskContext<'a>, fleet: &'a dyn Fleet) -> BoxFuture<'a, Result<(), FleetError>> {
+        let _ = (cx, fleet);
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Runs the task to its end, or until `cx.world.stop`. With a fleet, other machines make their parts of its load.
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>>;
 }
 

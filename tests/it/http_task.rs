@@ -94,6 +94,7 @@ impl World {
             files: self,
             observer: self,
             tape: None,
+            fleet: None,
             stop: CancellationToken::new(),
         };
         let cx = TaskContext { index: 0, experiment: &experiment, measured: &Default::default(), world: &world };

@@ -7,6 +7,7 @@ mod compat;
 mod custommetrics;
 mod dependencies;
 mod experiment;
+mod fleet;
 mod go_template;
 mod grpc;
 mod house;

@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use crate::support::cli::Bench;
 use crate::support::files;
 
-fn published(what: &str) -> Validator {
+pub fn published(what: &str) -> Validator {
     let schema: Value = serde_json::from_str(&Bench::new().run(["schema", what]).stdout).unwrap();
     jsonschema::meta::validate(&schema).unwrap();
     jsonschema::validator_for(&schema).unwrap()
 }
 
-fn errors(schema: &Validator, value: &Value) -> Vec<String> {
+pub fn errors(schema: &Validator, value: &Value) -> Vec<String> {
     schema.iter_errors(value).map(|error| format!("{error} at {}", error.instance_path())).collect()
 }
 

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::exponential::gap;
 use super::stages::Stages;
-use super::{Arrival, Bound, Pacer, Step, seconds};
+use super::{Arrival, Bound, Pacer, Step, seconds, share};
 use crate::model::load::Spacing;
+use crate::model::shard::Share;
 
 /// What a schedule asked for, as a whole or until it was stopped.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,6 +17,8 @@ pub struct Asked {
     pub span: Duration,
     /// Requests per second.
     pub rate: f64,
+    /// Requests per second that the whole schedule asked for, where this is one machine's share of it.
+    pub whole_rate: f64,
 }
 
 /// Tells when the slots of a schedule are due.
@@ -23,6 +26,8 @@ pub struct Asked {
 /// Evenly spaced slots are looked up in constant time. Random ones are walked through, and the cursor remembers where it is: asking
 /// for the next slots costs some 30 ns each, asking for an earlier one starts anew. The answers depend on nothing but the
 /// slot, so that all cursors of a schedule agree; who asks about different parts of it has a cursor for each.
+///
+/// Slots are numbered within the pacer's share; inside, they have the numbers of the whole schedule.
 #[derive(Clone, Debug)]
 pub struct Cursor {
     pacer: Pacer,
@@ -81,10 +86,14 @@ impl Cursor {
 
     /// When slot `k` is due, after the start; `None` when the schedule has no such slot. At maximum rate it is at once.
     pub fn due(&mut self, k: u64) -> Option<Duration> {
-        match self.closed_form(k) {
+        self.whole_due(self.pacer.number(k))
+    }
+
+    fn whole_due(&mut self, slot: u64) -> Option<Duration> {
+        match self.closed_form(slot) {
             Some(due) => due,
             None => {
-                self.walk = self.walked(k);
+                self.walk = self.walked(slot);
                 self.walk.within(&self.pacer)
             }
         }
@@ -92,30 +101,32 @@ impl Cursor {
 
     /// The same without remembering the place: for a look at a slot a little ahead of those that are asked for next.
     pub fn peek(&self, k: u64) -> Option<Duration> {
-        self.closed_form(k).unwrap_or_else(|| self.walked(k).within(&self.pacer))
+        let slot = self.pacer.number(k);
+        self.closed_form(slot).unwrap_or_else(|| self.walked(slot).within(&self.pacer))
     }
 
-    /// When slot `k` is due, if that needs no walk.
-    fn closed_form(&self, k: u64) -> Option<Option<Duration>> {
+    /// When a slot of the whole schedule is due, if that needs no walk.
+    fn closed_form(&self, slot: u64) -> Option<Option<Duration>> {
         let pacer = &self.pacer;
-        if pacer.total.is_some_and(|total| k >= total) || matches!(pacer.bound, Bound::Count(count) if k >= count) {
+        let is_beyond = |count| slot >= count;
+        if pacer.total.is_some_and(is_beyond) || matches!(pacer.bound, Bound::Count(count) if is_beyond(count)) {
             return Some(None);
         }
-        (pacer.spacing() == Spacing::Uniform).then(|| pacer.time_of(k as f64))
+        (pacer.spacing() == Spacing::Uniform).then(|| pacer.time_of(slot as f64))
     }
 
-    /// The walk at slot `k`, or at the first one that is not within the time of the schedule.
-    fn walked(&self, k: u64) -> Walk {
-        let mut walk = if self.walk.slot > k { Walk::start(&self.pacer) } else { self.walk };
-        walk.reach(k, &self.pacer);
+    /// The walk at a slot of the whole schedule, or at the first one that is not within the time of the schedule.
+    fn walked(&self, slot: u64) -> Walk {
+        let mut walk = if self.walk.slot > slot { Walk::start(&self.pacer) } else { self.walk };
+        walk.reach(slot, &self.pacer);
         walk
     }
 
     /// What to do now, `elapsed` after the start, about slot `k`.
     pub fn decide(&mut self, elapsed: Duration, k: u64) -> Step {
         if self.pacer.is_max() {
-            let is_over =
-                self.pacer.total.is_some_and(|total| k >= total) || self.pacer.ends().is_some_and(|end| elapsed >= end);
+            let is_over = self.pacer.total().is_some_and(|total| k >= total)
+                || self.pacer.ends().is_some_and(|end| elapsed >= end);
             return if is_over { Step::Stop } else { Step::SendNow { intended: elapsed } };
         }
         match self.due(k) {
@@ -129,9 +140,10 @@ impl Cursor {
     ///
     /// With random arrivals this walks; a later call for a later time goes on from there.
     pub fn due_by(&mut self, elapsed: Duration) -> u64 {
-        if self.pacer.is_max() {
-            return 0;
-        }
+        if self.pacer.is_max() { 0 } else { share::part(self.pacer.share, self.whole_due_by(elapsed)) }
+    }
+
+    fn whole_due_by(&mut self, elapsed: Duration) -> u64 {
         if self.pacer.is_uniform() {
             let due = self.pacer.uniform_before(elapsed.saturating_add(Duration::from_nanos(1)));
             return self.pacer.total.map_or(due, |total| due.min(total));
@@ -141,7 +153,7 @@ impl Cursor {
         }
         loop {
             let slot = self.walk.slot;
-            match self.due(slot) {
+            match self.whole_due(slot) {
                 Some(due) if due <= elapsed => self.walk.step(&self.pacer),
                 _ => return slot,
             }
@@ -151,16 +163,29 @@ impl Cursor {
     /// What the schedule asked for: all of it, or, where it was `stopped` so long after its start, what it did until then. `None`
     /// at maximum rate.
     pub fn asked(&mut self, stopped: Option<Duration>) -> Option<Asked> {
-        let planned = self.pacer.rate()?;
+        let whole = self.whole_asked(stopped)?;
+        let share = self.pacer.share;
+        if share == Share::WHOLE {
+            return Some(whole);
+        }
+        let slots = share::part(share, whole.slots);
+        // The machine's part of the requests; where there are none yet, of the rate.
+        let part = if whole.slots > 0 { slots as f64 / whole.slots as f64 } else { 1.0 / share.count() as f64 };
+        let rate = whole.rate * part;
+        Some(Asked { slots, rate, ..whole })
+    }
+
+    fn whole_asked(&mut self, stopped: Option<Duration>) -> Option<Asked> {
+        let planned = self.pacer.whole_rate()?;
         let end = self.pacer.ends().unwrap_or(Duration::MAX);
         let by = stopped.map_or(end, |stopped| stopped.min(end));
-        let slots = self.due_by(by);
+        let slots = self.whole_due_by(by);
         if let Arrival::Constant { rate } = self.pacer.arrival {
-            return Some(Asked { slots, span: seconds(slots as f64 / rate), rate });
+            return Some(Asked { slots, span: seconds(slots as f64 / rate), rate, whole_rate: rate });
         }
         let span = if self.pacer.ends().is_some() { by } else { by.min(self.end_of_count(slots)) };
         let rate = if span.is_zero() { planned } else { slots as f64 / span.as_secs_f64() };
-        Some(Asked { slots, span, rate })
+        Some(Asked { slots, span, rate, whole_rate: rate })
     }
 
     /// When the slot after the last one would be due, or the stages are over.

@@ -34,7 +34,7 @@ struct Share {
 /// A column: its title, and what a load has there, if anything.
 type Column = (&'static str, fn(&LoadRecord) -> Option<String>);
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 10] = [
     ("Asked", |load| Some(load.asked_rate.map_or_else(|| "max".to_owned(), rounded))),
     ("Achieved", |load| Some(rounded(load.achieved_rate))),
     ("Requests", |load| Some(thousands(load.requests))),
@@ -53,6 +53,11 @@ const COLUMNS: [Column; 9] = [
         let counts = [load.messages_sent, load.messages_received];
         let shown = counts.map(|count| count.map_or_else(|| "–".to_owned(), thousands)).join(" / ");
         counts.iter().any(Option::is_some).then_some(shown)
+    }),
+    ("Pods", |load| {
+        let shards = load.shards.as_ref()?;
+        let missing = shards.missing.len() as u64;
+        Some(format!("{} of {}", shards.count.saturating_sub(missing), shards.count))
     }),
 ];
 
@@ -98,15 +103,17 @@ fn load(row: &LoadReport, columns: &[Column]) -> Load {
     let shares =
         |counts: Vec<(String, u64)>| counts.into_iter().take(8).map(|(name, count)| share(name, count)).collect();
     let is_behind = load.dropped > 0 || load.asked_rate.is_some_and(|asked| load.achieved_rate < asked * 0.98);
+    let has_gap = load.shards.as_ref().is_some_and(|shards| !shards.missing.is_empty());
     Load {
         provider: named(&row.provider),
         version: named(&row.version),
         target: format!("{} {}", squeezed(&load.method, 80), load.url).trim().to_owned(),
         schedule: squeezed(&row.schedule(), 200),
-        state: match (load.interrupted, is_behind) {
-            (true, _) => state("open", "!", "interrupted"),
-            (false, true) => state("open", "!", "behind the rate"),
-            (false, false) => state("good", "✓", "as asked"),
+        state: match (load.interrupted, has_gap, is_behind) {
+            (true, ..) => state("open", "!", "interrupted"),
+            (false, true, _) => state("open", "!", "parts missing"),
+            (false, false, true) => state("open", "!", "behind the rate"),
+            (false, false, false) => state("good", "✓", "as asked"),
         },
         cells: columns
             .iter()

@@ -14,14 +14,14 @@ mod plan;
 mod prepare;
 mod values;
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 use self::plan::GrpcLoad;
-use super::load::{self, Distribution, Ended, Load, Plan, Scalars, offer, unless_stopped};
+use super::load::{self, Distribution, Ended, Go, Load, Plan, Scalars, offer, unless_stopped};
 use super::{Measures, Recorded, Task, TaskContext, TaskError, TaskKind};
 use crate::load::grpc::status_name;
 use crate::load::outcome::LoadOutcome;
@@ -32,6 +32,7 @@ use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::model::document::TaskSpec;
 use crate::model::load::LoadRecord;
 use crate::model::metric::MetricType;
+use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::{BoxFuture, Files};
 
 /// The registry's row.
@@ -81,6 +82,14 @@ impl Task for GrpcTask {
         Recorded::Outcome
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn assist<'a>(&'a self, cx: &'a TaskContext<'a>, fleet: &'a dyn Fleet) -> BoxFuture<'a, Result<(), FleetError>> {
+        Box::pin(self.plan.assist(cx, fleet))
+    }
+
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
         Box::pin(self.plan.run(Vec::new(), cx))
     }
@@ -115,17 +124,20 @@ impl Load for GrpcLoad {
         self.warmup.clone()
     }
 
-    fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Ended> {
+    fn run<'a>(&'a self, go: &'a Go<'a>) -> BoxFuture<'a, Ended> {
         Box::pin(async move {
-            let prepared = unless_stopped(cx, prepare::protocol(self, cx.world)).await;
+            let prepared = unless_stopped(go, prepare::protocol(self, go.world)).await;
             let protocol = match prepared {
                 None => return Ended::Interrupted,
                 Some(Err(error)) => return Ended::Failed(error),
                 Some(Ok(protocol)) => Arc::new(protocol),
             };
-            let ended = offer(self, &protocol, cx).await;
-            *self.said.lock().unwrap_or_else(PoisonError::into_inner) = protocol.said();
-            ended
+            match offer(self, &protocol, go).await {
+                Ended::Measured(outcome) => {
+                    Ended::Measured(Box::new(LoadOutcome { said: protocol.said(), ..*outcome }))
+                }
+                ended => ended,
+            }
         })
     }
 
@@ -141,9 +153,8 @@ impl Load for GrpcLoad {
 
     fn notes(&self, outcome: &LoadOutcome) -> Vec<String> {
         let mut notes = load::notes(&self.label, outcome);
-        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         for (code, count) in outcome.statuses.iter().filter(|(code, _)| **code != 0) {
-            let first = said.get(code).map(|text| format!(", the first: {text}")).unwrap_or_default();
+            let first = outcome.said.get(code).map(|text| format!(", the first: {text}")).unwrap_or_default();
             notes.push(format!("{}: {} ×{count}{first}", self.label, status_name(*code)));
         }
         notes

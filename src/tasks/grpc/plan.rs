@@ -1,7 +1,6 @@
 //! From values to loads: what is merged, what defaults apply, and which combinations can't work.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -93,8 +92,6 @@ pub(super) struct GrpcLoad {
     pub(super) percentiles: Vec<f64>,
     pub(super) allow_initial_errors: bool,
     pub(super) places: Places,
-    /// What the service said with its errors, once the load has been made.
-    pub(super) said: Mutex<BTreeMap<u16, String>>,
 }
 
 impl GrpcLoad {
@@ -178,7 +175,6 @@ fn load(level: Leveled) -> Result<GrpcLoad, InputError> {
         percentiles: percentiles(&values),
         allow_initial_errors: values.allow_initial_errors.unwrap_or(false),
         places,
-        said: Mutex::default(),
     })
 }
 

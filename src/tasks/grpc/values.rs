@@ -74,9 +74,9 @@ pub(super) struct GrpcValues {
     pub(super) reflect_metadata: Option<Metadata>,
     /// Requests in total; `duration` wins. Default: 200.
     pub(super) total: Option<AtLeastOne>,
-    /// Requests in flight, 1 to 10000. Default: 50.
+    /// Requests in flight, 1 to 10000; where several pods share the load, of each of them. Default: 50.
     pub(super) concurrency: Option<Parallel>,
-    /// Connections that they share, 1 to 10000. Default: 1.
+    /// Connections that they share, 1 to 10000, likewise. Default: 1.
     pub(super) connections: Option<Parallel>,
     /// Requests per second over all connections; 0 for as many as possible, the default.
     pub(super) qps: Option<Rate>,

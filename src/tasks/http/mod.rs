@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use self::plan::{Auth, Load};
 use self::prepare::Ready;
-use super::load::{self, Ended, Plan, Time, offer, unless_stopped};
+use super::load::{self, Ended, Go, Plan, Time, offer, unless_stopped};
 use super::{Measures, Recorded, Task, TaskContext, TaskError, TaskKind};
 use crate::load::outcome::LoadOutcome;
 use crate::load::plan::LoadPlan;
@@ -27,6 +27,7 @@ use crate::logic::input::InputError;
 use crate::logic::pacing::Pacer;
 use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::model::document::TaskSpec;
+use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::{BoxFuture, Files};
 
 /// The registry's row.
@@ -79,6 +80,14 @@ impl Task for HttpTask {
         Recorded::Outcome
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn assist<'a>(&'a self, cx: &'a TaskContext<'a>, fleet: &'a dyn Fleet) -> BoxFuture<'a, Result<(), FleetError>> {
+        Box::pin(self.plan.assist(cx, fleet))
+    }
+
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
         Box::pin(self.plan.run(self.notes(), cx))
     }
@@ -128,19 +137,19 @@ impl load::Load for Load {
         self.warmup.clone()
     }
 
-    fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Ended> {
+    fn run<'a>(&'a self, go: &'a Go<'a>) -> BoxFuture<'a, Ended> {
         Box::pin(async move {
-            let time = Time::new(cx.world.clock.now());
-            let protocol = unless_stopped(cx, prepare::download(self, cx.world.web)).await.map(|downloaded| {
+            let time = Time::new(go.world.clock.now());
+            let protocol = unless_stopped(go, prepare::download(self, go.world.web)).await.map(|downloaded| {
                 downloaded.and_then(|payload| {
-                    prepare::protocol(self, cx.world.files, payload, time).map_err(TaskError::Input)
+                    prepare::protocol(self, go.world.files, payload, time).map_err(TaskError::Input)
                 })
             });
             match protocol {
                 None => Ended::Interrupted,
                 Some(Err(error)) => Ended::Failed(error),
-                Some(Ok(Ready::Http1(http))) => offer(self, &http, cx).await,
-                Some(Ok(Ready::Http2(http))) => offer(self, &http, cx).await,
+                Some(Ok(Ready::Http1(http))) => offer(self, &http, go).await,
+                Some(Ok(Ready::Http2(http))) => offer(self, &http, go).await,
             }
         })
     }

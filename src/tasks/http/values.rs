@@ -42,7 +42,8 @@ pub(super) struct HttpValues {
     /// `duration`. The first one starts from the task's `qps` if that is given, else from 0. Instead of `numRequests` and `duration`.
     #[schemars(schema_with = "stages_schema")]
     pub(super) stages: Option<Vec<StageValue>>,
-    /// Parallel connections, 1 to 10000: the bound on requests in flight. Default: 4.
+    /// Parallel connections, 1 to 10000: the bound on requests in flight. Where several pods share the load, each of them opens so
+    /// many. Default: 4.
     pub(super) connections: Option<Connections>,
     /// Request body, as text.
     pub(super) payload_str: Option<String>,

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::load::outcome::LoadOutcome;
+use crate::load::timeline::MAX_INTERVALS;
 use crate::logic::histogram::{
     Histogram, buckets, encode, max_ms, mean_ms, min_ms, percentile_ms, percentile_name, stddev_ms,
 };
@@ -168,7 +169,8 @@ fn completed(record: LoadRecord, outcome: &LoadOutcome, start: DateTime<Utc>) ->
         messages_sent: messages(outcome.messages_sent),
         messages_received: messages(outcome.messages_received),
         interrupted: outcome.interrupted,
-        series: outcome.series.clone(),
+        series: outcome.timeline.series(MAX_INTERVALS),
+        shards: outcome.shards.clone(),
         ..record
     }
 }
@@ -176,9 +178,12 @@ fn completed(record: LoadRecord, outcome: &LoadOutcome, start: DateTime<Utc>) ->
 /// What readers should know of a load.
 pub(in crate::tasks) fn notes(label: &str, outcome: &LoadOutcome) -> Vec<String> {
     let mut notes = Vec::new();
+    // Where parts of the load are missing, their absence is the reason.
+    let is_complete = outcome.shards.as_ref().is_none_or(|shards| shards.missing.is_empty());
     if let Some(asked) = outcome.asked_rate
         && (outcome.dropped > 0 || outcome.achieved_rate < OFFERED * asked)
         && !outcome.interrupted
+        && is_complete
     {
         notes.push(format!(
             "{label}: {} of {} requests/s were offered ({} late, {} dropped); more connections may help",

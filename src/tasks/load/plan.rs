@@ -1,7 +1,9 @@
 //! All loads of a task, and what can be said of them together.
 
-use super::run::{Load, run_all};
+use super::offer::Load;
+use super::run::{assist_all, run_all};
 use crate::model::contribution::{Contribution, VersionMetrics};
+use crate::ports::fleet::{Fleet, FleetError};
 use crate::tasks::{Measures, TaskContext, TaskError};
 
 /// All loads of a task.
@@ -34,5 +36,10 @@ impl<L: Load> Plan<L> {
         let versions = self.versions.iter().map(version).collect();
         let blank = Contribution { versions, notes, ..Contribution::default() };
         run_all(&self.loads, self.is_parallel, blank, cx).await
+    }
+
+    /// Makes this machine's part of all loads, and hands it in to the coordinator.
+    pub(in crate::tasks) async fn assist(&self, cx: &TaskContext<'_>, fleet: &dyn Fleet) -> Result<(), FleetError> {
+        assist_all(&self.loads, self.is_parallel, fleet, cx).await
     }
 }

@@ -1,57 +1,19 @@
 //! Runs the loads of a task, and gathers what they measured.
 
-use std::sync::Arc;
-
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use futures_util::future::join_all;
 
-use crate::load::engine;
-use crate::load::outcome::LoadOutcome;
-use crate::load::plan::{LoadError, LoadPlan};
-use crate::load::protocol::Protocol;
-use crate::logic::pacing::Pacer;
-use crate::model::contribution::{Contribution, VersionMetrics};
-use crate::ports::{BoxFuture, Event, LoadProgress};
+use super::made::Made;
+use super::offer::{Go, Load};
+use super::shared;
+use crate::model::contribution::Contribution;
+use crate::model::shard::Share;
+use crate::ports::fleet::{Fleet, FleetError};
 use crate::tasks::{TaskContext, TaskError};
 
-/// One load of a task: one endpoint of one version.
-pub(in crate::tasks) trait Load: Sync {
-    /// Its provider of metrics: `http`, `http-NAME`.
-    fn provider(&self) -> &str;
-
-    /// Index of the version.
-    fn version(&self) -> usize;
-
-    /// How the load is called in progress and notes: `http-get (v2)`.
-    fn label(&self) -> &str;
-
-    /// The load to make.
-    fn plan(&self) -> LoadPlan;
-
-    /// The schedule of its warm-up, where it has one.
-    fn warmup(&self) -> Option<Pacer>;
-
-    /// Prepares the protocol, and makes the load with [`offer`].
-    fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Ended>;
-
-    /// Adds what was measured to its version.
-    fn add(&self, outcome: &LoadOutcome, start: DateTime<Utc>, into: &mut VersionMetrics);
-
-    /// What readers should know of it.
-    fn notes(&self, outcome: &LoadOutcome) -> Vec<String>;
-
-    /// The next step after a failure, where there is one.
-    fn hint(&self, error: &LoadError) -> Option<String> {
-        error.hint().map(str::to_owned)
-    }
-}
-
-/// What became of one load.
-pub(in crate::tasks) enum Ended {
-    Measured(Box<LoadOutcome>),
-    /// Interrupted before it measured anything.
-    Interrupted,
-    Failed(TaskError),
+/// The loads that are made at the same time: one after the other, or all together.
+fn groups<L>(loads: &[L], is_parallel: bool) -> impl Iterator<Item = (usize, &[L])> {
+    loads.chunks(if is_parallel { loads.len().max(1) } else { 1 }).enumerate()
 }
 
 /// Runs the loads, one after the other or all together. `result` has an entry for each of their versions.
@@ -64,41 +26,53 @@ pub(super) async fn run_all<L: Load>(
     cx: &TaskContext<'_>,
 ) -> Result<Contribution, TaskError> {
     let mut failures = Vec::new();
-    if is_parallel {
-        let all = join_all(loads.iter().map(|load| load.run(cx))).await;
-        for (load, ended) in loads.iter().zip(all) {
-            merge(&mut result, &mut failures, load, ended, cx);
+    for (number, group) in groups(loads, is_parallel) {
+        let made = match cx.world.fleet {
+            Some(fleet) => shared::coordinate(group, number, fleet, cx).await,
+            None => alone(group, cx).await,
+        };
+        for (load, made) in group.iter().zip(made) {
+            merge(&mut result, &mut failures, load, made, cx);
         }
-    } else {
-        for load in loads {
-            let ended = load.run(cx).await;
-            merge(&mut result, &mut failures, load, ended, cx);
-            if result.interrupted {
-                break;
-            }
+        if result.interrupted {
+            break;
         }
     }
     conclude(result, failures)
 }
 
-/// Adds what one load measured, or why it did not.
-fn merge(
-    result: &mut Contribution,
-    failures: &mut Vec<TaskError>,
-    load: &impl Load,
-    ended: Ended,
+/// Makes this machine's part of the loads, and hands it in to the coordinator.
+pub(super) async fn assist_all<L: Load>(
+    loads: &[L],
+    is_parallel: bool,
+    fleet: &dyn Fleet,
     cx: &TaskContext<'_>,
-) {
-    match ended {
-        Ended::Measured(outcome) => {
-            let ago = TimeDelta::from_std(outcome.started.elapsed()).unwrap_or_default();
-            load.add(&outcome, cx.world.clock.now() - ago, &mut result.versions[load.version()]);
-            result.notes.extend(load.notes(&outcome));
-            result.interrupted |= outcome.interrupted;
+) -> Result<(), FleetError> {
+    for (number, group) in groups(loads, is_parallel) {
+        shared::assist(group, number, fleet, cx).await?;
+        if cx.world.stop.is_cancelled() {
+            break;
         }
-        Ended::Interrupted => result.interrupted = true,
-        Ended::Failed(error) => failures.push(error),
     }
+    Ok(())
+}
+
+/// Makes loads at the same time, on this machine alone.
+async fn alone<L: Load>(loads: &[L], cx: &TaskContext<'_>) -> Vec<Made> {
+    let go = Go { world: cx.world, share: Share::WHOLE, stop: cx.world.stop.clone(), meeting: None };
+    join_all(loads.iter().map(|load| load.run(&go))).await.into_iter().map(Made::of_one).collect()
+}
+
+/// Adds what one load measured, or why it did not.
+fn merge(result: &mut Contribution, failures: &mut Vec<TaskError>, load: &impl Load, made: Made, cx: &TaskContext<'_>) {
+    if let Some(outcome) = &made.outcome {
+        let ago = TimeDelta::from_std(outcome.started.elapsed()).unwrap_or_default();
+        load.add(outcome, cx.world.clock.now() - ago, &mut result.versions[load.version()]);
+        result.notes.extend(load.notes(outcome));
+    }
+    result.notes.extend(made.notes.into_iter().map(|note| format!("{}: {note}", load.label())));
+    result.interrupted |= made.is_interrupted;
+    failures.extend(made.failures);
 }
 
 /// The task's result.
@@ -125,48 +99,4 @@ fn conclude(result: Contribution, failures: Vec<TaskError>) -> Result<Contributi
         return Ok(result);
     }
     Err(TaskError::Failed { message: messages.join("; "), hint, partial: Some(Box::new(result)) })
-}
-
-/// Waits for `work`; `None` when the run is interrupted before.
-pub(in crate::tasks) async fn unless_stopped<T>(cx: &TaskContext<'_>, work: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        biased;
-        () = cx.world.stop.cancelled() => None,
-        done = work => Some(done),
-    }
-}
-
-/// Makes a load, its warm-up first.
-pub(in crate::tasks) async fn offer<P: Protocol>(load: &dyn Load, protocol: &Arc<P>, cx: &TaskContext<'_>) -> Ended {
-    let plan = load.plan();
-    if let Some(pacer) = load.warmup() {
-        // All of it is thrown away, so there is nothing to skip.
-        let plan = LoadPlan { pacer, skip_first: 0, ..plan.clone() };
-        match offer_once(load, "warm-up of ", plan, protocol, cx).await {
-            Ok(outcome) if outcome.interrupted => return Ended::Interrupted,
-            Ok(_) => {}
-            Err(error) => return Ended::Failed(failed(load, " (warm-up)", &error)),
-        }
-    }
-    match offer_once(load, "", plan, protocol, cx).await {
-        Ok(outcome) => Ended::Measured(Box::new(outcome)),
-        Err(error) => Ended::Failed(failed(load, "", &error)),
-    }
-}
-
-fn failed(load: &dyn Load, phase: &str, error: &LoadError) -> TaskError {
-    TaskError::Failed { message: format!("{}{phase}: {error}", load.label()), hint: load.hint(error), partial: None }
-}
-
-/// Makes the load by one schedule, and tells its progress.
-async fn offer_once<P: Protocol>(
-    load: &dyn Load,
-    phase: &str,
-    plan: LoadPlan,
-    protocol: &Arc<P>,
-    cx: &TaskContext<'_>,
-) -> Result<LoadOutcome, LoadError> {
-    let name = format!("{phase}{}", load.label());
-    let tell = |progress: LoadProgress| cx.world.observer.observe(Event::Load { name: name.clone(), progress });
-    engine::run(plan, Arc::clone(protocol), cx.world.stop.clone(), &tell).await
 }

@@ -5,6 +5,7 @@ pub mod cli;
 #[cfg(target_os = "linux")]
 pub mod edge;
 pub mod files;
+pub mod fleet;
 pub mod hostile;
 #[cfg(target_os = "linux")]
 pub mod kubernetes;

@@ -1,0 +1,161 @@
+//! Parts of a load, handed over and merged: what comes of it is what one machine would have measured.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::super::answer::Answer;
+use super::super::cause::Failure;
+use super::super::lanes::{Claim, Dealer, Lanes};
+use super::super::series::{SeriesRecorder, SharedSeries};
+use super::super::tally::{Tally, Timing};
+use super::*;
+use crate::logic::histogram::{max_ms, mean_ms, min_ms, percentile_ms, stddev_ms};
+use crate::logic::pacing::{Arrival, Bound};
+use crate::model::shard::Share;
+
+/// How late a request was sent and how long it took, in µs, and what became of it.
+type Request = (u64, u64, u8);
+
+/// A request each 10 ms.
+fn pacer(requests: &[Request]) -> Pacer {
+    Pacer::new(Arrival::Constant { rate: 100.0 }, Bound::Count(requests.len() as u64))
+}
+
+/// What one machine measures of a load with these requests.
+fn measured(requests: &[Request], start: Instant, share: Share) -> LoadOutcome {
+    let pacer = pacer(requests).share(share);
+    let lanes = Arc::new(Lanes::new(pacer.clone(), start, 1));
+    let dealer = Dealer::new(Arc::clone(&lanes), 0);
+    let series = Arc::new(SharedSeries::new(start));
+    let mut tally = Tally::new(true);
+    tally.series = Some(SeriesRecorder::new(Arc::clone(&series)));
+    while let Claim::Taken(slot) = dealer.claim(start + Duration::from_secs(3600)) {
+        let (late, took, kind) = requests[pacer.number(slot.number) as usize];
+        let due = slot.due.unwrap();
+        let sent = due + Duration::from_micros(late);
+        let ended = sent + Duration::from_micros(took);
+        let answer = |status, is_error| Answer { status, first: Some(ended), ended, is_error, cause: None };
+        let result = match kind {
+            0 => Ok(answer(200, false)),
+            1 => Ok(answer(503, true)),
+            2 => Err(Failure::new(Cause::Timeout, "")),
+            _ => Err(Failure::new(Cause::Refused, "nobody there")),
+        };
+        tally.record(Timing { due: Some(due), sent, ended }, &result);
+        (tally.bytes_sent, tally.bytes_received) = (tally.bytes_sent + 7, tally.bytes_received + took);
+        (tally.messages_sent, tally.messages_received) = (tally.messages_sent + 1, tally.messages_received + 2);
+    }
+    if let Some(series) = &mut tally.series {
+        series.flush();
+    }
+    let said = [(503, format!("from {}", share.index()))].into();
+    let timeline = tally.last_ended.map_or_else(Timeline::default, |end| series.timeline(end));
+    LoadOutcome { timeline, said, ..LoadOutcome::new(&mut pacer.cursor(), 2, &lanes, tally, None, None) }
+}
+
+/// The parts of all machines, as they come out of what was handed over.
+fn handed_over(requests: &[Request], start: Instant, count: usize) -> Vec<LoadOutcome> {
+    let part = |index| {
+        let own = measured(requests, start, Share::new(index, count).unwrap());
+        let text = serde_json::to_string(&own.shard()).unwrap();
+        LoadOutcome::of_shard(&serde_json::from_str(&text).unwrap(), &pacer(requests), start).unwrap()
+    };
+    (0..count).map(part).collect()
+}
+
+/// All that can be read of a distribution.
+fn readings(histogram: &Histogram) -> Vec<f64> {
+    let percentiles = [0.0, 1.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99, 100.0].map(|p| percentile_ms(histogram, p));
+    let rest = [mean_ms(histogram), stddev_ms(histogram), min_ms(histogram), max_ms(histogram), histogram.len() as f64];
+    percentiles.into_iter().chain(rest).collect()
+}
+
+fn requests() -> impl Strategy<Value = Vec<Request>> {
+    // Latencies of every size, an hour and more included; sent before the next request is due.
+    let took = prop_oneof![1_u64..2_000, 1_u64..3_000_000, 1_u64..4_000_000_000];
+    prop::collection::vec((0_u64..5_000, took, 0_u8..4), 1..300)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn merged_parts_are_what_one_machine_would_have_measured(requests in requests(), count in 1_usize..10) {
+        let start = Instant::now();
+        let whole = measured(&requests, start, Share::WHOLE);
+        let merged = LoadOutcome::merged(handed_over(&requests, start, count)).unwrap();
+        let (theirs, mine) = (distributions!(whole, &), distributions!(merged, &));
+        for ((name, whole), (_, merged)) in theirs.into_iter().zip(mine) {
+            prop_assert_eq!(readings(whole), readings(merged), "{}", name);
+            prop_assert_eq!(histogram::encode(whole), histogram::encode(merged), "{}", name);
+        }
+        let counts = |outcome: &LoadOutcome| {
+            let own = [outcome.requests, outcome.errors, outcome.answers, outcome.late, outcome.dropped];
+            let traffic = [outcome.bytes_sent, outcome.bytes_received, outcome.messages_sent, outcome.messages_received];
+            (own, traffic, outcome.statuses.clone(), outcome.causes.clone())
+        };
+        prop_assert_eq!(counts(&merged), counts(&whole));
+        prop_assert_eq!(merged.timeline.series(240), whole.timeline.series(240));
+        prop_assert_eq!((merged.duration, merged.started), (whole.duration, whole.started));
+        prop_assert_eq!((merged.asked_rate, merged.connections), (whole.asked_rate, 2 * count));
+        prop_assert!((merged.achieved_rate / whole.achieved_rate - 1.0).abs() < 1e-9);
+        prop_assert_eq!((merged.spacing, merged.interrupted), (whole.spacing, false));
+    }
+}
+
+#[test]
+fn a_part_that_is_missing_leaves_the_rate_that_was_asked_for() {
+    let requests = vec![(0, 1_000, 0); 80];
+    let mut parts = handed_over(&requests, Instant::now(), 8);
+    assert_eq!(parts.iter().map(|part| part.asked_rate).collect::<Vec<_>>(), [Some(12.5); 8]);
+    parts.remove(3);
+    let merged = LoadOutcome::merged(parts).unwrap();
+    assert_eq!((merged.asked_rate, merged.requests, merged.dropped), (Some(100.0), 70, 0));
+    assert!((merged.achieved_rate - 87.5).abs() < 1e-9, "{}", merged.achieved_rate);
+    assert!(LoadOutcome::merged(Vec::new()).is_none());
+}
+
+#[test]
+fn a_machine_without_requests_adds_nothing_and_one_that_was_interrupted_says_so() {
+    let requests = vec![(0, 1_000, 0); 3];
+    let start = Instant::now();
+    let mut parts = handed_over(&requests, start, 5);
+    assert_eq!(parts.iter().map(|part| part.requests).collect::<Vec<_>>(), [1, 1, 1, 0, 0]);
+    assert_eq!(parts[4].shard().histograms.len(), 0);
+    parts[4].interrupted = true;
+    parts[0].said.clear();
+    let merged = LoadOutcome::merged(parts).unwrap();
+    assert_eq!((merged.requests, merged.interrupted), (3, true));
+    assert_eq!(merged.said, [(503, "from 1".to_owned())].into());
+    assert_eq!(readings(&merged.latency), readings(&measured(&requests, start, Share::WHOLE).latency));
+}
+
+#[test]
+fn what_can_not_be_read_is_refused_by_name_and_causes_of_a_newer_program_still_count() {
+    let start = Instant::now();
+    let requests = [(0, 1_000, 0), (0, 1_000, 3)];
+    let good = measured(&requests, start, Share::WHOLE).shard();
+    let read = |shard: &LoadShard| LoadOutcome::of_shard(shard, &pacer(&requests), start);
+    let refused = |change: fn(&mut LoadShard)| {
+        let mut shard = good.clone();
+        change(&mut shard);
+        read(&shard).unwrap_err().to_string()
+    };
+    let damaged = refused(|shard| shard.histograms.get_mut("latency").unwrap().count += 1);
+    assert_eq!(damaged, "`latency`: the histogram holds 1 values and says it holds 2");
+    assert!(refused(|shard| shard.timeline.doublings = 99).starts_with("`timeline`: it has 1 intervals"));
+    let mut newer = good.clone();
+    newer.causes.insert("melted".to_owned(), CauseCount { count: 4, first: "hot".to_owned() });
+    newer.causes.insert("other".to_owned(), CauseCount { count: 2, first: String::new() });
+    let causes = read(&newer).unwrap().causes;
+    assert_eq!(causes[&Cause::Other], (6, "hot".to_owned()));
+    assert_eq!(causes[&Cause::Refused], (1, "nobody there".to_owned()));
+}
+
+#[test]
+fn every_cause_is_found_by_its_name() {
+    for cause in Cause::ALL {
+        assert_eq!(Cause::of_name(cause.name()), cause);
+    }
+}

@@ -1,0 +1,192 @@
+//! What became of a load, all machines that made it taken together.
+
+use std::time::Instant;
+
+use super::offer::{Ended, Load};
+use crate::load::outcome::LoadOutcome;
+use crate::logic::offer;
+use crate::model::load::{MissingShard, Shards};
+use crate::model::shard::{Handed, ShardEnd, ShardFailure};
+use crate::ports::fleet::MemberShard;
+use crate::tasks::TaskError;
+
+/// Why a machine that was interrupted too early is missing.
+const INTERRUPTED: &str = "was interrupted before it measured anything";
+
+/// Longest reason, in characters, that is kept of a machine that is missing: there may be many of them.
+const MAX_REASON: usize = 300;
+
+/// What became of one load.
+#[derive(Default)]
+pub(super) struct Made {
+    /// What was measured, by whichever machines.
+    pub(super) outcome: Option<Box<LoadOutcome>>,
+    /// Whether this run was interrupted.
+    pub(super) is_interrupted: bool,
+    pub(super) failures: Vec<TaskError>,
+    /// What readers should know of the machines.
+    pub(super) notes: Vec<String>,
+}
+
+impl Made {
+    /// Made by one machine alone.
+    pub(super) fn of_one(ended: Ended) -> Self {
+        match ended {
+            Ended::Measured(outcome) => {
+                Self { is_interrupted: outcome.interrupted, outcome: Some(outcome), ..Self::default() }
+            }
+            Ended::Interrupted | Ended::Absent => Self { is_interrupted: true, ..Self::default() },
+            Ended::Failed(error) => Self::failed(error),
+        }
+    }
+
+    pub(super) fn failed(error: TaskError) -> Self {
+        Self { failures: vec![error], ..Self::default() }
+    }
+
+    /// Made by `count` machines, of which this is the coordinator: the load's part of what every other one handed in, `at` its place
+    /// there. `started` is when the load started.
+    pub(super) fn of_all(
+        load: &impl Load,
+        own: Ended,
+        others: &[MemberShard],
+        (at, of): (usize, usize),
+        count: usize,
+        started: Instant,
+    ) -> Self {
+        let mut sum = Sum::default();
+        sum.add_own(own);
+        let pacer = load.plan().pacer;
+        for index in 1..count {
+            let member = others.iter().find(|member| member.index == index);
+            let handed = member.map(|member| (member.handed.as_ref(), member.is_late));
+            match handed {
+                None => sum.miss(index, "nothing was heard of it"),
+                Some((Err(reason), _)) => sum.miss(index, reason),
+                Some((Ok(handed), is_late)) => match entry(handed, at, of) {
+                    Err(reason) => sum.miss(index, &reason),
+                    Ok(ShardEnd::Interrupted) => sum.miss(index, INTERRUPTED),
+                    Ok(ShardEnd::Failed(failure)) => sum.fail(index, failure.clone()),
+                    Ok(ShardEnd::Measured(shard)) => match LoadOutcome::of_shard(shard, &pacer, started) {
+                        Err(error) => sum.miss(index, &format!("handed in what can't be read: {error}")),
+                        Ok(outcome) => sum.add(index, is_late, outcome),
+                    },
+                },
+            }
+        }
+        sum.made(count)
+    }
+}
+
+/// A load's entry in what a machine handed in.
+fn entry(handed: &Handed, at: usize, of: usize) -> Result<&ShardEnd, String> {
+    let complete = handed.get(at).filter(|_| handed.len() == of);
+    complete.ok_or_else(|| format!("handed in {} loads, not {of}", handed.len()))
+}
+
+/// What a machine hands in of one load; `None` where it takes no part.
+pub(super) fn shard_end(ended: &Ended) -> Option<ShardEnd> {
+    match ended {
+        Ended::Measured(outcome) => Some(ShardEnd::Measured(Box::new(outcome.shard()))),
+        Ended::Interrupted => Some(ShardEnd::Interrupted),
+        Ended::Absent => None,
+        Ended::Failed(error) => Some(ShardEnd::Failed(failure(error))),
+    }
+}
+
+fn failure(error: &TaskError) -> ShardFailure {
+    let hint = match error {
+        TaskError::Input(error) => error.hint.clone(),
+        TaskError::Failed { hint, .. } => hint.clone(),
+    };
+    ShardFailure { message: error.to_string(), hint }
+}
+
+/// What machines measured so far, and which of them did not.
+#[derive(Default)]
+struct Sum {
+    parts: Vec<LoadOutcome>,
+    shards: Shards,
+    /// Failures, and the indices of the machines that had them.
+    failures: Vec<(ShardFailure, Vec<usize>)>,
+    /// What is wrong with what the user wrote, as this machine found out.
+    input: Option<TaskError>,
+    is_interrupted: bool,
+    /// Those of the other machines that were interrupted while they measured.
+    interrupted: Vec<usize>,
+}
+
+impl Sum {
+    fn add_own(&mut self, own: Ended) {
+        match own {
+            Ended::Measured(outcome) => {
+                self.is_interrupted = outcome.interrupted;
+                self.parts.push(*outcome);
+            }
+            Ended::Interrupted | Ended::Absent => {
+                self.is_interrupted = true;
+                self.miss(0, INTERRUPTED);
+            }
+            Ended::Failed(error @ TaskError::Input(_)) => {
+                self.miss(0, &format!("its load failed: {error}"));
+                self.input = Some(error);
+            }
+            Ended::Failed(error) => self.fail(0, failure(&error)),
+        }
+    }
+
+    fn add(&mut self, index: usize, is_late: bool, outcome: LoadOutcome) {
+        if is_late {
+            self.shards.late.push(index as u64);
+        }
+        if outcome.interrupted {
+            self.interrupted.push(index);
+        }
+        self.parts.push(outcome);
+    }
+
+    fn miss(&mut self, index: usize, reason: &str) {
+        let reason = reason.chars().take(MAX_REASON).collect();
+        self.shards.missing.push(MissingShard { index: index as u64, reason });
+    }
+
+    fn fail(&mut self, index: usize, failure: ShardFailure) {
+        self.miss(index, &format!("its load failed: {}", failure.message));
+        match self.failures.iter_mut().find(|(known, _)| *known == failure) {
+            Some((_, indices)) => indices.push(index),
+            None => self.failures.push((failure, vec![index])),
+        }
+    }
+
+    fn made(self, count: usize) -> Made {
+        let shards = Shards { count: count as u64, ..self.shards };
+        let interrupted = match (self.is_interrupted, self.interrupted.as_slice()) {
+            // The whole run was.
+            (true, _) | (false, []) => None,
+            (false, indices) => Some(format!("{} interrupted before the end", indexed(indices, "was", "were"))),
+        };
+        let notes = [offer::gap(&shards), offer::lateness(&shards), interrupted].into_iter().flatten().collect();
+        let failed = self.failures.into_iter().map(|(failure, indices)| TaskError::Failed {
+            message: format!("{} ({})", failure.message, indexed(&indices, "", "").trim_end()),
+            hint: failure.hint,
+            partial: None,
+        });
+        Made {
+            failures: self.input.into_iter().chain(failed).collect(),
+            outcome: LoadOutcome::merged(self.parts)
+                .map(|outcome| Box::new(LoadOutcome { shards: Some(shards), ..outcome })),
+            is_interrupted: self.is_interrupted,
+            notes,
+        }
+    }
+}
+
+/// `index 3 was`, `indices 3, 5 were`.
+fn indexed(indices: &[usize], one: &str, many: &str) -> String {
+    let list = indices.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    if indices.len() == 1 { format!("index {list} {one}") } else { format!("indices {list} {many}") }
+}
+
+#[cfg(test)]
+#[path = "made_tests.rs"]
+mod tests;

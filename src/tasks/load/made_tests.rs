@@ -1,0 +1,154 @@
+//! What is made of what machines handed in, well or badly.
+
+use chrono::{DateTime, Utc};
+
+use super::super::offer::Go;
+use super::*;
+use crate::load::plan::LoadPlan;
+use crate::logic::histogram;
+use crate::logic::input::InputError;
+use crate::logic::pacing::{Arrival, Bound, Pacer};
+use crate::model::contribution::VersionMetrics;
+use crate::model::shard::LoadShard;
+use crate::ports::BoxFuture;
+
+struct Plain;
+
+impl Load for Plain {
+    fn provider(&self) -> &str {
+        "http"
+    }
+
+    fn version(&self) -> usize {
+        0
+    }
+
+    fn label(&self) -> &str {
+        "http"
+    }
+
+    fn plan(&self) -> LoadPlan {
+        LoadPlan::new("t", Pacer::new(Arrival::Constant { rate: 40.0 }, Bound::Count(40)), 1)
+    }
+
+    fn warmup(&self) -> Option<Pacer> {
+        None
+    }
+
+    fn run<'a>(&'a self, _: &'a Go<'a>) -> BoxFuture<'a, Ended> {
+        Box::pin(async { Ended::Interrupted })
+    }
+
+    fn add(&self, _: &LoadOutcome, _: DateTime<Utc>, _: &mut VersionMetrics) {}
+
+    fn notes(&self, _: &LoadOutcome) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+fn shard(requests: u64) -> LoadShard {
+    LoadShard { requests, whole_rate: Some(40.0), asked_rate: Some(10.0), achieved_rate: 10.0, ..LoadShard::default() }
+}
+
+fn own(requests: u64) -> Ended {
+    let outcome = LoadOutcome::of_shard(&shard(requests), &Plain.plan().pacer, Instant::now()).unwrap();
+    Ended::Measured(Box::new(outcome))
+}
+
+fn member(index: usize, end: ShardEnd) -> MemberShard {
+    MemberShard { index, is_late: false, handed: Ok(vec![end]) }
+}
+
+fn measured(index: usize, requests: u64) -> MemberShard {
+    member(index, ShardEnd::Measured(Box::new(shard(requests))))
+}
+
+fn failed(index: usize, message: &str) -> MemberShard {
+    let hint = Some("look".to_owned());
+    member(index, ShardEnd::Failed(ShardFailure { message: message.to_owned(), hint }))
+}
+
+fn made(own: Ended, others: &[MemberShard]) -> Made {
+    Made::of_all(&Plain, own, others, (0, 1), 4, Instant::now())
+}
+
+/// Index and reason of those that are missing.
+fn missing(made: &Made) -> Vec<(u64, String)> {
+    let shards = made.outcome.as_ref().unwrap().shards.as_ref().unwrap();
+    shards.missing.iter().map(|missing| (missing.index, missing.reason.clone())).collect()
+}
+
+#[test]
+fn all_that_was_measured_adds_up() {
+    let others = [measured(1, 10), MemberShard { is_late: true, ..measured(2, 9) }, measured(3, 8)];
+    let made = made(own(11), &others);
+    let outcome = made.outcome.as_ref().unwrap();
+    assert_eq!((outcome.requests, outcome.asked_rate, outcome.achieved_rate), (38, Some(40.0), 40.0));
+    assert_eq!(outcome.shards, Some(Shards { count: 4, missing: Vec::new(), late: vec![2] }));
+    assert!(made.failures.is_empty() && !made.is_interrupted);
+    assert_eq!(made.notes.len(), 1);
+}
+
+#[test]
+fn every_machine_that_is_not_in_it_is_named_with_the_reason() {
+    let mut damaged = shard(9);
+    damaged.histograms.insert("latency".to_owned(), histogram::encode(&histogram::new()));
+    damaged.histograms.get_mut("latency").unwrap().data.clear();
+    let others = [
+        member(1, ShardEnd::Interrupted),
+        member(2, ShardEnd::Measured(Box::new(damaged))),
+        MemberShard { handed: Ok(Vec::new()), ..measured(3, 1) },
+    ];
+    let missing_of = |others: &[MemberShard]| missing(&made(own(11), others));
+    let found = missing_of(&others);
+    assert_eq!(found[0], (1, "was interrupted before it measured anything".to_owned()));
+    assert!(found[1].1.starts_with("handed in what can't be read: `latency`: the histogram is damaged"), "{found:?}");
+    assert_eq!(found[2], (3, "handed in 0 loads, not 1".to_owned()));
+    // An implementation that forgets one does not make it disappear, and no reason is without end.
+    let long = MemberShard { handed: Err("x".repeat(5_000)), ..measured(2, 1) };
+    let found = missing_of(&[measured(1, 1), long]);
+    assert_eq!((found[0].0, found[0].1.len()), (2, 300));
+    assert_eq!(found[1], (3, "nothing was heard of it".to_owned()));
+}
+
+#[test]
+fn failures_name_their_machines_and_equal_ones_are_told_once() {
+    let others = [failed(1, "no way"), failed(2, "no food"), failed(3, "no way")];
+    let made = made(own(11), &others);
+    let told: Vec<(String, Option<String>)> = made
+        .failures
+        .iter()
+        .map(|failure| match failure {
+            TaskError::Failed { message, hint, .. } => (message.clone(), hint.clone()),
+            TaskError::Input(_) => panic!("{failure}"),
+        })
+        .collect();
+    let look = Some("look".to_owned());
+    assert_eq!(told, [("no way (indices 1, 3)".to_owned(), look.clone()), ("no food (index 2)".to_owned(), look)]);
+    assert_eq!(missing(&made).iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(made.outcome.unwrap().requests, 11);
+}
+
+#[test]
+fn what_the_user_wrote_wrong_stays_that() {
+    let input = || Ended::Failed(TaskError::Input(InputError::new("with.url", "is no URL")));
+    let made = made(input(), &[measured(1, 1), failed(2, "with.url: is no URL"), measured(3, 1)]);
+    assert!(matches!(made.failures[..], [TaskError::Input(_), TaskError::Failed { .. }]), "{:?}", made.failures);
+    assert_eq!(missing(&made)[0], (0, "its load failed: with.url: is no URL".to_owned()));
+}
+
+#[test]
+fn an_interruption_is_that_of_the_coordinator() {
+    let mut stopped = shard(5);
+    stopped.interrupted = true;
+    let others = [measured(1, 1), member(2, ShardEnd::Measured(Box::new(stopped))), measured(3, 1)];
+    let one = made(own(11), &others);
+    assert!(!one.is_interrupted && one.outcome.unwrap().interrupted);
+    assert_eq!(one.notes, ["index 2 was interrupted before the end"]);
+    let early = made(Ended::Interrupted, &others);
+    assert!(early.is_interrupted);
+    assert_eq!(missing(&early), [(0, "was interrupted before it measured anything".to_owned())]);
+    assert_eq!(early.outcome.unwrap().requests, 7);
+    let nothing = made(Ended::Interrupted, &[]);
+    assert!(nothing.outcome.is_none() && nothing.is_interrupted);
+}

@@ -1,0 +1,72 @@
+//! Where machines meet before they start a load.
+
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use tokio::sync::OnceCell;
+
+use crate::model::shard::{LoadPhase, LoadPlace};
+use crate::ports::fleet::{Entry, Fleet, FleetError, Muster};
+use crate::ports::{Event, Observer};
+
+/// The start of the loads of one place. Loads that are made at the same time meet the other machines together: the first one that
+/// is ready comes for all.
+pub(in crate::tasks) struct Meeting<'a> {
+    fleet: &'a dyn Fleet,
+    observer: &'a dyn Observer,
+    task: usize,
+    load: usize,
+    has_warmup: bool,
+    warmup: OnceCell<Result<Muster, FleetError>>,
+    start: OnceCell<Result<Muster, FleetError>>,
+    started: OnceLock<Instant>,
+}
+
+impl<'a> Meeting<'a> {
+    /// For the loads number `load` of a task; with a warm-up if any of them has one.
+    pub(super) fn new(
+        fleet: &'a dyn Fleet,
+        observer: &'a dyn Observer,
+        (task, load): (usize, usize),
+        has_warmup: bool,
+    ) -> Self {
+        let (warmup, start, started) = Default::default();
+        Self { fleet, observer, task, load, has_warmup, warmup, start, started }
+    }
+
+    /// The place of a phase.
+    pub(super) fn place(&self, phase: LoadPhase) -> LoadPlace {
+        LoadPlace { task: self.task, load: self.load, phase }
+    }
+
+    /// Comes to the start of a phase, unless this machine did so before; those before it come first.
+    pub(super) async fn start(&self, phase: LoadPhase) -> Result<Entry, FleetError> {
+        let warmup = match self.has_warmup {
+            true => self.entry(&self.warmup, LoadPhase::WarmUp).await?,
+            false => Entry::OnTime,
+        };
+        if phase == LoadPhase::WarmUp || warmup == Entry::Closed {
+            return Ok(warmup);
+        }
+        let entry = self.entry(&self.start, LoadPhase::Load).await?;
+        self.started.get_or_init(Instant::now);
+        Ok(entry)
+    }
+
+    async fn entry(&self, cell: &OnceCell<Result<Muster, FleetError>>, phase: LoadPhase) -> Result<Entry, FleetError> {
+        let muster = cell.get_or_init(|| async {
+            let muster = self.fleet.start(self.place(phase)).await?;
+            for missing in &muster.missing {
+                let line = format!("started without index {}: {}", missing.index, missing.reason);
+                self.observer.observe(Event::TaskLog { index: self.task, line });
+            }
+            Ok(muster)
+        });
+        muster.await.as_ref().map(|muster| muster.entry).map_err(FleetError::clone)
+    }
+
+    /// When this machine started the loads; now, if it has not.
+    pub(super) fn started(&self) -> Instant {
+        self.started.get().copied().unwrap_or_else(Instant::now)
+    }
+}

@@ -1,0 +1,143 @@
+//! Loads that several machines make together: each makes its part, the coordinator gathers all of them.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::made::{Made, shard_end};
+use super::meeting::Meeting;
+use super::offer::{Ended, Go, Load, unless_stopped};
+use crate::model::shard::{Handed, LoadPhase, ShardEnd};
+use crate::ports::Event;
+use crate::ports::fleet::{Entry, Fleet, FleetError, MemberShard};
+use crate::tasks::{TaskContext, TaskError};
+
+/// How long after an interruption machines still hand in what they measured: within the time that an interrupted task has.
+const HAND_IN: Duration = Duration::from_secs(8);
+
+/// Makes the loads number `number` of a task, all at the same time, together with the other machines; an entry for each load.
+pub(super) async fn coordinate<L: Load>(
+    loads: &[L],
+    number: usize,
+    fleet: &dyn Fleet,
+    cx: &TaskContext<'_>,
+) -> Vec<Made> {
+    let meeting = meeting(loads, number, fleet, cx);
+    let go = go(fleet, &meeting, cx);
+    let all = |error: &str| {
+        let failed = |load: &L| Made::failed(TaskError::failed(format!("{}: {error}", load.label())));
+        loads.iter().map(failed).collect()
+    };
+    let (ended, handed) = match part(loads, &meeting, &go).await {
+        Ok(Some(part)) => part,
+        Ok(None) => return all("this machine takes no part in its own load"),
+        Err(error) => return all(&error.to_string()),
+    };
+    let place = meeting.place(LoadPhase::Load);
+    let gathered = unless_too_late(&go, fleet.gather(place, &handed, planned(loads))).await;
+    let count = fleet.share().count();
+    let missing = |reason: String| {
+        let one = |index| MemberShard { index, is_late: false, handed: Err(reason.clone()) };
+        (1..count).map(one).collect::<Vec<_>>()
+    };
+    let (others, error) = match gathered {
+        Some(Ok(others)) => (others, None),
+        Some(Err(error)) => (missing("what it measured could not be had".to_owned()), Some(error)),
+        None => (missing("handed in nothing before the interrupted run ended".to_owned()), None),
+    };
+    let of = loads.len();
+    let one = |(at, (load, own)): (usize, (&L, Ended))| {
+        let mut made = Made::of_all(load, own, &others, (at, of), count, meeting.started());
+        if let Some(error) = &error {
+            let message = format!("{}: can't gather what the other pods measured: {error}", load.label());
+            made.failures.push(TaskError::failed(message));
+        }
+        made
+    };
+    loads.iter().zip(ended).enumerate().map(one).collect()
+}
+
+/// Makes this machine's part of the loads number `number` of a task, and hands it in.
+pub(super) async fn assist<L: Load>(
+    loads: &[L],
+    number: usize,
+    fleet: &dyn Fleet,
+    cx: &TaskContext<'_>,
+) -> Result<(), FleetError> {
+    let meeting = meeting(loads, number, fleet, cx);
+    let go = go(fleet, &meeting, cx);
+    let work = async {
+        let Some((_, handed)) = part(loads, &meeting, &go).await? else { return Ok(()) };
+        tell_failures(&handed, cx);
+        let place = meeting.place(LoadPhase::Load);
+        match unless_too_late(&go, fleet.gather(place, &handed, planned(loads))).await {
+            Some(gathered) => gathered.map(drop),
+            None => Err(FleetError::Failed("interrupted before what was measured could be handed in".to_owned())),
+        }
+    };
+    let recalled = fleet.recalled();
+    tokio::select! {
+        biased;
+        // What is under way ends with its future.
+        () = recalled.cancelled() => Err(FleetError::Restarted),
+        done = work => done,
+    }
+}
+
+fn meeting<'a, L: Load>(loads: &[L], number: usize, fleet: &'a dyn Fleet, cx: &TaskContext<'a>) -> Meeting<'a> {
+    let has_warmup = loads.iter().any(|load| load.warmup().is_some());
+    Meeting::new(fleet, cx.world.observer, (cx.index, number), has_warmup)
+}
+
+fn go<'a>(fleet: &dyn Fleet, meeting: &'a Meeting<'a>, cx: &TaskContext<'a>) -> Go<'a> {
+    Go { world: cx.world, share: fleet.share(), stop: cx.world.stop.clone(), meeting: Some(meeting) }
+}
+
+/// Makes this machine's part, and what it hands in of it; `None` where it takes no part.
+async fn part<L: Load>(
+    loads: &[L],
+    meeting: &Meeting<'_>,
+    go: &Go<'_>,
+) -> Result<Option<(Vec<Ended>, Handed)>, FleetError> {
+    let ended = join_all(loads.iter().map(|load| load.run(go))).await;
+    // Also where every load failed before its start, so that the other machines don't wait for this one.
+    let entry = unless_stopped(go, meeting.start(LoadPhase::Load)).await;
+    if entry.transpose()? == Some(Entry::Closed) {
+        return Ok(None);
+    }
+    let handed: Option<Handed> = ended.iter().map(shard_end).collect();
+    Ok(handed.map(|handed| (ended, handed)))
+}
+
+/// How long the loads take by plan, their warm-ups included; `None` where one of them takes as long as it takes.
+fn planned<L: Load>(loads: &[L]) -> Option<Duration> {
+    let of = |load: &L| {
+        let plan = load.plan();
+        let own = [plan.pacer.length(), plan.max_duration].into_iter().flatten().min()?;
+        let warmup = load.warmup().map_or(Some(Duration::ZERO), |pacer| pacer.length())?;
+        Some(own.saturating_add(warmup))
+    };
+    loads.iter().map(of).try_fold(Duration::ZERO, |longest, of| Some(longest.max(of?)))
+}
+
+/// Waits for `work`; `None` when the run is interrupted and some seconds have passed.
+async fn unless_too_late<T>(go: &Go<'_>, work: impl Future<Output = T>) -> Option<T> {
+    let too_late = async {
+        go.stop.cancelled().await;
+        tokio::time::sleep(HAND_IN).await;
+    };
+    tokio::select! {
+        biased;
+        done = work => Some(done),
+        () = too_late => None,
+    }
+}
+
+/// Puts into this machine's own log why its loads failed; the coordinator tells it as the task's error.
+fn tell_failures(handed: &Handed, cx: &TaskContext<'_>) {
+    for end in handed {
+        if let ShardEnd::Failed(failure) = end {
+            cx.world.observer.observe(Event::TaskLog { index: cx.index, line: failure.message.clone() });
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Machines with an outside world of their own, the coordinator's document, and the run of an experiment on all of them.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
+use iter8::model::document::{Experiment, TaskRecord, TaskSpec};
+use iter8::model::load::LoadRecord;
+use iter8::pipeline::{PipelineError, Prepared, ResultPolicy, RunEnd, prepare};
+use iter8::ports::{
+    BoxFuture, Clock, DocumentStore, Event, Files, Observer, ScriptEnd, Shell, StoreError, Web, WebError, WebRequest,
+    WebResponse, World,
+};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::fleet::{Ground, Member};
+use crate::support::scripted::{Reply, Scripted};
+
+/// How long machines wait for each other where one of them does not come.
+pub const PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// A machine's outside world.
+pub struct Machine {
+    /// Whether its files can be read.
+    pub has_files: bool,
+    pub stop: CancellationToken,
+    pub events: Mutex<Vec<Event>>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self { has_files: true, stop: CancellationToken::new(), events: Mutex::default() }
+    }
+}
+
+impl Files for Machine {
+    fn read(&self, _: &str, _: u64) -> io::Result<Vec<u8>> {
+        if self.has_files { Ok(b"payload".to_vec()) } else { Err(io::ErrorKind::NotFound.into()) }
+    }
+
+    fn env(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+impl Web for Machine {
+    fn send(&self, _: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
+        panic!("no test asks for anything outside the load")
+    }
+}
+
+impl Shell for Machine {
+    fn run<'a>(
+        &'a self,
+        _: &'a str,
+        _: Duration,
+        _: &'a (dyn Fn(&str) + Send + Sync),
+        _: &'a CancellationToken,
+    ) -> BoxFuture<'a, io::Result<ScriptEnd>> {
+        Box::pin(async { Ok(ScriptEnd::Exited(0)) })
+    }
+}
+
+impl Clock for Machine {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_000_000, 0).unwrap()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+impl Observer for Machine {
+    fn observe(&self, event: Event) {
+        self.events.lock().unwrap().push(event);
+    }
+}
+
+impl Machine {
+    fn world<'a>(&'a self, fleet: Option<&'a Member>) -> World<'a> {
+        World {
+            clock: self,
+            web: self,
+            shell: self,
+            files: self,
+            cluster: &iter8::adapters::kubernetes::NoCluster,
+            observer: self,
+            tape: None,
+            fleet: fleet.map(|member| member as _),
+            stop: self.stop.clone(),
+        }
+    }
+
+    /// Runs the pipeline, as the coordinator or alone.
+    pub async fn run(
+        &self,
+        spec: &Value,
+        fleet: Option<&Member>,
+        document: &Document,
+    ) -> Result<RunEnd, PipelineError> {
+        prepared(spec).run(ResultPolicy::Fresh, document, &self.world(fleet)).await
+    }
+
+    /// Assists as that member.
+    pub async fn assist(&self, spec: &Value, fleet: &Member) -> Result<RunEnd, PipelineError> {
+        prepared(spec).assist(fleet, &self.world(None)).await
+    }
+
+    /// Waits until a load of this machine has been under way for a while.
+    pub async fn wait_for_load(&self) {
+        let is_under_way = |event: &Event| matches!(event, Event::Load { progress, .. } if progress.elapsed > Duration::from_millis(200));
+        while !self.events.lock().unwrap().iter().any(is_under_way) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Lines in its log.
+    pub fn log(&self) -> Vec<String> {
+        let events = self.events.lock().unwrap();
+        let line = |event: &Event| match event {
+            Event::TaskLog { line, .. } => Some(line.clone()),
+            _ => None,
+        };
+        events.iter().filter_map(line).collect()
+    }
+}
+
+fn prepared(spec: &Value) -> Prepared {
+    let spec: Vec<TaskSpec> = serde_json::from_value(spec.clone()).unwrap();
+    prepare(Experiment { spec, ..Experiment::default() }, &Machine::default()).unwrap()
+}
+
+/// The document, as it was last saved.
+#[derive(Default)]
+pub struct Document(Mutex<Option<Experiment>>);
+
+impl DocumentStore for Document {
+    fn location(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn load(&self) -> BoxFuture<'_, Result<Experiment, StoreError>> {
+        Box::pin(async { Err(StoreError::Missing { location: self.location() }) })
+    }
+
+    fn save<'a>(&'a self, experiment: &'a Experiment) -> BoxFuture<'a, Result<(), StoreError>> {
+        *self.0.lock().unwrap() = Some(experiment.clone());
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl Document {
+    pub fn experiment(&self) -> Experiment {
+        self.0.lock().unwrap().clone().unwrap()
+    }
+
+    /// The only version's loads.
+    pub fn load(&self, provider: &str) -> LoadRecord {
+        self.experiment().result.unwrap().insights.unwrap().load[0][provider].clone()
+    }
+
+    pub fn task(&self, index: usize) -> TaskRecord {
+        self.experiment().result.unwrap().tasks[index].clone()
+    }
+
+    /// Outcome and reason of the first objective.
+    pub fn verdict(&self) -> (Value, String) {
+        let insights = self.experiment().result.unwrap().insights.unwrap();
+        let verdict = &insights.verdicts[0];
+        (json!(verdict.verdict), verdict.reason.clone())
+    }
+}
+
+/// An experiment: a load with these values, and an objective that every load meets.
+pub fn experiment(http: Value) -> Value {
+    json!([
+        {"task": "http", "with": http},
+        {"task": "assess", "with": {"SLOs": {"upper": [{"metric": "http/error-count", "limit": 1000}]}}},
+    ])
+}
+
+/// Runs an experiment on so many machines; each of the assistants ends as the run is over.
+pub async fn run_all(ground: &Arc<Ground>, count: usize, spec: &Value) -> Document {
+    let document = Document::default();
+    let (first, coordinator) = (Machine::default(), ground.member(0));
+    let assistants: Vec<_> = (1..count).map(|index| (Machine::default(), ground.member(index))).collect();
+    let assist = join_all(assistants.iter().map(|(machine, member)| machine.assist(spec, member)));
+    let (end, ends) = tokio::join!(first.run(spec, Some(&coordinator), &document), assist);
+    assert_eq!(end.unwrap(), RunEnd::Completed);
+    for end in ends {
+        assert_eq!(end.unwrap(), RunEnd::Completed);
+    }
+    document
+}
+
+/// A service that counts its requests, and answers them after as long as the closure says.
+pub fn counting(latency: impl Fn(u64) -> Duration + Send + Sync + 'static) -> (Scripted, Arc<AtomicU64>) {
+    let count = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&count);
+    let server = Scripted::replies(move |_| {
+        let number = seen.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(latency(number));
+        Reply::ok("fine")
+    });
+    (server, count)
+}

@@ -1,0 +1,328 @@
+//! Machines that do not come, fail, are lost or interrupted: stated gaps, and nothing counted twice.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use iter8::model::document::TaskStatus;
+use iter8::model::load::MissingShard;
+use iter8::pipeline::{PipelineError, RunEnd};
+use iter8::ports::fleet::FleetError;
+use iter8::report;
+use serde_json::{Value, json};
+
+use super::crew::{Document, Machine, PATIENCE, counting, experiment};
+use crate::schema::{errors, published};
+use crate::support::fleet::Ground;
+use crate::support::scripted::{Reply, Scripted};
+use crate::support::service;
+
+#[tokio::test]
+async fn a_machine_that_never_comes_is_a_stated_gap_and_leaves_objectives_open() {
+    let (server, seen) = counting(|_| Duration::ZERO);
+    let ground = Ground::new(8, PATIENCE);
+    let spec = experiment(json!({"url": server.url(), "qps": 100, "numRequests": 80, "connections": 2}));
+    let document = Document::default();
+    let (first, coordinator) = (Machine::default(), ground.member(0));
+    let there: Vec<_> = [1, 2, 4, 5, 6, 7].map(|index| (Machine::default(), ground.member(index))).into();
+    let assist = join_all(there.iter().map(|(machine, member)| machine.assist(&spec, member)));
+    let (end, _) = tokio::join!(first.run(&spec, Some(&coordinator), &document), assist);
+    // Nothing failed: the run is complete, and says what it lacks.
+    assert_eq!(end.unwrap(), RunEnd::Completed);
+    let load = document.load("http");
+    assert_eq!((load.requests, seen.load(Ordering::SeqCst)), (70, 70));
+    assert_eq!(load.asked_rate, Some(100.0), "the rate of the whole load");
+    let reason = "did not come to the start".to_owned();
+    let shards = load.shards.unwrap();
+    assert_eq!((shards.count, shards.missing), (8, vec![MissingShard { index: 3, reason }]));
+    let gap =
+        "1 of 8 pods handed in no measurements: index 3 (did not come to the start); its share of the load is missing";
+    assert_eq!(document.task(0).notes, [format!("http: {gap}")]);
+    assert_eq!(document.verdict(), (json!("inconclusive"), gap.to_owned()));
+    assert_eq!(first.log(), ["started without index 3: did not come to the start within 1.5s"]);
+    let experiment = document.experiment();
+    assert_eq!(errors(&published("document"), &json!(experiment)), [""; 0]);
+    let report = |name| (report::format(name).unwrap().render)(&experiment).unwrap();
+    let words = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words(report("text")).contains(&format!("http: {gap}")), "{}", report("text"));
+    let page = report("html");
+    assert!(page.contains("parts missing") && page.contains("7 of 8"), "{page}");
+}
+
+#[tokio::test]
+async fn a_load_that_fails_on_one_machine_fails_the_task_and_the_others_measurements_stay() {
+    // The requests of machine 3 fail, all of them.
+    let server = Scripted::replies(|request| match request.path.trim_start_matches('/').parse::<u64>() {
+        Ok(number) if number % 8 == 3 => Reply::plain("500 Broken", "broken"),
+        _ => Reply::ok("fine"),
+    });
+    let url = format!("{}{{{{requestNumber}}}}", server.url());
+    let load = json!({"url": url, "template": true, "numRequests": 80, "qps": "max", "connections": 2});
+    let (end, document, machines) = run_with(&Ground::new(8, PATIENCE), 8, &experiment(load), |_, _| ()).await;
+    let Err(PipelineError::Task { source, .. }) = end else { panic!("{end:?}") };
+    let message = source.to_string();
+    assert!(message.starts_with("http: the first 2 requests to http://127.0.0.1:"), "{message}");
+    assert!(message.ends_with("all failed: status 500 ×2 (index 3)"), "{message}");
+    assert_eq!(document.task(0).status, TaskStatus::Failed);
+    assert_eq!(document.task(0).error, Some(message.clone()));
+    let load = document.load("http");
+    assert_eq!((load.requests, load.errors), (70, 0));
+    let shards = load.shards.unwrap();
+    let missing = shards.missing.iter().map(|missing| missing.index).collect::<Vec<_>>();
+    assert_eq!(missing, [3]);
+    assert!(shards.missing[0].reason.starts_with("its load failed: http: the first 2 requests"), "{shards:?}");
+    // Its own log tells it, too.
+    assert_eq!(machines[3].log().len(), 1);
+}
+
+#[tokio::test]
+async fn a_failure_that_all_machines_share_is_told_once() {
+    let load = json!({"url": "http://127.0.0.1:1/", "numRequests": 40, "qps": "max", "connections": 1});
+    let (end, document, _) = run_with(&Ground::new(4, PATIENCE), 4, &experiment(load), |_, _| ()).await;
+    let Err(PipelineError::Task { source, .. }) = end else { panic!("{end:?}") };
+    assert_eq!(
+        source.to_string(),
+        "http: the first 1 requests to http://127.0.0.1:1/ all failed: connection refused ×1 (indices 0, 1, 2, 3)"
+    );
+    let insights = document.experiment().result.unwrap().insights.unwrap_or_default();
+    assert!(insights.load.iter().all(|loads| loads.is_empty()), "{insights:?}");
+}
+
+#[tokio::test]
+async fn a_machine_that_fails_before_its_load_keeps_no_other_waiting() {
+    let (server, seen) = counting(|_| Duration::ZERO);
+    let spec =
+        experiment(json!({"url": server.url(), "payloadFile": "p", "numRequests": 40, "qps": "max", "connections": 1}));
+    for without_files in [0, 2] {
+        let before = seen.load(Ordering::SeqCst);
+        // Longer than any test may take.
+        let ground = Ground::new(4, Duration::from_secs(600));
+        let change = |index, machine: &mut Machine| machine.has_files = index != without_files;
+        let run = tokio::time::timeout(Duration::from_secs(30), run_with(&ground, 4, &spec, change));
+        let (end, document, _) = run.await.unwrap();
+        let Err(PipelineError::Task { source, .. }) = end else { panic!("{end:?}") };
+        assert!(source.to_string().starts_with("with.payloadFile: can't read `p`"), "{source}");
+        assert_eq!((document.load("http").requests, seen.load(Ordering::SeqCst) - before), (30, 30));
+        assert_eq!(document.load("http").shards.unwrap().missing[0].index, without_files as u64);
+    }
+}
+
+#[tokio::test]
+async fn a_machine_that_is_lost_and_starts_again_is_counted_once() {
+    let (server, seen) = counting(|_| Duration::ZERO);
+    let ground = Ground::new(3, Duration::from_secs(20));
+    let spec = experiment(json!({"url": server.url(), "qps": 60, "duration": "1s", "connections": 1}));
+    let document = Document::default();
+    let (first, coordinator) = (Machine::default(), ground.member(0));
+    let (second, assistant) = (Machine::default(), ground.member(1));
+    let lost_and_found = async {
+        let lost = Machine::default();
+        let member = ground.member(2);
+        tokio::select! {
+            end = lost.assist(&spec, &member) => panic!("{end:?}"),
+            () = lost.wait_for_load() => {}
+        }
+        let again = Machine::default();
+        again.assist(&spec, &ground.member(2)).await
+    };
+    let (end, _, again) =
+        tokio::join!(first.run(&spec, Some(&coordinator), &document), second.assist(&spec, &assistant), lost_and_found);
+    assert_eq!((end.unwrap(), again.unwrap()), (RunEnd::Completed, RunEnd::Completed));
+    let load = document.load("http");
+    assert_eq!((load.requests, load.dropped), (60, 0));
+    assert!(seen.load(Ordering::SeqCst) > 60, "the lost attempt sent requests, too");
+    let shards = load.shards.unwrap();
+    assert_eq!((shards.missing.len(), shards.late), (0, vec![2]));
+    let late = "pod 2 made its share after the others had started: the load was never made by all of them at once";
+    assert_eq!(document.task(0).notes, [format!("http: {late}")]);
+    assert_eq!(document.verdict().0, "satisfied");
+}
+
+#[tokio::test]
+async fn a_machine_that_comes_again_after_it_handed_in_does_nothing_more() {
+    let (server, seen) = counting(|_| Duration::ZERO);
+    let ground = Ground::new(2, Duration::from_secs(20));
+    // The second load keeps the run going.
+    let mut spec = experiment(json!({"url": server.url(), "numRequests": 10, "qps": "max"}));
+    let endpoints = json!({"a": {"numRequests": 10, "qps": "max"}, "b": {"qps": 50, "duration": "1s"}});
+    spec[0]["with"] = json!({"url": server.url(), "endpoints": endpoints, "connections": 1});
+    let document = Document::default();
+    let (first, coordinator) = (Machine::default(), ground.member(0));
+    let comes_again = async {
+        let member = ground.member(1);
+        let lost = Machine::default();
+        tokio::select! {
+            end = lost.assist(&spec, &member) => panic!("{end:?}"),
+            // The first load is too short for this; it is the second one.
+            () = lost.wait_for_load() => {}
+        }
+        assert_eq!(ground.handed().iter().filter(|(_, index, _)| *index == 1).count(), 1);
+        Machine::default().assist(&spec, &ground.member(1)).await
+    };
+    let (end, again) = tokio::join!(first.run(&spec, Some(&coordinator), &document), comes_again);
+    assert_eq!((end.unwrap(), again.unwrap()), (RunEnd::Completed, RunEnd::Completed));
+    assert_eq!((document.load("http-a").requests, document.load("http-b").requests), (10, 50));
+    assert_eq!(document.load("http-a").shards.unwrap().late, [0; 0]);
+    assert_eq!(document.load("http-b").shards.unwrap().late, [1]);
+    assert!(seen.load(Ordering::SeqCst) > 60);
+}
+
+#[tokio::test]
+async fn when_the_coordinator_begins_anew_the_others_drop_what_they_do() {
+    let (server, _) = counting(|_| Duration::ZERO);
+    let ground = Ground::new(3, Duration::from_secs(20));
+    let long = experiment(json!({"url": server.url(), "qps": 30, "duration": "30s", "connections": 1}));
+    let document = Document::default();
+    let assistants = [1, 2].map(|index| (Machine::default(), ground.member(index)));
+    let assist = join_all(assistants.iter().map(|(machine, member)| machine.assist(&long, member)));
+    let coordinate = async {
+        let lost = Machine::default();
+        let member = ground.member(0);
+        tokio::select! {
+            end = lost.run(&long, Some(&member), &document) => panic!("{end:?}"),
+            () = lost.wait_for_load() => {}
+        }
+        ground.begin_anew();
+        // The same experiment, of which this one sees the end.
+        let again = Machine::default();
+        let member = ground.member(0);
+        let stop = async {
+            again.wait_for_load().await;
+            assistants.iter().for_each(|(machine, _)| machine.stop.cancel());
+            again.stop.cancel();
+        };
+        tokio::join!(again.run(&long, Some(&member), &document), stop).0
+    };
+    let both = async { tokio::join!(coordinate, assist) };
+    let (end, ends) = tokio::time::timeout(Duration::from_secs(25), both).await.unwrap();
+    assert_eq!(end.unwrap(), RunEnd::Interrupted);
+    for (end, (machine, _)) in ends.into_iter().zip(&assistants) {
+        assert_eq!(end.unwrap(), RunEnd::Interrupted);
+        let events = format!("{:?}", machine.events.lock().unwrap());
+        assert_eq!(events.matches("recalled by the coordinator").count(), 1, "{events}");
+        assert_eq!(events.matches("TaskStarted").count(), 2, "{events}");
+    }
+    assert_eq!(document.load("http").shards.unwrap().missing, []);
+}
+
+#[tokio::test]
+async fn an_interruption_keeps_what_every_machine_measured() {
+    let url = format!("http://{}/", service::start());
+    let ground = Ground::new(4, Duration::from_secs(20));
+    let spec = experiment(json!({"url": url, "qps": 80, "duration": "60s", "connections": 1}));
+    let document = Document::default();
+    let (first, coordinator) = (Machine::default(), ground.member(0));
+    let assistants: Vec<_> = (1..4).map(|index| (Machine::default(), ground.member(index))).collect();
+    let stop = async {
+        for (machine, _) in &assistants {
+            machine.wait_for_load().await;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        first.stop.cancel();
+        assistants.iter().for_each(|(machine, _)| machine.stop.cancel());
+    };
+    let assist = join_all(assistants.iter().map(|(machine, member)| machine.assist(&spec, member)));
+    let (end, ends, ()) = tokio::join!(first.run(&spec, Some(&coordinator), &document), assist, stop);
+    assert_eq!(end.unwrap(), RunEnd::Interrupted);
+    assert!(ends.into_iter().all(|end| end.unwrap() == RunEnd::Interrupted));
+    let load = document.load("http");
+    assert!(load.interrupted && load.requests >= 40, "{load:?}");
+    assert_eq!(load.shards.unwrap().missing, []);
+    assert_eq!(document.task(0).status, TaskStatus::Interrupted);
+    let handed: u64 = ground.handed().iter().map(|(_, _, handed)| requests(&json!(handed))).sum();
+    assert_eq!(handed, load.requests);
+}
+
+/// Requests of the one load that was handed in.
+fn requests(handed: &Value) -> u64 {
+    handed[0]["measured"]["requests"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn an_interrupted_coordinator_does_not_wait_for_machines_that_go_on() {
+    let url = format!("http://{}/", service::start());
+    let ground = Ground::new(2, Duration::from_secs(600));
+    let spec = experiment(json!({"url": url, "qps": 40, "duration": "60s", "connections": 1}));
+    let document = Document::default();
+    let (first, coordinator) = (Machine::default(), ground.member(0));
+    let (second, assistant) = (Machine::default(), ground.member(1));
+    let stop = async {
+        first.wait_for_load().await;
+        first.stop.cancel();
+    };
+    let run =
+        async { tokio::join!(first.run(&spec, Some(&coordinator), &document), second.assist(&spec, &assistant), stop) };
+    let (end, other, ()) = tokio::time::timeout(Duration::from_secs(30), run).await.unwrap();
+    // The other one learns that the run is over, amid its load.
+    assert_eq!((end.unwrap(), other.unwrap()), (RunEnd::Interrupted, RunEnd::Completed));
+    let load = document.load("http");
+    assert!(load.interrupted && load.requests > 0, "{load:?}");
+    let reason = "handed in nothing before the interrupted run ended".to_owned();
+    assert_eq!(load.shards.unwrap().missing, [MissingShard { index: 1, reason }]);
+}
+
+#[tokio::test]
+async fn a_machine_that_is_interrupted_alone_leaves_the_run_going_and_the_load_open() {
+    let url = format!("http://{}/", service::start());
+    let ground = Ground::new(3, Duration::from_secs(20));
+    let spec = experiment(json!({"url": url, "qps": 60, "duration": "2s", "connections": 1}));
+    let document = Document::default();
+    let (first, coordinator) = (Machine::default(), ground.member(0));
+    let assistants = [1, 2].map(|index| (Machine::default(), ground.member(index)));
+    let stop = async {
+        assistants[1].0.wait_for_load().await;
+        assistants[1].0.stop.cancel();
+    };
+    let assist = join_all(assistants.iter().map(|(machine, member)| machine.assist(&spec, member)));
+    let (end, ends, ()) = tokio::join!(first.run(&spec, Some(&coordinator), &document), assist, stop);
+    assert_eq!(end.unwrap(), RunEnd::Completed);
+    let ends: Vec<RunEnd> = ends.into_iter().map(Result::unwrap).collect();
+    assert_eq!(ends, [RunEnd::Completed, RunEnd::Interrupted]);
+    assert_eq!(document.task(0).notes, ["http: index 2 was interrupted before the end"]);
+    let (verdict, reason) = document.verdict();
+    assert_eq!(verdict, "inconclusive");
+    assert!(reason.starts_with("the load was interrupted after "), "{reason}");
+}
+
+#[tokio::test]
+async fn a_machine_with_another_experiment_is_told_so() {
+    let ground = Ground::new(2, PATIENCE);
+    let url = format!("http://{}/", service::start());
+    let spec = experiment(json!({"url": url, "numRequests": 10, "qps": "max"}));
+    let other = json!([{"run": "true"}]);
+    let document = Document::default();
+    let (first, coordinator) = (Machine::default(), ground.member(0));
+    let (second, assistant) = (Machine::default(), ground.member(1));
+    let (end, wrong) = tokio::join!(first.run(&spec, Some(&coordinator), &document), second.assist(&other, &assistant));
+    assert_eq!(end.unwrap(), RunEnd::Completed);
+    let Err(PipelineError::Fleet(FleetError::Failed(message))) = wrong else { panic!("{wrong:?}") };
+    assert_eq!(
+        message,
+        "the coordinator asks for task 1, which makes no load here: do all machines run the same experiment?"
+    );
+    assert_eq!(document.verdict().0, "inconclusive");
+}
+
+/// Runs an experiment on so many machines, each changed before; the coordinator's end, its document, and the machines.
+async fn run_with(
+    ground: &std::sync::Arc<Ground>,
+    count: usize,
+    spec: &Value,
+    change: impl Fn(usize, &mut Machine),
+) -> (Result<RunEnd, PipelineError>, Document, Vec<Machine>) {
+    let machine = |index| {
+        let mut machine = Machine::default();
+        change(index, &mut machine);
+        machine
+    };
+    let machines: Vec<Machine> = (0..count).map(machine).collect();
+    let members: Vec<_> = (0..count).map(|index| ground.member(index)).collect();
+    let document = Document::default();
+    let pairs = machines.iter().zip(&members).skip(1);
+    let assist = join_all(pairs.map(|(machine, member)| machine.assist(spec, member)));
+    let (end, ends) = tokio::join!(machines[0].run(spec, Some(&members[0]), &document), assist);
+    for end in ends {
+        assert_eq!(end.unwrap(), RunEnd::Completed);
+    }
+    (end, document, machines)
+}

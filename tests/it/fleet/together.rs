@@ -1,0 +1,180 @@
+//! What machines send together is what one would have sent, and what is merged is what they measured.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use iter8::logic::histogram::{self, Histogram, mean_ms, percentile_ms};
+use iter8::model::load::Shards;
+use iter8::model::shard::{LoadPhase, ShardEnd};
+use iter8::sample::{SampleConfig, start};
+use serde_json::{Value, json};
+
+use super::crew::{Document, Machine, PATIENCE, counting, experiment, run_all};
+use crate::support::fleet::Ground;
+use crate::support::scripted::{Reply, Scripted};
+use crate::support::service;
+
+#[tokio::test]
+async fn eight_machines_send_exactly_the_requests_that_were_asked_for() {
+    let (server, seen) = counting(|_| Duration::ZERO);
+    let ground = Ground::new(8, PATIENCE);
+    let load = json!({"url": server.url(), "numRequests": 100, "qps": "max", "connections": 2});
+    let document = run_all(&ground, 8, &experiment(load)).await;
+    let load = document.load("http");
+    assert_eq!((load.requests, load.errors, seen.load(Ordering::SeqCst)), (100, 0, 100));
+    assert_eq!((load.connections, load.asked_rate), (16, None));
+    assert_eq!(load.shards, Some(Shards { count: 8, ..Shards::default() }));
+    assert_eq!(document.verdict().0, "satisfied");
+    assert_eq!(document.task(0).notes, [""; 0]);
+    let parts: Vec<u64> = ground
+        .handed()
+        .into_iter()
+        .map(|(_, _, handed)| match &handed[..] {
+            [ShardEnd::Measured(shard)] => shard.requests,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(parts, [13, 13, 13, 13, 12, 12, 12, 12]);
+}
+
+#[tokio::test]
+async fn a_rate_is_offered_as_one_machine_offers_it() {
+    let url = format!("http://{}/", service::start());
+    let load = json!({"url": url, "qps": 100, "duration": "2s", "connections": 2});
+    let spec = experiment(load);
+    let alone = Document::default();
+    Machine::default().run(&spec, None, &alone).await.unwrap();
+    let document = run_all(&Ground::new(8, PATIENCE), 8, &spec).await;
+    let (one, all) = (alone.load("http"), document.load("http"));
+    assert_eq!((one.requests, one.shards), (200, None));
+    assert_eq!((all.requests, all.dropped, all.asked_rate), (200, 0, one.asked_rate));
+    assert!((all.achieved_rate - 100.0).abs() < 1.0, "{}", all.achieved_rate);
+    let series = all.series.unwrap();
+    assert_eq!(series.requests.iter().sum::<u64>(), 200);
+    // All machines count from the start of the load: each second has its hundred, not each machine its own seconds.
+    assert!(series.requests.iter().take(2).all(|count| (80..=120).contains(count)), "{series:?}");
+    assert_eq!(document.verdict().0, "satisfied");
+}
+
+#[tokio::test]
+async fn merged_percentiles_are_those_of_all_that_was_handed_in() {
+    // Latencies that differ from request to request, and so from machine to machine.
+    let (server, _) = counting(|number| Duration::from_micros(300 * (number % 40)));
+    let ground = Ground::new(8, PATIENCE);
+    let load = json!({"url": server.url(), "numRequests": 400, "qps": "max", "connections": 2});
+    let document = run_all(&ground, 8, &experiment(load)).await;
+    let handed = ground.handed();
+    assert_eq!(handed.iter().map(|(_, index, _)| *index).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7]);
+    let mut union: Histogram = histogram::new();
+    let mut slowest = Vec::new();
+    for (_, _, handed) in &handed {
+        let [ShardEnd::Measured(shard)] = &handed[..] else { panic!("{handed:?}") };
+        let part = histogram::decode(&shard.histograms["latency"]).unwrap();
+        // Value by value, so that this says something of merging.
+        for cell in part.iter_recorded() {
+            (0..cell.count_at_value()).for_each(|_| union.record(cell.value_iterated_to()).unwrap());
+        }
+        slowest.push(part.max());
+    }
+    slowest.dedup();
+    assert!(slowest.len() > 1, "machines that all measured the same prove nothing");
+    let insights = document.experiment().result.unwrap().insights.unwrap();
+    let merged = histogram::decode(&insights.histograms[0]["http/latency"]).unwrap();
+    assert_eq!((merged.len(), union.len()), (400, 400));
+    for p in [0.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 100.0] {
+        assert_eq!(percentile_ms(&merged, p), percentile_ms(&union, p), "p{p}");
+    }
+    assert_eq!(mean_ms(&merged), mean_ms(&union));
+    let told = insights.non_hist_metric_values[0]["http/latency-p99"][0];
+    assert_eq!(told, percentile_ms(&union, 99.0));
+}
+
+#[tokio::test]
+async fn every_request_has_a_number_of_its_own() {
+    let server = Scripted::answers("200 OK", "fine");
+    let ground = Ground::new(3, PATIENCE);
+    let url = format!("{}items/{{{{requestNumber}}}}", server.url());
+    run_all(&ground, 3, &experiment(json!({"url": url, "template": true, "numRequests": 50, "qps": "max"}))).await;
+    let paths: BTreeSet<String> = server.requests().into_iter().map(|request| request.path).collect();
+    assert_eq!(server.requests().len(), 50);
+    assert_eq!(paths, (0..50).map(|number| format!("/items/{number}")).collect());
+}
+
+#[tokio::test]
+async fn a_machine_without_any_request_is_no_failure() {
+    let (server, seen) = counting(|_| Duration::ZERO);
+    for rate in [json!("max"), json!(50)] {
+        let ground = Ground::new(5, PATIENCE);
+        let load = json!({"url": server.url(), "numRequests": 3, "qps": rate});
+        let before = seen.load(Ordering::SeqCst);
+        let document = run_all(&ground, 5, &experiment(load)).await;
+        assert_eq!((document.load("http").requests, seen.load(Ordering::SeqCst) - before), (3, 3));
+        assert_eq!(document.load("http").shards, Some(Shards { count: 5, ..Shards::default() }));
+        assert_eq!(document.verdict().0, "satisfied");
+    }
+}
+
+#[tokio::test]
+async fn a_warm_up_is_shared_too_and_machines_meet_before_and_after_it() {
+    let (server, seen) = counting(|_| Duration::ZERO);
+    let ground = Ground::new(4, PATIENCE);
+    let load = json!({"url": server.url(), "numRequests": 30, "qps": "max", "warmupNumRequests": 11});
+    let document = run_all(&ground, 4, &experiment(load)).await;
+    assert_eq!((document.load("http").requests, seen.load(Ordering::SeqCst)), (30, 41));
+    let phases: Vec<LoadPhase> = ground.places().iter().map(|place| place.phase).collect();
+    assert_eq!(phases, [LoadPhase::WarmUp, LoadPhase::Load]);
+}
+
+#[tokio::test]
+async fn loads_come_one_after_the_other_or_all_at_once() {
+    for (is_parallel, places) in [(false, 3), (true, 2)] {
+        let (server, seen) = counting(|_| Duration::ZERO);
+        let ground = Ground::new(3, PATIENCE);
+        let first = json!({
+            "url": server.url(), "numRequests": 20, "qps": "max", "parallel": is_parallel,
+            "endpoints": {"a": {"numRequests": 10}, "b": {}},
+        });
+        let mut spec = experiment(json!({"url": server.url(), "numRequests": 7, "qps": "max"}));
+        spec.as_array_mut().unwrap().insert(0, json!({"task": "http", "with": first}));
+        // Tasks that make no load are the coordinator's alone.
+        spec.as_array_mut().unwrap().insert(1, json!({"run": "true"}));
+        let document = run_all(&ground, 3, &spec).await;
+        let counts = ["http-a", "http-b", "http"].map(|provider| document.load(provider).requests);
+        assert_eq!((counts, seen.load(Ordering::SeqCst)), ([10, 20, 7], 37));
+        assert_eq!(ground.places().len(), places);
+        let tasks: Vec<usize> = ground.places().iter().map(|place| place.task).collect();
+        assert_eq!((tasks.first(), tasks.last()), (Some(&0), Some(&2)));
+    }
+}
+
+#[tokio::test]
+async fn calls_are_shared_as_requests_are() {
+    let service = start(SampleConfig::default()).await.unwrap();
+    let call = "inference.GRPCInferenceService/ModelReady";
+    let host = service.versions[0].addr.to_string();
+    // The first five of all calls are not measured, whoever makes them.
+    let with = json!({"host": host, "call": call, "data": {"name": "sklearn-iris"}, "total": 20, "concurrency": 2, "skipFirst": 5});
+    let ground = Ground::new(3, PATIENCE);
+    let document = run_all(&ground, 3, &json!([{"task": "grpc", "with": with}])).await;
+    let load = document.load("grpc");
+    assert_eq!((load.requests, load.errors, load.statuses), (15, 0, [(0, 15)].into()), "{:?}", document.task(0));
+    assert_eq!(load.shards, Some(Shards { count: 3, ..Shards::default() }));
+    assert_eq!(load.messages_sent, Some(15));
+}
+
+#[tokio::test]
+async fn answers_to_other_machines_count_as_those_to_the_first() {
+    // Only the requests of machine 1 are refused.
+    let server = Scripted::replies(|request| match request.path.trim_start_matches('/').parse::<u64>() {
+        Ok(number) if number % 2 == 1 => Reply::plain("503 Busy", "busy"),
+        _ => Reply::ok("fine"),
+    });
+    let url = format!("{}{{{{requestNumber}}}}", server.url());
+    let load = json!({"url": url, "template": true, "numRequests": 20, "qps": "max", "allowInitialErrors": true});
+    let document = run_all(&Ground::new(2, PATIENCE), 2, &experiment(load)).await;
+    let load = document.load("http");
+    assert_eq!((load.errors, &load.statuses), (10, &[(200, 10), (503, 10)].into()));
+    let rate: Value = json!(document.experiment().result.unwrap().insights.unwrap().non_hist_metric_values[0]);
+    assert_eq!(rate["http/error-rate"], json!([0.5]));
+}

@@ -1,0 +1,254 @@
+//! Machines of one process that run an experiment together: the port's contract, in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use iter8::model::shard::{Handed, LoadPhase, LoadPlace, Share};
+use iter8::ports::BoxFuture;
+use iter8::ports::fleet::{Entry, Fleet, FleetError, MemberShard, Missing, Muster};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// What all machines see.
+pub struct Ground {
+    count: usize,
+    patience: Duration,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    session: u64,
+    recalled: CancellationToken,
+    is_over: bool,
+    /// Where the coordinator is.
+    place: Option<LoadPlace>,
+    arrived: BTreeMap<LoadPlace, BTreeSet<usize>>,
+    /// Places that were started, and by whom, as far as they don't know yet.
+    started: BTreeMap<LoadPlace, BTreeSet<usize>>,
+    /// Who started a load after the others.
+    late: BTreeSet<(LoadPlace, usize)>,
+    handed: BTreeMap<LoadPlace, BTreeMap<usize, Handed>>,
+    gathered: BTreeSet<LoadPlace>,
+}
+
+impl Ground {
+    /// So many machines, which wait that long for each other.
+    pub fn new(count: usize, patience: Duration) -> Arc<Self> {
+        Arc::new(Self { count, patience, state: Mutex::default(), changed: Notify::new() })
+    }
+
+    /// A machine; each call is a new attempt at being it.
+    pub fn member(self: &Arc<Self>, index: usize) -> Member {
+        let share = Share::new(index, self.count).unwrap();
+        Member { ground: Arc::clone(self), share, own: Mutex::default() }
+    }
+
+    /// The coordinator is lost, and a new one begins.
+    pub fn begin_anew(&self) {
+        let mut state = self.state();
+        state.recalled.cancel();
+        *state = State { session: state.session + 1, ..State::default() };
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// What was handed in of all loads, by machine.
+    pub fn handed(&self) -> Vec<(LoadPlace, usize, Handed)> {
+        let state = self.state();
+        let of = |(place, handed): (&LoadPlace, &BTreeMap<usize, Handed>)| {
+            let place = *place;
+            handed.iter().map(move |(index, handed)| (place, *index, handed.clone())).collect::<Vec<_>>()
+        };
+        state.handed.iter().flat_map(of).collect()
+    }
+
+    /// The places that were started, in order.
+    pub fn places(&self) -> Vec<LoadPlace> {
+        self.state().started.keys().copied().collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let changed = change(&mut self.state());
+        self.changed.notify_waiters();
+        changed
+    }
+
+    /// Waits until there is something to see.
+    async fn wait<T>(&self, look: impl Fn(&mut State) -> Option<T>) -> T {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let seen = look(&mut self.state());
+            match seen {
+                Some(seen) => return seen,
+                None => changed.await,
+            }
+        }
+    }
+
+    fn others(&self) -> impl Iterator<Item = usize> + use<> {
+        1..self.count
+    }
+}
+
+/// One attempt at being a machine.
+pub struct Member {
+    ground: Arc<Ground>,
+    share: Share,
+    own: Mutex<Own>,
+}
+
+#[derive(Default)]
+struct Own {
+    session: u64,
+    recalled: CancellationToken,
+    last: Option<usize>,
+}
+
+impl Member {
+    fn is_coordinator(&self) -> bool {
+        self.share.index() == 0
+    }
+
+    async fn open(&self, place: LoadPlace) -> Muster {
+        let ground = &self.ground;
+        ground.change(|state| {
+            state.place = Some(place);
+            state.arrived.entry(place).or_default().insert(0);
+        });
+        let all_here = ground.wait(|state| (state.arrived[&place].len() == ground.count).then_some(()));
+        let _ = tokio::time::timeout(ground.patience, all_here).await;
+        let started = ground.change(|state| {
+            let here = state.arrived[&place].clone();
+            state.started.insert(place, here.clone());
+            here
+        });
+        let reason = format!("did not come to the start within {:?}", ground.patience);
+        let missing = ground.others().filter(|index| !started.contains(index));
+        Muster {
+            entry: Entry::OnTime,
+            missing: missing.map(|index| Missing { index, reason: reason.clone() }).collect(),
+        }
+    }
+
+    async fn join(&self, place: LoadPlace) -> Result<Muster, FleetError> {
+        let (index, session) = (self.share.index(), self.own.lock().unwrap().session);
+        self.ground.change(|state| state.arrived.entry(place).or_default().insert(index));
+        let load = LoadPlace { phase: LoadPhase::Load, ..place };
+        let entry = self.ground.wait(|state| {
+            if state.session != session {
+                return Some(Err(FleetError::Restarted));
+            }
+            let has_handed = state.handed.get(&load).is_some_and(|handed| handed.contains_key(&index));
+            if has_handed || state.is_over || state.gathered.contains(&load) {
+                return Some(Ok(Entry::Closed));
+            }
+            let started = state.started.get_mut(&place)?;
+            // A second attempt finds its name among those who started.
+            if started.remove(&index) {
+                return Some(Ok(Entry::OnTime));
+            }
+            state.late.insert((place, index));
+            Some(Ok(Entry::Late))
+        });
+        Ok(Muster { entry: entry.await?, missing: Vec::new() })
+    }
+
+    /// What the coordinator gets.
+    async fn all(&self, place: LoadPlace) -> Vec<MemberShard> {
+        let ground = &self.ground;
+        let all_handed = ground.wait(|state| {
+            let handed = &state.handed[&place];
+            let has_handed = |index: &usize| handed.contains_key(index);
+            state.arrived[&place].iter().all(has_handed).then_some(())
+        });
+        let _ = tokio::time::timeout(ground.patience, all_handed).await;
+        ground.change(|state| {
+            state.gathered.insert(place);
+            let one = |index| {
+                let handed = state.handed[&place].get(&index).cloned();
+                let has_come = state.arrived[&place].contains(&index);
+                let reason = if has_come { "handed in nothing" } else { "did not come to the start" };
+                MemberShard {
+                    index,
+                    is_late: state.late.contains(&(place, index)),
+                    handed: handed.ok_or_else(|| reason.to_owned()),
+                }
+            };
+            ground.others().map(one).collect()
+        })
+    }
+}
+
+impl Fleet for Member {
+    fn share(&self) -> Share {
+        self.share
+    }
+
+    fn start(&self, place: LoadPlace) -> BoxFuture<'_, Result<Muster, FleetError>> {
+        Box::pin(async move { if self.is_coordinator() { Ok(self.open(place).await) } else { self.join(place).await } })
+    }
+
+    fn gather<'a>(
+        &'a self,
+        place: LoadPlace,
+        own: &'a Handed,
+        planned: Option<Duration>,
+    ) -> BoxFuture<'a, Result<Vec<MemberShard>, FleetError>> {
+        assert_eq!(place.phase, LoadPhase::Load);
+        assert!(planned.is_none_or(|planned| planned <= Duration::from_secs(60)), "{planned:?}");
+        let index = self.share.index();
+        let session = self.own.lock().unwrap().session;
+        Box::pin(async move {
+            let is_current = self.ground.change(|state| {
+                let is_current = self.is_coordinator() || state.session == session;
+                if is_current {
+                    let text = serde_json::to_string(own).unwrap();
+                    let own = serde_json::from_str(&text).unwrap();
+                    state.handed.entry(place).or_default().entry(index).or_insert(own);
+                }
+                is_current
+            });
+            match (is_current, self.is_coordinator()) {
+                (false, _) => Err(FleetError::Restarted),
+                (true, true) => Ok(self.all(place).await),
+                (true, false) => Ok(Vec::new()),
+            }
+        })
+    }
+
+    fn next_task(&self) -> BoxFuture<'_, Result<Option<usize>, FleetError>> {
+        Box::pin(async move {
+            let next = self.ground.wait(|state| {
+                let mut own = self.own.lock().unwrap();
+                if state.session != own.session {
+                    own.last = None;
+                }
+                (own.session, own.recalled) = (state.session, state.recalled.clone());
+                let next = state.place.map(|place| place.task).filter(|task| own.last.is_none_or(|last| last < *task));
+                own.last = next.or(own.last);
+                if state.is_over { Some(None) } else { next.map(Some) }
+            });
+            Ok(next.await)
+        })
+    }
+
+    fn recalled(&self) -> CancellationToken {
+        self.own.lock().unwrap().recalled.clone()
+    }
+
+    fn dismiss(&self) -> BoxFuture<'_, Result<(), FleetError>> {
+        self.ground.change(|state| {
+            state.is_over = true;
+            state.recalled.cancel();
+        });
+        Box::pin(async { Ok(()) })
+    }
+}

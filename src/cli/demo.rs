@@ -10,7 +10,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::globals::Globals;
 use super::output;
-use super::run::{execute, prepare};
+use super::run::{Scene, execute, prepare};
 use super::signals::Interruption;
 use super::stage::Stage;
 use crate::adapters::file_store::FileStore;
@@ -87,7 +87,8 @@ async fn experiment(
     spare_other_documents(&store, &experiment).await?;
     output::to_file(&template, sample::STATS_TEMPLATE)?;
     let prepared = prepare(experiment, &resolved, Stage::default().files())?;
-    match execute(prepared, ResultPolicy::Fresh, &store, &Stage::default(), &NoCluster, globals, interruption).await? {
+    let scene = Scene { stage: &Stage::default(), cluster: &NoCluster, fleet: None };
+    match execute(prepared, ResultPolicy::Fresh, &store, &scene, globals, interruption).await? {
         Exit::Done => {}
         interrupted => return Ok(interrupted),
     }

@@ -19,6 +19,7 @@ use crate::model::codec;
 use crate::model::document::Experiment;
 use crate::pipeline::{self, Prepared, ResultPolicy, RunEnd};
 use crate::ports::cluster::Cluster;
+use crate::ports::fleet::Fleet;
 use crate::ports::{DocumentStore, Files, StoreError, World};
 use crate::tasks::resolve::{Resolved, spec_from_values};
 
@@ -54,6 +55,7 @@ pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
     let policy = if args.reuse_result { ResultPolicy::Reuse } else { ResultPolicy::Fresh };
     let stage = args.stage.stage(policy, &store).await?;
     let cluster = LazyCluster::new(ConnectOptions::default());
+    let scene = Scene { stage: &stage, cluster: &cluster, fleet: None };
     if !args.values.is_given() {
         let experiment = store.load().await?;
         if args.dry {
@@ -61,7 +63,7 @@ pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
         }
         let prepared = pipeline::prepare(experiment, stage.files())
             .map_err(|error| CliError::in_document(&store.location(), error))?;
-        return execute(prepared, policy, &store, &stage, &cluster, globals, &interruption).await;
+        return execute(prepared, policy, &store, &scene, globals, &interruption).await;
     }
     let values = tokio::select! {
         values = args.values.merged(Network::Through(stage.web())) => values?,
@@ -82,7 +84,7 @@ pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
         experiment.result = earlier_result(&store, &experiment).await?;
     }
     let prepared = prepare(experiment, &resolved, stage.files())?;
-    execute(prepared, policy, &store, &stage, &cluster, globals, &interruption).await
+    execute(prepared, policy, &store, &scene, globals, &interruption).await
 }
 
 /// Checks everything that can be checked before a run of values; errors name the values, not the spec made of them.
@@ -114,29 +116,46 @@ fn dry(experiment: &Experiment) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// Runs a prepared experiment on a stage, with the real world around it.
+/// What a run takes place among.
+pub struct Scene<'a> {
+    /// Where answers and times come from.
+    pub stage: &'a Stage,
+    /// The cluster that tasks ask.
+    pub cluster: &'a dyn Cluster,
+    /// The machines that make the loads together, if there are several.
+    pub fleet: Option<&'a dyn Fleet>,
+}
+
+impl<'a> Scene<'a> {
+    /// The world, as the tasks see it.
+    pub fn world(&self, progress: &'a Progress, interruption: &Interruption) -> World<'a> {
+        World {
+            clock: self.stage.clock(),
+            web: self.stage.web(),
+            shell: &SystemShell,
+            files: self.stage.files(),
+            cluster: self.cluster,
+            observer: progress,
+            tape: self.stage.tape(),
+            fleet: self.fleet,
+            stop: interruption.stop.clone(),
+        }
+    }
+}
+
+/// Runs a prepared experiment, with the real world around it.
 pub async fn execute(
     prepared: Prepared,
     policy: ResultPolicy,
     store: &dyn DocumentStore,
-    stage: &Stage,
-    cluster: &dyn Cluster,
+    scene: &Scene<'_>,
     globals: &Globals,
     interruption: &Interruption,
 ) -> Result<Exit, CliError> {
+    let stage = scene.stage;
     stage.start()?;
     let progress = Progress::new(globals);
-    let world = World {
-        clock: stage.clock(),
-        web: stage.web(),
-        shell: &SystemShell,
-        files: stage.files(),
-        cluster,
-        observer: &progress,
-        tape: stage.tape(),
-        fleet: None,
-        stop: interruption.stop.clone(),
-    };
+    let world = scene.world(&progress, interruption);
     let end = tokio::select! {
         end = prepared.run(policy, store, &world) => end,
         () = interruption.at_once.cancelled() => {

@@ -3,6 +3,7 @@
 
 mod connect;
 mod fault;
+mod fleet;
 mod group;
 mod logs;
 mod objects;
@@ -12,6 +13,7 @@ mod secret_store;
 mod watch;
 
 pub use connect::{ConnectOptions, Connection, connect, namespace_without_connecting};
+pub use fleet::{PodFleet, Seat};
 pub use group::{GroupState, Launched, RunEnded, delete_group, groups, launch, run_is_over};
 pub use logs::{LogLine, follow_logs};
 pub use secret_data::MAX_SECRET_BYTES;

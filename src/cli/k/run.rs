@@ -1,19 +1,28 @@
 //! `iter8 k run`: what the Job or CronJob of a group does.
 
 use clap::Args;
+use serde_json::Value;
 
 use super::args::{GroupArgs, no_document};
-use crate::adapters::kubernetes::{LazyCluster, SecretStore, Stored};
+use crate::adapters::kubernetes::{LazyCluster, PodFleet, Seat, SecretStore, Stored};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
-use crate::cli::run::{execute, prepare};
+use crate::cli::progress::Progress;
+use crate::cli::run::{Scene, execute, prepare};
 use crate::cli::signals::Interruption;
 use crate::cli::stage::Stage;
+use crate::logic::launch::names::{Group, JOB_VARIABLE};
+use crate::logic::launch::settings::Settings;
 use crate::model::document::{Experiment, ExperimentResult};
-use crate::pipeline::{self, Prepared, ResultPolicy};
+use crate::model::shard::Share;
+use crate::pipeline::{self, Prepared, ResultPolicy, RunEnd};
 use crate::ports::DocumentStore;
+use crate::ports::fleet::Fleet;
 use crate::tasks::resolve::spec_from_values;
+
+/// Variable that tells a pod of an Indexed Job which one it is; set by the Job controller.
+const INDEX_VARIABLE: &str = "JOB_COMPLETION_INDEX";
 
 /// Flags of `k run`.
 #[derive(Debug, Args)]
@@ -39,9 +48,21 @@ pub async fn run(args: KRunArgs, globals: &Globals) -> Result<Exit, CliError> {
     let stored = store.open().await.map_err(|error| no_document(error, &group))?;
     let policy = if args.reuse_result { ResultPolicy::Reuse } else { ResultPolicy::Fresh };
     let revision = args.revision.or(stored.revision).unwrap_or(1);
+    let seat = seat(&group, stored.values.as_ref())?;
     let prepared = prepared(stored, revision, policy, &store.location())?;
+    let fleet = match &seat {
+        Some(seat) => Some(PodFleet::join(&connection, seat).await?),
+        None => None,
+    };
     let (stage, cluster) = (Stage::default(), LazyCluster::from(connection));
-    let running = execute(prepared, policy, &store, &stage, &cluster, globals, &interruption);
+    let fleet = fleet.as_ref().map(|fleet| fleet as &dyn Fleet);
+    let scene = Scene { stage: &stage, cluster: &cluster, fleet };
+    let running = async {
+        match fleet.filter(|fleet| fleet.share().index() > 0) {
+            Some(fleet) => assist(&prepared, fleet, &scene, globals, &interruption).await,
+            None => execute(prepared, policy, &store, &scene, globals, &interruption).await,
+        }
+    };
     tokio::pin!(running);
     tokio::select! {
         end = &mut running => end,
@@ -50,6 +71,56 @@ pub async fn run(args: KRunArgs, globals: &Globals) -> Result<Exit, CliError> {
             interruption.stop.cancel();
             let _ = running.await;
             Err(lost.into())
+        }
+    }
+}
+
+/// Which pod of several this is; none where the experiment runs on one machine.
+fn seat(group: &Group, values: Option<&Value>) -> Result<Option<Seat>, CliError> {
+    let Some(values) = values else { return Ok(None) };
+    let settings = Settings::from_values(values).map_err(CliError::in_values)?;
+    if settings.parallelism == 1 {
+        return Ok(None);
+    }
+    let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let (Some(index), Some(job)) = (variable(INDEX_VARIABLE), variable(JOB_VARIABLE)) else {
+        let pods = settings.parallelism;
+        tracing::warn!("this is no pod of an Indexed Job: one machine makes all of the load that is meant for {pods} pods");
+        return Ok(None);
+    };
+    let share = index.parse().ok().and_then(|index| Share::new(index, settings.parallelism as usize));
+    let share = share.ok_or_else(|| {
+        let told = format!("{INDEX_VARIABLE} is `{index}`, and parallelism is {}", settings.parallelism);
+        CliError::input(told).with_hint("the Job is not of this launch: launch the experiment again")
+    })?;
+    Ok(Some(Seat { group: group.clone(), job, share, patience: settings.start_timeout.0 }))
+}
+
+/// Makes this pod's share of the loads.
+async fn assist(
+    prepared: &Prepared,
+    fleet: &dyn Fleet,
+    scene: &Scene<'_>,
+    globals: &Globals,
+    interruption: &Interruption,
+) -> Result<Exit, CliError> {
+    let progress = Progress::new(globals);
+    let world = scene.world(&progress, interruption);
+    let end = tokio::select! {
+        end = prepared.assist(fleet, &world) => end,
+        () = interruption.at_once.cancelled() => return Ok(interruption.exit()),
+    };
+    progress.finish();
+    let share = fleet.share();
+    let place = format!("index {} of {}", share.index(), share.count());
+    match end.map_err(|error| CliError::from_run(error, &place))? {
+        RunEnd::Completed => {
+            progress.say(&format!("the run is over; this pod was {place}"));
+            Ok(Exit::Done)
+        }
+        RunEnd::Interrupted => {
+            progress.say(&format!("interrupted; this pod was {place}"));
+            Ok(interruption.exit())
         }
     }
 }

@@ -16,6 +16,9 @@ pub const SHARD: &str = "iter8.tools/shard";
 /// The name that objects of several pods' runs are found by: Kubernetes' own label for the Job of a pod.
 pub const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 
+/// Variable that tells pods that make a load together which Job they belong to.
+pub const JOB_VARIABLE: &str = "ITER8_JOB";
+
 /// Longest name of a Job: its pods carry it as a label.
 const MAX_JOB: usize = 63;
 

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::names::{GROUP, JOB_NAME, REVISION};
+use super::names::{GROUP, JOB_NAME, JOB_VARIABLE, REVISION};
 use super::settings::{Runner, Settings};
 use super::{Plan, metadata};
 
@@ -21,9 +21,6 @@ const PROGRAM: &str = "/iter8";
 
 /// How often a pod that makes a share of the load is started again when it dies.
 const RETRIES_PER_POD: i32 = 3;
-
-/// Variable that tells pods that make a load together which Job they belong to.
-pub const JOB_VARIABLE: &str = "ITER8_JOB";
 
 /// The Job.
 pub(super) fn job(plan: &Plan<'_>, settings: &Settings) -> Job {

@@ -1,0 +1,112 @@
+//! The Secret of one shard: written by its pod, watched by others.
+
+use futures_util::StreamExt;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::{DynamicObject, PostParams};
+use tokio::sync::{Mutex, watch};
+use tokio::task::AbortHandle;
+
+use super::super::connect::Connection;
+use super::super::fault::Act;
+use super::super::objects::{MANAGER, kind_of};
+use super::super::retry::{LONG, patiently};
+use super::super::watch::Target;
+use crate::logic::launch::names::Group;
+use crate::ports::cluster::{ClusterError, ClusterFault};
+
+/// A pod's own Secret.
+pub(super) struct Board {
+    api: Api<Secret>,
+    act: Act,
+    name: String,
+    secret: Mutex<Secret>,
+}
+
+impl Board {
+    /// The board of a shard, as it is now.
+    pub(super) async fn open(connection: &Connection, group: &Group, index: usize) -> Result<Self, ClusterError> {
+        let name = group.shard(u32::try_from(index).unwrap_or(u32::MAX));
+        let api: Api<Secret> = Api::namespaced(connection.client.clone(), &group.namespace);
+        let act = Act::new("get", &kind_of::<Secret>(), &group.namespace, &name);
+        let secret = patiently(LONG, &act, || api.get(&name)).await?;
+        let act = Act { verb: "update", ..act };
+        Ok(Self { api, act, name, secret: Mutex::new(secret) })
+    }
+
+    /// What is on it.
+    pub(super) async fn read(&self) -> Secret {
+        self.secret.lock().await.clone()
+    }
+
+    /// Changes it. Where an earlier attempt at being this pod wrote meanwhile, `change` is asked again, about what is there now; it
+    /// says whether there is anything to write.
+    pub(super) async fn write(&self, mut change: impl FnMut(&mut Secret) -> bool) -> Result<(), ClusterError> {
+        let mut known = self.secret.lock().await;
+        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        loop {
+            let mut secret = known.clone();
+            secret.metadata.managed_fields = None;
+            if !change(&mut secret) {
+                return Ok(());
+            }
+            match patiently(LONG, &self.act, || self.api.replace(&self.name, &params, &secret)).await {
+                Ok(written) => {
+                    *known = written;
+                    return Ok(());
+                }
+                Err(error) if error.fault == ClusterFault::Conflict => {
+                    *known = patiently(LONG, &self.act, || self.api.get(&self.name)).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Somebody else's Secret, as it is lately: none where it is not there, and an error once it can't be watched any more.
+pub(super) struct View {
+    latest: watch::Receiver<Result<Option<Secret>, ClusterError>>,
+    watching: AbortHandle,
+}
+
+impl View {
+    /// Watches the board of a shard.
+    pub(super) fn new(connection: &Connection, group: &Group, index: usize) -> Self {
+        let target = Target {
+            client: connection.client.clone(),
+            kind: kind_of::<Secret>(),
+            namespace: group.namespace.clone(),
+            name: group.shard(u32::try_from(index).unwrap_or(u32::MAX)),
+        };
+        let (tell, latest) = watch::channel(Ok(None));
+        let watching = tokio::spawn(async move {
+            let mut states = std::pin::pin!(target.states());
+            while let Some(state) = states.next().await {
+                let seen = state.map(|object| object.and_then(secret));
+                // Looking again is no news.
+                tell.send_if_modified(|latest| {
+                    let is_new = *latest != seen;
+                    *latest = seen;
+                    is_new
+                });
+            }
+        });
+        Self { latest, watching: watching.abort_handle() }
+    }
+
+    /// A receiver of what is on it.
+    pub(super) fn latest(&self) -> watch::Receiver<Result<Option<Secret>, ClusterError>> {
+        self.latest.clone()
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        self.watching.abort();
+    }
+}
+
+fn secret(object: DynamicObject) -> Option<Secret> {
+    serde_json::to_value(object).and_then(serde_json::from_value).ok()
+}

@@ -1,0 +1,121 @@
+//! Pods of one Indexed Job that make loads together, by the Secrets of their shards.
+//!
+//! Each pod writes only its own Secret and watches others': the coordinator (index 0) those of all, an assistant the coordinator's.
+//! So nobody overwrites anybody, and no two clocks are compared.
+//!
+//! ```text
+//! coordinator's Secret                          an assistant's Secret
+//! call: place     ◄─ the coordinator comes      at: place      ◄─ it is ready there
+//! go: place       ◄─ all are there, or late     handed: place  ◄─ what it measured, under `measured`
+//! through: place  ◄─ all have handed in
+//! over            ◄─ the run is over
+//! ```
+//!
+//! A *session* is one life of the coordinator within one Job. What an assistant wrote counts only in the session that it names, so
+//! that nothing is counted twice when the coordinator begins anew, and nothing of an earlier loop is taken for this one's. The
+//! coordinator writes a heartbeat: an assistant that hears nothing for as long as pods wait for each other gives up.
+
+mod assistant;
+mod board;
+mod coordinator;
+mod state;
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use self::assistant::Assistant;
+use self::coordinator::Coordinator;
+use super::connect::Connection;
+use crate::logic::launch::names::Group;
+use crate::model::shard::{Handed, LoadPlace, Share};
+use crate::ports::BoxFuture;
+use crate::ports::cluster::ClusterError;
+use crate::ports::fleet::{Fleet, FleetError, MemberShard, Muster};
+
+/// A pod among those that make loads together.
+pub struct PodFleet {
+    share: Share,
+    role: Role,
+}
+
+enum Role {
+    Coordinator(Coordinator),
+    Assistant(Assistant),
+}
+
+/// Which pod this is, and of what.
+pub struct Seat {
+    /// The group.
+    pub group: Group,
+    /// The Job, by name.
+    pub job: String,
+    /// Which pod of it.
+    pub share: Share,
+    /// How long pods wait for each other.
+    pub patience: Duration,
+}
+
+impl PodFleet {
+    /// Takes part. For the coordinator a new session begins.
+    pub async fn join(connection: &Connection, seat: &Seat) -> Result<Self, ClusterError> {
+        let role = match seat.share.index() {
+            0 => Role::Coordinator(Coordinator::join(connection, seat).await?),
+            _ => Role::Assistant(Assistant::join(connection, seat).await?),
+        };
+        Ok(Self { share: seat.share, role })
+    }
+}
+
+/// What one role is asked that is the other's.
+fn not_mine(what: &str) -> FleetError {
+    FleetError::Failed(format!("{what} is not this pod's part"))
+}
+
+impl Fleet for PodFleet {
+    fn share(&self) -> Share {
+        self.share
+    }
+
+    fn start(&self, place: LoadPlace) -> BoxFuture<'_, Result<Muster, FleetError>> {
+        match &self.role {
+            Role::Coordinator(coordinator) => Box::pin(coordinator.start(place)),
+            Role::Assistant(assistant) => Box::pin(assistant.start(place)),
+        }
+    }
+
+    fn gather<'a>(
+        &'a self,
+        place: LoadPlace,
+        own: &'a Handed,
+        planned: Option<Duration>,
+    ) -> BoxFuture<'a, Result<Vec<MemberShard>, FleetError>> {
+        match &self.role {
+            Role::Coordinator(coordinator) => Box::pin(coordinator.gather(place, planned)),
+            Role::Assistant(assistant) => {
+                Box::pin(async move { assistant.hand_in(place, own).await.map(|()| Vec::new()) })
+            }
+        }
+    }
+
+    fn next_task(&self) -> BoxFuture<'_, Result<Option<usize>, FleetError>> {
+        match &self.role {
+            Role::Coordinator(_) => Box::pin(async { Err(not_mine("to be called for tasks")) }),
+            Role::Assistant(assistant) => Box::pin(assistant.next_task()),
+        }
+    }
+
+    fn recalled(&self) -> CancellationToken {
+        match &self.role {
+            Role::Coordinator(_) => CancellationToken::new(),
+            Role::Assistant(assistant) => assistant.recalled(),
+        }
+    }
+
+    fn dismiss(&self) -> BoxFuture<'_, Result<(), FleetError>> {
+        match &self.role {
+            Role::Coordinator(coordinator) => Box::pin(coordinator.dismiss()),
+            Role::Assistant(_) => Box::pin(async { Err(not_mine("to end the run")) }),
+        }
+    }
+}

@@ -5,7 +5,7 @@ mod absent;
 mod broken;
 mod requests;
 mod secrets;
-mod seed;
+pub mod seed;
 mod templates;
 pub mod trial;
 mod windows;

@@ -5,6 +5,8 @@ mod experiments;
 mod flags;
 mod launch;
 mod node;
+mod parallel;
 mod ready;
+mod seed;
 mod store;
 mod world;

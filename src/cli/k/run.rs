@@ -85,7 +85,9 @@ fn seat(group: &Group, values: Option<&Value>) -> Result<Option<Seat>, CliError>
     let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
     let (Some(index), Some(job)) = (variable(INDEX_VARIABLE), variable(JOB_VARIABLE)) else {
         let pods = settings.parallelism;
-        tracing::warn!("this is no pod of an Indexed Job: one machine makes all of the load that is meant for {pods} pods");
+        tracing::warn!(
+            "this is no pod of an Indexed Job: one machine makes all of the load that is meant for {pods} pods"
+        );
         return Ok(None);
     };
     let share = index.parse().ok().and_then(|index| Share::new(index, settings.parallelism as usize));

@@ -14,6 +14,19 @@ use crate::support::scripted::Scripted;
 /// Requests that one load sends to each version.
 const LOAD: u64 = 100;
 
+/// The `--set` lines of the tutorial, without the tasks, what they wait for, and the template's URL.
+pub const TUTORIAL: [&str; 9] = [
+    "custommetrics.values.labels.service_name=sklearn-iris-predictor-default",
+    "custommetrics.versionValues[0].labels.revision_name=sklearn-iris-predictor-default-00002",
+    "custommetrics.versionValues[1].labels.revision_name=sklearn-iris-predictor-default-00001",
+    "custommetrics.values.latencyPercentiles={50,75,90,95}",
+    "assess.SLOs.upper.kserve-prometheus/error-count=0",
+    "assess.SLOs.upper.kserve-prometheus/latency-mean=25",
+    "assess.SLOs.upper.kserve-prometheus/latency-p90=40",
+    "runner=cronjob",
+    "cronjobSchedule=*/1 * * * *",
+];
+
 /// How much longer than the version the load generator may find a request to take, in milliseconds.
 const BUSY_MS: f64 = 40.0;
 
@@ -22,7 +35,7 @@ const CANDIDATE: usize = 0;
 const STABLE: usize = 1;
 
 /// Both revisions of the model, and the Prometheus that scrapes them.
-struct World {
+pub struct World {
     prometheus: Prometheus,
     runtime: tokio::runtime::Runtime,
     service: Option<SampleService>,
@@ -30,7 +43,7 @@ struct World {
 
 impl World {
     /// The stable version takes 6 ms; none if there is no Prometheus.
-    fn start(candidate_ms: u64, candidate_errors: f64) -> Option<Self> {
+    pub fn start(candidate_ms: u64, candidate_errors: f64) -> Option<Self> {
         let mut config = SampleConfig::default();
         config.versions[0].latency = Latency::constant(Duration::from_millis(6));
         config.versions[1].latency = Latency::constant(Duration::from_millis(candidate_ms));
@@ -57,7 +70,7 @@ impl World {
     }
 
     /// Sends a load to both versions, waits until Prometheus has all of it, and gives what the load generator measured.
-    fn load(&self) -> [Measured; 2] {
+    pub fn load(&self) -> [Measured; 2] {
         let bench = Bench::new();
         bench.write("body.json", r#"{"instances": [[6.8, 2.8, 4.8, 1.4]]}"#);
         let url = |version: usize| {
@@ -97,7 +110,7 @@ impl World {
     }
 
     /// Serves Iter8's kind of template, with the host name of this Prometheus, and gives its URL.
-    fn template(&self) -> String {
+    pub fn template(&self) -> String {
         let text = files::text(&files::root().join("testdata/providers/kserve-prometheus.tpl"));
         let text = text.replace("http://prometheus-operated.kfserving-monitoring:9090", &self.prometheus.url());
         assert!(text.contains(&self.prometheus.url()));
@@ -107,31 +120,8 @@ impl World {
     /// Runs the experiment, as the canary tutorial writes it.
     fn experiment(&self, bench: &Bench, template: &str, more: &[&str]) -> Said {
         let template = format!("custommetrics.templates.kserve-prometheus={template}");
-        let mut args = vec![
-            "run",
-            "--set",
-            "tasks={custommetrics,assess}",
-            "--set",
-            &template,
-            "--set",
-            "custommetrics.values.labels.service_name=sklearn-iris-predictor-default",
-            "--set",
-            "custommetrics.versionValues[0].labels.revision_name=sklearn-iris-predictor-default-00002",
-            "--set",
-            "custommetrics.versionValues[1].labels.revision_name=sklearn-iris-predictor-default-00001",
-            "--set",
-            "custommetrics.values.latencyPercentiles={50,75,90,95}",
-            "--set",
-            "assess.SLOs.upper.kserve-prometheus/error-count=0",
-            "--set",
-            "assess.SLOs.upper.kserve-prometheus/latency-mean=25",
-            "--set",
-            "assess.SLOs.upper.kserve-prometheus/latency-p90=40",
-            "--set",
-            "runner=cronjob",
-            "--set",
-            "cronjobSchedule=*/1 * * * *",
-        ];
+        let mut args = vec!["run", "--set", "tasks={custommetrics,assess}", "--set", &template];
+        args.extend(TUTORIAL.iter().flat_map(|pair| ["--set", pair]));
         args.extend(more);
         let said = bench.run(args);
         said.expect(0, &["experiment completed"]);
@@ -180,7 +170,7 @@ impl Drop for World {
 }
 
 /// What the load generator measured of one version, in milliseconds.
-struct Measured {
+pub struct Measured {
     errors: f64,
     mean: f64,
     p90: f64,

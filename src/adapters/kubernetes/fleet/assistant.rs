@@ -69,7 +69,8 @@ impl Assistant {
             }
             let news = tokio::time::timeout(self.patience, latest.changed()).await;
             if !matches!(news, Ok(Ok(()))) {
-                let silent = format!("nothing was heard of the coordinator (index 0) for {}", GoDuration(self.patience));
+                let silent =
+                    format!("nothing was heard of the coordinator (index 0) for {}", GoDuration(self.patience));
                 return Err(FleetError::Failed(silent));
             }
         }

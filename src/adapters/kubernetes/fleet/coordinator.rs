@@ -51,11 +51,12 @@ impl Coordinator {
         let lives = if before.session.job == seat.job { before.session.life } else { 0 };
         let session = Session { job: seat.job.clone(), life: lives + 1 };
         let new = CoordinatorState { session: session.clone(), ..CoordinatorState::default() };
-        board.write(|secret| {
-            put_state(secret, &new);
-            true
-        })
-        .await?;
+        board
+            .write(|secret| {
+                put_state(secret, &new);
+                true
+            })
+            .await?;
         let views = (1..seat.share.count()).map(|index| View::new(connection, &seat.group, index)).collect();
         let beating = tokio::spawn(beat(Arc::clone(&board), (seat.patience / BEATS).min(LONGEST_PAUSE))).abort_handle();
         let absent = std::sync::Mutex::default();
@@ -159,7 +160,9 @@ impl Coordinator {
     /// Waits until an assistant says what is wanted; none if it does not by then.
     async fn wait(&self, view: &View, until: Instant, is_so: impl Fn(&Said) -> bool) -> Option<Said> {
         let mut latest = view.latest();
-        let wanted = |now: &watch::Ref<'_, Result<Option<Secret>, ClusterError>>| self.of_session(now).filter(|said| is_so(said));
+        let wanted = |now: &watch::Ref<'_, Result<Option<Secret>, ClusterError>>| {
+            self.of_session(now).filter(|said| is_so(said))
+        };
         tokio::time::timeout_at(until, async {
             loop {
                 if let Some(said) = wanted(&latest.borrow_and_update()) {

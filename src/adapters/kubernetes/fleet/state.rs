@@ -119,7 +119,9 @@ fn without_course(handed: &Handed) -> Handed {
 
 fn too_large(handed: &Handed, bytes: usize) -> Handed {
     let failure = ShardFailure {
-        message: format!("what it measured has {bytes} bytes compressed, and a Secret holds at most {MAX_SECRET_BYTES}"),
+        message: format!(
+            "what it measured has {bytes} bytes compressed, and a Secret holds at most {MAX_SECRET_BYTES}"
+        ),
         hint: Some("make fewer loads at the same time, or measure them in several experiments".to_owned()),
     };
     handed.iter().map(|_| ShardEnd::Failed(failure.clone())).collect()
@@ -144,7 +146,8 @@ mod tests {
     fn shard(bytes: usize, of_course: usize) -> Handed {
         let mut shard = LoadShard { requests: 7, ..LoadShard::default() };
         shard.histograms.insert("latency".into(), histogram(bytes, 1));
-        let interval = |seed| IntervalShard { requests: 1, latency: Some(histogram(of_course, seed)), ..Default::default() };
+        let interval =
+            |seed| IntervalShard { requests: 1, latency: Some(histogram(of_course, seed)), ..Default::default() };
         shard.timeline.intervals = (0..10).map(interval).collect();
         vec![ShardEnd::Measured(Box::new(shard))]
     }
@@ -176,7 +179,8 @@ mod tests {
     #[test]
     fn states_pass_through_a_secret_and_what_is_none_is_the_default() {
         let place = LoadPlace { task: 1, load: 2, phase: LoadPhase::Load };
-        let given = AssistantState { session: Session { job: "j".into(), life: 2 }, at: Some(place), late: true, handed: None };
+        let given =
+            AssistantState { session: Session { job: "j".into(), life: 2 }, at: Some(place), late: true, handed: None };
         let mut secret = Secret::default();
         assert_eq!(state::<AssistantState>(&secret), AssistantState::default());
         put_state(&mut secret, &given);

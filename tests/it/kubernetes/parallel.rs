@@ -1,0 +1,184 @@
+//! Several pods of one Indexed Job that make a load together, on a real control plane.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::time::Instant;
+
+use iter8::logic::histogram::{self, Histogram};
+use iter8::model::insights::EncodedHistogram;
+use iter8::model::shard::{Handed, ShardEnd};
+use serde_json::{Value, json};
+
+use super::world::World;
+use crate::support::kubernetes::{Node, PATIENCE};
+use crate::support::service;
+
+/// Launches a load that `pods` make together.
+fn launch(world: &World, group: &str, pods: u32, load: &str, more: &[&str]) {
+    let url = format!("http.url=http://{}/", service::start());
+    let pods = format!("parallelism={pods}");
+    let values = ["tasks={http,assess}", &url, load, "assess.SLOs.upper.http/error-count=0", "runner=job", &pods];
+    let args = values.iter().chain(more).flat_map(|pair| ["--set", pair]);
+    world.k(["launch", "-g", group].into_iter().chain(args)).expect(0, &[]);
+}
+
+/// The pod of a Job with this index that is not over.
+fn pod(world: &World, group: &str, index: u32) -> String {
+    let labels = format!("iter8.tools/group={group},batch.kubernetes.io/job-completion-index={index}");
+    let pod = world.cluster.wait_for_one("pods", &world.namespace, &labels, |pod| pod["status"]["phase"] == "Running");
+    pod["metadata"]["name"].as_str().unwrap().to_owned()
+}
+
+/// What the assistants handed in, by index.
+fn handed(world: &World, group: &str, pods: u32) -> BTreeMap<u32, Handed> {
+    use base64::Engine;
+    let of = |index| {
+        let secret = world.get("secrets", &format!("{group}-shard-{index}"));
+        let bytes =
+            base64::engine::general_purpose::STANDARD.decode(secret["data"]["measured.json.gz"].as_str()?).unwrap();
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
+        Some((index, serde_json::from_str(&text).unwrap()))
+    };
+    (1..pods).filter_map(of).collect()
+}
+
+fn latencies(encoded: &Value) -> Histogram {
+    let encoded: EncodedHistogram = serde_json::from_value(encoded.clone()).unwrap();
+    histogram::decode(&encoded).unwrap()
+}
+
+fn record<'a>(document: &'a Value) -> &'a Value {
+    &document["result"]["insights"]["load"][0]["http"]
+}
+
+#[test]
+fn eight_pods_make_one_load_exact_to_the_request_and_merge_without_loss() {
+    let Some(world) = World::with_node() else { return };
+    launch(&world, "eight", 8, "http.numRequests=1003,http.qps=400,http.connections=2", &[]);
+    let said = world.k(["assert", "-g", "eight", "-c", "completed,nofailure,slos", "--timeout", "120s"]);
+    let document = world.document("eight");
+    said.expect(0, &[]);
+    let insights = &document["result"]["insights"];
+    assert_eq!(insights["nonHistMetricValues"][0]["http/request-count"], json!([1003]));
+    assert_eq!(record(&document)["shards"], json!({"count": 8}), "{document:#}");
+    assert_eq!(record(&document)["connections"], 16);
+    world.cluster.wait_for_condition("jobs", &world.namespace, "eight-1-job", "Complete");
+
+    // The seven that were handed in, and the coordinator's own.
+    let handed = handed(&world, "eight", 8);
+    let mut requests = Vec::new();
+    let mut union = histogram::new();
+    for handed in handed.values() {
+        let [ShardEnd::Measured(shard)] = handed.as_slice() else { panic!("{handed:?}") };
+        requests.push(shard.requests);
+        histogram::merge(&mut union, &histogram::decode(&shard.histograms["latency"]).unwrap());
+    }
+    assert_eq!(requests, [126, 126, 125, 125, 125, 125, 125]);
+    let merged = latencies(&insights["histograms"][0]["http/latency"]);
+    let mut own = merged.clone();
+    own.subtract(&union).expect("what is merged has all that the shards have");
+    assert_eq!((merged.len(), own.len()), (1003, 126));
+    histogram::merge(&mut union, &own);
+    for percentile in [50.0, 90.0, 99.0, 99.9] {
+        let value =
+            &insights["nonHistMetricValues"][0][format!("http/latency-{}", histogram::percentile_name(percentile))];
+        assert_eq!(value, &json!([histogram::percentile_ms(&union, percentile)]), "p{percentile}");
+    }
+}
+
+#[test]
+fn a_pod_that_dies_is_started_again_and_counted_once() {
+    let Some(world) = World::with_node() else { return };
+    launch(&world, "dies", 3, "http.numRequests=600,http.qps=100", &[]);
+    world.wait_until_running("dies", "http");
+    let victim = pod(&world, "dies", 1);
+    wait_for_start(&world, "dies");
+    Node::shared().unwrap().kill(&world.namespace, &victim);
+    world.k(["assert", "-g", "dies", "-c", "completed", "--timeout", "180s"]).expect(0, &[]);
+    let document = world.document("dies");
+    assert_eq!(document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([600]));
+    assert_eq!(record(&document)["shards"], json!({"count": 3, "late": [1]}), "{document:#}");
+    world.cluster.wait_for_condition("jobs", &world.namespace, "dies-1-job", "Complete");
+}
+
+/// Waits until the coordinator has started the load.
+fn wait_for_start(world: &World, group: &str) {
+    use base64::Engine;
+    world.cluster.wait_for("secrets", &world.namespace, &format!("{group}-shard-0"), |secret| {
+        let encoded = secret["data"]["state.json"].as_str().unwrap_or_default();
+        let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).unwrap();
+        serde_json::from_slice::<Value>(&bytes).is_ok_and(|state| !state["go"].is_null())
+    });
+}
+
+#[test]
+fn a_coordinator_that_dies_begins_anew_and_nothing_is_counted_twice() {
+    let Some(world) = World::with_node() else { return };
+    launch(&world, "anew", 3, "http.numRequests=600,http.qps=100", &[]);
+    world.wait_until_running("anew", "http");
+    let victim = pod(&world, "anew", 0);
+    wait_for_start(&world, "anew");
+    Node::shared().unwrap().kill(&world.namespace, &victim);
+    world.k(["assert", "-g", "anew", "-c", "completed", "--timeout", "180s"]).expect(0, &[]);
+    let document = world.document("anew");
+    assert_eq!(document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([600]));
+    assert_eq!(record(&document)["shards"]["count"], 3, "{document:#}");
+    world.cluster.wait_for_condition("jobs", &world.namespace, "anew-1-job", "Complete");
+}
+
+#[test]
+fn a_pod_that_never_comes_is_a_stated_gap_and_the_verdict_stays_open() {
+    let Some(world) = World::with_node() else { return };
+    // Index 2 finds no Secret of its own.
+    launch(&world, "gap", 3, "http.numRequests=300,http.qps=100", &["startTimeout=6s", "runner=none"]);
+    world.cluster.kubectl_ok(&["delete", "secret", "-n", &world.namespace, "gap-shard-2"]);
+    let job = manifest_of_job(&world, "gap");
+    world.cluster.apply_in(&world.namespace, &job);
+    let said = world.k(["assert", "-g", "gap", "-c", "completed,slos", "--timeout", "120s"]);
+    said.expect(5, &[]);
+    let document = world.document("gap");
+    assert_eq!(document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([200]));
+    let reason = "did not come to the start within 6s";
+    assert_eq!(
+        record(&document)["shards"],
+        json!({"count": 3, "missing": [{"index": 2, "reason": reason}]}),
+        "{document:#}"
+    );
+    let said = world.k(["report", "-g", "gap"]);
+    assert!(said.stdout.contains("index 2") && said.stdout.contains(reason), "{said:#?}");
+}
+
+/// The Job that a launch with a runner would have made.
+fn manifest_of_job(world: &World, group: &str) -> String {
+    let values = world.get("secrets", group)["data"]["values.yaml"].clone();
+    use base64::Engine;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(values.as_str().unwrap()).unwrap();
+    world.bench.write("values.yaml", std::str::from_utf8(&bytes).unwrap());
+    let said =
+        world.k(["launch", "-g", group, "-f", "values.yaml", "--set", "runner=job", "--dry", "--outputFile", "-"]);
+    said.expect(0, &[]);
+    said.stdout.split("---\n").find(|text| text.contains("kind: Job")).unwrap().to_owned()
+}
+
+#[test]
+fn loops_of_a_cronjob_with_several_pods_accumulate() {
+    let Some(world) = World::with_node() else { return };
+    let more = ["runner=cronjob", "cronjobSchedule=@yearly"];
+    launch(&world, "cron", 2, "http.numRequests=101,http.qps=100", &more);
+    for count in 1..=2_u32 {
+        let job = format!("by-hand-{count}");
+        let from = "--from=cronjob/cron-1-cronjob";
+        world.cluster.kubectl_ok(&["create", "job", "-n", &world.namespace, &job, from]);
+        world.cluster.wait_for_condition("jobs", &world.namespace, &job, "Complete");
+        let result = &world.document("cron")["result"];
+        assert_eq!(result["numLoops"], count, "{result:#}");
+        let counts = &result["insights"]["nonHistMetricValues"][0]["http/request-count"];
+        assert_eq!(counts.as_array().map(Vec::len), usize::try_from(count).ok(), "{result:#}");
+        assert!(counts.as_array().unwrap().iter().all(|loops| loops == 101), "each loop is whole: {counts}");
+    }
+    let begun = Instant::now();
+    world.k(["delete", "-g", "cron"]).expect(0, &[]);
+    world.wait_until_nothing_is_left_of("cron");
+    assert!(begun.elapsed() < PATIENCE);
+}

@@ -177,6 +177,8 @@ impl Prepared {
     /// Makes this machine's part of the experiment: its share of the loads that the coordinator comes to, until the run is over.
     /// What fails is the coordinator's to tell; an error here says that this machine could not take part.
     pub async fn assist(&self, fleet: &dyn Fleet, world: &World<'_>) -> Result<RunEnd, PipelineError> {
+        // Which loop it is, only the coordinator knows.
+        world.observer.observe(Event::RunStarted { loop_number: 1, tasks: self.tasks.len() });
         while !world.stop.is_cancelled() {
             let next = tokio::select! {
                 biased;

@@ -154,6 +154,26 @@ fn what_can_not_be_read_is_refused_by_name_and_causes_of_a_newer_program_still_c
 }
 
 #[test]
+fn a_shard_stays_small_however_long_the_load_is() {
+    let start = Instant::now();
+    let series = Arc::new(SharedSeries::new(start));
+    let mut recorder = SeriesRecorder::new(Arc::clone(&series));
+    let mut outcome = measured(&[(0, 1_000, 0)], start, Share::WHOLE);
+    // Two hours, and in each second latencies from 1 ms to 4 s, in every cell between.
+    let micros = (0..600).map(|step| (1e3 * 4e3_f64.powf(f64::from(step) / 600.0)) as u64);
+    for second in 0..7_200 {
+        for micros in micros.clone() {
+            recorder.record(start + Duration::from_secs(second), micros, false, true);
+        }
+    }
+    micros.for_each(|micros| outcome.latency.saturating_record(micros));
+    recorder.flush();
+    outcome.timeline = series.timeline(start + Duration::from_secs(7_200));
+    let length = serde_json::to_string(&outcome.shard()).unwrap().len();
+    assert!(length < 200_000, "{length} bytes");
+}
+
+#[test]
 fn every_cause_is_found_by_its_name() {
     for cause in Cause::ALL {
         assert_eq!(Cause::of_name(cause.name()), cause);

@@ -40,7 +40,7 @@ pub struct LoadRecord {
     pub start: Option<DateTime<Utc>>,
     /// From the first request being due to the last answer.
     pub duration: GoDuration,
-    /// Parallel connections.
+    /// Parallel connections, of all pods together.
     pub connections: u64,
     /// Requests per second asked for; absent for as many as possible. With stages or random arrivals the mean of the schedule: the
     /// requests that were due by the time they had.

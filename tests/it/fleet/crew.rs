@@ -23,6 +23,9 @@ use crate::support::scripted::{Reply, Scripted};
 /// How long machines wait for each other where one of them does not come.
 pub const PATIENCE: Duration = Duration::from_millis(1_500);
 
+/// Longest run of a test.
+pub const LONGEST: Duration = Duration::from_secs(60);
+
 /// A machine's outside world.
 pub struct Machine {
     /// Whether its files can be read.
@@ -190,7 +193,8 @@ pub async fn run_all(ground: &Arc<Ground>, count: usize, spec: &Value) -> Docume
     let (first, coordinator) = (Machine::default(), ground.member(0));
     let assistants: Vec<_> = (1..count).map(|index| (Machine::default(), ground.member(index))).collect();
     let assist = join_all(assistants.iter().map(|(machine, member)| machine.assist(spec, member)));
-    let (end, ends) = tokio::join!(first.run(spec, Some(&coordinator), &document), assist);
+    let all = async { tokio::join!(first.run(spec, Some(&coordinator), &document), assist) };
+    let (end, ends) = tokio::time::timeout(LONGEST, all).await.unwrap();
     assert_eq!(end.unwrap(), RunEnd::Completed);
     for end in ends {
         assert_eq!(end.unwrap(), RunEnd::Completed);

@@ -11,7 +11,7 @@ use iter8::ports::fleet::FleetError;
 use iter8::report;
 use serde_json::{Value, json};
 
-use super::crew::{Document, Machine, PATIENCE, counting, experiment};
+use super::crew::{Document, LONGEST, Machine, PATIENCE, counting, experiment};
 use crate::schema::{errors, published};
 use crate::support::fleet::Ground;
 use crate::support::scripted::{Reply, Scripted};
@@ -324,7 +324,8 @@ async fn run_with(
     let document = Document::default();
     let pairs = machines.iter().zip(&members).skip(1);
     let assist = join_all(pairs.map(|(machine, member)| machine.assist(spec, member)));
-    let (end, ends) = tokio::join!(machines[0].run(spec, Some(&members[0]), &document), assist);
+    let all = async { tokio::join!(machines[0].run(spec, Some(&members[0]), &document), assist) };
+    let (end, ends) = tokio::time::timeout(LONGEST, all).await.unwrap();
     for end in ends {
         assert_eq!(end.unwrap(), RunEnd::Completed);
     }

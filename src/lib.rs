@@ -2,7 +2,7 @@
 //! `report` a text, HTML or JSON report.
 //!
 //! ```text
-//! values (-f, --set) ─► spec ─► pipeline: http → assess → notify ─► experiment document
+//! values (-f, --set) ─► spec ─► pipeline: ready → http → assess → notify ─► experiment document (file | Secret)
 //!                                 │ events                             │
 //!                                 └─► progress (stderr)      assert ◄──┼──► report
 //! ```
@@ -14,11 +14,11 @@
 //! | layer | what lives there | may use |
 //! |---|---|---|
 //! | `model` | data only: spec, experiment document, metrics, SLOs, verdicts; the YAML codec | |
-//! | `logic` | pure functions: values, statistics, assessment, conditions, pacing; no clock, environment, I/O or async | model |
+//! | `logic` | pure functions: values, statistics, assessment, conditions, pacing, what a launch makes; no clock, environment, I/O or async | model |
 //! | `ports` | what the core needs from outside, as traits, and the events it emits | model |
 //! | `net` | what every outgoing connection needs: TLS settings | model |
 //! | `load` | one load loop, generic over the protocol; HTTP and gRPC plug in | model, logic, ports, net |
-//! | `adapters` | the outside world: file store, web client, shell, clock; recordings of it | model, logic, ports, net |
+//! | `adapters` | the outside world: file store, web client, Kubernetes, shell, clock; recordings of it | model, logic, ports, net |
 //! | `tasks` | one file per task, one registry | model, logic, ports, net, load |
 //! | `report` | one file per format, one registry; pure functions of the document | model, logic |
 //! | `pipeline` | runs tasks in order, saves after each, emits events | model, logic, ports, tasks |

@@ -12,7 +12,7 @@ pub enum Exit {
     BadInput = 2,
     /// A task failed while running; the document says which and why.
     TaskFailed = 3,
-    /// The outside world: a store, a values URL or the file system is unreachable or forbidden.
+    /// The outside world: a store, a cluster, a values URL or the file system is unreachable or forbidden.
     OutsideWorld = 4,
     /// Nothing can be concluded from what was measured: the load missed its rate, too few loops were good so far, a metric without
     /// data leaves its objectives open, or the samples do not decide a verdict for which a confidence was asked.
@@ -30,7 +30,7 @@ impl Exit {
         (Self::AssertionFailed, "an asserted condition does not hold, or not before the time-out"),
         (Self::BadInput, "bad input: flags, values, experiment, template"),
         (Self::TaskFailed, "a task failed while running; the document says which and why"),
-        (Self::OutsideWorld, "the outside world: a store, a values URL or the file system is unreachable or forbidden"),
+        (Self::OutsideWorld, "the outside world: a store, a cluster, a values URL or the file system is unreachable or forbidden"),
         (
             Self::Inconclusive,
             "inconclusive: the load missed its rate by more than 5 %, too few loops were good so far, or a metric is absent with noData: inconclusive",

@@ -59,7 +59,7 @@ fn an_unknown_task_is_told_with_the_tasks_there_are_and_the_nearest() {
     let bench = Bench::new();
     bench.write("experiment.yaml", "spec:\n- task: asess\n");
     bench.run(["run"]).expect(2, &["spec[0]: unknown task `asess`", "did you mean `assess`?"]);
-    Bench::new().run(["run", "--set", "tasks={ready}"]).expect(2, &["does not have the task `ready`"]);
+    Bench::new().run(["run", "--set", "tasks={abnmetrics}"]).expect(2, &["does not have the task `abnmetrics`"]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Several machines that run one experiment: what they send together, what is merged, and what becomes of those that fail.
 
-mod crew;
+pub mod crew;
 mod faults;
 mod together;

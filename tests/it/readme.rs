@@ -6,7 +6,8 @@
 //! <!-- test: run -->                                         runs it; it must end with exit code 0
 //! <!-- test: run; exit 1; prints not satisfied -->           … with this code, and this text on stdout or stderr
 //! <!-- test: run; service http://localhost:8080 -->          … with this address replaced by that of a running service
-//! <!-- test: skip; needs a cluster -->                       does not run it, and why
+//! <!-- test: run; cluster -->                                 … with a cluster of its own behind KUBECONFIG
+//! <!-- test: skip; needs a browser -->                       does not run it, and why
 //! ```
 //!
 //! A block without a comment fails the test, and so does a comment that means nothing. Lines that start with `$ ` are the commands,
@@ -31,6 +32,7 @@ struct Plan {
     exit: i32,
     prints: Vec<String>,
     service: Option<String>,
+    cluster: bool,
 }
 
 /// The plan in a block's comment; nothing for a block to skip.
@@ -49,8 +51,9 @@ fn plan(fence: &Fence) -> Result<Option<Plan>, String> {
         match part.split_once(' ') {
             Some(("exit", code)) => plan.exit = code.parse().map_err(|_| format!("`exit {code}` is not a number"))?,
             Some(("prints", text)) => plan.prints.push(text.to_owned()),
+            None if part == "cluster" => plan.cluster = true,
             Some(("service", url)) => plan.service = Some(url.trim_end_matches('/').to_owned()),
-            _ => return Err(format!("`{part}` is none of `exit <code>`, `prints <text>`, `service <url>`")),
+            _ => return Err(format!("`{part}` is none of `exit <code>`, `prints <text>`, `service <url>`, `cluster`")),
         }
     }
     Ok(Some(plan))
@@ -72,12 +75,13 @@ fn script(lines: &[String]) -> String {
 }
 
 /// Runs a script in `directory`, with what is in `programs` before everything else on PATH.
-fn run(script: &str, directory: &Path, programs: &Path) -> Result<Output, String> {
+fn run(script: &str, directory: &Path, programs: &Path, kubeconfig: Option<&Path>) -> Result<Output, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths([programs.to_owned()].into_iter().chain(std::env::split_paths(&path))).unwrap();
     let mut command = Command::new("sh");
     command.args(["-e", "-c", script]).current_dir(directory).env("PATH", path).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env("KUBECONFIG", kubeconfig.unwrap_or(Path::new("/no/kubeconfig")));
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let child = command.spawn().map_err(|error| format!("sh: {error}"))?;
     let group = rustix::process::Pid::from_child(&child);
@@ -87,6 +91,25 @@ fn run(script: &str, directory: &Path, programs: &Path) -> Result<Output, String
     // Also ends what the block left in the background.
     rustix::process::kill_process_group(group, rustix::process::Signal::KILL).ok();
     ended.map_err(|_| format!("not done after {} s", DEADLINE.as_secs()))?.map_err(|error| error.to_string())
+}
+
+/// A kubeconfig of a cluster whose pods run, with a namespace of its own.
+#[cfg(target_os = "linux")]
+fn kubeconfig() -> Option<std::path::PathBuf> {
+    use crate::support::kubernetes::{ControlPlane, Node};
+    Node::shared()?;
+    let cluster = ControlPlane::shared()?;
+    let namespace = cluster.namespace();
+    let grant = ["create", "clusterrolebinding", &namespace, "--clusterrole=cluster-admin"];
+    let account = format!("--serviceaccount={namespace}:default");
+    cluster.kubectl_ok(&grant.into_iter().chain([account.as_str()]).collect::<Vec<_>>());
+    Some(cluster.kubeconfig_with_token(&cluster.token(&namespace, "default"), &namespace))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn kubeconfig() -> Option<std::path::PathBuf> {
+    eprintln!("SKIPPED: clusters of tests run on Linux only");
+    None
 }
 
 /// Runs one block; what is wrong with it.
@@ -99,7 +122,13 @@ fn check(fence: &Fence, directory: &Path, programs: &Path) -> Result<(), String>
         }
         script = script.replace(url, &format!("http://{}", service::start()));
     }
-    let output = run(&script, directory, programs)?;
+    let kubeconfig = match plan.cluster.then(kubeconfig) {
+        // What is missing was told.
+        Some(None) => return Ok(()),
+        Some(kubeconfig) => kubeconfig,
+        None => None,
+    };
+    let output = run(&script, directory, programs, kubeconfig.as_deref())?;
     let shown = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.code() != Some(plan.exit) {
         return Err(format!("ended with {}, not with exit code {}:\n{script}\n---\n{shown}", output.status, plan.exit));

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use iter8::model::document::{Experiment, TaskRecord, TaskSpec};
 use iter8::model::load::LoadRecord;
 use iter8::pipeline::{PipelineError, Prepared, ResultPolicy, RunEnd, prepare};
+use iter8::ports::fleet::Fleet;
 use iter8::ports::{
     BoxFuture, Clock, DocumentStore, Event, Files, Observer, ScriptEnd, Shell, StoreError, Web, WebError, WebRequest,
     WebResponse, World,
@@ -17,7 +18,7 @@ use iter8::ports::{
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::fleet::{Ground, Member};
+use crate::support::fleet::Ground;
 use crate::support::scripted::{Reply, Scripted};
 
 /// How long machines wait for each other where one of them does not come.
@@ -30,13 +31,15 @@ pub const LONGEST: Duration = Duration::from_secs(60);
 pub struct Machine {
     /// Whether its files can be read.
     pub has_files: bool,
+    /// How far its clock is ahead of the others'.
+    pub clock_ahead: TimeDelta,
     pub stop: CancellationToken,
     pub events: Mutex<Vec<Event>>,
 }
 
 impl Default for Machine {
     fn default() -> Self {
-        Self { has_files: true, stop: CancellationToken::new(), events: Mutex::default() }
+        Self { has_files: true, clock_ahead: TimeDelta::zero(), stop: CancellationToken::new(), events: Mutex::default() }
     }
 }
 
@@ -70,7 +73,7 @@ impl Shell for Machine {
 
 impl Clock for Machine {
     fn now(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_000_000, 0).unwrap()
+        DateTime::from_timestamp(1_000_000, 0).unwrap() + self.clock_ahead
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
@@ -85,7 +88,7 @@ impl Observer for Machine {
 }
 
 impl Machine {
-    fn world<'a>(&'a self, fleet: Option<&'a Member>) -> World<'a> {
+    fn world<'a>(&'a self, fleet: Option<&'a dyn Fleet>) -> World<'a> {
         World {
             clock: self,
             web: self,
@@ -94,7 +97,7 @@ impl Machine {
             cluster: &iter8::adapters::kubernetes::NoCluster,
             observer: self,
             tape: None,
-            fleet: fleet.map(|member| member as _),
+            fleet,
             stop: self.stop.clone(),
         }
     }
@@ -103,14 +106,14 @@ impl Machine {
     pub async fn run(
         &self,
         spec: &Value,
-        fleet: Option<&Member>,
+        fleet: Option<&dyn Fleet>,
         document: &Document,
     ) -> Result<RunEnd, PipelineError> {
         prepared(spec).run(ResultPolicy::Fresh, document, &self.world(fleet)).await
     }
 
     /// Assists as that member.
-    pub async fn assist(&self, spec: &Value, fleet: &Member) -> Result<RunEnd, PipelineError> {
+    pub async fn assist(&self, spec: &Value, fleet: &dyn Fleet) -> Result<RunEnd, PipelineError> {
         prepared(spec).assist(fleet, &self.world(None)).await
     }
 

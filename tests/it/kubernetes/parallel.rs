@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::Instant;
 
+use iter8::adapters::kubernetes::{Connection, PodFleet, Seat};
 use iter8::logic::histogram::{self, Histogram};
+use iter8::logic::launch::names::Group;
 use iter8::model::insights::EncodedHistogram;
-use iter8::model::shard::{Handed, ShardEnd};
+use iter8::model::load::Shards;
+use iter8::model::shard::{Handed, ShardEnd, Share};
+use iter8::pipeline::RunEnd;
 use serde_json::{Value, json};
 
 use super::world::World;
-use crate::support::kubernetes::{Node, PATIENCE};
+use crate::fleet::crew::{self, Document, Machine};
+use crate::support::kubernetes::{Node, PATIENCE, block_on};
 use crate::support::service;
 
 /// Launches a load that `pods` make together.
@@ -181,4 +186,40 @@ fn loops_of_a_cronjob_with_several_pods_accumulate() {
     world.k(["delete", "-g", "cron"]).expect(0, &[]);
     world.wait_until_nothing_is_left_of("cron");
     assert!(begun.elapsed() < PATIENCE);
+}
+
+#[test]
+fn pods_whose_clocks_differ_by_an_hour_start_together_all_the_same() {
+    let Some(world) = World::without_node() else { return };
+    launch(&world, "skewed", 3, "http.numRequests=1", &["runner=none"]);
+    let url = format!("http://{}/", service::start());
+    let spec = crew::experiment(json!({"url": url, "numRequests": 150, "qps": 100}));
+    let connection = Connection { client: world.cluster.client(), namespace: world.namespace.clone() };
+    let seat = |index| Seat {
+        group: Group::new(&world.namespace, "skewed").unwrap(),
+        job: "by-hand".to_owned(),
+        share: Share::new(index, 3).unwrap(),
+        patience: PATIENCE,
+    };
+    let machine = |hours| Machine { clock_ahead: chrono::TimeDelta::hours(hours), ..Machine::default() };
+    let document = Document::default();
+    block_on(async {
+        let (first, second, third) = (machine(1), machine(0), machine(-1));
+        let fleets = [
+            PodFleet::join(&connection, &seat(0)).await.unwrap(),
+            PodFleet::join(&connection, &seat(1)).await.unwrap(),
+            PodFleet::join(&connection, &seat(2)).await.unwrap(),
+        ];
+        let (end, one, two) = tokio::join!(
+            first.run(&spec, Some(&fleets[0]), &document),
+            second.assist(&spec, &fleets[1]),
+            third.assist(&spec, &fleets[2])
+        );
+        assert_eq!([end.unwrap(), one.unwrap(), two.unwrap()], [RunEnd::Completed; 3]);
+    });
+    let load = document.load("http");
+    assert_eq!((load.requests, load.dropped, load.shards), (150, 0, Some(Shards { count: 3, ..Shards::default() })));
+    // By the coordinator's clock; the load over time counts from its start.
+    assert_eq!(load.start.unwrap().timestamp(), 1_003_600);
+    assert_eq!(load.series.unwrap().requests.iter().sum::<u64>(), 150);
 }

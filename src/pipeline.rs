@@ -149,7 +149,8 @@ impl Prepared {
     }
 
     /// Runs the tasks in order. Whatever happens, the document holds it. Where several machines run the experiment this is the
-    /// coordinator's part, and the others are told when it is over, however it ends.
+    /// coordinator's part, and the others are told when it is over; not of an interruption, which may be followed by another life of
+    /// the coordinator: nobody else can tell.
     pub async fn run(
         self,
         policy: ResultPolicy,
@@ -158,7 +159,7 @@ impl Prepared {
     ) -> Result<RunEnd, PipelineError> {
         let last = self.tasks.len().saturating_sub(1);
         let end = self.run_tasks(policy, store, world).await;
-        if let Some(fleet) = world.fleet {
+        if let Some(fleet) = world.fleet.filter(|_| !matches!(end, Ok(RunEnd::Interrupted))) {
             let told = tokio::time::timeout(INTERRUPT_GRACE, fleet.dismiss()).await;
             let problem = match told {
                 Ok(Ok(())) => None,

@@ -11,6 +11,7 @@ use super::output;
 use crate::logic::assertion::{AssertCondition, Judgement, judge};
 use crate::model::document::Experiment;
 use crate::model::duration::GoDuration;
+use crate::ports::cluster::ClusterFault;
 use crate::ports::{BoxFuture, StoreError};
 
 /// How often the document is looked at while waiting.
@@ -99,6 +100,10 @@ pub async fn decide(
             }
             // It may not have been written yet.
             Err(StoreError::Missing { .. }) if !last => {}
+            // A cluster that is away for a while comes back.
+            Err(StoreError::Cluster { source, .. }) if !last && source.fault == ClusterFault::Unreachable => {
+                tracing::debug!("{source}");
+            }
             Err(error @ StoreError::Missing { .. }) if !args.timeout.0.is_zero() => {
                 output::to_stdout(&format!("FAILED  {error}, and none came within {}\n", args.timeout))?;
                 return Ok(Exit::AssertionFailed);

@@ -30,7 +30,10 @@ impl Exit {
         (Self::AssertionFailed, "an asserted condition does not hold, or not before the time-out"),
         (Self::BadInput, "bad input: flags, values, experiment, template"),
         (Self::TaskFailed, "a task failed while running; the document says which and why"),
-        (Self::OutsideWorld, "the outside world: a store, a cluster, a values URL or the file system is unreachable or forbidden"),
+        (
+            Self::OutsideWorld,
+            "the outside world: a store, a cluster, a values URL or the file system is unreachable or forbidden",
+        ),
         (
             Self::Inconclusive,
             "inconclusive: the load missed its rate by more than 5 %, too few loops were good so far, or a metric is absent with noData: inconclusive",

@@ -123,7 +123,7 @@ impl LoadOutcome {
 
     /// The load that these are the parts of; `None` without any. It started when the first one did. What was asked of it is what
     /// was asked of all machines, those included whose part is not here.
-    pub fn merged(parts: Vec<LoadOutcome>) -> Option<Self> {
+    pub fn merged(parts: impl IntoIterator<Item = LoadOutcome>) -> Option<Self> {
         let mut parts = parts.into_iter();
         let mut whole = parts.next()?;
         for part in parts {

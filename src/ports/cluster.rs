@@ -10,7 +10,8 @@ use crate::model::object::ObjectRef;
 
 /// The states of one object, the present one first: the object as JSON, or none where it does not exist.
 ///
-/// It goes on through restarts of the API server and expired watches; an error in it ends it.
+/// It goes on through restarts of the API server and expired watches. That the cluster is [unreachable](ClusterFault::Unreachable) is
+/// told while it lasts; any other error ends it.
 pub type ObjectStates<'a> = Pin<Box<dyn Stream<Item = Result<Option<Value>, ClusterError>> + Send + 'a>>;
 
 /// A cluster.

@@ -56,6 +56,8 @@ pub async fn connect(options: &ConnectOptions) -> Result<Connection, ClusterErro
     if let Some(path) = &options.ca_file {
         config.root_cert = Some(authorities(path)?);
         config.root_cert_file = None;
+        // Whoever names an authority wants it asked.
+        config.accept_invalid_certs = false;
     }
     if let Some(user) = &options.as_user {
         config.auth_info.impersonate = Some(user.clone());
@@ -89,12 +91,18 @@ pub async fn namespace_without_connecting(options: &ConnectOptions) -> Result<St
 
 async fn config(options: &ConnectOptions) -> Result<Config, ClusterError> {
     if let Some(kubeconfig) = kubeconfig(options)? {
-        return of_context(kubeconfig, options).await;
+        let has_context = options.context.is_some() || kubeconfig.current_context.is_some();
+        match &options.api_server {
+            // All that a context would say is said by flags.
+            Some(url) if !has_context => return Ok(Config::new(api_server(url)?)),
+            _ => return of_context(kubeconfig, options).await,
+        }
     }
-    if let Some(url) = &options.api_server {
+    let in_pod = Config::incluster();
+    if let (Some(url), Err(_)) = (&options.api_server, &in_pod) {
         return Ok(Config::new(api_server(url)?));
     }
-    Config::incluster().map_err(|_| {
+    in_pod.map_err(|_| {
         let looked = match std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty()) {
             Some(list) => format!("no file of KUBECONFIG ({}) exists", list.to_string_lossy()),
             None => "there is no ~/.kube/config, KUBECONFIG is not set".to_owned(),

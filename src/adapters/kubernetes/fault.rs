@@ -102,6 +102,9 @@ impl Act {
                 ))
             }
             403 => ClusterError::new(ClusterFault::Forbidden, format!("cannot {words}: {said}")),
+            404 if self.kind.resource == "rolebindings" && status.message.starts_with("roles.") => {
+                ClusterError::new(ClusterFault::NotFound, format!("cannot {words}: its Role can't be found: {said}"))
+            }
             404 if status.message.starts_with("namespaces ") => {
                 let namespace = self.namespace.clone().unwrap_or_default();
                 ClusterError::new(ClusterFault::NotFound, format!("cannot {words}: {said}")).with_hint(format!(
@@ -113,7 +116,7 @@ impl Act {
                 let place = if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
                 ClusterError::new(
                     ClusterFault::NotFound,
-                    format!("cannot {words}: the cluster knows no {resource} of {place}"),
+                    format!("cannot {words}: the cluster knows no {resource} of {place} in namespaces"),
                 )
                 .with_hint(format!("is what brings them installed? see `kubectl api-resources --api-group={group}`"))
             }

@@ -15,7 +15,7 @@ use super::fault::Act;
 use super::objects::{Effect, MANAGER, Named, Object, apply, delete, find, kind_of, labelled};
 use super::retry::{BRIEF, patiently};
 use super::secret_data;
-use super::secret_store::{SecretStore, is_of_group, revision};
+use super::secret_store::{SecretStore, revision};
 use crate::logic::launch::Launch;
 use crate::logic::launch::names::{GROUP, Group, SHARD};
 use crate::model::document::Experiment;
@@ -53,6 +53,7 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
             }
         };
         let mut objects = new.objects(next).map_err(failed)?;
+        check_free(client, group, &objects).await.map_err(failed)?;
         make(client, &objects, Effect::DryRun).await.map_err(failed)?;
         let existing = match existing {
             Some(existing) => existing,
@@ -77,6 +78,8 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
         let elsewhere = before.map(|values| new.namespaces(&values)).unwrap_or_default();
         prune(client, group, &objects, &elsewhere).await.map_err(failed)?;
         objects.own(secret.metadata.uid.as_deref().unwrap_or_default());
+        // A launch that was overtaken makes nothing over the later one's.
+        store.open().await?;
         make(client, &objects, Effect::Real).await.map_err(failed)?;
         return match store.open().await {
             Ok(_) => Ok(next),
@@ -89,6 +92,12 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
     }
     let told = format!("{MAX_RACES} other launches of this group were quicker");
     Err(failed(ClusterError::new(ClusterFault::Conflict, told).with_hint("try again when they are through")))
+}
+
+/// Whether an object is of this group: Iter8 marked objects by an annotation alone.
+fn is_of_group<K: Object>(object: &K, group: &str) -> bool {
+    let marks = [&object.meta().labels, &object.meta().annotations];
+    marks.iter().any(|marks| marks.as_ref().and_then(|marks| marks.get(GROUP)).is_some_and(|name| name == group))
 }
 
 /// Refuses a Secret that is not an experiment's, and one that Helm manages.
@@ -133,10 +142,12 @@ async fn make(client: &Client, launch: &Launch, effect: Effect) -> Result<(), Cl
     if let Some(account) = &launch.service_account {
         apply(client, account, effect).await?;
     }
+    // A binding is tried with its Role, which a dry run does not make.
+    let has_roles = effect == Effect::Real || all_there(client, &launch.roles).await?;
     for role in &launch.roles {
         apply(client, role, effect).await?;
     }
-    for binding in &launch.role_bindings {
+    for binding in launch.role_bindings.iter().filter(|_| has_roles) {
         apply(client, binding, effect).await?;
     }
     if let Some(job) = &launch.job {
@@ -144,6 +155,41 @@ async fn make(client: &Client, launch: &Launch, effect: Effect) -> Result<(), Cl
     }
     if let Some(job) = &launch.cron_job {
         apply(client, job, effect).await?;
+    }
+    Ok(())
+}
+
+async fn all_there(client: &Client, roles: &[Role]) -> Result<bool, ClusterError> {
+    for role in roles {
+        if find::<Role>(client, &role.namespace(), &role.name()).await?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Refuses to take over what is somebody else's.
+async fn check_free(client: &Client, group: &Group, launch: &Launch) -> Result<(), ClusterError> {
+    check_each_free(client, group, &launch.shards).await?;
+    check_each_free(client, group, &launch.service_account).await?;
+    check_each_free(client, group, &launch.roles).await?;
+    check_each_free(client, group, &launch.role_bindings).await?;
+    check_each_free(client, group, &launch.job).await?;
+    check_each_free(client, group, &launch.cron_job).await
+}
+
+async fn check_each_free<'a, K: Object + 'a>(
+    client: &Client,
+    group: &Group,
+    objects: impl IntoIterator<Item = &'a K>,
+) -> Result<(), ClusterError> {
+    for object in objects {
+        let (namespace, name) = (object.namespace(), object.name());
+        let found: Option<K> = find(client, &namespace, &name).await?;
+        if found.is_some_and(|found| !is_of_group(&found, &group.name)) {
+            let told = format!("{}/{name} in namespace {namespace} is there, and not of this group", kind_of::<K>());
+            return Err(ClusterError::new(ClusterFault::Refused, told).with_hint("name another group with -g"));
+        }
     }
     Ok(())
 }
@@ -215,6 +261,17 @@ async fn remove_elsewhere(
     Ok(())
 }
 
+/// Other namespaces that have a role of this group, as far as this user may look there.
+async fn roles_elsewhere(client: &Client, group: &Group) -> BTreeSet<String> {
+    let labels = format!("{GROUP}={}", group.name);
+    let roles: Vec<Role> = labelled(client, None, &labels).await.unwrap_or_default();
+    let ours = |role: &Role| {
+        let namespace = role.namespace();
+        (namespace != group.namespace && role.name() == group.ready_role(&namespace)).then_some(namespace)
+    };
+    roles.iter().filter_map(ours).collect()
+}
+
 /// Deletes what runs a revision.
 async fn remove_runs(client: &Client, group: &Group, revision: i64) -> Result<(), ClusterError> {
     delete::<CronJob>(client, &group.namespace, &group.cron_job(revision)).await?;
@@ -238,9 +295,11 @@ pub async fn delete_group(
     let kept = places(&secret);
     let mut any = remove_but::<CronJob>(client, group, &own, &none).await?;
     any |= remove_but::<Job>(client, group, &own, &none).await?;
-    if let Some(Ok(values)) = secret.as_ref().and_then(secret_data::values) {
-        remove_elsewhere(client, group, &namespaces(&values), &none).await?;
-    }
+    let values = secret.as_ref().and_then(secret_data::values).and_then(Result::ok);
+    let mut elsewhere = values.map(|values| namespaces(&values)).unwrap_or_default();
+    elsewhere.extend(roles_elsewhere(client, group).await);
+    any |= !elsewhere.is_empty();
+    remove_elsewhere(client, group, &elsewhere, &none).await?;
     any |= remove_but::<RoleBinding>(client, group, &own, &none).await?;
     any |= remove_but::<Role>(client, group, &own, &none).await?;
     any |= remove_but::<ServiceAccount>(client, group, &own, &none).await?;
@@ -295,6 +354,15 @@ pub struct RunEnded {
     pub failed: bool,
     /// The Job and what its controller says of it.
     pub told: String,
+}
+
+/// Whether nothing of a revision will run any more: its Job has ended, or neither Job nor CronJob is there.
+pub(super) async fn has_ended(connection: &Connection, group: &Group, revision: i64) -> Result<bool, ClusterError> {
+    let (client, namespace) = (&connection.client, &group.namespace);
+    if let Some(job) = find::<Job>(client, namespace, &group.job(revision)).await? {
+        return Ok(ended(&job).is_some());
+    }
+    Ok(find::<CronJob>(client, namespace, &group.cron_job(revision)).await?.is_none())
 }
 
 /// How the run of a group's revision ended, if it runs once and has ended.

@@ -11,10 +11,10 @@ use kube::api::LogParams;
 
 use super::connect::Connection;
 use super::fault::Act;
-use super::group::run_is_over;
+use super::group::has_ended;
 use super::objects::{Named, kind_of, labelled};
 use super::retry::{BRIEF, patiently};
-use crate::logic::launch::names::{GROUP, Group};
+use crate::logic::launch::names::{CONTAINER, GROUP, Group};
 use crate::ports::cluster::ClusterError;
 
 /// How often pods are looked for that have started since.
@@ -42,8 +42,9 @@ pub async fn follow_logs(
     loop {
         // Before the pods: a run that is over has no pod that is not seen now.
         let over = match revision {
-            Some(revision) => run_is_over(connection, group, revision).await?.is_some(),
-            None => false,
+            // Who may read logs may not be allowed to read Jobs.
+            Some(revision) if follow => has_ended(connection, group, revision).await.unwrap_or(false),
+            _ => false,
         };
         for pod in pods(connection, group).await? {
             let name = pod.name();
@@ -57,7 +58,7 @@ pub async fn follow_logs(
                     if follow {
                         streams.push(log.boxed());
                     } else {
-                        log.await?;
+                        log.await;
                     }
                 }
                 Some(why) if !follow => {
@@ -68,9 +69,7 @@ pub async fn follow_logs(
             }
         }
         if !follow || over {
-            while let Some(ended) = streams.next().await {
-                ended?;
-            }
+            while streams.next().await.is_some() {}
             return Ok(!known.is_empty());
         }
         let pause = tokio::time::sleep(LOOK_AGAIN);
@@ -78,7 +77,7 @@ pub async fn follow_logs(
         loop {
             tokio::select! {
                 () = &mut pause => break,
-                Some(ended) = streams.next() => ended?,
+                Some(()) = streams.next() => {}
             }
         }
     }
@@ -112,13 +111,17 @@ async fn tell_log(
     pod: String,
     follow: bool,
     tell: &(dyn Fn(LogLine<'_>) + Sync),
-) -> Result<(), ClusterError> {
+) {
     let api: Api<Pod> = Api::namespaced(connection.client.clone(), &group.namespace);
-    let params = LogParams { follow, ..LogParams::default() };
+    let params = LogParams { follow, container: Some(CONTAINER.to_owned()), ..LogParams::default() };
     let mut kind = kind_of::<Pod>();
     kind.resource.push_str("/log");
     let act = Act::new("get", &kind, &group.namespace, &pod);
-    let stream = patiently(BRIEF, &act, || api.log_stream(&pod, &params)).await?;
+    let stream = match patiently(BRIEF, &act, || api.log_stream(&pod, &params)).await {
+        Ok(stream) => stream,
+        // The other pods' logs can be had all the same.
+        Err(error) => return tell(LogLine::Silent(&pod, &error.message)),
+    };
     let mut lines = stream.lines();
     while let Some(line) = lines.next().await {
         match line {
@@ -129,5 +132,4 @@ async fn tell_log(
             }
         }
     }
-    Ok(())
 }

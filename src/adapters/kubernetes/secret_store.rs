@@ -19,7 +19,7 @@ use super::objects::{MANAGER, kind_of};
 use super::retry::{BRIEF, LONG, patiently};
 use super::secret_data::{self, Entries, entries};
 use super::watch::Target;
-use crate::logic::launch::names::{GROUP, Group, REVISION};
+use crate::logic::launch::names::{Group, REVISION};
 use crate::model::document::Experiment;
 use crate::ports::cluster::{ClusterError, ClusterFault};
 use crate::ports::{BoxFuture, DocumentStore, StoreError};
@@ -136,6 +136,7 @@ impl SecretStore {
                         return self.lost(format!("revision {other} was launched in place of revision {mine}"));
                     }
                 }
+                Err(error) if error.fault == ClusterFault::Unreachable => {}
                 Err(error) => {
                     tracing::debug!("not watched: {error}");
                     break;
@@ -228,10 +229,4 @@ impl DocumentStore for SecretStore {
 /// The launch that a Secret is of.
 pub(super) fn revision(secret: &Secret) -> Option<i64> {
     secret.metadata.annotations.as_ref()?.get(REVISION)?.parse().ok()
-}
-
-/// Whether a Secret is that of an experiment: Iter8 marked it by an annotation alone.
-pub(super) fn is_of_group(secret: &Secret, group: &str) -> bool {
-    let marks = [&secret.metadata.labels, &secret.metadata.annotations];
-    marks.iter().any(|marks| marks.as_ref().and_then(|marks| marks.get(GROUP)).is_some_and(|name| name == group))
 }

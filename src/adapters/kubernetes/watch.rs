@@ -8,16 +8,23 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use kube::api::{ApiResource, DynamicObject, WatchEvent, WatchParams};
 use kube::{Api, Client};
 use tokio::sync::OnceCell;
+use tokio::time::timeout;
 
 use super::connect::{ConnectOptions, Connection, connect};
 use super::fault::Act;
-use super::retry::{LONG, patiently};
+use super::retry::{BRIEF, patiently};
 use crate::model::object::{ObjectRef, ResourceKind};
 use crate::ports::BoxFuture;
 use crate::ports::cluster::{Cluster, ClusterError, ClusterFault, ObjectStates};
 
 /// How long the API server keeps a watch open; then it is opened anew.
 const WATCH_SECONDS: u32 = 240;
+
+/// Longest time without an event: watches end before.
+const LONGEST_SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 30);
+
+/// Time for opening a watch.
+const OPENING: Duration = Duration::from_secs(30);
 
 /// Least time between two looks at an object whose watch ends at once.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -59,15 +66,18 @@ impl Target {
         Act::new(verb, &self.kind, &self.namespace, &self.name)
     }
 
-    /// The states of the object: none where it does not exist.
+    /// The states of the object: none where it does not exist. An API server that can't be reached is told, and tried again.
     pub(super) fn states(self) -> impl Stream<Item = Result<Option<DynamicObject>, ClusterError>> + Send {
         stream::unfold((self, Phase::Look), |(target, mut phase)| async move {
             loop {
                 phase = match phase {
                     Phase::Look => {
                         let api = target.api();
-                        let found = patiently(LONG, &target.act("get"), || api.get_opt(&target.name)).await;
+                        let found = patiently(BRIEF, &target.act("get"), || api.get_opt(&target.name)).await;
                         return Some(match found {
+                            Err(error) if error.fault == ClusterFault::Unreachable => {
+                                (Err(error), (target, look_again().await))
+                            }
                             Ok(object) => {
                                 let version =
                                     object.as_ref().and_then(|object| object.metadata.resource_version.clone());
@@ -83,7 +93,8 @@ impl Target {
                         }
                         Err(_) => look_again().await,
                     },
-                    Phase::Follow(mut events) => match events.next().await {
+                    // A connection that was lost in silence is not waited for.
+                    Phase::Follow(mut events) => match timeout(LONGEST_SILENCE, events.next()).await.ok().flatten() {
                         Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {
                             return Some((Ok(Some(object)), (target, Phase::Follow(events))));
                         }
@@ -103,8 +114,9 @@ impl Target {
         version: &str,
     ) -> Result<BoxStream<'static, Result<WatchEvent<DynamicObject>, kube::Error>>, ClusterError> {
         let params = WatchParams::default().fields(&format!("metadata.name={}", self.name)).timeout(WATCH_SECONDS);
-        let events = self.api().watch(&params, version).await.map_err(|error| self.act("watch").failed(&error))?;
-        Ok(events.boxed())
+        let late = |_| ClusterError::new(ClusterFault::Unreachable, "the API server did not answer");
+        let events = timeout(OPENING, self.api().watch(&params, version)).await.map_err(late)?;
+        Ok(events.map_err(|error| self.act("watch").failed(&error))?.boxed())
     }
 }
 

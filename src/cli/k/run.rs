@@ -49,11 +49,18 @@ pub async fn run(args: KRunArgs, globals: &Globals) -> Result<Exit, CliError> {
     let policy = if args.reuse_result { ResultPolicy::Reuse } else { ResultPolicy::Fresh };
     let revision = args.revision.or(stored.revision).unwrap_or(1);
     let seat = seat(&group, stored.values.as_ref())?;
-    let prepared = prepared(stored, revision, policy, &store.location())?;
     let fleet = match &seat {
         Some(seat) => Some(PodFleet::join(&connection, seat).await?),
         None => None,
     };
+    let mut stored = stored;
+    if fleet.as_ref().is_some_and(PodFleet::begins_anew)
+        && let Some(result) = stored.document.as_mut().and_then(|document| document.result.as_mut())
+    {
+        // The loop that the lost pod began is this one.
+        result.num_loops = result.num_loops.saturating_sub(1);
+    }
+    let prepared = prepared(stored, revision, policy, &store.location())?;
     let (stage, cluster) = (Stage::default(), LazyCluster::from(connection));
     let fleet = fleet.as_ref().map(|fleet| fleet as &dyn Fleet);
     let scene = Scene { stage: &stage, cluster: &cluster, fleet };

@@ -66,7 +66,7 @@ pub struct Launch {
 /// Makes the objects. Fails where a setting is not right, and where a name would be too long.
 pub fn launch(plan: &Plan<'_>) -> Result<Launch, InputError> {
     let settings = Settings::from_values(plan.values)?;
-    plan.group.check(plan.revision, settings.runner)?;
+    plan.group.check(plan.revision, &settings)?;
     let text = codec::to_yaml(plan.values).map_err(|error| InputError::new("", error.to_string()))?;
     let secret = Secret {
         metadata: metadata(plan, plan.group.secret(), None),

@@ -1,6 +1,6 @@
 //! Names, labels and annotations of a group's objects: Iter8's.
 
-use super::settings::Runner;
+use super::settings::{Runner, Settings};
 use crate::logic::input::InputError;
 use crate::logic::names;
 
@@ -15,6 +15,9 @@ pub const SHARD: &str = "iter8.tools/shard";
 
 /// The name that objects of several pods' runs are found by: Kubernetes' own label for the Job of a pod.
 pub const JOB_NAME: &str = "batch.kubernetes.io/job-name";
+
+/// Name of the container of a pod.
+pub const CONTAINER: &str = "iter8";
 
 /// Variable that tells pods that make a load together which Job they belong to.
 pub const JOB_VARIABLE: &str = "ITER8_JOB";
@@ -50,12 +53,18 @@ impl Group {
     }
 
     /// Finds names that would be too long.
-    pub(super) fn check(&self, revision: i64, runner: Runner) -> Result<(), InputError> {
-        let (kind, name, most) = match runner {
+    pub(super) fn check(&self, revision: i64, settings: &Settings) -> Result<(), InputError> {
+        // Pods of an Indexed Job are hosts named after the Job and their index.
+        let index = match settings.parallelism {
+            1 => 0,
+            pods => 1 + (pods - 1).to_string().len(),
+        };
+        let (kind, name, most) = match settings.runner {
             Runner::Job => ("Job", self.job(revision), MAX_JOB),
             Runner::CronJob => ("CronJob", self.cron_job(revision), MAX_CRON_JOB),
             Runner::None => return Ok(()),
         };
+        let most = most - index;
         if name.len() <= most {
             return Ok(());
         }

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, Job, JobSpec, JobTemplateSpec};
+use k8s_openapi::api::batch::v1::{
+    CronJob, CronJobSpec, Job, JobSpec, JobTemplateSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement,
+    PodFailurePolicyRule,
+};
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, EnvVar, EnvVarSource, ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec,
     SeccompProfile, SecurityContext,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::names::{GROUP, JOB_NAME, JOB_VARIABLE, REVISION};
+use super::names::{CONTAINER, GROUP, JOB_NAME, JOB_VARIABLE, REVISION};
 use super::settings::{Runner, Settings};
 use super::{Plan, metadata};
 
@@ -76,8 +79,26 @@ fn job_spec(plan: &Plan<'_>, settings: &Settings) -> JobSpec {
         completions: Some(pods),
         parallelism: Some(pods),
         backoff_limit_per_index: Some(RETRIES_PER_POD),
+        pod_failure_policy: Some(failure_policy()),
+        // Two pods of one index would be in each other's way.
+        pod_replacement_policy: Some("Failed".to_owned()),
         ..whole
     }
+}
+
+/// What the experiment itself came to is not tried again: wrong input (2), and a task that failed (3).
+fn failure_policy() -> PodFailurePolicy {
+    let on_exit_codes = PodFailurePolicyOnExitCodesRequirement {
+        container_name: Some(CONTAINER.to_owned()),
+        operator: "In".to_owned(),
+        values: vec![2, 3],
+    };
+    let rule = PodFailurePolicyRule {
+        action: "FailIndex".to_owned(),
+        on_exit_codes: Some(on_exit_codes),
+        ..PodFailurePolicyRule::default()
+    };
+    PodFailurePolicy { rules: vec![rule] }
 }
 
 fn pod(plan: &Plan<'_>, settings: &Settings) -> PodSpec {
@@ -92,7 +113,7 @@ fn pod(plan: &Plan<'_>, settings: &Settings) -> PodSpec {
             ..PodSecurityContext::default()
         }),
         containers: vec![Container {
-            name: "iter8".to_owned(),
+            name: CONTAINER.to_owned(),
             image: Some(settings.image.clone()),
             command: Some(vec![PROGRAM.to_owned()]),
             args: Some(arguments(plan, settings)),

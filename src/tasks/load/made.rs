@@ -105,7 +105,8 @@ fn failure(error: &TaskError) -> ShardFailure {
 /// What machines measured so far, and which of them did not.
 #[derive(Default)]
 struct Sum {
-    parts: Vec<LoadOutcome>,
+    /// All that was measured so far: parts are merged as they come, as each takes a megabyte.
+    whole: Option<Box<LoadOutcome>>,
     shards: Shards,
     /// Failures, and the indices of the machines that had them.
     failures: Vec<(ShardFailure, Vec<usize>)>,
@@ -121,7 +122,7 @@ impl Sum {
         match own {
             Ended::Measured(outcome) => {
                 self.is_interrupted = outcome.interrupted;
-                self.parts.push(*outcome);
+                self.merge(outcome);
             }
             Ended::Interrupted | Ended::Absent => {
                 self.is_interrupted = true;
@@ -142,7 +143,12 @@ impl Sum {
         if outcome.interrupted {
             self.interrupted.push(index);
         }
-        self.parts.push(outcome);
+        self.merge(Box::new(outcome));
+    }
+
+    fn merge(&mut self, outcome: Box<LoadOutcome>) {
+        let parts = self.whole.take().into_iter().chain([outcome]);
+        self.whole = LoadOutcome::merged(parts.map(|part| *part)).map(Box::new);
     }
 
     fn miss(&mut self, index: usize, reason: &str) {
@@ -173,8 +179,7 @@ impl Sum {
         });
         Made {
             failures: self.input.into_iter().chain(failed).collect(),
-            outcome: LoadOutcome::merged(self.parts)
-                .map(|outcome| Box::new(LoadOutcome { shards: Some(shards), ..outcome })),
+            outcome: self.whole.map(|outcome| Box::new(LoadOutcome { shards: Some(shards), ..*outcome })),
             is_interrupted: self.is_interrupted,
             notes,
         }

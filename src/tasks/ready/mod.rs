@@ -158,16 +158,19 @@ impl Ready {
     async fn watch(&self, cx: &TaskContext<'_>, seen: &mut Option<String>) -> Result<Contribution, ClusterError> {
         let mut states: ObjectStates<'_> = cx.world.cluster.watch(&self.object).await?;
         while let Some(state) = states.next().await {
-            match readiness(state?.as_ref(), &self.object.kind, self.condition.as_deref()) {
-                Readiness::Ready => return Ok(Contribution::default()),
-                Readiness::NotYet(now) => {
-                    if seen.as_ref() != Some(&now) {
-                        let line = format!("waiting for {}: {now}", self.object);
-                        cx.world.observer.observe(Event::TaskLog { index: cx.index, line });
-                    }
-                    *seen = Some(now);
-                }
+            let now = match state {
+                Ok(object) => match readiness(object.as_ref(), &self.object.kind, self.condition.as_deref()) {
+                    Readiness::Ready => return Ok(Contribution::default()),
+                    Readiness::NotYet(now) => now,
+                },
+                Err(error) if error.fault == ClusterFault::Unreachable => error.message,
+                Err(error) => return Err(error),
+            };
+            if seen.as_ref() != Some(&now) {
+                let line = format!("waiting for {}: {now}", self.object);
+                cx.world.observer.observe(Event::TaskLog { index: cx.index, line });
             }
+            *seen = Some(now);
         }
         Err(ClusterError::new(ClusterFault::Unreachable, format!("the watch of {} ended", self.object)))
     }

@@ -39,7 +39,12 @@ pub struct Machine {
 
 impl Default for Machine {
     fn default() -> Self {
-        Self { has_files: true, clock_ahead: TimeDelta::zero(), stop: CancellationToken::new(), events: Mutex::default() }
+        Self {
+            has_files: true,
+            clock_ahead: TimeDelta::zero(),
+            stop: CancellationToken::new(),
+            events: Mutex::default(),
+        }
     }
 }
 

@@ -83,7 +83,11 @@ impl View {
         let watching = tokio::spawn(async move {
             let mut states = std::pin::pin!(target.states());
             while let Some(state) = states.next().await {
-                let seen = state.map(|object| object.and_then(secret));
+                let seen = match state {
+                    // What was seen last holds until something else is seen.
+                    Err(error) if error.fault == ClusterFault::Unreachable => continue,
+                    state => state.map(|object| object.and_then(secret)),
+                };
                 // Looking again is no news.
                 tell.send_if_modified(|latest| {
                     let is_new = *latest != seen;

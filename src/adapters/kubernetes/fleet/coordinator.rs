@@ -1,6 +1,6 @@
 //! The coordinator's part: it calls, waits for the others, and takes what they measured.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::board::{Board, View};
 use super::state::{AssistantState, CoordinatorState, Session, measured, put_state, state};
 use crate::model::duration::GoDuration;
 use crate::model::shard::{Handed, LoadPlace};
-use crate::ports::cluster::ClusterError;
+use crate::ports::cluster::{ClusterError, ClusterFault};
 use crate::ports::fleet::{Entry, FleetError, MemberShard, Missing, Muster};
 
 /// Heartbeats in the time that pods wait for each other, and the longest pause between two.
@@ -34,8 +34,8 @@ pub(super) struct Coordinator {
     /// The assistants' boards, from index 1 on.
     views: Vec<View>,
     beating: AbortHandle,
-    /// Who did not come to the last place.
-    absent: std::sync::Mutex<BTreeSet<usize>>,
+    /// Who did not come to the last place, and why, as far as that is known.
+    absent: std::sync::Mutex<BTreeMap<usize, String>>,
 }
 
 /// What an assistant says in this session, and the Secret that it says it in.
@@ -49,6 +49,10 @@ impl Coordinator {
         let board = Arc::new(Board::open(connection, &seat.group, 0).await?);
         let before: CoordinatorState = state(&board.read().await);
         let lives = if before.session.job == seat.job { before.session.life } else { 0 };
+        if lives > 0 && before.over {
+            let told = format!("the run of job/{} is over: an earlier pod of index 0 has ended it", seat.job);
+            return Err(ClusterError::new(ClusterFault::Refused, told).with_hint("launch the experiment again"));
+        }
         let session = Session { job: seat.job.clone(), life: lives + 1 };
         let new = CoordinatorState { session: session.clone(), ..CoordinatorState::default() };
         board
@@ -58,7 +62,8 @@ impl Coordinator {
             })
             .await?;
         let views = (1..seat.share.count()).map(|index| View::new(connection, &seat.group, index)).collect();
-        let beating = tokio::spawn(beat(Arc::clone(&board), (seat.patience / BEATS).min(LONGEST_PAUSE))).abort_handle();
+        let pause = (seat.patience / BEATS).min(LONGEST_PAUSE);
+        let beating = tokio::spawn(beat(Arc::clone(&board), session.clone(), pause)).abort_handle();
         let absent = std::sync::Mutex::default();
         Ok(Self { board, session, patience: seat.patience, views, beating, absent })
     }
@@ -88,22 +93,26 @@ impl Coordinator {
         self.tell(|state| state.call = Some(place)).await?;
         let absent = self.absent.lock().map(|absent| absent.clone()).unwrap_or_default();
         let waits = (1..).zip(&self.views).map(|(index, view)| {
-            let patience = if absent.contains(&index) { AGAIN } else { self.patience };
+            let patience = if absent.contains_key(&index) { AGAIN } else { self.patience };
             self.wait(view, Instant::now() + patience, move |said| said.state.at >= Some(place))
         });
         let came = join_all(waits).await;
         let is_there = |(index, found): (usize, &Option<Said>)| found.is_some().then_some(index);
         let joined: Vec<usize> = (1..).zip(&came).filter_map(is_there).collect();
-        let missing: Vec<usize> = (1..=came.len()).filter(|index| !joined.contains(index)).collect();
+        let late = format!("did not come to the start within {}", GoDuration(self.patience));
+        // One that was waited for in vain is not waited for as long again.
+        let why =
+            |index: usize| absent.get(&index).cloned().or_else(|| self.fault(index)).unwrap_or_else(|| late.clone());
+        let missing: BTreeMap<usize, String> =
+            (1..=came.len()).filter(|index| !joined.contains(index)).map(|index| (index, why(index))).collect();
         self.tell(|state| {
             state.go = Some(place);
             state.joined.clone_from(&joined);
         })
         .await?;
-        let reason = format!("did not come to the start within {}", GoDuration(self.patience));
-        let told = missing.iter().map(|index| Missing { index: *index, reason: reason.clone() }).collect();
+        let told = missing.iter().map(|(index, reason)| Missing { index: *index, reason: reason.clone() }).collect();
         if let Ok(mut absent) = self.absent.lock() {
-            *absent = missing.into_iter().collect();
+            *absent = missing;
         }
         Ok(Muster { entry: Entry::OnTime, missing: told })
     }
@@ -118,10 +127,9 @@ impl Coordinator {
         let most = self.patience + planned.unwrap_or_default();
         let until = Instant::now() + most;
         let waits = (1..).zip(&self.views).map(|(index, view)| async move {
-            let absent = self.absent.lock().is_ok_and(|absent| absent.contains(&index));
+            let absent = self.absent.lock().ok().and_then(|absent| absent.get(&index).cloned());
             let has_come = self.said(view).is_some_and(|said| said.state.at >= Some(place));
-            if absent && !has_come {
-                let reason = format!("did not come to the start within {}", GoDuration(self.patience));
+            if let Some(reason) = absent.filter(|_| !has_come) {
                 return MemberShard { index, is_late: false, handed: Err(reason) };
             }
             match self.wait(view, until, move |said| said.state.handed >= Some(place)).await {
@@ -131,8 +139,8 @@ impl Coordinator {
                     handed: measured(&said.secret).map_err(|reason| format!("its shard can't be read: {reason}")),
                 },
                 _ => {
-                    let reason = format!("came, and handed in nothing within {}", GoDuration(most));
-                    MemberShard { index, is_late: false, handed: Err(reason) }
+                    let silent = || format!("came, and handed in nothing within {}", GoDuration(most));
+                    MemberShard { index, is_late: false, handed: Err(self.fault(index).unwrap_or_else(silent)) }
                 }
             }
         });
@@ -141,9 +149,20 @@ impl Coordinator {
         Ok(shards)
     }
 
+    /// How many lives of the coordinator there were in this Job, this one included.
+    pub(super) fn life(&self) -> u64 {
+        self.session.life
+    }
+
     pub(super) async fn dismiss(&self) -> Result<(), FleetError> {
         self.beating.abort();
         self.tell(|state| state.over = true).await
+    }
+
+    /// Why an assistant can't be watched, if it can't.
+    fn fault(&self, index: usize) -> Option<String> {
+        let view = self.views.get(index.checked_sub(1)?)?;
+        view.latest().borrow().as_ref().err().map(|error| error.message.clone())
     }
 
     /// What an assistant says, if it is of this session.
@@ -185,11 +204,14 @@ impl Drop for Coordinator {
 }
 
 /// Shows that the coordinator lives.
-async fn beat(board: Arc<Board>, pause: Duration) {
+async fn beat(board: Arc<Board>, session: Session, pause: Duration) {
     loop {
         tokio::time::sleep(pause).await;
         let written = board.write(|secret| {
             let mut now: CoordinatorState = state(secret);
+            if now.session != session {
+                return false;
+            }
             now.beat += 1;
             put_state(secret, &now);
             true

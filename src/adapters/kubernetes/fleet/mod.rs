@@ -67,6 +67,13 @@ impl PodFleet {
     }
 }
 
+impl PodFleet {
+    /// Whether an earlier life of the coordinator began this run.
+    pub fn begins_anew(&self) -> bool {
+        matches!(&self.role, Role::Coordinator(coordinator) if coordinator.life() > 1)
+    }
+}
+
 /// What one role is asked that is the other's.
 fn not_mine(what: &str) -> FleetError {
     FleetError::Failed(format!("{what} is not this pod's part"))

@@ -40,7 +40,8 @@ fn what_a_launch_makes_is_what_a_dry_run_shows() {
             format!("{}/{name}", kind.split('.').next().unwrap())
         })
         .collect();
-    (names.sort(), found.sort());
+    names.sort();
+    found.sort();
     assert_eq!(found, names);
 }
 

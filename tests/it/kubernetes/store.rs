@@ -180,7 +180,7 @@ fn answers_that_are_lost_are_not_written_twice() {
     let edge = Edge::start(world.cluster, {
         let puts = Arc::clone(&puts);
         move |method, _| match method {
-            "PUT" if puts.fetch_add(1, Ordering::Relaxed) % 2 == 0 => Fate::LoseAnswer,
+            "PUT" if puts.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => Fate::LoseAnswer,
             _ => Fate::PassOn,
         }
     });

@@ -200,6 +200,7 @@ pub fn properties() -> Map<String, Value> {
     for (name, description) in TEXTS {
         properties.insert(name.to_owned(), json!({"description": description, "type": "string"}));
     }
+    properties["cronjobSchedule"]["pattern"] = schedule::pattern().into();
     let resources = json!({"description": "CPU and memory of the runner's container.", "type": "object"});
     properties.insert("resources".to_owned(), resources);
     let pods = format!("How many pods make the load together, from 1 to {MAX_PARALLELISM}; each makes its share.");

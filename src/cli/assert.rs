@@ -48,6 +48,11 @@ pub trait Source: Sync {
     /// How often it is looked at while waiting; none where it can't change.
     fn poll(&self) -> Option<Duration>;
 
+    /// What holds up the run that is to write it, where that is known.
+    fn held_up(&self) -> BoxFuture<'_, Option<String>> {
+        Box::pin(std::future::ready(None))
+    }
+
     /// Why nobody will write it any more, where that is known.
     fn over(&self) -> BoxFuture<'_, Option<String>> {
         Box::pin(std::future::ready(None))
@@ -91,7 +96,8 @@ pub async fn decide(
                     match &over {
                         Some(over) if !hold => tracing::warn!("nothing will change any more: {over}"),
                         None if !hold && !lost && !args.timeout.0.is_zero() => {
-                            tracing::warn!("the conditions did not hold within {}", args.timeout);
+                            let why = source.held_up().await.map(|why| format!(": {why}")).unwrap_or_default();
+                            tracing::warn!("the conditions did not hold within {}{why}", args.timeout);
                         }
                         _ => {}
                     }

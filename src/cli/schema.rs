@@ -53,7 +53,7 @@ fn values() -> Value {
             let own = Value::from((kind.values_schema)(name, &mut generator));
             add_condition(&own, &mut generator);
             listed.push(json!({
-                "if": {"properties": {"tasks": {"contains": {"const": name}}}},
+                "if": {"required": ["tasks"], "properties": {"tasks": {"contains": {"const": name}}}},
                 "then": {"required": [name], "properties": {*name: own}},
             }));
             properties.insert((*name).to_owned(), json!({"description": kind.summary}));

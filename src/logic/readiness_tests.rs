@@ -1,3 +1,5 @@
+//! What is ready, and what is not yet.
+
 use serde_json::json;
 
 use super::*;

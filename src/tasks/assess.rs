@@ -32,6 +32,7 @@ pub const KIND: TaskKind = TaskKind {
     parse,
     with_schema,
     values_schema,
+    watched: None,
 };
 
 /// The keys of limits, in both spellings.

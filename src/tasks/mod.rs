@@ -18,12 +18,14 @@ pub mod run;
 mod schedule;
 mod shape;
 mod text_source;
+pub mod watched;
 
 use std::collections::BTreeSet;
 
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
+use self::watched::WatchedValues;
 use crate::logic::input::InputError;
 use crate::model::contribution::{Contribution, TaskFailure, TaskOutcome};
 use crate::model::document::{Experiment, TaskSpec};
@@ -175,4 +177,6 @@ pub struct TaskKind {
     pub with_schema: fn(&mut SchemaGenerator) -> Schema,
     /// JSON Schema of the map of values of this name.
     pub values_schema: fn(name: &str, &mut SchemaGenerator) -> Schema,
+    /// Which of its values name objects that it waits for; none where none do.
+    pub watched: Option<fn() -> WatchedValues>,
 }

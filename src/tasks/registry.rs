@@ -1,5 +1,6 @@
 //! The registry: every task, one row each, and what derives from it.
 
+use super::watched::WatchedValues;
 use super::{Task, TaskKind, assess, custommetrics, grpc, http, notify, ready, run};
 use crate::logic::input::InputError;
 use crate::logic::suggest::nearest;
@@ -20,6 +21,11 @@ pub fn value_names() -> impl Iterator<Item = &'static str> + Clone {
 /// The row whose values stand under this name.
 pub fn by_value_name(name: &str) -> Option<&'static TaskKind> {
     TASKS.iter().find(|kind| kind.value_names.contains(&name))
+}
+
+/// What the values of the tasks name that is waited for.
+pub fn watched() -> Vec<WatchedValues> {
+    TASKS.iter().filter_map(|kind| Some(kind.watched?())).collect()
 }
 
 /// Parses a spec entry; the paths of errors start below the entry.

@@ -26,6 +26,7 @@ pub const KIND: TaskKind = TaskKind {
         let script = generator.subschema_for::<Script>();
         json_schema!({ "anyOf": [script, settings] })
     },
+    watched: None,
 };
 
 /// How long a script may take unless it says otherwise.

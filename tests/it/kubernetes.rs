@@ -9,4 +9,4 @@ mod parallel;
 mod ready;
 mod seed;
 mod store;
-mod world;
+pub mod world;

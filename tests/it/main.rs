@@ -3,6 +3,7 @@
 
 mod arrival;
 mod bad_input;
+mod chart;
 mod compat;
 mod custommetrics;
 mod dependencies;

@@ -260,6 +260,7 @@ fn schema_and_program_agree_on_the_values_beside_the_tasks() {
             beside("runner", json!("cronjob")),
             beside("runner", json!(null)),
             beside("cronjobSchedule", json!("*/10 * * * *")),
+            beside("cronjobSchedule", json!(" ")),
             beside("serviceAccountName", json!("sa")),
             beside("iter8Image", json!("iter8:1")),
             beside("logLevel", json!("info")),
@@ -276,6 +277,7 @@ fn schema_and_program_agree_on_the_values_beside_the_tasks() {
             beside("runner", json!("xx")),
             beside("runner", json!(true)),
             beside("cronjobSchedule", json!(5)),
+            beside("cronjobSchedule", json!("60 * * * *")),
             beside("serviceAccountName", json!({})),
             beside("iter8Image", json!(5)),
             beside("logLevel", json!(false)),
@@ -400,7 +402,7 @@ fn the_schema_of_documents_takes_what_the_program_reads() {
         entry(json!({"task": "assess", "with": slos})),
         entry(json!({"task": "http", "with": {"url": "http://x", "numRequests": "5"}})),
         entry(json!({"task": "notify", "with": {"urlEnv": "U", "payload": "github"}})),
-        entry(json!({"task": "ready", "with": {"name": "x", "timeout": "60s"}, "if": "SLOs()"})),
+        entry(json!({"task": "ready", "with": {"version": "v1", "resource": "pods", "name": "x"}, "if": "SLOs()"})),
     ];
     for document in documents {
         codec::experiment_from_yaml(&document.to_string()).unwrap();

@@ -68,7 +68,7 @@ pub async fn connect(options: &ConnectOptions) -> Result<Connection, ClusterErro
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     // `retry` knows better how long to try.
     config.default_retry = false;
-    let client = Client::try_from(config).map_err(|error| {
+    let client = super::retry_after::client(config).map_err(|error| {
         if let Some(auth) = super::fault::auth_error(&error) {
             return super::fault::no_credentials("cannot connect to the cluster", auth);
         }

@@ -15,7 +15,7 @@ use super::fault::Act;
 use super::objects::{Effect, MANAGER, Named, Object, apply, delete, find, kind_of, labelled};
 use super::retry::{BRIEF, patiently};
 use super::secret_data;
-use super::secret_store::{SecretStore, revision};
+use super::secret_store::{SecretStore, is_of_launch, revision};
 use crate::logic::launch::Launch;
 use crate::logic::launch::names::{GROUP, Group, SHARD};
 use crate::model::document::Experiment;
@@ -344,7 +344,9 @@ fn state(secret: &Secret, jobs: &[Job]) -> Option<GroupState> {
     let job = revision.map(|revision| group.job(revision));
     let job = jobs.iter().find(|found| found.namespace() == group.namespace && Some(found.name()) == job);
     let over = job.and_then(ended);
-    Some(GroupState { document: secret_data::document(secret).and_then(Result::ok), group, revision, runner, over })
+    let document = secret_data::document(secret).and_then(Result::ok);
+    let document = document.filter(|document| is_of_launch(document, revision));
+    Some(GroupState { document, group, revision, runner, over })
 }
 
 /// How a Job ended.

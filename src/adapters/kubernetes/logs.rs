@@ -91,6 +91,15 @@ async fn pods(connection: &Connection, group: &Group) -> Result<Vec<Pod>, Cluste
     Ok(pods)
 }
 
+/// Why the newest pod of a group does not run yet, where it does not.
+pub async fn what_holds_the_pod(connection: &Connection, group: &Group) -> Result<Option<String>, ClusterError> {
+    let pods = pods(connection, group).await?;
+    Ok(match pods.last() {
+        None => Some("it has no pod yet".to_owned()),
+        Some(pod) => waiting(pod).map(|why| format!("pod/{}: {why}", pod.name())),
+    })
+}
+
 /// Why a pod has no log yet.
 fn waiting(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref();

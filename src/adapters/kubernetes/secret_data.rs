@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::logic::insights::fold_oldest;
 use crate::logic::launch::VALUES_KEY;
+use crate::logic::values::without_nulls;
 use crate::model::codec::{self, CodecError};
 use crate::model::document::Experiment;
 
@@ -50,11 +51,11 @@ pub(super) fn document(secret: &Secret) -> Option<Result<Experiment, CodecError>
     Some(text.and_then(|text| codec::experiment_from_yaml(&text)))
 }
 
-/// The values in a Secret, if there are any.
+/// The values in a Secret, if there are any. Helm keeps a `null` that no default stood under; nobody means it as a value.
 pub(super) fn values(secret: &Secret) -> Option<Result<Value, CodecError>> {
     let bytes = secret.data.as_ref()?.get(VALUES_KEY)?;
     let wrong = |_| CodecError { message: "it is not UTF-8 text".to_owned(), line: None, column: None };
-    Some(std::str::from_utf8(&bytes.0).map_err(wrong).and_then(codec::value_from_yaml))
+    Some(std::str::from_utf8(&bytes.0).map_err(wrong).and_then(codec::value_from_yaml).map(without_nulls))
 }
 
 /// Puts the document into the Secret; the error says how large it is where it can't be made to fit.
@@ -137,6 +138,14 @@ mod tests {
         secret.data.get_or_insert_default().insert(VALUES_KEY.to_owned(), ByteString(full));
         let told = put(&mut secret, &experiment(10)).unwrap_err();
         assert!(told.ends_with("and 0 are left in the Secret"), "{told}");
+    }
+
+    #[test]
+    fn nulls_among_the_values_are_no_values() {
+        let mut secret = Secret::default();
+        let text = b"tasks: [http]\nserviceAccountName: null\n".to_vec();
+        secret.data.get_or_insert_default().insert(VALUES_KEY.to_owned(), ByteString(text));
+        assert_eq!(values(&secret).unwrap().unwrap(), serde_json::json!({"tasks": ["http"]}));
     }
 
     #[test]

@@ -217,7 +217,8 @@ impl DocumentStore for SecretStore {
     fn load(&self) -> BoxFuture<'_, Result<Experiment, StoreError>> {
         Box::pin(async {
             let stored = self.open().await?;
-            stored.document.ok_or_else(|| StoreError::Missing { location: self.location() })
+            let document = stored.document.filter(|document| is_of_launch(document, stored.revision));
+            document.ok_or_else(|| StoreError::Missing { location: self.location() })
         })
     }
 
@@ -229,4 +230,10 @@ impl DocumentStore for SecretStore {
 /// The launch that a Secret is of.
 pub(super) fn revision(secret: &Secret) -> Option<i64> {
     secret.metadata.annotations.as_ref()?.get(REVISION)?.parse().ok()
+}
+
+/// Whether a document is that of the Secret's launch. `helm upgrade` leaves that of the launch before, until the new run begins.
+pub(super) fn is_of_launch(document: &Experiment, launch: Option<i64>) -> bool {
+    let of = document.result.as_ref().and_then(|result| result.revision);
+    of.is_none() || launch.is_none() || of == launch
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::args::{GroupArgs, no_document};
-use crate::adapters::kubernetes::{Connection, SecretStore, run_is_over};
+use crate::adapters::kubernetes::{Connection, SecretStore, run_is_over, what_holds_the_pod};
 use crate::cli::assert::{ConditionArgs, Source, decide};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -46,6 +46,10 @@ impl Source for InCluster {
 
     fn poll(&self) -> Option<Duration> {
         Some(Duration::from_secs(1))
+    }
+
+    fn held_up(&self) -> BoxFuture<'_, Option<String>> {
+        Box::pin(async { what_holds_the_pod(&self.connection, &self.group).await.ok().flatten() })
     }
 
     fn over(&self) -> BoxFuture<'_, Option<String>> {

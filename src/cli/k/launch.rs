@@ -22,8 +22,10 @@ use crate::model::codec;
 use crate::model::document::{Experiment, TaskSpec};
 use crate::model::object::ObjectRef;
 use crate::pipeline;
+use crate::ports::Files;
 use crate::ports::cluster::{ClusterError, ClusterFault};
-use crate::tasks::resolve::spec_from_values;
+use crate::tasks::Task;
+use crate::tasks::resolve::{Resolved, spec_from_values};
 
 /// Room for the document beside the values in the Secret: it can be made to fit into this much.
 const DOCUMENT_ROOM: usize = 384 << 10;
@@ -95,6 +97,37 @@ pub async fn run(args: LaunchArgs) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
+/// Warns of files and variables of this machine, and of a shell: pods have none of them.
+fn warn_of_what_pods_lack(resolved: &Resolved, tasks: &[Box<dyn Task>], settings: &Settings) {
+    for (index, task) in tasks.iter().enumerate() {
+        if let Err(error) = task.check(&PodFiles) {
+            let error = resolved.locate(error.under(&format!("spec[{index}]")));
+            tracing::warn!(
+                "{error}: the pod has no files and variables of this machine; give a URL, or an image that has them"
+            );
+        }
+        let is_default = settings.image == Settings::default_image();
+        if resolved.spec[index].run.is_some() && is_default {
+            tracing::warn!(
+                "the task `run` needs a shell, which the default image does not have: name another by `iter8Image`"
+            );
+        }
+    }
+}
+
+/// The files of a pod, as far as they are known here: those of its service account.
+struct PodFiles;
+
+impl Files for PodFiles {
+    fn read(&self, path: &str, _: u64) -> std::io::Result<Vec<u8>> {
+        if path.starts_with("/var/run/secrets/") { Ok(Vec::new()) } else { Err(std::io::ErrorKind::NotFound.into()) }
+    }
+
+    fn env(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
 /// What is to be launched.
 struct New {
     group: Option<Group>,
@@ -114,6 +147,9 @@ impl New {
         }
         let settings = Settings::from_values(&values).map_err(CliError::in_values)?;
         let tasks = pipeline::parse_all(&resolved.spec).map_err(|error| CliError::in_values(resolved.locate(error)))?;
+        if settings.runner != Runner::None {
+            warn_of_what_pods_lack(&resolved, &tasks, &settings);
+        }
         let watched = tasks.iter().filter_map(|task| task.watches().cloned()).collect();
         let size = codec::to_yaml(&values).map_or(0, |text| text.len());
         if size > MAX_SECRET_BYTES - DOCUMENT_ROOM {

@@ -55,6 +55,25 @@ pub fn check(schedule: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// The same as a regular expression, but for ranges that go down: what the schema of values has. It takes a blank text too.
+pub fn pattern() -> String {
+    let number = |field: &Field| {
+        let numbers = (field.least..=field.greatest).map(|number| format!(r"\+?0*{number}"));
+        numbers.chain(field.names.iter().map(|name| in_any_case(name))).collect::<Vec<_>>().join("|")
+    };
+    let list = |field: &Field| {
+        let number = number(field);
+        let part = format!(r"(\*|\?|({number})(-({number}))?)(/\+?0*[1-9][0-9]*)?");
+        format!("(,*{part}(,+{part})*,*|,+)")
+    };
+    let words = WORDS.map(|word| word.trim_start_matches('@')).join("|");
+    format!(r"^\s*(@({words})|@every .+|{})?\s*$", FIELDS.each_ref().map(list).join(r"\s+"))
+}
+
+fn in_any_case(name: &str) -> String {
+    name.chars().map(|letter| format!("[{letter}{}]", letter.to_ascii_uppercase())).collect()
+}
+
 /// One element of a field's list: `*`, `5`, `1-5`, `*/10`, `1-30/5`, `3/2`.
 fn check_part(part: &str, field: &Field) -> Result<(), String> {
     let (range, step) = match part.split_once('/') {
@@ -98,13 +117,38 @@ fn number(text: &str, field: &Field) -> Result<u32, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::{check, pattern};
+
+    const GOOD: [&str; 8] = [
+        "*/1 * * * *",
+        "0 12 1-15 jan-MAR mon,5",
+        "1/2 ? * * SUN",
+        "@hourly",
+        "@every 1h30m",
+        "59 23 31 12 6",
+        "00-07/02,+9 * 01 * *",
+        "1,,2, * * * ,",
+    ];
+
+    #[test]
+    fn the_pattern_takes_what_the_check_takes() {
+        let pattern = regex::Regex::new(&pattern()).unwrap();
+        for good in GOOD {
+            assert!(pattern.is_match(good) && pattern.is_match(&format!(" {good} ")), "{good}");
+        }
+        for bad in
+            ["* * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * 32 * *", "* * * foo *", "* * * * 7", "*/0 * * * *"]
+        {
+            assert!(check(bad).is_err() && !pattern.is_match(bad), "{bad}");
+        }
+        for bad in ["@fortnightly", "TZ=UTC * * * * *", "* * * * * *", "1-2-3 * * * *", "*-5 * * * *"] {
+            assert!(check(bad).is_err() && !pattern.is_match(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn schedules_are_told_from_what_is_none() {
-        for good in
-            ["*/1 * * * *", "0 12 1-15 jan-MAR mon,5", "1/2 ? * * SUN", "@hourly", "@every 1h30m", "59 23 31 12 6"]
-        {
+        for good in GOOD {
             check(good).unwrap_or_else(|reason| panic!("{good}: {reason}"));
         }
         let told = |schedule: &str| check(schedule).unwrap_err();

@@ -83,6 +83,11 @@ pub fn with_defaults(values: &Value) -> Result<Value, InputError> {
 }
 
 impl Settings {
+    /// The image unless one is named: this program's version, which is brought into the cluster or its registry by hand.
+    pub fn default_image() -> String {
+        format!("iter8:{}", env!("CARGO_PKG_VERSION"))
+    }
+
     /// Reads them from values [with defaults](with_defaults).
     pub fn from_values(values: &Value) -> Result<Self, InputError> {
         let empty = Map::new();
@@ -106,7 +111,7 @@ impl Settings {
                 format!("`{name}` is not the name of a service account"),
             ));
         }
-        let image = text("iter8Image").map_or_else(|| format!("iter8:{}", env!("CARGO_PKG_VERSION")), str::to_owned);
+        let image = text("iter8Image").map_or_else(Self::default_image, str::to_owned);
         let parallelism = map.get("parallelism").map_or(Ok(1), parallelism)?;
         let start_timeout = map.get("startTimeout").map_or(Ok(GoDuration::default()), start_timeout)?;
         Ok(Self {
@@ -200,6 +205,7 @@ pub fn properties() -> Map<String, Value> {
     for (name, description) in TEXTS {
         properties.insert(name.to_owned(), json!({"description": description, "type": "string"}));
     }
+    properties["cronjobSchedule"]["pattern"] = schedule::pattern().into();
     let resources = json!({"description": "CPU and memory of the runner's container.", "type": "object"});
     properties.insert("resources".to_owned(), resources);
     let pods = format!("How many pods make the load together, from 1 to {MAX_PARALLELISM}; each makes its share.");

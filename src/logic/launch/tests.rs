@@ -1,3 +1,5 @@
+//! What a launch consists of, object by object.
+
 use serde_json::json;
 
 use super::settings::with_defaults;

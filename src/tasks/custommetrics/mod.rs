@@ -41,6 +41,7 @@ pub const KIND: TaskKind = TaskKind {
     parse,
     with_schema: |generator| generator.subschema_for::<values::CustomMetricsValues>(),
     values_schema,
+    watched: None,
 };
 
 /// Most notes on metrics without a value.

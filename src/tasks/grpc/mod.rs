@@ -44,6 +44,7 @@ pub const KIND: TaskKind = TaskKind {
     parse,
     with_schema,
     values_schema,
+    watched: None,
 };
 
 fn from_values(_: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {

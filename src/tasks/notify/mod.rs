@@ -32,6 +32,7 @@ pub const KIND: TaskKind = TaskKind {
         "github" => generator.subschema_for::<GithubValues>(),
         _ => generator.subschema_for::<SlackValues>(),
     },
+    watched: None,
 };
 
 /// Time for the whole exchange.

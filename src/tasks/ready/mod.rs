@@ -7,7 +7,8 @@ mod values;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use self::values::{DEFAULT_TIMEOUT, KINDS, ReadyValues, ReadyWith};
+use self::values::{DEFAULT_TIMEOUT, KINDS, NamedKind, ReadyValues, ReadyWith};
+use super::watched::{WatchedKind, WatchedValues};
 use super::{Recorded, Task, TaskContext, TaskError, TaskKind};
 use crate::logic::input::{InputError, typed};
 use crate::logic::names;
@@ -30,10 +31,22 @@ pub const KIND: TaskKind = TaskKind {
     parse,
     with_schema: |generator| generator.subschema_for::<ReadyWith>(),
     values_schema,
+    watched: Some(watched),
 };
 
 fn values_schema(_: &str, generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<ReadyValues>()
+}
+
+/// The values that [`from_values`] reads names from.
+fn watched() -> WatchedValues {
+    let kind = |kind: &NamedKind| WatchedKind { value: kind.value, group: kind.group, resource: kind.resource };
+    WatchedValues {
+        task: KIND.name,
+        namespace: "namespace",
+        kinds: KINDS.iter().map(kind).collect(),
+        list: "resources",
+    }
 }
 
 /// One entry per object, as in Iter8.

@@ -40,7 +40,8 @@ fn what_a_launch_makes_is_what_a_dry_run_shows() {
             format!("{}/{name}", kind.split('.').next().unwrap())
         })
         .collect();
-    (names.sort(), found.sort());
+    names.sort();
+    found.sort();
     assert_eq!(found, names);
 }
 
@@ -86,4 +87,54 @@ fn the_api_server_takes_the_schedules_that_are_taken_here_and_no_others() {
         taken += usize::from(here.is_ok());
     }
     assert_eq!(taken, 9);
+}
+
+#[test]
+fn an_administrator_of_a_namespace_alone_launches_and_deletes() {
+    let Some(world) = World::with_node() else { return };
+    let (cluster, namespace) = (world.cluster, world.namespace.clone());
+    let account = format!("--serviceaccount={namespace}:default");
+    cluster.kubectl_ok(&["create", "rolebinding", "-n", &namespace, "admin", "--clusterrole=admin", &account]);
+    let token = cluster.token(&namespace, "default");
+    let world = world.with_kubeconfig(cluster.kubeconfig_with_token(&token, &namespace));
+    let url = format!("http.url=http://{}/", crate::support::service::start());
+    let values = ["tasks={ready,http}", "ready.service=shop", &url, "http.numRequests=5", "runner=job"];
+    let args = || values.iter().flat_map(|pair| ["--set", pair]);
+    cluster
+        .apply_in(&namespace, "{apiVersion: v1, kind: Service, metadata: {name: shop}, spec: {ports: [{port: 80}]}}");
+    for revision in 1..=2 {
+        let said = world.k(["launch", "-g", "mine"].into_iter().chain(args()));
+        said.expect(0, &[]);
+        assert!(said.stdout.contains(&format!("revision {revision} ")), "{said:#?}");
+    }
+    world.k(["assert", "-g", "mine", "-c", "completed", "--timeout", "120s"]).expect(0, &[]);
+    world.k(["delete", "-g", "mine"]).expect(0, &[]);
+    world.wait_until_nothing_is_left_of("mine");
+}
+
+#[test]
+fn what_is_there_and_not_of_the_group_is_not_taken_over() {
+    let Some(world) = World::without_node() else { return };
+    let role = "{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: shop}, rules: \
+                [{apiGroups: [''], resources: [pods], verbs: [list]}]}";
+    world.cluster.apply_in(&world.namespace, role);
+    let rules = world.get("roles", "shop")["rules"].clone();
+    let values = ["--set", "tasks={http}", "--set", "http.url=http://127.0.0.1:1/", "--set", "runner=none"];
+    let said = world.k(["launch", "-g", "shop"].into_iter().chain(values));
+    said.expect(4, &["roles.rbac.authorization.k8s.io/shop in namespace", "is there, and not of this group", "-g"]);
+    assert_eq!(world.get("roles", "shop")["rules"], rules);
+    assert!(world.get("secrets", "shop").is_null(), "nothing is made");
+}
+
+#[test]
+fn what_pods_lack_is_told_before_they_miss_it() {
+    let Some(world) = World::without_node() else { return };
+    let values =
+        ["tasks={http,run}", "http.url=http://127.0.0.1:1/", "http.payloadFile=body.json", "run=true", "runner=job"];
+    let args = values.iter().flat_map(|pair| ["--set", pair]);
+    let said = world.k(["launch", "--dry", "--outputFile", "-"].into_iter().chain(args));
+    said.expect(
+        0,
+        &["body.json", "the pod has no files and variables of this machine", "the task `run` needs a shell"],
+    );
 }

@@ -53,7 +53,7 @@ fn latencies(encoded: &Value) -> Histogram {
     histogram::decode(&encoded).unwrap()
 }
 
-fn record<'a>(document: &'a Value) -> &'a Value {
+fn record(document: &Value) -> &Value {
     &document["result"]["insights"]["load"][0]["http"]
 }
 

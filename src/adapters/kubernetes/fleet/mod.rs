@@ -41,7 +41,7 @@ pub struct PodFleet {
 
 enum Role {
     Coordinator(Coordinator),
-    Assistant(Assistant),
+    Assistant(Box<Assistant>),
 }
 
 /// Which pod this is, and of what.
@@ -61,7 +61,7 @@ impl PodFleet {
     pub async fn join(connection: &Connection, seat: &Seat) -> Result<Self, ClusterError> {
         let role = match seat.share.index() {
             0 => Role::Coordinator(Coordinator::join(connection, seat).await?),
-            _ => Role::Assistant(Assistant::join(connection, seat).await?),
+            _ => Role::Assistant(Box::new(Assistant::join(connection, seat).await?)),
         };
         Ok(Self { share: seat.share, role })
     }

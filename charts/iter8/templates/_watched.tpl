@@ -1,0 +1,39 @@
+{{- /* The objects that the listed tasks wait for, as JSON: namespace → `group/resource` → names. Which values name them says
+       files/watched.yaml. */ -}}
+{{- define "iter8.watched" -}}
+{{- $root := . -}}
+{{- $watched := dict -}}
+{{- range $row := .Files.Get "files/watched.yaml" | fromYamlArray -}}
+{{- if has $row.task $root.Values.tasks -}}
+{{- $values := index $root.Values $row.task | default dict -}}
+{{- $objects := list -}}
+{{- range $kind := $row.kinds -}}
+{{- $names := index $values $kind.value -}}
+{{- if kindIs "string" $names -}}
+{{- $names = list $names -}}
+{{- end -}}
+{{- range $name := $names -}}
+{{- $objects = append $objects (list (printf "%s/%s" $kind.group $kind.resource) $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $object := index $values $row.list -}}
+{{- $objects = append $objects (list (printf "%s/%s" ($object.group | default "") $object.resource) $object.name) -}}
+{{- end -}}
+{{- if not $objects -}}
+{{- $known := list -}}
+{{- range $row.kinds -}}
+{{- $known = append $known .value -}}
+{{- end -}}
+{{- fail (printf "%s: no object is named; expected one of %s" $row.task (append $known $row.list | join ", ")) -}}
+{{- end -}}
+{{- $namespace := index $values $row.namespace | default $root.Release.Namespace -}}
+{{- $kinds := index $watched $namespace | default dict -}}
+{{- range $objects -}}
+{{- $kind := first . -}}
+{{- $_ := set $kinds $kind (append (index $kinds $kind | default list) (last .) | uniq | sortAlpha) -}}
+{{- end -}}
+{{- $_ := set $watched $namespace $kinds -}}
+{{- end -}}
+{{- end -}}
+{{ toJson $watched }}
+{{- end -}}

@@ -1,0 +1,102 @@
+//! The chart `charts/iter8` and `iter8 k launch` make the same objects of the same values, with the real Helm.
+
+mod derived;
+mod objects;
+mod refused;
+#[cfg(target_os = "linux")]
+mod release;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use iter8::logic::values::without_nulls;
+use iter8::model::codec;
+use serde_json::{Value, json};
+
+use crate::support::cli::{Bench, Said};
+use crate::support::{files, tools};
+
+/// The group, which is the name of the release.
+const GROUP: &str = "canary";
+
+/// The chart's directory.
+fn chart() -> PathBuf {
+    files::root().join("charts/iter8")
+}
+
+/// Helm, in a home of its own.
+struct Helm {
+    program: PathBuf,
+    bench: Bench,
+}
+
+impl Helm {
+    /// None if it is missing.
+    fn new() -> Option<Self> {
+        Some(Self { program: tools::needed("helm")?, bench: Bench::new() })
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.current_dir(self.bench.path("")).env("HOME", self.bench.path("")).args(args).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Said {
+        Said::of(self.command(args).output().unwrap(), &self.bench.path(""))
+    }
+
+    /// What a release of these values in this namespace would be.
+    fn template(&self, namespace: &str, values: &[&str]) -> Said {
+        let chart = chart();
+        self.run(&[&["template", GROUP, chart.to_str().unwrap(), "-n", namespace], values].concat())
+    }
+
+    /// The manifests of [`Self::template`], which must succeed.
+    #[track_caller]
+    fn manifests(&self, namespace: &str, values: &[&str]) -> String {
+        let said = self.template(namespace, values);
+        assert_eq!(said.code, Some(0), "{values:?}: {}", said.stderr);
+        said.stdout
+    }
+
+    /// What `iter8 k launch` says of the same values, in a dry run.
+    fn launch(&self, namespace: &str, values: &[&str]) -> Said {
+        let to_stdout = ["--dry", "--outputFile", "-"];
+        self.bench.run([&["k", "launch", "-g", GROUP, "-n", namespace], &to_stdout[..], values].concat())
+    }
+}
+
+/// The objects in a stream of YAML documents by kind, namespace and name. A Secret's texts are what they mean as YAML.
+fn objects(stream: &str) -> BTreeMap<String, Value> {
+    let stream = format!("\n{stream}");
+    let documents = stream.split("\n---\n").map(|text| codec::value_from_yaml(text).unwrap());
+    let mut objects = BTreeMap::new();
+    for mut object in documents.filter(|document| !document.is_null()) {
+        let mut take = |field: &str| object.as_object_mut().unwrap().remove(field).unwrap_or_else(|| json!({}));
+        let [plain, encoded] = ["stringData", "data"].map(|field| take(field).as_object().unwrap().clone());
+        let decoded = |text: &str| String::from_utf8(STANDARD.decode(text).unwrap()).unwrap();
+        let plain = plain.iter().map(|(key, text)| (key, text.as_str().unwrap().to_owned()));
+        for (key, text) in plain.chain(encoded.iter().map(|(key, text)| (key, decoded(text.as_str().unwrap())))) {
+            object["texts"][key] = without_nulls(codec::value_from_yaml(&text).unwrap());
+        }
+        let of = |field: &str| object["metadata"][field].as_str().unwrap().to_owned();
+        let key = format!("{} {}/{}", object["kind"].as_str().unwrap(), of("namespace"), of("name"));
+        let before = objects.insert(key.clone(), in_order(object));
+        assert_eq!(before, None, "{key} is there twice");
+    }
+    objects
+}
+
+/// The same object with what has no order in one: rules, and the names in each.
+fn in_order(mut object: Value) -> Value {
+    let sort = |list: &mut Value| list.as_array_mut().unwrap().sort_by_key(Value::to_string);
+    if object["kind"] == "Role" {
+        object["rules"].as_array_mut().unwrap().iter_mut().for_each(|rule| sort(&mut rule["resourceNames"]));
+        sort(&mut object["rules"]);
+    }
+    object
+}

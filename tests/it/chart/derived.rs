@@ -1,0 +1,48 @@
+//! What the chart has from the program: its version, the schema of values, and which values name what is waited for.
+
+use iter8::model::codec;
+use iter8::tasks::registry;
+use serde_json::{Value, json};
+
+use super::chart;
+use crate::support::cli::Bench;
+use crate::support::files;
+
+/// The command that writes the derived files anew.
+const REGENERATE: &str = "UPDATE_CHART=1 cargo test --test it chart::derived";
+
+/// Holds a file of the chart to what it is derived from, or writes it.
+#[track_caller]
+fn hold(name: &str, text: &str) {
+    let path = chart().join(name);
+    if std::env::var_os("UPDATE_CHART").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
+    assert!(found == text, "charts/iter8/{name} is not what the program makes; write it anew by\n  {REGENERATE}\n");
+}
+
+#[test]
+fn the_chart_has_the_version_of_the_program() {
+    let about = codec::value_from_yaml(&files::text(&chart().join("Chart.yaml"))).unwrap();
+    for field in ["version", "appVersion"] {
+        assert_eq!(about[field], env!("CARGO_PKG_VERSION"), "{field} of charts/iter8/Chart.yaml");
+    }
+}
+
+#[test]
+fn the_chart_knows_what_is_waited_for_from_the_registry() {
+    let watched = registry::watched();
+    assert!(!watched.is_empty());
+    let note = "# Which values of which tasks name objects that are waited for. Made of the program's tasks; write it anew by\n";
+    let rows = codec::to_yaml(&watched).unwrap();
+    hold("files/watched.yaml", &format!("{note}# {REGENERATE}\n{rows}"));
+}
+
+#[test]
+fn the_chart_has_the_schema_of_values() {
+    let mut schema: Value = serde_json::from_str(&Bench::new().run(["schema", "values"]).stdout).unwrap();
+    let told = "What a chart shares with the charts it consists of; nothing of it is a value of the experiment.";
+    schema["properties"]["global"] = json!({"description": told});
+    hold("values.schema.json", &format!("{}\n", serde_json::to_string_pretty(&schema).unwrap()));
+}

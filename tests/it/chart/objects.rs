@@ -1,0 +1,220 @@
+//! The objects of both, over a table of values.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::thread;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use iter8::logic::mask;
+use iter8::model::codec;
+use serde_json::{Value, json};
+
+use super::{GROUP, Helm, chart, objects};
+
+/// The namespace of the release.
+const NAMESPACE: &str = "shop";
+
+/// An http experiment.
+const HTTP: &str = "--set=tasks={http},http.url=http://shop/";
+
+/// One that waits first.
+const READY: &str = "--set=tasks={ready,http},http.url=http://shop/";
+
+const FILE: &str = "
+tasks: [ready, http, assess, custommetrics, slack, github]
+runner: job
+ready:
+  timeout: 180s
+  deploy: [web, api, web]
+  isvc: iris
+  resources:
+  - {group: networking.istio.io, version: v1, resource: virtualservices, name: web}
+  - {version: v1, resource: pods, name: web-0, condition: Ready}
+  - {group: apps, version: v1, resource: deployments, name: worker}
+http:
+  url: http://shop/
+  qps: 3.5
+  numRequests: 1000000
+  duration: null
+  headers: {Authorization: Bearer s3cret-of-http, X-Id: 12345678901, X-Yes: 'yes', X-0: '012', X-E: 1e3}
+  payloadStr: |
+    {\"a\": \"{{ .Values }}\"}
+    ---
+    # {{- fail \"no template\" }}
+  endpoints:
+    a: {url: http://shop/a, percentiles: [50, 99.99, '95']}
+assess:
+  if: Result.NumLoops == 10
+  SLOs: {upper: {http/latency-mean: 50.25, http/error-count: 0}}
+custommetrics:
+  templates: {m: http://shop/m.tpl}
+  values: {labels: {app: web}}
+slack: {url: 'https://hooks.slack.com/services/T0/B0/s3cret-of-slack', if: 'not SLOs()'}
+github: {owner: a, repo: b, token: s3cret-of-github}
+resources:
+  requests: {cpu: 0.5, memory: 134217728, ephemeral-storage: 1Gi}
+  limits: {memory: null, cpu: 2}
+";
+
+/// Values as flags of both.
+const CASES: &[&[&str]] = &[
+    &[HTTP],
+    &[HTTP, "--set=runner=none"],
+    &[HTTP, "--set=runner=null,parallelism=null,resources=null,logLevel=null,startTimeout=null"],
+    &[HTTP, "--set=runner=job"],
+    &[HTTP, "--set=runner=cronjob", "--set=cronjobSchedule= */10 * * * * "],
+    &[HTTP, "--set=runner=job,parallelism=3"],
+    &[HTTP, "--set=runner=job", "--set-string=parallelism=+012"],
+    &[HTTP, "--set=runner=cronjob,cronjobSchedule=@hourly,parallelism=2"],
+    &[HTTP, "--set=runner=job", "--set-json=parallelism=2.0"],
+    &[HTTP, "--set=runner=job,serviceAccountName=mine,iter8Image=registry.local:5000/iter8:1,logLevel=debug"],
+    &[HTTP, "--set=runner=job", "--set-string=serviceAccountName= ,iter8Image= ,logLevel=  trace "],
+    &[HTTP, "--set=runner=job,resources.limits.cpu=2,resources.requests.memory=null"],
+    &[HTTP, "--set=runner=job,resources.limits=null,resources.requests.example\\.com/gpu=1"],
+    &[HTTP, "--set=http.qps=0.5,http.numRequests=1000", "--set-string=http.connections=4"],
+    &[HTTP, "--set=ready.deploy=not-listed"],
+    &[READY, "--set=ready.deploy=web"],
+    &[READY, "--set=ready.deploy={web,api},ready.service=web,ready.ksvc=web"],
+    &[READY, "--set=ready.isvc=iris,ready.namespace=models,runner=job"],
+    &[READY, "--set=ready.isvc=iris,ready.namespace=shop,ready.deploy=null"],
+    &[READY, "--set=ready.chaosengine=chaos,ready.namespace=models,serviceAccountName=mine"],
+    &[READY, "--set=ready.resources[0].version=v1,ready.resources[0].resource=pods,ready.resources[0].name=a"],
+    &["-f=values.yaml"],
+    &["-f=values.yaml", "--set=ready.namespace=models,runner=cronjob,cronjobSchedule=* * * * *"],
+];
+
+/// The same value with whole numbers in one form: Helm and YAML may write them as floats.
+fn shown(value: Value) -> Value {
+    match value {
+        Value::Number(number) => match number.as_f64() {
+            Some(whole) if whole.fract() == 0.0 && whole.abs() < 9e15 => json!(whole as i64),
+            _ => Value::Number(number),
+        },
+        Value::Array(list) => list.into_iter().map(shown).collect(),
+        Value::Object(map) => map.into_iter().map(|(key, value)| (key, shown(value))).collect(),
+        other => other,
+    }
+}
+
+/// What differs between the objects of both.
+fn differences(helm: &Helm, case: &[&str]) -> Option<String> {
+    let (theirs, ours) = (helm.template(NAMESPACE, case), helm.launch(NAMESPACE, case));
+    if (theirs.code, ours.code) != (Some(0), Some(0)) {
+        return Some(format!("{case:?}: {}\n{}", theirs.stderr, ours.stderr));
+    }
+    let masked = |mut object: Value| {
+        if let Some(values) = object.pointer_mut("/texts/values.yaml") {
+            *values = mask::mask(values);
+        }
+        shown(object)
+    };
+    let [theirs, ours] = [theirs, ours].map(|said| objects(&said.stdout));
+    let names: BTreeSet<&String> = theirs.keys().chain(ours.keys()).collect();
+    let differing = names.into_iter().filter_map(|name| {
+        let [theirs, ours] = [&theirs, &ours].map(|all| all.get(name).cloned().map(masked));
+        (theirs != ours).then(|| format!("{case:?}: {name}\n  Helm {theirs:?}\n  ours {ours:?}"))
+    });
+    let told: Vec<String> = differing.collect();
+    (!told.is_empty()).then(|| told.join("\n"))
+}
+
+#[test]
+fn the_chart_makes_the_objects_that_a_launch_makes() {
+    let Some(helm) = Helm::new() else { return };
+    helm.bench.write("values.yaml", FILE);
+    let told = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        let (helm, told) = (&helm, &told);
+        for part in 0..4 {
+            scope.spawn(move || {
+                for case in CASES.iter().skip(part).step_by(4) {
+                    let differences = differences(helm, case);
+                    told.lock().unwrap().extend(differences);
+                }
+            });
+        }
+    });
+    let told = told.into_inner().unwrap();
+    assert!(told.is_empty(), "{} of {} cases differ:\n{}", told.len(), CASES.len(), told.join("\n"));
+}
+
+#[test]
+fn secrets_reach_the_run_and_the_same_values_make_the_same_text() {
+    let Some(helm) = Helm::new() else { return };
+    helm.bench.write("values.yaml", FILE);
+    let text = helm.manifests(NAMESPACE, &["-f=values.yaml"]);
+    assert_eq!(text, helm.manifests(NAMESPACE, &["-f=values.yaml"]));
+    let values = objects(&text)[&format!("Secret {NAMESPACE}/{GROUP}")]["texts"]["values.yaml"].to_string();
+    for secret in ["s3cret-of-http", "s3cret-of-slack", "s3cret-of-github"] {
+        assert!(values.contains(secret), "{values}");
+        assert!(!text.contains(secret), "{text}");
+    }
+}
+
+#[test]
+fn names_that_look_like_numbers_stay_names() {
+    let Some(helm) = Helm::new() else { return };
+    let chart = chart();
+    let args = ["template", "1", chart.to_str().unwrap(), "-n", "2", READY];
+    let said = helm.run(
+        &[&args[..], &["--set=runner=job,parallelism=2", "--set-string=ready.deploy=3,ready.namespace=4"]].concat(),
+    );
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let found = objects(&said.stdout);
+    let names: Vec<&str> = found.keys().map(String::as_str).collect();
+    let expected = [
+        "Job 2/1-1-job",
+        "Role 2/1",
+        "Role 4/1-ready.2",
+        "RoleBinding 2/1",
+        "RoleBinding 4/1-ready.2",
+        "Secret 2/1",
+        "Secret 2/1-shard-0",
+        "Secret 2/1-shard-1",
+        "ServiceAccount 2/1-iter8-sa",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(found["Role 4/1-ready.2"]["rules"][0]["resourceNames"], json!(["3"]));
+}
+
+#[test]
+fn a_chart_that_this_one_is_a_part_of_may_have_global_values() {
+    let Some(helm) = Helm::new() else { return };
+    let dependency = format!("[{{name: iter8, version: {}}}]", env!("CARGO_PKG_VERSION"));
+    let about = format!("{{apiVersion: v2, name: whole, version: 0.1.0, dependencies: {dependency}}}");
+    helm.bench.write("whole/Chart.yaml", &about);
+    helm.bench.write("whole/values.yaml", "global: {a: b}\niter8: {tasks: [http], http: {url: 'http://x'}}\n");
+    let packed = helm.run(&["package", chart().to_str().unwrap(), "-d", "whole/charts"]);
+    assert_eq!(packed.code, Some(0), "{packed:?}");
+    let said = helm.run(&["template", GROUP, "whole", "-n", NAMESPACE]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let found = &objects(&said.stdout)[&format!("Secret {NAMESPACE}/{GROUP}")]["texts"]["values.yaml"];
+    assert_eq!((&found["http"], &found["global"]), (&json!({"url": "http://x"}), &Value::Null), "{found}");
+}
+
+#[test]
+fn helm_finds_nothing_to_complain_of_in_the_chart() {
+    let Some(helm) = Helm::new() else { return };
+    helm.bench.write("values.yaml", FILE);
+    let chart = chart();
+    let args = ["lint", "--strict", chart.to_str().unwrap(), "-f", "values.yaml"];
+    for more in [&[][..], &["--set=runner=cronjob,cronjobSchedule=@daily,parallelism=2"]] {
+        let said = helm.run(&[&args[..], more].concat());
+        assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
+    }
+}
+
+#[test]
+fn the_values_that_the_run_gets_are_those_that_helm_was_given() {
+    let Some(helm) = Helm::new() else { return };
+    helm.bench.write("values.yaml", FILE);
+    let text = helm.manifests(NAMESPACE, &["-f=values.yaml"]);
+    let encoded = text.lines().find_map(|line| line.trim().strip_prefix("values.yaml: ")).unwrap();
+    let values = String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap();
+    let (given, found) = (codec::value_from_yaml(FILE).unwrap(), codec::value_from_yaml(&values).unwrap());
+    for key in ["tasks", "ready", "assess", "custommetrics", "slack", "github"] {
+        assert_eq!(shown(found[key].clone()), shown(given[key].clone()), "{key}");
+    }
+    assert_eq!(found["http"]["payloadStr"], given["http"]["payloadStr"]);
+}

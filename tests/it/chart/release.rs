@@ -1,0 +1,88 @@
+//! Releases of the chart in a real cluster.
+
+use serde_json::Value;
+
+use super::{GROUP, Helm, chart};
+use crate::kubernetes::world::World;
+use crate::support::cli::Said;
+use crate::support::service;
+
+/// What `iter8 k assert` is asked.
+const ASSERT: [&str; 7] = ["assert", "-g", GROUP, "-c", "completed,nofailure,slos", "--timeout", "60s"];
+
+/// Runs Helm on the release in a world.
+#[track_caller]
+fn helm(helm: &Helm, world: &World, verb: &str, args: &[&str]) -> Said {
+    let kubeconfig = world.kubeconfig.to_str().unwrap();
+    let place = [verb, GROUP, "-n", &world.namespace, "--kubeconfig", kubeconfig];
+    let said = helm.run(&[&place[..], args].concat());
+    assert_eq!(said.code, Some(0), "{said:?}");
+    said
+}
+
+/// How many requests a document tells of.
+fn requests(document: &Value) -> Option<f64> {
+    document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"][0].as_f64()
+}
+
+#[test]
+fn the_api_server_takes_what_the_chart_makes() {
+    let (Some(world), Some(helm)) = (World::without_node(), Helm::new()) else { return };
+    let elsewhere = format!("--set=ready.namespace={}", world.cluster.namespace());
+    let cases: [&[&str]; 3] = [
+        &["--set=tasks={http},http.url=http://shop/,runner=job,resources.requests.cpu=0.1"],
+        &["--set=tasks={ready},ready.deploy={a,b},runner=job,parallelism=3", &elsewhere],
+        &["--set=tasks={ready},ready.isvc=a,runner=cronjob,cronjobSchedule=*/5 * * * *,parallelism=2"],
+    ];
+    for values in cases {
+        let manifests = helm.manifests(&world.namespace, values);
+        let args = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"];
+        let said = world.cluster.kubectl_with_input(&args, &manifests);
+        assert_eq!(said.code, Some(0), "{values:?}: {}\n{manifests}", said.stderr);
+        assert_eq!(said.stdout.lines().count(), manifests.matches("\nkind: ").count(), "{}", said.stdout);
+    }
+}
+
+#[test]
+fn a_release_runs_is_launched_anew_by_an_upgrade_and_leaves_nothing() {
+    let (Some(world), Some(program)) = (World::with_node(), Helm::new()) else { return };
+    let chart = chart();
+    let chart = chart.to_str().unwrap();
+    let load = format!("--set=http.qps=200,http.connections=2,http.url=http://{}/", service::start());
+    let values = [chart, "--set=tasks={http,assess},runner=job,assess.SLOs.upper.http/error-count=0", &load];
+    let helm = |verb: &str, args: &[&str]| helm(&program, &world, verb, &[&values[..], args].concat());
+
+    let told = helm("install", &["--set=http.numRequests=20"]).stdout;
+    assert!(told.contains("Revision 1 of experiment canary runs as job/canary-1-job"), "{told}");
+    world.k(ASSERT).expect(0, &[]);
+    assert_eq!(requests(&world.document(GROUP)), Some(20.0));
+
+    // Helm's release is left to Helm.
+    let launch = ["launch", "-g", GROUP, "--set=tasks={http},runner=job", &load];
+    world.k(launch).expect(4, &["is a release of Helm", "helm upgrade canary -n"]);
+    world.k(["delete", "-g", GROUP]).expect(4, &["is a release of Helm"]);
+
+    // What the first launch came to is not what the second comes to, before it runs either.
+    helm("upgrade", &["--set=http.numRequests=30,runner=none"]);
+    world.k(["assert", "-g", GROUP, "-c", "completed"]).expect(2, &["there is no experiment in group canary"]);
+    let list = world.k(["list"]).stdout;
+    assert!(list.contains("planned") && !list.contains("satisfied"), "{list}");
+    world.cluster.wait_until_gone("jobs", &world.namespace, "canary-1-job");
+
+    // The third waits for what is in another namespace, and two pods make its load.
+    let other = world.cluster.namespace();
+    let service = "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}";
+    world.cluster.apply_in(&other, service);
+    let ready = format!("--set=tasks={{ready,http,assess}},ready.service=web,ready.namespace={other}");
+    helm("upgrade", &["--set=http.numRequests=40,parallelism=2,serviceAccountName=null", &ready]);
+    world.k(ASSERT).expect(0, &[]);
+    let document = world.document(GROUP);
+    assert_eq!((requests(&document), &document["result"]["revision"]), (Some(40.0), &3.into()), "{document:#}");
+
+    self::helm(&program, &world, "uninstall", &[]);
+    world.wait_until_nothing_is_left_of(GROUP);
+    for namespace in [&world.namespace, &other] {
+        let kinds = ["get", "secrets,roles,rolebindings,jobs", "-n", namespace, "-o", "name"];
+        assert_eq!(world.cluster.kubectl_ok(&kinds), "", "in {namespace}");
+    }
+}

@@ -52,7 +52,7 @@ fn an_unknown_task_is_told_with_the_tasks_there_are_and_the_nearest() {
     said.expect(
         2,
         &[
-            "tasks[0]: unknown task `htp`; known tasks: http, grpc, custommetrics, assess, run, slack, github",
+            "tasks[0]: unknown task `htp`; known tasks: ready, http, grpc, custommetrics, assess, run, slack, github",
             "hint: did you mean `http`?",
         ],
     );

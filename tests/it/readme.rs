@@ -6,7 +6,7 @@
 //! <!-- test: run -->                                         runs it; it must end with exit code 0
 //! <!-- test: run; exit 1; prints not satisfied -->           … with this code, and this text on stdout or stderr
 //! <!-- test: run; service http://localhost:8080 -->          … with this address replaced by that of a running service
-//! <!-- test: run; cluster -->                                 … with a cluster of its own behind KUBECONFIG
+//! <!-- test: run; cluster -->                                 … with a namespace of a cluster behind KUBECONFIG
 //! <!-- test: skip; needs a browser -->                       does not run it, and why
 //! ```
 //!
@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use crate::support::files;
 use crate::support::markdown::{Fence, fences};
-use crate::support::service;
+use crate::support::{service, tools};
 
 /// Longest time one block may take.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -146,6 +146,11 @@ fn problems(markdown: &str, program: &Path) -> Vec<String> {
     std::fs::create_dir(&directory).unwrap();
     std::fs::create_dir(&programs).unwrap();
     std::os::unix::fs::symlink(program, programs.join("iter8")).unwrap();
+    // What readers have: the charts of their checkout, and Helm.
+    std::os::unix::fs::symlink(files::root().join("charts"), directory.join("charts")).unwrap();
+    if let Some(helm) = tools::tool("helm") {
+        std::os::unix::fs::symlink(helm, programs.join("helm")).unwrap();
+    }
     let mut wrong = Vec::new();
     for fence in fences(markdown) {
         let outcome = match fence.language.as_str() {

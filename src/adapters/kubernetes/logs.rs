@@ -11,7 +11,7 @@ use kube::api::LogParams;
 
 use super::connect::Connection;
 use super::fault::Act;
-use super::group::has_ended;
+use super::groups::has_ended;
 use super::objects::{Named, kind_of, labelled};
 use super::retry::{BRIEF, patiently};
 use crate::logic::launch::names::{CONTAINER, GROUP, Group};

@@ -1,0 +1,92 @@
+//! How groups and their runs stand.
+
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::Secret;
+
+use super::connect::Connection;
+use super::objects::{Named, find, labelled};
+use super::secret_data;
+use super::secret_store::{is_of_launch, revision};
+use crate::logic::launch::names::{GROUP, Group, SHARD};
+use crate::model::document::Experiment;
+use crate::ports::cluster::ClusterError;
+
+/// How a group stands.
+#[derive(Clone, Debug)]
+pub struct GroupState {
+    /// The group.
+    pub group: Group,
+    /// Its revision.
+    pub revision: Option<i64>,
+    /// What runs it: `job`, `cronjob`, `none`; none where the Secret does not say.
+    pub runner: Option<String>,
+    /// The document, if there is one that can be read.
+    pub document: Option<Experiment>,
+    /// Why its run will change nothing any more, where it is over.
+    pub over: Option<RunEnded>,
+}
+
+/// The groups of the connection's namespace, or of all.
+pub async fn groups(connection: &Connection, in_all: bool) -> Result<Vec<GroupState>, ClusterError> {
+    let namespace = (!in_all).then_some(connection.namespace.as_str());
+    let labels = format!("{GROUP},!{SHARD}");
+    let secrets: Vec<Secret> = labelled(&connection.client, namespace, &labels).await?;
+    let jobs: Vec<Job> = labelled(&connection.client, namespace, GROUP).await?;
+    let mut states: Vec<GroupState> = secrets.iter().filter_map(|secret| state(secret, &jobs)).collect();
+    states.sort_by(|a, b| (&a.group.namespace, &a.group.name).cmp(&(&b.group.namespace, &b.group.name)));
+    Ok(states)
+}
+
+fn state(secret: &Secret, jobs: &[Job]) -> Option<GroupState> {
+    let group = Group::new(secret.namespace(), secret.name()).ok()?;
+    let values = secret_data::values(secret).and_then(Result::ok);
+    let runner = values.as_ref().and_then(|values| values["runner"].as_str()).map(str::to_owned);
+    let revision = revision(secret);
+    let job = revision.map(|revision| group.job(revision));
+    let job = jobs.iter().find(|found| found.namespace() == group.namespace && Some(found.name()) == job);
+    let over = job.and_then(ended);
+    let document = secret_data::document(secret).and_then(Result::ok);
+    let document = document.filter(|document| is_of_launch(document, revision));
+    Some(GroupState { document, group, revision, runner, over })
+}
+
+/// How a Job ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunEnded {
+    /// Whether it failed.
+    pub failed: bool,
+    /// The Job and what its controller says of it.
+    pub told: String,
+}
+
+/// Whether nothing of a revision will run any more: its Job has ended, or neither Job nor CronJob is there.
+pub(super) async fn has_ended(connection: &Connection, group: &Group, revision: i64) -> Result<bool, ClusterError> {
+    let (client, namespace) = (&connection.client, &group.namespace);
+    if let Some(job) = find::<Job>(client, namespace, &group.job(revision)).await? {
+        return Ok(ended(&job).is_some());
+    }
+    Ok(find::<CronJob>(client, namespace, &group.cron_job(revision)).await?.is_none())
+}
+
+/// How the run of a group's revision ended, if it runs once and has ended.
+pub async fn run_is_over(
+    connection: &Connection,
+    group: &Group,
+    revision: i64,
+) -> Result<Option<RunEnded>, ClusterError> {
+    let job: Option<Job> = find(&connection.client, &group.namespace, &group.job(revision)).await?;
+    Ok(job.as_ref().and_then(ended))
+}
+
+fn ended(job: &Job) -> Option<RunEnded> {
+    let conditions = job.status.as_ref()?.conditions.as_ref()?;
+    let is = |kind: &str| conditions.iter().find(|condition| condition.type_ == kind && condition.status == "True");
+    let (failed, condition) = match (is("Failed"), is("Complete")) {
+        (Some(condition), _) => (true, condition),
+        (None, Some(condition)) => (false, condition),
+        (None, None) => return None,
+    };
+    let why = condition.message.as_deref().or(condition.reason.as_deref()).unwrap_or("no reason is given");
+    let word = if failed { "failed" } else { "is complete" };
+    Some(RunEnded { failed, told: format!("job/{} {word}: {why}", job.name()) })
+}

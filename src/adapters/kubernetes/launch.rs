@@ -1,0 +1,148 @@
+//! Launching a group's next revision.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::rbac::v1::Role;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Client;
+use kube::api::{Api, PostParams};
+use serde_json::Value;
+
+use super::connect::Connection;
+use super::fault::Act;
+use super::objects::{Effect, MANAGER, Named, apply, find, kind_of};
+use super::ownership::{check_free, check_ours};
+use super::remove::{prune, remove_runs};
+use super::retry::{BRIEF, patiently};
+use super::secret_data;
+use super::secret_store::{SecretStore, revision};
+use crate::logic::launch::Launch;
+use crate::logic::launch::names::Group;
+use crate::model::document::Experiment;
+use crate::ports::cluster::{ClusterError, ClusterFault};
+use crate::ports::{DocumentStore, StoreError};
+
+/// How often a launch begins anew because another one was quicker.
+const MAX_RACES: u32 = 10;
+
+/// What is to be launched; both depend on which launch of the group it will be.
+pub trait Launched: Sync {
+    /// The objects.
+    fn objects(&self, revision: i64) -> Result<Launch, ClusterError>;
+    /// The document as it is before anything runs.
+    fn planned(&self, revision: i64) -> Experiment;
+    /// Other namespaces in which a launch of these values has roles.
+    fn namespaces(&self, values: &Value) -> BTreeSet<String>;
+}
+
+/// Launches the group's next revision, and gives its number. The earlier one's run ends, and nothing of it stays but the Secret.
+///
+/// Everything is tried before anything is done, so that a launch that the API server does not take changes nothing. Of several
+/// launches at the same time the last one stays.
+pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) -> Result<i64, StoreError> {
+    let client = &connection.client;
+    let location = || SecretStore::new(connection, group.clone(), None).location();
+    let failed = |source| StoreError::Cluster { action: "write", location: location(), source };
+    for _ in 0..MAX_RACES {
+        let existing: Option<Secret> = find(client, &group.namespace, &group.secret()).await.map_err(failed)?;
+        let next = match &existing {
+            None => 1,
+            Some(secret) => {
+                check_ours(secret, group).map_err(failed)?;
+                revision(secret).unwrap_or(0).saturating_add(1)
+            }
+        };
+        let mut objects = new.objects(next).map_err(failed)?;
+        check_free(client, group, &objects).await.map_err(failed)?;
+        make(client, &objects, Effect::DryRun).await.map_err(failed)?;
+        let existing = match existing {
+            Some(existing) => existing,
+            None => match create(client, &objects.secret).await.map_err(failed)? {
+                Some(created) => created,
+                None => continue,
+            },
+        };
+        // Of the version that was seen: whoever is later begins anew.
+        let mut secret = objects.secret.clone();
+        secret.metadata.resource_version = existing.metadata.resource_version.clone();
+        let secret = match apply(client, &secret, Effect::Real).await {
+            Ok(secret) => secret,
+            Err(error) if error.fault == ClusterFault::Conflict => continue,
+            Err(error) => return Err(failed(error)),
+        };
+        // From here on the earlier run can't write any more: it sees that the revision is not its own.
+        let store = SecretStore::new(connection, group.clone(), Some(next));
+        store.open().await?;
+        store.save(&new.planned(next)).await?;
+        let before = secret_data::values(&existing).and_then(Result::ok);
+        let elsewhere = before.map(|values| new.namespaces(&values)).unwrap_or_default();
+        prune(client, group, &objects, &elsewhere).await.map_err(failed)?;
+        objects.own(secret.metadata.uid.as_deref().unwrap_or_default());
+        // A launch that was overtaken makes nothing over the later one's.
+        store.open().await?;
+        make(client, &objects, Effect::Real).await.map_err(failed)?;
+        return match store.open().await {
+            Ok(_) => Ok(next),
+            Err(error) => {
+                // A later launch did not see what was made since.
+                remove_runs(client, group, next).await.map_err(failed)?;
+                Err(error)
+            }
+        };
+    }
+    let told = format!("{MAX_RACES} other launches of this group were quicker");
+    Err(failed(ClusterError::new(ClusterFault::Conflict, told).with_hint("try again when they are through")))
+}
+
+/// Makes the group's Secret, with nothing but its marks; none where somebody else was quicker.
+async fn create(client: &Client, secret: &Secret) -> Result<Option<Secret>, ClusterError> {
+    let ObjectMeta { name, namespace, labels, .. } = secret.metadata.clone();
+    let blank =
+        Secret { metadata: ObjectMeta { name, namespace, labels, ..ObjectMeta::default() }, ..Secret::default() };
+    let api: Api<Secret> = Api::namespaced(client.clone(), &secret.namespace());
+    let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+    let act = Act::new("create", &kind_of::<Secret>(), &secret.namespace(), &secret.name());
+    match patiently(BRIEF, &act, || api.create(&params, &blank)).await {
+        Ok(created) => Ok(Some(created)),
+        Err(error) if error.fault == ClusterFault::Conflict => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Applies everything but the group's Secret; in a dry run that too.
+async fn make(client: &Client, launch: &Launch, effect: Effect) -> Result<(), ClusterError> {
+    if effect == Effect::DryRun {
+        apply(client, &launch.secret, effect).await?;
+    }
+    for secret in &launch.shards {
+        apply(client, secret, effect).await?;
+    }
+    if let Some(account) = &launch.service_account {
+        apply(client, account, effect).await?;
+    }
+    // A binding is tried with its Role, which a dry run does not make.
+    let has_roles = effect == Effect::Real || all_there(client, &launch.roles).await?;
+    for role in &launch.roles {
+        apply(client, role, effect).await?;
+    }
+    for binding in launch.role_bindings.iter().filter(|_| has_roles) {
+        apply(client, binding, effect).await?;
+    }
+    if let Some(job) = &launch.job {
+        apply(client, job, effect).await?;
+    }
+    if let Some(job) = &launch.cron_job {
+        apply(client, job, effect).await?;
+    }
+    Ok(())
+}
+
+async fn all_there(client: &Client, roles: &[Role]) -> Result<bool, ClusterError> {
+    for role in roles {
+        if find::<Role>(client, &role.namespace(), &role.name()).await?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -74,9 +74,9 @@ pub enum StoreError {
     /// The cluster that keeps the document does not give or take it.
     #[error("cannot {action} {location}")]
     Cluster {
-        /// `read` or `write`.
+        /// `read`, `write` or `launch`.
         action: &'static str,
-        /// Where the document is.
+        /// Where the document is, or what was to be launched.
         location: String,
         /// Why.
         #[source]

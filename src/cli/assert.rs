@@ -94,7 +94,10 @@ pub async fn decide(
                 if hold || lost || last {
                     output::to_stdout(&shown(&judgements))?;
                     match &over {
-                        Some(over) if !hold => tracing::warn!("nothing will change any more: {over}"),
+                        Some(over) if !hold => {
+                            let why = source.held_up().await.map(|why| format!("; {why}")).unwrap_or_default();
+                            tracing::warn!("nothing will change any more: {over}{why}");
+                        }
                         None if !hold && !lost && !args.timeout.0.is_zero() => {
                             let why = source.held_up().await.map(|why| format!(": {why}")).unwrap_or_default();
                             tracing::warn!("the conditions did not hold within {}{why}", args.timeout);
@@ -111,7 +114,12 @@ pub async fn decide(
                 tracing::debug!("{source}");
             }
             Err(error @ StoreError::Missing { .. }) if !args.timeout.0.is_zero() => {
-                output::to_stdout(&format!("FAILED  {error}, and none came within {}\n", args.timeout))?;
+                let why = match (&over, source.held_up().await) {
+                    (Some(over), _) => format!("and none will come: {over}"),
+                    (None, Some(why)) => format!("and none came within {}: {why}", args.timeout),
+                    (None, None) => format!("and none came within {}", args.timeout),
+                };
+                output::to_stdout(&format!("FAILED  {error}, {why}\n"))?;
                 return Ok(Exit::AssertionFailed);
             }
             Err(error) => return Err(told(error)),

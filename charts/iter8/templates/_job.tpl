@@ -8,14 +8,19 @@ completionMode: Indexed
 completions: {{ $pods }}
 parallelism: {{ $pods }}
 backoffLimitPerIndex: 3
-# What the experiment itself came to is not tried again: wrong input (2), and a task that failed (3).
+# Pods that make way for others are started again without being counted. What the experiment itself came to is not tried again: wrong
+# input (2), a task that failed (3), and what was waited for in vain for minutes (4).
 podFailurePolicy:
   rules:
+  - action: Ignore
+    onPodConditions:
+    - type: DisruptionTarget
+      status: "True"
   - action: FailIndex
     onExitCodes:
       containerName: iter8
       operator: In
-      values: [2, 3]
+      values: [2, 3, 4]
 # Two pods of one index would be in each other's way.
 podReplacementPolicy: Failed
 {{- end }}
@@ -59,10 +64,10 @@ template:
       {{- if gt $pods 1 }}
       env:
       # Tells pods that make a load together which Job they belong to.
-      - name: ITER8_JOB
+      - name: ITER8_JOB_UID
         valueFrom:
           fieldRef:
-            fieldPath: metadata.labels['batch.kubernetes.io/job-name']
+            fieldPath: metadata.labels['batch.kubernetes.io/controller-uid']
       {{- end }}
       resources:
         {{- include "iter8.resources" . | nindent 8 }}

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use serde_json::json;
@@ -65,6 +66,7 @@ pub async fn connect(options: &ConnectOptions) -> Result<Connection, ClusterErro
     if !options.as_groups.is_empty() {
         config.auth_info.impersonate_groups = Some(options.as_groups.clone());
     }
+    config.proxy_url = proxy(&config);
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     // `retry` knows better how long to try.
     config.default_retry = false;
@@ -76,6 +78,18 @@ pub async fn connect(options: &ConnectOptions) -> Result<Connection, ClusterErro
         ClusterError::new(ClusterFault::Config, format!("the cluster's settings can't be used: {reason}"))
     })?;
     Ok(Connection { client, namespace })
+}
+
+/// The proxy to the API server. One of the environment is passed over where `NO_PROXY` names the server, which the client asks of the
+/// proxy's own name instead.
+fn proxy(config: &Config) -> Option<http::Uri> {
+    let proxy = config.proxy_url.clone()?;
+    let of_environment = ["HTTPS_PROXY", "https_proxy"].into_iter().filter_map(|name| std::env::var(name).ok());
+    let is_of_environment = of_environment.filter_map(|text| text.parse::<http::Uri>().ok()).any(|uri| uri == proxy);
+    if !is_of_environment {
+        return Some(proxy);
+    }
+    Matcher::from_env().intercept(&config.cluster_url).map(|_| proxy)
 }
 
 /// The namespace that would be used, without a cluster: that of the flags, of the kubeconfig if there is one, else `default`.

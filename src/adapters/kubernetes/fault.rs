@@ -122,6 +122,9 @@ impl Act {
             }
             404 => ClusterError::new(ClusterFault::NotFound, format!("cannot {words}: {said}")),
             409 => ClusterError::new(ClusterFault::Conflict, format!("cannot {words}: {said}")),
+            500 if status.message.contains("failed to convert") => {
+                ClusterError::new(ClusterFault::Refused, format!("cannot {words}: {said}"))
+            }
             429 | 500..600 => {
                 let code = status.code;
                 ClusterError::new(
@@ -148,6 +151,7 @@ pub(super) fn no_credentials(tried: &str, error: &AuthError) -> ClusterError {
             let last = complaint.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
             format!("the credential plugin ended with {}: {}", out.status, shown(last))
         }
+        AuthError::AuthExecStart(error) => format!("the credential plugin of the kubeconfig can't be started: {error}"),
         AuthError::AuthExecParse(_) | AuthError::AuthExecSerialize(_) | AuthError::ParseTokenKey(_) => {
             "the answer of the credential plugin can't be read".to_owned()
         }

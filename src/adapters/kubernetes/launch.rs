@@ -42,15 +42,15 @@ pub trait Launched: Sync {
 /// launches at the same time the last one stays.
 pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) -> Result<i64, StoreError> {
     let client = &connection.client;
-    let location = || SecretStore::new(connection, group.clone(), None).location();
-    let failed = |source| StoreError::Cluster { action: "write", location: location(), source };
+    let location = format!("group {} in namespace {}", group.name, group.namespace);
+    let failed = |source| StoreError::Cluster { action: "launch", location: location.clone(), source };
     for _ in 0..MAX_RACES {
         let existing: Option<Secret> = find(client, &group.namespace, &group.secret()).await.map_err(failed)?;
         let next = match &existing {
             None => 1,
             Some(secret) => {
                 check_ours(secret, group).map_err(failed)?;
-                revision(secret).unwrap_or(0).saturating_add(1)
+                revision(&secret.metadata).unwrap_or(0).saturating_add(1)
             }
         };
         let mut objects = new.objects(next).map_err(failed)?;

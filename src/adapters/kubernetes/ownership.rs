@@ -24,7 +24,8 @@ pub(super) fn check_ours(secret: &Secret, group: &Group) -> Result<(), ClusterEr
     let manager = secret.metadata.labels.as_ref().and_then(|labels| labels.get("app.kubernetes.io/managed-by"));
     if manager.is_some_and(|manager| manager == "Helm") {
         let told = format!("the group {name} in namespace {namespace} is a release of Helm");
-        let hint = format!("launch it again with `helm upgrade {name} -n {namespace}`, or name another group with -g");
+        let hint =
+            format!("use `helm upgrade {name} -n {namespace}` or `helm uninstall`, or name another group with -g");
         return Err(ClusterError::new(ClusterFault::Refused, told).with_hint(hint));
     }
     Ok(())

@@ -14,7 +14,7 @@ use super::ownership::check_ours;
 use super::secret_data;
 use crate::logic::launch::Launch;
 use crate::logic::launch::names::{GROUP, Group};
-use crate::ports::cluster::ClusterError;
+use crate::ports::cluster::{ClusterError, ClusterFault};
 
 /// What an object is found by, whatever its kind.
 type Place = (String, String);
@@ -84,14 +84,17 @@ async fn remove_elsewhere(
 }
 
 /// Other namespaces that have a role of this group, as far as this user may look there.
-async fn roles_elsewhere(client: &Client, group: &Group) -> BTreeSet<String> {
+async fn roles_elsewhere(client: &Client, group: &Group) -> Result<BTreeSet<String>, ClusterError> {
     let labels = format!("{GROUP}={}", group.name);
-    let roles: Vec<Role> = labelled(client, None, &labels).await.unwrap_or_default();
+    let roles: Vec<Role> = match labelled(client, None, &labels).await {
+        Err(error) if error.fault == ClusterFault::Forbidden => Vec::new(),
+        roles => roles?,
+    };
     let ours = |role: &Role| {
         let namespace = role.namespace();
         (namespace != group.namespace && role.name() == group.ready_role(&namespace)).then_some(namespace)
     };
-    roles.iter().filter_map(ours).collect()
+    Ok(roles.iter().filter_map(ours).collect())
 }
 
 /// Deletes what runs a revision.
@@ -119,7 +122,7 @@ pub async fn delete_group(
     any |= remove_but::<Job>(client, group, &own, &none).await?;
     let values = secret.as_ref().and_then(secret_data::values).and_then(Result::ok);
     let mut elsewhere = values.map(|values| namespaces(&values)).unwrap_or_default();
-    elsewhere.extend(roles_elsewhere(client, group).await);
+    elsewhere.extend(roles_elsewhere(client, group).await?);
     any |= !elsewhere.is_empty();
     remove_elsewhere(client, group, &elsewhere, &none).await?;
     any |= remove_but::<RoleBinding>(client, group, &own, &none).await?;

@@ -16,6 +16,14 @@ pub(super) const BRIEF: Duration = Duration::from_secs(5);
 /// How long a run waits for it: longer than a control plane takes to restart, or to fail over.
 pub(super) const LONG: Duration = Duration::from_secs(300);
 
+/// How long a run takes a refusal for one of an API server that has just started.
+pub(super) const SETTLING: Duration = Duration::from_secs(20);
+
+/// Whether the server does not let this be done.
+fn is_refusal(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 401 | 403))
+}
+
 /// Does `request` until it is answered, for at most `patience` where it fails in a way that may pass.
 pub(super) async fn patiently<T, F: Future<Output = Result<T, kube::Error>>>(
     patience: Duration,
@@ -30,6 +38,10 @@ pub(super) async fn patiently<T, F: Future<Output = Result<T, kube::Error>>>(
         let answer = tokio::time::timeout(REQUEST, request()).await;
         let (error, asked) = match answer {
             Ok(Ok(answer)) => return Ok(answer),
+            // An API server that has just started knows no Roles yet, for a moment.
+            Ok(Err(error)) if is_refusal(&error) && patience >= LONG && begun.elapsed() < SETTLING => {
+                (act.failed(&error), None)
+            }
             Ok(Err(error)) => match passing(&error) {
                 Some(asked) => (act.failed(&error), asked),
                 None => return Err(act.failed(&error)),

@@ -58,11 +58,16 @@ pub(super) fn values(secret: &Secret) -> Option<Result<Value, CodecError>> {
     Some(std::str::from_utf8(&bytes.0).map_err(wrong).and_then(codec::value_from_yaml).map(without_nulls))
 }
 
+/// Takes the document out of the Secret. Whether there was one.
+pub(super) fn remove(secret: &mut Secret) -> bool {
+    let data = secret.data.get_or_insert_default();
+    [PLAIN, COMPRESSED].iter().filter(|key| data.remove(**key).is_some()).count() > 0
+}
+
 /// Puts the document into the Secret; the error says how large it is where it can't be made to fit.
 pub(super) fn put(secret: &mut Secret, experiment: &Experiment) -> Result<(), String> {
+    remove(secret);
     let data = secret.data.get_or_insert_default();
-    data.remove(PLAIN);
-    data.remove(COMPRESSED);
     let others: usize = data.values().map(|value| value.0.len()).sum();
     let room = MAX_SECRET_BYTES.saturating_sub(others);
     let mut experiment = std::borrow::Cow::Borrowed(experiment);

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use futures_util::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::Value;
@@ -82,6 +83,12 @@ impl SecretStore {
         StoreError::Lost { location: self.location(), reason: reason.into() }
     }
 
+    /// Another launch took the place of this run's.
+    fn replaced(&self, other: Option<i64>, mine: Option<i64>) -> StoreError {
+        let shown = |revision: Option<i64>| revision.map_or("none".to_owned(), |revision| revision.to_string());
+        self.lost(format!("revision {} was launched in place of revision {}", shown(other), shown(mine)))
+    }
+
     fn cluster(&self, action: &'static str) -> impl Fn(ClusterError) -> StoreError {
         let location = self.location();
         move |source| StoreError::Cluster { action, location: location.clone(), source }
@@ -98,11 +105,11 @@ impl SecretStore {
         let found = self.get().await.map_err(self.cluster("read"))?;
         let secret = found.ok_or_else(|| StoreError::Missing { location: self.location() })?;
         let invalid = |source| StoreError::Invalid { location: self.location(), source };
-        let revision = revision(&secret);
+        let revision = revision(&secret.metadata);
         if let (Some(mine), Some(other)) = (self.revision, revision)
             && mine != other
         {
-            return Err(self.lost(format!("revision {other} was launched in place of revision {mine}")));
+            return Err(self.replaced(Some(other), Some(mine)));
         }
         let stored = Stored {
             values: secret_data::values(&secret).transpose().map_err(invalid)?,
@@ -128,12 +135,9 @@ impl SecretStore {
                 Ok(None) => return self.lost("it was deleted"),
                 Ok(Some(object)) if object.metadata.uid != uid => return self.lost("it was deleted and made again"),
                 Ok(Some(object)) => {
-                    let annotations = object.metadata.annotations.unwrap_or_default();
-                    let other = annotations.get(REVISION).and_then(|text| text.parse::<i64>().ok());
-                    if let (Some(mine), Some(other)) = (self.revision, other)
-                        && mine != other
-                    {
-                        return self.lost(format!("revision {other} was launched in place of revision {mine}"));
+                    let other = revision(&object.metadata);
+                    if self.revision.is_some() && other.is_some() && other != self.revision {
+                        return self.replaced(other, self.revision);
                     }
                 }
                 Err(error) if error.fault == ClusterFault::Unreachable => {}
@@ -154,14 +158,9 @@ impl SecretStore {
         if found.metadata.uid != known.secret.metadata.uid {
             return Err(self.lost("it was deleted and made again"));
         }
-        let (mine, other) = (revision(&known.secret), revision(&found));
+        let (mine, other) = (revision(&known.secret.metadata), revision(&found.metadata));
         if mine != other {
-            let shown = |revision: Option<i64>| revision.map_or("none".to_owned(), |revision| revision.to_string());
-            return Err(self.lost(format!(
-                "revision {} was launched in place of revision {}",
-                shown(other),
-                shown(mine)
-            )));
+            return Err(self.replaced(other, mine));
         }
         if entries(&found) == entries(wanted) {
             return Ok(Now::Written(found));
@@ -227,9 +226,9 @@ impl DocumentStore for SecretStore {
     }
 }
 
-/// The launch that a Secret is of.
-pub(super) fn revision(secret: &Secret) -> Option<i64> {
-    secret.metadata.annotations.as_ref()?.get(REVISION)?.parse().ok()
+/// The launch that an object is of.
+pub(super) fn revision(metadata: &ObjectMeta) -> Option<i64> {
+    metadata.annotations.as_ref()?.get(REVISION)?.parse().ok()
 }
 
 /// Whether a document is that of the Secret's launch. `helm upgrade` leaves that of the launch before, until the new run begins.

@@ -2,7 +2,7 @@
 //!
 //! Only `get` and `watch` on that one name are needed, which is what an experiment's Role allows.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use kube::api::{ApiResource, DynamicObject, WatchEvent, WatchParams};
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::connect::{ConnectOptions, Connection, connect};
 use super::fault::Act;
-use super::retry::{BRIEF, patiently};
+use super::retry::{BRIEF, LONG, SETTLING, patiently};
 use crate::model::object::{ObjectRef, ResourceKind};
 use crate::ports::BoxFuture;
 use crate::ports::cluster::{Cluster, ClusterError, ClusterFault, ObjectStates};
@@ -68,37 +68,42 @@ impl Target {
 
     /// The states of the object: none where it does not exist. An API server that can't be reached is told, and tried again.
     pub(super) fn states(self) -> impl Stream<Item = Result<Option<DynamicObject>, ClusterError>> + Send {
-        stream::unfold((self, Phase::Look), |(target, mut phase)| async move {
+        stream::unfold((self, Phase::Look, false), |(target, mut phase, mut is_known)| async move {
             loop {
                 phase = match phase {
                     Phase::Look => {
                         let api = target.api();
-                        let found = patiently(BRIEF, &target.act("get"), || api.get_opt(&target.name)).await;
+                        // Who was let look before is let again, once an API server that has just started knows the Roles.
+                        let patience = if is_known { LONG } else { BRIEF };
+                        let found = patiently(patience, &target.act("get"), || api.get_opt(&target.name)).await;
+                        is_known |= found.is_ok();
                         return Some(match found {
                             Err(error) if error.fault == ClusterFault::Unreachable => {
-                                (Err(error), (target, look_again().await))
+                                (Err(error), (target, look_again().await, is_known))
                             }
                             Ok(object) => {
                                 let version =
                                     object.as_ref().and_then(|object| object.metadata.resource_version.clone());
-                                (Ok(object), (target, Phase::Open(version.unwrap_or_default())))
+                                (Ok(object), (target, Phase::Open(version.unwrap_or_default()), is_known))
                             }
-                            Err(error) => (Err(error), (target, Phase::Ended)),
+                            Err(error) => (Err(error), (target, Phase::Ended, is_known)),
                         });
                     }
                     Phase::Open(version) => match target.open(&version).await {
                         Ok(events) => Phase::Follow(events),
                         Err(error) if error.fault == ClusterFault::Forbidden => {
-                            return Some((Err(error), (target, Phase::Ended)));
+                            return Some((Err(error), (target, Phase::Ended, is_known)));
                         }
                         Err(_) => look_again().await,
                     },
                     // A connection that was lost in silence is not waited for.
                     Phase::Follow(mut events) => match timeout(LONGEST_SILENCE, events.next()).await.ok().flatten() {
                         Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {
-                            return Some((Ok(Some(object)), (target, Phase::Follow(events))));
+                            return Some((Ok(Some(object)), (target, Phase::Follow(events), is_known)));
                         }
-                        Some(Ok(WatchEvent::Deleted(_))) => return Some((Ok(None), (target, Phase::Follow(events)))),
+                        Some(Ok(WatchEvent::Deleted(_))) => {
+                            return Some((Ok(None), (target, Phase::Follow(events), is_known)));
+                        }
                         Some(Ok(WatchEvent::Bookmark(_))) => Phase::Follow(events),
                         // Closed, broken, or expired (`410 Gone`): what was missed is seen by looking.
                         Some(Ok(WatchEvent::Error(_)) | Err(_)) | None => look_again().await,
@@ -115,8 +120,18 @@ impl Target {
     ) -> Result<BoxStream<'static, Result<WatchEvent<DynamicObject>, kube::Error>>, ClusterError> {
         let params = WatchParams::default().fields(&format!("metadata.name={}", self.name)).timeout(WATCH_SECONDS);
         let late = |_| ClusterError::new(ClusterFault::Unreachable, "the API server did not answer");
-        let events = timeout(OPENING, self.api().watch(&params, version)).await.map_err(late)?;
-        Ok(events.map_err(|error| self.act("watch").failed(&error))?.boxed())
+        let begun = Instant::now();
+        loop {
+            let events = timeout(OPENING, self.api().watch(&params, version)).await.map_err(late)?;
+            match events {
+                Ok(events) => return Ok(events.boxed()),
+                // As above: the look before was let, and the watch is not yet.
+                Err(kube::Error::Api(status)) if status.code == 403 && begun.elapsed() < SETTLING => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => return Err(self.act("watch").failed(&error)),
+            }
+        }
     }
 }
 

@@ -92,7 +92,9 @@ pub async fn run(args: LaunchArgs) -> Result<Exit, CliError> {
     };
     output::to_stdout(&format!("launched revision {revision} of group {name} in namespace {namespace}{job}\n"))?;
     if runner == Runner::None {
-        tracing::warn!("nothing runs it: the value `runner` is none; expected job or cronjob");
+        tracing::warn!(
+            "nothing runs it, as the value `runner` is none: run it with `iter8 k run -g {name} -n {namespace}`"
+        );
     }
     Ok(Exit::Done)
 }

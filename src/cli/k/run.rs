@@ -50,16 +50,19 @@ pub async fn run(args: KRunArgs, globals: &Globals) -> Result<Exit, CliError> {
     let revision = args.revision.or(stored.revision).unwrap_or(1);
     let seat = seat(&group, stored.values.as_ref())?;
     let fleet = match &seat {
-        Some(seat) => Some(PodFleet::join(&connection, seat).await?),
         None => None,
+        Some(seat) => match PodFleet::join(&connection, seat).await? {
+            None => {
+                tracing::info!("the run is over: an earlier pod of this index has ended it");
+                return Ok(Exit::Done);
+            }
+            fleet => fleet,
+        },
     };
-    let mut stored = stored;
-    if fleet.as_ref().is_some_and(PodFleet::begins_anew)
-        && let Some(result) = stored.document.as_mut().and_then(|document| document.result.as_mut())
-    {
-        // The loop that the lost pod began is this one.
-        result.num_loops = result.num_loops.saturating_sub(1);
-    }
+    let stored = match &fleet {
+        Some(fleet) => Stored { document: fleet.before_run(stored.document).await?, ..stored },
+        None => stored,
+    };
     let prepared = prepared(stored, revision, policy, &store.location())?;
     let (stage, cluster) = (Stage::default(), LazyCluster::from(connection));
     let fleet = fleet.as_ref().map(|fleet| fleet as &dyn Fleet);
@@ -142,12 +145,17 @@ fn prepared(stored: Stored, revision: i64, policy: ResultPolicy, location: &str)
     let earlier = stored.document.as_ref().and_then(|document| document.result.clone()).filter(is_ours);
     let begun = earlier.filter(|_| policy == ResultPolicy::Reuse).unwrap_or_default();
     let result = Some(ExperimentResult { revision: Some(revision), ..begun });
+    let fresh = ExperimentResult { revision: Some(revision), ..ExperimentResult::default() };
     match (stored.values, stored.document) {
-        (Some(values), _) => {
+        (Some(values), document) => {
             let resolved = spec_from_values(&values).map_err(CliError::in_values)?;
             for warning in &resolved.warnings {
                 tracing::warn!("{warning}");
             }
+            // Tools that only render charts change the values and not the revision.
+            let is_same =
+                document.is_none_or(|document| pipeline::masked(&document.spec) == pipeline::masked(&resolved.spec));
+            let result = if is_same { result } else { Some(fresh) };
             let experiment = Experiment { spec: resolved.spec.clone(), result, ..Experiment::default() };
             prepare(experiment, &resolved, files)
         }

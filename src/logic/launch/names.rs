@@ -13,14 +13,14 @@ pub const REVISION: &str = "iter8.tools/revision";
 /// Label of the Secrets of shards, with their index.
 pub const SHARD: &str = "iter8.tools/shard";
 
-/// The name that objects of several pods' runs are found by: Kubernetes' own label for the Job of a pod.
-pub const JOB_NAME: &str = "batch.kubernetes.io/job-name";
+/// Kubernetes' own label of a pod with the UID of its Job.
+pub const JOB_UID: &str = "batch.kubernetes.io/controller-uid";
 
 /// Name of the container of a pod.
 pub const CONTAINER: &str = "iter8";
 
-/// Variable that tells pods that make a load together which Job they belong to.
-pub const JOB_VARIABLE: &str = "ITER8_JOB";
+/// Variable that tells pods that make a load together which Job they belong to, by its UID: names come again.
+pub const JOB_VARIABLE: &str = "ITER8_JOB_UID";
 
 /// Longest name of a Job: its pods carry it as a label.
 const MAX_JOB: usize = 63;

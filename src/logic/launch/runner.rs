@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::batch::v1::{
     CronJob, CronJobSpec, Job, JobSpec, JobTemplateSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement,
-    PodFailurePolicyRule,
+    PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
 };
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, EnvVar, EnvVarSource, ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec,
@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::names::{CONTAINER, GROUP, JOB_NAME, JOB_VARIABLE, REVISION};
+use super::names::{CONTAINER, GROUP, JOB_UID, JOB_VARIABLE, REVISION};
 use super::settings::{Runner, Settings};
 use super::{Plan, metadata};
 
@@ -86,19 +86,27 @@ fn job_spec(plan: &Plan<'_>, settings: &Settings) -> JobSpec {
     }
 }
 
-/// What the experiment itself came to is not tried again: wrong input (2), and a task that failed (3).
+/// Pods that make way for others are started again without being counted. What the experiment itself came to is not tried again: wrong
+/// input (2), a task that failed (3), and what was waited for in vain for minutes (4).
 fn failure_policy() -> PodFailurePolicy {
+    let disrupted =
+        PodFailurePolicyOnPodConditionsPattern { type_: "DisruptionTarget".to_owned(), status: "True".to_owned() };
+    let ignored = PodFailurePolicyRule {
+        action: "Ignore".to_owned(),
+        on_pod_conditions: Some(vec![disrupted]),
+        ..PodFailurePolicyRule::default()
+    };
     let on_exit_codes = PodFailurePolicyOnExitCodesRequirement {
         container_name: Some(CONTAINER.to_owned()),
         operator: "In".to_owned(),
-        values: vec![2, 3],
+        values: vec![2, 3, 4],
     };
     let rule = PodFailurePolicyRule {
         action: "FailIndex".to_owned(),
         on_exit_codes: Some(on_exit_codes),
         ..PodFailurePolicyRule::default()
     };
-    PodFailurePolicy { rules: vec![rule] }
+    PodFailurePolicy { rules: vec![ignored, rule] }
 }
 
 fn pod(plan: &Plan<'_>, settings: &Settings) -> PodSpec {
@@ -149,9 +157,9 @@ fn arguments(plan: &Plan<'_>, settings: &Settings) -> Vec<String> {
     words.into_iter().chain(reuse).map(str::to_owned).collect()
 }
 
-/// The name of the Job, from the label that its controller gives the pod.
+/// The UID of the Job, from the label that its controller gives the pod.
 fn job_variable() -> EnvVar {
-    let field_ref = ObjectFieldSelector { field_path: format!("metadata.labels['{JOB_NAME}']"), ..Default::default() };
+    let field_ref = ObjectFieldSelector { field_path: format!("metadata.labels['{JOB_UID}']"), ..Default::default() };
     EnvVar {
         name: JOB_VARIABLE.to_owned(),
         value_from: Some(EnvVarSource { field_ref: Some(field_ref), ..EnvVarSource::default() }),

@@ -3,11 +3,12 @@
 //! What the API server refuses is refused before anything is sent to it. The grammar is that of its own documentation; a test holds
 //! both to a table of schedules.
 
-/// A field: its name, its least and greatest number, and names of numbers from the least on.
+/// A field: its name, its least and greatest number, the numbers between as a regular expression, and names of numbers from the least on.
 struct Field {
     name: &'static str,
     least: u32,
     greatest: u32,
+    digits: &'static str,
     names: &'static [&'static str],
 }
 
@@ -16,11 +17,11 @@ const DAYS: &[&str] = &["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 /// The fields in order.
 const FIELDS: [Field; 5] = [
-    Field { name: "minute", least: 0, greatest: 59, names: &[] },
-    Field { name: "hour", least: 0, greatest: 23, names: &[] },
-    Field { name: "day of the month", least: 1, greatest: 31, names: &[] },
-    Field { name: "month", least: 1, greatest: 12, names: MONTHS },
-    Field { name: "day of the week", least: 0, greatest: 6, names: DAYS },
+    Field { name: "minute", least: 0, greatest: 59, digits: "[0-5]?[0-9]", names: &[] },
+    Field { name: "hour", least: 0, greatest: 23, digits: "1?[0-9]|2[0-3]", names: &[] },
+    Field { name: "day of the month", least: 1, greatest: 31, digits: "[12]?[1-9]|[123]0|31", names: &[] },
+    Field { name: "month", least: 1, greatest: 12, digits: "[1-9]|1[0-2]", names: MONTHS },
+    Field { name: "day of the week", least: 0, greatest: 6, digits: "[0-6]", names: DAYS },
 ];
 
 /// Words that stand for a schedule.
@@ -58,8 +59,8 @@ pub fn check(schedule: &str) -> Result<(), String> {
 /// The same as a regular expression, but for ranges that go down: what the schema of values has. It takes a blank text too.
 pub fn pattern() -> String {
     let number = |field: &Field| {
-        let numbers = (field.least..=field.greatest).map(|number| format!(r"\+?0*{number}"));
-        numbers.chain(field.names.iter().map(|name| in_any_case(name))).collect::<Vec<_>>().join("|")
+        let digits = format!(r"\+?0*({})", field.digits);
+        std::iter::once(digits).chain(field.names.iter().map(|name| in_any_case(name))).collect::<Vec<_>>().join("|")
     };
     let list = |field: &Field| {
         let number = number(field);
@@ -117,7 +118,7 @@ fn number(text: &str, field: &Field) -> Result<u32, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{check, pattern};
+    use super::{FIELDS, check, pattern};
 
     const GOOD: [&str; 8] = [
         "*/1 * * * *",
@@ -140,6 +141,14 @@ mod tests {
             ["* * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * 32 * *", "* * * foo *", "* * * * 7", "*/0 * * * *"]
         {
             assert!(check(bad).is_err() && !pattern.is_match(bad), "{bad}");
+        }
+        // Every number of every field, and the next one.
+        for (at, field) in FIELDS.iter().enumerate() {
+            let with = |number: u32| {
+                (0..5).map(|it| if it == at { number.to_string() } else { "*".into() }).collect::<Vec<_>>().join(" ")
+            };
+            assert!((field.least..=field.greatest).all(|number| pattern.is_match(&with(number))), "{}", field.name);
+            assert!(!pattern.is_match(&with(field.greatest + 1)) && pattern.is_match(&with(0)) == (field.least == 0));
         }
         for bad in ["@fortnightly", "TZ=UTC * * * * *", "* * * * * *", "1-2-3 * * * *", "*-5 * * * *"] {
             assert!(check(bad).is_err() && !pattern.is_match(bad), "{bad}");

@@ -32,6 +32,9 @@ const TEXTS: [(&str, &str); 4] = [
     ("logLevel", "How much the runner's log says, such as `info`."),
 ];
 
+/// The words of `logLevel`: what the program's `--loglevel` takes.
+pub const LOG_LEVELS: [&str; 8] = ["trace", "debug", "info", "warning", "warn", "error", "fatal", "panic"];
+
 /// Values beside the texts, the runner and `resources`.
 const OTHERS: [&str; 2] = ["parallelism", "startTimeout"];
 
@@ -149,6 +152,15 @@ pub fn check(values: &Map<String, Value>) -> Result<(), InputError> {
             return Err(if is_scalar { error.with_hint(hint()) } else { error });
         }
     }
+    let log_level = values.get("logLevel").and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+    if let Some(level) = log_level.filter(|level| !LOG_LEVELS.contains(level)) {
+        let error =
+            InputError::new("logLevel", format!("`{level}` is not known; expected one of {}", LOG_LEVELS.join(", ")));
+        return Err(match nearest(level, LOG_LEVELS) {
+            Some(name) => error.with_hint(format!("did you mean `{name}`?")),
+            None => error,
+        });
+    }
     if let Some(schedule) = values.get("cronjobSchedule").and_then(Value::as_str).filter(|text| !text.trim().is_empty())
     {
         schedule::check(schedule.trim()).map_err(|reason| {
@@ -178,9 +190,21 @@ fn start_timeout(value: &Value) -> Result<GoDuration, InputError> {
     typed::<PositiveDuration>(value, "startTimeout").map(|timeout| timeout.0)
 }
 
+/// What may stand under `resources`, as in a container of a pod.
+const RESOURCE_KEYS: [&str; 3] = ["requests", "limits", "claims"];
+
 /// Quantities are texts to the API, and numbers to many who write them.
 fn resources(value: &Value) -> Result<ResourceRequirements, InputError> {
     let mut value = value.clone();
+    let mut keys = value.as_object().into_iter().flat_map(Map::keys);
+    if let Some(key) = keys.find(|key| !RESOURCE_KEYS.contains(&key.as_str())) {
+        let told = format!("unknown field `{key}`; known here: {}", RESOURCE_KEYS.join(", "));
+        let error = InputError::new(format!("resources.{key}"), told);
+        return Err(match nearest(key, RESOURCE_KEYS) {
+            Some(name) => error.with_hint(format!("did you mean `{name}`?")),
+            None => error,
+        });
+    }
     for list in ["requests", "limits"] {
         for quantity in value.get_mut(list).and_then(Value::as_object_mut).into_iter().flat_map(|map| map.values_mut())
         {
@@ -206,13 +230,23 @@ pub fn properties() -> Map<String, Value> {
         properties.insert(name.to_owned(), json!({"description": description, "type": "string"}));
     }
     properties["cronjobSchedule"]["pattern"] = schedule::pattern().into();
-    let resources = json!({"description": "CPU and memory of the runner's container.", "type": "object"});
+    properties["logLevel"]["pattern"] = format!(r"^\s*({})?\s*$", LOG_LEVELS.join("|")).into();
+    properties["serviceAccountName"]["pattern"] = r"^\s*([a-z0-9]([-.a-z0-9]*[a-z0-9])?)?\s*$".into();
+    let resources = json!({
+        "description": "CPU and memory of the runner's container.",
+        "type": "object",
+        "propertyNames": {"enum": RESOURCE_KEYS},
+    });
     properties.insert("resources".to_owned(), resources);
     let pods = format!("How many pods make the load together, from 1 to {MAX_PARALLELISM}; each makes its share.");
     properties.insert("parallelism".to_owned(), json!({"description": pods, "type": ["integer", "string"]}));
     properties.insert(
         "startTimeout".to_owned(),
-        json!({"description": "How long pods that make a load together wait for each other, such as `5m`.", "type": "string"}),
+        json!({
+            "description": "How long pods that make a load together wait for each other, such as `5m`.",
+            "type": "string",
+            "pattern": r"^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$",
+        }),
     );
     properties
 }
@@ -231,6 +265,7 @@ mod tests {
             (json!({"serviceAccountName": true}), "serviceAccountName: `true` is not a text"),
             (json!({"iter8Image": []}), "iter8Image: `[]` is not a text"),
             (json!({"logLevel": {}}), "logLevel: `{}` is not a text"),
+            (json!({"logLevel": "verbose"}), "logLevel: `verbose` is not known; expected one of trace, debug, info"),
             (json!({"resources": "1Gi"}), "resources: `\"1Gi\"` is not a map"),
             (json!({"parallelism": 0}), "parallelism: 0 is not a number of pods from 1 to 100"),
             (json!({"parallelism": "many"}), "parallelism: `many` is not a whole number"),
@@ -253,6 +288,13 @@ mod tests {
         assert_eq!((settings.runner, settings.parallelism), (Runner::Job, 1));
         assert_eq!((settings.log_level.as_str(), settings.start_timeout.to_string().as_str()), ("info", "5m0s"));
         assert_eq!(settings.image, format!("iter8:{}", env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn a_mistyped_resource_is_not_lost() {
+        let error = Settings::from_values(&json!({"resources": {"limit": {"memory": "1Gi"}}})).unwrap_err();
+        assert_eq!(error.to_string(), "resources.limit: unknown field `limit`; known here: requests, limits, claims");
+        assert_eq!(error.hint.as_deref(), Some("did you mean `limits`?"));
     }
 
     #[test]

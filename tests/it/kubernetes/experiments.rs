@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::world::World;
+use crate::fleet::crew::counting;
 use crate::support::service;
 
 /// Values of a short load with objectives.
@@ -195,8 +196,15 @@ fn an_assertion_ends_when_the_job_does() {
 #[test]
 fn a_pod_that_is_evicted_saves_what_it_has_measured() {
     let Some(world) = World::with_node() else { return };
-    launch(&world, "evicted", &load(360_000), &[]).expect(0, &[]);
+    let (server, seen) = counting(|_| std::time::Duration::ZERO);
+    let url = format!("http.url={}", server.url());
+    launch(&world, "evicted", &load(360_000), &["--set", &url]).expect(0, &[]);
     world.wait_until_running("evicted", "http");
+    let begun = std::time::Instant::now();
+    while seen.load(std::sync::atomic::Ordering::SeqCst) < 20 {
+        assert!(begun.elapsed() < crate::support::kubernetes::PATIENCE);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     let pod =
         world.objects("evicted").into_iter().find_map(|name| Some(name.strip_prefix("pod/")?.to_owned())).unwrap();
     let following = world.start(["log", "-g", "evicted", "-f"]);
@@ -211,4 +219,40 @@ fn a_pod_that_is_evicted_saves_what_it_has_measured() {
     let said = following.end();
     said.expect(0, &[]);
     assert!(said.stdout.contains("interrupted; what was measured is in secret/evicted"), "{said:#?}");
+}
+
+#[test]
+fn a_cronjob_does_not_run_twice_at_the_same_time() {
+    let Some(world) = World::with_node() else { return };
+    // It is due every second, and takes three.
+    let more = ["--set", "runner=cronjob", "--set", "cronjobSchedule=@every 1s"];
+    launch(&world, "often", &load(300), &more).expect(0, &[]);
+    let document = world.wait_for_document("often", |document| {
+        let jobs = world.get("jobs", "");
+        let active = jobs["items"].as_array().into_iter().flatten().filter(|job| job["status"]["active"] == 1).count();
+        assert!(active <= 1, "{active} at the same time");
+        document["result"]["numLoops"] == 3
+    });
+    let counts = &document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"];
+    assert_eq!(counts, &json!([300, 300]), "the loops before are whole");
+}
+
+#[test]
+fn a_launch_that_waits_elsewhere_leaves_no_role_where_the_one_before_waited() {
+    let Some(world) = World::without_node() else { return };
+    let places = ["a", "b"].map(|name| format!("{}-{name}", world.namespace));
+    for place in &places {
+        world.cluster.kubectl_ok(&["create", "namespace", place]);
+        let namespace = format!("ready.namespace={place}");
+        let values = ["tasks={ready}", "ready.service=shop", &namespace, "runner=none"];
+        let args = values.iter().flat_map(|pair| ["--set", pair]);
+        world.k(["launch", "-g", "moved"].into_iter().chain(args)).expect(0, &[]);
+    }
+    let roles = |place: &str| world.cluster.kubectl_ok(&["get", "roles,rolebindings", "-n", place, "-o", "name"]);
+    assert_eq!(roles(&places[0]), "");
+    assert_eq!(roles(&places[1]).lines().count(), 2);
+    // Without the Secret, which knows where, they are found by their labels.
+    world.cluster.kubectl_ok(&["delete", "secret", "-n", &world.namespace, "moved"]);
+    world.k(["delete", "-g", "moved"]).expect(0, &[]);
+    assert_eq!(roles(&places[1]), "");
 }

@@ -189,7 +189,7 @@ fn loops_of_a_cronjob_with_several_pods_accumulate() {
 }
 
 #[test]
-fn pods_whose_clocks_differ_by_an_hour_start_together_all_the_same() {
+fn clocks_that_differ_by_an_hour_are_no_matter_to_pods_that_make_a_load_together() {
     let Some(world) = World::without_node() else { return };
     launch(&world, "skewed", 3, "http.numRequests=1", &["runner=none"]);
     let url = format!("http://{}/", service::start());
@@ -206,9 +206,9 @@ fn pods_whose_clocks_differ_by_an_hour_start_together_all_the_same() {
     block_on(async {
         let (first, second, third) = (machine(1), machine(0), machine(-1));
         let fleets = [
-            PodFleet::join(&connection, &seat(0)).await.unwrap(),
-            PodFleet::join(&connection, &seat(1)).await.unwrap(),
-            PodFleet::join(&connection, &seat(2)).await.unwrap(),
+            PodFleet::join(&connection, &seat(0)).await.unwrap().unwrap(),
+            PodFleet::join(&connection, &seat(1)).await.unwrap().unwrap(),
+            PodFleet::join(&connection, &seat(2)).await.unwrap().unwrap(),
         ];
         let (end, one, two) = tokio::join!(
             first.run(&spec, Some(&fleets[0]), &document),
@@ -236,6 +236,31 @@ fn a_coordinator_that_is_evicted_is_followed_by_another() {
     assert_eq!(document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([600]));
     assert_eq!(record(&document)["shards"], json!({"count": 3}), "{document:#}");
     world.cluster.wait_for_condition("jobs", &world.namespace, "drained-1-job", "Complete");
+}
+
+#[test]
+fn a_loop_whose_coordinator_is_lost_counts_once() {
+    let Some(world) = World::with_node() else { return };
+    launch(&world, "once", 2, "http.numRequests=300,http.qps=100", &["runner=cronjob", "cronjobSchedule=@yearly"]);
+    for count in 1..=2_u32 {
+        let job = format!("by-hand-{count}");
+        world.cluster.kubectl_ok(&["create", "job", "-n", &world.namespace, &job, "--from=cronjob/once-1-cronjob"]);
+        if count == 2 {
+            let labels = "iter8.tools/group=once,job-name=by-hand-2,batch.kubernetes.io/job-completion-index=0";
+            let running = |pod: &Value| pod["status"]["phase"] == "Running";
+            let coordinator = world.cluster.wait_for_one("pods", &world.namespace, labels, running);
+            world.wait_for_document("once", |document| document["result"]["numLoops"] == 2);
+            wait_for_start(&world, "once");
+            // It saves what it has measured so far: what is saved does not count.
+            let name = coordinator["metadata"]["name"].as_str().unwrap();
+            world.cluster.kubectl_ok(&["delete", "pod", "-n", &world.namespace, name, "--wait=false"]);
+        }
+        world.cluster.wait_for_condition("jobs", &world.namespace, &job, "Complete");
+        let result = &world.document("once")["result"];
+        assert_eq!(result["numLoops"], count, "{result:#}");
+    }
+    let counts = &world.document("once")["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"];
+    assert_eq!(counts, &json!([300, 300]));
 }
 
 #[test]

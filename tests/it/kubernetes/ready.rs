@@ -19,25 +19,39 @@ fn run(world: &World, values: &[&str]) -> Said {
     Said::of(command.output().unwrap(), &world.bench.path(""))
 }
 
+/// The same, and does something once it has said this on standard error.
+fn run_and(world: &World, values: &[&str], line: &str, act: impl FnOnce()) -> Said {
+    use std::io::{BufRead, BufReader, Read};
+    let namespace = format!("ready.namespace={}", world.namespace);
+    let values = ["tasks={ready}", &namespace].into_iter().chain(values.iter().copied());
+    let mut command = world.command(["run"]);
+    command.args(values.flat_map(|pair| ["--set", pair])).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut stderr = String::new();
+    while !stderr.contains(line) {
+        assert!(said.read_line(&mut stderr).unwrap() > 0, "it did not say {line:?}: {stderr}");
+    }
+    act();
+    said.read_to_string(&mut stderr).unwrap();
+    Said { code: child.wait().unwrap().code(), stdout: String::new(), stderr }
+}
+
 const DEPLOYMENT: &str = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: shop}, spec: {replicas: 0, selector: \
     {matchLabels: {app: shop}}, template: {metadata: {labels: {app: shop}}, spec: {containers: [{name: a, image: a}]}}}}";
 
 #[test]
 fn a_deployment_is_waited_for_until_it_is_available() {
     let Some(world) = World::without_node() else { return };
-    let said = run(&world, &["ready.deploy=shop", "ready.timeout=2s"]);
+    let said = run(&world, &["ready.deploy=shop", "ready.timeout=5s"]);
     let told =
-        format!("deployments.apps/shop in namespace {} was not ready within 2s: it does not exist", world.namespace);
+        format!("deployments.apps/shop in namespace {} was not ready within 5s: it does not exist", world.namespace);
     said.expect(3, &[&told, "kubectl describe"]);
     // It comes while it is waited for; its controller makes it available.
     let begun = Instant::now();
-    let said = std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| run(&world, &["ready.deploy=shop", "ready.timeout=100s"]));
-        std::thread::sleep(Duration::from_secs(1));
-        world.cluster.apply_in(&world.namespace, DEPLOYMENT);
-        waiting.join().unwrap()
-    });
-    said.expect(0, &["waiting for deployments.apps/shop: it does not exist"]);
+    let apply = || world.cluster.apply_in(&world.namespace, DEPLOYMENT);
+    let waiting = "waiting for deployments.apps/shop: it does not exist";
+    run_and(&world, &["ready.deploy=shop", "ready.timeout=100s"], waiting, apply).expect(0, &[]);
     assert!(begun.elapsed() < Duration::from_secs(60), "it is watched, not waited out");
     let document = world.bench.document();
     assert_eq!(document["spec"][0]["with"]["condition"], "Available");
@@ -55,7 +69,7 @@ fn services_and_objects_of_any_kind_need_only_exist_unless_a_condition_is_named(
         "ready.resources[0].name=kube-root-ca.crt",
     ];
     run(&world, &[&["ready.service=shop", "ready.timeout=20s"][..], &any].concat()).expect(0, &[]);
-    let with_condition = [&any[..], &["ready.resources[0].condition=Happy", "ready.timeout=1s"]].concat();
+    let with_condition = [&any[..], &["ready.resources[0].condition=Happy", "ready.timeout=5s"]].concat();
     run(&world, &with_condition).expect(3, &["configmaps/kube-root-ca.crt", "it has no condition Happy yet"]);
 }
 
@@ -66,7 +80,7 @@ fn an_object_that_is_being_deleted_is_not_ready() {
         "{apiVersion: v1, kind: Service, metadata: {name: old, finalizers: [test/stay]}, spec: {ports: [{port: 80}]}}";
     world.cluster.apply_in(&world.namespace, service);
     world.cluster.kubectl_ok(&["delete", "service", "-n", &world.namespace, "old", "--wait=false"]);
-    run(&world, &["ready.service=old", "ready.timeout=1s"]).expect(3, &["services/old", "it is being deleted"]);
+    run(&world, &["ready.service=old", "ready.timeout=5s"]).expect(3, &["services/old", "it is being deleted"]);
     let patch = r#"{"metadata": {"finalizers": null}}"#;
     world.cluster.kubectl_ok(&["patch", "service", "-n", &world.namespace, "old", "--type=merge", "-p", patch]);
 }
@@ -104,7 +118,7 @@ fn an_inference_service_is_ready_when_its_newest_revision_has_the_traffic_that_w
                 {canaryTrafficPercent: 10, model: {modelFormat: {name: sklearn}, storageUri: 'gs://models/iris'}}}}";
     world.cluster.apply_in(&world.namespace, isvc);
     let set = |status: &Value| world.cluster.set_status("inferenceservices", &world.namespace, "iris", status);
-    let seen = || run(&world, &["ready.isvc=iris", "ready.timeout=1s"]);
+    let seen = || run(&world, &["ready.isvc=iris", "ready.timeout=5s"]);
     seen().expect(3, &["inferenceservices.serving.kserve.io/iris", "it has no condition Ready yet"]);
     set(&kserve("iris-2", "iris-1", 100));
     seen().expect(3, &["revision iris-2 of its predictor is not ready yet; iris-1 still serves"]);
@@ -113,13 +127,8 @@ fn an_inference_service_is_ready_when_its_newest_revision_has_the_traffic_that_w
         3,
         &["revision iris-2 of its predictor has 100 % of the traffic, and canaryTrafficPercent asks for 10 %"],
     );
-    let said = std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| run(&world, &["ready.isvc=iris", "ready.timeout=100s"]));
-        std::thread::sleep(Duration::from_secs(1));
-        set(&kserve("iris-2", "iris-2", 10));
-        waiting.join().unwrap()
-    });
-    said.expect(0, &[]);
+    let set = || set(&kserve("iris-2", "iris-2", 10));
+    run_and(&world, &["ready.isvc=iris", "ready.timeout=100s"], "asks for 10 %", set).expect(0, &[]);
 }
 
 #[test]

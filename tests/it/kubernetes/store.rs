@@ -1,6 +1,6 @@
 //! The document in its Secret: conflicts, losses, and API servers in trouble.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::world::{World, document};
 use crate::support::edge::{Edge, Fate};
-use crate::support::kubernetes::ControlPlane;
+use crate::support::kubernetes::{ControlPlane, Node};
 use crate::support::service;
 
 /// Launches an experiment that nothing runs: `requests` at 100 per second, after these tasks.
@@ -55,25 +55,25 @@ fn a_run_that_was_replaced_stops_and_writes_nothing() {
 fn what_others_write_beside_the_document_stays() {
     let Some(world) = World::without_node() else { return };
     launch(&world, "storm", 100, "tasks={run,http,run,assess,run}");
-    let stop = Arc::new(AtomicBool::new(false));
-    let writer = std::thread::spawn({
-        let (stop, namespace, cluster) = (Arc::clone(&stop), world.namespace.clone(), world.cluster);
-        move || {
-            let mut count = 0;
-            while !stop.load(Ordering::Relaxed) {
-                count += 1;
-                let mark = format!("count={count}");
+    // Before each second write of the run, somebody else is quicker.
+    let (cluster, namespace) = (world.cluster, world.namespace.clone());
+    let counts = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
+    let edge = Edge::start(cluster, {
+        let (counts, namespace) = (Arc::clone(&counts), namespace.clone());
+        move |method, _| {
+            if method == "PUT" && counts[0].fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+                let mark = format!("count={}", counts[1].fetch_add(1, Ordering::Relaxed) + 1);
                 cluster.kubectl_ok(&["annotate", "--overwrite", "secret", "-n", &namespace, "storm", &mark]);
             }
-            count
+            Fate::PassOn
         }
     });
-    let said = world.k(["run", "-g", "storm"]);
-    stop.store(true, Ordering::Relaxed);
-    let count = writer.join().unwrap();
-    said.expect(0, &["experiment completed"]);
-    let secret = world.get("secrets", "storm");
-    assert_eq!(secret["metadata"]["annotations"]["count"], count.to_string(), "no annotation is lost");
+    let world = through(world, &edge);
+    world.k(["run", "-g", "storm"]).expect(0, &["experiment completed"]);
+    let [writes, others] = [0, 1].map(|at| counts[at].load(Ordering::Relaxed));
+    assert!(others >= 11 && writes == 2 * others, "each of the run's writes had to be made twice: {writes}, {others}");
+    let secret = cluster.get("secrets", &namespace, "storm");
+    assert_eq!(secret["metadata"]["annotations"]["count"], others.to_string(), "no annotation is lost");
     let document = document(&secret).unwrap();
     assert_eq!(document["result"]["numCompletedTasks"], 5, "no write is lost");
 }
@@ -117,17 +117,31 @@ fn loops_accumulate_and_a_fresh_run_starts_over() {
 fn a_run_survives_a_restart_of_the_api_server() {
     let Some(cluster) = ControlPlane::own() else { return };
     let cluster: &'static ControlPlane = Box::leak(Box::new(cluster));
-    let world = World::of(cluster);
-    launch(&world, "restart", 300, "tasks={http,assess}");
-    let running = world.start(["run", "-g", "restart", "--revision", "1"]);
-    world.wait_until_running("restart", "http");
-    cluster.stop_api_server();
-    // Its load ends while there is no API server: what it measured is saved when there is one again.
-    std::thread::sleep(Duration::from_secs(4));
-    cluster.start_api_server();
-    running.end().expect(0, &["experiment completed"]);
-    let result = &world.document("restart")["result"];
-    assert_eq!(result["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([300]));
+    // In a pod, whose permissions an API server that has just started does not know yet.
+    if let Some(node) = Node::start(cluster) {
+        let world = World::of(cluster);
+        let url = format!("http.url=http://{}/", service::start());
+        let values =
+            ["tasks={http,ready}", &url, "http.numRequests=300,http.qps=100", "ready.service=late", "runner=job"];
+        let args = values.iter().flat_map(|pair| ["--set", pair]);
+        world.k(["launch", "-g", "restart"].into_iter().chain(args)).expect(0, &[]);
+        world.wait_until_running("restart", "http");
+        cluster.stop_api_server();
+        // Its load ends while there is no API server: what it measured is saved when there is one again.
+        std::thread::sleep(Duration::from_secs(4));
+        cluster.start_api_server();
+        world.wait_until_running("restart", "ready");
+        // And once more while it watches.
+        cluster.stop_api_server();
+        cluster.start_api_server();
+        let service = "{apiVersion: v1, kind: Service, metadata: {name: late}, spec: {ports: [{port: 80}]}}";
+        cluster.apply_in(&world.namespace, service);
+        let said = world.k(["assert", "-g", "restart", "-c", "completed,nofailure", "--timeout", "120s"]);
+        assert_eq!(said.code, Some(0), "{said:#?}\n{}", world.k(["log", "-g", "restart"]).stdout);
+        let result = &world.document("restart")["result"];
+        assert_eq!(result["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([300]));
+        drop(node);
+    }
     cluster.stop();
 }
 
@@ -253,4 +267,16 @@ fn credentials_of_a_plugin_are_used_and_its_failure_is_told() {
     let said = run("cat credential.json; echo the session has ended >&2; exit 1");
     said.expect(4, &["no credentials: the credential plugin", "the session has ended"]);
     assert!(!said.stderr.contains(&token), "{said:#?}");
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_used_unless_the_server_is_excepted() {
+    let Some(world) = World::without_node() else { return };
+    let run = |no_proxy: &str| {
+        let mut command = world.command(["k", "list", "-n", &world.namespace]);
+        command.env("HTTPS_PROXY", "http://127.0.0.1:9").env("NO_PROXY", no_proxy).env_remove("no_proxy");
+        crate::support::cli::Said::of(command.output().unwrap(), &world.bench.path(""))
+    };
+    run("example.com,127.0.0.0/8").expect(0, &["there is no experiment"]);
+    run("example.com").expect(4, &["the API server can't be reached"]);
 }

@@ -11,12 +11,14 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::super::connect::Connection;
+use super::super::secret_data;
 use super::Seat;
 use super::board::{Board, View};
 use super::state::{AssistantState, CoordinatorState, Session, measured, put_state, state};
+use crate::model::document::Experiment;
 use crate::model::duration::GoDuration;
 use crate::model::shard::{Handed, LoadPlace};
-use crate::ports::cluster::{ClusterError, ClusterFault};
+use crate::ports::cluster::ClusterError;
 use crate::ports::fleet::{Entry, FleetError, MemberShard, Missing, Muster};
 
 /// Heartbeats in the time that pods wait for each other, and the longest pause between two.
@@ -45,13 +47,12 @@ struct Said {
 }
 
 impl Coordinator {
-    pub(super) async fn join(connection: &Connection, seat: &Seat) -> Result<Self, ClusterError> {
+    pub(super) async fn join(connection: &Connection, seat: &Seat) -> Result<Option<Self>, ClusterError> {
         let board = Arc::new(Board::open(connection, &seat.group, 0).await?);
         let before: CoordinatorState = state(&board.read().await);
         let lives = if before.session.job == seat.job { before.session.life } else { 0 };
         if lives > 0 && before.over {
-            let told = format!("the run of job/{} is over: an earlier pod of index 0 has ended it", seat.job);
-            return Err(ClusterError::new(ClusterFault::Refused, told).with_hint("launch the experiment again"));
+            return Ok(None);
         }
         let session = Session { job: seat.job.clone(), life: lives + 1 };
         let new = CoordinatorState { session: session.clone(), ..CoordinatorState::default() };
@@ -65,7 +66,7 @@ impl Coordinator {
         let pause = (seat.patience / BEATS).min(LONGEST_PAUSE);
         let beating = tokio::spawn(beat(Arc::clone(&board), session.clone(), pause)).abort_handle();
         let absent = std::sync::Mutex::default();
-        Ok(Self { board, session, patience: seat.patience, views, beating, absent })
+        Ok(Some(Self { board, session, patience: seat.patience, views, beating, absent }))
     }
 
     /// Writes what `change` makes of the state.
@@ -149,9 +150,19 @@ impl Coordinator {
         Ok(shards)
     }
 
-    /// How many lives of the coordinator there were in this Job, this one included.
-    pub(super) fn life(&self) -> u64 {
-        self.session.life
+    /// The document as it was before the first life of this Job's coordinator: the one that is given, in that life.
+    pub(super) async fn before_run(&self, document: Option<Experiment>) -> Result<Option<Experiment>, ClusterError> {
+        if self.session.life > 1 {
+            let kept = secret_data::document(&self.board.read().await).and_then(Result::ok);
+            return Ok(kept);
+        }
+        self.board
+            .write(|secret| match &document {
+                Some(document) => secret_data::put(secret, document).is_ok(),
+                None => secret_data::remove(secret),
+            })
+            .await?;
+        Ok(document)
     }
 
     pub(super) async fn dismiss(&self) -> Result<(), FleetError> {

@@ -28,6 +28,7 @@ use self::assistant::Assistant;
 use self::coordinator::Coordinator;
 use super::connect::Connection;
 use crate::logic::launch::names::Group;
+use crate::model::document::Experiment;
 use crate::model::shard::{Handed, LoadPlace, Share};
 use crate::ports::BoxFuture;
 use crate::ports::cluster::ClusterError;
@@ -48,7 +49,7 @@ enum Role {
 pub struct Seat {
     /// The group.
     pub group: Group,
-    /// The Job, by name.
+    /// The Job, by its UID.
     pub job: String,
     /// Which pod of it.
     pub share: Share,
@@ -57,20 +58,22 @@ pub struct Seat {
 }
 
 impl PodFleet {
-    /// Takes part. For the coordinator a new session begins.
-    pub async fn join(connection: &Connection, seat: &Seat) -> Result<Self, ClusterError> {
+    /// Takes part. For the coordinator a new session begins, unless the run of this Job is over: then there is nothing to take part in.
+    pub async fn join(connection: &Connection, seat: &Seat) -> Result<Option<Self>, ClusterError> {
         let role = match seat.share.index() {
-            0 => Role::Coordinator(Coordinator::join(connection, seat).await?),
-            _ => Role::Assistant(Box::new(Assistant::join(connection, seat).await?)),
+            0 => Coordinator::join(connection, seat).await?.map(Role::Coordinator),
+            _ => Some(Role::Assistant(Box::new(Assistant::join(connection, seat).await?))),
         };
-        Ok(Self { share: seat.share, role })
+        Ok(role.map(|role| Self { share: seat.share, role }))
     }
-}
 
-impl PodFleet {
-    /// Whether an earlier life of the coordinator began this run.
-    pub fn begins_anew(&self) -> bool {
-        matches!(&self.role, Role::Coordinator(coordinator) if coordinator.life() > 1)
+    /// The document as it was before this run: for the coordinator's first life the one that is given, which is kept for later ones;
+    /// what a life that was lost added to it does not count.
+    pub async fn before_run(&self, document: Option<Experiment>) -> Result<Option<Experiment>, ClusterError> {
+        match &self.role {
+            Role::Coordinator(coordinator) => coordinator.before_run(document).await,
+            Role::Assistant(_) => Ok(document),
+        }
     }
 }
 

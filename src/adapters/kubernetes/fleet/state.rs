@@ -27,7 +27,7 @@ const MAX_JSON: u64 = 64 << 20;
 /// One life of the coordinator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Session {
-    /// The Job, by name.
+    /// The Job, by its UID.
     pub(super) job: String,
     /// Which of its coordinator's lives, from 1.
     pub(super) life: u64,

@@ -274,7 +274,7 @@ fn a_proxy_of_the_environment_is_used_unless_the_server_is_excepted() {
     let Some(world) = World::without_node() else { return };
     let run = |no_proxy: &str| {
         let mut command = world.command(["k", "list", "-n", &world.namespace]);
-        command.env("HTTPS_PROXY", "http://127.0.0.1:9").env("NO_PROXY", no_proxy).env_remove("no_proxy");
+        command.env("HTTPS_PROXY", "http://localhost:9").env("NO_PROXY", no_proxy).env_remove("no_proxy");
         crate::support::cli::Said::of(command.output().unwrap(), &world.bench.path(""))
     };
     run("example.com,127.0.0.0/8").expect(0, &["there is no experiment"]);

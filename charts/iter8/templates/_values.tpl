@@ -21,7 +21,7 @@
 {{- end -}}
 {{- $pods := include "iter8.pods" . | int -}}
 {{- if or (lt $pods 1) (gt $pods 100) -}}
-{{- fail (printf "parallelism: %v is not a number of pods from 1 to 100" $values.parallelism) -}}
+{{- fail (printf "parallelism: `%v` is not a number of pods from 1 to 100" $values.parallelism) -}}
 {{- end -}}
 {{- /* Kubernetes' limits: pods carry the name of a Job as a label, and a CronJob adds the time to the names of its Jobs. */ -}}
 {{- $longest := eq $runner "cronjob" | ternary 52 63 -}}

@@ -42,8 +42,12 @@ pub struct SecretStore {
     group: Group,
     /// The launch that is meant; none for whichever there is.
     revision: Option<i64>,
+    planned: Option<Planned>,
     known: Mutex<Option<Known>>,
 }
+
+/// Makes the document of values that have not run yet, and of their revision; none of what can't run.
+pub type Planned = fn(&Value, i64) -> Option<Experiment>;
 
 /// The Secret as it was last read or written.
 struct Known {
@@ -68,7 +72,14 @@ enum Now {
 impl SecretStore {
     /// The store of a group.
     pub fn new(connection: &Connection, group: Group, revision: Option<i64>) -> Self {
-        Self { client: connection.client.clone(), group, revision, known: Mutex::new(None) }
+        Self { client: connection.client.clone(), group, revision, planned: None, known: Mutex::new(None) }
+    }
+
+    /// The same, where an experiment that has not run yet is read as one that is planned: Helm makes values and no document.
+    #[must_use]
+    pub fn with_planned(mut self, planned: Planned) -> Self {
+        self.planned = Some(planned);
+        self
     }
 
     fn api(&self) -> Api<Secret> {
@@ -217,7 +228,8 @@ impl DocumentStore for SecretStore {
         Box::pin(async {
             let stored = self.open().await?;
             let document = stored.document.filter(|document| is_of_launch(document, stored.revision));
-            document.ok_or_else(|| StoreError::Missing { location: self.location() })
+            let planned = || self.planned?(stored.values.as_ref()?, stored.revision.unwrap_or(1));
+            document.or_else(planned).ok_or_else(|| StoreError::Missing { location: self.location() })
         })
     }
 

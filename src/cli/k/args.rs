@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::Value;
 
 use crate::adapters::kubernetes::{ConnectOptions, Connection, SecretStore, connect};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::logic::launch::names::Group;
+use crate::model::document::Experiment;
+use crate::pipeline;
 use crate::ports::StoreError;
+use crate::tasks::resolve::spec_from_values;
 
 /// Flags that find the cluster.
 #[derive(Clone, Debug, Args)]
@@ -89,9 +93,15 @@ impl GroupArgs {
     /// The same, and the store of its document.
     pub async fn store(&self) -> Result<(Connection, Group, SecretStore), CliError> {
         let (connection, group) = self.connect().await?;
-        let store = SecretStore::new(&connection, group.clone(), None);
+        let store = SecretStore::new(&connection, group.clone(), None).with_planned(planned);
         Ok((connection, group, store))
     }
+}
+
+/// The document of values that have not run yet.
+fn planned(values: &Value, revision: i64) -> Option<Experiment> {
+    let resolved = spec_from_values(values).ok()?;
+    Some(pipeline::planned(pipeline::masked(&resolved.spec), revision))
 }
 
 /// A flag that is not right.

@@ -40,9 +40,9 @@ const MANIFEST: &str = "manifest.yaml";
     --set assess.SLOs.upper.http/error-count=0 --set runner=job\n  \
     iter8 k launch -g canary -f values.yaml --set runner=cronjob --set cronjobSchedule=\"*/10 * * * *\"\n  \
     iter8 k launch -f values.yaml --set runner=job --set parallelism=8   # eight pods make the load\n  \
-    iter8 k launch -f values.yaml --dry --outputFile - | kubectl diff -f -")]
+    iter8 k launch -f values.yaml --dry --outputFile - | kubectl apply --dry-run=server -f -")]
 pub struct LaunchArgs {
-    /// Write the manifests and touch no cluster; secrets in them are hidden
+    /// Write the manifests, as revision 1, and touch no cluster; secrets in them are hidden
     #[arg(long, visible_alias = "dry-run")]
     dry: bool,
     /// Where a dry run writes the manifests; - for standard output
@@ -91,7 +91,9 @@ pub async fn run(args: LaunchArgs) -> Result<Exit, CliError> {
         Runner::None => String::new(),
     };
     output::to_stdout(&format!("launched revision {revision} of group {name} in namespace {namespace}{job}\n"))?;
-    if runner == Runner::None {
+    if runner != Runner::None {
+        tracing::info!("follow it with `iter8 k log -f -g {name} -n {namespace}`, judge it with `iter8 k assert`");
+    } else {
         tracing::warn!(
             "nothing runs it, as the value `runner` is none: run it with `iter8 k run -g {name} -n {namespace}`"
         );

@@ -177,11 +177,13 @@ pub fn check(values: &Map<String, Value>) -> Result<(), InputError> {
 }
 
 fn parallelism(value: &Value) -> Result<u32, InputError> {
-    let Count(count) = typed(value, "parallelism")?;
-    match u32::try_from(count) {
-        Ok(pods @ 1..) if count <= MAX_PARALLELISM => Ok(pods),
+    let count = typed(value, "parallelism").map(|Count(count)| count).ok().filter(|count| *count <= MAX_PARALLELISM);
+    match count.and_then(|count| u32::try_from(count).ok()) {
+        Some(pods @ 1..) => Ok(pods),
         _ => {
-            Err(InputError::new("parallelism", format!("{count} is not a number of pods from 1 to {MAX_PARALLELISM}")))
+            let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let told = format!("`{shown}` is not a number of pods from 1 to {MAX_PARALLELISM}");
+            Err(InputError::new("parallelism", told))
         }
     }
 }
@@ -267,8 +269,8 @@ mod tests {
             (json!({"logLevel": {}}), "logLevel: `{}` is not a text"),
             (json!({"logLevel": "verbose"}), "logLevel: `verbose` is not known; expected one of trace, debug, info"),
             (json!({"resources": "1Gi"}), "resources: `\"1Gi\"` is not a map"),
-            (json!({"parallelism": 0}), "parallelism: 0 is not a number of pods from 1 to 100"),
-            (json!({"parallelism": "many"}), "parallelism: `many` is not a whole number"),
+            (json!({"parallelism": 0}), "parallelism: `0` is not a number of pods from 1 to 100"),
+            (json!({"parallelism": "many"}), "parallelism: `many` is not a number of pods from 1 to 100"),
             (json!({"startTimeout": "soon"}), "startTimeout: `soon` is not a duration"),
         ];
         for (values, expected) in cases {

@@ -26,9 +26,9 @@ const BY_SCHEMA: &[(&[&str], &str)] = &[
 const BY_TEMPLATES: &[(&[&str], &str)] = &[
     (&[HTTP, "--set=runner=cronjob"], "cronjobSchedule: the cronjob runner needs a schedule, such as --set"),
     (&[HTTP, "--set=runner=cronjob", "--set-string=cronjobSchedule=  "], "cronjobSchedule: the cronjob runner needs"),
-    (&[HTTP, "--set=parallelism=0"], "parallelism: 0 is not a number of pods from 1 to 100"),
-    (&[HTTP, "--set=parallelism=101"], "parallelism: 101 is not a number of pods from 1 to 100"),
-    (&[HTTP, "--set=parallelism=1x"], "parallelism: 1x is not a number of pods from 1 to 100"),
+    (&[HTTP, "--set=parallelism=0"], "parallelism: `0` is not a number of pods from 1 to 100"),
+    (&[HTTP, "--set=parallelism=101"], "parallelism: `101` is not a number of pods from 1 to 100"),
+    (&[HTTP, "--set=parallelism=1x"], "parallelism: `1x` is not a number of pods from 1 to 100"),
     (&["--set=tasks={ready},ready.namespace=models"], "ready: no object is named; expected one of deploy, service"),
     (&[HTTP, "--set-file=http.payloadStr=large"], "at most 655360 fit into the experiment's Secret"),
 ];

@@ -80,7 +80,7 @@ fn wrong_values_are_found_before_a_cluster_is_looked_for() {
         .expect(2, &["cronjobSchedule: `61 * * * *` is not a schedule: `61` is not a minute: expected 0 to 59"]);
     launch(&bench, &["--set", "runner=crnjob"]).expect(2, &["`crnjob` is not a runner", "did you mean `cronjob`?"]);
     launch(&bench, &["--set", "parallelism=1000"])
-        .expect(2, &["parallelism: 1000 is not a number of pods from 1 to 100"]);
+        .expect(2, &["parallelism: `1000` is not a number of pods from 1 to 100"]);
     launch(&bench, &["--set", "http.qsp=5"]).expect(2, &["http.qsp: unknown field `qsp`", "did you mean `qps`?"]);
     launch(&bench, &["--set", "http.url=x"]).expect(2, &["http.url"]);
     launch(&bench, &["--dry", "-g", "Shop"]).expect(2, &["--group: `Shop` is not the name of a group"]);

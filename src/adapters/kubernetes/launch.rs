@@ -38,7 +38,8 @@ pub trait Launched: Sync {
 
 /// Launches the group's next revision, and gives its number. The earlier one's run ends, and nothing of it stays but the Secret.
 ///
-/// Everything is tried before anything is done, so that a launch that the API server does not take changes nothing. Of several
+/// Everything is tried before anything is done, so that a launch that the API server does not take changes nothing; only bindings can't be
+/// tried before their Role is there. Of several
 /// launches at the same time the last one stays.
 pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) -> Result<i64, StoreError> {
     let client = &connection.client;

@@ -16,7 +16,7 @@ use super::groups::has_ended;
 use super::objects::{Named, kind_of, labelled};
 use super::retry::{BRIEF, patiently};
 use crate::logic::launch::names::{CONTAINER, GROUP, Group};
-use crate::ports::cluster::ClusterError;
+use crate::ports::cluster::{ClusterError, ClusterFault};
 
 /// How often pods are looked for that have started since.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -48,7 +48,12 @@ pub async fn follow_logs(
             Some(revision) if follow => has_ended(connection, group, revision).await.unwrap_or(false),
             _ => false,
         };
-        for pod in pods(connection, group).await? {
+        let pods = match pods(connection, group).await {
+            // An API server that was there comes back.
+            Err(error) if !known.is_empty() && error.fault == ClusterFault::Unreachable => Vec::new(),
+            pods => pods?,
+        };
+        for pod in pods {
             let name = pod.name();
             let since = match known.get(&name) {
                 None => None,

@@ -31,7 +31,7 @@ where
     let message = format!("{}, to be tried again after {seconds} s", code.canonical_reason().unwrap_or("busy"));
     let details = json!({ "retryAfterSeconds": seconds });
     let details: Option<StatusDetails> = serde_json::from_value(details).ok();
-    let status = Status { code: code.as_u16(), details, ..Status::failure(&message, "TooManyRequests") };
+    let status = Status { code: code.as_u16(), details, ..Status::failure(&message, "") };
     let text = serde_json::to_vec(&status).unwrap_or_default();
     response.map(|_| Full::from(text).map_err(|never| match never {}).boxed_unsync())
 }

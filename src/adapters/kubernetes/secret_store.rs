@@ -131,6 +131,11 @@ impl SecretStore {
         Ok(stored)
     }
 
+    /// Which launch the Secret was of when it was last read.
+    pub async fn known_revision(&self) -> Option<i64> {
+        self.known.lock().await.as_ref().and_then(|known| revision(&known.secret.metadata))
+    }
+
     /// Waits until the document is no longer this run's, and says why.
     pub async fn until_lost(&self) -> StoreError {
         let uid = self.known.lock().await.as_ref().and_then(|known| known.secret.metadata.uid.clone());

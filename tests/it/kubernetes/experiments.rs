@@ -227,6 +227,7 @@ fn a_cronjob_does_not_run_twice_at_the_same_time() {
     // It is due every second, and takes three.
     let more = ["--set", "runner=cronjob", "--set", "cronjobSchedule=@every 1s"];
     launch(&world, "often", &load(300), &more).expect(0, &[]);
+    let following = world.start(["log", "-g", "often", "-f"]);
     let document = world.wait_for_document("often", |document| {
         let jobs = world.get("jobs", "");
         let active = jobs["items"].as_array().into_iter().flatten().filter(|job| job["status"]["active"] == 1).count();
@@ -235,6 +236,11 @@ fn a_cronjob_does_not_run_twice_at_the_same_time() {
     });
     let counts = &document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"];
     assert_eq!(counts, &json!([300, 300]), "the loops before are whole");
+    // Its log is followed from pod to pod, until there is nothing more to come.
+    world.k(["delete", "-g", "often"]).expect(0, &[]);
+    let said = following.end();
+    said.expect(0, &[]);
+    assert!(said.stdout.matches("experiment completed").count() >= 2, "{said:#?}");
 }
 
 #[test]
@@ -255,4 +261,21 @@ fn a_launch_that_waits_elsewhere_leaves_no_role_where_the_one_before_waited() {
     world.cluster.kubectl_ok(&["delete", "secret", "-n", &world.namespace, "moved"]);
     world.k(["delete", "-g", "moved"]).expect(0, &[]);
     assert_eq!(roles(&places[1]), "");
+}
+
+#[test]
+fn who_may_only_read_the_secret_can_assert_and_report() {
+    let Some(world) = World::without_node() else { return };
+    let (cluster, namespace) = (world.cluster, world.namespace.clone());
+    launch(&world, "read", &load(5), &["--set", "runner=none"]).expect(0, &[]);
+    world.k(["run", "-g", "read"]).expect(0, &[]);
+    let account = format!("--serviceaccount={namespace}:default");
+    let get =
+        ["create", "role", "-n", &namespace, "reader", "--verb=get", "--resource=secrets", "--resource-name=read"];
+    cluster.kubectl_ok(&get);
+    cluster.kubectl_ok(&["create", "rolebinding", "-n", &namespace, "reader", "--role=reader", &account]);
+    let token = cluster.token(&namespace, "default");
+    let world = world.with_kubeconfig(cluster.kubeconfig_with_token(&token, &namespace));
+    world.k(["assert", "-g", "read", "-c", "completed,nofailure,slos", "--timeout", "5s"]).expect(0, &[]);
+    world.k(["report", "-g", "read"]).expect(0, &[]);
 }

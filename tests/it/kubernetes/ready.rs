@@ -153,12 +153,7 @@ fn watches_that_end_expire_or_are_refused_for_a_while_are_begun_again() {
             }
         }
     });
-    let text = format!(
-        "clusters: [{{name: c, cluster: {{server: '{}'}}}}]\ncurrent-context: x\ncontexts: [{{name: x, context: {{cluster: c}}}}]\n",
-        edge.url()
-    );
-    let path = world.bench.write("edge.kubeconfig", &text);
-    let world = world.with_kubeconfig(path);
+    let world = world.through(&edge);
     let said = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| run(&world, &["ready.deploy=shop", "ready.timeout=100s"]));
         let begun = Instant::now();

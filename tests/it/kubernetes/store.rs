@@ -68,7 +68,7 @@ fn what_others_write_beside_the_document_stays() {
             Fate::PassOn
         }
     });
-    let world = through(world, &edge);
+    let world = world.through(&edge);
     world.k(["run", "-g", "storm"]).expect(0, &["experiment completed"]);
     let [writes, others] = [0, 1].map(|at| counts[at].load(Ordering::Relaxed));
     assert!(others >= 11 && writes == 2 * others, "each of the run's writes had to be made twice: {writes}, {others}");
@@ -145,17 +145,6 @@ fn a_run_survives_a_restart_of_the_api_server() {
     cluster.stop();
 }
 
-/// A world whose program reaches the cluster through this edge.
-fn through(world: World, edge: &Edge) -> World {
-    let text = format!(
-        "clusters: [{{name: c, cluster: {{server: '{}'}}}}]\ncurrent-context: x\n\
-         contexts: [{{name: x, context: {{cluster: c}}}}]\n",
-        edge.url()
-    );
-    let path = world.bench.write("edge.kubeconfig", &text);
-    world.with_kubeconfig(path)
-}
-
 fn status(code: u16, reason: &str) -> String {
     json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": "not now"}).to_string()
 }
@@ -182,7 +171,7 @@ fn an_api_server_that_asks_to_wait_or_is_in_trouble_is_asked_again() {
             }
         }
     });
-    let world = through(world, &edge);
+    let world = world.through(&edge);
     world.k(["run", "-g", "busy"]).expect(0, &["experiment completed"]);
     let times = times.lock().unwrap();
     assert!(times.len() > 3);
@@ -201,7 +190,7 @@ fn answers_that_are_lost_are_not_written_twice() {
             _ => Fate::PassOn,
         }
     });
-    let world = through(world, &edge);
+    let world = world.through(&edge);
     world.k(["run", "-g", "lossy"]).expect(0, &["experiment completed"]);
     assert!(puts.load(Ordering::Relaxed) >= 8, "each write is tried twice");
     assert_eq!(world.document("lossy")["result"]["numCompletedTasks"], 2);

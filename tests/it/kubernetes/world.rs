@@ -8,6 +8,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::support::cli::{Bench, Said};
+use crate::support::edge::Edge;
 use crate::support::kubernetes::{ControlPlane, Node, PATIENCE};
 
 /// A namespace of the shared cluster.
@@ -39,6 +40,17 @@ impl World {
     /// The same for whoever this kubeconfig belongs to.
     pub fn with_kubeconfig(self, kubeconfig: PathBuf) -> Self {
         Self { kubeconfig, ..self }
+    }
+
+    /// The same, where the program reaches the cluster through this edge.
+    pub fn through(self, edge: &Edge) -> Self {
+        let text = format!(
+            "clusters: [{{name: c, cluster: {{server: '{}'}}}}]\ncurrent-context: x\n\
+             contexts: [{{name: x, context: {{cluster: c}}}}]\n",
+            edge.url()
+        );
+        let path = self.bench.write("edge.kubeconfig", &text);
+        self.with_kubeconfig(path)
     }
 
     /// The command, with the kubeconfig in its environment.

@@ -13,11 +13,11 @@ test: ## Installs what is missing, checks the format, lints, runs all tests, sum
 	@scripts/test
 
 lint: ## Checks the format and runs clippy
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo lint
 
 fmt: ## Formats the code
-	cargo fmt
+	cargo fmt --all
 
 demo: ## Runs the demo: two versions of a model service, load, verdict, report
 	cargo run --release --locked -- demo

@@ -13,26 +13,37 @@
 //!
 //! | layer | what lives there | may use |
 //! |---|---|---|
-//! | `model` | data only: spec, experiment document, metrics, SLOs, verdicts; the YAML codec | |
-//! | `logic` | pure functions: values, statistics, assessment, conditions, pacing, what a launch makes; no clock, environment, I/O or async | model |
+//! | `model` | plain data: spec, experiment document, metrics, SLOs, verdicts; the YAML and JSON codec (pure) | |
+//! | `redact` | finds and hides secrets (pure) | model |
+//! | `values` | `--set` grammar, merging, typed reading with field paths (pure) | model, redact |
+//! | `metrics` | metric names, histograms, statistics, insights within bounds (pure) | model |
+//! | `slo` | verdicts, loops, conditions, what `assert` decides (pure) | model, redact, metrics |
+//! | `templates` | provider, payload and request templates in their dialects; jq (pure) | model, values |
+//! | `providers` | how a metric provider is described, asked and read (pure) | model, redact, values, templates |
+//! | `manifests` | the Kubernetes objects of an experiment (pure) | model, values |
 //! | `ports` | what the core needs from outside, as traits, and the events it emits | model |
-//! | `net` | what every outgoing connection needs: TLS settings | model |
-//! | `load` | one load loop, generic over the protocol; HTTP and gRPC plug in | model, logic, ports, net |
-//! | `adapters` | the outside world: file store, web client, Kubernetes, shell, clock; recordings of it | model, logic, ports, net |
-//! | `tasks` | one file per task, one registry | model, logic, ports, net, load |
-//! | `report` | one file per format, one registry; pure functions of the document | model, logic |
-//! | `pipeline` | runs tasks in order, saves after each, emits events | model, logic, ports, tasks |
-//! | `sample` | a model service with two versions: the demo's target and the tests' fixture | model, logic |
-//! | `cli` | one file per subcommand, progress, error printing, exit codes; the only place that prints | model, logic, ports, net, load, adapters, tasks, report, pipeline, sample |
+//! | `load` | the load engine: pacing, workers, HTTP/1.1, HTTP/2, gRPC, TLS | model, redact, metrics, templates, ports |
+//! | `adapters` | the outside world: file store, web client, Kubernetes, shell, clock; recordings of it | model, redact, values, metrics, slo, templates, providers, manifests, ports, load |
+//! | `tasks` | one file or folder per task, one registry | model, redact, values, metrics, slo, templates, providers, manifests, ports, load |
+//! | `report` | one file per format, one registry; functions of the document (pure) | model, redact, metrics, slo |
+//! | `pipeline` | runs tasks in order, saves after each, emits events | model, redact, values, metrics, slo, ports, tasks |
+//! | `cli` | one file per subcommand, progress, error printing, exit codes; the only place that prints | model, redact, values, metrics, slo, templates, providers, manifests, ports, load, adapters, tasks, report, pipeline |
+//!
+//! What stands by itself is a crate of its own: `crates/yaml` (YAML as Helm reads it), `crates/gotemplate` (Go templates within bounds),
+//! `crates/suggest` (the nearest valid name), `crates/sample-model` (the demo's model service).
 
 pub mod adapters;
 pub mod cli;
 pub mod load;
-pub mod logic;
+pub mod manifests;
+pub mod metrics;
 pub mod model;
-pub mod net;
 pub mod pipeline;
 pub mod ports;
+pub mod providers;
+pub mod redact;
 pub mod report;
-pub mod sample;
+pub mod slo;
 pub mod tasks;
+pub mod templates;
+pub mod values;

@@ -6,14 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::logic::input::InputError;
-use crate::logic::{condition, insights, mask};
+use crate::metrics::insights;
 use crate::model::contribution::{Contribution, TaskOutcome};
 use crate::model::document::{Experiment, ExperimentResult, SCHEMA_VERSION, TaskRecord, TaskSpec, TaskStatus};
 use crate::model::duration::GoDuration;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::{DocumentStore, Event, Files, StoreError, World};
+use crate::redact;
+use crate::slo::condition;
 use crate::tasks::{Recorded, Task, TaskContext, TaskError, registry};
+use crate::values::input::InputError;
 
 /// How long an interrupted task may take to hand over what it measured.
 const INTERRUPT_GRACE: Duration = Duration::from_secs(15);
@@ -87,14 +89,14 @@ pub fn parse_all(spec: &[TaskSpec]) -> Result<Vec<Box<dyn Task>>, InputError> {
     }
     let parse = |(index, task): (usize, &TaskSpec)| {
         let at = format!("spec[{index}]");
-        if let Some(place) = task.with.as_ref().and_then(mask::find_hidden) {
-            return Err(InputError::new(place, format!("a secret stands here as `{}`", mask::HIDDEN))
+        if let Some(place) = task.with.as_ref().and_then(redact::find_hidden) {
+            return Err(InputError::new(place, format!("a secret stands here as `{}`", redact::HIDDEN))
                 .with_hint("documents keep no secrets: run from the values again, or give the secret by file or environment variable")
                 .under("with")
                 .under(&at));
         }
-        if task.run.as_ref().is_some_and(|script| script.contains(mask::HIDDEN)) {
-            return Err(InputError::new("run", format!("a secret in the script stands here as `{}`", mask::HIDDEN))
+        if task.run.as_ref().is_some_and(|script| script.contains(redact::HIDDEN)) {
+            return Err(InputError::new("run", format!("a secret in the script stands here as `{}`", redact::HIDDEN))
                 .with_hint("documents keep no secrets: run from the values again, or let the script read the secret from a file or variable (`$NAME`)")
                 .under(&at));
         }
@@ -254,7 +256,7 @@ impl Prepared {
 
 /// A spec with its secrets hidden.
 pub fn masked(spec: &[TaskSpec]) -> Vec<TaskSpec> {
-    spec.iter().map(mask::mask_task).collect()
+    spec.iter().map(redact::mask_task).collect()
 }
 
 /// The document of an experiment before its first run: revision `revision` of its group.

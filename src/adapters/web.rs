@@ -13,8 +13,8 @@ use futures_util::StreamExt;
 use reqwest::header::{DATE, LOCATION, RETRY_AFTER};
 use url::Url;
 
-use crate::logic::mask::{mask_url, mask_webhook};
 use crate::ports::{BoxFuture, Web, WebError, WebRequest, WebResponse};
+use crate::redact::{mask_url, mask_webhook};
 use clients::Clients;
 use fault::Fault;
 

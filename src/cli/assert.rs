@@ -8,11 +8,11 @@ use super::document::DocumentArgs;
 use super::error::CliError;
 use super::exit::Exit;
 use super::output;
-use crate::logic::assertion::{AssertCondition, Judgement, judge};
 use crate::model::document::Experiment;
 use crate::model::duration::GoDuration;
 use crate::ports::cluster::ClusterFault;
 use crate::ports::{BoxFuture, StoreError};
+use crate::slo::assertion::{AssertCondition, Judgement, judge};
 
 /// How often the document is looked at while waiting.
 const POLL: Duration = Duration::from_millis(250);

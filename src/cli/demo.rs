@@ -19,8 +19,8 @@ use crate::model::document::Experiment;
 use crate::pipeline::{self, ResultPolicy};
 use crate::ports::{DocumentStore, StoreError};
 use crate::report::FORMATS;
-use crate::sample::{self, SampleConfig, SampleService, VersionAddr};
 use crate::tasks::resolve::spec_from_values;
+use sample_model::{SampleConfig, SampleService, VersionAddr};
 
 /// Name of the HTML report, beside the document.
 const REPORT_NAME: &str = "report.html";
@@ -49,7 +49,7 @@ pub struct DemoArgs {
 pub async fn run(args: DemoArgs, globals: &Globals) -> Result<Exit, CliError> {
     let interruption = Interruption::listen()?;
     let config = SampleConfig { front_port: args.port, ..SampleConfig::demo() };
-    let service = sample::start(config).await.map_err(|error| {
+    let service = sample_model::start(config).await.map_err(|error| {
         CliError::new(Exit::OutsideWorld, format!("cannot start the sample service on port {}", args.port))
             .caused_by(error)
     })?;
@@ -85,7 +85,7 @@ async fn experiment(
     })?;
     let store = FileStore::new(args.run_dir.path());
     spare_other_documents(&store, &experiment).await?;
-    output::to_file(&template, sample::STATS_TEMPLATE)?;
+    output::to_file(&template, sample_model::STATS_TEMPLATE)?;
     let prepared = prepare(experiment, &resolved, Stage::default().files())?;
     let scene = Scene { stage: &Stage::default(), cluster: &NoCluster, fleet: None };
     match execute(prepared, ResultPolicy::Fresh, &store, &scene, globals, interruption).await? {

@@ -3,11 +3,11 @@
 use std::error::Error;
 
 use super::exit::Exit;
-use crate::logic::input::InputError;
 use crate::pipeline::PipelineError;
 use crate::ports::StoreError;
 use crate::ports::cluster::{ClusterError, ClusterFault};
 use crate::tasks::TaskError;
+use crate::values::input::InputError;
 
 /// An error with its exit code.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::error::CliError;
 use super::exit::Exit;
 use super::output;
-use crate::logic::launch::settings;
+use crate::manifests::settings;
 use crate::model::document::{ExperimentResult, SCHEMA_VERSION};
 use crate::tasks::registry::{NOT_YET, TASKS, value_names};
 

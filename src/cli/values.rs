@@ -9,9 +9,9 @@ use serde_json::Value;
 use super::error::CliError;
 use super::exit::Exit;
 use crate::adapters::files::LocalFiles;
-use crate::logic::mask::mask_url;
-use crate::logic::values::{Source, merge};
 use crate::ports::{Files, Web, WebRequest};
+use crate::redact::mask_url;
+use crate::values::{Source, merge};
 
 /// Largest values file or value from a file.
 const MAX_VALUES_BYTES: usize = 8 << 20;

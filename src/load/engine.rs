@@ -17,7 +17,7 @@ use super::shared::{INTERVAL, Shared, with_percentiles};
 use super::tally::Tally;
 use super::timeline::Timeline;
 use super::worker::{self, Briefing, Start};
-use crate::logic::pacing::Cursor;
+use crate::load::pacing::Cursor;
 use crate::ports::LoadProgress;
 
 /// How long after the end of a duration slots that were due before it are still sent; the rest is dropped.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::logic::pacing::{Cursor, Pacer, Step};
+use crate::load::pacing::{Cursor, Pacer, Step};
 
 /// A slot that was taken: it is to be sent now, by whoever took it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::logic::pacing::stages::{Stage, Stages};
-use crate::logic::pacing::{Arrival, Bound};
+use crate::load::pacing::stages::{Stage, Stages};
+use crate::load::pacing::{Arrival, Bound};
 use crate::model::load::Spacing;
 
 fn shared(pacer: Pacer, start: Instant, workers: usize) -> Vec<Dealer> {

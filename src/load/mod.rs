@@ -1,7 +1,7 @@
 //! One load loop, generic over the protocol.
 //!
 //! [`engine::run`] spreads connections over worker threads, each with a runtime of its own, and deals the slots of the schedule
-//! ([`crate::logic::pacing`]) out to idle connections. What is measured stays within the worker until the end; nothing is kept
+//! ([`crate::load::pacing`]) out to idle connections. What is measured stays within the worker until the end; nothing is kept
 //! per request. A protocol plugs in through [`protocol::Protocol`].
 //!
 //! ```text
@@ -22,6 +22,7 @@ mod lanes;
 mod lock;
 pub mod meter;
 pub mod outcome;
+pub mod pacing;
 pub mod plan;
 pub mod protocol;
 mod seat;
@@ -31,4 +32,5 @@ mod shared;
 mod tally;
 pub mod timeline;
 mod timer;
+pub mod tls;
 mod worker;

@@ -7,8 +7,8 @@ use super::cause::Cause;
 use super::lanes::Lanes;
 use super::tally::Tally;
 use super::timeline::Timeline;
-use crate::logic::histogram::{self, Histogram};
-use crate::logic::pacing::{Asked, Cursor};
+use crate::load::pacing::{Asked, Cursor};
+use crate::metrics::histogram::{self, Histogram};
 use crate::model::load::{Shards, Spacing};
 
 /// What one load measured.
@@ -150,7 +150,7 @@ mod tests {
     use super::super::lanes::{Claim, Dealer};
     use super::super::tally::Timing;
     use super::*;
-    use crate::logic::pacing::{Arrival, Bound, Pacer};
+    use crate::load::pacing::{Arrival, Bound, Pacer};
     use std::sync::Arc;
 
     /// What becomes of a schedule of which `sent` requests were sent, `ms` after its start at the latest.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::cause::is_out_of_files;
-use crate::logic::pacing::Pacer;
+use crate::load::pacing::Pacer;
 
 /// What load to make.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 
 use super::lock::lock;
 use super::timeline::{Cell, DIGITS, INTERVAL, Intervals, Timeline};
-use crate::logic::histogram::HIGHEST;
+use crate::metrics::histogram::HIGHEST;
 
 /// The series of a load, which its workers add to.
 #[derive(Debug)]

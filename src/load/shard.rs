@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::cause::Cause;
 use super::outcome::LoadOutcome;
 use super::timeline::{Timeline, TimelineError};
-use crate::logic::histogram::{self, Histogram, HistogramError};
-use crate::logic::pacing::Pacer;
+use crate::load::pacing::Pacer;
+use crate::metrics::histogram::{self, Histogram, HistogramError};
 use crate::model::shard::{CauseCount, LoadShard};
 
 /// Why what another machine handed in can't be read.

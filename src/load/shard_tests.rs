@@ -10,8 +10,8 @@ use super::super::lanes::{Claim, Dealer, Lanes};
 use super::super::series::{SeriesRecorder, SharedSeries};
 use super::super::tally::{Tally, Timing};
 use super::*;
-use crate::logic::histogram::{max_ms, mean_ms, min_ms, percentile_ms, stddev_ms};
-use crate::logic::pacing::{Arrival, Bound};
+use crate::load::pacing::{Arrival, Bound};
+use crate::metrics::histogram::{max_ms, mean_ms, min_ms, percentile_ms, stddev_ms};
 use crate::model::shard::Share;
 
 /// How late a request was sent and how long it took, in µs, and what became of it.

@@ -10,7 +10,7 @@ use super::lock::lock;
 use super::plan::LoadPlan;
 use super::protocol::Client;
 use super::tally::Tally;
-use crate::logic::histogram::{self, Histogram, percentile_ms};
+use crate::metrics::histogram::{self, Histogram, percentile_ms};
 use crate::ports::LoadProgress;
 
 /// How often progress is told.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::answer::Answer;
 use super::cause::{Cause, Failure};
 use super::series::SeriesRecorder;
-use crate::logic::histogram::{self, HIGHEST, Histogram};
+use crate::metrics::histogram::{self, HIGHEST, Histogram};
 
 /// A request that starts this long after it was due is late.
 const LATE: Duration = Duration::from_millis(1);

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use crate::logic::histogram::{self, HistogramError};
-use crate::logic::series::is_scrap;
+use crate::metrics::histogram::{self, HistogramError};
+use crate::metrics::series::is_scrap;
 use crate::model::duration::GoDuration;
 use crate::model::series::Series;
 use crate::model::shard::{IntervalShard, TimelineShard};

@@ -13,6 +13,8 @@ pub mod loops;
 pub mod metric;
 pub mod number;
 pub mod object;
+pub mod path;
+pub mod readable;
 pub mod series;
 pub mod shard;
 pub mod slo;

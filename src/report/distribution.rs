@@ -1,6 +1,6 @@
 //! A metric's distribution, wherever the document keeps it: our histograms, Iter8's buckets, or samples.
 
-use crate::logic::histogram::{self, Histogram};
+use crate::metrics::histogram::{self, Histogram};
 use crate::model::insights::{HistogramBucket, Insights};
 
 /// How many values lie between two edges, in the metric's unit.

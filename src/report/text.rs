@@ -14,10 +14,10 @@ use table::Table;
 use super::digest::{self, Digest, LoadReport, SloReport, Summary, TaskReport};
 use super::show::{bytes, clipped, rounded, squeezed, status_name, value, value_beside, visible};
 use super::{Format, ReportError};
-use crate::logic::offer::{gap, lateness};
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::load::LoadRecord;
 use crate::model::slo::Outcome;
+use crate::slo::load_validity::{gap, lateness};
 
 pub(super) const FORMAT: Format = Format {
     name: "text",

@@ -11,10 +11,7 @@ use serde_json::{Value, json};
 
 use super::shape::{anything, given, some_entry};
 use super::{Task, TaskContext, TaskError, TaskKind};
-use crate::logic::assess::assess;
-use crate::logic::input::{InputError, typed};
-use crate::logic::loops::{self, MAX_RULE, ThisLoop};
-use crate::logic::metrics::MetricName;
+use crate::metrics::reading::MetricName;
 use crate::model::contribution::{Assessment, Contribution};
 use crate::model::document::{ExperimentResult, TaskSpec};
 use crate::model::insights::Insights;
@@ -22,6 +19,9 @@ use crate::model::loops::LoopRule;
 use crate::model::number::{Count, Number};
 use crate::model::slo::{Outcome, Slo, SloLimits, Verdict, with_capitals};
 use crate::ports::BoxFuture;
+use crate::slo::assess::assess;
+use crate::slo::loops::{self, MAX_RULE, ThisLoop};
+use crate::values::input::{InputError, typed};
 
 /// The registry's row.
 pub const KIND: TaskKind = TaskKind {
@@ -449,7 +449,7 @@ mod tests {
         let this = |number: u64| ThisLoop { number, start: None, measured: BTreeSet::from(["a".to_owned()]) };
         let first = limits(json!({"upper": [{"metric": "a/c", "limit": 1}, {"metric": "a/b", "limit": 1}]}));
         let contribution = judge(Some(&insights), &first, None, &this(1)).unwrap();
-        crate::logic::insights::merge(&mut insights, &contribution).unwrap();
+        crate::metrics::insights::merge(&mut insights, &contribution).unwrap();
         let other = limits(json!({"upper": [{"metric": "a/b", "limit": 1}, {"metric": "a/c", "limit": 1}]}));
         let rule = Some(LoopRule::Consecutive(2));
         let again = judge(Some(&insights), &other, rule, &this(2)).unwrap().assessment.unwrap();

@@ -12,8 +12,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::shape::each_given;
-use crate::logic::input::InputError;
 use crate::ports::Files;
+use crate::values::input::InputError;
 
 /// Longest certificate, key or credential, in bytes.
 pub(in crate::tasks) const MAX_SECRET: u64 = 1 << 20;

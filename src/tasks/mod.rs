@@ -26,13 +26,13 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 use self::watched::WatchedValues;
-use crate::logic::input::InputError;
 use crate::model::contribution::{Contribution, TaskFailure, TaskOutcome};
 use crate::model::document::{Experiment, TaskSpec};
 use crate::model::insights::Insights;
 use crate::model::object::ObjectRef;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::{BoxFuture, Files, World};
+use crate::values::input::InputError;
 
 /// What a running task may use.
 pub struct TaskContext<'a> {

@@ -2,9 +2,9 @@
 
 use super::watched::WatchedValues;
 use super::{Task, TaskKind, assess, custommetrics, grpc, http, notify, ready, run};
-use crate::logic::input::InputError;
-use crate::logic::suggest::nearest;
 use crate::model::document::TaskSpec;
+use crate::values::input::InputError;
+use suggest::nearest;
 
 /// Every task that a spec may hold.
 pub const TASKS: &[TaskKind] =

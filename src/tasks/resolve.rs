@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::registry::{by_value_name, unknown_task, value_names};
-use crate::logic::input::InputError;
-use crate::logic::launch::settings;
-use crate::logic::path::join;
-use crate::logic::suggest::nearest;
-use crate::logic::values::without_nulls;
+use crate::manifests::settings;
 use crate::model::document::TaskSpec;
+use crate::model::path::join;
+use crate::values::input::InputError;
+use crate::values::without_nulls;
+use suggest::nearest;
 
 /// A spec, and what the user should know about the values it was made of.
 pub struct Resolved {
@@ -113,7 +113,7 @@ fn check_entry(entry: &TaskSpec, name: &str) -> Result<(), InputError> {
     };
     super::registry::parse(entry).map_err(place)?;
     if let Some(condition) = &entry.condition {
-        crate::logic::condition::check(condition)
+        crate::slo::condition::check(condition)
             .map_err(|error| InputError::new(join(name, "if"), error.to_string()))?;
     }
     Ok(())

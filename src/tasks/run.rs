@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Recorded, Task, TaskContext, TaskError, TaskKind};
-use crate::logic::input::{InputError, typed};
 use crate::model::contribution::Contribution;
 use crate::model::document::TaskSpec;
 use crate::model::duration::{GoDuration, PositiveDuration};
 use crate::ports::{BoxFuture, Event, ScriptEnd};
+use crate::values::input::{InputError, typed};
 
 /// The registry's row.
 pub const KIND: TaskKind = TaskKind {

@@ -9,13 +9,13 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::logic::input::InputError;
-use crate::logic::numbers::show;
-use crate::logic::pacing::stages::{MAX_RATE, MAX_STAGES, Stage, Stages, StagesError};
-use crate::logic::pacing::{Arrival, Bound, Pacer};
+use crate::load::pacing::stages::{MAX_RATE, MAX_STAGES, Stage, Stages, StagesError};
+use crate::load::pacing::{Arrival, Bound, Pacer};
 use crate::model::duration::GoDuration;
 use crate::model::load::Spacing;
 use crate::model::number::Number;
+use crate::model::readable::show;
+use crate::values::input::InputError;
 
 /// How requests are spaced, as values name it.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::logic::mask::mask_url;
-use crate::logic::template::Dialect;
 use crate::ports::{Files, Web, WebRequest};
+use crate::redact::mask_url;
+use crate::templates::Dialect;
 
 /// Longest template, in bytes.
 const MAX_BYTES: usize = 256 << 10;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use iter8::logic::pacing::{Arrival, Bound, Pacer};
+use iter8::load::pacing::{Arrival, Bound, Pacer};
 use serde_json::{Value, json};
 
 use crate::experiment::Fixture;

@@ -12,8 +12,8 @@ use std::process::{Command, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use iter8::logic::values::without_nulls;
 use iter8::model::codec;
+use iter8::values::without_nulls;
 use serde_json::{Value, json};
 
 use crate::support::cli::{Bench, Said};

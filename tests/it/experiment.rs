@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use iter8::sample::{self, Latency, SampleConfig, SampleService};
+use sample_model::{Latency, SampleConfig, SampleService};
 use serde_json::Value;
 
 use crate::support::cli::Bench;
@@ -20,7 +20,7 @@ impl Fixture {
         config.versions[1].latency = Latency::constant(Duration::from_millis(80));
         config.versions[1].error_rate = 0.1;
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let service = Some(runtime.block_on(sample::start(config)).unwrap());
+        let service = Some(runtime.block_on(sample_model::start(config)).unwrap());
         Self { runtime, service }
     }
 

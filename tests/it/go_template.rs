@@ -8,8 +8,8 @@ use std::process::{Command, Output};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use iter8::logic::go_template::GoTemplate;
-use iter8::logic::values::{Source, merge};
+use gotemplate::GoTemplate;
+use iter8::values::{Source, merge};
 use serde_json::{Value, json};
 
 use crate::support::{files, tools};

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use iter8::logic::histogram::decode;
+use iter8::metrics::histogram::decode;
 use iter8::model::contribution::{Contribution, Values};
 use iter8::model::document::{Experiment, TaskSpec};
 use iter8::model::metric::MetricType;

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use iter8::sample::{self, SampleConfig};
+use sample_model::SampleConfig;
 use serde_json::{Value, json};
 
 use crate::experiment::Fixture;
@@ -207,7 +207,7 @@ async fn what_was_not_recorded_is_named_and_no_value() {
 #[test]
 fn what_prometheus_had_of_two_versions_is_replayed_when_it_is_gone() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let service = runtime.block_on(sample::start(SampleConfig::default())).unwrap();
+    let service = runtime.block_on(sample_model::start(SampleConfig::default())).unwrap();
     let Some(prometheus) = Prometheus::start(&[service.front]) else { return };
     prometheus.wait_until("count(revision_app_request_count)", |count| count.is_some());
     let bench = Bench::new();

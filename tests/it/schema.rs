@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use iter8::model::codec;
-use iter8::sample::{self, SampleConfig};
 use iter8::tasks::resolve::spec_from_values;
 use jsonschema::Validator;
+use sample_model::SampleConfig;
 use serde_json::{Value, json};
 
 use crate::support::cli::Bench;
@@ -346,7 +346,7 @@ fn the_schema_of_documents_takes_every_document_of_iter8_and_of_this_program() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_schema_of_documents_takes_what_loads_of_all_kinds_write() {
-    let service = sample::start(SampleConfig::default()).await.unwrap();
+    let service = sample_model::start(SampleConfig::default()).await.unwrap();
     let host = service.versions[0].addr;
     let bench = Bench::new();
     let values = json!({

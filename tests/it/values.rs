@@ -10,8 +10,8 @@ use std::thread;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use iter8::logic::values::{Source, merge, without_nulls};
 use iter8::model::codec::{to_yaml, value_from_yaml};
+use iter8::values::{Source, merge, without_nulls};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

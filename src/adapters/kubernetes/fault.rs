@@ -3,9 +3,9 @@
 use kube::client::AuthError;
 use kube::core::Status;
 
-use crate::logic::mask::mask_text;
 use crate::model::object::ResourceKind;
 use crate::ports::cluster::{ClusterError, ClusterFault};
+use crate::redact::mask_text;
 
 /// Most of what an API server, or a plugin, says that is repeated, in characters.
 const MAX_SHOWN: usize = 600;

@@ -7,7 +7,7 @@ use super::connect::Connection;
 use super::objects::{Named, find, labelled};
 use super::secret_data;
 use super::secret_store::{is_of_launch, revision};
-use crate::logic::launch::names::{GROUP, Group, SHARD};
+use crate::manifests::names::{GROUP, Group, SHARD};
 use crate::model::document::Experiment;
 use crate::ports::cluster::{ClusterError, ClusterFault};
 

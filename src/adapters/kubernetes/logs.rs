@@ -15,7 +15,7 @@ use super::fault::Act;
 use super::groups::has_ended;
 use super::objects::{Named, kind_of, labelled};
 use super::retry::{BRIEF, patiently};
-use crate::logic::launch::names::{CONTAINER, GROUP, Group};
+use crate::manifests::names::{CONTAINER, GROUP, Group};
 use crate::ports::cluster::{ClusterError, ClusterFault};
 
 /// How often pods are looked for that have started since.

@@ -4,8 +4,8 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 
 use super::objects::{Named, Object, find, kind_of};
-use crate::logic::launch::Launch;
-use crate::logic::launch::names::{GROUP, Group};
+use crate::manifests::Launch;
+use crate::manifests::names::{GROUP, Group};
 use crate::ports::cluster::{ClusterError, ClusterFault};
 
 /// Whether an object is of this group: Iter8 marked objects by an annotation alone.

@@ -12,8 +12,8 @@ use super::connect::Connection;
 use super::objects::{Named, Object, delete, find, labelled};
 use super::ownership::check_ours;
 use super::secret_data;
-use crate::logic::launch::Launch;
-use crate::logic::launch::names::{GROUP, Group};
+use crate::manifests::Launch;
+use crate::manifests::names::{GROUP, Group};
 use crate::ports::cluster::{ClusterError, ClusterFault};
 
 /// What an object is found by, whatever its kind.

@@ -4,8 +4,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use super::fault::Act;
-use crate::logic::provider::retry::{is_passing, pause};
 use crate::ports::cluster::{ClusterError, ClusterFault};
+use crate::providers::retry::{is_passing, pause};
 
 /// Time for one request.
 const REQUEST: Duration = Duration::from_secs(30);

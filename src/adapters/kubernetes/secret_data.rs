@@ -10,11 +10,11 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::Value;
 
-use crate::logic::insights::fold_oldest;
-use crate::logic::launch::VALUES_KEY;
-use crate::logic::values::without_nulls;
+use crate::manifests::VALUES_KEY;
+use crate::metrics::insights::fold_oldest;
 use crate::model::codec::{self, CodecError};
 use crate::model::document::Experiment;
+use crate::values::without_nulls;
 
 /// Most bytes that the values of a Secret may have together (Kubernetes' `MaxSecretSize`).
 pub const MAX_SECRET_BYTES: usize = 1 << 20;

@@ -20,7 +20,7 @@ use super::objects::{MANAGER, kind_of};
 use super::retry::{BRIEF, LONG, patiently};
 use super::secret_data::{self, Entries, entries};
 use super::watch::Target;
-use crate::logic::launch::names::{Group, REVISION};
+use crate::manifests::names::{Group, REVISION};
 use crate::model::document::Experiment;
 use crate::ports::cluster::{ClusterError, ClusterFault};
 use crate::ports::{BoxFuture, DocumentStore, StoreError};

@@ -9,9 +9,9 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::logic::mask::{HIDDEN, SentSecrets, is_secret, mask_form, mask_text, mask_url, mask_webhook};
 use crate::model::duration::GoDuration;
 use crate::ports::{WebError, WebFault, WebRequest, WebResponse};
+use crate::redact::{HIDDEN, SentSecrets, is_secret, mask_form, mask_text, mask_url, mask_webhook};
 
 /// Longest part of a body that a message shows, in characters.
 const SHOWN: usize = 200;

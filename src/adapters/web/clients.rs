@@ -3,8 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::load::tls::client_config;
 use crate::model::tls::TlsOptions;
-use crate::net::tls::client_config;
 
 /// Time to open a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -61,8 +61,8 @@ mod tests {
     use std::net::{Ipv4Addr, SocketAddr};
 
     use super::*;
+    use crate::load::tls::client_config;
     use crate::model::tls::TlsOptions;
-    use crate::net::tls::client_config;
 
     #[tokio::test]
     async fn a_connection_that_does_not_open_in_time_is_no_late_answer() {

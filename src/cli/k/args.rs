@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::adapters::kubernetes::{ConnectOptions, Connection, SecretStore, connect};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::logic::launch::names::Group;
+use crate::manifests::names::Group;
 use crate::model::document::Experiment;
 use crate::pipeline;
 use crate::ports::StoreError;
@@ -105,7 +105,7 @@ fn planned(values: &Value, revision: i64) -> Option<Experiment> {
 }
 
 /// A flag that is not right.
-pub fn wrong(error: crate::logic::input::InputError) -> CliError {
+pub fn wrong(error: crate::values::input::InputError) -> CliError {
     let told = CliError::input(error.to_string());
     match error.hint {
         Some(hint) => told.with_hint(hint),

@@ -9,7 +9,7 @@ use crate::adapters::kubernetes::{Connection, SecretStore, run_is_over, what_hol
 use crate::cli::assert::{ConditionArgs, Source, decide};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::logic::launch::names::Group;
+use crate::manifests::names::Group;
 use crate::model::document::Experiment;
 use crate::ports::{BoxFuture, DocumentStore, StoreError};
 

@@ -8,7 +8,7 @@ use crate::adapters::kubernetes::delete_group;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::output;
-use crate::logic::launch::names::Group;
+use crate::manifests::names::Group;
 
 /// Flags of `k delete`.
 #[derive(Debug, Args)]

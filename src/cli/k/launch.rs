@@ -13,19 +13,19 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::cli::values::{Network, ValueArgs};
-use crate::logic::input::InputError;
-use crate::logic::launch::names::Group;
-use crate::logic::launch::settings::{Runner, Settings, with_defaults};
-use crate::logic::launch::{Launch, Plan, launch};
-use crate::logic::mask;
+use crate::manifests::names::Group;
+use crate::manifests::settings::{Runner, Settings, with_defaults};
+use crate::manifests::{Launch, Plan, launch};
 use crate::model::codec;
 use crate::model::document::{Experiment, TaskSpec};
 use crate::model::object::ObjectRef;
 use crate::pipeline;
 use crate::ports::Files;
 use crate::ports::cluster::{ClusterError, ClusterFault};
+use crate::redact;
 use crate::tasks::Task;
 use crate::tasks::resolve::{Resolved, spec_from_values};
+use crate::values::input::InputError;
 
 /// Room for the document beside the values in the Secret: it can be made to fit into this much.
 const DOCUMENT_ROOM: usize = 384 << 10;
@@ -172,7 +172,7 @@ impl New {
 
     /// The objects with the secrets hidden.
     fn shown(&self, group: &Group) -> Result<Launch, CliError> {
-        let values = mask::mask(&self.values);
+        let values = redact::mask(&self.values);
         if values != self.values {
             tracing::warn!(
                 "secrets are hidden in the manifests, which can't be applied so: read them from files or variables \

@@ -7,7 +7,7 @@ use crate::adapters::kubernetes::{GroupState, groups};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::output;
-use crate::logic::assertion::{AssertCondition, RunState, judge, progress};
+use crate::slo::assertion::{AssertCondition, RunState, judge, progress};
 
 /// Flags of `k list`.
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 use super::h1::MAX_KEPT;
 use crate::load::cause::Cause;
-use crate::logic::jq::{Filter, Verdict};
+use crate::templates::jq::{Filter, Verdict};
 
 /// Statuses that are expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

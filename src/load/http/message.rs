@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use url::Url;
 
 use super::h1::Request;
-use crate::logic::mask::is_secret;
+use crate::redact::is_secret;
 
 /// The request to one origin, before it is formatted.
 #[derive(Clone, Debug)]

@@ -16,9 +16,9 @@ use crate::load::answer::Answer;
 use crate::load::cause::{Cause, Failure};
 use crate::load::dial::{Dialer, Origin, Tls, Via, server_name};
 use crate::load::meter::Meter;
-use crate::logic::mask;
+use crate::load::tls::{TlsError, client_config};
 use crate::model::tls::TlsOptions;
-use crate::net::tls::{TlsError, client_config};
+use crate::redact;
 
 /// A range of statuses that count as errors, both ends included; an open end has no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +113,7 @@ pub enum TargetError {
 
 impl TargetError {
     pub(super) fn unusable(url: &Url) -> Self {
-        Self::Url(mask::mask_url(url.as_str()))
+        Self::Url(redact::mask_url(url.as_str()))
     }
 }
 
@@ -156,10 +156,12 @@ impl Prepared {
         let Some(vary) = &self.vary else { return Ok(None) };
         let Variant { url, headers, body } = vary.variant(number).map_err(|why| Failure::new(Cause::Other, why))?;
         if Origin::of(&url).is_none_or(|origin| origin != self.dialer.origin) {
-            let elsewhere = format!("url: `{}` is not on the host that the load is for", mask::mask_url(url.as_str()));
+            let elsewhere =
+                format!("url: `{}` is not on the host that the load is for", redact::mask_url(url.as_str()));
             return Err(Failure::new(Cause::Other, elsewhere));
         }
-        let odd = || Failure::new(Cause::Other, format!("url: `{}` can't be requested", mask::mask_url(url.as_str())));
+        let odd =
+            || Failure::new(Cause::Other, format!("url: `{}` can't be requested", redact::mask_url(url.as_str())));
         let message = message(&url, &self.message.method, headers, body, &self.dialer.via).ok_or_else(odd)?;
         Ok(Some((url, message)))
     }

@@ -4,11 +4,11 @@ use super::{
     Digest, LoadReport, Overall, Summary, TaskReport, VerdictCounts, VersionReport, VersionVerdict, metrics,
     objectives, observations, slos, trends,
 };
-use crate::logic::assertion::{AssertCondition, judge};
-use crate::logic::mask::{mask_text, mask_url};
 use crate::model::document::{Experiment, ExperimentResult, TaskStatus};
 use crate::model::insights::Insights;
 use crate::model::slo::Outcome;
+use crate::redact::{mask_text, mask_url};
+use crate::slo::assertion::{AssertCondition, judge};
 
 /// Most versions that are shown; a document that claims more is damaged or hostile.
 const MAX_VERSIONS: usize = 100;

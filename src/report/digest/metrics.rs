@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::objectives::Objective;
 use super::{DistributionReport, MetricReport};
-use crate::logic::mask::{mask_text, mask_url};
-use crate::logic::metrics::reading;
+use crate::metrics::reading::reading;
 use crate::model::insights::Insights;
 use crate::model::metric::{MetricMeta, MetricType, Reading};
+use crate::redact::{mask_text, mask_url};
 use crate::report::distribution::Distribution;
 
 /// Aggregates shown of a metric made of many values.

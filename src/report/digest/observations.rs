@@ -6,10 +6,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::metrics::units;
-use crate::logic::mask::{mask_text, mask_url};
-use crate::logic::metrics::reading;
+use crate::metrics::reading::reading;
 use crate::model::insights::{Insights, Observation};
 use crate::model::metric::{MetricType, NoDataPolicy, Reading};
+use crate::redact::{mask_text, mask_url};
 
 /// Most characters of a query, more than any that is meant to be read; and of a provider's other words.
 const MAX_QUERY: usize = 8_000;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::objectives::Objective;
 use super::{SloReport, metrics};
-use crate::logic::mask::mask_text;
-use crate::logic::metrics::reading;
+use crate::metrics::reading::reading;
 use crate::model::insights::Insights;
 use crate::model::metric::Reading;
 use crate::model::slo::{Bound, Outcome, Verdict};
+use crate::redact::mask_text;
 use crate::report::show;
 
 /// What tells objectives apart; the limit by its bits, as floats have no order of their own.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::objectives::Objective;
 use super::{VersionReport, slos};
-use crate::logic::metrics::history;
+use crate::metrics::reading::history;
 use crate::model::document::ExperimentResult;
 use crate::model::insights::Insights;
 use crate::model::loops::LoopRecord;

@@ -10,12 +10,12 @@ use super::loads::{self, Load};
 use super::state::{State, named, state};
 use super::timeline::{self, Timeline};
 use super::trend::{self, Trended};
-use crate::logic::assertion::{AssertCondition, judge};
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::slo::Outcome;
 use crate::report::digest::{Digest, LoadReport, Overall, SloReport, TaskReport, VersionReport};
 use crate::report::show::{rounded, short, squeezed, thousands, value, value_beside};
 use crate::report::text;
+use crate::slo::assertion::{AssertCondition, judge};
 
 /// How much of a document is shown.
 pub(super) struct Bounds {

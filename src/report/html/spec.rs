@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::page::Bounds;
-use crate::logic::mask::{mask, mask_text};
 use crate::model::codec;
 use crate::model::document::{Experiment, TaskSpec};
+use crate::redact::{mask, mask_text};
 use crate::report::ReportError;
 use crate::report::show::clipped;
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::axis::Axis;
 use super::chart::{Chart, LEFT, LOG_RATIO, Limit, Line, RIGHT, TOP, WIDTH, horizontal};
 use super::figure;
-use crate::logic::series::{Point, halved, points};
+use crate::metrics::series::{Point, halved, points};
 use crate::model::series::Series;
 use crate::model::slo::Bound;
 use crate::report::digest::{Digest, LoadReport};

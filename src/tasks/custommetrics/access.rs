@@ -6,12 +6,12 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use url::Url;
 
 use super::values;
-use crate::logic::input::InputError;
-use crate::logic::path::join;
+use crate::load::tls::{TlsError, client_config};
+use crate::model::path::join;
 use crate::model::tls::{Identity, TlsOptions};
-use crate::net::tls::{TlsError, client_config};
 use crate::ports::Files;
 use crate::tasks::credentials::{Login, MAX_SECRET, login, read_file};
+use crate::values::input::InputError;
 
 /// Time for one metric, unless given.
 const TIMEOUT: Duration = Duration::from_secs(30);

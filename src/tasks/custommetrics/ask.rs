@@ -7,14 +7,14 @@ use url::Url;
 
 use super::access::{Access, Credentials};
 use super::native::{FORM, seconds};
-use crate::logic::input::InputError;
-use crate::logic::mask::{SentSecrets, mask_text, mask_url};
-use crate::logic::provider::answer::{Answer, Found, Reading, read};
-use crate::logic::provider::retry::{is_passing, pause};
-use crate::logic::provider::{MetricSpec, ProviderSpec};
-use crate::logic::random::RandomBits;
 use crate::model::duration::GoDuration;
 use crate::ports::{WebError, WebFault, WebRequest, WebResponse, World};
+use crate::providers::answer::{Answer, Found, Reading, read};
+use crate::providers::retry::{is_passing, pause};
+use crate::providers::{MetricSpec, ProviderSpec};
+use crate::redact::{SentSecrets, mask_text, mask_url};
+use crate::templates::random::RandomBits;
+use crate::values::input::InputError;
 
 /// Largest answer, in bytes.
 const MAX_ANSWER: usize = 4 << 20;

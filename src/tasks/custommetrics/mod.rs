@@ -1,7 +1,7 @@
 //! The `custommetrics` task: asks Prometheus, or any service that answers in JSON, for metrics of each version.
 //!
 //! `values` reads what the user wrote, and `plan` makes providers and versions of it. A template, or a block of queries (`native`),
-//! becomes for each version what is asked; `ask` asks, as [`crate::logic::provider`] decides. All of it is evaluated at one instant.
+//! becomes for each version what is asked; `ask` asks, as [`crate::providers`] decides. All of it is evaluated at one instant.
 //! A metric without a value keeps its reason, and so do objectives on it: nothing is dropped in silence.
 
 mod access;
@@ -23,14 +23,14 @@ use self::ask::{Asked, Asker, max_answer};
 use self::plan::{Origin, Plan, Provider, Version, plan};
 use super::load::random_bits;
 use super::{Measures, Task, TaskContext, TaskError, TaskKind};
-use crate::logic::input::InputError;
-use crate::logic::provider::window::window;
-use crate::logic::provider::{Found, MetricSpec, ProviderSpec};
 use crate::model::contribution::{Contribution, Measurement, Values, VersionMetrics};
 use crate::model::document::TaskSpec;
 use crate::model::insights::Observation;
 use crate::model::metric::NoDataPolicy;
 use crate::ports::{BoxFuture, Files};
+use crate::providers::window::window;
+use crate::providers::{Found, MetricSpec, ProviderSpec};
+use crate::values::input::InputError;
 
 /// The registry's row.
 pub const KIND: TaskKind = TaskKind {
@@ -253,7 +253,7 @@ fn seconds_of(
 /// A template that calls itself otherwise than the user does.
 fn naming(provider: &Provider, specs: &[ProviderSpec]) -> Option<String> {
     let own = specs.iter().find_map(|spec| spec.provider.as_deref()).filter(|own| *own != provider.name)?;
-    let shown = crate::logic::provider::spec::clipped(own, 100);
+    let shown = crate::providers::spec::clipped(own, 100);
     Some(format!("the template of `{0}` calls itself `{shown}`; its metrics are named `{0}/…`", provider.name))
 }
 

@@ -7,11 +7,11 @@ use serde_json::Value;
 use url::Url;
 
 use super::values::{Prometheus, Query};
-use crate::logic::input::InputError;
-use crate::logic::provider::spec::{check_name, clipped};
-use crate::logic::provider::{MetricSpec, ProviderSpec, Reduce};
-use crate::logic::template::{Dialect, Template, TemplateFault};
 use crate::model::metric::{MetricMeta, MetricType};
+use crate::providers::spec::{check_name, clipped};
+use crate::providers::{MetricSpec, ProviderSpec, Reduce};
+use crate::templates::{Dialect, Template, TemplateFault};
+use crate::values::input::InputError;
 
 /// Most values of a range: the document keeps them all.
 const MAX_POINTS: u32 = 1_000;

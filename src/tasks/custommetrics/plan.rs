@@ -9,17 +9,17 @@ use super::access::Access;
 use super::builtin::BUILTINS;
 use super::native::Native;
 use super::values::CustomMetricsValues;
-use crate::logic::input::{InputError, typed};
-use crate::logic::mask::{is_secret, mask_text, mask_url};
-use crate::logic::path::join;
-use crate::logic::provider::ProviderSpec;
-use crate::logic::provider::spec::check_name;
-use crate::logic::provider::window::{ELAPSED, STARTING_TIME, starting_time};
-use crate::logic::suggest::nearest;
-use crate::logic::template::Template;
-use crate::logic::values::overlay;
 use crate::model::metric::NoDataPolicy;
+use crate::model::path::join;
+use crate::providers::ProviderSpec;
+use crate::providers::spec::check_name;
+use crate::providers::window::{ELAPSED, STARTING_TIME, starting_time};
+use crate::redact::{is_secret, mask_text, mask_url};
 use crate::tasks::text_source::TextSource;
+use crate::templates::Template;
+use crate::values::input::{InputError, typed};
+use crate::values::overlay;
+use suggest::nearest;
 
 /// The provider of queries without a template.
 pub(super) const PROMETHEUS: &str = "prometheus";

@@ -6,10 +6,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::logic::provider::Reduce;
 use crate::model::duration::PositiveDuration;
 use crate::model::metric::NoDataPolicy;
 use crate::model::number::Count;
+use crate::providers::Reduce;
 use crate::tasks::credentials::{self, BasicAuth, BearerToken};
 use crate::tasks::http::field::{AtLeastOne, Headers, TargetUrl};
 

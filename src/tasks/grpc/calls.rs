@@ -9,9 +9,9 @@ use prost_reflect::{MessageDescriptor, MethodDescriptor};
 use super::data::Data;
 use super::metadata::Metadata;
 use crate::load::grpc::{Calls, Envelope, GrpcCall, Shape};
-use crate::logic::grpc_template::{CallValues, Fixed, FixedValue};
-use crate::logic::random::RandomBits;
 use crate::tasks::load::Time;
+use crate::templates::grpc_template::{CallValues, Fixed, FixedValue};
+use crate::templates::random::RandomBits;
 
 /// Most messages that unary calls go through in turn: each is kept as a call of its own.
 const MAX_TURNS: usize = 10_000;

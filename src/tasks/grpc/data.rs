@@ -5,10 +5,10 @@ use prost::Message;
 use prost_reflect::{DynamicMessage, Kind, MessageDescriptor};
 use serde_json::Value;
 
-use crate::logic::grpc_template::{CallValues, RequestTemplate, has_actions};
-use crate::logic::path::join;
-use crate::logic::random::RandomBits;
-use crate::logic::suggest::nearest;
+use crate::model::path::join;
+use crate::templates::grpc_template::{CallValues, RequestTemplate, has_actions};
+use crate::templates::random::RandomBits;
+use suggest::nearest;
 
 /// Longest data, in bytes.
 pub(super) const MAX_DATA: usize = 64 << 20;

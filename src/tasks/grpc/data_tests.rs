@@ -6,8 +6,8 @@ use chrono::DateTime;
 use serde_json::json;
 
 use super::*;
-use crate::logic::grpc_template::Fixed;
 use crate::tasks::grpc::descriptors;
+use crate::templates::grpc_template::Fixed;
 
 const PROTO: &str = r#"
 syntax = "proto3";

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::logic::input::InputError;
-use crate::logic::path::join;
+use crate::model::path::join;
+use crate::values::input::InputError;
 
 const STAGES: &str = "`stages` change the rate: in each it goes to another `qps` within a `duration`";
 const CONCURRENCY: &str =

@@ -6,9 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::logic::grpc_template::{CallValues, RequestTemplate, has_actions};
-use crate::logic::mask::is_secret;
-use crate::logic::random::RandomBits;
+use crate::redact::is_secret;
+use crate::templates::grpc_template::{CallValues, RequestTemplate, has_actions};
+use crate::templates::random::RandomBits;
 
 /// Headers that belong to HTTP/2 or gRPC itself; those that start with `grpc-` do, too.
 const RESERVED: [&str; 9] = [
@@ -88,7 +88,7 @@ fn value(name: &HeaderName, text: &str) -> Result<HeaderValue, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logic::grpc_template::Fixed;
+    use crate::templates::grpc_template::Fixed;
     use chrono::DateTime;
     use std::sync::Arc;
 

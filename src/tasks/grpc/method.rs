@@ -2,7 +2,7 @@
 
 use prost_reflect::{DescriptorPool, MethodDescriptor, ServiceDescriptor};
 
-use crate::logic::suggest::nearest;
+use suggest::nearest;
 
 /// Most names that an error lists.
 const MAX_LISTED: usize = 10;

@@ -25,15 +25,15 @@ use super::load::{self, Distribution, Ended, Go, Load, Plan, Scalars, offer, unl
 use super::{Measures, Recorded, Task, TaskContext, TaskError, TaskKind};
 use crate::load::grpc::status_name;
 use crate::load::outcome::LoadOutcome;
+use crate::load::pacing::Pacer;
 use crate::load::plan::{FailureKind, LoadError, LoadPlan};
-use crate::logic::input::InputError;
-use crate::logic::pacing::Pacer;
 use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::model::document::TaskSpec;
 use crate::model::load::LoadRecord;
 use crate::model::metric::MetricType;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::{BoxFuture, Files};
+use crate::values::input::InputError;
 
 /// The registry's row.
 pub const KIND: TaskKind = TaskKind {

@@ -8,12 +8,12 @@ use serde_json::Value;
 use super::field::Place;
 use super::method::CallName;
 use super::values::{GrpcValues, RULES};
+use crate::load::pacing::{Bound, Pacer};
 use crate::load::plan::AtEnd;
-use crate::logic::input::{InputError, typed};
-use crate::logic::pacing::{Bound, Pacer};
 use crate::model::duration::GoDuration;
 use crate::tasks::load::{Leveled, Places, Plan, levels};
 use crate::tasks::schedule::{self, Names, Rate, Schedule, Wanted};
+use crate::values::input::{InputError, typed};
 
 /// Defaults, as in ghz and Iter8.
 const TOTAL: u64 = 200;

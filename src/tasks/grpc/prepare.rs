@@ -20,15 +20,15 @@ use super::method::NoMethod;
 use super::plan::{Descriptors, From, GrpcLoad, Source};
 use crate::load::dial::{Dialer, Origin, Tls, Via};
 use crate::load::grpc::{Envelope, Grpc, GrpcTarget, ReflectionError, reflect};
-use crate::logic::grpc_template::{CallValues, Fixed};
-use crate::logic::input::InputError;
-use crate::logic::mask::mask_url;
-use crate::logic::random::RandomBits;
+use crate::load::tls::{TlsError, client_config};
 use crate::model::tls::{Identity, TlsOptions};
-use crate::net::tls::{TlsError, client_config};
 use crate::ports::{Files, Web, WebRequest, World};
+use crate::redact::mask_url;
 use crate::tasks::TaskError;
 use crate::tasks::load::{Time, random_bits};
+use crate::templates::grpc_template::{CallValues, Fixed};
+use crate::templates::random::RandomBits;
+use crate::values::input::InputError;
 
 /// Longest certificate, key or file of metadata.
 const MAX_SMALL: u64 = 1 << 20;
@@ -69,7 +69,7 @@ pub(super) fn check(load: &GrpcLoad, files: &dyn Files) -> Result<(), InputError
 
 /// What actions can name while nothing is known of the method.
 fn sample(random: &RandomBits) -> CallValues {
-    use crate::logic::grpc_template::FixedValue::{Bool, Text};
+    use crate::templates::grpc_template::FixedValue::{Bool, Text};
     let texts = ["WorkerID", "FullyQualifiedName", "MethodName", "ServiceName", "InputName", "OutputName"];
     let bools = ["IsClientStreaming", "IsServerStreaming"];
     let texts = texts.into_iter().map(|name| (name.to_owned(), Text("name".to_owned())));

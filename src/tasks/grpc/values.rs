@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use super::field::{Call, DurationStop, Host, Messages, Metadata, Parallel, Rate};
 use super::ghz;
-use crate::logic::input::{InputError, typed};
 use crate::model::duration::{GoDuration, PositiveDuration};
 use crate::model::number::Count;
 use crate::tasks::http::field::{AtLeastOne, Percentile, TargetUrl};
 use crate::tasks::load::{Rules, below_base, endpoints_schema, required};
 use crate::tasks::schedule::{ArrivalValue, StageValue, stages_schema};
 use crate::tasks::shape::given;
+use crate::values::input::{InputError, typed};
 
 /// How levels go over one another.
 pub(super) const RULES: Rules = Rules {

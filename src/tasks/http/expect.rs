@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Error};
 use serde_json::Value;
 
 use crate::load::http::{Expectations, ExpectedStatus};
-use crate::logic::jq::Filter;
+use crate::templates::jq::Filter;
 
 /// What every answer must be like. One that is not is an error, counted under `unexpected-status`, `unexpected-header`,
 /// `unexpected-body` or `unexpected-json`: the first that applies.

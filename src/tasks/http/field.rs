@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use serde_json::Value;
 
-use crate::logic::mask::{HIDDEN, mask_url};
 use crate::model::number::{Count, Number};
+use crate::redact::{HIDDEN, mask_url};
 use crate::tasks::shape::{HEADER_VALUE, HTTP_URL, each_given};
 
 /// Most connections of one load: enough for one machine's ports and memory.

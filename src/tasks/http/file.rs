@@ -1,9 +1,9 @@
 //! Files that the fields of a load name.
 
 use super::plan::Load;
-use crate::logic::input::InputError;
 use crate::ports::Files;
 use crate::tasks::credentials::read_file;
+use crate::values::input::InputError;
 
 /// Reads a file that `field` names.
 pub(super) fn read(load: &Load, files: &dyn Files, field: &str, path: &str, max: u64) -> Result<Vec<u8>, InputError> {

@@ -22,13 +22,13 @@ use self::prepare::Ready;
 use super::load::{self, Ended, Go, Plan, Time, offer, unless_stopped};
 use super::{Measures, Recorded, Task, TaskContext, TaskError, TaskKind};
 use crate::load::outcome::LoadOutcome;
+use crate::load::pacing::Pacer;
 use crate::load::plan::LoadPlan;
-use crate::logic::input::InputError;
-use crate::logic::pacing::Pacer;
 use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::model::document::TaskSpec;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::{BoxFuture, Files};
+use crate::values::input::InputError;
 
 /// The registry's row.
 pub const KIND: TaskKind = TaskKind {

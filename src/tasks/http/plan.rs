@@ -11,14 +11,14 @@ use super::field::StatusRange;
 use super::route::{Route, route};
 use super::values::HttpValues;
 use crate::load::http::{ErrorRange, Expectations};
-use crate::logic::input::InputError;
-use crate::logic::mask::mask_url;
-use crate::logic::pacing::{Bound, Pacer};
-use crate::logic::path::join;
-use crate::logic::rows::RowFormat;
+use crate::load::pacing::{Bound, Pacer};
+use crate::model::path::join;
+use crate::redact::mask_url;
 use crate::tasks::credentials::{Login, login};
 use crate::tasks::load::{Places, Plan};
 use crate::tasks::schedule::{self, Names, Rate, Schedule, Wanted};
+use crate::templates::rows::RowFormat;
+use crate::values::input::InputError;
 
 /// Defaults, as in Iter8 where it has them.
 const NUM_REQUESTS: u64 = 100;

@@ -11,14 +11,14 @@ use super::file::read;
 use super::plan::{Auth, Load, Payload};
 use super::template::vary;
 use crate::load::http::{Http, Http2, HttpTarget, TargetError, authorization as url_authorization};
-use crate::logic::input::InputError;
-use crate::logic::mask::mask_url;
+use crate::load::tls::TlsError;
 use crate::model::tls::{Identity, TlsOptions};
-use crate::net::tls::TlsError;
 use crate::ports::{Files, Web, WebRequest};
+use crate::redact::mask_url;
 use crate::tasks::TaskError;
 use crate::tasks::credentials::MAX_SECRET;
 use crate::tasks::load::Time;
+use crate::values::input::InputError;
 
 /// Longest payload.
 const MAX_PAYLOAD: usize = 64 << 20;

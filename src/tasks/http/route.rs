@@ -2,8 +2,8 @@
 
 use super::values::HttpValues;
 use crate::load::http::Way;
-use crate::logic::input::InputError;
 use crate::tasks::load::Places;
+use crate::values::input::InputError;
 
 /// How requests get to their target.
 #[derive(Clone, Debug, Default, PartialEq)]

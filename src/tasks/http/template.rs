@@ -10,13 +10,13 @@ use super::field::shown_url;
 use super::file::read;
 use super::plan::{Auth, Load, Payload, Template};
 use crate::load::http::{Variant, Vary};
-use crate::logic::handlebars::{TemplateFault, TemplateId};
-use crate::logic::http_template::{HttpTemplates, has_actions};
-use crate::logic::input::InputError;
-use crate::logic::mask::is_secret;
-use crate::logic::rows::{MAX_BYTES, Rows};
 use crate::ports::Files;
+use crate::redact::is_secret;
 use crate::tasks::load::{Time, random_bits};
+use crate::templates::handlebars::{TemplateFault, TemplateId};
+use crate::templates::http_template::{HttpTemplates, has_actions};
+use crate::templates::rows::{MAX_BYTES, Rows};
+use crate::values::input::InputError;
 
 /// A text as it is, or one that differs.
 enum Text {

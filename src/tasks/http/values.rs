@@ -10,13 +10,13 @@ use super::expect::Expect;
 use super::field::{
     AtLeastOne, Connections, Headers, Method, Percentile, Qps, Redirects, StatusRange, Streams, TargetUrl,
 };
-use crate::logic::input::{InputError, typed};
-use crate::logic::path::join;
 use crate::model::duration::PositiveDuration;
+use crate::model::path::join;
 use crate::tasks::credentials::{self, BasicAuth, BearerToken};
 use crate::tasks::load::{below_base, endpoints_schema, forget, required};
 use crate::tasks::schedule::{ArrivalValue, StageValue, stages_schema};
 use crate::tasks::shape::HEADER_VALUE;
+use crate::values::input::{InputError, typed};
 
 /// Loads an HTTP service and measures latencies and errors. The same fields stand at every level: an endpoint's win over its
 /// version's, and those over the base's. A GET, HEAD, OPTIONS, PUT, DELETE or TRACE that meets a connection which the service closed

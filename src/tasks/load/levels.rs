@@ -4,9 +4,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::places::Places;
-use crate::logic::input::InputError;
-use crate::logic::path::join;
+use crate::model::path::join;
 use crate::tasks::shape::{given, some_entry};
+use crate::values::input::InputError;
 
 /// How fields of one level go over those of another.
 pub(in crate::tasks) struct Rules {

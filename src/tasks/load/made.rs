@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use super::offer::{Ended, Load};
 use crate::load::outcome::LoadOutcome;
-use crate::logic::offer;
 use crate::model::load::{MissingShard, Shards};
 use crate::model::shard::{Handed, ShardEnd, ShardFailure};
 use crate::ports::fleet::MemberShard;
+use crate::slo::load_validity;
 use crate::tasks::TaskError;
 
 /// Why a machine that was interrupted too early is missing.
@@ -171,7 +171,10 @@ impl Sum {
             (true, _) | (false, []) => None,
             (false, indices) => Some(format!("{} interrupted before the end", indexed(indices, "was", "were"))),
         };
-        let notes = [offer::gap(&shards), offer::lateness(&shards), interrupted].into_iter().flatten().collect();
+        let notes = [load_validity::gap(&shards), load_validity::lateness(&shards), interrupted]
+            .into_iter()
+            .flatten()
+            .collect();
         let failed = self.failures.into_iter().map(|(failure, indices)| TaskError::Failed {
             message: format!("{} ({})", failure.message, indexed(&indices, "", "").trim_end()),
             hint: failure.hint,

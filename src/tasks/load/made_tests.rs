@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 
 use super::super::offer::Go;
 use super::*;
+use crate::load::pacing::{Arrival, Bound, Pacer};
 use crate::load::plan::LoadPlan;
-use crate::logic::histogram;
-use crate::logic::input::InputError;
-use crate::logic::pacing::{Arrival, Bound, Pacer};
+use crate::metrics::histogram;
 use crate::model::contribution::VersionMetrics;
 use crate::model::shard::LoadShard;
 use crate::ports::BoxFuture;
+use crate::values::input::InputError;
 
 struct Plain;
 

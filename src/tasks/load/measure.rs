@@ -4,15 +4,15 @@ use chrono::{DateTime, Utc};
 
 use crate::load::outcome::LoadOutcome;
 use crate::load::timeline::MAX_INTERVALS;
-use crate::logic::histogram::{
+use crate::metrics::histogram::{
     Histogram, buckets, encode, max_ms, mean_ms, min_ms, percentile_ms, percentile_name, stddev_ms,
 };
-use crate::logic::offer::{OFFERED, rounded};
 use crate::model::contribution::{Measurement, Values, VersionMetrics};
 use crate::model::duration::GoDuration;
 use crate::model::insights::Observation;
 use crate::model::load::{Lateness, LoadRecord};
 use crate::model::metric::{MSEC, MetricMeta, MetricType};
+use crate::slo::load_validity::{OFFERED, rounded};
 
 /// Buckets of a histogram in Iter8's form.
 const BUCKETS: usize = 60;

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::logic::input::InputError;
-use crate::logic::path::join;
+use crate::model::path::join;
+use crate::values::input::InputError;
 
 /// The levels that a load's fields were merged of, the most specific one first: where each stands, and what it holds.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::logic::random::RandomBits;
+use crate::templates::random::RandomBits;
 
 /// Random bits that differ from run to run.
 pub(in crate::tasks) fn random_bits() -> RandomBits {

@@ -2,6 +2,7 @@
 //!
 //! `values` reads what the user wrote, `payload` makes what is sent, and `secrets` keeps a webhook's secrets from being told.
 
+mod message;
 mod payload;
 mod secrets;
 mod values;
@@ -14,11 +15,11 @@ use self::payload::{Body, Maker};
 use self::secrets::{origin, secret, without};
 use self::values::{GithubValues, NotifyWith, SlackValues, github, slack};
 use super::{Task, TaskContext, TaskError, TaskKind};
-use crate::logic::input::{InputError, typed};
-use crate::logic::mask::SentSecrets;
 use crate::model::contribution::Contribution;
 use crate::model::document::TaskSpec;
 use crate::ports::{BoxFuture, Files, WebRequest};
+use crate::redact::SentSecrets;
+use crate::values::input::{InputError, typed};
 
 /// The registry's row.
 pub const KIND: TaskKind = TaskKind {

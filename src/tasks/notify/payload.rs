@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use serde::de::IgnoredAny;
 
 use super::values::Payload;
-use crate::logic::input::InputError;
-use crate::logic::notification;
-use crate::logic::template::{Template, TemplateFault};
 use crate::ports::Files;
+use crate::tasks::notify::message;
 use crate::tasks::text_source::TextSource;
 use crate::tasks::{TaskContext, TaskError};
+use crate::templates::{Template, TemplateFault};
+use crate::values::input::InputError;
 
 /// Largest payload that GitHub takes, in bytes.
 const MAX_GITHUB: usize = 64 << 10;
@@ -56,13 +56,13 @@ impl Maker {
         let now = cx.world.clock.now();
         let (kind, source) = match (self.kind, &self.template) {
             (kind, Some(source)) => (kind, source),
-            (Payload::Slack, None) => return Ok(json(notification::slack(cx.experiment, cx.index, now).to_string())),
-            (Payload::Github, None) => return Ok(json(notification::github(cx.experiment, cx.index, now).to_string())),
+            (Payload::Slack, None) => return Ok(json(message::slack(cx.experiment, cx.index, now).to_string())),
+            (Payload::Github, None) => return Ok(json(message::github(cx.experiment, cx.index, now).to_string())),
         };
         let failed = |message: String| TaskError::failed(format!("no payload: {message}"));
         let text = source.fetch(cx.world.files, cx.world.web).await.map_err(failed)?;
         let template = parse(source, &text, now).map_err(|fault| failed(unreadable(&fault)))?;
-        let values = notification::values(cx.experiment, cx.index, now);
+        let values = message::values(cx.experiment, cx.index, now);
         let text =
             template.render(&values).map_err(|fault| failed(format!("the template can't be rendered: {fault}")))?;
         let (receiver, most) = match kind {
@@ -89,7 +89,7 @@ fn json(text: String) -> Body {
 }
 
 fn parse(source: &TextSource, text: &str, now: DateTime<Utc>) -> Result<Template, TemplateFault> {
-    notification::template(source.dialect(), text, now)
+    message::template(source.dialect(), text, now)
 }
 
 fn unreadable(fault: &TemplateFault) -> String {

@@ -1,8 +1,8 @@
 //! The secrets of a notification: where they come from, and how they are kept out of what is told of it.
 
-use crate::logic::input::InputError;
-use crate::logic::mask::{self, SentSecrets};
 use crate::ports::Files;
+use crate::redact::{self, SentSecrets};
+use crate::values::input::InputError;
 
 /// One secret from its value, its variable or its file.
 pub(super) fn secret(
@@ -35,5 +35,5 @@ pub(super) fn origin(url: &str) -> String {
 
 /// The text without the secrets that were sent, and without what looks like one.
 pub(super) fn without(secrets: &SentSecrets, text: &str) -> String {
-    mask::mask_text(&secrets.hide(text))
+    redact::mask_text(&secrets.hide(text))
 }

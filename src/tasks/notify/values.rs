@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::logic::input::InputError;
 use crate::tasks::shape::{HTTP_URL, each_given};
+use crate::values::input::InputError;
 
 /// The methods, in any case, as a regular expression.
 const METHOD: &str = "^([pP][oO][sS][tT]|[pP][uU][tT]|[pP][aA][tT][cC][hH]|[gG][eE][tT])$";

@@ -1,7 +1,8 @@
 //! The `ready` task: waits until objects of the cluster are there and ready.
 //!
-//! Each object is watched, not polled; [`crate::logic::readiness`] says what ready means. A time-out tells what was seen last.
+//! Each object is watched, not polled; [`crate::tasks::ready::readiness`] says what ready means. A time-out tells what was seen last.
 
+mod readiness;
 mod values;
 
 use schemars::{Schema, SchemaGenerator};
@@ -10,15 +11,15 @@ use serde_json::{Value, json};
 use self::values::{DEFAULT_TIMEOUT, KINDS, NamedKind, ReadyValues, ReadyWith};
 use super::watched::{WatchedKind, WatchedValues};
 use super::{Recorded, Task, TaskContext, TaskError, TaskKind};
-use crate::logic::input::{InputError, typed};
-use crate::logic::names;
-use crate::logic::readiness::{Readiness, readiness};
+use crate::manifests::dns_names;
 use crate::model::contribution::Contribution;
 use crate::model::document::TaskSpec;
 use crate::model::duration::GoDuration;
 use crate::model::object::{ObjectRef, ResourceKind};
 use crate::ports::cluster::{ClusterError, ClusterFault, ObjectStates};
 use crate::ports::{BoxFuture, Event};
+use crate::tasks::ready::readiness::{Readiness, readiness};
+use crate::values::input::{InputError, typed};
 
 use futures_util::StreamExt;
 
@@ -109,22 +110,22 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
 /// Finds names that no object can have: they would become part of a URL.
 fn check(with: &ReadyWith, at: &str) -> Result<(), InputError> {
     let wrong = |field: &str, text: &str, expected: &str| {
-        let path = crate::logic::path::join(at, field);
+        let path = crate::model::path::join(at, field);
         InputError::new(path, format!("`{text}` is not {expected}"))
     };
-    if !names::is_subdomain(&with.name) {
+    if !dns_names::is_subdomain(&with.name) {
         return Err(wrong("name", &with.name, "the name of an object: small letters, digits, - and ."));
     }
-    if let Some(namespace) = with.namespace.as_deref().filter(|namespace| !names::is_label(namespace)) {
+    if let Some(namespace) = with.namespace.as_deref().filter(|namespace| !dns_names::is_label(namespace)) {
         return Err(wrong("namespace", namespace, "the name of a namespace: small letters, digits and -"));
     }
-    if !with.group.is_empty() && !names::is_subdomain(&with.group) {
+    if !with.group.is_empty() && !dns_names::is_subdomain(&with.group) {
         return Err(wrong("group", &with.group, "an API group, such as `apps`"));
     }
-    if !names::is_label(&with.version) {
+    if !dns_names::is_label(&with.version) {
         return Err(wrong("version", &with.version, "an API version, such as `v1`"));
     }
-    if !names::is_label(&with.resource) {
+    if !dns_names::is_label(&with.resource) {
         return Err(wrong("resource", &with.resource, "the plural name of a kind, such as `deployments`"));
     }
     match &with.condition {

@@ -6,8 +6,8 @@ use std::thread;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use iter8::logic::mask;
 use iter8::model::codec;
+use iter8::redact;
 use serde_json::{Value, json};
 
 use super::{GROUP, Helm, chart, objects};
@@ -105,7 +105,7 @@ fn differences(helm: &Helm, case: &[&str]) -> Option<String> {
     }
     let masked = |mut object: Value| {
         if let Some(values) = object.pointer_mut("/texts/values.yaml") {
-            *values = mask::mask(values);
+            *values = redact::mask(values);
         }
         shown(object)
     };

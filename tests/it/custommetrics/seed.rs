@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use iter8::sample::{self, Latency, SampleConfig, SampleService, VersionStats};
+use sample_model::{Latency, SampleConfig, SampleService, VersionStats};
 use serde_json::Value;
 
 use crate::support::cli::{Bench, Said};
@@ -49,7 +49,7 @@ impl World {
         config.versions[1].latency = Latency::constant(Duration::from_millis(candidate_ms));
         config.versions[1].error_rate = candidate_errors;
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let service = runtime.block_on(sample::start(config)).unwrap();
+        let service = runtime.block_on(sample_model::start(config)).unwrap();
         let prometheus = Prometheus::start(&[service.front])?;
         prometheus.wait_until("count(revision_app_request_count)", |count| count.is_some());
         Some(Self { prometheus, runtime, service: Some(service) })

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use iter8::logic::histogram::{self, Histogram, mean_ms, percentile_ms};
+use iter8::metrics::histogram::{self, Histogram, mean_ms, percentile_ms};
 use iter8::model::load::Shards;
 use iter8::model::shard::{LoadPhase, ShardEnd};
-use iter8::sample::{SampleConfig, start};
+use sample_model::{SampleConfig, start};
 use serde_json::{Value, json};
 
 use super::crew::{Document, Machine, PATIENCE, counting, experiment, run_all};

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use iter8::logic::insights::merge;
-use iter8::logic::metrics::reading;
+use iter8::metrics::insights::merge;
+use iter8::metrics::reading::reading;
 use iter8::model::contribution::Values;
 use iter8::model::insights::Insights;
 use iter8::model::metric::{MetricType, Reading};
-use iter8::sample::{SampleConfig, start};
 use iter8::tasks::TaskError;
 use prost::Message;
+use sample_model::{SampleConfig, start};
 use serde_json::{Value, json};
 
 use super::server::{Msg, PROTO, Server};
@@ -101,7 +101,7 @@ async fn messages_of_a_stream_are_the_interval_apart() {
     else {
         panic!()
     };
-    let between = iter8::logic::histogram::decode(histogram).unwrap();
+    let between = iter8::metrics::histogram::decode(histogram).unwrap();
     assert_eq!(between.len(), 4);
     assert!(between.mean() > 20_000.0, "{}", between.mean());
 }
@@ -251,7 +251,7 @@ async fn all_four_kinds_of_a_real_service_are_measured_by_proto_protoset_and_ref
     let service = start(SampleConfig::default()).await.unwrap();
     let mut world = World::default();
     world.files.insert("line.proto".to_owned(), include_bytes!("../../../proto/route.proto").to_vec());
-    world.files.insert("line.pb".to_owned(), iter8::sample::pb::DESCRIPTORS.to_vec());
+    world.files.insert("line.pb".to_owned(), sample_model::pb::DESCRIPTORS.to_vec());
     let station = |km: f64| json!({"km": km});
     let endpoints = json!({
         "unary": {"call": "iter8.sample.v1.Line/NearestStation", "data": station(3.0)},

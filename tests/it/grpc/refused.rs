@@ -1,6 +1,6 @@
 //! What the task refuses before anything runs, and what its schema says of it.
 
-use iter8::logic::mask::mask;
+use iter8::redact::mask;
 use iter8::tasks::TaskError;
 use iter8::tasks::grpc::KIND;
 use schemars::SchemaGenerator;

@@ -82,7 +82,7 @@ fn the_api_server_takes_the_schedules_that_are_taken_here_and_no_others() {
         );
         let args = ["apply", "-n", &world.namespace, "--server-side", "--dry-run=server", "-f", "-"];
         let said = world.cluster.kubectl_with_input(&args, &yaml);
-        let here = iter8::logic::launch::schedule::check(schedule);
+        let here = iter8::manifests::schedule::check(schedule);
         assert_eq!(said.code == Some(0), here.is_ok(), "{schedule}: {here:?}\n{said:#?}");
         taken += usize::from(here.is_ok());
     }

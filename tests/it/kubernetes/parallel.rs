@@ -5,8 +5,8 @@ use std::io::Read;
 use std::time::Instant;
 
 use iter8::adapters::kubernetes::{Connection, PodFleet, Seat};
-use iter8::logic::histogram::{self, Histogram};
-use iter8::logic::launch::names::Group;
+use iter8::manifests::names::Group;
+use iter8::metrics::histogram::{self, Histogram};
 use iter8::model::insights::EncodedHistogram;
 use iter8::model::load::Shards;
 use iter8::model::shard::{Handed, ShardEnd, Share};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use iter8::logic::template::{Dialect, Template};
+use iter8::templates::{Dialect, Template};
 use serde_json::{Value, json};
 
 use crate::support::{files, tools};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iter8::logic::histogram;
+use iter8::metrics::histogram;
 use iter8::model::document::{Experiment, ExperimentResult, TaskRecord, TaskSpec, TaskStatus};
 use iter8::model::duration::GoDuration;
 use iter8::model::insights::{Insights, Observation, VersionName};

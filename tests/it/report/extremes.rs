@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use iter8::logic::series::halved;
+use iter8::metrics::series::halved;
 use iter8::model::document::{Experiment, TaskSpec, TaskStatus};
 use iter8::model::duration::GoDuration;
 use iter8::model::insights::{Insights, Observation, VersionName};

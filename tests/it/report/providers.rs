@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use iter8::logic::loops::{self, ThisLoop};
-use iter8::logic::{assess, insights};
+use iter8::metrics::insights;
 use iter8::model::contribution::{Contribution, Measurement, Values, VersionMetrics};
 use iter8::model::document::{Experiment, TaskStatus};
 use iter8::model::insights::{Insights, Observation};
@@ -12,6 +11,8 @@ use iter8::model::loops::LoopRule;
 use iter8::model::metric::{MetricMeta, MetricType, NoDataPolicy};
 use iter8::model::number::Number;
 use iter8::model::slo::{Slo, SloLimits};
+use iter8::slo::assess;
+use iter8::slo::loops::{self, ThisLoop};
 use serde_json::json;
 
 use super::documents::{experiment, name_versions, record, start, task};

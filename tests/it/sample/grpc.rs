@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 
 use futures_util::stream;
 use http::uri::PathAndQuery;
-use iter8::sample::pb::model_infer_request::InferInputTensor;
-use iter8::sample::pb::{
+use prost::Message;
+use sample_model::pb::model_infer_request::InferInputTensor;
+use sample_model::pb::{
     InferTensorContents, ModelInferRequest, ModelInferResponse, ModelMetadataRequest, ModelMetadataResponse,
     ModelReadyRequest, ModelReadyResponse, ServerLiveRequest, ServerLiveResponse, ServerMetadataRequest,
     ServerMetadataResponse, ServerReadyRequest, ServerReadyResponse,
 };
-use prost::Message;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
 use tonic_prost::ProstCodec;

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt};
 use http::uri::PathAndQuery;
-use iter8::sample::SampleConfig;
-use iter8::sample::pb::line::{Notice, Passage, PassengerCount, Position, RideRequest, Station, Stop};
 use prost::Message;
+use sample_model::SampleConfig;
+use sample_model::pb::line::{Notice, Passage, PassengerCount, Position, RideRequest, Station, Stop};
 use tokio::sync::mpsc;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status, Streaming};

@@ -7,7 +7,7 @@ mod rest;
 mod running;
 mod traffic;
 
-use iter8::sample::{SampleConfig, SampleService, start};
+use sample_model::{SampleConfig, SampleService, start};
 
 /// Flowers and the classes that v1 and v2 give them.
 const FLOWERS: [([f64; 4], u64, u64); 4] = [

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use http::{Method, StatusCode};
-use iter8::sample::{Classifier, SampleConfig, VersionConfig, start};
+use sample_model::{Classifier, SampleConfig, VersionConfig, start};
 use tokio::net::TcpStream;
 
 use super::client::Client;

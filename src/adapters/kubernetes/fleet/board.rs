@@ -12,7 +12,7 @@ use super::super::fault::Act;
 use super::super::objects::{MANAGER, kind_of};
 use super::super::retry::{LONG, patiently};
 use super::super::watch::Target;
-use crate::logic::launch::names::Group;
+use crate::manifests::names::Group;
 use crate::ports::cluster::{ClusterError, ClusterFault};
 
 /// A pod's own Secret.

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use self::assistant::Assistant;
 use self::coordinator::Coordinator;
 use super::connect::Connection;
-use crate::logic::launch::names::Group;
+use crate::manifests::names::Group;
 use crate::model::document::Experiment;
 use crate::model::shard::{Handed, LoadPlace, Share};
 use crate::ports::BoxFuture;

@@ -1,0 +1,131 @@
+//! Times and durations; all in UTC.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Function, Outcome, args, row};
+use crate::duration;
+use crate::layout;
+use crate::memory::Memory;
+use crate::numerals;
+use crate::value::Value;
+
+pub const FUNCTIONS: &[Function] = &[
+    row("now", 0, 0, |memory, _| Ok(Value::Time(memory.now()))),
+    row("date", 2, 2, |memory, args| formatted(memory, args::text(args, 0)?, args)),
+    row("dateInZone", 3, 3, in_zone),
+    row("date_in_zone", 3, 3, in_zone),
+    row("htmlDate", 1, 1, |memory, args| {
+        let time = args::time(args, 0)?;
+        memory.text(layout::format(time, "2006-01-02"))
+    }),
+    row("htmlDateInZone", 2, 2, |memory, args| {
+        check_zone(args::text(args, 1)?)?;
+        let time = args::time(args, 0)?;
+        memory.text(layout::format(time, "2006-01-02"))
+    }),
+    row("dateModify", 2, 2, modify),
+    row("date_modify", 2, 2, modify),
+    row("mustDateModify", 2, 2, modify),
+    row("must_date_modify", 2, 2, modify),
+    row("toDate", 2, 2, to_date),
+    row("mustToDate", 2, 2, to_date),
+    row("unixEpoch", 1, 1, |memory, args| {
+        let time = args::time(args, 0)?;
+        memory.text(time.timestamp().to_string())
+    }),
+    row("ago", 1, 1, |memory, args| {
+        let past = (memory.now() - args::time(args, 0)?).num_milliseconds();
+        memory.text(shown(nanos((past + 500).div_euclid(1000))))
+    }),
+    row("duration", 1, 1, |memory, args| memory.text(shown(nanos(seconds(&args[0]))))),
+    row("durationRound", 1, 1, rounded),
+];
+
+fn formatted(memory: &mut Memory, wanted: &str, args: &[Value]) -> Outcome {
+    let time = args::time(args, 1)?;
+    memory.spend(wanted.len() * 32)?;
+    memory.text(layout::format(time, wanted))
+}
+
+/// Only UTC is known: other zones need tables that are not always there.
+fn check_zone(zone: &str) -> Result<(), String> {
+    if matches!(zone, "UTC" | "" | "Etc/UTC" | "GMT" | "Local") {
+        return Ok(());
+    }
+    Err(format!("the time zone `{zone}` is not known here; use UTC"))
+}
+
+fn in_zone(memory: &mut Memory, args: &[Value]) -> Outcome {
+    check_zone(args::text(args, 2)?)?;
+    formatted(memory, args::text(args, 0)?, args)
+}
+
+fn modify(_: &mut Memory, args: &[Value]) -> Outcome {
+    let (text, time) = (args::text(args, 0)?, args::time(args, 1)?);
+    let moved = time.checked_add_signed(TimeDelta::nanoseconds(parsed(text)?));
+    moved.map(Value::Time).ok_or_else(|| "the result is out of the range of times".to_owned())
+}
+
+fn to_date(memory: &mut Memory, args: &[Value]) -> Outcome {
+    let (wanted, text) = (args::text(args, 0)?, args::text(args, 1)?);
+    memory.spend(wanted.len() * 32)?;
+    let time: Option<DateTime<Utc>> = layout::parse(wanted, text);
+    time.map(Value::Time).ok_or_else(|| format!("`{}` is not a time of the layout `{wanted}`", short(text)))
+}
+
+/// Nanoseconds of a duration as Go writes it, such as `1h30m` or `-5s`.
+fn parsed(text: &str) -> Result<i64, String> {
+    let (sign, size) = match text.strip_prefix('-') {
+        Some(size) => (-1, size),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let fault = || format!("`{}` is not a duration; write one such as 1h30m or -5s", short(text));
+    let duration = duration::parse(size).ok_or_else(fault)?;
+    i64::try_from(duration.as_nanos()).map(|nanos| sign * nanos).map_err(|_| fault())
+}
+
+/// No more of a text than a message needs.
+fn short(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+fn nanos(seconds: i64) -> i64 {
+    seconds.saturating_mul(1_000_000_000)
+}
+
+fn seconds(value: &Value) -> i64 {
+    match value {
+        Value::Int(number) | Value::Int64(number) => *number,
+        Value::Text(text) => numerals::whole(text).unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// A duration as Go writes it: `1h1m5s`, `1.5ms`, `0s`.
+fn shown(nanos: i64) -> String {
+    let sign = if nanos < 0 { "-" } else { "" };
+    format!("{sign}{}", duration::format(Duration::from_nanos(nanos.unsigned_abs())))
+}
+
+fn rounded(memory: &mut Memory, args: &[Value]) -> Outcome {
+    const SECOND: u64 = 1_000_000_000;
+    const UNITS: [(u64, &str); 6] = [
+        (SECOND * 86_400 * 365, "y"),
+        (SECOND * 86_400 * 30, "mo"),
+        (SECOND * 86_400, "d"),
+        (SECOND * 3600, "h"),
+        (SECOND * 60, "m"),
+        (SECOND, "s"),
+    ];
+    let nanos = match &args[0] {
+        Value::Text(text) => parsed(text)?,
+        Value::Int(number) | Value::Int64(number) => *number,
+        Value::Time(time) => (memory.now() - *time).num_nanoseconds().unwrap_or(i64::MAX),
+        _ => 0,
+    };
+    let size = nanos.unsigned_abs();
+    let unit = UNITS.into_iter().find(|(unit, _)| size > *unit);
+    memory.text(unit.map_or_else(|| "0s".to_owned(), |(unit, name)| format!("{}{name}", size / unit)))
+}

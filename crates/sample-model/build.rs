@@ -1,0 +1,22 @@
+//! Compiles `proto/` without an installed `protoc`: `protox` parses it, `tonic` turns the descriptors into code.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::{env, fs};
+
+/// What the sample service speaks.
+const FILES: [&str; 2] = ["open_inference.proto", "route.proto"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=../../proto");
+    let mut compiler = protox::Compiler::new(["../../proto"])?;
+    compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
+
+    // The sample service hands these bytes to clients that ask what it speaks (gRPC reflection).
+    let descriptors = PathBuf::from(env::var("OUT_DIR")?).join("sample.bin");
+    fs::write(descriptors, compiler.encode_file_descriptor_set())?;
+
+    // The server alone: the program's own client side reads descriptors at run time.
+    tonic_prost_build::configure().build_client(false).compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! From the YAML parser's events to a JSON value, with bounds on depth and on what aliases expand to.
+
+use std::collections::HashMap;
+
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use serde_json::{Map, Value};
+
+use super::scalar::{Scalar, Wanted, resolve};
+use super::{MAX_DEPTH, YamlError};
+
+/// Bound on what anchors and aliases may copy, in units of [`weight`]: enough for any honest file, too little for an alias bomb.
+const MAX_COPIED: usize = 16 << 20;
+
+/// A node as the document has it; a scalar keeps its type, which decides what it becomes as a key.
+#[derive(Clone)]
+enum Node {
+    Scalar(Scalar),
+    Value(Value),
+}
+
+/// The value of the first document in `text`; `null` if there is none.
+pub fn value(text: &str) -> Result<Value, YamlError> {
+    // Helm's library skips the mark that some editors put in front of UTF-8.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut options = granit_parser::options! {
+        flow_nesting_limit: MAX_DEPTH,
+        block_nesting_limit: MAX_DEPTH,
+    };
+    options.set_emit_comments(false);
+    let mut reader =
+        Reader { parser: Parser::new_from_str_with_options(text, options), anchors: HashMap::new(), copied: 0 };
+    loop {
+        let (event, span) = reader.next()?;
+        match event {
+            Event::StreamEnd => return Ok(Value::Null),
+            Event::StreamStart | Event::DocumentStart(..) => {}
+            event => {
+                let node = reader.node(event, span, 0)?;
+                let value = reader.value(node, span)?;
+                // The rest of the document must be in order, the documents after it don't matter.
+                reader.next()?;
+                return Ok(value);
+            }
+        }
+    }
+}
+
+struct Reader<'a> {
+    parser: Parser<'a, StrInput<'a>>,
+    anchors: HashMap<usize, Node>,
+    copied: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn next(&mut self) -> Result<(Event<'a>, Span), YamlError> {
+        match self.parser.next_event() {
+            Some(Ok(next)) => Ok(next),
+            Some(Err(error)) => Err(syntax(&error)),
+            None => Err(YamlError::new("the text ends too early")),
+        }
+    }
+
+    /// The node that starts with `event`.
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, YamlError> {
+        if depth > MAX_DEPTH {
+            return Err(at(span, format!("nested deeper than {MAX_DEPTH} levels")));
+        }
+        let (node, anchor) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let scalar = resolve(&text, wanted(style, tag.as_deref())).map_err(|error| at(span, error))?;
+                (Node::Scalar(scalar), anchor)
+            }
+            Event::SequenceStart(_, anchor, _) => (Node::Value(self.list(depth)?), anchor),
+            Event::MappingStart(_, anchor, _) => (Node::Value(self.map(depth)?), anchor),
+            Event::Alias(anchor) => return self.alias(anchor, span),
+            _ => return Err(at(span, "expected a value")),
+        };
+        if anchor > 0 {
+            self.pay(&node, span)?;
+            self.anchors.insert(anchor, node.clone());
+        }
+        Ok(node)
+    }
+
+    fn value(&mut self, node: Node, span: Span) -> Result<Value, YamlError> {
+        match node {
+            Node::Scalar(scalar) => scalar.into_value().map_err(|error| at(span, error)),
+            Node::Value(value) => Ok(value),
+        }
+    }
+
+    fn list(&mut self, depth: usize) -> Result<Value, YamlError> {
+        let mut list = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            if event == Event::SequenceEnd {
+                return Ok(Value::Array(list));
+            }
+            let node = self.node(event, span, depth + 1)?;
+            list.push(self.value(node, span)?);
+        }
+    }
+
+    fn map(&mut self, depth: usize) -> Result<Value, YamlError> {
+        let mut map = Map::new();
+        loop {
+            let (key, key_span) = self.next()?;
+            if key == Event::MappingEnd {
+                return Ok(Value::Object(map));
+            }
+            if is_merge_key(&key) {
+                let (event, span) = self.next()?;
+                // Helm takes a list of maps only where it is written, not where an alias stands for it.
+                let is_alias = event.is_alias();
+                let node = self.node(event, span, depth + 1)?;
+                merge(&mut map, node, is_alias).map_err(|error| at(span, error))?;
+                continue;
+            }
+            let key = match self.node(key, key_span, depth + 1)? {
+                Node::Scalar(scalar) => scalar.into_key().map_err(|error| at(key_span, error))?,
+                Node::Value(_) => return Err(at(key_span, "a key must be a text, not a map or list")),
+            };
+            let (event, span) = self.next()?;
+            let node = self.node(event, span, depth + 1)?;
+            let value = self.value(node, span)?;
+            map.insert(key, value);
+        }
+    }
+
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, YamlError> {
+        // The parser knows the name; the node is missing only while it is still being read.
+        let Some(node) = self.anchors.get(&anchor).cloned() else {
+            return Err(at(span, "an alias inside the value it stands for"));
+        };
+        self.pay(&node, span)?;
+        Ok(node)
+    }
+
+    /// Counts a copy of `node` against the bound.
+    fn pay(&mut self, node: &Node, span: Span) -> Result<(), YamlError> {
+        self.copied += match node {
+            Node::Scalar(Scalar::Text(text)) => 16 + text.len(),
+            Node::Scalar(_) => 16,
+            Node::Value(value) => weight(value),
+        };
+        if self.copied > MAX_COPIED {
+            return Err(at(span, "aliases repeat too much; write less with anchors"));
+        }
+        Ok(())
+    }
+}
+
+/// Roughly how many bytes a copy takes.
+fn weight(value: &Value) -> usize {
+    16 + match value {
+        Value::String(text) => text.len(),
+        Value::Array(list) => list.iter().map(weight).sum(),
+        Value::Object(map) => map.iter().map(|(key, value)| 16 + key.len() + weight(value)).sum(),
+        _ => 0,
+    }
+}
+
+/// Namespace of the tags that are written with `!!`.
+const YAML_TAGS: &str = "tag:yaml.org,2002:";
+
+/// What style and tag of a scalar ask for.
+fn wanted(style: ScalarStyle, tag: Option<&Tag>) -> Wanted {
+    match tag {
+        Some(tag) => tag.suffix_in_namespace(YAML_TAGS).map_or(Wanted::Text, |name| Wanted::of_core_tag(&name)),
+        None if style == ScalarStyle::Plain => Wanted::Anything,
+        None => Wanted::Text,
+    }
+}
+
+/// Whether this key is `<<`, which stands for the entries of other maps.
+fn is_merge_key(event: &Event<'_>) -> bool {
+    match event {
+        Event::Scalar(text, style, _, tag) => {
+            text == "<<"
+                && match tag {
+                    Some(tag) => tag.suffix_in_namespace(YAML_TAGS).is_some_and(|name| name == "merge"),
+                    None => *style == ScalarStyle::Plain,
+                }
+        }
+        _ => false,
+    }
+}
+
+/// Puts the entries of a map, or of several (the first wins), into `map`. As in Helm, they replace what stands before `<<`.
+fn merge(map: &mut Map<String, Value>, node: Node, is_alias: bool) -> Result<(), String> {
+    let expected = || Err("`<<` expects a map or a list of maps".to_owned());
+    match node {
+        Node::Value(Value::Object(entries)) => map.extend(entries),
+        Node::Value(Value::Array(list)) if !is_alias => {
+            for entries in list.into_iter().rev() {
+                let Value::Object(entries) = entries else { return expected() };
+                map.extend(entries);
+            }
+        }
+        _ => return expected(),
+    }
+    Ok(())
+}
+
+fn at(span: Span, message: impl Into<String>) -> YamlError {
+    // The parser counts lines from 1 and columns from 0.
+    YamlError {
+        message: message.into(),
+        line: Some(span.start.line() as u64),
+        column: Some(span.start.col() as u64 + 1),
+    }
+}
+
+fn syntax(error: &ScanError) -> YamlError {
+    let mark = error.marker();
+    YamlError { message: error.info(), line: Some(mark.line() as u64), column: Some(mark.col() as u64 + 1) }
+}

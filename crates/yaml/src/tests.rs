@@ -1,0 +1,79 @@
+//! YAML 1.1 in, JSON out, and the errors of what is not YAML.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn read(text: &str) -> Value {
+    value_from_yaml(text).unwrap()
+}
+
+fn error_of(text: &str) -> String {
+    value_from_yaml(text).unwrap_err().to_string()
+}
+
+#[test]
+fn scalars_are_typed_as_in_yaml_1_1() {
+    let cases = [
+        ("[y, yes, on, NO]", json!([true, true, true, false])),
+        ("n: 1", json!({"false": 1})),
+        ("[012, 0o12, 0x1F, 1_000, 1e3]", json!([10, 10, 31, 1000, 1000])),
+        ("[~, null, '']", json!([null, null, ""])),
+        ("['yes', \"012\", !!str 1]", json!(["yes", "012", "1"])),
+        ("[2001-12-14, 1:30, 1.2.3]", json!(["2001-12-14", "1:30", "1.2.3"])),
+        ("", Value::Null),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(read(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn errors_have_line_and_column() {
+    assert_eq!(error_of("a: 1\nb: [1, 2\n"), "line 2, column 4: unclosed bracket '['");
+    assert_eq!(
+        error_of("a:\n  b: .inf"),
+        "line 2, column 6: `.inf` is not a number here; write a finite one, or put it in quotes"
+    );
+    assert_eq!(error_of("a: !!int x"), "line 1, column 10: `x` is not a `!!int`");
+    assert_eq!(error_of("a: &x [*x]"), "line 1, column 8: an alias inside the value it stands for");
+    assert_eq!(error_of("a:\n  <<: 1"), "line 2, column 7: `<<` expects a map or a list of maps");
+}
+
+#[test]
+fn texts_too_long_or_too_deep_are_refused() {
+    assert_eq!(error_of(&" ".repeat(MAX_BYTES + 1)), "8388609 bytes are too many; at most 8388608 are read");
+    assert!(value_from_yaml(&format!("{}1{}", "[".repeat(50), "]".repeat(50))).is_ok());
+    for (open, close) in [("[", "]"), ("{a: ", "}"), ("[{a: ", "}]"), ("- ", ""), ("? ", "")] {
+        for levels in [101, 100_000] {
+            let text = format!("{}1{}", open.repeat(levels), close.repeat(levels));
+            assert!(value_from_yaml(&text).is_err(), "{levels} times {open}");
+        }
+    }
+    let mixed = format!("{}{}1{}", "- ".repeat(60), "[".repeat(60), "]".repeat(60));
+    assert_eq!(error_of(&mixed), "line 1, column 162: nested deeper than 100 levels");
+}
+
+#[test]
+fn an_alias_bomb_is_refused() {
+    let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for i in 1..30 {
+        let below = i - 1;
+        text.push_str(&format!("a{i}: &a{i} [*a{below}, *a{below}, *a{below}, *a{below}]\n"));
+    }
+    assert!(error_of(&text).ends_with("aliases repeat too much; write less with anchors"), "{}", error_of(&text));
+    let merges = text.replace("[x, x, x, x, x, x, x, x, x, x]", "{b: x}").replace('[', "{<<: [").replace(']', "]}");
+    assert!(value_from_yaml(&merges).is_ok(), "merges of the same maps don't grow");
+    let long = format!("a: &a {}\nb: [{}]", "x".repeat(1 << 20), "*a,".repeat(100));
+    assert!(error_of(&long).ends_with("aliases repeat too much; write less with anchors"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+    #[test]
+    fn no_text_makes_the_reader_panic(text in r#"([-?:,\[\]{}#&*!|>'"%a0.~=] ?|\n {0,3}|<<|&a|\*a|!!int|ü){0,40}"#) {
+        let _ = value_from_yaml(&text);
+    }
+}

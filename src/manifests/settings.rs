@@ -1,0 +1,307 @@
+//! The values beside the tasks' own: how and where the experiment runs in Kubernetes.
+//!
+//! A local run leaves them alone, but a mistyped one is found here and not first in the cluster. Defaults are those of the chart:
+//! its `values.yaml` is part of the program.
+
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use serde_json::{Map, Value, json};
+
+use super::schedule;
+use crate::manifests::dns_names;
+use crate::model::codec;
+use crate::model::duration::{GoDuration, PositiveDuration};
+use crate::model::number::Count;
+use crate::values::input::{InputError, typed};
+use crate::values::{overlay, without_nulls};
+use suggest::nearest;
+
+/// The chart's values.
+const DEFAULTS: &str = include_str!("../../charts/iter8/values.yaml");
+
+/// Most pods of one experiment: each has a Secret of its own, which roles and reports name one by one.
+pub const MAX_PARALLELISM: u64 = 100;
+
+/// What runs the experiment.
+const RUNNERS: [(&str, Runner); 3] = [("job", Runner::Job), ("cronjob", Runner::CronJob), ("none", Runner::None)];
+
+/// Values that are texts: name and description.
+const TEXTS: [(&str, &str); 4] = [
+    ("cronjobSchedule", "Schedule of the cronjob runner, such as `*/10 * * * *`."),
+    ("serviceAccountName", "Service account that the experiment runs under, instead of one made for it."),
+    ("iter8Image", "Image of this program that the runner uses."),
+    ("logLevel", "How much the runner's log says, such as `info`."),
+];
+
+/// The words of `logLevel`: what the program's `--loglevel` takes.
+pub const LOG_LEVELS: [&str; 8] = ["trace", "debug", "info", "warning", "warn", "error", "fatal", "panic"];
+
+/// Values beside the texts, the runner and `resources`.
+const OTHERS: [&str; 2] = ["parallelism", "startTimeout"];
+
+/// What runs an experiment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runner {
+    /// Once.
+    Job,
+    /// Again and again: each time is a loop.
+    CronJob,
+    /// Nothing.
+    None,
+}
+
+/// The settings of a launch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// What runs the experiment.
+    pub runner: Runner,
+    /// When the cronjob runner runs; empty for the others.
+    pub schedule: String,
+    /// The service account to run under; none for one of its own.
+    pub service_account: Option<String>,
+    /// The image.
+    pub image: String,
+    /// The program's `--loglevel`.
+    pub log_level: String,
+    /// CPU and memory of a pod.
+    pub resources: ResourceRequirements,
+    /// How many pods make the load together, at least 1.
+    pub parallelism: u32,
+    /// How long they wait for each other.
+    pub start_timeout: GoDuration,
+}
+
+/// The names of all of these values.
+pub fn value_names() -> impl Iterator<Item = &'static str> + Clone {
+    ["runner", "resources"].into_iter().chain(TEXTS.map(|(name, _)| name)).chain(OTHERS)
+}
+
+/// The user's values over the chart's, without what was taken back by `null`: what the experiment's Secret holds.
+pub fn with_defaults(values: &Value) -> Result<Value, InputError> {
+    let defaults = codec::value_from_yaml(DEFAULTS).map_err(|error| InputError::new("", error.to_string()))?;
+    let (Value::Object(mut merged), Value::Object(given)) = (defaults, values.clone()) else {
+        return Err(InputError::new("", "the values are not a map"));
+    };
+    overlay(&mut merged, given);
+    Ok(without_nulls(Value::Object(merged)))
+}
+
+impl Settings {
+    /// The image unless one is named: this program's version, which is brought into the cluster or its registry by hand.
+    pub fn default_image() -> String {
+        format!("iter8:{}", env!("CARGO_PKG_VERSION"))
+    }
+
+    /// Reads them from values [with defaults](with_defaults).
+    pub fn from_values(values: &Value) -> Result<Self, InputError> {
+        let empty = Map::new();
+        let map = values.as_object().unwrap_or(&empty);
+        check(map)?;
+        let text = |name: &str| map.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+        let runner = text("runner").and_then(|name| RUNNERS.iter().find(|(known, _)| *known == name));
+        let runner = runner.map_or(Runner::None, |(_, runner)| *runner);
+        let schedule = match (runner, text("cronjobSchedule")) {
+            (Runner::CronJob, None) => {
+                return Err(InputError::new("cronjobSchedule", "the cronjob runner needs a schedule")
+                    .with_hint("such as --set cronjobSchedule=\"*/10 * * * *\""));
+            }
+            (Runner::CronJob, Some(schedule)) => schedule.to_owned(),
+            _ => String::new(),
+        };
+        let service_account = text("serviceAccountName").map(str::to_owned);
+        if let Some(name) = service_account.as_ref().filter(|name| !dns_names::is_subdomain(name)) {
+            return Err(InputError::new(
+                "serviceAccountName",
+                format!("`{name}` is not the name of a service account"),
+            ));
+        }
+        let image = text("iter8Image").map_or_else(Self::default_image, str::to_owned);
+        let parallelism = map.get("parallelism").map_or(Ok(1), parallelism)?;
+        let start_timeout = map.get("startTimeout").map_or(Ok(GoDuration::default()), start_timeout)?;
+        Ok(Self {
+            runner,
+            schedule,
+            service_account,
+            image,
+            log_level: text("logLevel").unwrap_or("info").to_owned(),
+            resources: resources(map.get("resources").unwrap_or(&Value::Null))?,
+            parallelism,
+            start_timeout,
+        })
+    }
+}
+
+/// Refuses what the schema of [`properties`] refuses. `null`s count as absent and are to be taken out before.
+pub fn check(values: &Map<String, Value>) -> Result<(), InputError> {
+    if let Some(runner) = values.get("runner")
+        && !runner.as_str().is_some_and(|name| RUNNERS.iter().any(|(known, _)| *known == name))
+    {
+        let shown = runner.as_str().map_or_else(|| runner.to_string(), str::to_owned);
+        let names = RUNNERS.map(|(name, _)| name);
+        let expected = names.join(", ");
+        let error = InputError::new("runner", format!("`{shown}` is not a runner; expected one of {expected}"));
+        return Err(match nearest(&shown, names) {
+            Some(name) => error.with_hint(format!("did you mean `{name}`?")),
+            None => error,
+        });
+    }
+    for (name, _) in TEXTS {
+        if let Some(other) = values.get(name).filter(|value| !value.is_string()) {
+            let error = InputError::new(name, format!("`{other}` is not a text"));
+            let is_scalar = other.is_number() || other.is_boolean();
+            let hint = || format!("quote it in a file, or use --set-string {name}={other}");
+            return Err(if is_scalar { error.with_hint(hint()) } else { error });
+        }
+    }
+    let log_level = values.get("logLevel").and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+    if let Some(level) = log_level.filter(|level| !LOG_LEVELS.contains(level)) {
+        let error =
+            InputError::new("logLevel", format!("`{level}` is not known; expected one of {}", LOG_LEVELS.join(", ")));
+        return Err(match nearest(level, LOG_LEVELS) {
+            Some(name) => error.with_hint(format!("did you mean `{name}`?")),
+            None => error,
+        });
+    }
+    if let Some(schedule) = values.get("cronjobSchedule").and_then(Value::as_str).filter(|text| !text.trim().is_empty())
+    {
+        schedule::check(schedule.trim()).map_err(|reason| {
+            InputError::new("cronjobSchedule", format!("`{schedule}` is not a schedule: {reason}"))
+        })?;
+    }
+    values.get("parallelism").map_or(Ok(1), parallelism)?;
+    values.get("startTimeout").map_or(Ok(GoDuration::default()), start_timeout)?;
+    match values.get("resources") {
+        None | Some(Value::Object(_)) => Ok(()),
+        Some(other) => Err(InputError::new("resources", format!("`{other}` is not a map"))
+            .with_hint("give `requests` and `limits`, as in a container of a pod")),
+    }
+}
+
+fn parallelism(value: &Value) -> Result<u32, InputError> {
+    let count = typed(value, "parallelism").map(|Count(count)| count).ok().filter(|count| *count <= MAX_PARALLELISM);
+    match count.and_then(|count| u32::try_from(count).ok()) {
+        Some(pods @ 1..) => Ok(pods),
+        _ => {
+            let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let told = format!("`{shown}` is not a number of pods from 1 to {MAX_PARALLELISM}");
+            Err(InputError::new("parallelism", told))
+        }
+    }
+}
+
+fn start_timeout(value: &Value) -> Result<GoDuration, InputError> {
+    typed::<PositiveDuration>(value, "startTimeout").map(|timeout| timeout.0)
+}
+
+/// What may stand under `resources`, as in a container of a pod.
+const RESOURCE_KEYS: [&str; 3] = ["requests", "limits", "claims"];
+
+/// Quantities are texts to the API, and numbers to many who write them.
+fn resources(value: &Value) -> Result<ResourceRequirements, InputError> {
+    let mut value = value.clone();
+    let mut keys = value.as_object().into_iter().flat_map(Map::keys);
+    if let Some(key) = keys.find(|key| !RESOURCE_KEYS.contains(&key.as_str())) {
+        let told = format!("unknown field `{key}`; known here: {}", RESOURCE_KEYS.join(", "));
+        let error = InputError::new(format!("resources.{key}"), told);
+        return Err(match nearest(key, RESOURCE_KEYS) {
+            Some(name) => error.with_hint(format!("did you mean `{name}`?")),
+            None => error,
+        });
+    }
+    for list in ["requests", "limits"] {
+        for quantity in value.get_mut(list).and_then(Value::as_object_mut).into_iter().flat_map(|map| map.values_mut())
+        {
+            if quantity.is_number() {
+                *quantity = Value::String(quantity.to_string());
+            }
+        }
+    }
+    if value.is_null() {
+        return Ok(ResourceRequirements::default());
+    }
+    typed(&value, "resources")
+}
+
+/// JSON Schema of each of these values, by name.
+pub fn properties() -> Map<String, Value> {
+    let mut properties = Map::new();
+    properties.insert(
+        "runner".to_owned(),
+        json!({"description": "What runs the experiment in Kubernetes.", "enum": RUNNERS.map(|(name, _)| name)}),
+    );
+    for (name, description) in TEXTS {
+        properties.insert(name.to_owned(), json!({"description": description, "type": "string"}));
+    }
+    properties["cronjobSchedule"]["pattern"] = schedule::pattern().into();
+    properties["logLevel"]["pattern"] = format!(r"^\s*({})?\s*$", LOG_LEVELS.join("|")).into();
+    properties["serviceAccountName"]["pattern"] = r"^\s*([a-z0-9]([-.a-z0-9]*[a-z0-9])?)?\s*$".into();
+    let resources = json!({
+        "description": "CPU and memory of the runner's container.",
+        "type": "object",
+        "propertyNames": {"enum": RESOURCE_KEYS},
+    });
+    properties.insert("resources".to_owned(), resources);
+    let pods = format!("How many pods make the load together, from 1 to {MAX_PARALLELISM}; each makes its share.");
+    properties.insert("parallelism".to_owned(), json!({"description": pods, "type": ["integer", "string"]}));
+    properties.insert(
+        "startTimeout".to_owned(),
+        json!({
+            "description": "How long pods that make a load together wait for each other, such as `5m`.",
+            "type": "string",
+            "pattern": r"^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$",
+        }),
+    );
+    properties
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistyped_runner_values_are_named() {
+        let cases = [
+            (json!({"runner": "cron"}), "runner: `cron` is not a runner; expected one of job, cronjob, none"),
+            (json!({"runner": 1}), "runner: `1` is not a runner"),
+            (json!({"cronjobSchedule": 5}), "cronjobSchedule: `5` is not a text"),
+            (json!({"cronjobSchedule": "* * *"}), "cronjobSchedule: `* * *` is not a schedule: it has 3 fields"),
+            (json!({"serviceAccountName": true}), "serviceAccountName: `true` is not a text"),
+            (json!({"iter8Image": []}), "iter8Image: `[]` is not a text"),
+            (json!({"logLevel": {}}), "logLevel: `{}` is not a text"),
+            (json!({"logLevel": "verbose"}), "logLevel: `verbose` is not known; expected one of trace, debug, info"),
+            (json!({"resources": "1Gi"}), "resources: `\"1Gi\"` is not a map"),
+            (json!({"parallelism": 0}), "parallelism: `0` is not a number of pods from 1 to 100"),
+            (json!({"parallelism": "many"}), "parallelism: `many` is not a number of pods from 1 to 100"),
+            (json!({"startTimeout": "soon"}), "startTimeout: `soon` is not a duration"),
+        ];
+        for (values, expected) in cases {
+            let error = check(values.as_object().unwrap()).unwrap_err();
+            assert!(error.to_string().starts_with(expected), "{error}");
+        }
+        let good = json!({"runner": "job", "cronjobSchedule": "* * * * *", "logLevel": "info", "resources": {}});
+        check(good.as_object().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn the_users_values_lie_over_the_charts() {
+        let given = json!({"runner": "job", "resources": {"limits": {"cpu": 2, "memory": null}}, "logLevel": null});
+        let settings = Settings::from_values(&with_defaults(&given).unwrap()).unwrap();
+        let shown = serde_json::to_value(&settings.resources).unwrap();
+        assert_eq!(shown, json!({"requests": {"cpu": "250m", "memory": "64Mi"}, "limits": {"cpu": "2"}}));
+        assert_eq!((settings.runner, settings.parallelism), (Runner::Job, 1));
+        assert_eq!((settings.log_level.as_str(), settings.start_timeout.to_string().as_str()), ("info", "5m0s"));
+        assert_eq!(settings.image, format!("iter8:{}", env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn a_mistyped_resource_is_not_lost() {
+        let error = Settings::from_values(&json!({"resources": {"limit": {"memory": "1Gi"}}})).unwrap_err();
+        assert_eq!(error.to_string(), "resources.limit: unknown field `limit`; known here: requests, limits, claims");
+        assert_eq!(error.hint.as_deref(), Some("did you mean `limits`?"));
+    }
+
+    #[test]
+    fn the_cronjob_runner_needs_a_schedule() {
+        let error = Settings::from_values(&json!({"runner": "cronjob"})).unwrap_err();
+        assert_eq!(error.path, "cronjobSchedule");
+    }
+}

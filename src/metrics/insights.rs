@@ -1,0 +1,303 @@
+//! Merging what a task contributes into the document's insights, within stated bounds.
+//!
+//! A document must fit a Kubernetes Secret (1 MiB) with 20 endpoints, 5 versions and 1,000 loops, so each part that could grow has a
+//! budget for the whole document: [`MAX_LOOP_VALUES`], [`MAX_SAMPLES`], [`MAX_HISTOGRAM_BYTES`], [`MAX_BUCKETS`],
+//! [`MAX_SERIES_POINTS`], [`MAX_TEXT_BYTES`], and the bounds of [`loop_records`]. The newest loop is always kept; what gives way is the oldest loops' values, then resolution.
+
+mod fold;
+mod unmeasured;
+
+use std::collections::BTreeMap;
+
+pub use self::fold::fold_oldest;
+use super::{histogram, loop_records, series};
+use crate::model::contribution::{Contribution, Measurement, Values, VersionMetrics};
+use crate::model::insights::{EncodedHistogram, HistogramBucket, Insights, Observation, VersionName};
+use crate::model::load::LoadRecord;
+use crate::model::metric::{MetricType, NoDataPolicy};
+use crate::model::series::Series;
+
+/// Reason of a metric that earlier loops measured and the newest did not.
+pub const NOT_MEASURED: &str = "not measured in this loop";
+
+/// Most values of earlier and newest loops, over all series; each series keeps its newest value whatever their number.
+pub const MAX_LOOP_VALUES: usize = 4_000;
+/// Most samples; beyond it, the long lists keep evenly spaced ranks, the smallest and largest among them.
+pub const MAX_SAMPLES: usize = 4_000;
+/// Most bytes of encoded histograms; beyond it, the large ones go down to 2 significant digits, then to 1.
+pub const MAX_HISTOGRAM_BYTES: usize = 240 * 1024;
+/// Most of Iter8's buckets; beyond it, neighbours are joined.
+pub const MAX_BUCKETS: usize = 2_000;
+/// Most points of loads' series; beyond it, the long ones have neighbours joined, which makes their percentiles upper bounds.
+pub const MAX_SERIES_POINTS: usize = 2_400;
+/// Most bytes of sources, queries and reasons in observations; beyond it, the long ones are cut.
+pub const MAX_TEXT_BYTES: usize = 64 * 1024;
+
+/// Why a contribution does not fit the document.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MergeError {
+    /// Two tasks, or two loops, measure different numbers of versions.
+    #[error(
+        "this task measures {task} version(s), and the document already compares {document}: all tasks of an experiment measure the same versions"
+    )]
+    Versions {
+        /// Versions of the contribution.
+        task: usize,
+        /// Versions of the document.
+        document: usize,
+    },
+}
+
+/// Adds a task's contribution. On an error nothing is changed.
+pub fn merge(insights: &mut Insights, contribution: &Contribution) -> Result<(), MergeError> {
+    let (task, document) = (contribution.versions.len(), compared(insights));
+    if task > 0 && document > 0 && task != document {
+        return Err(MergeError::Versions { task, document });
+    }
+    if task > 0 {
+        insights.num_versions = task;
+        for (version, metrics) in contribution.versions.iter().enumerate() {
+            add_version(insights, version, metrics);
+        }
+        unmeasured::hide(insights, contribution);
+        limit_loop_values(insights);
+        limit_samples(insights);
+        limit_histograms(&mut insights.histograms);
+        limit_buckets(&mut insights.hist_metric_values);
+        limit_series(&mut insights.load);
+        limit_texts(insights);
+    }
+    if let Some(assessment) = &contribution.assessment {
+        insights.slos = Some(assessment.limits.clone());
+        insights.slos_satisfied = Some(assessment.satisfied.clone());
+        insights.verdicts = assessment.verdicts.clone();
+        if let Some(record) = &assessment.record {
+            loop_records::keep(&mut insights.loops, record);
+        }
+    }
+    Ok(())
+}
+
+/// How many versions the document compares; 0 while nothing was measured.
+fn compared(insights: &Insights) -> usize {
+    let lists = [
+        insights.non_hist_metric_values.len(),
+        insights.hist_metric_values.len(),
+        insights.summary_metric_values.len(),
+        insights.histograms.len(),
+    ];
+    // A document may state a number before it has any metrics; only measured versions bind the tasks that follow.
+    lists.into_iter().max().filter(|longest| *longest > 0).map_or(0, |longest| longest.max(insights.num_versions))
+}
+
+fn add_version(insights: &mut Insights, version: usize, metrics: &VersionMetrics) {
+    if let Some(name) = &metrics.name {
+        let names = &mut insights.version_names;
+        names.resize_with(insights.num_versions.max(names.len()), VersionName::default);
+        names[version].version = name.clone();
+    }
+    for (key, measurement) in &metrics.metrics {
+        add_metric(insights, version, key, measurement);
+    }
+    let versions = insights.num_versions;
+    for (provider, record) in &metrics.load {
+        slot(&mut insights.load, version, versions).insert(provider.clone(), record.clone());
+    }
+}
+
+fn add_metric(insights: &mut Insights, version: usize, key: &str, measurement: &Measurement) {
+    let versions = insights.num_versions;
+    let earlier = insights.metrics_info.insert(key.to_owned(), measurement.meta.clone());
+    let reason = match &measurement.values {
+        Values::Scalar(value) if value.is_finite() => {
+            let values =
+                slot(&mut insights.non_hist_metric_values, version, versions).entry(key.to_owned()).or_default();
+            if earlier.is_some_and(|meta| meta.kind == MetricType::Sample) {
+                values.clear(); // samples of one loop are not values of several
+            }
+            values.push(*value);
+            None
+        }
+        // JSON has no word for these: they would come back as null.
+        Values::Scalar(value) => Some(format!("it was measured as {value}")),
+        Values::Distribution { buckets, histogram } => {
+            // An Iter8 document may hold the same metric as samples.
+            forget(&mut insights.non_hist_metric_values, version, key);
+            if buckets.is_empty() {
+                // Metrics that Iter8 did not have are kept as histograms alone.
+                forget(&mut insights.hist_metric_values, version, key);
+            } else {
+                slot(&mut insights.hist_metric_values, version, versions).insert(key.to_owned(), buckets.clone());
+            }
+            slot(&mut insights.histograms, version, versions).insert(key.to_owned(), histogram.clone());
+            None
+        }
+        Values::Samples(samples) => {
+            let finite: Vec<f64> = samples.iter().copied().filter(|sample| sample.is_finite()).collect();
+            let reason = finite.is_empty().then(|| "none of its samples is a number".to_owned());
+            forget(&mut insights.non_hist_metric_values, version, key);
+            if !finite.is_empty() {
+                slot(&mut insights.non_hist_metric_values, version, versions).insert(key.to_owned(), finite);
+            }
+            reason
+        }
+        Values::NoData(reason) => Some(reason.clone()),
+    };
+    if reason.is_some() {
+        // Distributions are the newest loop's; the list of values stays, and `noData` says that none is of the newest loop.
+        forget(&mut insights.hist_metric_values, version, key);
+        forget(&mut insights.histograms, version, key);
+    }
+    let observation = measurement.observation.clone();
+    let observation = match reason {
+        Some(reason) => Some(Observation { no_data: Some(reason), ..observation.unwrap_or_default() }),
+        // The reason stays where zero was taken for a value that is absent.
+        None => observation.map(|observation| {
+            let no_data = observation.no_data.filter(|_| observation.policy == Some(NoDataPolicy::Zero));
+            Observation { no_data, ..observation }
+        }),
+    };
+    match observation {
+        Some(observation) => {
+            slot(&mut insights.observations, version, versions).insert(key.to_owned(), observation);
+        }
+        None => forget(&mut insights.observations, version, key),
+    }
+}
+
+/// The map of one version, the list grown to all versions.
+fn slot<T>(list: &mut Vec<BTreeMap<String, T>>, version: usize, versions: usize) -> &mut BTreeMap<String, T> {
+    let length = versions.max(version + 1).max(list.len());
+    list.resize_with(length, BTreeMap::new);
+    &mut list[version]
+}
+
+fn forget<T>(list: &mut [BTreeMap<String, T>], version: usize, key: &str) {
+    if let Some(map) = list.get_mut(version) {
+        map.remove(key);
+    }
+}
+
+fn limit_loop_values(insights: &mut Insights) {
+    let infos = &insights.metrics_info;
+    let samples = |key: &str| infos.get(key).is_some_and(|meta| meta.kind == MetricType::Sample);
+    let lists = insights.non_hist_metric_values.iter_mut().flatten();
+    let mut series: Vec<&mut Vec<f64>> = lists.filter(|(key, _)| !samples(key)).map(|(_, values)| values).collect();
+    let total: usize = series.iter().map(|values| values.len()).sum();
+    if total > MAX_LOOP_VALUES {
+        let keep = (MAX_LOOP_VALUES / series.len()).max(1);
+        for values in &mut series {
+            values.drain(..values.len().saturating_sub(keep));
+        }
+    }
+}
+
+fn limit_samples(insights: &mut Insights) {
+    let infos = &insights.metrics_info;
+    let samples = |key: &str| infos.get(key).is_some_and(|meta| meta.kind == MetricType::Sample);
+    let lists = insights.non_hist_metric_values.iter_mut().flatten();
+    let mut all: Vec<&mut Vec<f64>> = lists.filter(|(key, _)| samples(key)).map(|(_, values)| values).collect();
+    if all.iter().map(|values| values.len()).sum::<usize>() > MAX_SAMPLES {
+        let share = (MAX_SAMPLES / all.len()).max(2);
+        for values in all.iter_mut().filter(|values| values.len() > share) {
+            values.sort_by(f64::total_cmp);
+            let last = values.len() - 1;
+            **values = (0..share).map(|rank| values[rank * last / (share - 1)]).collect();
+        }
+    }
+}
+
+fn limit_histograms(versions: &mut [BTreeMap<String, EncodedHistogram>]) {
+    for digits in [2, 1] {
+        let mut all: Vec<&mut EncodedHistogram> = versions.iter_mut().flat_map(BTreeMap::values_mut).collect();
+        if all.iter().map(|encoded| encoded.data.len()).sum::<usize>() <= MAX_HISTOGRAM_BYTES {
+            return;
+        }
+        let share = MAX_HISTOGRAM_BYTES / all.len();
+        for encoded in all.iter_mut().filter(|encoded| encoded.data.len() > share) {
+            if let Ok(fine) = histogram::decode(encoded) {
+                **encoded = histogram::encode(&histogram::coarser(&fine, digits));
+            }
+        }
+    }
+}
+
+fn limit_buckets(versions: &mut [BTreeMap<String, Vec<HistogramBucket>>]) {
+    let mut all: Vec<&mut Vec<HistogramBucket>> = versions.iter_mut().flat_map(BTreeMap::values_mut).collect();
+    if all.iter().map(|buckets| buckets.len()).sum::<usize>() <= MAX_BUCKETS {
+        return;
+    }
+    let share = (MAX_BUCKETS / all.len()).max(1);
+    for buckets in &mut all {
+        let group = buckets.len().div_ceil(share).max(1);
+        **buckets = buckets.chunks(group).filter_map(join).collect();
+    }
+}
+
+/// Neighbouring buckets as one.
+fn join(group: &[HistogramBucket]) -> Option<HistogramBucket> {
+    let (first, last) = (group.first()?, group.last()?);
+    let count = group.iter().fold(0_u64, |sum, bucket| sum.saturating_add(bucket.count));
+    Some(HistogramBucket { lower: first.lower, upper: last.upper, count })
+}
+
+fn limit_series(versions: &mut [BTreeMap<String, LoadRecord>]) {
+    let loads = versions.iter_mut().flat_map(BTreeMap::values_mut);
+    let mut all: Vec<&mut Series> = loads.filter_map(|load| load.series.as_mut()).collect();
+    while all.iter().map(|series| series.requests.len()).sum::<usize>() > MAX_SERIES_POINTS {
+        let share = (MAX_SERIES_POINTS / all.len()).max(1);
+        let mut is_smaller = false;
+        for series in all.iter_mut().filter(|series| series.requests.len() > share) {
+            **series = series::halved(series);
+            is_smaller = true;
+        }
+        if !is_smaller {
+            return;
+        }
+    }
+}
+
+/// Takes out what the loads tell anyway, then cuts the long texts.
+fn limit_texts(insights: &mut Insights) {
+    if text_bytes(&insights.observations) <= MAX_TEXT_BYTES {
+        return;
+    }
+    for (observations, loads) in insights.observations.iter_mut().zip(&insights.load) {
+        for (key, seen) in observations {
+            let load = key.split_once('/').and_then(|(provider, _)| loads.get(provider));
+            if load.is_some_and(|load| seen.source.as_ref() == Some(&load.url)) {
+                seen.source = None;
+            }
+        }
+    }
+    if text_bytes(&insights.observations) > MAX_TEXT_BYTES {
+        cut_texts(insights.observations.iter_mut().flat_map(BTreeMap::values_mut));
+    }
+}
+
+fn text_bytes(versions: &[BTreeMap<String, Observation>]) -> usize {
+    let texts = |seen: &Observation| {
+        let own = [&seen.source, &seen.query, &seen.raw, &seen.no_data].into_iter().flatten().map(String::len);
+        own.chain(seen.warnings.iter().map(String::len)).sum::<usize>()
+    };
+    versions.iter().flat_map(BTreeMap::values).map(texts).sum()
+}
+
+fn cut_texts<'a>(all: impl Iterator<Item = &'a mut Observation>) {
+    let of_one = |seen: &'a mut Observation| {
+        let own = [&mut seen.source, &mut seen.query, &mut seen.raw, &mut seen.no_data];
+        own.into_iter().flatten().chain(&mut seen.warnings)
+    };
+    let mut texts: Vec<&mut String> = all.flat_map(of_one).collect();
+    let share = (MAX_TEXT_BYTES / texts.len().max(1)).max(40);
+    for text in texts.iter_mut().filter(|text| text.len() > share) {
+        // The cut is at a character, and leaves room for the ellipsis.
+        let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= share - '…'.len_utf8()).last();
+        text.truncate(end.unwrap_or(0));
+        text.push('…');
+    }
+}
+
+#[cfg(test)]
+#[path = "insights_tests.rs"]
+mod tests;

@@ -1,3 +1,0 @@
-//! What every outgoing connection needs: TLS settings.
-
-pub mod tls;

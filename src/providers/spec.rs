@@ -1,0 +1,344 @@
+//! What a provider template becomes for one version: Iter8's format, and a few keys of our own.
+//!
+//! | key | meaning |
+//! |---|---|
+//! | `url`, `provider`, `method`, `headers` | where and how to ask; the name of the provider is for readers |
+//! | `metrics[]` | `name`, `description`, `type` (`counter`, `gauge`), `units`, `params`, `body`, `jqExpression` |
+//! | `metrics[].reduce` | ours: what several series become |
+//! | `metrics[].noData` | ours: what objectives become where the metric is absent |
+//! | `metrics[].whenEmpty` | ours: why there may be no value, in words for the reader |
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::reduce::Reduce;
+use crate::model::codec;
+use crate::model::metric::{MetricMeta, MetricType, NoDataPolicy};
+use crate::templates::jq::Filter;
+use crate::values::input::{InputError, typed};
+
+/// Most metrics of one provider.
+pub const MAX_METRICS: usize = 500;
+
+/// Longest reason, description or name, in bytes.
+const MAX_TEXT: usize = 1_000;
+
+/// Where to ask, and for what.
+#[derive(Debug)]
+pub struct ProviderSpec {
+    /// Where to ask.
+    pub url: String,
+    /// The name that the template gives itself.
+    pub provider: Option<String>,
+    /// HTTP method, in capitals.
+    pub method: String,
+    /// Header → value; may hold secrets.
+    pub headers: BTreeMap<String, String>,
+    /// What to ask for.
+    pub metrics: Vec<MetricSpec>,
+}
+
+/// One metric, and how to ask for it.
+#[derive(Debug)]
+pub struct MetricSpec {
+    /// Its name, without the provider's.
+    pub name: String,
+    /// What it is.
+    pub meta: MetricMeta,
+    /// Parameters of the query, in order.
+    pub params: Vec<(String, String)>,
+    /// The request's body.
+    pub body: Option<String>,
+    /// What makes a number of the answer; without it, the answer must be Prometheus's.
+    pub expression: Option<Filter>,
+    /// Whether the expression only takes the value of the first series: of Prometheus's answers, nothing needs to run for that.
+    pub takes_first: bool,
+    /// What several series become.
+    pub reduce: Option<Reduce>,
+    /// Whether many values are asked for, instead of one.
+    pub is_range: bool,
+    /// What objectives become where the metric is absent.
+    pub no_data: Option<NoDataPolicy>,
+    /// Why there may be nothing, in words.
+    pub when_empty: Option<String>,
+}
+
+/// A text, or what YAML takes for something else: `value: 5`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Text {
+    Text(String),
+    Other(Value),
+}
+
+impl Text {
+    fn into_string(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Other(value) => value.to_string(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawProvider {
+    url: String,
+    provider: Option<String>,
+    method: Option<String>,
+    headers: Option<BTreeMap<String, Text>>,
+    metrics: Vec<RawMetric>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct RawMetric {
+    name: String,
+    description: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    units: Option<String>,
+    params: Option<Vec<RawParam>>,
+    body: Option<String>,
+    jq_expression: Option<String>,
+    reduce: Option<Reduce>,
+    no_data: Option<NoDataPolicy>,
+    when_empty: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawParam {
+    name: String,
+    value: Text,
+}
+
+impl ProviderSpec {
+    /// Reads what a template became. Paths of errors start below it.
+    pub fn read(text: &str) -> Result<Self, InputError> {
+        let value = codec::value_from_yaml(text)
+            .map_err(|error| InputError::new("", format!("what the template becomes is not YAML: {error}")))?;
+        if !value.is_object() {
+            let found = codec::kind(&value);
+            return Err(InputError::new(
+                "",
+                format!("the template becomes {found}; expected a map with `url` and `metrics`"),
+            ));
+        }
+        let raw: RawProvider = typed(&value, "")?;
+        url(&raw.url)?;
+        let method = raw.method.as_deref().unwrap_or("GET").trim().to_uppercase();
+        if !matches!(method.as_str(), "GET" | "POST") {
+            return Err(InputError::new("method", format!("`{method}` is not one of GET, POST")));
+        }
+        if raw.metrics.len() > MAX_METRICS {
+            let message = format!("{} metrics are too many; at most {MAX_METRICS} are asked for", raw.metrics.len());
+            return Err(InputError::new("metrics", message));
+        }
+        let mut names = BTreeSet::new();
+        let mut metrics = Vec::new();
+        for (index, raw) in raw.metrics.into_iter().enumerate() {
+            let metric = metric(raw).map_err(|error| error.under(&format!("metrics[{index}]")))?;
+            if !names.insert(metric.name.clone()) {
+                let message = format!("a metric `{}` is there twice", metric.name);
+                return Err(InputError::new(format!("metrics[{index}].name"), message));
+            }
+            metrics.push(metric);
+        }
+        let headers = raw.headers.unwrap_or_default().into_iter().map(|(name, value)| (name, value.into_string()));
+        Ok(Self { url: raw.url.trim().to_owned(), provider: raw.provider, method, headers: headers.collect(), metrics })
+    }
+}
+
+fn url(text: &str) -> Result<(), InputError> {
+    let parsed = url::Url::parse(text.trim()).ok();
+    match parsed.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+        Some(_) => Ok(()),
+        None => Err(InputError::new("url", "it is not a URL with http:// or https:// and a host")),
+    }
+}
+
+fn metric(raw: RawMetric) -> Result<MetricSpec, InputError> {
+    check_name(&raw.name).map_err(|message| InputError::new("name", message))?;
+    let kind = match raw.kind.as_deref().map(str::to_lowercase).as_deref() {
+        Some("counter") => MetricType::Counter,
+        Some("gauge") | None => MetricType::Gauge,
+        Some(other) => {
+            return Err(InputError::new(
+                "type",
+                format!("`{other}` is not a type of metric; expected counter or gauge"),
+            ));
+        }
+    };
+    if raw.reduce == Some(Reduce::Jq) && raw.jq_expression.is_none() {
+        return Err(InputError::new("reduce", "`jq` leaves it to the `jqExpression`, and there is none"));
+    }
+    let expression = raw.jq_expression.as_deref().map(Filter::compile).transpose();
+    let expression = expression.map_err(|message| {
+        let shown = clipped(raw.jq_expression.as_deref().unwrap_or_default().trim(), 200);
+        InputError::new("jqExpression", format!("`{shown}` {message}"))
+    })?;
+    let takes_first = raw.jq_expression.as_deref().is_some_and(takes_first);
+    // What takes the value of the first series is Iter8's way to the value of a series at all: `reduce` needs no such help.
+    let expression = match raw.reduce {
+        Some(reduce) if reduce != Reduce::Jq && expression.is_some() => {
+            if !takes_first {
+                let message = "stands beside a `jqExpression`, and leaves it no say";
+                return Err(InputError::new("reduce", message).with_hint(
+                    "leave out one: `reduce` takes the series' values as they are; with `reduce: jq` the expression does it",
+                ));
+            }
+            None
+        }
+        _ => expression,
+    };
+    let params = raw.params.unwrap_or_default().into_iter();
+    Ok(MetricSpec {
+        name: raw.name,
+        meta: MetricMeta {
+            description: clipped(raw.description.unwrap_or_default().trim(), MAX_TEXT),
+            units: raw.units.map(|units| clipped(&units, 100)),
+            kind,
+        },
+        params: params.map(|param| (param.name, param.value.into_string().trim().to_owned())).collect(),
+        body: raw.body,
+        takes_first: takes_first && expression.is_some(),
+        expression,
+        reduce: raw.reduce,
+        is_range: false,
+        no_data: raw.no_data,
+        when_empty: raw.when_empty.map(|reason| clipped(reason.trim(), MAX_TEXT)),
+    })
+}
+
+/// Whether an expression only takes the value of the first series, as those of Iter8's templates do.
+fn takes_first(expression: &str) -> bool {
+    let plain: String = expression.split_whitespace().collect();
+    matches!(plain.as_str(), ".data.result[0].value[1]" | ".data.result[0].value[1]|tonumber")
+}
+
+/// Whether a text can be the provider's or the metric's part of a name.
+pub fn check_name(name: &str) -> Result<(), String> {
+    let is_plain =
+        !name.is_empty() && name.trim() == name && !name.contains('/') && !name.chars().any(char::is_control);
+    match is_plain && name.len() <= 200 {
+        true => Ok(()),
+        false => Err(format!(
+            "`{}` is not a name of 1 to 200 bytes without `/` and without blanks around it",
+            clipped(name, 200)
+        )),
+    }
+}
+
+/// The text, or as many characters of it.
+pub fn clipped(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str = r#"
+url: http://prometheus:9090/api/v1/query
+provider: prom
+method: get
+headers: {X-Scope-OrgID: 7}
+metrics:
+- name: error-rate
+  type: Counter
+  description: errors of all requests
+  units: none
+  params:
+  - {name: query, value: "sum(x)\n"}
+  - {name: limit, value: 5}
+  jqExpression: .data.result[0].value[1] | tonumber
+  reduce: sum
+  noData: inconclusive
+  whenEmpty: no requests
+- name: latency
+"#;
+
+    #[test]
+    fn iter8s_format_and_our_keys_are_read() {
+        let spec = ProviderSpec::read(WHOLE).unwrap();
+        assert_eq!((spec.url.as_str(), spec.method.as_str()), ("http://prometheus:9090/api/v1/query", "GET"));
+        assert_eq!(spec.headers, BTreeMap::from([("X-Scope-OrgID".to_owned(), "7".to_owned())]));
+        let rate = &spec.metrics[0];
+        assert_eq!(
+            (rate.name.as_str(), rate.meta.kind, rate.reduce),
+            ("error-rate", MetricType::Counter, Some(Reduce::Sum))
+        );
+        assert_eq!(rate.params, [("query".to_owned(), "sum(x)".to_owned()), ("limit".to_owned(), "5".to_owned())]);
+        assert_eq!((rate.no_data, rate.when_empty.as_deref()), (Some(NoDataPolicy::Inconclusive), Some("no requests")));
+        // Iter8 dies of a metric without description and params.
+        let bare = &spec.metrics[1];
+        assert!(bare.params.is_empty() && bare.meta.description.is_empty() && bare.expression.is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_path() {
+        let cases = [
+            ("- a", "the template becomes a list; expected a map with `url` and `metrics`"),
+            ("a: [", "what the template becomes is not YAML: "),
+            ("url: http://p", "missing field `metrics`"),
+            ("{url: p, metrics: []}", "url: it is not a URL"),
+            ("{url: 'http://p', method: PUT, metrics: []}", "method: `PUT` is not one of GET, POST"),
+            ("{url: 'http://p', metrics: [{name: a/b}]}", "metrics[0].name: `a/b` is not a name"),
+            ("{url: 'http://p', metrics: [{name: a}, {name: a}]}", "metrics[1].name: a metric `a` is there twice"),
+            ("{url: 'http://p', metrics: [{name: a, type: sample}]}", "metrics[0].type: `sample` is not a type"),
+            ("{url: 'http://p', metrics: [{name: a, jqExpresion: .}]}", "metrics[0].jqExpresion: unknown field"),
+            ("{url: 'http://p', metrics: [{name: a, jqExpression: '.a['}]}", "metrics[0].jqExpression: `.a[` "),
+            (
+                "{url: 'http://p', metrics: [{name: a, noData: ignore}]}",
+                "metrics[0].noData: `ignore` is not known here; expected one of fail, pass",
+            ),
+            ("{url: 'http://p', metrics: [{name: a, reduce: jq}]}", "metrics[0].reduce: `jq` leaves it"),
+            (
+                "{url: 'http://p', metrics: [{name: a, reduce: sum, jqExpression: '.data.result[1].value[1]'}]}",
+                "metrics[0].reduce: stands beside a `jqExpression`",
+            ),
+        ];
+        for (text, expected) in cases {
+            let error = ProviderSpec::read(text).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn reduce_stands_beside_no_expression_but_the_one_that_takes_the_value() {
+        let read = |reduce: &str, expression: &str| {
+            let text = format!("{{url: 'http://p', metrics: [{{name: a, {reduce} jqExpression: '{expression}'}}]}}");
+            ProviderSpec::read(&text).map(|spec| spec.metrics.into_iter().next().unwrap())
+        };
+        for plain in
+            [".data.result[0].value[1] | tonumber", ".data.result[0].value[1]", " .data.result[0] .value[1]|tonumber "]
+        {
+            for reduce in ["sum", "max", "min", "avg", "first"] {
+                let metric = read(&format!("reduce: {reduce},"), plain).unwrap();
+                assert!(metric.expression.is_none() && !metric.takes_first, "{reduce} {plain}");
+            }
+            for other in ["", "reduce: jq,"] {
+                let metric = read(other, plain).unwrap();
+                assert!(metric.expression.is_some() && metric.takes_first, "{plain}");
+            }
+        }
+        for other in [".data.result[1].value[1]", ".data.result[0].value[1] | tonumber * 100", ".v"] {
+            let error = read("reduce: first,", other).unwrap_err();
+            assert!(error.hint.unwrap().starts_with("leave out one: "), "{other}");
+            assert!(read("reduce: jq,", other).is_ok_and(|metric| !metric.takes_first));
+        }
+    }
+
+    #[test]
+    fn metrics_are_bounded_in_number() {
+        let list: Vec<String> = (0..=MAX_METRICS).map(|n| format!("{{name: m{n}}}")).collect();
+        let error = ProviderSpec::read(&format!("{{url: 'http://p', metrics: [{}]}}", list.join(", "))).unwrap_err();
+        assert_eq!(error.to_string(), "metrics: 501 metrics are too many; at most 500 are asked for");
+    }
+}

@@ -1,0 +1,299 @@
+//! The conditions that `assert` knows, judged from the document, and how far a run is.
+//!
+//! A judgement also says whether it is decided: whether waiting longer could still change it, as far as the run that the document
+//! tells of goes. Documents written by Iter8 have no task records and no verdicts; their counters and matrices suffice.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::model::document::{Experiment, ExperimentResult, TaskRecord, TaskStatus};
+use crate::model::insights::Insights;
+use crate::model::metric::NoDataPolicy;
+use crate::model::slo::{Outcome, Verdict};
+use crate::redact::mask_text;
+use suggest::nearest;
+
+/// A condition of `assert`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AssertCondition {
+    /// Every task of the newest loop is done or skipped.
+    Completed,
+    /// No task of the newest loop failed.
+    NoFailure,
+    /// Every objective is satisfied for every version, and there is at least one.
+    Slos,
+}
+
+impl AssertCondition {
+    /// All conditions, in the order of their help.
+    pub const ALL: [Self; 3] = [Self::Completed, Self::NoFailure, Self::Slos];
+
+    /// The spelling on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::NoFailure => "nofailure",
+            Self::Slos => "slos",
+        }
+    }
+}
+
+impl fmt::Display for AssertCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that is no condition.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{name}` is not a condition; expected completed, nofailure or slos{}", self.suggestion())]
+pub struct UnknownCondition {
+    name: String,
+}
+
+impl UnknownCondition {
+    fn suggestion(&self) -> String {
+        let names = AssertCondition::ALL.map(AssertCondition::name);
+        nearest(&self.name, names).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+    }
+}
+
+impl FromStr for AssertCondition {
+    type Err = UnknownCondition;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCondition> {
+        let name = text.trim().to_lowercase();
+        let found = Self::ALL.into_iter().find(|condition| condition.name() == name);
+        found.ok_or_else(|| UnknownCondition { name: text.trim().to_owned() })
+    }
+}
+
+/// Whether a condition holds, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// Whether it holds as the document stands.
+    pub holds: bool,
+    /// Whether the run that the document tells of can't change that any more.
+    pub decided: bool,
+    /// Where it does not hold: whether it might, as there are values and yet nothing can be concluded from them.
+    pub inconclusive: bool,
+    /// Why: a lowercase fragment without a final period.
+    pub sentence: String,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// There is no result yet.
+    NotStarted,
+    /// Tasks are left to do. A run that was killed looks the same.
+    Running,
+    /// All tasks are done or skipped.
+    Completed,
+    /// A task failed, and the run ended there.
+    Failed,
+    /// A signal ended the run.
+    Interrupted,
+}
+
+/// How far the newest loop is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress<'a> {
+    /// Where it stands.
+    pub state: RunState,
+    /// Tasks done or skipped.
+    pub done: usize,
+    /// Tasks in the spec.
+    pub planned: usize,
+    /// The task that runs, failed or was interrupted, where the document knows it.
+    pub current: Option<&'a TaskRecord>,
+}
+
+impl Progress<'_> {
+    /// Whether nothing more will come of this run.
+    pub fn is_over(&self) -> bool {
+        !matches!(self.state, RunState::NotStarted | RunState::Running)
+    }
+
+    /// One fragment: `2 of 4 tasks are done; http is running`.
+    pub fn sentence(&self) -> String {
+        let task = self.current.map_or("a task", |record| record.task.as_str());
+        let (done, planned) = (self.done, self.planned);
+        match self.state {
+            RunState::NotStarted => "the experiment has not started".to_owned(),
+            RunState::Running if self.current.is_some() => {
+                format!("{done} of {planned} tasks are done; {task} is running")
+            }
+            RunState::Running => format!("{done} of {planned} tasks are done"),
+            RunState::Completed if planned == 0 => "the experiment has no tasks".to_owned(),
+            RunState::Completed if planned == 1 => "the one task is done".to_owned(),
+            RunState::Completed => format!("all {planned} tasks are done"),
+            RunState::Failed => format!("{done} of {planned} tasks are done; {task} failed"),
+            RunState::Interrupted => format!("the run was interrupted with {done} of {planned} tasks done"),
+        }
+    }
+}
+
+/// How far the newest loop of an experiment is.
+pub fn progress(experiment: &Experiment) -> Progress<'_> {
+    let planned = experiment.spec.len();
+    // A launch makes the result of a run that has not started.
+    let begun = experiment.result.as_ref().filter(|result| result.num_loops > 0 || result.start_time.is_some());
+    let Some(result) = begun else {
+        return Progress { state: RunState::NotStarted, done: 0, planned, current: None };
+    };
+    let (state, wanted) = if result.interrupted {
+        (RunState::Interrupted, TaskStatus::Interrupted)
+    } else if result.failure {
+        (RunState::Failed, TaskStatus::Failed)
+    } else if result.num_completed_tasks == planned {
+        (RunState::Completed, TaskStatus::Running)
+    } else {
+        (RunState::Running, TaskStatus::Running)
+    };
+    let current = result.tasks.iter().find(|record| record.status == wanted);
+    Progress { state, done: result.num_completed_tasks, planned, current }
+}
+
+/// Judges one condition.
+pub fn judge(experiment: &Experiment, condition: AssertCondition) -> Judgement {
+    let progress = progress(experiment);
+    match condition {
+        AssertCondition::Completed => {
+            // A failure that the pipeline counted as done would be Iter8's "completed" too; an interruption never is.
+            let all =
+                progress.state != RunState::NotStarted && progress.done == progress.planned && progress.planned > 0;
+            let holds = all && progress.state != RunState::Interrupted;
+            Judgement { holds, decided: progress.is_over(), inconclusive: false, sentence: progress.sentence() }
+        }
+        AssertCondition::NoFailure => judge_failure(&progress),
+        AssertCondition::Slos => judge_slos(experiment, &progress),
+    }
+}
+
+fn judge_failure(progress: &Progress<'_>) -> Judgement {
+    let holds = !matches!(progress.state, RunState::NotStarted | RunState::Failed);
+    let sentence = match progress.state {
+        RunState::NotStarted => progress.sentence(),
+        RunState::Failed => {
+            let task = progress.current.map_or("a task", |record| record.task.as_str());
+            let error = progress.current.and_then(|record| record.error.as_ref());
+            error.map_or(format!("{task} failed"), |error| format!("{task} failed: {}", mask_text(error)))
+        }
+        RunState::Running => "no task has failed so far".to_owned(),
+        RunState::Completed | RunState::Interrupted => "no task failed".to_owned(),
+    };
+    Judgement { holds, decided: progress.is_over(), inconclusive: false, sentence }
+}
+
+fn judge_slos(experiment: &Experiment, progress: &Progress<'_>) -> Judgement {
+    let result = experiment.result.as_ref();
+    let insights = result.and_then(|result| result.insights.as_ref());
+    let planned = experiment.spec.iter().any(|task| task.name() == "assess");
+    let stale = result.is_some_and(|result| !assessed(result));
+    if planned && (stale || result.is_none()) {
+        // Verdicts in the document, if any, are an earlier loop's.
+        let sentence = format!("the SLOs are not assessed in this loop: {}", progress.sentence());
+        return Judgement { holds: false, decided: progress.is_over(), inconclusive: false, sentence };
+    }
+    let nothing = Insights::default();
+    let insights = insights.unwrap_or(&nothing);
+    let verdict = slos(insights);
+    let recorded = result.is_some_and(|result| result.tasks.iter().any(|record| record.task == "assess"));
+    let decided = progress.is_over() || recorded || !planned;
+    let (holds, sentence) = match verdict {
+        Ok(sentence) => (true, sentence),
+        Err(sentence) => (false, sentence),
+    };
+    Judgement { holds, decided, inconclusive: !holds && is_open(insights), sentence }
+}
+
+/// Whether all objectives that are not satisfied have a value from which nothing can be concluded. Where there is no value, there
+/// is nothing to conclude from: that is a failure to measure, unless the metric says that it leaves the objective open.
+fn is_open(insights: &Insights) -> bool {
+    let is_open = |verdict: &&Verdict| {
+        // What passes without data is left open only by a rule that waits for more loops.
+        let wanted = matches!(verdict.no_data, Some(NoDataPolicy::Inconclusive | NoDataPolicy::Pass));
+        verdict.verdict == Outcome::Inconclusive && (verdict.value.is_some() || wanted)
+    };
+    let open = insights.verdicts.iter().filter(is_open).count();
+    let rows = insights.slos_satisfied.iter().flat_map(|matrix| matrix.upper.iter().chain(&matrix.lower));
+    let unsatisfied = rows.flatten().filter(|is_satisfied| !**is_satisfied).count();
+    let objectives = insights.slos.as_ref().map_or(0, |slos| slos.upper.len() + slos.lower.len());
+    let is_whole = insights.verdicts.len() == objectives.saturating_mul(insights.num_versions.max(1));
+    is_whole && open > 0 && open == unsatisfied
+}
+
+/// Whether no `assess` task of the newest loop is still to be done, as far as the document records tasks.
+fn assessed(result: &ExperimentResult) -> bool {
+    let mut records = result.tasks.iter().filter(|record| record.task == "assess");
+    records.all(|record| matches!(record.status, TaskStatus::Done | TaskStatus::Skipped))
+}
+
+/// Whether every objective is satisfied for every version, by Iter8's matrix; the text says why or why not. No objective is not a
+/// pass.
+pub fn slos(insights: &Insights) -> Result<String, String> {
+    let none = || "no SLO is defined, so none is shown to hold".to_owned();
+    let limits = insights.slos.as_ref().ok_or_else(none)?;
+    let total = limits.upper.len() + limits.lower.len();
+    if total == 0 {
+        return Err(none());
+    }
+    let matrix = insights.slos_satisfied.as_ref().ok_or("the SLOs have no verdicts")?;
+    let versions = insights.num_versions.max(1);
+    // A row that is missing or too short is an objective without a verdict.
+    let holds = |row: Option<&Vec<bool>>| row.is_some_and(|row| row.len() >= versions && row.iter().all(|cell| *cell));
+    let sides = [(&limits.upper, &matrix.upper), (&limits.lower, &matrix.lower)];
+    let failed: Vec<&str> = sides
+        .into_iter()
+        .flat_map(|(slos, rows)| slos.iter().enumerate().filter(|(at, _)| !holds(rows.get(*at))).map(|(_, slo)| slo))
+        .map(|slo| slo.metric.as_str())
+        .collect();
+    match (failed.len(), total) {
+        (0, 1) => Ok(format!("the SLO is satisfied{}", without_data(insights))),
+        (0, _) => Ok(format!("all {total} SLOs are satisfied{}", without_data(insights))),
+        (count, _) => Err(format!("{count} of {total} SLOs not satisfied: {}", reasons(insights, &failed))),
+    }
+}
+
+/// How many verdicts are good only because a metric's no-data policy says so.
+fn without_data(insights: &Insights) -> String {
+    let verdicts = insights.verdicts.iter();
+    let is_taken = |verdict: &&Verdict| verdict.verdict == Outcome::Satisfied && verdict.no_data.is_some();
+    match (verdicts.clone().filter(is_taken).count(), verdicts.count()) {
+        (0, _) => String::new(),
+        (taken, all) => format!("; {taken} of {all} verdicts without data, as `noData` says"),
+    }
+}
+
+/// Which version a verdict is about, to stand before it; nothing where there is only one.
+pub fn of_version(insights: &Insights, verdict: &Verdict) -> String {
+    if insights.num_versions < 2 {
+        return String::new();
+    }
+    let name = insights.version_names.get(verdict.version).map(|name| name.version.as_str()).unwrap_or_default();
+    if name.is_empty() { format!("version {}: ", verdict.version) } else { format!("{name}: ") }
+}
+
+/// The verdicts' own words, or the metrics' names where there are no verdicts; a few of them.
+fn reasons(insights: &Insights, failed: &[&str]) -> String {
+    const SHOWN: usize = 3;
+    let text = |verdict: &Verdict| match verdict.verdict {
+        Outcome::Inconclusive => format!("{}{}: {}", of_version(insights, verdict), verdict.metric, verdict.reason),
+        _ => format!("{}{}", of_version(insights, verdict), verdict.reason),
+    };
+    let verdicts = insights.verdicts.iter().filter(|verdict| verdict.verdict != Outcome::Satisfied);
+    let mut texts: Vec<String> = verdicts.map(text).collect();
+    if texts.is_empty() {
+        texts = failed.iter().map(|metric| (*metric).to_owned()).collect();
+    }
+    texts.dedup();
+    let more = texts.len().saturating_sub(SHOWN);
+    texts.truncate(SHOWN);
+    let listed = texts.join("; ");
+    if more > 0 { format!("{listed}; and {more} more") } else { listed }
+}
+
+#[cfg(test)]
+#[path = "assertion_tests.rs"]
+mod tests;

@@ -1,0 +1,209 @@
+//! Tests of assertions, on the golden documents: Iter8's own (`iter8-*.yaml`) and ours.
+
+use super::*;
+use crate::metrics::reading::reading;
+use crate::model::load::LoadRecord;
+use crate::model::metric::Reading;
+use crate::slo::assess::assess;
+
+/// Names and texts of all golden documents.
+macro_rules! golden_documents {
+    ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("../../testdata/results/", $name, ".yaml")))),*] };
+}
+
+fn golden(name: &str) -> Experiment {
+    let documents = golden_documents![
+        "iter8-passing",
+        "iter8-failing-slo",
+        "iter8-failed-task",
+        "iter8-grpc-samples",
+        "iter8-two-versions",
+        "iter8-summary",
+        "iter8-multi-loop",
+        "iter8-no-slos",
+        "passing",
+        "two-versions",
+        "failed-task",
+        "interrupted",
+        "running",
+    ];
+    let (_, text) = documents.into_iter().find(|(known, _)| *known == name).unwrap();
+    serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// Whether the three conditions hold, and whether they are decided, as signs: `+` holds, `-` does not, `?` undecided.
+fn signs(experiment: &Experiment) -> String {
+    let sign = |condition| {
+        let judgement = judge(experiment, condition);
+        assert!(!judgement.sentence.is_empty() && !judgement.sentence.ends_with('.'), "{}", judgement.sentence);
+        format!("{}{}", if judgement.holds { "+" } else { "-" }, if judgement.decided { "" } else { "?" })
+    };
+    AssertCondition::ALL.map(sign).join(" ")
+}
+
+fn sentence(name: &str, condition: AssertCondition) -> String {
+    judge(&golden(name), condition).sentence
+}
+
+#[test]
+fn conditions_are_read_in_any_case_and_unknown_ones_named() {
+    assert_eq!("NoFailure".parse(), Ok(AssertCondition::NoFailure));
+    assert_eq!(" slos ".parse(), Ok(AssertCondition::Slos));
+    for condition in AssertCondition::ALL {
+        assert_eq!(condition.to_string().parse(), Ok(condition));
+    }
+    let error = "complete".parse::<AssertCondition>().unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "`complete` is not a condition; expected completed, nofailure or slos; did you mean `completed`?"
+    );
+    let error = "x".parse::<AssertCondition>().unwrap_err().to_string();
+    assert_eq!(error, "`x` is not a condition; expected completed, nofailure or slos");
+}
+
+#[test]
+fn every_golden_document_is_judged_as_its_first_line_says() {
+    // completed, nofailure, slos
+    let cases = [
+        ("iter8-passing", "+ + +"),
+        ("iter8-failing-slo", "+ + -"),
+        ("iter8-failed-task", "- - -"),
+        ("iter8-grpc-samples", "+ + -"),
+        ("iter8-two-versions", "+ + -"),
+        ("iter8-summary", "+ + -"),
+        ("iter8-multi-loop", "+ + +"),
+        ("iter8-no-slos", "+ + -"),
+        ("passing", "+ + +"),
+        ("two-versions", "+ + -"),
+        ("failed-task", "- - -"),
+        ("interrupted", "- + -"),
+        ("running", "-? +? -?"),
+    ];
+    for (name, expected) in cases {
+        assert_eq!(signs(&golden(name)), expected, "{name}");
+    }
+}
+
+#[test]
+fn judgements_say_why() {
+    use AssertCondition::{Completed, NoFailure, Slos};
+    let cases = [
+        ("iter8-passing", Slos, "all 3 SLOs are satisfied"),
+        ("iter8-passing", Completed, "all 2 tasks are done"),
+        ("iter8-failing-slo", Slos, "1 of 2 SLOs not satisfied: http/latency-mean"),
+        ("iter8-failed-task", Completed, "1 of 3 tasks are done; a task failed"),
+        ("iter8-failed-task", Slos, "no SLO is defined, so none is shown to hold"),
+        ("iter8-no-slos", Slos, "no SLO is defined, so none is shown to hold"),
+        ("failed-task", NoFailure, "http failed: connect to 127.0.0.1:8080: connection refused"),
+        ("failed-task", Slos, "the SLOs are not assessed in this loop: 0 of 2 tasks are done; http failed"),
+        ("interrupted", Completed, "the run was interrupted with 0 of 2 tasks done"),
+        ("running", Completed, "0 of 2 tasks are done; http is running"),
+        ("running", Slos, "the SLOs are not assessed in this loop: 0 of 2 tasks are done; http is running"),
+        ("running", NoFailure, "no task has failed so far"),
+    ];
+    for (name, condition, expected) in cases {
+        assert_eq!(sentence(name, condition), expected, "{name} {condition}");
+    }
+    let two = sentence("two-versions", Slos);
+    assert!(
+        two.starts_with("3 of 3 SLOs not satisfied: v2: http/error-count is 3, above the limit of 0; v2: http/latency"),
+        "{two}"
+    );
+}
+
+#[test]
+fn nothing_is_decided_before_the_start_unless_it_never_can_be() {
+    let mut experiment = golden("passing");
+    experiment.result = None;
+    assert_eq!(signs(&experiment), "-? -? -?");
+    experiment.spec.truncate(1);
+    // Without an assess task no SLO will ever be shown to hold.
+    assert_eq!(signs(&experiment), "-? -? -");
+}
+
+#[test]
+fn verdicts_of_this_loop_are_decided_though_later_tasks_still_run() {
+    let mut experiment = golden("two-versions");
+    experiment.spec.push(crate::model::document::TaskSpec { run: Some("true".into()), ..Default::default() });
+    assert_eq!(signs(&experiment), "-? +? -");
+}
+
+#[test]
+fn objectives_are_open_where_all_that_do_not_hold_have_a_value_and_no_conclusion() {
+    let judged = |change: &dyn Fn(&mut Insights)| {
+        let mut experiment = golden("passing");
+        let insights = experiment.result.as_mut().unwrap().insights.as_mut().unwrap();
+        let load = LoadRecord { asked_rate: Some(100.0), achieved_rate: 50.0, ..LoadRecord::default() };
+        insights.load = vec![[("http".to_owned(), load)].into()];
+        let again = assess(insights, insights.slos.as_ref().unwrap());
+        (insights.slos_satisfied, insights.verdicts) = (Some(again.satisfied), again.verdicts);
+        change(insights);
+        let judgement = judge(&experiment, AssertCondition::Slos);
+        (judgement.holds, judgement.inconclusive)
+    };
+    assert_eq!(judged(&|_| {}), (false, true));
+    // One that has no value, one that is violated, or one that has no verdict is no open question.
+    assert_eq!(judged(&|insights| insights.verdicts[0].value = None), (false, false));
+    assert_eq!(judged(&|insights| insights.verdicts[0].verdict = Outcome::Violated), (false, false));
+    assert_eq!(judged(&|insights| drop(insights.verdicts.pop())), (false, false));
+    assert!(!judge(&golden("passing"), AssertCondition::Slos).inconclusive);
+}
+
+#[test]
+fn an_interrupted_run_is_never_completed() {
+    let mut experiment = golden("passing");
+    experiment.result.as_mut().unwrap().interrupted = true;
+    assert_eq!(signs(&experiment), "- + +");
+}
+
+#[test]
+fn objectives_without_whole_verdicts_do_not_hold() {
+    let mut experiment = golden("iter8-passing");
+    let insights = experiment.result.as_mut().unwrap().insights.as_mut().unwrap();
+    let whole = insights.clone();
+    insights.slos_satisfied.as_mut().unwrap().upper.pop();
+    assert_eq!(slos(insights), Err("1 of 3 SLOs not satisfied: http/latency-p99".into()));
+    *insights = whole.clone();
+    insights.num_versions = 2;
+    assert!(slos(insights).unwrap_err().starts_with("3 of 3 SLOs not satisfied"));
+    *insights = whole;
+    insights.slos_satisfied = None;
+    assert_eq!(slos(insights), Err("the SLOs have no verdicts".into()));
+    insights.slos = Some(Default::default());
+    assert!(slos(insights).unwrap_err().starts_with("no SLO is defined"));
+    assert_eq!(signs(&experiment), "+ + -");
+}
+
+#[test]
+fn our_verdicts_on_golden_metrics_are_those_that_the_documents_hold() {
+    let names = ["iter8-passing", "iter8-failing-slo", "iter8-grpc-samples", "iter8-two-versions", "iter8-summary"];
+    for name in names.into_iter().chain(["iter8-multi-loop", "passing", "two-versions"]) {
+        let insights = golden(name).result.unwrap().insights.unwrap();
+        let again = assess(&insights, insights.slos.as_ref().unwrap());
+        assert_eq!(Some(again.satisfied), insights.slos_satisfied, "{name}");
+        if !insights.verdicts.is_empty() {
+            assert_eq!(again.verdicts, insights.verdicts, "{name}");
+        }
+    }
+}
+
+#[test]
+fn golden_metrics_read_as_by_hand() {
+    let cases = [
+        ("iter8-grpc-samples", 0, "grpc/latency/mean", 8.0),
+        ("iter8-grpc-samples", 0, "grpc/latency/p90", 12.0),
+        ("iter8-passing", 0, "http/latency/p50", 10.0 + 10.0 * 39.0 / 112.0),
+        ("iter8-summary", 0, "abn/sample_metric/stddev", 650.0_f64.sqrt()),
+        ("iter8-summary", 1, "abn/sample_metric/max", 99.0),
+        ("iter8-multi-loop", 0, "http/latency-p95.0", 48.25),
+        ("passing", 0, "http/latency/count", 100.0),
+    ];
+    for (name, version, metric, expected) in cases {
+        let insights = golden(name).result.unwrap().insights.unwrap();
+        let Reading::Value(value) = reading(&insights, version, metric) else { panic!("{name} {metric}: no data") };
+        assert!((value - expected).abs() < 1e-9, "{name} {metric}: {value}");
+    }
+    let insights = golden("iter8-two-versions").result.unwrap().insights.unwrap();
+    let reason = "`kserve-prometheus/latency-mean` was not measured for this version".to_owned();
+    assert_eq!(reading(&insights, 1, "kserve-prometheus/latency-mean"), Reading::NoData(reason));
+}

@@ -1,0 +1,256 @@
+//! Verdicts on objectives, from the metrics of a document.
+//!
+//! The rule is Iter8's, on the newest value: an upper limit holds when the value is at most the limit, a lower one when it is at
+//! least the limit. Without a value the answer is that it can't be told, which counts as not satisfied in Iter8's matrix. The same
+//! goes for a value that was measured under another load than the one asked for ([`super::offer`]).
+
+use crate::metrics::reading::{MetricName, absence, kind, reading, samples, units};
+use crate::model::contribution::Assessment;
+use crate::model::insights::Insights;
+use crate::model::metric::{MetricType, NoDataPolicy, Reading};
+use crate::model::readable::show_pair;
+use crate::model::slo::{Bound, Outcome, Slo, SloLimits, SloMatrix, Verdict};
+use crate::slo::load_validity;
+
+/// Judges every objective for every version by the newest loop alone ([`super::loops`] looks at several). A document without versions counts as one version without data.
+pub fn assess(insights: &Insights, limits: &SloLimits) -> Assessment {
+    let versions = insights.num_versions.max(1);
+    let mut verdicts = Vec::new();
+    let mut judge_all = |slos: &[Slo], bound: Bound| -> Vec<Vec<bool>> {
+        slos.iter()
+            .map(|slo| {
+                let row: Vec<Verdict> = (0..versions).map(|version| judge(insights, version, slo, bound)).collect();
+                let satisfied = row.iter().map(|verdict| verdict.verdict == Outcome::Satisfied).collect();
+                verdicts.extend(row);
+                satisfied
+            })
+            .collect()
+    };
+    let satisfied =
+        SloMatrix { upper: judge_all(&limits.upper, Bound::Upper), lower: judge_all(&limits.lower, Bound::Lower) };
+    Assessment { limits: limits.clone(), satisfied, verdicts, record: None }
+}
+
+fn judge(insights: &Insights, version: usize, slo: &Slo, bound: Bound) -> Verdict {
+    let limit = slo.limit.0;
+    let mut verdict = Verdict {
+        metric: slo.metric.clone(),
+        bound,
+        limit,
+        version,
+        value: None,
+        verdict: Outcome::Inconclusive,
+        interval: None,
+        confidence: None,
+        samples: samples(insights, version, &slo.metric),
+        no_data: None,
+        reason: String::new(),
+    };
+    let absent = absence(insights, version, &slo.metric);
+    match reading(insights, version, &slo.metric) {
+        Reading::NoData(reason) => {
+            verdict.reason = format!("no data: {reason}");
+            verdict.samples = None;
+            if let Some((policy, _)) = absent {
+                verdict.no_data = Some(policy);
+                (verdict.verdict, verdict.reason) = without_value(&slo.metric, policy, reason);
+            }
+        }
+        Reading::Value(value) => {
+            let holds = match bound {
+                Bound::Upper => value <= limit,
+                Bound::Lower => value >= limit,
+            };
+            verdict.value = Some(value);
+            match doubt(insights, version, &slo.metric) {
+                Some(reason) => verdict.reason = reason,
+                None => {
+                    verdict.verdict = if holds { Outcome::Satisfied } else { Outcome::Violated };
+                    verdict.reason = explain(insights, slo, bound, value, verdict.samples);
+                    if let Some((policy, reason)) = absent {
+                        verdict.no_data = Some(policy);
+                        verdict.reason.push_str(&format!("; zero stands in for no data: {reason}"));
+                    }
+                }
+            }
+        }
+    }
+    verdict
+}
+
+/// The answer where there is no value, and the metric says what it then becomes.
+fn without_value(metric: &str, policy: NoDataPolicy, reason: String) -> (Outcome, String) {
+    match policy {
+        NoDataPolicy::Fail => (Outcome::Violated, format!("{metric} has no data, which counts as violated: {reason}")),
+        NoDataPolicy::Pass => {
+            (Outcome::Satisfied, format!("{metric} has no data, which counts as satisfied: {reason}"))
+        }
+        NoDataPolicy::Inconclusive => {
+            (Outcome::Inconclusive, format!("no data, which leaves the objective open: {reason}"))
+        }
+        // Zero would be the value; this document says zero and has none.
+        NoDataPolicy::Zero => (Outcome::Inconclusive, format!("no data: {reason}")),
+    }
+}
+
+/// Why the load that measured a metric is not the one asked for, if a load measured it and is not.
+fn doubt(insights: &Insights, version: usize, metric: &str) -> Option<String> {
+    let name: MetricName = metric.parse().ok()?;
+    load_validity::doubt(insights.load.get(version)?.get(&name.provider)?)
+}
+
+/// `http/latency-mean is 63.21 msec, above the limit of 50 msec (n = 100)`.
+fn explain(insights: &Insights, slo: &Slo, bound: Bound, value: f64, samples: Option<u64>) -> String {
+    let limit = slo.limit.0;
+    let unit = units(insights, &slo.metric).map(|unit| format!(" {unit}")).unwrap_or_default();
+    let (shown, shown_limit) = show_pair(value, limit);
+    let relation = match bound {
+        Bound::Upper if value <= limit => "within",
+        Bound::Upper => "above",
+        Bound::Lower if value >= limit => "not below",
+        Bound::Lower => "below",
+    };
+    // A count is itself the number of observations.
+    let counts = kind(insights, &slo.metric) == Some(MetricType::Counter);
+    let basis = samples.filter(|_| !counts).map(|n| format!(" (n = {n})")).unwrap_or_default();
+    format!("{} is {shown}{unit}, {relation} the limit of {shown_limit}{unit}{basis}", slo.metric)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::insights::Observation;
+    use crate::model::load::LoadRecord;
+    use crate::model::metric::MetricMeta;
+    use crate::model::number::Number;
+
+    fn slo(metric: &str, limit: f64) -> Slo {
+        Slo { metric: metric.into(), limit: Number(limit) }
+    }
+
+    /// Two versions: the first fast and failing, the second slow; the second has no accuracy.
+    fn insights() -> Insights {
+        let info = |name: &str, kind, units: Option<&str>| {
+            (name.to_owned(), MetricMeta { description: String::new(), units: units.map(str::to_owned), kind })
+        };
+        let values =
+            |list: &[(&str, f64)]| list.iter().map(|(name, value)| ((*name).to_owned(), vec![*value])).collect();
+        Insights {
+            num_versions: 2,
+            metrics_info: [
+                info("http/request-count", MetricType::Counter, None),
+                info("http/error-count", MetricType::Counter, None),
+                info("http/latency-mean", MetricType::Gauge, Some("msec")),
+                info("prom/accuracy", MetricType::Gauge, None),
+            ]
+            .into(),
+            non_hist_metric_values: vec![
+                values(&[
+                    ("http/request-count", 100.0),
+                    ("http/error-count", 2.0),
+                    ("http/latency-mean", 12.5),
+                    ("prom/accuracy", 0.93),
+                ]),
+                values(&[("http/request-count", 100.0), ("http/error-count", 0.0), ("http/latency-mean", 63.214)]),
+            ],
+            ..Insights::default()
+        }
+    }
+
+    #[test]
+    fn each_objective_gets_an_answer_and_a_reason_per_version() {
+        let limits = SloLimits {
+            upper: vec![slo("http/error-count", 0.0), slo("http/latency-mean", 50.0)],
+            lower: vec![slo("prom/accuracy", 0.93)],
+        };
+        let assessment = assess(&insights(), &limits);
+        assert_eq!(assessment.satisfied.upper, [[false, true], [true, false]]);
+        assert_eq!(assessment.satisfied.lower, [[true, false]]);
+        let reasons: Vec<&str> = assessment.verdicts.iter().map(|verdict| verdict.reason.as_str()).collect();
+        assert_eq!(
+            reasons,
+            [
+                "http/error-count is 2, above the limit of 0",
+                "http/error-count is 0, within the limit of 0",
+                "http/latency-mean is 12.50 msec, within the limit of 50 msec (n = 100)",
+                "http/latency-mean is 63.21 msec, above the limit of 50 msec (n = 100)",
+                "prom/accuracy is 0.93, not below the limit of 0.93",
+                "no data: `prom/accuracy` was not measured for this version",
+            ]
+        );
+        let last = &assessment.verdicts[5];
+        assert_eq!((last.verdict, last.value, last.version), (Outcome::Inconclusive, None, 1));
+        assert_eq!(assessment.verdicts[3].samples, Some(100));
+    }
+
+    #[test]
+    fn limits_of_any_sign_are_compared_as_numbers() {
+        let limits =
+            SloLimits { upper: vec![slo("http/error-count", -1.0)], lower: vec![slo("http/error-count", -1.5)] };
+        let assessment = assess(&insights(), &limits);
+        assert_eq!(
+            (assessment.satisfied.upper, assessment.satisfied.lower),
+            (vec![vec![false; 2]], vec![vec![true; 2]])
+        );
+    }
+
+    #[test]
+    fn a_missed_rate_leaves_open_what_its_provider_and_version_measured() {
+        let mut insights = insights();
+        let load = |achieved_rate| LoadRecord { asked_rate: Some(100.0), achieved_rate, ..LoadRecord::default() };
+        insights.load = vec![[("http".to_owned(), load(48.0))].into(), [("http".to_owned(), load(96.0))].into()];
+        let limits = SloLimits {
+            upper: vec![slo("http/error-count", 5.0), slo("http/latency-mean", 1.0)],
+            lower: vec![slo("prom/accuracy", 0.5)],
+        };
+        let assessment = assess(&insights, &limits);
+        assert_eq!(assessment.satisfied.upper, [[false, true], [false, false]]);
+        assert_eq!(assessment.satisfied.lower, [[true, false]]);
+        let outcomes: Vec<Outcome> = assessment.verdicts.iter().map(|verdict| verdict.verdict).collect();
+        use Outcome::{Inconclusive, Satisfied, Violated};
+        assert_eq!(outcomes, [Inconclusive, Satisfied, Inconclusive, Violated, Satisfied, Inconclusive]);
+        // The value is still told.
+        let open = &assessment.verdicts[2];
+        assert_eq!((open.value, open.samples), (Some(12.5), Some(100)));
+        let cause = "too few connections, or a service that can't take the rate";
+        assert_eq!(open.reason, format!("the load offered 48 of 100 requests/s: {cause}"));
+    }
+
+    #[test]
+    fn where_a_metric_is_absent_its_policy_decides() {
+        let limits = SloLimits { upper: vec![slo("prom/errors", 1.0)], lower: vec![slo("prom/errors", 1.0)] };
+        let judged = |policy: Option<NoDataPolicy>| {
+            let why = Some("an empty result".to_owned());
+            let seen = Observation { no_data: why, policy, ..Observation::default() };
+            let mut insights = Insights { num_versions: 1, ..Insights::default() };
+            insights.observations = vec![[("prom/errors".to_owned(), seen)].into()];
+            if policy == Some(Zero) {
+                insights.non_hist_metric_values = vec![[("prom/errors".to_owned(), vec![7.0, 0.0])].into()];
+            }
+            let verdicts = assess(&insights, &limits).verdicts;
+            assert!(verdicts.iter().all(|verdict| verdict.no_data == policy), "{verdicts:?}");
+            let [upper, lower] = [0, 1].map(|at| (verdicts[at].verdict, verdicts[at].value));
+            (upper, lower, verdicts[0].reason.clone())
+        };
+        use NoDataPolicy::{Fail, Pass, Zero};
+        use Outcome::{Inconclusive, Satisfied, Violated};
+        let told = |text: &str| format!("prom/errors has no data, which counts as {text}: an empty result");
+        assert_eq!(judged(Some(Fail)), ((Violated, None), (Violated, None), told("violated")));
+        assert_eq!(judged(Some(Pass)), ((Satisfied, None), (Satisfied, None), told("satisfied")));
+        let open = "no data, which leaves the objective open: an empty result".to_owned();
+        assert_eq!(judged(Some(NoDataPolicy::Inconclusive)), ((Inconclusive, None), (Inconclusive, None), open));
+        let zero = "prom/errors is 0, within the limit of 1; zero stands in for no data: an empty result".to_owned();
+        assert_eq!(judged(Some(Zero)), ((Satisfied, Some(0.0)), (Violated, Some(0.0)), zero));
+        // Without a policy it is not satisfied, and the reason says why.
+        assert_eq!(judged(None), ((Inconclusive, None), (Inconclusive, None), "no data: an empty result".to_owned()));
+    }
+
+    #[test]
+    fn nothing_measured_is_one_version_without_data() {
+        let limits = SloLimits { upper: vec![slo("http/latency-mean", 50.0)], lower: Vec::new() };
+        let assessment = assess(&Insights::default(), &limits);
+        assert_eq!(assessment.satisfied.upper, [[false]]);
+        assert_eq!(assessment.verdicts[0].verdict, Outcome::Inconclusive);
+        assert_eq!(assessment.verdicts[0].reason, "no data: `http/latency-mean` was not measured");
+    }
+}

@@ -1,0 +1,312 @@
+//! The `if` conditions of tasks: CEL, with the spellings that Iter8's users know.
+//!
+//! `SLOs()`, `Completed()`, `NoFailure()` and the fields of `Result` may be combined with `not`, `and`, `or` (also `!`, `&&`, `||`),
+//! comparisons, arithmetic and parentheses. Conditions come from files: length, tokens and nesting are bounded before the parser sees
+//! the text, and only known functions and fields pass, so that a misspelt one is found before the run and not in its middle.
+
+use std::collections::HashMap;
+
+use cel::common::ast::{Expr, IdedExpr};
+use cel::{Context, ExecutionError, Program, Value};
+
+use crate::model::document::{Experiment, ExperimentResult};
+use crate::model::insights::Insights;
+use crate::slo::assertion::{self, AssertCondition};
+use suggest::nearest;
+
+/// Longest condition, in bytes.
+const MAX_LENGTH: usize = 1_000;
+/// Most tokens.
+const MAX_TOKENS: usize = 200;
+/// Deepest nesting of parentheses and brackets, those of calls included. The parser takes up to 180 KiB of stack per level in an
+/// unoptimized build, of the 2 MiB that a thread has.
+const MAX_DEPTH: usize = 6;
+/// Most comparisons, arithmetic and `?:`, each of which nests too.
+const MAX_SIGNS: usize = 24;
+
+/// Functions without arguments.
+const FUNCTIONS: [&str; 3] = ["SLOs", "Completed", "NoFailure"];
+/// Fields of `Result`.
+const RESULT_FIELDS: [&str; 7] =
+    ["NumLoops", "NumCompletedTasks", "Failure", "Revision", "StartTime", "Iter8Version", "Insights"];
+/// Fields of `Result.Insights`.
+const INSIGHTS_FIELDS: [&str; 1] = ["NumVersions"];
+/// Methods of strings, with one argument.
+const METHODS: [&str; 3] = ["contains", "startsWith", "endsWith"];
+
+/// Why a condition can't be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConditionError {
+    /// Longer or deeper than any sensible condition.
+    #[error(
+        "the condition is too {0}; at most {MAX_LENGTH} bytes, {MAX_TOKENS} words and signs, and {MAX_DEPTH} levels are read"
+    )]
+    TooLarge(&'static str),
+    /// Not in the language.
+    #[error("the condition `{text}` can't be read: {message}")]
+    Syntax {
+        /// The condition.
+        text: String,
+        /// What is wrong, and where.
+        message: String,
+    },
+    /// A name that there is not.
+    #[error("the condition names `{name}`, which is not known; known: {known}{}", suggestion(.nearest))]
+    Unknown {
+        /// The name.
+        name: String,
+        /// What could stand there.
+        known: String,
+        /// What was probably meant.
+        nearest: Option<String>,
+    },
+    /// Neither true nor false.
+    #[error("the condition gives {0}, expected true or false")]
+    NotBoolean(String),
+    /// It could not be computed.
+    #[error("the condition can't be evaluated: {0}")]
+    Evaluation(String),
+}
+
+fn suggestion(nearest: &Option<String>) -> String {
+    nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+}
+
+/// Finds what can be found wrong before the experiment runs: syntax, names, types.
+pub fn check(text: &str) -> Result<(), ConditionError> {
+    let program = compile(text)?;
+    // The types of all names are known, so a trial on an empty result finds what does not fit together.
+    match run(&program, &Experiment::default()) {
+        Err(Failed::Type(error)) => Err(error),
+        Ok(_) | Err(Failed::Value(_)) => Ok(()),
+    }
+}
+
+/// Whether the condition holds for the experiment as it stands.
+pub fn evaluate(text: &str, experiment: &Experiment) -> Result<bool, ConditionError> {
+    run(&compile(text)?, experiment).map_err(|failed| match failed {
+        Failed::Type(error) | Failed::Value(error) => error,
+    })
+}
+
+/// Why a program gave no answer: it never will, or it does not for these values.
+enum Failed {
+    Type(ConditionError),
+    Value(ConditionError),
+}
+
+fn run(program: &Program, experiment: &Experiment) -> Result<bool, Failed> {
+    let context = context(experiment).map_err(|error| Failed::Type(ConditionError::Evaluation(error)))?;
+    match program.execute(&context) {
+        Ok(Value::Bool(holds)) => Ok(holds),
+        Ok(other) => Err(Failed::Type(ConditionError::NotBoolean(describe(&other)))),
+        Err(error) => {
+            let by_value = matches!(
+                error,
+                ExecutionError::DivisionByZero(_)
+                    | ExecutionError::RemainderByZero(_)
+                    | ExecutionError::Overflow(..)
+                    | ExecutionError::IndexOutOfBounds(_)
+            );
+            let failed = if by_value { Failed::Value } else { Failed::Type };
+            let message: String = error.to_string().chars().take(200).collect();
+            Err(failed(ConditionError::Evaluation(message)))
+        }
+    }
+}
+
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Int(number) => format!("the number {number}"),
+        Value::UInt(number) => format!("the number {number}"),
+        Value::Float(number) => format!("the number {number}"),
+        Value::String(text) => format!("the text `{}`", text.chars().take(50).collect::<String>()),
+        Value::List(_) => "a list".to_owned(),
+        Value::Map(_) => "a group of fields".to_owned(),
+        _ => "something else".to_owned(),
+    }
+}
+
+/// What a condition may name. Numbers are signed, so that they compare with the numbers people write.
+fn context(experiment: &Experiment) -> Result<Context<'static, 'static>, String> {
+    let none = ExperimentResult::default();
+    let result = experiment.result.as_ref().unwrap_or(&none);
+    let nothing = Insights::default();
+    let insights = result.insights.as_ref().unwrap_or(&nothing);
+    let whole = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
+    let started = result.start_time.map(|time| time.to_rfc3339()).unwrap_or_default();
+    let insights_fields: HashMap<&str, Value> = [("NumVersions", whole(insights.num_versions as u64))].into();
+    let fields: HashMap<&str, Value> = [
+        ("NumLoops", whole(result.num_loops)),
+        ("NumCompletedTasks", whole(result.num_completed_tasks as u64)),
+        ("Failure", Value::Bool(result.failure)),
+        ("Revision", Value::Int(result.revision.unwrap_or_default())),
+        ("StartTime", Value::from(started)),
+        ("Iter8Version", Value::from(result.iter8_version.clone().unwrap_or_default())),
+        ("Insights", Value::from(insights_fields)),
+    ]
+    .into();
+    let mut context = Context::default();
+    context.add_variable_from_value("Result", fields);
+    let slos = assertion::slos(insights).is_ok();
+    let completed = assertion::judge(experiment, AssertCondition::Completed).holds;
+    let fine = assertion::judge(experiment, AssertCondition::NoFailure).holds;
+    let added = [
+        context.add_function("SLOs", move || slos),
+        context.add_function("Completed", move || completed),
+        context.add_function("NoFailure", move || fine),
+    ];
+    added.into_iter().collect::<Result<(), _>>().map_err(|error| error.to_string())?;
+    Ok(context)
+}
+
+fn compile(text: &str) -> Result<Program, ConditionError> {
+    let syntax = |message: String| ConditionError::Syntax { text: text.to_owned(), message };
+    if text.len() > MAX_LENGTH {
+        return Err(ConditionError::TooLarge("long"));
+    }
+    if text.trim().is_empty() {
+        return Err(syntax("it is empty".to_owned()));
+    }
+    let program = Program::compile(&respell(text)?).map_err(|errors| {
+        let first = errors.errors.first();
+        let message = first.map_or("it is not an expression", |error| error.msg.as_str());
+        // The parser goes on to list every token that could have stood there.
+        let message = message.split(" expecting").next().unwrap_or_default().trim_start_matches("Syntax error: ");
+        let place = first.filter(|error| error.pos.1 > 0).map(|error| format!(" (at column {})", error.pos.1));
+        syntax(format!("{message}{}", place.unwrap_or_default()))
+    })?;
+    names(program.expression())?;
+    Ok(program)
+}
+
+/// CEL's spelling of what Iter8's users write, column for column: `not`, `and`, `or` become signs, strings stay as they are. Refuses
+/// what no condition needs, so that the parser only sees bounded, plain input.
+fn respell(text: &str) -> Result<String, ConditionError> {
+    let syntax = |message: String| ConditionError::Syntax { text: text.to_owned(), message };
+    let (mut out, mut tokens, mut depth, mut signs) = (String::with_capacity(text.len()), 0, 0_usize, 0);
+    let (mut rest, mut after_dot, mut after_string) = (text, false, false);
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            _ if first.is_ascii_whitespace() => 1,
+            '\'' | '"' if !after_string => {
+                string_length(rest).ok_or_else(|| syntax("a string has no end".to_owned()))?
+            }
+            'a'..='z' | 'A'..='Z' | '_' | '0'..='9' if !after_string => {
+                rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count()
+            }
+            '(' | ')' | '[' | ']' | '.' | ',' | '!' | '<' | '>' | '=' | '&' | '|' | '+' | '-' | '*' | '/' | '%'
+            | '?' | ':' => 1,
+            _ => {
+                let column = text.len() - rest.len() + 1;
+                return Err(syntax(format!("`{}` is not expected at column {column}", first.escape_debug())));
+            }
+        };
+        let (token, tail) = rest.split_at(length);
+        if !first.is_ascii_whitespace() {
+            tokens += 1;
+        }
+        match first {
+            '(' => depth += 1,
+            '[' => (depth, signs) = (depth + 1, signs + 1),
+            ')' | ']' => depth = depth.saturating_sub(1),
+            // The second sign of `<=`, `>=`, `==` and `!=` does not count again.
+            '=' => signs += usize::from(!out.ends_with(['<', '>', '=', '!'])),
+            '<' | '>' | '+' | '-' | '*' | '/' | '%' | '?' => signs += 1,
+            _ => signs += usize::from(token == "in"),
+        }
+        if tokens > MAX_TOKENS || signs > MAX_SIGNS {
+            return Err(ConditionError::TooLarge("long"));
+        }
+        if depth > MAX_DEPTH {
+            return Err(ConditionError::TooLarge("deep"));
+        }
+        out.push_str(match token {
+            "not" if !after_dot => "!  ",
+            "and" if !after_dot => "&& ",
+            "or" if !after_dot => "||",
+            _ => token,
+        });
+        after_dot = token == "." || (after_dot && first.is_ascii_whitespace());
+        // CEL joins neither strings nor a string and what touches it: `''' '''`, `r'x'` and `'a'b` are not read.
+        let word = first.is_ascii_alphanumeric() || first == '_';
+        after_string = matches!(first, '\'' | '"') || (word && tail.starts_with(['\'', '"']) && !is_sign(token));
+        rest = tail;
+    }
+    Ok(out)
+}
+
+fn is_sign(token: &str) -> bool {
+    matches!(token, "not" | "and" | "or" | "in")
+}
+
+/// Bytes of the string literal that `text` starts with, quotes included.
+fn string_length(text: &str) -> Option<usize> {
+    let quote = text.chars().next()?;
+    let mut escaped = false;
+    for (at, character) in text.char_indices().skip(1) {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '\n' | '\r' => return None,
+            _ if character == quote => return Some(at + 1),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Checks every name, so that a misspelt one does not wait for its branch to be taken.
+fn names(expression: &IdedExpr) -> Result<(), ConditionError> {
+    match &expression.expr {
+        Expr::Literal(_) => Ok(()),
+        Expr::List(list) => list.elements.iter().try_for_each(names),
+        Expr::Ident(name) if name == "Result" => Ok(()),
+        Expr::Ident(name) => Err(unknown(name, &["Result", "SLOs()", "Completed()", "NoFailure()"])),
+        Expr::Select(select) => match fields_of(&select.operand) {
+            Some(fields) if fields.contains(&select.field.as_str()) => Ok(()),
+            Some(fields) => Err(unknown(&select.field, fields)),
+            None => names(&select.operand).and(Err(unknown(&select.field, &["the fields of Result"]))),
+        },
+        Expr::Call(call) => {
+            let name = call.func_name.as_str();
+            let operator = !name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+                || name.starts_with('_') && name.ends_with(['_', ']']);
+            let known = match &call.target {
+                None => operator || FUNCTIONS.contains(&name),
+                Some(_) => METHODS.contains(&name),
+            };
+            if !known {
+                let functions = ["SLOs()", "Completed()", "NoFailure()"];
+                let known: &[&str] = if call.target.is_some() { &METHODS } else { &functions };
+                return Err(unknown(name, known));
+            }
+            if !operator && call.target.is_none() && !call.args.is_empty() {
+                return Err(ConditionError::Evaluation(format!("`{name}()` takes nothing in its parentheses")));
+            }
+            call.target.iter().map(AsRef::as_ref).chain(&call.args).try_for_each(names)
+        }
+        _ => Err(ConditionError::Evaluation("maps, structures and loops are not part of conditions".to_owned())),
+    }
+}
+
+fn fields_of(operand: &IdedExpr) -> Option<&'static [&'static str]> {
+    match &operand.expr {
+        Expr::Ident(name) if name == "Result" => Some(&RESULT_FIELDS),
+        Expr::Select(select) if select.field == "Insights" && fields_of(&select.operand).is_some() => {
+            Some(&INSIGHTS_FIELDS)
+        }
+        _ => None,
+    }
+}
+
+fn unknown(name: &str, known: &[&str]) -> ConditionError {
+    let nearest = nearest(name, known.iter().map(|known| known.trim_end_matches("()")));
+    let nearest = nearest.and_then(|found| known.iter().find(|known| known.trim_end_matches("()") == found));
+    let nearest = nearest.map(|known| (*known).to_owned());
+    ConditionError::Unknown { name: name.to_owned(), known: known.join(", "), nearest }
+}
+
+#[cfg(test)]
+#[path = "condition_tests.rs"]
+mod tests;

@@ -1,0 +1,104 @@
+//! The payloads of `notify`: the built-in ones, and what templates of payloads are rendered with.
+
+mod fields;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use crate::model::document::Experiment;
+use crate::model::slo::{Outcome, Verdict};
+use crate::redact;
+use crate::slo::assertion::{AssertCondition, judge, of_version};
+use crate::templates::{Dialect, Template, TemplateFault};
+
+/// GitHub takes at most 64 KiB of `client_payload`; above this the experiment is left out of the report.
+const MAX_EXPERIMENT_BYTES: usize = 48 << 10;
+
+/// How many objectives a chat message lists.
+const MAX_LISTED: usize = 10;
+
+/// The report that payloads carry: Iter8's keys. `index` is the notifying task's own place in the spec; it and what follows it
+/// do not count against completion, or a last task's message could never say that the experiment is complete.
+///
+/// Secrets are hidden, and what is too large for a message is left out: distributions, and loads by the second.
+pub fn report(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
+    let mut report = summary(experiment, index, now);
+    let mut shared = experiment.clone();
+    if let Some(insights) = shared.result.as_mut().and_then(|result| result.insights.as_mut()) {
+        insights.histograms.clear();
+        insights.hist_metric_values.clear();
+        insights.load.iter_mut().flat_map(|loads| loads.values_mut()).for_each(|load| load.series = None);
+    }
+    report["experiment"] = redact::mask(&serde_json::to_value(shared).unwrap_or_default());
+    report
+}
+
+/// The report without the experiment.
+fn summary(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
+    let result = experiment.result.clone().unwrap_or_default();
+    let remaining_notify = experiment.spec.iter().skip(index).all(|task| task.name() == "notify");
+    json!({
+        "timestamp": now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+        "completed": remaining_notify && result.num_completed_tasks >= index && !result.failure,
+        "noTaskFailures": !result.failure,
+        "numTasks": experiment.spec.len(),
+        "numCompletedTasks": result.num_completed_tasks,
+        "numLoops": result.num_loops,
+    })
+}
+
+/// Reads a payload's template. Its fields may be named as in documents or, in Go's dialect, as Iter8 has them in Go.
+pub fn template(dialect: Dialect, text: &str, now: DateTime<Utc>) -> Result<Template, TemplateFault> {
+    match dialect {
+        Dialect::Go => Template::parse(dialect, &fields::as_in_documents(text), now),
+        Dialect::Handlebars => Template::parse(dialect, text, now),
+    }
+}
+
+/// What a payload's template is rendered with.
+pub fn values(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
+    json!({ "Report": report(experiment, index, now) })
+}
+
+/// `{"text": …}` for Slack and other chat webhooks: a headline, and what does not hold.
+pub fn slack(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
+    let slos = judge(experiment, AssertCondition::Slos);
+    let report = summary(experiment, index, now);
+    let insights = experiment.result.as_ref().and_then(|result| result.insights.as_ref());
+    let assessed = insights.is_some_and(|insights| insights.slos_satisfied.is_some());
+    let headline = match (report["noTaskFailures"].as_bool(), slos.holds, assessed) {
+        (Some(true), true, _) => "all SLOs satisfied",
+        (Some(true), false, true) => "SLOs not satisfied",
+        (Some(true), false, false) => "no SLO assessed",
+        _ => "a task failed",
+    };
+    let mut lines = vec![
+        format!("Iter8 experiment: {headline}"),
+        format!(
+            "{} of {} tasks completed, loop {}",
+            report["numCompletedTasks"], report["numTasks"], report["numLoops"]
+        ),
+    ];
+    if !assessed {
+        lines.push(slos.sentence);
+    }
+    let verdicts = insights.map(|insights| insights.verdicts.as_slice()).unwrap_or_default();
+    let unmet: Vec<_> = verdicts.iter().filter(|verdict| verdict.verdict != Outcome::Satisfied).collect();
+    let line = |verdict: &&Verdict| {
+        format!("• {}{}", insights.map(|insights| of_version(insights, verdict)).unwrap_or_default(), verdict.reason)
+    };
+    lines.extend(unmet.iter().take(MAX_LISTED).map(line));
+    if unmet.len() > MAX_LISTED {
+        lines.push(format!("… and {} more", unmet.len() - MAX_LISTED));
+    }
+    json!({ "text": lines.join("\n") })
+}
+
+/// GitHub's repository dispatch with Iter8's event type.
+pub fn github(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
+    let mut report = report(experiment, index, now);
+    if report["experiment"].to_string().len() > MAX_EXPERIMENT_BYTES {
+        report = summary(experiment, index, now);
+    }
+    json!({ "event_type": "iter8", "client_payload": report })
+}

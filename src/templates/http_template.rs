@@ -1,0 +1,145 @@
+//! Requests of the `http` task that differ from each other: texts with actions in Handlebars.
+//!
+//! Number, time and random bits are passed in, so that the same ones give the same text. What actions can name:
+//!
+//! | action | becomes |
+//! |---|---|
+//! | `{{requestNumber}}` | the number of the request, from 0 |
+//! | `{{timestamp}}`, `{{timestampUnix}}`, `{{timestampUnixMilli}}` | the time, RFC 3339 or since 1970 |
+//! | `{{uuid}}` | a random UUID, a new one each time |
+//! | `{{randomInt MIN MAX}}` | a number from MIN up to, not including, MAX |
+//! | `{{randomString LENGTH}}` | letters and digits; 2 to 16 of them for a length of 0 |
+//! | `{{row.NAME}}` | a field of the request's row, where there are rows |
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason};
+use serde_json::{Map, Value};
+
+use crate::templates::handlebars::{TemplateFault, TemplateId, Templates, context};
+use crate::templates::random::{RandomBits, integer, text, uuid};
+use crate::templates::rows::Rows;
+
+/// The texts of a request that differ.
+#[derive(Debug)]
+pub struct HttpTemplates {
+    templates: Templates,
+    rows: Option<Rows>,
+}
+
+/// Whether a text may hold actions.
+pub fn has_actions(text: &str) -> bool {
+    text.contains("{{")
+}
+
+impl HttpTemplates {
+    /// No texts yet; each request takes the next of `rows`.
+    pub fn new(random: &RandomBits, rows: Option<Rows>) -> Self {
+        let mut templates = Templates::default();
+        let bits = || random.clone();
+        let (ids, numbers, texts) = (bits(), bits(), bits());
+        add(&mut templates, "uuid", 0, move |_| Ok(uuid(&ids)));
+        add(&mut templates, "randomInt", 2, move |args| integer(&numbers, args[0], args[1]).map(|n| n.to_string()));
+        add(&mut templates, "randomString", 1, move |args| text(&texts, args[0]));
+        Self { templates, rows }
+    }
+
+    /// Reads a text.
+    pub fn add(&mut self, text: &str) -> Result<TemplateId, TemplateFault> {
+        self.templates.add(text)
+    }
+
+    /// What the actions of request `number` name.
+    pub fn values(&self, number: u64, now: DateTime<Utc>) -> Result<Context, TemplateFault> {
+        let mut values = Map::new();
+        values.insert("requestNumber".to_owned(), number.into());
+        values.insert("timestamp".to_owned(), now.to_rfc3339_opts(SecondsFormat::Secs, true).into());
+        values.insert("timestampUnix".to_owned(), now.timestamp().into());
+        values.insert("timestampUnixMilli".to_owned(), now.timestamp_millis().into());
+        if let Some(rows) = &self.rows {
+            values.insert("row".to_owned(), rows.row(number));
+        }
+        context(Value::Object(values))
+    }
+
+    /// A text for the request whose values these are.
+    pub fn render(&self, id: TemplateId, values: &Context) -> Result<String, TemplateFault> {
+        self.templates.render(id, values)
+    }
+}
+
+/// Makes a function of `count` whole numbers callable.
+fn add<F>(templates: &mut Templates, name: &'static str, count: usize, function: F)
+where
+    F: Fn(&[i64]) -> Result<String, String> + Send + Sync + 'static,
+{
+    let helper = move |call: &Helper<'_>,
+                       _: &Handlebars<'_>,
+                       _: &Context,
+                       _: &mut RenderContext<'_, '_>,
+                       out: &mut dyn Output|
+          -> HelperResult {
+        let fault = |message: String| RenderErrorReason::Other(message);
+        let whole = |value: &Value| value.as_i64().or_else(|| value.as_str()?.trim().parse().ok());
+        let args: Option<Vec<i64>> = call.params().iter().map(|param| whole(param.value())).collect();
+        let args = args.filter(|args| args.len() == count);
+        let args = args.ok_or_else(|| fault(format!("{name} needs {count} whole numbers")))?;
+        out.write(&function(&args).map_err(fault)?)?;
+        Ok(())
+    };
+    templates.helper(name, helper);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::templates::rows::RowFormat;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    fn render(text: &str, number: u64) -> Result<String, String> {
+        let counter = AtomicU64::new(0);
+        let random: RandomBits =
+            Arc::new(move || counter.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let rows = Rows::read(b"name,age\nAnn,7\nBob,8\n".to_vec(), RowFormat::Csv).unwrap();
+        let mut templates = HttpTemplates::new(&random, Some(rows));
+        let id = templates.add(text).map_err(|fault| fault.0)?;
+        let now = DateTime::from_timestamp(1_700_000_000, 123_000_000).unwrap();
+        let values = templates.values(number, now).unwrap();
+        templates.render(id, &values).map_err(|fault| fault.0)
+    }
+
+    #[test]
+    fn every_action_becomes_what_the_table_says() {
+        assert_eq!(render("/items/{{requestNumber}}?a=b", 41).unwrap(), "/items/41?a=b");
+        assert_eq!(render("{{row.name}} {{row.age}}", 3).unwrap(), "Bob 8");
+        assert_eq!(
+            render("{{timestamp}} {{timestampUnix}} {{timestampUnixMilli}}", 0).unwrap(),
+            "2023-11-14T22:13:20Z 1700000000 1700000000123"
+        );
+        let uuids = render("{{uuid}} {{uuid}}", 0).unwrap();
+        let (one, other) = uuids.split_once(' ').unwrap();
+        assert!(one != other && one.len() == 36 && one.as_bytes()[14] == b'4', "{uuids}");
+        for number in 0..50 {
+            let drawn: i64 = render("{{randomInt -3 4}}", number).unwrap().parse().unwrap();
+            assert!((-3..4).contains(&drawn));
+        }
+        assert_eq!(render("{{randomString 9}}", 0).unwrap().len(), 9);
+        assert_eq!(render("{\"a\": \"{{randomInt 5 6}}\"}", 0).unwrap(), "{\"a\": \"5\"}");
+    }
+
+    #[test]
+    fn wrong_actions_say_what_was_expected() {
+        for (text, expected) in [
+            ("{{randomInt 5}}", "randomInt needs 2 whole numbers"),
+            ("{{randomInt 5 5}}", "expected a lower and a higher number"),
+            ("{{randomInt a b}}", "randomInt"),
+            ("{{randomString 100000}}", "at most 65536"),
+            ("{{row.city}}", "`row.city` is not known here"),
+            ("{{RequestNumber}}", "`RequestNumber` is not known here"),
+            ("{{uuid 3}}", "uuid needs 0 whole numbers"),
+        ] {
+            let fault = render(text, 0).unwrap_err();
+            assert!(fault.contains(expected), "{text}: {fault}");
+        }
+    }
+}

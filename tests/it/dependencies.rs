@@ -222,6 +222,7 @@ fn two_versions_without_an_entry_and_an_entry_without_two_versions_are_found() {
         version: version.to_owned(),
         license: None,
         source: None,
+        is_ours: false,
         features: Vec::new(),
         ships,
     };

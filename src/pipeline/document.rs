@@ -1,0 +1,143 @@
+//! The experiment document while its tasks run: records of tasks, merged contributions, and saving it.
+//!
+//! Only this module edits the document.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::ResultPolicy;
+use crate::metrics::insights;
+use crate::model::contribution::Contribution;
+use crate::model::document::{Experiment, ExperimentResult, SCHEMA_VERSION, TaskRecord, TaskSpec, TaskStatus};
+use crate::model::duration::GoDuration;
+use crate::ports::{DocumentStore, StoreError};
+use crate::redact;
+
+/// A spec with its secrets redacted.
+pub(crate) fn masked(spec: &[TaskSpec]) -> Vec<TaskSpec> {
+    spec.iter().map(redact::mask_task).collect()
+}
+
+/// The document of an experiment before its first run: revision `revision` of its group.
+pub(crate) fn planned(spec: Vec<TaskSpec>, revision: i64) -> Experiment {
+    let result = ExperimentResult {
+        schema_version: Some(SCHEMA_VERSION),
+        revision: Some(revision),
+        iter8_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        tasks: planned_tasks(&spec),
+        ..ExperimentResult::default()
+    };
+    Experiment { spec, result: Some(result), ..Experiment::default() }
+}
+
+/// Records of tasks that have not started.
+fn planned_tasks(spec: &[TaskSpec]) -> Vec<TaskRecord> {
+    let planned = |task: &TaskSpec| TaskRecord {
+        task: task.name().to_owned(),
+        status: TaskStatus::Planned,
+        start: None,
+        duration: None,
+        error: None,
+        notes: Vec::new(),
+    };
+    spec.iter().map(planned).collect()
+}
+
+/// The experiment document of a run, with its store.
+pub(super) struct Document<'a> {
+    experiment: Experiment,
+    saved_spec: Option<Vec<TaskSpec>>,
+    store: &'a dyn DocumentStore,
+}
+
+/// End of a task, as its record keeps it.
+pub(super) struct TaskEnd {
+    pub(super) status: TaskStatus,
+    pub(super) duration: Duration,
+    pub(super) error: Option<String>,
+    pub(super) notes: Vec<String>,
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn new(experiment: Experiment, saved_spec: Option<Vec<TaskSpec>>, store: &'a dyn DocumentStore) -> Self {
+        Self { experiment, saved_spec, store }
+    }
+
+    pub(super) fn experiment(&self) -> &Experiment {
+        &self.experiment
+    }
+
+    /// Starts the next loop, and returns its number.
+    pub(super) fn begin_loop(&mut self, policy: ResultPolicy, now: DateTime<Utc>) -> u64 {
+        let tasks = planned_tasks(&self.experiment.spec);
+        if policy == ResultPolicy::Fresh {
+            // The revision belongs to the launch, not to the run.
+            let revision = self.experiment.result.take().and_then(|result| result.revision);
+            self.result().revision = revision;
+        }
+        let result = self.result();
+        result.schema_version = Some(SCHEMA_VERSION);
+        result.start_time.get_or_insert(now);
+        result.num_loops += 1;
+        result.num_completed_tasks = 0;
+        result.failure = false;
+        result.interrupted = false;
+        result.iter8_version = Some(env!("CARGO_PKG_VERSION").to_owned());
+        result.tasks = tasks;
+        if let Some(insights) = &mut result.insights {
+            // These are the previous loop's; this loop has none until it is assessed.
+            insights.verdicts.clear();
+            insights.slos_satisfied = None;
+        }
+        result.num_loops
+    }
+
+    pub(super) fn start_task(&mut self, index: usize, start: DateTime<Utc>) {
+        let record = &mut self.result().tasks[index];
+        record.status = TaskStatus::Running;
+        record.start = Some(start);
+    }
+
+    pub(super) fn end_task(&mut self, index: usize, end: TaskEnd) {
+        let result = self.result();
+        match end.status {
+            TaskStatus::Done | TaskStatus::Skipped => result.num_completed_tasks += 1,
+            TaskStatus::Failed => result.failure = true,
+            TaskStatus::Interrupted => result.interrupted = true,
+            TaskStatus::Planned | TaskStatus::Running => {}
+        }
+        let record = &mut result.tasks[index];
+        record.status = end.status;
+        record.error = end.error;
+        record.notes = end.notes;
+        if record.start.is_some() {
+            // Microseconds: a finer resolution would be noise.
+            record.duration = Some(GoDuration(Duration::from_micros(end.duration.as_micros() as u64)));
+        }
+    }
+
+    /// Marks a loop that was interrupted between two tasks.
+    pub(super) fn interrupt(&mut self) {
+        self.result().interrupted = true;
+    }
+
+    pub(super) fn merge(&mut self, contribution: &Contribution) -> Result<(), String> {
+        let insights = self.result().insights.get_or_insert_default();
+        insights::merge(insights, contribution).map_err(|error| error.to_string())
+    }
+
+    pub(super) async fn save(&self) -> Result<(), StoreError> {
+        match &self.saved_spec {
+            None => self.store.save(&self.experiment).await,
+            Some(spec) => {
+                let saved = Experiment { spec: spec.clone(), ..self.experiment.clone() };
+                self.store.save(&saved).await
+            }
+        }
+    }
+
+    fn result(&mut self) -> &mut ExperimentResult {
+        self.experiment.result.get_or_insert_default()
+    }
+}

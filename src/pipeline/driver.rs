@@ -1,0 +1,55 @@
+//! A whole run of a prepared experiment: the check against an earlier result, one loop, and the end of a distributed run.
+
+use super::check::Prepared;
+use super::distributed::finish;
+use super::document::Document;
+use super::run_loop::run_loop;
+use super::{PipelineError, ResultPolicy, RunEnd};
+use crate::model::document::Experiment;
+use crate::ports::{DocumentStore, World};
+use crate::tasks::Task;
+use crate::values::input::InputError;
+
+impl Prepared {
+    /// Runs one loop. Its outcome is saved in the document, whatever it is. If several pods run the experiment, this is the
+    /// coordinator's part.
+    pub async fn run(
+        self,
+        policy: ResultPolicy,
+        store: &dyn DocumentStore,
+        world: &World<'_>,
+    ) -> Result<RunEnd, PipelineError> {
+        let Self { experiment, tasks, saved_spec } = self;
+        let checked = match policy {
+            ResultPolicy::Fresh => Ok(()),
+            ResultPolicy::Reuse => check_earlier(&experiment, &tasks).map_err(PipelineError::Input),
+        };
+        let end = match checked {
+            Ok(()) => {
+                let mut document = Document::new(experiment, saved_spec, store);
+                run_loop(&mut document, &tasks, policy, world).await
+            }
+            Err(error) => Err(error),
+        };
+        // Workers of an interrupted coordinator wait, because the Job may restart it.
+        if let Some(fleet) = world.fleet.filter(|_| !matches!(end, Ok(RunEnd::Interrupted))) {
+            finish(fleet, tasks.len().saturating_sub(1), world).await;
+        }
+        end
+    }
+}
+
+/// Finds tasks that do not fit the result that this run adds a loop to.
+fn check_earlier(experiment: &Experiment, tasks: &[Box<dyn Task>]) -> Result<(), InputError> {
+    let result = experiment.result.as_ref();
+    let Some(insights) = result.and_then(|result| result.insights.as_ref()) else { return Ok(()) };
+    for (index, task) in tasks.iter().enumerate() {
+        let at = format!("spec[{index}]");
+        task.check_earlier(insights).map_err(|error| error.under(&at))?;
+        if let Some(count) = task.measures().versions.filter(|count| ![0, *count].contains(&insights.num_versions)) {
+            let message = format!("it measures {count} versions, and the earlier loops {}", insights.num_versions);
+            return Err(InputError::new(at, message).with_hint("start afresh without --reuseResult"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! Runs the tasks of an experiment in order, merges their contributions into its document, saves after each, and emits events.
+//!
+//! Everything that can be found wrong without running is found first: no load starts for an experiment whose last task is
+//! mistyped, or whose document cannot be written.
+//!
+//! | file | step |
+//! |---|---|
+//! | [`check`] | spec → parsed tasks that fit each other ([`Prepared`]) |
+//! | [`driver`] | a whole run: earlier result, loop, end of the distributed run |
+//! | [`run_loop`] | one loop: every task once |
+//! | [`distributed`] | a worker pod's share of the loads |
+//! | [`document`] | the experiment document while it is run |
+
+mod check;
+mod distributed;
+mod document;
+mod driver;
+mod run_loop;
+
+pub(crate) use check::parse_all;
+pub use check::{Prepared, prepare};
+pub(crate) use document::{masked, planned};
+
+use std::time::Duration;
+
+use crate::ports::fleet::FleetError;
+use crate::ports::{StoreError, World};
+use crate::tasks::TaskError;
+use crate::values::input::InputError;
+
+/// Time that an interrupted task may take to return its measurements.
+const INTERRUPT_GRACE: Duration = Duration::from_secs(15);
+
+/// Treatment of an earlier result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResultPolicy {
+    /// The result starts empty.
+    Fresh,
+    /// The earlier result is kept, and this run is its next loop.
+    Reuse,
+}
+
+/// End of a run or loop in which no task failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunEnd {
+    /// Every task is done or skipped.
+    Completed,
+    /// A signal interrupted it; the document holds what was measured.
+    Interrupted,
+}
+
+/// Failure of a run.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The spec is invalid; nothing was run.
+    #[error("the experiment is not valid")]
+    Input(#[source] InputError),
+    /// A task failed; the document has the details.
+    #[error("task {number} of {total} (`{task}`) failed")]
+    Task {
+        /// Position of the task, from 1.
+        number: usize,
+        /// Number of tasks in the spec.
+        total: usize,
+        /// Name of the task.
+        task: String,
+        /// The task's error.
+        #[source]
+        source: TaskError,
+    },
+    /// The document could not be saved.
+    #[error("the experiment document could not be saved")]
+    Store(#[from] StoreError),
+    /// This worker lost contact with the coordinator.
+    #[error("this machine could not make its part of the experiment")]
+    Fleet(#[source] FleetError),
+}
+
+/// Completes when the run was interrupted and the running task has used up its grace period.
+async fn interrupt_grace_over(world: &World<'_>) {
+    world.stop.cancelled().await;
+    tokio::time::sleep(INTERRUPT_GRACE).await;
+}

@@ -1,0 +1,161 @@
+//! One loop: every task once, in order. The document is saved before and after each task.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use super::check::measured_twice;
+use super::document::{Document, TaskEnd};
+use super::{PipelineError, ResultPolicy, RunEnd, interrupt_grace_over};
+use crate::model::contribution::{Contribution, TaskOutcome};
+use crate::model::document::TaskStatus;
+use crate::ports::{Event, StoreError, World};
+use crate::slo::condition;
+use crate::tasks::{Recorded, Task, TaskContext, TaskError};
+use crate::values::input::InputError;
+
+/// Runs one loop. Its outcome is saved in the document, whatever it is.
+pub(super) async fn run_loop(
+    document: &mut Document<'_>,
+    tasks: &[Box<dyn Task>],
+    policy: ResultPolicy,
+    world: &World<'_>,
+) -> Result<RunEnd, PipelineError> {
+    let loop_number = document.begin_loop(policy, world.clock.now());
+    world.observer.observe(Event::RunStarted { loop_number, tasks: tasks.len() });
+    document.save().await?;
+    let mut run = LoopRun { document, world, measured: BTreeSet::new() };
+    for (index, task) in tasks.iter().enumerate() {
+        match run.step(index, task.as_ref()).await? {
+            Step::Continue => {}
+            Step::Interrupted => return Ok(RunEnd::Interrupted),
+            Step::Failed(source) => {
+                let task = run.name(index);
+                return Err(PipelineError::Task { number: index + 1, total: tasks.len(), task, source });
+            }
+        }
+    }
+    Ok(RunEnd::Completed)
+}
+
+/// Consequence of a task's end for the loop.
+enum Step {
+    Continue,
+    Interrupted,
+    Failed(TaskError),
+}
+
+struct LoopRun<'a, 'd> {
+    document: &'a mut Document<'d>,
+    world: &'a World<'a>,
+    /// Providers measured in this loop.
+    measured: BTreeSet<String>,
+}
+
+impl LoopRun<'_, '_> {
+    async fn step(&mut self, index: usize, task: &dyn Task) -> Result<Step, StoreError> {
+        if self.world.stop.is_cancelled() {
+            self.document.interrupt();
+            self.document.save().await?;
+            return Ok(Step::Interrupted);
+        }
+        let started = Instant::now();
+        let start = self.world.clock.now();
+        match self.skip_reason(index) {
+            Ok(None) => {}
+            Ok(Some(reason)) => {
+                self.end(index, TaskStatus::Skipped, started, None, vec![reason]);
+                self.document.save().await?;
+                return Ok(Step::Continue);
+            }
+            Err(error) => return Ok(self.fail(index, started, error).await),
+        }
+        for provider in task.measures().providers {
+            if self.measured.contains(&provider) {
+                return Ok(self.fail(index, started, measured_twice(index, &provider).into()).await);
+            }
+        }
+        self.world.observer.observe(Event::TaskStarted { index, task: self.name(index) });
+        self.document.start_task(index, start);
+        self.document.save().await?;
+        match self.run_or_replay(index, task).await {
+            Ok(contribution) => self.accept(index, started, contribution).await,
+            Err(error) => Ok(self.fail(index, started, error).await),
+        }
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.document.experiment().spec[index].name().to_owned()
+    }
+
+    /// Returns the reason to skip the task, if its condition is false.
+    fn skip_reason(&self, index: usize) -> Result<Option<String>, TaskError> {
+        let experiment = self.document.experiment();
+        let Some(text) = &experiment.spec[index].condition else { return Ok(None) };
+        match condition::evaluate(text, experiment) {
+            Ok(true) => Ok(None),
+            Ok(false) => Ok(Some(format!("the condition `{text}` is false"))),
+            Err(error) => Err(InputError::new(format!("spec[{index}].if"), error.to_string()).into()),
+        }
+    }
+
+    /// Runs a task, or takes its outcome from the replayed recording.
+    async fn run_or_replay(&self, index: usize, task: &dyn Task) -> Result<Contribution, TaskError> {
+        let tape = self.world.tape.filter(|_| task.recorded() == Recorded::Outcome);
+        let Some(tape) = tape else { return self.run_task(index, task).await };
+        let name = self.name(index);
+        if let Some(outcome) = tape.begin(index, &name) {
+            let line = "not run: its outcome is taken from the recording".to_owned();
+            self.world.observer.observe(Event::TaskLog { index, line });
+            return outcome.into();
+        }
+        let end = self.run_task(index, task).await;
+        tape.keep(index, &name, &TaskOutcome::from(&end));
+        end
+    }
+
+    async fn run_task(&self, index: usize, task: &dyn Task) -> Result<Contribution, TaskError> {
+        let world = self.world;
+        let context = TaskContext { index, experiment: self.document.experiment(), measured: &self.measured, world };
+        tokio::select! {
+            end = task.run(&context) => end,
+            () = interrupt_grace_over(world) => Ok(Contribution { interrupted: true, ..Contribution::default() }),
+        }
+    }
+
+    async fn accept(&mut self, index: usize, started: Instant, contribution: Contribution) -> Result<Step, StoreError> {
+        if let Err(reason) = self.document.merge(&contribution) {
+            return Ok(self.fail(index, started, TaskError::failed(reason)).await);
+        }
+        self.measured.extend(contribution.providers().into_iter().map(str::to_owned));
+        let (status, step) = match contribution.interrupted {
+            true => (TaskStatus::Interrupted, Step::Interrupted),
+            false => (TaskStatus::Done, Step::Continue),
+        };
+        self.end(index, status, started, None, contribution.notes);
+        self.document.save().await?;
+        Ok(step)
+    }
+
+    /// Records the failure and its partial measurements. The task's error is returned even if saving fails too.
+    async fn fail(&mut self, index: usize, started: Instant, mut error: TaskError) -> Step {
+        if let TaskError::Failed { partial, .. } = &mut error
+            && let Some(partial) = partial.take()
+        {
+            // Measurements that cannot be merged do not change the failure.
+            let _ = self.document.merge(&partial);
+        }
+        self.end(index, TaskStatus::Failed, started, Some(error.to_string()), Vec::new());
+        if let Err(store) = self.document.save().await {
+            self.world.observer.observe(Event::TaskLog { index, line: format!("{store}") });
+        }
+        Step::Failed(error)
+    }
+
+    fn end(&mut self, index: usize, status: TaskStatus, started: Instant, error: Option<String>, notes: Vec<String>) {
+        let duration = started.elapsed();
+        let messages = error.iter().chain(&notes).cloned().collect();
+        let task = self.name(index);
+        self.document.end_task(index, TaskEnd { status, duration, error, notes });
+        self.world.observer.observe(Event::TaskEnded { index, task, status, duration, notes: messages });
+    }
+}

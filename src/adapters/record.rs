@@ -20,45 +20,6 @@ mod folder;
 mod recorder;
 mod replay;
 
-use std::io;
-use std::path::PathBuf;
-
 pub use files::ReplayFiles;
 pub use recorder::Recorder;
 pub use replay::Replay;
-
-/// Why a recording can't be made or replayed.
-#[derive(Debug, thiserror::Error)]
-pub enum RecordError {
-    /// The loop was recorded there before.
-    #[error("{} exists already, and a recording is never overwritten", .path.display())]
-    Taken {
-        /// The folder of the loop.
-        path: PathBuf,
-    },
-    /// There is no recording of this loop.
-    #[error("there is no recording at {}", .path.display())]
-    Missing {
-        /// The folder of the loop.
-        path: PathBuf,
-    },
-    /// A file is not what a recording has there.
-    #[error("{} is not part of a recording that this version of iter8 can replay: {reason}", .path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A file can't be read or written.
-    #[error("cannot {action} {}", .path.display())]
-    Unavailable {
-        /// `read` or `write`.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}

@@ -10,11 +10,12 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::globals::Globals;
 use super::output;
-use super::run::{Scene, execute, prepare};
+use super::progress::Progress;
+use super::run::{execute, prepare};
 use super::signals::Interruption;
-use super::stage::Stage;
 use crate::adapters::file_store::FileStore;
 use crate::adapters::kubernetes::NoCluster;
+use crate::app::env::Adapters;
 use crate::model::document::Experiment;
 use crate::pipeline::{self, ResultPolicy};
 use crate::ports::{DocumentStore, StoreError};
@@ -86,9 +87,11 @@ async fn experiment(
     let store = FileStore::new(args.run_dir.path());
     spare_other_documents(&store, &experiment).await?;
     output::to_file(&template, sample_model::STATS_TEMPLATE)?;
-    let prepared = prepare(experiment, &resolved, Stage::default().files())?;
-    let scene = Scene { stage: &Stage::default(), cluster: &NoCluster, fleet: None };
-    match execute(prepared, ResultPolicy::Fresh, &store, &scene, globals, interruption).await? {
+    let adapters = Adapters::default();
+    let progress = Progress::new(globals);
+    let env = adapters.env(&NoCluster, None, &progress, &interruption.stop);
+    let prepared = prepare(experiment, &resolved, env.files)?;
+    match execute(prepared, ResultPolicy::Fresh, &store, &env, &progress, interruption).await? {
         Exit::Done => {}
         interrupted => return Ok(interrupted),
     }

@@ -4,8 +4,8 @@ use std::error::Error;
 
 use super::exit::Exit;
 use crate::pipeline::PipelineError;
-use crate::ports::StoreError;
 use crate::ports::cluster::{ClusterError, ClusterFault};
+use crate::ports::{RecordingError, StoreError};
 use crate::tasks::TaskError;
 use crate::values::input::InputError;
 
@@ -90,6 +90,20 @@ impl From<StoreError> for CliError {
             StoreError::TooLarge { .. } => {
                 (Exit::OutsideWorld, Some("measure fewer endpoints, versions or percentiles in one experiment"))
             }
+        };
+        Self::chain(exit, error, hint)
+    }
+}
+
+impl From<RecordingError> for CliError {
+    fn from(error: RecordingError) -> Self {
+        let (exit, hint) = match &error {
+            RecordingError::Taken { .. } => (Exit::BadInput, Some("give another directory, or remove what is there")),
+            RecordingError::Missing { .. } => {
+                (Exit::BadInput, Some("make one with `iter8 run --record DIR`; each loop of --reuseResult has its own"))
+            }
+            RecordingError::Damaged { .. } => (Exit::BadInput, Some("record again, into another directory")),
+            RecordingError::Unavailable { .. } => (Exit::OutsideWorld, None),
         };
         Self::chain(exit, error, hint)
     }

@@ -9,18 +9,15 @@ use super::exit::Exit;
 use super::globals::Globals;
 use super::output;
 use super::progress::Progress;
+use super::recording::RecordingArgs;
 use super::signals::Interruption;
-use super::stage::{Stage, StageArgs};
 use super::values::{Network, ValueArgs};
 use crate::adapters::file_store::FileStore;
 use crate::adapters::kubernetes::{ConnectOptions, LazyCluster};
-use crate::adapters::shell::SystemShell;
 use crate::model::codec;
 use crate::model::document::Experiment;
 use crate::pipeline::{self, Prepared, ResultPolicy, RunEnd};
-use crate::ports::cluster::Cluster;
-use crate::ports::fleet::Fleet;
-use crate::ports::{DocumentStore, Files, StoreError, World};
+use crate::ports::{DocumentStore, Env, Files, StoreError};
 use crate::tasks::resolve::{Resolved, spec_from_values};
 
 /// Flags of `run`.
@@ -42,7 +39,7 @@ pub struct RunArgs {
     #[arg(long, visible_alias = "dry-run")]
     dry: bool,
     #[command(flatten)]
-    stage: StageArgs,
+    recording: RecordingArgs,
     // Last: what follows a flattened group stands under its heading.
     #[command(flatten)]
     values: ValueArgs,
@@ -53,20 +50,21 @@ pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
     let interruption = Interruption::listen()?;
     let store = FileStore::new(args.run_dir.path());
     let policy = if args.reuse_result { ResultPolicy::Reuse } else { ResultPolicy::Fresh };
-    let stage = args.stage.stage(policy, &store).await?;
+    let adapters = args.recording.adapters(policy, &store).await?;
     let cluster = LazyCluster::new(ConnectOptions::default());
-    let scene = Scene { stage: &stage, cluster: &cluster, fleet: None };
+    let progress = Progress::new(globals);
+    let env = adapters.env(&cluster, None, &progress, &interruption.stop);
     if !args.values.is_given() {
         let experiment = store.load().await?;
         if args.dry {
             return dry(&experiment);
         }
-        let prepared = pipeline::prepare(experiment, stage.files())
+        let prepared = pipeline::prepare(experiment, env.files)
             .map_err(|error| CliError::in_document(&store.location(), error))?;
-        return execute(prepared, policy, &store, &scene, globals, &interruption).await;
+        return execute(prepared, policy, &store, &env, &progress, &interruption).await;
     }
     let values = tokio::select! {
-        values = args.values.merged(Network::Through(stage.web())) => values?,
+        values = args.values.merged(Network::Through(env.web)) => values?,
         () = interruption.stop.cancelled() => {
             output::to_stderr("interrupted before the experiment started\n");
             return Ok(interruption.exit());
@@ -83,8 +81,8 @@ pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, CliError> {
     if policy == ResultPolicy::Reuse {
         experiment.result = earlier_result(&store, &experiment).await?;
     }
-    let prepared = prepare(experiment, &resolved, stage.files())?;
-    execute(prepared, policy, &store, &scene, globals, &interruption).await
+    let prepared = prepare(experiment, &resolved, env.files)?;
+    execute(prepared, policy, &store, &env, &progress, &interruption).await
 }
 
 /// Checks everything that can be checked before a run of values; errors name the values, not the spec made of them.
@@ -116,48 +114,21 @@ fn dry(experiment: &Experiment) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// What a run takes place among.
-pub struct Scene<'a> {
-    /// Where answers and times come from.
-    pub stage: &'a Stage,
-    /// The cluster that tasks ask.
-    pub cluster: &'a dyn Cluster,
-    /// The machines that make the loads together, if there are several.
-    pub fleet: Option<&'a dyn Fleet>,
-}
+/// Requests named at most if a replay does not find them in its recording.
+const MAX_NAMED: usize = 5;
 
-impl<'a> Scene<'a> {
-    /// The world, as the tasks see it.
-    pub fn world(&self, progress: &'a Progress, interruption: &Interruption) -> World<'a> {
-        World {
-            clock: self.stage.clock(),
-            web: self.stage.web(),
-            shell: &SystemShell,
-            files: self.stage.files(),
-            cluster: self.cluster,
-            observer: progress,
-            tape: self.stage.tape(),
-            fleet: self.fleet,
-            stop: interruption.stop.clone(),
-        }
-    }
-}
-
-/// Runs a prepared experiment, with the real world around it.
+/// Runs a prepared experiment and says how it ended.
 pub async fn execute(
     prepared: Prepared,
     policy: ResultPolicy,
     store: &dyn DocumentStore,
-    scene: &Scene<'_>,
-    globals: &Globals,
+    env: &Env<'_>,
+    progress: &Progress,
     interruption: &Interruption,
 ) -> Result<Exit, CliError> {
-    let stage = scene.stage;
-    stage.start()?;
-    let progress = Progress::new(globals);
-    let world = scene.world(&progress, interruption);
+    env.recording.map_or(Ok(()), |recording| recording.start())?;
     let end = tokio::select! {
-        end = prepared.run(policy, store, &world) => end,
+        end = prepared.run(policy, store, env) => end,
         () = interruption.at_once.cancelled() => {
             progress.finish();
             progress.say(&format!("ended at once; {} is as the last task's start or end left it", store.location()));
@@ -166,8 +137,13 @@ pub async fn execute(
     };
     progress.finish();
     let end = end.map_err(|error| CliError::from_run(error, &store.location()));
-    let recorded = stage.finish();
-    match end.and_then(|end| recorded.map(|()| end))? {
+    let recorded = env.recording.map_or_else(|| Ok(Vec::new()), |recording| recording.finish());
+    if let Ok(missing) = &recorded {
+        warn_of_missing(missing);
+    }
+    let end = end?;
+    recorded?;
+    match end {
         RunEnd::Completed => {
             progress.say(&format!("experiment completed; its document is {}", store.location()));
             Ok(Exit::Done)
@@ -176,5 +152,15 @@ pub async fn execute(
             progress.say(&format!("interrupted; what was measured is in {}", store.location()));
             Ok(interruption.exit())
         }
+    }
+}
+
+/// Warns of requests that a replay did not find in its recording.
+fn warn_of_missing(requests: &[String]) {
+    for request in requests.iter().take(MAX_NAMED) {
+        tracing::warn!("the recording lacks {request}");
+    }
+    if requests.len() > MAX_NAMED {
+        tracing::warn!("the recording lacks {} more", requests.len() - MAX_NAMED);
     }
 }

@@ -7,24 +7,24 @@ use super::check::Prepared;
 use super::{INTERRUPT_GRACE, PipelineError, RunEnd, interrupt_grace_over};
 use crate::model::document::TaskStatus;
 use crate::ports::fleet::{Fleet, FleetError};
-use crate::ports::{Event, World};
+use crate::ports::{Env, Event};
 use crate::tasks::TaskContext;
 
 impl Prepared {
     /// Runs this worker's share of each load that the coordinator starts, until the run is over. Failed loads are reported by the
     /// coordinator; an error here means that this worker could not take part.
-    pub async fn assist(&self, fleet: &dyn Fleet, world: &World<'_>) -> Result<RunEnd, PipelineError> {
+    pub async fn assist(&self, fleet: &dyn Fleet, env: &Env<'_>) -> Result<RunEnd, PipelineError> {
         // Only the coordinator knows the number of the loop.
-        world.observer.observe(Event::RunStarted { loop_number: 1, tasks: self.tasks.len() });
-        while !world.stop.is_cancelled() {
+        env.observer.observe(Event::RunStarted { loop_number: 1, tasks: self.tasks.len() });
+        while !env.stop.is_cancelled() {
             let next = tokio::select! {
                 biased;
-                () = world.stop.cancelled() => break,
+                () = env.stop.cancelled() => break,
                 next = fleet.next_task() => next,
             };
             let end = match next {
                 Ok(None) => return Ok(RunEnd::Completed),
-                Ok(Some(index)) => self.assist_with(index, fleet, world).await,
+                Ok(Some(index)) => self.assist_with(index, fleet, env).await,
                 Err(error) => Err(error),
             };
             match end {
@@ -36,38 +36,38 @@ impl Prepared {
     }
 
     /// Runs this worker's share of one task.
-    async fn assist_with(&self, index: usize, fleet: &dyn Fleet, world: &World<'_>) -> Result<(), FleetError> {
+    async fn assist_with(&self, index: usize, fleet: &dyn Fleet, env: &Env<'_>) -> Result<(), FleetError> {
         let Some(task) = self.tasks.get(index).filter(|task| task.is_shared()) else {
             let message = format!("the coordinator asks for task {}, which makes no load here", index + 1);
             return Err(FleetError::Failed(format!("{message}: do all machines run the same experiment?")));
         };
         let name = self.experiment.spec[index].name().to_owned();
         let started = Instant::now();
-        world.observer.observe(Event::TaskStarted { index, task: name.clone() });
+        env.observer.observe(Event::TaskStarted { index, task: name.clone() });
         let measured = BTreeSet::new();
-        let context = TaskContext { index, experiment: &self.experiment, measured: &measured, world };
+        let context = TaskContext { index, experiment: &self.experiment, measured: &measured, env };
         let end = tokio::select! {
             end = task.assist(&context, fleet) => end,
-            () = interrupt_grace_over(world) => Ok(()),
+            () = interrupt_grace_over(env) => Ok(()),
         };
         let (status, notes) = match &end {
-            Ok(()) if !world.stop.is_cancelled() => (TaskStatus::Done, Vec::new()),
+            Ok(()) if !env.stop.is_cancelled() => (TaskStatus::Done, Vec::new()),
             Ok(()) => (TaskStatus::Interrupted, Vec::new()),
             Err(FleetError::Restarted) => (TaskStatus::Interrupted, vec!["recalled by the coordinator".to_owned()]),
             Err(error) => (TaskStatus::Failed, vec![error.to_string()]),
         };
-        world.observer.observe(Event::TaskEnded { index, task: name, status, duration: started.elapsed(), notes });
+        env.observer.observe(Event::TaskEnded { index, task: name, status, duration: started.elapsed(), notes });
         end
     }
 }
 
 /// Tells the workers that the run is over. They would notice on their own, but later, so a failure is only logged.
-pub(super) async fn finish(fleet: &dyn Fleet, last_task: usize, world: &World<'_>) {
+pub(super) async fn finish(fleet: &dyn Fleet, last_task: usize, env: &Env<'_>) {
     let problem = match tokio::time::timeout(INTERRUPT_GRACE, fleet.dismiss()).await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),
         Err(_) => "no answer".to_owned(),
     };
     let line = format!("can't tell the other machines that the run is over: {problem}");
-    world.observer.observe(Event::TaskLog { index: last_task, line });
+    env.observer.observe(Event::TaskLog { index: last_task, line });
 }

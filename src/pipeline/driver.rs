@@ -6,7 +6,7 @@ use super::document::Document;
 use super::run_loop::run_loop;
 use super::{PipelineError, ResultPolicy, RunEnd};
 use crate::model::document::Experiment;
-use crate::ports::{DocumentStore, World};
+use crate::ports::{DocumentStore, Env};
 use crate::tasks::Task;
 use crate::values::input::InputError;
 
@@ -17,7 +17,7 @@ impl Prepared {
         self,
         policy: ResultPolicy,
         store: &dyn DocumentStore,
-        world: &World<'_>,
+        env: &Env<'_>,
     ) -> Result<RunEnd, PipelineError> {
         let Self { experiment, tasks, saved_spec } = self;
         let checked = match policy {
@@ -27,13 +27,13 @@ impl Prepared {
         let end = match checked {
             Ok(()) => {
                 let mut document = Document::new(experiment, saved_spec, store);
-                run_loop(&mut document, &tasks, policy, world).await
+                run_loop(&mut document, &tasks, policy, env).await
             }
             Err(error) => Err(error),
         };
         // Workers of an interrupted coordinator wait, because the Job may restart it.
-        if let Some(fleet) = world.fleet.filter(|_| !matches!(end, Ok(RunEnd::Interrupted))) {
-            finish(fleet, tasks.len().saturating_sub(1), world).await;
+        if let Some(fleet) = env.fleet.filter(|_| !matches!(end, Ok(RunEnd::Interrupted))) {
+            finish(fleet, tasks.len().saturating_sub(1), env).await;
         }
         end
     }

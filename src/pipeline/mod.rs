@@ -24,7 +24,7 @@ pub(crate) use document::{masked, planned};
 use std::time::Duration;
 
 use crate::ports::fleet::FleetError;
-use crate::ports::{StoreError, World};
+use crate::ports::{Env, StoreError};
 use crate::tasks::TaskError;
 use crate::values::input::InputError;
 
@@ -77,7 +77,7 @@ pub enum PipelineError {
 }
 
 /// Completes when the run was interrupted and the running task has used up its grace period.
-async fn interrupt_grace_over(world: &World<'_>) {
-    world.stop.cancelled().await;
+async fn interrupt_grace_over(env: &Env<'_>) {
+    env.stop.cancelled().await;
     tokio::time::sleep(INTERRUPT_GRACE).await;
 }

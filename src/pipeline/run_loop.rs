@@ -8,7 +8,7 @@ use super::document::{Document, TaskEnd};
 use super::{PipelineError, ResultPolicy, RunEnd, interrupt_grace_over};
 use crate::model::contribution::{Contribution, TaskOutcome};
 use crate::model::document::TaskStatus;
-use crate::ports::{Event, StoreError, World};
+use crate::ports::{Env, Event, StoreError};
 use crate::slo::condition;
 use crate::tasks::{Recorded, Task, TaskContext, TaskError};
 use crate::values::input::InputError;
@@ -18,12 +18,12 @@ pub(super) async fn run_loop(
     document: &mut Document<'_>,
     tasks: &[Box<dyn Task>],
     policy: ResultPolicy,
-    world: &World<'_>,
+    env: &Env<'_>,
 ) -> Result<RunEnd, PipelineError> {
-    let loop_number = document.begin_loop(policy, world.clock.now());
-    world.observer.observe(Event::RunStarted { loop_number, tasks: tasks.len() });
+    let loop_number = document.begin_loop(policy, env.clock.now());
+    env.observer.observe(Event::RunStarted { loop_number, tasks: tasks.len() });
     document.save().await?;
-    let mut run = LoopRun { document, world, measured: BTreeSet::new() };
+    let mut run = LoopRun { document, env, measured: BTreeSet::new() };
     for (index, task) in tasks.iter().enumerate() {
         match run.step(index, task.as_ref()).await? {
             Step::Continue => {}
@@ -46,20 +46,20 @@ enum Step {
 
 struct LoopRun<'a, 'd> {
     document: &'a mut Document<'d>,
-    world: &'a World<'a>,
+    env: &'a Env<'a>,
     /// Providers measured in this loop.
     measured: BTreeSet<String>,
 }
 
 impl LoopRun<'_, '_> {
     async fn step(&mut self, index: usize, task: &dyn Task) -> Result<Step, StoreError> {
-        if self.world.stop.is_cancelled() {
+        if self.env.stop.is_cancelled() {
             self.document.interrupt();
             self.document.save().await?;
             return Ok(Step::Interrupted);
         }
         let started = Instant::now();
-        let start = self.world.clock.now();
+        let start = self.env.clock.now();
         match self.skip_reason(index) {
             Ok(None) => {}
             Ok(Some(reason)) => {
@@ -74,7 +74,7 @@ impl LoopRun<'_, '_> {
                 return Ok(self.fail(index, started, measured_twice(index, &provider).into()).await);
             }
         }
-        self.world.observer.observe(Event::TaskStarted { index, task: self.name(index) });
+        self.env.observer.observe(Event::TaskStarted { index, task: self.name(index) });
         self.document.start_task(index, start);
         self.document.save().await?;
         match self.run_or_replay(index, task).await {
@@ -100,25 +100,25 @@ impl LoopRun<'_, '_> {
 
     /// Runs a task, or takes its outcome from the replayed recording.
     async fn run_or_replay(&self, index: usize, task: &dyn Task) -> Result<Contribution, TaskError> {
-        let tape = self.world.tape.filter(|_| task.recorded() == Recorded::Outcome);
-        let Some(tape) = tape else { return self.run_task(index, task).await };
+        let recording = self.env.recording.filter(|_| task.recorded() == Recorded::Outcome);
+        let Some(recording) = recording else { return self.run_task(index, task).await };
         let name = self.name(index);
-        if let Some(outcome) = tape.begin(index, &name) {
+        if let Some(outcome) = recording.begin(index, &name) {
             let line = "not run: its outcome is taken from the recording".to_owned();
-            self.world.observer.observe(Event::TaskLog { index, line });
+            self.env.observer.observe(Event::TaskLog { index, line });
             return outcome.into();
         }
         let end = self.run_task(index, task).await;
-        tape.keep(index, &name, &TaskOutcome::from(&end));
+        recording.keep(index, &name, &TaskOutcome::from(&end));
         end
     }
 
     async fn run_task(&self, index: usize, task: &dyn Task) -> Result<Contribution, TaskError> {
-        let world = self.world;
-        let context = TaskContext { index, experiment: self.document.experiment(), measured: &self.measured, world };
+        let env = self.env;
+        let context = TaskContext { index, experiment: self.document.experiment(), measured: &self.measured, env };
         tokio::select! {
             end = task.run(&context) => end,
-            () = interrupt_grace_over(world) => Ok(Contribution { interrupted: true, ..Contribution::default() }),
+            () = interrupt_grace_over(env) => Ok(Contribution { interrupted: true, ..Contribution::default() }),
         }
     }
 
@@ -146,7 +146,7 @@ impl LoopRun<'_, '_> {
         }
         self.end(index, TaskStatus::Failed, started, Some(error.to_string()), Vec::new());
         if let Err(store) = self.document.save().await {
-            self.world.observer.observe(Event::TaskLog { index, line: format!("{store}") });
+            self.env.observer.observe(Event::TaskLog { index, line: format!("{store}") });
         }
         Step::Failed(error)
     }
@@ -156,6 +156,6 @@ impl LoopRun<'_, '_> {
         let messages = error.iter().chain(&notes).cloned().collect();
         let task = self.name(index);
         self.document.end_task(index, TaskEnd { status, duration, error, notes });
-        self.world.observer.observe(Event::TaskEnded { index, task, status, duration, notes: messages });
+        self.env.observer.observe(Event::TaskEnded { index, task, status, duration, notes: messages });
     }
 }

@@ -31,7 +31,7 @@ use crate::model::document::{Experiment, TaskSpec};
 use crate::model::insights::Insights;
 use crate::model::object::ObjectRef;
 use crate::ports::fleet::{Fleet, FleetError};
-use crate::ports::{BoxFuture, Files, World};
+use crate::ports::{BoxFuture, Env, Files};
 use crate::values::input::InputError;
 
 /// What a running task may use.
@@ -43,7 +43,7 @@ pub struct TaskContext<'a> {
     /// Providers that this loop has measured so far.
     pub measured: &'a BTreeSet<String>,
     /// The outside world.
-    pub world: &'a World<'a>,
+    pub env: &'a Env<'a>,
 }
 
 /// Why a task did not do what it should.
@@ -151,13 +151,13 @@ pub trait Task: Send + Sync {
     }
 
     /// Makes this machine's part of the load of a task that is shared, and hands it in to the coordinator: what it measures, and
-    /// why it failed if it did. Ends early with `cx.world.stop`, or when the fleet recalls this machine.
+    /// why it failed if it did. Ends early with `cx.env.stop`, or when the fleet recalls this machine.
     fn assist<'a>(&'a self, cx: &'a TaskContext<'a>, fleet: &'a dyn Fleet) -> BoxFuture<'a, Result<(), FleetError>> {
         let _ = (cx, fleet);
         Box::pin(async { Ok(()) })
     }
 
-    /// Runs the task to its end, or until `cx.world.stop`. With a fleet, other machines make their parts of its load.
+    /// Runs the task to its end, or until `cx.env.stop`. With a fleet, other machines make their parts of its load.
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>>;
 }
 

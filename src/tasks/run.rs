@@ -110,8 +110,8 @@ impl Task for Run {
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
         Box::pin(async move {
             let index = cx.index;
-            let log = |line: &str| cx.world.observer.observe(Event::TaskLog { index, line: line.to_owned() });
-            let end = cx.world.shell.run(&self.script, self.timeout, &log, &cx.world.stop).await;
+            let log = |line: &str| cx.env.observer.observe(Event::TaskLog { index, line: line.to_owned() });
+            let end = cx.env.shell.run(&self.script, self.timeout, &log, &cx.env.stop).await;
             match end.map_err(|error| TaskError::failed(format!("cannot start a shell: {error}")))? {
                 ScriptEnd::Exited(0) => Ok(Contribution::default()),
                 ScriptEnd::Interrupted => Ok(Contribution { interrupted: true, ..Contribution::default() }),

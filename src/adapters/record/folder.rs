@@ -8,7 +8,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::RecordError;
+use crate::ports::RecordingError;
 
 /// Says what the folder is.
 pub(super) const MANIFEST: &str = "recording.json";
@@ -46,10 +46,10 @@ impl Manifest {
     }
 
     /// Reads the manifest of a folder.
-    pub(super) fn read(folder: &Path) -> Result<Self, RecordError> {
+    pub(super) fn read(folder: &Path) -> Result<Self, RecordingError> {
         let path = folder.join(MANIFEST);
         let manifest: Self = read_json(&path)?;
-        let damaged = |reason: String| RecordError::Damaged { path: path.clone(), reason };
+        let damaged = |reason: String| RecordingError::Damaged { path: path.clone(), reason };
         match (manifest.format.as_str(), manifest.version) {
             (FORMAT, ..=VERSION) => Ok(manifest),
             (FORMAT, version) => {
@@ -101,10 +101,10 @@ pub(super) fn instant(instant: DateTime<Utc>) -> String {
 }
 
 /// The names of the folder's files.
-pub(super) fn names(folder: &Path) -> Result<Vec<String>, RecordError> {
+pub(super) fn names(folder: &Path) -> Result<Vec<String>, RecordingError> {
     let unavailable = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => RecordError::Missing { path: folder.to_owned() },
-        _ => RecordError::Unavailable { action: "read", path: folder.to_owned(), source },
+        io::ErrorKind::NotFound => RecordingError::Missing { path: folder.to_owned() },
+        _ => RecordingError::Unavailable { action: "read", path: folder.to_owned(), source },
     };
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(unavailable)? {
@@ -112,25 +112,25 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>, RecordError> {
         names.extend(entry.map_err(unavailable)?.file_name().into_string());
         if names.len() > MAX_FILES {
             let reason = format!("it holds more than {MAX_FILES} files");
-            return Err(RecordError::Damaged { path: folder.to_owned(), reason });
+            return Err(RecordingError::Damaged { path: folder.to_owned(), reason });
         }
     }
     Ok(names)
 }
 
 /// Reads a file of JSON.
-pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, RecordError> {
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, RecordingError> {
     serde_json::from_str(&read(path)?)
-        .map_err(|error| RecordError::Damaged { path: path.to_owned(), reason: error.to_string() })
+        .map_err(|error| RecordingError::Damaged { path: path.to_owned(), reason: error.to_string() })
 }
 
 /// Reads a text.
-pub(super) fn read(path: &Path) -> Result<String, RecordError> {
-    let damaged = |reason: &str| RecordError::Damaged { path: path.to_owned(), reason: reason.to_owned() };
+pub(super) fn read(path: &Path) -> Result<String, RecordingError> {
+    let damaged = |reason: &str| RecordingError::Damaged { path: path.to_owned(), reason: reason.to_owned() };
     let unavailable = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => damaged("there is no such file"),
         io::ErrorKind::InvalidData => damaged("it is not UTF-8 text"),
-        _ => RecordError::Unavailable { action: "read", path: path.to_owned(), source },
+        _ => RecordingError::Unavailable { action: "read", path: path.to_owned(), source },
     };
     // A pipe would keep us waiting for ever.
     if !fs::metadata(path).map_err(unavailable)?.is_file() {

@@ -9,14 +9,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::RecordError;
 use super::exchange::{Askers, Exchange, secrets_of};
 use super::folder::{self, CLOCK, MANIFEST, Manifest};
 use crate::adapters::file_store::replace;
 use crate::model::contribution::TaskOutcome;
-use crate::ports::{BoxFuture, Clock, Tape, Web, WebError, WebRequest, WebResponse};
+use crate::ports::{BoxFuture, Clock, Recording, RecordingError, Web, WebError, WebRequest, WebResponse};
 
-/// Records one loop. A file that can't be written changes nothing about the run; [`Recorder::finish`] tells of it.
+/// Records one loop. A file that can't be written changes nothing about the run; [`Recording::finish`] tells of it.
 pub struct Recorder {
     web: Box<dyn Web>,
     clock: Box<dyn Clock>,
@@ -37,50 +36,26 @@ struct State {
     asked: u64,
     askers: Askers,
     /// The first file that could not be written.
-    fault: Option<RecordError>,
+    fault: Option<RecordingError>,
 }
 
 impl Recorder {
-    /// Records into `directory`; nothing is written before [`Recorder::start`]. Fails where the loop was recorded before.
+    /// Records into `directory`; nothing is written before [`Recording::start`]. Fails where the loop was recorded before.
     pub fn new(
         directory: &Path,
         loop_number: u64,
         web: Box<dyn Web>,
         clock: Box<dyn Clock>,
-    ) -> Result<Self, RecordError> {
+    ) -> Result<Self, RecordingError> {
         let folder = folder::of_loop(directory, loop_number);
         if fs::symlink_metadata(&folder).is_ok() {
-            return Err(RecordError::Taken { path: folder });
+            return Err(RecordingError::Taken { path: folder });
         }
         if directory.exists() && !directory.is_dir() {
             let reason = "it is not a directory".to_owned();
-            return Err(RecordError::Damaged { path: directory.to_owned(), reason });
+            return Err(RecordingError::Damaged { path: directory.to_owned(), reason });
         }
         Ok(Self { web, clock, folder, loop_number, state: Mutex::default() })
-    }
-
-    /// Makes the folder: the run starts.
-    pub fn start(&self) -> Result<(), RecordError> {
-        let unwritable = |source: io::Error| match source.kind() {
-            io::ErrorKind::AlreadyExists => RecordError::Taken { path: self.folder.clone() },
-            _ => RecordError::Unavailable { action: "write", path: self.folder.clone(), source },
-        };
-        if let Some(directory) = self.folder.parent() {
-            fs::create_dir_all(directory).map_err(unwritable)?;
-        }
-        fs::create_dir(&self.folder).map_err(unwritable)?;
-        let mut state = self.state();
-        state.clock = Some(File::create_new(self.folder.join(CLOCK)).map_err(unwritable)?);
-        for (name, content) in std::mem::take(&mut state.waiting) {
-            self.write(&mut state, &name, &content);
-        }
-        self.write(&mut state, MANIFEST, &json(&Manifest::new(self.loop_number, self.clock.now())));
-        Ok(())
-    }
-
-    /// Ends the recording. The error is the first file that could not be written.
-    pub fn finish(&self) -> Result<(), RecordError> {
-        self.state().fault.take().map_or(Ok(()), Err)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -94,7 +69,7 @@ impl Recorder {
         }
         let path = self.folder.join(name);
         if let Err(source) = replace(&path, content) {
-            state.fault.get_or_insert(RecordError::Unavailable { action: "write", path, source });
+            state.fault.get_or_insert(RecordingError::Unavailable { action: "write", path, source });
         }
     }
 }
@@ -134,7 +109,7 @@ impl Clock for Recorder {
             && let Err(source) = file.write_all(format!("{}\n", folder::instant(now)).as_bytes())
         {
             let path = self.folder.join(CLOCK);
-            state.fault.get_or_insert(RecordError::Unavailable { action: "write", path, source });
+            state.fault.get_or_insert(RecordingError::Unavailable { action: "write", path, source });
         }
         now
     }
@@ -144,7 +119,29 @@ impl Clock for Recorder {
     }
 }
 
-impl Tape for Recorder {
+impl Recording for Recorder {
+    fn start(&self) -> Result<(), RecordingError> {
+        let unwritable = |source: io::Error| match source.kind() {
+            io::ErrorKind::AlreadyExists => RecordingError::Taken { path: self.folder.clone() },
+            _ => RecordingError::Unavailable { action: "write", path: self.folder.clone(), source },
+        };
+        if let Some(directory) = self.folder.parent() {
+            fs::create_dir_all(directory).map_err(unwritable)?;
+        }
+        fs::create_dir(&self.folder).map_err(unwritable)?;
+        let mut state = self.state();
+        state.clock = Some(File::create_new(self.folder.join(CLOCK)).map_err(unwritable)?);
+        for (name, content) in std::mem::take(&mut state.waiting) {
+            self.write(&mut state, &name, &content);
+        }
+        self.write(&mut state, MANIFEST, &json(&Manifest::new(self.loop_number, self.clock.now())));
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<Vec<String>, RecordingError> {
+        self.state().fault.take().map_or_else(|| Ok(Vec::new()), Err)
+    }
+
     fn begin(&self, _: usize, _: &str) -> Option<TaskOutcome> {
         self.state().is_paused = true;
         None

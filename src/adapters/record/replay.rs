@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::RecordError;
 use super::exchange::{Askers, Exchange, Key};
 use super::folder::{self, CLOCK, Manifest};
 use crate::model::contribution::{TaskFailure, TaskOutcome};
-use crate::ports::{BoxFuture, Clock, Tape, Web, WebError, WebFault, WebRequest, WebResponse};
+use crate::ports::{BoxFuture, Clock, Recording, RecordingError, Web, WebError, WebFault, WebRequest, WebResponse};
 
 /// How long one is asked to wait where nobody asked again in the recording: longer than anybody's patience.
 const FOR_EVER: Duration = Duration::MAX;
@@ -35,7 +34,7 @@ struct State {
 
 impl Replay {
     /// Opens the recording of a loop in `directory`. Every file is read once, so that damage is found before anything runs.
-    pub fn open(directory: &Path, loop_number: u64) -> Result<Self, RecordError> {
+    pub fn open(directory: &Path, loop_number: u64) -> Result<Self, RecordingError> {
         let folder = folder::of_loop(directory, loop_number);
         let names = folder::names(&folder)?;
         let started = Manifest::read(&folder)?.started;
@@ -54,11 +53,6 @@ impl Replay {
         let state =
             Mutex::new(State { answers, askers: Askers::default(), readings, now: started, missing: Vec::new() });
         Ok(Self { folder, state })
-    }
-
-    /// What was asked for and not recorded.
-    pub fn missing(&self) -> Vec<String> {
-        self.state().missing.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -91,19 +85,19 @@ fn no_more(end: Result<WebResponse, (WebFault, String)>) -> Result<WebResponse, 
     }
 }
 
-fn read_exchange(path: &Path) -> Result<Exchange, RecordError> {
+fn read_exchange(path: &Path) -> Result<Exchange, RecordingError> {
     let exchange: Exchange = folder::read_json(path)?;
     match exchange.end() {
         Ok(_) => Ok(exchange),
-        Err(reason) => Err(RecordError::Damaged { path: path.to_owned(), reason }),
+        Err(reason) => Err(RecordingError::Damaged { path: path.to_owned(), reason }),
     }
 }
 
-fn read_clock(path: &Path) -> Result<VecDeque<DateTime<Utc>>, RecordError> {
+fn read_clock(path: &Path) -> Result<VecDeque<DateTime<Utc>>, RecordingError> {
     let text = folder::read(path)?;
     let read = |(at, line): (usize, &str)| {
         let reason = || format!("line {} is not a time such as 2026-01-02T03:04:05Z", at + 1);
-        line.parse().map_err(|_| RecordError::Damaged { path: path.to_owned(), reason: reason() })
+        line.parse().map_err(|_| RecordingError::Damaged { path: path.to_owned(), reason: reason() })
     };
     text.lines().enumerate().map(read).collect()
 }
@@ -135,7 +129,15 @@ impl Clock for Replay {
     }
 }
 
-impl Tape for Replay {
+impl Recording for Replay {
+    fn start(&self) -> Result<(), RecordingError> {
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<Vec<String>, RecordingError> {
+        Ok(self.state().missing.clone())
+    }
+
     fn begin(&self, index: usize, task: &str) -> Option<TaskOutcome> {
         let path = self.folder.join(folder::task_file(index, task));
         let what = format!("the outcome of task {} (`{task}`)", index + 1);

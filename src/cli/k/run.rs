@@ -5,20 +5,20 @@ use serde_json::Value;
 
 use super::args::{GroupArgs, no_document};
 use crate::adapters::kubernetes::{LazyCluster, PodFleet, Seat, SecretStore, Stored};
+use crate::app::env::Adapters;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::cli::progress::Progress;
-use crate::cli::run::{Scene, execute, prepare};
+use crate::cli::run::{execute, prepare};
 use crate::cli::signals::Interruption;
-use crate::cli::stage::Stage;
 use crate::manifests::names::{Group, JOB_VARIABLE};
 use crate::manifests::settings::Settings;
 use crate::model::document::{Experiment, ExperimentResult};
 use crate::model::shard::Share;
 use crate::pipeline::{self, Prepared, ResultPolicy, RunEnd};
-use crate::ports::DocumentStore;
 use crate::ports::fleet::Fleet;
+use crate::ports::{DocumentStore, Env, Files};
 use crate::tasks::resolve::spec_from_values;
 
 /// Variable that tells a pod of an Indexed Job which one it is; set by the Job controller.
@@ -63,14 +63,15 @@ pub async fn run(args: KRunArgs, globals: &Globals) -> Result<Exit, CliError> {
         Some(fleet) => Stored { document: fleet.before_run(stored.document).await?, ..stored },
         None => stored,
     };
-    let prepared = prepared(stored, revision, policy, &store.location())?;
-    let (stage, cluster) = (Stage::default(), LazyCluster::from(connection));
+    let (adapters, cluster) = (Adapters::default(), LazyCluster::from(connection));
+    let prepared = prepared(stored, revision, policy, &store.location(), adapters.files())?;
     let fleet = fleet.as_ref().map(|fleet| fleet as &dyn Fleet);
-    let scene = Scene { stage: &stage, cluster: &cluster, fleet };
+    let progress = Progress::new(globals);
+    let env = adapters.env(&cluster, fleet, &progress, &interruption.stop);
     let running = async {
         match fleet.filter(|fleet| fleet.share().index() > 0) {
-            Some(fleet) => assist(&prepared, fleet, &scene, globals, &interruption).await,
-            None => execute(prepared, policy, &store, &scene, globals, &interruption).await,
+            Some(fleet) => assist(&prepared, fleet, &env, &progress, &interruption).await,
+            None => execute(prepared, policy, &store, &env, &progress, &interruption).await,
         }
     };
     tokio::pin!(running);
@@ -112,14 +113,12 @@ fn seat(group: &Group, values: Option<&Value>) -> Result<Option<Seat>, CliError>
 async fn assist(
     prepared: &Prepared,
     fleet: &dyn Fleet,
-    scene: &Scene<'_>,
-    globals: &Globals,
+    env: &Env<'_>,
+    progress: &Progress,
     interruption: &Interruption,
 ) -> Result<Exit, CliError> {
-    let progress = Progress::new(globals);
-    let world = scene.world(&progress, interruption);
     let end = tokio::select! {
-        end = prepared.assist(fleet, &world) => end,
+        end = prepared.assist(fleet, env) => end,
         () = interruption.at_once.cancelled() => return Ok(interruption.exit()),
     };
     progress.finish();
@@ -138,8 +137,13 @@ async fn assist(
 }
 
 /// The experiment that the Secret asks for.
-fn prepared(stored: Stored, revision: i64, policy: ResultPolicy, location: &str) -> Result<Prepared, CliError> {
-    let files = Stage::default().files();
+fn prepared(
+    stored: Stored,
+    revision: i64,
+    policy: ResultPolicy,
+    location: &str,
+    files: &dyn Files,
+) -> Result<Prepared, CliError> {
     // What an earlier launch came to is not this one's.
     let is_ours = |result: &ExperimentResult| result.revision.is_none_or(|of| of == revision);
     let earlier = stored.document.as_ref().and_then(|document| document.result.clone()).filter(is_ours);

@@ -8,7 +8,7 @@ use url::Url;
 use super::access::{Access, Credentials};
 use super::native::{FORM, seconds};
 use crate::model::duration::GoDuration;
-use crate::ports::{WebError, WebFault, WebRequest, WebResponse, World};
+use crate::ports::{Env, WebError, WebFault, WebRequest, WebResponse};
 use crate::providers::answer::{Answer, Found, Reading, read};
 use crate::providers::retry::{is_passing, pause};
 use crate::providers::{MetricSpec, ProviderSpec};
@@ -32,7 +32,7 @@ const SKEW: TimeDelta = TimeDelta::seconds(5);
 /// What it takes to ask one provider about one version.
 #[derive(Clone, Copy)]
 pub(super) struct Asker<'a> {
-    pub(super) world: &'a World<'a>,
+    pub(super) env: &'a Env<'a>,
     pub(super) spec: &'a ProviderSpec,
     pub(super) access: &'a Access,
     pub(super) credentials: &'a Credentials,
@@ -82,7 +82,7 @@ impl Asker<'_> {
         let mut asked = asked(unusable("it was not asked for".to_owned()), source(&request.url), query(metric));
         let secrets = SentSecrets::of(&request.url, &request.headers);
         let secrets = secrets.with_body(request.body.as_deref().unwrap_or_default());
-        let stop = &self.world.stop;
+        let stop = &self.env.stop;
         let attempts = self.attempts(metric, request, &secrets, &mut asked.attempts);
         let End { last, before } = tokio::select! {
             end = attempts => end,
@@ -119,7 +119,7 @@ impl Asker<'_> {
         loop {
             *count += 1;
             let left = self.access.timeout.saturating_sub(started.elapsed());
-            let last = self.world.web.send(WebRequest { timeout: left, ..request.clone() }).await;
+            let last = self.env.web.send(WebRequest { timeout: left, ..request.clone() }).await;
             let asked_pause = match &last {
                 Ok(answer) if is_passing(answer.status) => answer.retry_after,
                 Err(error) if error.fault == WebFault::Transport => None,
@@ -141,7 +141,7 @@ impl Asker<'_> {
                 Found::Unusable(reason) | Found::Absent(reason) => Some((status, reason)),
                 Found::Value(_) | Found::Samples(_) => None,
             };
-            self.world.clock.sleep(pause).await;
+            self.env.clock.sleep(pause).await;
         }
     }
 

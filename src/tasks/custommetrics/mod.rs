@@ -100,7 +100,7 @@ impl Task for CustomMetrics {
 
 impl CustomMetrics {
     async fn measure(&self, cx: &TaskContext<'_>) -> Result<Contribution, TaskError> {
-        let instant = cx.world.clock.now();
+        let instant = cx.env.clock.now();
         let mut notes = Vec::new();
         let elapsed: Vec<i64> = self
             .plan
@@ -110,14 +110,14 @@ impl CustomMetrics {
             .collect::<Result<_, _>>()?;
         let mut specs: Vec<(&Provider, Credentials, Vec<ProviderSpec>)> = Vec::new();
         for provider in &self.plan.providers {
-            let credentials = provider.access.credentials(cx.world.files)?;
+            let credentials = provider.access.credentials(cx.env.files)?;
             let text =
                 match &provider.origin {
                     Origin::Native(_) => None,
                     Origin::Template(source) => {
                         let text = tokio::select! {
-                            text = source.fetch(cx.world.files, cx.world.web) => text,
-                            () = cx.world.stop.cancelled() => return Ok(interrupted()),
+                            text = source.fetch(cx.env.files, cx.env.web) => text,
+                            () = cx.env.stop.cancelled() => return Ok(interrupted()),
                         };
                         Some(text.map_err(|message| {
                             TaskError::failed(format!("template of `{}`: {message}", provider.name))
@@ -137,7 +137,7 @@ impl CustomMetrics {
         for (provider, credentials, versions) in &specs {
             for (version, spec) in versions.iter().enumerate() {
                 let asker = Asker {
-                    world: cx.world,
+                    env: cx.env,
                     spec,
                     access: &provider.access,
                     credentials,
@@ -153,7 +153,7 @@ impl CustomMetrics {
         let asked = jobs.into_iter().zip(asked).collect();
         let mut contribution = self.contribution(asked, instant, notes);
         self.name_versions(cx, &mut contribution);
-        contribution.interrupted = cx.world.stop.is_cancelled();
+        contribution.interrupted = cx.env.stop.is_cancelled();
         Ok(contribution)
     }
 

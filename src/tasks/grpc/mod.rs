@@ -127,7 +127,7 @@ impl Load for GrpcLoad {
 
     fn run<'a>(&'a self, go: &'a Go<'a>) -> BoxFuture<'a, Ended> {
         Box::pin(async move {
-            let prepared = unless_stopped(go, prepare::protocol(self, go.world)).await;
+            let prepared = unless_stopped(go, prepare::protocol(self, go.env)).await;
             let protocol = match prepared {
                 None => return Ended::Interrupted,
                 Some(Err(error)) => return Ended::Failed(error),

@@ -22,7 +22,7 @@ use crate::load::dial::{Dialer, Origin, Tls, Via};
 use crate::load::grpc::{Envelope, Grpc, GrpcTarget, ReflectionError, reflect};
 use crate::load::tls::{TlsError, client_config};
 use crate::model::tls::{Identity, TlsOptions};
-use crate::ports::{Files, Web, WebRequest, World};
+use crate::ports::{Env, Files, Web, WebRequest};
 use crate::redact::mask_url;
 use crate::tasks::TaskError;
 use crate::tasks::load::{Time, random_bits};
@@ -78,10 +78,10 @@ fn sample(random: &RandomBits) -> CallValues {
 }
 
 /// Makes the protocol for `load`.
-pub(super) async fn protocol(load: &GrpcLoad, world: &World<'_>) -> Result<Grpc, TaskError> {
-    let files = world.files;
+pub(super) async fn protocol(load: &GrpcLoad, env: &Env<'_>) -> Result<Grpc, TaskError> {
+    let files = env.files;
     let random = random_bits();
-    let downloads = download(load, world.web).await?;
+    let downloads = download(load, env.web).await?;
     let downloads = Some(&downloads);
     let dialer = dialer(load, files)?;
     let metadata = metadata(load, files, downloads, &random)?.unwrap_or_default();
@@ -92,7 +92,7 @@ pub(super) async fn protocol(load: &GrpcLoad, world: &World<'_>) -> Result<Grpc,
     let method = method(load, &pool)?;
     let data = data(load, files, downloads, Some(method.is_client_streaming()), &random)?.unwrap_or(empty());
     let shape = shape(&method);
-    let content = Content { data, metadata, random, time: Time::new(world.clock.now()) };
+    let content = Content { data, metadata, random, time: Time::new(env.clock.now()) };
     let calls = calls(content, envelope(load)?, method).map_err(|error| of_content(load, &error))?;
     Ok(Grpc::new(GrpcTarget {
         dialer,

@@ -140,11 +140,10 @@ impl load::Load for Load {
 
     fn run<'a>(&'a self, go: &'a Go<'a>) -> BoxFuture<'a, Ended> {
         Box::pin(async move {
-            let time = Time::new(go.world.clock.now());
-            let protocol = unless_stopped(go, prepare::download(self, go.world.web)).await.map(|downloaded| {
-                downloaded.and_then(|payload| {
-                    prepare::protocol(self, go.world.files, payload, time).map_err(TaskError::Input)
-                })
+            let time = Time::new(go.env.clock.now());
+            let protocol = unless_stopped(go, prepare::download(self, go.env.web)).await.map(|downloaded| {
+                downloaded
+                    .and_then(|payload| prepare::protocol(self, go.env.files, payload, time).map_err(TaskError::Input))
             });
             match protocol {
                 None => Ended::Interrupted,

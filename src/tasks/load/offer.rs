@@ -14,7 +14,7 @@ use crate::load::protocol::Protocol;
 use crate::model::contribution::VersionMetrics;
 use crate::model::shard::{LoadPhase, Share};
 use crate::ports::fleet::Entry;
-use crate::ports::{BoxFuture, Event, LoadProgress, World};
+use crate::ports::{BoxFuture, Env, Event, LoadProgress};
 use crate::tasks::TaskError;
 
 /// One load of a task: one endpoint of one version.
@@ -52,7 +52,7 @@ pub(in crate::tasks) trait Load: Sync {
 /// What a load is made with.
 pub(in crate::tasks) struct Go<'a> {
     /// The outside world.
-    pub(in crate::tasks) world: &'a World<'a>,
+    pub(in crate::tasks) env: &'a Env<'a>,
     /// This machine's part of the load.
     pub(super) share: Share,
     /// Ends the load early.
@@ -128,6 +128,6 @@ async fn offer_once<P: Protocol>(
     go: &Go<'_>,
 ) -> Result<LoadOutcome, LoadError> {
     let name = format!("{phase}{}", load.label());
-    let tell = |progress: LoadProgress| go.world.observer.observe(Event::Load { name: name.clone(), progress });
+    let tell = |progress: LoadProgress| go.env.observer.observe(Event::Load { name: name.clone(), progress });
     engine::run(plan, Arc::clone(protocol), go.stop.clone(), &tell).await
 }

@@ -27,7 +27,7 @@ pub(super) async fn run_all<L: Load>(
 ) -> Result<Contribution, TaskError> {
     let mut failures = Vec::new();
     for (number, group) in groups(loads, is_parallel) {
-        let made = match cx.world.fleet {
+        let made = match cx.env.fleet {
             Some(fleet) => shared::coordinate(group, number, fleet, cx).await,
             None => alone(group, cx).await,
         };
@@ -50,7 +50,7 @@ pub(super) async fn assist_all<L: Load>(
 ) -> Result<(), FleetError> {
     for (number, group) in groups(loads, is_parallel) {
         shared::assist(group, number, fleet, cx).await?;
-        if cx.world.stop.is_cancelled() {
+        if cx.env.stop.is_cancelled() {
             break;
         }
     }
@@ -59,7 +59,7 @@ pub(super) async fn assist_all<L: Load>(
 
 /// Makes loads at the same time, on this machine alone.
 async fn alone<L: Load>(loads: &[L], cx: &TaskContext<'_>) -> Vec<Made> {
-    let go = Go { world: cx.world, share: Share::WHOLE, stop: cx.world.stop.clone(), meeting: None };
+    let go = Go { env: cx.env, share: Share::WHOLE, stop: cx.env.stop.clone(), meeting: None };
     join_all(loads.iter().map(|load| load.run(&go))).await.into_iter().map(Made::of_one).collect()
 }
 
@@ -67,7 +67,7 @@ async fn alone<L: Load>(loads: &[L], cx: &TaskContext<'_>) -> Vec<Made> {
 fn merge(result: &mut Contribution, failures: &mut Vec<TaskError>, load: &impl Load, made: Made, cx: &TaskContext<'_>) {
     if let Some(outcome) = &made.outcome {
         let ago = TimeDelta::from_std(outcome.started.elapsed()).unwrap_or_default();
-        load.add(outcome, cx.world.clock.now() - ago, &mut result.versions[load.version()]);
+        load.add(outcome, cx.env.clock.now() - ago, &mut result.versions[load.version()]);
         result.notes.extend(load.notes(outcome));
     }
     result.notes.extend(made.notes.into_iter().map(|note| format!("{}: {note}", load.label())));

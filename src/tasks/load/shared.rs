@@ -86,11 +86,11 @@ pub(super) async fn assist<L: Load>(
 
 fn meeting<'a, L: Load>(loads: &[L], number: usize, fleet: &'a dyn Fleet, cx: &TaskContext<'a>) -> Meeting<'a> {
     let has_warmup = loads.iter().any(|load| load.warmup().is_some());
-    Meeting::new(fleet, cx.world.observer, (cx.index, number), has_warmup)
+    Meeting::new(fleet, cx.env.observer, (cx.index, number), has_warmup)
 }
 
 fn go<'a>(fleet: &dyn Fleet, meeting: &'a Meeting<'a>, cx: &TaskContext<'a>) -> Go<'a> {
-    Go { world: cx.world, share: fleet.share(), stop: cx.world.stop.clone(), meeting: Some(meeting) }
+    Go { env: cx.env, share: fleet.share(), stop: cx.env.stop.clone(), meeting: Some(meeting) }
 }
 
 /// Makes this machine's part, and what it hands in of it; `None` where it takes no part.
@@ -137,7 +137,7 @@ async fn unless_too_late<T>(go: &Go<'_>, work: impl Future<Output = T>) -> Optio
 fn tell_failures(handed: &Handed, cx: &TaskContext<'_>) {
     for end in handed {
         if let ShardEnd::Failed(failure) = end {
-            cx.world.observer.observe(Event::TaskLog { index: cx.index, line: failure.message.clone() });
+            cx.env.observer.observe(Event::TaskLog { index: cx.index, line: failure.message.clone() });
         }
     }
 }

@@ -137,10 +137,10 @@ impl Notify {
     async fn send(&self, cx: &TaskContext<'_>) -> Result<Contribution, TaskError> {
         let body = if self.method == GET { None } else { Some(self.maker.make(cx).await?) };
         let note = body.as_ref().and_then(|body| body.note.clone()).filter(|_| !self.is_typed());
-        let request = self.request(cx.world.files, body)?;
+        let request = self.request(cx.env.files, body)?;
         let target = origin(&request.url);
         let secrets = SentSecrets::of_webhook(&request.url, &request.headers);
-        let answer = cx.world.web.send(request).await.map_err(|error| {
+        let answer = cx.env.web.send(request).await.map_err(|error| {
             TaskError::failed(format!("cannot notify {target}: {}", without(&secrets, &error.reason)))
         })?;
         if (200..300).contains(&answer.status) {
@@ -165,7 +165,7 @@ impl Task for Notify {
         Box::pin(async move {
             let end = tokio::select! {
                 end = self.send(cx) => end,
-                () = cx.world.stop.cancelled() => return Ok(Contribution { interrupted: true, ..Contribution::default() }),
+                () = cx.env.stop.cancelled() => return Ok(Contribution { interrupted: true, ..Contribution::default() }),
             };
             match end {
                 Err(TaskError::Failed { message, .. }) if self.with.soft_failure.unwrap_or(true) => {

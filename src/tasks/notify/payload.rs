@@ -53,14 +53,14 @@ impl Maker {
 
     /// The payload as things stand.
     pub(super) async fn make(&self, cx: &TaskContext<'_>) -> Result<Body, TaskError> {
-        let now = cx.world.clock.now();
+        let now = cx.env.clock.now();
         let (kind, source) = match (self.kind, &self.template) {
             (kind, Some(source)) => (kind, source),
             (Payload::Slack, None) => return Ok(json(message::slack(cx.experiment, cx.index, now).to_string())),
             (Payload::Github, None) => return Ok(json(message::github(cx.experiment, cx.index, now).to_string())),
         };
         let failed = |message: String| TaskError::failed(format!("no payload: {message}"));
-        let text = source.fetch(cx.world.files, cx.world.web).await.map_err(failed)?;
+        let text = source.fetch(cx.env.files, cx.env.web).await.map_err(failed)?;
         let template = parse(source, &text, now).map_err(|fault| failed(unreadable(&fault)))?;
         let values = message::values(cx.experiment, cx.index, now);
         let text =

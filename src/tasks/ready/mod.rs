@@ -163,14 +163,14 @@ impl Ready {
         let mut seen = None;
         tokio::select! {
             end = self.watch(cx, &mut seen) => end.map_err(|error| self.failed(error)),
-            () = cx.world.stop.cancelled() => Ok(Contribution { interrupted: true, ..Contribution::default() }),
-            () = cx.world.clock.sleep(self.timeout.0) => Err(self.timed_out(seen)),
+            () = cx.env.stop.cancelled() => Ok(Contribution { interrupted: true, ..Contribution::default() }),
+            () = cx.env.clock.sleep(self.timeout.0) => Err(self.timed_out(seen)),
         }
     }
 
     /// Follows the object until it is ready, and keeps what is seen meanwhile.
     async fn watch(&self, cx: &TaskContext<'_>, seen: &mut Option<String>) -> Result<Contribution, ClusterError> {
-        let mut states: ObjectStates<'_> = cx.world.cluster.watch(&self.object).await?;
+        let mut states: ObjectStates<'_> = cx.env.cluster.watch(&self.object).await?;
         while let Some(state) = states.next().await {
             let now = match state {
                 Ok(object) => match readiness(object.as_ref(), &self.object.kind, self.condition.as_deref()) {
@@ -182,7 +182,7 @@ impl Ready {
             };
             if seen.as_ref() != Some(&now) {
                 let line = format!("waiting for {}: {now}", self.object);
-                cx.world.observer.observe(Event::TaskLog { index: cx.index, line });
+                cx.env.observer.observe(Event::TaskLog { index: cx.index, line });
             }
             *seen = Some(now);
         }

@@ -12,8 +12,8 @@ use iter8::model::load::LoadRecord;
 use iter8::pipeline::{PipelineError, Prepared, ResultPolicy, RunEnd, prepare};
 use iter8::ports::fleet::Fleet;
 use iter8::ports::{
-    BoxFuture, Clock, DocumentStore, Event, Files, Observer, ScriptEnd, Shell, StoreError, Web, WebError, WebRequest,
-    WebResponse, World,
+    BoxFuture, Clock, DocumentStore, Env, Event, Files, Observer, ScriptEnd, Shell, StoreError, Web, WebError,
+    WebRequest, WebResponse,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -93,15 +93,15 @@ impl Observer for Machine {
 }
 
 impl Machine {
-    fn world<'a>(&'a self, fleet: Option<&'a dyn Fleet>) -> World<'a> {
-        World {
+    fn world<'a>(&'a self, fleet: Option<&'a dyn Fleet>) -> Env<'a> {
+        Env {
             clock: self,
             web: self,
             shell: self,
             files: self,
             cluster: &iter8::adapters::kubernetes::NoCluster,
             observer: self,
-            tape: None,
+            recording: None,
             fleet,
             stop: self.stop.clone(),
         }

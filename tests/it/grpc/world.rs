@@ -87,18 +87,18 @@ impl World {
         let task = (KIND.parse)(&spec)?;
         task.check(self)?;
         let experiment = Experiment::default();
-        let world = iter8::ports::World {
+        let world = iter8::ports::Env {
             cluster: &iter8::adapters::kubernetes::NoCluster,
             clock: self,
             web: self,
             shell: self,
             files: self,
             observer: self,
-            tape: None,
+            recording: None,
             fleet: None,
             stop: CancellationToken::new(),
         };
-        let cx = TaskContext { index: 0, experiment: &experiment, measured: &Default::default(), world: &world };
+        let cx = TaskContext { index: 0, experiment: &experiment, measured: &Default::default(), env: &world };
         task.run(&cx).await
     }
 }

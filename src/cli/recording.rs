@@ -1,0 +1,44 @@
+//! Flags that record and replay a run.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::error::CliError;
+use crate::adapters::file_store::FileStore;
+use crate::app::env::Adapters;
+use crate::pipeline::ResultPolicy;
+use crate::ports::{DocumentStore, StoreError};
+
+/// Flags that record and replay.
+#[derive(Debug, Args)]
+pub struct RecordingArgs {
+    /// Keep what services answer and the times in DIR/loop-N, without secrets, for --replay
+    #[arg(long, value_name = "DIR", conflicts_with = "dry")]
+    record: Option<PathBuf>,
+    /// Take answers and times from DIR/loop-N, where --record kept them; no connection is opened, and no script runs
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["dry", "record"])]
+    replay: Option<PathBuf>,
+}
+
+impl RecordingArgs {
+    /// Adapters for the next loop of the document in `store`.
+    pub async fn adapters(&self, policy: ResultPolicy, store: &FileStore) -> Result<Adapters, CliError> {
+        Ok(match (&self.record, &self.replay) {
+            (None, None) => Adapters::default(),
+            (Some(directory), _) => Adapters::recording(directory, next_loop(policy, store).await?)?,
+            (None, Some(directory)) => Adapters::replaying(directory, next_loop(policy, store).await?)?,
+        })
+    }
+}
+
+async fn next_loop(policy: ResultPolicy, store: &FileStore) -> Result<u64, CliError> {
+    if policy == ResultPolicy::Fresh {
+        return Ok(1);
+    }
+    match store.load().await {
+        Ok(earlier) => Ok(earlier.result.map_or(0, |result| result.num_loops).saturating_add(1)),
+        Err(StoreError::Missing { .. }) => Ok(1),
+        Err(error) => Err(error.into()),
+    }
+}

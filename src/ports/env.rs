@@ -1,0 +1,42 @@
+//! The environment of a run.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
+
+use super::cluster::Cluster;
+use super::fleet::Fleet;
+use super::{BoxFuture, Files, Observer, Recording, Shell, Web};
+
+/// The wall clock.
+pub trait Clock: Send + Sync {
+    /// Returns the current time.
+    fn now(&self) -> DateTime<Utc>;
+
+    /// Waits for `duration`.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()>;
+}
+
+/// Everything outside the process that a run and its tasks use. The document store is not part of it: only the pipeline writes the
+/// document.
+pub struct Env<'a> {
+    /// Wall clock.
+    pub clock: &'a dyn Clock,
+    /// HTTP outside the load path.
+    pub web: &'a dyn Web,
+    /// Shell scripts.
+    pub shell: &'a dyn Shell,
+    /// Files and environment variables.
+    pub files: &'a dyn Files,
+    /// Cluster whose objects tasks watch.
+    pub cluster: &'a dyn Cluster,
+    /// Receiver of events.
+    pub observer: &'a dyn Observer,
+    /// Recording that is made or replayed.
+    pub recording: Option<&'a dyn Recording>,
+    /// Pods that share the load, if there are several.
+    pub fleet: Option<&'a dyn Fleet>,
+    /// Cancelled by a signal: tasks end soon and return their measurements.
+    pub stop: CancellationToken,
+}

@@ -1,0 +1,80 @@
+//! Events of a run.
+
+use std::time::Duration;
+
+use crate::model::document::TaskStatus;
+
+/// Receives the events of a run.
+pub trait Observer: Send + Sync {
+    /// Handles an event. Must not block.
+    fn observe(&self, event: Event);
+}
+
+/// An event of a run. Indices of tasks count from 0.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A loop starts.
+    RunStarted {
+        /// Number of the loop, from 1.
+        loop_number: u64,
+        /// Number of tasks in the spec.
+        tasks: usize,
+    },
+    /// A task starts.
+    TaskStarted {
+        /// Index of the task.
+        index: usize,
+        /// Name of the task.
+        task: String,
+    },
+    /// A log line: script output, a note.
+    TaskLog {
+        /// Index of the task.
+        index: usize,
+        /// The line, without its line feed.
+        line: String,
+    },
+    /// Progress of a load.
+    Load {
+        /// Provider and version, such as `http-get` or `http (v2)`.
+        name: String,
+        /// Its progress.
+        progress: LoadProgress,
+    },
+    /// A task ended.
+    TaskEnded {
+        /// Index of the task.
+        index: usize,
+        /// Name of the task.
+        task: String,
+        /// Its final status.
+        status: TaskStatus,
+        /// Wall-clock duration.
+        duration: Duration,
+        /// Its notes; the error of a failed task.
+        notes: Vec<String>,
+    },
+}
+
+/// Progress of a load.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LoadProgress {
+    /// Completed requests.
+    pub done: u64,
+    /// Planned requests, if known.
+    pub total: Option<u64>,
+    /// Time since the start.
+    pub elapsed: Duration,
+    /// Planned duration; `None` if only the number of requests ends the load.
+    pub planned: Option<Duration>,
+    /// Set if time alone ends the load, so that `total` is no measure of its progress.
+    pub is_timed: bool,
+    /// Errors so far.
+    pub errors: u64,
+    /// Median latency so far, in milliseconds; `None` before the first response.
+    pub p50_ms: Option<f64>,
+    /// 99th percentile so far, in milliseconds.
+    pub p99_ms: Option<f64>,
+    /// Set in the last report of this load.
+    pub ended: bool,
+}

@@ -1,0 +1,28 @@
+//! Traits for everything outside the process that the core needs, and the events it emits. Adapters and the command line implement
+//! them.
+//!
+//! The core never prints: it reports to an [`Observer`], and the command line decides what to show.
+
+pub mod cluster;
+mod env;
+mod events;
+mod files;
+pub mod fleet;
+mod recording;
+mod shell;
+mod store;
+mod web;
+
+pub use env::{Clock, Env};
+pub use events::{Event, LoadProgress, Observer};
+pub use files::Files;
+pub use recording::{Recording, RecordingError};
+pub use shell::{ScriptEnd, Shell};
+pub use store::{DocumentStore, StoreError};
+pub use web::{Web, WebError, WebFault, WebRequest, WebResponse};
+
+use std::future::Future;
+use std::pin::Pin;
+
+/// A boxed future, so that the traits here can be used as trait objects.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

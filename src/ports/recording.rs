@@ -1,0 +1,60 @@
+//! Recordings of runs, and their replay.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::{Clock, Web};
+use crate::model::contribution::TaskOutcome;
+
+/// A recording that is made or replayed. Responses and times are recorded behind [`Web`] and [`Clock`]. Tasks that do more than send
+/// such requests (load, scripts) are recorded by their outcome.
+pub trait Recording: Web + Clock {
+    /// Starts the run.
+    fn start(&self) -> Result<(), RecordingError>;
+
+    /// Ends the run. Returns the requests that a replay did not find in its recording.
+    fn finish(&self) -> Result<Vec<String>, RecordingError>;
+
+    /// Starts a task that is recorded by its outcome. A replay returns that outcome. A recording returns `None`, and records no
+    /// responses and times until [`Recording::keep`].
+    fn begin(&self, index: usize, task: &str) -> Option<TaskOutcome>;
+
+    /// Records the outcome of the task that began.
+    fn keep(&self, index: usize, task: &str, outcome: &TaskOutcome);
+}
+
+/// Failure to make or replay a recording.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    /// The loop was recorded before.
+    #[error("{} exists already, and a recording is never overwritten", .path.display())]
+    Taken {
+        /// Folder of the loop.
+        path: PathBuf,
+    },
+    /// There is no recording of this loop.
+    #[error("there is no recording at {}", .path.display())]
+    Missing {
+        /// Folder of the loop.
+        path: PathBuf,
+    },
+    /// A file does not belong to a recording.
+    #[error("{} is not part of a recording that this version of iter8 can replay: {reason}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Mistake in it.
+        reason: String,
+    },
+    /// A file cannot be read or written.
+    #[error("cannot {action} {}", .path.display())]
+    Unavailable {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Error of the file system.
+        #[source]
+        source: io::Error,
+    },
+}

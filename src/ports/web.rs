@@ -1,0 +1,81 @@
+//! HTTP outside the load path.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+
+use super::BoxFuture;
+use crate::model::tls::TlsOptions;
+
+/// HTTP outside the load path.
+pub trait Web: Send + Sync {
+    /// Sends one request and reads the whole response.
+    fn send(&self, request: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>>;
+}
+
+/// One HTTP request outside the load path: a payload download, a notification, a metric query.
+///
+/// Redirects are followed. A request with headers, a body or a client certificate is meant for its receiver only, and is not redirected
+/// to another origin.
+#[derive(Clone, Debug, Default)]
+pub struct WebRequest {
+    /// `GET`, `POST` …
+    pub method: String,
+    /// Whole URL.
+    pub url: String,
+    /// Header names and values.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub body: Option<Vec<u8>>,
+    /// Size limit of the response body, in bytes.
+    pub max_response_bytes: usize,
+    /// Timeout of the whole exchange.
+    pub timeout: Duration,
+    /// Trusted servers and client credentials.
+    pub tls: TlsOptions,
+    /// Set for webhooks: the whole URL is a secret, and the response does not depend on the body.
+    pub is_webhook: bool,
+    /// Identifies the caller if several may send the same request at once: the same number in each attempt, unique per caller. Not
+    /// sent; recordings use it to match responses to callers.
+    pub asker: Option<u64>,
+}
+
+/// Response to a [`WebRequest`], with any status.
+#[derive(Clone, Debug)]
+pub struct WebResponse {
+    /// HTTP status.
+    pub status: u16,
+    /// Body.
+    pub body: Vec<u8>,
+    /// Delay before the next attempt that the server requests (`Retry-After`).
+    pub retry_after: Option<Duration>,
+    /// Lead of the server's clock over ours in whole seconds, if the response has a `Date`. Negative if that date is before the request
+    /// was sent, positive if it is after the response arrived, else zero.
+    pub clock_ahead: Option<TimeDelta>,
+}
+
+/// Kind of a [`WebError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebFault {
+    /// No complete response in time.
+    Timeout,
+    /// No connection, or it broke before the response was complete. A retry may succeed.
+    Transport,
+    /// A retry would fail the same way: an untrusted certificate, a response that is too large, a refused redirect, an invalid
+    /// request.
+    Final,
+}
+
+/// A request without a response. The URL in it carries no credentials.
+#[derive(Debug, thiserror::Error)]
+#[error("{method} {url}: {reason}")]
+pub struct WebError {
+    /// Method of the request.
+    pub method: String,
+    /// URL of the request, without credentials and query.
+    pub url: String,
+    /// Kind of the error.
+    pub fault: WebFault,
+    /// Description, causes included.
+    pub reason: String,
+}

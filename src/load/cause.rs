@@ -32,7 +32,7 @@ pub enum Cause {
     /// The body is not the JSON that is expected.
     UnexpectedJson,
     /// Cut off at the end of the load, which did not wait for it.
-    Cut,
+    Aborted,
     /// Anything else; the detail says what.
     Other,
 }
@@ -52,7 +52,7 @@ impl Cause {
         Cause::UnexpectedHeader,
         Cause::UnexpectedBody,
         Cause::UnexpectedJson,
-        Cause::Cut,
+        Cause::Aborted,
         Cause::Other,
     ];
 
@@ -71,7 +71,7 @@ impl Cause {
             Cause::UnexpectedHeader => "unexpected-header",
             Cause::UnexpectedBody => "unexpected-body",
             Cause::UnexpectedJson => "unexpected-json",
-            Cause::Cut => "cut",
+            Cause::Aborted => "cut",
             Cause::Other => "other",
         }
     }
@@ -96,7 +96,7 @@ impl Cause {
             Cause::UnexpectedHeader => "unexpected or missing header",
             Cause::UnexpectedBody => "expected text not in the body",
             Cause::UnexpectedJson => "body not the expected JSON",
-            Cause::Cut => "cut off at the end of the load",
+            Cause::Aborted => "cut off at the end of the load",
             Cause::Other => "other failure",
         }
     }

@@ -7,16 +7,16 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::initial::Initial;
-use super::lanes::Lanes;
 use super::outcome::LoadOutcome;
-use super::plan::{AtEnd, LoadError, LoadPlan};
+use super::plan::{LoadError, LoadPlan, StopMode};
 use super::protocol::Protocol;
 use super::series::SharedSeries;
 use super::shared::{INTERVAL, Shared, with_percentiles};
-use super::tally::Tally;
+use super::slot_queue::SlotQueues;
+use super::startup_check::StartupCheck;
 use super::timeline::Timeline;
-use super::worker::{self, Briefing, Start};
+use super::worker::{self, Start, WorkerConfig};
+use super::worker_stats::WorkerStats;
 use crate::load::pacing::Cursor;
 use crate::ports::LoadProgress;
 
@@ -45,22 +45,22 @@ pub async fn run<P: Protocol>(
     let abandon = CancellationToken::new();
     // Ends the workers when this future is dropped, too.
     let _guard = abandon.clone().drop_guard();
-    let initial = Initial::new(in_flight as u64, plan.allow_initial_errors || total == 0, abandon.clone());
+    let initial = StartupCheck::new(in_flight as u64, plan.allow_initial_errors || total == 0, abandon.clone());
     let shared = Arc::new(Shared::new(protocol, plan, initial, workers));
-    let crew = Crew::start(&shared, workers, (connections, in_flight), &abandon)?;
-    let Watched { reports, lanes, mut schedule, series, stopped } =
+    let crew = Workers::start(&shared, workers, (connections, in_flight), &abandon)?;
+    let WorkersOutcome { reports, queues, mut schedule, series, stopped } =
         crew.watch(&shared, &abandon, &stop, progress).await;
     if let Some(error) = shared.initial.error(&shared.plan.target) {
         return Err(error);
     }
-    let mut merged = Tally::new(shared.plan.pacer.rate().is_some());
-    for tally in reports {
-        merged.merge(&tally.map_err(|_| LoadError::Lost)??);
+    let mut merged = WorkerStats::new(shared.plan.pacer.rate().is_some());
+    for stats in reports {
+        merged.merge(&stats.map_err(|_| LoadError::Lost)??);
     }
     let timeline = stopped.or(merged.last_ended).map_or_else(Timeline::default, |end| series.timeline(end));
     let outcome = LoadOutcome {
         timeline,
-        ..LoadOutcome::new(&mut schedule, connections, &lanes, merged, shared.plan.max_duration, stopped)
+        ..LoadOutcome::new(&mut schedule, connections, &queues, merged, shared.plan.max_duration, stopped)
     };
     let end =
         LoadProgress { done: outcome.requests, errors: outcome.errors, ended: true, ..shared.blank(outcome.duration) };
@@ -75,18 +75,18 @@ fn in_flight(plan: &LoadPlan, connections: usize, total: u64) -> usize {
 
 /// When the schedule is closed, after its start.
 fn ends(plan: &LoadPlan) -> Option<Duration> {
-    let drain = if plan.at_end == AtEnd::Wait { DRAIN } else { Duration::ZERO };
+    let drain = if plan.stop_mode == StopMode::Wait { DRAIN } else { Duration::ZERO };
     let by_pacer = plan.pacer.ends().and_then(|end| end.checked_add(drain));
     [by_pacer, plan.max_duration].into_iter().flatten().min()
 }
 
 /// What a worker's thread leaves.
-type Report = Result<std::io::Result<Tally>, oneshot::error::RecvError>;
+type Report = Result<std::io::Result<WorkerStats>, oneshot::error::RecvError>;
 
 /// What is left of a crew.
-struct Watched {
+struct WorkersOutcome {
     reports: Vec<Report>,
-    lanes: Arc<Lanes>,
+    queues: Arc<SlotQueues>,
     /// Where the schedule was lately.
     schedule: Cursor,
     series: Arc<SharedSeries>,
@@ -95,15 +95,15 @@ struct Watched {
 }
 
 /// The workers that were started.
-struct Crew {
+struct Workers {
     ready: Vec<oneshot::Receiver<()>>,
     starts: Vec<oneshot::Sender<Start>>,
-    done: Vec<oneshot::Receiver<std::io::Result<Tally>>>,
+    done: Vec<oneshot::Receiver<std::io::Result<WorkerStats>>>,
     /// Cuts off what is in flight.
     cut: CancellationToken,
 }
 
-impl Crew {
+impl Workers {
     /// Starts the threads; connections are spread evenly, and requests in flight over connections.
     fn start<P: Protocol>(
         shared: &Arc<Shared<P>>,
@@ -122,7 +122,7 @@ impl Crew {
             let (share, seats) = (mine.clone().count(), mine.map(seats_of).sum());
             let cut = cut.clone();
             let abandon = abandon.clone();
-            let briefing = Briefing {
+            let config = WorkerConfig {
                 index,
                 connections: share,
                 seats,
@@ -133,7 +133,7 @@ impl Crew {
                 abandon,
             };
             std::thread::Builder::new().name(format!("load-{index}")).spawn(move || {
-                let _ = finish.send(worker::run(briefing));
+                let _ = finish.send(worker::run(config));
             })?;
             crew.ready.push(ready);
             crew.starts.push(give);
@@ -149,7 +149,7 @@ impl Crew {
         abandon: &CancellationToken,
         stop: &CancellationToken,
         progress: &(dyn Fn(LoadProgress) + Send + Sync),
-    ) -> Watched {
+    ) -> WorkersOutcome {
         let pacer = &shared.plan.pacer;
         let mut stopped = None;
         tokio::select! {
@@ -159,11 +159,11 @@ impl Crew {
         }
         let lead = if pacer.rate().is_some() { LEAD } else { Duration::ZERO };
         let start = Instant::now() + lead;
-        let lanes = Arc::new(Lanes::new(pacer.clone(), start, self.starts.len()));
+        let queues = Arc::new(SlotQueues::new(pacer.clone(), start, self.starts.len()));
         let series = Arc::new(SharedSeries::new(start));
         for give in self.starts {
             // Fails for a worker that could not start; its result says why.
-            let _ = give.send(Start { lanes: Arc::clone(&lanes), series: Arc::clone(&series) });
+            let _ = give.send(Start { queues: Arc::clone(&queues), series: Arc::clone(&series) });
         }
         let ends = ends(&shared.plan).and_then(|end| start.checked_add(end));
         let done = join_all(self.done);
@@ -177,7 +177,7 @@ impl Crew {
                 reports = &mut done => break reports,
                 () = stop.cancelled(), if stopped.is_none() => {
                     stopped = Some(Instant::now());
-                    lanes.close();
+                    queues.close();
                     abandon.cancel();
                 }
                 _ = ticks.tick() => {
@@ -190,13 +190,13 @@ impl Crew {
                 }
                 () = tokio::time::sleep_until(ends.unwrap_or(start).into()), if !is_closed && ends.is_some() => {
                     is_closed = true;
-                    lanes.close();
-                    if shared.plan.at_end != AtEnd::Wait {
+                    queues.close();
+                    if shared.plan.stop_mode != StopMode::Wait {
                         self.cut.cancel();
                     }
                 }
             }
         };
-        Watched { reports, lanes, schedule, series, stopped }
+        WorkersOutcome { reports, queues, schedule, series, stopped }
     }
 }

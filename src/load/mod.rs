@@ -5,32 +5,31 @@
 //! per request. A protocol plugs in through [`protocol::Protocol`].
 //!
 //! ```text
-//! engine ── starts, watches, merges ──► worker (one per thread) ── slots ──► lane (shared counters)
+//! engine ── starts, watches, merges ──► worker (one per thread) ── slots ──► queue (shared counters)
 //!                                          │ seats (requests in flight), each asks for the next slot
-//!                                          └─► Client of a Protocol (http …)   tally (histograms, counts)
+//!                                          └─► Client of a Protocol (http …)   stats (histograms, counts)
 //! ```
 
-pub mod answer;
 pub mod cause;
-pub mod dial;
+pub mod connect;
 pub mod engine;
 pub mod grpc;
 pub mod h2;
 pub mod http;
-mod initial;
-mod lanes;
+mod in_flight;
 mod lock;
-pub mod meter;
 pub mod outcome;
 pub mod pacing;
 pub mod plan;
 pub mod protocol;
-mod seat;
+pub mod response;
 pub mod series;
 pub mod shard;
 mod shared;
-mod tally;
+mod slot_queue;
+mod startup_check;
+pub mod stats_recorder;
 pub mod timeline;
 mod timer;
-pub mod tls;
 mod worker;
+mod worker_stats;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::cause::Cause;
-use super::lanes::Lanes;
-use super::tally::Tally;
+use super::slot_queue::SlotQueues;
 use super::timeline::Timeline;
+use super::worker_stats::WorkerStats;
 use crate::load::pacing::{Asked, Cursor};
 use crate::metrics::histogram::{self, Histogram};
 use crate::model::load::{Shards, Spacing};
@@ -83,25 +83,25 @@ impl LoadOutcome {
     pub(super) fn new(
         schedule: &mut Cursor,
         connections: usize,
-        lanes: &Lanes,
-        tally: Tally,
+        queues: &SlotQueues,
+        stats: WorkerStats,
         ends: Option<Duration>,
         stopped: Option<Instant>,
     ) -> Self {
-        let start = lanes.start();
+        let start = queues.start();
         let since_start =
             |instant: Option<Instant>| instant.map_or(Duration::ZERO, |i| i.saturating_duration_since(start));
-        let duration = since_start(tally.last_ended);
+        let duration = since_start(stats.last_ended);
         let until = [stopped.map(|stopped| stopped.saturating_duration_since(start)), ends].into_iter().flatten().min();
         let asked = schedule.asked(until).map(|asked| match stopped {
             // Nothing was due yet where the start was not reached.
             Some(stopped) if stopped < start => Asked { slots: 0, span: Duration::ZERO, ..asked },
             _ => asked,
         });
-        let sent = lanes.taken();
+        let sent = queues.taken();
         let span = match asked {
             // The last request is sent before the time of the schedule is over: it is followed by a gap.
-            Some(asked) => since_start(tally.last_sent).max(asked.span),
+            Some(asked) => since_start(stats.last_sent).max(asked.span),
             // At maximum rate a load lasts until it is ended, also where what was in flight then is not counted.
             None => {
                 let is_cut = schedule.pacer().total().is_none_or(|total| sent < total);
@@ -109,7 +109,7 @@ impl LoadOutcome {
                 duration.max(ended.unwrap_or_default())
             }
         };
-        let success_latency = tally.success_latency();
+        let success_latency = stats.success_latency();
         Self {
             started: start,
             duration,
@@ -119,36 +119,36 @@ impl LoadOutcome {
             spacing: schedule.pacer().spacing(),
             stages: schedule.pacer().stages().map(ToString::to_string).unwrap_or_default(),
             achieved_rate: if span.is_zero() { 0.0 } else { sent as f64 / span.as_secs_f64() },
-            requests: tally.requests,
-            errors: tally.errors,
-            answers: tally.answers,
-            late: tally.late,
+            requests: stats.requests,
+            errors: stats.errors,
+            answers: stats.answers,
+            late: stats.late,
             dropped: asked.map_or(0, |asked| asked.slots.saturating_sub(sent)),
-            statuses: tally.statuses(),
+            statuses: stats.statuses(),
             said: BTreeMap::new(),
-            causes: tally.causes(),
-            bytes_sent: tally.bytes_sent,
-            bytes_received: tally.bytes_received,
-            messages_sent: tally.messages_sent,
-            messages_received: tally.messages_received,
+            causes: stats.causes(),
+            bytes_sent: stats.bytes_sent,
+            bytes_received: stats.bytes_received,
+            messages_sent: stats.messages_sent,
+            messages_received: stats.messages_received,
             interrupted: stopped.is_some(),
-            service_time: tally.service.unwrap_or_else(|| tally.latency.clone()),
+            service_time: stats.service.unwrap_or_else(|| stats.latency.clone()),
             success_latency,
-            first: tally.first.unwrap_or_else(histogram::new),
-            connect: tally.connect.unwrap_or_else(histogram::new),
-            between: tally.between.unwrap_or_else(histogram::new),
-            lateness: tally.lateness.unwrap_or_else(histogram::new),
+            first: stats.first.unwrap_or_else(histogram::new),
+            connect: stats.connect.unwrap_or_else(histogram::new),
+            between: stats.between.unwrap_or_else(histogram::new),
+            lateness: stats.lateness.unwrap_or_else(histogram::new),
             timeline: Timeline::default(),
             shards: None,
-            latency: tally.latency,
+            latency: stats.latency,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::lanes::{Claim, Dealer};
-    use super::super::tally::Timing;
+    use super::super::slot_queue::{Claim, Dispatcher};
+    use super::super::worker_stats::Timing;
     use super::*;
     use crate::load::pacing::{Arrival, Bound, Pacer};
     use std::sync::Arc;
@@ -157,15 +157,15 @@ mod tests {
     fn outcome(pacer: &Pacer, sent: u64, ms: u64, ends: Option<Duration>, stopped: Option<u64>) -> LoadOutcome {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let lanes = Arc::new(Lanes::new(pacer.clone(), start, 2));
-        let dealer = Dealer::new(Arc::clone(&lanes), 0);
+        let queues = Arc::new(SlotQueues::new(pacer.clone(), start, 2));
+        let dispatcher = Dispatcher::new(Arc::clone(&queues), 0);
         for _ in 0..sent {
-            assert!(matches!(dealer.claim(at(ms)), Claim::Taken(_)));
+            assert!(matches!(dispatcher.claim(at(ms)), Claim::Taken(_)));
         }
-        let mut tally = Tally::new(true);
+        let mut stats = WorkerStats::new(true);
         let answer = Err(super::super::cause::Failure::new(Cause::Reset, ""));
-        tally.record(Timing { due: Some(at(ms)), sent: at(ms), ended: at(ms) }, &answer);
-        LoadOutcome::new(&mut pacer.cursor(), 1, &lanes, tally, ends, stopped.map(at))
+        stats.record(Timing { due: Some(at(ms)), sent: at(ms), ended: at(ms) }, &answer);
+        LoadOutcome::new(&mut pacer.cursor(), 1, &queues, stats, ends, stopped.map(at))
     }
 
     fn second() -> Bound {
@@ -176,10 +176,11 @@ mod tests {
     fn a_load_that_is_stopped_before_its_start_dropped_nothing() {
         let pacer = Pacer::new(Arrival::Constant { rate: 1000.0 }, Bound::Count(7));
         let now = Instant::now();
-        let lanes = Lanes::new(pacer.clone(), now + Duration::from_millis(2), 1);
-        let dropped =
-            |stopped| LoadOutcome::new(&mut pacer.cursor(), 1, &lanes, Tally::new(true), None, Some(stopped)).dropped;
-        assert_eq!((dropped(now), dropped(lanes.start())), (0, 1));
+        let queues = SlotQueues::new(pacer.clone(), now + Duration::from_millis(2), 1);
+        let dropped = |stopped| {
+            LoadOutcome::new(&mut pacer.cursor(), 1, &queues, WorkerStats::new(true), None, Some(stopped)).dropped
+        };
+        assert_eq!((dropped(now), dropped(queues.start())), (0, 1));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct LoadPlan {
     /// Whether the load goes on when its first requests all fail.
     pub allow_initial_errors: bool,
     /// What becomes of requests in flight at the end of a schedule that is bounded by time.
-    pub at_end: AtEnd,
+    pub stop_mode: StopMode,
     /// Ends the schedule after this long, whatever else bounds it.
     pub max_duration: Option<Duration>,
     /// How many requests, the first of the whole schedule, are sent without being measured.
@@ -42,7 +42,7 @@ impl LoadPlan {
             threads: None,
             timeout: Duration::from_secs(10),
             allow_initial_errors: false,
-            at_end: AtEnd::Wait,
+            stop_mode: StopMode::Wait,
             max_duration: None,
             skip_first: 0,
         }
@@ -51,12 +51,12 @@ impl LoadPlan {
 
 /// What becomes of requests that are in flight when the time of a load is over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AtEnd {
+pub enum StopMode {
     /// They are awaited, as are those that were due and not sent yet.
     #[default]
     Wait,
     /// They are cut off, and count as errors.
-    Cut,
+    Abort,
     /// They are cut off, and not counted.
     Ignore,
 }

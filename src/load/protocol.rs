@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use super::answer::Answer;
 use super::cause::Failure;
-use super::meter::Meter;
+use super::response::Response;
+use super::stats_recorder::StatsRecorder;
 
 /// A target and how it is spoken to; all workers share it.
 pub trait Protocol: Send + Sync + 'static {
     /// A worker's end of it.
     type Client: Client;
 
-    /// Makes the end of one worker, on its thread. It has up to `connections` connections, and tells `meter` what the load loop
+    /// Makes the end of one worker, on its thread. It has up to `connections` connections, and tells `stats` what the load loop
     /// can't see.
-    fn client(self: &Arc<Self>, connections: usize, meter: Meter) -> Self::Client;
+    fn client(self: &Arc<Self>, connections: usize, stats: StatsRecorder) -> Self::Client;
 
     /// A status in words, for messages.
     fn status(&self, status: u16) -> String {
@@ -50,5 +50,5 @@ pub trait Client: 'static {
         &self,
         connection: &mut Self::Connection,
         request: &Self::Request,
-    ) -> impl Future<Output = Result<Answer, Failure>>;
+    ) -> impl Future<Output = Result<Response, Failure>>;
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::super::answer::Answer;
 use super::super::cause::Failure;
-use super::super::lanes::{Claim, Dealer, Lanes};
+use super::super::response::Response;
 use super::super::series::{SeriesRecorder, SharedSeries};
-use super::super::tally::{Tally, Timing};
+use super::super::slot_queue::{Claim, Dispatcher, SlotQueues};
+use super::super::worker_stats::{Timing, WorkerStats};
 use super::*;
 use crate::load::pacing::{Arrival, Bound};
 use crate::metrics::histogram::{max_ms, mean_ms, min_ms, percentile_ms, stddev_ms};
@@ -25,33 +25,33 @@ fn pacer(requests: &[Request]) -> Pacer {
 /// What one machine measures of a load with these requests.
 fn measured(requests: &[Request], start: Instant, share: Share) -> LoadOutcome {
     let pacer = pacer(requests).share(share);
-    let lanes = Arc::new(Lanes::new(pacer.clone(), start, 1));
-    let dealer = Dealer::new(Arc::clone(&lanes), 0);
+    let queues = Arc::new(SlotQueues::new(pacer.clone(), start, 1));
+    let dispatcher = Dispatcher::new(Arc::clone(&queues), 0);
     let series = Arc::new(SharedSeries::new(start));
-    let mut tally = Tally::new(true);
-    tally.series = Some(SeriesRecorder::new(Arc::clone(&series)));
-    while let Claim::Taken(slot) = dealer.claim(start + Duration::from_secs(3600)) {
+    let mut stats = WorkerStats::new(true);
+    stats.series = Some(SeriesRecorder::new(Arc::clone(&series)));
+    while let Claim::Taken(slot) = dispatcher.claim(start + Duration::from_secs(3600)) {
         let (late, took, kind) = requests[pacer.number(slot.number) as usize];
         let due = slot.due.unwrap();
         let sent = due + Duration::from_micros(late);
         let ended = sent + Duration::from_micros(took);
-        let answer = |status, is_error| Answer { status, first: Some(ended), ended, is_error, cause: None };
+        let answer = |status, is_error| Response { status, first: Some(ended), ended, is_error, cause: None };
         let result = match kind {
             0 => Ok(answer(200, false)),
             1 => Ok(answer(503, true)),
             2 => Err(Failure::new(Cause::Timeout, "")),
             _ => Err(Failure::new(Cause::Refused, "nobody there")),
         };
-        tally.record(Timing { due: Some(due), sent, ended }, &result);
-        (tally.bytes_sent, tally.bytes_received) = (tally.bytes_sent + 7, tally.bytes_received + took);
-        (tally.messages_sent, tally.messages_received) = (tally.messages_sent + 1, tally.messages_received + 2);
+        stats.record(Timing { due: Some(due), sent, ended }, &result);
+        (stats.bytes_sent, stats.bytes_received) = (stats.bytes_sent + 7, stats.bytes_received + took);
+        (stats.messages_sent, stats.messages_received) = (stats.messages_sent + 1, stats.messages_received + 2);
     }
-    if let Some(series) = &mut tally.series {
+    if let Some(series) = &mut stats.series {
         series.flush();
     }
     let said = [(503, format!("from {}", share.index()))].into();
-    let timeline = tally.last_ended.map_or_else(Timeline::default, |end| series.timeline(end));
-    LoadOutcome { timeline, said, ..LoadOutcome::new(&mut pacer.cursor(), 2, &lanes, tally, None, None) }
+    let timeline = stats.last_ended.map_or_else(Timeline::default, |end| series.timeline(end));
+    LoadOutcome { timeline, said, ..LoadOutcome::new(&mut pacer.cursor(), 2, &queues, stats, None, None) }
 }
 
 /// The parts of all machines, as they come out of what was handed over.

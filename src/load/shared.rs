@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::cause::Failure;
-use super::initial::Initial;
 use super::lock::lock;
 use super::plan::LoadPlan;
 use super::protocol::Client;
-use super::tally::Tally;
+use super::startup_check::StartupCheck;
+use super::worker_stats::WorkerStats;
 use crate::metrics::histogram::{self, Histogram, percentile_ms};
 use crate::ports::LoadProgress;
 
@@ -20,7 +20,7 @@ pub(super) const INTERVAL: Duration = Duration::from_millis(250);
 pub(super) struct Shared<P> {
     pub(super) protocol: Arc<P>,
     pub(super) plan: LoadPlan,
-    pub(super) initial: Initial,
+    pub(super) initial: StartupCheck,
     /// Numbers given to requests so far; only where each is prepared on its own.
     numbers: AtomicU64,
     /// Per worker, how far it was lately.
@@ -36,7 +36,7 @@ struct Snapshot {
 }
 
 impl<P> Shared<P> {
-    pub(super) fn new(protocol: Arc<P>, plan: LoadPlan, initial: Initial, workers: usize) -> Self {
+    pub(super) fn new(protocol: Arc<P>, plan: LoadPlan, initial: StartupCheck, workers: usize) -> Self {
         Self {
             protocol,
             plan,
@@ -59,12 +59,12 @@ impl<P> Shared<P> {
     }
 
     /// Makes a worker's state visible to the progress.
-    pub(super) fn publish(&self, worker: usize, tally: &Tally) {
+    pub(super) fn publish(&self, worker: usize, stats: &WorkerStats) {
         let snapshot = Snapshot {
-            requests: tally.requests,
-            errors: tally.errors,
-            answers: tally.answers,
-            latency: tally.latency.clone(),
+            requests: stats.requests,
+            errors: stats.errors,
+            answers: stats.answers,
+            latency: stats.latency.clone(),
         };
         *lock(&self.snapshots[worker]) = Some(snapshot);
     }

@@ -1,4 +1,4 @@
-//! One worker: a thread's connections, the pacing of its lane, and what they measure.
+//! One worker: a thread's connections, the pacing of its queue, and what they measure.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::VecDeque;
@@ -12,17 +12,17 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
 
-use super::answer::Answer;
 use super::cause::{Cause, Failure};
-use super::lanes::{Claim, Dealer, Lanes, Slot};
-use super::meter::Meter;
-use super::plan::AtEnd;
+use super::in_flight::InFlight;
+use super::plan::StopMode;
 use super::protocol::{Client, Protocol};
-use super::seat::Seat;
+use super::response::Response;
 use super::series::{SeriesRecorder, SharedSeries};
 use super::shared::{INTERVAL, Shared};
-use super::tally::{Tally, Timing};
+use super::slot_queue::{Claim, Dispatcher, Slot, SlotQueues};
+use super::stats_recorder::StatsRecorder;
 use super::timer::Timer;
+use super::worker_stats::{Timing, WorkerStats};
 
 /// How long the start waits for connections to open. What is not open by then opens with its first request.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ const CONNECTING: usize = 64;
 /// which costs less than 100 µs of lateness and saves most of the wake-ups.
 const GRID: Duration = Duration::from_micros(100);
 
-/// How often the pacing looks for slots of other workers once its own lane is through.
+/// How often the pacing looks for slots of other workers once its own queue is through.
 const POLL: Duration = Duration::from_millis(10);
 
 /// What one seat of protocol `P` drives, and what it sends.
@@ -42,7 +42,7 @@ type Connection<P> = <<P as Protocol>::Client as Client>::Connection;
 type Request<P> = <<P as Protocol>::Client as Client>::Request;
 
 /// What a worker is started with.
-pub(super) struct Briefing<P> {
+pub(super) struct WorkerConfig<P> {
     /// Which worker, from 0.
     pub(super) index: usize,
     /// How many connections it has, and how many requests in flight.
@@ -62,17 +62,17 @@ pub(super) struct Briefing<P> {
 /// What a worker needs once the load starts.
 #[derive(Clone)]
 pub(super) struct Start {
-    pub(super) lanes: Arc<Lanes>,
+    pub(super) queues: Arc<SlotQueues>,
     pub(super) series: Arc<SharedSeries>,
 }
 
 /// The body of a worker's thread.
-pub(super) fn run<P: Protocol>(briefing: Briefing<P>) -> std::io::Result<Tally> {
+pub(super) fn run<P: Protocol>(config: WorkerConfig<P>) -> std::io::Result<WorkerStats> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let abandon = briefing.abandon.clone();
-    let has_rate = briefing.shared.plan.pacer.rate().is_some();
-    let tally = Rc::new(RefCell::new(Tally::new(has_rate)));
-    let work = work(briefing, Rc::clone(&tally));
+    let abandon = config.abandon.clone();
+    let has_rate = config.shared.plan.pacer.rate().is_some();
+    let stats = Rc::new(RefCell::new(WorkerStats::new(has_rate)));
+    let work = work(config, Rc::clone(&stats));
     let done = LocalSet::new().block_on(&runtime, async {
         tokio::select! {
             biased;
@@ -83,17 +83,17 @@ pub(super) fn run<P: Protocol>(briefing: Briefing<P>) -> std::io::Result<Tally> 
     // A name lookup may still occupy a thread of the runtime; it is not waited for.
     runtime.shutdown_background();
     done?;
-    let mut tally = tally.replace(Tally::new(false));
-    if let Some(series) = &mut tally.series {
+    let mut stats = stats.replace(WorkerStats::new(false));
+    if let Some(series) = &mut stats.series {
         series.flush();
     }
-    Ok(tally)
+    Ok(stats)
 }
 
-async fn work<P: Protocol>(briefing: Briefing<P>, tally: Rc<RefCell<Tally>>) -> std::io::Result<()> {
-    let Briefing { index, connections, seats, shared, is_ready, start, cut, .. } = briefing;
+async fn work<P: Protocol>(config: WorkerConfig<P>, stats: Rc<RefCell<WorkerStats>>) -> std::io::Result<()> {
+    let WorkerConfig { index, connections, seats, shared, is_ready, start, cut, .. } = config;
     let timer = Timer::new()?;
-    let client = shared.protocol.client(connections, Meter(Rc::clone(&tally)));
+    let client = shared.protocol.client(connections, StatsRecorder(Rc::clone(&stats)));
     let open = open_all(&client, seats).await;
     // Ahead of the start, so that the first requests wait for nothing.
     let mut first = Vec::with_capacity(seats);
@@ -104,13 +104,13 @@ async fn work<P: Protocol>(briefing: Briefing<P>, tally: Rc<RefCell<Tally>>) -> 
     }
     let _ = is_ready.send(());
     // Without a start the load was given up.
-    let Ok(Start { lanes, series }) = start.await else { return Ok(()) };
-    tally.borrow_mut().series = Some(SeriesRecorder::new(series));
-    let dealer = Dealer::new(lanes, index);
-    let seats = (0..seats).map(|_| Seat::default()).collect();
+    let Ok(Start { queues, series }) = start.await else { return Ok(()) };
+    stats.borrow_mut().series = Some(SeriesRecorder::new(series));
+    let dispatcher = Dispatcher::new(queues, index);
+    let seats = (0..seats).map(|_| InFlight::default()).collect();
     let idle = RefCell::default();
     let unmeasured = OnceCell::new();
-    let worker = Rc::new(Worker { index, shared, client, dealer, seats, idle, cut, tally, unmeasured });
+    let worker = Rc::new(Worker { index, shared, client, dispatcher, seats, idle, cut, stats, unmeasured });
     let mut background = JoinSet::new();
     background.spawn_local(Rc::clone(&worker).keep_up());
     if worker.shared.plan.pacer.rate().is_some() {
@@ -121,7 +121,7 @@ async fn work<P: Protocol>(briefing: Briefing<P>, tally: Rc<RefCell<Tally>>) -> 
         driven.spawn_local(Rc::clone(&worker).drive(seat, connection, request));
     }
     while driven.join_next().await.is_some() {}
-    worker.dealer.retire();
+    worker.dispatcher.retire();
     Ok(())
 }
 
@@ -147,15 +147,15 @@ struct Worker<P: Protocol> {
     index: usize,
     shared: Arc<Shared<P>>,
     client: P::Client,
-    dealer: Dealer,
+    dispatcher: Dispatcher,
     /// One per request in flight.
-    seats: Vec<Seat>,
+    seats: Vec<InFlight>,
     /// Indices of the idle seats, the longest idle first, so that a low rate uses all connections in turn.
     idle: RefCell<VecDeque<usize>>,
     cut: CancellationToken,
-    tally: Rc<RefCell<Tally>>,
-    /// Stands in for the tally while a request runs that is not measured.
-    unmeasured: OnceCell<RefCell<Tally>>,
+    stats: Rc<RefCell<WorkerStats>>,
+    /// Stands in for the stats while a request runs that is not measured.
+    unmeasured: OnceCell<RefCell<WorkerStats>>,
 }
 
 impl<P: Protocol> Worker<P> {
@@ -184,8 +184,8 @@ impl<P: Protocol> Worker<P> {
             let result = match ended {
                 Some(result) => result,
                 None if !self.cut.is_cancelled() => Err(Failure::new(Cause::Timeout, "")),
-                None if plan.at_end == AtEnd::Ignore => return,
-                None => Err(Failure::new(Cause::Cut, "")),
+                None if plan.stop_mode == StopMode::Ignore => return,
+                None => Err(Failure::new(Cause::Aborted, "")),
             };
             now = match &result {
                 Ok(answer) => answer.ended,
@@ -195,7 +195,7 @@ impl<P: Protocol> Worker<P> {
                 }
             };
             if is_measured {
-                self.tally.borrow_mut().record(Timing { due: slot.due, sent, ended: now }, &result);
+                self.stats.borrow_mut().record(Timing { due: slot.due, sent, ended: now }, &result);
             }
             self.shared.initial.note(&result, is_first, |status| self.shared.protocol.status(status));
             is_first = false;
@@ -212,13 +212,13 @@ impl<P: Protocol> Worker<P> {
 
     /// Runs `work` without keeping what the protocol tells of it besides the answer: bytes, messages, connections.
     async fn unmetered<T>(&self, work: impl Future<Output = T>) -> T {
-        let unmeasured = self.unmeasured.get_or_init(|| RefCell::new(Tally::new(false)));
+        let unmeasured = self.unmeasured.get_or_init(|| RefCell::new(WorkerStats::new(false)));
         let mut work = std::pin::pin!(work);
         std::future::poll_fn(|cx| {
-            // The meter is told of nothing between polls, as all of it happens on this thread.
-            self.tally.swap(unmeasured);
+            // The stats is told of nothing between polls, as all of it happens on this thread.
+            self.stats.swap(unmeasured);
             let polled = work.as_mut().poll(cx);
-            self.tally.swap(unmeasured);
+            self.stats.swap(unmeasured);
             polled
         })
         .await
@@ -230,7 +230,7 @@ impl<P: Protocol> Worker<P> {
         seat: usize,
         connection: &mut Option<Connection<P>>,
         request: &Result<Request<P>, Failure>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Response, Failure> {
         let request = request.as_ref().map_err(Failure::clone)?;
         let mut is_repeated = false;
         loop {
@@ -271,7 +271,7 @@ impl<P: Protocol> Worker<P> {
             if is_idle {
                 return Poll::Pending;
             }
-            match self.dealer.claim(now) {
+            match self.dispatcher.claim(now) {
                 Claim::Taken(slot) => return Poll::Ready(Some(slot)),
                 Claim::Over => return Poll::Ready(None),
                 Claim::NotDue => {}
@@ -280,7 +280,7 @@ impl<P: Protocol> Worker<P> {
             self.idle.borrow_mut().push_back(index);
             self.publish_idle();
             // Another worker may have looked for idle connections just before this one was announced: look again.
-            if let Claim::Taken(slot) = self.dealer.claim(Instant::now()) {
+            if let Claim::Taken(slot) = self.dispatcher.claim(Instant::now()) {
                 self.idle.borrow_mut().pop_back();
                 self.publish_idle();
                 return Poll::Ready(Some(slot));
@@ -290,47 +290,47 @@ impl<P: Protocol> Worker<P> {
         .await
     }
 
-    /// Wakes when slots of this worker's lane are due, and gives them to idle seats.
+    /// Wakes when slots of this worker's queue are due, and gives them to idle seats.
     async fn pace(self: Rc<Self>, timer: Timer) {
         loop {
             let now = Instant::now();
-            if self.deal(now) == Dealt::Over {
-                return self.seats.iter().for_each(Seat::close);
+            if self.dispatch(now) == Dispatched::Over {
+                return self.seats.iter().for_each(InFlight::close);
             }
-            let wake = match self.dealer.next_due(now) {
+            let wake = match self.dispatcher.next_due(now) {
                 Some(due) => due.max(now + GRID),
                 None => now + POLL,
             };
             tokio::select! {
                 biased;
-                () = self.dealer.rung() => {}
+                () = self.dispatcher.woken() => {}
                 () = timer.until(wake) => {}
             }
         }
     }
 
     /// Gives due slots to idle seats, and rings another worker where there are too few of them.
-    fn deal(&self, now: Instant) -> Dealt {
+    fn dispatch(&self, now: Instant) -> Dispatched {
         loop {
             let Some(seat) = self.idle.borrow().front().copied() else { break };
-            match self.dealer.claim(now) {
+            match self.dispatcher.claim(now) {
                 Claim::Taken(slot) => {
                     self.idle.borrow_mut().pop_front();
                     self.publish_idle();
                     self.seats[seat].give(slot);
                 }
-                Claim::NotDue => return Dealt::Waiting,
-                Claim::Over => return Dealt::Over,
+                Claim::NotDue => return Dispatched::Waiting,
+                Claim::Over => return Dispatched::Over,
             }
         }
-        if self.dealer.is_behind(now) {
-            self.dealer.ring_another();
+        if self.dispatcher.is_behind(now) {
+            self.dispatcher.wake_another();
         }
-        Dealt::Waiting
+        Dispatched::Waiting
     }
 
     fn publish_idle(&self) {
-        self.dealer.publish_idle(self.idle.borrow().len());
+        self.dispatcher.publish_idle(self.idle.borrow().len());
     }
 
     /// Ends exchanges that take too long or are cut off, and publishes how far the worker is: one coarse timer instead of one per
@@ -350,12 +350,12 @@ impl<P: Protocol> Worker<P> {
             self.seats.iter().for_each(|seat| seat.expire(now));
             if now.duration_since(published) >= INTERVAL {
                 published = now;
-                self.shared.publish(self.index, &self.tally.borrow());
+                self.shared.publish(self.index, &self.stats.borrow());
             }
         }
         // More than once: a seat may have been given a slot and not have begun yet.
         loop {
-            self.seats.iter().for_each(Seat::cut);
+            self.seats.iter().for_each(InFlight::cut);
             ticks.tick().await;
         }
     }
@@ -363,7 +363,7 @@ impl<P: Protocol> Worker<P> {
 
 /// What became of dealing out slots.
 #[derive(PartialEq, Eq)]
-enum Dealt {
+enum Dispatched {
     /// There may be more later.
     Waiting,
     /// There will be no more.

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, PROXY_AUTHORIZATION};
 use http::{HeaderValue, Method, Version};
 use iter8::load::engine;
-use iter8::load::http::{Http, Http2, HttpTarget, Way};
+use iter8::load::http::{Http, Http2, HttpTarget, Transport};
 use iter8::load::outcome::LoadOutcome;
 use iter8::load::pacing::{Arrival, Bound, Pacer};
-use iter8::load::plan::{AtEnd, LoadPlan};
+use iter8::load::plan::{LoadPlan, StopMode};
 use iter8::load::protocol::Protocol;
 use iter8::model::tls::TlsOptions;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -129,13 +129,13 @@ async fn unix_sockets_and_ipv6_lead_to_a_server() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("model.sock");
     let server = Mirror::on_socket(&path).await;
-    let with = |way| HttpTarget { way, ..target("http://model.example/ready") };
-    let outcome = load(plan(10, 2), Http::new(with(Way::Unix(path.clone()))).unwrap()).await;
+    let with = |transport| HttpTarget { transport, ..target("http://model.example/ready") };
+    let outcome = load(plan(10, 2), Http::new(with(Transport::Unix(path.clone()))).unwrap()).await;
     assert_eq!((outcome.answers, server.connections()), (10, 2), "{:?}", outcome.causes);
     assert_eq!(server.seen()[0].headers[HOST], "model.example");
-    let outcome = load(plan(10, 2), Http2::new(with(Way::Unix(path.clone()))).unwrap()).await;
+    let outcome = load(plan(10, 2), Http2::new(with(Transport::Unix(path.clone()))).unwrap()).await;
     assert_eq!((outcome.answers, server.seen()[10].version), (10, Version::HTTP_2));
-    let outcome = load(plan(2, 1), Http::new(with(Way::Unix(directory.path().join("none")))).unwrap()).await;
+    let outcome = load(plan(2, 1), Http::new(with(Transport::Unix(directory.path().join("none")))).unwrap()).await;
     let detail = &outcome.causes.values().next().unwrap().1;
     assert!(detail.contains("none") && detail.contains("No such file"), "{detail}");
 
@@ -147,7 +147,8 @@ async fn unix_sockets_and_ipv6_lead_to_a_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_fail_at_once_leave_the_other_seats_their_turn() {
     let directory = tempfile::tempdir().unwrap();
-    let target = HttpTarget { way: Way::Unix(directory.path().join("none")), ..target("http://model.example/") };
+    let target =
+        HttpTarget { transport: Transport::Unix(directory.path().join("none")), ..target("http://model.example/") };
     let pacer = Pacer::new(Arrival::Max, Bound::Duration(Duration::from_secs(5)));
     let plan = LoadPlan { pacer, threads: Some(1), allow_initial_errors: false, ..plan(1, 4) };
     let start = std::time::Instant::now();
@@ -199,21 +200,23 @@ async fn relay(stream: TcpStream, asked: Arc<std::sync::Mutex<Vec<String>>>) -> 
 async fn a_proxy_passes_plain_requests_on_and_makes_tunnels_for_the_rest() {
     let asked = Arc::default();
     let proxy = proxy(Arc::clone(&asked)).await;
-    let way = Way::Proxy(format!("http://user:p%40ss@{proxy}").parse().unwrap());
+    let transport = Transport::Proxy(format!("http://user:p%40ss@{proxy}").parse().unwrap());
     let plain = Mirror::start(Kind::default()).await;
     let url = format!("http://{}/a?b=c", plain.address);
-    let outcome = load(plan(6, 2), Http::new(HttpTarget { way: way.clone(), ..target(&url) }).unwrap()).await;
+    let outcome =
+        load(plan(6, 2), Http::new(HttpTarget { transport: transport.clone(), ..target(&url) }).unwrap()).await;
     assert_eq!((outcome.answers, outcome.errors), (6, 0), "{:?} {:?}", outcome.causes, outcome.statuses);
     assert_eq!(asked.lock().unwrap().first(), Some(&format!("GET {url} HTTP/1.1")));
     assert_eq!(plain.seen()[0].headers[HOST], plain.address.to_string());
     assert!(plain.seen()[0].headers.contains_key(PROXY_AUTHORIZATION), "our small proxy passes on what it gets");
 
     asked.lock().unwrap().clear();
-    let outcome = load(plan(6, 2), Http2::new(HttpTarget { way: way.clone(), ..target(&url) }).unwrap()).await;
+    let outcome =
+        load(plan(6, 2), Http2::new(HttpTarget { transport: transport.clone(), ..target(&url) }).unwrap()).await;
     assert_eq!((outcome.answers, outcome.errors), (6, 0), "{:?}", outcome.causes);
     let (authority, secret) = secure(&["h2", "http/1.1"]).await;
     let url = format!("https://{}/", secret.address);
-    let with = HttpTarget { way, tls: trusting(&authority), ..target(&url) };
+    let with = HttpTarget { transport, tls: trusting(&authority), ..target(&url) };
     let outcome = load(plan(6, 2), Http::new(with).unwrap()).await;
     assert_eq!((outcome.answers, outcome.errors), (6, 0), "{:?}", outcome.causes);
     assert!(!secret.seen()[0].headers.contains_key(PROXY_AUTHORIZATION), "the proxy's password is the proxy's alone");
@@ -224,8 +227,8 @@ async fn a_proxy_passes_plain_requests_on_and_makes_tunnels_for_the_rest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_refuses_is_told_from_a_service_that_fails() {
     let proxy = proxy(Arc::default()).await;
-    let way = Way::Proxy(format!("http://{proxy}").parse().unwrap());
-    let target = HttpTarget { way, ..target("https://127.0.0.1:1/") };
+    let transport = Transport::Proxy(format!("http://{proxy}").parse().unwrap());
+    let target = HttpTarget { transport, ..target("https://127.0.0.1:1/") };
     let outcome = load(plan(2, 1), Http::new(target).unwrap()).await;
     assert_eq!(causes(&outcome), BTreeMap::from([("proxy", 2)]));
     assert!(outcome.causes.values().next().unwrap().1.contains("407"), "{:?}", outcome.causes);
@@ -306,7 +309,7 @@ async fn an_answer_that_never_ends_or_a_window_that_never_opens_is_a_time_out() 
 }
 
 /// How a load that is over in the middle of its exchanges ends: requests, errors by cause.
-async fn at_end(at_end: AtEnd) -> (LoadOutcome, Duration) {
+async fn stop_mode(stop_mode: StopMode) -> (LoadOutcome, Duration) {
     // Answers to 8 of 12 requests never come.
     let address =
         hostile(
@@ -315,20 +318,20 @@ async fn at_end(at_end: AtEnd) -> (LoadOutcome, Duration) {
         .await;
     let http = Http2::new(target(&format!("http://{address}/"))).unwrap();
     let pacer = Pacer::new(Arrival::Max, Bound::Duration(Duration::from_millis(300)));
-    let plan = LoadPlan { pacer, in_flight: 3, timeout: Duration::from_secs(1), at_end, ..plan(1, 1) };
+    let plan = LoadPlan { pacer, in_flight: 3, timeout: Duration::from_secs(1), stop_mode, ..plan(1, 1) };
     let start = std::time::Instant::now();
     (load(plan, http).await, start.elapsed())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_in_flight_at_the_end_is_awaited_cut_off_or_ignored() {
-    let (waited, time) = at_end(AtEnd::Wait).await;
+    let (waited, time) = stop_mode(StopMode::Wait).await;
     assert_eq!((waited.requests, causes(&waited)), (7, BTreeMap::from([("timeout", 3)])));
     assert!(time >= Duration::from_secs(1), "{time:?}");
-    let (cut, time) = at_end(AtEnd::Cut).await;
+    let (cut, time) = stop_mode(StopMode::Abort).await;
     assert_eq!((cut.requests, cut.latency.len(), causes(&cut)), (7, 4, BTreeMap::from([("cut", 3)])));
     assert!(time < Duration::from_millis(900), "{time:?}");
-    let (ignored, time) = at_end(AtEnd::Ignore).await;
+    let (ignored, time) = stop_mode(StopMode::Ignore).await;
     assert_eq!((ignored.requests, ignored.errors), (4, 0));
     assert!(time < Duration::from_millis(900), "{time:?}");
 }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::load::tls::client_config;
+use crate::load::connect::tls::client_config;
 use crate::model::tls::TlsOptions;
 
 /// Time to open a connection.

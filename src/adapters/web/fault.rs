@@ -61,7 +61,7 @@ mod tests {
     use std::net::{Ipv4Addr, SocketAddr};
 
     use super::*;
-    use crate::load::tls::client_config;
+    use crate::load::connect::tls::client_config;
     use crate::model::tls::TlsOptions;
 
     #[tokio::test]

@@ -9,16 +9,16 @@ use bytes::Bytes;
 use h2::SendStream;
 use h2::client::{ResponseFuture, SendRequest};
 
-use super::answer::{Listener, Received, read};
 use super::call::GrpcCall;
 use super::frame::PREFIX;
+use super::response::{Listener, Received, read};
 use super::status::OK;
 use super::target::Grpc;
-use crate::load::answer::Answer;
 use crate::load::cause::{Cause, Failure};
 use crate::load::h2::{Keepalive, Shared, failure};
-use crate::load::meter::Meter;
 use crate::load::protocol::{Client, Protocol};
+use crate::load::response::Response;
+use crate::load::stats_recorder::StatsRecorder;
 
 /// How long the answer to a keep-alive PING may take at least.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -28,17 +28,17 @@ pub struct GrpcClient {
     grpc: Arc<Grpc>,
     worker: usize,
     connections: Vec<Shared>,
-    meter: Meter,
+    stats: StatsRecorder,
 }
 
 impl Protocol for Grpc {
     type Client = GrpcClient;
 
-    fn client(self: &Arc<Self>, connections: usize, meter: Meter) -> GrpcClient {
+    fn client(self: &Arc<Self>, connections: usize, stats: StatsRecorder) -> GrpcClient {
         let keepalive = self.target.keepalive;
         let keepalive = keepalive.map(|every| Keepalive { every, patience: every.max(PATIENCE) });
         let connections = (0..connections.max(1)).map(|_| Shared::new(keepalive)).collect();
-        GrpcClient { grpc: Arc::clone(self), worker: self.next_worker(), connections, meter }
+        GrpcClient { grpc: Arc::clone(self), worker: self.next_worker(), connections, stats }
     }
 
     fn status(&self, status: u16) -> String {
@@ -65,8 +65,8 @@ impl GrpcClient {
     }
 
     fn sent(&self, message: &Bytes) {
-        self.meter.sent(message.len() - PREFIX);
-        self.meter.messages_sent(1);
+        self.stats.sent(message.len() - PREFIX);
+        self.stats.messages_sent(1);
     }
 
     async fn receive(&self, response: ResponseFuture) -> Result<(Received, Option<Instant>), Failure> {
@@ -108,14 +108,14 @@ struct Ear<'a> {
 
 impl Listener for Ear<'_> {
     fn message(&mut self, length: usize, _: Bytes) {
-        self.client.meter.received(length);
-        self.client.meter.messages_received(1);
+        self.client.stats.received(length);
+        self.client.stats.messages_received(1);
         if !self.is_stream {
             return;
         }
         let now = Instant::now();
         match self.last.replace(now) {
-            Some(last) => self.client.meter.between(now - last),
+            Some(last) => self.client.stats.between(now - last),
             None => self.first = Some(now),
         }
     }
@@ -139,9 +139,9 @@ impl Client for GrpcClient {
         let late = |_| Err(Failure::new(Cause::Timeout, format!("no connection within {:?}", target.connect_timeout)));
         let open = || async {
             let start = Instant::now();
-            let dialed = tokio::time::timeout(target.connect_timeout, target.dialer.dial_h2()).await;
-            let stream = dialed.unwrap_or_else(late)?;
-            self.meter.connected(start.elapsed());
+            let connected = tokio::time::timeout(target.connect_timeout, target.connector.connect_h2()).await;
+            let stream = connected.unwrap_or_else(late)?;
+            self.stats.connected(start.elapsed());
             Ok(stream)
         };
         self.connections[seat % self.connections.len()].handle(open).await
@@ -151,7 +151,7 @@ impl Client for GrpcClient {
         poll_fn(|cx| connection.poll_ready(cx)).await.is_ok()
     }
 
-    async fn exchange(&self, connection: &mut SendRequest<Bytes>, call: &Arc<GrpcCall>) -> Result<Answer, Failure> {
+    async fn exchange(&self, connection: &mut SendRequest<Bytes>, call: &Arc<GrpcCall>) -> Result<Response, Failure> {
         let unsent = |error: h2::Error| Failure { is_repeatable: true, ..failure(&error) };
         let (response, mut stream) =
             connection.send_request(call.request.clone(), call.messages.is_empty()).map_err(unsent)?;
@@ -178,6 +178,6 @@ impl Client for GrpcClient {
         if is_error {
             self.grpc.hear(received.status);
         }
-        Ok(Answer { status, first, ended: Instant::now(), is_error, cause: None })
+        Ok(Response { status, first, ended: Instant::now(), is_error, cause: None })
     }
 }

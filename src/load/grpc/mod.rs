@@ -1,10 +1,10 @@
 //! gRPC as a protocol of the load loop: calls on the `h2` crate directly, without a channel or a pool.
 
-mod answer;
 mod call;
 mod client;
 mod frame;
 mod reflection;
+mod response;
 mod status;
 mod target;
 

@@ -14,11 +14,11 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 
-use super::answer::{Listener, read};
 use super::call::{Envelope, GrpcCall};
+use super::response::{Listener, read};
 use super::status::{OK, Status, UNIMPLEMENTED, status_name};
 use crate::load::cause::{Cause, Failure};
-use crate::load::dial::Dialer;
+use crate::load::connect::Connector;
 use crate::load::h2::{failure, handshake};
 
 /// The methods, the newest first.
@@ -62,15 +62,15 @@ impl From<Failure> for ReflectionError {
 
 /// Asks for the files that describe `service`, with all that they import, within `timeout`.
 pub async fn reflect(
-    dialer: &Dialer,
+    connector: &Connector,
     authority: &str,
     metadata: &HeaderMap,
     service: &str,
     timeout: Duration,
 ) -> Result<Vec<FileDescriptorProto>, ReflectionError> {
     let work = async {
-        let (requests, connection) = handshake(dialer.dial_h2().await?).await?;
-        let ask = Asker { requests, authority, is_tls: dialer.origin.is_tls(), metadata, timeout };
+        let (requests, connection) = handshake(connector.connect_h2().await?).await?;
+        let ask = Asker { requests, authority, is_tls: connector.endpoint.is_tls(), metadata, timeout };
         tokio::select! {
             biased;
             files = gather(ask, service) => files,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::call::GrpcCall;
 use super::status::{Status, status_name};
-use crate::load::dial::Dialer;
+use crate::load::connect::Connector;
 
 /// Codes whose first message is kept.
 const CODES: usize = 32;
@@ -33,7 +33,7 @@ pub trait Calls: Send + Sync + 'static {
 /// One method of a service, to be called many times.
 pub struct GrpcTarget {
     /// The way to the service.
-    pub dialer: Dialer,
+    pub connector: Connector,
     /// Which sides stream.
     pub shape: Shape,
     /// Time for opening a connection.

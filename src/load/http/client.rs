@@ -10,16 +10,16 @@ use super::h1::{Request, Wants, head};
 use super::message::Message;
 use super::redirect;
 use super::target::Http;
-use crate::load::answer::Answer;
 use crate::load::cause::Failure;
-use crate::load::meter::Meter;
 use crate::load::protocol::{Client, Protocol};
+use crate::load::response::Response;
+use crate::load::stats_recorder::StatsRecorder;
 
 /// A worker's end of HTTP.
 #[derive(Debug)]
 pub struct HttpClient {
     http: Arc<Http>,
-    meter: Meter,
+    stats: StatsRecorder,
 }
 
 /// A request that differs from the others.
@@ -34,8 +34,8 @@ pub struct Varied {
 impl Protocol for Http {
     type Client = HttpClient;
 
-    fn client(self: &Arc<Self>, _: usize, meter: Meter) -> HttpClient {
-        HttpClient { http: Arc::clone(self), meter }
+    fn client(self: &Arc<Self>, _: usize, stats: StatsRecorder) -> HttpClient {
+        HttpClient { http: Arc::clone(self), stats }
     }
 }
 
@@ -54,8 +54,8 @@ impl Client for HttpClient {
 
     async fn connect(&self, _: usize) -> Result<HttpConnection, Failure> {
         let start = Instant::now();
-        let link = Link::open(&self.http.prepared.dialer, &self.meter).await?;
-        self.meter.connected(start.elapsed());
+        let link = Link::open(&self.http.prepared.connector, &self.stats).await?;
+        self.stats.connected(start.elapsed());
         Ok(HttpConnection::new(link))
     }
 
@@ -63,7 +63,7 @@ impl Client for HttpClient {
         connection.own.is_ready().await
     }
 
-    async fn exchange(&self, connection: &mut HttpConnection, varied: &Self::Request) -> Result<Answer, Failure> {
+    async fn exchange(&self, connection: &mut HttpConnection, varied: &Self::Request) -> Result<Response, Failure> {
         let http = &*self.http;
         let judge = http.judge();
         let wants =
@@ -74,10 +74,10 @@ impl Client for HttpClient {
         };
         let received = connection.own.exchange(request, wants).await?;
         let (received, link) = if wants.redirect && matches!(received.status, 300..=399) {
-            redirect::follow(http, &self.meter, connection, (url, message), received, wants).await?
+            redirect::follow(http, &self.stats, connection, (url, message), received, wants).await?
         } else {
             (received, &connection.own)
         };
-        Ok(judge.answer(received, |name| head::values(link.head(), name), link.body(), &self.meter))
+        Ok(judge.answer(received, |name| head::values(link.head(), name), link.body(), &self.stats))
     }
 }

@@ -2,18 +2,18 @@
 
 use super::h1::{Connection, Received, Request, Wants};
 use crate::load::cause::Failure;
-use crate::load::dial::{Dialer, Origin, Stream, Tls, Via};
-use crate::load::meter::Meter;
+use crate::load::connect::{Connector, Endpoint, Route, Stream, Tls};
+use crate::load::stats_recorder::StatsRecorder;
 
 /// Other origins whose connections are kept for redirects.
 const FOREIGN: usize = 4;
 
-/// One connection, which tells the meter what goes over it.
+/// One connection, which tells the stats what goes over it.
 #[derive(Debug)]
 pub(super) struct Link {
     connection: Connection<Stream>,
-    meter: Meter,
-    /// Bytes of received bodies that the meter knows of.
+    stats: StatsRecorder,
+    /// Bytes of received bodies that the stats knows of.
     metered: u64,
 }
 
@@ -26,9 +26,9 @@ impl Drop for Link {
 
 impl Link {
     /// Opens a connection.
-    pub(super) async fn open(dialer: &Dialer, meter: &Meter) -> Result<Self, Failure> {
-        let stream = dialer.dial().await?.stream;
-        Ok(Self { connection: Connection::new(stream), meter: meter.clone(), metered: 0 })
+    pub(super) async fn open(connector: &Connector, stats: &StatsRecorder) -> Result<Self, Failure> {
+        let stream = connector.connect().await?.stream;
+        Ok(Self { connection: Connection::new(stream), stats: stats.clone(), metered: 0 })
     }
 
     /// Whether the next request can be sent.
@@ -38,7 +38,7 @@ impl Link {
 
     /// Sends one request and reads the whole answer.
     pub(super) async fn exchange(&mut self, request: &Request, wants: Wants) -> Result<Received, Failure> {
-        self.meter.sent(request.body_length());
+        self.stats.sent(request.body_length());
         let received = self.connection.exchange(request, wants).await;
         self.tell();
         received
@@ -58,7 +58,7 @@ impl Link {
         let total = self.connection.body_received();
         let fresh = total - std::mem::replace(&mut self.metered, total);
         if fresh > 0 {
-            self.meter.received(usize::try_from(fresh).unwrap_or(usize::MAX));
+            self.stats.received(usize::try_from(fresh).unwrap_or(usize::MAX));
         }
     }
 }
@@ -67,7 +67,7 @@ impl Link {
 #[derive(Debug)]
 pub struct HttpConnection {
     pub(super) own: Link,
-    foreign: Vec<(Dialer, Link)>,
+    foreign: Vec<(Connector, Link)>,
 }
 
 impl HttpConnection {
@@ -85,29 +85,29 @@ impl HttpConnection {
         number.and_then(|number| self.foreign.get_mut(number)).map_or(&mut self.own, |(_, link)| link)
     }
 
-    /// The number of the connection to another origin: an open one, unless `is_new` is asked for, or a new one.
+    /// The number of the connection to another endpoint: an open one, unless `is_new` is asked for, or a new one.
     pub(super) async fn to(
         &mut self,
-        origin: Origin,
+        endpoint: Endpoint,
         tls: Option<&Tls>,
         is_new: bool,
-        meter: &Meter,
+        stats: &StatsRecorder,
     ) -> Result<usize, Failure> {
-        let known = self.foreign.iter().position(|(known, _)| known.origin == origin);
+        let known = self.foreign.iter().position(|(known, _)| known.endpoint == endpoint);
         if let Some(index) = known
             && (is_new || !self.foreign[index].1.is_ready().await)
         {
             self.foreign.remove(index);
         }
-        let index = match self.foreign.iter().position(|(known, _)| known.origin == origin) {
+        let index = match self.foreign.iter().position(|(known, _)| known.endpoint == endpoint) {
             Some(index) => index,
             None => {
                 if self.foreign.len() >= FOREIGN {
                     self.foreign.remove(0);
                 }
-                let dialer = Dialer { origin, via: Via::Direct, tls: tls.cloned() };
-                let link = Link::open(&dialer, meter).await?;
-                self.foreign.push((dialer, link));
+                let connector = Connector { endpoint, route: Route::Direct, tls: tls.cloned() };
+                let link = Link::open(&connector, stats).await?;
+                self.foreign.push((connector, link));
                 self.foreign.len() - 1
             }
         };

@@ -13,11 +13,11 @@ use http::{HeaderName, HeaderValue, Request, Uri, Version};
 use super::h1::{MAX_KEPT, Received};
 use super::message::Message;
 use super::target::{HTTP2, HttpTarget, Judge, Prepared, TargetError};
-use crate::load::answer::Answer;
 use crate::load::cause::{Cause, Failure};
 use crate::load::h2::{Shared, failure};
-use crate::load::meter::Meter;
 use crate::load::protocol::{Client, Protocol};
+use crate::load::response::Response;
+use crate::load::stats_recorder::StatsRecorder;
 
 /// Headers about an HTTP/1.1 connection, which HTTP/2 forbids (RFC 9113, 8.2.2); `Host` becomes the authority.
 const NOT_IN_HTTP2: [HeaderName; 7] = [
@@ -51,7 +51,7 @@ impl Http2 {
     pub fn new(target: HttpTarget) -> Result<Self, TargetError> {
         let unusable = TargetError::unusable(&target.url);
         let prepared = Prepared::new(&target, HTTP2)?;
-        let outgoing = outgoing(&prepared.message, prepared.dialer.origin.is_tls()).ok_or(unusable)?;
+        let outgoing = outgoing(&prepared.message, prepared.connector.endpoint.is_tls()).ok_or(unusable)?;
         Ok(Self { prepared, outgoing, judge: Judge::of(&target) })
     }
 }
@@ -81,15 +81,15 @@ fn outgoing(message: &Message, is_tls: bool) -> Option<Outgoing> {
 pub struct Http2Client {
     http: Arc<Http2>,
     connections: Vec<Shared>,
-    meter: Meter,
+    stats: StatsRecorder,
 }
 
 impl Protocol for Http2 {
     type Client = Http2Client;
 
-    fn client(self: &Arc<Self>, connections: usize, meter: Meter) -> Http2Client {
+    fn client(self: &Arc<Self>, connections: usize, stats: StatsRecorder) -> Http2Client {
         let connections = (0..connections.max(1)).map(|_| Shared::new(None)).collect();
-        Http2Client { http: Arc::clone(self), connections, meter }
+        Http2Client { http: Arc::clone(self), connections, stats }
     }
 }
 
@@ -103,7 +103,7 @@ impl Client for Http2Client {
 
     fn prepare(&self, number: u64) -> Result<Self::Request, Failure> {
         let Some((_, message)) = self.http.prepared.varied(number)? else { return Ok(None) };
-        let outgoing = outgoing(&message, self.http.prepared.dialer.origin.is_tls());
+        let outgoing = outgoing(&message, self.http.prepared.connector.endpoint.is_tls());
         let odd = || Failure::new(Cause::Other, "the request can't be told in HTTP/2");
         Ok(Some(Box::new(outgoing.ok_or_else(odd)?)))
     }
@@ -111,8 +111,8 @@ impl Client for Http2Client {
     async fn connect(&self, seat: usize) -> Result<SendRequest<Bytes>, Failure> {
         let open = || async {
             let start = Instant::now();
-            let stream = self.http.prepared.dialer.dial_h2().await?;
-            self.meter.connected(start.elapsed());
+            let stream = self.http.prepared.connector.connect_h2().await?;
+            self.stats.connected(start.elapsed());
             Ok(stream)
         };
         self.connections[seat % self.connections.len()].handle(open).await
@@ -122,7 +122,7 @@ impl Client for Http2Client {
         poll_fn(|cx| connection.poll_ready(cx)).await.is_ok()
     }
 
-    async fn exchange(&self, connection: &mut SendRequest<Bytes>, varied: &Self::Request) -> Result<Answer, Failure> {
+    async fn exchange(&self, connection: &mut SendRequest<Bytes>, varied: &Self::Request) -> Result<Response, Failure> {
         let http = &*self.http;
         let outgoing = varied.as_deref().unwrap_or(&http.outgoing);
         let has_no_body = outgoing.body.is_empty();
@@ -131,14 +131,14 @@ impl Client for Http2Client {
         if !has_no_body {
             // The crate sends it as the peer's window allows, while the answer is awaited: it may come early.
             body.send_data(outgoing.body.clone(), true).map_err(|error| failure(&error))?;
-            self.meter.sent(outgoing.body.len());
+            self.stats.sent(outgoing.body.len());
         }
         let (head, mut answer) = response.await.map_err(|error| failure(&error))?.into_parts();
         let first = Instant::now();
         let (mut length, mut kept) = (0, Vec::new());
         while let Some(data) = answer.data().await {
             let data = data.map_err(|error| failure(&error))?;
-            self.meter.received(data.len());
+            self.stats.received(data.len());
             length += data.len() as u64;
             if http.judge.expect.needs_body() {
                 kept.extend_from_slice(&data[..data.len().min(MAX_KEPT - kept.len())]);
@@ -148,6 +148,6 @@ impl Client for Http2Client {
         }
         let received = Received { status: head.status.as_u16(), first, ended: Instant::now(), body: length };
         let values = |name: &str| head.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-        Ok(http.judge.answer(received, values, &kept, &self.meter))
+        Ok(http.judge.answer(received, values, &kept, &self.stats))
     }
 }

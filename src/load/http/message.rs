@@ -8,7 +8,7 @@ use url::Url;
 use super::h1::Request;
 use crate::redact::is_secret;
 
-/// The request to one origin, before it is formatted.
+/// The request to one endpoint, before it is formatted.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     pub(super) method: Method,
@@ -23,7 +23,7 @@ impl Message {
         Request::new(&self.method, &self.uri, &self.headers, &self.body)
     }
 
-    /// The same request to another URL. Credentials and a `Host` of the user's stay with the origin they were meant for.
+    /// The same request to another URL. Credentials and a `Host` of the user's stay with the endpoint they were meant for.
     pub(super) fn to(&self, url: &Url, is_same_origin: bool) -> Option<Self> {
         let mut message = Self { uri: path_of(url)?, ..self.clone() };
         if !is_same_origin {

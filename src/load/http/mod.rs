@@ -7,14 +7,14 @@ pub mod h1;
 mod http2;
 mod message;
 mod redirect;
+mod request_template;
 mod target;
-mod vary;
-mod way;
+mod transport;
 
 pub use client::HttpClient;
 pub use connection::HttpConnection;
 pub use expect::{Expectations, ExpectedStatus};
 pub use http2::{Http2, Http2Client};
+pub use request_template::{RenderedRequest, RequestTemplate};
 pub use target::{ErrorRange, Http, HttpTarget, TargetError};
-pub use vary::{Variant, Vary};
-pub use way::{Way, authorization};
+pub use transport::{Transport, authorization};

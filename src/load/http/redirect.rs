@@ -10,8 +10,8 @@ use super::h1::{Received, Wants, head};
 use super::message::Message;
 use super::target::Http;
 use crate::load::cause::{Cause, Failure};
-use crate::load::dial::Origin;
-use crate::load::meter::Meter;
+use crate::load::connect::Endpoint;
+use crate::load::stats_recorder::StatsRecorder;
 
 /// Statuses that name another place to ask at.
 const FOLLOWED: [u16; 5] = [301, 302, 303, 307, 308];
@@ -24,7 +24,7 @@ const KEEPING: [u16; 2] = [307, 308];
 /// connection that it came by. A redirect without a usable location is an answer in its own right.
 pub(super) async fn follow<'c>(
     http: &Http,
-    meter: &Meter,
+    stats: &StatsRecorder,
     connection: &'c mut HttpConnection,
     (url, message): (&Url, &Message),
     mut received: Received,
@@ -35,11 +35,11 @@ pub(super) async fn follow<'c>(
     let mut by = None;
     for _ in 0..http.redirects {
         let Some(next) = location(received.status, connection.by(by).head(), &url) else { break };
-        let (Some(from), Some(to)) = (Origin::of(&url), Origin::of(&next)) else { break };
+        let (Some(from), Some(to)) = (Endpoint::of(&url), Endpoint::of(&next)) else { break };
         let Some(redirected) = message.to(&next, from == to) else { break };
         message = after(received.status, redirected);
         url = next;
-        (received, by) = hop(http, meter, connection, &url, &message, wants).await?;
+        (received, by) = hop(http, stats, connection, &url, &message, wants).await?;
     }
     Ok((received, connection.by(by)))
 }
@@ -48,7 +48,7 @@ pub(super) async fn follow<'c>(
 /// otherwise, and may have had an effect.
 async fn hop(
     http: &Http,
-    meter: &Meter,
+    stats: &StatsRecorder,
     connection: &mut HttpConnection,
     url: &Url,
     message: &Message,
@@ -57,14 +57,14 @@ async fn hop(
     let request = message.to_request();
     let mut is_repeated = false;
     loop {
-        let Some(to) = Origin::of(url) else { return Err(Failure::new(Cause::Other, "the redirect leads nowhere")) };
-        let by = if to == http.prepared.dialer.origin {
+        let Some(to) = Endpoint::of(url) else { return Err(Failure::new(Cause::Other, "the redirect leads nowhere")) };
+        let by = if to == http.prepared.connector.endpoint {
             if is_repeated || !connection.own.is_ready().await {
-                connection.own = Link::open(&http.prepared.dialer, meter).await?;
+                connection.own = Link::open(&http.prepared.connector, stats).await?;
             }
             None
         } else {
-            Some(connection.to(to, http.foreign_tls.as_ref(), is_repeated, meter).await?)
+            Some(connection.to(to, http.foreign_tls.as_ref(), is_repeated, stats).await?)
         };
         match connection.by_mut(by).exchange(&request, wants).await {
             Err(failure) if failure.is_repeatable && !is_repeated => is_repeated = true,

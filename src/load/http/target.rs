@@ -10,13 +10,13 @@ use url::Url;
 use super::expect::Expectations;
 use super::h1::{Received, Request};
 use super::message::{Message, absolute, host_of, path_of};
-use super::vary::{Variant, Vary};
-use super::way::Way;
-use crate::load::answer::Answer;
+use super::request_template::{RenderedRequest, RequestTemplate};
+use super::transport::Transport;
 use crate::load::cause::{Cause, Failure};
-use crate::load::dial::{Dialer, Origin, Tls, Via, server_name};
-use crate::load::meter::Meter;
-use crate::load::tls::{TlsError, client_config};
+use crate::load::connect::tls::{TlsError, client_config};
+use crate::load::connect::{Connector, Endpoint, Route, Tls, server_name};
+use crate::load::response::Response;
+use crate::load::stats_recorder::StatsRecorder;
 use crate::model::tls::TlsOptions;
 use crate::redact;
 
@@ -47,7 +47,7 @@ pub struct HttpTarget {
     /// The body; empty for none.
     pub body: Bytes,
     /// What each request has of its own instead, where they differ.
-    pub vary: Option<Vary>,
+    pub template: Option<RequestTemplate>,
     /// Statuses that count as errors.
     pub error_ranges: Vec<ErrorRange>,
     /// What is expected of answers besides.
@@ -57,7 +57,7 @@ pub struct HttpTarget {
     /// TLS settings.
     pub tls: TlsOptions,
     /// The way there.
-    pub way: Way,
+    pub transport: Transport,
     /// The name that the server's certificate must bear and SNI tells; `None` for the URL's host.
     pub server_name: Option<String>,
 }
@@ -70,12 +70,12 @@ impl HttpTarget {
             method: Method::GET,
             headers: HeaderMap::new(),
             body: Bytes::new(),
-            vary: None,
+            template: None,
             error_ranges: vec![ErrorRange { lower: Some(400), upper: None }],
             expect: Arc::default(),
             redirects: 0,
             tls: TlsOptions::default(),
-            way: Way::Direct,
+            transport: Transport::Direct,
             server_name: None,
         }
     }
@@ -124,53 +124,54 @@ pub(super) const HTTP2: &str = "h2";
 /// What is common to all versions of HTTP.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) dialer: Dialer,
+    pub(super) connector: Connector,
     pub(super) message: Message,
-    vary: Option<Vary>,
+    template: Option<RequestTemplate>,
 }
 
 impl Prepared {
     /// The way to the target, and the message to it; `alpn` is the protocol that TLS agrees on.
     pub(super) fn new(target: &HttpTarget, alpn: &'static str) -> Result<Self, TargetError> {
         let unusable = || TargetError::unusable(&target.url);
-        let origin = Origin::of(&target.url).ok_or_else(unusable)?;
-        let is_forwarded = !origin.is_tls() && alpn != HTTP2;
-        let via = target.way.via(is_forwarded).ok_or(TargetError::Proxy)?;
+        let endpoint = Endpoint::of(&target.url).ok_or_else(unusable)?;
+        let is_forwarded = !endpoint.is_tls() && alpn != HTTP2;
+        let route = target.transport.route(is_forwarded).ok_or(TargetError::Proxy)?;
         let name = target.server_name.as_deref();
         let named =
             name.map(|name| server_name(name).ok_or_else(|| TargetError::ServerName(name.to_owned()))).transpose()?;
-        let needs_tls = origin.is_tls() || target.redirects > 0;
+        let needs_tls = endpoint.is_tls() || target.redirects > 0;
         let tls = if needs_tls { Some(Tls { server_name: named, ..tls(&target.tls, alpn)? }) } else { None };
-        let HttpTarget { url, method, headers, body, vary, .. } = target;
-        let message = message(url, method, headers.clone(), body.clone(), &via).ok_or_else(unusable)?;
-        Ok(Self { dialer: Dialer { origin, via, tls }, message, vary: vary.clone() })
+        let HttpTarget { url, method, headers, body, template, .. } = target;
+        let message = message(url, method, headers.clone(), body.clone(), &route).ok_or_else(unusable)?;
+        Ok(Self { connector: Connector { endpoint, route, tls }, message, template: template.clone() })
     }
 
     /// Whether every request is another.
     pub(super) fn varies(&self) -> bool {
-        self.vary.is_some()
+        self.template.is_some()
     }
 
     /// Where request `number` goes, and its message; `None` where all are the same.
     pub(super) fn varied(&self, number: u64) -> Result<Option<(Url, Message)>, Failure> {
-        let Some(vary) = &self.vary else { return Ok(None) };
-        let Variant { url, headers, body } = vary.variant(number).map_err(|why| Failure::new(Cause::Other, why))?;
-        if Origin::of(&url).is_none_or(|origin| origin != self.dialer.origin) {
+        let Some(template) = &self.template else { return Ok(None) };
+        let RenderedRequest { url, headers, body } =
+            template.render(number).map_err(|why| Failure::new(Cause::Other, why))?;
+        if Endpoint::of(&url).is_none_or(|endpoint| endpoint != self.connector.endpoint) {
             let elsewhere =
                 format!("url: `{}` is not on the host that the load is for", redact::mask_url(url.as_str()));
             return Err(Failure::new(Cause::Other, elsewhere));
         }
         let odd =
             || Failure::new(Cause::Other, format!("url: `{}` can't be requested", redact::mask_url(url.as_str())));
-        let message = message(&url, &self.message.method, headers, body, &self.dialer.via).ok_or_else(odd)?;
+        let message = message(&url, &self.message.method, headers, body, &self.connector.route).ok_or_else(odd)?;
         Ok(Some((url, message)))
     }
 }
 
 /// The message to a URL by this way.
-fn message(url: &Url, method: &Method, mut headers: HeaderMap, body: Bytes, via: &Via) -> Option<Message> {
-    let uri = match via {
-        Via::Forward(proxy) => {
+fn message(url: &Url, method: &Method, mut headers: HeaderMap, body: Bytes, route: &Route) -> Option<Message> {
+    let uri = match route {
+        Route::Forward(proxy) => {
             if let Some(value) = proxy.authorization() {
                 headers.insert(PROXY_AUTHORIZATION, HeaderValue::from_str(value).ok()?);
             }
@@ -201,23 +202,23 @@ impl Judge {
         Self { error_ranges: target.error_ranges.clone(), expect: Arc::clone(&target.expect) }
     }
 
-    /// An answer that came whole: the cause and first words of a failed expectation go to `meter`. `values` gives the values of a
+    /// An answer that came whole: the cause and first words of a failed expectation go to `stats`. `values` gives the values of a
     /// header, `body` is the first part of a body of `length` bytes; empty where no expectation needs them.
     pub(super) fn answer<'h>(
         &self,
         received: Received,
         values: impl Fn(&str) -> Vec<&'h [u8]>,
         body: &[u8],
-        meter: &Meter,
-    ) -> Answer {
+        stats: &StatsRecorder,
+    ) -> Response {
         let Received { status, first, ended, body: length } = received;
         let unexpected = self.expect.check(status, values, body, length);
         let cause = unexpected.map(|unexpected| {
-            meter.detail(unexpected.cause, unexpected.detail);
+            stats.detail(unexpected.cause, unexpected.detail);
             unexpected.cause
         });
         let is_error = cause.is_some() || self.error_ranges.iter().any(|range| range.holds(status));
-        Answer { status, first: Some(first), ended, is_error, cause }
+        Response { status, first: Some(first), ended, is_error, cause }
     }
 }
 
@@ -225,10 +226,10 @@ impl Http {
     /// Prepares requests to `target`; opens nothing.
     pub fn new(target: HttpTarget) -> Result<Self, TargetError> {
         let prepared = Prepared::new(&target, HTTP1)?;
-        let dialer = &prepared.dialer;
+        let connector = &prepared.connector;
         let foreign_tls = match (&target.tls.identity, target.redirects > 0) {
             (_, false) => None,
-            (None, true) => dialer.tls.clone().map(|tls| Tls { server_name: None, ..tls }),
+            (None, true) => connector.tls.clone().map(|tls| Tls { server_name: None, ..tls }),
             (Some(_), true) => Some(tls(&TlsOptions { identity: None, ..target.tls.clone() }, HTTP1)?),
         };
         let request = prepared.message.to_request();

@@ -6,7 +6,7 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use url::Url;
 
 use super::values;
-use crate::load::tls::{TlsError, client_config};
+use crate::load::connect::tls::{TlsError, client_config};
 use crate::model::path::join;
 use crate::model::tls::{Identity, TlsOptions};
 use crate::ports::Files;

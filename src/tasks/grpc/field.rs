@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Error};
 use serde_json::Value;
 
 use super::method::CallName;
-use crate::load::plan::AtEnd;
+use crate::load::plan::StopMode;
 use crate::model::number::{Count, Number};
 
 /// Most connections, and most requests in flight, of one load.
@@ -128,12 +128,12 @@ field! {
 
 field! {
     /// What becomes of requests in flight when `duration` is over.
-    DurationStop(AtEnd), String,
+    DurationStop(StopMode), String,
     json_schema!({"type": "string", "description": "What becomes of requests in flight at the end.", "enum": ["close", "wait", "ignore"]}),
     |text| match text.as_str() {
-        "close" => Ok(AtEnd::Cut),
-        "wait" => Ok(AtEnd::Wait),
-        "ignore" => Ok(AtEnd::Ignore),
+        "close" => Ok(StopMode::Abort),
+        "wait" => Ok(StopMode::Wait),
+        "ignore" => Ok(StopMode::Ignore),
         other => Err(format!("`{}` is no way to end; expected close, wait or ignore", clipped(other))),
     }
 }

@@ -114,7 +114,7 @@ impl Load for GrpcLoad {
             in_flight: self.concurrency,
             timeout: self.timeout,
             allow_initial_errors: self.allow_initial_errors,
-            at_end: self.at_end,
+            stop_mode: self.stop_mode,
             max_duration: self.max_duration,
             skip_first: self.skip_first,
             ..LoadPlan::new(format!("{} of {}", self.call, self.shown_host()), self.pacer.clone(), self.connections)

@@ -9,7 +9,7 @@ use super::field::Place;
 use super::method::CallName;
 use super::values::{GrpcValues, RULES};
 use crate::load::pacing::{Bound, Pacer};
-use crate::load::plan::AtEnd;
+use crate::load::plan::StopMode;
 use crate::model::duration::GoDuration;
 use crate::tasks::load::{Leveled, Places, Plan, levels};
 use crate::tasks::schedule::{self, Names, Rate, Schedule, Wanted};
@@ -86,7 +86,7 @@ pub(super) struct GrpcLoad {
     pub(super) keepalive: Option<Duration>,
     pub(super) interval: Duration,
     pub(super) is_compressed: bool,
-    pub(super) at_end: AtEnd,
+    pub(super) stop_mode: StopMode,
     pub(super) max_duration: Option<Duration>,
     pub(super) skip_first: u64,
     pub(super) percentiles: Vec<f64>,
@@ -169,7 +169,7 @@ fn load(level: Leveled) -> Result<GrpcLoad, InputError> {
         interval: positive(values.stream_interval).unwrap_or_default(),
         is_compressed: values.enable_compression.unwrap_or(false),
         // As in ghz.
-        at_end: values.duration_stop.take().map_or(AtEnd::Cut, |stop| stop.0),
+        stop_mode: values.duration_stop.take().map_or(StopMode::Abort, |stop| stop.0),
         max_duration: positive(values.max_duration),
         skip_first: values.skip_first.map_or(0, |count| count.0),
         percentiles: percentiles(&values),

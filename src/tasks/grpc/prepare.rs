@@ -18,9 +18,9 @@ use super::field::{Place, metadata_texts};
 use super::metadata::Metadata;
 use super::method::NoMethod;
 use super::plan::{Descriptors, From, GrpcLoad, Source};
-use crate::load::dial::{Dialer, Origin, Tls, Via};
+use crate::load::connect::tls::{TlsError, client_config};
+use crate::load::connect::{Connector, Endpoint, Route, Tls};
 use crate::load::grpc::{Envelope, Grpc, GrpcTarget, ReflectionError, reflect};
-use crate::load::tls::{TlsError, client_config};
 use crate::model::tls::{Identity, TlsOptions};
 use crate::ports::{Env, Files, Web, WebRequest};
 use crate::redact::mask_url;
@@ -42,7 +42,7 @@ type Downloads = BTreeMap<&'static str, Vec<u8>>;
 /// Finds what can be found wrong without a connection.
 pub(super) fn check(load: &GrpcLoad, files: &dyn Files) -> Result<(), InputError> {
     let random = random_bits();
-    dialer(load, files)?;
+    connector(load, files)?;
     envelope(load)?;
     let method = match pool(load, files, None)? {
         Some(pool) => Some(method(load, &pool)?),
@@ -83,11 +83,11 @@ pub(super) async fn protocol(load: &GrpcLoad, env: &Env<'_>) -> Result<Grpc, Tas
     let random = random_bits();
     let downloads = download(load, env.web).await?;
     let downloads = Some(&downloads);
-    let dialer = dialer(load, files)?;
+    let connector = connector(load, files)?;
     let metadata = metadata(load, files, downloads, &random)?.unwrap_or_default();
     let pool = match pool(load, files, downloads)? {
         Some(pool) => pool,
-        None => ask(load, &dialer, &random).await?,
+        None => ask(load, &connector, &random).await?,
     };
     let method = method(load, &pool)?;
     let data = data(load, files, downloads, Some(method.is_client_streaming()), &random)?.unwrap_or(empty());
@@ -95,7 +95,7 @@ pub(super) async fn protocol(load: &GrpcLoad, env: &Env<'_>) -> Result<Grpc, Tas
     let content = Content { data, metadata, random, time: Time::new(env.clock.now()) };
     let calls = calls(content, envelope(load)?, method).map_err(|error| of_content(load, &error))?;
     Ok(Grpc::new(GrpcTarget {
-        dialer,
+        connector,
         shape,
         connect_timeout: load.connect_timeout,
         keepalive: load.keepalive,
@@ -134,16 +134,16 @@ fn envelope(load: &GrpcLoad) -> Result<Envelope, InputError> {
 }
 
 /// The way to the service.
-fn dialer(load: &GrpcLoad, files: &dyn Files) -> Result<Dialer, InputError> {
+fn connector(load: &GrpcLoad, files: &dyn Files) -> Result<Connector, InputError> {
     let scheme = if load.encryption.is_some() { "https" } else { "http" };
-    let (address, via) = match &load.place {
-        Place::Address(address) => (address.as_str(), Via::Direct),
-        Place::Socket(path) => ("localhost:80", Via::Unix(PathBuf::from(path))),
+    let (address, route) = match &load.place {
+        Place::Address(address) => (address.as_str(), Route::Direct),
+        Place::Socket(path) => ("localhost:80", Route::Unix(PathBuf::from(path))),
     };
     let url = url::Url::parse(&format!("{scheme}://{address}/")).ok();
-    let origin = url.as_ref().and_then(Origin::of);
-    let origin = origin.ok_or_else(|| load.places.error("host", format!("`{address}` is no host with a port")))?;
-    Ok(Dialer { origin, via, tls: tls(load, files)? })
+    let endpoint = url.as_ref().and_then(Endpoint::of);
+    let endpoint = endpoint.ok_or_else(|| load.places.error("host", format!("`{address}` is no host with a port")))?;
+    Ok(Connector { endpoint, route, tls: tls(load, files)? })
 }
 
 fn tls(load: &GrpcLoad, files: &dyn Files) -> Result<Option<Tls>, InputError> {
@@ -208,13 +208,13 @@ fn of_method(load: &GrpcLoad, NoMethod { message, hint }: NoMethod) -> InputErro
 }
 
 /// Asks the service what it speaks.
-async fn ask(load: &GrpcLoad, dialer: &Dialer, random: &RandomBits) -> Result<DescriptorPool, TaskError> {
+async fn ask(load: &GrpcLoad, connector: &Connector, random: &RandomBits) -> Result<DescriptorPool, TaskError> {
     let Descriptors::Reflection(entries) = &load.descriptors else { return Ok(DescriptorPool::new()) };
     let in_metadata = |error: String| load.places.error("reflect-metadata", error);
     let metadata = Metadata::parse(entries, random).map_err(in_metadata)?;
     let metadata = metadata.headers(&sample(random)).map_err(in_metadata)?;
     let patience = load.connect_timeout.saturating_add(load.timeout);
-    let found = reflect(dialer, &load.authority, &metadata, &load.call.service, patience).await;
+    let found = reflect(connector, &load.authority, &metadata, &load.call.service, patience).await;
     let label = &load.label;
     let failed =
         |message: String, hint: &str| TaskError::Failed { message, hint: Some(hint.to_owned()), partial: None };

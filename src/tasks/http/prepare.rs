@@ -9,9 +9,9 @@ use http::header::{AUTHORIZATION, HeaderMap};
 
 use super::file::read;
 use super::plan::{Auth, Load, Payload};
-use super::template::vary;
+use super::template::request_template;
+use crate::load::connect::tls::TlsError;
 use crate::load::http::{Http, Http2, HttpTarget, TargetError, authorization as url_authorization};
-use crate::load::tls::TlsError;
 use crate::model::tls::{Identity, TlsOptions};
 use crate::ports::{Files, Web, WebRequest};
 use crate::redact::mask_url;
@@ -59,18 +59,22 @@ pub(super) fn protocol(
         None => None,
     };
     let ca = load.ca.as_ref().map(|path| pem("ca", path)).transpose()?;
-    let vary = load.template.as_ref().map(|template| vary(load, template, files, &headers, &body, time)).transpose()?;
+    let template = load
+        .template
+        .as_ref()
+        .map(|template| request_template(load, template, files, &headers, &body, time))
+        .transpose()?;
     let target = HttpTarget {
         url: load.url.clone(),
         method: load.method.clone(),
         headers,
         body,
-        vary,
+        template,
         error_ranges: load.error_ranges.clone(),
         expect: Arc::clone(&load.expect),
         redirects: load.redirects,
         tls: TlsOptions { ca, identity, skip_verify: load.skip_verify },
-        way: load.route.way.clone(),
+        transport: load.route.transport.clone(),
         server_name: load.route.server_name.clone(),
     };
     let ready = match load.route.streams {

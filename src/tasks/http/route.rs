@@ -1,7 +1,7 @@
 //! How requests get to their target: the version of HTTP, proxies, Unix sockets, the server's name.
 
 use super::values::HttpValues;
-use crate::load::http::Way;
+use crate::load::http::Transport;
 use crate::tasks::load::Places;
 use crate::values::input::InputError;
 
@@ -10,7 +10,7 @@ use crate::values::input::InputError;
 pub(super) struct Route {
     /// Requests in flight per connection with HTTP/2; `None` for HTTP/1.1.
     pub(super) streams: Option<u64>,
-    pub(super) way: Way,
+    pub(super) transport: Transport,
     /// The name that the server's certificate must bear, where it is not the URL's host.
     pub(super) server_name: Option<String>,
 }
@@ -31,7 +31,7 @@ pub(super) fn route(values: &HttpValues, url: &url::Url, places: &Places) -> Res
     if values.server_name.is_some() && url.scheme() != "https" {
         return Err(places.error("serverName", "needs an `https` URL: the name is that of the server's certificate"));
     }
-    let way = match (&values.proxy, &values.unix_socket) {
+    let transport = match (&values.proxy, &values.unix_socket) {
         (Some(_), Some(_)) => return Err(places.error("proxy", "and `unixSocket` are both given; give one of them")),
         (Some(proxy), None) if proxy.0.scheme() != "http" => {
             return Err(places.error("proxy", "is not an `http` URL; proxies are reached by `http://HOST:PORT`"));
@@ -39,10 +39,10 @@ pub(super) fn route(values: &HttpValues, url: &url::Url, places: &Places) -> Res
         (None, Some(path)) if path.is_empty() => {
             return Err(places.error("unixSocket", "is empty; expected the path of a socket"));
         }
-        (Some(proxy), None) => Way::Proxy(proxy.0.clone()),
-        (None, Some(path)) => Way::Unix(path.into()),
-        (None, None) => Way::Direct,
+        (Some(proxy), None) => Transport::Proxy(proxy.0.clone()),
+        (None, Some(path)) => Transport::Unix(path.into()),
+        (None, None) => Transport::Direct,
     };
     let streams = is_http2.then(|| values.streams.as_ref().map_or(1, |streams| streams.0));
-    Ok(Route { streams, way, server_name: values.server_name.clone() })
+    Ok(Route { streams, transport, server_name: values.server_name.clone() })
 }

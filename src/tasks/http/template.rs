@@ -9,7 +9,7 @@ use url::Url;
 use super::field::shown_url;
 use super::file::read;
 use super::plan::{Auth, Load, Payload, Template};
-use crate::load::http::{Variant, Vary};
+use crate::load::http::{RenderedRequest, RequestTemplate};
 use crate::ports::Files;
 use crate::redact::is_secret;
 use crate::tasks::load::{Time, random_bits};
@@ -47,14 +47,14 @@ type Fault = (&'static str, String);
 
 /// Makes the requests of a load that has templates; `headers` and `body` are those of its target. The first request is made to see
 /// that it can be.
-pub(super) fn vary(
+pub(super) fn request_template(
     load: &Load,
     template: &Template,
     files: &dyn Files,
     headers: &HeaderMap,
     body: &Bytes,
     time: Time,
-) -> Result<Vary, InputError> {
+) -> Result<RequestTemplate, InputError> {
     let rows = template.rows.as_ref().map(|(path, format)| {
         let content = read(load, files, "rows", path, MAX_BYTES)?;
         Rows::read(content, *format).map_err(|error| load.places.error("rows", format!("`{path}` {error}")))
@@ -62,13 +62,15 @@ pub(super) fn vary(
     let templates = HttpTemplates::new(&random_bits(), rows.transpose()?);
     let wrong = |(field, message): Fault| load.places.error(field, message);
     let texts = Texts::read(templates, load, headers, body, time).map_err(wrong)?;
-    let first = texts.variant(0).map_err(wrong)?;
+    let first = texts.request(0).map_err(wrong)?;
     if first.url.origin() != load.url.origin() {
         let shown = shown_url(first.url.as_str());
         let message = format!("becomes `{shown}`; actions may stand behind the host and its port only");
         return Err(load.places.error("url", message));
     }
-    Ok(Vary::new(move |number| texts.variant(number).map_err(|(field, message)| format!("{field}: {message}"))))
+    Ok(RequestTemplate::new(move |number| {
+        texts.request(number).map_err(|(field, message)| format!("{field}: {message}"))
+    }))
 }
 
 impl Texts {
@@ -103,7 +105,7 @@ impl Texts {
         Ok(Self { templates, url, headers: varying, fixed_headers, body, payload, time })
     }
 
-    fn variant(&self, number: u64) -> Result<Variant, Fault> {
+    fn request(&self, number: u64) -> Result<RenderedRequest, Fault> {
         let values = self.templates.values(number, self.time.now()).map_err(of("rows"))?;
         let url = self.render("url", &self.url, &values)?;
         let url = Url::parse(&url)
@@ -121,7 +123,7 @@ impl Texts {
             Body::Fixed(body) => body.clone(),
             Body::Varying(id) => self.templates.render(*id, &values).map_err(of(self.payload))?.into(),
         };
-        Ok(Variant { url, headers, body })
+        Ok(RenderedRequest { url, headers, body })
     }
 
     fn render(&self, field: &'static str, text: &Text, values: &Context) -> Result<String, Fault> {

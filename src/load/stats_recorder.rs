@@ -5,13 +5,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::cause::Cause;
-use super::tally::{Tally, record};
+use super::worker_stats::{WorkerStats, record};
 
 /// A worker's counters, as its protocol writes them.
 #[derive(Clone, Debug)]
-pub struct Meter(pub(super) Rc<RefCell<Tally>>);
+pub struct StatsRecorder(pub(super) Rc<RefCell<WorkerStats>>);
 
-impl Meter {
+impl StatsRecorder {
     /// Counts the time that opening one connection took, TLS included.
     pub fn connected(&self, time: Duration) {
         record(&mut self.0.borrow_mut().connect, time);
@@ -49,9 +49,9 @@ impl Meter {
 }
 
 #[cfg(test)]
-impl Meter {
-    /// A meter of its own, for tests of a protocol.
+impl StatsRecorder {
+    /// A stats of its own, for tests of a protocol.
     pub fn for_tests() -> Self {
-        Self(Rc::new(RefCell::new(Tally::new(false))))
+        Self(Rc::new(RefCell::new(WorkerStats::new(false))))
     }
 }

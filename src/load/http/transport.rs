@@ -6,11 +6,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
-use crate::load::dial::{Proxy, Via};
+use crate::load::connect::{Proxy, Route};
 
 /// The way to a target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Way {
+pub enum Transport {
     /// Straight there.
     #[default]
     Direct,
@@ -20,16 +20,16 @@ pub enum Way {
     Unix(PathBuf),
 }
 
-impl Way {
+impl Transport {
     /// How connections are opened. A proxy passes HTTP/1.1 on that is not encrypted, and makes a tunnel for the rest. `None` if the
     /// proxy's URL is not one of `http`.
-    pub(super) fn via(&self, is_forwarded: bool) -> Option<Via> {
+    pub(super) fn route(&self, is_forwarded: bool) -> Option<Route> {
         match self {
-            Self::Direct => Some(Via::Direct),
-            Self::Unix(path) => Some(Via::Unix(path.clone())),
+            Self::Direct => Some(Route::Direct),
+            Self::Unix(path) => Some(Route::Unix(path.clone())),
             Self::Proxy(url) => {
                 let proxy = Proxy::new(url, authorization(url))?;
-                Some(if is_forwarded { Via::Forward(proxy) } else { Via::Tunnel(proxy) })
+                Some(if is_forwarded { Route::Forward(proxy) } else { Route::Tunnel(proxy) })
             }
         }
     }

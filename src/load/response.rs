@@ -6,7 +6,7 @@ use super::cause::Cause;
 
 /// A complete answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct Response {
     /// Its status: HTTP's 100 to 999, gRPC's 0 to 16.
     pub status: u16,
     /// When its first byte came; for streams of messages, the first message. `None` where that is not told apart.

@@ -9,7 +9,7 @@ use url::Url;
 
 /// What one request has of its own.
 #[derive(Clone, Debug)]
-pub struct Variant {
+pub struct RenderedRequest {
     /// Where to; scheme, host and port are the target's.
     pub url: Url,
     /// All headers.
@@ -19,26 +19,26 @@ pub struct Variant {
 }
 
 /// Makes a variant.
-type Make = dyn Fn(u64) -> Result<Variant, String> + Send + Sync;
+type Render = dyn Fn(u64) -> Result<RenderedRequest, String> + Send + Sync;
 
 /// Makes the variant of a request by its number, or says why there is none.
 #[derive(Clone)]
-pub struct Vary(Arc<Make>);
+pub struct RequestTemplate(Arc<Render>);
 
-impl Vary {
-    /// Varies requests by `make`.
-    pub fn new(make: impl Fn(u64) -> Result<Variant, String> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(make))
+impl RequestTemplate {
+    /// Varies requests by `render`.
+    pub fn new(render: impl Fn(u64) -> Result<RenderedRequest, String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(render))
     }
 
     /// The variant of request `number`, from 0.
-    pub fn variant(&self, number: u64) -> Result<Variant, String> {
+    pub fn render(&self, number: u64) -> Result<RenderedRequest, String> {
         (self.0)(number)
     }
 }
 
-impl fmt::Debug for Vary {
+impl fmt::Debug for RequestTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Vary")
+        f.write_str("RequestTemplate")
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use url::Url;
 
-use super::origin::Origin;
+use super::endpoint::Endpoint;
 use super::stream::Stream;
 use crate::load::cause::{Cause, Failure};
 
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// An HTTP proxy.
 #[derive(Debug)]
 pub struct Proxy {
-    pub(super) origin: Origin,
+    pub(super) endpoint: Endpoint,
     /// Value of the `Proxy-Authorization` header, where the proxy asks for one.
     authorization: Option<String>,
 }
@@ -26,8 +26,8 @@ pub struct Proxy {
 impl Proxy {
     /// The proxy at an `http` URL; `authorization` is the value of its `Proxy-Authorization` header.
     pub fn new(url: &Url, authorization: Option<String>) -> Option<Self> {
-        let origin = Origin::of(url).filter(|origin| !origin.is_tls())?;
-        Some(Self { origin, authorization })
+        let endpoint = Endpoint::of(url).filter(|endpoint| !endpoint.is_tls())?;
+        Some(Self { endpoint, authorization })
     }
 
     /// Value of the `Proxy-Authorization` header, where the proxy asks for one.
@@ -36,7 +36,7 @@ impl Proxy {
     }
 
     /// Asks for a tunnel to `target`; `stream` leads to the proxy. Nothing beyond the proxy's answer is read.
-    pub(super) async fn tunnel(&self, stream: &mut Stream, target: &Origin) -> Result<(), Failure> {
+    pub(super) async fn tunnel(&self, stream: &mut Stream, target: &Endpoint) -> Result<(), Failure> {
         let authority = target.authority();
         let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
         if let Some(authorization) = &self.authorization {

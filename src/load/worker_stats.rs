@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::answer::Answer;
 use super::cause::{Cause, Failure};
+use super::response::Response;
 use super::series::SeriesRecorder;
 use crate::metrics::histogram::{self, HIGHEST, Histogram};
 
@@ -27,7 +27,7 @@ pub(super) struct Timing {
 
 /// Counts and histograms.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct WorkerStats {
     /// Requests ended, and errors among them.
     pub(super) requests: u64,
     pub(super) errors: u64,
@@ -63,8 +63,8 @@ pub(super) struct Tally {
     pub(super) last_ended: Option<Instant>,
 }
 
-impl Tally {
-    /// An empty tally, for a load with or without a rate.
+impl WorkerStats {
+    /// An empty stats, for a load with or without a rate.
     pub(super) fn new(has_rate: bool) -> Self {
         Self {
             requests: 0,
@@ -92,7 +92,7 @@ impl Tally {
     }
 
     /// Takes note of one request.
-    pub(super) fn record(&mut self, timing: Timing, result: &Result<Answer, Failure>) {
+    pub(super) fn record(&mut self, timing: Timing, result: &Result<Response, Failure>) {
         self.requests += 1;
         // A request that was sent early may end last.
         self.last_sent = self.last_sent.max(Some(timing.sent));
@@ -147,7 +147,7 @@ impl Tally {
     }
 
     /// Adds another worker's.
-    pub(super) fn merge(&mut self, other: &Tally) {
+    pub(super) fn merge(&mut self, other: &WorkerStats) {
         self.requests += other.requests;
         self.errors += other.errors;
         self.answers += other.answers;
@@ -219,12 +219,12 @@ mod tests {
     fn a_request_that_was_sent_early_and_ends_last_does_not_shorten_the_load() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let mut tally = Tally::new(true);
+        let mut stats = WorkerStats::new(true);
         for (sent, ended) in [(900, 910), (0, 1000)] {
             let timing = Timing { due: Some(at(sent)), sent: at(sent), ended: at(ended) };
-            let answer = Answer { status: 200, first: None, ended: timing.ended, is_error: false, cause: None };
-            tally.record(timing, &Ok(answer));
+            let answer = Response { status: 200, first: None, ended: timing.ended, is_error: false, cause: None };
+            stats.record(timing, &Ok(answer));
         }
-        assert_eq!((tally.last_sent, tally.last_ended), (Some(at(900)), Some(at(1000))));
+        assert_eq!((stats.last_sent, stats.last_ended), (Some(at(900)), Some(at(1000))));
     }
 }

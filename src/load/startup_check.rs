@@ -6,17 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
-use super::answer::Answer;
 use super::cause::{Cause, Failure};
 use super::lock::lock;
 use super::plan::{FailureKind, LoadError};
+use super::response::Response;
 
 /// Different reasons that are told of a load that fails from the start.
 const REASONS: usize = 8;
 
 /// Watches whether any of the first requests succeeds: the first one of every connection. What a connection sends after a failed
 /// first one does not count, or a connection that fails fast would end a load whose other connections are still at their first.
-pub(super) struct Initial {
+pub(super) struct StartupCheck {
     /// How many connections send a first request.
     connections: u64,
     /// Whether there is nothing to watch any more: the only thing that is read per request.
@@ -66,14 +66,14 @@ impl Reasons {
     }
 }
 
-impl Initial {
+impl StartupCheck {
     /// Watches the first requests of so many connections; nothing if `is_settled`. Cancels `abandon` when all of them fail.
     pub(super) fn new(connections: u64, is_settled: bool, abandon: CancellationToken) -> Self {
         Self { connections, is_settled: AtomicBool::new(is_settled), failed: Mutex::default(), abandon }
     }
 
     /// Takes note of one request's end; `is_first` for the first one of its connection; `status` tells a status in words.
-    pub(super) fn note(&self, result: &Result<Answer, Failure>, is_first: bool, status: impl FnOnce(u16) -> String) {
+    pub(super) fn note(&self, result: &Result<Response, Failure>, is_first: bool, status: impl FnOnce(u16) -> String) {
         if self.is_settled.load(Ordering::Relaxed) {
             return;
         }

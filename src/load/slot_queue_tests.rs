@@ -9,19 +9,19 @@ use crate::load::pacing::stages::{Stage, Stages};
 use crate::load::pacing::{Arrival, Bound};
 use crate::model::load::Spacing;
 
-fn shared(pacer: Pacer, start: Instant, workers: usize) -> Vec<Dealer> {
-    let lanes = Arc::new(Lanes::new(pacer, start, workers));
-    (0..workers).map(|worker| Dealer::new(Arc::clone(&lanes), worker)).collect()
+fn shared(pacer: Pacer, start: Instant, workers: usize) -> Vec<Dispatcher> {
+    let queues = Arc::new(SlotQueues::new(pacer, start, workers));
+    (0..workers).map(|worker| Dispatcher::new(Arc::clone(&queues), worker)).collect()
 }
 
-fn dealers(rate: f64, count: u64, workers: usize) -> Vec<Dealer> {
+fn dispatchers(rate: f64, count: u64, workers: usize) -> Vec<Dispatcher> {
     shared(Pacer::new(Arrival::Constant { rate }, Bound::Count(count)), Instant::now(), workers)
 }
 
-fn dues(dealer: &Dealer, now: Instant) -> Vec<u128> {
+fn dues(dispatcher: &Dispatcher, now: Instant) -> Vec<u128> {
     let mut dues = Vec::new();
-    while let Claim::Taken(slot) = dealer.claim(now) {
-        dues.push((slot.due.unwrap() - dealer.lanes.start()).as_millis());
+    while let Claim::Taken(slot) = dispatcher.claim(now) {
+        dues.push((slot.due.unwrap() - dispatcher.queues.start()).as_millis());
     }
     dues
 }
@@ -50,13 +50,13 @@ fn all_slots(pacer: &Pacer) -> Vec<(u64, Duration)> {
 
 #[test]
 fn the_oldest_due_slot_is_taken_first_whoever_owns_it() {
-    let dealers = dealers(1000.0, 7, 3);
-    let now = dealers[0].lanes.start() + Duration::from_millis(4);
-    assert_eq!(dues(&dealers[1], now), [0, 1, 2, 3, 4]);
-    assert_eq!(dealers[0].claim(now), Claim::NotDue);
-    assert_eq!(dues(&dealers[0], now + Duration::from_secs(1)), [5, 6]);
-    assert_eq!(dealers[0].claim(now + Duration::from_secs(1)), Claim::Over);
-    assert_eq!(dealers[0].lanes.taken(), 7);
+    let dispatchers = dispatchers(1000.0, 7, 3);
+    let now = dispatchers[0].queues.start() + Duration::from_millis(4);
+    assert_eq!(dues(&dispatchers[1], now), [0, 1, 2, 3, 4]);
+    assert_eq!(dispatchers[0].claim(now), Claim::NotDue);
+    assert_eq!(dues(&dispatchers[0], now + Duration::from_secs(1)), [5, 6]);
+    assert_eq!(dispatchers[0].claim(now + Duration::from_secs(1)), Claim::Over);
+    assert_eq!(dispatchers[0].queues.taken(), 7);
 }
 
 #[test]
@@ -64,61 +64,61 @@ fn nothing_is_due_before_the_start() {
     let pacer = Pacer::new(Arrival::Constant { rate: 1000.0 }, Bound::Count(7));
     let now = Instant::now();
     let start = now + Duration::from_millis(2);
-    let dealers = shared(pacer, start, 3);
-    assert_eq!(dealers[0].claim(now), Claim::NotDue);
-    assert!(!dealers[0].is_behind(now));
-    assert_eq!(dealers[0].next_due(now), Some(start));
-    assert_eq!(dealers[2].next_due(now), Some(start + Duration::from_millis(2)));
-    assert_eq!(dealers[0].claim(start), Claim::Taken(Slot { number: 0, due: Some(start) }));
+    let dispatchers = shared(pacer, start, 3);
+    assert_eq!(dispatchers[0].claim(now), Claim::NotDue);
+    assert!(!dispatchers[0].is_behind(now));
+    assert_eq!(dispatchers[0].next_due(now), Some(start));
+    assert_eq!(dispatchers[2].next_due(now), Some(start + Duration::from_millis(2)));
+    assert_eq!(dispatchers[0].claim(start), Claim::Taken(Slot { number: 0, due: Some(start) }));
 }
 
 #[test]
 fn at_maximum_rate_a_worker_takes_its_own_slots_first_and_then_what_others_left() {
-    let dealers = shared(Pacer::new(Arrival::Max, Bound::Count(7)), Instant::now(), 3);
+    let dispatchers = shared(Pacer::new(Arrival::Max, Bound::Count(7)), Instant::now(), 3);
     let mut numbers = Vec::new();
-    while let Claim::Taken(slot) = dealers[1].claim(Instant::now()) {
+    while let Claim::Taken(slot) = dispatchers[1].claim(Instant::now()) {
         assert_eq!(slot.due, None);
         numbers.push(slot.number);
     }
     assert_eq!(numbers, [1, 4, 2, 5, 0, 3, 6]);
-    assert_eq!(dealers[1].claim(Instant::now()), Claim::Over);
+    assert_eq!(dispatchers[1].claim(Instant::now()), Claim::Over);
 }
 
 #[test]
 fn the_next_due_slot_skips_those_that_are_due_already() {
-    let dealers = dealers(1000.0, 7, 3);
-    let at = |ms| dealers[0].lanes.start() + Duration::from_millis(ms);
-    assert_eq!(dealers[1].next_due(at(0)), Some(at(1)));
-    assert_eq!(dealers[1].next_due(at(1)), Some(at(4)));
-    assert_eq!(dealers[0].next_due(at(4)), Some(at(6)));
-    assert_eq!(dealers[1].next_due(at(4)), None);
-    assert!(dealers[0].is_behind(at(4)));
+    let dispatchers = dispatchers(1000.0, 7, 3);
+    let at = |ms| dispatchers[0].queues.start() + Duration::from_millis(ms);
+    assert_eq!(dispatchers[1].next_due(at(0)), Some(at(1)));
+    assert_eq!(dispatchers[1].next_due(at(1)), Some(at(4)));
+    assert_eq!(dispatchers[0].next_due(at(4)), Some(at(6)));
+    assert_eq!(dispatchers[1].next_due(at(4)), None);
+    assert!(dispatchers[0].is_behind(at(4)));
 }
 
 #[test]
 fn the_slots_of_a_worker_that_has_retired_are_those_of_all() {
-    let dealers = dealers(1000.0, 7, 3);
-    let at = |ms| dealers[0].lanes.start() + Duration::from_millis(ms);
-    assert_eq!(dealers[1].next_due(at(4)), None);
-    dealers[0].retire();
-    assert_eq!([0, 4, 5].map(|ms| dealers[1].next_due(at(ms))), [Some(at(1)), Some(at(5)), Some(at(6))]);
-    assert_eq!(dealers[1].next_due(at(6)), None);
+    let dispatchers = dispatchers(1000.0, 7, 3);
+    let at = |ms| dispatchers[0].queues.start() + Duration::from_millis(ms);
+    assert_eq!(dispatchers[1].next_due(at(4)), None);
+    dispatchers[0].retire();
+    assert_eq!([0, 4, 5].map(|ms| dispatchers[1].next_due(at(ms))), [Some(at(1)), Some(at(5)), Some(at(6))]);
+    assert_eq!(dispatchers[1].next_due(at(6)), None);
 }
 
 #[test]
 fn a_worker_is_behind_while_a_slot_of_any_lane_waits() {
-    let dealers = dealers(1000.0, 7, 3);
-    let now = dealers[0].lanes.start();
-    assert!(dealers.iter().all(|dealer| dealer.is_behind(now)), "slot 0 is due");
-    assert!(matches!(dealers[2].claim(now), Claim::Taken(_)));
-    assert!(dealers.iter().all(|dealer| !dealer.is_behind(now)));
+    let dispatchers = dispatchers(1000.0, 7, 3);
+    let now = dispatchers[0].queues.start();
+    assert!(dispatchers.iter().all(|dispatcher| dispatcher.is_behind(now)), "slot 0 is due");
+    assert!(matches!(dispatchers[2].claim(now), Claim::Taken(_)));
+    assert!(dispatchers.iter().all(|dispatcher| !dispatcher.is_behind(now)));
 }
 
 #[test]
 fn closed_lanes_give_nothing() {
-    let dealers = dealers(1000.0, 7, 1);
-    dealers[0].lanes.close();
-    assert_eq!(dealers[0].claim(Instant::now()), Claim::Over);
+    let dispatchers = dispatchers(1000.0, 7, 1);
+    dispatchers[0].queues.close();
+    assert_eq!(dispatchers[0].claim(Instant::now()), Claim::Over);
 }
 
 proptest! {
@@ -129,14 +129,14 @@ proptest! {
         let pacer = schedules().swap_remove(which);
         let slots = all_slots(&pacer);
         let start = Instant::now();
-        let dealers = shared(pacer, start, workers);
+        let dispatchers = shared(pacer, start, workers);
         let (mut now, mut taken) = (start, Vec::new());
         let last = (0, 10_000_000_000, usize::MAX);
         for (worker, nanos, tries) in turns.into_iter().chain([last]) {
-            let dealer = &dealers[worker % workers];
+            let dispatcher = &dispatchers[worker % workers];
             now += Duration::from_nanos(nanos);
             for _ in 0..tries {
-                match dealer.claim(now) {
+                match dispatcher.claim(now) {
                     Claim::Taken(slot) => {
                         prop_assert!(slot.due.unwrap() <= now);
                         taken.push((slot.number, slot.due.unwrap() - start));
@@ -145,11 +145,11 @@ proptest! {
                 }
             }
             // What the pacing is told agrees with the schedule.
-            let lane = |(k, _): &&(u64, Duration)| *k % workers as u64 == (worker % workers) as u64;
-            let next = slots.iter().filter(lane).find(|(_, due)| start + *due > now);
-            prop_assert_eq!(dealer.next_due(now), next.map(|(_, due)| start + *due));
+            let queue = |(k, _): &&(u64, Duration)| *k % workers as u64 == (worker % workers) as u64;
+            let next = slots.iter().filter(queue).find(|(_, due)| start + *due > now);
+            prop_assert_eq!(dispatcher.next_due(now), next.map(|(_, due)| start + *due));
             let is_left = |(k, due): &(u64, Duration)| start + *due <= now && *k >= taken.len() as u64;
-            prop_assert_eq!(dealer.is_behind(now), slots.iter().any(is_left));
+            prop_assert_eq!(dispatcher.is_behind(now), slots.iter().any(is_left));
         }
         prop_assert_eq!(taken, slots);
     }
@@ -161,12 +161,12 @@ fn every_slot_is_taken_once_by_workers_on_threads_of_their_own() {
         let slots = all_slots(&pacer);
         // The whole schedule lies in the past but for its last part: workers fight for a backlog, and then wait for slots.
         let start = Instant::now() - Duration::from_millis(480);
-        let lanes = Arc::new(Lanes::new(pacer, start, 4));
+        let queues = Arc::new(SlotQueues::new(pacer, start, 4));
         let work = |worker| {
-            let dealer = Dealer::new(Arc::clone(&lanes), worker);
+            let dispatcher = Dispatcher::new(Arc::clone(&queues), worker);
             let mut taken = Vec::new();
             loop {
-                match dealer.claim(Instant::now()) {
+                match dispatcher.claim(Instant::now()) {
                     Claim::Taken(slot) => taken.push((slot.number, slot.due.unwrap() - start)),
                     Claim::NotDue => std::thread::yield_now(),
                     Claim::Over => return taken,

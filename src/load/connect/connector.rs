@@ -6,14 +6,14 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use super::origin::Origin;
+use super::endpoint::Endpoint;
 use super::proxy::Proxy;
 use super::stream::Stream;
 use crate::load::cause::{Cause, Failure};
 
 /// How a stream gets to its target.
 #[derive(Debug, Default)]
-pub enum Via {
+pub enum Route {
     /// Over TCP.
     #[default]
     Direct,
@@ -36,58 +36,58 @@ pub struct Tls {
 
 /// Opens streams to one target.
 #[derive(Debug)]
-pub struct Dialer {
+pub struct Connector {
     /// The target.
-    pub origin: Origin,
+    pub endpoint: Endpoint,
     /// The way there.
-    pub via: Via,
+    pub route: Route,
     /// Encryption; used if the target's scheme is `https`.
     pub tls: Option<Tls>,
 }
 
 /// An open stream.
 #[derive(Debug)]
-pub struct Dialed {
+pub struct Connected {
     /// The stream.
     pub stream: Stream,
     /// Whether both sides agreed on HTTP/2 (ALPN).
     pub is_h2: bool,
 }
 
-impl Dialer {
+impl Connector {
     /// Opens a stream.
-    pub async fn dial(&self) -> Result<Dialed, Failure> {
-        let stream = match &self.via {
-            Via::Direct => Stream::Tcp(self.origin.connect().await?),
-            Via::Forward(proxy) => Stream::Tcp(proxy.origin.connect().await?),
-            Via::Tunnel(proxy) => {
-                let mut stream = Stream::Tcp(proxy.origin.connect().await?);
-                proxy.tunnel(&mut stream, &self.origin).await?;
+    pub async fn connect(&self) -> Result<Connected, Failure> {
+        let stream = match &self.route {
+            Route::Direct => Stream::Tcp(self.endpoint.connect().await?),
+            Route::Forward(proxy) => Stream::Tcp(proxy.endpoint.connect().await?),
+            Route::Tunnel(proxy) => {
+                let mut stream = Stream::Tcp(proxy.endpoint.connect().await?);
+                proxy.tunnel(&mut stream, &self.endpoint).await?;
                 stream
             }
-            Via::Unix(path) => unix(path).await?,
+            Route::Unix(path) => unix(path).await?,
         };
         if let Stream::Tcp(tcp) = &stream {
             // Only latency is lost where this fails.
             let _ = tcp.set_nodelay(true);
         }
-        if self.origin.is_tls() { self.encrypt(stream).await } else { Ok(Dialed { stream, is_h2: false }) }
+        if self.endpoint.is_tls() { self.encrypt(stream).await } else { Ok(Connected { stream, is_h2: false }) }
     }
 
     /// Opens a stream for HTTP/2: agreed on by ALPN where it is encrypted, else assumed.
-    pub async fn dial_h2(&self) -> Result<Stream, Failure> {
-        let Dialed { stream, is_h2 } = self.dial().await?;
-        if self.origin.is_tls() && !is_h2 {
+    pub async fn connect_h2(&self) -> Result<Stream, Failure> {
+        let Connected { stream, is_h2 } = self.connect().await?;
+        if self.endpoint.is_tls() && !is_h2 {
             return Err(Failure::new(Cause::Tls, "the server does not offer HTTP/2 (ALPN `h2`)"));
         }
         Ok(stream)
     }
 
-    async fn encrypt(&self, stream: Stream) -> Result<Dialed, Failure> {
+    async fn encrypt(&self, stream: Stream) -> Result<Connected, Failure> {
         let Some(tls) = &self.tls else { return Err(Failure::new(Cause::Tls, "TLS is not set up")) };
         let name = match &tls.server_name {
             Some(name) => name.clone(),
-            None => self.origin.server_name()?,
+            None => self.endpoint.server_name()?,
         };
         let connector = tokio_rustls::TlsConnector::from(Arc::clone(&tls.config));
         let stream = connector.connect(name, stream).await.map_err(|error| {
@@ -97,7 +97,7 @@ impl Dialer {
             Failure { cause, ..failure }
         })?;
         let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        Ok(Dialed { stream: Stream::Tls(Box::new(stream)), is_h2 })
+        Ok(Connected { stream: Stream::Tls(Box::new(stream)), is_h2 })
     }
 }
 

@@ -4,11 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use super::lanes::Slot;
+use super::slot_queue::Slot;
 
 /// One request in flight, at most; used by tasks of one thread only.
 #[derive(Default)]
-pub(super) struct Seat {
+pub(super) struct InFlight {
     /// A slot dealt out by the worker while the seat was idle.
     given: Cell<Option<Slot>>,
     /// Whether the schedule is over.
@@ -20,7 +20,7 @@ pub(super) struct Seat {
     waker: RefCell<Option<Waker>>,
 }
 
-impl Seat {
+impl InFlight {
     /// Gives the idle seat a slot.
     pub(super) fn give(&self, slot: Slot) {
         self.given.set(Some(slot));
@@ -59,7 +59,7 @@ impl Seat {
     }
 
     /// Runs `work` until it ends or `deadline` is found passed; then drops it, and returns `None`. There is no timer per
-    /// request: the worker calls [`Seat::expire`] a few times within the shortest time-out.
+    /// request: the worker calls [`InFlight::expire`] a few times within the shortest time-out.
     pub(super) async fn guard<T>(&self, deadline: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
         self.deadline.set(deadline);
         self.expired.set(false);

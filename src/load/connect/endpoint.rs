@@ -25,7 +25,7 @@ const SHUNNED: Duration = Duration::from_secs(10);
 
 /// Where connections go.
 #[derive(Debug)]
-pub struct Origin {
+pub struct Endpoint {
     is_tls: bool,
     host: Host<String>,
     port: u16,
@@ -49,14 +49,14 @@ pub fn server_name(name: &str) -> Option<ServerName<'static>> {
     ServerName::try_from(name.to_owned()).ok()
 }
 
-impl PartialEq for Origin {
+impl PartialEq for Endpoint {
     fn eq(&self, other: &Self) -> bool {
         (self.is_tls, &self.host, self.port) == (other.is_tls, &other.host, other.port)
     }
 }
 
-impl Origin {
-    /// The origin of an `http` or `https` URL.
+impl Endpoint {
+    /// The endpoint of an `http` or `https` URL.
     pub fn of(url: &Url) -> Option<Self> {
         let is_tls = match url.scheme() {
             "http" => false,
@@ -103,7 +103,7 @@ impl Origin {
         let mut failure = Failure::new(Cause::Dns, format!("{} has no address", self.host));
         for (step, address) in addresses.iter().enumerate() {
             let is_last = step + 1 == addresses.len();
-            let mut trial = Trial { origin: self, address: *address, is_blameless: addresses.len() == 1 };
+            let mut trial = Trial { endpoint: self, address: *address, is_blameless: addresses.len() == 1 };
             let attempt = TcpStream::connect(*address);
             let connected = if is_last {
                 attempt.await
@@ -164,7 +164,7 @@ impl Origin {
 
 /// An address being connected to. One that is given up on, as the request's time is over, is as broken as one that refuses.
 struct Trial<'a> {
-    origin: &'a Origin,
+    endpoint: &'a Endpoint,
     address: SocketAddr,
     is_blameless: bool,
 }
@@ -172,7 +172,7 @@ struct Trial<'a> {
 impl Drop for Trial<'_> {
     fn drop(&mut self) {
         if !self.is_blameless {
-            lock(&self.origin.broken).insert(self.address, Instant::now());
+            lock(&self.endpoint.broken).insert(self.address, Instant::now());
         }
     }
 }
@@ -186,29 +186,29 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let good = listener.local_addr().unwrap();
         let refusing = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let origin = Origin::of(&format!("http://name.example:{}/", good.port()).parse().unwrap()).unwrap();
+        let endpoint = Endpoint::of(&format!("http://name.example:{}/", good.port()).parse().unwrap()).unwrap();
         let lookup = Lookup { ended: Instant::now() + FRESH, addresses: Ok(Arc::new([refusing, good])) };
-        *origin.known.lock().await = Some(lookup);
+        *endpoint.known.lock().await = Some(lookup);
         for _ in 0..3 {
-            assert_eq!(origin.connect().await.unwrap().peer_addr().unwrap(), good);
+            assert_eq!(endpoint.connect().await.unwrap().peer_addr().unwrap(), good);
         }
-        assert_eq!(lock(&origin.broken).keys().collect::<Vec<_>>(), [&refusing]);
+        assert_eq!(lock(&endpoint.broken).keys().collect::<Vec<_>>(), [&refusing]);
         // A name that can't be resolved: whoever waits for the lookup shares its outcome.
         let ended = Instant::now() + FRESH;
-        *origin.known.lock().await = Some(Lookup { ended, addresses: Err("no".into()) });
-        assert_eq!(origin.connect().await.unwrap_err().cause, Cause::Dns);
+        *endpoint.known.lock().await = Some(Lookup { ended, addresses: Err("no".into()) });
+        assert_eq!(endpoint.connect().await.unwrap_err().cause, Cause::Dns);
     }
 
     #[test]
     fn addresses_take_turns_and_broken_ones_come_last() {
-        let origin = Origin::of(&"http://name.example/".parse().unwrap()).unwrap();
+        let endpoint = Endpoint::of(&"http://name.example/".parse().unwrap()).unwrap();
         let all: Vec<SocketAddr> = (1..=3).map(|last| SocketAddr::from(([127, 0, 0, last], 80))).collect();
-        let firsts = |origin: &Origin| (0..6).map(|_| origin.in_turn(&all)[0]).collect::<Vec<_>>();
-        assert_eq!(firsts(&origin), [all[0], all[1], all[2], all[0], all[1], all[2]]);
-        lock(&origin.broken).insert(all[1], Instant::now());
-        assert_eq!(firsts(&origin), [all[0], all[2], all[0], all[2], all[0], all[2]]);
-        assert_eq!(origin.in_turn(&all)[2], all[1]);
-        lock(&origin.broken).extend(all.iter().map(|address| (*address, Instant::now())));
-        assert_eq!(origin.in_turn(&all).len(), 3, "what is broken is tried where there is nothing else");
+        let firsts = |endpoint: &Endpoint| (0..6).map(|_| endpoint.in_turn(&all)[0]).collect::<Vec<_>>();
+        assert_eq!(firsts(&endpoint), [all[0], all[1], all[2], all[0], all[1], all[2]]);
+        lock(&endpoint.broken).insert(all[1], Instant::now());
+        assert_eq!(firsts(&endpoint), [all[0], all[2], all[0], all[2], all[0], all[2]]);
+        assert_eq!(endpoint.in_turn(&all)[2], all[1]);
+        lock(&endpoint.broken).extend(all.iter().map(|address| (*address, Instant::now())));
+        assert_eq!(endpoint.in_turn(&all).len(), 3, "what is broken is tried where there is nothing else");
     }
 }

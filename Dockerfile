@@ -7,8 +7,8 @@ COPY . .
 # The target is that of the machine; its directory gets a name that is the same on all.
 RUN target="$(uname -m)-unknown-linux-musl" \
     && rustup target add "$target" \
-    && cargo build --release --locked --target "$target" \
-    && install -D "target/$target/release/iter8" /image/iter8 \
+    && cargo build --profile dist --locked --target "$target" \
+    && install -D "target/$target/dist/iter8" /image/iter8 \
     && install -D -m 644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt
 
 FROM scratch

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 /// What the sample service speaks.
-const FILES: [&str; 2] = ["open_inference.proto", "route.proto"];
+const FILES: [&str; 3] = ["health.proto", "open_inference.proto", "route.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=../../proto");

@@ -1,5 +1,6 @@
 //! The `grpc` task: what it refuses, what it sends, what it contributes, and servers that misbehave.
 
+mod builtin;
 mod hostile;
 mod kinds;
 mod refused;

@@ -60,7 +60,7 @@ def _summed(pattern, text):
 
 def iter8(context, task, values, percentiles=()):
     """`iter8 run` of one task with these values."""
-    program = str(ROOT / "target" / "release" / "iter8")
+    program = str(ROOT / "target" / "dist" / "iter8")
     if not os.access(program, os.X_OK):
         raise Unavailable(f"{program} is not built")
     values = {"duration": f"{context.duration_s:g}s", **values}

@@ -44,6 +44,8 @@ pub struct SampleConfig {
     pub versions: Vec<VersionConfig>,
     /// Requests at the front with this header go to the candidate.
     pub header: HeaderRule,
+    /// Serves gRPC reflection; many model servers don't.
+    pub reflection: bool,
     /// Decides every latency, error and choice of a version.
     pub seed: u64,
 }
@@ -135,6 +137,7 @@ impl Default for SampleConfig {
                 VersionConfig::new("v2", Classifier::DecisionTree),
             ],
             header: HeaderRule { name: "traffic".into(), value: "test".into() },
+            reflection: true,
             seed: 8,
         }
     }

@@ -10,7 +10,6 @@ use tonic::{Request, Response, Status};
 use super::body::MAX_BYTES;
 use super::choice::Choice;
 use super::classify::Row;
-use super::line;
 use super::pb::grpc_inference_service_server::{GrpcInferenceService, GrpcInferenceServiceServer};
 use super::pb::model_infer_request::InferInputTensor;
 use super::pb::model_infer_response::InferOutputTensor;
@@ -24,18 +23,23 @@ use super::refusal::Refusal;
 use super::signature::{refused, signed};
 use super::tensor::{self, INPUT, OUTPUT, PLATFORM, Tensor};
 use super::version::Version;
+use super::{health, line};
 
-/// All gRPC services of a port.
-pub(super) fn routes(model: Arc<str>, choice: Arc<Choice>) -> Result<Routes, tonic_reflection::server::Error> {
+/// All gRPC services of a port, with reflection if `is_reflecting`.
+pub(super) fn routes(
+    model: Arc<str>,
+    choice: Arc<Choice>,
+    is_reflecting: bool,
+) -> Result<Routes, tonic_reflection::server::Error> {
     let reflection =
         || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
     let railway = line::service(Arc::clone(&choice));
     let inference = GrpcInferenceServiceServer::new(Inference { model, choice }).max_decoding_message_size(MAX_BYTES);
-    Ok(Routes::new(inference)
-        .add_service(railway)
-        .add_service(reflection().build_v1()?)
-        .add_service(reflection().build_v1alpha()?)
-        .prepare())
+    let mut routes = Routes::new(inference).add_service(railway).add_service(health::service());
+    if is_reflecting {
+        routes = routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+    }
+    Ok(routes.prepare())
 }
 
 struct Inference {

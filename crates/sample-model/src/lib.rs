@@ -2,7 +2,7 @@
 //!
 //! N versions of a small iris classifier, each on a port of its own, and a *front* port that splits requests between them by weight
 //! or by header. Every port speaks KServe's V1 REST protocol, the Open Inference Protocol (V2) over REST and gRPC, and over gRPC also a
-//! small service of a railway line, which has all four kinds of call.
+//! small service of a railway line, which has all four kinds of call, and gRPC's health protocol.
 //!
 //! What it does is decided by its seed alone: the n-th prediction of a version has the same latency and the same fate in every run,
 //! and the n-th one at the front goes to the same version. Latencies are slept with tokio's timer, which rounds up to whole
@@ -16,6 +16,7 @@ mod curl;
 mod door;
 mod gate;
 mod grpc;
+mod health;
 mod ledger;
 mod line;
 mod listen;

@@ -69,7 +69,8 @@ pub async fn start(config: SampleConfig) -> io::Result<SampleService> {
     // Nothing is served before everything is bound.
     for (listener, choice) in ports {
         let choice = Arc::new(choice);
-        let grpc = grpc::routes(Arc::clone(&model), Arc::clone(&choice)).map_err(io::Error::other)?;
+        let grpc =
+            grpc::routes(Arc::clone(&model), Arc::clone(&choice), config.reflection).map_err(io::Error::other)?;
         let door = Door { model: Arc::clone(&model), choice, grpc, gate: gate.clone() };
         stop.tasks.spawn(serve(listener, Arc::new(door), stop.clone()));
     }

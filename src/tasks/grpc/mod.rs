@@ -3,6 +3,7 @@
 //! `values` reads what the user wrote, `plan` merges it into loads, `prepare` reads files, downloads and the service's description,
 //! `calls` makes the calls of them, and [`crate::load`] makes the load.
 
+mod builtin;
 mod calls;
 mod data;
 mod descriptors;

@@ -11,6 +11,7 @@ use prost_reflect::{DescriptorPool, MethodDescriptor};
 use rustls::pki_types::ServerName;
 use serde_json::Value;
 
+use super::builtin;
 use super::calls::{Content, calls, shape};
 use super::data::{Data, MAX_DATA};
 use super::descriptors;
@@ -87,7 +88,7 @@ pub(super) async fn protocol(load: &GrpcLoad, env: &Env<'_>) -> Result<Grpc, Tas
     let metadata = metadata(load, files, downloads, &random)?.unwrap_or_default();
     let pool = match pool(load, files, downloads)? {
         Some(pool) => pool,
-        None => ask(load, &connector, &random).await?,
+        None => described(load, &connector, &random).await?,
     };
     let method = method(load, &pool)?;
     let data = data(load, files, downloads, Some(method.is_client_streaming()), &random)?.unwrap_or(empty());
@@ -207,40 +208,60 @@ fn of_method(load: &GrpcLoad, NoMethod { message, hint }: NoMethod) -> InputErro
     }
 }
 
-/// Asks the service what it speaks.
-async fn ask(load: &GrpcLoad, connector: &Connector, random: &RandomBits) -> Result<DescriptorPool, TaskError> {
+/// The description of the service by the server's reflection, else the built-in one.
+async fn described(load: &GrpcLoad, connector: &Connector, random: &RandomBits) -> Result<DescriptorPool, TaskError> {
     let Descriptors::Reflection(entries) = &load.descriptors else { return Ok(DescriptorPool::new()) };
     let in_metadata = |error: String| load.places.error("reflect-metadata", error);
     let metadata = Metadata::parse(entries, random).map_err(in_metadata)?;
     let metadata = metadata.headers(&sample(random)).map_err(in_metadata)?;
     let patience = load.connect_timeout.saturating_add(load.timeout);
-    let found = reflect(connector, &load.authority, &metadata, &load.call.service, patience).await;
-    let label = &load.label;
-    let failed =
-        |message: String, hint: &str| TaskError::Failed { message, hint: Some(hint.to_owned()), partial: None };
-    let host = load.shown_host();
-    let files = found.map_err(|error| match error {
-        ReflectionError::NoService(services) => of_method(load, load.call.no_service(services.into_iter())).into(),
-        ReflectionError::NotServed => failed(
-            format!("{label}: {host} does not tell what it speaks: {error}"),
-            "describe the service with `proto`, `protoset` or `protoURL`",
-        ),
+    match reflect(connector, &load.authority, &metadata, &load.call.service, patience).await {
+        Ok(files) => {
+            // The well-known types, which servers may leave out, are there already.
+            let mut pool = DescriptorPool::global();
+            let (label, host) = (&load.label, load.shown_host());
+            pool.add_file_descriptor_protos(files).map_err(|error| {
+                TaskError::failed(format!("{label}: what {host} tells of itself can't be used: {error}"))
+            })?;
+            Ok(pool)
+        }
+        // A built-in description does not help if the server cannot be reached.
+        Err(error @ ReflectionError::Unreached(_)) => Err(undescribed(load, error)),
+        Err(error) => match builtin::describe(&load.call.service) {
+            Some(pool) => load.call.find(&pool).map(|_| pool).map_err(|error| undefined_builtin(load, error).into()),
+            None => Err(undescribed(load, error)),
+        },
+    }
+}
+
+/// Error of a call to a method that the built-in description of its service lacks.
+fn undefined_builtin(load: &GrpcLoad, error: NoMethod) -> InputError {
+    let message = format!("{} (built-in description; the server has no reflection for it)", error.message);
+    let hint = error.hint.unwrap_or_else(|| "describe the service with `proto`, `protoset` or `protoURL`".to_owned());
+    load.places.error("call", message).with_hint(hint)
+}
+
+/// Error of a call to a service that has no description.
+fn undescribed(load: &GrpcLoad, error: ReflectionError) -> TaskError {
+    let (label, host) = (&load.label, load.shown_host());
+    let failed = |message: String, hint: String| TaskError::Failed { message, hint: Some(hint), partial: None };
+    match error {
+        ReflectionError::NoService(services) => {
+            let NoMethod { message, hint } = load.call.no_service(services.into_iter());
+            of_method(load, NoMethod { message, hint: hint.or_else(|| Some(builtin::hint())) }).into()
+        }
+        ReflectionError::NotServed => {
+            failed(format!("{label}: {host} does not tell what it speaks: {error}"), builtin::hint())
+        }
         ReflectionError::Unreached(_) => failed(
             format!("{label}: can't ask {host} what it speaks: {error}"),
-            "is the service up, and is it plain text or TLS as `insecure` says?",
+            "is the service up, and is it plain text or TLS as `insecure` says?".to_owned(),
         ),
         ReflectionError::Refused(_) | ReflectionError::Odd(_) => failed(
             format!("{label}: can't learn from {host} what it speaks: {error}"),
-            "describe the service with `proto`, `protoset` or `protoURL`; `reflect-metadata` is sent with the question",
+            format!("{}; `reflect-metadata` is sent with the question", builtin::hint()),
         ),
-    })?;
-    // The well-known types, which servers may leave out, are there already.
-    let mut pool = DescriptorPool::global();
-    let odd = |error: &dyn std::fmt::Display| {
-        TaskError::failed(format!("{label}: what {host} tells of itself can't be used: {error}"))
-    };
-    pool.add_file_descriptor_protos(files).map_err(|error| odd(&error))?;
-    Ok(pool)
+    }
 }
 
 /// Metadata of the calls; `None` where they are to be downloaded.

@@ -32,8 +32,8 @@ pub(super) const RULES: Rules = Rules {
 };
 
 /// Loads a gRPC service and measures latencies and errors. The settings are ghz's; the same fields stand at every level: an
-/// endpoint's win over its version's, and those over the base's. What the service speaks is read from `proto`, `protoset` or
-/// `protoURL`, else it is asked (reflection).
+/// endpoint's win over its version's, and those over the base's. The service is described by `proto`, `protoset` or `protoURL`, else by
+/// its server (reflection), else, if it is the Open Inference Protocol or gRPC's health protocol, by iter8 itself.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 #[schemars(transform = as_base)]

@@ -1,0 +1,52 @@
+//! Descriptors that the program carries: the Open Inference Protocol, gRPC's health protocol and the sample model's own service,
+//! compiled from `proto/` by `build.rs`.
+//!
+//! They stand in for reflection, which many model servers lack. A description by the user or by the server always wins: servers extend
+//! these protocols with fields and methods of their own.
+
+use prost_reflect::DescriptorPool;
+
+use super::descriptors;
+
+/// An encoded `FileDescriptorSet`.
+const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/builtin.bin"));
+
+/// Next step if a service is described neither by the server nor here.
+pub(super) fn hint() -> String {
+    let names = services();
+    format!(
+        "describe the service with `proto`, `protoset` or `protoURL`; these need no description: {}",
+        names.join(", ")
+    )
+}
+
+/// The descriptors, if `service` is among them.
+pub(super) fn describe(service: &str) -> Option<DescriptorPool> {
+    pool().filter(|pool| pool.get_service_by_name(service).is_some())
+}
+
+/// Full names of the services, sorted.
+fn services() -> Vec<String> {
+    let mut names: Vec<String> =
+        pool().iter().flat_map(DescriptorPool::services).map(|service| service.full_name().to_owned()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Always `Some`: a test decodes what `build.rs` writes.
+fn pool() -> Option<DescriptorPool> {
+    descriptors::decode(DESCRIPTORS).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_service_under_proto_is_built_in() {
+        assert_eq!(services(), ["grpc.health.v1.Health", "inference.GRPCInferenceService", "iter8.sample.v1.Line"]);
+        let pool = describe("inference.GRPCInferenceService").unwrap();
+        assert!(pool.get_message_by_name("inference.ModelInferRequest").is_some());
+        assert!(describe("inference.Other").is_none());
+    }
+}

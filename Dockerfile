@@ -1,10 +1,10 @@
-# The image: one static program on nothing else. docker build -t iter8 .
+# An image with one static program and CA certificates, nothing else. docker build -t iter8 .
 FROM rust:1.95-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates musl-tools \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-# The target is that of the machine; its directory gets a name that is the same on all.
+# Builds for the machine's architecture; /image has the same layout on all of them.
 RUN target="$(uname -m)-unknown-linux-musl" \
     && rustup target add "$target" \
     && cargo build --profile dist --locked --target "$target" \
@@ -13,6 +13,6 @@ RUN target="$(uname -m)-unknown-linux-musl" \
 
 FROM scratch
 COPY --from=build /image /
-# Nobody: any user will do, as no file of the image is written.
+# Nobody. Any user works: the program writes no file of the image.
 USER 65532:65532
 ENTRYPOINT ["/iter8"]

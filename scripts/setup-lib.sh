@@ -1,10 +1,10 @@
-# What the setup scripts share: messages, Debian packages, tools built with Go. Sourced from the repository's root, by a script that
-# sets MISSING to the file that names what could not be had.
+# Functions shared by the setup scripts: messages, Debian packages, tools built with Go. Sourced from the repository's root by a script
+# that sets MISSING to the file that lists missing parts.
 
 TOOLS=$PWD/.tools
 
-# Go that builds the pinned tools where the machine has none as new: a module of the Go project, checked against these sums (and
-# against the public checksum database, unless GOSUMDB is off).
+# Version of Go that builds the pinned tools. If the machine's Go is older, it is downloaded as a module and checked against these sums
+# (and against the public checksum database, unless GOSUMDB is off).
 GO_VERSION=1.26.8
 declare -A GO_SUMS=(
     [linux-amd64]='h1:ZOmGe1OnfREDMIdb1Qi4G9JSuDPBLGExZMQ4nis1RXM='
@@ -13,7 +13,7 @@ declare -A GO_SUMS=(
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
-# missing PART REASON: this machine goes without it.
+# missing PART REASON: records that the part cannot be installed.
 missing() {
     say "$1 is missing: $2"
     printf '%s: %s\n' "$1" "$2" >>"$MISSING"
@@ -21,7 +21,7 @@ missing() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# run WHAT COMMAND…: says what it does; shows the command's output only if it fails.
+# run LABEL COMMAND…: prints the command and runs it; prints its output only if it fails.
 run() {
     local what=$1 log=$TOOLS/setup.log
     shift
@@ -36,14 +36,14 @@ run() {
 
 can_use_apt() { [[ $(id -u) == 0 ]] && have apt-get; }
 
-# The command that installs Debian packages by hand.
+# Prints the command that installs these Debian packages.
 apt_hint() { printf 'run as root: apt-get update && apt-get install -y --no-install-recommends %s' "$*"; }
 
-# apt_install PACKAGE…: 0 once they are installed.
+# apt_install PACKAGE…: installs packages; returns 0 on success.
 apt_install() {
     export DEBIAN_FRONTEND=noninteractive
     if [[ -z ${apt_is_updated:-} ]]; then
-        # A source that does not answer need not hold the package that is wanted.
+        # The failing source may not be the one with this package.
         run 'package lists' apt-get update -o Acquire::Retries=2 || say 'apt-get update failed; trying with the old lists'
         apt_is_updated=yes
     fi
@@ -52,15 +52,15 @@ apt_install() {
 
 # --- Go -----------------------------------------------------------------------------------------------------------------------
 
-# at_least VERSION WANTED: whether VERSION (1.26.8) is WANTED or later.
+# at_least VERSION WANTED: succeeds if VERSION (1.26.8) is WANTED or later.
 at_least() { [[ $(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
 
-# Go as the tools are built with: this toolchain and no other, modules as the committed go.sum has them.
+# go_env COMMAND…: runs Go with exactly this toolchain and the modules in the committed go.sum.
 go_env() { env GOTOOLCHAIN=local GOWORK=off GOFLAGS= CGO_ENABLED=0 "$@"; }
 
 go_version() { go_env "$1" env GOVERSION 2>/dev/null | sed 's/^go//'; }
 
-# find_go: sets GO to one that is new enough; gets it if need be.
+# find_go: sets GO to a Go that is new enough; downloads one if necessary.
 find_go() {
     GO=$(command -v go || true)
     if [[ -n $GO ]] && at_least "$(go_version "$GO")" "$GO_VERSION"; then return 0; fi
@@ -76,8 +76,8 @@ find_go() {
     go_toolchain "$GO"
 }
 
-# go_toolchain GO: has an older Go download GO_VERSION as a module, and sets GO to it. Any Go can: older ones only lack the last
-# step, which is to make the programs in it executable and to give its go.mod files their names.
+# go_toolchain GO: downloads GO_VERSION as a module with an older Go, and sets GO to it. Old versions lack only the last step: they do not
+# make its programs executable or rename its go.mod files.
 go_toolchain() {
     local platform module answer dir file
     platform=$(go_env "$1" env GOOS)-$(go_env "$1" env GOARCH)
@@ -86,7 +86,7 @@ go_toolchain() {
     [[ -n ${GO_SUMS[$platform]:-} ]] || return 1
     say "Go $GO_VERSION: $1 mod download $module"
     if ! answer=$(cd "$TOOLS" && go_env GO111MODULE=on "$1" mod download -json "$module" 2>&1); then
-        GO_REASON="$module can't be downloaded: $(tail -n 5 <<<"$answer" | tr '\n\t' '  ')"
+        GO_REASON="$module cannot be downloaded: $(tail -n 5 <<<"$answer" | tr '\n\t' '  ')"
         return 1
     fi
     if [[ $(json_text Sum <<<"$answer") != "${GO_SUMS[$platform]}" ]]; then
@@ -94,8 +94,8 @@ go_toolchain() {
         return 1
     fi
     dir=$(json_text Dir <<<"$answer")
-    # A copy, because the module cache is read-only and checked.
-    GO_REASON="$dir can't be copied to $TOOLS/go"
+    # Copied because the module cache is read-only and verified.
+    GO_REASON="$dir cannot be copied to $TOOLS/go"
     rm -rf "$TOOLS/go" && cp -R "$dir" "$TOOLS/go" && chmod -R u+w "$TOOLS/go" || return 1
     find "$TOOLS/go" -name _go.mod | while read -r file; do mv "$file" "${file%/*}/go.mod"; done
     chmod -R +x "$TOOLS/go/bin" "$TOOLS/go/pkg/tool" || return 1
@@ -105,7 +105,7 @@ go_toolchain() {
 # json_text KEY: the string at KEY of a flat object, one key a line.
 json_text() { sed -n "s/^[[:space:]]*\"$1\": \"\(.*\)\",\{0,1\}\$/\1/p" | head -n 1; }
 
-# go_tool NAME DIR MODULE PACKAGE FLAG…: builds what the go.mod in DIR pins into .tools/bin/NAME, unless it is there as pinned.
+# go_tool NAME DIR MODULE PACKAGE FLAG…: builds .tools/bin/NAME at the version that the go.mod in DIR pins, unless it is up to date.
 # PACKAGE is a path below MODULE, or a dot. FLAGs are the linker's; VERSION in them is the pinned version.
 go_tool() {
     local name=$1 dir=$2 module=$3 package=$4 pinned version flags
@@ -123,19 +123,19 @@ go_tool() {
     printf '%s\n' "$pinned" >"$TOOLS/bin/.$name.pinned"
 }
 
-# pinned_version DIR MODULE: the version that the go.mod in DIR pins.
+# pinned_version DIR MODULE: prints the version that the go.mod in DIR pins.
 pinned_version() { sed -n "s|^[[:space:]]*\(require \)\{0,1\}$2 \(v[^ ]*\).*|\2|p" "$1/go.mod" | head -n 1; }
 
-# go_file NAME DIR MODULE FILE: copies a file of a module, as the go.mod in DIR pins it, to .tools/NAME. It downloads that module
-# alone, not what the module is made from.
+# go_file NAME DIR MODULE FILE: copies a file of a module, at the version that the go.mod in DIR pins, to .tools/NAME. Downloads only
+# that module, not its dependencies.
 go_file() {
     local name=$1 dir=$2 module=$3 file=$4 version answer
     version=$(pinned_version "$dir" "$module")
     [[ -s $TOOLS/$name && $(cat "$TOOLS/$name.pinned" 2>/dev/null) == "$module $version $file" ]] && return 0
-    find_go || { missing "$name" "it comes as a Go module: $GO_REASON"; return 0; }
+    find_go || { missing "$name" "it needs Go to download: $GO_REASON"; return 0; }
     say "$name: $GO -C $dir mod download -json $module@$version"
     if ! answer=$(go_env "$GO" -C "$dir" mod download -json "$module@$version" 2>&1); then
-        missing "$name" "$module@$version can't be downloaded: $(tail -n 5 <<<"$answer" | tr '\n\t' '  ')"
+        missing "$name" "$module@$version cannot be downloaded: $(tail -n 5 <<<"$answer" | tr '\n\t' '  ')"
         return 0
     fi
     mkdir -p "$(dirname "$TOOLS/$name")"
@@ -147,7 +147,7 @@ go_file() {
     printf '%s\n' "$module $version $file" >"$TOOLS/$name.pinned"
 }
 
-# What a machine may lack even where CI is set: rustup's servers are no package registry, and not every machine reaches them.
+# Parts that may be missing even if CI is set: some machines cannot reach rustup's servers.
 MAY_LACK='^iter8-static:'
 
 # setup_parts PART…: calls part_PART for each; fails if one is missing and CI is set.

@@ -1,1 +1,1 @@
-"""What the load benchmark is made of: processes, servers, tools, cases, tables. Python's standard library alone."""
+"""Parts of the load benchmark: processes, servers, tools, cases, tables. Needs only Python's standard library."""

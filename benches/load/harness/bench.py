@@ -1,4 +1,4 @@
-"""Rounds of tools in shuffled order, and what is kept of them."""
+"""Rounds of tools in random order, and their results."""
 
 import random
 import shlex
@@ -33,7 +33,7 @@ class Bench:
                 server.stop()
 
     def server(self, kind):
-        """The one server of a kind; it is started when it is first asked for."""
+        """The shared server of a kind, started on first use."""
         if kind not in self._servers:
             try:
                 self._servers[kind] = kind(self.directory)
@@ -59,11 +59,11 @@ class Bench:
         return Context(self.directory, duration_s, sample_at)
 
     def seconds(self, full):
-        """How long a case lasts: `full` seconds, or less in a quick run."""
+        """Duration of a case: `full` seconds, or less in a quick run."""
         return max(1.0, full * self.scale)
 
     def measure(self, contenders):
-        """Runs all contenders once a round, in shuffled order: what each measured, and why some are missing.
+        """Runs all contenders once per round in random order. Returns their results, and the reasons for missing ones.
 
         A contender that fails is left out of the rounds that follow, and of the result.
         """
@@ -85,7 +85,7 @@ class Bench:
         return results, reasons
 
     def target(self, what, must, aim, value, is_met, form="{:.2f}"):
-        """Notes a target of the project, and how it came out."""
+        """Records a target of the project and its result."""
         met = "missed" if not is_met(value, must) else ("aim" if is_met(value, aim) else "must")
         self.targets.append([what, must, aim if aim is not None else "–", form.format(value), met])
 
@@ -97,7 +97,7 @@ class Bench:
 
 
 def ratios(ours, theirs, axis):
-    """Ours over theirs, round by round: what the machine does to a whole round cancels out."""
+    """Ours over theirs in each round, so effects of the machine on a whole round cancel out."""
     return [axis(our) / axis(their) for our, their in zip(ours, theirs)]
 
 
@@ -128,7 +128,7 @@ def missing_list(reasons):
 
 
 def commands(results):
-    """The exact commands, with the places of this run shortened."""
+    """The exact commands, with the paths of this run shortened."""
     lines = []
     for runs in results.values():
         if runs and isinstance(runs[0], Measured):

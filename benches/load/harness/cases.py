@@ -1,4 +1,4 @@
-"""The cases of the comparison: each measures, notes its targets and gives a section of Markdown."""
+"""Cases of the comparison: each measures, records its targets and returns a section of Markdown."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from .table import markdown, median, spread
 
 
 def http1(connections, bench):
-    """HTTP/1.1 as fast as it goes."""
+    """HTTP/1.1 at the maximum rate."""
     url, context = bench.nginx.url, bench.context(bench.seconds(2))
     contenders = {OURS: partial(tools.iter8_http, context, url, connections)}
     for tool in (tools.wrk, tools.oha, tools.hey, tools.fortio, tools.k6, tools.vegeta):
@@ -29,7 +29,7 @@ def http1(connections, bench):
 
 
 def memory(bench):
-    """Memory at 256 connections: the peak, and whether it grows."""
+    """Memory at 256 connections: peak and growth."""
     duration = bench.seconds(60)
     early, late = duration / 6, duration * 0.97
     context = bench.context(duration, (early, late))
@@ -48,7 +48,7 @@ def memory(bench):
 
 
 def lateness(qps, bench):
-    """How long after they were due requests are sent."""
+    """Delay between due time and send time."""
     context = bench.context(bench.seconds(10))
     results, reasons = bench.measure({OURS: partial(tools.iter8_http, context, bench.nginx.url, 50, qps)})
     if OURS not in results:
@@ -64,7 +64,7 @@ def lateness(qps, bench):
 
 
 def stall(bench):
-    """The server stops for 1 s in 10 s at 1,000 requests a second: those that were due then have waited up to 1 s."""
+    """The server pauses for 1 s in 10 s at 1,000 requests per second: requests due then wait up to 1 s."""
     nginx, context = bench.nginx, bench.context(10)
 
     def stalled(tool):
@@ -93,7 +93,7 @@ def stall(bench):
 
 
 def grpc(connections, bench):
-    """Unary calls as fast as they go, 50 in flight on each connection."""
+    """Unary calls at the maximum rate, 50 in flight per connection."""
     echo, context = bench.grpc_echo, bench.context(bench.seconds(2))
     contenders = {
         OURS: partial(tools.iter8_grpc, context, echo, connections, 50),
@@ -120,7 +120,7 @@ def _against_oha(what, bench, contenders):
 
 
 def tls(bench):
-    """HTTP/1.1 over TLS as fast as it goes."""
+    """HTTP/1.1 over TLS at the maximum rate."""
     url, context = bench.nginx.tls_url, bench.context(bench.seconds(5))
     return _against_oha("TLS HTTP/1.1, c=64,", bench, {
         OURS: partial(tools.iter8_http, context, url, 64, insecureSkipVerify="true"),
@@ -130,7 +130,7 @@ def tls(bench):
 
 
 def http2(bench):
-    """HTTP/2 over TLS as fast as it goes, 50 in flight on each of 8 connections."""
+    """HTTP/2 over TLS at the maximum rate, 50 in flight on each of 8 connections."""
     url, context = bench.nginx.tls_url, bench.context(bench.seconds(5))
     return _against_oha("HTTP/2 over TLS, 8×50,", bench, {
         OURS: partial(tools.iter8_http, context, url, 8, insecureSkipVerify="true", http2="true", streams=50),

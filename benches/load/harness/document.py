@@ -1,4 +1,4 @@
-"""Reads what iter8 measured from its experiment document."""
+"""Reads measurements from iter8's experiment document."""
 
 import re
 
@@ -6,7 +6,7 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, 
 
 
 def seconds(text):
-    """A duration as the document writes it (`1m2.5s`), in seconds."""
+    """Seconds of a duration in the document's format (`1m2.5s`)."""
     return sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9.]+)(ns|us|µs|ms|s|m|h)", text))
 
 
@@ -39,7 +39,7 @@ def load_record(document):
             continue
         key, value = match.group(1).strip("'\""), match.group(2)
         if base is None:
-            # `- http:`: what is measured stands below.
+            # `- http:`: the measurements follow.
             if value.strip() == "":
                 base = indent
             continue

@@ -1,4 +1,4 @@
-"""Runs one load generator on one core, and says what it cost."""
+"""Runs one load generator on one core and measures its cost."""
 
 import os
 import subprocess
@@ -16,25 +16,25 @@ CLIENT_CORE = "1"
 
 
 class Unavailable(Exception):
-    """A tool, a server or a feature is not there; its text is the reason."""
+    """A tool, a server or a feature is missing; the text is the reason."""
 
 
 @dataclass
 class Ended:
-    """A process that has ended."""
+    """A finished process."""
 
     output: str
     errors: str
     cpu_s: float
-    """User and system time of the process and of what it waited for, in seconds."""
+    """User and system time of the process and its children, in seconds."""
     peak_rss_mib: float
     wall_s: float
     rss_mib: dict = field(default_factory=dict)
-    """Resident memory at the seconds that were asked for."""
+    """Resident memory at the requested seconds."""
 
 
 def find(name):
-    """Where a tool is: .tools/bin, else the search path."""
+    """Path of a tool: in .tools/bin, else on the search path."""
     for directory in [str(TOOLS), *os.environ.get("PATH", "").split(":"), "/usr/sbin"]:
         path = Path(directory) / name
         if path.is_file() and os.access(path, os.X_OK):
@@ -43,7 +43,7 @@ def find(name):
 
 
 def _resident_mib(time_pid):
-    """Resident memory of the one child of /usr/bin/time."""
+    """Resident memory of the only child of /usr/bin/time."""
     try:
         child = Path(f"/proc/{time_pid}/task/{time_pid}/children").read_text().split()[0]
         for line in Path(f"/proc/{child}/status").read_text().splitlines():
@@ -71,7 +71,7 @@ def run(command, cwd, timeout_s, sample_at=(), env=None, core=CLIENT_CORE):
     rss = {}
     sampling = threading.Thread(target=_sample, args=(process.pid, begun, sample_at, rss), daemon=True)
     sampling.start()
-    # The whole group: killing /usr/bin/time alone would leave the command.
+    # The whole group: killing only /usr/bin/time would leave the command running.
     killer = threading.Timer(timeout_s, lambda: os.killpg(process.pid, 9))
     killer.start()
     _, status, usage = os.wait4(process.pid, 0)

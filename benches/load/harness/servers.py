@@ -1,4 +1,4 @@
-"""Starts and stops what the load goes to, each on core 0."""
+"""Starts and stops the servers under load, each on core 0."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ def free_port():
 
 
 class Server:
-    """A running server. The command is the server's own process, so that it can be stopped for a while."""
+    """A running server. The command is the server's own process, so that it can be paused."""
 
     def __init__(self, command, port, directory):
         self.command, self.port = command, port
@@ -46,7 +46,7 @@ class Server:
         raise Unavailable(f"{self.command[0]} does not listen on port {self.port}")
 
     def stall_later(self, after_s, for_s):
-        """Stops the process `after_s` from now for `for_s`, from another thread."""
+        """Pauses the process `after_s` from now for `for_s`, from another thread."""
 
         def stall():
             time.sleep(after_s)
@@ -98,7 +98,7 @@ def _built(name):
 
 
 class GrpcEcho(Server):
-    """The gRPC echo of servers/: `address`, without TLS."""
+    """The gRPC echo server of servers/: `address`, without TLS."""
 
     proto = HERE / "echo.proto"
     call = "bench.Echo/Unary"

@@ -1,4 +1,4 @@
-"""How each load generator is started, and how its numbers are read. One function per tool and protocol; all return a `Measured`."""
+"""Starts each load generator and reads its numbers. One function per tool and protocol; all return a `Measured`."""
 
 import json
 import os
@@ -15,16 +15,16 @@ IGNORED_ERRORS = ("aborted due to deadline",)
 
 @dataclass
 class Measured:
-    """What one run of one tool gave."""
+    """Result of one run of one tool."""
 
     command: list
     requests: int
     rate: float
-    """Requests a second, as the tool says."""
+    """Requests per second, as the tool reports them."""
     errors: int
     ended: Ended
     percentiles: dict = field(default_factory=dict)
-    """Latencies in milliseconds, by percentile, in the tool's own sense of latency."""
+    """Latencies in milliseconds by percentile, as the tool defines latency."""
     record: dict = field(default_factory=dict)
     """iter8's load record."""
 
@@ -35,7 +35,7 @@ class Measured:
 
 
 class Context:
-    """Where the tools run, and for how long."""
+    """Directory and duration of the tools' runs."""
 
     def __init__(self, directory, duration_s, sample_at=()):
         self.directory, self.duration_s, self.sample_at = Path(directory), duration_s, sample_at
@@ -59,7 +59,7 @@ def _summed(pattern, text):
 # --- iter8 ----------------------------------------------------------------------------------------------------------------------
 
 def iter8(context, task, values, percentiles=()):
-    """`iter8 run` of one task with these values."""
+    """Runs one task with these values."""
     program = str(ROOT / "target" / "dist" / "iter8")
     if not os.access(program, os.X_OK):
         raise Unavailable(f"{program} is not built")
@@ -80,7 +80,7 @@ def iter8(context, task, values, percentiles=()):
     metrics = json.loads(report.stdout)["versions"][0]["metrics"]
 
     def metric(name):
-        # `grpc/latency/p99` is read by aggregation; `http/latency-p99` is a metric of its own.
+        # `grpc/latency/p99` is an aggregation; `http/latency-p99` is a metric.
         found = metrics.get(f"{task}/{name}") or {}
         return found.get("value")
 
@@ -134,7 +134,7 @@ def oha(context, url, connections, *more):
     percentiles = {
         float(name[1:]): value * 1e3 for name, value in answer["latencyPercentiles"].items() if value is not None
     }
-    # Its own requestsPerSec counts the aborted ones.
+    # Its requestsPerSec includes aborted requests.
     return Measured(command, requests, requests / answer["summary"]["total"], errors, ended, percentiles)
 
 
@@ -212,7 +212,7 @@ def h2load(context, url, connections, *more):
 
 
 def h2load_grpc(context, server, connections, streams):
-    """A message framed beforehand; `grpc-status` is not looked at."""
+    """Sends a pre-framed message; ignores `grpc-status`."""
     return h2load(context, f"http://{server.address}/{server.call}", connections, f"-m{streams}", "-d",
                   str(server.frame), "-H", "content-type: application/grpc", "-H", "te: trailers")
 
@@ -243,7 +243,7 @@ def _debian(package):
 
 
 def versions():
-    """The version of each tool that is there, by name."""
+    """Version of each installed tool, by name."""
     commands = {
         "wrk": lambda: _debian("wrk") or _said("wrk", "-v").split("\n")[0],
         "oha": lambda: _said("oha", "--version").removeprefix("oha "),

@@ -1,7 +1,7 @@
-//! An HTTP/1.1 server whose latencies are known, on one thread: `delays ADDRESS`. `/constant` takes 5 ms; `/bimodal` takes 2 ms, and
-//! 50 ms for each tenth of all requests; every other path is answered at once.
+//! An HTTP/1.1 server of known latencies, on one thread: `delays ADDRESS`. `/constant` takes 5 ms; `/bimodal` takes 2 ms, and
+//! 50 ms for each tenth of all requests; every other path responds immediately.
 //!
-//! It looks for the end of a head and reads nothing but its path: enough for load generators that send GETs one at a time.
+//! It finds the end of a request head and reads only its path: enough for load generators that send one GET at a time.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 let (stream, _) = listener.accept().await?;
                 stream.set_nodelay(true)?;
                 let bimodal = Rc::clone(&bimodal);
-                // A connection that ends badly is its client's affair.
+                // Connection errors are the client's to report.
                 tokio::task::spawn_local(async move { converse(stream, &bimodal).await.ok() });
             }
         })

@@ -1,4 +1,4 @@
-//! A gRPC server that sends messages back, on one thread: `grpc-echo ADDRESS`. It speaks HTTP/2 without TLS; `echo.proto` describes it.
+//! A gRPC server that sends messages back, on one thread: `grpc-echo ADDRESS`. HTTP/2 without TLS; `echo.proto` describes the service.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Ok::<_, Infallible>(response)
         });
         let connection = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service);
-        // A connection that ends badly is its client's affair.
+        // Connection errors are the client's to report.
         tokio::spawn(async { connection.await.ok() });
     }
 }

@@ -4,7 +4,7 @@
 //! compressed answers are not asked for: a small one may be endless once it is unpacked.
 
 mod clients;
-mod fault;
+mod error;
 mod headers;
 mod redirect;
 
@@ -16,7 +16,7 @@ use url::Url;
 use crate::ports::{BoxFuture, Web, WebError, WebRequest, WebResponse};
 use crate::redact::{mask_url, mask_webhook};
 use clients::Clients;
-use fault::Fault;
+use error::ExchangeError;
 
 /// Redirects that one request follows.
 const MAX_REDIRECTS: usize = 10;
@@ -32,8 +32,8 @@ impl Web for WebClient {
         Box::pin(async move {
             let (method, url, timeout) = (request.method.clone(), shown_url(&request), request.timeout);
             let end = tokio::time::timeout(timeout, self.exchange(request)).await;
-            let end = end.unwrap_or_else(|_| Err(Fault::timeout(timeout)));
-            end.map_err(|Fault { kind, reason }| WebError { method, url, fault: kind, reason })
+            let end = end.unwrap_or_else(|_| Err(ExchangeError::timeout(timeout)));
+            end.map_err(|ExchangeError { kind, reason }| WebError { method, url, kind, reason })
         })
     }
 }
@@ -45,8 +45,8 @@ fn shown_url(request: &WebRequest) -> String {
 }
 
 impl WebClient {
-    async fn exchange(&self, mut request: WebRequest) -> Result<WebResponse, Fault> {
-        let client = self.clients.get(&request.tls).map_err(Fault::last)?;
+    async fn exchange(&self, mut request: WebRequest) -> Result<WebResponse, ExchangeError> {
+        let client = self.clients.get(&request.tls).map_err(ExchangeError::last)?;
         for _ in 0..=MAX_REDIRECTS {
             let asked = Utc::now();
             let response = ask(&client, &request).await?;
@@ -57,17 +57,18 @@ impl WebClient {
                 return read.await;
             }
             let location = response.headers().get(LOCATION).map(|value| value.as_bytes());
-            request = redirect::follow(request, status, location).map_err(Fault::last)?;
+            request = redirect::follow(request, status, location).map_err(ExchangeError::last)?;
         }
-        Err(Fault::last(format!("redirects more than {MAX_REDIRECTS} times")))
+        Err(ExchangeError::last(format!("redirects more than {MAX_REDIRECTS} times")))
     }
 }
 
-async fn ask(client: &reqwest::Client, request: &WebRequest) -> Result<reqwest::Response, Fault> {
-    let method =
-        reqwest::Method::from_bytes(request.method.as_bytes()).map_err(|error| Fault::last(error.to_string()))?;
+async fn ask(client: &reqwest::Client, request: &WebRequest) -> Result<reqwest::Response, ExchangeError> {
+    let method = reqwest::Method::from_bytes(request.method.as_bytes())
+        .map_err(|error| ExchangeError::last(error.to_string()))?;
     let url = Url::parse(&request.url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let url = url.ok_or_else(|| Fault::last("it is not a URL with http:// or https:// and a host".to_owned()))?;
+    let url =
+        url.ok_or_else(|| ExchangeError::last("it is not a URL with http:// or https:// and a host".to_owned()))?;
     let mut builder = client.request(method, url);
     for (name, value) in &request.headers {
         builder = builder.header(name, value);
@@ -83,8 +84,8 @@ async fn read(
     response: reqwest::Response,
     max_bytes: usize,
     ahead: impl Fn(DateTime<Utc>) -> TimeDelta,
-) -> Result<WebResponse, Fault> {
-    let too_large = || Fault::last(format!("the answer is larger than {max_bytes} bytes"));
+) -> Result<WebResponse, ExchangeError> {
+    let too_large = || ExchangeError::last(format!("the answer is larger than {max_bytes} bytes"));
     if response.content_length().is_some_and(|length| length > max_bytes as u64) {
         return Err(too_large());
     }

@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::output;
 use crate::model::document::Experiment;
 use crate::model::duration::GoDuration;
-use crate::ports::cluster::ClusterFault;
+use crate::ports::cluster::ClusterErrorKind;
 use crate::ports::{BoxFuture, StoreError};
 use crate::slo::assertion::{AssertCondition, Judgement, judge};
 
@@ -110,7 +110,7 @@ pub async fn decide(
             // It may not have been written yet.
             Err(StoreError::Missing { .. }) if !last => {}
             // A cluster that is away for a while comes back.
-            Err(StoreError::Cluster { source, .. }) if !last && source.fault == ClusterFault::Unreachable => {
+            Err(StoreError::Cluster { source, .. }) if !last && source.kind == ClusterErrorKind::Unreachable => {
                 tracing::debug!("{source}");
             }
             Err(error @ StoreError::Missing { .. }) if !args.timeout.0.is_zero() => {

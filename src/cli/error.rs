@@ -4,7 +4,7 @@ use std::error::Error;
 
 use super::exit::Exit;
 use crate::pipeline::PipelineError;
-use crate::ports::cluster::{ClusterError, ClusterFault};
+use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::ports::{RecordingError, StoreError};
 use crate::tasks::TaskError;
 use crate::values::input::InputError;
@@ -111,8 +111,8 @@ impl From<RecordingError> for CliError {
 
 impl From<ClusterError> for CliError {
     fn from(error: ClusterError) -> Self {
-        let exit = match error.fault {
-            ClusterFault::Config => Exit::BadInput,
+        let exit = match error.kind {
+            ClusterErrorKind::Config => Exit::BadInput,
             _ => Exit::OutsideWorld,
         };
         Self { hint: error.hint, ..Self::new(exit, error.message) }

@@ -56,7 +56,7 @@ pub enum LoadPhase {
 }
 
 /// What one machine hands in of one place: an entry for each load that is made there, in order.
-pub type Handed = Vec<ShardEnd>;
+pub type ShardReport = Vec<ShardEnd>;
 
 /// What became of one machine's part of a load.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -63,7 +63,7 @@ impl Prepared {
 
 /// Tells the workers that the run is over. They would notice on their own, but later, so a failure is only logged.
 pub(super) async fn finish(fleet: &dyn Fleet, last_task: usize, env: &Env<'_>) {
-    let problem = match tokio::time::timeout(INTERRUPT_GRACE, fleet.dismiss()).await {
+    let problem = match tokio::time::timeout(INTERRUPT_GRACE, fleet.finish()).await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),
         Err(_) => "no answer".to_owned(),

@@ -10,7 +10,7 @@ use crate::model::object::ObjectRef;
 
 /// The states of one object, the present one first: the object as JSON, or none where it does not exist.
 ///
-/// It goes on through restarts of the API server and expired watches. That the cluster is [unreachable](ClusterFault::Unreachable) is
+/// It goes on through restarts of the API server and expired watches. That the cluster is [unreachable](ClusterErrorKind::Unreachable) is
 /// told while it lasts; any other error ends it.
 pub type ObjectStates<'a> = Pin<Box<dyn Stream<Item = Result<Option<Value>, ClusterError>> + Send + 'a>>;
 
@@ -22,7 +22,7 @@ pub trait Cluster: Send + Sync {
 
 /// What kept a cluster from doing what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClusterFault {
+pub enum ClusterErrorKind {
     /// A flag or a kubeconfig is not right: the context is not there, a file is not YAML.
     Config,
     /// There is no API server to ask, or it does not answer.
@@ -44,7 +44,7 @@ pub enum ClusterFault {
 #[error("{message}")]
 pub struct ClusterError {
     /// What kind of fault it was.
-    pub fault: ClusterFault,
+    pub kind: ClusterErrorKind,
     /// What was tried and why it failed, a lowercase fragment.
     pub message: String,
     /// The next step, where there is one.
@@ -53,8 +53,8 @@ pub struct ClusterError {
 
 impl ClusterError {
     /// An error without a next step.
-    pub fn new(fault: ClusterFault, message: impl Into<String>) -> Self {
-        Self { fault, message: message.into(), hint: None }
+    pub fn new(kind: ClusterErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None }
     }
 
     /// The same error with a next step.

@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::BoxFuture;
-use crate::model::shard::{Handed, LoadPlace, Share};
+use crate::model::shard::{LoadPlace, ShardReport, Share};
 
 /// The machines that make loads together, as one of them sees them.
 ///
@@ -35,7 +35,7 @@ pub trait Fleet: Send + Sync {
     /// The coordinator goes on without those that did not come. An assistant that comes after the others started is told to go on
     /// late, as long as the coordinator waits for its shard, unless it handed one in before: then, and when the coordinator is
     /// through with the place, the entry is closed.
-    fn start(&self, place: LoadPlace) -> BoxFuture<'_, Result<Muster, FleetError>>;
+    fn start(&self, place: LoadPlace) -> BoxFuture<'_, Result<BarrierResult, FleetError>>;
 
     /// Hands in what this machine measured at `place` (whose phase is the load itself). The coordinator gets what the others did,
     /// or why they did not: it waits for them, for a bounded time beyond the `planned` duration of the load, where that is known.
@@ -46,7 +46,7 @@ pub trait Fleet: Send + Sync {
     fn gather<'a>(
         &'a self,
         place: LoadPlace,
-        own: &'a Handed,
+        own: &'a ShardReport,
         planned: Option<Duration>,
     ) -> BoxFuture<'a, Result<Vec<MemberShard>, FleetError>>;
 
@@ -55,15 +55,15 @@ pub trait Fleet: Send + Sync {
 
     /// For an assistant: cancelled once what it has done since its last call of [`Fleet::next_task`] is of no use any more, as the
     /// coordinator began anew or the run is over. Asked for after that call.
-    fn recalled(&self) -> CancellationToken;
+    fn superseded(&self) -> CancellationToken;
 
     /// For the coordinator: the run is over.
-    fn dismiss(&self) -> BoxFuture<'_, Result<(), FleetError>>;
+    fn finish(&self) -> BoxFuture<'_, Result<(), FleetError>>;
 }
 
 /// Who is there at the start of a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Muster {
+pub struct BarrierResult {
     /// What this machine is to do.
     pub entry: Entry,
     /// The machines that did not come in time, as far as this one knows, in ascending order.
@@ -98,7 +98,7 @@ pub struct MemberShard {
     /// Whether it started after the others.
     pub is_late: bool,
     /// What it handed in, or why it did not.
-    pub handed: Result<Handed, String>,
+    pub report: Result<ShardReport, String>,
 }
 
 /// Why machines could not work together.

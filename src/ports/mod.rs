@@ -19,7 +19,7 @@ pub use files::Files;
 pub use recording::{Recording, RecordingError};
 pub use shell::{ScriptEnd, Shell};
 pub use store::{DocumentStore, StoreError};
-pub use web::{Web, WebError, WebFault, WebRequest, WebResponse};
+pub use web::{Web, WebError, WebErrorKind, WebRequest, WebResponse};
 
 use std::future::Future;
 use std::pin::Pin;

@@ -56,7 +56,7 @@ pub struct WebResponse {
 
 /// Kind of a [`WebError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WebFault {
+pub enum WebErrorKind {
     /// No complete response in time.
     Timeout,
     /// No connection, or it broke before the response was complete. A retry may succeed.
@@ -75,7 +75,7 @@ pub struct WebError {
     /// URL of the request, without credentials and query.
     pub url: String,
     /// Kind of the error.
-    pub fault: WebFault,
+    pub kind: WebErrorKind,
     /// Description, causes included.
     pub reason: String,
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use iter8::adapters::web::WebClient;
 use iter8::model::tls::{Identity, TlsOptions};
-use iter8::ports::{Web, WebError, WebFault, WebRequest, WebResponse};
+use iter8::ports::{Web, WebError, WebErrorKind, WebRequest, WebResponse};
 
 use crate::support::authority::Authority;
 use crate::support::cli::Bench;
@@ -32,9 +32,9 @@ async fn send(request: WebRequest) -> Result<WebResponse, WebError> {
 }
 
 #[track_caller]
-fn assert_fault(end: Result<WebResponse, WebError>, fault: WebFault, told: &str) {
+fn assert_fault(end: Result<WebResponse, WebError>, kind: WebErrorKind, told: &str) {
     let error = end.unwrap_err();
-    assert_eq!(error.fault, fault, "{error}");
+    assert_eq!(error.kind, kind, "{error}");
     assert!(error.reason.contains(told), "{error}");
 }
 
@@ -106,7 +106,7 @@ async fn a_redirect_to_another_host_with_the_token_is_not_followed() {
         "redirects to another host (http://{}), where its headers are not sent; give that URL instead",
         other.address
     );
-    assert_eq!((error.fault, error.reason.as_str()), (WebFault::Final, expected.as_str()));
+    assert_eq!((error.kind, error.reason.as_str()), (WebErrorKind::Final, expected.as_str()));
     assert!(!error.to_string().contains("hunter2") && !error.to_string().contains('?'), "{error}");
     assert_eq!(other.connections(), 0);
     // A download has nothing to hide.
@@ -117,14 +117,14 @@ async fn a_redirect_to_another_host_with_the_token_is_not_followed() {
 #[tokio::test]
 async fn redirects_that_lead_nowhere_end_in_errors() {
     let ring = redirecting(302, "/again").await;
-    assert_fault(send(get(ring.url())).await, WebFault::Final, "redirects more than 10 times");
+    assert_fault(send(get(ring.url())).await, WebErrorKind::Final, "redirects more than 10 times");
     assert_eq!(ring.arrivals(), 11);
     for location in ["", "ftp://host/", "http://[", "\u{1}"] {
         let server = redirecting(301, location).await;
         assert!(send(get(server.url())).await.is_err(), "{location}");
     }
     let silent = Hostile::always(Act::Write(answer(302, "", ""))).await;
-    assert_fault(send(get(silent.url())).await, WebFault::Final, "without saying where");
+    assert_fault(send(get(silent.url())).await, WebErrorKind::Final, "without saying where");
     // These are answers, not redirects.
     for status in [300, 304] {
         let server = Hostile::always(Act::Write(answer(status, "Location: /end\r\n", ""))).await;
@@ -136,12 +136,12 @@ async fn redirects_that_lead_nowhere_end_in_errors() {
 async fn a_large_answer_is_read_up_to_the_limit() {
     let announced =
         Hostile::always(Act::Write(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\nabc".to_vec())).await;
-    assert_fault(send(get(announced.url())).await, WebFault::Final, "the answer is larger than 1024 bytes");
+    assert_fault(send(get(announced.url())).await, WebErrorKind::Final, "the answer is larger than 1024 bytes");
     // 100 MB without a word on how many; the server can't write them all to one who does not read.
     let mut endless = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
     endless.resize(100 << 20, b'x');
     let endless = Hostile::always(Act::WriteAndClose(endless)).await;
-    assert_fault(send(get(endless.url())).await, WebFault::Final, "the answer is larger than 1024 bytes");
+    assert_fault(send(get(endless.url())).await, WebErrorKind::Final, "the answer is larger than 1024 bytes");
     let exact = Hostile::always(Act::Write(answer(200, "", &"x".repeat(1 << 10)))).await;
     assert_eq!(send(get(exact.url())).await.unwrap().body.len(), 1 << 10);
 }
@@ -153,13 +153,13 @@ async fn the_time_out_is_that_of_the_whole_exchange() {
         let server = Hostile::always(act).await;
         let started = Instant::now();
         let request = WebRequest { timeout: Duration::from_millis(300), ..get(server.url()) };
-        assert_fault(send(request).await, WebFault::Timeout, "no complete answer within 0.3 s");
+        assert_fault(send(request).await, WebErrorKind::Timeout, "no complete answer within 0.3 s");
         assert!(started.elapsed() < Duration::from_secs(10));
     }
     // Redirects share it.
     let server = Hostile::scripted(|_| Act::Drip(answer(302, "Location: /\r\n", ""), Duration::from_millis(5))).await;
     let request = WebRequest { timeout: Duration::from_millis(600), ..get(server.url()) };
-    assert_fault(send(request).await, WebFault::Timeout, "no complete answer");
+    assert_fault(send(request).await, WebErrorKind::Timeout, "no complete answer");
 }
 
 #[tokio::test]
@@ -167,8 +167,8 @@ async fn another_attempt_may_help_where_the_connection_was_the_fault() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let refused = listener.local_addr().unwrap();
     drop(listener);
-    assert_fault(send(get(format!("http://{refused}/"))).await, WebFault::Transport, "refused");
-    assert_fault(send(get("http://no-such-host.invalid/")).await, WebFault::Transport, "dns");
+    assert_fault(send(get(format!("http://{refused}/"))).await, WebErrorKind::Transport, "refused");
+    assert_fault(send(get("http://no-such-host.invalid/")).await, WebErrorKind::Transport, "dns");
     let truncated = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc".to_vec();
     for act in [
         Act::WriteAndClose(truncated.clone()),
@@ -178,22 +178,26 @@ async fn another_attempt_may_help_where_the_connection_was_the_fault() {
     ] {
         let server = Hostile::always(act.clone()).await;
         let end = send(get(server.url())).await;
-        assert_eq!(end.as_ref().map_err(|error| error.fault).err(), Some(WebFault::Transport), "{act:?}: {end:?}");
+        assert_eq!(end.as_ref().map_err(|error| error.kind).err(), Some(WebErrorKind::Transport), "{act:?}: {end:?}");
     }
 }
 
 #[tokio::test]
 async fn a_request_that_can_not_be_made_is_final() {
     for url in ["", "ftp://host/", "host:80", "http://", "http://[::1"] {
-        assert_fault(send(get(url)).await, WebFault::Final, "not a URL with http:// or https://");
+        assert_fault(send(get(url)).await, WebErrorKind::Final, "not a URL with http:// or https://");
     }
     let server = Hostile::always(ok()).await;
     let header = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
     for headers in [header("bad name", "x"), header("x", "hunter2\n")] {
         let error = send(WebRequest { headers, ..get(server.url()) }).await.unwrap_err();
-        assert!(error.fault == WebFault::Final && !error.to_string().contains("hunter2"), "{error}");
+        assert!(error.kind == WebErrorKind::Final && !error.to_string().contains("hunter2"), "{error}");
     }
-    assert_fault(send(WebRequest { method: "G T".to_owned(), ..get(server.url()) }).await, WebFault::Final, "method");
+    assert_fault(
+        send(WebRequest { method: "G T".to_owned(), ..get(server.url()) }).await,
+        WebErrorKind::Final,
+        "method",
+    );
     assert_eq!(server.connections(), 0);
 }
 
@@ -205,16 +209,16 @@ async fn a_certificate_of_another_authority_is_final_and_the_right_one_is_truste
     let trusting = |pem: &str| TlsOptions { ca: Some(pem.as_bytes().to_vec()), ..TlsOptions::default() };
     let client = WebClient::default();
     let ask = |tls| client.send(WebRequest { tls, ..get(url.clone()) });
-    assert_fault(ask(TlsOptions::default()).await, WebFault::Final, "UnknownIssuer");
-    assert_fault(ask(trusting(&other.pem)).await, WebFault::Final, "certificate");
+    assert_fault(ask(TlsOptions::default()).await, WebErrorKind::Final, "UnknownIssuer");
+    assert_fault(ask(trusting(&other.pem)).await, WebErrorKind::Final, "certificate");
     // The same client: each of its settings has its own connections.
     assert_eq!(ask(trusting(&authority.pem)).await.unwrap().status, 200);
-    assert_fault(ask(trusting(&other.pem)).await, WebFault::Final, "certificate");
+    assert_fault(ask(trusting(&other.pem)).await, WebErrorKind::Final, "certificate");
     assert_eq!(ask(TlsOptions { skip_verify: true, ..TlsOptions::default() }).await.unwrap().status, 200);
-    assert_fault(ask(trusting("none")).await, WebFault::Final, "the ca file holds no usable PEM certificate");
+    assert_fault(ask(trusting("none")).await, WebErrorKind::Final, "the ca file holds no usable PEM certificate");
     let plain = Mirror::start(Kind::default()).await;
     let end = send(get(format!("https://{}/", plain.address))).await;
-    assert_fault(end, WebFault::Final, "InvalidContentType");
+    assert_fault(end, WebErrorKind::Final, "InvalidContentType");
 }
 
 #[tokio::test]
@@ -228,7 +232,7 @@ async fn a_server_that_asks_who_we_are_is_told_or_the_fault_is_final() {
     let known = TlsOptions { ca: ca.clone(), identity: Some(identity), skip_verify: false };
     assert_eq!(send(WebRequest { tls: known, ..get(url.clone()) }).await.unwrap().status, 200);
     let unknown = TlsOptions { ca, ..TlsOptions::default() };
-    assert_fault(send(WebRequest { tls: unknown, ..get(url) }).await, WebFault::Final, "CertificateRequired");
+    assert_fault(send(WebRequest { tls: unknown, ..get(url) }).await, WebErrorKind::Final, "CertificateRequired");
 }
 
 #[tokio::test]

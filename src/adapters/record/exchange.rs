@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::model::duration::GoDuration;
-use crate::ports::{WebError, WebFault, WebRequest, WebResponse};
+use crate::ports::{WebError, WebErrorKind, WebRequest, WebResponse};
 use crate::redact::{HIDDEN, SentSecrets, is_secret, mask_form, mask_text, mask_url, mask_webhook};
 
 /// Longest part of a body that a message shows, in characters.
@@ -201,10 +201,10 @@ impl Exchange {
         match end {
             Ok(response) => Self { request, answer: Some(Answer::new(response, secrets)), fault: None },
             Err(error) => {
-                let kind = match error.fault {
-                    WebFault::Timeout => FaultKind::Timeout,
-                    WebFault::Transport => FaultKind::Transport,
-                    WebFault::Final => FaultKind::Final,
+                let kind = match error.kind {
+                    WebErrorKind::Timeout => FaultKind::Timeout,
+                    WebErrorKind::Transport => FaultKind::Transport,
+                    WebErrorKind::Final => FaultKind::Final,
                 };
                 Self { request, answer: None, fault: Some(Fault { kind, reason: secrets.hide(&error.reason) }) }
             }
@@ -212,14 +212,14 @@ impl Exchange {
     }
 
     /// What came of it. The error says what is wrong with the file.
-    pub(super) fn end(&self) -> Result<Result<WebResponse, (WebFault, String)>, String> {
+    pub(super) fn end(&self) -> Result<Result<WebResponse, (WebErrorKind, String)>, String> {
         match (&self.answer, &self.fault) {
             (Some(answer), None) => answer.response().map(Ok),
             (None, Some(fault)) => {
                 let kind = match fault.kind {
-                    FaultKind::Timeout => WebFault::Timeout,
-                    FaultKind::Transport => WebFault::Transport,
-                    FaultKind::Final => WebFault::Final,
+                    FaultKind::Timeout => WebErrorKind::Timeout,
+                    FaultKind::Transport => WebErrorKind::Transport,
+                    FaultKind::Final => WebErrorKind::Final,
                 };
                 Ok(Err((kind, fault.reason.clone())))
             }

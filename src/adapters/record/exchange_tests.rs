@@ -58,10 +58,10 @@ fn what_retries_depend_on_comes_back() {
     let (_, read) = kept(&request("GET", "http://h/"), &end);
     let answer = read.end().unwrap().unwrap();
     assert_eq!((answer.status, answer.retry_after, answer.clock_ahead), (503, Some(wait), ahead));
-    for fault in [WebFault::Timeout, WebFault::Transport, WebFault::Final] {
-        let error = WebError { method: String::new(), url: String::new(), fault, reason: "why".to_owned() };
+    for kind in [WebErrorKind::Timeout, WebErrorKind::Transport, WebErrorKind::Final] {
+        let error = WebError { method: String::new(), url: String::new(), kind, reason: "why".to_owned() };
         let (_, read) = kept(&request("GET", "http://h/"), &Err(error));
-        assert_eq!(read.end().unwrap().unwrap_err(), (fault, "why".to_owned()));
+        assert_eq!(read.end().unwrap().unwrap_err(), (kind, "why".to_owned()));
     }
 }
 
@@ -81,7 +81,7 @@ fn no_secret_is_kept_wherever_it_stands() {
         answered(echo),
         answered([b"\xff".as_slice(), echo.as_bytes()].concat()),
         answered(format!(r#"{{"a":"{echo}"}}"#)),
-        Err(WebError { method: String::new(), url: String::new(), fault: WebFault::Final, reason: echo.to_owned() }),
+        Err(WebError { method: String::new(), url: String::new(), kind: WebErrorKind::Final, reason: echo.to_owned() }),
     ] {
         let (text, read) = kept(&ask, &end);
         assert!(!text.contains("SECRET"), "{text}");

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use super::exchange::{Askers, Exchange, Key};
 use super::folder::{self, CLOCK, Manifest};
 use crate::model::contribution::{TaskFailure, TaskOutcome};
-use crate::ports::{BoxFuture, Clock, Recording, RecordingError, Web, WebError, WebFault, WebRequest, WebResponse};
+use crate::ports::{BoxFuture, Clock, Recording, RecordingError, Web, WebError, WebErrorKind, WebRequest, WebResponse};
 
 /// How long one is asked to wait where nobody asked again in the recording: longer than anybody's patience.
 const FOR_EVER: Duration = Duration::MAX;
@@ -59,8 +59,8 @@ impl Replay {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer(&self, key: &Key) -> Result<WebResponse, (WebFault, String)> {
-        let broken = |reason: String| (WebFault::Final, reason);
+    fn answer(&self, key: &Key) -> Result<WebResponse, (WebErrorKind, String)> {
+        let broken = |reason: String| (WebErrorKind::Final, reason);
         let mut state = self.state();
         let Some(path) = state.answers.get_mut(key).and_then(VecDeque::pop_front) else {
             state.missing.push(key.to_string());
@@ -77,10 +77,10 @@ impl Replay {
 }
 
 /// The same end, told so that nobody asks again: how often one does is also a matter of time, and here none passes.
-fn no_more(end: Result<WebResponse, (WebFault, String)>) -> Result<WebResponse, (WebFault, String)> {
+fn no_more(end: Result<WebResponse, (WebErrorKind, String)>) -> Result<WebResponse, (WebErrorKind, String)> {
     match end {
         Ok(answer) => Ok(WebResponse { retry_after: Some(FOR_EVER), ..answer }),
-        Err((WebFault::Transport, reason)) => Err((WebFault::Final, reason)),
+        Err((WebErrorKind::Transport, reason)) => Err((WebErrorKind::Final, reason)),
         end => end,
     }
 }
@@ -106,9 +106,9 @@ impl Web for Replay {
     fn send(&self, request: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
         Box::pin(async move {
             let asked = self.state().askers.note(&request);
-            self.answer(&asked.key()).map_err(|(fault, reason)| {
+            self.answer(&asked.key()).map_err(|(kind, reason)| {
                 let url = asked.url.split(['?', '#']).next().unwrap_or_default().to_owned();
-                WebError { method: asked.method, url, fault, reason }
+                WebError { method: asked.method, url, kind, reason }
             })
         })
     }

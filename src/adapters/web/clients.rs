@@ -45,7 +45,7 @@ fn build(options: &TlsOptions) -> Result<reqwest::Client, String> {
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("iter8/", env!("CARGO_PKG_VERSION")))
         .build()
-        .map_err(|error| super::fault::Fault::from(error).reason)
+        .map_err(|error| super::error::ExchangeError::from(error).reason)
 }
 
 #[cfg(test)]

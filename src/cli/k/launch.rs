@@ -21,7 +21,7 @@ use crate::model::document::{Experiment, TaskSpec};
 use crate::model::object::ObjectRef;
 use crate::pipeline;
 use crate::ports::Files;
-use crate::ports::cluster::{ClusterError, ClusterFault};
+use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::redact;
 use crate::tasks::Task;
 use crate::tasks::resolve::{Resolved, spec_from_values};
@@ -187,9 +187,10 @@ impl New {
 
 impl Launched for New {
     fn objects(&self, revision: i64) -> Result<Launch, ClusterError> {
-        let group = self.group.as_ref().ok_or_else(|| ClusterError::new(ClusterFault::Config, "no group is named"))?;
+        let group =
+            self.group.as_ref().ok_or_else(|| ClusterError::new(ClusterErrorKind::Config, "no group is named"))?;
         self.made(group, revision).map_err(|error| {
-            let told = ClusterError::new(ClusterFault::Config, error.to_string());
+            let told = ClusterError::new(ClusterErrorKind::Config, error.to_string());
             match error.hint {
                 Some(hint) => told.with_hint(hint),
                 None => told,

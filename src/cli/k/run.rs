@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::args::{GroupArgs, no_document};
-use crate::adapters::kubernetes::{LazyCluster, PodFleet, Seat, SecretStore, Stored};
+use crate::adapters::kubernetes::{LazyCluster, PodFleet, SecretStore, ShardIndex, Stored};
 use crate::app::env::Adapters;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -48,10 +48,10 @@ pub async fn run(args: KRunArgs, globals: &Globals) -> Result<Exit, CliError> {
     let stored = store.open().await.map_err(|error| no_document(error, &group))?;
     let policy = if args.reuse_result { ResultPolicy::Reuse } else { ResultPolicy::Fresh };
     let revision = args.revision.or(stored.revision).unwrap_or(1);
-    let seat = seat(&group, stored.values.as_ref())?;
-    let fleet = match &seat {
+    let shard = shard_index(&group, stored.values.as_ref())?;
+    let fleet = match &shard {
         None => None,
-        Some(seat) => match PodFleet::join(&connection, seat).await? {
+        Some(shard) => match PodFleet::join(&connection, shard).await? {
             None => {
                 tracing::info!("the run is over: an earlier pod of this index has ended it");
                 return Ok(Exit::Done);
@@ -87,7 +87,7 @@ pub async fn run(args: KRunArgs, globals: &Globals) -> Result<Exit, CliError> {
 }
 
 /// Which pod of several this is; none where the experiment runs on one machine.
-fn seat(group: &Group, values: Option<&Value>) -> Result<Option<Seat>, CliError> {
+fn shard_index(group: &Group, values: Option<&Value>) -> Result<Option<ShardIndex>, CliError> {
     let Some(values) = values else { return Ok(None) };
     let settings = Settings::from_values(values).map_err(CliError::in_values)?;
     if settings.parallelism == 1 {
@@ -106,7 +106,7 @@ fn seat(group: &Group, values: Option<&Value>) -> Result<Option<Seat>, CliError>
         let told = format!("{INDEX_VARIABLE} is `{index}`, and parallelism is {}", settings.parallelism);
         CliError::input(told).with_hint("the Job is not of this launch: launch the experiment again")
     })?;
-    Ok(Some(Seat { group: group.clone(), job, share, patience: settings.start_timeout.0 }))
+    Ok(Some(ShardIndex { group: group.clone(), job, share, start_timeout: settings.start_timeout.0 }))
 }
 
 /// Makes this pod's share of the loads.

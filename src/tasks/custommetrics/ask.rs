@@ -8,7 +8,7 @@ use url::Url;
 use super::access::{Access, Credentials};
 use super::native::{FORM, seconds};
 use crate::model::duration::GoDuration;
-use crate::ports::{Env, WebError, WebFault, WebRequest, WebResponse};
+use crate::ports::{Env, WebError, WebErrorKind, WebRequest, WebResponse};
 use crate::providers::answer::{Answer, Found, Reading, read};
 use crate::providers::retry::{is_passing, pause};
 use crate::providers::{MetricSpec, ProviderSpec};
@@ -97,7 +97,7 @@ impl Asker<'_> {
                 asked.skew = answer.clock_ahead.filter(|ahead| ahead.abs() > SKEW);
                 asked.reading = reading(metric, Answer { status: answer.status, body: &answer.body }, &secrets);
             }
-            Err(error) if error.fault == WebFault::Timeout => {
+            Err(error) if error.kind == WebErrorKind::Timeout => {
                 let timeout = GoDuration(self.access.timeout);
                 asked.reading.found = match before {
                     None => Found::Absent(format!("the provider gave no complete answer within {timeout}")),
@@ -122,7 +122,7 @@ impl Asker<'_> {
             let last = self.env.web.send(WebRequest { timeout: left, ..request.clone() }).await;
             let asked_pause = match &last {
                 Ok(answer) if is_passing(answer.status) => answer.retry_after,
-                Err(error) if error.fault == WebFault::Transport => None,
+                Err(error) if error.kind == WebErrorKind::Transport => None,
                 _ => return End { last, before },
             };
             let pause = pause(*count, asked_pause, (self.random)());

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::offer::{Ended, Load};
 use crate::load::outcome::LoadOutcome;
 use crate::model::load::{MissingShard, Shards};
-use crate::model::shard::{Handed, ShardEnd, ShardFailure};
+use crate::model::shard::{ShardEnd, ShardFailure, ShardReport};
 use crate::ports::fleet::MemberShard;
 use crate::slo::load_validity;
 use crate::tasks::TaskError;
@@ -59,11 +59,11 @@ impl Made {
         let pacer = load.plan().pacer;
         for index in 1..count {
             let member = others.iter().find(|member| member.index == index);
-            let handed = member.map(|member| (member.handed.as_ref(), member.is_late));
-            match handed {
+            let report = member.map(|member| (member.report.as_ref(), member.is_late));
+            match report {
                 None => sum.miss(index, "nothing was heard of it"),
                 Some((Err(reason), _)) => sum.miss(index, reason),
-                Some((Ok(handed), is_late)) => match entry(handed, at, of) {
+                Some((Ok(report), is_late)) => match entry(report, at, of) {
                     Err(reason) => sum.miss(index, &reason),
                     Ok(ShardEnd::Interrupted) => sum.miss(index, INTERRUPTED),
                     Ok(ShardEnd::Failed(failure)) => sum.fail(index, failure.clone()),
@@ -79,9 +79,9 @@ impl Made {
 }
 
 /// A load's entry in what a machine handed in.
-fn entry(handed: &Handed, at: usize, of: usize) -> Result<&ShardEnd, String> {
-    let complete = handed.get(at).filter(|_| handed.len() == of);
-    complete.ok_or_else(|| format!("handed in {} loads, not {of}", handed.len()))
+fn entry(report: &ShardReport, at: usize, of: usize) -> Result<&ShardEnd, String> {
+    let complete = report.get(at).filter(|_| report.len() == of);
+    complete.ok_or_else(|| format!("handed in {} loads, not {of}", report.len()))
 }
 
 /// What a machine hands in of one load; `None` where it takes no part.

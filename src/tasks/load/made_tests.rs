@@ -56,7 +56,7 @@ fn own(requests: u64) -> Ended {
 }
 
 fn member(index: usize, end: ShardEnd) -> MemberShard {
-    MemberShard { index, is_late: false, handed: Ok(vec![end]) }
+    MemberShard { index, is_late: false, report: Ok(vec![end]) }
 }
 
 fn measured(index: usize, requests: u64) -> MemberShard {
@@ -97,7 +97,7 @@ fn every_machine_that_is_not_in_it_is_named_with_the_reason() {
     let others = [
         member(1, ShardEnd::Interrupted),
         member(2, ShardEnd::Measured(Box::new(damaged))),
-        MemberShard { handed: Ok(Vec::new()), ..measured(3, 1) },
+        MemberShard { report: Ok(Vec::new()), ..measured(3, 1) },
     ];
     let missing_of = |others: &[MemberShard]| missing(&made(own(11), others));
     let found = missing_of(&others);
@@ -105,7 +105,7 @@ fn every_machine_that_is_not_in_it_is_named_with_the_reason() {
     assert!(found[1].1.starts_with("handed in what can't be read: `latency`: the histogram is damaged"), "{found:?}");
     assert_eq!(found[2], (3, "handed in 0 loads, not 1".to_owned()));
     // An implementation that forgets one does not make it disappear, and no reason is without end.
-    let long = MemberShard { handed: Err("x".repeat(5_000)), ..measured(2, 1) };
+    let long = MemberShard { report: Err("x".repeat(5_000)), ..measured(2, 1) };
     let found = missing_of(&[measured(1, 1), long]);
     assert_eq!((found[0].0, found[0].1.len()), (2, 300));
     assert_eq!(found[1], (3, "nothing was heard of it".to_owned()));

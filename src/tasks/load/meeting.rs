@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::sync::OnceCell;
 
 use crate::model::shard::{LoadPhase, LoadPlace};
-use crate::ports::fleet::{Entry, Fleet, FleetError, Muster};
+use crate::ports::fleet::{BarrierResult, Entry, Fleet, FleetError};
 use crate::ports::{Event, Observer};
 
 /// The start of the loads of one place. Loads that are made at the same time meet the other machines together: the first one that
@@ -17,8 +17,8 @@ pub(in crate::tasks) struct Meeting<'a> {
     task: usize,
     load: usize,
     has_warmup: bool,
-    warmup: OnceCell<Result<Muster, FleetError>>,
-    start: OnceCell<Result<Muster, FleetError>>,
+    warmup: OnceCell<Result<BarrierResult, FleetError>>,
+    start: OnceCell<Result<BarrierResult, FleetError>>,
     started: OnceLock<Instant>,
 }
 
@@ -53,16 +53,20 @@ impl<'a> Meeting<'a> {
         Ok(entry)
     }
 
-    async fn entry(&self, cell: &OnceCell<Result<Muster, FleetError>>, phase: LoadPhase) -> Result<Entry, FleetError> {
-        let muster = cell.get_or_init(|| async {
-            let muster = self.fleet.start(self.place(phase)).await?;
-            for missing in &muster.missing {
+    async fn entry(
+        &self,
+        cell: &OnceCell<Result<BarrierResult, FleetError>>,
+        phase: LoadPhase,
+    ) -> Result<Entry, FleetError> {
+        let barrier = cell.get_or_init(|| async {
+            let barrier = self.fleet.start(self.place(phase)).await?;
+            for missing in &barrier.missing {
                 let line = format!("started without index {}: {}", missing.index, missing.reason);
                 self.observer.observe(Event::TaskLog { index: self.task, line });
             }
-            Ok(muster)
+            Ok(barrier)
         });
-        muster.await.as_ref().map(|muster| muster.entry).map_err(FleetError::clone)
+        barrier.await.as_ref().map(|barrier| barrier.entry).map_err(FleetError::clone)
     }
 
     /// When this machine started the loads; now, if it has not.

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use super::made::{Made, shard_end};
 use super::meeting::Meeting;
 use super::offer::{Ended, Go, Load, unless_stopped};
-use crate::model::shard::{Handed, LoadPhase, ShardEnd};
+use crate::model::shard::{LoadPhase, ShardEnd, ShardReport};
 use crate::ports::Event;
 use crate::ports::fleet::{Entry, Fleet, FleetError, MemberShard};
 use crate::tasks::{TaskContext, TaskError};
@@ -28,16 +28,16 @@ pub(super) async fn coordinate<L: Load>(
         let failed = |load: &L| Made::failed(TaskError::failed(format!("{}: {error}", load.label())));
         loads.iter().map(failed).collect()
     };
-    let (ended, handed) = match part(loads, &meeting, &go).await {
+    let (ended, report) = match part(loads, &meeting, &go).await {
         Ok(Some(part)) => part,
         Ok(None) => return all("this machine takes no part in its own load"),
         Err(error) => return all(&error.to_string()),
     };
     let place = meeting.place(LoadPhase::Load);
-    let gathered = unless_too_late(&go, fleet.gather(place, &handed, planned(loads))).await;
+    let gathered = unless_too_late(&go, fleet.gather(place, &report, planned(loads))).await;
     let count = fleet.share().count();
     let missing = |reason: String| {
-        let one = |index| MemberShard { index, is_late: false, handed: Err(reason.clone()) };
+        let one = |index| MemberShard { index, is_late: false, report: Err(reason.clone()) };
         (1..count).map(one).collect::<Vec<_>>()
     };
     let (others, error) = match gathered {
@@ -67,19 +67,19 @@ pub(super) async fn assist<L: Load>(
     let meeting = meeting(loads, number, fleet, cx);
     let go = go(fleet, &meeting, cx);
     let work = async {
-        let Some((_, handed)) = part(loads, &meeting, &go).await? else { return Ok(()) };
-        tell_failures(&handed, cx);
+        let Some((_, report)) = part(loads, &meeting, &go).await? else { return Ok(()) };
+        tell_failures(&report, cx);
         let place = meeting.place(LoadPhase::Load);
-        match unless_too_late(&go, fleet.gather(place, &handed, planned(loads))).await {
+        match unless_too_late(&go, fleet.gather(place, &report, planned(loads))).await {
             Some(gathered) => gathered.map(drop),
             None => Err(FleetError::Failed("interrupted before what was measured could be handed in".to_owned())),
         }
     };
-    let recalled = fleet.recalled();
+    let superseded = fleet.superseded();
     tokio::select! {
         biased;
         // What is under way ends with its future.
-        () = recalled.cancelled() => Err(FleetError::Restarted),
+        () = superseded.cancelled() => Err(FleetError::Restarted),
         done = work => done,
     }
 }
@@ -98,15 +98,15 @@ async fn part<L: Load>(
     loads: &[L],
     meeting: &Meeting<'_>,
     go: &Go<'_>,
-) -> Result<Option<(Vec<Ended>, Handed)>, FleetError> {
+) -> Result<Option<(Vec<Ended>, ShardReport)>, FleetError> {
     let ended = join_all(loads.iter().map(|load| load.run(go))).await;
     // Also where every load failed before its start, so that the other machines don't wait for this one.
     let entry = unless_stopped(go, meeting.start(LoadPhase::Load)).await;
     if entry.transpose()? == Some(Entry::Closed) {
         return Ok(None);
     }
-    let handed: Option<Handed> = ended.iter().map(shard_end).collect();
-    Ok(handed.map(|handed| (ended, handed)))
+    let report: Option<ShardReport> = ended.iter().map(shard_end).collect();
+    Ok(report.map(|report| (ended, report)))
 }
 
 /// How long the loads take by plan, their warm-ups included; `None` where one of them takes as long as it takes.
@@ -134,8 +134,8 @@ async fn unless_too_late<T>(go: &Go<'_>, work: impl Future<Output = T>) -> Optio
 }
 
 /// Puts into this machine's own log why its loads failed; the coordinator tells it as the task's error.
-fn tell_failures(handed: &Handed, cx: &TaskContext<'_>) {
-    for end in handed {
+fn tell_failures(report: &ShardReport, cx: &TaskContext<'_>) {
+    for end in report {
         if let ShardEnd::Failed(failure) = end {
             cx.env.observer.observe(Event::TaskLog { index: cx.index, line: failure.message.clone() });
         }

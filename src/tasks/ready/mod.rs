@@ -16,7 +16,7 @@ use crate::model::contribution::Contribution;
 use crate::model::document::TaskSpec;
 use crate::model::duration::GoDuration;
 use crate::model::object::{ObjectRef, ResourceKind};
-use crate::ports::cluster::{ClusterError, ClusterFault, ObjectStates};
+use crate::ports::cluster::{ClusterError, ClusterErrorKind, ObjectStates};
 use crate::ports::{BoxFuture, Event};
 use crate::tasks::ready::readiness::{Readiness, readiness};
 use crate::values::input::{InputError, typed};
@@ -177,7 +177,7 @@ impl Ready {
                     Readiness::Ready => return Ok(Contribution::default()),
                     Readiness::NotYet(now) => now,
                 },
-                Err(error) if error.fault == ClusterFault::Unreachable => error.message,
+                Err(error) if error.kind == ClusterErrorKind::Unreachable => error.message,
                 Err(error) => return Err(error),
             };
             if seen.as_ref() != Some(&now) {
@@ -186,7 +186,7 @@ impl Ready {
             }
             *seen = Some(now);
         }
-        Err(ClusterError::new(ClusterFault::Unreachable, format!("the watch of {} ended", self.object)))
+        Err(ClusterError::new(ClusterErrorKind::Unreachable, format!("the watch of {} ended", self.object)))
     }
 
     fn failed(&self, error: ClusterError) -> TaskError {

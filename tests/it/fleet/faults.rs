@@ -158,7 +158,7 @@ async fn a_machine_that_comes_again_after_it_handed_in_does_nothing_more() {
             // The first load is too short for this; it is the second one.
             () = lost.wait_for_load() => {}
         }
-        assert_eq!(ground.handed().iter().filter(|(_, index, _)| *index == 1).count(), 1);
+        assert_eq!(ground.reports().iter().filter(|(_, index, _)| *index == 1).count(), 1);
         Machine::default().assist(&spec, &ground.member(1)).await
     };
     let (end, again) = tokio::join!(first.run(&spec, Some(&coordinator), &document), comes_again);
@@ -233,13 +233,13 @@ async fn an_interruption_keeps_what_every_machine_measured() {
     assert!(load.interrupted && load.requests >= 40, "{load:?}");
     assert_eq!(load.shards.unwrap().missing, []);
     assert_eq!(document.task(0).status, TaskStatus::Interrupted);
-    let handed: u64 = ground.handed().iter().map(|(_, _, handed)| requests(&json!(handed))).sum();
-    assert_eq!(handed, load.requests);
+    let reported: u64 = ground.reports().iter().map(|(_, _, report)| requests(&json!(report))).sum();
+    assert_eq!(reported, load.requests);
 }
 
 /// Requests of the one load that was handed in.
-fn requests(handed: &Value) -> u64 {
-    handed[0]["measured"]["requests"].as_u64().unwrap()
+fn requests(report: &Value) -> u64 {
+    report[0]["measured"]["requests"].as_u64().unwrap()
 }
 
 #[tokio::test]
@@ -257,7 +257,7 @@ async fn an_interrupted_coordinator_does_not_wait_for_machines_that_go_on() {
     let first_run = async {
         let end = first.run(&spec, Some(&coordinator), &document).await;
         // The other one is not sent home: another life of the coordinator may follow.
-        assert!(!assistant.recalled().is_cancelled());
+        assert!(!assistant.superseded().is_cancelled());
         second.stop.cancel();
         end
     };

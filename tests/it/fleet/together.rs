@@ -28,9 +28,9 @@ async fn eight_machines_send_exactly_the_requests_that_were_asked_for() {
     assert_eq!(document.verdict().0, "satisfied");
     assert_eq!(document.task(0).notes, [""; 0]);
     let parts: Vec<u64> = ground
-        .handed()
+        .reports()
         .into_iter()
-        .map(|(_, _, handed)| match &handed[..] {
+        .map(|(_, _, report)| match &report[..] {
             [ShardEnd::Measured(shard)] => shard.requests,
             other => panic!("{other:?}"),
         })
@@ -64,12 +64,12 @@ async fn merged_percentiles_are_those_of_all_that_was_handed_in() {
     let ground = Ground::new(8, PATIENCE);
     let load = json!({"url": server.url(), "numRequests": 400, "qps": "max", "connections": 2});
     let document = run_all(&ground, 8, &experiment(load)).await;
-    let handed = ground.handed();
-    assert_eq!(handed.iter().map(|(_, index, _)| *index).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7]);
+    let reports = ground.reports();
+    assert_eq!(reports.iter().map(|(_, index, _)| *index).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7]);
     let mut union: Histogram = histogram::new();
     let mut slowest = Vec::new();
-    for (_, _, handed) in &handed {
-        let [ShardEnd::Measured(shard)] = &handed[..] else { panic!("{handed:?}") };
+    for (_, _, report) in &reports {
+        let [ShardEnd::Measured(shard)] = &report[..] else { panic!("{report:?}") };
         let part = histogram::decode(&shard.histograms["latency"]).unwrap();
         // Value by value, so that this says something of merging.
         for cell in part.iter_recorded() {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::Instant;
 
-use iter8::adapters::kubernetes::{Connection, PodFleet, Seat};
+use iter8::adapters::kubernetes::{Connection, PodFleet, ShardIndex};
 use iter8::manifests::names::Group;
 use iter8::metrics::histogram::{self, Histogram};
 use iter8::model::insights::EncodedHistogram;
 use iter8::model::load::Shards;
-use iter8::model::shard::{Handed, ShardEnd, Share};
+use iter8::model::shard::{ShardEnd, ShardReport, Share};
 use iter8::pipeline::RunEnd;
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ fn pod(world: &World, group: &str, index: u32) -> String {
 }
 
 /// What the assistants handed in, by index.
-fn handed(world: &World, group: &str, pods: u32) -> BTreeMap<u32, Handed> {
+fn report(world: &World, group: &str, pods: u32) -> BTreeMap<u32, ShardReport> {
     use base64::Engine;
     let of = |index| {
         let secret = world.get("secrets", &format!("{group}-shard-{index}"));
@@ -71,11 +71,11 @@ fn eight_pods_make_one_load_exact_to_the_request_and_merge_without_loss() {
     world.cluster.wait_for_condition("jobs", &world.namespace, "eight-1-job", "Complete");
 
     // The seven that were handed in, and the coordinator's own.
-    let handed = handed(&world, "eight", 8);
+    let report = report(&world, "eight", 8);
     let mut requests = Vec::new();
     let mut union = histogram::new();
-    for handed in handed.values() {
-        let [ShardEnd::Measured(shard)] = handed.as_slice() else { panic!("{handed:?}") };
+    for report in report.values() {
+        let [ShardEnd::Measured(shard)] = report.as_slice() else { panic!("{report:?}") };
         requests.push(shard.requests);
         histogram::merge(&mut union, &histogram::decode(&shard.histograms["latency"]).unwrap());
     }
@@ -195,20 +195,20 @@ fn clocks_that_differ_by_an_hour_are_no_matter_to_pods_that_make_a_load_together
     let url = format!("http://{}/", service::start());
     let spec = crew::experiment(json!({"url": url, "numRequests": 150, "qps": 100}));
     let connection = Connection { client: world.cluster.client(), namespace: world.namespace.clone() };
-    let seat = |index| Seat {
+    let shard = |index| ShardIndex {
         group: Group::new(&world.namespace, "skewed").unwrap(),
         job: "by-hand".to_owned(),
         share: Share::new(index, 3).unwrap(),
-        patience: PATIENCE,
+        start_timeout: PATIENCE,
     };
     let machine = |hours| Machine { clock_ahead: chrono::TimeDelta::hours(hours), ..Machine::default() };
     let document = Document::default();
     block_on(async {
         let (first, second, third) = (machine(1), machine(0), machine(-1));
         let fleets = [
-            PodFleet::join(&connection, &seat(0)).await.unwrap().unwrap(),
-            PodFleet::join(&connection, &seat(1)).await.unwrap().unwrap(),
-            PodFleet::join(&connection, &seat(2)).await.unwrap().unwrap(),
+            PodFleet::join(&connection, &shard(0)).await.unwrap().unwrap(),
+            PodFleet::join(&connection, &shard(1)).await.unwrap().unwrap(),
+            PodFleet::join(&connection, &shard(2)).await.unwrap().unwrap(),
         ];
         let (end, one, two) = tokio::join!(
             first.run(&spec, Some(&fleets[0]), &document),

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use iter8::model::shard::{Handed, LoadPhase, LoadPlace, Share};
+use iter8::model::shard::{LoadPhase, LoadPlace, ShardReport, Share};
 use iter8::ports::BoxFuture;
-use iter8::ports::fleet::{Entry, Fleet, FleetError, MemberShard, Missing, Muster};
+use iter8::ports::fleet::{BarrierResult, Entry, Fleet, FleetError, MemberShard, Missing};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +30,7 @@ struct State {
     started: BTreeMap<LoadPlace, BTreeSet<usize>>,
     /// Who started a load after the others.
     late: BTreeSet<(LoadPlace, usize)>,
-    handed: BTreeMap<LoadPlace, BTreeMap<usize, Handed>>,
+    report: BTreeMap<LoadPlace, BTreeMap<usize, ShardReport>>,
     gathered: BTreeSet<LoadPlace>,
 }
 
@@ -56,13 +56,13 @@ impl Ground {
     }
 
     /// What was handed in of all loads, by machine.
-    pub fn handed(&self) -> Vec<(LoadPlace, usize, Handed)> {
+    pub fn reports(&self) -> Vec<(LoadPlace, usize, ShardReport)> {
         let state = self.state();
-        let of = |(place, handed): (&LoadPlace, &BTreeMap<usize, Handed>)| {
+        let of = |(place, report): (&LoadPlace, &BTreeMap<usize, ShardReport>)| {
             let place = *place;
-            handed.iter().map(move |(index, handed)| (place, *index, handed.clone())).collect::<Vec<_>>()
+            report.iter().map(move |(index, report)| (place, *index, report.clone())).collect::<Vec<_>>()
         };
-        state.handed.iter().flat_map(of).collect()
+        state.report.iter().flat_map(of).collect()
     }
 
     /// The places that were started, in order.
@@ -117,7 +117,7 @@ impl Member {
         self.share.index() == 0
     }
 
-    async fn open(&self, place: LoadPlace) -> Muster {
+    async fn open(&self, place: LoadPlace) -> BarrierResult {
         let ground = &self.ground;
         ground.change(|state| {
             state.place = Some(place);
@@ -132,13 +132,13 @@ impl Member {
         });
         let reason = format!("did not come to the start within {:?}", ground.patience);
         let missing = ground.others().filter(|index| !started.contains(index));
-        Muster {
+        BarrierResult {
             entry: Entry::OnTime,
             missing: missing.map(|index| Missing { index, reason: reason.clone() }).collect(),
         }
     }
 
-    async fn join(&self, place: LoadPlace) -> Result<Muster, FleetError> {
+    async fn join(&self, place: LoadPlace) -> Result<BarrierResult, FleetError> {
         let (index, session) = (self.share.index(), self.own.lock().unwrap().session);
         self.ground.change(|state| state.arrived.entry(place).or_default().insert(index));
         let load = LoadPlace { phase: LoadPhase::Load, ..place };
@@ -146,7 +146,7 @@ impl Member {
             if state.session != session {
                 return Some(Err(FleetError::Restarted));
             }
-            let has_handed = state.handed.get(&load).is_some_and(|handed| handed.contains_key(&index));
+            let has_handed = state.report.get(&load).is_some_and(|report| report.contains_key(&index));
             if has_handed || state.is_over || state.gathered.contains(&load) {
                 return Some(Ok(Entry::Closed));
             }
@@ -158,28 +158,28 @@ impl Member {
             state.late.insert((place, index));
             Some(Ok(Entry::Late))
         });
-        Ok(Muster { entry: entry.await?, missing: Vec::new() })
+        Ok(BarrierResult { entry: entry.await?, missing: Vec::new() })
     }
 
     /// What the coordinator gets.
     async fn all(&self, place: LoadPlace) -> Vec<MemberShard> {
         let ground = &self.ground;
         let all_handed = ground.wait(|state| {
-            let handed = &state.handed[&place];
-            let has_handed = |index: &usize| handed.contains_key(index);
+            let report = &state.report[&place];
+            let has_handed = |index: &usize| report.contains_key(index);
             state.arrived[&place].iter().all(has_handed).then_some(())
         });
         let _ = tokio::time::timeout(ground.patience, all_handed).await;
         ground.change(|state| {
             state.gathered.insert(place);
             let one = |index| {
-                let handed = state.handed[&place].get(&index).cloned();
+                let report = state.report[&place].get(&index).cloned();
                 let has_come = state.arrived[&place].contains(&index);
                 let reason = if has_come { "handed in nothing" } else { "did not come to the start" };
                 MemberShard {
                     index,
                     is_late: state.late.contains(&(place, index)),
-                    handed: handed.ok_or_else(|| reason.to_owned()),
+                    report: report.ok_or_else(|| reason.to_owned()),
                 }
             };
             ground.others().map(one).collect()
@@ -192,14 +192,14 @@ impl Fleet for Member {
         self.share
     }
 
-    fn start(&self, place: LoadPlace) -> BoxFuture<'_, Result<Muster, FleetError>> {
+    fn start(&self, place: LoadPlace) -> BoxFuture<'_, Result<BarrierResult, FleetError>> {
         Box::pin(async move { if self.is_coordinator() { Ok(self.open(place).await) } else { self.join(place).await } })
     }
 
     fn gather<'a>(
         &'a self,
         place: LoadPlace,
-        own: &'a Handed,
+        own: &'a ShardReport,
         planned: Option<Duration>,
     ) -> BoxFuture<'a, Result<Vec<MemberShard>, FleetError>> {
         assert_eq!(place.phase, LoadPhase::Load);
@@ -212,7 +212,7 @@ impl Fleet for Member {
                 if is_current {
                     let text = serde_json::to_string(own).unwrap();
                     let own = serde_json::from_str(&text).unwrap();
-                    state.handed.entry(place).or_default().entry(index).or_insert(own);
+                    state.report.entry(place).or_default().entry(index).or_insert(own);
                 }
                 is_current
             });
@@ -240,11 +240,11 @@ impl Fleet for Member {
         })
     }
 
-    fn recalled(&self) -> CancellationToken {
+    fn superseded(&self) -> CancellationToken {
         self.own.lock().unwrap().recalled.clone()
     }
 
-    fn dismiss(&self) -> BoxFuture<'_, Result<(), FleetError>> {
+    fn finish(&self) -> BoxFuture<'_, Result<(), FleetError>> {
         self.ground.change(|state| {
             state.is_over = true;
             state.recalled.cancel();

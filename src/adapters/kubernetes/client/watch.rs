@@ -11,11 +11,11 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::connect::{ConnectOptions, Connection, connect};
-use super::fault::Act;
-use super::retry::{BRIEF, LONG, SETTLING, patiently};
+use super::error::Operation;
+use super::retry::{INTERACTIVE, RBAC_WARMUP, RUN, with_retry};
 use crate::model::object::{ObjectRef, ResourceKind};
 use crate::ports::BoxFuture;
-use crate::ports::cluster::{Cluster, ClusterError, ClusterFault, ObjectStates};
+use crate::ports::cluster::{Cluster, ClusterError, ClusterErrorKind, ObjectStates};
 
 /// How long the API server keeps a watch open; then it is opened anew.
 const WATCH_SECONDS: u32 = 240;
@@ -31,11 +31,11 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// One object of a cluster.
 #[derive(Clone)]
-pub(super) struct Target {
-    pub(super) client: Client,
-    pub(super) kind: ResourceKind,
-    pub(super) namespace: String,
-    pub(super) name: String,
+pub(crate) struct Target {
+    pub(crate) client: Client,
+    pub(crate) kind: ResourceKind,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
 }
 
 /// Where the following of an object stands.
@@ -62,23 +62,23 @@ impl Target {
         Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
     }
 
-    fn act(&self, verb: &'static str) -> Act {
-        Act::new(verb, &self.kind, &self.namespace, &self.name)
+    fn operation(&self, verb: &'static str) -> Operation {
+        Operation::new(verb, &self.kind, &self.namespace, &self.name)
     }
 
     /// The states of the object: none where it does not exist. An API server that can't be reached is told, and tried again.
-    pub(super) fn states(self) -> impl Stream<Item = Result<Option<DynamicObject>, ClusterError>> + Send {
+    pub(crate) fn states(self) -> impl Stream<Item = Result<Option<DynamicObject>, ClusterError>> + Send {
         stream::unfold((self, Phase::Look, false), |(target, mut phase, mut is_known)| async move {
             loop {
                 phase = match phase {
                     Phase::Look => {
                         let api = target.api();
                         // Who was let look before is let again, once an API server that has just started knows the Roles.
-                        let patience = if is_known { LONG } else { BRIEF };
-                        let found = patiently(patience, &target.act("get"), || api.get_opt(&target.name)).await;
+                        let patience = if is_known { RUN } else { INTERACTIVE };
+                        let found = with_retry(patience, &target.operation("get"), || api.get_opt(&target.name)).await;
                         is_known |= found.is_ok();
                         return Some(match found {
-                            Err(error) if error.fault == ClusterFault::Unreachable => {
+                            Err(error) if error.kind == ClusterErrorKind::Unreachable => {
                                 (Err(error), (target, look_again().await, is_known))
                             }
                             Ok(object) => {
@@ -91,7 +91,7 @@ impl Target {
                     }
                     Phase::Open(version) => match target.open(&version).await {
                         Ok(events) => Phase::Follow(events),
-                        Err(error) if error.fault == ClusterFault::Forbidden => {
+                        Err(error) if error.kind == ClusterErrorKind::Forbidden => {
                             return Some((Err(error), (target, Phase::Ended, is_known)));
                         }
                         Err(_) => look_again().await,
@@ -119,17 +119,17 @@ impl Target {
         version: &str,
     ) -> Result<BoxStream<'static, Result<WatchEvent<DynamicObject>, kube::Error>>, ClusterError> {
         let params = WatchParams::default().fields(&format!("metadata.name={}", self.name)).timeout(WATCH_SECONDS);
-        let late = |_| ClusterError::new(ClusterFault::Unreachable, "the API server did not answer");
+        let late = |_| ClusterError::new(ClusterErrorKind::Unreachable, "the API server did not answer");
         let begun = Instant::now();
         loop {
             let events = timeout(OPENING, self.api().watch(&params, version)).await.map_err(late)?;
             match events {
                 Ok(events) => return Ok(events.boxed()),
                 // As above: the look before was let, and the watch is not yet.
-                Err(kube::Error::Api(status)) if status.code == 403 && begun.elapsed() < SETTLING => {
+                Err(kube::Error::Api(status)) if status.code == 403 && begun.elapsed() < RBAC_WARMUP => {
                     tokio::time::sleep(PAUSE).await;
                 }
-                Err(error) => return Err(self.act("watch").failed(&error)),
+                Err(error) => return Err(self.operation("watch").failed(&error)),
             }
         }
     }
@@ -181,7 +181,8 @@ pub struct NoCluster;
 
 impl Cluster for NoCluster {
     fn watch<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<ObjectStates<'a>, ClusterError>> {
-        let error = ClusterError::new(ClusterFault::Unreachable, format!("there is no cluster to ask for {object}"));
+        let error =
+            ClusterError::new(ClusterErrorKind::Unreachable, format!("there is no cluster to ask for {object}"));
         Box::pin(async { Err(error) })
     }
 }

@@ -7,41 +7,37 @@ use kube::api::{DynamicObject, PostParams};
 use tokio::sync::{Mutex, watch};
 use tokio::task::AbortHandle;
 
-use super::super::connect::Connection;
-use super::super::fault::Act;
-use super::super::objects::{MANAGER, kind_of};
-use super::super::retry::{LONG, patiently};
-use super::super::watch::Target;
+use crate::adapters::kubernetes::client::{Connection, MANAGER, Operation, RUN, Target, kind_of, with_retry};
 use crate::manifests::names::Group;
-use crate::ports::cluster::{ClusterError, ClusterFault};
+use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
 /// A pod's own Secret.
-pub(super) struct Board {
+pub(crate) struct Mailbox {
     api: Api<Secret>,
-    act: Act,
+    operation: Operation,
     name: String,
     secret: Mutex<Secret>,
 }
 
-impl Board {
-    /// The board of a shard, as it is now.
-    pub(super) async fn open(connection: &Connection, group: &Group, index: usize) -> Result<Self, ClusterError> {
+impl Mailbox {
+    /// The mailbox of a shard, as it is now.
+    pub(crate) async fn open(connection: &Connection, group: &Group, index: usize) -> Result<Self, ClusterError> {
         let name = group.shard(u32::try_from(index).unwrap_or(u32::MAX));
         let api: Api<Secret> = Api::namespaced(connection.client.clone(), &group.namespace);
-        let act = Act::new("get", &kind_of::<Secret>(), &group.namespace, &name);
-        let secret = patiently(LONG, &act, || api.get(&name)).await?;
-        let act = Act { verb: "update", ..act };
-        Ok(Self { api, act, name, secret: Mutex::new(secret) })
+        let operation = Operation::new("get", &kind_of::<Secret>(), &group.namespace, &name);
+        let secret = with_retry(RUN, &operation, || api.get(&name)).await?;
+        let operation = Operation { verb: "update", ..operation };
+        Ok(Self { api, operation, name, secret: Mutex::new(secret) })
     }
 
     /// What is on it.
-    pub(super) async fn read(&self) -> Secret {
+    pub(crate) async fn read(&self) -> Secret {
         self.secret.lock().await.clone()
     }
 
     /// Changes it. Where an earlier attempt at being this pod wrote meanwhile, `change` is asked again, about what is there now; it
     /// says whether there is anything to write.
-    pub(super) async fn write(&self, mut change: impl FnMut(&mut Secret) -> bool) -> Result<(), ClusterError> {
+    pub(crate) async fn write(&self, mut change: impl FnMut(&mut Secret) -> bool) -> Result<(), ClusterError> {
         let mut known = self.secret.lock().await;
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         loop {
@@ -50,13 +46,13 @@ impl Board {
             if !change(&mut secret) {
                 return Ok(());
             }
-            match patiently(LONG, &self.act, || self.api.replace(&self.name, &params, &secret)).await {
+            match with_retry(RUN, &self.operation, || self.api.replace(&self.name, &params, &secret)).await {
                 Ok(written) => {
                     *known = written;
                     return Ok(());
                 }
-                Err(error) if error.fault == ClusterFault::Conflict => {
-                    *known = patiently(LONG, &self.act, || self.api.get(&self.name)).await?;
+                Err(error) if error.kind == ClusterErrorKind::Conflict => {
+                    *known = with_retry(RUN, &self.operation, || self.api.get(&self.name)).await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -65,14 +61,14 @@ impl Board {
 }
 
 /// Somebody else's Secret, as it is lately: none where it is not there, and an error once it can't be watched any more.
-pub(super) struct View {
+pub(crate) struct MailboxWatch {
     latest: watch::Receiver<Result<Option<Secret>, ClusterError>>,
     watching: AbortHandle,
 }
 
-impl View {
-    /// Watches the board of a shard.
-    pub(super) fn new(connection: &Connection, group: &Group, index: usize) -> Self {
+impl MailboxWatch {
+    /// Watches the mailbox of a shard.
+    pub(crate) fn new(connection: &Connection, group: &Group, index: usize) -> Self {
         let target = Target {
             client: connection.client.clone(),
             kind: kind_of::<Secret>(),
@@ -85,7 +81,7 @@ impl View {
             while let Some(state) = states.next().await {
                 let seen = match state {
                     // What was seen last holds until something else is seen.
-                    Err(error) if error.fault == ClusterFault::Unreachable => continue,
+                    Err(error) if error.kind == ClusterErrorKind::Unreachable => continue,
                     state => state.map(|object| object.and_then(secret)),
                 };
                 // Looking again is no news.
@@ -100,12 +96,12 @@ impl View {
     }
 
     /// A receiver of what is on it.
-    pub(super) fn latest(&self) -> watch::Receiver<Result<Option<Secret>, ClusterError>> {
+    pub(crate) fn latest(&self) -> watch::Receiver<Result<Option<Secret>, ClusterError>> {
         self.latest.clone()
     }
 }
 
-impl Drop for View {
+impl Drop for MailboxWatch {
     fn drop(&mut self) {
         self.watching.abort();
     }

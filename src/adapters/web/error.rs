@@ -4,38 +4,38 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use crate::ports::WebFault;
+use crate::ports::WebErrorKind;
 
 /// Why an exchange gave no answer.
 #[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) kind: WebFault,
+pub(super) struct ExchangeError {
+    pub(super) kind: WebErrorKind,
     pub(super) reason: String,
 }
 
-impl Fault {
+impl ExchangeError {
     /// A fault that another attempt would end with, too.
     pub(super) fn last(reason: String) -> Self {
-        Self { kind: WebFault::Final, reason }
+        Self { kind: WebErrorKind::Final, reason }
     }
 
     /// The time for the whole exchange is over.
     pub(super) fn timeout(limit: Duration) -> Self {
-        Self { kind: WebFault::Timeout, reason: format!("no complete answer within {} s", limit.as_secs_f64()) }
+        Self { kind: WebErrorKind::Timeout, reason: format!("no complete answer within {} s", limit.as_secs_f64()) }
     }
 }
 
-impl From<reqwest::Error> for Fault {
+impl From<reqwest::Error> for ExchangeError {
     fn from(error: reqwest::Error) -> Self {
         let error = error.without_url();
         let kind = if error.is_builder() || causes(&error).any(|error| error.is::<rustls::Error>()) {
             // The server and we do not agree on certificates or on TLS at all: that is a matter of settings.
-            WebFault::Final
+            WebErrorKind::Final
         } else if error.is_timeout() && !error.is_connect() {
-            WebFault::Timeout
+            WebErrorKind::Timeout
         } else {
             // To open a connection has a time of its own: when that is over, nobody was asked.
-            WebFault::Transport
+            WebErrorKind::Transport
         };
         // The first link says no more than that something was sent or read.
         let mut links: Vec<_> = causes(&error).skip(1).map(ToString::to_string).collect();
@@ -81,6 +81,6 @@ mod tests {
         let client = client.build().unwrap();
         let error = client.get(format!("http://{address}/")).send().await.unwrap_err();
         assert!(error.is_timeout() && error.is_connect(), "{error:?}");
-        assert_eq!(Fault::from(error).kind, WebFault::Transport);
+        assert_eq!(ExchangeError::from(error).kind, WebErrorKind::Transport);
     }
 }

@@ -8,16 +8,16 @@ use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::fault::Act;
-use super::retry::{BRIEF, patiently};
+use super::error::Operation;
+use super::retry::{INTERACTIVE, with_retry};
 use crate::model::object::ResourceKind;
-use crate::ports::cluster::{ClusterError, ClusterFault};
+use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
 /// The field manager that our applied fields belong to.
-pub(super) const MANAGER: &str = "iter8";
+pub(crate) const MANAGER: &str = "iter8";
 
 /// What a namespaced type of object must be able to do here.
-pub(super) trait Object:
+pub(crate) trait Object:
     Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned
 {
 }
@@ -29,14 +29,14 @@ impl<K> Object for K where
 
 /// Whether what is sent takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(crate) enum Effect {
     Real,
     /// The API server says what it would do, and does nothing.
     DryRun,
 }
 
 /// The kind of a type.
-pub(super) fn kind_of<K: Object>() -> ResourceKind {
+pub(crate) fn kind_of<K: Object>() -> ResourceKind {
     ResourceKind {
         group: K::group(&()).into_owned(),
         version: K::version(&()).into_owned(),
@@ -45,29 +45,29 @@ pub(super) fn kind_of<K: Object>() -> ResourceKind {
 }
 
 /// Applies an object, whose fields become ours.
-pub(super) async fn apply<K: Object>(client: &Client, object: &K, effect: Effect) -> Result<K, ClusterError> {
+pub(crate) async fn apply<K: Object>(client: &Client, object: &K, effect: Effect) -> Result<K, ClusterError> {
     let (name, namespace) = (object.name(), object.namespace());
     let api: Api<K> = Api::namespaced(client.clone(), &namespace);
     let params = PatchParams { dry_run: effect == Effect::DryRun, ..PatchParams::apply(MANAGER).force() };
-    let act = Act::new("patch", &kind_of::<K>(), &namespace, &name);
+    let operation = Operation::new("patch", &kind_of::<K>(), &namespace, &name);
     let patch = Patch::Apply(object);
-    patiently(BRIEF, &act, || api.patch(&name, &params, &patch)).await
+    with_retry(INTERACTIVE, &operation, || api.patch(&name, &params, &patch)).await
 }
 
 /// Deletes an object; what it owns is deleted after it. Whether it was there.
-pub(super) async fn delete<K: Object>(client: &Client, namespace: &str, name: &str) -> Result<bool, ClusterError> {
+pub(crate) async fn delete<K: Object>(client: &Client, namespace: &str, name: &str) -> Result<bool, ClusterError> {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
     let params = DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() };
-    let act = Act::new("delete", &kind_of::<K>(), namespace, name);
-    match patiently(BRIEF, &act, || api.delete(name, &params)).await {
+    let operation = Operation::new("delete", &kind_of::<K>(), namespace, name);
+    match with_retry(INTERACTIVE, &operation, || api.delete(name, &params)).await {
         Ok(_) => Ok(true),
-        Err(error) if error.fault == ClusterFault::NotFound => Ok(false),
+        Err(error) if error.kind == ClusterErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
 }
 
 /// The objects with these labels, in one namespace or in all.
-pub(super) async fn labelled<K: Object>(
+pub(crate) async fn labelled<K: Object>(
     client: &Client,
     namespace: Option<&str>,
     labels: &str,
@@ -77,19 +77,19 @@ pub(super) async fn labelled<K: Object>(
         None => Api::all(client.clone()),
     };
     let params = ListParams::default().labels(labels);
-    let act = Act::many("list", &kind_of::<K>(), namespace);
-    Ok(patiently(BRIEF, &act, || api.list(&params)).await?.items)
+    let operation = Operation::many("list", &kind_of::<K>(), namespace);
+    Ok(with_retry(INTERACTIVE, &operation, || api.list(&params)).await?.items)
 }
 
 /// An object, if it is there.
-pub(super) async fn find<K: Object>(client: &Client, namespace: &str, name: &str) -> Result<Option<K>, ClusterError> {
+pub(crate) async fn find<K: Object>(client: &Client, namespace: &str, name: &str) -> Result<Option<K>, ClusterError> {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    let act = Act::new("get", &kind_of::<K>(), namespace, name);
-    patiently(BRIEF, &act, || api.get_opt(name)).await
+    let operation = Operation::new("get", &kind_of::<K>(), namespace, name);
+    with_retry(INTERACTIVE, &operation, || api.get_opt(name)).await
 }
 
 /// Name and namespace of an object.
-pub(super) trait Named {
+pub(crate) trait Named {
     fn name(&self) -> String;
     fn namespace(&self) -> String;
 }

@@ -9,13 +9,13 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use serde::{Deserialize, Serialize};
 
-use crate::adapters::kubernetes::secret_data::MAX_SECRET_BYTES;
-use crate::model::shard::{Handed, LoadPlace, ShardEnd, ShardFailure};
+use crate::adapters::kubernetes::experiment::MAX_SECRET_BYTES;
+use crate::model::shard::{LoadPlace, ShardEnd, ShardFailure, ShardReport};
 
 /// Key of a pod's state, as JSON.
 const STATE: &str = "state.json";
 
-/// Key of what an assistant measured, as compressed JSON.
+/// Key of what a worker measured, as compressed JSON.
 const MEASURED: &str = "measured.json.gz";
 
 /// Room for the state beside what was measured.
@@ -26,60 +26,60 @@ const MAX_JSON: u64 = 64 << 20;
 
 /// One life of the coordinator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Session {
+pub(crate) struct Session {
     /// The Job, by its UID.
-    pub(super) job: String,
-    /// Which of its coordinator's lives, from 1.
-    pub(super) life: u64,
+    pub(crate) job: String,
+    /// Which of its coordinator's epochs, from 1.
+    pub(crate) epoch: u64,
 }
 
 /// What the coordinator says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct CoordinatorState {
-    pub(super) session: Session,
-    /// Grows while the coordinator lives.
-    pub(super) beat: u64,
-    /// Where it is: assistants come there.
-    pub(super) call: Option<LoadPlace>,
+pub(crate) struct CoordinatorState {
+    pub(crate) session: Session,
+    /// Grows while the coordinator epochs.
+    pub(crate) beat: u64,
+    /// Where it is: workers come there.
+    pub(crate) call: Option<LoadPlace>,
     /// The last place that was started.
-    pub(super) go: Option<LoadPlace>,
+    pub(crate) go: Option<LoadPlace>,
     /// Who was there.
-    pub(super) joined: Vec<usize>,
+    pub(crate) joined: Vec<usize>,
     /// The last place for which nobody waits any more.
-    pub(super) through: Option<LoadPlace>,
+    pub(crate) through: Option<LoadPlace>,
     /// The run is over.
-    pub(super) over: bool,
+    pub(crate) over: bool,
 }
 
-/// What an assistant says.
+/// What a worker says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct AssistantState {
+pub(crate) struct WorkerState {
     /// The session that all of this is of.
-    pub(super) session: Session,
+    pub(crate) session: Session,
     /// Where it is ready to start.
-    pub(super) at: Option<LoadPlace>,
+    pub(crate) at: Option<LoadPlace>,
     /// Whether the others had started there before.
-    pub(super) late: bool,
+    pub(crate) late: bool,
     /// The last place that it handed in what it measured of.
-    pub(super) handed: Option<LoadPlace>,
+    pub(crate) report: Option<LoadPlace>,
 }
 
 /// The state in a Secret; the default where there is none that can be read.
-pub(super) fn state<T: for<'de> Deserialize<'de> + Default>(secret: &Secret) -> T {
+pub(crate) fn state<T: for<'de> Deserialize<'de> + Default>(secret: &Secret) -> T {
     let bytes = secret.data.as_ref().and_then(|data| data.get(STATE));
     bytes.and_then(|bytes| serde_json::from_slice(&bytes.0).ok()).unwrap_or_default()
 }
 
 /// Puts a state into a Secret.
-pub(super) fn put_state<T: Serialize>(secret: &mut Secret, state: &T) {
+pub(crate) fn put_state<T: Serialize>(secret: &mut Secret, state: &T) {
     let text = serde_json::to_vec(state).unwrap_or_default();
     secret.data.get_or_insert_default().insert(STATE.to_owned(), ByteString(text));
 }
 
-/// What an assistant measured; the error says why it can't be read.
-pub(super) fn measured(secret: &Secret) -> Result<Handed, String> {
+/// What a worker measured; the error says why it can't be read.
+pub(crate) fn measured(secret: &Secret) -> Result<ShardReport, String> {
     let bytes = secret.data.as_ref().and_then(|data| data.get(MEASURED)).ok_or("it is not there")?;
     let mut text = Vec::new();
     let read = GzDecoder::new(bytes.0.as_slice()).take(MAX_JSON).read_to_end(&mut text);
@@ -89,23 +89,23 @@ pub(super) fn measured(secret: &Secret) -> Result<Handed, String> {
 
 /// Puts what was measured into a Secret. Where it does not fit, the course over time goes first: counts and distributions never
 /// lose anything, and a shard that does not fit without the course is a failure that says so.
-pub(super) fn put_measured(secret: &mut Secret, handed: &Handed) {
+pub(crate) fn put_measured(secret: &mut Secret, report: &ShardReport) {
     let room = MAX_SECRET_BYTES - STATE_ROOM;
-    let whole = packed(handed);
-    let packed = if whole.len() <= room { whole } else { packed(&without_course(handed)) };
-    let fitting = if packed.len() <= room { packed } else { self::packed(&too_large(handed, packed.len())) };
+    let whole = packed(report);
+    let packed = if whole.len() <= room { whole } else { packed(&without_course(report)) };
+    let fitting = if packed.len() <= room { packed } else { self::packed(&too_large(report, packed.len())) };
     secret.data.get_or_insert_default().insert(MEASURED.to_owned(), ByteString(fitting));
 }
 
-fn packed(handed: &Handed) -> Vec<u8> {
-    let text = serde_json::to_vec(handed).unwrap_or_default();
+fn packed(report: &ShardReport) -> Vec<u8> {
+    let text = serde_json::to_vec(report).unwrap_or_default();
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     // A vector takes all that is written to it.
     let _ = encoder.write_all(&text);
     encoder.finish().unwrap_or_default()
 }
 
-fn without_course(handed: &Handed) -> Handed {
+fn without_course(report: &ShardReport) -> ShardReport {
     let without = |end: &ShardEnd| match end {
         ShardEnd::Measured(shard) => {
             let mut shard = shard.clone();
@@ -114,17 +114,17 @@ fn without_course(handed: &Handed) -> Handed {
         }
         other => other.clone(),
     };
-    handed.iter().map(without).collect()
+    report.iter().map(without).collect()
 }
 
-fn too_large(handed: &Handed, bytes: usize) -> Handed {
+fn too_large(report: &ShardReport, bytes: usize) -> ShardReport {
     let failure = ShardFailure {
         message: format!(
             "what it measured has {bytes} bytes compressed, and a Secret holds at most {MAX_SECRET_BYTES}"
         ),
         hint: Some("make fewer loads at the same time, or measure them in several experiments".to_owned()),
     };
-    handed.iter().map(|_| ShardEnd::Failed(failure.clone())).collect()
+    report.iter().map(|_| ShardEnd::Failed(failure.clone())).collect()
 }
 
 #[cfg(test)]
@@ -143,7 +143,7 @@ mod tests {
         EncodedHistogram { unit: "usec".into(), count: 1, data: (0..bytes).map(|_| next()).collect() }
     }
 
-    fn shard(bytes: usize, of_course: usize) -> Handed {
+    fn shard(bytes: usize, of_course: usize) -> ShardReport {
         let mut shard = LoadShard { requests: 7, ..LoadShard::default() };
         shard.histograms.insert("latency".into(), histogram(bytes, 1));
         let interval =
@@ -152,9 +152,9 @@ mod tests {
         vec![ShardEnd::Measured(Box::new(shard))]
     }
 
-    fn through_a_secret(handed: &Handed) -> Handed {
+    fn through_a_secret(report: &ShardReport) -> ShardReport {
         let mut secret = Secret::default();
-        put_measured(&mut secret, handed);
+        put_measured(&mut secret, report);
         let size: usize = secret.data.iter().flat_map(|data| data.values()).map(|value| value.0.len()).sum();
         assert!(size <= MAX_SECRET_BYTES - STATE_ROOM, "{size}");
         measured(&secret).unwrap()
@@ -162,16 +162,16 @@ mod tests {
 
     #[test]
     fn what_was_measured_is_whole_where_it_fits() {
-        let handed = shard(1000, 1000);
-        assert_eq!(through_a_secret(&handed), handed);
+        let report = shard(1000, 1000);
+        assert_eq!(through_a_secret(&report), report);
     }
 
     #[test]
     fn the_course_goes_before_anything_else_does() {
-        let handed = shard(300_000, 150_000);
-        let read = through_a_secret(&handed);
-        assert_eq!(read, without_course(&handed));
-        assert_ne!(read, handed);
+        let report = shard(300_000, 150_000);
+        let read = through_a_secret(&report);
+        assert_eq!(read, without_course(&report));
+        assert_ne!(read, report);
         let ShardEnd::Failed(failure) = &through_a_secret(&shard(3_000_000, 10))[0] else { panic!("it can't fit") };
         assert!(failure.message.contains("a Secret holds at most 1048576"), "{}", failure.message);
     }
@@ -180,13 +180,13 @@ mod tests {
     fn states_pass_through_a_secret_and_what_is_none_is_the_default() {
         let place = LoadPlace { task: 1, load: 2, phase: LoadPhase::Load };
         let given =
-            AssistantState { session: Session { job: "j".into(), life: 2 }, at: Some(place), late: true, handed: None };
+            WorkerState { session: Session { job: "j".into(), epoch: 2 }, at: Some(place), late: true, report: None };
         let mut secret = Secret::default();
-        assert_eq!(state::<AssistantState>(&secret), AssistantState::default());
+        assert_eq!(state::<WorkerState>(&secret), WorkerState::default());
         put_state(&mut secret, &given);
-        assert_eq!(state::<AssistantState>(&secret), given);
+        assert_eq!(state::<WorkerState>(&secret), given);
         secret.data.get_or_insert_default().insert(STATE.to_owned(), ByteString(b"{".to_vec()));
-        assert_eq!(state::<AssistantState>(&secret), AssistantState::default());
+        assert_eq!(state::<WorkerState>(&secret), WorkerState::default());
         assert!(measured(&secret).is_err());
     }
 }

@@ -3,13 +3,12 @@
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Secret;
 
-use super::connect::Connection;
-use super::objects::{Named, find, labelled};
 use super::secret_data;
 use super::secret_store::{is_of_launch, revision};
+use crate::adapters::kubernetes::client::{Connection, Named, find, labelled};
 use crate::manifests::names::{GROUP, Group, SHARD};
 use crate::model::document::Experiment;
-use crate::ports::cluster::{ClusterError, ClusterFault};
+use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
 /// How a group stands.
 #[derive(Clone, Debug)]
@@ -33,7 +32,7 @@ pub async fn groups(connection: &Connection, in_all: bool) -> Result<Vec<GroupSt
     let secrets: Vec<Secret> = labelled(&connection.client, namespace, &labels).await?;
     let jobs: Vec<Job> = match labelled(&connection.client, namespace, GROUP).await {
         // How a run stands is told by its document, too.
-        Err(error) if error.fault == ClusterFault::Forbidden => Vec::new(),
+        Err(error) if error.kind == ClusterErrorKind::Forbidden => Vec::new(),
         jobs => jobs?,
     };
     let mut states: Vec<GroupState> = secrets.iter().filter_map(|secret| state(secret, &jobs)).collect();
@@ -64,7 +63,7 @@ pub struct RunEnded {
 }
 
 /// Whether nothing of a revision will run any more: its Job has ended, or neither Job nor CronJob is there.
-pub(super) async fn has_ended(connection: &Connection, group: &Group, revision: i64) -> Result<bool, ClusterError> {
+pub(crate) async fn has_ended(connection: &Connection, group: &Group, revision: i64) -> Result<bool, ClusterError> {
     let (client, namespace) = (&connection.client, &group.namespace);
     if let Some(job) = find::<Job>(client, namespace, &group.job(revision)).await? {
         return Ok(ended(&job).is_some());

@@ -1,4 +1,4 @@
-//! An assistant's part: it comes where the coordinator calls, starts when all do, and hands in what it measured.
+//! A worker's part: it comes where the coordinator calls, starts when all do, and hands in what it measured.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -7,23 +7,23 @@ use k8s_openapi::api::core::v1::Secret;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::super::connect::Connection;
-use super::Seat;
-use super::board::{Board, View};
+use super::ShardIndex;
 use super::coordinator::{failed, is_interrupted};
-use super::state::{AssistantState, CoordinatorState, Session, put_measured, put_state, state};
+use super::mailbox::{Mailbox, MailboxWatch};
+use super::state::{CoordinatorState, Session, WorkerState, put_measured, put_state, state};
+use crate::adapters::kubernetes::client::Connection;
 use crate::model::duration::GoDuration;
-use crate::model::shard::{Handed, LoadPlace};
+use crate::model::shard::{LoadPlace, ShardReport};
 use crate::ports::cluster::ClusterError;
-use crate::ports::fleet::{Entry, FleetError, Muster};
+use crate::ports::fleet::{BarrierResult, Entry, FleetError};
 
-/// An assistant.
-pub(super) struct Assistant {
-    board: Board,
+/// A worker.
+pub(crate) struct Worker {
+    mailbox: Mailbox,
     index: usize,
     job: String,
-    patience: Duration,
-    coordinator: View,
+    start_timeout: Duration,
+    coordinator: MailboxWatch,
     now: Mutex<Now>,
 }
 
@@ -31,19 +31,19 @@ pub(super) struct Assistant {
 #[derive(Clone, Default)]
 struct Now {
     session: Session,
-    recalled: CancellationToken,
+    superseded: CancellationToken,
     /// The last place that it is through with.
     done: Option<LoadPlace>,
 }
 
 type Latest = watch::Receiver<Result<Option<Secret>, ClusterError>>;
 
-impl Assistant {
-    pub(super) async fn join(connection: &Connection, seat: &Seat) -> Result<Self, ClusterError> {
+impl Worker {
+    pub(crate) async fn join(connection: &Connection, seat: &ShardIndex) -> Result<Self, ClusterError> {
         let (index, job) = (seat.share.index(), seat.job.clone());
-        let board = Board::open(connection, &seat.group, index).await?;
-        let coordinator = View::new(connection, &seat.group, 0);
-        Ok(Self { board, index, job, patience: seat.patience, coordinator, now: Mutex::default() })
+        let mailbox = Mailbox::open(connection, &seat.group, index).await?;
+        let coordinator = MailboxWatch::new(connection, &seat.group, 0);
+        Ok(Self { mailbox, index, job, start_timeout: seat.start_timeout, coordinator, now: Mutex::default() })
     }
 
     fn now(&self) -> Now {
@@ -67,53 +67,53 @@ impl Assistant {
                 Ok(None) => {}
                 Err(error) => return Err(failed(error.clone())),
             }
-            let news = tokio::time::timeout(self.patience, latest.changed()).await;
+            let news = tokio::time::timeout(self.start_timeout, latest.changed()).await;
             if !matches!(news, Ok(Ok(()))) {
                 let silent =
-                    format!("nothing was heard of the coordinator (index 0) for {}", GoDuration(self.patience));
+                    format!("nothing was heard of the coordinator (index 0) for {}", GoDuration(self.start_timeout));
                 return Err(FleetError::Failed(silent));
             }
         }
     }
 
     /// The next task that is called for.
-    pub(super) async fn next_task(&self) -> Result<Option<usize>, FleetError> {
-        let of_board: AssistantState = state(&self.board.read().await);
+    pub(crate) async fn next_task(&self) -> Result<Option<usize>, FleetError> {
+        let of_mailbox: WorkerState = state(&self.mailbox.read().await);
         let (session, call) = self
             .wait(|said| {
                 let now = self.now();
                 let done = match said.session == now.session {
                     true => now.done,
                     // A pod that is started again knows from its Secret what it handed in.
-                    false if of_board.session == said.session => of_board.handed,
+                    false if of_mailbox.session == said.session => of_mailbox.report,
                     false => None,
                 };
                 let next = said.call.filter(|call| Some(*call) > done.max(said.through));
                 (said.over || next.is_some()).then(|| (said.session.clone(), next.filter(|_| !said.over)))
             })
             .await?;
-        let recalled = CancellationToken::new();
+        let superseded = CancellationToken::new();
         if let Ok(mut now) = self.now.lock() {
             let is_new = now.session != session;
             if is_new {
-                let done = of_board.handed.filter(|_| of_board.session == session);
-                *now = Now { session: session.clone(), recalled: CancellationToken::new(), done };
+                let done = of_mailbox.report.filter(|_| of_mailbox.session == session);
+                *now = Now { session: session.clone(), superseded: CancellationToken::new(), done };
             }
-            now.recalled.clone_from(&recalled);
+            now.superseded.clone_from(&superseded);
         }
-        tokio::spawn(recall(self.coordinator.latest(), session, recalled));
+        tokio::spawn(recall(self.coordinator.latest(), session, superseded));
         Ok(call.map(|place| place.task))
     }
 
     /// The token of the session.
-    pub(super) fn recalled(&self) -> CancellationToken {
-        self.now().recalled
+    pub(crate) fn superseded(&self) -> CancellationToken {
+        self.now().superseded
     }
 
     /// Comes to a place, and waits until all start there.
-    pub(super) async fn start(&self, place: LoadPlace) -> Result<Muster, FleetError> {
+    pub(crate) async fn start(&self, place: LoadPlace) -> Result<BarrierResult, FleetError> {
         let Now { session, done, .. } = self.now();
-        let closed = Muster { entry: Entry::Closed, missing: Vec::new() };
+        let closed = BarrierResult { entry: Entry::Closed, missing: Vec::new() };
         if done >= Some(place) {
             return Ok(closed);
         }
@@ -146,24 +146,24 @@ impl Assistant {
             Some(Entry::Late) if !is_late => {
                 // The others started while it said that it was there.
                 self.tell(&session, |state| state.late = true).await?;
-                Ok(Muster { entry: Entry::Late, missing: Vec::new() })
+                Ok(BarrierResult { entry: Entry::Late, missing: Vec::new() })
             }
-            Some(entry) => Ok(Muster { entry, missing: Vec::new() }),
+            Some(entry) => Ok(BarrierResult { entry, missing: Vec::new() }),
         }
     }
 
     /// Hands in what it measured; an attempt that was interrupted is not handed in, as another one follows.
-    pub(super) async fn hand_in(&self, place: LoadPlace, own: &Handed) -> Result<(), FleetError> {
+    pub(crate) async fn hand_in(&self, place: LoadPlace, own: &ShardReport) -> Result<(), FleetError> {
         if is_interrupted(own) {
             return Ok(());
         }
         let session = self.now().session;
-        let written = self.board.write(|secret| {
-            let mut now: AssistantState = state(secret);
-            if now.session != session || now.handed >= Some(place) {
+        let written = self.mailbox.write(|secret| {
+            let mut now: WorkerState = state(secret);
+            if now.session != session || now.report >= Some(place) {
                 return false;
             }
-            now.handed = Some(place);
+            now.report = Some(place);
             put_measured(secret, own);
             put_state(secret, &now);
             true
@@ -186,11 +186,11 @@ impl Assistant {
         now.as_ref().is_ok_and(|secret| secret.as_ref().is_some_and(|secret| is_so(&state(secret))))
     }
 
-    async fn tell(&self, session: &Session, change: impl Fn(&mut AssistantState)) -> Result<(), FleetError> {
-        let written = self.board.write(|secret| {
-            let mut now: AssistantState = state(secret);
+    async fn tell(&self, session: &Session, change: impl Fn(&mut WorkerState)) -> Result<(), FleetError> {
+        let written = self.mailbox.write(|secret| {
+            let mut now: WorkerState = state(secret);
             if now.session != *session {
-                now = AssistantState { session: session.clone(), ..AssistantState::default() };
+                now = WorkerState { session: session.clone(), ..WorkerState::default() };
             }
             change(&mut now);
             put_state(secret, &now);
@@ -201,7 +201,7 @@ impl Assistant {
 }
 
 /// Cancels the token when the session ends.
-async fn recall(mut coordinator: Latest, session: Session, recalled: CancellationToken) {
+async fn recall(mut coordinator: Latest, session: Session, superseded: CancellationToken) {
     let is_ended = |latest: &Result<Option<Secret>, ClusterError>| {
         let secret = latest.as_ref().ok().and_then(Option::as_ref);
         secret.is_some_and(|secret| {
@@ -210,6 +210,6 @@ async fn recall(mut coordinator: Latest, session: Session, recalled: Cancellatio
         })
     };
     if coordinator.wait_for(is_ended).await.is_ok() {
-        recalled.cancel();
+        superseded.cancel();
     }
 }

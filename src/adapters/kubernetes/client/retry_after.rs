@@ -12,10 +12,10 @@ use serde_json::json;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of an answer.
-pub(super) type Answer = UnsyncBoxBody<Bytes, BoxError>;
+pub(crate) type Answer = UnsyncBoxBody<Bytes, BoxError>;
 
 /// The same answer; one that asks to wait, by a header, as a status that says so.
-pub(super) fn keep<B>(response: Response<B>) -> Response<Answer>
+pub(crate) fn keep<B>(response: Response<B>) -> Response<Answer>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -41,7 +41,7 @@ fn seconds<B>(response: &Response<B>) -> Option<u32> {
 }
 
 /// The client with this in it.
-pub(super) fn client(config: kube::Config) -> Result<kube::Client, kube::Error> {
+pub(crate) fn client(config: kube::Config) -> Result<kube::Client, kube::Error> {
     let builder = kube::client::ClientBuilder::try_from(config)?;
     Ok(builder.with_layer(&tower::util::MapResponseLayer::new(keep::<BoxBody>)).build::<Answer>())
 }

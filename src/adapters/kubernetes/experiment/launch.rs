@@ -9,18 +9,17 @@ use kube::Client;
 use kube::api::{Api, PostParams};
 use serde_json::Value;
 
-use super::connect::Connection;
-use super::fault::Act;
-use super::objects::{Effect, MANAGER, Named, apply, find, kind_of};
 use super::ownership::{check_free, check_ours};
 use super::remove::{prune, remove_runs};
-use super::retry::{BRIEF, patiently};
 use super::secret_data;
 use super::secret_store::{SecretStore, revision};
+use crate::adapters::kubernetes::client::{
+    Connection, Effect, INTERACTIVE, MANAGER, Named, Operation, apply, find, kind_of, with_retry,
+};
 use crate::manifests::Launch;
 use crate::manifests::names::Group;
 use crate::model::document::Experiment;
-use crate::ports::cluster::{ClusterError, ClusterFault};
+use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::ports::{DocumentStore, StoreError};
 
 /// How often a launch begins anew because another one was quicker.
@@ -69,7 +68,7 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
         secret.metadata.resource_version = existing.metadata.resource_version.clone();
         let secret = match apply(client, &secret, Effect::Real).await {
             Ok(secret) => secret,
-            Err(error) if error.fault == ClusterFault::Conflict => continue,
+            Err(error) if error.kind == ClusterErrorKind::Conflict => continue,
             Err(error) => return Err(failed(error)),
         };
         // From here on the earlier run can't write any more: it sees that the revision is not its own.
@@ -93,7 +92,7 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
         };
     }
     let told = format!("{MAX_RACES} other launches of this group were quicker");
-    Err(failed(ClusterError::new(ClusterFault::Conflict, told).with_hint("try again when they are through")))
+    Err(failed(ClusterError::new(ClusterErrorKind::Conflict, told).with_hint("try again when they are through")))
 }
 
 /// Makes the group's Secret, with nothing but its marks; none where somebody else was quicker.
@@ -103,10 +102,10 @@ async fn create(client: &Client, secret: &Secret) -> Result<Option<Secret>, Clus
         Secret { metadata: ObjectMeta { name, namespace, labels, ..ObjectMeta::default() }, ..Secret::default() };
     let api: Api<Secret> = Api::namespaced(client.clone(), &secret.namespace());
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-    let act = Act::new("create", &kind_of::<Secret>(), &secret.namespace(), &secret.name());
-    match patiently(BRIEF, &act, || api.create(&params, &blank)).await {
+    let operation = Operation::new("create", &kind_of::<Secret>(), &secret.namespace(), &secret.name());
+    match with_retry(INTERACTIVE, &operation, || api.create(&params, &blank)).await {
         Ok(created) => Ok(Some(created)),
-        Err(error) if error.fault == ClusterFault::Conflict => Ok(None),
+        Err(error) if error.kind == ClusterErrorKind::Conflict => Ok(None),
         Err(error) => Err(error),
     }
 }

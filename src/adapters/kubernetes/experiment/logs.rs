@@ -10,13 +10,10 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::LogParams;
 
-use super::connect::Connection;
-use super::fault::Act;
 use super::groups::has_ended;
-use super::objects::{Named, kind_of, labelled};
-use super::retry::{BRIEF, patiently};
+use crate::adapters::kubernetes::client::{Connection, INTERACTIVE, Named, Operation, kind_of, labelled, with_retry};
 use crate::manifests::names::{CONTAINER, GROUP, Group};
-use crate::ports::cluster::{ClusterError, ClusterFault};
+use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
 /// How often pods are looked for that have started since.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -50,7 +47,7 @@ pub async fn follow_logs(
         };
         let pods = match pods(connection, group).await {
             // An API server that was there comes back.
-            Err(error) if !known.is_empty() && error.fault == ClusterFault::Unreachable => Vec::new(),
+            Err(error) if !known.is_empty() && error.kind == ClusterErrorKind::Unreachable => Vec::new(),
             pods => pods?,
         };
         for pod in pods {
@@ -189,8 +186,8 @@ async fn tell_log(
     let params = LogParams { follow, since_time, container: Some(CONTAINER.to_owned()), ..LogParams::default() };
     let mut kind = kind_of::<Pod>();
     kind.resource.push_str("/log");
-    let act = Act::new("get", &kind, &group.namespace, &pod);
-    let stream = match patiently(BRIEF, &act, || api.log_stream(&pod, &params)).await {
+    let operation = Operation::new("get", &kind, &group.namespace, &pod);
+    let stream = match with_retry(INTERACTIVE, &operation, || api.log_stream(&pod, &params)).await {
         Ok(stream) => stream,
         // The other pods' logs can be had all the same.
         Err(error) => {

@@ -14,15 +14,13 @@ use kube::{Api, Client};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::connect::Connection;
-use super::fault::Act;
-use super::objects::{MANAGER, kind_of};
-use super::retry::{BRIEF, LONG, patiently};
 use super::secret_data::{self, Entries, entries};
-use super::watch::Target;
+use crate::adapters::kubernetes::client::{
+    Connection, INTERACTIVE, MANAGER, Operation, RUN, Target, kind_of, with_retry,
+};
 use crate::manifests::names::{Group, REVISION};
 use crate::model::document::Experiment;
-use crate::ports::cluster::{ClusterError, ClusterFault};
+use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::ports::{BoxFuture, DocumentStore, StoreError};
 
 /// What the Secret of a group holds.
@@ -86,8 +84,8 @@ impl SecretStore {
         Api::namespaced(self.client.clone(), &self.group.namespace)
     }
 
-    fn act(&self, verb: &'static str) -> Act {
-        Act::new(verb, &kind_of::<Secret>(), &self.group.namespace, &self.group.secret())
+    fn operation(&self, verb: &'static str) -> Operation {
+        Operation::new(verb, &kind_of::<Secret>(), &self.group.namespace, &self.group.secret())
     }
 
     fn lost(&self, reason: impl Into<String>) -> StoreError {
@@ -107,8 +105,8 @@ impl SecretStore {
 
     async fn get(&self) -> Result<Option<Secret>, ClusterError> {
         let (api, name) = (self.api(), self.group.secret());
-        let patience = if self.revision.is_some() { LONG } else { BRIEF };
-        patiently(patience, &self.act("get"), || api.get_opt(&name)).await
+        let patience = if self.revision.is_some() { RUN } else { INTERACTIVE };
+        with_retry(patience, &self.operation("get"), || api.get_opt(&name)).await
     }
 
     /// Reads all that the Secret holds, and takes it as the base of the next write.
@@ -156,7 +154,7 @@ impl SecretStore {
                         return self.replaced(other, self.revision);
                     }
                 }
-                Err(error) if error.fault == ClusterFault::Unreachable => {}
+                Err(error) if error.kind == ClusterErrorKind::Unreachable => {}
                 Err(error) => {
                     tracing::debug!("not watched: {error}");
                     break;
@@ -203,19 +201,19 @@ impl SecretStore {
             secret_data::put(&mut secret, experiment)
                 .map_err(|reason| StoreError::TooLarge { location: self.location(), reason })?;
             let name = self.group.secret();
-            let written = patiently(LONG, &self.act("update"), || api.replace(&name, &params, &secret)).await;
+            let written = with_retry(RUN, &self.operation("update"), || api.replace(&name, &params, &secret)).await;
             match written {
                 Ok(written) => {
                     *known = Known::new(written);
                     return Ok(());
                 }
-                Err(error) if error.fault == ClusterFault::NotFound => return Err(self.lost("it was deleted")),
-                Err(error) if error.fault == ClusterFault::Conflict => match self.now(&secret, known).await? {
+                Err(error) if error.kind == ClusterErrorKind::NotFound => return Err(self.lost("it was deleted")),
+                Err(error) if error.kind == ClusterErrorKind::Conflict => match self.now(&secret, known).await? {
                     Now::Written(written) => {
                         *known = Known::new(written);
                         return Ok(());
                     }
-                    Now::Changed(found) if begun.elapsed() < LONG => *known = Known::new(found),
+                    Now::Changed(found) if begun.elapsed() < RUN => *known = Known::new(found),
                     Now::Changed(_) => return Err(self.cluster("write")(error)),
                 },
                 Err(error) => return Err(self.cluster("write")(error)),
@@ -244,12 +242,12 @@ impl DocumentStore for SecretStore {
 }
 
 /// The launch that an object is of.
-pub(super) fn revision(metadata: &ObjectMeta) -> Option<i64> {
+pub(crate) fn revision(metadata: &ObjectMeta) -> Option<i64> {
     metadata.annotations.as_ref()?.get(REVISION)?.parse().ok()
 }
 
 /// Whether a document is that of the Secret's launch. `helm upgrade` leaves that of the launch before, until the new run begins.
-pub(super) fn is_of_launch(document: &Experiment, launch: Option<i64>) -> bool {
+pub(crate) fn is_of_launch(document: &Experiment, launch: Option<i64>) -> bool {
     let of = document.result.as_ref().and_then(|result| result.revision);
     of.is_none() || launch.is_none() || of == launch
 }

@@ -3,21 +3,21 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
-use super::fault::Act;
-use crate::ports::cluster::{ClusterError, ClusterFault};
+use super::error::Operation;
+use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::providers::retry::{is_passing, pause};
 
 /// Time for one request.
 const REQUEST: Duration = Duration::from_secs(30);
 
 /// How long somebody at a terminal waits for an API server that may come back.
-pub(super) const BRIEF: Duration = Duration::from_secs(5);
+pub(crate) const INTERACTIVE: Duration = Duration::from_secs(5);
 
 /// How long a run waits for it: longer than a control plane takes to restart, or to fail over.
-pub(super) const LONG: Duration = Duration::from_secs(300);
+pub(crate) const RUN: Duration = Duration::from_secs(300);
 
 /// How long a run takes a refusal for one of an API server that has just started.
-pub(super) const SETTLING: Duration = Duration::from_secs(20);
+pub(crate) const RBAC_WARMUP: Duration = Duration::from_secs(20);
 
 /// Whether the server does not let this be done.
 fn is_refusal(error: &kube::Error) -> bool {
@@ -25,9 +25,9 @@ fn is_refusal(error: &kube::Error) -> bool {
 }
 
 /// Does `request` until it is answered, for at most `patience` where it fails in a way that may pass.
-pub(super) async fn patiently<T, F: Future<Output = Result<T, kube::Error>>>(
+pub(crate) async fn with_retry<T, F: Future<Output = Result<T, kube::Error>>>(
     patience: Duration,
-    act: &Act,
+    operation: &Operation,
     mut request: impl FnMut() -> F,
 ) -> Result<T, ClusterError> {
     let begun = Instant::now();
@@ -39,16 +39,16 @@ pub(super) async fn patiently<T, F: Future<Output = Result<T, kube::Error>>>(
         let (error, asked) = match answer {
             Ok(Ok(answer)) => return Ok(answer),
             // An API server that has just started knows no Roles yet, for a moment.
-            Ok(Err(error)) if is_refusal(&error) && patience >= LONG && begun.elapsed() < SETTLING => {
-                (act.failed(&error), None)
+            Ok(Err(error)) if is_refusal(&error) && patience >= RUN && begun.elapsed() < RBAC_WARMUP => {
+                (operation.failed(&error), None)
             }
             Ok(Err(error)) => match passing(&error) {
-                Some(asked) => (act.failed(&error), asked),
-                None => return Err(act.failed(&error)),
+                Some(asked) => (operation.failed(&error), asked),
+                None => return Err(operation.failed(&error)),
             },
             Err(_) => {
                 let words = format!("the API server did not answer within {} s", REQUEST.as_secs());
-                (ClusterError::new(ClusterFault::Unreachable, words), None)
+                (ClusterError::new(ClusterErrorKind::Unreachable, words), None)
             }
         };
         let pause = pause(attempt, asked, random.hash_one(attempt));
@@ -75,6 +75,6 @@ fn passing(error: &kube::Error) -> Option<Option<Duration>> {
 
 /// Certificates that are not trusted stay so, and so do names that nobody has.
 fn is_final(error: &kube::Error) -> bool {
-    let reasons = super::fault::reasons(error);
+    let reasons = super::error::reasons(error);
     ["certificate", "CertNot", "dns error", "auth"].iter().any(|sign| reasons.contains(sign))
 }

@@ -1,10 +1,10 @@
-//! What went wrong with a request to the API server, in words that name the act, the object and the next step.
+//! What went wrong with a request to the API server, in words that name the operation, the object and the next step.
 
 use kube::client::AuthError;
 use kube::core::Status;
 
 use crate::model::object::ResourceKind;
-use crate::ports::cluster::{ClusterError, ClusterFault};
+use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::redact::mask_text;
 
 /// Most of what an API server, or a plugin, says that is repeated, in characters.
@@ -12,24 +12,24 @@ const MAX_SHOWN: usize = 600;
 
 /// What was asked of the API server.
 #[derive(Clone, Debug)]
-pub(super) struct Act {
+pub(crate) struct Operation {
     /// The verb of RBAC: `get`, `patch` …
-    pub(super) verb: &'static str,
+    pub(crate) verb: &'static str,
     /// Of which kind.
-    pub(super) kind: ResourceKind,
+    pub(crate) kind: ResourceKind,
     /// In which namespace; none for all.
-    pub(super) namespace: Option<String>,
+    pub(crate) namespace: Option<String>,
     /// Of which name; none for many.
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
 }
 
-impl Act {
-    pub(super) fn new(verb: &'static str, kind: &ResourceKind, namespace: &str, name: &str) -> Self {
+impl Operation {
+    pub(crate) fn new(verb: &'static str, kind: &ResourceKind, namespace: &str, name: &str) -> Self {
         let namespace = Some(namespace.to_owned());
         Self { verb, kind: kind.clone(), namespace, name: Some(name.to_owned()) }
     }
 
-    pub(super) fn many(verb: &'static str, kind: &ResourceKind, namespace: Option<&str>) -> Self {
+    pub(crate) fn many(verb: &'static str, kind: &ResourceKind, namespace: Option<&str>) -> Self {
         Self { verb, kind: kind.clone(), namespace: namespace.map(str::to_owned), name: None }
     }
 
@@ -54,7 +54,7 @@ impl Act {
     }
 
     /// The error, in these terms.
-    pub(super) fn failed(&self, error: &kube::Error) -> ClusterError {
+    pub(crate) fn failed(&self, error: &kube::Error) -> ClusterError {
         match error {
             kube::Error::Api(status) => self.refused(status),
             kube::Error::Auth(error) => self.not_authenticated(error),
@@ -64,7 +64,7 @@ impl Act {
                     return self.not_authenticated(auth);
                 }
                 ClusterError::new(
-                    ClusterFault::Unreachable,
+                    ClusterErrorKind::Unreachable,
                     format!("cannot {}: the API server can't be reached: {reason}", self.words()),
                 )
                 .with_hint("is the cluster up, and is it the one that is meant? see `kubectl cluster-info`")
@@ -77,7 +77,7 @@ impl Act {
                     }
                     other => reasons(other),
                 };
-                ClusterError::new(ClusterFault::Refused, format!("cannot {}: {kind}", self.words()))
+                ClusterError::new(ClusterErrorKind::Refused, format!("cannot {}: {kind}", self.words()))
             }
         }
     }
@@ -87,12 +87,12 @@ impl Act {
         let words = self.words();
         match status.code {
             401 => ClusterError::new(
-                ClusterFault::Unauthorized,
+                ClusterErrorKind::Unauthorized,
                 format!("cannot {words}: the API server does not accept the credentials (401 Unauthorized)"),
             )
             .with_hint("the token or certificate may have expired: log in again, or renew it in the kubeconfig"),
             403 if status.message.contains(" cannot ") => {
-                ClusterError::new(ClusterFault::Forbidden, format!("cannot {words}: {said}")).with_hint(format!(
+                ClusterError::new(ClusterErrorKind::Forbidden, format!("cannot {words}: {said}")).with_hint(format!(
                     "add the rule {} to a {} of that user",
                     self.rule(),
                     match &self.namespace {
@@ -101,13 +101,14 @@ impl Act {
                     }
                 ))
             }
-            403 => ClusterError::new(ClusterFault::Forbidden, format!("cannot {words}: {said}")),
-            404 if self.kind.resource == "rolebindings" && status.message.starts_with("roles.") => {
-                ClusterError::new(ClusterFault::NotFound, format!("cannot {words}: its Role can't be found: {said}"))
-            }
+            403 => ClusterError::new(ClusterErrorKind::Forbidden, format!("cannot {words}: {said}")),
+            404 if self.kind.resource == "rolebindings" && status.message.starts_with("roles.") => ClusterError::new(
+                ClusterErrorKind::NotFound,
+                format!("cannot {words}: its Role can't be found: {said}"),
+            ),
             404 if status.message.starts_with("namespaces ") => {
                 let namespace = self.namespace.clone().unwrap_or_default();
-                ClusterError::new(ClusterFault::NotFound, format!("cannot {words}: {said}")).with_hint(format!(
+                ClusterError::new(ClusterErrorKind::NotFound, format!("cannot {words}: {said}")).with_hint(format!(
                     "make the namespace with `kubectl create namespace {namespace}`, or name another with -n"
                 ))
             }
@@ -115,25 +116,25 @@ impl Act {
                 let ResourceKind { group, version, resource } = &self.kind;
                 let place = if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
                 ClusterError::new(
-                    ClusterFault::NotFound,
+                    ClusterErrorKind::NotFound,
                     format!("cannot {words}: the cluster knows no {resource} of {place} in namespaces"),
                 )
                 .with_hint(format!("is what brings them installed? see `kubectl api-resources --api-group={group}`"))
             }
-            404 => ClusterError::new(ClusterFault::NotFound, format!("cannot {words}: {said}")),
-            409 => ClusterError::new(ClusterFault::Conflict, format!("cannot {words}: {said}")),
+            404 => ClusterError::new(ClusterErrorKind::NotFound, format!("cannot {words}: {said}")),
+            409 => ClusterError::new(ClusterErrorKind::Conflict, format!("cannot {words}: {said}")),
             500 if status.message.contains("failed to convert") => {
-                ClusterError::new(ClusterFault::Refused, format!("cannot {words}: {said}"))
+                ClusterError::new(ClusterErrorKind::Refused, format!("cannot {words}: {said}"))
             }
             429 | 500..600 => {
                 let code = status.code;
                 ClusterError::new(
-                    ClusterFault::Unreachable,
+                    ClusterErrorKind::Unreachable,
                     format!("cannot {words}: the API server answers {code}: {said}"),
                 )
                 .with_hint("try again later")
             }
-            _ => ClusterError::new(ClusterFault::Refused, format!("cannot {words}: {said}")),
+            _ => ClusterError::new(ClusterErrorKind::Refused, format!("cannot {words}: {said}")),
         }
     }
 
@@ -143,7 +144,7 @@ impl Act {
 }
 
 /// The error of credentials that can't be had, after what was tried.
-pub(super) fn no_credentials(tried: &str, error: &AuthError) -> ClusterError {
+pub(crate) fn no_credentials(tried: &str, error: &AuthError) -> ClusterError {
     let reason = match error {
         // What a plugin wrote may hold a token: only its last complaint is repeated.
         AuthError::AuthExecRun { out, .. } => {
@@ -157,12 +158,12 @@ pub(super) fn no_credentials(tried: &str, error: &AuthError) -> ClusterError {
         }
         other => reasons(other),
     };
-    ClusterError::new(ClusterFault::Unauthorized, format!("{tried}: no credentials: {reason}"))
+    ClusterError::new(ClusterErrorKind::Unauthorized, format!("{tried}: no credentials: {reason}"))
         .with_hint("log in again, or mend the user of this context in the kubeconfig")
 }
 
 /// The failure of a credential, where a layer has wrapped it.
-pub(super) fn auth_error(error: &kube::Error) -> Option<&AuthError> {
+pub(crate) fn auth_error(error: &kube::Error) -> Option<&AuthError> {
     let mut link: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = link {
         if let Some(auth) = error.downcast_ref::<AuthError>() {
@@ -183,7 +184,7 @@ fn shown(text: &str) -> String {
 }
 
 /// An error with its causes; links that only repeat what is below them are passed over.
-pub(super) fn reasons(error: &dyn std::error::Error) -> String {
+pub(crate) fn reasons(error: &dyn std::error::Error) -> String {
     let mut links: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
@@ -207,7 +208,7 @@ mod tests {
 
     fn told(code: u16, message: &str) -> ClusterError {
         let status = Status { message: message.to_owned(), code, ..Status::default() };
-        Act::new("get", &secrets(), "models", "default").failed(&kube::Error::Api(Box::new(status)))
+        Operation::new("get", &secrets(), "models", "default").failed(&kube::Error::Api(Box::new(status)))
     }
 
     #[test]
@@ -217,15 +218,20 @@ mod tests {
         let rule = "{apiGroups: [\"\"], resources: [secrets], resourceNames: [default], verbs: [get]}";
         assert_eq!(error.hint.unwrap(), format!("add the rule {rule} to a Role in namespace models of that user"));
         let error = told(403, "exceeded quota: pods");
-        assert_eq!((error.fault, error.hint), (ClusterFault::Forbidden, None));
+        assert_eq!((error.kind, error.hint), (ClusterErrorKind::Forbidden, None));
     }
 
     #[test]
     fn other_refusals_are_told_apart() {
-        let faults = [(401, ClusterFault::Unauthorized), (404, ClusterFault::NotFound), (409, ClusterFault::Conflict)];
-        for (code, fault) in faults.into_iter().chain([(422, ClusterFault::Refused), (503, ClusterFault::Unreachable)])
+        let faults = [
+            (401, ClusterErrorKind::Unauthorized),
+            (404, ClusterErrorKind::NotFound),
+            (409, ClusterErrorKind::Conflict),
+        ];
+        for (code, fault) in
+            faults.into_iter().chain([(422, ClusterErrorKind::Refused), (503, ClusterErrorKind::Unreachable)])
         {
-            assert_eq!(told(code, "no").fault, fault, "{code}");
+            assert_eq!(told(code, "no").kind, fault, "{code}");
         }
         let error = told(404, "namespaces \"models\" not found");
         assert!(error.hint.unwrap().contains("kubectl create namespace models"));

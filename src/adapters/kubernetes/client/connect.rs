@@ -9,7 +9,7 @@ use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use serde_json::json;
 
-use crate::ports::cluster::{ClusterError, ClusterFault};
+use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
 /// Time for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,9 +27,9 @@ pub struct ConnectOptions {
     pub api_server: Option<String>,
     /// Bearer token.
     pub token: Option<String>,
-    /// User to act as.
+    /// User to operation as.
     pub as_user: Option<String>,
-    /// Groups to act as.
+    /// Groups to operation as.
     pub as_groups: Vec<String>,
     /// Certificates of the authorities that the API server's certificate may come from.
     pub ca_file: Option<PathBuf>,
@@ -71,11 +71,11 @@ pub async fn connect(options: &ConnectOptions) -> Result<Connection, ClusterErro
     // `retry` knows better how long to try.
     config.default_retry = false;
     let client = super::retry_after::client(config).map_err(|error| {
-        if let Some(auth) = super::fault::auth_error(&error) {
-            return super::fault::no_credentials("cannot connect to the cluster", auth);
+        if let Some(auth) = super::error::auth_error(&error) {
+            return super::error::no_credentials("cannot connect to the cluster", auth);
         }
-        let reason = super::fault::reasons(&error);
-        ClusterError::new(ClusterFault::Config, format!("the cluster's settings can't be used: {reason}"))
+        let reason = super::error::reasons(&error);
+        ClusterError::new(ClusterErrorKind::Config, format!("the cluster's settings can't be used: {reason}"))
     })?;
     Ok(Connection { client, namespace })
 }
@@ -121,8 +121,11 @@ async fn config(options: &ConnectOptions) -> Result<Config, ClusterError> {
             Some(list) => format!("no file of KUBECONFIG ({}) exists", list.to_string_lossy()),
             None => "there is no ~/.kube/config, KUBECONFIG is not set".to_owned(),
         };
-        ClusterError::new(ClusterFault::Unreachable, format!("no cluster is known: {looked}, and this is not a pod"))
-            .with_hint("name a kubeconfig with --kubeconfig FILE or KUBECONFIG")
+        ClusterError::new(
+            ClusterErrorKind::Unreachable,
+            format!("no cluster is known: {looked}, and this is not a pod"),
+        )
+        .with_hint("name a kubeconfig with --kubeconfig FILE or KUBECONFIG")
     })
 }
 
@@ -159,9 +162,9 @@ fn wrong_file(path: &Path, error: &KubeconfigError) -> ClusterError {
         KubeconfigError::ReadConfig(error, _) => error.to_string(),
         // The parser's text quotes lines, and lines hold credentials.
         KubeconfigError::Parse(_) => "it is not a kubeconfig in YAML".to_owned(),
-        other => super::fault::reasons(other),
+        other => super::error::reasons(other),
     };
-    ClusterError::new(ClusterFault::Config, format!("the kubeconfig {} can't be used: {reason}", path.display()))
+    ClusterError::new(ClusterErrorKind::Config, format!("the kubeconfig {} can't be used: {reason}", path.display()))
 }
 
 /// What the kubeconfig says of the context that is asked for, or of its current one.
@@ -171,20 +174,20 @@ async fn of_context(kubeconfig: Kubeconfig, options: &ConnectOptions) -> Result<
     let context = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
     Config::from_custom_kubeconfig(kubeconfig, &context).await.map_err(|error| match error {
         KubeconfigError::LoadContext(name) => {
-            ClusterError::new(ClusterFault::Config, format!("the kubeconfig has no context `{name}`; {known}"))
+            ClusterError::new(ClusterErrorKind::Config, format!("the kubeconfig has no context `{name}`; {known}"))
                 .with_hint("name another one with --kube-context")
         }
         KubeconfigError::CurrentContextNotSet => {
-            ClusterError::new(ClusterFault::Config, format!("the kubeconfig has no current context; {known}"))
+            ClusterError::new(ClusterErrorKind::Config, format!("the kubeconfig has no current context; {known}"))
                 .with_hint("name one with --kube-context, or set it with `kubectl config use-context`")
         }
         KubeconfigError::LoadClusterOfContext(name) => ClusterError::new(
-            ClusterFault::Config,
+            ClusterErrorKind::Config,
             format!("the kubeconfig has no cluster `{name}`, which its context names"),
         ),
         other => {
-            let reason = super::fault::reasons(&other);
-            ClusterError::new(ClusterFault::Config, format!("the kubeconfig can't be used: {reason}"))
+            let reason = super::error::reasons(&other);
+            ClusterError::new(ClusterErrorKind::Config, format!("the kubeconfig can't be used: {reason}"))
         }
     })
 }
@@ -193,7 +196,7 @@ fn api_server(url: &str) -> Result<http::Uri, ClusterError> {
     let parsed = url.parse::<http::Uri>().ok().filter(|uri| uri.scheme().is_some() && uri.host().is_some());
     parsed.ok_or_else(|| {
         let shown = crate::redact::mask_url(url);
-        ClusterError::new(ClusterFault::Config, format!("`{shown}` is not the URL of an API server"))
+        ClusterError::new(ClusterErrorKind::Config, format!("`{shown}` is not the URL of an API server"))
             .with_hint("such as --kube-apiserver https://127.0.0.1:6443")
     })
 }
@@ -202,7 +205,7 @@ fn api_server(url: &str) -> Result<http::Uri, ClusterError> {
 fn with_token(token: &str) -> Result<AuthInfo, ClusterError> {
     // Through serde, as the type of the field is another crate's.
     serde_json::from_value(json!({ "token": token }))
-        .map_err(|_| ClusterError::new(ClusterFault::Config, "the token of --kube-token can't be used"))
+        .map_err(|_| ClusterError::new(ClusterErrorKind::Config, "the token of --kube-token can't be used"))
 }
 
 fn authorities(path: &Path) -> Result<Vec<Vec<u8>>, ClusterError> {
@@ -210,7 +213,7 @@ fn authorities(path: &Path) -> Result<Vec<Vec<u8>>, ClusterError> {
     use rustls::pki_types::pem::PemObject;
     let wrong = |reason: String| {
         ClusterError::new(
-            ClusterFault::Config,
+            ClusterErrorKind::Config,
             format!("the certificates in {} can't be used: {reason}", path.display()),
         )
     };

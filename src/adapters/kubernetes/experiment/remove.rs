@@ -8,13 +8,12 @@ use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::Client;
 use serde_json::Value;
 
-use super::connect::Connection;
-use super::objects::{Named, Object, delete, find, labelled};
 use super::ownership::check_ours;
 use super::secret_data;
+use crate::adapters::kubernetes::client::{Connection, Named, Object, delete, find, labelled};
 use crate::manifests::Launch;
 use crate::manifests::names::{GROUP, Group};
-use crate::ports::cluster::{ClusterError, ClusterFault};
+use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
 /// What an object is found by, whatever its kind.
 type Place = (String, String);
@@ -24,7 +23,7 @@ fn places<'a, K: Object + 'a>(objects: impl IntoIterator<Item = &'a K>) -> BTree
 }
 
 /// Deletes what the group has and this launch has not, runs first.
-pub(super) async fn prune(
+pub(crate) async fn prune(
     client: &Client,
     group: &Group,
     launch: &Launch,
@@ -87,7 +86,7 @@ async fn remove_elsewhere(
 async fn roles_elsewhere(client: &Client, group: &Group) -> Result<BTreeSet<String>, ClusterError> {
     let labels = format!("{GROUP}={}", group.name);
     let roles: Vec<Role> = match labelled(client, None, &labels).await {
-        Err(error) if error.fault == ClusterFault::Forbidden => Vec::new(),
+        Err(error) if error.kind == ClusterErrorKind::Forbidden => Vec::new(),
         roles => roles?,
     };
     let ours = |role: &Role| {
@@ -98,7 +97,7 @@ async fn roles_elsewhere(client: &Client, group: &Group) -> Result<BTreeSet<Stri
 }
 
 /// Deletes what runs a revision.
-pub(super) async fn remove_runs(client: &Client, group: &Group, revision: i64) -> Result<(), ClusterError> {
+pub(crate) async fn remove_runs(client: &Client, group: &Group, revision: i64) -> Result<(), ClusterError> {
     delete::<CronJob>(client, &group.namespace, &group.cron_job(revision)).await?;
     delete::<Job>(client, &group.namespace, &group.job(revision)).await?;
     Ok(())

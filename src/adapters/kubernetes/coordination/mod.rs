@@ -1,38 +1,38 @@
 //! Pods of one Indexed Job that make loads together, by the Secrets of their shards.
 //!
-//! Each pod writes only its own Secret and watches others': the coordinator (index 0) those of all, an assistant the coordinator's.
+//! Each pod writes only its own Secret and watches others': the coordinator (index 0) those of all, a worker the coordinator's.
 //! So nobody overwrites anybody, and no two clocks are compared.
 //!
 //! ```text
-//! coordinator's Secret                          an assistant's Secret
+//! coordinator's Secret                          a worker's Secret
 //! call: place     ◄─ the coordinator comes      at: place      ◄─ it is ready there
-//! go: place       ◄─ all are there, or late     handed: place  ◄─ what it measured, under `measured`
+//! go: place       ◄─ all are there, or late     report: place  ◄─ what it measured, under `measured`
 //! through: place  ◄─ all have handed in
 //! over            ◄─ the run is over
 //! ```
 //!
-//! A *session* is one life of the coordinator within one Job. What an assistant wrote counts only in the session that it names, so
+//! A *session* is one life of the coordinator within one Job. What a worker wrote counts only in the session that it names, so
 //! that nothing is counted twice when the coordinator begins anew, and nothing of an earlier loop is taken for this one's. The
-//! coordinator writes a heartbeat: an assistant that hears nothing for as long as pods wait for each other gives up.
+//! coordinator writes a heartbeat: a worker that hears nothing for as long as pods wait for each other gives up.
 
-mod assistant;
-mod board;
 mod coordinator;
+mod mailbox;
 mod state;
+mod worker;
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use self::assistant::Assistant;
 use self::coordinator::Coordinator;
-use super::connect::Connection;
+use self::worker::Worker;
+use crate::adapters::kubernetes::client::Connection;
 use crate::manifests::names::Group;
 use crate::model::document::Experiment;
-use crate::model::shard::{Handed, LoadPlace, Share};
+use crate::model::shard::{LoadPlace, ShardReport, Share};
 use crate::ports::BoxFuture;
 use crate::ports::cluster::ClusterError;
-use crate::ports::fleet::{Fleet, FleetError, MemberShard, Muster};
+use crate::ports::fleet::{BarrierResult, Fleet, FleetError, MemberShard};
 
 /// A pod among those that make loads together.
 pub struct PodFleet {
@@ -42,11 +42,11 @@ pub struct PodFleet {
 
 enum Role {
     Coordinator(Coordinator),
-    Assistant(Box<Assistant>),
+    Worker(Box<Worker>),
 }
 
 /// Which pod this is, and of what.
-pub struct Seat {
+pub struct ShardIndex {
     /// The group.
     pub group: Group,
     /// The Job, by its UID.
@@ -54,25 +54,25 @@ pub struct Seat {
     /// Which pod of it.
     pub share: Share,
     /// How long pods wait for each other.
-    pub patience: Duration,
+    pub start_timeout: Duration,
 }
 
 impl PodFleet {
     /// Takes part. For the coordinator a new session begins, unless the run of this Job is over: then there is nothing to take part in.
-    pub async fn join(connection: &Connection, seat: &Seat) -> Result<Option<Self>, ClusterError> {
+    pub async fn join(connection: &Connection, seat: &ShardIndex) -> Result<Option<Self>, ClusterError> {
         let role = match seat.share.index() {
             0 => Coordinator::join(connection, seat).await?.map(Role::Coordinator),
-            _ => Some(Role::Assistant(Box::new(Assistant::join(connection, seat).await?))),
+            _ => Some(Role::Worker(Box::new(Worker::join(connection, seat).await?))),
         };
         Ok(role.map(|role| Self { share: seat.share, role }))
     }
 
-    /// The document as it was before this run: for the coordinator's first life the one that is given, which is kept for later ones;
-    /// what a life that was lost added to it does not count.
+    /// The document as it was before this run: for the coordinator's first epoch the one that is given, which is kept for later ones;
+    /// what a epoch that was lost added to it does not count.
     pub async fn before_run(&self, document: Option<Experiment>) -> Result<Option<Experiment>, ClusterError> {
         match &self.role {
             Role::Coordinator(coordinator) => coordinator.before_run(document).await,
-            Role::Assistant(_) => Ok(document),
+            Role::Worker(_) => Ok(document),
         }
     }
 }
@@ -87,45 +87,43 @@ impl Fleet for PodFleet {
         self.share
     }
 
-    fn start(&self, place: LoadPlace) -> BoxFuture<'_, Result<Muster, FleetError>> {
+    fn start(&self, place: LoadPlace) -> BoxFuture<'_, Result<BarrierResult, FleetError>> {
         match &self.role {
             Role::Coordinator(coordinator) => Box::pin(coordinator.start(place)),
-            Role::Assistant(assistant) => Box::pin(assistant.start(place)),
+            Role::Worker(worker) => Box::pin(worker.start(place)),
         }
     }
 
     fn gather<'a>(
         &'a self,
         place: LoadPlace,
-        own: &'a Handed,
+        own: &'a ShardReport,
         planned: Option<Duration>,
     ) -> BoxFuture<'a, Result<Vec<MemberShard>, FleetError>> {
         match &self.role {
             Role::Coordinator(coordinator) => Box::pin(coordinator.gather(place, planned)),
-            Role::Assistant(assistant) => {
-                Box::pin(async move { assistant.hand_in(place, own).await.map(|()| Vec::new()) })
-            }
+            Role::Worker(worker) => Box::pin(async move { worker.hand_in(place, own).await.map(|()| Vec::new()) }),
         }
     }
 
     fn next_task(&self) -> BoxFuture<'_, Result<Option<usize>, FleetError>> {
         match &self.role {
             Role::Coordinator(_) => Box::pin(async { Err(not_mine("to be called for tasks")) }),
-            Role::Assistant(assistant) => Box::pin(assistant.next_task()),
+            Role::Worker(worker) => Box::pin(worker.next_task()),
         }
     }
 
-    fn recalled(&self) -> CancellationToken {
+    fn superseded(&self) -> CancellationToken {
         match &self.role {
             Role::Coordinator(_) => CancellationToken::new(),
-            Role::Assistant(assistant) => assistant.recalled(),
+            Role::Worker(worker) => worker.superseded(),
         }
     }
 
-    fn dismiss(&self) -> BoxFuture<'_, Result<(), FleetError>> {
+    fn finish(&self) -> BoxFuture<'_, Result<(), FleetError>> {
         match &self.role {
-            Role::Coordinator(coordinator) => Box::pin(coordinator.dismiss()),
-            Role::Assistant(_) => Box::pin(async { Err(not_mine("to end the run")) }),
+            Role::Coordinator(coordinator) => Box::pin(coordinator.finish()),
+            Role::Worker(_) => Box::pin(async { Err(not_mine("to end the run")) }),
         }
     }
 }

@@ -29,15 +29,15 @@ const COMPRESSED: &str = "experiment.yaml.gz";
 const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
 
 /// The document's entries: plain, compressed.
-pub(super) type Entries = [Option<ByteString>; 2];
+pub(crate) type Entries = [Option<ByteString>; 2];
 
 /// The entries of the document in a Secret.
-pub(super) fn entries(secret: &Secret) -> Entries {
+pub(crate) fn entries(secret: &Secret) -> Entries {
     [PLAIN, COMPRESSED].map(|key| secret.data.as_ref().and_then(|data| data.get(key)).cloned())
 }
 
 /// The document in a Secret, if there is one.
-pub(super) fn document(secret: &Secret) -> Option<Result<Experiment, CodecError>> {
+pub(crate) fn document(secret: &Secret) -> Option<Result<Experiment, CodecError>> {
     let wrong = |message: &str| CodecError { message: message.to_owned(), line: None, column: None };
     let text = match entries(secret) {
         [_, Some(compressed)] => {
@@ -52,20 +52,20 @@ pub(super) fn document(secret: &Secret) -> Option<Result<Experiment, CodecError>
 }
 
 /// The values in a Secret, if there are any. Helm keeps a `null` that no default stood under; nobody means it as a value.
-pub(super) fn values(secret: &Secret) -> Option<Result<Value, CodecError>> {
+pub(crate) fn values(secret: &Secret) -> Option<Result<Value, CodecError>> {
     let bytes = secret.data.as_ref()?.get(VALUES_KEY)?;
     let wrong = |_| CodecError { message: "it is not UTF-8 text".to_owned(), line: None, column: None };
     Some(std::str::from_utf8(&bytes.0).map_err(wrong).and_then(codec::value_from_yaml).map(without_nulls))
 }
 
 /// Takes the document out of the Secret. Whether there was one.
-pub(super) fn remove(secret: &mut Secret) -> bool {
+pub(crate) fn remove(secret: &mut Secret) -> bool {
     let data = secret.data.get_or_insert_default();
     [PLAIN, COMPRESSED].iter().filter(|key| data.remove(**key).is_some()).count() > 0
 }
 
 /// Puts the document into the Secret; the error says how large it is where it can't be made to fit.
-pub(super) fn put(secret: &mut Secret, experiment: &Experiment) -> Result<(), String> {
+pub(crate) fn put(secret: &mut Secret, experiment: &Experiment) -> Result<(), String> {
     remove(secret);
     let data = secret.data.get_or_insert_default();
     let others: usize = data.values().map(|value| value.0.len()).sum();

@@ -10,16 +10,16 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::super::connect::Connection;
-use super::super::secret_data;
-use super::Seat;
-use super::board::{Board, View};
-use super::state::{AssistantState, CoordinatorState, Session, measured, put_state, state};
+use super::ShardIndex;
+use super::mailbox::{Mailbox, MailboxWatch};
+use super::state::{CoordinatorState, Session, WorkerState, measured, put_state, state};
+use crate::adapters::kubernetes::client::Connection;
+use crate::adapters::kubernetes::experiment;
 use crate::model::document::Experiment;
 use crate::model::duration::GoDuration;
-use crate::model::shard::{Handed, LoadPlace};
+use crate::model::shard::{LoadPlace, ShardReport};
 use crate::ports::cluster::ClusterError;
-use crate::ports::fleet::{Entry, FleetError, MemberShard, Missing, Muster};
+use crate::ports::fleet::{BarrierResult, Entry, FleetError, MemberShard, Missing};
 
 /// Heartbeats in the time that pods wait for each other, and the longest pause between two.
 const BEATS: u32 = 4;
@@ -29,49 +29,50 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The coordinator.
-pub(super) struct Coordinator {
-    board: Arc<Board>,
+pub(crate) struct Coordinator {
+    mailbox: Arc<Mailbox>,
     session: Session,
-    patience: Duration,
-    /// The assistants' boards, from index 1 on.
-    views: Vec<View>,
+    start_timeout: Duration,
+    /// The workers' boards, from index 1 on.
+    mailboxes: Vec<MailboxWatch>,
     beating: AbortHandle,
     /// Who did not come to the last place, and why, as far as that is known.
     absent: std::sync::Mutex<BTreeMap<usize, String>>,
 }
 
-/// What an assistant says in this session, and the Secret that it says it in.
+/// What a worker says in this session, and the Secret that it says it in.
 struct Said {
-    state: AssistantState,
+    state: WorkerState,
     secret: Secret,
 }
 
 impl Coordinator {
-    pub(super) async fn join(connection: &Connection, seat: &Seat) -> Result<Option<Self>, ClusterError> {
-        let board = Arc::new(Board::open(connection, &seat.group, 0).await?);
-        let before: CoordinatorState = state(&board.read().await);
-        let lives = if before.session.job == seat.job { before.session.life } else { 0 };
-        if lives > 0 && before.over {
+    pub(crate) async fn join(connection: &Connection, seat: &ShardIndex) -> Result<Option<Self>, ClusterError> {
+        let mailbox = Arc::new(Mailbox::open(connection, &seat.group, 0).await?);
+        let before: CoordinatorState = state(&mailbox.read().await);
+        let epochs = if before.session.job == seat.job { before.session.epoch } else { 0 };
+        if epochs > 0 && before.over {
             return Ok(None);
         }
-        let session = Session { job: seat.job.clone(), life: lives + 1 };
+        let session = Session { job: seat.job.clone(), epoch: epochs + 1 };
         let new = CoordinatorState { session: session.clone(), ..CoordinatorState::default() };
-        board
+        mailbox
             .write(|secret| {
                 put_state(secret, &new);
                 true
             })
             .await?;
-        let views = (1..seat.share.count()).map(|index| View::new(connection, &seat.group, index)).collect();
-        let pause = (seat.patience / BEATS).min(LONGEST_PAUSE);
-        let beating = tokio::spawn(beat(Arc::clone(&board), session.clone(), pause)).abort_handle();
+        let mailboxes =
+            (1..seat.share.count()).map(|index| MailboxWatch::new(connection, &seat.group, index)).collect();
+        let pause = (seat.start_timeout / BEATS).min(LONGEST_PAUSE);
+        let beating = tokio::spawn(beat(Arc::clone(&mailbox), session.clone(), pause)).abort_handle();
         let absent = std::sync::Mutex::default();
-        Ok(Some(Self { board, session, patience: seat.patience, views, beating, absent }))
+        Ok(Some(Self { mailbox, session, start_timeout: seat.start_timeout, mailboxes, beating, absent }))
     }
 
     /// Writes what `change` makes of the state.
     async fn tell(&self, change: impl Fn(&mut CoordinatorState)) -> Result<(), FleetError> {
-        let written = self.board.write(|secret| {
+        let written = self.mailbox.write(|secret| {
             let mut now: CoordinatorState = state(secret);
             // A later life of this pod has taken over.
             if now.session != self.session {
@@ -82,7 +83,7 @@ impl Coordinator {
             true
         });
         written.await.map_err(failed)?;
-        let now: CoordinatorState = state(&self.board.read().await);
+        let now: CoordinatorState = state(&self.mailbox.read().await);
         if now.session != self.session {
             return Err(FleetError::Failed("another pod coordinates this run now".to_owned()));
         }
@@ -90,17 +91,17 @@ impl Coordinator {
     }
 
     /// Waits until all have come, or time is up; then all start.
-    pub(super) async fn start(&self, place: LoadPlace) -> Result<Muster, FleetError> {
+    pub(crate) async fn start(&self, place: LoadPlace) -> Result<BarrierResult, FleetError> {
         self.tell(|state| state.call = Some(place)).await?;
         let absent = self.absent.lock().map(|absent| absent.clone()).unwrap_or_default();
-        let waits = (1..).zip(&self.views).map(|(index, view)| {
-            let patience = if absent.contains_key(&index) { AGAIN } else { self.patience };
-            self.wait(view, Instant::now() + patience, move |said| said.state.at >= Some(place))
+        let waits = (1..).zip(&self.mailboxes).map(|(index, mailbox)| {
+            let start_timeout = if absent.contains_key(&index) { AGAIN } else { self.start_timeout };
+            self.wait(mailbox, Instant::now() + start_timeout, move |said| said.state.at >= Some(place))
         });
         let came = join_all(waits).await;
         let is_there = |(index, found): (usize, &Option<Said>)| found.is_some().then_some(index);
         let joined: Vec<usize> = (1..).zip(&came).filter_map(is_there).collect();
-        let late = format!("did not come to the start within {}", GoDuration(self.patience));
+        let late = format!("did not come to the start within {}", GoDuration(self.start_timeout));
         // One that was waited for in vain is not waited for as long again.
         let why =
             |index: usize| absent.get(&index).cloned().or_else(|| self.fault(index)).unwrap_or_else(|| late.clone());
@@ -115,33 +116,33 @@ impl Coordinator {
         if let Ok(mut absent) = self.absent.lock() {
             *absent = missing;
         }
-        Ok(Muster { entry: Entry::OnTime, missing: told })
+        Ok(BarrierResult { entry: Entry::OnTime, missing: told })
     }
 
     /// Takes what the others measured: of those that came, and of those that have come since.
-    pub(super) async fn gather(
+    pub(crate) async fn gather(
         &self,
         place: LoadPlace,
         planned: Option<Duration>,
     ) -> Result<Vec<MemberShard>, FleetError> {
         // As long as it takes to start a lost pod again and make its part of the load once more.
-        let most = self.patience + planned.unwrap_or_default();
+        let most = self.start_timeout + planned.unwrap_or_default();
         let until = Instant::now() + most;
-        let waits = (1..).zip(&self.views).map(|(index, view)| async move {
+        let waits = (1..).zip(&self.mailboxes).map(|(index, mailbox)| async move {
             let absent = self.absent.lock().ok().and_then(|absent| absent.get(&index).cloned());
-            let has_come = self.said(view).is_some_and(|said| said.state.at >= Some(place));
+            let has_come = self.said(mailbox).is_some_and(|said| said.state.at >= Some(place));
             if let Some(reason) = absent.filter(|_| !has_come) {
-                return MemberShard { index, is_late: false, handed: Err(reason) };
+                return MemberShard { index, is_late: false, report: Err(reason) };
             }
-            match self.wait(view, until, move |said| said.state.handed >= Some(place)).await {
-                Some(said) if said.state.handed == Some(place) => MemberShard {
+            match self.wait(mailbox, until, move |said| said.state.report >= Some(place)).await {
+                Some(said) if said.state.report == Some(place) => MemberShard {
                     index,
                     is_late: said.state.late,
-                    handed: measured(&said.secret).map_err(|reason| format!("its shard can't be read: {reason}")),
+                    report: measured(&said.secret).map_err(|reason| format!("its shard can't be read: {reason}")),
                 },
                 _ => {
                     let silent = || format!("came, and handed in nothing within {}", GoDuration(most));
-                    MemberShard { index, is_late: false, handed: Err(self.fault(index).unwrap_or_else(silent)) }
+                    MemberShard { index, is_late: false, report: Err(self.fault(index).unwrap_or_else(silent)) }
                 }
             }
         });
@@ -150,46 +151,46 @@ impl Coordinator {
         Ok(shards)
     }
 
-    /// The document as it was before the first life of this Job's coordinator: the one that is given, in that life.
-    pub(super) async fn before_run(&self, document: Option<Experiment>) -> Result<Option<Experiment>, ClusterError> {
-        if self.session.life > 1 {
-            let kept = secret_data::document(&self.board.read().await).and_then(Result::ok);
+    /// The document as it was before the first life of this Job's coordinator: the one that is given, in that epoch.
+    pub(crate) async fn before_run(&self, document: Option<Experiment>) -> Result<Option<Experiment>, ClusterError> {
+        if self.session.epoch > 1 {
+            let kept = experiment::document(&self.mailbox.read().await).and_then(Result::ok);
             return Ok(kept);
         }
-        self.board
+        self.mailbox
             .write(|secret| match &document {
-                Some(document) => secret_data::put(secret, document).is_ok(),
-                None => secret_data::remove(secret),
+                Some(document) => experiment::put(secret, document).is_ok(),
+                None => experiment::remove_document(secret),
             })
             .await?;
         Ok(document)
     }
 
-    pub(super) async fn dismiss(&self) -> Result<(), FleetError> {
+    pub(crate) async fn finish(&self) -> Result<(), FleetError> {
         self.beating.abort();
         self.tell(|state| state.over = true).await
     }
 
-    /// Why an assistant can't be watched, if it can't.
+    /// Why a worker can't be watched, if it can't.
     fn fault(&self, index: usize) -> Option<String> {
-        let view = self.views.get(index.checked_sub(1)?)?;
-        view.latest().borrow().as_ref().err().map(|error| error.message.clone())
+        let mailbox = self.mailboxes.get(index.checked_sub(1)?)?;
+        mailbox.latest().borrow().as_ref().err().map(|error| error.message.clone())
     }
 
-    /// What an assistant says, if it is of this session.
-    fn said(&self, view: &View) -> Option<Said> {
-        self.of_session(&view.latest().borrow())
+    /// What a worker says, if it is of this session.
+    fn said(&self, mailbox: &MailboxWatch) -> Option<Said> {
+        self.of_session(&mailbox.latest().borrow())
     }
 
     fn of_session(&self, latest: &Result<Option<Secret>, ClusterError>) -> Option<Said> {
         let secret = latest.as_ref().ok()?.as_ref()?;
-        let state: AssistantState = state(secret);
+        let state: WorkerState = state(secret);
         (state.session == self.session).then(|| Said { state, secret: secret.clone() })
     }
 
-    /// Waits until an assistant says what is wanted; none if it does not by then.
-    async fn wait(&self, view: &View, until: Instant, is_so: impl Fn(&Said) -> bool) -> Option<Said> {
-        let mut latest = view.latest();
+    /// Waits until a worker says what is wanted; none if it does not by then.
+    async fn wait(&self, mailbox: &MailboxWatch, until: Instant, is_so: impl Fn(&Said) -> bool) -> Option<Said> {
+        let mut latest = mailbox.latest();
         let wanted = |now: &watch::Ref<'_, Result<Option<Secret>, ClusterError>>| {
             self.of_session(now).filter(|said| is_so(said))
         };
@@ -214,11 +215,11 @@ impl Drop for Coordinator {
     }
 }
 
-/// Shows that the coordinator lives.
-async fn beat(board: Arc<Board>, session: Session, pause: Duration) {
+/// Shows that the coordinator epochs.
+async fn beat(mailbox: Arc<Mailbox>, session: Session, pause: Duration) {
     loop {
         tokio::time::sleep(pause).await;
-        let written = board.write(|secret| {
+        let written = mailbox.write(|secret| {
             let mut now: CoordinatorState = state(secret);
             if now.session != session {
                 return false;
@@ -234,14 +235,14 @@ async fn beat(board: Arc<Board>, session: Session, pause: Duration) {
 }
 
 /// Words for what is not this pod's fault.
-pub(super) fn failed(error: ClusterError) -> FleetError {
+pub(crate) fn failed(error: ClusterError) -> FleetError {
     FleetError::Failed(error.message)
 }
 
 /// What is handed in says that it was interrupted: another attempt will follow.
-pub(super) fn is_interrupted(handed: &Handed) -> bool {
+pub(crate) fn is_interrupted(report: &ShardReport) -> bool {
     use crate::model::shard::ShardEnd;
-    handed.iter().any(|end| match end {
+    report.iter().any(|end| match end {
         ShardEnd::Measured(shard) => shard.interrupted,
         ShardEnd::Interrupted => true,
         ShardEnd::Failed(_) => false,

@@ -1,0 +1,18 @@
+//! Experiments in a cluster: launching a group, reading and writing its document in a Secret, listing, logs, and removal.
+
+mod groups;
+mod launch;
+mod logs;
+mod ownership;
+mod remove;
+mod secret_data;
+mod secret_store;
+
+pub use groups::{GroupState, RunEnded, groups, run_is_over};
+pub use launch::{Launched, launch};
+pub use logs::{LogLine, follow_logs, what_holds_the_pod};
+pub use remove::delete_group;
+pub use secret_data::MAX_SECRET_BYTES;
+pub use secret_store::{SecretStore, Stored};
+
+pub(crate) use secret_data::{document, put, remove as remove_document};

@@ -132,6 +132,9 @@ impl CliError {
             PipelineError::Input(error) => Self::in_document(location, error),
             PipelineError::Store(error) => Self::from(error),
             error @ PipelineError::Fleet(_) => Self::chain(Exit::OutsideWorld, error, None),
+            error @ PipelineError::Task { source: TaskError::Interrupted, .. } => {
+                Self::chain(Exit::Interrupted, error, None)
+            }
             PipelineError::Task { source: TaskError::Input(ref input), .. } => {
                 let hint = input.hint.clone();
                 Self { hint, ..Self::new(Exit::TaskFailed, error.to_string()).caused_by(input.clone()) }

@@ -27,7 +27,7 @@ use serde_json::Value;
 use self::names::{GROUP, Group, REVISION, SHARD};
 use self::settings::{Runner, Settings};
 use crate::model::codec;
-use crate::model::object::ObjectRef;
+use crate::model::object::Permission;
 use crate::values::input::InputError;
 
 /// Key of the values in the group's Secret.
@@ -41,8 +41,8 @@ pub struct Plan<'a> {
     pub revision: i64,
     /// The user's values [with defaults](settings::with_defaults).
     pub values: &'a Value,
-    /// The objects that its tasks wait for.
-    pub watched: &'a [ObjectRef],
+    /// Access that its tasks need.
+    pub permissions: &'a [Permission],
 }
 
 /// The objects of a launch, in the order in which they are made.

@@ -6,9 +6,10 @@ use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject
 
 use super::settings::Settings;
 use super::{Plan, metadata};
+use crate::model::object::Permission;
 
-/// Group and plural name of a kind.
-type Kind<'a> = (&'a str, &'a str);
+/// Group and plural name of a kind, and verbs.
+type Access<'a> = (&'a str, &'a str, &'static [&'static str]);
 
 /// The roles and their bindings, those of the group's Secrets first.
 pub(super) fn roles(plan: &Plan<'_>, settings: &Settings) -> (Vec<Role>, Vec<RoleBinding>) {
@@ -19,10 +20,10 @@ pub(super) fn roles(plan: &Plan<'_>, settings: &Settings) -> (Vec<Role>, Vec<Rol
     }
     let own = rule("", "secrets", secrets, &["get", "update", "watch"]);
     let mut roles = vec![Role { metadata: metadata(plan, group.role(), None), rules: Some(vec![own]) }];
-    for (namespace, kinds) in watched(plan) {
-        let rules = kinds.into_iter().map(|((api, resource), names)| {
-            rule(api, resource, names.into_iter().map(str::to_owned), &["get", "watch"])
-        });
+    for (namespace, kinds) in permissions(plan) {
+        let rules = kinds
+            .into_iter()
+            .map(|((api, resource, verbs), names)| rule(api, resource, names.into_iter().map(str::to_owned), verbs));
         roles.push(Role {
             metadata: metadata(plan, group.ready_role(namespace), Some(namespace)),
             rules: Some(rules.collect()),
@@ -33,15 +34,15 @@ pub(super) fn roles(plan: &Plan<'_>, settings: &Settings) -> (Vec<Role>, Vec<Rol
     (roles, bindings)
 }
 
-/// Namespace → kind → names of the objects that are waited for.
-fn watched<'a>(plan: &Plan<'a>) -> BTreeMap<&'a str, BTreeMap<Kind<'a>, BTreeSet<&'a str>>> {
-    let mut watched: BTreeMap<&str, BTreeMap<Kind<'_>, BTreeSet<&str>>> = BTreeMap::new();
-    for object in plan.watched {
+/// Namespace → kind and verbs → names of the objects that tasks need access to.
+fn permissions<'a>(plan: &Plan<'a>) -> BTreeMap<&'a str, BTreeMap<Access<'a>, BTreeSet<&'a str>>> {
+    let mut permissions: BTreeMap<&str, BTreeMap<Access<'_>, BTreeSet<&str>>> = BTreeMap::new();
+    for Permission { object, verbs } in plan.permissions {
         let namespace = object.namespace.as_deref().unwrap_or(&plan.group.namespace);
-        let kind = (object.kind.group.as_str(), object.kind.resource.as_str());
-        watched.entry(namespace).or_default().entry(kind).or_default().insert(&object.name);
+        let access = (object.kind.group.as_str(), object.kind.resource.as_str(), *verbs);
+        permissions.entry(namespace).or_default().entry(access).or_default().insert(&object.name);
     }
-    watched
+    permissions
 }
 
 fn rule(api: &str, resource: &str, names: impl IntoIterator<Item = String>, verbs: &[&str]) -> PolicyRule {

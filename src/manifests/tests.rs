@@ -4,24 +4,25 @@ use serde_json::json;
 
 use super::settings::with_defaults;
 use super::*;
-use crate::model::object::ResourceKind;
+use crate::model::object::{ObjectRef, Permission, ResourceKind};
 
 fn group(name: &str) -> Group {
     Group::new("shop", name).unwrap()
 }
 
-fn isvc(name: &str, namespace: Option<&str>) -> ObjectRef {
+fn isvc(name: &str, namespace: Option<&str>) -> Permission {
     let kind = ResourceKind {
         group: "serving.kserve.io".into(),
         version: "v1beta1".into(),
         resource: "inferenceservices".into(),
     };
-    ObjectRef { kind, namespace: namespace.map(str::to_owned), name: name.into() }
+    let object = ObjectRef { kind, namespace: namespace.map(str::to_owned), name: name.into() };
+    Permission { object, verbs: &["get", "watch"] }
 }
 
-fn launched(values: &Value, watched: &[ObjectRef]) -> Launch {
+fn launched(values: &Value, permissions: &[Permission]) -> Launch {
     let values = with_defaults(values).unwrap();
-    launch(&Plan { group: &group("canary"), revision: 3, values: &values, watched }).unwrap()
+    launch(&Plan { group: &group("canary"), revision: 3, values: &values, permissions }).unwrap()
 }
 
 fn text(object: &impl serde::Serialize) -> Value {
@@ -58,8 +59,8 @@ fn a_launch_has_the_objects_that_iter8_has() {
 
 #[test]
 fn roles_allow_just_what_is_needed() {
-    let watched = [isvc("b", None), isvc("a", None), isvc("a", Some("models"))];
-    let made = launched(&json!({"runner": "none"}), &watched);
+    let permissions = [isvc("b", None), isvc("a", None), isvc("a", Some("models"))];
+    let made = launched(&json!({"runner": "none"}), &permissions);
     let rules: Vec<Value> =
         made.roles.iter().map(|role| json!([role.metadata.name, role.metadata.namespace, role.rules])).collect();
     let of_isvc = |names: &[&str]| {
@@ -155,7 +156,7 @@ fn names_that_kubernetes_would_refuse_are_refused_here() {
     assert_eq!(Group::new("Shop", "a").unwrap_err().path, "--namespace");
     let values = with_defaults(&json!({"runner": "cronjob", "cronjobSchedule": "* * * * *"})).unwrap();
     let long = group(&"a".repeat(43));
-    let plan = Plan { group: &long, revision: 1, values: &values, watched: &[] };
+    let plan = Plan { group: &long, revision: 1, values: &values, permissions: &[] };
     let told = launch(&plan).unwrap_err().to_string();
     assert!(told.contains("longer than 52 characters"), "{told}");
     assert!(launch(&Plan { group: &group(&"a".repeat(42)), ..plan }).is_ok());

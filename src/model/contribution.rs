@@ -25,6 +25,11 @@ pub struct Contribution {
 }
 
 impl Contribution {
+    /// The contribution of a task that was interrupted before it had anything to add.
+    pub(crate) fn interrupted() -> Self {
+        Self { interrupted: true, ..Self::default() }
+    }
+
     /// The providers that it measured, for whichever version: `http` of `http/latency-mean`.
     pub fn providers(&self) -> BTreeSet<&str> {
         let keys = self.versions.iter().flat_map(|version| version.metrics.keys());

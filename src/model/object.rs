@@ -40,3 +40,12 @@ impl fmt::Display for ObjectRef {
         write!(f, "{}/{}", self.kind, self.name)
     }
 }
+
+/// Access to one object that a task needs; the experiment's Role grants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// The object.
+    pub object: ObjectRef,
+    /// Verbs of the Kubernetes API, such as `get`.
+    pub verbs: &'static [&'static str],
+}

@@ -68,8 +68,8 @@ fn check_together(spec: &[TaskSpec], tasks: &[Box<dyn Task>]) -> Result<(), Inpu
     let mut versions: Option<(usize, usize)> = None;
     let mut providers = BTreeMap::new();
     for (index, task) in tasks.iter().enumerate() {
-        let measures = task.measures();
-        if let Some(count) = measures.versions {
+        let facts = task.facts();
+        if let Some(count) = facts.versions {
             let (first, expected) = *versions.get_or_insert((index, count));
             if count != expected {
                 let message = format!("it measures {count} versions, and spec[{first}] measures {expected}");
@@ -78,7 +78,7 @@ fn check_together(spec: &[TaskSpec], tasks: &[Box<dyn Task>]) -> Result<(), Inpu
             }
         }
         // One of two tasks with conditions may be skipped, so these are checked when they run.
-        for provider in measures.providers {
+        for provider in facts.providers {
             if let Some(first) = providers.insert(provider.clone(), index)
                 && spec[first].condition.is_none()
                 && spec[index].condition.is_none()

@@ -8,7 +8,7 @@ use super::{INTERRUPT_GRACE, PipelineError, RunEnd, interrupt_grace_over};
 use crate::model::document::TaskStatus;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::{Env, Event};
-use crate::tasks::TaskContext;
+use crate::tasks::{OnStop, TaskContext};
 
 impl Prepared {
     /// Runs this worker's share of each load that the coordinator starts, until the run is over. Failed loads are reported by the
@@ -37,7 +37,7 @@ impl Prepared {
 
     /// Runs this worker's share of one task.
     async fn assist_with(&self, index: usize, fleet: &dyn Fleet, env: &Env<'_>) -> Result<(), FleetError> {
-        let Some(task) = self.tasks.get(index).filter(|task| task.is_shared()) else {
+        let Some(load) = self.tasks.get(index).and_then(|task| task.as_load()) else {
             let message = format!("the coordinator asks for task {}, which makes no load here", index + 1);
             return Err(FleetError::Failed(format!("{message}: do all machines run the same experiment?")));
         };
@@ -47,8 +47,8 @@ impl Prepared {
         let measured = BTreeSet::new();
         let context = TaskContext { index, experiment: &self.experiment, measured: &measured, env };
         let end = tokio::select! {
-            end = task.assist(&context, fleet) => end,
-            () = interrupt_grace_over(env) => Ok(()),
+            end = load.run_part(&context, fleet) => end,
+            () = interrupt_grace_over(env, OnStop::Finish) => Ok(()),
         };
         let (status, notes) = match &end {
             Ok(()) if !env.stop.is_cancelled() => (TaskStatus::Done, Vec::new()),

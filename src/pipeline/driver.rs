@@ -46,7 +46,7 @@ fn check_earlier(experiment: &Experiment, tasks: &[Box<dyn Task>]) -> Result<(),
     for (index, task) in tasks.iter().enumerate() {
         let at = format!("spec[{index}]");
         task.check_earlier(insights).map_err(|error| error.under(&at))?;
-        if let Some(count) = task.measures().versions.filter(|count| ![0, *count].contains(&insights.num_versions)) {
+        if let Some(count) = task.facts().versions.filter(|count| ![0, *count].contains(&insights.num_versions)) {
             let message = format!("it measures {count} versions, and the earlier loops {}", insights.num_versions);
             return Err(InputError::new(at, message).with_hint("start afresh without --reuseResult"));
         }

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use crate::ports::fleet::FleetError;
 use crate::ports::{Env, StoreError};
-use crate::tasks::TaskError;
+use crate::tasks::{OnStop, TaskError};
 use crate::values::input::InputError;
 
 /// Time that an interrupted task may take to return its measurements.
@@ -76,8 +76,10 @@ pub enum PipelineError {
     Fleet(#[source] FleetError),
 }
 
-/// Completes when the run was interrupted and the running task has used up its grace period.
-async fn interrupt_grace_over(env: &Env<'_>) {
+/// Completes when the run was interrupted and the running task, if it finishes by itself, has used up its grace period.
+async fn interrupt_grace_over(env: &Env<'_>, on_stop: OnStop) {
     env.stop.cancelled().await;
-    tokio::time::sleep(INTERRUPT_GRACE).await;
+    if on_stop == OnStop::Finish {
+        tokio::time::sleep(INTERRUPT_GRACE).await;
+    }
 }

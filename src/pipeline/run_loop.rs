@@ -69,7 +69,7 @@ impl LoopRun<'_, '_> {
             }
             Err(error) => return Ok(self.fail(index, started, error).await),
         }
-        for provider in task.measures().providers {
+        for provider in task.facts().providers {
             if self.measured.contains(&provider) {
                 return Ok(self.fail(index, started, measured_twice(index, &provider).into()).await);
             }
@@ -100,7 +100,7 @@ impl LoopRun<'_, '_> {
 
     /// Runs a task, or takes its outcome from the replayed recording.
     async fn run_or_replay(&self, index: usize, task: &dyn Task) -> Result<Contribution, TaskError> {
-        let recording = self.env.recording.filter(|_| task.recorded() == Recorded::Outcome);
+        let recording = self.env.recording.filter(|_| task.facts().recorded == Recorded::Outcome);
         let Some(recording) = recording else { return self.run_task(index, task).await };
         let name = self.name(index);
         if let Some(outcome) = recording.begin(index, &name) {
@@ -116,9 +116,13 @@ impl LoopRun<'_, '_> {
     async fn run_task(&self, index: usize, task: &dyn Task) -> Result<Contribution, TaskError> {
         let env = self.env;
         let context = TaskContext { index, experiment: self.document.experiment(), measured: &self.measured, env };
-        tokio::select! {
+        let end = tokio::select! {
             end = task.run(&context) => end,
-            () = interrupt_grace_over(env) => Ok(Contribution { interrupted: true, ..Contribution::default() }),
+            () = interrupt_grace_over(env, task.facts().on_stop) => Err(TaskError::Interrupted),
+        };
+        match end {
+            Err(TaskError::Interrupted) => Ok(Contribution::interrupted()),
+            end => end,
         }
     }
 

@@ -9,8 +9,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::shape::{anything, given, some_entry};
-use super::{Task, TaskContext, TaskError, TaskKind};
+use super::schema_fragments::{anything, given, some_entry};
+use super::{Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::metrics::reading::MetricName;
 use crate::model::contribution::{Assessment, Contribution};
 use crate::model::document::{ExperimentResult, TaskSpec};
@@ -32,7 +32,7 @@ pub const KIND: TaskKind = TaskKind {
     parse,
     with_schema,
     values_schema,
-    watched: None,
+    permissions: None,
 };
 
 /// The keys of limits, in both spellings.
@@ -214,6 +214,10 @@ struct Assess {
 }
 
 impl Task for Assess {
+    fn facts(&self) -> TaskFacts {
+        TaskFacts::default()
+    }
+
     fn check_earlier(&self, insights: &Insights) -> Result<(), InputError> {
         same_limits(insights, &self.limits)
     }

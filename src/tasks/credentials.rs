@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::shape::each_given;
+use super::schema_fragments::each_given;
 use crate::ports::Files;
 use crate::values::input::InputError;
 

@@ -11,25 +11,25 @@ pub mod grpc;
 pub mod http;
 mod load;
 pub mod notify;
+pub mod permissions;
 pub mod ready;
 pub mod registry;
 pub mod resolve;
 pub mod run;
 mod schedule;
-mod shape;
+mod schema_fragments;
 mod text_source;
-pub mod watched;
 
 use std::collections::BTreeSet;
 
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
-use self::watched::WatchedValues;
+use self::permissions::PermissionValues;
 use crate::model::contribution::{Contribution, TaskFailure, TaskOutcome};
 use crate::model::document::{Experiment, TaskSpec};
 use crate::model::insights::Insights;
-use crate::model::object::ObjectRef;
+use crate::model::object::Permission;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::{BoxFuture, Env, Files};
 use crate::values::input::InputError;
@@ -46,20 +46,34 @@ pub struct TaskContext<'a> {
     pub env: &'a Env<'a>,
 }
 
-/// Why a task did not do what it should.
+impl TaskContext<'_> {
+    /// Waits for `work`, and gives up when the run is interrupted.
+    pub(crate) async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, TaskError> {
+        tokio::select! {
+            biased;
+            () = self.env.stop.cancelled() => Err(TaskError::Interrupted),
+            done = work => Ok(done),
+        }
+    }
+}
+
+/// Reason a task did not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
-    /// What the user wrote can't work: found before the run, or when a file or variable turned out wrong.
+    /// The run was interrupted before the task had anything to contribute.
+    #[error("interrupted")]
+    Interrupted,
+    /// Invalid input: found before the run, or when a file or variable turned out wrong.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// It was tried and failed.
+    /// The task was attempted and failed.
     #[error("{message}")]
     Failed {
-        /// What failed and why, naming target and act: a lowercase fragment.
+        /// Lowercase fragment that names the target and the operation.
         message: String,
-        /// The next step, where there is one.
+        /// The next step, if there is one.
         hint: Option<String>,
-        /// What it measured nevertheless, to be kept in the document.
+        /// Measurements made before the failure; the document keeps them.
         partial: Option<Box<Contribution>>,
     },
 }
@@ -75,6 +89,7 @@ impl From<&Result<Contribution, TaskError>> for TaskOutcome {
     fn from(end: &Result<Contribution, TaskError>) -> Self {
         match end {
             Ok(contribution) => Self::Done(contribution.clone()),
+            Err(TaskError::Interrupted) => Self::Done(Contribution::interrupted()),
             Err(TaskError::Input(error)) => {
                 Self::Failed(TaskFailure { message: error.to_string(), hint: error.hint.clone(), partial: None })
             }
@@ -99,66 +114,71 @@ impl From<TaskOutcome> for Result<Contribution, TaskError> {
 }
 
 /// What a recording keeps of a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Recorded {
-    /// The answers it gets and the times it reads: in a replay it runs over these.
-    Answers,
-    /// Its outcome: it does what is not a single answer, and does not run in a replay.
+    /// The responses it receives and the times it reads: a replay runs the task over these.
+    #[default]
+    Responses,
+    /// Its outcome. The task does more than exchange single responses, so a replay does not run it.
     Outcome,
 }
 
-/// What a task will measure, as far as that is known before it runs.
+/// Reaction of a task to an interruption of the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnStop {
+    /// The pipeline drops it: it has nothing to keep and nothing to clean up.
+    #[default]
+    Drop,
+    /// It observes `cx.env.stop` itself and returns within the pipeline's grace period, with what it measured so far.
+    Finish,
+}
+
+/// Facts about a parsed task that are known before it runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Measures {
+pub struct TaskFacts {
     /// Providers of its metrics (`http`, `http-NAME`); a loop measures each once.
     pub providers: Vec<String>,
-    /// For how many versions; `None` for a task that measures nothing.
+    /// Number of versions that it measures; `None` if it measures nothing.
     pub versions: Option<usize>,
+    /// Access that it needs in the cluster.
+    pub permissions: Vec<Permission>,
+    /// What a recording keeps of it.
+    pub recorded: Recorded,
+    /// Its reaction to an interruption.
+    pub on_stop: OnStop,
 }
 
 /// A parsed task, ready to run.
 pub trait Task: Send + Sync {
-    /// What it will measure.
-    fn measures(&self) -> Measures {
-        Measures::default()
+    /// Facts that are known before it runs.
+    fn facts(&self) -> TaskFacts;
+
+    /// Its load, if several pods can share it.
+    fn as_load(&self) -> Option<&dyn SharedLoad> {
+        None
     }
 
-    /// Finds what does not fit the result that the run adds a loop to.
+    /// Rejects a task that does not fit the result to which the run adds a loop.
     fn check_earlier(&self, insights: &Insights) -> Result<(), InputError> {
         let _ = insights;
         Ok(())
     }
 
-    /// Finds what can be found wrong before any task runs: unreadable files, missing variables. Opens no connection.
+    /// Finds mistakes before any task runs: unreadable files, missing variables. Opens no connection.
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {
         let _ = files;
         Ok(())
     }
 
-    /// The object of the cluster that it waits for, where it does.
-    fn watches(&self) -> Option<&ObjectRef> {
-        None
-    }
-
-    /// What a recording keeps of it.
-    fn recorded(&self) -> Recorded {
-        Recorded::Answers
-    }
-
-    /// Whether it makes load that several machines can share.
-    fn is_shared(&self) -> bool {
-        false
-    }
-
-    /// Makes this machine's part of the load of a task that is shared, and hands it in to the coordinator: what it measures, and
-    /// why it failed if it did. Ends early with `cx.env.stop`, or when the fleet recalls this machine.
-    fn assist<'a>(&'a self, cx: &'a TaskContext<'a>, fleet: &'a dyn Fleet) -> BoxFuture<'a, Result<(), FleetError>> {
-        let _ = (cx, fleet);
-        Box::pin(async { Ok(()) })
-    }
-
-    /// Runs the task to its end, or until `cx.env.stop`. With a fleet, other machines make their parts of its load.
+    /// Runs the task to its end; see [`OnStop`] for interruptions. With a fleet, the workers run their parts of a shared load.
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>>;
+}
+
+/// A task whose load several pods can share.
+pub trait SharedLoad: Send + Sync {
+    /// Runs this pod's part of the load and hands its measurements, or the reason of its failure, to the coordinator. Ends early
+    /// with `cx.env.stop`, or when the coordinator restarts.
+    fn run_part<'a>(&'a self, cx: &'a TaskContext<'a>, fleet: &'a dyn Fleet) -> BoxFuture<'a, Result<(), FleetError>>;
 }
 
 /// One row of the registry.
@@ -177,6 +197,6 @@ pub struct TaskKind {
     pub with_schema: fn(&mut SchemaGenerator) -> Schema,
     /// JSON Schema of the map of values of this name.
     pub values_schema: fn(name: &str, &mut SchemaGenerator) -> Schema,
-    /// Which of its values name objects that it waits for; none where none do.
-    pub watched: Option<fn() -> WatchedValues>,
+    /// The values that name objects to which it needs access; `None` if it needs none.
+    pub permissions: Option<fn() -> PermissionValues>,
 }

@@ -1,6 +1,6 @@
 //! The registry: every task, one row each, and what derives from it.
 
-use super::watched::WatchedValues;
+use super::permissions::PermissionValues;
 use super::{Task, TaskKind, assess, custommetrics, grpc, http, notify, ready, run};
 use crate::model::document::TaskSpec;
 use crate::values::input::InputError;
@@ -23,9 +23,9 @@ pub fn by_value_name(name: &str) -> Option<&'static TaskKind> {
     TASKS.iter().find(|kind| kind.value_names.contains(&name))
 }
 
-/// What the values of the tasks name that is waited for.
-pub fn watched() -> Vec<WatchedValues> {
-    TASKS.iter().filter_map(|kind| Some(kind.watched?())).collect()
+/// The values of all tasks that name objects to which they need access.
+pub fn permissions() -> Vec<PermissionValues> {
+    TASKS.iter().filter_map(|kind| Some(kind.permissions?())).collect()
 }
 
 /// Parses a spec entry; the paths of errors start below the entry.

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Recorded, Task, TaskContext, TaskError, TaskKind};
+use super::{OnStop, Recorded, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::model::contribution::Contribution;
 use crate::model::document::TaskSpec;
 use crate::model::duration::{GoDuration, PositiveDuration};
@@ -26,7 +26,7 @@ pub const KIND: TaskKind = TaskKind {
         let script = generator.subschema_for::<Script>();
         json_schema!({ "anyOf": [script, settings] })
     },
-    watched: None,
+    permissions: None,
 };
 
 /// How long a script may take unless it says otherwise.
@@ -103,8 +103,9 @@ struct Run {
 }
 
 impl Task for Run {
-    fn recorded(&self) -> Recorded {
-        Recorded::Outcome
+    fn facts(&self) -> TaskFacts {
+        // The shell ends the whole process group, which takes a moment.
+        TaskFacts { recorded: Recorded::Outcome, on_stop: OnStop::Finish, ..TaskFacts::default() }
     }
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
@@ -114,7 +115,7 @@ impl Task for Run {
             let end = cx.env.shell.run(&self.script, self.timeout, &log, &cx.env.stop).await;
             match end.map_err(|error| TaskError::failed(format!("cannot start a shell: {error}")))? {
                 ScriptEnd::Exited(0) => Ok(Contribution::default()),
-                ScriptEnd::Interrupted => Ok(Contribution { interrupted: true, ..Contribution::default() }),
+                ScriptEnd::Interrupted => Err(TaskError::Interrupted),
                 ScriptEnd::Exited(code) => Err(TaskError::failed(format!("the script exited with code {code}"))),
                 ScriptEnd::Killed(signal) => Err(TaskError::failed(format!("signal {signal} killed the script"))),
                 ScriptEnd::TimedOut => Err(TaskError::Failed {

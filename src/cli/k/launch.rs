@@ -18,7 +18,7 @@ use crate::manifests::settings::{Runner, Settings, with_defaults};
 use crate::manifests::{Launch, Plan, launch};
 use crate::model::codec;
 use crate::model::document::{Experiment, TaskSpec};
-use crate::model::object::ObjectRef;
+use crate::model::object::Permission;
 use crate::pipeline;
 use crate::ports::Files;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
@@ -138,7 +138,7 @@ struct New {
     values: Value,
     settings: Settings,
     spec: Vec<TaskSpec>,
-    watched: Vec<ObjectRef>,
+    permissions: Vec<Permission>,
 }
 
 impl New {
@@ -154,7 +154,7 @@ impl New {
         if settings.runner != Runner::None {
             warn_of_what_pods_lack(&resolved, &tasks, &settings);
         }
-        let watched = tasks.iter().filter_map(|task| task.watches().cloned()).collect();
+        let permissions = tasks.iter().flat_map(|task| task.facts().permissions).collect();
         let size = codec::to_yaml(&values).map_or(0, |text| text.len());
         if size > MAX_SECRET_BYTES - DOCUMENT_ROOM {
             let told = format!(
@@ -163,11 +163,11 @@ impl New {
             );
             return Err(CliError::input(told).with_hint("name large payloads by URL, such as http.payloadURL"));
         }
-        Ok(Self { group: None, values, settings, spec: resolved.spec, watched })
+        Ok(Self { group: None, values, settings, spec: resolved.spec, permissions })
     }
 
     fn made(&self, group: &Group, revision: i64) -> Result<Launch, InputError> {
-        launch(&Plan { group, revision, values: &self.values, watched: &self.watched })
+        launch(&Plan { group, revision, values: &self.values, permissions: &self.permissions })
     }
 
     /// The objects with the secrets hidden.
@@ -179,7 +179,7 @@ impl New {
                  (such as slack.urlEnv), or launch without --dry"
             );
         }
-        let plan = Plan { group, revision: 1, values: &values, watched: &self.watched };
+        let plan = Plan { group, revision: 1, values: &values, permissions: &self.permissions };
         launch(&plan)
             .map_err(|error| if error.path.starts_with("--") { wrong(error) } else { CliError::in_values(error) })
     }
@@ -211,5 +211,9 @@ impl Launched for New {
 pub fn watched_namespaces(values: &Value) -> BTreeSet<String> {
     let spec = spec_from_values(values).map(|resolved| resolved.spec).unwrap_or_default();
     let tasks = pipeline::parse_all(&spec).unwrap_or_default();
-    tasks.iter().filter_map(|task| task.watches()?.namespace.clone()).collect()
+    tasks
+        .iter()
+        .flat_map(|task| task.facts().permissions)
+        .filter_map(|permission| permission.object.namespace)
+        .collect()
 }

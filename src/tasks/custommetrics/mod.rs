@@ -22,7 +22,7 @@ use self::access::Credentials;
 use self::ask::{Asked, Asker, max_answer};
 use self::plan::{Origin, Plan, Provider, Version, plan};
 use super::load::random_bits;
-use super::{Measures, Task, TaskContext, TaskError, TaskKind};
+use super::{OnStop, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::model::contribution::{Contribution, Measurement, Values, VersionMetrics};
 use crate::model::document::TaskSpec;
 use crate::model::insights::Observation;
@@ -41,7 +41,7 @@ pub const KIND: TaskKind = TaskKind {
     parse,
     with_schema: |generator| generator.subschema_for::<values::CustomMetricsValues>(),
     values_schema,
-    watched: None,
+    permissions: None,
 };
 
 /// Most notes on metrics without a value.
@@ -73,9 +73,13 @@ struct Job<'a> {
 }
 
 impl Task for CustomMetrics {
-    fn measures(&self) -> Measures {
-        let providers = self.plan.providers.iter().map(|provider| provider.name.clone()).collect();
-        Measures { providers, versions: Some(self.plan.versions.len()) }
+    fn facts(&self) -> TaskFacts {
+        TaskFacts {
+            providers: self.plan.providers.iter().map(|provider| provider.name.clone()).collect(),
+            versions: Some(self.plan.versions.len()),
+            on_stop: OnStop::Finish,
+            ..TaskFacts::default()
+        }
     }
 
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {
@@ -115,10 +119,7 @@ impl CustomMetrics {
                 match &provider.origin {
                     Origin::Native(_) => None,
                     Origin::Template(source) => {
-                        let text = tokio::select! {
-                            text = source.fetch(cx.env.files, cx.env.web) => text,
-                            () = cx.env.stop.cancelled() => return Ok(interrupted()),
-                        };
+                        let text = cx.unless_stopped(source.fetch(cx.env.files, cx.env.web)).await?;
                         Some(text.map_err(|message| {
                             TaskError::failed(format!("template of `{}`: {message}", provider.name))
                         })?)
@@ -218,10 +219,6 @@ impl CustomMetrics {
         }
         Contribution { versions, notes, ..Contribution::default() }
     }
-}
-
-fn interrupted() -> Contribution {
-    Contribution { interrupted: true, ..Contribution::default() }
 }
 
 /// The length of a version's window.

@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use self::plan::GrpcLoad;
 use super::load::{self, Distribution, Ended, Go, Load, Plan, Scalars, offer, unless_stopped};
-use super::{Measures, Recorded, Task, TaskContext, TaskError, TaskKind};
+use super::{SharedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::load::grpc::status_name;
 use crate::load::outcome::LoadOutcome;
 use crate::load::pacing::Pacer;
@@ -32,7 +32,6 @@ use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::model::document::TaskSpec;
 use crate::model::load::LoadRecord;
 use crate::model::metric::MetricType;
-use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::{BoxFuture, Files};
 use crate::values::input::InputError;
 
@@ -45,7 +44,7 @@ pub const KIND: TaskKind = TaskKind {
     parse,
     with_schema,
     values_schema,
-    watched: None,
+    permissions: None,
 };
 
 fn from_values(_: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
@@ -72,24 +71,16 @@ struct GrpcTask {
 }
 
 impl Task for GrpcTask {
-    fn measures(&self) -> Measures {
-        self.plan.measures()
+    fn facts(&self) -> TaskFacts {
+        self.plan.facts()
+    }
+
+    fn as_load(&self) -> Option<&dyn SharedLoad> {
+        Some(&self.plan)
     }
 
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {
         self.plan.loads.iter().try_for_each(|load| prepare::check(load, files))
-    }
-
-    fn recorded(&self) -> Recorded {
-        Recorded::Outcome
-    }
-
-    fn is_shared(&self) -> bool {
-        true
-    }
-
-    fn assist<'a>(&'a self, cx: &'a TaskContext<'a>, fleet: &'a dyn Fleet) -> BoxFuture<'a, Result<(), FleetError>> {
-        Box::pin(self.plan.assist(cx, fleet))
     }
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {

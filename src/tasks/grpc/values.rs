@@ -14,7 +14,7 @@ use crate::model::number::Count;
 use crate::tasks::http::field::{AtLeastOne, Percentile, TargetUrl};
 use crate::tasks::load::{Rules, below_base, endpoints_schema, required};
 use crate::tasks::schedule::{ArrivalValue, StageValue, stages_schema};
-use crate::tasks::shape::given;
+use crate::tasks::schema_fragments::given;
 use crate::values::input::{InputError, typed};
 
 /// How levels go over one another.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::model::number::{Count, Number};
 use crate::redact::{HIDDEN, mask_url};
-use crate::tasks::shape::{HEADER_VALUE, HTTP_URL, each_given};
+use crate::tasks::schema_fragments::{HEADER_VALUE, HTTP_URL, each_given};
 
 /// Most connections of one load: enough for one machine's ports and memory.
 pub(super) const MAX_CONNECTIONS: u64 = 10_000;

@@ -20,13 +20,12 @@ use serde_json::Value;
 use self::plan::{Auth, Load};
 use self::prepare::Ready;
 use super::load::{self, Ended, Go, Plan, Time, offer, unless_stopped};
-use super::{Measures, Recorded, Task, TaskContext, TaskError, TaskKind};
+use super::{SharedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::load::outcome::LoadOutcome;
 use crate::load::pacing::Pacer;
 use crate::load::plan::LoadPlan;
 use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::model::document::TaskSpec;
-use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::{BoxFuture, Files};
 use crate::values::input::InputError;
 
@@ -39,7 +38,7 @@ pub const KIND: TaskKind = TaskKind {
     parse,
     with_schema,
     values_schema,
-    watched: None,
+    permissions: None,
 };
 
 fn from_values(_: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
@@ -66,8 +65,12 @@ struct HttpTask {
 }
 
 impl Task for HttpTask {
-    fn measures(&self) -> Measures {
-        self.plan.measures()
+    fn facts(&self) -> TaskFacts {
+        self.plan.facts()
+    }
+
+    fn as_load(&self) -> Option<&dyn SharedLoad> {
+        Some(&self.plan)
     }
 
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {
@@ -75,18 +78,6 @@ impl Task for HttpTask {
             .loads
             .iter()
             .try_for_each(|load| prepare::protocol(load, files, None, Time::new(DateTime::UNIX_EPOCH)).map(drop))
-    }
-
-    fn recorded(&self) -> Recorded {
-        Recorded::Outcome
-    }
-
-    fn is_shared(&self) -> bool {
-        true
-    }
-
-    fn assist<'a>(&'a self, cx: &'a TaskContext<'a>, fleet: &'a dyn Fleet) -> BoxFuture<'a, Result<(), FleetError>> {
-        Box::pin(self.plan.assist(cx, fleet))
     }
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {

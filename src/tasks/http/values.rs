@@ -15,7 +15,7 @@ use crate::model::path::join;
 use crate::tasks::credentials::{self, BasicAuth, BearerToken};
 use crate::tasks::load::{below_base, endpoints_schema, forget, required};
 use crate::tasks::schedule::{ArrivalValue, StageValue, stages_schema};
-use crate::tasks::shape::HEADER_VALUE;
+use crate::tasks::schema_fragments::HEADER_VALUE;
 use crate::values::input::{InputError, typed};
 
 /// Loads an HTTP service and measures latencies and errors. The same fields stand at every level: an endpoint's win over its

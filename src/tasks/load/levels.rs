@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::places::Places;
 use crate::model::path::join;
-use crate::tasks::shape::{given, some_entry};
+use crate::tasks::schema_fragments::{given, some_entry};
 use crate::values::input::InputError;
 
 /// How fields of one level go over those of another.

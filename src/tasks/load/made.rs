@@ -96,6 +96,7 @@ pub(super) fn shard_end(ended: &Ended) -> Option<ShardEnd> {
 
 fn failure(error: &TaskError) -> ShardFailure {
     let hint = match error {
+        TaskError::Interrupted => None,
         TaskError::Input(error) => error.hint.clone(),
         TaskError::Failed { hint, .. } => hint.clone(),
     };

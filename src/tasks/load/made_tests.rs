@@ -120,7 +120,7 @@ fn failures_name_their_machines_and_equal_ones_are_told_once() {
         .iter()
         .map(|failure| match failure {
             TaskError::Failed { message, hint, .. } => (message.clone(), hint.clone()),
-            TaskError::Input(_) => panic!("{failure}"),
+            TaskError::Interrupted | TaskError::Input(_) => panic!("{failure}"),
         })
         .collect();
     let look = Some("look".to_owned());

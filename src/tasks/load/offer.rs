@@ -18,7 +18,7 @@ use crate::ports::{BoxFuture, Env, Event, LoadProgress};
 use crate::tasks::TaskError;
 
 /// One load of a task: one endpoint of one version.
-pub(in crate::tasks) trait Load: Sync {
+pub(in crate::tasks) trait Load: Send + Sync {
     /// Its provider of metrics: `http`, `http-NAME`.
     fn provider(&self) -> &str;
 

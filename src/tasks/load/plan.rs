@@ -3,8 +3,9 @@
 use super::offer::Load;
 use super::run::{assist_all, run_all};
 use crate::model::contribution::{Contribution, VersionMetrics};
+use crate::ports::BoxFuture;
 use crate::ports::fleet::{Fleet, FleetError};
-use crate::tasks::{Measures, TaskContext, TaskError};
+use crate::tasks::{OnStop, Recorded, SharedLoad, TaskContext, TaskError, TaskFacts};
 
 /// All loads of a task.
 #[derive(Debug)]
@@ -18,12 +19,18 @@ pub(in crate::tasks) struct Plan<L> {
 }
 
 impl<L: Load> Plan<L> {
-    /// What the task will measure.
-    pub(in crate::tasks) fn measures(&self) -> Measures {
+    /// The facts of a task that makes these loads.
+    pub(in crate::tasks) fn facts(&self) -> TaskFacts {
         let mut providers: Vec<_> = self.loads.iter().map(|load| load.provider().to_owned()).collect();
         providers.sort_unstable();
         providers.dedup();
-        Measures { providers, versions: Some(self.versions.len()) }
+        TaskFacts {
+            providers,
+            versions: Some(self.versions.len()),
+            recorded: Recorded::Outcome,
+            on_stop: OnStop::Finish,
+            ..TaskFacts::default()
+        }
     }
 
     /// Makes all loads. `notes` come before what the loads themselves have to tell.
@@ -37,9 +44,10 @@ impl<L: Load> Plan<L> {
         let blank = Contribution { versions, notes, ..Contribution::default() };
         run_all(&self.loads, self.is_parallel, blank, cx).await
     }
+}
 
-    /// Makes this machine's part of all loads, and hands it in to the coordinator.
-    pub(in crate::tasks) async fn assist(&self, cx: &TaskContext<'_>, fleet: &dyn Fleet) -> Result<(), FleetError> {
-        assist_all(&self.loads, self.is_parallel, fleet, cx).await
+impl<L: Load> SharedLoad for Plan<L> {
+    fn run_part<'a>(&'a self, cx: &'a TaskContext<'a>, fleet: &'a dyn Fleet) -> BoxFuture<'a, Result<(), FleetError>> {
+        Box::pin(assist_all(&self.loads, self.is_parallel, fleet, cx))
     }
 }

@@ -76,11 +76,12 @@ fn merge(result: &mut Contribution, failures: &mut Vec<TaskError>, load: &impl L
 }
 
 /// The task's result.
-fn conclude(result: Contribution, failures: Vec<TaskError>) -> Result<Contribution, TaskError> {
+fn conclude(mut result: Contribution, failures: Vec<TaskError>) -> Result<Contribution, TaskError> {
     let mut messages = Vec::new();
     let mut hint = None;
     for failure in failures {
         match failure {
+            TaskError::Interrupted => result.interrupted = true,
             // Nothing was measured: what the user wrote is the whole story.
             TaskError::Input(error) if result.versions.iter().all(|version| version.load.is_empty()) => {
                 return Err(TaskError::Input(error));

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use self::payload::{Body, Maker};
 use self::secrets::{origin, secret, without};
 use self::values::{GithubValues, NotifyWith, SlackValues, github, slack};
-use super::{Task, TaskContext, TaskError, TaskKind};
+use super::{Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::model::contribution::Contribution;
 use crate::model::document::TaskSpec;
 use crate::ports::{BoxFuture, Files, WebRequest};
@@ -33,7 +33,7 @@ pub const KIND: TaskKind = TaskKind {
         "github" => generator.subschema_for::<GithubValues>(),
         _ => generator.subschema_for::<SlackValues>(),
     },
-    watched: None,
+    permissions: None,
 };
 
 /// Time for the whole exchange.
@@ -155,6 +155,10 @@ impl Notify {
 }
 
 impl Task for Notify {
+    fn facts(&self) -> TaskFacts {
+        TaskFacts::default()
+    }
+
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {
         self.url(files)?;
         self.token(files)?;
@@ -163,11 +167,7 @@ impl Task for Notify {
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
         Box::pin(async move {
-            let end = tokio::select! {
-                end = self.send(cx) => end,
-                () = cx.env.stop.cancelled() => return Ok(Contribution { interrupted: true, ..Contribution::default() }),
-            };
-            match end {
+            match self.send(cx).await {
                 Err(TaskError::Failed { message, .. }) if self.with.soft_failure.unwrap_or(true) => {
                     Ok(Contribution { notes: vec![format!("not sent: {message}")], ..Contribution::default() })
                 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::tasks::shape::{HTTP_URL, each_given};
+use crate::tasks::schema_fragments::{HTTP_URL, each_given};
 use crate::values::input::InputError;
 
 /// The methods, in any case, as a regular expression.

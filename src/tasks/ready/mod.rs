@@ -9,13 +9,13 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use self::values::{DEFAULT_TIMEOUT, KINDS, NamedKind, ReadyValues, ReadyWith};
-use super::watched::{WatchedKind, WatchedValues};
-use super::{Recorded, Task, TaskContext, TaskError, TaskKind};
+use super::permissions::{KindValue, PermissionValues};
+use super::{Recorded, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::manifests::dns_names;
 use crate::model::contribution::Contribution;
 use crate::model::document::TaskSpec;
 use crate::model::duration::GoDuration;
-use crate::model::object::{ObjectRef, ResourceKind};
+use crate::model::object::{ObjectRef, Permission, ResourceKind};
 use crate::ports::cluster::{ClusterError, ClusterErrorKind, ObjectStates};
 use crate::ports::{BoxFuture, Event};
 use crate::tasks::ready::readiness::{Readiness, readiness};
@@ -32,7 +32,7 @@ pub const KIND: TaskKind = TaskKind {
     parse,
     with_schema: |generator| generator.subschema_for::<ReadyWith>(),
     values_schema,
-    watched: Some(watched),
+    permissions: Some(permissions),
 };
 
 fn values_schema(_: &str, generator: &mut SchemaGenerator) -> Schema {
@@ -40,9 +40,9 @@ fn values_schema(_: &str, generator: &mut SchemaGenerator) -> Schema {
 }
 
 /// The values that [`from_values`] reads names from.
-fn watched() -> WatchedValues {
-    let kind = |kind: &NamedKind| WatchedKind { value: kind.value, group: kind.group, resource: kind.resource };
-    WatchedValues {
+fn permissions() -> PermissionValues {
+    let kind = |kind: &NamedKind| KindValue { value: kind.value, group: kind.group, resource: kind.resource };
+    PermissionValues {
         task: KIND.name,
         namespace: "namespace",
         kinds: KINDS.iter().map(kind).collect(),
@@ -144,12 +144,9 @@ struct Ready {
 }
 
 impl Task for Ready {
-    fn recorded(&self) -> Recorded {
-        Recorded::Outcome
-    }
-
-    fn watches(&self) -> Option<&ObjectRef> {
-        Some(&self.object)
+    fn facts(&self) -> TaskFacts {
+        let permission = Permission { object: self.object.clone(), verbs: &["get", "watch"] };
+        TaskFacts { permissions: vec![permission], recorded: Recorded::Outcome, ..TaskFacts::default() }
     }
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
@@ -158,12 +155,11 @@ impl Task for Ready {
 }
 
 impl Ready {
-    /// Waits until the object is ready, the time is up, or the run is interrupted.
+    /// Waits until the object is ready, or the timeout.
     async fn wait(&self, cx: &TaskContext<'_>) -> Result<Contribution, TaskError> {
         let mut seen = None;
         tokio::select! {
             end = self.watch(cx, &mut seen) => end.map_err(|error| self.failed(error)),
-            () = cx.env.stop.cancelled() => Ok(Contribution { interrupted: true, ..Contribution::default() }),
             () = cx.env.clock.sleep(self.timeout.0) => Err(self.timed_out(seen)),
         }
     }

@@ -32,10 +32,10 @@ fn the_chart_has_the_version_of_the_program() {
 
 #[test]
 fn the_chart_knows_what_is_waited_for_from_the_registry() {
-    let watched = registry::watched();
-    assert!(!watched.is_empty());
+    let permissions = registry::permissions();
+    assert!(!permissions.is_empty());
     let note = "# Which values of which tasks name objects that are waited for. Made of the program's tasks; write it anew by\n";
-    let rows = codec::to_yaml(&watched).unwrap();
+    let rows = codec::to_yaml(&permissions).unwrap();
     hold("files/watched.yaml", &format!("{note}# {REGENERATE}\n{rows}"));
 }
 

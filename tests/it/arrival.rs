@@ -18,7 +18,7 @@ fn run(fixture: &Fixture, version: usize, load: Value) -> Bench {
     });
     values["http"].as_object_mut().unwrap().extend(load.as_object().unwrap().clone());
     bench.write("values.yaml", &values.to_string());
-    bench.run(["run", "-f", "values.yaml"]).expect(0, &[]);
+    bench.run(["run", "-f", "values.yaml"]).exits(0);
     bench
 }
 

@@ -46,7 +46,7 @@ impl Helm {
     }
 
     fn run(&self, args: &[&str]) -> Said {
-        Said::of(self.command(args).output().unwrap(), &self.bench.path(""))
+        Said::run(&mut self.command(args), &self.bench.path(""))
     }
 
     /// What a release of these values in this namespace would be.

@@ -2,6 +2,7 @@
 
 use crate::support::cli::Bench;
 use crate::support::files;
+use crate::support::transcript::transcript;
 
 /// Document → whether `completed`, `nofailure` and `slos` hold, and lines of its text report.
 const DOCUMENTS: &[(&str, [bool; 3], &[&str])] = &[
@@ -38,6 +39,7 @@ fn documents_of_iter8_assert_and_report_as_they_do_there() {
 
 #[test]
 fn a_spec_of_iter8_runs_in_its_directory() {
+    let _transcript = transcript!();
     let bench = Bench::new();
     let server = crate::support::scripted::Scripted::answers("200 OK", "fine");
     bench.write(
@@ -47,10 +49,10 @@ fn a_spec_of_iter8_runs_in_its_directory() {
             server.url()
         ),
     );
-    bench.run(["run"]).expect(0, &["passed"]);
+    bench.run(["run"]).snapshot(0);
     assert_eq!(bench.run(["assert", "-c", "completed,nofailure,slos"]).code, Some(0));
     // A second loop keeps the first one's values.
-    bench.run(["run", "--reuseResult"]).expect(0, &["loop 2", "passed"]);
+    bench.run(["run", "--reuseResult"]).snapshot(0);
     let counts = bench.document()["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"].clone();
     assert_eq!(counts, serde_json::json!([20, 20]));
 }

@@ -15,6 +15,7 @@ use crate::support::cli::{Bench, Said};
 use crate::support::prometheus::{Exporter, Prometheus};
 use crate::support::scripted::{Reply, Scripted};
 use crate::support::service;
+use crate::support::transcript::transcript;
 
 /// Runs these values in a directory.
 fn run(bench: &Bench, sets: &[&str]) -> Said {
@@ -46,7 +47,7 @@ fn defect_1_a_providers_status_is_checked_its_time_is_bounded_and_what_is_left_o
         "custommetrics.templates.answers=answers.tpl,custommetrics.providers.hangs.timeout=300ms",
         "assess.SLOs.upper.refuses/m=5,assess.SLOs.upper.hangs/m=5,assess.SLOs.upper.answers/m=5",
     ];
-    run(&bench, &sets).expect(0, &[]);
+    run(&bench, &sets).exits(0);
     let outcome = outcome(&bench);
     outcome.expect_no_value(0, "refuses/m", "the provider answered 401 (unauthorized)");
     outcome.expect_no_value(0, "hangs/m", "the provider gave no complete answer within 300ms");
@@ -89,7 +90,7 @@ fn defect_2_old_errors_do_not_count_and_no_requests_are_told_as_such() {
         "custommetrics.versionValues[1].labels.destination_workload=idle",
         "assess.SLOs.upper.istio-prom/error-count=0,assess.SLOs.upper.istio-prom/error-rate=0",
     ];
-    run(&bench, &sets).expect(0, &[]);
+    run(&bench, &sets).exits(0);
     let outcome = outcome(&bench);
     let of = |version: usize, metric: &str| outcome.value(version, &format!("istio-prom/{metric}"));
     assert_eq!((of(0, "request-count"), of(0, "error-count"), of(0, "error-rate")), (Some(50.0), Some(0.0), Some(0.0)));
@@ -111,7 +112,7 @@ fn defect_3_any_percentile_is_asked_for_as_the_share_that_it_is() {
             &format!("custommetrics.values.prometheusURL={}", prometheus.url()),
             "custommetrics.values.labels.pod=x,custommetrics.values.latencyPercentiles={5,50,99.9,100}",
         ];
-        run(&bench, &sets).expect(0, &[]);
+        run(&bench, &sets).exits(0);
         let outcome = outcome(&bench);
         for (percentile, share) in [("5", 0.05), ("50", 0.5), ("99.9", 0.999), ("100", 1.0)] {
             let seen = outcome.seen(0, &format!("{builtin}/latency-p{percentile}"));
@@ -139,7 +140,7 @@ fn defect_4_a_percentile_is_found_however_it_is_spelt_for_endpoints_too() {
         r"assess.SLOs.upper.http-get/latency-p95\.0=5000,assess.SLOs.upper.http-get/latency-p99\.90=5000",
         r"assess.SLOs.upper.grpc-live/latency/p95\.0=5000,assess.SLOs.upper.grpc-live/latency/p95=5000",
     ];
-    run(&bench, &sets).expect(0, &[]);
+    run(&bench, &sets).exits(0);
     let said = bench.run(["assert", "-c", "slos"]);
     assert_eq!((said.code, said.stdout.contains("all 4 SLOs are satisfied")), (Some(0), true), "{said:#?}");
     let outcome = outcome(&bench);
@@ -155,13 +156,13 @@ fn defect_5_grpc_latencies_have_fractions_of_a_millisecond_and_tls_is_spoken_whe
     let host = format!("grpc.host={}", address.split_once('/').unwrap().0);
     let call = "grpc.call=inference.GRPCInferenceService/ServerLive,grpc.total=50,grpc.concurrency=1";
     let slos = "assess.SLOs.upper.grpc/latency/min=1000,assess.SLOs.upper.grpc/error-count=0";
-    run(&bench, &["tasks={grpc,assess}", &host, call, slos]).expect(0, &[]);
+    run(&bench, &["tasks={grpc,assess}", &host, call, slos]).exits(0);
     let fastest = outcome(&bench).verdict(0, "grpc/latency/min")["value"].as_f64().unwrap();
     assert!(fastest > 0.0 && fastest.fract() != 0.0, "{fastest}");
     // A server that speaks no TLS, asked over TLS. Reflection would fail first.
     bench.write("a.proto", "syntax = \"proto3\"; package inference; message E {} service GRPCInferenceService { rpc ServerLive(E) returns (E); }");
     let tls = "grpc.insecure=false,grpc.proto=a.proto,grpc.allowInitialErrors=true";
-    run(&bench, &["tasks={grpc,assess}", &host, call, slos, tls]).expect(0, &[]);
+    run(&bench, &["tasks={grpc,assess}", &host, call, slos, tls]).exits(0);
     assert_eq!(outcome(&bench).verdict(0, "grpc/error-count")["value"], 50.0);
     assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(1));
     assert!(bench.run(["report"]).stdout.contains("tls"));
@@ -188,20 +189,21 @@ fn defect_6_how_a_service_is_asked_over_http_and_what_it_must_answer_can_be_said
         "http.numRequests=5,http.connections=1,http.qps=max,http.expect.bodyContains=ok",
         "assess.SLOs.upper.http/error-count=0",
     ];
-    run(&bench, &sets).expect(0, &[]);
+    run(&bench, &sets).exits(0);
     let requests = server.requests();
     assert_eq!((requests.len(), requests[0].method.as_str(), requests[0].path.as_str()), (5, "PUT", "/item"));
     assert_eq!(requests[0].header("authorization"), Some("Bearer hunter2"));
     assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(0));
     // An answer that is not the expected one is an error.
     let unexpected = "http.expect.bodyContains=never";
-    run(&bench, &[&sets[..], &[unexpected, "http.allowInitialErrors=true"]].concat()).expect(0, &[]);
+    run(&bench, &[&sets[..], &[unexpected, "http.allowInitialErrors=true"]].concat()).exits(0);
     assert_eq!(outcome(&bench).value(0, "http/error-count"), Some(5.0));
 }
 
 /// Endpoints are measured in any order; one that fails is left out, and the task succeeds.
 #[test]
 fn defect_7_an_endpoint_that_fails_is_not_left_out() {
+    let _transcript = transcript!();
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let good = service::start();
     let endpoints = format!(
@@ -211,10 +213,10 @@ fn defect_7_an_endpoint_that_fails_is_not_left_out() {
     let load = "http.numRequests=10,http.connections=1,http.qps=max";
     let slos = "assess.SLOs.upper.http-a/error-count=0,assess.SLOs.upper.http-b/error-count=0,assess.SLOs.upper.http-c/error-count=0";
     let sets = ["tasks={http,assess}", &endpoints, load, slos];
-    run(&bench, &sets).expect(3, &["http", "refused"]);
+    run(&bench, &sets).snapshot(3);
     assert_eq!(bench.run(["assert", "-c", "nofailure,slos"]).code, Some(1));
     // Asked to go on, it goes on, and the errors are counted.
-    run(&bench, &[&sets[..], &["http.allowInitialErrors=true"]].concat()).expect(0, &[]);
+    run(&bench, &[&sets[..], &["http.allowInitialErrors=true"]].concat()).exits(0);
     let outcome = outcome(&bench);
     let errors = |name: &str| outcome.value(0, &format!("http-{name}/error-count"));
     assert_eq!((errors("a"), errors("b"), errors("c")), (Some(0.0), Some(10.0), Some(0.0)));
@@ -224,35 +226,33 @@ fn defect_7_an_endpoint_that_fails_is_not_left_out() {
 /// The page of a 404 becomes the payload, or the template.
 #[test]
 fn defect_8_the_page_of_an_error_is_no_payload_and_no_template() {
+    let _transcript = transcript!();
     let (missing, target) = (Scripted::answers("404 Not Found", "<html>gone</html>"), Scripted::answers("200 OK", ""));
     let bench = Bench::new();
     let payload = format!("http.url={},http.payloadURL={}body.json", target.url(), missing.url());
-    run(&bench, &["tasks={http}", &payload]).expect(3, &["payloadURL", "404"]);
+    run(&bench, &["tasks={http}", &payload]).snapshot(3);
     let template = format!("custommetrics.templates.p={}p.tpl", missing.url());
-    run(&bench, &["tasks={custommetrics}", &template]).expect(3, &["p.tpl", "404"]);
+    run(&bench, &["tasks={custommetrics}", &template]).snapshot(3);
     let payload = format!("grpc.host={},grpc.call=a.B/C,grpc.protoURL={}a.proto", target.address(), missing.url());
-    run(&bench, &["tasks={grpc}", &payload]).expect(3, &["protoURL", "404"]);
+    run(&bench, &["tasks={grpc}", &payload]).snapshot(3);
     assert_eq!(target.connections(), 0);
 }
 
 /// No objective is a pass, and so is an `assess` whose objectives are mistyped.
 #[test]
 fn defect_10_objectives_that_are_not_there_are_no_pass() {
+    let _transcript = transcript!();
     let bench = Bench::new();
-    run(&bench, &["tasks={run,run}", "run=true"]).expect(0, &[]);
+    run(&bench, &["tasks={run,run}", "run=true"]).exits(0);
     let said = bench.run(["assert", "-c", "slos"]);
     assert_eq!((said.code, said.stdout.contains("no SLO is defined")), (Some(1), true), "{said:#?}");
     bench.write("experiment.yaml", "spec:\n- run: 'true'\n- run: touch ran\n  if: SLOs()\n");
-    bench.run(["run"]).expect(0, &["the condition `SLOs()` is false"]);
+    bench.run(["run"]).snapshot(0);
     assert!(!bench.path("ran").exists());
     let server = Scripted::always(number("1"));
     bench.write("p.tpl", &template(&server.url(), &[("m", ".")]));
-    for (slos, told) in [
-        ("assess.SLOs.uper.p/m=5", "assess.SLOs.uper: unknown field"),
-        ("assess.SLO.upper.p/m=5", "assess.SLO: unknown field"),
-        ("assess.SLOs.upper=null", "no objectives, so nothing would be assessed"),
-    ] {
-        run(&bench, &["tasks={custommetrics,assess}", "custommetrics.templates.p=p.tpl", slos]).expect(2, &[told]);
+    for slos in ["assess.SLOs.uper.p/m=5", "assess.SLO.upper.p/m=5", "assess.SLOs.upper=null"] {
+        run(&bench, &["tasks={custommetrics,assess}", "custommetrics.templates.p=p.tpl", slos]).snapshot(2);
     }
 }
 
@@ -265,7 +265,7 @@ fn defect_11_a_document_grows_neither_with_requests_nor_with_samples_of_earlier_
     let size = |total: u32| {
         let call =
             format!("grpc.call=inference.GRPCInferenceService/ServerLive,grpc.total={total},grpc.concurrency=10");
-        run(&bench, &["tasks={grpc}", &host, &call]).expect(0, &[]);
+        run(&bench, &["tasks={grpc}", &host, &call]).exits(0);
         bench.read("experiment.yaml").len()
     };
     // The time series has a row for each second, and histograms a count for each latency that occurs.
@@ -281,9 +281,9 @@ fn defect_11_a_document_grows_neither_with_requests_nor_with_samples_of_earlier_
         .set(format!("custommetrics.prometheus.url={}", server.url()))
         .set("custommetrics.prometheus.queries.q.query=up,custommetrics.prometheus.queries.q.range=1000s")
         .set("custommetrics.prometheus.queries.q.step=1s,assess.SLOs.upper.prometheus/q/mean=5");
-    trial.run().expect(0, &[]);
+    trial.run().exits(0);
     let first = trial.bench.read("experiment.yaml").len();
-    trial.run_with(&["--reuseResult"]).expect(0, &[]);
+    trial.run_with(&["--reuseResult"]).exits(0);
     let second = trial.bench.read("experiment.yaml").len();
     assert!(second < first + 1_000 && second < 64 << 10, "{first} and {second} bytes");
 }
@@ -305,7 +305,7 @@ fn defect_16_loops_show_their_trend_and_the_newest_is_judged_with_those_before()
         let more: &[&str] = if turn == 0 { &[] } else { &["--reuseResult"] };
         bench
             .run(["run", "--quiet"].iter().chain(more).copied().chain(sets.iter().flat_map(|set| ["--set", *set])))
-            .expect(0, &[]);
+            .exits(0);
         codes.push(bench.run(["assert", "-c", "slos"]).code.unwrap());
     }
     // Open with one good loop, lost, open again, and good twice in a row.

@@ -479,7 +479,7 @@ async fn a_stall_shows_in_the_document_of_the_program() {
     let said = tokio::task::spawn_blocking(move || {
         let bench = Bench::new();
         let values = ["tasks={http}", &url, "http.qps=1000", "http.numRequests=10000", "http.connections=10"];
-        bench.run(["run"].into_iter().chain(values.into_iter().flat_map(|value| ["--set", value]))).expect(0, &[]);
+        bench.run(["run"].into_iter().chain(values.into_iter().flat_map(|value| ["--set", value]))).exits(0);
         bench.document()
     });
     let document = said.await.unwrap();

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::cli::Bench;
 use crate::support::scripted::Scripted;
+use crate::support::transcript::transcript;
 
 /// A service that answers well or badly, and an experiment that judges it in loops.
 struct Loops {
@@ -33,7 +34,7 @@ impl Loops {
         document["spec"] = spec;
         self.bench.write("experiment.yaml", &document.to_string());
         let args: &[&str] = if self.count > 0 { &["run", "--reuseResult"] } else { &["run"] };
-        self.bench.run(args).expect(0, &[]);
+        self.bench.run(args).exits(0);
         self.count += 1;
         self.bench.run(["assert", "-c", "slos"]).code
     }
@@ -102,15 +103,16 @@ fn a_loop_that_is_assessed_twice_counts_once() {
     }});
     let http = json!({"task": "http", "with": {"url": server.url(), "qps": "max", "numRequests": 5}});
     bench.write("experiment.yaml", &json!({"spec": [http, assess, assess]}).to_string());
-    bench.run(["run"]).expect(0, &[]);
+    bench.run(["run"]).exits(0);
     assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(5));
-    bench.run(["run", "--reuseResult"]).expect(0, &[]);
+    bench.run(["run", "--reuseResult"]).exits(0);
     assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(0));
     assert_eq!(bench.document()["result"]["insights"]["loops"].as_array().unwrap().len(), 2);
 }
 
 #[test]
 fn a_value_of_an_earlier_loop_satisfies_no_later_one() {
+    let _transcript = transcript!();
     for rule in [json!({}), json!({"consecutive": 2}), json!({"failureLimit": 1})] {
         let (server, bench) = (Scripted::answers("200 OK", "fine"), Bench::new());
         let spec = |condition: &str| {
@@ -122,11 +124,11 @@ fn a_value_of_an_earlier_loop_satisfies_no_later_one() {
             ])
         };
         bench.write("experiment.yaml", &json!({"spec": spec("true")}).to_string());
-        bench.run(["run"]).expect(0, &[]);
+        bench.run(["run"]).exits(0);
         let mut document = bench.document();
         document["spec"] = spec("false");
         bench.write("experiment.yaml", &document.to_string());
-        bench.run(["run", "--reuseResult"]).expect(0, &["skipped"]);
+        bench.run(["run", "--reuseResult"]).snapshot(0);
         assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(1), "{rule}");
         let insights = bench.document()["result"]["insights"].clone();
         assert_eq!(insights["verdicts"][0]["reason"], "no data: not measured in this loop", "{rule}");
@@ -146,7 +148,7 @@ fn a_metric_that_its_template_no_longer_has_is_not_measured() {
     let metric = "- {name: errors, params: [{name: query, value: a}], jqExpression: '.data.result[0].value[1]'}\n";
     let run = |metrics: &str, more: &[&str]| {
         bench.write("p.tpl", &format!("url: {}\nmetrics: {metrics}\n", server.url()));
-        bench.run(["run"].iter().chain(more)).expect(0, &[]);
+        bench.run(["run"].iter().chain(more)).exits(0);
         let verdict = bench.document()["result"]["insights"]["verdicts"][0]["reason"].as_str().unwrap().to_owned();
         (bench.run(["assert", "-c", "slos"]).code, verdict)
     };
@@ -173,7 +175,7 @@ fn asserted(bound: &str, (status, body): (&str, &str), policy: Option<&str>, rul
     let provider = json!({"prometheus": {"url": server.url(), "queries": {"errors": query}}});
     let spec = json!([{"task": "custommetrics", "with": provider}, {"task": "assess", "with": with}]);
     bench.write("experiment.yaml", &json!({"spec": spec}).to_string());
-    bench.run(["run"]).expect(0, &[]);
+    bench.run(["run"]).exits(0);
     let said = bench.run(["assert", "-c", "slos"]);
     (said.code, said.stdout)
 }

@@ -11,9 +11,9 @@ mod experiment;
 mod fleet;
 mod go_template;
 mod grpc;
-mod house;
 mod http_task;
 mod http_template;
+mod hygiene;
 #[cfg(unix)]
 mod image;
 mod iter8_defects;

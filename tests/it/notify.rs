@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::cli::{Bench, Said};
 use crate::support::scripted::Scripted;
+use crate::support::transcript::transcript;
 
 /// What Slack's default template of Iter8 does: the report as JSON, made fit for a text by hand.
 const REPORT_AS_TEXT: &str =
@@ -52,7 +53,7 @@ fn a_handlebars_template_makes_the_payload() {
     let (bench, webhook) = (Bench::new(), webhook());
     let template = r#"{"ok": {{Report.noTaskFailures}}, "done": "{{Report.numCompletedTasks}}/{{Report.numTasks}}",
         "spec": {{json Report.experiment.spec}}, "text": {{json (jsonPretty Report.experiment.result.tasks)}}}"#;
-    notify_by(&bench, "payload.HBS", template, &webhook, &[]).expect(0, &[]);
+    notify_by(&bench, "payload.HBS", template, &webhook, &[]).exits(0);
     let payload = sent_json(&webhook);
     assert_eq!((&payload["ok"], &payload["done"]), (&json!(true), &json!("1/2")));
     assert_eq!(payload["spec"][0]["run"], "true");
@@ -67,7 +68,7 @@ fn a_go_template_names_fields_as_iter8_or_as_documents_do() {
     let template = r#"[{{ .Report.Completed }}, {{ .Report.completed }}, {{ $.Report.NumCompletedTasks }}, "{{ .Report.TimeStamp }}"
         {{- range .Report.Experiment.Spec }}, "{{ or .Task .Run }}"{{ end }}
         {{- with .Report.Experiment.Result }}, {{ .NumLoops }}, {{ .numLoops }}, {{ .Failure }}{{ end }}]"#;
-    notify_by(&bench, "payload.tpl", template, &webhook, &[]).expect(0, &[]);
+    notify_by(&bench, "payload.tpl", template, &webhook, &[]).exits(0);
     let mut payload = sent_json(&webhook);
     let time = payload[3].take();
     assert!(chrono::DateTime::parse_from_rfc3339(time.as_str().unwrap()).is_ok(), "{time}");
@@ -76,22 +77,24 @@ fn a_go_template_names_fields_as_iter8_or_as_documents_do() {
 
 #[test]
 fn verdicts_are_named_as_in_iter8s_templates() {
+    let _transcript = transcript!();
     let (bench, webhook, service) = (Bench::new(), webhook(), Scripted::answers("200 OK", "fine"));
     let template = "{{ range $i, $slo := .Report.Experiment.Result.Insights.SLOs.Upper }}{{ $slo.Metric }} <= {{ $slo.Limit }}: \
                     {{ index $.Report.Experiment.Result.Insights.SLOsSatisfied.Upper $i 0 }}\n{{ end }}";
     let url = format!("http.url={}", service.url());
     let more =
         ["tasks={http,assess,slack}", &url, "http.numRequests=2,http.qps=max", "assess.SLOs.upper.http/error-count=0"];
-    notify_by(&bench, "payload.tpl", template, &webhook, &more).expect(0, &["payload is not JSON"]);
+    notify_by(&bench, "payload.tpl", template, &webhook, &more).snapshot(0);
     assert_eq!(sent(&webhook).1, "http/error-count <= 0: true\n");
 }
 
 #[test]
 fn the_report_in_a_text_and_as_a_payload_is_json_as_in_iter8s_default_templates() {
+    let _transcript = transcript!();
     let quoting = "run=: 'says \"a\"\nb'";
     for (template, script) in [(REPORT_AS_TEXT, "run=: done"), (REPORT_AS_PAYLOAD, quoting)] {
         let (bench, webhook) = (Bench::new(), webhook());
-        notify_by(&bench, "payload.tpl", template, &webhook, &[script]).expect(0, &[]);
+        notify_by(&bench, "payload.tpl", template, &webhook, &[script]).exits(0);
         let payload = sent_json(&webhook);
         let report = match payload["text"].as_str() {
             Some(text) => serde_json::from_str(text.strip_prefix("Report: ").unwrap()).unwrap(),
@@ -105,7 +108,7 @@ fn the_report_in_a_text_and_as_a_payload_is_json_as_in_iter8s_default_templates(
     }
     // Replacing quotation marks is not all there is to do, where the report has some in its texts.
     let (bench, webhook) = (Bench::new(), webhook());
-    notify_by(&bench, "payload.tpl", REPORT_AS_TEXT, &webhook, &[quoting]).expect(0, &["the payload is not JSON"]);
+    notify_by(&bench, "payload.tpl", REPORT_AS_TEXT, &webhook, &[quoting]).snapshot(0);
 }
 
 #[test]
@@ -115,7 +118,7 @@ fn a_template_is_downloaded_when_the_task_runs() {
     {
         let (bench, webhook, source) = (Bench::new(), webhook(), Scripted::answers("200 OK", template));
         let place = format!("slack.payloadTemplateURL={}{path}", source.url());
-        notify_by(&bench, "unused", "", &webhook, &[&place]).expect(0, &[]);
+        notify_by(&bench, "unused", "", &webhook, &[&place]).exits(0);
         assert_eq!(sent_json(&webhook), json!({"n": 2}));
         assert!(source.received().starts_with(&format!("GET /{path} ")), "{}", source.received());
     }
@@ -123,12 +126,13 @@ fn a_template_is_downloaded_when_the_task_runs() {
 
 #[test]
 fn a_replay_takes_the_template_from_the_recording() {
+    let _transcript = transcript!();
     let (bench, webhook, source) = (Bench::new(), webhook(), Scripted::answers("200 OK", "{{ .Report.NumTasks }}"));
     let place = format!("slack.payloadTemplateURL={}x.tpl", source.url());
     let run = |flag: &str| {
         let url = format!("slack.url={}", webhook.url());
         let set = ["tasks={slack}", &url, &place].into_iter().flat_map(|value| ["--set", value]);
-        bench.run(["run", flag, "recording"].into_iter().chain(set)).expect(0, &["notify: done"]);
+        bench.run(["run", flag, "recording"].into_iter().chain(set)).snapshot(0);
         (source.connections(), webhook.connections(), notes(&bench))
     };
     assert_eq!(run("--record"), (1, 1, "null".to_owned()));
@@ -137,56 +141,58 @@ fn a_replay_takes_the_template_from_the_recording() {
 
 #[test]
 fn a_template_that_can_not_be_downloaded_or_rendered_sends_nothing_and_fails_the_task_only_if_asked_to() {
+    let _transcript = transcript!();
     let gone = Scripted::answers("404 Not Found", "<html>gone</html>");
     let broken = Scripted::answers("200 OK", "{{ if }}");
     let (gone_at, broken_at) =
         [&gone, &broken].map(|source| format!("slack.payloadTemplateURL={}x.tpl", source.url())).into();
     let cases = [
-        ("x", "", gone_at, "no payload: can't download http://127.0.0.1", "the server answered 404"),
-        ("x", "", broken_at, "no payload: the template can't be read", "if"),
-        ("x.hbs", "{{Report.missing}}", String::new(), "no payload: the template can't be rendered", "Report.missing"),
-        ("x.hbs", "{{json nothing}}", String::new(), "the template can't be rendered", "nothing"),
-        ("x.tpl", "\n{{ .Report.Missing }}", String::new(), "the template can't be rendered: line 2", "Missing"),
-        ("x.tpl", "{{ .Values.x }}", String::new(), "the template can't be rendered: line 1", "Values"),
+        ("x", "", gone_at),
+        ("x", "", broken_at),
+        ("x.hbs", "{{Report.missing}}", String::new()),
+        ("x.hbs", "{{json nothing}}", String::new()),
+        ("x.tpl", "\n{{ .Report.Missing }}", String::new()),
+        ("x.tpl", "{{ .Values.x }}", String::new()),
     ];
-    for (name, template, set, told, named) in cases {
+    for (name, template, set) in cases {
         let (bench, webhook) = (Bench::new(), webhook());
         let more: Vec<&str> = [set.as_str()].into_iter().filter(|set| !set.is_empty()).collect();
-        notify_by(&bench, name, template, &webhook, &more).expect(0, &["not sent", told, named]);
+        notify_by(&bench, name, template, &webhook, &more).snapshot(0);
         assert!(notes(&bench).contains("not sent: no payload: "), "{}", notes(&bench));
         let hard: Vec<&str> = more.into_iter().chain(["slack.softFailure=false"]).collect();
-        notify_by(&bench, name, template, &webhook, &hard).expect(3, &[told, named]);
-        assert_eq!(webhook.connections(), 0, "{told}");
+        notify_by(&bench, name, template, &webhook, &hard).snapshot(3);
+        assert_eq!(webhook.connections(), 0, "{template}");
     }
 }
 
 #[test]
 fn what_is_wrong_with_a_template_at_hand_is_found_before_anything_runs() {
-    for (name, template, more, told) in [
-        ("x.tpl", "a\n{{ .Report", &[][..], "slack.payloadTemplateURL: the template can't be read: line 2"),
-        ("x.tpl", "{{ frobnicate .Report }}", &[], "slack.payloadTemplateURL: the template can't be read: line 1"),
-        ("x.hbs", "{{> me}}", &[], "slack.payloadTemplateURL: the template can't be read: has partials"),
-        ("x.hbs", "{{#if x}}", &[], "slack.payloadTemplateURL: the template can't be read: "),
-        ("x", "", &["slack.payloadTemplateURL=no/x.tpl"], "can't read `no/x.tpl`: there is no such file"),
-        ("x", "", &["slack.payloadTemplateURL=builtin:x"], "there are no built-in templates here"),
-        ("x", "", &["slack.payloadTemplateURL=ftp://h/x"], "slack.payloadTemplateURL: `ftp://` is not known here"),
-        ("x", "", &["slack.method=get"], "slack.method: a GET sends no payload"),
+    let _transcript = transcript!();
+    for (name, template, more) in [
+        ("x.tpl", "a\n{{ .Report", &[][..]),
+        ("x.tpl", "{{ frobnicate .Report }}", &[]),
+        ("x.hbs", "{{> me}}", &[]),
+        ("x.hbs", "{{#if x}}", &[]),
+        ("x", "", &["slack.payloadTemplateURL=no/x.tpl"]),
+        ("x", "", &["slack.payloadTemplateURL=builtin:x"]),
+        ("x", "", &["slack.payloadTemplateURL=ftp://h/x"]),
+        ("x", "", &["slack.method=get"]),
     ] {
         let (bench, webhook) = (Bench::new(), webhook());
         let more: Vec<&str> = ["run=touch ran"].into_iter().chain(more.iter().copied()).collect();
-        notify_by(&bench, name, template, &webhook, &more).expect(2, &[told]);
-        assert!(!bench.path("ran").exists() && webhook.connections() == 0, "{told}");
+        notify_by(&bench, name, template, &webhook, &more).snapshot(2);
+        assert!(!bench.path("ran").exists() && webhook.connections() == 0, "{more:?}");
     }
 }
 
 #[test]
 fn a_payload_is_bounded_in_size() {
+    let _transcript = transcript!();
     let large = |bytes: usize| format!("{}{{{{Report.numTasks}}}}", "x".repeat(bytes - 1));
     let doubled = format!("{{{{#each Report.experiment.spec}}}}{}{{{{/each}}}}", "x".repeat(200 << 10));
     let six = "tasks={run,run,run,run,run,slack}";
     let (bench, webhook) = (Bench::new(), webhook());
-    notify_by(&bench, "x.hbs", &doubled, &webhook, &[six, "slack.softFailure=false"])
-        .expect(3, &["the template becomes 1228800 bytes; allowed are at most 1048576"]);
+    notify_by(&bench, "x.hbs", &doubled, &webhook, &[six, "slack.softFailure=false"]).snapshot(3);
     assert_eq!(webhook.connections(), 0);
 
     let of_github = |bytes: usize| {
@@ -195,29 +201,30 @@ fn a_payload_is_bounded_in_size() {
         let github = "github.owner=o,github.repo=r,github.tokenEnv=TOKEN,github.payloadTemplateURL=y.hbs,github.softFailure=false";
         let api = format!("github.apiURL={}", webhook.url());
         command.args(["run", "--set", "tasks={github}", "--set", github, "--set", &api]).env("TOKEN", "hunter2");
-        Said::of(command.output().unwrap(), &bench.path(""))
+        Said::run(&mut command, &bench.path(""))
     };
-    of_github(65_537).expect(3, &["the template becomes 65537 bytes; GitHub takes at most 65536"]);
+    of_github(65_537).snapshot(3);
     assert_eq!(webhook.connections(), 0);
-    of_github(65_536).expect(0, &[]);
+    of_github(65_536).exits(0);
     assert_eq!(webhook.connections(), 1);
 }
 
 #[test]
 fn a_payload_that_is_not_json_is_sent_as_text_with_a_note() {
+    let _transcript = transcript!();
     let (bench, hook) = (Bench::new(), webhook());
-    notify_by(&bench, "x.hbs", "done: {{Report.completed}}", &hook, &[]).expect(0, &["the payload is not JSON"]);
+    notify_by(&bench, "x.hbs", "done: {{Report.completed}}", &hook, &[]).snapshot(0);
     let (head, body) = sent(&hook);
     assert!(head.contains("content-type: text/plain; charset=utf-8") && body == "done: true", "{head}\n\n{body}");
     assert!(notes(&bench).contains("it was sent as plain text"), "{}", notes(&bench));
     // The note helps most where the receiver refuses it.
     let hook = Scripted::answers("400 Bad Request", "what is this?");
-    notify_by(&bench, "x.hbs", "done", &hook, &[]).expect(0, &["answered 400: what is this?; the payload is not JSON"]);
+    notify_by(&bench, "x.hbs", "done", &hook, &[]).snapshot(0);
     // Who says what it is gets no note.
     let hook = webhook();
     let with = json!({"url": hook.url(), "payloadTemplateURL": "x.hbs", "headers": {"content-Type": "text/csv"}});
     bench.write("experiment.yaml", &json!({"spec": [{"task": "notify", "with": with}]}).to_string());
-    bench.run(["run"]).expect(0, &[]);
+    bench.run(["run"]).exits(0);
     let (head, _) = sent(&hook);
     assert!(head.contains("content-type: text/csv") && !head.contains("text/plain"), "{head}");
     assert!(!bench.read("experiment.yaml").contains("not JSON"));
@@ -237,7 +244,7 @@ fn secrets_in_the_values_are_in_no_payload() {
             "http.numRequests=1,http.qps=max",
             "run=TOKEN=SECRETrun true",
         ];
-        notify_by(&bench, name, template, &webhook, &more).expect(0, &[]);
+        notify_by(&bench, name, template, &webhook, &more).exits(0);
         let (_, body) = sent(&webhook);
         assert!(!body.contains("SECRET") && body.contains("[hidden]"), "{body}");
     }
@@ -248,7 +255,7 @@ fn large_parts_of_the_document_stay_in_it() {
     let (bench, webhook, service) = (Bench::new(), webhook(), Scripted::answers("200 OK", "fine"));
     let url = format!("http.url={}", service.url());
     let more = ["tasks={http,slack}", &url, "http.numRequests=5,http.qps=max"];
-    notify_by(&bench, "x.hbs", "{{json Report.experiment.result.insights}}", &webhook, &more).expect(0, &[]);
+    notify_by(&bench, "x.hbs", "{{json Report.experiment.result.insights}}", &webhook, &more).exits(0);
     let (told, kept) = (sent_json(&webhook), bench.document()["result"]["insights"].clone());
     assert_eq!(told["nonHistMetricValues"][0]["http/request-count"], json!([5.0]));
     assert!(kept["histograms"].is_array() && kept["load"][0]["http"]["series"].is_object(), "{kept}");
@@ -258,6 +265,7 @@ fn large_parts_of_the_document_stay_in_it() {
 
 #[test]
 fn a_signal_while_a_template_is_downloaded_is_an_interruption() {
+    let _transcript = transcript!();
     let (bench, source) = (Bench::new(), Scripted::never_answers());
     let set = format!("slack.url=http://127.0.0.1:1/,slack.payloadTemplateURL={}", source.url());
     let mut command = bench.command();
@@ -266,7 +274,7 @@ fn a_signal_while_a_template_is_downloaded_is_an_interruption() {
     source.wait_for_requests(1);
     kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), Signal::TERM).unwrap();
     let asked = Instant::now();
-    Said::of(child.wait_with_output().unwrap(), &bench.path("")).expect(143, &["interrupted"]);
+    Said::of(&command, child.wait_with_output().unwrap(), &bench.path("")).snapshot(143);
     // At once, that is, not only when the run's patience with its tasks is over.
     assert!(asked.elapsed() < Duration::from_secs(12), "{:?}", asked.elapsed());
     assert_eq!(bench.document()["result"]["tasks"][0]["status"], "interrupted");

@@ -1,20 +1,22 @@
 //! The pipeline on the whole program: conditions, loops, failures, signals, and what the document says afterwards.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::support::cli::{Bench, Said};
 use crate::support::scripted::Scripted;
+use crate::support::transcript::transcript;
 
 #[test]
 fn tasks_run_in_order_and_false_conditions_skip() {
+    let _transcript = transcript!();
     let bench = Bench::new();
     bench.write(
         "experiment.yaml",
         "spec:\n- run: echo one; echo one >>log\n- run: echo two >>log\n  if: not NoFailure()\n- run: echo three >>log\n  if: Result.NumCompletedTasks == 2\n",
     );
     let said = bench.run(["run"]);
-    said.expect(0, &["one", "skipped", "experiment completed"]);
+    said.snapshot(0);
     assert_eq!(bench.read("log"), "one\nthree\n");
     let document = bench.document();
     let statuses: Vec<_> =
@@ -29,7 +31,7 @@ fn tasks_run_in_order_and_false_conditions_skip() {
 fn no_slo_is_no_pass() {
     let bench = Bench::new();
     bench.write("experiment.yaml", "spec:\n- run: 'true'\n");
-    bench.run(["run", "--quiet"]).expect(0, &[]);
+    bench.run(["run", "--quiet"]).exits(0);
     let said = bench.run(["assert", "-c", "slos"]);
     assert_eq!(said.code, Some(1));
     assert!(said.stdout.contains("FAILED  slos: "), "{said:#?}");
@@ -37,9 +39,10 @@ fn no_slo_is_no_pass() {
 
 #[test]
 fn a_failing_task_stops_the_run_and_the_rest_stays_planned() {
+    let _transcript = transcript!();
     let bench = Bench::new();
     bench.write("experiment.yaml", "spec:\n- run: exit 7\n- run: touch ran\n");
-    bench.run(["run"]).expect(3, &["error: task 1 of 2 (`run`) failed", "caused by: the script exited with code 7"]);
+    bench.run(["run"]).snapshot(3);
     assert!(!bench.path("ran").exists());
     let document = bench.document();
     assert_eq!(document["result"]["failure"], true);
@@ -53,24 +56,24 @@ fn a_failing_task_stops_the_run_and_the_rest_stays_planned() {
 
 #[test]
 fn a_script_that_takes_too_long_is_killed() {
+    let _transcript = transcript!();
     let bench = Bench::new();
     bench.write("experiment.yaml", "spec:\n- run: sleep 100\n  with: {timeout: 200ms}\n");
-    bench.run(["run"]).expect(3, &["did not end within 200ms", "hint: set `timeout`"]);
+    bench.run(["run"]).snapshot(3);
 }
 
 #[test]
 fn reusing_the_result_adds_a_loop() {
+    let _transcript = transcript!();
     let bench = Bench::new();
     bench.write("experiment.yaml", "spec:\n- run: 'true'\n  if: Result.NumLoops == 2\n");
-    bench.run(["run"]).expect(0, &["skipped"]);
-    bench.run(["run", "--reuseResult"]).expect(0, &["loop 2"]);
+    bench.run(["run"]).snapshot(0);
+    bench.run(["run", "--reuseResult"]).snapshot(0);
     assert_eq!(bench.document()["result"]["numLoops"], 2);
-    bench.run(["run"]).expect(0, &[]);
+    bench.run(["run"]).exits(0);
     assert_eq!(bench.document()["result"]["numLoops"], 1);
     // Another spec's result is not taken for its own.
-    bench
-        .run(["run", "--reuseResult", "--set", "tasks={run}", "--set", "run=false"])
-        .expect(2, &["the result of another spec"]);
+    bench.run(["run", "--reuseResult", "--set", "tasks={run}", "--set", "run=false"]).snapshot(2);
 }
 
 #[test]
@@ -92,7 +95,7 @@ fn a_dry_run_prints_the_spec_without_secrets_and_runs_nothing() {
         "--set",
         "run=touch ran",
     ]);
-    said.expect(0, &[]);
+    said.exits(0);
     assert!(said.stdout.starts_with("spec:\n"), "{said:#?}");
     assert!(!said.stdout.contains("hunter2"), "{said:#?}");
     assert!(!bench.path("ran").exists() && !bench.path("experiment.yaml").exists());
@@ -100,6 +103,7 @@ fn a_dry_run_prints_the_spec_without_secrets_and_runs_nothing() {
 
 #[test]
 fn secrets_in_values_reach_the_server_and_no_file_or_log() {
+    let _transcript = transcript!();
     let server = Scripted::answers("200 OK", "fine");
     let bench = Bench::new();
     let url = format!("http.url=http://user:hunter2@{}/", server.address());
@@ -121,7 +125,7 @@ fn secrets_in_values_reach_the_server_and_no_file_or_log() {
         "assess.SLOs.upper.http/error-count=0",
     ];
     let said = bench.run(args);
-    said.expect(0, &[]);
+    said.exits(0);
     assert!(server.received().contains("hunter3"), "the header was not sent");
     for format in ["text", "json", "html"] {
         let report = bench.run(["report", "-o", format]);
@@ -131,23 +135,24 @@ fn secrets_in_values_reach_the_server_and_no_file_or_log() {
         assert!(!text.contains("hunter"), "{text}");
     }
     // The document alone can't be run again, and says how to go on.
-    bench.run(["run"]).expect(2, &["[hidden]", "hint: "]);
+    bench.run(["run"]).snapshot(2);
     // With the same values it can.
-    bench.run(args.iter().copied().chain(["--reuseResult"])).expect(0, &["loop 2"]);
+    bench.run(args.iter().copied().chain(["--reuseResult"])).snapshot(0);
 }
 
 #[test]
 fn a_webhook_in_values_reaches_its_server_and_no_file_or_log() {
+    let _transcript = transcript!();
     let server =
         Scripted::answers("404 Not Found", "no T0/B0/SECREThook here, nor SECREThook: /services/T0/B0/SECREThook");
     let bench = Bench::new();
     let url = format!("slack.url=http://{}/services/T0/B0/SECREThook", server.address());
     let args = ["run", "--set", "tasks={slack,run}", "--set", &url, "--set", "run=TOKEN=SECRETrun true"];
     let dry = bench.run(args.iter().copied().chain(["--dry"]));
-    dry.expect(0, &[]);
+    dry.exits(0);
     assert!(dry.stdout.contains("/[hidden]") && dry.stdout.contains("TOKEN=[hidden] true"), "{dry:#?}");
     let said = bench.run(args);
-    said.expect(0, &["answered 404"]);
+    said.snapshot(0);
     assert!(server.received().contains("/services/T0/B0/SECREThook"), "the webhook was not told");
     let html = bench.run(["report", "-o", "html"]);
     for text in [bench.read("experiment.yaml"), said.stderr, said.stdout, dry.stdout, html.stdout] {
@@ -157,13 +162,14 @@ fn a_webhook_in_values_reaches_its_server_and_no_file_or_log() {
 
 #[test]
 fn a_script_whose_secret_was_hidden_is_not_run() {
+    let _transcript = transcript!();
     let bench = Bench::new();
     let set = ["--set", "tasks={run}", "--set"];
-    bench.run(["run"].into_iter().chain(set).chain(["run=TOKEN=SECRET true"])).expect(0, &[]);
-    bench.run(["run"]).expect(2, &["spec[0].run: ", "[hidden]", "hint: "]);
+    bench.run(["run"].into_iter().chain(set).chain(["run=TOKEN=SECRET true"])).exits(0);
+    bench.run(["run"]).snapshot(2);
     // What only refers to a secret is not hidden.
-    bench.run(["run"].into_iter().chain(set).chain(["run=TOKEN=$HOME true"])).expect(0, &[]);
-    bench.run(["run"]).expect(0, &[]);
+    bench.run(["run"].into_iter().chain(set).chain(["run=TOKEN=$HOME true"])).exits(0);
+    bench.run(["run"]).exits(0);
 }
 
 #[test]
@@ -172,33 +178,19 @@ fn endpoints_with_names_like_secrets_can_be_run_again() {
     let bench = Bench::new();
     let url = format!("http.url={}", server.url());
     let set = ["--set", "http.endpoints.tokenize.method=POST", "--set", "http.numRequests=1", "--set", "http.qps=max"];
-    bench.run(["run", "--set", "tasks={http}", "--set", &url].into_iter().chain(set)).expect(0, &[]);
-    bench.run(["run"]).expect(0, &[]);
+    bench.run(["run", "--set", "tasks={http}", "--set", &url].into_iter().chain(set)).exits(0);
+    bench.run(["run"]).exits(0);
 }
 
 /// Starts a long load and waits until the server has seen it.
-fn start_load(bench: &Bench, server: &Scripted) -> Child {
+fn start_load(bench: &Bench, server: &Scripted) -> (Command, Child) {
     let url = format!("http.url={}", server.url());
-    let child = bench
-        .command()
-        .args([
-            "run",
-            "--set",
-            "tasks={http,run}",
-            "--set",
-            &url,
-            "--set",
-            "http.duration=60s",
-            "--set",
-            "http.qps=200",
-        ])
-        .args(["--set", "run=touch ran"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = bench.command();
+    command.args(["run", "--set", "tasks={http,run}", "--set", &url]);
+    command.args(["--set", "http.duration=60s", "--set", "http.qps=200", "--set", "run=touch ran"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     server.wait_for_requests(50);
-    child
+    (command, child)
 }
 
 fn signal(child: &Child, signal: rustix::process::Signal) {
@@ -208,12 +200,13 @@ fn signal(child: &Child, signal: rustix::process::Signal) {
 
 #[test]
 fn a_signal_in_the_middle_of_a_load_keeps_what_was_measured() {
+    let _transcript = transcript!();
     for (number, code) in [(rustix::process::Signal::INT, 130), (rustix::process::Signal::TERM, 143)] {
         let (bench, server) = (Bench::new(), Scripted::answers("200 OK", "fine"));
-        let child = start_load(&bench, &server);
+        let (command, child) = start_load(&bench, &server);
         signal(&child, number);
-        let said = Said::of(child.wait_with_output().unwrap(), &bench.path(""));
-        said.expect(code, &["interrupted; what was measured is in experiment.yaml"]);
+        let said = Said::of(&command, child.wait_with_output().unwrap(), &bench.path(""));
+        said.snapshot(code);
         let document = bench.document();
         assert_eq!(document["result"]["interrupted"], true);
         assert_eq!(document["result"]["tasks"][0]["status"], "interrupted");
@@ -251,17 +244,16 @@ fn a_kill_at_any_moment_leaves_a_document_that_parses() {
 
 #[test]
 fn a_notification_carries_the_state_and_a_failed_one_is_a_note() {
+    let _transcript = transcript!();
     let server = Scripted::answers("200 OK", "ok");
     let bench = Bench::new();
     let url = format!("slack.url={}", server.url());
-    bench.run(["run", "--set", "tasks={run,slack}", "--set", "run=true", "--set", &url]).expect(0, &[]);
+    bench.run(["run", "--set", "tasks={run,slack}", "--set", "run=true", "--set", &url]).exits(0);
     assert!(server.received().contains("\"text\":"), "{}", server.received());
     let failing = Scripted::answers("500 Internal Server Error", "broken");
     let url = format!("slack.url={}", failing.url());
-    bench.run(["run", "--set", "tasks={slack}", "--set", &url]).expect(0, &["not sent", "500"]);
-    bench
-        .run(["run", "--set", "tasks={slack}", "--set", &url, "--set", "slack.softFailure=false"])
-        .expect(3, &["answered 500"]);
+    bench.run(["run", "--set", "tasks={slack}", "--set", &url]).snapshot(0);
+    bench.run(["run", "--set", "tasks={slack}", "--set", &url, "--set", "slack.softFailure=false"]).snapshot(3);
 }
 
 #[test]
@@ -280,8 +272,8 @@ fn a_github_notification_is_a_repository_dispatch() {
         "--set",
         &api,
     ]);
-    let said = Said::of(command.output().unwrap(), &bench.path(""));
-    said.expect(0, &[]);
+    let said = Said::run(&mut command, &bench.path(""));
+    said.exits(0);
     let received = server.received();
     assert!(received.starts_with("POST /repos/iter8/demo/dispatches"), "{received}");
     assert!(
@@ -294,6 +286,7 @@ fn a_github_notification_is_a_repository_dispatch() {
 
 #[test]
 fn verdicts_of_an_earlier_loop_do_not_speak_for_this_one() {
+    let _transcript = transcript!();
     let (good, bench) = (Scripted::answers("200 OK", "fine"), Bench::new());
     let spec = |url: &str, condition: &str| {
         format!(
@@ -312,56 +305,59 @@ fn verdicts_of_an_earlier_loop_do_not_speak_for_this_one() {
     let document = bench.read("experiment.yaml").replace(&good.url(), &bad.url());
     bench.write("experiment.yaml", &document);
     let said = bench.run(["run", "--reuseResult"]);
-    said.expect(0, &["ROLLBACK"]);
+    said.snapshot(0);
     assert!(!said.stderr.contains("PROMOTED"), "{said:#?}");
     // A loop whose assess is skipped has no verdict.
     bench.write("experiment.yaml", &spec(&good.url(), "Result.NumLoops == 1"));
-    bench.run(["run"]).expect(0, &[]);
+    bench.run(["run"]).exits(0);
     assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(0));
-    bench.run(["run", "--reuseResult"]).expect(0, &["skipped"]);
+    bench.run(["run", "--reuseResult"]).snapshot(0);
     assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(1));
     assert!(bench.document()["result"]["insights"].get("verdicts").is_none());
 }
 
 #[test]
 fn tasks_that_do_not_fit_each_other_or_the_earlier_loops_are_found_before_the_load() {
+    let _transcript = transcript!();
     let (server, bench) = (Scripted::answers("200 OK", "fine"), Bench::new());
     let http = format!("- task: http\n  with: {{url: '{}', qps: max, numRequests: 5}}\n", server.url());
     bench.write("experiment.yaml", &format!("spec:\n{http}{http}"));
-    bench.run(["run"]).expect(2, &["spec[1]: `http` is measured by an earlier task already", "hint: "]);
-    bench.run(["validate"]).expect(2, &["spec[1]"]);
+    bench.run(["run"]).snapshot(2);
+    bench.run(["validate"]).snapshot(2);
     assert_eq!(server.connections(), 0);
     let assess = |limit| {
         format!("- task: assess\n  with: {{SLOs: {{upper: [{{metric: http/error-count, limit: {limit}}}]}}}}\n")
     };
     bench.write("experiment.yaml", &format!("spec:\n{http}{}", assess(0)));
-    bench.run(["run"]).expect(0, &[]);
+    bench.run(["run"]).exits(0);
     let seen = server.connections();
     let document = bench.read("experiment.yaml").replacen("limit: 0", "limit: 9", 1);
     bench.write("experiment.yaml", &document);
-    bench.run(["run", "--reuseResult"]).expect(2, &["spec[1].with.SLOs", "hint: start afresh without --reuseResult"]);
+    bench.run(["run", "--reuseResult"]).snapshot(2);
     assert_eq!(server.connections(), seen);
     assert_eq!(bench.read("experiment.yaml"), document);
 }
 
 #[test]
 fn a_misspelt_key_of_a_task_is_refused_and_never_lost() {
+    let _transcript = transcript!();
     let bench = Bench::new();
     let text = "metadata:\n  name: mine\nspec:\n- run: echo PROMOTED\n  iff: SLOs()\n";
     bench.write("experiment.yaml", text);
     for command in ["run", "validate"] {
         let said = bench.run([command]);
-        said.expect(2, &["spec[0].iff: unknown key `iff`", "hint: did you mean `if`?"]);
+        said.snapshot(2);
         assert!(!said.stderr.contains("PROMOTED"));
     }
     assert_eq!(bench.read("experiment.yaml"), text);
     bench.write("experiment.yaml", "metadata:\n  name: mine\nspec:\n- run: 'true'\n");
-    bench.run(["run"]).expect(0, &[]);
+    bench.run(["run"]).exits(0);
     assert_eq!(bench.document()["metadata"]["name"], "mine");
 }
 
 #[test]
 fn a_signal_while_a_notification_hangs_is_an_interruption() {
+    let _transcript = transcript!();
     let (server, bench) = (Scripted::never_answers(), Bench::new());
     let url = format!("slack.url={}", server.url());
     let mut command = bench.command();
@@ -369,8 +365,8 @@ fn a_signal_while_a_notification_hangs_is_an_interruption() {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     server.wait_for_requests(1);
     signal(&child, rustix::process::Signal::TERM);
-    let said = Said::of(child.wait_with_output().unwrap(), &bench.path(""));
-    said.expect(143, &["interrupted"]);
+    let said = Said::of(&command, child.wait_with_output().unwrap(), &bench.path(""));
+    said.snapshot(143);
     assert_eq!(bench.document()["result"]["failure"], false);
     assert_eq!(bench.document()["result"]["tasks"][0]["status"], "interrupted");
 }

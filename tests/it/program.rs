@@ -5,6 +5,7 @@ use iter8::tasks::registry::TASKS;
 
 use crate::support::cli::Bench;
 use crate::support::markdown::table_rows;
+use crate::support::transcript::transcript;
 
 fn readme() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
@@ -40,16 +41,17 @@ fn every_command_has_help_and_those_that_need_one_an_example() {
 
 #[test]
 fn a_mistyped_command_or_flag_is_bad_input() {
+    let _transcript = transcript!();
     let bench = Bench::new();
-    bench.run(["asert"]).expect(2, &["asert", "assert"]);
-    bench.run(["run", "--sett", "a=b"]).expect(2, &["--sett", "--set"]);
-    bench.run(["assert"]).expect(2, &["--condition"]);
+    bench.run(["asert"]).snapshot(2);
+    bench.run(["run", "--sett", "a=b"]).snapshot(2);
+    bench.run(["assert"]).snapshot(2);
 }
 
 #[test]
 fn launch_is_another_spelling_of_run() {
     let bench = Bench::new();
-    bench.run(["launch", "--set", "tasks={run}", "--set", "run=touch ran"]).expect(0, &[]);
+    bench.run(["launch", "--set", "tasks={run}", "--set", "run=touch ran"]).exits(0);
     assert!(bench.path("ran").exists());
 }
 
@@ -84,28 +86,28 @@ fn quiet_says_nothing_but_errors() {
 fn values_come_from_standard_input_and_files_too() {
     let bench = Bench::new();
     bench.write("script.sh", "echo from a file >out\n");
-    bench
-        .run_with_input(["run", "-q", "-f", "-", "--set-file", "run.script=script.sh"], "tasks: [run]\n")
-        .expect(0, &[]);
+    bench.run_with_input(["run", "-q", "-f", "-", "--set-file", "run.script=script.sh"], "tasks: [run]\n").exits(0);
     assert_eq!(bench.read("out"), "from a file\n");
 }
 
 #[test]
 fn what_belongs_elsewhere_is_told_where() {
+    let _transcript = transcript!();
     let bench = Bench::new();
-    bench.run(["k", "lauch"]).expect(2, &["lauch", "launch"]);
+    bench.run(["k", "lauch"]).snapshot(2);
     bench.write("mine.yaml", "spec:\n- run: 'true'\n");
-    bench.run(["run", "-f", "mine.yaml"]).expect(2, &["this is an experiment document, not values", "--runDir"]);
+    bench.run(["run", "-f", "mine.yaml"]).snapshot(2);
     let said = bench.run(["assert", "-c", "completed", "--runDir", "nowhere", "-t", "300ms"]);
     assert_eq!((said.code, said.stdout.contains("none came within 300ms")), (Some(1), true), "{said:#?}");
 }
 
 #[test]
 fn the_demo_spares_a_document_that_is_not_its_own() {
+    let _transcript = transcript!();
     let bench = Bench::new();
     let text = "spec:\n- run: 'true'\n";
     bench.write("experiment.yaml", text);
-    bench.run(["demo"]).expect(2, &["experiment.yaml is there already", "hint: name another directory"]);
+    bench.run(["demo"]).snapshot(2);
     assert_eq!(bench.read("experiment.yaml"), text);
 }
 
@@ -119,9 +121,10 @@ fn what_a_script_prints_can_not_act_on_the_terminal() {
 
 #[test]
 fn a_report_into_a_device_or_pipe_is_written_there() {
+    let _transcript = transcript!();
     let bench = Bench::new();
     bench.write("experiment.yaml", "spec:\n- run: 'true'\n");
     let said = bench.run(["report", "-o", "json", "--outputFile", "/dev/stdout"]);
     assert!(said.code == Some(0) && said.stdout.starts_with('{'), "{said:#?}");
-    bench.run(["assert", "-c", "completed", "-t", "-1s"]).expect(2, &["`-1s` is not a duration"]);
+    bench.run(["assert", "-c", "completed", "-t", "-1s"]).snapshot(2);
 }

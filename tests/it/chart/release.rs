@@ -54,7 +54,7 @@ fn a_release_runs_is_launched_anew_by_an_upgrade_and_leaves_nothing() {
 
     let told = helm("install", &["--set=http.numRequests=20"]).stdout;
     assert!(told.contains("Revision 1 of experiment canary runs as job/canary-1-job"), "{told}");
-    world.k(ASSERT).expect(0, &[]);
+    world.k(ASSERT).exits(0);
     assert_eq!(requests(&world.document(GROUP)), Some(20.0));
 
     // Helm's release is left to Helm.
@@ -76,7 +76,7 @@ fn a_release_runs_is_launched_anew_by_an_upgrade_and_leaves_nothing() {
     world.cluster.apply_in(&other, service);
     let ready = format!("--set=tasks={{ready,http,assess}},ready.service=web,ready.namespace={other}");
     helm("upgrade", &["--set=http.numRequests=40,parallelism=2,serviceAccountName=null", &ready]);
-    world.k(ASSERT).expect(0, &[]);
+    world.k(ASSERT).exits(0);
     let document = world.document(GROUP);
     assert_eq!((requests(&document), &document["result"]["revision"]), (Some(40.0), &3.into()), "{document:#}");
 

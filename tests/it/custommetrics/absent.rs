@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::trial::{FIRST, Trial, number, template, vector};
 use crate::support::scripted::{Reply, Scripted};
+use crate::support::transcript::transcript;
 
 /// A case: the metric's name, what the provider answers, the expression, and what is told.
 type Case = (&'static str, fn() -> Reply, &'static str, &'static str);
@@ -58,6 +59,7 @@ fn trial(server: &Scripted) -> Trial {
 /// Each metric's objective, as its verdict and in Iter8's matrix, and the exit code of all.
 #[test]
 fn a_policy_decides_on_a_metric_that_is_absent() {
+    let _transcript = transcript!();
     let server = provider();
     for (policy, verdict, code) in [
         (None, "inconclusive", 1),
@@ -71,7 +73,7 @@ fn a_policy_decides_on_a_metric_that_is_absent() {
             trial = trial.set(format!("custommetrics.noData={policy}"));
         }
         let begun = Instant::now();
-        trial.run().expect(0, &["p/empty has no value: no series matches the query"]);
+        trial.run().snapshot(0);
         assert!(begun.elapsed() < Duration::from_secs(20), "the slow ones were waited for");
         let outcome = trial.outcome();
         let named = |provider: &str, cases: &'static [Case]| {
@@ -97,7 +99,7 @@ fn a_policy_decides_on_a_metric_that_is_absent() {
 fn zero_is_judged_as_the_value_it_is() {
     let server = Scripted::answers("200 OK", &vector(&[]));
     let trial = Trial::of(&server, &[("m", FIRST)]).set("custommetrics.noData=zero,assess.SLOs.lower.p/m=1");
-    trial.run().expect(0, &[]);
+    trial.run().exits(0);
     let result = trial.outcome().0;
     assert_eq!(result["insights"]["SLOsSatisfied"]["upper"], serde_json::json!([[true]]));
     assert_eq!(result["insights"]["SLOsSatisfied"]["lower"], serde_json::json!([[false]]));
@@ -106,6 +108,7 @@ fn zero_is_judged_as_the_value_it_is() {
 
 #[test]
 fn a_metrics_own_policy_goes_before_the_tasks_and_says_why_there_may_be_nothing() {
+    let _transcript = transcript!();
     let server = Scripted::answers("200 OK", &vector(&[]));
     let text = format!(
         "url: {}\nmetrics:\n\
@@ -115,7 +118,7 @@ fn a_metrics_own_policy_goes_before_the_tasks_and_says_why_there_may_be_nothing(
     );
     let trial = Trial::with_template("p.tpl", &text)
         .set("custommetrics.noData=fail,assess.SLOs.upper.p/idle=5,assess.SLOs.upper.p/other=5");
-    trial.run().expect(0, &["p/idle has no value: no requests in the window"]);
+    trial.run().snapshot(0);
     let outcome = trial.outcome();
     assert_eq!(outcome.verdict(0, "p/idle")["verdict"], "satisfied");
     let reason = outcome.verdict(0, "p/idle")["reason"].as_str().unwrap();
@@ -127,6 +130,7 @@ fn a_metrics_own_policy_goes_before_the_tasks_and_says_why_there_may_be_nothing(
 
 #[test]
 fn queries_without_a_template_have_policies_too() {
+    let _transcript = transcript!();
     let server = Scripted::replies(|request| match request.param("query") {
         "up" => number("1"),
         _ => Reply::ok(r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#),
@@ -136,7 +140,7 @@ fn queries_without_a_template_have_policies_too() {
         .set("custommetrics.prometheus.queries.up.query=up,assess.SLOs.lower.prometheus/up=1")
         .set("custommetrics.prometheus.queries.load.query=load,custommetrics.prometheus.queries.load.range=5m")
         .set("custommetrics.prometheus.queries.load.noData=zero,assess.SLOs.upper.prometheus/load/p99=5");
-    trial.run().expect(0, &["prometheus/load has no value: no series matches the query in that range"]);
+    trial.run().snapshot(0);
     assert_eq!(trial.outcome().seen(0, "prometheus/load")["policy"], "zero");
     assert_eq!(trial.outcome().verdict(0, "prometheus/load/p99")["value"], 0.0);
     trial.expect_slos(0);
@@ -145,6 +149,7 @@ fn queries_without_a_template_have_policies_too() {
 /// The next loop has a value: nothing of the policy is left.
 #[test]
 fn a_metric_that_comes_back_is_judged_by_its_value() {
+    let _transcript = transcript!();
     let server = Scripted::replies(|request| match request.param("query") {
         "good" => number("1"),
         _ => number("7"),
@@ -153,17 +158,17 @@ fn a_metric_that_comes_back_is_judged_by_its_value() {
     let empty = Scripted::answers("200 OK", &vector(&[]));
     let text = trial.bench.read("p.tpl");
     trial.bench.write("p.tpl", &text.replace(&server.url(), &empty.url()));
-    trial.run().expect(0, &[]);
+    trial.run().exits(0);
     trial.expect_slos(0);
     trial.bench.write("p.tpl", &text);
-    trial.run_with(&["--reuseResult"]).expect(0, &["loop 2"]);
+    trial.run_with(&["--reuseResult"]).snapshot(0);
     let outcome = trial.outcome();
     assert_eq!((outcome.value(0, "p/m"), &outcome.seen(0, "p/m")["noData"]), (Some(7.0), &Value::Null));
     assert_eq!(outcome.verdict(0, "p/m")["verdict"], "violated");
     trial.expect_slos(1);
     // And a third loop without: the second's value does not stand in.
     trial.bench.write("p.tpl", &text.replace(&server.url(), &empty.url()));
-    trial.run_with(&["--reuseResult"]).expect(0, &["loop 3"]);
+    trial.run_with(&["--reuseResult"]).snapshot(0);
     assert_eq!(trial.outcome().verdict(0, "p/m")["verdict"], "satisfied");
     assert_eq!(trial.outcome().verdict(0, "p/m")["value"], Value::Null);
 }

@@ -2,6 +2,7 @@
 
 use super::trial::{FIRST, Trial, number};
 use crate::support::scripted::{Reply, Scripted};
+use crate::support::transcript::transcript;
 
 /// Queries without a template, asked of a server below a path.
 fn native(server: &Scripted, path: &str) -> Trial {
@@ -16,7 +17,7 @@ fn a_query_too_long_for_a_url_is_sent_as_a_form() {
     let trial = native(&server, "").set("custommetrics.prometheus.post=true,assess.SLOs.upper.prometheus/long=5");
     trial.bench.write("query", &query);
     let said = trial.run_with(&["--set-file", "custommetrics.prometheus.queries.long.query=query"]);
-    said.expect(0, &[]);
+    said.exits(0);
     let request = &server.requests()[0];
     assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/api/v1/query"));
     assert_eq!(request.header("content-type"), Some("application/x-www-form-urlencoded"));
@@ -38,7 +39,7 @@ fn the_path_before_the_api_is_kept() {
         let trial = native(&server, path)
             .set("custommetrics.prometheus.queries.a.query=up,assess.SLOs.upper.prometheus/a=5")
             .set("custommetrics.providers.prometheus.headers.X-Scope-OrgID=team-a");
-        trial.run().expect(0, &[]);
+        trial.run().exits(0);
         let request = &server.requests()[0];
         assert_eq!((request.path.as_str(), request.param("query")), (expected, "up"));
         assert_eq!(request.header("x-scope-orgid"), Some("team-a"));
@@ -58,7 +59,7 @@ fn a_range_becomes_samples() {
         .set("custommetrics.prometheus.queries.load.range=10m,custommetrics.prometheus.queries.load.step=15s")
         .set("assess.SLOs.upper.prometheus/load/mean=30,assess.SLOs.upper.prometheus/load/max=60")
         .set("assess.SLOs.lower.prometheus/load/p50=15");
-    trial.run().expect(0, &[]);
+    trial.run().exits(0);
     let request = &server.requests()[0];
     assert_eq!((request.path.as_str(), request.param("query")), ("/base/api/v1/query_range", "load{job=\"x\"}"));
     let number = |name: &str| request.param(name).parse::<f64>().unwrap();
@@ -73,13 +74,14 @@ fn a_range_becomes_samples() {
 
 #[test]
 fn several_series_become_one_as_the_metric_says() {
+    let _transcript = transcript!();
     let server = Scripted::answers("200 OK", &super::trial::vector(&["3", "1", "5"]));
     let reduces = [("sum", 9.0), ("max", 5.0), ("min", 1.0), ("avg", 3.0), ("first", 3.0)];
     let trial = reduces.iter().fold(native(&server, ""), |trial, (reduce, _)| {
         trial.set(format!("custommetrics.prometheus.queries.{reduce}.query=up,custommetrics.prometheus.queries.{reduce}.reduce={reduce}"))
     });
     let trial = trial.set("custommetrics.prometheus.queries.none.query=up,assess.SLOs.upper.prometheus/none=5");
-    trial.run().expect(0, &["prometheus/none has no value: the query gives 3 series"]);
+    trial.run().snapshot(0);
     let outcome = trial.outcome();
     for (name, value) in reduces {
         let metric = format!("prometheus/{name}");
@@ -97,7 +99,7 @@ fn a_pinned_url_goes_before_the_templates() {
         .set(format!("custommetrics.providers.p.url={}tenant", right.url()))
         .set("custommetrics.providers.p.bearerToken.file=token");
     trial.bench.write("token", "hunter2\n");
-    trial.run().expect(0, &[]);
+    trial.run().exits(0);
     assert_eq!(right.requests()[0].path, "/tenant/api/v1/query");
     assert_eq!(right.requests()[0].header("authorization"), Some("Bearer hunter2"));
     assert_eq!((wrong.connections(), trial.outcome().value(0, "p/m")), (0, Some(1.0)));
@@ -141,7 +143,7 @@ metrics:
         .set(format!("custommetrics.values.url={},custommetrics.values.team=canary", server.url()))
         .set("custommetrics.versionValues[0].model=v1,custommetrics.versionValues[1].model=v2")
         .set("assess.SLOs.lower.p/accuracy=0.9,assess.SLOs.upper.p/drift=2");
-    trial.run().expect(0, &[]);
+    trial.run().exits(0);
     let outcome = trial.outcome();
     for version in 0..2 {
         assert_eq!(outcome.value(version, "p/accuracy"), Some(0.93));
@@ -167,7 +169,7 @@ fn a_handlebars_template_is_one_by_its_extension() {
             .set(format!("custommetrics.values.url={}", server.url()))
             .set("custommetrics.values.percentiles={50,99.9},custommetrics.versionValues[0].labels.revision=r1")
             .set("assess.SLOs.upper.p/latency-p50=5,assess.SLOs.upper.p/latency-p99\\.9=5");
-        trial.run().expect(0, &[]);
+        trial.run().exits(0);
         let query = trial.outcome().seen(0, "p/latency-p99.9")["query"].as_str().unwrap().to_owned();
         assert!(query.starts_with("q(99.9, x{revision=\"r1\"}["), "{query}");
         trial.expect_slos(0);
@@ -176,12 +178,13 @@ fn a_handlebars_template_is_one_by_its_extension() {
 
 #[test]
 fn what_a_provider_warns_of_is_kept_and_told() {
+    let _transcript = transcript!();
     let body =
         super::trial::vector(&["1"]).replacen('{', r#"{"warnings":["a store was not asked","x \u001b[31m"],"#, 1);
     let server = Scripted::answers("200 OK", &body);
     let trial = Trial::of(&server, &[("m", FIRST)]);
     let said = trial.run();
-    said.expect(0, &["p/m: the provider warns: a store was not asked"]);
+    said.snapshot(0);
     assert!(!said.stderr.contains('\u{1b}'), "{said:#?}");
     assert_eq!(trial.outcome().seen(0, "p/m")["warnings"][0], "a store was not asked");
     trial.expect_slos(0);

@@ -78,7 +78,7 @@ impl Trial {
 
     /// Runs it with more arguments.
     pub fn run_with(&self, more: &[&str]) -> Said {
-        Said::of(self.command(more).output().unwrap(), &self.bench.path(""))
+        Said::run(&mut self.command(more), &self.bench.path(""))
     }
 
     /// What the document says of it.

@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::trial::{FIRST, Trial, number};
 use crate::support::scripted::{Reply, Scripted};
+use crate::support::transcript::transcript;
 
 /// A metric whose query says how long the window is.
 fn trial(server: &Scripted) -> Trial {
@@ -28,58 +29,58 @@ fn window(trial: &Trial, version: usize) -> i64 {
 
 #[test]
 fn a_window_starts_with_the_experiment_unless_its_version_says_otherwise() {
+    let _transcript = transcript!();
     let server = Scripted::always(number("1"));
     let trial = trial(&server)
         .set(format!("custommetrics.values.startingTime={}", ago(600)))
         .set(format!("custommetrics.versionValues[0].startingTime={}", ago(100)))
         .set("custommetrics.versionValues[1].x=1");
-    trial.run().expect(0, &[]);
+    trial.run().exits(0);
     let windows = [window(&trial, 0), window(&trial, 1)];
     assert!((100..130).contains(&windows[0]) && (600..630).contains(&windows[1]), "{windows:?}");
     // Without one: from the start of the experiment, which is the first loop's.
     let trial = self::trial(&server);
-    trial.run().expect(0, &[]);
+    trial.run().exits(0);
     assert!((1..30).contains(&window(&trial, 0)));
     let text = trial.bench.read("experiment.yaml");
     let start = trial.outcome().0["startTime"].as_str().unwrap().to_owned();
     let earlier = DateTime::parse_from_rfc3339(&start).unwrap() - TimeDelta::hours(1);
     trial.bench.write("experiment.yaml", &text.replacen(&start, &earlier.to_rfc3339(), 1));
-    trial.run_with(&["--reuseResult"]).expect(0, &["loop 2"]);
+    trial.run_with(&["--reuseResult"]).snapshot(0);
     assert!((3600..3700).contains(&window(&trial, 0)), "{}", window(&trial, 0));
 }
 
 #[test]
 fn a_start_in_the_future_is_refused_and_a_little_ahead_is_told() {
+    let _transcript = transcript!();
     let server = Scripted::always(number("1"));
     let start = ago(-3600);
     let at = |start: &str| trial(&server).set(format!("custommetrics.versionValues[0].startingTime={start}"));
     let trial = at(&start);
-    trial.run().expect(3, &[&format!("versionValues[0].startingTime: {start} lies "), "s in the future"]);
+    trial.run().snapshot(3);
     assert_eq!(server.connections(), 0);
     assert_eq!(trial.outcome().0["failure"], true);
     assert_eq!(trial.outcome().0["tasks"][1]["status"], "planned");
     trial.expect_slos(1);
     trial.expect_intact();
     let trial = at(&ago(-30));
-    trial.run().expect(0, &["the window starts ", "ms in the future: clocks differ"]);
+    trial.run().snapshot(0);
     assert_eq!(window(&trial, 0), 1);
     trial.expect_slos(0);
 }
 
 #[test]
 fn a_start_that_is_no_time_is_refused_before_anything_runs() {
+    let _transcript = transcript!();
     let server = Scripted::always(number("1"));
-    for (start, path) in [
-        ("custommetrics.values.startingTime=yesterday", "custommetrics.values.startingTime: `yesterday`"),
-        ("custommetrics.values.startingTime=5", "custommetrics.values.startingTime: `5`"),
-        (
-            "custommetrics.versionValues[0].startingTime=2026-01-01",
-            "custommetrics.versionValues[0].startingTime: `2026-01-01`",
-        ),
-        ("custommetrics.versionValues[0].startingTime=2026-02-30T00:00:00Z", "startingTime: `2026-02-30T00:00:00Z`"),
+    for start in [
+        "custommetrics.values.startingTime=yesterday",
+        "custommetrics.values.startingTime=5",
+        "custommetrics.versionValues[0].startingTime=2026-01-01",
+        "custommetrics.versionValues[0].startingTime=2026-02-30T00:00:00Z",
     ] {
         let trial = trial(&server).set(start);
-        trial.run().expect(2, &[path, "is not a time; expected RFC 3339, such as "]);
+        trial.run().snapshot(2);
         assert!(!trial.bench.path("experiment.yaml").exists());
     }
     assert_eq!(server.connections(), 0);
@@ -91,7 +92,7 @@ fn all_metrics_of_a_loop_are_evaluated_at_one_instant() {
     let trial = Trial::of(&server, &[("a", FIRST), ("b", FIRST), ("c", FIRST)])
         .set("custommetrics.versionValues[0].x=1,custommetrics.versionValues[1].x=2,custommetrics.concurrency=2");
     let begun = Utc::now();
-    trial.run().expect(0, &[]);
+    trial.run().exits(0);
     let requests = server.requests();
     assert_eq!(requests.len(), 6);
     let time = requests[0].param("time").to_owned();
@@ -111,7 +112,7 @@ fn a_time_of_the_templates_own_is_kept() {
         server.url()
     );
     let trial = Trial::with_template("p.tpl", &text).set("assess.SLOs.upper.p/m=5");
-    trial.run().expect(0, &[]);
+    trial.run().exits(0);
     assert_eq!(server.requests()[0].param("time"), "1700000000");
     assert_eq!(server.requests()[0].head.matches("time=").count(), 1);
 }
@@ -124,7 +125,7 @@ fn of_a_clock_that_is_off_the_largest_difference_is_told_once() {
         Reply::with("200 OK", &format!("date: {date}\r\n"), &super::trial::vector(&["1"]))
     });
     let trial = Trial::of(&server, &[("a", FIRST), ("b", FIRST), ("c", FIRST)]);
-    trial.run().expect(0, &[]);
+    trial.run().exits(0);
     let notes = trial.outcome().notes();
     let clocks: Vec<&str> = notes.lines().filter(|note| note.contains("the provider's clock is")).collect();
     // To the second, and the answer takes a moment.
@@ -143,7 +144,7 @@ fn an_answer_that_takes_its_time_is_no_clock_that_is_off() {
         }
     });
     let trial = Trial::of(&server, &[("a", FIRST)]);
-    trial.run().expect(0, &[]);
+    trial.run().exits(0);
     assert!(!trial.outcome().notes().contains("clock"), "{}", trial.outcome().notes());
     assert_eq!(trial.outcome().value(0, "p/a"), Some(1.0));
 }
@@ -158,7 +159,7 @@ fn a_provider_whose_clock_is_off_is_told() {
         let server =
             Scripted::always(Reply::with("200 OK", &format!("date: {date}\r\n"), &super::trial::vector(&["1"])));
         let trial = Trial::of(&server, &[("a", FIRST), ("b", FIRST)]);
-        trial.run().expect(0, &[]);
+        trial.run().exits(0);
         let notes = trial.outcome().notes();
         let clocks: Vec<&str> = notes.lines().filter(|note| note.contains("the provider's clock is")).collect();
         assert_eq!(clocks.len(), usize::from(told.is_some()), "{notes}");

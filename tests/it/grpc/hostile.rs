@@ -10,6 +10,7 @@ use serde_json::json;
 use super::server::{Call, PROTO, Server, answer, framed, head, msg, trailers};
 use super::world::{World, load, record, told, with};
 use crate::support::cli::Bench;
+use crate::support::transcript::transcript;
 
 /// Codes, causes and notes of 8 calls that are all answered alike.
 async fn against<F: Future<Output = ()> + Send + 'static>(
@@ -282,6 +283,7 @@ async fn calls_that_a_farewell_left_out_are_sent_once_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_service_says_can_not_act_on_the_terminal() {
+    let _transcript = transcript!();
     let server = Server::scripted(|call: Call| async move {
         answer(call.respond, head(), &[], Some(trailers("14", "a%1b[2Jb%0ac")));
     })
@@ -294,7 +296,7 @@ async fn what_a_service_says_can_not_act_on_the_terminal() {
             server.host()
         );
         let said = bench.run(["run", "--set", "tasks={grpc}", "--set", &values]);
-        said.expect(code, &["a\u{fffd}[2Jb"]);
+        said.snapshot(code);
         assert!(!said.stderr.contains('\u{1b}'), "{said:#?}");
     }
 }

@@ -53,7 +53,7 @@ fn a_token_is_its_account_s_and_one_that_has_expired_is_nobody_s() {
         cluster.kubectl(&["--kubeconfig", kubeconfig.to_str().unwrap(), "get", "secret", secret, "-o", "name"])
     };
     let token = cluster.token(&namespace, "reader");
-    assert_eq!(get(&token, "wanted").expect(0, &[]).stdout, "secret/wanted\n");
+    assert_eq!(get(&token, "wanted").exits(0).stdout, "secret/wanted\n");
     get(&token, "other").expect(1, &["Forbidden", "system:serviceaccount", "cannot get resource"]);
     let expired = cluster.expired_token(&namespace, "reader", Duration::from_secs(60));
     get(&expired, "wanted").expect(1, &["must be logged in"]);

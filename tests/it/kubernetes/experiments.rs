@@ -23,19 +23,19 @@ fn launch(world: &World, group: &str, values: &[String], more: &[&str]) -> crate
 fn an_experiment_is_launched_asserted_reported_and_deleted() {
     let Some(world) = World::with_node() else { return };
     let said = launch(&world, "canary", &load(50), &[]);
-    said.expect(0, &[]);
+    said.exits(0);
     let told = format!("launched revision 1 of group canary in namespace {} as job/canary-1-job\n", world.namespace);
     assert_eq!(said.stdout, told);
     let conditions = ["-c", "completed", "-c", "nofailure", "-c", "slos", "--timeout", "120s"];
     let said = world.k(["assert", "-g", "canary"].into_iter().chain(conditions));
-    said.expect(0, &[]);
+    said.exits(0);
     assert!(said.stdout.contains("ok      slos: "), "{said:#?}");
     let said = world.k(["report", "-g", "canary"]);
-    said.expect(0, &[]);
+    said.exits(0);
     for told in ["Experiment completed: true", "http/error-count <= 0", "true"] {
         assert!(said.stdout.contains(told), "{told}: {said:#?}");
     }
-    world.k(["report", "-g", "canary", "-o", "html", "--outputFile", "report.html"]).expect(0, &[]);
+    world.k(["report", "-g", "canary", "-o", "html", "--outputFile", "report.html"]).exits(0);
     assert!(world.bench.read("report.html").contains("All objectives are satisfied"));
     let document = world.document("canary");
     assert_eq!((&document["result"]["revision"], &document["result"]["numLoops"]), (&json!(1), &json!(1)));
@@ -45,11 +45,11 @@ fn an_experiment_is_launched_asserted_reported_and_deleted() {
     said.expect(0, &["==> pod/canary-1-job-"]);
     assert!(said.stdout.contains("experiment completed"), "{said:#?}");
     let said = world.k(["list"]);
-    said.expect(0, &[]);
+    said.exits(0);
     let row: Vec<&str> = said.stdout.lines().nth(1).unwrap().split_whitespace().collect();
     assert_eq!(row, [&world.namespace, "canary", "1", "job", "1", "completed", "satisfied"]);
 
-    world.k(["delete", "-g", "canary"]).expect(0, &[]);
+    world.k(["delete", "-g", "canary"]).exits(0);
     world.wait_until_nothing_is_left_of("canary");
     world.k(["report", "-g", "canary"]).expect(2, &["there is no experiment in group canary", "iter8 k list"]);
     world.k(["delete", "-g", "canary"]).expect(2, &["there is no experiment in group canary"]);
@@ -59,14 +59,14 @@ fn an_experiment_is_launched_asserted_reported_and_deleted() {
 fn a_launch_replaces_the_one_before_and_leaves_nothing_of_it() {
     let Some(world) = World::with_node() else { return };
     // The first one would run for an hour.
-    launch(&world, "again", &load(360_000), &["--set", "parallelism=2"]).expect(0, &[]);
-    launch(&world, "beside", &load(360_000), &[]).expect(0, &[]);
+    launch(&world, "again", &load(360_000), &["--set", "parallelism=2"]).exits(0);
+    launch(&world, "beside", &load(360_000), &[]).exits(0);
     world.wait_until_running("again", "http");
     let uid = world.get("secrets", "again")["metadata"]["uid"].clone();
     let said = launch(&world, "again", &load(20), &[]);
-    said.expect(0, &[]);
+    said.exits(0);
     assert!(said.stdout.contains("revision 2"), "{said:#?}");
-    world.k(["assert", "-g", "again", "-c", "completed,slos", "--timeout", "120s"]).expect(0, &[]);
+    world.k(["assert", "-g", "again", "-c", "completed,slos", "--timeout", "120s"]).exits(0);
     let document = world.document("again");
     assert_eq!(document["result"]["revision"], 2);
     assert_eq!(document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([20]));
@@ -87,7 +87,7 @@ fn a_launch_replaces_the_one_before_and_leaves_nothing_of_it() {
 #[test]
 fn deleting_the_secret_deletes_everything() {
     let Some(world) = World::with_node() else { return };
-    launch(&world, "owner", &load(360_000), &["--set", "ready.service=kubernetes"]).expect(0, &[]);
+    launch(&world, "owner", &load(360_000), &["--set", "ready.service=kubernetes"]).exits(0);
     world.wait_until_running("owner", "http");
     world.cluster.kubectl_ok(&["delete", "secret", "-n", &world.namespace, "owner"]);
     world.wait_until_nothing_is_left_of("owner");
@@ -124,7 +124,7 @@ fn the_service_account_may_do_what_the_experiment_needs_and_nothing_more() {
         ["deployments.apps [] [shop] [get watch]", "inferenceservices.serving.kserve.io [] [iris] [get watch]"];
     assert_eq!(may(&models), expected);
     // What no owner can take along is deleted by name.
-    world.k(["delete", "-g", "least"]).expect(0, &[]);
+    world.k(["delete", "-g", "least"]).exits(0);
     world.wait_until_nothing_is_left_of("least");
     let roles = world.cluster.kubectl_ok(&["get", "roles,rolebindings", "-n", &models, "-o", "name"]);
     assert_eq!(roles, "");
@@ -180,7 +180,7 @@ fn a_launch_that_the_api_server_does_not_take_changes_nothing() {
 fn an_assertion_ends_when_the_job_does() {
     let Some(world) = World::with_node() else { return };
     // The pod is killed before it can save anything more.
-    launch(&world, "killed", &load(360_000), &[]).expect(0, &[]);
+    launch(&world, "killed", &load(360_000), &[]).exits(0);
     world.wait_until_running("killed", "http");
     let pod = world.objects("killed").into_iter().find_map(|name| Some(name.strip_prefix("pod/")?.to_owned())).unwrap();
     let begun = std::time::Instant::now();
@@ -198,7 +198,7 @@ fn a_pod_that_is_evicted_saves_what_it_has_measured() {
     let Some(world) = World::with_node() else { return };
     let (server, seen) = counting(|_| std::time::Duration::ZERO);
     let url = format!("http.url={}", server.url());
-    launch(&world, "evicted", &load(360_000), &["--set", &url]).expect(0, &[]);
+    launch(&world, "evicted", &load(360_000), &["--set", &url]).exits(0);
     world.wait_until_running("evicted", "http");
     let begun = std::time::Instant::now();
     while seen.load(std::sync::atomic::Ordering::SeqCst) < 20 {
@@ -212,12 +212,12 @@ fn a_pod_that_is_evicted_saves_what_it_has_measured() {
         json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": world.namespace}});
     let path = format!("/api/v1/namespaces/{}/pods/{pod}/eviction", world.namespace);
     let said = world.cluster.kubectl_with_input(&["create", "--raw", &path, "-f", "-"], &eviction.to_string());
-    said.expect(0, &[]);
+    said.exits(0);
     let document = world.wait_for_document("evicted", |document| document["result"]["interrupted"] == true);
     let requests = &document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"][0];
     assert!(requests.as_f64().is_some_and(|requests| requests > 0.0), "{document:#}");
     let said = following.end();
-    said.expect(0, &[]);
+    said.exits(0);
     assert!(said.stdout.contains("interrupted; what was measured is in secret/evicted"), "{said:#?}");
 }
 
@@ -226,7 +226,7 @@ fn a_cronjob_does_not_run_twice_at_the_same_time() {
     let Some(world) = World::with_node() else { return };
     // It is due every second, and takes three.
     let more = ["--set", "runner=cronjob", "--set", "cronjobSchedule=@every 1s"];
-    launch(&world, "often", &load(300), &more).expect(0, &[]);
+    launch(&world, "often", &load(300), &more).exits(0);
     let following = world.start(["log", "-g", "often", "-f"]);
     let document = world.wait_for_document("often", |document| {
         let jobs = world.get("jobs", "");
@@ -237,9 +237,9 @@ fn a_cronjob_does_not_run_twice_at_the_same_time() {
     let counts = &document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"];
     assert_eq!(counts, &json!([300, 300]), "the loops before are whole");
     // Its log is followed from pod to pod, until there is nothing more to come.
-    world.k(["delete", "-g", "often"]).expect(0, &[]);
+    world.k(["delete", "-g", "often"]).exits(0);
     let said = following.end();
-    said.expect(0, &[]);
+    said.exits(0);
     assert!(said.stdout.matches("experiment completed").count() >= 2, "{said:#?}");
 }
 
@@ -252,14 +252,14 @@ fn a_launch_that_waits_elsewhere_leaves_no_role_where_the_one_before_waited() {
         let namespace = format!("ready.namespace={place}");
         let values = ["tasks={ready}", "ready.service=shop", &namespace, "runner=none"];
         let args = values.iter().flat_map(|pair| ["--set", pair]);
-        world.k(["launch", "-g", "moved"].into_iter().chain(args)).expect(0, &[]);
+        world.k(["launch", "-g", "moved"].into_iter().chain(args)).exits(0);
     }
     let roles = |place: &str| world.cluster.kubectl_ok(&["get", "roles,rolebindings", "-n", place, "-o", "name"]);
     assert_eq!(roles(&places[0]), "");
     assert_eq!(roles(&places[1]).lines().count(), 2);
     // Without the Secret, which knows where, they are found by their labels.
     world.cluster.kubectl_ok(&["delete", "secret", "-n", &world.namespace, "moved"]);
-    world.k(["delete", "-g", "moved"]).expect(0, &[]);
+    world.k(["delete", "-g", "moved"]).exits(0);
     assert_eq!(roles(&places[1]), "");
 }
 
@@ -267,8 +267,8 @@ fn a_launch_that_waits_elsewhere_leaves_no_role_where_the_one_before_waited() {
 fn who_may_only_read_the_secret_can_assert_and_report() {
     let Some(world) = World::without_node() else { return };
     let (cluster, namespace) = (world.cluster, world.namespace.clone());
-    launch(&world, "read", &load(5), &["--set", "runner=none"]).expect(0, &[]);
-    world.k(["run", "-g", "read"]).expect(0, &[]);
+    launch(&world, "read", &load(5), &["--set", "runner=none"]).exits(0);
+    world.k(["run", "-g", "read"]).exits(0);
     let account = format!("--serviceaccount={namespace}:default");
     let get =
         ["create", "role", "-n", &namespace, "reader", "--verb=get", "--resource=secrets", "--resource-name=read"];
@@ -276,6 +276,6 @@ fn who_may_only_read_the_secret_can_assert_and_report() {
     cluster.kubectl_ok(&["create", "rolebinding", "-n", &namespace, "reader", "--role=reader", &account]);
     let token = cluster.token(&namespace, "default");
     let world = world.with_kubeconfig(cluster.kubeconfig_with_token(&token, &namespace));
-    world.k(["assert", "-g", "read", "-c", "completed,nofailure,slos", "--timeout", "5s"]).expect(0, &[]);
-    world.k(["report", "-g", "read"]).expect(0, &[]);
+    world.k(["assert", "-g", "read", "-c", "completed,nofailure,slos", "--timeout", "5s"]).exits(0);
+    world.k(["report", "-g", "read"]).exits(0);
 }

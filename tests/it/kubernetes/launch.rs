@@ -15,8 +15,8 @@ fn what_a_launch_makes_is_what_a_dry_run_shows() {
     ];
     let args = || values.iter().flat_map(|pair| ["--set", pair]);
     let said = world.k(["launch", "-g", "shown", "--dry", "--outputFile", "-"].into_iter().chain(args()));
-    said.expect(0, &[]);
-    world.k(["launch", "-g", "shown"].into_iter().chain(args())).expect(0, &[]);
+    said.exits(0);
+    world.k(["launch", "-g", "shown"].into_iter().chain(args())).exits(0);
     // What is there is just what would be applied, but for its owner and the document.
     let mut names = Vec::new();
     for text in said.stdout.split("---\n") {
@@ -104,11 +104,11 @@ fn an_administrator_of_a_namespace_alone_launches_and_deletes() {
         .apply_in(&namespace, "{apiVersion: v1, kind: Service, metadata: {name: shop}, spec: {ports: [{port: 80}]}}");
     for revision in 1..=2 {
         let said = world.k(["launch", "-g", "mine"].into_iter().chain(args()));
-        said.expect(0, &[]);
+        said.exits(0);
         assert!(said.stdout.contains(&format!("revision {revision} ")), "{said:#?}");
     }
-    world.k(["assert", "-g", "mine", "-c", "completed", "--timeout", "120s"]).expect(0, &[]);
-    world.k(["delete", "-g", "mine"]).expect(0, &[]);
+    world.k(["assert", "-g", "mine", "-c", "completed", "--timeout", "120s"]).exits(0);
+    world.k(["delete", "-g", "mine"]).exits(0);
     world.wait_until_nothing_is_left_of("mine");
 }
 

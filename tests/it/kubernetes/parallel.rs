@@ -24,7 +24,7 @@ fn launch(world: &World, group: &str, pods: u32, load: &str, more: &[&str]) {
     let pods = format!("parallelism={pods}");
     let values = ["tasks={http,assess}", &url, load, "assess.SLOs.upper.http/error-count=0", "runner=job", &pods];
     let args = values.iter().chain(more).flat_map(|pair| ["--set", pair]);
-    world.k(["launch", "-g", group].into_iter().chain(args)).expect(0, &[]);
+    world.k(["launch", "-g", group].into_iter().chain(args)).exits(0);
 }
 
 /// The pod of a Job with this index that is not over.
@@ -63,7 +63,7 @@ fn eight_pods_make_one_load_exact_to_the_request_and_merge_without_loss() {
     launch(&world, "eight", 8, "http.numRequests=1003,http.qps=400,http.connections=2", &[]);
     let said = world.k(["assert", "-g", "eight", "-c", "completed,nofailure,slos", "--timeout", "120s"]);
     let document = world.document("eight");
-    said.expect(0, &[]);
+    said.exits(0);
     let insights = &document["result"]["insights"];
     assert_eq!(insights["nonHistMetricValues"][0]["http/request-count"], json!([1003]));
     assert_eq!(record(&document)["shards"], json!({"count": 8}), "{document:#}");
@@ -100,7 +100,7 @@ fn a_pod_that_dies_is_started_again_and_counted_once() {
     let victim = pod(&world, "dies", 1);
     wait_for_start(&world, "dies");
     Node::shared().unwrap().kill(&world.namespace, &victim);
-    world.k(["assert", "-g", "dies", "-c", "completed", "--timeout", "180s"]).expect(0, &[]);
+    world.k(["assert", "-g", "dies", "-c", "completed", "--timeout", "180s"]).exits(0);
     let document = world.document("dies");
     assert_eq!(document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([600]));
     assert_eq!(record(&document)["shards"], json!({"count": 3, "late": [1]}), "{document:#}");
@@ -125,7 +125,7 @@ fn a_coordinator_that_dies_begins_anew_and_nothing_is_counted_twice() {
     let victim = pod(&world, "anew", 0);
     wait_for_start(&world, "anew");
     Node::shared().unwrap().kill(&world.namespace, &victim);
-    world.k(["assert", "-g", "anew", "-c", "completed", "--timeout", "180s"]).expect(0, &[]);
+    world.k(["assert", "-g", "anew", "-c", "completed", "--timeout", "180s"]).exits(0);
     let document = world.document("anew");
     assert_eq!(document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([600]));
     assert_eq!(record(&document)["shards"]["count"], 3, "{document:#}");
@@ -141,7 +141,7 @@ fn a_pod_that_never_comes_is_a_stated_gap_and_the_verdict_stays_open() {
     let job = manifest_of_job(&world, "gap");
     world.cluster.apply_in(&world.namespace, &job);
     let said = world.k(["assert", "-g", "gap", "-c", "completed,slos", "--timeout", "120s"]);
-    said.expect(5, &[]);
+    said.exits(5);
     let document = world.document("gap");
     assert_eq!(document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([200]));
     let reason = "did not come to the start within 6s";
@@ -162,7 +162,7 @@ fn manifest_of_job(world: &World, group: &str) -> String {
     world.bench.write("values.yaml", std::str::from_utf8(&bytes).unwrap());
     let said =
         world.k(["launch", "-g", group, "-f", "values.yaml", "--set", "runner=job", "--dry", "--outputFile", "-"]);
-    said.expect(0, &[]);
+    said.exits(0);
     said.stdout.split("---\n").find(|text| text.contains("kind: Job")).unwrap().to_owned()
 }
 
@@ -183,7 +183,7 @@ fn loops_of_a_cronjob_with_several_pods_accumulate() {
         assert!(counts.as_array().unwrap().iter().all(|loops| loops == 101), "each loop is whole: {counts}");
     }
     let begun = Instant::now();
-    world.k(["delete", "-g", "cron"]).expect(0, &[]);
+    world.k(["delete", "-g", "cron"]).exits(0);
     world.wait_until_nothing_is_left_of("cron");
     assert!(begun.elapsed() < PATIENCE);
 }
@@ -268,9 +268,9 @@ fn a_task_that_fails_ends_the_run_and_is_not_tried_again() {
     let Some(world) = World::with_node() else { return };
     let values = ["tasks={http}", "http.url=http://127.0.0.1:1/", "runner=job", "parallelism=2"];
     let args = values.iter().flat_map(|pair| ["--set", pair]);
-    world.k(["launch", "-g", "fails"].into_iter().chain(args)).expect(0, &[]);
+    world.k(["launch", "-g", "fails"].into_iter().chain(args)).exits(0);
     let said = world.k(["assert", "-g", "fails", "-c", "nofailure", "-c", "completed", "--timeout", "120s"]);
-    said.expect(1, &[]);
+    said.exits(1);
     world.cluster.wait_for_condition("jobs", &world.namespace, "fails-1-job", "Failed");
     let pods = world.objects("fails").into_iter().filter(|name| name.starts_with("pod/")).count();
     assert_eq!(pods, 2, "one life each");

@@ -16,7 +16,7 @@ fn run(world: &World, values: &[&str]) -> Said {
     let values = ["tasks={ready}", &namespace].into_iter().chain(values.iter().copied());
     let mut command = world.command(["run"]);
     command.args(values.flat_map(|pair| ["--set", pair]));
-    Said::of(command.output().unwrap(), &world.bench.path(""))
+    Said::run(&mut command, &world.bench.path(""))
 }
 
 /// The same, and does something once it has said this on standard error.
@@ -34,7 +34,9 @@ fn run_and(world: &World, values: &[&str], line: &str, act: impl FnOnce()) -> Sa
     }
     act();
     said.read_to_string(&mut stderr).unwrap();
-    Said { code: child.wait().unwrap().code(), stdout: String::new(), stderr }
+    let output =
+        std::process::Output { status: child.wait().unwrap(), stdout: Vec::new(), stderr: stderr.into_bytes() };
+    Said::of(&command, output, &world.bench.path(""))
 }
 
 const DEPLOYMENT: &str = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: shop}, spec: {replicas: 0, selector: \
@@ -51,7 +53,7 @@ fn a_deployment_is_waited_for_until_it_is_available() {
     let begun = Instant::now();
     let apply = || world.cluster.apply_in(&world.namespace, DEPLOYMENT);
     let waiting = "waiting for deployments.apps/shop: it does not exist";
-    run_and(&world, &["ready.deploy=shop", "ready.timeout=100s"], waiting, apply).expect(0, &[]);
+    run_and(&world, &["ready.deploy=shop", "ready.timeout=100s"], waiting, apply).exits(0);
     assert!(begun.elapsed() < Duration::from_secs(60), "it is watched, not waited out");
     let document = world.bench.document();
     assert_eq!(document["spec"][0]["with"]["condition"], "Available");
@@ -68,7 +70,7 @@ fn services_and_objects_of_any_kind_need_only_exist_unless_a_condition_is_named(
         "ready.resources[0].resource=configmaps",
         "ready.resources[0].name=kube-root-ca.crt",
     ];
-    run(&world, &[&["ready.service=shop", "ready.timeout=20s"][..], &any].concat()).expect(0, &[]);
+    run(&world, &[&["ready.service=shop", "ready.timeout=20s"][..], &any].concat()).exits(0);
     let with_condition = [&any[..], &["ready.resources[0].condition=Happy", "ready.timeout=5s"]].concat();
     run(&world, &with_condition).expect(3, &["configmaps/kube-root-ca.crt", "it has no condition Happy yet"]);
 }
@@ -128,7 +130,7 @@ fn an_inference_service_is_ready_when_its_newest_revision_has_the_traffic_that_w
         &["revision iris-2 of its predictor has 100 % of the traffic, and canaryTrafficPercent asks for 10 %"],
     );
     let set = || set(&kserve("iris-2", "iris-2", 10));
-    run_and(&world, &["ready.isvc=iris", "ready.timeout=100s"], "asks for 10 %", set).expect(0, &[]);
+    run_and(&world, &["ready.isvc=iris", "ready.timeout=100s"], "asks for 10 %", set).exits(0);
 }
 
 #[test]
@@ -164,7 +166,7 @@ fn watches_that_end_expire_or_are_refused_for_a_while_are_begun_again() {
         world.cluster.apply_in(&world.namespace, DEPLOYMENT);
         waiting.join().unwrap()
     });
-    said.expect(0, &[]);
+    said.exits(0);
 }
 
 #[test]
@@ -181,7 +183,7 @@ fn an_interrupted_wait_ends_and_is_no_failure() {
         std::thread::sleep(Duration::from_millis(20));
     }
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    let said = Said::of(child.wait_with_output().unwrap(), &world.bench.path(""));
+    let said = Said::of(&command, child.wait_with_output().unwrap(), &world.bench.path(""));
     said.expect(143, &["interrupted"]);
     assert_eq!(world.bench.document()["result"]["tasks"][0]["status"], "interrupted");
 }

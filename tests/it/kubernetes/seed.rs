@@ -42,7 +42,7 @@ fn launch(world: &World, models: &Models) {
     let first = ["tasks={ready,custommetrics,assess}", "ready.isvc=sklearn-iris", "ready.timeout=180s", &template];
     let values = first.into_iter().chain(TUTORIAL).flat_map(|pair| ["--set", pair]);
     let said = world.k(["launch"].into_iter().chain(values));
-    said.expect(0, &[]);
+    said.exits(0);
     assert!(said.stdout.contains("as cronjob/default-1-cronjob"), "{said:#?}");
 }
 
@@ -68,9 +68,9 @@ fn the_tutorials_experiment_judges_a_good_and_a_bad_canary_again_and_again() {
     let said = good.k(["list"]);
     assert!(said.stdout.contains(" running "), "{said:#?}");
     good.cluster.set_status("inferenceservices", &good.namespace, "sklearn-iris", &serving());
-    assert_all(&good).expect(0, &[]);
+    assert_all(&good).exits(0);
     let said = assert_all(&bad);
-    said.expect(1, &[]);
+    said.exits(1);
     let told = "sklearn-iris-predictor-default-00002: kserve-prometheus/error-count is ";
     assert!(said.stdout.contains(told) && !said.stdout.contains("-00001"), "{said:#?}");
 
@@ -80,17 +80,17 @@ fn the_tutorials_experiment_judges_a_good_and_a_bad_canary_again_and_again() {
             document["result"]["numLoops"] == 2 && document["result"]["numCompletedTasks"] == 3
         });
     }
-    assert_all(&good).expect(0, &[]);
-    assert_all(&bad).expect(1, &[]);
+    assert_all(&good).exits(0);
+    assert_all(&bad).exits(1);
     let document = good.document("default");
     let counts = &document["result"]["insights"]["nonHistMetricValues"][0]["kserve-prometheus/request-count"];
     assert_eq!(counts.as_array().map(Vec::len), Some(2), "{document:#}");
     let said = good.k(["report"]);
-    said.expect(0, &[]);
+    said.exits(0);
     for told in ["Experiment completed: true", "Number of completed loops: 2", "kserve-prometheus/latency-p90"] {
         assert!(said.stdout.contains(told), "{told}: {said:#?}");
     }
-    good.k(["report", "-o", "html", "--outputFile", "report.html"]).expect(0, &[]);
+    good.k(["report", "-o", "html", "--outputFile", "report.html"]).exits(0);
     assert!(good.bench.read("report.html").contains("All objectives are satisfied"));
     let said = good.k(["log"]);
     said.expect(0, &["==> pod/default-1-cronjob-"]);
@@ -109,7 +109,7 @@ fn the_tutorials_experiment_judges_a_good_and_a_bad_canary_again_and_again() {
             && !may("list", "secrets")
     );
     for world in [&good, &bad] {
-        world.k(["delete"]).expect(0, &[]);
+        world.k(["delete"]).exits(0);
         world.wait_until_nothing_is_left_of("default");
     }
 }

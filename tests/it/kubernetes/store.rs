@@ -17,7 +17,7 @@ fn launch(world: &World, group: &str, requests: u64, tasks: &str) {
     let load = format!("http.numRequests={requests},http.qps=100");
     let values = [tasks, &url, &load, "assess.SLOs.upper.http/error-count=0", "runner=none", "run=true"];
     let args = values.iter().flat_map(|pair| ["--set", pair]);
-    world.k(["launch", "-g", group].into_iter().chain(args)).expect(0, &[]);
+    world.k(["launch", "-g", group].into_iter().chain(args)).exits(0);
 }
 
 #[test]
@@ -99,16 +99,16 @@ fn loops_accumulate_and_a_fresh_run_starts_over() {
     let Some(world) = World::without_node() else { return };
     launch(&world, "loops", 10, "tasks={http,assess}");
     for expected in 1..=2 {
-        world.k(["run", "-g", "loops", "--reuseResult"]).expect(0, &[]);
+        world.k(["run", "-g", "loops", "--reuseResult"]).exits(0);
         assert_eq!(world.document("loops")["result"]["numLoops"], expected);
     }
     let counts = world.document("loops")["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"].clone();
     assert_eq!(counts.as_array().map(Vec::len), Some(2), "{counts}");
-    world.k(["run", "-g", "loops"]).expect(0, &[]);
+    world.k(["run", "-g", "loops"]).exits(0);
     assert_eq!(world.document("loops")["result"]["numLoops"], 1);
     // A later launch does not go on with the loops of an earlier one.
     launch(&world, "loops", 10, "tasks={http,assess}");
-    world.k(["run", "-g", "loops", "--reuseResult"]).expect(0, &[]);
+    world.k(["run", "-g", "loops", "--reuseResult"]).exits(0);
     let result = &world.document("loops")["result"];
     assert_eq!((&result["revision"], &result["numLoops"]), (&json!(2), &json!(1)));
 }
@@ -124,7 +124,7 @@ fn a_run_survives_a_restart_of_the_api_server() {
         let values =
             ["tasks={http,ready}", &url, "http.numRequests=300,http.qps=100", "ready.service=late", "runner=job"];
         let args = values.iter().flat_map(|pair| ["--set", pair]);
-        world.k(["launch", "-g", "restart"].into_iter().chain(args)).expect(0, &[]);
+        world.k(["launch", "-g", "restart"].into_iter().chain(args)).exits(0);
         world.wait_until_running("restart", "http");
         cluster.stop_api_server();
         // Its load ends while there is no API server: what it measured is saved when there is one again.
@@ -250,7 +250,7 @@ fn credentials_of_a_plugin_are_used_and_its_failure_is_told() {
     let run = |command: &str| {
         let mut all = world.command(["k", "report", "-g", "plugin", "-n", &world.namespace]);
         all.env("KUBECONFIG", kubeconfig(command));
-        crate::support::cli::Said::of(all.output().unwrap(), &world.bench.path(""))
+        crate::support::cli::Said::run(&mut all, &world.bench.path(""))
     };
     run("cat credential.json").expect(4, &["cannot get secrets/plugin", &format!("{}:default", world.namespace)]);
     let said = run("cat credential.json; echo the session has ended >&2; exit 1");
@@ -264,7 +264,7 @@ fn a_proxy_of_the_environment_is_used_unless_the_server_is_excepted() {
     let run = |no_proxy: &str| {
         let mut command = world.command(["k", "list", "-n", &world.namespace]);
         command.env("HTTPS_PROXY", "http://localhost:9").env("NO_PROXY", no_proxy).env_remove("no_proxy");
-        crate::support::cli::Said::of(command.output().unwrap(), &world.bench.path(""))
+        crate::support::cli::Said::run(&mut command, &world.bench.path(""))
     };
     run("example.com,127.0.0.0/8").expect(0, &["there is no experiment"]);
     run("example.com").expect(4, &["the API server can't be reached"]);

@@ -64,14 +64,14 @@ impl World {
     pub fn k<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Said {
         let mut command = self.command(["k"]);
         command.args(args).args(["-n", &self.namespace]);
-        Said::of(command.output().unwrap(), &self.bench.path(""))
+        Said::run(&mut command, &self.bench.path(""))
     }
 
     /// Starts `iter8 k` in the namespace.
     pub fn start<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Running {
         let mut command = self.command(["k"]);
         command.args(args).args(["-n", &self.namespace]).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Running { child: Some(command.spawn().unwrap()), directory: self.bench.path("") }
+        Running { child: Some(command.spawn().unwrap()), command, directory: self.bench.path("") }
     }
 
     /// An object of the namespace; null if it is not there.
@@ -137,13 +137,14 @@ pub fn document(secret: &Value) -> Option<Value> {
 /// A program that runs; it is killed when it is dropped.
 pub struct Running {
     child: Option<Child>,
+    command: Command,
     directory: PathBuf,
 }
 
 impl Running {
     /// Waits for its end.
     pub fn end(mut self) -> Said {
-        Said::of(self.child.take().unwrap().wait_with_output().unwrap(), &self.directory)
+        Said::of(&self.command, self.child.take().unwrap().wait_with_output().unwrap(), &self.directory)
     }
 }
 

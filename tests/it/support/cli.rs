@@ -3,7 +3,9 @@
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+
+use super::transcript;
 
 /// Path of the built program.
 pub const ITER8: &str = env!("CARGO_BIN_EXE_iter8");
@@ -13,9 +15,11 @@ pub struct Bench {
     directory: tempfile::TempDir,
 }
 
-/// How a call ended and what it said.
+/// One call of the program: arguments in; exit code, standard output and standard error out.
 #[derive(Debug)]
 pub struct Said {
+    /// The program's name and the arguments.
+    pub command: Vec<String>,
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -62,36 +66,60 @@ impl Bench {
     }
 
     pub fn run_with_input<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>, input: &str) -> Said {
-        let mut child = self
-            .command()
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = self.command();
+        command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         // A program that does not read its input closes the pipe.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        Said::of(child.wait_with_output().unwrap(), self.directory.path())
+        Said::of(&command, child.wait_with_output().unwrap(), self.directory.path())
     }
 }
 
 impl Said {
-    pub fn of(output: std::process::Output, directory: &Path) -> Self {
-        let text = |bytes: Vec<u8>| {
-            String::from_utf8(bytes).unwrap().replace(directory.to_str().unwrap(), "<dir>").replace("\r\n", "\n")
-        };
-        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    /// Runs a command to its end. `directory` is called `<dir>` in its output.
+    pub fn run(command: &mut Command, directory: &Path) -> Self {
+        let output = command.output().unwrap();
+        Self::of(command, output, directory)
     }
 
-    /// Fails unless the call ended with this code and standard error holds each of these texts.
+    /// The call of a command that has ended.
+    pub fn of(command: &Command, output: Output, directory: &Path) -> Self {
+        let directory = directory.to_str().unwrap().trim_end_matches('/');
+        let plain = |text: &str| text.replace(directory, "<dir>").replace(ITER8, "iter8").replace("\r\n", "\n");
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let text = |bytes: Vec<u8>| plain(&String::from_utf8(bytes).unwrap());
+        Self {
+            command: words.map(|word| plain(&word.to_string_lossy())).collect(),
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    /// Fails unless the call ended with this exit code, and without a panic.
     #[track_caller]
-    pub fn expect(&self, code: i32, told: &[&str]) -> &Self {
+    pub fn exits(&self, code: i32) -> &Self {
         assert_eq!(self.code, Some(code), "{self:#?}");
-        for text in told {
+        assert!(!self.stderr.contains("panicked"), "{self:#?}");
+        self
+    }
+
+    /// The same, and adds the call to the test's transcript, which is compared with its snapshot when the test ends.
+    #[track_caller]
+    pub fn snapshot(&self, code: i32) -> &Self {
+        self.exits(code);
+        transcript::add(self);
+        self
+    }
+
+    /// Fails unless the call ended with this exit code and standard error holds each of these texts. For output that differs from run
+    /// to run; else [`Said::snapshot`].
+    #[track_caller]
+    pub fn expect(&self, code: i32, texts: &[&str]) -> &Self {
+        self.exits(code);
+        for text in texts {
             assert!(self.stderr.contains(text), "standard error lacks {text:?}: {self:#?}");
         }
-        assert!(!self.stderr.contains("panicked"), "{self:#?}");
         self
     }
 }

@@ -17,3 +17,4 @@ pub mod rust_source;
 pub mod scripted;
 pub mod service;
 pub mod tools;
+pub mod transcript;

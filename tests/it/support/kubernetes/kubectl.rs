@@ -39,7 +39,7 @@ impl ControlPlane {
         let mut child = command.spawn().unwrap();
         // A kubectl that does not read its input closes the pipe.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        Said::of(child.wait_with_output().unwrap(), self.directory.path())
+        Said::of(&command, child.wait_with_output().unwrap(), self.directory.path())
     }
 
     /// Applies objects of a namespace, as YAML, on the server's side.

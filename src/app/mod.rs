@@ -1,3 +1,11 @@
-//! Use cases shared by the command line, the controller and the rollout driver. They print nothing and know no exit codes.
+//! Use cases shared by the command line, the controller and the rollout driver: resolve values, run, launch, assert, report.
+//!
+//! Nothing here prints or knows exit codes.
 
+pub(crate) mod assert;
 pub(crate) mod env;
+pub(crate) mod error;
+pub(crate) mod launch;
+pub(crate) mod report;
+pub mod resolve;
+pub(crate) mod run;

@@ -1,4 +1,4 @@
-//! The command line's grammar: every command, and what a wrong call is answered with.
+//! Grammar of the command line: every command, and usage errors.
 
 use clap::{Parser, Subcommand};
 
@@ -16,18 +16,15 @@ use super::{assert, completion, demo, k, report, run, schema, validate, version}
     iter8 run --set \"tasks={http,assess}\" --set http.url=http://localhost:8080 \\\n            --set assess.SLOs.upper.http/error-count=0\n  \
     iter8 assert -c completed,nofailure,slos\n  \
     iter8 report -o html --outputFile report.html")]
-pub struct Cli {
-    /// What to do.
+pub(super) struct Cli {
     #[command(subcommand)]
-    pub command: Command,
-    /// Flags of every command.
+    pub(super) command: Command,
     #[command(flatten)]
-    pub globals: Globals,
+    pub(super) globals: Globals,
 }
 
-/// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Run an experiment, from values or from an experiment document
     #[command(visible_alias = "launch")]
     Run(run::RunArgs),
@@ -50,8 +47,8 @@ pub enum Command {
     K(k::KCommand),
 }
 
-/// Prints help or a usage error, and gives its exit code.
-pub fn print_usage(error: &clap::Error) -> Exit {
+/// Prints help or a usage error, and returns its exit code.
+pub(super) fn print_usage(error: &clap::Error) -> Exit {
     if error.use_stderr() {
         output::to_stderr(&error.render().to_string());
         return Exit::BadInput;

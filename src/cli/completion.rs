@@ -3,9 +3,9 @@
 use clap::Args;
 use clap_complete::Shell;
 
-use super::error::CliError;
 use super::exit::Exit;
 use super::output;
+use crate::app::error::AppError;
 
 /// Flags of `completion`.
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ pub struct CompletionArgs {
 }
 
 /// Prints the script for `command`.
-pub fn run(args: &CompletionArgs, command: &mut clap::Command) -> Result<Exit, CliError> {
+pub fn run(args: &CompletionArgs, command: &mut clap::Command) -> Result<Exit, AppError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, command, "iter8", &mut script);
     output::to_stdout(&String::from_utf8_lossy(&script))?;

@@ -6,27 +6,27 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::document::RunDirArgs;
-use super::error::CliError;
 use super::exit::Exit;
 use super::globals::Globals;
 use super::output;
 use super::progress::Progress;
-use super::run::{execute, prepare};
+use super::run::execute;
 use super::signals::Interruption;
 use crate::adapters::file_store::FileStore;
 use crate::adapters::kubernetes::NoCluster;
 use crate::app::env::Adapters;
-use crate::model::document::Experiment;
+use crate::app::error::AppError;
+use crate::app::report::render;
+use crate::app::resolve::from_value;
+use crate::model::document::TaskSpec;
 use crate::pipeline::{self, ResultPolicy};
 use crate::ports::{DocumentStore, StoreError};
-use crate::report::FORMATS;
-use crate::tasks::resolve::spec_from_values;
 use sample_model::{SampleConfig, SampleService, VersionAddr};
 
 /// Name of the HTML report, beside the document.
 const REPORT_NAME: &str = "report.html";
 
-/// Name of the template that says how the service is asked for its own numbers, beside the document.
+/// Name of the provider template that queries the service's own metrics, beside the document.
 const TEMPLATE_NAME: &str = "sample-stats.tpl";
 
 /// Flags of `demo`.
@@ -46,13 +46,12 @@ pub struct DemoArgs {
     port: u16,
 }
 
-/// Serves, or serves and runs the experiment.
-pub async fn run(args: DemoArgs, globals: &Globals) -> Result<Exit, CliError> {
+/// Serves, and runs the experiment unless only serving was requested.
+pub async fn run(args: DemoArgs, globals: &Globals) -> Result<Exit, AppError> {
     let interruption = Interruption::listen()?;
     let config = SampleConfig { front_port: args.port, ..SampleConfig::demo() };
     let service = sample_model::start(config).await.map_err(|error| {
-        CliError::new(Exit::OutsideWorld, format!("cannot start the sample service on port {}", args.port))
-            .caused_by(error)
+        AppError::outside(format!("cannot start the sample service on port {}", args.port)).caused_by(error)
     })?;
     if args.serve {
         return serve(service, &interruption).await;
@@ -62,7 +61,7 @@ pub async fn run(args: DemoArgs, globals: &Globals) -> Result<Exit, CliError> {
     exit
 }
 
-async fn serve(service: SampleService, interruption: &Interruption) -> Result<Exit, CliError> {
+async fn serve(service: SampleService, interruption: &Interruption) -> Result<Exit, AppError> {
     output::to_stdout(&format!("{}\n", service.curl_lines().join("\n")))?;
     output::to_stderr("serving; Ctrl-C ends it\n");
     interruption.stop.cancelled().await;
@@ -75,37 +74,28 @@ async fn experiment(
     service: &SampleService,
     globals: &Globals,
     interruption: &Interruption,
-) -> Result<Exit, CliError> {
+) -> Result<Exit, AppError> {
     let beside = |name: &str| args.run_dir.path().with_file_name(name);
     let (page, template) = (beside(REPORT_NAME), beside(TEMPLATE_NAME));
-    let resolved = spec_from_values(&values(service, &template)).map_err(CliError::in_values)?;
-    let experiment = Experiment { spec: resolved.spec.clone(), result: None, ..Experiment::default() };
+    let resolved = from_value(&values(service, &template)).map_err(AppError::in_values)?;
     let directory = &args.run_dir.run_dir;
     std::fs::create_dir_all(directory).map_err(|error| {
-        CliError::new(Exit::OutsideWorld, format!("cannot make the directory {}", directory.display())).caused_by(error)
+        AppError::outside(format!("cannot make the directory {}", directory.display())).caused_by(error)
     })?;
     let store = FileStore::new(args.run_dir.path());
-    spare_other_documents(&store, &experiment).await?;
+    spare_other_documents(&store, &resolved.spec).await?;
     output::to_file(&template, sample_model::STATS_TEMPLATE)?;
     let adapters = Adapters::default();
     let progress = Progress::new(globals);
     let env = adapters.env(&NoCluster, None, &progress, &interruption.stop);
-    let prepared = prepare(experiment, &resolved, env.files)?;
+    let prepared = resolved.prepare(None, env.files).map_err(AppError::in_values)?;
     match execute(prepared, ResultPolicy::Fresh, &store, &env, &progress, interruption).await? {
         Exit::Done => {}
         interrupted => return Ok(interrupted),
     }
     let experiment = store.load().await?;
-    for format in FORMATS {
-        let render = || {
-            (format.render)(&experiment).map_err(|error| CliError::input("cannot report on the demo").caused_by(error))
-        };
-        match format.name {
-            "text" => output::to_stdout(&render()?)?,
-            "html" => output::to_file(&page, &render()?)?,
-            _ => {}
-        }
-    }
+    output::to_stdout(&render(&experiment, "text", "the demo")?)?;
+    output::to_file(&page, &render(&experiment, "html", "the demo")?)?;
     if !globals.quiet {
         let (document, page, template) = (store.location(), page.display(), template.display());
         output::to_stderr(&format!(
@@ -115,11 +105,11 @@ async fn experiment(
     Ok(Exit::Done)
 }
 
-/// Refuses to write over a document that is not an earlier demo's.
-async fn spare_other_documents(store: &FileStore, demo: &Experiment) -> Result<(), CliError> {
-    // The addresses of the versions differ from run to run, and the template's place with how the directory is named.
-    let shape = |experiment: &Experiment| {
-        let mut spec = json!(pipeline::masked(&experiment.spec));
+/// Refuses to overwrite a document that is not an earlier demo's.
+async fn spare_other_documents(store: &FileStore, demo: &[TaskSpec]) -> Result<(), AppError> {
+    // The addresses of the versions differ from run to run, and the template's path depends on the name of the directory.
+    let shape = |spec: &[TaskSpec]| {
+        let mut spec = json!(pipeline::masked(spec));
         for task in spec.as_array_mut().into_iter().flatten() {
             if let Some(with) = task.get_mut("with").and_then(Value::as_object_mut) {
                 with.remove("versionValues");
@@ -130,14 +120,14 @@ async fn spare_other_documents(store: &FileStore, demo: &Experiment) -> Result<(
     };
     match store.load().await {
         Err(StoreError::Missing { .. }) => Ok(()),
-        Ok(earlier) if shape(&earlier) == shape(demo) => Ok(()),
-        _ => Err(CliError::input(format!("{} is there already, and it is not a demo's", store.location()))
+        Ok(earlier) if shape(&earlier.spec) == shape(demo) => Ok(()),
+        _ => Err(AppError::input(format!("{} is there already, and it is not a demo's", store.location()))
             .with_hint("name another directory with --runDir; the demo writes experiment.yaml, report.html, sample-stats.tpl there")),
     }
 }
 
-/// The experiment: both versions at the same time, at the same rate, over HTTP and then gRPC; then the versions are asked for their own
-/// numbers. The same objectives are on both.
+/// Values of the experiment: both versions at the same time and rate, over HTTP, then gRPC; then their own metrics. Both have the same
+/// SLOs.
 fn values(service: &SampleService, template: &Path) -> Value {
     let each = |values: fn(&VersionAddr) -> Value| service.versions.iter().map(values).collect::<Value>();
     let over_http = each(|version| {
@@ -158,7 +148,7 @@ fn values(service: &SampleService, template: &Path) -> Value {
             "duration": "5s",
             "connections": 8,
         },
-        // What the service speaks, it is asked (reflection).
+        // The service describes itself by reflection.
         "grpc": {
             "versionValues": over_grpc,
             "parallel": true,

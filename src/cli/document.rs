@@ -1,12 +1,12 @@
-//! Where a command finds its experiment document.
+//! Flags that name the experiment document.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::error::CliError;
 use crate::adapters::file_store::FileStore;
+use crate::app::error::AppError;
 use crate::model::codec;
 use crate::model::document::Experiment;
 use crate::ports::{DocumentStore, StoreError};
@@ -14,7 +14,7 @@ use crate::ports::{DocumentStore, StoreError};
 /// Name of the document in a run directory, as in Iter8.
 pub const FILE_NAME: &str = "experiment.yaml";
 
-/// Largest document read from standard input.
+/// Size limit of a document on standard input.
 const MAX_STDIN_BYTES: u64 = 64 << 20;
 
 /// The directory of a run.
@@ -26,7 +26,7 @@ pub struct RunDirArgs {
 }
 
 impl RunDirArgs {
-    /// The document's path.
+    /// Path of the document.
     pub fn path(&self) -> PathBuf {
         if self.run_dir == Path::new(".") { PathBuf::from(FILE_NAME) } else { self.run_dir.join(FILE_NAME) }
     }
@@ -43,7 +43,7 @@ pub struct DocumentArgs {
 }
 
 impl DocumentArgs {
-    /// Reads it.
+    /// Reads the document.
     pub async fn load(&self) -> Result<Experiment, StoreError> {
         match &self.file {
             Some(file) if file.as_os_str() == "-" => from_stdin(),
@@ -51,7 +51,7 @@ impl DocumentArgs {
         }
     }
 
-    /// What to call it in messages.
+    /// Name of the document in messages.
     pub fn location(&self) -> String {
         match self.path() {
             path if path.as_os_str() == "-" => "standard input".to_owned(),
@@ -63,7 +63,7 @@ impl DocumentArgs {
         self.file.clone().unwrap_or_else(|| self.run_dir.path())
     }
 
-    /// Whether the document can change while it is waited for.
+    /// Reports whether the document can change while it is awaited.
     pub fn can_change(&self) -> bool {
         self.path().as_os_str() != "-"
     }
@@ -80,7 +80,7 @@ fn from_stdin() -> Result<Experiment, StoreError> {
     codec::experiment_from_yaml(&text).map_err(|source| StoreError::Invalid { location: location(), source })
 }
 
-/// Reads a document that must be there.
-pub async fn required(document: &DocumentArgs) -> Result<Experiment, CliError> {
-    document.load().await.map_err(CliError::from)
+/// Reads a document that must exist.
+pub async fn required(document: &DocumentArgs) -> Result<Experiment, AppError> {
+    document.load().await.map_err(AppError::from)
 }

@@ -1,12 +1,14 @@
-//! Exit codes: the one table. README's table is tested against it.
+//! Exit codes. A test compares README's table with this one.
 
-/// How the program ends.
+use crate::app::error::ErrorKind;
+
+/// Exit code of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
     /// Done; asserted conditions hold.
     Done = 0,
-    /// An asserted condition does not hold, or not before the time-out.
+    /// An asserted condition does not hold, or not before the timeout.
     AssertionFailed = 1,
     /// Bad input: flags, values, experiment, template.
     BadInput = 2,
@@ -14,17 +16,27 @@ pub enum Exit {
     TaskFailed = 3,
     /// The outside world: a store, a cluster, a values URL or the file system is unreachable or forbidden.
     OutsideWorld = 4,
-    /// Nothing can be concluded from what was measured: the load missed its rate, too few loops were good so far, a metric without
-    /// data leaves its objectives open, or the samples do not decide a verdict for which a confidence was asked.
+    /// The measurements do not decide: the load missed its rate, too few loops passed so far, a metric without data is inconclusive, or
+    /// the samples do not suffice for the requested confidence.
     Inconclusive = 5,
-    /// Ended by SIGINT; the partial document is saved.
+    /// Interrupted by SIGINT; the partial document is saved.
     Interrupted = 130,
-    /// Ended by SIGTERM; the partial document is saved.
+    /// Terminated by SIGTERM; the partial document is saved.
     Terminated = 143,
 }
 
+impl From<ErrorKind> for Exit {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::BadInput => Self::BadInput,
+            ErrorKind::TaskFailed => Self::TaskFailed,
+            ErrorKind::OutsideWorld => Self::OutsideWorld,
+        }
+    }
+}
+
 impl Exit {
-    /// Every code with its meaning, in order.
+    /// All codes with their meanings, in order.
     pub const TABLE: &'static [(Self, &'static str)] = &[
         (Self::Done, "done; asserted conditions hold"),
         (Self::AssertionFailed, "an asserted condition does not hold, or not before the time-out"),

@@ -1,4 +1,4 @@
-//! The flags that every command has.
+//! Flags of every command.
 
 use std::io::IsTerminal;
 
@@ -38,7 +38,7 @@ pub enum LogLevel {
 }
 
 impl Globals {
-    /// Whether standard error may be coloured: a terminal, and `NO_COLOR` not set.
+    /// Style of standard error: coloured on a terminal, unless `NO_COLOR` is set.
     pub fn style(&self) -> Style {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");

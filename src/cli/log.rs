@@ -1,11 +1,11 @@
-//! The log of diagnostics, on standard error.
+//! Diagnostic log on standard error.
 
 use tracing_subscriber::filter::LevelFilter;
 
 use super::globals::{Globals, LogLevel};
 use super::style::Style;
 
-/// Starts logging as the flags ask.
+/// Starts logging at the level of the flags.
 pub fn start(globals: &Globals) {
     let level = match globals.log_level {
         _ if globals.quiet => LevelFilter::ERROR,
@@ -15,12 +15,12 @@ pub fn start(globals: &Globals) {
         LogLevel::Warning => LevelFilter::WARN,
         LogLevel::Error | LogLevel::Fatal | LogLevel::Panic => LevelFilter::ERROR,
     };
-    // The Kubernetes client logs answers that it can't read as they are, and they may be Secrets.
+    // The Kubernetes client logs malformed responses verbatim, and they may be Secrets.
     let targets = tracing_subscriber::filter::Targets::new()
         .with_target("iter8", level)
         .with_target("kube_client", LevelFilter::OFF)
         .with_default(
-            // Libraries log every connection at debug; they are heard only when everything is wanted.
+            // Libraries log every connection at debug level; that is only of use with `trace`.
             if level == LevelFilter::TRACE { LevelFilter::DEBUG } else { LevelFilter::WARN.min(level) },
         );
     use tracing_subscriber::layer::SubscriberExt;
@@ -30,6 +30,6 @@ pub fn start(globals: &Globals) {
         .with_ansi(globals.style() == Style::Coloured)
         .with_target(false)
         .without_time();
-    // Only a test that starts the program twice in one process finds a logger already there.
+    // Fails only in tests that start the program twice in one process.
     let _ = tracing_subscriber::registry().with(targets).with(layer).try_init();
 }

@@ -5,7 +5,6 @@ mod assert;
 mod completion;
 mod demo;
 mod document;
-pub mod error;
 pub mod exit;
 mod globals;
 mod k;
@@ -27,11 +26,11 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+use crate::app::error::AppError;
 use args::{Cli, Command};
-use error::CliError;
 use exit::Exit;
 
-/// Runs the program: parses the arguments, does what they ask, prints what went wrong, and gives the exit code.
+/// Runs the program: parses the arguments, runs the command, prints its error, and returns the exit code.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -42,10 +41,10 @@ pub fn main() -> ExitCode {
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| CliError::new(Exit::OutsideWorld, "cannot start the runtime").caused_by(error))
+        .map_err(|error| AppError::outside("cannot start the runtime").caused_by(error))
         .and_then(|runtime| {
             let outcome = runtime.block_on(dispatch(cli));
-            // A task that ignores its end must not hold the program.
+            // A task that does not end must not block the exit.
             runtime.shutdown_background();
             outcome
         });
@@ -53,7 +52,7 @@ pub fn main() -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-async fn dispatch(cli: Cli) -> Result<Exit, CliError> {
+async fn dispatch(cli: Cli) -> Result<Exit, AppError> {
     let globals = cli.globals;
     match cli.command {
         Command::Run(args) => run::run(args, &globals).await,

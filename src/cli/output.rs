@@ -1,54 +1,67 @@
-//! What is written to the outside: artefacts to standard output or a file, everything else to standard error.
+//! Output: artefacts to standard output or a file, everything else to standard error.
 
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::error::CliError;
 use super::exit::Exit;
 use super::style::{Style, label};
 use crate::adapters::file_store;
+use crate::app::error::AppError;
+
+/// Mistakes printed at most.
+const MAX_MISTAKES: usize = 20;
 
 /// Writes an artefact to standard output. A reader that has gone away (`| head`) is not an error.
-pub fn to_stdout(text: &str) -> Result<(), CliError> {
+pub fn to_stdout(text: &str) -> Result<(), AppError> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(CliError::new(Exit::OutsideWorld, "cannot write to standard output").caused_by(error))
+            Err(AppError::outside("cannot write to standard output").caused_by(error))
         }
         _ => Ok(()),
     }
 }
 
-/// Writes a message to standard error; there is nowhere to tell of a failure to do so.
+/// Writes a message to standard error. A failure to do so cannot be reported.
 pub fn to_stderr(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Writes an artefact to a file, whole or not at all; `-` is standard output.
-pub fn to_file(path: &Path, text: &str) -> Result<(), CliError> {
+/// Writes an artefact to a file atomically; `-` is standard output.
+pub fn to_file(path: &Path, text: &str) -> Result<(), AppError> {
     if path.as_os_str() == "-" {
         return to_stdout(text);
     }
     file_store::replace(path, text.as_bytes())
-        .map_err(|error| CliError::new(Exit::OutsideWorld, format!("cannot write {}", path.display())).caused_by(error))
+        .map_err(|error| AppError::outside(format!("cannot write {}", path.display())).caused_by(error))
 }
 
-/// Someone else's text without what would act on a terminal.
+/// Replaces control characters, which would act on the terminal, in text from outside.
 pub fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && !['\t', '\n'].contains(&c) { '\u{fffd}' } else { c }).collect()
 }
 
-/// Prints an error and gives its exit code. It may repeat what a service said.
-pub fn print_error(error: &CliError, style: Style) -> Exit {
+/// Prints an error and returns its exit code. Its text may come from a service.
+pub fn print_error(error: &AppError, style: Style) -> Exit {
     let mut text = format!("{} {}\n", label("error:", "1;31", style), harmless(&error.message));
     for cause in &error.causes {
         text.push_str(&format!("  {} {}\n", label("caused by:", "33", style), harmless(cause)));
     }
-    if let Some(hint) = &error.hint {
-        text.push_str(&format!("  {} {}\n", label("hint:", "36", style), harmless(hint)));
+    for mistake in error.mistakes.iter().take(MAX_MISTAKES) {
+        text.push_str(&format!("  {} {}\n", label("caused by:", "33", style), harmless(&mistake.to_string())));
+        text.push_str(&hint(mistake.hint.as_deref(), style));
     }
+    if error.mistakes.len() > MAX_MISTAKES {
+        text.push_str(&format!("  and {} more\n", error.mistakes.len() - MAX_MISTAKES));
+    }
+    text.push_str(&hint(error.hint.as_deref(), style));
     to_stderr(&text);
-    error.exit()
+    error.kind.into()
+}
+
+fn hint(hint: Option<&str>, style: Style) -> String {
+    let line = |hint| format!("  {} {}\n", label("hint:", "36", style), harmless(hint));
+    hint.map_or_else(String::new, line)
 }
 
 #[cfg(test)]

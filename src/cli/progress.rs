@@ -19,7 +19,7 @@ use crate::ports::{Event, LoadProgress, Observer};
 /// Time between two plain lines about the same load.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Shows what happens during a run.
+/// Prints the events of a run.
 pub struct Progress {
     mode: Mode,
     style: Style,
@@ -40,7 +40,7 @@ struct State {
 }
 
 impl Progress {
-    /// Progress as the flags and the terminal ask.
+    /// Chooses the mode by the flags and the terminal.
     pub fn new(globals: &Globals) -> Self {
         let mode = if globals.quiet {
             Mode::Quiet
@@ -55,14 +55,14 @@ impl Progress {
         Self { mode, style: globals.style(), state: Mutex::default() }
     }
 
-    /// Removes what is live.
+    /// Removes the live lines.
     pub fn finish(&self) {
         for (_, bar) in std::mem::take(&mut self.state().bars) {
             bar.finish_and_clear();
         }
     }
 
-    /// Prints a line, above what is live.
+    /// Prints a line above the live ones.
     pub fn say(&self, line: &str) {
         match &self.mode {
             Mode::Quiet => {}
@@ -72,7 +72,7 @@ impl Progress {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere must not turn into a second one here.
+        // A panic in another thread must not cause a second one here.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -81,7 +81,7 @@ impl Progress {
             Mode::Quiet => {}
             Mode::Plain => {
                 let mut state = self.state();
-                // The first line comes after the interval too: a short load is told by its end alone.
+                // The first line comes after the interval, too: short loads only print their end.
                 let last = *state.last_lines.entry(name.clone()).or_insert_with(Instant::now);
                 if progress.ended || last.elapsed() >= PLAIN_INTERVAL {
                     state.last_lines.insert(name.clone(), Instant::now());
@@ -116,7 +116,7 @@ impl Progress {
         let time = GoDuration(Duration::from_millis(duration.as_millis() as u64));
         let total = self.state().tasks;
         self.say(&format!("[{}/{total}] {task}: {} ({time})", index + 1, label(word, colour, self.style)));
-        // A failure is told once, as the error of the command.
+        // A failure is printed once, as the error of the command.
         if status != TaskStatus::Failed {
             for note in notes {
                 self.say(&format!("  {}", output::harmless(note)));
@@ -134,7 +134,7 @@ fn new_bar(name: &str) -> ProgressBar {
     }
 }
 
-/// How much of the load is done, 0 to 1.
+/// Completed fraction of the load, 0 to 1.
 fn fraction(progress: &LoadProgress) -> f64 {
     // Ramps and loads that lag behind have sent few of their requests when most of their time is over.
     let total = progress.total.filter(|total| *total > 0 && !progress.is_timed);

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::error::CliError;
 use crate::adapters::file_store::FileStore;
 use crate::app::env::Adapters;
+use crate::app::error::AppError;
 use crate::pipeline::ResultPolicy;
 use crate::ports::{DocumentStore, StoreError};
 
@@ -23,7 +23,7 @@ pub struct RecordingArgs {
 
 impl RecordingArgs {
     /// Adapters for the next loop of the document in `store`.
-    pub async fn adapters(&self, policy: ResultPolicy, store: &FileStore) -> Result<Adapters, CliError> {
+    pub async fn adapters(&self, policy: ResultPolicy, store: &FileStore) -> Result<Adapters, AppError> {
         Ok(match (&self.record, &self.replay) {
             (None, None) => Adapters::default(),
             (Some(directory), _) => Adapters::recording(directory, next_loop(policy, store).await?)?,
@@ -32,7 +32,7 @@ impl RecordingArgs {
     }
 }
 
-async fn next_loop(policy: ResultPolicy, store: &FileStore) -> Result<u64, CliError> {
+async fn next_loop(policy: ResultPolicy, store: &FileStore) -> Result<u64, AppError> {
     if policy == ResultPolicy::Fresh {
         return Ok(1);
     }

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 
 use super::document::{DocumentArgs, required};
-use super::error::CliError;
 use super::exit::Exit;
 use super::output;
+use crate::app::error::AppError;
+use crate::app::report::{format_names, render};
 use crate::model::document::Experiment;
-use crate::report::FORMATS;
 
 /// Flags of `report`.
 #[derive(Debug, Args)]
@@ -24,35 +25,27 @@ pub struct ReportArgs {
     format: FormatArgs,
 }
 
-/// What the report is like, and where it goes.
+/// Format and destination of the report.
 #[derive(Debug, Args)]
 pub struct FormatArgs {
     /// Format of the report
-    #[arg(short = 'o', long = "outputFormat", visible_alias = "output-format", default_value = "text", value_parser = format_names())]
+    #[arg(short = 'o', long = "outputFormat", visible_alias = "output-format", default_value = "text", value_parser = PossibleValuesParser::new(format_names()))]
     format: String,
     /// File to write; - for standard output
     #[arg(long = "outputFile", visible_alias = "output-file", value_name = "FILE", default_value = "-")]
     output_file: PathBuf,
 }
 
-fn format_names() -> clap::builder::PossibleValuesParser {
-    clap::builder::PossibleValuesParser::new(FORMATS.iter().map(|format| format.name))
-}
-
 impl FormatArgs {
-    /// Prints or writes the report on an experiment; `location` is its document's.
-    pub fn write(&self, experiment: &Experiment, location: &str) -> Result<Exit, CliError> {
-        let format = FORMATS.iter().find(|format| format.name == self.format);
-        let format = format.ok_or_else(|| CliError::input("unknown format"))?;
-        let text = (format.render)(experiment)
-            .map_err(|error| CliError::input(format!("cannot report on {location}")).caused_by(error))?;
-        output::to_file(&self.output_file, &text)?;
+    /// Prints or writes the report on an experiment; `location` is that of its document.
+    pub fn write(&self, experiment: &Experiment, location: &str) -> Result<Exit, AppError> {
+        output::to_file(&self.output_file, &render(experiment, &self.format, location)?)?;
         Ok(Exit::Done)
     }
 }
 
 /// Prints or writes the report.
-pub async fn run(args: ReportArgs) -> Result<Exit, CliError> {
+pub async fn run(args: ReportArgs) -> Result<Exit, AppError> {
     let experiment = required(&args.document).await?;
     args.format.write(&experiment, &args.document.location())
 }

@@ -1,12 +1,12 @@
-//! `iter8 schema`: the JSON Schemas, made from the types and the task registry.
+//! `iter8 schema`: JSON Schemas, generated from the types and the task registry.
 
 use clap::{Args, ValueEnum};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Value, json};
 
-use super::error::CliError;
 use super::exit::Exit;
 use super::output;
+use crate::app::error::AppError;
 use crate::manifests::settings;
 use crate::model::document::{ExperimentResult, SCHEMA_VERSION};
 use crate::tasks::registry::{NOT_YET, TASKS, value_names};
@@ -31,19 +31,20 @@ enum What {
 }
 
 /// Prints a schema.
-pub fn run(args: &SchemaArgs) -> Result<Exit, CliError> {
+pub fn run(args: &SchemaArgs) -> Result<Exit, AppError> {
     let schema = match args.what {
         What::Values => values(),
         What::Document => document(),
     };
-    let text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    let text = serde_json::to_string_pretty(&schema)
+        .map_err(|error| AppError::input("cannot print the schema").caused_by(error))?;
     output::to_stdout(&format!("{text}\n"))?;
     Ok(Exit::Done)
 }
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// The schema of values. As the program does, it looks at a task's values only where `tasks` lists the task.
+/// Schema of values. Like the program, it checks a task's values only if `tasks` lists the task.
 fn values() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let mut properties = settings::properties();
@@ -79,7 +80,7 @@ fn values() -> Value {
     })
 }
 
-/// Every task's map of values may hold an `if`, beside what the task itself knows.
+/// Adds `if`, which every task's values may have.
 fn add_condition(schema: &Value, generator: &mut SchemaGenerator) {
     let condition =
         json!({"description": "Condition; the task is skipped when it is false.", "type": ["string", "boolean"]});
@@ -95,7 +96,7 @@ fn add_condition(schema: &Value, generator: &mut SchemaGenerator) {
     }
 }
 
-/// In values, and in results of Iter8, an entry of a map that is `null` counts as absent.
+/// Allows `null` for optional entries: in values, and in results of Iter8, it means "not set".
 fn allow_nulls(schema: &mut Value) {
     let required = schema.get("required").cloned();
     let is_required = |name: &str| {
@@ -118,7 +119,7 @@ fn allow_nulls(schema: &mut Value) {
     }
 }
 
-/// The same schema, or `null`.
+/// Allows `null` beside the schema.
 fn allow_null(schema: &mut Value) {
     let nothing = json!({"type": "null"});
     let is_constrained = ["type", "$ref", "anyOf", "enum", "allOf"].iter().any(|key| schema.get(key).is_some());
@@ -136,7 +137,7 @@ fn allow_null(schema: &mut Value) {
     }
 }
 
-/// The schema of the experiment document.
+/// Schema of the experiment document.
 fn document() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let condition =
@@ -184,7 +185,7 @@ fn document() -> Value {
     })
 }
 
-/// The schema of the document's result, definitions included: unlike the spec, it is also read in the forms that Iter8 writes.
+/// Schema of the document's result, with its definitions: unlike the spec, it also allows the forms that Iter8 writes.
 fn result() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.definitions_path = "/properties/result/$defs".into();
@@ -194,7 +195,7 @@ fn result() -> Value {
     let mut definitions = Value::Object(generator.take_definitions(true));
     let time = "/ExperimentResult/properties/startTime";
     let summaries = "/Insights/properties/SummaryMetricValues/items/additionalProperties";
-    // A time never set is an empty text, and a summary may stand without a list around it.
+    // Iter8 writes an unset time as an empty string, and may write a summary without a list around it.
     let others = [(time, json!({"const": ""})), (summaries, json!({"type": "array", "items": {"type": "number"}}))];
     for (place, other) in others {
         if let Some(schema) = definitions.pointer_mut(place) {

@@ -1,35 +1,33 @@
-//! Signals: the first one ends the run and keeps what was measured, the second one ends the program.
+//! Signals: the first one ends the run and keeps its measurements, the second one ends the program.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use tokio_util::sync::CancellationToken;
 
-use super::error::CliError;
 use super::exit::Exit;
+use crate::app::error::AppError;
 
-/// Which signal came, if one did.
+/// State of SIGINT and SIGTERM.
 #[derive(Clone, Default)]
 pub struct Interruption {
-    /// Cancelled by the first signal: end, and keep what was measured.
+    /// Cancelled by the first signal: end, and keep the measurements.
     pub stop: CancellationToken,
-    /// Cancelled by the second one: end at once. The document was saved when the current task started, and stays readable.
+    /// Cancelled by the second one: end immediately. The document was saved when the current task started, and stays readable.
     pub at_once: CancellationToken,
     code: Arc<AtomicU8>,
 }
 
 impl Interruption {
-    /// Listens for SIGINT and SIGTERM from now on.
+    /// Starts to listen for SIGINT and SIGTERM.
     #[cfg(unix)]
-    pub fn listen() -> Result<Self, CliError> {
+    pub fn listen() -> Result<Self, AppError> {
         use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| {
-            signal(kind)
-                .map_err(|error| CliError::new(Exit::OutsideWorld, "cannot listen for signals").caused_by(error))
-        };
+        let listen =
+            |kind| signal(kind).map_err(|error| AppError::outside("cannot listen for signals").caused_by(error));
         let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
         let interruption = Self::default();
-        let told = interruption.clone();
+        let state = interruption.clone();
         tokio::spawn(async move {
             loop {
                 let exit = tokio::select! {
@@ -37,17 +35,17 @@ impl Interruption {
                     Some(()) = terminate.recv() => Exit::Terminated,
                     else => return,
                 };
-                told.code.store(exit as u8, Ordering::Relaxed);
-                if told.stop.is_cancelled() {
-                    told.at_once.cancel();
+                state.code.store(exit as u8, Ordering::Relaxed);
+                if state.stop.is_cancelled() {
+                    state.at_once.cancel();
                 }
-                told.stop.cancel();
+                state.stop.cancel();
             }
         });
         Ok(interruption)
     }
 
-    /// The exit code that belongs to the signal.
+    /// Exit code of the signal.
     pub fn exit(&self) -> Exit {
         if self.code.load(Ordering::Relaxed) == Exit::Terminated as u8 { Exit::Terminated } else { Exit::Interrupted }
     }

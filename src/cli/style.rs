@@ -1,6 +1,6 @@
-//! Colour, or none.
+//! ANSI colours.
 
-/// Whether output may be coloured.
+/// Style of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     /// No escape sequences.
@@ -9,7 +9,7 @@ pub enum Style {
     Coloured,
 }
 
-/// A word in a colour, or not.
+/// Colours a word, if the style allows it.
 pub fn label(word: &str, colour: &str, style: Style) -> String {
     match style {
         Style::Plain => word.to_owned(),

@@ -1,8 +1,8 @@
-//! Standard error as the terminal that live progress is drawn on.
+//! Standard error as the terminal for live progress.
 //!
-//! A live line is padded to the width it is told. Told a little less than the terminal has, it leaves room for the echo of Ctrl-C:
-//! behind a full line the echo would begin a new one, and clearing what is live would miss a line. As such lines no longer wrap by
-//! themselves, the break between them is written here.
+//! Live lines are padded to the reported width. We report a little less than the terminal has, to leave room for the echo of Ctrl-C:
+//! after a full line, the echo would begin a new one, and clearing the live lines would miss a line. Because such lines no longer wrap on
+//! their own, the line breaks are written here.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,14 +12,14 @@ use indicatif::TermLike;
 /// Columns left free: two echoes of Ctrl-C.
 const ECHO: u16 = "^C^C".len() as u16;
 
-/// Standard error, a little narrower than it is.
+/// Standard error that reports a smaller width.
 #[derive(Debug, Default)]
 pub struct Terminal {
-    /// Columns written in the line where the cursor is. Live lines hold plain text: a character is a column.
+    /// Columns written in the cursor's line. Live lines are plain text: one column per character.
     column: AtomicUsize,
 }
 
-/// Columns and rows; 80 by 24 where the terminal does not say.
+/// Columns and rows; 80 by 24 if unknown.
 fn size() -> (u16, u16) {
     #[cfg(unix)]
     if let Ok(size) = rustix::termios::tcgetwinsize(io::stderr())
@@ -34,7 +34,7 @@ fn write(text: &str) -> io::Result<()> {
     io::stderr().lock().write_all(text.as_bytes())
 }
 
-/// An ANSI cursor movement of `n` places; of none, nothing: a terminal takes a 0 for a 1.
+/// Moves the cursor by `n`. Terminals read 0 as 1, so that 0 must not be sent.
 fn move_cursor(n: usize, direction: char) -> io::Result<()> {
     if n == 0 { Ok(()) } else { write(&format!("\x1b[{n}{direction}")) }
 }

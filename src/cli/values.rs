@@ -1,22 +1,21 @@
-//! The flags that give values, as Helm's, and reading what they name.
+//! Helm's flags for values, and reading the files that they name.
 
 use std::io::Read;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::Value;
 
-use super::error::CliError;
-use super::exit::Exit;
 use crate::adapters::files::LocalFiles;
+use crate::app::error::AppError;
+use crate::app::{self, resolve::Resolved};
 use crate::ports::{Files, Web, WebRequest};
 use crate::redact::mask_url;
-use crate::values::{Source, merge};
+use crate::values::{Source, Values, merge};
 
-/// Largest values file or value from a file.
+/// Size limit of a values file, and of a value from a file.
 const MAX_VALUES_BYTES: usize = 8 << 20;
 
-/// Time for downloading a values file.
+/// Timeout of the download of a values file.
 const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Values, in Helm's grammar and precedence: files in order, then --set-json, --set, --set-string, --set-file.
@@ -40,23 +39,23 @@ pub struct ValueArgs {
     set_file: Vec<String>,
 }
 
-/// Whether URLs may be read.
+/// Access to URLs.
 #[derive(Clone, Copy)]
 pub enum Network<'a> {
-    /// URLs are downloaded with this.
+    /// URLs are downloaded with this client.
     Through(&'a dyn Web),
     /// A URL is an error.
     Forbidden,
 }
 
 impl ValueArgs {
-    /// Whether any value is given.
+    /// Reports whether any value is given.
     pub fn is_given(&self) -> bool {
         [&self.files, &self.set, &self.set_string, &self.set_json, &self.set_file].iter().any(|list| !list.is_empty())
     }
 
-    /// Reads and merges them.
-    pub async fn merged(&self, network: Network<'_>) -> Result<Value, CliError> {
+    /// Reads and merges the values.
+    pub async fn merged(&self, network: Network<'_>) -> Result<Values, AppError> {
         let mut sources = Vec::new();
         for name in &self.files {
             let text = read_values(name, network).await?;
@@ -70,33 +69,42 @@ impl ValueArgs {
             let content = LocalFiles.read(path, MAX_VALUES_BYTES as u64).map_err(|error| error.to_string())?;
             String::from_utf8(content).map_err(|_| "it is not UTF-8 text".to_owned())
         };
-        merge(&sources, &read_file).map_err(CliError::in_values)
+        merge(&sources, &read_file).map_err(AppError::in_values)
     }
 }
 
-/// The text of one `-f`: a file, a URL, or standard input.
-async fn read_values(name: &str, network: Network<'_>) -> Result<String, CliError> {
-    let unreadable =
-        |exit, reason: String| CliError::new(exit, format!("cannot read the values file {}: {reason}", mask_url(name)));
+/// Resolves values into tasks, and logs warnings about them.
+pub fn resolve(values: &Values) -> Result<Resolved, AppError> {
+    let resolved = app::resolve::from_values(values).map_err(AppError::in_values)?;
+    for warning in &resolved.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(resolved)
+}
+
+/// Reads the text of one `-f`: a file, a URL, or standard input.
+async fn read_values(name: &str, network: Network<'_>) -> Result<String, AppError> {
+    let message = |reason: String| format!("cannot read the values file {}: {reason}", mask_url(name));
+    let unreadable = |reason: String| AppError::input(message(reason));
     let content = if name == "-" {
         let mut content = Vec::new();
         let read = std::io::stdin().lock().take(MAX_VALUES_BYTES as u64 + 1).read_to_end(&mut content);
-        read.map_err(|error| unreadable(Exit::BadInput, error.to_string()))?;
+        read.map_err(|error| unreadable(error.to_string()))?;
         if content.len() > MAX_VALUES_BYTES {
-            return Err(unreadable(Exit::BadInput, format!("it is larger than {MAX_VALUES_BYTES} bytes")));
+            return Err(unreadable(format!("it is larger than {MAX_VALUES_BYTES} bytes")));
         }
         content
     } else if name.starts_with("http://") || name.starts_with("https://") {
         let Network::Through(web) = network else {
             let reason = "this command opens no connection".to_owned();
-            return Err(unreadable(Exit::BadInput, reason).with_hint("download it first, and give the file"));
+            return Err(unreadable(reason).with_hint("download it first, and give the file"));
         };
-        download(name, web).await.map_err(|reason| unreadable(Exit::OutsideWorld, reason))?
+        download(name, web).await.map_err(|reason| AppError::outside(message(reason)))?
     } else {
         let read = LocalFiles.read(name, MAX_VALUES_BYTES as u64);
-        read.map_err(|error| unreadable(Exit::BadInput, error.to_string()))?
+        read.map_err(|error| unreadable(error.to_string()))?
     };
-    String::from_utf8(content).map_err(|_| unreadable(Exit::BadInput, "it is not UTF-8 text".to_owned()))
+    String::from_utf8(content).map_err(|_| unreadable("it is not UTF-8 text".to_owned()))
 }
 
 async fn download(url: &str, web: &dyn Web) -> Result<Vec<u8>, String> {

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::error::CliError;
 use super::exit::Exit;
 use super::output;
+use crate::app::error::AppError;
 use crate::model::document::SCHEMA_VERSION;
 
 /// Flags of `version`.
@@ -16,7 +16,7 @@ pub struct VersionArgs {
 }
 
 /// Prints the version.
-pub fn run(args: &VersionArgs) -> Result<Exit, CliError> {
+pub fn run(args: &VersionArgs) -> Result<Exit, AppError> {
     let version = env!("CARGO_PKG_VERSION");
     let text = match args.short {
         true => format!("{version}\n"),

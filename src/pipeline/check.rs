@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use super::document::masked;
 use crate::model::document::{Experiment, TaskSpec};
 use crate::ports::Files;
 use crate::redact;
 use crate::slo::condition;
 use crate::tasks::{Task, registry};
-use crate::values::input::InputError;
+use crate::values::input::{InputError, InputErrors};
+use crate::values::mistakes::read_all;
+use crate::values::path::FieldPath;
 
 /// An experiment whose tasks are parsed and checked.
 pub struct Prepared {
@@ -19,52 +23,81 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// An experiment with its checked tasks.
+    pub(crate) fn new(experiment: Experiment, tasks: Vec<Box<dyn Task>>) -> Self {
+        Self { experiment, tasks, saved_spec: None }
+    }
+
     /// Saves the document without the secrets in its spec. For specs made from values; a spec that the user wrote is saved unchanged.
     #[must_use]
-    pub fn saved_without_secrets(mut self) -> Self {
+    pub(crate) fn saved_without_secrets(mut self) -> Self {
         self.saved_spec = Some(masked(&self.experiment.spec));
         self
     }
 }
 
 /// Parses and checks every task; opens no connection and reads only files that tasks name. Paths of errors start at `spec`.
-pub fn prepare(experiment: Experiment, files: &dyn Files) -> Result<Prepared, InputError> {
+pub fn prepare(experiment: Experiment, files: &dyn Files) -> Result<Prepared, InputErrors> {
     let tasks = parse_all(&experiment.spec)?;
-    for (index, task) in tasks.iter().enumerate() {
-        task.check(files).map_err(|error| error.under(&format!("spec[{index}]")))?;
-    }
-    Ok(Prepared { experiment, tasks, saved_spec: None })
+    check_files(&tasks, files)?;
+    Ok(Prepared::new(experiment, tasks))
+}
+
+/// Finds tasks that lack files or variables. Paths of errors start at `spec`.
+pub(crate) fn check_files(tasks: &[Box<dyn Task>], files: &dyn Files) -> Result<(), InputErrors> {
+    let check = |(index, task): (usize, &Box<dyn Task>)| task.check(files).err().map(|error| error.under(entry(index)));
+    InputErrors::check(tasks.iter().enumerate().filter_map(check).collect(), ())
 }
 
 /// Parses every task and condition, without I/O. Paths of errors start at `spec`.
-pub(crate) fn parse_all(spec: &[TaskSpec]) -> Result<Vec<Box<dyn Task>>, InputError> {
+pub(crate) fn parse_all(spec: &[TaskSpec]) -> Result<Vec<Box<dyn Task>>, InputErrors> {
     if spec.is_empty() {
-        return Err(InputError::new("spec", "there are no tasks"));
+        return Err(InputError::new("spec", "there are no tasks").into());
     }
-    let parse = |(index, task): (usize, &TaskSpec)| parse(task).map_err(|error| error.under(&format!("spec[{index}]")));
-    let tasks: Vec<_> = spec.iter().enumerate().map(parse).collect::<Result<_, _>>()?;
+    let (mut tasks, mut errors) = (Vec::new(), Vec::new());
+    for (index, task) in spec.iter().enumerate() {
+        let with = json!({ "with": task.with });
+        let parsed = read_all(&with, |with| {
+            let with = with.get("with").filter(|_| task.with.is_some()).cloned();
+            parse_entry(&TaskSpec { with, ..task.clone() })
+        });
+        match parsed {
+            Ok(task) => tasks.push(task),
+            Err(wrong) => errors.extend(wrong.into_iter().map(|error| error.under(entry(index)))),
+        }
+    }
+    let tasks = InputErrors::check(errors, tasks)?;
     check_together(spec, &tasks)?;
     Ok(tasks)
 }
 
-fn parse(task: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
+/// Parses a task and its condition. Paths of errors start at the entry.
+pub(crate) fn parse_entry(task: &TaskSpec) -> Result<Box<dyn Task>, Vec<InputError>> {
     if let Some(place) = task.with.as_ref().and_then(redact::find_hidden) {
-        return Err(InputError::new(place, format!("a secret stands here as `{}`", redact::HIDDEN))
+        return Err(vec![InputError::new(place, format!("a secret stands here as `{}`", redact::HIDDEN))
             .with_hint("documents keep no secrets: run from the values again, or give the secret by file or environment variable")
-            .under("with"));
+            .under("with")]);
     }
     if task.run.as_ref().is_some_and(|script| script.contains(redact::HIDDEN)) {
-        return Err(InputError::new("run", format!("a secret in the script stands here as `{}`", redact::HIDDEN))
-            .with_hint("documents keep no secrets: run from the values again, or let the script read the secret from a file or variable (`$NAME`)"));
+        return Err(vec![InputError::new("run", format!("a secret in the script stands here as `{}`", redact::HIDDEN))
+            .with_hint("documents keep no secrets: run from the values again, or let the script read the secret from a file or variable (`$NAME`)")]);
     }
-    if let Some(text) = &task.condition {
-        condition::check(text).map_err(|error| InputError::new("if", error.to_string()))?;
+    let condition = task.condition.as_ref().and_then(|text| condition::check(text).err());
+    let condition = condition.map(|error| InputError::new("if", error.to_string()));
+    match (registry::parse(task), condition) {
+        (Ok(task), None) => Ok(task),
+        (parsed, condition) => Err(condition.into_iter().chain(parsed.err()).collect()),
     }
-    registry::parse(task)
+}
+
+/// Path of a task in an experiment.
+fn entry(index: usize) -> FieldPath {
+    FieldPath::root().key("spec").index(index)
 }
 
 /// Finds tasks that do not fit each other: a loop measures a provider once, and all tasks measure the same number of versions.
-fn check_together(spec: &[TaskSpec], tasks: &[Box<dyn Task>]) -> Result<(), InputError> {
+pub(crate) fn check_together(spec: &[TaskSpec], tasks: &[Box<dyn Task>]) -> Result<(), InputErrors> {
+    let mut errors = Vec::new();
     let mut versions: Option<(usize, usize)> = None;
     let mut providers = BTreeMap::new();
     for (index, task) in tasks.iter().enumerate() {
@@ -73,8 +106,8 @@ fn check_together(spec: &[TaskSpec], tasks: &[Box<dyn Task>]) -> Result<(), Inpu
             let (first, expected) = *versions.get_or_insert((index, count));
             if count != expected {
                 let message = format!("it measures {count} versions, and spec[{first}] measures {expected}");
-                return Err(InputError::new(format!("spec[{index}]"), message)
-                    .with_hint("all tasks of an experiment measure the same versions"));
+                let hint = "all tasks of an experiment measure the same versions";
+                errors.push(InputError::new(entry(index), message).with_hint(hint));
             }
         }
         // One of two tasks with conditions may be skipped, so these are checked when they run.
@@ -83,15 +116,15 @@ fn check_together(spec: &[TaskSpec], tasks: &[Box<dyn Task>]) -> Result<(), Inpu
                 && spec[first].condition.is_none()
                 && spec[index].condition.is_none()
             {
-                return Err(measured_twice(index, &provider));
+                errors.push(measured_twice(index, &provider));
             }
         }
     }
-    Ok(())
+    InputErrors::check(errors, ())
 }
 
 /// The error for a provider that two tasks of one loop measure.
 pub(super) fn measured_twice(index: usize, provider: &str) -> InputError {
-    InputError::new(format!("spec[{index}]"), format!("`{provider}` is measured by an earlier task already"))
+    InputError::new(entry(index), format!("`{provider}` is measured by an earlier task already"))
         .with_hint("give each target a name of its own in `endpoints` of one task")
 }

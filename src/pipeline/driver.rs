@@ -8,7 +8,8 @@ use super::{PipelineError, ResultPolicy, RunEnd};
 use crate::model::document::Experiment;
 use crate::ports::{DocumentStore, Env};
 use crate::tasks::Task;
-use crate::values::input::InputError;
+use crate::values::input::{InputError, InputErrors};
+use crate::values::path::FieldPath;
 
 impl Prepared {
     /// Runs one loop. Its outcome is saved in the document, whatever it is. If several pods run the experiment, this is the
@@ -40,16 +41,17 @@ impl Prepared {
 }
 
 /// Finds tasks that do not fit the result that this run adds a loop to.
-fn check_earlier(experiment: &Experiment, tasks: &[Box<dyn Task>]) -> Result<(), InputError> {
+fn check_earlier(experiment: &Experiment, tasks: &[Box<dyn Task>]) -> Result<(), InputErrors> {
     let result = experiment.result.as_ref();
     let Some(insights) = result.and_then(|result| result.insights.as_ref()) else { return Ok(()) };
+    let mut errors = Vec::new();
     for (index, task) in tasks.iter().enumerate() {
-        let at = format!("spec[{index}]");
-        task.check_earlier(insights).map_err(|error| error.under(&at))?;
+        let at = FieldPath::root().key("spec").index(index);
+        errors.extend(task.check_earlier(insights).err().map(|error| error.under(&at)));
         if let Some(count) = task.facts().versions.filter(|count| ![0, *count].contains(&insights.num_versions)) {
             let message = format!("it measures {count} versions, and the earlier loops {}", insights.num_versions);
-            return Err(InputError::new(at, message).with_hint("start afresh without --reuseResult"));
+            errors.push(InputError::new(at, message).with_hint("start afresh without --reuseResult"));
         }
     }
-    Ok(())
+    InputErrors::check(errors, ())
 }

@@ -17,8 +17,8 @@ mod document;
 mod driver;
 mod run_loop;
 
-pub(crate) use check::parse_all;
 pub use check::{Prepared, prepare};
+pub(crate) use check::{check_files, check_together, parse_all, parse_entry};
 pub(crate) use document::{masked, planned};
 
 use std::time::Duration;
@@ -26,7 +26,7 @@ use std::time::Duration;
 use crate::ports::fleet::FleetError;
 use crate::ports::{Env, StoreError};
 use crate::tasks::{OnStop, TaskError};
-use crate::values::input::InputError;
+use crate::values::input::InputErrors;
 
 /// Time that an interrupted task may take to return its measurements.
 const INTERRUPT_GRACE: Duration = Duration::from_secs(15);
@@ -54,7 +54,7 @@ pub enum RunEnd {
 pub enum PipelineError {
     /// The spec is invalid; nothing was run.
     #[error("the experiment is not valid")]
-    Input(#[source] InputError),
+    Input(#[source] InputErrors),
     /// A task failed; the document has the details.
     #[error("task {number} of {total} (`{task}`) failed")]
     Task {

@@ -159,8 +159,9 @@ fn from_values(_name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError>
 /// `--set` takes the dot of `http/latency-p99.9` for a step into a map; the hint says how to keep it.
 fn with_escape_hint(error: InputError, values: &Value) -> InputError {
     let bounds = BOUNDS.iter().filter_map(|bound| values.get("SLOs")?.get(bound)?.as_object());
-    let split =
-        bounds.flatten().find(|(metric, limit)| limit.is_object() && error.path.ends_with(&format!(".{metric}")));
+    let split = bounds
+        .flatten()
+        .find(|(metric, limit)| limit.is_object() && error.path.to_string().ends_with(&format!(".{metric}")));
     let Some((metric, mut limit)) = split else { return error };
     let mut name = metric.clone();
     while let Some((rest, inner)) = limit.as_object().and_then(|map| map.iter().next()) {

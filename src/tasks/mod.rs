@@ -14,7 +14,6 @@ pub mod notify;
 pub mod permissions;
 pub mod ready;
 pub mod registry;
-pub mod resolve;
 pub mod run;
 mod schedule;
 mod schema_fragments;

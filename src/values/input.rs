@@ -1,107 +1,199 @@
-//! Typed reading of what users wrote: the path of a wrong field, what was expected, and the nearest valid name.
+//! Typed reading of user input: the path of a wrong field, the expectation, and the nearest valid name.
 
 use std::fmt;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::model::path::join;
+use super::origins::Origin;
+use super::path::{FieldPath, Segment};
 use crate::redact::is_secret_path;
 use suggest::nearest;
 
-/// A value that is not what was expected, with its path from the root of what the user wrote.
+/// A mistake in user input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputError {
-    /// Where: `http.endpoints.get.qps`, `spec[2].with.SLOs`; empty for the whole.
-    pub path: String,
-    /// What is wrong and what was expected: a lowercase fragment without a final period.
+    /// File or flag, if known.
+    pub origin: Option<Origin>,
+    /// Path from the root of the input: `http.endpoints.get.qps`, `spec[2].with.SLOs`; empty for the whole.
+    pub path: FieldPath,
+    /// Mistake and expectation: a lowercase fragment without a final period.
     pub message: String,
-    /// The next step, where there is one.
+    /// Next step, if there is one.
     pub hint: Option<String>,
+    /// Set if the field has an unknown name or another type. Such mistakes are independent of other fields.
+    pub(crate) is_mistyped: bool,
 }
 
 impl std::error::Error for InputError {}
 
 impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
+        if let Some(origin) = &self.origin {
+            write!(f, "{origin}: ")?;
+        }
+        if self.path.is_root() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
     }
 }
 
 impl InputError {
     /// An error at `path`.
-    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into(), hint: None }
+    pub fn new(path: impl Into<FieldPath>, message: impl Into<String>) -> Self {
+        Self { origin: None, path: path.into(), message: message.into(), hint: None, is_mistyped: false }
     }
 
-    /// The same error with a next step.
+    /// An error in a source as a whole: a file or a flag.
+    pub fn of_source(origin: Origin, message: impl Into<String>) -> Self {
+        Self { origin: Some(origin), ..Self::new(FieldPath::root(), message) }
+    }
+
+    /// Adds a next step.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// The same error, `prefix` levels further from the root.
+    /// Moves the error below `prefix`.
     #[must_use]
-    pub fn under(mut self, prefix: &str) -> Self {
-        self.path = join(prefix, &self.path);
+    pub fn under(mut self, prefix: impl Into<FieldPath>) -> Self {
+        self.path = prefix.into().join(self.path);
         self
     }
 }
 
-/// Reads `value` as a `T` whose place is `at`. Unknown fields are named with the nearest valid one; a missing or mistyped one with
-/// what was expected.
-pub fn typed<T: DeserializeOwned>(value: &Value, at: &str) -> Result<T, InputError> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let inner = error.path().to_string();
-        let inner = if inner == "." { String::new() } else { inner };
-        let text = error.inner().to_string();
-        match unknown_name(&text) {
-            Some((Unknown::Variant, name, expected)) => {
-                // serde names the variant as the last step of the path.
-                let place = inner.strip_suffix(&name).map_or(inner.as_str(), |p| p.trim_end_matches('.'));
-                let known = expected.join(", ");
-                let error =
-                    InputError::new(join(at, place), format!("`{name}` is not known here; expected one of {known}"));
-                match nearest(&name, expected.iter().map(String::as_str)) {
-                    Some(candidate) => error.with_hint(format!("did you mean `{candidate}`?")),
-                    None => error,
-                }
+/// Mistakes of one input, in its order; at least one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputErrors(Vec<InputError>);
+
+impl std::error::Error for InputErrors {}
+
+impl fmt::Display for InputErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, error) in self.0.iter().enumerate() {
+            if at > 0 {
+                f.write_str("; ")?;
             }
-            Some((Unknown::Field, name, expected)) => {
-                // serde names the unknown field as the last step of the path; where it does not, it is added here.
-                let parent = inner.strip_suffix(&name).map_or(inner.as_str(), |p| p.trim_end_matches('.'));
-                let path = join(at, &join(parent, &name));
-                let known = expected.join(", ");
-                let error = InputError::new(path, format!("unknown field `{name}`; known here: {known}"));
-                match nearest(&name, expected.iter().map(String::as_str)) {
-                    Some(candidate) => error.with_hint(format!("did you mean `{candidate}`?")),
-                    None => error,
-                }
-            }
-            None => {
-                let path = join(at, &inner);
-                let steps: Vec<&str> = path.split('.').collect();
-                let text = match text.split_once(", expected ") {
-                    // serde's own texts repeat the value.
-                    Some((found, expected)) if found.starts_with("invalid ") && is_secret_path(&steps) => {
-                        format!("the value is of another type; expected {expected}")
-                    }
-                    _ => text,
-                };
-                InputError::new(path, text)
-            }
+            error.fmt(f)?;
         }
+        Ok(())
+    }
+}
+
+impl From<InputError> for InputErrors {
+    fn from(error: InputError) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl InputErrors {
+    /// Returns `value` if there are no mistakes.
+    pub fn check<T>(errors: Vec<InputError>, value: T) -> Result<T, Self> {
+        if errors.is_empty() { Ok(value) } else { Err(Self(errors)) }
+    }
+
+    /// The mistakes, in the order of the input.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &InputError> {
+        self.0.iter()
+    }
+
+    /// Adds a mistake, unless one in the same field is known.
+    #[must_use]
+    pub(crate) fn with(mut self, error: InputError) -> Self {
+        if self.0.iter().all(|known| known.path != error.path) {
+            self.0.push(error);
+        }
+        self
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<InputError> {
+        self.0
+    }
+
+    /// Changes each mistake.
+    #[must_use]
+    pub fn map(self, change: impl FnMut(InputError) -> InputError) -> Self {
+        Self(self.0.into_iter().map(change).collect())
+    }
+
+    /// Sorts the mistakes; those with equal keys keep their order.
+    pub(super) fn sort_by_cached_key<K: Ord>(&mut self, key: impl FnMut(&InputError) -> K) {
+        self.0.sort_by_cached_key(key);
+    }
+}
+
+/// Reads `value` as a `T`; `at` is its path. Unknown fields are reported with the nearest valid name, missing and mistyped ones with
+/// the expectation.
+pub fn typed<T: DeserializeOwned>(value: &Value, at: impl Into<FieldPath>) -> Result<T, InputError> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = at.into().join(serde_path(error.path()));
+        InputError { is_mistyped: true, ..mistyped(&error.inner().to_string(), &path) }
     })
 }
 
-/// What a name is not one of.
+/// Converts serde's path.
+fn serde_path(path: &serde_path_to_error::Path) -> FieldPath {
+    use serde_path_to_error::Segment as Step;
+    let segments = path.iter().filter_map(|step| match step {
+        Step::Seq { index } => Some(Segment::Index(*index)),
+        Step::Map { key } => Some(Segment::Key(key.clone())),
+        Step::Enum { variant } => Some(Segment::Key(variant.clone())),
+        Step::Unknown => None,
+    });
+    segments.collect::<Vec<_>>().into()
+}
+
+/// The error for serde's `message` about the field at `path`.
+fn mistyped(message: &str, path: &FieldPath) -> InputError {
+    // serde gives the unknown name as the last segment of the path, but not always.
+    let parent = |name: &str| match path.segments().last() {
+        Some(Segment::Key(last)) if last == name => path.parent(),
+        _ => path.clone(),
+    };
+    match unknown_name(message) {
+        Some((kind, name, expected)) => {
+            let known = expected.join(", ");
+            let error = match kind {
+                Unknown::Variant => {
+                    InputError::new(parent(&name), format!("`{name}` is not known here; expected one of {known}"))
+                }
+                Unknown::Field => {
+                    InputError::new(parent(&name).key(&name), format!("unknown field `{name}`; known here: {known}"))
+                }
+            };
+            match nearest(&name, expected.iter().map(String::as_str)) {
+                Some(candidate) => error.with_hint(format!("did you mean `{candidate}`?")),
+                None => error,
+            }
+        }
+        None => {
+            let text = match message.split_once(", expected ") {
+                // serde's own messages repeat the value.
+                Some((found, expected)) if found.starts_with("invalid ") && is_secret(path) => {
+                    format!("the value is of another type; expected {expected}")
+                }
+                _ => message.to_owned(),
+            };
+            InputError::new(path, text)
+        }
+    }
+}
+
+fn is_secret(path: &FieldPath) -> bool {
+    let keys = path.segments().iter().filter_map(|segment| match segment {
+        Segment::Key(key) => Some(key.as_str()),
+        Segment::Index(_) => None,
+    });
+    is_secret_path(&keys.collect::<Vec<_>>())
+}
+
+/// Kind of an unknown name.
 enum Unknown {
     Field,
     Variant,
 }
 
-/// Takes apart serde's "unknown field `x`, expected one of `a`, `b`".
+/// Parses serde's "unknown field `x`, expected one of `a`, `b`".
 fn unknown_name(text: &str) -> Option<(Unknown, String, Vec<String>)> {
     let field = text.strip_prefix("unknown field ").map(|rest| (Unknown::Field, rest));
     let (kind, rest) = field.or_else(|| Some((Unknown::Variant, text.strip_prefix("unknown variant ")?)))?;
@@ -154,5 +246,6 @@ mod tests {
         assert!(error.to_string().starts_with("http.inner[1].limit: invalid type"), "{error}");
         let error = typed::<Outer>(&json!({"inner": [{"limt": 1.0}]}), "").unwrap_err();
         assert!(error.to_string().starts_with("inner[0].limt: unknown field"), "{error}");
+        assert!(error.is_mistyped);
     }
 }

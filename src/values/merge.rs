@@ -1,40 +1,50 @@
-//! The sources of values, and the order in which they win.
+//! Sources of values, and their precedence.
 
 use serde_json::{Map, Value};
 
+use super::input::{InputError, InputErrors};
+use super::origins::{Origin, Origins};
 use super::set::{Kind, set};
 use crate::model::codec;
 use crate::redact::{HIDDEN, is_secret_path, mask_text};
-use crate::values::input::InputError;
 
-/// Longest part of a flag's text that an error repeats, in characters.
-const SHOWN: usize = 80;
+/// Length to which an error truncates a flag's text, in characters.
+const MAX_SHOWN: usize = 80;
 
-/// Values given by the user, from one flag.
+/// Merged values, with the origin of each.
+#[derive(Clone, Debug)]
+pub struct Values {
+    /// The merged map.
+    pub value: Value,
+    /// Files and flags that set its fields.
+    pub origins: Origins,
+}
+
+/// Values of one flag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// `-f`: a YAML 1.1 file that was read.
+    /// `-f`: a YAML 1.1 file.
     File {
         /// Name of the file, for messages.
         name: String,
-        /// What is in it.
+        /// Content of the file.
         text: String,
     },
     /// `--set-json`: `path=JSON,…`.
     SetJson(String),
     /// `--set`: `path=value,…`; booleans, decimal integers and `null` are typed.
     Set(String),
-    /// `--set-string`: `path=value,…`; every value is a text.
+    /// `--set-string`: `path=value,…`; every value is a string.
     SetString(String),
-    /// `--set-file`: `path=file,…`; the values are the contents of files.
+    /// `--set-file`: `path=file,…`; the values are the contents of the files.
     SetFile {
-        /// The list of `path=file`.
+        /// List of `path=file`.
         text: String,
     },
 }
 
 impl Source {
-    /// Which sources come first, and so lose.
+    /// Precedence: higher ranks override lower ones.
     fn rank(&self) -> u8 {
         match self {
             Self::File { .. } => 0,
@@ -47,18 +57,22 @@ impl Source {
 }
 
 /// Merges the sources as Helm does: files in their order, then all `--set-json`, all `--set`, all `--set-string`, all `--set-file`.
-/// Maps merge deeply; everything else replaces what was there, `null` too.
+/// Maps merge deeply; everything else is replaced, also by `null`.
 ///
-/// `read_file` gives the content of a file that `--set-file` names, or the reason why there is none. Errors name the flag, its text
-/// without secrets, and what is wrong with it. The result is always a map.
-pub fn merge(sources: &[Source], read_file: &dyn Fn(&str) -> Result<String, String>) -> Result<Value, InputError> {
+/// `read_file` reads a file that `--set-file` names. Errors name the flag, its text without secrets, and the mistake. The result is
+/// always a map.
+pub fn merge(sources: &[Source], read_file: &dyn Fn(&str) -> Result<String, String>) -> Result<Values, InputErrors> {
     let mut values = Map::new();
+    let (mut origins, mut errors) = (Origins::default(), Vec::new());
     let mut ordered: Vec<&Source> = sources.iter().collect();
     ordered.sort_by_key(|source| source.rank());
     for source in ordered {
         let (flag, text, kind) = match source {
             Source::File { name, text } => {
-                overlay(&mut values, file(name, text)?);
+                match file(name, text, &mut origins) {
+                    Ok(map) => overlay(&mut values, map),
+                    Err(error) => errors.push(error),
+                }
                 continue;
             }
             Source::SetJson(text) => ("--set-json", text, Kind::Json),
@@ -66,19 +80,21 @@ pub fn merge(sources: &[Source], read_file: &dyn Fn(&str) -> Result<String, Stri
             Source::SetString(text) => ("--set-string", text, Kind::Text),
             Source::SetFile { text } => ("--set-file", text, Kind::File(read_file)),
         };
-        set(&mut values, text, kind).map_err(|message| {
-            let error = InputError::new(format!("{flag} \"{}\"", shown(text)), mask_text(&message));
-            if flag == "--set-json" && text.trim_start().starts_with('{') {
-                return error.with_hint("write KEY=JSON, one for each top-level key");
+        match set(&mut values, text, kind) {
+            Ok(()) => origins.push_flag(flag, fields(text, kind)),
+            Err(message) => {
+                let origin = Origin::Flag(format!("{flag} \"{}\"", shown(text)));
+                let error = InputError::of_source(origin, mask_text(&message));
+                let is_map = flag == "--set-json" && text.trim_start().starts_with('{');
+                errors.push(if is_map { error.with_hint("write KEY=JSON, one for each top-level key") } else { error });
             }
-            error
-        })?;
+        }
     }
-    Ok(Value::Object(values))
+    InputErrors::check(errors, Values { value: Value::Object(values), origins })
 }
 
-/// The value without the map entries that are `null`: who reads values takes `null` for "not set", which is how a user takes back
-/// what a file set. Lists keep their length.
+/// Removes map entries that are `null`: in values, `null` means "not set", so that a flag can unset what a file sets. Lists keep their
+/// length.
 pub fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(map) => {
@@ -90,16 +106,28 @@ pub fn without_nulls(value: Value) -> Value {
     }
 }
 
-/// The map in a values file; an empty file is an empty map.
-fn file(name: &str, text: &str) -> Result<Map<String, Value>, InputError> {
-    match codec::value_from_yaml(text).map_err(|error| InputError::new(name, error.to_string()))? {
+/// The fields that a flag sets, for their origin.
+fn fields(text: &str, kind: Kind<'_>) -> Value {
+    let mut fields = Map::new();
+    let kind = if matches!(kind, Kind::Json) { Kind::Json } else { Kind::Text };
+    // What was set once can be set again.
+    let _ = set(&mut fields, text, kind);
+    Value::Object(fields)
+}
+
+/// Reads the map in a values file; an empty file is an empty map.
+fn file(name: &str, text: &str, origins: &mut Origins) -> Result<Map<String, Value>, InputError> {
+    let wrong = |message| InputError::of_source(Origin::File { name: name.to_owned(), line: None }, message);
+    let (value, lines) = helm_yaml::value_with_lines(text).map_err(|error| wrong(error.to_string()))?;
+    origins.push_file(name, lines);
+    match value {
         Value::Object(map) => Ok(map),
         Value::Null => Ok(Map::new()),
-        other => Err(InputError::new(name, format!("expected a map of values, found {}", codec::kind(&other)))),
+        other => Err(wrong(format!("expected a map of values, found {}", codec::kind(&other)))),
     }
 }
 
-/// Lays `over` over `base`, map by map; lists and single values replace.
+/// Merges `over` into `base`, map by map; lists and scalars are replaced.
 pub fn overlay(base: &mut Map<String, Value>, over: Map<String, Value>) {
     for (key, value) in over {
         match (base.get_mut(&key), value) {
@@ -111,21 +139,20 @@ pub fn overlay(base: &mut Map<String, Value>, over: Map<String, Value>) {
     }
 }
 
-/// The text without secrets, cut where it is too long for a message. Where a secret ends is not sure when the text is wrong: nothing
-/// after one is shown.
+/// Redacts and truncates the text of a flag. The end of a secret in a malformed text is unknown, so that nothing after one is shown.
 fn shown(text: &str) -> String {
     let end = secret_at(text);
     let text = match end {
         Some(at) => format!("{}{HIDDEN}", mask_text(&text[..at])),
         None => mask_text(text),
     };
-    match text.char_indices().nth(SHOWN) {
+    match text.char_indices().nth(MAX_SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
 }
 
-/// Where the first value of a secret starts.
+/// Start of the first value that is a secret.
 fn secret_at(text: &str) -> Option<usize> {
     let mut from = 0;
     for piece in text.split_inclusive(',') {
@@ -143,6 +170,7 @@ fn secret_at(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::values::path::FieldPath;
     use serde_json::json;
 
     fn no_files(_: &str) -> Result<String, String> {
@@ -150,7 +178,7 @@ mod tests {
     }
 
     fn error_of(source: Source) -> InputError {
-        merge(&[source], &no_files).unwrap_err()
+        merge(&[source], &no_files).unwrap_err().into_vec().remove(0)
     }
 
     #[test]
@@ -162,7 +190,7 @@ mod tests {
             Source::SetJson("a=3,b=3,c=3,d=3".to_owned()),
             Source::File { name: "v.yaml".to_owned(), text: "{a: 4, b: 4, c: 4, d: 4, e: 4}".to_owned() },
         ];
-        let values = merge(&sources, &|path| Ok(format!("content of {path}"))).unwrap();
+        let values = merge(&sources, &|path| Ok(format!("content of {path}"))).unwrap().value;
         assert_eq!(values, json!({"a": "content of f", "b": "1", "c": 2, "d": 3, "e": 4}));
     }
 
@@ -175,7 +203,7 @@ mod tests {
         let error = error_of(Source::SetJson(r#"{"a": 1}"#.to_owned()));
         assert_eq!(error.hint.as_deref(), Some("write KEY=JSON, one for each top-level key"));
         let error = error_of(Source::SetString(format!("{}[", "ü".repeat(500))));
-        assert!(error.path.chars().count() < 120, "{error}");
+        assert!(error.to_string().chars().count() < 170, "{error}");
     }
 
     #[test]
@@ -211,6 +239,55 @@ mod tests {
         assert!(error.to_string().starts_with("v.yaml: line 2, column 4: "), "{error}");
         let error = error_of(Source::File { name: "v.yaml".to_owned(), text: "- 1".to_owned() });
         assert_eq!(error.to_string(), "v.yaml: expected a map of values, found a list");
+    }
+
+    #[test]
+    fn all_mistakes_are_reported_at_once() {
+        let sources = [
+            Source::Set("a[0=1".to_owned()),
+            Source::File { name: "v.yaml".to_owned(), text: "- 1".to_owned() },
+            Source::Set("b".to_owned()),
+        ];
+        let errors = merge(&sources, &no_files).unwrap_err().to_string();
+        let expected = "v.yaml: expected a map of values, found a list; --set \"a[0=1\": `[` at `a` has no closing `]`; \
+                        --set \"b\": no value for `b`; write `b=VALUE`";
+        assert_eq!(errors, expected);
+    }
+
+    #[test]
+    fn the_origin_of_a_field_is_the_last_source_that_sets_it() {
+        let file = |name: &str, text: &str| Source::File { name: name.to_owned(), text: text.to_owned() };
+        let sources = [
+            file("a.yaml", "http:\n  url: x\n  endpoints:\n    v1.2: {qps: 1}\n"),
+            file("b.yaml", "# comment\nhttp:\n  qps: 1\n"),
+            Source::Set("http.url=y,assess.SLOs.upper.a/b=1,list[1].x=2".to_owned()),
+        ];
+        let values = merge(&sources, &no_files).unwrap();
+        let origin = |path: FieldPath| values.origins.with_origin(InputError::new(path, "wrong")).to_string();
+        assert_eq!(origin("http.url".into()), "--set: http.url: wrong");
+        assert_eq!(origin("http.qps".into()), "b.yaml:3: http.qps: wrong");
+        assert_eq!(
+            origin(FieldPath::from("http.endpoints").key("v1.2").key("qps")),
+            "a.yaml:4: http.endpoints.v1.2.qps: wrong"
+        );
+        assert_eq!(origin("http.endpoints.v1.2.qps".into()), "a.yaml:4: http.endpoints.v1.2.qps: wrong");
+        // A missing field is at the nearest field around it.
+        assert_eq!(origin("http.endpoints.v1.2.url".into()), "a.yaml:4: http.endpoints.v1.2.url: wrong");
+        assert_eq!(origin("list[1].y".into()), "--set: list[1].y: wrong");
+        assert_eq!(origin("grpc.url".into()), "grpc.url: wrong");
+        let flags = merge(&[Source::Set("http.url=y".to_owned())], &no_files).unwrap();
+        assert_eq!(flags.origins.with_origin(InputError::new("http.url", "wrong")).to_string(), "http.url: wrong");
+    }
+
+    #[test]
+    fn mistakes_are_sorted_by_source_and_line() {
+        let text = "b:\n  x: 1\na: 1\n".to_owned();
+        let sources = [Source::Set("c=1".to_owned()), Source::File { name: "v.yaml".to_owned(), text }];
+        let values = merge(&sources, &no_files).unwrap();
+        let errors = ["d", "c", "a", "b.x"].map(|path| InputError::new(path, "wrong")).to_vec();
+        let errors = InputErrors::check(errors, ()).unwrap_err();
+        let sorted = values.origins.locate(errors).to_string();
+        assert_eq!(sorted, "v.yaml:2: b.x: wrong; v.yaml:3: a: wrong; --set: c: wrong; d: wrong");
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Values as Helm merges them: files, `--set` and its kin.
 //!
-//! Grammar and precedence are Helm's to the letter, so that what users have in scripts keeps its meaning; a test compares both
-//! programs over a table of cases. What differs is only there to bound memory and stack, and to make errors say where and what next.
+//! Grammar and precedence are exactly Helm's, so that existing scripts keep their meaning; a test compares both programs over a table
+//! of cases. The only differences bound memory and stack, and improve error messages.
 
 pub mod input;
 mod merge;
+pub(crate) mod mistakes;
+pub(crate) mod origins;
+pub(crate) mod path;
 mod set;
 
-pub use merge::{Source, merge, overlay, without_nulls};
+pub use merge::{Source, Values, merge, overlay, without_nulls};

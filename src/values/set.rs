@@ -1,7 +1,7 @@
-//! The grammar of `--set`: `path=value,path=value`, where a path is `a.b[0].c`.
+//! Grammar of `--set`: `path=value,path=value` with paths such as `a.b[0].c`.
 //!
-//! A `\` takes the next character literally; `{a,b}` is a list; an index beyond the end of a list leaves `null`s. Some texts that
-//! look wrong are not errors in Helm, and so not here: `a.` and `.a=1` set nothing, `a[0]` makes an empty list.
+//! A `\` escapes the next character; `{a,b}` is a list; an index beyond the end of a list fills it with `null`s. Helm accepts some
+//! malformed texts, and so does this: `a.` and `.a=1` set nothing, `a[0]` makes an empty list.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -14,25 +14,25 @@ use crate::redact::is_secret_path;
 const MAX_INDEX: usize = 65_536;
 /// Most dots in a path, as in Helm.
 const MAX_DOTS: usize = 30;
-/// Most dots and indexes together in a path. Helm has no such bound, and exhausts its stack.
+/// Most dots and indices in a path. Helm has no such bound, and exhausts its stack.
 const MAX_STEPS: usize = 100;
 /// Most list elements that one text may add. Helm has no such bound, and exhausts memory.
 const MAX_ADDED: usize = 16 * (MAX_INDEX + 1);
 
-/// How values are read.
+/// Type of the values.
 #[derive(Clone, Copy)]
 pub enum Kind<'a> {
-    /// Booleans, decimal integers and `null` are typed, the rest is text.
+    /// Booleans, decimal integers and `null` are typed; everything else is a string.
     Typed,
-    /// All is text.
+    /// Strings.
     Text,
-    /// Values are JSON.
+    /// JSON.
     Json,
-    /// Values are names of files, whose content this function gives.
+    /// Names of files; this function reads them.
     File(&'a dyn Fn(&str) -> Result<String, String>),
 }
 
-/// Sets what `text` says in `values`, which are of no use after an error. The error is a fragment that names the part at fault.
+/// Applies `text` to `values`. After an error, some of it may be applied. The error is a fragment that names the wrong part.
 pub fn set(values: &mut Map<String, Value>, text: &str, kind: Kind<'_>) -> Result<(), String> {
     let mut setter = Setter { rest: text, kind, added: 0, path: Vec::new(), secret: None };
     loop {
@@ -45,19 +45,19 @@ pub fn set(values: &mut Map<String, Value>, text: &str, kind: Kind<'_>) -> Resul
     }
 }
 
-/// What stands after a secret may be a part of it: a password with a comma. No message repeats it.
+/// Error for text after a secret. That text may be part of the secret (a password with a comma), so no message repeats it.
 fn after_secret(path: &str) -> String {
     format!("what follows the comma in the value of `{path}` can't be read; write `\\,` for a comma in a value")
 }
 
-/// Whether there may be more to set.
+/// Reports whether there may be more to set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
     More,
     End,
 }
 
-/// How deep in a path we are.
+/// Position in a path.
 #[derive(Clone, Copy, Default)]
 struct Depth {
     dots: usize,
@@ -81,9 +81,9 @@ struct Setter<'a> {
     rest: &'a str,
     kind: Kind<'a>,
     added: usize,
-    /// The keys of the path that is read.
+    /// Keys of the current path.
     path: Vec<String>,
-    /// The path of the first secret that was read.
+    /// Path of the first secret.
     secret: Option<String>,
 }
 
@@ -95,7 +95,7 @@ impl Setter<'_> {
         next
     }
 
-    /// The text up to one of `stops`, which is consumed; without it, up to the end.
+    /// Reads up to one of `stops`, which is consumed, or up to the end.
     fn until(&mut self, stops: &[char]) -> (String, Option<char>) {
         let mut text = String::new();
         while let Some(next) = self.next() {
@@ -111,7 +111,7 @@ impl Setter<'_> {
         (text, None)
     }
 
-    /// Reads a key and what follows, and sets it in `map`.
+    /// Reads a key with its value, and sets it in `map`.
     fn key(&mut self, map: &mut Map<String, Value>, depth: Depth) -> Result<Flow, String> {
         let (key, stop) = self.until(&['=', '[', ',', '.']);
         self.path.push(key.clone());
@@ -156,7 +156,7 @@ impl Setter<'_> {
         }
     }
 
-    /// Reads what follows the index of a list, and sets it in `list`; `key` is the list's name, for messages.
+    /// Reads the rest after a list index, and sets it in `list`; `key` is the name of the list, for messages.
     fn item(&mut self, list: &mut Vec<Value>, index: usize, key: &str, depth: Depth) -> Result<Flow, String> {
         let (junk, stop) = self.until(&['[', '.', '=']);
         if !junk.is_empty() {
@@ -210,7 +210,7 @@ impl Setter<'_> {
         text.parse().map_err(|_| format!("`{text}` is not an index of `{key}`; expected 0 to {MAX_INDEX}"))
     }
 
-    /// Makes sure that `list` has an element at `index`.
+    /// Extends `list` up to `index`.
     fn grow(&mut self, list: &mut Vec<Value>, index: usize) -> Result<(), String> {
         if index > MAX_INDEX {
             return Err(format!("index {index} is too high; at most {MAX_INDEX}"));
@@ -269,14 +269,14 @@ impl Setter<'_> {
         }
     }
 
-    /// Reads a JSON value; none is `null`.
+    /// Reads a JSON value; a missing one is `null`.
     fn json(&mut self, key: &str) -> Result<Value, String> {
         if self.blank() {
             return Ok(Value::Null);
         }
         let wrong = |error: serde_json::Error| format!("the value of `{key}` is not JSON: {}", reason(&error));
         let from = self.rest.trim_start_matches([' ', '\t', '\r', '\n']);
-        // Only the raw text says where the value ends, whatever follows.
+        // Only the raw text has the end of the value.
         let raw = <&RawValue>::deserialize(&mut serde_json::Deserializer::from_str(from)).map_err(wrong)?.get();
         let value = serde_json::from_str(raw).map_err(wrong)?;
         self.rest = &from[raw.len()..];
@@ -284,7 +284,7 @@ impl Setter<'_> {
         Ok(plain_numbers(value))
     }
 
-    /// Skips white space, and a comma after it; says whether there was no value before the comma or the end.
+    /// Skips white space and a comma. Reports whether there was no value before the comma or the end.
     fn blank(&mut self) -> bool {
         self.rest = self.rest.trim_start();
         match self.rest.strip_prefix(',') {
@@ -296,14 +296,14 @@ impl Setter<'_> {
         }
     }
 
-    /// The value that a text stands for.
+    /// Converts a text into a value.
     fn scalar(&self, text: String) -> Result<Value, String> {
         match self.kind {
             Kind::Typed => Ok(typed(text)),
             Kind::Text | Kind::Json => Ok(Value::String(text)),
             Kind::File(read) => match read(&text) {
                 Ok(content) => Ok(Value::String(content)),
-                // Who takes this flag for `--set` has given the secret itself.
+                // A user who mistook this flag for `--set` has given the secret itself.
                 Err(_) if self.in_secret() => Err(format!("cannot read the file given for `{}`", self.path.join("."))),
                 Err(reason) => Err(format!("cannot read `{text}`: {reason}")),
             },
@@ -311,7 +311,7 @@ impl Setter<'_> {
     }
 }
 
-/// Sets `key`; without a name, Helm sets nothing.
+/// Sets `key`. Like Helm, sets nothing if it is empty.
 fn put(map: &mut Map<String, Value>, key: String, value: Value) {
     if !key.is_empty() {
         map.insert(key, value);
@@ -322,7 +322,7 @@ fn not_a(place: &str, wanted: &str) -> String {
     format!("`{place}` is set, and not to a {wanted}")
 }
 
-/// A boolean, `null` or decimal integer where the text is one.
+/// Converts booleans, `null` and decimal integers.
 fn typed(text: String) -> Value {
     let is = |word: &str| text.eq_ignore_ascii_case(word);
     if is("true") || is("false") {
@@ -331,12 +331,12 @@ fn typed(text: String) -> Value {
     if is("null") {
         return Value::Null;
     }
-    // A leading zero is a sign of a code, not of a number.
+    // Texts with a leading zero are codes, not numbers.
     let integer = (text == "0" || !text.starts_with('0')).then(|| text.parse::<i64>().ok()).flatten();
     integer.map_or(Value::String(text), Value::from)
 }
 
-/// The value with whole numbers written whole, as Helm has them.
+/// Converts floats without a fraction into integers, as Helm does.
 fn plain_numbers(value: Value) -> Value {
     match value {
         Value::Number(number) if number.is_f64() => {
@@ -348,7 +348,7 @@ fn plain_numbers(value: Value) -> Value {
     }
 }
 
-/// What the JSON reader says, without its line, which is always the first here.
+/// The message of the JSON parser without its line, which is always 1 here.
 fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.split_once(" at line ") {

@@ -63,7 +63,7 @@ fn by_helm(helm: &Path, templates: &[&str]) -> Output {
 
 fn values() -> Value {
     let sources: Vec<Source> = VALUES.iter().map(|text| Source::Set((*text).to_owned())).collect();
-    json!({ "Values": merge(&sources, &|_| Err("no files".to_owned())).unwrap() })
+    json!({ "Values": merge(&sources, &|_| Err("no files".to_owned())).unwrap().value })
 }
 
 fn now() -> DateTime<Utc> {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use iter8::app::resolve::spec_from_values;
 use iter8::model::codec;
-use iter8::tasks::resolve::spec_from_values;
 use jsonschema::Validator;
 use sample_model::SampleConfig;
 use serde_json::{Value, json};

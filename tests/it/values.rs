@@ -86,7 +86,7 @@ impl Case {
         sources.extend(self.set.iter().cloned().map(Source::Set));
         sources.extend(self.set_json.iter().cloned().map(Source::SetJson));
         let read = |path: &str| self.paths.get(path).cloned().ok_or_else(|| "no such file".to_owned());
-        let values = merge(&sources, &read).map_err(|error| error.to_string())?;
+        let values = merge(&sources, &read).map_err(|error| error.to_string())?.value;
         Ok(if self.defaults.is_some() { without_nulls(values) } else { values })
     }
 

@@ -3,12 +3,15 @@
 //! `yes` is true and `012` is 10, as in the Go library that both use: a user's file must mean the same here. That typing needs each
 //! scalar's style and tag, which serde's data model does not carry, so the value is built from the parser's events.
 
+mod lines;
 mod read;
 mod scalar;
 
 use std::fmt;
 
 use serde_json::Value;
+
+pub use lines::Lines;
 
 /// Longest text that is read, in bytes.
 pub const MAX_BYTES: usize = 8 << 20;
@@ -49,6 +52,11 @@ impl fmt::Display for YamlError {
 /// Fails on what is not YAML, on numbers that JSON lacks, and beyond [`MAX_BYTES`], [`MAX_DEPTH`] and a bound on what aliases
 /// may expand to.
 pub fn value_from_yaml(text: &str) -> Result<Value, YamlError> {
+    value_with_lines(text).map(|(value, _)| value)
+}
+
+/// Reads YAML as [`value_from_yaml`] does, and keeps the line of each node.
+pub fn value_with_lines(text: &str) -> Result<(Value, Lines), YamlError> {
     if text.len() > MAX_BYTES {
         return Err(YamlError::new(format!("{} bytes are too many; at most {MAX_BYTES} are read", text.len())));
     }

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use serde_json::{Map, Value};
 
+use super::lines::Lines;
 use super::scalar::{Scalar, Wanted, resolve};
 use super::{MAX_DEPTH, YamlError};
 
 /// Bound on what anchors and aliases may copy, in units of [`weight`]: enough for any honest file, too little for an alias bomb.
 const MAX_COPIED: usize = 16 << 20;
 
-/// A node as the document has it; a scalar keeps its type, which decides what it becomes as a key.
+/// Content of a node. A scalar keeps its type, which decides what it becomes as a key.
 #[derive(Clone)]
 enum Node {
     Scalar(Scalar),
@@ -19,7 +20,7 @@ enum Node {
 }
 
 /// The value of the first document in `text`; `null` if there is none.
-pub fn value(text: &str) -> Result<Value, YamlError> {
+pub fn value(text: &str) -> Result<(Value, Lines), YamlError> {
     // Helm's library skips the mark that some editors put in front of UTF-8.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut options = granit_parser::options! {
@@ -32,14 +33,14 @@ pub fn value(text: &str) -> Result<Value, YamlError> {
     loop {
         let (event, span) = reader.next()?;
         match event {
-            Event::StreamEnd => return Ok(Value::Null),
+            Event::StreamEnd => return Ok((Value::Null, Lines::leaf(1))),
             Event::StreamStart | Event::DocumentStart(..) => {}
             event => {
-                let node = reader.node(event, span, 0)?;
+                let (node, lines) = reader.node(event, span, 0)?;
                 let value = reader.value(node, span)?;
                 // The rest of the document must be in order, the documents after it don't matter.
                 reader.next()?;
-                return Ok(value);
+                return Ok((value, lines));
             }
         }
     }
@@ -47,7 +48,7 @@ pub fn value(text: &str) -> Result<Value, YamlError> {
 
 struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
-    anchors: HashMap<usize, Node>,
+    anchors: HashMap<usize, (Node, Lines)>,
     copied: usize,
 }
 
@@ -61,25 +62,31 @@ impl<'a> Reader<'a> {
     }
 
     /// The node that starts with `event`.
-    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, YamlError> {
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<(Node, Lines), YamlError> {
         if depth > MAX_DEPTH {
             return Err(at(span, format!("nested deeper than {MAX_DEPTH} levels")));
         }
-        let (node, anchor) = match event {
+        let (node, lines, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let scalar = resolve(&text, wanted(style, tag.as_deref())).map_err(|error| at(span, error))?;
-                (Node::Scalar(scalar), anchor)
+                (Node::Scalar(scalar), Lines::leaf(line(span)), anchor)
             }
-            Event::SequenceStart(_, anchor, _) => (Node::Value(self.list(depth)?), anchor),
-            Event::MappingStart(_, anchor, _) => (Node::Value(self.map(depth)?), anchor),
+            Event::SequenceStart(_, anchor, _) => {
+                let (list, lines) = self.list(line(span), depth)?;
+                (Node::Value(list), lines, anchor)
+            }
+            Event::MappingStart(_, anchor, _) => {
+                let (map, lines) = self.map(line(span), depth)?;
+                (Node::Value(map), lines, anchor)
+            }
             Event::Alias(anchor) => return self.alias(anchor, span),
             _ => return Err(at(span, "expected a value")),
         };
         if anchor > 0 {
             self.pay(&node, span)?;
-            self.anchors.insert(anchor, node.clone());
+            self.anchors.insert(anchor, (node.clone(), lines.clone()));
         }
-        Ok(node)
+        Ok((node, lines))
     }
 
     fn value(&mut self, node: Node, span: Span) -> Result<Value, YamlError> {
@@ -89,51 +96,56 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn list(&mut self, depth: usize) -> Result<Value, YamlError> {
-        let mut list = Vec::new();
+    fn list(&mut self, line: u64, depth: usize) -> Result<(Value, Lines), YamlError> {
+        let (mut list, mut lines) = (Vec::new(), Vec::new());
         loop {
             let (event, span) = self.next()?;
             if event == Event::SequenceEnd {
-                return Ok(Value::Array(list));
+                return Ok((Value::Array(list), Lines::list(line, lines)));
             }
-            let node = self.node(event, span, depth + 1)?;
+            let (node, at) = self.node(event, span, depth + 1)?;
             list.push(self.value(node, span)?);
+            lines.push(at);
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<Value, YamlError> {
-        let mut map = Map::new();
+    fn map(&mut self, start: u64, depth: usize) -> Result<(Value, Lines), YamlError> {
+        let (mut map, mut lines) = (Map::new(), HashMap::new());
         loop {
             let (key, key_span) = self.next()?;
             if key == Event::MappingEnd {
-                return Ok(Value::Object(map));
+                return Ok((Value::Object(map), Lines::map(start, lines)));
             }
             if is_merge_key(&key) {
                 let (event, span) = self.next()?;
                 // Helm takes a list of maps only where it is written, not where an alias stands for it.
                 let is_alias = event.is_alias();
-                let node = self.node(event, span, depth + 1)?;
+                let (node, merged) = self.node(event, span, depth + 1)?;
                 merge(&mut map, node, is_alias).map_err(|error| at(span, error))?;
+                for source in merged.items().iter().rev().chain([&merged]) {
+                    lines.extend(source.entries().map(|(key, at)| (key.clone(), at.clone())));
+                }
                 continue;
             }
-            let key = match self.node(key, key_span, depth + 1)? {
+            let key = match self.node(key, key_span, depth + 1)?.0 {
                 Node::Scalar(scalar) => scalar.into_key().map_err(|error| at(key_span, error))?,
                 Node::Value(_) => return Err(at(key_span, "a key must be a text, not a map or list")),
             };
             let (event, span) = self.next()?;
-            let node = self.node(event, span, depth + 1)?;
+            let (node, at) = self.node(event, span, depth + 1)?;
             let value = self.value(node, span)?;
+            lines.insert(key.clone(), at.at(line(key_span)));
             map.insert(key, value);
         }
     }
 
-    fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, YamlError> {
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<(Node, Lines), YamlError> {
         // The parser knows the name; the node is missing only while it is still being read.
-        let Some(node) = self.anchors.get(&anchor).cloned() else {
+        let Some((node, lines)) = self.anchors.get(&anchor).cloned() else {
             return Err(at(span, "an alias inside the value it stands for"));
         };
         self.pay(&node, span)?;
-        Ok(node)
+        Ok((node, lines))
     }
 
     /// Counts a copy of `node` against the bound.
@@ -200,6 +212,11 @@ fn merge(map: &mut Map<String, Value>, node: Node, is_alias: bool) -> Result<(),
         _ => return expected(),
     }
     Ok(())
+}
+
+/// Line of a node, from 1.
+fn line(span: Span) -> u64 {
+    span.start.line() as u64
 }
 
 fn at(span: Span, message: impl Into<String>) -> YamlError {

@@ -69,6 +69,22 @@ fn an_alias_bomb_is_refused() {
     assert!(error_of(&long).ends_with("aliases repeat too much; write less with anchors"));
 }
 
+#[test]
+fn lines_of_nodes_are_kept_through_anchors_and_merges() {
+    let text = "a: &a\n  b: 1\n  c: [x,\n    y]\nd:\n  <<: *a\n  e: 2\nf: *a\n";
+    let (_, lines) = value_with_lines(text).unwrap();
+    let line = |keys: &[&str]| keys.iter().try_fold(&lines, |lines, key| lines.key(key)).map(Lines::line);
+    assert_eq!(line(&["a", "b"]), Some(2));
+    assert_eq!(line(&["d", "e"]), Some(7));
+    assert_eq!(line(&["d", "b"]), Some(2), "merged entries stand where they are written");
+    assert_eq!(line(&["f"]), Some(8));
+    assert_eq!(line(&["f", "c"]), Some(3));
+    assert_eq!(line(&["a", "x"]), None);
+    let list = lines.key("a").and_then(|a| a.key("c")).unwrap();
+    assert_eq!(list.index(1).map(Lines::line), Some(4));
+    assert_eq!(value_with_lines("").unwrap().1.line(), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 

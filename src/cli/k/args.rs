@@ -1,4 +1,4 @@
-//! The flags that find the cluster and the group: Iter8's, which are Helm's, with Helm's environment variables.
+//! Flags for cluster and group: Iter8's, which are Helm's, with Helm's environment variables.
 
 use std::path::PathBuf;
 
@@ -6,15 +6,14 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::adapters::kubernetes::{ConnectOptions, Connection, SecretStore, connect};
-use crate::cli::error::CliError;
-use crate::cli::exit::Exit;
+use crate::app::error::AppError;
+use crate::app::resolve::spec_from_values;
 use crate::manifests::names::Group;
 use crate::model::document::Experiment;
 use crate::pipeline;
 use crate::ports::StoreError;
-use crate::tasks::resolve::spec_from_values;
 
-/// Flags that find the cluster.
+/// Flags for the cluster.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cluster")]
 pub struct ClusterArgs {
@@ -45,7 +44,7 @@ pub struct ClusterArgs {
 }
 
 impl ClusterArgs {
-    /// As the adapter takes them.
+    /// Options of the adapter.
     pub fn options(&self) -> ConnectOptions {
         let Self { namespace, kubeconfig, context, api_server, token, as_user, as_groups, ca_file } = self.clone();
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
@@ -61,13 +60,13 @@ impl ClusterArgs {
         }
     }
 
-    /// The way to the cluster.
-    pub async fn connect(&self) -> Result<Connection, CliError> {
+    /// Connects to the cluster.
+    pub async fn connect(&self) -> Result<Connection, AppError> {
         Ok(connect(&self.options()).await?)
     }
 }
 
-/// Flags that find a group.
+/// Flags for a group.
 #[derive(Clone, Debug, Args)]
 pub struct GroupArgs {
     /// Name of the experiment within its namespace
@@ -79,46 +78,37 @@ pub struct GroupArgs {
 
 impl GroupArgs {
     /// The group, in this namespace.
-    pub fn in_namespace(&self, namespace: &str) -> Result<Group, CliError> {
-        Group::new(namespace, &self.group).map_err(wrong)
+    pub fn in_namespace(&self, namespace: &str) -> Result<Group, AppError> {
+        Group::new(namespace, &self.group).map_err(AppError::in_flag)
     }
 
-    /// The way to the cluster, and the group in it.
-    pub async fn connect(&self) -> Result<(Connection, Group), CliError> {
+    /// Connects to the cluster; returns the group in it as well.
+    pub async fn connect(&self) -> Result<(Connection, Group), AppError> {
         let connection = self.cluster.connect().await?;
         let group = self.in_namespace(&connection.namespace)?;
         Ok((connection, group))
     }
 
-    /// The same, and the store of its document.
-    pub async fn store(&self) -> Result<(Connection, Group, SecretStore), CliError> {
+    /// Connects to the cluster; returns the group and the store of its document as well.
+    pub async fn store(&self) -> Result<(Connection, Group, SecretStore), AppError> {
         let (connection, group) = self.connect().await?;
         let store = SecretStore::new(&connection, group.clone(), None).with_planned(planned);
         Ok((connection, group, store))
     }
 }
 
-/// The document of values that have not run yet.
+/// Document of values that have not run yet.
 fn planned(values: &Value, revision: i64) -> Option<Experiment> {
     let resolved = spec_from_values(values).ok()?;
     Some(pipeline::planned(pipeline::masked(&resolved.spec), revision))
 }
 
-/// A flag that is not right.
-pub fn wrong(error: crate::values::input::InputError) -> CliError {
-    let told = CliError::input(error.to_string());
-    match error.hint {
-        Some(hint) => told.with_hint(hint),
-        None => told,
-    }
-}
-
-/// The error of a document that a group should have.
-pub fn no_document(error: StoreError, group: &Group) -> CliError {
+/// Error for a group without a document.
+pub fn no_document(error: StoreError, group: &Group) -> AppError {
     match error {
         StoreError::Missing { .. } => {
             let Group { namespace, name } = group;
-            CliError::new(Exit::BadInput, format!("there is no experiment in group {name} of namespace {namespace}"))
+            AppError::input(format!("there is no experiment in group {name} of namespace {namespace}"))
                 .with_hint("`iter8 k list` shows those there are; one that was just launched may not have started yet")
         }
         error => error.into(),

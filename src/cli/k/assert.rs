@@ -6,8 +6,9 @@ use clap::Args;
 
 use super::args::{GroupArgs, no_document};
 use crate::adapters::kubernetes::{Connection, SecretStore, run_is_over, what_holds_the_pod};
-use crate::cli::assert::{ConditionArgs, Source, decide};
-use crate::cli::error::CliError;
+use crate::app::assert::Source;
+use crate::app::error::AppError;
+use crate::cli::assert::{ConditionArgs, decide};
 use crate::cli::exit::Exit;
 use crate::manifests::names::Group;
 use crate::model::document::Experiment;
@@ -26,13 +27,13 @@ pub struct KAssertArgs {
 }
 
 /// Judges the document of the group.
-pub async fn run(args: KAssertArgs) -> Result<Exit, CliError> {
+pub async fn run(args: KAssertArgs) -> Result<Exit, AppError> {
     let (connection, group, store) = args.group.store().await?;
-    let told = |error| no_document(error, &group);
-    decide(&args.conditions, &InCluster { connection, group: group.clone(), store }, &told).await
+    let unreadable = |error| no_document(error, &group);
+    decide(&args.conditions, &InCluster { connection, group: group.clone(), store }, &unreadable).await
 }
 
-/// A document in the cluster, and what makes it.
+/// A document in the cluster, and the run that writes it.
 struct InCluster {
     connection: Connection,
     group: Group,
@@ -55,7 +56,7 @@ impl Source for InCluster {
     fn over(&self) -> BoxFuture<'_, Option<String>> {
         Box::pin(async {
             let revision = self.store.known_revision().await?;
-            // Who may read Secrets may not be allowed to read Jobs; the time-out will do, then.
+            // Users who may read Secrets may not be allowed to read Jobs; then the timeout ends the wait.
             let ended = run_is_over(&self.connection, &self.group, revision).await.ok()?;
             ended.map(|ended| ended.told)
         })

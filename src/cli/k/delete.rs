@@ -3,9 +3,9 @@
 use clap::Args;
 
 use super::args::GroupArgs;
-use super::launch::watched_namespaces;
 use crate::adapters::kubernetes::delete_group;
-use crate::cli::error::CliError;
+use crate::app::error::AppError;
+use crate::app::launch::watched_namespaces;
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::manifests::names::Group;
@@ -19,11 +19,11 @@ pub struct DeleteArgs {
 }
 
 /// Deletes everything of the group.
-pub async fn run(args: DeleteArgs) -> Result<Exit, CliError> {
+pub async fn run(args: DeleteArgs) -> Result<Exit, AppError> {
     let (connection, group) = args.group.connect().await?;
     let Group { namespace, name } = &group;
     if !delete_group(&connection, &group, &watched_namespaces).await? {
-        return Err(CliError::input(format!("there is no experiment in group {name} of namespace {namespace}"))
+        return Err(AppError::input(format!("there is no experiment in group {name} of namespace {namespace}"))
             .with_hint("`iter8 k list` shows those there are"));
     }
     output::to_stdout(&format!("deleted group {name} of namespace {namespace}\n"))?;

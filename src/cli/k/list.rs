@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::args::ClusterArgs;
 use crate::adapters::kubernetes::{GroupState, groups};
-use crate::cli::error::CliError;
+use crate::app::error::AppError;
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::slo::assertion::{AssertCondition, RunState, judge, progress};
@@ -21,7 +21,7 @@ pub struct ListArgs {
 }
 
 /// Prints the groups.
-pub async fn run(args: ListArgs) -> Result<Exit, CliError> {
+pub async fn run(args: ListArgs) -> Result<Exit, AppError> {
     let connection = args.cluster.connect().await?;
     let found = groups(&connection, args.all).await?;
     if found.is_empty() {
@@ -43,15 +43,15 @@ fn row(state: &GroupState) -> [String; 7] {
         state.revision.map_or_else(|| "-".to_owned(), |revision| revision.to_string()),
         state.runner.clone().unwrap_or_else(|| "-".to_owned()),
         result.map_or(0, |result| result.num_loops).to_string(),
-        standing(state).to_owned(),
+        run_state(state).to_owned(),
         verdict(state).to_owned(),
     ]
 }
 
-/// Where the run stands. One whose pod is gone, with tasks left to do, is lost.
-fn standing(state: &GroupState) -> &'static str {
-    let standing = state.document.as_ref().map_or(RunState::NotStarted, |document| progress(document).state);
-    match standing {
+/// State of the run. A run without a pod that has tasks left is lost.
+fn run_state(state: &GroupState) -> &'static str {
+    let progress = state.document.as_ref().map_or(RunState::NotStarted, |document| progress(document).state);
+    match progress {
         RunState::NotStarted | RunState::Running if state.over.is_some() => "lost",
         RunState::NotStarted => "planned",
         RunState::Running => "running",
@@ -61,7 +61,7 @@ fn standing(state: &GroupState) -> &'static str {
     }
 }
 
-/// What the objectives came to.
+/// Verdict on the SLOs.
 fn verdict(state: &GroupState) -> &'static str {
     let Some(document) = &state.document else { return "-" };
     let insights = document.result.as_ref().and_then(|result| result.insights.as_ref());
@@ -75,7 +75,7 @@ fn verdict(state: &GroupState) -> &'static str {
     }
 }
 
-/// Rows in aligned columns.
+/// Aligns the columns of the rows.
 fn table(rows: &[[String; 7]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..7).map(width).collect();

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::args::{GroupArgs, no_document};
 use crate::adapters::kubernetes::{LogLine, follow_logs};
-use crate::cli::error::CliError;
+use crate::app::error::AppError;
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::cli::signals::Interruption;
@@ -22,15 +22,15 @@ pub struct LogArgs {
     group: GroupArgs,
 }
 
-/// Prints what the group's pods say.
-pub async fn run(args: LogArgs) -> Result<Exit, CliError> {
+/// Prints the logs of the group's pods.
+pub async fn run(args: LogArgs) -> Result<Exit, AppError> {
     let interruption = Interruption::listen()?;
     let (connection, group, store) = args.group.store().await?;
     let stored = store.open().await.map_err(|error| no_document(error, &group))?;
     let last = Mutex::new(String::new());
     let tell = |line: LogLine<'_>| match line {
         LogLine::Said(pod, text) => {
-            // Which pod speaks is told when it changes.
+            // The pod's name is printed when it changes.
             let mut text = format!("{}\n", output::harmless(text));
             if let Ok(mut last) = last.lock()
                 && *last != pod
@@ -38,7 +38,7 @@ pub async fn run(args: LogArgs) -> Result<Exit, CliError> {
                 output::to_stderr(&format!("==> pod/{pod} <==\n"));
                 pod.clone_into(&mut last);
             }
-            // A reader that has gone away is no reason to tell the rest of it.
+            // If the reader has gone away, the rest is of no use.
             if output::to_stdout(&text).is_err() {
                 text.clear();
             }

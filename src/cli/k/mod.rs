@@ -11,9 +11,9 @@ mod run;
 
 use clap::Subcommand;
 
-use super::error::CliError;
 use super::exit::Exit;
 use super::globals::Globals;
+use crate::app::error::AppError;
 
 /// The Kubernetes commands.
 #[derive(Debug, Subcommand)]
@@ -34,8 +34,8 @@ pub enum KCommand {
     List(list::ListArgs),
 }
 
-/// Does what is asked.
-pub async fn run(command: KCommand, globals: &Globals) -> Result<Exit, CliError> {
+/// Runs a command.
+pub async fn run(command: KCommand, globals: &Globals) -> Result<Exit, AppError> {
     match command {
         KCommand::Launch(args) => launch::run(args).await,
         KCommand::Run(args) => run::run(args, globals).await,

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::args::{GroupArgs, no_document};
-use crate::cli::error::CliError;
+use crate::app::error::AppError;
 use crate::cli::exit::Exit;
 use crate::cli::report::FormatArgs;
 use crate::ports::DocumentStore;
@@ -21,7 +21,7 @@ pub struct KReportArgs {
 }
 
 /// Prints or writes the report on the group's experiment.
-pub async fn run(args: KReportArgs) -> Result<Exit, CliError> {
+pub async fn run(args: KReportArgs) -> Result<Exit, AppError> {
     let (_, group, store) = args.group.store().await?;
     let experiment = store.load().await.map_err(|error| no_document(error, &group))?;
     args.format.write(&experiment, &store.location())

@@ -1,27 +1,29 @@
-//! `iter8 k run`: what the Job or CronJob of a group does.
+//! `iter8 k run`: runs the experiment of a group. This is the command of its Job or CronJob.
 
 use clap::Args;
 use serde_json::Value;
 
 use super::args::{GroupArgs, no_document};
 use crate::adapters::kubernetes::{LazyCluster, PodFleet, SecretStore, ShardIndex, Stored};
+use crate::app;
 use crate::app::env::Adapters;
-use crate::cli::error::CliError;
+use crate::app::error::AppError;
+use crate::app::resolve::from_value;
+use crate::app::run::End;
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::cli::progress::Progress;
-use crate::cli::run::{execute, prepare};
+use crate::cli::run::execute;
 use crate::cli::signals::Interruption;
 use crate::manifests::names::{Group, JOB_VARIABLE};
 use crate::manifests::settings::Settings;
 use crate::model::document::{Experiment, ExperimentResult};
 use crate::model::shard::Share;
-use crate::pipeline::{self, Prepared, ResultPolicy, RunEnd};
+use crate::pipeline::{self, Prepared, ResultPolicy};
 use crate::ports::fleet::Fleet;
 use crate::ports::{DocumentStore, Env, Files};
-use crate::tasks::resolve::spec_from_values;
 
-/// Variable that tells a pod of an Indexed Job which one it is; set by the Job controller.
+/// Variable with the index of a pod in an Indexed Job, set by the Job controller.
 const INDEX_VARIABLE: &str = "JOB_COMPLETION_INDEX";
 
 /// Flags of `k run`.
@@ -41,7 +43,7 @@ pub struct KRunArgs {
 }
 
 /// Runs the experiment in the group's Secret.
-pub async fn run(args: KRunArgs, globals: &Globals) -> Result<Exit, CliError> {
+pub async fn run(args: KRunArgs, globals: &Globals) -> Result<Exit, AppError> {
     let interruption = Interruption::listen()?;
     let (connection, group) = args.group.connect().await?;
     let store = SecretStore::new(&connection, group.clone(), args.revision);
@@ -86,10 +88,10 @@ pub async fn run(args: KRunArgs, globals: &Globals) -> Result<Exit, CliError> {
     }
 }
 
-/// Which pod of several this is; none where the experiment runs on one machine.
-fn shard_index(group: &Group, values: Option<&Value>) -> Result<Option<ShardIndex>, CliError> {
+/// Place of this pod among several; `None` if the experiment runs on one machine.
+fn shard_index(group: &Group, values: Option<&Value>) -> Result<Option<ShardIndex>, AppError> {
     let Some(values) = values else { return Ok(None) };
-    let settings = Settings::from_values(values).map_err(CliError::in_values)?;
+    let settings = Settings::from_values(values).map_err(AppError::in_values)?;
     if settings.parallelism == 1 {
         return Ok(None);
     }
@@ -104,47 +106,45 @@ fn shard_index(group: &Group, values: Option<&Value>) -> Result<Option<ShardInde
     let share = index.parse().ok().and_then(|index| Share::new(index, settings.parallelism as usize));
     let share = share.ok_or_else(|| {
         let told = format!("{INDEX_VARIABLE} is `{index}`, and parallelism is {}", settings.parallelism);
-        CliError::input(told).with_hint("the Job is not of this launch: launch the experiment again")
+        AppError::input(told).with_hint("the Job is not of this launch: launch the experiment again")
     })?;
     Ok(Some(ShardIndex { group: group.clone(), job, share, start_timeout: settings.start_timeout.0 }))
 }
 
-/// Makes this pod's share of the loads.
+/// Runs this pod's share of the loads.
 async fn assist(
     prepared: &Prepared,
     fleet: &dyn Fleet,
     env: &Env<'_>,
     progress: &Progress,
     interruption: &Interruption,
-) -> Result<Exit, CliError> {
-    let end = tokio::select! {
-        end = prepared.assist(fleet, env) => end,
-        () = interruption.at_once.cancelled() => return Ok(interruption.exit()),
-    };
+) -> Result<Exit, AppError> {
+    let end = app::run::assist(prepared, fleet, env, &interruption.at_once).await;
     progress.finish();
     let share = fleet.share();
     let place = format!("index {} of {}", share.index(), share.count());
-    match end.map_err(|error| CliError::from_run(error, &place))? {
-        RunEnd::Completed => {
+    match end? {
+        End::Completed => {
             progress.say(&format!("the run is over; this pod was {place}"));
             Ok(Exit::Done)
         }
-        RunEnd::Interrupted => {
+        End::Interrupted => {
             progress.say(&format!("interrupted; this pod was {place}"));
             Ok(interruption.exit())
         }
+        End::Aborted => Ok(interruption.exit()),
     }
 }
 
-/// The experiment that the Secret asks for.
+/// Prepares the experiment in the Secret.
 fn prepared(
     stored: Stored,
     revision: i64,
     policy: ResultPolicy,
     location: &str,
     files: &dyn Files,
-) -> Result<Prepared, CliError> {
-    // What an earlier launch came to is not this one's.
+) -> Result<Prepared, AppError> {
+    // Results of earlier launches are not this one's.
     let is_ours = |result: &ExperimentResult| result.revision.is_none_or(|of| of == revision);
     let earlier = stored.document.as_ref().and_then(|document| document.result.clone()).filter(is_ours);
     let begun = earlier.filter(|_| policy == ResultPolicy::Reuse).unwrap_or_default();
@@ -152,7 +152,7 @@ fn prepared(
     let fresh = ExperimentResult { revision: Some(revision), ..ExperimentResult::default() };
     match (stored.values, stored.document) {
         (Some(values), document) => {
-            let resolved = spec_from_values(&values).map_err(CliError::in_values)?;
+            let resolved = from_value(&values).map_err(AppError::in_values)?;
             for warning in &resolved.warnings {
                 tracing::warn!("{warning}");
             }
@@ -160,12 +160,11 @@ fn prepared(
             let is_same =
                 document.is_none_or(|document| pipeline::masked(&document.spec) == pipeline::masked(&resolved.spec));
             let result = if is_same { result } else { Some(fresh) };
-            let experiment = Experiment { spec: resolved.spec.clone(), result, ..Experiment::default() };
-            prepare(experiment, &resolved, files)
+            resolved.prepare(result, files).map_err(AppError::in_values)
         }
         (None, Some(document)) => pipeline::prepare(Experiment { result, ..document }, files)
-            .map_err(|error| CliError::in_document(location, error)),
-        (None, None) => Err(CliError::input(format!("{location} holds neither values.yaml nor experiment.yaml"))
+            .map_err(|errors| AppError::in_document(location, errors)),
+        (None, None) => Err(AppError::input(format!("{location} holds neither values.yaml nor experiment.yaml"))
             .with_hint("launch an experiment into it with `iter8 k launch`")),
     }
 }

@@ -229,11 +229,8 @@ impl Provider {
     }
 
     fn read(&self, rendered: &str) -> Result<ProviderSpec, InputError> {
-        ProviderSpec::read(rendered).map_err(|error| InputError {
-            path: self.at.clone(),
-            message: error.to_string(),
-            hint: error.hint,
-        })
+        ProviderSpec::read(rendered)
+            .map_err(|error| InputError { hint: error.hint.clone(), ..InputError::new(&self.at, error.to_string()) })
     }
 }
 

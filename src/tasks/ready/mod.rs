@@ -65,9 +65,9 @@ fn from_values(_: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
                 condition: kind.condition.map(str::to_owned),
                 timeout: values.timeout,
             };
-            check(&object, "").map_err(|error| match error.path.as_str() {
-                "name" => InputError { path: kind.value.to_owned(), ..error },
-                _ => error,
+            check(&object, "").map_err(|error| match error.path == "name" {
+                true => InputError { path: kind.value.into(), ..error },
+                false => error,
             })?;
             objects.push(object);
         }

@@ -1,4 +1,4 @@
-//! Tests of the `--set` grammar: what is read, and what a refusal says.
+//! Tests of the `--set` grammar and its errors.
 
 use super::*;
 use proptest::prelude::*;

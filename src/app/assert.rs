@@ -1,0 +1,127 @@
+//! Judging conditions on a document, and waiting for them.
+
+use std::time::{Duration, Instant};
+
+use crate::model::document::Experiment;
+use crate::model::duration::GoDuration;
+use crate::ports::cluster::ClusterErrorKind;
+use crate::ports::{BoxFuture, StoreError};
+use crate::slo::assertion::{AssertCondition, Judgement, judge};
+
+/// Interval at which a file is read while waiting.
+pub(crate) const FILE_POLL: Duration = Duration::from_millis(250);
+
+/// Longest time to wait, so that no instant overflows.
+const MAX_TIMEOUT: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// A document that may change while it is awaited.
+pub(crate) trait Source: Sync {
+    /// Reads the document.
+    fn load(&self) -> BoxFuture<'_, Result<Experiment, StoreError>>;
+
+    /// Interval at which it is read while waiting; `None` if it cannot change.
+    fn poll(&self) -> Option<Duration>;
+
+    /// Reason for which the run that writes it does not proceed, if known.
+    fn held_up(&self) -> BoxFuture<'_, Option<String>> {
+        Box::pin(std::future::ready(None))
+    }
+
+    /// Reason for which nothing will write it any more, if known.
+    fn over(&self) -> BoxFuture<'_, Option<String>> {
+        Box::pin(std::future::ready(None))
+    }
+}
+
+/// Outcome of an assertion.
+pub(crate) enum Assertion {
+    /// The conditions were judged.
+    Judged {
+        judgements: Vec<(AssertCondition, Judgement)>,
+        /// Explanation why the wait ended.
+        warning: Option<String>,
+    },
+    /// No document appeared in time.
+    Missing(String),
+}
+
+/// Verdict on all conditions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Holds,
+    Fails,
+    /// Some conditions are inconclusive, and all others hold.
+    Inconclusive,
+}
+
+impl Assertion {
+    pub(crate) fn verdict(&self) -> Verdict {
+        let Self::Judged { judgements, .. } = self else { return Verdict::Fails };
+        let mut failed =
+            judgements.iter().map(|(_, judgement)| judgement).filter(|judgement| !judgement.holds).peekable();
+        if failed.peek().is_none() {
+            Verdict::Holds
+        } else if failed.all(|judgement| judgement.inconclusive) {
+            Verdict::Inconclusive
+        } else {
+            Verdict::Fails
+        }
+    }
+}
+
+/// Judges the conditions until all hold, one cannot hold any more, nothing writes the document any more, or `timeout` is over.
+pub(crate) async fn assert(
+    conditions: &[AssertCondition],
+    timeout: GoDuration,
+    source: &dyn Source,
+) -> Result<Assertion, StoreError> {
+    let deadline = Instant::now() + timeout.0.min(MAX_TIMEOUT);
+    let waits = !timeout.0.is_zero();
+    let mut over = None;
+    loop {
+        let is_last = source.poll().is_none() || Instant::now() >= deadline || over.is_some();
+        match source.load().await {
+            Ok(experiment) => {
+                let judge = |condition: &AssertCondition| (*condition, judge(&experiment, *condition));
+                let judgements: Vec<_> = conditions.iter().map(judge).collect();
+                let hold = judgements.iter().all(|(_, judgement)| judgement.holds);
+                let is_lost = judgements.iter().any(|(_, judgement)| !judgement.holds && judgement.decided);
+                if hold || is_lost || is_last {
+                    let warning = match &over {
+                        Some(over) if !hold => {
+                            let reason = source.held_up().await.map(|reason| format!("; {reason}")).unwrap_or_default();
+                            Some(format!("nothing will change any more: {over}{reason}"))
+                        }
+                        None if !hold && !is_lost && waits => {
+                            let reason = source.held_up().await.map(|reason| format!(": {reason}")).unwrap_or_default();
+                            Some(format!("the conditions did not hold within {timeout}{reason}"))
+                        }
+                        _ => None,
+                    };
+                    return Ok(Assertion::Judged { judgements, warning });
+                }
+            }
+            // It may not have been written yet.
+            Err(StoreError::Missing { .. }) if !is_last => {}
+            // The cluster may come back.
+            Err(StoreError::Cluster { source, .. }) if !is_last && source.kind == ClusterErrorKind::Unreachable => {
+                tracing::debug!("{source}");
+            }
+            Err(error @ StoreError::Missing { .. }) if waits => {
+                let reason = match (&over, source.held_up().await) {
+                    (Some(over), _) => format!("and none will come: {over}"),
+                    (None, Some(reason)) => format!("and none came within {timeout}: {reason}"),
+                    (None, None) => format!("and none came within {timeout}"),
+                };
+                return Ok(Assertion::Missing(format!("{error}, {reason}")));
+            }
+            Err(error) => return Err(error),
+        }
+        // If nothing writes it any more, its final state is read once more.
+        over = source.over().await;
+        if over.is_none() {
+            let pause = source.poll().unwrap_or(FILE_POLL);
+            tokio::time::sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
+        }
+    }
+}

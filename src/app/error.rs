@@ -1,0 +1,168 @@
+//! Errors as users see them: the failure, its causes, and the next step.
+
+use std::error::Error;
+
+use crate::pipeline::PipelineError;
+use crate::ports::cluster::{ClusterError, ClusterErrorKind};
+use crate::ports::{RecordingError, StoreError};
+use crate::tasks::TaskError;
+use crate::values::input::{InputError, InputErrors};
+
+/// Kind of an error; each has an exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorKind {
+    /// Flags, values, experiment or template are wrong.
+    BadInput,
+    /// A task failed while running.
+    TaskFailed,
+    /// A store, cluster, URL or file system is unreachable or forbidden.
+    OutsideWorld,
+}
+
+/// An error with its causes.
+#[derive(Debug)]
+pub(crate) struct AppError {
+    pub(crate) kind: ErrorKind,
+    pub(crate) message: String,
+    pub(crate) causes: Vec<String>,
+    pub(crate) hint: Option<String>,
+    /// Mistakes in the input, if there are several; a single one is a cause.
+    pub(crate) mistakes: Vec<InputError>,
+}
+
+impl AppError {
+    /// Bad input.
+    pub(crate) fn input(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::BadInput, message)
+    }
+
+    /// Failure of a store, cluster, URL or file system.
+    pub(crate) fn outside(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::OutsideWorld, message)
+    }
+
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), causes: Vec::new(), hint: None, mistakes: Vec::new() }
+    }
+
+    /// Adds a cause, and the cause's own causes.
+    #[must_use]
+    pub(crate) fn caused_by(mut self, cause: impl Error + 'static) -> Self {
+        self.causes.push(cause.to_string());
+        let mut source = cause.source();
+        while let Some(cause) = source {
+            self.causes.push(cause.to_string());
+            source = cause.source();
+        }
+        // A transparent wrapper repeats its cause.
+        self.causes.dedup();
+        self
+    }
+
+    /// Adds a next step.
+    #[must_use]
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Mistakes in the values.
+    pub(crate) fn in_values(errors: impl Into<InputErrors>) -> Self {
+        Self::input("the values are not valid").with_mistakes(errors.into())
+    }
+
+    /// Mistakes in an experiment document.
+    pub(crate) fn in_document(location: &str, errors: impl Into<InputErrors>) -> Self {
+        Self::input(format!("{location} is not valid")).with_mistakes(errors.into())
+    }
+
+    /// A mistake in a flag.
+    pub(crate) fn in_flag(error: InputError) -> Self {
+        Self { hint: error.hint.clone(), ..Self::input(error.to_string()) }
+    }
+
+    fn with_mistakes(self, errors: InputErrors) -> Self {
+        let mut mistakes = errors.into_vec();
+        match mistakes.pop() {
+            Some(mistake) if mistakes.is_empty() => {
+                let hint = mistake.hint.clone();
+                Self { hint, ..self.caused_by(mistake) }
+            }
+            last => Self { mistakes: mistakes.into_iter().chain(last).collect(), ..self },
+        }
+    }
+
+    /// An error whose own message comes first, followed by its causes.
+    fn chain(kind: ErrorKind, error: impl Error + 'static, hint: Option<&str>) -> Self {
+        let mut links = Self::new(kind, String::new()).caused_by(error).causes.into_iter();
+        let message = links.next().unwrap_or_default();
+        Self { causes: links.collect(), hint: hint.map(str::to_owned), ..Self::new(kind, message) }
+    }
+
+    /// An error of a run; `location` is the document's.
+    pub(crate) fn from_run(error: PipelineError, location: &str) -> Self {
+        match error {
+            PipelineError::Input(errors) => Self::in_document(location, errors),
+            PipelineError::Store(error) => Self::from(error),
+            error @ PipelineError::Fleet(_) => Self::chain(ErrorKind::OutsideWorld, error, None),
+            PipelineError::Task { ref source, .. } => {
+                let (cause, hint) = match source {
+                    TaskError::Input(input) => (input.to_string(), input.hint.clone()),
+                    TaskError::Failed { message, hint, .. } => (message.clone(), hint.clone()),
+                    TaskError::Interrupted => (source.to_string(), None),
+                };
+                Self { causes: vec![cause], hint, ..Self::new(ErrorKind::TaskFailed, error.to_string()) }
+            }
+        }
+    }
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        let (kind, hint) = match &error {
+            StoreError::Missing { .. } => {
+                (ErrorKind::BadInput, Some("make one with `iter8 run --set …`, or name its directory with --runDir"))
+            }
+            StoreError::Invalid { .. } => (ErrorKind::BadInput, None),
+            StoreError::Unavailable { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                (ErrorKind::OutsideWorld, Some("make its directory first, with mkdir -p"))
+            }
+            StoreError::Cluster { source, .. } => {
+                let Self { kind, message, hint, .. } = Self::from(source.clone());
+                return Self { causes: vec![message], hint, ..Self::new(kind, error.to_string()) };
+            }
+            StoreError::Unavailable { .. } | StoreError::Lost { .. } => (ErrorKind::OutsideWorld, None),
+            StoreError::TooLarge { .. } => {
+                (ErrorKind::OutsideWorld, Some("measure fewer endpoints, versions or percentiles in one experiment"))
+            }
+        };
+        Self::chain(kind, error, hint)
+    }
+}
+
+impl From<RecordingError> for AppError {
+    fn from(error: RecordingError) -> Self {
+        let (kind, hint) = match &error {
+            RecordingError::Taken { .. } => {
+                (ErrorKind::BadInput, Some("give another directory, or remove what is there"))
+            }
+            RecordingError::Missing { .. } => (
+                ErrorKind::BadInput,
+                Some("make one with `iter8 run --record DIR`; each loop of --reuseResult has its own"),
+            ),
+            RecordingError::Damaged { .. } => (ErrorKind::BadInput, Some("record again, into another directory")),
+            RecordingError::Unavailable { .. } => (ErrorKind::OutsideWorld, None),
+        };
+        Self::chain(kind, error, hint)
+    }
+}
+
+impl From<ClusterError> for AppError {
+    fn from(error: ClusterError) -> Self {
+        let kind = match error.kind {
+            ClusterErrorKind::Config => ErrorKind::BadInput,
+            _ => ErrorKind::OutsideWorld,
+        };
+        Self { hint: error.hint, ..Self::new(kind, error.message) }
+    }
+}

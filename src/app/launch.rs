@@ -1,0 +1,167 @@
+//! Launching an experiment in a cluster.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::error::AppError;
+use super::resolve::{self, Resolved};
+use crate::adapters::kubernetes::{Launched, MAX_SECRET_BYTES};
+use crate::manifests::names::Group;
+use crate::manifests::settings::{Runner, Settings, with_defaults};
+use crate::manifests::{Launch, Plan, launch};
+use crate::model::codec;
+use crate::model::document::{Experiment, TaskSpec};
+use crate::model::object::Permission;
+use crate::pipeline;
+use crate::ports::Files;
+use crate::ports::cluster::{ClusterError, ClusterErrorKind};
+use crate::redact;
+use crate::tasks::Task;
+use crate::values::Values;
+use crate::values::input::{InputError, InputErrors};
+
+/// Space for the document beside the values in the Secret; documents can be shrunk to this size.
+const DOCUMENT_ROOM: usize = 384 << 10;
+
+/// An experiment to launch.
+pub(crate) struct LaunchPlan {
+    pub(crate) settings: Settings,
+    values: Value,
+    spec: Vec<TaskSpec>,
+    permissions: Vec<Permission>,
+}
+
+impl LaunchPlan {
+    /// Checks the values as the run will, and logs warnings about them.
+    pub(crate) fn new(values: Values) -> Result<Self, AppError> {
+        let defaulted = with_defaults(&values.value).map_err(AppError::in_values)?;
+        let values = Values { value: defaulted, ..values };
+        let (resolved, settings) = resolve(&values).map_err(AppError::in_values)?;
+        for warning in &resolved.warnings {
+            tracing::warn!("{warning}");
+        }
+        if settings.runner != Runner::None {
+            warn_of_what_pods_lack(&resolved, &settings);
+        }
+        let size = codec::to_yaml(&values.value)
+            .map_err(|error| AppError::input("the values cannot be stored").caused_by(error))?
+            .len();
+        if size > MAX_SECRET_BYTES - DOCUMENT_ROOM {
+            let message = format!(
+                "the values have {size} bytes, and at most {} fit into the experiment's Secret beside its document",
+                MAX_SECRET_BYTES - DOCUMENT_ROOM
+            );
+            return Err(AppError::input(message).with_hint("name large payloads by URL, such as http.payloadURL"));
+        }
+        let permissions = permissions(resolved.tasks());
+        Ok(Self { settings, values: values.value, spec: resolved.spec, permissions })
+    }
+
+    /// The plan for a group. Fails if the objects cannot be made, so that no request is sent in vain.
+    pub(crate) fn for_group(self, group: Group) -> Result<GroupLaunch, AppError> {
+        let launch = GroupLaunch { plan: self, group };
+        launch.manifests(1).map_err(AppError::in_values)?;
+        Ok(launch)
+    }
+
+    /// The objects as revision 1, with secrets redacted.
+    pub(crate) fn redacted_manifests(&self, group: &Group) -> Result<Launch, AppError> {
+        let values = redact::mask(&self.values);
+        if values != self.values {
+            tracing::warn!(
+                "secrets are hidden in the manifests, which can't be applied so: read them from files or variables \
+                 (such as slack.urlEnv), or launch without --dry"
+            );
+        }
+        let plan = Plan { group, revision: 1, values: &values, permissions: &self.permissions };
+        launch(&plan).map_err(|error| match error.path.to_string().starts_with("--") {
+            true => AppError::in_flag(error),
+            false => AppError::in_values(error),
+        })
+    }
+}
+
+/// Resolves tasks and settings, and reports the mistakes of both.
+fn resolve(values: &Values) -> Result<(Resolved, Settings), InputErrors> {
+    let errors = match (resolve::from_values(values), Settings::from_values(&values.value)) {
+        (Ok(resolved), Ok(settings)) => return Ok((resolved, settings)),
+        (Ok(_), Err(error)) => InputErrors::from(error),
+        (Err(errors), Ok(_)) => errors,
+        (Err(errors), Err(error)) => errors.with(error),
+    };
+    Err(values.origins.locate(errors))
+}
+
+/// Warns about files, variables and shells of this machine, which pods do not have.
+fn warn_of_what_pods_lack(resolved: &Resolved, settings: &Settings) {
+    if let Err(errors) = resolved.check_files(&PodFiles) {
+        for error in errors.iter() {
+            tracing::warn!(
+                "{error}: the pod has no files and variables of this machine; give a URL, or an image that has them"
+            );
+        }
+    }
+    if settings.image == Settings::default_image() && resolved.spec.iter().any(|task| task.run.is_some()) {
+        tracing::warn!(
+            "the task `run` needs a shell, which the default image does not have: name another by `iter8Image`"
+        );
+    }
+}
+
+/// The known files of a pod: those of its service account.
+struct PodFiles;
+
+impl Files for PodFiles {
+    fn read(&self, path: &str, _: u64) -> std::io::Result<Vec<u8>> {
+        if path.starts_with("/var/run/secrets/") { Ok(Vec::new()) } else { Err(std::io::ErrorKind::NotFound.into()) }
+    }
+
+    fn env(&self, _: &str) -> Option<String> {
+        None
+    }
+}
+
+/// An experiment to launch in a group.
+pub(crate) struct GroupLaunch {
+    plan: LaunchPlan,
+    group: Group,
+}
+
+impl GroupLaunch {
+    fn manifests(&self, revision: i64) -> Result<Launch, InputError> {
+        let LaunchPlan { values, permissions, .. } = &self.plan;
+        launch(&Plan { group: &self.group, revision, values, permissions })
+    }
+}
+
+impl Launched for GroupLaunch {
+    fn objects(&self, revision: i64) -> Result<Launch, ClusterError> {
+        self.manifests(revision).map_err(|error| {
+            let message = ClusterError::new(ClusterErrorKind::Config, error.to_string());
+            match error.hint {
+                Some(hint) => message.with_hint(hint),
+                None => message,
+            }
+        })
+    }
+
+    fn planned(&self, revision: i64) -> Experiment {
+        pipeline::planned(pipeline::masked(&self.plan.spec), revision)
+    }
+
+    fn namespaces(&self, values: &Value) -> BTreeSet<String> {
+        watched_namespaces(values)
+    }
+}
+
+fn permissions(tasks: &[Box<dyn Task>]) -> Vec<Permission> {
+    tasks.iter().flat_map(|task| task.facts().permissions).collect()
+}
+
+/// Namespaces in which the tasks of these values watch objects, if they name any. Values of an earlier launch may no longer be valid;
+/// then there are none.
+pub(crate) fn watched_namespaces(values: &Value) -> BTreeSet<String> {
+    let needed = resolve::from_value(values).map_or_else(|_| Vec::new(), |resolved| permissions(resolved.tasks()));
+    needed.into_iter().filter_map(|permission| permission.object.namespace).collect()
+}

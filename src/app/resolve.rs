@@ -1,0 +1,286 @@
+//! From merged values to the tasks that will run, in one pass.
+
+use helm_yaml::value_with_lines;
+use serde_json::{Map, Value};
+
+use crate::manifests::settings;
+use crate::model::document::{Experiment, ExperimentResult, TaskSpec};
+use crate::pipeline::{self, Prepared};
+use crate::ports::Files;
+use crate::tasks::registry::{by_value_name, unknown_task, value_names};
+use crate::tasks::{Task, TaskKind};
+use crate::values::input::{InputError, InputErrors};
+use crate::values::mistakes::read_all;
+use crate::values::origins::Origins;
+use crate::values::path::{FieldPath, Segment};
+use crate::values::{Values, without_nulls};
+use suggest::nearest;
+
+/// Largest document that is read again for the lines of its mistakes.
+const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
+
+/// Tasks made from values.
+pub struct Resolved {
+    /// The spec, in order.
+    pub spec: Vec<TaskSpec>,
+    /// Warnings about values without effect.
+    pub warnings: Vec<String>,
+    /// The parsed spec.
+    tasks: Vec<Box<dyn Task>>,
+    /// Name of the values that each entry was made from.
+    names: Vec<String>,
+    origins: Origins,
+}
+
+/// Resolves values that the user gave by files and flags.
+pub(crate) fn from_values(values: &Values) -> Result<Resolved, InputErrors> {
+    let resolved = spec_from_values(&values.value).and_then(Resolved::checked);
+    let resolved = resolved.map_err(|errors| values.origins.locate(errors))?;
+    Ok(Resolved { origins: values.origins.clone(), ..resolved })
+}
+
+/// Resolves values without known origins.
+pub(crate) fn from_value(values: &Value) -> Result<Resolved, InputErrors> {
+    spec_from_values(values).and_then(Resolved::checked)
+}
+
+impl Resolved {
+    /// Finds tasks that do not fit each other.
+    fn checked(self) -> Result<Self, InputErrors> {
+        match pipeline::check_together(&self.spec, &self.tasks) {
+            Ok(()) => Ok(self),
+            Err(errors) => Err(self.locate(errors)),
+        }
+    }
+
+    pub(crate) fn tasks(&self) -> &[Box<dyn Task>] {
+        &self.tasks
+    }
+
+    /// Finds tasks that lack files or variables.
+    pub(crate) fn check_files(&self, files: &dyn Files) -> Result<(), InputErrors> {
+        pipeline::check_files(&self.tasks, files).map_err(|errors| self.locate(errors))
+    }
+
+    /// Checks everything that can be checked before the run. The document is saved without the secrets in the values.
+    pub(crate) fn prepare(self, result: Option<ExperimentResult>, files: &dyn Files) -> Result<Prepared, InputErrors> {
+        self.check_files(files)?;
+        let experiment = Experiment { spec: self.spec, result, ..Experiment::default() };
+        Ok(Prepared::new(experiment, self.tasks).saved_without_secrets())
+    }
+
+    /// Converts paths in the spec into paths in the values, and adds their origins.
+    fn locate(&self, errors: InputErrors) -> InputErrors {
+        self.origins.locate(errors.map(|error| match error.path.segments() {
+            [Segment::Key(spec), Segment::Index(index), inner @ ..] if spec == "spec" => match self.names.get(*index) {
+                Some(name) => InputError { path: FieldPath::root().key(name).join(in_values(inner)), ..error },
+                None => error,
+            },
+            _ => error,
+        }))
+    }
+}
+
+/// Converts a path in a spec entry into a path in the values that it was made from.
+fn in_values(segments: &[Segment]) -> FieldPath {
+    match segments {
+        [Segment::Key(with), inner @ ..] if with == "with" => inner.to_vec().into(),
+        _ => segments.to_vec().into(),
+    }
+}
+
+/// Prepares an experiment that was read from `location`, to be saved as it is. Errors have lines if that is a file.
+pub(crate) fn document(experiment: Experiment, location: &str, files: &dyn Files) -> Result<Prepared, InputErrors> {
+    pipeline::prepare(experiment, files).map_err(|errors| in_document(errors, location, files))
+}
+
+/// Parses the tasks of an experiment that was read from `location`.
+pub(crate) fn document_tasks(
+    experiment: &Experiment,
+    location: &str,
+    files: &dyn Files,
+) -> Result<Vec<Box<dyn Task>>, InputErrors> {
+    pipeline::parse_all(&experiment.spec).map_err(|errors| in_document(errors, location, files))
+}
+
+/// Adds lines to errors in a document.
+fn in_document(errors: InputErrors, location: &str, files: &dyn Files) -> InputErrors {
+    let content = files.read(location, MAX_DOCUMENT_BYTES).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    match content.and_then(|text| value_with_lines(&text).ok()) {
+        Some((_, lines)) => Origins::of_file(location, lines).locate(errors),
+        None => errors,
+    }
+}
+
+/// Makes the spec of merged values: one or more entries per name in `tasks`. Paths of errors start at the values.
+pub fn spec_from_values(values: &Value) -> Result<Resolved, InputErrors> {
+    // Helm keeps a `null` that overrides no default; here it means "not set" as well.
+    let values = without_nulls(values.clone());
+    let map = values.as_object().ok_or_else(|| InputError::new("", "the values are not a map"))?;
+    if map.contains_key("spec") && !map.contains_key("tasks") {
+        return Err(InputError::new("spec", "this is an experiment document, not values")
+            .with_hint("run it as experiment.yaml in its directory: iter8 run --runDir DIR")
+            .into());
+    }
+    let mut errors = Vec::new();
+    let listed = listed_tasks(map.get("tasks"), &mut errors);
+    let warnings = check_names(map, &listed, &mut errors);
+    for name in settings::value_names() {
+        // The settings are independent of each other.
+        if let Some(value) = map.get(name) {
+            errors.extend(settings::check(&Map::from_iter([(name.to_owned(), value.clone())])).err());
+        }
+    }
+    let (mut spec, mut tasks, mut names) = (Vec::new(), Vec::new(), Vec::new());
+    let empty = Value::Object(Map::new());
+    for (index, name) in listed {
+        let Some(kind) = by_value_name(&name) else {
+            errors.push(unknown_task(&name, value_names()).under(FieldPath::root().key("tasks").index(index)));
+            continue;
+        };
+        match read_all(map.get(&name).unwrap_or(&empty), |values| entries(kind, &name, values)) {
+            Ok(entries) => {
+                for (entry, task) in entries {
+                    spec.push(entry);
+                    tasks.push(task);
+                    names.push(name.clone());
+                }
+            }
+            // A task may be listed twice, and its values have the same mistakes each time.
+            Err(wrong) => {
+                for error in wrong.into_iter().map(|error| error.under(FieldPath::root().key(&name))) {
+                    if !errors.contains(&error) {
+                        errors.push(error);
+                    }
+                }
+            }
+        }
+    }
+    InputErrors::check(errors, Resolved { spec, warnings, tasks, names, origins: Origins::default() })
+}
+
+type Entry = (TaskSpec, Box<dyn Task>);
+
+/// Makes and parses the entries of one task. Paths of errors start at its values.
+fn entries(kind: &TaskKind, name: &str, values: &Value) -> Result<Vec<Entry>, Vec<InputError>> {
+    let one = |error| vec![error];
+    let (values, condition) = take_condition(values).map_err(one)?;
+    let (mut entries, mut errors) = (Vec::new(), Vec::new());
+    for mut entry in (kind.from_values)(name, &values).map_err(one)? {
+        entry.condition = condition.clone().or(entry.condition);
+        match pipeline::parse_entry(&entry) {
+            Ok(task) => entries.push((entry, task)),
+            Err(wrong) => {
+                let place = |error: InputError| InputError { path: in_values(error.path.segments()), ..error };
+                errors.extend(wrong.into_iter().map(place));
+            }
+        }
+    }
+    if errors.is_empty() { Ok(entries) } else { Err(errors) }
+}
+
+/// Finds unknown names. Returns warnings about values without effect.
+fn check_names(map: &Map<String, Value>, listed: &[(usize, String)], errors: &mut Vec<InputError>) -> Vec<String> {
+    let known = || settings::value_names().chain(["tasks"]).chain(value_names());
+    let mut warnings = Vec::new();
+    for key in map.keys() {
+        if by_value_name(key).is_some() {
+            if !listed.iter().any(|(_, name)| name == key) {
+                warnings.push(format!("the values of `{key}` have no effect: `tasks` does not list it"));
+            }
+        } else if !known().any(|name| name == key) {
+            let names = known().collect::<Vec<_>>().join(", ");
+            let error =
+                InputError::new(FieldPath::root().key(key), format!("unknown value `{key}`; known here: {names}"));
+            errors.push(match nearest(key, known()) {
+                Some(candidate) => error.with_hint(format!("did you mean `{candidate}`?")),
+                None => error,
+            });
+        }
+    }
+    warnings
+}
+
+/// The entries of `tasks` with their indices.
+fn listed_tasks(tasks: Option<&Value>, errors: &mut Vec<InputError>) -> Vec<(usize, String)> {
+    let message = match tasks {
+        None => "no tasks are given".to_owned(),
+        Some(Value::Array(list)) if list.is_empty() => "the list of tasks is empty".to_owned(),
+        Some(Value::Array(list)) => {
+            let name = |(index, entry): (usize, &Value)| match entry {
+                Value::String(name) => Some((index, name.clone())),
+                other => {
+                    let path = FieldPath::root().key("tasks").index(index);
+                    errors.push(InputError::new(path, format!("`{other}` is not the name of a task")));
+                    None
+                }
+            };
+            return list.iter().enumerate().filter_map(name).collect();
+        }
+        Some(other) => format!("`{other}` is not a list of task names"),
+    };
+    let hint = "list the tasks to run, such as --set \"tasks={http,assess}\"";
+    errors.push(InputError::new("tasks", message).with_hint(hint));
+    Vec::new()
+}
+
+/// Takes the value of `if` out of a task's values.
+fn take_condition(values: &Value) -> Result<(Value, Option<String>), InputError> {
+    let mut values = values.clone();
+    let condition = values.as_object_mut().and_then(|map| map.remove("if"));
+    match condition {
+        None => Ok((values, None)),
+        Some(Value::String(condition)) => Ok((values, Some(condition))),
+        // `--set http.if=true` arrives typed.
+        Some(Value::Bool(literal)) => Ok((values, Some(literal.to_string()))),
+        Some(other) => {
+            Err(InputError::new("if", format!("`{other}` is not a condition; expected text such as `SLOs()`")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn mistakes(values: Value) -> Vec<String> {
+        let errors = spec_from_values(&values).err();
+        errors.iter().flat_map(InputErrors::iter).map(|error| error.path.to_string()).collect()
+    }
+
+    #[test]
+    fn mistakes_in_all_tasks_and_settings_are_found_together() {
+        let values = json!({
+            "tasks": ["http", "asess", 5, "assess", "http"],
+            "http": {"url": "http://h/", "numrequests": 1, "errorRanges": "x", "if": "SLOs("},
+            "assess": {"SLOs": {"upper": {"http/error-rate": "low"}}},
+            "runner": "jop",
+            "logLevel": "loud",
+            "htp": {},
+        });
+        let found = mistakes(values);
+        for expected in [
+            "tasks[1]",
+            "tasks[2]",
+            "htp",
+            "runner",
+            "logLevel",
+            "http.numrequests",
+            "http.errorRanges",
+            "assess.SLOs.upper.http/error-rate",
+        ] {
+            let count = found.iter().filter(|path| *path == expected).count();
+            assert_eq!(count, 1, "{expected} in {found:?}");
+        }
+    }
+
+    #[test]
+    fn one_mistake_is_reported_once() {
+        assert_eq!(mistakes(json!({"tasks": ["http"], "http": {"URL": "http://h/"}})), ["http.URL"]);
+        assert_eq!(mistakes(json!({"tasks": ["http"], "http": {"url": "no url"}})), ["http.url"]);
+        assert_eq!(mistakes(json!({"tasks": ["http"], "http": {"url": "http://h/", "if": "SLOs("}})), ["http.if"]);
+        assert_eq!(mistakes(json!({})), ["tasks"]);
+    }
+}

@@ -1,0 +1,145 @@
+//! Origins of merged values: the file and line, or the flag, that a field was set by.
+
+use std::fmt;
+
+use helm_yaml::Lines;
+use serde_json::Value;
+
+use super::input::{InputError, InputErrors};
+use super::path::{FieldPath, Segment};
+
+/// Origin of a value, for messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A values file or document.
+    File {
+        /// Name of the file.
+        name: String,
+        /// Line, from 1; `None` for the file as a whole.
+        line: Option<u64>,
+    },
+    /// A flag, such as `--set`.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { name, line: Some(line) } => write!(f, "{name}:{line}"),
+            Self::File { name, line: None } => f.write_str(name),
+            Self::Flag(flag) => f.write_str(flag),
+        }
+    }
+}
+
+/// Fields that each source of the values sets, in the order of precedence.
+#[derive(Clone, Debug, Default)]
+pub struct Origins(Vec<Layer>);
+
+#[derive(Clone, Debug)]
+enum Layer {
+    File { name: String, lines: Lines },
+    Flag { name: &'static str, values: Value },
+}
+
+/// Part of a path that a source sets.
+struct Found {
+    /// Number of segments.
+    depth: usize,
+    /// Line of the last one.
+    line: Option<u64>,
+}
+
+impl Origins {
+    /// Origins of a document that comes from one file.
+    pub fn of_file(name: impl Into<String>, lines: Lines) -> Self {
+        Self(vec![Layer::File { name: name.into(), lines }])
+    }
+
+    pub(super) fn push_file(&mut self, name: &str, lines: Lines) {
+        self.0.push(Layer::File { name: name.to_owned(), lines });
+    }
+
+    pub(super) fn push_flag(&mut self, name: &'static str, values: Value) {
+        self.0.push(Layer::Flag { name, values });
+    }
+
+    /// Adds the origin of its field to each mistake, and sorts them in the order of the input.
+    pub fn locate(&self, errors: InputErrors) -> InputErrors {
+        let mut errors = errors.map(|error| self.with_origin(error));
+        errors.sort_by_cached_key(|error| {
+            let found = self.find(&error.path);
+            found.map_or((usize::MAX, 0), |(at, found)| (at, found.line.unwrap_or_default()))
+        });
+        errors
+    }
+
+    /// Adds the origin of its field to an error.
+    pub fn with_origin(&self, error: InputError) -> InputError {
+        let found = self.find(&error.path).filter(|_| error.origin.is_none());
+        let origin = found.and_then(|(at, found)| match &self.0[at] {
+            Layer::File { name, .. } => Some(Origin::File { name: name.clone(), line: found.line }),
+            // Without files, the path says enough.
+            Layer::Flag { name, .. } => self.has_files().then(|| Origin::Flag((*name).to_owned())),
+        });
+        InputError { origin: origin.or(error.origin), ..error }
+    }
+
+    fn has_files(&self) -> bool {
+        self.0.iter().any(|layer| matches!(layer, Layer::File { .. }))
+    }
+
+    /// The source that set the field: the last that sets it, or else the file that sets most of its path.
+    fn find(&self, path: &FieldPath) -> Option<(usize, Found)> {
+        let steps = path.segments();
+        let found = self.0.iter().enumerate().map(|(at, layer)| (at, layer.find(steps))).filter(|(_, f)| f.depth > 0);
+        found.max_by_key(|(at, found)| {
+            let is_whole = found.depth == steps.len();
+            (found.depth, is_whole || matches!(self.0[*at], Layer::File { .. }), *at)
+        })
+    }
+}
+
+impl Layer {
+    fn find(&self, steps: &[Segment]) -> Found {
+        match self {
+            Self::File { lines, .. } => {
+                let mut found = Found { depth: 0, line: None };
+                let mut node = lines;
+                while let Some((used, next)) =
+                    step(steps.get(found.depth..).unwrap_or_default(), |segment| match segment {
+                        Segment::Key(key) => node.key(key),
+                        Segment::Index(index) => node.index(*index),
+                    })
+                {
+                    node = next;
+                    found = Found { depth: found.depth + used, line: Some(node.line()) };
+                }
+                found
+            }
+            Self::Flag { values, .. } => {
+                let mut depth = 0;
+                let mut node = values;
+                while let Some((used, next)) = step(steps.get(depth..).unwrap_or_default(), |segment| match segment {
+                    Segment::Key(key) => node.get(key),
+                    Segment::Index(index) => node.get(index).filter(|item| !item.is_null()),
+                }) {
+                    node = next;
+                    depth += used;
+                }
+                Found { depth, line: None }
+            }
+        }
+    }
+}
+
+/// Takes the next step of a path, and returns the number of segments used. A name with dots may have been split.
+fn step<'a, T>(steps: &[Segment], child: impl Fn(&Segment) -> Option<&'a T>) -> Option<(usize, &'a T)> {
+    if let Some(next) = child(steps.first()?) {
+        return Some((1, next));
+    }
+    (2..=steps.len()).find_map(|used| {
+        let joined = FieldPath::from(steps[..used].to_vec()).to_string();
+        Some((used, child(&Segment::Key(joined))?))
+    })
+}

@@ -1,4 +1,4 @@
-//! A Kubernetes cluster, as tasks see it.
+//! Kubernetes clusters.
 
 use std::pin::Pin;
 
@@ -8,46 +8,46 @@ use serde_json::Value;
 use super::BoxFuture;
 use crate::model::object::ObjectRef;
 
-/// The states of one object, the present one first: the object as JSON, or none where it does not exist.
+/// Stream of the states of one object, the current one first: the object as JSON, `None` while it does not exist.
 ///
-/// It goes on through restarts of the API server and expired watches. That the cluster is [unreachable](ClusterErrorKind::Unreachable) is
-/// told while it lasts; any other error ends it.
+/// It survives restarts of the API server and expired watches. [Unreachable](ClusterErrorKind::Unreachable) errors are yielded, and the
+/// stream goes on; any other error ends it.
 pub type ObjectStates<'a> = Pin<Box<dyn Stream<Item = Result<Option<Value>, ClusterError>> + Send + 'a>>;
 
-/// A cluster.
+/// A Kubernetes cluster.
 pub trait Cluster: Send + Sync {
     /// Watches one object.
     fn watch<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<ObjectStates<'a>, ClusterError>>;
 }
 
-/// What kept a cluster from doing what was asked.
+/// Kind of a [`ClusterError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClusterErrorKind {
-    /// A flag or a kubeconfig is not right: the context is not there, a file is not YAML.
+    /// A flag or kubeconfig is wrong: an unknown context, a file that is not YAML.
     Config,
-    /// There is no API server to ask, or it does not answer.
+    /// There is no API server, or it does not respond.
     Unreachable,
-    /// The credentials are not accepted.
+    /// The credentials are invalid.
     Unauthorized,
-    /// The credentials are accepted, and may not do this.
+    /// The user is not authorized.
     Forbidden,
-    /// The object, or its kind, is not there.
+    /// The object, or its kind, does not exist.
     NotFound,
-    /// Somebody else wrote the object first.
+    /// The object was changed concurrently.
     Conflict,
-    /// The API server does not take what it was sent.
+    /// The API server rejects the request.
     Refused,
 }
 
-/// Why a cluster did not do what was asked. It holds no credentials.
+/// Failed request to a cluster. Holds no credentials.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ClusterError {
-    /// What kind of fault it was.
+    /// Kind of the error.
     pub kind: ClusterErrorKind,
-    /// What was tried and why it failed, a lowercase fragment.
+    /// Attempted operation and reason: a lowercase fragment.
     pub message: String,
-    /// The next step, where there is one.
+    /// Next step, if there is one.
     pub hint: Option<String>,
 }
 
@@ -57,7 +57,7 @@ impl ClusterError {
         Self { kind, message: message.into(), hint: None }
     }
 
-    /// The same error with a next step.
+    /// Adds a next step.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

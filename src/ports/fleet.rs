@@ -1,17 +1,17 @@
-//! Several machines that run one experiment together.
+//! Distributed runs: several pods that run one experiment together.
 //!
-//! Index 0 is the *coordinator*: it runs the pipeline. The others are its *assistants*: they make their share of the loads that it
-//! comes to, and nothing else. All of them go through the same places in the same order:
+//! Index 0 is the *coordinator*, which runs the pipeline. The others are *workers*: they generate their shares of the loads, and nothing
+//! else. All of them reach the same places in the same order:
 //!
 //! ```text
-//! coordinator                           assistants
-//!                                       next_task ── waits until the coordinator is at the start of a place of the task
-//! start(warm-up)                        start(warm-up)          only where the load has one
-//! start(load)    ◄── all together ──►   start(load)
-//!   … makes its share …                   … makes its share …
+//! coordinator                           workers
+//!                                       next_task ── waits until the coordinator reaches a load of a task
+//! start(warm-up)                        start(warm-up)          only if the load has one
+//! start(load)    ◄───── barrier ────►   start(load)
+//!   … its share of the load …             … its share of the load …
 //! gather(own) ◄────── shards ────────── gather(own)
 //!   … next load, assess, notify …       next load of the task, or next_task
-//! dismiss ─────────────────────────►    next_task gives none
+//! finish ──────────────────────────►    next_task returns None
 //! ```
 
 use std::time::Duration;
@@ -21,28 +21,28 @@ use tokio_util::sync::CancellationToken;
 use super::BoxFuture;
 use crate::model::shard::{LoadPlace, ShardReport, Share};
 
-/// The machines that make loads together, as one of them sees them.
+/// The pods of a distributed run, from the view of one of them.
 ///
-/// Futures may be dropped at any point, when the run is interrupted. All that can fail for a while is tried again by the
-/// implementation: an error is the end.
+/// Futures may be dropped at any point, when the run is interrupted. Implementations retry transient failures, so that an error is
+/// final.
 pub trait Fleet: Send + Sync {
-    /// Which machine this is, and how many there are.
+    /// Index of this pod, and the number of pods.
     fn share(&self) -> Share;
 
-    /// Waits until all machines are at this place, for a bounded time, so that they start together. Every machine calls it for
-    /// each place it comes to, once and in order; also where it has failed already, so that none waits for it in vain.
+    /// Waits for all pods at a barrier, for a bounded time, so that they start together. Every pod calls it once for each place, in
+    /// order, even if it has failed already: otherwise the others would wait in vain.
     ///
-    /// The coordinator goes on without those that did not come. An assistant that comes after the others started is told to go on
-    /// late, as long as the coordinator waits for its shard, unless it handed one in before: then, and when the coordinator is
-    /// through with the place, the entry is closed.
+    /// The coordinator continues without missing workers. A worker that arrives after the start enters [late](Entry::Late) as long as the
+    /// coordinator waits for its shard. If it reported its shard before, or the coordinator has left the place, the entry is
+    /// [closed](Entry::Closed).
     fn start(&self, place: LoadPlace) -> BoxFuture<'_, Result<BarrierResult, FleetError>>;
 
-    /// Hands in what this machine measured at `place` (whose phase is the load itself). The coordinator gets what the others did,
-    /// or why they did not: it waits for them, for a bounded time beyond the `planned` duration of the load, where that is known.
-    /// For an assistant, what it handed in is safe once this returns; it gets nothing.
+    /// Reports the measurements of this pod at `place` (whose phase is the load itself). The coordinator gets the reports of the others,
+    /// or the reasons for their absence; it waits for them for a bounded time beyond the `planned` duration of the load, if known. A
+    /// worker gets nothing; its report is stored when this returns.
     ///
-    /// What an assistant hands in counts once: of several attempts, the first that was handed in. One that says it was interrupted
-    /// is an attempt, too; an implementation that knows another one will follow may leave it out.
+    /// Of several reports of a worker, the first one counts, even if it says that the worker was interrupted. An implementation may omit
+    /// such a report if it knows that another attempt follows.
     fn gather<'a>(
         &'a self,
         place: LoadPlace,
@@ -50,64 +50,64 @@ pub trait Fleet: Send + Sync {
         planned: Option<Duration>,
     ) -> BoxFuture<'a, Result<Vec<MemberShard>, FleetError>>;
 
-    /// For an assistant: the next task that the coordinator comes to a load of; `None` when the run is over.
+    /// For workers: waits until the coordinator reaches a load, and returns the index of its task; `None` when the run is over.
     fn next_task(&self) -> BoxFuture<'_, Result<Option<usize>, FleetError>>;
 
-    /// For an assistant: cancelled once what it has done since its last call of [`Fleet::next_task`] is of no use any more, as the
-    /// coordinator began anew or the run is over. Asked for after that call.
+    /// For workers: cancelled when the work since the last call of [`Fleet::next_task`] is obsolete, because the coordinator restarted
+    /// or the run is over. To be called after `next_task`.
     fn superseded(&self) -> CancellationToken;
 
-    /// For the coordinator: the run is over.
+    /// For the coordinator: announces the end of the run.
     fn finish(&self) -> BoxFuture<'_, Result<(), FleetError>>;
 }
 
-/// Who is there at the start of a place.
+/// Outcome of a barrier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BarrierResult {
-    /// What this machine is to do.
+    /// Entry of this pod.
     pub entry: Entry,
-    /// The machines that did not come in time, as far as this one knows, in ascending order.
+    /// Pods that did not arrive in time, as far as known, in ascending order.
     pub missing: Vec<Missing>,
 }
 
-/// How a machine takes part in a place.
+/// Participation of a pod in a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// It starts now, with the others.
+    /// Starts now, with the others.
     OnTime,
-    /// It starts now, and the others have started before: an earlier attempt of it was lost, or it came too late.
+    /// Starts now, after the others: it arrived too late, or an earlier attempt was lost.
     Late,
-    /// Not at all: its shard is handed in, or nobody waits for it any more. It hands in nothing.
+    /// Skips the place and reports nothing: its shard was reported, or the coordinator no longer waits for it.
     Closed,
 }
 
-/// A machine that is not there.
+/// A pod that did not arrive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// Which one.
+    /// Index of the pod.
     pub index: usize,
-    /// Why, as far as that is known: `did not come to the start within 2m0s`.
+    /// Reason, as far as known: `did not come to the start within 2m0s`.
     pub reason: String,
 }
 
-/// What one of the other machines handed in.
+/// Report of another pod.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemberShard {
-    /// Which machine.
+    /// Index of the pod.
     pub index: usize,
-    /// Whether it started after the others.
+    /// Set if it started after the others.
     pub is_late: bool,
-    /// What it handed in, or why it did not.
+    /// Its measurements, or the reason for their absence.
     pub report: Result<ShardReport, String>,
 }
 
-/// Why machines could not work together.
+/// Failure of a distributed run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FleetError {
-    /// To an assistant: the coordinator began anew. Drop what you do, and ask for the next task.
+    /// For workers: the coordinator restarted. Abandon the current task and call [`Fleet::next_task`].
     #[error("the coordinator began anew")]
     Restarted,
-    /// They lost each other.
+    /// The pods lost contact.
     #[error("{0}")]
     Failed(String),
 }

@@ -203,7 +203,7 @@ mod tests {
         let error = error_of(Source::SetJson(r#"{"a": 1}"#.to_owned()));
         assert_eq!(error.hint.as_deref(), Some("write KEY=JSON, one for each top-level key"));
         let error = error_of(Source::SetString(format!("{}[", "ü".repeat(500))));
-        assert!(error.to_string().chars().count() < 170, "{error}");
+        assert!(error.origin.unwrap().to_string().chars().count() < 120);
     }
 
     #[test]

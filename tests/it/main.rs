@@ -24,6 +24,7 @@ mod load;
 mod load_http1;
 mod load_ways;
 mod loops;
+mod mistakes;
 mod notify;
 mod pipeline;
 mod program;

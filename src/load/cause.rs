@@ -1,39 +1,41 @@
-//! Why a request got no complete answer.
+//! Failures of requests and their causes.
 
 use std::error::Error;
 use std::fmt;
 use std::io::ErrorKind;
 
-/// What kind of failure it was; the names are those in the document.
+use rustls::{CertificateError, OtherError};
+
+/// Kind of a failure. The document counts failures by the names of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     /// Nothing listens there.
     Refused,
     /// The peer reset the connection.
     Reset,
-    /// The peer closed the connection before or amid the answer.
+    /// The peer closed the connection before the response was complete.
     Closed,
-    /// No complete answer within the request time-out.
+    /// No complete response within the request timeout.
     Timeout,
     /// The host name has no address.
     Dns,
-    /// No TLS session: an untrusted certificate, a refused client certificate, no common version.
+    /// The TLS handshake failed: an untrusted certificate, a rejected client certificate, no common version.
     Tls,
-    /// The proxy did not open a way to the target.
+    /// The proxy did not open a tunnel to the target.
     Proxy,
-    /// What came is not the protocol.
+    /// The response violates the protocol.
     Malformed,
-    /// The status is none of those expected.
+    /// The status is not among the expected ones.
     UnexpectedStatus,
-    /// A header that is expected is missing, or says something else.
+    /// An expected header is missing or has another value.
     UnexpectedHeader,
-    /// The body does not contain the expected text.
+    /// The body does not contain the expected string.
     UnexpectedBody,
-    /// The body is not the JSON that is expected.
+    /// The body is not the expected JSON.
     UnexpectedJson,
-    /// Cut off at the end of the load, which did not wait for it.
+    /// Aborted at the end of the load, which did not wait for it.
     Aborted,
-    /// Anything else; the detail says what.
+    /// Anything else; see the detail.
     Other,
 }
 
@@ -76,13 +78,13 @@ impl Cause {
         }
     }
 
-    /// The cause of this name; [`Cause::Other`] for one that is not known.
-    pub fn of_name(name: &str) -> Self {
+    /// The cause of this name, [`Cause::Other`] if it is unknown.
+    pub fn from_name(name: &str) -> Self {
         Self::ALL.into_iter().find(|cause| cause.name() == name).unwrap_or(Self::Other)
     }
 
-    /// The cause in words, for messages.
-    pub fn words(self) -> &'static str {
+    /// The cause as a phrase for messages.
+    pub fn description(self) -> &'static str {
         match self {
             Cause::Refused => "connection refused",
             Cause::Reset => "connection reset",
@@ -102,48 +104,50 @@ impl Cause {
     }
 }
 
-/// What is said of a server that shows a certificate of the wrong kind.
+/// Detail for a server that presents a CA certificate.
 const AUTHORITY_AS_SERVER: &str = "invalid peer certificate: it is an authority's certificate (CA:TRUE), not a server's; name \
                                    it as the authority to trust, or let it issue one for the server";
 
-/// A request that got no complete answer.
+/// A request without a complete response.
 #[derive(Clone, Debug)]
 pub struct Failure {
-    /// What kind it was.
+    /// Kind of the failure.
     pub cause: Cause,
-    /// The error in words; empty where the cause says it all.
+    /// Error message; empty if the cause says it all.
     pub detail: String,
-    /// Whether the peer had closed an idle connection, so that the request may be sent again on a new one: nothing of it was sent,
-    /// or nothing was heard of it and sending it twice does no harm.
-    pub is_repeatable: bool,
-    /// Whether this process has too many files or connections open.
+    /// The request may be retried on a new connection: the peer had closed an idle one, and either nothing was sent, or nothing was
+    /// received and the request is idempotent.
+    pub is_retryable: bool,
+    /// This process has too many files or connections open.
     pub is_out_of_files: bool,
 }
 
 impl Failure {
-    /// A failure with its detail.
+    /// Makes a failure that is not retryable.
     pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
-        Self { cause, detail: detail.into(), is_repeatable: false, is_out_of_files: false }
+        Self { cause, detail: detail.into(), is_retryable: false, is_out_of_files: false }
     }
 
-    /// A failure of `error`, whose chain of sources decides the cause; `otherwise` where it holds no I/O or TLS error.
-    pub fn of(error: &(dyn Error + 'static), otherwise: Cause) -> Self {
+    /// Makes a failure of `error`. The innermost I/O or TLS error of its chain decides the cause, `otherwise` if there is none.
+    pub fn from_error(error: &(dyn Error + 'static), otherwise: Cause) -> Self {
         let mut text = error.to_string();
         let mut cause = None;
         let mut out_of_files = false;
+        let mut is_ca = false;
         let mut link = Some(error);
         while let Some(current) = link {
             cause = classify(current).or(cause);
             out_of_files |= current.downcast_ref().is_some_and(is_out_of_files);
-            let shown = current.to_string();
-            if !text.contains(&shown) {
+            is_ca |= current.downcast_ref().is_some_and(is_ca_as_server);
+            let message = current.to_string();
+            if !text.contains(&message) {
                 text.push_str(": ");
-                text.push_str(&shown);
+                text.push_str(&message);
             }
             link = inner(current);
         }
-        if text.contains("CaUsedAsEndEntity") {
-            // rustls has no words for this one, the usual outcome of `openssl req -x509`.
+        if is_ca {
+            // rustls has no message for this one, the usual result of `openssl req -x509`.
             text = AUTHORITY_AS_SERVER.to_owned();
         }
         Self { is_out_of_files: out_of_files, ..Self::new(cause.unwrap_or(otherwise), text) }
@@ -152,17 +156,28 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.detail.is_empty() { f.write_str(self.cause.words()) } else { f.write_str(&self.detail) }
+        if self.detail.is_empty() { f.write_str(self.cause.description()) } else { f.write_str(&self.detail) }
     }
 }
 
-/// Whether the process, or the whole machine, has too many files open.
+/// Returns true if the process, or the whole machine, has too many files open.
 pub(super) fn is_out_of_files(error: &std::io::Error) -> bool {
-    // EMFILE and ENFILE, whose numbers all Unix systems share.
+    // EMFILE and ENFILE have the same numbers on all Unix systems.
     cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
 }
 
-/// The next link of the chain. `io::Error::source` skips the error that it wraps and goes on with that one's source.
+/// Returns true if a server presented a CA certificate as its own. rustls has no variant for this error of its `webpki`, so it is
+/// recognized by its debug form; a test provokes it.
+pub(super) fn is_ca_as_server(error: &rustls::Error) -> bool {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => {
+            format!("{inner:?}") == "CaUsedAsEndEntity"
+        }
+        _ => false,
+    }
+}
+
+/// Returns the next error of the chain. `io::Error::source` skips the error that it wraps and continues with that one's source.
 fn inner<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
         Some(wrapped) => Some(wrapped),
@@ -170,7 +185,7 @@ fn inner<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
     }
 }
 
-/// The cause that one link of the chain tells, if it does.
+/// Returns the cause that one error of the chain stands for, if any.
 fn classify(error: &(dyn Error + 'static)) -> Option<Cause> {
     if error.is::<rustls::Error>() {
         return Some(Cause::Tls);
@@ -180,7 +195,7 @@ fn classify(error: &(dyn Error + 'static)) -> Option<Cause> {
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => Some(Cause::Reset),
         ErrorKind::UnexpectedEof | ErrorKind::NotConnected => Some(Cause::Closed),
         ErrorKind::TimedOut => Some(Cause::Timeout),
-        // What a layer below us can't read.
+        // A lower layer could not parse it.
         ErrorKind::InvalidData | ErrorKind::InvalidInput => Some(Cause::Malformed),
         _ => None,
     }
@@ -188,16 +203,37 @@ fn classify(error: &(dyn Error + 'static)) -> Option<Cause> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::io;
+    use std::sync::Arc;
+
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::client::danger::ServerCertVerifier;
+    use rustls::pki_types::UnixTime;
+
+    use super::*;
 
     #[test]
-    fn the_innermost_telling_link_decides() {
+    fn the_innermost_known_error_decides_the_cause() {
         let tls = io::Error::new(ErrorKind::InvalidData, rustls::Error::HandshakeNotComplete);
-        assert_eq!(Failure::of(&tls, Cause::Other).cause, Cause::Tls);
+        assert_eq!(Failure::from_error(&tls, Cause::Other).cause, Cause::Tls);
         let nested = io::Error::other(io::Error::from(ErrorKind::ConnectionReset));
-        assert_eq!(Failure::of(&nested, Cause::Other).cause, Cause::Reset);
-        assert_eq!(Failure::of(&io::Error::other("odd"), Cause::Tls).cause, Cause::Tls);
+        assert_eq!(Failure::from_error(&nested, Cause::Other).cause, Cause::Reset);
+        assert_eq!(Failure::from_error(&io::Error::other("odd"), Cause::Tls).cause, Cause::Tls);
+    }
+
+    #[test]
+    fn a_ca_certificate_of_a_server_is_recognized() {
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().der().clone();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let name = "localhost".try_into().unwrap();
+        let error = verifier.verify_server_cert(&certificate, &[], &name, &[], UnixTime::now()).unwrap_err();
+        assert!(is_ca_as_server(&error), "{error:?}");
+        assert!(!is_ca_as_server(&CertificateError::Expired.into()));
     }
 
     #[test]

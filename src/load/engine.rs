@@ -1,4 +1,4 @@
-//! Starts the workers, watches them, and merges what they measured.
+//! Starts the workers, waits for them, and merges their statistics.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::histograms::HistogramKind;
 use super::outcome::LoadOutcome;
 use super::plan::{LoadError, LoadPlan, StopMode};
 use super::protocol::Protocol;
@@ -20,17 +21,17 @@ use super::worker_stats::WorkerStats;
 use crate::load::pacing::Cursor;
 use crate::ports::LoadProgress;
 
-/// How long after the end of a duration slots that were due before it are still sent; the rest is dropped.
+/// Time after the end of a schedule in which slots that were due before it are still sent; the rest is dropped.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// The start of a schedule lies this far ahead, so that its first slots are not late.
+/// Time between waking the workers and the start of the schedule, so that its first slots are not late.
 const LEAD: Duration = Duration::from_millis(2);
 
-/// Makes the load and returns what it measured. Connections are opened first, for at most a second; then the schedule starts.
+/// Runs the load and returns its outcome. Connections are opened first, for at most a second; then the schedule starts.
 ///
-/// Requests in flight at the end of the schedule are awaited, at most the request time-out. A schedule bounded by time owns the
-/// slots due before its end: those that could not be sent then or within the second after it count as dropped. `stop` ends the
-/// load at once; requests in flight are abandoned and not counted, and the outcome says that it was interrupted.
+/// Requests in flight at the end of the schedule are awaited, at most for the request timeout. A schedule bounded by time consists
+/// of the slots due before its end: those that could not be sent then or within the second after it count as dropped. `stop` ends
+/// the load immediately: requests in flight are aborted and not counted, and the outcome is marked as interrupted.
 pub async fn run<P: Protocol>(
     plan: LoadPlan,
     protocol: Arc<P>,
@@ -41,16 +42,16 @@ pub async fn run<P: Protocol>(
     let connections = plan.connections.max(1).min(usize::try_from(total).unwrap_or(usize::MAX)).max(1);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let in_flight = in_flight(&plan, connections, total);
-    let workers = plan.threads.unwrap_or(cores).clamp(1, connections);
-    let abandon = CancellationToken::new();
-    // Ends the workers when this future is dropped, too.
-    let _guard = abandon.clone().drop_guard();
-    let initial = StartupCheck::new(in_flight as u64, plan.allow_initial_errors || total == 0, abandon.clone());
-    let shared = Arc::new(Shared::new(protocol, plan, initial, workers));
-    let crew = Workers::start(&shared, workers, (connections, in_flight), &abandon)?;
+    let threads = plan.threads.unwrap_or(cores).clamp(1, connections);
+    let shutdown = CancellationToken::new();
+    // Stops the workers if this future is dropped.
+    let _guard = shutdown.clone().drop_guard();
+    let startup_check = StartupCheck::new(in_flight as u64, plan.allow_initial_errors || total == 0, shutdown.clone());
+    let shared = Arc::new(Shared::new(protocol, plan, startup_check, threads));
+    let workers = Workers::start(&shared, threads, (connections, in_flight), &shutdown)?;
     let WorkersOutcome { reports, queues, mut schedule, series, stopped } =
-        crew.watch(&shared, &abandon, &stop, progress).await;
-    if let Some(error) = shared.initial.error(&shared.plan.target) {
+        workers.watch(&shared, &shutdown, &stop, progress).await;
+    if let Some(error) = shared.startup_check.error(&shared.plan.target) {
         return Err(error);
     }
     let mut merged = WorkerStats::new(shared.plan.pacer.rate().is_some());
@@ -62,91 +63,95 @@ pub async fn run<P: Protocol>(
         timeline,
         ..LoadOutcome::new(&mut schedule, connections, &queues, merged, shared.plan.max_duration, stopped)
     };
-    let end =
-        LoadProgress { done: outcome.requests, errors: outcome.errors, ended: true, ..shared.blank(outcome.duration) };
-    progress(with_percentiles(end, outcome.answers, &outcome.latency));
+    let end = LoadProgress {
+        done: outcome.counts.requests,
+        errors: outcome.counts.errors,
+        ended: true,
+        ..shared.blank(outcome.duration)
+    };
+    progress(with_percentiles(end, outcome.responses(), &outcome.histograms[HistogramKind::Latency]));
     Ok(outcome)
 }
 
-/// Requests in flight, at least one per connection and never more than there are requests.
+/// Number of requests in flight: at least one per connection, at most as many as there are requests.
 fn in_flight(plan: &LoadPlan, connections: usize, total: u64) -> usize {
     plan.in_flight.min(usize::try_from(total).unwrap_or(usize::MAX)).max(connections)
 }
 
-/// When the schedule is closed, after its start.
+/// Time after the start at which no more slots are sent.
 fn ends(plan: &LoadPlan) -> Option<Duration> {
     let drain = if plan.stop_mode == StopMode::Wait { DRAIN } else { Duration::ZERO };
     let by_pacer = plan.pacer.ends().and_then(|end| end.checked_add(drain));
     [by_pacer, plan.max_duration].into_iter().flatten().min()
 }
 
-/// What a worker's thread leaves.
+/// Result of a worker's thread.
 type Report = Result<std::io::Result<WorkerStats>, oneshot::error::RecvError>;
 
-/// What is left of a crew.
+/// State after all workers have ended.
 struct WorkersOutcome {
     reports: Vec<Report>,
     queues: Arc<SlotQueues>,
-    /// Where the schedule was lately.
+    /// At a recent position of the schedule.
     schedule: Cursor,
     series: Arc<SharedSeries>,
-    /// When the load was stopped, if it was.
+    /// Instant at which the load was interrupted, if it was.
     stopped: Option<Instant>,
 }
 
-/// The workers that were started.
+/// Channels to the workers' threads.
 struct Workers {
     ready: Vec<oneshot::Receiver<()>>,
     starts: Vec<oneshot::Sender<Start>>,
     done: Vec<oneshot::Receiver<std::io::Result<WorkerStats>>>,
-    /// Cuts off what is in flight.
-    cut: CancellationToken,
+    /// Aborts the requests in flight.
+    abort: CancellationToken,
 }
 
 impl Workers {
-    /// Starts the threads; connections are spread evenly, and requests in flight over connections.
+    /// Starts the threads. Connections are spread evenly over workers, and requests in flight over connections.
     fn start<P: Protocol>(
         shared: &Arc<Shared<P>>,
-        workers: usize,
+        count: usize,
         (connections, in_flight): (usize, usize),
-        abandon: &CancellationToken,
+        shutdown: &CancellationToken,
     ) -> Result<Self, LoadError> {
-        let cut = CancellationToken::new();
-        let mut crew = Self { ready: Vec::new(), starts: Vec::new(), done: Vec::new(), cut: cut.clone() };
-        for index in 0..workers {
+        let abort = CancellationToken::new();
+        let mut workers = Self { ready: Vec::new(), starts: Vec::new(), done: Vec::new(), abort: abort.clone() };
+        for index in 0..count {
             let (is_ready, ready) = oneshot::channel();
             let (give, start) = oneshot::channel();
             let (finish, done) = oneshot::channel();
-            let mine = (index..connections).step_by(workers);
-            let seats_of = |it: usize| in_flight / connections + usize::from(it < in_flight % connections);
-            let (share, seats) = (mine.clone().count(), mine.map(seats_of).sum());
-            let cut = cut.clone();
-            let abandon = abandon.clone();
+            let mine = (index..connections).step_by(count);
+            let in_flight_of = |it: usize| in_flight / connections + usize::from(it < in_flight % connections);
+            let (share, in_flight) = (mine.clone().count(), mine.map(in_flight_of).sum());
+            let abort = abort.clone();
+            let shutdown = shutdown.clone();
             let config = WorkerConfig {
                 index,
                 connections: share,
-                seats,
+                in_flight,
                 shared: Arc::clone(shared),
                 is_ready,
                 start,
-                cut,
-                abandon,
+                abort,
+                shutdown,
             };
             std::thread::Builder::new().name(format!("load-{index}")).spawn(move || {
                 let _ = finish.send(worker::run(config));
             })?;
-            crew.ready.push(ready);
-            crew.starts.push(give);
-            crew.done.push(done);
+            workers.ready.push(ready);
+            workers.starts.push(give);
+            workers.done.push(done);
         }
-        Ok(crew)
+        Ok(workers)
     }
 
-    /// Starts the schedule once the workers are ready, and waits for their end.
+    /// Starts the schedule once the workers are ready, and waits until they have ended.
     async fn watch<P: Protocol>(
         self,
         shared: &Shared<P>,
-        abandon: &CancellationToken,
+        shutdown: &CancellationToken,
         stop: &CancellationToken,
         progress: &(dyn Fn(LoadProgress) + Send + Sync),
     ) -> WorkersOutcome {
@@ -154,7 +159,7 @@ impl Workers {
         let mut stopped = None;
         tokio::select! {
             biased;
-            () = stop.cancelled() => { stopped = Some(Instant::now()); abandon.cancel(); }
+            () = stop.cancelled() => { stopped = Some(Instant::now()); shutdown.cancel(); }
             _ = join_all(self.ready) => {}
         }
         let lead = if pacer.rate().is_some() { LEAD } else { Duration::ZERO };
@@ -162,7 +167,7 @@ impl Workers {
         let queues = Arc::new(SlotQueues::new(pacer.clone(), start, self.starts.len()));
         let series = Arc::new(SharedSeries::new(start));
         for give in self.starts {
-            // Fails for a worker that could not start; its result says why.
+            // Fails if the worker could not start; its result has the error.
             let _ = give.send(Start { queues: Arc::clone(&queues), series: Arc::clone(&series) });
         }
         let ends = ends(&shared.plan).and_then(|end| start.checked_add(end));
@@ -178,12 +183,12 @@ impl Workers {
                 () = stop.cancelled(), if stopped.is_none() => {
                     stopped = Some(Instant::now());
                     queues.close();
-                    abandon.cancel();
+                    shutdown.cancel();
                 }
                 _ = ticks.tick() => {
                     let elapsed = start.elapsed();
                     if stopped.is_none() {
-                        // Walks along, so that what was due is known at the end without a walk through all of it.
+                        // Advances with the load, so that summing up need not walk through the whole schedule.
                         schedule.due_by(shared.plan.max_duration.map_or(elapsed, |end| end.min(elapsed)));
                     }
                     progress(shared.progress(elapsed));
@@ -192,7 +197,7 @@ impl Workers {
                     is_closed = true;
                     queues.close();
                     if shared.plan.stop_mode != StopMode::Wait {
-                        self.cut.cancel();
+                        self.abort.cancel();
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! Where a seat's task meets its worker: the slot it is given, and the time by which its exchange must be done.
+//! State that the task of a request in flight shares with its worker: the slot it is given, and its deadline.
 
 use std::cell::{Cell, RefCell};
 use std::task::{Context, Poll, Waker};
@@ -6,44 +6,44 @@ use std::time::Instant;
 
 use super::slot_queue::Slot;
 
-/// One request in flight, at most; used by tasks of one thread only.
+/// At most one request in flight. Only used by tasks of one thread.
 #[derive(Default)]
 pub(super) struct InFlight {
-    /// A slot dealt out by the worker while the seat was idle.
+    /// Slot given by the worker while the task was idle.
     given: Cell<Option<Slot>>,
-    /// Whether the schedule is over.
+    /// The schedule is over.
     closed: Cell<bool>,
-    /// By when the running exchange must be done.
+    /// Deadline of the running exchange.
     deadline: Cell<Option<Instant>>,
-    /// Whether it was not, or is not awaited any more.
+    /// The deadline has passed, or the exchange was aborted.
     expired: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
 impl InFlight {
-    /// Gives the idle seat a slot.
+    /// Gives the idle task a slot.
     pub(super) fn give(&self, slot: Slot) {
         self.given.set(Some(slot));
         self.wake();
     }
 
-    /// The slot that was given.
+    /// Takes the slot that was given.
     pub(super) fn take(&self) -> Option<Slot> {
         self.given.take()
     }
 
-    /// Ends the seat's task once its exchange is done.
+    /// Ends the task once its exchange has ended.
     pub(super) fn close(&self) {
         self.closed.set(true);
         self.wake();
     }
 
-    /// Whether the schedule is over for this seat.
+    /// Returns true after [`InFlight::close`].
     pub(super) fn is_closed(&self) -> bool {
         self.closed.get()
     }
 
-    /// Marks the exchange as expired when its deadline has passed.
+    /// Ends the exchange if its deadline has passed.
     pub(super) fn expire(&self, now: Instant) {
         if self.deadline.get().is_some_and(|deadline| now >= deadline) {
             self.deadline.set(None);
@@ -52,14 +52,14 @@ impl InFlight {
         }
     }
 
-    /// Ends the running exchange now, as if it had expired.
-    pub(super) fn cut(&self) {
+    /// Ends the running exchange now.
+    pub(super) fn abort(&self) {
         self.expired.set(true);
         self.wake();
     }
 
-    /// Runs `work` until it ends or `deadline` is found passed; then drops it, and returns `None`. There is no timer per
-    /// request: the worker calls [`InFlight::expire`] a few times within the shortest time-out.
+    /// Runs `work` until it ends. Drops it and returns `None` if it expires or is aborted. There is no timer per request: the worker
+    /// calls [`InFlight::expire`] often enough for the timeout.
     pub(super) async fn guard<T>(&self, deadline: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
         self.deadline.set(deadline);
         self.expired.set(false);
@@ -79,7 +79,7 @@ impl InFlight {
         ended
     }
 
-    /// Remembers whom to wake.
+    /// Registers the task's waker.
     pub(super) fn listen(&self, cx: &Context<'_>) {
         let mut waker = self.waker.borrow_mut();
         // The same task polls every time, so this clones once.

@@ -1,35 +1,36 @@
 //! One load loop, generic over the protocol.
 //!
-//! [`engine::run`] spreads connections over worker threads, each with a runtime of its own, and deals the slots of the schedule
-//! ([`crate::load::pacing`]) out to idle connections. What is measured stays within the worker until the end; nothing is kept
-//! per request. A protocol plugs in through [`protocol::Protocol`].
+//! [`engine::run`] spreads connections over worker threads, each with its own runtime, and dispatches the slots of the schedule
+//! ([`pacing`]) to idle connections. Statistics stay on the worker's thread until the end, and nothing is stored per request: the
+//! hot path takes no locks and does not allocate. A protocol plugs in through [`protocol::Protocol`].
 //!
 //! ```text
-//! engine ── starts, watches, merges ──► worker (one per thread) ── slots ──► queue (shared counters)
-//!                                          │ seats (requests in flight), each asks for the next slot
-//!                                          └─► Client of a Protocol (http …)   stats (histograms, counts)
+//! engine ── starts, watches, merges ──► worker (one per thread) ── claims slots ──► slot_queue (shared counters)
+//!                                          │ in_flight: one task per request in flight, which asks for the next slot
+//!                                          ├─► Client of a Protocol (http, grpc) ──► connect (TCP, TLS, proxies)
+//!                                          └─► worker_stats (counters, histograms) ──► outcome ──► shard
 //! ```
 
 pub mod cause;
-pub mod connect;
+pub(crate) mod connect;
 pub mod engine;
 pub mod grpc;
-pub mod h2;
+mod h2;
+pub mod histograms;
 pub mod http;
 mod in_flight;
-mod lock;
 pub mod outcome;
 pub mod pacing;
 pub mod plan;
 pub mod protocol;
-pub mod response;
-pub mod series;
-pub mod shard;
+pub(crate) mod response;
+mod series;
+mod shard;
 mod shared;
 mod slot_queue;
 mod startup_check;
-pub mod stats_recorder;
-pub mod timeline;
+mod stats_recorder;
+pub(crate) mod timeline;
 mod timer;
 mod worker;
 mod worker_stats;

@@ -1,85 +1,60 @@
-//! What a load measured.
+//! Result of one load run.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::cause::Cause;
+use super::histograms::Histograms;
 use super::slot_queue::SlotQueues;
 use super::timeline::Timeline;
 use super::worker_stats::WorkerStats;
 use crate::load::pacing::{Asked, Cursor};
-use crate::metrics::histogram::{self, Histogram};
+use crate::model::counts::{Counts, Traffic};
 use crate::model::load::{Shards, Spacing};
 
-/// What one load measured.
+/// Result of one load run.
 #[derive(Clone, Debug)]
 pub struct LoadOutcome {
-    /// When the first request was due.
+    /// Instant at which the first request was due.
     pub started: Instant,
-    /// From then to the last answer.
+    /// Time from then to the last response.
     pub duration: Duration,
     /// Parallel connections.
     pub connections: usize,
-    /// Requests per second asked for; `None` for as many as possible. Where the rate changes or arrivals are random, it is the mean
-    /// of what was due.
+    /// Planned requests per second; `None` for as many as possible. If the rate changes or arrivals are random, the mean of what was
+    /// due.
     pub asked_rate: Option<f64>,
-    /// The same of the whole load, where several machines make it and this is the part of one.
+    /// Planned requests per second of all pods that share the load.
     pub whole_rate: Option<f64>,
-    /// How requests were spaced.
+    /// Spacing of requests.
     pub spacing: Spacing,
-    /// The stages of the rate in short; empty where it was constant.
+    /// Summary of the stages of the rate; empty if it was constant.
     pub stages: String,
     /// Requests per second sent.
     pub achieved_rate: f64,
-    /// Requests that ended, each counted once.
-    pub requests: u64,
-    /// Requests without a complete answer, or with one that counts as an error.
-    pub errors: u64,
-    /// Requests with a complete answer.
-    pub answers: u64,
-    /// Requests sent more than 1 ms after they were due.
-    pub late: u64,
-    /// Requests that were due and never sent.
-    pub dropped: u64,
-    /// Answers by status.
+    /// Requests, errors, late and dropped ones.
+    pub counts: Counts,
+    /// Responses by status.
     pub statuses: BTreeMap<u16, u64>,
-    /// What the service said with the first answer of a status; empty for protocols that don't tell.
-    pub said: BTreeMap<u16, String>,
-    /// Requests without a complete answer, by cause: how many, and the first one in words.
+    /// Message of the first response with a status; empty for protocols without messages.
+    pub status_messages: BTreeMap<u16, String>,
+    /// Failures by cause: their number, and the first one in words.
     pub causes: BTreeMap<Cause, (u64, String)>,
-    /// Bytes of request bodies sent.
-    pub bytes_sent: u64,
-    /// Bytes of response bodies received.
-    pub bytes_received: u64,
-    /// Messages sent; 0 for protocols that know none.
-    pub messages_sent: u64,
-    /// Messages received; 0 for protocols that know none.
-    pub messages_received: u64,
-    /// Whether the load was stopped before its end. Requests that were under way then are not counted.
+    /// Bytes and messages.
+    pub traffic: Traffic,
+    /// The load was interrupted. Requests in flight at that time are not counted.
     pub interrupted: bool,
-    /// Latencies of answers and time-outs in µs, from the instant the request was due (at maximum rate: was sent).
-    pub latency: Histogram,
-    /// The same from the instant a connection took the request up; opening a connection, where needed, is part of it.
-    pub service_time: Histogram,
-    /// Latencies of the answers that are no errors.
-    pub success_latency: Histogram,
-    /// From the instant a request was due to the first byte of its answer, or its first message; empty where that is not told.
-    pub first: Histogram,
-    /// Opening a connection, TLS included.
-    pub connect: Histogram,
-    /// Between two messages of a stream.
-    pub between: Histogram,
-    /// From the instant a request was due to the instant it was sent; empty at maximum rate.
-    pub lateness: Histogram,
+    /// Distributions of times.
+    pub histograms: Histograms,
     /// The load over time.
     pub timeline: Timeline,
-    /// Of which machines it is, where several make the load.
+    /// The pods that shared the load, if there were several.
     pub shards: Option<Shards>,
 }
 
 impl LoadOutcome {
-    /// Sums up; `schedule` is a cursor onto the load's schedule, `ends` when that was ended early by plan, `stopped` when the load
-    /// was interrupted, if it was.
+    /// Sums up a load. `schedule` is a cursor over its schedule, `ends` the time at which the plan ended that early, `stopped` the
+    /// instant of an interruption.
     pub(super) fn new(
         schedule: &mut Cursor,
         connections: usize,
@@ -94,22 +69,21 @@ impl LoadOutcome {
         let duration = since_start(stats.last_ended);
         let until = [stopped.map(|stopped| stopped.saturating_duration_since(start)), ends].into_iter().flatten().min();
         let asked = schedule.asked(until).map(|asked| match stopped {
-            // Nothing was due yet where the start was not reached.
+            // Nothing is due before the start.
             Some(stopped) if stopped < start => Asked { slots: 0, span: Duration::ZERO, ..asked },
             _ => asked,
         });
         let sent = queues.taken();
         let span = match asked {
-            // The last request is sent before the time of the schedule is over: it is followed by a gap.
+            // The last request is followed by a gap, so the schedule outlasts it.
             Some(asked) => since_start(stats.last_sent).max(asked.span),
-            // At maximum rate a load lasts until it is ended, also where what was in flight then is not counted.
+            // At maximum rate a load lasts until it is ended, even if the requests in flight at that time are not counted.
             None => {
                 let is_cut = schedule.pacer().total().is_none_or(|total| sent < total);
                 let ended = [until.filter(|_| is_cut), schedule.pacer().ends()].into_iter().flatten().min();
                 duration.max(ended.unwrap_or_default())
             }
         };
-        let success_latency = stats.success_latency();
         Self {
             started: start,
             duration,
@@ -119,29 +93,21 @@ impl LoadOutcome {
             spacing: schedule.pacer().spacing(),
             stages: schedule.pacer().stages().map(ToString::to_string).unwrap_or_default(),
             achieved_rate: if span.is_zero() { 0.0 } else { sent as f64 / span.as_secs_f64() },
-            requests: stats.requests,
-            errors: stats.errors,
-            answers: stats.answers,
-            late: stats.late,
-            dropped: asked.map_or(0, |asked| asked.slots.saturating_sub(sent)),
+            counts: Counts { dropped: asked.map_or(0, |asked| asked.slots.saturating_sub(sent)), ..stats.counts },
             statuses: stats.statuses(),
-            said: BTreeMap::new(),
+            status_messages: BTreeMap::new(),
             causes: stats.causes(),
-            bytes_sent: stats.bytes_sent,
-            bytes_received: stats.bytes_received,
-            messages_sent: stats.messages_sent,
-            messages_received: stats.messages_received,
+            traffic: stats.traffic,
             interrupted: stopped.is_some(),
-            service_time: stats.service.unwrap_or_else(|| stats.latency.clone()),
-            success_latency,
-            first: stats.first.unwrap_or_else(histogram::new),
-            connect: stats.connect.unwrap_or_else(histogram::new),
-            between: stats.between.unwrap_or_else(histogram::new),
-            lateness: stats.lateness.unwrap_or_else(histogram::new),
+            histograms: stats.into_histograms(),
             timeline: Timeline::default(),
             shards: None,
-            latency: stats.latency,
         }
+    }
+
+    /// Complete responses.
+    pub fn responses(&self) -> u64 {
+        self.statuses.values().fold(0, |sum, count| sum.saturating_add(*count))
     }
 }
 
@@ -153,7 +119,7 @@ mod tests {
     use crate::load::pacing::{Arrival, Bound, Pacer};
     use std::sync::Arc;
 
-    /// What becomes of a schedule of which `sent` requests were sent, `ms` after its start at the latest.
+    /// The outcome of a schedule of which `sent` requests were sent, `ms` after its start at the latest.
     fn outcome(pacer: &Pacer, sent: u64, ms: u64, ends: Option<Duration>, stopped: Option<u64>) -> LoadOutcome {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
@@ -163,8 +129,8 @@ mod tests {
             assert!(matches!(dispatcher.claim(at(ms)), Claim::Taken(_)));
         }
         let mut stats = WorkerStats::new(true);
-        let answer = Err(super::super::cause::Failure::new(Cause::Reset, ""));
-        stats.record(Timing { due: Some(at(ms)), sent: at(ms), ended: at(ms) }, &answer);
+        let result = Err(super::super::cause::Failure::new(Cause::Reset, ""));
+        stats.record(Timing { due: Some(at(ms)), sent: at(ms), ended: at(ms) }, &result);
         LoadOutcome::new(&mut pacer.cursor(), 1, &queues, stats, ends, stopped.map(at))
     }
 
@@ -178,7 +144,9 @@ mod tests {
         let now = Instant::now();
         let queues = SlotQueues::new(pacer.clone(), now + Duration::from_millis(2), 1);
         let dropped = |stopped| {
-            LoadOutcome::new(&mut pacer.cursor(), 1, &queues, WorkerStats::new(true), None, Some(stopped)).dropped
+            LoadOutcome::new(&mut pacer.cursor(), 1, &queues, WorkerStats::new(true), None, Some(stopped))
+                .counts
+                .dropped
         };
         assert_eq!((dropped(now), dropped(queues.start())), (0, 1));
     }
@@ -191,7 +159,7 @@ mod tests {
                 let asked = pacer.cursor().asked(None).unwrap();
                 let last = pacer.cursor().due(asked.slots - 1).unwrap().as_millis() as u64 + 1;
                 let found = outcome(&pacer, asked.slots, last, None, None);
-                assert_eq!((found.asked_rate, found.dropped), (Some(asked.rate), 0));
+                assert_eq!((found.asked_rate, found.counts.dropped), (Some(asked.rate), 0));
                 assert!((found.achieved_rate / asked.rate - 1.0).abs() < 1e-6, "{} of {asked:?}", found.achieved_rate);
             }
         }
@@ -214,7 +182,7 @@ mod tests {
         let pacer = Pacer::new(Arrival::Poisson { rate: 100.0 }, second());
         let slots = pacer.cursor().asked(None).unwrap().slots;
         let found = outcome(&pacer, 60, 1_500, None, None);
-        assert_eq!((found.dropped, found.asked_rate), (slots - 60, Some(slots as f64)));
+        assert_eq!((found.counts.dropped, found.asked_rate), (slots - 60, Some(slots as f64)));
         assert_eq!(found.achieved_rate, 40.0);
     }
 
@@ -224,10 +192,10 @@ mod tests {
         let pacer = Pacer::new(Arrival::Constant { rate: 100.0 }, second());
         // The slot that is due just then counts, too.
         let found = outcome(&pacer, 51, 500, Some(half), None);
-        assert_eq!((found.dropped, found.asked_rate, found.achieved_rate), (0, Some(100.0), 100.0));
+        assert_eq!((found.counts.dropped, found.asked_rate, found.achieved_rate), (0, Some(100.0), 100.0));
         let pacer = Pacer::new(Arrival::Poisson { rate: 100.0 }, second());
         let due = pacer.cursor().due_by(half);
         let found = outcome(&pacer, due - 10, 500, None, Some(500));
-        assert_eq!((found.dropped, found.asked_rate, found.interrupted), (10, Some(due as f64 * 2.0), true));
+        assert_eq!((found.counts.dropped, found.asked_rate, found.interrupted), (10, Some(due as f64 * 2.0), true));
     }
 }

@@ -1,12 +1,12 @@
-//! When the next request is due: a pure function of the time elapsed and the requests taken so far.
+//! Due times of requests: a pure function of the elapsed time and the number of requests sent.
 //!
-//! A schedule is a sequence of *slots*; slot `k` is due at a fixed time after the start. A [`Pacer`] is the schedule; a [`Cursor`]
-//! tells when a slot is due and what to do about it.
+//! A schedule is a sequence of *slots*; slot `k` is due at a fixed time after the start. A [`Pacer`] is the schedule, a [`Cursor`]
+//! computes due times and decides about slots.
 //!
-//! All schedules are one formula: slot `k` is due at the time `t` at which the integral of the rate, `Λ(t)`, reaches `U_k`. For
-//! evenly spaced requests `U_k = k`; for random ones `U_k` is the sum of `k + 1` random numbers with an exponential distribution
-//! of mean 1, which makes them a Poisson process of just that rate, constant or not. A constant rate `r` has `Λ(t) = r·t`;
-//! `stages` has the formulas for ramps. Where several machines share a schedule, `share` says which slots are whose.
+//! All schedules follow one formula: slot `k` is due at the time `t` at which the integral of the rate, `Λ(t)`, reaches `U_k`. For
+//! evenly spaced requests `U_k = k`; for random ones `U_k` is the sum of `k + 1` exponentially distributed numbers of mean 1, which
+//! makes them a Poisson process of that rate, constant or not. A constant rate `r` has `Λ(t) = r·t`; `stages` has the formulas for
+//! ramps, and `share` the distribution of a schedule over pods.
 
 mod cursor;
 mod exponential;
@@ -21,50 +21,50 @@ use self::stages::{MAX_RATE, Stages};
 use crate::model::load::Spacing;
 use crate::model::shard::Share;
 
-/// How requests arrive.
+/// Arrival of requests.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Arrival {
-    /// As many as the connections can take: every slot is due at once.
+    /// As fast as the connections allow: every slot is due immediately.
     Max,
     /// Evenly spaced: slot `k` is due `k / rate` seconds after the start.
     Constant {
         /// Requests per second; greater than 0 and finite.
         rate: f64,
     },
-    /// At random: a Poisson process, whose gaps have an exponential distribution. The sequence is the same in every run.
+    /// Randomly: a Poisson process, with exponentially distributed gaps. The sequence is the same in every run.
     Poisson {
         /// Requests per second on average; greater than 0 and at most [`MAX_RATE`].
         rate: f64,
     },
-    /// At a rate that changes.
+    /// At a changing rate.
     Staged {
-        /// How it changes.
+        /// Course of the rate.
         stages: Arc<Stages>,
-        /// How requests are spaced within the rate.
+        /// Spacing of requests within the rate.
         spacing: Spacing,
     },
 }
 
-/// When the schedule ends; stages end by themselves, too.
+/// End of the schedule; stages also end by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bound {
     /// After this many requests.
     Count(u64),
-    /// Slots that are due before this much time has passed belong to the schedule, later ones do not.
+    /// After this time: slots that are due before it belong to the schedule, later ones do not.
     Duration(Duration),
 }
 
-/// What to do about the next slot.
+/// Decision about the next slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// It is due: send a request.
+    /// The slot is due: send a request.
     SendNow {
-        /// When it was due, after the start.
+        /// Due time, from the start.
         intended: Duration,
     },
-    /// It is not due yet.
+    /// The slot is not due yet.
     Wait {
-        /// When it will be, after the start.
+        /// Due time, from the start.
         until: Duration,
     },
     /// The schedule has no such slot.
@@ -76,15 +76,15 @@ pub enum Step {
 pub struct Pacer {
     arrival: Arrival,
     bound: Bound,
-    /// How many slots the whole schedule has, if that is known.
+    /// Number of slots of the whole schedule, if it is known.
     total: Option<u64>,
-    /// Which of them belong to it.
+    /// The part of this pod.
     share: Share,
 }
 
 impl Pacer {
-    /// A schedule. A rate that is not greater than 0 is read as [`Arrival::Max`], and one of random arrivals above [`MAX_RATE`] as
-    /// that. Stages end at their end, whatever the bound.
+    /// Creates a schedule. A rate of 0 or less means [`Arrival::Max`]; a rate of random arrivals is limited to [`MAX_RATE`]. Stages
+    /// end at their end, whatever the bound.
     pub fn new(arrival: Arrival, bound: Bound) -> Self {
         let arrival = match arrival {
             Arrival::Constant { rate } | Arrival::Poisson { rate } if !(rate > 0.0 && rate.is_finite()) => Arrival::Max,
@@ -100,20 +100,20 @@ impl Pacer {
         pacer
     }
 
-    /// A schedule of stages, to their end.
+    /// Creates a schedule of stages, to their end.
     pub fn staged(stages: Stages, spacing: Spacing) -> Self {
         let bound = Bound::Duration(stages.duration());
         Self::new(Arrival::Staged { stages: Arc::new(stages), spacing }, bound)
     }
 
-    /// One machine's part of the whole schedule; all parts together have exactly its slots, when they are due there. At maximum
-    /// rate a number of requests is split, and a duration is kept.
+    /// Returns one pod's part of the schedule. All parts together have exactly its slots at their due times. At maximum rate a number
+    /// of requests is split, and a duration is kept.
     #[must_use]
     pub fn share(self, share: Share) -> Self {
         Self { share, ..self }
     }
 
-    /// How many slots the whole schedule has, where that is known without walking through them.
+    /// Number of slots of the whole schedule, if it is known without a walk.
     fn count(&self) -> Option<u64> {
         match (self.bound, &self.arrival) {
             (Bound::Count(count), Arrival::Staged { stages, spacing: Spacing::Uniform }) => {
@@ -126,22 +126,22 @@ impl Pacer {
         }
     }
 
-    /// How many slots the schedule has; `None` where only time ends it: at maximum rate and with random arrivals.
+    /// Number of slots; `None` if only time ends the schedule (at maximum rate and with random arrivals).
     pub fn total(&self) -> Option<u64> {
         self.total.map(|total| share::part(self.share, total))
     }
 
-    /// Which slot of the whole schedule slot `k` is, both from 0: the number of a request, which no other machine has.
+    /// Position of slot `k` in the whole schedule, both from 0. It is unique over all pods.
     pub fn number(&self, k: u64) -> u64 {
         share::number(self.share, k)
     }
 
-    /// Requests per second asked for, on average by plan; `None` for as many as possible.
+    /// Planned requests per second, on average; `None` for as many as possible.
     pub fn rate(&self) -> Option<f64> {
         Some(self.whole_rate()? / self.share.count() as f64)
     }
 
-    /// The same of the whole schedule.
+    /// Planned requests per second of the whole schedule.
     fn whole_rate(&self) -> Option<f64> {
         match &self.arrival {
             Arrival::Max => None,
@@ -150,7 +150,7 @@ impl Pacer {
         }
     }
 
-    /// How requests are spaced.
+    /// Spacing of requests.
     pub fn spacing(&self) -> Spacing {
         match &self.arrival {
             Arrival::Poisson { .. } => Spacing::Poisson,
@@ -159,7 +159,7 @@ impl Pacer {
         }
     }
 
-    /// The stages, where the rate changes.
+    /// The stages, if the rate changes.
     pub fn stages(&self) -> Option<&Stages> {
         match &self.arrival {
             Arrival::Staged { stages, .. } => Some(stages),
@@ -167,7 +167,7 @@ impl Pacer {
         }
     }
 
-    /// When time alone ends the schedule.
+    /// End of a schedule that is bounded by time, from the start.
     pub fn ends(&self) -> Option<Duration> {
         match self.bound {
             Bound::Duration(duration) => Some(duration),
@@ -175,8 +175,7 @@ impl Pacer {
         }
     }
 
-    /// How long the schedule takes by plan, with random arrivals on average; `None` where only the number of its requests, sent as
-    /// fast as can be, ends it.
+    /// Planned duration, with random arrivals on average; `None` for a number of requests at maximum rate.
     pub fn length(&self) -> Option<Duration> {
         match (self.bound, self.whole_rate()) {
             (Bound::Duration(end), _) => Some(end),
@@ -188,12 +187,12 @@ impl Pacer {
         }
     }
 
-    /// A cursor at the start of the schedule.
+    /// Creates a cursor at the start of the schedule.
     pub fn cursor(&self) -> Cursor {
         Cursor::new(self.clone())
     }
 
-    /// Whether slots are evenly spaced, so that they are due at times that need no walk.
+    /// Returns true if slots are evenly spaced, so that due times need no walk.
     fn is_uniform(&self) -> bool {
         !self.is_max() && self.spacing() == Spacing::Uniform
     }
@@ -202,7 +201,7 @@ impl Pacer {
         matches!(self.arrival, Arrival::Max)
     }
 
-    /// When `due` slots are due, whatever the bound; `None` when there never are. At maximum rate it is at once.
+    /// Time at which `due` slots are due, whatever the bound; `None` if there never are. Zero at maximum rate.
     fn time_of(&self, due: f64) -> Option<Duration> {
         match &self.arrival {
             Arrival::Max => Some(Duration::ZERO),
@@ -211,15 +210,15 @@ impl Pacer {
         }
     }
 
-    /// How many evenly spaced slots are due strictly before `end`, whatever the bound.
+    /// Number of evenly spaced slots that are due strictly before `end`, whatever the bound.
     fn uniform_before(&self, end: Duration) -> u64 {
         let estimate = match &self.arrival {
             Arrival::Max | Arrival::Poisson { .. } => return 0,
             Arrival::Constant { rate } => end.as_secs_f64() * rate,
             Arrival::Staged { stages, .. } => stages.due_by(end),
         };
-        // The estimate is at most a few slots off; `time_of` decides, so that both agree to the nanosecond. Where `f64` can no
-        // longer tell neighbours apart (beyond 2^53 slots) nothing is gained by stepping, hence the limit.
+        // The estimate is at most a few slots off. `time_of` decides, so that both agree to the nanosecond. Beyond 2^53 slots `f64` does
+        // not distinguish neighbours, and stepping gains nothing, hence the limit.
         let is_before = |slot: u64| self.time_of(slot as f64).is_some_and(|due| due < end);
         let mut slots = estimate as u64;
         for _ in 0..8 {
@@ -235,7 +234,7 @@ impl Pacer {
     }
 }
 
-/// So many seconds, to the nanosecond; as long as can be where they are more.
+/// Seconds as a `Duration`, saturating.
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }

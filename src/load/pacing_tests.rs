@@ -54,7 +54,7 @@ fn dues(pacer: &Pacer) -> Vec<Duration> {
     (0..).map_while(|k| cursor.due(k)).collect()
 }
 
-/// Runs a schedule on a made-up clock that jumps by the given steps; returns (when sent, when due) per request.
+/// Runs a schedule on a simulated clock that jumps by the given steps. Returns send time and due time of each request.
 fn simulate(pacer: &Pacer, jumps: &[u64]) -> Vec<(Duration, Duration)> {
     let mut cursor = pacer.cursor();
     let mut now = Duration::ZERO;
@@ -173,7 +173,7 @@ proptest! {
     }
 }
 
-/// Any schedule, those at maximum rate too.
+/// Any schedule, including those at maximum rate.
 fn any_schedule() -> impl Strategy<Value = Pacer> {
     let bound = prop_oneof![
         (0_u64..400).prop_map(Bound::Count),
@@ -253,7 +253,7 @@ proptest! {
 }
 
 #[test]
-fn a_schedule_knows_how_long_it_takes_by_plan() {
+fn a_schedule_has_a_planned_duration() {
     let seconds = Duration::from_secs;
     assert_eq!(constant(50.0, Bound::Count(100)).length(), Some(seconds(2)));
     assert_eq!(poisson(50.0, Bound::Count(100)).length(), Some(seconds(2)));
@@ -346,7 +346,7 @@ fn absurd_schedules_neither_panic_nor_hang() {
 }
 
 #[test]
-fn a_poisson_schedule_asks_for_what_it_drew() {
+fn the_planned_rate_of_a_poisson_schedule_is_that_of_its_slots() {
     let asked = poisson(100.0, Bound::Count(50)).cursor().asked(None).unwrap();
     assert_eq!(asked.slots, 50);
     assert_eq!(asked.span, poisson(100.0, Bound::Count(51)).cursor().due(50).unwrap());

@@ -1,38 +1,38 @@
-//! What load to make, and why it can't be made.
+//! The plan of one load run, and the errors that prevent it.
 
 use std::time::Duration;
 
 use super::cause::is_out_of_files;
 use crate::load::pacing::Pacer;
 
-/// What load to make.
+/// Plan of one load run.
 #[derive(Clone, Debug)]
 pub struct LoadPlan {
-    /// The target, as it may be shown in messages.
+    /// Target for messages, without credentials.
     pub target: String,
-    /// The schedule, or this machine's share of it.
+    /// The schedule, or this pod's share of it.
     pub pacer: Pacer,
-    /// Parallel connections of this machine, at least 1.
+    /// Parallel connections of this pod, at least 1.
     pub connections: usize,
-    /// Bound on requests in flight, over all connections; at least as many as connections. More of them share connections, where
-    /// the protocol can.
+    /// Limit on requests in flight over all connections, at least the number of connections. If it is higher, requests share
+    /// connections, provided the protocol multiplexes.
     pub in_flight: usize,
     /// Worker threads; `None` for one per core. Never more than connections.
     pub threads: Option<usize>,
-    /// Time for one exchange; a request is ended at most 2 % (and 1 to 50 ms) later.
+    /// Request timeout. It is checked every 2 % of its length (1 to 50 ms), so a request may last that much longer.
     pub timeout: Duration,
-    /// Whether the load goes on when its first requests all fail.
+    /// Continue if the first requests all fail.
     pub allow_initial_errors: bool,
-    /// What becomes of requests in flight at the end of a schedule that is bounded by time.
+    /// Treatment of requests that are in flight when the time of the load is over.
     pub stop_mode: StopMode,
-    /// Ends the schedule after this long, whatever else bounds it.
+    /// Ends the schedule after this time at the latest.
     pub max_duration: Option<Duration>,
-    /// How many requests, the first of the whole schedule, are sent without being measured.
+    /// Number of requests at the start of the whole schedule that are sent but not measured.
     pub skip_first: u64,
 }
 
 impl LoadPlan {
-    /// A load with one request in flight per connection, one worker per core, a time-out of 10 s, and the other settings off.
+    /// Plans a load with one request in flight per connection, one worker per core and a timeout of 10 s.
     pub fn new(target: impl Into<String>, pacer: Pacer, connections: usize) -> Self {
         Self {
             target: target.into(),
@@ -49,60 +49,60 @@ impl LoadPlan {
     }
 }
 
-/// What becomes of requests that are in flight when the time of a load is over.
+/// Treatment of requests that are in flight when the time of a load is over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StopMode {
-    /// They are awaited, as are those that were due and not sent yet.
+    /// Wait for them, and still send those that were due.
     #[default]
     Wait,
-    /// They are cut off, and count as errors.
+    /// Abort them and count them as errors.
     Abort,
-    /// They are cut off, and not counted.
+    /// Abort them and do not count them.
     Ignore,
 }
 
-/// What failures that end a load from its start have in common; the later ones tell more.
+/// Common kind of the failures that end a load at its start, by increasing precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FailureKind {
-    /// No answer.
+    /// No response.
     Unreached,
-    /// Answers that count as errors, so that the service is there.
+    /// Responses that count as errors: the service is up.
     Answered,
-    /// No TLS session.
+    /// The TLS handshake failed.
     Tls,
     /// This process may not open more connections.
     OutOfFiles,
 }
 
-/// The next step where this process has too many connections open.
+/// Hint if this process has too many connections open.
 const FILES: &str =
     "this process may not open that many connections: raise the limit (`ulimit -n`) or ask for fewer `connections`";
 
-/// Why a load gave no outcome.
+/// A load run without an outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The first requests failed, all of them.
+    /// All of the first requests failed.
     #[error("the first {count} requests to {target} all failed: {reasons}")]
     InitialErrors {
-        /// How many.
+        /// Number of failed requests.
         count: u64,
-        /// The target, without credentials.
+        /// Target, without credentials.
         target: String,
-        /// What failed how often: `connection refused ×4`.
+        /// Reasons with their counts: `connection refused ×4`.
         reasons: String,
-        /// What may be wrong.
+        /// Selects the hint.
         kind: FailureKind,
     },
-    /// This machine can't make the load.
+    /// A worker thread or its runtime could not be started.
     #[error("can't start a load worker: {0}")]
     Worker(#[from] std::io::Error),
-    /// A worker ended without a result.
+    /// A worker thread panicked.
     #[error("a load worker ended without a result")]
     Lost,
 }
 
 impl LoadError {
-    /// The next step for the user, where there is one.
+    /// Returns the next step for the user.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::InitialErrors { kind, .. } => Some(match kind {

@@ -1,4 +1,4 @@
-//! What a protocol must offer the load loop.
+//! Interface between the load loop and a protocol.
 
 use std::sync::Arc;
 
@@ -6,46 +6,46 @@ use super::cause::Failure;
 use super::response::Response;
 use super::stats_recorder::StatsRecorder;
 
-/// A target and how it is spoken to; all workers share it.
+/// A target and the protocol it speaks, shared by all workers.
 pub trait Protocol: Send + Sync + 'static {
-    /// A worker's end of it.
+    /// The state of one worker.
     type Client: Client;
 
-    /// Makes the end of one worker, on its thread. It has up to `connections` connections, and tells `stats` what the load loop
-    /// can't see.
+    /// Creates a worker's client, on its thread. It opens up to `connections` connections, and records in `stats` what the load
+    /// loop cannot see.
     fn client(self: &Arc<Self>, connections: usize, stats: StatsRecorder) -> Self::Client;
 
-    /// A status in words, for messages.
+    /// Describes a status in messages.
     fn status(&self, status: u16) -> String {
         format!("status {status}")
     }
 }
 
-/// A worker's end of a protocol: opens connections and makes exchanges on them. All of it happens on one thread.
+/// A worker's client: opens connections and makes exchanges on them, all on one thread.
 ///
-/// A *seat* is one request in flight. Where a connection carries one request at a time there are as many seats as connections;
-/// where it carries several (HTTP/2), seat `s` uses connection `s % connections`, and [`Client::Connection`] is its handle.
+/// Requests in flight are numbered from 0. If a connection carries one request at a time there are as many of either; if it
+/// multiplexes (HTTP/2), request in flight `n` uses connection `n % connections`, and [`Client::Connection`] is its handle.
 pub trait Client: 'static {
-    /// What one seat drives; dropping it ends its exchange.
+    /// Connection of one request in flight; dropping it aborts the exchange.
     type Connection: 'static;
-    /// What differs from request to request; `()` where nothing does.
+    /// The part that differs from request to request; `()` if all requests are the same.
     type Request: 'static;
 
-    /// Whether every request needs one of its own from [`Client::prepare`]; otherwise that of number 0 serves all.
+    /// Returns true if every request must be prepared. Otherwise request 0 serves all.
     fn varies(&self) -> bool;
 
-    /// Makes request `number` (from 0, each once by whichever machine), ahead of the instant it is due. A failure counts in the request's place.
+    /// Prepares request `number` ahead of the instant it is due. Numbers start at 0 and are unique over all pods. A failure counts
+    /// in the request's place.
     fn prepare(&self, number: u64) -> Result<Self::Request, Failure>;
 
-    /// Opens the connection of a seat, or finds the open one.
-    fn connect(&self, seat: usize) -> impl Future<Output = Result<Self::Connection, Failure>>;
+    /// Opens the connection of request in flight `index`, or returns a handle on the open one.
+    fn connect(&self, index: usize) -> impl Future<Output = Result<Self::Connection, Failure>>;
 
-    /// Waits until the next request can be sent; `false` when the connection can take no more of them.
+    /// Waits until the next request can be sent. Returns false if the connection takes no more requests.
     fn ready(&self, connection: &mut Self::Connection) -> impl Future<Output = bool>;
 
-    /// Sends one request and reads the whole answer. After a failure the connection is dropped; a request that failed
-    /// [`Failure::is_repeatable`] is tried once more on a new connection. The loop may drop the future at any point, and then
-    /// drops the connection too.
+    /// Sends one request and reads the whole response. After a failure the caller drops the connection, and retries a request that
+    /// [`Failure::is_retryable`] once on a new one. The caller may drop the future at any point, and then drops the connection too.
     fn exchange(
         &self,
         connection: &mut Self::Connection,

@@ -1,20 +1,20 @@
-//! What becomes of a request that is answered.
+//! The response to a request, as the load loop counts it.
 
 use std::time::Instant;
 
 use super::cause::Cause;
 
-/// A complete answer.
+/// A complete response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// Its status: HTTP's 100 to 999, gRPC's 0 to 16.
+    /// HTTP's status (100 to 999) or gRPC's code (0 to 16).
     pub status: u16,
-    /// When its first byte came; for streams of messages, the first message. `None` where that is not told apart.
+    /// Arrival of the first byte; for streams of messages, of the first message. `None` if the protocol does not tell it apart.
     pub first: Option<Instant>,
-    /// When it was complete.
+    /// Arrival of the last byte.
     pub ended: Instant,
-    /// Whether it counts as an error nevertheless.
+    /// The response counts as an error.
     pub is_error: bool,
-    /// Why it counts as one, where its status alone does not say so.
+    /// The expectation that it fails; `None` if its status alone makes it an error.
     pub cause: Option<Cause>,
 }

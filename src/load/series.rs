@@ -1,19 +1,19 @@
-//! A load over time: per interval how many requests ended, how many of them failed, and how long they took.
+//! Records a load over time: per interval the number of requests, their errors and latencies.
 //!
-//! Each worker has a [`SeriesRecorder`] with the counts and one histogram of the interval it is in; when that is over they go to the
-//! load's [`SharedSeries`], whose lock is thus taken once per interval and worker, never per request. A request counts in the
-//! interval in which it *ended*: what was measured then is known then, and a stall shows as intervals without any.
+//! Each worker has a [`SeriesRecorder`] with the counts and one histogram of the current interval. At the end of the interval they are
+//! added to the load's [`SharedSeries`], so its lock is taken once per interval and worker, never per request. A request counts in
+//! the interval in which it *ended*, so a stall shows as intervals without requests.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
+use parking_lot::Mutex;
 
-use super::lock::lock;
 use super::timeline::{Cell, DIGITS, INTERVAL, Intervals, Timeline};
 use crate::metrics::histogram::HIGHEST;
 
-/// The series of a load, which its workers add to.
+/// The series of a load, filled by its workers.
 #[derive(Debug)]
 pub struct SharedSeries {
     start: Instant,
@@ -21,15 +21,15 @@ pub struct SharedSeries {
 }
 
 impl SharedSeries {
-    /// An empty series of a load whose first request is due at `start`.
+    /// Creates an empty series for a load whose first request is due at `start`.
     pub fn new(start: Instant) -> Self {
         Self { start, intervals: Mutex::default() }
     }
 
-    /// The load until `end` (its last answer, or when it was stopped). What recorders have not handed over yet is not in it.
+    /// Returns the load until `end`: its last response, or its interruption. Recorders must be flushed before.
     pub fn timeline(&self, end: Instant) -> Timeline {
         let elapsed = end.saturating_duration_since(self.start);
-        Timeline { intervals: lock(&self.intervals).clone(), elapsed }
+        Timeline { intervals: self.intervals.lock().clone(), elapsed }
     }
 }
 
@@ -37,19 +37,19 @@ impl SharedSeries {
 #[derive(Debug)]
 pub struct SeriesRecorder {
     shared: Arc<SharedSeries>,
-    /// The interval that is recorded: from when until before when, and which second of the load.
+    /// The current interval: its start, its end, and its second of the load.
     from: Instant,
     until: Instant,
     second: u64,
     requests: u64,
     errors: u64,
     latencies: Histogram<u32>,
-    /// Kept from interval to interval, so that handing over needs no new memory.
+    /// Kept from interval to interval, so that flushing does not allocate.
     cells: Vec<Cell>,
 }
 
 impl SeriesRecorder {
-    /// A recorder for one worker; all of a load share `shared`.
+    /// Creates the recorder of one worker; all workers of a load share `shared`.
     pub fn new(shared: Arc<SharedSeries>) -> Self {
         let start = shared.start;
         Self {
@@ -64,9 +64,9 @@ impl SeriesRecorder {
         }
     }
 
-    /// Takes note of a request that ended at `ended`. `micros` is its latency in µs, taken note of if `is_timed`.
+    /// Records a request that ended at `ended`. Its latency `micros`, in µs, counts if `is_timed`.
     ///
-    /// The instants need not rise, but are expected to: each that lies in another interval than the one before it takes a lock.
+    /// Instants need not ascend, but should: each one in another interval than its predecessor takes the lock.
     pub fn record(&mut self, ended: Instant, micros: u64, is_error: bool, is_timed: bool) {
         if ended >= self.until || ended < self.from {
             self.turn_to(ended);
@@ -78,18 +78,18 @@ impl SeriesRecorder {
         }
     }
 
-    /// Goes on in the interval of `ended`.
+    /// Continues in the interval of `ended`.
     fn turn_to(&mut self, ended: Instant) {
         self.flush();
         self.second = ended.saturating_duration_since(self.shared.start).as_secs();
         let from =
             self.shared.start.checked_add(INTERVAL.saturating_mul(u32::try_from(self.second).unwrap_or(u32::MAX)));
-        // What ends before the start counts in the first interval.
+        // A request that ended before the start counts in the first interval.
         self.from = from.map_or(ended, |from| from.min(ended));
         self.until = from.and_then(|from| from.checked_add(INTERVAL)).unwrap_or(ended);
     }
 
-    /// Hands over what was recorded since the last time. To be called once a worker is through.
+    /// Adds what was recorded since the last time to the shared series. Must be called when a worker ends.
     pub fn flush(&mut self) {
         if self.requests == 0 {
             return;
@@ -100,7 +100,7 @@ impl SeriesRecorder {
             self.cells
                 .push(Cell { micros: u32::try_from(middle).unwrap_or(u32::MAX), count: recorded.count_at_value() });
         }
-        lock(&self.shared.intervals).add(self.second, self.requests, self.errors, &self.cells);
+        self.shared.intervals.lock().add(self.second, self.requests, self.errors, &self.cells);
         (self.requests, self.errors) = (0, 0);
         self.latencies.reset();
     }

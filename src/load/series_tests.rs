@@ -1,4 +1,4 @@
-//! Tests of series: what is merged is what was recorded, whatever the workers, the machines, the length of the load and its pauses.
+//! Tests of series: merging is lossless for any number of workers and pods, any length of the load and any pauses.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use super::*;
 use crate::model::series::Series;
 use crate::model::shard::TimelineShard;
 
-/// When a request ended, in ms from the start; its latency in µs, and whether it failed.
+/// End of a request in ms from the start, its latency in µs, and true if it failed.
 type Request = (u64, u64, bool);
 
-/// The series of a load with these requests, dealt out to so many workers.
+/// The series of a load with these requests, distributed over workers.
 fn shared(requests: &[Request], workers: usize) -> (Arc<SharedSeries>, Instant) {
     let start = Instant::now();
     let shared = Arc::new(SharedSeries::new(start));
@@ -33,7 +33,7 @@ fn series(requests: &[Request], workers: usize, end_ms: u64, most: usize) -> Ser
 #[test]
 fn a_stall_gives_intervals_of_zero_requests() {
     let before = (0..2_000).map(|ms| (ms, 1_000, false));
-    // Five seconds without an answer; then all that waited end at once.
+    // Five seconds without a response; then all waiting requests end at once.
     let after = (0..5_000).map(|n| (7_200, 5_000_000 - 1_000 * n, false));
     let requests: Vec<Request> = before.chain(after).collect();
     let found = series(&requests, 2, 8_000, 240);
@@ -49,14 +49,14 @@ fn a_load_that_ends_in_a_stall_shows_it() {
 }
 
 #[test]
-fn requests_count_when_they_end_errors_among_them_and_what_was_not_timed_has_no_latency() {
+fn requests_count_in_the_interval_in_which_they_end() {
     let start = Instant::now();
     let shared = Arc::new(SharedSeries::new(start));
     let mut recorder = SeriesRecorder::new(Arc::clone(&shared));
     let at = |ms| start + Duration::from_millis(ms);
     recorder.record(at(999), 100, false, true);
     recorder.record(at(1_000), 9_999_999, true, false);
-    // Out of order, as answers of one connection may be told.
+    // Out of order, as responses of one connection may be.
     recorder.record(at(500), 200, true, true);
     assert_eq!(shared.timeline(at(1_900)).series(240).unwrap().requests, [1, 1], "the last one is not handed over yet");
     recorder.flush();
@@ -67,7 +67,7 @@ fn requests_count_when_they_end_errors_among_them_and_what_was_not_timed_has_no_
 }
 
 #[test]
-fn the_last_interval_knows_its_length_and_a_scrap_is_none_of_its_own() {
+fn the_last_interval_has_a_length_and_a_short_rest_is_no_interval() {
     let requests: Vec<Request> = (0..2_700).map(|ms| (ms, 100, false)).collect();
     let found = series(&requests, 1, 2_700, 240);
     assert_eq!(found.requests, [1_000, 1_000, 700]);
@@ -81,7 +81,7 @@ fn the_last_interval_knows_its_length_and_a_scrap_is_none_of_its_own() {
     let (shared, start) = shared(&[(120, 100, false)], 1);
     let found = shared.timeline(start + Duration::from_nanos(120_499_999)).series(240).unwrap();
     assert_eq!(found.last.unwrap().to_string(), "120ms", "to the millisecond");
-    assert_eq!(series(&[(0, 0, false)], 1, 0, 240).requests, [1], "a load of no length is borne");
+    assert_eq!(series(&[(0, 0, false)], 1, 0, 240).requests, [1], "a load without length is tolerated");
     assert_eq!(series(&requests, 1, 2_000, 240).last, None, "so is an end before the last request");
 }
 
@@ -92,7 +92,7 @@ fn a_load_without_requests_has_no_series() {
 }
 
 #[test]
-fn instants_out_of_the_ordinary_are_borne() {
+fn instants_far_from_the_load_are_tolerated() {
     let start = Instant::now() + Duration::from_secs(60);
     let shared = Arc::new(SharedSeries::new(start));
     let mut recorder = SeriesRecorder::new(Arc::clone(&shared));
@@ -113,7 +113,7 @@ fn ten_days_take_240_intervals_at_most() {
         recorder.record(start + Duration::from_secs(60 * minute), 1_000 + minute, false, true);
     }
     recorder.flush();
-    assert!(lock(&shared.intervals).list.len() <= MAX_INTERVALS);
+    assert!(shared.intervals.lock().list.len() <= MAX_INTERVALS);
     let end = start + Duration::from_secs(864_000);
     let found = shared.timeline(end).series(100).unwrap();
     assert_eq!(found.requests.iter().sum::<u64>(), 14_401);
@@ -121,13 +121,13 @@ fn ten_days_take_240_intervals_at_most() {
 }
 
 #[test]
-fn a_timeline_that_no_load_has_is_refused() {
+fn an_impossible_timeline_is_rejected() {
     let (shared, start) = shared(&[(0, 1_000, false)], 1);
-    let good = shared.timeline(start + Duration::from_secs(1)).shard();
+    let good = shared.timeline(start + Duration::from_secs(1)).shard().unwrap();
     let refused = |change: fn(&mut TimelineShard)| {
         let mut shard = good.clone();
         change(&mut shard);
-        Timeline::of_shard(&shard).unwrap_err().to_string()
+        Timeline::from_shard(&shard).unwrap_err().to_string()
     };
     let long = refused(|shard| shard.intervals.resize_with(241, Default::default));
     assert_eq!(long, "it has 241 intervals of 2^0 s, more or longer than any load's");
@@ -137,7 +137,7 @@ fn a_timeline_that_no_load_has_is_refused() {
 }
 
 fn requests() -> impl Strategy<Value = Vec<Request>> {
-    // Many that end together and take equally long, and some that don't.
+    // Many with equal ends and latencies, and some without.
     let ended = prop_oneof![0_u64..3_000, 0_u64..400_000];
     let micros = prop_oneof![1_u64..20, 1_u64..20_000_000];
     let request = (ended, micros, any::<bool>());
@@ -151,20 +151,20 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn workers_merge_to_what_one_would_have_recorded(requests in requests(), workers in 1_usize..5, most in 1_usize..300) {
+    fn series_of_workers_merge_to_the_series_of_one_worker(requests in requests(), workers in 1_usize..5, most in 1_usize..300) {
         prop_assert_eq!(series(&requests, workers, 400_000, most), series(&requests, 1, 400_000, most));
     }
 
     #[test]
-    fn what_machines_hand_over_merges_to_what_one_would_have_recorded(requests in requests(), machines in 1_usize..5, most in 1_usize..300) {
+    fn timelines_of_pods_merge_to_the_timeline_of_one_pod(requests in requests(), pods in 1_usize..5, most in 1_usize..300) {
         let end = Duration::from_millis(400_000);
         let mut merged = Timeline::default();
-        for machine in 0..machines {
-            let own: Vec<Request> = requests.iter().copied().skip(machine).step_by(machines).collect();
-            // Each starts when it does, and has intervals as long as its own load asks for.
+        for pod in 0..pods {
+            let own: Vec<Request> = requests.iter().copied().skip(pod).step_by(pods).collect();
+            // Each has its own start, and intervals as long as its own load needs.
             let (shared, start) = shared(&own, 2);
-            let text = serde_json::to_string(&shared.timeline(start + end).shard()).unwrap();
-            let handed = Timeline::of_shard(&serde_json::from_str(&text).unwrap()).unwrap();
+            let text = serde_json::to_string(&shared.timeline(start + end).shard().unwrap()).unwrap();
+            let handed = Timeline::from_shard(&serde_json::from_str(&text).unwrap()).unwrap();
             prop_assert_eq!(&handed, &shared.timeline(start + end));
             merged.merge(&handed);
         }

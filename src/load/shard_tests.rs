@@ -1,4 +1,4 @@
-//! Parts of a load, handed over and merged: what comes of it is what one machine would have measured.
+//! Tests of shards: merged parts equal the load of one pod.
 
 use std::sync::Arc;
 
@@ -10,11 +10,12 @@ use super::super::series::{SeriesRecorder, SharedSeries};
 use super::super::slot_queue::{Claim, Dispatcher, SlotQueues};
 use super::super::worker_stats::{Timing, WorkerStats};
 use super::*;
+use crate::load::histograms::HistogramKind;
 use crate::load::pacing::{Arrival, Bound};
-use crate::metrics::histogram::{max_ms, mean_ms, min_ms, percentile_ms, stddev_ms};
+use crate::metrics::histogram::{Histogram, max_ms, mean_ms, min_ms, percentile_ms, stddev_ms};
 use crate::model::shard::Share;
 
-/// How late a request was sent and how long it took, in µs, and what became of it.
+/// Lateness and service time of a request in µs, and its kind of result.
 type Request = (u64, u64, u8);
 
 /// A request each 10 ms.
@@ -22,7 +23,7 @@ fn pacer(requests: &[Request]) -> Pacer {
     Pacer::new(Arrival::Constant { rate: 100.0 }, Bound::Count(requests.len() as u64))
 }
 
-/// What one machine measures of a load with these requests.
+/// The outcome of one pod of a load with these requests.
 fn measured(requests: &[Request], start: Instant, share: Share) -> LoadOutcome {
     let pacer = pacer(requests).share(share);
     let queues = Arc::new(SlotQueues::new(pacer.clone(), start, 1));
@@ -35,36 +36,41 @@ fn measured(requests: &[Request], start: Instant, share: Share) -> LoadOutcome {
         let due = slot.due.unwrap();
         let sent = due + Duration::from_micros(late);
         let ended = sent + Duration::from_micros(took);
-        let answer = |status, is_error| Response { status, first: Some(ended), ended, is_error, cause: None };
+        let response = |status, is_error| Response { status, first: Some(ended), ended, is_error, cause: None };
         let result = match kind {
-            0 => Ok(answer(200, false)),
-            1 => Ok(answer(503, true)),
+            0 => Ok(response(200, false)),
+            1 => Ok(response(503, true)),
             2 => Err(Failure::new(Cause::Timeout, "")),
             _ => Err(Failure::new(Cause::Refused, "nobody there")),
         };
         stats.record(Timing { due: Some(due), sent, ended }, &result);
-        (stats.bytes_sent, stats.bytes_received) = (stats.bytes_sent + 7, stats.bytes_received + took);
-        (stats.messages_sent, stats.messages_received) = (stats.messages_sent + 1, stats.messages_received + 2);
+        stats.traffic.add_bytes_sent(7);
+        stats.traffic.bytes_received += took;
+        stats.traffic.add_messages(1, 2);
     }
     if let Some(series) = &mut stats.series {
         series.flush();
     }
-    let said = [(503, format!("from {}", share.index()))].into();
+    let status_messages = [(503, format!("from {}", share.index()))].into();
     let timeline = stats.last_ended.map_or_else(Timeline::default, |end| series.timeline(end));
-    LoadOutcome { timeline, said, ..LoadOutcome::new(&mut pacer.cursor(), 2, &queues, stats, None, None) }
+    LoadOutcome { timeline, status_messages, ..LoadOutcome::new(&mut pacer.cursor(), 2, &queues, stats, None, None) }
 }
 
-/// The parts of all machines, as they come out of what was handed over.
-fn handed_over(requests: &[Request], start: Instant, count: usize) -> Vec<LoadOutcome> {
+/// The parts of all pods, after a round trip through their shards.
+fn parts_of(requests: &[Request], start: Instant, count: usize) -> Vec<LoadOutcome> {
     let part = |index| {
         let own = measured(requests, start, Share::new(index, count).unwrap());
-        let text = serde_json::to_string(&own.shard()).unwrap();
-        LoadOutcome::of_shard(&serde_json::from_str(&text).unwrap(), &pacer(requests), start).unwrap()
+        let text = serde_json::to_string(&own.shard().unwrap()).unwrap();
+        LoadOutcome::from_shard(&serde_json::from_str(&text).unwrap(), &pacer(requests), start).unwrap()
     };
     (0..count).map(part).collect()
 }
 
-/// All that can be read of a distribution.
+fn latency(outcome: &LoadOutcome) -> &Histogram {
+    &outcome.histograms[HistogramKind::Latency]
+}
+
+/// Everything that can be read of a distribution.
 fn readings(histogram: &Histogram) -> Vec<f64> {
     let percentiles = [0.0, 1.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99, 100.0].map(|p| percentile_ms(histogram, p));
     let rest = [mean_ms(histogram), stddev_ms(histogram), min_ms(histogram), max_ms(histogram), histogram.len() as f64];
@@ -72,7 +78,7 @@ fn readings(histogram: &Histogram) -> Vec<f64> {
 }
 
 fn requests() -> impl Strategy<Value = Vec<Request>> {
-    // Latencies of every size, an hour and more included; sent before the next request is due.
+    // Latencies of every size, including more than an hour; sent before the next request is due.
     let took = prop_oneof![1_u64..2_000, 1_u64..3_000_000, 1_u64..4_000_000_000];
     prop::collection::vec((0_u64..5_000, took, 0_u8..4), 1..300)
 }
@@ -81,19 +87,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn merged_parts_are_what_one_machine_would_have_measured(requests in requests(), count in 1_usize..10) {
+    fn merged_parts_equal_the_load_of_one_pod(requests in requests(), count in 1_usize..10) {
         let start = Instant::now();
         let whole = measured(&requests, start, Share::WHOLE);
-        let merged = LoadOutcome::merged(handed_over(&requests, start, count)).unwrap();
-        let (theirs, mine) = (distributions!(whole, &), distributions!(merged, &));
-        for ((name, whole), (_, merged)) in theirs.into_iter().zip(mine) {
-            prop_assert_eq!(readings(whole), readings(merged), "{}", name);
-            prop_assert_eq!(histogram::encode(whole), histogram::encode(merged), "{}", name);
+        let merged = LoadOutcome::merged(parts_of(&requests, start, count)).unwrap();
+        for kind in HistogramKind::ALL {
+            prop_assert_eq!(readings(&whole.histograms[kind]), readings(&merged.histograms[kind]), "{:?}", kind);
         }
+        prop_assert_eq!(whole.histograms.encode(), merged.histograms.encode());
         let counts = |outcome: &LoadOutcome| {
-            let own = [outcome.requests, outcome.errors, outcome.answers, outcome.late, outcome.dropped];
-            let traffic = [outcome.bytes_sent, outcome.bytes_received, outcome.messages_sent, outcome.messages_received];
-            (own, traffic, outcome.statuses.clone(), outcome.causes.clone())
+            let traffic = outcome.traffic.in_document();
+            (outcome.counts, outcome.responses(), traffic, outcome.statuses.clone(), outcome.causes.clone())
         };
         prop_assert_eq!(counts(&merged), counts(&whole));
         prop_assert_eq!(merged.timeline.series(240), whole.timeline.series(240));
@@ -105,38 +109,38 @@ proptest! {
 }
 
 #[test]
-fn a_part_that_is_missing_leaves_the_rate_that_was_asked_for() {
+fn a_missing_part_does_not_change_the_planned_rate() {
     let requests = vec![(0, 1_000, 0); 80];
-    let mut parts = handed_over(&requests, Instant::now(), 8);
+    let mut parts = parts_of(&requests, Instant::now(), 8);
     assert_eq!(parts.iter().map(|part| part.asked_rate).collect::<Vec<_>>(), [Some(12.5); 8]);
     parts.remove(3);
     let merged = LoadOutcome::merged(parts).unwrap();
-    assert_eq!((merged.asked_rate, merged.requests, merged.dropped), (Some(100.0), 70, 0));
+    assert_eq!((merged.asked_rate, merged.counts.requests, merged.counts.dropped), (Some(100.0), 70, 0));
     assert!((merged.achieved_rate - 87.5).abs() < 1e-9, "{}", merged.achieved_rate);
     assert!(LoadOutcome::merged(Vec::new()).is_none());
 }
 
 #[test]
-fn a_machine_without_requests_adds_nothing_and_one_that_was_interrupted_says_so() {
+fn a_pod_without_requests_adds_nothing_and_an_interrupted_one_marks_the_load() {
     let requests = vec![(0, 1_000, 0); 3];
     let start = Instant::now();
-    let mut parts = handed_over(&requests, start, 5);
-    assert_eq!(parts.iter().map(|part| part.requests).collect::<Vec<_>>(), [1, 1, 1, 0, 0]);
-    assert_eq!(parts[4].shard().histograms.len(), 0);
+    let mut parts = parts_of(&requests, start, 5);
+    assert_eq!(parts.iter().map(|part| part.counts.requests).collect::<Vec<_>>(), [1, 1, 1, 0, 0]);
+    assert_eq!(parts[4].shard().unwrap().histograms.len(), 0);
     parts[4].interrupted = true;
-    parts[0].said.clear();
+    parts[0].status_messages.clear();
     let merged = LoadOutcome::merged(parts).unwrap();
-    assert_eq!((merged.requests, merged.interrupted), (3, true));
-    assert_eq!(merged.said, [(503, "from 1".to_owned())].into());
-    assert_eq!(readings(&merged.latency), readings(&measured(&requests, start, Share::WHOLE).latency));
+    assert_eq!((merged.counts.requests, merged.interrupted), (3, true));
+    assert_eq!(merged.status_messages, [(503, "from 1".to_owned())].into());
+    assert_eq!(readings(latency(&merged)), readings(latency(&measured(&requests, start, Share::WHOLE))));
 }
 
 #[test]
-fn what_can_not_be_read_is_refused_by_name_and_causes_of_a_newer_program_still_count() {
+fn damaged_shards_are_rejected_and_unknown_causes_count_as_other() {
     let start = Instant::now();
     let requests = [(0, 1_000, 0), (0, 1_000, 3)];
-    let good = measured(&requests, start, Share::WHOLE).shard();
-    let read = |shard: &LoadShard| LoadOutcome::of_shard(shard, &pacer(&requests), start);
+    let good = measured(&requests, start, Share::WHOLE).shard().unwrap();
+    let read = |shard: &LoadShard| LoadOutcome::from_shard(shard, &pacer(&requests), start);
     let refused = |change: fn(&mut LoadShard)| {
         let mut shard = good.clone();
         change(&mut shard);
@@ -166,16 +170,16 @@ fn a_shard_stays_small_however_long_the_load_is() {
             recorder.record(start + Duration::from_secs(second), micros, false, true);
         }
     }
-    micros.for_each(|micros| outcome.latency.saturating_record(micros));
+    micros.for_each(|micros| outcome.histograms.get_mut(HistogramKind::Latency).saturating_record(micros));
     recorder.flush();
     outcome.timeline = series.timeline(start + Duration::from_secs(7_200));
-    let length = serde_json::to_string(&outcome.shard()).unwrap().len();
+    let length = serde_json::to_string(&outcome.shard().unwrap()).unwrap().len();
     assert!(length < 200_000, "{length} bytes");
 }
 
 #[test]
-fn every_cause_is_found_by_its_name() {
+fn every_cause_is_parsed_from_its_name() {
     for cause in Cause::ALL {
-        assert_eq!(Cause::of_name(cause.name()), cause);
+        assert_eq!(Cause::from_name(cause.name()), cause);
     }
 }

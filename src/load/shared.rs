@@ -1,11 +1,13 @@
-//! What all workers of a load see.
+//! State shared by all workers of a load.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use super::cause::Failure;
-use super::lock::lock;
+use super::histograms::HistogramKind;
 use super::plan::LoadPlan;
 use super::protocol::Client;
 use super::startup_check::StartupCheck;
@@ -13,77 +15,77 @@ use super::worker_stats::WorkerStats;
 use crate::metrics::histogram::{self, Histogram, percentile_ms};
 use crate::ports::LoadProgress;
 
-/// How often progress is told.
+/// Interval of progress events.
 pub(super) const INTERVAL: Duration = Duration::from_millis(250);
 
-/// What all workers of a load see.
+/// State shared by all workers of a load.
 pub(super) struct Shared<P> {
     pub(super) protocol: Arc<P>,
     pub(super) plan: LoadPlan,
-    pub(super) initial: StartupCheck,
-    /// Numbers given to requests so far; only where each is prepared on its own.
+    pub(super) startup_check: StartupCheck,
+    /// Next number of a request; only used if requests differ.
     numbers: AtomicU64,
-    /// Per worker, how far it was lately.
+    /// Recent progress of each worker.
     snapshots: Vec<Mutex<Option<Snapshot>>>,
 }
 
-/// How far a worker is.
+/// Progress of a worker.
 struct Snapshot {
     requests: u64,
     errors: u64,
-    answers: u64,
+    responses: u64,
     latency: Histogram,
 }
 
 impl<P> Shared<P> {
-    pub(super) fn new(protocol: Arc<P>, plan: LoadPlan, initial: StartupCheck, workers: usize) -> Self {
+    pub(super) fn new(protocol: Arc<P>, plan: LoadPlan, startup_check: StartupCheck, workers: usize) -> Self {
         Self {
             protocol,
             plan,
-            initial,
+            startup_check,
             numbers: AtomicU64::new(0),
             snapshots: (0..workers).map(|_| Mutex::new(None)).collect(),
         }
     }
 
-    /// The next request of a seat; `None` when there are as many as the schedule has slots. Where requests differ, each is prepared
-    /// before it has a slot, and as there are as many of either, each gets one.
+    /// Prepares the next request; `None` if there are as many as the schedule has slots. If requests differ, each is prepared before
+    /// it has a slot; there are as many of either, so each gets one.
     pub(super) fn request<C: Client>(&self, client: &C) -> Option<Result<C::Request, Failure>> {
         if !client.varies() {
             return Some(client.prepare(0));
         }
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let pacer = &self.plan.pacer;
-        // Where machines share the load, each request has a number that no other machine's has.
+        // Unique over all pods that share the load.
         (number < pacer.total().unwrap_or(u64::MAX)).then(|| client.prepare(pacer.number(number)))
     }
 
-    /// Makes a worker's state visible to the progress.
+    /// Publishes the progress of a worker.
     pub(super) fn publish(&self, worker: usize, stats: &WorkerStats) {
         let snapshot = Snapshot {
-            requests: stats.requests,
-            errors: stats.errors,
-            answers: stats.answers,
-            latency: stats.latency.clone(),
+            requests: stats.counts.requests,
+            errors: stats.counts.errors,
+            responses: stats.responses(),
+            latency: stats.histograms[HistogramKind::Latency].clone(),
         };
-        *lock(&self.snapshots[worker]) = Some(snapshot);
+        *self.snapshots[worker].lock() = Some(snapshot);
     }
 
-    /// How far the load is.
+    /// Returns the progress of the load.
     pub(super) fn progress(&self, elapsed: Duration) -> LoadProgress {
         let mut latency = histogram::new();
         let mut progress = self.blank(elapsed);
-        let mut answers = 0;
+        let mut responses = 0;
         for snapshot in &self.snapshots {
-            if let Some(snapshot) = &*lock(snapshot) {
+            if let Some(snapshot) = &*snapshot.lock() {
                 progress.done += snapshot.requests;
                 progress.errors += snapshot.errors;
-                answers += snapshot.answers;
+                responses += snapshot.responses;
                 // All histograms have the same bounds, so adding can't fail.
                 let _ = latency.add(&snapshot.latency);
             }
         }
-        with_percentiles(progress, answers, &latency)
+        with_percentiles(progress, responses, &latency)
     }
 
     pub(super) fn blank(&self, elapsed: Duration) -> LoadProgress {
@@ -94,8 +96,8 @@ impl<P> Shared<P> {
     }
 }
 
-/// Adds percentiles once there is a complete answer: time-outs alone, which count in them, say nothing of the service's latency.
-pub(super) fn with_percentiles(progress: LoadProgress, answers: u64, latency: &Histogram) -> LoadProgress {
-    let at = |p| (answers > 0).then(|| percentile_ms(latency, p));
+/// Adds percentiles once there is a complete response: timeouts count in them, but alone say nothing about the service's latency.
+pub(super) fn with_percentiles(progress: LoadProgress, responses: u64, latency: &Histogram) -> LoadProgress {
+    let at = |p| (responses > 0).then(|| percentile_ms(latency, p));
     LoadProgress { p50_ms: at(50.0), p99_ms: at(99.0), ..progress }
 }

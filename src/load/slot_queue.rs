@@ -1,11 +1,11 @@
-//! Who sends which slot of the schedule.
+//! Distribution of the schedule's slots over workers, without locks.
 //!
-//! Worker `w` of `W` owns the slots `w, w + W, …`: its *queue*, of which only the number of slots taken is kept. As long as every
-//! worker has an idle connection when a slot of its queue is due, workers write to no memory of each other's. A worker that has none
-//! rings one that has, and that one takes the slot over; so does any connection that becomes idle, the oldest slot first. No slot
-//! waits while a connection is idle, whoever owns either.
+//! Worker `w` of `W` owns the slots `w, w + W, …`: its *queue*, which is just a counter of slots taken. As long as every worker has
+//! an idle connection when a slot of its queue is due, workers do not write to each other's memory. A worker without one wakes a
+//! worker that has one, which takes the slot over; so does any connection that becomes idle, the oldest slot first. The invariant:
+//! no slot waits while a connection is idle, whichever worker owns them.
 //!
-//! When a slot is due, every worker works out for itself: its [`Dispatcher`] has cursors of its own onto the schedule, which all agree.
+//! Each worker computes due times itself: its [`Dispatcher`] has its own cursors over the schedule, and all cursors agree.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -16,61 +16,60 @@ use tokio::sync::Notify;
 
 use crate::load::pacing::{Cursor, Pacer, Step};
 
-/// A slot that was taken: it is to be sent now, by whoever took it.
+/// A slot that was claimed; the claimant sends its request now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slot {
-    /// Its place in the schedule, from 0.
+    /// Position in the schedule, from 0.
     pub(super) number: u64,
     /// When it was due; absent at maximum rate.
     pub(super) due: Option<Instant>,
 }
 
-/// The outcome of asking for a slot.
+/// Result of claiming a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// This one.
     Taken(Slot),
-    /// None is due now; there may be later.
+    /// No slot is due now; there may be one later.
     NotDue,
     /// The schedule is over.
     Over,
 }
 
-/// One worker's part; a cache line pair of its own, so that workers don't slow each other down.
+/// The slots of one worker. Aligned to a pair of cache lines, which avoids false sharing between workers.
 #[repr(align(128))]
 #[derive(Default)]
 struct SlotQueue {
-    /// Slots of this queue taken so far, by whomever.
+    /// Slots of this queue taken so far, by any worker.
     taken: AtomicU64,
-    /// The worker's idle connections.
+    /// Idle connections of the worker.
     idle: AtomicUsize,
-    /// Wakes the worker's pacing.
+    /// Wakes the worker's pacing task.
     wakeup: Notify,
 }
 
-/// All queues of a load.
+/// The queues of all workers of a load.
 pub(super) struct SlotQueues {
     pacer: Pacer,
     start: Instant,
     queues: Box<[SlotQueue]>,
     closed: AtomicBool,
-    /// Whether a worker has sent its last request, so that the others wake for its slots, too.
+    /// A worker has sent its last request, so the others wake for its slots too.
     has_retired: AtomicBool,
 }
 
 impl SlotQueues {
-    /// SlotQueues for `workers` workers and a schedule that starts at `start`.
+    /// Creates the queues for `workers` workers and a schedule that starts at `start`.
     pub(super) fn new(pacer: Pacer, start: Instant, workers: usize) -> Self {
         let queues = (0..workers).map(|_| SlotQueue::default()).collect();
         Self { pacer, start, queues, closed: AtomicBool::new(false), has_retired: AtomicBool::new(false) }
     }
 
-    /// When slot 0 is due.
+    /// Start of the schedule.
     pub(super) fn start(&self) -> Instant {
         self.start
     }
 
-    /// Ends the schedule: no slot can be taken any more, and every worker is told.
+    /// Ends the schedule: no slot can be claimed any more. Wakes every worker.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         self.wake_all();
@@ -80,69 +79,68 @@ impl SlotQueues {
         self.queues.iter().for_each(|queue| queue.wakeup.notify_one());
     }
 
-    /// The oldest slot that nobody took, and its queue.
+    /// Returns the oldest slot that is not taken, and its queue.
     fn oldest(&self) -> Option<(u64, usize)> {
         let next = |(queue, it): (usize, &SlotQueue)| (self.slot(queue, it.taken.load(Ordering::SeqCst)), queue);
         self.queues.iter().enumerate().map(next).min()
     }
 
-    /// Takes the slot after the first `seen` ones of a queue, unless another was faster.
+    /// Takes the slot after the first `seen` slots of a queue. Returns false if another worker was faster.
     fn take(&self, queue: usize, seen: u64) -> bool {
         let taken = &self.queues[queue].taken;
         taken.compare_exchange_weak(seen, seen + 1, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
-    /// Time since the start; `None` before it.
+    /// Returns the time since the start, `None` before it.
     fn elapsed(&self, now: Instant) -> Option<Duration> {
         now.checked_duration_since(self.start)
     }
 
-    /// How many slots were taken, all queues together.
+    /// Returns the number of slots taken over all queues.
     pub(super) fn taken(&self) -> u64 {
         self.queues.iter().map(|queue| queue.taken.load(Ordering::SeqCst)).sum()
     }
 
-    /// The schedule's number of the `nth` slot of a queue.
+    /// Returns the position in the schedule of a queue's `nth` slot.
     fn slot(&self, queue: usize, nth: u64) -> u64 {
         nth.saturating_mul(self.queues.len() as u64).saturating_add(queue as u64)
     }
 }
 
-/// What one worker sees of the queues; it stays on the worker's thread.
+/// One worker's view of the queues. It stays on the worker's thread.
 pub(super) struct Dispatcher {
     queues: Arc<SlotQueues>,
     worker: usize,
     cursors: RefCell<Cursors>,
 }
 
-/// Where a worker is in the schedule. Both only go forward, as the slots taken and the time do; so walking through a schedule of
-/// random arrivals costs each slot twice per worker.
+/// A worker's positions in the schedule. Both only move forward, as taken slots and time do, so random arrivals are computed twice
+/// per slot and worker.
 struct Cursors {
-    /// At the oldest slot that nobody took.
+    /// At the oldest slot that is not taken.
     frontier: Cursor,
-    /// At the first slot that is not due.
+    /// At the first slot that is not due yet.
     ahead: Cursor,
 }
 
 impl Dispatcher {
-    /// The queues as `worker` sees them.
+    /// Creates the view of `worker`.
     pub(super) fn new(queues: Arc<SlotQueues>, worker: usize) -> Self {
         let cursors = Cursors { frontier: queues.pacer.cursor(), ahead: queues.pacer.cursor() };
         Self { queues, worker, cursors: RefCell::new(cursors) }
     }
 
-    /// Waits until another worker has a slot to give away, or the schedule is closed.
+    /// Waits until another worker has a slot to give away, or the schedule ends.
     pub(super) async fn woken(&self) {
         self.queues.queues[self.worker].wakeup.notified().await;
     }
 
-    /// Tells the other workers how many connections of this one are idle.
+    /// Publishes the number of this worker's idle connections.
     pub(super) fn publish_idle(&self, idle: usize) {
         self.queues.queues[self.worker].idle.store(idle, Ordering::SeqCst);
     }
 
-    /// Rings one other worker that has idle connections, if there is one; the search starts behind this one, so that the work
-    /// spreads.
+    /// Wakes one other worker that has idle connections, if any. The search starts after this worker, which spreads the work.
     pub(super) fn wake_another(&self) {
         let queues = &self.queues.queues;
         let count = queues.len();
@@ -153,8 +151,8 @@ impl Dispatcher {
         }
     }
 
-    /// Takes a slot for a connection of this worker. With a rate it is the oldest one that is due, whoever owns it, so that under
-    /// overload every slot waits its turn and no more; at maximum rate, where slots have no age, one of its own queue first.
+    /// Claims a slot for a connection of this worker. With a rate it is the oldest due slot of any queue, so that slots are sent in
+    /// order even under overload. At maximum rate, when slots have no age, the worker's own queue comes first.
     pub(super) fn claim(&self, now: Instant) -> Claim {
         let queues = &*self.queues;
         if queues.closed.load(Ordering::Relaxed) {
@@ -166,7 +164,7 @@ impl Dispatcher {
             return self.claim_any(frontier, elapsed);
         }
         loop {
-            // Numbers only grow: what is not due when read is not due at all.
+            // Positions only grow, so a slot that is not due when read stays not due.
             let Some((slot, queue)) = queues.oldest() else { return Claim::Over };
             let seen = (slot - queue as u64) / queues.queues.len() as u64;
             match frontier.decide(elapsed, slot) {
@@ -180,7 +178,7 @@ impl Dispatcher {
         }
     }
 
-    /// Takes a slot at maximum rate: of the worker's own queue, else of the next one that has any.
+    /// Claims a slot at maximum rate: of the worker's own queue, else of the next one that has any.
     fn claim_any(&self, schedule: &mut Cursor, elapsed: Duration) -> Claim {
         let queues = &*self.queues;
         let count = queues.queues.len();
@@ -200,30 +198,31 @@ impl Dispatcher {
         Claim::Over
     }
 
-    /// Whether a slot is due and not taken, whoever owns it: a worker that was woken and could not take all of them rings on.
+    /// Returns true if a slot of any queue is due and not taken. A worker that was woken and could not take all of them wakes the
+    /// next one.
     pub(super) fn is_behind(&self, now: Instant) -> bool {
         let Some(elapsed) = self.queues.elapsed(now) else { return false };
         let oldest = self.queues.oldest();
         oldest.is_some_and(|(slot, _)| slot < self.cursors.borrow_mut().ahead.due_by(elapsed))
     }
 
-    /// Says that the worker has sent its last request: from now on the others wake for the slots of its queue, too.
+    /// Marks the worker as finished. From now on the others wake for the slots of its queue too.
     pub(super) fn retire(&self) {
         self.queues.has_retired.store(true, Ordering::SeqCst);
         self.queues.wake_all();
     }
 
-    /// When the first slot of the worker's queue (of any, once a worker has retired) is due that is not due `now`; `None` when there
-    /// is none.
+    /// Returns the due time of the worker's first slot that is not due `now` (of any queue's, once a worker has retired); `None` if
+    /// there is none.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let queues = &*self.queues;
         let ahead = &mut self.cursors.borrow_mut().ahead;
         let first = queues.elapsed(now).map_or(0, |elapsed| ahead.due_by(elapsed));
         let (worker, count) = (self.worker as u64, queues.queues.len() as u64);
-        // The smallest slot of this queue that is at least `first`.
+        // The first slot of this queue at or after `first`.
         let own = first.saturating_add((worker + count - first % count) % count);
         let slot = if queues.has_retired.load(Ordering::SeqCst) { first } else { own };
-        // The cursor stays at `first`, which may be asked for next.
+        // Peek, so that the cursor stays at `first`, which the next call may ask for.
         queues.start.checked_add(ahead.peek(slot)?)
     }
 }

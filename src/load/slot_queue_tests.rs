@@ -1,4 +1,4 @@
-//! Slots, and who takes them.
+//! Tests of the distribution of slots over workers.
 
 use std::collections::BTreeSet;
 
@@ -42,14 +42,14 @@ fn schedules() -> Vec<Pacer> {
     ]
 }
 
-/// All slots of a schedule and when they are due, after the start.
+/// All slots of a schedule and their due times from the start.
 fn all_slots(pacer: &Pacer) -> Vec<(u64, Duration)> {
     let mut cursor = pacer.cursor();
     (0..).map_while(|k| Some((k, cursor.due(k)?))).collect()
 }
 
 #[test]
-fn the_oldest_due_slot_is_taken_first_whoever_owns_it() {
+fn the_oldest_due_slot_of_any_queue_is_taken_first() {
     let dispatchers = dispatchers(1000.0, 7, 3);
     let now = dispatchers[0].queues.start() + Duration::from_millis(4);
     assert_eq!(dues(&dispatchers[1], now), [0, 1, 2, 3, 4]);
@@ -96,7 +96,7 @@ fn the_next_due_slot_skips_those_that_are_due_already() {
 }
 
 #[test]
-fn the_slots_of_a_worker_that_has_retired_are_those_of_all() {
+fn all_workers_wake_for_the_slots_of_a_retired_worker() {
     let dispatchers = dispatchers(1000.0, 7, 3);
     let at = |ms| dispatchers[0].queues.start() + Duration::from_millis(ms);
     assert_eq!(dispatchers[1].next_due(at(4)), None);
@@ -106,7 +106,7 @@ fn the_slots_of_a_worker_that_has_retired_are_those_of_all() {
 }
 
 #[test]
-fn a_worker_is_behind_while_a_slot_of_any_lane_waits() {
+fn a_worker_is_behind_while_a_slot_of_any_queue_waits() {
     let dispatchers = dispatchers(1000.0, 7, 3);
     let now = dispatchers[0].queues.start();
     assert!(dispatchers.iter().all(|dispatcher| dispatcher.is_behind(now)), "slot 0 is due");
@@ -115,7 +115,7 @@ fn a_worker_is_behind_while_a_slot_of_any_lane_waits() {
 }
 
 #[test]
-fn closed_lanes_give_nothing() {
+fn closed_queues_give_nothing() {
     let dispatchers = dispatchers(1000.0, 7, 1);
     dispatchers[0].queues.close();
     assert_eq!(dispatchers[0].claim(Instant::now()), Claim::Over);
@@ -123,7 +123,7 @@ fn closed_lanes_give_nothing() {
 
 proptest! {
     #[test]
-    fn every_slot_is_taken_once_and_never_early_whoever_asks_when(
+    fn every_slot_is_taken_once_and_never_early(
         which in 0_usize..6, workers in 1_usize..5, turns in prop::collection::vec((0_usize..5, 0_u64..3_000_000, 1_usize..40), 1..60)
     ) {
         let pacer = schedules().swap_remove(which);
@@ -144,7 +144,7 @@ proptest! {
                     Claim::NotDue | Claim::Over => break,
                 }
             }
-            // What the pacing is told agrees with the schedule.
+            // The next due time agrees with the schedule.
             let queue = |(k, _): &&(u64, Duration)| *k % workers as u64 == (worker % workers) as u64;
             let next = slots.iter().filter(queue).find(|(_, due)| start + *due > now);
             prop_assert_eq!(dispatcher.next_due(now), next.map(|(_, due)| start + *due));
@@ -159,7 +159,7 @@ proptest! {
 fn every_slot_is_taken_once_by_workers_on_threads_of_their_own() {
     for pacer in schedules() {
         let slots = all_slots(&pacer);
-        // The whole schedule lies in the past but for its last part: workers fight for a backlog, and then wait for slots.
+        // All but the last part of the schedule is in the past: workers compete for a backlog, then wait for slots.
         let start = Instant::now() - Duration::from_millis(480);
         let queues = Arc::new(SlotQueues::new(pacer, start, 4));
         let work = |worker| {

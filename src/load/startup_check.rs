@@ -1,48 +1,47 @@
-//! Whether a load fails from the start.
+//! Ends a load whose first requests all fail.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::cause::{Cause, Failure};
-use super::lock::lock;
 use super::plan::{FailureKind, LoadError};
 use super::response::Response;
 
-/// Different reasons that are told of a load that fails from the start.
+/// Most distinct reasons in the error.
 const REASONS: usize = 8;
 
-/// Watches whether any of the first requests succeeds: the first one of every connection. What a connection sends after a failed
-/// first one does not count, or a connection that fails fast would end a load whose other connections are still at their first.
+/// Checks that at least one of the first requests succeeds, one per connection. Later requests of a connection do not count:
+/// otherwise one that fails fast would end a load while the others are still waiting for their first response.
 pub(super) struct StartupCheck {
-    /// How many connections send a first request.
+    /// Number of requests in flight, each of which sends a first request.
     connections: u64,
-    /// Whether there is nothing to watch any more: the only thing that is read per request.
+    /// Nothing to check any more: the only field that is read per request.
     is_settled: AtomicBool,
     failed: Mutex<Failed>,
-    abandon: CancellationToken,
+    shutdown: CancellationToken,
 }
 
-/// The first requests, as long as they all fail.
+/// Failures among the first requests.
 #[derive(Default)]
 struct Failed {
-    /// The first one of each connection.
+    /// First request of each connection.
     firsts: Reasons,
-    /// As many as there are connections, whoever sent them.
+    /// The earliest requests, as many as there are connections, whichever connection sent them.
     earliest: Reasons,
-    /// Whether all connections failed, so that the load ends; later successes don't matter any more.
+    /// All connections failed, so the load ends; later successes do not matter.
     is_enough: bool,
 }
 
-/// What failed how often.
+/// Reasons of failures with their counts.
 #[derive(Default)]
 struct Reasons {
     count: u64,
-    /// Reason → how often.
+    /// Reason → count.
     reasons: BTreeMap<String, u64>,
-    /// What most failures have in common; the later kinds are the more telling ones.
+    /// The kind with the highest precedence.
     kind: Option<FailureKind>,
 }
 
@@ -67,25 +66,31 @@ impl Reasons {
 }
 
 impl StartupCheck {
-    /// Watches the first requests of so many connections; nothing if `is_settled`. Cancels `abandon` when all of them fail.
-    pub(super) fn new(connections: u64, is_settled: bool, abandon: CancellationToken) -> Self {
-        Self { connections, is_settled: AtomicBool::new(is_settled), failed: Mutex::default(), abandon }
+    /// Checks the first requests of `connections` connections, unless `is_settled`. Cancels `shutdown` if all of them fail.
+    pub(super) fn new(connections: u64, is_settled: bool, shutdown: CancellationToken) -> Self {
+        Self { connections, is_settled: AtomicBool::new(is_settled), failed: Mutex::default(), shutdown }
     }
 
-    /// Takes note of one request's end; `is_first` for the first one of its connection; `status` tells a status in words.
-    pub(super) fn note(&self, result: &Result<Response, Failure>, is_first: bool, status: impl FnOnce(u16) -> String) {
+    /// Records the end of a request. `is_first` marks the first one of its connection; `status` describes a status.
+    pub(super) fn record(
+        &self,
+        result: &Result<Response, Failure>,
+        is_first: bool,
+        status: impl FnOnce(u16) -> String,
+    ) {
         if self.is_settled.load(Ordering::Relaxed) {
             return;
         }
         let (reason, kind) = match result {
-            Ok(answer) if !answer.is_error => return self.is_settled.store(true, Ordering::Relaxed),
-            Ok(answer) => {
-                let words = answer.cause.map_or_else(|| status(answer.status), |cause| cause.words().to_owned());
+            Ok(response) if !response.is_error => return self.is_settled.store(true, Ordering::Relaxed),
+            Ok(response) => {
+                let words =
+                    response.cause.map_or_else(|| status(response.status), |cause| cause.description().to_owned());
                 (words, FailureKind::Answered)
             }
             Err(failure) => reason(failure),
         };
-        let failed = &mut *lock(&self.failed);
+        let failed = &mut *self.failed.lock();
         if failed.is_enough {
             return;
         }
@@ -97,14 +102,14 @@ impl StartupCheck {
         }
         if failed.firsts.count >= self.connections && !self.is_settled.load(Ordering::Relaxed) {
             failed.is_enough = true;
-            self.abandon.cancel();
+            self.shutdown.cancel();
         }
     }
 
-    /// The error of a load that has ended, if its first requests all failed: those of all connections, or, where some connections
-    /// had nothing to do, every request.
+    /// Returns the error of a load that has ended, if its first requests all failed: those of all connections or, if some
+    /// connections had nothing to do, every request.
     pub(super) fn error(&self, target: &str) -> Option<LoadError> {
-        let failed = lock(&self.failed);
+        let failed = self.failed.lock();
         if failed.is_enough {
             return Some(failed.firsts.error(target));
         }
@@ -120,7 +125,9 @@ fn reason(failure: &Failure) -> (String, FailureKind) {
         _ => FailureKind::Unreached,
     };
     match failure.cause {
-        Cause::Refused | Cause::Reset | Cause::Closed | Cause::Timeout => (failure.cause.words().to_owned(), kind),
+        Cause::Refused | Cause::Reset | Cause::Closed | Cause::Timeout => {
+            (failure.cause.description().to_owned(), kind)
+        }
         _ => (failure.to_string(), kind),
     }
 }

@@ -1,57 +1,50 @@
-//! What a protocol tells beside its answers: bytes, messages, the time that connecting takes.
+//! Statistics that only the protocol can see: bytes, messages, the time that connecting takes.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::cause::Cause;
-use super::worker_stats::{WorkerStats, record};
+use super::histograms::HistogramKind;
+use super::worker_stats::WorkerStats;
 
-/// A worker's counters, as its protocol writes them.
+/// A worker's statistics, as its protocol writes them.
 #[derive(Clone, Debug)]
 pub struct StatsRecorder(pub(super) Rc<RefCell<WorkerStats>>);
 
 impl StatsRecorder {
-    /// Counts the time that opening one connection took, TLS included.
-    pub fn connected(&self, time: Duration) {
-        record(&mut self.0.borrow_mut().connect, time);
+    /// Records the time that opening one connection took, TLS included.
+    pub(super) fn connected(&self, time: Duration) {
+        self.0.borrow_mut().histograms.record(HistogramKind::Connect, time);
     }
 
-    /// Counts the time between two messages of a stream that was received.
-    pub fn between(&self, time: Duration) {
-        record(&mut self.0.borrow_mut().between, time);
+    /// Records the time between two messages of a stream.
+    pub(super) fn between_messages(&self, time: Duration) {
+        self.0.borrow_mut().histograms.record(HistogramKind::Between, time);
     }
 
-    /// Counts bytes of request bodies (messages, for gRPC) that were sent, without heads and framing.
-    pub fn sent(&self, bytes: usize) {
-        self.0.borrow_mut().bytes_sent += bytes as u64;
+    /// Counts bytes of request bodies (messages, for gRPC) sent, without heads and framing.
+    pub(super) fn bytes_sent(&self, bytes: usize) {
+        self.0.borrow_mut().traffic.add_bytes_sent(bytes as u64);
     }
 
-    /// Counts bytes of response bodies that were received, likewise.
-    pub fn received(&self, bytes: usize) {
-        self.0.borrow_mut().bytes_received += bytes as u64;
+    /// Counts bytes of response bodies received, likewise.
+    pub(super) fn bytes_received(&self, bytes: usize) {
+        self.0.borrow_mut().traffic.bytes_received += bytes as u64;
     }
 
-    /// Keeps the first words on a cause that an answer, complete as it is, counts under.
-    pub fn detail(&self, cause: Cause, detail: String) {
+    /// Keeps the first detail of a cause that a complete response counts under.
+    pub(super) fn detail(&self, cause: Cause, detail: String) {
         self.0.borrow_mut().detail(cause, || detail);
     }
 
-    /// Counts messages sent; for protocols that know messages.
-    pub fn messages_sent(&self, count: u64) {
-        self.0.borrow_mut().messages_sent += count;
+    /// Counts messages sent.
+    pub(super) fn messages_sent(&self, count: u64) {
+        self.0.borrow_mut().traffic.add_messages(count, 0);
     }
 
-    /// Counts messages received; for protocols that know messages.
-    pub fn messages_received(&self, count: u64) {
-        self.0.borrow_mut().messages_received += count;
-    }
-}
-
-#[cfg(test)]
-impl StatsRecorder {
-    /// A stats of its own, for tests of a protocol.
-    pub fn for_tests() -> Self {
-        Self(Rc::new(RefCell::new(WorkerStats::new(false))))
+    /// Counts messages received.
+    pub(super) fn messages_received(&self, count: u64) {
+        self.0.borrow_mut().traffic.add_messages(0, count);
     }
 }

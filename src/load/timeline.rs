@@ -1,8 +1,7 @@
-//! A load over time as it is kept until its end: per interval the counts and the cells of a histogram, so that intervals and whole
-//! loads merge without loss.
+//! A load over time: per interval the counters and the cells of a histogram, so that intervals and whole loads merge losslessly.
 //!
-//! Memory is bounded whatever the load's length: of an interval only the cells of its histogram are kept that hold a value, and there
-//! are at most [`MAX_INTERVALS`] intervals. Where a load lasts longer, intervals become twice as long, and neighbours merge exactly.
+//! Memory is bounded however long the load: only cells with values are kept, and at most [`MAX_INTERVALS`] intervals. If a load lasts
+//! longer, intervals become twice as long, and neighbours merge exactly.
 
 use std::time::Duration;
 
@@ -15,26 +14,26 @@ use crate::model::shard::{IntervalShard, TimelineShard};
 /// Most intervals of a load.
 pub const MAX_INTERVALS: usize = 240;
 
-/// Length of an interval, as long as the load has no more than [`MAX_INTERVALS`] of them.
+/// Length of an interval until the load has more than [`MAX_INTERVALS`] of them.
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 
-/// In nanoseconds.
+/// A millisecond in nanoseconds.
 const MILLISECOND: u64 = 1_000_000;
 
-/// Significant digits of an interval's latencies: what a chart can show.
+/// Significant digits of an interval's latencies: enough for a chart.
 pub(super) const DIGITS: u8 = 2;
 
-/// Intervals have been doubled at most this often: the load lasted longer than anything.
+/// Most doublings of intervals; a load would have to last for centuries.
 const MAX_DOUBLINGS: u32 = 34;
 
-/// The values that a histogram takes as equal, by their middle, and how many there are.
+/// A cell of a histogram: its middle value and its count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cell {
     pub(super) micros: u32,
     pub(super) count: u32,
 }
 
-/// What ended in one interval.
+/// Requests that ended in one interval.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Interval {
     requests: u64,
@@ -50,7 +49,31 @@ impl Interval {
         self.cells = merged(&self.cells, cells);
     }
 
-    /// The value in msec that `p` percent of all do not exceed, by the nearest rank.
+    fn from_shard(shard: &IntervalShard) -> Result<Self, TimelineError> {
+        let mut cells = Vec::new();
+        if let Some(latency) = &shard.latency {
+            let latency = histogram::coarser(&histogram::decode(latency)?, DIGITS);
+            for recorded in latency.iter_recorded() {
+                let micros = u32::try_from(latency.median_equivalent(recorded.value_iterated_to())).unwrap_or(u32::MAX);
+                cells.push(Cell { micros, count: u32::try_from(recorded.count_at_value()).unwrap_or(u32::MAX) });
+            }
+        }
+        Ok(Self { requests: shard.requests, errors: shard.errors, cells })
+    }
+
+    fn shard(&self) -> Result<IntervalShard, HistogramError> {
+        let mut latency = None;
+        if !self.cells.is_empty() {
+            let mut histogram = histogram::with_digits(DIGITS);
+            for cell in &self.cells {
+                histogram.saturating_record_n(u64::from(cell.micros), u64::from(cell.count));
+            }
+            latency = Some(histogram::encode(&histogram)?);
+        }
+        Ok(IntervalShard { requests: self.requests, errors: self.errors, latency })
+    }
+
+    /// Returns a percentile in msec, by nearest rank.
     fn percentile(&self, p: f64) -> Option<f64> {
         let total: u64 = self.cells.iter().map(|cell| u64::from(cell.count)).sum();
         let rank = ((p / 100.0 * total as f64).ceil() as u64).max(1);
@@ -63,7 +86,7 @@ impl Interval {
     }
 }
 
-/// Two lists of cells as one; both in ascending order, as is the result.
+/// Merges two ascending lists of cells into one.
 fn merged(a: &[Cell], b: &[Cell]) -> Vec<Cell> {
     let mut all = Vec::with_capacity(a.len() + b.len());
     let (mut a, mut b) = (a.iter().copied().peekable(), b.iter().copied().peekable());
@@ -83,12 +106,12 @@ fn merged(a: &[Cell], b: &[Cell]) -> Vec<Cell> {
             None => break,
         }
     }
-    // What is kept for the whole load takes no more than it needs.
+    // Kept for the whole load, so without spare capacity.
     all.shrink_to_fit();
     all
 }
 
-/// As exact as the cells are, and short in a document.
+/// Rounds to the precision of the cells, which keeps documents short.
 fn three_digits(ms: f64) -> f64 {
     let decimals = match ms {
         _ if ms >= 100.0 => 1.0,
@@ -102,13 +125,13 @@ fn three_digits(ms: f64) -> f64 {
 /// The intervals of a load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Intervals {
-    /// How often the length of an interval was doubled.
+    /// Number of times that the length of an interval was doubled.
     doublings: u32,
     pub(super) list: Vec<Interval>,
 }
 
 impl Intervals {
-    /// Adds to the interval that holds the second `second`.
+    /// Adds to the interval of a second of the load.
     pub(super) fn add(&mut self, second: u64, requests: u64, errors: u64, cells: &[Cell]) {
         while second >> self.doublings >= MAX_INTERVALS as u64 {
             self.double();
@@ -120,13 +143,13 @@ impl Intervals {
         self.list[at].add(requests, errors, cells);
     }
 
-    /// Makes intervals twice as long.
+    /// Doubles the length of intervals.
     fn double(&mut self) {
         self.doublings += 1;
         self.list = self.list.chunks(2).map(sum).collect();
     }
 
-    /// Adds those of another load, each to the interval as long after the start.
+    /// Adds the intervals of another load, aligned at the start.
     fn merge(&mut self, other: &Intervals) {
         while self.doublings < other.doublings {
             self.double();
@@ -145,16 +168,16 @@ fn sum(group: &[Interval]) -> Interval {
     all
 }
 
-/// A load over time, to its end.
+/// A complete load over time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Timeline {
     pub(super) intervals: Intervals,
-    /// From the instant the first request was due to the last answer, or to when the load was stopped.
+    /// Time from the start to the last response or the interruption.
     pub(super) elapsed: Duration,
 }
 
 impl Timeline {
-    /// The series of the load, in at most `most` points; `None` where no request ended.
+    /// Returns the series of the load, in at most `most` points; `None` if no request ended.
     pub fn series(&self, most: usize) -> Option<Series> {
         let Self { intervals, elapsed } = self;
         if intervals.list.is_empty() {
@@ -170,7 +193,7 @@ impl Timeline {
         }
         let length = base.saturating_mul(joined);
         let count = passed.div_ceil(joined);
-        // An end within the last interval says how long that was; one before it, which can't be, says nothing.
+        // The end determines the length of the last interval, unless it is before it, which a damaged shard may claim.
         let mut last = nanos(*elapsed).saturating_sub(length.saturating_mul(count - 1)).min(length);
         if last == 0 {
             last = length;
@@ -185,7 +208,7 @@ impl Timeline {
                 last += length;
             }
         }
-        // Whole milliseconds, where there are any: finer than any rate that is made of it.
+        // Whole milliseconds (if there are any) are precise enough for the rates computed from it.
         let last =
             if last >= MILLISECOND { last.saturating_add(MILLISECOND / 2) / MILLISECOND * MILLISECOND } else { last };
         Some(Series {
@@ -198,67 +221,45 @@ impl Timeline {
         })
     }
 
-    /// Adds another load, as if both had started at the same instant.
+    /// Adds another load, aligned at the start.
     pub(super) fn merge(&mut self, other: &Timeline) {
         self.intervals.merge(&other.intervals);
         self.elapsed = self.elapsed.max(other.elapsed);
     }
 
-    /// The same as it is handed from machine to machine.
-    pub(super) fn shard(&self) -> TimelineShard {
-        let interval = |interval: &Interval| IntervalShard {
-            requests: interval.requests,
-            errors: interval.errors,
-            latency: (!interval.cells.is_empty()).then(|| {
-                let mut latency = histogram::with_digits(DIGITS);
-                for cell in &interval.cells {
-                    latency.saturating_record_n(u64::from(cell.micros), u64::from(cell.count));
-                }
-                histogram::encode(&latency)
-            }),
-        };
-        TimelineShard {
+    /// Returns the form that pods exchange.
+    pub(super) fn shard(&self) -> Result<TimelineShard, HistogramError> {
+        let intervals = self.intervals.list.iter().map(Interval::shard).collect::<Result<_, _>>()?;
+        Ok(TimelineShard {
             elapsed_nanos: u64::try_from(self.elapsed.as_nanos()).unwrap_or(u64::MAX),
             doublings: self.intervals.doublings,
-            intervals: self.intervals.list.iter().map(interval).collect(),
-        }
+            intervals,
+        })
     }
 
-    /// Reads what [`Timeline::shard`] made.
-    pub(super) fn of_shard(shard: &TimelineShard) -> Result<Self, TimelineError> {
+    /// Reads the result of [`Timeline::shard`].
+    pub(super) fn from_shard(shard: &TimelineShard) -> Result<Self, TimelineError> {
         let (count, doublings) = (shard.intervals.len(), shard.doublings);
         if count > MAX_INTERVALS || doublings > MAX_DOUBLINGS {
             return Err(TimelineError::Size { count, doublings });
         }
-        let list = shard.intervals.iter().map(of_shard).collect::<Result<_, _>>()?;
+        let list = shard.intervals.iter().map(Interval::from_shard).collect::<Result<_, _>>()?;
         Ok(Self { intervals: Intervals { doublings, list }, elapsed: Duration::from_nanos(shard.elapsed_nanos) })
     }
 }
 
-fn of_shard(shard: &IntervalShard) -> Result<Interval, TimelineError> {
-    let mut cells = Vec::new();
-    if let Some(latency) = &shard.latency {
-        let latency = histogram::coarser(&histogram::decode(latency)?, DIGITS);
-        for recorded in latency.iter_recorded() {
-            let micros = u32::try_from(latency.median_equivalent(recorded.value_iterated_to())).unwrap_or(u32::MAX);
-            cells.push(Cell { micros, count: u32::try_from(recorded.count_at_value()).unwrap_or(u32::MAX) });
-        }
-    }
-    Ok(Interval { requests: shard.requests, errors: shard.errors, cells })
-}
-
-/// Why what another machine handed in is no timeline.
+/// A timeline of another pod cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TimelineError {
-    /// It has more or longer intervals than any load.
+    /// More or longer intervals than any load has.
     #[error("it has {count} intervals of 2^{doublings} s, more or longer than any load's")]
     Size {
-        /// How many.
+        /// Number of intervals.
         count: usize,
-        /// How often they were doubled.
+        /// Doublings of their length.
         doublings: u32,
     },
-    /// A histogram can't be read.
+    /// A histogram is damaged.
     #[error(transparent)]
     Histogram(#[from] HistogramError),
 }

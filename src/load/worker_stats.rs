@@ -1,12 +1,14 @@
-//! What one worker measured: a few histograms and counters, of fixed size whatever the number of requests.
+//! Statistics of one worker: counters and a few histograms, of fixed size however many requests there are.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::cause::{Cause, Failure};
+use super::histograms::{HistogramKind, Histograms, micros};
 use super::response::Response;
 use super::series::SeriesRecorder;
-use crate::metrics::histogram::{self, HIGHEST, Histogram};
+use crate::metrics::histogram::{self, Histogram};
+use crate::model::counts::{Counts, Traffic};
 
 /// A request that starts this long after it was due is late.
 const LATE: Duration = Duration::from_millis(1);
@@ -14,108 +16,83 @@ const LATE: Duration = Duration::from_millis(1);
 /// Statuses 0 to 999.
 const STATUSES: usize = 1000;
 
-/// One request, from due to done.
+/// Instants of one request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timing {
     /// When it was due; absent at maximum rate.
     pub(super) due: Option<Instant>,
-    /// When it was taken up.
+    /// When a connection took it up.
     pub(super) sent: Instant,
-    /// When it ended.
     pub(super) ended: Instant,
 }
 
-/// Counts and histograms.
+/// Statistics that stay on the worker's thread until its end: recording takes no lock, and
+/// allocates only when a kind of value occurs for the first time.
 #[derive(Debug)]
 pub(super) struct WorkerStats {
-    /// Requests ended, and errors among them.
-    pub(super) requests: u64,
-    pub(super) errors: u64,
-    /// Requests with a complete answer.
-    pub(super) answers: u64,
-    pub(super) late: u64,
-    pub(super) bytes_sent: u64,
-    pub(super) bytes_received: u64,
-    pub(super) messages_sent: u64,
-    pub(super) messages_received: u64,
+    pub(super) counts: Counts,
+    pub(super) traffic: Traffic,
+    pub(super) histograms: Histograms,
     statuses: Vec<u64>,
     causes: [u64; Cause::ALL.len()],
     /// The first error of each cause, in words.
     details: BTreeMap<Cause, String>,
-    /// From due (or sent) to ended.
-    pub(super) latency: Histogram,
-    /// The same of errors alone; the successes are the rest.
-    pub(super) error_latency: Option<Histogram>,
-    /// From due (or sent) to the first byte or message.
-    pub(super) first: Option<Histogram>,
-    /// From sent to ended; absent at maximum rate, where it is the latency.
-    pub(super) service: Option<Histogram>,
-    /// From due to sent; absent at maximum rate.
-    pub(super) lateness: Option<Histogram>,
-    /// Opening a connection.
-    pub(super) connect: Option<Histogram>,
-    /// Between two messages of a stream.
-    pub(super) between: Option<Histogram>,
+    /// Latency of errors alone; successes are the rest. Errors are fewer, so this is cheaper than recording the successes twice.
+    error_latency: Option<Histogram>,
     /// The load over time; absent before its start is known.
     pub(super) series: Option<SeriesRecorder>,
-    /// When the last request was taken up, and when the last one ended.
     pub(super) last_sent: Option<Instant>,
     pub(super) last_ended: Option<Instant>,
 }
 
 impl WorkerStats {
-    /// An empty stats, for a load with or without a rate.
+    /// Empty statistics, for a load with or without a rate.
     pub(super) fn new(has_rate: bool) -> Self {
+        let mut histograms = Histograms::default();
+        // Allocated ahead of the first request.
+        histograms.get_mut(HistogramKind::Latency);
+        if has_rate {
+            histograms.get_mut(HistogramKind::ServiceTime);
+            histograms.get_mut(HistogramKind::Lateness);
+        }
         Self {
-            requests: 0,
-            errors: 0,
-            answers: 0,
-            late: 0,
-            bytes_sent: 0,
-            bytes_received: 0,
-            messages_sent: 0,
-            messages_received: 0,
+            counts: Counts::default(),
+            traffic: Traffic::default(),
+            histograms,
             statuses: vec![0; STATUSES],
             causes: [0; Cause::ALL.len()],
             details: BTreeMap::new(),
-            latency: histogram::new(),
             error_latency: None,
-            first: None,
-            service: has_rate.then(histogram::new),
-            lateness: has_rate.then(histogram::new),
-            connect: None,
-            between: None,
             series: None,
             last_sent: None,
             last_ended: None,
         }
     }
 
-    /// Takes note of one request.
+    /// Records one request.
     pub(super) fn record(&mut self, timing: Timing, result: &Result<Response, Failure>) {
-        self.requests += 1;
+        self.counts.requests += 1;
         // A request that was sent early may end last.
         self.last_sent = self.last_sent.max(Some(timing.sent));
         self.last_ended = self.last_ended.max(Some(timing.ended));
-        if let (Some(due), Some(lateness)) = (timing.due, &mut self.lateness) {
-            let late = timing.sent.saturating_duration_since(due);
-            self.late += u64::from(late > LATE);
-            lateness.saturating_record(micros(late));
+        if let Some(due) = timing.due {
+            let lateness = timing.sent.saturating_duration_since(due);
+            self.counts.late += u64::from(lateness > LATE);
+            self.histograms.record(HistogramKind::Lateness, lateness);
         }
         let from = timing.due.unwrap_or(timing.sent);
         let (is_timed, is_error) = match result {
-            Ok(answer) => {
-                self.answers += 1;
-                if let Some(count) = self.statuses.get_mut(usize::from(answer.status)) {
+            Ok(response) => {
+                if let Some(count) = self.statuses.get_mut(usize::from(response.status)) {
                     *count += 1;
                 }
-                if let Some(cause) = answer.cause {
+                if let Some(cause) = response.cause {
                     self.causes[cause as usize] += 1;
                 }
-                if let Some(first) = answer.first {
-                    record(&mut self.first, first.saturating_duration_since(from));
+                if let Some(first) = response.first {
+                    self.histograms.record(HistogramKind::First, first.saturating_duration_since(from));
                 }
-                (true, answer.is_error)
+                (true, response.is_error)
             }
             Err(failure) => {
                 self.causes[failure.cause as usize] += 1;
@@ -125,90 +102,77 @@ impl WorkerStats {
                 (failure.cause == Cause::Timeout, true)
             }
         };
-        self.errors += u64::from(is_error);
-        let latency = timing.ended.saturating_duration_since(from);
+        self.counts.errors += u64::from(is_error);
+        let latency = micros(timing.ended.saturating_duration_since(from));
         if let Some(series) = &mut self.series {
-            series.record(timing.ended, micros(latency), is_error, is_timed);
+            series.record(timing.ended, latency, is_error, is_timed);
         }
         if is_timed {
-            self.latency.saturating_record(micros(latency));
+            self.histograms.get_mut(HistogramKind::Latency).saturating_record(latency);
             if is_error {
-                record(&mut self.error_latency, latency);
+                self.error_latency.get_or_insert_with(histogram::new).saturating_record(latency);
             }
-            if let Some(service) = &mut self.service {
-                service.saturating_record(micros(timing.ended.saturating_duration_since(timing.sent)));
+            // At maximum rate the service time is the latency.
+            if timing.due.is_some() {
+                let service_time = timing.ended.saturating_duration_since(timing.sent);
+                self.histograms.record(HistogramKind::ServiceTime, service_time);
             }
         }
     }
 
-    /// Keeps the first words on a cause.
+    /// Keeps the first detail of a cause.
     pub(super) fn detail(&mut self, cause: Cause, words: impl FnOnce() -> String) {
         self.details.entry(cause).or_insert_with(words);
     }
 
-    /// Adds another worker's.
+    /// Adds the statistics of another worker.
     pub(super) fn merge(&mut self, other: &WorkerStats) {
-        self.requests += other.requests;
-        self.errors += other.errors;
-        self.answers += other.answers;
-        self.late += other.late;
-        self.bytes_sent += other.bytes_sent;
-        self.bytes_received += other.bytes_received;
-        self.messages_sent += other.messages_sent;
-        self.messages_received += other.messages_received;
+        self.counts.add(&other.counts);
+        self.traffic.add(&other.traffic);
+        self.histograms.add(&other.histograms);
         self.statuses.iter_mut().zip(&other.statuses).for_each(|(mine, theirs)| *mine += theirs);
         self.causes.iter_mut().zip(&other.causes).for_each(|(mine, theirs)| *mine += theirs);
         for (cause, detail) in &other.details {
             self.details.entry(*cause).or_insert_with(|| detail.clone());
         }
-        histogram::merge(&mut self.latency, &other.latency);
-        for (mine, theirs) in [
-            (&mut self.error_latency, &other.error_latency),
-            (&mut self.first, &other.first),
-            (&mut self.service, &other.service),
-            (&mut self.lateness, &other.lateness),
-            (&mut self.connect, &other.connect),
-            (&mut self.between, &other.between),
-        ] {
-            if let Some(theirs) = theirs {
-                histogram::merge(mine.get_or_insert_with(histogram::new), theirs);
-            }
+        if let Some(theirs) = &other.error_latency {
+            histogram::merge(self.error_latency.get_or_insert_with(histogram::new), theirs);
         }
         self.last_sent = self.last_sent.max(other.last_sent);
         self.last_ended = self.last_ended.max(other.last_ended);
     }
 
-    /// Latencies of the answers that are no errors.
-    pub(super) fn success_latency(&self) -> Histogram {
-        let mut success = self.latency.clone();
+    /// The histograms, with those that follow from others: latency of successes, and the service time at maximum rate.
+    pub(super) fn into_histograms(self) -> Histograms {
+        let mut histograms = self.histograms;
+        let mut success = histograms[HistogramKind::Latency].clone();
         if let Some(errors) = &self.error_latency {
             // Every error is in both, and both have the same bounds, so subtracting can't fail.
             let _ = success.subtract(errors);
         }
-        success
+        histograms.set(HistogramKind::SuccessLatency, success);
+        if histograms[HistogramKind::ServiceTime].is_empty() {
+            histograms.set(HistogramKind::ServiceTime, histograms[HistogramKind::Latency].clone());
+        }
+        histograms
     }
 
-    /// Answers by status, without those that did not occur.
+    /// Complete responses so far.
+    pub(super) fn responses(&self) -> u64 {
+        self.statuses.iter().sum()
+    }
+
+    /// Responses by status, without those that did not occur.
     pub(super) fn statuses(&self) -> BTreeMap<u16, u64> {
         (0_u16..).zip(&self.statuses).filter(|(_, count)| **count > 0).map(|(status, count)| (status, *count)).collect()
     }
 
-    /// Failures by cause, without those that did not occur: how many, and the first one in words.
+    /// Failures by cause, without those that did not occur: their number, and the first one in words.
     pub(super) fn causes(&self) -> BTreeMap<Cause, (u64, String)> {
         let detail = |cause| self.details.get(&cause).cloned().unwrap_or_default();
         let counted = Cause::ALL.into_iter().zip(self.causes).filter(|(_, count)| *count > 0);
         counted.map(|(cause, count)| (cause, (count, detail(cause)))).collect()
     }
-}
-
-/// Records a time in a histogram that is made when it is first needed.
-pub(super) fn record(histogram: &mut Option<Histogram>, time: Duration) {
-    histogram.get_or_insert_with(histogram::new).saturating_record(micros(time));
-}
-
-/// Whole microseconds, rounded, within the histograms' bounds.
-fn micros(time: Duration) -> u64 {
-    u64::try_from((time.as_nanos() + 500) / 1000).unwrap_or(HIGHEST).clamp(1, HIGHEST)
 }
 
 #[cfg(test)]
@@ -222,8 +186,8 @@ mod tests {
         let mut stats = WorkerStats::new(true);
         for (sent, ended) in [(900, 910), (0, 1000)] {
             let timing = Timing { due: Some(at(sent)), sent: at(sent), ended: at(ended) };
-            let answer = Response { status: 200, first: None, ended: timing.ended, is_error: false, cause: None };
-            stats.record(timing, &Ok(answer));
+            let response = Response { status: 200, first: None, ended: timing.ended, is_error: false, cause: None };
+            stats.record(timing, &Ok(response));
         }
         assert_eq!((stats.last_sent, stats.last_ended), (Some(at(900)), Some(at(1000))));
     }

@@ -1,7 +1,7 @@
 //! HDR histograms of latencies: encoding, percentiles, Iter8's buckets.
 //!
-//! Values are recorded in whole microseconds and read in milliseconds, the unit of every latency metric. What is decoded comes from
-//! a file that anyone may have edited, so every size is bounded before memory is taken and every field checked before it is used.
+//! Values are recorded in whole microseconds and read in milliseconds, the unit of every latency metric. Encoded histograms come from
+//! files that anyone may have edited, so sizes are bounded before memory is allocated, and fields checked before they are used.
 
 use std::io::Read;
 
@@ -23,55 +23,58 @@ pub const HIGHEST: u64 = 3_600_000_000;
 const RANGE: (u64, u64) = (1, HIGHEST);
 /// Significant digits of what is recorded.
 const DIGITS: u8 = 3;
-/// Longest base64 text that is decoded; a full histogram of ours takes less than half.
+/// Longest base64 string that is decoded, more than twice that of a full histogram of this program.
 const MAX_BASE64: usize = 512 * 1024;
 /// Largest inflated histogram: every cell of a full one takes at most 9 bytes, and there are fewer than 24,000.
 const MAX_INFLATED: usize = 256 * 1024;
-/// Highest upper end that a decoded histogram may state, so that the cells it makes us allocate stay few.
+/// Highest upper bound that a decoded histogram may state, which limits the memory for its cells.
 const MAX_HIGH: u64 = 1 << 40;
-/// HdrHistogram's V2 format, compressed and plain: the low bits of a cookie say how wide a cell is, 16 means variable.
+/// Cookies of HdrHistogram's V2 format, compressed and plain. The low bits are the width of a cell; 16 means variable.
 const COOKIES: (u32, u32) = (0x1c84_9304, 0x1c84_9303);
 const WORD_SIZE: u32 = 0x10;
 /// Length of the plain format's header.
 const HEADER: usize = 40;
 
-/// Why an encoded histogram can't be read.
+/// A histogram cannot be decoded or encoded.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum HistogramError {
-    /// It is in another unit.
+    /// Its unit is not [`UNIT`].
     #[error("the histogram is in `{0}`, expected `{UNIT}`")]
     Unit(String),
-    /// It is larger than any histogram of ours.
+    /// It is larger than any histogram of this program.
     #[error("the histogram is larger than {0} bytes")]
     TooLarge(usize),
-    /// It is not base64.
+    /// It is not valid base64.
     #[error("the histogram is not base64")]
     Base64,
-    /// It is not HdrHistogram's V2 format with DEFLATE, or has cells it can't have.
+    /// It is not in HdrHistogram's V2 format with DEFLATE, or has impossible cells.
     #[error("the histogram is damaged: {0}")]
     Damaged(&'static str),
-    /// It does not hold as many values as it says.
-    #[error("the histogram holds {held} values and says it holds {said}")]
+    /// A cell holds more values than the format can express.
+    #[error("the histogram holds more values than its format can express")]
+    TooMany,
+    /// Its number of values does not match its count.
+    #[error("the histogram holds {held} values and says it holds {stated}")]
     Count {
-        /// Values in it.
+        /// Values in the histogram.
         held: u64,
-        /// Values it says it holds.
-        said: u64,
+        /// Values according to its count.
+        stated: u64,
     },
 }
 
-/// An empty histogram: 1 µs to 1 h, 3 significant digits.
+/// Creates an empty histogram: 1 µs to 1 h, 3 significant digits.
 pub fn new() -> Histogram {
     with_digits(DIGITS)
 }
 
-/// The same with fewer significant digits (1 to 3).
+/// Creates an empty histogram with fewer significant digits (1 to 3).
 #[expect(clippy::expect_used, reason = "the bounds are constants that the crate accepts; a test makes them all")]
 pub fn with_digits(digits: u8) -> Histogram {
     Histogram::new_with_bounds(RANGE.0, RANGE.1, digits.clamp(1, DIGITS)).expect("valid bounds")
 }
 
-/// Adds all of `from` to `into`; values beyond `into`'s range count as its longest.
+/// Adds all values of `from` to `into`, clamped to its range.
 pub fn merge(into: &mut Histogram, from: &Histogram) {
     if into.add(from).is_err() {
         for cell in from.iter_recorded() {
@@ -80,24 +83,25 @@ pub fn merge(into: &mut Histogram, from: &Histogram) {
     }
 }
 
-/// The same values at fewer significant digits (1 to 3): smaller to store.
+/// Returns the values with fewer significant digits (1 to 3), which takes less space.
 pub fn coarser(histogram: &Histogram, digits: u8) -> Histogram {
     let mut coarse = with_digits(digits);
     merge(&mut coarse, histogram);
     coarse
 }
 
-/// HdrHistogram V2 with DEFLATE, in base64.
-pub fn encode(histogram: &Histogram) -> EncodedHistogram {
+/// Encodes a histogram in HdrHistogram's V2 format with DEFLATE, in base64.
+///
+/// Fails on a cell with 2^63 or more values. No load reaches that, but merged histograms of an edited document may.
+pub fn encode(histogram: &Histogram) -> Result<EncodedHistogram, HistogramError> {
     let mut bytes = Vec::new();
-    // Writing to memory fails only when one cell counts more than 2^63 values, which no run reaches.
-    if V2DeflateSerializer::new().serialize(histogram, &mut bytes).is_err() {
-        bytes.clear();
+    match V2DeflateSerializer::new().serialize(histogram, &mut bytes) {
+        Ok(_) => Ok(EncodedHistogram { unit: UNIT.to_owned(), count: histogram.len(), data: STANDARD.encode(bytes) }),
+        Err(_) => Err(HistogramError::TooMany),
     }
-    EncodedHistogram { unit: UNIT.to_owned(), count: histogram.len(), data: STANDARD.encode(bytes) }
 }
 
-/// Reads what [`encode`] wrote. Hostile input is refused at bounded cost: at most 256 KiB are inflated.
+/// Decodes the result of [`encode`]. Hostile input is rejected at bounded cost: at most 256 KiB are inflated.
 pub fn decode(encoded: &EncodedHistogram) -> Result<Histogram, HistogramError> {
     if encoded.unit != UNIT {
         return Err(HistogramError::Unit(encoded.unit.chars().take(20).collect()));
@@ -112,7 +116,7 @@ pub fn decode(encoded: &EncodedHistogram) -> Result<Histogram, HistogramError> {
         .deserialize(&mut plain.as_slice())
         .map_err(|_| HistogramError::Damaged("it is not in HdrHistogram's V2 format"))?;
     if histogram.len() != encoded.count {
-        return Err(HistogramError::Count { held: histogram.len(), said: encoded.count });
+        return Err(HistogramError::Count { held: histogram.len(), stated: encoded.count });
     }
     Ok(histogram)
 }
@@ -134,7 +138,7 @@ fn inflate(packed: &[u8]) -> Result<Vec<u8>, HistogramError> {
     Ok(plain)
 }
 
-/// Checks what the crate's reader takes on trust: it allocates what the header says, and its sums may overflow.
+/// Checks what the crate's decoder trusts: it allocates what the header says, and its sums may overflow.
 fn check(plain: &[u8]) -> Result<(), HistogramError> {
     let damaged = HistogramError::Damaged;
     let cells = plain.get(HEADER..).ok_or(damaged("it ends within its header"))?;
@@ -170,7 +174,7 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
     four.try_into().ok().map(u32::from_be_bytes)
 }
 
-/// One cell: a count, or minus a run of empty cells; ZigZag in at most nine bytes of seven bits, the ninth with eight.
+/// Decodes one cell: a count, or a negated run of empty cells. ZigZag in at most nine bytes of seven bits, the ninth with eight.
 fn varint(bytes: &[u8]) -> Option<(i64, &[u8])> {
     let mut value = 0_u64;
     for (position, byte) in bytes.iter().take(9).enumerate() {
@@ -184,8 +188,8 @@ fn varint(bytes: &[u8]) -> Option<(i64, &[u8])> {
     None
 }
 
-/// At most `max` buckets in milliseconds, the non-empty ones, in order; their counts add up to the histogram's. Where there are more
-/// distinct values than that, neighbours share a bucket, on a logarithmic scale so that the tail keeps its shape.
+/// Returns at most `max` non-empty buckets in milliseconds, in order; their counts add up to the histogram's. If there are more distinct
+/// values, neighbours share a bucket, on a logarithmic scale so that the tail keeps its shape.
 pub fn buckets(histogram: &Histogram, max: usize) -> Vec<HistogramBucket> {
     let mut found: Vec<(usize, HistogramBucket)> = Vec::new();
     if max == 0 || histogram.is_empty() {
@@ -215,7 +219,7 @@ fn to_ms(micros: u64) -> f64 {
     micros as f64 / 1000.0
 }
 
-/// The value in milliseconds that `p` percent (0 to 100) of all values do not exceed; 0 for an empty histogram.
+/// Percentile `p` (0 to 100) in milliseconds; 0 for an empty histogram.
 pub fn percentile_ms(histogram: &Histogram, p: f64) -> f64 {
     let p = if p.is_nan() { 0.0 } else { p.clamp(0.0, 100.0) };
     let micros = histogram.value_at_quantile(p / 100.0);
@@ -227,7 +231,7 @@ pub fn mean_ms(histogram: &Histogram) -> f64 {
     histogram.mean() / 1000.0
 }
 
-/// Standard deviation in milliseconds, of all values as the whole population; 0 for an empty histogram.
+/// Population standard deviation in milliseconds; 0 for an empty histogram.
 pub fn stddev_ms(histogram: &Histogram) -> f64 {
     histogram.stdev() / 1000.0
 }

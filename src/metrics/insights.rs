@@ -215,8 +215,10 @@ fn limit_histograms(versions: &mut [BTreeMap<String, EncodedHistogram>]) {
         }
         let share = MAX_HISTOGRAM_BYTES / all.len();
         for encoded in all.iter_mut().filter(|encoded| encoded.data.len() > share) {
-            if let Ok(fine) = histogram::decode(encoded) {
-                **encoded = histogram::encode(&histogram::coarser(&fine, digits));
+            // One that cannot be read or written anew stays as it is.
+            let coarser = histogram::decode(encoded).map(|fine| histogram::coarser(&fine, digits));
+            if let Ok(coarser) = coarser.and_then(|coarser| histogram::encode(&coarser)) {
+                **encoded = coarser;
             }
         }
     }

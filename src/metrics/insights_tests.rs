@@ -3,6 +3,7 @@
 use super::*;
 use crate::metrics::reading::{reading, samples};
 use crate::model::contribution::Assessment;
+use crate::model::counts::{Counts, Traffic};
 use crate::model::document::{Experiment, ExperimentResult};
 use crate::model::duration::GoDuration;
 use crate::model::load::{Lateness, LoadRecord};
@@ -34,7 +35,10 @@ fn distribution(micros: &[u64]) -> Values {
     for value in micros {
         histogram.saturating_record(*value);
     }
-    Values::Distribution { buckets: histogram::buckets(&histogram, 20), histogram: histogram::encode(&histogram) }
+    Values::Distribution {
+        buckets: histogram::buckets(&histogram, 20),
+        histogram: histogram::encode(&histogram).unwrap(),
+    }
 }
 
 #[test]
@@ -168,13 +172,13 @@ fn names_loads_and_verdicts_are_replaced() {
     let mut insights = Insights::default();
     let mut contribution = versions(&[Values::Scalar(1.0), Values::Scalar(2.0)]);
     contribution.versions[1].name = Some("v2".into());
-    let load = LoadRecord { requests: 7, ..LoadRecord::default() };
+    let load = LoadRecord { counts: Counts { requests: 7, ..Counts::default() }, ..LoadRecord::default() };
     contribution.versions[1].load.insert("http".into(), load);
     contribution.assessment = Some(Assessment::default());
     merge(&mut insights, &contribution).unwrap();
     assert_eq!(insights.version_names.len(), 2);
     assert_eq!(insights.version_names[1].version, "v2");
-    assert_eq!(insights.load[1]["http"].requests, 7);
+    assert_eq!(insights.load[1]["http"].counts.requests, 7);
     assert!(insights.slos.is_some() && insights.slos_satisfied.is_some());
 }
 
@@ -266,9 +270,12 @@ fn load_of_twenty_endpoints(seed: u64) -> VersionMetrics {
         let record = LoadRecord {
             url,
             lateness: Some(Lateness { p50: 0.034, p99: 0.187, max: 12.345 }),
-            bytes_sent: Some(123_456_789),
-            messages_sent: Some(100_000),
-            messages_received: Some(100_000),
+            traffic: Traffic {
+                bytes_sent: Some(123_456_789),
+                messages_sent: Some(100_000),
+                messages_received: Some(100_000),
+                ..Traffic::default()
+            },
             series: Some(series()),
             method: "POST".into(),
             statuses: [(200, 99_000), (429, 500), (503, 500)].into(),

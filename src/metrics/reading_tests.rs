@@ -44,7 +44,7 @@ fn insights() -> Insights {
         ],
         hist_metric_values: vec![[("old/latency".to_owned(), buckets)].into()],
         summary_metric_values: vec![[("abn/score".to_owned(), vec![vec![4.0, 20.0, 2.0, 8.0, 120.0]])].into()],
-        histograms: vec![[("http/latency".to_owned(), histogram::encode(&latencies))].into()],
+        histograms: vec![[("http/latency".to_owned(), histogram::encode(&latencies).unwrap())].into()],
         observations: vec![[("prom/stale".to_owned(), stale)].into()],
         ..Insights::default()
     }
@@ -176,7 +176,7 @@ fn distributions() -> Insights {
         latencies.saturating_record(micros * 100);
     }
     let keys = ["http/success-latency", "http-get/first-byte", "grpc/latency", "grpc/between-messages"];
-    let of_key = |key: &str| (key.to_owned(), histogram::encode(&latencies));
+    let of_key = |key: &str| (key.to_owned(), histogram::encode(&latencies).unwrap());
     Insights {
         num_versions: 1,
         metrics_info: keys.map(|key| (key.to_owned(), meta(MetricType::Histogram, Some("msec")))).into(),

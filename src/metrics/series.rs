@@ -1,6 +1,6 @@
-//! Series of a document: their points, and halving them.
+//! Points of a document's series, and halving of series.
 //!
-//! A document may have been edited: columns of different lengths and intervals of no length are borne.
+//! A document may have been edited, so columns of different lengths and intervals without length are tolerated.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use crate::model::series::Series;
 /// One interval of a series.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
-    /// When it begins, in seconds from the start of the load.
+    /// Start in seconds, from that of the load.
     pub start: f64,
-    /// How long it is, in seconds.
+    /// Length in seconds.
     pub length: f64,
     /// Requests that ended in it.
     pub requests: u64,
@@ -24,7 +24,7 @@ pub struct Point {
     pub p99: Option<f64>,
 }
 
-/// The points of a series, as many as it has entries in `requests`; none where its intervals have no length.
+/// Returns the points of a series, one per entry of `requests`; none if its intervals have no length.
 pub fn points(series: &Series) -> Vec<Point> {
     let interval = series.interval.0.as_secs_f64();
     let last = series.last.map_or(interval, |last| last.0.as_secs_f64());
@@ -41,8 +41,8 @@ pub fn points(series: &Series) -> Vec<Point> {
     if interval > 0.0 { series.requests.iter().enumerate().map(point).collect() } else { Vec::new() }
 }
 
-/// The series with intervals twice as long: requests and errors of neighbours add up; of their percentiles the larger one is kept, as
-/// the percentile of both lies between them. A series of one point stays as it is.
+/// Doubles the length of intervals: requests and errors of neighbours add up, and the larger of their percentiles is kept, because the
+/// percentile of both lies between them. A series of one point stays as it is.
 pub fn halved(series: &Series) -> Series {
     let count = series.requests.len();
     if count < 2 {
@@ -66,13 +66,13 @@ pub fn halved(series: &Series) -> Series {
     }
 }
 
-/// Whether a last interval is too short to stand for itself: one request that ends in its few milliseconds would look like a burst.
-/// It is part of the one before it, then.
+/// Returns true if the last interval is too short for a point of its own: one request in a few milliseconds would look like a burst. It
+/// belongs to the interval before it, then.
 pub fn is_scrap(last: Duration, interval: Duration) -> bool {
     last.saturating_mul(2) < interval
 }
 
-/// A column with the entries up to each of `ends` joined.
+/// Joins the entries of a column up to each of `ends`.
 fn joined<T: Copy + Default>(column: &[T], ends: &[usize], join: fn(T, T) -> T) -> Vec<T> {
     let mut start = 0;
     let group = |end: &usize| {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edited_series_is_borne() {
+    fn an_edited_series_is_tolerated() {
         let mut odd = series(vec![1, 2, 3, 4], 1_000);
         odd.errors = vec![1];
         odd.p50 = vec![Some(f64::NAN); 9];

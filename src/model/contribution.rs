@@ -1,4 +1,4 @@
-//! What a task adds to the experiment. Tasks never edit the document: the pipeline merges their contributions.
+//! A task's contribution to the experiment. Tasks never edit the document: the pipeline merges their contributions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,17 +10,17 @@ use super::loops::LoopRecord;
 use super::metric::MetricMeta;
 use super::slo::{SloLimits, SloMatrix, Verdict};
 
-/// Everything a task may add.
+/// Everything that a task may add.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Contribution {
-    /// One entry per version, in order; empty when the task measures nothing.
+    /// One entry per version, in order; empty if the task measures nothing.
     pub versions: Vec<VersionMetrics>,
     /// Objectives and verdicts.
     pub assessment: Option<Assessment>,
     /// Lines for the task's record.
     pub notes: Vec<String>,
-    /// Whether a signal ended the task early, with what it had measured until then.
+    /// A signal ended the task early; the measurements until then are here.
     pub interrupted: bool,
 }
 
@@ -30,7 +30,7 @@ impl Contribution {
         Self { interrupted: true, ..Self::default() }
     }
 
-    /// The providers that it measured, for whichever version: `http` of `http/latency-mean`.
+    /// Returns the providers with measurements of any version: `http` of `http/latency-mean`.
     pub fn providers(&self) -> BTreeSet<&str> {
         let keys = self.versions.iter().flat_map(|version| version.metrics.keys());
         let metrics = keys.filter_map(|key| key.split_once('/'));
@@ -39,15 +39,15 @@ impl Contribution {
     }
 }
 
-/// What a task measured for one version.
+/// A task's measurements of one version.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VersionMetrics {
-    /// The version's name, where the task knows it.
+    /// Name of the version, if the task knows it.
     pub name: Option<String>,
-    /// Metric (`provider/metric`) → what was measured.
+    /// Metric (`provider/metric`) → measurement.
     pub metrics: BTreeMap<String, Measurement>,
-    /// Provider → how its load went.
+    /// Provider → record of its load.
     pub load: BTreeMap<String, LoadRecord>,
 }
 
@@ -55,11 +55,11 @@ pub struct VersionMetrics {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Measurement {
-    /// What the metric is.
+    /// Description, unit and type of the metric.
     pub meta: MetricMeta,
-    /// The values.
+    /// Values.
     pub values: Values,
-    /// Where they come from.
+    /// Provenance of the values.
     pub observation: Option<Observation>,
 }
 
@@ -69,20 +69,20 @@ pub struct Measurement {
 pub enum Values {
     /// One number for this loop.
     Scalar(f64),
-    /// A distribution: Iter8's buckets, and the histogram at full resolution.
+    /// A distribution, in two forms.
     Distribution {
         /// Iter8's buckets, bounded in number.
         buckets: Vec<HistogramBucket>,
-        /// The histogram.
+        /// The histogram at full resolution.
         histogram: EncodedHistogram,
     },
-    /// Several numbers, such as those of a range of time: a `Sample` metric of this loop.
+    /// Several numbers, such as those of a time range: a `Sample` metric of this loop.
     Samples(Vec<f64>),
-    /// None; the reason is given here and kept as the observation's `noData`.
+    /// No values, and the reason, which becomes the observation's `noData`.
     NoData(String),
 }
 
-/// Objectives and what became of them.
+/// Objectives and their verdicts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Assessment {
@@ -92,28 +92,28 @@ pub struct Assessment {
     pub satisfied: SloMatrix,
     /// One verdict per objective and version.
     pub verdicts: Vec<Verdict>,
-    /// What this loop came to by itself, to be kept beside those of earlier loops.
+    /// Result of this loop alone, kept together with those of earlier loops.
     pub record: Option<LoopRecord>,
 }
 
-/// How a task ended, in a form that can be kept in a file.
+/// Outcome of a task, in a form that can be written to a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum TaskOutcome {
-    /// It was done, and adds this.
+    /// The task succeeded.
     Done(Contribution),
-    /// It failed.
+    /// The task failed.
     Failed(TaskFailure),
 }
 
-/// Why a task failed.
+/// Failure of a task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TaskFailure {
-    /// What failed and why.
+    /// Error message.
     pub message: String,
-    /// The next step, where there is one.
+    /// Next step for the user.
     pub hint: Option<String>,
-    /// What it measured nevertheless.
+    /// Measurements before the failure.
     pub partial: Option<Contribution>,
 }

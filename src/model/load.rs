@@ -1,4 +1,4 @@
-//! How a load went: the part of a result that says whether its latencies can be trusted.
+//! Record of a load in the document: its counters and schedule, which tell whether its latencies can be trusted.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,18 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::counts::{Counts, Traffic};
 use super::duration::GoDuration;
 use super::series::Series;
 
-/// How requests are spaced within the rate asked for.
+/// Spacing of requests within the planned rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Spacing {
     /// Evenly.
     #[default]
     Uniform,
-    /// At random, as from many users who know nothing of each other: a Poisson process.
+    /// Randomly, as from many independent users: a Poisson process.
     Poisson,
 }
 
@@ -35,90 +36,76 @@ pub struct LoadRecord {
     /// HTTP method, or the method of a gRPC service.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub method: String,
-    /// When the first request was due.
+    /// Time at which the first request was due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<DateTime<Utc>>,
-    /// From the first request being due to the last answer.
+    /// Time from the first due request to the last response.
     pub duration: GoDuration,
     /// Parallel connections, of all pods together.
     pub connections: u64,
-    /// Requests per second asked for; absent for as many as possible. With stages or random arrivals the mean of the schedule: the
-    /// requests that were due by the time they had.
+    /// Planned requests per second; absent for as many as possible. With stages or random arrivals, the mean of the requests that
+    /// were due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked_rate: Option<f64>,
-    /// How requests were spaced; absent where evenly.
+    /// Spacing of requests; absent if evenly.
     #[serde(skip_serializing_if = "Spacing::is_uniform")]
     pub arrival: Spacing,
-    /// The stages of the rate in short, such as `from 0/s: 100/s in 30s`; absent where it is constant.
+    /// Summary of the stages of the rate, such as `from 0/s: 100/s in 30s`; absent if it is constant.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub stages: String,
     /// Requests per second that were sent.
     pub achieved_rate: f64,
-    /// Requests sent, each counted once, errors included.
-    pub requests: u64,
-    /// Requests that failed: no complete answer, or one that counts as an error.
-    pub errors: u64,
-    /// Requests sent more than 1 ms after they were due.
-    pub late: u64,
-    /// Requests that were due and never sent.
-    pub dropped: u64,
-    /// How long after they were due requests were sent; absent at maximum rate, where none is due.
+    /// Requests, errors, late and dropped ones.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Delay between due time and send time; absent at maximum rate, when no request is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lateness: Option<Lateness>,
-    /// Answers by status: HTTP's, or gRPC's code (0 for OK).
+    /// Responses by status: HTTP's, or gRPC's code (0 for OK).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub statuses: BTreeMap<u16, u64>,
-    /// Requests without a complete answer, or with one that was not as expected, by cause: `refused`, `timeout`,
-    /// `unexpected-status` …
+    /// Requests without a complete response, or with an unexpected one, by cause: `refused`, `timeout`, `unexpected-status` …
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub causes: BTreeMap<String, u64>,
-    /// Response body bytes received.
-    pub bytes_received: u64,
-    /// Request body bytes sent, where they were counted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bytes_sent: Option<u64>,
-    /// Messages sent, for protocols that have several per request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub messages_sent: Option<u64>,
-    /// Messages received, for protocols that have several per answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub messages_received: Option<u64>,
-    /// Whether a signal ended the load early.
+    /// Bytes and messages.
+    #[serde(flatten)]
+    pub traffic: Traffic,
+    /// True if a signal ended the load early.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
-    /// The load over time; absent where no request ended.
+    /// The load over time; absent if no request ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub series: Option<Series>,
-    /// Of which machines it is, where several made the load; absent where one did.
+    /// The pods that shared the load; absent if it was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shards: Option<Shards>,
 }
 
-/// The machines (pods) that made a load together, each its share.
+/// The pods that shared a load.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Shards {
-    /// How many there were to be.
+    /// Number of pods.
     pub count: u64,
-    /// Those whose measurements are not in the load, by index.
+    /// Pods whose measurements are missing, by index.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<MissingShard>,
-    /// Indices of those that started after the others, in ascending order: their part was made, and later than planned.
+    /// Ascending indices of pods that started after the others; their part was made later than planned.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<u64>,
 }
 
-/// A machine whose share of a load is missing.
+/// A pod whose share of a load is missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct MissingShard {
-    /// Index of the machine, from 0.
+    /// Index of the pod, from 0.
     pub index: u64,
-    /// Why.
+    /// Reason.
     pub reason: String,
 }
 
-/// How long after they were due requests were sent, in msec.
+/// Delay between due time and send time, in msec.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Lateness {

@@ -5,8 +5,10 @@
 
 pub mod codec;
 pub mod contribution;
+pub mod counts;
 pub mod document;
 pub mod duration;
+pub(crate) mod grpc_status;
 pub mod insights;
 pub mod load;
 pub mod loops;

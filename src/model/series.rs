@@ -5,15 +5,15 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::duration::GoDuration;
 
-/// How a load went over time: one entry per interval in every column, from the instant the first request was due.
+/// A load over time: one entry per interval in every column, starting when the first request was due.
 ///
-/// A request counts in the interval in which it *ended*. An interval in which none ended is there with 0: a stall can be seen.
+/// A request counts in the interval in which it *ended*. An interval in which none ended has 0, so a stall is visible.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Series {
     /// Length of an interval: a second, or a power of two of them for long loads.
     pub interval: GoDuration,
-    /// Length of the last interval, where it is another one: shorter, as the load ended in it, or longer by such a rest.
+    /// Length of the last interval, if it differs: shorter because the load ended in it, or longer by a short rest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<GoDuration>,
     /// Requests that ended in the interval, errors included.
@@ -22,8 +22,8 @@ pub struct Series {
     /// Errors among them.
     #[serde(serialize_with = "on_one_line")]
     pub errors: Vec<u64>,
-    /// Median of their latencies in msec, to three significant digits; null where none was timed. Where a large document had
-    /// neighbouring intervals joined, it is the larger one of theirs: an upper bound.
+    /// Median of their latencies in msec, to three significant digits; null if none was timed. If neighbouring intervals of a large
+    /// document were joined, the larger one of theirs: an upper bound.
     #[serde(serialize_with = "on_one_line")]
     pub p50: Vec<Option<f64>>,
     /// 99th percentile of their latencies, as `p50`.
@@ -31,7 +31,7 @@ pub struct Series {
     pub p99: Vec<Option<f64>>,
 }
 
-/// `[1, 2, 3]` in YAML too, where every entry would take a line.
+/// `[1, 2, 3]` also in YAML, where every entry would otherwise take a line.
 pub(super) fn on_one_line<S: Serializer, T: Serialize>(column: &[T], serializer: S) -> Result<S::Ok, S::Error> {
     serde_saphyr::FlowSeq(column).serialize(serializer)
 }

@@ -1,12 +1,13 @@
-//! What several machines that make a load together tell each other: who makes which part, and what it measured.
+//! Data that pods exchange when they share a load: their parts, and their measurements.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::counts::{Counts, Traffic};
 use super::insights::EncodedHistogram;
 
-/// Which part of a load one machine makes: of every `count` requests, the one at `index`.
+/// One pod's part of a load: of every `count` requests, the one at `index`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
     index: usize,
@@ -14,145 +15,136 @@ pub struct Share {
 }
 
 impl Share {
-    /// All of it.
+    /// The whole load.
     pub const WHOLE: Share = Share { index: 0, count: 1 };
 
-    /// The part of machine `index` (from 0) of `count` ones; `None` unless there is such a machine.
+    /// The part of pod `index` (from 0) of `count`; `None` unless `index < count`.
     pub fn new(index: usize, count: usize) -> Option<Self> {
         (index < count).then_some(Self { index, count })
     }
 
-    /// Which machine, from 0.
+    /// Index of the pod, from 0.
     pub fn index(self) -> usize {
         self.index
     }
 
-    /// How many machines there are, at least 1.
+    /// Number of pods, at least 1.
     pub fn count(self) -> usize {
         self.count
     }
 }
 
-/// A point of a run at which machines meet. Places are ordered as they come.
+/// A point of a run at which pods wait for each other. Ordered by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadPlace {
     /// Index of the task, from 0.
     pub task: usize,
-    /// Which load of the task, from 0; loads that are made at the same time are one.
+    /// Index of the load in the task, from 0; simultaneous loads count as one.
     pub load: usize,
-    /// What of the load starts.
+    /// Phase that starts.
     pub phase: LoadPhase,
 }
 
-/// What of a load starts.
+/// Phase of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LoadPhase {
-    /// Its warm-up.
+    /// The warm-up.
     WarmUp,
     /// The load itself.
     Load,
 }
 
-/// What one machine hands in of one place: an entry for each load that is made there, in order.
+/// One pod's results of one place: an entry for each of its loads, in order.
 pub type ShardReport = Vec<ShardEnd>;
 
-/// What became of one machine's part of a load.
+/// Result of one pod's part of a load.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ShardEnd {
-    /// It was measured.
+    /// The measurements.
     Measured(Box<LoadShard>),
-    /// It failed.
+    /// The load failed.
     Failed(ShardFailure),
-    /// It was interrupted before it measured anything.
+    /// The load was interrupted before anything was measured.
     Interrupted,
 }
 
-/// Why a machine measured nothing.
+/// Failure of a pod's part of a load.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ShardFailure {
-    /// What failed and why.
+    /// Error message.
     pub message: String,
-    /// The next step, where there is one.
+    /// Next step for the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
-/// What one machine measured of a load. Nothing in it is rounded: what is merged is what one machine would have measured.
+/// One pod's measurements of a load. Nothing is rounded, so merged shards equal the measurements of a single pod.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LoadShard {
-    /// Nanoseconds from the first request being due to the last answer.
+    /// Nanoseconds from the first due request to the last response.
     pub duration_nanos: u64,
-    /// Parallel connections of this machine.
+    /// Parallel connections of this pod.
     pub connections: u64,
-    /// Requests per second asked of this machine; absent for as many as possible.
+    /// Planned requests per second of this pod; absent for as many as possible.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked_rate: Option<f64>,
-    /// The same of all machines together.
+    /// Planned requests per second of all pods together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub whole_rate: Option<f64>,
-    /// Requests per second that this machine sent.
+    /// Requests per second that this pod sent.
     pub achieved_rate: f64,
-    /// Requests that ended.
-    pub requests: u64,
-    /// Errors among them.
-    pub errors: u64,
-    /// Requests with a complete answer.
-    pub answers: u64,
-    /// Requests sent more than 1 ms after they were due.
-    pub late: u64,
-    /// Requests that were due and never sent.
-    pub dropped: u64,
-    /// Answers by status.
+    /// Requests, errors, late and dropped ones.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Complete responses: the sum of `statuses`. Only pods of earlier versions read it.
+    #[serde(rename = "answers")]
+    pub responses: u64,
+    /// Responses by status.
     pub statuses: BTreeMap<u16, u64>,
-    /// What the service said with the first answer of a status, where it did.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub said: BTreeMap<u16, String>,
+    /// Message of the first response with a status, if the service sent one.
+    #[serde(rename = "said", skip_serializing_if = "BTreeMap::is_empty")]
+    pub status_messages: BTreeMap<u16, String>,
     /// Failures by the name of their cause.
     pub causes: BTreeMap<String, CauseCount>,
-    /// Bytes of request bodies sent.
-    pub bytes_sent: u64,
-    /// Bytes of response bodies received.
-    pub bytes_received: u64,
-    /// Messages sent; 0 for protocols that know none.
-    pub messages_sent: u64,
-    /// Messages received, likewise.
-    pub messages_received: u64,
-    /// Whether the load was stopped before its end.
+    /// Bytes and messages.
+    #[serde(flatten, serialize_with = "Traffic::serialize_in_full", deserialize_with = "Traffic::deserialize_in_full")]
+    pub traffic: Traffic,
+    /// The load was interrupted.
     pub interrupted: bool,
-    /// The distributions by name (`latency`, `serviceTime` …), without those that are empty.
+    /// Non-empty histograms by name: `latency`, `serviceTime` …
     pub histograms: BTreeMap<String, EncodedHistogram>,
     /// The load over time.
     pub timeline: TimelineShard,
 }
 
-/// How often a cause occurred.
+/// Occurrences of a cause.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CauseCount {
-    /// How often.
+    /// Number of occurrences.
     pub count: u64,
-    /// The first one, in words.
+    /// Detail of the first one.
     pub first: String,
 }
 
-/// A load over time: intervals of equal length, from the instant the first request was due.
+/// A load over time: intervals of equal length, starting when the first request was due.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TimelineShard {
-    /// Nanoseconds from then to the end of the load.
+    /// Nanoseconds from the start to the end of the load.
     pub elapsed_nanos: u64,
-    /// An interval is two to the power of this many seconds long.
+    /// Binary logarithm of an interval's length in seconds.
     pub doublings: u32,
     /// The intervals, at most 240.
     pub intervals: Vec<IntervalShard>,
 }
 
-/// What ended in one interval.
+/// Requests that ended in one interval.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct IntervalShard {
@@ -160,7 +152,7 @@ pub struct IntervalShard {
     pub requests: u64,
     /// Errors among them.
     pub errors: u64,
-    /// Latencies, to two significant digits; absent where none was timed.
+    /// Latencies, to two significant digits; absent if none was timed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency: Option<EncodedHistogram>,
 }
@@ -170,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_share_is_that_of_a_machine_there_is() {
+    fn a_share_needs_an_index_below_the_count() {
         assert_eq!((Share::new(8, 8), Share::new(0, 0)), (None, None));
         let last = Share::new(7, 8).unwrap();
         assert_eq!((last.index(), last.count()), (7, 8));
@@ -178,7 +170,23 @@ mod tests {
     }
 
     #[test]
-    fn places_are_ordered_as_they_come() {
+    fn a_shard_of_an_earlier_version_is_read_and_written_the_same() {
+        let earlier = r#"{"durationNanos":1,"connections":2,"askedRate":4.0,"wholeRate":8.0,"achievedRate":3.5,"requests":3,
+            "errors":1,"answers":2,"late":1,"dropped":4,"statuses":{"200":1,"503":1},"said":{"503":"busy"},
+            "causes":{"refused":{"count":1,"first":"nobody"}},"bytesSent":7,"bytesReceived":8,"messagesSent":0,
+            "messagesReceived":0,"interrupted":false,"histograms":{},
+            "timeline":{"elapsedNanos":9,"doublings":0,"intervals":[]}}"#;
+        let shard: LoadShard = serde_json::from_str(earlier).unwrap();
+        assert_eq!(
+            (shard.counts.dropped, shard.responses, shard.statuses[&503], shard.traffic.bytes_received),
+            (4, 2, 1, 8)
+        );
+        let value: serde_json::Value = serde_json::from_str(earlier).unwrap();
+        assert_eq!(serde_json::to_value(&shard).unwrap(), value);
+    }
+
+    #[test]
+    fn places_are_ordered_by_time() {
         let place = |task, load, phase| LoadPlace { task, load, phase };
         let places = [
             place(0, 0, LoadPhase::WarmUp),

@@ -126,7 +126,7 @@ mod tests {
     fn our_histogram_wins_over_buckets_and_an_unreadable_one_does_not() {
         let mut recorded = histogram::new();
         recorded.record_n(2_000, 10).unwrap();
-        let encoded = histogram::encode(&recorded);
+        let encoded = histogram::encode(&recorded).unwrap();
         let buckets = vec![[("m".to_owned(), vec![bucket(1.0, 2.0, 4)])].into()];
         let mut insights = Insights { hist_metric_values: buckets, ..Insights::default() };
         assert_eq!(Distribution::find(&insights, 0, "m").unwrap().count, 4);

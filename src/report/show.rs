@@ -1,5 +1,7 @@
 //! How numbers and foreign texts are shown, whatever the format.
 
+use crate::model::grpc_status;
+
 /// Numbers from here on are written with an exponent: their digits would not fit a table.
 const HUGE: f64 = 1e15;
 
@@ -67,29 +69,10 @@ pub(super) fn bytes(number: u64) -> String {
     format!("{} {}", rounded(size), units.next().unwrap_or("B"))
 }
 
-/// What a status of a provider's answers is called: gRPC's codes by their names, all others as HTTP's.
+/// A status of a provider's responses: gRPC's codes with their names, all others as HTTP's.
 pub(super) fn status_name(provider: &str, status: u16) -> String {
-    // https://grpc.github.io/grpc/core/md_doc_statuscodes.html
-    const GRPC: [&str; 17] = [
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DATA_LOSS",
-        "UNAUTHENTICATED",
-    ];
-    match GRPC.get(usize::from(status)).filter(|_| provider == "grpc" || provider.starts_with("grpc-")) {
+    let is_grpc = provider == "grpc" || provider.starts_with("grpc-");
+    match grpc_status::name(status).filter(|_| is_grpc) {
         Some(name) => format!("{status} {name}"),
         None => status.to_string(),
     }

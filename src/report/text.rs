@@ -14,6 +14,7 @@ use table::Table;
 use super::digest::{self, Digest, LoadReport, SloReport, Summary, TaskReport};
 use super::show::{bytes, clipped, rounded, squeezed, status_name, value, value_beside, visible};
 use super::{Format, ReportError};
+use crate::model::counts::Counts;
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::load::LoadRecord;
 use crate::model::slo::Outcome;
@@ -291,7 +292,8 @@ fn loads(out: &mut String, digest: &Digest) {
     for row in loads {
         let load = &row.load;
         let asked = load.asked_rate.map_or_else(|| "max".to_owned(), rounded);
-        let counts = [load.requests, load.errors, load.late, load.dropped].map(|n| n.to_string());
+        let Counts { requests, errors, late, dropped, .. } = load.counts;
+        let counts = [requests, errors, late, dropped].map(|n| n.to_string());
         table.row(name(row), [asked, rounded(load.achieved_rate)].into_iter().chain(counts).collect());
     }
     table.write(out);
@@ -326,10 +328,10 @@ fn traffic(out: &mut String, loads: &[LoadReport], name: impl Fn(&LoadReport) ->
         ("late p50", |load| load.lateness.map(|l| value(l.p50))),
         ("late p99", |load| load.lateness.map(|l| value(l.p99))),
         ("late max", |load| load.lateness.map(|l| value(l.max))),
-        ("sent", |load| load.bytes_sent.map(bytes)),
-        ("received", |load| Some(bytes(load.bytes_received))),
-        ("msgs sent", |load| load.messages_sent.map(|n| n.to_string())),
-        ("msgs received", |load| load.messages_received.map(|n| n.to_string())),
+        ("sent", |load| load.traffic.bytes_sent.map(bytes)),
+        ("received", |load| Some(bytes(load.traffic.bytes_received))),
+        ("msgs sent", |load| load.traffic.messages_sent.map(|n| n.to_string())),
+        ("msgs received", |load| load.traffic.messages_received.map(|n| n.to_string())),
     ];
     let told: Vec<Column> =
         COLUMNS.into_iter().filter(|(_, of)| loads.iter().any(|row| of(&row.load).is_some())).collect();

@@ -15,7 +15,7 @@ const SHOWN: usize = 8;
 /// Why nothing can be concluded from what a load measured: a sentence without a final period. `None` where the load was as asked.
 pub fn doubt(load: &LoadRecord) -> Option<String> {
     if load.interrupted {
-        return Some(format!("the load was interrupted after {} requests", load.requests));
+        return Some(format!("the load was interrupted after {} requests", load.counts.requests));
     }
     if let Some(gap) = load.shards.as_ref().and_then(gap) {
         return Some(gap);
@@ -26,9 +26,9 @@ pub fn doubt(load: &LoadRecord) -> Option<String> {
         let (offered, asked) = (rounded(load.achieved_rate), rounded(asked));
         return Some(format!("the load offered {offered} of {asked} requests/s: {cause}"));
     }
-    let due = load.requests.saturating_add(load.dropped);
-    if load.dropped as f64 > DROPPED * due as f64 {
-        return Some(format!("the load dropped {} of {due} requests that were due: {cause}", load.dropped));
+    let due = load.counts.requests.saturating_add(load.counts.dropped);
+    if load.counts.dropped as f64 > DROPPED * due as f64 {
+        return Some(format!("the load dropped {} of {due} requests that were due: {cause}", load.counts.dropped));
     }
     None
 }
@@ -73,10 +73,16 @@ pub fn rounded(rate: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::counts::Counts;
     use crate::model::load::MissingShard;
 
     fn load(asked: Option<f64>, achieved: f64, requests: u64, dropped: u64) -> LoadRecord {
-        LoadRecord { asked_rate: asked, achieved_rate: achieved, requests, dropped, ..LoadRecord::default() }
+        LoadRecord {
+            asked_rate: asked,
+            achieved_rate: achieved,
+            counts: Counts { requests, dropped, ..Counts::default() },
+            ..LoadRecord::default()
+        }
     }
 
     #[test]

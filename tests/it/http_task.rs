@@ -357,7 +357,10 @@ async fn a_load_contributes_iter8s_metrics_and_ours() {
     assert_eq!(decode(histogram).unwrap().len(), 20);
     assert_eq!(buckets.iter().map(|bucket| bucket.count).sum::<u64>(), 20);
     let record = &contribution.versions[0].load["http"];
-    assert_eq!((record.requests, record.errors, record.asked_rate, record.method.as_str()), (20, 5, None, "GET"));
+    assert_eq!(
+        (record.counts.requests, record.counts.errors, record.asked_rate, record.method.as_str()),
+        (20, 5, None, "GET")
+    );
     assert_eq!(record.statuses, BTreeMap::from([(200, 15), (500, 5)]));
     let head = &server.seen()[0].head;
     assert!(head.contains("host: model.example\r\n") && head.contains("x-a: 1\r\n"), "{head}");

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use iter8::load::engine::run;
+use iter8::load::histograms::HistogramKind;
 use iter8::load::http::{Http, HttpTarget};
 use iter8::load::outcome::LoadOutcome;
 use iter8::load::pacing::{Arrival, Bound, Pacer};
@@ -59,10 +60,13 @@ async fn exactly_the_requests_asked_for_are_sent() {
         let server = Hostile::always(ok()).await;
         let plan = LoadPlan { threads, ..plan(arrival, Bound::Count(count), connections) };
         let outcome = load(plan, target(&server.url())).await.unwrap();
-        assert_eq!((outcome.requests, outcome.answers, server.arrivals()), (count, count, count));
-        assert_eq!((outcome.errors, outcome.dropped, outcome.latency.len()), (0, 0, count));
+        assert_eq!((outcome.counts.requests, outcome.responses(), server.arrivals()), (count, count, count));
+        assert_eq!(
+            (outcome.counts.errors, outcome.counts.dropped, outcome.histograms[HistogramKind::Latency].len()),
+            (0, 0, count)
+        );
         assert_eq!(outcome.statuses, BTreeMap::from([(200, count)]));
-        assert_eq!(outcome.bytes_received, 2 * count);
+        assert_eq!(outcome.traffic.bytes_received, 2 * count);
         assert!(server.connections() <= connections as u64, "{}", server.connections());
     }
 }
@@ -72,11 +76,11 @@ async fn a_duration_bounds_the_load_at_any_rate() {
     let server = Hostile::always(ok()).await;
     let bound = Bound::Duration(Duration::from_millis(500));
     let outcome = load(plan(Arrival::Constant { rate: 400.0 }, bound, 4), target(&server.url())).await.unwrap();
-    assert_eq!((outcome.requests, outcome.dropped), (200, 0));
+    assert_eq!((outcome.counts.requests, outcome.counts.dropped), (200, 0));
     assert!(outcome.achieved_rate > 300.0 && outcome.achieved_rate < 401.0, "{}", outcome.achieved_rate);
     let outcome = load(plan(MAX, bound, 4), target(&server.url())).await.unwrap();
     assert!(outcome.duration >= Duration::from_millis(480) && outcome.duration < Duration::from_millis(2_000));
-    assert_eq!(outcome.requests, server.arrivals() - 200);
+    assert_eq!(outcome.counts.requests, server.arrivals() - 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,15 +90,15 @@ async fn a_stall_shows_in_latency_and_not_in_service_time() {
     let server = Hostile::stalling(Duration::from_secs(1), Duration::from_secs(2)).await;
     let plan = plan(Arrival::Constant { rate: 1000.0 }, Bound::Count(3000), 10);
     let outcome = load(plan, target(&server.url())).await.unwrap();
-    assert_eq!((outcome.requests, server.arrivals()), (3000, 3000));
+    assert_eq!((outcome.counts.requests, server.arrivals()), (3000, 3000));
     for (p, truth) in [(99.0, 970.0), (90.0, 700.0)] {
-        let measured = percentile_ms(&outcome.latency, p);
+        let measured = percentile_ms(&outcome.histograms[HistogramKind::Latency], p);
         // A busy machine adds to delays and never takes from them.
         assert!(measured > truth * 0.95 && measured < truth * 1.25, "p{p}: {measured} ms, truth {truth} ms");
     }
-    let service = percentile_ms(&outcome.service_time, 99.0);
+    let service = percentile_ms(&outcome.histograms[HistogramKind::ServiceTime], 99.0);
     assert!(service < 300.0, "p99 of the service time: {service} ms");
-    assert!(outcome.late >= 900, "{} late", outcome.late);
+    assert!(outcome.counts.late >= 900, "{} late", outcome.counts.late);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,10 +111,10 @@ async fn a_stuck_connection_delays_no_slot_while_another_is_idle() {
         ..plan(Arrival::Constant { rate: 20.0 }, Bound::Count(16), 2)
     };
     let outcome = load(plan, target(&server.url())).await.unwrap();
-    assert_eq!((outcome.requests, outcome.answers, server.arrivals()), (16, 15, 16));
+    assert_eq!((outcome.counts.requests, outcome.responses(), server.arrivals()), (16, 15, 16));
     // Without being rung, worker 1 would find the other's slots only at its own ones: 50 ms late. Three quarters leave room for a
     // busy machine, and half of the slots are the other's.
-    let p75 = percentile_ms(&outcome.latency, 75.0);
+    let p75 = percentile_ms(&outcome.histograms[HistogramKind::Latency], 75.0);
     assert!(p75 < 45.0, "p75 {p75} ms");
 }
 
@@ -122,9 +126,9 @@ async fn slots_that_can_not_be_sent_in_time_are_dropped_and_counted() {
         ..plan(Arrival::Constant { rate: 100.0 }, Bound::Duration(Duration::from_millis(500)), 2)
     };
     let outcome = load(plan, target(&server.url())).await.unwrap();
-    assert_eq!(outcome.requests + outcome.dropped, 50);
-    assert_eq!(causes(&outcome), BTreeMap::from([("timeout", outcome.requests)]));
-    assert!((4..=6).contains(&outcome.requests), "{}", outcome.requests);
+    assert_eq!(outcome.counts.requests + outcome.counts.dropped, 50);
+    assert_eq!(causes(&outcome), BTreeMap::from([("timeout", outcome.counts.requests)]));
+    assert!((4..=6).contains(&outcome.counts.requests), "{}", outcome.counts.requests);
     assert!(outcome.duration < Duration::from_millis(2600), "{:?}", outcome.duration);
 }
 
@@ -147,8 +151,13 @@ async fn answers_of_any_legal_shape_are_read_whole() {
         (Act::WriteAndClose(answer(200, "Connection: close\r\n", "hello")), 5),
     ] {
         let (outcome, server) = against(act).await;
-        assert_eq!((outcome.answers, outcome.errors, outcome.requests), (12, 0, 12), "{:?}", outcome.causes);
-        assert_eq!((outcome.bytes_received, server.arrivals()), (12 * bytes, 12));
+        assert_eq!(
+            (outcome.responses(), outcome.counts.errors, outcome.counts.requests),
+            (12, 0, 12),
+            "{:?}",
+            outcome.causes
+        );
+        assert_eq!((outcome.traffic.bytes_received, server.arrivals()), (12 * bytes, 12));
     }
 }
 
@@ -174,7 +183,7 @@ async fn failures_are_counted_by_cause() {
     ] {
         let (outcome, _) = against(act.clone()).await;
         assert_eq!(causes(&outcome), BTreeMap::from([(cause, 12)]), "{act:?}: {:?}", outcome.causes);
-        assert_eq!((outcome.requests, outcome.errors, outcome.answers), (12, 12, 0));
+        assert_eq!((outcome.counts.requests, outcome.counts.errors, outcome.responses()), (12, 12, 0));
     }
 }
 
@@ -195,10 +204,10 @@ async fn a_bad_answer_spoils_only_its_own_request() {
     // A POST is never sent twice.
     let post = HttpTarget { method: http::Method::POST, ..target(&server.url()) };
     let outcome = load(plan(MAX, Bound::Count(300), 4), post).await.unwrap();
-    assert_eq!((outcome.requests, outcome.answers, outcome.errors), (300, 200, 200));
+    assert_eq!((outcome.counts.requests, outcome.responses(), outcome.counts.errors), (300, 200, 200));
     assert_eq!(outcome.statuses, BTreeMap::from([(200, 100), (503, 100)]));
     assert_eq!(causes(&outcome), BTreeMap::from([("closed", 100)]));
-    assert_eq!(outcome.latency.len(), 200, "failures without an answer have no latency");
+    assert_eq!(outcome.histograms[HistogramKind::Latency].len(), 200, "failures without an answer have no latency");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,8 +251,8 @@ async fn one_success_among_the_first_requests_is_enough() {
         ..plan(Arrival::Constant { rate: 400.0 }, Bound::Count(100), 4)
     };
     let outcome = load(plan, target(&server.url())).await.unwrap();
-    assert_eq!(outcome.requests, 100);
-    assert!(outcome.errors > 10, "{}", outcome.errors);
+    assert_eq!(outcome.counts.requests, 100);
+    assert!(outcome.counts.errors > 10, "{}", outcome.counts.errors);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -252,7 +261,11 @@ async fn no_request_is_sent_before_it_is_due() {
     for _ in 0..5 {
         let plan = plan(Arrival::Constant { rate: 100.0 }, Bound::Count(1), 1);
         let outcome = load(plan, target(&server.url())).await.unwrap();
-        assert!(outcome.latency.max() >= outcome.service_time.max(), "{:?}", outcome.duration);
+        assert!(
+            outcome.histograms[HistogramKind::Latency].max() >= outcome.histograms[HistogramKind::ServiceTime].max(),
+            "{:?}",
+            outcome.duration
+        );
     }
 }
 
@@ -267,7 +280,12 @@ async fn an_idle_connection_that_the_server_closes_is_no_error_unless_repeating_
             let before = server.arrivals();
             let target = HttpTarget { method: method.clone(), ..target(&server.url()) };
             let outcome = load(plan(MAX, Bound::Count(10), 1), target).await.unwrap();
-            assert_eq!((outcome.requests, outcome.errors), (10, errors), "{method}: {:?}", outcome.causes);
+            assert_eq!(
+                (outcome.counts.requests, outcome.counts.errors),
+                (10, errors),
+                "{method}: {:?}",
+                outcome.causes
+            );
             assert_eq!(server.arrivals() - before, arrivals, "{method}");
         }
     }
@@ -280,7 +298,7 @@ async fn an_idle_connection_that_the_server_closes_is_no_error_unless_repeating_
     let server = Hostile::always(Act::WriteAndLeave(answer(200, "", "ok"), Duration::from_millis(10))).await;
     let outcome =
         load(plan(Arrival::Constant { rate: 99.0 }, Bound::Count(50), 1), target(&server.url())).await.unwrap();
-    assert_eq!(outcome.errors, 0, "{:?}", outcome.causes);
+    assert_eq!(outcome.counts.errors, 0, "{:?}", outcome.causes);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -330,8 +348,8 @@ async fn an_interrupt_ends_the_load_at_once_and_keeps_what_was_measured() {
     let begun = Instant::now();
     let outcome = run(plan, Arc::new(Http::new(target(&server.url())).unwrap()), stop, &progress).await.unwrap();
     assert!(outcome.interrupted && begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-    assert_eq!((outcome.requests, outcome.errors), (50, 0));
-    assert!(outcome.dropped > 0 && outcome.dropped < 1_000, "{}", outcome.dropped);
+    assert_eq!((outcome.counts.requests, outcome.counts.errors), (50, 0));
+    assert!(outcome.counts.dropped > 0 && outcome.counts.dropped < 1_000, "{}", outcome.counts.dropped);
     let seen = seen.into_inner().unwrap();
     let last = seen.last().unwrap();
     assert!(last.ended && last.p99_ms.is_some() && last.total == Some(100_000) && last.done == 50, "{last:?}");
@@ -354,10 +372,10 @@ async fn redirects_are_followed_only_when_asked_and_drop_credentials_elsewhere()
     post.headers.insert("x-api-key", "k".parse().unwrap());
     post.headers.insert("x-plain", "p".parse().unwrap());
     let outcome = load(plan(MAX, Bound::Count(2), 1), post.clone()).await.unwrap();
-    assert_eq!((outcome.statuses, outcome.errors), (BTreeMap::from([(302, 2)]), 0));
+    assert_eq!((outcome.statuses, outcome.counts.errors), (BTreeMap::from([(302, 2)]), 0));
     post.redirects = 2;
     let outcome = load(plan(MAX, Bound::Count(2), 1), post.clone()).await.unwrap();
-    assert_eq!((outcome.statuses, outcome.bytes_received), (BTreeMap::from([(200, 2)]), 14));
+    assert_eq!((outcome.statuses, outcome.traffic.bytes_received), (BTreeMap::from([(200, 2)]), 14));
     let first = &start.seen()[2];
     assert!(first.head.starts_with("POST / ") && first.body == b"body", "{first:?}");
     let second = &start.seen()[3];
@@ -381,9 +399,9 @@ async fn tls_trusts_what_it_is_told_to_and_nothing_else() {
     let with = |tls| load(plan(MAX, Bound::Count(6), 2), HttpTarget { tls, ..target(&url) });
     let ca = |authority: &Authority| Some(authority.pem.clone().into_bytes());
     let trusted = with(TlsOptions { ca: ca(&authority), ..TlsOptions::default() }).await.unwrap();
-    assert_eq!((trusted.answers, trusted.errors), (6, 0), "{:?}", trusted.causes);
+    assert_eq!((trusted.responses(), trusted.counts.errors), (6, 0), "{:?}", trusted.causes);
     let any = with(TlsOptions { skip_verify: true, ..TlsOptions::default() }).await.unwrap();
-    assert_eq!((any.answers, any.errors), (6, 0), "{:?}", any.causes);
+    assert_eq!((any.responses(), any.counts.errors), (6, 0), "{:?}", any.causes);
     for tls in [TlsOptions::default(), TlsOptions { ca: ca(&Authority::new()), ..TlsOptions::default() }] {
         let outcome = with(tls).await.unwrap();
         assert_eq!(causes(&outcome), BTreeMap::from([("tls", 6)]), "{:?}", outcome.causes);

@@ -45,7 +45,7 @@ async fn an_answer_that_ends_at_any_byte_is_counted_under_its_cause() {
             let server = Hostile::scripted(move |arrival| end(bytes[..arrival.number as usize].to_vec())).await;
             let outcome = load(length, target(&server.url())).await;
             assert_eq!(causes(&outcome), BTreeMap::from([(cause, length)]), "{:?}", outcome.causes);
-            assert_eq!((outcome.errors, outcome.answers, server.connections()), (length, 0, length));
+            assert_eq!((outcome.counts.errors, outcome.responses(), server.connections()), (length, 0, length));
         }
     }
 }
@@ -83,11 +83,11 @@ async fn connections_are_used_as_long_as_the_server_keeps_them() {
     };
     let server = Hostile::scripted(limited).await;
     let outcome = load(100, target(&server.url())).await;
-    assert_eq!((outcome.errors, server.arrivals()), (0, 100), "{:?}", outcome.causes);
+    assert_eq!((outcome.counts.errors, server.arrivals()), (0, 100), "{:?}", outcome.causes);
     assert!((20..=22).contains(&server.connections()), "{}", server.connections());
     for headers in ["Connection: close\r\n", "connection: x, CLOSE\r\n"] {
         let server = Hostile::always(Act::Write(answer(200, headers, "ok"))).await;
-        assert_eq!(load(10, target(&server.url())).await.errors, 0);
+        assert_eq!(load(10, target(&server.url())).await.counts.errors, 0);
         assert!(server.connections() >= 10, "{}", server.connections());
     }
 }
@@ -97,7 +97,7 @@ async fn a_head_has_no_body_to_wait_for() {
     let server = Hostile::always(Act::Write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n".to_vec())).await;
     let head = HttpTarget { method: http::Method::HEAD, ..target(&server.url()) };
     let outcome = load(20, head).await;
-    assert_eq!((outcome.errors, outcome.bytes_received), (0, 0), "{:?}", outcome.causes);
+    assert_eq!((outcome.counts.errors, outcome.traffic.bytes_received), (0, 0), "{:?}", outcome.causes);
     assert!(server.connections() <= 2);
 }
 
@@ -114,7 +114,7 @@ async fn an_answer_that_nobody_asked_for_harms_nobody() {
         }
     });
     let outcome = tokio::time::timeout(Duration::from_secs(60), load(20, target(&url))).await.unwrap();
-    assert_eq!((outcome.requests, outcome.statuses), (20, BTreeMap::from([(503, 20)])), "{:?}", outcome.causes);
+    assert_eq!((outcome.counts.requests, outcome.statuses), (20, BTreeMap::from([(503, 20)])), "{:?}", outcome.causes);
 }
 
 #[cfg(target_os = "linux")]
@@ -195,13 +195,13 @@ async fn an_answer_that_is_not_as_expected_is_an_error_with_its_cause() {
     ] {
         let count = 4;
         let outcome = load(count, HttpTarget { expect: Arc::new(expect), ..target(&server.url()) }).await;
-        assert_eq!((outcome.answers, outcome.statuses[&202]), (count, count));
+        assert_eq!((outcome.responses(), outcome.statuses[&202]), (count, count));
         let found: Vec<_> =
             outcome.causes.iter().map(|(cause, (count, words))| (cause.name(), *count, words)).collect();
         match cause {
-            None => assert_eq!((outcome.errors, found.len()), (0, 0)),
+            None => assert_eq!((outcome.counts.errors, found.len()), (0, 0)),
             Some((name, words)) => {
-                assert_eq!(outcome.errors, count);
+                assert_eq!(outcome.counts.errors, count);
                 assert_eq!(found, [(name, count, &words.to_owned())]);
             }
         }

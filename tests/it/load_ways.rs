@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, PROXY_AUTHORIZATION};
 use http::{HeaderValue, Method, Version};
 use iter8::load::engine;
+use iter8::load::histograms::HistogramKind;
 use iter8::load::http::{Http, Http2, HttpTarget, Transport};
 use iter8::load::outcome::LoadOutcome;
 use iter8::load::pacing::{Arrival, Bound, Pacer};
@@ -61,10 +62,10 @@ async fn http2_is_spoken_with_prior_knowledge_and_carries_everything() {
     target.headers.insert(HOST, HeaderValue::from_static("iris.example"));
     target.headers.insert("connection", HeaderValue::from_static("keep-alive"));
     let outcome = load(plan(50, 2), Http2::new(target).unwrap()).await;
-    assert_eq!((outcome.answers, outcome.errors, server.requests()), (50, 0, 50), "{:?}", outcome.causes);
-    assert_eq!((outcome.bytes_sent, outcome.bytes_received), (5_000_000, 5_000_000));
-    assert_eq!(outcome.connect.len(), server.connections());
-    assert_eq!(outcome.first.len(), 50);
+    assert_eq!((outcome.responses(), outcome.counts.errors, server.requests()), (50, 0, 50), "{:?}", outcome.causes);
+    assert_eq!((outcome.traffic.bytes_sent, outcome.traffic.bytes_received), (Some(5_000_000), 5_000_000));
+    assert_eq!(outcome.histograms[HistogramKind::Connect].len(), server.connections());
+    assert_eq!(outcome.histograms[HistogramKind::First].len(), 50);
     let seen = &server.seen()[0];
     assert_eq!((seen.version, &seen.method, seen.body.len()), (Version::HTTP_2, &Method::PUT, 100_000));
     assert_eq!(seen.uri, "http://iris.example/predict?model=iris");
@@ -78,7 +79,7 @@ async fn seats_share_connections_and_are_all_in_flight_at_once() {
     let server = Mirror::start(Kind { crowd: Some(40), ..Kind::default() }).await;
     let http = Http2::new(target(&format!("http://{}/", server.address))).unwrap();
     let outcome = load(LoadPlan { in_flight: 40, ..plan(400, 3) }, http).await;
-    assert_eq!((outcome.answers, outcome.errors), (400, 0), "{:?}", outcome.causes);
+    assert_eq!((outcome.responses(), outcome.counts.errors), (400, 0), "{:?}", outcome.causes);
     assert_eq!(server.connections(), 3);
 }
 
@@ -88,9 +89,9 @@ async fn with_tls_http2_is_agreed_on_or_refused() {
     let url = format!("https://{}/", server.address);
     let with = |url: &str| HttpTarget { tls: trusting(&authority), ..target(url) };
     let outcome = load(plan(20, 2), Http2::new(with(&url)).unwrap()).await;
-    assert_eq!((outcome.answers, server.seen()[0].version), (20, Version::HTTP_2), "{:?}", outcome.causes);
+    assert_eq!((outcome.responses(), server.seen()[0].version), (20, Version::HTTP_2), "{:?}", outcome.causes);
     let outcome = load(plan(20, 2), Http::new(with(&url)).unwrap()).await;
-    assert_eq!((outcome.answers, outcome.errors), (20, 0), "{:?}", outcome.causes);
+    assert_eq!((outcome.responses(), outcome.counts.errors), (20, 0), "{:?}", outcome.causes);
 
     let (authority, server) = secure(&["http/1.1"]).await;
     let url = format!("https://{}/", server.address);
@@ -106,7 +107,7 @@ async fn both_versions_of_tls_are_spoken() {
         let url = format!("https://{}/", server.address);
         let http = Http::new(HttpTarget { tls: trusting(&authority), ..target(&url) }).unwrap();
         let outcome = load(plan(4, 2), http).await;
-        assert_eq!((outcome.answers, outcome.errors), (4, 0), "{version:?}: {:?}", outcome.causes);
+        assert_eq!((outcome.responses(), outcome.counts.errors), (4, 0), "{version:?}: {:?}", outcome.causes);
     }
 }
 
@@ -118,7 +119,7 @@ async fn the_servers_certificate_may_bear_another_name_that_is_told() {
     for (name, expected) in [(None, 0), (Some("localhost"), 0), (Some("elsewhere.example"), 4)] {
         let server_name = name.map(str::to_owned);
         let target = HttpTarget { tls: trusting(&authority), server_name, ..target(&url) };
-        assert_eq!(load(plan(4, 1), Http::new(target).unwrap()).await.errors, expected, "{name:?}");
+        assert_eq!(load(plan(4, 1), Http::new(target).unwrap()).await.counts.errors, expected, "{name:?}");
     }
     let odd = HttpTarget { server_name: Some("not a name".into()), ..target(&url) };
     assert!(Http::new(odd).unwrap_err().to_string().contains("`not a name`"));
@@ -131,17 +132,17 @@ async fn unix_sockets_and_ipv6_lead_to_a_server() {
     let server = Mirror::on_socket(&path).await;
     let with = |transport| HttpTarget { transport, ..target("http://model.example/ready") };
     let outcome = load(plan(10, 2), Http::new(with(Transport::Unix(path.clone()))).unwrap()).await;
-    assert_eq!((outcome.answers, server.connections()), (10, 2), "{:?}", outcome.causes);
+    assert_eq!((outcome.responses(), server.connections()), (10, 2), "{:?}", outcome.causes);
     assert_eq!(server.seen()[0].headers[HOST], "model.example");
     let outcome = load(plan(10, 2), Http2::new(with(Transport::Unix(path.clone()))).unwrap()).await;
-    assert_eq!((outcome.answers, server.seen()[10].version), (10, Version::HTTP_2));
+    assert_eq!((outcome.responses(), server.seen()[10].version), (10, Version::HTTP_2));
     let outcome = load(plan(2, 1), Http::new(with(Transport::Unix(directory.path().join("none")))).unwrap()).await;
     let detail = &outcome.causes.values().next().unwrap().1;
     assert!(detail.contains("none") && detail.contains("No such file"), "{detail}");
 
     let server = Mirror::start(Kind { is_ipv6: true, ..Kind::default() }).await;
     let outcome = load(plan(10, 2), Http::new(target(&format!("http://{}/", server.address))).unwrap()).await;
-    assert_eq!((outcome.answers, outcome.errors), (10, 0), "{:?}", outcome.causes);
+    assert_eq!((outcome.responses(), outcome.counts.errors), (10, 0), "{:?}", outcome.causes);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -205,7 +206,7 @@ async fn a_proxy_passes_plain_requests_on_and_makes_tunnels_for_the_rest() {
     let url = format!("http://{}/a?b=c", plain.address);
     let outcome =
         load(plan(6, 2), Http::new(HttpTarget { transport: transport.clone(), ..target(&url) }).unwrap()).await;
-    assert_eq!((outcome.answers, outcome.errors), (6, 0), "{:?} {:?}", outcome.causes, outcome.statuses);
+    assert_eq!((outcome.responses(), outcome.counts.errors), (6, 0), "{:?} {:?}", outcome.causes, outcome.statuses);
     assert_eq!(asked.lock().unwrap().first(), Some(&format!("GET {url} HTTP/1.1")));
     assert_eq!(plain.seen()[0].headers[HOST], plain.address.to_string());
     assert!(plain.seen()[0].headers.contains_key(PROXY_AUTHORIZATION), "our small proxy passes on what it gets");
@@ -213,12 +214,12 @@ async fn a_proxy_passes_plain_requests_on_and_makes_tunnels_for_the_rest() {
     asked.lock().unwrap().clear();
     let outcome =
         load(plan(6, 2), Http2::new(HttpTarget { transport: transport.clone(), ..target(&url) }).unwrap()).await;
-    assert_eq!((outcome.answers, outcome.errors), (6, 0), "{:?}", outcome.causes);
+    assert_eq!((outcome.responses(), outcome.counts.errors), (6, 0), "{:?}", outcome.causes);
     let (authority, secret) = secure(&["h2", "http/1.1"]).await;
     let url = format!("https://{}/", secret.address);
     let with = HttpTarget { transport, tls: trusting(&authority), ..target(&url) };
     let outcome = load(plan(6, 2), Http::new(with).unwrap()).await;
-    assert_eq!((outcome.answers, outcome.errors), (6, 0), "{:?}", outcome.causes);
+    assert_eq!((outcome.responses(), outcome.counts.errors), (6, 0), "{:?}", outcome.causes);
     assert!(!secret.seen()[0].headers.contains_key(PROXY_AUTHORIZATION), "the proxy's password is the proxy's alone");
     let tunnels = [plain.address, plain.address, secret.address, secret.address];
     assert_eq!(*asked.lock().unwrap(), tunnels.map(|to| format!("CONNECT {to} HTTP/1.1")));
@@ -273,8 +274,17 @@ async fn a_server_that_says_goodbye_is_connected_to_again_and_nothing_is_lost() 
     let address = hostile(|_, respond, _| async move { fine(respond) }).await;
     let http = Http2::new(target(&format!("http://{address}/"))).unwrap();
     let outcome = load(LoadPlan { in_flight: 4, ..plan(200, 2) }, http).await;
-    assert_eq!((outcome.requests, outcome.answers, outcome.errors), (200, 200, 0), "{:?}", outcome.causes);
-    assert!(outcome.connect.len() > 20, "seven streams a connection: {}", outcome.connect.len());
+    assert_eq!(
+        (outcome.counts.requests, outcome.responses(), outcome.counts.errors),
+        (200, 200, 0),
+        "{:?}",
+        outcome.causes
+    );
+    assert!(
+        outcome.histograms[HistogramKind::Connect].len() > 20,
+        "seven streams a connection: {}",
+        outcome.histograms[HistogramKind::Connect].len()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -285,9 +295,9 @@ async fn streams_that_are_reset_count_as_such_and_spare_the_others() {
     .await;
     let http = Http2::new(target(&format!("http://{address}/"))).unwrap();
     let outcome = load(plan(60, 1), http).await;
-    assert_eq!(outcome.requests, 60);
-    assert_eq!(causes(&outcome), BTreeMap::from([("reset", outcome.errors)]), "{:?}", outcome.causes);
-    assert!((20..=40).contains(&outcome.errors), "{}", outcome.errors);
+    assert_eq!(outcome.counts.requests, 60);
+    assert_eq!(causes(&outcome), BTreeMap::from([("reset", outcome.counts.errors)]), "{:?}", outcome.causes);
+    assert!((20..=40).contains(&outcome.counts.errors), "{}", outcome.counts.errors);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -326,13 +336,16 @@ async fn stop_mode(stop_mode: StopMode) -> (LoadOutcome, Duration) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_in_flight_at_the_end_is_awaited_cut_off_or_ignored() {
     let (waited, time) = stop_mode(StopMode::Wait).await;
-    assert_eq!((waited.requests, causes(&waited)), (7, BTreeMap::from([("timeout", 3)])));
+    assert_eq!((waited.counts.requests, causes(&waited)), (7, BTreeMap::from([("timeout", 3)])));
     assert!(time >= Duration::from_secs(1), "{time:?}");
     let (cut, time) = stop_mode(StopMode::Abort).await;
-    assert_eq!((cut.requests, cut.latency.len(), causes(&cut)), (7, 4, BTreeMap::from([("cut", 3)])));
+    assert_eq!(
+        (cut.counts.requests, cut.histograms[HistogramKind::Latency].len(), causes(&cut)),
+        (7, 4, BTreeMap::from([("cut", 3)]))
+    );
     assert!(time < Duration::from_millis(900), "{time:?}");
     let (ignored, time) = stop_mode(StopMode::Ignore).await;
-    assert_eq!((ignored.requests, ignored.errors), (4, 0));
+    assert_eq!((ignored.counts.requests, ignored.counts.errors), (4, 0));
     assert!(time < Duration::from_millis(900), "{time:?}");
 }
 
@@ -343,10 +356,13 @@ async fn a_load_can_be_bounded_twice_and_its_first_requests_left_out() {
     let pacer = Pacer::new(Arrival::Constant { rate: 100.0 }, Bound::Count(1_000_000));
     let plan_of = LoadPlan { pacer, max_duration: Some(Duration::from_millis(500)), ..plan(1, 2) };
     let outcome = load(plan_of, http()).await;
-    assert!((40..=52).contains(&outcome.requests), "{}", outcome.requests);
-    assert!(outcome.dropped <= 2, "slots after the end are not due: {}", outcome.dropped);
+    assert!((40..=52).contains(&outcome.counts.requests), "{}", outcome.counts.requests);
+    assert!(outcome.counts.dropped <= 2, "slots after the end are not due: {}", outcome.counts.dropped);
 
     let before = server.requests();
     let outcome = load(LoadPlan { skip_first: 30, ..plan(100, 4) }, http()).await;
-    assert_eq!((server.requests() - before, outcome.requests, outcome.latency.len()), (100, 70, 70));
+    assert_eq!(
+        (server.requests() - before, outcome.counts.requests, outcome.histograms[HistogramKind::Latency].len()),
+        (100, 70, 70)
+    );
 }

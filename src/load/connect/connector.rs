@@ -1,4 +1,4 @@
-//! From a target to an open stream: directly, through a proxy or a Unix socket, encrypted or not.
+//! Opens a stream to a target: directly, through a proxy or a Unix socket, with or without TLS.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,26 +11,26 @@ use super::proxy::Proxy;
 use super::stream::Stream;
 use crate::load::cause::{Cause, Failure};
 
-/// How a stream gets to its target.
+/// Route of a stream to its target.
 #[derive(Debug, Default)]
 pub enum Route {
     /// Over TCP.
     #[default]
     Direct,
-    /// Through an HTTP proxy, which is asked for a tunnel.
+    /// Through a tunnel of an HTTP proxy.
     Tunnel(Proxy),
-    /// To an HTTP proxy, which is spoken to instead of the target; only for plain HTTP/1.1.
+    /// To an HTTP proxy that forwards requests; only for plain HTTP/1.1.
     Forward(Proxy),
-    /// Through a Unix socket of this machine.
+    /// Through a Unix socket.
     Unix(PathBuf),
 }
 
-/// How a stream is encrypted.
+/// Encryption of a stream.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// Authorities, our certificate, and the protocols that are offered (ALPN).
+    /// Trusted authorities, client certificate, and the protocols offered (ALPN).
     pub config: Arc<ClientConfig>,
-    /// The name that the server's certificate must bear and SNI tells; `None` for the target's host.
+    /// Server name for SNI and certificate verification; `None` for the target's host.
     pub server_name: Option<ServerName<'static>>,
 }
 
@@ -39,9 +39,9 @@ pub struct Tls {
 pub struct Connector {
     /// The target.
     pub endpoint: Endpoint,
-    /// The way there.
+    /// Route to the target.
     pub route: Route,
-    /// Encryption; used if the target's scheme is `https`.
+    /// Encryption, if the target's scheme is `https`.
     pub tls: Option<Tls>,
 }
 
@@ -50,7 +50,7 @@ pub struct Connector {
 pub struct Connected {
     /// The stream.
     pub stream: Stream,
-    /// Whether both sides agreed on HTTP/2 (ALPN).
+    /// HTTP/2 was negotiated (ALPN).
     pub is_h2: bool,
 }
 
@@ -68,13 +68,13 @@ impl Connector {
             Route::Unix(path) => unix(path).await?,
         };
         if let Stream::Tcp(tcp) = &stream {
-            // Only latency is lost where this fails.
+            // A failure only costs latency.
             let _ = tcp.set_nodelay(true);
         }
         if self.endpoint.is_tls() { self.encrypt(stream).await } else { Ok(Connected { stream, is_h2: false }) }
     }
 
-    /// Opens a stream for HTTP/2: agreed on by ALPN where it is encrypted, else assumed.
+    /// Opens a stream for HTTP/2, negotiated by ALPN if it is encrypted, else with prior knowledge.
     pub async fn connect_h2(&self) -> Result<Stream, Failure> {
         let Connected { stream, is_h2 } = self.connect().await?;
         if self.endpoint.is_tls() && !is_h2 {
@@ -91,8 +91,8 @@ impl Connector {
         };
         let connector = tokio_rustls::TlsConnector::from(Arc::clone(&tls.config));
         let stream = connector.connect(name, stream).await.map_err(|error| {
-            let failure = Failure::of(&error, Cause::Tls);
-            // A peer that hangs up amid the handshake refuses TLS; it has not been asked anything yet.
+            let failure = Failure::from_error(&error, Cause::Tls);
+            // A peer that closes the connection during the handshake rejects TLS.
             let cause = if failure.cause == Cause::Closed { Cause::Tls } else { failure.cause };
             Failure { cause, ..failure }
         })?;
@@ -105,7 +105,7 @@ impl Connector {
 async fn unix(path: &std::path::Path) -> Result<Stream, Failure> {
     let stream = tokio::net::UnixStream::connect(path).await;
     stream.map(Stream::Unix).map_err(|error| {
-        let failure = Failure::of(&error, Cause::Other);
+        let failure = Failure::from_error(&error, Cause::Other);
         Failure { detail: format!("Unix socket `{}`: {error}", path.display()), ..failure }
     })
 }

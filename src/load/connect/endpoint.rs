@@ -1,4 +1,4 @@
-//! Scheme, host and port: where a connection goes, and its addresses in turn.
+//! Scheme, host and port of a connection's other end. Uses the addresses of a name in turn and avoids broken ones.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,39 +12,38 @@ use tokio::sync::Mutex;
 use url::{Host, Url};
 
 use crate::load::cause::{Cause, Failure};
-use crate::load::lock::lock;
 
-/// How long a name's addresses are used before it is looked up again.
+/// Time for which a name lookup is cached.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// How long one of several addresses may take to connect before the next one is tried.
+/// Connect timeout of one of several addresses.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long an address that could not be connected to comes after the others.
+/// Time for which an address that could not be connected to comes after the others.
 const SHUNNED: Duration = Duration::from_secs(10);
 
-/// Where connections go.
+/// The other end of connections.
 #[derive(Debug)]
 pub struct Endpoint {
     is_tls: bool,
     host: Host<String>,
     port: u16,
-    /// The newest lookup; locked while one is under way, so that a name is looked up once for all who wait.
+    /// The latest lookup; locked while one is running, so that all waiting tasks share it.
     known: Mutex<Option<Lookup>>,
-    /// Which address is next.
+    /// Rotates the addresses.
     turn: AtomicUsize,
-    /// Addresses that could not be connected to, and when.
-    broken: std::sync::Mutex<BTreeMap<SocketAddr, Instant>>,
+    /// Addresses that could not be connected to, and since when.
+    broken: parking_lot::Mutex<BTreeMap<SocketAddr, Instant>>,
 }
 
-/// The outcome of a name's lookup.
+/// Result of a name lookup.
 #[derive(Clone, Debug)]
 struct Lookup {
     ended: Instant,
     addresses: Result<Arc<[SocketAddr]>, String>,
 }
 
-/// A DNS name or an IP address as the name that a server's certificate must bear; `None` if it is neither.
+/// Parses a server name for certificate verification; `None` if it is neither a DNS name nor an IP address.
 pub fn server_name(name: &str) -> Option<ServerName<'static>> {
     ServerName::try_from(name.to_owned()).ok()
 }
@@ -56,8 +55,8 @@ impl PartialEq for Endpoint {
 }
 
 impl Endpoint {
-    /// The endpoint of an `http` or `https` URL.
-    pub fn of(url: &Url) -> Option<Self> {
+    /// Returns the endpoint of an `http` or `https` URL.
+    pub fn from_url(url: &Url) -> Option<Self> {
         let is_tls = match url.scheme() {
             "http" => false,
             "https" => true,
@@ -75,17 +74,17 @@ impl Endpoint {
         })
     }
 
-    /// Whether connections are encrypted.
+    /// Returns true if connections are encrypted.
     pub fn is_tls(&self) -> bool {
         self.is_tls
     }
 
-    /// Host and port, as `CONNECT` names them.
+    /// Returns host and port, as in `CONNECT`.
     pub fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// The name that the server's certificate must bear.
+    /// Returns the server name for certificate verification.
     pub fn server_name(&self) -> Result<ServerName<'static>, Failure> {
         match &self.host {
             Host::Domain(name) => {
@@ -97,7 +96,7 @@ impl Endpoint {
         }
     }
 
-    /// Opens a TCP connection; the addresses of a name are used in turn, and the others tried where one fails.
+    /// Opens a TCP connection. The addresses of a name are used in turn; if one fails, the others are tried.
     pub async fn connect(&self) -> Result<TcpStream, Failure> {
         let addresses = self.in_turn(&self.addresses().await?);
         let mut failure = Failure::new(Cause::Dns, format!("{} has no address", self.host));
@@ -117,7 +116,7 @@ impl Endpoint {
                     return Ok(stream);
                 }
                 Err(error) => {
-                    failure = Failure::of(&error, Cause::Other);
+                    failure = Failure::from_error(&error, Cause::Other);
                     trial.is_blameless |= failure.is_out_of_files;
                 }
             }
@@ -125,9 +124,9 @@ impl Endpoint {
         Err(failure)
     }
 
-    /// The addresses, each first in its turn, those that failed lately at the end: a dead one costs its time once, not every time.
+    /// Rotates the addresses and moves those that failed recently to the end, so that a dead one costs its timeout once.
     fn in_turn(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
-        let broken = &mut *lock(&self.broken);
+        let broken = &mut *self.broken.lock();
         broken.retain(|_, since| since.elapsed() < SHUNNED);
         let (mut good, bad): (Vec<_>, Vec<_>) = addresses.iter().partition(|address| !broken.contains_key(address));
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
@@ -147,14 +146,14 @@ impl Endpoint {
         };
         let asked = Instant::now();
         let mut known = self.known.lock().await;
-        // A failure counts for those who waited for it; whoever comes later tries again.
+        // Tasks that waited for a failed lookup share the failure; later ones try again.
         let is_fresh =
             |lookup: &Lookup| lookup.ended >= asked || (lookup.addresses.is_ok() && lookup.ended.elapsed() < FRESH);
         let lookup = match known.clone().filter(is_fresh) {
             Some(lookup) => lookup,
             None => {
-                let found = tokio::net::lookup_host((name.as_str(), self.port)).await;
-                let addresses = found.map(Iterator::collect).map_err(|error| error.to_string());
+                let resolved = tokio::net::lookup_host((name.as_str(), self.port)).await;
+                let addresses = resolved.map(Iterator::collect).map_err(|error| error.to_string());
                 known.insert(Lookup { ended: Instant::now(), addresses }).clone()
             }
         };
@@ -162,7 +161,8 @@ impl Endpoint {
     }
 }
 
-/// An address being connected to. One that is given up on, as the request's time is over, is as broken as one that refuses.
+/// A connection attempt. Dropping it marks the address as broken unless it is blameless, so an attempt that is aborted by the
+/// request's timeout counts like a refused connection.
 struct Trial<'a> {
     endpoint: &'a Endpoint,
     address: SocketAddr,
@@ -172,7 +172,7 @@ struct Trial<'a> {
 impl Drop for Trial<'_> {
     fn drop(&mut self) {
         if !self.is_blameless {
-            lock(&self.endpoint.broken).insert(self.address, Instant::now());
+            self.endpoint.broken.lock().insert(self.address, Instant::now());
         }
     }
 }
@@ -186,14 +186,14 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let good = listener.local_addr().unwrap();
         let refusing = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let endpoint = Endpoint::of(&format!("http://name.example:{}/", good.port()).parse().unwrap()).unwrap();
+        let endpoint = Endpoint::from_url(&format!("http://name.example:{}/", good.port()).parse().unwrap()).unwrap();
         let lookup = Lookup { ended: Instant::now() + FRESH, addresses: Ok(Arc::new([refusing, good])) };
         *endpoint.known.lock().await = Some(lookup);
         for _ in 0..3 {
             assert_eq!(endpoint.connect().await.unwrap().peer_addr().unwrap(), good);
         }
-        assert_eq!(lock(&endpoint.broken).keys().collect::<Vec<_>>(), [&refusing]);
-        // A name that can't be resolved: whoever waits for the lookup shares its outcome.
+        assert_eq!(endpoint.broken.lock().keys().collect::<Vec<_>>(), [&refusing]);
+        // A name that cannot be resolved: waiting tasks share the outcome of the lookup.
         let ended = Instant::now() + FRESH;
         *endpoint.known.lock().await = Some(Lookup { ended, addresses: Err("no".into()) });
         assert_eq!(endpoint.connect().await.unwrap_err().cause, Cause::Dns);
@@ -201,14 +201,14 @@ mod tests {
 
     #[test]
     fn addresses_take_turns_and_broken_ones_come_last() {
-        let endpoint = Endpoint::of(&"http://name.example/".parse().unwrap()).unwrap();
+        let endpoint = Endpoint::from_url(&"http://name.example/".parse().unwrap()).unwrap();
         let all: Vec<SocketAddr> = (1..=3).map(|last| SocketAddr::from(([127, 0, 0, last], 80))).collect();
         let firsts = |endpoint: &Endpoint| (0..6).map(|_| endpoint.in_turn(&all)[0]).collect::<Vec<_>>();
         assert_eq!(firsts(&endpoint), [all[0], all[1], all[2], all[0], all[1], all[2]]);
-        lock(&endpoint.broken).insert(all[1], Instant::now());
+        endpoint.broken.lock().insert(all[1], Instant::now());
         assert_eq!(firsts(&endpoint), [all[0], all[2], all[0], all[2], all[0], all[2]]);
         assert_eq!(endpoint.in_turn(&all)[2], all[1]);
-        lock(&endpoint.broken).extend(all.iter().map(|address| (*address, Instant::now())));
+        endpoint.broken.lock().extend(all.iter().map(|address| (*address, Instant::now())));
         assert_eq!(endpoint.in_turn(&all).len(), 3, "what is broken is tried where there is nothing else");
     }
 }

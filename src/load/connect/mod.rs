@@ -1,4 +1,4 @@
-//! Opens the byte streams that protocols speak over: TCP to a name's addresses in turn, Unix sockets, HTTP proxies, and TLS on top.
+//! Opens the byte streams under a protocol: TCP to a name's addresses in turn, Unix sockets, HTTP proxies, and TLS on top.
 
 mod connector;
 mod endpoint;
@@ -6,7 +6,7 @@ mod proxy;
 mod stream;
 pub mod tls;
 
-pub use connector::{Connected, Connector, Route, Tls};
+pub use connector::{Connector, Route, Tls};
 pub use endpoint::{Endpoint, server_name};
 pub use proxy::Proxy;
 pub use stream::Stream;

@@ -1,4 +1,4 @@
-//! HTTP proxies: a tunnel (`CONNECT`) for what is encrypted or not HTTP/1.1.
+//! Tunnels through HTTP proxies (`CONNECT`), for traffic that is encrypted or not HTTP/1.1.
 
 use std::time::Duration;
 
@@ -9,33 +9,33 @@ use super::endpoint::Endpoint;
 use super::stream::Stream;
 use crate::load::cause::{Cause, Failure};
 
-/// Longest answer of a proxy to `CONNECT`, in bytes; it has no body.
-const MAX_ANSWER: usize = 16 * 1024;
+/// Longest response to `CONNECT`, in bytes; it has no body.
+const MAX_RESPONSE: usize = 16 * 1024;
 
-/// Longest wait for that answer, for callers without a time-out of their own.
+/// Timeout of `CONNECT`, for callers without their own.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An HTTP proxy.
 #[derive(Debug)]
 pub struct Proxy {
     pub(super) endpoint: Endpoint,
-    /// Value of the `Proxy-Authorization` header, where the proxy asks for one.
+    /// Value of the `Proxy-Authorization` header, if the proxy needs one.
     authorization: Option<String>,
 }
 
 impl Proxy {
-    /// The proxy at an `http` URL; `authorization` is the value of its `Proxy-Authorization` header.
+    /// Creates the proxy at an `http` URL. `authorization` is the value of its `Proxy-Authorization` header.
     pub fn new(url: &Url, authorization: Option<String>) -> Option<Self> {
-        let endpoint = Endpoint::of(url).filter(|endpoint| !endpoint.is_tls())?;
+        let endpoint = Endpoint::from_url(url).filter(|endpoint| !endpoint.is_tls())?;
         Some(Self { endpoint, authorization })
     }
 
-    /// Value of the `Proxy-Authorization` header, where the proxy asks for one.
+    /// Returns the value of the `Proxy-Authorization` header, if the proxy needs one.
     pub fn authorization(&self) -> Option<&str> {
         self.authorization.as_deref()
     }
 
-    /// Asks for a tunnel to `target`; `stream` leads to the proxy. Nothing beyond the proxy's answer is read.
+    /// Opens a tunnel to `target` on a stream to the proxy. Reads nothing beyond the proxy's response.
     pub(super) async fn tunnel(&self, stream: &mut Stream, target: &Endpoint) -> Result<(), Failure> {
         let authority = target.authority();
         let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
@@ -44,22 +44,22 @@ impl Proxy {
         }
         request.push_str("\r\n");
         let exchange = async {
-            stream.write_all(request.as_bytes()).await.map_err(|error| Failure::of(&error, Cause::Proxy))?;
-            answer(stream).await
+            stream.write_all(request.as_bytes()).await.map_err(|error| Failure::from_error(&error, Cause::Proxy))?;
+            read_response(stream).await
         };
         let late = |_| Err(Failure::new(Cause::Proxy, "the proxy did not answer CONNECT"));
         tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(late)
     }
 }
 
-/// Reads the answer to `CONNECT`, byte by byte as what follows it belongs to the tunnel.
-async fn answer(stream: &mut Stream) -> Result<(), Failure> {
+/// Reads the response to `CONNECT`, byte by byte because what follows belongs to the tunnel.
+async fn read_response(stream: &mut Stream) -> Result<(), Failure> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        if head.len() >= MAX_ANSWER {
+        if head.len() >= MAX_RESPONSE {
             return Err(Failure::new(
                 Cause::Proxy,
-                format!("the proxy's answer to CONNECT exceeds {MAX_ANSWER} bytes"),
+                format!("the proxy's answer to CONNECT exceeds {MAX_RESPONSE} bytes"),
             ));
         }
         match stream.read_u8().await {
@@ -67,7 +67,7 @@ async fn answer(stream: &mut Stream) -> Result<(), Failure> {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 return Err(Failure::new(Cause::Proxy, "the proxy closed the connection instead of answering CONNECT"));
             }
-            Err(error) => return Err(Failure::of(&error, Cause::Proxy)),
+            Err(error) => return Err(Failure::from_error(&error, Cause::Proxy)),
         }
     }
     let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! An open byte stream, whatever carries it.
+//! An open byte stream, over any transport.
 
 use std::io;
 use std::pin::Pin;
@@ -22,7 +22,7 @@ pub enum Stream {
     Tls(Box<TlsStream<Stream>>),
 }
 
-/// Calls the same method on whatever it is.
+/// Calls the same method on every variant.
 macro_rules! each {
     ($stream:expr, $io:ident => $call:expr) => {
         match $stream.get_mut() {

@@ -1,4 +1,4 @@
-//! TLS client settings: which servers are trusted, and who we say we are.
+//! TLS client settings: trusted authorities and client credentials.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,26 +10,27 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+use crate::load::cause::is_ca_as_server;
 use crate::model::tls::TlsOptions;
 
-/// Why settings can't be used; says which of the files is meant.
+/// TLS settings cannot be used. The variant names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The authorities' file.
+    /// The file of trusted authorities.
     #[error("the ca file holds no usable PEM certificate: {0}")]
     Ca(String),
-    /// Our certificate's file.
+    /// The file of the client certificate.
     #[error("the cert file holds no usable PEM certificate: {0}")]
     Cert(String),
-    /// Our key's file.
+    /// The file of the client certificate's private key.
     #[error("the key file holds no usable PEM private key: {0}")]
     Key(String),
-    /// Certificate and key do not go together, or TLS can't be set up at all.
+    /// Certificate and key do not match, or TLS cannot be set up at all.
     #[error("cert and key can't be used: {0}")]
     Identity(#[source] rustls::Error),
 }
 
-/// Makes client settings that offer the given protocols (`http/1.1`, `h2`), in order of preference.
+/// Builds client settings that offer these protocols (`http/1.1`, `h2`), in order of preference.
 pub fn client_config(options: &TlsOptions, protocols: &[&str]) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -59,19 +60,19 @@ pub fn client_config(options: &TlsOptions, protocols: &[&str]) -> Result<ClientC
     Ok(config)
 }
 
-/// The public authorities and those the system knows.
+/// Returns the public authorities and those of the system.
 fn public_roots() -> Arc<RootCertStore> {
-    // Reading the system's takes milliseconds, and they do not change while we run.
+    // Cached: reading the system's takes milliseconds.
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     Arc::clone(ROOTS.get_or_init(|| {
         let mut store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        // Systems without a store, such as an empty container image, are common: the public roots do then.
+        // Systems without a store, such as an empty container image, are common: the public roots are enough then.
         store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         Arc::new(store)
     }))
 }
 
-/// The authorities that these certificates are.
+/// Builds a root store of these certificates.
 fn roots_of(certificates: &[CertificateDer<'static>]) -> Result<Arc<RootCertStore>, TlsError> {
     let mut store = RootCertStore::empty();
     for certificate in certificates {
@@ -80,18 +81,18 @@ fn roots_of(certificates: &[CertificateDer<'static>]) -> Result<Arc<RootCertStor
     Ok(Arc::new(store))
 }
 
-/// All certificates of a PEM file; none is an error.
+/// Parses the certificates of a PEM file, which must have at least one.
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    match found {
-        Ok(found) if found.is_empty() => Err("no CERTIFICATE section".into()),
-        Ok(found) => Ok(found),
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match certificates {
+        Ok(certificates) if certificates.is_empty() => Err("no CERTIFICATE section".into()),
+        Ok(certificates) => Ok(certificates),
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// Checks of a server's certificate that rustls does not make by itself. That the server holds the certificate's key is always
-/// checked.
+/// Verification of server certificates with rules that rustls does not have. Always verifies that the server holds the
+/// certificate's key.
 #[derive(Debug)]
 struct Verifier {
     provider: Arc<CryptoProvider>,
@@ -102,8 +103,8 @@ struct Verifier {
 enum Trust {
     /// Any certificate.
     Any,
-    /// What the authorities issued, and a server that shows one of the named certificates itself: `openssl req -x509` makes
-    /// self-signed certificates that are an authority's, which a server may not show by the book.
+    /// Certificates issued by these authorities, and the authorities' own certificates: `openssl req -x509` makes self-signed CA
+    /// certificates, which a server strictly may not present.
     Named { authorities: Arc<WebPkiServerVerifier>, pinned: Vec<CertificateDer<'static>> },
 }
 
@@ -119,8 +120,8 @@ impl ServerCertVerifier for Verifier {
         let Trust::Named { authorities, pinned } = &self.trust else { return Ok(ServerCertVerified::assertion()) };
         let verified = authorities.verify_server_cert(cert, chain, name, ocsp, now);
         match &verified {
-            // Validity in time is checked before the kind of certificate; the name is not. rustls names this fault in words only.
-            Err(error) if format!("{error:?}").contains("CaUsedAsEndEntity") && pinned.contains(cert) => {
+            // rustls checks the validity period before the kind of certificate, but the name after it.
+            Err(error) if is_ca_as_server(error) && pinned.contains(cert) => {
                 verify_server_name(&ParsedCertificate::try_from(cert)?, name)?;
                 Ok(ServerCertVerified::assertion())
             }

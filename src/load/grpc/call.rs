@@ -1,4 +1,4 @@
-//! A call as it goes out: head and messages, built once for all requests that they serve.
+//! A call as it is sent: head and messages, built once and sent many times.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 
 use super::frame::{FrameError, frame};
 
-/// Most digits of a time-out in a header (gRPC over HTTP2, "Timeout").
+/// Largest timeout value in a header: eight digits (gRPC over HTTP2, "Timeout").
 const MAX_TIMEOUT: u128 = 99_999_999;
 
-/// What all calls of a load have in common.
+/// The common parts of all calls of a load.
 #[derive(Clone, Debug)]
 pub struct Envelope {
     uri: Uri,
@@ -21,8 +21,8 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// For calls to `path` (`/pkg.Service/Method`) of `authority`. Messages are compressed with gzip if asked for, and the service
-    /// is told of `timeout`. `None` for what can't stand in a URI.
+    /// For calls to `path` (`/pkg.Service/Method`) of `authority`, with the timeout for the service to observe. `None` if authority or
+    /// path is not valid in a URI.
     pub fn new(is_tls: bool, authority: &str, path: &str, timeout: Duration, is_compressed: bool) -> Option<Self> {
         let mut uri = Uri::default().into_parts();
         uri.scheme = Some(if is_tls { Scheme::HTTPS } else { Scheme::HTTP });
@@ -41,7 +41,7 @@ impl Envelope {
     }
 }
 
-/// A time-out in the finest unit that its digits allow.
+/// Formats a timeout in the finest unit that fits eight digits.
 fn timeout_value(timeout: Duration) -> HeaderValue {
     let units = [(timeout.as_micros(), 'u'), (timeout.as_millis(), 'm'), (u128::from(timeout.as_secs()), 'S')];
     let fits = units.into_iter().find(|(count, _)| *count <= MAX_TIMEOUT);
@@ -49,16 +49,16 @@ fn timeout_value(timeout: Duration) -> HeaderValue {
     HeaderValue::from_str(&format!("{}{unit}", count.max(1))).unwrap_or(HeaderValue::from_static("1H"))
 }
 
-/// One call, as often as it is made.
+/// One call, sent any number of times.
 #[derive(Clone, Debug)]
 pub struct GrpcCall {
     pub(super) request: Request<()>,
-    /// The messages with their prefixes.
+    /// Messages with their prefixes.
     pub(super) messages: Vec<Bytes>,
 }
 
 impl GrpcCall {
-    /// A call with these encoded messages and this metadata beside the envelope's headers.
+    /// Builds a call of encoded messages. `metadata` is added to the envelope's headers.
     pub fn new(envelope: &Envelope, metadata: &HeaderMap, messages: &[Bytes]) -> Result<Self, FrameError> {
         let mut request = Request::new(());
         *request.method_mut() = Method::POST;

@@ -1,4 +1,4 @@
-//! A worker's end of gRPC: makes calls on connections that its seats share.
+//! A worker's gRPC client: makes calls on shared connections.
 
 use std::future::{pending, poll_fn};
 use std::pin::pin;
@@ -20,10 +20,10 @@ use crate::load::protocol::{Client, Protocol};
 use crate::load::response::Response;
 use crate::load::stats_recorder::StatsRecorder;
 
-/// How long the answer to a keep-alive PING may take at least.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Shortest timeout of a keep-alive PING.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A worker's end of gRPC.
+/// A worker's gRPC client.
 pub struct GrpcClient {
     grpc: Arc<Grpc>,
     worker: usize,
@@ -36,18 +36,18 @@ impl Protocol for Grpc {
 
     fn client(self: &Arc<Self>, connections: usize, stats: StatsRecorder) -> GrpcClient {
         let keepalive = self.target.keepalive;
-        let keepalive = keepalive.map(|every| Keepalive { every, patience: every.max(PATIENCE) });
+        let keepalive = keepalive.map(|every| Keepalive { every, timeout: every.max(PING_TIMEOUT) });
         let connections = (0..connections.max(1)).map(|_| Shared::new(keepalive)).collect();
         GrpcClient { grpc: Arc::clone(self), worker: self.next_worker(), connections, stats }
     }
 
     fn status(&self, status: u16) -> String {
-        self.words(status)
+        self.describe(status)
     }
 }
 
 impl GrpcClient {
-    /// Sends the messages, as fast as the interval and the peer's window allow. Ends early where the stream does.
+    /// Sends the messages as fast as the interval and the peer's window allow.
     async fn send(&self, stream: &mut SendStream<Bytes>, messages: &[Bytes]) -> Result<(), h2::Error> {
         let interval = self.grpc.target.interval;
         for (index, message) in messages.iter().enumerate() {
@@ -55,7 +55,7 @@ impl GrpcClient {
                 if !interval.is_zero() {
                     tokio::time::sleep(interval).await;
                 }
-                // One message may wait within the connection; the others wait here.
+                // One message may be buffered by the connection; the others wait here.
                 window(stream).await?;
             }
             stream.send_data(message.clone(), index + 1 == messages.len())?;
@@ -65,15 +65,16 @@ impl GrpcClient {
     }
 
     fn sent(&self, message: &Bytes) {
-        self.stats.sent(message.len() - PREFIX);
+        self.stats.bytes_sent(message.len() - PREFIX);
         self.stats.messages_sent(1);
     }
 
     async fn receive(&self, response: ResponseFuture) -> Result<(Received, Option<Instant>), Failure> {
         let response = response.await.map_err(|error| failure(&error))?;
-        let mut ear = Ear { client: self, is_stream: self.grpc.target.shape.server_streams, first: None, last: None };
-        let received = read(response, false, &mut ear).await?;
-        Ok((received, ear.first))
+        let mut recorder =
+            MessageRecorder { client: self, is_stream: self.grpc.target.shape.server_streams, first: None, last: None };
+        let received = read(response, false, &mut recorder).await?;
+        Ok((received, recorder.first))
     }
 
     fn check(&self, received: &Received) -> Result<(), Failure> {
@@ -86,7 +87,7 @@ impl GrpcClient {
     }
 }
 
-/// Waits until the peer takes more of a stream.
+/// Waits until the peer's window is open.
 async fn window(stream: &mut SendStream<Bytes>) -> Result<(), h2::Error> {
     stream.reserve_capacity(1);
     while stream.capacity() == 0 {
@@ -98,24 +99,24 @@ async fn window(stream: &mut SendStream<Bytes>) -> Result<(), h2::Error> {
     Ok(())
 }
 
-/// Takes note of messages as they come.
-struct Ear<'a> {
+/// Records messages as they arrive.
+struct MessageRecorder<'a> {
     client: &'a GrpcClient,
     is_stream: bool,
     first: Option<Instant>,
     last: Option<Instant>,
 }
 
-impl Listener for Ear<'_> {
+impl Listener for MessageRecorder<'_> {
     fn message(&mut self, length: usize, _: Bytes) {
-        self.client.stats.received(length);
+        self.client.stats.bytes_received(length);
         self.client.stats.messages_received(1);
         if !self.is_stream {
             return;
         }
         let now = Instant::now();
         match self.last.replace(now) {
-            Some(last) => self.client.stats.between(now - last),
+            Some(last) => self.client.stats.between_messages(now - last),
             None => self.first = Some(now),
         }
     }
@@ -134,7 +135,7 @@ impl Client for GrpcClient {
         call.map_err(|error| Failure::new(Cause::Other, format!("request {number} can't be made: {error}")))
     }
 
-    async fn connect(&self, seat: usize) -> Result<SendRequest<Bytes>, Failure> {
+    async fn connect(&self, index: usize) -> Result<SendRequest<Bytes>, Failure> {
         let target = &self.grpc.target;
         let late = |_| Err(Failure::new(Cause::Timeout, format!("no connection within {:?}", target.connect_timeout)));
         let open = || async {
@@ -144,7 +145,7 @@ impl Client for GrpcClient {
             self.stats.connected(start.elapsed());
             Ok(stream)
         };
-        self.connections[seat % self.connections.len()].handle(open).await
+        self.connections[index % self.connections.len()].handle(open).await
     }
 
     async fn ready(&self, connection: &mut SendRequest<Bytes>) -> bool {
@@ -152,7 +153,7 @@ impl Client for GrpcClient {
     }
 
     async fn exchange(&self, connection: &mut SendRequest<Bytes>, call: &Arc<GrpcCall>) -> Result<Response, Failure> {
-        let unsent = |error: h2::Error| Failure { is_repeatable: true, ..failure(&error) };
+        let unsent = |error: h2::Error| Failure { is_retryable: true, ..failure(&error) };
         let (response, mut stream) =
             connection.send_request(call.request.clone(), call.messages.is_empty()).map_err(unsent)?;
         let (received, first) = if let [message] = &call.messages[..] {
@@ -162,7 +163,7 @@ impl Client for GrpcClient {
         } else {
             let mut receiving = pin!(self.receive(response));
             let sending = async {
-                // Where it fails, the stream is over, and the answer tells why.
+                // If it fails, the stream is over, and the response has the reason.
                 let _ = self.send(&mut stream, &call.messages).await;
                 pending().await
             };
@@ -176,7 +177,7 @@ impl Client for GrpcClient {
         let status = received.status.code;
         let is_error = status != OK;
         if is_error {
-            self.grpc.hear(received.status);
+            self.grpc.keep_message(received.status);
         }
         Ok(Response { status, first, ended: Instant::now(), is_error, cause: None })
     }

@@ -1,4 +1,4 @@
-//! Length-prefixed messages, as gRPC frames them in HTTP/2 data: a flag byte, a big-endian length of four bytes, the message.
+//! gRPC's framing of messages in HTTP/2 data: a flag byte, a big-endian length of four bytes, the message.
 //!
 //! Source: gRPC over HTTP2, "Length-Prefixed-Message".
 
@@ -8,30 +8,30 @@ use bytes::{BufMut, Bytes, BytesMut};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// Longest message that is sent or received, in bytes.
+/// Longest message in bytes, sent or received.
 pub const MAX_MESSAGE: usize = 64 << 20;
 
 /// Length of the prefix.
 pub(super) const PREFIX: usize = 5;
 
-/// Why bytes are no message.
+/// Bytes are not a valid message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// The message is longer than is accepted.
+    /// The message is too long.
     #[error("a message of {0} bytes is longer than the limit of {MAX_MESSAGE}")]
     TooLong(usize),
-    /// The flag byte has no meaning.
+    /// The flag byte is invalid.
     #[error("a message's flag byte is {0}; expected 0 or 1")]
     Flag(u8),
-    /// The flag says compressed, and no encoding was announced.
+    /// The message is flagged as compressed, but the response names no encoding.
     #[error("a message is flagged as compressed, and the answer names no grpc-encoding")]
     Compressed,
-    /// The data ended amid a message.
+    /// The data ended within a message.
     #[error("the answer ended amid a message")]
     Truncated,
 }
 
-/// A message as it goes out; with gzip if `is_compressed`.
+/// Frames a message; with gzip if `is_compressed`.
 pub fn frame(message: &[u8], is_compressed: bool) -> Result<Bytes, FrameError> {
     let packed = if is_compressed { gzip(message) } else { None };
     let body = packed.as_deref().unwrap_or(message);
@@ -44,22 +44,22 @@ pub fn frame(message: &[u8], is_compressed: bool) -> Result<Bytes, FrameError> {
     Ok(framed.freeze())
 }
 
-/// Writing to memory can't fail; a message that could not be packed would go out as it is.
+/// Compresses a message. Writing to memory cannot fail; if it did, the message would be sent uncompressed.
 fn gzip(message: &[u8]) -> Option<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(message).ok()?;
     encoder.finish().ok()
 }
 
-/// Finds the messages in the data of an answer, however they are cut into frames.
+/// Finds the messages in the data of a response, however they are split into frames.
 ///
-/// A load needs to know that they are there, not what they say: only [`Deframer::keeping`] keeps them.
+/// A load only counts them: only [`Deframer::keeping`] keeps their contents.
 #[derive(Debug)]
 pub(super) struct Deframer {
     prefix: [u8; PREFIX],
-    /// How many bytes of the prefix are there.
+    /// Bytes of the prefix so far.
     filled: usize,
-    /// Once the prefix is complete: length of the message, and how much of it is still to come.
+    /// Once the prefix is complete: length of the message, and bytes that are missing.
     length: usize,
     missing: usize,
     is_encoded: bool,
@@ -67,17 +67,17 @@ pub(super) struct Deframer {
 }
 
 impl Deframer {
-    /// For an answer that names an encoding, or does not.
+    /// For a response that names an encoding (`is_encoded`) or does not.
     pub(super) fn new(is_encoded: bool) -> Self {
         Self { prefix: [0; PREFIX], filled: 0, length: 0, missing: 0, is_encoded, kept: None }
     }
 
-    /// The same, whose messages can be read.
+    /// For a response without an encoding; keeps the messages.
     pub(super) fn keeping() -> Self {
         Self { kept: Some(BytesMut::new()), ..Self::new(false) }
     }
 
-    /// Takes bytes from `data` up to the end of a message, and returns its length; `None` where it goes on.
+    /// Consumes `data` up to the end of a message and returns its length; `None` if it continues in the next data.
     pub(super) fn next(&mut self, data: &mut &[u8]) -> Result<Option<usize>, FrameError> {
         if self.filled < PREFIX {
             let count = data.len().min(PREFIX - self.filled);
@@ -105,7 +105,7 @@ impl Deframer {
         Ok(Some(self.length))
     }
 
-    /// The length that the prefix tells.
+    /// Parses the length in the prefix.
     fn announced(&self) -> Result<usize, FrameError> {
         let [flag, a, b, c, d] = self.prefix;
         match flag {
@@ -118,7 +118,7 @@ impl Deframer {
         if length > MAX_MESSAGE { Err(FrameError::TooLong(length)) } else { Ok(length) }
     }
 
-    /// The message that [`Deframer::next`] has just completed.
+    /// Takes the message that [`Deframer::next`] has just completed.
     pub(super) fn take(&mut self) -> Bytes {
         self.kept.as_mut().map(|kept| kept.split().freeze()).unwrap_or_default()
     }

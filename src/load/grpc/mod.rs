@@ -1,4 +1,4 @@
-//! gRPC as a protocol of the load loop: calls on the `h2` crate directly, without a channel or a pool.
+//! gRPC as a protocol of the load loop: calls directly on the `h2` crate, without a channel or a pool.
 
 mod call;
 mod client;

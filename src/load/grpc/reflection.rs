@@ -1,6 +1,4 @@
-//! Asking a service what it speaks: gRPC server reflection, version 1, and where there is none its predecessor.
-//!
-//! The versions differ in the name of the service alone.
+//! A client for gRPC server reflection, version 1 and its predecessor v1alpha, which differ only in the name of the service.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,37 +19,37 @@ use crate::load::cause::{Cause, Failure};
 use crate::load::connect::Connector;
 use crate::load::h2::{failure, handshake};
 
-/// The methods, the newest first.
+/// Methods, the newest first.
 const METHODS: [&str; 2] = [
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// Most files that one service leads to, and most bytes in them.
+/// Most files that one service imports, and most bytes in them.
 const MAX_FILES: usize = 1_000;
 const MAX_BYTES: usize = 16 << 20;
 
-/// The code of what is not found.
+/// Code of a symbol or file that does not exist.
 const NOT_FOUND: u16 = 5;
 
-/// Why a service did not tell.
+/// Reflection failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReflectionError {
-    /// No connection, no answer, or not in time.
+    /// No connection, no response, or a timeout.
     #[error("{0}")]
     Unreached(Failure),
-    /// It has no reflection.
+    /// The server has no reflection service.
     #[error("the server has no reflection service")]
     NotServed,
-    /// It refuses to tell.
+    /// The server responded with an error.
     #[error("the server answered {0}")]
     Refused(String),
-    /// It has no such service; these are there.
+    /// The server does not have the service; it has these.
     #[error("the server has no such service")]
     NoService(Vec<String>),
-    /// What it tells makes no sense, or there is too much of it.
+    /// The response is invalid or too large.
     #[error("{0}")]
-    Odd(String),
+    Invalid(String),
 }
 
 impl From<Failure> for ReflectionError {
@@ -60,7 +58,7 @@ impl From<Failure> for ReflectionError {
     }
 }
 
-/// Asks for the files that describe `service`, with all that they import, within `timeout`.
+/// Fetches the files that describe `service`, with all their imports, within `timeout`.
 pub async fn reflect(
     connector: &Connector,
     authority: &str,
@@ -70,10 +68,10 @@ pub async fn reflect(
 ) -> Result<Vec<FileDescriptorProto>, ReflectionError> {
     let work = async {
         let (requests, connection) = handshake(connector.connect_h2().await?).await?;
-        let ask = Asker { requests, authority, is_tls: connector.endpoint.is_tls(), metadata, timeout };
+        let client = ReflectionClient { requests, authority, is_tls: connector.endpoint.is_tls(), metadata, timeout };
         tokio::select! {
             biased;
-            files = gather(ask, service) => files,
+            files = gather(client, service) => files,
             ended = connection => Err(match ended {
                 Ok(()) => Failure::new(Cause::Closed, ""),
                 Err(error) => failure(&error),
@@ -84,37 +82,41 @@ pub async fn reflect(
     tokio::time::timeout(timeout, work).await.unwrap_or_else(late)
 }
 
-/// Asks until every file is there.
-async fn gather(mut ask: Asker<'_>, service: &str) -> Result<Vec<FileDescriptorProto>, ReflectionError> {
+/// Fetches files until all imports are complete.
+async fn gather(mut client: ReflectionClient<'_>, service: &str) -> Result<Vec<FileDescriptorProto>, ReflectionError> {
     let first = MessageRequest::FileContainingSymbol(service.to_owned());
-    let (method, answer) = match ask.question(METHODS[0], first.clone()).await {
-        Err(ReflectionError::NotServed) => (METHODS[1], ask.question(METHODS[1], first).await?),
+    let (method, response) = match client.request(METHODS[0], first.clone()).await {
+        Err(ReflectionError::NotServed) => (METHODS[1], client.request(METHODS[1], first).await?),
         other => (METHODS[0], other?),
     };
     let mut files = Files::default();
-    let mut waiting = match answer {
-        Told::Files(found) => files.add(found)?,
-        Told::Error(code, _) if code == i32::from(NOT_FOUND) => {
-            let services = ask.question(method, MessageRequest::ListServices(String::new())).await?;
-            return Err(ReflectionError::NoService(if let Told::Services(names) = services {
+    let mut waiting = match response {
+        Reflected::Files(encoded) => files.add(encoded)?,
+        Reflected::Error(code, _) if code == i32::from(NOT_FOUND) => {
+            let services = client.request(method, MessageRequest::ListServices(String::new())).await?;
+            return Err(ReflectionError::NoService(if let Reflected::Services(names) = services {
                 names
             } else {
                 Vec::new()
             }));
         }
-        Told::Error(code, text) => return Err(refused(code, &text)),
-        Told::Services(_) => return Err(ReflectionError::Odd("the server answered another question".to_owned())),
+        Reflected::Error(code, text) => return Err(refused(code, &text)),
+        Reflected::Services(_) => {
+            return Err(ReflectionError::Invalid("the server answered another question".to_owned()));
+        }
     };
     while let Some(name) = waiting.pop() {
         if files.names.contains(&name) {
             continue;
         }
-        match ask.question(method, MessageRequest::FileByFilename(name.clone())).await? {
-            Told::Files(found) => waiting.extend(files.add(found)?),
-            // Servers may leave out what everybody has.
+        match client.request(method, MessageRequest::FileByFilename(name.clone())).await? {
+            Reflected::Files(encoded) => waiting.extend(files.add(encoded)?),
+            // Servers may omit well-known files, which every client has.
             _ if name.starts_with("google/protobuf/") => {}
-            Told::Error(code, text) => return Err(refused(code, &format!("{name}: {text}"))),
-            Told::Services(_) => return Err(ReflectionError::Odd("the server answered another question".to_owned())),
+            Reflected::Error(code, text) => return Err(refused(code, &format!("{name}: {text}"))),
+            Reflected::Services(_) => {
+                return Err(ReflectionError::Invalid("the server answered another question".to_owned()));
+            }
         }
         files.names.insert(name);
     }
@@ -126,7 +128,7 @@ fn refused(code: i32, text: &str) -> ReflectionError {
     ReflectionError::Refused(format!("{name}: {}", text.chars().take(300).collect::<String>()))
 }
 
-/// The files so far.
+/// Files fetched so far.
 #[derive(Default)]
 struct Files {
     files: Vec<FileDescriptorProto>,
@@ -135,17 +137,17 @@ struct Files {
 }
 
 impl Files {
-    /// Adds files; returns the names of those that they import.
-    fn add(&mut self, found: Vec<Vec<u8>>) -> Result<Vec<String>, ReflectionError> {
+    /// Adds files, and returns the names of their imports.
+    fn add(&mut self, encoded: Vec<Vec<u8>>) -> Result<Vec<String>, ReflectionError> {
         let mut imports = Vec::new();
-        for encoded in found {
+        for encoded in encoded {
             self.bytes += encoded.len();
             if self.files.len() >= MAX_FILES || self.bytes > MAX_BYTES {
                 let text = format!("the service leads to more than {MAX_FILES} files or {MAX_BYTES} bytes");
-                return Err(ReflectionError::Odd(text));
+                return Err(ReflectionError::Invalid(text));
             }
             let file = FileDescriptorProto::decode(&encoded[..])
-                .map_err(|error| ReflectionError::Odd(format!("the server sent no file descriptor: {error}")))?;
+                .map_err(|error| ReflectionError::Invalid(format!("the server sent no file descriptor: {error}")))?;
             if self.names.insert(file.name().to_owned()) {
                 imports.extend(file.dependency.iter().cloned());
                 self.files.push(file);
@@ -156,17 +158,17 @@ impl Files {
     }
 }
 
-/// An answer.
-enum Told {
+/// Answer to a reflection request.
+enum Reflected {
     /// Encoded descriptors.
     Files(Vec<Vec<u8>>),
     Services(Vec<String>),
-    /// Code and text.
+    /// Code and message.
     Error(i32, String),
 }
 
-/// Puts questions, each as a call of its own.
-struct Asker<'a> {
+/// Sends reflection requests, each as a call of its own.
+struct ReflectionClient<'a> {
     requests: SendRequest<Bytes>,
     authority: &'a str,
     is_tls: bool,
@@ -174,21 +176,22 @@ struct Asker<'a> {
     timeout: Duration,
 }
 
-impl Asker<'_> {
-    async fn question(&mut self, method: &str, question: MessageRequest) -> Result<Told, ReflectionError> {
+impl ReflectionClient<'_> {
+    async fn request(&mut self, method: &str, request: MessageRequest) -> Result<Reflected, ReflectionError> {
         let host = self.authority.to_owned();
-        let message = ServerReflectionRequest { host, message_request: Some(question) }.encode_to_vec();
+        let message = ServerReflectionRequest { host, message_request: Some(request) }.encode_to_vec();
         let envelope = Envelope::new(self.is_tls, self.authority, method, self.timeout, false);
-        let envelope = envelope.ok_or_else(|| ReflectionError::Odd(format!("`{}` is no authority", self.authority)))?;
+        let envelope =
+            envelope.ok_or_else(|| ReflectionError::Invalid(format!("`{}` is no authority", self.authority)))?;
         let call = GrpcCall::new(&envelope, self.metadata, &[message.into()])
-            .map_err(|error| ReflectionError::Odd(error.to_string()))?;
+            .map_err(|error| ReflectionError::Invalid(error.to_string()))?;
         let (status, message) = self.call(call).await?;
         match (status.code, message) {
-            (OK, Some(message)) => told(&message),
-            (OK, None) => Err(ReflectionError::Odd("the server did not answer the question".to_owned())),
+            (OK, Some(message)) => decode(&message),
+            (OK, None) => Err(ReflectionError::Invalid("the server did not answer the question".to_owned())),
             (UNIMPLEMENTED, _) => Err(ReflectionError::NotServed),
-            // Some servers end the stream with the error instead of answering with it.
-            (NOT_FOUND, _) => Ok(Told::Error(NOT_FOUND.into(), status.message)),
+            // Some servers end the stream with the error instead of sending it in a message.
+            (NOT_FOUND, _) => Ok(Reflected::Error(NOT_FOUND.into(), status.message)),
             (code, _) => Err(refused(i32::from(code), &status.message)),
         }
     }
@@ -216,16 +219,16 @@ impl Listener for First {
     }
 }
 
-fn told(message: &[u8]) -> Result<Told, ReflectionError> {
-    let odd =
-        |error: &dyn std::fmt::Display| ReflectionError::Odd(format!("the server's answer can't be read: {error}"));
-    let answer = ServerReflectionResponse::decode(message).map_err(|error| odd(&error))?;
-    match answer.message_response {
-        Some(MessageResponse::FileDescriptorResponse(files)) => Ok(Told::Files(files.file_descriptor_proto)),
+fn decode(message: &[u8]) -> Result<Reflected, ReflectionError> {
+    let invalid =
+        |error: &dyn std::fmt::Display| ReflectionError::Invalid(format!("the server's answer can't be read: {error}"));
+    let response = ServerReflectionResponse::decode(message).map_err(|error| invalid(&error))?;
+    match response.message_response {
+        Some(MessageResponse::FileDescriptorResponse(files)) => Ok(Reflected::Files(files.file_descriptor_proto)),
         Some(MessageResponse::ListServicesResponse(list)) => {
-            Ok(Told::Services(list.service.into_iter().map(|service| service.name).collect()))
+            Ok(Reflected::Services(list.service.into_iter().map(|service| service.name).collect()))
         }
-        Some(MessageResponse::ErrorResponse(error)) => Ok(Told::Error(error.error_code, error.error_message)),
-        _ => Err(odd(&"it is of another kind")),
+        Some(MessageResponse::ErrorResponse(error)) => Ok(Reflected::Error(error.error_code, error.error_message)),
+        _ => Err(invalid(&"it is of another kind")),
     }
 }

@@ -1,4 +1,4 @@
-//! Reading the answer to a call: messages, then the status.
+//! Reads the response to a call: messages, then the status.
 
 use bytes::Bytes;
 use h2::RecvStream;
@@ -10,27 +10,27 @@ use super::status::{self, Status};
 use crate::load::cause::{Cause, Failure};
 use crate::load::h2::failure;
 
-/// A name that need not be parsed for each answer.
+/// Header name, parsed at compile time.
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
-/// A complete answer.
+/// A complete response.
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) status: Status,
-    /// How many messages came.
+    /// Number of messages.
     pub(super) messages: u64,
 }
 
-/// Is told of what comes while it comes.
+/// Receives the messages of a response as they arrive.
 pub(super) trait Listener {
-    /// A message of so many bytes is complete; `message` is empty unless messages are kept.
+    /// Called for each complete message. `message` is empty unless messages are kept.
     fn message(&mut self, length: usize, message: Bytes);
 }
 
-/// Reads an answer to its end. `deframer` decides whether the listener gets the messages or is only told that they came.
+/// Reads a response to its end. The listener gets the messages themselves if `keeps_messages`.
 ///
-/// What is no answer of gRPC's at all fails; an answer of another status than HTTP's 200 is taken for the status that the
-/// specification maps it to, unless it brings its own.
+/// Fails if the response is not gRPC at all. An HTTP status other than 200 is mapped to a code as specified, unless the response has
+/// its own.
 pub(super) async fn read(
     response: Response<RecvStream>,
     keeps_messages: bool,
@@ -38,7 +38,7 @@ pub(super) async fn read(
 ) -> Result<Received, Failure> {
     let (head, mut body) = response.into_parts();
     if head.status != StatusCode::OK {
-        let status = told(&head.headers)?.unwrap_or_else(|| status::of_http(head.status));
+        let status = status_in(&head.headers)?.unwrap_or_else(|| status::of_http(head.status));
         return Ok(Received { status, messages: 0 });
     }
     check_type(&head.headers)?;
@@ -46,7 +46,7 @@ pub(super) async fn read(
     let mut messages = 0;
     while let Some(data) = body.data().await {
         let data = data.map_err(|error| failure(&error))?;
-        // Fails only for a stream that has ended.
+        // Fails only if the stream has ended.
         let _ = body.flow_control().release_capacity(data.len());
         let mut rest = &data[..];
         while !rest.is_empty() {
@@ -57,10 +57,10 @@ pub(super) async fn read(
         }
     }
     let trailers = body.trailers().await.map_err(|error| failure(&error))?;
-    // An answer without messages may have its status in its head: "trailers only".
-    let in_head = if messages == 0 { told(&head.headers)? } else { None };
+    // A response without messages may have its status in its head ("Trailers-Only").
+    let in_head = if messages == 0 { status_in(&head.headers)? } else { None };
     let in_trailers = match &trailers {
-        Some(trailers) => told(trailers)?,
+        Some(trailers) => status_in(trailers)?,
         None => None,
     };
     let Some(status) = in_trailers.or(in_head) else {
@@ -76,12 +76,12 @@ fn malformed(error: impl std::fmt::Display) -> Failure {
     Failure::new(Cause::Malformed, error.to_string())
 }
 
-/// The status in headers or trailers, if there is one.
-fn told(headers: &HeaderMap) -> Result<Option<Status>, Failure> {
+/// The status in headers or trailers, if any.
+fn status_in(headers: &HeaderMap) -> Result<Option<Status>, Failure> {
     status::read(headers).transpose().map_err(malformed)
 }
 
-/// Whether messages may be compressed.
+/// Returns true if messages may be compressed.
 fn is_encoded(headers: &HeaderMap) -> bool {
     headers.get(GRPC_ENCODING).is_some_and(|encoding| encoding != "identity")
 }
@@ -92,9 +92,9 @@ fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
     if rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'+' || rest[0] == b';') {
         return Ok(());
     }
-    let shown = value.map(|value| String::from_utf8_lossy(value).chars().take(100).collect::<String>());
-    Err(malformed(match shown {
-        Some(shown) => format!("the answer's content-type is `{shown}`; expected application/grpc"),
+    let content_type = value.map(|value| String::from_utf8_lossy(value).chars().take(100).collect::<String>());
+    Err(malformed(match content_type {
+        Some(content_type) => format!("the answer's content-type is `{content_type}`; expected application/grpc"),
         None => "the answer has no content-type; expected application/grpc".to_owned(),
     }))
 }

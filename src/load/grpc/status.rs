@@ -1,37 +1,18 @@
-//! How a call ended: gRPC's codes, from trailers or headers, and from HTTP statuses where there are none.
+//! Status of a call, from trailers or headers, or mapped from an HTTP status.
 //!
 //! Sources: gRPC over HTTP2 ("Responses"), and the specification's mapping of HTTP statuses to codes.
 
 use http::{HeaderMap, HeaderName, StatusCode};
 
-/// Names that need not be parsed for each answer.
+use crate::model::grpc_status;
+
+/// Header names, parsed at compile time.
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// The names of the codes, in the order of their numbers.
-const NAMES: [&str; 17] = [
-    "OK",
-    "Canceled",
-    "Unknown",
-    "InvalidArgument",
-    "DeadlineExceeded",
-    "NotFound",
-    "AlreadyExists",
-    "PermissionDenied",
-    "ResourceExhausted",
-    "FailedPrecondition",
-    "Aborted",
-    "OutOfRange",
-    "Unimplemented",
-    "Internal",
-    "Unavailable",
-    "DataLoss",
-    "Unauthenticated",
-];
-
-/// The code of a success.
+/// Code of a success.
 pub(super) const OK: u16 = 0;
-/// The method is not there.
+/// Code of a method that does not exist.
 pub(super) const UNIMPLEMENTED: u16 = 12;
 const UNKNOWN: u16 = 2;
 const PERMISSION_DENIED: u16 = 7;
@@ -39,42 +20,42 @@ const INTERNAL: u16 = 13;
 const UNAVAILABLE: u16 = 14;
 const UNAUTHENTICATED: u16 = 16;
 
-/// Largest code that is taken for one; the specification has 0 to 16.
+/// Largest accepted code; the specification has 0 to 16.
 const MAX_CODE: u16 = 999;
 
 /// Longest message that is kept, in bytes.
 const MAX_TEXT: usize = 500;
 
-/// The name of a code, as documents and messages have it: `Unavailable`; `Code(99)` for one without a name.
+/// Returns the name of a code, `Code(99)` for one without a name.
 pub fn status_name(code: u16) -> String {
-    NAMES.get(usize::from(code)).map_or_else(|| format!("Code({code})"), |name| (*name).to_owned())
+    grpc_status::name(code).map_or_else(|| format!("Code({code})"), str::to_owned)
 }
 
-/// How a call ended.
+/// Status of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Status {
     pub(super) code: u16,
-    /// What the server says of it; empty where it says nothing.
+    /// The server's message; empty if it sent none.
     pub(super) message: String,
 }
 
-/// Reads `grpc-status` and `grpc-message`; `None` where there is no status, an error where it is no number.
+/// Reads `grpc-status` and `grpc-message`; `None` if there is no status, an error if it is not a number.
 pub(super) fn read(headers: &HeaderMap) -> Option<Result<Status, String>> {
     let value = headers.get(GRPC_STATUS)?;
-    // The one case that a load meets all the time.
+    // The common case of a load.
     if value == "0" {
         return Some(Ok(Status { code: OK, message: String::new() }));
     }
     let code = value.to_str().ok().and_then(|text| text.parse::<u16>().ok()).filter(|code| *code <= MAX_CODE);
     let Some(code) = code else {
-        let shown: String = String::from_utf8_lossy(value.as_bytes()).chars().take(20).collect();
-        return Some(Err(format!("grpc-status is `{shown}`; expected a number of 0 to {MAX_CODE}")));
+        let text: String = String::from_utf8_lossy(value.as_bytes()).chars().take(20).collect();
+        return Some(Err(format!("grpc-status is `{text}`; expected a number of 0 to {MAX_CODE}")));
     };
     let message = headers.get(GRPC_MESSAGE).map(|text| decoded(text.as_bytes())).unwrap_or_default();
     Some(Ok(Status { code, message }))
 }
 
-/// The code of an answer that is not gRPC's, such as a proxy's.
+/// Maps the HTTP status of a response that is not gRPC, such as a proxy's.
 pub(super) fn of_http(status: StatusCode) -> Status {
     let code = match status.as_u16() {
         400 => INTERNAL,
@@ -87,7 +68,7 @@ pub(super) fn of_http(status: StatusCode) -> Status {
     Status { code, message: format!("HTTP status {}", status.as_u16()) }
 }
 
-/// Percent-decodes a message; what is no escape stays as it is, and so does what is no UTF-8, as far as it can be shown.
+/// Percent-decodes a message. Invalid escapes stay as they are, invalid UTF-8 is replaced.
 fn decoded(bytes: &[u8]) -> String {
     let mut decoded = Vec::with_capacity(bytes.len().min(MAX_TEXT));
     let mut at = 0;
@@ -132,9 +113,9 @@ mod tests {
     }
 
     #[test]
-    fn codes_have_the_names_that_tools_print() {
+    fn codes_have_the_names_of_the_specification() {
         let names = [0, 4, 14, 16, 17].map(status_name);
-        assert_eq!(names, ["OK", "DeadlineExceeded", "Unavailable", "Unauthenticated", "Code(17)"]);
+        assert_eq!(names, ["OK", "DEADLINE_EXCEEDED", "UNAVAILABLE", "UNAUTHENTICATED", "Code(17)"]);
     }
 
     #[test]

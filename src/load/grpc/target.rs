@@ -1,4 +1,4 @@
-//! What is called, and how: shared by all workers of a load.
+//! The target of gRPC calls, shared by all workers of a load.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,81 +9,81 @@ use super::call::GrpcCall;
 use super::status::{Status, status_name};
 use crate::load::connect::Connector;
 
-/// Codes whose first message is kept.
+/// Number of codes of which the first message is kept.
 const CODES: usize = 32;
 
-/// Which sides of a method send streams of messages.
+/// Streaming sides of a method.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
-    /// The client does.
+    /// The client sends a stream of messages.
     pub client_streams: bool,
-    /// The server does.
+    /// The server sends a stream of messages.
     pub server_streams: bool,
 }
 
-/// Makes the calls of a load.
+/// Source of the calls of a load.
 pub trait Calls: Send + Sync + 'static {
-    /// Whether calls differ.
+    /// Returns true if calls differ.
     fn varies(&self) -> bool;
 
-    /// Call `number` (from 0), as worker `worker` (from 0) makes it; or why it can't be made.
+    /// Builds call `number` (from 0) of worker `worker` (from 0), or returns an error message.
     fn call(&self, number: u64, worker: usize) -> Result<Arc<GrpcCall>, String>;
 }
 
-/// One method of a service, to be called many times.
+/// One method of a service, called many times.
 pub struct GrpcTarget {
-    /// The way to the service.
+    /// Opens streams to the service.
     pub connector: Connector,
-    /// Which sides stream.
+    /// Streaming sides.
     pub shape: Shape,
-    /// Time for opening a connection.
+    /// Timeout for opening a connection.
     pub connect_timeout: Duration,
-    /// How often a PING is sent; `None` for never.
+    /// Interval of PINGs; `None` for none.
     pub keepalive: Option<Duration>,
     /// Time between two messages that the client sends.
     pub interval: Duration,
-    /// The calls.
+    /// Source of the calls.
     pub calls: Box<dyn Calls>,
 }
 
 /// gRPC to one method.
 pub struct Grpc {
     pub(super) target: GrpcTarget,
-    /// Workers so far.
+    /// Number of workers so far.
     workers: AtomicUsize,
-    /// What the service said when it first answered with a code.
-    said: [OnceLock<String>; CODES],
+    /// Message of the first response with each code.
+    messages: [OnceLock<String>; CODES],
 }
 
 impl Grpc {
-    /// Prepares calls to `target`; opens nothing.
+    /// Prepares calls to `target`; opens no connection.
     pub fn new(target: GrpcTarget) -> Self {
-        Self { target, workers: AtomicUsize::new(0), said: [const { OnceLock::new() }; CODES] }
+        Self { target, workers: AtomicUsize::new(0), messages: [const { OnceLock::new() }; CODES] }
     }
 
-    /// What the service said when it first answered with a code that is an error; only codes with a message.
-    pub fn said(&self) -> BTreeMap<u16, String> {
-        let said = (0_u16..).zip(&self.said);
-        said.filter_map(|(code, text)| Some((code, text.get().filter(|text| !text.is_empty())?.clone()))).collect()
+    /// Returns the message of the first response with each error code, if it has one.
+    pub fn status_messages(&self) -> BTreeMap<u16, String> {
+        let messages = (0_u16..).zip(&self.messages);
+        messages.filter_map(|(code, text)| Some((code, text.get().filter(|text| !text.is_empty())?.clone()))).collect()
     }
 
-    /// A code in words, with what the service said when it first answered with it.
-    pub(super) fn words(&self, code: u16) -> String {
-        match self.said.get(usize::from(code)).and_then(OnceLock::get).filter(|text| !text.is_empty()) {
+    /// Describes a code, with the message of the first response that has it.
+    pub(super) fn describe(&self, code: u16) -> String {
+        match self.messages.get(usize::from(code)).and_then(OnceLock::get).filter(|text| !text.is_empty()) {
             Some(text) => format!("{} ({text})", status_name(code)),
             None => status_name(code),
         }
     }
 
-    /// The number of one more worker, from 0.
+    /// Returns the number of a new worker, from 0.
     pub(super) fn next_worker(&self) -> usize {
         self.workers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Takes note of what the service says.
-    pub(super) fn hear(&self, status: Status) {
-        if let Some(place) = self.said.get(usize::from(status.code)) {
-            // Fails where it is not the first.
+    /// Keeps the message if it is the first one of its code.
+    pub(super) fn keep_message(&self, status: Status) {
+        if let Some(place) = self.messages.get(usize::from(status.code)) {
+            // Fails if it is not the first.
             let _ = place.set(status.message);
         }
     }

@@ -1,20 +1,20 @@
-//! What an HTTP/2 error means for a request.
+//! Maps HTTP/2 errors to failures of requests.
 
 use h2::Reason;
 
 use crate::load::cause::{Cause, Failure};
 
-/// Longest text of an error that is repeated: a GOAWAY may carry any.
+/// Longest detail of an error: a GOAWAY may carry any data.
 const MAX_TEXT: usize = 300;
 
-/// The failure of an exchange that met `error`.
+/// Returns the failure of an exchange that ended with `error`.
 ///
-/// A stream that the peer refused, or that lies above the last one of its GOAWAY, was not processed (RFC 9113, 6.8 and 8.7), so that
-/// it may be sent again.
+/// A stream that the peer refused, or above the last one of its GOAWAY, was not processed (RFC 9113, 6.8 and 8.7), so it may be
+/// retried.
 pub(in crate::load) fn failure(error: &h2::Error) -> Failure {
     if let Some(io) = error.get_io() {
-        let failure = Failure::of(io, Cause::Closed);
-        // The h2 crate's word for a connection that the peer closed while streams were open.
+        let failure = Failure::from_error(io, Cause::Closed);
+        // The h2 crate's error for a connection that the peer closed while streams were open.
         let is_end = io.kind() == std::io::ErrorKind::BrokenPipe && io.raw_os_error().is_none();
         return if is_end { Failure::new(Cause::Closed, "") } else { failure };
     }
@@ -22,11 +22,11 @@ pub(in crate::load) fn failure(error: &h2::Error) -> Failure {
     let text = || clipped(&error.to_string());
     if error.is_remote() && error.is_go_away() {
         let failure = Failure::new(Cause::Closed, format!("the service closes the connection: {}", text()));
-        return Failure { is_repeatable: true, ..failure };
+        return Failure { is_retryable: true, ..failure };
     }
     if error.is_remote() && error.is_reset() {
         let failure = Failure::new(Cause::Reset, format!("the service reset the stream: {name}"));
-        return Failure { is_repeatable: error.reason() == Some(Reason::REFUSED_STREAM), ..failure };
+        return Failure { is_retryable: error.reason() == Some(Reason::REFUSED_STREAM), ..failure };
     }
     if error.is_library() {
         return Failure::new(Cause::Malformed, format!("HTTP/2: {}", text()));
@@ -34,7 +34,7 @@ pub(in crate::load) fn failure(error: &h2::Error) -> Failure {
     Failure::new(Cause::Other, format!("HTTP/2: {}", text()))
 }
 
-/// The name of an error code as RFC 9113 has it: `CANCEL`.
+/// The name of an error code in RFC 9113: `CANCEL`.
 fn reason_name(reason: Reason) -> String {
     format!("{reason:?}")
 }

@@ -1,4 +1,4 @@
-//! HTTP/2 connections that many exchanges share, on the `h2` crate.
+//! HTTP/2 connections shared by many exchanges, on the `h2` crate.
 
 mod failure;
 mod shared;

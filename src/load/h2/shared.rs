@@ -1,4 +1,4 @@
-//! One HTTP/2 connection, opened by whoever needs it first and shared by all who need it then.
+//! One HTTP/2 connection, opened by the first task that needs it and shared by the others.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -14,44 +14,44 @@ use tokio::task::AbortHandle;
 use super::failure::failure;
 use crate::load::cause::{Cause, Failure};
 
-/// What the peer may send ahead on one stream, and on all of a connection: enough for a fast answer not to wait for us.
+/// Flow-control windows, large enough that a fast response does not wait for window updates.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 
-/// Longest headers or trailers of one answer, in bytes, uncompressed.
+/// Longest headers or trailers of one response, in bytes, uncompressed.
 const MAX_HEADERS: u32 = 64 << 10;
 
-/// Streams that we gave up and the peer may still send for.
+/// Most locally reset streams for which late frames are still ignored.
 const GIVEN_UP: usize = 1024;
 
-/// Streams that are opened before the peer has said how many it takes.
+/// Streams opened before the peer's SETTINGS arrive.
 const UNASKED: usize = 1;
 
-/// How a connection is watched while nothing comes.
+/// Detection of dead connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::load) struct Keepalive {
-    /// How often a PING is sent.
+    /// Interval of PINGs.
     pub(in crate::load) every: Duration,
-    /// How long its answer may take before the connection is given up.
-    pub(in crate::load) patience: Duration,
+    /// Timeout of a PING; the connection is closed afterwards.
+    pub(in crate::load) timeout: Duration,
 }
 
-/// One connection for many exchanges of one thread. It is opened again when it broke, once for all.
+/// One connection for many exchanges of one thread. If it breaks it is reopened once for all of them.
 #[derive(Default)]
 pub(in crate::load) struct Shared {
     keepalive: Option<Keepalive>,
-    /// Locked while the connection is being opened, so that the others wait.
+    /// Locked while the connection is being opened, so that the other tasks wait.
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     open: Option<Open>,
-    /// Why the last attempt to open it failed.
+    /// Failure of the last attempt to open it.
     failed: Option<Failed>,
 }
 
-/// A failure to connect, for all who waited for it.
+/// A failure to connect, for all tasks that waited for it.
 struct Failed {
     cause: Cause,
     detail: String,
@@ -69,8 +69,8 @@ impl Failed {
     }
 }
 
-/// An open connection. It closes once nobody has a handle on it and its streams have ended, so that those under way when the peer
-/// says farewell (GOAWAY) come to their end.
+/// An open connection. It closes once all handles are dropped and its streams have ended, so that streams that are open when the
+/// peer sends GOAWAY can complete.
 struct Open {
     requests: SendRequest<Bytes>,
     keepalive: Option<AbortHandle>,
@@ -85,20 +85,20 @@ impl Drop for Open {
 }
 
 impl Open {
-    /// Whether the connection takes new streams, now or later.
+    /// Returns true if the connection takes new streams, now or later.
     async fn is_usable(&mut self) -> bool {
         poll_fn(|cx| Poll::Ready(!matches!(self.requests.poll_ready(cx), Poll::Ready(Err(_))))).await
     }
 }
 
 impl Shared {
-    /// A connection that is yet to be opened.
+    /// Creates a connection that opens on first use.
     pub(in crate::load) fn new(keepalive: Option<Keepalive>) -> Self {
         Self { keepalive, ..Self::default() }
     }
 
-    /// A handle on the connection. Where there is none, or a broken one, the first who asks opens it with `connect`, and the others
-    /// share what comes of it: the connection, or the failure.
+    /// Returns a handle on the connection. If there is none, or it broke, the first caller opens it with `connect`, and the others
+    /// share the result: the connection or the failure.
     pub(in crate::load) async fn handle<S, F>(&self, connect: impl FnOnce() -> F) -> Result<SendRequest<Bytes>, Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -135,12 +135,12 @@ impl Shared {
         }
     }
 
-    /// Speaks HTTP/2 on `stream`, on this thread.
+    /// Starts HTTP/2 on `stream`, driven by this thread.
     async fn open<S: AsyncRead + AsyncWrite + Unpin + 'static>(&self, stream: S) -> Result<Open, Failure> {
         let (requests, mut connection) = handshake(stream).await?;
         let pings = connection.ping_pong();
         let driver = tokio::task::spawn_local(async move {
-            // What goes wrong here, the streams are told.
+            // The streams report the error.
             let _ = connection.await;
         });
         let keepalive = self.keepalive.zip(pings).map(|(keepalive, pings)| {
@@ -166,11 +166,11 @@ pub(in crate::load) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     shaken.map_err(|error| failure(&error))
 }
 
-/// Sends PINGs, and gives the connection up when one is not answered in time: its streams fail then.
+/// Sends PINGs, and closes the connection when one times out, which fails its streams.
 async fn keep_alive(keepalive: Keepalive, mut pings: PingPong, driver: AbortHandle) {
     loop {
         tokio::time::sleep(keepalive.every).await;
-        match tokio::time::timeout(keepalive.patience, pings.ping(Ping::opaque())).await {
+        match tokio::time::timeout(keepalive.timeout, pings.ping(Ping::opaque())).await {
             Ok(Ok(_)) => {}
             Ok(Err(_)) => return,
             Err(_) => return driver.abort(),

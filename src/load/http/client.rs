@@ -1,4 +1,4 @@
-//! HTTP as the load loop sees it: connect, exchange.
+//! HTTP/1.1 for the load loop: connect and exchange.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,14 +15,14 @@ use crate::load::protocol::{Client, Protocol};
 use crate::load::response::Response;
 use crate::load::stats_recorder::StatsRecorder;
 
-/// A worker's end of HTTP.
+/// A worker's HTTP/1.1 client.
 #[derive(Debug)]
 pub struct HttpClient {
     http: Arc<Http>,
     stats: StatsRecorder,
 }
 
-/// A request that differs from the others.
+/// A request rendered from a template.
 #[derive(Debug)]
 pub struct Varied {
     url: Url,
@@ -78,6 +78,6 @@ impl Client for HttpClient {
         } else {
             (received, &connection.own)
         };
-        Ok(judge.answer(received, |name| head::values(link.head(), name), link.body(), &self.stats))
+        Ok(judge.judge(received, |name| head::values(link.head(), name), link.body(), &self.stats))
     }
 }

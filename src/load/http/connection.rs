@@ -1,26 +1,26 @@
-//! A seat's connection to the target, and those that redirects led it to.
+//! The connection of a request in flight to its target, and those to which redirects lead.
 
 use super::h1::{Connection, Received, Request, Wants};
 use crate::load::cause::Failure;
 use crate::load::connect::{Connector, Endpoint, Route, Stream, Tls};
 use crate::load::stats_recorder::StatsRecorder;
 
-/// Other origins whose connections are kept for redirects.
+/// Most connections to other endpoints that are kept for redirects.
 const FOREIGN: usize = 4;
 
-/// One connection, which tells the stats what goes over it.
+/// A connection that counts its bytes.
 #[derive(Debug)]
 pub(super) struct Link {
     connection: Connection<Stream>,
     stats: StatsRecorder,
-    /// Bytes of received bodies that the stats knows of.
-    metered: u64,
+    /// Body bytes received that are counted already.
+    counted: u64,
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
-        // An exchange that was given up amid its body.
-        self.tell();
+        // An exchange that was aborted within its body.
+        self.count_received();
     }
 }
 
@@ -28,42 +28,42 @@ impl Link {
     /// Opens a connection.
     pub(super) async fn open(connector: &Connector, stats: &StatsRecorder) -> Result<Self, Failure> {
         let stream = connector.connect().await?.stream;
-        Ok(Self { connection: Connection::new(stream), stats: stats.clone(), metered: 0 })
+        Ok(Self { connection: Connection::new(stream), stats: stats.clone(), counted: 0 })
     }
 
-    /// Whether the next request can be sent.
+    /// Returns true if the next request can be sent.
     pub(super) async fn is_ready(&mut self) -> bool {
         self.connection.is_ready().await
     }
 
-    /// Sends one request and reads the whole answer.
+    /// Sends one request and reads the whole response.
     pub(super) async fn exchange(&mut self, request: &Request, wants: Wants) -> Result<Received, Failure> {
-        self.stats.sent(request.body_length());
+        self.stats.bytes_sent(request.body_length());
         let received = self.connection.exchange(request, wants).await;
-        self.tell();
+        self.count_received();
         received
     }
 
-    /// The head of the newest answer, if it was asked for.
+    /// The head of the latest response, if it was wanted.
     pub(super) fn head(&self) -> &[u8] {
         self.connection.head()
     }
 
-    /// The first part of the newest answer's body, if it was asked for.
+    /// The first part of the latest response's body, if it was wanted.
     pub(super) fn body(&self) -> &[u8] {
         self.connection.body()
     }
 
-    fn tell(&mut self) {
+    fn count_received(&mut self) {
         let total = self.connection.body_received();
-        let fresh = total - std::mem::replace(&mut self.metered, total);
+        let fresh = total - std::mem::replace(&mut self.counted, total);
         if fresh > 0 {
-            self.stats.received(usize::try_from(fresh).unwrap_or(usize::MAX));
+            self.stats.bytes_received(usize::try_from(fresh).unwrap_or(usize::MAX));
         }
     }
 }
 
-/// A connection to the target, and those to the origins that its redirects lead to.
+/// A connection to the target, and those to the endpoints to which redirects lead.
 #[derive(Debug)]
 pub struct HttpConnection {
     pub(super) own: Link,
@@ -75,17 +75,17 @@ impl HttpConnection {
         Self { own, foreign: Vec::new() }
     }
 
-    /// One of the connections: the own one, or that of a number from [`HttpConnection::to`].
+    /// Returns a connection: that to the target, or the one with a number from [`HttpConnection::to`].
     pub(super) fn by(&self, number: Option<usize>) -> &Link {
         number.and_then(|number| self.foreign.get(number)).map_or(&self.own, |(_, link)| link)
     }
 
-    /// The same, to be used.
+    /// The same, mutable.
     pub(super) fn by_mut(&mut self, number: Option<usize>) -> &mut Link {
         number.and_then(|number| self.foreign.get_mut(number)).map_or(&mut self.own, |(_, link)| link)
     }
 
-    /// The number of the connection to another endpoint: an open one, unless `is_new` is asked for, or a new one.
+    /// Returns the number of the connection to another endpoint: an open one, or a new one if there is none or `is_new`.
     pub(super) async fn to(
         &mut self,
         endpoint: Endpoint,

@@ -1,15 +1,15 @@
-//! What an answer must be like beyond its status range: each expectation that it fails has a cause of its own.
+//! Expectations on responses beyond their status range. Each kind has its own cause of failure.
 
 use super::h1::MAX_KEPT;
 use crate::load::cause::Cause;
 use crate::templates::jq::{Filter, Verdict};
 
-/// Statuses that are expected.
+/// An expected status or class of statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpectedStatus {
-    /// This one.
+    /// One status.
     Exactly(u16),
-    /// All that begin with this digit: `2` for 200 to 299.
+    /// All statuses that begin with this digit: `2` for 200 to 299.
     Class(u16),
 }
 
@@ -22,20 +22,20 @@ impl ExpectedStatus {
     }
 }
 
-/// What is expected of answers; nothing by default.
+/// Expectations on responses; none by default.
 #[derive(Debug, Default)]
 pub struct Expectations {
     /// One of these statuses; empty for any.
     pub statuses: Vec<ExpectedStatus>,
-    /// Headers by name, and the text that one of their values contains; `None` where the header needs only be there.
+    /// Names of headers, and the string that one of their values must contain; `None` if the header only has to exist.
     pub headers: Vec<(String, Option<String>)>,
-    /// Text that the body contains.
+    /// String that the body must contain.
     pub body: Option<String>,
-    /// Filter that the body, as JSON, satisfies.
+    /// Filter that the body must satisfy as JSON.
     pub json: Option<Filter>,
 }
 
-/// An expectation that an answer fails, and in which way.
+/// A failed expectation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unexpected {
     pub(super) cause: Cause,
@@ -43,19 +43,18 @@ pub(super) struct Unexpected {
 }
 
 impl Expectations {
-    /// Whether the head is needed to tell.
+    /// Returns true if checking needs the head.
     pub(super) fn needs_head(&self) -> bool {
         !self.headers.is_empty()
     }
 
-    /// Whether the body is needed to tell.
+    /// Returns true if checking needs the body.
     pub(super) fn needs_body(&self) -> bool {
         self.body.is_some() || self.json.is_some()
     }
 
-    /// The first expectation that an answer fails: of its status, its head, its body's text, its body as JSON. `values` gives
-    /// the values of a header; `length` is that of
-    /// the whole body, of which `body` are the first [`MAX_KEPT`] bytes.
+    /// Returns the first expectation that a response fails: on its status, its head, its body as a string, its body as JSON.
+    /// `values` returns the values of a header; `length` is that of the whole body, of which `body` is the first [`MAX_KEPT`] bytes.
     pub(super) fn check<'h>(
         &self,
         status: u16,
@@ -98,7 +97,7 @@ impl Expectations {
     }
 }
 
-/// Whether `bytes` contain `wanted`.
+/// Returns true if `bytes` contain `wanted`.
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
     wanted.is_empty() || memchr::memmem::find(bytes, wanted).is_some()
 }

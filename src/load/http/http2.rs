@@ -1,4 +1,4 @@
-//! HTTP/2 as a protocol of the load loop: several seats share a connection, each request is a stream of its own.
+//! HTTP/2 for the load loop: requests in flight share connections, and each request is a stream.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::load::protocol::{Client, Protocol};
 use crate::load::response::Response;
 use crate::load::stats_recorder::StatsRecorder;
 
-/// Headers about an HTTP/1.1 connection, which HTTP/2 forbids (RFC 9113, 8.2.2); `Host` becomes the authority.
+/// Connection headers of HTTP/1.1, which HTTP/2 forbids (RFC 9113, 8.2.2). `Host` becomes the authority.
 const NOT_IN_HTTP2: [HeaderName; 7] = [
     CONNECTION,
     HOST,
@@ -30,7 +30,7 @@ const NOT_IN_HTTP2: [HeaderName; 7] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// A request in HTTP/2's terms.
+/// A request as HTTP/2 sends it.
 #[derive(Debug)]
 pub struct Outgoing {
     request: Request<()>,
@@ -46,8 +46,8 @@ pub struct Http2 {
 }
 
 impl Http2 {
-    /// Prepares requests to `target`; opens nothing. HTTP/2 is agreed on by ALPN with `https`, and assumed (prior knowledge) with
-    /// `http`. Redirects are not followed.
+    /// Prepares requests to `target`; opens no connection. HTTP/2 is negotiated by ALPN with `https` and used with prior knowledge
+    /// with `http`. Redirects are not followed.
     pub fn new(target: HttpTarget) -> Result<Self, TargetError> {
         let unusable = TargetError::unusable(&target.url);
         let prepared = Prepared::new(&target, HTTP2)?;
@@ -56,7 +56,7 @@ impl Http2 {
     }
 }
 
-/// The message in HTTP/2's terms.
+/// Converts a message to HTTP/2; `None` if it cannot be expressed in HTTP/2.
 fn outgoing(message: &Message, is_tls: bool) -> Option<Outgoing> {
     let authority = Authority::try_from(message.headers.get(HOST)?.as_bytes()).ok()?;
     let mut uri = message.uri.clone().into_parts();
@@ -77,7 +77,7 @@ fn outgoing(message: &Message, is_tls: bool) -> Option<Outgoing> {
     Some(Outgoing { request, body: message.body.clone() })
 }
 
-/// A worker's end of HTTP/2.
+/// A worker's HTTP/2 client.
 pub struct Http2Client {
     http: Arc<Http2>,
     connections: Vec<Shared>,
@@ -104,18 +104,18 @@ impl Client for Http2Client {
     fn prepare(&self, number: u64) -> Result<Self::Request, Failure> {
         let Some((_, message)) = self.http.prepared.varied(number)? else { return Ok(None) };
         let outgoing = outgoing(&message, self.http.prepared.connector.endpoint.is_tls());
-        let odd = || Failure::new(Cause::Other, "the request can't be told in HTTP/2");
-        Ok(Some(Box::new(outgoing.ok_or_else(odd)?)))
+        let inexpressible = || Failure::new(Cause::Other, "the request can't be told in HTTP/2");
+        Ok(Some(Box::new(outgoing.ok_or_else(inexpressible)?)))
     }
 
-    async fn connect(&self, seat: usize) -> Result<SendRequest<Bytes>, Failure> {
+    async fn connect(&self, index: usize) -> Result<SendRequest<Bytes>, Failure> {
         let open = || async {
             let start = Instant::now();
             let stream = self.http.prepared.connector.connect_h2().await?;
             self.stats.connected(start.elapsed());
             Ok(stream)
         };
-        self.connections[seat % self.connections.len()].handle(open).await
+        self.connections[index % self.connections.len()].handle(open).await
     }
 
     async fn ready(&self, connection: &mut SendRequest<Bytes>) -> bool {
@@ -129,25 +129,25 @@ impl Client for Http2Client {
         let (response, mut body) =
             connection.send_request(outgoing.request.clone(), has_no_body).map_err(|error| failure(&error))?;
         if !has_no_body {
-            // The crate sends it as the peer's window allows, while the answer is awaited: it may come early.
+            // Sent as the peer's window allows, while the response is awaited: it may come early.
             body.send_data(outgoing.body.clone(), true).map_err(|error| failure(&error))?;
-            self.stats.sent(outgoing.body.len());
+            self.stats.bytes_sent(outgoing.body.len());
         }
-        let (head, mut answer) = response.await.map_err(|error| failure(&error))?.into_parts();
+        let (head, mut received) = response.await.map_err(|error| failure(&error))?.into_parts();
         let first = Instant::now();
         let (mut length, mut kept) = (0, Vec::new());
-        while let Some(data) = answer.data().await {
+        while let Some(data) = received.data().await {
             let data = data.map_err(|error| failure(&error))?;
-            self.stats.received(data.len());
+            self.stats.bytes_received(data.len());
             length += data.len() as u64;
             if http.judge.expect.needs_body() {
                 kept.extend_from_slice(&data[..data.len().min(MAX_KEPT - kept.len())]);
             }
-            // Fails only for a stream that has ended.
-            let _ = answer.flow_control().release_capacity(data.len());
+            // Fails only if the stream has ended.
+            let _ = received.flow_control().release_capacity(data.len());
         }
         let received = Received { status: head.status.as_u16(), first, ended: Instant::now(), body: length };
         let values = |name: &str| head.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-        Ok(http.judge.answer(received, values, &kept, &self.stats))
+        Ok(http.judge.judge(received, values, &kept, &self.stats))
     }
 }

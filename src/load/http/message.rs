@@ -1,4 +1,4 @@
-//! The request as it goes out, and what becomes of it at another URL.
+//! A request before it is formatted, and its redirection to another URL.
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION};
@@ -8,7 +8,7 @@ use url::Url;
 use super::h1::Request;
 use crate::redact::is_secret;
 
-/// The request to one endpoint, before it is formatted.
+/// A request to one endpoint, before it is formatted.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     pub(super) method: Method,
@@ -23,11 +23,11 @@ impl Message {
         Request::new(&self.method, &self.uri, &self.headers, &self.body)
     }
 
-    /// The same request to another URL. Credentials and a `Host` of the user's stay with the endpoint they were meant for.
+    /// Redirects the request to another URL. Credentials and a custom `Host` are not sent to another endpoint.
     pub(super) fn to(&self, url: &Url, is_same_origin: bool) -> Option<Self> {
         let mut message = Self { uri: path_of(url)?, ..self.clone() };
         if !is_same_origin {
-            // By name, since tokens and keys travel in headers of any name: `X-Api-Key`, `X-Auth-Token`.
+            // By name, because tokens and keys are in headers of any name: `X-Api-Key`, `X-Auth-Token`.
             let secrets = message.headers.keys().filter(|name| is_secret(name.as_str()) || is_credential(name));
             for name in secrets.cloned().collect::<Vec<_>>() {
                 message.headers.remove(name);
@@ -42,20 +42,20 @@ fn is_credential(name: &HeaderName) -> bool {
     [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION].contains(name)
 }
 
-/// The URL without user and fragment, as it stands in a request line to a proxy (RFC 9112, 3.2.2).
+/// The URL without user and fragment, as in a request line to a proxy (RFC 9112, 3.2.2).
 pub(super) fn absolute(url: &Url) -> Option<Uri> {
     let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
     let rest = &url[url::Position::BeforePath..url::Position::AfterQuery];
     format!("{}://{authority}{rest}", url.scheme()).parse().ok()
 }
 
-/// Path and query, as they stand in a request line.
+/// Path and query, as in a request line.
 pub(super) fn path_of(url: &Url) -> Option<Uri> {
     let text = &url[url::Position::BeforePath..url::Position::AfterQuery];
     text.parse().ok()
 }
 
-/// Host and port, as they stand in the `Host` header.
+/// Host and port, as in the `Host` header.
 pub(super) fn host_of(url: &Url) -> Option<HeaderValue> {
     HeaderValue::from_str(&url[url::Position::BeforeHost..url::Position::AfterPort]).ok()
 }

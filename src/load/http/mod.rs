@@ -1,4 +1,4 @@
-//! HTTP as a protocol of the load loop: HTTP/1.1 with a connection per seat, HTTP/2 with connections that seats share.
+//! HTTP as a protocol of the load loop: HTTP/1.1 with one connection per request in flight, HTTP/2 with shared connections.
 
 mod client;
 mod connection;

@@ -1,4 +1,4 @@
-//! Following redirects within one request.
+//! Follows redirects within one request.
 
 use bytes::Bytes;
 use http::Method;
@@ -13,15 +13,14 @@ use crate::load::cause::{Cause, Failure};
 use crate::load::connect::Endpoint;
 use crate::load::stats_recorder::StatsRecorder;
 
-/// Statuses that name another place to ask at.
+/// Statuses of redirects.
 const FOLLOWED: [u16; 5] = [301, 302, 303, 307, 308];
 
-/// Statuses that ask for the very same request there.
+/// Statuses of redirects that keep method and body.
 const KEEPING: [u16; 2] = [307, 308];
 
-/// Goes where the answer on `connection` points, and on from there, as often as the target allows; `url` and
-/// `message` are what was asked. Returns the last answer and the
-/// connection that it came by. A redirect without a usable location is an answer in its own right.
+/// Follows the redirect that was received on `connection`, and further ones up to the target's limit. `url` and `message` are the
+/// redirected request. Returns the last response and its connection. A redirect without a usable location is returned as it is.
 pub(super) async fn follow<'c>(
     http: &Http,
     stats: &StatsRecorder,
@@ -35,7 +34,7 @@ pub(super) async fn follow<'c>(
     let mut by = None;
     for _ in 0..http.redirects {
         let Some(next) = location(received.status, connection.by(by).head(), &url) else { break };
-        let (Some(from), Some(to)) = (Endpoint::of(&url), Endpoint::of(&next)) else { break };
+        let (Some(from), Some(to)) = (Endpoint::from_url(&url), Endpoint::from_url(&next)) else { break };
         let Some(redirected) = message.to(&next, from == to) else { break };
         message = after(received.status, redirected);
         url = next;
@@ -44,8 +43,8 @@ pub(super) async fn follow<'c>(
     Ok((received, connection.by(by)))
 }
 
-/// One exchange on the way, and which connection it was on. It is repeated here if need be: the whole request would start over
-/// otherwise, and may have had an effect.
+/// Makes one exchange, and returns the number of its connection. It is retried here: the caller would start the whole request over,
+/// which may have had effects.
 async fn hop(
     http: &Http,
     stats: &StatsRecorder,
@@ -57,7 +56,9 @@ async fn hop(
     let request = message.to_request();
     let mut is_repeated = false;
     loop {
-        let Some(to) = Endpoint::of(url) else { return Err(Failure::new(Cause::Other, "the redirect leads nowhere")) };
+        let Some(to) = Endpoint::from_url(url) else {
+            return Err(Failure::new(Cause::Other, "the redirect leads nowhere"));
+        };
         let by = if to == http.prepared.connector.endpoint {
             if is_repeated || !connection.own.is_ready().await {
                 connection.own = Link::open(&http.prepared.connector, stats).await?;
@@ -67,23 +68,23 @@ async fn hop(
             Some(connection.to(to, http.foreign_tls.as_ref(), is_repeated, stats).await?)
         };
         match connection.by_mut(by).exchange(&request, wants).await {
-            Err(failure) if failure.is_repeatable && !is_repeated => is_repeated = true,
-            Err(failure) => return Err(Failure { is_repeatable: false, ..failure }),
+            Err(failure) if failure.is_retryable && !is_repeated => is_repeated = true,
+            Err(failure) => return Err(Failure { is_retryable: false, ..failure }),
             Ok(received) => return Ok((received, by)),
         }
     }
 }
 
-/// Where an answer redirects to.
-fn location(status: u16, answer: &[u8], base: &Url) -> Option<Url> {
+/// The URL to which a response redirects.
+fn location(status: u16, response: &[u8], base: &Url) -> Option<Url> {
     if !FOLLOWED.contains(&status) {
         return None;
     }
-    let location = head::values(answer, "location").first().copied()?;
+    let location = head::values(response, "location").first().copied()?;
     base.join(std::str::from_utf8(location).ok()?).ok()
 }
 
-/// The request after a redirect of this status: all but 307 and 308 turn a request with a body into a plain GET, as browsers do.
+/// The request after a redirect: all statuses but 307 and 308 turn a request with a body into a plain GET, as in browsers.
 fn after(status: u16, message: Message) -> Message {
     if KEEPING.contains(&status) || message.method == Method::GET || message.method == Method::HEAD {
         return message;

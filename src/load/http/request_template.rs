@@ -1,4 +1,4 @@
-//! Requests that differ from each other.
+//! Templates for requests that differ from each other.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use url::Url;
 
-/// What one request has of its own.
+/// The parts of one request that a template renders.
 #[derive(Clone, Debug)]
 pub struct RenderedRequest {
-    /// Where to; scheme, host and port are the target's.
+    /// URL; scheme, host and port must be the target's.
     pub url: Url,
     /// All headers.
     pub headers: HeaderMap,
@@ -18,20 +18,20 @@ pub struct RenderedRequest {
     pub body: Bytes,
 }
 
-/// Makes a variant.
+/// Renders a request.
 type Render = dyn Fn(u64) -> Result<RenderedRequest, String> + Send + Sync;
 
-/// Makes the variant of a request by its number, or says why there is none.
+/// Renders requests by their numbers, or returns an error message.
 #[derive(Clone)]
 pub struct RequestTemplate(Arc<Render>);
 
 impl RequestTemplate {
-    /// Varies requests by `render`.
+    /// Creates a template from a function.
     pub fn new(render: impl Fn(u64) -> Result<RenderedRequest, String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(render))
     }
 
-    /// The variant of request `number`, from 0.
+    /// Renders request `number`, from 0.
     pub fn render(&self, number: u64) -> Result<RenderedRequest, String> {
         (self.0)(number)
     }

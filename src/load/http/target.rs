@@ -1,4 +1,4 @@
-//! What is requested: built once, shared by all connections.
+//! The target of HTTP requests: built once, shared by all connections.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::load::stats_recorder::StatsRecorder;
 use crate::model::tls::TlsOptions;
 use crate::redact;
 
-/// A range of statuses that count as errors, both ends included; an open end has no limit.
+/// An inclusive range of statuses that count as errors; `None` is unlimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorRange {
     /// Lowest status.
@@ -35,35 +35,35 @@ impl ErrorRange {
     }
 }
 
-/// One HTTP request, to be made many times.
+/// One HTTP request, sent many times.
 #[derive(Clone, Debug)]
 pub struct HttpTarget {
-    /// Where to: `http` or `https`, with a host. User name and password in it are not sent.
+    /// `http` or `https` URL with a host. User name and password in it are not sent.
     pub url: Url,
-    /// The method.
+    /// Method.
     pub method: Method,
     /// Headers; a `Host` here takes precedence over the URL's.
     pub headers: HeaderMap,
     /// The body; empty for none.
     pub body: Bytes,
-    /// What each request has of its own instead, where they differ.
+    /// Renders URL, headers and body of each request, if they differ.
     pub template: Option<RequestTemplate>,
     /// Statuses that count as errors.
     pub error_ranges: Vec<ErrorRange>,
-    /// What is expected of answers besides.
+    /// Further expectations on responses.
     pub expect: Arc<Expectations>,
-    /// How many redirects are followed within one request; a redirect that is not followed is an answer in its own right.
+    /// Most redirects followed within one request; a redirect that is not followed is a response like any other.
     pub redirects: u32,
     /// TLS settings.
     pub tls: TlsOptions,
-    /// The way there.
+    /// Transport to the target.
     pub transport: Transport,
-    /// The name that the server's certificate must bear and SNI tells; `None` for the URL's host.
+    /// Server name for SNI and certificate verification; `None` for the URL's host.
     pub server_name: Option<String>,
 }
 
 impl HttpTarget {
-    /// A GET of `url`, straight there, without headers of its own; statuses of 400 and above are errors, redirects are not followed.
+    /// A direct GET of `url` without custom headers. Statuses of 400 and above are errors, redirects are not followed.
     pub fn new(url: Url) -> Self {
         Self {
             url,
@@ -90,20 +90,20 @@ pub struct Http {
     pub(super) request: Request,
     pub(super) redirects: u32,
     judge: Judge,
-    /// For other origins, to which redirects lead: without our certificate.
+    /// For other endpoints to which redirects lead: without the client certificate.
     pub(super) foreign_tls: Option<Tls>,
 }
 
-/// Why a target can't be used.
+/// A target cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
-    /// The URL is not one of HTTP.
+    /// The URL is not an HTTP URL.
     #[error("`{0}` is not an http or https URL with a host")]
     Url(String),
-    /// The proxy's URL is not one of HTTP.
+    /// The proxy's URL is not an HTTP URL.
     #[error("the proxy's URL is not an `http` URL with a host")]
     Proxy,
-    /// The server's name can't be one.
+    /// The server name is invalid.
     #[error("`{0}` can't be a server's name; expected a DNS name or an IP address")]
     ServerName(String),
     /// The TLS settings are wrong.
@@ -117,11 +117,11 @@ impl TargetError {
     }
 }
 
-/// The versions of HTTP, as ALPN names them.
+/// ALPN names of the HTTP versions.
 pub(super) const HTTP1: &str = "http/1.1";
 pub(super) const HTTP2: &str = "h2";
 
-/// What is common to all versions of HTTP.
+/// State common to all HTTP versions.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) connector: Connector,
@@ -130,10 +130,10 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// The way to the target, and the message to it; `alpn` is the protocol that TLS agrees on.
+    /// Prepares connector and message; `alpn` is the protocol to negotiate with TLS.
     pub(super) fn new(target: &HttpTarget, alpn: &'static str) -> Result<Self, TargetError> {
         let unusable = || TargetError::unusable(&target.url);
-        let endpoint = Endpoint::of(&target.url).ok_or_else(unusable)?;
+        let endpoint = Endpoint::from_url(&target.url).ok_or_else(unusable)?;
         let is_forwarded = !endpoint.is_tls() && alpn != HTTP2;
         let route = target.transport.route(is_forwarded).ok_or(TargetError::Proxy)?;
         let name = target.server_name.as_deref();
@@ -146,29 +146,29 @@ impl Prepared {
         Ok(Self { connector: Connector { endpoint, route, tls }, message, template: template.clone() })
     }
 
-    /// Whether every request is another.
+    /// Returns true if requests differ.
     pub(super) fn varies(&self) -> bool {
         self.template.is_some()
     }
 
-    /// Where request `number` goes, and its message; `None` where all are the same.
+    /// Renders URL and message of request `number`; `None` if all requests are the same.
     pub(super) fn varied(&self, number: u64) -> Result<Option<(Url, Message)>, Failure> {
         let Some(template) = &self.template else { return Ok(None) };
         let RenderedRequest { url, headers, body } =
             template.render(number).map_err(|why| Failure::new(Cause::Other, why))?;
-        if Endpoint::of(&url).is_none_or(|endpoint| endpoint != self.connector.endpoint) {
+        if Endpoint::from_url(&url).is_none_or(|endpoint| endpoint != self.connector.endpoint) {
             let elsewhere =
                 format!("url: `{}` is not on the host that the load is for", redact::mask_url(url.as_str()));
             return Err(Failure::new(Cause::Other, elsewhere));
         }
-        let odd =
+        let invalid =
             || Failure::new(Cause::Other, format!("url: `{}` can't be requested", redact::mask_url(url.as_str())));
-        let message = message(&url, &self.message.method, headers, body, &self.connector.route).ok_or_else(odd)?;
+        let message = message(&url, &self.message.method, headers, body, &self.connector.route).ok_or_else(invalid)?;
         Ok(Some((url, message)))
     }
 }
 
-/// The message to a URL by this way.
+/// Builds the message to a URL for a route.
 fn message(url: &Url, method: &Method, mut headers: HeaderMap, body: Bytes, route: &Route) -> Option<Message> {
     let uri = match route {
         Route::Forward(proxy) => {
@@ -189,7 +189,7 @@ fn tls(options: &TlsOptions, alpn: &'static str) -> Result<Tls, TlsError> {
     Ok(Tls { config: Arc::new(client_config(options, &[alpn])?), server_name: None })
 }
 
-/// Decides which answers count as errors.
+/// Decides which responses count as errors.
 #[derive(Clone, Debug)]
 pub(super) struct Judge {
     error_ranges: Vec<ErrorRange>,
@@ -197,14 +197,14 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// By what is said of `target`.
+    /// Takes the settings of `target`.
     pub(super) fn of(target: &HttpTarget) -> Self {
         Self { error_ranges: target.error_ranges.clone(), expect: Arc::clone(&target.expect) }
     }
 
-    /// An answer that came whole: the cause and first words of a failed expectation go to `stats`. `values` gives the values of a
-    /// header, `body` is the first part of a body of `length` bytes; empty where no expectation needs them.
-    pub(super) fn answer<'h>(
+    /// Judges a complete response, and records the detail of a failed expectation in `stats`. `values` returns the values of a header,
+    /// `body` is the first part of the body; both are empty if no expectation needs them.
+    pub(super) fn judge<'h>(
         &self,
         received: Received,
         values: impl Fn(&str) -> Vec<&'h [u8]>,
@@ -223,7 +223,7 @@ impl Judge {
 }
 
 impl Http {
-    /// Prepares requests to `target`; opens nothing.
+    /// Prepares requests to `target`; opens no connection.
     pub fn new(target: HttpTarget) -> Result<Self, TargetError> {
         let prepared = Prepared::new(&target, HTTP1)?;
         let connector = &prepared.connector;

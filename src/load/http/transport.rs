@@ -1,4 +1,4 @@
-//! The way to a target, as a user names it, and what it means for connections.
+//! The transport to a target as a user configures it, and its route for connections.
 
 use std::path::PathBuf;
 
@@ -8,21 +8,21 @@ use url::Url;
 
 use crate::load::connect::{Proxy, Route};
 
-/// The way to a target.
+/// Transport to a target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Transport {
-    /// Straight there.
+    /// A direct connection.
     #[default]
     Direct,
-    /// Through the HTTP proxy at this URL, whose user name and password it is shown.
+    /// The HTTP proxy at this URL, with the user name and password of the URL.
     Proxy(Url),
-    /// Through a Unix socket of this machine.
+    /// A Unix socket.
     Unix(PathBuf),
 }
 
 impl Transport {
-    /// How connections are opened. A proxy passes HTTP/1.1 on that is not encrypted, and makes a tunnel for the rest. `None` if the
-    /// proxy's URL is not one of `http`.
+    /// Returns the route of connections. A proxy forwards plain HTTP/1.1 (`is_forwarded`) and opens tunnels for the rest. `None` if
+    /// the proxy's URL is not an `http` URL.
     pub(super) fn route(&self, is_forwarded: bool) -> Option<Route> {
         match self {
             Self::Direct => Some(Route::Direct),
@@ -35,7 +35,7 @@ impl Transport {
     }
 }
 
-/// Basic authentication of the user that a URL names, as the value of a header; `None` if it names none.
+/// Basic authentication with the user of a URL, as the value of a header; `None` if it has no user.
 pub fn authorization(url: &Url) -> Option<String> {
     if url.username().is_empty() && url.password().is_none() {
         return None;

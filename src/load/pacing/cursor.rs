@@ -1,4 +1,4 @@
-//! Walking through a schedule.
+//! Cursors over a schedule.
 
 use std::time::Duration;
 
@@ -8,39 +8,39 @@ use super::{Arrival, Bound, Pacer, Step, seconds, share};
 use crate::model::load::Spacing;
 use crate::model::shard::Share;
 
-/// What a schedule asked for, as a whole or until it was stopped.
+/// Planned requests of a schedule, up to its end or an interruption.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Asked {
     /// Requests that were due.
     pub slots: u64,
-    /// The time they had. A count of requests has as many gaps as requests: the last one is followed by a gap, too.
+    /// Their time. Every request is followed by a gap, the last one too.
     pub span: Duration,
     /// Requests per second.
     pub rate: f64,
-    /// Requests per second that the whole schedule asked for, where this is one machine's share of it.
+    /// Requests per second of the whole schedule, if this is one pod's share.
     pub whole_rate: f64,
 }
 
-/// Tells when the slots of a schedule are due.
+/// Computes the due times of a schedule's slots.
 ///
-/// Evenly spaced slots are looked up in constant time. Random ones are walked through, and the cursor remembers where it is: asking
-/// for the next slots costs some 30 ns each, asking for an earlier one starts anew. The answers depend on nothing but the
-/// slot, so that all cursors of a schedule agree; who asks about different parts of it has a cursor for each.
+/// Evenly spaced slots take constant time. Random ones need a walk, whose position the cursor keeps: each further slot costs about
+/// 30 ns, an earlier one starts over. Results depend only on the slot, so all cursors of a schedule agree; a caller interested in
+/// two positions uses two cursors.
 ///
-/// Slots are numbered within the pacer's share; inside, they have the numbers of the whole schedule.
+/// Public functions number slots within the pacer's share, private ones within the whole schedule.
 #[derive(Clone, Debug)]
 pub struct Cursor {
     pacer: Pacer,
     walk: Walk,
 }
 
-/// Where a walk is: the number of a slot and when it is due.
+/// Position of a walk: a slot and its due time.
 #[derive(Clone, Copy, Debug)]
 struct Walk {
     slot: u64,
-    /// The sum of the gaps up to this slot.
+    /// Sum of the gaps up to this slot.
     sum: f64,
-    /// When the slot is due, and the one before it; `None` when there is no such slot.
+    /// Due times of the slot and of the one before it; `None` if there is no such slot.
     due: Option<Duration>,
     before: Option<Duration>,
 }
@@ -55,12 +55,12 @@ impl Walk {
         self.slot += 1;
         self.sum += gap(self.slot);
         self.before = self.due;
-        // Rounding may put a slot a nanosecond before another one that is due at practically the same time.
+        // Rounding may put a slot a nanosecond before its predecessor.
         let previous = self.before.unwrap_or_default();
         self.due = pacer.time_of(self.sum).map(|due| due.max(previous));
     }
 
-    /// Goes on to `slot`, which must not lie behind, or to the first one that is not within the time of the schedule.
+    /// Walks forward to `slot`, or to the first one after the end of the schedule.
     fn reach(&mut self, slot: u64, pacer: &Pacer) {
         let end = pacer.ends().unwrap_or(Duration::MAX);
         while self.slot < slot && self.due.is_some_and(|due| due < end) {
@@ -68,7 +68,7 @@ impl Walk {
         }
     }
 
-    /// When its slot is due, if that is within the time of the schedule.
+    /// Due time of the slot, if it is before the end of the schedule.
     fn within(&self, pacer: &Pacer) -> Option<Duration> {
         self.due.filter(|due| pacer.ends().is_none_or(|end| *due < end))
     }
@@ -84,7 +84,7 @@ impl Cursor {
         &self.pacer
     }
 
-    /// When slot `k` is due, after the start; `None` when the schedule has no such slot. At maximum rate it is at once.
+    /// Due time of slot `k`, from the start; `None` if the schedule has no such slot. Zero at maximum rate.
     pub fn due(&mut self, k: u64) -> Option<Duration> {
         self.whole_due(self.pacer.number(k))
     }
@@ -99,13 +99,13 @@ impl Cursor {
         }
     }
 
-    /// The same without remembering the place: for a look at a slot a little ahead of those that are asked for next.
+    /// The same without moving the cursor, for a slot slightly ahead.
     pub fn peek(&self, k: u64) -> Option<Duration> {
         let slot = self.pacer.number(k);
         self.closed_form(slot).unwrap_or_else(|| self.walked(slot).within(&self.pacer))
     }
 
-    /// When a slot of the whole schedule is due, if that needs no walk.
+    /// Due time of a slot if it needs no walk.
     fn closed_form(&self, slot: u64) -> Option<Option<Duration>> {
         let pacer = &self.pacer;
         let is_beyond = |count| slot >= count;
@@ -115,14 +115,14 @@ impl Cursor {
         (pacer.spacing() == Spacing::Uniform).then(|| pacer.time_of(slot as f64))
     }
 
-    /// The walk at a slot of the whole schedule, or at the first one that is not within the time of the schedule.
+    /// The walk at a slot, or at the first one after the end of the schedule.
     fn walked(&self, slot: u64) -> Walk {
         let mut walk = if self.walk.slot > slot { Walk::start(&self.pacer) } else { self.walk };
         walk.reach(slot, &self.pacer);
         walk
     }
 
-    /// What to do now, `elapsed` after the start, about slot `k`.
+    /// Decides about slot `k`, `elapsed` after the start.
     pub fn decide(&mut self, elapsed: Duration, k: u64) -> Step {
         if self.pacer.is_max() {
             let is_over = self.pacer.total().is_some_and(|total| k >= total)
@@ -136,9 +136,9 @@ impl Cursor {
         }
     }
 
-    /// How many slots are due `elapsed` after the start, taken or not. At maximum rate that is not defined, and 0.
+    /// Number of slots that are due `elapsed` after the start, taken or not. Undefined at maximum rate, and 0.
     ///
-    /// With random arrivals this walks; a later call for a later time goes on from there.
+    /// With random arrivals this walks; a call for a later time continues there.
     pub fn due_by(&mut self, elapsed: Duration) -> u64 {
         if self.pacer.is_max() { 0 } else { share::part(self.pacer.share, self.whole_due_by(elapsed)) }
     }
@@ -160,8 +160,7 @@ impl Cursor {
         }
     }
 
-    /// What the schedule asked for: all of it, or, where it was `stopped` so long after its start, what it did until then. `None`
-    /// at maximum rate.
+    /// Planned requests: of the whole schedule or, if it was `stopped`, until then. `None` at maximum rate.
     pub fn asked(&mut self, stopped: Option<Duration>) -> Option<Asked> {
         let whole = self.whole_asked(stopped)?;
         let share = self.pacer.share;
@@ -169,7 +168,7 @@ impl Cursor {
             return Some(whole);
         }
         let slots = share::part(share, whole.slots);
-        // The machine's part of the requests; where there are none yet, of the rate.
+        // This pod's part of the requests or, if there are none yet, of the rate.
         let part = if whole.slots > 0 { slots as f64 / whole.slots as f64 } else { 1.0 / share.count() as f64 };
         let rate = whole.rate * part;
         Some(Asked { slots, rate, ..whole })
@@ -188,7 +187,7 @@ impl Cursor {
         Some(Asked { slots, span, rate, whole_rate: rate })
     }
 
-    /// When the slot after the last one would be due, or the stages are over.
+    /// Due time of the slot that would follow the last one, or the end of the stages.
     fn end_of_count(&self, slots: u64) -> Duration {
         let next = match self.pacer.spacing() {
             Spacing::Uniform => self.pacer.time_of(slots as f64),

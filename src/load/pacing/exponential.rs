@@ -1,20 +1,21 @@
-//! Random gaps that are the same in every run: the `n`-th one is a pure function of `n`.
+//! Random gaps that are the same in every run: the `n`-th one is a pure function of `n`, which general-purpose generators (such as
+//! `fastrand`) do not offer.
 
-/// Where the sequence starts. Fixed, so that every run of an experiment, each of its versions and every worker sees the same one.
+/// Start of the sequence. Fixed, so that every run of an experiment, each of its versions and every worker has the same one.
 const SEED: u64 = 0x1f83_d9ab_fb41_bd6b;
 
-/// 2^64 divided by the golden ratio, made odd: the step of SplitMix64's counter.
+/// Step of SplitMix64's counter: 2^64 divided by the golden ratio, made odd.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The `n`-th of a sequence of independent numbers with an exponential distribution of mean 1; finite and at least 0.
+/// The `n`-th of a sequence of independent, exponentially distributed numbers of mean 1; finite and at least 0.
 ///
-/// The generator is SplitMix64 (Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, 2014): a counter whose
-/// bits are mixed, so that any number of the sequence can be had without those before it. Its upper 53 bits make a uniform `u` in
-/// (0, 1], and `−ln u` is exponential.
+/// The generator is SplitMix64 (Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, 2014): a counter with mixed
+/// bits, so any number of the sequence is computed directly. Its upper 53 bits make a uniform `u` in (0, 1], and `−ln u` is
+/// exponential.
 pub(super) fn gap(n: u64) -> f64 {
     let bits = mixed(SEED.wrapping_add(n.wrapping_add(1).wrapping_mul(STEP)));
     let uniform = ((bits >> 11) + 1) as f64 / (1_u64 << 53) as f64;
-    // Adding 0 makes a 0 of the -0 that 1 gives.
+    // Adding 0 turns -0 into 0.
     -uniform.ln() + 0.0
 }
 

@@ -1,17 +1,17 @@
-//! One machine's part of a schedule that several machines share.
+//! One pod's part of a schedule that several pods share.
 //!
-//! Of `N` machines, number `i` has the slots `i, i + N, i + 2N, …` of the whole schedule, each due when it is due there. So what
-//! they send together is what one machine would have sent, whatever the arrival.
+//! Of `N` pods, pod `i` has the slots `i, i + N, i + 2N, …` of the whole schedule at their due times. Together they send what one pod
+//! would have sent, whatever the arrival.
 
 use crate::model::shard::Share;
 
-/// How many of the first `total` slots are this machine's. Over all machines it adds up to `total`.
+/// Number of this pod's slots among the first `total` ones. Over all pods it adds up to `total`.
 pub(super) fn part(share: Share, total: u64) -> u64 {
     let (index, count) = (share.index() as u64, share.count() as u64);
     total / count + u64::from(total % count > index)
 }
 
-/// Which slot of the whole schedule this machine's slot `k` is; the highest number where it is higher still.
+/// Position in the whole schedule of this pod's slot `k`, saturating.
 pub(super) fn number(share: Share, k: u64) -> u64 {
     k.saturating_mul(share.count() as u64).saturating_add(share.index() as u64)
 }
@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_add_up_to_the_whole_and_every_slot_has_one_machine() {
+    fn parts_add_up_to_the_whole_and_every_slot_has_one_pod() {
         let shares: Vec<Share> = (0..8).map(|index| Share::new(index, 8).unwrap()).collect();
         let parts = |total| shares.iter().map(|share| part(*share, total)).collect::<Vec<_>>();
         assert_eq!(parts(100), [13, 13, 13, 13, 12, 12, 12, 12]);

@@ -1,4 +1,4 @@
-//! Rates that change over time: ramps, and when so and so many requests are due under them.
+//! Rates that change over time: ramps, and the times at which a number of requests is due.
 //!
 //! Within a stage of length `d` the rate goes linearly from `a` to `b`, so that the requests due since its start grow with the
 //! square of the time: `Λ(t) = a·t + s·t²/2`, where `s = (b − a)/d`. The time at which `v` requests are due is the root
@@ -18,39 +18,39 @@ pub const MAX_STAGES: usize = 100;
 /// Longest schedule of stages: a day.
 pub const MAX_TIME: Duration = Duration::from_secs(24 * 3600);
 
-/// Highest rate of a stage and of random arrivals, in requests per second: beyond what one machine can send.
+/// Highest rate of a stage and of random arrivals, in requests per second: more than one machine can send.
 pub const MAX_RATE: f64 = 1e6;
 
-/// Stages that are shown before the rest is only counted.
+/// Number of stages that are shown; the rest is only counted.
 const SHOWN: usize = 5;
 
-/// One stage: the rate goes linearly from what it was to `rate` within `duration`.
+/// One stage: the rate changes linearly from its previous value to `rate` within `duration`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stage {
-    /// How long it takes; with 0 the rate jumps.
+    /// Length; with 0 the rate jumps.
     pub duration: Duration,
     /// Requests per second at its end, 0 to [`MAX_RATE`].
     pub rate: f64,
 }
 
-/// Why stages make no schedule.
+/// Stages do not make a schedule.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum StagesError {
-    /// None, or too many.
+    /// No stages, or too many.
     #[error("has {0} stages; expected 1 to {MAX_STAGES}")]
     Count(usize),
-    /// A rate that can't be, at the stage of this index, or before the first one.
+    /// A rate is out of range.
     #[error("{} is not a rate of stages; expected 0 to {}", show(*.rate), show(MAX_RATE))]
     Rate {
-        /// Index of the stage; `None` for the rate that the first one starts from.
+        /// Index of the stage; `None` for the rate before the first stage.
         stage: Option<usize>,
         /// The rate.
         rate: f64,
     },
-    /// No time, or too much of it.
+    /// The total duration is zero or too long.
     #[error("takes {} in total; expected more than 0s and at most {}", GoDuration(*.0), GoDuration(MAX_TIME))]
     Time(Duration),
-    /// All rates are 0.
+    /// Every rate is 0.
     #[error("asks for no request: every rate is 0")]
     Nothing,
 }
@@ -69,9 +69,9 @@ pub struct Stages {
 /// A stage that takes time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Ramp {
-    /// When it starts.
+    /// Start, from that of the first stage.
     start: Duration,
-    /// How long it takes, in seconds; greater than 0.
+    /// Length in seconds, greater than 0.
     length: f64,
     /// The rate at its start and at its end.
     from: f64,
@@ -82,7 +82,7 @@ struct Ramp {
 }
 
 impl Stages {
-    /// Stages that start from the rate `from`, in requests per second.
+    /// Creates stages that start at the rate `from`, in requests per second.
     pub fn new(from: f64, stages: &[Stage]) -> Result<Self, StagesError> {
         if !(1..=MAX_STAGES).contains(&stages.len()) {
             return Err(StagesError::Count(stages.len()));
@@ -115,7 +115,7 @@ impl Stages {
         Ok(Self { from, stages: stages.to_vec(), ramps, duration })
     }
 
-    /// How long all stages take.
+    /// Total duration.
     pub fn duration(&self) -> Duration {
         self.duration
     }
@@ -132,10 +132,9 @@ impl Stages {
         ramp.due_by((elapsed - ramp.start).as_secs_f64())
     }
 
-    /// When more than `due` requests are due for the first time: after a stretch without requests, at its end. `None` when there
-    /// are not so many.
+    /// Time at which more than `due` requests are due for the first time: after a pause, at its end. `None` if there are fewer.
     pub(super) fn time_of(&self, due: f64) -> Option<Duration> {
-        // Ramps at a rate of 0 have as many requests before their end as before their start, and are never found.
+        // Ramps at a rate of 0 have no requests, and are never found.
         let ramp = self.ramps.get(self.ramps.partition_point(|ramp| ramp.after <= due))?;
         Some(ramp.start + Duration::try_from_secs_f64(ramp.time_of(due)).unwrap_or_default())
     }
@@ -146,7 +145,7 @@ impl Ramp {
         self.to < self.from
     }
 
-    /// Requests due `time` seconds after its start, those before it included.
+    /// Requests due `time` seconds after its start, including those before it.
     fn due_by(&self, time: f64) -> f64 {
         let time = time.min(self.length);
         let steepness = (self.to - self.from).abs() / self.length;
@@ -159,10 +158,10 @@ impl Ramp {
         due.clamp(self.before, self.after)
     }
 
-    /// Seconds after its start when `due` requests are due, which lies between `before` and `after`.
+    /// Seconds after its start at which `due` requests are due; `due` is between `before` and `after`.
     fn time_of(&self, due: f64) -> f64 {
         let steepness = (self.to - self.from).abs() / self.length;
-        // The rate rises from `rate`; how long until `count` requests?
+        // Time until `count` requests are due if the rate rises from `rate`.
         let rising = |rate: f64, count: f64| {
             if count <= 0.0 { 0.0 } else { 2.0 * count / (rate + (rate * rate + 2.0 * steepness * count).sqrt()) }
         };
@@ -175,8 +174,8 @@ impl Ramp {
     }
 }
 
-/// The whole number that `count` is but for rounding, if it is: products and sums of decimal fractions miss it by their last
-/// bits, and a request that is due when a stage is over would be due within it.
+/// Removes rounding errors from a count that is almost whole. Products and sums of decimal fractions miss it by their last bits, and
+/// a request that is due at the end of a stage would be due within it.
 fn snapped(count: f64) -> f64 {
     let whole = count.round();
     if (count - whole).abs() <= 1e-9 + count * 1e-13 { whole } else { count }

@@ -92,14 +92,14 @@ fn nothing_is_due_while_the_rate_is_zero() {
 }
 
 #[test]
-fn sums_of_decimal_fractions_are_the_whole_numbers_they_mean() {
+fn sums_of_decimal_fractions_are_whole() {
     let mut list = vec![(0.1, 0.3); 10];
     list.extend([(0.0, 10.0), (0.27, 10.0)]);
     assert_eq!(stages(0.3, &list).total(), 3.0);
 }
 
 #[test]
-fn what_makes_no_schedule_says_why() {
+fn invalid_stages_are_rejected_with_the_reason() {
     let stage = |seconds, rate| Stage { duration: Duration::from_secs(seconds), rate };
     let reason = |from, list: &[Stage]| Stages::new(from, list).unwrap_err().to_string();
     assert_eq!(reason(0.0, &[]), "has 0 stages; expected 1 to 100");
@@ -120,7 +120,7 @@ fn what_makes_no_schedule_says_why() {
 }
 
 #[test]
-fn stages_show_themselves_in_one_short_line() {
+fn stages_are_displayed_in_one_short_line() {
     let short = stages(0.0, &[(30.0, 100.0), (60.0, 100.0), (0.0, 2.5), (1.5, 0.0)]);
     assert_eq!(short.to_string(), "from 0/s: 100/s in 30s, 100/s in 1m0s, 2.50/s in 0s, 0/s in 1.5s");
     let long = stages(1.0, &[(1.0, 1.0); 100]);

@@ -37,20 +37,20 @@ type Column = (&'static str, fn(&LoadRecord) -> Option<String>);
 const COLUMNS: [Column; 10] = [
     ("Asked", |load| Some(load.asked_rate.map_or_else(|| "max".to_owned(), rounded))),
     ("Achieved", |load| Some(rounded(load.achieved_rate))),
-    ("Requests", |load| Some(thousands(load.requests))),
-    ("Errors", |load| Some(thousands(load.errors))),
-    ("Late", |load| Some(thousands(load.late))),
-    ("Dropped", |load| Some(thousands(load.dropped))),
+    ("Requests", |load| Some(thousands(load.counts.requests))),
+    ("Errors", |load| Some(thousands(load.counts.errors))),
+    ("Late", |load| Some(thousands(load.counts.late))),
+    ("Dropped", |load| Some(thousands(load.counts.dropped))),
     ("Lateness", |load| load.lateness.map(|l| format!("{} / {}", value(l.p50), value(l.p99)))),
     ("Bytes", |load| {
         Some(format!(
             "{} / {}",
-            load.bytes_sent.map_or_else(|| "–".to_owned(), joined_bytes),
-            joined_bytes(load.bytes_received)
+            load.traffic.bytes_sent.map_or_else(|| "–".to_owned(), joined_bytes),
+            joined_bytes(load.traffic.bytes_received)
         ))
     }),
     ("Messages", |load| {
-        let counts = [load.messages_sent, load.messages_received];
+        let counts = [load.traffic.messages_sent, load.traffic.messages_received];
         let shown = counts.map(|count| count.map_or_else(|| "–".to_owned(), thousands)).join(" / ");
         counts.iter().any(Option::is_some).then_some(shown)
     }),
@@ -85,7 +85,7 @@ pub(super) fn rows(loads: &[LoadReport], most: usize) -> Vec<Load> {
 fn load(row: &LoadReport, columns: &[Column]) -> Load {
     let load = &row.load;
     let share = |name: String, count: u64| {
-        let percent = 100.0 * count as f64 / load.requests.max(1) as f64;
+        let percent = 100.0 * count as f64 / load.counts.requests.max(1) as f64;
         let shown_percent = if percent > 0.0 && percent < 0.01 { "< 0.01".to_owned() } else { rounded(percent) };
         Share {
             name,
@@ -102,7 +102,7 @@ fn load(row: &LoadReport, columns: &[Column]) -> Load {
     let left_out = answers.len().saturating_sub(8) + failures.len().saturating_sub(8);
     let shares =
         |counts: Vec<(String, u64)>| counts.into_iter().take(8).map(|(name, count)| share(name, count)).collect();
-    let is_behind = load.dropped > 0 || load.asked_rate.is_some_and(|asked| load.achieved_rate < asked * 0.98);
+    let is_behind = load.counts.dropped > 0 || load.asked_rate.is_some_and(|asked| load.achieved_rate < asked * 0.98);
     let has_gap = load.shards.as_ref().is_some_and(|shards| !shards.missing.is_empty());
     Load {
         provider: named(&row.provider),

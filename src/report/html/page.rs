@@ -249,7 +249,7 @@ fn checks(experiment: &Experiment, digest: &Digest) -> Vec<Check> {
 fn facts(digest: &Digest) -> Vec<[String; 2]> {
     let summary = &digest.summary;
     let sum = |of: fn(&LoadReport) -> u64| digest.load.iter().map(of).fold(0_u64, u64::saturating_add);
-    let (requests, errors) = (sum(|l| l.load.requests), sum(|l| l.load.errors));
+    let (requests, errors) = (sum(|l| l.load.counts.requests), sum(|l| l.load.counts.errors));
     let mut facts = Vec::new();
     let mut fact = |name: &str, text: String| facts.push([name.to_owned(), text]);
     if summary.verdicts.total() > 0 {

@@ -25,6 +25,7 @@ use self::plan::GrpcLoad;
 use super::load::{self, Distribution, Ended, Go, Load, Plan, Scalars, offer, unless_stopped};
 use super::{SharedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::load::grpc::status_name;
+use crate::load::histograms::HistogramKind;
 use crate::load::outcome::LoadOutcome;
 use crate::load::pacing::Pacer;
 use crate::load::plan::{FailureKind, LoadError, LoadPlan};
@@ -127,7 +128,7 @@ impl Load for GrpcLoad {
             };
             match offer(self, &protocol, go).await {
                 Ended::Measured(outcome) => {
-                    Ended::Measured(Box::new(LoadOutcome { said: protocol.said(), ..*outcome }))
+                    Ended::Measured(Box::new(LoadOutcome { status_messages: protocol.status_messages(), ..*outcome }))
                 }
                 ended => ended,
             }
@@ -147,7 +148,8 @@ impl Load for GrpcLoad {
     fn notes(&self, outcome: &LoadOutcome) -> Vec<String> {
         let mut notes = load::notes(&self.label, outcome);
         for (code, count) in outcome.statuses.iter().filter(|(code, _)| **code != 0) {
-            let first = outcome.said.get(code).map(|text| format!(", the first: {text}")).unwrap_or_default();
+            let first =
+                outcome.status_messages.get(code).map(|text| format!(", the first: {text}")).unwrap_or_default();
             notes.push(format!("{}: {} ×{count}{first}", self.label, status_name(*code)));
         }
         notes
@@ -182,24 +184,29 @@ fn distributions<'a>(load: &'a GrpcLoad, outcome: &'a LoadOutcome) -> Vec<Distri
         kind: MetricType::Histogram,
         scalars: Scalars::None,
     };
+    let histograms = &outcome.histograms;
     let mut all = vec![
         Distribution {
             // Iter8's type.
             kind: MetricType::Sample,
             scalars: Scalars::Percentiles(&load.percentiles),
-            ..of("latency", "latency, from the instant a request was due", &outcome.latency)
+            ..of("latency", "latency, from the instant a request was due", &histograms[HistogramKind::Latency])
         },
-        of("service-time", "service time, from the instant a request was sent", &outcome.service_time),
-        of("success-latency", "latency of answers that are no errors", &outcome.success_latency),
-        of("connect", "time to open a connection, TLS included", &outcome.connect),
+        of(
+            "service-time",
+            "service time, from the instant a request was sent",
+            &histograms[HistogramKind::ServiceTime],
+        ),
+        of("success-latency", "latency of answers that are no errors", &histograms[HistogramKind::SuccessLatency]),
+        of("connect", "time to open a connection, TLS included", &histograms[HistogramKind::Connect]),
     ];
     // Only where answers are streams.
-    if !outcome.first.is_empty() {
+    if !histograms[HistogramKind::First].is_empty() {
         let what = "time to the first message of an answer, from the instant its request was due";
-        all.push(of("first-message", what, &outcome.first));
+        all.push(of("first-message", what, &histograms[HistogramKind::First]));
     }
-    if !outcome.between.is_empty() {
-        all.push(of("between-messages", "time between two messages of an answer", &outcome.between));
+    if !histograms[HistogramKind::Between].is_empty() {
+        all.push(of("between-messages", "time between two messages of an answer", &histograms[HistogramKind::Between]));
     }
     all
 }

@@ -142,7 +142,7 @@ fn connector(load: &GrpcLoad, files: &dyn Files) -> Result<Connector, InputError
         Place::Socket(path) => ("localhost:80", Route::Unix(PathBuf::from(path))),
     };
     let url = url::Url::parse(&format!("{scheme}://{address}/")).ok();
-    let endpoint = url.as_ref().and_then(Endpoint::of);
+    let endpoint = url.as_ref().and_then(Endpoint::from_url);
     let endpoint = endpoint.ok_or_else(|| load.places.error("host", format!("`{address}` is no host with a port")))?;
     Ok(Connector { endpoint, route, tls: tls(load, files)? })
 }
@@ -257,7 +257,7 @@ fn undescribed(load: &GrpcLoad, error: ReflectionError) -> TaskError {
             format!("{label}: can't ask {host} what it speaks: {error}"),
             "is the service up, and is it plain text or TLS as `insecure` says?".to_owned(),
         ),
-        ReflectionError::Refused(_) | ReflectionError::Odd(_) => failed(
+        ReflectionError::Refused(_) | ReflectionError::Invalid(_) => failed(
             format!("{label}: can't learn from {host} what it speaks: {error}"),
             format!("{}; `reflect-metadata` is sent with the question", builtin::hint()),
         ),

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::plan::Load;
+use crate::load::histograms::HistogramKind;
 use crate::load::outcome::LoadOutcome;
 use crate::model::contribution::VersionMetrics;
 use crate::model::load::LoadRecord;
@@ -14,27 +15,38 @@ pub(super) fn add(load: &Load, outcome: &LoadOutcome, start: DateTime<Utc>, into
     let numbers = Scalars::All(&load.percentiles);
     let distribution =
         |name, what, histogram, scalars| Distribution { name, what, histogram, kind: MetricType::Histogram, scalars };
+    let histograms = &outcome.histograms;
     let distributions = [
-        distribution("latency", "latency, from the instant a request was due", &outcome.latency, numbers),
+        distribution(
+            "latency",
+            "latency, from the instant a request was due",
+            &histograms[HistogramKind::Latency],
+            numbers,
+        ),
         distribution(
             "service-time",
             "service time, from the instant a request was sent",
-            &outcome.service_time,
+            &histograms[HistogramKind::ServiceTime],
             numbers,
         ),
         distribution(
             "success-latency",
             "latency of answers that are no errors",
-            &outcome.success_latency,
+            &histograms[HistogramKind::SuccessLatency],
             Scalars::None,
         ),
         distribution(
             "first-byte",
             "time to the first byte of an answer, from the instant its request was due",
-            &outcome.first,
+            &histograms[HistogramKind::First],
             Scalars::None,
         ),
-        distribution("connect", "time to open a connection, TLS included", &outcome.connect, Scalars::None),
+        distribution(
+            "connect",
+            "time to open a connection, TLS included",
+            &histograms[HistogramKind::Connect],
+            Scalars::None,
+        ),
     ];
     let record = LoadRecord {
         url: load.shown_url(),

@@ -67,7 +67,7 @@ impl Made {
                     Err(reason) => sum.miss(index, &reason),
                     Ok(ShardEnd::Interrupted) => sum.miss(index, INTERRUPTED),
                     Ok(ShardEnd::Failed(failure)) => sum.fail(index, failure.clone()),
-                    Ok(ShardEnd::Measured(shard)) => match LoadOutcome::of_shard(shard, &pacer, started) {
+                    Ok(ShardEnd::Measured(shard)) => match LoadOutcome::from_shard(shard, &pacer, started) {
                         Err(error) => sum.miss(index, &format!("handed in what can't be read: {error}")),
                         Ok(outcome) => sum.add(index, is_late, outcome),
                     },
@@ -87,7 +87,10 @@ fn entry(report: &ShardReport, at: usize, of: usize) -> Result<&ShardEnd, String
 /// What a machine hands in of one load; `None` where it takes no part.
 pub(super) fn shard_end(ended: &Ended) -> Option<ShardEnd> {
     match ended {
-        Ended::Measured(outcome) => Some(ShardEnd::Measured(Box::new(outcome.shard()))),
+        Ended::Measured(outcome) => Some(match outcome.shard() {
+            Ok(shard) => ShardEnd::Measured(Box::new(shard)),
+            Err(error) => ShardEnd::Failed(ShardFailure { message: error.to_string(), hint: None }),
+        }),
         Ended::Interrupted => Some(ShardEnd::Interrupted),
         Ended::Absent => None,
         Ended::Failed(error) => Some(ShardEnd::Failed(failure(error))),

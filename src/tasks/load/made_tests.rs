@@ -8,6 +8,7 @@ use crate::load::pacing::{Arrival, Bound, Pacer};
 use crate::load::plan::LoadPlan;
 use crate::metrics::histogram;
 use crate::model::contribution::VersionMetrics;
+use crate::model::counts::Counts;
 use crate::model::shard::LoadShard;
 use crate::ports::BoxFuture;
 use crate::values::input::InputError;
@@ -47,11 +48,17 @@ impl Load for Plain {
 }
 
 fn shard(requests: u64) -> LoadShard {
-    LoadShard { requests, whole_rate: Some(40.0), asked_rate: Some(10.0), achieved_rate: 10.0, ..LoadShard::default() }
+    LoadShard {
+        counts: Counts { requests, ..Counts::default() },
+        whole_rate: Some(40.0),
+        asked_rate: Some(10.0),
+        achieved_rate: 10.0,
+        ..LoadShard::default()
+    }
 }
 
 fn own(requests: u64) -> Ended {
-    let outcome = LoadOutcome::of_shard(&shard(requests), &Plain.plan().pacer, Instant::now()).unwrap();
+    let outcome = LoadOutcome::from_shard(&shard(requests), &Plain.plan().pacer, Instant::now()).unwrap();
     Ended::Measured(Box::new(outcome))
 }
 
@@ -83,7 +90,7 @@ fn all_that_was_measured_adds_up() {
     let others = [measured(1, 10), MemberShard { is_late: true, ..measured(2, 9) }, measured(3, 8)];
     let made = made(own(11), &others);
     let outcome = made.outcome.as_ref().unwrap();
-    assert_eq!((outcome.requests, outcome.asked_rate, outcome.achieved_rate), (38, Some(40.0), 40.0));
+    assert_eq!((outcome.counts.requests, outcome.asked_rate, outcome.achieved_rate), (38, Some(40.0), 40.0));
     assert_eq!(outcome.shards, Some(Shards { count: 4, missing: Vec::new(), late: vec![2] }));
     assert!(made.failures.is_empty() && !made.is_interrupted);
     assert_eq!(made.notes.len(), 1);
@@ -92,7 +99,7 @@ fn all_that_was_measured_adds_up() {
 #[test]
 fn every_machine_that_is_not_in_it_is_named_with_the_reason() {
     let mut damaged = shard(9);
-    damaged.histograms.insert("latency".to_owned(), histogram::encode(&histogram::new()));
+    damaged.histograms.insert("latency".to_owned(), histogram::encode(&histogram::new()).unwrap());
     damaged.histograms.get_mut("latency").unwrap().data.clear();
     let others = [
         member(1, ShardEnd::Interrupted),
@@ -126,7 +133,7 @@ fn failures_name_their_machines_and_equal_ones_are_told_once() {
     let look = Some("look".to_owned());
     assert_eq!(told, [("no way (indices 1, 3)".to_owned(), look.clone()), ("no food (index 2)".to_owned(), look)]);
     assert_eq!(missing(&made).iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 2, 3]);
-    assert_eq!(made.outcome.unwrap().requests, 11);
+    assert_eq!(made.outcome.unwrap().counts.requests, 11);
 }
 
 #[test]
@@ -148,7 +155,7 @@ fn an_interruption_is_that_of_the_coordinator() {
     let early = made(Ended::Interrupted, &others);
     assert!(early.is_interrupted);
     assert_eq!(missing(&early), [(0, "was interrupted before it measured anything".to_owned())]);
-    assert_eq!(early.outcome.unwrap().requests, 7);
+    assert_eq!(early.outcome.unwrap().counts.requests, 7);
     let nothing = made(Ended::Interrupted, &[]);
     assert!(nothing.outcome.is_none() && nothing.is_interrupted);
 }

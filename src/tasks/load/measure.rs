@@ -2,12 +2,14 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::load::histograms::HistogramKind;
 use crate::load::outcome::LoadOutcome;
 use crate::load::timeline::MAX_INTERVALS;
 use crate::metrics::histogram::{
     Histogram, buckets, encode, max_ms, mean_ms, min_ms, percentile_ms, percentile_name, stddev_ms,
 };
 use crate::model::contribution::{Measurement, Values, VersionMetrics};
+use crate::model::counts::Counts;
 use crate::model::duration::GoDuration;
 use crate::model::insights::Observation;
 use crate::model::load::{Lateness, LoadRecord};
@@ -62,13 +64,13 @@ pub(in crate::tasks) fn add(
             Observation { source: Some(record.url.clone()), samples: Some(samples), no_data, ..Observation::default() };
         into.metrics.insert(format!("{provider}/{name}"), Measurement { meta, values, observation: Some(observation) });
     };
-    let requests = outcome.requests;
+    let Counts { requests, errors, .. } = outcome.counts;
     let counter = |description: &str| meta(description, MetricType::Counter, None);
     put("request-count", counter("number of requests sent"), Values::Scalar(requests as f64), requests);
-    put("error-count", counter("number of requests that failed"), Values::Scalar(outcome.errors as f64), requests);
+    put("error-count", counter("number of requests that failed"), Values::Scalar(errors as f64), requests);
     let rate = match requests {
         0 => Values::NoData(no_answers(outcome)),
-        _ => Values::Scalar(outcome.errors as f64 / requests as f64),
+        _ => Values::Scalar(errors as f64 / requests as f64),
     };
     put("error-rate", meta("fraction of requests that failed", MetricType::Gauge, None), rate, requests);
     for distribution in distributions {
@@ -83,7 +85,10 @@ pub(in crate::tasks) fn add(
         // Only what Iter8 has too is kept in its form as well.
         let has_buckets = matches!(scalars, Scalars::All(_));
         let buckets = if has_buckets { buckets(histogram, BUCKETS) } else { Vec::new() };
-        let values = Values::Distribution { buckets, histogram: encode(histogram) };
+        let values = match encode(histogram) {
+            Ok(histogram) => Values::Distribution { buckets, histogram },
+            Err(error) => Values::NoData(error.to_string()),
+        };
         put(name, meta(&format!("distribution of the {what}"), *kind, Some(MSEC)), or_missing(values), samples);
     }
     into.load.insert(provider.to_owned(), completed(record, outcome, start));
@@ -115,7 +120,7 @@ fn statistics(histogram: &Histogram, scalars: Scalars<'_>) -> Vec<(String, Strin
 
 /// Why a distribution has no values, if it has none.
 fn missing(distribution: &Distribution<'_>, outcome: &LoadOutcome) -> Option<String> {
-    if outcome.answers == 0 && distribution.name != "connect" {
+    if outcome.responses() == 0 && distribution.name != "connect" {
         // Time-outs alone, which count as latencies, say nothing of the service's.
         return Some(no_answers(outcome));
     }
@@ -124,14 +129,14 @@ fn missing(distribution: &Distribution<'_>, outcome: &LoadOutcome) -> Option<Str
     }
     Some(match distribution.name {
         "connect" => "no connection was opened".to_owned(),
-        "success-latency" => format!("all of {} answers are errors", outcome.answers),
+        "success-latency" => format!("all of {} answers are errors", outcome.responses()),
         _ => format!("no {} was measured", distribution.what),
     })
 }
 
 /// Why there are no latencies.
 fn no_answers(outcome: &LoadOutcome) -> String {
-    if outcome.requests == 0 {
+    if outcome.counts.requests == 0 {
         let why = if outcome.interrupted {
             "the load was interrupted before its first answer"
         } else {
@@ -140,16 +145,14 @@ fn no_answers(outcome: &LoadOutcome) -> String {
         return why.to_owned();
     }
     let causes: Vec<_> =
-        outcome.causes.iter().map(|(cause, (count, _))| format!("{} ×{count}", cause.words())).collect();
-    format!("none of {} requests got an answer: {}", outcome.requests, causes.join(", "))
+        outcome.causes.iter().map(|(cause, (count, _))| format!("{} ×{count}", cause.description())).collect();
+    format!("none of {} requests got an answer: {}", outcome.counts.requests, causes.join(", "))
 }
 
 /// The record with what the outcome tells.
 fn completed(record: LoadRecord, outcome: &LoadOutcome, start: DateTime<Utc>) -> LoadRecord {
-    let lateness = &outcome.lateness;
+    let lateness = &outcome.histograms[HistogramKind::Lateness];
     let late = |p| percentile_ms(lateness, p);
-    // A protocol that knows no messages counts none.
-    let messages = |count: u64| (outcome.messages_sent + outcome.messages_received > 0).then_some(count);
     LoadRecord {
         start: Some(start),
         duration: GoDuration(outcome.duration),
@@ -158,16 +161,10 @@ fn completed(record: LoadRecord, outcome: &LoadOutcome, start: DateTime<Utc>) ->
         arrival: outcome.spacing,
         stages: outcome.stages.clone(),
         achieved_rate: outcome.achieved_rate,
-        requests: outcome.requests,
-        errors: outcome.errors,
-        late: outcome.late,
+        counts: outcome.counts,
         lateness: (!lateness.is_empty()).then(|| Lateness { p50: late(50.0), p99: late(99.0), max: max_ms(lateness) }),
-        dropped: outcome.dropped,
         causes: outcome.causes.iter().map(|(cause, (count, _))| (cause.name().to_owned(), *count)).collect(),
-        bytes_sent: Some(outcome.bytes_sent),
-        bytes_received: outcome.bytes_received,
-        messages_sent: messages(outcome.messages_sent),
-        messages_received: messages(outcome.messages_received),
+        traffic: outcome.traffic.in_document(),
         interrupted: outcome.interrupted,
         series: outcome.timeline.series(MAX_INTERVALS),
         shards: outcome.shards.clone(),
@@ -181,7 +178,7 @@ pub(in crate::tasks) fn notes(label: &str, outcome: &LoadOutcome) -> Vec<String>
     // Where parts of the load are missing, their absence is the reason.
     let is_complete = outcome.shards.as_ref().is_none_or(|shards| shards.missing.is_empty());
     if let Some(asked) = outcome.asked_rate
-        && (outcome.dropped > 0 || outcome.achieved_rate < OFFERED * asked)
+        && (outcome.counts.dropped > 0 || outcome.achieved_rate < OFFERED * asked)
         && !outcome.interrupted
         && is_complete
     {
@@ -189,8 +186,8 @@ pub(in crate::tasks) fn notes(label: &str, outcome: &LoadOutcome) -> Vec<String>
             "{label}: {} of {} requests/s were offered ({} late, {} dropped); more connections may help",
             rounded(outcome.achieved_rate),
             rounded(asked),
-            outcome.late,
-            outcome.dropped
+            outcome.counts.late,
+            outcome.counts.dropped
         ));
     }
     for (cause, (count, first)) in &outcome.causes {

@@ -30,7 +30,7 @@ async fn a_machine_that_never_comes_is_a_stated_gap_and_leaves_objectives_open()
     // Nothing failed: the run is complete, and says what it lacks.
     assert_eq!(end.unwrap(), RunEnd::Completed);
     let load = document.load("http");
-    assert_eq!((load.requests, seen.load(Ordering::SeqCst)), (70, 70));
+    assert_eq!((load.counts.requests, seen.load(Ordering::SeqCst)), (70, 70));
     assert_eq!(load.asked_rate, Some(100.0), "the rate of the whole load");
     let reason = "did not come to the start".to_owned();
     let shards = load.shards.unwrap();
@@ -66,7 +66,7 @@ async fn a_load_that_fails_on_one_machine_fails_the_task_and_the_others_measurem
     assert_eq!(document.task(0).status, TaskStatus::Failed);
     assert_eq!(document.task(0).error, Some(message.clone()));
     let load = document.load("http");
-    assert_eq!((load.requests, load.errors), (70, 0));
+    assert_eq!((load.counts.requests, load.counts.errors), (70, 0));
     let shards = load.shards.unwrap();
     let missing = shards.missing.iter().map(|missing| missing.index).collect::<Vec<_>>();
     assert_eq!(missing, [3]);
@@ -102,7 +102,7 @@ async fn a_machine_that_fails_before_its_load_keeps_no_other_waiting() {
         let (end, document, _) = run.await.unwrap();
         let Err(PipelineError::Task { source, .. }) = end else { panic!("{end:?}") };
         assert!(source.to_string().starts_with("with.payloadFile: can't read `p`"), "{source}");
-        assert_eq!((document.load("http").requests, seen.load(Ordering::SeqCst) - before), (30, 30));
+        assert_eq!((document.load("http").counts.requests, seen.load(Ordering::SeqCst) - before), (30, 30));
         assert_eq!(document.load("http").shards.unwrap().missing[0].index, without_files as u64);
     }
 }
@@ -129,7 +129,7 @@ async fn a_machine_that_is_lost_and_starts_again_is_counted_once() {
         tokio::join!(first.run(&spec, Some(&coordinator), &document), second.assist(&spec, &assistant), lost_and_found);
     assert_eq!((end.unwrap(), again.unwrap()), (RunEnd::Completed, RunEnd::Completed));
     let load = document.load("http");
-    assert_eq!((load.requests, load.dropped), (60, 0));
+    assert_eq!((load.counts.requests, load.counts.dropped), (60, 0));
     assert!(seen.load(Ordering::SeqCst) > 60, "the lost attempt sent requests, too");
     let shards = load.shards.unwrap();
     assert_eq!((shards.missing.len(), shards.late), (0, vec![2]));
@@ -163,7 +163,7 @@ async fn a_machine_that_comes_again_after_it_handed_in_does_nothing_more() {
     };
     let (end, again) = tokio::join!(first.run(&spec, Some(&coordinator), &document), comes_again);
     assert_eq!((end.unwrap(), again.unwrap()), (RunEnd::Completed, RunEnd::Completed));
-    assert_eq!((document.load("http-a").requests, document.load("http-b").requests), (10, 50));
+    assert_eq!((document.load("http-a").counts.requests, document.load("http-b").counts.requests), (10, 50));
     assert_eq!(document.load("http-a").shards.unwrap().late, [0; 0]);
     assert_eq!(document.load("http-b").shards.unwrap().late, [1]);
     let seen = |path: &str| server.requests().iter().filter(|request| request.path == path).count();
@@ -230,11 +230,11 @@ async fn an_interruption_keeps_what_every_machine_measured() {
     assert_eq!(end.unwrap(), RunEnd::Interrupted);
     assert!(ends.into_iter().all(|end| end.unwrap() == RunEnd::Interrupted));
     let load = document.load("http");
-    assert!(load.interrupted && load.requests >= 40, "{load:?}");
+    assert!(load.interrupted && load.counts.requests >= 40, "{load:?}");
     assert_eq!(load.shards.unwrap().missing, []);
     assert_eq!(document.task(0).status, TaskStatus::Interrupted);
     let reported: u64 = ground.reports().iter().map(|(_, _, report)| requests(&json!(report))).sum();
-    assert_eq!(reported, load.requests);
+    assert_eq!(reported, load.counts.requests);
 }
 
 /// Requests of the one load that was handed in.
@@ -265,7 +265,7 @@ async fn an_interrupted_coordinator_does_not_wait_for_machines_that_go_on() {
     let (end, other, ()) = tokio::time::timeout(Duration::from_secs(30), run).await.unwrap();
     assert_eq!((end.unwrap(), other.unwrap()), (RunEnd::Interrupted, RunEnd::Interrupted));
     let load = document.load("http");
-    assert!(load.interrupted && load.requests > 0, "{load:?}");
+    assert!(load.interrupted && load.counts.requests > 0, "{load:?}");
     let reason = "handed in nothing before the interrupted run ended".to_owned();
     assert_eq!(load.shards.unwrap().missing, [MissingShard { index: 1, reason }]);
 }

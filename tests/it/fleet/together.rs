@@ -22,7 +22,7 @@ async fn eight_machines_send_exactly_the_requests_that_were_asked_for() {
     let load = json!({"url": server.url(), "numRequests": 100, "qps": "max", "connections": 2});
     let document = run_all(&ground, 8, &experiment(load)).await;
     let load = document.load("http");
-    assert_eq!((load.requests, load.errors, seen.load(Ordering::SeqCst)), (100, 0, 100));
+    assert_eq!((load.counts.requests, load.counts.errors, seen.load(Ordering::SeqCst)), (100, 0, 100));
     assert_eq!((load.connections, load.asked_rate), (16, None));
     assert_eq!(load.shards, Some(Shards { count: 8, ..Shards::default() }));
     assert_eq!(document.verdict().0, "satisfied");
@@ -31,7 +31,7 @@ async fn eight_machines_send_exactly_the_requests_that_were_asked_for() {
         .reports()
         .into_iter()
         .map(|(_, _, report)| match &report[..] {
-            [ShardEnd::Measured(shard)] => shard.requests,
+            [ShardEnd::Measured(shard)] => shard.counts.requests,
             other => panic!("{other:?}"),
         })
         .collect();
@@ -47,8 +47,8 @@ async fn a_rate_is_offered_as_one_machine_offers_it() {
     Machine::default().run(&spec, None, &alone).await.unwrap();
     let document = run_all(&Ground::new(8, PATIENCE), 8, &spec).await;
     let (one, all) = (alone.load("http"), document.load("http"));
-    assert_eq!((one.requests, one.shards), (200, None));
-    assert_eq!((all.requests, all.dropped, all.asked_rate), (200, 0, one.asked_rate));
+    assert_eq!((one.counts.requests, one.shards), (200, None));
+    assert_eq!((all.counts.requests, all.counts.dropped, all.asked_rate), (200, 0, one.asked_rate));
     assert!((all.achieved_rate - 100.0).abs() < 1.0, "{}", all.achieved_rate);
     let series = all.series.unwrap();
     assert_eq!(series.requests.iter().sum::<u64>(), 200);
@@ -109,7 +109,7 @@ async fn a_machine_without_any_request_is_no_failure() {
         let load = json!({"url": server.url(), "numRequests": 3, "qps": rate});
         let before = seen.load(Ordering::SeqCst);
         let document = run_all(&ground, 5, &experiment(load)).await;
-        assert_eq!((document.load("http").requests, seen.load(Ordering::SeqCst) - before), (3, 3));
+        assert_eq!((document.load("http").counts.requests, seen.load(Ordering::SeqCst) - before), (3, 3));
         assert_eq!(document.load("http").shards, Some(Shards { count: 5, ..Shards::default() }));
         assert_eq!(document.verdict().0, "satisfied");
     }
@@ -121,7 +121,7 @@ async fn a_warm_up_is_shared_too_and_machines_meet_before_and_after_it() {
     let ground = Ground::new(4, PATIENCE);
     let load = json!({"url": server.url(), "numRequests": 30, "qps": "max", "warmupNumRequests": 11});
     let document = run_all(&ground, 4, &experiment(load)).await;
-    assert_eq!((document.load("http").requests, seen.load(Ordering::SeqCst)), (30, 41));
+    assert_eq!((document.load("http").counts.requests, seen.load(Ordering::SeqCst)), (30, 41));
     let phases: Vec<LoadPhase> = ground.places().iter().map(|place| place.phase).collect();
     assert_eq!(phases, [LoadPhase::WarmUp, LoadPhase::Load]);
 }
@@ -140,7 +140,7 @@ async fn loads_come_one_after_the_other_or_all_at_once() {
         // Tasks that make no load are the coordinator's alone.
         spec.as_array_mut().unwrap().insert(1, json!({"run": "true"}));
         let document = run_all(&ground, 3, &spec).await;
-        let counts = ["http-a", "http-b", "http"].map(|provider| document.load(provider).requests);
+        let counts = ["http-a", "http-b", "http"].map(|provider| document.load(provider).counts.requests);
         assert_eq!((counts, seen.load(Ordering::SeqCst)), ([10, 20, 7], 37));
         assert_eq!(ground.places().len(), places);
         let tasks: Vec<usize> = ground.places().iter().map(|place| place.task).collect();
@@ -158,9 +158,14 @@ async fn calls_are_shared_as_requests_are() {
     let ground = Ground::new(3, PATIENCE);
     let document = run_all(&ground, 3, &json!([{"task": "grpc", "with": with}])).await;
     let load = document.load("grpc");
-    assert_eq!((load.requests, load.errors, load.statuses), (15, 0, [(0, 15)].into()), "{:?}", document.task(0));
+    assert_eq!(
+        (load.counts.requests, load.counts.errors, load.statuses),
+        (15, 0, [(0, 15)].into()),
+        "{:?}",
+        document.task(0)
+    );
     assert_eq!(load.shards, Some(Shards { count: 3, ..Shards::default() }));
-    assert_eq!(load.messages_sent, Some(15));
+    assert_eq!(load.traffic.messages_sent, Some(15));
 }
 
 #[tokio::test]
@@ -174,7 +179,7 @@ async fn answers_to_other_machines_count_as_those_to_the_first() {
     let load = json!({"url": url, "template": true, "numRequests": 20, "qps": "max", "allowInitialErrors": true});
     let document = run_all(&Ground::new(2, PATIENCE), 2, &experiment(load)).await;
     let load = document.load("http");
-    assert_eq!((load.errors, &load.statuses), (10, &[(200, 10), (503, 10)].into()));
+    assert_eq!((load.counts.errors, &load.statuses), (10, &[(200, 10), (503, 10)].into()));
     let rate: Value = json!(document.experiment().result.unwrap().insights.unwrap().non_hist_metric_values[0]);
     assert_eq!(rate["http/error-rate"], json!([0.5]));
 }

@@ -65,22 +65,22 @@ async fn statuses_are_counted_by_name() {
         head
     };
     let cases: Vec<Answer> = vec![
-        (head, vec![], Some(trailers("4", "")), "DeadlineExceeded×8", "DeadlineExceeded ×8"),
-        (trailers_only, vec![], None, "Unavailable×8", "the first: come back later"),
+        (head, vec![], Some(trailers("4", "")), "DEADLINE_EXCEEDED×8", "DEADLINE_EXCEEDED ×8"),
+        (trailers_only, vec![], None, "UNAVAILABLE×8", "the first: come back later"),
         (head, vec![msg("", 1)], Some(trailers("99", "")), "Code(99)×8", "Code(99)"),
-        (|| Response::builder().status(503).body(()).unwrap(), vec![], None, "Unavailable×8", "HTTP status 503"),
+        (|| Response::builder().status(503).body(()).unwrap(), vec![], None, "UNAVAILABLE×8", "HTTP status 503"),
         (
             || Response::builder().status(404).body(()).unwrap(),
             vec![Bytes::from_static(b"<html>")],
             None,
-            "Unimplemented×8",
+            "UNIMPLEMENTED×8",
             "HTTP status 404",
         ),
         (
             || Response::builder().status(500).header("grpc-status", "8").body(()).unwrap(),
             vec![],
             None,
-            "ResourceExhausted×8",
+            "RESOURCE_EXHAUSTED×8",
             "",
         ),
     ];
@@ -104,7 +104,7 @@ async fn an_early_status_ends_a_stream_that_is_still_being_sent() {
     let data: Vec<_> = (0..1000).map(|_| json!({"text": "x".repeat(1000)})).collect();
     let start = Instant::now();
     let contribution = load(&server, "Client", json!({"data": data, "stream-interval": "10ms", "total": 4})).await;
-    assert_eq!(told(&contribution), "ResourceExhausted×4");
+    assert_eq!(told(&contribution), "RESOURCE_EXHAUSTED×4");
     assert!(start.elapsed() < Duration::from_secs(2));
 }
 
@@ -194,8 +194,8 @@ async fn a_long_answer_is_read_without_being_kept() {
     .await;
     let contribution = load(&server, "Server", json!({"total": 2, "concurrency": 2})).await;
     assert_eq!(told(&contribution), "OK×2");
-    assert_eq!(record(&contribution).messages_received, Some(200));
-    assert_eq!(record(&contribution).bytes_received, 20_000_000);
+    assert_eq!(record(&contribution).traffic.messages_received, Some(200));
+    assert_eq!(record(&contribution).traffic.bytes_received, 20_000_000);
 }
 
 #[tokio::test]

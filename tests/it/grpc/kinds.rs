@@ -26,8 +26,8 @@ async fn a_unary_method_is_measured() {
     assert_eq!(told(&contribution), "OK×20");
     let record = record(&contribution);
     assert_eq!((record.method.as_str(), record.url.clone()), ("t.Echo/Unary", server.host()));
-    assert_eq!((record.messages_sent, record.messages_received), (Some(20), Some(20)));
-    assert_eq!((record.bytes_sent, record.bytes_received), (Some(80), 80));
+    assert_eq!((record.traffic.messages_sent, record.traffic.messages_received), (Some(20), Some(20)));
+    assert_eq!((record.traffic.bytes_sent, record.traffic.bytes_received), (Some(80), 80));
     assert_eq!((server.calls(), server.connections()), (20, 1));
     let metrics = &contribution.versions[0].metrics;
     let names: Vec<&str> = metrics.keys().map(|name| name.strip_prefix("grpc/").unwrap()).collect();
@@ -86,7 +86,11 @@ async fn the_streams_are_measured_message_by_message() {
         let contribution = load(&server, method, fields).await;
         assert_eq!(told(&contribution), "OK×20", "{method}");
         let record = record(&contribution);
-        assert_eq!((record.messages_sent, record.messages_received), (Some(sent), Some(received)), "{method}");
+        assert_eq!(
+            (record.traffic.messages_sent, record.traffic.messages_received),
+            (Some(sent), Some(received)),
+            "{method}"
+        );
         let counts = [samples(&contribution, "grpc/first-message"), samples(&contribution, "grpc/between-messages")];
         assert_eq!(counts, [first, between], "{method}");
     }
@@ -236,13 +240,13 @@ async fn a_real_service_is_called_by_its_proto_file_and_its_errors_have_names() 
     let load = &contribution.versions[0].load;
     assert_eq!(load["grpc-good"].statuses, BTreeMap::from([(0, 10)]));
     assert_eq!(load["grpc-bad"].statuses, BTreeMap::from([(5, 10)]));
-    assert_eq!((load["grpc-bad"].errors, load["grpc-good"].errors), (10, 0));
+    assert_eq!((load["grpc-bad"].counts.errors, load["grpc-good"].counts.errors), (10, 0));
     let notes = contribution.notes.join("\n");
-    assert!(notes.contains("grpc-bad: NotFound ×10, the first: unknown model `other`"), "{notes}");
+    assert!(notes.contains("grpc-bad: NOT_FOUND ×10, the first: unknown model `other`"), "{notes}");
     let mut with = with;
     with["allowInitialErrors"] = json!(false);
     let Err(TaskError::Failed { message, hint, .. }) = world.run(with).await else { panic!() };
-    assert!(message.contains("NotFound (unknown model `other`"), "{message}");
+    assert!(message.contains("NOT_FOUND (unknown model `other`"), "{message}");
     assert!(hint.unwrap().contains("`call`, `data` and `metadata`"));
 }
 
@@ -271,7 +275,7 @@ async fn all_four_kinds_of_a_real_service_are_measured_by_proto_protoset_and_ref
             let record = &version.load[&format!("grpc-{name}")];
             assert_eq!(record.statuses, BTreeMap::from([(0, 12)]), "{field} {name}: {:?}", contribution.notes);
             assert_eq!(
-                (record.messages_sent, record.messages_received),
+                (record.traffic.messages_sent, record.traffic.messages_received),
                 (Some(sent), Some(received)),
                 "{field} {name}"
             );

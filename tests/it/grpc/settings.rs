@@ -31,7 +31,7 @@ async fn compressed_messages_arrive_whole() {
     assert_eq!(told(&contribution), "OK×20");
     let (headers, messages) = server.seen().pop().unwrap();
     assert_eq!(headers["grpc-encoding"], "gzip");
-    assert!(messages[0].len() > 6000 && record(&contribution).bytes_sent < Some(20 * 200));
+    assert!(messages[0].len() > 6000 && record(&contribution).traffic.bytes_sent < Some(20 * 200));
 }
 
 #[tokio::test]
@@ -59,9 +59,9 @@ async fn the_first_requests_are_left_out_if_asked_for() {
     let fields = json!({"skipFirst": 5, "warmupNumRequests": 3, "data": {"n": 3}});
     let contribution = load(&server, "Server", fields).await;
     let record = record(&contribution);
-    assert_eq!((record.requests, server.calls()), (15, 23));
-    assert_eq!((record.messages_sent, record.messages_received), (Some(15), Some(45)));
-    assert_eq!((record.bytes_sent, record.bytes_received), (Some(30), 15 * 4));
+    assert_eq!((record.counts.requests, server.calls()), (15, 23));
+    assert_eq!((record.traffic.messages_sent, record.traffic.messages_received), (Some(15), Some(45)));
+    assert_eq!((record.traffic.bytes_sent, record.traffic.bytes_received), (Some(30), 15 * 4));
     assert_eq!(samples(&contribution, "grpc/between-messages"), 30);
 }
 
@@ -82,7 +82,7 @@ async fn requests_in_flight_at_the_end_are_cut_off_or_awaited_or_ignored() {
 async fn max_duration_ends_what_total_would_not() {
     let server = echo().await;
     let fields = json!({"total": 1_000_000, "rps": 100, "max-duration": "300ms"});
-    let requests = record(&load(&server, "Unary", fields).await).requests;
+    let requests = record(&load(&server, "Unary", fields).await).counts.requests;
     assert!((20..=40).contains(&requests), "{requests}");
 }
 

@@ -76,7 +76,7 @@ fn eight_pods_make_one_load_exact_to_the_request_and_merge_without_loss() {
     let mut union = histogram::new();
     for report in report.values() {
         let [ShardEnd::Measured(shard)] = report.as_slice() else { panic!("{report:?}") };
-        requests.push(shard.requests);
+        requests.push(shard.counts.requests);
         histogram::merge(&mut union, &histogram::decode(&shard.histograms["latency"]).unwrap());
     }
     assert_eq!(requests, [126, 126, 125, 125, 125, 125, 125]);
@@ -218,7 +218,10 @@ fn clocks_that_differ_by_an_hour_are_no_matter_to_pods_that_make_a_load_together
         assert_eq!([end.unwrap(), one.unwrap(), two.unwrap()], [RunEnd::Completed; 3]);
     });
     let load = document.load("http");
-    assert_eq!((load.requests, load.dropped, load.shards), (150, 0, Some(Shards { count: 3, ..Shards::default() })));
+    assert_eq!(
+        (load.counts.requests, load.counts.dropped, load.shards),
+        (150, 0, Some(Shards { count: 3, ..Shards::default() }))
+    );
     // By the coordinator's clock; the load over time counts from its start.
     assert!((1_003_540..=1_003_600).contains(&load.start.unwrap().timestamp()), "{:?}", load.start);
     assert_eq!(load.series.unwrap().requests.iter().sum::<u64>(), 150);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use iter8::metrics::histogram;
+use iter8::model::counts::{Counts, Traffic};
 use iter8::model::document::{Experiment, ExperimentResult, TaskRecord, TaskSpec, TaskStatus};
 use iter8::model::duration::GoDuration;
 use iter8::model::insights::{Insights, Observation, VersionName};
@@ -89,7 +90,7 @@ pub fn add_load(insights: &mut Insights, version: usize, provider: &str, behavio
     }
     let name = format!("{provider}/latency");
     insights.metrics_info.insert(name.clone(), meta(MetricType::Histogram, msec, "latency, from the intended send"));
-    insights.histograms[version].insert(name, histogram::encode(&recorded));
+    insights.histograms[version].insert(name, histogram::encode(&recorded).unwrap());
     for (name, median_ms) in [
         ("service-time", behaviour.median_ms * 0.99),
         ("success-latency", behaviour.median_ms),
@@ -111,7 +112,7 @@ pub fn add_load(insights: &mut Insights, version: usize, provider: &str, behavio
 pub fn add_distribution(insights: &mut Insights, version: usize, name: &str, behaviour: Behaviour) {
     insights.metrics_info.insert(name.to_owned(), meta(MetricType::Histogram, Some("msec"), "distribution"));
     let recorded = latencies(behaviour, name.len() as u64 + version as u64);
-    insights.histograms[version].insert(name.to_owned(), histogram::encode(&recorded));
+    insights.histograms[version].insert(name.to_owned(), histogram::encode(&recorded).unwrap());
 }
 
 /// A minute in seconds. A load with time-outs stalls for some of them, and what waited ends at once.
@@ -139,6 +140,7 @@ pub fn series(behaviour: Behaviour) -> Series {
 
 fn load(behaviour: Behaviour) -> LoadRecord {
     let positive = |pairs: &[(u16, u64)]| pairs.iter().copied().filter(|(_, n)| *n > 0).collect();
+    let dropped = Counts { dropped: behaviour.timeouts * 2, ..Counts::default() };
     LoadRecord {
         url: "http://iris.models.svc.cluster.local/v1/models/iris:predict".to_owned(),
         method: "POST".to_owned(),
@@ -147,10 +149,12 @@ fn load(behaviour: Behaviour) -> LoadRecord {
         connections: 16,
         asked_rate: Some(200.0),
         achieved_rate: behaviour.requests as f64 / 60.0 - behaviour.timeouts as f64 / 10.0,
-        requests: behaviour.requests,
-        errors: behaviour.failed + behaviour.timeouts,
-        late: behaviour.failed * 3,
-        dropped: behaviour.timeouts * 2,
+        counts: Counts {
+            requests: behaviour.requests,
+            errors: behaviour.failed + behaviour.timeouts,
+            late: behaviour.failed * 3,
+            ..dropped
+        },
         statuses: positive(&[
             (200, behaviour.requests - behaviour.failed - behaviour.timeouts),
             (503, behaviour.failed - behaviour.failed / 4),
@@ -161,8 +165,11 @@ fn load(behaviour: Behaviour) -> LoadRecord {
             .filter(|(_, n)| *n > 0)
             .map(|(cause, n)| (cause.to_owned(), n))
             .collect::<BTreeMap<_, _>>(),
-        bytes_received: behaviour.requests * 212,
-        bytes_sent: Some(behaviour.requests * 37),
+        traffic: Traffic {
+            bytes_received: behaviour.requests * 212,
+            bytes_sent: Some(behaviour.requests * 37),
+            ..Traffic::default()
+        },
         lateness: Some(Lateness { p50: 0.034, p99: 0.187, max: 2.41 }),
         series: Some(series(behaviour)),
         ..LoadRecord::default()
@@ -407,7 +414,7 @@ pub fn streams() -> Experiment {
     load.lateness = None;
     load.statuses = [(0, 3_589), (14, 4)].into();
     load.causes = [("reset".to_owned(), 7)].into();
-    (load.messages_sent, load.messages_received) = (Some(3_600), Some(396_000));
+    (load.traffic.messages_sent, load.traffic.messages_received) = (Some(3_600), Some(396_000));
     assess(&mut insights, &[("grpc-chat/error-rate", 0.01)]);
     experiment(insights, vec![task("grpc", json!({"host": "llm.models.svc.cluster.local:9000"}))], Vec::new())
 }

@@ -130,6 +130,7 @@ fn too_large(report: &ShardReport, bytes: usize) -> ShardReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::counts::Counts;
     use crate::model::insights::EncodedHistogram;
     use crate::model::shard::{IntervalShard, LoadPhase, LoadShard};
 
@@ -144,7 +145,7 @@ mod tests {
     }
 
     fn shard(bytes: usize, of_course: usize) -> ShardReport {
-        let mut shard = LoadShard { requests: 7, ..LoadShard::default() };
+        let mut shard = LoadShard { counts: Counts { requests: 7, ..Counts::default() }, ..LoadShard::default() };
         shard.histograms.insert("latency".into(), histogram(bytes, 1));
         let interval =
             |seed| IntervalShard { requests: 1, latency: Some(histogram(of_course, seed)), ..Default::default() };

@@ -1,14 +1,14 @@
-//! Where a body is among the bytes of an answer: a state machine that takes them as they come. Pure.
+//! Finds the body in the bytes of a response: an incremental state machine. Pure.
 
 use std::ops::Range;
 
 use super::Malformed;
 use super::head::Framing;
 
-/// Most bytes of chunk extensions in one body, and of trailers.
+/// Most bytes of chunk extensions, and of trailers, in one body.
 pub const MAX_EXTRAS: usize = 16 << 10;
 
-/// Reads one body.
+/// Decodes one body.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     state: State,
@@ -19,9 +19,8 @@ pub struct Decoder {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// There is no more.
     Done,
-    /// So many bytes are to come.
+    /// Before this many bytes of body.
     Length(u64),
     UntilClose,
     /// In a chunk's size.
@@ -29,7 +28,7 @@ enum State {
         size: u64,
         has_digits: bool,
     },
-    /// In the space between a chunk's size and what comes after it.
+    /// In the whitespace after a chunk's size.
     AfterSize {
         size: u64,
     },
@@ -50,7 +49,7 @@ enum State {
     DataLf,
     /// At the start of a trailer's line, or of the empty line that ends the body.
     TrailerStart,
-    /// In a trailer; whether its name has ended.
+    /// In a trailer; `has_name` after its colon.
     Trailer {
         has_name: bool,
     },
@@ -60,7 +59,7 @@ enum State {
 }
 
 impl Decoder {
-    /// A body that ends as `framing` says.
+    /// Creates a decoder for a body with this framing.
     pub fn new(framing: Framing) -> Self {
         let state = match framing {
             Framing::None | Framing::Length(0) => State::Done,
@@ -71,17 +70,17 @@ impl Decoder {
         Self { state, extensions: 0, trailers: 0 }
     }
 
-    /// Whether the body is complete.
+    /// Returns true if the body is complete.
     pub fn is_done(&self) -> bool {
         self.state == State::Done
     }
 
-    /// Whether the body ends with the connection.
+    /// Returns true if the body ends with the connection.
     pub fn is_until_close(&self) -> bool {
         self.state == State::UntilClose
     }
 
-    /// Takes the next bytes: returns how many of them belong to the answer (all of them, unless it ends before), and calls `found`
+    /// Decodes the next bytes. Returns the number of bytes that belong to the response (all, unless it ends before), and calls `found`
     /// with the ranges that are body.
     pub fn feed(&mut self, bytes: &[u8], mut found: impl FnMut(Range<usize>)) -> Result<usize, Malformed> {
         let mut at = 0;
@@ -106,7 +105,7 @@ impl Decoder {
         Ok(at)
     }
 
-    /// The state after data of which so much is left.
+    /// Updates the state after data, of which `left` bytes are missing.
     fn after_data(&mut self, left: u64) {
         self.state = match (self.state, left) {
             (State::Length(_), 0) => State::Done,
@@ -116,7 +115,7 @@ impl Decoder {
         };
     }
 
-    /// The state after one byte of a chunked body that is not data.
+    /// Returns the state after one byte of chunked framing.
     fn framed(&mut self, state: State, byte: u8) -> Result<State, Malformed> {
         Ok(match (state, byte) {
             (State::Size { size, .. }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
@@ -152,7 +151,7 @@ impl Decoder {
             (State::TrailerLf, b'\n') => State::TrailerStart,
             (State::LastLf | State::TrailerLf, _) => return Err("a trailer does not end in CR LF".into()),
             (State::TrailerStart | State::Trailer { .. }, _) => self.trailer(state, byte)?,
-            // Data is not framing, and nothing comes after the end.
+            // No framing in these states.
             (State::Done | State::Length(_) | State::UntilClose | State::Data { .. }, _) => state,
         })
     }
@@ -165,7 +164,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// The state after one byte of a trailer, which is not kept.
+    /// Returns the state after one byte of a trailer; trailers are not kept.
     fn trailer(&mut self, state: State, byte: u8) -> Result<State, Malformed> {
         self.trailers += 1;
         if self.trailers > MAX_EXTRAS {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Feeds `pieces`: the body, the bytes that belong to the answer, and whether it is complete.
+/// Feeds `pieces`: the body, the bytes that belong to the response, and true if it is complete.
 fn feed<'b>(framing: Framing, pieces: impl Iterator<Item = &'b [u8]>) -> Result<(Vec<u8>, usize, bool), String> {
     let mut decoder = Decoder::new(framing);
     let (mut body, mut consumed) = (Vec::new(), 0);
@@ -33,7 +33,7 @@ fn bodies_end_where_they_should() {
 }
 
 #[test]
-fn chunks_that_are_not_well_formed_are_told_of() {
+fn malformed_chunks_are_rejected() {
     for (text, detail) in [
         (&b"zz\r\n"[..], "a chunk's size is not a number"),
         (b"\r\n", "a chunk's size is not a number"),

@@ -1,4 +1,4 @@
-//! One connection: a request goes out, its answer comes in.
+//! One connection: sends a request and receives its response.
 
 use std::future::poll_fn;
 use std::io;
@@ -14,16 +14,16 @@ use super::outgoing::Outgoing;
 use super::request::Request;
 use crate::load::cause::{Cause, Failure};
 
-/// What is read at once, in bytes; a longer head makes the buffer grow up to [`MAX_HEAD`].
+/// Size of the read buffer, in bytes; it grows up to [`MAX_HEAD`] for a longer head.
 const BUFFER: usize = 16 << 10;
 
-/// Most interim answers (1xx) before the final one.
+/// Most interim responses (1xx) before the final one.
 const MAX_INTERIM: usize = 64;
 
-/// Longest body that is kept, in bytes.
+/// Most bytes of a body that are kept.
 pub const MAX_KEPT: usize = 1 << 20;
 
-/// What of an answer is kept until the next exchange.
+/// Parts of a response that are kept until the next exchange.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
     /// The head.
@@ -34,51 +34,51 @@ pub struct Wants {
     pub body: bool,
 }
 
-/// A complete answer.
+/// A complete response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received {
     /// Status, 200 to 999.
     pub status: u16,
-    /// When the first byte of the final head was there.
+    /// Arrival of the first byte of the final head.
     pub first: Instant,
-    /// When the last byte was there.
+    /// Arrival of the last byte.
     pub ended: Instant,
-    /// Bytes of the body, without framing.
+    /// Body bytes, without framing.
     pub body: u64,
 }
 
-/// A final head that is complete.
+/// A complete final head.
 struct Start {
     head: Head,
-    /// Where it starts in the buffer.
+    /// Start in the buffer.
     at: usize,
-    /// When its first byte was there, and when the last read brought its end.
+    /// Arrival of its first byte, and of its end.
     first: Instant,
     read: Instant,
 }
 
-/// A connection for one request at a time. It may be dropped at any point, and so may the futures it gives; after one that was
-/// dropped it takes no more requests.
+/// A connection for one request at a time. It may be dropped at any point, and so may its futures; after one was dropped early, the
+/// connection takes no more requests.
 #[derive(Debug)]
 pub struct Connection<S> {
     stream: S,
-    /// Memory for what is read; the first `filled` bytes of it are.
+    /// Read buffer, of which the first `filled` bytes are used.
     buffer: Vec<u8>,
     filled: usize,
-    /// Whether the next request may go out.
+    /// The next request may be sent.
     is_free: bool,
-    /// Whether there was an exchange before.
+    /// There was an exchange before.
     is_used: bool,
     sent: u64,
     received: u64,
     body_received: u64,
-    /// What was asked to be kept of the newest answer.
+    /// Wanted parts of the latest response.
     kept_head: Vec<u8>,
     kept_body: Vec<u8>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// A connection over an open stream.
+    /// Creates a connection on an open stream.
     pub fn new(stream: S) -> Self {
         Self {
             stream,
@@ -104,23 +104,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.received
     }
 
-    /// Bytes of bodies received so far, those of answers that were never complete included.
+    /// Body bytes received so far, including those of incomplete responses.
     pub fn body_received(&self) -> u64 {
         self.body_received
     }
 
-    /// The newest answer's head, if it was asked for.
+    /// The latest response's head, if it was wanted.
     pub fn head(&self) -> &[u8] {
         &self.kept_head
     }
 
-    /// The first [`MAX_KEPT`] bytes of the newest answer's body, if they were asked for.
+    /// The first [`MAX_KEPT`] bytes of the latest response's body, if they were wanted.
     pub fn body(&self) -> &[u8] {
         &self.kept_body
     }
 
-    /// Whether the next request can be sent: the last answer left the connection open, and the peer has neither closed it since nor
-    /// sent what nobody asked for. What the peer did is known without a system call unless there is something to be read.
+    /// Returns true if the next request can be sent: the last response left the connection open, and the peer has neither closed it
+    /// since nor sent unsolicited bytes. Needs no system call unless there is something to read.
     pub async fn is_ready(&mut self) -> bool {
         if !self.is_free {
             return false;
@@ -135,14 +135,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         .await
     }
 
-    /// Sends one request and reads the whole answer, and keeps of it what it `wants`.
+    /// Sends one request, reads the whole response, and keeps the parts that the caller `wants`.
     ///
-    /// A peer may close an idle connection at the very moment a request goes out on it. That is no failure of the service, and HTTP
-    /// (RFC 9110, 9.2.2) has clients send the request again where that does no harm; such a failure is repeatable.
+    /// A peer may close an idle connection just when a request is sent. That is no failure of the service, and HTTP clients retry the
+    /// request if that is safe (RFC 9110, 9.2.2); such a failure is retryable.
     pub async fn exchange(&mut self, request: &Request, wants: Wants) -> Result<Received, Failure> {
         if !std::mem::replace(&mut self.is_free, false) {
             let failure = Failure::new(Cause::Closed, "the connection takes no more requests");
-            return Err(Failure { is_repeatable: true, ..failure });
+            return Err(Failure { is_retryable: true, ..failure });
         }
         let is_reused = std::mem::replace(&mut self.is_used, true);
         let (sent, received) = (self.sent, self.received);
@@ -150,22 +150,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.kept_head.clear();
         self.kept_body.clear();
         let mut outgoing = Outgoing::new(request);
-        let answer = self.answer(&mut outgoing, wants).await;
-        answer.map_err(|failure| {
+        let response = self.response(&mut outgoing, wants).await;
+        response.map_err(|failure| {
             let is_unsent = self.sent == sent;
             let is_unheard = self.received == received && request.is_idempotent;
             let is_gone = matches!(failure.cause, Cause::Closed | Cause::Reset);
-            Failure { is_repeatable: is_reused && is_gone && (is_unsent || is_unheard), ..failure }
+            Failure { is_retryable: is_reused && is_gone && (is_unsent || is_unheard), ..failure }
         })
     }
 
-    async fn answer(&mut self, outgoing: &mut Outgoing<'_>, wants: Wants) -> Result<Received, Failure> {
+    async fn response(&mut self, outgoing: &mut Outgoing<'_>, wants: Wants) -> Result<Received, Failure> {
         let Start { head, at: start, first, read } = self.read_head(outgoing).await?;
         if wants.head || (wants.redirect && matches!(head.status, 300..=399)) {
             self.kept_head.extend_from_slice(&self.buffer[start..start + head.length]);
         }
         let (body, ended) = self.read_body(outgoing, &head, start + head.length, read, wants.body).await?;
-        // A server that answers early need not read the rest of the request, so that it can't be known where the next one begins.
+        // A server that responds early need not read the rest of the request, so a further request could be misread.
         self.is_free = head.is_keep_alive && outgoing.is_done() && !outgoing.request().is_last;
         Ok(Received { status: head.status, first, ended, body })
     }
@@ -175,12 +175,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut first = None;
         let mut read = None;
         let (mut start, mut interim) = (0, 0);
-        // How much of the head was there when it was last parsed, and when its end was last looked for.
+        // Length of the head when it was last parsed, and when its end was last searched for.
         let (mut parsed_at, mut seen) = (0, 0);
         loop {
             let fresh = &self.buffer[start..self.filled];
-            // Parsing costs time in proportion to what is there: a head that drips in is parsed when it may be complete, or has
-            // doubled.
+            // Parsing starts over each time: a head that arrives in small pieces is parsed when it may be complete or has doubled.
             let is_worth = !fresh.is_empty()
                 && (fresh.len() >= 2 * parsed_at || fresh.len() >= MAX_HEAD || head::may_end(fresh, seen));
             seen = fresh.len();
@@ -216,7 +215,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Makes room for more of a head that starts at `start`.
+    /// Makes room in the buffer for more of a head that starts at `start`.
     fn make_room(&mut self, start: &mut usize) {
         if *start > 0 {
             self.buffer.copy_within(*start..self.filled, 0);
@@ -238,8 +237,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Reads up to the end of the body, which starts at `at` in the buffer. Returns its length, and when its last byte was there:
-    /// `read` if the head's last read brought it too.
+    /// Reads up to the end of the body, which starts at `at` in the buffer. Returns its length and the arrival of its last byte: `read`
+    /// if it arrived together with the head.
     async fn read_body(
         &mut self,
         outgoing: &mut Outgoing<'_>,
@@ -285,9 +284,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Waits for more to read, and reads it to the end of what is there; goes on sending all the while. 0 at the end.
+    /// Waits for data and reads it, while sending continues. Returns 0 at the end of the stream.
     async fn read(&mut self, outgoing: &mut Outgoing<'_>) -> Result<usize, Failure> {
-        poll_fn(|cx| self.poll_io(outgoing, cx)).await.map_err(|error| Failure::of(&error, Cause::Other))
+        poll_fn(|cx| self.poll_io(outgoing, cx)).await.map_err(|error| Failure::from_error(&error, Cause::Other))
     }
 
     fn poll_io(&mut self, outgoing: &mut Outgoing<'_>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -304,7 +303,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.received += count as u64;
         let broken = if count == 0 { outgoing.take_broken() } else { None };
         match broken {
-            // The end, or an error: either way the write's failure came first.
+            // The failed write came first.
             Some(error) => Poll::Ready(Err(error)),
             None => Poll::Ready(read.map(|()| count)),
         }

@@ -57,7 +57,7 @@ fn get() -> Request {
 
 const ALL: Wants = Wants { head: true, redirect: true, body: true };
 
-/// What is the same however the bytes come.
+/// The parts of a response that do not depend on how the bytes arrive.
 #[derive(Debug, PartialEq)]
 struct Read {
     status: u16,
@@ -66,7 +66,7 @@ struct Read {
     is_free: bool,
 }
 
-/// Reads an answer that comes in pieces of `size` bytes. The stream never waits, so neither may the exchange.
+/// Reads a response that arrives in pieces of `size` bytes. The stream never waits, so neither may the exchange.
 fn read(bytes: &[u8], size: usize) -> Result<Read, (Cause, String)> {
     let mut connection = Connection::new(Pieces::of(bytes, size));
     let request = get();
@@ -94,7 +94,7 @@ const WHOLE: [&[u8]; 7] = [
 ];
 
 #[test]
-fn an_answer_is_the_same_in_pieces_of_any_size() {
+fn a_response_is_the_same_in_pieces_of_any_size() {
     let expected = [(200, 5, true), (200, 2, true), (200, 5, true), (204, 0, true), (200, 13, false), (200, 1, true)];
     for (bytes, (status, body, is_free)) in WHOLE.into_iter().zip(expected.into_iter().chain([(200, 1, false)])) {
         let whole = read(bytes, bytes.len()).unwrap();
@@ -107,7 +107,7 @@ fn an_answer_is_the_same_in_pieces_of_any_size() {
 }
 
 #[test]
-fn an_answer_cut_off_anywhere_is_a_closed_connection() {
+fn a_response_cut_off_anywhere_is_a_closed_connection() {
     for bytes in WHOLE {
         for end in 0..bytes.len() {
             match read(&bytes[..end], 7) {
@@ -123,7 +123,7 @@ fn an_answer_cut_off_anywhere_is_a_closed_connection() {
 }
 
 #[test]
-fn endless_and_odd_answers_are_malformed() {
+fn endless_and_odd_responses_are_malformed() {
     let head = b"HTTP/1.1 200 OK\r\n".to_vec();
     let chunked = [&head[..], b"Transfer-Encoding: chunked\r\n\r\n"].concat();
     for (start, more, detail) in [
@@ -167,7 +167,7 @@ fn the_first_byte_is_that_of_the_final_head() {
 }
 
 #[test]
-fn one_read_is_one_instant() {
+fn bytes_of_one_read_arrive_at_one_instant() {
     let mut connection = Connection::new(Pieces::of(WHOLE[0], 99));
     let request = get();
     let received = {
@@ -189,7 +189,7 @@ proptest! {
         size in 1_usize..50,
     ) {
         let whole = read(text.as_bytes(), text.len());
-        // What comes later than the end is not part of any answer; and a message may show more of what came at once.
+        // What comes later than the end is not part of any response; and a message may show more of what came at once.
         if !matches!(&whole, Err((_, detail)) if detail.ends_with("after the end of the answer")) {
             let cause = |read: Result<Read, (Cause, String)>| read.map_err(|(cause, _)| cause);
             prop_assert_eq!(cause(read(text.as_bytes(), size)), cause(whole));
@@ -227,7 +227,7 @@ async fn a_connection_is_used_again_and_again() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_closed_or_spoken_to_while_idle_is_not_used() {
+async fn a_connection_that_was_closed_or_received_bytes_while_idle_is_not_used() {
     for is_closed in [true, false] {
         let (mut connection, mut peer) = pair(1 << 16);
         peer.write_all(WHOLE[0]).await.unwrap();
@@ -240,12 +240,12 @@ async fn a_connection_that_was_closed_or_spoken_to_while_idle_is_not_used() {
         }
         assert!(!connection.is_ready().await);
         assert!(!connection.is_ready().await, "and stays unusable");
-        assert!(connection.exchange(&get(), Wants::default()).await.unwrap_err().is_repeatable);
+        assert!(connection.exchange(&get(), Wants::default()).await.unwrap_err().is_retryable);
     }
 }
 
 #[tokio::test]
-async fn only_what_does_no_harm_is_repeatable() {
+async fn only_idempotent_requests_are_retryable() {
     for (method, is_used, answer, expected) in [
         (Method::GET, true, &b""[..], true),
         (Method::POST, true, b"", false),
@@ -266,7 +266,7 @@ async fn only_what_does_no_harm_is_repeatable() {
         };
         let (failure, ()) = tokio::join!(connection.exchange(&request, Wants::default()), ended);
         let failure = failure.unwrap_err();
-        assert_eq!((failure.cause, failure.is_repeatable), (Cause::Closed, expected), "{method} {is_used} {answer:?}");
+        assert_eq!((failure.cause, failure.is_retryable), (Cause::Closed, expected), "{method} {is_used} {answer:?}");
     }
     // Nothing of a POST could be sent.
     let (mut connection, mut peer) = pair(1 << 16);
@@ -274,11 +274,11 @@ async fn only_what_does_no_harm_is_repeatable() {
     connection.exchange(&get(), Wants::default()).await.unwrap();
     drop(peer);
     let failure = connection.exchange(&request(Method::POST, b"body"), Wants::default()).await.unwrap_err();
-    assert!(failure.is_repeatable && failure.cause == Cause::Reset, "{failure:?}");
+    assert!(failure.is_retryable && failure.cause == Cause::Reset, "{failure:?}");
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_before_the_body_was_read_is_an_answer() {
+async fn a_response_before_the_body_was_read_counts() {
     let request = request(Method::POST, &vec![b'x'; 1 << 20]);
     for is_closed in [true, false] {
         let (mut connection, mut peer) = pair(1 << 10);
@@ -311,7 +311,7 @@ async fn a_body_larger_than_all_buffers_is_sent_whole() {
 }
 
 #[tokio::test]
-async fn a_connection_whose_exchange_was_given_up_takes_no_more_requests() {
+async fn a_connection_whose_exchange_was_aborted_takes_no_more_requests() {
     for sent in [&b""[..], b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"] {
         let (mut connection, mut peer) = pair(1 << 10);
         peer.write_all(sent).await.unwrap();

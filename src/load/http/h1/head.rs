@@ -1,4 +1,4 @@
-//! The head of an answer: what it says of its body and of its connection. Pure.
+//! Parses the head of a response for framing and connection. Pure.
 
 use std::mem::MaybeUninit;
 
@@ -12,37 +12,37 @@ pub const MAX_HEAD: usize = 64 << 10;
 /// Most headers of one head.
 pub const MAX_HEADERS: usize = 256;
 
-/// Bytes of an answer that is no HTTP that a message repeats.
+/// Bytes of a non-HTTP response that the error message quotes.
 const SHOWN: usize = 24;
 
-/// Where the body ends (RFC 9112, 6.3).
+/// End of the body (RFC 9112, 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// There is none.
+    /// No body.
     None,
     /// After this many bytes.
     Length(u64),
     /// With the last chunk.
     Chunked,
-    /// Where the connection ends.
+    /// With the connection.
     UntilClose,
 }
 
-/// What is needed of a head.
+/// The relevant parts of a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     /// Status, 100 to 999.
     pub status: u16,
-    /// Where the body ends.
+    /// End of the body.
     pub framing: Framing,
-    /// Whether the connection stays open after the answer.
+    /// The connection stays open after the response.
     pub is_keep_alive: bool,
-    /// Bytes that the head takes, the empty line included.
+    /// Bytes of the head, including the empty line.
     pub length: usize,
 }
 
-/// Reads the head that `bytes` begin with; `None` while it is not complete. `is_to_head` tells that the request was a HEAD, whose
-/// answer has no body. What comes after the first [`MAX_HEAD`] bytes is not looked at.
+/// Parses the head at the start of `bytes`; `None` if it is incomplete. `is_to_head` is true for a response to a HEAD request, which
+/// has no body. Only the first [`MAX_HEAD`] bytes are parsed.
 pub fn parse(bytes: &[u8], is_to_head: bool) -> Result<Option<Head>, Malformed> {
     let bytes = &bytes[..bytes.len().min(MAX_HEAD)];
     let mut memory = [const { MaybeUninit::uninit() }; MAX_HEADERS];
@@ -60,19 +60,19 @@ pub fn parse(bytes: &[u8], is_to_head: bool) -> Result<Option<Head>, Malformed> 
     if status < 100 {
         return Err(format!("status {status:03} is not one of HTTP").into());
     }
-    let said = Said::of(response.headers, response.version == Some(1))?;
+    let fields = Fields::of(response.headers, response.version == Some(1))?;
     let framing = if is_to_head || matches!(status, 100..=199 | 204 | 304) {
         Framing::None
-    } else if said.is_chunked {
+    } else if fields.is_chunked {
         Framing::Chunked
     } else {
-        said.length.map_or(Framing::UntilClose, Framing::Length)
+        fields.length.map_or(Framing::UntilClose, Framing::Length)
     };
-    let is_keep_alive = said.is_keep_alive && framing != Framing::UntilClose;
+    let is_keep_alive = fields.is_keep_alive && framing != Framing::UntilClose;
     Ok(Some(Head { status, framing, is_keep_alive, length }))
 }
 
-/// The values of the header `name` in a complete head, in their order.
+/// Returns the values of the header `name` in a complete head, in order.
 pub fn values<'h>(head: &'h [u8], name: &str) -> Vec<&'h [u8]> {
     let mut memory = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut response = Response::new(&mut []);
@@ -85,48 +85,48 @@ pub fn values<'h>(head: &'h [u8], name: &str) -> Vec<&'h [u8]> {
     }
 }
 
-/// Whether a head may have become complete with the bytes from `known` on. Looking for its empty line is much cheaper than parsing
-/// it again with every byte of an answer that drips in.
+/// Returns true if a head may have become complete with the bytes from `known` on. Searching for the empty line is much cheaper than
+/// parsing again with every piece of a slow response.
 pub(super) fn may_end(bytes: &[u8], known: usize) -> bool {
     let fresh = &bytes[known.saturating_sub(2)..];
     fresh.windows(2).any(|pair| pair == b"\n\n") || fresh.windows(3).any(|three| three == b"\n\r\n")
 }
 
-/// What the headers say of framing and connection.
-struct Said {
+/// Headers about framing and connection.
+struct Fields {
     length: Option<u64>,
     is_chunked: bool,
     is_keep_alive: bool,
 }
 
-impl Said {
+impl Fields {
     fn of(headers: &[Header<'_>], is_1_1: bool) -> Result<Self, Malformed> {
-        let mut said = Self { length: None, is_chunked: false, is_keep_alive: is_1_1 };
+        let mut fields = Self { length: None, is_chunked: false, is_keep_alive: is_1_1 };
         let mut is_closing = false;
         for header in headers {
             let name = header.name;
             if name.eq_ignore_ascii_case("content-length") {
-                said.add_length(header.value)?;
+                fields.add_length(header.value)?;
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
-                said.add_coding(header.value)?;
+                fields.add_coding(header.value)?;
             } else if name.eq_ignore_ascii_case("connection") {
                 for token in tokens(header.value) {
                     is_closing |= token.eq_ignore_ascii_case(b"close");
-                    said.is_keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
+                    fields.is_keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
                 }
             }
         }
-        said.is_keep_alive &= !is_closing;
-        if said.is_chunked && said.length.is_some() {
+        fields.is_keep_alive &= !is_closing;
+        if fields.is_chunked && fields.length.is_some() {
             return Err("`Content-Length` and `Transfer-Encoding` in one answer".into());
         }
-        if said.is_chunked && !is_1_1 {
+        if fields.is_chunked && !is_1_1 {
             return Err("`Transfer-Encoding` in an HTTP/1.0 answer".into());
         }
-        Ok(said)
+        Ok(fields)
     }
 
-    /// The same length more than once is one length (RFC 9110, 8.6).
+    /// Adds a `Content-Length`. Repeated equal lengths are allowed (RFC 9110, 8.6).
     fn add_length(&mut self, value: &[u8]) -> Result<(), Malformed> {
         let mut is_empty = true;
         for token in tokens(value) {
@@ -140,7 +140,7 @@ impl Said {
         if is_empty { Err("`Content-Length` is empty".into()) } else { Ok(()) }
     }
 
-    /// We ask for no coding, so that `chunked` is the only one there may be.
+    /// Adds a `Transfer-Encoding`. Requests accept no coding, so only `chunked` is allowed.
     fn add_coding(&mut self, value: &[u8]) -> Result<(), Malformed> {
         let mut codings = tokens(value);
         match (codings.next(), codings.next()) {
@@ -153,12 +153,12 @@ impl Said {
     }
 }
 
-/// The parts of a list, without the space around them.
+/// Splits a list header and trims its tokens.
 fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
 }
 
-/// Digits only: no sign, no space.
+/// Parses digits only: no sign, no whitespace.
 fn number(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0_u64, |number, digit| {
         let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
@@ -166,7 +166,7 @@ fn number(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// The parser's error in words.
+/// Describes the parser's error.
 fn wrong(error: Error, bytes: &[u8]) -> Malformed {
     match error {
         Error::TooManyHeaders => format!("more than {MAX_HEADERS} headers").into(),
@@ -182,7 +182,7 @@ fn wrong(error: Error, bytes: &[u8]) -> Malformed {
     }
 }
 
-/// Whether a line begins with space, as the old way to go on with the header of the line above.
+/// Returns true if a line begins with whitespace: the obsolete continuation of the previous header.
 fn is_folded(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|pair| pair[0] == b'\n' && matches!(pair[1], b' ' | b'\t'))
 }

@@ -32,7 +32,7 @@ fn the_body_ends_where_the_head_says() {
 }
 
 #[test]
-fn the_connection_stays_open_unless_version_header_or_framing_say_otherwise() {
+fn version_header_and_framing_decide_on_keep_alive() {
     for (line, headers, expected) in [
         ("HTTP/1.1", "", true),
         ("HTTP/1.1", "Connection: x, CLOSE\r\n", false),
@@ -47,7 +47,7 @@ fn the_connection_stays_open_unless_version_header_or_framing_say_otherwise() {
 }
 
 #[test]
-fn what_two_readers_could_understand_differently_is_malformed() {
+fn ambiguous_heads_are_malformed() {
     for (headers, detail) in [
         ("Content-Length: 1\r\nContent-Length: 2\r\n", "`Content-Length` contradicts itself"),
         ("Content-Length: 1, 2\r\n", "`Content-Length` contradicts itself"),

@@ -1,13 +1,13 @@
-//! A client's side of HTTP/1.1, written for load: no allocation per request, one write and one read where the messages are small.
+//! An HTTP/1.1 client for load: no allocation per request, one write and one read for small messages.
 //!
-//! [`Request`] is formatted once and sent many times. [`Connection`] works on any byte stream: it writes the request, reads the
-//! answer with [`head`] and [`body`], which are pure, and forgets what it was not asked to keep. One request is under way at a
-//! time; there is no pipelining.
+//! [`Request`] is formatted once and sent many times. [`Connection`] works on any byte stream: it writes the request, parses the
+//! response with [`head`] and [`body`], which are pure, and keeps only what the caller wants. One request at a time; there is no
+//! pipelining.
 //!
-//! Where the standard (RFC 9110, RFC 9112) leaves a choice, a message that two readers could understand differently is malformed:
-//! `Content-Length` beside `Transfer-Encoding`, contradicting lengths, a transfer coding other than `chunked`, folded headers.
-//! Lines of a head may end in a bare LF; those of a chunked body may not. Bytes that come along after the end of an answer make
-//! that answer malformed, since it is not known which of them was meant.
+//! If the standard (RFC 9110, RFC 9112) leaves a choice, a message that two parsers could understand differently is malformed:
+//! `Content-Length` together with `Transfer-Encoding`, contradicting lengths, a transfer coding other than `chunked`, folded headers.
+//! Lines of a head may end in a bare LF, those of a chunked body may not. Bytes after the end of a response make it malformed,
+//! because either could be the intended one.
 
 pub mod body;
 mod connection;
@@ -22,7 +22,7 @@ pub use request::Request;
 
 use crate::load::cause::{Cause, Failure};
 
-/// What is wrong with an answer, in words.
+/// A malformed response, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed(pub Cow<'static, str>);
 

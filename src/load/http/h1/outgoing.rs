@@ -1,4 +1,4 @@
-//! The sending half of an exchange, driven while its answer is already awaited.
+//! The sending half of an exchange, driven while the response is already awaited.
 
 use std::io;
 use std::pin::Pin;
@@ -8,15 +8,15 @@ use tokio::io::AsyncWrite;
 
 use super::request::Request;
 
-/// What is left to send of a request.
+/// The unsent rest of a request.
 ///
-/// A server that refuses a large body answers (413, say) and closes before it has read all of it: our next write fails while the
-/// answer waits to be read. So that failure is only remembered, and told by who reads once there is nothing left to read.
+/// A server that rejects a large body responds (for example with 413) and closes the connection before it has read all of it: the
+/// next write fails while the response is waiting to be read. So the error is kept, and returned once there is nothing left to read.
 pub(super) struct Outgoing<'r> {
     request: &'r Request,
     /// Bytes sent.
     sent: usize,
-    /// Whether all of it is sent, and not only kept by a layer below.
+    /// All of it is sent, not only buffered by a lower layer.
     is_flushed: bool,
     broken: Option<io::Error>,
 }
@@ -26,7 +26,7 @@ impl<'r> Outgoing<'r> {
         Self { request, sent: 0, is_flushed: false, broken: None }
     }
 
-    /// Whether the whole request has gone out.
+    /// Returns true if the whole request is sent.
     pub(super) fn is_done(&self) -> bool {
         self.is_flushed
     }
@@ -36,17 +36,16 @@ impl<'r> Outgoing<'r> {
         self.sent
     }
 
-    /// The request.
     pub(super) fn request(&self) -> &'r Request {
         self.request
     }
 
-    /// Why nothing could be sent any more, if so.
+    /// Takes the error of the last write, if it failed.
     pub(super) fn take_broken(&mut self) -> Option<io::Error> {
         self.broken.take()
     }
 
-    /// Sends as much as can be sent now.
+    /// Sends as much as possible without waiting.
     pub(super) fn advance<S: AsyncWrite + Unpin>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> io::Result<()> {
         while !self.is_flushed && self.broken.is_none() {
             let left = self.left();
@@ -76,7 +75,7 @@ impl<'r> Outgoing<'r> {
     }
 }
 
-/// Whether the peer has gone, so that an answer may still wait to be read.
+/// Returns true if the peer closed the connection, in which case a response may be waiting to be read.
 fn is_gone(error: &io::Error) -> bool {
     matches!(
         error.kind(),

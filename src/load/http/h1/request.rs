@@ -1,42 +1,42 @@
-//! A request as the bytes that go out, formatted once.
+//! A request as bytes, formatted once.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-/// Longest body that is sent from one buffer with the head, in bytes: copying it once saves a write per request.
+/// Longest body that shares a buffer with the head, in bytes: copying it once saves a write per request.
 const JOINED: usize = 64 << 10;
 
-/// One request; cloning it is cheap.
+/// One formatted request, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The head, and the body where it is small.
+    /// The head, and the body if it is small.
     pub(super) front: Bytes,
-    /// The body where it is not.
+    /// The body if it is large.
     pub(super) rest: Bytes,
     body_length: usize,
-    /// Whether its answer has no body whatever the head says.
+    /// A HEAD request, whose response has no body.
     pub(super) is_head: bool,
-    /// Whether sending it twice does no more harm than sending it once (RFC 9110, 9.2.2).
+    /// Its method is idempotent (RFC 9110, 9.2.2).
     pub(super) is_idempotent: bool,
-    /// Whether it says that the connection is to be closed after it.
+    /// It has `Connection: close`.
     pub(super) is_last: bool,
 }
 
 impl Request {
-    /// Formats a request for `uri`: its path and query, or all of it where it is absolute, as proxies are asked. The length follows
-    /// from the body; one in `headers` is left out.
+    /// Formats a request for `uri`: path and query, or an absolute URI for proxies. `Content-Length` follows from the body; one in
+    /// `headers` is ignored.
     pub fn new(method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Self {
         let mut front = BytesMut::with_capacity(1024 + if body.len() <= JOINED { body.len() } else { 0 });
         let target = uri.to_string();
         for part in [method.as_str(), " ", &target, " HTTP/1.1\r\n"] {
             front.put_slice(part.as_bytes());
         }
-        // The standard likes it first (RFC 9110, 7.2).
+        // Host should come first (RFC 9110, 7.2).
         headers.get_all(HOST).iter().for_each(|value| put(&mut front, &HOST, value));
         let others = headers.iter().filter(|(name, _)| ![HOST, CONTENT_LENGTH].contains(name));
         others.for_each(|(name, value)| put(&mut front, name, value));
-        // A request that usually has a body says that it has none (RFC 9110, 8.6).
+        // Methods that usually have a body state its absence (RFC 9110, 8.6).
         if !body.is_empty() || [Method::POST, Method::PUT, Method::PATCH].contains(method) {
             put(&mut front, &CONTENT_LENGTH, &HeaderValue::from(body.len()));
         }
@@ -58,7 +58,7 @@ impl Request {
         }
     }
 
-    /// Bytes of its body.
+    /// Returns the length of the body in bytes.
     pub fn body_length(&self) -> usize {
         self.body_length
     }

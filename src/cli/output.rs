@@ -7,6 +7,7 @@ use super::exit::Exit;
 use super::style::{Style, label};
 use crate::adapters::file_store;
 use crate::app::error::AppError;
+use crate::model::text::printable;
 
 /// Mistakes printed at most.
 const MAX_MISTAKES: usize = 20;
@@ -36,19 +37,14 @@ pub fn to_file(path: &Path, text: &str) -> Result<(), AppError> {
         .map_err(|error| AppError::outside(format!("cannot write {}", path.display())).caused_by(error))
 }
 
-/// Replaces control characters, which would act on the terminal, in text from outside.
-pub fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && !['\t', '\n'].contains(&c) { '\u{fffd}' } else { c }).collect()
-}
-
 /// Prints an error and returns its exit code. Its text may come from a service.
 pub fn print_error(error: &AppError, style: Style) -> Exit {
-    let mut text = format!("{} {}\n", label("error:", "1;31", style), harmless(&error.message));
+    let mut text = format!("{} {}\n", label("error:", "1;31", style), printable(&error.message));
     for cause in &error.causes {
-        text.push_str(&format!("  {} {}\n", label("caused by:", "33", style), harmless(cause)));
+        text.push_str(&format!("  {} {}\n", label("caused by:", "33", style), printable(cause)));
     }
     for mistake in error.mistakes.iter().take(MAX_MISTAKES) {
-        text.push_str(&format!("  {} {}\n", label("caused by:", "33", style), harmless(&mistake.to_string())));
+        text.push_str(&format!("  {} {}\n", label("caused by:", "33", style), printable(&mistake.to_string())));
         text.push_str(&hint(mistake.hint.as_deref(), style));
     }
     if error.mistakes.len() > MAX_MISTAKES {
@@ -60,16 +56,6 @@ pub fn print_error(error: &AppError, style: Style) -> Exit {
 }
 
 fn hint(hint: Option<&str>, style: Style) -> String {
-    let line = |hint| format!("  {} {}\n", label("hint:", "36", style), harmless(hint));
+    let line = |hint| format!("  {} {}\n", label("hint:", "36", style), printable(hint));
     hint.map_or_else(String::new, line)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_service_says_does_not_act_on_a_terminal() {
-        assert_eq!(harmless("a\tb\nc \u{1b}[2J\r\u{9b}x"), "a\tb\nc \u{fffd}[2J\u{fffd}\u{fffd}x");
-    }
 }

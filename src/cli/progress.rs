@@ -14,6 +14,7 @@ use super::style::{Style, label};
 use super::terminal::Terminal;
 use crate::model::document::TaskStatus;
 use crate::model::duration::GoDuration;
+use crate::model::text::printable;
 use crate::ports::{Event, LoadProgress, Observer};
 
 /// Time between two plain lines about the same load.
@@ -119,7 +120,7 @@ impl Progress {
         // A failure is printed once, as the error of the command.
         if status != TaskStatus::Failed {
             for note in notes {
-                self.say(&format!("  {}", output::harmless(note)));
+                self.say(&format!("  {}", printable(note)));
             }
         }
     }
@@ -175,7 +176,7 @@ impl Observer for Progress {
                 let total = self.state().tasks;
                 self.say(&format!("[{}/{total}] {task}", index + 1));
             }
-            Event::TaskLog { line, .. } => self.say(&format!("  {}", output::harmless(&line))),
+            Event::TaskLog { line, .. } => self.say(&format!("  {}", printable(&line))),
             Event::Load { name, progress } => self.load(name, progress),
             Event::TaskEnded { index, task, status, duration, notes } => {
                 self.task_ended(index, &task, status, duration, &notes);

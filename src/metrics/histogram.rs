@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 
 use crate::model::insights::{EncodedHistogram, HistogramBucket};
+use crate::model::text::prefix;
 
 /// A histogram of whole microseconds.
 pub type Histogram = hdrhistogram::Histogram<u64>;
@@ -104,7 +105,7 @@ pub fn encode(histogram: &Histogram) -> Result<EncodedHistogram, HistogramError>
 /// Decodes the result of [`encode`]. Hostile input is rejected at bounded cost: at most 256 KiB are inflated.
 pub fn decode(encoded: &EncodedHistogram) -> Result<Histogram, HistogramError> {
     if encoded.unit != UNIT {
-        return Err(HistogramError::Unit(encoded.unit.chars().take(20).collect()));
+        return Err(HistogramError::Unit(prefix(&encoded.unit, 20).to_owned()));
     }
     if encoded.data.len() > MAX_BASE64 {
         return Err(HistogramError::TooLarge(MAX_BASE64));

@@ -1,8 +1,9 @@
-//! Merging what a task contributes into the document's insights, within stated bounds.
+//! Merges a task's contribution into the document's insights, within bounds.
 //!
 //! A document must fit a Kubernetes Secret (1 MiB) with 20 endpoints, 5 versions and 1,000 loops, so each part that could grow has a
 //! budget for the whole document: [`MAX_LOOP_VALUES`], [`MAX_SAMPLES`], [`MAX_HISTOGRAM_BYTES`], [`MAX_BUCKETS`],
-//! [`MAX_SERIES_POINTS`], [`MAX_TEXT_BYTES`], and the bounds of [`loop_records`]. The newest loop is always kept; what gives way is the oldest loops' values, then resolution.
+//! [`MAX_SERIES_POINTS`], [`MAX_TEXT_BYTES`], and the bounds of [`loop_records`]. The newest loop is always kept; the oldest loops' values
+//! are dropped first, then resolution.
 
 mod fold;
 mod unmeasured;
@@ -10,30 +11,27 @@ mod unmeasured;
 use std::collections::BTreeMap;
 
 pub use self::fold::fold_oldest;
-use super::{histogram, loop_records, series};
+use super::{histogram, loop_records, no_data, series};
 use crate::model::contribution::{Contribution, Measurement, Values, VersionMetrics};
 use crate::model::insights::{EncodedHistogram, HistogramBucket, Insights, Observation, VersionName};
 use crate::model::load::LoadRecord;
-use crate::model::metric::{MetricType, NoDataPolicy};
+use crate::model::metric::MetricType;
 use crate::model::series::Series;
 
-/// Reason of a metric that earlier loops measured and the newest did not.
-pub const NOT_MEASURED: &str = "not measured in this loop";
-
-/// Most values of earlier and newest loops, over all series; each series keeps its newest value whatever their number.
+/// Maximum values of all loops and metrics; each metric keeps its newest value regardless.
 pub const MAX_LOOP_VALUES: usize = 4_000;
-/// Most samples; beyond it, the long lists keep evenly spaced ranks, the smallest and largest among them.
+/// Maximum samples; beyond it, long lists keep evenly spaced ranks, including the smallest and the largest.
 pub const MAX_SAMPLES: usize = 4_000;
-/// Most bytes of encoded histograms; beyond it, the large ones go down to 2 significant digits, then to 1.
+/// Maximum bytes of encoded histograms; beyond it, large ones are reduced to 2 significant digits, then to 1.
 pub const MAX_HISTOGRAM_BYTES: usize = 240 * 1024;
-/// Most of Iter8's buckets; beyond it, neighbours are joined.
+/// Maximum of Iter8's buckets; beyond it, neighbours are merged.
 pub const MAX_BUCKETS: usize = 2_000;
-/// Most points of loads' series; beyond it, the long ones have neighbours joined, which makes their percentiles upper bounds.
+/// Maximum points of load series; beyond it, neighbours in long ones are merged, which makes their percentiles upper bounds.
 pub const MAX_SERIES_POINTS: usize = 2_400;
-/// Most bytes of sources, queries and reasons in observations; beyond it, the long ones are cut.
+/// Maximum bytes of sources, queries and reasons in observations; beyond it, long ones are truncated.
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;
 
-/// Why a contribution does not fit the document.
+/// Contribution that does not fit the document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MergeError {
     /// Two tasks, or two loops, measure different numbers of versions.
@@ -48,9 +46,9 @@ pub enum MergeError {
     },
 }
 
-/// Adds a task's contribution. On an error nothing is changed.
+/// Adds a task's contribution. Changes nothing on error.
 pub fn merge(insights: &mut Insights, contribution: &Contribution) -> Result<(), MergeError> {
-    let (task, document) = (contribution.versions.len(), compared(insights));
+    let (task, document) = (contribution.versions.len(), compared_versions(insights));
     if task > 0 && document > 0 && task != document {
         return Err(MergeError::Versions { task, document });
     }
@@ -59,7 +57,7 @@ pub fn merge(insights: &mut Insights, contribution: &Contribution) -> Result<(),
         for (version, metrics) in contribution.versions.iter().enumerate() {
             add_version(insights, version, metrics);
         }
-        unmeasured::hide(insights, contribution);
+        unmeasured::mark(insights, contribution);
         limit_loop_values(insights);
         limit_samples(insights);
         limit_histograms(&mut insights.histograms);
@@ -78,15 +76,15 @@ pub fn merge(insights: &mut Insights, contribution: &Contribution) -> Result<(),
     Ok(())
 }
 
-/// How many versions the document compares; 0 while nothing was measured.
-fn compared(insights: &Insights) -> usize {
+/// Returns the number of versions that the document compares; 0 as long as nothing was measured.
+fn compared_versions(insights: &Insights) -> usize {
     let lists = [
         insights.non_hist_metric_values.len(),
         insights.hist_metric_values.len(),
         insights.summary_metric_values.len(),
         insights.histograms.len(),
     ];
-    // A document may state a number before it has any metrics; only measured versions bind the tasks that follow.
+    // A document may state a number before it has metrics; only measured versions bind later tasks.
     lists.into_iter().max().filter(|longest| *longest > 0).map_or(0, |longest| longest.max(insights.num_versions))
 }
 
@@ -113,18 +111,18 @@ fn add_metric(insights: &mut Insights, version: usize, key: &str, measurement: &
             let values =
                 slot(&mut insights.non_hist_metric_values, version, versions).entry(key.to_owned()).or_default();
             if earlier.is_some_and(|meta| meta.kind == MetricType::Sample) {
-                values.clear(); // samples of one loop are not values of several
+                values.clear(); // samples of one loop, not values of several
             }
             values.push(*value);
             None
         }
-        // JSON has no word for these: they would come back as null.
+        // JSON cannot represent these: they would be read back as null.
         Values::Scalar(value) => Some(format!("it was measured as {value}")),
         Values::Distribution { buckets, histogram } => {
             // An Iter8 document may hold the same metric as samples.
             forget(&mut insights.non_hist_metric_values, version, key);
             if buckets.is_empty() {
-                // Metrics that Iter8 did not have are kept as histograms alone.
+                // Metrics that Iter8 did not have are kept only as histograms.
                 forget(&mut insights.hist_metric_values, version, key);
             } else {
                 slot(&mut insights.hist_metric_values, version, versions).insert(key.to_owned(), buckets.clone());
@@ -144,20 +142,11 @@ fn add_metric(insights: &mut Insights, version: usize, key: &str, measurement: &
         Values::NoData(reason) => Some(reason.clone()),
     };
     if reason.is_some() {
-        // Distributions are the newest loop's; the list of values stays, and `noData` says that none is of the newest loop.
+        // Distributions are those of the newest loop. The list of values stays; `noData` marks that the newest loop has none.
         forget(&mut insights.hist_metric_values, version, key);
         forget(&mut insights.histograms, version, key);
     }
-    let observation = measurement.observation.clone();
-    let observation = match reason {
-        Some(reason) => Some(Observation { no_data: Some(reason), ..observation.unwrap_or_default() }),
-        // The reason stays where zero was taken for a value that is absent.
-        None => observation.map(|observation| {
-            let no_data = observation.no_data.filter(|_| observation.policy == Some(NoDataPolicy::Zero));
-            Observation { no_data, ..observation }
-        }),
-    };
-    match observation {
+    match no_data::observation(measurement.observation.as_ref(), reason) {
         Some(observation) => {
             slot(&mut insights.observations, version, versions).insert(key.to_owned(), observation);
         }
@@ -165,7 +154,7 @@ fn add_metric(insights: &mut Insights, version: usize, key: &str, measurement: &
     }
 }
 
-/// The map of one version, the list grown to all versions.
+/// Returns the map of one version, growing the list to all versions.
 fn slot<T>(list: &mut Vec<BTreeMap<String, T>>, version: usize, versions: usize) -> &mut BTreeMap<String, T> {
     let length = versions.max(version + 1).max(list.len());
     list.resize_with(length, BTreeMap::new);
@@ -232,12 +221,12 @@ fn limit_buckets(versions: &mut [BTreeMap<String, Vec<HistogramBucket>>]) {
     let share = (MAX_BUCKETS / all.len()).max(1);
     for buckets in &mut all {
         let group = buckets.len().div_ceil(share).max(1);
-        **buckets = buckets.chunks(group).filter_map(join).collect();
+        **buckets = buckets.chunks(group).filter_map(merge_buckets).collect();
     }
 }
 
-/// Neighbouring buckets as one.
-fn join(group: &[HistogramBucket]) -> Option<HistogramBucket> {
+/// Merges neighbouring buckets.
+fn merge_buckets(group: &[HistogramBucket]) -> Option<HistogramBucket> {
     let (first, last) = (group.first()?, group.last()?);
     let count = group.iter().fold(0_u64, |sum, bucket| sum.saturating_add(bucket.count));
     Some(HistogramBucket { lower: first.lower, upper: last.upper, count })
@@ -259,7 +248,7 @@ fn limit_series(versions: &mut [BTreeMap<String, LoadRecord>]) {
     }
 }
 
-/// Takes out what the loads tell anyway, then cuts the long texts.
+/// Removes sources that the loads repeat, then truncates long strings.
 fn limit_texts(insights: &mut Insights) {
     if text_bytes(&insights.observations) <= MAX_TEXT_BYTES {
         return;
@@ -273,27 +262,27 @@ fn limit_texts(insights: &mut Insights) {
         }
     }
     if text_bytes(&insights.observations) > MAX_TEXT_BYTES {
-        cut_texts(insights.observations.iter_mut().flat_map(BTreeMap::values_mut));
+        truncate_texts(insights.observations.iter_mut().flat_map(BTreeMap::values_mut));
     }
 }
 
 fn text_bytes(versions: &[BTreeMap<String, Observation>]) -> usize {
     let texts = |seen: &Observation| {
-        let own = [&seen.source, &seen.query, &seen.raw, &seen.no_data].into_iter().flatten().map(String::len);
-        own.chain(seen.warnings.iter().map(String::len)).sum::<usize>()
+        let single = [&seen.source, &seen.query, &seen.raw, &seen.no_data].into_iter().flatten().map(String::len);
+        single.chain(seen.warnings.iter().map(String::len)).sum::<usize>()
     };
     versions.iter().flat_map(BTreeMap::values).map(texts).sum()
 }
 
-fn cut_texts<'a>(all: impl Iterator<Item = &'a mut Observation>) {
+fn truncate_texts<'a>(all: impl Iterator<Item = &'a mut Observation>) {
     let of_one = |seen: &'a mut Observation| {
-        let own = [&mut seen.source, &mut seen.query, &mut seen.raw, &mut seen.no_data];
-        own.into_iter().flatten().chain(&mut seen.warnings)
+        let single = [&mut seen.source, &mut seen.query, &mut seen.raw, &mut seen.no_data];
+        single.into_iter().flatten().chain(&mut seen.warnings)
     };
     let mut texts: Vec<&mut String> = all.flat_map(of_one).collect();
     let share = (MAX_TEXT_BYTES / texts.len().max(1)).max(40);
     for text in texts.iter_mut().filter(|text| text.len() > share) {
-        // The cut is at a character, and leaves room for the ellipsis.
+        // At a character boundary, with space for the ellipsis.
         let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= share - '…'.len_utf8()).last();
         text.truncate(end.unwrap_or(0));
         text.push('…');

@@ -1,17 +1,25 @@
-//! Tests of merging: what each kind of contribution does, and that a large document stays small.
+//! Tests of merging: every kind of contribution, and the bounds of a large document.
 
 use super::*;
-use crate::metrics::reading::{reading, samples};
+use crate::metrics::MetricsView;
 use crate::model::contribution::Assessment;
 use crate::model::counts::{Counts, Traffic};
 use crate::model::document::{Experiment, ExperimentResult};
 use crate::model::duration::GoDuration;
 use crate::model::load::{Lateness, LoadRecord};
 use crate::model::loops::LoopRule;
-use crate::model::metric::{MetricMeta, Reading};
+use crate::model::metric::{MetricMeta, NoDataPolicy, Reading};
 use crate::model::number::Number;
 use crate::model::slo::{Slo, SloLimits};
 use crate::slo::assess::assess;
+
+fn reading(insights: &Insights, version: usize, name: &str) -> Reading {
+    MetricsView::new(insights, version).resolve(&name.into()).reading
+}
+
+fn samples(insights: &Insights, version: usize, name: &str) -> Option<u64> {
+    MetricsView::new(insights, version).resolve(&name.into()).samples
+}
 
 fn meta(kind: MetricType) -> MetricMeta {
     MetricMeta { description: "what the metric is, in a line".into(), units: Some("msec".into()), kind }
@@ -54,7 +62,7 @@ fn loops_append_and_the_newest_value_is_last() {
 }
 
 #[test]
-fn a_loop_without_data_hides_the_earlier_value_and_the_next_one_shows_again() {
+fn a_loop_without_data_hides_earlier_values() {
     let mut insights = Insights::default();
     merge(&mut insights, &versions(&[Values::Scalar(1.0)])).unwrap();
     merge(&mut insights, &versions(&[Values::NoData("HTTP 503".into())])).unwrap();
@@ -67,7 +75,7 @@ fn a_loop_without_data_hides_the_earlier_value_and_the_next_one_shows_again() {
     assert_eq!(reading(&insights, 0, "prom/m"), Reading::NoData("it was measured as NaN".into()));
 }
 
-/// One task's contribution: per version, metrics by name.
+/// Contribution of one task: metrics by name, per version.
 fn task(versions: &[&[(&str, Values)]]) -> Contribution {
     let version = |metrics: &&[(&str, Values)]| VersionMetrics {
         metrics: metrics.iter().map(|(name, values)| ((*name).to_owned(), measured(values.clone()))).collect(),
@@ -119,7 +127,7 @@ fn a_policy_of_an_earlier_loop_does_not_decide_on_what_was_not_measured() {
 }
 
 #[test]
-fn a_percentile_that_is_no_longer_told_apart_is_read_from_its_distribution() {
+fn a_percentile_that_is_no_longer_written_down_is_read_from_its_distribution() {
     let values = [("http/latency-p50.0".to_owned(), vec![900.0]), ("http/latency-p99".to_owned(), vec![901.0])];
     let mut insights = Insights { num_versions: 1, non_hist_metric_values: vec![values.into()], ..Insights::default() };
     let metrics: &[(&str, Values)] =
@@ -143,7 +151,7 @@ fn distributions_are_those_of_the_newest_loop() {
 }
 
 #[test]
-fn samples_of_an_iter8_document_give_way_to_the_newest_loop() {
+fn samples_of_an_iter8_document_are_replaced_by_the_newest_loop() {
     let mut insights = Insights {
         num_versions: 1,
         metrics_info: [("prom/m".to_owned(), meta(MetricType::Sample))].into(),
@@ -155,7 +163,7 @@ fn samples_of_an_iter8_document_give_way_to_the_newest_loop() {
 }
 
 #[test]
-fn tasks_that_measure_different_numbers_of_versions_do_not_mix() {
+fn tasks_with_different_numbers_of_versions_are_rejected() {
     let mut insights = Insights::default();
     merge(&mut insights, &versions(&[Values::Scalar(1.0)])).unwrap();
     let before = insights.clone();
@@ -183,7 +191,7 @@ fn names_loads_and_verdicts_are_replaced() {
 }
 
 #[test]
-fn joined_buckets_still_hold_every_value() {
+fn merged_buckets_keep_every_value() {
     let bucket = |at: usize| HistogramBucket { lower: at as f64, upper: at as f64 + 1.0, count: 3 };
     let many: Vec<HistogramBucket> = (0..MAX_BUCKETS + 1).map(bucket).collect();
     let mut versions = vec![[("a/b".to_owned(), many)].into()];
@@ -195,7 +203,7 @@ fn joined_buckets_still_hold_every_value() {
 }
 
 #[test]
-fn long_texts_are_cut_at_a_character() {
+fn long_strings_are_truncated_at_a_character() {
     let long = Observation { query: Some("é".repeat(MAX_TEXT_BYTES)), ..Observation::default() };
     let mut insights = Insights { observations: vec![[("a/b".to_owned(), long)].into()], ..Insights::default() };
     limit_texts(&mut insights);
@@ -204,7 +212,7 @@ fn long_texts_are_cut_at_a_character() {
 }
 
 #[test]
-fn a_source_that_the_load_tells_too_gives_way_before_texts_are_cut() {
+fn sources_that_the_load_repeats_are_removed_before_strings_are_truncated() {
     let url = "h".repeat(MAX_TEXT_BYTES / 2);
     let load = LoadRecord { url: url.clone(), ..LoadRecord::default() };
     let seen = |source: &str| Observation { source: Some(source.to_owned()), ..Observation::default() };
@@ -219,7 +227,7 @@ fn a_source_that_the_load_tells_too_gives_way_before_texts_are_cut() {
     assert_eq!(source("http/c").as_deref(), Some("other"));
 }
 
-/// Latencies with a long tail: what makes histograms large.
+/// Latencies with a long tail, which make histograms large.
 fn tail(seed: u64) -> Vec<u64> {
     let mut state = seed;
     let mut next = || {
@@ -229,7 +237,7 @@ fn tail(seed: u64) -> Vec<u64> {
     (0..5_000).map(|_| 10_f64.powf(3.0 + 3.0 * next()) as u64).collect()
 }
 
-/// As many points as a load gives.
+/// The maximum number of points of a load.
 fn series() -> Series {
     Series {
         interval: GoDuration(std::time::Duration::from_secs(4)),
@@ -291,7 +299,7 @@ fn load_of_twenty_endpoints(seed: u64) -> VersionMetrics {
 fn assess_many_loops(insights: &mut Insights) {
     let metrics = ["latency-mean", "latency-p99.9", "error-rate"];
     let names = (0..20).flat_map(|endpoint| metrics.map(|metric| format!("http-endpoint-{endpoint:02}/{metric}")));
-    let slo = |metric: String| Slo { metric, limit: Number(123.456_789) };
+    let slo = |metric: String| Slo { metric: metric.into(), limit: Number(123.456_789) };
     let limits = SloLimits { upper: names.map(slo).collect(), lower: Vec::new() };
     let measured = (0..20).map(|endpoint| format!("http-endpoint-{endpoint:02}")).collect();
     let mut this =

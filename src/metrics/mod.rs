@@ -1,8 +1,12 @@
-//! Metrics: names, histograms, statistics, and the insights of an experiment, folded within bounds.
+//! Metrics of an experiment: looking them up, reducing many values to one, and merging new ones into the document within bounds.
 
+mod distribution;
 pub mod histogram;
 pub mod insights;
 pub mod loop_records;
-pub mod reading;
+pub(crate) mod no_data;
 pub mod series;
-pub mod statistics;
+mod view;
+
+pub(crate) use distribution::Distribution;
+pub use view::{Metric, MetricsView};

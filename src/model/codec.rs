@@ -1,4 +1,4 @@
-//! Reads and writes documents as YAML and JSON. Reading is [`helm_yaml`]'s; only writing goes through serde.
+//! Reads and writes documents as YAML and JSON. [`helm_yaml`] parses; serde only writes.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use super::document::{Experiment, SCHEMA_VERSION, TaskSpec};
 
 pub use helm_yaml::{MAX_BYTES, MAX_DEPTH, YamlError as CodecError, kind, number, value_from_yaml};
 
-/// Reads an experiment document: this program's, or one of Iter8 v0.13. Unknown keys outside the result are kept, others ignored.
+/// Reads an experiment document, ours or one of Iter8 v0.13. Unknown keys outside the result are preserved, others ignored.
 ///
-/// Fails on what [`value_from_yaml`] refuses, on what is not an experiment (naming the path), and on a newer schema.
+/// Fails on input that [`value_from_yaml`] rejects, on anything but an experiment (with its path), and on a newer schema.
 pub fn experiment_from_yaml(text: &str) -> Result<Experiment, CodecError> {
     let mut value = value_from_yaml(text)?;
     let Value::Object(document) = &mut value else {
@@ -25,8 +25,8 @@ pub fn experiment_from_yaml(text: &str) -> Result<Experiment, CodecError> {
         Some(other) => return Err(CodecError::new(format!("spec: expected a list of tasks, found {}", kind(other)))),
     }
     if let Some(result) = document.get_mut("result") {
-        // A newer schema may differ anywhere: it is refused before anything else of the result is read.
-        refuse_newer(result)?;
+        // A newer schema may differ anywhere, so it is rejected before the rest of the result is read.
+        reject_newer(result)?;
         from_iter8(result);
     }
     let mut experiment: Experiment = serde_path_to_error::deserialize(&value).map_err(|error| {
@@ -41,24 +41,24 @@ pub fn experiment_from_yaml(text: &str) -> Result<Experiment, CodecError> {
     Ok(experiment)
 }
 
-/// The entries of a map under other keys than these.
+/// Returns the entries of a map under unknown keys.
 fn unknown(map: &Value, known: &[&str]) -> BTreeMap<String, Value> {
     let entries = map.as_object().into_iter().flatten();
     entries.filter(|(key, _)| !known.contains(&key.as_str())).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
-/// Writes anything as YAML that a YAML 1.1 reader reads back unchanged: block style, texts of several lines as `|` blocks,
-/// struct fields in their order. Fails on what has no YAML, such as a map with maps as keys.
+/// Serializes a value as YAML that a YAML 1.1 parser reads back unchanged: block style, multi-line strings as `|` blocks, struct fields in
+/// their order. Fails on values without a YAML form, such as a map with maps as keys.
 pub fn to_yaml<T: serde::Serialize>(value: &T) -> Result<String, CodecError> {
     let options = serde_saphyr::ser_options! {
-        // A long line stays one line: folding it would make it harder to search for, not easier to read.
+        // Long lines are not folded, so that they can be searched for.
         folded_wrap_chars: usize::MAX,
     };
     serde_saphyr::to_string_with_options(value, options).map_err(|error| CodecError::new(error.to_string()))
 }
 
-/// Refuses a result whose schema is newer than this program's.
-fn refuse_newer(result: &Value) -> Result<(), CodecError> {
+/// Rejects a result whose schema is newer than ours.
+fn reject_newer(result: &Value) -> Result<(), CodecError> {
     match result.get("schemaVersion").and_then(Value::as_u64) {
         Some(version) if version > u64::from(SCHEMA_VERSION) => Err(CodecError::new(format!(
             "written by a newer version (schema {version}; this program reads up to {SCHEMA_VERSION}); upgrade iter8"
@@ -67,8 +67,8 @@ fn refuse_newer(result: &Value) -> Result<(), CodecError> {
     }
 }
 
-/// Makes this program's form of what Iter8 writes in another: lists without elements are `null`, a time never set is an empty
-/// text, and a summary is not in a list, for each loop replaces the one before.
+/// Converts Iter8's form to ours: empty lists are `null`, an unset time is an empty string, and a summary is not in a list, because each
+/// loop replaces the one before.
 fn from_iter8(result: &mut Value) {
     drop_nulls(result);
     if let Some(result) = result.as_object_mut()
@@ -84,7 +84,7 @@ fn from_iter8(result: &mut Value) {
     }
 }
 
-/// Takes the entries without a value out of all maps.
+/// Removes `null` entries from all maps.
 fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(map) => {

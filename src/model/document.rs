@@ -1,6 +1,6 @@
-//! The experiment document (`experiment.yaml`): what was asked (`spec`) and what came of it (`result`).
+//! The experiment document (`experiment.yaml`): its `spec` and its `result`.
 //!
-//! One file is input, state and output at once, as in Iter8 v0.13: `assert` and `report` read nothing else.
+//! One file is input, state and output, as in Iter8 v0.13: `assert` and `report` read nothing else.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::duration::GoDuration;
 use super::insights::Insights;
 
-/// Version of the `result` part that this program writes. A document that says a higher one is refused, not half-read.
+/// Version of the `result` that this program writes. A document with a higher one is rejected, not read in part.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// A whole experiment document.
@@ -20,10 +20,10 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Experiment {
     /// The tasks, in the order they run.
     pub spec: Vec<TaskSpec>,
-    /// What the runs so far produced; absent before the first run.
+    /// Result of the runs so far; absent before the first run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<ExperimentResult>,
-    /// Other keys of the document, such as the `metadata` of later Iter8 versions: kept as they are.
+    /// Other keys of the document, such as the `metadata` of later Iter8 versions; preserved.
     #[serde(flatten, skip_deserializing)]
     #[schemars(skip)]
     pub unknown: BTreeMap<String, Value>,
@@ -38,48 +38,48 @@ pub struct TaskSpec {
     /// Shell script of a `run` task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
-    /// The task's settings; the task's own type gives their schema.
+    /// Settings of the task; the schema depends on the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub with: Option<Value>,
-    /// Condition over the experiment; the task is skipped when it is false.
+    /// Condition over the experiment; the task is skipped if it is false.
     #[serde(default, rename = "if", skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
-    /// Keys that a spec entry does not have. They are kept, so that no rewrite loses what a user wrote; a run refuses them.
+    /// Unknown keys. They are preserved when the document is rewritten, and rejected by a run.
     #[serde(flatten, skip_deserializing)]
     #[schemars(skip)]
     pub unknown: BTreeMap<String, Value>,
 }
 
 impl TaskSpec {
-    /// The keys of a spec entry.
+    /// Keys of a spec entry.
     pub const KEYS: [&'static str; 4] = ["task", "run", "with", "if"];
 
-    /// The task's name: `task`, or `run` for a shell script.
+    /// Returns the task's name: `task`, or `run` for a shell script.
     pub fn name(&self) -> &str {
         self.task.as_deref().unwrap_or("run")
     }
 }
 
-/// The outcome of an experiment so far.
+/// Result of an experiment so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ExperimentResult {
-    /// Version of this part's format; absent in documents written by Iter8.
+    /// Version of the result's format; absent in documents written by Iter8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema_version: Option<u32>,
     /// Revision of the experiment within its group (Kubernetes), from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
-    /// When the first loop started.
+    /// Start of the first loop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<DateTime<Utc>>,
     /// Loops started so far; a run without `--reuseResult` is loop 1.
     pub num_loops: u64,
     /// Tasks of the current loop that are done or skipped.
     pub num_completed_tasks: usize,
-    /// Whether a task of the current loop failed.
+    /// True if a task of the current loop failed.
     pub failure: bool,
-    /// Whether a signal ended the run before its tasks were through; what was measured until then is kept.
+    /// True if a signal ended the run before its tasks finished; measurements until then are kept.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
     /// Version of the program that wrote the result.
@@ -93,41 +93,41 @@ pub struct ExperimentResult {
     pub insights: Option<Insights>,
 }
 
-/// What became of one task in the current loop.
+/// Record of one task in the current loop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskRecord {
     /// The task's name.
     pub task: String,
-    /// Where the task stands.
+    /// Status of the task.
     pub status: TaskStatus,
-    /// When it started.
+    /// Start of the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<DateTime<Utc>>,
-    /// How long it ran.
+    /// Duration of the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<GoDuration>,
-    /// Why it failed, causes included.
+    /// Error, including its causes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What the task wants readers to know: a skipped condition, a rate that was missed.
+    /// Remarks of the task, such as a skipped condition or a missed rate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
-/// Where a task stands.
+/// Status of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskStatus {
     /// Not started yet.
     Planned,
-    /// Started, not ended; stays so when the process was killed.
+    /// Started, not finished; also if the process was killed.
     Running,
-    /// Ran to its end.
+    /// Finished.
     Done,
-    /// Its condition was false.
+    /// Skipped, because its condition was false.
     Skipped,
-    /// Ended with an error.
+    /// Failed with an error.
     Failed,
-    /// A signal ended it; what it had measured is kept.
+    /// Ended by a signal; its measurements are kept.
     Interrupted,
 }

@@ -8,18 +8,18 @@ use gotemplate::duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A non-negative duration that reads and prints as Go's `time.Duration` does.
+/// Non-negative duration in the format of Go's `time.Duration`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GoDuration(pub Duration);
 
-/// Why a text is not a duration.
+/// String that is not a duration.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{text}` is not a duration; expected a number with a unit, such as `5s`, `1m30s` or `500ms`")]
 pub struct DurationError {
     text: String,
 }
 
-/// A duration as a regular expression.
+/// Regular expression of durations.
 const PATTERN: &str = r"^\+?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$";
 
 impl FromStr for GoDuration {
@@ -46,7 +46,7 @@ impl<'de> Deserialize<'de> for GoDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = serde_json::Value::deserialize(deserializer)?;
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        // A number without a unit says nothing; only text is a duration.
+        // A number without a unit is ambiguous, so only strings are accepted.
         let parsed = if value.is_string() { text.parse() } else { Err(DurationError { text }) };
         parsed.map_err(serde::de::Error::custom)
     }
@@ -66,7 +66,7 @@ impl JsonSchema for GoDuration {
     }
 }
 
-/// A duration that is not zero, for what would end before it started.
+/// Duration greater than zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct PositiveDuration(pub GoDuration);

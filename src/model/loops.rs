@@ -1,4 +1,4 @@
-//! What each loop of an experiment came to, and rules that look at several of them.
+//! Verdicts on each loop of an experiment, and rules over several loops.
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -7,59 +7,63 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::series::on_one_line;
 use super::slo::{Outcome, Verdict};
 
-/// How objectives are judged over the loops that the document keeps, the newest one included.
+/// Rule for judging SLOs over the recorded loops, including the newest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoopRule {
-    /// Satisfied only when the newest so many loops all satisfied the objective.
+    /// Satisfied only if this number of newest loops all satisfied the SLO.
     Consecutive(u64),
-    /// Satisfied while at most so many loops violated the objective.
+    /// Satisfied as long as at most this number of loops violated the SLO.
     FailureLimit(u64),
 }
 
-/// One loop that was assessed: per objective and version, in the order of `verdicts`, what the loop came to by itself.
+/// One assessed loop: its verdict by itself, per SLO and version in the order of `verdicts`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoopRecord {
     /// Number of the loop, from 1.
     #[serde(rename = "loop")]
     pub number: u64,
-    /// When its first task started.
+    /// Start of its first task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<DateTime<Utc>>,
-    /// One letter per objective and version, without regard to other loops: `s` satisfied, `v` violated, `i` inconclusive;
-    /// without data and by the metric's policy, `p` passed, `f` failed.
+    /// One letter per SLO and version, regardless of other loops: `s` satisfied, `v` violated, `i` inconclusive; without data, by the
+    /// metric's policy, `p` passed, `f` failed.
     #[serde(serialize_with = "as_letters", deserialize_with = "from_letters")]
     #[schemars(with = "String", extend("pattern" = "^[svipf]*$"))]
     pub outcomes: Vec<LoopOutcome>,
-    /// The values that were judged, to six significant digits; null where there was none. Large documents keep those of the newest loops alone.
+    /// Judged values to six significant digits; null if there was none. Large documents keep only those of the newest loops.
     #[serde(default, skip_serializing_if = "Vec::is_empty", serialize_with = "on_one_line")]
     pub values: Vec<Option<f64>>,
 }
 
-/// What one loop came to for one objective and version.
+/// Verdict of one loop on one SLO for one version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoopOutcome {
-    /// There is a value, and it meets the limit.
+    /// The value meets the limit.
     Satisfied,
-    /// There is a value, and it does not meet the limit.
+    /// The value does not meet the limit.
     Violated,
-    /// It can't be told.
+    /// Undecided.
     Inconclusive,
-    /// There is no value, and the metric says that this passes.
+    /// No value, which passes by the metric's policy.
     Passed,
-    /// There is no value, and the metric says that this fails.
+    /// No value, which fails by the metric's policy.
     Failed,
 }
 
 impl LoopOutcome {
-    const LETTERS: [(Self, char); 5] = [
-        (Self::Satisfied, 's'),
-        (Self::Violated, 'v'),
-        (Self::Inconclusive, 'i'),
-        (Self::Passed, 'p'),
-        (Self::Failed, 'f'),
-    ];
+    const ALL: [Self; 5] = [Self::Satisfied, Self::Violated, Self::Inconclusive, Self::Passed, Self::Failed];
 
-    /// What a verdict on one loop comes to.
+    fn letter(self) -> char {
+        match self {
+            Self::Satisfied => 's',
+            Self::Violated => 'v',
+            Self::Inconclusive => 'i',
+            Self::Passed => 'p',
+            Self::Failed => 'f',
+        }
+    }
+
+    /// Converts a verdict on one loop.
     pub fn of(verdict: &Verdict) -> Self {
         match (verdict.verdict, verdict.value) {
             (Outcome::Satisfied, Some(_)) => Self::Satisfied,
@@ -70,7 +74,7 @@ impl LoopOutcome {
         }
     }
 
-    /// The answer, whether or not there was a value.
+    /// Returns the verdict, with or without a value.
     pub fn outcome(self) -> Outcome {
         match self {
             Self::Satisfied | Self::Passed => Outcome::Satisfied,
@@ -81,15 +85,14 @@ impl LoopOutcome {
 }
 
 fn as_letters<S: Serializer>(outcomes: &[LoopOutcome], serializer: S) -> Result<S::Ok, S::Error> {
-    let letter = |outcome: &LoopOutcome| LoopOutcome::LETTERS.iter().find(|(o, _)| o == outcome).map(|(_, c)| *c);
-    outcomes.iter().filter_map(letter).collect::<String>().serialize(serializer)
+    outcomes.iter().map(|outcome| outcome.letter()).collect::<String>().serialize(serializer)
 }
 
 fn from_letters<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LoopOutcome>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let outcome = |letter: char| {
-        let found = LoopOutcome::LETTERS.iter().find(|(_, c)| *c == letter).map(|(outcome, _)| *outcome);
-        found.ok_or_else(|| serde::de::Error::custom(format!("`{letter}` is no outcome; expected s, v, i, p or f")))
+        let outcome = LoopOutcome::ALL.into_iter().find(|outcome| outcome.letter() == letter);
+        outcome.ok_or_else(|| serde::de::Error::custom(format!("`{letter}` is no outcome; expected s, v, i, p or f")))
     };
     text.chars().map(outcome).collect()
 }

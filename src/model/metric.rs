@@ -1,4 +1,4 @@
-//! Metrics: what they are called, what kind they are, and a value that may be missing with a reason.
+//! Kinds of metrics, and values that may be missing with a reason.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,23 +6,23 @@ use serde::{Deserialize, Serialize};
 /// Unit of every latency metric, as in Iter8.
 pub const MSEC: &str = "msec";
 
-/// What kind of metric it is; Iter8's five types.
+/// Kind of metric: Iter8's five types.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum MetricType {
-    /// A count over one loop.
+    /// Count over one loop.
     Counter,
-    /// A level that may rise and fall.
+    /// Value that may rise and fall.
     #[default]
     Gauge,
     /// Counts in buckets.
     Histogram,
-    /// Single values, kept as such.
+    /// Individual values.
     Sample,
     /// Count, sum, minimum, maximum and sum of squares.
     Summary,
 }
 
-/// What the document says of a metric, whatever the version.
+/// Description of a metric, for all versions.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MetricMeta {
     /// One line for people.
@@ -36,25 +36,25 @@ pub struct MetricMeta {
     pub kind: MetricType,
 }
 
-/// What an objective on a metric becomes where the metric is absent: the provider was asked, and has nothing.
+/// Effect on an SLO if its metric is absent: the provider was queried, and has no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NoDataPolicy {
-    /// It is violated.
+    /// The SLO is violated.
     Fail,
-    /// It is satisfied.
+    /// The SLO is satisfied.
     Pass,
-    /// It is left open.
+    /// The verdict is inconclusive.
     Inconclusive,
-    /// The value is taken to be zero.
+    /// The value counts as 0.
     Zero,
 }
 
-/// A metric's value for one version: a number, or the reason why there is none.
+/// Value of a metric for one version, or the reason for a missing one.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reading {
-    /// The value.
+    /// A finite number.
     Value(f64),
-    /// There is no value; the text says why.
+    /// Reason for the missing value.
     NoData(String),
 }

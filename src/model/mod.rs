@@ -1,7 +1,7 @@
-//! Data only: the experiment document, its spec, metrics, SLOs and verdicts.
+//! The experiment document, its spec, metrics, SLOs and verdicts: plain data.
 //!
-//! Nothing here computes, reads a clock or does I/O. The serde attributes on these types *are* the file format: Iter8 v0.13's
-//! keys keep their spelling and meaning, and this project's own keys stand beside them.
+//! Nothing here reads a clock or does I/O. The serde attributes of these types *are* the file format: keys of Iter8 v0.13 keep their
+//! spelling and meaning, and our own keys are added beside them.
 
 pub mod codec;
 pub mod contribution;
@@ -13,6 +13,7 @@ pub mod insights;
 pub mod load;
 pub mod loops;
 pub mod metric;
+pub mod metric_name;
 pub mod number;
 pub mod object;
 pub mod path;
@@ -20,4 +21,5 @@ pub mod readable;
 pub mod series;
 pub mod shard;
 pub mod slo;
+pub(crate) mod text;
 pub mod tls;

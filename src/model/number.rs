@@ -1,16 +1,16 @@
-//! Numbers that may also be written as text.
+//! Numbers that may also be written as strings.
 //!
-//! `--set` types only decimal integers, so `--set assess.SLOs.upper.m=0.5` arrives as the string `"0.5"`: every numeric field
-//! accepts a numeric string.
+//! `--set` recognizes only decimal integers, so `--set assess.SLOs.upper.m=0.5` arrives as the string `"0.5"`. Every numeric field accepts a
+//! numeric string.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A finite number, read from a number or a numeric string.
+/// Finite number, read from a number or a numeric string.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize)]
 pub struct Number(pub f64);
 
-/// A non-negative whole number, read from a number or a numeric string.
+/// Non-negative integer, read from a number or a numeric string.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Count(pub u64);
 
@@ -25,8 +25,8 @@ enum Raw<'a> {
 }
 
 impl Raw<'_> {
-    /// How the value is named in an error.
-    fn shown(&self) -> String {
+    /// Formats the value for an error.
+    fn describe(&self) -> String {
         match self {
             Raw::Unsigned(n) => n.to_string(),
             Raw::Signed(n) => n.to_string(),
@@ -49,7 +49,7 @@ impl<'de> Deserialize<'de> for Number {
         };
         match number {
             Some(n) if f64::is_finite(n) => Ok(Self(n)),
-            _ => Err(serde::de::Error::custom(format!("{} is not a number", raw.shown()))),
+            _ => Err(serde::de::Error::custom(format!("{} is not a number", raw.describe()))),
         }
     }
 }
@@ -59,14 +59,14 @@ impl<'de> Deserialize<'de> for Count {
         let raw = Raw::deserialize(deserializer)?;
         let count = match &raw {
             Raw::Unsigned(n) => Some(*n),
-            // YAML and JSON writers may print a whole number as `1e3` or `100.0`.
+            // YAML and JSON writers may print an integer as `1e3` or `100.0`.
             Raw::Float(n) if n.fract() == 0.0 && (0.0..9e15).contains(n) => Some(*n as u64),
             Raw::Text(text) => text.trim().parse().ok(),
             _ => None,
         };
         let too_large = matches!(raw, Raw::Float(n) if n.fract() == 0.0 && n >= 9e15);
         let problem = if too_large { "is too large a number" } else { "is not a whole number of 0 or more" };
-        count.map(Self).ok_or_else(|| serde::de::Error::custom(format!("{} {problem}", raw.shown())))
+        count.map(Self).ok_or_else(|| serde::de::Error::custom(format!("{} {problem}", raw.describe())))
     }
 }
 
@@ -102,14 +102,14 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn numbers_may_be_text() {
+    fn numbers_may_be_strings() {
         for (value, expected) in [(json!(1), 1.0), (json!("0.5"), 0.5), (json!(-2), -2.0), (json!("1e3"), 1000.0)] {
             assert_eq!(serde_json::from_value::<Number>(value).unwrap().0, expected);
         }
     }
 
     #[test]
-    fn what_is_no_number_is_named_in_the_error() {
+    fn other_values_are_quoted_in_the_error() {
         let error = serde_json::from_value::<Number>(json!("abc")).unwrap_err().to_string();
         assert_eq!(error, "`abc` is not a number");
         let error = serde_json::from_value::<Count>(json!(-3)).unwrap_err().to_string();

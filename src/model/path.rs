@@ -1,6 +1,6 @@
-//! Paths in what users wrote: `http.endpoints.get.qps`, `spec[2].with.url`.
+//! Field paths in user input: `http.endpoints.get.qps`, `spec[2].with.url`.
 
-/// `prefix.path`, or whichever is not empty; list indices attach without a dot.
+/// Joins two paths as `prefix.path`; list indices are appended without a dot.
 pub fn join(prefix: &str, path: &str) -> String {
     match (prefix.is_empty(), path.is_empty()) {
         (true, _) => path.to_owned(),

@@ -1,26 +1,26 @@
-//! How numbers read in sentences: whole numbers plain, others with two decimals, tiny ones with two significant digits.
+//! Numbers in sentences: integers plain, others with two decimals, tiny ones with two significant digits.
 
-/// Most decimals that are ever shown.
-const MOST_DECIMALS: usize = 12;
+/// Maximum decimals.
+const MAX_DECIMALS: usize = 12;
 
-/// `50`, `63.21`, `0.0042`, `1.5e15`; `NaN` and infinities by name.
+/// Formats a number: `50`, `63.21`, `0.0042`, `1.5e15`; `NaN` and infinities by name.
 pub fn show(number: f64) -> String {
     with_decimals(number, decimals(number))
 }
 
-/// A value and the limit it is held against, with enough decimals that two different numbers never read the same.
+/// Formats a value and its limit with enough decimals that different numbers never read the same.
 pub fn show_pair(value: f64, limit: f64) -> (String, String) {
-    let (shown, other) = (show(value), show(limit));
-    if value == limit || shown.parse::<f64>().ok() != other.parse::<f64>().ok() {
-        return (shown, other);
+    let (value_text, limit_text) = (show(value), show(limit));
+    if value == limit || value_text.parse::<f64>().ok() != limit_text.parse::<f64>().ok() {
+        return (value_text, limit_text);
     }
-    (decimals(value)..=MOST_DECIMALS)
+    (decimals(value)..=MAX_DECIMALS)
         .map(|decimals| (with_decimals(value, decimals), with_decimals(limit, decimals)))
         .find(|(a, b)| a.parse::<f64>().ok() != b.parse::<f64>().ok())
         .unwrap_or_else(|| (value.to_string(), limit.to_string()))
 }
 
-/// Decimals that a number needs: none when whole, two as a rule, more below 0.01.
+/// Returns the decimals of a number: none for an integer, two as a rule, more below 0.01.
 fn decimals(number: f64) -> usize {
     let size = number.abs();
     if !size.is_finite() || number.fract() == 0.0 {
@@ -30,7 +30,7 @@ fn decimals(number: f64) -> usize {
     } else {
         // 0.0042 has its first digit at the third decimal; one more makes two significant digits.
         let first = (-size.log10()).ceil();
-        (first as usize).saturating_add(1).min(MOST_DECIMALS)
+        (first as usize).saturating_add(1).min(MAX_DECIMALS)
     }
 }
 
@@ -68,8 +68,8 @@ mod tests {
             (f64::NAN, "NaN"),
             (f64::INFINITY, "inf"),
         ];
-        for (number, shown) in cases {
-            assert_eq!(show(number), shown);
+        for (number, text) in cases {
+            assert_eq!(show(number), text);
         }
     }
 

@@ -1,4 +1,4 @@
-//! A load over time, as columns of one entry per interval.
+//! A load over time, in columns with one entry per interval.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
@@ -19,14 +19,14 @@ pub struct Series {
     /// Requests that ended in the interval, errors included.
     #[serde(serialize_with = "on_one_line")]
     pub requests: Vec<u64>,
-    /// Errors among them.
+    /// Errors among the requests.
     #[serde(serialize_with = "on_one_line")]
     pub errors: Vec<u64>,
     /// Median of their latencies in msec, to three significant digits; null if none was timed. If neighbouring intervals of a large
     /// document were joined, the larger one of theirs: an upper bound.
     #[serde(serialize_with = "on_one_line")]
     pub p50: Vec<Option<f64>>,
-    /// 99th percentile of their latencies, as `p50`.
+    /// 99th percentile of their latencies, like `p50`.
     #[serde(serialize_with = "on_one_line")]
     pub p99: Vec<Option<f64>>,
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::metric::NoDataPolicy;
+use super::metric_name::MetricRef;
 use super::number::Number;
 
 /// A limit on one metric.
@@ -12,12 +13,12 @@ use super::number::Number;
 #[serde(deny_unknown_fields)]
 pub struct Slo {
     /// The metric: `provider/metric`, or `provider/metric/aggregation`.
-    pub metric: String,
+    pub metric: MetricRef,
     /// The limit, inclusive, in the metric's unit.
     pub limit: Number,
 }
 
-/// All objectives of an experiment.
+/// All SLOs of an experiment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = with_capitals)]
@@ -30,7 +31,7 @@ pub struct SloLimits {
     pub lower: Vec<Slo>,
 }
 
-/// Adds to a schema with `upper` and `lower` the spellings that Iter8 has beside these; a map has one spelling of each.
+/// Adds Iter8's alternative spellings to a schema with `upper` and `lower`; a map may use one spelling of each.
 pub fn with_capitals(schema: &mut Schema) {
     let both = [("upper", "Upper"), ("lower", "Lower")];
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
@@ -60,56 +61,74 @@ pub struct SloMatrix {
     pub lower: Vec<Vec<bool>>,
 }
 
-/// Which side of the value the limit is on.
+/// Side of the value that the limit is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Bound {
-    /// value ≤ limit
+    /// The value must be at most the limit.
     Upper,
-    /// value ≥ limit
+    /// The value must be at least the limit.
     Lower,
 }
 
-/// One of three answers.
+impl Bound {
+    /// Returns true if a value satisfies a limit on this side. Limits are inclusive.
+    pub(crate) fn admits(self, value: f64, limit: f64) -> bool {
+        match self {
+            Self::Upper => value <= limit,
+            Self::Lower => value >= limit,
+        }
+    }
+
+    /// Returns the comparison in plain text.
+    pub(crate) fn sign(self) -> &'static str {
+        match self {
+            Self::Upper => "<=",
+            Self::Lower => ">=",
+        }
+    }
+}
+
+/// Verdict in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// The objective holds.
+    /// The SLO holds.
     Satisfied,
-    /// The objective does not hold.
+    /// The SLO does not hold.
     Violated,
-    /// It can't be told: there is no data, or not enough. Counts as not satisfied.
+    /// Undecided: there is no data, or not enough. Counts as not satisfied.
     Inconclusive,
 }
 
-/// The verdict on one objective for one version: enough to explain itself.
+/// Verdict on one SLO for one version, with everything that explains it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
-    /// The metric, as the objective spells it.
-    pub metric: String,
-    /// Which side the limit is on.
+    /// The metric, as the SLO spells it.
+    pub metric: MetricRef,
+    /// Side that the limit is on.
     pub bound: Bound,
     /// The limit, in the metric's unit.
     pub limit: f64,
     /// Index of the version, from 0.
     pub version: usize,
-    /// The value that was judged; absent when there was none.
+    /// Value that was judged; absent if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
-    /// The answer.
+    /// Verdict.
     pub verdict: Outcome,
-    /// Confidence interval of the value, when a confidence was asked for.
+    /// Confidence interval of the value, if a confidence was requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<[f64; 2]>,
-    /// The confidence asked for, 0 to 1.
+    /// Requested confidence, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
-    /// How many observations the value rests on, where that is known.
+    /// Number of observations that the value rests on, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<u64>,
-    /// What decided where there was no value, if the metric says so.
+    /// Policy that decided in place of a missing value.
     #[serde(default, rename = "noData", skip_serializing_if = "Option::is_none")]
     pub no_data: Option<NoDataPolicy>,
-    /// One sentence: why this answer.
+    /// Reason in one sentence.
     pub reason: String,
 }

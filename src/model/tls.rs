@@ -1,22 +1,22 @@
-//! What a user may say about the TLS of a connection, in PEM; `net` makes settings of it.
+//! TLS options of a connection, in PEM.
 
-/// What a user may say about TLS; everything in PEM.
+/// TLS options of a user, in PEM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsOptions {
-    /// Certificates of the authorities to trust, instead of the public and the system's ones.
+    /// Trusted certificate authorities, in place of the public ones and the system's.
     pub ca: Option<Vec<u8>>,
-    /// Our certificate chain and its private key.
+    /// Client certificate.
     pub identity: Option<Identity>,
-    /// Trust any certificate.
+    /// Disables verification of the server's certificate.
     pub skip_verify: bool,
 }
 
 /// A client certificate.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// The chain, the leaf first.
+    /// Certificate chain, the leaf first.
     pub cert: Vec<u8>,
-    /// The leaf's private key: PKCS #8, PKCS #1 or SEC1.
+    /// Private key of the leaf: PKCS #8, PKCS #1 or SEC1.
     pub key: Vec<u8>,
 }
 

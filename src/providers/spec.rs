@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::reduce::Reduce;
 use crate::model::codec;
 use crate::model::metric::{MetricMeta, MetricType, NoDataPolicy};
+use crate::model::text::truncate;
 use crate::templates::jq::Filter;
 use crate::values::input::{InputError, typed};
 
@@ -177,7 +178,7 @@ fn metric(raw: RawMetric) -> Result<MetricSpec, InputError> {
     }
     let expression = raw.jq_expression.as_deref().map(Filter::compile).transpose();
     let expression = expression.map_err(|message| {
-        let shown = clipped(raw.jq_expression.as_deref().unwrap_or_default().trim(), 200);
+        let shown = truncate(raw.jq_expression.as_deref().unwrap_or_default().trim(), 200);
         InputError::new("jqExpression", format!("`{shown}` {message}"))
     })?;
     let takes_first = raw.jq_expression.as_deref().is_some_and(takes_first);
@@ -198,8 +199,8 @@ fn metric(raw: RawMetric) -> Result<MetricSpec, InputError> {
     Ok(MetricSpec {
         name: raw.name,
         meta: MetricMeta {
-            description: clipped(raw.description.unwrap_or_default().trim(), MAX_TEXT),
-            units: raw.units.map(|units| clipped(&units, 100)),
+            description: truncate(raw.description.unwrap_or_default().trim(), MAX_TEXT),
+            units: raw.units.map(|units| truncate(&units, 100)),
             kind,
         },
         params: params.map(|param| (param.name, param.value.into_string().trim().to_owned())).collect(),
@@ -209,7 +210,7 @@ fn metric(raw: RawMetric) -> Result<MetricSpec, InputError> {
         reduce: raw.reduce,
         is_range: false,
         no_data: raw.no_data,
-        when_empty: raw.when_empty.map(|reason| clipped(reason.trim(), MAX_TEXT)),
+        when_empty: raw.when_empty.map(|reason| truncate(reason.trim(), MAX_TEXT)),
     })
 }
 
@@ -227,16 +228,8 @@ pub fn check_name(name: &str) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!(
             "`{}` is not a name of 1 to 200 bytes without `/` and without blanks around it",
-            clipped(name, 200)
+            truncate(name, 200)
         )),
-    }
-}
-
-/// The text, or as many characters of it.
-pub fn clipped(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 

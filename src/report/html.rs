@@ -1,15 +1,15 @@
-//! The report as one HTML page: no script, no request, charts as inline SVG; readable on a phone, in the dark, on paper and aloud.
+//! The report as one HTML page: no script, no request, charts as inline SVG. Works on a phone, in dark mode, on paper and with a screen
+//! reader.
 //!
-//! Everything from the document reaches the page through the template's autoescaping, after [`tidy`] has cut it to a bounded length and
-//! made control characters visible. The page stays below [`MAX_BYTES`]: where a document is too large for that, tables and charts are
-//! cut, and the page says so.
+//! All document text passes the template's autoescaping, after [`tidy`] has truncated it and escaped control characters. The page stays
+//! below [`MAX_BYTES`]: for a larger document tables and charts are shortened, and the page says so.
 
-mod asked;
 mod axis;
 mod chart;
 mod figure;
 mod loads;
 mod page;
+mod queried;
 mod spec;
 mod state;
 mod timeline;
@@ -17,9 +17,11 @@ mod trend;
 
 use serde_json::Value;
 
-use super::show::{clipped, visible};
-use super::{Format, ReportError, digest};
+use super::show::clipped;
+use super::view::ReportView;
+use super::{Format, ReportError};
 use crate::model::document::Experiment;
+use crate::model::text::printable;
 use page::Bounds;
 
 pub(super) const FORMAT: Format = Format {
@@ -30,13 +32,13 @@ pub(super) const FORMAT: Format = Format {
     render,
 };
 
-/// Largest page, in bytes: small enough to mail and to attach anywhere.
+/// Maximum bytes of a page: small enough for an e-mail attachment.
 const MAX_BYTES: usize = 300_000;
-/// How often the bounds are halved before the page is taken as it is.
+/// Number of times that the bounds are halved before a larger page is accepted.
 const HALVINGS: u32 = 6;
 
 fn render(experiment: &Experiment) -> Result<String, ReportError> {
-    let digest = digest::of(experiment);
+    let view = ReportView::of(experiment);
     let mut tera = tera::Tera::default();
     tera.add_raw_templates([
         ("report.html", include_str!("html/report.html")),
@@ -48,11 +50,11 @@ fn render(experiment: &Experiment) -> Result<String, ReportError> {
     let mut text = String::new();
     for halvings in 0..=HALVINGS {
         let bounds = Bounds::halved(halvings);
-        let mut view = serde_json::to_value(page::of(experiment, &digest, &bounds))?;
-        tidy(&mut view, bounds.text);
-        let mut context = tera::Context::from_serialize(&view)?;
+        let mut page = serde_json::to_value(page::of(experiment, &view, &bounds))?;
+        tidy(&mut page, bounds.text);
+        let mut context = tera::Context::from_serialize(&page)?;
         context.insert("style", include_str!("html/style.css"));
-        context.insert("spec", &visible(&spec::shown(experiment, &bounds)?));
+        context.insert("spec", &printable(&spec::render(experiment, &bounds)?));
         text = tera.render("report.html", &context)?;
         if text.len() <= MAX_BYTES {
             break;
@@ -61,11 +63,10 @@ fn render(experiment: &Experiment) -> Result<String, ReportError> {
     Ok(text)
 }
 
-/// Cuts every text in a view to at most `most` characters, queries to some more, and makes what would act on the page visible. Paths
-/// of curves stay whole: they are ours.
-fn tidy(view: &mut Value, most: usize) {
-    match view {
-        Value::String(text) => *text = visible(&clipped(text, most)),
+/// Truncates every string of a page, queries less than others, and escapes active characters. Paths of curves are our own and stay whole.
+fn tidy(page: &mut Value, most: usize) {
+    match page {
+        Value::String(text) => *text = printable(&clipped(text, most)),
         Value::Array(items) => items.iter_mut().for_each(|item| tidy(item, most)),
         Value::Object(map) => {
             for (key, item) in map.iter_mut().filter(|(key, _)| *key != "path") {

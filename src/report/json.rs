@@ -1,7 +1,7 @@
-//! The report as JSON: the [`Digest`](super::digest::Digest), made to be asked by jq.
+//! The report as JSON: the serialized [`ReportView`], made for queries with jq.
 //!
-//! Every key is always there, with `null` for what is not known, except that entries of `load` leave out what is empty, as the document
-//! does. Lists keep the spec's and the versions' order, maps are sorted by key. What may be asked, for example:
+//! Every key is always present, `null` if unknown, except that entries of `load` omit empty fields, as the document does. Lists keep the
+//! order of the spec and of the versions; maps are sorted by key. Examples:
 //!
 //! ```text
 //! jq -e '.summary.outcome == "satisfied"'
@@ -10,9 +10,10 @@
 //! jq '[.load[].dropped] | add'
 //! ```
 //!
-//! Keys may be added; those documented in [`digest`](super::digest) are not renamed.
+//! Keys may be added; those of [`ReportView`] are not renamed.
 
-use super::{Format, ReportError, digest};
+use super::view::ReportView;
+use super::{Format, ReportError};
 use crate::model::document::Experiment;
 
 pub(super) const FORMAT: Format = Format {
@@ -24,7 +25,7 @@ pub(super) const FORMAT: Format = Format {
 };
 
 fn render(experiment: &Experiment) -> Result<String, ReportError> {
-    let mut text = serde_json::to_string_pretty(&digest::of(experiment))?;
+    let mut text = serde_json::to_string_pretty(&ReportView::of(experiment))?;
     text.push('\n');
     Ok(text)
 }

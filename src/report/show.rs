@@ -1,11 +1,11 @@
-//! How numbers and foreign texts are shown, whatever the format.
+//! Numbers and document text as every format shows them.
 
 use crate::model::grpc_status;
 
-/// Numbers from here on are written with an exponent: their digits would not fit a table.
+/// Larger numbers are written with an exponent: their digits would not fit a table.
 const HUGE: f64 = 1e15;
 
-/// A metric's value: two decimals, or two significant digits where those would only say `0.00`.
+/// Formats a metric's value with two decimals, or with two significant digits if it would read `0.00`.
 pub(super) fn value(number: f64) -> String {
     match number.abs() {
         size if !size.is_finite() => number.to_string(),
@@ -18,7 +18,7 @@ pub(super) fn value(number: f64) -> String {
     }
 }
 
-/// A value with as many decimals as it takes to tell it from its limit.
+/// Formats a value with enough decimals to distinguish it from its limit.
 pub(super) fn value_beside(number: f64, limit: f64) -> String {
     let plain = value(number);
     if number == limit || plain.parse() != Ok(limit) {
@@ -27,13 +27,13 @@ pub(super) fn value_beside(number: f64, limit: f64) -> String {
     (3..=12).map(|decimals| format!("{number:.decimals$}")).find(|text| text.parse() != Ok(limit)).unwrap_or(plain)
 }
 
-/// A number as short as it can be written: `50`, `0.5`.
+/// Formats a number in its shortest form: `50`, `0.5`.
 pub(super) fn short(number: f64) -> String {
     let size = number.abs();
     if size >= HUGE || (size > 0.0 && size < 1e-6) { format!("{number:e}") } else { number.to_string() }
 }
 
-/// A rate or another figure of which three digits say enough: `8`, `12.5`, `1234`.
+/// Formats a rate or another figure to three significant digits: `8`, `12.5`, `1234`.
 pub(super) fn rounded(number: f64) -> String {
     let decimals = match number.abs() {
         size if size.is_nan() || size >= HUGE => return short(number),
@@ -45,7 +45,7 @@ pub(super) fn rounded(number: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// `12,000`
+/// Groups digits: `12,000`.
 pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -58,7 +58,7 @@ pub(super) fn thousands(number: u64) -> String {
     text
 }
 
-/// Bytes in the decimal unit that leaves at most three digits before the point: `999 B`, `2.54 MB`.
+/// Formats bytes in the decimal unit with at most three digits before the point: `999 B`, `2.54 MB`.
 pub(super) fn bytes(number: u64) -> String {
     let mut size = number as f64;
     let mut units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"].into_iter().peekable();
@@ -69,7 +69,7 @@ pub(super) fn bytes(number: u64) -> String {
     format!("{} {}", rounded(size), units.next().unwrap_or("B"))
 }
 
-/// A status of a provider's responses: gRPC's codes with their names, all others as HTTP's.
+/// Names a response status of a provider: gRPC codes by name, all others as HTTP statuses.
 pub(super) fn status_name(provider: &str, status: u16) -> String {
     let is_grpc = provider == "grpc" || provider.starts_with("grpc-");
     match grpc_status::name(status).filter(|_| is_grpc) {
@@ -78,21 +78,7 @@ pub(super) fn status_name(provider: &str, status: u16) -> String {
     }
 }
 
-/// A text from outside with what would act on a terminal or a page made visible: control characters, and those that reverse the
-/// direction of what follows. Line ends and tabs stay.
-pub(super) fn visible(text: &str) -> String {
-    let acts = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if acts(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
-    }
-    shown
-}
-
-/// At most `most` characters of a text, and how many there were.
+/// Truncates text to `max` characters, and appends its full length.
 pub(super) fn clipped(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         None => text.to_owned(),
@@ -100,7 +86,7 @@ pub(super) fn clipped(text: &str, most: usize) -> String {
     }
 }
 
-/// At most `most` characters (8 or more) of a name, the middle left out: its end often tells more than its middle.
+/// Shortens a name to `max` characters (8 or more) by removing its middle: both ends tell more.
 pub(super) fn squeezed(name: &str, most: usize) -> String {
     let count = name.chars().count();
     if count <= most {
@@ -130,8 +116,8 @@ mod tests {
             (-3.5, "-3.50"),
             (0.00999, "0.0100"),
         ];
-        for (number, shown) in cases {
-            assert_eq!(value(number), shown, "{number}");
+        for (number, text) in cases {
+            assert_eq!(value(number), text, "{number}");
         }
     }
 
@@ -157,8 +143,8 @@ mod tests {
     #[test]
     fn bytes_are_in_the_unit_that_fits() {
         let cases = [(0, "0 B"), (999, "999 B"), (1_000, "1 kB"), (2_544_000, "2.54 MB"), (999_600, "1 MB")];
-        for (number, shown) in cases {
-            assert_eq!(bytes(number), shown);
+        for (number, text) in cases {
+            assert_eq!(bytes(number), text);
         }
         assert_eq!(bytes(u64::MAX), "18.4 EB");
     }
@@ -168,12 +154,6 @@ mod tests {
         let names =
             [("grpc", 14), ("grpc-get", 0), ("grpc", 99), ("http", 14), ("grpcs", 0)].map(|(p, s)| status_name(p, s));
         assert_eq!(names, ["14 UNAVAILABLE", "0 OK", "99", "14", "0"]);
-    }
-
-    #[test]
-    fn what_acts_on_a_terminal_is_made_visible() {
-        assert_eq!(visible("a\u{1b}[31mb\u{202e}c\r\nd\te\u{0}"), "a\\u{1b}[31mb\\u{202e}c\\u{d}\nd\te\\u{0}");
-        assert_eq!(visible("é ש 模"), "é ש 模");
     }
 
     #[test]

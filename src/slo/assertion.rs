@@ -1,7 +1,7 @@
-//! The conditions that `assert` knows, judged from the document, and how far a run is.
+//! Conditions of `assert`, judged from the document, and the progress of a run.
 //!
-//! A judgement also says whether it is decided: whether waiting longer could still change it, as far as the run that the document
-//! tells of goes. Documents written by Iter8 have no task records and no verdicts; their counters and matrices suffice.
+//! A judgement is *decided* if waiting for the recorded run cannot change it. Documents written by Iter8 have no task records and no
+//! verdicts; their counters and matrices suffice.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,7 +20,7 @@ pub enum AssertCondition {
     Completed,
     /// No task of the newest loop failed.
     NoFailure,
-    /// Every objective is satisfied for every version, and there is at least one.
+    /// Every SLO is satisfied for every version, and there is at least one.
     Slos,
 }
 
@@ -28,7 +28,7 @@ impl AssertCondition {
     /// All conditions, in the order of their help.
     pub const ALL: [Self; 3] = [Self::Completed, Self::NoFailure, Self::Slos];
 
-    /// The spelling on the command line.
+    /// Returns the spelling on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Completed => "completed",
@@ -44,7 +44,7 @@ impl fmt::Display for AssertCondition {
     }
 }
 
-/// A name that is no condition.
+/// An unknown name of a condition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{name}` is not a condition; expected completed, nofailure or slos{}", self.suggestion())]
 pub struct UnknownCondition {
@@ -63,30 +63,30 @@ impl FromStr for AssertCondition {
 
     fn from_str(text: &str) -> Result<Self, UnknownCondition> {
         let name = text.trim().to_lowercase();
-        let found = Self::ALL.into_iter().find(|condition| condition.name() == name);
-        found.ok_or_else(|| UnknownCondition { name: text.trim().to_owned() })
+        let condition = Self::ALL.into_iter().find(|condition| condition.name() == name);
+        condition.ok_or_else(|| UnknownCondition { name: text.trim().to_owned() })
     }
 }
 
-/// Whether a condition holds, and why.
+/// Verdict on a condition, with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// Whether it holds as the document stands.
+    /// True if it holds for the document.
     pub holds: bool,
-    /// Whether the run that the document tells of can't change that any more.
+    /// True if the recorded run cannot change it any more.
     pub decided: bool,
-    /// Where it does not hold: whether it might, as there are values and yet nothing can be concluded from them.
+    /// True if it does not hold only because the measured values do not decide it.
     pub inconclusive: bool,
-    /// Why: a lowercase fragment without a final period.
+    /// Reason: a lowercase fragment without a final period.
     pub sentence: String,
 }
 
-/// Where a run stands.
+/// State of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunState {
     /// There is no result yet.
     NotStarted,
-    /// Tasks are left to do. A run that was killed looks the same.
+    /// Some tasks have not finished. A run that was killed looks the same.
     Running,
     /// All tasks are done or skipped.
     Completed,
@@ -96,26 +96,25 @@ pub enum RunState {
     Interrupted,
 }
 
-/// How far the newest loop is.
+/// Progress of the newest loop.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress<'a> {
-    /// Where it stands.
     pub state: RunState,
     /// Tasks done or skipped.
     pub done: usize,
     /// Tasks in the spec.
     pub planned: usize,
-    /// The task that runs, failed or was interrupted, where the document knows it.
+    /// Task that runs, failed or was interrupted, if the document records it.
     pub current: Option<&'a TaskRecord>,
 }
 
 impl Progress<'_> {
-    /// Whether nothing more will come of this run.
+    /// Returns true if the run has ended.
     pub fn is_over(&self) -> bool {
         !matches!(self.state, RunState::NotStarted | RunState::Running)
     }
 
-    /// One fragment: `2 of 4 tasks are done; http is running`.
+    /// Summarizes the progress in a fragment: `2 of 4 tasks are done; http is running`.
     pub fn sentence(&self) -> String {
         let task = self.current.map_or("a task", |record| record.task.as_str());
         let (done, planned) = (self.done, self.planned);
@@ -134,10 +133,10 @@ impl Progress<'_> {
     }
 }
 
-/// How far the newest loop of an experiment is.
+/// Determines the progress of an experiment's newest loop.
 pub fn progress(experiment: &Experiment) -> Progress<'_> {
     let planned = experiment.spec.len();
-    // A launch makes the result of a run that has not started.
+    // A launch creates the result before the run starts.
     let begun = experiment.result.as_ref().filter(|result| result.num_loops > 0 || result.start_time.is_some());
     let Some(result) = begun else {
         return Progress { state: RunState::NotStarted, done: 0, planned, current: None };
@@ -160,10 +159,10 @@ pub fn judge(experiment: &Experiment, condition: AssertCondition) -> Judgement {
     let progress = progress(experiment);
     match condition {
         AssertCondition::Completed => {
-            // A failure that the pipeline counted as done would be Iter8's "completed" too; an interruption never is.
-            let all =
+            // Iter8 counts a failed last task as completed, too; an interruption never is.
+            let all_done =
                 progress.state != RunState::NotStarted && progress.done == progress.planned && progress.planned > 0;
-            let holds = all && progress.state != RunState::Interrupted;
+            let holds = all_done && progress.state != RunState::Interrupted;
             Judgement { holds, decided: progress.is_over(), inconclusive: false, sentence: progress.sentence() }
         }
         AssertCondition::NoFailure => judge_failure(&progress),
@@ -192,7 +191,7 @@ fn judge_slos(experiment: &Experiment, progress: &Progress<'_>) -> Judgement {
     let planned = experiment.spec.iter().any(|task| task.name() == "assess");
     let stale = result.is_some_and(|result| !assessed(result));
     if planned && (stale || result.is_none()) {
-        // Verdicts in the document, if any, are an earlier loop's.
+        // Verdicts in the document, if any, belong to an earlier loop.
         let sentence = format!("the SLOs are not assessed in this loop: {}", progress.sentence());
         return Judgement { holds: false, decided: progress.is_over(), inconclusive: false, sentence };
     }
@@ -205,18 +204,18 @@ fn judge_slos(experiment: &Experiment, progress: &Progress<'_>) -> Judgement {
         Ok(sentence) => (true, sentence),
         Err(sentence) => (false, sentence),
     };
-    Judgement { holds, decided, inconclusive: !holds && is_open(insights), sentence }
+    Judgement { holds, decided, inconclusive: !holds && is_inconclusive(insights), sentence }
 }
 
-/// Whether all objectives that are not satisfied have a value from which nothing can be concluded. Where there is no value, there
-/// is nothing to conclude from: that is a failure to measure, unless the metric says that it leaves the objective open.
-fn is_open(insights: &Insights) -> bool {
-    let is_open = |verdict: &&Verdict| {
-        // What passes without data is left open only by a rule that waits for more loops.
+/// Returns true if all SLOs that are not satisfied have values that do not decide them. A missing value is a failure to measure instead,
+/// unless the metric's policy is `inconclusive`.
+fn is_inconclusive(insights: &Insights) -> bool {
+    let is_undecided = |verdict: &&Verdict| {
+        // An SLO that passes without data is undecided only by a rule that waits for more loops.
         let wanted = matches!(verdict.no_data, Some(NoDataPolicy::Inconclusive | NoDataPolicy::Pass));
         verdict.verdict == Outcome::Inconclusive && (verdict.value.is_some() || wanted)
     };
-    let open = insights.verdicts.iter().filter(is_open).count();
+    let open = insights.verdicts.iter().filter(is_undecided).count();
     let rows = insights.slos_satisfied.iter().flat_map(|matrix| matrix.upper.iter().chain(&matrix.lower));
     let unsatisfied = rows.flatten().filter(|is_satisfied| !**is_satisfied).count();
     let objectives = insights.slos.as_ref().map_or(0, |slos| slos.upper.len() + slos.lower.len());
@@ -224,14 +223,14 @@ fn is_open(insights: &Insights) -> bool {
     is_whole && open > 0 && open == unsatisfied
 }
 
-/// Whether no `assess` task of the newest loop is still to be done, as far as the document records tasks.
+/// Returns true if every recorded `assess` task of the newest loop has finished.
 fn assessed(result: &ExperimentResult) -> bool {
     let mut records = result.tasks.iter().filter(|record| record.task == "assess");
     records.all(|record| matches!(record.status, TaskStatus::Done | TaskStatus::Skipped))
 }
 
-/// Whether every objective is satisfied for every version, by Iter8's matrix; the text says why or why not. No objective is not a
-/// pass.
+/// Checks that every SLO is satisfied for every version, by Iter8's matrix. Returns the reason either way. An experiment without SLOs does
+/// not pass.
 pub fn slos(insights: &Insights) -> Result<String, String> {
     let none = || "no SLO is defined, so none is shown to hold".to_owned();
     let limits = insights.slos.as_ref().ok_or_else(none)?;
@@ -241,7 +240,7 @@ pub fn slos(insights: &Insights) -> Result<String, String> {
     }
     let matrix = insights.slos_satisfied.as_ref().ok_or("the SLOs have no verdicts")?;
     let versions = insights.num_versions.max(1);
-    // A row that is missing or too short is an objective without a verdict.
+    // A missing or short row means an SLO without a verdict.
     let holds = |row: Option<&Vec<bool>>| row.is_some_and(|row| row.len() >= versions && row.iter().all(|cell| *cell));
     let sides = [(&limits.upper, &matrix.upper), (&limits.lower, &matrix.lower)];
     let failed: Vec<&str> = sides
@@ -256,17 +255,17 @@ pub fn slos(insights: &Insights) -> Result<String, String> {
     }
 }
 
-/// How many verdicts are good only because a metric's no-data policy says so.
+/// Counts the verdicts that are satisfied only by a metric's policy for missing data.
 fn without_data(insights: &Insights) -> String {
     let verdicts = insights.verdicts.iter();
-    let is_taken = |verdict: &&Verdict| verdict.verdict == Outcome::Satisfied && verdict.no_data.is_some();
-    match (verdicts.clone().filter(is_taken).count(), verdicts.count()) {
+    let is_by_policy = |verdict: &&Verdict| verdict.verdict == Outcome::Satisfied && verdict.no_data.is_some();
+    match (verdicts.clone().filter(is_by_policy).count(), verdicts.count()) {
         (0, _) => String::new(),
-        (taken, all) => format!("; {taken} of {all} verdicts without data, as `noData` says"),
+        (by_policy, all) => format!("; {by_policy} of {all} verdicts without data, as `noData` says"),
     }
 }
 
-/// Which version a verdict is about, to stand before it; nothing where there is only one.
+/// Names the version of a verdict as a prefix; empty if there is only one version.
 pub fn of_version(insights: &Insights, verdict: &Verdict) -> String {
     if insights.num_versions < 2 {
         return String::new();
@@ -275,9 +274,9 @@ pub fn of_version(insights: &Insights, verdict: &Verdict) -> String {
     if name.is_empty() { format!("version {}: ", verdict.version) } else { format!("{name}: ") }
 }
 
-/// The verdicts' own words, or the metrics' names where there are no verdicts; a few of them.
+/// Lists a few reasons of the verdicts, or the metrics' names if there are no verdicts.
 fn reasons(insights: &Insights, failed: &[&str]) -> String {
-    const SHOWN: usize = 3;
+    const MAX_LISTED: usize = 3;
     let text = |verdict: &Verdict| match verdict.verdict {
         Outcome::Inconclusive => format!("{}{}: {}", of_version(insights, verdict), verdict.metric, verdict.reason),
         _ => format!("{}{}", of_version(insights, verdict), verdict.reason),
@@ -288,8 +287,8 @@ fn reasons(insights: &Insights, failed: &[&str]) -> String {
         texts = failed.iter().map(|metric| (*metric).to_owned()).collect();
     }
     texts.dedup();
-    let more = texts.len().saturating_sub(SHOWN);
-    texts.truncate(SHOWN);
+    let more = texts.len().saturating_sub(MAX_LISTED);
+    texts.truncate(MAX_LISTED);
     let listed = texts.join("; ");
     if more > 0 { format!("{listed}; and {more} more") } else { listed }
 }

@@ -1,12 +1,12 @@
 //! Tests of assertions, on the golden documents: Iter8's own (`iter8-*.yaml`) and ours.
 
 use super::*;
-use crate::metrics::reading::reading;
+use crate::metrics::MetricsView;
 use crate::model::load::LoadRecord;
 use crate::model::metric::Reading;
 use crate::slo::assess::assess;
 
-/// Names and texts of all golden documents.
+/// Lists names and contents of all golden documents.
 macro_rules! golden_documents {
     ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("../../testdata/results/", $name, ".yaml")))),*] };
 }
@@ -31,7 +31,7 @@ fn golden(name: &str) -> Experiment {
     serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// Whether the three conditions hold, and whether they are decided, as signs: `+` holds, `-` does not, `?` undecided.
+/// Judges the three conditions, as signs: `+` holds, `-` does not, `?` undecided.
 fn signs(experiment: &Experiment) -> String {
     let sign = |condition| {
         let judgement = judge(experiment, condition);
@@ -46,7 +46,7 @@ fn sentence(name: &str, condition: AssertCondition) -> String {
 }
 
 #[test]
-fn conditions_are_read_in_any_case_and_unknown_ones_named() {
+fn conditions_parse_in_any_case_and_unknown_ones_are_rejected() {
     assert_eq!("NoFailure".parse(), Ok(AssertCondition::NoFailure));
     assert_eq!(" slos ".parse(), Ok(AssertCondition::Slos));
     for condition in AssertCondition::ALL {
@@ -85,7 +85,7 @@ fn every_golden_document_is_judged_as_its_first_line_says() {
 }
 
 #[test]
-fn judgements_say_why() {
+fn judgements_give_a_reason() {
     use AssertCondition::{Completed, NoFailure, Slos};
     let cases = [
         ("iter8-passing", Slos, "all 3 SLOs are satisfied"),
@@ -117,19 +117,19 @@ fn nothing_is_decided_before_the_start_unless_it_never_can_be() {
     experiment.result = None;
     assert_eq!(signs(&experiment), "-? -? -?");
     experiment.spec.truncate(1);
-    // Without an assess task no SLO will ever be shown to hold.
+    // Without an assess task no SLO will ever hold.
     assert_eq!(signs(&experiment), "-? -? -");
 }
 
 #[test]
-fn verdicts_of_this_loop_are_decided_though_later_tasks_still_run() {
+fn verdicts_of_this_loop_are_decided_while_later_tasks_run() {
     let mut experiment = golden("two-versions");
     experiment.spec.push(crate::model::document::TaskSpec { run: Some("true".into()), ..Default::default() });
     assert_eq!(signs(&experiment), "-? +? -");
 }
 
 #[test]
-fn objectives_are_open_where_all_that_do_not_hold_have_a_value_and_no_conclusion() {
+fn slos_are_inconclusive_if_all_that_do_not_hold_have_an_undecided_value() {
     let judged = |change: &dyn Fn(&mut Insights)| {
         let mut experiment = golden("passing");
         let insights = experiment.result.as_mut().unwrap().insights.as_mut().unwrap();
@@ -142,7 +142,7 @@ fn objectives_are_open_where_all_that_do_not_hold_have_a_value_and_no_conclusion
         (judgement.holds, judgement.inconclusive)
     };
     assert_eq!(judged(&|_| {}), (false, true));
-    // One that has no value, one that is violated, or one that has no verdict is no open question.
+    // An SLO without a value, a violated one, and one without a verdict are not undecided.
     assert_eq!(judged(&|insights| insights.verdicts[0].value = None), (false, false));
     assert_eq!(judged(&|insights| insights.verdicts[0].verdict = Outcome::Violated), (false, false));
     assert_eq!(judged(&|insights| drop(insights.verdicts.pop())), (false, false));
@@ -157,7 +157,7 @@ fn an_interrupted_run_is_never_completed() {
 }
 
 #[test]
-fn objectives_without_whole_verdicts_do_not_hold() {
+fn slos_with_missing_verdicts_do_not_hold() {
     let mut experiment = golden("iter8-passing");
     let insights = experiment.result.as_mut().unwrap().insights.as_mut().unwrap();
     let whole = insights.clone();
@@ -175,7 +175,7 @@ fn objectives_without_whole_verdicts_do_not_hold() {
 }
 
 #[test]
-fn our_verdicts_on_golden_metrics_are_those_that_the_documents_hold() {
+fn our_verdicts_on_golden_metrics_equal_those_of_the_documents() {
     let names = ["iter8-passing", "iter8-failing-slo", "iter8-grpc-samples", "iter8-two-versions", "iter8-summary"];
     for name in names.into_iter().chain(["iter8-multi-loop", "passing", "two-versions"]) {
         let insights = golden(name).result.unwrap().insights.unwrap();
@@ -200,10 +200,15 @@ fn golden_metrics_read_as_by_hand() {
     ];
     for (name, version, metric, expected) in cases {
         let insights = golden(name).result.unwrap().insights.unwrap();
-        let Reading::Value(value) = reading(&insights, version, metric) else { panic!("{name} {metric}: no data") };
+        let Reading::Value(value) = MetricsView::new(&insights, version).resolve(&metric.into()).reading else {
+            panic!("{name} {metric}: no data")
+        };
         assert!((value - expected).abs() < 1e-9, "{name} {metric}: {value}");
     }
     let insights = golden("iter8-two-versions").result.unwrap().insights.unwrap();
     let reason = "`kserve-prometheus/latency-mean` was not measured for this version".to_owned();
-    assert_eq!(reading(&insights, 1, "kserve-prometheus/latency-mean"), Reading::NoData(reason));
+    assert_eq!(
+        MetricsView::new(&insights, 1).resolve(&"kserve-prometheus/latency-mean".into()).reading,
+        Reading::NoData(reason)
+    );
 }

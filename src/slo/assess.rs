@@ -1,18 +1,20 @@
-//! Verdicts on objectives, from the metrics of a document.
+//! Verdicts on SLOs, from the metrics of a document.
 //!
-//! The rule is Iter8's, on the newest value: an upper limit holds when the value is at most the limit, a lower one when it is at
-//! least the limit. Without a value the answer is that it can't be told, which counts as not satisfied in Iter8's matrix. The same
-//! goes for a value that was measured under another load than the one asked for ([`super::offer`]).
+//! The rule is Iter8's, on the newest value: an upper limit holds if the value is at most the limit, a lower one if it is at least the
+//! limit. Without a value the verdict is inconclusive, which counts as not satisfied in Iter8's matrix. So is the verdict on a value that
+//! was measured under another load than the requested one ([`super::load_validity`]).
 
-use crate::metrics::reading::{MetricName, absence, kind, reading, samples, units};
+use crate::metrics::no_data::NoData;
+use crate::metrics::{Metric, MetricsView};
 use crate::model::contribution::Assessment;
 use crate::model::insights::Insights;
-use crate::model::metric::{MetricType, NoDataPolicy, Reading};
+use crate::model::metric::{MetricType, Reading};
 use crate::model::readable::show_pair;
 use crate::model::slo::{Bound, Outcome, Slo, SloLimits, SloMatrix, Verdict};
 use crate::slo::load_validity;
 
-/// Judges every objective for every version by the newest loop alone ([`super::loops`] looks at several). A document without versions counts as one version without data.
+/// Judges every SLO for every version by the newest loop alone ([`super::loops`] considers several). A document without versions counts
+/// as one version without data.
 pub fn assess(insights: &Insights, limits: &SloLimits) -> Assessment {
     let versions = insights.num_versions.max(1);
     let mut verdicts = Vec::new();
@@ -33,6 +35,7 @@ pub fn assess(insights: &Insights, limits: &SloLimits) -> Assessment {
 
 fn judge(insights: &Insights, version: usize, slo: &Slo, bound: Bound) -> Verdict {
     let limit = slo.limit.0;
+    let metric = MetricsView::new(insights, version).resolve(&slo.metric);
     let mut verdict = Verdict {
         metric: slo.metric.clone(),
         bound,
@@ -42,78 +45,55 @@ fn judge(insights: &Insights, version: usize, slo: &Slo, bound: Bound) -> Verdic
         verdict: Outcome::Inconclusive,
         interval: None,
         confidence: None,
-        samples: samples(insights, version, &slo.metric),
+        samples: None,
         no_data: None,
         reason: String::new(),
     };
-    let absent = absence(insights, version, &slo.metric);
-    match reading(insights, version, &slo.metric) {
+    let absence = metric.no_data().filter(|no_data| no_data.policy.is_some());
+    verdict.no_data = absence.and_then(|no_data| no_data.policy);
+    match &metric.reading {
         Reading::NoData(reason) => {
-            verdict.reason = format!("no data: {reason}");
-            verdict.samples = None;
-            if let Some((policy, _)) = absent {
-                verdict.no_data = Some(policy);
-                (verdict.verdict, verdict.reason) = without_value(&slo.metric, policy, reason);
-            }
+            let no_data = NoData { reason, policy: verdict.no_data };
+            (verdict.verdict, verdict.reason) = no_data.judge(slo.metric.as_str());
         }
         Reading::Value(value) => {
-            let holds = match bound {
-                Bound::Upper => value <= limit,
-                Bound::Lower => value >= limit,
-            };
-            verdict.value = Some(value);
-            match doubt(insights, version, &slo.metric) {
-                Some(reason) => verdict.reason = reason,
-                None => {
-                    verdict.verdict = if holds { Outcome::Satisfied } else { Outcome::Violated };
-                    verdict.reason = explain(insights, slo, bound, value, verdict.samples);
-                    if let Some((policy, reason)) = absent {
-                        verdict.no_data = Some(policy);
-                        verdict.reason.push_str(&format!("; zero stands in for no data: {reason}"));
-                    }
-                }
+            (verdict.value, verdict.samples) = (Some(*value), metric.samples);
+            if let Some(reason) = inconclusive_reason(insights, version, slo) {
+                verdict.no_data = None;
+                verdict.reason = reason;
+                return verdict;
+            }
+            verdict.verdict = if bound.admits(*value, limit) { Outcome::Satisfied } else { Outcome::Violated };
+            verdict.reason = explain(&metric, slo, bound, *value);
+            if let Some(NoData { reason, .. }) = absence {
+                verdict.reason.push_str(&format!("; zero stands in for no data: {reason}"));
             }
         }
     }
     verdict
 }
 
-/// The answer where there is no value, and the metric says what it then becomes.
-fn without_value(metric: &str, policy: NoDataPolicy, reason: String) -> (Outcome, String) {
-    match policy {
-        NoDataPolicy::Fail => (Outcome::Violated, format!("{metric} has no data, which counts as violated: {reason}")),
-        NoDataPolicy::Pass => {
-            (Outcome::Satisfied, format!("{metric} has no data, which counts as satisfied: {reason}"))
-        }
-        NoDataPolicy::Inconclusive => {
-            (Outcome::Inconclusive, format!("no data, which leaves the objective open: {reason}"))
-        }
-        // Zero would be the value; this document says zero and has none.
-        NoDataPolicy::Zero => (Outcome::Inconclusive, format!("no data: {reason}")),
-    }
-}
-
-/// Why the load that measured a metric is not the one asked for, if a load measured it and is not.
-fn doubt(insights: &Insights, version: usize, metric: &str) -> Option<String> {
-    let name: MetricName = metric.parse().ok()?;
-    load_validity::doubt(insights.load.get(version)?.get(&name.provider)?)
+/// Explains why the load that measured a metric is not the requested one; `None` if it is, or if no load measured the metric.
+fn inconclusive_reason(insights: &Insights, version: usize, slo: &Slo) -> Option<String> {
+    let name = slo.metric.name().ok()?;
+    load_validity::inconclusive_reason(insights.load.get(version)?.get(&name.provider)?)
 }
 
 /// `http/latency-mean is 63.21 msec, above the limit of 50 msec (n = 100)`.
-fn explain(insights: &Insights, slo: &Slo, bound: Bound, value: f64, samples: Option<u64>) -> String {
+fn explain(metric: &Metric<'_>, slo: &Slo, bound: Bound, value: f64) -> String {
     let limit = slo.limit.0;
-    let unit = units(insights, &slo.metric).map(|unit| format!(" {unit}")).unwrap_or_default();
-    let (shown, shown_limit) = show_pair(value, limit);
-    let relation = match bound {
-        Bound::Upper if value <= limit => "within",
-        Bound::Upper => "above",
-        Bound::Lower if value >= limit => "not below",
-        Bound::Lower => "below",
+    let unit = metric.unit.map(|unit| format!(" {unit}")).unwrap_or_default();
+    let (value_text, limit_text) = show_pair(value, limit);
+    let relation = match (bound, bound.admits(value, limit)) {
+        (Bound::Upper, true) => "within",
+        (Bound::Upper, false) => "above",
+        (Bound::Lower, true) => "not below",
+        (Bound::Lower, false) => "below",
     };
     // A count is itself the number of observations.
-    let counts = kind(insights, &slo.metric) == Some(MetricType::Counter);
-    let basis = samples.filter(|_| !counts).map(|n| format!(" (n = {n})")).unwrap_or_default();
-    format!("{} is {shown}{unit}, {relation} the limit of {shown_limit}{unit}{basis}", slo.metric)
+    let is_count = metric.kind() == Some(MetricType::Counter);
+    let basis = metric.samples.filter(|_| !is_count).map(|n| format!(" (n = {n})")).unwrap_or_default();
+    format!("{} is {value_text}{unit}, {relation} the limit of {limit_text}{unit}{basis}", slo.metric)
 }
 
 #[cfg(test)]
@@ -121,7 +101,7 @@ mod tests {
     use super::*;
     use crate::model::insights::Observation;
     use crate::model::load::LoadRecord;
-    use crate::model::metric::MetricMeta;
+    use crate::model::metric::{MetricMeta, NoDataPolicy};
     use crate::model::number::Number;
 
     fn slo(metric: &str, limit: f64) -> Slo {
@@ -158,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn each_objective_gets_an_answer_and_a_reason_per_version() {
+    fn every_slo_gets_a_verdict_and_a_reason_per_version() {
         let limits = SloLimits {
             upper: vec![slo("http/error-count", 0.0), slo("http/latency-mean", 50.0)],
             lower: vec![slo("prom/accuracy", 0.93)],
@@ -195,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missed_rate_leaves_open_what_its_provider_and_version_measured() {
+    fn a_missed_rate_makes_the_metrics_of_its_provider_and_version_inconclusive() {
         let mut insights = insights();
         let load = |achieved_rate| LoadRecord { asked_rate: Some(100.0), achieved_rate, ..LoadRecord::default() };
         insights.load = vec![[("http".to_owned(), load(48.0))].into(), [("http".to_owned(), load(96.0))].into()];
@@ -209,15 +189,15 @@ mod tests {
         let outcomes: Vec<Outcome> = assessment.verdicts.iter().map(|verdict| verdict.verdict).collect();
         use Outcome::{Inconclusive, Satisfied, Violated};
         assert_eq!(outcomes, [Inconclusive, Satisfied, Inconclusive, Violated, Satisfied, Inconclusive]);
-        // The value is still told.
-        let open = &assessment.verdicts[2];
-        assert_eq!((open.value, open.samples), (Some(12.5), Some(100)));
+        // The value is still reported.
+        let undecided = &assessment.verdicts[2];
+        assert_eq!((undecided.value, undecided.samples), (Some(12.5), Some(100)));
         let cause = "too few connections, or a service that can't take the rate";
-        assert_eq!(open.reason, format!("the load offered 48 of 100 requests/s: {cause}"));
+        assert_eq!(undecided.reason, format!("the load offered 48 of 100 requests/s: {cause}"));
     }
 
     #[test]
-    fn where_a_metric_is_absent_its_policy_decides() {
+    fn the_policy_decides_if_a_metric_is_absent() {
         let limits = SloLimits { upper: vec![slo("prom/errors", 1.0)], lower: vec![slo("prom/errors", 1.0)] };
         let judged = |policy: Option<NoDataPolicy>| {
             let why = Some("an empty result".to_owned());
@@ -234,9 +214,9 @@ mod tests {
         };
         use NoDataPolicy::{Fail, Pass, Zero};
         use Outcome::{Inconclusive, Satisfied, Violated};
-        let told = |text: &str| format!("prom/errors has no data, which counts as {text}: an empty result");
-        assert_eq!(judged(Some(Fail)), ((Violated, None), (Violated, None), told("violated")));
-        assert_eq!(judged(Some(Pass)), ((Satisfied, None), (Satisfied, None), told("satisfied")));
+        let by_policy = |text: &str| format!("prom/errors has no data, which counts as {text}: an empty result");
+        assert_eq!(judged(Some(Fail)), ((Violated, None), (Violated, None), by_policy("violated")));
+        assert_eq!(judged(Some(Pass)), ((Satisfied, None), (Satisfied, None), by_policy("satisfied")));
         let open = "no data, which leaves the objective open: an empty result".to_owned();
         assert_eq!(judged(Some(NoDataPolicy::Inconclusive)), ((Inconclusive, None), (Inconclusive, None), open));
         let zero = "prom/errors is 0, within the limit of 1; zero stands in for no data: an empty result".to_owned();

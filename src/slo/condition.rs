@@ -1,8 +1,8 @@
-//! The `if` conditions of tasks: CEL, with the spellings that Iter8's users know.
+//! `if` conditions of tasks: CEL, with the spellings that Iter8's users know.
 //!
 //! `SLOs()`, `Completed()`, `NoFailure()` and the fields of `Result` may be combined with `not`, `and`, `or` (also `!`, `&&`, `||`),
 //! comparisons, arithmetic and parentheses. Conditions come from files: length, tokens and nesting are bounded before the parser sees
-//! the text, and only known functions and fields pass, so that a misspelt one is found before the run and not in its middle.
+//! them, and only known functions and fields are accepted, so that a typo is found before the run starts.
 
 use std::collections::HashMap;
 
@@ -11,17 +11,18 @@ use cel::{Context, ExecutionError, Program, Value};
 
 use crate::model::document::{Experiment, ExperimentResult};
 use crate::model::insights::Insights;
+use crate::model::text::prefix;
 use crate::slo::assertion::{self, AssertCondition};
 use suggest::nearest;
 
-/// Longest condition, in bytes.
+/// Maximum bytes of a condition.
 const MAX_LENGTH: usize = 1_000;
-/// Most tokens.
+/// Maximum tokens.
 const MAX_TOKENS: usize = 200;
-/// Deepest nesting of parentheses and brackets, those of calls included. The parser takes up to 180 KiB of stack per level in an
-/// unoptimized build, of the 2 MiB that a thread has.
+/// Maximum nesting of parentheses and brackets, including those of calls. The parser takes up to 180 KiB of stack per level in an
+/// unoptimized build, and a thread has 2 MiB.
 const MAX_DEPTH: usize = 6;
-/// Most comparisons, arithmetic and `?:`, each of which nests too.
+/// Maximum comparisons, arithmetic operators and `?:`, each of which nests, too.
 const MAX_SIGNS: usize = 24;
 
 /// Functions without arguments.
@@ -34,10 +35,10 @@ const INSIGHTS_FIELDS: [&str; 1] = ["NumVersions"];
 /// Methods of strings, with one argument.
 const METHODS: [&str; 3] = ["contains", "startsWith", "endsWith"];
 
-/// Why a condition can't be used.
+/// Failure to check or evaluate a condition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConditionError {
-    /// Longer or deeper than any sensible condition.
+    /// Exceeds a bound.
     #[error(
         "the condition is too {0}; at most {MAX_LENGTH} bytes, {MAX_TOKENS} words and signs, and {MAX_DEPTH} levels are read"
     )]
@@ -45,25 +46,18 @@ pub enum ConditionError {
     /// Not in the language.
     #[error("the condition `{text}` can't be read: {message}")]
     Syntax {
-        /// The condition.
+        /// Condition.
         text: String,
-        /// What is wrong, and where.
+        /// Parser's message with its position.
         message: String,
     },
-    /// A name that there is not.
+    /// Undefined name.
     #[error("the condition names `{name}`, which is not known; known: {known}{}", suggestion(.nearest))]
-    Unknown {
-        /// The name.
-        name: String,
-        /// What could stand there.
-        known: String,
-        /// What was probably meant.
-        nearest: Option<String>,
-    },
-    /// Neither true nor false.
+    Unknown { name: String, known: String, nearest: Option<String> },
+    /// Result is not a boolean.
     #[error("the condition gives {0}, expected true or false")]
     NotBoolean(String),
-    /// It could not be computed.
+    /// Evaluation failed.
     #[error("the condition can't be evaluated: {0}")]
     Evaluation(String),
 }
@@ -72,34 +66,34 @@ fn suggestion(nearest: &Option<String>) -> String {
     nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }
 
-/// Finds what can be found wrong before the experiment runs: syntax, names, types.
+/// Checks syntax, names and types before the experiment runs.
 pub fn check(text: &str) -> Result<(), ConditionError> {
     let program = compile(text)?;
-    // The types of all names are known, so a trial on an empty result finds what does not fit together.
+    // The types of all names are known, so evaluation on an empty result finds type errors.
     match run(&program, &Experiment::default()) {
-        Err(Failed::Type(error)) => Err(error),
-        Ok(_) | Err(Failed::Value(_)) => Ok(()),
+        Err(EvaluationError::Type(error)) => Err(error),
+        Ok(_) | Err(EvaluationError::Value(_)) => Ok(()),
     }
 }
 
-/// Whether the condition holds for the experiment as it stands.
+/// Evaluates a condition for the current state of an experiment.
 pub fn evaluate(text: &str, experiment: &Experiment) -> Result<bool, ConditionError> {
-    run(&compile(text)?, experiment).map_err(|failed| match failed {
-        Failed::Type(error) | Failed::Value(error) => error,
+    run(&compile(text)?, experiment).map_err(|error| match error {
+        EvaluationError::Type(error) | EvaluationError::Value(error) => error,
     })
 }
 
-/// Why a program gave no answer: it never will, or it does not for these values.
-enum Failed {
+/// Failure of a program: for all values, or for the current ones.
+enum EvaluationError {
     Type(ConditionError),
     Value(ConditionError),
 }
 
-fn run(program: &Program, experiment: &Experiment) -> Result<bool, Failed> {
-    let context = context(experiment).map_err(|error| Failed::Type(ConditionError::Evaluation(error)))?;
+fn run(program: &Program, experiment: &Experiment) -> Result<bool, EvaluationError> {
+    let context = context(experiment).map_err(|error| EvaluationError::Type(ConditionError::Evaluation(error)))?;
     match program.execute(&context) {
         Ok(Value::Bool(holds)) => Ok(holds),
-        Ok(other) => Err(Failed::Type(ConditionError::NotBoolean(describe(&other)))),
+        Ok(other) => Err(EvaluationError::Type(ConditionError::NotBoolean(describe(&other)))),
         Err(error) => {
             let by_value = matches!(
                 error,
@@ -108,9 +102,9 @@ fn run(program: &Program, experiment: &Experiment) -> Result<bool, Failed> {
                     | ExecutionError::Overflow(..)
                     | ExecutionError::IndexOutOfBounds(_)
             );
-            let failed = if by_value { Failed::Value } else { Failed::Type };
-            let message: String = error.to_string().chars().take(200).collect();
-            Err(failed(ConditionError::Evaluation(message)))
+            let kind = if by_value { EvaluationError::Value } else { EvaluationError::Type };
+            let message = prefix(&error.to_string(), 200).to_owned();
+            Err(kind(ConditionError::Evaluation(message)))
         }
     }
 }
@@ -120,14 +114,14 @@ fn describe(value: &Value) -> String {
         Value::Int(number) => format!("the number {number}"),
         Value::UInt(number) => format!("the number {number}"),
         Value::Float(number) => format!("the number {number}"),
-        Value::String(text) => format!("the text `{}`", text.chars().take(50).collect::<String>()),
+        Value::String(text) => format!("the text `{}`", prefix(text, 50)),
         Value::List(_) => "a list".to_owned(),
         Value::Map(_) => "a group of fields".to_owned(),
         _ => "something else".to_owned(),
     }
 }
 
-/// What a condition may name. Numbers are signed, so that they compare with the numbers people write.
+/// Defines the names of a condition. Numbers are signed, so that they compare with literals.
 fn context(experiment: &Experiment) -> Result<Context<'static, 'static>, String> {
     let none = ExperimentResult::default();
     let result = experiment.result.as_ref().unwrap_or(&none);
@@ -171,7 +165,7 @@ fn compile(text: &str) -> Result<Program, ConditionError> {
     let program = Program::compile(&respell(text)?).map_err(|errors| {
         let first = errors.errors.first();
         let message = first.map_or("it is not an expression", |error| error.msg.as_str());
-        // The parser goes on to list every token that could have stood there.
+        // The parser appends every token that it would have accepted.
         let message = message.split(" expecting").next().unwrap_or_default().trim_start_matches("Syntax error: ");
         let place = first.filter(|error| error.pos.1 > 0).map(|error| format!(" (at column {})", error.pos.1));
         syntax(format!("{message}{}", place.unwrap_or_default()))
@@ -180,8 +174,8 @@ fn compile(text: &str) -> Result<Program, ConditionError> {
     Ok(program)
 }
 
-/// CEL's spelling of what Iter8's users write, column for column: `not`, `and`, `or` become signs, strings stay as they are. Refuses
-/// what no condition needs, so that the parser only sees bounded, plain input.
+/// Translates Iter8's spelling to CEL, column for column: `not`, `and`, `or` become operators, strings stay unchanged. Rejects everything
+/// that no condition needs, so that the parser sees only bounded, plain input.
 fn respell(text: &str) -> Result<String, ConditionError> {
     let syntax = |message: String| ConditionError::Syntax { text: text.to_owned(), message };
     let (mut out, mut tokens, mut depth, mut signs) = (String::with_capacity(text.len()), 0, 0_usize, 0);
@@ -210,7 +204,7 @@ fn respell(text: &str) -> Result<String, ConditionError> {
             '(' => depth += 1,
             '[' => (depth, signs) = (depth + 1, signs + 1),
             ')' | ']' => depth = depth.saturating_sub(1),
-            // The second sign of `<=`, `>=`, `==` and `!=` does not count again.
+            // The second character of `<=`, `>=`, `==` and `!=` does not count again.
             '=' => signs += usize::from(!out.ends_with(['<', '>', '=', '!'])),
             '<' | '>' | '+' | '-' | '*' | '/' | '%' | '?' => signs += 1,
             _ => signs += usize::from(token == "in"),
@@ -228,7 +222,7 @@ fn respell(text: &str) -> Result<String, ConditionError> {
             _ => token,
         });
         after_dot = token == "." || (after_dot && first.is_ascii_whitespace());
-        // CEL joins neither strings nor a string and what touches it: `''' '''`, `r'x'` and `'a'b` are not read.
+        // Adjacent strings (`''' '''`) and prefixed ones (`r'x'`) are not accepted.
         let word = first.is_ascii_alphanumeric() || first == '_';
         after_string = matches!(first, '\'' | '"') || (word && tail.starts_with(['\'', '"']) && !is_sign(token));
         rest = tail;
@@ -240,7 +234,7 @@ fn is_sign(token: &str) -> bool {
     matches!(token, "not" | "and" | "or" | "in")
 }
 
-/// Bytes of the string literal that `text` starts with, quotes included.
+/// Returns the bytes of the string literal at the start of `text`, including its quotes.
 fn string_length(text: &str) -> Option<usize> {
     let quote = text.chars().next()?;
     let mut escaped = false;
@@ -256,7 +250,7 @@ fn string_length(text: &str) -> Option<usize> {
     None
 }
 
-/// Checks every name, so that a misspelt one does not wait for its branch to be taken.
+/// Checks every name, even in branches that are not evaluated.
 fn names(expression: &IdedExpr) -> Result<(), ConditionError> {
     match &expression.expr {
         Expr::Literal(_) => Ok(()),

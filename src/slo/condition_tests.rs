@@ -1,4 +1,4 @@
-//! Tests of `if` conditions: Iter8's spellings, misspelt names, and hostile text.
+//! Tests of `if` conditions: Iter8's spellings, typos, and hostile input.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use crate::model::document::TaskSpec;
 use crate::model::number::Number;
 use crate::model::slo::{Slo, SloLimits, SloMatrix};
 
-/// In its tenth loop, one of two tasks done, its one objective satisfied.
+/// An experiment in its tenth loop, with one of two tasks done and its only SLO satisfied.
 fn experiment() -> Experiment {
     let insights = Insights {
         num_versions: 1,
@@ -88,7 +88,7 @@ fn misspelt_names_are_found_before_the_run() {
 }
 
 #[test]
-fn what_is_neither_true_nor_false_is_an_error_before_the_run() {
+fn results_other_than_booleans_are_errors_before_the_run() {
     let cases = [
         ("Result.NumLoops", "the condition gives the number 0, expected true or false"),
         ("'yes'", "the condition gives the text `yes`, expected true or false"),
@@ -99,7 +99,7 @@ fn what_is_neither_true_nor_false_is_an_error_before_the_run() {
     }
     assert!(matches!(check("SLOs() > 3"), Err(ConditionError::Evaluation(_))));
     assert!(matches!(check("SLOs(1)"), Err(ConditionError::Evaluation(_))));
-    // Depends on the values, so it is not found before.
+    // Depends on the values, so it is not found earlier.
     assert_eq!(check("10 / Result.NumLoops == 1"), Ok(()));
     assert_eq!(evaluate("10 / Result.NumLoops == 1", &experiment()), Ok(true));
     assert!(evaluate("10 / Result.NumLoops == 1", &Experiment::default()).is_err());
@@ -107,7 +107,7 @@ fn what_is_neither_true_nor_false_is_an_error_before_the_run() {
 }
 
 #[test]
-fn broken_syntax_is_told_with_its_place() {
+fn syntax_errors_have_a_position() {
     let place = check("Result.NumLoops == ").unwrap_err().to_string();
     assert!(place.starts_with("the condition `Result.NumLoops == ` can't be read: "), "{place}");
     assert!(place.contains("column"), "{place}");
@@ -124,7 +124,7 @@ fn broken_syntax_is_told_with_its_place() {
 }
 
 #[test]
-fn long_and_deep_conditions_are_refused_unread() {
+fn long_and_deep_conditions_are_rejected_before_parsing() {
     let deep = format!("{}true{}", "(".repeat(MAX_DEPTH + 1), ")".repeat(MAX_DEPTH + 1));
     assert_eq!(check(&deep), Err(ConditionError::TooLarge("deep")));
     assert_eq!(check(&"[".repeat(MAX_DEPTH + 1)), Err(ConditionError::TooLarge("deep")));
@@ -134,9 +134,9 @@ fn long_and_deep_conditions_are_refused_unread() {
     assert_eq!(check(&"a".repeat(MAX_LENGTH + 1)), Err(ConditionError::TooLarge("long")));
 }
 
-/// Runs on a test's thread, which has the 2 MiB of stack that the threads of the program have.
+/// Runs on a test's thread, which has 2 MiB of stack like the program's threads.
 #[test]
-fn the_largest_conditions_that_are_read_fit_the_stack() {
+fn the_largest_accepted_conditions_fit_the_stack() {
     let all = vec!["SLOs()"; 36].join(" and ");
     let sum = format!("{}1 == {MAX_SIGNS}", "1+".repeat(MAX_SIGNS - 1));
     let nested = format!("{}true{}", "(".repeat(MAX_DEPTH), ")".repeat(MAX_DEPTH));

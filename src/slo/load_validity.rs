@@ -1,30 +1,30 @@
-//! Whether a load was the one asked for: what it measured says little of the rate that it could not offer.
+//! Validity of a load: its measurements say nothing about a rate that it did not reach.
 
 use crate::model::load::{LoadRecord, Shards};
 use crate::model::readable::show;
 
-/// A load that offers less than this share of the rate asked for is another load than that.
+/// Minimum share of the requested rate that a valid load achieves.
 pub const OFFERED: f64 = 0.95;
 
-/// So is one that never sent more than this share of the requests that were due.
+/// Maximum share of due requests that a valid load drops.
 const DROPPED: f64 = 0.05;
 
-/// Machines that are told one by one.
-const SHOWN: usize = 8;
+/// Maximum pods that are listed one by one.
+const MAX_LISTED: usize = 8;
 
-/// Why nothing can be concluded from what a load measured: a sentence without a final period. `None` where the load was as asked.
-pub fn doubt(load: &LoadRecord) -> Option<String> {
+/// Explains why a load's measurements are inconclusive, in a sentence without a final period. `None` if the load is valid.
+pub fn inconclusive_reason(load: &LoadRecord) -> Option<String> {
     if load.interrupted {
         return Some(format!("the load was interrupted after {} requests", load.counts.requests));
     }
     if let Some(gap) = load.shards.as_ref().and_then(gap) {
         return Some(gap);
     }
-    let asked = load.asked_rate?;
+    let requested = load.asked_rate?;
     let cause = "too few connections, or a service that can't take the rate";
-    if load.achieved_rate < OFFERED * asked {
-        let (offered, asked) = (rounded(load.achieved_rate), rounded(asked));
-        return Some(format!("the load offered {offered} of {asked} requests/s: {cause}"));
+    if load.achieved_rate < OFFERED * requested {
+        let (offered, requested) = (rounded(load.achieved_rate), rounded(requested));
+        return Some(format!("the load offered {offered} of {requested} requests/s: {cause}"));
     }
     let due = load.counts.requests.saturating_add(load.counts.dropped);
     if load.counts.dropped as f64 > DROPPED * due as f64 {
@@ -33,25 +33,28 @@ pub fn doubt(load: &LoadRecord) -> Option<String> {
     None
 }
 
-/// Which machines' measurements are missing from a load, and why; a sentence without a final period. `None` where none are.
+/// Lists the pods without measurements and their reasons, in a sentence without a final period. `None` if all reported.
 pub fn gap(shards: &Shards) -> Option<String> {
     let missing = &shards.missing;
     if missing.is_empty() {
         return None;
     }
-    let shown: Vec<_> = missing.iter().take(SHOWN).map(|one| format!("index {} ({})", one.index, one.reason)).collect();
-    let more = match missing.len() - shown.len() {
+    let listed: Vec<_> =
+        missing.iter().take(MAX_LISTED).map(|one| format!("index {} ({})", one.index, one.reason)).collect();
+    let more = match missing.len() - listed.len() {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
     let whose = if missing.len() == 1 { "its" } else { "their" };
-    let (count, of, list) = (missing.len(), shards.count, shown.join(", "));
-    Some(format!("{count} of {of} pods handed in no measurements: {list}{more}; {whose} share of the load is missing"))
+    let (count, total, list) = (missing.len(), shards.count, listed.join(", "));
+    Some(format!(
+        "{count} of {total} pods handed in no measurements: {list}{more}; {whose} share of the load is missing"
+    ))
 }
 
-/// Which machines started their part of a load after the others; a sentence without a final period. `None` where none did.
+/// Lists the pods that started after the others, in a sentence without a final period. `None` if none did.
 pub fn lateness(shards: &Shards) -> Option<String> {
-    let late: Vec<_> = shards.late.iter().take(SHOWN).map(u64::to_string).collect();
+    let late: Vec<_> = shards.late.iter().take(MAX_LISTED).map(u64::to_string).collect();
     let more = match shards.late.len() - late.len() {
         0 => String::new(),
         more => format!(" and {more} more"),
@@ -64,7 +67,7 @@ pub fn lateness(shards: &Shards) -> Option<String> {
     Some(format!("{what} after the others had started: the load was never made by all of them at once"))
 }
 
-/// A rate with as many digits as tell: `480`, `12.5`.
+/// Formats a rate with two decimals, or none from 100 on: `480`, `12.5`.
 pub fn rounded(rate: f64) -> String {
     let scale = if rate >= 100.0 { 1.0 } else { 100.0 };
     show((rate * scale).round() / scale)
@@ -86,26 +89,26 @@ mod tests {
     }
 
     #[test]
-    fn a_load_within_five_percent_is_the_one_asked_for() {
-        assert_eq!(doubt(&load(Some(1000.0), 950.0, 9_500, 500)), None);
-        assert_eq!(doubt(&load(None, 1.0, 10, 0)), None);
-        // A schedule of random arrivals may have asked for nothing at all.
-        assert_eq!(doubt(&load(Some(0.0), 0.0, 0, 0)), None);
+    fn a_load_within_five_percent_of_the_requested_rate_is_valid() {
+        assert_eq!(inconclusive_reason(&load(Some(1000.0), 950.0, 9_500, 500)), None);
+        assert_eq!(inconclusive_reason(&load(None, 1.0, 10, 0)), None);
+        // A schedule of random arrivals may be empty.
+        assert_eq!(inconclusive_reason(&load(Some(0.0), 0.0, 0, 0)), None);
     }
 
     #[test]
-    fn a_missed_rate_is_told_in_words() {
+    fn a_missed_rate_is_explained() {
         let cause = "too few connections, or a service that can't take the rate";
         assert_eq!(
-            doubt(&load(Some(1000.0), 479.9, 4_799, 0)).unwrap(),
+            inconclusive_reason(&load(Some(1000.0), 479.9, 4_799, 0)).unwrap(),
             format!("the load offered 480 of 1000 requests/s: {cause}")
         );
         assert_eq!(
-            doubt(&load(Some(12.5), 3.1441, 4, 0)).unwrap(),
+            inconclusive_reason(&load(Some(12.5), 3.1441, 4, 0)).unwrap(),
             format!("the load offered 3.14 of 12.50 requests/s: {cause}")
         );
         assert_eq!(
-            doubt(&load(Some(1000.0), 951.0, 9_499, 501)).unwrap(),
+            inconclusive_reason(&load(Some(1000.0), 951.0, 9_499, 501)).unwrap(),
             format!("the load dropped 501 of 10000 requests that were due: {cause}")
         );
     }
@@ -116,27 +119,27 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_share_leaves_everything_open_whatever_the_rate() {
+    fn a_missing_share_is_inconclusive_at_any_rate() {
         let with = |shards| LoadRecord { shards: Some(shards), ..load(Some(100.0), 99.0, 990, 0) };
         assert_eq!(
-            doubt(&with(shards(2, &[]))).unwrap(),
+            inconclusive_reason(&with(shards(2, &[]))).unwrap(),
             "2 of 12 pods handed in no measurements: index 1 (reason 1), index 2 (reason 2); their share of the load is missing"
         );
         assert_eq!(
-            doubt(&with(shards(1, &[]))).unwrap(),
+            inconclusive_reason(&with(shards(1, &[]))).unwrap(),
             "1 of 12 pods handed in no measurements: index 1 (reason 1); its share of the load is missing"
         );
-        assert!(doubt(&with(shards(11, &[]))).unwrap().contains("index 8 (reason 8) and 3 more; their"));
-        // What was made late was made.
-        assert_eq!(doubt(&with(shards(0, &[3]))), None);
+        assert!(inconclusive_reason(&with(shards(11, &[]))).unwrap().contains("index 8 (reason 8) and 3 more; their"));
+        // A late share is still complete.
+        assert_eq!(inconclusive_reason(&with(shards(0, &[3]))), None);
         assert_eq!(
-            doubt(&LoadRecord { interrupted: true, ..with(shards(1, &[])) }).unwrap(),
+            inconclusive_reason(&LoadRecord { interrupted: true, ..with(shards(1, &[])) }).unwrap(),
             "the load was interrupted after 990 requests"
         );
     }
 
     #[test]
-    fn late_shares_are_told_in_words() {
+    fn late_shares_are_explained() {
         let after = "after the others had started: the load was never made by all of them at once";
         assert_eq!(lateness(&shards(1, &[])), None);
         assert_eq!(lateness(&shards(0, &[3])).unwrap(), format!("pod 3 made its share {after}"));
@@ -146,6 +149,6 @@ mod tests {
     #[test]
     fn an_interrupted_load_says_so_whatever_its_rate() {
         let interrupted = LoadRecord { interrupted: true, ..load(None, 10.0, 7, 0) };
-        assert_eq!(doubt(&interrupted).unwrap(), "the load was interrupted after 7 requests");
+        assert_eq!(inconclusive_reason(&interrupted).unwrap(), "the load was interrupted after 7 requests");
     }
 }

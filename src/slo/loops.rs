@@ -1,48 +1,48 @@
-//! Verdicts over several loops: rows of good loops and limits on failed ones, and the record of each loop.
+//! Verdicts over several loops: consecutive good loops, limits on failed ones, and the record of each loop.
 //!
-//! A loop is *good* for an objective that it satisfied, and *failed* for one that it violated, by a value or by what the metric says
-//! of absent data. A loop that leaves the objective open is neither: it ends a row of good loops and does not count as failed. So is
-//! a loop that was not assessed, or in which the metric was not measured: an old value is no news.
+//! A loop is *good* for an SLO that it satisfied, and *failed* for one that it violated, by a value or by the metric's policy for missing
+//! data. An inconclusive loop is neither: it ends a row of good loops and does not count as failed. The same holds for a loop that was not
+//! assessed, or that did not measure the metric: an old value is not news.
 //!
-//! A rule may change from loop to loop; what it looks at is each loop by itself, which no rule changes.
+//! A rule may change from loop to loop; it considers the verdict on each loop by itself, which no rule changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::metrics::insights::NOT_MEASURED;
+use crate::metrics::MetricsView;
 use crate::metrics::loop_records::fits;
-use crate::metrics::reading::{MetricName, is_observed};
+use crate::metrics::no_data::{NOT_MEASURED, NoData};
 use crate::model::contribution::Assessment;
 use crate::model::insights::Insights;
 use crate::model::loops::{LoopOutcome, LoopRecord, LoopRule};
 use crate::model::slo::{Bound, Outcome, SloMatrix, Verdict};
 
-/// Most loops that a rule may ask for: fewer than are kept of all but the largest documents.
+/// Maximum loops of a rule: fewer than all but the largest documents keep.
 pub const MAX_RULE: u64 = 100;
 
-/// The loop that is judged.
+/// The loop being judged.
 #[derive(Clone, Debug, Default)]
 pub struct ThisLoop {
-    /// Its number, from 1.
+    /// Number, from 1.
     pub number: u64,
-    /// When its first task started.
+    /// Start of its first task.
     pub start: Option<DateTime<Utc>>,
-    /// Providers that it measured.
+    /// Measured providers.
     pub measured: BTreeSet<String>,
 }
 
-/// Adds the record of this loop to an assessment that looks at it alone, and judges by the rule, if there is one.
+/// Adds the record of this loop to an assessment of it alone, and applies the rule, if any.
 ///
-/// What the document knows an earlier loop to have measured, and this one did not, is no data. Iter8's documents don't tell: without
-/// a rule their values count as in Iter8, and the record of this loop has none.
+/// A metric that an earlier loop measured and this one did not has no data. Iter8's documents do not record which loop measured a value:
+/// without a rule it counts as in Iter8, and the record of this loop has none.
 pub fn judge(assessment: &mut Assessment, insights: &Insights, rule: Option<LoopRule>, this: &ThisLoop) {
     let mut record = LoopRecord { number: this.number, start: this.start, ..LoopRecord::default() };
     for verdict in &mut assessment.verdicts {
         let is_fresh = is_measured(verdict, this);
-        let is_known = is_observed(insights, verdict.version, &verdict.metric);
+        let is_known = MetricsView::new(insights, verdict.version).resolve(&verdict.metric).is_observed();
         if !is_fresh && (is_known || rule.is_some() && verdict.value.is_some()) {
-            leave_open(verdict);
+            mark_unmeasured(verdict);
         }
         let (outcome, value) = match is_fresh {
             true => (LoopOutcome::of(verdict), verdict.value.map(|value| rounded(value, verdict.limit))),
@@ -55,8 +55,8 @@ pub fn judge(assessment: &mut Assessment, insights: &Insights, rule: Option<Loop
         let earlier = Earlier::of(&insights.loops, &record);
         for (place, verdict) in assessment.verdicts.iter_mut().enumerate() {
             match rule {
-                LoopRule::Consecutive(wanted) => in_a_row(verdict, place, &earlier, wanted),
-                LoopRule::FailureLimit(most) => within_limit(verdict, place, &earlier, most),
+                LoopRule::Consecutive(wanted) => apply_consecutive(verdict, place, &earlier, wanted),
+                LoopRule::FailureLimit(most) => apply_failure_limit(verdict, place, &earlier, most),
             }
         }
     }
@@ -64,24 +64,24 @@ pub fn judge(assessment: &mut Assessment, insights: &Insights, rule: Option<Loop
     assessment.record = Some(record);
 }
 
-/// The verdict on what was not measured. No policy decides it: the provider was not asked.
-fn leave_open(verdict: &mut Verdict) {
-    verdict.verdict = Outcome::Inconclusive;
+/// Makes the verdict on an unmeasured metric inconclusive. No policy applies: the provider was not queried.
+fn mark_unmeasured(verdict: &mut Verdict) {
     (verdict.value, verdict.samples, verdict.no_data) = (None, None, None);
-    verdict.reason = format!("no data: {NOT_MEASURED}");
+    let no_data = NoData { reason: NOT_MEASURED, policy: None };
+    (verdict.verdict, verdict.reason) = no_data.judge(verdict.metric.as_str());
 }
 
-/// A value to six significant digits, unless these would be the limit's.
+/// Rounds a value to six significant digits, unless that gives the limit.
 fn rounded(value: f64, limit: f64) -> f64 {
     let short = format!("{value:.5e}").parse().unwrap_or(value);
     if short == limit { value } else { short }
 }
 
 fn is_measured(verdict: &Verdict, this: &ThisLoop) -> bool {
-    verdict.metric.parse::<MetricName>().is_ok_and(|name| this.measured.contains(&name.provider))
+    verdict.metric.name().is_ok_and(|name| this.measured.contains(&name.provider))
 }
 
-/// The loops before this one, by number, as far as they have as many outcomes as this one.
+/// Earlier loops by number, if they have as many outcomes as this one.
 struct Earlier<'a> {
     loops: BTreeMap<u64, &'a LoopRecord>,
     this: u64,
@@ -97,22 +97,22 @@ impl<'a> Earlier<'a> {
         self.loops.get(&number)?.outcomes.get(place).copied()
     }
 
-    fn comes_to(&self, number: u64, place: usize) -> Option<Outcome> {
+    fn verdict(&self, number: u64, place: usize) -> Option<Outcome> {
         self.outcome(number, place).map(LoopOutcome::outcome)
     }
 
     fn failed(&self, place: usize) -> u64 {
-        let is_failed = |number: &&u64| self.comes_to(**number, place) == Some(Outcome::Violated);
+        let is_failed = |number: &&u64| self.verdict(**number, place) == Some(Outcome::Violated);
         self.loops.keys().filter(is_failed).count() as u64
     }
 }
 
-fn in_a_row(verdict: &mut Verdict, place: usize, earlier: &Earlier<'_>, wanted: u64) {
+fn apply_consecutive(verdict: &mut Verdict, place: usize, earlier: &Earlier<'_>, wanted: u64) {
     let reason = &verdict.reason;
     match verdict.verdict {
         Outcome::Violated => verdict.reason = format!("{reason}; 0 of {wanted} good loops in a row"),
         Outcome::Satisfied => {
-            let is_good = |number: &u64| earlier.comes_to(*number, place) == Some(Outcome::Satisfied);
+            let is_good = |number: &u64| earlier.verdict(*number, place) == Some(Outcome::Satisfied);
             let before = (1..earlier.this).rev().take_while(is_good).take(wanted.saturating_sub(1) as usize).count();
             let row = before as u64 + 1;
             if row >= wanted {
@@ -127,7 +127,7 @@ fn in_a_row(verdict: &mut Verdict, place: usize, earlier: &Earlier<'_>, wanted: 
     }
 }
 
-/// Why loop `number` is not one of a row of good loops; nothing where there is no such loop.
+/// Explains why a loop ended a row of good loops; `None` if there is no such loop.
 fn ended_by(place: usize, earlier: &Earlier<'_>, number: u64) -> Option<String> {
     let why = match earlier.outcome(number, place) {
         _ if number == 0 => return None,
@@ -139,12 +139,12 @@ fn ended_by(place: usize, earlier: &Earlier<'_>, number: u64) -> Option<String> 
     Some(format!("loop {number} {why}"))
 }
 
-fn within_limit(verdict: &mut Verdict, place: usize, earlier: &Earlier<'_>, most: u64) {
+fn apply_failure_limit(verdict: &mut Verdict, place: usize, earlier: &Earlier<'_>, most: u64) {
     let failed = earlier.failed(place) + u64::from(verdict.verdict == Outcome::Violated);
     let loops = if failed == 1 { "loop" } else { "loops" };
     let reason = &verdict.reason;
     if failed > most {
-        // More failed than may: what the newest loop lacks can't change that.
+        // Too many failed already, even if the newest loop has no data.
         verdict.verdict = Outcome::Violated;
         verdict.reason = format!("{reason}; {failed} failed {loops}, and at most {most} may fail");
     } else if verdict.verdict != Outcome::Inconclusive {
@@ -153,7 +153,7 @@ fn within_limit(verdict: &mut Verdict, place: usize, earlier: &Earlier<'_>, most
     }
 }
 
-/// Iter8's matrix of these verdicts: a row per objective, of its versions in order.
+/// Builds Iter8's matrix of the verdicts: a row per SLO, its versions in order.
 fn matrix(verdicts: &[Verdict]) -> SloMatrix {
     let rows = |bound: Bound| {
         let mut rows: Vec<Vec<bool>> = Vec::new();

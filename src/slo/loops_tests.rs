@@ -1,4 +1,4 @@
-//! Tests of rules over several loops, each loop judged on a document as earlier loops left it.
+//! Tests of rules over several loops; each loop is judged on the document that earlier loops left.
 
 use super::*;
 use crate::metrics::loop_records::{MAX_LOOPS, keep};
@@ -8,14 +8,14 @@ use crate::model::number::Number;
 use crate::model::slo::{Slo, SloLimits};
 use crate::slo::assess::assess;
 
-/// What one loop measures of `prom/errors`, of which at most 1 is fine.
+/// Measurement of `prom/errors` in one loop; at most 1 satisfies the SLO.
 #[derive(Clone, Copy)]
 enum Seen {
     Value(f64),
     Nothing,
-    /// Absent, with what that becomes.
+    /// Absent, with a policy.
     Absent(NoDataPolicy),
-    /// The task that measures was skipped.
+    /// The measuring task was skipped.
     Skipped,
     /// `assess` did not run.
     Unassessed,
@@ -23,7 +23,7 @@ enum Seen {
 use NoDataPolicy::{Fail, Pass, Zero};
 use Seen::{Absent, Nothing, Skipped, Unassessed, Value};
 
-/// The insights after these loops, all of them under the same rule.
+/// Judges these loops by the same rule and returns the insights.
 fn after(rule: Option<LoopRule>, loops: &[Seen]) -> Insights {
     let limits = SloLimits { upper: vec![Slo { metric: "prom/errors".into(), limit: Number(1.0) }], lower: Vec::new() };
     let mut insights = Insights { num_versions: 1, ..Insights::default() };
@@ -58,7 +58,7 @@ fn after(rule: Option<LoopRule>, loops: &[Seen]) -> Insights {
     insights
 }
 
-/// The newest verdict and its reason; the matrix agrees with it.
+/// Returns the newest verdict and its reason, and checks that the matrix agrees.
 fn judged(rule: LoopRule, loops: &[Seen]) -> (Outcome, String) {
     let insights = after(Some(rule), loops);
     let verdict = &insights.verdicts[0];
@@ -71,7 +71,7 @@ const BAD: Seen = Value(2.0);
 use Outcome::{Inconclusive, Satisfied, Violated};
 
 #[test]
-fn consecutive_wants_the_newest_loops_all_good() {
+fn consecutive_requires_good_newest_loops() {
     let row = |loops: &[Seen]| judged(LoopRule::Consecutive(3), loops);
     let good = "prom/errors is 0.50, within the limit of 1";
     let so_far = |count: u32, why: &str| format!("{count} of 3 good loops in a row so far: {good}{why}");
@@ -85,7 +85,7 @@ fn consecutive_wants_the_newest_loops_all_good() {
 }
 
 #[test]
-fn what_passes_without_data_is_good_and_what_is_not_good_ends_a_row() {
+fn a_pass_without_data_is_good_and_any_other_loop_ends_a_row() {
     let row = |loops: &[Seen]| judged(LoopRule::Consecutive(2), loops);
     let why = |seen: Seen| row(&[GOOD, seen, GOOD]);
     for (seen, expected) in [
@@ -98,13 +98,13 @@ fn what_passes_without_data_is_good_and_what_is_not_good_ends_a_row() {
         assert_eq!(outcome, Inconclusive, "{reason}");
         assert!(reason.ends_with(expected), "{reason}");
     }
-    // Where zero stands in, zero is what was found.
+    // With a policy of zero, the value is 0.
     assert_eq!(why(Absent(Zero)).0, Satisfied);
     assert_eq!(why(Absent(Pass)).0, Satisfied);
 }
 
 #[test]
-fn a_row_wants_as_many_loops_as_it_says_whatever_passes_without_data() {
+fn a_row_needs_its_number_of_loops_even_if_they_pass_without_data() {
     let row = |loops: &[Seen]| judged(LoopRule::Consecutive(3), loops);
     let passes = "prom/errors has no data, which counts as satisfied: an empty result";
     assert_eq!(row(&[Absent(Pass)]), (Inconclusive, format!("1 of 3 good loops in a row so far: {passes}")));
@@ -116,14 +116,14 @@ fn a_row_wants_as_many_loops_as_it_says_whatever_passes_without_data() {
 }
 
 #[test]
-fn a_newest_loop_that_leaves_it_open_decides_nothing() {
+fn an_inconclusive_newest_loop_decides_nothing() {
     for rule in [LoopRule::Consecutive(2), LoopRule::FailureLimit(0)] {
         assert_eq!(judged(rule, &[GOOD, Nothing]), (Inconclusive, "no data: HTTP 503".to_owned()));
     }
 }
 
 #[test]
-fn failure_limit_takes_so_many_failed_loops_and_no_more() {
+fn failure_limit_is_the_maximum_of_failed_loops() {
     let limit = |loops: &[Seen]| judged(LoopRule::FailureLimit(2), loops);
     let bad = "prom/errors is 2, above the limit of 1";
     assert_eq!(limit(&[GOOD]).1, "prom/errors is 0.50, within the limit of 1; 0 of at most 2 failed loops");
@@ -135,7 +135,7 @@ fn failure_limit_takes_so_many_failed_loops_and_no_more() {
     assert_eq!(limit(&[BAD, BAD, BAD, GOOD]).0, Violated);
     assert_eq!(limit(&[BAD, BAD, BAD, Absent(Pass)]).0, Violated);
     assert_eq!(limit(&[BAD, BAD, BAD, Nothing]), (Violated, format!("no data: HTTP 503; {over}")));
-    // A loop that leaves it open does not count as failed; one that fails for want of data does.
+    // An inconclusive loop does not count as failed; one that fails by its policy does.
     assert_eq!(limit(&[BAD, BAD, Nothing, Absent(Pass), Skipped, Unassessed, GOOD]).0, Satisfied);
     assert_eq!(limit(&[BAD, BAD, Absent(Fail)]).0, Violated);
     assert_eq!(limit(&[BAD, BAD, Absent(Fail), GOOD]).0, Violated);
@@ -148,7 +148,7 @@ fn failure_limit_takes_so_many_failed_loops_and_no_more() {
 }
 
 #[test]
-fn what_only_earlier_loops_measured_is_no_data_with_a_rule_and_without() {
+fn a_metric_that_only_earlier_loops_measured_has_no_data_with_or_without_a_rule() {
     let rules = [None, Some(LoopRule::Consecutive(1)), Some(LoopRule::FailureLimit(1))];
     for rule in rules {
         for before in [GOOD, BAD, Nothing, Absent(Pass), Absent(Fail), Absent(Zero)] {
@@ -160,12 +160,12 @@ fn what_only_earlier_loops_measured_is_no_data_with_a_rule_and_without() {
             assert_eq!((insights.loops[1].outcomes[0], insights.loops[1].values[0]), (LoopOutcome::Inconclusive, None));
         }
     }
-    // What no loop ever measured keeps its own reason.
+    // A metric that no loop measured keeps its own reason.
     assert_eq!(after(None, &[Skipped]).verdicts[0].reason, "no data: `prom/errors` was not measured");
 }
 
 #[test]
-fn a_document_of_iter8_does_not_tell_which_loop_measured_so_its_values_count() {
+fn values_of_iter8_documents_count_because_their_loop_is_unknown() {
     let limits = SloLimits { upper: vec![Slo { metric: "prom/errors".into(), limit: Number(1.0) }], lower: Vec::new() };
     let values = vec![[("prom/errors".to_owned(), vec![2.0, 0.5])].into()];
     let insights = Insights { num_versions: 1, non_hist_metric_values: values, ..Insights::default() };
@@ -180,9 +180,9 @@ fn a_document_of_iter8_does_not_tell_which_loop_measured_so_its_values_count() {
 }
 
 #[test]
-fn a_rule_judges_each_objective_and_version_apart() {
+fn a_rule_judges_each_slo_and_version_separately() {
     let limits = |metrics: &[&str]| -> Vec<Slo> {
-        metrics.iter().map(|metric| Slo { metric: (*metric).to_owned(), limit: Number(1.0) }).collect()
+        metrics.iter().map(|metric| Slo { metric: (*metric).into(), limit: Number(1.0) }).collect()
     };
     let limits = SloLimits { upper: limits(&["a/x", "a/y"]), lower: limits(&["a/z"]) };
     let values = |x: f64, y: f64, z: f64| {
@@ -204,7 +204,7 @@ fn a_rule_judges_each_objective_and_version_apart() {
     assert_eq!(assessment.satisfied.upper, [[true, false], [false, true]]);
     assert_eq!(assessment.satisfied.lower, [[false, false]]);
     assert_eq!(assessment.record.unwrap().outcomes, [S, S, V, S, S, V], "each loop by itself");
-    // With other objectives or versions, nothing is known of the loops before.
+    // Records of other SLOs or versions do not count.
     insights.loops = vec![LoopRecord { outcomes: vec![S; 3], ..record }];
     let mut assessment = assess(&insights, &limits);
     judge(&mut assessment, &insights, Some(LoopRule::Consecutive(2)), &this);
@@ -212,7 +212,7 @@ fn a_rule_judges_each_objective_and_version_apart() {
 }
 
 #[test]
-fn values_are_kept_to_six_digits_and_still_differ_from_their_limit() {
+fn values_are_rounded_to_six_digits_but_never_to_their_limit() {
     let limits = SloLimits { upper: vec![Slo { metric: "a/x".into(), limit: Number(50.0) }], lower: Vec::new() };
     for (value, kept) in
         [(12.345_678_9, 12.3457), (50.000_000_1, 50.000_000_1), (-1e-300, -1e-300), (f64::MAX, 1.79769e308)]
@@ -236,7 +236,7 @@ fn record(number: u64, cells: usize) -> LoopRecord {
 }
 
 #[test]
-fn a_loop_that_is_assessed_again_has_one_record() {
+fn a_reassessed_loop_has_one_record() {
     let mut loops = vec![record(1, 2), record(2, 2), record(9, 2)];
     let again = LoopRecord { outcomes: vec![LoopOutcome::Violated; 2], ..record(2, 2) };
     keep(&mut loops, &again);
@@ -246,7 +246,7 @@ fn a_loop_that_is_assessed_again_has_one_record() {
 }
 
 #[test]
-fn the_oldest_loops_lose_their_values_then_go() {
+fn the_oldest_loops_lose_their_values_and_are_dropped_next() {
     for (cells, kept, whole) in [(3, MAX_LOOPS, MAX_LOOPS), (300, 100, 10), (40_000, 1, 1)] {
         let mut loops = Vec::new();
         for number in 1..=600 {

@@ -1,7 +1,7 @@
-//! Verdicts: how SLOs are judged, kept over loops, asked for in conditions and asserted.
+//! Verdicts on SLOs: judging one loop or several, conditions of tasks, and `assert`.
 
-pub mod assertion;
+pub(crate) mod assertion;
 pub mod assess;
-pub mod condition;
-pub mod load_validity;
+pub(crate) mod condition;
+pub(crate) mod load_validity;
 pub mod loops;

@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 
 use super::schema_fragments::{anything, given, some_entry};
 use super::{Task, TaskContext, TaskError, TaskFacts, TaskKind};
-use crate::metrics::reading::MetricName;
 use crate::model::contribution::{Assessment, Contribution};
 use crate::model::document::{ExperimentResult, TaskSpec};
 use crate::model::insights::Insights;
 use crate::model::loops::LoopRule;
+use crate::model::metric_name::MetricRef;
 use crate::model::number::{Count, Number};
 use crate::model::slo::{Outcome, Slo, SloLimits, Verdict, with_capitals};
 use crate::ports::BoxFuture;
@@ -140,7 +140,7 @@ fn from_values(_name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError>
     let mut slos = serde_json::Map::new();
     for (bound, map) in maps.into_iter().filter(|(_, map)| !map.is_empty()) {
         let entry = |(metric, limit): (&String, &Number)| {
-            check_name(metric, &format!("SLOs.{bound}.{metric}"))?;
+            check_name(&metric.as_str().into(), &format!("SLOs.{bound}.{metric}"))?;
             Ok(json!({"metric": metric, "limit": plain(limit.0)}))
         };
         let list: Result<Vec<Value>, InputError> = map.iter().map(entry).collect();
@@ -181,8 +181,8 @@ fn nothing_to_assess(path: &str) -> InputError {
         .with_hint("set a limit, such as `assess.SLOs.upper.http/latency-mean=50`")
 }
 
-fn check_name(metric: &str, path: &str) -> Result<(), InputError> {
-    metric.parse::<MetricName>().map(|_| ()).map_err(|error| InputError::new(path, error.to_string()))
+fn check_name(metric: &MetricRef, path: &str) -> Result<(), InputError> {
+    metric.name().map(|_| ()).map_err(|error| InputError::new(path, error.to_string()))
 }
 
 fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
@@ -268,8 +268,7 @@ fn same_limits(insights: &Insights, limits: &SloLimits) -> Result<(), InputError
 
 /// The objectives in an order, and metrics in a spelling, that does not depend on how they were written.
 fn sorted(limits: &SloLimits) -> [Vec<(String, f64)>; 2] {
-    let name =
-        |slo: &Slo| slo.metric.parse::<MetricName>().map_or_else(|_| slo.metric.clone(), |name| name.to_string());
+    let name = |slo: &Slo| slo.metric.name().map_or_else(|_| slo.metric.to_string(), ToString::to_string);
     [&limits.upper, &limits.lower].map(|slos| {
         let mut pairs: Vec<(String, f64)> = slos.iter().map(|slo| (name(slo), slo.limit.0)).collect();
         pairs.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));

@@ -15,6 +15,7 @@ use crate::model::duration::GoDuration;
 use crate::model::load::Spacing;
 use crate::model::number::Number;
 use crate::model::readable::show;
+use crate::model::text::prefix;
 use crate::values::input::InputError;
 
 /// How requests are spaced, as values name it.
@@ -43,7 +44,7 @@ impl JsonSchema for ArrivalValue {
 
 /// A value as an error shows it.
 fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned).chars().take(40).collect()
+    prefix(&value.as_str().map_or_else(|| value.to_string(), str::to_owned), 40).to_owned()
 }
 
 /// A stage, as values describe it: the rate goes linearly from what it was to `qps` within `duration`.

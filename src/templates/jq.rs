@@ -21,6 +21,8 @@ use jaq_std::ValT as _;
 
 use self::guard::{Bounded, Guard, STEPS};
 
+use crate::model::text::truncate;
+
 /// Longest filter, in bytes.
 const MAX_LENGTH: usize = 4096;
 
@@ -125,14 +127,14 @@ impl Filter {
         match (found.next(), found.next()) {
             (None, _) => Output::Nothing("nothing"),
             (Some(first), Some(second)) => {
-                let [first, second] = [first, second].map(|value| clipped(&value.to_string()));
+                let [first, second] = [first, second].map(|value| truncate(&value.to_string(), SHOWN));
                 Output::Other(format!("several values ({first}, {second} …)"))
             }
             (Some(Val::Null), None) => Output::Nothing("null"),
             (Some(Val::TStr(text)), None) => Output::Text(String::from_utf8_lossy(&text).into_owned()),
             (Some(other), None) => match other.as_f64() {
-                Some(number) => Output::Number(number, clipped(&other.to_string())),
-                None => Output::Other(clipped(&other.to_string())),
+                Some(number) => Output::Number(number, truncate(&other.to_string(), SHOWN)),
+                None => Output::Other(truncate(&other.to_string(), SHOWN)),
             },
         }
     }
@@ -162,7 +164,7 @@ impl Filter {
         for output in self.compiled.id.run((context, input)).take(MAX_OUTPUTS) {
             let output = output.map_err(|exception| match (guard.stopped(), exception.get_err()) {
                 (Some(stopped), _) => Fault::Failed(stopped.words().to_owned()),
-                (None, Ok(error)) => Fault::Failed(clipped(&error.to_string())),
+                (None, Ok(error)) => Fault::Failed(truncate(&error.to_string(), SHOWN)),
                 (None, Err(_)) => Fault::Failed("the filter halts".to_owned()),
             })?;
             if take(output).is_break() {
@@ -201,7 +203,7 @@ fn depth(text: &str) -> usize {
 /// Where a filter can't be read, if that is known.
 fn unreadable(text: &str, found: Option<&str>) -> String {
     match found.filter(|found| !found.is_empty()) {
-        Some(found) => format!("can't be read at `{}`", clipped(found)),
+        Some(found) => format!("can't be read at `{}`", truncate(found, SHOWN)),
         None if text.trim().is_empty() => "is empty".to_owned(),
         None => "ends where more is expected".to_owned(),
     }
@@ -209,13 +211,6 @@ fn unreadable(text: &str, found: Option<&str>) -> String {
 
 /// Longest part of a document or a filter that a message repeats, in characters.
 const SHOWN: usize = 80;
-
-fn clipped(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
 
 #[cfg(test)]
 #[path = "jq_tests.rs"]

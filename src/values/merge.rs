@@ -6,6 +6,7 @@ use super::input::{InputError, InputErrors};
 use super::origins::{Origin, Origins};
 use super::set::{Kind, set};
 use crate::model::codec;
+use crate::model::text::truncate;
 use crate::redact::{HIDDEN, is_secret_path, mask_text};
 
 /// Length to which an error truncates a flag's text, in characters.
@@ -146,10 +147,7 @@ fn shown(text: &str) -> String {
         Some(at) => format!("{}{HIDDEN}", mask_text(&text[..at])),
         None => mask_text(text),
     };
-    match text.char_indices().nth(MAX_SHOWN) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    truncate(&text, MAX_SHOWN)
 }
 
 /// Start of the first value that is a secret.

@@ -114,9 +114,12 @@ fn the_demo_spares_a_document_that_is_not_its_own() {
 #[test]
 fn what_a_script_prints_can_not_act_on_the_terminal() {
     let bench = Bench::new();
-    bench.write("experiment.yaml", "spec:\n- run: printf 'a\\033[2Jb\\n'\n");
+    bench.write("experiment.yaml", "spec:\n- run: printf 'a\\033[2Jb\\342\\200\\256c\\n'\n");
     let said = bench.run(["run"]);
-    assert!(said.stderr.contains("a\u{fffd}[2Jb") && !said.stderr.contains('\u{1b}'), "{said:#?}");
+    assert!(
+        said.stderr.contains(r"a\u{1b}[2Jb\u{202e}c") && !said.stderr.contains(['\u{1b}', '\u{202e}']),
+        "{said:#?}"
+    );
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn the_text_report_lists_numbers_of_the_service_time_where_an_objective_is_about
         insights.metrics_info.insert(name.to_owned(), insights.metrics_info["http/latency-p50"].clone());
         insights.non_hist_metric_values[0].insert(name.to_owned(), vec![5.0]);
     }
-    let limit = Slo { metric: "http/service-time-p99".to_owned(), limit: Number(60.0) };
+    let limit = Slo { metric: "http/service-time-p99".into(), limit: Number(60.0) };
     insights.slos.as_mut().unwrap().upper.push(limit);
     let text = render("text", &document);
     let listed =

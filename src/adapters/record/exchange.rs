@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::model::duration::GoDuration;
+use crate::model::text::truncate;
 use crate::ports::{WebError, WebErrorKind, WebRequest, WebResponse};
 use crate::redact::{HIDDEN, SentSecrets, is_secret, mask_form, mask_text, mask_url, mask_webhook};
 
@@ -136,7 +137,7 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{} {}`", self.method, self.url)?;
         if let Some(body) = &self.body {
-            write!(f, " with the body `{}`", shortened(body))?;
+            write!(f, " with the body `{}`", truncate(body, SHOWN))?;
         }
         Ok(())
     }
@@ -151,14 +152,8 @@ impl Key {
         if self.headers == recorded.headers {
             return Some("it was asked less often".to_owned());
         }
-        Some(format!("it was asked with the headers `{}`", shortened(&recorded.headers.join("`, `"))))
+        Some(format!("it was asked with the headers `{}`", truncate(&recorded.headers.join("`, `"), SHOWN)))
     }
-}
-
-/// The start of a text.
-fn shortened(text: &str) -> String {
-    let start: String = text.chars().take(SHOWN).collect();
-    if start.len() < text.len() { start + "…" } else { start }
 }
 
 impl Asked {

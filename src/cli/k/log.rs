@@ -10,6 +10,7 @@ use crate::app::error::AppError;
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::cli::signals::Interruption;
+use crate::model::text::printable;
 
 /// Flags of `k log`.
 #[derive(Debug, Args)]
@@ -31,7 +32,7 @@ pub async fn run(args: LogArgs) -> Result<Exit, AppError> {
     let tell = |line: LogLine<'_>| match line {
         LogLine::Said(pod, text) => {
             // The pod's name is printed when it changes.
-            let mut text = format!("{}\n", output::harmless(text));
+            let mut text = format!("{}\n", printable(text));
             if let Ok(mut last) = last.lock()
                 && *last != pod
             {
@@ -43,7 +44,7 @@ pub async fn run(args: LogArgs) -> Result<Exit, AppError> {
                 text.clear();
             }
         }
-        LogLine::Silent(pod, why) => output::to_stderr(&format!("pod/{pod}: {}\n", output::harmless(why))),
+        LogLine::Silent(pod, why) => output::to_stderr(&format!("pod/{pod}: {}\n", printable(why))),
     };
     tokio::select! {
         any = follow_logs(&connection, &group, args.follow, stored.revision, &tell) => {

@@ -18,6 +18,7 @@ use super::status::{OK, Status, UNIMPLEMENTED, status_name};
 use crate::load::cause::{Cause, Failure};
 use crate::load::connect::Connector;
 use crate::load::h2::{failure, handshake};
+use crate::model::text::prefix;
 
 /// Methods, the newest first.
 const METHODS: [&str; 2] = [
@@ -125,7 +126,7 @@ async fn gather(mut client: ReflectionClient<'_>, service: &str) -> Result<Vec<F
 
 fn refused(code: i32, text: &str) -> ReflectionError {
     let name = u16::try_from(code).map_or_else(|_| code.to_string(), status_name);
-    ReflectionError::Refused(format!("{name}: {}", text.chars().take(300).collect::<String>()))
+    ReflectionError::Refused(format!("{name}: {}", prefix(text, 300)))
 }
 
 /// Files fetched so far.

@@ -9,6 +9,7 @@ use super::frame::Deframer;
 use super::status::{self, Status};
 use crate::load::cause::{Cause, Failure};
 use crate::load::h2::failure;
+use crate::model::text::prefix;
 
 /// Header name, parsed at compile time.
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
@@ -92,7 +93,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
     if rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'+' || rest[0] == b';') {
         return Ok(());
     }
-    let content_type = value.map(|value| String::from_utf8_lossy(value).chars().take(100).collect::<String>());
+    let content_type = value.map(|value| prefix(&String::from_utf8_lossy(value), 100).to_owned());
     Err(malformed(match content_type {
         Some(content_type) => format!("the answer's content-type is `{content_type}`; expected application/grpc"),
         None => "the answer has no content-type; expected application/grpc".to_owned(),

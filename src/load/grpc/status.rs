@@ -5,6 +5,7 @@
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::model::grpc_status;
+use crate::model::text::prefix;
 
 /// Header names, parsed at compile time.
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -48,7 +49,7 @@ pub(super) fn read(headers: &HeaderMap) -> Option<Result<Status, String>> {
     }
     let code = value.to_str().ok().and_then(|text| text.parse::<u16>().ok()).filter(|code| *code <= MAX_CODE);
     let Some(code) = code else {
-        let text: String = String::from_utf8_lossy(value.as_bytes()).chars().take(20).collect();
+        let text = prefix(&String::from_utf8_lossy(value.as_bytes()), 20).to_owned();
         return Some(Err(format!("grpc-status is `{text}`; expected a number of 0 to {MAX_CODE}")));
     };
     let message = headers.get(GRPC_MESSAGE).map(|text| decoded(text.as_bytes())).unwrap_or_default();

@@ -3,6 +3,7 @@
 use h2::Reason;
 
 use crate::load::cause::{Cause, Failure};
+use crate::model::text::prefix;
 
 /// Longest detail of an error: a GOAWAY may carry any data.
 const MAX_TEXT: usize = 300;
@@ -19,7 +20,7 @@ pub(in crate::load) fn failure(error: &h2::Error) -> Failure {
         return if is_end { Failure::new(Cause::Closed, "") } else { failure };
     }
     let name = error.reason().map_or_else(|| error.to_string(), reason_name);
-    let text = || clipped(&error.to_string());
+    let text = || prefix(&error.to_string(), MAX_TEXT).to_owned();
     if error.is_remote() && error.is_go_away() {
         let failure = Failure::new(Cause::Closed, format!("the service closes the connection: {}", text()));
         return Failure { is_retryable: true, ..failure };
@@ -37,8 +38,4 @@ pub(in crate::load) fn failure(error: &h2::Error) -> Failure {
 /// The name of an error code in RFC 9113: `CANCEL`.
 fn reason_name(reason: Reason) -> String {
     format!("{reason:?}")
-}
-
-fn clipped(text: &str) -> String {
-    text.chars().take(MAX_TEXT).collect()
 }

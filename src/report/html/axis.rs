@@ -1,8 +1,8 @@
-//! Axes of charts: from values to places, and the ticks between.
+//! Axes of charts: the mapping from values to positions, and ticks.
 
 use serde::Serialize;
 
-/// From values to places along one direction of a chart, linear or logarithmic.
+/// Mapping from values to positions along one direction of a chart, linear or logarithmic.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Axis {
     values: (f64, f64),
@@ -13,31 +13,28 @@ pub(super) struct Axis {
 /// A marked value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Tick {
-    /// Its place.
     pub at: f64,
-    /// What stands beside it.
     pub label: String,
 }
 
 impl Axis {
-    /// An axis from `values` to `places`; a range of no extent is widened.
+    /// Creates a linear axis from `values` to `places`; an empty range is widened.
     pub fn linear(values: (f64, f64), places: (f64, f64)) -> Self {
         let values = if values.1 > values.0 { values } else { (values.0, values.0 + 1.0) };
         Self { values, places, is_log: false }
     }
 
-    /// A logarithmic axis; what is not above 0 lies at its start.
+    /// Creates a logarithmic axis; values of 0 or less lie at its start.
     pub fn log(values: (f64, f64), places: (f64, f64)) -> Self {
         let low = values.0.max(1e-6);
         Self { values: (low, values.1.max(low * 1.01)), places, is_log: true }
     }
 
-    /// Whether it is logarithmic.
     pub fn is_log(&self) -> bool {
         self.is_log
     }
 
-    /// The place of a value, kept within the axis.
+    /// Maps a value to a position, clamped to the axis.
     pub fn place(&self, value: f64) -> f64 {
         let share = |v: f64| if self.is_log { v.max(self.values.0).ln() } else { v };
         let (low, high) = (share(self.values.0), share(self.values.1));
@@ -45,13 +42,13 @@ impl Axis {
         round(self.places.0 + t * (self.places.1 - self.places.0))
     }
 
-    /// The value at a share of the axis, 0 to 1.
+    /// Returns the value at a fraction of the axis, 0 to 1.
     pub fn value(&self, t: f64) -> f64 {
         let (low, high) = self.values;
         if self.is_log { low * (high / low).powf(t) } else { low + t * (high - low) }
     }
 
-    /// Ticks at round values, at least `gap` apart.
+    /// Places ticks at round values, at least `gap` apart.
     pub fn ticks(&self, gap: f64) -> Vec<Tick> {
         let candidates = if self.is_log { self.log_values() } else { self.linear_values() };
         let mut ticks: Vec<Tick> = Vec::new();
@@ -70,7 +67,7 @@ impl Axis {
         let magnitude = 10_f64.powf(rough.log10().floor());
         let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|s| s * magnitude).find(|s| *s >= rough).unwrap_or(rough);
         let first = (low / step).ceil();
-        // Seven at most, as the step is a fifth of the range or more.
+        // Seven at most, because the step is at least a fifth of the range.
         (0..8).map(|n| (first + f64::from(n)) * step).filter(|v| *v <= high * (1.0 + 1e-9)).collect()
     }
 
@@ -83,7 +80,7 @@ impl Axis {
     }
 }
 
-/// One decimal is finer than any screen.
+/// Rounds a position to one decimal, finer than any screen.
 pub(super) fn round(place: f64) -> f64 {
     (place * 10.0).round() / 10.0
 }

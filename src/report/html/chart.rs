@@ -1,42 +1,41 @@
-//! The two charts of a distribution: the log-percentile curve and the histogram. Only coordinates; the template draws them.
+//! Charts of a distribution: the log-percentile curve and the histogram. This computes coordinates; the template draws them.
 
 use std::fmt::Write;
 
 use serde::Serialize;
 
 use super::axis::{Axis, Tick, round};
-use crate::report::distribution::Distribution;
+use crate::metrics::Distribution;
 use crate::report::show;
 
-/// Size of a chart and where its plot lies, in user units. Text is 12 to 15 units high, so that it can be read on a phone.
+/// Size of a chart and edges of its plot, in user units. Text is 12 to 15 units high to be readable on a phone.
 pub(super) const WIDTH: f64 = 480.0;
 const HEIGHT: f64 = 300.0;
 pub(super) const LEFT: f64 = 60.0;
 pub(super) const RIGHT: f64 = 446.0;
 pub(super) const TOP: f64 = 28.0;
 const BOTTOM: f64 = 246.0;
-/// Distance of labels that stand above one another.
+/// Height of a line of labels.
 const LINE: f64 = 18.0;
-/// Widest that a character of a label is on average.
+/// Upper bound of the mean width of a label's characters.
 const CHARACTER: f64 = 9.0;
 /// Points of a curve, bins of a histogram.
 const POINTS: usize = 48;
 const BINS: usize = 40;
-/// Percentiles that have a tick and a marker.
+/// Percentiles with a tick and a marker.
 const MARKED: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
-/// From this ratio of highest to typical value on, values are on a logarithmic scale.
+/// Ratio of the highest to the typical value above which the scale is logarithmic.
 pub(super) const LOG_RATIO: f64 = 25.0;
-/// Most limits that are drawn in one chart.
+/// Maximum limits per chart.
 const MAX_LIMITS: usize = 4;
 
-/// A limit to draw in.
+/// A limit to draw.
 #[derive(Clone, Debug)]
 pub(super) struct Limit {
-    /// Its label: `p99 ≤ 120`.
+    /// Such as `p99 ≤ 120`.
     pub label: String,
-    /// The limit.
     pub value: f64,
-    /// The percentile it is about, where it is about one.
+    /// Percentile that is limited, if any.
     pub percentile: Option<f64>,
 }
 
@@ -59,39 +58,38 @@ pub(super) struct Chart {
 /// One curve.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Line {
-    /// Which colour, dashes and marker.
+    /// Index of the colour, dashes and marker.
     pub style: usize,
-    /// SVG path.
     pub path: String,
-    /// Places of markers.
+    /// Positions of markers.
     pub marks: Vec<[f64; 2]>,
-    /// Places of rings around markers: what violates a limit.
+    /// Positions of rings, around values that violate a limit.
     pub rings: Vec<[f64; 2]>,
-    /// Places of crosses: where there is no value.
+    /// Positions of crosses, for missing values.
     pub crosses: Vec<[f64; 2]>,
 }
 
-/// A limit as it is drawn.
+/// A drawn limit.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct LimitLine {
     /// `[x1, y1, x2, y2]`
     pub line: [f64; 4],
-    /// Whether it is no limit but the rate that was asked for.
+    /// True for the requested rate, which is drawn like a limit.
     pub is_asked: bool,
     pub label: String,
-    /// Place of the label.
+    /// Position of the label.
     pub at: [f64; 2],
     pub anchor: &'static str,
-    /// Where on the line the percentile lies that the limit is about.
+    /// Position of the limited percentile on the line.
     pub ring: Option<[f64; 2]>,
 }
 
-/// A series: its style and values.
+/// Style and values of a series.
 pub(super) type Series<'a> = (usize, &'a Distribution);
 
 fn highest(series: &[Series<'_>], limits: &[Limit]) -> f64 {
     let top = series.iter().map(|(_, d)| d.max()).fold(0.0, f64::max);
-    // Limits just above the data are drawn in; one far above would press the curves to the ground.
+    // A limit far above the data would flatten the curves.
     let near = limits.iter().map(|l| l.value).filter(|v| *v <= top * 2.0);
     near.fold(top, f64::max)
 }
@@ -104,7 +102,7 @@ fn is_long_tailed(series: &[Series<'_>]) -> bool {
 fn value_axis(series: &[Series<'_>], limits: &[Limit], places: (f64, f64)) -> Axis {
     let low = series.iter().map(|(_, d)| d.min()).fold(f64::INFINITY, f64::min).max(0.0);
     let high = highest(series, limits);
-    // Room above the highest limit for its label.
+    // Space above the highest limit for its label.
     let room = if drawn(series, limits).is_empty() { 0.04 } else { 0.12 };
     if is_long_tailed(series) {
         let low = (low * 0.96).max(high * 1e-6);
@@ -114,25 +112,25 @@ fn value_axis(series: &[Series<'_>], limits: &[Limit], places: (f64, f64)) -> Ax
     }
 }
 
-/// Limits that lie within the chart; the caller tells of the others.
+/// Selects the limits within the chart; the caller lists the others in a note.
 fn drawn<'a>(series: &[Series<'_>], limits: &'a [Limit]) -> Vec<&'a Limit> {
     let top = highest(series, limits);
     limits.iter().filter(|l| l.value > 0.0 && l.value <= top).take(MAX_LIMITS).collect()
 }
 
-/// Labels of the limits that do not lie within the charts.
+/// Lists the labels of the limits outside the charts.
 pub(super) fn left_out(series: &[Series<'_>], limits: &[Limit]) -> Vec<String> {
-    let shown: Vec<&str> = drawn(series, limits).into_iter().map(|l| l.label.as_str()).collect();
-    limits.iter().map(|l| l.label.clone()).filter(|label| !shown.contains(&label.as_str())).collect()
+    let drawn: Vec<&str> = drawn(series, limits).into_iter().map(|l| l.label.as_str()).collect();
+    limits.iter().map(|l| l.label.clone()).filter(|label| !drawn.contains(&label.as_str())).collect()
 }
 
-/// Value over percentile, the percentiles spread as 1/(1-p) so that each nine is as wide as the one before it.
+/// Plots value over percentile, spread as 1/(1-p) so that each nine is as wide as the one before it.
 pub(super) fn percentiles(series: &[Series<'_>], limits: &[Limit], unit: &str) -> Chart {
     let nines = |p: f64| -(1.0 - p / 100.0).max(1e-9).log10();
-    let most = series.iter().map(|(_, d)| d.count).max().unwrap_or(1) as f64;
+    let most = series.iter().map(|(_, d)| d.count()).max().unwrap_or(1) as f64;
     let x = Axis::linear((0.0, most.log10().clamp(2.0, 5.0)), (LEFT, RIGHT));
     let y = value_axis(series, limits, (BOTTOM, TOP));
-    let end = |distribution: &Distribution| (distribution.count as f64).log10().clamp(0.3, 5.0);
+    let end = |distribution: &Distribution| (distribution.count() as f64).log10().clamp(0.3, 5.0);
     let curve = |(_, distribution): &Series<'_>| -> Vec<[f64; 2]> {
         let nines = (0..=POINTS).map(|point| end(distribution) * point as f64 / POINTS as f64);
         nines.map(|n| [x.place(n), y.place(distribution.percentile(100.0 * (1.0 - 10_f64.powf(-n))))]).collect()
@@ -172,7 +170,7 @@ fn scaled(unit: &str, axis: &Axis) -> String {
     if axis.is_log() { format!("{unit}, log scale") } else { unit.to_owned() }
 }
 
-/// Lines across the chart. Their labels stand above them where no curve passes, else below them, pushed apart where limits are near.
+/// Draws limits as horizontal lines. A label is placed above its line if no curve passes there, else below; close labels are pushed apart.
 pub(super) fn horizontal(
     limits: &[&Limit],
     y: &Axis,
@@ -188,7 +186,7 @@ pub(super) fn horizontal(
         let at = y.place(limit.value);
         let width = limit.label.chars().count() as f64 * CHARACTER;
         let ring = limit.percentile.map(|p| [place(p), at]);
-        // Whether no curve and no ring pass through the label when it begins at `x`.
+        // True if no curve and no ring pass through a label that begins at `x`.
         let is_free = |label_at: f64, x: f64| {
             let within = |[px, py]: &[f64; 2]| {
                 *px > x - 8.0 && *px < x + width + 8.0 && *py > label_at - LINE && *py < label_at + 8.0
@@ -200,8 +198,8 @@ pub(super) fn horizontal(
         let is_room_below = below < bottom - 3.0;
         let starts = || (0..20).map(|step| LEFT + 8.0 + f64::from(step) * 18.0).take_while(|x| x + width < RIGHT);
         let free_at = |label_at: f64| starts().find(|x| is_free(label_at, *x)).map(|x| [x, label_at]);
-        let found = free_at(above).or_else(|| free_at(below).filter(|_| is_room_below));
-        let [x, label_at] = found.unwrap_or([LEFT + 8.0, above]);
+        let free = free_at(above).or_else(|| free_at(below).filter(|_| is_room_below));
+        let [x, label_at] = free.unwrap_or([LEFT + 8.0, above]);
         floor = label_at;
         let line = [LEFT, at, RIGHT, at];
         let at = [x, round(label_at)];
@@ -210,7 +208,7 @@ pub(super) fn horizontal(
     lines
 }
 
-/// Share of values per bin; bins of equal width on the axis.
+/// Plots the share of values per bin; bins are of equal width on the axis.
 pub(super) fn histogram(series: &[Series<'_>], limits: &[Limit], unit: &str) -> Chart {
     let limits_drawn = drawn(series, limits);
     let top = TOP + LINE * limits_drawn.len() as f64;
@@ -230,7 +228,7 @@ pub(super) fn histogram(series: &[Series<'_>], limits: &[Limit], unit: &str) -> 
             let _ = write!(path, "V{}H{}", y.place(*share), x.place(*edge));
         }
         let _ = write!(path, "V{BOTTOM}");
-        // One marker on the peak tells the curves apart without colour.
+        // A marker on the peak distinguishes the curves without colour.
         let highest = shares.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(bin, _)| bin);
         let middle = (x.place(edges[highest]) + x.place(edges[highest + 1])) / 2.0;
         Line { style: *style, path, marks: vec![[round(middle), y.place(shares[highest])]], ..Line::default() }
@@ -250,12 +248,12 @@ pub(super) fn histogram(series: &[Series<'_>], limits: &[Limit], unit: &str) -> 
     }
 }
 
-/// Percent of all values in each bin; a cell that spans bins is shared out evenly.
+/// Computes the percentage of all values in each bin; a cell that spans bins is split evenly.
 fn binned(distribution: &Distribution, edges: &[f64]) -> Vec<f64> {
     let bins = edges.len() - 1;
     let mut shares = vec![0.0; bins];
-    let total = distribution.count as f64 / 100.0;
-    for cell in &distribution.cells {
+    let total = distribution.count() as f64 / 100.0;
+    for cell in distribution.cells() {
         let percent = cell.count as f64 / total;
         let bin = |value: f64| edges[1..bins].partition_point(|edge| *edge <= value);
         let (first, last) = (bin(cell.lower), bin(cell.upper));
@@ -273,8 +271,8 @@ fn binned(distribution: &Distribution, edges: &[f64]) -> Vec<f64> {
     shares
 }
 
-/// Upright lines; their labels stand in rows of their own above the curves, lowest limit first: a label reaches to the right over lines
-/// that begin below it.
+/// Draws limits as vertical lines. Each label has a row above the curves, lowest limit first, so that it extends to the right over shorter
+/// lines.
 fn vertical(limits: &[&Limit], x: &Axis) -> Vec<LimitLine> {
     let mut limits = limits.to_vec();
     limits.sort_by(|a, b| a.value.total_cmp(&b.value));
@@ -299,6 +297,6 @@ fn described(series: &[Series<'_>], limits: &[Limit], unit: &str) -> String {
     let curves = if series.len() == 1 { "1 curve".to_owned() } else { format!("{} curves", series.len()) };
     let limits: Vec<&str> = limits.iter().map(|l| l.label.as_str()).collect();
     let limits = if limits.is_empty() { String::new() } else { format!(" Limits: {}.", limits.join("; ")) };
-    let highest = series.iter().map(|(_, d)| d.max()).fold(0.0, f64::max);
+    let highest = series.iter().map(|(_, d)| d.max()).reduce(f64::max).unwrap_or(0.0);
     format!("{curves}, up to {} {unit}; the table below has the figures.{limits}", show::value(highest))
 }

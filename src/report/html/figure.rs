@@ -1,15 +1,15 @@
-//! Figures: what is drawn in which chart, and the table of figures that goes with it.
+//! Figures: the selection of distributions for each chart, and the table beside it.
 
 use serde::Serialize;
 
 use super::chart::{self, Chart, Limit};
+use crate::metrics::{Distribution, MetricsView};
 use crate::model::insights::Insights;
 use crate::model::slo::Bound;
-use crate::report::digest::{Digest, SloReport};
-use crate::report::distribution::Distribution;
 use crate::report::show::{self, squeezed};
+use crate::report::view::{ReportView, SloReport};
 
-/// Most curves in one chart, so that each has its own colour, dashes and marker.
+/// Maximum curves per chart, so that each has its own colour, dashes and marker.
 pub(super) const MAX_SERIES: usize = 6;
 
 /// A figure: two charts of the same distributions, and their percentiles as a table.
@@ -18,14 +18,14 @@ pub(super) struct Figure {
     pub number: usize,
     pub title: String,
     pub charts: Vec<Chart>,
-    /// What the values are of: `Requests`.
+    /// Unit of counting: `Requests`.
     pub counted: String,
     pub unit: String,
     pub rows: Vec<Row>,
     pub notes: Vec<String>,
 }
 
-/// One curve in figures.
+/// Key figures of one curve.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Row {
     pub style: usize,
@@ -34,44 +34,44 @@ pub(super) struct Row {
     pub cells: Vec<String>,
 }
 
-/// What belongs in one figure: a title and, per curve, its name, version and metric.
+/// Plan of one figure: a title and, per curve, its name, version and metric.
 struct Plan {
     title: String,
     curves: Vec<(String, usize, String)>,
     has_limit: bool,
 }
 
-/// Kinds of distributions that explain a latency: they are drawn where an objective limits them, else told in figures alone.
+/// Distributions that explain a latency: drawn if an SLO limits them, else listed as numbers only.
 const EXPLAINING: [&str; 4] = ["service-time", "success-latency", "first-byte", "connect"];
 
-/// Whether a distribution is not drawn.
-pub(super) fn is_told(digest: &Digest, metric: &str) -> bool {
+/// Returns true for a distribution that is listed as numbers, not drawn.
+pub(super) fn is_listed(view: &ReportView, metric: &str) -> bool {
     let kind = metric.rsplit_once('/').map_or(metric, |(_, kind)| kind);
-    EXPLAINING.contains(&kind) && !is_limited(digest, metric)
+    EXPLAINING.contains(&kind) && !is_limited(view, metric)
 }
 
-fn is_limited(digest: &Digest, metric: &str) -> bool {
-    digest.versions.iter().any(|v| v.slos.iter().any(|slo| aspect(slo, metric).is_some()))
+fn is_limited(view: &ReportView, metric: &str) -> bool {
+    view.versions.iter().any(|v| v.slos.iter().any(|slo| aspect(slo, metric).is_some()))
 }
 
-/// At most `most` figures, those with limits first, and how many there would be.
-pub(super) fn figures(insights: &Insights, digest: &Digest, most: usize) -> (Vec<Figure>, usize) {
-    let mut plans = plans(digest);
-    // What is limited comes first, then what users wait for.
+/// Builds at most `most` figures, those with limits first. Returns also the number of all.
+pub(super) fn figures(insights: &Insights, view: &ReportView, most: usize) -> (Vec<Figure>, usize) {
+    let mut plans = plans(view);
+    // Limited metrics first, then the latency that users notice.
     plans.sort_by_key(|plan| (!plan.has_limit, !plan.curves.iter().any(|(_, _, metric)| metric.ends_with("/latency"))));
     let count = plans.len();
     let drawn = plans.into_iter().take(most).enumerate();
-    (drawn.filter_map(|(number, plan)| figure(insights, digest, number + 1, &plan)).collect(), count)
+    (drawn.filter_map(|(number, plan)| figure(insights, view, number + 1, &plan)).collect(), count)
 }
 
-fn plans(digest: &Digest) -> Vec<Plan> {
-    let mut metrics: Vec<&String> = digest.versions.iter().flat_map(|v| v.distributions.keys()).collect();
+fn plans(view: &ReportView) -> Vec<Plan> {
+    let mut metrics: Vec<&String> = view.versions.iter().flat_map(|v| v.distributions.keys()).collect();
     metrics.sort();
     metrics.dedup();
-    metrics.retain(|metric| !is_told(digest, metric));
-    let limited = |metric: &str| is_limited(digest, metric);
-    if let ([_], [_, _, ..]) = (digest.versions.as_slice(), metrics.as_slice()) {
-        // One version with several endpoints: the endpoints are compared, those of like metrics with one another.
+    metrics.retain(|metric| !is_listed(view, metric));
+    let limited = |metric: &str| is_limited(view, metric);
+    if let ([_], [_, _, ..]) = (view.versions.as_slice(), metrics.as_slice()) {
+        // With one version and several endpoints, the endpoints are compared by metric.
         let mut kinds: std::collections::BTreeMap<&str, Vec<&String>> = std::collections::BTreeMap::new();
         for metric in metrics {
             kinds.entry(metric.rsplit_once('/').map_or("", |(_, kind)| kind)).or_default().push(metric);
@@ -90,14 +90,14 @@ fn plans(digest: &Digest) -> Vec<Plan> {
             .collect();
     }
     let of = |metric: &String| {
-        let versions = digest.versions.iter().enumerate().filter(|(_, v)| v.distributions.contains_key(metric));
+        let versions = view.versions.iter().enumerate().filter(|(_, v)| v.distributions.contains_key(metric));
         let curves = versions.map(|(index, v)| (v.name.clone(), index, metric.clone())).collect();
         Plan { title: metric.clone(), curves, has_limit: limited(metric) }
     };
     metrics.into_iter().map(of).collect()
 }
 
-/// Which aspect of a distribution an objective limits: `mean` or `p99` of `http/latency-mean`, `grpc/latency/p99`.
+/// Returns the aspect of a distribution that an SLO limits: `mean` or `p99` of `http/latency-mean`, `grpc/latency/p99`.
 pub(super) fn aspect<'a>(slo: &'a SloReport, metric: &str) -> Option<&'a str> {
     let aspect = slo.metric.strip_prefix(metric)?.strip_prefix(['-', '/'])?;
     let is_value = matches!(aspect, "mean" | "min" | "max") || percentile(aspect).is_some();
@@ -108,26 +108,26 @@ fn percentile(aspect: &str) -> Option<f64> {
     aspect.strip_prefix('p')?.parse().ok().filter(|p| (0.0..=100.0).contains(p))
 }
 
-fn limits(digest: &Digest, plan: &Plan) -> Vec<Limit> {
+fn limits(view: &ReportView, plan: &Plan) -> Vec<Limit> {
     let several = plan.curves.iter().any(|(_, _, metric)| *metric != plan.curves[0].2);
-    let mut found: Vec<Limit> = Vec::new();
+    let mut limits: Vec<Limit> = Vec::new();
     for (name, version, metric) in &plan.curves {
-        for slo in &digest.versions[*version].slos {
+        for slo in &view.versions[*version].slos {
             let Some(aspect) = aspect(slo, metric) else { continue };
             let sign = if slo.bound == Bound::Upper { "≤" } else { "≥" };
-            let of = if several { format!("{} ", squeezed(name, 14)) } else { String::new() };
-            let label = format!("{of}{aspect} {sign} {}", show::short(slo.limit));
-            if !found.iter().any(|l| l.label == label) {
-                found.push(Limit { label, value: slo.limit, percentile: percentile(aspect) });
+            let owner = if several { format!("{} ", squeezed(name, 14)) } else { String::new() };
+            let label = format!("{owner}{aspect} {sign} {}", show::short(slo.limit));
+            if !limits.iter().any(|l| l.label == label) {
+                limits.push(Limit { label, value: slo.limit, percentile: percentile(aspect) });
             }
         }
     }
-    found
+    limits
 }
 
-/// What the values of a distribution are of.
-fn counted(digest: &Digest, metric: &str) -> &'static str {
-    if digest.versions.iter().any(|version| version.observations.contains_key(metric)) {
+/// Names the unit of counting of a distribution.
+fn counted(view: &ReportView, metric: &str) -> &'static str {
+    if view.versions.iter().any(|version| version.observations.contains_key(metric)) {
         return "samples";
     }
     match metric.rsplit_once('/').map_or(metric, |(_, kind)| kind) {
@@ -137,22 +137,22 @@ fn counted(digest: &Digest, metric: &str) -> &'static str {
     }
 }
 
-fn figure(insights: &Insights, digest: &Digest, number: usize, plan: &Plan) -> Option<Figure> {
-    let mut found = Vec::new();
+fn figure(insights: &Insights, view: &ReportView, number: usize, plan: &Plan) -> Option<Figure> {
+    let mut curves = Vec::new();
     for (style, (name, version, metric)) in plan.curves.iter().take(MAX_SERIES).enumerate() {
-        if let Some(distribution) = Distribution::find(insights, *version, metric) {
-            found.push((style, name.clone(), distribution));
+        if let Some(distribution) = MetricsView::new(insights, *version).distribution(metric) {
+            curves.push((style, name.clone(), distribution));
         }
     }
     let (_, version, metric) = plan.curves.first()?;
-    let units = digest.versions[*version].distributions.get(metric)?.units.as_deref();
+    let units = view.versions[*version].distributions.get(metric)?.units.as_deref();
     let unit = match units {
         Some("msec") => "ms",
         Some(units) => units,
         None => "value",
     };
-    let limits = limits(digest, plan);
-    let series: Vec<_> = found.iter().map(|(style, _, distribution)| (*style, distribution)).collect();
+    let limits = limits(view, plan);
+    let series: Vec<_> = curves.iter().map(|(style, _, distribution)| (*style, distribution)).collect();
     let mut notes = Vec::new();
     let left_out = chart::left_out(&series, &limits);
     if !left_out.is_empty() {
@@ -169,7 +169,7 @@ fn figure(insights: &Insights, digest: &Digest, number: usize, plan: &Plan) -> O
         Row {
             style: *style,
             name: name.clone(),
-            count: show::thousands(d.count),
+            count: show::thousands(d.count()),
             cells: cells.map(show::value).collect(),
         }
     };
@@ -177,7 +177,7 @@ fn figure(insights: &Insights, digest: &Digest, number: usize, plan: &Plan) -> O
         chart::percentiles(&series, &limits, &squeezed(unit, 16)),
         chart::histogram(&series, &limits, &squeezed(unit, 16)),
     ];
-    let counted = counted(digest, metric);
+    let counted = counted(view, metric);
     for label in charts.iter_mut().flat_map(|chart| [&mut chart.x_label, &mut chart.y_label]) {
         *label = label.replace("requests", counted);
     }
@@ -187,7 +187,7 @@ fn figure(insights: &Insights, digest: &Digest, number: usize, plan: &Plan) -> O
         charts,
         counted: format!("{}{}", counted[..1].to_uppercase(), &counted[1..]),
         unit: squeezed(unit, 16),
-        rows: found.iter().map(row).collect(),
+        rows: curves.iter().map(row).collect(),
         notes,
     })
 }

@@ -1,13 +1,13 @@
-//! The tables of loads: what was asked and achieved, and what became of the requests.
+//! Tables of loads: requested and achieved rates, responses and errors.
 
 use serde::Serialize;
 
 use super::state::{State, named, state};
 use crate::model::load::LoadRecord;
-use crate::report::digest::LoadReport;
 use crate::report::show::{bytes, rounded, squeezed, status_name, thousands, value};
+use crate::report::view::LoadReport;
 
-/// A load's rows.
+/// Rows of one load.
 #[derive(Serialize)]
 pub(super) struct Load {
     provider: String,
@@ -15,23 +15,23 @@ pub(super) struct Load {
     target: String,
     schedule: String,
     state: State,
-    /// Title and figure.
+    /// Pairs of title and figure.
     cells: Vec<[String; 2]>,
     failures: Vec<Share>,
     failures_left_out: usize,
     answers: Vec<Share>,
 }
 
-/// A count with its share, for a bar beside it.
+/// A count and its percentage, drawn as a bar.
 #[derive(Serialize)]
 struct Share {
     name: String,
     count: String,
     percent: f64,
-    shown_percent: String,
+    percent_text: String,
 }
 
-/// A column: its title, and what a load has there, if anything.
+/// A column: its title and its optional cell for a load.
 type Column = (&'static str, fn(&LoadRecord) -> Option<String>);
 
 const COLUMNS: [Column; 10] = [
@@ -51,8 +51,8 @@ const COLUMNS: [Column; 10] = [
     }),
     ("Messages", |load| {
         let counts = [load.traffic.messages_sent, load.traffic.messages_received];
-        let shown = counts.map(|count| count.map_or_else(|| "–".to_owned(), thousands)).join(" / ");
-        counts.iter().any(Option::is_some).then_some(shown)
+        let text = counts.map(|count| count.map_or_else(|| "–".to_owned(), thousands)).join(" / ");
+        counts.iter().any(Option::is_some).then_some(text)
     }),
     ("Pods", |load| {
         let shards = load.shards.as_ref()?;
@@ -61,24 +61,24 @@ const COLUMNS: [Column; 10] = [
     }),
 ];
 
-/// A number that stays beside its unit.
+/// Formats bytes with a non-breaking space before the unit.
 fn joined_bytes(number: u64) -> String {
     bytes(number).replace(' ', "\u{a0}")
 }
 
-/// The columns in which some load has something.
-fn told(loads: &[LoadReport]) -> Vec<Column> {
-    COLUMNS.into_iter().filter(|(_, of)| loads.iter().any(|row| of(&row.load).is_some())).collect()
+/// Selects the columns in which some load has a cell.
+fn used_columns(loads: &[LoadReport]) -> Vec<Column> {
+    COLUMNS.into_iter().filter(|(_, cell)| loads.iter().any(|row| cell(&row.load).is_some())).collect()
 }
 
-/// Titles of the columns that these loads take.
+/// Lists the titles of the used columns.
 pub(super) fn columns(loads: &[LoadReport]) -> Vec<&'static str> {
-    told(loads).into_iter().map(|(title, _)| title).collect()
+    used_columns(loads).into_iter().map(|(title, _)| title).collect()
 }
 
-/// At most `most` loads.
+/// Builds the rows of at most `most` loads.
 pub(super) fn rows(loads: &[LoadReport], most: usize) -> Vec<Load> {
-    let columns = told(loads);
+    let columns = used_columns(loads);
     loads.iter().take(most).map(|row| load(row, &columns)).collect()
 }
 
@@ -86,12 +86,12 @@ fn load(row: &LoadReport, columns: &[Column]) -> Load {
     let load = &row.load;
     let share = |name: String, count: u64| {
         let percent = 100.0 * count as f64 / load.counts.requests.max(1) as f64;
-        let shown_percent = if percent > 0.0 && percent < 0.01 { "< 0.01".to_owned() } else { rounded(percent) };
+        let percent_text = if percent > 0.0 && percent < 0.01 { "< 0.01".to_owned() } else { rounded(percent) };
         Share {
             name,
             count: thousands(count),
             percent: (percent.clamp(0.0, 100.0) * 10.0).round() / 10.0,
-            shown_percent,
+            percent_text,
         }
     };
     let mut answers: Vec<_> =
@@ -117,7 +117,7 @@ fn load(row: &LoadReport, columns: &[Column]) -> Load {
         },
         cells: columns
             .iter()
-            .map(|(title, of)| [(*title).to_owned(), of(load).unwrap_or_else(|| "–".to_owned())])
+            .map(|(title, cell)| [(*title).to_owned(), cell(load).unwrap_or_else(|| "–".to_owned())])
             .collect(),
         failures: shares(failures),
         failures_left_out: left_out,

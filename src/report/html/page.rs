@@ -1,40 +1,40 @@
-//! What the page's template is given: texts and numbers as they are shown, in bounded number.
+//! Context of the page's template: formatted strings and numbers, bounded in number.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::asked::{self, Asked};
 use super::figure::{self, Figure};
 use super::loads::{self, Load};
+use super::queried::{self, Queried};
 use super::state::{State, named, state};
 use super::timeline::{self, Timeline};
 use super::trend::{self, Trended};
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::slo::Outcome;
-use crate::report::digest::{Digest, LoadReport, Overall, SloReport, TaskReport, VersionReport};
 use crate::report::show::{rounded, short, squeezed, thousands, value, value_beside};
 use crate::report::text;
+use crate::report::view::{LoadReport, Overall, ReportView, SloReport, TaskReport, VersionReport};
 use crate::slo::assertion::{AssertCondition, judge};
 
-/// How much of a document is shown.
+/// Bounds on the size of a page.
 pub(super) struct Bounds {
-    /// Longest text, in characters.
+    /// Maximum characters of a string.
     pub text: usize,
-    /// Longest spec, in characters.
+    /// Maximum characters of the spec.
     pub spec: usize,
     rows: usize,
     figures: usize,
 }
 
 impl Bounds {
-    /// The bounds, halved so many times.
+    /// Returns the default bounds, halved `times` times.
     pub fn halved(times: u32) -> Self {
         Self { text: (400 >> times).max(40), rows: 600 >> times, figures: 12 >> times, spec: 40_000 >> times }
     }
 }
 
-/// The page.
+/// Context of the template.
 #[derive(Serialize)]
 pub(super) struct Page {
     state: State,
@@ -48,8 +48,8 @@ pub(super) struct Page {
     objectives_left_out: usize,
     trends: Vec<Trended>,
     trends_left_out: usize,
-    asked: Vec<Asked>,
-    asked_left_out: usize,
+    queried: Vec<Queried>,
+    queried_left_out: usize,
     figures: Vec<Figure>,
     figures_left_out: usize,
     distributions: Vec<Distributed>,
@@ -86,7 +86,7 @@ struct Verdict {
     interval: Option<String>,
 }
 
-/// A distribution that is not drawn, in a few numbers.
+/// Key figures of a distribution that is not drawn.
 #[derive(Serialize)]
 struct Distributed {
     name: String,
@@ -102,7 +102,7 @@ struct Task {
     condition: Option<String>,
     start: Option<String>,
     duration: Option<String>,
-    /// Where the bar starts and how long it is, in percent.
+    /// Start and length of the bar, in percent.
     bar: Option<[f64; 2]>,
     error: Option<String>,
     notes: Vec<String>,
@@ -121,44 +121,44 @@ struct Reading {
     reason: Option<String>,
 }
 
-/// The page of a document.
-pub(super) fn of(experiment: &Experiment, digest: &Digest, bounds: &Bounds) -> Page {
+/// Builds the page of a document.
+pub(super) fn of(experiment: &Experiment, view: &ReportView, bounds: &Bounds) -> Page {
     let insights = experiment.result.as_ref().and_then(|r| r.insights.as_ref());
-    let (figures, planned) = insights.map(|i| figure::figures(i, digest, bounds.figures)).unwrap_or_default();
-    let columns = digest.versions.len().max(1);
-    let objectives = objectives(digest);
-    let metrics = metrics(digest);
-    let distributions = distributions(digest);
-    let (trends, over_loops) = trend::trends(digest, bounds.figures);
-    let (asked, of_providers) = asked::asked(digest, (bounds.rows / 6 / columns).max(4));
-    let (timelines, over_time) = timeline::timelines(digest, bounds.figures);
+    let (figures, planned) = insights.map(|i| figure::figures(i, view, bounds.figures)).unwrap_or_default();
+    let columns = view.versions.len().max(1);
+    let objectives = objectives(view);
+    let metrics = metrics(view);
+    let distributions = distributions(view);
+    let (trends, over_loops) = trend::trends(view, bounds.figures);
+    let (queried, of_providers) = queried::queried(view, (bounds.rows / 6 / columns).max(4));
+    let (timelines, over_time) = timeline::timelines(view, bounds.figures);
     let rows = |of: usize| (bounds.rows / of).max(8);
-    let summary = &digest.summary;
+    let summary = &view.summary;
     Page {
         state: overall(summary.outcome),
-        sentence: sentence(digest),
-        checks: checks(experiment, digest),
-        facts: facts(digest),
+        sentence: sentence(view),
+        checks: checks(experiment, view),
+        facts: facts(view),
         started: summary.start_time.map(|t| t.format("%-d %B %Y, %H:%M:%S UTC").to_string()),
         version: summary.version.as_deref().map(named),
-        versions: digest.versions.iter().map(|v| named(&v.name)).collect(),
+        versions: view.versions.iter().map(|v| named(&v.name)).collect(),
         objectives_left_out: objectives.len().saturating_sub(rows(columns * 2)),
         objectives: objectives.into_iter().take(rows(columns * 2)).collect(),
         trends_left_out: over_loops.saturating_sub(trends.len()),
         trends,
-        asked_left_out: of_providers.saturating_sub(asked.len()),
-        asked,
+        queried_left_out: of_providers.saturating_sub(queried.len()),
+        queried,
         figures_left_out: planned.saturating_sub(figures.len()),
         figures,
         distributions_left_out: distributions.len().saturating_sub(rows(8)),
         distributions: distributions.into_iter().take(rows(8)).collect(),
         timelines_left_out: over_time.saturating_sub(timelines.len()),
         timelines,
-        load_columns: loads::columns(&digest.load),
-        loads_left_out: digest.load.len().saturating_sub(rows(5)),
-        loads: loads::rows(&digest.load, rows(5)),
-        tasks_left_out: digest.tasks.len().saturating_sub(rows(3)),
-        tasks: tasks(&digest.tasks).into_iter().take(rows(3)).collect(),
+        load_columns: loads::columns(&view.load),
+        loads_left_out: view.load.len().saturating_sub(rows(5)),
+        loads: loads::rows(&view.load, rows(5)),
+        tasks_left_out: view.tasks.len().saturating_sub(rows(3)),
+        tasks: tasks(&view.tasks).into_iter().take(rows(3)).collect(),
         metrics_left_out: metrics.len().saturating_sub(rows(1) * 2 / columns),
         metrics: metrics.into_iter().take(rows(1) * 2 / columns).collect(),
     }
@@ -195,10 +195,10 @@ fn status(status: TaskStatus) -> State {
     }
 }
 
-/// What the reader wants to know next to the one word: which version, how many.
-fn sentence(digest: &Digest) -> String {
-    if digest.summary.failure
-        && let Some(task) = digest.tasks.iter().find(|t| t.status == TaskStatus::Failed)
+/// Details the outcome: verdicts per version, or the task that failed.
+fn sentence(view: &ReportView) -> String {
+    if view.summary.failure
+        && let Some(task) = view.tasks.iter().find(|t| t.status == TaskStatus::Failed)
     {
         let why = task.error.as_deref().map(|e| format!(": {e}")).unwrap_or_default();
         return format!("Task {} failed{why}", named(&task.task));
@@ -206,7 +206,7 @@ fn sentence(digest: &Digest) -> String {
     let of_version = |v: &VersionReport| {
         let count = |verdict| v.slos.iter().filter(|slo| slo.verdict == verdict).count();
         let total = v.slos.len();
-        let name = if digest.versions.len() == 1 { String::new() } else { format!("{}: ", named(&v.name)) };
+        let name = if view.versions.len() == 1 { String::new() } else { format!("{}: ", named(&v.name)) };
         let mut parts = vec![format!("{} of {total} satisfied", count(Some(Outcome::Satisfied)))];
         let others = [
             (count(Some(Outcome::Violated)), "violated"),
@@ -216,11 +216,11 @@ fn sentence(digest: &Digest) -> String {
         parts.extend(others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
         format!("{name}{}", parts.join(", "))
     };
-    let versions: Vec<String> = digest.versions.iter().filter(|v| !v.slos.is_empty()).take(6).map(of_version).collect();
+    let versions: Vec<String> = view.versions.iter().filter(|v| !v.slos.is_empty()).take(6).map(of_version).collect();
     if versions.is_empty() { String::new() } else { format!("{}.", versions.join("; ")) }
 }
 
-fn checks(experiment: &Experiment, digest: &Digest) -> Vec<Check> {
+fn checks(experiment: &Experiment, view: &ReportView) -> Vec<Check> {
     let insights = experiment.result.as_ref().and_then(|result| result.insights.as_ref());
     let assessed = insights.is_some_and(|insights| insights.slos_satisfied.is_some());
     let conditions = [
@@ -235,7 +235,7 @@ fn checks(experiment: &Experiment, digest: &Digest) -> Vec<Check> {
     let check = |(condition, yes, no): (AssertCondition, &'static str, &'static str)| {
         let judged = judge(experiment, condition);
         let is_open =
-            condition != AssertCondition::NoFailure && digest.summary.verdicts.violated == 0 && !digest.summary.failure;
+            condition != AssertCondition::NoFailure && view.summary.verdicts.violated == 0 && !view.summary.failure;
         let state = match judged.holds {
             true => state("good", "✓", yes),
             false if is_open => state("open", "?", no),
@@ -246,9 +246,9 @@ fn checks(experiment: &Experiment, digest: &Digest) -> Vec<Check> {
     conditions.map(check).into()
 }
 
-fn facts(digest: &Digest) -> Vec<[String; 2]> {
-    let summary = &digest.summary;
-    let sum = |of: fn(&LoadReport) -> u64| digest.load.iter().map(of).fold(0_u64, u64::saturating_add);
+fn facts(view: &ReportView) -> Vec<[String; 2]> {
+    let summary = &view.summary;
+    let sum = |of: fn(&LoadReport) -> u64| view.load.iter().map(of).fold(0_u64, u64::saturating_add);
     let (requests, errors) = (sum(|l| l.load.counts.requests), sum(|l| l.load.counts.errors));
     let mut facts = Vec::new();
     let mut fact = |name: &str, text: String| facts.push([name.to_owned(), text]);
@@ -260,8 +260,8 @@ fn facts(digest: &Digest) -> Vec<[String; 2]> {
         fact("Errors", format!("{} ({}%)", thousands(errors), rounded(100.0 * errors as f64 / requests as f64)));
     }
     fact("Tasks through", format!("{} / {}", summary.completed_tasks, summary.tasks));
-    if digest.versions.len() > 1 {
-        fact("Versions", digest.versions.len().to_string());
+    if view.versions.len() > 1 {
+        fact("Versions", view.versions.len().to_string());
     }
     fact("Loops", summary.loops.to_string());
     if let Some(revision) = summary.revision {
@@ -270,9 +270,9 @@ fn facts(digest: &Digest) -> Vec<[String; 2]> {
     facts
 }
 
-/// Objectives; those that do not hold first, else in the document's order.
-fn objectives(digest: &Digest) -> Vec<Objective> {
-    let Some(first) = digest.versions.first() else { return Vec::new() };
+/// Lists the SLOs, those that do not hold first, else in the document's order.
+fn objectives(view: &ReportView) -> Vec<Objective> {
+    let Some(first) = view.versions.first() else { return Vec::new() };
     let verdict = |slo: &SloReport| Verdict {
         state: outcome(slo.verdict),
         value: slo.value.map(|v| value_beside(v, slo.limit)),
@@ -286,33 +286,33 @@ fn objectives(digest: &Digest) -> Vec<Objective> {
     };
     let row = |(row, slo): (usize, &SloReport)| Objective {
         condition: condition(slo),
-        cells: digest.versions.iter().filter_map(|v| v.slos.get(row)).map(verdict).collect(),
+        cells: view.versions.iter().filter_map(|v| v.slos.get(row)).map(verdict).collect(),
     };
     let mut rows: Vec<Objective> = first.slos.iter().enumerate().map(row).collect();
     rows.sort_by_key(|objective| objective.cells.iter().all(|cell| cell.state.class == "good"));
     rows
 }
 
-/// The condition as the other formats have it, with its metric squeezed and proper signs.
+/// Formats a condition as the other formats do, with its metric shortened and typographic signs.
 fn condition(slo: &SloReport) -> String {
     let rest = slo.condition.strip_prefix(&slo.metric).unwrap_or_default();
     format!("{}{}", named(&slo.metric), squeezed(&rest.replace("<=", "≤").replace(">=", "≥"), 40))
 }
 
-/// The distributions that are only told, metric by metric.
-fn distributions(digest: &Digest) -> Vec<Distributed> {
-    let metrics: BTreeSet<&String> = digest.versions.iter().flat_map(|v| v.distributions.keys()).collect();
-    let told = metrics.into_iter().filter(|metric| figure::is_told(digest, metric));
+/// Lists the distributions that are not drawn, by metric.
+fn distributions(view: &ReportView) -> Vec<Distributed> {
+    let metrics: BTreeSet<&String> = view.versions.iter().flat_map(|v| v.distributions.keys()).collect();
+    let listed = metrics.into_iter().filter(|metric| figure::is_listed(view, metric));
     let of_version = |metric: &String, version: &VersionReport| {
-        let found = version.distributions.get(metric)?;
+        let distribution = version.distributions.get(metric)?;
         Some(Distributed {
             name: named(metric),
-            units: found.units.as_ref().map(|units| squeezed(units, 20)),
+            units: distribution.units.as_ref().map(|units| squeezed(units, 20)),
             version: named(&version.name),
-            cells: [thousands(found.count)].into_iter().chain(version.few(metric)?.map(value)).collect(),
+            cells: [thousands(distribution.count)].into_iter().chain(version.key_figures(metric)?.map(value)).collect(),
         })
     };
-    told.flat_map(|metric| digest.versions.iter().filter_map(move |version| of_version(metric, version))).collect()
+    listed.flat_map(|metric| view.versions.iter().filter_map(move |version| of_version(metric, version))).collect()
 }
 
 fn tasks(tasks: &[TaskReport]) -> Vec<Task> {
@@ -322,7 +322,7 @@ fn tasks(tasks: &[TaskReport]) -> Vec<Task> {
     let last = tasks.iter().filter_map(end).fold(f64::NEG_INFINITY, f64::max);
     let span = (last - first).max(1.0);
     let percent = |ms: f64| ((ms / span * 100.0).clamp(0.0, 100.0) * 10.0).round() / 10.0;
-    let of = |t: &TaskReport| Task {
+    let task = |t: &TaskReport| Task {
         name: named(&t.task),
         state: status(t.status),
         condition: t.condition.clone(),
@@ -330,21 +330,21 @@ fn tasks(tasks: &[TaskReport]) -> Vec<Task> {
         duration: t.duration.map(|d| d.to_string()),
         bar: t.start.filter(|_| t.status != TaskStatus::Skipped).map(|start| {
             let from = percent(millis(start) - first).min(99.2);
-            // A bar that can be seen, within the track.
+            // Long enough to be visible, and within the track.
             [from, percent(t.seconds.unwrap_or(0.0) * 1000.0).max(0.8).min(100.0 - from)]
         }),
         error: t.error.clone(),
         notes: t.notes.clone(),
     };
-    tasks.iter().map(of).collect()
+    tasks.iter().map(task).collect()
 }
 
-fn metrics(digest: &Digest) -> Vec<Metric> {
-    let Some(first) = digest.versions.first() else { return Vec::new() };
-    let row = |(name, metric): (&String, &crate::report::digest::MetricReport)| Metric {
+fn metrics(view: &ReportView) -> Vec<Metric> {
+    let Some(first) = view.versions.first() else { return Vec::new() };
+    let row = |(name, metric): (&String, &crate::report::view::MetricReport)| Metric {
         name: named(name),
         units: metric.units.as_ref().map(|units| squeezed(units, 20)),
-        cells: digest
+        cells: view
             .versions
             .iter()
             .map(|v| v.metrics.get(name))

@@ -1,4 +1,4 @@
-//! The resolved spec as it is shown: YAML, with secrets hidden and long texts cut.
+//! The resolved spec as YAML, with secrets redacted and long strings truncated.
 
 use serde_json::{Value, json};
 
@@ -9,16 +9,16 @@ use crate::redact::{mask, mask_text};
 use crate::report::ReportError;
 use crate::report::show::clipped;
 
-/// Most tasks that are shown.
+/// Maximum tasks.
 const MAX_TASKS: usize = 200;
 
-/// The spec of an experiment.
-pub(super) fn shown(experiment: &Experiment, bounds: &Bounds) -> Result<String, ReportError> {
-    let hide = |task: &TaskSpec| {
+/// Renders the spec of an experiment.
+pub(super) fn render(experiment: &Experiment, bounds: &Bounds) -> Result<String, ReportError> {
+    let redact = |task: &TaskSpec| {
         let masked = mask(&json!({"task": task.task, "with": task.with}));
         let mut with = task.with.as_ref().and(masked.get("with").cloned());
         if let Some(with) = &mut with {
-            cut(with, bounds.text);
+            truncate_all(with, bounds.text);
         }
         TaskSpec {
             task: task.task.as_ref().map(|name| clipped(name, bounds.text)),
@@ -28,15 +28,15 @@ pub(super) fn shown(experiment: &Experiment, bounds: &Bounds) -> Result<String, 
             ..TaskSpec::default()
         }
     };
-    let tasks: Vec<TaskSpec> = experiment.spec.iter().take(MAX_TASKS).map(hide).collect();
+    let tasks: Vec<TaskSpec> = experiment.spec.iter().take(MAX_TASKS).map(redact).collect();
     Ok(clipped(&codec::to_yaml(&tasks)?, bounds.spec))
 }
 
-fn cut(value: &mut Value, most: usize) {
+fn truncate_all(value: &mut Value, most: usize) {
     match value {
         Value::String(text) => *text = clipped(text, most),
-        Value::Array(items) => items.iter_mut().for_each(|item| cut(item, most)),
-        Value::Object(map) => map.iter_mut().for_each(|(_, item)| cut(item, most)),
+        Value::Array(items) => items.iter_mut().for_each(|item| truncate_all(item, most)),
+        Value::Object(map) => map.iter_mut().for_each(|(_, item)| truncate_all(item, most)),
         _ => {}
     }
 }

@@ -1,18 +1,18 @@
-//! States and names as the page shows them.
+//! States and names on the page.
 
 use serde::Serialize;
 
 use crate::report::show::squeezed;
 
-/// Longest name, the middle left out of longer ones.
+/// Maximum characters of a name.
 const MAX_NAME: usize = 80;
 
-/// A name from outside, at most 80 characters of it.
+/// Shortens a name from the document.
 pub(super) fn named(name: &str) -> String {
     squeezed(name, MAX_NAME)
 }
 
-/// A state: its class, its sign and its words, so that none stands for itself.
+/// A state as class, sign and words: colour alone is not accessible.
 #[derive(Clone, Copy, Serialize)]
 pub(super) struct State {
     pub class: &'static str,
@@ -20,7 +20,6 @@ pub(super) struct State {
     pub words: &'static str,
 }
 
-/// A state of these parts.
 pub(super) const fn state(class: &'static str, sign: &'static str, words: &'static str) -> State {
     State { class, sign, words }
 }

@@ -1,6 +1,6 @@
-//! Loads over time: per load a chart of its rate and one of its latency, from the series that the document keeps.
+//! Loads over time: a chart of the rate and one of the latency per load, from the document's series.
 //!
-//! Values are drawn as steps, one per interval: an interval without a request falls to zero in the one chart and is a gap in the other.
+//! Values are drawn as steps, one per interval: an interval without requests is zero in the rate chart and a gap in the latency chart.
 
 use std::fmt::Write;
 
@@ -12,18 +12,18 @@ use super::figure;
 use crate::metrics::series::{Point, halved, points};
 use crate::model::series::Series;
 use crate::model::slo::Bound;
-use crate::report::digest::{Digest, LoadReport};
 use crate::report::show::{self, rounded, squeezed, value};
+use crate::report::view::{LoadReport, ReportView};
 
-/// Height of a chart and of the foot of its plot, in user units: lower than a distribution's, as the shape matters most.
+/// Height of a chart and bottom of its plot, in user units: lower than a distribution's, because only the shape matters.
 const HEIGHT: f64 = 220.0;
 const BOTTOM: f64 = 166.0;
-/// Most intervals that are drawn; a run leaves no more.
+/// Maximum intervals; no run leaves more.
 const MAX_POINTS: usize = 240;
-/// Most pauses that are told.
+/// Maximum pauses in a note.
 const MAX_PAUSES: usize = 3;
-/// A pause is told if so many requests would have ended in it at the load's mean rate.
-const TELLING: f64 = 3.0;
+/// Requests that would have ended in a pause at the load's mean rate for it to be noted.
+const NOTEWORTHY: f64 = 3.0;
 
 /// A load over time.
 #[derive(Clone, Debug, Serialize)]
@@ -31,25 +31,25 @@ pub(super) struct Timeline {
     pub number: String,
     pub title: String,
     pub charts: Vec<Chart>,
-    /// Per chart, what its lines are.
+    /// Legend of each chart.
     pub keys: Vec<Vec<Key>>,
     pub notes: Vec<String>,
 }
 
-/// What a line is.
+/// Legend of a line.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Key {
     pub style: usize,
     pub name: &'static str,
 }
 
-/// A load that can be drawn.
+/// A drawable load.
 struct Load<'a> {
     row: &'a LoadReport,
     points: Vec<Point>,
 }
 
-/// A line: its name, and its value in each interval.
+/// A line: its name, and its value at an interval.
 type Curve = (&'static str, fn(&Point) -> Option<f64>);
 
 const RATES: [Curve; 2] =
@@ -60,16 +60,16 @@ fn rate(count: u64, point: &Point) -> f64 {
     if point.length > 0.0 { count as f64 / point.length } else { 0.0 }
 }
 
-/// At most `most` loads, the versions of each provider next to one another, and how many there would be.
-pub(super) fn timelines(digest: &Digest, most: usize) -> (Vec<Timeline>, usize) {
+/// Builds the charts of at most `most` loads, grouped by provider. Returns also the number of all.
+pub(super) fn timelines(view: &ReportView, most: usize) -> (Vec<Timeline>, usize) {
     let load =
         |row| Some(Load { row, points: drawable(row.load.series.as_ref()?) }).filter(|load| load.points.len() > 1);
-    let mut loads: Vec<Load<'_>> = digest.load.iter().filter_map(load).collect();
+    let mut loads: Vec<Load<'_>> = view.load.iter().filter_map(load).collect();
     loads.sort_by(|a, b| a.row.provider.cmp(&b.row.provider));
     let timeline = |(number, load): (usize, &Load<'_>)| {
-        // The versions of a provider have one scale, so that they can be compared.
+        // The versions of a provider share a scale to be comparable.
         let peers: Vec<&Load<'_>> = loads.iter().filter(|peer| peer.row.provider == load.row.provider).collect();
-        timeline(digest, number + 1, load, &peers)
+        timeline(view, number + 1, load, &peers)
     };
     (loads.iter().take(most).enumerate().map(timeline).collect(), loads.len())
 }
@@ -82,17 +82,17 @@ fn drawable(series: &Series) -> Vec<Point> {
     points(&series)
 }
 
-fn timeline(digest: &Digest, number: usize, load: &Load<'_>, peers: &[&Load<'_>]) -> Timeline {
+fn timeline(view: &ReportView, number: usize, load: &Load<'_>, peers: &[&Load<'_>]) -> Timeline {
     let row = load.row;
     let provider = squeezed(&row.provider, 80);
-    let is_alone = digest.versions.len() == 1;
+    let is_alone = view.versions.len() == 1;
     let has_errors = load.points.iter().any(|point| point.errors > 0);
     let rates = if has_errors { &RATES[..] } else { &RATES[..1] };
     let key = |(style, (name, _)): (usize, &Curve)| Key { style, name };
     Timeline {
         number: format!("t{number}"),
         title: if is_alone { provider } else { format!("{provider}, {}", squeezed(&row.version, 80)) },
-        charts: vec![rate_chart(load, peers, rates), latency_chart(digest, load, peers)],
+        charts: vec![rate_chart(load, peers, rates), latency_chart(view, load, peers)],
         keys: [rates, &LATENCIES].map(|curves| curves.iter().enumerate().map(key).collect()).into(),
         notes: pauses(&load.points),
     }
@@ -101,7 +101,7 @@ fn timeline(digest: &Digest, number: usize, load: &Load<'_>, peers: &[&Load<'_>]
 fn rate_chart(load: &Load<'_>, peers: &[&Load<'_>], curves: &[Curve]) -> Chart {
     let peak = highest(peers, &RATES[..1]);
     let asked = load.row.load.asked_rate.filter(|asked| asked.is_finite() && *asked > 0.0);
-    // What changes over time is told as its mean.
+    // A changing rate is labelled with its mean.
     let how = if load.row.schedule().is_empty() { "" } else { " on average" };
     let limit = |asked: f64| Limit { label: format!("asked {}{how}", rounded(asked)), value: asked, percentile: None };
     let limits: Vec<Limit> = asked.filter(|asked| *asked <= peak * 2.0).map(limit).into_iter().collect();
@@ -109,22 +109,22 @@ fn rate_chart(load: &Load<'_>, peers: &[&Load<'_>], curves: &[Curve]) -> Chart {
     let y = Axis::linear((0.0, top * if limits.is_empty() { 1.05 } else { 1.18 }), (BOTTOM, TOP));
     let total: u64 = load.points.iter().fold(0, |sum, point| sum.saturating_add(point.requests));
     let errors: u64 = load.points.iter().fold(0, |sum, point| sum.saturating_add(point.errors));
-    let told = format!(
+    let description = format!(
         "{} requests over {} s, {} per second; {} errors.",
         show::thousands(total),
         rounded(length(&load.points)),
         range(&load.points, RATES[0].1, rounded),
         show::thousands(errors)
     );
-    let mut chart = chart("rate", "Requests per second", told, load, curves, &limits, &y);
+    let mut chart = chart("rate", "Requests per second", description, load, curves, &limits, &y);
     chart.limits.iter_mut().for_each(|line| line.is_asked = true);
     chart.y_label = "requests/s".to_owned();
     chart
 }
 
-fn latency_chart(digest: &Digest, load: &Load<'_>, peers: &[&Load<'_>]) -> Chart {
+fn latency_chart(view: &ReportView, load: &Load<'_>, peers: &[&Load<'_>]) -> Chart {
     let peak = highest(peers, &LATENCIES);
-    let limits: Vec<Limit> = limits(digest, load.row).into_iter().filter(|limit| limit.value <= peak * 2.0).collect();
+    let limits: Vec<Limit> = limits(view, load.row).into_iter().filter(|limit| limit.value <= peak * 2.0).collect();
     let top = limits.iter().map(|limit| limit.value).fold(peak, f64::max);
     let low = values(peers, &LATENCIES).fold(f64::INFINITY, f64::min);
     let room = if limits.is_empty() { 0.05 } else { 0.18 };
@@ -134,17 +134,17 @@ fn latency_chart(digest: &Digest, load: &Load<'_>, peers: &[&Load<'_>]) -> Chart
     } else {
         Axis::linear((0.0, top * (1.0 + room)), (BOTTOM, TOP))
     };
-    let told = |(name, of): &Curve| format!("{name} {} ms", range(&load.points, *of, value));
-    let told = format!("{}. Gaps are intervals in which nothing was timed.", LATENCIES.each_ref().map(told).join(", "));
-    let mut chart = chart("times", "Latency", told, load, &LATENCIES, &limits, &y);
+    let ranges = LATENCIES.each_ref().map(|(name, of)| format!("{name} {} ms", range(&load.points, *of, value)));
+    let description = format!("{}. Gaps are intervals in which nothing was timed.", ranges.join(", "));
+    let mut chart = chart("times", "Latency", description, load, &LATENCIES, &limits, &y);
     chart.y_label = if y.is_log() { "ms, log scale" } else { "ms" }.to_owned();
     chart
 }
 
-/// Limits on what is drawn: on the median and the 99th percentile of the load's latency.
-fn limits(digest: &Digest, row: &LoadReport) -> Vec<Limit> {
+/// Lists the limits on the drawn percentiles of the load's latency.
+fn limits(view: &ReportView, row: &LoadReport) -> Vec<Limit> {
     let latency = format!("{}/latency", row.provider);
-    let slos = digest.versions.iter().filter(|version| version.name == row.version).flat_map(|version| &version.slos);
+    let slos = view.versions.iter().filter(|version| version.name == row.version).flat_map(|version| &version.slos);
     let limit = |slo| {
         let aspect = figure::aspect(slo, &latency).filter(|aspect| matches!(*aspect, "p50" | "p99"))?;
         let sign = if slo.bound == Bound::Upper { "≤" } else { "≥" };
@@ -220,19 +220,19 @@ fn chart(
     }
 }
 
-/// From the start to the end of the last interval, in seconds.
+/// Returns the time from the start to the end of the last interval, in seconds.
 fn length(points: &[Point]) -> f64 {
     points.last().map_or(0.0, |last| last.start + last.length)
 }
 
-/// `18.2 to 41.0`
-fn range(points: &[Point], of: fn(&Point) -> Option<f64>, shown: fn(f64) -> String) -> String {
+/// Formats the range of a curve: `18.2 to 41.0`.
+fn range(points: &[Point], of: fn(&Point) -> Option<f64>, format: fn(f64) -> String) -> String {
     let known = || points.iter().filter_map(of);
     let (low, high) = (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
-    if low <= high { format!("{} to {}", shown(low), shown(high)) } else { "unknown".to_owned() }
+    if low <= high { format!("{} to {}", format(low), format(high)) } else { "unknown".to_owned() }
 }
 
-/// What a reader must not overlook: when no request ended, though at the load's rate some would have.
+/// Notes the times at which no request ended, although some should have at the load's rate.
 fn pauses(points: &[Point]) -> Vec<String> {
     let total: f64 = points.iter().map(|point| point.requests as f64).sum();
     let mean = total / length(points).max(1e-9);
@@ -247,14 +247,14 @@ fn pauses(points: &[Point]) -> Vec<String> {
         }
         is_paused = point.requests == 0;
     }
-    pauses.retain(|(from, to)| (to - from) * mean >= TELLING);
-    let told =
+    pauses.retain(|(from, to)| (to - from) * mean >= NOTEWORTHY);
+    let listed =
         pauses.iter().take(MAX_PAUSES).map(|(from, to)| format!("from {} s to {} s", rounded(*from), rounded(*to)));
-    let mut told: Vec<String> = told.collect();
+    let mut listed: Vec<String> = listed.collect();
     if pauses.len() > MAX_PAUSES {
-        told.push(format!("and in {} more pauses", pauses.len() - MAX_PAUSES));
+        listed.push(format!("and in {} more pauses", pauses.len() - MAX_PAUSES));
     }
-    if told.is_empty() { Vec::new() } else { vec![format!("No request ended {}.", told.join(", "))] }
+    if listed.is_empty() { Vec::new() } else { vec![format!("No request ended {}.", listed.join(", "))] }
 }
 
 #[cfg(test)]
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_are_told_unless_the_rate_is_so_low_that_they_mean_nothing() {
+    fn pauses_are_noted_unless_the_rate_is_too_low_for_them_to_matter() {
         let counts = [100, 0, 0, 100, 0, 100];
         let points: Vec<Point> = (0..).zip(counts).map(|(second, count)| point(second, count)).collect();
         assert_eq!(pauses(&points), ["No request ended from 1 s to 3 s, from 4 s to 5 s."]);

@@ -1,4 +1,4 @@
-//! Objectives over loops: per objective a chart of its value in each loop beside its limit, and the newest loops in figures.
+//! SLOs over loops: a chart of the value in each loop with its limit, and a table of the newest loops.
 
 use std::fmt::Write;
 
@@ -9,24 +9,24 @@ use super::chart::{Chart, LEFT, Limit, Line, RIGHT, TOP, WIDTH, horizontal};
 use super::figure::MAX_SERIES;
 use super::state::{State, state};
 use crate::model::slo::{Bound, Outcome};
-use crate::report::digest::{Digest, LoopReport, Trend};
 use crate::report::show::{short, squeezed, value_beside};
+use crate::report::view::{LoopReport, ReportView, Trend};
 
-/// Height of a chart and of the foot of its plot, in user units.
+/// Height of a chart and bottom of its plot, in user units.
 const HEIGHT: f64 = 250.0;
 const BOTTOM: f64 = 196.0;
-/// Most loops that are drawn, that each have a marker, and that are told in figures.
+/// Maximum loops that are drawn, drawn with markers, and listed in the table.
 const MAX_DRAWN: usize = 200;
 const MAX_MARKED: usize = 60;
-const MAX_TOLD: usize = 6;
-/// Most ticks for loops.
+const MAX_LISTED: usize = 6;
+/// Maximum ticks for loops.
 const MAX_TICKS: usize = 8;
-/// From this ratio of the highest to the lowest on, values are on a logarithmic scale.
+/// Ratio of the highest to the lowest value above which the scale is logarithmic.
 const LOG_RATIO: f64 = 100.0;
-/// Values beyond are drawn at it: no chart can be made of the largest numbers that there are.
+/// Values are clamped to this, so that sums of coordinates stay finite.
 const HUGE: f64 = 1e300;
 
-/// An objective over loops.
+/// An SLO over loops.
 #[derive(Clone, Serialize)]
 pub(super) struct Trended {
     pub number: String,
@@ -37,14 +37,14 @@ pub(super) struct Trended {
     notes: Vec<String>,
 }
 
-/// Which line is whose.
+/// Legend of a line.
 #[derive(Clone, Serialize)]
 struct Key {
     style: usize,
     name: String,
 }
 
-/// A loop in figures.
+/// A loop in the table.
 #[derive(Clone, Serialize)]
 struct Row {
     name: String,
@@ -52,41 +52,41 @@ struct Row {
     cells: Vec<Cell>,
 }
 
-/// What a loop came to for a version.
+/// Result of a loop for a version.
 #[derive(Clone, Serialize)]
 struct Cell {
     state: State,
     value: String,
 }
 
-/// At most `most` objectives, those first that the newest loop does not satisfy, and how many there would be.
-pub(super) fn trends(digest: &Digest, most: usize) -> (Vec<Trended>, usize) {
-    let mut objectives = digest.trends_by_objective();
+/// Builds at most `most` SLOs, those violated in the newest loop first. Returns also the number of all.
+pub(super) fn trends(view: &ReportView, most: usize) -> (Vec<Trended>, usize) {
+    let mut objectives = view.trends_by_objective();
     let is_good = |trend: &Trend| trend.verdicts.last() == Some(&Some(Outcome::Satisfied));
     objectives.sort_by_key(|trends| trends.iter().all(is_good));
     let drawn = objectives.iter().take(most).enumerate();
-    (drawn.map(|(number, trends)| trended(digest, number + 1, trends)).collect(), objectives.len())
+    (drawn.map(|(number, trends)| trended(view, number + 1, trends)).collect(), objectives.len())
 }
 
-fn trended(digest: &Digest, number: usize, trends: &[Trend]) -> Trended {
+fn trended(view: &ReportView, number: usize, trends: &[Trend]) -> Trended {
     let first = &trends[0];
     let rest = first.condition.strip_prefix(&first.metric).unwrap_or_default();
     let condition = squeezed(&rest.replace("<=", "≤").replace(">=", "≥"), 40);
-    let shown = &trends[..trends.len().min(MAX_SERIES)];
+    let drawn = &trends[..trends.len().min(MAX_SERIES)];
     let key = |(style, trend): (usize, &Trend)| Key { style, name: squeezed(&trend.version, 24) };
     let mut notes = Vec::new();
     if trends.len() > MAX_SERIES {
         notes.push(format!("{MAX_SERIES} of {} versions are drawn.", trends.len()));
     }
-    if digest.loops.len() > MAX_DRAWN {
-        notes.push(format!("The newest {MAX_DRAWN} of {} loops are drawn.", digest.loops.len()));
+    if view.loops.len() > MAX_DRAWN {
+        notes.push(format!("The newest {MAX_DRAWN} of {} loops are drawn.", view.loops.len()));
     }
     Trended {
         number: format!("l{number}"),
         title: format!("{}{condition}", squeezed(&first.metric, 80)),
-        charts: vec![chart(&digest.loops, shown)],
-        keys: shown.iter().enumerate().map(key).collect(),
-        rows: rows(&digest.loops, shown),
+        charts: vec![chart(&view.loops, drawn)],
+        keys: drawn.iter().enumerate().map(key).collect(),
+        rows: rows(&view.loops, drawn),
         notes,
     }
 }
@@ -97,10 +97,10 @@ fn rows(loops: &[LoopReport], trends: &[Trend]) -> Vec<Row> {
         start: row.start.map(|start| start.format("%-d %b %H:%M:%S").to_string()),
         cells: trends.iter().map(|trend| cell(trend, at)).collect(),
     };
-    loops.iter().enumerate().rev().take(MAX_TOLD).map(row).collect()
+    loops.iter().enumerate().rev().take(MAX_LISTED).map(row).collect()
 }
 
-/// The loop's number; where it is not known, how many came after it.
+/// Names a loop by its number, or by the number of later loops if its own is unknown.
 fn name(row: &LoopReport, after: usize) -> String {
     match (row.number, after) {
         (Some(number), _) => number.to_string(),
@@ -116,13 +116,13 @@ fn cell(trend: &Trend, at: usize) -> Cell {
         Some(Outcome::Inconclusive) => state("open", "?", "inconclusive"),
         None => state("plain", "–", "not known"),
     };
-    let found = trend.values.get(at).copied().flatten();
-    Cell { state, value: found.map_or_else(|| "no value".to_owned(), |value| value_beside(value, trend.limit)) }
+    let value = trend.values.get(at).copied().flatten();
+    Cell { state, value: value.map_or_else(|| "no value".to_owned(), |value| value_beside(value, trend.limit)) }
 }
 
 fn chart(loops: &[LoopReport], trends: &[Trend]) -> Chart {
     let from = loops.len().saturating_sub(MAX_DRAWN);
-    // Loops that were not assessed leave a gap, where the numbers are known.
+    // Loops that were not assessed leave a gap, if loop numbers are known.
     let at = |(index, row): (usize, &LoopReport)| row.number.unwrap_or(index as u64 + 1) as f64;
     let places: Vec<f64> = loops.iter().enumerate().skip(from).map(at).collect();
     let x = Axis::linear(bounds(&places), (LEFT + 10.0, RIGHT - 6.0));
@@ -159,16 +159,16 @@ fn chart(loops: &[LoopReport], trends: &[Trend]) -> Chart {
     }
 }
 
-/// A loop as it is drawn.
+/// A drawn loop.
 struct Point {
     x: f64,
     y: Option<f64>,
     outcome: Option<Outcome>,
-    /// Whether the loop before it is the one that is drawn before it.
+    /// True if its predecessor was assessed, too.
     follows: bool,
 }
 
-/// Where a line passes: its points, and some between them.
+/// Samples the course of a line: its points, and some between them.
 fn passed(points: &[Point]) -> Vec<[f64; 2]> {
     let mut places: Vec<[f64; 2]> = Vec::new();
     for point in points {
@@ -203,7 +203,7 @@ fn line(style: usize, points: &[Point]) -> Line {
         path,
         marks: points.iter().filter(is_marked).filter_map(place).collect(),
         rings: points.iter().filter(violated).filter_map(place).collect(),
-        // Those of each version above one another.
+        // Stacked by version.
         crosses: points.iter().filter(is_open).map(|point| [point.x, BOTTOM - 7.0 - 10.0 * style as f64]).collect(),
     }
 }
@@ -217,10 +217,10 @@ fn bounds(values: &[f64]) -> (f64, f64) {
     (low, values.iter().copied().fold(f64::NEG_INFINITY, f64::max))
 }
 
-/// From 0, unless that would press the values together; with room for the limit's label.
+/// Creates an axis from 0, unless that would flatten the curve, with space for the limit's label.
 fn value_axis(trends: &[Trend], from: usize, limit: f64) -> Axis {
-    let found = trends.iter().flat_map(|trend| trend.values.iter().skip(from)).flatten().map(|value| drawable(*value));
-    let (low, high) = bounds(&found.chain([limit]).collect::<Vec<_>>());
+    let values = trends.iter().flat_map(|trend| trend.values.iter().skip(from)).flatten().map(|value| drawable(*value));
+    let (low, high) = bounds(&values.chain([limit]).collect::<Vec<_>>());
     if low > 0.0 && high / low > LOG_RATIO {
         return Axis::log((low * 0.8, high * (high / low).powf(0.15)), (BOTTOM, TOP));
     }
@@ -230,7 +230,7 @@ fn value_axis(trends: &[Trend], from: usize, limit: f64) -> Axis {
     Axis::linear((foot, high + span * 0.18), (BOTTOM, TOP))
 }
 
-/// Whole loops, at most [`MAX_TICKS`] of them, and fewer where their numbers are long.
+/// Places ticks at whole loops, at most [`MAX_TICKS`], and fewer if their numbers are long.
 fn loop_ticks(places: &[f64], x: &Axis) -> Vec<Tick> {
     let (first, last) = bounds(places);
     let width = squeezed(&short(last), 8).chars().count() * 12 + 16;

@@ -1,33 +1,34 @@
-//! How objectives went in the newest loops: a table per objective, a row per loop.
+//! SLOs over the newest loops: a table per SLO with a row per loop.
 
 use super::table::Table;
 use super::{MAX_NAME, MAX_VERSION, columns, heading, more};
 use crate::model::slo::Outcome;
-use crate::report::digest::{Digest, LoopReport, Trend};
-use crate::report::show::{squeezed, value_beside, visible};
+use crate::model::text::printable;
+use crate::report::show::{squeezed, value_beside};
+use crate::report::view::{LoopReport, ReportView, Trend};
 
-/// Most loops and objectives that are shown.
+/// Maximum loops and SLOs.
 const MAX_LOOPS: usize = 10;
 const MAX_OBJECTIVES: usize = 30;
 
-pub(super) fn section(out: &mut String, digest: &Digest) {
-    let objectives = digest.trends_by_objective();
+pub(super) fn section(out: &mut String, view: &ReportView) {
+    let objectives = view.trends_by_objective();
     let Some(versions) = objectives.first().map(|trends| trends.len()) else { return };
     heading(out, "Loops: each objective by itself in the newest of them");
-    let mut table = Table::new("Objective", columns(digest, "value").into_iter().take(versions).collect());
+    let mut table = Table::new("Objective", columns(view, "value").into_iter().take(versions).collect());
     for trends in objectives.iter().take(MAX_OBJECTIVES) {
         table.row(condition(&trends[0]), Vec::new());
-        let from = digest.loops.len().saturating_sub(MAX_LOOPS);
-        for (at, row) in digest.loops.iter().enumerate().skip(from) {
+        let from = view.loops.len().saturating_sub(MAX_LOOPS);
+        for (at, row) in view.loops.iter().enumerate().skip(from) {
             let cells = trends.iter().map(|trend| cell(trend, at)).collect();
-            table.row(format!("  {}", label(row, digest.loops.len() - 1 - at)), cells);
+            table.row(format!("  {}", label(row, view.loops.len() - 1 - at)), cells);
         }
     }
     table.write(out);
     more(out, objectives.len(), MAX_OBJECTIVES);
 }
 
-/// `loop 12, 2025-03-04 10:15`; where the number is not known, how many loops came after it.
+/// Labels a loop as `loop 12, 2025-03-04 10:15`, or by the number of later loops if its own number is unknown.
 fn label(row: &LoopReport, after: usize) -> String {
     let number = match (row.number, after) {
         (Some(number), _) => format!("loop {number}"),
@@ -40,17 +41,17 @@ fn label(row: &LoopReport, after: usize) -> String {
 
 /// `63.21 FAIL`
 fn cell(trend: &Trend, at: usize) -> String {
-    let found = trend.values.get(at).copied().flatten();
-    let found = found.map_or_else(|| "no value".to_owned(), |value| value_beside(value, trend.limit));
+    let value = trend.values.get(at).copied().flatten();
+    let text = value.map_or_else(|| "no value".to_owned(), |value| value_beside(value, trend.limit));
     match trend.verdicts.get(at).copied().flatten() {
-        Some(Outcome::Satisfied) => format!("{found} ok"),
-        Some(Outcome::Violated) => format!("{found} FAIL"),
-        Some(Outcome::Inconclusive) => format!("{found} ?"),
+        Some(Outcome::Satisfied) => format!("{text} ok"),
+        Some(Outcome::Violated) => format!("{text} FAIL"),
+        Some(Outcome::Inconclusive) => format!("{text} ?"),
         None => "-".to_owned(),
     }
 }
 
 fn condition(trend: &Trend) -> String {
     let rest = trend.condition.strip_prefix(&trend.metric).unwrap_or_default();
-    format!("{}{}", squeezed(&visible(&trend.metric), MAX_NAME), squeezed(&visible(rest), MAX_VERSION + 16))
+    format!("{}{}", squeezed(&printable(&trend.metric), MAX_NAME), squeezed(&printable(rest), MAX_VERSION + 16))
 }

@@ -1,43 +1,44 @@
-//! How metrics of providers came about: one `key: value` per line, to be grepped.
+//! Provenance of metrics from providers: one `key: value` per line, made for grep.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::{MAX_NAME, MAX_REASONS, MAX_VERSION, heading, more, prose};
-use crate::report::digest::{Digest, ObservationReport, VersionReport};
-use crate::report::show::{clipped, squeezed, value, visible};
+use crate::model::text::printable;
+use crate::report::show::{clipped, squeezed, value};
+use crate::report::view::{ObservationReport, ReportView, VersionReport};
 
-/// Where lines of queries wrap, and how much of one is shown.
+/// Columns at which queries wrap, and maximum characters of one.
 const CODE_WIDTH: usize = 160;
 const MAX_CODE: usize = 4_000;
-/// Above this many characters a query whose value there is is shortened: those without one are those that are read.
+/// Longer queries are truncated if the metric has a value; failed queries are shown in full because they get debugged.
 const LONG_QUERY: usize = 400;
 
-pub(super) fn section(out: &mut String, digest: &Digest) {
-    let names: BTreeSet<&String> = digest.versions.iter().flat_map(|version| version.observations.keys()).collect();
+pub(super) fn section(out: &mut String, view: &ReportView) {
+    let names: BTreeSet<&String> = view.versions.iter().flat_map(|version| version.observations.keys()).collect();
     if names.is_empty() {
         return;
     }
     heading(out, "Custom metrics: how their values came about");
     for name in names.iter().take(MAX_REASONS) {
         let seen: Vec<(&VersionReport, &ObservationReport)> =
-            digest.versions.iter().filter_map(|version| Some((version, version.observations.get(*name)?))).collect();
+            view.versions.iter().filter_map(|version| Some((version, version.observations.get(*name)?))).collect();
         let units = seen.iter().find_map(|(_, seen)| seen.units.as_ref());
-        let units = units.map(|units| format!(" ({})", squeezed(&visible(units), 20))).unwrap_or_default();
-        let _ = writeln!(out, "  {}{units}", squeezed(&visible(name), MAX_NAME));
+        let units = units.map(|units| format!(" ({})", squeezed(&printable(units), 20))).unwrap_or_default();
+        let _ = writeln!(out, "  {}{units}", squeezed(&printable(name), MAX_NAME));
         for (version, seen) in seen {
-            let of = match digest.versions.len() {
+            let label = match view.versions.len() {
                 1 => "value".to_owned(),
-                _ => squeezed(&visible(&version.name), MAX_VERSION),
+                _ => squeezed(&printable(&version.name), MAX_VERSION),
             };
-            let _ = writeln!(out, "    {of}: {}", found(version, name, seen));
+            let _ = writeln!(out, "    {label}: {}", value_text(version, name, seen));
             lines(out, seen);
         }
     }
     more(out, names.len(), MAX_REASONS);
 }
 
-fn found(version: &VersionReport, name: &str, seen: &ObservationReport) -> String {
+fn value_text(version: &VersionReport, name: &str, seen: &ObservationReport) -> String {
     match (seen.value, version.distributions.get(name)) {
         (Some(number), _) => value(number),
         (None, Some(many)) if seen.no_data.is_none() => {
@@ -58,7 +59,7 @@ fn lines(out: &mut String, seen: &ObservationReport) {
     }
     let raw = seen.raw.as_ref().map(|raw| format!("value as written {raw}"));
     let time = seen.time.map(|time| format!("at {}", time.format("%Y-%m-%d %H:%M:%S UTC")));
-    let answer: Vec<String> = seen.answer().into_iter().chain(raw).chain(time).collect();
+    let answer: Vec<String> = seen.response_facts().into_iter().chain(raw).chain(time).collect();
     if !answer.is_empty() {
         line("answer:", &answer.join(", "));
     }
@@ -78,11 +79,11 @@ fn lines(out: &mut String, seen: &ObservationReport) {
     }
 }
 
-/// A text that is copied more than read: its own lines, which only wrap where they are very long.
+/// Writes text that is copied rather than read: keeps its lines, and wraps only very long ones.
 fn code(out: &mut String, key: &str, text: &str) {
     let mut lead = format!("      {key:<9}");
     let indent = " ".repeat(lead.len());
-    for line in clipped(&visible(text), MAX_CODE).lines() {
+    for line in clipped(&printable(text), MAX_CODE).lines() {
         let line: Vec<char> = line.trim_end().chars().collect();
         for part in line.chunks(CODE_WIDTH) {
             let _ = writeln!(out, "{lead}{}", part.iter().collect::<String>());

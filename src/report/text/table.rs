@@ -8,19 +8,18 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// A table with these titles.
+    /// Creates a table with a header.
     pub fn new(first: &str, others: Vec<String>) -> Self {
         let dashes = |title: &String| "-".repeat(title.chars().count());
         let line = (dashes(&first.to_owned()), others.iter().map(dashes).collect());
         Self { rows: vec![(first.to_owned(), others), line] }
     }
 
-    /// Adds a row.
     pub fn row(&mut self, first: String, others: Vec<String>) {
         self.rows.push((first, others));
     }
 
-    /// Writes the table, indented, every column as wide as its widest cell.
+    /// Writes the table, indented; each column is as wide as its widest cell.
     pub fn write(&self, out: &mut String) {
         let width = |cell: &String| cell.chars().count();
         let first = self.rows.iter().map(|(cell, _)| width(cell)).max().unwrap_or(0);
@@ -38,7 +37,7 @@ impl Table {
     }
 }
 
-/// The lines of a text, each at most `width` wide; a word longer than that is broken.
+/// Wraps text to lines of at most `width` characters; a longer word is broken.
 pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
@@ -70,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_line_is_wider_than_asked_and_no_word_is_lost() {
+    fn no_line_exceeds_the_width_and_no_word_is_lost() {
         let text = "alpha beta gammagammagamma d\n\n  e   é";
         let lines = wrapped(text, 8);
         assert_eq!(lines, ["alpha", "beta", "gammagam", "magamma", "d", "", "e é"]);

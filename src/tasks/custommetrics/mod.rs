@@ -23,6 +23,7 @@ use self::ask::{Asked, Asker, max_answer};
 use self::plan::{Origin, Plan, Provider, Version, plan};
 use super::load::random_bits;
 use super::{OnStop, Task, TaskContext, TaskError, TaskFacts, TaskKind};
+use crate::metrics::no_data;
 use crate::model::contribution::{Contribution, Measurement, Values, VersionMetrics};
 use crate::model::document::TaskSpec;
 use crate::model::insights::Observation;
@@ -250,7 +251,7 @@ fn seconds_of(
 /// A template that calls itself otherwise than the user does.
 fn naming(provider: &Provider, specs: &[ProviderSpec]) -> Option<String> {
     let own = specs.iter().find_map(|spec| spec.provider.as_deref()).filter(|own| *own != provider.name)?;
-    let shown = crate::providers::spec::clipped(own, 100);
+    let shown = crate::model::text::truncate(own, 100);
     Some(format!("the template of `{0}` calls itself `{shown}`; its metrics are named `{0}/…`", provider.name))
 }
 
@@ -274,19 +275,8 @@ fn measurement(metric: &MetricSpec, asked: Asked, policy: Option<NoDataPolicy>, 
             observation.samples = Some(samples.len() as u64);
             Values::Samples(samples)
         }
-        Found::Absent(reason) => {
-            observation.policy = policy;
-            observation.no_data = Some(reason.clone());
-            match policy {
-                Some(NoDataPolicy::Zero) if metric.is_range => Values::Samples(vec![0.0]),
-                Some(NoDataPolicy::Zero) => Values::Scalar(0.0),
-                _ => Values::NoData(reason),
-            }
-        }
-        Found::Unusable(reason) => {
-            observation.no_data = Some(reason.clone());
-            Values::NoData(reason)
-        }
+        Found::Absent(reason) => no_data::record_absence(&mut observation, reason, policy, metric.is_range),
+        Found::Unusable(reason) => no_data::record_failure(&mut observation, reason),
     };
     Measurement { meta: metric.meta.clone(), values, observation: Some(observation) }
 }

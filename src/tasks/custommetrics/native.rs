@@ -8,7 +8,8 @@ use url::Url;
 
 use super::values::{Prometheus, Query};
 use crate::model::metric::{MetricMeta, MetricType};
-use crate::providers::spec::{check_name, clipped};
+use crate::model::text::truncate;
+use crate::providers::spec::check_name;
 use crate::providers::{MetricSpec, ProviderSpec, Reduce};
 use crate::templates::{Dialect, Template, TemplateFault};
 use crate::values::input::InputError;
@@ -87,8 +88,8 @@ impl Native {
             Ok(MetricSpec {
                 name: name.clone(),
                 meta: MetricMeta {
-                    description: clipped(query.description.as_deref().unwrap_or_default(), 1_000),
-                    units: query.units.as_deref().map(|units| clipped(units, 100)),
+                    description: truncate(query.description.as_deref().unwrap_or_default(), 1_000),
+                    units: query.units.as_deref().map(|units| truncate(units, 100)),
                     kind: kind(query).map_err(|message| InputError::new(format!("queries.{name}.type"), message))?,
                 },
                 params,

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::method::CallName;
 use crate::load::plan::StopMode;
 use crate::model::number::{Count, Number};
+use crate::model::text::truncate;
 
 /// Most connections, and most requests in flight, of one load.
 const MAX_CONNECTIONS: u64 = 10_000;
@@ -65,12 +66,12 @@ fn place(text: &str) -> Result<Place, String> {
     if let Some(path) = trimmed.strip_prefix("unix:") {
         let path = path.strip_prefix("//").filter(|rest| rest.starts_with('/')).unwrap_or(path);
         if path.trim_end_matches(['/', ':', ' ']).len() != path.len() || path.is_empty() {
-            return Err(format!("`{}` names no socket; {expected}", clipped(text)));
+            return Err(format!("`{}` names no socket; {expected}", truncate(text, MAX_SHOWN)));
         }
         return Ok(Place::Socket(path.to_owned()));
     }
     let address = trimmed.strip_prefix("dns:").map_or(trimmed, |rest| rest.trim_start_matches('/'));
-    let refuse = |problem: &str| Err(format!("`{}` {problem}; {expected}", clipped(text)));
+    let refuse = |problem: &str| Err(format!("`{}` {problem}; {expected}", truncate(text, MAX_SHOWN)));
     if address.contains("://") {
         return refuse("is a URL");
     }
@@ -121,7 +122,7 @@ field! {
         }
         match serde_json::from_value::<Number>(value.clone()) {
             Ok(Number(rate)) if rate >= 0.0 => Ok(Some(rate).filter(|rate| *rate > 0.0)),
-            _ => Err(format!("{} is not a rate; expected a number of 0 or more, or `max`", clipped(&value.to_string()))),
+            _ => Err(format!("{} is not a rate; expected a number of 0 or more, or `max`", truncate(&value.to_string(), MAX_SHOWN))),
         }
     }
 }
@@ -134,7 +135,7 @@ field! {
         "close" => Ok(StopMode::Abort),
         "wait" => Ok(StopMode::Wait),
         "ignore" => Ok(StopMode::Ignore),
-        other => Err(format!("`{}` is no way to end; expected close, wait or ignore", clipped(other))),
+        other => Err(format!("`{}` is no way to end; expected close, wait or ignore", truncate(other, MAX_SHOWN))),
     }
 }
 
@@ -174,13 +175,6 @@ impl JsonSchema for Messages {
             "description": "A message, a list of messages (of a stream; without one, calls use them in turn), or a text that is JSON; texts may hold actions.",
             "anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}, {"type": "string"}]
         })
-    }
-}
-
-fn clipped(text: &str) -> String {
-    match text.char_indices().nth(MAX_SHOWN) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 

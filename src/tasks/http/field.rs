@@ -8,6 +8,7 @@ use serde::de::{Deserializer, Error};
 use serde_json::Value;
 
 use crate::model::number::{Count, Number};
+use crate::model::text::truncate;
 use crate::redact::{HIDDEN, mask_url};
 use crate::tasks::schema_fragments::{HEADER_VALUE, HTTP_URL, each_given};
 
@@ -231,21 +232,14 @@ pub(super) fn shown_url(text: &str) -> String {
             format!("{scheme}{HIDDEN}@{host}")
         }
     };
-    clipped(&mask_url(&bare))
-}
-
-fn clipped(text: &str) -> String {
-    match text.char_indices().nth(MAX_SHOWN) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    truncate(&mask_url(&bare), MAX_SHOWN)
 }
 
 /// How a wrong value is named in an error.
 fn shown(value: &Value) -> impl fmt::Display + use<> {
     match value {
-        Value::String(text) => format!("`{}`", clipped(text)),
+        Value::String(text) => format!("`{}`", truncate(text, MAX_SHOWN)),
         Value::Number(number) => number.to_string(),
-        other => format!("`{}`", clipped(&other.to_string())),
+        other => format!("`{}`", truncate(&other.to_string(), MAX_SHOWN)),
     }
 }

@@ -6,6 +6,7 @@ use super::offer::{Ended, Load};
 use crate::load::outcome::LoadOutcome;
 use crate::model::load::{MissingShard, Shards};
 use crate::model::shard::{ShardEnd, ShardFailure, ShardReport};
+use crate::model::text::prefix;
 use crate::ports::fleet::MemberShard;
 use crate::slo::load_validity;
 use crate::tasks::TaskError;
@@ -156,7 +157,7 @@ impl Sum {
     }
 
     fn miss(&mut self, index: usize, reason: &str) {
-        let reason = reason.chars().take(MAX_REASON).collect();
+        let reason = prefix(reason, MAX_REASON).to_owned();
         self.shards.missing.push(MissingShard { index: index as u64, reason });
     }
 

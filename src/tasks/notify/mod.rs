@@ -17,6 +17,7 @@ use self::values::{GithubValues, NotifyWith, SlackValues, github, slack};
 use super::{Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::model::contribution::Contribution;
 use crate::model::document::TaskSpec;
+use crate::model::text::prefix;
 use crate::ports::{BoxFuture, Files, WebRequest};
 use crate::redact::SentSecrets;
 use crate::values::input::{InputError, typed};
@@ -148,7 +149,7 @@ impl Notify {
         }
         // Before it is cut: half a secret is not found.
         let text = without(&secrets, &String::from_utf8_lossy(&answer.body));
-        let text: String = text.chars().take(200).collect();
+        let text = prefix(&text, 200);
         let note = note.map(|note| format!("; {note}")).unwrap_or_default();
         Err(TaskError::failed(format!("{target} answered {}: {}{note}", answer.status, text.trim())))
     }

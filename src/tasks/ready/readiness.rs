@@ -7,6 +7,7 @@
 use serde_json::Value;
 
 use crate::model::object::ResourceKind;
+use crate::model::text::truncate;
 
 /// Longest message of a condition that is repeated, in characters.
 const MAX_SHOWN: usize = 300;
@@ -74,15 +75,9 @@ fn find_condition<'a>(object: &'a Value, wanted: &str) -> Option<&'a Value> {
 /// Reason and message of a condition.
 fn explanation(condition: &Value) -> String {
     let texts = [text(&condition["reason"]), text(&condition["message"])];
-    let told: Vec<String> = texts.into_iter().filter(|text| !text.is_empty()).map(shortened).collect();
+    let told: Vec<String> =
+        texts.into_iter().filter(|text| !text.is_empty()).map(|text| truncate(text, MAX_SHOWN)).collect();
     if told.is_empty() { String::new() } else { format!(" ({})", told.join(": ")) }
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(MAX_SHOWN) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 /// What an InferenceService's revisions, models and traffic say.

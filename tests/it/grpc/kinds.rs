@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use iter8::metrics::MetricsView;
 use iter8::metrics::insights::merge;
-use iter8::metrics::reading::reading;
 use iter8::model::contribution::Values;
 use iter8::model::insights::Insights;
 use iter8::model::metric::{MetricType, Reading};
@@ -67,10 +67,12 @@ async fn latencies_are_read_by_aggregation_as_in_iter8() {
     for name in
         ["grpc/latency/mean", "grpc/latency/p99", "grpc/latency/p99.95", "grpc/success-latency/max", "grpc/connect/p50"]
     {
-        let Reading::Value(value) = reading(&insights, 0, name) else { panic!("{name}") };
+        let Reading::Value(value) = MetricsView::new(&insights, 0).resolve(&name.into()).reading else {
+            panic!("{name}")
+        };
         assert!(value > 0.0 && value < 5000.0, "{name}: {value}");
     }
-    assert_eq!(reading(&insights, 0, "grpc/latency/count"), Reading::Value(20.0));
+    assert_eq!(MetricsView::new(&insights, 0).resolve(&"grpc/latency/count".into()).reading, Reading::Value(20.0));
 }
 
 #[tokio::test]

@@ -209,7 +209,7 @@ pub fn assess(insights: &mut Insights, limits: &[(&str, f64)]) {
             let nothing = (None, None, value.map(|_| 12_000));
             let (interval, confidence, samples) = nothing;
             insights.verdicts.push(Verdict {
-                metric,
+                metric: metric.into(),
                 bound: Bound::Upper,
                 limit,
                 version,
@@ -224,8 +224,7 @@ pub fn assess(insights: &mut Insights, limits: &[(&str, f64)]) {
         }
         matrix.upper.push(row);
     }
-    let upper =
-        limits.iter().map(|(metric, limit)| Slo { metric: (*metric).to_owned(), limit: Number(*limit) }).collect();
+    let upper = limits.iter().map(|(metric, limit)| Slo { metric: (*metric).into(), limit: Number(*limit) }).collect();
     insights.slos = Some(SloLimits { upper, lower: Vec::new() });
     insights.slos_satisfied = Some(matrix);
 }

@@ -131,7 +131,7 @@ fn version(number: u64, index: u64, at: DateTime<Utc>) -> VersionMetrics {
 
 /// Two versions of a model, judged by Prometheus in fourteen loops, of which three in a row must be good.
 pub fn loops() -> Experiment {
-    let slo = |name: &str, limit: f64| Slo { metric: format!("{PROVIDER}/{name}"), limit: Number(limit) };
+    let slo = |name: &str, limit: f64| Slo { metric: format!("{PROVIDER}/{name}").into(), limit: Number(limit) };
     let upper =
         vec![slo("latency-mean", 50.0), slo("latency-p99.9", 120.0), slo("error-rate", 0.01), slo("cpu/max", 1.0)];
     let limits = SloLimits { upper, lower: Vec::new() };

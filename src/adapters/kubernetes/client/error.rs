@@ -4,6 +4,7 @@ use kube::client::AuthError;
 use kube::core::Status;
 
 use crate::model::object::ResourceKind;
+use crate::model::text::truncate;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::redact::mask_text;
 
@@ -176,11 +177,7 @@ pub(crate) fn auth_error(error: &kube::Error) -> Option<&AuthError> {
 
 /// What somebody else said, without secrets and not without end.
 fn shown(text: &str) -> String {
-    let masked = mask_text(text.trim());
-    match masked.char_indices().nth(MAX_SHOWN) {
-        Some((end, _)) => format!("{}…", &masked[..end]),
-        None => masked,
-    }
+    truncate(&mask_text(text.trim()), MAX_SHOWN)
 }
 
 /// An error with its causes; links that only repeat what is below them are passed over.

@@ -1,6 +1,6 @@
-//! What a document says, worked out once for all formats. Serialised, it *is* the JSON report.
+//! Content of a report, computed once for all formats. Serialized, it *is* the JSON report.
 //!
-//! Secrets that slipped into texts of the document (credentials in a URL, a bearer token in an error) are hidden here, before any
+//! Secrets that slipped into the document's strings (credentials in a URL, a bearer token in an error) are redacted here, before any
 //! format sees them.
 
 mod build;
@@ -12,7 +12,6 @@ mod trends;
 
 use std::collections::BTreeMap;
 
-pub use build::digest as of;
 use chrono::{DateTime, Utc};
 pub use observations::ObservationReport;
 use serde::Serialize;
@@ -27,25 +26,24 @@ use crate::model::slo::{Bound, Outcome};
 /// A whole report.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Digest {
-    /// The experiment at a glance.
+pub struct ReportView {
     pub summary: Summary,
     /// One entry per task of the spec, in order.
     pub tasks: Vec<TaskReport>,
     /// One entry per version, in order; empty before anything was measured or assessed.
     pub versions: Vec<VersionReport>,
-    /// One entry per objective and version: the `slos` of all versions in one list.
+    /// One entry per SLO and version: the `slos` of all versions in one list.
     pub verdicts: Vec<VersionVerdict>,
     /// One entry per version and load, in order.
     pub load: Vec<LoadReport>,
-    /// The loops that are known, oldest first; empty unless there are two.
+    /// Known loops, oldest first; empty unless there are two.
     pub loops: Vec<LoopReport>,
-    /// One entry per objective and version: how it went in each of `loops`.
+    /// One entry per SLO and version, over `loops`.
     pub trends: Vec<Trend>,
 }
 
-impl Digest {
-    /// The trends of each objective, one per version.
+impl ReportView {
+    /// Groups the trends by SLO: one slice each, with an entry per version.
     pub fn trends_by_objective(&self) -> Vec<&[Trend]> {
         let Some((first, others)) = self.trends.split_first() else { return Vec::new() };
         // Names of versions are unique.
@@ -58,66 +56,60 @@ impl Digest {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
-    /// The one word for how the experiment went.
     pub outcome: Overall,
-    /// Whether all tasks are through, without failure or interruption.
+    /// True if all tasks have finished, without failure or interruption.
     pub completed: bool,
-    /// Whether a task failed.
+    /// True if a task failed.
     pub failure: bool,
-    /// Whether a signal ended the run early.
+    /// True if a signal ended the run early.
     pub interrupted: bool,
     /// Tasks in the spec.
     pub tasks: usize,
     /// Tasks that are done or skipped.
     pub completed_tasks: usize,
-    /// Loops so far.
+    /// Loops started so far.
     pub loops: u64,
-    /// When the first loop started, RFC 3339.
+    /// Start of the first loop, RFC 3339.
     pub start_time: Option<DateTime<Utc>>,
     /// Version of the program that wrote the result.
     pub version: Option<String>,
     /// Revision of the experiment within its group.
     pub revision: Option<i64>,
-    /// How many verdicts there are of each kind.
+    /// Number of verdicts of each kind.
     pub verdicts: VerdictCounts,
 }
 
-/// How an experiment went, in one word.
+/// Outcome of an experiment in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Overall {
-    /// Completed, and every objective holds for every version.
+    /// Completed, and every SLO holds for every version.
     Satisfied,
-    /// Completed, and an objective does not hold for some version.
+    /// Completed, and an SLO does not hold for some version.
     Violated,
-    /// Completed; none is known to be violated, but for some it can't be told.
+    /// Completed; no SLO is known to be violated, but some are undecided.
     Inconclusive,
-    /// Completed, and no objective was assessed.
+    /// Completed, and no SLO was assessed.
     Unassessed,
     /// A task failed.
     Failed,
     /// A signal ended the run.
     Interrupted,
-    /// Not all tasks are through: it has not run yet, is still running, or was killed.
+    /// Some tasks have not finished: the experiment has not run yet, is still running, or was killed.
     Incomplete,
 }
 
-/// How many verdicts there are of each kind.
+/// Number of verdicts of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VerdictCounts {
-    /// The objective holds.
     pub satisfied: usize,
-    /// It does not.
     pub violated: usize,
-    /// It can't be told.
     pub inconclusive: usize,
-    /// It was not assessed.
     pub unassessed: usize,
 }
 
 impl VerdictCounts {
-    /// All verdicts.
     pub fn total(&self) -> usize {
         self.satisfied + self.violated + self.inconclusive + self.unassessed
     }
@@ -127,22 +119,17 @@ impl VerdictCounts {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskReport {
-    /// Its name.
     pub task: String,
-    /// Where it stands.
     pub status: TaskStatus,
-    /// When it started, RFC 3339.
+    /// Start, RFC 3339.
     pub start: Option<DateTime<Utc>>,
-    /// How long it ran, as Go writes durations.
+    /// Duration as Go writes it.
     pub duration: Option<GoDuration>,
-    /// How long it ran, in seconds.
+    /// Duration in seconds.
     pub seconds: Option<f64>,
-    /// Its condition.
     #[serde(rename = "if")]
     pub condition: Option<String>,
-    /// Why it failed.
     pub error: Option<String>,
-    /// What else it says.
     pub notes: Vec<String>,
 }
 
@@ -150,17 +137,16 @@ pub struct TaskReport {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionReport {
-    /// Its name, or `version N` (from 0) where it has none; unique within the report.
+    /// Name, or `version N` (from 0) if it has none; unique within the report.
     pub name: String,
-    /// Its track.
     pub track: Option<String>,
-    /// Metric → newest value. Metrics made of many values have one entry per aggregate (`grpc/latency/mean`).
+    /// Newest value by metric. Metrics with many values have one entry per aggregate (`grpc/latency/mean`).
     pub metrics: BTreeMap<String, MetricReport>,
-    /// Metric → how its newest value came about, where a provider was asked for it.
+    /// Provenance of the newest value by metric, for metrics that were queried from a provider.
     pub observations: BTreeMap<String, ObservationReport>,
-    /// Metric → its newest distribution.
+    /// Newest distribution by metric.
     pub distributions: BTreeMap<String, DistributionReport>,
-    /// The objectives and their verdicts, in the document's order, upper limits first.
+    /// SLOs and their verdicts, in the document's order, upper limits first.
     pub slos: Vec<SloReport>,
 }
 
@@ -168,101 +154,89 @@ pub struct VersionReport {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MetricReport {
-    /// The newest value.
+    /// Newest value.
     pub value: Option<f64>,
-    /// Its unit.
     pub units: Option<String>,
-    /// The metric's kind; `null` for a metric that only an objective names.
+    /// Kind of metric; `null` for one that only an SLO names.
     #[serde(rename = "type")]
     pub kind: Option<MetricType>,
     /// One line for people.
     pub description: Option<String>,
-    /// Why there is no value; `null` when there is one.
+    /// Reason for a missing value.
     pub no_data: Option<String>,
-    /// How many observations the value rests on.
+    /// Number of observations that the value rests on.
     pub samples: Option<u64>,
-    /// Where the value comes from.
+    /// URL of the source.
     pub source: Option<String>,
-    /// The query as it was sent.
+    /// Query as it was sent.
     pub query: Option<String>,
 }
 
-/// A distribution in a few numbers, in the metric's unit.
+/// Key figures of a distribution, in the metric's unit.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DistributionReport {
-    /// The unit.
     pub units: Option<String>,
-    /// How many values.
     pub count: u64,
-    /// The lowest.
     pub min: f64,
-    /// The highest.
     pub max: f64,
-    /// The mean.
     pub mean: f64,
-    /// Percentile (`p50` … `p99.9`) → value.
+    /// Values of the percentiles `p50` … `p99.9`.
     pub percentiles: BTreeMap<String, f64>,
 }
 
 impl VersionReport {
-    /// The few numbers that stand for a distribution in a line: mean, p50, p95, p99 and the highest. Where the version has one of
-    /// them as a metric (`http/latency-p95`), it is that: percentiles of Iter8's buckets are not as exact.
-    pub fn few(&self, metric: &str) -> Option<[f64; 5]> {
-        let found = self.distributions.get(metric)?;
-        let percentile = |p: &str| found.percentiles.get(p).copied().unwrap_or(found.max);
-        let number = |aspect: &str, value: f64| {
-            let known = self.metrics.get(&format!("{metric}-{aspect}")).and_then(|metric| metric.value);
-            known.unwrap_or(value)
+    /// Summarizes a distribution as mean, p50, p95, p99 and maximum. A value that the version has as a metric of its own
+    /// (`http/latency-p95`) takes precedence: percentiles of Iter8's buckets are less exact.
+    pub fn key_figures(&self, metric: &str) -> Option<[f64; 5]> {
+        let distribution = self.distributions.get(metric)?;
+        let percentile = |p: &str| distribution.percentiles.get(p).copied().unwrap_or(distribution.max);
+        let figure = |aspect: &str, value: f64| {
+            let measured = self.metrics.get(&format!("{metric}-{aspect}")).and_then(|metric| metric.value);
+            measured.unwrap_or(value)
         };
-        let percentiles = ["p50", "p95", "p99"].map(|p| number(p, percentile(p)));
-        let [p50, p95, p99] = percentiles;
-        Some([number("mean", found.mean), p50, p95, p99, number("max", found.max)])
+        let [p50, p95, p99] = ["p50", "p95", "p99"].map(|p| figure(p, percentile(p)));
+        Some([figure("mean", distribution.mean), p50, p95, p99, figure("max", distribution.max)])
     }
 }
 
-/// One objective and the verdict on it for one version.
+/// One SLO and the verdict on it for one version.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SloReport {
-    /// The objective in words: `http/latency-mean (msec) <= 50`.
+    /// The SLO in words: `http/latency-mean (msec) <= 50`.
     pub condition: String,
-    /// The metric.
     pub metric: String,
-    /// Which side the limit is on.
     pub bound: Bound,
-    /// The limit.
     pub limit: f64,
     /// Unit of limit and value.
     pub units: Option<String>,
-    /// Whether the objective holds; `null` when it was not assessed.
+    /// True if the SLO holds; `null` if it was not assessed.
     pub satisfied: Option<bool>,
-    /// The verdict; `null` when it was not assessed.
+    /// Verdict; `null` if the SLO was not assessed.
     pub verdict: Option<Outcome>,
-    /// The value that was judged.
+    /// Value that was judged.
     pub value: Option<f64>,
     /// Confidence interval of the value.
     pub interval: Option<[f64; 2]>,
-    /// Confidence asked for, 0 to 1.
+    /// Requested confidence, 0 to 1.
     pub confidence: Option<f64>,
-    /// How many observations the value rests on.
+    /// Number of observations that the value rests on.
     pub samples: Option<u64>,
-    /// Why this verdict.
     pub reason: String,
 }
 
-/// An objective's verdict with the version it is about.
+/// Verdict on an SLO together with its version.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionVerdict {
     /// Name of the version, as in `versions`.
     pub version: String,
-    /// The objective and its verdict.
     #[serde(flatten)]
     pub slo: SloReport,
 }
 
-/// How one load went.
+/// One load of one version.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadReport {
@@ -276,7 +250,7 @@ pub struct LoadReport {
 }
 
 impl LoadReport {
-    /// How requests were spaced and how their rate changed, in one fragment; nothing where they came evenly at a constant rate.
+    /// Describes the spacing of requests and the stages of their rate; empty for evenly spaced requests at a constant rate.
     pub fn schedule(&self) -> String {
         let spacing = match self.load.arrival {
             Spacing::Uniform => None,

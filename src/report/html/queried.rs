@@ -1,23 +1,23 @@
-//! Metrics of providers: per version the value or why there is none, and how it came about.
+//! Metrics of providers: per version the value, or the reason for a missing one, and its provenance.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use super::state::{State, named, state};
-use crate::report::digest::{Digest, ObservationReport, VersionReport};
 use crate::report::show::{squeezed, value};
+use crate::report::view::{ObservationReport, ReportView, VersionReport};
 
-/// A metric that a provider was asked for.
+/// A metric that was queried from a provider.
 #[derive(Serialize)]
-pub(super) struct Asked {
+pub(super) struct Queried {
     name: String,
     units: Option<String>,
     description: Option<String>,
     rows: Vec<Row>,
 }
 
-/// One version of it.
+/// The metric of one version.
 #[derive(Serialize)]
 struct Row {
     version: String,
@@ -27,30 +27,30 @@ struct Row {
     policy: Option<&'static str>,
     query: Option<String>,
     source: Option<String>,
-    /// Whether the query is long, and shown on demand.
+    /// True for a long query, which is shown on demand.
     folded: bool,
     facts: Vec<String>,
     warnings: Vec<String>,
 }
 
-/// Most characters of a query that is shown at once.
+/// Maximum characters of a query that is shown at once.
 const LONG_QUERY: usize = 400;
 
-/// At most `most` metrics, those first that lack a value, and how many there would be.
-pub(super) fn asked(digest: &Digest, most: usize) -> (Vec<Asked>, usize) {
-    let names: BTreeSet<&String> = digest.versions.iter().flat_map(|version| version.observations.keys()).collect();
+/// Builds at most `most` metrics, those without a value first. Returns also the number of all.
+pub(super) fn queried(view: &ReportView, most: usize) -> (Vec<Queried>, usize) {
+    let names: BTreeSet<&String> = view.versions.iter().flat_map(|version| version.observations.keys()).collect();
     let lacks = |name: &&String| {
-        let mut seen = digest.versions.iter().filter_map(|version| version.observations.get(*name));
+        let mut seen = view.versions.iter().filter_map(|version| version.observations.get(*name));
         seen.any(|seen| seen.no_data.is_some())
     };
     let mut names: Vec<&String> = names.into_iter().collect();
     names.sort_by_key(|name| !lacks(name));
-    (names.iter().take(most).map(|name| metric(digest, name)).collect(), names.len())
+    (names.iter().take(most).map(|name| metric(view, name)).collect(), names.len())
 }
 
-fn metric(digest: &Digest, name: &str) -> Asked {
-    let seen = || digest.versions.iter().filter_map(|version| Some((version, version.observations.get(name)?)));
-    Asked {
+fn metric(view: &ReportView, name: &str) -> Queried {
+    let seen = || view.versions.iter().filter_map(|version| Some((version, version.observations.get(name)?)));
+    Queried {
         name: named(name),
         units: seen().find_map(|(_, seen)| seen.units.as_deref()).map(|units| squeezed(units, 20)),
         description: seen().find_map(|(_, seen)| seen.description.clone()),
@@ -60,7 +60,7 @@ fn metric(digest: &Digest, name: &str) -> Asked {
 
 fn row(version: &VersionReport, name: &str, seen: &ObservationReport) -> Row {
     let many = version.distributions.get(name).filter(|_| seen.value.is_none() && seen.no_data.is_none());
-    let found = match (seen.value, many) {
+    let value_text = match (seen.value, many) {
         (Some(number), _) => Some(value(number)),
         (None, Some(many)) => Some(format!("{} samples", many.count)),
         (None, None) => None,
@@ -70,14 +70,14 @@ fn row(version: &VersionReport, name: &str, seen: &ObservationReport) -> Row {
     let time = seen.time.map(|time| format!("at {}", time.format("%-d %B %Y, %H:%M:%S UTC")));
     Row {
         version: named(&version.name),
-        state: found.is_none().then_some(state("open", "?", "no value")),
-        value: found,
+        state: value_text.is_none().then_some(state("open", "?", "no value")),
+        value: value_text,
         reason: seen.no_data.clone().or(spread),
         policy: seen.policy_words(),
         folded: seen.query.as_ref().is_some_and(|query| query.chars().count() > LONG_QUERY),
         query: seen.query.clone(),
         source: seen.source.clone(),
-        facts: seen.answer().into_iter().chain(written).chain(time).collect(),
+        facts: seen.response_facts().into_iter().chain(written).chain(time).collect(),
         warnings: seen.warnings.clone(),
     }
 }

@@ -4,24 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::objectives::Objective;
 use super::{DistributionReport, MetricReport};
-use crate::metrics::reading::reading;
+use crate::metrics::MetricsView;
 use crate::model::insights::Insights;
 use crate::model::metric::{MetricMeta, MetricType, Reading};
 use crate::redact::{mask_text, mask_url};
-use crate::report::distribution::Distribution;
 
-/// Aggregates shown of a metric made of many values.
+/// Aggregates reported for a metric with many values.
 const AGGREGATES: [&str; 5] = ["count", "max", "mean", "min", "stddev"];
-/// Percentiles given of a distribution.
+/// Percentiles reported for a distribution.
 const PERCENTILES: [f64; 6] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
 
-/// Every metric that has one number, and those that objectives name.
+/// Reports every metric with a single value, and those that SLOs name.
 pub(super) fn of_version(
     insights: &Insights,
     version: usize,
     objectives: &[Objective],
 ) -> BTreeMap<String, MetricReport> {
-    let mut names: BTreeSet<String> = objectives.iter().map(|o| o.metric.clone()).collect();
+    let mut names: BTreeSet<String> = objectives.iter().map(|o| o.metric.to_string()).collect();
     for (name, meta) in &insights.metrics_info {
         match meta.kind {
             MetricType::Counter | MetricType::Gauge => drop(names.insert(name.clone())),
@@ -33,44 +32,48 @@ pub(super) fn of_version(
 }
 
 fn of_metric(insights: &Insights, version: usize, name: &str) -> MetricReport {
+    // By exact key, as documents of Iter8 have been reported: another spelling of a percentile has a value, but no description.
     let meta = meta(insights, name);
-    let observed = insights.observations.get(version).and_then(|o| o.get(name).or_else(|| o.get(base(name))));
-    let (value, no_data) = match reading(insights, version, name) {
-        Reading::Value(value) if value.is_finite() => (Some(value), None),
-        Reading::Value(value) => (None, Some(format!("the value is not a finite number: {value}"))),
+    let seen = insights.observations.get(version).and_then(|all| all.get(name).or_else(|| all.get(base(name))));
+    let (value, no_data) = match MetricsView::new(insights, version).resolve(&name.into()).reading {
+        Reading::Value(value) => (Some(value), None),
         Reading::NoData(reason) => (None, Some(mask_text(&reason))),
     };
     MetricReport {
         value,
         units: units(insights, name),
-        kind: meta.map(|m| m.kind),
-        description: meta.map(|m| m.description.clone()).filter(|d| !d.is_empty()),
+        kind: meta.map(|meta| meta.kind),
+        description: meta.map(|meta| meta.description.clone()).filter(|text| !text.is_empty()),
         no_data,
-        samples: observed.and_then(|o| o.samples),
-        source: observed.and_then(|o| o.source.as_deref()).or_else(|| loaded(insights, version, name)).map(mask_url),
-        query: observed.and_then(|o| o.query.as_deref()).map(mask_text),
+        samples: seen.and_then(|seen| seen.samples),
+        source: seen
+            .and_then(|seen| seen.source.as_deref())
+            .or_else(|| load_target(insights, version, name))
+            .map(mask_url),
+        query: seen.and_then(|seen| seen.query.as_deref()).map(mask_text),
     }
 }
 
-/// The target of the load that measured a metric: large documents say it there alone.
-fn loaded<'a>(insights: &'a Insights, version: usize, name: &str) -> Option<&'a str> {
+/// Returns the target of the load that measured a metric: large documents keep it only there.
+fn load_target<'a>(insights: &'a Insights, version: usize, name: &str) -> Option<&'a str> {
     let (provider, _) = name.split_once('/')?;
     insights.load.get(version)?.get(provider).map(|load| load.url.as_str())
 }
 
-/// Every distribution of a version.
+/// Reports every distribution of a version.
 pub(super) fn distributions(insights: &Insights, version: usize) -> BTreeMap<String, DistributionReport> {
-    let of = |name: String| {
-        let found = Distribution::find(insights, version, &name)?;
-        let percentiles = PERCENTILES.iter().map(|p| (format!("p{p}"), found.percentile(*p))).collect();
+    let report = |name: String| {
+        let distribution = MetricsView::new(insights, version).distribution(&name)?;
+        let percentiles = PERCENTILES.iter().map(|p| (format!("p{p}"), distribution.percentile(*p))).collect();
         let units = units(insights, &name);
-        let (count, min, max, mean) = (found.count, found.min(), found.max(), found.mean());
+        let (count, min, max, mean) =
+            (distribution.count(), distribution.min(), distribution.max(), distribution.mean());
         Some((name, DistributionReport { units, count, min, max, mean, percentiles }))
     };
-    distributed(insights).into_iter().filter_map(of).collect()
+    distributed(insights).into_iter().filter_map(report).collect()
 }
 
-/// Names of the metrics that have a distribution in some version.
+/// Lists the metrics that have a distribution in some version.
 pub(in crate::report) fn distributed(insights: &Insights) -> BTreeSet<String> {
     let samples =
         insights.metrics_info.iter().filter(|(_, meta)| meta.kind == MetricType::Sample).map(|(name, _)| name);
@@ -79,7 +82,7 @@ pub(in crate::report) fn distributed(insights: &Insights) -> BTreeSet<String> {
     samples.chain(buckets).chain(histograms).cloned().collect()
 }
 
-/// Unit of a metric or of an aggregate of one; counts have none.
+/// Returns the unit of a metric or of one of its aggregates; counts have none.
 pub(super) fn units(insights: &Insights, name: &str) -> Option<String> {
     let is_count = name.ends_with("/count") && !insights.metrics_info.contains_key(name);
     meta(insights, name).filter(|_| !is_count).and_then(|m| m.units.clone()).filter(|units| !units.is_empty())

@@ -1,55 +1,52 @@
-//! How objectives went from loop to loop, from the document's record of its loops, or from the lists of values that Iter8 keeps.
+//! Verdicts and values over loops, from the document's loop records, or from the lists of values that Iter8 keeps.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::objectives::Objective;
 use super::{VersionReport, slos};
-use crate::metrics::reading::history;
+use crate::metrics::MetricsView;
 use crate::model::document::ExperimentResult;
 use crate::model::insights::Insights;
 use crate::model::loops::LoopRecord;
 use crate::model::slo::{Bound, Outcome};
 
-/// Most loops that are told; a document never keeps more by running.
+/// Maximum loops; no run keeps more.
 const MAX_LOOPS: usize = 1_000;
-/// Most values in all; of a damaged document, the newest.
+/// Maximum values in total; a damaged document is cut to the newest.
 const MAX_CELLS: usize = 100_000;
 
 /// One loop.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoopReport {
-    /// Its number, from 1; `null` where Iter8's document does not tell.
+    /// Number, from 1; `null` if an Iter8 document does not determine it.
     #[serde(rename = "loop")]
     pub number: Option<u64>,
-    /// When its first task started, RFC 3339.
+    /// Start of its first task, RFC 3339.
     pub start: Option<DateTime<Utc>>,
 }
 
-/// How one objective went for one version: an entry per loop of the report's `loops` in each list.
+/// One SLO of one version over time: each list has an entry per loop of the report's `loops`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Trend {
     /// Name of the version, as in `versions`.
     pub version: String,
-    /// The objective in words: `http/latency-mean (msec) <= 50`.
+    /// The SLO in words: `http/latency-mean (msec) <= 50`.
     pub condition: String,
-    /// The metric.
     pub metric: String,
-    /// Which side the limit is on.
     pub bound: Bound,
-    /// The limit.
     pub limit: f64,
     /// Unit of limit and values.
     pub units: Option<String>,
-    /// What each loop came to by itself; `null` where it is not known.
+    /// Verdict on each loop by itself; `null` if unknown.
     pub verdicts: Vec<Option<Outcome>>,
-    /// The value of each loop; `null` where there was none or it is not kept any more.
+    /// Value of each loop; `null` if there was none or it is no longer kept.
     pub values: Vec<Option<f64>>,
 }
 
-/// The loops, oldest first, and how each objective went in them; nothing for fewer than two loops.
+/// Reports the loops, oldest first, and the trend of each SLO; empty for fewer than two loops.
 pub(super) fn of(
     result: &ExperimentResult,
     insights: &Insights,
@@ -91,7 +88,7 @@ fn of_records(
     (loops.collect(), trends.map(|(row, version)| trend(row, version)).collect())
 }
 
-/// Each list ends with the newest loop, but begins with the first loop that had a value.
+/// Reports Iter8's lists of values. Each ends with the newest loop, but begins with the first loop that had a value.
 fn of_lists(
     result: &ExperimentResult,
     insights: &Insights,
@@ -102,7 +99,8 @@ fn of_lists(
     let mut trends = Vec::new();
     for objective in objectives {
         for (index, version) in versions.iter().enumerate().take(insights.num_versions.max(1)) {
-            let mut values = history(insights, index, &objective.metric);
+            let view = MetricsView::new(insights, index);
+            let mut values = objective.metric.name().map_or_else(|_| Vec::new(), |name| view.history(name));
             values.drain(..values.len().saturating_sub(most));
             trends.push(Trend { values, ..blank(insights, objective, version) });
         }
@@ -117,15 +115,14 @@ fn of_lists(
         let judged = |value: &Option<f64>| value.map(|value| judged(trend.bound, value, trend.limit));
         trend.verdicts = trend.values.iter().map(judged).collect();
     }
-    // Iter8 leaves out what it could not measure: only as many values as loops are surely one of each.
+    // Iter8 skips loops without a value, so values belong to loops for certain only if there are as many.
     let is_whole = result.num_loops == longest as u64;
     let number = |at: usize| is_whole.then_some(at as u64 + 1);
     ((0..longest).map(|at| LoopReport { number: number(at), start: None }).collect(), trends)
 }
 
 fn judged(bound: Bound, value: f64, limit: f64) -> Outcome {
-    let holds = if bound == Bound::Upper { value <= limit } else { value >= limit };
-    if holds { Outcome::Satisfied } else { Outcome::Violated }
+    if bound.admits(value, limit) { Outcome::Satisfied } else { Outcome::Violated }
 }
 
 fn blank(insights: &Insights, objective: &Objective, version: &VersionReport) -> Trend {

@@ -1,7 +1,7 @@
-//! Summary, tasks, versions and loads of a digest.
+//! Summary, tasks, versions and loads of a report.
 
 use super::{
-    Digest, LoadReport, Overall, Summary, TaskReport, VerdictCounts, VersionReport, VersionVerdict, metrics,
+    LoadReport, Overall, ReportView, Summary, TaskReport, VerdictCounts, VersionReport, VersionVerdict, metrics,
     objectives, observations, slos, trends,
 };
 use crate::model::document::{Experiment, ExperimentResult, TaskStatus};
@@ -10,36 +10,38 @@ use crate::model::slo::Outcome;
 use crate::redact::{mask_text, mask_url};
 use crate::slo::assertion::{AssertCondition, judge};
 
-/// Most versions that are shown; a document that claims more is damaged or hostile.
+/// Maximum number of versions; a document with more is damaged or hostile.
 const MAX_VERSIONS: usize = 100;
 
-/// The digest of a document.
-pub fn digest(experiment: &Experiment) -> Digest {
-    let nothing = ExperimentResult::default();
-    let result = experiment.result.as_ref().unwrap_or(&nothing);
-    let versions = result.insights.as_ref().map(versions).unwrap_or_default();
-    let verdicts: Vec<VersionVerdict> = versions
-        .iter()
-        .flat_map(|v| v.slos.iter().map(|slo| VersionVerdict { version: v.name.clone(), slo: slo.clone() }))
-        .collect();
-    let load = result.insights.as_ref().map(|insights| loads(insights, &versions)).unwrap_or_default();
-    let trends = |insights| trends::of(result, insights, &objectives::of(insights), &versions);
-    let (loops, trends) = result.insights.as_ref().map(trends).unwrap_or_default();
-    let mut summary = Summary {
-        outcome: Overall::Incomplete,
-        completed: judge(experiment, AssertCondition::Completed).holds,
-        failure: result.failure,
-        interrupted: result.interrupted,
-        tasks: experiment.spec.len(),
-        completed_tasks: result.num_completed_tasks,
-        loops: result.num_loops,
-        start_time: result.start_time,
-        version: result.iter8_version.clone(),
-        revision: result.revision,
-        verdicts: counts(&verdicts),
-    };
-    summary.outcome = overall(&summary);
-    Digest { summary, tasks: tasks(experiment, result), versions, verdicts, load, loops, trends }
+impl ReportView {
+    /// Builds the report of a document.
+    pub fn of(experiment: &Experiment) -> Self {
+        let nothing = ExperimentResult::default();
+        let result = experiment.result.as_ref().unwrap_or(&nothing);
+        let versions = result.insights.as_ref().map(versions).unwrap_or_default();
+        let verdicts: Vec<VersionVerdict> = versions
+            .iter()
+            .flat_map(|v| v.slos.iter().map(|slo| VersionVerdict { version: v.name.clone(), slo: slo.clone() }))
+            .collect();
+        let load = result.insights.as_ref().map(|insights| loads(insights, &versions)).unwrap_or_default();
+        let trends = |insights| trends::of(result, insights, &objectives::of(insights), &versions);
+        let (loops, trends) = result.insights.as_ref().map(trends).unwrap_or_default();
+        let mut summary = Summary {
+            outcome: Overall::Incomplete,
+            completed: judge(experiment, AssertCondition::Completed).holds,
+            failure: result.failure,
+            interrupted: result.interrupted,
+            tasks: experiment.spec.len(),
+            completed_tasks: result.num_completed_tasks,
+            loops: result.num_loops,
+            start_time: result.start_time,
+            version: result.iter8_version.clone(),
+            revision: result.revision,
+            verdicts: counts(&verdicts),
+        };
+        summary.outcome = overall(&summary);
+        Self { summary, tasks: tasks(experiment, result), versions, verdicts, load, loops, trends }
+    }
 }
 
 fn overall(summary: &Summary) -> Overall {
@@ -74,21 +76,21 @@ fn counts(verdicts: &[VersionVerdict]) -> VerdictCounts {
     counts
 }
 
-/// Tasks as the document records them; in Iter8's documents, which have no records, as its counts tell.
+/// Reports the tasks that the document records. Iter8's documents have no records; their counters decide.
 fn tasks(experiment: &Experiment, result: &ExperimentResult) -> Vec<TaskReport> {
     let done = result.num_completed_tasks;
-    let told = |index: usize| match index {
+    let inferred = |index: usize| match index {
         _ if !result.tasks.is_empty() => TaskStatus::Planned,
         _ if index < done => TaskStatus::Done,
         _ if index == done && result.failure => TaskStatus::Failed,
         _ => TaskStatus::Planned,
     };
-    let of = |(index, spec): (usize, &crate::model::document::TaskSpec)| {
+    let report = |(index, spec): (usize, &crate::model::document::TaskSpec)| {
         let record = result.tasks.get(index);
         let duration = record.and_then(|r| r.duration);
         TaskReport {
             task: record.map_or_else(|| spec.name(), |r| r.task.as_str()).to_owned(),
-            status: record.map_or_else(|| told(index), |r| r.status),
+            status: record.map_or_else(|| inferred(index), |r| r.status),
             start: record.and_then(|r| r.start),
             duration,
             seconds: duration.map(|d| d.0.as_secs_f64()),
@@ -97,13 +99,13 @@ fn tasks(experiment: &Experiment, result: &ExperimentResult) -> Vec<TaskReport> 
             notes: record.map(|r| r.notes.iter().map(|note| mask_text(note)).collect()).unwrap_or_default(),
         }
     };
-    experiment.spec.iter().enumerate().map(of).collect()
+    experiment.spec.iter().enumerate().map(report).collect()
 }
 
 fn versions(insights: &Insights) -> Vec<VersionReport> {
     let objectives = objectives::of(insights);
     let names = version_names(insights);
-    let of = |(index, name): (usize, String)| VersionReport {
+    let report = |(index, name): (usize, String)| VersionReport {
         track: insights.version_names.get(index).map(|v| v.track.clone()).filter(|track| !track.is_empty()),
         metrics: metrics::of_version(insights, index, &objectives),
         observations: observations::of_version(insights, index),
@@ -111,10 +113,10 @@ fn versions(insights: &Insights) -> Vec<VersionReport> {
         slos: slos::of_version(insights, index, &objectives),
         name,
     };
-    names.into_iter().enumerate().map(of).collect()
+    names.into_iter().enumerate().map(report).collect()
 }
 
-/// One name per version: its own, with the track where that tells two apart; numbered where there is none or it is taken.
+/// Names each version uniquely: by its own name, with the track if two share it, else by number.
 fn version_names(insights: &Insights) -> Vec<String> {
     let measured = [
         insights.version_names.len(),
@@ -140,13 +142,13 @@ fn version_names(insights: &Insights) -> Vec<String> {
 }
 
 fn loads(insights: &Insights, versions: &[VersionReport]) -> Vec<LoadReport> {
-    let of_version = |(version, loads): (&VersionReport, &std::collections::BTreeMap<String, _>)| {
-        let of = |(provider, load): (&String, &crate::model::load::LoadRecord)| {
+    let per_version = |(version, loads): (&VersionReport, &std::collections::BTreeMap<String, _>)| {
+        let report = |(provider, load): (&String, &crate::model::load::LoadRecord)| {
             let mut load = load.clone();
             load.url = mask_url(&load.url);
             LoadReport { version: version.name.clone(), provider: provider.clone(), load }
         };
-        loads.iter().map(of).collect::<Vec<_>>()
+        loads.iter().map(report).collect::<Vec<_>>()
     };
-    versions.iter().zip(&insights.load).flat_map(of_version).collect()
+    versions.iter().zip(&insights.load).flat_map(per_version).collect()
 }

@@ -1,8 +1,8 @@
-//! Tests of metric names and look-ups.
+//! Tests of looking up metrics.
 
 use super::*;
-use crate::model::insights::{HistogramBucket, Insights};
-use crate::model::metric::MetricMeta;
+use crate::metrics::histogram;
+use crate::model::insights::HistogramBucket;
 
 fn meta(kind: MetricType, units: Option<&str>) -> MetricMeta {
     MetricMeta { description: String::new(), units: units.map(str::to_owned), kind }
@@ -50,6 +50,22 @@ fn insights() -> Insights {
     }
 }
 
+fn metric<'a>(insights: &'a Insights, version: usize, name: &str) -> Metric<'a> {
+    MetricsView::new(insights, version).resolve(&name.into())
+}
+
+fn reading(insights: &Insights, version: usize, name: &str) -> Reading {
+    metric(insights, version, name).reading
+}
+
+fn units<'a>(insights: &'a Insights, name: &str) -> Option<&'a str> {
+    metric(insights, 0, name).unit
+}
+
+fn samples(insights: &Insights, version: usize, name: &str) -> Option<u64> {
+    metric(insights, version, name).samples
+}
+
 fn value(name: &str) -> f64 {
     match reading(&insights(), 0, name) {
         Reading::Value(value) => value,
@@ -62,40 +78,6 @@ fn reason(name: &str) -> String {
         Reading::Value(value) => panic!("{name} is {value}"),
         Reading::NoData(reason) => reason,
     }
-}
-
-#[test]
-fn percentiles_have_one_spelling_whoever_measures_them() {
-    let cases = [
-        ("http/latency-mean", "http/latency-mean"),
-        ("http-get/latency-p95.0", "http-get/latency-p95"),
-        ("http/latency-p99.90", "http/latency-p99.9"),
-        ("kserve-prometheus/latency-p'90'", "kserve-prometheus/latency-p90"),
-        ("grpc/latency/p50.0", "grpc/latency/p50"),
-        ("grpc/latency/stddev", "grpc/latency/stddev"),
-        ("prom/group-prod", "prom/group-prod"),
-        ("prom/step-p", "prom/step-p"),
-    ];
-    for (text, spelled) in cases {
-        let name: MetricName = text.parse().unwrap();
-        assert_eq!(name.to_string(), spelled);
-        assert_eq!(name.to_string().parse::<MetricName>().unwrap(), name);
-    }
-}
-
-#[test]
-fn malformed_names_say_what_was_expected() {
-    for text in ["", "latency", "/latency", "http/", "http//p99", "a/b/mean/d", " http/latency", "http/latency /mean"] {
-        let error = text.parse::<MetricName>().unwrap_err().to_string();
-        assert!(error.contains("expected `provider/metric`"), "{error}");
-    }
-    let error = "grpc/latency/median".parse::<MetricName>().unwrap_err().to_string();
-    assert!(
-        error.starts_with("`median` in `grpc/latency/median` is not an aggregation; expected one of mean"),
-        "{error}"
-    );
-    let error = "http/latency-p101".parse::<MetricName>().unwrap_err().to_string();
-    assert_eq!(error, "`http/latency-p101` names a percentile outside 0 to 100");
 }
 
 #[test]
@@ -123,7 +105,7 @@ fn a_percentile_that_was_not_written_down_comes_from_the_histogram() {
 }
 
 #[test]
-fn a_damaged_histogram_falls_back_to_the_buckets_or_says_so() {
+fn a_damaged_histogram_falls_back_to_the_buckets_or_is_an_error() {
     let mut insights = insights();
     insights.histograms[0].get_mut("http/latency").unwrap().data.insert(0, 'x');
     let Reading::NoData(reason) = reading(&insights, 0, "http/latency/p99") else { panic!("a value of nothing") };
@@ -158,7 +140,7 @@ fn no_data_comes_with_its_reason() {
 }
 
 #[test]
-fn samples_and_units_are_known_where_the_document_knows_them() {
+fn samples_and_units_are_known_if_the_document_has_them() {
     let insights = insights();
     let known = |name| (samples(&insights, 0, name), units(&insights, name));
     assert_eq!(known("http/latency-mean"), (Some(100), Some("msec")));
@@ -166,10 +148,10 @@ fn samples_and_units_are_known_where_the_document_knows_them() {
     assert_eq!(known("grpc/latency/p99"), (Some(4), Some("msec")));
     assert_eq!(known("grpc/latency/count"), (Some(4), None));
     assert_eq!(known("abn/score/max"), (Some(4), None));
-    assert_eq!(kind(&insights, "http/latency-p50"), Some(MetricType::Gauge));
+    assert_eq!(metric(&insights, 0, "http/latency-p50").kind(), Some(MetricType::Gauge));
 }
 
-/// A document whose newer metrics are kept as histograms alone.
+/// A document that keeps its newer metrics only as histograms.
 fn distributions() -> Insights {
     let mut latencies = histogram::new();
     for micros in 1..=10_000 {
@@ -231,4 +213,35 @@ fn samples_of_an_iter8_document_give_every_aggregation() {
     let Reading::Value(mean) = value("grpc/latency/mean") else { panic!("no mean") };
     assert!((mean - 500.05).abs() < 1e-6, "{mean}");
     assert_eq!(samples(&insights, 0, "grpc/latency/p99.95"), Some(10_000));
+}
+
+#[test]
+fn samples_and_histograms_win_over_buckets_and_an_unreadable_histogram_does_not() {
+    let mut recorded = histogram::new();
+    recorded.record_n(2_000, 10).unwrap();
+    let encoded = histogram::encode(&recorded).unwrap();
+    let buckets = vec![HistogramBucket { lower: 1.0, upper: 2.0, count: 4 }];
+    let mut insights = Insights { hist_metric_values: vec![[("m".to_owned(), buckets)].into()], ..Insights::default() };
+    let found = |insights: &Insights, version| MetricsView::new(insights, version).distribution("m");
+    assert_eq!(found(&insights, 0).unwrap().count(), 4);
+    insights.histograms = vec![[("m".to_owned(), encoded.clone())].into()];
+    assert_eq!(found(&insights, 0).map(|d| (d.count(), d.percentile(50.0))), Some((10, 2.0)));
+    insights.histograms[0].get_mut("m").unwrap().data = "AAAA".to_owned();
+    assert_eq!(found(&insights, 0).unwrap().count(), 4);
+    assert!(found(&insights, 1).is_none());
+    insights.non_hist_metric_values = vec![[("m".to_owned(), vec![-2.0, -1.0])].into()];
+    assert_eq!(found(&insights, 0).map(|d| (d.count(), d.max())), Some((2, -1.0)));
+}
+
+#[test]
+fn a_damaged_sample_or_bucket_is_an_error_for_verdicts() {
+    let mut insights = insights();
+    insights.non_hist_metric_values[0].get_mut("grpc/latency").unwrap().push(f64::NAN);
+    insights.hist_metric_values[0].get_mut("old/latency").unwrap()[0].upper = f64::NAN;
+    let reason = |name| match reading(&insights, 0, name) {
+        Reading::NoData(reason) => reason,
+        Reading::Value(value) => panic!("{name} is {value}"),
+    };
+    assert_eq!(reason("grpc/latency/max"), "a sample of `grpc/latency` in the document is not a number");
+    assert_eq!(reason("old/latency/max"), "a bucket of `old/latency` in the document is not a number");
 }

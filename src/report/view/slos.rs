@@ -1,20 +1,20 @@
-//! Objectives and the verdicts on them, from our verdicts or from Iter8's matrix of booleans.
+//! Verdicts on SLOs, from our verdicts or from Iter8's matrix of booleans.
 
 use std::collections::BTreeMap;
 
 use super::objectives::Objective;
 use super::{SloReport, metrics};
-use crate::metrics::reading::reading;
+use crate::metrics::MetricsView;
 use crate::model::insights::Insights;
 use crate::model::metric::Reading;
 use crate::model::slo::{Bound, Outcome, Verdict};
 use crate::redact::mask_text;
 use crate::report::show;
 
-/// What tells objectives apart; the limit by its bits, as floats have no order of their own.
+/// Identity of an SLO; the limit by its bits, because floats are not ordered.
 type Key<'a> = (Bound, &'a str, u64);
 
-/// One report per objective.
+/// Reports every SLO for one version.
 pub(super) fn of_version(insights: &Insights, version: usize, objectives: &[Objective]) -> Vec<SloReport> {
     let verdicts: BTreeMap<Key<'_>, &Verdict> = insights
         .verdicts
@@ -44,13 +44,13 @@ fn of_verdict(insights: &Insights, objective: &Objective, verdict: &Verdict) -> 
     }
 }
 
-/// Iter8 keeps a boolean only: value and reason are told from the metric.
+/// Reports an SLO of an Iter8 document, which keeps only a boolean: value and reason come from the metric.
 fn of_matrix(insights: &Insights, version: usize, objective: &Objective) -> SloReport {
     let satisfied = insights.slos_satisfied.as_ref().and_then(|matrix| {
         let rows = if objective.bound == Bound::Upper { &matrix.upper } else { &matrix.lower };
         rows.get(objective.row?)?.get(version).copied()
     });
-    let read = reading(insights, version, &objective.metric);
+    let read = MetricsView::new(insights, version).resolve(&objective.metric).reading;
     let (verdict, reason) = match (satisfied, &read) {
         (None, _) => (None, "not assessed".to_owned()),
         (Some(false), Reading::NoData(why)) => (Some(Outcome::Inconclusive), format!("no data: {}", mask_text(why))),
@@ -58,8 +58,8 @@ fn of_matrix(insights: &Insights, version: usize, objective: &Objective) -> SloR
             (Some(Outcome::Satisfied), "the document says so, and has no value".to_owned())
         }
         (Some(true), Reading::Value(value)) => (Some(Outcome::Satisfied), compared(*value, objective)),
-        // What can be read now may not have been there for Iter8, which counts a missing value as not satisfied.
-        (Some(false), Reading::Value(value)) if holds(*value, objective) => (
+        // Iter8 counts a missing value as not satisfied; the value may have arrived later.
+        (Some(false), Reading::Value(value)) if objective.bound.admits(*value, objective.limit) => (
             Some(Outcome::Inconclusive),
             format!("the document counts it as not satisfied, though {}", compared(*value, objective)),
         ),
@@ -70,10 +70,6 @@ fn of_matrix(insights: &Insights, version: usize, objective: &Objective) -> SloR
         _ => None,
     };
     SloReport { satisfied, verdict, value, reason, ..blank(insights, objective) }
-}
-
-fn holds(value: f64, objective: &Objective) -> bool {
-    if objective.bound == Bound::Upper { value <= objective.limit } else { value >= objective.limit }
 }
 
 fn compared(value: f64, objective: &Objective) -> String {
@@ -87,14 +83,14 @@ fn compared(value: f64, objective: &Objective) -> String {
     format!("{value_text} {place} the limit of {limit}")
 }
 
-/// The report on an objective that was not judged.
+/// Reports an SLO without a verdict.
 pub(super) fn blank(insights: &Insights, objective: &Objective) -> SloReport {
-    let units = metrics::units(insights, &objective.metric);
-    let sign = if objective.bound == Bound::Upper { "<=" } else { ">=" };
-    let shown_units = units.as_ref().map(|u| format!(" ({u})")).unwrap_or_default();
+    let units = metrics::units(insights, objective.metric.as_str());
+    let sign = objective.bound.sign();
+    let unit_text = units.as_ref().map(|u| format!(" ({u})")).unwrap_or_default();
     SloReport {
-        condition: format!("{}{shown_units} {sign} {}", objective.metric, show::short(objective.limit)),
-        metric: objective.metric.clone(),
+        condition: format!("{}{unit_text} {sign} {}", objective.metric, show::short(objective.limit)),
+        metric: objective.metric.to_string(),
         bound: objective.bound,
         limit: objective.limit,
         units,

@@ -1,0 +1,45 @@
+//! Text from outside, made safe to print: bounded in length, and without characters that act on a terminal or a page.
+
+/// Truncates a text to `max` characters, with an ellipsis if anything was removed.
+pub(crate) fn truncate(text: &str, max: usize) -> String {
+    let start = prefix(text, max);
+    if start.len() < text.len() { format!("{start}…") } else { text.to_owned() }
+}
+
+/// Returns the first `max` characters of a text.
+pub(crate) fn prefix(text: &str, max: usize) -> &str {
+    text.char_indices().nth(max).map_or(text, |(end, _)| &text[..end])
+}
+
+/// Escapes control characters and bidirectional overrides (`\u{202e}`), which could rewrite or reorder what a reader sees. Line ends
+/// and tabs are kept.
+pub(crate) fn printable(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_active(c) { escaped.extend(c.escape_unicode()) } else { escaped.push(c) }
+    }
+    escaped
+}
+
+fn is_active(c: char) -> bool {
+    (c.is_control() && c != '\n' && c != '\t')
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_truncated_between_characters() {
+        assert_eq!([truncate("ééé", 2), truncate("ééé", 3), truncate("", 0)], ["éé…", "ééé", ""]);
+        assert_eq!([prefix("ééé", 2), prefix("ééé", 9)], ["éé", "ééé"]);
+    }
+
+    #[test]
+    fn control_characters_and_bidirectional_overrides_are_escaped() {
+        assert_eq!(printable("a\u{1b}[31mb\u{202e}c\r\nd\te\u{0}"), "a\\u{1b}[31mb\\u{202e}c\\u{d}\nd\te\\u{0}");
+        assert_eq!(printable("x\u{9b}2J\u{2066}y\u{feff}"), "x\\u{9b}2J\\u{2066}y\\u{feff}");
+        assert_eq!(printable("é ש 模"), "é ש 模");
+    }
+}

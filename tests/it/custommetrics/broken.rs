@@ -122,7 +122,7 @@ fn an_answer_that_can_not_be_used_is_no_value_and_never_a_pass() {
         for (name, _, _) in cases {
             let metric = format!("p/{name}");
             let reason = outcome.seen(0, &metric)["noData"].as_str().unwrap();
-            let printed = reason.replace(['\u{1b}', '\u{7}'], "\u{fffd}");
+            let printed = reason.replace('\u{1b}', r"\u{1b}").replace('\u{7}', r"\u{7}");
             assert!(said.stderr.contains(&format!("  {metric}: no data: {printed}\n")), "{metric}: {reason}");
             outcome.expect_no_value(0, &metric, reason);
             assert!(outcome.seen(0, &metric)["policy"].is_null(), "{policy}: {name}");

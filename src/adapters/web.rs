@@ -14,7 +14,7 @@ use reqwest::header::{DATE, LOCATION, RETRY_AFTER};
 use url::Url;
 
 use crate::ports::{BoxFuture, Web, WebError, WebRequest, WebResponse};
-use crate::redact::{mask_url, mask_webhook};
+use crate::redact::{redact_url, redact_webhook};
 use clients::Clients;
 use error::ExchangeError;
 
@@ -40,7 +40,7 @@ impl Web for WebClient {
 
 /// The URL as errors show it: without credentials and query.
 fn shown_url(request: &WebRequest) -> String {
-    let shown = if request.is_webhook { mask_webhook(&request.url) } else { mask_url(&request.url) };
+    let shown = if request.is_webhook { redact_webhook(&request.url) } else { redact_url(&request.url) };
     shown.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 

@@ -67,7 +67,7 @@ impl LaunchPlan {
 
     /// The objects as revision 1, with secrets redacted.
     pub(crate) fn redacted_manifests(&self, group: &Group) -> Result<Launch, AppError> {
-        let values = redact::mask(&self.values);
+        let values = redact::redact(&self.values);
         if values != self.values {
             tracing::warn!(
                 "secrets are hidden in the manifests, which can't be applied so: read them from files or variables \

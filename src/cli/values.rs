@@ -9,7 +9,7 @@ use crate::adapters::files::LocalFiles;
 use crate::app::error::AppError;
 use crate::app::{self, resolve::Resolved};
 use crate::ports::{Files, Web, WebRequest};
-use crate::redact::mask_url;
+use crate::redact::redact_url;
 use crate::values::{Source, Values, merge};
 
 /// Size limit of a values file, and of a value from a file.
@@ -59,7 +59,7 @@ impl ValueArgs {
         let mut sources = Vec::new();
         for name in &self.files {
             let text = read_values(name, network).await?;
-            sources.push(Source::File { name: mask_url(name), text });
+            sources.push(Source::File { name: redact_url(name), text });
         }
         sources.extend(self.set_json.iter().cloned().map(Source::SetJson));
         sources.extend(self.set.iter().cloned().map(Source::Set));
@@ -84,7 +84,7 @@ pub fn resolve(values: &Values) -> Result<Resolved, AppError> {
 
 /// Reads the text of one `-f`: a file, a URL, or standard input.
 async fn read_values(name: &str, network: Network<'_>) -> Result<String, AppError> {
-    let message = |reason: String| format!("cannot read the values file {}: {reason}", mask_url(name));
+    let message = |reason: String| format!("cannot read the values file {}: {reason}", redact_url(name));
     let unreadable = |reason: String| AppError::input(message(reason));
     let content = if name == "-" {
         let mut content = Vec::new();

@@ -73,13 +73,13 @@ pub(crate) fn parse_all(spec: &[TaskSpec]) -> Result<Vec<Box<dyn Task>>, InputEr
 
 /// Parses a task and its condition. Paths of errors start at the entry.
 pub(crate) fn parse_entry(task: &TaskSpec) -> Result<Box<dyn Task>, Vec<InputError>> {
-    if let Some(place) = task.with.as_ref().and_then(redact::find_hidden) {
-        return Err(vec![InputError::new(place, format!("a secret stands here as `{}`", redact::HIDDEN))
+    if let Some(place) = task.with.as_ref().and_then(redact::find_redacted) {
+        return Err(vec![InputError::new(place, format!("a secret stands here as `{}`", redact::REDACTED))
             .with_hint("documents keep no secrets: run from the values again, or give the secret by file or environment variable")
             .under("with")]);
     }
-    if task.run.as_ref().is_some_and(|script| script.contains(redact::HIDDEN)) {
-        return Err(vec![InputError::new("run", format!("a secret in the script stands here as `{}`", redact::HIDDEN))
+    if task.run.as_ref().is_some_and(|script| script.contains(redact::REDACTED)) {
+        return Err(vec![InputError::new("run", format!("a secret in the script stands here as `{}`", redact::REDACTED))
             .with_hint("documents keep no secrets: run from the values again, or let the script read the secret from a file or variable (`$NAME`)")]);
     }
     let condition = task.condition.as_ref().and_then(|text| condition::check(text).err());

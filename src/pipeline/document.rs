@@ -16,7 +16,7 @@ use crate::redact;
 
 /// A spec with its secrets redacted.
 pub(crate) fn masked(spec: &[TaskSpec]) -> Vec<TaskSpec> {
-    spec.iter().map(redact::mask_task).collect()
+    spec.iter().map(redact::redact_task).collect()
 }
 
 /// The document of an experiment before its first run: revision `revision` of its group.

@@ -5,7 +5,7 @@ use super::reduce::Reduce;
 use super::spec::MetricSpec;
 use crate::model::readable::show;
 use crate::model::text::truncate;
-use crate::redact::mask_text;
+use crate::redact::redact_text;
 use crate::templates::jq::Output;
 
 /// How much of a provider's own words is told, in characters.
@@ -109,7 +109,7 @@ fn refused(answer: Answer<'_>, envelope: Option<Envelope>) -> Reading {
 /// `bad_data: parse error`, without secrets.
 fn told(kind: &str, message: &str) -> String {
     let text = [kind, message].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ");
-    truncate(&mask_text(&text), TOLD)
+    truncate(&redact_text(&text), TOLD)
 }
 
 /// What a body says in plain words, if it does.
@@ -228,7 +228,7 @@ fn of_samples(samples: &[(f64, String)], reduce: Reduce, empty: &dyn Fn(&str) ->
         }
         Ok(Some(value)) => finite(value, empty),
     };
-    let raw = if let [(_, text)] = samples { Some(truncate(&mask_text(text), RAW)) } else { None };
+    let raw = if let [(_, text)] = samples { Some(truncate(&redact_text(text), RAW)) } else { None };
     Reading { raw, ..Reading::plain(found) }
 }
 
@@ -284,15 +284,15 @@ fn by_expression(metric: &MetricSpec, body: &[u8]) -> Reading {
             let found = match text.trim().parse::<f64>() {
                 Ok(value) => finite(value, &empty),
                 Err(_) => {
-                    let shown = truncate(&mask_text(&text), RAW);
+                    let shown = truncate(&redact_text(&text), RAW);
                     Found::Unusable(format!("the jqExpression yields the text `{shown}`, which is not a number"))
                 }
             };
-            Reading { raw: Some(truncate(&mask_text(&text), RAW)), ..Reading::plain(found) }
+            Reading { raw: Some(truncate(&redact_text(&text), RAW)), ..Reading::plain(found) }
         }
         Output::Nothing(word) => Reading::plain(empty(&format!("the jqExpression yields {word}"))),
         Output::Other(shown) => {
-            let shown = truncate(&mask_text(&shown), RAW);
+            let shown = truncate(&redact_text(&shown), RAW);
             Reading::plain(Found::Unusable(format!("the jqExpression yields {shown}, which is not one number")))
         }
         Output::NotJson(words) => {

@@ -1,12 +1,12 @@
-//! Which names are names of secrets: of headers, fields, parameters and variables.
+//! Names of secrets: of headers, fields, parameters and variables.
 //!
-//! A name is split into its words (`X-Auth-Key`, `apiKey`, `DB_PASSWORD`), and judged by them: `token` is a secret, `tokenize` and
-//! `max_tokens` are not.
+//! A name is split into words (`X-Auth-Key`, `apiKey`, `DB_PASSWORD`), and the words decide: `token` is secret, `tokenize` and `max_tokens`
+//! are not.
 
-/// What stands in place of a secret.
-pub const HIDDEN: &str = "[hidden]";
+/// Replacement for a secret.
+pub const REDACTED: &str = "[hidden]";
 
-/// Words that make a name secret wherever they stand.
+/// Words that make a name secret in any position.
 const SECRET: [&str; 18] = [
     "auth",
     "oauth",
@@ -27,7 +27,7 @@ const SECRET: [&str; 18] = [
     "signature",
     "token",
 ];
-/// Names that end like this without a gap are secret: `PGPASSWORD`, `authtoken`.
+/// Endings of words that make a name secret: `PGPASSWORD`, `authtoken`.
 const ENDS: [&str; 16] = [
     "accesskey",
     "apikey",
@@ -46,7 +46,7 @@ const ENDS: [&str; 16] = [
     "sessionid",
     "token",
 ];
-/// What a `key` opens when it is a secret.
+/// Words before `key` that make a name secret.
 const KEYS: [&str; 18] = [
     "access",
     "account",
@@ -67,14 +67,14 @@ const KEYS: [&str; 18] = [
     "storage",
     "subscription",
 ];
-/// What a `key` of an `X-…-Key` header is for when it is none.
+/// Words in the name of an `X-…-Key` header that is not secret.
 const PLAIN_KEYS: [&str; 10] =
     ["cache", "correlation", "dedup", "idempotency", "partition", "public", "routing", "row", "shard", "sort"];
-/// Names of URL parameters that are secrets there, and ordinary words elsewhere.
+/// Names that are secret as URL parameters, and ordinary words elsewhere.
 const PARAMETERS: [&str; 8] = ["assertion", "code", "hmac", "key", "pass", "session", "sid", "sig"];
-/// Last words of names that only say where a secret is.
+/// Last words of references to a secret.
 const REFERENCES: [&str; 9] = ["file", "env", "path", "dir", "name", "url", "uri", "stdin", "jar"];
-/// Last words of names of settings that have to do with secrets, and are none.
+/// Last words of settings about secrets that are not secret themselves.
 const SETTINGS: [&str; 15] = [
     "age", "count", "enabled", "expiry", "length", "limit", "max", "method", "mode", "policy", "scheme", "size",
     "timeout", "ttl", "type",
@@ -82,10 +82,10 @@ const SETTINGS: [&str; 15] = [
 /// First words of such names.
 const SETTING_STARTS: [&str; 6] = ["max", "min", "no", "num", "total", "without"];
 
-/// Whether what is called `name` is a secret.
+/// Reports if the value of a header, field or variable with this name is secret.
 pub fn is_secret(name: &str) -> bool {
     let mut words = words(name);
-    // `session-bin`: gRPC's metadata says in its name that its value is binary.
+    // gRPC marks binary metadata in its name: `session-bin`.
     if words.len() > 1 && words.last().is_some_and(|last| last == "bin") {
         words.pop();
     }
@@ -99,33 +99,33 @@ pub fn is_secret(name: &str) -> bool {
     }
     words.iter().any(|word| is_secret_word(word))
         || words.windows(2).any(|pair| pair[1] == "key" && KEYS.contains(&pair[0].as_str()))
-        // `X-…-Key`: such headers are made up to carry one.
+        // Vendors invent `X-…-Key` headers to carry a key.
         || (words[0] == "x" && last == "key" && words.len() > 2 && !before.iter().any(|w| PLAIN_KEYS.contains(&w.as_str())))
         || match last {
             "pass" | "sig" => true,
             "session" => before.iter().all(|word| word == "x" || word == "user"),
             "id" => before.last().is_some_and(|word| word == "session"),
-            // Plain `tokens` are counted, not kept secret.
+            // Plain `tokens` is a count.
             "tokens" => before.last().is_some_and(|word| KEYS.contains(&word.as_str())),
             _ => false,
         }
 }
 
-/// Whether the parameter of a URL is a secret.
-pub fn is_secret_parameter(name: &str) -> bool {
-    // The name as the server will read it: percent-encoding hides nothing.
+/// Reports if the value of a URL parameter with this name is secret.
+pub(super) fn is_secret_parameter(name: &str) -> bool {
+    // Judge the name as the server decodes it.
     let read = url::form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned());
     let name = read.as_deref().unwrap_or(name);
     is_secret(name) || matches!(words(name).as_slice(), [word] if PARAMETERS.contains(&word.as_str()))
 }
 
-/// Whether a name says where a secret is: `tokenFile`, `password_env`.
-pub fn is_reference(name: &str) -> bool {
+/// Reports if a name refers to a secret: `tokenFile`, `password_env`.
+pub(super) fn is_reference(name: &str) -> bool {
     words(name).last().is_some_and(|word| is_reference_word(word))
 }
 
-/// Whether a name has more than one word; prose is full of single ones.
-pub fn is_compound(name: &str) -> bool {
+/// Reports if a name has more than one word, which distinguishes it from prose.
+pub(super) fn is_compound(name: &str) -> bool {
     words(name).len() > 1
 }
 
@@ -140,7 +140,7 @@ fn is_reference_word(word: &str) -> bool {
     })
 }
 
-/// The words of a name, in lower case and without digits.
+/// Splits a name into lowercase words without digits.
 fn words(name: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
@@ -151,7 +151,7 @@ fn words(name: &str) -> Vec<String> {
             flush(&mut word, &mut words);
         } else {
             let next_is_lower = chars.peek().is_some_and(|next| next.is_lowercase());
-            // `apiKey`, and `APIKey` whose `K` begins a word.
+            // The `K` starts a word in both `apiKey` and `APIKey`.
             if c.is_uppercase() && (before.is_lowercase() || (before.is_uppercase() && next_is_lower)) {
                 flush(&mut word, &mut words);
             }
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_judged_by_their_words() {
+    fn words_decide_if_a_name_is_secret() {
         for name in [
             "X-Auth-Key",
             "X-Authentication",
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn binary_metadata_is_judged_without_its_ending() {
+    fn the_suffix_of_binary_metadata_is_ignored() {
         assert!(["session-bin", "x-vendor-key-bin", "authorization-bin"].into_iter().all(is_secret));
         assert!(!["bin", "trace-bin", "token-name-bin"].into_iter().any(is_secret));
     }

@@ -1,28 +1,30 @@
-//! What refers to a secret in a script, and is none: `$TOKEN`, `${TOKEN}`, `$(cat token)`.
+//! References to secrets in scripts, which are not secret themselves: `$TOKEN`, `${TOKEN}`, `$(cat token)`.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What refers to a secret, or joins such references.
-static REFERENCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"^(?:\$[\w@*#?]+|\$\{\{[^}]*\}\}|\$\{[#!]?\w+(?:[:?%#/^,@][^-=+}]*)?\}|\$\([^()]*(?:\([^()]*\)[^()]*)*\)|`[^`]*`|[:/@._ -])+$").ok()
+/// A sequence of references and separators.
+pub(super) static REFERENCE: LazyLock<Result<Regex, regex::Error>> = LazyLock::new(|| {
+    Regex::new(
+        r"^(?:\$[\w@*#?]+|\$\{\{[^}]*\}\}|\$\{[#!]?\w+(?:[:?%#/^,@][^-=+}]*)?\}|\$\([^()]*(?:\([^()]*\)[^()]*)*\)|`[^`]*`|[:/@._ -])+$",
+    )
 });
 
-/// Whether `$…` refers to something, as in a script, or is as literal as everything else.
+/// Meaning of `$…`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dollars {
-    /// In a script.
+pub(super) enum Dollars {
+    /// A reference, as in a script.
     Refer,
-    /// In a value.
+    /// A literal, as in a value.
     Literal,
 }
 
 impl Dollars {
-    /// Whether the value is made of references only; a default (`${TOKEN:-x}`) may be a secret.
-    pub fn refer(self, value: &str) -> bool {
+    /// Reports if a value consists of references only. A default (`${TOKEN:-x}`) may be a secret.
+    pub(super) fn refer(self, value: &str) -> bool {
         self == Self::Refer
             && value.contains(['$', '`'])
-            && REFERENCE.as_ref().is_some_and(|reference| reference.is_match(value))
+            && REFERENCE.as_ref().is_ok_and(|reference| reference.is_match(value))
     }
 }

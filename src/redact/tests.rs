@@ -1,38 +1,38 @@
-//! Tests of the mask: what is hidden, and what is not.
+//! Tests of redaction.
 
 use super::*;
 use serde_json::json;
 
 #[test]
-fn values_of_secret_looking_names_are_hidden_wherever_they_stand() {
+fn values_with_secret_names_are_redacted_everywhere() {
     let spec = json!([{"task": "http", "with": {"url": "http://a/", "headers": {
         "Authorization": "Bearer abc", "X-Api-Key": "k", "Cookie": ["a=b"], "X-Auth-Token": 7, "Accept": "text/plain"},
         "endpoints": {"get": {"password": "p", "basicAuth": {"username": "u", "password": "p"}}}}},
         {"task": "github", "with": {"owner": "o", "token": "ghp_x"}}]);
     assert_eq!(
-        mask(&spec),
+        redact(&spec),
         json!([{"task": "http", "with": {"url": "http://a/", "headers": {
-            "Authorization": HIDDEN, "X-Api-Key": HIDDEN, "Cookie": HIDDEN, "X-Auth-Token": HIDDEN, "Accept": "text/plain"},
-            "endpoints": {"get": {"password": HIDDEN, "basicAuth": {"username": "u", "password": HIDDEN}}}}},
-            {"task": "github", "with": {"owner": "o", "token": HIDDEN}}])
+            "Authorization": REDACTED, "X-Api-Key": REDACTED, "Cookie": REDACTED, "X-Auth-Token": REDACTED, "Accept": "text/plain"},
+            "endpoints": {"get": {"password": REDACTED, "basicAuth": {"username": "u", "password": REDACTED}}}}},
+            {"task": "github", "with": {"owner": "o", "token": REDACTED}}])
     );
 }
 
 #[test]
-fn what_only_says_where_a_secret_is_stays() {
+fn references_to_secrets_are_kept() {
     let spec = json!({"tokenFile": "/run/t", "passwordEnv": "PW", "secretName": "s", "token": {"file": "/run/t", "literal": "x"},
         "cert": "c.pem", "max_tokens": 9, "numRequests": 5, "token_dir": "/d", "credentials": {"a": {"b": "deep"}}});
     assert_eq!(
-        mask(&spec),
-        json!({"tokenFile": "/run/t", "passwordEnv": "PW", "secretName": "s", "token": {"file": "/run/t", "literal": HIDDEN},
-            "cert": "c.pem", "max_tokens": 9, "numRequests": 5, "token_dir": "/d", "credentials": {"a": HIDDEN}})
+        redact(&spec),
+        json!({"tokenFile": "/run/t", "passwordEnv": "PW", "secretName": "s", "token": {"file": "/run/t", "literal": REDACTED},
+            "cert": "c.pem", "max_tokens": 9, "numRequests": 5, "token_dir": "/d", "credentials": {"a": REDACTED}})
     );
 }
 
 #[test]
-fn headers_and_parameters_written_as_pairs_are_hidden() {
+fn lists_of_headers_and_parameters_are_redacted() {
     let spec = json!([{"name": "Authorization", "value": "x"}, {"name": "query", "value": "up"}]);
-    assert_eq!(mask(&spec), json!([{"name": "Authorization", "value": HIDDEN}, {"name": "query", "value": "up"}]));
+    assert_eq!(redact(&spec), json!([{"name": "Authorization", "value": REDACTED}, {"name": "query", "value": "up"}]));
 }
 
 #[test]
@@ -50,20 +50,23 @@ fn urls_lose_credentials_secret_parameters_and_webhook_paths() {
         ("://", "://"),
     ];
     for (url, shown) in cases {
-        assert_eq!(mask_url(url), shown);
+        assert_eq!(redact_url(url), shown);
     }
 }
 
 #[test]
-fn the_url_of_a_slack_task_is_hidden_whatever_its_host() {
+fn the_url_of_a_slack_task_is_redacted_on_any_host() {
     let url = "https://chat.intern/xyz";
     let shown = "https://chat.intern/[hidden]";
-    assert_eq!(mask(&json!({"task": "slack", "with": {"url": url}})), json!({"task": "slack", "with": {"url": shown}}));
     assert_eq!(
-        mask(&json!({"slack": {"url": url}, "http": {"url": url}})),
+        redact(&json!({"task": "slack", "with": {"url": url}})),
+        json!({"task": "slack", "with": {"url": shown}})
+    );
+    assert_eq!(
+        redact(&json!({"slack": {"url": url}, "http": {"url": url}})),
         json!({"slack": {"url": shown}, "http": {"url": url}})
     );
-    assert_eq!(mask(&json!({"webhookURL": url})), json!({"webhookURL": shown}));
+    assert_eq!(redact(&json!({"webhookURL": url})), json!({"webhookURL": shown}));
 }
 
 #[test]
@@ -85,32 +88,32 @@ fn texts_lose_the_secrets_inside_them() {
         ("{not json", "{not json"),
     ];
     for (text, shown) in cases {
-        let Value::String(found) = mask(&json!(text)) else { panic!("not a text") };
+        let Value::String(found) = redact(&json!(text)) else { panic!("not a text") };
         // Maps may come back in another order.
         assert!(found == shown || found == "{\"n\":1,\"password\":\"[hidden]\"}", "{text}: {found}");
     }
 }
 
 #[test]
-fn a_deep_value_is_cut_not_followed_for_ever() {
+fn deep_values_are_redacted() {
     let mut value = json!("x");
     for _ in 0..500 {
         value = json!([value]);
     }
-    assert!(mask(&value).to_string().contains(HIDDEN));
+    assert!(redact(&value).to_string().contains(REDACTED));
 }
 
 #[test]
-fn the_url_of_a_notify_task_is_hidden_but_not_a_repository_dispatch() {
+fn the_url_of_a_notify_task_is_redacted_unless_it_is_a_repository_dispatch() {
     let task = |url: &str| TaskSpec {
         task: Some("notify".to_owned()),
         with: Some(json!({"url": url, "params": {"key": "s3cr3t", "sort": "x"}})),
         ..TaskSpec::default()
     };
-    let shown = |url: &str| mask_task(&task(url)).with.unwrap();
+    let shown = |url: &str| redact_task(&task(url)).with.unwrap();
     assert_eq!(
         shown("http://127.0.0.1:18091/services/T0/B0/SECREThook"),
-        json!({"url": "http://127.0.0.1:18091/[hidden]", "params": {"key": HIDDEN, "sort": "x"}})
+        json!({"url": "http://127.0.0.1:18091/[hidden]", "params": {"key": REDACTED, "sort": "x"}})
     );
     for dispatch in ["https://api.github.com/repos/o/r.s/dispatches", "https://ghe.intern/api/v3/repos/o/r/dispatches"]
     {
@@ -123,30 +126,30 @@ fn the_url_of_a_notify_task_is_hidden_but_not_a_repository_dispatch() {
     }
     // An entry of the spec inside a whole experiment.
     let experiment = json!({"spec": [{"task": "notify", "with": {"url": "http://h/SECRET"}}]});
-    assert!(!mask(&experiment).to_string().contains("SECRET"));
+    assert!(!redact(&experiment).to_string().contains("SECRET"));
 }
 
 #[test]
-fn names_that_users_choose_are_not_judged() {
+fn names_chosen_by_users_are_not_judged() {
     let values = json!({"http": {"endpoints": {
         "tokenize": {"method": "POST"}, "token": {"url": "http://a/x"}, "slack": {"url": "http://a/x"},
         "auth": {"headers": {"X-Auth-Key": "k"}}}},
         "assess": {"SLOs": {"upper": {"http-token/latency-p99": 9}}}});
     let mut shown = values.clone();
-    shown["http"]["endpoints"]["auth"]["headers"]["X-Auth-Key"] = json!(HIDDEN);
-    assert_eq!(mask(&values), shown);
+    shown["http"]["endpoints"]["auth"]["headers"]["X-Auth-Key"] = json!(REDACTED);
+    assert_eq!(redact(&values), shown);
     let experiment = json!({"spec": [{"run": "true"}], "result": {
         "insights": {"providers": {"http-tokenize": {"requests": 5}, "secret": {"token": 7, "note": "TOKEN=abc"}}},
         "token": "x"}});
     assert_eq!(
-        mask(&experiment)["result"],
+        redact(&experiment)["result"],
         json!({"insights": {"providers": {"http-tokenize": {"requests": 5}, "secret": {"token": 7, "note": "TOKEN=[hidden]"}}},
-            "token": HIDDEN})
+            "token": REDACTED})
     );
     // Only a whole experiment has insights.
     assert_eq!(
-        mask(&json!({"result": {"insights": {"token": "x"}}})),
-        json!({"result": {"insights": {"token": HIDDEN}}})
+        redact(&json!({"result": {"insights": {"token": "x"}}})),
+        json!({"result": {"insights": {"token": REDACTED}}})
     );
 }
 
@@ -171,12 +174,12 @@ fn forms_fragments_and_parameters_lose_their_secrets() {
         ("max_tokens=5&author=me", "max_tokens=5&author=me"),
     ];
     for (text, shown) in cases {
-        assert_eq!(mask(&json!({"payloadStr": text}))["payloadStr"], shown);
+        assert_eq!(redact(&json!({"payloadStr": text}))["payloadStr"], shown);
     }
 }
 
 #[test]
-fn scripts_lose_their_secrets_and_keep_what_refers_to_them() {
+fn scripts_lose_their_secrets_and_keep_references() {
     let cases = [
         ("curl -u a:X http://h/", "curl -u a:[hidden] http://h/"),
         ("curl -sSu 'a:X y' http://h/", "curl -sSu 'a:[hidden]' http://h/"),
@@ -195,8 +198,8 @@ fn scripts_lose_their_secrets_and_keep_what_refers_to_them() {
     ];
     for (script, shown) in cases {
         let task = |run: &str| TaskSpec { run: Some(run.to_owned()), ..TaskSpec::default() };
-        assert_eq!(mask_task(&task(script)), task(shown));
-        assert_eq!(mask_text(shown), shown, "hiding twice changes nothing");
+        assert_eq!(redact_task(&task(script)), task(shown));
+        assert_eq!(redact_text(shown), shown, "hiding twice changes nothing");
     }
     for script in [
         "curl -u \"$USER:$PASS\" -u a:${PASS} -H \"Authorization: Bearer $TOKEN\" https://u:$PASS@h/?token=$TOKEN",
@@ -205,23 +208,23 @@ fn scripts_lose_their_secrets_and_keep_what_refers_to_them() {
         "echo invalid token: expected a name; echo max_tokens=5 author=me; TOKEN_FILE=/run/t cmd --no-auth x --token-file y",
         "curl -H \"Authorization: Bearer ${{ secrets.X }}\" h",
     ] {
-        assert_eq!(mask_text(script), script);
+        assert_eq!(redact_text(script), script);
     }
 }
 
 #[test]
-fn settings_under_secret_looking_names_stay() {
+fn settings_with_secret_looking_names_are_kept() {
     let spec = json!({"auth": true, "tokenTTL": 5, "withCredentials": "true", "sessionTimeout": "5s", "keepAlive": true,
         "author": "me", "max_tokens": 9, "primaryKeyColumn": "id"});
-    assert_eq!(mask(&spec), spec);
+    assert_eq!(redact(&spec), spec);
     assert_eq!(
-        mask(&json!({"token": 12345, "auth": {"type": "x"}})),
-        json!({"token": HIDDEN, "auth": {"type": HIDDEN}})
+        redact(&json!({"token": 12345, "auth": {"type": "x"}})),
+        json!({"token": REDACTED, "auth": {"type": REDACTED}})
     );
 }
 
 #[test]
-fn paths_of_secrets_are_known() {
+fn paths_of_secrets_are_recognized() {
     for path in
         [&["http", "headers", "Authorization"][..], &["slack", "url"], &["github", "token"], &["a", "auth", "b"]]
     {
@@ -232,4 +235,11 @@ fn paths_of_secrets_are_known() {
     {
         assert!(!is_secret_path(path), "{path:?}");
     }
+}
+
+#[test]
+fn the_regular_expressions_are_valid() {
+    assert_eq!(references::REFERENCE.as_ref().err(), None);
+    // An invalid one would redact the whole text.
+    assert_eq!(redact_text("no secret"), "no secret");
 }

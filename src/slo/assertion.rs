@@ -10,7 +10,7 @@ use crate::model::document::{Experiment, ExperimentResult, TaskRecord, TaskStatu
 use crate::model::insights::Insights;
 use crate::model::metric::NoDataPolicy;
 use crate::model::slo::{Outcome, Verdict};
-use crate::redact::mask_text;
+use crate::redact::redact_text;
 use suggest::nearest;
 
 /// A condition of `assert`.
@@ -177,7 +177,7 @@ fn judge_failure(progress: &Progress<'_>) -> Judgement {
         RunState::Failed => {
             let task = progress.current.map_or("a task", |record| record.task.as_str());
             let error = progress.current.and_then(|record| record.error.as_ref());
-            error.map_or(format!("{task} failed"), |error| format!("{task} failed: {}", mask_text(error)))
+            error.map_or(format!("{task} failed"), |error| format!("{task} failed: {}", redact_text(error)))
         }
         RunState::Running => "no task has failed so far".to_owned(),
         RunState::Completed | RunState::Interrupted => "no task failed".to_owned(),

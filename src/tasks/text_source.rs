@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::ports::{Files, Web, WebRequest};
-use crate::redact::mask_url;
+use crate::redact::redact_url;
 use crate::templates::Dialect;
 
 /// Longest template, in bytes.
@@ -91,7 +91,7 @@ fn read(path: &str, files: &dyn Files) -> Result<String, String> {
 }
 
 async fn download(url: &str, web: &dyn Web) -> Result<String, String> {
-    let shown = mask_url(url);
+    let shown = redact_url(url);
     let request = WebRequest {
         method: "GET".to_owned(),
         url: url.to_owned(),

@@ -1,18 +1,17 @@
-//! Calls of the `grpc` task that differ from each other: texts with actions in Go's template language, as ghz has them.
+//! Templates of the `grpc` task, in Go's template language with the actions of ghz: each call can differ from the others.
 //!
-//! Number, time and random bits are passed in, so that the same ones give the same text. What actions can name:
+//! Rendering is deterministic: call number, time and random bits are passed in.
 //!
-//! | action | becomes |
+//! | action | value |
 //! |---|---|
 //! | `{{.RequestNumber}}` | the number of the call, from 0 |
 //! | `{{.Timestamp}}`, `{{.TimestampUnix}}`, `{{.TimestampUnixMilli}}`, `{{.TimestampUnixNano}}` | the time, RFC 3339 or since 1970 |
 //! | `{{.UUID}}`, `{{newUUID}}` | a random UUID: one for the call, or a new one each time |
-//! | `{{randomInt MIN MAX}}` | a number from MIN up to, not including, MAX |
-//! | `{{randomString LENGTH}}` | letters and digits; 2 to 16 of them for a length of 0 |
-//! | `{{.WorkerID}}` and what else [`Fixed`] holds | what stays the same during a load |
+//! | `{{randomInt MIN MAX}}` | an integer from MIN up to, but not including, MAX |
+//! | `{{randomString LENGTH}}` | letters and digits; between 2 and 16 of them if LENGTH is 0 |
+//! | `{{.WorkerID}}` and others in [`Fixed`] | constant during a load |
 //!
-//! Beside these, a template has what every [Go template](super::go_template) has, within the same bounds; but a name that is not
-//! there is a fault at once.
+//! Functions and bounds are those of every [Go template](gotemplate), but a missing key is an error.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,52 +21,49 @@ use std::sync::Arc;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::templates::random::{self, RandomBits, uuid};
-pub use gotemplate::TemplateFault;
 use gotemplate::bounds::MAX_OUTPUT;
-use gotemplate::{Entries, Extra, Extras, Program, Value};
+use gotemplate::{Entries, Function, GoTemplate, MissingKey, Options, TemplateError, Value};
 
-/// What stays the same during a load, by name; text or a truth value.
-pub type Fixed = BTreeMap<String, FixedValue>;
+/// Values that are constant during a load, by name.
+pub(crate) type Fixed = BTreeMap<String, FixedValue>;
 
-/// One of them.
+/// A constant value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FixedValue {
-    /// A text.
+pub(crate) enum FixedValue {
     Text(String),
-    /// A truth value.
     Bool(bool),
 }
 
-/// What differs between calls.
-pub struct CallValues {
+/// Values of one call.
+pub(crate) struct CallValues {
     entries: Rc<Entries>,
     now: DateTime<Utc>,
 }
 
 impl CallValues {
     /// The values of call `number`.
-    pub fn new(number: u64, now: DateTime<Utc>, random: &RandomBits, fixed: &Fixed) -> Self {
+    pub(crate) fn new(number: u64, now: DateTime<Utc>, random: &RandomBits, fixed: &Fixed) -> Self {
         let mut entries = Entries::new();
         for (name, value) in fixed {
             let value = match value {
-                FixedValue::Text(text) => Value::text(text.as_str()),
+                FixedValue::Text(text) => Value::string(text.as_str()),
                 FixedValue::Bool(is_so) => Value::Bool(*is_so),
             };
             entries.insert(name.as_str().into(), value);
         }
         let mut put = |name: &str, value| entries.insert(name.into(), value);
         put("RequestNumber", Value::Int64(i64::try_from(number).unwrap_or(i64::MAX)));
-        put("Timestamp", Value::text(now.to_rfc3339_opts(SecondsFormat::Secs, true)));
+        put("Timestamp", Value::string(now.to_rfc3339_opts(SecondsFormat::Secs, true)));
         put("TimestampUnix", Value::Int64(now.timestamp()));
         put("TimestampUnixMilli", Value::Int64(now.timestamp_millis()));
         put("TimestampUnixNano", Value::Int64(now.timestamp_nanos_opt().unwrap_or(i64::MAX)));
-        put("UUID", Value::text(uuid(random)));
+        put("UUID", Value::string(uuid(random)));
         Self { entries: Rc::new(entries), now }
     }
 }
 
-/// A text with actions, parsed.
-pub struct RequestTemplate(Program);
+/// A parsed template.
+pub(crate) struct RequestTemplate(GoTemplate);
 
 impl fmt::Debug for RequestTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,28 +71,28 @@ impl fmt::Debug for RequestTemplate {
     }
 }
 
-/// Whether a text may hold actions.
-pub fn has_actions(text: &str) -> bool {
+/// Reports if a text may contain actions.
+pub(crate) fn has_actions(text: &str) -> bool {
     text.contains("{{")
 }
 
 impl RequestTemplate {
-    /// Parses a text whose random values come from `random`.
-    pub fn parse(text: &str, random: &RandomBits) -> Result<Self, TemplateFault> {
+    /// Parses a template whose random values come from `random`.
+    pub(crate) fn parse(text: &str, random: &RandomBits) -> Result<Self, TemplateError> {
         let draw = || Arc::clone(random);
         let (ids, numbers, texts) = (draw(), draw(), draw());
-        let functions: [(&'static str, Extra); 3] = [
-            ("newUUID", Arc::new(move |_| Ok(Value::text(uuid(&ids))))),
+        let functions: [(&'static str, Function); 3] = [
+            ("newUUID", Arc::new(move |_| Ok(Value::string(uuid(&ids))))),
             ("randomInt", Arc::new(move |args| random_int(&numbers, args))),
             ("randomString", Arc::new(move |args| random_string(&texts, args))),
         ];
-        let extras = Extras { functions: functions.into(), refuses_missing: true, longest: MAX_OUTPUT };
-        Program::parse(text, BTreeMap::new(), extras).map(Self)
+        let options = Options { functions: functions.into(), missing_key: MissingKey::Error, max_length: MAX_OUTPUT };
+        GoTemplate::with_options(text, options).map(Self)
     }
 
-    /// The text for one call.
-    pub fn expand(&self, values: &CallValues) -> Result<String, TemplateFault> {
-        self.0.render(&values.entries, values.now)
+    /// Renders the template for one call.
+    pub(crate) fn expand(&self, values: &CallValues) -> Result<String, TemplateError> {
+        self.0.render_entries(&values.entries, values.now)
     }
 }
 
@@ -114,7 +110,7 @@ fn random_int(random: &RandomBits, args: &[Value]) -> Result<Value, String> {
 
 fn random_string(random: &RandomBits, args: &[Value]) -> Result<Value, String> {
     let length = whole(args, 0, "randomString")?;
-    random::text(random, length).map(Value::text)
+    random::text(random, length).map(Value::string)
 }
 
 #[cfg(test)]

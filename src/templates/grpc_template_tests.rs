@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 
-/// Bits that look random and are the same in every run.
+/// Pseudo-random bits, the same in every run.
 fn bits() -> RandomBits {
     let state = AtomicU64::new(1);
     Arc::new(move || {
@@ -27,7 +27,7 @@ fn expand(text: &str) -> Result<String, String> {
 }
 
 #[test]
-fn actions_name_what_differs_between_calls() {
+fn actions_are_rendered_as_documented() {
     assert_eq!(expand("n{{.RequestNumber}} {{ .WorkerID }}").unwrap(), "n7 w0");
     assert_eq!(expand("{{.Timestamp}} {{.TimestampUnix}}").unwrap(), "2023-11-14T22:13:20Z 1700000000");
     assert_eq!(expand("{{.TimestampUnixMilli}} {{.TimestampUnixNano}}").unwrap(), "1700000000123 1700000000123456789");
@@ -36,7 +36,7 @@ fn actions_name_what_differs_between_calls() {
 }
 
 #[test]
-fn a_uuid_is_one_of_version_four_and_stays_within_a_call() {
+fn uuids_have_version_four_and_one_is_constant_within_a_call() {
     let both = expand("{{.UUID}} {{.UUID}} {{newUUID}} {{newUUID}}").unwrap();
     let ids: Vec<&str> = both.split(' ').collect();
     assert_eq!(ids[0], ids[1]);
@@ -50,7 +50,7 @@ fn a_uuid_is_one_of_version_four_and_stays_within_a_call() {
 }
 
 #[test]
-fn random_values_stay_within_their_bounds_and_reach_them() {
+fn random_values_reach_their_bounds_and_stay_within() {
     let numbers = expand("{{range 200}}{{randomInt -1 2}},{{end}}").unwrap();
     let mut seen: Vec<&str> = numbers.split_terminator(',').collect();
     seen.sort_unstable();
@@ -62,7 +62,7 @@ fn random_values_stay_within_their_bounds_and_reach_them() {
 }
 
 #[test]
-fn what_can_not_work_is_told_with_its_reason() {
+fn errors_have_a_position_and_a_reason() {
     let cases = [
         ("{{.RequestNumbr}}", "line 1, column 3: `.RequestNumbr` is not known here; did you mean `.RequestNumber`?"),
         ("{{.RequestNumber", "unclosed action"),
@@ -90,7 +90,7 @@ fn loops_and_output_are_bounded() {
 }
 
 #[test]
-fn texts_that_grow_within_a_template_are_bounded() {
+fn growing_strings_are_bounded() {
     for text in [
         r#"{{$x := "0123456789"}}{{range 100}}{{$x = print $x $x}}{{end}}"#,
         r#"{{$x := "0123456789"}}{{range 100}}{{$x = printf "%s%[1]s" $x}}{{end}}"#,
@@ -105,12 +105,12 @@ fn texts_that_grow_within_a_template_are_bounded() {
 }
 
 #[test]
-fn many_small_texts_are_no_matter() {
+fn many_small_strings_are_within_the_bounds() {
     assert_eq!(expand(r#"{{range 10000}}{{$y := print . | println | printf "%s"}}{{end}}"#).unwrap(), "");
 }
 
 #[test]
-fn what_go_templates_have_is_there_too() {
+fn functions_of_go_templates_are_available() {
     for (text, expected) in [
         (r#"{{print 1 2 "a" "b" 3}}|{{println "a" 1}}|{{print}}"#, "1 2ab3|a 1\n|"),
         (r#"{{printf "%05d-%q-%.2f-%v" .RequestNumber "a" 1.5 true}}"#, r#"00007-"a"-1.50-true"#),

@@ -1,8 +1,7 @@
-//! Handlebars, within bounds: texts with actions in double braces, strict about names.
+//! Handlebars within bounds, strict about undefined variables.
 //!
-//! Templates come from outside. What could go on without end is refused when they are read: partials and decorators, which may call
-//! themselves. Blocks and actions are bounded in number and length, so that neither reading nor rendering can exhaust the stack, and
-//! what a template becomes is bounded too.
+//! Templates are not trusted. Partials and decorators could recurse forever and are rejected. The number of blocks, the length of actions
+//! and the size of the output are limited, so that neither parsing nor rendering can exhaust the stack or the memory.
 
 mod json;
 
@@ -12,38 +11,34 @@ use handlebars::template::TemplateElement;
 use handlebars::{Context, Handlebars, HelperDef, RenderErrorReason, Template};
 use serde_json::Value;
 
-pub use self::json::JsonHelper;
+pub(crate) use self::json::JsonHelper;
+use super::TemplateError;
 
 /// Longest template, in bytes.
 const MAX_TEMPLATE: usize = 1 << 20;
 
-/// Most blocks (`{{#each …}}`) of one template: they may be nested that deep.
+/// Most blocks (`{{#each …}}`) of one template, which also limits their nesting.
 const MAX_BLOCKS: usize = 50;
 
-/// Most loops within each other: a row has at most a thousand fields, and each turn costs time.
+/// Deepest nesting of loops. A row has up to a thousand fields, so three nested loops could take hours.
 const MAX_LOOPS: usize = 2;
 
 /// Longest single action, in bytes.
 const MAX_ACTION: usize = 1_000;
 
-/// Longest text that a template may become, in bytes.
-pub const MAX_OUTPUT: usize = 16 << 20;
+/// Longest output, in bytes.
+pub(crate) const MAX_OUTPUT: usize = 16 << 20;
 
-/// Why a template gives no text.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct TemplateFault(pub String);
-
-/// Templates that share helpers. Nothing is escaped: they make requests, not pages.
+/// Templates that share helpers. Nothing is escaped, because the output is a request, not an HTML page.
 #[derive(Debug)]
-pub struct Templates {
+pub(crate) struct Templates {
     registry: Handlebars<'static>,
     count: usize,
 }
 
-/// One of the templates, by its order.
+/// Index of a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TemplateId(usize);
+pub(crate) struct TemplateId(usize);
 
 impl Default for Templates {
     fn default() -> Self {
@@ -56,15 +51,15 @@ impl Default for Templates {
 }
 
 impl Templates {
-    /// Makes `name` callable in all of them.
-    pub fn helper(&mut self, name: &str, helper: impl HelperDef + Send + Sync + 'static) {
+    /// Registers a helper for all templates.
+    pub(crate) fn helper(&mut self, name: &str, helper: impl HelperDef + Send + Sync + 'static) {
         self.registry.register_helper(name, Box::new(helper));
     }
 
-    /// Reads a template.
-    pub fn add(&mut self, text: &str) -> Result<TemplateId, TemplateFault> {
+    /// Parses a template.
+    pub(crate) fn add(&mut self, text: &str) -> Result<TemplateId, TemplateError> {
         check_bounds(text)?;
-        let template = Template::compile(text).map_err(|error| TemplateFault(error.reason().to_string()))?;
+        let template = Template::compile(text).map_err(|error| TemplateError::new(error.reason().to_string()))?;
         check(&template, 0)?;
         let id = TemplateId(self.count);
         self.count += 1;
@@ -72,22 +67,22 @@ impl Templates {
         Ok(id)
     }
 
-    /// What a template becomes with these values.
-    pub fn render(&self, id: TemplateId, values: &Context) -> Result<String, TemplateFault> {
+    /// Renders a template.
+    pub(crate) fn render(&self, id: TemplateId, values: &Context) -> Result<String, TemplateError> {
         let mut output = Bounded(Vec::new());
         let rendered = self.registry.render_with_context_to_write(&id.0.to_string(), values, &mut output);
         rendered.map_err(|error| match error.reason() {
-            RenderErrorReason::IOError(_) => TemplateFault(format!("becomes longer than {MAX_OUTPUT} bytes")),
-            RenderErrorReason::MissingVariable(Some(name)) => TemplateFault(format!("`{name}` is not known here")),
-            reason => TemplateFault(reason.to_string()),
+            RenderErrorReason::IOError(_) => TemplateError::new(format!("becomes longer than {MAX_OUTPUT} bytes")),
+            RenderErrorReason::MissingVariable(Some(name)) => TemplateError::new(format!("`{name}` is not known here")),
+            reason => TemplateError::new(reason.to_string()),
         })?;
-        String::from_utf8(output.0).map_err(|_| TemplateFault("becomes no text".to_owned()))
+        String::from_utf8(output.0).map_err(|_| TemplateError::new("becomes no text".to_owned()))
     }
 }
 
-/// Refuses what would cost too much to read.
-fn check_bounds(text: &str) -> Result<(), TemplateFault> {
-    let refuse = |what: String| Err(TemplateFault(what));
+/// Rejects templates that are too expensive to parse.
+fn check_bounds(text: &str) -> Result<(), TemplateError> {
+    let refuse = |what: String| Err(TemplateError::new(what));
     if text.len() > MAX_TEMPLATE {
         return refuse(format!("is longer than {MAX_TEMPLATE} bytes"));
     }
@@ -101,29 +96,29 @@ fn check_bounds(text: &str) -> Result<(), TemplateFault> {
     Ok(())
 }
 
-/// How many blocks are opened: `{{#`, `{{~#`, `{{^` …
+/// Counts opening tags of blocks: `{{#`, `{{~#`, `{{^` …
 fn blocks(text: &str) -> usize {
     let opens = |rest: &str| rest.trim_start_matches(['~', ' ', '\t', '{', '\n', '\r']).starts_with(['#', '^']);
     text.split("{{").skip(1).filter(|rest| opens(rest)).count()
 }
 
-/// Refuses what may call itself, and loops within loops within loops; `loops` is how many are around this part.
-fn check(template: &Template, loops: usize) -> Result<(), TemplateFault> {
+/// Rejects partials, decorators, and loops nested too deeply; `loops` is the number of loops around this part.
+fn check(template: &Template, loops: usize) -> Result<(), TemplateError> {
     for element in &template.elements {
         match element {
             TemplateElement::PartialExpression(_)
             | TemplateElement::PartialBlock(_)
             | TemplateElement::DecoratorExpression(_)
             | TemplateElement::DecoratorBlock(_) => {
-                return Err(TemplateFault(
-                    "has partials or decorators (`{{> …}}`, `{{* …}}`), which are not known here".into(),
+                return Err(TemplateError::new(
+                    "has partials or decorators (`{{> …}}`, `{{* …}}`), which are not known here",
                 ));
             }
             TemplateElement::HelperBlock(block) => {
                 let is_loop = block.name.as_name() == Some("each");
                 let loops = loops + usize::from(is_loop);
                 if loops > MAX_LOOPS {
-                    return Err(TemplateFault(format!("has more than {MAX_LOOPS} loops within each other")));
+                    return Err(TemplateError::new(format!("has more than {MAX_LOOPS} loops within each other")));
                 }
                 for inner in [&block.template, &block.inverse].into_iter().flatten() {
                     check(inner, loops)?;
@@ -135,7 +130,7 @@ fn check(template: &Template, loops: usize) -> Result<(), TemplateFault> {
     Ok(())
 }
 
-/// Output that can't grow without bound.
+/// Output of bounded size.
 struct Bounded(Vec<u8>);
 
 impl Write for Bounded {
@@ -152,9 +147,9 @@ impl Write for Bounded {
     }
 }
 
-/// Values for [`Templates::render`].
-pub fn context(values: Value) -> Result<Context, TemplateFault> {
-    Context::wraps(values).map_err(|error| TemplateFault(error.to_string()))
+/// Converts values for [`Templates::render`].
+pub(crate) fn context(values: Value) -> Result<Context, TemplateError> {
+    Context::wraps(values).map_err(|error| TemplateError::new(error.to_string()))
 }
 
 #[cfg(test)]
@@ -162,27 +157,27 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn render(text: &str, values: Value) -> Result<String, TemplateFault> {
+    fn render(text: &str, values: Value) -> Result<String, TemplateError> {
         let mut templates = Templates::default();
         let id = templates.add(text)?;
         templates.render(id, &context(values).unwrap())
     }
 
     #[test]
-    fn values_are_put_in_as_they_are() {
+    fn values_are_not_escaped() {
         assert_eq!(render("a{{x}}b {{row.name}}", json!({"x": 7, "row": {"name": "<&\">"}})).unwrap(), "a7b <&\">");
         assert_eq!(render("{{#each l}}{{this}},{{/each}}", json!({"l": [1, 2]})).unwrap(), "1,2,");
     }
 
     #[test]
-    fn what_is_not_known_is_an_error_that_names_it() {
-        assert_eq!(render("{{nothing}}", json!({})).unwrap_err().0, "`nothing` is not known here");
+    fn undefined_variables_and_syntax_errors_are_errors() {
+        assert_eq!(render("{{nothing}}", json!({})).unwrap_err().to_string(), "`nothing` is not known here");
         assert!(render("{{#if}}", json!({})).is_err());
         assert!(render("{{x", json!({"x": 1})).is_err());
     }
 
     #[test]
-    fn what_could_go_on_without_end_is_refused() {
+    fn templates_that_could_run_forever_are_rejected() {
         for text in [
             "{{> me}}",
             "{{#*inline \"x\"}}{{> x}}{{/inline}}{{> x}}",
@@ -190,27 +185,27 @@ mod tests {
             "{{#if a}}{{else}}{{> me}}{{/if}}",
             "{{* me}}",
         ] {
-            assert!(render(text, json!({"a": true})).unwrap_err().0.contains("partials"), "{text}");
+            assert!(render(text, json!({"a": true})).unwrap_err().to_string().contains("partials"), "{text}");
         }
         let deep = "{{#if a}}".repeat(60) + &"{{/if}}".repeat(60);
-        assert!(render(&deep, json!({"a": 1})).unwrap_err().0.contains("more than 50 blocks"));
+        assert!(render(&deep, json!({"a": 1})).unwrap_err().to_string().contains("more than 50 blocks"));
         let deep = format!("{{{{x {}1{}}}}}", "(x ".repeat(300), ")".repeat(300));
         assert!(render(&deep, json!({"a": 1})).is_err());
         let long = "{{#each l}}{{#each ../l}}{{../../t}}{{/each}}{{/each}}";
         let list: Vec<u32> = (0..300).collect();
-        let fault = render(long, json!({"l": list, "t": "x".repeat(1000)})).unwrap_err();
-        assert!(fault.0.contains("longer than"), "{fault}");
+        let error = render(long, json!({"l": list, "t": "x".repeat(1000)})).unwrap_err().to_string();
+        assert!(error.contains("longer than"), "{error}");
     }
 
     #[test]
-    fn loops_within_loops_within_loops_are_refused() {
+    fn nesting_of_loops_is_bounded() {
         let nested = |n: usize| "{{#each l}}".repeat(n) + &"{{/each}}".repeat(n);
         assert_eq!(render(&nested(1), json!({"l": [1, 2]})).unwrap(), "");
-        assert!(render(&nested(3), json!({"l": [1]})).unwrap_err().0.contains("more than 2 loops"));
+        assert!(render(&nested(3), json!({"l": [1]})).unwrap_err().to_string().contains("more than 2 loops"));
     }
 
     #[test]
-    fn deep_nesting_within_the_bounds_is_read() {
+    fn nesting_up_to_the_bound_is_accepted() {
         let deep = "{{#if a}}".repeat(MAX_BLOCKS) + "x" + &"{{/if}}".repeat(MAX_BLOCKS);
         assert_eq!(render(&deep, json!({"a": 1})).unwrap(), "x");
     }

@@ -1,39 +1,40 @@
-//! Requests of the `http` task that differ from each other: texts with actions in Handlebars.
+//! Templates of the `http` task, in Handlebars: each request can differ from the others.
 //!
-//! Number, time and random bits are passed in, so that the same ones give the same text. What actions can name:
+//! Rendering is deterministic: request number, time and random bits are passed in.
 //!
-//! | action | becomes |
+//! | action | value |
 //! |---|---|
 //! | `{{requestNumber}}` | the number of the request, from 0 |
 //! | `{{timestamp}}`, `{{timestampUnix}}`, `{{timestampUnixMilli}}` | the time, RFC 3339 or since 1970 |
 //! | `{{uuid}}` | a random UUID, a new one each time |
-//! | `{{randomInt MIN MAX}}` | a number from MIN up to, not including, MAX |
-//! | `{{randomString LENGTH}}` | letters and digits; 2 to 16 of them for a length of 0 |
-//! | `{{row.NAME}}` | a field of the request's row, where there are rows |
+//! | `{{randomInt MIN MAX}}` | an integer from MIN up to, but not including, MAX |
+//! | `{{randomString LENGTH}}` | letters and digits; between 2 and 16 of them if LENGTH is 0 |
+//! | `{{row.NAME}}` | a field of the request's row, if there are rows |
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason};
 use serde_json::{Map, Value};
 
-use crate::templates::handlebars::{TemplateFault, TemplateId, Templates, context};
+use crate::templates::TemplateError;
+use crate::templates::handlebars::{TemplateId, Templates, context};
 use crate::templates::random::{RandomBits, integer, text, uuid};
 use crate::templates::rows::Rows;
 
-/// The texts of a request that differ.
+/// Templates of a request.
 #[derive(Debug)]
-pub struct HttpTemplates {
+pub(crate) struct HttpTemplates {
     templates: Templates,
     rows: Option<Rows>,
 }
 
-/// Whether a text may hold actions.
-pub fn has_actions(text: &str) -> bool {
+/// Reports if a text may contain actions.
+pub(crate) fn has_actions(text: &str) -> bool {
     text.contains("{{")
 }
 
 impl HttpTemplates {
-    /// No texts yet; each request takes the next of `rows`.
-    pub fn new(random: &RandomBits, rows: Option<Rows>) -> Self {
+    /// An empty set of templates; each request uses the next of `rows`.
+    pub(crate) fn new(random: &RandomBits, rows: Option<Rows>) -> Self {
         let mut templates = Templates::default();
         let bits = || random.clone();
         let (ids, numbers, texts) = (bits(), bits(), bits());
@@ -43,13 +44,13 @@ impl HttpTemplates {
         Self { templates, rows }
     }
 
-    /// Reads a text.
-    pub fn add(&mut self, text: &str) -> Result<TemplateId, TemplateFault> {
+    /// Parses a template.
+    pub(crate) fn add(&mut self, text: &str) -> Result<TemplateId, TemplateError> {
         self.templates.add(text)
     }
 
-    /// What the actions of request `number` name.
-    pub fn values(&self, number: u64, now: DateTime<Utc>) -> Result<Context, TemplateFault> {
+    /// Values for the actions of request `number`.
+    pub(crate) fn values(&self, number: u64, now: DateTime<Utc>) -> Result<Context, TemplateError> {
         let mut values = Map::new();
         values.insert("requestNumber".to_owned(), number.into());
         values.insert("timestamp".to_owned(), now.to_rfc3339_opts(SecondsFormat::Secs, true).into());
@@ -61,13 +62,13 @@ impl HttpTemplates {
         context(Value::Object(values))
     }
 
-    /// A text for the request whose values these are.
-    pub fn render(&self, id: TemplateId, values: &Context) -> Result<String, TemplateFault> {
+    /// Renders a template for one request.
+    pub(crate) fn render(&self, id: TemplateId, values: &Context) -> Result<String, TemplateError> {
         self.templates.render(id, values)
     }
 }
 
-/// Makes a function of `count` whole numbers callable.
+/// Registers a helper that takes `count` integers.
 fn add<F>(templates: &mut Templates, name: &'static str, count: usize, function: F)
 where
     F: Fn(&[i64]) -> Result<String, String> + Send + Sync + 'static,
@@ -78,12 +79,12 @@ where
                        _: &mut RenderContext<'_, '_>,
                        out: &mut dyn Output|
           -> HelperResult {
-        let fault = |message: String| RenderErrorReason::Other(message);
+        let error = |message: String| RenderErrorReason::Other(message);
         let whole = |value: &Value| value.as_i64().or_else(|| value.as_str()?.trim().parse().ok());
         let args: Option<Vec<i64>> = call.params().iter().map(|param| whole(param.value())).collect();
         let args = args.filter(|args| args.len() == count);
-        let args = args.ok_or_else(|| fault(format!("{name} needs {count} whole numbers")))?;
-        out.write(&function(&args).map_err(fault)?)?;
+        let args = args.ok_or_else(|| error(format!("{name} needs {count} whole numbers")))?;
+        out.write(&function(&args).map_err(error)?)?;
         Ok(())
     };
     templates.helper(name, helper);
@@ -102,14 +103,14 @@ mod tests {
             Arc::new(move || counter.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let rows = Rows::read(b"name,age\nAnn,7\nBob,8\n".to_vec(), RowFormat::Csv).unwrap();
         let mut templates = HttpTemplates::new(&random, Some(rows));
-        let id = templates.add(text).map_err(|fault| fault.0)?;
+        let id = templates.add(text).map_err(|error| error.to_string())?;
         let now = DateTime::from_timestamp(1_700_000_000, 123_000_000).unwrap();
         let values = templates.values(number, now).unwrap();
-        templates.render(id, &values).map_err(|fault| fault.0)
+        templates.render(id, &values).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn every_action_becomes_what_the_table_says() {
+    fn actions_are_rendered_as_documented() {
         assert_eq!(render("/items/{{requestNumber}}?a=b", 41).unwrap(), "/items/41?a=b");
         assert_eq!(render("{{row.name}} {{row.age}}", 3).unwrap(), "Bob 8");
         assert_eq!(
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_actions_say_what_was_expected() {
+    fn errors_say_what_was_expected() {
         for (text, expected) in [
             ("{{randomInt 5}}", "randomInt needs 2 whole numbers"),
             ("{{randomInt 5 5}}", "expected a lower and a higher number"),
@@ -138,8 +139,8 @@ mod tests {
             ("{{RequestNumber}}", "`RequestNumber` is not known here"),
             ("{{uuid 3}}", "uuid needs 0 whole numbers"),
         ] {
-            let fault = render(text, 0).unwrap_err();
-            assert!(fault.contains(expected), "{text}: {fault}");
+            let error = render(text, 0).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
         }
     }
 }

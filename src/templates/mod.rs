@@ -1,76 +1,66 @@
-//! Templates in either dialect: Go's, as Iter8's files have it, and Handlebars.
+//! Templates in either dialect: Go's, as in Iter8's files, and Handlebars.
 //!
-//! The dialect follows from the extension of the file or URL: `.hbs` is Handlebars, everything else Go. Both are bounded, and in both a
-//! variable that is not there is an error where its value is to be written.
+//! The extension of the file or URL selects the dialect: `.hbs` is Handlebars, everything else is Go. Both are bounded, and in both it is
+//! an error to print an undefined variable.
 
-pub mod grpc_template;
-pub mod handlebars;
-pub mod http_template;
+pub(crate) mod grpc_template;
+pub(crate) mod handlebars;
+pub(crate) mod http_template;
 pub mod jq;
-pub mod random;
-pub mod rows;
+pub(crate) mod random;
+pub(crate) mod rows;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::templates::handlebars::{JsonHelper, TemplateId, Templates, context};
 use gotemplate::GoTemplate;
+pub use gotemplate::TemplateError;
 
 /// The language of a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// Go's `text/template` with the functions that charts use.
+    /// Go's `text/template` with the functions of sprig and Helm.
     Go,
-    /// Handlebars, with the helpers `json` and `jsonPretty`.
+    /// Handlebars with the helpers `json` and `jsonPretty`.
     Handlebars,
 }
 
 impl Dialect {
-    /// The dialect of a file, or of what a URL's path names.
+    /// The dialect of a file, or of the path of a URL.
     pub fn of(path: &str) -> Self {
         if path.to_ascii_lowercase().ends_with(".hbs") { Self::Handlebars } else { Self::Go }
     }
 }
 
-/// A template that was read.
+/// A parsed template.
 pub struct Template(Parsed);
 
 enum Parsed {
-    Go(Box<GoTemplate>),
+    Go(Box<GoTemplate>, DateTime<Utc>),
     Handlebars(Box<Templates>, TemplateId),
 }
 
-/// Why a template can't be read, or becomes no text: a lowercase fragment, with its line where that is known.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct TemplateFault(pub String);
-
 impl Template {
-    /// Reads a template; `now` is the time its functions tell.
-    pub fn parse(dialect: Dialect, text: &str, now: DateTime<Utc>) -> Result<Self, TemplateFault> {
+    /// Parses a template; `now` is the instant that its clock shows.
+    pub fn parse(dialect: Dialect, text: &str, now: DateTime<Utc>) -> Result<Self, TemplateError> {
         match dialect {
-            Dialect::Go => {
-                let template = GoTemplate::parse(text, now).map_err(|fault| TemplateFault(fault.to_string()))?;
-                Ok(Self(Parsed::Go(Box::new(template))))
-            }
+            Dialect::Go => Ok(Self(Parsed::Go(Box::new(GoTemplate::parse(text)?), now))),
             Dialect::Handlebars => {
                 let mut templates = Templates::default();
                 templates.helper("json", JsonHelper::compact());
                 templates.helper("jsonPretty", JsonHelper::pretty());
-                let id = templates.add(text).map_err(|fault| TemplateFault(fault.to_string()))?;
+                let id = templates.add(text)?;
                 Ok(Self(Parsed::Handlebars(Box::new(templates), id)))
             }
         }
     }
 
-    /// What it becomes with these values.
-    pub fn render(&self, values: &Value) -> Result<String, TemplateFault> {
+    /// Renders the template.
+    pub fn render(&self, values: &Value) -> Result<String, TemplateError> {
         match &self.0 {
-            Parsed::Go(template) => template.render(values).map_err(|fault| TemplateFault(fault.to_string())),
-            Parsed::Handlebars(templates, id) => {
-                let context = context(values.clone()).map_err(|fault| TemplateFault(fault.to_string()))?;
-                templates.render(*id, &context).map_err(|fault| TemplateFault(fault.to_string()))
-            }
+            Parsed::Go(template, now) => template.render(values, *now),
+            Parsed::Handlebars(templates, id) => templates.render(*id, &context(values.clone())?),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Rows of a CSV or JSON Lines file, one for each request in turn.
+//! Rows of a CSV or JSON Lines file; each request uses the next one.
 //!
-//! The file is kept as it is, with the place of each row: a row is read again when it is its turn, which costs less memory than all of
-//! them as values, by far.
+//! The file is kept as bytes with an index of its rows, and a row is parsed again when a request needs it. That takes far less memory than
+//! parsed values would.
 
 use std::ops::Range;
 
@@ -9,23 +9,23 @@ use csv::{ReaderBuilder, StringRecord};
 use serde_json::{Map, Value};
 
 /// Longest file, in bytes.
-pub const MAX_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_BYTES: u64 = 64 << 20;
 
 /// Most columns of a row.
 const MAX_COLUMNS: usize = 1_000;
 
-/// What a file of rows is written in.
+/// Format of a file of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowFormat {
-    /// Comma-separated values (RFC 4180); the first line has the names of the columns.
+pub(crate) enum RowFormat {
+    /// Comma-separated values (RFC 4180); the first line has the column names.
     Csv,
     /// One JSON object per line.
     JsonLines,
 }
 
 impl RowFormat {
-    /// The format that a file's name ends in: `.csv`, or `.jsonl` or `.ndjson`.
-    pub fn of(path: &str) -> Option<Self> {
+    /// The format for a file's extension: `.csv`, `.jsonl` or `.ndjson`.
+    pub(crate) fn of(path: &str) -> Option<Self> {
         let ending = path.rsplit('.').next()?.to_ascii_lowercase();
         match ending.as_str() {
             "csv" => Some(Self::Csv),
@@ -35,18 +35,18 @@ impl RowFormat {
     }
 }
 
-/// A file of rows, all of them readable.
+/// A file of rows, all of which have been parsed once.
 #[derive(Debug)]
-pub struct Rows {
+pub(crate) struct Rows {
     content: Vec<u8>,
-    /// Names of the columns; for JSON Lines there are none.
+    /// Column names; `None` for JSON Lines.
     columns: Option<StringRecord>,
     places: Vec<Range<usize>>,
 }
 
 impl Rows {
-    /// Reads a file's content. An error says in which line what is wrong.
-    pub fn read(content: Vec<u8>, format: RowFormat) -> Result<Self, String> {
+    /// Reads the content of a file. Errors name the line.
+    pub(crate) fn read(content: Vec<u8>, format: RowFormat) -> Result<Self, String> {
         let rows = match format {
             RowFormat::Csv => Self::csv(content)?,
             RowFormat::JsonLines => Self::json_lines(content)?,
@@ -55,7 +55,7 @@ impl Rows {
     }
 
     fn csv(content: Vec<u8>) -> Result<Self, String> {
-        // Editors of spreadsheets start their files with a byte order mark.
+        // Spreadsheet programs write a byte order mark.
         let start = if content.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let mut reader = ReaderBuilder::new().from_reader(&content[start..]);
         let columns = reader.headers().map_err(|error| error.to_string())?.clone();
@@ -92,8 +92,8 @@ impl Rows {
         Ok(Self { columns: None, places, content })
     }
 
-    /// The row of request `number`, from 0: after the last one comes the first one again. Its fields by name; texts, for CSV.
-    pub fn row(&self, number: u64) -> Value {
+    /// The fields of the row for request `number`, from 0; the rows start over after the last one. CSV fields are strings.
+    pub(crate) fn row(&self, number: u64) -> Value {
         let index = number.checked_rem(self.places.len() as u64).unwrap_or(0);
         let place = self.places.get(index as usize).cloned().unwrap_or(0..0);
         let row = &self.content[place];
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_come_in_turn_and_start_over() {
+    fn rows_start_over_after_the_last_one() {
         let rows = csv("\u{feff}name,age\nAnn,7\n\"Bob, \"\"B\"\"\nJr\",8\n\n").unwrap();
         assert_eq!(rows.row(0), json!({"name": "Ann", "age": "7"}));
         assert_eq!(rows.row(1), json!({"name": "Bob, \"B\"\nJr", "age": "8"}));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_its_line() {
+    fn errors_name_the_line() {
         for (result, expected) in [
             (csv("a,b\n1,2\n3\n").err(), "line: 3"),
             (csv("a,b\n").err(), "has no rows"),

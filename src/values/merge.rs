@@ -7,7 +7,7 @@ use super::origins::{Origin, Origins};
 use super::set::{Kind, set};
 use crate::model::codec;
 use crate::model::text::truncate;
-use crate::redact::{HIDDEN, is_secret_path, mask_text};
+use crate::redact::{REDACTED, is_secret_path, redact_text};
 
 /// Length to which an error truncates a flag's text, in characters.
 const MAX_SHOWN: usize = 80;
@@ -85,7 +85,7 @@ pub fn merge(sources: &[Source], read_file: &dyn Fn(&str) -> Result<String, Stri
             Ok(()) => origins.push_flag(flag, fields(text, kind)),
             Err(message) => {
                 let origin = Origin::Flag(format!("{flag} \"{}\"", shown(text)));
-                let error = InputError::of_source(origin, mask_text(&message));
+                let error = InputError::of_source(origin, redact_text(&message));
                 let is_map = flag == "--set-json" && text.trim_start().starts_with('{');
                 errors.push(if is_map { error.with_hint("write KEY=JSON, one for each top-level key") } else { error });
             }
@@ -144,8 +144,8 @@ pub fn overlay(base: &mut Map<String, Value>, over: Map<String, Value>) {
 fn shown(text: &str) -> String {
     let end = secret_at(text);
     let text = match end {
-        Some(at) => format!("{}{HIDDEN}", mask_text(&text[..at])),
-        None => mask_text(text),
+        Some(at) => format!("{}{REDACTED}", redact_text(&text[..at])),
+        None => redact_text(text),
     };
     truncate(&text, MAX_SHOWN)
 }

@@ -71,8 +71,8 @@ fn now() -> DateTime<Utc> {
 }
 
 fn render(text: &str) -> Result<String, String> {
-    let template = GoTemplate::parse(text, now()).map_err(|fault| fault.to_string())?;
-    template.render(&values()).map_err(|fault| fault.to_string())
+    let template = GoTemplate::parse(text).map_err(|error| error.to_string())?;
+    template.render(&values(), now()).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -359,9 +359,9 @@ fn mutated_templates_never_panic() {
                 }
             }
             let text: String = chars.into_iter().collect();
-            if let Ok(template) = GoTemplate::parse(&text, now()) {
+            if let Ok(template) = GoTemplate::parse(&text) {
                 // Either a text or a fault.
-                let _ = template.render(&values);
+                let _ = template.render(&values, now());
             }
         }
     };

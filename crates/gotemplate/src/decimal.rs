@@ -1,13 +1,13 @@
-//! Decimal sums, as sprig's `addf` and its neighbours do them: `addf 0.1 0.2` is 0.3.
+//! Decimal arithmetic for sprig's `addf` and its siblings: `addf 0.1 0.2` is 0.3.
 //!
-//! A number is `mantissa · 10^exponent`. What does not fit is done in binary floats instead.
+//! A number is `mantissa · 10^exponent`. Results that do not fit are computed with binary floats instead.
 
-use super::show;
+use super::fmt;
 
-/// Decimals of a quotient.
+/// Decimal places of a quotient.
 const DIVISION_DECIMALS: i32 = 16;
 
-/// Largest shift that aligns two exponents.
+/// Largest difference of exponents that can be aligned.
 const MAX_SHIFT: u32 = 38;
 
 /// A decimal number.
@@ -17,23 +17,20 @@ pub struct Decimal {
     exponent: i32,
 }
 
-/// What is done with two of them.
+/// An arithmetic operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Sum.
     Add,
-    /// Difference.
     Sub,
-    /// Product.
     Mul,
-    /// Quotient, to 16 decimals, halves away from zero.
+    /// Rounded to 16 decimals, half away from zero.
     Div,
 }
 
 impl Decimal {
-    /// The shortest decimal of a float; none if it is not finite.
+    /// The shortest decimal that reads back as this float; `None` if it is not finite.
     pub fn of(number: f64) -> Option<Self> {
-        if show::not_finite(number).is_some() {
+        if fmt::not_finite(number).is_some() {
             return None;
         }
         let text = format!("{number:e}");
@@ -48,7 +45,7 @@ impl Decimal {
         format!("{}e{}", self.mantissa, self.exponent).parse().unwrap_or(f64::NAN)
     }
 
-    /// The result; an error if it divides by zero.
+    /// Applies an operation; fails on a division by zero.
     pub fn apply(self, operation: Operation, other: Self) -> Result<Self, String> {
         if operation == Operation::Div && other.mantissa == 0 {
             return Err("division by zero".to_owned());
@@ -114,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_are_decimal_where_they_fit_and_binary_beyond() {
+    fn arithmetic_is_decimal_if_it_fits_and_binary_beyond() {
         assert_eq!(of(0.1, Operation::Add, 0.2), 0.3);
         assert_eq!(of(0.3, Operation::Sub, 0.1), 0.2);
         assert_eq!(of(1.1, Operation::Mul, 1.1), 1.21);

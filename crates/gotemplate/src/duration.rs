@@ -1,12 +1,12 @@
-//! Durations as Go writes them (`1m30s`, `500ms`, `1.5h`): `time.ParseDuration` and `time.Duration.String`, without a sign.
+//! Go's `time.ParseDuration` and `time.Duration.String` for non-negative durations: `1m30s`, `500ms`, `1.5h`.
 
 use std::time::Duration;
 
-/// Units, longest spelling first so that `ms` is not read as `m` followed by `s`; nanoseconds each.
+/// Units in nanoseconds. `ms` comes before `m`, so that it is not read as minutes.
 const UNITS: [(&str, f64); 8] =
     [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("μs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 60e9), ("h", 3600e9)];
 
-/// Reads a duration; `None` if Go would refuse it.
+/// Parses a duration; `None` if Go rejects it.
 pub fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {
@@ -28,7 +28,7 @@ pub fn parse(text: &str) -> Option<Duration> {
     (nanos <= i64::MAX as f64).then(|| Duration::from_nanos(nanos.round() as u64))
 }
 
-/// Writes a duration as Go does: `1h0m5s`, `1.5ms`, `0s`.
+/// Formats a duration as Go does: `1h0m5s`, `1.5ms`, `0s`.
 pub fn format(duration: Duration) -> String {
     let nanos = duration.as_nanos();
     let fraction = |value: u128, unit: u128, name: &str| {
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_and_prints_what_go_prints() {
+    fn durations_are_parsed_and_formatted_as_in_go() {
         let cases = [
             ("0", "0s"),
             ("5s", "5s"),
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_go_refuses() {
+    fn durations_that_go_rejects_are_rejected() {
         for text in ["", "5", "s", "-5s", "5 s", "5x", "1..5s", "300000h0m0s9999999h", "5sm"] {
             assert_eq!(parse(text), None, "{text}");
         }

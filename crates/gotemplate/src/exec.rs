@@ -1,74 +1,70 @@
-//! Rendering: walks a parsed template as Go's `text/template` does, with a budget for each step.
+//! Rendering: walks the parsed template as Go's `text/template` does, and pays for each step.
 
 mod expressions;
 
 use gotmpl::parse::{BranchNode, ListNode, Node, Pos, SmolStr, TemplateNode};
 
-use super::TemplateFault;
+use super::TemplateError;
 use super::bounds::MAX_OUTPUT;
-use super::memory::Memory;
-use super::program::Program;
-use super::show::show;
+use super::context::Context;
+use super::fmt;
+use super::program::{MissingKey, Program};
 use super::value::Value;
 
-/// Why a walk ends early.
+/// Early end of a walk.
 pub enum Stop {
-    /// A fault.
-    Fault(TemplateFault),
-    /// `{{break}}`.
+    Error(TemplateError),
     Break,
-    /// `{{continue}}`.
     Continue,
 }
 
-type Walked<T> = Result<T, Stop>;
+type Walk<T> = Result<T, Stop>;
 
-/// Renders a program with this value as its dot.
-pub fn render(program: &Program, memory: &mut Memory, dot: &Value) -> Result<String, TemplateFault> {
+/// Renders a program with `dot`.
+pub fn render(program: &Program, context: &mut Context, dot: &Value) -> Result<String, TemplateError> {
     let mut output = String::new();
-    let mut executor = Executor { program, memory, output: &mut output, variables: Vec::new() };
+    let mut executor = Executor { program, context, output: &mut output, variables: Vec::new() };
     match executor.body(&program.body, dot) {
-        // The parser's check leaves no loop to leave here.
+        // The check of the program has rejected a `break` outside of a loop.
         Ok(()) | Err(Stop::Break | Stop::Continue) => Ok(output),
-        Err(Stop::Fault(fault)) => Err(fault),
+        Err(Stop::Error(error)) => Err(error),
     }
 }
 
-/// Walks one template. A named template is walked by an executor of its own: it has its own variables.
+/// Walks one template. A named template gets an executor, and thereby variables, of its own.
 struct Executor<'a> {
     program: &'a Program,
-    memory: &'a mut Memory,
+    context: &'a mut Context,
     output: &'a mut String,
     variables: Vec<(SmolStr, Value)>,
 }
 
 impl Executor<'_> {
-    /// A fault at a place of the template.
-    fn at<T>(&self, pos: Pos, outcome: Result<T, String>) -> Walked<T> {
-        outcome.map_err(|message| Stop::Fault(TemplateFault::at(&self.program.text, pos.offset, &message)))
+    /// Adds the position to an error.
+    fn at<T>(&self, pos: Pos, outcome: Result<T, String>) -> Walk<T> {
+        outcome.map_err(|message| Stop::Error(TemplateError::at(&self.program.text, pos.offset, &message)))
     }
 
-    /// The body of a template.
-    fn body(&mut self, list: &ListNode, dot: &Value) -> Walked<()> {
+    fn body(&mut self, list: &ListNode, dot: &Value) -> Walk<()> {
         self.variables.push((SmolStr::new_static("$"), dot.clone()));
         self.list(list, dot)
     }
 
-    fn list(&mut self, list: &ListNode, dot: &Value) -> Walked<()> {
-        let entered = self.memory.enter();
+    fn list(&mut self, list: &ListNode, dot: &Value) -> Walk<()> {
+        let entered = self.context.enter();
         self.at(list.pos, entered)?;
         let known = self.variables.len();
         let walked = list.nodes.iter().try_for_each(|node| self.node(node, dot));
         self.variables.truncate(known);
-        self.memory.leave();
+        self.context.leave();
         walked
     }
 
-    fn step(&self, pos: Pos) -> Walked<()> {
-        self.at(pos, self.memory.step())
+    fn step(&self, pos: Pos) -> Walk<()> {
+        self.at(pos, self.context.step())
     }
 
-    fn node(&mut self, node: &Node, dot: &Value) -> Walked<()> {
+    fn node(&mut self, node: &Node, dot: &Value) -> Walk<()> {
         match node {
             Node::Text(text) => {
                 self.step(text.pos)?;
@@ -81,10 +77,11 @@ impl Executor<'_> {
                     return Ok(());
                 }
                 match value {
+                    Value::Nil if self.program.options.missing_key == MissingKey::Zero => Ok(()),
                     Value::Nil => self.at(action.pos, Err(self.has_no_value(action.pos))),
-                    Value::Text(text) => self.write(action.pos, &text),
+                    Value::String(text) => self.write(action.pos, &text),
                     other => {
-                        let text = self.at(action.pos, show(self.memory, &other))?;
+                        let text = self.at(action.pos, fmt::to_string(self.context, &other))?;
                         self.write(action.pos, &text)
                     }
                 }
@@ -105,7 +102,7 @@ impl Executor<'_> {
         }
     }
 
-    /// What is said of an action that prints a missing value; Go prints `<no value>`.
+    /// The message for an action that prints `nil`.
     fn has_no_value(&self, pos: Pos) -> String {
         let action = self.program.text.get(pos.offset..).unwrap_or_default();
         let action = action.split("}}").next().unwrap_or_default();
@@ -113,22 +110,22 @@ impl Executor<'_> {
         format!("`{action}` has no value; give it one, or use default")
     }
 
-    fn write(&mut self, pos: Pos, text: &str) -> Walked<()> {
+    fn write(&mut self, pos: Pos, text: &str) -> Walk<()> {
         let fits = if self.output.len() + text.len() > MAX_OUTPUT {
             Err(format!("becomes longer than {MAX_OUTPUT} bytes"))
         } else {
-            self.memory.spend(text.len())
+            self.context.spend(text.len())
         };
         self.at(pos, fits)?;
         self.output.push_str(text);
         Ok(())
     }
 
-    fn branch(&mut self, branch: &BranchNode, dot: &Value, moves_dot: bool) -> Walked<()> {
+    fn branch(&mut self, branch: &BranchNode, dot: &Value, moves_dot: bool) -> Walk<()> {
         self.step(branch.pos)?;
         let known = self.variables.len();
         let value = self.pipe(&branch.pipe, dot)?;
-        let walked = if self.memory.is_true(&value) {
+        let walked = if self.context.is_true(&value) {
             self.list(&branch.body, if moves_dot { &value } else { dot })
         } else {
             branch.else_body.as_ref().map_or(Ok(()), |body| self.list(body, dot))
@@ -137,7 +134,7 @@ impl Executor<'_> {
         walked
     }
 
-    fn range(&mut self, branch: &BranchNode, dot: &Value) -> Walked<()> {
+    fn range(&mut self, branch: &BranchNode, dot: &Value) -> Walk<()> {
         self.step(branch.pos)?;
         let over = self.value_of(&branch.pipe, dot)?;
         let has_turns = match over {
@@ -146,9 +143,9 @@ impl Executor<'_> {
                 self.turns(branch, items)?
             }
             Value::Map(map) => {
-                let snapshot = self.memory.snapshot(map);
+                let snapshot = self.context.snapshot(map);
                 let entries = self.at(branch.pos, snapshot)?;
-                self.turns(branch, entries.iter().map(|(key, value)| (Value::Text(key.clone()), value.clone())))?
+                self.turns(branch, entries.iter().map(|(key, value)| (Value::String(key.clone()), value.clone())))?
             }
             Value::Int(count) | Value::Int64(count) => {
                 if branch.pipe.decl.len() > 1 {
@@ -166,8 +163,8 @@ impl Executor<'_> {
         }
     }
 
-    /// The turns of a loop; whether there were any.
-    fn turns(&mut self, branch: &BranchNode, over: impl Iterator<Item = (Value, Value)>) -> Walked<bool> {
+    /// Runs the iterations of a loop; false if there were none.
+    fn turns(&mut self, branch: &BranchNode, over: impl Iterator<Item = (Value, Value)>) -> Walk<bool> {
         let mut has_turns = false;
         for (key, item) in over {
             self.step(branch.pos)?;
@@ -186,13 +183,13 @@ impl Executor<'_> {
             match walked {
                 Ok(()) | Err(Stop::Continue) => {}
                 Err(Stop::Break) => break,
-                Err(fault) => return Err(fault),
+                Err(error) => return Err(error),
             }
         }
         Ok(has_turns)
     }
 
-    fn template(&mut self, template: &TemplateNode, dot: &Value) -> Walked<()> {
+    fn template(&mut self, template: &TemplateNode, dot: &Value) -> Walk<()> {
         self.step(template.pos)?;
         let dot = match &template.pipe {
             Some(pipe) => self.pipe(pipe, dot)?,
@@ -203,7 +200,7 @@ impl Executor<'_> {
         };
         let mut inner = Executor {
             program: self.program,
-            memory: &mut *self.memory,
+            context: &mut *self.context,
             output: &mut *self.output,
             variables: Vec::new(),
         };

@@ -1,45 +1,45 @@
-//! JSON as Go's `encoding/json` writes it: keys in order, no spaces, `<`, `>` and `&` escaped unless asked otherwise.
+//! JSON as Go's `encoding/json` writes it: sorted keys, no spaces, and `<`, `>` and `&` escaped on request.
 
 use chrono::SecondsFormat;
 
-use super::memory::{Memory, check_nesting};
-use super::show;
+use super::context::{Context, check_nesting};
+use super::fmt;
 use super::value::Value;
 
-/// How JSON is written.
+/// Format of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
-    /// On several lines, two spaces for each level.
+    /// Indents by two spaces per level.
     pub is_pretty: bool,
-    /// With `<`, `>` and `&` as escapes.
+    /// Escapes `<`, `>` and `&`.
     pub escapes_html: bool,
 }
 
-/// A value as JSON.
-pub fn write(memory: &Memory, value: &Value, style: Style) -> Result<String, String> {
+/// Writes a value as JSON.
+pub fn write(context: &Context, value: &Value, style: Style) -> Result<String, String> {
     let mut out = String::new();
-    Writer { memory, style }.value(value, 0, &mut out)?;
+    Writer { context, style }.value(value, 0, &mut out)?;
     Ok(out)
 }
 
 struct Writer<'m> {
-    memory: &'m Memory,
+    context: &'m Context,
     style: Style,
 }
 
 impl Writer<'_> {
     fn value(&self, value: &Value, depth: usize, out: &mut String) -> Result<(), String> {
         check_nesting(depth)?;
-        self.memory.spend(8 + 2 * depth)?;
+        self.context.spend(8 + 2 * depth)?;
         match value {
             Value::Nil => out.push_str("null"),
             Value::Bool(is_so) => out.push_str(if *is_so { "true" } else { "false" }),
             Value::Int(number) | Value::Int64(number) => out.push_str(&number.to_string()),
-            Value::Float(number) => match show::not_finite(*number) {
+            Value::Float(number) => match fmt::not_finite(*number) {
                 Some(name) => return Err(format!("{name} can't be written as JSON")),
-                None => out.push_str(&show::json_float(*number)),
+                None => out.push_str(&fmt::json_float(*number)),
             },
-            Value::Text(text) => self.text(text, out)?,
+            Value::String(text) => self.text(text, out)?,
             Value::Time(time) => {
                 out.push('"');
                 out.push_str(&rfc3339(*time));
@@ -55,9 +55,9 @@ impl Writer<'_> {
                 self.line(depth, out);
                 out.push(']');
             }
-            Value::Map(map) if self.memory.entries(*map).is_empty() => out.push_str("{}"),
+            Value::Map(map) if self.context.entries(*map).is_empty() => out.push_str("{}"),
             Value::Map(map) => {
-                for (at, (key, value)) in self.memory.entries(*map).iter().enumerate() {
+                for (at, (key, value)) in self.context.entries(*map).iter().enumerate() {
                     out.push(if at == 0 { '{' } else { ',' });
                     self.line(depth + 1, out);
                     self.text(key, out)?;
@@ -80,7 +80,7 @@ impl Writer<'_> {
 
     fn text(&self, text: &str, out: &mut String) -> Result<(), String> {
         let before = out.len();
-        self.memory.spend(text.len())?;
+        self.context.spend(text.len())?;
         out.push('"');
         for c in text.chars() {
             match c {
@@ -97,11 +97,11 @@ impl Writer<'_> {
             }
         }
         out.push('"');
-        self.memory.spend((out.len() - before).saturating_sub(text.len()))
+        self.context.spend((out.len() - before).saturating_sub(text.len()))
     }
 }
 
-/// A time as Go writes it into JSON: no more of the fraction than it has.
+/// Formats a time as Go does in JSON: RFC 3339 without trailing zeros in the fraction.
 pub fn rfc3339(time: chrono::DateTime<chrono::Utc>) -> String {
     let text = time.to_rfc3339_opts(SecondsFormat::Nanos, true);
     match text.trim_end_matches('Z').split_once('.') {

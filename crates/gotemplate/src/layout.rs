@@ -1,4 +1,4 @@
-//! Go's way to say how a time is written: by how a certain instant would be, `Mon Jan 2 15:04:05 MST 2006`. All times are in UTC.
+//! Go's time layouts, which show how the reference time `Mon Jan 2 15:04:05 MST 2006` would be written. All times are in UTC.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc};
 
@@ -19,10 +19,10 @@ const MONTHS: [&str; 12] = [
 
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
-/// Most digits of a second's fraction.
+/// Most digits of fractional seconds.
 const FRACTION: usize = 9;
 
-/// A part of a layout that stands for a part of a time.
+/// A placeholder of a layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Month { is_long: bool },
@@ -41,7 +41,7 @@ enum Part {
     Fraction { digits: usize, is_fixed: bool },
 }
 
-/// The parts with their names in layouts; of two with the same beginning, the longer comes first.
+/// Placeholders by spelling. If one is a prefix of another, the longer one comes first.
 const PARTS: &[(&str, Part)] = &[
     ("January", Part::Month { is_long: true }),
     ("Jan", Part::Month { is_long: false }),
@@ -82,7 +82,7 @@ const fn offset(has_z: bool, has_colon: bool, has_minutes: bool, has_seconds: bo
     Part::Offset { has_z, has_colon, has_minutes, has_seconds }
 }
 
-/// The part at the beginning of a layout, with its length in bytes.
+/// The placeholder at the start of a layout, with its length in bytes.
 fn part(layout: &str) -> Option<(Part, usize)> {
     if let Some(after) = layout.strip_prefix(['.', ',']) {
         let digit = after.chars().next().filter(|digit| matches!(digit, '0' | '9'))?;
@@ -96,12 +96,12 @@ fn part(layout: &str) -> Option<(Part, usize)> {
         return None;
     }
     let (name, part) = PARTS.iter().find(|(name, _)| layout.starts_with(name))?;
-    // `Jan` and `Mon` within longer words, such as `Month`, are text.
+    // `Jan` and `Mon` inside longer words, such as `Month`, are literal.
     let is_word = matches!(*name, "Jan" | "Mon") && layout[name.len()..].starts_with(|c: char| c.is_ascii_lowercase());
     (!is_word).then_some((*part, name.len()))
 }
 
-/// A layout as parts, and the texts between them.
+/// Splits a layout into placeholders and literal text.
 fn parts(layout: &str) -> Vec<Result<Part, &str>> {
     let (mut found, mut from, mut at) = (Vec::new(), 0, 0);
     while let Some(c) = layout[at..].chars().next() {
@@ -123,7 +123,7 @@ fn parts(layout: &str) -> Vec<Result<Part, &str>> {
     found
 }
 
-/// A time as the layout says.
+/// Formats a time.
 pub fn format(time: DateTime<Utc>, layout: &str) -> String {
     let mut out = String::new();
     for part in parts(layout) {
@@ -180,7 +180,7 @@ fn format_part(time: DateTime<Utc>, part: Part, out: &mut String) {
     out.push_str(&text);
 }
 
-/// What has been read of a time.
+/// Components of a time that have been parsed.
 #[derive(Default)]
 struct Read {
     year: Option<i32>,
@@ -195,7 +195,7 @@ struct Read {
     east: i64,
 }
 
-/// The time that a text says, written as the layout says; a time without zone is in UTC.
+/// Parses a time; without a zone it is in UTC.
 pub fn parse(layout: &str, text: &str) -> Option<DateTime<Utc>> {
     let mut read = Read::default();
     let mut rest = text;
@@ -205,7 +205,7 @@ pub fn parse(layout: &str, text: &str) -> Option<DateTime<Utc>> {
             Ok(part) => {
                 rest = parse_part(*part, rest, &mut read)?;
                 let has_fraction = matches!(parts.get(at + 1), Some(Ok(Part::Fraction { .. })));
-                // A fraction may follow the seconds, though the layout has none.
+                // Fractional seconds are accepted even if the layout has none.
                 if matches!(part, Part::Second { .. }) && !has_fraction && rest.starts_with(['.', ',']) {
                     rest = fraction(rest, &mut read)?;
                 }
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_layout_says_how_a_time_is_written() {
+    fn times_are_formatted_by_layout() {
         let at = time("2024-03-05T14:07:09.120Z");
         for (layout, expected) in [
             ("2006-01-02T15:04:05Z07:00", "2024-03-05T14:07:09Z"),
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_layout_says_how_a_time_is_read() {
+    fn times_are_parsed_by_layout() {
         for (layout, text, expected) in [
             ("2006-01-02", "2024-03-05", "2024-03-05T00:00:00Z"),
             ("2006-01-02T15:04:05Z07:00", "2024-03-05T14:07:09+02:00", "2024-03-05T12:07:09Z"),

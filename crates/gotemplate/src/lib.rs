@@ -1,102 +1,106 @@
-//! Go templates with the functions of sprig and Helm, within bounds: what Iter8's provider templates and payloads are written in.
+//! Go's `text/template` with the functions of sprig and Helm, for templates that are not trusted.
 //!
-//! The syntax is read by the crate `gotmpl`; what it means is here, as in Go's `text/template` with Helm's settings:
+//! The crate `gotmpl` parses the syntax; this crate evaluates it the way Go and Helm do. The one invariant: rendering is a pure
+//! function of template, values and instant, and it ends within fixed [`bounds`] whatever the template contains.
 //!
-//! - Numbers have Go's types. Whole numbers of the values are `int64`, as those of `--set` are in Helm; those written in a template
-//!   are `int`; those read by `fromJson` and `fromYaml` are `float64`.
-//! - A map is shared: `set`, `unset`, `merge` and `mergeOverwrite` change it under every name it has.
-//! - What is missing is `nil`: `default`, `if`, `or` and their like take it, `.a.b` with a missing `.a` is a fault, `(.a).b` is not.
+//! ```
+//! use gotemplate::GoTemplate;
+//! use serde_json::json;
 //!
-//! Where it differs on purpose:
+//! let template = GoTemplate::parse("{{ range .items }}{{ .name | upper }} {{ printf \"%.1f\" .share }}\n{{ end }}")?;
+//! let values = json!({"items": [{"name": "v1", "share": 0.75}, {"name": "v2", "share": 0.25}]});
+//! assert_eq!(template.render(&values, chrono::DateTime::UNIX_EPOCH)?, "V1 0.8\nV2 0.2\n");
+//! # Ok::<(), gotemplate::TemplateError>(())
+//! ```
 //!
-//! - An action that prints a missing value is a fault, where Go prints `<no value>` and Helm nothing.
-//! - Faults that sprig passes over in silence are told: an expression that is none, a text that is no JSON, a date that is none.
-//! - The environment, the network, chance and keys are out of reach; times are in UTC; `keys` and `values` have an order.
-//! - `trunc`, `substr` and `abbrev` do not cut characters apart; `slice` takes texts too.
-//! - Methods of times are `Format`, `Unix`, `UnixMilli` and `UTC` only.
+//! # Values
 //!
-//! Templates come from outside: [`bounds`] says what they may take.
+//! - Numbers have Go's types. Integers in the values are `int64`, as those of Helm's `--set` are; literals in a template are `int`;
+//!   numbers from `fromJson` and `fromYaml` are `float64`.
+//! - Maps are shared: `set`, `unset`, `merge` and `mergeOverwrite` change a map under every name it has.
+//! - A missing key is `nil`: `default`, `if`, `or` and the like accept it; `.a.b` with a missing `.a` is an error, `(.a).b` is not.
+//!   [`MissingKey`] selects the other behaviours.
+//!
+//! # Bounds
+//!
+//! Steps, work, output, nesting and the size of regular expressions are limited, see [`bounds`]. None of the limits depends on a clock,
+//! so a template that exceeds one fails everywhere, and at the same place.
+//!
+//! # Deliberate differences
+//!
+//! - An action that prints `nil` is an error, where Go prints `<no value>` and Helm nothing (except with [`MissingKey::Zero`]).
+//! - Mistakes that sprig ignores are errors: a malformed regular expression, JSON text or date.
+//! - No environment, network, randomness or key generation; all times are in UTC; `keys` and `values` are sorted.
+//! - `trunc`, `substr` and `abbrev` do not split characters; `slice` accepts strings too.
+//! - `Format`, `Unix`, `UnixMilli` and `UTC` are the only methods of times.
 
+mod block_check;
 pub mod bounds;
+mod context;
 mod decimal;
 pub mod duration;
+mod error;
 mod exec;
+mod fmt;
 mod functions;
 mod json;
 mod layout;
-mod memory;
-mod numerals;
-mod outline;
 mod pattern;
 mod printf;
 mod program;
-mod show;
+mod strconv;
 mod value;
 mod yaml;
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::rc::Rc;
 
 use chrono::{DateTime, Utc};
 
-pub use self::memory::Entries;
-use self::memory::Memory;
-pub use self::program::{Extra, Extras, Program};
+use self::context::Context;
+pub use self::context::Entries;
+pub use self::error::TemplateError;
+use self::program::Program;
+pub use self::program::{Function, MissingKey, Options};
 pub use self::value::Value;
 
-/// Why a template gives no text: a fragment that begins with the line and column where they are known.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct TemplateFault(String);
+/// A parsed Go template.
+pub struct GoTemplate(Program);
 
-impl TemplateFault {
-    /// A fault at a place of a template, in bytes.
-    fn at(text: &str, offset: usize, message: &str) -> Self {
-        let before = text.get(..offset).unwrap_or(text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        Self(format!("line {line}, column {column}: {message}"))
-    }
-}
-
-/// A Go template, parsed.
-pub struct GoTemplate {
-    program: Program,
-    now: DateTime<Utc>,
-}
-
-impl fmt::Debug for GoTemplate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl std::fmt::Debug for GoTemplate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("GoTemplate")
     }
 }
 
 impl GoTemplate {
-    /// Parses a template whose `now` is this instant.
+    /// Parses a template with default options.
     ///
-    /// Fails on what is no template, and on functions and variables that are not known, with the place.
-    pub fn parse(text: &str, now: DateTime<Utc>) -> Result<Self, TemplateFault> {
-        Ok(Self { program: Program::parse(text, BTreeMap::new(), Extras::default())?, now })
+    /// Fails, with the position, on syntax errors and on undefined functions and variables.
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        Self::with_options(text, Options::default())
     }
 
-    /// What the template becomes with these values as its dot.
+    /// Parses a template with more functions, or other settings.
+    pub fn with_options(text: &str, options: Options) -> Result<Self, TemplateError> {
+        Program::parse(text, std::collections::BTreeMap::new(), options).map(Self)
+    }
+
+    /// Renders the template with `values` as its dot; `now` is the instant that the template's clock shows.
     ///
-    /// Fails with the place on what can't be evaluated, on a missing value that is printed, and beyond the [`bounds`].
-    pub fn render(&self, values: &serde_json::Value) -> Result<String, TemplateFault> {
-        let mut memory = Memory::new(self.now);
-        let dot = memory.read_json(values, Value::Int64).map_err(TemplateFault)?;
-        exec::render(&self.program, &mut memory, &dot)
+    /// Fails, with the position, on expressions that cannot be evaluated, on printed `nil`, and beyond the [`bounds`].
+    pub fn render(&self, values: &serde_json::Value, now: DateTime<Utc>) -> Result<String, TemplateError> {
+        let mut context = Context::new(now);
+        let dot = context.read_json(values, Value::Int64).map_err(TemplateError::new)?;
+        exec::render(&self.0, &mut context, &dot)
+    }
+
+    /// Renders the template with a map that the caller has built, which saves the conversion from JSON.
+    pub fn render_entries(&self, entries: &Rc<Entries>, now: DateTime<Utc>) -> Result<String, TemplateError> {
+        let mut context = Context::new(now);
+        let dot = context.shared_map(Rc::clone(entries));
+        exec::render(&self.0, &mut context, &dot)
     }
 }
 
-impl Program {
-    /// What the program becomes with these entries as its dot, at this instant.
-    ///
-    /// Fails as [`GoTemplate::render`] does.
-    pub fn render(&self, entries: &Rc<Entries>, now: DateTime<Utc>) -> Result<String, TemplateFault> {
-        let mut memory = Memory::new(now);
-        let dot = memory.shared_map(Rc::clone(entries));
-        exec::render(self, &mut memory, &dot)
-    }
-}
+#[cfg(test)]
+mod tests;

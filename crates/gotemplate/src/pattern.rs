@@ -1,8 +1,8 @@
-//! Go's regular expressions, in terms of the crate `regex`.
+//! Go's regular expressions on top of the crate `regex`.
 //!
-//! Both are linear in the text. They differ in what their shorthands mean (Go's `\d`, `\w`, `\s` and `\b` know ASCII only) and in
-//! what is special within brackets, so that an expression is rewritten on the way. What a match costs depends on the expression
-//! too; [`Pattern::cost`] estimates it.
+//! Both run in time linear in the text. They differ in their shorthands (Go's `\d`, `\w`, `\s` and `\b` are ASCII only) and in the special
+//! characters inside brackets, so expressions are rewritten. The cost of a match depends on the expression too; [`Pattern::cost`]
+//! estimates it.
 
 use regex::{Regex, RegexBuilder};
 
@@ -14,18 +14,17 @@ const MAX_LENGTH: usize = 4096;
 /// Deepest nesting of groups.
 const MAX_GROUPS: u32 = 50;
 
-/// Largest estimate of an expression's states.
+/// Cap of the estimated number of states.
 const MAX_STATES: usize = 4096;
 
 /// A compiled expression.
 pub struct Pattern {
-    /// The expression.
     pub regex: Regex,
     states: usize,
 }
 
 impl Pattern {
-    /// Units of work to compile one.
+    /// Work units for compiling an expression.
     pub const COST: usize = 256 << 10;
 
     /// Compiles an expression in Go's syntax.
@@ -33,23 +32,23 @@ impl Pattern {
         if text.len() > MAX_LENGTH {
             return Err(format!("the regular expression is longer than {MAX_LENGTH} bytes"));
         }
-        let fault = |error: regex::Error| match error {
+        let describe = |error: regex::Error| match error {
             regex::Error::CompiledTooBig(_) => format!("the regular expression `{text}` is too large once compiled"),
             _ => format!("the regular expression `{text}` is not one that is known here"),
         };
         let rewritten = rewrite(text);
         let mut builder = RegexBuilder::new(&rewritten);
         let regex = builder.size_limit(MAX_PATTERN).dfa_size_limit(4 * MAX_PATTERN).nest_limit(MAX_GROUPS);
-        Ok(Self { regex: regex.build().map_err(fault)?, states: states(text) })
+        Ok(Self { regex: regex.build().map_err(describe)?, states: states(text) })
     }
 
-    /// Units of work to look through a text of this many bytes.
+    /// Work units for scanning this many bytes.
     pub fn cost(&self, bytes: usize) -> usize {
         bytes.saturating_mul(1 + self.states / 4)
     }
 }
 
-/// About how many states an expression has: one for each byte, times its repetitions.
+/// Estimates the number of states: one per byte, plus the product of the repetition counts.
 fn states(text: &str) -> usize {
     let mut repeats = 1_usize;
     for part in text.split('{').skip(1) {
@@ -60,7 +59,7 @@ fn states(text: &str) -> usize {
     text.len().saturating_add(repeats)
 }
 
-/// The same expression in the syntax of `regex`.
+/// Translates an expression to the syntax of `regex`.
 fn rewrite(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut rest = text;
@@ -74,7 +73,7 @@ fn rewrite(text: &str) -> String {
         rest = after;
         match c {
             '[' if is_bracket => {
-                // A class such as `[:alpha:]` stays; any other bracket is a character to Go.
+                // A class such as `[:alpha:]` stays; Go takes any other bracket literally.
                 match after.strip_prefix(':').and_then(|name| name.split_once(":]")) {
                     Some((name, behind)) => {
                         out.push_str(&format!("[:{name}:]"));
@@ -90,7 +89,7 @@ fn rewrite(text: &str) -> String {
                     out.push('^');
                     rest = behind;
                 }
-                // A bracket that comes first is a character.
+                // A leading bracket is literal.
                 if let Some(behind) = rest.strip_prefix(']') {
                     out.push_str("\\]");
                     rest = behind;
@@ -100,7 +99,7 @@ fn rewrite(text: &str) -> String {
                 is_bracket = false;
                 out.push(']');
             }
-            // `&&` and `~~` are operations within brackets here, and characters to Go.
+            // `&&` and `~~` are set operations in `regex`, and literal in Go.
             '&' | '~' if is_bracket => {
                 out.push('\\');
                 out.push(c);
@@ -111,7 +110,7 @@ fn rewrite(text: &str) -> String {
     out
 }
 
-/// Rewrites what follows a backslash; returns what is behind it.
+/// Translates an escape sequence; returns the rest of the expression.
 fn escape<'t>(after: &'t str, is_bracket: bool, out: &mut String) -> &'t str {
     if let Some(quoted) = after.strip_prefix('Q') {
         let (literal, behind) = quoted.split_once("\\E").unwrap_or((quoted, ""));
@@ -146,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn go_s_expressions_mean_what_they_mean_to_go() {
+    fn expressions_match_as_in_go() {
         let cases = [
             (r"^\d+$", "٣", false),
             (r"^\w+$", "é", false),
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expression_that_is_none_or_too_large_is_refused() {
+    fn invalid_and_oversized_expressions_are_rejected() {
         for (pattern, said) in
             [("(", "not one"), ("a{1000}{1000}", "too large"), ("(?=a)", "not one"), ("\\", "not one")]
         {

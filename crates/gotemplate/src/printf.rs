@@ -1,13 +1,13 @@
-//! `printf`, as Go's `fmt.Sprintf` does it.
+//! Go's `fmt.Sprintf`.
 
-use super::memory::{Memory, check_nesting};
-use super::show::{self, show};
+use super::context::{Context, check_nesting};
+use super::fmt;
 use super::value::Value;
 
-/// Widest padding, and most decimals, of one verb. Go has a bound of a million, Rust's formatting this one.
+/// Largest width and precision of one verb: the limit of Rust's formatting (Go's is a million).
 const MAX_WIDTH: usize = u16::MAX as usize;
 
-/// How a verb is written.
+/// Flags, width and precision of a verb.
 #[derive(Clone, Copy, Debug, Default)]
 struct Flags {
     is_left: bool,
@@ -19,10 +19,10 @@ struct Flags {
     precision: Option<usize>,
 }
 
-/// The text of a format with its arguments.
-pub fn sprintf(memory: &Memory, format: &str, args: &[Value]) -> Result<String, String> {
-    memory.spend(format.len())?;
-    let mut printer = Printer { memory, args, next: 0, is_reordered: false, out: String::new() };
+/// Formats arguments. Mismatches are reported in the output, as in Go: `%!d(string=a)`.
+pub fn sprintf(context: &Context, format: &str, args: &[Value]) -> Result<String, String> {
+    context.spend(format.len())?;
+    let mut printer = Printer { context, args, next: 0, is_reordered: false, out: String::new() };
     let mut rest = format;
     while let Some((text, directive)) = rest.split_once('%') {
         printer.out.push_str(text);
@@ -34,7 +34,7 @@ pub fn sprintf(memory: &Memory, format: &str, args: &[Value]) -> Result<String, 
 }
 
 struct Printer<'p> {
-    memory: &'p Memory,
+    context: &'p Context,
     args: &'p [Value],
     next: usize,
     is_reordered: bool,
@@ -42,7 +42,7 @@ struct Printer<'p> {
 }
 
 impl<'p> Printer<'p> {
-    /// One directive without its `%`; returns what is behind it.
+    /// Formats one directive, given without its `%`; returns the rest of the format.
     fn directive<'t>(&mut self, text: &'t str) -> Result<&'t str, String> {
         let mut flags = Flags::default();
         let mut rest = text;
@@ -84,7 +84,7 @@ impl<'p> Printer<'p> {
         Ok(behind)
     }
 
-    /// An explicit index of an argument, such as `[1]`.
+    /// Reads an explicit argument index, such as `[1]`.
     fn index<'t>(&mut self, text: &'t str, is_good: &mut bool) -> &'t str {
         let Some(after) = text.strip_prefix('[') else { return text };
         self.is_reordered = true;
@@ -99,7 +99,7 @@ impl<'p> Printer<'p> {
         behind
     }
 
-    /// A width or precision: digits, or `*` for an argument.
+    /// Reads a width or precision: digits, or `*` for an argument.
     fn number<'t>(
         &mut self,
         text: &'t str,
@@ -134,7 +134,7 @@ impl<'p> Printer<'p> {
         Ok((Some(checked(number.parse().unwrap_or(usize::MAX))?), behind))
     }
 
-    /// What no verb asked for.
+    /// Reports arguments that no verb consumed.
     fn extra(&mut self) -> Result<(), String> {
         if self.is_reordered || self.next >= self.args.len() {
             return Ok(());
@@ -150,21 +150,21 @@ impl<'p> Printer<'p> {
         Ok(())
     }
 
-    /// A value after its type.
+    /// Writes `type=value`.
     fn typed(&mut self, arg: &Value) -> Result<(), String> {
         if !matches!(arg, Value::Nil) {
             self.out.push_str(arg.type_name());
             self.out.push('=');
         }
-        let text = show(self.memory, arg)?;
+        let text = fmt::to_string(self.context, arg)?;
         self.out.push_str(&text);
         Ok(())
     }
 
-    /// An argument as a verb writes it.
+    /// Formats an argument.
     fn verb(&mut self, verb: char, flags: Flags, arg: &Value, depth: usize) -> Result<(), String> {
         check_nesting(depth)?;
-        self.memory.spend(16 + flags.width.unwrap_or(0) + flags.precision.unwrap_or(0))?;
+        self.context.spend(16 + flags.width.unwrap_or(0) + flags.precision.unwrap_or(0))?;
         if flags.has_sharp && verb == 'v' || flags.has_plus && matches!(verb, 'v' | 'q') {
             return Err(format!("printf: %{}{verb} is not known here", if flags.has_sharp { '#' } else { '+' }));
         }
@@ -175,9 +175,9 @@ impl<'p> Printer<'p> {
             ('t' | 'v', Value::Bool(is_so)) => self.pad(if *is_so { "true" } else { "false" }, flags),
             (_, Value::Int(number) | Value::Int64(number)) => return self.integer(verb, flags, *number, arg),
             (_, Value::Float(number)) => return self.float(verb, flags, *number, arg),
-            (_, Value::Text(text)) => return self.text(verb, flags, text, arg),
+            (_, Value::String(text)) => return self.text(verb, flags, text, arg),
             ('v' | 's' | 'q' | 'x' | 'X', Value::Time(_)) => {
-                let text = show(self.memory, arg)?;
+                let text = fmt::to_string(self.context, arg)?;
                 return self.text(verb, flags, &text, arg);
             }
             (_, Value::List(list)) => {
@@ -192,11 +192,11 @@ impl<'p> Printer<'p> {
             }
             (_, Value::Map(map)) => {
                 self.out.push_str("map[");
-                for (at, (key, value)) in self.memory.entries(*map).iter().enumerate() {
+                for (at, (key, value)) in self.context.entries(*map).iter().enumerate() {
                     if at > 0 {
                         self.out.push(' ');
                     }
-                    self.verb(verb, flags, &Value::Text(key.clone()), depth + 1)?;
+                    self.verb(verb, flags, &Value::String(key.clone()), depth + 1)?;
                     self.out.push(':');
                     self.verb(verb, flags, value, depth + 1)?;
                 }
@@ -207,7 +207,7 @@ impl<'p> Printer<'p> {
         Ok(())
     }
 
-    /// A verb that an argument has no form for.
+    /// Reports a verb that does not fit its argument.
     fn bad(&mut self, verb: char, arg: &Value) -> Result<(), String> {
         self.out.push_str(&format!("%!{verb}("));
         self.typed(arg)?;
@@ -215,7 +215,7 @@ impl<'p> Printer<'p> {
         Ok(())
     }
 
-    /// A text up to its width; zeros pad what is right-aligned.
+    /// Pads a text to its width, with zeros only on the left.
     fn pad(&mut self, text: &str, flags: Flags) {
         let missing = flags.width.unwrap_or(0).saturating_sub(text.chars().count());
         let padding = |c: &str| c.repeat(missing);
@@ -228,7 +228,7 @@ impl<'p> Printer<'p> {
         }
     }
 
-    /// A number: the sign comes before the zeros.
+    /// Pads a number: zeros go between sign and digits.
     fn pad_number(&mut self, sign: &str, digits: &str, flags: Flags) {
         if flags.has_zero && !flags.is_left {
             let width = flags.width.unwrap_or(0).saturating_sub(sign.len());
@@ -258,7 +258,7 @@ impl<'p> Printer<'p> {
                         if c == '\'' {
                             quoted.push_str("\\'")
                         } else {
-                            show::quote_char(c, &mut quoted)
+                            fmt::quote_char(c, &mut quoted)
                         }
                         quoted + "'"
                     }
@@ -278,7 +278,7 @@ impl<'p> Printer<'p> {
         };
         let sign = sign(number < 0, flags);
         match flags.precision {
-            // With a precision, spaces pad, and nothing is written for a zero without digits.
+            // With a precision, padding is spaces, and `%.0d` of zero is empty.
             Some(0) if number == 0 => self.pad("", Flags { has_zero: false, ..flags }),
             Some(precision) => {
                 let zeros = "0".repeat(precision.saturating_sub(digits.len()));
@@ -293,7 +293,7 @@ impl<'p> Printer<'p> {
         if !matches!(verb, 'v' | 'g' | 'G' | 'e' | 'E' | 'f' | 'F') || flags.has_sharp {
             return self.bad(verb, arg);
         }
-        if let Some(name) = show::not_finite(number) {
+        if let Some(name) = fmt::not_finite(number) {
             let bare = name.trim_start_matches(['+', '-']);
             let sign = if number.is_nan() { "" } else { sign(number < 0.0, flags) };
             let sign = if sign.is_empty() && name == "+Inf" { "+" } else { sign };
@@ -307,7 +307,7 @@ impl<'p> Printer<'p> {
                 let text = format!("{size:.*e}", precision.unwrap_or(6));
                 scientific(&text, if verb == 'e' { 'e' } else { 'E' })
             }
-            (_, None) => show::float(size),
+            (_, None) => fmt::float(size),
             (_, Some(precision)) => general(size, precision.max(1)),
         };
         let digits = if verb == 'G' { digits.to_uppercase() } else { digits };
@@ -316,7 +316,7 @@ impl<'p> Printer<'p> {
     }
 
     fn text(&mut self, verb: char, flags: Flags, text: &str, arg: &Value) -> Result<(), String> {
-        self.memory.spend(4 * text.len())?;
+        self.context.spend(4 * text.len())?;
         let cut: String = match flags.precision {
             Some(precision) if verb != 'x' && verb != 'X' => text.chars().take(precision).collect(),
             _ => text.to_owned(),
@@ -324,7 +324,7 @@ impl<'p> Printer<'p> {
         match verb {
             'v' | 's' => self.pad(&cut, flags),
             'q' if flags.has_sharp && can_backquote(&cut) => self.pad(&format!("`{cut}`"), flags),
-            'q' => self.pad(&show::quote(&cut), flags),
+            'q' => self.pad(&fmt::quote(&cut), flags),
             'x' | 'X' => {
                 let bytes = cut.bytes().take(flags.precision.unwrap_or(usize::MAX));
                 let space = if flags.has_space { " " } else { "" };
@@ -347,14 +347,14 @@ fn sign(is_negative: bool, flags: Flags) -> &'static str {
     }
 }
 
-/// Rust's `1.5e-7` as Go's `1.5e-07`.
+/// Converts Rust's `1.5e-7` to Go's `1.5e-07`.
 fn scientific(text: &str, letter: char) -> String {
     let (digits, exponent) = text.split_once('e').unwrap_or((text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     format!("{digits}{letter}{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.unsigned_abs())
 }
 
-/// `%g` with a precision: that many digits at most, with an exponent where it is below -4 or not below the precision.
+/// `%g` with a precision: at most that many digits, with an exponent if it is below -4 or not below the precision.
 fn general(size: f64, precision: usize) -> String {
     let text = format!("{size:.*e}", precision - 1);
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
@@ -366,13 +366,13 @@ fn general(size: f64, precision: usize) -> String {
     };
     let limit = i32::try_from(precision).unwrap_or(i32::MAX);
     if (-4..limit).contains(&exponent) {
-        show::plain(digits, exponent)
+        fmt::plain(digits, exponent)
     } else {
-        show::with_exponent(digits, exponent, 'e', 2)
+        fmt::with_exponent(digits, exponent, 'e', 2)
     }
 }
 
-/// Whether a text can stand between backquotes.
+/// Go's `strconv.CanBackquote`.
 fn can_backquote(text: &str) -> bool {
     text.chars().all(|c| c == '\t' || (c != '`' && c != '\u{feff}' && !c.is_control()))
 }

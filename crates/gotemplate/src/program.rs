@@ -1,108 +1,117 @@
-//! A parsed template with its named templates, checked as far as that is possible before it is rendered.
+//! A parsed template with its named templates, checked as far as possible before it is rendered.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gotmpl::TemplateError;
 use gotmpl::parse::{BranchNode, Expr, ListNode, Node, Parser, PipeNode, Pos, SmolStr, is_empty_tree};
 
-use super::TemplateFault;
+use super::TemplateError;
+use super::block_check::{self, ErrorAt};
 use super::bounds::MAX_TEMPLATE;
 use super::functions::{self, Outcome};
-use super::outline;
 use super::value::Value;
 
-/// A function that only some templates have.
-pub type Extra = Arc<dyn Fn(&[Value]) -> Outcome + Send + Sync>;
+/// A function added by the caller. The error is a fragment without the function's name.
+pub type Function = Arc<dyn Fn(&[Value]) -> Outcome + Send + Sync>;
 
-/// What a template has beside Go's and sprig's functions, and how it takes what is missing.
-#[derive(Clone)]
-pub struct Extras {
-    /// More functions, by name.
-    pub functions: BTreeMap<&'static str, Extra>,
-    /// Whether a key that a map lacks is a fault at once; else it is `nil`, a fault where it is printed.
-    pub refuses_missing: bool,
-    /// Longest text, in bytes.
-    pub longest: usize,
+/// Go's option `missingkey`: the result of a key that a map does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissingKey {
+    /// An error, immediately.
+    Error,
+    /// `nil`, which is an error when it is printed.
+    #[default]
+    Nil,
+    /// The zero value, which prints nothing.
+    Zero,
 }
 
-impl Default for Extras {
+/// Settings of a template.
+#[derive(Clone)]
+pub struct Options {
+    /// Functions in addition to those of Go, sprig and Helm, by name.
+    pub functions: BTreeMap<&'static str, Function>,
+    /// The result of a missing key.
+    pub missing_key: MissingKey,
+    /// Longest template, in bytes.
+    pub max_length: usize,
+}
+
+impl Default for Options {
     fn default() -> Self {
-        Self { functions: BTreeMap::new(), refuses_missing: false, longest: MAX_TEMPLATE }
+        Self { functions: BTreeMap::new(), missing_key: MissingKey::default(), max_length: MAX_TEMPLATE }
     }
 }
 
 /// A template that can be rendered.
 pub struct Program {
-    /// Its text.
     pub text: String,
-    /// Its body.
     pub body: Arc<ListNode>,
     /// Named templates.
     pub named: BTreeMap<SmolStr, Arc<ListNode>>,
-    /// What else it has.
-    pub extras: Extras,
+    pub options: Options,
 }
 
 impl Program {
-    /// Parses and checks a text; `named` are templates that it may use.
+    /// Parses and checks a template, which may use and redefine the templates in `named`.
     pub fn parse(
         text: &str,
         mut named: BTreeMap<SmolStr, Arc<ListNode>>,
-        extras: Extras,
-    ) -> Result<Self, TemplateFault> {
-        if text.len() > extras.longest {
-            return Err(TemplateFault(format!("is longer than {} bytes", extras.longest)));
+        options: Options,
+    ) -> Result<Self, TemplateError> {
+        if text.len() > options.max_length {
+            return Err(TemplateError::new(format!("is longer than {} bytes", options.max_length)));
         }
-        let at = |offset: usize, message: &str| TemplateFault::at(text, offset, message);
-        outline::check(text).map_err(|(offset, message)| at(offset, &message))?;
-        let plain = outline::plain_comments(text);
-        let parser = Parser::new(&plain, "{{", "}}").map_err(parse_fault)?;
-        let (body, defines) = parser.parse().map_err(parse_fault)?;
-        let mut own: Vec<SmolStr> = Vec::new();
+        let at = |offset: usize, message: &str| TemplateError::at(text, offset, message);
+        block_check::check(text).map_err(|(offset, message)| at(offset, &message))?;
+        let plain = block_check::plain_comments(text);
+        let parser = Parser::new(&plain, "{{", "}}").map_err(syntax_error)?;
+        let (body, defines) = parser.parse().map_err(syntax_error)?;
+        let mut defined: Vec<SmolStr> = Vec::new();
         for define in defines {
-            Check::new(&extras).list(&define.body).map_err(|(offset, message)| at(offset, &message))?;
+            Check::new(&options).list(&define.body).map_err(|(offset, message)| at(offset, &message))?;
             let is_empty = define.body.nodes.iter().all(is_empty_tree);
-            if own.contains(&define.name) && !is_empty {
+            if defined.contains(&define.name) && !is_empty {
                 let message = format!("the template \"{}\" is defined twice", define.name);
                 return Err(at(define.pos.offset, &message));
             }
             // An empty definition replaces nothing.
             if !is_empty {
-                own.push(define.name.clone());
+                defined.push(define.name.clone());
             }
             if !is_empty || !named.contains_key(&define.name) {
                 named.insert(define.name, Arc::new(define.body));
             }
         }
-        Check::new(&extras).list(&body).map_err(|(offset, message)| at(offset, &message))?;
-        Ok(Self { text: text.to_owned(), body: Arc::new(body), named, extras })
+        Check::new(&options).list(&body).map_err(|(offset, message)| at(offset, &message))?;
+        Ok(Self { text: text.to_owned(), body: Arc::new(body), named, options })
     }
 }
 
-/// The parser's words, with the place in front.
-fn parse_fault(error: TemplateError) -> TemplateFault {
+/// The parser's message, with the position in front.
+fn syntax_error(error: gotmpl::TemplateError) -> TemplateError {
+    use gotmpl::TemplateError::{Lex, Parse};
     match error {
-        TemplateError::Parse { line: 0, message, .. } => TemplateFault(message),
-        TemplateError::Parse { line, col, message, .. } | TemplateError::Lex { line, col, message, .. } => {
-            TemplateFault(format!("line {line}, column {col}: {message}"))
+        Parse { line: 0, message, .. } => TemplateError::new(message),
+        Parse { line, col, message, .. } | Lex { line, col, message, .. } => {
+            TemplateError::new(format!("line {line}, column {col}: {message}"))
         }
-        error => TemplateFault(error.to_string()),
+        error => TemplateError::new(error.to_string()),
     }
 }
 
-/// Checks names: of functions, of variables, and that loops are left only from within.
+/// Checks that functions and variables are defined, and that `break` and `continue` are inside a loop.
 struct Check<'d> {
-    extras: &'d Extras,
+    options: &'d Options,
     variables: Vec<SmolStr>,
     loops: usize,
 }
 
-type Checked = Result<(), outline::Fault>;
+type Checked = Result<(), ErrorAt>;
 
 impl<'d> Check<'d> {
-    fn new(extras: &'d Extras) -> Self {
-        Self { extras, variables: vec![SmolStr::new_static("$")], loops: 0 }
+    fn new(options: &'d Options) -> Self {
+        Self { options, variables: vec![SmolStr::new_static("$")], loops: 0 }
     }
 
     fn list(&mut self, list: &ListNode) -> Checked {
@@ -163,12 +172,12 @@ impl<'d> Check<'d> {
             Expr::Identifier(pos, name) => {
                 let is_known = functions::find(name).is_some()
                     || functions::SPECIAL.contains(&name.as_str())
-                    || self.extras.functions.contains_key(name.as_str());
+                    || self.options.functions.contains_key(name.as_str());
                 if is_known {
                     return Ok(());
                 }
-                let extra: Vec<&str> = self.extras.functions.keys().copied().collect();
-                Err((pos.offset, functions::unknown(name, &extra)))
+                let added: Vec<&str> = self.options.functions.keys().copied().collect();
+                Err((pos.offset, functions::unknown(name, &added)))
             }
             Expr::Variable(pos, name, _) => self.variable(*pos, name),
             Expr::Pipe(_, pipe) => self.pipe(pipe),

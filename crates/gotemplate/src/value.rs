@@ -1,46 +1,46 @@
-//! The values of a template while it is rendered, with Go's types as far as templates can tell them apart.
+//! Values during rendering, with Go's types as far as templates can distinguish them.
 
 use std::rc::Rc;
 
 use chrono::{DateTime, Utc};
 
-/// A text that is shared.
-pub type Text = Rc<str>;
+/// A shared string.
+pub type Str = Rc<str>;
 
-/// A map, by its place in [`Memory`](super::memory::Memory): Go's maps are shared and change under every name they have.
+/// Index of a map in the rendering's table. Go's maps are shared and change under every name they have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MapId(pub(super) usize);
 
-/// A value.
+/// A value of a template.
 #[derive(Clone, Debug)]
 pub enum Value {
-    /// `nil`, and what is missing.
+    /// `nil`, and a missing key.
     Nil,
-    /// A truth value.
+    /// Go's `bool`.
     Bool(bool),
-    /// Go's `int`: numbers written in the template, and counts.
+    /// Go's `int`: literals of the template, and counts.
     Int(i64),
-    /// Go's `int64`: whole numbers of the values, and the results of sums.
+    /// Go's `int64`: integers of the values, and results of integer arithmetic.
     Int64(i64),
     /// Go's `float64`.
     Float(f64),
-    /// A text.
-    Text(Text),
-    /// A list; lists never change.
+    /// Go's `string`.
+    String(Str),
+    /// An immutable list.
     List(Rc<List>),
-    /// A map.
+    /// A map, shared and mutable.
     Map(MapId),
     /// An instant.
     Time(DateTime<Utc>),
 }
 
-/// What the elements of a list are to Go.
+/// Element type of a list in Go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Element {
     /// `[]interface {}`.
     Any,
     /// `[]string`.
-    Text,
+    String,
     /// `[]int`.
     Int,
 }
@@ -48,37 +48,35 @@ pub enum Element {
 /// A list.
 #[derive(Debug)]
 pub struct List {
-    /// Its elements.
     pub items: Vec<Value>,
-    /// What they are to Go.
     pub element: Element,
-    /// How deep lists are nested in it; 1 if there are none. Maps do not count: they are kept elsewhere.
+    /// Levels of nested lists, this one included. Maps do not count, as they are only references.
     pub depth: usize,
 }
 
 impl Value {
-    /// A text.
-    pub fn text(text: impl Into<Text>) -> Self {
-        Self::Text(text.into())
+    /// A string.
+    pub fn string(text: impl Into<Str>) -> Self {
+        Self::String(text.into())
     }
 
-    /// A count.
-    pub fn count(count: usize) -> Self {
+    /// A count, as Go's `int`.
+    pub(crate) fn count(count: usize) -> Self {
         Self::Int(i64::try_from(count).unwrap_or(i64::MAX))
     }
 
-    /// The type as Go's `%T` names it.
-    pub fn type_name(&self) -> &'static str {
+    /// The type's name, as `%T` prints it.
+    pub(crate) fn type_name(&self) -> &'static str {
         match self {
             Self::Nil => "<nil>",
             Self::Bool(_) => "bool",
             Self::Int(_) => "int",
             Self::Int64(_) => "int64",
             Self::Float(_) => "float64",
-            Self::Text(_) => "string",
+            Self::String(_) => "string",
             Self::List(list) => match list.element {
                 Element::Any => "[]interface {}",
-                Element::Text => "[]string",
+                Element::String => "[]string",
                 Element::Int => "[]int",
             },
             Self::Map(_) => "map[string]interface {}",
@@ -86,8 +84,8 @@ impl Value {
         }
     }
 
-    /// The kind as Go's `reflect` names it.
-    pub fn kind_name(&self) -> &'static str {
+    /// The kind's name in Go's `reflect`.
+    pub(crate) fn kind_name(&self) -> &'static str {
         match self {
             Self::Nil => "invalid",
             Self::List(_) => "slice",
@@ -97,14 +95,14 @@ impl Value {
         }
     }
 
-    /// What a value is, for messages.
-    pub fn described(&self) -> &'static str {
+    /// Noun for messages.
+    pub(crate) fn described(&self) -> &'static str {
         match self {
             Self::Nil => "missing",
             Self::Bool(_) => "a truth value",
             Self::Int(_) | Self::Int64(_) => "a whole number",
             Self::Float(_) => "a float",
-            Self::Text(_) => "a text",
+            Self::String(_) => "a text",
             Self::List(_) => "a list",
             Self::Map(_) => "a map",
             Self::Time(_) => "a time",

@@ -1,16 +1,16 @@
 //! YAML as Helm's `toYaml` writes it: block style, keys in natural order, lists not indented below their keys, long lines folded.
 //!
-//! Reading is [`helm_yaml`]'s; writing is done here, because a template's text goes on around it: it must be the
-//! same text, not only the same data. The rules are those of libyaml's emitter with the settings of `sigs.k8s.io/yaml`.
+//! [`helm_yaml`] reads YAML. Writing is done here, because the output is embedded in a template's text and has to match byte for byte. The
+//! rules are those of libyaml's emitter with the settings of `sigs.k8s.io/yaml`.
 
 use std::cmp::Ordering;
 
+use super::context::{Context, check_nesting};
+use super::fmt;
 use super::json;
 use super::layout;
-use super::memory::{Memory, check_nesting};
-use super::numerals;
-use super::show;
-use super::value::{Text, Value};
+use super::strconv;
+use super::value::{Str, Value};
 
 /// Column beyond which a space breaks the line.
 const WIDTH: usize = 80;
@@ -18,15 +18,15 @@ const WIDTH: usize = 80;
 /// Longest key, in bytes.
 const MAX_KEY: usize = 128;
 
-/// A value as YAML, without a line break at its end.
-pub fn write(memory: &Memory, value: &Value) -> Result<String, String> {
-    let mut writer = Writer { memory, out: String::new(), column: 0 };
+/// Writes a value as YAML, without a trailing line break.
+pub fn write(context: &Context, value: &Value) -> Result<String, String> {
+    let mut writer = Writer { context, out: String::new(), column: 0 };
     writer.node(value, None, false, 0)?;
     Ok(writer.out)
 }
 
 struct Writer<'m> {
-    memory: &'m Memory,
+    context: &'m Context,
     out: String,
     column: usize,
 }
@@ -43,10 +43,10 @@ impl Writer<'_> {
         self.column = indent;
     }
 
-    /// A value within a block of this indent; `of_map` where it is the value of a key.
+    /// Writes a value inside a block of this indent; `of_map` if it is the value of a key.
     fn node(&mut self, value: &Value, indent: Option<usize>, of_map: bool, depth: usize) -> Result<(), String> {
         check_nesting(depth)?;
-        self.memory.spend(8 + 2 * depth)?;
+        self.context.spend(8 + 2 * depth)?;
         let deeper = indent.map_or(0, |indent| indent + 2);
         match value {
             Value::List(list) if !list.items.is_empty() => {
@@ -59,14 +59,14 @@ impl Writer<'_> {
                     self.node(item, Some(own), false, depth + 1)?;
                 }
             }
-            Value::Map(map) if !self.memory.entries(*map).is_empty() => {
-                let entries: Vec<(&Text, &Value)> = self.memory.entries(*map).iter().collect();
+            Value::Map(map) if !self.context.entries(*map).is_empty() => {
+                let entries: Vec<(&Str, &Value)> = self.context.entries(*map).iter().collect();
                 for (at, (key, value)) in sorted(&entries).into_iter().enumerate() {
                     if at > 0 || of_map {
                         self.line(deeper);
                     }
                     self.key(key)?;
-                    let is_block = is_block(self.memory, value);
+                    let is_block = is_block(self.context, value);
                     self.put(if is_block { ":" } else { ": " });
                     self.node(value, Some(deeper), true, depth + 1)?;
                 }
@@ -81,32 +81,32 @@ impl Writer<'_> {
             Value::Nil => self.put("null"),
             Value::Bool(is_so) => self.put(if *is_so { "true" } else { "false" }),
             Value::Int(number) | Value::Int64(number) => self.put(&number.to_string()),
-            Value::Float(number) => match show::not_finite(*number) {
+            Value::Float(number) => match fmt::not_finite(*number) {
                 Some(name) => return Err(format!("{name} can't be written as YAML")),
                 // Helm goes by way of JSON, where a whole float is a whole number.
-                None if number.fract() == 0.0 && number.abs() < 1e18 => self.put(&show::json_float(*number)),
-                None => self.put(&show::float(*number)),
+                None if number.fract() == 0.0 && number.abs() < 1e18 => self.put(&fmt::json_float(*number)),
+                None => self.put(&fmt::float(*number)),
             },
             Value::List(_) => self.put("[]"),
             Value::Map(_) => self.put("{}"),
             Value::Time(time) => self.text(&json::rfc3339(*time), indent)?,
-            Value::Text(text) => self.text(text, indent)?,
+            Value::String(text) => self.text(text, indent)?,
         }
         Ok(())
     }
 
     fn key(&mut self, key: &str) -> Result<(), String> {
-        let look = Look::of(key);
-        if key.len() > MAX_KEY || look.has_breaks {
+        let styles = Styles::of(key);
+        if key.len() > MAX_KEY || styles.has_breaks {
             return Err(format!(
                 "a key of several lines, or of more than {MAX_KEY} bytes, can't be written as YAML here"
             ));
         }
-        self.memory.spend(key.len())?;
+        self.context.spend(key.len())?;
         match () {
             () if key.is_empty() || resolves(key) => self.double_quoted(key, None),
-            () if look.is_plain => self.plain(key, None),
-            () if look.is_single => self.single_quoted(key, None),
+            () if styles.is_plain => self.plain(key, None),
+            () if styles.is_single => self.single_quoted(key, None),
             () => self.double_quoted(key, None),
         }
         Ok(())
@@ -114,19 +114,19 @@ impl Writer<'_> {
 
     fn text(&mut self, text: &str, indent: usize) -> Result<(), String> {
         let before = self.out.len();
-        self.memory.spend(text.len())?;
-        let look = Look::of(text);
+        self.context.spend(text.len())?;
+        let styles = Styles::of(text);
         match () {
-            () if text.contains('\n') && look.is_literal => self.literal(text, indent),
+            () if text.contains('\n') && styles.is_literal => self.literal(text, indent),
             () if text.contains('\n') || resolves(text) => self.double_quoted(text, Some(indent)),
-            () if look.is_plain => self.plain(text, Some(indent)),
-            () if look.is_single => self.single_quoted(text, Some(indent)),
+            () if styles.is_plain => self.plain(text, Some(indent)),
+            () if styles.is_single => self.single_quoted(text, Some(indent)),
             () => self.double_quoted(text, Some(indent)),
         }
-        self.memory.spend((self.out.len() - before).saturating_sub(text.len()))
+        self.context.spend((self.out.len() - before).saturating_sub(text.len()))
     }
 
-    /// Breaks the line at a space where it is long; whether it did.
+    /// Breaks a long line instead of writing a space; false if the line is short enough.
     fn folds(&mut self, fold: Option<usize>, was_space: bool) -> bool {
         match fold {
             Some(indent) if !was_space && self.column > WIDTH => {
@@ -198,7 +198,7 @@ impl Writer<'_> {
             (true, true) => self.put("+"),
             (true, false) => {}
         }
-        // The break that ends a value is written before whatever follows.
+        // The final line break is written with whatever follows.
         let body = text.strip_suffix('\n').unwrap_or(text);
         for line in body.split('\n') {
             self.out.push('\n');
@@ -216,20 +216,20 @@ impl Writer<'_> {
     }
 }
 
-/// Whether a value takes lines of its own below its key.
-fn is_block(memory: &Memory, value: &Value) -> bool {
-    matches!(value, Value::List(_) | Value::Map(_)) && memory.extent(value) > 0
+/// Reports if a value is written on lines of its own below its key.
+fn is_block(context: &Context, value: &Value) -> bool {
+    matches!(value, Value::List(_) | Value::Map(_)) && context.len_of(value) > 0
 }
 
-/// What a text allows.
-struct Look {
+/// Scalar styles that a text allows.
+struct Styles {
     has_breaks: bool,
     is_plain: bool,
     is_single: bool,
     is_literal: bool,
 }
 
-impl Look {
+impl Styles {
     fn of(text: &str) -> Self {
         let mut is_special = false;
         let mut has_indicator = text.starts_with("---") || text.starts_with("...");
@@ -275,7 +275,7 @@ fn is_printable(c: char) -> bool {
     matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}')
 }
 
-/// A character that can't stand between double quotes as it is.
+/// The escape of a character inside double quotes; `None` if it needs none.
 fn escape(c: char) -> Option<String> {
     if is_printable(c) && !is_break(c) && !matches!(c, '"' | '\\') {
         return None;
@@ -306,7 +306,7 @@ fn escape(c: char) -> Option<String> {
     Some(format!("\\{name}"))
 }
 
-/// Whether a plain text would be read as something else than a text, by YAML 1.1.
+/// Reports if YAML 1.1 would resolve a plain scalar to something other than a string.
 fn resolves(text: &str) -> bool {
     const WORDS: [&str; 12] = ["", "~", "y", "n", "yes", "no", "true", "false", "on", "off", "null", ".nan"];
     const INFINITE: [&str; 3] = [".inf", "+.inf", "-.inf"];
@@ -320,7 +320,7 @@ fn resolves(text: &str) -> bool {
         b'.' => text.parse::<f64>().is_ok(),
         b'+' | b'-' | b'0'..=b'9' => {
             let bare = text.replace('_', "");
-            is_time(text) || numerals::whole(&bare).is_some() || is_float(&bare) || is_sexagesimal(text)
+            is_time(text) || strconv::parse_int(&bare).is_some() || is_float(&bare) || is_sexagesimal(text)
         }
         _ => false,
     }
@@ -343,7 +343,7 @@ fn is_float(text: &str) -> bool {
     has_form && text.bytes().any(|b| b.is_ascii_digit()) && text.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
-/// `1:30`: a number to base 60, once.
+/// Reports if a text is a number to base 60 in YAML 1.1, such as `1:30`.
 fn is_sexagesimal(text: &str) -> bool {
     let text = text.strip_prefix(['+', '-']).unwrap_or(text);
     let whole = text.split_once('.').map_or(text, |(whole, fraction)| {
@@ -357,8 +357,8 @@ fn is_sexagesimal(text: &str) -> bool {
     parts.next().is_some_and(is_first) && whole.contains(':') && parts.all(is_other)
 }
 
-/// Entries in the order of their keys. That order has cycles (`a9`, `a100`, `a1b`), which the standard library's sorts may refuse.
-fn sorted<'e>(entries: &[(&'e Text, &'e Value)]) -> Vec<(&'e Text, &'e Value)> {
+/// Sorts entries by key. The order has cycles (`a9`, `a100`, `a1b`), for which the standard library's sorts may panic.
+fn sorted<'e>(entries: &[(&'e Str, &'e Value)]) -> Vec<(&'e Str, &'e Value)> {
     if entries.len() < 2 {
         return entries.to_vec();
     }
@@ -374,7 +374,7 @@ fn sorted<'e>(entries: &[(&'e Text, &'e Value)]) -> Vec<(&'e Text, &'e Value)> {
     all
 }
 
-/// The order of keys: runs of digits by their number, other characters by code, letters last.
+/// Order of keys: runs of digits by value, other characters by code point, letters last.
 fn natural(a: &str, b: &str) -> Ordering {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let Some(at) = a.iter().zip(&b).position(|(x, y)| x != y) else { return a.len().cmp(&b.len()) };
@@ -385,7 +385,7 @@ fn natural(a: &str, b: &str) -> Ordering {
         (false, true) => return Ordering::Less,
         (false, false) => {}
     }
-    // A zero within a number counts as a digit of it.
+    // A zero inside a number counts as one of its digits.
     let within = x == '0' || y == '0';
     let is_within = within && a[..at].iter().rev().take_while(|c| c.is_ascii_digit()).any(|c| *c != '0');
     let number = |chars: &[char]| {

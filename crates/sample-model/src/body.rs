@@ -5,16 +5,16 @@ use http::StatusCode;
 use http_body_util::BodyExt;
 use hyper::body::Body;
 
-use super::refusal::Refusal;
+use super::error::ServiceError;
 
-/// The longest body that is read, in bytes.
+/// Longest request body, in bytes.
 pub(super) const MAX_BYTES: usize = 1 << 20;
 
-/// How much of a longer body is read and dropped, so that a client that writes all before it reads gets to its answer.
+/// Bytes of a longer body that are read and discarded, so that a client that writes everything before it reads gets its response.
 const MAX_DROPPED_BYTES: usize = 16 << 20;
 
-/// The whole body, or why not: longer than [`MAX_BYTES`] (413), or broken off (400).
-pub(super) async fn read<B>(mut body: B) -> Result<Bytes, Refusal>
+/// Reads a whole body. Fails if it is longer than [`MAX_BYTES`] (413) or breaks off (400).
+pub(super) async fn read<B>(mut body: B) -> Result<Bytes, ServiceError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
@@ -23,7 +23,7 @@ where
     let mut rest = BytesMut::new();
     let mut length = 0_usize;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Refusal::bad(format!("the body broke off: {error}")))?;
+        let frame = frame.map_err(|error| ServiceError::bad(format!("the body broke off: {error}")))?;
         let Ok(bytes) = frame.into_data() else { continue };
         length = length.saturating_add(bytes.len());
         if length > MAX_DROPPED_BYTES {
@@ -41,7 +41,7 @@ where
     }
     if length > MAX_BYTES {
         let message = format!("the body is longer than {MAX_BYTES} bytes");
-        return Err(Refusal { status: StatusCode::PAYLOAD_TOO_LARGE, message });
+        return Err(ServiceError { status: StatusCode::PAYLOAD_TOO_LARGE, message });
     }
     if rest.is_empty() {
         return Ok(first);

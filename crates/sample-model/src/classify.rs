@@ -1,7 +1,7 @@
-//! The models: two classifiers of iris flowers, small enough to stand in code.
+//! The models: two classifiers of iris flowers, small enough for constants.
 //!
-//! Both take sepal length, sepal width, petal length and petal width in centimetres, and give 0 (setosa), 1 (versicolor) or
-//! 2 (virginica). They disagree on some flowers between the last two classes, so an answer can show which of them gave it.
+//! Both take sepal length, sepal width, petal length and petal width in centimetres, and return 0 (setosa), 1 (versicolor) or
+//! 2 (virginica). They disagree on some flowers of the last two classes, so a response can reveal the model.
 
 /// One flower: sepal length, sepal width, petal length, petal width, in centimetres.
 pub type Row = [f64; 4];
@@ -9,17 +9,17 @@ pub type Row = [f64; 4];
 /// A classifier of iris flowers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Classifier {
-    /// The class whose mean flower is nearest.
+    /// Selects the class with the nearest mean.
     NearestCentroid,
-    /// A decision tree of three questions.
+    /// Decision tree with three splits.
     DecisionTree,
 }
 
 /// The mean flower of each class in Fisher's data of 1936 (50 flowers each): arithmetic means, three decimals.
 const CENTROIDS: [Row; 3] = [[5.006, 3.428, 1.462, 0.246], [5.936, 2.770, 4.260, 1.326], [6.588, 2.974, 5.552, 2.026]];
 
-/// Where the tree splits, in centimetres: half-way between neighbouring flowers of Fisher's data, as a tree grown on the Gini
-/// impurity finds them. Petals up to this length are setosa's.
+/// Splits of the tree in centimetres, half-way between neighbouring flowers of Fisher's data, as found by minimizing the Gini impurity.
+/// Petals up to this length are setosa's.
 const SETOSA_PETAL_LENGTH: f64 = 2.45;
 /// Wider petals are virginica's.
 const VERSICOLOR_PETAL_WIDTH: f64 = 1.75;
@@ -27,7 +27,7 @@ const VERSICOLOR_PETAL_WIDTH: f64 = 1.75;
 const VERSICOLOR_PETAL_LENGTH: f64 = 4.95;
 
 impl Classifier {
-    /// The class of a flower: 0 setosa, 1 versicolor, 2 virginica. Any finite numbers will do.
+    /// Returns the class of a flower: 0 setosa, 1 versicolor, 2 virginica.
     ///
     /// Of Fisher's 150 flowers, the centroids get 139 right and the tree 146.
     pub fn class(self, row: &Row) -> u8 {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn typical_flowers_are_told_apart_by_both_models() {
+    fn both_models_classify_typical_flowers() {
         let flowers = [([5.1, 3.5, 1.4, 0.2], 0), ([5.7, 2.8, 4.1, 1.3], 1), ([6.3, 3.3, 6.0, 2.5], 2)];
         for (flower, class) in flowers {
             assert_eq!(Classifier::NearestCentroid.class(&flower), class, "{flower:?}");

@@ -1,4 +1,4 @@
-//! What a sample service is to do, and what it can't.
+//! Configuration of a sample service, and its validation.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -8,13 +8,13 @@ use http::{HeaderName, HeaderValue};
 use super::classify::Classifier;
 use super::random::SplitMix64;
 
-/// A setting that cannot be served.
+/// An invalid setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {message}")]
 pub struct ConfigError {
     /// Path of the setting, such as `versions[0].name`.
     pub path: String,
-    /// What is wrong, and what was expected.
+    /// The mistake, and the expectation.
     pub message: String,
 }
 
@@ -29,14 +29,14 @@ impl ConfigError {
     }
 }
 
-/// A sample service. Its default answers at once and without errors, from two versions of equal weight.
+/// Configuration of a sample service. By default, two versions of equal weight respond immediately and without errors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampleConfig {
-    /// Name of the model, as in its URLs.
+    /// Name of the model, part of its URLs.
     pub model: String,
-    /// Namespace that the metrics' labels name.
+    /// Namespace in the labels of metrics.
     pub namespace: String,
-    /// The address that all ports are bound to.
+    /// Address of all ports.
     pub bind: IpAddr,
     /// The front's port; 0 lets the system pick one.
     pub front_port: u16,
@@ -46,22 +46,22 @@ pub struct SampleConfig {
     pub header: HeaderRule,
     /// Serves gRPC reflection; many model servers don't.
     pub reflection: bool,
-    /// Decides every latency, error and choice of a version.
+    /// Decides every latency, error and selection of a version.
     pub seed: u64,
 }
 
 /// One version of the model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VersionConfig {
-    /// Its name, which every answer carries.
+    /// Its name, part of every response.
     pub name: String,
-    /// Which model it is.
+    /// The model it runs.
     pub classifier: Classifier,
     /// Its share of the front's requests, relative to the sum of all weights.
     pub weight: u32,
     /// Its own port; 0 lets the system pick one.
     pub port: u16,
-    /// How long it takes to predict.
+    /// Latency of predictions.
     pub latency: Latency,
     /// Share of predictions that fail with 503 or UNAVAILABLE, from 0 to 1.
     pub error_rate: f64,
@@ -76,14 +76,14 @@ pub struct HeaderRule {
     pub value: String,
 }
 
-/// How long a prediction takes: a constant, plus a log-normal part with a median and a spread. The whole is at most [`Latency::MAX`].
+/// Distribution of latencies: a constant plus a log-normal part, capped at [`Latency::MAX`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Latency {
     /// The shortest latency.
     pub constant: Duration,
     /// Median of the part that varies.
     pub median: Duration,
-    /// Standard deviation of that part's natural logarithm, from 0 (it does not vary) to 5.
+    /// Standard deviation of that part's natural logarithm, from 0 (constant) to 5.
     pub sigma: f64,
 }
 
@@ -91,7 +91,7 @@ pub struct Latency {
 const NORMAL_P99: f64 = 2.326_347_874_040_841;
 
 impl Latency {
-    /// No latency is longer: the tail of a log-normal distribution has no end.
+    /// Longest latency. The tail of a log-normal distribution is unbounded.
     pub const MAX: Duration = Duration::from_secs(60);
 
     /// The same latency for every prediction.
@@ -106,11 +106,11 @@ impl Latency {
 
     /// The latency of one prediction.
     pub(super) fn draw(&self, random: &mut SplitMix64) -> Duration {
-        // Without a varying part nothing is drawn: this is the hot path of a service that answers at once.
+        // Nothing is drawn without a varying part: this is the hot path of a service without latency.
         if self.median.is_zero() { self.constant.min(Self::MAX) } else { self.at(random.normal()) }
     }
 
-    /// The latency that lies `deviations` from the median.
+    /// The latency at this many deviations from the median.
     fn at(&self, deviations: f64) -> Duration {
         let varying = self.median.as_secs_f64() * (self.sigma * deviations).exp();
         let varying = Duration::try_from_secs_f64(varying).unwrap_or(Self::MAX);
@@ -119,7 +119,7 @@ impl Latency {
 }
 
 impl VersionConfig {
-    /// A version that answers at once and without errors, with a weight of 1.
+    /// A version that responds immediately and without errors, with a weight of 1.
     pub fn new(name: impl Into<String>, classifier: Classifier) -> Self {
         Self { name: name.into(), classifier, weight: 1, port: 0, latency: Latency::default(), error_rate: 0.0 }
     }
@@ -144,7 +144,7 @@ impl Default for SampleConfig {
 }
 
 impl SampleConfig {
-    /// What `iter8 demo` serves: a settled version, and a candidate that is faster and gets a fifth of the traffic.
+    /// The demo: a stable version, and a faster candidate that gets a fifth of the traffic.
     pub fn demo() -> Self {
         let latency = |median_ms, sigma| Latency {
             constant: Duration::from_millis(2),
@@ -161,7 +161,7 @@ impl SampleConfig {
         config
     }
 
-    /// Says what can't be served, and where it stands in the configuration.
+    /// Validates the configuration.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         name("model", &self.model)?;
         name("namespace", &self.namespace)?;
@@ -169,7 +169,7 @@ impl SampleConfig {
             let message = format!("`{}` is not the name of a header", self.header.name);
             return Err(ConfigError::new("header.name", message));
         }
-        // Quotes would not survive the curl lines.
+        // Quotes would break the curl commands.
         if HeaderValue::try_from(self.header.value.as_str()).is_err() || self.header.value.contains(['\'', '"']) {
             let message = format!("`{}` is not the value of a header, or has a quote in it", self.header.value);
             return Err(ConfigError::new("header.value", message));
@@ -204,7 +204,7 @@ impl VersionConfig {
     }
 }
 
-/// Names stand in URLs, headers, metric labels and shell lines; these characters need escaping in none of them.
+/// Validates a name. Names are part of URLs, headers, metric labels and shell commands; the accepted characters need no escaping there.
 fn name(path: &str, text: &str) -> Result<(), ConfigError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     if (1..=63).contains(&text.len()) && text.bytes().all(plain) {
@@ -218,13 +218,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_we_offer_can_be_served() {
+    fn default_and_demo_are_valid() {
         assert_eq!(SampleConfig::default().check(), Ok(()));
         assert_eq!(SampleConfig::demo().check(), Ok(()));
     }
 
     #[test]
-    fn what_cannot_be_served_is_named() {
+    fn errors_name_the_setting() {
         type Change = fn(&mut SampleConfig);
         let cases: [(&str, Change); 11] = [
             ("model", |c| c.model = "a b".into()),
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn latencies_have_the_median_and_the_p99_they_were_asked_for() {
+    fn latencies_have_the_configured_median_and_p99() {
         let latency = Latency { constant: Duration::from_millis(2), median: Duration::from_millis(10), sigma: 0.5 };
         let mut drawn: Vec<Duration> = (0..20_000).map(|n| latency.draw(&mut SplitMix64::of_item(3, n))).collect();
         drawn.sort();
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn latencies_end_at_a_minute_whatever_is_asked_for() {
+    fn latencies_are_capped_at_a_minute() {
         let latency = Latency { constant: Duration::MAX, median: Duration::MAX, sigma: 5.0 };
         assert_eq!(latency.draw(&mut SplitMix64::new(1)), Latency::MAX);
         assert_eq!(Latency::constant(Duration::MAX).draw(&mut SplitMix64::new(1)), Latency::MAX);

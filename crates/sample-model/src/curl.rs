@@ -1,13 +1,13 @@
-//! Texts for people: what a port answers, and lines to try it with.
+//! Texts for people: the index page of a port, and shell commands to try it with.
 
 use std::net::SocketAddr;
 
 use super::config::HeaderRule;
 
-/// A flower on which the two models disagree, so that the answer shows which of them gave it.
+/// A flower on which the two models disagree, so that the response reveals the model.
 const FLOWER: &str = "[6.8, 2.8, 4.8, 1.4]";
 
-/// The page that lists a port's endpoints.
+/// The index page of a port.
 pub(super) fn index(model: &str) -> String {
     format!(
         "iter8 sample model service: iris flowers, four lengths in cm -> class 0, 1 or 2\n\
@@ -38,7 +38,7 @@ fn input() -> String {
     )
 }
 
-/// Lines for a shell: both protocols at the front, the candidate by header, each version directly, statistics and metrics.
+/// Shell commands: both protocols at the front, the candidate by header, each version directly, statistics and metrics.
 pub(super) fn lines(
     model: &str,
     front: SocketAddr,

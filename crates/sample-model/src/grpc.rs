@@ -8,8 +8,9 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 use super::body::MAX_BYTES;
-use super::choice::Choice;
 use super::classify::Row;
+use super::error::ServiceError;
+use super::health;
 use super::pb::grpc_inference_service_server::{GrpcInferenceService, GrpcInferenceServiceServer};
 use super::pb::model_infer_request::InferInputTensor;
 use super::pb::model_infer_response::InferOutputTensor;
@@ -19,24 +20,24 @@ use super::pb::{
     ModelMetadataResponse, ModelReadyRequest, ModelReadyResponse, ServerLiveRequest, ServerLiveResponse,
     ServerMetadataRequest, ServerMetadataResponse, ServerReadyRequest, ServerReadyResponse,
 };
-use super::refusal::Refusal;
-use super::signature::{refused, signed};
+use super::route_guide;
+use super::router::Router;
 use super::tensor::{self, INPUT, OUTPUT, PLATFORM, Tensor};
 use super::version::Version;
-use super::{health, line};
+use super::version_header::{error_status, with_version};
 
-/// All gRPC services of a port, with reflection if `is_reflecting`.
+/// All gRPC services of a port.
 pub(super) fn routes(
     model: Arc<str>,
-    choice: Arc<Choice>,
-    is_reflecting: bool,
+    router: Arc<Router>,
+    has_reflection: bool,
 ) -> Result<Routes, tonic_reflection::server::Error> {
     let reflection =
         || tonic_reflection::server::Builder::configure().register_encoded_file_descriptor_set(DESCRIPTORS);
-    let railway = line::service(Arc::clone(&choice));
-    let inference = GrpcInferenceServiceServer::new(Inference { model, choice }).max_decoding_message_size(MAX_BYTES);
-    let mut routes = Routes::new(inference).add_service(railway).add_service(health::service());
-    if is_reflecting {
+    let route_guide = route_guide::service(Arc::clone(&router));
+    let inference = GrpcInferenceServiceServer::new(Inference { model, router }).max_decoding_message_size(MAX_BYTES);
+    let mut routes = Routes::new(inference).add_service(route_guide).add_service(health::service());
+    if has_reflection {
         routes = routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
     }
     Ok(routes.prepare())
@@ -44,18 +45,18 @@ pub(super) fn routes(
 
 struct Inference {
     model: Arc<str>,
-    choice: Arc<Choice>,
+    router: Arc<Router>,
 }
 
 impl Inference {
-    fn check_model(&self, name: &str) -> Result<(), Refusal> {
+    fn check_model(&self, name: &str) -> Result<(), ServiceError> {
         if *name == *self.model {
             return Ok(());
         }
-        Err(Refusal::unknown(format!("unknown model `{name}`; this server has: {}", self.model)))
+        Err(ServiceError::unknown(format!("unknown model `{name}`; this server has: {}", self.model)))
     }
 
-    /// Answers what is not a prediction.
+    /// Responds to anything but a prediction.
     fn metadata<T>(
         &self,
         headers: &HeaderMap,
@@ -65,9 +66,9 @@ impl Inference {
         let (model, version) = asked.unwrap_or((&self.model, ""));
         let version = self
             .check_model(model)
-            .and_then(|()| self.choice.metadata(headers, not_empty(version)))
-            .map_err(|refusal| refusal.to_grpc())?;
-        Ok(signed(version, message(version)))
+            .and_then(|()| self.router.metadata(headers, not_empty(version)))
+            .map_err(|error| error.to_grpc())?;
+        Ok(with_version(version, message(version)))
     }
 }
 
@@ -95,7 +96,7 @@ impl GrpcInferenceService for Inference {
         request: Request<ServerMetadataRequest>,
     ) -> Result<Response<ServerMetadataResponse>, Status> {
         self.metadata(request.metadata().as_ref(), None, |_| ServerMetadataResponse {
-            name: super::door::SERVER.into(),
+            name: super::handler::SERVER.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             extensions: Vec::new(),
         })
@@ -114,7 +115,7 @@ impl GrpcInferenceService for Inference {
         };
         self.metadata(request.metadata().as_ref(), asked, |_| ModelMetadataResponse {
             name: self.model.to_string(),
-            versions: self.choice.versions().map(|version| version.name.clone()).collect(),
+            versions: self.router.versions().map(|version| version.name.clone()).collect(),
             platform: PLATFORM.into(),
             inputs: vec![tensor(INPUT)],
             outputs: vec![tensor(OUTPUT)],
@@ -126,10 +127,10 @@ impl GrpcInferenceService for Inference {
         let (metadata, _, mut asked) = request.into_parts();
         let version = self
             .check_model(&asked.model_name)
-            .and_then(|()| self.choice.prediction(metadata.as_ref(), not_empty(&asked.model_version)))
-            .map_err(|refusal| refusal.to_grpc())?;
+            .and_then(|()| self.router.prediction(metadata.as_ref(), not_empty(&asked.model_version)))
+            .map_err(|error| error.to_grpc())?;
         let id = std::mem::take(&mut asked.id);
-        let classes = version.predict(received, rows(asked)).await.map_err(|refusal| refused(version, &refusal))?;
+        let classes = version.predict(received, rows(asked)).await.map_err(|error| error_status(version, &error))?;
         let output = InferOutputTensor {
             name: OUTPUT.name.into(),
             datatype: OUTPUT.datatype.into(),
@@ -147,7 +148,7 @@ impl GrpcInferenceService for Inference {
             outputs: vec![output],
             ..Default::default()
         };
-        Ok(signed(version, answer))
+        Ok(with_version(version, answer))
     }
 }
 
@@ -156,24 +157,26 @@ fn not_empty(text: &str) -> Option<&str> {
 }
 
 /// The flowers that a message asks about.
-fn rows(request: ModelInferRequest) -> Result<Vec<Row>, Refusal> {
+fn rows(request: ModelInferRequest) -> Result<Vec<Row>, ServiceError> {
     let raw = request.raw_input_contents;
     let input = tensor::only(request.inputs)?;
     tensor::check_datatype(&input.datatype)?;
     let elements = if raw.is_empty() {
         typed_elements(&input)?
     } else if input.contents.is_some() {
-        return Err(Refusal::bad("inputs[0].contents and raw_input_contents are both given; expected one of them"));
+        return Err(ServiceError::bad(
+            "inputs[0].contents and raw_input_contents are both given; expected one of them",
+        ));
     } else {
-        let raw = tensor::only(raw).map_err(|_| Refusal::bad("raw_input_contents has not one entry per input"))?;
+        let raw = tensor::only(raw).map_err(|_| ServiceError::bad("raw_input_contents has not one entry per input"))?;
         raw_elements(&input.datatype, &raw)?
     };
     tensor::rows(&input.shape, &elements)
 }
 
 /// The elements from the list that fits the tensor's type.
-fn typed_elements(input: &InferInputTensor) -> Result<Vec<f64>, Refusal> {
-    let contents = input.contents.as_ref().ok_or_else(|| Refusal::bad("inputs[0] has no contents"))?;
+fn typed_elements(input: &InferInputTensor) -> Result<Vec<f64>, ServiceError> {
+    let contents = input.contents.as_ref().ok_or_else(|| ServiceError::bad("inputs[0] has no contents"))?;
     Ok(match input.datatype.as_str() {
         "FP32" => contents.fp32_contents.iter().copied().map(f64::from).collect(),
         "FP64" => contents.fp64_contents.clone(),
@@ -185,13 +188,14 @@ fn typed_elements(input: &InferInputTensor) -> Result<Vec<f64>, Refusal> {
 }
 
 /// The elements from their little-endian bytes.
-fn raw_elements(datatype: &str, raw: &[u8]) -> Result<Vec<f64>, Refusal> {
-    fn elements<const N: usize>(raw: &[u8], read: impl Fn([u8; N]) -> f64) -> Result<Vec<f64>, Refusal> {
+fn raw_elements(datatype: &str, raw: &[u8]) -> Result<Vec<f64>, ServiceError> {
+    fn elements<const N: usize>(raw: &[u8], read: impl Fn([u8; N]) -> f64) -> Result<Vec<f64>, ServiceError> {
         match raw.as_chunks::<N>() {
             (elements, []) => Ok(elements.iter().copied().map(read).collect()),
-            _ => {
-                Err(Refusal::bad(format!("raw_input_contents[0] has {} bytes; expected a multiple of {N}", raw.len())))
-            }
+            _ => Err(ServiceError::bad(format!(
+                "raw_input_contents[0] has {} bytes; expected a multiple of {N}",
+                raw.len()
+            ))),
         }
     }
     match datatype {
@@ -264,8 +268,8 @@ mod tests {
             (request("BOOL", None, vec![]), "inputs[0].datatype is `BOOL`"),
         ];
         for (request, message) in cases {
-            let refusal = rows(request).unwrap_err();
-            assert!(refusal.message.contains(message), "{}", refusal.message);
+            let error = rows(request).unwrap_err();
+            assert!(error.message.contains(message), "{}", error.message);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Accepts connections on a port, HTTP/1.1 and HTTP/2 alike, until told to stop.
+//! Accepts HTTP/1.1 and HTTP/2 connections on a port until shutdown.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -12,33 +12,33 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::door::Door;
+use super::handler::Handler;
 
-/// How a service ends.
+/// Signals for shutting down.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Stop {
-    /// Take nothing new, finish what was begun.
-    pub gently: CancellationToken,
-    /// Drop everything.
-    pub now: CancellationToken,
-    /// All that runs.
+pub(super) struct Shutdown {
+    /// Accept no requests, finish running ones.
+    pub graceful: CancellationToken,
+    /// Abort running requests.
+    pub immediate: CancellationToken,
+    /// All running tasks.
     pub tasks: TaskTracker,
 }
 
-/// A failed accept is the process's want of file descriptors: trying again at once would only burn a core.
+/// Delay after a failed accept, usually a lack of file descriptors: retrying immediately would only burn a core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves a port until `stop`.
-pub(super) async fn serve(listener: TcpListener, door: Arc<Door>, stop: Stop) {
+/// Serves a port until shutdown.
+pub(super) async fn serve(listener: TcpListener, handler: Arc<Handler>, shutdown: Shutdown) {
     loop {
         let accepted = tokio::select! {
             biased;
-            () = stop.gently.cancelled() => return,
+            () = shutdown.graceful.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, _)) => {
-                stop.tasks.spawn(converse(stream, Arc::clone(&door), stop.clone()));
+                shutdown.tasks.spawn(connection(stream, Arc::clone(&handler), shutdown.clone()));
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
@@ -46,23 +46,23 @@ pub(super) async fn serve(listener: TcpListener, door: Arc<Door>, stop: Stop) {
 }
 
 /// Serves one connection.
-async fn converse(stream: TcpStream, door: Arc<Door>, stop: Stop) {
-    // Answers are small; without this their last packet would wait for the client's acknowledgement.
+async fn connection(stream: TcpStream, handler: Arc<Handler>, shutdown: Shutdown) {
+    // Responses are small; with Nagle's algorithm their last packet would wait for the client's acknowledgement.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
-        let door = Arc::clone(&door);
-        async move { Ok::<_, Infallible>(door.answer(request).await) }
+        let handler = Arc::clone(&handler);
+        async move { Ok::<_, Infallible>(handler.handle(request).await) }
     });
     let builder = Builder::new(TokioExecutor::new());
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    // A connection that ends badly is its client's affair; the client sees it too.
+    // A connection error is the client's affair, which sees it too.
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = stop.gently.cancelled() => {}
+        () = shutdown.graceful.cancelled() => {}
     }
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         _ = connection => {}
-        () = stop.now.cancelled() => {}
+        () = shutdown.immediate.cancelled() => {}
     }
 }

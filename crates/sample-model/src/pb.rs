@@ -1,11 +1,10 @@
-//! The sample service's gRPC messages and servers, generated from `proto/`: the Open Inference Protocol's here, the railway line's in
-//! [`line`].
+//! gRPC messages and servers generated from `proto/`: the Open Inference Protocol here, the route guide in [`route_guide`].
 #![allow(
     missing_docs,
     unused_qualifications,
     clippy::all,
     clippy::too_many_lines,
-    reason = "generated code: the .proto files are where it is documented and kept in shape"
+    reason = "generated code; the documentation is in the .proto files"
 )]
 
 tonic::include_proto!("inference");
@@ -15,10 +14,10 @@ pub mod health {
     tonic::include_proto!("grpc.health.v1");
 }
 
-/// The railway line's messages and server, generated from `proto/route.proto`.
-pub mod line {
+/// The route guide's messages and server, generated from `proto/route.proto`.
+pub mod route_guide {
     tonic::include_proto!("iter8.sample.v1");
 }
 
-/// The descriptors of all packages, an encoded `google.protobuf.FileDescriptorSet`: what gRPC reflection hands out.
+/// Descriptors of all packages for gRPC reflection: an encoded `google.protobuf.FileDescriptorSet`.
 pub const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("sample");

@@ -1,8 +1,8 @@
-//! The Prometheus text format of a version's counts, under the names of Knative's revision metrics.
+//! Counts in the Prometheus text format, under the names of Knative's revision metrics.
 
 use std::fmt::{self, Write};
 
-use super::ledger::{BUCKETS_MS, Series};
+use super::stats::{BUCKETS_MS, Series};
 use super::version::Version;
 
 const COUNT: &str = "revision_app_request_count";
@@ -11,7 +11,7 @@ const LATENCIES: &str = "revision_app_request_latencies";
 /// The content type of the text format.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The counts of these versions, one sample per line.
+/// Renders the counts of all versions.
 pub(super) fn render<'a>(versions: impl Iterator<Item = &'a Version>) -> String {
     let mut text = String::new();
     // Writing to a `String` can't fail.
@@ -43,7 +43,7 @@ fn write<'a>(text: &mut String, versions: impl Iterator<Item = &'a Version>) -> 
     Ok(())
 }
 
-/// The labels of one series. No value needs escaping: the configuration allows plain names only.
+/// Labels of a series. No value needs escaping, as the configuration accepts plain names only.
 fn labels(version: &Version, status: u16) -> String {
     let (service, revision, namespace) = (&version.service, &version.revision, &version.namespace);
     format!(

@@ -1,4 +1,4 @@
-//! Numbers that look random and depend on a seed and a position only, so that concurrent requests need no shared generator.
+//! Pseudo-random numbers that depend only on a seed and a position, so that concurrent requests share no generator.
 
 /// Steele, Lea and Flood's SplitMix64 generator.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ impl SplitMix64 {
         Self(seed)
     }
 
-    /// A generator of its own for the `n`-th item of a sequence: two items share no draws.
+    /// An independent generator for the `n`-th item of a sequence.
     pub fn of_item(seed: u64, n: u64) -> Self {
         Self::new(mix(seed.wrapping_add(n.wrapping_mul(GAMMA))))
     }
@@ -30,19 +30,19 @@ impl SplitMix64 {
         mix(self.0)
     }
 
-    /// Evenly from 0 up to, not including, 1.
+    /// Uniformly distributed from 0 up to, but not including, 1.
     pub fn unit(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Evenly from 0 up to, not including, `end`; 0 for an `end` of 0.
+    /// Uniformly distributed from 0 up to, but not including, `end`; 0 if `end` is 0.
     pub fn below(&mut self, end: u64) -> u64 {
         ((u128::from(self.bits()) * u128::from(end)) >> 64) as u64
     }
 
-    /// From the standard normal distribution, by Box and Muller's transform.
+    /// Standard normal distribution, by the Box-Muller transform.
     pub fn normal(&mut self) -> f64 {
-        // 1 - unit is never 0, whose logarithm is not finite.
+        // 1 - unit is never 0, so the logarithm is finite.
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.unit()).cos()
     }

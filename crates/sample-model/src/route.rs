@@ -1,41 +1,41 @@
-//! The REST paths of both protocols and of the service's own pages.
+//! REST paths of both protocols and of the service's own pages.
 
 use http::Method;
 
-/// What a REST path asks for.
+/// Meaning of a REST path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route<'a> {
-    /// The page that lists the others.
+    /// List of all paths.
     Index,
-    /// Whether the process is up.
+    /// Liveness of the process.
     Health,
     /// Counts for Prometheus.
     Metrics,
     /// Counts as JSON.
     Stats,
-    /// V1: the models' names.
+    /// V1: names of all models.
     V1Models,
-    /// V1: whether a model is ready.
+    /// V1: readiness of a model.
     V1Model(&'a str),
     /// V1: predict.
     V1Predict(&'a str),
-    /// V2: which server this is.
+    /// V2: server metadata.
     V2Server,
-    /// V2: whether the server runs.
+    /// V2: server liveness.
     V2Live,
-    /// V2: whether the server takes predictions.
+    /// V2: server readiness.
     V2Ready,
-    /// V2: what a model takes and gives.
-    V2Model(Asked<'a>),
-    /// V2: whether a model is ready.
-    V2ModelReady(Asked<'a>),
+    /// V2: model metadata.
+    V2Model(ModelRef<'a>),
+    /// V2: readiness of a model.
+    V2ModelReady(ModelRef<'a>),
     /// V2: predict.
-    V2Infer(Asked<'a>),
+    V2Infer(ModelRef<'a>),
 }
 
-/// A model and, where the client cares, its version.
+/// A model and, if the request names one, its version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Asked<'a> {
+pub(super) struct ModelRef<'a> {
     /// Name of the model.
     pub model: &'a str,
     /// Name of the version.
@@ -43,7 +43,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl<'a> Route<'a> {
-    /// Reads a path; a slash at its end does not matter.
+    /// Parses a path; a trailing slash is ignored.
     pub fn of(path: &'a str) -> Option<Self> {
         let mut steps = [""; 6];
         let mut count = 0;
@@ -66,12 +66,12 @@ impl<'a> Route<'a> {
             ["v2"] => Self::V2Server,
             ["v2", "health", "live"] => Self::V2Live,
             ["v2", "health", "ready"] => Self::V2Ready,
-            ["v2", "models", model] => Self::V2Model(Asked { model, version: None }),
-            ["v2", "models", model, "ready"] => Self::V2ModelReady(Asked { model, version: None }),
-            ["v2", "models", model, "infer"] => Self::V2Infer(Asked { model, version: None }),
-            ["v2", "models", model, "versions", version] => Self::V2Model(Asked { model, version: Some(version) }),
+            ["v2", "models", model] => Self::V2Model(ModelRef { model, version: None }),
+            ["v2", "models", model, "ready"] => Self::V2ModelReady(ModelRef { model, version: None }),
+            ["v2", "models", model, "infer"] => Self::V2Infer(ModelRef { model, version: None }),
+            ["v2", "models", model, "versions", version] => Self::V2Model(ModelRef { model, version: Some(version) }),
             ["v2", "models", model, "versions", version, step] => {
-                let asked = Asked { model, version: Some(version) };
+                let asked = ModelRef { model, version: Some(version) };
                 match step {
                     "ready" => Self::V2ModelReady(asked),
                     "infer" => Self::V2Infer(asked),
@@ -82,12 +82,12 @@ impl<'a> Route<'a> {
         })
     }
 
-    /// The methods it takes, as an `Allow` header lists them.
+    /// Accepted methods, as in an `Allow` header.
     pub fn methods(self) -> &'static str {
         if matches!(self, Self::V1Predict(_) | Self::V2Infer(_)) { "POST" } else { "GET, HEAD" }
     }
 
-    /// Whether it takes this method.
+    /// Reports if the path accepts a method.
     pub fn takes(self, method: &Method) -> bool {
         self.methods().split(", ").any(|name| name == method.as_str())
     }
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn paths_are_read_as_the_protocols_write_them() {
-        let asked = |version| Asked { model: "iris", version };
+        let asked = |version| ModelRef { model: "iris", version };
         let cases = [
             ("/", Some(Route::Index)),
             ("/healthz", Some(Route::Health)),

@@ -7,25 +7,25 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-use super::choice::Choice;
 use super::config::{HeaderRule, SampleConfig};
-use super::door::Door;
-use super::gate::{Gate, Pause};
-use super::ledger::VersionStats;
-use super::listen::{Stop, serve};
+use super::handler::Handler;
+use super::listen::{Shutdown, serve};
+use super::pause::{Pause, PauseGuard};
+use super::router::Router;
+use super::stats::VersionStats;
 use super::version::Version;
 use super::{curl, grpc};
 
-/// Where a version listens.
+/// Address of a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionAddr {
     /// Name of the version.
     pub name: String,
-    /// Its own port.
+    /// Address of its own port.
     pub addr: SocketAddr,
 }
 
-/// A running service. It stops when it is dropped, at once; [`SampleService::shutdown`] lets it finish what it has begun.
+/// A running service. Dropping it aborts all requests; [`SampleService::shutdown`] finishes them first.
 #[derive(Debug)]
 pub struct SampleService {
     /// The port that splits requests between the versions.
@@ -35,22 +35,22 @@ pub struct SampleService {
     model: String,
     header: HeaderRule,
     running: Vec<Arc<Version>>,
-    gate: Gate,
-    stop: Stop,
+    pause: Pause,
+    stop: Shutdown,
 }
 
-/// How long a shutdown waits for answers that were begun.
+/// Longest wait of a shutdown for running requests.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Starts a service on the current tokio runtime; it accepts connections when this returns.
 ///
 /// # Errors
 ///
-/// `InvalidInput` when the configuration can't be served, and what the system says when a port can't be bound.
+/// `InvalidInput` if the configuration is not valid, and the system's error if a port can't be bound.
 pub async fn start(config: SampleConfig) -> io::Result<SampleService> {
     config.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-    let gate = Gate::new();
-    let stop = Stop::default();
+    let pause = Pause::new();
+    let stop = Shutdown::default();
     let model: Arc<str> = config.model.as_str().into();
 
     let mut running = Vec::new();
@@ -58,23 +58,23 @@ pub async fn start(config: SampleConfig) -> io::Result<SampleService> {
     let mut ports = Vec::new();
     for (index, behaviour) in config.versions.iter().enumerate() {
         let (listener, addr) = bind(config.bind, behaviour.port).await?;
-        let version = Arc::new(Version::new(&config, index, behaviour.clone(), gate.clone())?);
+        let version = Arc::new(Version::new(&config, index, behaviour.clone(), pause.clone())?);
         versions.push(VersionAddr { name: version.name.clone(), addr });
-        ports.push((listener, Choice::only(Arc::clone(&version))));
+        ports.push((listener, Router::only(Arc::clone(&version))));
         running.push(version);
     }
     let (listener, front) = bind(config.bind, config.front_port).await?;
-    ports.push((listener, Choice::between(running.clone(), &config)?));
+    ports.push((listener, Router::between(running.clone(), &config)?));
 
-    // Nothing is served before everything is bound.
-    for (listener, choice) in ports {
-        let choice = Arc::new(choice);
+    // Bind all ports before serving any.
+    for (listener, router) in ports {
+        let router = Arc::new(router);
         let grpc =
-            grpc::routes(Arc::clone(&model), Arc::clone(&choice), config.reflection).map_err(io::Error::other)?;
-        let door = Door { model: Arc::clone(&model), choice, grpc, gate: gate.clone() };
-        stop.tasks.spawn(serve(listener, Arc::new(door), stop.clone()));
+            grpc::routes(Arc::clone(&model), Arc::clone(&router), config.reflection).map_err(io::Error::other)?;
+        let handler = Handler { model: Arc::clone(&model), router, grpc, pause: pause.clone() };
+        stop.tasks.spawn(serve(listener, Arc::new(handler), stop.clone()));
     }
-    Ok(SampleService { front, versions, model: config.model, header: config.header, running, gate, stop })
+    Ok(SampleService { front, versions, model: config.model, header: config.header, running, pause, stop })
 }
 
 async fn bind(ip: IpAddr, port: u16) -> io::Result<(TcpListener, SocketAddr)> {
@@ -102,40 +102,40 @@ impl SampleService {
         self.versions.iter().find(|version| version.name == name).map(|version| format!("http://{}", version.addr))
     }
 
-    /// What each version has answered so far, as `/stats` shows it.
+    /// Statistics of each version, as in `/stats`.
     pub fn stats(&self) -> Vec<VersionStats> {
         self.running.iter().map(|version| version.stats()).collect()
     }
 
-    /// What holds answers back; a clone of it can go to another task.
-    pub fn gate(&self) -> Gate {
-        self.gate.clone()
+    /// The switch that pauses responses, to be used from another task.
+    pub fn pause_switch(&self) -> Pause {
+        self.pause.clone()
     }
 
-    /// Holds back every answer of every port, until the returned pause is dropped.
-    pub fn pause(&self) -> Pause {
-        self.gate.pause()
+    /// Holds back all responses of all ports, until the guard is dropped.
+    pub fn pause(&self) -> PauseGuard {
+        self.pause.start()
     }
 
-    /// Holds back every answer of every port for this long.
+    /// Holds back all responses of all ports for this long.
     pub async fn stall(&self, duration: Duration) {
-        self.gate.stall(duration).await;
+        self.pause.stall(duration).await;
     }
 
-    /// Lines to copy into a shell: predictions at the front and from each version, statistics, metrics.
+    /// Shell commands to try the service with: predictions at the front and from each version, statistics, metrics.
     pub fn curl_lines(&self) -> Vec<String> {
         let versions: Vec<_> = self.versions.iter().map(|version| (version.name.as_str(), version.addr)).collect();
         curl::lines(&self.model, self.front, &self.header, &versions)
     }
 
-    /// Stops taking requests, lets every answer that was begun be written, and closes all connections; pauses count no more. After
-    /// five seconds, what is left is dropped.
+    /// Stops accepting requests, ends pauses, finishes running requests and closes all connections. After five seconds, the remaining
+    /// requests are aborted.
     pub async fn shutdown(self) {
-        self.gate.open_for_good();
-        self.stop.gently.cancel();
+        self.pause.disable();
+        self.stop.graceful.cancel();
         self.stop.tasks.close();
         if tokio::time::timeout(GRACE, self.stop.tasks.wait()).await.is_err() {
-            self.stop.now.cancel();
+            self.stop.immediate.cancel();
             self.stop.tasks.wait().await;
         }
     }
@@ -143,7 +143,7 @@ impl SampleService {
 
 impl Drop for SampleService {
     fn drop(&mut self) {
-        self.stop.gently.cancel();
-        self.stop.now.cancel();
+        self.stop.graceful.cancel();
+        self.stop.immediate.cancel();
     }
 }

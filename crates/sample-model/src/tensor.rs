@@ -1,58 +1,58 @@
 //! The tensors of the Open Inference Protocol, common to REST and gRPC.
 
 use super::classify::Row;
-use super::refusal::Refusal;
+use super::error::ServiceError;
 
-/// Name, type and shape of the tensor that the model takes; any numeric type will do.
+/// Input of the model; any numeric type is accepted.
 pub(super) const INPUT: Tensor = Tensor { name: "input-0", datatype: "FP64", shape: &[-1, 4] };
-/// Name, type and shape of the tensor that it gives.
+/// Output of the model.
 pub(super) const OUTPUT: Tensor = Tensor { name: "output-0", datatype: "INT64", shape: &[-1] };
-/// What runs the model, in the protocol's metadata.
+/// Platform in the model's metadata.
 pub(super) const PLATFORM: &str = "iter8_iris";
 
-/// What a model says about one of its tensors.
+/// Metadata of a tensor.
 #[derive(serde::Serialize)]
 pub(super) struct Tensor {
     pub name: &'static str,
     pub datatype: &'static str,
-    /// -1 stands for any number of flowers.
+    /// -1 means any number of flowers.
     pub shape: &'static [i64],
 }
 
-/// The element types that a flower can have.
+/// Numeric element types.
 const DATATYPES: [&str; 10] =
     ["FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"];
 
-/// Refuses element types that are not numbers.
-pub(super) fn check_datatype(datatype: &str) -> Result<(), Refusal> {
+/// Rejects element types that are not numeric.
+pub(super) fn check_datatype(datatype: &str) -> Result<(), ServiceError> {
     if DATATYPES.contains(&datatype) {
         return Ok(());
     }
-    Err(Refusal::bad(format!("inputs[0].datatype is `{datatype}`; expected one of {}", DATATYPES.join(", "))))
+    Err(ServiceError::bad(format!("inputs[0].datatype is `{datatype}`; expected one of {}", DATATYPES.join(", "))))
 }
 
-/// The one input of a request that has `inputs`.
-pub(super) fn only<T>(inputs: Vec<T>) -> Result<T, Refusal> {
+/// The only input of a request.
+pub(super) fn only<T>(inputs: Vec<T>) -> Result<T, ServiceError> {
     let count = inputs.len();
     let mut inputs = inputs.into_iter();
     match (inputs.next(), inputs.next()) {
         (Some(input), None) => Ok(input),
-        _ => Err(Refusal::bad(format!("{count} inputs; expected 1"))),
+        _ => Err(ServiceError::bad(format!("{count} inputs; expected 1"))),
     }
 }
 
-/// Cuts a tensor's elements into flowers.
-pub(super) fn rows(shape: &[i64], elements: &[f64]) -> Result<Vec<Row>, Refusal> {
+/// Splits the elements of a tensor into flowers.
+pub(super) fn rows(shape: &[i64], elements: &[f64]) -> Result<Vec<Row>, ServiceError> {
     let &[count, 4] = shape else {
-        return Err(Refusal::bad(format!("inputs[0].shape is {shape:?}; expected [n, 4]")));
+        return Err(ServiceError::bad(format!("inputs[0].shape is {shape:?}; expected [n, 4]")));
     };
     let (rows, rest) = elements.as_chunks::<4>();
     if usize::try_from(count) != Ok(rows.len()) || !rest.is_empty() {
         let message = format!("inputs[0] has {} elements; its shape {shape:?} asks for another number", elements.len());
-        return Err(Refusal::bad(message));
+        return Err(ServiceError::bad(message));
     }
     if !elements.iter().all(|element| element.is_finite()) {
-        return Err(Refusal::bad("inputs[0] has an element that is not a finite number"));
+        return Err(ServiceError::bad("inputs[0] has an element that is not a finite number"));
     }
     Ok(rows.to_vec())
 }

@@ -3,32 +3,30 @@
 use serde::{Deserialize, Serialize};
 
 use super::classify::Row;
-use super::refusal::Refusal;
+use super::error::ServiceError;
 
 #[derive(Deserialize)]
 struct Request {
     instances: Vec<Vec<f64>>,
 }
 
-/// An answer; the version's name is our addition to the protocol.
+/// Response to a prediction. Model and version are an extension of the protocol.
 #[derive(Serialize)]
-pub(super) struct Answer<'a> {
-    /// The class of each instance.
+pub(super) struct PredictResponse<'a> {
+    /// Class of each instance.
     pub predictions: &'a [u8],
-    /// Name of the model.
     pub model_name: &'a str,
-    /// Name of the version that answered.
     pub model_version: &'a str,
 }
 
-/// The flowers that a body asks about.
-pub(super) fn rows(body: &[u8]) -> Result<Vec<Row>, Refusal> {
+/// Parses the instances of a request.
+pub(super) fn rows(body: &[u8]) -> Result<Vec<Row>, ServiceError> {
     let request: Request = serde_json::from_slice(body).map_err(|error| {
-        Refusal::bad(format!("the body is not {{\"instances\": [[number, number, number, number], …]}}: {error}"))
+        ServiceError::bad(format!("the body is not {{\"instances\": [[number, number, number, number], …]}}: {error}"))
     })?;
     let row = |(index, instance): (usize, &Vec<f64>)| {
         Row::try_from(instance.as_slice())
-            .map_err(|_| Refusal::bad(format!("instances[{index}] has {} numbers; expected 4", instance.len())))
+            .map_err(|_| ServiceError::bad(format!("instances[{index}] has {} numbers; expected 4", instance.len())))
     };
     request.instances.iter().enumerate().map(row).collect()
 }
@@ -45,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_that_are_no_instances_are_refused() {
+    fn malformed_bodies_are_rejected() {
         let deep = format!("{{\"instances\": {}", "[".repeat(100_000));
         let cases = [
             "",

@@ -1,13 +1,13 @@
-//! The Open Inference Protocol's REST bodies.
+//! REST bodies of the Open Inference Protocol.
 
 use serde::{Deserialize, Serialize};
 
 use super::classify::Row;
-use super::refusal::Refusal;
+use super::error::ServiceError;
 use super::tensor::{self, INPUT, OUTPUT, PLATFORM, Tensor};
 
 #[derive(Deserialize)]
-struct Request {
+struct RawRequest {
     id: Option<String>,
     inputs: Vec<Input>,
 }
@@ -19,7 +19,7 @@ struct Input {
     data: Data,
 }
 
-/// The protocol allows both, and so do we.
+/// Elements, flat or nested; the protocol allows both.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "`data` is not a list of numbers or of lists of numbers")]
 enum Data {
@@ -27,20 +27,19 @@ enum Data {
     Nested(Vec<Vec<f64>>),
 }
 
-/// What a body asks: the client's name for the request, and the flowers.
+/// A request to predict.
 #[derive(Debug, PartialEq)]
-pub(super) struct Question {
-    /// The client's name for the request, which the answer repeats.
+pub(super) struct InferRequest {
+    /// The client's identifier of the request, repeated in the response.
     pub id: Option<String>,
-    /// The flowers.
     pub rows: Vec<Row>,
 }
 
-/// Reads a body.
-pub(super) fn question(body: &[u8]) -> Result<Question, Refusal> {
-    let request: Request = serde_json::from_slice(body).map_err(|error| {
+/// Parses a request.
+pub(super) fn request(body: &[u8]) -> Result<InferRequest, ServiceError> {
+    let request: RawRequest = serde_json::from_slice(body).map_err(|error| {
         let shape = r#"{"inputs": [{"name": …, "shape": [n, 4], "datatype": "FP64", "data": […]}]}"#;
-        Refusal::bad(format!("the body is not {shape}: {error}"))
+        ServiceError::bad(format!("the body is not {shape}: {error}"))
     })?;
     let input = tensor::only(request.inputs)?;
     tensor::check_datatype(&input.datatype)?;
@@ -48,12 +47,12 @@ pub(super) fn question(body: &[u8]) -> Result<Question, Refusal> {
         Data::Flat(elements) => elements,
         Data::Nested(rows) => rows.into_iter().flatten().collect(),
     };
-    Ok(Question { id: request.id, rows: tensor::rows(&input.shape, &elements)? })
+    Ok(InferRequest { id: request.id, rows: tensor::rows(&input.shape, &elements)? })
 }
 
-/// An answer.
+/// Response to a prediction.
 #[derive(Serialize)]
-pub(super) struct Answer<'a> {
+pub(super) struct InferResponse<'a> {
     model_name: &'a str,
     model_version: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,15 +68,15 @@ struct Output<'a> {
     data: &'a [u8],
 }
 
-impl<'a> Answer<'a> {
-    /// The answer of a version to the request called `id`.
+impl<'a> InferResponse<'a> {
+    /// The response of a version.
     pub fn new(model_name: &'a str, model_version: &'a str, id: Option<&'a str>, classes: &'a [u8]) -> Self {
         let output = Output { name: OUTPUT.name, shape: [classes.len()], datatype: OUTPUT.datatype, data: classes };
         Self { model_name, model_version, id, outputs: [output] }
     }
 }
 
-/// What a model takes and gives.
+/// Metadata of a model.
 #[derive(Serialize)]
 pub(super) struct Metadata<'a> {
     name: &'a str,
@@ -88,7 +87,6 @@ pub(super) struct Metadata<'a> {
 }
 
 impl<'a> Metadata<'a> {
-    /// The metadata of a model with these versions.
     pub fn new(name: &'a str, versions: Vec<&'a str>) -> Self {
         Self { name, versions, platform: PLATFORM, inputs: [INPUT], outputs: [OUTPUT] }
     }
@@ -99,13 +97,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn asked(input: &serde_json::Value) -> Result<Question, Refusal> {
-        question(json!({"id": "a", "inputs": [input]}).to_string().as_bytes())
+    fn asked(input: &serde_json::Value) -> Result<InferRequest, ServiceError> {
+        request(json!({"id": "a", "inputs": [input]}).to_string().as_bytes())
     }
 
     #[test]
     fn flat_and_nested_data_are_the_same_flowers() {
-        let expected = Question { id: Some("a".into()), rows: vec![[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.5]] };
+        let expected = InferRequest { id: Some("a".into()), rows: vec![[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.5]] };
         let flat = json!({"name": "x", "shape": [2, 4], "datatype": "FP32", "data": [1, 2, 3, 4, 5, 6, 7, 8.5]});
         let nested = json!({"name": "x", "shape": [2, 4], "datatype": "FP64", "data": [[1, 2, 3, 4], [5, 6, 7, 8.5]]});
         assert_eq!(asked(&flat).as_ref(), Ok(&expected));
@@ -125,9 +123,9 @@ mod tests {
             (json!({"shape": [1, 4], "datatype": "FP32"}), "missing field `data`"),
         ];
         for (input, message) in cases {
-            let refusal = asked(&input).unwrap_err();
-            assert!(refusal.message.contains(message), "{}", refusal.message);
+            let error = asked(&input).unwrap_err();
+            assert!(error.message.contains(message), "{}", error.message);
         }
-        assert_eq!(question(br#"{"inputs": []}"#).unwrap_err().message, "0 inputs; expected 1");
+        assert_eq!(request(br#"{"inputs": []}"#).unwrap_err().message, "0 inputs; expected 1");
     }
 }

@@ -1,4 +1,4 @@
-//! One running version of the model: what it predicts, how long that takes, and when it fails.
+//! One running version of the model: its predictions, latencies and failures.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,33 +9,32 @@ use tokio::time::{Instant, sleep_until};
 
 use super::classify::Row;
 use super::config::{SampleConfig, VersionConfig};
-use super::gate::Gate;
-use super::ledger::{Ledger, Series, VersionStats};
+use super::error::ServiceError;
+use super::pause::Pause;
 use super::random::SplitMix64;
-use super::refusal::Refusal;
+use super::stats::{Series, Stats, VersionStats};
 
 /// One running version.
 #[derive(Debug)]
 pub(super) struct Version {
-    /// Its name.
     pub name: String,
-    /// Its name, as the value of a header.
+    /// Its name as a header value.
     pub header: HeaderValue,
-    /// Knative's names for it, which its metrics carry.
+    /// Knative's names for it, used in the labels of metrics.
     pub service: String,
     pub revision: String,
     pub namespace: String,
     behaviour: VersionConfig,
     seed: u64,
-    /// Predictions begun: the position of the next one in the seeded sequence.
+    /// Number of started predictions: the position of the next one in the seeded sequence.
     begun: AtomicU64,
-    ledger: Ledger,
-    gate: Gate,
+    stats: Stats,
+    pause: Pause,
 }
 
 impl Version {
-    /// The version at `index` of a configuration that was checked.
-    pub fn new(config: &SampleConfig, index: usize, behaviour: VersionConfig, gate: Gate) -> io::Result<Self> {
+    /// The version at `index` of the configuration, which has been checked.
+    pub fn new(config: &SampleConfig, index: usize, behaviour: VersionConfig, pause: Pause) -> io::Result<Self> {
         let service = format!("{}-predictor-default", config.model);
         Ok(Self {
             header: HeaderValue::try_from(behaviour.name.as_str()).map_err(io::Error::other)?,
@@ -47,39 +46,41 @@ impl Version {
             seed: SplitMix64::of_item(config.seed, index as u64).bits(),
             behaviour,
             begun: AtomicU64::new(0),
-            ledger: Ledger::new().map_err(io::Error::other)?,
-            gate,
+            stats: Stats::new().map_err(io::Error::other)?,
+            pause,
         })
     }
 
-    /// Answers a prediction whose head was read at `received`: a class per row, or why not. Counts it, unless its client goes away
-    /// first.
+    /// Predicts a class per row, and counts the prediction unless its client disconnects first. The request's head was read at `received`.
     ///
-    /// Rows that could not be read are refused at once and take no place in the seeded sequence.
-    pub async fn predict(&self, received: Instant, rows: Result<Vec<Row>, Refusal>) -> Result<Vec<u8>, Refusal> {
+    /// Malformed rows fail immediately and do not advance the seeded sequence.
+    pub async fn predict(
+        &self,
+        received: Instant,
+        rows: Result<Vec<Row>, ServiceError>,
+    ) -> Result<Vec<u8>, ServiceError> {
         let work = async {
             let rows = rows?;
             self.take_turn(received).await?;
             Ok(rows.iter().map(|row| self.behaviour.classifier.class(row)).collect())
         };
-        self.answer(received, work).await
+        self.respond(received, work).await
     }
 
-    /// Does the work of an answer in one piece, waits until it may go out, and counts it, unless its client goes away first.
-    pub async fn answer<T>(
+    /// Computes a response, waits while responses are paused, and counts it unless its client disconnects first.
+    pub async fn respond<T>(
         &self,
         received: Instant,
-        work: impl Future<Output = Result<T, Refusal>>,
-    ) -> Result<T, Refusal> {
+        work: impl Future<Output = Result<T, ServiceError>>,
+    ) -> Result<T, ServiceError> {
         let outcome = work.await;
-        self.pass_gate().await;
-        self.count(received, outcome.as_ref().map_or_else(|refusal| refusal.status, |_| StatusCode::OK));
+        self.wait_while_paused().await;
+        self.count(received, outcome.as_ref().map_or_else(|error| error.status, |_| StatusCode::OK));
         outcome
     }
 
-    /// Takes the next place of the seeded sequence: waits as long from `begun` as that place's latency says, and fails if its fate
-    /// is to fail.
-    pub async fn take_turn(&self, begun: Instant) -> Result<(), Refusal> {
+    /// Advances the seeded sequence: waits until its latency has passed since `begun`, and fails if it says so.
+    pub async fn take_turn(&self, begun: Instant) -> Result<(), ServiceError> {
         let place = self.begun.fetch_add(1, Ordering::Relaxed);
         let mut random = SplitMix64::of_item(self.seed, place);
         let fails = random.unit() < self.behaviour.error_rate;
@@ -89,29 +90,28 @@ impl Version {
         }
         if fails {
             let message = format!("version {} fails this request, as its error rate asks for", self.name);
-            return Err(Refusal { status: StatusCode::SERVICE_UNAVAILABLE, message });
+            return Err(ServiceError { status: StatusCode::SERVICE_UNAVAILABLE, message });
         }
         Ok(())
     }
 
-    /// Waits while answers are held back.
-    pub async fn pass_gate(&self) {
-        self.gate.pass().await;
+    /// Waits while responses are paused.
+    pub async fn wait_while_paused(&self) {
+        self.pause.pass().await;
     }
 
-    /// Counts an answer that ends now.
+    /// Counts a response that ends now.
     pub fn count(&self, received: Instant, status: StatusCode) {
-        self.ledger.record(status.as_u16(), received.elapsed());
+        self.stats.record(status.as_u16(), received.elapsed());
     }
 
-    /// What it has answered, by status.
+    /// Counts by status.
     pub fn counts(&self) -> BTreeMap<u16, Series> {
-        self.ledger.by_status()
+        self.stats.by_status()
     }
 
-    /// Its statistics.
     pub fn stats(&self) -> VersionStats {
-        self.ledger.stats(&self.name, &self.revision)
+        self.stats.stats(&self.name, &self.revision)
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
     fn version(change: impl Fn(&mut SampleConfig)) -> Version {
         let mut config = SampleConfig::default();
         change(&mut config);
-        Version::new(&config, 0, config.versions[0].clone(), Gate::new()).unwrap()
+        Version::new(&config, 0, config.versions[0].clone(), Pause::new()).unwrap()
     }
 
     /// Which of the first thousand predictions fail.
@@ -172,7 +172,7 @@ mod tests {
     async fn bad_rows_are_refused_at_once_and_counted() {
         let slow = version(|config| config.versions[0].latency.constant = Duration::from_secs(20));
         let received = Instant::now();
-        slow.predict(received, Err(Refusal::bad("no"))).await.unwrap_err();
+        slow.predict(received, Err(ServiceError::bad("no"))).await.unwrap_err();
         assert!(received.elapsed() < Duration::from_secs(20));
         assert_eq!(slow.counts()[&400].count, 1);
     }

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::model::duration::GoDuration;
 use crate::model::text::truncate;
 use crate::ports::{WebError, WebErrorKind, WebRequest, WebResponse};
-use crate::redact::{HIDDEN, SentSecrets, is_secret, mask_form, mask_text, mask_url, mask_webhook};
+use crate::redact::{REDACTED, RequestSecrets, is_secret, redact_form, redact_text, redact_url, redact_webhook};
 
 /// Longest part of a body that a message shows, in characters.
 const SHOWN: usize = 200;
@@ -128,8 +128,8 @@ fn is_form(request: &WebRequest) -> bool {
 }
 
 /// The secrets that a request holds.
-pub(super) fn secrets_of(request: &WebRequest) -> SentSecrets {
-    let of = if request.is_webhook { SentSecrets::of_webhook } else { SentSecrets::of };
+pub(super) fn secrets_of(request: &WebRequest) -> RequestSecrets {
+    let of = if request.is_webhook { RequestSecrets::of_webhook } else { RequestSecrets::of };
     of(&request.url, &request.headers).with_body(request.body.as_deref().unwrap_or_default())
 }
 
@@ -160,20 +160,20 @@ impl Asked {
     /// What may be shown of a request.
     pub(super) fn of(request: &WebRequest) -> Self {
         let secrets = secrets_of(request);
-        let url = if request.is_webhook { mask_webhook(&request.url) } else { mask_url(&request.url) };
+        let url = if request.is_webhook { redact_webhook(&request.url) } else { redact_url(&request.url) };
         let body = request.body.as_deref().map(|body| {
             let body = String::from_utf8_lossy(body);
-            let body = if is_form(request) { mask_form(&body) } else { mask_text(&body) };
-            secrets.hide(&body)
+            let body = if is_form(request) { redact_form(&body) } else { redact_text(&body) };
+            secrets.redact(&body)
         });
         let header = |(name, value): &(String, String)| {
-            let value = if is_secret(name) { HIDDEN.to_owned() } else { secrets.hide(&mask_text(value.trim())) };
+            let value = if is_secret(name) { REDACTED.to_owned() } else { secrets.redact(&redact_text(value.trim())) };
             format!("{}: {value}", name.to_ascii_lowercase())
         };
         let mut headers: Vec<_> = request.headers.iter().map(header).collect();
         headers.sort();
         // A webhook's URL is masked as a whole; in others, a secret may stand where nothing says so.
-        let url = if request.is_webhook { url } else { secrets.hide(&url) };
+        let url = if request.is_webhook { url } else { secrets.redact(&url) };
         Self { method: request.method.clone(), url, headers, body, webhook: request.is_webhook, asker: None }
     }
 
@@ -192,7 +192,7 @@ impl Asked {
 
 impl Exchange {
     /// What may be kept of an exchange.
-    pub(super) fn new(request: Asked, secrets: &SentSecrets, end: &Result<WebResponse, WebError>) -> Self {
+    pub(super) fn new(request: Asked, secrets: &RequestSecrets, end: &Result<WebResponse, WebError>) -> Self {
         match end {
             Ok(response) => Self { request, answer: Some(Answer::new(response, secrets)), fault: None },
             Err(error) => {
@@ -201,7 +201,7 @@ impl Exchange {
                     WebErrorKind::Transport => FaultKind::Transport,
                     WebErrorKind::Final => FaultKind::Final,
                 };
-                Self { request, answer: None, fault: Some(Fault { kind, reason: secrets.hide(&error.reason) }) }
+                Self { request, answer: None, fault: Some(Fault { kind, reason: secrets.redact(&error.reason) }) }
             }
         }
     }
@@ -224,14 +224,14 @@ impl Exchange {
 }
 
 impl Answer {
-    fn new(response: &WebResponse, secrets: &SentSecrets) -> Self {
+    fn new(response: &WebResponse, secrets: &RequestSecrets) -> Self {
         let head = Self {
             status: response.status,
             retry_after: response.retry_after.map(GoDuration),
             clock_ahead_seconds: response.clock_ahead.map(|ahead| ahead.num_seconds()),
             ..Self::default()
         };
-        let text = match String::from_utf8(secrets.hide_bytes(&response.body)) {
+        let text = match String::from_utf8(secrets.redact_bytes(&response.body)) {
             Ok(text) => text,
             Err(error) => return Self { base64: Some(STANDARD.encode(error.as_bytes())), ..head },
         };

@@ -113,7 +113,7 @@ pub enum TargetError {
 
 impl TargetError {
     pub(super) fn unusable(url: &Url) -> Self {
-        Self::Url(redact::mask_url(url.as_str()))
+        Self::Url(redact::redact_url(url.as_str()))
     }
 }
 
@@ -158,11 +158,11 @@ impl Prepared {
             template.render(number).map_err(|why| Failure::new(Cause::Other, why))?;
         if Endpoint::from_url(&url).is_none_or(|endpoint| endpoint != self.connector.endpoint) {
             let elsewhere =
-                format!("url: `{}` is not on the host that the load is for", redact::mask_url(url.as_str()));
+                format!("url: `{}` is not on the host that the load is for", redact::redact_url(url.as_str()));
             return Err(Failure::new(Cause::Other, elsewhere));
         }
         let invalid =
-            || Failure::new(Cause::Other, format!("url: `{}` can't be requested", redact::mask_url(url.as_str())));
+            || Failure::new(Cause::Other, format!("url: `{}` can't be requested", redact::redact_url(url.as_str())));
         let message = message(&url, &self.message.method, headers, body, &self.connector.route).ok_or_else(invalid)?;
         Ok(Some((url, message)))
     }

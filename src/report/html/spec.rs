@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::page::Bounds;
 use crate::model::codec;
 use crate::model::document::{Experiment, TaskSpec};
-use crate::redact::{mask, mask_text};
+use crate::redact::{redact, redact_text};
 use crate::report::ReportError;
 use crate::report::show::clipped;
 
@@ -15,16 +15,16 @@ const MAX_TASKS: usize = 200;
 /// Renders the spec of an experiment.
 pub(super) fn render(experiment: &Experiment, bounds: &Bounds) -> Result<String, ReportError> {
     let redact = |task: &TaskSpec| {
-        let masked = mask(&json!({"task": task.task, "with": task.with}));
+        let masked = redact(&json!({"task": task.task, "with": task.with}));
         let mut with = task.with.as_ref().and(masked.get("with").cloned());
         if let Some(with) = &mut with {
             truncate_all(with, bounds.text);
         }
         TaskSpec {
             task: task.task.as_ref().map(|name| clipped(name, bounds.text)),
-            run: task.run.as_ref().map(|script| clipped(&mask_text(script), bounds.text * 4)),
+            run: task.run.as_ref().map(|script| clipped(&redact_text(script), bounds.text * 4)),
             with,
-            condition: task.condition.as_ref().map(|condition| clipped(&mask_text(condition), bounds.text)),
+            condition: task.condition.as_ref().map(|condition| clipped(&redact_text(condition), bounds.text)),
             ..TaskSpec::default()
         }
     };

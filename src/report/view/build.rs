@@ -7,7 +7,7 @@ use super::{
 use crate::model::document::{Experiment, ExperimentResult, TaskStatus};
 use crate::model::insights::Insights;
 use crate::model::slo::Outcome;
-use crate::redact::{mask_text, mask_url};
+use crate::redact::{redact_text, redact_url};
 use crate::slo::assertion::{AssertCondition, judge};
 
 /// Maximum number of versions; a document with more is damaged or hostile.
@@ -94,9 +94,9 @@ fn tasks(experiment: &Experiment, result: &ExperimentResult) -> Vec<TaskReport> 
             start: record.and_then(|r| r.start),
             duration,
             seconds: duration.map(|d| d.0.as_secs_f64()),
-            condition: spec.condition.as_deref().map(mask_text),
-            error: record.and_then(|r| r.error.as_deref()).map(mask_text),
-            notes: record.map(|r| r.notes.iter().map(|note| mask_text(note)).collect()).unwrap_or_default(),
+            condition: spec.condition.as_deref().map(redact_text),
+            error: record.and_then(|r| r.error.as_deref()).map(redact_text),
+            notes: record.map(|r| r.notes.iter().map(|note| redact_text(note)).collect()).unwrap_or_default(),
         }
     };
     experiment.spec.iter().enumerate().map(report).collect()
@@ -145,7 +145,7 @@ fn loads(insights: &Insights, versions: &[VersionReport]) -> Vec<LoadReport> {
     let per_version = |(version, loads): (&VersionReport, &std::collections::BTreeMap<String, _>)| {
         let report = |(provider, load): (&String, &crate::model::load::LoadRecord)| {
             let mut load = load.clone();
-            load.url = mask_url(&load.url);
+            load.url = redact_url(&load.url);
             LoadReport { version: version.name.clone(), provider: provider.clone(), load }
         };
         loads.iter().map(report).collect::<Vec<_>>()

@@ -7,7 +7,7 @@ use super::{DistributionReport, MetricReport};
 use crate::metrics::MetricsView;
 use crate::model::insights::Insights;
 use crate::model::metric::{MetricMeta, MetricType, Reading};
-use crate::redact::{mask_text, mask_url};
+use crate::redact::{redact_text, redact_url};
 
 /// Aggregates reported for a metric with many values.
 const AGGREGATES: [&str; 5] = ["count", "max", "mean", "min", "stddev"];
@@ -37,7 +37,7 @@ fn of_metric(insights: &Insights, version: usize, name: &str) -> MetricReport {
     let seen = insights.observations.get(version).and_then(|all| all.get(name).or_else(|| all.get(base(name))));
     let (value, no_data) = match MetricsView::new(insights, version).resolve(&name.into()).reading {
         Reading::Value(value) => (Some(value), None),
-        Reading::NoData(reason) => (None, Some(mask_text(&reason))),
+        Reading::NoData(reason) => (None, Some(redact_text(&reason))),
     };
     MetricReport {
         value,
@@ -49,8 +49,8 @@ fn of_metric(insights: &Insights, version: usize, name: &str) -> MetricReport {
         source: seen
             .and_then(|seen| seen.source.as_deref())
             .or_else(|| load_target(insights, version, name))
-            .map(mask_url),
-        query: seen.and_then(|seen| seen.query.as_deref()).map(mask_text),
+            .map(redact_url),
+        query: seen.and_then(|seen| seen.query.as_deref()).map(redact_text),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::metrics::no_data::NoData;
 use crate::model::insights::{Insights, Observation};
 use crate::model::metric::{MetricType, NoDataPolicy, Reading};
 use crate::model::text::prefix;
-use crate::redact::{mask_text, mask_url};
+use crate::redact::{redact_text, redact_url};
 
 /// Maximum characters of a query (more than anyone reads) and of a provider's other texts.
 const MAX_QUERY: usize = 8_000;
@@ -93,12 +93,12 @@ fn of_metric(insights: &Insights, version: usize, name: &str, seen: &Observation
         Reading::NoData(reason) => (None, Some(reason)),
     };
     // Redacted before the final cut, so that half a secret is never shown.
-    let redacted = |text: &String, max: usize| prefix(&mask_text(prefix(text, max * 2)), max).to_owned();
+    let redacted = |text: &String, max: usize| prefix(&redact_text(prefix(text, max * 2)), max).to_owned();
     ObservationReport {
         value,
         units: units(insights, name),
         description: meta.map(|meta| meta.description.clone()).filter(|text| !text.is_empty()),
-        source: seen.source.as_deref().map(mask_url),
+        source: seen.source.as_deref().map(redact_url),
         query: seen.query.as_ref().map(|query| redacted(query, MAX_QUERY)),
         time: seen.time,
         status: seen.status,

@@ -8,7 +8,7 @@ use crate::metrics::MetricsView;
 use crate::model::insights::Insights;
 use crate::model::metric::Reading;
 use crate::model::slo::{Bound, Outcome, Verdict};
-use crate::redact::mask_text;
+use crate::redact::redact_text;
 use crate::report::show;
 
 /// Identity of an SLO; the limit by its bits, because floats are not ordered.
@@ -39,7 +39,7 @@ fn of_verdict(insights: &Insights, objective: &Objective, verdict: &Verdict) -> 
         interval: verdict.interval,
         confidence: verdict.confidence,
         samples: verdict.samples,
-        reason: mask_text(&verdict.reason),
+        reason: redact_text(&verdict.reason),
         ..blank(insights, objective)
     }
 }
@@ -53,7 +53,7 @@ fn of_matrix(insights: &Insights, version: usize, objective: &Objective) -> SloR
     let read = MetricsView::new(insights, version).resolve(&objective.metric).reading;
     let (verdict, reason) = match (satisfied, &read) {
         (None, _) => (None, "not assessed".to_owned()),
-        (Some(false), Reading::NoData(why)) => (Some(Outcome::Inconclusive), format!("no data: {}", mask_text(why))),
+        (Some(false), Reading::NoData(why)) => (Some(Outcome::Inconclusive), format!("no data: {}", redact_text(why))),
         (Some(true), Reading::NoData(_)) => {
             (Some(Outcome::Satisfied), "the document says so, and has no value".to_owned())
         }

@@ -12,7 +12,7 @@ use crate::ports::{Env, WebError, WebErrorKind, WebRequest, WebResponse};
 use crate::providers::answer::{Answer, Found, Reading, read};
 use crate::providers::retry::{is_passing, pause};
 use crate::providers::{MetricSpec, ProviderSpec};
-use crate::redact::{SentSecrets, mask_text, mask_url};
+use crate::redact::{RequestSecrets, redact_text, redact_url};
 use crate::templates::random::RandomBits;
 use crate::values::input::InputError;
 
@@ -80,7 +80,7 @@ impl Asker<'_> {
             Err(error) => return asked(unusable(error.to_string()), String::new(), None),
         };
         let mut asked = asked(unusable("it was not asked for".to_owned()), source(&request.url), query(metric));
-        let secrets = SentSecrets::of(&request.url, &request.headers);
+        let secrets = RequestSecrets::of(&request.url, &request.headers);
         let secrets = secrets.with_body(request.body.as_deref().unwrap_or_default());
         let stop = &self.env.stop;
         let attempts = self.attempts(metric, request, &secrets, &mut asked.attempts);
@@ -113,7 +113,13 @@ impl Asker<'_> {
         asked
     }
 
-    async fn attempts(&self, metric: &MetricSpec, request: WebRequest, secrets: &SentSecrets, count: &mut u32) -> End {
+    async fn attempts(
+        &self,
+        metric: &MetricSpec,
+        request: WebRequest,
+        secrets: &RequestSecrets,
+        count: &mut u32,
+    ) -> End {
         let started = Instant::now();
         let mut before = None;
         loop {
@@ -193,11 +199,11 @@ impl Asker<'_> {
 
 /// What an answer says, without what the provider repeats of our secrets. They are looked for before texts are shortened, too: the
 /// start of a secret is not known as one.
-fn reading(metric: &MetricSpec, answer: Answer<'_>, secrets: &SentSecrets) -> Reading {
+fn reading(metric: &MetricSpec, answer: Answer<'_>, secrets: &RequestSecrets) -> Reading {
     let reading = read(metric, answer);
-    let body = secrets.hide_bytes(answer.body);
+    let body = secrets.redact_bytes(answer.body);
     let texts = if body == answer.body { reading.clone() } else { read(metric, Answer { body: &body, ..answer }) };
-    let hide = |text: String| secrets.hide(&text);
+    let hide = |text: String| secrets.redact(&text);
     let reason = |own: String| match texts.found {
         Found::Absent(text) | Found::Unusable(text) => hide(text),
         Found::Value(_) | Found::Samples(_) => hide(own),
@@ -217,10 +223,10 @@ fn reading(metric: &MetricSpec, answer: Answer<'_>, secrets: &SentSecrets) -> Re
 }
 
 /// Nobody was asked, and why.
-fn unasked(error: &WebError, secrets: &SentSecrets) -> Reading {
+fn unasked(error: &WebError, secrets: &RequestSecrets) -> Reading {
     let host =
         Url::parse(&error.url).map(|url| format!(" ({})", url.origin().ascii_serialization())).unwrap_or_default();
-    unusable(format!("the provider can't be asked: {}{host}", secrets.hide(&error.reason)))
+    unusable(format!("the provider can't be asked: {}{host}", secrets.redact(&error.reason)))
 }
 
 fn unusable(reason: String) -> Reading {
@@ -241,21 +247,21 @@ fn with_api(own: &Url, template: &str) -> Url {
 
 /// Where was asked, without query and credentials.
 fn source(url: &str) -> String {
-    let Ok(mut url) = Url::parse(url) else { return mask_url(url) };
+    let Ok(mut url) = Url::parse(url) else { return redact_url(url) };
     url.set_query(None);
-    mask_url(url.as_str())
+    redact_url(url.as_str())
 }
 
 /// What was asked: the query, else all parameters, else the body.
 fn query(metric: &MetricSpec) -> Option<String> {
     if let Some((_, query)) = metric.params.iter().find(|(name, _)| name == "query") {
-        return Some(mask_text(query));
+        return Some(redact_text(query));
     }
     if metric.params.is_empty() {
-        return metric.body.as_deref().map(|body| mask_text(body.trim()));
+        return metric.body.as_deref().map(|body| redact_text(body.trim()));
     }
     let mut form = url::form_urlencoded::Serializer::new(String::new());
     // Masked as the query of a URL is.
-    let shown = mask_url(&format!("http://provider/?{}", form.extend_pairs(&metric.params).finish()));
+    let shown = redact_url(&format!("http://provider/?{}", form.extend_pairs(&metric.params).finish()));
     shown.split_once('?').map(|(_, query)| query.to_owned())
 }

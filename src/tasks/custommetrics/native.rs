@@ -11,7 +11,7 @@ use crate::model::metric::{MetricMeta, MetricType};
 use crate::model::text::truncate;
 use crate::providers::spec::check_name;
 use crate::providers::{MetricSpec, ProviderSpec, Reduce};
-use crate::templates::{Dialect, Template, TemplateFault};
+use crate::templates::{Dialect, Template, TemplateError};
 use crate::values::input::InputError;
 
 /// Most values of a range: the document keeps them all.
@@ -114,7 +114,7 @@ fn template(name: &str, query: &Query, instant: DateTime<Utc>) -> Result<Templat
     Template::parse(Dialect::Go, &query.query, instant).map_err(|fault| at_query(name, fault))
 }
 
-fn at_query(name: &str, fault: TemplateFault) -> InputError {
+fn at_query(name: &str, fault: TemplateError) -> InputError {
     InputError::new(format!("queries.{name}.query"), fault.to_string())
 }
 

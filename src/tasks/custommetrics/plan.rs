@@ -14,7 +14,7 @@ use crate::model::path::join;
 use crate::providers::ProviderSpec;
 use crate::providers::spec::check_name;
 use crate::providers::window::{ELAPSED, STARTING_TIME, starting_time};
-use crate::redact::{is_secret, mask_text, mask_url};
+use crate::redact::{is_secret, redact_text, redact_url};
 use crate::tasks::text_source::TextSource;
 use crate::templates::Template;
 use crate::values::input::{InputError, typed};
@@ -166,7 +166,7 @@ fn versions(
 
 /// Whether a text holds nothing that would be masked: names stand in documents and notes as they are.
 fn is_telling(text: &str) -> bool {
-    mask_text(&mask_url(text)) == text
+    redact_text(&redact_url(text)) == text
 }
 
 /// The one text in these variables, however deep, if there is exactly one: `labels.revision_name`.

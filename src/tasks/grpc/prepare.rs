@@ -24,7 +24,7 @@ use crate::load::connect::{Connector, Endpoint, Route, Tls};
 use crate::load::grpc::{Envelope, Grpc, GrpcTarget, ReflectionError, reflect};
 use crate::model::tls::{Identity, TlsOptions};
 use crate::ports::{Env, Files, Web, WebRequest};
-use crate::redact::mask_url;
+use crate::redact::redact_url;
 use crate::tasks::TaskError;
 use crate::tasks::load::{Time, random_bits};
 use crate::templates::grpc_template::{CallValues, Fixed};
@@ -343,7 +343,7 @@ async fn download(load: &GrpcLoad, web: &dyn Web) -> Result<Downloads, TaskError
     let mut downloads = Downloads::new();
     for (field, url, max_response_bytes) in wanted {
         let (method, url) = ("GET".to_owned(), url.to_string());
-        let shown = mask_url(&url);
+        let shown = redact_url(&url);
         let request = WebRequest { method, url, max_response_bytes, timeout: DOWNLOAD, ..WebRequest::default() };
         let failed = |reason: String| TaskError::failed(format!("can't download {field} {shown}: {reason}"));
         let answer = web.send(request).await.map_err(|error| failed(error.reason))?;

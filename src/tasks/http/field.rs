@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::model::number::{Count, Number};
 use crate::model::text::truncate;
-use crate::redact::{HIDDEN, mask_url};
+use crate::redact::{REDACTED, redact_url};
 use crate::tasks::schema_fragments::{HEADER_VALUE, HTTP_URL, each_given};
 
 /// Most connections of one load: enough for one machine's ports and memory.
@@ -229,10 +229,10 @@ pub(super) fn shown_url(text: &str) -> String {
         Some((before, host)) => {
             let scheme = before.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
             let scheme = if scheme.contains('@') { String::new() } else { scheme };
-            format!("{scheme}{HIDDEN}@{host}")
+            format!("{scheme}{REDACTED}@{host}")
         }
     };
-    truncate(&mask_url(&bare), MAX_SHOWN)
+    truncate(&redact_url(&bare), MAX_SHOWN)
 }
 
 /// How a wrong value is named in an error.

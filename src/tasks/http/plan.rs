@@ -13,7 +13,7 @@ use super::values::HttpValues;
 use crate::load::http::{ErrorRange, Expectations};
 use crate::load::pacing::{Bound, Pacer};
 use crate::model::path::join;
-use crate::redact::mask_url;
+use crate::redact::redact_url;
 use crate::tasks::credentials::{Login, login};
 use crate::tasks::load::{Places, Plan};
 use crate::tasks::schedule::{self, Names, Rate, Schedule, Wanted};
@@ -116,7 +116,7 @@ impl Load {
 
     /// The target as it may be shown.
     pub(super) fn shown_url(&self) -> String {
-        mask_url(self.url.as_str())
+        redact_url(self.url.as_str())
     }
 }
 

@@ -14,7 +14,7 @@ use crate::load::connect::tls::TlsError;
 use crate::load::http::{Http, Http2, HttpTarget, TargetError, authorization as url_authorization};
 use crate::model::tls::{Identity, TlsOptions};
 use crate::ports::{Files, Web, WebRequest};
-use crate::redact::mask_url;
+use crate::redact::redact_url;
 use crate::tasks::TaskError;
 use crate::tasks::credentials::MAX_SECRET;
 use crate::tasks::load::Time;
@@ -104,7 +104,7 @@ pub(super) async fn download(load: &Load, web: &dyn Web) -> Result<Option<Bytes>
         timeout: DOWNLOAD,
         ..WebRequest::default()
     };
-    let shown = mask_url(url.as_str());
+    let shown = redact_url(url.as_str());
     let answer = web.send(request).await;
     let answer =
         answer.map_err(|error| TaskError::failed(format!("can't download payloadURL {shown}: {}", error.reason)))?;

@@ -13,7 +13,8 @@ use crate::load::http::{RenderedRequest, RequestTemplate};
 use crate::ports::Files;
 use crate::redact::is_secret;
 use crate::tasks::load::{Time, random_bits};
-use crate::templates::handlebars::{TemplateFault, TemplateId};
+use crate::templates::TemplateError;
+use crate::templates::handlebars::TemplateId;
 use crate::templates::http_template::{HttpTemplates, has_actions};
 use crate::templates::rows::{MAX_BYTES, Rows};
 use crate::values::input::InputError;
@@ -134,8 +135,8 @@ impl Texts {
     }
 }
 
-fn of(field: &'static str) -> impl FnOnce(TemplateFault) -> Fault {
-    move |fault| (field, fault.0)
+fn of(field: &'static str) -> impl FnOnce(TemplateError) -> Fault {
+    move |error| (field, error.to_string())
 }
 
 /// The field that the payload comes from.

@@ -9,7 +9,7 @@ use crate::model::document::Experiment;
 use crate::model::slo::{Outcome, Verdict};
 use crate::redact;
 use crate::slo::assertion::{AssertCondition, judge, of_version};
-use crate::templates::{Dialect, Template, TemplateFault};
+use crate::templates::{Dialect, Template, TemplateError};
 
 /// GitHub takes at most 64 KiB of `client_payload`; above this the experiment is left out of the report.
 const MAX_EXPERIMENT_BYTES: usize = 48 << 10;
@@ -29,7 +29,7 @@ pub fn report(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Valu
         insights.hist_metric_values.clear();
         insights.load.iter_mut().flat_map(|loads| loads.values_mut()).for_each(|load| load.series = None);
     }
-    report["experiment"] = redact::mask(&serde_json::to_value(shared).unwrap_or_default());
+    report["experiment"] = redact::redact(&serde_json::to_value(shared).unwrap_or_default());
     report
 }
 
@@ -48,7 +48,7 @@ fn summary(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
 }
 
 /// Reads a payload's template. Its fields may be named as in documents or, in Go's dialect, as Iter8 has them in Go.
-pub fn template(dialect: Dialect, text: &str, now: DateTime<Utc>) -> Result<Template, TemplateFault> {
+pub fn template(dialect: Dialect, text: &str, now: DateTime<Utc>) -> Result<Template, TemplateError> {
     match dialect {
         Dialect::Go => Template::parse(dialect, &fields::as_in_documents(text), now),
         Dialect::Handlebars => Template::parse(dialect, text, now),

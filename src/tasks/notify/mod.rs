@@ -19,7 +19,7 @@ use crate::model::contribution::Contribution;
 use crate::model::document::TaskSpec;
 use crate::model::text::prefix;
 use crate::ports::{BoxFuture, Files, WebRequest};
-use crate::redact::SentSecrets;
+use crate::redact::RequestSecrets;
 use crate::values::input::{InputError, typed};
 
 /// The registry's row.
@@ -140,7 +140,7 @@ impl Notify {
         let note = body.as_ref().and_then(|body| body.note.clone()).filter(|_| !self.is_typed());
         let request = self.request(cx.env.files, body)?;
         let target = origin(&request.url);
-        let secrets = SentSecrets::of_webhook(&request.url, &request.headers);
+        let secrets = RequestSecrets::of_webhook(&request.url, &request.headers);
         let answer = cx.env.web.send(request).await.map_err(|error| {
             TaskError::failed(format!("cannot notify {target}: {}", without(&secrets, &error.reason)))
         })?;

@@ -8,7 +8,7 @@ use crate::ports::Files;
 use crate::tasks::notify::message;
 use crate::tasks::text_source::TextSource;
 use crate::tasks::{TaskContext, TaskError};
-use crate::templates::{Template, TemplateFault};
+use crate::templates::{Template, TemplateError};
 use crate::values::input::InputError;
 
 /// Largest payload that GitHub takes, in bytes.
@@ -88,10 +88,10 @@ fn json(text: String) -> Body {
     Body { bytes: text.into_bytes(), content_type: "application/json", note: None }
 }
 
-fn parse(source: &TextSource, text: &str, now: DateTime<Utc>) -> Result<Template, TemplateFault> {
+fn parse(source: &TextSource, text: &str, now: DateTime<Utc>) -> Result<Template, TemplateError> {
     message::template(source.dialect(), text, now)
 }
 
-fn unreadable(fault: &TemplateFault) -> String {
+fn unreadable(fault: &TemplateError) -> String {
     format!("the template can't be read: {fault}")
 }

@@ -1,7 +1,7 @@
 //! The secrets of a notification: where they come from, and how they are kept out of what is told of it.
 
 use crate::ports::Files;
-use crate::redact::{self, SentSecrets};
+use crate::redact::{self, RequestSecrets};
 use crate::values::input::InputError;
 
 /// One secret from its value, its variable or its file.
@@ -34,6 +34,6 @@ pub(super) fn origin(url: &str) -> String {
 }
 
 /// The text without the secrets that were sent, and without what looks like one.
-pub(super) fn without(secrets: &SentSecrets, text: &str) -> String {
-    redact::mask_text(&secrets.hide(text))
+pub(super) fn without(secrets: &RequestSecrets, text: &str) -> String {
+    redact::redact_text(&secrets.redact(text))
 }

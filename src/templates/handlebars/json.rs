@@ -1,6 +1,6 @@
-//! Helpers that write a value as JSON: `{{json x}}`, and `{{jsonPretty x}}` on several lines.
+//! Helpers that write a value as JSON: `{{json x}}`, and `{{jsonPretty x}}` with indentation.
 //!
-//! They can be nested: `{{json (json x)}}` is a JSON text that holds the JSON text of `x`.
+//! They can be nested: `{{json (json x)}}` is a JSON string that contains the JSON of `x`.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,20 +11,20 @@ use super::MAX_OUTPUT;
 
 /// A helper that writes its only parameter.
 #[derive(Debug)]
-pub struct JsonHelper {
+pub(crate) struct JsonHelper {
     is_pretty: bool,
-    /// Bytes that may still be written. What is written need not reach the output, which has a bound of its own.
+    /// Bytes that may still be written. The limit of the output is not enough, as a result can be dropped by `{{#if (json x)}}`.
     left: AtomicUsize,
 }
 
 impl JsonHelper {
     /// Writes on one line.
-    pub fn compact() -> Self {
+    pub(crate) fn compact() -> Self {
         Self { is_pretty: false, left: AtomicUsize::new(4 * MAX_OUTPUT) }
     }
 
-    /// Writes on several lines, indented by two blanks.
-    pub fn pretty() -> Self {
+    /// Writes on several lines, indented by two spaces.
+    pub(crate) fn pretty() -> Self {
         Self { is_pretty: true, ..Self::compact() }
     }
 
@@ -45,15 +45,15 @@ impl HelperDef for JsonHelper {
         _: &'rc Context,
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
-        let fault = |message: String| RenderErrorReason::Other(message);
+        let error = |message: String| RenderErrorReason::Other(message);
         let [param] = call.params().as_slice() else {
-            return Err(fault(format!("{} needs one value", call.name())).into());
+            return Err(error(format!("{} needs one value", call.name())).into());
         };
         if param.is_value_missing() {
             return Err(RenderErrorReason::MissingVariable(param.relative_path().cloned()).into());
         }
         let text = self.text(param.value());
-        let text = text.ok_or_else(|| fault(format!("{} was given too much to write", call.name())))?;
+        let text = text.ok_or_else(|| error(format!("{} was given too much to write", call.name())))?;
         Ok(ScopedJson::Derived(Value::String(text)))
     }
 }
@@ -69,8 +69,8 @@ mod tests {
         let mut templates = Templates::default();
         templates.helper("json", JsonHelper::compact());
         templates.helper("jsonPretty", JsonHelper::pretty());
-        let id = templates.add(text).map_err(|fault| fault.to_string())?;
-        templates.render(id, &context(values).unwrap()).map_err(|fault| fault.to_string())
+        let id = templates.add(text).map_err(|error| error.to_string())?;
+        templates.render(id, &context(values).unwrap()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_or_too_much_is_a_fault() {
+    fn undefined_values_and_too_much_output_are_errors() {
         assert_eq!(render("{{json y}}", json!({})).unwrap_err(), "`y` is not known here");
         assert_eq!(render("{{json}}", json!({})).unwrap_err(), "json needs one value");
         // Each level doubles the backslashes.

@@ -105,7 +105,7 @@ fn differences(helm: &Helm, case: &[&str]) -> Option<String> {
     }
     let masked = |mut object: Value| {
         if let Some(values) = object.pointer_mut("/texts/values.yaml") {
-            *values = redact::mask(values);
+            *values = redact::redact(values);
         }
         shown(object)
     };

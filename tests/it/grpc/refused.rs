@@ -1,6 +1,6 @@
 //! What the task refuses before anything runs, and what its schema says of it.
 
-use iter8::redact::mask;
+use iter8::redact::redact;
 use iter8::tasks::TaskError;
 use iter8::tasks::grpc::KIND;
 use schemars::SchemaGenerator;
@@ -98,7 +98,7 @@ async fn a_near_miss_is_told() {
 #[test]
 fn secrets_in_metadata_are_not_shown() {
     let with = base(&json!({"metadata": {"authorization": "Bearer hunter2", "x-api-key": "hunter2", "x-a": "seen"}}));
-    let shown = mask(&json!({"grpc": with})).to_string();
+    let shown = redact(&json!({"grpc": with})).to_string();
     assert!(!shown.contains("hunter2") && shown.contains("seen"), "{shown}");
 }
 

@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt};
 use http::uri::PathAndQuery;
 use prost::Message;
 use sample_model::SampleConfig;
-use sample_model::pb::line::{Notice, Passage, PassengerCount, Position, RideRequest, Station, Stop};
+use sample_model::pb::route_guide::{Notice, Passage, PassengerCount, Position, RideRequest, Station, Stop};
 use tokio::sync::mpsc;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -231,7 +231,7 @@ async fn a_stall_holds_the_messages_of_a_stream_back() {
     let mut stops = line.ride(ride(100, 5)).await.unwrap().into_inner();
     stops.next().await.unwrap().unwrap();
     let pause = service.pause();
-    let held = tokio::time::timeout(Duration::from_secs(10), service.gate().held(1)).await;
+    let held = tokio::time::timeout(Duration::from_secs(10), service.pause_switch().held(1)).await;
     assert!(held.is_ok(), "no stop was held back");
     let ended = Instant::now();
     drop(pause);

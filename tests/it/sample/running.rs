@@ -25,11 +25,11 @@ async fn no_answer_is_written_while_the_service_is_paused() {
     // A prediction is held back before it is counted, everything else on its way out.
     let mut predictions = Box::pin(join_all(clients.iter_mut().map(Client::predict)));
     let mut ready = Box::pin(other.get("/v2/health/ready"));
-    // The requests are sent by polling, and the gate says when all of them have come to it.
+    // The requests are sent by polling, and the switch reports when all of them are held.
     tokio::select! {
         _ = &mut predictions => panic!("predicted while paused"),
         _ = &mut ready => panic!("answered while paused"),
-        () = async { service.gate().held(4).await } => {}
+        () = async { service.pause_switch().held(4).await } => {}
     }
     assert!(predictions.as_mut().now_or_never().is_none());
     assert!(ready.as_mut().now_or_never().is_none());
@@ -59,10 +59,10 @@ async fn a_shutdown_writes_the_answers_that_were_begun_and_frees_the_ports() {
     let mut idle = Client::http2(front).await;
     idle.get("/healthz").await;
     let _pause = service.pause();
-    let gate = service.gate();
+    let pause_switch = service.pause_switch();
     let answers: Vec<_> =
         (0..20).map(|_| tokio::spawn(async move { Client::http1(front).await.predict().await.status })).collect();
-    gate.held(answers.len()).await;
+    pause_switch.held(answers.len()).await;
     service.shutdown().await;
     for answer in answers {
         assert_eq!(answer.await.unwrap(), StatusCode::OK);

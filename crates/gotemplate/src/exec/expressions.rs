@@ -2,19 +2,19 @@
 
 use gotmpl::parse::{CommandNode, Expr, Number, PipeNode, Pos, SmolStr};
 
-use super::{Executor, Walked, render};
-use crate::TemplateFault;
+use super::{Executor, Walk, render};
+use crate::TemplateError;
 use crate::functions::{self, Outcome};
 use crate::layout;
-use crate::program::Program;
+use crate::program::{MissingKey, Program};
 use crate::value::Value;
 
-/// Units of work for each byte of a text that `tpl` parses.
+/// Work units per byte that `tpl` parses.
 const PARSING: usize = 64;
 
 impl Executor<'_> {
-    /// The value of a pipeline, which may be given to a variable.
-    pub(super) fn pipe(&mut self, pipe: &PipeNode, dot: &Value) -> Walked<Value> {
+    /// Evaluates a pipeline and binds its variable, if it declares one.
+    pub(super) fn pipe(&mut self, pipe: &PipeNode, dot: &Value) -> Walk<Value> {
         let value = self.value_of(pipe, dot)?;
         if let Some(name) = pipe.decl.first() {
             self.bind(name, value.clone(), pipe.is_assign);
@@ -22,7 +22,7 @@ impl Executor<'_> {
         Ok(value)
     }
 
-    pub(super) fn value_of(&mut self, pipe: &PipeNode, dot: &Value) -> Walked<Value> {
+    pub(super) fn value_of(&mut self, pipe: &PipeNode, dot: &Value) -> Walk<Value> {
         let mut piped = None;
         for command in &pipe.commands {
             piped = Some(self.command(command, dot, piped)?);
@@ -30,7 +30,7 @@ impl Executor<'_> {
         Ok(piped.unwrap_or(Value::Nil))
     }
 
-    fn command(&mut self, command: &CommandNode, dot: &Value, piped: Option<Value>) -> Walked<Value> {
+    fn command(&mut self, command: &CommandNode, dot: &Value, piped: Option<Value>) -> Walk<Value> {
         let Some((first, others)) = command.args.split_first() else { return Ok(Value::Nil) };
         match first {
             Expr::Identifier(pos, name) => return self.call(*pos, name, others, dot, piped),
@@ -48,7 +48,7 @@ impl Executor<'_> {
             }
             return self.expression(first, dot);
         }
-        // A field of a time may be a method with arguments.
+        // The last field may be a method of a time, with arguments.
         let (receiver, fields) = match first {
             Expr::Field(_, fields) => (dot.clone(), fields),
             Expr::Variable(pos, name, fields) => (self.variable(*pos, name)?, fields),
@@ -61,15 +61,15 @@ impl Executor<'_> {
         let Value::Time(time) = receiver else { return self.at(first.pos(), refused) };
         let args = self.args(others, dot, piped)?;
         let outcome = match (method.as_str(), args.as_slice()) {
-            ("Format", [Value::Text(wanted)]) => {
-                self.memory.spend(wanted.len() * 32).and_then(|()| self.memory.text(layout::format(time, wanted)))
+            ("Format", [Value::String(wanted)]) => {
+                self.context.spend(wanted.len() * 32).and_then(|()| self.context.string(layout::format(time, wanted)))
             }
             _ => Err(format!("`{method}` is not known of a time here; use date or dateModify")),
         };
         self.at(first.pos(), outcome)
     }
 
-    fn args(&mut self, exprs: &[Expr], dot: &Value, piped: Option<Value>) -> Walked<Vec<Value>> {
+    fn args(&mut self, exprs: &[Expr], dot: &Value, piped: Option<Value>) -> Walk<Vec<Value>> {
         let mut args = Vec::with_capacity(exprs.len() + 1);
         for expr in exprs {
             args.push(self.expression(expr, dot)?);
@@ -78,14 +78,14 @@ impl Executor<'_> {
         Ok(args)
     }
 
-    fn call(&mut self, pos: Pos, name: &str, exprs: &[Expr], dot: &Value, piped: Option<Value>) -> Walked<Value> {
+    fn call(&mut self, pos: Pos, name: &str, exprs: &[Expr], dot: &Value, piped: Option<Value>) -> Walk<Value> {
         self.step(pos)?;
         if matches!(name, "and" | "or") {
             return self.decide(pos, name == "or", exprs, dot, piped);
         }
         let args = self.args(exprs, dot, piped)?;
-        let extent: usize = args.iter().map(|arg| self.memory.extent(arg)).sum();
-        self.at(pos, self.memory.spend(8 + extent / 8))?;
+        let size: usize = args.iter().map(|arg| self.context.len_of(arg)).sum();
+        self.at(pos, self.context.spend(8 + size / 8))?;
         match name {
             "include" => self.include(pos, &args),
             "tpl" => self.tpl(pos, &args),
@@ -97,22 +97,22 @@ impl Executor<'_> {
     }
 
     fn function(&mut self, name: &str, args: &[Value]) -> Outcome {
-        if let Some(extra) = self.program.extras.functions.get(name) {
+        if let Some(extra) = self.program.options.functions.get(name) {
             let value = extra(args)?;
-            self.memory.spend(self.memory.extent(&value))?;
+            self.context.spend(self.context.len_of(&value))?;
             return Ok(value);
         }
         let Some(function) = functions::find(name) else { return Err("is not known here".to_owned()) };
         check_count(args.len(), function.least, function.most)?;
-        (function.call)(self.memory, args)
+        (function.call)(self.context, args)
     }
 
-    /// `and` gives its first value that is false, `or` its first that is true, else the last; the others are not evaluated.
-    fn decide(&mut self, pos: Pos, wanted: bool, exprs: &[Expr], dot: &Value, piped: Option<Value>) -> Walked<Value> {
+    /// `and` returns its first false argument, `or` its first true one, else the last; the remaining ones are not evaluated.
+    fn decide(&mut self, pos: Pos, wanted: bool, exprs: &[Expr], dot: &Value, piped: Option<Value>) -> Walk<Value> {
         let mut last = None;
         for expr in exprs {
             let value = self.expression(expr, dot)?;
-            if self.memory.is_true(&value) == wanted {
+            if self.context.is_true(&value) == wanted {
                 return Ok(value);
             }
             last = Some(value);
@@ -123,9 +123,9 @@ impl Executor<'_> {
         }
     }
 
-    /// Helm's `include`: a named template as a text.
-    fn include(&mut self, pos: Pos, args: &[Value]) -> Walked<Value> {
-        let [Value::Text(name), dot] = args else {
+    /// Helm's `include`: renders a named template to a string.
+    fn include(&mut self, pos: Pos, args: &[Value]) -> Walk<Value> {
+        let [Value::String(name), dot] = args else {
             return self.at(pos, Err("include needs the name of a template and its dot".to_owned()));
         };
         let Some(body) = self.program.named.get(&**name) else {
@@ -133,34 +133,37 @@ impl Executor<'_> {
         };
         let mut output = String::new();
         let mut inner =
-            Executor { program: self.program, memory: &mut *self.memory, output: &mut output, variables: Vec::new() };
+            Executor { program: self.program, context: &mut *self.context, output: &mut output, variables: Vec::new() };
         inner.body(body, dot)?;
-        self.at(pos, self.memory.text(output))
+        self.at(pos, self.context.string(output))
     }
 
-    /// Helm's `tpl`: a text that is itself a template.
-    fn tpl(&mut self, pos: Pos, args: &[Value]) -> Walked<Value> {
-        let [Value::Text(text), dot] = args else {
+    /// Helm's `tpl`: renders a string as a template.
+    fn tpl(&mut self, pos: Pos, args: &[Value]) -> Walk<Value> {
+        let [Value::String(text), dot] = args else {
             return self.at(pos, Err("tpl needs a text and its dot".to_owned()));
         };
         let cost = text.len().saturating_mul(PARSING) + 1024 * (1 + self.program.named.len());
-        self.at(pos, self.memory.spend(cost))?;
-        let parsed = Program::parse(text, self.program.named.clone(), self.program.extras.clone());
+        self.at(pos, self.context.spend(cost))?;
+        let parsed = Program::parse(text, self.program.named.clone(), self.program.options.clone());
         let rendered = parsed.and_then(|program| {
-            self.memory.enter().map_err(TemplateFault)?;
-            let rendered = render(&program, self.memory, dot);
-            self.memory.leave();
+            self.context.enter().map_err(TemplateError::new)?;
+            let rendered = render(&program, self.context, dot);
+            self.context.leave();
             rendered
         });
-        self.at(pos, rendered.map_err(|fault| named("tpl", fault.0)).and_then(|text| self.memory.text(text)))
+        self.at(
+            pos,
+            rendered.map_err(|error| named("tpl", error.to_string())).and_then(|text| self.context.string(text)),
+        )
     }
 
-    fn variable(&self, pos: Pos, name: &SmolStr) -> Walked<Value> {
+    fn variable(&self, pos: Pos, name: &SmolStr) -> Walk<Value> {
         let known = self.variables.iter().rev().find(|(known, _)| known == name);
         self.at(pos, known.map(|(_, value)| value.clone()).ok_or_else(|| format!("variable \"{name}\" is not defined")))
     }
 
-    fn expression(&mut self, expr: &Expr, dot: &Value) -> Walked<Value> {
+    fn expression(&mut self, expr: &Expr, dot: &Value) -> Walk<Value> {
         self.step(expr.pos())?;
         match expr {
             Expr::Dot(_) => Ok(dot.clone()),
@@ -170,17 +173,17 @@ impl Executor<'_> {
                 self.fields(*pos, value, fields)
             }
             Expr::Identifier(pos, name) => self.call(*pos, name, &[], dot, None),
-            Expr::String(pos, text) => self.at(*pos, self.memory.text(text.to_string())),
+            Expr::String(pos, text) => self.at(*pos, self.context.string(text.to_string())),
             Expr::Number(_, Number::Int(number)) => Ok(Value::Int(*number)),
             Expr::Number(_, Number::Float(number)) => Ok(Value::Float(*number)),
             Expr::Number(pos, Number::Uint(number)) => self.at(*pos, Err(format!("{number} is too large"))),
             Expr::Bool(_, is_so) => Ok(Value::Bool(*is_so)),
             Expr::Nil(_) => Ok(Value::Nil),
             Expr::Pipe(pos, pipe) => {
-                let entered = self.memory.enter();
+                let entered = self.context.enter();
                 self.at(*pos, entered)?;
                 let value = self.pipe(pipe, dot)?;
-                self.memory.leave();
+                self.context.leave();
                 Ok(value)
             }
             Expr::Chain(pos, inner, fields) => {
@@ -190,17 +193,18 @@ impl Executor<'_> {
         }
     }
 
-    /// A chain of fields. It may begin with what is missing, and is then missing too; what is missing on the way is a fault.
-    fn fields(&self, pos: Pos, mut value: Value, fields: &[SmolStr]) -> Walked<Value> {
-        if matches!(value, Value::Nil) && !self.program.extras.refuses_missing {
+    /// Follows a chain of fields. Fields of `nil` are `nil`; a key that is missing in the middle of the chain is an error.
+    fn fields(&self, pos: Pos, mut value: Value, fields: &[SmolStr]) -> Walk<Value> {
+        let is_strict = self.program.options.missing_key == MissingKey::Error;
+        if matches!(value, Value::Nil) && !is_strict {
             return Ok(Value::Nil);
         }
         for (at, field) in fields.iter().enumerate() {
             value = match value {
-                Value::Map(map) => match self.memory.entries(map).get(field.as_str()) {
+                Value::Map(map) => match self.context.entries(map).get(field.as_str()) {
                     Some(found) => found.clone(),
-                    None if self.program.extras.refuses_missing => {
-                        let keys = self.memory.entries(map).keys().map(|key| &**key);
+                    None if is_strict => {
+                        let keys = self.context.entries(map).keys().map(|key| &**key);
                         let hint = suggest::nearest(field, keys);
                         let hint = hint.map_or(String::new(), |nearest| format!("; did you mean `.{nearest}`?"));
                         return self.at(pos, Err(format!("`.{field}` is not known here{hint}")));
@@ -228,7 +232,7 @@ impl Executor<'_> {
     }
 }
 
-/// A message with the function that it is of. What `fail` and `required` say stands alone.
+/// Prefixes a message with its function. The messages of `fail` and `required` are the template author's and stay as they are.
 fn named(name: &str, message: String) -> String {
     if matches!(name, "fail" | "required") { message } else { format!("{name}: {message}") }
 }

@@ -1,10 +1,10 @@
-//! Arguments of functions, with Go's types: a text is not a number, and nothing is made of anything in silence.
+//! Typed access to arguments. As in Go, nothing is converted implicitly.
 
 use chrono::{DateTime, Utc};
 
-use crate::value::{List, MapId, Text, Value};
+use crate::value::{List, MapId, Str, Value};
 
-/// The argument at a place; missing where there is none.
+/// The argument at an index; `nil` if there is none.
 pub fn any(args: &[Value], at: usize) -> &Value {
     args.get(at).unwrap_or(&Value::Nil)
 }
@@ -13,39 +13,35 @@ fn wrong(args: &[Value], at: usize, expected: &str, hint: &str) -> String {
     format!("argument {} must be {expected}, but is {}{hint}", at + 1, any(args, at).described())
 }
 
-/// A text.
-pub fn text(args: &[Value], at: usize) -> Result<&Text, String> {
+pub fn string(args: &[Value], at: usize) -> Result<&Str, String> {
     match any(args, at) {
-        Value::Text(text) => Ok(text),
+        Value::String(text) => Ok(text),
         Value::Nil => Err(wrong(args, at, "a text", "; give it a value, or use default")),
         Value::List(_) | Value::Map(_) => Err(wrong(args, at, "a text", "")),
         _ => Err(wrong(args, at, "a text", "; use toString")),
     }
 }
 
-/// A whole number.
-pub fn whole(args: &[Value], at: usize) -> Result<i64, String> {
+pub fn integer(args: &[Value], at: usize) -> Result<i64, String> {
     match any(args, at) {
         Value::Int(number) | Value::Int64(number) => Ok(*number),
-        Value::Float(_) | Value::Text(_) => Err(wrong(args, at, "a whole number", "; use int")),
+        Value::Float(_) | Value::String(_) => Err(wrong(args, at, "a whole number", "; use int")),
         _ => Err(wrong(args, at, "a whole number", "")),
     }
 }
 
-/// A count, position or size: a whole number from 0 on.
+/// A non-negative integer.
 pub fn count(args: &[Value], at: usize) -> Result<usize, String> {
-    usize::try_from(whole(args, at)?).map_err(|_| format!("argument {} must not be negative", at + 1))
+    usize::try_from(integer(args, at)?).map_err(|_| format!("argument {} must not be negative", at + 1))
 }
 
-/// A truth value.
-pub fn truth(args: &[Value], at: usize) -> Result<bool, String> {
+pub fn boolean(args: &[Value], at: usize) -> Result<bool, String> {
     match any(args, at) {
         Value::Bool(is_so) => Ok(*is_so),
         _ => Err(wrong(args, at, "a truth value", "")),
     }
 }
 
-/// A list.
 pub fn list(args: &[Value], at: usize) -> Result<&List, String> {
     match any(args, at) {
         Value::List(list) => Ok(list),
@@ -53,7 +49,6 @@ pub fn list(args: &[Value], at: usize) -> Result<&List, String> {
     }
 }
 
-/// A map.
 pub fn map(args: &[Value], at: usize) -> Result<MapId, String> {
     match any(args, at) {
         Value::Map(map) => Ok(*map),
@@ -61,7 +56,7 @@ pub fn map(args: &[Value], at: usize) -> Result<MapId, String> {
     }
 }
 
-/// A time; whole numbers are seconds since 1970.
+/// A time; integers are seconds since 1970.
 pub fn time(args: &[Value], at: usize) -> Result<DateTime<Utc>, String> {
     let seconds = |seconds: i64| {
         DateTime::from_timestamp(seconds, 0).ok_or_else(|| format!("argument {} is out of the range of times", at + 1))

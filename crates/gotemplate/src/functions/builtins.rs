@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 use std::rc::Rc;
 
 use super::{ANY, Function, Outcome, args, row};
-use crate::memory::Memory;
+use crate::context::Context;
+use crate::fmt;
 use crate::printf::sprintf;
-use crate::show::show;
 use crate::value::Value;
 
 pub const FUNCTIONS: &[Function] = &[
@@ -16,18 +16,18 @@ pub const FUNCTIONS: &[Function] = &[
     row("le", 2, 2, |_, args| ordered(args, &[Ordering::Less, Ordering::Equal])),
     row("gt", 2, 2, |_, args| ordered(args, &[Ordering::Greater])),
     row("ge", 2, 2, |_, args| ordered(args, &[Ordering::Greater, Ordering::Equal])),
-    row("not", 1, 1, |memory, args| Ok(Value::Bool(!memory.is_true(&args[0])))),
+    row("not", 1, 1, |context, args| Ok(Value::Bool(!context.is_true(&args[0])))),
     row("len", 1, 1, len),
     row("index", 1, ANY, index),
     row("print", 0, ANY, print),
     row("println", 0, ANY, println),
     row("printf", 1, ANY, printf),
-    row("html", 0, ANY, |memory, args| escaped(memory, args, html)),
-    row("js", 0, ANY, |memory, args| escaped(memory, args, js)),
-    row("urlquery", 0, ANY, |memory, args| escaped(memory, args, urlquery)),
+    row("html", 0, ANY, |context, args| escaped(context, args, html)),
+    row("js", 0, ANY, |context, args| escaped(context, args, js)),
+    row("urlquery", 0, ANY, |context, args| escaped(context, args, urlquery)),
 ];
 
-fn eq(_: &mut Memory, args: &[Value]) -> Outcome {
+fn eq(_: &mut Context, args: &[Value]) -> Outcome {
     for other in &args[1..] {
         if equal(&args[0], other)? {
             return Ok(Value::Bool(true));
@@ -53,7 +53,7 @@ fn equal(a: &Value, b: &Value) -> Result<bool, String> {
         (Value::Bool(a), Value::Bool(b)) => Ok(a == b),
         (Value::Int(a) | Value::Int64(a), Value::Int(b) | Value::Int64(b)) => Ok(a == b),
         (Value::Float(a), Value::Float(b)) => Ok(a == b),
-        (Value::Text(a), Value::Text(b)) => Ok(a == b),
+        (Value::String(a), Value::String(b)) => Ok(a == b),
         (Value::Time(a), Value::Time(b)) => Ok(a == b),
         _ => Err(incomparable(a, b)),
     }
@@ -62,22 +62,22 @@ fn equal(a: &Value, b: &Value) -> Result<bool, String> {
 fn ordered(args: &[Value], wanted: &[Ordering]) -> Outcome {
     let order = match (&args[0], &args[1]) {
         (Value::Int(a) | Value::Int64(a), Value::Int(b) | Value::Int64(b)) => Some(a.cmp(b)),
-        (Value::Text(a), Value::Text(b)) => Some(a.cmp(b)),
-        // Nothing is less than or greater than what is no number.
+        (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
+        // Comparisons with NaN are false.
         (Value::Float(a), Value::Float(b)) => a.partial_cmp(b),
         (a, b) => return Err(incomparable(a, b)),
     };
     Ok(Value::Bool(order.is_some_and(|order| wanted.contains(&order))))
 }
 
-fn len(memory: &mut Memory, args: &[Value]) -> Outcome {
+fn len(context: &mut Context, args: &[Value]) -> Outcome {
     match &args[0] {
-        Value::Text(_) | Value::List(_) | Value::Map(_) => Ok(Value::count(memory.extent(&args[0]))),
+        Value::String(_) | Value::List(_) | Value::Map(_) => Ok(Value::count(context.len_of(&args[0]))),
         other => Err(format!("{} has no length", other.described())),
     }
 }
 
-fn index(memory: &mut Memory, args: &[Value]) -> Outcome {
+fn index(context: &mut Context, args: &[Value]) -> Outcome {
     let mut found = args[0].clone();
     if matches!(found, Value::Nil) {
         return Err("argument 1 is missing".to_owned());
@@ -88,12 +88,12 @@ fn index(memory: &mut Memory, args: &[Value]) -> Outcome {
                 let item = usize::try_from(*at).ok().and_then(|at| list.items.get(at));
                 item.cloned().ok_or_else(|| out_of_range(*at, list.items.len()))?
             }
-            (Value::Text(text), Value::Int(at) | Value::Int64(at)) => {
+            (Value::String(text), Value::Int(at) | Value::Int64(at)) => {
                 let byte = usize::try_from(*at).ok().and_then(|at| text.as_bytes().get(at));
                 Value::Int(i64::from(*byte.ok_or_else(|| out_of_range(*at, text.len()))?))
             }
-            (Value::Map(map), Value::Text(key)) => memory.entries(*map).get(key).cloned().unwrap_or(Value::Nil),
-            (Value::List(_) | Value::Text(_), _) => {
+            (Value::Map(map), Value::String(key)) => context.entries(*map).get(key).cloned().unwrap_or(Value::Nil),
+            (Value::List(_) | Value::String(_), _) => {
                 return Err(format!("an index must be a whole number, but is {}", key.described()));
             }
             (Value::Map(_), _) => return Err(format!("a key must be a text, but is {}", key.described())),
@@ -107,48 +107,48 @@ fn out_of_range(at: i64, len: usize) -> String {
     format!("index {at} is out of range: there are {len}")
 }
 
-/// Spaces stand between values of which neither is a text.
-fn sprint(memory: &Memory, args: &[Value]) -> Result<String, String> {
+/// Go's `fmt.Sprint`: a space between operands if neither is a string.
+fn sprint(context: &Context, args: &[Value]) -> Result<String, String> {
     let mut out = String::new();
     for (at, arg) in args.iter().enumerate() {
-        let is_text = |value: &Value| matches!(value, Value::Text(_));
+        let is_text = |value: &Value| matches!(value, Value::String(_));
         if at > 0 && !is_text(arg) && !is_text(&args[at - 1]) {
             out.push(' ');
         }
-        out.push_str(&show(memory, arg)?);
+        out.push_str(&fmt::to_string(context, arg)?);
     }
     Ok(out)
 }
 
-fn print(memory: &mut Memory, args: &[Value]) -> Outcome {
-    let text = sprint(memory, args)?;
-    memory.text(text)
+fn print(context: &mut Context, args: &[Value]) -> Outcome {
+    let text = sprint(context, args)?;
+    context.string(text)
 }
 
-fn println(memory: &mut Memory, args: &[Value]) -> Outcome {
-    let texts: Result<Vec<_>, _> = args.iter().map(|arg| show(memory, arg)).collect();
-    memory.text(texts?.join(" ") + "\n")
+fn println(context: &mut Context, args: &[Value]) -> Outcome {
+    let texts: Result<Vec<_>, _> = args.iter().map(|arg| fmt::to_string(context, arg)).collect();
+    context.string(texts?.join(" ") + "\n")
 }
 
-fn printf(memory: &mut Memory, args: &[Value]) -> Outcome {
-    let format = Rc::clone(args::text(args, 0)?);
-    let text = sprintf(memory, &format, &args[1..])?;
-    memory.text(text)
+fn printf(context: &mut Context, args: &[Value]) -> Outcome {
+    let format = Rc::clone(args::string(args, 0)?);
+    let text = sprintf(context, &format, &args[1..])?;
+    context.string(text)
 }
 
-/// Most bytes that one byte becomes by an escape.
+/// Largest growth of a byte by escaping.
 const GROWTH: usize = 6;
 
-fn escaped(memory: &mut Memory, args: &[Value], escape: fn(char, &mut String)) -> Outcome {
+fn escaped(context: &mut Context, args: &[Value], escape: fn(char, &mut String)) -> Outcome {
     let text = match args {
-        [Value::Text(text)] => text.to_string(),
+        [Value::String(text)] => text.to_string(),
         [Value::Nil] => return Err("argument 1 is missing; give it a value, or use default".to_owned()),
-        _ => sprint(memory, args)?,
+        _ => sprint(context, args)?,
     };
-    memory.spend(text.len() * GROWTH)?;
+    context.spend(text.len() * GROWTH)?;
     let mut out = String::with_capacity(text.len());
     text.chars().for_each(|c| escape(c, &mut out));
-    memory.text(out)
+    context.string(out)
 }
 
 fn html(c: char, out: &mut String) {

@@ -5,25 +5,25 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Function, Outcome, args, row};
+use crate::context::Context;
 use crate::duration;
 use crate::layout;
-use crate::memory::Memory;
-use crate::numerals;
+use crate::strconv;
 use crate::value::Value;
 
 pub const FUNCTIONS: &[Function] = &[
-    row("now", 0, 0, |memory, _| Ok(Value::Time(memory.now()))),
-    row("date", 2, 2, |memory, args| formatted(memory, args::text(args, 0)?, args)),
+    row("now", 0, 0, |context, _| Ok(Value::Time(context.now()))),
+    row("date", 2, 2, |context, args| formatted(context, args::string(args, 0)?, args)),
     row("dateInZone", 3, 3, in_zone),
     row("date_in_zone", 3, 3, in_zone),
-    row("htmlDate", 1, 1, |memory, args| {
+    row("htmlDate", 1, 1, |context, args| {
         let time = args::time(args, 0)?;
-        memory.text(layout::format(time, "2006-01-02"))
+        context.string(layout::format(time, "2006-01-02"))
     }),
-    row("htmlDateInZone", 2, 2, |memory, args| {
-        check_zone(args::text(args, 1)?)?;
+    row("htmlDateInZone", 2, 2, |context, args| {
+        check_zone(args::string(args, 1)?)?;
         let time = args::time(args, 0)?;
-        memory.text(layout::format(time, "2006-01-02"))
+        context.string(layout::format(time, "2006-01-02"))
     }),
     row("dateModify", 2, 2, modify),
     row("date_modify", 2, 2, modify),
@@ -31,25 +31,25 @@ pub const FUNCTIONS: &[Function] = &[
     row("must_date_modify", 2, 2, modify),
     row("toDate", 2, 2, to_date),
     row("mustToDate", 2, 2, to_date),
-    row("unixEpoch", 1, 1, |memory, args| {
+    row("unixEpoch", 1, 1, |context, args| {
         let time = args::time(args, 0)?;
-        memory.text(time.timestamp().to_string())
+        context.string(time.timestamp().to_string())
     }),
-    row("ago", 1, 1, |memory, args| {
-        let past = (memory.now() - args::time(args, 0)?).num_milliseconds();
-        memory.text(shown(nanos((past + 500).div_euclid(1000))))
+    row("ago", 1, 1, |context, args| {
+        let past = (context.now() - args::time(args, 0)?).num_milliseconds();
+        context.string(shown(nanos((past + 500).div_euclid(1000))))
     }),
-    row("duration", 1, 1, |memory, args| memory.text(shown(nanos(seconds(&args[0]))))),
+    row("duration", 1, 1, |context, args| context.string(shown(nanos(seconds(&args[0]))))),
     row("durationRound", 1, 1, rounded),
 ];
 
-fn formatted(memory: &mut Memory, wanted: &str, args: &[Value]) -> Outcome {
+fn formatted(context: &mut Context, wanted: &str, args: &[Value]) -> Outcome {
     let time = args::time(args, 1)?;
-    memory.spend(wanted.len() * 32)?;
-    memory.text(layout::format(time, wanted))
+    context.spend(wanted.len() * 32)?;
+    context.string(layout::format(time, wanted))
 }
 
-/// Only UTC is known: other zones need tables that are not always there.
+/// Only UTC is supported: other zones need a time zone database.
 fn check_zone(zone: &str) -> Result<(), String> {
     if matches!(zone, "UTC" | "" | "Etc/UTC" | "GMT" | "Local") {
         return Ok(());
@@ -57,36 +57,36 @@ fn check_zone(zone: &str) -> Result<(), String> {
     Err(format!("the time zone `{zone}` is not known here; use UTC"))
 }
 
-fn in_zone(memory: &mut Memory, args: &[Value]) -> Outcome {
-    check_zone(args::text(args, 2)?)?;
-    formatted(memory, args::text(args, 0)?, args)
+fn in_zone(context: &mut Context, args: &[Value]) -> Outcome {
+    check_zone(args::string(args, 2)?)?;
+    formatted(context, args::string(args, 0)?, args)
 }
 
-fn modify(_: &mut Memory, args: &[Value]) -> Outcome {
-    let (text, time) = (args::text(args, 0)?, args::time(args, 1)?);
+fn modify(_: &mut Context, args: &[Value]) -> Outcome {
+    let (text, time) = (args::string(args, 0)?, args::time(args, 1)?);
     let moved = time.checked_add_signed(TimeDelta::nanoseconds(parsed(text)?));
     moved.map(Value::Time).ok_or_else(|| "the result is out of the range of times".to_owned())
 }
 
-fn to_date(memory: &mut Memory, args: &[Value]) -> Outcome {
-    let (wanted, text) = (args::text(args, 0)?, args::text(args, 1)?);
-    memory.spend(wanted.len() * 32)?;
+fn to_date(context: &mut Context, args: &[Value]) -> Outcome {
+    let (wanted, text) = (args::string(args, 0)?, args::string(args, 1)?);
+    context.spend(wanted.len() * 32)?;
     let time: Option<DateTime<Utc>> = layout::parse(wanted, text);
     time.map(Value::Time).ok_or_else(|| format!("`{}` is not a time of the layout `{wanted}`", short(text)))
 }
 
-/// Nanoseconds of a duration as Go writes it, such as `1h30m` or `-5s`.
+/// Parses a signed duration to nanoseconds, such as `1h30m` or `-5s`.
 fn parsed(text: &str) -> Result<i64, String> {
     let (sign, size) = match text.strip_prefix('-') {
         Some(size) => (-1, size),
         None => (1, text.strip_prefix('+').unwrap_or(text)),
     };
-    let fault = || format!("`{}` is not a duration; write one such as 1h30m or -5s", short(text));
-    let duration = duration::parse(size).ok_or_else(fault)?;
-    i64::try_from(duration.as_nanos()).map(|nanos| sign * nanos).map_err(|_| fault())
+    let invalid = || format!("`{}` is not a duration; write one such as 1h30m or -5s", short(text));
+    let duration = duration::parse(size).ok_or_else(invalid)?;
+    i64::try_from(duration.as_nanos()).map(|nanos| sign * nanos).map_err(|_| invalid())
 }
 
-/// No more of a text than a message needs.
+/// Truncates a text for a message.
 fn short(text: &str) -> String {
     text.chars().take(40).collect()
 }
@@ -98,18 +98,18 @@ fn nanos(seconds: i64) -> i64 {
 fn seconds(value: &Value) -> i64 {
     match value {
         Value::Int(number) | Value::Int64(number) => *number,
-        Value::Text(text) => numerals::whole(text).unwrap_or(0),
+        Value::String(text) => strconv::parse_int(text).unwrap_or(0),
         _ => 0,
     }
 }
 
-/// A duration as Go writes it: `1h1m5s`, `1.5ms`, `0s`.
+/// Formats nanoseconds as a duration: `1h1m5s`, `-1.5ms`, `0s`.
 fn shown(nanos: i64) -> String {
     let sign = if nanos < 0 { "-" } else { "" };
     format!("{sign}{}", duration::format(Duration::from_nanos(nanos.unsigned_abs())))
 }
 
-fn rounded(memory: &mut Memory, args: &[Value]) -> Outcome {
+fn rounded(context: &mut Context, args: &[Value]) -> Outcome {
     const SECOND: u64 = 1_000_000_000;
     const UNITS: [(u64, &str); 6] = [
         (SECOND * 86_400 * 365, "y"),
@@ -120,12 +120,12 @@ fn rounded(memory: &mut Memory, args: &[Value]) -> Outcome {
         (SECOND, "s"),
     ];
     let nanos = match &args[0] {
-        Value::Text(text) => parsed(text)?,
+        Value::String(text) => parsed(text)?,
         Value::Int(number) | Value::Int64(number) => *number,
-        Value::Time(time) => (memory.now() - *time).num_nanoseconds().unwrap_or(i64::MAX),
+        Value::Time(time) => (context.now() - *time).num_nanoseconds().unwrap_or(i64::MAX),
         _ => 0,
     };
     let size = nanos.unsigned_abs();
     let unit = UNITS.into_iter().find(|(unit, _)| size > *unit);
-    memory.text(unit.map_or_else(|| "0s".to_owned(), |(unit, name)| format!("{}{name}", size / unit)))
+    context.string(unit.map_or_else(|| "0s".to_owned(), |(unit, name)| format!("{}{name}", size / unit)))
 }

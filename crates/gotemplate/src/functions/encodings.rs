@@ -4,46 +4,46 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Function, Outcome, args, row};
+use crate::context::Context;
 use crate::json::{self, Style};
-use crate::memory::Memory;
 use crate::value::Value;
 use crate::yaml;
 
 pub const FUNCTIONS: &[Function] = &[
-    row("toJson", 1, 1, |memory, args| to_json(memory, args, false, true)),
-    row("mustToJson", 1, 1, |memory, args| to_json(memory, args, false, true)),
-    row("toPrettyJson", 1, 1, |memory, args| to_json(memory, args, true, true)),
-    row("mustToPrettyJson", 1, 1, |memory, args| to_json(memory, args, true, true)),
-    row("toRawJson", 1, 1, |memory, args| to_json(memory, args, false, false)),
-    row("mustToRawJson", 1, 1, |memory, args| to_json(memory, args, false, false)),
-    row("fromJson", 1, 1, |memory, args| from_json(memory, args, serde_json::Value::is_object, "a JSON object")),
-    row("mustFromJson", 1, 1, |memory, args| from_json(memory, args, |_| true, "JSON")),
-    row("fromJsonArray", 1, 1, |memory, args| from_json(memory, args, serde_json::Value::is_array, "a JSON list")),
-    row("toYaml", 1, 1, |memory, args| {
-        let text = yaml::write(memory, &args[0])?;
-        memory.text(text)
+    row("toJson", 1, 1, |context, args| to_json(context, args, false, true)),
+    row("mustToJson", 1, 1, |context, args| to_json(context, args, false, true)),
+    row("toPrettyJson", 1, 1, |context, args| to_json(context, args, true, true)),
+    row("mustToPrettyJson", 1, 1, |context, args| to_json(context, args, true, true)),
+    row("toRawJson", 1, 1, |context, args| to_json(context, args, false, false)),
+    row("mustToRawJson", 1, 1, |context, args| to_json(context, args, false, false)),
+    row("fromJson", 1, 1, |context, args| from_json(context, args, serde_json::Value::is_object, "a JSON object")),
+    row("mustFromJson", 1, 1, |context, args| from_json(context, args, |_| true, "JSON")),
+    row("fromJsonArray", 1, 1, |context, args| from_json(context, args, serde_json::Value::is_array, "a JSON list")),
+    row("toYaml", 1, 1, |context, args| {
+        let text = yaml::write(context, &args[0])?;
+        context.string(text)
     }),
-    row("fromYaml", 1, 1, |memory, args| from_yaml(memory, args, serde_json::Value::is_object, "a YAML map")),
-    row("fromYamlArray", 1, 1, |memory, args| from_yaml(memory, args, serde_json::Value::is_array, "a YAML list")),
-    row("b64enc", 1, 1, |memory, args| memory.text(STANDARD.encode(args::text(args, 0)?.as_bytes()))),
+    row("fromYaml", 1, 1, |context, args| from_yaml(context, args, serde_json::Value::is_object, "a YAML map")),
+    row("fromYamlArray", 1, 1, |context, args| from_yaml(context, args, serde_json::Value::is_array, "a YAML list")),
+    row("b64enc", 1, 1, |context, args| context.string(STANDARD.encode(args::string(args, 0)?.as_bytes()))),
     row("b64dec", 1, 1, b64dec),
-    row("sha1sum", 1, 1, |memory, args| sum(memory, args, &ring::digest::SHA1_FOR_LEGACY_USE_ONLY)),
-    row("sha256sum", 1, 1, |memory, args| sum(memory, args, &ring::digest::SHA256)),
-    row("sha512sum", 1, 1, |memory, args| sum(memory, args, &ring::digest::SHA512)),
+    row("sha1sum", 1, 1, |context, args| sum(context, args, &ring::digest::SHA1_FOR_LEGACY_USE_ONLY)),
+    row("sha256sum", 1, 1, |context, args| sum(context, args, &ring::digest::SHA256)),
+    row("sha512sum", 1, 1, |context, args| sum(context, args, &ring::digest::SHA512)),
 ];
 
-fn to_json(memory: &mut Memory, args: &[Value], is_pretty: bool, escapes_html: bool) -> Outcome {
-    let text = json::write(memory, &args[0], Style { is_pretty, escapes_html })?;
-    memory.text(text)
+fn to_json(context: &mut Context, args: &[Value], is_pretty: bool, escapes_html: bool) -> Outcome {
+    let text = json::write(context, &args[0], Style { is_pretty, escapes_html })?;
+    context.string(text)
 }
 
-/// Numbers of JSON and YAML texts are floats, as in Go.
+/// Numbers in JSON and YAML texts are floats, as in Go.
 fn as_float(number: i64) -> Value {
     Value::Float(number as f64)
 }
 
 fn checked(
-    memory: &mut Memory,
+    context: &mut Context,
     value: &serde_json::Value,
     is_it: fn(&serde_json::Value) -> bool,
     expected: &str,
@@ -51,37 +51,37 @@ fn checked(
     if !is_it(value) && !value.is_null() {
         return Err(format!("the text must be {expected}, but is {}", helm_yaml::kind(value)));
     }
-    match memory.read_json(value, as_float)? {
-        // Go has an empty map or list for `null`.
-        Value::Nil if is_it(&serde_json::json!({})) && expected != "JSON" => memory.map(Default::default()),
-        Value::Nil if expected != "JSON" => memory.list(Vec::new()),
+    match context.read_json(value, as_float)? {
+        // `null` becomes an empty map or list, as in Go.
+        Value::Nil if is_it(&serde_json::json!({})) && expected != "JSON" => context.map(Default::default()),
+        Value::Nil if expected != "JSON" => context.list(Vec::new()),
         value => Ok(value),
     }
 }
 
-fn from_json(memory: &mut Memory, args: &[Value], is_it: fn(&serde_json::Value) -> bool, expected: &str) -> Outcome {
-    let text = args::text(args, 0)?;
-    memory.spend(text.len() * 32)?;
+fn from_json(context: &mut Context, args: &[Value], is_it: fn(&serde_json::Value) -> bool, expected: &str) -> Outcome {
+    let text = args::string(args, 0)?;
+    context.spend(text.len() * 32)?;
     let value = serde_json::from_str(text).map_err(|error| format!("the text is not JSON: {error}"))?;
-    checked(memory, &value, is_it, expected)
+    checked(context, &value, is_it, expected)
 }
 
-fn from_yaml(memory: &mut Memory, args: &[Value], is_it: fn(&serde_json::Value) -> bool, expected: &str) -> Outcome {
-    let text = args::text(args, 0)?;
-    memory.spend(text.len() * 64)?;
+fn from_yaml(context: &mut Context, args: &[Value], is_it: fn(&serde_json::Value) -> bool, expected: &str) -> Outcome {
+    let text = args::string(args, 0)?;
+    context.spend(text.len() * 64)?;
     let value = helm_yaml::value_from_yaml(text).map_err(|error| format!("the text is not YAML: {error}"))?;
-    checked(memory, &value, is_it, expected)
+    checked(context, &value, is_it, expected)
 }
 
-fn b64dec(memory: &mut Memory, args: &[Value]) -> Outcome {
-    let bytes = STANDARD.decode(args::text(args, 0)?.as_bytes()).map_err(|_| "the text is not base64".to_owned())?;
+fn b64dec(context: &mut Context, args: &[Value]) -> Outcome {
+    let bytes = STANDARD.decode(args::string(args, 0)?.as_bytes()).map_err(|_| "the text is not base64".to_owned())?;
     let text = String::from_utf8(bytes).map_err(|_| "what the base64 holds is not a text".to_owned())?;
-    memory.text(text)
+    context.string(text)
 }
 
-fn sum(memory: &mut Memory, args: &[Value], algorithm: &'static ring::digest::Algorithm) -> Outcome {
-    let text = args::text(args, 0)?;
-    memory.spend(text.len())?;
+fn sum(context: &mut Context, args: &[Value], algorithm: &'static ring::digest::Algorithm) -> Outcome {
+    let text = args::string(args, 0)?;
+    context.spend(text.len())?;
     let digest = ring::digest::digest(algorithm, text.as_bytes());
-    memory.text(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    context.string(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -1,7 +1,7 @@
-//! The functions of templates: Go's own, sprig's, and those that Helm adds.
+//! Functions of templates: Go's own, sprig's, and Helm's.
 //!
-//! Each is a pure function of its arguments and the [`Memory`], which holds the budgets. Where Go's would pass over a fault in silence
-//! (`regexMatch` with a broken expression, `toDate` of what is no date, `fromJson` of what is no JSON), these fail with the reason.
+//! Each is a pure function of its arguments and the [`Context`], which holds the budgets. Malformed input that Go and sprig ignore
+//! (`regexMatch` with an invalid expression, `toDate` and `fromJson` of malformed text) is an error.
 
 mod args;
 mod builtins;
@@ -13,38 +13,36 @@ mod lists;
 mod numbers;
 mod patterns;
 mod refused;
-mod texts;
+mod strings;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use super::memory::Memory;
+use super::context::Context;
 use super::value::Value;
 
-/// What a function gives; the error is a fragment without the function's name.
+/// Result of a function; the error is a fragment without the function's name.
 pub type Outcome = Result<Value, String>;
 
-/// A function.
+/// A function of templates.
 pub struct Function {
-    /// Its name in templates.
     pub name: &'static str,
     /// Fewest arguments.
     pub least: usize,
     /// Most arguments.
     pub most: usize,
-    /// What it does.
-    pub call: fn(&mut Memory, &[Value]) -> Outcome,
+    pub call: fn(&mut Context, &[Value]) -> Outcome,
 }
 
 /// Any number of arguments.
 const ANY: usize = usize::MAX;
 
-/// A row of a table of functions.
-const fn row(name: &'static str, least: usize, most: usize, call: fn(&mut Memory, &[Value]) -> Outcome) -> Function {
+/// A row of the tables of functions.
+const fn row(name: &'static str, least: usize, most: usize, call: fn(&mut Context, &[Value]) -> Outcome) -> Function {
     Function { name, least, most, call }
 }
 
-/// Functions that need the templates themselves: the executor has them.
+/// Functions that the executor implements, because they evaluate lazily or render templates.
 pub const SPECIAL: [&str; 4] = ["and", "or", "include", "tpl"];
 
 static FUNCTIONS: LazyLock<BTreeMap<&'static str, &'static Function>> = LazyLock::new(|| {
@@ -57,27 +55,25 @@ static FUNCTIONS: LazyLock<BTreeMap<&'static str, &'static Function>> = LazyLock
         lists::FUNCTIONS,
         numbers::FUNCTIONS,
         patterns::FUNCTIONS,
-        texts::FUNCTIONS,
+        strings::FUNCTIONS,
     ];
     tables.into_iter().flatten().map(|function| (function.name, function)).collect()
 });
 
-/// The function of this name.
 pub fn find(name: &str) -> Option<&'static Function> {
     FUNCTIONS.get(name).copied()
 }
 
-/// The names of all functions.
 fn names<'a>() -> impl Iterator<Item = &'a str> {
     FUNCTIONS.keys().copied().chain(SPECIAL)
 }
 
-/// Why there is no function of this name, with what may be meant.
-pub fn unknown(name: &str, extra: &[&str]) -> String {
+/// The message for an undefined function: the reason if it is left out on purpose, else the nearest name.
+pub fn unknown(name: &str, added: &[&str]) -> String {
     if let Some(reason) = refused::reason(name) {
         return format!("function \"{name}\" is refused: {reason}");
     }
-    match suggest::nearest(name, names().chain(extra.iter().copied())) {
+    match suggest::nearest(name, names().chain(added.iter().copied())) {
         Some(nearest) => format!("function \"{name}\" is not known here; did you mean \"{nearest}\"?"),
         None => format!("function \"{name}\" is not known here"),
     }
@@ -91,7 +87,7 @@ mod tests {
     fn every_function_is_in_the_table_that_helm_renders() {
         let table = include_str!("../../../../testdata/templates/functions.txt");
         let words: Vec<&str> = table.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-        // The other of two names, of which one is in the table.
+        // The table has one of `x` and `mustX`.
         let same = |name: &str| {
             ["must", ""].iter().any(|prefix| {
                 let bare = name.strip_prefix("must").filter(|bare| !bare.is_empty()).unwrap_or(name);
@@ -104,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_told_with_the_nearest_name_or_the_reason() {
+    fn an_undefined_function_is_reported_with_the_nearest_name_or_the_reason() {
         assert_eq!(unknown("foor", &[]), "function \"foor\" is not known here; did you mean \"floor\"?");
         assert_eq!(unknown("zzzzzz", &[]), "function \"zzzzzz\" is not known here");
         assert_eq!(unknown("newUID", &["newUUID"]), "function \"newUID\" is not known here; did you mean \"newUUID\"?");

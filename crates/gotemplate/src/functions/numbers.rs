@@ -1,18 +1,18 @@
-//! Numbers: casts, whole sums in 64 bits, decimal sums, rounding and ranges.
+//! Numbers: casts, 64-bit integer arithmetic, decimal arithmetic, rounding and ranges.
 
 use super::{ANY, Function, Outcome, args, row};
 use crate::bounds::VALUE;
+use crate::context::Context;
 use crate::decimal::{Decimal, Operation};
-use crate::memory::Memory;
-use crate::numerals;
-use crate::show::show;
+use crate::fmt;
+use crate::strconv;
 use crate::value::{Element, Value};
 
 pub const FUNCTIONS: &[Function] = &[
     row("int", 1, 1, |_, args| Ok(Value::Int(whole(&args[0])))),
     row("int64", 1, 1, |_, args| Ok(Value::Int64(whole(&args[0])))),
     row("float64", 1, 1, |_, args| Ok(Value::Float(float(&args[0])))),
-    row("atoi", 1, 1, |_, args| Ok(Value::Int(args::text(args, 0)?.parse().unwrap_or(0)))),
+    row("atoi", 1, 1, |_, args| Ok(Value::Int(args::string(args, 0)?.parse().unwrap_or(0)))),
     row("toDecimal", 1, 1, to_decimal),
     row("add", 0, ANY, |_, args| Ok(Value::Int64(args.iter().fold(0, |sum, value| sum.wrapping_add(whole(value)))))),
     row("add1", 1, 1, |_, args| Ok(Value::Int64(whole(&args[0]).wrapping_add(1)))),
@@ -35,40 +35,40 @@ pub const FUNCTIONS: &[Function] = &[
     row("floor", 1, 1, |_, args| Ok(Value::Float(float(&args[0]).floor()))),
     row("ceil", 1, 1, |_, args| Ok(Value::Float(float(&args[0]).ceil()))),
     row("round", 2, 3, round),
-    row("until", 1, 1, |memory, args| {
-        let count = args::whole(args, 0)?;
-        range(memory, 0, count, if count < 0 { -1 } else { 1 })
+    row("until", 1, 1, |context, args| {
+        let count = args::integer(args, 0)?;
+        range(context, 0, count, if count < 0 { -1 } else { 1 })
     }),
-    row("untilStep", 3, 3, |memory, args| {
-        range(memory, args::whole(args, 0)?, args::whole(args, 1)?, args::whole(args, 2)?)
+    row("untilStep", 3, 3, |context, args| {
+        range(context, args::integer(args, 0)?, args::integer(args, 1)?, args::integer(args, 2)?)
     }),
     row("seq", 0, ANY, seq),
 ];
 
-/// A whole number of anything, as sprig casts it: what is no number is 0, and fractions are cut.
+/// Casts a value to an integer as sprig does: fractions are truncated, and anything that is not a number is 0.
 pub fn whole(value: &Value) -> i64 {
     match value {
         Value::Int(number) | Value::Int64(number) => *number,
         Value::Float(number) => *number as i64,
-        Value::Text(text) => numerals::cast(text).unwrap_or(0),
+        Value::String(text) => strconv::cast_int(text).unwrap_or(0),
         Value::Bool(is_so) => i64::from(*is_so),
         _ => 0,
     }
 }
 
-/// A float of anything, as sprig casts it: what is no number is 0.
+/// Casts a value to a float as sprig does: anything that is not a number is 0.
 fn float(value: &Value) -> f64 {
     match value {
         Value::Int(number) | Value::Int64(number) => *number as f64,
         Value::Float(number) => *number,
-        Value::Text(text) => text.parse().unwrap_or(0.0),
+        Value::String(text) => text.parse().unwrap_or(0.0),
         Value::Bool(is_so) => f64::from(u8::from(*is_so)),
         _ => 0.0,
     }
 }
 
-fn to_decimal(memory: &mut Memory, args: &[Value]) -> Outcome {
-    let text = show(memory, &args[0])?;
+fn to_decimal(context: &mut Context, args: &[Value]) -> Outcome {
+    let text = fmt::to_string(context, &args[0])?;
     Ok(Value::Int64(i64::from_str_radix(&text, 8).unwrap_or(0)))
 }
 
@@ -82,7 +82,7 @@ fn divided(args: &[Value], operation: fn(i64, i64) -> i64) -> Outcome {
 fn extreme(args: &[Value], is_better: fn(f64, f64) -> bool) -> Value {
     let mut numbers = args.iter().map(float);
     let first = numbers.next().unwrap_or(0.0);
-    // What is no number stays, as in Go.
+    // NaN stays, as in Go.
     let pick = |best: f64, number: f64| if number.is_nan() || is_better(number, best) { number } else { best };
     Value::Float(numbers.fold(first, |best, number| if best.is_nan() { best } else { pick(best, number) }))
 }
@@ -95,8 +95,8 @@ fn decimal(start: Option<f64>, args: &[Value], operation: Operation) -> Outcome 
     Ok(Value::Float(result.to_float()))
 }
 
-fn round(_: &mut Memory, args: &[Value]) -> Outcome {
-    let places = i32::try_from(args::whole(args, 1)?).map_err(|_| "too many decimals")?;
+fn round(_: &mut Context, args: &[Value]) -> Outcome {
+    let places = i32::try_from(args::integer(args, 1)?).map_err(|_| "too many decimals")?;
     let limit = args.get(2).map_or(0.5, float);
     let power = 10_f64.powi(places);
     let shifted = power * float(&args[0]);
@@ -104,30 +104,30 @@ fn round(_: &mut Memory, args: &[Value]) -> Outcome {
     Ok(Value::Float(rounded / power))
 }
 
-/// Whole numbers from one up to, not including, another.
-fn range(memory: &mut Memory, start: i64, stop: i64, step: i64) -> Outcome {
+/// Integers from `start` up to, but not including, `stop`.
+fn range(context: &mut Context, start: i64, stop: i64, step: i64) -> Outcome {
     if (stop < start) != (step < 0) || step == 0 {
-        return memory.list_of(Element::Int, Vec::new());
+        return context.list_of(Element::Int, Vec::new());
     }
     let count = start.abs_diff(stop).div_ceil(step.unsigned_abs());
-    memory.spend(usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(VALUE))?;
+    context.spend(usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(VALUE))?;
     let numbers = std::iter::successors(Some(start), |number| number.checked_add(step));
     let items = numbers.take(usize::try_from(count).unwrap_or(0)).map(Value::Int).collect();
-    memory.list_of(Element::Int, items)
+    context.list_of(Element::Int, items)
 }
 
-fn seq(memory: &mut Memory, args: &[Value]) -> Outcome {
+fn seq(context: &mut Context, args: &[Value]) -> Outcome {
     let (start, end, step) = match args.len() {
-        1 => (1, args::whole(args, 0)?, None),
-        2 => (args::whole(args, 0)?, args::whole(args, 1)?, None),
-        3 => (args::whole(args, 0)?, args::whole(args, 2)?, Some(args::whole(args, 1)?)),
-        _ => return memory.text(String::new()),
+        1 => (1, args::integer(args, 0)?, None),
+        2 => (args::integer(args, 0)?, args::integer(args, 1)?, None),
+        3 => (args::integer(args, 0)?, args::integer(args, 2)?, Some(args::integer(args, 1)?)),
+        _ => return context.string(String::new()),
     };
     let towards = if end < start { -1 } else { 1 };
     if end < start && step.is_some_and(|step| step > 0) {
-        return memory.text(String::new());
+        return context.string(String::new());
     }
-    let numbers = range(memory, start, end.saturating_add(towards), step.unwrap_or(towards))?;
-    let text = show(memory, &numbers)?;
-    memory.text(text.trim_matches(['[', ']']).to_owned())
+    let numbers = range(context, start, end.saturating_add(towards), step.unwrap_or(towards))?;
+    let text = fmt::to_string(context, &numbers)?;
+    context.string(text.trim_matches(['[', ']']).to_owned())
 }

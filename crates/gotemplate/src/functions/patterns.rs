@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use super::{Function, Outcome, args, row};
-use crate::memory::Memory;
+use crate::context::Context;
 use crate::pattern::Pattern;
-use crate::value::{Text, Value};
+use crate::value::{Str, Value};
 
 pub const FUNCTIONS: &[Function] = &[
     row("regexMatch", 2, 2, is_match),
@@ -23,42 +23,42 @@ pub const FUNCTIONS: &[Function] = &[
     row("regexQuoteMeta", 1, 1, quote_meta),
 ];
 
-/// Units of work for each match.
+/// Work units per match.
 const MATCH: usize = 64;
 
-/// The expression and the text that it is for, the work paid.
-fn both<'a>(memory: &mut Memory, args: &'a [Value]) -> Result<(Rc<Pattern>, &'a Text), String> {
-    let (pattern, text) = (args::text(args, 0)?, args::text(args, 1)?);
-    let pattern = memory.pattern(pattern)?;
-    memory.spend(pattern.cost(text.len()))?;
+/// The compiled expression and the text, with the scan paid for.
+fn both<'a>(context: &mut Context, args: &'a [Value]) -> Result<(Rc<Pattern>, &'a Str), String> {
+    let (pattern, text) = (args::string(args, 0)?, args::string(args, 1)?);
+    let pattern = context.pattern(pattern)?;
+    context.spend(pattern.cost(text.len()))?;
     Ok((pattern, text))
 }
 
-/// How many at most: all, for a negative number.
+/// A limit argument; negative means no limit.
 fn limit(args: &[Value], at: usize) -> Result<usize, String> {
-    Ok(usize::try_from(args::whole(args, at)?).unwrap_or(usize::MAX))
+    Ok(usize::try_from(args::integer(args, at)?).unwrap_or(usize::MAX))
 }
 
-fn is_match(memory: &mut Memory, args: &[Value]) -> Outcome {
-    let (pattern, text) = both(memory, args)?;
+fn is_match(context: &mut Context, args: &[Value]) -> Outcome {
+    let (pattern, text) = both(context, args)?;
     Ok(Value::Bool(pattern.regex.is_match(text)))
 }
 
-fn find(memory: &mut Memory, args: &[Value]) -> Outcome {
-    let (pattern, text) = both(memory, args)?;
-    memory.text(pattern.regex.find(text).map_or(String::new(), |found| found.as_str().to_owned()))
+fn find(context: &mut Context, args: &[Value]) -> Outcome {
+    let (pattern, text) = both(context, args)?;
+    context.string(pattern.regex.find(text).map_or(String::new(), |found| found.as_str().to_owned()))
 }
 
-fn find_all(memory: &mut Memory, args: &[Value]) -> Outcome {
+fn find_all(context: &mut Context, args: &[Value]) -> Outcome {
     let limit = limit(args, 2)?;
-    let (pattern, text) = both(memory, args)?;
+    let (pattern, text) = both(context, args)?;
     let found = pattern.regex.find_iter(text).take(limit).map(|found| found.as_str());
-    memory.texts(found)
+    context.strings(found)
 }
 
-fn replace_all(memory: &mut Memory, args: &[Value]) -> Outcome {
-    let (pattern, text) = both(memory, args)?;
-    let with = args::text(args, 2)?;
+fn replace_all(context: &mut Context, args: &[Value]) -> Outcome {
+    let (pattern, text) = both(context, args)?;
+    let with = args::string(args, 2)?;
     let mut out = String::new();
     let mut from = 0;
     for captures in pattern.regex.captures_iter(text) {
@@ -66,36 +66,36 @@ fn replace_all(memory: &mut Memory, args: &[Value]) -> Outcome {
         let before = out.len();
         out.push_str(text.get(from..found.start()).unwrap_or_default());
         captures.expand(with, &mut out);
-        memory.spend(MATCH + out.len() - before + with.len())?;
+        context.spend(MATCH + out.len() - before + with.len())?;
         from = found.end();
     }
     out.push_str(text.get(from..).unwrap_or_default());
-    memory.text(out)
+    context.string(out)
 }
 
-fn replace_all_literal(memory: &mut Memory, args: &[Value]) -> Outcome {
-    let (pattern, text) = both(memory, args)?;
-    let with = args::text(args, 2)?;
+fn replace_all_literal(context: &mut Context, args: &[Value]) -> Outcome {
+    let (pattern, text) = both(context, args)?;
+    let with = args::string(args, 2)?;
     let mut out = String::new();
     let mut from = 0;
     for found in pattern.regex.find_iter(text) {
-        memory.spend(MATCH + found.start() - from + with.len())?;
+        context.spend(MATCH + found.start() - from + with.len())?;
         out.push_str(text.get(from..found.start()).unwrap_or_default());
         out.push_str(with);
         from = found.end();
     }
     out.push_str(text.get(from..).unwrap_or_default());
-    memory.text(out)
+    context.string(out)
 }
 
-fn split(memory: &mut Memory, args: &[Value]) -> Outcome {
+fn split(context: &mut Context, args: &[Value]) -> Outcome {
     let limit = limit(args, 2)?;
-    let (pattern, text) = both(memory, args)?;
+    let (pattern, text) = both(context, args)?;
     if limit == 0 {
-        return memory.texts([]);
+        return context.strings([]);
     }
     if !pattern.regex.as_str().is_empty() && text.is_empty() {
-        return memory.texts([""]);
+        return context.strings([""]);
     }
     let (mut parts, mut from, mut end) = (Vec::new(), 0, 0);
     for found in pattern.regex.find_iter(text) {
@@ -103,7 +103,7 @@ fn split(memory: &mut Memory, args: &[Value]) -> Outcome {
             break;
         }
         end = found.start();
-        // An empty match at the start splits nothing.
+        // An empty match at the start does not split.
         if found.end() != 0 {
             parts.push(text.get(from..end).unwrap_or_default());
         }
@@ -112,12 +112,12 @@ fn split(memory: &mut Memory, args: &[Value]) -> Outcome {
     if end != text.len() {
         parts.push(text.get(from..).unwrap_or_default());
     }
-    memory.texts(parts)
+    context.strings(parts)
 }
 
-fn quote_meta(memory: &mut Memory, args: &[Value]) -> Outcome {
-    let text = args::text(args, 0)?;
-    memory.spend(text.len())?;
+fn quote_meta(context: &mut Context, args: &[Value]) -> Outcome {
+    let text = args::string(args, 0)?;
+    context.spend(text.len())?;
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if r"\.+*?()|[]{}^$".contains(c) {
@@ -125,5 +125,5 @@ fn quote_meta(memory: &mut Memory, args: &[Value]) -> Outcome {
         }
         out.push(c);
     }
-    memory.text(out)
+    context.string(out)
 }

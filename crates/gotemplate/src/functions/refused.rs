@@ -1,6 +1,6 @@
-//! Functions of sprig and Helm that a template does not get here, with the reason.
+//! Functions of sprig and Helm that are left out on purpose, with the reason.
 
-/// Names with the reason why they are refused.
+/// Function names with the reason.
 const REFUSED: &[(&[&str], &str)] = &[
     (&["env", "expandenv"], "templates don't see the environment; pass a value instead"),
     (&["getHostByName"], "templates don't reach the network"),
@@ -30,7 +30,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["call"], "no value here is a function"),
 ];
 
-/// Why a function is refused, if it is.
+/// The reason why a function is left out, if it is.
 pub fn reason(name: &str) -> Option<&'static str> {
     REFUSED.iter().find(|(names, _)| names.contains(&name)).map(|(_, reason)| *reason)
 }

@@ -195,7 +195,7 @@ async fn of_context(kubeconfig: Kubeconfig, options: &ConnectOptions) -> Result<
 fn api_server(url: &str) -> Result<http::Uri, ClusterError> {
     let parsed = url.parse::<http::Uri>().ok().filter(|uri| uri.scheme().is_some() && uri.host().is_some());
     parsed.ok_or_else(|| {
-        let shown = crate::redact::mask_url(url);
+        let shown = crate::redact::redact_url(url);
         ClusterError::new(ClusterErrorKind::Config, format!("`{shown}` is not the URL of an API server"))
             .with_hint("such as --kube-apiserver https://127.0.0.1:6443")
     })

@@ -6,7 +6,7 @@ use kube::core::Status;
 use crate::model::object::ResourceKind;
 use crate::model::text::truncate;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
-use crate::redact::mask_text;
+use crate::redact::redact_text;
 
 /// Most of what an API server, or a plugin, says that is repeated, in characters.
 const MAX_SHOWN: usize = 600;
@@ -177,7 +177,7 @@ pub(crate) fn auth_error(error: &kube::Error) -> Option<&AuthError> {
 
 /// What somebody else said, without secrets and not without end.
 fn shown(text: &str) -> String {
-    truncate(&mask_text(text.trim()), MAX_SHOWN)
+    truncate(&redact_text(text.trim()), MAX_SHOWN)
 }
 
 /// An error with its causes; links that only repeat what is below them are passed over.

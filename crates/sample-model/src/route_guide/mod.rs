@@ -1,4 +1,6 @@
-//! The railway line over gRPC: a service with all four kinds of call.
+//! A route guide over gRPC, about a railway line: a service with all four kinds of call.
+
+mod stations;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,39 +11,39 @@ use http::{HeaderMap, StatusCode};
 use tokio::time::{Instant, sleep_until};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::body::MAX_BYTES;
-use super::choice::Choice;
-use super::pb::line::line_server::{Line, LineServer};
-use super::pb::line::{Notice, Passage, PassengerCount, Position, RideRequest, Station, Stop};
-use super::refusal::Refusal;
-use super::signature::{refused, signed};
-use super::stations::{self, Counting, Train};
-use super::version::Version;
+use self::stations::{Counting, Train};
+use crate::body::MAX_BYTES;
+use crate::error::ServiceError;
+use crate::pb::route_guide::line_server::{Line, LineServer};
+use crate::pb::route_guide::{Notice, Passage, PassengerCount, Position, RideRequest, Station, Stop};
+use crate::router::Router;
+use crate::version::Version;
+use crate::version_header::{error_status, with_version};
 
-/// The most stops of a ride.
+/// Most stops of a ride.
 const MAX_STOPS: u32 = 10_000;
-/// The longest time between two stops, in milliseconds.
+/// Longest time between two stops, in milliseconds.
 const MAX_INTERVAL_MS: u32 = 10_000;
-/// The longest ride, in milliseconds.
+/// Longest ride, in milliseconds.
 const MAX_RIDE_MS: u64 = 600_000;
 
 /// The service behind one port.
-pub(super) fn service(choice: Arc<Choice>) -> LineServer<impl Line> {
-    LineServer::new(Railway { choice }).max_decoding_message_size(MAX_BYTES)
+pub(super) fn service(router: Arc<Router>) -> LineServer<impl Line> {
+    LineServer::new(Railway { router }).max_decoding_message_size(MAX_BYTES)
 }
 
 struct Railway {
-    choice: Arc<Choice>,
+    router: Arc<Router>,
 }
 
 impl Railway {
-    /// The version that answers a call.
+    /// The version for a call.
     fn version(&self, headers: &HeaderMap) -> Result<Arc<Version>, Status> {
-        self.choice.prediction(headers, None).cloned().map_err(|refusal| refusal.to_grpc())
+        self.router.prediction(headers, None).cloned().map_err(|error| error.to_grpc())
     }
 }
 
-/// The messages of an answer.
+/// Messages of a streamed response.
 type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
@@ -57,8 +59,8 @@ impl Line for Railway {
             version.take_turn(received).await?;
             Ok(station)
         };
-        let answer = version.answer(received, work).await;
-        answer.map(|station| signed(&version, station)).map_err(|refusal| refused(&version, &refusal))
+        let answer = version.respond(received, work).await;
+        answer.map(|station| with_version(&version, station)).map_err(|error| error_status(&version, &error))
     }
 
     async fn ride(&self, request: Request<RideRequest>) -> Result<Response<Messages<Stop>>, Status> {
@@ -72,7 +74,7 @@ impl Line for Railway {
         let mut ride = opened(&version, received, opening.await).await?;
         ride.first = Instant::now();
         let stops = stream::unfold(ride, |mut ride| async move { Some((Ok(ride.next().await?), ride)) });
-        Ok(signed(&version, Box::pin(stops)))
+        Ok(with_version(&version, Box::pin(stops)))
     }
 
     async fn count_passengers(&self, request: Request<Streaming<Passage>>) -> Result<Response<PassengerCount>, Status> {
@@ -87,8 +89,8 @@ impl Line for Railway {
             version.take_turn(Instant::now()).await?;
             Ok(counting.sum())
         };
-        let answer = version.answer(received, work).await;
-        answer.map(|count| signed(&version, count)).map_err(|refusal| refused(&version, &refusal))
+        let answer = version.respond(received, work).await;
+        answer.map(|count| with_version(&version, count)).map_err(|error| error_status(&version, &error))
     }
 
     async fn follow(&self, request: Request<Streaming<Position>>) -> Result<Response<Messages<Notice>>, Status> {
@@ -98,57 +100,57 @@ impl Line for Railway {
         let following = Following { version: Arc::clone(&version), received, positions: Some(request.into_inner()) };
         let notices =
             stream::unfold(following, |mut following| async move { Some((following.next().await?, following)) });
-        Ok(signed(&version, Box::pin(notices)))
+        Ok(with_version(&version, Box::pin(notices)))
     }
 }
 
-/// A stream that begins now, unless it is refused; then that is the whole answer, and counted.
-async fn opened<T>(version: &Version, received: Instant, outcome: Result<T, Refusal>) -> Result<T, Status> {
+/// Starts a stream, or counts the error that is the whole response.
+async fn opened<T>(version: &Version, received: Instant, outcome: Result<T, ServiceError>) -> Result<T, Status> {
     match outcome {
         Ok(stream) => Ok(stream),
-        Err(refusal) => {
-            let answer = version.answer(received, async { Err::<T, _>(refusal) }).await;
-            answer.map_err(|refusal| refused(version, &refusal))
+        Err(error) => {
+            let answer = version.respond(received, async { Err::<T, _>(error) }).await;
+            answer.map_err(|error| error_status(version, &error))
         }
     }
 }
 
-/// A client's stream that ends in the middle, or has a message that can't be read.
-fn broken(status: &Status) -> Refusal {
-    Refusal::bad(format!("the stream broke off: {}", status.message()))
+/// The error of a request stream that breaks off, or has a malformed message.
+fn broken(status: &Status) -> ServiceError {
+    ServiceError::bad(format!("the stream broke off: {}", status.message()))
 }
 
-/// A train on its way.
+/// A running ride.
 struct Ride {
     version: Arc<Version>,
     received: Instant,
     train: Train,
     stops: u32,
     interval: Duration,
-    /// When the first stop is sent; the others follow this clock, so that lateness does not add up.
+    /// Time of the first stop; the others are scheduled relative to it, so that delays do not add up.
     first: Instant,
     sent: u32,
 }
 
 impl Ride {
-    fn new(asked: &RideRequest, version: Arc<Version>, received: Instant) -> Result<Self, Refusal> {
+    fn new(asked: &RideRequest, version: Arc<Version>, received: Instant) -> Result<Self, ServiceError> {
         let RideRequest { from, stops, interval_ms } = asked;
         if *stops > MAX_STOPS {
-            return Err(Refusal::bad(format!("stops is {stops}; expected up to {MAX_STOPS}")));
+            return Err(ServiceError::bad(format!("stops is {stops}; expected up to {MAX_STOPS}")));
         }
         if *interval_ms > MAX_INTERVAL_MS {
-            return Err(Refusal::bad(format!("interval_ms is {interval_ms}; expected up to {MAX_INTERVAL_MS}")));
+            return Err(ServiceError::bad(format!("interval_ms is {interval_ms}; expected up to {MAX_INTERVAL_MS}")));
         }
         let whole_ms = u64::from(stops.saturating_sub(1)) * u64::from(*interval_ms);
         if whole_ms > MAX_RIDE_MS {
-            return Err(Refusal::bad(format!("the ride takes {whole_ms} ms; expected up to {MAX_RIDE_MS}")));
+            return Err(ServiceError::bad(format!("the ride takes {whole_ms} ms; expected up to {MAX_RIDE_MS}")));
         }
         let interval = Duration::from_millis((*interval_ms).into());
         let train = Train::starting(from)?;
         Ok(Self { version, received, train, stops: *stops, interval, first: received, sent: 0 })
     }
 
-    /// The next stop, when it is due. The call is counted at its end.
+    /// Waits for the next stop. The call is counted at its end.
     async fn next(&mut self) -> Option<Stop> {
         if self.sent == self.stops {
             self.version.count(self.received, StatusCode::OK);
@@ -158,23 +160,23 @@ impl Ride {
         if !offset.is_zero() {
             sleep_until(self.first + offset).await;
         }
-        self.version.pass_gate().await;
+        self.version.wait_while_paused().await;
         self.sent += 1;
         let sent_after_ms = self.received.elapsed().as_secs_f64() * 1e3;
         Some(Stop { number: self.sent, station: Some(self.train.stop()), sent_after_ms })
     }
 }
 
-/// A client that tells where it is.
+/// A client that reports its position.
 struct Following {
     version: Arc<Version>,
     received: Instant,
-    /// None once the stream is refused.
+    /// `None` after an error.
     positions: Option<Streaming<Position>>,
 }
 
 impl Following {
-    /// The answer to the next position, or the refusal that ends the stream. The call is counted at its end.
+    /// The response to the next position, or the error that ends the stream. The call is counted at its end.
     async fn next(&mut self) -> Option<Result<Notice, Status>> {
         let notice = match self.positions.as_mut()?.message().await {
             Ok(Some(position)) => stations::next(position.km),
@@ -184,11 +186,11 @@ impl Following {
             }
             Err(status) => Err(broken(&status)),
         };
-        self.version.pass_gate().await;
-        Some(notice.map_err(|refusal| {
+        self.version.wait_while_paused().await;
+        Some(notice.map_err(|error| {
             self.positions = None;
-            self.version.count(self.received, refusal.status);
-            refused(&self.version, &refusal)
+            self.version.count(self.received, error.status);
+            error_status(&self.version, &error)
         }))
     }
 }

@@ -1,7 +1,7 @@
-//! Texts as numbers, as Go's `strconv` reads them.
+//! Integers from strings, as Go's `strconv` parses them.
 
-/// A whole number with an optional sign and base (`0x`, `0o`, `0b`, or a leading zero for base 8), as `ParseInt(text, 0, 64)`.
-pub fn whole(text: &str) -> Option<i64> {
+/// Parses an integer with an optional sign and base (`0x`, `0o`, `0b`, or a leading zero for base 8), like `ParseInt(text, 0, 64)`.
+pub fn parse_int(text: &str) -> Option<i64> {
     let (is_negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),
@@ -15,7 +15,7 @@ pub fn whole(text: &str) -> Option<i64> {
         [b'0', _, ..] => (8, &lower[1..]),
         _ => (10, lower.as_str()),
     };
-    // Underscores may stand between digits, where there is a base.
+    // Underscores may separate digits if there is a base prefix.
     let has_base = base != 10;
     let is_spaced = bare.contains('_');
     if is_spaced && (!has_base || bare.ends_with('_') || bare.contains("__")) {
@@ -29,13 +29,13 @@ pub fn whole(text: &str) -> Option<i64> {
     i64::try_from(if is_negative { -size } else { size }).ok()
 }
 
-/// The same as sprig casts a text: zeros after the point are let go (`8.0` is 8).
-pub fn cast(text: &str) -> Option<i64> {
+/// Parses an integer the way sprig casts a string: zeros after the point are dropped (`8.0` is 8).
+pub fn cast_int(text: &str) -> Option<i64> {
     let cut = match text.rsplit_once('.') {
         Some((before, zeros)) if !zeros.is_empty() && zeros.bytes().all(|b| b == b'0') => before,
         _ => text,
     };
-    whole(cut)
+    parse_int(cut)
 }
 
 #[cfg(test)]
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_numbers_have_bases_and_signs() {
+    fn integers_have_bases_and_signs() {
         for (text, number) in [
             ("12", Some(12)),
             ("-0x1F", Some(-31)),
@@ -61,8 +61,8 @@ mod tests {
             ("9223372036854775808", None),
             ("-9223372036854775808", Some(i64::MIN)),
         ] {
-            assert_eq!(whole(text), number, "{text}");
+            assert_eq!(parse_int(text), number, "{text}");
         }
-        assert_eq!((cast("8.0"), cast("8.50"), cast("8.")), (Some(8), None, None));
+        assert_eq!((cast_int("8.0"), cast_int("8.50"), cast_int("8.")), (Some(8), None, None));
     }
 }

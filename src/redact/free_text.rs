@@ -1,63 +1,67 @@
-//! Secrets in texts: scripts, error messages, headers written out, forms.
+//! Secrets in free text: scripts, error messages, headers, forms.
 //!
-//! What is written where a secret belongs is hidden, unless it only refers to one: `$TOKEN`, `${TOKEN}`, `$(cat token)`.
+//! Everything in the position of a secret is redacted, except references: `$TOKEN`, `${TOKEN}`, `$(cat token)`.
 
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::names::{HIDDEN, is_compound, is_secret};
+use super::names::{REDACTED, is_compound, is_secret};
 use super::references::Dollars;
-use super::urls::mask_url_in;
+use super::urls::redact_url_in;
 
-/// What may stand before the secret in a header.
+/// Schemes before the secret in a header.
 const SCHEMES: [&str; 5] = ["bearer ", "basic ", "token ", "digest ", "apikey "];
 
-/// One value: quoted, or up to a gap; a command in it may have gaps.
+/// A value: quoted, or up to a separator; a command substitution may contain separators.
 const VALUE: &str = r#""(?:\\.|[^"\\])*(?:"|\z)|'[^']*(?:'|\z)|(?:\$\([^()]*(?:\([^()]*\)[^()]*)*\)|`[^`]*`|\$\{[^}]*\}\}?|[^\s"'`<>|;,&)}])+"#;
 
-/// What may begin a secret. Each alternative ends before the secret itself, and `VALUE` or the rest of a quote follows.
-static PLACES: LazyLock<Option<Regex>> = LazyLock::new(|| {
+/// Positions of secrets. If the expression were invalid, [`Redactor::run`] would redact whole texts and say why; a test compiles it.
+static PLACES: LazyLock<Result<Regex, regex::Error>> = LazyLock::new(|| {
     let alternatives = [
         r"(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----)".to_owned(),
         r#"(?P<url>\b[A-Za-z][A-Za-z0-9+.-]*://[^\s"'`<>|]+)"#.to_owned(),
         format!(r"(?P<scheme>(?i:\b(?:bearer|basic)\s+))(?P<credential>{VALUE})"),
         format!(r"(?P<login>(?:^|\s)(?:-[A-Za-z]*[uU]\s+|-u|--(?:proxy-)?user[\s=]+))(?P<user>{VALUE})"),
-        // `--token X`; with `=` it is a pair as any other.
+        // `--token X`; `--token=X` is a pair.
         format!(r"(?P<flag>(?:^|\s)--(?P<option>[\w-]+)[ \t]+)(?P<argument>{VALUE})"),
         format!(r#"(?P<quote>["']?)(?P<name>[\w.-]+)(?P<is>["']?[ \t]*(?::[ \t]*|=|[ \t]=[ \t]+))(?P<value>{VALUE})"#),
     ];
-    Regex::new(&alternatives.join("|")).ok()
+    Regex::new(&alternatives.join("|"))
 });
 
-/// The same text, with what looks like a secret in it hidden: credentials in URLs, what follows `Bearer`, `Authorization:`, `--token`
-/// or `curl -u NAME:`, the value of `TOKEN=…` and of `"password": …`. For scripts and messages: `$TOKEN` stays.
-pub fn mask_text(text: &str) -> String {
-    Masker { text, dollars: Dollars::Refer }.run()
+/// Redacts secrets in scripts and messages: credentials in URLs, values after `Bearer`, `Authorization:`, `--token` or `curl -u NAME:`, and
+/// those of `TOKEN=…` and `"password": …`. References such as `$TOKEN` are kept.
+pub fn redact_text(text: &str) -> String {
+    Redactor { text, dollars: Dollars::Refer }.run()
 }
 
-/// As [`mask_text`], for a value in which `$` is a character like any other.
-pub fn mask_literal(text: &str) -> String {
-    Masker { text, dollars: Dollars::Literal }.run()
+/// Like [`redact_text`], for a value in which `$` has no special meaning.
+pub fn redact_literal(text: &str) -> String {
+    Redactor { text, dollars: Dollars::Literal }.run()
 }
 
-/// Where a secret starts and ends, and what stands for it.
-type Hide = (usize, usize, String);
+/// Start, end and replacement of a secret.
+type Replacement = (usize, usize, String);
 
-struct Masker<'a> {
+struct Redactor<'a> {
     text: &'a str,
     dollars: Dollars,
 }
 
-impl Masker<'_> {
+impl Redactor<'_> {
     fn run(&self) -> String {
-        let (Some(places), text) = (PLACES.as_ref(), self.text) else { return HIDDEN.to_owned() };
+        let text = self.text;
+        let places = match PLACES.as_ref() {
+            Ok(places) => places,
+            Err(error) => return format!("{REDACTED} (secrets can't be found: {error})"),
+        };
         let mut shown = String::with_capacity(text.len());
         let mut from = 0;
         while let Some(found) = places.captures_at(text, from) {
             let Some(whole) = found.get(0) else { break };
             let (until, next, with) = self.secret_in(&found).unwrap_or_else(|| {
-                // What follows the name may be the start of another place.
+                // The value may start another position.
                 let lead = ["is", "flag", "login", "scheme"].iter().find_map(|group| found.name(group));
                 let next = lead.map_or(whole.end(), |lead| lead.end());
                 (next, next, String::new())
@@ -70,19 +74,19 @@ impl Masker<'_> {
         shown
     }
 
-    /// The secret that was found; nothing if it is none.
-    fn secret_in(&self, found: &Captures<'_>) -> Option<Hide> {
+    /// The replacement for a match; `None` if it is not a secret.
+    fn secret_in(&self, found: &Captures<'_>) -> Option<Replacement> {
         if let Some(begin) = found.name("pem") {
             let end = self.text[begin.end()..].find("-----END").map_or(self.text.len(), |at| begin.end() + at);
-            return Some((begin.end(), end, HIDDEN.to_owned()));
+            return Some((begin.end(), end, REDACTED.to_owned()));
         }
         if let Some(url) = found.name("url") {
             let bare = url.as_str().trim_end_matches([',', ';', ':', ')', '.', '}']);
-            return Some((url.start(), url.start() + bare.len(), mask_url_in(bare, self.dollars)));
+            return Some((url.start(), url.start() + bare.len(), redact_url_in(bare, self.dollars)));
         }
         if let Some(value) = found.name("credential") {
             let inner = unquoted(value.as_str());
-            // "basic authentication" is a word; a user and password in base64 is not one.
+            // "basic authentication" is prose; base64 is not.
             let is_basic = found["scheme"].to_ascii_lowercase().starts_with("basic");
             let is_prose = inner.len() < 6 || (is_basic && inner.chars().all(|c| c.is_ascii_lowercase()));
             return if is_prose { None } else { self.hidden(value.start(), value.as_str()) };
@@ -98,12 +102,12 @@ impl Masker<'_> {
     }
 
     /// `name=value`, `Header: value`, `"name": "value"`.
-    fn pair(&self, found: &Captures<'_>) -> Option<Hide> {
+    fn pair(&self, found: &Captures<'_>) -> Option<Replacement> {
         let (name, value) = (found.name("name")?, found.name("value")?);
         let (word, is) = (name.as_str(), found["is"].trim_end());
         if is.ends_with('=') {
             let last = word.rsplit('.').next().unwrap_or(word);
-            // `==` compares.
+            // `==` is a comparison.
             let sets = !value.as_str().starts_with('=');
             return if sets && is_secret(last) { self.hidden(value.start(), value.as_str()) } else { None };
         }
@@ -112,7 +116,7 @@ impl Masker<'_> {
         let after = self.text[value.end()..].trim_start_matches([' ', '\t', '\r']);
         let alone = line.trim_matches([' ', '\t', '-']).is_empty() && (after.is_empty() || after.starts_with('\n'));
         let is_header = matches!(word.to_ascii_lowercase().as_str(), "authorization" | "cookie");
-        // Paths that errors begin with have dots, and a single word before a colon is prose.
+        // Field paths at the start of errors have dots, and a single word before a colon is prose.
         let is_name = !word.contains('.') && (is_header || is.len() > 1 || alone || is_compound(word));
         if !is_name || !is_secret(word) {
             return None;
@@ -124,11 +128,11 @@ impl Masker<'_> {
         self.hidden(value.start() + lead, &self.text[value.start() + lead..value.start() + end])
     }
 
-    /// The password of `NAME:PASSWORD`, as `curl -u` takes it.
-    fn login(&self, start: usize, value: &str) -> Option<Hide> {
+    /// The password in `NAME:PASSWORD`, as in `curl -u`.
+    fn login(&self, start: usize, value: &str) -> Option<Replacement> {
         let inner = unquoted(value);
         let (name, password) = inner.split_once(':')?;
-        // `docker -u 1000:1000` names a user and a group.
+        // `docker -u 1000:1000` is a user and a group.
         let is_id = |text: &str| text.chars().all(|c| c.is_ascii_digit());
         if is_id(name) && is_id(password) {
             return None;
@@ -136,17 +140,17 @@ impl Masker<'_> {
         self.hidden(start + (value.len() - inner.len()).div_ceil(2) + name.len() + 1, password)
     }
 
-    /// Hides a value that starts at `start`, within its quotes; nothing if it only refers to a secret or is a switch.
-    fn hidden(&self, start: usize, value: &str) -> Option<Hide> {
+    /// Redacts a value inside its quotes; `None` if it is a reference or a boolean.
+    fn hidden(&self, start: usize, value: &str) -> Option<Replacement> {
         let inner = unquoted(value);
         let start = start + (value.len() - inner.len()).div_ceil(2);
         let harmless = inner.is_empty() || matches!(inner, "true" | "false" | "null") || self.dollars.refer(inner);
-        (!harmless).then(|| (start, start + inner.len(), HIDDEN.to_owned()))
+        (!harmless).then(|| (start, start + inner.len(), REDACTED.to_owned()))
     }
 }
 
-/// Start and end of what is secret in a header's value: without its scheme, up to the end of its quote or word; a cookie goes to the
-/// end of the line.
+/// Start and end of the secret in a header's value: without its scheme, up to the end of its quote or word, for cookies to the end of the
+/// line.
 fn header_value(rest: &str, quote: Option<char>, name: &str, word: usize) -> (usize, usize) {
     let is_scheme = |scheme: &&&str| rest.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
     let lead = SCHEMES.iter().find(is_scheme).map_or(0, |scheme| scheme.len());

@@ -1,9 +1,9 @@
-//! The stations of the railway line, and what can be asked about them.
+//! The stations of the railway line, and queries about them.
 
-use super::pb::line::{Notice, Passage, PassengerCount, Station};
-use super::refusal::Refusal;
+use crate::error::ServiceError;
+use crate::pb::route_guide::{Notice, Passage, PassengerCount, Station};
 
-/// Name and kilometres from the lower end, uphill. The line is made up.
+/// Names and distances in kilometres from the lower end. The line is fictional.
 const STATIONS: [(&str, f64); 9] = [
     ("Lakeside", 0.0),
     ("Boatyard", 1.2),
@@ -16,30 +16,30 @@ const STATIONS: [(&str, f64); 9] = [
     ("Observatory", 17.3),
 ];
 
-/// The upper end's kilometres from the lower one.
+/// Length of the line.
 const LENGTH_KM: f64 = STATIONS[STATIONS.len() - 1].1;
 
 fn station((name, km): (&str, f64)) -> Station {
     Station { name: name.to_owned(), km }
 }
 
-fn check_km(km: f64) -> Result<(), Refusal> {
+fn check_km(km: f64) -> Result<(), ServiceError> {
     if (0.0..=LENGTH_KM).contains(&km) {
         return Ok(());
     }
-    Err(Refusal::bad(format!("km is {km}; the line goes from 0 to {LENGTH_KM}")))
+    Err(ServiceError::bad(format!("km is {km}; the line goes from 0 to {LENGTH_KM}")))
 }
 
-/// The station of this name, as its place on the line.
-fn named(name: &str) -> Result<usize, Refusal> {
+/// The index of a station.
+fn named(name: &str) -> Result<usize, ServiceError> {
     STATIONS.iter().position(|(known, _)| *known == name).ok_or_else(|| {
         let known: Vec<_> = STATIONS.iter().map(|(known, _)| *known).collect();
-        Refusal::unknown(format!("unknown station `{name}`; the line has: {}", known.join(", ")))
+        ServiceError::unknown(format!("unknown station `{name}`; the line has: {}", known.join(", ")))
     })
 }
 
-/// The station nearest to a position; the lower one of two.
-pub(super) fn nearest(km: f64) -> Result<Station, Refusal> {
+/// The station nearest to a position; the lower one if two are equally near.
+pub(super) fn nearest(km: f64) -> Result<Station, ServiceError> {
     check_km(km)?;
     let distance = |station: &(&str, f64)| (station.1 - km).abs();
     let mut nearest = STATIONS[0];
@@ -52,13 +52,13 @@ pub(super) fn nearest(km: f64) -> Result<Station, Refusal> {
 }
 
 /// The next station uphill, and how far it is.
-pub(super) fn next(km: f64) -> Result<Notice, Refusal> {
+pub(super) fn next(km: f64) -> Result<Notice, ServiceError> {
     check_km(km)?;
     let next = STATIONS.into_iter().find(|(_, at)| *at > km).unwrap_or(STATIONS[STATIONS.len() - 1]);
     Ok(Notice { next: Some(station(next)), distance_km: next.1 - km })
 }
 
-/// A train that goes up first, and turns at each end.
+/// A train that starts uphill and turns at each end.
 #[derive(Clone, Debug)]
 pub(super) struct Train {
     at: usize,
@@ -66,12 +66,12 @@ pub(super) struct Train {
 }
 
 impl Train {
-    /// A train at the station of this name; at the lowest one without a name.
-    pub fn starting(from: &str) -> Result<Self, Refusal> {
+    /// A train at a station; at the lowest one if the name is empty.
+    pub fn starting(from: &str) -> Result<Self, ServiceError> {
         Ok(Self { at: if from.is_empty() { 0 } else { named(from)? }, goes_down: false })
     }
 
-    /// Where it is; then it goes on.
+    /// Returns the current station and moves to the next one.
     pub fn stop(&mut self) -> Station {
         let here = station(STATIONS[self.at]);
         if self.at == 0 {
@@ -88,7 +88,7 @@ impl Train {
     }
 }
 
-/// Adds up passages, in memory that does not grow.
+/// Sum of passages, in constant memory.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counting {
     count: PassengerCount,
@@ -96,8 +96,8 @@ pub(super) struct Counting {
 }
 
 impl Counting {
-    /// Counts one passage.
-    pub fn add(&mut self, passage: &Passage) -> Result<(), Refusal> {
+    /// Adds one passage.
+    pub fn add(&mut self, passage: &Passage) -> Result<(), ServiceError> {
         let (_, km) = STATIONS[named(&passage.station)?];
         let PassengerCount { passages, boarded, alighted, km: ridden } = &mut self.count;
         *passages = passages.saturating_add(1);
@@ -108,7 +108,7 @@ impl Counting {
         Ok(())
     }
 
-    /// The sum.
+    /// Returns the sum.
     pub fn sum(self) -> PassengerCount {
         self.count
     }

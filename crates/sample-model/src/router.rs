@@ -1,4 +1,4 @@
-//! Which version answers a request.
+//! Selects the version that responds to a request.
 
 use std::io;
 use std::sync::Arc;
@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::config::SampleConfig;
+use super::error::ServiceError;
 use super::random::SplitMix64;
-use super::refusal::Refusal;
 use super::version::Version;
 
-/// The versions behind a port, and the rule between them.
+/// The versions behind a port, and the rule that selects one.
 #[derive(Debug)]
-pub(super) struct Choice {
-    /// The versions, at least one.
+pub(super) struct Router {
+    /// At least one.
     versions: Vec<Arc<Version>>,
-    /// None where there is nothing to choose.
+    /// `None` on a version's own port.
     split: Option<Split>,
 }
 
@@ -26,13 +26,13 @@ struct Split {
     weights: Weights,
 }
 
-impl Choice {
-    /// No choice: a version's own port.
+impl Router {
+    /// The router of a version's own port.
     pub fn only(version: Arc<Version>) -> Self {
         Self { versions: vec![version], split: None }
     }
 
-    /// The front's choice between these versions, by a configuration that was checked.
+    /// The front's router. The configuration has been checked.
     pub fn between(versions: Vec<Arc<Version>>, config: &SampleConfig) -> io::Result<Self> {
         let header = (
             HeaderName::try_from(config.header.name.as_str()).map_err(io::Error::other)?,
@@ -43,7 +43,7 @@ impl Choice {
         Ok(Self { versions, split: Some(Split { header, weights }) })
     }
 
-    /// Whether this is the front.
+    /// True for the front.
     pub fn is_front(&self) -> bool {
         self.split.is_some()
     }
@@ -53,16 +53,16 @@ impl Choice {
         self.versions.iter().map(AsRef::as_ref)
     }
 
-    /// Answers what is not a prediction: the version asked for, by name or by header, else the first one.
-    pub fn metadata(&self, headers: &HeaderMap, asked: Option<&str>) -> Result<&Arc<Version>, Refusal> {
+    /// The version for anything but a prediction: selected by name or header, else the first one.
+    pub fn metadata(&self, headers: &HeaderMap, asked: Option<&str>) -> Result<&Arc<Version>, ServiceError> {
         match asked {
             Some(name) => self.named(name),
             None => Ok(self.by_header(headers).unwrap_or(&self.versions[0])),
         }
     }
 
-    /// Answers a prediction: the version asked for, by name or by header, else the next one of the weighted sequence.
-    pub fn prediction(&self, headers: &HeaderMap, asked: Option<&str>) -> Result<&Arc<Version>, Refusal> {
+    /// The version for a prediction: selected by name or header, else the next one of the weighted sequence.
+    pub fn prediction(&self, headers: &HeaderMap, asked: Option<&str>) -> Result<&Arc<Version>, ServiceError> {
         match (asked, &self.split) {
             (Some(name), _) => self.named(name),
             (None, Some(split)) => Ok(self.by_header(headers).unwrap_or_else(|| &self.versions[split.weights.next()])),
@@ -76,19 +76,19 @@ impl Choice {
         selects.then(|| self.versions.last()).flatten()
     }
 
-    fn named(&self, name: &str) -> Result<&Arc<Version>, Refusal> {
+    fn named(&self, name: &str) -> Result<&Arc<Version>, ServiceError> {
         self.versions.iter().find(|version| version.name == name).ok_or_else(|| {
             let known: Vec<_> = self.versions().map(|version| version.name.as_str()).collect();
-            Refusal::unknown(format!("unknown version `{name}`; this port has: {}", known.join(", ")))
+            ServiceError::unknown(format!("unknown version `{name}`; this port has: {}", known.join(", ")))
         })
     }
 }
 
-/// A seeded sequence of indices, each as frequent as its weight. Concurrent callers share one sequence.
+/// A seeded sequence of indices with weighted frequencies. Concurrent callers share one sequence.
 #[derive(Debug)]
 struct Weights {
     seed: u64,
-    /// Running sums of the weights.
+    /// Cumulative weights.
     ends: Vec<u64>,
     drawn: AtomicU64,
 }

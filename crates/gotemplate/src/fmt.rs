@@ -1,18 +1,18 @@
-//! Values as Go prints them: `%v`, `%q`, and floats in the forms of `strconv`.
+//! Formats values as Go's `fmt` does: `%v`, `%q`, and the float formats of `strconv` and `encoding/json`.
 
 use chrono::{DateTime, Utc};
 
-use super::memory::{Memory, check_nesting};
+use super::context::{Context, check_nesting};
 use super::value::Value;
 
-/// A value as `%v` prints it.
-pub fn show(memory: &Memory, value: &Value) -> Result<String, String> {
+/// Formats a value like `%v`.
+pub fn to_string(context: &Context, value: &Value) -> Result<String, String> {
     let mut out = String::new();
-    show_into(memory, value, 1, &mut out)?;
+    write_value(context, value, 1, &mut out)?;
     Ok(out)
 }
 
-fn show_into(memory: &Memory, value: &Value, depth: usize, out: &mut String) -> Result<(), String> {
+fn write_value(context: &Context, value: &Value, depth: usize, out: &mut String) -> Result<(), String> {
     check_nesting(depth)?;
     let before = out.len();
     match value {
@@ -20,8 +20,8 @@ fn show_into(memory: &Memory, value: &Value, depth: usize, out: &mut String) -> 
         Value::Bool(is_so) => out.push_str(if *is_so { "true" } else { "false" }),
         Value::Int(number) | Value::Int64(number) => out.push_str(&number.to_string()),
         Value::Float(number) => out.push_str(&float(*number)),
-        Value::Text(text) => {
-            memory.spend(text.len())?;
+        Value::String(text) => {
+            context.spend(text.len())?;
             out.push_str(text);
         }
         Value::Time(time) => out.push_str(&time_text(*time)),
@@ -31,43 +31,43 @@ fn show_into(memory: &Memory, value: &Value, depth: usize, out: &mut String) -> 
                 if at > 0 {
                     out.push(' ');
                 }
-                show_into(memory, item, depth + 1, out)?;
+                write_value(context, item, depth + 1, out)?;
             }
             out.push(']');
         }
         Value::Map(map) => {
             out.push_str("map[");
-            for (at, (key, value)) in memory.entries(*map).iter().enumerate() {
+            for (at, (key, value)) in context.entries(*map).iter().enumerate() {
                 if at > 0 {
                     out.push(' ');
                 }
-                memory.spend(key.len())?;
+                context.spend(key.len())?;
                 out.push_str(key);
                 out.push(':');
-                show_into(memory, value, depth + 1, out)?;
+                write_value(context, value, depth + 1, out)?;
             }
             out.push(']');
         }
     }
-    // Texts within are paid for; the rest of it is small.
-    memory.spend((out.len() - before).min(64) + 1)
+    // The strings inside are already paid for; everything else is small.
+    context.spend((out.len() - before).min(64) + 1)
 }
 
-/// A time as Go's `String` of it, in UTC.
+/// Formats a time like Go's `Time.String`, in UTC.
 fn time_text(time: DateTime<Utc>) -> String {
     let nanos = time.timestamp_subsec_nanos();
     let fraction = if nanos == 0 { String::new() } else { format!(".{nanos:09}") };
     format!("{}{} +0000 UTC", time.format("%Y-%m-%d %H:%M:%S"), fraction.trim_end_matches('0'))
 }
 
-/// Digits and exponent of a float's shortest form: `d.ddd` times ten to the exponent.
+/// Digits and exponent of the shortest decimal that reads back as the same float: `d.ddd` times ten to the exponent.
 fn shortest(number: f64) -> (String, i32) {
     let text = format!("{:e}", number.abs());
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     (digits.replace('.', ""), exponent.parse().unwrap_or(0))
 }
 
-/// Not a number, or infinite.
+/// Go's name for a float that is not finite.
 pub fn not_finite(number: f64) -> Option<&'static str> {
     match number {
         _ if number.is_nan() => Some("NaN"),
@@ -77,7 +77,7 @@ pub fn not_finite(number: f64) -> Option<&'static str> {
     }
 }
 
-/// A float as `%v` prints it: the shortest digits that read back the same, with an exponent below 1e-4 and from a million on.
+/// Formats a float like `%v`: shortest digits, with an exponent below 1e-4 and from one million on.
 pub fn float(number: f64) -> String {
     if let Some(name) = not_finite(number) {
         return name.to_owned();
@@ -91,7 +91,7 @@ pub fn float(number: f64) -> String {
     }
 }
 
-/// A float as `encoding/json` writes it.
+/// Formats a float like `encoding/json`.
 pub fn json_float(number: f64) -> String {
     let (digits, exponent) = shortest(number);
     let sign = if number.is_sign_negative() { "-" } else { "" };
@@ -102,7 +102,7 @@ pub fn json_float(number: f64) -> String {
     }
 }
 
-/// Digits without an exponent.
+/// Formats digits without an exponent.
 pub fn plain(digits: &str, exponent: i32) -> String {
     let len = i32::try_from(digits.len()).unwrap_or(i32::MAX);
     if exponent < 0 {
@@ -117,7 +117,7 @@ pub fn plain(digits: &str, exponent: i32) -> String {
     format!("{whole}.{fraction}")
 }
 
-/// Digits with an exponent of at least `width` digits.
+/// Formats digits with an exponent of at least `width` digits.
 pub fn with_exponent(digits: &str, exponent: i32, letter: char, width: usize) -> String {
     let (first, others) = digits.split_at(digits.len().min(1));
     let point = if others.is_empty() { "" } else { "." };
@@ -125,7 +125,7 @@ pub fn with_exponent(digits: &str, exponent: i32, letter: char, width: usize) ->
     format!("{first}{point}{others}{letter}{sign}{:0width$}", exponent.unsigned_abs())
 }
 
-/// A text in double quotes, as `%q` writes it.
+/// Quotes a string like `%q`.
 pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
@@ -139,7 +139,7 @@ pub fn quote(text: &str) -> String {
     out
 }
 
-/// A character within quotes, but for the quotes themselves.
+/// Escapes a character inside quotes, except the quotes themselves.
 pub fn quote_char(c: char, out: &mut String) {
     match c {
         '\\' => out.push_str("\\\\"),
@@ -157,9 +157,9 @@ pub fn quote_char(c: char, out: &mut String) {
     }
 }
 
-/// Whether Go prints a character as it is: letters, marks, numbers, punctuation, symbols and the ASCII space.
+/// Reports if Go prints a character unescaped: letters, marks, numbers, punctuation, symbols and the ASCII space.
 fn is_printable(c: char) -> bool {
-    // After another character, `escape_debug` leaves combining marks alone, as Go does.
+    // Behind another character, `escape_debug` keeps combining marks, as Go does.
     matches!(c, '\'' | '"') || ['a', c].iter().collect::<String>().escape_debug().nth(1) == Some(c) && c != '\\'
 }
 
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn floats_read_as_go_prints_them() {
+    fn floats_are_formatted_as_in_go() {
         for (number, shown) in [
             (0.0, "0"),
             (-0.0, "-0"),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_quoted_as_go_quotes_them() {
+    fn strings_are_quoted_as_in_go() {
         assert_eq!(
             quote("a\"b\\c\n\té\u{301}\u{a0}\u{7f}\u{0}\u{10ffff}'"),
             r#""a\"b\\c\n\té"#.to_owned() + "\u{301}" + r#"\u00a0\x7f\x00\U0010ffff'""#

@@ -1,24 +1,24 @@
-//! The blocks of a template, checked before it is parsed: each is ended, none nests too deep.
+//! Checks the blocks of a template before it is parsed: each has an end, and none nests too deeply.
 //!
-//! The parser takes a template that ends within a block, drops what follows a stray `{{end}}`, and calls itself for each `else if`.
+//! The parser accepts a template that ends inside a block, ignores everything after a stray `{{end}}`, and recurses for each `else if`.
 
 use std::borrow::Cow;
 
 use super::bounds::MAX_BLOCKS;
 
-/// A fault with the place in bytes where it is.
-pub type Fault = (usize, String);
+/// A message with the byte offset it is about.
+pub type ErrorAt = (usize, String);
 
 /// An open block.
 struct Block<'t> {
     word: &'t str,
     at: usize,
-    /// Levels that it takes: one, and one for each `else if`.
+    /// Nesting levels: one, plus one for each `else if`.
     levels: usize,
 }
 
-/// Checks the blocks of a template. What can't be read is left to the parser.
-pub fn check(text: &str) -> Result<(), Fault> {
+/// Checks the blocks of a template. Syntax errors are left to the parser.
+pub fn check(text: &str) -> Result<(), ErrorAt> {
     let mut open: Vec<Block<'_>> = Vec::new();
     let mut from = 0;
     while let Some(at) = text[from..].find("{{").map(|found| from + found) {
@@ -46,8 +46,8 @@ pub fn check(text: &str) -> Result<(), Fault> {
     }
 }
 
-/// The same template with comments that trim what is before them, and not what follows, as actions that print nothing: the parser
-/// has each trim both. Places stay what they are.
+/// Replaces comments that trim on the left only (`{{- /* … */}}`) by actions that print nothing, because the parser trims on both sides
+/// of them. Offsets do not change.
 pub fn plain_comments(text: &str) -> Cow<'_, str> {
     let mut plain = String::new();
     let (mut kept, mut from) = (0, 0);
@@ -58,7 +58,7 @@ pub fn plain_comments(text: &str) -> Cow<'_, str> {
         if trims_before && text[at..end].ends_with("*/}}") {
             plain.push_str(&text[kept..at]);
             plain.push_str("{{- \"\"");
-            // Room for what the comment takes beyond the action's own eight bytes.
+            // Pads the action, which has eight bytes, to the length of the comment.
             let filler = text[at..end].bytes().skip(6).take(end - at - 8);
             plain.extend(filler.map(|byte| if byte == b'\n' { '\n' } else { ' ' }));
             plain.push_str("}}");
@@ -72,13 +72,13 @@ pub fn plain_comments(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// The first word of a text, and what follows.
+/// The first word of a text, and the rest.
 fn word(text: &str) -> (&str, &str) {
     let text = text.trim_start();
     text.split_at(text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len()))
 }
 
-/// What stands in an action, without a trim marker, and where it ends; nothing for one that does not end.
+/// The content of an action without its trim marker, and the offset after it; `None` if it is not closed.
 fn action(text: &str, start: usize) -> Option<(&str, usize)> {
     let marked = text[start..].strip_prefix('-').is_some_and(|rest| rest.starts_with([' ', '\t', '\r', '\n']));
     let start = start + usize::from(marked);
@@ -101,7 +101,7 @@ fn action(text: &str, start: usize) -> Option<(&str, usize)> {
     }
 }
 
-/// The length of a text in quotes, in which a backslash escapes.
+/// The length of a quoted string with backslash escapes.
 fn quoted(text: &str, quote: char) -> Option<usize> {
     let mut is_escaped = true;
     for (at, c) in text.char_indices() {
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_have_an_end_and_ends_have_a_block() {
+    fn unmatched_blocks_and_ends_are_reported_with_their_offset() {
         for text in
             ["{{if .a}}{{else if .b}}{{else}}{{end}}", "{{- range . -}}{{- end -}}", "{{/* {{if}} */}}", "{{`{{if}}`}}"]
         {
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_trims_on_the_sides_that_say_so() {
+    fn comments_trim_only_on_the_marked_side() {
         for (text, plain) in [
             ("a {{- /* c */}} b", "a {{- \"\"     }} b"),
             ("a {{- /**/}}", "a {{- \"\"  }}"),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_blocks_nor_else_ifs_nest_without_bound() {
+    fn nesting_of_blocks_and_else_ifs_is_bounded() {
         let deep = format!("{}{}", "{{if .}}".repeat(60), "{{end}}".repeat(60));
         let chain = format!("{{{{if .}}}}{}{{{{end}}}}", "{{else if .}}".repeat(60));
         for text in [deep, chain] {

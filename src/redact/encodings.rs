@@ -1,24 +1,24 @@
-//! How a secret may be written where it is repeated: escaped as in JSON, percent-encoded, or as it is.
+//! Encodings in which a response may repeat a secret: verbatim, escaped as in JSON, percent-encoded.
 
 use std::fmt::Write;
 
-/// How JSON is written: whether a character that may stand as it is gets escaped.
+/// Conventions of JSON writers: the optional characters that they escape.
 const JSON: [fn(char) -> bool; 4] = [|_| false, is_html, |c| !c.is_ascii(), |c| is_html(c) || !c.is_ascii()];
 
-/// What percent-encoding leaves as it is, besides letters and digits: forms, components of URLs, paths.
+/// Characters that percent-encoding keeps besides letters and digits: in encodings, URL components, and paths.
 const PLAIN: [&[u8]; 4] = [b"-_.*", b"-_.~", b"-_.!~*'()", b"-_.~/:@!$'()*,;=&+"];
 
-/// What servers written in Go escape in JSON, so that it may stand in a page.
+/// Characters that Go escapes in JSON, to make it safe in HTML.
 fn is_html(c: char) -> bool {
     matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}')
 }
 
-/// The secret in each form that differs from the others; first as it is.
-pub fn forms(secret: &str) -> Vec<String> {
-    let mut forms = vec![secret.to_owned()];
+/// All distinct encodings of a secret, starting with the verbatim one.
+pub fn encodings(secret: &str) -> Vec<String> {
+    let mut encodings = vec![secret.to_owned()];
     let mut add = |form: String| {
-        if !forms.contains(&form) {
-            forms.push(form);
+        if !encodings.contains(&form) {
+            encodings.push(form);
         }
     };
     for is_upper in [true, false] {
@@ -35,7 +35,7 @@ pub fn forms(secret: &str) -> Vec<String> {
             add(text);
         }
     }
-    forms
+    encodings
 }
 
 fn json(text: &str, is_escaped: fn(char) -> bool, is_upper: bool) -> String {
@@ -49,7 +49,7 @@ fn json(text: &str, is_escaped: fn(char) -> bool, is_upper: bool) -> String {
             '\u{8}' => json.push_str("\\b"),
             '\u{c}' => json.push_str("\\f"),
             c if c < ' ' || is_escaped(c) => {
-                // Writing to a text can't fail.
+                // Writing to a string can't fail.
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     let _ = if is_upper { write!(json, "\\u{unit:04X}") } else { write!(json, "\\u{unit:04x}") };
                 }
@@ -77,15 +77,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_without_special_characters_has_one_form() {
-        assert_eq!(forms("eyJhbGciOi.J9_x-1"), ["eyJhbGciOi.J9_x-1"]);
+    fn a_secret_without_special_characters_has_one_encoding() {
+        assert_eq!(encodings("eyJhbGciOi.J9_x-1"), ["eyJhbGciOi.J9_x-1"]);
     }
 
     #[test]
-    fn each_form_is_read_back_as_the_secret() {
+    fn each_encoding_decodes_to_the_secret() {
         let secret = "a\"\\/<&>\n\t\u{1}ö€𝄞 +%'~*";
         let percent = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
-        for form in forms(secret) {
+        for form in encodings(secret) {
             let json = serde_json::from_str(&format!("\"{form}\"")).unwrap_or_default();
             let meant = [form.clone(), json, percent(&form), percent(&form.replace('+', "%20"))];
             assert!(meant.iter().any(|text| text == secret), "{form}");

@@ -1,29 +1,29 @@
-//! Why a request gets no prediction, in the terms of both protocols.
+//! The error of a request, for REST and gRPC.
 
 use http::StatusCode;
 use tonic::{Code, Status};
 
-/// A request that is not answered with a prediction.
+/// Error response to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    /// The HTTP status; metrics count it for gRPC too, where the status on the wire is always 200.
+pub(super) struct ServiceError {
+    /// HTTP status. Metrics use it for gRPC too, where the status on the wire is always 200.
     pub status: StatusCode,
-    /// What was wrong and what was expected.
+    /// The mistake, and the expectation.
     pub message: String,
 }
 
-impl Refusal {
-    /// The request is wrong: 400.
+impl ServiceError {
+    /// 400: the request is malformed.
     pub fn bad(message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, message: message.into() }
     }
 
-    /// There is no such model or version: 404.
+    /// 404: no such model, version or page.
     pub fn unknown(message: impl Into<String>) -> Self {
         Self { status: StatusCode::NOT_FOUND, message: message.into() }
     }
 
-    /// The same in gRPC's terms.
+    /// Converts to a gRPC status.
     pub fn to_grpc(&self) -> Status {
         let code = match self.status {
             StatusCode::BAD_REQUEST => Code::InvalidArgument,

@@ -1,4 +1,4 @@
-//! Secrets that were sent: what a receiver repeats of them is hidden by what it is, not by what it is called.
+//! Secrets of a request. Responses that repeat them are redacted by value, not by name.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,34 +6,34 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use url::{Position, Url, form_urlencoded};
 
-use super::forms::forms;
-use super::names::{HIDDEN, is_secret, is_secret_parameter};
+use super::encodings::encodings;
+use super::names::{REDACTED, is_secret, is_secret_parameter};
 
-/// Shortest secret that is looked for in an answer, in bytes: what is shorter is a word of any answer.
+/// Shortest secret that is searched for, in bytes. Shorter ones occur in any response by chance.
 const SHORTEST: usize = 6;
 
-/// What a request held that only its receiver may know.
+/// Secrets of a request, known to its receiver only.
 #[derive(Clone, Default)]
-pub struct SentSecrets {
+pub struct RequestSecrets {
     secrets: Vec<String>,
-    /// How they may be written in an answer. The longest first, so that no part of one is left.
-    forms: Vec<String>,
+    /// Encodings of the secrets, longest first, so that no part of one is left.
+    encodings: Vec<String>,
 }
 
-impl SentSecrets {
-    /// Of a request with this URL and these headers: passwords, secret-looking parameters, credentials.
+impl RequestSecrets {
+    /// Collects passwords, secret parameters and credentials from the URL and headers of a request.
     pub fn of(url: &str, headers: &[(String, String)]) -> Self {
         let mut secrets = Vec::new();
         if let Ok(url) = Url::parse(url) {
             secrets.extend(parameters(url.query().unwrap_or_default()));
-            // A user alone is a token.
+            // A user without a password is a token.
             secrets.push(url.password().unwrap_or(url.username()).to_owned());
             secrets.extend(login(&url));
         }
-        Self { secrets, forms: Vec::new() }.with_headers(headers)
+        Self { secrets, encodings: Vec::new() }.with_headers(headers)
     }
 
-    /// As [`SentSecrets::of`], for a webhook: of its URL, all that follows the host is a secret.
+    /// Like [`RequestSecrets::of`], for a webhook: everything after the host of its URL is secret.
     pub fn of_webhook(url: &str, headers: &[(String, String)]) -> Self {
         let mut secrets = vec![url.to_owned()];
         if let Ok(url) = Url::parse(url) {
@@ -43,10 +43,10 @@ impl SentSecrets {
             secrets.extend([url.username().to_owned(), url.password().unwrap_or_default().to_owned()]);
             secrets.extend(login(&url));
         }
-        Self { secrets, forms: Vec::new() }.with_headers(headers)
+        Self { secrets, encodings: Vec::new() }.with_headers(headers)
     }
 
-    /// The same, and what a body that was sent has in it: a form's parameters, or the fields of JSON.
+    /// Adds the secrets of the request's body: parameters of a form, or fields of JSON.
     #[must_use]
     pub fn with_body(mut self, body: &[u8]) -> Self {
         match serde_json::from_slice::<Value>(body) {
@@ -88,25 +88,25 @@ impl SentSecrets {
         self.secrets.retain(|secret| secret.len() >= SHORTEST);
         self.secrets.sort();
         self.secrets.dedup();
-        self.forms = self.secrets.iter().flat_map(|secret| forms(secret)).collect();
-        self.forms.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
-        self.forms.dedup();
+        self.encodings = self.secrets.iter().flat_map(|secret| encodings(secret)).collect();
+        self.encodings.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        self.encodings.dedup();
         self
     }
 
-    /// The text without them, as they are, escaped as in JSON, or percent-encoded.
-    pub fn hide(&self, text: &str) -> String {
-        self.forms.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), HIDDEN))
+    /// Redacts the secrets in a text, in all [`encodings`].
+    pub fn redact(&self, text: &str) -> String {
+        self.encodings.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), REDACTED))
     }
 
-    /// The bytes without them, as [`SentSecrets::hide`] does.
-    pub fn hide_bytes(&self, bytes: &[u8]) -> Vec<u8> {
-        self.forms.iter().fold(bytes.to_vec(), |bytes, secret| {
+    /// Like [`RequestSecrets::redact`], for bytes.
+    pub fn redact_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        self.encodings.iter().fold(bytes.to_vec(), |bytes, secret| {
             let mut shown = Vec::with_capacity(bytes.len());
             let mut from = 0;
             for at in memchr::memmem::find_iter(&bytes, secret.as_bytes()) {
                 shown.extend_from_slice(&bytes[from..at]);
-                shown.extend_from_slice(HIDDEN.as_bytes());
+                shown.extend_from_slice(REDACTED.as_bytes());
                 from = at + secret.len();
             }
             shown.extend_from_slice(&bytes[from..]);
@@ -115,17 +115,17 @@ impl SentSecrets {
     }
 }
 
-/// What the user and password of a URL are sent as, and what the password is.
+/// The credentials of a URL: encoded as a header, and the decoded password.
 fn login(url: &Url) -> Vec<String> {
     let meant = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let (user, password) = (meant(url.username()), meant(url.password().unwrap_or_default()));
     let sent = STANDARD.encode(format!("{user}:{password}"));
-    // A user alone is a token.
+    // A user without a password is a token.
     let secret = if url.password().is_some() { password } else { user };
     if secret.is_empty() { Vec::new() } else { vec![sent, secret] }
 }
 
-/// The values of secret-looking parameters, as they were written and as they are meant.
+/// The values of secret parameters, verbatim and decoded.
 fn parameters(form: &str) -> Vec<String> {
     let written = form.split('&').filter_map(|pair| pair.split_once('='));
     let written = written.filter(|(name, _)| is_secret_parameter(name)).map(|(_, value)| value.to_owned());
@@ -142,40 +142,41 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_hidden_however_they_were_sent() {
-        let hide = |url: &str, headers: &[(String, String)], text: &str| SentSecrets::of(url, headers).hide(text);
-        assert_eq!(hide("http://user:hunter2@h/", &[], "user hunter2"), "user [hidden]");
-        assert_eq!(hide("http://token-of-mine@h/", &[], "token-of-mine"), "[hidden]");
+    fn credentials_of_urls_headers_and_forms_are_redacted() {
+        let redact =
+            |url: &str, headers: &[(String, String)], text: &str| RequestSecrets::of(url, headers).redact(text);
+        assert_eq!(redact("http://user:hunter2@h/", &[], "user hunter2"), "user [hidden]");
+        assert_eq!(redact("http://token-of-mine@h/", &[], "token-of-mine"), "[hidden]");
         assert_eq!(
-            hide("http://h/?api_key=a%20secret&query=visible", &[], "a secret, a%20secret, visible"),
+            redact("http://h/?api_key=a%20secret&query=visible", &[], "a secret, a%20secret, visible"),
             "[hidden], [hidden], visible"
         );
         assert_eq!(
-            hide("http://h/", &header("Authorization", "Bearer hunter2"), "Bearer hunter2 or hunter2"),
+            redact("http://h/", &header("Authorization", "Bearer hunter2"), "Bearer hunter2 or hunter2"),
             "[hidden] or [hidden]"
         );
         // user:hunter2
         let basic = header("Authorization", "Basic dXNlcjpodW50ZXIy");
-        assert_eq!(hide("http://h/", &basic, "dXNlcjpodW50ZXIy is hunter2"), "[hidden] is [hidden]");
+        assert_eq!(redact("http://h/", &basic, "dXNlcjpodW50ZXIy is hunter2"), "[hidden] is [hidden]");
         assert_eq!(
-            SentSecrets::of("http://h/", &[]).with_body(b"password=hunter2&x=visible").hide("hunter2 visible"),
+            RequestSecrets::of("http://h/", &[]).with_body(b"password=hunter2&x=visible").redact("hunter2 visible"),
             "[hidden] visible"
         );
     }
 
     #[test]
-    fn what_bodies_and_cookies_hold_is_hidden() {
-        let sent = SentSecrets::of("http://h/", &header("Cookie", "session=hunter2; theme=\"darkest\""));
-        assert_eq!(sent.hide("hunter2 darkest"), "[hidden] [hidden]");
-        let hide = |body: &str, text: &str| SentSecrets::default().with_body(body.as_bytes()).hide(text);
+    fn secrets_of_bodies_and_cookies_are_redacted() {
+        let sent = RequestSecrets::of("http://h/", &header("Cookie", "session=hunter2; theme=\"darkest\""));
+        assert_eq!(sent.redact("hunter2 darkest"), "[hidden] [hidden]");
+        let redact = |body: &str, text: &str| RequestSecrets::default().with_body(body.as_bytes()).redact(text);
         let json = r#"[{"password": {"text": "hunter2"}, "query": "visible", "token": 123456}]"#;
-        assert_eq!(hide(json, "hunter2 visible 123456"), "[hidden] visible 123456");
-        assert_eq!(hide("password=hunter2&query=visible", "hunter2 visible"), "[hidden] visible");
+        assert_eq!(redact(json, "hunter2 visible 123456"), "[hidden] visible 123456");
+        assert_eq!(redact("password=hunter2&query=visible", "hunter2 visible"), "[hidden] visible");
     }
 
     #[test]
-    fn a_secret_is_found_however_it_is_written() {
-        let sent = SentSecrets::default().with_body(br#"{"password": "p\"a<s/s w\u00f6rd"}"#);
+    fn a_secret_is_found_in_all_encodings() {
+        let sent = RequestSecrets::default().with_body(br#"{"password": "p\"a<s/s w\u00f6rd"}"#);
         for written in [
             r#"p"a<s/s wörd"#,
             r#"p\"a<s/s wörd"#,
@@ -189,34 +190,34 @@ mod tests {
             "p%22a%3Cs/s%20w%C3%B6rd",
         ] {
             let text = format!("<{written}>");
-            assert_eq!(sent.hide(&text), "<[hidden]>", "{written}");
-            assert_eq!(sent.hide_bytes(text.as_bytes()), b"<[hidden]>", "{written}");
+            assert_eq!(sent.redact(&text), "<[hidden]>", "{written}");
+            assert_eq!(sent.redact_bytes(text.as_bytes()), b"<[hidden]>", "{written}");
         }
-        // The user and password of a URL are sent as a header, and decoded: user:p@ssword.
-        let sent = SentSecrets::of("http://user:p%40ssword@h/", &[]);
-        assert_eq!(sent.hide("p%40ssword p@ssword dXNlcjpwQHNzd29yZA== user"), "[hidden] [hidden] [hidden] user");
+        // Sent as a header, decoded: user:p@ssword.
+        let sent = RequestSecrets::of("http://user:p%40ssword@h/", &[]);
+        assert_eq!(sent.redact("p%40ssword p@ssword dXNlcjpwQHNzd29yZA== user"), "[hidden] [hidden] [hidden] user");
     }
 
     #[test]
-    fn what_is_no_secret_stays() {
+    fn anything_else_is_kept() {
         let text = "http://prometheus/api/v1/query?query=up gave prometheus, tenant-1, user and pw";
-        let sent = SentSecrets::of("http://prometheus/api/v1/query?query=up", &header("X-Scope-OrgID", "tenant-1"));
-        assert_eq!(sent.hide(text), text);
-        // Too short to be told from any other word.
-        assert_eq!(SentSecrets::of("http://user:pw@h/", &[]).hide(text), text);
+        let sent = RequestSecrets::of("http://prometheus/api/v1/query?query=up", &header("X-Scope-OrgID", "tenant-1"));
+        assert_eq!(sent.redact(text), text);
+        // Too short.
+        assert_eq!(RequestSecrets::of("http://user:pw@h/", &[]).redact(text), text);
     }
 
     #[test]
-    fn of_a_webhook_all_but_the_host_is_hidden() {
-        let sent = SentSecrets::of_webhook("http://hook.test/services/T0/SECREThook?x=visible", &[]);
+    fn all_of_a_webhook_but_its_host_is_redacted() {
+        let sent = RequestSecrets::of_webhook("http://hook.test/services/T0/SECREThook?x=visible", &[]);
         let text = "hook.test has no SECREThook in /services/T0/SECREThook";
-        assert_eq!(sent.hide(text), "hook.test has no [hidden] in [hidden]");
+        assert_eq!(sent.redact(text), "hook.test has no [hidden] in [hidden]");
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_searched_too() {
-        let sent = SentSecrets::of("http://user:hunter2@h/", &[]);
-        assert_eq!(sent.hide_bytes(b"\xffhunter2\xfehunter2"), b"\xff[hidden]\xfe[hidden]");
-        assert_eq!(sent.hide_bytes(b"\xff"), b"\xff");
+    fn bytes_that_are_not_utf8_are_searched_too() {
+        let sent = RequestSecrets::of("http://user:hunter2@h/", &[]);
+        assert_eq!(sent.redact_bytes(b"\xffhunter2\xfehunter2"), b"\xff[hidden]\xfe[hidden]");
+        assert_eq!(sent.redact_bytes(b"\xff"), b"\xff");
     }
 }

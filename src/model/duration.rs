@@ -1,4 +1,4 @@
-//! Durations as Go writes them (`1m30s`, `500ms`, `1.5h`): the spelling of every duration in values and documents.
+//! Durations in Go's format (`1m30s`, `500ms`, `1.5h`), used in values and documents.
 
 use std::fmt;
 use std::str::FromStr;

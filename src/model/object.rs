@@ -1,8 +1,8 @@
-//! Objects of a cluster, as tasks name them.
+//! References to objects of a cluster.
 
 use std::fmt;
 
-/// A kind of object, as the API's paths name it.
+/// A resource type, as in API paths.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResourceKind {
     /// API group, such as `apps`; empty for the core group.
@@ -14,7 +14,7 @@ pub struct ResourceKind {
 }
 
 impl fmt::Display for ResourceKind {
-    /// As kubectl writes it: `deployments.apps`, `services`.
+    /// Formats as kubectl does: `deployments.apps`, `services`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.group.as_str() {
             "" => f.write_str(&self.resource),
@@ -23,19 +23,19 @@ impl fmt::Display for ResourceKind {
     }
 }
 
-/// One object.
+/// Reference to an object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectRef {
-    /// What it is.
+    /// Resource type.
     pub kind: ResourceKind,
-    /// Its namespace; absent for that of the experiment.
+    /// Namespace; `None` for the experiment's.
     pub namespace: Option<String>,
-    /// Its name.
+    /// Object name.
     pub name: String,
 }
 
 impl fmt::Display for ObjectRef {
-    /// As kubectl writes it: `deployments.apps/web`.
+    /// Formats as kubectl does: `deployments.apps/web`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.kind, self.name)
     }

@@ -11,7 +11,7 @@ pub struct TlsOptions {
     pub skip_verify: bool,
 }
 
-/// A client certificate.
+/// A client certificate with its private key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
     /// Certificate chain, the leaf first.

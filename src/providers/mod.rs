@@ -1,17 +1,17 @@
-//! Metric providers: what is asked of them, and what their answers say.
+//! Metric providers: queries, and their responses.
 //!
-//! A provider template becomes, for one version, a [`ProviderSpec`]: where to ask, and one [`MetricSpec`] for each metric. What comes
-//! back is read by [`answer::read`], which knows Prometheus's envelope and takes anything else by the metric's jq expression. Whatever
-//! keeps a metric from having a value is told as one of two things: the metric is *absent*, as the provider was asked and has nothing,
-//! or the answer is *unusable*. Only what is absent falls under the metric's no-data policy; a refused login is never a pass.
+//! A provider template is rendered for each version and parsed as a [`ProviderSpec`], which has the URL and a [`MetricSpec`] per metric.
+//! [`response::read`] reads a response: it knows Prometheus's format, and evaluates the metric's jq expression on anything else. A metric
+//! without a value is either *absent* (the provider responded properly, and has no data) or *unusable* (an error). The invariant: only an
+//! absent metric is subject to its no-data policy, so a rejected login never counts as a pass.
 
-pub mod answer;
-pub mod prometheus;
-pub mod reduce;
-pub mod retry;
-pub mod spec;
-pub mod window;
+pub(crate) mod prometheus;
+pub(crate) mod reduce;
+pub(crate) mod response;
+pub(crate) mod retry;
+pub(crate) mod spec;
+pub(crate) mod window;
 
-pub use answer::{Answer, Found, Reading};
-pub use reduce::Reduce;
-pub use spec::{MetricSpec, ProviderSpec};
+pub(crate) use reduce::Reduce;
+pub(crate) use response::Outcome;
+pub(crate) use spec::{MetricSpec, ProviderSpec};

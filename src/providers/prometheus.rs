@@ -1,14 +1,14 @@
-//! The envelope of Prometheus's HTTP API (`/api/v1/query`, `/api/v1/query_range`), which its relatives share.
+//! Responses of Prometheus's HTTP API (`/api/v1/query`, `/api/v1/query_range`) and of compatible providers.
 //!
-//! Format: <https://prometheus.io/docs/prometheus/latest/querying/api/#format-overview>. Sample values are texts, so that `NaN` and
-//! `+Inf` can be told.
+//! Format: <https://prometheus.io/docs/prometheus/latest/querying/api/#format-overview>. Sample values are strings, because JSON has no `NaN`
+//! and `+Inf`.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// An answer in this envelope.
+/// A response in this format.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Envelope {
+pub(crate) enum Envelope {
     /// `status: success`.
     Success {
         /// The result.
@@ -18,32 +18,32 @@ pub enum Envelope {
     },
     /// `status: error`: its `errorType` and `error`.
     Error {
-        /// What kind of error, such as `bad_data`.
+        /// Type of the error, such as `bad_data`.
         kind: String,
-        /// The words.
+        /// Error message.
         message: String,
         /// `warnings` and `infos`.
         warnings: Vec<String>,
     },
 }
 
-/// A result. A sample is its instant, in seconds since 1970, and its value as it was written.
+/// A result. A sample is a timestamp, in seconds since 1970, and its value verbatim.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Data {
-    /// One sample of each series.
+pub(crate) enum Data {
+    /// One sample per series.
     Vector(Vec<(f64, String)>),
-    /// Several samples of each series.
+    /// Several samples per series.
     Matrix(Vec<Vec<(f64, String)>>),
     /// One number.
     Scalar((f64, String)),
-    /// Series that have no plain number each.
+    /// Series that are malformed or not plain numbers.
     Broken {
-        /// How many series there are.
+        /// Number of series.
         count: usize,
-        /// What is wrong with one of them.
+        /// The defect of one of them.
         reason: String,
     },
-    /// A text, or what this program does not know: its type.
+    /// A string, or an unknown type of result; the type's name.
     Other(String),
 }
 
@@ -52,7 +52,7 @@ struct Raw {
     status: String,
     #[serde(default)]
     data: Option<RawData>,
-    // What is no text here says nothing, and does not make another document of this one.
+    // Values of unexpected types in these fields are ignored.
     #[serde(default, rename = "errorType")]
     error_type: Value,
     #[serde(default)]
@@ -71,13 +71,13 @@ struct RawData {
     result: Value,
 }
 
-/// An instant, in seconds since 1970, and the value as it was written.
+/// A timestamp, in seconds since 1970, and the value verbatim.
 type Sample = (f64, String);
 
-/// Reads an answer, if it is in this envelope.
-pub fn envelope(body: &[u8]) -> Option<Envelope> {
+/// Parses a response; `None` if it is not in this format.
+pub(crate) fn envelope(body: &[u8]) -> Option<Envelope> {
     let raw: Raw = serde_json::from_slice(body).ok()?;
-    let warnings = [raw.warnings, raw.infos].into_iter().flat_map(texts).collect();
+    let warnings = [raw.warnings, raw.infos].into_iter().flat_map(strings).collect();
     match (raw.status.as_str(), raw.data) {
         ("success", Some(data)) => Some(Envelope::Success { data: read(data), warnings }),
         ("error", _) => {
@@ -88,8 +88,8 @@ pub fn envelope(body: &[u8]) -> Option<Envelope> {
     }
 }
 
-/// The texts of a list; what else is there says nothing, and spoils nothing.
-fn texts(list: Value) -> Vec<String> {
+/// The strings of a list; other elements are ignored.
+fn strings(list: Value) -> Vec<String> {
     let Value::Array(list) = list else { return Vec::new() };
     let text = |value| if let Value::String(text) = value { Some(text) } else { None };
     list.into_iter().filter_map(text).collect()
@@ -107,13 +107,13 @@ fn read(data: RawData) -> Data {
     }
 }
 
-/// Every series as `read` has it. Only a list without entries is empty: one broken series spoils them all.
+/// Parses all series; fails if one is broken. Only a list without entries is an empty result.
 fn each<T>(result: Value, read: fn(&Value) -> Result<T, &'static str>) -> Result<Vec<T>, Data> {
     let Value::Array(list) = result else {
         return Err(Data::Broken { count: 0, reason: "the result is not a list of series".to_owned() });
     };
     let count = list.len();
-    // Each is let go once it is read.
+    // Each series is freed after it is parsed.
     let series: Result<Vec<T>, &str> = list.into_iter().map(|series| read(&series)).collect();
     series.map_err(|reason| Data::Broken { count, reason: reason.to_owned() })
 }
@@ -139,7 +139,7 @@ fn of_matrix(series: &Value) -> Result<Vec<Sample>, &'static str> {
     }
 }
 
-/// Relatives of Prometheus write a value as a number.
+/// Parses a sample. Some providers write the value as a number.
 fn sample(value: &Value) -> Option<Sample> {
     let [time, value] = value.as_array()?.as_slice() else { return None };
     let text = match value {
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn other_documents_are_not_taken_for_it() {
+    fn other_documents_are_not_recognized() {
         for body in
             ["{}", "[]", r#"{"status":"ok"}"#, r#"{"status":"success"}"#, r#"{"status":200,"data":{}}"#, "<html>", ""]
         {

@@ -1,34 +1,34 @@
-//! How several series become one.
+//! Aggregation of several series.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is made of several series; without it, several are an error.
+/// Aggregation of several series; without one, several series are an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Reduce {
-    /// Their sum.
+pub(crate) enum Reduce {
+    /// Sum.
     Sum,
     /// The largest.
     Max,
     /// The smallest.
     Min,
-    /// Their mean.
+    /// Arithmetic mean.
     Avg,
-    /// The first one, as the provider orders them.
+    /// The first one in the provider's order.
     First,
-    /// What the metric's `jqExpression` makes of all of them.
+    /// The value of the metric's `jqExpression`.
     Jq,
 }
 
 impl Reduce {
-    /// One number of several; `None` where there is none. With `Jq` the first, as the expression has looked at all.
+    /// Aggregates values; `None` if there are none. `Jq` takes the first one, because the expression has aggregated already.
     ///
-    /// A NaN among them makes NaN of all but the first. Where an infinite one is there, too, or two that cancel each other, that one
-    /// is given: infinity never passes for nothing.
-    pub fn of(self, values: &[f64]) -> Option<f64> {
+    /// The result is NaN if any value is, except for `First`. An infinite value takes precedence over NaN, so that infinity is never
+    /// mistaken for missing data.
+    pub(crate) fn of(self, values: &[f64]) -> Option<f64> {
         let sum = || values.iter().sum::<f64>();
         let extreme = |pick: fn(f64, f64) -> f64| {
             values
@@ -48,14 +48,14 @@ impl Reduce {
         value.map(|value| if value.is_nan() { infinite().unwrap_or(f64::NAN) } else { value })
     }
 
-    /// One series of several, instant by instant; an instant that a series lacks is made of the others.
-    pub fn of_series(self, series: &[Vec<(f64, f64)>]) -> Vec<f64> {
+    /// Aggregates series instant by instant; a series without a value at an instant is left out.
+    pub(crate) fn of_series(self, series: &[Vec<(f64, f64)>]) -> Vec<f64> {
         if matches!(self, Self::First | Self::Jq) {
             return series.first().into_iter().flatten().map(|(_, value)| *value).collect();
         }
         let mut by_time: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
         for (time, value) in series.iter().flatten() {
-            // Prometheus's instants are positive and whole milliseconds.
+            // Prometheus's timestamps are positive and whole milliseconds.
             by_time.entry((time * 1e3).round() as u64).or_default().push(*value);
         }
         by_time.values().filter_map(|values| self.of(values)).collect()

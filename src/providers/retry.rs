@@ -1,25 +1,25 @@
-//! Whether and when a provider is asked again.
+//! Retries of provider queries.
 
 use std::time::Duration;
 
-/// The pause before the second attempt; each further one is twice as long.
+/// Delay before the second attempt; it doubles with each further one.
 const FIRST: Duration = Duration::from_millis(250);
 
-/// Longest pause.
+/// Longest delay.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Whether an answer with this status may be another one a little later: the provider asks for patience, or is in trouble.
-pub fn is_passing(status: u16) -> bool {
+/// Reports if a status is transient: 429 or 5xx.
+pub(crate) fn is_transient(status: u16) -> bool {
     status == 429 || (500..600).contains(&status)
 }
 
-/// The pause after attempt number `attempt` (from 1): what the provider asked for, else exponential backoff with jitter. `random` is
-/// evenly distributed; half of the pause is certain, so that attempts are spread and yet apart.
-pub fn pause(attempt: u32, asked: Option<Duration>, random: u64) -> Duration {
+/// Delay after attempt number `attempt` (from 1): exponential backoff with 50 % jitter, or `retry_after` if that is longer. `random` is
+/// uniformly distributed.
+pub(crate) fn delay(attempt: u32, retry_after: Option<Duration>, random: u64) -> Duration {
     let backoff = FIRST.saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX)).min(LONGEST);
     let share = 0.5 + 0.5 * (random >> 11) as f64 / (1_u64 << 53) as f64;
     let jittered = backoff.mul_f64(share);
-    asked.map_or(jittered, |asked| asked.max(jittered))
+    retry_after.map_or(jittered, |retry_after| retry_after.max(jittered))
 }
 
 #[cfg(test)]
@@ -27,8 +27,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_within_their_jitter_and_end_at_the_longest() {
-        let ms = |attempt, random| pause(attempt, None, random).as_millis();
+    fn delays_double_up_to_the_longest_with_jitter() {
+        let ms = |attempt, random| delay(attempt, None, random).as_millis();
         assert_eq!([1, 2, 3, 4].map(|attempt| ms(attempt, 0)), [125, 250, 500, 1000]);
         assert_eq!([1, 2, 3].map(|attempt| ms(attempt, u64::MAX)), [250, 500, 1000]);
         assert_eq!(ms(40, 0), 5_000);
@@ -36,15 +36,15 @@ mod tests {
     }
 
     #[test]
-    fn the_provider_may_ask_for_more_and_not_for_less() {
-        assert_eq!(pause(1, Some(Duration::from_secs(3)), 0), Duration::from_secs(3));
-        assert_eq!(pause(1, Some(Duration::ZERO), 0), Duration::from_millis(125));
+    fn retry_after_can_only_lengthen_the_delay() {
+        assert_eq!(delay(1, Some(Duration::from_secs(3)), 0), Duration::from_secs(3));
+        assert_eq!(delay(1, Some(Duration::ZERO), 0), Duration::from_millis(125));
     }
 
     #[test]
-    fn only_what_may_pass_is_tried_again() {
+    fn retries_on_429_and_5xx() {
         for status in 0..1000 {
-            assert_eq!(is_passing(status), status == 429 || status / 100 == 5, "{status}");
+            assert_eq!(is_transient(status), status == 429 || status / 100 == 5, "{status}");
         }
     }
 }

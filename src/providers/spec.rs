@@ -1,12 +1,12 @@
-//! What a provider template becomes for one version: Iter8's format, and a few keys of our own.
+//! The rendered provider template of one version: Iter8's format, and a few keys of our own.
 //!
 //! | key | meaning |
 //! |---|---|
-//! | `url`, `provider`, `method`, `headers` | where and how to ask; the name of the provider is for readers |
+//! | `url`, `provider`, `method`, `headers` | the request; `provider` is informational |
 //! | `metrics[]` | `name`, `description`, `type` (`counter`, `gauge`), `units`, `params`, `body`, `jqExpression` |
-//! | `metrics[].reduce` | ours: what several series become |
-//! | `metrics[].noData` | ours: what objectives become where the metric is absent |
-//! | `metrics[].whenEmpty` | ours: why there may be no value, in words for the reader |
+//! | `metrics[].reduce` | ours: aggregation of several series |
+//! | `metrics[].noData` | ours: verdict of objectives if the metric is absent |
+//! | `metrics[].whenEmpty` | ours: explanation of an absent value, for readers |
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,52 +21,49 @@ use crate::templates::jq::Filter;
 use crate::values::input::{InputError, typed};
 
 /// Most metrics of one provider.
-pub const MAX_METRICS: usize = 500;
+pub(crate) const MAX_METRICS: usize = 500;
 
 /// Longest reason, description or name, in bytes.
 const MAX_TEXT: usize = 1_000;
 
-/// Where to ask, and for what.
+/// A provider and its metrics.
 #[derive(Debug)]
-pub struct ProviderSpec {
-    /// Where to ask.
+pub(crate) struct ProviderSpec {
     pub url: String,
-    /// The name that the template gives itself.
+    /// Name of the provider according to the template.
     pub provider: Option<String>,
-    /// HTTP method, in capitals.
+    /// HTTP method in upper case.
     pub method: String,
-    /// Header → value; may hold secrets.
+    /// Headers by name; may contain secrets.
     pub headers: BTreeMap<String, String>,
-    /// What to ask for.
     pub metrics: Vec<MetricSpec>,
 }
 
-/// One metric, and how to ask for it.
+/// A metric and its query.
 #[derive(Debug)]
-pub struct MetricSpec {
-    /// Its name, without the provider's.
+pub(crate) struct MetricSpec {
+    /// Name, without the provider's.
     pub name: String,
-    /// What it is.
     pub meta: MetricMeta,
-    /// Parameters of the query, in order.
+    /// Query parameters, in order.
     pub params: Vec<(String, String)>,
-    /// The request's body.
+    /// Body of the request.
     pub body: Option<String>,
-    /// What makes a number of the answer; without it, the answer must be Prometheus's.
+    /// Expression that extracts the value; without it, the response has to be in Prometheus's format.
     pub expression: Option<Filter>,
-    /// Whether the expression only takes the value of the first series: of Prometheus's answers, nothing needs to run for that.
+    /// True if the expression only selects the first series, which needs no evaluation for Prometheus's responses.
     pub takes_first: bool,
-    /// What several series become.
+    /// Aggregation of several series.
     pub reduce: Option<Reduce>,
-    /// Whether many values are asked for, instead of one.
+    /// True for a range query, which returns many values.
     pub is_range: bool,
-    /// What objectives become where the metric is absent.
+    /// Verdict of objectives if the metric is absent.
     pub no_data: Option<NoDataPolicy>,
-    /// Why there may be nothing, in words.
+    /// Explanation of an absent value.
     pub when_empty: Option<String>,
 }
 
-/// A text, or what YAML takes for something else: `value: 5`.
+/// A string, or a scalar that YAML types differently: `value: 5`.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Text {
@@ -117,8 +114,8 @@ struct RawParam {
 }
 
 impl ProviderSpec {
-    /// Reads what a template became. Paths of errors start below it.
-    pub fn read(text: &str) -> Result<Self, InputError> {
+    /// Parses a rendered template. Errors have paths relative to it.
+    pub(crate) fn read(text: &str) -> Result<Self, InputError> {
         let value = codec::value_from_yaml(text)
             .map_err(|error| InputError::new("", format!("what the template becomes is not YAML: {error}")))?;
         if !value.is_object() {
@@ -182,7 +179,7 @@ fn metric(raw: RawMetric) -> Result<MetricSpec, InputError> {
         InputError::new("jqExpression", format!("`{shown}` {message}"))
     })?;
     let takes_first = raw.jq_expression.as_deref().is_some_and(takes_first);
-    // What takes the value of the first series is Iter8's way to the value of a series at all: `reduce` needs no such help.
+    // Iter8's templates need the expression to get at the value of a series; `reduce` does not.
     let expression = match raw.reduce {
         Some(reduce) if reduce != Reduce::Jq && expression.is_some() => {
             if !takes_first {
@@ -214,14 +211,14 @@ fn metric(raw: RawMetric) -> Result<MetricSpec, InputError> {
     })
 }
 
-/// Whether an expression only takes the value of the first series, as those of Iter8's templates do.
+/// Reports if an expression only selects the value of the first series, as those of Iter8's templates do.
 fn takes_first(expression: &str) -> bool {
     let plain: String = expression.split_whitespace().collect();
     matches!(plain.as_str(), ".data.result[0].value[1]" | ".data.result[0].value[1]|tonumber")
 }
 
-/// Whether a text can be the provider's or the metric's part of a name.
-pub fn check_name(name: &str) -> Result<(), String> {
+/// Validates the provider's or metric's part of a name.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
     let is_plain =
         !name.is_empty() && name.trim() == name && !name.contains('/') && !name.chars().any(char::is_control);
     match is_plain && name.len() <= 200 {
@@ -258,7 +255,7 @@ metrics:
 "#;
 
     #[test]
-    fn iter8s_format_and_our_keys_are_read() {
+    fn keys_of_iter8_and_our_own_are_parsed() {
         let spec = ProviderSpec::read(WHOLE).unwrap();
         assert_eq!((spec.url.as_str(), spec.method.as_str()), ("http://prometheus:9090/api/v1/query", "GET"));
         assert_eq!(spec.headers, BTreeMap::from([("X-Scope-OrgID".to_owned(), "7".to_owned())]));
@@ -269,13 +266,13 @@ metrics:
         );
         assert_eq!(rate.params, [("query".to_owned(), "sum(x)".to_owned()), ("limit".to_owned(), "5".to_owned())]);
         assert_eq!((rate.no_data, rate.when_empty.as_deref()), (Some(NoDataPolicy::Inconclusive), Some("no requests")));
-        // Iter8 dies of a metric without description and params.
+        // Iter8 crashes on a metric without description and params.
         let bare = &spec.metrics[1];
         assert!(bare.params.is_empty() && bare.meta.description.is_empty() && bare.expression.is_none());
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_path() {
+    fn errors_have_the_path_of_the_field() {
         let cases = [
             ("- a", "the template becomes a list; expected a map with `url` and `metrics`"),
             ("a: [", "what the template becomes is not YAML: "),
@@ -304,7 +301,7 @@ metrics:
     }
 
     #[test]
-    fn reduce_stands_beside_no_expression_but_the_one_that_takes_the_value() {
+    fn reduce_can_only_be_combined_with_an_expression_that_selects_the_value() {
         let read = |reduce: &str, expression: &str| {
             let text = format!("{{url: 'http://p', metrics: [{{name: a, {reduce} jqExpression: '{expression}'}}]}}");
             ProviderSpec::read(&text).map(|spec| spec.metrics.into_iter().next().unwrap())
@@ -329,7 +326,7 @@ metrics:
     }
 
     #[test]
-    fn metrics_are_bounded_in_number() {
+    fn the_number_of_metrics_is_bounded() {
         let list: Vec<String> = (0..=MAX_METRICS).map(|n| format!("{{name: m{n}}}")).collect();
         let error = ProviderSpec::read(&format!("{{url: 'http://p', metrics: [{}]}}", list.join(", "))).unwrap_err();
         assert_eq!(error.to_string(), "metrics: 501 metrics are too many; at most 500 are asked for");

@@ -1,30 +1,30 @@
-//! The window that a version's metrics are about: from when it started to the instant of evaluation.
+//! The time window of a version's metrics: from its start to the evaluation.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use crate::values::input::InputError;
 
-/// How far a start may lie in the future: clocks differ a little.
+/// Tolerated difference of clocks: a start may be this far in the future.
 const SKEW: TimeDelta = TimeDelta::seconds(60);
 
-/// The variable that a version's start is in.
-pub const STARTING_TIME: &str = "startingTime";
+/// Variable with a version's start.
+pub(crate) const STARTING_TIME: &str = "startingTime";
 
-/// The variable that the length of the window is in, in seconds.
-pub const ELAPSED: &str = "elapsedTimeSeconds";
+/// Variable with the length of the window, in seconds.
+pub(crate) const ELAPSED: &str = "elapsedTimeSeconds";
 
-/// A window.
+/// A time window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Whole seconds, at least 1: a range of no length is an error in PromQL.
+pub(crate) struct Window {
+    /// Length in whole seconds, at least 1 because PromQL rejects empty ranges.
     pub seconds: i64,
-    /// How far the start lies in the future, where it does.
+    /// Distance of a start that is in the future.
     pub ahead: Option<TimeDelta>,
 }
 
-/// The start that the variables of a version give, if they do. The error's path starts below the variables.
-pub fn starting_time(variables: &Map<String, Value>) -> Result<Option<DateTime<Utc>>, InputError> {
+/// Reads the start from a version's variables, if they have one. The error's path is relative to the variables.
+pub(crate) fn starting_time(variables: &Map<String, Value>) -> Result<Option<DateTime<Utc>>, InputError> {
     let Some(value) = variables.get(STARTING_TIME).filter(|value| !value.is_null()) else { return Ok(None) };
     let parsed = value.as_str().map(|text| DateTime::parse_from_rfc3339(text.trim()));
     match parsed {
@@ -39,8 +39,8 @@ pub fn starting_time(variables: &Map<String, Value>) -> Result<Option<DateTime<U
     }
 }
 
-/// The window from `start` to `instant`; an error says by how much the start lies in the future.
-pub fn window(start: DateTime<Utc>, instant: DateTime<Utc>) -> Result<Window, String> {
+/// The window from `start` to `instant`; fails if the start is too far in the future.
+pub(crate) fn window(start: DateTime<Utc>, instant: DateTime<Utc>) -> Result<Window, String> {
     let elapsed = instant - start;
     if elapsed < -SKEW {
         return Err(format!(
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_is_in_whole_seconds_and_at_least_one() {
+    fn windows_have_whole_seconds_and_at_least_one() {
         let seconds = |start, end| window(at(start), at(end)).unwrap().seconds;
         assert_eq!(seconds(0, 90), 90);
         assert_eq!(seconds(0, 0), 1);
@@ -71,13 +71,13 @@ mod tests {
     }
 
     #[test]
-    fn a_start_in_the_future_is_an_error_beyond_what_clocks_may_differ() {
+    fn a_start_in_the_future_is_an_error_beyond_the_tolerance() {
         assert_eq!(window(at(59), at(0)), Ok(Window { seconds: 1, ahead: Some(TimeDelta::seconds(59)) }));
         assert_eq!(window(at(61), at(0)).unwrap_err(), "2023-11-14T22:14:21Z lies 61 s in the future");
     }
 
     #[test]
-    fn a_starting_time_is_read_or_refused() {
+    fn the_starting_time_is_rfc_3339() {
         let read = |value: Value| starting_time(json!({ "startingTime": value }).as_object().unwrap());
         assert_eq!(read(json!("2023-11-14T23:13:20+01:00")), Ok(Some(at(0))));
         assert_eq!(read(Value::Null), Ok(None));

@@ -1,11 +1,11 @@
-//! Filters in the jq language, compiled once and run within bounds.
+//! jq filters, compiled once and evaluated within bounds.
 //!
-//! The documents that a filter reads come from outside, and nothing in the language keeps a filter from running forever. So every
-//! part of it is rewritten to ask a [`guard`] first, which counts steps and looks at the size of values and at the stack. A filter
-//! that exceeds a bound ends at once; `try` does not catch that.
+//! Neither filters nor documents are trusted, and a jq filter can run forever. So every part of a filter is rewritten to call a [`guard`]
+//! first, which counts steps and checks the size of values and the depth of the stack. A filter that exceeds a bound is stopped
+//! immediately; `try` cannot catch that.
 //!
-//! What the language has here: its core and the standard library without regular expressions, dates, trigonometry, formats other
-//! than JSON, modules, and whatever reads or writes.
+//! Supported are the core language and the standard library, without regular expressions, dates, trigonometry, formats other than JSON,
+//! modules and I/O.
 
 mod guard;
 mod rewrite;
@@ -26,16 +26,16 @@ use crate::model::text::truncate;
 /// Longest filter, in bytes.
 const MAX_LENGTH: usize = 4096;
 
-/// Deepest nesting of brackets in a filter; its parser calls itself for each.
+/// Deepest nesting of brackets in a filter; the parser is recursive.
 const MAX_DEPTH: usize = 64;
 
-/// Most outputs that are looked at.
+/// Most outputs that are read.
 const MAX_OUTPUTS: usize = 10_000;
 
-/// The name that a filter is compiled under; none of the language's.
+/// Name of the compiled filter; not a name of the language.
 const MAIN: &str = "iter8_filter";
 
-/// A filter, ready to run.
+/// A compiled filter.
 pub struct Filter {
     compiled: jaq_core::Filter<Bounded>,
     text: String,
@@ -47,12 +47,12 @@ impl std::fmt::Debug for Filter {
     }
 }
 
-/// What became of running a filter. The texts say why it gave no answer.
+/// Result of running a filter as a condition. The strings are reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// At least one output is neither `false` nor `null`.
     Satisfied,
-    /// All are, or there is none.
+    /// All outputs are `false` or `null`, or there is none.
     NotSatisfied,
     /// The document is not JSON, or nested too deeply.
     NotJson(String),
@@ -60,16 +60,16 @@ pub enum Verdict {
     Failed(String),
 }
 
-/// What a filter makes of a document, where it makes one value of it.
+/// Result of running a filter for one value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// No output at all, or `null`; the word for it.
+    /// No output, or `null`; the word for it.
     Nothing(&'static str),
-    /// A number, which may be NaN or infinite, and how it is written.
+    /// A number, also NaN or infinite, and its spelling.
     Number(f64, String),
-    /// A text.
+    /// A string.
     Text(String),
-    /// Something else, or more than one output, as a message may show it.
+    /// Any other value, or several outputs, formatted for messages.
     Other(String),
     /// The document is not JSON, or nested too deeply.
     NotJson(String),
@@ -78,7 +78,7 @@ pub enum Output {
 }
 
 impl Filter {
-    /// Compiles a filter; the error says what is wrong with it.
+    /// Compiles a filter.
     pub fn compile(text: &str) -> Result<Self, String> {
         if text.len() > MAX_LENGTH {
             return Err(format!("is longer than {MAX_LENGTH} bytes"));
@@ -106,12 +106,12 @@ impl Filter {
         Ok(Self { compiled, text: text.to_owned() })
     }
 
-    /// Runs the filter on a JSON document.
+    /// Evaluates the filter on a JSON document as a condition.
     pub fn run(&self, document: &[u8]) -> Verdict {
         self.run_within(document, STEPS)
     }
 
-    /// The one value that the filter makes of a JSON document.
+    /// Evaluates the filter on a JSON document to one value.
     pub fn value(&self, document: &[u8]) -> Output {
         let mut found = Vec::new();
         let ended = self.each(document, STEPS, &mut |output| {
@@ -119,8 +119,8 @@ impl Filter {
             if found.len() < 2 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
         match ended {
-            Err(Fault::NotJson(words)) => return Output::NotJson(words),
-            Err(Fault::Failed(words)) => return Output::Failed(words),
+            Err(RunError::NotJson(words)) => return Output::NotJson(words),
+            Err(RunError::Failed(words)) => return Output::Failed(words),
             Ok(()) => {}
         }
         let mut found = found.into_iter();
@@ -150,22 +150,27 @@ impl Filter {
         });
         match ended {
             Ok(()) => verdict,
-            Err(Fault::NotJson(words)) => Verdict::NotJson(words),
-            Err(Fault::Failed(words)) => Verdict::Failed(words),
+            Err(RunError::NotJson(words)) => Verdict::NotJson(words),
+            Err(RunError::Failed(words)) => Verdict::Failed(words),
         }
     }
 
-    /// Gives the outputs to `take`, one after the other, until it has enough.
-    fn each(&self, document: &[u8], steps: usize, take: &mut dyn FnMut(Val) -> ControlFlow<()>) -> Result<(), Fault> {
-        // This reader bounds how deep a document nests, and so does everything that is done with it later.
-        let input: Val = serde_json::from_slice(document).map_err(|error| Fault::NotJson(error.to_string()))?;
+    /// Passes outputs to `take` until it breaks.
+    fn each(
+        &self,
+        document: &[u8],
+        steps: usize,
+        take: &mut dyn FnMut(Val) -> ControlFlow<()>,
+    ) -> Result<(), RunError> {
+        // The parser bounds the nesting of the document.
+        let input: Val = serde_json::from_slice(document).map_err(|error| RunError::NotJson(error.to_string()))?;
         let guard = Guard::new(steps);
         let context = Ctx::<Bounded>::new(guard.data(&self.compiled.lut), Vars::new([]));
         for output in self.compiled.id.run((context, input)).take(MAX_OUTPUTS) {
             let output = output.map_err(|exception| match (guard.stopped(), exception.get_err()) {
-                (Some(stopped), _) => Fault::Failed(stopped.words().to_owned()),
-                (None, Ok(error)) => Fault::Failed(truncate(&error.to_string(), SHOWN)),
-                (None, Err(_)) => Fault::Failed("the filter halts".to_owned()),
+                (Some(stopped), _) => RunError::Failed(stopped.words().to_owned()),
+                (None, Ok(error)) => RunError::Failed(truncate(&error.to_string(), SHOWN)),
+                (None, Err(_)) => RunError::Failed("the filter halts".to_owned()),
             })?;
             if take(output).is_break() {
                 return Ok(());
@@ -175,18 +180,18 @@ impl Filter {
     }
 }
 
-/// Why a filter gave no output.
-enum Fault {
+/// Error of a run.
+enum RunError {
     NotJson(String),
     Failed(String),
 }
 
-/// The same, for as long as a filter's text.
+/// Shortens the lifetime of a definition to that of the filter's text.
 fn shortened<'s>(def: Def) -> Def<&'s str> {
     def
 }
 
-/// How deep brackets nest, those in texts included.
+/// Deepest nesting of brackets, including those in strings.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     for byte in text.bytes() {
@@ -200,7 +205,7 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// Where a filter can't be read, if that is known.
+/// Message for a syntax error, with its position if known.
 fn unreadable(text: &str, found: Option<&str>) -> String {
     match found.filter(|found| !found.is_empty()) {
         Some(found) => format!("can't be read at `{}`", truncate(found, SHOWN)),
@@ -209,7 +214,7 @@ fn unreadable(text: &str, found: Option<&str>) -> String {
     }
 }
 
-/// Longest part of a document or a filter that a message repeats, in characters.
+/// Longest excerpt of a document or filter in a message, in characters.
 const SHOWN: usize = 80;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Filters: what satisfies them, what is wrong with them, and that all of them end.
+//! Tests of filters: conditions, errors and bounds.
 
 use std::time::{Duration, Instant};
 
@@ -60,7 +60,7 @@ fn a_filter_that_fails_says_why() {
 }
 
 #[test]
-fn what_can_not_be_compiled_is_told_of() {
+fn syntax_errors_and_undefined_names_are_reported() {
     for (filter, detail) in [
         ("", "is empty"),
         (".a |", "ends where more is expected"),
@@ -79,7 +79,7 @@ fn what_can_not_be_compiled_is_told_of() {
 }
 
 #[test]
-fn what_a_filter_exceeds_is_told() {
+fn the_exceeded_bound_is_reported() {
     for (filter, words) in [
         ("reduce range(1000) as $x (null; [.])", "nests deeper than 256 levels"),
         ("reduce range(255) as $x (null; {a: .}) | 1 + {}", "cannot calculate"),
@@ -141,7 +141,7 @@ fn every_filter_ends() {
 }
 
 #[test]
-fn the_one_value_of_a_document_is_a_number_a_text_or_said_to_be_neither() {
+fn a_value_is_a_number_a_string_or_something_else() {
     let value = |filter: &str, document: &str| Filter::compile(filter).unwrap().value(document.as_bytes());
     assert_eq!(value(".a", r#"{"a": 1.50}"#), Output::Number(1.5, "1.5".into()));
     assert_eq!(value(".a[1] | tonumber", r#"{"a": [7, "12.5"]}"#), Output::Number(12.5, "12.5".into()));

@@ -1,9 +1,14 @@
-//! "Did you mean …": the nearest valid name to a mistyped one.
+//! "Did you mean …": finds the valid name that a mistyped one is closest to.
+//!
+//! ```
+//! assert_eq!(suggest::nearest("asess", ["assess", "ready"]), Some("assess"));
+//! assert_eq!(suggest::nearest("xyz", ["assess", "ready"]), None);
+//! ```
 
-/// Longest name, in bytes, that is compared: the time that takes grows with the square of the length.
+/// Longest name that is compared, in bytes. The cost is quadratic in the length.
 const MAX_LENGTH: usize = 200;
 
-/// The candidate nearest to `name`, if one is near enough to be what was meant.
+/// Returns the candidate nearest to `name`, ignoring case, if one is similar enough to be a plausible correction.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > MAX_LENGTH {
         return None;
@@ -31,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_nobody_typed_are_not_compared() {
+    fn long_names_are_not_compared() {
         let long = "w".repeat(100_000);
         assert_eq!(nearest(&long, [long.as_str()]), None);
         assert_eq!(nearest("http", [long.as_str(), "htpt"]), Some("htpt"));

@@ -1,7 +1,13 @@
 //! YAML 1.1 as Helm and Kubernetes read it.
 //!
-//! `yes` is true and `012` is 10, as in the Go library that both use: a user's file must mean the same here. That typing needs each
-//! scalar's style and tag, which serde's data model does not carry, so the value is built from the parser's events.
+//! The invariant: a file means the same here as in the Go library that both use, so `yes` is true and `012` is 10. Such typing depends on
+//! the style and tag of each scalar, which serde's data model does not have, so values are built from the parser's events. Size, depth and
+//! the expansion of aliases are bounded.
+//!
+//! ```
+//! let value = helm_yaml::value_from_yaml("{on: yes, mode: 012, name: '012'}").unwrap();
+//! assert_eq!(value, serde_json::json!({"true": true, "mode": 10, "name": "012"}));
+//! ```
 
 mod lines;
 mod read;
@@ -13,16 +19,16 @@ use serde_json::Value;
 
 pub use lines::Lines;
 
-/// Longest text that is read, in bytes.
+/// Longest accepted text, in bytes.
 pub const MAX_BYTES: usize = 8 << 20;
 
-/// Deepest nesting of maps and lists that is read.
+/// Deepest accepted nesting of maps and lists.
 pub const MAX_DEPTH: usize = 100;
 
-/// Why a text is not YAML, with its position if known.
+/// A syntax or conversion error, with its position if known.
 #[derive(Debug, thiserror::Error)]
 pub struct YamlError {
-    /// What is wrong and what was expected.
+    /// The mistake, and the expectation.
     pub message: String,
     /// Line, from 1.
     pub line: Option<u64>,
@@ -31,7 +37,7 @@ pub struct YamlError {
 }
 
 impl YamlError {
-    /// An error of the whole text.
+    /// An error without a position.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), line: None, column: None }
     }
@@ -46,16 +52,15 @@ impl fmt::Display for YamlError {
     }
 }
 
-/// Reads YAML 1.1 (JSON included) as Helm and Kubernetes do, into a JSON value; an empty text is `null`.
+/// Parses YAML 1.1 (JSON included) as Helm and Kubernetes do; an empty text is `null`.
 ///
-/// As there, the first document of a stream counts, the last of several equal keys wins, and keys that are not text become text.
-/// Fails on what is not YAML, on numbers that JSON lacks, and beyond [`MAX_BYTES`], [`MAX_DEPTH`] and a bound on what aliases
-/// may expand to.
+/// Only the first document of a stream is used, the last of several equal keys wins, and keys are converted to strings. Fails on syntax
+/// errors, on numbers that JSON does not have, and beyond [`MAX_BYTES`], [`MAX_DEPTH`] and the bound on aliases.
 pub fn value_from_yaml(text: &str) -> Result<Value, YamlError> {
     value_with_lines(text).map(|(value, _)| value)
 }
 
-/// Reads YAML as [`value_from_yaml`] does, and keeps the line of each node.
+/// Parses YAML like [`value_from_yaml`], and returns the line of each node.
 pub fn value_with_lines(text: &str) -> Result<(Value, Lines), YamlError> {
     if text.len() > MAX_BYTES {
         return Err(YamlError::new(format!("{} bytes are too many; at most {MAX_BYTES} are read", text.len())));
@@ -63,7 +68,7 @@ pub fn value_with_lines(text: &str) -> Result<(Value, Lines), YamlError> {
     read::value(text)
 }
 
-/// A JSON number; a whole one stays whole however it was written (`1e3` is 1000), as it does in Helm. None if not finite.
+/// Converts a float to a JSON number, to an integer if it has no fraction (`1e3` is 1000), as in Helm. `None` if it is not finite.
 pub fn number(float: f64) -> Option<serde_json::Number> {
     let is_negative_zero = float == 0.0 && float.is_sign_negative();
     if float.fract() == 0.0 && !is_negative_zero {
@@ -78,7 +83,7 @@ pub fn number(float: f64) -> Option<serde_json::Number> {
     serde_json::Number::from_f64(float)
 }
 
-/// What a value is, for messages.
+/// Noun for a value, for messages.
 pub fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",

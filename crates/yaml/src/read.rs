@@ -1,4 +1,4 @@
-//! From the YAML parser's events to a JSON value, with bounds on depth and on what aliases expand to.
+//! Builds a JSON value from the events of the YAML parser, with bounds on depth and on the expansion of aliases.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use super::lines::Lines;
 use super::scalar::{Scalar, Wanted, resolve};
 use super::{MAX_DEPTH, YamlError};
 
-/// Bound on what anchors and aliases may copy, in units of [`weight`]: enough for any honest file, too little for an alias bomb.
+/// Bound on copies by anchors and aliases, in units of [`weight`]: enough for real files, too little for an alias bomb.
 const MAX_COPIED: usize = 16 << 20;
 
 /// Content of a node. A scalar keeps its type, which decides what it becomes as a key.
@@ -38,7 +38,7 @@ pub fn value(text: &str) -> Result<(Value, Lines), YamlError> {
             event => {
                 let (node, lines) = reader.node(event, span, 0)?;
                 let value = reader.value(node, span)?;
-                // The rest of the document must be in order, the documents after it don't matter.
+                // The rest of the document has to be valid; later documents are ignored.
                 reader.next()?;
                 return Ok((value, lines));
             }

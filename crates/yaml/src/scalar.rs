@@ -1,4 +1,4 @@
-//! What a YAML 1.1 scalar means to Helm and Kubernetes: the typing rules of the Go YAML library they read with.
+//! Typing rules for YAML 1.1 scalars, as in the Go library of Helm and Kubernetes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,21 +7,17 @@ use serde_json::Value;
 /// A typed scalar.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scalar {
-    /// No value.
     Null,
-    /// A boolean.
     Bool(bool),
-    /// A whole number.
     Int(i64),
-    /// A whole number beyond `i64`.
+    /// An integer beyond `i64`.
     Unsigned(u64),
-    /// Any other number; may be infinite or not a number.
+    /// Any other number, also infinite or NaN.
     Float(f64),
-    /// A text.
     Text(String),
 }
 
-/// What an explicit tag asks for.
+/// The type requested by an explicit tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// No tag.
@@ -41,7 +37,7 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    /// What the name after `!!` asks for.
+    /// The type for the name after `!!`.
     pub fn of_core_tag(name: &str) -> Self {
         match name {
             "bool" => Self::Bool,
@@ -54,7 +50,7 @@ impl Wanted {
     }
 }
 
-/// The scalar that `text` is; the error is a fragment without place.
+/// Resolves a scalar; the error is a fragment without position.
 pub fn resolve(text: &str, wanted: Wanted) -> Result<Scalar, String> {
     let found = match wanted {
         Wanted::Text => return Ok(Scalar::Text(text.to_owned())),
@@ -76,7 +72,7 @@ pub fn resolve(text: &str, wanted: Wanted) -> Result<Scalar, String> {
     Err(format!("`{text}` is not a `!!{name}`"))
 }
 
-/// The type of a scalar without quotes and tag.
+/// Resolves a scalar without quotes and tag.
 fn plain(text: &str) -> Scalar {
     match text {
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Scalar::Bool(true),
@@ -89,23 +85,23 @@ fn plain(text: &str) -> Scalar {
     }
 }
 
-/// The number that `text` is: `12`, `012`, `0o12`, `0x1F`, `0b1`, `1_000`, `1e3`, `.5`. No base 60, as in Go.
+/// Parses a number: `12`, `012`, `0o12`, `0x1F`, `0b1`, `1_000`, `1e3`, `.5`. As in Go, there is no base 60.
 fn number(text: &str) -> Option<Scalar> {
     match text.bytes().next()? {
-        // After a leading dot, Go's number parser decides, which wants a digit on both sides of an underscore.
+        // After a leading dot, Go's number parser requires a digit on both sides of an underscore.
         b'.' => return between_digits(text).then(|| decimal(&text.replace('_', ""))).flatten(),
         b'0'..=b'9' | b'+' | b'-' => {}
         _ => return None,
     }
     let digits = text.replace('_', "");
     integer(&digits).or_else(|| decimal(&digits)).or_else(|| {
-        // Go's library tries `0b` once more by hand, and so takes a second sign.
+        // Go's library parses `0b` twice, and accepts a sign behind it.
         let signed = digits.strip_prefix("0b").and_then(|rest| i64::from_str_radix(rest, 2).ok());
         signed.map(Scalar::Int)
     })
 }
 
-/// An integer with a sign and a prefix for its base; a mere `0` in front means base 8.
+/// Parses an integer with a sign and a base prefix; a leading `0` means base 8.
 fn integer(text: &str) -> Option<Scalar> {
     let (sign, rest) = match text.as_bytes().first() {
         Some(b'-') => ("-", &text[1..]),
@@ -130,21 +126,21 @@ fn integer(text: &str) -> Option<Scalar> {
     }
 }
 
-/// Whether each underscore stands between two digits.
+/// Reports if each underscore is between two digits.
 fn between_digits(text: &str) -> bool {
     let bytes = text.as_bytes();
     let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
     (0..bytes.len()).all(|i| bytes[i] != b'_' || (i > 0 && is_digit(bytes.get(i - 1)) && is_digit(bytes.get(i + 1))))
 }
 
-/// A decimal fraction, finite.
+/// Parses a finite decimal fraction.
 fn decimal(text: &str) -> Option<Scalar> {
     let is_decimal = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
     let float: f64 = if is_decimal { text.parse().ok()? } else { return None };
     float.is_finite().then_some(Scalar::Float(float))
 }
 
-/// Bytes in base64, as text: what is not UTF-8 in them is replaced, since JSON has only text.
+/// Decodes base64 to a string. Bytes that are not UTF-8 are replaced, as JSON has only strings.
 fn decode(text: &str) -> Result<Scalar, String> {
     let packed: String = text.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
     match STANDARD.decode(packed) {
@@ -154,7 +150,7 @@ fn decode(text: &str) -> Result<Scalar, String> {
 }
 
 impl Scalar {
-    /// The scalar as a JSON value; the error is a fragment without place.
+    /// Converts the scalar to a JSON value; the error is a fragment without position.
     pub fn into_value(self) -> Result<Value, String> {
         match self {
             Self::Null => Ok(Value::Null),
@@ -169,7 +165,7 @@ impl Scalar {
         }
     }
 
-    /// The scalar as a key; the error is a fragment without place.
+    /// Converts the scalar to a key; the error is a fragment without position.
     pub fn into_key(self) -> Result<String, String> {
         match self {
             Self::Null => Err("a key must have a name; put `null`, `~` and the like in quotes".to_owned()),
@@ -182,9 +178,9 @@ impl Scalar {
     }
 }
 
-/// A fraction as a key, as Go's `%g` prints it in single precision.
+/// Formats a float as a key, like Go's `%g` in single precision.
 fn float_key(float: f64) -> String {
-    // Helm's library rounds keys to 32 bits; users' keys must come out the same.
+    // Helm's library rounds keys to 32 bits.
     let single = float as f32;
     if single.is_nan() {
         return ".nan".to_owned();

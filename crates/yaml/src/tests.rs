@@ -1,4 +1,4 @@
-//! YAML 1.1 in, JSON out, and the errors of what is not YAML.
+//! Tests of YAML 1.1 input, JSON output, and errors.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -42,7 +42,7 @@ fn errors_have_line_and_column() {
 }
 
 #[test]
-fn texts_too_long_or_too_deep_are_refused() {
+fn size_and_depth_are_bounded() {
     assert_eq!(error_of(&" ".repeat(MAX_BYTES + 1)), "8388609 bytes are too many; at most 8388608 are read");
     assert!(value_from_yaml(&format!("{}1{}", "[".repeat(50), "]".repeat(50))).is_ok());
     for (open, close) in [("[", "]"), ("{a: ", "}"), ("[{a: ", "}]"), ("- ", ""), ("? ", "")] {
@@ -56,7 +56,7 @@ fn texts_too_long_or_too_deep_are_refused() {
 }
 
 #[test]
-fn an_alias_bomb_is_refused() {
+fn alias_bombs_are_rejected() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for i in 1..30 {
         let below = i - 1;

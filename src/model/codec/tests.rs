@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 use super::*;
 
 #[test]
-fn scripts_are_written_as_blocks_and_doubtful_texts_in_quotes() {
+fn scripts_are_written_as_blocks_and_ambiguous_strings_in_quotes() {
     let value = json!({"run": "set -e\necho x\n", "y": ["yes", "012", "1:30", "2001-12-14", "plain text"], "long": "a b ".repeat(40)});
     let long = "a b ".repeat(40);
     let expected = format!(
@@ -73,7 +73,7 @@ result:
 }
 
 #[test]
-fn what_iter8_leaves_empty_is_absent() {
+fn empty_fields_of_iter8_are_absent() {
     let text = "{spec: [], result: {startTime: '', insights: {versionNames: null, SummaryMetricValues: [{}]}}}";
     let result = experiment_from_yaml(text).unwrap().result.unwrap();
     assert_eq!(result.start_time, None);
@@ -81,7 +81,7 @@ fn what_iter8_leaves_empty_is_absent() {
 }
 
 #[test]
-fn what_is_no_experiment_is_named_with_its_path() {
+fn errors_have_the_path_of_the_field() {
     let cases = [
         ("", "the document is empty; expected a map with the key `spec`"),
         ("# only a comment\n", "the document is empty; expected a map with the key `spec`"),
@@ -196,7 +196,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 
     #[test]
-    fn what_is_written_is_read_back(value in any_json()) {
+    fn written_values_are_read_back(value in any_json()) {
         let text = to_yaml(&value).unwrap();
         let read = value_from_yaml(&text);
         prop_assert_eq!(read.map_err(|error| error.to_string()), Ok(value), "{}", text);

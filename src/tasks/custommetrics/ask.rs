@@ -9,8 +9,8 @@ use super::access::{Access, Credentials};
 use super::native::{FORM, seconds};
 use crate::model::duration::GoDuration;
 use crate::ports::{Env, WebError, WebErrorKind, WebRequest, WebResponse};
-use crate::providers::answer::{Answer, Found, Reading, read};
-use crate::providers::retry::{is_passing, pause};
+use crate::providers::response::{Outcome, Reading, Response, read};
+use crate::providers::retry::{delay, is_transient};
 use crate::providers::{MetricSpec, ProviderSpec};
 use crate::redact::{RequestSecrets, redact_text, redact_url};
 use crate::templates::random::RandomBits;
@@ -95,16 +95,16 @@ impl Asker<'_> {
             Ok(answer) => {
                 asked.status = Some(answer.status);
                 asked.skew = answer.clock_ahead.filter(|ahead| ahead.abs() > SKEW);
-                asked.reading = reading(metric, Answer { status: answer.status, body: &answer.body }, &secrets);
+                asked.reading = reading(metric, Response { status: answer.status, body: &answer.body }, &secrets);
             }
             Err(error) if error.kind == WebErrorKind::Timeout => {
                 let timeout = GoDuration(self.access.timeout);
-                asked.reading.found = match before {
-                    None => Found::Absent(format!("the provider gave no complete answer within {timeout}")),
+                asked.reading.outcome = match before {
+                    None => Outcome::Absent(format!("the provider gave no complete answer within {timeout}")),
                     // Whoever was in trouble a moment ago is not one who has nothing.
                     Some((status, reason)) => {
                         asked.status = status;
-                        Found::Unusable(format!("{reason}, and then gave no complete answer within {timeout}"))
+                        Outcome::Unusable(format!("{reason}, and then gave no complete answer within {timeout}"))
                     }
                 };
             }
@@ -127,11 +127,11 @@ impl Asker<'_> {
             let left = self.access.timeout.saturating_sub(started.elapsed());
             let last = self.env.web.send(WebRequest { timeout: left, ..request.clone() }).await;
             let asked_pause = match &last {
-                Ok(answer) if is_passing(answer.status) => answer.retry_after,
+                Ok(answer) if is_transient(answer.status) => answer.retry_after,
                 Err(error) if error.kind == WebErrorKind::Transport => None,
                 _ => return End { last, before },
             };
-            let pause = pause(*count, asked_pause, (self.random)());
+            let pause = delay(*count, asked_pause, (self.random)());
             let left = self.access.timeout.saturating_sub(started.elapsed());
             if *count > self.access.retries || pause >= left {
                 return End { last, before };
@@ -139,13 +139,13 @@ impl Asker<'_> {
             // The answer itself is let go before there is another one.
             let (status, told) = match last {
                 Ok(WebResponse { status, body, .. }) => {
-                    (Some(status), reading(metric, Answer { status, body: &body }, secrets))
+                    (Some(status), reading(metric, Response { status, body: &body }, secrets))
                 }
                 Err(error) => (None, unasked(&error, secrets)),
             };
-            before = match told.found {
-                Found::Unusable(reason) | Found::Absent(reason) => Some((status, reason)),
-                Found::Value(_) | Found::Samples(_) => None,
+            before = match told.outcome {
+                Outcome::Unusable(reason) | Outcome::Absent(reason) => Some((status, reason)),
+                Outcome::Value(_) | Outcome::Samples(_) => None,
             };
             self.env.clock.sleep(pause).await;
         }
@@ -199,22 +199,22 @@ impl Asker<'_> {
 
 /// What an answer says, without what the provider repeats of our secrets. They are looked for before texts are shortened, too: the
 /// start of a secret is not known as one.
-fn reading(metric: &MetricSpec, answer: Answer<'_>, secrets: &RequestSecrets) -> Reading {
+fn reading(metric: &MetricSpec, answer: Response<'_>, secrets: &RequestSecrets) -> Reading {
     let reading = read(metric, answer);
     let body = secrets.redact_bytes(answer.body);
-    let texts = if body == answer.body { reading.clone() } else { read(metric, Answer { body: &body, ..answer }) };
+    let texts = if body == answer.body { reading.clone() } else { read(metric, Response { body: &body, ..answer }) };
     let hide = |text: String| secrets.redact(&text);
-    let reason = |own: String| match texts.found {
-        Found::Absent(text) | Found::Unusable(text) => hide(text),
-        Found::Value(_) | Found::Samples(_) => hide(own),
+    let reason = |own: String| match texts.outcome {
+        Outcome::Absent(text) | Outcome::Unusable(text) => hide(text),
+        Outcome::Value(_) | Outcome::Samples(_) => hide(own),
     };
-    let found = match reading.found {
-        Found::Absent(own) => Found::Absent(reason(own)),
-        Found::Unusable(own) => Found::Unusable(reason(own)),
+    let outcome = match reading.outcome {
+        Outcome::Absent(own) => Outcome::Absent(reason(own)),
+        Outcome::Unusable(own) => Outcome::Unusable(reason(own)),
         value => value,
     };
     Reading {
-        found,
+        outcome,
         series: reading.series,
         raw: texts.raw.map(hide),
         warnings: texts.warnings.into_iter().map(hide).collect(),
@@ -230,7 +230,7 @@ fn unasked(error: &WebError, secrets: &RequestSecrets) -> Reading {
 }
 
 fn unusable(reason: String) -> Reading {
-    Reading { found: Found::Unusable(reason), series: None, raw: None, warnings: Vec::new(), remark: None }
+    Reading { outcome: Outcome::Unusable(reason), series: None, raw: None, warnings: Vec::new(), remark: None }
 }
 
 /// The URL that the user gives, with the API's path of the template's where it has none of its own.

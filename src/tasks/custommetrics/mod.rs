@@ -30,7 +30,7 @@ use crate::model::insights::Observation;
 use crate::model::metric::NoDataPolicy;
 use crate::ports::{BoxFuture, Files};
 use crate::providers::window::window;
-use crate::providers::{Found, MetricSpec, ProviderSpec};
+use crate::providers::{MetricSpec, Outcome, ProviderSpec};
 use crate::values::input::InputError;
 
 /// The registry's row.
@@ -269,14 +269,14 @@ fn measurement(metric: &MetricSpec, asked: Asked, policy: Option<NoDataPolicy>, 
         warnings: reading.warnings.into_iter().chain(reading.remark).collect(),
         ..Observation::default()
     };
-    let values = match reading.found {
-        Found::Value(value) => Values::Scalar(value),
-        Found::Samples(samples) => {
+    let values = match reading.outcome {
+        Outcome::Value(value) => Values::Scalar(value),
+        Outcome::Samples(samples) => {
             observation.samples = Some(samples.len() as u64);
             Values::Samples(samples)
         }
-        Found::Absent(reason) => no_data::record_absence(&mut observation, reason, policy, metric.is_range),
-        Found::Unusable(reason) => no_data::record_failure(&mut observation, reason),
+        Outcome::Absent(reason) => no_data::record_absence(&mut observation, reason, policy, metric.is_range),
+        Outcome::Unusable(reason) => no_data::record_failure(&mut observation, reason),
     };
     Measurement { meta: metric.meta.clone(), values, observation: Some(observation) }
 }

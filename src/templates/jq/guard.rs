@@ -1,4 +1,4 @@
-//! What bounds a running filter: steps, the size and depth of values, the stack.
+//! Bounds of a running filter: steps, the size and depth of values, the stack.
 
 use std::cell::Cell;
 
@@ -9,30 +9,30 @@ use jaq_core::{DataT, Error, Exn, Lut, Native, ValX, data};
 use jaq_json::{Num, Val};
 use jaq_std::ValT as _;
 
-/// Functions that the rewritten filter calls; no filter can name them.
+/// Functions for the rewritten filter. Users' filters cannot name them, as the names contain spaces.
 pub(super) const STEP: &str = "iter8 step";
 pub(super) const NESTED: &str = "iter8 nested";
 pub(super) const TIMES: &str = "iter8 times";
 
-/// Most steps of one run: some tenths of a second.
+/// Most steps of one run; they take a few tenths of a second.
 pub(super) const STEPS: usize = 2_000_000;
 
-/// What of a value is looked at, or copied, within one step: entries or bytes.
+/// Entries or bytes of a value that can be read or copied in one step.
 const PER_STEP: usize = 64;
 
-/// Most bytes of a text, entries of an array or object.
+/// Most bytes of a string, entries of an array or object.
 const MAX_SIZE: usize = 4 << 20;
 
-/// Most bits of a whole number.
+/// Most bits of an integer.
 const MAX_BITS: u64 = 1 << 16;
 
-/// Deepest nesting of a value; dropping it takes stack for each level.
+/// Deepest nesting of a value, as dropping it is recursive.
 const MAX_DEPTH: usize = 256;
 
-/// Most stack that a run takes, in bytes, of the 2 MiB that a thread has.
+/// Most stack of a run, in bytes; a thread has 2 MiB.
 const MAX_STACK: usize = 768 << 10;
 
-/// Why a run was ended.
+/// The exceeded bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopped {
     Steps,
@@ -56,7 +56,7 @@ impl Stopped {
 #[derive(Debug)]
 pub(super) struct Guard {
     steps: Cell<usize>,
-    /// Where the stack was at the start.
+    /// Address of the stack at the start.
     stack: usize,
     stopped: Cell<Option<Stopped>>,
 }
@@ -66,17 +66,16 @@ impl Guard {
         Self { steps: Cell::new(steps), stack: stack(), stopped: Cell::new(None) }
     }
 
-    /// What a run carries with it.
     pub(super) fn data<'a>(&'a self, lut: &'a Lut<Bounded>) -> Data<'a> {
         Data { lut, guard: self }
     }
 
-    /// Why the run was ended, if it was.
+    /// The bound that the run has exceeded, if it has.
     pub(super) fn stopped(&self) -> Option<Stopped> {
         self.stopped.get()
     }
 
-    /// Ends the run in a way that no filter can catch.
+    /// Stops the run in a way that filters cannot catch.
     fn stop<'a>(&self, why: Stopped) -> Exn<'a, Val> {
         self.stopped.set(self.stopped.get().or(Some(why)));
         Exn::halt(1)
@@ -95,7 +94,7 @@ impl Guard {
         }
     }
 
-    /// One step on `value`, which may be copied in it.
+    /// Takes a step on `value`, which may copy it.
     fn step<'a>(&self, value: Val) -> ValX<'a, Val> {
         let size = size(&value);
         let bits = match &value {
@@ -112,7 +111,7 @@ impl Guard {
         Ok(value)
     }
 
-    /// Passes a new array or object on if it is not too deep.
+    /// Checks the depth of a new array or object.
     fn nested<'a>(&self, value: Val) -> ValX<'a, Val> {
         self.depth(&value, 0)?;
         Ok(value)
@@ -135,7 +134,7 @@ impl Guard {
         }
     }
 
-    /// Multiplies; a text by a number repeats the text.
+    /// Multiplies; a string times a number repeats the string.
     fn times<'a>(&self, left: Val, right: Val) -> ValX<'a, Val> {
         let (left, right) = (self.step(left)?, self.step(right)?);
         let repeated = match (&left, &right) {
@@ -147,7 +146,7 @@ impl Guard {
             let most = MAX_SIZE / length.max(1);
             let is_few = match count {
                 Num::Int(count) => usize::try_from(*count).is_ok_and(|count| count <= most) || *count < 0,
-                // Not repeated but refused.
+                // An error, not a repetition.
                 Num::Float(_) | Num::Dec(_) => true,
                 Num::BigInt(_) => false,
             };
@@ -159,7 +158,7 @@ impl Guard {
     }
 }
 
-/// Bytes of a text, entries of an array or object.
+/// Bytes of a string, entries of an array or object.
 fn size(value: &Val) -> usize {
     match value {
         Val::TStr(text) | Val::BStr(text) => text.len(),
@@ -169,16 +168,16 @@ fn size(value: &Val) -> usize {
     }
 }
 
-/// About where the stack is.
+/// Approximate address of the stack's top.
 fn stack() -> usize {
     let here = 0_u8;
     std::ptr::from_ref(std::hint::black_box(&here)).addr()
 }
 
-/// Filters that run within a [`Guard`].
+/// Evaluation with a [`Guard`].
 pub(super) struct Bounded;
 
-/// What a run carries with it: its functions, and its bounds.
+/// Data of a run: its functions and bounds.
 #[derive(Clone, Copy)]
 pub(super) struct Data<'a> {
     lut: &'a Lut<Bounded>,
@@ -213,7 +212,7 @@ macro_rules! of_number {
     };
 }
 
-/// The functions of the language that are bounded by what they are given, and those of the guard.
+/// Functions whose cost is bounded by their arguments, and those of the guard.
 pub(super) fn funs() -> impl Iterator<Item = Fun<Bounded>> {
     let known = jaq_core::funs().filter(|fun| fun.0 != "range");
     let known = known.chain(jaq_std::base_funs()).chain(jaq_json::funs());
@@ -237,7 +236,7 @@ fn own() -> [Fun<Bounded>; 4] {
         let left = cv.0.pop_var();
         box_once(cv.0.data().guard.times(left, right))
     });
-    // Of a text that may come from outside, so that its depth needs a bound.
+    // The string may come from the document, so the depth of the result has to be checked.
     let parse = Native::<Bounded>::new(|cv| {
         let parsed = match &cv.1 {
             Val::TStr(text) => serde_json::from_slice(text).map_err(|error| Error::str(error).into()),
@@ -248,7 +247,7 @@ fn own() -> [Fun<Bounded>; 4] {
     [(STEP, v(0), step), (NESTED, v(0), nested), (TIMES, v(2), times), ("fromjson", v(0), parse)]
 }
 
-/// What people make of metrics.
+/// Mathematical functions useful for metrics.
 fn mathematics() -> [Fun<Bounded>; 8] {
     let pow = Native::<Bounded>::new(|mut cv| {
         let (exponent, base) = (cv.0.pop_var(), cv.0.pop_var());
@@ -270,7 +269,7 @@ fn mathematics() -> [Fun<Bounded>; 8] {
     ]
 }
 
-/// Definitions of the standard library that build on functions which are not offered.
+/// Definitions of the standard library that depend on unsupported functions.
 const MISSING: &[&str] = &[
     "@base64",
     "@base64d",
@@ -310,7 +309,7 @@ pub(super) fn defs() -> impl Iterator<Item = Def<&'static str>> {
     range().chain(jaq_core::defs()).chain(jaq_std::defs()).chain(jaq_json::defs()).filter(is_offered)
 }
 
-/// `range` in the language itself, so that each number is a step.
+/// `range` in the language itself, so that each number takes a step.
 fn range() -> impl Iterator<Item = Def<&'static str>> {
     const RANGE: &str = "def range($from; $to; $by): \
         def up: if . < $to then ., (. + $by | up) else {}[] end; \

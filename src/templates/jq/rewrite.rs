@@ -1,4 +1,4 @@
-//! Rewrites a filter so that each of its parts asks the guard before it runs.
+//! Rewrites a filter so that each of its parts calls the guard first.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
@@ -10,14 +10,14 @@ use super::guard::{NESTED, STEP, TIMES};
 type Code = Term<&'static str>;
 type Boxed<'s> = Box<Term<&'s str>>;
 
-/// A variable that no filter can name.
+/// A variable that users' filters cannot name.
 const FACTOR: &str = "$iter8 factor";
 
-/// The same filter, guarded: `f` becomes `step | f` wherever `f` is more than a constant or a name.
+/// Guards a filter: `f` becomes `step | f`, unless it is a constant or a name.
 pub(super) fn guarded<'s>(term: Term<&'s str>) -> Term<&'s str> {
     let inner = match term {
         leaf @ (Term::Id | Term::Num(_) | Term::Var(_) | Term::Break(_)) => return leaf,
-        // What has many outputs takes a step for each.
+        // A filter with many outputs takes a step for each.
         Term::Recurse => pipe(Term::Recurse, call(STEP)),
         Term::Str(format, parts) => Term::Str(format, parts.into_iter().map(part).collect()),
         Term::Arr(None) => Term::Arr(None),
@@ -56,7 +56,7 @@ pub(super) fn guarded<'s>(term: Term<&'s str>) -> Term<&'s str> {
     pipe(call(STEP), inner)
 }
 
-/// The same, also where `term` is a constant or a name.
+/// Like [`guarded`], also for constants and names.
 fn stepped(term: Term<&str>) -> Term<&str> {
     pipe(call(STEP), guarded(term))
 }
@@ -75,14 +75,14 @@ fn pipe<'s>(left: Term<&'s str>, right: Term<&'s str>) -> Term<&'s str> {
     Term::BinOp(Box::new(left), BinaryOp::Pipe(None), Box::new(right))
 }
 
-/// What makes a value that is deeper than its parts.
+/// Checks the depth of a value that nests its parts.
 fn nested(term: Term<&str>) -> Term<&str> {
     pipe(term, call(NESTED))
 }
 
 fn binary<'s>(left: Boxed<'s>, op: BinaryOp<&'s str>, right: Boxed<'s>) -> Term<&'s str> {
     match op {
-        // The only arithmetic whose result can be much larger than what it is made of.
+        // The only arithmetic whose result can be much larger than its operands.
         BinaryOp::Math(Math::Mul) => Term::Call(TIMES, vec![guarded(*left), guarded(*right)]),
         BinaryOp::UpdateMath(Math::Mul) => {
             let times = Term::Call(TIMES, vec![Term::Id, Term::Var(FACTOR)]);
@@ -105,7 +105,7 @@ fn part<'s>(part: StrPart<&'s str, Term<&'s str>>) -> StrPart<&'s str, Term<&'s 
     }
 }
 
-/// A key; the text of a plain one, and a variable, tell by their form what they stand for.
+/// Guards a key. Plain keys and variables have to keep their form.
 fn key_of(key: Term<&str>) -> Term<&str> {
     match key {
         plain @ (Term::Str(..) | Term::Var(_)) => plain,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::error::Operation;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
-use crate::providers::retry::{is_passing, pause};
+use crate::providers::retry::{delay, is_transient};
 
 /// Time for one request.
 const REQUEST: Duration = Duration::from_secs(30);
@@ -51,7 +51,7 @@ pub(crate) async fn with_retry<T, F: Future<Output = Result<T, kube::Error>>>(
                 (ClusterError::new(ClusterErrorKind::Unreachable, words), None)
             }
         };
-        let pause = pause(attempt, asked, random.hash_one(attempt));
+        let pause = delay(attempt, asked, random.hash_one(attempt));
         if begun.elapsed() + pause > patience {
             return Err(error);
         }
@@ -63,7 +63,7 @@ pub(crate) async fn with_retry<T, F: Future<Output = Result<T, kube::Error>>>(
 /// Whether another attempt may do better; with how long the server asks to wait.
 fn passing(error: &kube::Error) -> Option<Option<Duration>> {
     match error {
-        kube::Error::Api(status) if is_passing(status.code) => {
+        kube::Error::Api(status) if is_transient(status.code) => {
             let seconds = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
             Some((seconds > 0).then(|| Duration::from_secs(seconds.into())))
         }

@@ -1,4 +1,4 @@
-//! What answers say of metrics, case by case.
+//! Tests of reading responses.
 
 use super::*;
 use crate::model::metric::MetricMeta;
@@ -28,21 +28,21 @@ fn vector(values: &[&str]) -> String {
 }
 
 fn ok(metric: &MetricSpec, body: &str) -> Reading {
-    read(metric, Answer { status: 200, body: body.as_bytes() })
+    read(metric, Response { status: 200, body: body.as_bytes() })
 }
 
 #[track_caller]
 fn unusable(reading: Reading, expected: &str) {
-    match reading.found {
-        Found::Unusable(reason) => assert!(reason.contains(expected), "{reason}"),
+    match reading.outcome {
+        Outcome::Unusable(reason) => assert!(reason.contains(expected), "{reason}"),
         other => panic!("{other:?}"),
     }
 }
 
 #[track_caller]
 fn absent(reading: Reading, expected: &str) {
-    match reading.found {
-        Found::Absent(reason) => assert!(reason.contains(expected), "{reason}"),
+    match reading.outcome {
+        Outcome::Absent(reason) => assert!(reason.contains(expected), "{reason}"),
         other => panic!("{other:?}"),
     }
 }
@@ -51,15 +51,15 @@ fn absent(reading: Reading, expected: &str) {
 fn one_series_is_a_value_with_and_without_an_expression() {
     for expression in [None, Some(FIRST), Some(".data.result[0].value[1]")] {
         let reading = ok(&metric(expression), &vector(&["12.50"]));
-        assert_eq!((reading.found, reading.series), (Found::Value(12.5), Some(1)), "{expression:?}");
+        assert_eq!((reading.outcome, reading.series), (Outcome::Value(12.5), Some(1)), "{expression:?}");
     }
     assert_eq!(ok(&metric(None), &vector(&["12.50"])).raw.as_deref(), Some("12.50"));
     let scalar = r#"{"status":"success","data":{"resultType":"scalar","result":[1,"3"]}}"#;
-    assert_eq!(ok(&metric(None), scalar).found, Found::Value(3.0));
+    assert_eq!(ok(&metric(None), scalar).outcome, Outcome::Value(3.0));
 }
 
 #[test]
-fn nan_null_and_an_empty_vector_are_absent_in_the_metrics_own_words() {
+fn nan_null_and_an_empty_vector_are_absent() {
     let mut of_requests = metric(Some(FIRST));
     for (body, words) in [(vector(&["NaN"]), "NaN"), (vector(&[]), "no series matches")] {
         absent(ok(&metric(None), &body), words);
@@ -73,14 +73,14 @@ fn nan_null_and_an_empty_vector_are_absent_in_the_metrics_own_words() {
 }
 
 #[test]
-fn infinity_never_passes_for_nothing() {
+fn infinity_is_not_absent() {
     unusable(ok(&metric(None), &vector(&["+Inf"])), "the value is +Inf");
     unusable(ok(&metric(Some(FIRST)), &vector(&["-Inf"])), "the value is -Inf");
     unusable(ok(&metric(Some("infinite")), "{}"), "+Inf");
 }
 
 #[test]
-fn several_series_need_to_be_told_what_they_become() {
+fn several_series_need_an_aggregation() {
     let body = vector(&["3", "5"]);
     for expression in [None, Some(FIRST)] {
         let mut metric = metric(expression);
@@ -88,17 +88,17 @@ fn several_series_need_to_be_told_what_they_become() {
         assert_eq!(reading.series, Some(2));
         unusable(reading, "the query gives 2 series");
         metric.reduce = Some(Reduce::Sum);
-        assert_eq!(ok(&metric, &body).found, Found::Value(8.0));
+        assert_eq!(ok(&metric, &body).outcome, Outcome::Value(8.0));
     }
     let mut by_expression = metric(Some("[.data.result[].value[1] | tonumber] | max"));
     by_expression.reduce = Some(Reduce::Jq);
-    assert_eq!(ok(&by_expression, &body).found, Found::Value(5.0));
+    assert_eq!(ok(&by_expression, &body).outcome, Outcome::Value(5.0));
 }
 
 #[test]
-fn what_an_expression_yields_must_be_one_number() {
+fn an_expression_has_to_yield_one_number() {
     let of = |expression: &str, body: &str| ok(&metric(Some(expression)), body);
-    assert_eq!(of(".a", r#"{"a": " 7.5 "}"#).found, Found::Value(7.5));
+    assert_eq!(of(".a", r#"{"a": " 7.5 "}"#).outcome, Outcome::Value(7.5));
     unusable(of(".a", r#"{"a": "many"}"#), "yields the text `many`, which is not a number");
     unusable(of(".[]", "[1, 2]"), "several values (1, 2 …)");
     unusable(of(".", "[1]"), "yields [1], which is not one number");
@@ -110,10 +110,10 @@ fn what_an_expression_yields_must_be_one_number() {
 }
 
 #[test]
-fn an_error_of_the_provider_is_told_in_its_words() {
+fn errors_of_the_provider_are_quoted() {
     let error = r#"{"status":"error","errorType":"bad_data","error":"parse error at char 7"}"#;
     unusable(ok(&metric(None), error), "the provider reports an error: bad_data: parse error at char 7");
-    let status = |status, body: &str| read(&metric(Some(FIRST)), Answer { status, body: body.as_bytes() });
+    let status = |status, body: &str| read(&metric(Some(FIRST)), Response { status, body: body.as_bytes() });
     unusable(status(422, error), "the provider answered 422: bad_data: parse error at char 7");
     unusable(status(401, r#"{"message": "no token"}"#), "401 (unauthorized): no token; check the credentials");
     unusable(status(403, "<html>"), "403 (forbidden); check the credentials' rights");
@@ -130,20 +130,23 @@ fn warnings_are_kept_and_bounded() {
 }
 
 #[test]
-fn a_range_gives_samples_without_the_gaps() {
+fn a_range_yields_samples_without_gaps() {
     let matrix =
         |series: &str| format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{series}]}}}}"#);
     let mut range = metric(None);
     unusable(ok(&range, &matrix(r#"{"values":[[1,"2"]]}"#)), "one number is wanted");
     range.is_range = true;
-    let found = |series: &str| ok(&range, &matrix(series)).found;
-    assert_eq!(found(r#"{"values":[[1,"2"],[2,"NaN"],[3,"4"]]}"#), Found::Samples(vec![2.0, 4.0]));
+    let outcome = |series: &str| ok(&range, &matrix(series)).outcome;
+    assert_eq!(outcome(r#"{"values":[[1,"2"],[2,"NaN"],[3,"4"]]}"#), Outcome::Samples(vec![2.0, 4.0]));
     absent(ok(&range, &matrix("")), "in that range");
     absent(ok(&range, &matrix(r#"{"values":[[1,"NaN"]]}"#)), "none of the values is a number");
     unusable(ok(&range, &matrix(r#"{"values":[[1,"+Inf"]]}"#)), "infinite");
     unusable(ok(&range, &matrix(r#"{"values":[[1,"1"]]},{"values":[[1,"2"]]}"#)), "2 series");
     range.reduce = Some(Reduce::Max);
-    assert_eq!(ok(&range, &matrix(r#"{"values":[[1,"1"]]},{"values":[[1,"2"]]}"#)).found, Found::Samples(vec![2.0]));
+    assert_eq!(
+        ok(&range, &matrix(r#"{"values":[[1,"1"]]},{"values":[[1,"2"]]}"#)).outcome,
+        Outcome::Samples(vec![2.0])
+    );
 }
 
 #[test]
@@ -157,50 +160,50 @@ fn a_nan_among_several_series_is_not_dropped() {
         unusable(ok(&metric, &vector(&["1", "many"])), "the value `many` is not a number");
     }
     metric.reduce = Some(First);
-    assert_eq!(ok(&metric, &vector(&["1", "NaN"])).found, Found::Value(1.0));
+    assert_eq!(ok(&metric, &vector(&["1", "NaN"])).outcome, Outcome::Value(1.0));
     metric.reduce = Some(Sum);
     metric.when_empty = Some("no requests".into());
     absent(ok(&metric, &vector(&["1", "NaN"])), "no requests");
 }
 
 #[test]
-fn gaps_of_a_range_are_told_and_text_among_its_values_is_no_gap() {
+fn gaps_of_a_range_are_counted_and_strings_are_not_gaps() {
     let matrix = |values: &str| {
         format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"values":[{values}]}}]}}}}"#)
     };
     let mut range = metric(None);
     range.is_range = true;
     let reading = ok(&range, &matrix(r#"[1,"2"],[2,"NaN"],[3,4],[4,"NaN"]"#));
-    assert_eq!(reading.found, Found::Samples(vec![2.0, 4.0]));
+    assert_eq!(reading.outcome, Outcome::Samples(vec![2.0, 4.0]));
     assert_eq!(reading.remark.as_deref(), Some("2 of 4 values are NaN, and left out"));
     assert_eq!(ok(&range, &matrix(r#"[1,"2"]"#)).remark, None);
     unusable(ok(&range, &matrix(r#"[1,"2"],[2,"many"]"#)), "the value `many` is not a number");
 }
 
 #[test]
-fn series_are_counted_before_an_expression_looks_at_them() {
+fn series_are_counted_before_an_expression_is_evaluated() {
     let body = |kind: &str, list: &str| {
         format!(r#"{{"status":"success","data":{{"resultType":"{kind}","result":[{list}]}}}}"#)
     };
     let [last, value] = [".data.result[0].values[-1][1]", ".data.result[0].value[1]"];
     let series = r#"{"values":[[1,"1"],[2,"2"]]}"#;
-    assert_eq!(ok(&metric(Some(last)), &body("matrix", series)).found, Found::Value(2.0));
+    assert_eq!(ok(&metric(Some(last)), &body("matrix", series)).outcome, Outcome::Value(2.0));
     let two = format!("{series},{series}");
     unusable(ok(&metric(Some(last)), &body("matrix", &two)), "the query gives 2 series");
     unusable(ok(&metric(Some(FIRST)), &body("matrix", series)), "one number is wanted");
     unusable(ok(&metric(Some(value)), &body("vector", r#"{"value":[1,2]},{"value":[1,3]}"#)), "2 series");
-    assert_eq!(ok(&metric(Some(value)), &body("vector", r#"{"value":[1,2]}"#)).found, Found::Value(2.0));
+    assert_eq!(ok(&metric(Some(value)), &body("vector", r#"{"value":[1,2]}"#)).outcome, Outcome::Value(2.0));
     // Neither is a warning in another form a way around that.
     let warned =
         body("vector", r#"{"value":[1,"2"]},{"value":[1,"3"]}"#).replacen('{', r#"{"warnings":{},"error":{},"#, 1);
     unusable(ok(&metric(Some(value)), &warned), "2 series");
     let mut by_expression = metric(Some("[.data.result[].values[-1][1] | tonumber] | add"));
     by_expression.reduce = Some(Reduce::Jq);
-    assert_eq!(ok(&by_expression, &body("matrix", &two)).found, Found::Value(4.0));
+    assert_eq!(ok(&by_expression, &body("matrix", &two)).outcome, Outcome::Value(4.0));
 }
 
 #[test]
-fn a_series_without_a_value_is_never_taken_for_none() {
+fn a_series_without_a_value_is_not_absent() {
     let body = |list: &str| format!(r#"{{"status":"success","data":{{"resultType":"vector","result":{list}}}}}"#);
     for expression in [None, Some(FIRST), Some(".data.result[0].value[1]"), Some(".data.result[0].value[1] // 0")] {
         let of = |list: &str| ok(&metric(expression), &body(list));
@@ -212,11 +215,11 @@ fn a_series_without_a_value_is_never_taken_for_none() {
     let mut count = metric(Some(".data.result[0].histogram[1].count"));
     unusable(ok(&count, &body(r#"[{"histogram":[1,{"count":"7"}]}]"#)), "native histogram");
     count.reduce = Some(Reduce::Jq);
-    assert_eq!(ok(&count, &body(r#"[{"histogram":[1,{"count":"7"}]}]"#)).found, Found::Value(7.0));
+    assert_eq!(ok(&count, &body(r#"[{"histogram":[1,{"count":"7"}]}]"#)).outcome, Outcome::Value(7.0));
 }
 
 #[test]
-fn an_expression_may_have_a_number_for_an_empty_result() {
+fn an_expression_may_have_a_default_for_an_empty_result() {
     for reduce in [None, Some(Reduce::Jq)] {
         let of = |expression: &str| {
             let mut metric = metric(Some(expression));
@@ -229,7 +232,7 @@ fn an_expression_may_have_a_number_for_an_empty_result() {
             "[.data.result[].value[1] | tonumber] | add // 0",
         ] {
             let reading = of(zero);
-            assert_eq!((reading.found, reading.series), (Found::Value(0.0), Some(0)), "{zero}");
+            assert_eq!((reading.outcome, reading.series), (Outcome::Value(0.0), Some(0)), "{zero}");
         }
         for none in
             [FIRST, ".data.result[0].value[1]", ".data.result[].value[1]", "nan", "infinite", "error(1)", "\"x\""]
@@ -242,8 +245,8 @@ fn an_expression_may_have_a_number_for_an_empty_result() {
 }
 
 #[test]
-fn secrets_in_a_providers_words_are_not_told() {
+fn secrets_in_messages_of_a_provider_are_redacted() {
     let body = r#"{"message": "bad Authorization: Bearer abcdef0123456789"}"#;
-    let reading = read(&metric(None), Answer { status: 400, body: body.as_bytes() });
+    let reading = read(&metric(None), Response { status: 400, body: body.as_bytes() });
     assert!(!format!("{reading:?}").contains("abcdef0123456789"), "{reading:?}");
 }

@@ -1,4 +1,4 @@
-//! What a provider's answer says of a metric.
+//! Reads the value of a metric from a provider's response.
 
 use super::prometheus::{Data, Envelope, envelope};
 use super::reduce::Reduce;
@@ -8,123 +8,125 @@ use crate::model::text::truncate;
 use crate::redact::redact_text;
 use crate::templates::jq::Output;
 
-/// How much of a provider's own words is told, in characters.
-const TOLD: usize = 300;
+/// Longest message of a provider in ours, in characters.
+const MAX_MESSAGE: usize = 300;
 
-/// How much of a value is kept as it was written, in characters.
+/// Longest verbatim value, in characters.
 const RAW: usize = 100;
 
-/// Most warnings that are kept.
+/// Most warnings kept.
 const MAX_WARNINGS: usize = 5;
 
-/// A provider's answer.
+/// A provider's response.
 #[derive(Clone, Copy, Debug)]
-pub struct Answer<'a> {
+pub(crate) struct Response<'a> {
     /// HTTP status.
     pub status: u16,
-    /// The body.
+    /// Body.
     pub body: &'a [u8],
 }
 
-/// What an answer says.
+/// Result of reading a response.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reading {
-    /// The value, or why there is none.
-    pub found: Found,
-    /// How many series the answer had, where that is known.
+pub(crate) struct Reading {
+    /// The value, or the reason why there is none.
+    pub outcome: Outcome,
+    /// Number of series in the response, if known.
     pub series: Option<u64>,
-    /// The value as it was written.
+    /// The value verbatim.
     pub raw: Option<String>,
-    /// What the provider warns of.
+    /// Warnings of the provider.
     pub warnings: Vec<String>,
-    /// What there is to say of the values themselves.
+    /// Remark about the values.
     pub remark: Option<String>,
 }
 
-/// The value, or why there is none.
+/// The value, or the reason why there is none.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Found {
+pub(crate) enum Outcome {
     /// A finite number.
     Value(f64),
     /// Finite numbers, at least one.
     Samples(Vec<f64>),
-    /// The provider was asked and has nothing.
+    /// The provider has no data.
     Absent(String),
-    /// The answer can't be used.
+    /// The response is an error, or not usable.
     Unusable(String),
 }
 
 impl Reading {
-    fn plain(found: Found) -> Self {
-        Self { found, series: None, raw: None, warnings: Vec::new(), remark: None }
+    fn plain(outcome: Outcome) -> Self {
+        Self { outcome, series: None, raw: None, warnings: Vec::new(), remark: None }
     }
 }
 
-/// Reads what an answer says of a metric.
-pub fn read(metric: &MetricSpec, answer: Answer<'_>) -> Reading {
-    let envelope = envelope(answer.body);
-    if !(200..300).contains(&answer.status) {
-        return refused(answer, envelope);
+/// Reads the value of a metric from a response.
+pub(crate) fn read(metric: &MetricSpec, response: Response<'_>) -> Reading {
+    let envelope = envelope(response.body);
+    if !(200..300).contains(&response.status) {
+        return error_response(response, envelope);
     }
     match envelope {
         Some(Envelope::Error { kind, message, warnings }) => {
-            let reason = format!("the provider reports an error: {}", told(&kind, &message));
-            Reading { warnings: shown(warnings), ..Reading::plain(Found::Unusable(reason)) }
+            let reason = format!("the provider reports an error: {}", message_of(&kind, &message));
+            Reading { warnings: shown(warnings), ..Reading::plain(Outcome::Unusable(reason)) }
         }
         Some(Envelope::Success { data, warnings }) => {
-            Reading { warnings: shown(warnings), ..of_prometheus(metric, data, answer.body) }
+            Reading { warnings: shown(warnings), ..of_prometheus(metric, data, response.body) }
         }
         None => match &metric.expression {
-            Some(_) => by_expression(metric, answer.body),
+            Some(_) => by_expression(metric, response.body),
             None => {
                 let lack = match metric.reduce {
                     Some(_) => "which `reduce` is for",
                     None => "and there is no `jqExpression` to read it with",
                 };
-                let reason = format!("the answer is not Prometheus's, {lack}{}", looks(answer.body));
-                Reading::plain(Found::Unusable(reason))
+                let reason = format!("the answer is not Prometheus's, {lack}{}", looks(response.body));
+                Reading::plain(Outcome::Unusable(reason))
             }
         },
     }
 }
 
-/// An answer whose status says that it is none.
-fn refused(answer: Answer<'_>, envelope: Option<Envelope>) -> Reading {
-    let Answer { status, body } = answer;
+/// Reads a response with an error status.
+fn error_response(response: Response<'_>, envelope: Option<Envelope>) -> Reading {
+    let Response { status, body } = response;
     let (words, warnings) = match envelope {
-        Some(Envelope::Error { kind, message, warnings }) => (Some(told(&kind, &message)), warnings),
+        Some(Envelope::Error { kind, message, warnings }) => (Some(message_of(&kind, &message)), warnings),
         _ => (words(body), Vec::new()),
     };
     let words = words.map(|words| format!(": {words}")).unwrap_or_default();
-    let found = match status {
-        404 => Found::Absent(format!("the provider answered 404 (not found){words}")),
-        401 => Found::Unusable(format!("the provider answered 401 (unauthorized){words}; check the credentials")),
-        403 => Found::Unusable(format!("the provider answered 403 (forbidden){words}; check the credentials' rights")),
-        300..=399 => Found::Unusable(format!("the provider answered {status}, a redirect that names no place to go")),
-        _ => Found::Unusable(format!("the provider answered {status}{words}")),
+    let outcome = match status {
+        404 => Outcome::Absent(format!("the provider answered 404 (not found){words}")),
+        401 => Outcome::Unusable(format!("the provider answered 401 (unauthorized){words}; check the credentials")),
+        403 => {
+            Outcome::Unusable(format!("the provider answered 403 (forbidden){words}; check the credentials' rights"))
+        }
+        300..=399 => Outcome::Unusable(format!("the provider answered {status}, a redirect that names no place to go")),
+        _ => Outcome::Unusable(format!("the provider answered {status}{words}")),
     };
-    Reading { warnings: shown(warnings), ..Reading::plain(found) }
+    Reading { warnings: shown(warnings), ..Reading::plain(outcome) }
 }
 
-/// `bad_data: parse error`, without secrets.
-fn told(kind: &str, message: &str) -> String {
+/// Formats a provider's error without secrets: `bad_data: parse error`.
+fn message_of(kind: &str, message: &str) -> String {
     let text = [kind, message].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ");
-    truncate(&redact_text(&text), TOLD)
+    truncate(&redact_text(&text), MAX_MESSAGE)
 }
 
-/// What a body says in plain words, if it does.
+/// Extracts a message from the body of an error response.
 fn words(body: &[u8]) -> Option<String> {
     if let Ok(serde_json::Value::Object(map)) = serde_json::from_slice(body) {
         let word =
             ["message", "error", "detail", "error_description"].into_iter().find_map(|key| map.get(key)?.as_str());
-        return word.map(|word| told("", word));
+        return word.map(|word| message_of("", word));
     }
     let text = std::str::from_utf8(body).ok()?.trim();
     let is_plain = !text.is_empty() && text.len() <= 1_000 && !text.starts_with(['<', '{', '[']);
-    is_plain.then(|| told("", &text.split_whitespace().collect::<Vec<_>>().join(" ")))
+    is_plain.then(|| message_of("", &text.split_whitespace().collect::<Vec<_>>().join(" ")))
 }
 
-/// What a body that is no JSON looks like.
+/// Describes a body that is not JSON.
 fn looks(body: &[u8]) -> String {
     let start = String::from_utf8_lossy(&body[..body.len().min(200)]).trim_start().to_lowercase();
     match start.as_str() {
@@ -137,12 +139,12 @@ fn looks(body: &[u8]) -> String {
 }
 
 fn shown(warnings: Vec<String>) -> Vec<String> {
-    warnings.into_iter().take(MAX_WARNINGS).map(|warning| told("", &warning)).collect()
+    warnings.into_iter().take(MAX_WARNINGS).map(|warning| message_of("", &warning)).collect()
 }
 
 fn of_prometheus(metric: &MetricSpec, data: Data, body: &[u8]) -> Reading {
     let empty = |words: &str| absent(metric, words);
-    // Series are counted before anything else looks at them.
+    // Count series before an expression can reduce them to one.
     let count = match &data {
         Data::Vector(samples) => samples.len(),
         Data::Matrix(series) => series.len(),
@@ -153,18 +155,18 @@ fn of_prometheus(metric: &MetricSpec, data: Data, body: &[u8]) -> Reading {
     let reading = match data {
         Data::Other(_) if metric.expression.is_some() => return by_expression(metric, body),
         Data::Other(kind) => {
-            return Reading::plain(Found::Unusable(format!("the result is a {kind}, which is not a number")));
+            return Reading::plain(Outcome::Unusable(format!("the result is a {kind}, which is not a number")));
         }
-        _ if several => Reading::plain(Found::Unusable(several_series(count))),
+        _ if several => Reading::plain(Outcome::Unusable(several_series(count))),
         Data::Broken { .. } if metric.reduce == Some(Reduce::Jq) => by_expression(metric, body),
-        Data::Broken { reason, .. } => Reading::plain(Found::Unusable(reason)),
+        Data::Broken { reason, .. } => Reading::plain(Outcome::Unusable(reason)),
         Data::Matrix(series) if metric.is_range => of_range(&series, metric.reduce, &empty),
         Data::Vector(list) if list.is_empty() => of_nothing(metric, body),
         Data::Matrix(list) if list.is_empty() => of_nothing(metric, body),
         Data::Matrix(_) if metric.expression.is_some() && !metric.takes_first => by_expression(metric, body),
         Data::Matrix(_) => {
             let reason = "the query gives many values of each series, and one number is wanted";
-            Reading::plain(Found::Unusable(reason.to_owned()))
+            Reading::plain(Outcome::Unusable(reason.to_owned()))
         }
         Data::Vector(samples) => of_vector(metric, &samples, body, &empty),
         Data::Scalar(sample) => of_vector(metric, &[sample], body, &empty),
@@ -172,31 +174,33 @@ fn of_prometheus(metric: &MetricSpec, data: Data, body: &[u8]) -> Reading {
     Reading { series: Some(count as u64), ..reading }
 }
 
-/// Why there is nothing, in the metric's own words if it has some.
-fn absent(metric: &MetricSpec, words: &str) -> Found {
-    Found::Absent(metric.when_empty.clone().unwrap_or_else(|| words.to_owned()))
+/// The reason for an absent value: the metric's own explanation, if it has one.
+fn absent(metric: &MetricSpec, words: &str) -> Outcome {
+    Outcome::Absent(metric.when_empty.clone().unwrap_or_else(|| words.to_owned()))
 }
 
-/// What is made of a result without series: the number that the expression has for that, if it has one.
+/// Reads an empty result: the expression may have a default for it.
 fn of_nothing(metric: &MetricSpec, body: &[u8]) -> Reading {
     if metric.expression.is_some() && !metric.takes_first {
         let reading = by_expression(metric, body);
-        if matches!(reading.found, Found::Value(_)) {
+        if matches!(reading.outcome, Outcome::Value(_)) {
             return reading;
         }
     }
     Reading::plain(absent(metric, "no series matches the query (the result is empty)"))
 }
 
-/// One number of at least one sample.
-fn of_vector(metric: &MetricSpec, samples: &[(f64, String)], body: &[u8], empty: &dyn Fn(&str) -> Found) -> Reading {
+/// Reads one number from at least one sample.
+fn of_vector(metric: &MetricSpec, samples: &[(f64, String)], body: &[u8], empty: &dyn Fn(&str) -> Outcome) -> Reading {
     let first = || of_samples(samples, Reduce::First, empty);
     match metric.reduce {
         Some(reduce) if reduce != Reduce::Jq => of_samples(samples, reduce, empty),
         _ if metric.expression.is_none() || metric.takes_first => first(),
         _ => match (by_expression(metric, body), samples) {
-            // What the expression stumbled over may be a sample that is no number.
-            (Reading { found: Found::Absent(_) | Found::Unusable(_), .. }, [(_, text)]) if !is_finite(text) => first(),
+            // The expression may have failed because the sample is not a finite number.
+            (Reading { outcome: Outcome::Absent(_) | Outcome::Unusable(_), .. }, [(_, text)]) if !is_finite(text) => {
+                first()
+            }
             (reading, _) => reading,
         },
     }
@@ -212,15 +216,17 @@ fn is_finite(text: &str) -> bool {
     text.trim().parse::<f64>().is_ok_and(f64::is_finite)
 }
 
-/// A value as Prometheus writes it, or what is wrong with it.
-fn number(text: &str) -> Result<f64, Found> {
-    text.trim().parse::<f64>().map_err(|_| Found::Unusable(format!("the value `{}` is not a number", told("", text))))
+/// Parses a value in Prometheus's format.
+fn number(text: &str) -> Result<f64, Outcome> {
+    text.trim()
+        .parse::<f64>()
+        .map_err(|_| Outcome::Unusable(format!("the value `{}` is not a number", message_of("", text))))
 }
 
-/// One number of samples as Prometheus writes them.
-fn of_samples(samples: &[(f64, String)], reduce: Reduce, empty: &dyn Fn(&str) -> Found) -> Reading {
-    let values: Result<Vec<f64>, Found> = samples.iter().map(|(_, text)| number(text)).collect();
-    let found = match values.map(|values| reduce.of(&values)) {
+/// Aggregates samples to one number.
+fn of_samples(samples: &[(f64, String)], reduce: Reduce, empty: &dyn Fn(&str) -> Outcome) -> Reading {
+    let values: Result<Vec<f64>, Outcome> = samples.iter().map(|(_, text)| number(text)).collect();
+    let outcome = match values.map(|values| reduce.of(&values)) {
         Err(unusable) => unusable,
         Ok(None) => empty("the result is empty"),
         Ok(Some(value)) if value.is_nan() && samples.len() > 1 => {
@@ -229,27 +235,27 @@ fn of_samples(samples: &[(f64, String)], reduce: Reduce, empty: &dyn Fn(&str) ->
         Ok(Some(value)) => finite(value, empty),
     };
     let raw = if let [(_, text)] = samples { Some(truncate(&redact_text(text), RAW)) } else { None };
-    Reading { raw, ..Reading::plain(found) }
+    Reading { raw, ..Reading::plain(outcome) }
 }
 
-/// NaN is what Prometheus makes of nothing divided by nothing. Infinity is more than any limit, and never passes for nothing.
-fn finite(value: f64, empty: &dyn Fn(&str) -> Found) -> Found {
+/// Treats NaN as absent, because Prometheus computes it for 0/0. Infinity is unusable, so that it is never mistaken for missing data.
+fn finite(value: f64, empty: &dyn Fn(&str) -> Outcome) -> Outcome {
     match value {
         value if value.is_nan() => empty("the value is NaN, as of nothing divided by nothing"),
         value if value.is_infinite() => {
-            Found::Unusable(format!("the value is {}Inf", if value > 0.0 { "+" } else { "-" }))
+            Outcome::Unusable(format!("the value is {}Inf", if value > 0.0 { "+" } else { "-" }))
         }
-        value => Found::Value(value),
+        value => Outcome::Value(value),
     }
 }
 
-/// The values of a range. NaN among them is a gap, which is told.
-fn of_range(series: &[Vec<(f64, String)>], reduce: Option<Reduce>, empty: &dyn Fn(&str) -> Found) -> Reading {
+/// Reads the values of a range query. NaN values are gaps, which the remark counts.
+fn of_range(series: &[Vec<(f64, String)>], reduce: Option<Reduce>, empty: &dyn Fn(&str) -> Outcome) -> Reading {
     if series.is_empty() {
         return Reading::plain(empty("no series matches the query in that range (the result is empty)"));
     }
     let parse = |(time, text): &(f64, String)| Ok((*time, number(text)?));
-    let parsed: Result<Vec<Vec<(f64, f64)>>, Found> =
+    let parsed: Result<Vec<Vec<(f64, f64)>>, Outcome> =
         series.iter().map(|samples| samples.iter().map(parse).collect()).collect();
     let mut values = match parsed {
         Ok(series) => reduce.unwrap_or(Reduce::First).of_series(&series),
@@ -258,21 +264,21 @@ fn of_range(series: &[Vec<(f64, String)>], reduce: Option<Reduce>, empty: &dyn F
     let all = values.len();
     values.retain(|value| !value.is_nan());
     let gaps = all - values.len();
-    let found = match values {
+    let outcome = match values {
         values if values.iter().any(|value| value.is_infinite()) => {
-            Found::Unusable("one of the values is infinite".to_owned())
+            Outcome::Unusable("one of the values is infinite".to_owned())
         }
         values if values.is_empty() => empty("none of the values is a number"),
-        values => Found::Samples(values),
+        values => Outcome::Samples(values),
     };
     let remark = (gaps > 0).then(|| format!("{gaps} of {all} values are NaN, and left out"));
-    Reading { remark, ..Reading::plain(found) }
+    Reading { remark, ..Reading::plain(outcome) }
 }
 
-/// One number, made by the metric's expression. A text counts where it is a number.
+/// Evaluates the metric's expression to one number, or to a string that is a number.
 fn by_expression(metric: &MetricSpec, body: &[u8]) -> Reading {
     let Some(expression) = &metric.expression else {
-        return Reading::plain(Found::Unusable("no expression".to_owned()));
+        return Reading::plain(Outcome::Unusable("no expression".to_owned()));
     };
     let empty = |words: &str| absent(metric, words);
     match expression.value(body) {
@@ -281,30 +287,30 @@ fn by_expression(metric: &MetricSpec, body: &[u8]) -> Reading {
             Reading { raw: Some(truncate(&raw, RAW)), ..Reading::plain(finite(value, &empty)) }
         }
         Output::Text(text) => {
-            let found = match text.trim().parse::<f64>() {
+            let outcome = match text.trim().parse::<f64>() {
                 Ok(value) => finite(value, &empty),
                 Err(_) => {
                     let shown = truncate(&redact_text(&text), RAW);
-                    Found::Unusable(format!("the jqExpression yields the text `{shown}`, which is not a number"))
+                    Outcome::Unusable(format!("the jqExpression yields the text `{shown}`, which is not a number"))
                 }
             };
-            Reading { raw: Some(truncate(&redact_text(&text), RAW)), ..Reading::plain(found) }
+            Reading { raw: Some(truncate(&redact_text(&text), RAW)), ..Reading::plain(outcome) }
         }
         Output::Nothing(word) => Reading::plain(empty(&format!("the jqExpression yields {word}"))),
         Output::Other(shown) => {
             let shown = truncate(&redact_text(&shown), RAW);
-            Reading::plain(Found::Unusable(format!("the jqExpression yields {shown}, which is not one number")))
+            Reading::plain(Outcome::Unusable(format!("the jqExpression yields {shown}, which is not one number")))
         }
         Output::NotJson(words) => {
             let words = truncate(&words, RAW);
-            Reading::plain(Found::Unusable(format!("the answer is not JSON ({words}){}", looks(body))))
+            Reading::plain(Outcome::Unusable(format!("the answer is not JSON ({words}){}", looks(body))))
         }
         Output::Failed(words) => {
-            Reading::plain(Found::Unusable(format!("the jqExpression fails: {}", told("", &words))))
+            Reading::plain(Outcome::Unusable(format!("the jqExpression fails: {}", message_of("", &words))))
         }
     }
 }
 
 #[cfg(test)]
-#[path = "answer_tests.rs"]
+#[path = "response_tests.rs"]
 mod tests;

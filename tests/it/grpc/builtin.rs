@@ -125,3 +125,24 @@ async fn the_servers_own_description_wins_and_the_built_in_one_fills_its_gaps() 
     let hint = error.hint.unwrap();
     assert!(hint.contains("`proto`") && hint.contains("grpc.health.v1.Health"), "{hint}");
 }
+
+#[tokio::test]
+async fn the_sample_service_answers_health_checks() {
+    const OK: u16 = 0;
+    const NOT_FOUND: u16 = 5;
+    const UNIMPLEMENTED: u16 = 12;
+    let service = without_reflection().await;
+    let cases = [
+        ("Check", json!({"service": ""}), OK),
+        ("Check", json!({"service": "inference.GRPCInferenceService"}), OK),
+        ("Check", json!({"service": "inference.Other"}), NOT_FOUND),
+        ("List", json!({}), OK),
+        ("Watch", json!({}), UNIMPLEMENTED),
+    ];
+    for (method, data, status) in cases {
+        let with = json!({"host": service.front.to_string(), "call": format!("grpc.health.v1.Health/{method}"), "data": data,
+            "total": 2, "allowInitialErrors": true});
+        let contribution = World::default().run(with).await.unwrap();
+        assert_eq!(record(&contribution).statuses, BTreeMap::from([(status, 2)]), "{method}");
+    }
+}

@@ -5,6 +5,7 @@ mod arrival;
 mod bad_input;
 mod chart;
 mod compat;
+mod contributing;
 mod custommetrics;
 mod dependencies;
 mod experiment;

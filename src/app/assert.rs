@@ -90,7 +90,7 @@ pub(crate) async fn assert(
                     let warning = match &over {
                         Some(over) if !hold => {
                             let reason = source.held_up().await.map(|reason| format!("; {reason}")).unwrap_or_default();
-                            Some(format!("nothing will change any more: {over}{reason}"))
+                            Some(format!("the experiment has finished: {over}{reason}"))
                         }
                         None if !hold && !is_lost && waits => {
                             let reason = source.held_up().await.map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -109,9 +109,9 @@ pub(crate) async fn assert(
             }
             Err(error @ StoreError::Missing { .. }) if waits => {
                 let reason = match (&over, source.held_up().await) {
-                    (Some(over), _) => format!("and none will come: {over}"),
-                    (None, Some(reason)) => format!("and none came within {timeout}: {reason}"),
-                    (None, None) => format!("and none came within {timeout}"),
+                    (Some(over), _) => format!("and none will be written: {over}"),
+                    (None, Some(reason)) => format!("and none appeared within {timeout}: {reason}"),
+                    (None, None) => format!("and none appeared within {timeout}"),
                 };
                 return Ok(Assertion::Missing(format!("{error}, {reason}")));
             }

@@ -70,8 +70,8 @@ impl LaunchPlan {
         let values = redact::redact(&self.values);
         if values != self.values {
             tracing::warn!(
-                "secrets are hidden in the manifests, which can't be applied so: read them from files or variables \
-                 (such as slack.urlEnv), or launch without --dry"
+                "secrets are redacted, so these manifests cannot be applied as they are: read secrets from files or \
+                 variables (such as slack.urlEnv), or launch without --dry"
             );
         }
         let plan = Plan { group, revision: 1, values: &values, permissions: &self.permissions };
@@ -98,7 +98,7 @@ fn warn_of_what_pods_lack(resolved: &Resolved, settings: &Settings) {
     if let Err(errors) = resolved.check_files(&PodFiles) {
         for error in errors.iter() {
             tracing::warn!(
-                "{error}: the pod has no files and variables of this machine; give a URL, or an image that has them"
+                "{error}: pods do not have the files and variables of this machine; use a URL, or an image that has them"
             );
         }
     }

@@ -234,7 +234,7 @@ fn take_condition(values: &Value) -> Result<(Value, Option<String>), InputError>
         // `--set http.if=true` arrives typed.
         Some(Value::Bool(literal)) => Ok((values, Some(literal.to_string()))),
         Some(other) => {
-            Err(InputError::new("if", format!("`{other}` is not a condition; expected text such as `SLOs()`")))
+            Err(InputError::new("if", format!("`{other}` is not a condition; expected a string such as `SLOs()`")))
         }
     }
 }

@@ -8,7 +8,7 @@ use super::output;
 use super::style::Style;
 use super::{assert, completion, demo, k, report, run, schema, validate, version};
 
-/// Runs experiments: load, metrics, SLO verdicts; one document, from which assert makes an exit code and report a page.
+/// Run experiments against services and ML models, check SLOs, and report the result.
 #[derive(Debug, Parser)]
 #[command(name = "iter8", version, propagate_version = true, disable_help_subcommand = true, max_term_width = 110)]
 #[command(after_help = "Examples:\n  \
@@ -42,7 +42,7 @@ pub(super) enum Command {
     Completion(completion::CompletionArgs),
     /// Print the version
     Version(version::VersionArgs),
-    /// Run experiments in a Kubernetes cluster, and look at them there
+    /// Run and inspect experiments in a Kubernetes cluster
     #[command(subcommand)]
     K(k::KCommand),
 }

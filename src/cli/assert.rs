@@ -19,7 +19,7 @@ use crate::slo::assertion::{AssertCondition, Judgement};
 #[command(after_help = "Examples:\n  \
     iter8 assert -c completed -c nofailure -c slos\n  \
     iter8 assert -c completed,nofailure,slos --timeout 60s && kubectl apply -f new.yaml")]
-pub struct AssertArgs {
+pub(crate) struct AssertArgs {
     #[command(flatten)]
     document: DocumentArgs,
     #[command(flatten)]
@@ -28,11 +28,11 @@ pub struct AssertArgs {
 
 /// Conditions, and the time to wait for them.
 #[derive(Debug, Args)]
-pub struct ConditionArgs {
+pub(crate) struct ConditionArgs {
     /// A condition: completed, nofailure or slos; all must hold (repeatable, comma lists)
     #[arg(short, long = "condition", value_name = "CONDITION", required = true, value_delimiter = ',')]
     condition: Vec<AssertCondition>,
-    /// How long to wait for the conditions to hold; ends early once the outcome is decided
+    /// Time to wait for the conditions to hold; ends early once the outcome is decided
     #[arg(short, long, value_name = "DURATION", default_value = "0s", allow_hyphen_values = true)]
     timeout: GoDuration,
 }
@@ -48,12 +48,12 @@ impl Source for DocumentArgs {
 }
 
 /// Judges the document.
-pub async fn run(args: AssertArgs) -> Result<Exit, AppError> {
+pub(crate) async fn run(args: AssertArgs) -> Result<Exit, AppError> {
     decide(&args.conditions, &args.document, &AppError::from).await
 }
 
 /// Judges the conditions and prints the judgements. `unreadable` converts the error of a document that cannot be read.
-pub async fn decide(
+pub(crate) async fn decide(
     args: &ConditionArgs,
     source: &dyn Source,
     unreadable: &(dyn Fn(StoreError) -> AppError + Sync),

@@ -13,14 +13,14 @@ use crate::app::error::AppError;
     source <(iter8 completion bash)\n  \
     iter8 completion zsh > \"${fpath[1]}/_iter8\"\n  \
     iter8 completion fish > ~/.config/fish/completions/iter8.fish")]
-pub struct CompletionArgs {
+pub(crate) struct CompletionArgs {
     /// The shell
     #[arg(value_enum)]
     shell: Shell,
 }
 
 /// Prints the script for `command`.
-pub fn run(args: &CompletionArgs, command: &mut clap::Command) -> Result<Exit, AppError> {
+pub(crate) fn run(args: &CompletionArgs, command: &mut clap::Command) -> Result<Exit, AppError> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, command, "iter8", &mut script);
     output::to_stdout(&String::from_utf8_lossy(&script))?;

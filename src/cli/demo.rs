@@ -35,19 +35,19 @@ const TEMPLATE_NAME: &str = "sample-stats.tpl";
     iter8 demo\n  \
     iter8 demo --runDir /tmp/demo && iter8 report /tmp/demo/experiment.yaml\n  \
     iter8 demo --serve --port 8080")]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     #[command(flatten)]
     run_dir: RunDirArgs,
     /// Only serve: print curl lines and wait for Ctrl-C
     #[arg(long)]
     serve: bool,
-    /// Port of the sample service's front with --serve; one the system picks unless given
+    /// Port of the sample service with --serve; default: any free port
     #[arg(long, default_value_t = 0, requires = "serve")]
     port: u16,
 }
 
 /// Serves, and runs the experiment unless only serving was requested.
-pub async fn run(args: DemoArgs, globals: &Globals) -> Result<Exit, AppError> {
+pub(crate) async fn run(args: DemoArgs, globals: &Globals) -> Result<Exit, AppError> {
     let interruption = Interruption::listen()?;
     let config = SampleConfig { front_port: args.port, ..SampleConfig::demo() };
     let service = sample_model::start(config).await.map_err(|error| {
@@ -121,7 +121,7 @@ async fn spare_other_documents(store: &FileStore, demo: &[TaskSpec]) -> Result<(
     match store.load().await {
         Err(StoreError::Missing { .. }) => Ok(()),
         Ok(earlier) if shape(&earlier.spec) == shape(demo) => Ok(()),
-        _ => Err(AppError::input(format!("{} is there already, and it is not a demo's", store.location()))
+        _ => Err(AppError::input(format!("{} exists already and was not written by the demo", store.location()))
             .with_hint("name another directory with --runDir; the demo writes experiment.yaml, report.html, sample-stats.tpl there")),
     }
 }
@@ -135,7 +135,7 @@ fn values(service: &SampleService, template: &Path) -> Value {
         json!({ "name": version.name, "url": url })
     });
     let over_grpc = each(|version| json!({ "name": version.name, "host": version.addr.to_string() }));
-    let asked = each(|version| json!({ "name": version.name, "url": format!("http://{}", version.addr) }));
+    let metrics_urls = each(|version| json!({ "name": version.name, "url": format!("http://{}", version.addr) }));
     let flower = json!({ "name": "input-0", "shape": [1, 4], "datatype": "FP32", "contents": { "fp32_contents": [6.8, 2.8, 4.8, 1.4] } });
     json!({
         "tasks": ["http", "grpc", "custommetrics", "assess"],
@@ -162,7 +162,7 @@ fn values(service: &SampleService, template: &Path) -> Value {
         },
         "custommetrics": {
             "templates": { "server": template.to_string_lossy() },
-            "versionValues": asked,
+            "versionValues": metrics_urls,
         },
         "assess": {
             "SLOs": {

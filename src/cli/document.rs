@@ -12,14 +12,14 @@ use crate::model::document::Experiment;
 use crate::ports::{DocumentStore, StoreError};
 
 /// Name of the document in a run directory, as in Iter8.
-pub const FILE_NAME: &str = "experiment.yaml";
+pub(crate) const FILE_NAME: &str = "experiment.yaml";
 
 /// Size limit of a document on standard input.
 const MAX_STDIN_BYTES: u64 = 64 << 20;
 
 /// The directory of a run.
 #[derive(Debug, Args)]
-pub struct RunDirArgs {
+pub(crate) struct RunDirArgs {
     /// Directory of the experiment document, experiment.yaml
     #[arg(long = "runDir", visible_alias = "run-dir", value_name = "DIR", default_value = ".", env = "ITER8_RUNDIR")]
     pub run_dir: PathBuf,
@@ -27,14 +27,14 @@ pub struct RunDirArgs {
 
 impl RunDirArgs {
     /// Path of the document.
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         if self.run_dir == Path::new(".") { PathBuf::from(FILE_NAME) } else { self.run_dir.join(FILE_NAME) }
     }
 }
 
 /// A document to read.
 #[derive(Debug, Args)]
-pub struct DocumentArgs {
+pub(crate) struct DocumentArgs {
     /// The experiment document, - for standard input; unless given, experiment.yaml in the run directory
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
@@ -44,7 +44,7 @@ pub struct DocumentArgs {
 
 impl DocumentArgs {
     /// Reads the document.
-    pub async fn load(&self) -> Result<Experiment, StoreError> {
+    pub(crate) async fn load(&self) -> Result<Experiment, StoreError> {
         match &self.file {
             Some(file) if file.as_os_str() == "-" => from_stdin(),
             _ => FileStore::new(self.path()).load().await,
@@ -52,7 +52,7 @@ impl DocumentArgs {
     }
 
     /// Name of the document in messages.
-    pub fn location(&self) -> String {
+    pub(crate) fn location(&self) -> String {
         match self.path() {
             path if path.as_os_str() == "-" => "standard input".to_owned(),
             path => path.display().to_string(),
@@ -64,7 +64,7 @@ impl DocumentArgs {
     }
 
     /// Reports whether the document can change while it is awaited.
-    pub fn can_change(&self) -> bool {
+    pub(crate) fn can_change(&self) -> bool {
         self.path().as_os_str() != "-"
     }
 }
@@ -81,6 +81,6 @@ fn from_stdin() -> Result<Experiment, StoreError> {
 }
 
 /// Reads a document that must exist.
-pub async fn required(document: &DocumentArgs) -> Result<Experiment, AppError> {
+pub(crate) async fn required(document: &DocumentArgs) -> Result<Experiment, AppError> {
     document.load().await.map_err(AppError::from)
 }

@@ -8,28 +8,28 @@ use super::style::Style;
 
 /// Flags of every command.
 #[derive(Clone, Debug, Args)]
-pub struct Globals {
-    /// How much to log
+pub(crate) struct Globals {
+    /// Level of the log
     #[arg(short = 'l', long = "loglevel", global = true, value_enum, default_value = "info", env = "ITER8_LOGLEVEL")]
     pub log_level: LogLevel,
-    /// Print no progress and no log: only what was asked for, and errors
+    /// Print only results and errors: no progress, no log
     #[arg(short, long, global = true)]
     pub quiet: bool,
 }
 
 /// Iter8's log levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogLevel {
-    /// Everything.
+pub(crate) enum LogLevel {
+    /// All messages.
     Trace,
-    /// What helps to find a fault.
+    /// Details for debugging.
     Debug,
-    /// What happens.
+    /// Progress and results.
     Info,
-    /// What may be wrong.
+    /// Possible problems.
     #[value(alias = "warn")]
     Warning,
-    /// What is wrong.
+    /// Errors only.
     Error,
     /// Iter8's name for errors that end the program; as `error` here.
     Fatal,
@@ -39,7 +39,7 @@ pub enum LogLevel {
 
 impl Globals {
     /// Style of standard error: coloured on a terminal, unless `NO_COLOR` is set.
-    pub fn style(&self) -> Style {
+    pub(crate) fn style(&self) -> Style {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         if plain || !std::io::stderr().is_terminal() { Style::Plain } else { Style::Coloured }

@@ -6,7 +6,7 @@ use super::globals::{Globals, LogLevel};
 use super::style::Style;
 
 /// Starts logging at the level of the flags.
-pub fn start(globals: &Globals) {
+pub(crate) fn start(globals: &Globals) {
     let level = match globals.log_level {
         _ if globals.quiet => LevelFilter::ERROR,
         LogLevel::Trace => LevelFilter::TRACE,

@@ -13,7 +13,7 @@ use crate::model::text::printable;
 const MAX_MISTAKES: usize = 20;
 
 /// Writes an artefact to standard output. A reader that has gone away (`| head`) is not an error.
-pub fn to_stdout(text: &str) -> Result<(), AppError> {
+pub(crate) fn to_stdout(text: &str) -> Result<(), AppError> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -24,12 +24,12 @@ pub fn to_stdout(text: &str) -> Result<(), AppError> {
 }
 
 /// Writes a message to standard error. A failure to do so cannot be reported.
-pub fn to_stderr(text: &str) {
+pub(crate) fn to_stderr(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Writes an artefact to a file atomically; `-` is standard output.
-pub fn to_file(path: &Path, text: &str) -> Result<(), AppError> {
+pub(crate) fn to_file(path: &Path, text: &str) -> Result<(), AppError> {
     if path.as_os_str() == "-" {
         return to_stdout(text);
     }
@@ -38,7 +38,7 @@ pub fn to_file(path: &Path, text: &str) -> Result<(), AppError> {
 }
 
 /// Prints an error and returns its exit code. Its text may come from a service.
-pub fn print_error(error: &AppError, style: Style) -> Exit {
+pub(crate) fn print_error(error: &AppError, style: Style) -> Exit {
     let mut text = format!("{} {}\n", label("error:", "1;31", style), printable(&error.message));
     for cause in &error.causes {
         text.push_str(&format!("  {} {}\n", label("caused by:", "33", style), printable(cause)));

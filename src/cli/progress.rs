@@ -21,7 +21,7 @@ use crate::ports::{Event, LoadProgress, Observer};
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Prints the events of a run.
-pub struct Progress {
+pub(crate) struct Progress {
     mode: Mode,
     style: Style,
     state: Mutex<State>,
@@ -42,7 +42,7 @@ struct State {
 
 impl Progress {
     /// Chooses the mode by the flags and the terminal.
-    pub fn new(globals: &Globals) -> Self {
+    pub(crate) fn new(globals: &Globals) -> Self {
         let mode = if globals.quiet {
             Mode::Quiet
         } else if std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb") {
@@ -57,14 +57,14 @@ impl Progress {
     }
 
     /// Removes the live lines.
-    pub fn finish(&self) {
+    pub(crate) fn finish(&self) {
         for (_, bar) in std::mem::take(&mut self.state().bars) {
             bar.finish_and_clear();
         }
     }
 
     /// Prints a line above the live ones.
-    pub fn say(&self, line: &str) {
+    pub(crate) fn say(&self, line: &str) {
         match &self.mode {
             Mode::Quiet => {}
             Mode::Plain => output::to_stderr(&format!("{line}\n")),

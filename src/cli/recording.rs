@@ -12,18 +12,18 @@ use crate::ports::{DocumentStore, StoreError};
 
 /// Flags that record and replay.
 #[derive(Debug, Args)]
-pub struct RecordingArgs {
-    /// Keep what services answer and the times in DIR/loop-N, without secrets, for --replay
+pub(crate) struct RecordingArgs {
+    /// Record responses and times in DIR/loop-N, without secrets, for --replay
     #[arg(long, value_name = "DIR", conflicts_with = "dry")]
     record: Option<PathBuf>,
-    /// Take answers and times from DIR/loop-N, where --record kept them; no connection is opened, and no script runs
+    /// Replay responses and times from DIR/loop-N, as kept by --record; opens no connection and runs no script
     #[arg(long, value_name = "DIR", conflicts_with_all = ["dry", "record"])]
     replay: Option<PathBuf>,
 }
 
 impl RecordingArgs {
     /// Adapters for the next loop of the document in `store`.
-    pub async fn adapters(&self, policy: ResultPolicy, store: &FileStore) -> Result<Adapters, AppError> {
+    pub(crate) async fn adapters(&self, policy: ResultPolicy, store: &FileStore) -> Result<Adapters, AppError> {
         Ok(match (&self.record, &self.replay) {
             (None, None) => Adapters::default(),
             (Some(directory), _) => Adapters::recording(directory, next_loop(policy, store).await?)?,

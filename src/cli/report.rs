@@ -18,7 +18,7 @@ use crate::model::document::Experiment;
     iter8 report\n  \
     iter8 report -o html --outputFile report.html\n  \
     iter8 report -o json | jq '.verdicts[] | select(.verdict != \"satisfied\")'")]
-pub struct ReportArgs {
+pub(crate) struct ReportArgs {
     #[command(flatten)]
     document: DocumentArgs,
     #[command(flatten)]
@@ -27,7 +27,7 @@ pub struct ReportArgs {
 
 /// Format and destination of the report.
 #[derive(Debug, Args)]
-pub struct FormatArgs {
+pub(crate) struct FormatArgs {
     /// Format of the report
     #[arg(short = 'o', long = "outputFormat", visible_alias = "output-format", default_value = "text", value_parser = PossibleValuesParser::new(format_names()))]
     format: String,
@@ -38,14 +38,14 @@ pub struct FormatArgs {
 
 impl FormatArgs {
     /// Prints or writes the report on an experiment; `location` is that of its document.
-    pub fn write(&self, experiment: &Experiment, location: &str) -> Result<Exit, AppError> {
+    pub(crate) fn write(&self, experiment: &Experiment, location: &str) -> Result<Exit, AppError> {
         output::to_file(&self.output_file, &render(experiment, &self.format, location)?)?;
         Ok(Exit::Done)
     }
 }
 
 /// Prints or writes the report.
-pub async fn run(args: ReportArgs) -> Result<Exit, AppError> {
+pub(crate) async fn run(args: ReportArgs) -> Result<Exit, AppError> {
     let experiment = required(&args.document).await?;
     args.format.write(&experiment, &args.document.location())
 }

@@ -30,7 +30,7 @@ use crate::ports::{DocumentStore, Env, StoreError};
     iter8 run --reuseResult             # one more loop of ./experiment.yaml\n  \
     iter8 run -f values.yaml --record recordings   # keeps what providers answer, without secrets\n  \
     iter8 run -f values.yaml --replay recordings   # the same run once more, without network")]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     #[command(flatten)]
     run_dir: RunDirArgs,
     /// Keep the earlier result and add a loop to it
@@ -47,7 +47,7 @@ pub struct RunArgs {
 }
 
 /// Resolves, runs, and writes the document.
-pub async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppError> {
+pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppError> {
     let interruption = Interruption::listen()?;
     let store = FileStore::new(args.run_dir.path());
     let policy = if args.reuse_result { ResultPolicy::Reuse } else { ResultPolicy::Fresh };
@@ -104,7 +104,7 @@ fn dry(spec: &[TaskSpec]) -> Result<Exit, AppError> {
 }
 
 /// Runs a prepared experiment and says how it ended.
-pub async fn execute(
+pub(crate) async fn execute(
     prepared: Prepared,
     policy: ResultPolicy,
     store: &dyn DocumentStore,
@@ -121,11 +121,13 @@ pub async fn execute(
             Ok(Exit::Done)
         }
         End::Interrupted => {
-            progress.say(&format!("interrupted; what was measured is in {location}"));
+            progress.say(&format!("interrupted; the measurements so far are in {location}"));
             Ok(interruption.exit())
         }
         End::Aborted => {
-            progress.say(&format!("ended at once; {location} is as the last task's start or end left it"));
+            progress.say(&format!(
+                "stopped immediately; {location} was last saved when the previous task started or finished"
+            ));
             Ok(interruption.exit())
         }
     }

@@ -16,22 +16,22 @@ use crate::tasks::registry::{NOT_YET, TASKS, value_names};
 #[command(
     after_help = "Examples:\n  iter8 schema values > values.schema.json\n  iter8 schema document | jq '.\"$defs\" | keys'"
 )]
-pub struct SchemaArgs {
-    /// Which schema
+pub(crate) struct SchemaArgs {
+    /// Schema to print
     #[arg(value_enum)]
     what: What,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum What {
-    /// What --set and -f take
+    /// Values, as --set and -f take them
     Values,
     /// The experiment document, experiment.yaml
     Document,
 }
 
 /// Prints a schema.
-pub fn run(args: &SchemaArgs) -> Result<Exit, AppError> {
+pub(crate) fn run(args: &SchemaArgs) -> Result<Exit, AppError> {
     let schema = match args.what {
         What::Values => values(),
         What::Document => document(),

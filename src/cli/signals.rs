@@ -10,7 +10,7 @@ use crate::app::error::AppError;
 
 /// State of SIGINT and SIGTERM.
 #[derive(Clone, Default)]
-pub struct Interruption {
+pub(crate) struct Interruption {
     /// Cancelled by the first signal: end, and keep the measurements.
     pub stop: CancellationToken,
     /// Cancelled by the second one: end immediately. The document was saved when the current task started, and stays readable.
@@ -21,7 +21,7 @@ pub struct Interruption {
 impl Interruption {
     /// Starts to listen for SIGINT and SIGTERM.
     #[cfg(unix)]
-    pub fn listen() -> Result<Self, AppError> {
+    pub(crate) fn listen() -> Result<Self, AppError> {
         use tokio::signal::unix::{SignalKind, signal};
         let listen =
             |kind| signal(kind).map_err(|error| AppError::outside("cannot listen for signals").caused_by(error));
@@ -46,7 +46,7 @@ impl Interruption {
     }
 
     /// Exit code of the signal.
-    pub fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         if self.code.load(Ordering::Relaxed) == Exit::Terminated as u8 { Exit::Terminated } else { Exit::Interrupted }
     }
 }

@@ -2,7 +2,7 @@
 
 /// Style of output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
+pub(crate) enum Style {
     /// No escape sequences.
     Plain,
     /// ANSI colours.
@@ -10,7 +10,7 @@ pub enum Style {
 }
 
 /// Colours a word, if the style allows it.
-pub fn label(word: &str, colour: &str, style: Style) -> String {
+pub(crate) fn label(word: &str, colour: &str, style: Style) -> String {
     match style {
         Style::Plain => word.to_owned(),
         Style::Coloured => format!("\x1b[{colour}m{word}\x1b[0m"),

@@ -14,7 +14,7 @@ const ECHO: u16 = "^C^C".len() as u16;
 
 /// Standard error that reports a smaller width.
 #[derive(Debug, Default)]
-pub struct Terminal {
+pub(crate) struct Terminal {
     /// Columns written in the cursor's line. Live lines are plain text: one column per character.
     column: AtomicUsize,
 }

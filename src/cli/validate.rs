@@ -16,7 +16,7 @@ use crate::model::document::TaskSpec;
 #[command(after_help = "Examples:\n  \
     iter8 validate experiment.yaml\n  \
     iter8 validate -f values.yaml --set http.qps=50")]
-pub struct ValidateArgs {
+pub(crate) struct ValidateArgs {
     #[command(flatten)]
     document: DocumentArgs,
     #[command(flatten)]
@@ -24,7 +24,7 @@ pub struct ValidateArgs {
 }
 
 /// Checks values if any are given, else a document.
-pub async fn run(args: ValidateArgs) -> Result<Exit, AppError> {
+pub(crate) async fn run(args: ValidateArgs) -> Result<Exit, AppError> {
     let (spec, place) = if args.values.is_given() {
         let resolved = resolve(&args.values.merged(Network::Forbidden).await?)?;
         resolved.check_files(&LocalFiles).map_err(AppError::in_values)?;

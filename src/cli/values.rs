@@ -21,14 +21,14 @@ const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// Values, in Helm's grammar and precedence: files in order, then --set-json, --set, --set-string, --set-file.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Values (Helm's rules)")]
-pub struct ValueArgs {
+pub(crate) struct ValueArgs {
     /// A YAML file with values; a path, a URL, or - for standard input (repeatable)
     #[arg(short = 'f', long = "values", value_name = "FILE")]
     files: Vec<String>,
     /// Values, such as http.url=http://localhost:8080,http.qps=50 (repeatable)
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
-    /// Values that stay text, such as http.headers.x-id=007 (repeatable)
+    /// Values that stay strings, such as http.headers.x-id=007 (repeatable)
     #[arg(long, value_name = "PATH=VALUE")]
     set_string: Vec<String>,
     /// Values in JSON, such as 'http.headers={"a": "b"}' (repeatable)
@@ -41,7 +41,7 @@ pub struct ValueArgs {
 
 /// Access to URLs.
 #[derive(Clone, Copy)]
-pub enum Network<'a> {
+pub(crate) enum Network<'a> {
     /// URLs are downloaded with this client.
     Through(&'a dyn Web),
     /// A URL is an error.
@@ -50,12 +50,12 @@ pub enum Network<'a> {
 
 impl ValueArgs {
     /// Reports whether any value is given.
-    pub fn is_given(&self) -> bool {
+    pub(crate) fn is_given(&self) -> bool {
         [&self.files, &self.set, &self.set_string, &self.set_json, &self.set_file].iter().any(|list| !list.is_empty())
     }
 
     /// Reads and merges the values.
-    pub async fn merged(&self, network: Network<'_>) -> Result<Values, AppError> {
+    pub(crate) async fn merged(&self, network: Network<'_>) -> Result<Values, AppError> {
         let mut sources = Vec::new();
         for name in &self.files {
             let text = read_values(name, network).await?;
@@ -74,7 +74,7 @@ impl ValueArgs {
 }
 
 /// Resolves values into tasks, and logs warnings about them.
-pub fn resolve(values: &Values) -> Result<Resolved, AppError> {
+pub(crate) fn resolve(values: &Values) -> Result<Resolved, AppError> {
     let resolved = app::resolve::from_values(values).map_err(AppError::in_values)?;
     for warning in &resolved.warnings {
         tracing::warn!("{warning}");

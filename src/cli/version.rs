@@ -9,14 +9,14 @@ use crate::model::document::SCHEMA_VERSION;
 
 /// Flags of `version`.
 #[derive(Debug, Args)]
-pub struct VersionArgs {
+pub(crate) struct VersionArgs {
     /// Print the version number alone
     #[arg(long)]
     short: bool,
 }
 
 /// Prints the version.
-pub fn run(args: &VersionArgs) -> Result<Exit, AppError> {
+pub(crate) fn run(args: &VersionArgs) -> Result<Exit, AppError> {
     let version = env!("CARGO_PKG_VERSION");
     let text = match args.short {
         true => format!("{version}\n"),

@@ -74,12 +74,12 @@ pub(crate) fn parse_all(spec: &[TaskSpec]) -> Result<Vec<Box<dyn Task>>, InputEr
 /// Parses a task and its condition. Paths of errors start at the entry.
 pub(crate) fn parse_entry(task: &TaskSpec) -> Result<Box<dyn Task>, Vec<InputError>> {
     if let Some(place) = task.with.as_ref().and_then(redact::find_redacted) {
-        return Err(vec![InputError::new(place, format!("a secret stands here as `{}`", redact::REDACTED))
+        return Err(vec![InputError::new(place, format!("contains a redacted secret, `{}`", redact::REDACTED))
             .with_hint("documents keep no secrets: run from the values again, or give the secret by file or environment variable")
             .under("with")]);
     }
     if task.run.as_ref().is_some_and(|script| script.contains(redact::REDACTED)) {
-        return Err(vec![InputError::new("run", format!("a secret in the script stands here as `{}`", redact::REDACTED))
+        return Err(vec![InputError::new("run", format!("the script contains a redacted secret, `{}`", redact::REDACTED))
             .with_hint("documents keep no secrets: run from the values again, or let the script read the secret from a file or variable (`$NAME`)")]);
     }
     let condition = task.condition.as_ref().and_then(|text| condition::check(text).err());
@@ -105,7 +105,7 @@ pub(crate) fn check_together(spec: &[TaskSpec], tasks: &[Box<dyn Task>]) -> Resu
         if let Some(count) = facts.versions {
             let (first, expected) = *versions.get_or_insert((index, count));
             if count != expected {
-                let message = format!("it measures {count} versions, and spec[{first}] measures {expected}");
+                let message = format!("measures {count} versions, but spec[{first}] measures {expected}");
                 let hint = "all tasks of an experiment measure the same versions";
                 errors.push(InputError::new(entry(index), message).with_hint(hint));
             }
@@ -125,6 +125,6 @@ pub(crate) fn check_together(spec: &[TaskSpec], tasks: &[Box<dyn Task>]) -> Resu
 
 /// The error for a provider that two tasks of one loop measure.
 pub(super) fn measured_twice(index: usize, provider: &str) -> InputError {
-    InputError::new(entry(index), format!("`{provider}` is measured by an earlier task already"))
-        .with_hint("give each target a name of its own in `endpoints` of one task")
+    InputError::new(entry(index), format!("an earlier task already measures `{provider}`"))
+        .with_hint("use `endpoints` of one task, which gives each target its own name")
 }

@@ -38,8 +38,8 @@ impl Prepared {
     /// Runs this worker's share of one task.
     async fn assist_with(&self, index: usize, fleet: &dyn Fleet, env: &Env<'_>) -> Result<(), FleetError> {
         let Some(load) = self.tasks.get(index).and_then(|task| task.as_load()) else {
-            let message = format!("the coordinator asks for task {}, which makes no load here", index + 1);
-            return Err(FleetError::Failed(format!("{message}: do all machines run the same experiment?")));
+            let message = format!("the coordinator requested task {}, which has no load here", index + 1);
+            return Err(FleetError::Failed(format!("{message}: do all pods run the same experiment?")));
         };
         let name = self.experiment.spec[index].name().to_owned();
         let started = Instant::now();
@@ -53,7 +53,7 @@ impl Prepared {
         let (status, notes) = match &end {
             Ok(()) if !env.stop.is_cancelled() => (TaskStatus::Done, Vec::new()),
             Ok(()) => (TaskStatus::Interrupted, Vec::new()),
-            Err(FleetError::Restarted) => (TaskStatus::Interrupted, vec!["recalled by the coordinator".to_owned()]),
+            Err(FleetError::Restarted) => (TaskStatus::Interrupted, vec!["superseded by the coordinator".to_owned()]),
             Err(error) => (TaskStatus::Failed, vec![error.to_string()]),
         };
         env.observer.observe(Event::TaskEnded { index, task: name, status, duration: started.elapsed(), notes });
@@ -66,8 +66,8 @@ pub(super) async fn finish(fleet: &dyn Fleet, last_task: usize, env: &Env<'_>) {
     let problem = match tokio::time::timeout(INTERRUPT_GRACE, fleet.finish()).await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),
-        Err(_) => "no answer".to_owned(),
+        Err(_) => "no response".to_owned(),
     };
-    let line = format!("can't tell the other machines that the run is over: {problem}");
+    let line = format!("cannot notify the workers that the run is over: {problem}");
     env.observer.observe(Event::TaskLog { index: last_task, line });
 }

@@ -49,7 +49,8 @@ fn check_earlier(experiment: &Experiment, tasks: &[Box<dyn Task>]) -> Result<(),
         let at = FieldPath::root().key("spec").index(index);
         errors.extend(task.check_earlier(insights).err().map(|error| error.under(&at)));
         if let Some(count) = task.facts().versions.filter(|count| ![0, *count].contains(&insights.num_versions)) {
-            let message = format!("it measures {count} versions, and the earlier loops {}", insights.num_versions);
+            let message =
+                format!("measures {count} versions, but the earlier loops measured {}", insights.num_versions);
             errors.push(InputError::new(at, message).with_hint("start afresh without --reuseResult"));
         }
     }

@@ -72,7 +72,7 @@ pub enum PipelineError {
     #[error("the experiment document could not be saved")]
     Store(#[from] StoreError),
     /// This worker lost contact with the coordinator.
-    #[error("this machine could not make its part of the experiment")]
+    #[error("this worker could not run its share of the loads")]
     Fleet(#[source] FleetError),
 }
 

@@ -58,7 +58,7 @@ pub enum StoreError {
     },
     /// The document no longer belongs to this run: it was deleted, replaced by a later launch, or written by another run. Nothing is
     /// overwritten.
-    #[error("{location} is no longer this run's: {reason}")]
+    #[error("{location} no longer belongs to this run: {reason}")]
     Lost {
         /// Location of the document.
         location: String,
@@ -66,7 +66,7 @@ pub enum StoreError {
         reason: String,
     },
     /// The document exceeds the size limit of its store, even without its optional parts.
-    #[error("{location} can't hold the document: {reason}")]
+    #[error("{location} cannot hold the document: {reason}")]
     TooLarge {
         /// Location of the document.
         location: String,

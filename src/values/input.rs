@@ -170,7 +170,7 @@ fn mistyped(message: &str, path: &FieldPath) -> InputError {
             let text = match message.split_once(", expected ") {
                 // serde's own messages repeat the value.
                 Some((found, expected)) if found.starts_with("invalid ") && is_secret(path) => {
-                    format!("the value is of another type; expected {expected}")
+                    format!("wrong type; expected {expected}")
                 }
                 _ => message.to_owned(),
             };
@@ -235,7 +235,7 @@ mod tests {
     fn a_mistyped_secret_is_not_repeated() {
         let error =
             typed::<std::collections::BTreeMap<String, bool>>(&json!({"token": "hunter2"}), "github").unwrap_err();
-        assert_eq!(error.to_string(), "github.token: the value is of another type; expected a boolean");
+        assert_eq!(error.to_string(), "github.token: wrong type; expected a boolean");
     }
 
     #[test]

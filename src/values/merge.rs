@@ -224,8 +224,8 @@ mod tests {
         let error = error_of(Source::Set("a=1,http.headers.Authorization=Bearer SECRET123,oops".to_owned()));
         assert_eq!(
             error.to_string(),
-            "--set \"a=1,http.headers.Authorization=[hidden]\": what follows the comma in the value of \
-             `http.headers.Authorization` can't be read; write `\\,` for a comma in a value"
+            "--set \"a=1,http.headers.Authorization=[hidden]\": the text after the comma in the value of \
+             `http.headers.Authorization` cannot be parsed; write `\\,` for a comma in a value"
         );
         let error = error_of(Source::Set("http.endpoints.tokenize.method=POST,oops".to_owned()));
         assert!(error.to_string().contains("no value for `oops`"), "{error}");

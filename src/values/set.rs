@@ -47,7 +47,7 @@ pub fn set(values: &mut Map<String, Value>, text: &str, kind: Kind<'_>) -> Resul
 
 /// Error for text after a secret. That text may be part of the secret (a password with a comma), so no message repeats it.
 fn after_secret(path: &str) -> String {
-    format!("what follows the comma in the value of `{path}` can't be read; write `\\,` for a comma in a value")
+    format!("the text after the comma in the value of `{path}` cannot be parsed; write `\\,` for a comma in a value")
 }
 
 /// Reports whether there may be more to set.
@@ -319,7 +319,7 @@ fn put(map: &mut Map<String, Value>, key: String, value: Value) {
 }
 
 fn not_a(place: &str, wanted: &str) -> String {
-    format!("`{place}` is set, and not to a {wanted}")
+    format!("`{place}` is already set, but not to a {wanted}")
 }
 
 /// Converts booleans, `null` and decimal integers.

@@ -16,14 +16,14 @@ use crate::ports::StoreError;
 /// Flags for the cluster.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cluster")]
-pub struct ClusterArgs {
-    /// Namespace; that of the kubeconfig's context unless given
+pub(crate) struct ClusterArgs {
+    /// Namespace; default: that of the kubeconfig's context
     #[arg(short, long, env = "HELM_NAMESPACE")]
     namespace: Option<String>,
     /// The kubeconfig; else the files of KUBECONFIG, ~/.kube/config, or the service account of a pod
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Context of the kubeconfig; its current one unless given
+    /// Context of the kubeconfig; default: its current one
     #[arg(long = "kube-context", value_name = "NAME", env = "HELM_KUBECONTEXT")]
     context: Option<String>,
     /// URL of the API server
@@ -38,14 +38,14 @@ pub struct ClusterArgs {
     /// Group to act as (repeatable, comma lists)
     #[arg(long = "kube-as-group", value_name = "NAME", env = "HELM_KUBEASGROUPS", value_delimiter = ',')]
     as_groups: Vec<String>,
-    /// Certificates of authorities that the API server's may come from
+    /// CA certificates to verify the API server with
     #[arg(long = "kube-ca-file", value_name = "FILE", env = "HELM_KUBECAFILE")]
     ca_file: Option<PathBuf>,
 }
 
 impl ClusterArgs {
     /// Options of the adapter.
-    pub fn options(&self) -> ConnectOptions {
+    pub(crate) fn options(&self) -> ConnectOptions {
         let Self { namespace, kubeconfig, context, api_server, token, as_user, as_groups, ca_file } = self.clone();
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         ConnectOptions {
@@ -61,14 +61,14 @@ impl ClusterArgs {
     }
 
     /// Connects to the cluster.
-    pub async fn connect(&self) -> Result<Connection, AppError> {
+    pub(crate) async fn connect(&self) -> Result<Connection, AppError> {
         Ok(connect(&self.options()).await?)
     }
 }
 
 /// Flags for a group.
 #[derive(Clone, Debug, Args)]
-pub struct GroupArgs {
+pub(crate) struct GroupArgs {
     /// Name of the experiment within its namespace
     #[arg(short, long, default_value = "default", value_name = "GROUP")]
     group: String,
@@ -78,19 +78,19 @@ pub struct GroupArgs {
 
 impl GroupArgs {
     /// The group, in this namespace.
-    pub fn in_namespace(&self, namespace: &str) -> Result<Group, AppError> {
+    pub(crate) fn in_namespace(&self, namespace: &str) -> Result<Group, AppError> {
         Group::new(namespace, &self.group).map_err(AppError::in_flag)
     }
 
     /// Connects to the cluster; returns the group in it as well.
-    pub async fn connect(&self) -> Result<(Connection, Group), AppError> {
+    pub(crate) async fn connect(&self) -> Result<(Connection, Group), AppError> {
         let connection = self.cluster.connect().await?;
         let group = self.in_namespace(&connection.namespace)?;
         Ok((connection, group))
     }
 
     /// Connects to the cluster; returns the group and the store of its document as well.
-    pub async fn store(&self) -> Result<(Connection, Group, SecretStore), AppError> {
+    pub(crate) async fn store(&self) -> Result<(Connection, Group, SecretStore), AppError> {
         let (connection, group) = self.connect().await?;
         let store = SecretStore::new(&connection, group.clone(), None).with_planned(planned);
         Ok((connection, group, store))
@@ -104,7 +104,7 @@ fn planned(values: &Value, revision: i64) -> Option<Experiment> {
 }
 
 /// Error for a group without a document.
-pub fn no_document(error: StoreError, group: &Group) -> AppError {
+pub(crate) fn no_document(error: StoreError, group: &Group) -> AppError {
     match error {
         StoreError::Missing { .. } => {
             let Group { namespace, name } = group;

@@ -19,7 +19,7 @@ use crate::ports::{BoxFuture, DocumentStore, StoreError};
 #[command(after_help = "Examples:\n  \
     iter8 k assert -c completed -c nofailure -c slos --timeout 120s\n  \
     iter8 k assert -g canary -n shop -c completed,slos -t 10m && kubectl apply -f new.yaml")]
-pub struct KAssertArgs {
+pub(crate) struct KAssertArgs {
     #[command(flatten)]
     conditions: ConditionArgs,
     #[command(flatten)]
@@ -27,7 +27,7 @@ pub struct KAssertArgs {
 }
 
 /// Judges the document of the group.
-pub async fn run(args: KAssertArgs) -> Result<Exit, AppError> {
+pub(crate) async fn run(args: KAssertArgs) -> Result<Exit, AppError> {
     let (connection, group, store) = args.group.store().await?;
     let unreadable = |error| no_document(error, &group);
     decide(&args.conditions, &InCluster { connection, group: group.clone(), store }, &unreadable).await

@@ -13,13 +13,13 @@ use crate::manifests::names::Group;
 /// Flags of `k delete`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  iter8 k delete\n  iter8 k delete -g canary -n shop")]
-pub struct DeleteArgs {
+pub(crate) struct DeleteArgs {
     #[command(flatten)]
     group: GroupArgs,
 }
 
 /// Deletes everything of the group.
-pub async fn run(args: DeleteArgs) -> Result<Exit, AppError> {
+pub(crate) async fn run(args: DeleteArgs) -> Result<Exit, AppError> {
     let (connection, group) = args.group.connect().await?;
     let Group { namespace, name } = &group;
     if !delete_group(&connection, &group, &watched_namespaces).await? {

@@ -26,11 +26,11 @@ const MANIFEST: &str = "manifest.yaml";
     iter8 k launch -g canary -f values.yaml --set runner=cronjob --set cronjobSchedule=\"*/10 * * * *\"\n  \
     iter8 k launch -f values.yaml --set runner=job --set parallelism=8   # eight pods make the load\n  \
     iter8 k launch -f values.yaml --dry --outputFile - | kubectl apply --dry-run=server -f -")]
-pub struct LaunchArgs {
-    /// Write the manifests, as revision 1, and touch no cluster; secrets in them are hidden
+pub(crate) struct LaunchArgs {
+    /// Write the manifests of revision 1 without contacting a cluster; secrets are redacted
     #[arg(long, visible_alias = "dry-run")]
     dry: bool,
-    /// Where a dry run writes the manifests; - for standard output
+    /// File for the manifests of a dry run; - for standard output
     #[arg(long = "outputFile", visible_alias = "output-file", value_name = "FILE", default_value = MANIFEST, requires = "dry")]
     output_file: PathBuf,
     /// Iter8's name of its chart: no chart is needed any more
@@ -47,7 +47,7 @@ pub struct LaunchArgs {
 }
 
 /// Launches, or writes what would be launched.
-pub async fn run(args: LaunchArgs) -> Result<Exit, AppError> {
+pub(crate) async fn run(args: LaunchArgs) -> Result<Exit, AppError> {
     if args.chart_name.is_some() || args.local_chart {
         tracing::warn!("--chartName and --localChart have no effect: the objects are part of this program");
     }
@@ -76,9 +76,7 @@ pub async fn run(args: LaunchArgs) -> Result<Exit, AppError> {
     if runner != Runner::None {
         tracing::info!("follow it with `iter8 k log -f -g {name} -n {namespace}`, judge it with `iter8 k assert`");
     } else {
-        tracing::warn!(
-            "nothing runs it, as the value `runner` is none: run it with `iter8 k run -g {name} -n {namespace}`"
-        );
+        tracing::warn!("nothing runs it because `runner` is none: run it with `iter8 k run -g {name} -n {namespace}`");
     }
     Ok(Exit::Done)
 }

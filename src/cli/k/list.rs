@@ -12,7 +12,7 @@ use crate::slo::assertion::{AssertCondition, RunState, judge, progress};
 /// Flags of `k list`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  iter8 k list\n  iter8 k list -A")]
-pub struct ListArgs {
+pub(crate) struct ListArgs {
     /// Groups of all namespaces
     #[arg(short = 'A', long = "all-namespaces")]
     all: bool,
@@ -21,7 +21,7 @@ pub struct ListArgs {
 }
 
 /// Prints the groups.
-pub async fn run(args: ListArgs) -> Result<Exit, AppError> {
+pub(crate) async fn run(args: ListArgs) -> Result<Exit, AppError> {
     let connection = args.cluster.connect().await?;
     let found = groups(&connection, args.all).await?;
     if found.is_empty() {

@@ -15,8 +15,8 @@ use crate::model::text::printable;
 /// Flags of `k log`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  iter8 k log\n  iter8 k log -g canary -n shop -f")]
-pub struct LogArgs {
-    /// Go on with what is said from now on, until the run is over
+pub(crate) struct LogArgs {
+    /// Follow the logs until the run is over
     #[arg(short, long)]
     follow: bool,
     #[command(flatten)]
@@ -24,7 +24,7 @@ pub struct LogArgs {
 }
 
 /// Prints the logs of the group's pods.
-pub async fn run(args: LogArgs) -> Result<Exit, AppError> {
+pub(crate) async fn run(args: LogArgs) -> Result<Exit, AppError> {
     let interruption = Interruption::listen()?;
     let (connection, group, store) = args.group.store().await?;
     let stored = store.open().await.map_err(|error| no_document(error, &group))?;

@@ -17,10 +17,10 @@ use crate::app::error::AppError;
 
 /// The Kubernetes commands.
 #[derive(Debug, Subcommand)]
-pub enum KCommand {
+pub(crate) enum KCommand {
     /// Launch an experiment in the cluster, as a Job or CronJob
     Launch(launch::LaunchArgs),
-    /// Run the experiment of a group: what its Job or CronJob does
+    /// Run the experiment of a group, as its Job or CronJob does
     Run(run::KRunArgs),
     /// Check conditions on the experiment of a group: exit code 0 when they hold, 1 when they do not
     Assert(assert::KAssertArgs),
@@ -35,7 +35,7 @@ pub enum KCommand {
 }
 
 /// Runs a command.
-pub async fn run(command: KCommand, globals: &Globals) -> Result<Exit, AppError> {
+pub(crate) async fn run(command: KCommand, globals: &Globals) -> Result<Exit, AppError> {
     match command {
         KCommand::Launch(args) => launch::run(args).await,
         KCommand::Run(args) => run::run(args, globals).await,

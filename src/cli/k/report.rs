@@ -13,7 +13,7 @@ use crate::ports::DocumentStore;
 #[command(after_help = "Examples:\n  \
     iter8 k report\n  \
     iter8 k report -g canary -n shop -o html --outputFile report.html")]
-pub struct KReportArgs {
+pub(crate) struct KReportArgs {
     #[command(flatten)]
     format: FormatArgs,
     #[command(flatten)]
@@ -21,7 +21,7 @@ pub struct KReportArgs {
 }
 
 /// Prints or writes the report on the group's experiment.
-pub async fn run(args: KReportArgs) -> Result<Exit, AppError> {
+pub(crate) async fn run(args: KReportArgs) -> Result<Exit, AppError> {
     let (_, group, store) = args.group.store().await?;
     let experiment = store.load().await.map_err(|error| no_document(error, &group))?;
     args.format.write(&experiment, &store.location())

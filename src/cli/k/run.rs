@@ -31,11 +31,11 @@ const INDEX_VARIABLE: &str = "JOB_COMPLETION_INDEX";
 #[command(after_help = "Examples:\n  \
     iter8 k run -g canary                  # once more, on this machine\n  \
     iter8 k run -g canary --reuseResult    # one more loop")]
-pub struct KRunArgs {
+pub(crate) struct KRunArgs {
     /// Keep the earlier result and add a loop to it
     #[arg(long = "reuseResult", visible_alias = "reuse-result")]
     reuse_result: bool,
-    /// The launch that this run belongs to: it does nothing when there has been a later one
+    /// Revision of the launch that this run belongs to; it exits if there is a later one
     #[arg(long, value_name = "N")]
     revision: Option<i64>,
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub struct KRunArgs {
 }
 
 /// Runs the experiment in the group's Secret.
-pub async fn run(args: KRunArgs, globals: &Globals) -> Result<Exit, AppError> {
+pub(crate) async fn run(args: KRunArgs, globals: &Globals) -> Result<Exit, AppError> {
     let interruption = Interruption::listen()?;
     let (connection, group) = args.group.connect().await?;
     let store = SecretStore::new(&connection, group.clone(), args.revision);
@@ -55,7 +55,7 @@ pub async fn run(args: KRunArgs, globals: &Globals) -> Result<Exit, AppError> {
         None => None,
         Some(shard) => match PodFleet::join(&connection, shard).await? {
             None => {
-                tracing::info!("the run is over: an earlier pod of this index has ended it");
+                tracing::info!("the run is over: an earlier pod with this index finished it");
                 return Ok(Exit::Done);
             }
             fleet => fleet,
@@ -98,15 +98,13 @@ fn shard_index(group: &Group, values: Option<&Value>) -> Result<Option<ShardInde
     let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
     let (Some(index), Some(job)) = (variable(INDEX_VARIABLE), variable(JOB_VARIABLE)) else {
         let pods = settings.parallelism;
-        tracing::warn!(
-            "this is no pod of an Indexed Job: one machine makes all of the load that is meant for {pods} pods"
-        );
+        tracing::warn!("this is not a pod of an Indexed Job: one process generates the load of all {pods} pods");
         return Ok(None);
     };
     let share = index.parse().ok().and_then(|index| Share::new(index, settings.parallelism as usize));
     let share = share.ok_or_else(|| {
-        let told = format!("{INDEX_VARIABLE} is `{index}`, and parallelism is {}", settings.parallelism);
-        AppError::input(told).with_hint("the Job is not of this launch: launch the experiment again")
+        let message = format!("{INDEX_VARIABLE} is `{index}`, and parallelism is {}", settings.parallelism);
+        AppError::input(message).with_hint("the Job belongs to another launch: launch the experiment again")
     })?;
     Ok(Some(ShardIndex { group: group.clone(), job, share, start_timeout: settings.start_timeout.0 }))
 }

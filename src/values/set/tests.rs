@@ -44,9 +44,9 @@ fn errors_say_what_is_wrong_and_what_is_expected() {
     assert_eq!(error_of("a[65537]=1"), "index 65537 is too high; at most 65536");
     assert_eq!(error_of("a[0]b=1"), "`b` after `a[0]`; expected `=`, `.` or `[`");
     assert_eq!(error_of("a={1,2"), "`{` at `a` has no closing `}`");
-    assert_eq!(error_of("a=1,a.b=2"), "`a` is set, and not to a map");
-    assert_eq!(error_of("a=1,a[0]=2"), "`a` is set, and not to a list");
-    assert_eq!(error_of("a[0]=1,a[0][1]=2"), "`a[0]` is set, and not to a list");
+    assert_eq!(error_of("a=1,a.b=2"), "`a` is already set, but not to a map");
+    assert_eq!(error_of("a=1,a[0]=2"), "`a` is already set, but not to a list");
+    assert_eq!(error_of("a[0]=1,a[0][1]=2"), "`a[0]` is already set, but not to a list");
     assert_eq!(error_of("a..b=1"), "no key after `a.`");
     assert_eq!(error_of(&format!("{}=1", vec!["a"; 32].join("."))), "more than 30 dots in a path");
 }

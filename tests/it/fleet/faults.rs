@@ -203,7 +203,7 @@ async fn when_the_coordinator_begins_anew_the_others_drop_what_they_do() {
     for (end, (machine, _)) in ends.into_iter().zip(&assistants) {
         assert_eq!(end.unwrap(), RunEnd::Interrupted);
         let events = format!("{:?}", machine.events.lock().unwrap());
-        assert_eq!(events.matches("recalled by the coordinator").count(), 1, "{events}");
+        assert_eq!(events.matches("superseded by the coordinator").count(), 1, "{events}");
         assert_eq!(events.matches("TaskStarted").count(), 2, "{events}");
     }
     assert_eq!(document.load("http").shards.unwrap().missing, []);
@@ -307,7 +307,7 @@ async fn a_machine_with_another_experiment_is_told_so() {
     let Err(PipelineError::Fleet(FleetError::Failed(message))) = wrong else { panic!("{wrong:?}") };
     assert_eq!(
         message,
-        "the coordinator asks for task 1, which makes no load here: do all machines run the same experiment?"
+        "the coordinator requested task 1, which has no load here: do all pods run the same experiment?"
     );
     assert_eq!(document.verdict().0, "inconclusive");
 }

@@ -187,7 +187,7 @@ fn an_assertion_ends_when_the_job_does() {
     let asserting = world.start(["assert", "-g", "killed", "-c", "completed", "--timeout", "30m"]);
     crate::support::kubernetes::Node::shared().unwrap().kill(&world.namespace, &pod);
     let said = asserting.end();
-    said.expect(1, &["nothing will change any more: job/killed-1-job failed"]);
+    said.expect(1, &["the experiment has finished: job/killed-1-job failed"]);
     assert!(begun.elapsed() < crate::support::kubernetes::PATIENCE);
     let said = world.k(["list"]);
     assert!(said.stdout.contains(" lost "), "{said:#?}");
@@ -218,7 +218,7 @@ fn a_pod_that_is_evicted_saves_what_it_has_measured() {
     assert!(requests.as_f64().is_some_and(|requests| requests > 0.0), "{document:#}");
     let said = following.end();
     said.exits(0);
-    assert!(said.stdout.contains("interrupted; what was measured is in secret/evicted"), "{said:#?}");
+    assert!(said.stdout.contains("interrupted; the measurements so far are in secret/evicted"), "{said:#?}");
 }
 
 #[test]

@@ -88,17 +88,17 @@ impl Cause {
         match self {
             Cause::Refused => "connection refused",
             Cause::Reset => "connection reset",
-            Cause::Closed => "connection closed before the answer was complete",
-            Cause::Timeout => "no complete answer within the time-out",
+            Cause::Closed => "connection closed before the response was complete",
+            Cause::Timeout => "no complete response within the timeout",
             Cause::Dns => "host name not resolved",
             Cause::Tls => "TLS handshake failed",
-            Cause::Proxy => "no way through the proxy",
-            Cause::Malformed => "malformed answer",
+            Cause::Proxy => "the proxy opened no tunnel",
+            Cause::Malformed => "malformed response",
             Cause::UnexpectedStatus => "unexpected status",
             Cause::UnexpectedHeader => "unexpected or missing header",
-            Cause::UnexpectedBody => "expected text not in the body",
+            Cause::UnexpectedBody => "expected string not in the body",
             Cause::UnexpectedJson => "body not the expected JSON",
-            Cause::Aborted => "cut off at the end of the load",
+            Cause::Aborted => "aborted at the end of the load",
             Cause::Other => "other failure",
         }
     }

@@ -94,7 +94,7 @@ pub enum LoadError {
         kind: FailureKind,
     },
     /// A worker thread or its runtime could not be started.
-    #[error("can't start a load worker: {0}")]
+    #[error("cannot start a load worker: {0}")]
     Worker(#[from] std::io::Error),
     /// A worker thread panicked.
     #[error("a load worker ended without a result")]

@@ -130,8 +130,8 @@ fn an_impossible_timeline_is_rejected() {
         Timeline::from_shard(&shard).unwrap_err().to_string()
     };
     let long = refused(|shard| shard.intervals.resize_with(241, Default::default));
-    assert_eq!(long, "it has 241 intervals of 2^0 s, more or longer than any load's");
-    assert!(refused(|shard| shard.doublings = 64).starts_with("it has 1 intervals of 2^64 s"));
+    assert_eq!(long, "its 241 intervals of 2^0 s are more or longer than those of any load");
+    assert!(refused(|shard| shard.doublings = 64).starts_with("its 1 intervals of 2^64 s"));
     let damaged = refused(|shard| shard.intervals[0].latency.as_mut().unwrap().data.truncate(20));
     assert!(damaged.starts_with("the histogram is "), "{damaged}");
 }

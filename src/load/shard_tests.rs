@@ -147,8 +147,8 @@ fn damaged_shards_are_rejected_and_unknown_causes_count_as_other() {
         read(&shard).unwrap_err().to_string()
     };
     let damaged = refused(|shard| shard.histograms.get_mut("latency").unwrap().count += 1);
-    assert_eq!(damaged, "`latency`: the histogram holds 1 values and says it holds 2");
-    assert!(refused(|shard| shard.timeline.doublings = 99).starts_with("`timeline`: it has 1 intervals"));
+    assert_eq!(damaged, "`latency`: the histogram has 1 values, but states 2");
+    assert!(refused(|shard| shard.timeline.doublings = 99).starts_with("`timeline`: its 1 intervals"));
     let mut newer = good.clone();
     newer.causes.insert("melted".to_owned(), CauseCount { count: 4, first: "hot".to_owned() });
     newer.causes.insert("other".to_owned(), CauseCount { count: 2, first: String::new() });

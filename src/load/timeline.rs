@@ -252,7 +252,7 @@ impl Timeline {
 #[derive(Debug, thiserror::Error)]
 pub enum TimelineError {
     /// More or longer intervals than any load has.
-    #[error("it has {count} intervals of 2^{doublings} s, more or longer than any load's")]
+    #[error("its {count} intervals of 2^{doublings} s are more or longer than those of any load")]
     Size {
         /// Number of intervals.
         count: usize,

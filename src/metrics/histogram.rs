@@ -55,7 +55,7 @@ pub enum HistogramError {
     #[error("the histogram holds more values than its format can express")]
     TooMany,
     /// Its number of values does not match its count.
-    #[error("the histogram holds {held} values and says it holds {stated}")]
+    #[error("the histogram has {held} values, but states {stated}")]
     Count {
         /// Values in the histogram.
         held: u64,

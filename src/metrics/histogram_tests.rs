@@ -94,7 +94,7 @@ fn hostile_headers_and_cells_are_rejected() {
     let error = decode(&EncodedHistogram { unit: "msec".into(), ..base.clone() }).unwrap_err();
     assert_eq!(error.to_string(), "the histogram is in `msec`, expected `usec`");
     let error = decode(&EncodedHistogram { count: 7, ..base.clone() }).unwrap_err();
-    assert_eq!(error.to_string(), "the histogram holds 1 values and says it holds 7");
+    assert_eq!(error.to_string(), "the histogram has 1 values, but states 7");
     assert_eq!(decode(&EncodedHistogram { data: "%".into(), ..base }), Err(HistogramError::Base64));
 }
 

@@ -116,3 +116,51 @@ pub struct Lateness {
     /// Longest.
     pub max: f64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::codec::to_yaml;
+
+    #[test]
+    fn the_keys_of_a_record_keep_their_order() {
+        let record = LoadRecord {
+            lateness: Some(Lateness::default()),
+            statuses: [(200, 1)].into(),
+            causes: [("reset".to_owned(), 1)].into(),
+            traffic: Traffic {
+                bytes_received: 1,
+                bytes_sent: Some(2),
+                messages_sent: Some(3),
+                messages_received: Some(4),
+            },
+            ..LoadRecord::default()
+        };
+        let yaml = to_yaml(&record).unwrap();
+        let keys: Vec<&str> = yaml
+            .lines()
+            .filter(|line| !line.starts_with(' '))
+            .filter_map(|line| Some(line.split_once(':')?.0))
+            .collect();
+        assert_eq!(
+            keys,
+            [
+                "url",
+                "duration",
+                "connections",
+                "achievedRate",
+                "requests",
+                "errors",
+                "late",
+                "dropped",
+                "lateness",
+                "statuses",
+                "causes",
+                "bytesReceived",
+                "bytesSent",
+                "messagesSent",
+                "messagesReceived",
+            ]
+        );
+    }
+}

@@ -280,11 +280,11 @@ mod tests {
             ),
             (
                 read(Some(Rate::PerSecond(2e6)), one(), |_| {}),
-                "with.rps: 2000000 is not a rate of stages; expected 0 to 1000000",
+                "with.rps: 2000000 is not a valid rate; expected 0 to 1000000",
             ),
             (
                 read(None, Some(json!([{"duration": "2s", "qps": 1}, {"duration": "1s", "qps": -1}])), |_| {}),
-                "with.stages[1].qps: -1 is not a rate of stages; expected 0 to 1000000",
+                "with.stages[1].qps: -1 is not a valid rate; expected 0 to 1000000",
             ),
             (read(None, Some(json!([])), |_| {}), "with.stages: has 0 stages; expected 1 to 100"),
         ];

@@ -279,7 +279,7 @@ async fn schedules_that_can_not_be_are_refused_with_path_and_expectation() {
         ),
         (
             json!({"stages": [{"duration": "1s", "qps": 5}, {"duration": "1s", "qps": "2e6"}]}),
-            "with.stages[1].qps: 2000000 is not a rate of stages; expected 0 to 1000000",
+            "with.stages[1].qps: 2000000 is not a valid rate; expected 0 to 1000000",
         ),
         (
             json!({"stages": [{"duration": "1s", "qsp": 5}]}),
@@ -513,7 +513,7 @@ async fn no_answer_is_no_data_with_a_reason() {
     let server = Hostile::always(Act::WriteAndClose(Vec::new())).await;
     let with = json!({"url": server.url(), "numRequests": 5, "qps": "max", "allowInitialErrors": true});
     let contribution = World::default().run(with).await.unwrap();
-    let reason = "none of 5 requests got an answer: connection closed before the answer was complete ×5";
+    let reason = "none of 5 requests got an answer: connection closed before the response was complete ×5";
     for metric in ["http/latency", "http/latency-p99", "http/latency-mean", "http/service-time-max"] {
         let measurement = &contribution.versions[0].metrics[metric];
         assert_eq!(measurement.values, Values::NoData(reason.to_owned()));

@@ -56,7 +56,7 @@ async fn what_has_no_end_is_malformed_and_told_of() {
     for (start, more, detail) in [
         (b"HTTP/1.1 200 OK\r\nA: ".to_vec(), "x", "the head is longer than 64 KiB"),
         (b"HTTP/1.1 200 OK\r\n".to_vec(), "A: b\r\n", "more than 256 headers"),
-        (Vec::new(), "HTTP/1.1 100 Continue\r\n\r\n", "more than 64 interim answers (1xx)"),
+        (Vec::new(), "HTTP/1.1 100 Continue\r\n\r\n", "more than 64 interim responses (1xx)"),
         ([&chunked[..], b"1;"].concat(), "x", "more than 16 KiB of chunk extensions"),
         ([&chunked[..], b"0\r\n"].concat(), "A: b\r\n", "more than 16 KiB of trailers"),
         (
@@ -64,7 +64,7 @@ async fn what_has_no_end_is_malformed_and_told_of() {
             "",
             "status 101, though no other protocol was asked for",
         ),
-        (answer(204, "", "body"), "", "4 bytes after the end of the answer"),
+        (answer(204, "", "body"), "", "4 bytes after the end of the response"),
     ] {
         let server = Hostile::always(Act::Write([start, more.repeat(70_000).into_bytes()].concat())).await;
         let outcome = load(6, target(&server.url())).await;
@@ -188,7 +188,7 @@ async fn an_answer_that_is_not_as_expected_is_an_error_with_its_cause() {
         (header("content-type", Some("json")), None),
         (header("etag", None), Some(("unexpected-header", "no header `etag`"))),
         (text("\"ready\""), None),
-        (text("healthy"), Some(("unexpected-body", "the text is not in the body"))),
+        (text("healthy"), Some(("unexpected-body", "the string is not in the body"))),
         (filter(".ready and (.items | add == 3)"), None),
         (filter(".items[] | select(. > 2)"), Some(("unexpected-json", "the filter is not satisfied"))),
         (filter("last(repeat(1))"), Some(("unexpected-json", "the filter takes more than 2000000 steps"))),

@@ -88,7 +88,7 @@ impl Endpoint {
     pub fn server_name(&self) -> Result<ServerName<'static>, Failure> {
         match &self.host {
             Host::Domain(name) => {
-                let invalid = |error| Failure::new(Cause::Tls, format!("`{name}` can't be a server's name: {error}"));
+                let invalid = |error| Failure::new(Cause::Tls, format!("`{name}` is not a valid server name: {error}"));
                 ServerName::try_from(name.clone()).map_err(invalid)
             }
             Host::Ipv4(address) => Ok(ServerName::IpAddress((*address).into())),
@@ -157,7 +157,7 @@ impl Endpoint {
                 known.insert(Lookup { ended: Instant::now(), addresses }).clone()
             }
         };
-        lookup.addresses.map_err(|error| Failure::new(Cause::Dns, format!("{name} can't be resolved: {error}")))
+        lookup.addresses.map_err(|error| Failure::new(Cause::Dns, format!("{name} cannot be resolved: {error}")))
     }
 }
 

@@ -47,7 +47,7 @@ impl Proxy {
             stream.write_all(request.as_bytes()).await.map_err(|error| Failure::from_error(&error, Cause::Proxy))?;
             read_response(stream).await
         };
-        let late = |_| Err(Failure::new(Cause::Proxy, "the proxy did not answer CONNECT"));
+        let late = |_| Err(Failure::new(Cause::Proxy, "the proxy did not respond to CONNECT"));
         tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(late)
     }
 }
@@ -59,13 +59,16 @@ async fn read_response(stream: &mut Stream) -> Result<(), Failure> {
         if head.len() >= MAX_RESPONSE {
             return Err(Failure::new(
                 Cause::Proxy,
-                format!("the proxy's answer to CONNECT exceeds {MAX_RESPONSE} bytes"),
+                format!("the proxy's response to CONNECT exceeds {MAX_RESPONSE} bytes"),
             ));
         }
         match stream.read_u8().await {
             Ok(byte) => head.push(byte),
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                return Err(Failure::new(Cause::Proxy, "the proxy closed the connection instead of answering CONNECT"));
+                return Err(Failure::new(
+                    Cause::Proxy,
+                    "the proxy closed the connection without responding to CONNECT",
+                ));
             }
             Err(error) => return Err(Failure::from_error(&error, Cause::Proxy)),
         }
@@ -75,7 +78,7 @@ async fn read_response(stream: &mut Stream) -> Result<(), Failure> {
     let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.split(' ').nth(1)?.parse::<u16>().ok());
     match status {
         Some(200..=299) => Ok(()),
-        Some(status) => Err(Failure::new(Cause::Proxy, format!("the proxy refused CONNECT with status {status}"))),
-        None => Err(Failure::new(Cause::Proxy, "the proxy did not answer CONNECT with HTTP/1.1")),
+        Some(status) => Err(Failure::new(Cause::Proxy, format!("the proxy rejected CONNECT with status {status}"))),
+        None => Err(Failure::new(Cause::Proxy, "the proxy did not respond to CONNECT with HTTP/1.1")),
     }
 }

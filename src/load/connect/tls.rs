@@ -26,7 +26,7 @@ pub enum TlsError {
     #[error("the key file holds no usable PEM private key: {0}")]
     Key(String),
     /// Certificate and key do not match, or TLS cannot be set up at all.
-    #[error("cert and key can't be used: {0}")]
+    #[error("cert and key cannot be used: {0}")]
     Identity(#[source] rustls::Error),
 }
 

@@ -83,7 +83,7 @@ impl GrpcClient {
             return Ok(());
         }
         let count = received.messages;
-        Err(Failure::new(Cause::Malformed, format!("the status is OK, and there are {count} messages; expected one")))
+        Err(Failure::new(Cause::Malformed, format!("the status is OK with {count} messages; expected one")))
     }
 }
 
@@ -132,7 +132,7 @@ impl Client for GrpcClient {
 
     fn prepare(&self, number: u64) -> Result<Arc<GrpcCall>, Failure> {
         let call = self.grpc.target.calls.call(number, self.worker);
-        call.map_err(|error| Failure::new(Cause::Other, format!("request {number} can't be made: {error}")))
+        call.map_err(|error| Failure::new(Cause::Other, format!("request {number} cannot be built: {error}")))
     }
 
     async fn connect(&self, index: usize) -> Result<SendRequest<Bytes>, Failure> {

@@ -24,10 +24,10 @@ pub enum FrameError {
     #[error("a message's flag byte is {0}; expected 0 or 1")]
     Flag(u8),
     /// The message is flagged as compressed, but the response names no encoding.
-    #[error("a message is flagged as compressed, and the answer names no grpc-encoding")]
+    #[error("a message is flagged as compressed, but the response has no grpc-encoding")]
     Compressed,
     /// The data ended within a message.
-    #[error("the answer ended amid a message")]
+    #[error("the response ended within a message")]
     Truncated,
 }
 

@@ -103,7 +103,7 @@ async fn gather(mut client: ReflectionClient<'_>, service: &str) -> Result<Vec<F
         }
         Reflected::Error(code, text) => return Err(refused(code, &text)),
         Reflected::Services(_) => {
-            return Err(ReflectionError::Invalid("the server answered another question".to_owned()));
+            return Err(ReflectionError::Invalid("the server sent the answer to another request".to_owned()));
         }
     };
     while let Some(name) = waiting.pop() {
@@ -116,7 +116,7 @@ async fn gather(mut client: ReflectionClient<'_>, service: &str) -> Result<Vec<F
             _ if name.starts_with("google/protobuf/") => {}
             Reflected::Error(code, text) => return Err(refused(code, &format!("{name}: {text}"))),
             Reflected::Services(_) => {
-                return Err(ReflectionError::Invalid("the server answered another question".to_owned()));
+                return Err(ReflectionError::Invalid("the server sent the answer to another request".to_owned()));
             }
         }
         files.names.insert(name);
@@ -144,11 +144,12 @@ impl Files {
         for encoded in encoded {
             self.bytes += encoded.len();
             if self.files.len() >= MAX_FILES || self.bytes > MAX_BYTES {
-                let text = format!("the service leads to more than {MAX_FILES} files or {MAX_BYTES} bytes");
+                let text = format!("the service imports more than {MAX_FILES} files or {MAX_BYTES} bytes");
                 return Err(ReflectionError::Invalid(text));
             }
-            let file = FileDescriptorProto::decode(&encoded[..])
-                .map_err(|error| ReflectionError::Invalid(format!("the server sent no file descriptor: {error}")))?;
+            let file = FileDescriptorProto::decode(&encoded[..]).map_err(|error| {
+                ReflectionError::Invalid(format!("the server sent an invalid file descriptor: {error}"))
+            })?;
             if self.names.insert(file.name().to_owned()) {
                 imports.extend(file.dependency.iter().cloned());
                 self.files.push(file);
@@ -189,7 +190,7 @@ impl ReflectionClient<'_> {
         let (status, message) = self.call(call).await?;
         match (status.code, message) {
             (OK, Some(message)) => decode(&message),
-            (OK, None) => Err(ReflectionError::Invalid("the server did not answer the question".to_owned())),
+            (OK, None) => Err(ReflectionError::Invalid("the server sent no answer".to_owned())),
             (UNIMPLEMENTED, _) => Err(ReflectionError::NotServed),
             // Some servers end the stream with the error instead of sending it in a message.
             (NOT_FOUND, _) => Ok(Reflected::Error(NOT_FOUND.into(), status.message)),
@@ -221,8 +222,9 @@ impl Listener for First {
 }
 
 fn decode(message: &[u8]) -> Result<Reflected, ReflectionError> {
-    let invalid =
-        |error: &dyn std::fmt::Display| ReflectionError::Invalid(format!("the server's answer can't be read: {error}"));
+    let invalid = |error: &dyn std::fmt::Display| {
+        ReflectionError::Invalid(format!("the server's response cannot be decoded: {error}"))
+    };
     let response = ServerReflectionResponse::decode(message).map_err(|error| invalid(&error))?;
     match response.message_response {
         Some(MessageResponse::FileDescriptorResponse(files)) => Ok(Reflected::Files(files.file_descriptor_proto)),
@@ -230,6 +232,6 @@ fn decode(message: &[u8]) -> Result<Reflected, ReflectionError> {
             Ok(Reflected::Services(list.service.into_iter().map(|service| service.name).collect()))
         }
         Some(MessageResponse::ErrorResponse(error)) => Ok(Reflected::Error(error.error_code, error.error_message)),
-        _ => Err(invalid(&"it is of another kind")),
+        _ => Err(invalid(&"unexpected kind of message")),
     }
 }

@@ -65,7 +65,7 @@ pub(super) async fn read(
         None => None,
     };
     let Some(status) = in_trailers.or(in_head) else {
-        return Err(Failure::new(Cause::Malformed, "the answer has no grpc-status"));
+        return Err(Failure::new(Cause::Malformed, "the response has no grpc-status"));
     };
     if status.code == status::OK {
         deframer.end().map_err(malformed)?;
@@ -95,7 +95,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
     }
     let content_type = value.map(|value| prefix(&String::from_utf8_lossy(value), 100).to_owned());
     Err(malformed(match content_type {
-        Some(content_type) => format!("the answer's content-type is `{content_type}`; expected application/grpc"),
-        None => "the answer has no content-type; expected application/grpc".to_owned(),
+        Some(content_type) => format!("the response's content-type is `{content_type}`; expected application/grpc"),
+        None => "the response has no content-type; expected application/grpc".to_owned(),
     }))
 }

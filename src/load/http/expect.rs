@@ -71,17 +71,17 @@ impl Expectations {
             match text {
                 None if values.is_empty() => return fails(Cause::UnexpectedHeader, format!("no header `{name}`")),
                 Some(text) if !values.iter().any(|value| contains(value, text.as_bytes())) => {
-                    let what = if values.is_empty() { "no header" } else { "another text in header" };
+                    let what = if values.is_empty() { "no header" } else { "another value in header" };
                     return fails(Cause::UnexpectedHeader, format!("{what} `{name}`"));
                 }
                 _ => {}
             }
         }
-        let cut = if length > body.len() as u64 { ", whose first MiB is looked at" } else { "" };
+        let cut = if length > body.len() as u64 { " (only its first MiB is searched)" } else { "" };
         if let Some(text) = &self.body
             && !contains(body, text.as_bytes())
         {
-            return fails(Cause::UnexpectedBody, format!("the text is not in the body{cut}"));
+            return fails(Cause::UnexpectedBody, format!("the string is not in the body{cut}"));
         }
         let filter = self.json.as_ref()?;
         if length > body.len() as u64 {

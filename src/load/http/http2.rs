@@ -104,7 +104,7 @@ impl Client for Http2Client {
     fn prepare(&self, number: u64) -> Result<Self::Request, Failure> {
         let Some((_, message)) = self.http.prepared.varied(number)? else { return Ok(None) };
         let outgoing = outgoing(&message, self.http.prepared.connector.endpoint.is_tls());
-        let inexpressible = || Failure::new(Cause::Other, "the request can't be told in HTTP/2");
+        let inexpressible = || Failure::new(Cause::Other, "the request cannot be expressed in HTTP/2");
         Ok(Some(Box::new(outgoing.ok_or_else(inexpressible)?)))
     }
 

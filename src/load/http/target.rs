@@ -104,7 +104,7 @@ pub enum TargetError {
     #[error("the proxy's URL is not an `http` URL with a host")]
     Proxy,
     /// The server name is invalid.
-    #[error("`{0}` can't be a server's name; expected a DNS name or an IP address")]
+    #[error("`{0}` is not a valid server name; expected a DNS name or an IP address")]
     ServerName(String),
     /// The TLS settings are wrong.
     #[error(transparent)]
@@ -162,7 +162,7 @@ impl Prepared {
             return Err(Failure::new(Cause::Other, elsewhere));
         }
         let invalid =
-            || Failure::new(Cause::Other, format!("url: `{}` can't be requested", redact::redact_url(url.as_str())));
+            || Failure::new(Cause::Other, format!("url: `{}` cannot be requested", redact::redact_url(url.as_str())));
         let message = message(&url, &self.message.method, headers, body, &self.connector.route).ok_or_else(invalid)?;
         Ok(Some((url, message)))
     }

@@ -40,7 +40,7 @@ pub enum StagesError {
     #[error("has {0} stages; expected 1 to {MAX_STAGES}")]
     Count(usize),
     /// A rate is out of range.
-    #[error("{} is not a rate of stages; expected 0 to {}", show(*.rate), show(MAX_RATE))]
+    #[error("{} is not a valid rate; expected 0 to {}", show(*.rate), show(MAX_RATE))]
     Rate {
         /// Index of the stage; `None` for the rate before the first stage.
         stage: Option<usize>,
@@ -51,7 +51,7 @@ pub enum StagesError {
     #[error("takes {} in total; expected more than 0s and at most {}", GoDuration(*.0), GoDuration(MAX_TIME))]
     Time(Duration),
     /// Every rate is 0.
-    #[error("asks for no request: every rate is 0")]
+    #[error("has no requests: every rate is 0")]
     Nothing,
 }
 

@@ -109,14 +109,14 @@ fn invalid_stages_are_rejected_with_the_reason() {
         reason(0.0, &[stage(86_400, 1.0), stage(1, 1.0)]),
         "takes 24h0m1s in total; expected more than 0s and at most 24h0m0s"
     );
-    assert_eq!(reason(0.0, &[stage(5, 0.0)]), "asks for no request: every rate is 0");
+    assert_eq!(reason(0.0, &[stage(5, 0.0)]), "has no requests: every rate is 0");
     for rate in [-1.0, 2e6, f64::NAN, f64::INFINITY] {
         assert!(matches!(
             Stages::new(0.0, &[stage(1, 1.0), stage(1, rate)]),
             Err(StagesError::Rate { stage: Some(1), .. })
         ));
     }
-    assert_eq!(reason(2e6, &[stage(5, 0.0)]), "2000000 is not a rate of stages; expected 0 to 1000000");
+    assert_eq!(reason(2e6, &[stage(5, 0.0)]), "2000000 is not a valid rate; expected 0 to 1000000");
 }
 
 #[test]

@@ -39,11 +39,11 @@ async fn what_is_no_grpc_is_malformed() {
         ("no status", head, vec![msg("", 1)], None, "no grpc-status"),
         ("a status that is no number", head, vec![msg("", 1)], Some(trailers("ok", "")), "grpc-status is `ok`"),
         ("a huge length", head, vec![Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff, 1])], good(), "4294967295 bytes"),
-        ("a compressed message", head, vec![Bytes::from_static(&[1, 0, 0, 0, 1, 1])], good(), "names no grpc-encoding"),
+        ("a compressed message", head, vec![Bytes::from_static(&[1, 0, 0, 0, 1, 1])], good(), "has no grpc-encoding"),
         ("an odd flag", head, vec![Bytes::from_static(&[9, 0, 0, 0, 0])], good(), "flag byte is 9"),
-        ("half a message", head, vec![msg("hello", 1).slice(..7)], good(), "ended amid a message"),
-        ("no message", head, vec![], good(), "there are 0 messages; expected one"),
-        ("two messages", head, vec![msg("", 1), msg("", 2)], good(), "there are 2 messages; expected one"),
+        ("half a message", head, vec![msg("hello", 1).slice(..7)], good(), "ended within a message"),
+        ("no message", head, vec![], good(), "with 0 messages; expected one"),
+        ("two messages", head, vec![msg("", 1), msg("", 2)], good(), "with 2 messages; expected one"),
     ];
     for (name, head, data, end, expected) in cases {
         let script = move |call: Call| {

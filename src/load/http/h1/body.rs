@@ -145,7 +145,7 @@ impl Decoder {
             (State::SizeLf { .. }, _) => return Err("a chunk's size does not end in CR LF".into()),
             (State::DataCr, b'\r') => State::DataLf,
             (State::DataLf, b'\n') => State::Size { size: 0, has_digits: false },
-            (State::DataCr | State::DataLf, _) => return Err("a chunk is longer than it says".into()),
+            (State::DataCr | State::DataLf, _) => return Err("a chunk is longer than its size".into()),
             (State::TrailerStart, b'\r') => State::LastLf,
             (State::LastLf, b'\n') => State::Done,
             (State::TrailerLf, b'\n') => State::TrailerStart,

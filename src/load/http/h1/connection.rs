@@ -192,7 +192,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Some(head) if head.status < 200 => {
                     interim += 1;
                     if interim > MAX_INTERIM {
-                        let detail = format!("more than {MAX_INTERIM} interim answers (1xx)");
+                        let detail = format!("more than {MAX_INTERIM} interim responses (1xx)");
                         return Err(Failure::new(Cause::Malformed, detail));
                     }
                     start += head.length;
@@ -232,8 +232,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let got = &self.buffer[start..self.filled];
         match head::parse(got, outgoing.request().is_head) {
             Err(malformed) => malformed.into(),
-            Ok(_) if got.is_empty() => Failure::new(Cause::Closed, "the connection was closed before the answer"),
-            Ok(_) => Failure::new(Cause::Closed, "the connection was closed amid the head of the answer"),
+            Ok(_) if got.is_empty() => Failure::new(Cause::Closed, "the connection was closed before the response"),
+            Ok(_) => Failure::new(Cause::Closed, "the connection was closed within the head of the response"),
         }
     }
 
@@ -265,7 +265,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if decoder.is_done() {
                 let stray = fresh.len() - consumed;
                 if stray > 0 {
-                    return Err(Failure::new(Cause::Malformed, format!("{stray} bytes after the end of the answer")));
+                    return Err(Failure::new(Cause::Malformed, format!("{stray} bytes after the end of the response")));
                 }
                 return Ok((length, ended.unwrap_or_else(Instant::now)));
             }
@@ -278,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     Framing::Length(whole) => format!(" of {whole}"),
                     _ => String::new(),
                 };
-                let detail = format!("the connection was closed amid the body, after {length}{whole} bytes");
+                let detail = format!("the connection was closed within the body, after {length}{whole} bytes");
                 return Err(Failure::new(Cause::Closed, detail));
             }
         }

@@ -119,7 +119,7 @@ fn a_response_cut_off_anywhere_is_a_closed_connection() {
         }
     }
     let short = read(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhel", 9).unwrap_err();
-    assert_eq!(short.1, "the connection was closed amid the body, after 3 of 10 bytes");
+    assert_eq!(short.1, "the connection was closed within the body, after 3 of 10 bytes");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn endless_and_odd_responses_are_malformed() {
     for (start, more, detail) in [
         (head.clone(), b"A: b\r\n".to_vec(), "more than 256 headers"),
         (head.clone(), b"xxxxxxxx".to_vec(), "the head is longer than 64 KiB"),
-        (Vec::new(), b"HTTP/1.1 100 Continue\r\n\r\n".to_vec(), "more than 64 interim answers (1xx)"),
+        (Vec::new(), b"HTTP/1.1 100 Continue\r\n\r\n".to_vec(), "more than 64 interim responses (1xx)"),
         ([&chunked[..], b"1;"].concat(), b"xxxxxxxx".to_vec(), "more than 16 KiB of chunk extensions"),
         ([&chunked[..], b"0\r\n"].concat(), b"A: b\r\n".to_vec(), "more than 16 KiB of trailers"),
     ] {
@@ -141,7 +141,7 @@ fn endless_and_odd_responses_are_malformed() {
     let upgraded = read(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", 99).unwrap_err();
     assert_eq!(upgraded.0, Cause::Malformed);
     let stray = read(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokay", 99).unwrap_err();
-    assert_eq!(stray, (Cause::Malformed, "2 bytes after the end of the answer".to_owned()));
+    assert_eq!(stray, (Cause::Malformed, "2 bytes after the end of the response".to_owned()));
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub fn parse(bytes: &[u8], is_to_head: bool) -> Result<Option<Head>, Malformed> 
     };
     let status = response.code.unwrap_or(0);
     if status < 100 {
-        return Err(format!("status {status:03} is not one of HTTP").into());
+        return Err(format!("status {status:03} is not an HTTP status").into());
     }
     let fields = Fields::of(response.headers, response.version == Some(1))?;
     let framing = if is_to_head || matches!(status, 100..=199 | 204 | 304) {
@@ -118,10 +118,10 @@ impl Fields {
         }
         fields.is_keep_alive &= !is_closing;
         if fields.is_chunked && fields.length.is_some() {
-            return Err("`Content-Length` and `Transfer-Encoding` in one answer".into());
+            return Err("`Content-Length` and `Transfer-Encoding` in one response".into());
         }
         if fields.is_chunked && !is_1_1 {
-            return Err("`Transfer-Encoding` in an HTTP/1.0 answer".into());
+            return Err("`Transfer-Encoding` in an HTTP/1.0 response".into());
         }
         Ok(fields)
     }
@@ -170,14 +170,14 @@ fn number(digits: &[u8]) -> Option<u64> {
 fn wrong(error: Error, bytes: &[u8]) -> Malformed {
     match error {
         Error::TooManyHeaders => format!("more than {MAX_HEADERS} headers").into(),
-        Error::HeaderName if is_folded(bytes) => "a header that goes on in the next line".into(),
-        Error::HeaderName => "a header's name is missing or holds characters that it can't".into(),
-        Error::HeaderValue => "a header's value holds characters that it can't".into(),
-        Error::Status => "the status line is not one of HTTP".into(),
+        Error::HeaderName if is_folded(bytes) => "a header that continues in the next line".into(),
+        Error::HeaderName => "a header's name is missing or has invalid characters".into(),
+        Error::HeaderValue => "a header's value has invalid characters".into(),
+        Error::Status => "the status line is not valid HTTP".into(),
         Error::NewLine => "a line that does not end in CR LF".into(),
         Error::Version | Error::Token => {
             let start = &bytes[..bytes.len().min(SHOWN)];
-            format!("it does not start with `HTTP/1.1` but with `{}`", start.escape_ascii()).into()
+            format!("expected `HTTP/1.1` at the start, found `{}`", start.escape_ascii()).into()
         }
     }
 }

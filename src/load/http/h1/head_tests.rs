@@ -57,22 +57,22 @@ fn ambiguous_heads_are_malformed() {
         ("Content-Length:\r\n", "`Content-Length` is empty"),
         (
             "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
-            "`Content-Length` and `Transfer-Encoding` in one answer",
+            "`Content-Length` and `Transfer-Encoding` in one response",
         ),
         ("Transfer-Encoding: gzip, chunked\r\n", "`Transfer-Encoding` is not `chunked`"),
         ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "`Transfer-Encoding` is not `chunked`"),
         ("Transfer-Encoding: identity\r\n", "`Transfer-Encoding` is not `chunked`"),
-        ("A: b\r\n c\r\n", "a header that goes on in the next line"),
-        ("A b: c\r\n", "a header's name is missing or holds characters that it can't"),
-        ("A: \x01\r\n", "a header's value holds characters that it can't"),
+        ("A: b\r\n c\r\n", "a header that continues in the next line"),
+        ("A b: c\r\n", "a header's name is missing or has invalid characters"),
+        ("A: \x01\r\n", "a header's value has invalid characters"),
     ] {
         assert_eq!(read(&format!("HTTP/1.1 200 OK\r\n{headers}\r\n")).unwrap_err(), detail, "{headers}");
     }
     for (text, detail) in [
-        ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "`Transfer-Encoding` in an HTTP/1.0 answer"),
-        ("HTTP/1.1 099 X\r\n\r\n", "status 099 is not one of HTTP"),
-        ("HTTP/1.1 2x0 X\r\n", "the status line is not one of HTTP"),
-        ("SSH-2.0-x\r\n", "it does not start with `HTTP/1.1` but with `SSH-2.0-x\\r\\n`"),
+        ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "`Transfer-Encoding` in an HTTP/1.0 response"),
+        ("HTTP/1.1 099 X\r\n\r\n", "status 099 is not an HTTP status"),
+        ("HTTP/1.1 2x0 X\r\n", "the status line is not valid HTTP"),
+        ("SSH-2.0-x\r\n", "expected `HTTP/1.1` at the start, found `SSH-2.0-x\\r\\n`"),
     ] {
         assert_eq!(read(text).unwrap_err(), detail, "{text}");
     }

@@ -6,11 +6,11 @@ use iter8::load::pacing::{Arrival, Bound, Pacer};
 use serde_json::{Value, json};
 
 use crate::experiment::Fixture;
-use crate::support::cli::Bench;
+use crate::support::cli_case::CliCase;
 
 /// Runs a load of a version of the sample service, and judges its mean latency and errors by generous limits.
-fn run(fixture: &Fixture, version: usize, load: Value) -> Bench {
-    let bench = Bench::new();
+fn run(fixture: &Fixture, version: usize, load: Value) -> CliCase {
+    let bench = CliCase::new();
     let mut values = json!({
         "tasks": ["http", "assess"],
         "http": {"payloadStr": r#"{"instances": [[6.8, 2.8, 4.8, 1.4]]}"#, "url": fixture.url(version)},
@@ -22,7 +22,7 @@ fn run(fixture: &Fixture, version: usize, load: Value) -> Bench {
     bench
 }
 
-fn load_of(bench: &Bench) -> Value {
+fn load_of(bench: &CliCase) -> Value {
     bench.document()["result"]["insights"]["load"][0]["http"].clone()
 }
 

@@ -16,7 +16,7 @@ use iter8::model::codec;
 use iter8::values::without_nulls;
 use serde_json::{Value, json};
 
-use crate::support::cli::{Bench, Said};
+use crate::support::cli_case::{CliCase, CliOutput};
 use crate::support::{files, tools};
 
 /// The group, which is the name of the release.
@@ -30,13 +30,13 @@ fn chart() -> PathBuf {
 /// Helm, in a home of its own.
 struct Helm {
     program: PathBuf,
-    bench: Bench,
+    bench: CliCase,
 }
 
 impl Helm {
     /// None if it is missing.
     fn new() -> Option<Self> {
-        Some(Self { program: tools::needed("helm")?, bench: Bench::new() })
+        Some(Self { program: tools::needed("helm")?, bench: CliCase::new() })
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -45,12 +45,12 @@ impl Helm {
         command
     }
 
-    fn run(&self, args: &[&str]) -> Said {
-        Said::run(&mut self.command(args), &self.bench.path(""))
+    fn run(&self, args: &[&str]) -> CliOutput {
+        CliOutput::run(&mut self.command(args), &self.bench.path(""))
     }
 
     /// What a release of these values in this namespace would be.
-    fn template(&self, namespace: &str, values: &[&str]) -> Said {
+    fn template(&self, namespace: &str, values: &[&str]) -> CliOutput {
         let chart = chart();
         self.run(&[&["template", GROUP, chart.to_str().unwrap(), "-n", namespace], values].concat())
     }
@@ -64,7 +64,7 @@ impl Helm {
     }
 
     /// What `iter8 k launch` says of the same values, in a dry run.
-    fn launch(&self, namespace: &str, values: &[&str]) -> Said {
+    fn launch(&self, namespace: &str, values: &[&str]) -> CliOutput {
         let to_stdout = ["--dry", "--outputFile", "-"];
         self.bench.run([&["k", "launch", "-g", GROUP, "-n", namespace], &to_stdout[..], values].concat())
     }

@@ -1,6 +1,6 @@
 //! Documents written by Iter8 v0.13 load, report and assert as they do there.
 
-use crate::support::cli::Bench;
+use crate::support::cli_case::CliCase;
 use crate::support::files;
 use crate::support::transcript::transcript;
 
@@ -18,7 +18,7 @@ const DOCUMENTS: &[(&str, [bool; 3], &[&str])] = &[
 
 #[test]
 fn documents_of_iter8_assert_and_report_as_they_do_there() {
-    let bench = Bench::new();
+    let bench = CliCase::new();
     for (name, holds, lines) in DOCUMENTS {
         let path = files::root().join(format!("testdata/results/{name}.yaml"));
         let path = path.to_str().unwrap();
@@ -40,8 +40,8 @@ fn documents_of_iter8_assert_and_report_as_they_do_there() {
 #[test]
 fn a_spec_of_iter8_runs_in_its_directory() {
     let _transcript = transcript!();
-    let bench = Bench::new();
-    let server = crate::support::scripted::Scripted::answers("200 OK", "fine");
+    let bench = CliCase::new();
+    let server = crate::support::scripted_server::ScriptedServer::answers("200 OK", "fine");
     bench.write(
         "experiment.yaml",
         &format!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sample_model::{Latency, SampleConfig, SampleService};
 use serde_json::Value;
 
-use crate::support::cli::Bench;
+use crate::support::cli_case::CliCase;
 use crate::support::transcript::transcript;
 
 /// The sample service with a quick first version and a second one that takes 80 ms and fails a tenth of its requests.
@@ -40,13 +40,13 @@ impl Drop for Fixture {
 /// The flag that sends one row to classify; the file is made by [`bench`].
 const PAYLOAD: &str = "http.payloadStr=body.json";
 
-fn bench() -> Bench {
-    let bench = Bench::new();
+fn bench() -> CliCase {
+    let bench = CliCase::new();
     bench.write("body.json", r#"{"instances": [[6.8, 2.8, 4.8, 1.4]]}"#);
     bench
 }
 
-fn run_and_assert(bench: &Bench, url: &str) -> (Option<i32>, String) {
+fn run_and_assert(bench: &CliCase, url: &str) -> (Option<i32>, String) {
     let url = format!("http.url={url}");
     bench
         .run([
@@ -165,7 +165,7 @@ fn the_document_and_the_values_hold_to_the_published_schemas() {
 #[test]
 fn validate_finds_what_run_would_find_and_opens_no_connection() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let said = bench.run(["validate", "--set", "tasks={http},http.url=http://127.0.0.1:1"]);
     said.exits(0);
     assert_eq!(said.stdout, "the values: valid, 1 task: http\n");
@@ -177,7 +177,7 @@ fn validate_finds_what_run_would_find_and_opens_no_connection() {
 
 #[test]
 fn the_demo_runs_an_experiment_against_both_versions() {
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let said = bench.run(["demo"]);
     said.expect(0, &["wrote experiment.yaml, report.html and sample-stats.tpl"]);
     assert!(said.stdout.contains("Experiment completed: true"), "{said:#?}");

@@ -1,5 +1,5 @@
-//! Several machines that run one experiment: what they send together, what is merged, and what becomes of those that fail.
+//! Several peers that run one experiment: what they send together, what is merged, and what becomes of those that fail.
 
-pub mod crew;
 mod faults;
+pub mod peers;
 mod together;

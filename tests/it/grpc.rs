@@ -4,6 +4,6 @@ mod builtin;
 mod hostile;
 mod kinds;
 mod refused;
+mod run;
 mod server;
 mod settings;
-mod world;

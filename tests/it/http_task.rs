@@ -1,110 +1,21 @@
 //! The `http` task: what it refuses, what it sends, and what it contributes.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::sync::Mutex;
-use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use iter8::metrics::histogram::decode;
 use iter8::model::contribution::{Contribution, Values};
-use iter8::model::document::{Experiment, TaskSpec};
 use iter8::model::metric::MetricType;
-use iter8::ports::{
-    BoxFuture, Clock, Event, Files, Observer, ScriptEnd, Shell, Web, WebError, WebRequest, WebResponse,
-};
+use iter8::ports::Event;
+use iter8::tasks::TaskError;
 use iter8::tasks::http::KIND;
-use iter8::tasks::{TaskContext, TaskError};
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
-use crate::support::hostile::{Act, Hostile, answer, ok};
-
-/// The outside world of a task, as far as `http` looks at it.
-#[derive(Default)]
-struct World {
-    files: BTreeMap<&'static str, &'static str>,
-    env: BTreeMap<&'static str, &'static str>,
-    download: Option<(u16, &'static str)>,
-    events: Mutex<Vec<Event>>,
-}
-
-impl Files for World {
-    fn read(&self, path: &str, _: u64) -> io::Result<Vec<u8>> {
-        match self.files.get(path) {
-            Some(&"DIRECTORY") => Err(io::ErrorKind::IsADirectory.into()),
-            Some(text) => Ok(text.as_bytes().to_vec()),
-            None => Err(io::ErrorKind::NotFound.into()),
-        }
-    }
-
-    fn env(&self, name: &str) -> Option<String> {
-        self.env.get(name).map(|value| (*value).to_owned())
-    }
-}
-
-impl Web for World {
-    fn send(&self, _: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
-        let (status, body) = self.download.unwrap();
-        Box::pin(async move {
-            Ok(WebResponse { status, body: body.as_bytes().to_vec(), retry_after: None, clock_ahead: None })
-        })
-    }
-}
-
-impl Shell for World {
-    fn run<'a>(
-        &'a self,
-        _: &'a str,
-        _: Duration,
-        _: &'a (dyn Fn(&str) + Send + Sync),
-        _: &'a CancellationToken,
-    ) -> BoxFuture<'a, io::Result<ScriptEnd>> {
-        Box::pin(async { Ok(ScriptEnd::Exited(0)) })
-    }
-}
-
-impl Clock for World {
-    fn now(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_000_000, 0).unwrap()
-    }
-
-    fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
-        Box::pin(tokio::time::sleep(duration))
-    }
-}
-
-impl Observer for World {
-    fn observe(&self, event: Event) {
-        self.events.lock().unwrap().push(event);
-    }
-}
-
-impl World {
-    async fn run(&self, with: Value) -> Result<Contribution, TaskError> {
-        let spec = TaskSpec { task: Some("http".into()), with: Some(with), ..TaskSpec::default() };
-        let task = (KIND.parse)(&spec)?;
-        task.check(self)?;
-        let experiment = Experiment::default();
-        let world = iter8::ports::Env {
-            cluster: &iter8::adapters::kubernetes::NoCluster,
-            clock: self,
-            web: self,
-            shell: self,
-            files: self,
-            observer: self,
-            recording: None,
-            fleet: None,
-            stop: CancellationToken::new(),
-        };
-        let cx = TaskContext { index: 0, experiment: &experiment, measured: &Default::default(), env: &world };
-        task.run(&cx).await
-    }
-}
+use crate::support::env::TestEnv;
+use crate::support::misbehaving_server::{Behavior, MisbehavingServer, answer, ok};
 
 /// The error of a task that can't be parsed or checked.
-async fn refused(world: &World, with: Value) -> String {
-    match world.run(with.clone()).await {
+async fn refused(env: &TestEnv, with: Value) -> String {
+    match env.run_task(&KIND, with.clone()).await {
         Err(TaskError::Input(error)) => error.to_string(),
         other => panic!("{with} gave {other:?}"),
     }
@@ -171,7 +82,7 @@ async fn wrong_values_are_refused_with_path_and_expectation() {
         ),
         (json!({"name": "v1"}), "with.name: only an entry of versionValues has a name"),
     ];
-    let world = World { files: BTreeMap::from([("dir", "DIRECTORY"), ("text", "text")]), ..World::default() };
+    let env = TestEnv::default().directory("dir").file("text", "text");
     for (values, message) in cases {
         let mut with = base.clone();
         with.as_object_mut().unwrap().extend(values.as_object().unwrap().clone());
@@ -179,9 +90,9 @@ async fn wrong_values_are_refused_with_path_and_expectation() {
         if with.get("ca").is_some() {
             with["url"] = json!("https://127.0.0.1:1/");
         }
-        assert_eq!(refused(&world, with).await, message);
+        assert_eq!(refused(&env, with).await, message);
     }
-    let unknown = refused(&world, json!({"url": "http://h/", "numrequests": 1})).await;
+    let unknown = refused(&env, json!({"url": "http://h/", "numrequests": 1})).await;
     assert!(
         unknown.starts_with("with.numrequests: unknown field `numrequests`; known here: url, headers, numRequests")
     );
@@ -219,7 +130,7 @@ async fn routes_that_can_not_be_are_refused() {
     for (values, message) in cases {
         let mut with = json!({"url": "http://127.0.0.1:1/"});
         with.as_object_mut().unwrap().extend(values.as_object().unwrap().clone());
-        assert_eq!(refused(&World::default(), with).await, message);
+        assert_eq!(refused(&TestEnv::default(), with).await, message);
     }
 }
 
@@ -246,10 +157,10 @@ async fn wrong_credentials_are_refused_and_not_shown() {
             "with.basicAuth: and a header `Authorization` are both given; give one of them",
         ),
     ];
-    let world = World { files: BTreeMap::from([("text", "text")]), ..World::default() };
+    let env = TestEnv::default().file("text", "text");
     for (mut with, message) in cases {
         with["url"] = json!("http://127.0.0.1:1/");
-        assert_eq!(refused(&world, with).await, message);
+        assert_eq!(refused(&env, with).await, message);
     }
 }
 
@@ -288,22 +199,22 @@ async fn schedules_that_can_not_be_are_refused_with_path_and_expectation() {
     ];
     for (mut with, message) in cases {
         with["url"] = json!("http://127.0.0.1:1/");
-        assert_eq!(refused(&World::default(), with).await, message);
+        assert_eq!(refused(&TestEnv::default(), with).await, message);
     }
 }
 
 #[tokio::test]
 async fn urls_that_a_browser_would_repair_are_refused() {
-    let world = World::default();
+    let env = TestEnv::default();
     for url in ["http:///x", "http:h", "http:/h", "http:\\h", "https://?x", "HTTP:/h?x=://y", "http://#x"] {
         let expected = format!("with.url: `{url}` has no host; expected `http://HOST[:PORT]/PATH` or `https://…`");
-        assert_eq!(refused(&world, json!({"url": url})).await, expected);
+        assert_eq!(refused(&env, json!({"url": url})).await, expected);
     }
     for url in ["http://user:s3cr/et@h/", "http://user:s3cr?et@h:x/", "user:s3cret@h", "http:user:s3cret@h"] {
-        let error = refused(&world, json!({"url": url})).await;
+        let error = refused(&env, json!({"url": url})).await;
         assert!(!error.contains("s3cr") && error.contains("[hidden]@h"), "{error}");
     }
-    let long = refused(&world, json!({"url": format!("ftp://h/{}", "x".repeat(1_000))})).await;
+    let long = refused(&env, json!({"url": format!("ftp://h/{}", "x".repeat(1_000))})).await;
     assert!(long.len() < 400 && long.contains("x…`"), "{long}");
 }
 
@@ -316,13 +227,15 @@ fn scalar(contribution: &Contribution, version: usize, metric: &str) -> f64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_contributes_iter8s_metrics_and_ours() {
-    let server = Hostile::scripted(|a| if a.number % 4 == 0 { Act::Write(answer(500, "", "")) } else { ok() }).await;
+    let server =
+        MisbehavingServer::scripted(|a| if a.number % 4 == 0 { Behavior::Write(answer(500, "", "")) } else { ok() })
+            .await;
     let with = json!({
         "url": server.url(), "numRequests": "20", "qps": "max", "percentiles": [50.0, 99.95, -0.0],
         "allowInitialErrors": true, "warmupNumRequests": 4, "headers": {"X-A": 1, "Host": "model.example"}
     });
-    let world = World::default();
-    let contribution = world.run(with).await.unwrap();
+    let env = TestEnv::default();
+    let contribution = env.run_task(&KIND, with).await.unwrap();
     let metrics = &contribution.versions[0].metrics;
     let mut expected = vec!["http/error-count", "http/error-rate"];
     expected.extend([
@@ -366,7 +279,7 @@ async fn a_load_contributes_iter8s_metrics_and_ours() {
     assert!(head.contains("host: model.example\r\n") && head.contains("x-a: 1\r\n"), "{head}");
     assert!(head.contains("user-agent: iter8/"), "{head}");
     assert_eq!(server.arrivals(), 24, "the warm-up is sent, and not measured");
-    let events = world.events.lock().unwrap();
+    let events = env.events.lock().unwrap();
     assert!(
         matches!(events.last(), Some(Event::Load { name, progress }) if name == "http" && progress.ended && progress.done == 20)
     );
@@ -374,19 +287,18 @@ async fn a_load_contributes_iter8s_metrics_and_ours() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn payload_and_credentials_are_sent_and_not_shown() {
-    let server = Hostile::always(ok()).await;
+    let server = MisbehavingServer::always(ok()).await;
     let url = format!("http://127.0.0.1:{}/p?token=a-quite-long-token&x=1", server.address.port());
-    let world = World {
-        files: BTreeMap::from([("body", "from a file"), ("password", "pa:ss\n")]),
-        env: BTreeMap::from([("TOKEN", "t0ken")]),
-        download: Some((200, "downloaded")),
-        ..World::default()
-    };
+    let env = TestEnv::default()
+        .file("body", "from a file")
+        .file("password", "pa:ss\n")
+        .variable("TOKEN", "t0ken")
+        .download("http://h/p", "downloaded");
     let run = async |mut extra: Value| {
         let common = json!({"url": url, "numRequests": 1, "qps": "max"});
         extra.as_object_mut().unwrap().extend(common.as_object().unwrap().clone());
         let before = server.seen().len();
-        let contribution = world.run(extra).await.unwrap();
+        let contribution = env.run_task(&KIND, extra).await.unwrap();
         (contribution, server.seen()[before].clone())
     };
     let (_, get) = run(json!({"bearerToken": {"env": "TOKEN"}})).await;
@@ -410,16 +322,16 @@ async fn payload_and_credentials_are_sent_and_not_shown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payload_that_can_not_be_downloaded_fails_the_task() {
-    let world = World { download: Some((404, "")), ..World::default() };
+    let env = TestEnv::default();
     let with = json!({"url": "http://127.0.0.1:1/", "payloadURL": "http://u:p@h/x?sig=1"});
-    let error = world.run(with).await.unwrap_err().to_string();
+    let error = env.run_task(&KIND, with).await.unwrap_err().to_string();
     assert_eq!(error, "can't download payloadURL http://[hidden]@h/x?sig=[hidden]: HTTP status 404");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_fails_fails_the_task_and_the_others_are_measured() {
-    let server = Hostile::always(ok()).await;
-    let missing = Hostile::always(Act::Write(answer(404, "", ""))).await;
+    let server = MisbehavingServer::always(ok()).await;
+    let missing = MisbehavingServer::always(Behavior::Write(answer(404, "", ""))).await;
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for is_parallel in [false, true] {
         let with = json!({
@@ -429,7 +341,9 @@ async fn an_endpoint_that_fails_fails_the_task_and_the_others_are_measured() {
                 "c": {"url": server.url()}, "d": {"url": missing.url()}
             }
         });
-        let Err(TaskError::Failed { message, hint, partial }) = World::default().run(with).await else { panic!() };
+        let Err(TaskError::Failed { message, hint, partial }) = TestEnv::default().run_task(&KIND, with).await else {
+            panic!()
+        };
         let expected = format!(
             "http-b: the first 4 requests to http://{closed}/ all failed: connection refused ×4; \
              http-d: the first 4 requests to {} all failed: status 404 ×4",
@@ -445,9 +359,10 @@ async fn an_endpoint_that_fails_fails_the_task_and_the_others_are_measured() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_of_the_url_are_sent_and_told_of() {
-    let server = Hostile::always(ok()).await;
+    let server = MisbehavingServer::always(ok()).await;
     let url = format!("http://user:s3cret@{}/", server.address);
-    let contribution = World::default().run(json!({"url": url, "numRequests": 1, "qps": "max"})).await.unwrap();
+    let contribution =
+        TestEnv::default().run_task(&KIND, json!({"url": url, "numRequests": 1, "qps": "max"})).await.unwrap();
     assert!(server.seen()[0].head.contains("authorization: Basic dXNlcjpzM2NyZXQ="));
     let note = &contribution.notes[0];
     assert!(note.contains("basicAuth") && !note.contains("keeps"), "{note}");
@@ -456,13 +371,13 @@ async fn credentials_of_the_url_are_sent_and_told_of() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn versions_share_metric_names_and_override_the_base() {
-    let (one, two) = (Hostile::always(ok()).await, Hostile::always(ok()).await);
+    let (one, two) = (MisbehavingServer::always(ok()).await, MisbehavingServer::always(ok()).await);
     let with = json!({
         "url": one.url(), "numRequests": 4, "qps": "max", "headers": {"A": "1", "B": "1"}, "parallel": true,
         "endpoints": {"x": {}, "y": {"numRequests": 2}},
         "versionValues": [{"name": "v1"}, {"name": "v2", "url": two.url(), "headers": {"a": "2"}, "endpoints": {"y": {"numRequests": 3}}}]
     });
-    let contribution = World::default().run(with).await.unwrap();
+    let contribution = TestEnv::default().run_task(&KIND, with).await.unwrap();
     let names: Vec<_> = contribution.versions.iter().map(|version| version.name.as_deref().unwrap()).collect();
     assert_eq!(names, ["v1", "v2"]);
     let count = |version, metric| scalar(&contribution, version, metric);
@@ -487,19 +402,19 @@ async fn expectations_that_can_not_be_checked_are_refused() {
         ),
     ] {
         with["url"] = json!("http://127.0.0.1:1/");
-        assert_eq!(refused(&World::default(), with).await, message);
+        assert_eq!(refused(&TestEnv::default(), with).await, message);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn expectations_make_errors_and_an_endpoints_own_win() {
-    let server = Hostile::always(Act::Write(answer(404, "X-A: b\r\n", "{\"n\": 1}"))).await;
+    let server = MisbehavingServer::always(Behavior::Write(answer(404, "X-A: b\r\n", "{\"n\": 1}"))).await;
     let with = json!({
         "url": server.url(), "numRequests": 3, "qps": "max", "allowInitialErrors": true,
         "expect": {"status": [404, "2xx"], "headers": {"x-a": "b", "X-A": null}, "bodyContains": "n", "jq": ".n == 1"},
         "endpoints": {"base": {}, "json": {"expect": {"jq": ".n == 2"}}, "ranges": {"errorRanges": [{"lower": 404}]}}
     });
-    let contribution = World::default().run(with).await.unwrap();
+    let contribution = TestEnv::default().run_task(&KIND, with).await.unwrap();
     let errors = |name: &str| scalar(&contribution, 0, &format!("http-{name}/error-count"));
     assert_eq!((errors("base"), errors("json"), errors("ranges")), (0.0, 3.0, 3.0));
     let load = &contribution.versions[0].load;
@@ -510,9 +425,9 @@ async fn expectations_make_errors_and_an_endpoints_own_win() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_is_no_data_with_a_reason() {
-    let server = Hostile::always(Act::WriteAndClose(Vec::new())).await;
+    let server = MisbehavingServer::always(Behavior::WriteAndClose(Vec::new())).await;
     let with = json!({"url": server.url(), "numRequests": 5, "qps": "max", "allowInitialErrors": true});
-    let contribution = World::default().run(with).await.unwrap();
+    let contribution = TestEnv::default().run_task(&KIND, with).await.unwrap();
     let reason = "none of 5 requests got an answer: connection closed before the response was complete ×5";
     for metric in ["http/latency", "http/latency-p99", "http/latency-mean", "http/service-time-max"] {
         let measurement = &contribution.versions[0].metrics[metric];

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::cli::Bench;
-use crate::support::hostile::{Act, Hostile, answer, ok};
-use crate::support::mirror::{Kind, Mirror};
+use crate::support::cli_case::CliCase;
+use crate::support::echo_server::{EchoOptions, EchoServer};
+use crate::support::misbehaving_server::{Behavior, MisbehavingServer, answer, ok};
 use crate::support::transcript::transcript;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_has_its_own_number_and_row() {
-    let server = Hostile::scripted(|arrival| {
+    let server = MisbehavingServer::scripted(|arrival| {
         let number = arrival.head.split(' ').nth(1).and_then(|path| path.strip_prefix("/items/")).unwrap_or("none");
         let row = String::from_utf8_lossy(&arrival.body).into_owned();
         let tag = arrival.head.lines().find(|line| line.starts_with("x-tag")).unwrap_or_default();
@@ -19,11 +19,11 @@ async fn every_request_has_its_own_number_and_row() {
         };
         match number.parse().map(expected) {
             Ok(expected) if expected == (row, tag.to_owned()) => ok(),
-            _ => Act::Write(answer(500, "", "wrong")),
+            _ => Behavior::Write(answer(500, "", "wrong")),
         }
     })
     .await;
-    let bench = Bench::new();
+    let bench = CliCase::new();
     bench.write("rows.csv", "name,age\nAnn,7\nBob,8\n");
     bench.write(
         "values.yaml",
@@ -43,8 +43,8 @@ async fn every_request_has_its_own_number_and_row() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_may_bring_its_own_credentials() {
-    let server = Mirror::start(Kind::default()).await;
-    let bench = Bench::new();
+    let server = EchoServer::start(EchoOptions::default()).await;
+    let bench = CliCase::new();
     bench.write("rows.csv", "token\nhunter1\nhunter2\n");
     let values = format!("http.url=http://{}/,http.rows=rows.csv,http.numRequests=4,http.qps=max", server.address);
     let header = "http.headers.Authorization=Bearer {{row.token}}";
@@ -57,8 +57,8 @@ async fn every_row_may_bring_its_own_credentials() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn http2_and_a_rate_number_requests_just_the_same() {
-    let server = Mirror::start(Kind::default()).await;
-    let bench = Bench::new();
+    let server = EchoServer::start(EchoOptions::default()).await;
+    let bench = CliCase::new();
     let url =
         format!("http.url=http://{}/{{{{requestNumber}}}}?id={{{{uuid}}}}&n={{{{randomInt 3 5}}}}", server.address);
     let said = bench.run([
@@ -81,8 +81,8 @@ async fn http2_and_a_rate_number_requests_just_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_may_differ_from_request_to_request_and_one_from_a_file_is_sent_as_it_is() {
-    let server = Mirror::start(Kind::default()).await;
-    let bench = Bench::new();
+    let server = EchoServer::start(EchoOptions::default()).await;
+    let bench = CliCase::new();
     bench.write("rows.csv", "token\nabc\n");
     bench.write("token", "{{row.token}}");
     let url = format!("http.url=http://{}/", server.address);
@@ -98,8 +98,8 @@ async fn a_token_may_differ_from_request_to_request_and_one_from_a_file_is_sent_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn braces_are_sent_as_they_are_where_no_template_was_asked_for() {
-    let server = Mirror::start(Kind::default()).await;
-    let bench = Bench::new();
+    let server = EchoServer::start(EchoOptions::default()).await;
+    let bench = CliCase::new();
     let url = format!("http.url=http://{}/", server.address);
     let payload = "http.payloadStr=hello {{requestNumber}} {{> x}}";
     let said = bench.run(["run", "--set", "tasks={http},http.numRequests=1", "--set", &url, "--set-string", payload]);
@@ -110,7 +110,7 @@ async fn braces_are_sent_as_they_are_where_no_template_was_asked_for() {
 #[test]
 fn templates_that_can_not_work_are_refused_before_anything_is_sent() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     bench.write("rows.csv", "name\nAnn\n");
     bench.write("odd.csv", "name\nAnn,7\n");
     bench.write("gaps.csv", "name\nA B\n");

@@ -5,7 +5,8 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::support::{files, service, tools};
+use crate::support::scripted_server::ScriptedServer;
+use crate::support::{files, tools};
 
 /// The user that the image runs as.
 const NOBODY: u32 = 65_532;
@@ -14,7 +15,7 @@ const NOBODY: u32 = 65_532;
 fn program() -> Option<PathBuf> {
     let found = tools::tool("iter8-static");
     if found.is_none() {
-        eprintln!("SKIPPED: iter8-static is missing; `make test` builds it");
+        tools::skip("iter8-static is missing; `make test` builds it");
     }
     found
 }
@@ -56,11 +57,11 @@ fn an_experiment_runs_in_an_empty_root_as_nobody() {
     let Some(program) = program() else { return };
     if !is_root() {
         assert!(std::env::var_os("CI").is_none(), "only root may change the root directory");
-        eprintln!("SKIPPED: only root may change the root directory");
+        tools::skip("only root may change the root directory");
         return;
     }
     let root = empty_root(&program);
-    let url = format!("http.url=http://{}/", service::start());
+    let url = format!("http.url=http://{}/", ScriptedServer::good().address());
     let run = run_in(
         root.path(),
         &[

@@ -11,30 +11,29 @@ use serde_json::{Value, json};
 use crate::custommetrics::trial::{Outcome, Trial, number, template, vector};
 use crate::experiment::Fixture;
 use crate::support::authority::Authority;
-use crate::support::cli::{Bench, Said};
+use crate::support::cli_case::{CliCase, CliOutput};
 use crate::support::prometheus::{Exporter, Prometheus};
-use crate::support::scripted::{Reply, Scripted};
-use crate::support::service;
+use crate::support::scripted_server::{Reply, ScriptedServer};
 use crate::support::transcript::transcript;
 
 /// Runs these values in a directory.
-fn run(bench: &Bench, sets: &[&str]) -> Said {
+fn run(bench: &CliCase, sets: &[&str]) -> CliOutput {
     bench.run(["run", "--quiet"].into_iter().chain(sets.iter().flat_map(|set| ["--set", *set])))
 }
 
-fn outcome(bench: &Bench) -> Outcome {
+fn outcome(bench: &CliCase) -> Outcome {
     Outcome(bench.document()["result"].take())
 }
 
 /// Its status is not looked at, there is no time-out, and a metric without description or parameters crashes it.
 #[test]
 fn defect_1_a_providers_status_is_checked_its_time_is_bounded_and_what_is_left_out_is_no_crash() {
-    let server = Scripted::replies(|request| match request.path.as_str() {
+    let server = ScriptedServer::replies(|request| match request.path.as_str() {
         "/refuses/api/v1/query" => Reply::plain("401 Unauthorized", &vector(&["1"])),
         "/hangs/api/v1/query" => Reply::Silence,
         _ => number("1"),
     });
-    let bench = Bench::new();
+    let bench = CliCase::new();
     for name in ["refuses", "hangs", "answers"] {
         bench.write(
             &format!("{name}.tpl"),
@@ -81,7 +80,7 @@ fn defect_2_old_errors_do_not_count_and_no_requests_are_told_as_such() {
     prometheus.wait_until("sum(istio_requests_total{destination_workload=\"busy\",response_code=\"200\"})", |sum| {
         sum == Some(1050.0)
     });
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let sets = [
         "tasks={custommetrics,assess}",
         "custommetrics.templates.istio-prom=builtin:istio-prom",
@@ -105,7 +104,7 @@ fn defect_2_old_errors_do_not_count_and_no_requests_are_told_as_such() {
 fn defect_3_any_percentile_is_asked_for_as_the_share_that_it_is() {
     let Some(prometheus) = Prometheus::start(&[]) else { return };
     for builtin in ["istio-prom", "kserve-prometheus", "kserve-modelmesh"] {
-        let bench = Bench::new();
+        let bench = CliCase::new();
         let sets = [
             "tasks={custommetrics}",
             &format!("custommetrics.templates.{builtin}=builtin:{builtin}"),
@@ -130,12 +129,12 @@ fn defect_3_any_percentile_is_asked_for_as_the_share_that_it_is() {
 /// `latency-p95.0` is found for `http` and `grpc` alone, and not for their endpoints.
 #[test]
 fn defect_4_a_percentile_is_found_however_it_is_spelt_for_endpoints_too() {
-    let (fixture, bench) = (Fixture::start(), Bench::new());
+    let (fixture, bench) = (Fixture::start(), CliCase::new());
     let address = fixture.url(0).replace("http://", "");
     let host = address.split_once('/').unwrap().0;
     let sets = [
         "tasks={http,grpc,assess}",
-        &format!("http.endpoints.get.url=http://{},http.numRequests=20,http.qps=max", service::start()),
+        &format!("http.endpoints.get.url=http://{},http.numRequests=20,http.qps=max", ScriptedServer::good().address()),
         &format!("grpc.host={host},grpc.endpoints.live.call=inference.GRPCInferenceService/ServerLive,grpc.total=20"),
         r"assess.SLOs.upper.http-get/latency-p95\.0=5000,assess.SLOs.upper.http-get/latency-p99\.90=5000",
         r"assess.SLOs.upper.grpc-live/latency/p95\.0=5000,assess.SLOs.upper.grpc-live/latency/p95=5000",
@@ -151,7 +150,7 @@ fn defect_4_a_percentile_is_found_however_it_is_spelt_for_endpoints_too() {
 /// Latencies are cut to whole milliseconds, and TLS is always off.
 #[test]
 fn defect_5_grpc_latencies_have_fractions_of_a_millisecond_and_tls_is_spoken_when_asked_for() {
-    let (fixture, bench) = (Fixture::start(), Bench::new());
+    let (fixture, bench) = (Fixture::start(), CliCase::new());
     let address = fixture.url(0).replace("http://", "");
     let host = format!("grpc.host={}", address.split_once('/').unwrap().0);
     let call = "grpc.call=inference.GRPCInferenceService/ServerLive,grpc.total=50,grpc.concurrency=1";
@@ -172,11 +171,11 @@ fn defect_5_grpc_latencies_have_fractions_of_a_millisecond_and_tls_is_spoken_whe
 #[test]
 fn defect_6_how_a_service_is_asked_over_http_and_what_it_must_answer_can_be_said() {
     let (authority, clients) = (Authority::new(), Authority::new());
-    let server = Scripted::secure(authority.server(Some(&clients)), |request| match request.method.as_str() {
+    let server = ScriptedServer::secure(authority.server(Some(&clients)), |request| match request.method.as_str() {
         "PUT" => Reply::with("200 OK", "content-type: application/json\r\n", r#"{"ok":true}"#),
         _ => Reply::plain("405 X", ""),
     });
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let (certificate, key) = clients.issue();
     bench.write("ca.pem", &authority.pem);
     bench.write("cert.pem", &certificate.pem());
@@ -205,11 +204,11 @@ fn defect_6_how_a_service_is_asked_over_http_and_what_it_must_answer_can_be_said
 fn defect_7_an_endpoint_that_fails_is_not_left_out() {
     let _transcript = transcript!();
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let good = service::start();
+    let good = ScriptedServer::good().address();
     let endpoints = format!(
         "http.endpoints.a.url=http://{good},http.endpoints.b.url=http://{gone},http.endpoints.c.url=http://{good}"
     );
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let load = "http.numRequests=10,http.connections=1,http.qps=max";
     let slos = "assess.SLOs.upper.http-a/error-count=0,assess.SLOs.upper.http-b/error-count=0,assess.SLOs.upper.http-c/error-count=0";
     let sets = ["tasks={http,assess}", &endpoints, load, slos];
@@ -227,8 +226,9 @@ fn defect_7_an_endpoint_that_fails_is_not_left_out() {
 #[test]
 fn defect_8_the_page_of_an_error_is_no_payload_and_no_template() {
     let _transcript = transcript!();
-    let (missing, target) = (Scripted::answers("404 Not Found", "<html>gone</html>"), Scripted::answers("200 OK", ""));
-    let bench = Bench::new();
+    let (missing, target) =
+        (ScriptedServer::answers("404 Not Found", "<html>gone</html>"), ScriptedServer::answers("200 OK", ""));
+    let bench = CliCase::new();
     let payload = format!("http.url={},http.payloadURL={}body.json", target.url(), missing.url());
     run(&bench, &["tasks={http}", &payload]).snapshot(3);
     let template = format!("custommetrics.templates.p={}p.tpl", missing.url());
@@ -242,14 +242,14 @@ fn defect_8_the_page_of_an_error_is_no_payload_and_no_template() {
 #[test]
 fn defect_10_objectives_that_are_not_there_are_no_pass() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     run(&bench, &["tasks={run,run}", "run=true"]).exits(0);
     let said = bench.run(["assert", "-c", "slos"]);
     assert_eq!((said.code, said.stdout.contains("no SLO is defined")), (Some(1), true), "{said:#?}");
     bench.write("experiment.yaml", "spec:\n- run: 'true'\n- run: touch ran\n  if: SLOs()\n");
     bench.run(["run"]).snapshot(0);
     assert!(!bench.path("ran").exists());
-    let server = Scripted::always(number("1"));
+    let server = ScriptedServer::always(number("1"));
     bench.write("p.tpl", &template(&server.url(), &[("m", ".")]));
     for slos in ["assess.SLOs.uper.p/m=5", "assess.SLO.upper.p/m=5", "assess.SLOs.upper=null"] {
         run(&bench, &["tasks={custommetrics,assess}", "custommetrics.templates.p=p.tpl", slos]).snapshot(2);
@@ -259,7 +259,7 @@ fn defect_10_objectives_that_are_not_there_are_no_pass() {
 /// Each latency of a gRPC load is kept, so that a document outgrows the Secret that it is in; so do samples over loops.
 #[test]
 fn defect_11_a_document_grows_neither_with_requests_nor_with_samples_of_earlier_loops() {
-    let (fixture, bench) = (Fixture::start(), Bench::new());
+    let (fixture, bench) = (Fixture::start(), CliCase::new());
     let address = fixture.url(0).replace("http://", "");
     let host = format!("grpc.host={}", address.split_once('/').unwrap().0);
     let size = |total: u32| {
@@ -273,7 +273,7 @@ fn defect_11_a_document_grows_neither_with_requests_nor_with_samples_of_earlier_
     assert!(many < few + 12_000, "{few} and {many} bytes");
     let samples: Vec<String> = (0..1_000).map(|at| format!("[{},\"{}.25\"]", 1_700_000_000 + at, at % 7)).collect();
     let result = format!(r#"[{{"metric":{{}},"values":[{}]}}]"#, samples.join(","));
-    let server = Scripted::answers(
+    let server = ScriptedServer::answers(
         "200 OK",
         &format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":{result}}}}}"#),
     );
@@ -291,7 +291,7 @@ fn defect_11_a_document_grows_neither_with_requests_nor_with_samples_of_earlier_
 /// Over loops, samples accumulate, and there is no trend and no rule for more than the newest value.
 #[test]
 fn defect_16_loops_show_their_trend_and_the_newest_is_judged_with_those_before() {
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let sets = [
         "tasks={custommetrics,assess}",
         "custommetrics.templates.p=p.tpl",
@@ -300,7 +300,7 @@ fn defect_16_loops_show_their_trend_and_the_newest_is_judged_with_those_before()
     ];
     let mut codes = Vec::new();
     for (turn, value) in ["1", "9", "2", "3"].into_iter().enumerate() {
-        let server = Scripted::always(number(value));
+        let server = ScriptedServer::always(number(value));
         bench.write("p.tpl", &template(&server.url(), &[("m", crate::custommetrics::trial::FIRST)]));
         let more: &[&str] = if turn == 0 { &[] } else { &["--reuseResult"] };
         bench

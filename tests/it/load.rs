@@ -19,10 +19,10 @@ use iter8::ports::LoadProgress;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::authority::Authority;
-use crate::support::cli::Bench;
-use crate::support::hostile::{Act, Hostile, answer, ok};
+use crate::support::cli_case::CliCase;
+use crate::support::misbehaving_server::{Behavior, MisbehavingServer, answer, ok};
+use crate::support::scripted_server::ScriptedServer;
 #[cfg(target_os = "linux")]
-use crate::support::service;
 
 const MAX: Arrival = Arrival::Max;
 
@@ -43,8 +43,8 @@ fn causes(outcome: &LoadOutcome) -> BTreeMap<&'static str, u64> {
 }
 
 /// Loads a server with 12 requests that are all treated alike.
-async fn against(act: Act) -> (LoadOutcome, Hostile) {
-    let server = Hostile::always(act).await;
+async fn against(act: Behavior) -> (LoadOutcome, MisbehavingServer) {
+    let server = MisbehavingServer::always(act).await;
     let plan = LoadPlan { timeout: Duration::from_millis(300), ..plan(MAX, Bound::Count(12), 3) };
     (load(plan, target(&server.url())).await.unwrap(), server)
 }
@@ -57,7 +57,7 @@ async fn exactly_the_requests_asked_for_are_sent() {
         (Arrival::Constant { rate: 5_000.0 }, 1_501, 5, Some(3)),
         (Arrival::Constant { rate: 40.0 }, 9, 4, Some(4)),
     ] {
-        let server = Hostile::always(ok()).await;
+        let server = MisbehavingServer::always(ok()).await;
         let plan = LoadPlan { threads, ..plan(arrival, Bound::Count(count), connections) };
         let outcome = load(plan, target(&server.url())).await.unwrap();
         assert_eq!((outcome.counts.requests, outcome.responses(), server.arrivals()), (count, count, count));
@@ -73,7 +73,7 @@ async fn exactly_the_requests_asked_for_are_sent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_duration_bounds_the_load_at_any_rate() {
-    let server = Hostile::always(ok()).await;
+    let server = MisbehavingServer::always(ok()).await;
     let bound = Bound::Duration(Duration::from_millis(500));
     let outcome = load(plan(Arrival::Constant { rate: 400.0 }, bound, 4), target(&server.url())).await.unwrap();
     assert_eq!((outcome.counts.requests, outcome.counts.dropped), (200, 0));
@@ -87,7 +87,7 @@ async fn a_duration_bounds_the_load_at_any_rate() {
 async fn a_stall_shows_in_latency_and_not_in_service_time() {
     // 3,000 requests, 1,000 of them due while the server stands still for the second from 1 s to 2 s: the delays are even over
     // 0 to 1 s, so that 30 requests (1 %) wait longer than 970 ms, and 300 longer than 700 ms.
-    let server = Hostile::stalling(Duration::from_secs(1), Duration::from_secs(2)).await;
+    let server = MisbehavingServer::stalling(Duration::from_secs(1), Duration::from_secs(2)).await;
     let plan = plan(Arrival::Constant { rate: 1000.0 }, Bound::Count(3000), 10);
     let outcome = load(plan, target(&server.url())).await.unwrap();
     assert_eq!((outcome.counts.requests, server.arrivals()), (3000, 3000));
@@ -104,7 +104,7 @@ async fn a_stall_shows_in_latency_and_not_in_service_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stuck_connection_delays_no_slot_while_another_is_idle() {
     // Worker 0 has one connection, and it is stuck with the first request until its time-out: worker 1 must send everything else.
-    let server = Hostile::scripted(|arrival| if arrival.number == 0 { Act::Silent } else { ok() }).await;
+    let server = MisbehavingServer::scripted(|arrival| if arrival.number == 0 { Behavior::Silent } else { ok() }).await;
     let plan = LoadPlan {
         threads: Some(2),
         timeout: Duration::from_millis(900),
@@ -120,7 +120,7 @@ async fn a_stuck_connection_delays_no_slot_while_another_is_idle() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slots_that_can_not_be_sent_in_time_are_dropped_and_counted() {
-    let server = Hostile::always(Act::Silent).await;
+    let server = MisbehavingServer::always(Behavior::Silent).await;
     let plan = LoadPlan {
         timeout: Duration::from_millis(700),
         ..plan(Arrival::Constant { rate: 100.0 }, Bound::Duration(Duration::from_millis(500)), 2)
@@ -142,13 +142,13 @@ async fn answers_of_any_legal_shape_are_read_whole() {
     let wordy = answer(200, &"X-Word: and another one\r\n".repeat(250), "hello");
     let until_closed = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello";
     for (act, bytes) in [
-        (Act::Write(chunked.to_vec()), 5),
-        (Act::Write(early.to_vec()), 5),
-        (Act::Drip(slow, Duration::from_millis(1)), 5),
-        (Act::Write(large), 3_000_000),
-        (Act::Write(wordy), 5),
-        (Act::WriteAndClose(until_closed.to_vec()), 5),
-        (Act::WriteAndClose(answer(200, "Connection: close\r\n", "hello")), 5),
+        (Behavior::Write(chunked.to_vec()), 5),
+        (Behavior::Write(early.to_vec()), 5),
+        (Behavior::Drip(slow, Duration::from_millis(1)), 5),
+        (Behavior::Write(large), 3_000_000),
+        (Behavior::Write(wordy), 5),
+        (Behavior::WriteAndClose(until_closed.to_vec()), 5),
+        (Behavior::WriteAndClose(answer(200, "Connection: close\r\n", "hello")), 5),
     ] {
         let (outcome, server) = against(act).await;
         assert_eq!(
@@ -169,17 +169,17 @@ async fn failures_are_counted_by_cause() {
     let half_head = b"HTTP/1.1 200 OK\r\nContent-".to_vec();
     let endless_head = [b"HTTP/1.1 200 OK\r\n".to_vec(), b"A: b\r\n".repeat(100_000)].concat();
     for (act, cause) in [
-        (Act::WriteAndClose(Vec::new()), "closed"),
-        (Act::WriteAndClose(half_head), "closed"),
-        (Act::WriteAndClose(partial.clone()), "closed"),
-        (Act::WriteAndClose(half_chunk), "closed"),
-        (Act::WriteAndReset(Vec::new()), "reset"),
-        (Act::Write(partial), "timeout"),
-        (Act::Silent, "timeout"),
-        (Act::Drip(answer(200, "", "hello"), Duration::from_millis(100)), "timeout"),
-        (Act::Write(b"what is this?\r\n\r\n".to_vec()), "malformed"),
-        (Act::Write(bad_chunk), "malformed"),
-        (Act::Write(endless_head), "malformed"),
+        (Behavior::WriteAndClose(Vec::new()), "closed"),
+        (Behavior::WriteAndClose(half_head), "closed"),
+        (Behavior::WriteAndClose(partial.clone()), "closed"),
+        (Behavior::WriteAndClose(half_chunk), "closed"),
+        (Behavior::WriteAndReset(Vec::new()), "reset"),
+        (Behavior::Write(partial), "timeout"),
+        (Behavior::Silent, "timeout"),
+        (Behavior::Drip(answer(200, "", "hello"), Duration::from_millis(100)), "timeout"),
+        (Behavior::Write(b"what is this?\r\n\r\n".to_vec()), "malformed"),
+        (Behavior::Write(bad_chunk), "malformed"),
+        (Behavior::Write(endless_head), "malformed"),
     ] {
         let (outcome, _) = against(act.clone()).await;
         assert_eq!(causes(&outcome), BTreeMap::from([(cause, 12)]), "{act:?}: {:?}", outcome.causes);
@@ -189,15 +189,16 @@ async fn failures_are_counted_by_cause() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reset_amid_the_body_is_a_reset() {
-    let (outcome, _) = against(Act::WriteAndReset(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhel".to_vec())).await;
+    let (outcome, _) =
+        against(Behavior::WriteAndReset(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhel".to_vec())).await;
     assert_eq!(causes(&outcome), BTreeMap::from([("reset", 12)]), "{:?}", outcome.causes);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_answer_spoils_only_its_own_request() {
-    let server = Hostile::scripted(|arrival| match arrival.number % 3 {
-        0 => Act::WriteAndClose(Vec::new()),
-        1 => Act::Write(answer(503, "", "busy")),
+    let server = MisbehavingServer::scripted(|arrival| match arrival.number % 3 {
+        0 => Behavior::WriteAndClose(Vec::new()),
+        1 => Behavior::Write(answer(503, "", "busy")),
         _ => ok(),
     })
     .await;
@@ -227,12 +228,12 @@ async fn a_load_whose_first_requests_all_fail_ends_with_the_reason() {
     assert!(error.to_string().starts_with("the first "), "{error}");
     assert!(error.to_string().contains(" requests to the server all failed: connection refused ×"), "{error}");
     assert!(error.hint().unwrap().contains("allowInitialErrors"));
-    let server = Hostile::always(Act::Write(answer(404, "", ""))).await;
+    let server = MisbehavingServer::always(Behavior::Write(answer(404, "", ""))).await;
     let error = load(strict(1_000), target(&server.url())).await.unwrap_err();
     assert!(error.to_string().contains("status 404 ×"), "{error}");
     assert!(server.arrivals() < 1_000);
     // A load that is over before every connection had something to do.
-    let server = Hostile::always(Act::Write(answer(404, "", ""))).await;
+    let server = MisbehavingServer::always(Behavior::Write(answer(404, "", ""))).await;
     let error = load(strict(5), target(&server.url())).await.unwrap_err();
     assert!(error.to_string().contains("the first 4 requests to the server all failed: status 404 ×4"), "{error}");
 }
@@ -240,9 +241,9 @@ async fn a_load_whose_first_requests_all_fail_ends_with_the_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_success_among_the_first_requests_is_enough() {
     // The first connection fails a hundred times before the others get their first answer.
-    let server = Hostile::scripted(|arrival| match arrival.connection {
-        0 => Act::Write(answer(500, "", "")),
-        _ => Act::Drip(answer(200, "", "ok"), Duration::from_millis(5)),
+    let server = MisbehavingServer::scripted(|arrival| match arrival.connection {
+        0 => Behavior::Write(answer(500, "", "")),
+        _ => Behavior::Drip(answer(200, "", "ok"), Duration::from_millis(5)),
     })
     .await;
     let plan = LoadPlan {
@@ -257,7 +258,7 @@ async fn one_success_among_the_first_requests_is_enough() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_is_sent_before_it_is_due() {
-    let server = Hostile::always(Act::Drip(answer(200, "", "ok"), Duration::from_millis(1))).await;
+    let server = MisbehavingServer::always(Behavior::Drip(answer(200, "", "ok"), Duration::from_millis(1))).await;
     for _ in 0..5 {
         let plan = plan(Arrival::Constant { rate: 100.0 }, Bound::Count(1), 1);
         let outcome = load(plan, target(&server.url())).await.unwrap();
@@ -272,8 +273,9 @@ async fn no_request_is_sent_before_it_is_due() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_connection_that_the_server_closes_is_no_error_unless_repeating_could_do_harm() {
     // The second request of every connection is read and met with a silent close or a reset: as if the close had come first.
-    for end in [Act::WriteAndClose(Vec::new()), Act::WriteAndReset(Vec::new())] {
-        let server = Hostile::scripted(move |arrival| if arrival.turn == 1 { end.clone() } else { ok() }).await;
+    for end in [Behavior::WriteAndClose(Vec::new()), Behavior::WriteAndReset(Vec::new())] {
+        let server =
+            MisbehavingServer::scripted(move |arrival| if arrival.turn == 1 { end.clone() } else { ok() }).await;
         for (method, errors, arrivals) in
             [(http::Method::GET, 0, 19), (http::Method::PUT, 0, 19), (http::Method::POST, 5, 10)]
         {
@@ -290,12 +292,13 @@ async fn an_idle_connection_that_the_server_closes_is_no_error_unless_repeating_
         }
     }
     // Part of an answer is a failure of the service.
-    let half = Act::WriteAndClose(b"HTTP/1.1 200 OK\r\nContent-".to_vec());
-    let server = Hostile::scripted(move |arrival| if arrival.turn == 1 { half.clone() } else { ok() }).await;
+    let half = Behavior::WriteAndClose(b"HTTP/1.1 200 OK\r\nContent-".to_vec());
+    let server = MisbehavingServer::scripted(move |arrival| if arrival.turn == 1 { half.clone() } else { ok() }).await;
     let outcome = load(plan(MAX, Bound::Count(10), 1), target(&server.url())).await.unwrap();
     assert_eq!(causes(&outcome), BTreeMap::from([("closed", 5)]));
     // A real idle close, whenever it comes.
-    let server = Hostile::always(Act::WriteAndLeave(answer(200, "", "ok"), Duration::from_millis(10))).await;
+    let server =
+        MisbehavingServer::always(Behavior::WriteAndLeave(answer(200, "", "ok"), Duration::from_millis(10))).await;
     let outcome =
         load(plan(Arrival::Constant { rate: 99.0 }, Bound::Count(50), 1), target(&server.url())).await.unwrap();
     assert_eq!(outcome.counts.errors, 0, "{:?}", outcome.causes);
@@ -323,7 +326,7 @@ async fn an_answer_that_comes_before_the_body_was_read_is_an_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn time_outs_alone_make_no_percentiles() {
-    let server = Hostile::always(Act::Silent).await;
+    let server = MisbehavingServer::always(Behavior::Silent).await;
     let plan = LoadPlan { timeout: Duration::from_millis(300), ..plan(MAX, Bound::Count(4), 2) };
     let seen = Mutex::new(Vec::<LoadProgress>::new());
     let http = Arc::new(Http::new(target(&server.url())).unwrap());
@@ -335,7 +338,7 @@ async fn time_outs_alone_make_no_percentiles() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_ends_the_load_at_once_and_keeps_what_was_measured() {
-    let server = Hostile::scripted(|arrival| if arrival.number < 50 { ok() } else { Act::Silent }).await;
+    let server = MisbehavingServer::scripted(|arrival| if arrival.number < 50 { ok() } else { Behavior::Silent }).await;
     let stop = CancellationToken::new();
     let plan = plan(Arrival::Constant { rate: 200.0 }, Bound::Count(100_000), 4);
     let (seen, stopper) = (Mutex::new(Vec::<LoadProgress>::new()), stop.clone());
@@ -358,11 +361,11 @@ async fn an_interrupt_ends_the_load_at_once_and_keeps_what_was_measured() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redirects_are_followed_only_when_asked_and_drop_credentials_elsewhere() {
-    let end = Hostile::always(ok()).await;
+    let end = MisbehavingServer::always(ok()).await;
     let location = format!("Location: {}end\r\n", end.url());
-    let start = Hostile::scripted(move |arrival| match arrival.head.split(' ').nth(1).unwrap() {
-        "/" => Act::Write(answer(302, "Location: /next\r\n", "12")),
-        _ => Act::Write(answer(307, &location, "345")),
+    let start = MisbehavingServer::scripted(move |arrival| match arrival.head.split(' ').nth(1).unwrap() {
+        "/" => Behavior::Write(answer(302, "Location: /next\r\n", "12")),
+        _ => Behavior::Write(answer(307, &location, "345")),
     })
     .await;
     let mut post = target(&start.url());
@@ -394,7 +397,7 @@ async fn redirects_are_followed_only_when_asked_and_drop_credentials_elsewhere()
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_trusts_what_it_is_told_to_and_nothing_else() {
     let authority = Authority::new();
-    let server = Hostile::secure(authority.server(None)).await;
+    let server = MisbehavingServer::secure(authority.server(None)).await;
     let url = format!("https://{}/", server.address);
     let with = |tls| load(plan(MAX, Bound::Count(6), 2), HttpTarget { tls, ..target(&url) });
     let ca = |authority: &Authority| Some(authority.pem.clone().into_bytes());
@@ -426,7 +429,7 @@ async fn a_server_may_show_the_very_certificate_that_is_named_if_it_bears_its_na
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
-        let server = Hostile::secure(Authority::showing(&certificate, &key, None)).await;
+        let server = MisbehavingServer::secure(Authority::showing(&certificate, &key, None)).await;
         let url = format!("https://{}/", server.address);
         let with = |pem: String| {
             let tls = TlsOptions { ca: Some(pem.into_bytes()), ..TlsOptions::default() };
@@ -444,7 +447,7 @@ async fn a_server_may_show_the_very_certificate_that_is_named_if_it_bears_its_na
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_asks_for_a_client_certificate_gets_it() {
     let (servers, clients) = (Authority::new(), Authority::new());
-    let server = Hostile::secure(servers.server(Some(&clients))).await;
+    let server = MisbehavingServer::secure(servers.server(Some(&clients))).await;
     let url = format!("https://{}/", server.address);
     let (certificate, key) = clients.issue();
     let identity = Identity { cert: certificate.pem().into_bytes(), key: key.serialize_pem().into_bytes() };
@@ -461,9 +464,9 @@ async fn a_server_that_asks_for_a_client_certificate_gets_it() {
 #[test]
 fn memory_does_not_grow_with_the_number_of_requests() {
     // A process of its own, as its peak is that of all its threads.
-    let url = format!("http.url=http://{}/", service::start());
+    let url = format!("http.url=http://{}/", ScriptedServer::good().address());
     let peak = |count: u32| {
-        let (bench, count) = (Bench::new(), format!("http.numRequests={count}"));
+        let (bench, count) = (CliCase::new(), format!("http.numRequests={count}"));
         let values = ["tasks={http}", &url, &count, "http.qps=max", "http.connections=16"];
         let mut command = bench.command();
         command.arg("run").args(values.iter().flat_map(|value| ["--set", *value]));
@@ -492,10 +495,10 @@ fn memory_does_not_grow_with_the_number_of_requests() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stall_shows_in_the_document_of_the_program() {
     // 10,000 requests, 1,000 of them due within the stall: 100 (1 %) wait longer than 900 ms.
-    let server = Hostile::stalling(Duration::from_secs(1), Duration::from_secs(2)).await;
+    let server = MisbehavingServer::stalling(Duration::from_secs(1), Duration::from_secs(2)).await;
     let url = format!("http.url={}", server.url());
     let said = tokio::task::spawn_blocking(move || {
-        let bench = Bench::new();
+        let bench = CliCase::new();
         let values = ["tasks={http}", &url, "http.qps=1000", "http.numRequests=10000", "http.connections=10"];
         bench.run(["run"].into_iter().chain(values.into_iter().flat_map(|value| ["--set", value]))).exits(0);
         bench.document()

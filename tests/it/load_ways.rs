@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::authority::Authority;
-use crate::support::mirror::{Kind, Mirror};
+use crate::support::echo_server::{EchoOptions, EchoServer};
 
 fn plan(count: u64, connections: usize) -> LoadPlan {
     let pacer = Pacer::new(Arrival::Max, Bound::Count(count));
@@ -40,11 +40,11 @@ fn causes(outcome: &LoadOutcome) -> BTreeMap<&'static str, u64> {
 }
 
 /// An authority, and a server of its with these protocols on offer.
-async fn secure(alpn: &[&str]) -> (Authority, Mirror) {
+async fn secure(alpn: &[&str]) -> (Authority, EchoServer) {
     let authority = Authority::new();
     let mut config = authority.server(None);
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let server = Mirror::start(Kind { tls: Some(config), ..Kind::default() }).await;
+    let server = EchoServer::start(EchoOptions { tls: Some(config), ..EchoOptions::default() }).await;
     (authority, server)
 }
 
@@ -54,7 +54,7 @@ fn trusting(authority: &Authority) -> TlsOptions {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn http2_is_spoken_with_prior_knowledge_and_carries_everything() {
-    let server = Mirror::start(Kind::default()).await;
+    let server = EchoServer::start(EchoOptions::default()).await;
     let mut target = target(&format!("http://{}/predict?model=iris", server.address));
     target.method = Method::PUT;
     target.body = Bytes::from(vec![b'x'; 100_000]);
@@ -76,7 +76,7 @@ async fn http2_is_spoken_with_prior_knowledge_and_carries_everything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn seats_share_connections_and_are_all_in_flight_at_once() {
     // The server answers nobody before 40 requests are there: fewer in flight would never end.
-    let server = Mirror::start(Kind { crowd: Some(40), ..Kind::default() }).await;
+    let server = EchoServer::start(EchoOptions { crowd: Some(40), ..EchoOptions::default() }).await;
     let http = Http2::new(target(&format!("http://{}/", server.address))).unwrap();
     let outcome = load(LoadPlan { in_flight: 40, ..plan(400, 3) }, http).await;
     assert_eq!((outcome.responses(), outcome.counts.errors), (400, 0), "{:?}", outcome.causes);
@@ -103,7 +103,8 @@ async fn with_tls_http2_is_agreed_on_or_refused() {
 async fn both_versions_of_tls_are_spoken() {
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let authority = Authority::new();
-        let server = Mirror::start(Kind { tls: Some(authority.server_of(version)), ..Kind::default() }).await;
+        let server =
+            EchoServer::start(EchoOptions { tls: Some(authority.server_of(version)), ..EchoOptions::default() }).await;
         let url = format!("https://{}/", server.address);
         let http = Http::new(HttpTarget { tls: trusting(&authority), ..target(&url) }).unwrap();
         let outcome = load(plan(4, 2), http).await;
@@ -129,7 +130,7 @@ async fn the_servers_certificate_may_bear_another_name_that_is_told() {
 async fn unix_sockets_and_ipv6_lead_to_a_server() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("model.sock");
-    let server = Mirror::on_socket(&path).await;
+    let server = EchoServer::on_socket(&path).await;
     let with = |transport| HttpTarget { transport, ..target("http://model.example/ready") };
     let outcome = load(plan(10, 2), Http::new(with(Transport::Unix(path.clone()))).unwrap()).await;
     assert_eq!((outcome.responses(), server.connections()), (10, 2), "{:?}", outcome.causes);
@@ -140,7 +141,7 @@ async fn unix_sockets_and_ipv6_lead_to_a_server() {
     let detail = &outcome.causes.values().next().unwrap().1;
     assert!(detail.contains("none") && detail.contains("No such file"), "{detail}");
 
-    let server = Mirror::start(Kind { is_ipv6: true, ..Kind::default() }).await;
+    let server = EchoServer::start(EchoOptions { is_ipv6: true, ..EchoOptions::default() }).await;
     let outcome = load(plan(10, 2), Http::new(target(&format!("http://{}/", server.address))).unwrap()).await;
     assert_eq!((outcome.responses(), outcome.counts.errors), (10, 0), "{:?}", outcome.causes);
 }
@@ -202,7 +203,7 @@ async fn a_proxy_passes_plain_requests_on_and_makes_tunnels_for_the_rest() {
     let asked = Arc::default();
     let proxy = proxy(Arc::clone(&asked)).await;
     let transport = Transport::Proxy(format!("http://user:p%40ss@{proxy}").parse().unwrap());
-    let plain = Mirror::start(Kind::default()).await;
+    let plain = EchoServer::start(EchoOptions::default()).await;
     let url = format!("http://{}/a?b=c", plain.address);
     let outcome =
         load(plan(6, 2), Http::new(HttpTarget { transport: transport.clone(), ..target(&url) }).unwrap()).await;
@@ -351,7 +352,7 @@ async fn what_is_in_flight_at_the_end_is_awaited_cut_off_or_ignored() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_can_be_bounded_twice_and_its_first_requests_left_out() {
-    let server = Mirror::start(Kind::default()).await;
+    let server = EchoServer::start(EchoOptions::default()).await;
     let http = || Http::new(target(&format!("http://{}/", server.address))).unwrap();
     let pacer = Pacer::new(Arrival::Constant { rate: 100.0 }, Bound::Count(1_000_000));
     let plan_of = LoadPlan { pacer, max_duration: Some(Duration::from_millis(500)), ..plan(1, 2) };

@@ -2,23 +2,23 @@
 
 use serde_json::{Value, json};
 
-use crate::support::cli::Bench;
-use crate::support::scripted::Scripted;
+use crate::support::cli_case::CliCase;
+use crate::support::scripted_server::ScriptedServer;
 use crate::support::transcript::transcript;
 
 /// A service that answers well or badly, and an experiment that judges it in loops.
 struct Loops {
-    bench: Bench,
-    good: Scripted,
-    bad: Scripted,
+    bench: CliCase,
+    good: ScriptedServer,
+    bad: ScriptedServer,
     count: usize,
 }
 
 impl Loops {
     fn new() -> Self {
-        let good = Scripted::answers("200 OK", "fine");
-        let bad = Scripted::answers("404 Not Found", "gone");
-        Self { bench: Bench::new(), good, bad, count: 0 }
+        let good = ScriptedServer::answers("200 OK", "fine");
+        let bad = ScriptedServer::answers("404 Not Found", "gone");
+        Self { bench: CliCase::new(), good, bad, count: 0 }
     }
 
     /// Runs a loop against one of the two, `assess` with these settings and condition; gives the exit code of `assert -c slos`.
@@ -97,7 +97,7 @@ fn a_loop_whose_assessment_is_skipped_ends_a_row() {
 
 #[test]
 fn a_loop_that_is_assessed_twice_counts_once() {
-    let (server, bench) = (Scripted::answers("200 OK", "fine"), Bench::new());
+    let (server, bench) = (ScriptedServer::answers("200 OK", "fine"), CliCase::new());
     let assess = json!({"task": "assess", "with": {
         "SLOs": {"upper": [{"metric": "http/error-count", "limit": 0}]}, "consecutive": 2,
     }});
@@ -114,7 +114,7 @@ fn a_loop_that_is_assessed_twice_counts_once() {
 fn a_value_of_an_earlier_loop_satisfies_no_later_one() {
     let _transcript = transcript!();
     for rule in [json!({}), json!({"consecutive": 2}), json!({"failureLimit": 1})] {
-        let (server, bench) = (Scripted::answers("200 OK", "fine"), Bench::new());
+        let (server, bench) = (ScriptedServer::answers("200 OK", "fine"), CliCase::new());
         let spec = |condition: &str| {
             let mut with = rule.clone();
             with["SLOs"] = json!({"upper": [{"metric": "http/error-count", "limit": 0}]});
@@ -143,8 +143,8 @@ fn vector(series: &Value) -> String {
 
 #[test]
 fn a_metric_that_its_template_no_longer_has_is_not_measured() {
-    let server = Scripted::answers("200 OK", &vector(&json!([{"metric": {}, "value": [1_700_000_000, "0"]}])));
-    let bench = Bench::new();
+    let server = ScriptedServer::answers("200 OK", &vector(&json!([{"metric": {}, "value": [1_700_000_000, "0"]}])));
+    let bench = CliCase::new();
     let metric = "- {name: errors, params: [{name: query, value: a}], jqExpression: '.data.result[0].value[1]'}\n";
     let run = |metrics: &str, more: &[&str]| {
         bench.write("p.tpl", &format!("url: {}\nmetrics: {metrics}\n", server.url()));
@@ -168,7 +168,7 @@ fn a_metric_that_its_template_no_longer_has_is_not_measured() {
 /// What `assert -c slos` says of an objective (at most 1, or at least 1) on a metric under this policy, and this rule, where the
 /// provider answers like this.
 fn asserted(bound: &str, (status, body): (&str, &str), policy: Option<&str>, rule: &Value) -> (Option<i32>, String) {
-    let (server, bench) = (Scripted::answers(status, body), Bench::new());
+    let (server, bench) = (ScriptedServer::answers(status, body), CliCase::new());
     let mut with = rule.clone();
     with["SLOs"] = json!({bound: [{"metric": "prometheus/errors", "limit": 1}]});
     let query = json!({"query": "errors", "noData": policy});

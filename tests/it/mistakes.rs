@@ -1,6 +1,6 @@
 //! All mistakes of one input are reported together, each with its file and line.
 
-use crate::support::cli::Bench;
+use crate::support::cli_case::CliCase;
 
 const VALUES: &str = "\
 # A comment.
@@ -25,7 +25,7 @@ fn causes(stderr: &str) -> Vec<&str> {
 
 #[test]
 fn all_mistakes_in_values_are_reported_in_the_order_of_the_files() {
-    let bench = Bench::new();
+    let bench = CliCase::new();
     bench.write("values.yaml", VALUES);
     let args = ["-f", "values.yaml", "--set", "http.connections=many", "--set", "logLevel=loud"];
     for command in [&["run"][..], &["run", "--dry"], &["validate"], &["k", "launch", "--dry"]] {
@@ -49,7 +49,7 @@ fn all_mistakes_in_values_are_reported_in_the_order_of_the_files() {
 
 #[test]
 fn mistakes_in_a_document_have_lines() {
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let spec = "spec:\n- task: http\n  with:\n    url: http://127.0.0.1:1\n    qsp: 1\n- task: asess\n";
     bench.write("experiment.yaml", spec);
     for command in [&["run"][..], &["run", "--dry"], &["validate"]] {
@@ -64,7 +64,7 @@ fn mistakes_in_a_document_have_lines() {
 
 #[test]
 fn a_single_mistake_reads_as_one_cause() {
-    let said = Bench::new().run(["run", "--set", "tasks={http},http.url=http://127.0.0.1:1,http.numrequests=1"]);
+    let said = CliCase::new().run(["run", "--set", "tasks={http},http.url=http://127.0.0.1:1,http.numrequests=1"]);
     let expected =
         "error: the values are not valid\n  caused by: http.numrequests: unknown field `numrequests`; known here: ";
     assert!(said.stderr.starts_with(expected), "{}", said.stderr);
@@ -75,7 +75,7 @@ fn a_single_mistake_reads_as_one_cause() {
 fn very_many_mistakes_are_not_all_printed() {
     let keys: Vec<_> = (0..25).map(|index| format!("wrong{index}=1")).collect();
     let said =
-        Bench::new().run(["run", "--set", &format!("tasks={{http}},http.url=http://127.0.0.1:1,{}", keys.join(","))]);
+        CliCase::new().run(["run", "--set", &format!("tasks={{http}},http.url=http://127.0.0.1:1,{}", keys.join(","))]);
     assert_eq!(causes(&said.stderr).len(), 20, "{}", said.stderr);
     assert!(said.stderr.ends_with("\n  and 5 more\n"), "{}", said.stderr);
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::cli::{Bench, Said};
-use crate::support::scripted::Scripted;
+use crate::support::cli_case::{CliCase, CliOutput};
+use crate::support::scripted_server::ScriptedServer;
 use crate::support::transcript::transcript;
 
 /// What Slack's default template of Iter8 does: the report as JSON, made fit for a text by hand.
@@ -17,12 +17,12 @@ const REPORT_AS_TEXT: &str =
 /// What GitHub's does.
 const REPORT_AS_PAYLOAD: &str = r#"{"event_type": "iter8", "client_payload": {{ .Report | toPrettyJson }}}"#;
 
-fn webhook() -> Scripted {
-    Scripted::answers("200 OK", "ok")
+fn webhook() -> ScriptedServer {
+    ScriptedServer::answers("200 OK", "ok")
 }
 
 /// Runs `task` (and what else is set) after a script, with the template in a file of this name.
-fn notify_by(bench: &Bench, name: &str, template: &str, webhook: &Scripted, more: &[&str]) -> Said {
+fn notify_by(bench: &CliCase, name: &str, template: &str, webhook: &ScriptedServer, more: &[&str]) -> CliOutput {
     bench.write(name, template);
     let url = format!("slack.url={}", webhook.url());
     let file = format!("slack.payloadTemplateURL={name}");
@@ -31,26 +31,26 @@ fn notify_by(bench: &Bench, name: &str, template: &str, webhook: &Scripted, more
 }
 
 /// Head, in lower case, and body of the only request.
-fn sent(webhook: &Scripted) -> (String, String) {
+fn sent(webhook: &ScriptedServer) -> (String, String) {
     let received = webhook.received();
     let (head, body) = received.split_once("\r\n\r\n").unwrap();
     (head.to_lowercase(), body.to_owned())
 }
 
-fn sent_json(webhook: &Scripted) -> Value {
+fn sent_json(webhook: &ScriptedServer) -> Value {
     let (head, body) = sent(webhook);
     assert!(head.contains("content-type: application/json"), "{head}");
     serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
 }
 
 /// The notes of the last task.
-fn notes(bench: &Bench) -> String {
+fn notes(bench: &CliCase) -> String {
     bench.document()["result"]["tasks"].as_array().unwrap().last().unwrap()["notes"].to_string()
 }
 
 #[test]
 fn a_handlebars_template_makes_the_payload() {
-    let (bench, webhook) = (Bench::new(), webhook());
+    let (bench, webhook) = (CliCase::new(), webhook());
     let template = r#"{"ok": {{Report.noTaskFailures}}, "done": "{{Report.numCompletedTasks}}/{{Report.numTasks}}",
         "spec": {{json Report.experiment.spec}}, "text": {{json (jsonPretty Report.experiment.result.tasks)}}}"#;
     notify_by(&bench, "payload.HBS", template, &webhook, &[]).exits(0);
@@ -64,7 +64,7 @@ fn a_handlebars_template_makes_the_payload() {
 
 #[test]
 fn a_go_template_names_fields_as_iter8_or_as_documents_do() {
-    let (bench, webhook) = (Bench::new(), webhook());
+    let (bench, webhook) = (CliCase::new(), webhook());
     let template = r#"[{{ .Report.Completed }}, {{ .Report.completed }}, {{ $.Report.NumCompletedTasks }}, "{{ .Report.TimeStamp }}"
         {{- range .Report.Experiment.Spec }}, "{{ or .Task .Run }}"{{ end }}
         {{- with .Report.Experiment.Result }}, {{ .NumLoops }}, {{ .numLoops }}, {{ .Failure }}{{ end }}]"#;
@@ -78,7 +78,7 @@ fn a_go_template_names_fields_as_iter8_or_as_documents_do() {
 #[test]
 fn verdicts_are_named_as_in_iter8s_templates() {
     let _transcript = transcript!();
-    let (bench, webhook, service) = (Bench::new(), webhook(), Scripted::answers("200 OK", "fine"));
+    let (bench, webhook, service) = (CliCase::new(), webhook(), ScriptedServer::answers("200 OK", "fine"));
     let template = "{{ range $i, $slo := .Report.Experiment.Result.Insights.SLOs.Upper }}{{ $slo.Metric }} <= {{ $slo.Limit }}: \
                     {{ index $.Report.Experiment.Result.Insights.SLOsSatisfied.Upper $i 0 }}\n{{ end }}";
     let url = format!("http.url={}", service.url());
@@ -93,7 +93,7 @@ fn the_report_in_a_text_and_as_a_payload_is_json_as_in_iter8s_default_templates(
     let _transcript = transcript!();
     let quoting = "run=: 'says \"a\"\nb'";
     for (template, script) in [(REPORT_AS_TEXT, "run=: done"), (REPORT_AS_PAYLOAD, quoting)] {
-        let (bench, webhook) = (Bench::new(), webhook());
+        let (bench, webhook) = (CliCase::new(), webhook());
         notify_by(&bench, "payload.tpl", template, &webhook, &[script]).exits(0);
         let payload = sent_json(&webhook);
         let report = match payload["text"].as_str() {
@@ -107,7 +107,7 @@ fn the_report_in_a_text_and_as_a_payload_is_json_as_in_iter8s_default_templates(
         assert_eq!(format!("run={}", report["experiment"]["spec"][0]["run"].as_str().unwrap()), script);
     }
     // Replacing quotation marks is not all there is to do, where the report has some in its texts.
-    let (bench, webhook) = (Bench::new(), webhook());
+    let (bench, webhook) = (CliCase::new(), webhook());
     notify_by(&bench, "payload.tpl", REPORT_AS_TEXT, &webhook, &[quoting]).snapshot(0);
 }
 
@@ -116,7 +116,7 @@ fn a_template_is_downloaded_when_the_task_runs() {
     for (path, template) in
         [("a/x.hbs?raw=true", r#"{"n": {{Report.numTasks}}}"#), ("x.tpl", r#"{"n": {{ .Report.NumTasks }}}"#)]
     {
-        let (bench, webhook, source) = (Bench::new(), webhook(), Scripted::answers("200 OK", template));
+        let (bench, webhook, source) = (CliCase::new(), webhook(), ScriptedServer::answers("200 OK", template));
         let place = format!("slack.payloadTemplateURL={}{path}", source.url());
         notify_by(&bench, "unused", "", &webhook, &[&place]).exits(0);
         assert_eq!(sent_json(&webhook), json!({"n": 2}));
@@ -127,7 +127,8 @@ fn a_template_is_downloaded_when_the_task_runs() {
 #[test]
 fn a_replay_takes_the_template_from_the_recording() {
     let _transcript = transcript!();
-    let (bench, webhook, source) = (Bench::new(), webhook(), Scripted::answers("200 OK", "{{ .Report.NumTasks }}"));
+    let (bench, webhook, source) =
+        (CliCase::new(), webhook(), ScriptedServer::answers("200 OK", "{{ .Report.NumTasks }}"));
     let place = format!("slack.payloadTemplateURL={}x.tpl", source.url());
     let run = |flag: &str| {
         let url = format!("slack.url={}", webhook.url());
@@ -142,8 +143,8 @@ fn a_replay_takes_the_template_from_the_recording() {
 #[test]
 fn a_template_that_can_not_be_downloaded_or_rendered_sends_nothing_and_fails_the_task_only_if_asked_to() {
     let _transcript = transcript!();
-    let gone = Scripted::answers("404 Not Found", "<html>gone</html>");
-    let broken = Scripted::answers("200 OK", "{{ if }}");
+    let gone = ScriptedServer::answers("404 Not Found", "<html>gone</html>");
+    let broken = ScriptedServer::answers("200 OK", "{{ if }}");
     let (gone_at, broken_at) =
         [&gone, &broken].map(|source| format!("slack.payloadTemplateURL={}x.tpl", source.url())).into();
     let cases = [
@@ -155,7 +156,7 @@ fn a_template_that_can_not_be_downloaded_or_rendered_sends_nothing_and_fails_the
         ("x.tpl", "{{ .Values.x }}", String::new()),
     ];
     for (name, template, set) in cases {
-        let (bench, webhook) = (Bench::new(), webhook());
+        let (bench, webhook) = (CliCase::new(), webhook());
         let more: Vec<&str> = [set.as_str()].into_iter().filter(|set| !set.is_empty()).collect();
         notify_by(&bench, name, template, &webhook, &more).snapshot(0);
         assert!(notes(&bench).contains("not sent: no payload: "), "{}", notes(&bench));
@@ -178,7 +179,7 @@ fn what_is_wrong_with_a_template_at_hand_is_found_before_anything_runs() {
         ("x", "", &["slack.payloadTemplateURL=ftp://h/x"]),
         ("x", "", &["slack.method=get"]),
     ] {
-        let (bench, webhook) = (Bench::new(), webhook());
+        let (bench, webhook) = (CliCase::new(), webhook());
         let more: Vec<&str> = ["run=touch ran"].into_iter().chain(more.iter().copied()).collect();
         notify_by(&bench, name, template, &webhook, &more).snapshot(2);
         assert!(!bench.path("ran").exists() && webhook.connections() == 0, "{more:?}");
@@ -191,7 +192,7 @@ fn a_payload_is_bounded_in_size() {
     let large = |bytes: usize| format!("{}{{{{Report.numTasks}}}}", "x".repeat(bytes - 1));
     let doubled = format!("{{{{#each Report.experiment.spec}}}}{}{{{{/each}}}}", "x".repeat(200 << 10));
     let six = "tasks={run,run,run,run,run,slack}";
-    let (bench, webhook) = (Bench::new(), webhook());
+    let (bench, webhook) = (CliCase::new(), webhook());
     notify_by(&bench, "x.hbs", &doubled, &webhook, &[six, "slack.softFailure=false"]).snapshot(3);
     assert_eq!(webhook.connections(), 0);
 
@@ -201,7 +202,7 @@ fn a_payload_is_bounded_in_size() {
         let github = "github.owner=o,github.repo=r,github.tokenEnv=TOKEN,github.payloadTemplateURL=y.hbs,github.softFailure=false";
         let api = format!("github.apiURL={}", webhook.url());
         command.args(["run", "--set", "tasks={github}", "--set", github, "--set", &api]).env("TOKEN", "hunter2");
-        Said::run(&mut command, &bench.path(""))
+        CliOutput::run(&mut command, &bench.path(""))
     };
     of_github(65_537).snapshot(3);
     assert_eq!(webhook.connections(), 0);
@@ -212,13 +213,13 @@ fn a_payload_is_bounded_in_size() {
 #[test]
 fn a_payload_that_is_not_json_is_sent_as_text_with_a_note() {
     let _transcript = transcript!();
-    let (bench, hook) = (Bench::new(), webhook());
+    let (bench, hook) = (CliCase::new(), webhook());
     notify_by(&bench, "x.hbs", "done: {{Report.completed}}", &hook, &[]).snapshot(0);
     let (head, body) = sent(&hook);
     assert!(head.contains("content-type: text/plain; charset=utf-8") && body == "done: true", "{head}\n\n{body}");
     assert!(notes(&bench).contains("it was sent as plain text"), "{}", notes(&bench));
     // The note helps most where the receiver refuses it.
-    let hook = Scripted::answers("400 Bad Request", "what is this?");
+    let hook = ScriptedServer::answers("400 Bad Request", "what is this?");
     notify_by(&bench, "x.hbs", "done", &hook, &[]).snapshot(0);
     // Who says what it is gets no note.
     let hook = webhook();
@@ -233,7 +234,7 @@ fn a_payload_that_is_not_json_is_sent_as_text_with_a_note() {
 #[test]
 fn secrets_in_the_values_are_in_no_payload() {
     for (name, template) in [("x.hbs", "{{jsonPretty Report}}"), ("x.tpl", "{{ .Report | toPrettyJson }}")] {
-        let (bench, webhook, service) = (Bench::new(), webhook(), Scripted::answers("200 OK", "fine"));
+        let (bench, webhook, service) = (CliCase::new(), webhook(), ScriptedServer::answers("200 OK", "fine"));
         let url = format!("http.url=http://user:SECRETpass@{}/", service.address());
         let hook = format!("slack.url={}services/T0/SECREThook", webhook.url());
         let more = [
@@ -252,7 +253,7 @@ fn secrets_in_the_values_are_in_no_payload() {
 
 #[test]
 fn large_parts_of_the_document_stay_in_it() {
-    let (bench, webhook, service) = (Bench::new(), webhook(), Scripted::answers("200 OK", "fine"));
+    let (bench, webhook, service) = (CliCase::new(), webhook(), ScriptedServer::answers("200 OK", "fine"));
     let url = format!("http.url={}", service.url());
     let more = ["tasks={http,slack}", &url, "http.numRequests=5,http.qps=max"];
     notify_by(&bench, "x.hbs", "{{json Report.experiment.result.insights}}", &webhook, &more).exits(0);
@@ -266,7 +267,7 @@ fn large_parts_of_the_document_stay_in_it() {
 #[test]
 fn a_signal_while_a_template_is_downloaded_is_an_interruption() {
     let _transcript = transcript!();
-    let (bench, source) = (Bench::new(), Scripted::never_answers());
+    let (bench, source) = (CliCase::new(), ScriptedServer::never_answers());
     let set = format!("slack.url=http://127.0.0.1:1/,slack.payloadTemplateURL={}", source.url());
     let mut command = bench.command();
     command.args(["run", "--set", "tasks={slack}", "--set", &set]).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -274,7 +275,7 @@ fn a_signal_while_a_template_is_downloaded_is_an_interruption() {
     source.wait_for_requests(1);
     kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), Signal::TERM).unwrap();
     let asked = Instant::now();
-    Said::of(&command, child.wait_with_output().unwrap(), &bench.path("")).snapshot(143);
+    CliOutput::of(&command, child.wait_with_output().unwrap(), &bench.path("")).snapshot(143);
     // At once, that is, not only when the run's patience with its tasks is over.
     assert!(asked.elapsed() < Duration::from_secs(12), "{:?}", asked.elapsed());
     assert_eq!(bench.document()["result"]["tasks"][0]["status"], "interrupted");

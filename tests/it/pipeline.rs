@@ -3,14 +3,14 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::cli::{Bench, Said};
-use crate::support::scripted::Scripted;
+use crate::support::cli_case::{CliCase, CliOutput};
+use crate::support::scripted_server::ScriptedServer;
 use crate::support::transcript::transcript;
 
 #[test]
 fn tasks_run_in_order_and_false_conditions_skip() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     bench.write(
         "experiment.yaml",
         "spec:\n- run: echo one; echo one >>log\n- run: echo two >>log\n  if: not NoFailure()\n- run: echo three >>log\n  if: Result.NumCompletedTasks == 2\n",
@@ -29,7 +29,7 @@ fn tasks_run_in_order_and_false_conditions_skip() {
 
 #[test]
 fn no_slo_is_no_pass() {
-    let bench = Bench::new();
+    let bench = CliCase::new();
     bench.write("experiment.yaml", "spec:\n- run: 'true'\n");
     bench.run(["run", "--quiet"]).exits(0);
     let said = bench.run(["assert", "-c", "slos"]);
@@ -40,7 +40,7 @@ fn no_slo_is_no_pass() {
 #[test]
 fn a_failing_task_stops_the_run_and_the_rest_stays_planned() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     bench.write("experiment.yaml", "spec:\n- run: exit 7\n- run: touch ran\n");
     bench.run(["run"]).snapshot(3);
     assert!(!bench.path("ran").exists());
@@ -57,7 +57,7 @@ fn a_failing_task_stops_the_run_and_the_rest_stays_planned() {
 #[test]
 fn a_script_that_takes_too_long_is_killed() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     bench.write("experiment.yaml", "spec:\n- run: sleep 100\n  with: {timeout: 200ms}\n");
     bench.run(["run"]).snapshot(3);
 }
@@ -65,7 +65,7 @@ fn a_script_that_takes_too_long_is_killed() {
 #[test]
 fn reusing_the_result_adds_a_loop() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     bench.write("experiment.yaml", "spec:\n- run: 'true'\n  if: Result.NumLoops == 2\n");
     bench.run(["run"]).snapshot(0);
     bench.run(["run", "--reuseResult"]).snapshot(0);
@@ -78,7 +78,7 @@ fn reusing_the_result_adds_a_loop() {
 
 #[test]
 fn a_dry_run_prints_the_spec_without_secrets_and_runs_nothing() {
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let said = bench.run([
         "run",
         "--dry",
@@ -104,8 +104,8 @@ fn a_dry_run_prints_the_spec_without_secrets_and_runs_nothing() {
 #[test]
 fn secrets_in_values_reach_the_server_and_no_file_or_log() {
     let _transcript = transcript!();
-    let server = Scripted::answers("200 OK", "fine");
-    let bench = Bench::new();
+    let server = ScriptedServer::answers("200 OK", "fine");
+    let bench = CliCase::new();
     let url = format!("http.url=http://user:hunter2@{}/", server.address());
     let args = [
         "run",
@@ -143,9 +143,11 @@ fn secrets_in_values_reach_the_server_and_no_file_or_log() {
 #[test]
 fn a_webhook_in_values_reaches_its_server_and_no_file_or_log() {
     let _transcript = transcript!();
-    let server =
-        Scripted::answers("404 Not Found", "no T0/B0/SECREThook here, nor SECREThook: /services/T0/B0/SECREThook");
-    let bench = Bench::new();
+    let server = ScriptedServer::answers(
+        "404 Not Found",
+        "no T0/B0/SECREThook here, nor SECREThook: /services/T0/B0/SECREThook",
+    );
+    let bench = CliCase::new();
     let url = format!("slack.url=http://{}/services/T0/B0/SECREThook", server.address());
     let args = ["run", "--set", "tasks={slack,run}", "--set", &url, "--set", "run=TOKEN=SECRETrun true"];
     let dry = bench.run(args.iter().copied().chain(["--dry"]));
@@ -163,7 +165,7 @@ fn a_webhook_in_values_reaches_its_server_and_no_file_or_log() {
 #[test]
 fn a_script_whose_secret_was_hidden_is_not_run() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let set = ["--set", "tasks={run}", "--set"];
     bench.run(["run"].into_iter().chain(set).chain(["run=TOKEN=SECRET true"])).exits(0);
     bench.run(["run"]).snapshot(2);
@@ -174,8 +176,8 @@ fn a_script_whose_secret_was_hidden_is_not_run() {
 
 #[test]
 fn endpoints_with_names_like_secrets_can_be_run_again() {
-    let server = Scripted::answers("200 OK", "fine");
-    let bench = Bench::new();
+    let server = ScriptedServer::answers("200 OK", "fine");
+    let bench = CliCase::new();
     let url = format!("http.url={}", server.url());
     let set = ["--set", "http.endpoints.tokenize.method=POST", "--set", "http.numRequests=1", "--set", "http.qps=max"];
     bench.run(["run", "--set", "tasks={http}", "--set", &url].into_iter().chain(set)).exits(0);
@@ -183,7 +185,7 @@ fn endpoints_with_names_like_secrets_can_be_run_again() {
 }
 
 /// Starts a long load and waits until the server has seen it.
-fn start_load(bench: &Bench, server: &Scripted) -> (Command, Child) {
+fn start_load(bench: &CliCase, server: &ScriptedServer) -> (Command, Child) {
     let url = format!("http.url={}", server.url());
     let mut command = bench.command();
     command.args(["run", "--set", "tasks={http,run}", "--set", &url]);
@@ -202,10 +204,10 @@ fn signal(child: &Child, signal: rustix::process::Signal) {
 fn a_signal_in_the_middle_of_a_load_keeps_what_was_measured() {
     let _transcript = transcript!();
     for (number, code) in [(rustix::process::Signal::INT, 130), (rustix::process::Signal::TERM, 143)] {
-        let (bench, server) = (Bench::new(), Scripted::answers("200 OK", "fine"));
+        let (bench, server) = (CliCase::new(), ScriptedServer::answers("200 OK", "fine"));
         let (command, child) = start_load(&bench, &server);
         signal(&child, number);
-        let said = Said::of(&command, child.wait_with_output().unwrap(), &bench.path(""));
+        let said = CliOutput::of(&command, child.wait_with_output().unwrap(), &bench.path(""));
         said.snapshot(code);
         let document = bench.document();
         assert_eq!(document["result"]["interrupted"], true);
@@ -228,7 +230,7 @@ fn a_kill_at_any_moment_leaves_a_document_that_parses() {
     let spec: String =
         std::iter::once("spec:\n".to_owned()).chain((0..200).map(|n| format!("- run: ': {n}'\n"))).collect();
     for line in [3, 17, 60] {
-        let bench = Bench::new();
+        let bench = CliCase::new();
         bench.write("experiment.yaml", &spec);
         let mut child = bench.command().arg("run").stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -245,12 +247,12 @@ fn a_kill_at_any_moment_leaves_a_document_that_parses() {
 #[test]
 fn a_notification_carries_the_state_and_a_failed_one_is_a_note() {
     let _transcript = transcript!();
-    let server = Scripted::answers("200 OK", "ok");
-    let bench = Bench::new();
+    let server = ScriptedServer::answers("200 OK", "ok");
+    let bench = CliCase::new();
     let url = format!("slack.url={}", server.url());
     bench.run(["run", "--set", "tasks={run,slack}", "--set", "run=true", "--set", &url]).exits(0);
     assert!(server.received().contains("\"text\":"), "{}", server.received());
-    let failing = Scripted::answers("500 Internal Server Error", "broken");
+    let failing = ScriptedServer::answers("500 Internal Server Error", "broken");
     let url = format!("slack.url={}", failing.url());
     bench.run(["run", "--set", "tasks={slack}", "--set", &url]).snapshot(0);
     bench.run(["run", "--set", "tasks={slack}", "--set", &url, "--set", "slack.softFailure=false"]).snapshot(3);
@@ -258,8 +260,8 @@ fn a_notification_carries_the_state_and_a_failed_one_is_a_note() {
 
 #[test]
 fn a_github_notification_is_a_repository_dispatch() {
-    let server = Scripted::answers("204 No Content", "");
-    let bench = Bench::new();
+    let server = ScriptedServer::answers("204 No Content", "");
+    let bench = CliCase::new();
     let api = format!("github.apiURL={}", server.url());
     let mut command = bench.command();
     command.env("CI_TOKEN", "hunter2");
@@ -272,7 +274,7 @@ fn a_github_notification_is_a_repository_dispatch() {
         "--set",
         &api,
     ]);
-    let said = Said::run(&mut command, &bench.path(""));
+    let said = CliOutput::run(&mut command, &bench.path(""));
     said.exits(0);
     let received = server.received();
     assert!(received.starts_with("POST /repos/iter8/demo/dispatches"), "{received}");
@@ -287,7 +289,7 @@ fn a_github_notification_is_a_repository_dispatch() {
 #[test]
 fn verdicts_of_an_earlier_loop_do_not_speak_for_this_one() {
     let _transcript = transcript!();
-    let (good, bench) = (Scripted::answers("200 OK", "fine"), Bench::new());
+    let (good, bench) = (ScriptedServer::answers("200 OK", "fine"), CliCase::new());
     let spec = |url: &str, condition: &str| {
         format!(
             "spec:\n- task: http\n  with: {{url: '{url}', qps: max, numRequests: 5, allowInitialErrors: true}}\n\
@@ -301,7 +303,7 @@ fn verdicts_of_an_earlier_loop_do_not_speak_for_this_one() {
     assert!(!said.stderr.contains("PROMOTED") && !said.stderr.contains("ROLLBACK"), "{said:#?}");
     assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(0));
     // The second loop's target fails: nothing may be promoted on the first loop's verdict.
-    let bad = Scripted::answers("404 Not Found", "gone");
+    let bad = ScriptedServer::answers("404 Not Found", "gone");
     let document = bench.read("experiment.yaml").replace(&good.url(), &bad.url());
     bench.write("experiment.yaml", &document);
     let said = bench.run(["run", "--reuseResult"]);
@@ -319,7 +321,7 @@ fn verdicts_of_an_earlier_loop_do_not_speak_for_this_one() {
 #[test]
 fn tasks_that_do_not_fit_each_other_or_the_earlier_loops_are_found_before_the_load() {
     let _transcript = transcript!();
-    let (server, bench) = (Scripted::answers("200 OK", "fine"), Bench::new());
+    let (server, bench) = (ScriptedServer::answers("200 OK", "fine"), CliCase::new());
     let http = format!("- task: http\n  with: {{url: '{}', qps: max, numRequests: 5}}\n", server.url());
     bench.write("experiment.yaml", &format!("spec:\n{http}{http}"));
     bench.run(["run"]).snapshot(2);
@@ -341,7 +343,7 @@ fn tasks_that_do_not_fit_each_other_or_the_earlier_loops_are_found_before_the_lo
 #[test]
 fn a_misspelt_key_of_a_task_is_refused_and_never_lost() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let text = "metadata:\n  name: mine\nspec:\n- run: echo PROMOTED\n  iff: SLOs()\n";
     bench.write("experiment.yaml", text);
     for command in ["run", "validate"] {
@@ -358,14 +360,14 @@ fn a_misspelt_key_of_a_task_is_refused_and_never_lost() {
 #[test]
 fn a_signal_while_a_notification_hangs_is_an_interruption() {
     let _transcript = transcript!();
-    let (server, bench) = (Scripted::never_answers(), Bench::new());
+    let (server, bench) = (ScriptedServer::never_answers(), CliCase::new());
     let url = format!("slack.url={}", server.url());
     let mut command = bench.command();
     command.args(["run", "--set", "tasks={slack}", "--set", &url, "--set", "slack.softFailure=false"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     server.wait_for_requests(1);
     signal(&child, rustix::process::Signal::TERM);
-    let said = Said::of(&command, child.wait_with_output().unwrap(), &bench.path(""));
+    let said = CliOutput::of(&command, child.wait_with_output().unwrap(), &bench.path(""));
     said.snapshot(143);
     assert_eq!(bench.document()["result"]["failure"], false);
     assert_eq!(bench.document()["result"]["tasks"][0]["status"], "interrupted");

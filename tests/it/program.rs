@@ -3,7 +3,7 @@
 use iter8::cli::exit::Exit;
 use iter8::tasks::registry::TASKS;
 
-use crate::support::cli::Bench;
+use crate::support::cli_case::CliCase;
 use crate::support::markdown::table_rows;
 use crate::support::transcript::transcript;
 
@@ -29,7 +29,7 @@ fn the_tasks_of_readme_are_the_tasks_of_the_registry() {
 
 #[test]
 fn every_command_has_help_and_those_that_need_one_an_example() {
-    let bench = Bench::new();
+    let bench = CliCase::new();
     for command in ["run", "assert", "report", "validate", "demo", "schema", "completion"] {
         let said = bench.run([command, "--help"]);
         assert_eq!(said.code, Some(0), "{command}");
@@ -42,7 +42,7 @@ fn every_command_has_help_and_those_that_need_one_an_example() {
 #[test]
 fn a_mistyped_command_or_flag_is_bad_input() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     bench.run(["asert"]).snapshot(2);
     bench.run(["run", "--sett", "a=b"]).snapshot(2);
     bench.run(["assert"]).snapshot(2);
@@ -50,20 +50,20 @@ fn a_mistyped_command_or_flag_is_bad_input() {
 
 #[test]
 fn launch_is_another_spelling_of_run() {
-    let bench = Bench::new();
+    let bench = CliCase::new();
     bench.run(["launch", "--set", "tasks={run}", "--set", "run=touch ran"]).exits(0);
     assert!(bench.path("ran").exists());
 }
 
 #[test]
 fn completion_scripts_are_printed_for_every_shell() {
-    let bench = Bench::new();
+    let bench = CliCase::new();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let said = bench.run(["completion", shell]);
         assert!(said.code == Some(0) && said.stdout.contains("reuseResult"), "{shell}");
     }
     let checked = std::process::Command::new("bash")
-        .args(["-c", &format!("source <({} completion bash) && complete -p iter8", crate::support::cli::ITER8)])
+        .args(["-c", &format!("source <({} completion bash) && complete -p iter8", crate::support::cli_case::ITER8)])
         .output()
         .unwrap();
     assert!(checked.status.success(), "{checked:?}");
@@ -71,20 +71,20 @@ fn completion_scripts_are_printed_for_every_shell() {
 
 #[test]
 fn the_version_is_the_packages() {
-    let said = Bench::new().run(["version", "--short"]);
+    let said = CliCase::new().run(["version", "--short"]);
     assert_eq!(said.stdout.trim(), env!("CARGO_PKG_VERSION"));
 }
 
 #[test]
 fn quiet_says_nothing_but_errors() {
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let said = bench.run(["run", "-q", "--set", "tasks={run}", "--set", "run=echo loud", "--set", "http.qps=5"]);
     assert_eq!((said.code, said.stdout.as_str(), said.stderr.as_str()), (Some(0), "", ""));
 }
 
 #[test]
 fn values_come_from_standard_input_and_files_too() {
-    let bench = Bench::new();
+    let bench = CliCase::new();
     bench.write("script.sh", "echo from a file >out\n");
     bench.run_with_input(["run", "-q", "-f", "-", "--set-file", "run.script=script.sh"], "tasks: [run]\n").exits(0);
     assert_eq!(bench.read("out"), "from a file\n");
@@ -93,7 +93,7 @@ fn values_come_from_standard_input_and_files_too() {
 #[test]
 fn what_belongs_elsewhere_is_told_where() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     bench.run(["k", "lauch"]).snapshot(2);
     bench.write("mine.yaml", "spec:\n- run: 'true'\n");
     bench.run(["run", "-f", "mine.yaml"]).snapshot(2);
@@ -104,7 +104,7 @@ fn what_belongs_elsewhere_is_told_where() {
 #[test]
 fn the_demo_spares_a_document_that_is_not_its_own() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let text = "spec:\n- run: 'true'\n";
     bench.write("experiment.yaml", text);
     bench.run(["demo"]).snapshot(2);
@@ -113,7 +113,7 @@ fn the_demo_spares_a_document_that_is_not_its_own() {
 
 #[test]
 fn what_a_script_prints_can_not_act_on_the_terminal() {
-    let bench = Bench::new();
+    let bench = CliCase::new();
     bench.write("experiment.yaml", "spec:\n- run: printf 'a\\033[2Jb\\342\\200\\256c\\n'\n");
     let said = bench.run(["run"]);
     assert!(
@@ -125,7 +125,7 @@ fn what_a_script_prints_can_not_act_on_the_terminal() {
 #[test]
 fn a_report_into_a_device_or_pipe_is_written_there() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     bench.write("experiment.yaml", "spec:\n- run: 'true'\n");
     let said = bench.run(["report", "-o", "json", "--outputFile", "/dev/stdout"]);
     assert!(said.code == Some(0) && said.stdout.starts_with('{'), "{said:#?}");

@@ -21,7 +21,8 @@ use std::time::Duration;
 
 use crate::support::files;
 use crate::support::markdown::{Fence, fences};
-use crate::support::{service, tools};
+use crate::support::scripted_server::ScriptedServer;
+use crate::support::tools;
 
 /// Longest time one block may take.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -108,7 +109,7 @@ fn kubeconfig() -> Option<std::path::PathBuf> {
 
 #[cfg(not(target_os = "linux"))]
 fn kubeconfig() -> Option<std::path::PathBuf> {
-    eprintln!("SKIPPED: clusters of tests run on Linux only");
+    crate::support::tools::skip("clusters of tests run on Linux only");
     None
 }
 
@@ -120,7 +121,7 @@ fn check(fence: &Fence, directory: &Path, programs: &Path) -> Result<(), String>
         if !script.contains(url) {
             return Err(format!("the comment names the service {url}, and the block does not"));
         }
-        script = script.replace(url, &format!("http://{}", service::start()));
+        script = script.replace(url, &format!("http://{}", ScriptedServer::good().address()));
     }
     let kubeconfig = match plan.cluster.then(kubeconfig) {
         // What is missing was told.
@@ -233,7 +234,7 @@ mod checker {
 
     #[test]
     fn the_address_of_a_service_is_replaced_and_answers() {
-        let address = service::start();
+        let address = ScriptedServer::good().address();
         let mut stream = std::net::TcpStream::connect(address).unwrap();
         for _ in 0..2 {
             std::io::Write::write_all(&mut stream, b"POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}").unwrap();

@@ -10,14 +10,14 @@ use sample_model::SampleConfig;
 use serde_json::{Value, json};
 
 use crate::experiment::Fixture;
-use crate::support::cli::{Bench, Said};
-use crate::support::hostile::{Act, Hostile, answer};
+use crate::support::cli_case::{CliCase, CliOutput};
+use crate::support::misbehaving_server::{Behavior, MisbehavingServer, answer};
 use crate::support::prometheus::Prometheus;
-use crate::support::scripted::Scripted;
+use crate::support::scripted_server::ScriptedServer;
 use crate::support::transcript::transcript;
 
 /// The document without how long its tasks took in this run; all else must come out the same.
-fn lasting(bench: &Bench) -> String {
+fn lasting(bench: &CliCase) -> String {
     let text = bench.read("experiment.yaml");
     let tasks = text.find("  tasks:\n").unwrap()..text.find("  insights:\n").unwrap_or(text.len());
     let is_duration = |line: &&str| line.trim_start().starts_with("duration: ");
@@ -52,7 +52,7 @@ fn assert_no_secret(directory: &Path) {
 }
 
 /// The only file whose name starts so.
-fn file(bench: &Bench, directory: &str, start: &str) -> String {
+fn file(bench: &CliCase, directory: &str, start: &str) -> String {
     let names: Vec<_> = std::fs::read_dir(bench.path(directory))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -62,14 +62,14 @@ fn file(bench: &Bench, directory: &str, start: &str) -> String {
     format!("{directory}/{}", names[0])
 }
 
-fn set(bench: &Bench, flags: &[&str], values: &[&str]) -> Said {
+fn set(bench: &CliCase, flags: &[&str], values: &[&str]) -> CliOutput {
     let sets = values.iter().flat_map(|value| ["--set", value]);
     bench.run(["run"].into_iter().chain(flags.iter().copied()).chain(sets))
 }
 
 #[test]
 fn a_load_its_verdict_and_its_message_are_replayed_when_the_services_are_gone() {
-    let (bench, hook) = (Bench::new(), Scripted::answers("404 Not Found", "no SECREThook here"));
+    let (bench, hook) = (CliCase::new(), ScriptedServer::answers("404 Not Found", "no SECREThook here"));
     bench.write("body.json", r#"{"instances": [[6.8, 2.8, 4.8, 1.4]]}"#);
     let service = Fixture::start();
     let targets = [0, 1].map(|version| format!("http.versionValues[{version}].url={}", service.url(version)));
@@ -105,9 +105,9 @@ fn a_load_its_verdict_and_its_message_are_replayed_when_the_services_are_gone() 
 }
 
 /// A provider that answers a query by its name, some of them only when asked again.
-async fn provider(asked: &'static AtomicU64) -> Hostile {
+async fn provider(asked: &'static AtomicU64) -> MisbehavingServer {
     let refused = Mutex::new(BTreeSet::new());
-    Hostile::scripted(move |arrival| {
+    MisbehavingServer::scripted(move |arrival| {
         asked.fetch_add(1, Ordering::SeqCst);
         let is_first = |name: &'static str| refused.lock().unwrap().insert(name);
         let body = format!("{}{}", arrival.head, String::from_utf8_lossy(&arrival.body));
@@ -115,18 +115,18 @@ async fn provider(asked: &'static AtomicU64) -> Hostile {
             let body = format!(
                 r#"{{"status":"success","data":{{"resultType":"vector","result":[{{"metric":{{"echo":"SECRET-token"}},"value":[1,"{value}"]}}]}}}}"#
             );
-            Act::Write(answer(200, "Date: Fri, 20 Nov 2026 19:00:00 GMT\r\n", &body))
+            Behavior::Write(answer(200, "Date: Fri, 20 Nov 2026 19:00:00 GMT\r\n", &body))
         };
         match () {
             () if body.contains("latency_v1") => vector("12.5"),
             () if body.contains("latency_v2") => vector("75"),
             () if (body.contains("flaky_v1") && is_first("v1")) || (body.contains("flaky_v2") && is_first("v2")) => {
-                Act::Write(answer(503, "Retry-After: 0\r\n", "SECRET-token"))
+                Behavior::Write(answer(503, "Retry-After: 0\r\n", "SECRET-token"))
             }
             () if body.contains("flaky") => vector("1"),
-            () if body.contains("range") => Act::Write(answer(422, "", r#"{"status":"error","errorType":"execution","error":"too many"}"#)),
-            () if body.contains("broken") => Act::WriteAndClose(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc".to_vec()),
-            () => Act::Write(answer(200, "", r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#)),
+            () if body.contains("range") => Behavior::Write(answer(422, "", r#"{"status":"error","errorType":"execution","error":"too many"}"#)),
+            () if body.contains("broken") => Behavior::WriteAndClose(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc".to_vec()),
+            () => Behavior::Write(answer(200, "", r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#)),
         }
     })
     .await
@@ -155,12 +155,12 @@ async fn metrics_are_replayed_by_what_was_asked_in_whatever_order_answers_come()
     static ASKED: AtomicU64 = AtomicU64::new(0);
     for post in [false, true] {
         let provider = provider(&ASKED).await;
-        let bench = Bench::new();
+        let bench = CliCase::new();
         bench.write("values.yaml", &metrics(&format!("http://{}", provider.address), post).to_string());
         let run = |flag: &str, token: &str| {
             let mut command = bench.command();
             command.args(["run", "-f", "values.yaml", flag, "rec"]).env("TOKEN", token);
-            tokio::task::block_in_place(|| Said::run(&mut command, &bench.path("")))
+            tokio::task::block_in_place(|| CliOutput::run(&mut command, &bench.path("")))
         };
         run("--record", "SECRET-token").exits(0);
         let (recorded, asked) = (lasting(&bench), ASKED.load(Ordering::SeqCst));
@@ -185,13 +185,13 @@ async fn what_was_not_recorded_is_named_and_no_value() {
     let _transcript = transcript!();
     static ASKED: AtomicU64 = AtomicU64::new(0);
     let provider = provider(&ASKED).await;
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let mut values = metrics(&format!("http://{}", provider.address), false);
     let run = |values: &Value, flag: &str| {
         bench.write("values.yaml", &values.to_string());
         let mut command = bench.command();
         command.args(["run", "-f", "values.yaml", flag, "rec"]).env("TOKEN", "SECRET-token");
-        tokio::task::block_in_place(|| Said::run(&mut command, &bench.path("")))
+        tokio::task::block_in_place(|| CliOutput::run(&mut command, &bench.path("")))
     };
     run(&values, "--record").exits(0);
     values["custommetrics"]["prometheus"]["queries"]["latency"]["query"] = "other".into();
@@ -211,7 +211,7 @@ fn what_prometheus_had_of_two_versions_is_replayed_when_it_is_gone() {
     let service = runtime.block_on(sample_model::start(SampleConfig::default())).unwrap();
     let Some(prometheus) = Prometheus::start(&[service.front]) else { return };
     prometheus.wait_until("count(revision_app_request_count)", |count| count.is_some());
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let (url, target) = (prometheus.url(), service.versions[0].addr);
     let run = |flag: &str| {
         let values = [
@@ -236,7 +236,7 @@ fn what_prometheus_had_of_two_versions_is_replayed_when_it_is_gone() {
 #[test]
 fn each_loop_has_a_folder_of_its_own_and_a_failure_is_replayed_as_one() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     bench.write("experiment.yaml", "spec:\n- run: test $(wc -l <log) -lt 2\n");
     bench.write("log", "");
     bench.run(["run", "--record", "rec"]).exits(0);
@@ -258,8 +258,8 @@ fn each_loop_has_a_folder_of_its_own_and_a_failure_is_replayed_as_one() {
 #[test]
 fn values_from_a_url_are_part_of_the_recording() {
     let _transcript = transcript!();
-    let server = Scripted::answers("200 OK", "tasks: [run]\nrun: echo through\n");
-    let bench = Bench::new();
+    let server = ScriptedServer::answers("200 OK", "tasks: [run]\nrun: echo through\n");
+    let bench = CliCase::new();
     let url = format!("{}values.yaml", server.url());
     let run =
         |flag: &str, more: &[&str]| bench.run(["run", "-f", &url, flag, "rec"].into_iter().chain(more.iter().copied()));
@@ -276,7 +276,7 @@ fn values_from_a_url_are_part_of_the_recording() {
 #[test]
 fn a_recording_is_never_overwritten() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     bench.write("experiment.yaml", "spec:\n- run: 'true'\n");
     bench.run(["run", "--record", "rec"]).exits(0);
     let (before, document) = (files(&bench.path("rec")), bench.read("experiment.yaml"));
@@ -292,7 +292,7 @@ fn a_recording_is_never_overwritten() {
 #[test]
 fn a_recording_that_can_not_be_completed_is_told_and_the_run_goes_on() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     bench.write("experiment.yaml", "spec:\n- run: rm -r rec\n- run: echo on\n");
     bench.run(["run", "--record", "rec"]).snapshot(4);
     assert_eq!(bench.document()["result"]["numCompletedTasks"], 2);
@@ -301,8 +301,8 @@ fn a_recording_that_can_not_be_completed_is_told_and_the_run_goes_on() {
 #[test]
 fn a_replay_needs_a_whole_recording_of_this_program() {
     let _transcript = transcript!();
-    let bench = Bench::new();
-    let hook = Scripted::answers("200 OK", "fine");
+    let bench = CliCase::new();
+    let hook = ScriptedServer::answers("200 OK", "fine");
     let slack = format!("slack.url={}", hook.url());
     let values = ["tasks={run,slack}", "run=true", &slack];
     set(&bench, &["--record", "rec"], &values).exits(0);
@@ -344,10 +344,10 @@ fn a_replay_needs_a_whole_recording_of_this_program() {
 #[test]
 fn waits_take_no_time_in_a_replay() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let bench = Bench::new();
-    let server = runtime.block_on(Hostile::scripted(|arrival| match arrival.number {
-        0 => Act::Write(answer(503, "Retry-After: 2\r\n", "")),
-        _ => Act::Write(answer(
+    let bench = CliCase::new();
+    let server = runtime.block_on(MisbehavingServer::scripted(|arrival| match arrival.number {
+        0 => Behavior::Write(answer(503, "Retry-After: 2\r\n", "")),
+        _ => Behavior::Write(answer(
             200,
             "",
             r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"1"]}]}}"#,
@@ -368,7 +368,7 @@ fn waits_take_no_time_in_a_replay() {
 #[test]
 fn a_replay_makes_the_attempts_of_the_recording_and_no_more() {
     // How many attempts a time-out leaves room for is a matter of time, which a replay does not have.
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let ask = |url: &str, flag: &str, retries: &str| {
         let url = format!("custommetrics.prometheus.url={url}");
         let retries = format!("custommetrics.providers.prometheus.retries={retries}");
@@ -379,7 +379,7 @@ fn a_replay_makes_the_attempts_of_the_recording_and_no_more() {
         let seen = document["result"]["insights"]["observations"][0]["prometheus/up"].clone();
         (seen["attempts"].clone(), seen["noData"].clone())
     };
-    let server = Scripted::answers("503 Service Unavailable", "busy");
+    let server = ScriptedServer::answers("503 Service Unavailable", "busy");
     let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (url, told) in [(format!("{}busy", server.url()), "503"), (format!("http://{refused}"), "refused")] {
         let recorded = ask(&url, "--record", "1");
@@ -389,11 +389,13 @@ fn a_replay_makes_the_attempts_of_the_recording_and_no_more() {
 }
 
 /// A provider that gives each who asks the same its own answers: it refuses some at first, and lets them wait.
-async fn moody_provider() -> Hostile {
+async fn moody_provider() -> MisbehavingServer {
     let turn = AtomicU64::new(0);
-    Hostile::scripted(move |_| match turn.fetch_add(1, Ordering::SeqCst) {
-        number @ (0 | 1 | 3) => Act::Write(answer(503, &format!("Retry-After: {}\r\n", u64::from(number == 0)), "")),
-        number => Act::Write(answer(200, "", &number.to_string())),
+    MisbehavingServer::scripted(move |_| match turn.fetch_add(1, Ordering::SeqCst) {
+        number @ (0 | 1 | 3) => {
+            Behavior::Write(answer(503, &format!("Retry-After: {}\r\n", u64::from(number == 0)), ""))
+        }
+        number => Behavior::Write(answer(200, "", &number.to_string())),
     })
     .await
 }
@@ -403,7 +405,7 @@ async fn each_who_asks_the_same_gets_its_own_answers_whenever_it_asks() {
     // Equal requests, and such as differ in a secret alone: the first waits longest, and so is the last to ask again.
     for param in ["same", "token"] {
         let provider = moody_provider().await;
-        let bench = Bench::new();
+        let bench = CliCase::new();
         let template = json!({
             "url": format!("http://{}/", provider.address), "provider": "json", "method": "GET",
             "metrics": (1..=3).map(|n| json!({
@@ -428,11 +430,11 @@ async fn each_who_asks_the_same_gets_its_own_answers_whenever_it_asks() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_question_about_another_tenant_is_another_question() {
     let _transcript = transcript!();
-    let provider = Hostile::scripted(|_| {
-        Act::Write(answer(200, "", r#"{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}"#))
+    let provider = MisbehavingServer::scripted(|_| {
+        Behavior::Write(answer(200, "", r#"{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}"#))
     })
     .await;
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let run = |flag: &str, tenant: &str| {
         let url = format!("custommetrics.prometheus.url=http://{}", provider.address);
         let tenant = format!("custommetrics.providers.prometheus.headers.X-Scope-OrgID={tenant}");
@@ -448,8 +450,9 @@ async fn the_same_question_about_another_tenant_is_another_question() {
 #[test]
 fn a_replay_needs_no_token_and_no_password() {
     let _transcript = transcript!();
-    let bench = Bench::new();
-    let server = Scripted::answers("200 OK", r#"{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}"#);
+    let bench = CliCase::new();
+    let server =
+        ScriptedServer::answers("200 OK", r#"{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}"#);
     bench.write("password", "SECRET-password");
     bench.write("token", "SECRET-token");
     let spec = json!({"spec": [

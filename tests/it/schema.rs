@@ -8,11 +8,11 @@ use jsonschema::Validator;
 use sample_model::SampleConfig;
 use serde_json::{Value, json};
 
-use crate::support::cli::Bench;
+use crate::support::cli_case::CliCase;
 use crate::support::files;
 
 pub fn published(what: &str) -> Validator {
-    let schema: Value = serde_json::from_str(&Bench::new().run(["schema", what]).stdout).unwrap();
+    let schema: Value = serde_json::from_str(&CliCase::new().run(["schema", what]).stdout).unwrap();
     jsonschema::meta::validate(&schema).unwrap();
     jsonschema::validator_for(&schema).unwrap()
 }
@@ -348,7 +348,7 @@ fn the_schema_of_documents_takes_every_document_of_iter8_and_of_this_program() {
 async fn the_schema_of_documents_takes_what_loads_of_all_kinds_write() {
     let service = sample_model::start(SampleConfig::default()).await.unwrap();
     let host = service.versions[0].addr;
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let values = json!({
         "tasks": ["http", "grpc", "assess"],
         "http": {"url": format!("http://{host}/"), "arrival": "poisson", "stages": [{"duration": "1s", "qps": 100}],

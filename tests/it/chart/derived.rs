@@ -5,7 +5,7 @@ use iter8::tasks::registry;
 use serde_json::{Value, json};
 
 use super::chart;
-use crate::support::cli::Bench;
+use crate::support::cli_case::CliCase;
 use crate::support::files;
 
 /// The command that writes the derived files anew.
@@ -41,7 +41,7 @@ fn the_chart_knows_what_is_waited_for_from_the_registry() {
 
 #[test]
 fn the_chart_has_the_schema_of_values() {
-    let mut schema: Value = serde_json::from_str(&Bench::new().run(["schema", "values"]).stdout).unwrap();
+    let mut schema: Value = serde_json::from_str(&CliCase::new().run(["schema", "values"]).stdout).unwrap();
     let told = "What a chart shares with the charts it consists of; nothing of it is a value of the experiment.";
     schema["properties"]["global"] = json!({"description": told});
     hold("values.schema.json", &format!("{}\n", serde_json::to_string_pretty(&schema).unwrap()));

@@ -8,8 +8,8 @@ use rustix::process::Signal;
 
 use super::trial::{FIRST, Trial, number, template, vector};
 use crate::support::authority::Authority;
-use crate::support::cli::Said;
-use crate::support::scripted::{Reply, Scripted};
+use crate::support::cli_case::CliOutput;
+use crate::support::scripted_server::{Reply, ScriptedServer};
 use crate::support::transcript::transcript;
 
 /// A case: the metric's name, the provider's response and the expression.
@@ -97,8 +97,8 @@ const CASES: &[Case] = &[
 ];
 
 /// Answers the query `good`, and each case by its name.
-fn hostile() -> Scripted {
-    Scripted::replies(|request| {
+fn hostile() -> ScriptedServer {
+    ScriptedServer::replies(|request| {
         let query = request.param("query");
         CASES.iter().find(|case| case.0 == query).map_or_else(|| number("1"), |case| case.1())
     })
@@ -145,7 +145,7 @@ const MEMORY: u64 = 120 << 20;
 #[test]
 fn a_time_out_after_an_answer_of_trouble_is_no_absence() {
     let _transcript = transcript!();
-    let server = Scripted::replies(|request| match (request.param("query"), request.earlier) {
+    let server = ScriptedServer::replies(|request| match (request.param("query"), request.earlier) {
         ("late", 0) => Reply::plain("503 X", "starting, token=hunter2"),
         ("breaks", 0) => Reply::SendAndClose(Vec::new()),
         ("late" | "breaks" | "silent", _) => Reply::Silence,
@@ -175,7 +175,7 @@ fn a_time_out_after_an_answer_of_trouble_is_no_absence() {
 #[test]
 fn answers_in_flight_have_a_bound_together() {
     let _transcript = transcript!();
-    let server = Scripted::replies(|_| Reply::Flood(100 << 20));
+    let server = ScriptedServer::replies(|_| Reply::Flood(100 << 20));
     let names: Vec<String> = (0..32).map(|at| format!("m{at}")).collect();
     let metrics: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), FIRST)).collect();
     for concurrency in [8, 32] {
@@ -183,7 +183,7 @@ fn answers_in_flight_have_a_bound_together() {
         let mut command = trial.command(&[]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let peak = peak_memory(&mut child);
-        let said = Said::of(&command, child.wait_with_output().unwrap(), &trial.bench.path(""));
+        let said = CliOutput::of(&command, child.wait_with_output().unwrap(), &trial.bench.path(""));
         said.snapshot(0);
         assert!(peak < MEMORY, "{concurrency}: {} MiB", peak >> 20);
     }
@@ -193,7 +193,7 @@ fn answers_in_flight_have_a_bound_together() {
 #[test]
 fn a_flood_is_left_after_what_is_read_of_an_answer() {
     let _transcript = transcript!();
-    let server = Scripted::replies(|request| match request.param("query") {
+    let server = ScriptedServer::replies(|request| match request.param("query") {
         "good" => number("1"),
         _ => Reply::Flood(100 << 20),
     });
@@ -204,7 +204,7 @@ fn a_flood_is_left_after_what_is_read_of_an_answer() {
     server.wait_for_requests(3);
     let peak = peak_memory(&mut child);
     assert!(peak < MEMORY, "{} MiB", peak >> 20);
-    let said = Said::of(&command, child.wait_with_output().unwrap(), &trial.bench.path(""));
+    let said = CliOutput::of(&command, child.wait_with_output().unwrap(), &trial.bench.path(""));
     said.snapshot(0);
     // What was under way when the connection closed is a few buffers.
     assert!(server.flooded() < 2 * (32 << 20), "{} MiB were taken", server.flooded() >> 20);
@@ -231,7 +231,7 @@ fn peak_memory(child: &mut Child) -> u64 {
 
 #[test]
 fn a_provider_that_recovers_is_asked_again_and_one_that_does_not_is_left() {
-    let server = Scripted::replies(|request| match (request.param("query"), request.earlier) {
+    let server = ScriptedServer::replies(|request| match (request.param("query"), request.earlier) {
         ("recovers", 0) => Reply::plain("503 Service Unavailable", "starting"),
         ("breaks", 0) => Reply::SendAndClose(Vec::new()),
         ("limited", 0) => Reply::with("429 Too Many Requests", "retry-after: 1\r\n", "slow down"),
@@ -267,7 +267,7 @@ fn a_provider_that_recovers_is_asked_again_and_one_that_does_not_is_left() {
 #[test]
 fn a_provider_that_is_not_there_leaves_the_others_their_values() {
     let _transcript = transcript!();
-    let server = Scripted::always(number("1"));
+    let server = ScriptedServer::always(number("1"));
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let trial = Trial::of(&server, &[("good", FIRST)]);
     trial.bench.write("dead.tpl", &template(&format!("http://{gone}/"), &[("m", FIRST)]));
@@ -285,11 +285,11 @@ fn a_provider_that_is_not_there_leaves_the_others_their_values() {
 #[test]
 fn a_proxy_that_is_not_there_is_named_as_what_failed() {
     let _transcript = transcript!();
-    let server = Scripted::always(number("1"));
+    let server = ScriptedServer::always(number("1"));
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let trial = Trial::of(&server, &[("good", FIRST)]).set("custommetrics.providers.p.retries=0");
     let mut command = trial.command(&[]);
-    let said = Said::run(command.env("HTTP_PROXY", format!("http://user:hunter2@{gone}")), &trial.bench.path(""));
+    let said = CliOutput::run(command.env("HTTP_PROXY", format!("http://user:hunter2@{gone}")), &trial.bench.path(""));
     said.snapshot(0);
     assert!(!said.stderr.contains("hunter2"), "{said:#?}");
     assert_eq!(server.connections(), 0);
@@ -301,7 +301,7 @@ fn a_proxy_that_is_not_there_is_named_as_what_failed() {
 fn a_server_with_a_certificate_of_someone_else_is_not_asked() {
     let _transcript = transcript!();
     let (authority, other) = (Authority::new(), Authority::new());
-    let server = Scripted::secure(authority.server(None), |_| number("1"));
+    let server = ScriptedServer::secure(authority.server(None), |_| number("1"));
     let url = format!("https://{}/", server.address());
     let trial = Trial::with_template("p.tpl", &template(&url, &[("good", FIRST)]))
         .set("assess.SLOs.upper.p/good=5,custommetrics.noData=pass,custommetrics.providers.p.ca=ca.pem");
@@ -324,11 +324,11 @@ fn a_server_with_a_certificate_of_someone_else_is_not_asked() {
 #[test]
 fn a_token_is_not_sent_where_a_redirect_points() {
     let _transcript = transcript!();
-    let other = Scripted::always(number("1"));
+    let other = ScriptedServer::always(number("1"));
     let place = other.url();
     for status in ["301 X", "302 X", "303 X", "307 X", "308 X"] {
         let location = format!("location: {place}api/v1/query?query=good\r\n");
-        let server = Scripted::replies(move |_| Reply::with(status, &location, ""));
+        let server = ScriptedServer::replies(move |_| Reply::with(status, &location, ""));
         for method in ["GET", "POST"] {
             let text = template(&server.url(), &[("good", FIRST)]);
             let trial = Trial::with_template("p.tpl", &format!("method: {method}\n{text}"))
@@ -348,7 +348,7 @@ fn a_token_is_not_sent_where_a_redirect_points() {
 
 #[test]
 fn a_redirect_within_the_provider_is_followed_with_the_token() {
-    let server = Scripted::replies(|request| match request.path.as_str() {
+    let server = ScriptedServer::replies(|request| match request.path.as_str() {
         "/api/v1/query" => Reply::with("307 X", "location: /select/api/v1/query?query=good\r\n", ""),
         _ => number("1"),
     });
@@ -365,7 +365,7 @@ fn a_redirect_within_the_provider_is_followed_with_the_token() {
 fn a_signal_while_a_provider_hangs_keeps_what_was_measured() {
     let _transcript = transcript!();
     for (number, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
-        let server = Scripted::replies(|request| match request.param("query") {
+        let server = ScriptedServer::replies(|request| match request.param("query") {
             "good" => super::trial::number("1"),
             _ => Reply::Silence,
         });
@@ -375,7 +375,7 @@ fn a_signal_while_a_provider_hangs_keeps_what_was_measured() {
         server.wait_for_requests(2);
         let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
         rustix::process::kill_process(pid, number).unwrap();
-        let said = Said::of(&command, child.wait_with_output().unwrap(), &trial.bench.path(""));
+        let said = CliOutput::of(&command, child.wait_with_output().unwrap(), &trial.bench.path(""));
         said.snapshot(code);
         let outcome = trial.outcome();
         assert_eq!(outcome.value(0, "p/good"), Some(1.0));

@@ -8,17 +8,17 @@ use serde_json::json;
 
 use super::trial::{FIRST, Trial, number, template, vector};
 use crate::support::authority::Authority;
-use crate::support::cli::Said;
-use crate::support::scripted::{Reply, Scripted};
+use crate::support::cli_case::CliOutput;
+use crate::support::scripted_server::{Reply, ScriptedServer};
 use crate::support::transcript::transcript;
 
 /// Runs with everything told, and fails if a text with one of these comes out anywhere.
 #[track_caller]
-fn expect_kept(trial: &Trial, secrets: &[&str], change: impl Fn(&mut Command)) -> Said {
+fn expect_kept(trial: &Trial, secrets: &[&str], change: impl Fn(&mut Command)) -> CliOutput {
     let run = |more: &[&str]| {
         let mut command = trial.command(more);
         change(&mut command);
-        Said::run(&mut command, &trial.bench.path(""))
+        CliOutput::run(&mut command, &trial.bench.path(""))
     };
     let (dry, said) = (run(&["--dry"]), run(&["-l", "trace"]));
     said.exits(0);
@@ -48,7 +48,7 @@ fn each_way_to_log_in_reaches_the_provider_and_nobody_else() {
         ("bearerToken.env=TOKEN", "Bearer hunter2"),
         ("headers.Authorization=ApiKey hunter2", "ApiKey hunter2"),
     ] {
-        let server = Scripted::always(number("1"));
+        let server = ScriptedServer::always(number("1"));
         let trial = Trial::of(&server, &[("m", FIRST)]).set(format!("custommetrics.providers.p.{ways}"));
         // The newline that editors put at the end is no part of it.
         trial.bench.write("secret", "hunter2 ä\n");
@@ -63,7 +63,7 @@ fn each_way_to_log_in_reaches_the_provider_and_nobody_else() {
 
 #[test]
 fn a_token_in_a_file_is_read_anew_for_each_loop() {
-    let server = Scripted::always(number("1"));
+    let server = ScriptedServer::always(number("1"));
     let trial = Trial::of(&server, &[("m", FIRST)]).set("custommetrics.providers.p.bearerToken.file=token");
     for (turn, token) in ["first", "second"].into_iter().enumerate() {
         trial.bench.write("token", token);
@@ -75,7 +75,7 @@ fn a_token_in_a_file_is_read_anew_for_each_loop() {
 #[test]
 fn a_credential_that_is_not_there_is_told_before_anything_runs() {
     let _transcript = transcript!();
-    let server = Scripted::always(number("1"));
+    let server = ScriptedServer::always(number("1"));
     for way in [
         "bearerToken.file=none",
         "bearerToken.file=empty",
@@ -119,7 +119,7 @@ metrics:
 
 const SECRETS: &[&str] = &["hunter2", "hunter3", "hunter4", "hunter5", "hunter6", "hunter7"];
 
-fn secretive(server: &Scripted) -> Trial {
+fn secretive(server: &ScriptedServer) -> Trial {
     Trial::with_template("p.tpl", SECRETIVE)
         .set(format!("custommetrics.values.url=http://me:hunter2@{}/", server.address()))
         .set("custommetrics.values.token=hunter3,custommetrics.values.apiKey=hunter4")
@@ -130,7 +130,7 @@ fn secretive(server: &Scripted) -> Trial {
 
 #[test]
 fn secrets_in_templates_values_and_urls_stay_out_of_everything_that_is_written() {
-    let server = Scripted::always(number("1"));
+    let server = ScriptedServer::always(number("1"));
     let trial = secretive(&server);
     expect_kept(&trial, SECRETS, |_| {});
     let received = server.received();
@@ -156,7 +156,7 @@ fn a_provider_that_repeats_what_it_was_sent_does_not_make_it_known() {
         |sent| Reply::ok(sent),
     ];
     for reply in replies {
-        let server = Scripted::replies(move |request| reply(&format!("{}\n{}", request.head, request.body)));
+        let server = ScriptedServer::replies(move |request| reply(&format!("{}\n{}", request.head, request.body)));
         let trial = secretive(&server).set("custommetrics.providers.p.retries=0");
         let said = trial.run_with(&["-l", "trace"]);
         let text = format!("{}{}{}", trial.bench.read("experiment.yaml"), said.stdout, said.stderr);
@@ -164,7 +164,7 @@ fn a_provider_that_repeats_what_it_was_sent_does_not_make_it_known() {
         assert!(!text.contains("hunter"), "{text}");
     }
     // What is read from a file is as secret.
-    let server = Scripted::answers("401 Unauthorized", "the token hunter2 is not known");
+    let server = ScriptedServer::answers("401 Unauthorized", "the token hunter2 is not known");
     let trial = Trial::of(&server, &[("m", FIRST)]).set("custommetrics.providers.p.bearerToken.file=token");
     trial.bench.write("token", "hunter2");
     expect_kept(&trial, &["hunter2"], |_| {});
@@ -175,7 +175,7 @@ fn a_provider_that_repeats_what_it_was_sent_does_not_make_it_known() {
 fn a_client_certificate_is_shown_to_a_server_whose_authority_is_trusted() {
     let _transcript = transcript!();
     let (authority, clients, other) = (Authority::new(), Authority::new(), Authority::new());
-    let server = Scripted::secure(authority.server(Some(&clients)), |_| number("1"));
+    let server = ScriptedServer::secure(authority.server(Some(&clients)), |_| number("1"));
     let url = format!("https://{}/", server.address());
     let trial = Trial::with_template("p.tpl", &template(&url, &[("m", FIRST)]))
         .set("assess.SLOs.upper.p/m=5,custommetrics.providers.p.ca=ca.pem")

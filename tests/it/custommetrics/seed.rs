@@ -6,10 +6,10 @@ use std::time::Duration;
 use sample_model::{Latency, SampleConfig, SampleService, VersionStats};
 use serde_json::Value;
 
-use crate::support::cli::{Bench, Said};
+use crate::support::cli_case::{CliCase, CliOutput};
 use crate::support::files;
 use crate::support::prometheus::Prometheus;
-use crate::support::scripted::Scripted;
+use crate::support::scripted_server::ScriptedServer;
 
 /// Requests that one load sends to each version.
 const LOAD: u64 = 100;
@@ -71,7 +71,7 @@ impl World {
 
     /// Sends a load to both versions, waits until Prometheus has all of it, and gives what the load generator measured.
     pub fn load(&self) -> [Measured; 2] {
-        let bench = Bench::new();
+        let bench = CliCase::new();
         bench.write("body.json", r#"{"instances": [[6.8, 2.8, 4.8, 1.4]]}"#);
         let url = |version: usize| {
             let address = self.address(version);
@@ -114,11 +114,11 @@ impl World {
         let text = files::text(&files::root().join("testdata/providers/kserve-prometheus.tpl"));
         let text = text.replace("http://prometheus-operated.kfserving-monitoring:9090", &self.prometheus.url());
         assert!(text.contains(&self.prometheus.url()));
-        format!("{}kserve-prometheus.tpl", Scripted::answers("200 OK", &text).url())
+        format!("{}kserve-prometheus.tpl", ScriptedServer::answers("200 OK", &text).url())
     }
 
     /// Runs the experiment, as the canary tutorial writes it.
-    fn experiment(&self, bench: &Bench, template: &str, more: &[&str]) -> Said {
+    fn experiment(&self, bench: &CliCase, template: &str, more: &[&str]) -> CliOutput {
         let template = format!("custommetrics.templates.kserve-prometheus={template}");
         let mut args = vec!["run", "--set", "tasks={custommetrics,assess}", "--set", &template];
         args.extend(TUTORIAL.iter().flat_map(|pair| ["--set", pair]));
@@ -131,7 +131,7 @@ impl World {
     /// Fails unless what the experiment has of a version are these requests and, within the error of scrapes and buckets, what the
     /// load generator measured.
     #[track_caller]
-    fn agree(&self, bench: &Bench, version: usize, requests: u64, measured: &Measured) {
+    fn agree(&self, bench: &CliCase, version: usize, requests: u64, measured: &Measured) {
         let insights = &bench.document()["result"]["insights"];
         let value = |metric: &str| newest(insights, version, &format!("kserve-prometheus/{metric}"));
         assert_eq!(value("request-count"), requests as f64, "version {version}");
@@ -150,7 +150,7 @@ impl World {
     /// Fails unless the latencies that the experiment has of a version are those that the version itself measured: the same mean,
     /// percentiles in the same bucket.
     #[track_caller]
-    fn is_what_the_version_measured(&self, bench: &Bench, version: usize) {
+    fn is_what_the_version_measured(&self, bench: &CliCase, version: usize) {
         let insights = &bench.document()["result"]["insights"];
         let value = |metric: &str| newest(insights, version, &format!("kserve-prometheus/{metric}"));
         let own = self.stats(version).latency;
@@ -203,14 +203,14 @@ fn bucket(latency_ms: f64) -> (f64, f64) {
     (pair[0], pair[1])
 }
 
-fn satisfied(bench: &Bench) -> Value {
+fn satisfied(bench: &CliCase) -> Value {
     bench.document()["result"]["insights"]["SLOsSatisfied"]["upper"].clone()
 }
 
 #[test]
 fn the_canary_that_is_slow_and_fails_is_told_from_the_version_before_it() {
     let Some(world) = World::start(70, 0.2) else { return };
-    let (bench, template) = (Bench::new(), world.template());
+    let (bench, template) = (CliCase::new(), world.template());
     let measured = world.load();
     world.experiment(&bench, &template, &[]);
     assert_eq!(satisfied(&bench), serde_json::json!([[false, true], [false, true], [false, true]]));
@@ -239,7 +239,7 @@ fn the_canary_that_is_slow_and_fails_is_told_from_the_version_before_it() {
 #[test]
 fn two_good_versions_are_both_good() {
     let Some(world) = World::start(2, 0.0) else { return };
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let measured = world.load();
     world.experiment(&bench, &world.template(), &[]);
     assert_eq!(satisfied(&bench), serde_json::json!([[true, true], [true, true], [true, true]]));
@@ -252,7 +252,7 @@ fn two_good_versions_are_both_good() {
 #[test]
 fn the_built_in_template_judges_what_happens_in_the_experiment_and_nothing_before() {
     let Some(world) = World::start(2, 0.0) else { return };
-    let bench = Bench::new();
+    let bench = CliCase::new();
     // Before the experiment, a request fails and many are good.
     world.load();
     world.fail_once(CANDIDATE);

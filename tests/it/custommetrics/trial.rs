@@ -4,15 +4,15 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::cli::{Bench, Said};
-use crate::support::scripted::{Reply, Scripted};
+use crate::support::cli_case::{CliCase, CliOutput};
+use crate::support::scripted_server::{Reply, ScriptedServer};
 
 /// What Iter8's templates do with an answer of Prometheus.
 pub const FIRST: &str = ".data.result[0].value[1] | tonumber";
 
 /// A trial, in a directory of its own.
 pub struct Trial {
-    pub bench: Bench,
+    pub bench: CliCase,
     sets: Vec<String>,
 }
 
@@ -40,21 +40,21 @@ pub fn template(url: &str, metrics: &[(&str, &str)]) -> String {
 
 impl Trial {
     /// Asks a server for these metrics, as the provider `p`; each is to be at most 5.
-    pub fn of(server: &Scripted, metrics: &[(&str, &str)]) -> Self {
+    pub fn of(server: &ScriptedServer, metrics: &[(&str, &str)]) -> Self {
         let trial = Self::with_template("p.tpl", &template(&server.url(), metrics));
         metrics.iter().fold(trial, |trial, (name, _)| trial.set(format!("assess.SLOs.upper.p/{name}=5")))
     }
 
     /// One provider `p` with a template of its own.
     pub fn with_template(file: &str, text: &str) -> Self {
-        let bench = Bench::new();
+        let bench = CliCase::new();
         bench.write(file, text);
         Self { bench, sets: Vec::new() }.set(format!("custommetrics.templates.p={file}"))
     }
 
     /// No template: all is in what is set.
     pub fn bare() -> Self {
-        Self { bench: Bench::new(), sets: Vec::new() }
+        Self { bench: CliCase::new(), sets: Vec::new() }
     }
 
     /// With one more value, as `--set` has it.
@@ -72,13 +72,13 @@ impl Trial {
     }
 
     /// Runs it.
-    pub fn run(&self) -> Said {
+    pub fn run(&self) -> CliOutput {
         self.run_with(&[])
     }
 
     /// Runs it with more arguments.
-    pub fn run_with(&self, more: &[&str]) -> Said {
-        Said::run(&mut self.command(more), &self.bench.path(""))
+    pub fn run_with(&self, more: &[&str]) -> CliOutput {
+        CliOutput::run(&mut self.command(more), &self.bench.path(""))
     }
 
     /// What the document says of it.

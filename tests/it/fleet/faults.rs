@@ -11,21 +11,21 @@ use iter8::ports::fleet::{Fleet, FleetError};
 use iter8::report;
 use serde_json::{Value, json};
 
-use super::crew::{Document, LONGEST, Machine, PATIENCE, counting, experiment};
+use super::peers::{Document, LONGEST, PATIENCE, Peer, counting, experiment};
 use crate::schema::{errors, published};
-use crate::support::fleet::Ground;
-use crate::support::scripted::{Reply, Scripted};
-use crate::support::service;
+use crate::support::env::TestEnv;
+use crate::support::fleet::InMemoryFleet;
+use crate::support::scripted_server::{Reply, ScriptedServer};
 
 #[tokio::test]
 async fn a_machine_that_never_comes_is_a_stated_gap_and_leaves_objectives_open() {
     let (server, seen) = counting(|_| Duration::ZERO);
-    let ground = Ground::new(8, PATIENCE);
+    let shared = InMemoryFleet::new(8, PATIENCE);
     let spec = experiment(json!({"url": server.url(), "qps": 100, "numRequests": 80, "connections": 2}));
     let document = Document::default();
-    let (first, coordinator) = (Machine::default(), ground.member(0));
-    let there: Vec<_> = [1, 2, 4, 5, 6, 7].map(|index| (Machine::default(), ground.member(index))).into();
-    let assist = join_all(there.iter().map(|(machine, member)| machine.assist(&spec, member)));
+    let (first, coordinator) = (Peer::default(), shared.member(0));
+    let there: Vec<_> = [1, 2, 4, 5, 6, 7].map(|index| (Peer::default(), shared.member(index))).into();
+    let assist = join_all(there.iter().map(|(peer, member)| peer.assist(&spec, member)));
     let (end, _) = tokio::join!(first.run(&spec, Some(&coordinator), &document), assist);
     // Nothing failed: the run is complete, and says what it lacks.
     assert_eq!(end.unwrap(), RunEnd::Completed);
@@ -51,14 +51,14 @@ async fn a_machine_that_never_comes_is_a_stated_gap_and_leaves_objectives_open()
 
 #[tokio::test]
 async fn a_load_that_fails_on_one_machine_fails_the_task_and_the_others_measurements_stay() {
-    // The requests of machine 3 fail, all of them.
-    let server = Scripted::replies(|request| match request.path.trim_start_matches('/').parse::<u64>() {
+    // The requests of peer 3 fail, all of them.
+    let server = ScriptedServer::replies(|request| match request.path.trim_start_matches('/').parse::<u64>() {
         Ok(number) if number % 8 == 3 => Reply::plain("500 Broken", "broken"),
         _ => Reply::ok("fine"),
     });
     let url = format!("{}{{{{requestNumber}}}}", server.url());
     let load = json!({"url": url, "template": true, "numRequests": 80, "qps": "max", "connections": 2});
-    let (end, document, machines) = run_with(&Ground::new(8, PATIENCE), 8, &experiment(load), |_, _| ()).await;
+    let (end, document, peers) = run_with(&InMemoryFleet::new(8, PATIENCE), 8, &experiment(load), |_, _| ()).await;
     let Err(PipelineError::Task { source, .. }) = end else { panic!("{end:?}") };
     let message = source.to_string();
     assert!(message.starts_with("http: the first 2 requests to http://127.0.0.1:"), "{message}");
@@ -72,13 +72,13 @@ async fn a_load_that_fails_on_one_machine_fails_the_task_and_the_others_measurem
     assert_eq!(missing, [3]);
     assert!(shards.missing[0].reason.starts_with("its load failed: http: the first 2 requests"), "{shards:?}");
     // Its own log tells it, too.
-    assert_eq!(machines[3].log().len(), 1);
+    assert_eq!(peers[3].log().len(), 1);
 }
 
 #[tokio::test]
 async fn a_failure_that_all_machines_share_is_told_once() {
     let load = json!({"url": "http://127.0.0.1:1/", "numRequests": 40, "qps": "max", "connections": 1});
-    let (end, document, _) = run_with(&Ground::new(4, PATIENCE), 4, &experiment(load), |_, _| ()).await;
+    let (end, document, _) = run_with(&InMemoryFleet::new(4, PATIENCE), 4, &experiment(load), |_, _| ()).await;
     let Err(PipelineError::Task { source, .. }) = end else { panic!("{end:?}") };
     assert_eq!(
         source.to_string(),
@@ -96,9 +96,13 @@ async fn a_machine_that_fails_before_its_load_keeps_no_other_waiting() {
     for without_files in [0, 2] {
         let before = seen.load(Ordering::SeqCst);
         // Longer than any test may take.
-        let ground = Ground::new(4, Duration::from_secs(600));
-        let change = |index, machine: &mut Machine| machine.has_files = index != without_files;
-        let run = tokio::time::timeout(Duration::from_secs(30), run_with(&ground, 4, &spec, change));
+        let shared = InMemoryFleet::new(4, Duration::from_secs(600));
+        let change = |index, peer: &mut Peer| {
+            if index == without_files {
+                peer.env = TestEnv::default();
+            }
+        };
+        let run = tokio::time::timeout(Duration::from_secs(30), run_with(&shared, 4, &spec, change));
         let (end, document, _) = run.await.unwrap();
         let Err(PipelineError::Task { source, .. }) = end else { panic!("{end:?}") };
         assert!(source.to_string().starts_with("with.payloadFile: can't read `p`"), "{source}");
@@ -110,20 +114,20 @@ async fn a_machine_that_fails_before_its_load_keeps_no_other_waiting() {
 #[tokio::test]
 async fn a_machine_that_is_lost_and_starts_again_is_counted_once() {
     let (server, seen) = counting(|_| Duration::ZERO);
-    let ground = Ground::new(3, Duration::from_secs(20));
+    let shared = InMemoryFleet::new(3, Duration::from_secs(20));
     let spec = experiment(json!({"url": server.url(), "qps": 60, "duration": "1s", "connections": 1}));
     let document = Document::default();
-    let (first, coordinator) = (Machine::default(), ground.member(0));
-    let (second, assistant) = (Machine::default(), ground.member(1));
+    let (first, coordinator) = (Peer::default(), shared.member(0));
+    let (second, assistant) = (Peer::default(), shared.member(1));
     let lost_and_found = async {
-        let lost = Machine::default();
-        let member = ground.member(2);
+        let lost = Peer::default();
+        let member = shared.member(2);
         tokio::select! {
             end = lost.assist(&spec, &member) => panic!("{end:?}"),
             () = lost.wait_for_load() => {}
         }
-        let again = Machine::default();
-        again.assist(&spec, &ground.member(2)).await
+        let again = Peer::default();
+        again.assist(&spec, &shared.member(2)).await
     };
     let (end, _, again) =
         tokio::join!(first.run(&spec, Some(&coordinator), &document), second.assist(&spec, &assistant), lost_and_found);
@@ -140,8 +144,8 @@ async fn a_machine_that_is_lost_and_starts_again_is_counted_once() {
 
 #[tokio::test]
 async fn a_machine_that_comes_again_after_it_handed_in_does_nothing_more() {
-    let server = Scripted::answers("200 OK", "fine");
-    let ground = Ground::new(2, Duration::from_secs(20));
+    let server = ScriptedServer::answers("200 OK", "fine");
+    let shared = InMemoryFleet::new(2, Duration::from_secs(20));
     // The second load keeps the run going.
     let endpoints = json!({
         "a": {"url": format!("{}a", server.url()), "numRequests": 10, "qps": "max"},
@@ -149,17 +153,17 @@ async fn a_machine_that_comes_again_after_it_handed_in_does_nothing_more() {
     });
     let spec = experiment(json!({"endpoints": endpoints, "connections": 1}));
     let document = Document::default();
-    let (first, coordinator) = (Machine::default(), ground.member(0));
+    let (first, coordinator) = (Peer::default(), shared.member(0));
     let comes_again = async {
-        let member = ground.member(1);
-        let lost = Machine::default();
+        let member = shared.member(1);
+        let lost = Peer::default();
         tokio::select! {
             end = lost.assist(&spec, &member) => panic!("{end:?}"),
             // The first load is too short for this; it is the second one.
             () = lost.wait_for_load() => {}
         }
-        assert_eq!(ground.reports().iter().filter(|(_, index, _)| *index == 1).count(), 1);
-        Machine::default().assist(&spec, &ground.member(1)).await
+        assert_eq!(shared.reports().iter().filter(|(_, index, _)| *index == 1).count(), 1);
+        Peer::default().assist(&spec, &shared.member(1)).await
     };
     let (end, again) = tokio::join!(first.run(&spec, Some(&coordinator), &document), comes_again);
     assert_eq!((end.unwrap(), again.unwrap()), (RunEnd::Completed, RunEnd::Completed));
@@ -174,35 +178,35 @@ async fn a_machine_that_comes_again_after_it_handed_in_does_nothing_more() {
 #[tokio::test]
 async fn when_the_coordinator_begins_anew_the_others_drop_what_they_do() {
     let (server, _) = counting(|_| Duration::ZERO);
-    let ground = Ground::new(3, Duration::from_secs(20));
+    let shared = InMemoryFleet::new(3, Duration::from_secs(20));
     let long = experiment(json!({"url": server.url(), "qps": 30, "duration": "30s", "connections": 1}));
     let document = Document::default();
-    let assistants = [1, 2].map(|index| (Machine::default(), ground.member(index)));
-    let assist = join_all(assistants.iter().map(|(machine, member)| machine.assist(&long, member)));
+    let assistants = [1, 2].map(|index| (Peer::default(), shared.member(index)));
+    let assist = join_all(assistants.iter().map(|(peer, member)| peer.assist(&long, member)));
     let coordinate = async {
-        let lost = Machine::default();
-        let member = ground.member(0);
+        let lost = Peer::default();
+        let member = shared.member(0);
         tokio::select! {
             end = lost.run(&long, Some(&member), &document) => panic!("{end:?}"),
             () = lost.wait_for_load() => {}
         }
-        ground.begin_anew();
+        shared.begin_anew();
         // The same experiment, of which this one sees the end.
-        let again = Machine::default();
-        let member = ground.member(0);
+        let again = Peer::default();
+        let member = shared.member(0);
         let stop = async {
             again.wait_for_load().await;
-            assistants.iter().for_each(|(machine, _)| machine.stop.cancel());
-            again.stop.cancel();
+            assistants.iter().for_each(|(peer, _)| peer.env.stop.cancel());
+            again.env.stop.cancel();
         };
         tokio::join!(again.run(&long, Some(&member), &document), stop).0
     };
     let both = async { tokio::join!(coordinate, assist) };
     let (end, ends) = tokio::time::timeout(Duration::from_secs(25), both).await.unwrap();
     assert_eq!(end.unwrap(), RunEnd::Interrupted);
-    for (end, (machine, _)) in ends.into_iter().zip(&assistants) {
+    for (end, (peer, _)) in ends.into_iter().zip(&assistants) {
         assert_eq!(end.unwrap(), RunEnd::Interrupted);
-        let events = format!("{:?}", machine.events.lock().unwrap());
+        let events = format!("{:?}", peer.env.events.lock().unwrap());
         assert_eq!(events.matches("superseded by the coordinator").count(), 1, "{events}");
         assert_eq!(events.matches("TaskStarted").count(), 2, "{events}");
     }
@@ -211,21 +215,21 @@ async fn when_the_coordinator_begins_anew_the_others_drop_what_they_do() {
 
 #[tokio::test]
 async fn an_interruption_keeps_what_every_machine_measured() {
-    let url = format!("http://{}/", service::start());
-    let ground = Ground::new(4, Duration::from_secs(20));
+    let url = format!("http://{}/", ScriptedServer::good().address());
+    let shared = InMemoryFleet::new(4, Duration::from_secs(20));
     let spec = experiment(json!({"url": url, "qps": 80, "duration": "60s", "connections": 1}));
     let document = Document::default();
-    let (first, coordinator) = (Machine::default(), ground.member(0));
-    let assistants: Vec<_> = (1..4).map(|index| (Machine::default(), ground.member(index))).collect();
+    let (first, coordinator) = (Peer::default(), shared.member(0));
+    let assistants: Vec<_> = (1..4).map(|index| (Peer::default(), shared.member(index))).collect();
     let stop = async {
-        for (machine, _) in &assistants {
-            machine.wait_for_load().await;
+        for (peer, _) in &assistants {
+            peer.wait_for_load().await;
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
-        first.stop.cancel();
-        assistants.iter().for_each(|(machine, _)| machine.stop.cancel());
+        first.env.stop.cancel();
+        assistants.iter().for_each(|(peer, _)| peer.env.stop.cancel());
     };
-    let assist = join_all(assistants.iter().map(|(machine, member)| machine.assist(&spec, member)));
+    let assist = join_all(assistants.iter().map(|(peer, member)| peer.assist(&spec, member)));
     let (end, ends, ()) = tokio::join!(first.run(&spec, Some(&coordinator), &document), assist, stop);
     assert_eq!(end.unwrap(), RunEnd::Interrupted);
     assert!(ends.into_iter().all(|end| end.unwrap() == RunEnd::Interrupted));
@@ -233,7 +237,7 @@ async fn an_interruption_keeps_what_every_machine_measured() {
     assert!(load.interrupted && load.counts.requests >= 40, "{load:?}");
     assert_eq!(load.shards.unwrap().missing, []);
     assert_eq!(document.task(0).status, TaskStatus::Interrupted);
-    let reported: u64 = ground.reports().iter().map(|(_, _, report)| requests(&json!(report))).sum();
+    let reported: u64 = shared.reports().iter().map(|(_, _, report)| requests(&json!(report))).sum();
     assert_eq!(reported, load.counts.requests);
 }
 
@@ -244,21 +248,21 @@ fn requests(report: &Value) -> u64 {
 
 #[tokio::test]
 async fn an_interrupted_coordinator_does_not_wait_for_machines_that_go_on() {
-    let url = format!("http://{}/", service::start());
-    let ground = Ground::new(2, Duration::from_secs(600));
+    let url = format!("http://{}/", ScriptedServer::good().address());
+    let shared = InMemoryFleet::new(2, Duration::from_secs(600));
     let spec = experiment(json!({"url": url, "qps": 40, "duration": "60s", "connections": 1}));
     let document = Document::default();
-    let (first, coordinator) = (Machine::default(), ground.member(0));
-    let (second, assistant) = (Machine::default(), ground.member(1));
+    let (first, coordinator) = (Peer::default(), shared.member(0));
+    let (second, assistant) = (Peer::default(), shared.member(1));
     let stop = async {
         first.wait_for_load().await;
-        first.stop.cancel();
+        first.env.stop.cancel();
     };
     let first_run = async {
         let end = first.run(&spec, Some(&coordinator), &document).await;
         // The other one is not sent home: another life of the coordinator may follow.
         assert!(!assistant.superseded().is_cancelled());
-        second.stop.cancel();
+        second.env.stop.cancel();
         end
     };
     let run = async { tokio::join!(first_run, second.assist(&spec, &assistant), stop) };
@@ -272,17 +276,17 @@ async fn an_interrupted_coordinator_does_not_wait_for_machines_that_go_on() {
 
 #[tokio::test]
 async fn a_machine_that_is_interrupted_alone_leaves_the_run_going_and_the_load_open() {
-    let url = format!("http://{}/", service::start());
-    let ground = Ground::new(3, Duration::from_secs(20));
+    let url = format!("http://{}/", ScriptedServer::good().address());
+    let shared = InMemoryFleet::new(3, Duration::from_secs(20));
     let spec = experiment(json!({"url": url, "qps": 60, "duration": "2s", "connections": 1}));
     let document = Document::default();
-    let (first, coordinator) = (Machine::default(), ground.member(0));
-    let assistants = [1, 2].map(|index| (Machine::default(), ground.member(index)));
+    let (first, coordinator) = (Peer::default(), shared.member(0));
+    let assistants = [1, 2].map(|index| (Peer::default(), shared.member(index)));
     let stop = async {
         assistants[1].0.wait_for_load().await;
-        assistants[1].0.stop.cancel();
+        assistants[1].0.env.stop.cancel();
     };
-    let assist = join_all(assistants.iter().map(|(machine, member)| machine.assist(&spec, member)));
+    let assist = join_all(assistants.iter().map(|(peer, member)| peer.assist(&spec, member)));
     let (end, ends, ()) = tokio::join!(first.run(&spec, Some(&coordinator), &document), assist, stop);
     assert_eq!(end.unwrap(), RunEnd::Completed);
     let ends: Vec<RunEnd> = ends.into_iter().map(Result::unwrap).collect();
@@ -295,13 +299,13 @@ async fn a_machine_that_is_interrupted_alone_leaves_the_run_going_and_the_load_o
 
 #[tokio::test]
 async fn a_machine_with_another_experiment_is_told_so() {
-    let ground = Ground::new(2, PATIENCE);
-    let url = format!("http://{}/", service::start());
+    let shared = InMemoryFleet::new(2, PATIENCE);
+    let url = format!("http://{}/", ScriptedServer::good().address());
     let spec = experiment(json!({"url": url, "numRequests": 10, "qps": "max"}));
     let other = json!([{"run": "true"}]);
     let document = Document::default();
-    let (first, coordinator) = (Machine::default(), ground.member(0));
-    let (second, assistant) = (Machine::default(), ground.member(1));
+    let (first, coordinator) = (Peer::default(), shared.member(0));
+    let (second, assistant) = (Peer::default(), shared.member(1));
     let (end, wrong) = tokio::join!(first.run(&spec, Some(&coordinator), &document), second.assist(&other, &assistant));
     assert_eq!(end.unwrap(), RunEnd::Completed);
     let Err(PipelineError::Fleet(FleetError::Failed(message))) = wrong else { panic!("{wrong:?}") };
@@ -312,27 +316,27 @@ async fn a_machine_with_another_experiment_is_told_so() {
     assert_eq!(document.verdict().0, "inconclusive");
 }
 
-/// Runs an experiment on so many machines, each changed before; the coordinator's end, its document, and the machines.
+/// Runs an experiment on so many peers, each changed before; the coordinator's end, its document, and the peers.
 async fn run_with(
-    ground: &std::sync::Arc<Ground>,
+    shared: &std::sync::Arc<InMemoryFleet>,
     count: usize,
     spec: &Value,
-    change: impl Fn(usize, &mut Machine),
-) -> (Result<RunEnd, PipelineError>, Document, Vec<Machine>) {
-    let machine = |index| {
-        let mut machine = Machine::default();
-        change(index, &mut machine);
-        machine
+    change: impl Fn(usize, &mut Peer),
+) -> (Result<RunEnd, PipelineError>, Document, Vec<Peer>) {
+    let peer = |index| {
+        let mut peer = Peer::default();
+        change(index, &mut peer);
+        peer
     };
-    let machines: Vec<Machine> = (0..count).map(machine).collect();
-    let members: Vec<_> = (0..count).map(|index| ground.member(index)).collect();
+    let peers: Vec<Peer> = (0..count).map(peer).collect();
+    let members: Vec<_> = (0..count).map(|index| shared.member(index)).collect();
     let document = Document::default();
-    let pairs = machines.iter().zip(&members).skip(1);
-    let assist = join_all(pairs.map(|(machine, member)| machine.assist(spec, member)));
-    let all = async { tokio::join!(machines[0].run(spec, Some(&members[0]), &document), assist) };
+    let pairs = peers.iter().zip(&members).skip(1);
+    let assist = join_all(pairs.map(|(peer, member)| peer.assist(spec, member)));
+    let all = async { tokio::join!(peers[0].run(spec, Some(&members[0]), &document), assist) };
     let (end, ends) = tokio::time::timeout(LONGEST, all).await.unwrap();
     for end in ends {
         assert_eq!(end.unwrap(), RunEnd::Completed);
     }
-    (end, document, machines)
+    (end, document, peers)
 }

@@ -1,4 +1,4 @@
-//! What machines send together is what one would have sent, and what is merged is what they measured.
+//! What peers send together is what one would have sent, and what is merged is what they measured.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
@@ -10,24 +10,23 @@ use iter8::model::shard::{LoadPhase, ShardEnd};
 use sample_model::{SampleConfig, start};
 use serde_json::{Value, json};
 
-use super::crew::{Document, Machine, PATIENCE, counting, experiment, run_all};
-use crate::support::fleet::Ground;
-use crate::support::scripted::{Reply, Scripted};
-use crate::support::service;
+use super::peers::{Document, PATIENCE, Peer, counting, experiment, run_all};
+use crate::support::fleet::InMemoryFleet;
+use crate::support::scripted_server::{Reply, ScriptedServer};
 
 #[tokio::test]
 async fn eight_machines_send_exactly_the_requests_that_were_asked_for() {
     let (server, seen) = counting(|_| Duration::ZERO);
-    let ground = Ground::new(8, PATIENCE);
+    let shared = InMemoryFleet::new(8, PATIENCE);
     let load = json!({"url": server.url(), "numRequests": 100, "qps": "max", "connections": 2});
-    let document = run_all(&ground, 8, &experiment(load)).await;
+    let document = run_all(&shared, 8, &experiment(load)).await;
     let load = document.load("http");
     assert_eq!((load.counts.requests, load.counts.errors, seen.load(Ordering::SeqCst)), (100, 0, 100));
     assert_eq!((load.connections, load.asked_rate), (16, None));
     assert_eq!(load.shards, Some(Shards { count: 8, ..Shards::default() }));
     assert_eq!(document.verdict().0, "satisfied");
     assert_eq!(document.task(0).notes, [""; 0]);
-    let parts: Vec<u64> = ground
+    let parts: Vec<u64> = shared
         .reports()
         .into_iter()
         .map(|(_, _, report)| match &report[..] {
@@ -40,31 +39,31 @@ async fn eight_machines_send_exactly_the_requests_that_were_asked_for() {
 
 #[tokio::test]
 async fn a_rate_is_offered_as_one_machine_offers_it() {
-    let url = format!("http://{}/", service::start());
+    let url = format!("http://{}/", ScriptedServer::good().address());
     let load = json!({"url": url, "qps": 100, "duration": "2s", "connections": 2});
     let spec = experiment(load);
     let alone = Document::default();
-    Machine::default().run(&spec, None, &alone).await.unwrap();
-    let document = run_all(&Ground::new(8, PATIENCE), 8, &spec).await;
+    Peer::default().run(&spec, None, &alone).await.unwrap();
+    let document = run_all(&InMemoryFleet::new(8, PATIENCE), 8, &spec).await;
     let (one, all) = (alone.load("http"), document.load("http"));
     assert_eq!((one.counts.requests, one.shards), (200, None));
     assert_eq!((all.counts.requests, all.counts.dropped, all.asked_rate), (200, 0, one.asked_rate));
     assert!((all.achieved_rate - 100.0).abs() < 1.0, "{}", all.achieved_rate);
     let series = all.series.unwrap();
     assert_eq!(series.requests.iter().sum::<u64>(), 200);
-    // All machines count from the start of the load: each second has its hundred, not each machine its own seconds.
+    // All peers count from the start of the load: each second has its hundred, not each peer its own seconds.
     assert!(series.requests.iter().take(2).all(|count| (80..=120).contains(count)), "{series:?}");
     assert_eq!(document.verdict().0, "satisfied");
 }
 
 #[tokio::test]
 async fn merged_percentiles_are_those_of_all_that_was_handed_in() {
-    // Latencies that differ from request to request, and so from machine to machine.
+    // Latencies that differ from request to request, and so from peer to peer.
     let (server, _) = counting(|number| Duration::from_micros(300 * (number % 40)));
-    let ground = Ground::new(8, PATIENCE);
+    let shared = InMemoryFleet::new(8, PATIENCE);
     let load = json!({"url": server.url(), "numRequests": 400, "qps": "max", "connections": 2});
-    let document = run_all(&ground, 8, &experiment(load)).await;
-    let reports = ground.reports();
+    let document = run_all(&shared, 8, &experiment(load)).await;
+    let reports = shared.reports();
     assert_eq!(reports.iter().map(|(_, index, _)| *index).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6, 7]);
     let mut union: Histogram = histogram::new();
     let mut slowest = Vec::new();
@@ -78,7 +77,7 @@ async fn merged_percentiles_are_those_of_all_that_was_handed_in() {
         slowest.push(part.max());
     }
     slowest.dedup();
-    assert!(slowest.len() > 1, "machines that all measured the same prove nothing");
+    assert!(slowest.len() > 1, "peers that all measured the same prove nothing");
     let insights = document.experiment().result.unwrap().insights.unwrap();
     let merged = histogram::decode(&insights.histograms[0]["http/latency"]).unwrap();
     assert_eq!((merged.len(), union.len()), (400, 400));
@@ -92,10 +91,10 @@ async fn merged_percentiles_are_those_of_all_that_was_handed_in() {
 
 #[tokio::test]
 async fn every_request_has_a_number_of_its_own() {
-    let server = Scripted::answers("200 OK", "fine");
-    let ground = Ground::new(3, PATIENCE);
+    let server = ScriptedServer::answers("200 OK", "fine");
+    let shared = InMemoryFleet::new(3, PATIENCE);
     let url = format!("{}items/{{{{requestNumber}}}}", server.url());
-    run_all(&ground, 3, &experiment(json!({"url": url, "template": true, "numRequests": 50, "qps": "max"}))).await;
+    run_all(&shared, 3, &experiment(json!({"url": url, "template": true, "numRequests": 50, "qps": "max"}))).await;
     let paths: BTreeSet<String> = server.requests().into_iter().map(|request| request.path).collect();
     assert_eq!(server.requests().len(), 50);
     assert_eq!(paths, (0..50).map(|number| format!("/items/{number}")).collect());
@@ -105,10 +104,10 @@ async fn every_request_has_a_number_of_its_own() {
 async fn a_machine_without_any_request_is_no_failure() {
     let (server, seen) = counting(|_| Duration::ZERO);
     for rate in [json!("max"), json!(50)] {
-        let ground = Ground::new(5, PATIENCE);
+        let shared = InMemoryFleet::new(5, PATIENCE);
         let load = json!({"url": server.url(), "numRequests": 3, "qps": rate});
         let before = seen.load(Ordering::SeqCst);
-        let document = run_all(&ground, 5, &experiment(load)).await;
+        let document = run_all(&shared, 5, &experiment(load)).await;
         assert_eq!((document.load("http").counts.requests, seen.load(Ordering::SeqCst) - before), (3, 3));
         assert_eq!(document.load("http").shards, Some(Shards { count: 5, ..Shards::default() }));
         assert_eq!(document.verdict().0, "satisfied");
@@ -118,11 +117,11 @@ async fn a_machine_without_any_request_is_no_failure() {
 #[tokio::test]
 async fn a_warm_up_is_shared_too_and_machines_meet_before_and_after_it() {
     let (server, seen) = counting(|_| Duration::ZERO);
-    let ground = Ground::new(4, PATIENCE);
+    let shared = InMemoryFleet::new(4, PATIENCE);
     let load = json!({"url": server.url(), "numRequests": 30, "qps": "max", "warmupNumRequests": 11});
-    let document = run_all(&ground, 4, &experiment(load)).await;
+    let document = run_all(&shared, 4, &experiment(load)).await;
     assert_eq!((document.load("http").counts.requests, seen.load(Ordering::SeqCst)), (30, 41));
-    let phases: Vec<LoadPhase> = ground.places().iter().map(|place| place.phase).collect();
+    let phases: Vec<LoadPhase> = shared.places().iter().map(|place| place.phase).collect();
     assert_eq!(phases, [LoadPhase::WarmUp, LoadPhase::Load]);
 }
 
@@ -130,7 +129,7 @@ async fn a_warm_up_is_shared_too_and_machines_meet_before_and_after_it() {
 async fn loads_come_one_after_the_other_or_all_at_once() {
     for (is_parallel, places) in [(false, 3), (true, 2)] {
         let (server, seen) = counting(|_| Duration::ZERO);
-        let ground = Ground::new(3, PATIENCE);
+        let shared = InMemoryFleet::new(3, PATIENCE);
         let first = json!({
             "url": server.url(), "numRequests": 20, "qps": "max", "parallel": is_parallel,
             "endpoints": {"a": {"numRequests": 10}, "b": {}},
@@ -139,11 +138,11 @@ async fn loads_come_one_after_the_other_or_all_at_once() {
         spec.as_array_mut().unwrap().insert(0, json!({"task": "http", "with": first}));
         // Tasks that make no load are the coordinator's alone.
         spec.as_array_mut().unwrap().insert(1, json!({"run": "true"}));
-        let document = run_all(&ground, 3, &spec).await;
+        let document = run_all(&shared, 3, &spec).await;
         let counts = ["http-a", "http-b", "http"].map(|provider| document.load(provider).counts.requests);
         assert_eq!((counts, seen.load(Ordering::SeqCst)), ([10, 20, 7], 37));
-        assert_eq!(ground.places().len(), places);
-        let tasks: Vec<usize> = ground.places().iter().map(|place| place.task).collect();
+        assert_eq!(shared.places().len(), places);
+        let tasks: Vec<usize> = shared.places().iter().map(|place| place.task).collect();
         assert_eq!((tasks.first(), tasks.last()), (Some(&0), Some(&2)));
     }
 }
@@ -155,8 +154,8 @@ async fn calls_are_shared_as_requests_are() {
     let host = service.versions[0].addr.to_string();
     // The first five of all calls are not measured, whoever makes them.
     let with = json!({"host": host, "call": call, "data": {"name": "sklearn-iris"}, "total": 20, "concurrency": 2, "skipFirst": 5});
-    let ground = Ground::new(3, PATIENCE);
-    let document = run_all(&ground, 3, &json!([{"task": "grpc", "with": with}])).await;
+    let shared = InMemoryFleet::new(3, PATIENCE);
+    let document = run_all(&shared, 3, &json!([{"task": "grpc", "with": with}])).await;
     let load = document.load("grpc");
     assert_eq!(
         (load.counts.requests, load.counts.errors, load.statuses),
@@ -170,14 +169,14 @@ async fn calls_are_shared_as_requests_are() {
 
 #[tokio::test]
 async fn answers_to_other_machines_count_as_those_to_the_first() {
-    // Only the requests of machine 1 are refused.
-    let server = Scripted::replies(|request| match request.path.trim_start_matches('/').parse::<u64>() {
+    // Only the requests of peer 1 are refused.
+    let server = ScriptedServer::replies(|request| match request.path.trim_start_matches('/').parse::<u64>() {
         Ok(number) if number % 2 == 1 => Reply::plain("503 Busy", "busy"),
         _ => Reply::ok("fine"),
     });
     let url = format!("{}{{{{requestNumber}}}}", server.url());
     let load = json!({"url": url, "template": true, "numRequests": 20, "qps": "max", "allowInitialErrors": true});
-    let document = run_all(&Ground::new(2, PATIENCE), 2, &experiment(load)).await;
+    let document = run_all(&InMemoryFleet::new(2, PATIENCE), 2, &experiment(load)).await;
     let load = document.load("http");
     assert_eq!((load.counts.errors, &load.statuses), (10, &[(200, 10), (503, 10)].into()));
     let rate: Value = json!(document.experiment().result.unwrap().insights.unwrap().non_hist_metric_values[0]);

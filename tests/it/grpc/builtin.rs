@@ -7,8 +7,8 @@ use iter8::tasks::TaskError;
 use sample_model::{SampleConfig, SampleService, start};
 use serde_json::json;
 
-use super::world::{World, record};
-use crate::support::cli::Bench;
+use super::run::{record, run};
+use crate::support::cli_case::CliCase;
 
 const INFER: &str = r#"{"model_name": "sklearn-iris", "id": "{{.RequestNumber}}", "inputs": [
     {"name": "input-0", "shape": [1, 4], "datatype": "FP32", "contents": {"fp32_contents": [6.8, 2.8, 4.8, 1.4]}}]}"#;
@@ -20,7 +20,7 @@ async fn without_reflection() -> SampleService {
 #[tokio::test(flavor = "multi_thread")]
 async fn open_inference_and_health_need_no_reflection() {
     let service = without_reflection().await;
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let values = json!({
         "tasks": ["grpc", "assess"],
         "grpc": {
@@ -46,7 +46,7 @@ async fn open_inference_and_health_need_no_reflection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_undescribed_service_is_answered_with_the_built_in_ones_and_the_fields() {
     let service = without_reflection().await;
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let host = format!("grpc.host={}", service.versions[0].addr);
     let run = |call: &str| {
         let call = format!("grpc.call={call}");
@@ -116,12 +116,10 @@ async fn the_servers_own_description_wins_and_the_built_in_one_fills_its_gaps() 
         call("grpc.health.v1.Health/Check", json!({"service": ""})),
     ];
     for with in sent {
-        let contribution = World::default().run(with).await.unwrap();
+        let contribution = run(with).await.unwrap();
         assert_eq!(record(&contribution).statuses, BTreeMap::from([(UNIMPLEMENTED, 4)]));
     }
-    let Err(TaskError::Input(error)) = World::default().run(call("shop.v1.Cart/Get", json!({}))).await else {
-        panic!()
-    };
+    let Err(TaskError::Input(error)) = run(call("shop.v1.Cart/Get", json!({}))).await else { panic!() };
     let hint = error.hint.unwrap();
     assert!(hint.contains("`proto`") && hint.contains("grpc.health.v1.Health"), "{hint}");
 }

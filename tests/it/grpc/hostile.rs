@@ -7,9 +7,9 @@ use h2::Reason;
 use http::{HeaderMap, Response};
 use serde_json::json;
 
+use super::run::{load, outcomes, record, run, with};
 use super::server::{Call, PROTO, Server, answer, framed, head, msg, trailers};
-use super::world::{World, load, record, told, with};
-use crate::support::cli::Bench;
+use crate::support::cli_case::CliCase;
 use crate::support::transcript::transcript;
 
 /// Codes, causes and notes of 8 calls that are all answered alike.
@@ -21,7 +21,7 @@ async fn against<F: Future<Output = ()> + Send + 'static>(
     let start = Instant::now();
     let contribution = load(&server, method, json!({"total": 8, "timeout": "400ms"})).await;
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
-    (told(&contribution), contribution.notes.join("\n"))
+    (outcomes(&contribution), contribution.notes.join("\n"))
 }
 
 fn of_type(content_type: &str) -> Response<()> {
@@ -50,8 +50,8 @@ async fn what_is_no_grpc_is_malformed() {
             let (data, end) = (data.clone(), end.clone());
             async move { answer(call.respond, head(), &data, end) }
         };
-        let (told, notes) = against("Unary", script).await;
-        assert_eq!(told, "malformed×8", "{name}: {notes}");
+        let (outcomes, notes) = against("Unary", script).await;
+        assert_eq!(outcomes, "malformed×8", "{name}: {notes}");
         assert!(notes.contains(expected), "{name}: {notes}");
     }
 }
@@ -89,8 +89,8 @@ async fn statuses_are_counted_by_name() {
             let (data, end) = (data.clone(), end.clone());
             async move { answer(call.respond, head(), &data, end) }
         };
-        let (told, notes) = against("Unary", script).await;
-        assert_eq!(told, expected, "{notes}");
+        let (outcomes, notes) = against("Unary", script).await;
+        assert_eq!(outcomes, expected, "{notes}");
         assert!(notes.contains(noted), "{notes}");
     }
 }
@@ -104,16 +104,16 @@ async fn an_early_status_ends_a_stream_that_is_still_being_sent() {
     let data: Vec<_> = (0..1000).map(|_| json!({"text": "x".repeat(1000)})).collect();
     let start = Instant::now();
     let contribution = load(&server, "Client", json!({"data": data, "stream-interval": "10ms", "total": 4})).await;
-    assert_eq!(told(&contribution), "RESOURCE_EXHAUSTED×4");
+    assert_eq!(outcomes(&contribution), "RESOURCE_EXHAUSTED×4");
     assert!(start.elapsed() < Duration::from_secs(2));
 }
 
 #[tokio::test]
 async fn resets_are_counted_as_such() {
     for (reason, expected) in [(Reason::CANCEL, "CANCEL"), (Reason::INTERNAL_ERROR, "INTERNAL_ERROR")] {
-        let (told, notes) =
+        let (outcomes, notes) =
             against("Unary", move |mut call: Call| async move { call.respond.send_reset(reason) }).await;
-        assert_eq!(told, "reset×8");
+        assert_eq!(outcomes, "reset×8");
         assert!(notes.contains(expected), "{notes}");
     }
     let amid = |mut call: Call| async move {
@@ -134,10 +134,10 @@ async fn a_refused_stream_is_sent_once_more() {
     })
     .await;
     let contribution = load(&server, "Unary", json!({"total": 6, "concurrency": 1})).await;
-    assert_eq!((told(&contribution).as_str(), server.calls()), ("OK×6", 12));
-    let (told, _) =
+    assert_eq!((outcomes(&contribution).as_str(), server.calls()), ("OK×6", 12));
+    let (outcomes, _) =
         against("Unary", |mut call: Call| async move { call.respond.send_reset(Reason::REFUSED_STREAM) }).await;
-    assert_eq!(told, "reset×8", "not for ever");
+    assert_eq!(outcomes, "reset×8", "not for ever");
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn a_server_that_says_farewell_is_connected_to_again_and_nothing_is_lost()
     })
     .await;
     let contribution = load(&server, "Unary", json!({"total": 200, "concurrency": 5})).await;
-    assert_eq!(told(&contribution), "OK×200");
+    assert_eq!(outcomes(&contribution), "OK×200");
     assert!((10..=40).contains(&server.connections()), "{}", server.connections());
 }
 
@@ -177,7 +177,7 @@ async fn a_window_that_never_opens_times_out() {
     let big = json!({"text": "x".repeat(200_000)});
     for (method, data) in [("Unary", big.clone()), ("Client", json!([big.clone(), big.clone(), big]))] {
         let contribution = load(&server, method, json!({"data": data, "total": 4, "timeout": "400ms"})).await;
-        assert_eq!(told(&contribution), "timeout×4", "{method}");
+        assert_eq!(outcomes(&contribution), "timeout×4", "{method}");
     }
 }
 
@@ -193,7 +193,7 @@ async fn a_long_answer_is_read_without_being_kept() {
     })
     .await;
     let contribution = load(&server, "Server", json!({"total": 2, "concurrency": 2})).await;
-    assert_eq!(told(&contribution), "OK×2");
+    assert_eq!(outcomes(&contribution), "OK×2");
     assert_eq!(record(&contribution).traffic.messages_received, Some(200));
     assert_eq!(record(&contribution).traffic.bytes_received, 20_000_000);
 }
@@ -216,7 +216,7 @@ async fn what_is_no_http2_is_no_answer() {
         });
         let with = json!({"host": host, "call": "t.Echo/Unary", "proto": "t.proto", "total": 8, "concurrency": 2,
             "timeout": "2s", "allowInitialErrors": true});
-        assert_eq!(told(&World::default().run(with).await.unwrap()), cause);
+        assert_eq!(outcomes(&run(with).await.unwrap()), cause);
         server.abort();
     }
 }
@@ -225,11 +225,11 @@ async fn what_is_no_http2_is_no_answer() {
 async fn nothing_there_is_told_with_the_next_step() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let with = json!({"host": gone.to_string(), "call": "t.Echo/Unary", "proto": "t.proto", "total": 8});
-    let Err(iter8::tasks::TaskError::Failed { message, hint, .. }) = World::default().run(with).await else { panic!() };
+    let Err(iter8::tasks::TaskError::Failed { message, hint, .. }) = run(with).await else { panic!() };
     assert!(message.contains("t.Echo/Unary of 127.0.0.1") && message.contains("connection refused ×8"), "{message}");
     assert!(hint.unwrap().contains("is the service up"));
     let with = json!({"host": gone.to_string(), "call": "t.Echo/Unary"});
-    let Err(iter8::tasks::TaskError::Failed { message, .. }) = World::default().run(with).await else { panic!() };
+    let Err(iter8::tasks::TaskError::Failed { message, .. }) = run(with).await else { panic!() };
     assert!(message.contains("can't ask 127.0.0.1"), "{message}");
 }
 
@@ -238,7 +238,7 @@ async fn a_server_without_reflection_is_told_with_the_next_step() {
     let server = Server::echo(None, h2::server::Builder::new()).await;
     let mut with = with(&server, "Unary", json!({}));
     with.as_object_mut().unwrap().remove("proto");
-    let Err(iter8::tasks::TaskError::Failed { message, hint, .. }) = World::default().run(with).await else { panic!() };
+    let Err(iter8::tasks::TaskError::Failed { message, hint, .. }) = run(with).await else { panic!() };
     assert!(message.contains("does not tell what it speaks: the server has no reflection service"), "{message}");
     assert!(hint.unwrap().contains("`protoset`"));
     assert_eq!(server.calls(), 2, "both versions are asked");
@@ -277,7 +277,7 @@ async fn calls_that_a_farewell_left_out_are_sent_once_more() {
     let server = Server::echo(None, h2::server::Builder::new()).await;
     let host = farewell_at_first(&server).await;
     let contribution = load(&server, "Unary", json!({"host": host, "total": 20, "concurrency": 5})).await;
-    assert_eq!(told(&contribution), "OK×20", "{:?}", contribution.notes);
+    assert_eq!(outcomes(&contribution), "OK×20", "{:?}", contribution.notes);
     assert_eq!((server.calls(), server.connections()), (20, 1));
 }
 
@@ -288,7 +288,7 @@ async fn what_a_service_says_can_not_act_on_the_terminal() {
         answer(call.respond, head(), &[], Some(trailers("14", "a%1b[2Jb%0ac")));
     })
     .await;
-    let bench = Bench::new();
+    let bench = CliCase::new();
     bench.write("t.proto", PROTO);
     for (is_allowed, code) in [(true, 0), (false, 3)] {
         let values = format!(

@@ -12,8 +12,8 @@ use prost::Message;
 use sample_model::{SampleConfig, start};
 use serde_json::{Value, json};
 
+use super::run::{load, outcomes, proto_env, record, run, run_in, samples, with};
 use super::server::{Msg, PROTO, Server};
-use super::world::{World, load, record, samples, told, with};
 
 async fn echo() -> Server {
     Server::echo(None, h2::server::Builder::new()).await
@@ -23,7 +23,7 @@ async fn echo() -> Server {
 async fn a_unary_method_is_measured() {
     let server = echo().await;
     let contribution = load(&server, "Unary", json!({"data": {"text": "hi"}, "percentiles": [99.95]})).await;
-    assert_eq!(told(&contribution), "OK×20");
+    assert_eq!(outcomes(&contribution), "OK×20");
     let record = record(&contribution);
     assert_eq!((record.method.as_str(), record.url.clone()), ("t.Echo/Unary", server.host()));
     assert_eq!((record.traffic.messages_sent, record.traffic.messages_received), (Some(20), Some(20)));
@@ -86,7 +86,7 @@ async fn the_streams_are_measured_message_by_message() {
     ];
     for (method, fields, sent, received, first, between) in cases {
         let contribution = load(&server, method, fields).await;
-        assert_eq!(told(&contribution), "OK×20", "{method}");
+        assert_eq!(outcomes(&contribution), "OK×20", "{method}");
         let record = record(&contribution);
         assert_eq!(
             (record.traffic.messages_sent, record.traffic.messages_received),
@@ -126,18 +126,16 @@ async fn a_list_serves_unary_calls_in_turn_and_is_the_stream_of_others() {
 #[tokio::test]
 async fn descriptors_come_from_files_and_urls() {
     let server = echo().await;
-    let mut world = World::default();
     let set = protox_set();
-    world.files.insert("t.pb".to_owned(), set.clone());
-    world.downloads.insert("http://h/t.proto".to_owned(), PROTO.as_bytes().to_vec());
-    world.downloads.insert("http://h/descriptors".to_owned(), set);
+    let env =
+        proto_env().file("t.pb", set.clone()).download("http://h/t.proto", PROTO).download("http://h/descriptors", set);
     for (field, value) in [("protoset", "t.pb"), ("protoURL", "http://h/t.proto"), ("protoURL", "http://h/descriptors")]
     {
         let mut with = with(&server, "Unary", json!({"data": {"n": 7}}));
         with.as_object_mut().unwrap().remove("proto");
         with[field] = json!(value);
-        let contribution = world.run(with).await.unwrap();
-        assert_eq!(told(&contribution), "OK×20", "{value}");
+        let contribution = run_in(&env, with).await.unwrap();
+        assert_eq!(outcomes(&contribution), "OK×20", "{value}");
     }
     assert_eq!(server.seen().iter().filter(|(_, messages)| messages[0][..] == [0x10, 7]).count(), 60);
 }
@@ -151,13 +149,13 @@ fn protox_set() -> Vec<u8> {
 #[tokio::test]
 async fn data_and_metadata_come_from_files_and_urls() {
     let server = echo().await;
-    let mut world = World::default();
-    world.files.insert("d.json".to_owned(), br#"{"n": {{.RequestNumber}}, "text": "{{.MethodName}}"}"#.to_vec());
-    world.files.insert("m.json".to_owned(), br#"{"x-a": "file", "x-b": "file"}"#.to_vec());
-    world.files.insert("d.bin".to_owned(), vec![0x10, 9]);
-    world.downloads.insert("http://h/d".to_owned(), br#"{"n": 8}"#.to_vec());
-    world.downloads.insert("http://h/b".to_owned(), vec![0x10, 5]);
-    world.downloads.insert("http://h/m".to_owned(), br#"{"x-a": "url"}"#.to_vec());
+    let env = proto_env()
+        .file("d.json", r#"{"n": {{.RequestNumber}}, "text": "{{.MethodName}}"}"#)
+        .file("m.json", r#"{"x-a": "file", "x-b": "file"}"#)
+        .file("d.bin", vec![0x10, 9])
+        .download("http://h/d", r#"{"n": 8}"#)
+        .download("http://h/b", vec![0x10, 5])
+        .download("http://h/m", r#"{"x-a": "url"}"#);
     let cases = [
         (
             json!({"data-file": "d.json", "metadata-file": "m.json", "metadata": {"X-B": "own"}}),
@@ -173,7 +171,7 @@ async fn data_and_metadata_come_from_files_and_urls() {
         let mut fields = fields;
         fields["total"] = json!(1);
         fields["concurrency"] = json!(1);
-        assert_eq!(told(&world.run(with(&server, "Unary", fields.clone())).await.unwrap()), "OK×1", "{fields}");
+        assert_eq!(outcomes(&run_in(&env, with(&server, "Unary", fields.clone())).await.unwrap()), "OK×1", "{fields}");
         let (headers, messages) = server.seen().pop().unwrap();
         assert_eq!(Msg::decode(&messages[0][..]).unwrap(), Msg { n, text: text.to_owned() });
         assert_eq!(headers["x-a"], x_a);
@@ -213,14 +211,14 @@ async fn a_real_service_is_asked_what_it_speaks() {
     let service = start(SampleConfig::default()).await.unwrap();
     let host = service.versions[0].addr.to_string();
     let with = |call: &str| json!({"host": host, "call": call, "data": infer(), "total": 10, "concurrency": 2, "reflect-metadata": {"x": "1"}});
-    let contribution = World::default().run(with("inference.GRPCInferenceService/ModelInfer")).await.unwrap();
-    assert_eq!(told(&contribution), "OK×10");
+    let contribution = run(with("inference.GRPCInferenceService/ModelInfer")).await.unwrap();
+    assert_eq!(outcomes(&contribution), "OK×10");
     assert_eq!(service.stats()[0].requests, 10);
     for (call, expected) in [
         ("inference.GRPCInferenceService/ModelInfr", "has no method `ModelInfr`; it has: ServerLive"),
         ("inference.Inference/ModelInfer", "there is no service `inference.Inference`; there are: "),
     ] {
-        let Err(TaskError::Input(error)) = World::default().run(with(call)).await else { panic!("{call}") };
+        let Err(TaskError::Input(error)) = run(with(call)).await else { panic!("{call}") };
         assert!(error.to_string().starts_with("with.call: ") && error.to_string().contains(expected), "{error}");
     }
 }
@@ -228,9 +226,8 @@ async fn a_real_service_is_asked_what_it_speaks() {
 #[tokio::test]
 async fn a_real_service_is_called_by_its_proto_file_and_its_errors_have_names() {
     let service = start(SampleConfig::default()).await.unwrap();
-    let mut world = World::default();
     let proto = include_bytes!("../../../proto/open_inference.proto").to_vec();
-    world.files.insert("proto/open_inference.proto".to_owned(), proto);
+    let env = proto_env().file("proto/open_inference.proto", proto);
     let mut data = infer();
     data["model_name"] = json!("other");
     let with = json!({
@@ -238,7 +235,7 @@ async fn a_real_service_is_called_by_its_proto_file_and_its_errors_have_names() 
         "proto": "proto/open_inference.proto", "import-paths": ["proto"], "allowInitialErrors": true, "total": 10,
         "endpoints": {"good": {"data": infer()}, "bad": {"data": data}},
     });
-    let contribution = world.run(with.clone()).await.unwrap();
+    let contribution = run_in(&env, with.clone()).await.unwrap();
     let load = &contribution.versions[0].load;
     assert_eq!(load["grpc-good"].statuses, BTreeMap::from([(0, 10)]));
     assert_eq!(load["grpc-bad"].statuses, BTreeMap::from([(5, 10)]));
@@ -247,7 +244,7 @@ async fn a_real_service_is_called_by_its_proto_file_and_its_errors_have_names() 
     assert!(notes.contains("grpc-bad: NOT_FOUND ×10, the first: unknown model `other`"), "{notes}");
     let mut with = with;
     with["allowInitialErrors"] = json!(false);
-    let Err(TaskError::Failed { message, hint, .. }) = world.run(with).await else { panic!() };
+    let Err(TaskError::Failed { message, hint, .. }) = run_in(&env, with).await else { panic!() };
     assert!(message.contains("NOT_FOUND (unknown model `other`"), "{message}");
     assert!(hint.unwrap().contains("`call`, `data` and `metadata`"));
 }
@@ -255,9 +252,9 @@ async fn a_real_service_is_called_by_its_proto_file_and_its_errors_have_names() 
 #[tokio::test]
 async fn all_four_kinds_of_a_real_service_are_measured_by_proto_protoset_and_reflection() {
     let service = start(SampleConfig::default()).await.unwrap();
-    let mut world = World::default();
-    world.files.insert("line.proto".to_owned(), include_bytes!("../../../proto/route.proto").to_vec());
-    world.files.insert("line.pb".to_owned(), sample_model::pb::DESCRIPTORS.to_vec());
+    let env = proto_env()
+        .file("line.proto", include_bytes!("../../../proto/route.proto"))
+        .file("line.pb", sample_model::pb::DESCRIPTORS);
     let station = |km: f64| json!({"km": km});
     let endpoints = json!({
         "unary": {"call": "iter8.sample.v1.Line/NearestStation", "data": station(3.0)},
@@ -270,7 +267,7 @@ async fn all_four_kinds_of_a_real_service_are_measured_by_proto_protoset_and_ref
     {
         let with = json!({"host": service.versions[0].addr.to_string(), field: value, "total": 12, "concurrency": 4,
             "endpoints": endpoints});
-        let contribution = world.run(with).await.unwrap();
+        let contribution = run_in(&env, with).await.unwrap();
         let version = &contribution.versions[0];
         let expected = [("unary", 12, 12), ("server", 12, 60), ("client", 0, 12), ("both", 36, 36)];
         for (name, sent, received) in expected {

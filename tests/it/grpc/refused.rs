@@ -6,7 +6,7 @@ use iter8::tasks::grpc::KIND;
 use schemars::SchemaGenerator;
 use serde_json::{Value, json};
 
-use super::world::World;
+use super::run::{proto_env, run, run_in};
 
 fn base(fields: &Value) -> Value {
     let mut with = json!({"host": "127.0.0.1:1", "call": "t.Echo/Unary", "proto": "t.proto"});
@@ -18,10 +18,10 @@ fn base(fields: &Value) -> Value {
 
 #[tokio::test]
 async fn wrong_values_are_refused_with_path_and_expectation() {
-    let mut world = World::default();
-    world.files.insert("bad.proto".to_owned(), b"syntax = \"proto3\"; message {".to_vec());
-    world.files.insert("te.json".to_owned(), b"{\"te\": \"hunter2\"}".to_vec());
-    world.files.insert("m.json".to_owned(), b"{\"token\": hunter2}".to_vec());
+    let env = proto_env()
+        .file("bad.proto", "syntax = \"proto3\"; message {")
+        .file("te.json", "{\"te\": \"hunter2\"}")
+        .file("m.json", "{\"token\": hunter2}");
     let cases = [
         (json!({"Total": 1}), "with.Total: unknown field `Total`; known here: host, call"),
         (json!({"load-step": 5}), "with.load-step: is a setting of ghz that this task does not have"),
@@ -74,7 +74,7 @@ async fn wrong_values_are_refused_with_path_and_expectation() {
         (json!({"versionValues": [{"qps": "x"}]}), "with.versionValues[0].qps: "),
     ];
     for (fields, expected) in cases {
-        match world.run(base(&fields)).await {
+        match run_in(&env, base(&fields)).await {
             Err(TaskError::Input(error)) => {
                 let error = error.to_string();
                 assert!(error.starts_with(expected), "{fields}: {error}");
@@ -87,11 +87,9 @@ async fn wrong_values_are_refused_with_path_and_expectation() {
 
 #[tokio::test]
 async fn a_near_miss_is_told() {
-    let Err(TaskError::Input(error)) = World::default().run(base(&json!({"call": "Echo/Unary"}))).await else {
-        panic!()
-    };
+    let Err(TaskError::Input(error)) = run(base(&json!({"call": "Echo/Unary"}))).await else { panic!() };
     assert_eq!(error.hint.as_deref(), Some("did you mean `t.Echo/Unary`?"));
-    let Err(TaskError::Input(error)) = World::default().run(base(&json!({"skip-first": 1}))).await else { panic!() };
+    let Err(TaskError::Input(error)) = run(base(&json!({"skip-first": 1}))).await else { panic!() };
     assert_eq!(error.hint.as_deref(), Some("did you mean `skipFirst`?"));
 }
 

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::run::{load, outcomes, proto_env, record, run, run_in, samples, with};
 use super::server::{Server, answer, head, msg, trailers};
-use super::world::{World, load, record, samples, told, with};
 use crate::support::authority::Authority;
 
 async fn echo() -> Server {
@@ -28,7 +28,7 @@ async fn compressed_messages_arrive_whole() {
     let server = echo().await;
     let text = "again ".repeat(1000);
     let contribution = load(&server, "Unary", json!({"data": {"text": text}, "enable-compression": true})).await;
-    assert_eq!(told(&contribution), "OK×20");
+    assert_eq!(outcomes(&contribution), "OK×20");
     let (headers, messages) = server.seen().pop().unwrap();
     assert_eq!(headers["grpc-encoding"], "gzip");
     assert!(messages[0].len() > 6000 && record(&contribution).traffic.bytes_sent < Some(20 * 200));
@@ -38,7 +38,7 @@ async fn compressed_messages_arrive_whole() {
 async fn connections_are_shared_by_the_requests_in_flight() {
     let server = echo().await;
     let fields = json!({"total": 200, "concurrency": 20, "connections": 2});
-    assert_eq!(told(&load(&server, "Unary", fields).await), "OK×200");
+    assert_eq!(outcomes(&load(&server, "Unary", fields).await), "OK×200");
     assert_eq!(server.connections(), 2);
 }
 
@@ -48,7 +48,7 @@ async fn no_more_streams_are_open_than_the_server_takes() {
     settings.max_concurrent_streams(3);
     let server = Server::echo(None, settings).await;
     let contribution = load(&server, "Both", json!({"total": 100, "concurrency": 20, "data": [{}, {}]})).await;
-    assert_eq!(told(&contribution), "OK×100");
+    assert_eq!(outcomes(&contribution), "OK×100");
     assert!(server.most_at_once() <= 3, "{}", server.most_at_once());
     assert_eq!(server.connections(), 1);
 }
@@ -73,7 +73,7 @@ async fn requests_in_flight_at_the_end_are_cut_off_or_awaited_or_ignored() {
         let fields = json!({"duration": "300ms", "duration-stop": stop, "timeout": "1s", "qps": 0});
         let start = Instant::now();
         let contribution = load(&server, "Unary", fields).await;
-        assert_eq!(told(&contribution), expected, "{stop}");
+        assert_eq!(outcomes(&contribution), expected, "{stop}");
         assert_eq!(start.elapsed() > Duration::from_millis(900), stop == "wait", "{stop}: {:?}", start.elapsed());
     }
 }
@@ -99,8 +99,8 @@ async fn a_keepalive_that_is_not_answered_ends_the_connection() {
     });
     let with = json!({"host": host, "call": "t.Echo/Unary", "proto": "t.proto", "total": 2, "concurrency": 2,
         "timeout": "5s", "keepalive": "100ms", "allowInitialErrors": true});
-    let contribution = World::default().run(with).await.unwrap();
-    assert_eq!(told(&contribution), "closed×2");
+    let contribution = run(with).await.unwrap();
+    assert_eq!(outcomes(&contribution), "closed×2");
     held.abort();
 }
 
@@ -108,8 +108,7 @@ async fn a_keepalive_that_is_not_answered_ends_the_connection() {
 async fn tls_is_used_once_something_is_said_of_it() {
     let authority = Authority::new();
     let server = Server::echo(Some(authority.server(None)), h2::server::Builder::new()).await;
-    let mut world = World::default();
-    world.files.insert("ca.pem".to_owned(), authority.pem.clone().into_bytes());
+    let env = proto_env().file("ca.pem", authority.pem.clone());
     let port = server.address.port();
     for fields in [
         json!({"cacert": "ca.pem"}),
@@ -117,12 +116,12 @@ async fn tls_is_used_once_something_is_said_of_it() {
         json!({"insecure": false, "cacert": "ca.pem", "cname": "localhost"}),
         json!({"host": format!("localhost:{port}"), "cacert": "ca.pem"}),
     ] {
-        let contribution = world.run(with(&server, "Unary", fields.clone())).await.unwrap();
-        assert_eq!(told(&contribution), "OK×20", "{fields}");
+        let contribution = run_in(&env, with(&server, "Unary", fields.clone())).await.unwrap();
+        assert_eq!(outcomes(&contribution), "OK×20", "{fields}");
     }
     for fields in [json!({"insecure": false}), json!({"cacert": "ca.pem", "cname": "other.example"})] {
-        let contribution = world.run(with(&server, "Unary", fields.clone())).await.unwrap();
-        assert_eq!(told(&contribution), "tls×20", "{fields}");
+        let contribution = run_in(&env, with(&server, "Unary", fields.clone())).await.unwrap();
+        assert_eq!(outcomes(&contribution), "tls×20", "{fields}");
     }
 }
 
@@ -131,12 +130,12 @@ async fn a_client_certificate_is_shown() {
     let (authority, clients) = (Authority::new(), Authority::new());
     let server = Server::echo(Some(authority.server(Some(&clients))), h2::server::Builder::new()).await;
     let (certificate, key) = clients.issue();
-    let mut world = World::default();
-    world.files.insert("ca.pem".to_owned(), authority.pem.clone().into_bytes());
-    world.files.insert("cert.pem".to_owned(), certificate.pem().into_bytes());
-    world.files.insert("key.pem".to_owned(), key.serialize_pem().into_bytes());
+    let env = proto_env()
+        .file("ca.pem", authority.pem.clone())
+        .file("cert.pem", certificate.pem())
+        .file("key.pem", key.serialize_pem());
     let fields = json!({"cacert": "ca.pem", "cert": "cert.pem", "key": "key.pem"});
-    assert_eq!(told(&world.run(with(&server, "Unary", fields)).await.unwrap()), "OK×20");
+    assert_eq!(outcomes(&run_in(&env, with(&server, "Unary", fields)).await.unwrap()), "OK×20");
 }
 
 #[tokio::test]
@@ -155,7 +154,7 @@ async fn authority_and_unix_sockets_are_obeyed() {
         }
     });
     let fields = json!({"host": format!("unix:{}", path.display())});
-    assert_eq!(told(&load(&server, "Unary", fields).await), "OK×20");
+    assert_eq!(outcomes(&load(&server, "Unary", fields).await), "OK×20");
 }
 
 #[tokio::test]

@@ -3,18 +3,18 @@
 use serde_json::json;
 
 use super::world::World;
-use crate::fleet::crew::counting;
-use crate::support::service;
+use crate::fleet::peers::counting;
+use crate::support::scripted_server::ScriptedServer;
 
 /// Values of a short load with objectives.
 fn load(requests: u64) -> Vec<String> {
-    let url = format!("http.url=http://{}/", service::start());
+    let url = format!("http.url=http://{}/", ScriptedServer::good().address());
     let requests = format!("http.numRequests={requests},http.qps=100");
     let pairs = ["tasks={http,assess}", &url, &requests, "assess.SLOs.upper.http/error-count=0", "runner=job"];
     pairs.iter().flat_map(|pair| ["--set".to_owned(), (*pair).to_owned()]).collect()
 }
 
-fn launch(world: &World, group: &str, values: &[String], more: &[&str]) -> crate::support::cli::Said {
+fn launch(world: &World, group: &str, values: &[String], more: &[&str]) -> crate::support::cli_case::CliOutput {
     let args = ["launch", "-g", group].into_iter().chain(values.iter().map(String::as_str)).chain(more.iter().copied());
     world.k(args)
 }

@@ -2,42 +2,42 @@
 
 use serde_json::Value;
 
-use crate::support::cli::{Bench, Said};
+use crate::support::cli_case::{CliCase, CliOutput};
 use crate::support::transcript::transcript;
 
 /// A place without any kubeconfig.
-fn run(bench: &Bench, args: &[&str]) -> Said {
+fn run(bench: &CliCase, args: &[&str]) -> CliOutput {
     let mut command = bench.command();
     for name in ["KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"] {
         command.env_remove(name);
     }
-    Said::run(command.env("HOME", bench.path("")).args(args), &bench.path(""))
+    CliOutput::run(command.env("HOME", bench.path("")).args(args), &bench.path(""))
 }
 
 const GOOD: [&str; 6] = ["--set", "tasks={http}", "--set", "http.url=http://127.0.0.1:1/", "--set", "runner=job"];
 
-fn launch(bench: &Bench, more: &[&str]) -> Said {
+fn launch(bench: &CliCase, more: &[&str]) -> CliOutput {
     run(bench, &["k", "launch"].into_iter().chain(GOOD).chain(more.iter().copied()).collect::<Vec<_>>())
 }
 
 #[test]
 fn without_a_kubeconfig_the_next_step_is_told() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     for command in [vec!["k", "list"], vec!["k", "report"], vec!["k", "run"], vec!["k", "delete"], vec!["k", "log"]] {
         run(&bench, &command).snapshot(4);
     }
     launch(&bench, &[]).snapshot(4);
     let mut command = bench.command();
     command.env("KUBECONFIG", "/nowhere/a:/nowhere/b").args(["k", "list"]).env_remove("KUBERNETES_SERVICE_HOST");
-    let said = Said::run(&mut command, &bench.path(""));
+    let said = CliOutput::run(&mut command, &bench.path(""));
     said.snapshot(4);
 }
 
 #[test]
 fn a_kubeconfig_that_is_not_right_is_named() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let with = |text: &str, more: &[&str]| {
         bench.write(".kube/config", text);
         run(&bench, &["k", "list"].iter().chain(more).copied().collect::<Vec<_>>())
@@ -59,7 +59,7 @@ fn a_kubeconfig_that_is_not_right_is_named() {
 #[test]
 fn an_api_server_that_is_not_there_is_named_with_the_act() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let begun = std::time::Instant::now();
     let said = run(
         &bench,
@@ -73,7 +73,7 @@ fn an_api_server_that_is_not_there_is_named_with_the_act() {
 #[test]
 fn wrong_values_are_found_before_a_cluster_is_looked_for() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     launch(&bench, &["--set", "runner=cronjob"]).snapshot(2);
     launch(&bench, &["--set", "runner=cronjob", "--set", "cronjobSchedule=61 * * * *"]).snapshot(2);
     launch(&bench, &["--set", "runner=crnjob"]).snapshot(2);
@@ -92,7 +92,7 @@ fn wrong_values_are_found_before_a_cluster_is_looked_for() {
 #[test]
 fn a_dry_run_writes_the_manifests_and_hides_secrets() {
     let _transcript = transcript!();
-    let bench = Bench::new();
+    let bench = CliCase::new();
     let said = launch(&bench, &["--dry", "-g", "canary", "--set", "http.headers.Authorization=Bearer hunter2"]);
     said.snapshot(0);
     let text = bench.read("manifest.yaml");
@@ -119,7 +119,7 @@ fn a_dry_run_writes_the_manifests_and_hides_secrets() {
 
 #[test]
 fn the_commands_have_help_with_examples() {
-    let bench = Bench::new();
+    let bench = CliCase::new();
     for command in ["launch", "run", "assert", "report", "log", "delete", "list"] {
         let said = bench.run(["k", command, "--help"]);
         said.exits(0);

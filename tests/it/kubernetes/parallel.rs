@@ -14,13 +14,13 @@ use iter8::pipeline::RunEnd;
 use serde_json::{Value, json};
 
 use super::world::World;
-use crate::fleet::crew::{self, Document, Machine};
+use crate::fleet::peers::{self, Document, Peer};
 use crate::support::kubernetes::{Node, PATIENCE, block_on};
-use crate::support::service;
+use crate::support::scripted_server::ScriptedServer;
 
 /// Launches a load that `pods` make together.
 fn launch(world: &World, group: &str, pods: u32, load: &str, more: &[&str]) {
-    let url = format!("http.url=http://{}/", service::start());
+    let url = format!("http.url=http://{}/", ScriptedServer::good().address());
     let pods = format!("parallelism={pods}");
     let values = ["tasks={http,assess}", &url, load, "assess.SLOs.upper.http/error-count=0", "runner=job", &pods];
     let args = values.iter().chain(more).flat_map(|pair| ["--set", pair]);
@@ -192,8 +192,8 @@ fn loops_of_a_cronjob_with_several_pods_accumulate() {
 fn clocks_that_differ_by_an_hour_are_no_matter_to_pods_that_make_a_load_together() {
     let Some(world) = World::without_node() else { return };
     launch(&world, "skewed", 3, "http.numRequests=1", &["runner=none"]);
-    let url = format!("http://{}/", service::start());
-    let spec = crew::experiment(json!({"url": url, "numRequests": 150, "qps": 100}));
+    let url = format!("http://{}/", ScriptedServer::good().address());
+    let spec = peers::experiment(json!({"url": url, "numRequests": 150, "qps": 100}));
     let connection = Connection { client: world.cluster.client(), namespace: world.namespace.clone() };
     let shard = |index| ShardIndex {
         group: Group::new(&world.namespace, "skewed").unwrap(),
@@ -201,10 +201,10 @@ fn clocks_that_differ_by_an_hour_are_no_matter_to_pods_that_make_a_load_together
         share: Share::new(index, 3).unwrap(),
         start_timeout: PATIENCE,
     };
-    let machine = |hours| Machine { clock_ahead: chrono::TimeDelta::hours(hours), ..Machine::default() };
+    let peer = |hours| Peer { env: Peer::default().env.clock_ahead(chrono::TimeDelta::hours(hours)) };
     let document = Document::default();
     block_on(async {
-        let (first, second, third) = (machine(1), machine(0), machine(-1));
+        let (first, second, third) = (peer(1), peer(0), peer(-1));
         let fleets = [
             PodFleet::join(&connection, &shard(0)).await.unwrap().unwrap(),
             PodFleet::join(&connection, &shard(1)).await.unwrap().unwrap(),

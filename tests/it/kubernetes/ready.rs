@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::world::World;
-use crate::support::cli::Said;
-use crate::support::edge::{Edge, Fate};
+use crate::support::api_server_proxy::{ApiServerProxy, Fate};
+use crate::support::cli_case::CliOutput;
 
 /// Runs an experiment of this one task on this machine, in the namespace of the world.
-fn run(world: &World, values: &[&str]) -> Said {
+fn run(world: &World, values: &[&str]) -> CliOutput {
     let namespace = format!("ready.namespace={}", world.namespace);
     let values = ["tasks={ready}", &namespace].into_iter().chain(values.iter().copied());
     let mut command = world.command(["run"]);
     command.args(values.flat_map(|pair| ["--set", pair]));
-    Said::run(&mut command, &world.bench.path(""))
+    CliOutput::run(&mut command, &world.bench.path(""))
 }
 
 /// The same, and does something once it has said this on standard error.
-fn run_and(world: &World, values: &[&str], line: &str, act: impl FnOnce()) -> Said {
+fn run_and(world: &World, values: &[&str], line: &str, act: impl FnOnce()) -> CliOutput {
     use std::io::{BufRead, BufReader, Read};
     let namespace = format!("ready.namespace={}", world.namespace);
     let values = ["tasks={ready}", &namespace].into_iter().chain(values.iter().copied());
@@ -36,7 +36,7 @@ fn run_and(world: &World, values: &[&str], line: &str, act: impl FnOnce()) -> Sa
     said.read_to_string(&mut stderr).unwrap();
     let output =
         std::process::Output { status: child.wait().unwrap(), stdout: Vec::new(), stderr: stderr.into_bytes() };
-    Said::of(&command, output, &world.bench.path(""))
+    CliOutput::of(&command, output, &world.bench.path(""))
 }
 
 const DEPLOYMENT: &str = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: shop}, spec: {replicas: 0, selector: \
@@ -139,7 +139,7 @@ fn watches_that_end_expire_or_are_refused_for_a_while_are_begun_again() {
     let watches = Arc::new(AtomicU32::new(0));
     let gone = json!({"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 410,
         "reason": "Expired", "message": "too old resource version"}});
-    let edge = Edge::start(world.cluster, {
+    let edge = ApiServerProxy::start(world.cluster, {
         let watches = Arc::clone(&watches);
         move |_, path| {
             if !path.contains("watch=true") {
@@ -183,7 +183,7 @@ fn an_interrupted_wait_ends_and_is_no_failure() {
         std::thread::sleep(Duration::from_millis(20));
     }
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    let said = Said::of(&command, child.wait_with_output().unwrap(), &world.bench.path(""));
+    let said = CliOutput::of(&command, child.wait_with_output().unwrap(), &world.bench.path(""));
     said.expect(143, &["interrupted"]);
     assert_eq!(world.bench.document()["result"]["tasks"][0]["status"], "interrupted");
 }

@@ -46,7 +46,7 @@ fn launch(world: &World, models: &Models) {
     assert!(said.stdout.contains("as cronjob/default-1-cronjob"), "{said:#?}");
 }
 
-fn assert_all(world: &World) -> crate::support::cli::Said {
+fn assert_all(world: &World) -> crate::support::cli_case::CliOutput {
     world.k(["assert", "-c", "completed", "-c", "nofailure", "-c", "slos", "--timeout", "120s"])
 }
 

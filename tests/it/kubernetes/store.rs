@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::world::{World, document};
-use crate::support::edge::{Edge, Fate};
+use crate::support::api_server_proxy::{ApiServerProxy, Fate};
 use crate::support::kubernetes::{ControlPlane, Node};
-use crate::support::service;
+use crate::support::scripted_server::ScriptedServer;
 
 /// Launches an experiment that nothing runs: `requests` at 100 per second, after these tasks.
 fn launch(world: &World, group: &str, requests: u64, tasks: &str) {
-    let url = format!("http.url=http://{}/", service::start());
+    let url = format!("http.url=http://{}/", ScriptedServer::good().address());
     let load = format!("http.numRequests={requests},http.qps=100");
     let values = [tasks, &url, &load, "assess.SLOs.upper.http/error-count=0", "runner=none", "run=true"];
     let args = values.iter().flat_map(|pair| ["--set", pair]);
@@ -58,7 +58,7 @@ fn what_others_write_beside_the_document_stays() {
     // Before each second write of the run, somebody else is quicker.
     let (cluster, namespace) = (world.cluster, world.namespace.clone());
     let counts = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
-    let edge = Edge::start(cluster, {
+    let edge = ApiServerProxy::start(cluster, {
         let (counts, namespace) = (Arc::clone(&counts), namespace.clone());
         move |method, _| {
             if method == "PUT" && counts[0].fetch_add(1, Ordering::Relaxed) % 2 == 0 {
@@ -120,7 +120,7 @@ fn a_run_survives_a_restart_of_the_api_server() {
     // In a pod, whose permissions an API server that has just started does not know yet.
     if let Some(node) = Node::start(cluster) {
         let world = World::of(cluster);
-        let url = format!("http.url=http://{}/", service::start());
+        let url = format!("http.url=http://{}/", ScriptedServer::good().address());
         let values =
             ["tasks={http,ready}", &url, "http.numRequests=300,http.qps=100", "ready.service=late", "runner=job"];
         let args = values.iter().flat_map(|pair| ["--set", pair]);
@@ -154,7 +154,7 @@ fn an_api_server_that_asks_to_wait_or_is_in_trouble_is_asked_again() {
     let Some(world) = World::without_node() else { return };
     launch(&world, "busy", 10, "tasks={http,assess}");
     let times = Arc::new(Mutex::new(Vec::new()));
-    let edge = Edge::start(world.cluster, {
+    let edge = ApiServerProxy::start(world.cluster, {
         let times = Arc::clone(&times);
         move |method, path| {
             if method != "PUT" || !path.contains("/secrets/busy") {
@@ -183,7 +183,7 @@ fn answers_that_are_lost_are_not_written_twice() {
     let Some(world) = World::without_node() else { return };
     launch(&world, "lossy", 10, "tasks={http,assess}");
     let puts = Arc::new(AtomicU32::new(0));
-    let edge = Edge::start(world.cluster, {
+    let edge = ApiServerProxy::start(world.cluster, {
         let puts = Arc::clone(&puts);
         move |method, _| match method {
             "PUT" if puts.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => Fate::LoseAnswer,
@@ -250,7 +250,7 @@ fn credentials_of_a_plugin_are_used_and_its_failure_is_told() {
     let run = |command: &str| {
         let mut all = world.command(["k", "report", "-g", "plugin", "-n", &world.namespace]);
         all.env("KUBECONFIG", kubeconfig(command));
-        crate::support::cli::Said::run(&mut all, &world.bench.path(""))
+        crate::support::cli_case::CliOutput::run(&mut all, &world.bench.path(""))
     };
     run("cat credential.json").expect(4, &["cannot get secrets/plugin", &format!("{}:default", world.namespace)]);
     let said = run("cat credential.json; echo the session has ended >&2; exit 1");
@@ -264,7 +264,7 @@ fn a_proxy_of_the_environment_is_used_unless_the_server_is_excepted() {
     let run = |no_proxy: &str| {
         let mut command = world.command(["k", "list", "-n", &world.namespace]);
         command.env("HTTPS_PROXY", "http://localhost:9").env("NO_PROXY", no_proxy).env_remove("no_proxy");
-        crate::support::cli::Said::run(&mut command, &world.bench.path(""))
+        crate::support::cli_case::CliOutput::run(&mut command, &world.bench.path(""))
     };
     run("example.com,127.0.0.0/8").expect(0, &["there is no experiment"]);
     run("example.com").expect(4, &["the API server can't be reached"]);

@@ -7,15 +7,15 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::support::cli::{Bench, Said};
-use crate::support::edge::Edge;
+use crate::support::api_server_proxy::ApiServerProxy;
+use crate::support::cli_case::{CliCase, CliOutput};
 use crate::support::kubernetes::{ControlPlane, Node, PATIENCE};
 
 /// A namespace of the shared cluster.
 pub struct World {
     pub cluster: &'static ControlPlane,
     pub namespace: String,
-    pub bench: Bench,
+    pub bench: CliCase,
     pub kubeconfig: PathBuf,
 }
 
@@ -34,7 +34,7 @@ impl World {
     /// A namespace of this cluster.
     pub fn of(cluster: &'static ControlPlane) -> Self {
         let namespace = cluster.namespace();
-        Self { cluster, namespace, bench: Bench::new(), kubeconfig: cluster.kubeconfig() }
+        Self { cluster, namespace, bench: CliCase::new(), kubeconfig: cluster.kubeconfig() }
     }
 
     /// The same for whoever this kubeconfig belongs to.
@@ -43,7 +43,7 @@ impl World {
     }
 
     /// The same, where the program reaches the cluster through this edge.
-    pub fn through(self, edge: &Edge) -> Self {
+    pub fn through(self, edge: &ApiServerProxy) -> Self {
         let text = format!(
             "clusters: [{{name: c, cluster: {{server: '{}'}}}}]\ncurrent-context: x\n\
              contexts: [{{name: x, context: {{cluster: c}}}}]\n",
@@ -61,10 +61,10 @@ impl World {
     }
 
     /// Runs `iter8 k`, in the namespace.
-    pub fn k<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Said {
+    pub fn k<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> CliOutput {
         let mut command = self.command(["k"]);
         command.args(args).args(["-n", &self.namespace]);
-        Said::run(&mut command, &self.bench.path(""))
+        CliOutput::run(&mut command, &self.bench.path(""))
     }
 
     /// Starts `iter8 k` in the namespace.
@@ -143,8 +143,8 @@ pub struct Running {
 
 impl Running {
     /// Waits for its end.
-    pub fn end(mut self) -> Said {
-        Said::of(&self.command, self.child.take().unwrap().wait_with_output().unwrap(), &self.directory)
+    pub fn end(mut self) -> CliOutput {
+        CliOutput::of(&self.command, self.child.take().unwrap().wait_with_output().unwrap(), &self.directory)
     }
 }
 

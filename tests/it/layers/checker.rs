@@ -46,7 +46,7 @@ fn a_lower_layer_naming_a_higher_one_fails_however_it_is_written() {
     for code in [
         "use crate::cli::X;",
         "use crate::{model::Y, cli::{X}};",
-        "use super::super::cli::X;",
+        "use super::super::cli_case::X;",
         "fn f() { crate::cli::x(); }",
         "fn f() { println!(\"{}\", crate::cli::x()); }",
         "fn f(x: &dyn Fn(crate::cli::X)) {}",

@@ -10,8 +10,8 @@ use iter8::ports::fleet::{BarrierResult, Entry, Fleet, FleetError, MemberShard, 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// What all machines see.
-pub struct Ground {
+/// What all peers see.
+pub struct InMemoryFleet {
     count: usize,
     patience: Duration,
     state: Mutex<State>,
@@ -34,16 +34,16 @@ struct State {
     gathered: BTreeSet<LoadPlace>,
 }
 
-impl Ground {
-    /// So many machines, which wait that long for each other.
+impl InMemoryFleet {
+    /// So many peers, which wait that long for each other.
     pub fn new(count: usize, patience: Duration) -> Arc<Self> {
         Arc::new(Self { count, patience, state: Mutex::default(), changed: Notify::new() })
     }
 
-    /// A machine; each call is a new attempt at being it.
+    /// A peer; each call is a new attempt at being it.
     pub fn member(self: &Arc<Self>, index: usize) -> Member {
         let share = Share::new(index, self.count).unwrap();
-        Member { ground: Arc::clone(self), share, own: Mutex::default() }
+        Member { shared: Arc::clone(self), share, own: Mutex::default() }
     }
 
     /// The coordinator is lost, and a new one begins.
@@ -55,7 +55,7 @@ impl Ground {
         self.changed.notify_waiters();
     }
 
-    /// What was handed in of all loads, by machine.
+    /// What was handed in of all loads, by peer.
     pub fn reports(&self) -> Vec<(LoadPlace, usize, ShardReport)> {
         let state = self.state();
         let of = |(place, report): (&LoadPlace, &BTreeMap<usize, ShardReport>)| {
@@ -98,9 +98,9 @@ impl Ground {
     }
 }
 
-/// One attempt at being a machine.
+/// One attempt at being a peer.
 pub struct Member {
-    ground: Arc<Ground>,
+    shared: Arc<InMemoryFleet>,
     share: Share,
     own: Mutex<Own>,
 }
@@ -118,20 +118,20 @@ impl Member {
     }
 
     async fn open(&self, place: LoadPlace) -> BarrierResult {
-        let ground = &self.ground;
-        ground.change(|state| {
+        let shared = &self.shared;
+        shared.change(|state| {
             state.place = Some(place);
             state.arrived.entry(place).or_default().insert(0);
         });
-        let all_here = ground.wait(|state| (state.arrived[&place].len() == ground.count).then_some(()));
-        let _ = tokio::time::timeout(ground.patience, all_here).await;
-        let started = ground.change(|state| {
+        let all_here = shared.wait(|state| (state.arrived[&place].len() == shared.count).then_some(()));
+        let _ = tokio::time::timeout(shared.patience, all_here).await;
+        let started = shared.change(|state| {
             let here = state.arrived[&place].clone();
             state.started.insert(place, here.clone());
             here
         });
-        let reason = format!("did not come to the start within {:?}", ground.patience);
-        let missing = ground.others().filter(|index| !started.contains(index));
+        let reason = format!("did not come to the start within {:?}", shared.patience);
+        let missing = shared.others().filter(|index| !started.contains(index));
         BarrierResult {
             entry: Entry::OnTime,
             missing: missing.map(|index| Missing { index, reason: reason.clone() }).collect(),
@@ -140,9 +140,9 @@ impl Member {
 
     async fn join(&self, place: LoadPlace) -> Result<BarrierResult, FleetError> {
         let (index, session) = (self.share.index(), self.own.lock().unwrap().session);
-        self.ground.change(|state| state.arrived.entry(place).or_default().insert(index));
+        self.shared.change(|state| state.arrived.entry(place).or_default().insert(index));
         let load = LoadPlace { phase: LoadPhase::Load, ..place };
-        let entry = self.ground.wait(|state| {
+        let entry = self.shared.wait(|state| {
             if state.session != session {
                 return Some(Err(FleetError::Restarted));
             }
@@ -163,14 +163,14 @@ impl Member {
 
     /// What the coordinator gets.
     async fn all(&self, place: LoadPlace) -> Vec<MemberShard> {
-        let ground = &self.ground;
-        let all_handed = ground.wait(|state| {
+        let shared = &self.shared;
+        let all_handed = shared.wait(|state| {
             let report = &state.report[&place];
             let has_handed = |index: &usize| report.contains_key(index);
             state.arrived[&place].iter().all(has_handed).then_some(())
         });
-        let _ = tokio::time::timeout(ground.patience, all_handed).await;
-        ground.change(|state| {
+        let _ = tokio::time::timeout(shared.patience, all_handed).await;
+        shared.change(|state| {
             state.gathered.insert(place);
             let one = |index| {
                 let report = state.report[&place].get(&index).cloned();
@@ -182,7 +182,7 @@ impl Member {
                     report: report.ok_or_else(|| reason.to_owned()),
                 }
             };
-            ground.others().map(one).collect()
+            shared.others().map(one).collect()
         })
     }
 }
@@ -207,7 +207,7 @@ impl Fleet for Member {
         let index = self.share.index();
         let session = self.own.lock().unwrap().session;
         Box::pin(async move {
-            let is_current = self.ground.change(|state| {
+            let is_current = self.shared.change(|state| {
                 let is_current = self.is_coordinator() || state.session == session;
                 if is_current {
                     let text = serde_json::to_string(own).unwrap();
@@ -226,7 +226,7 @@ impl Fleet for Member {
 
     fn next_task(&self) -> BoxFuture<'_, Result<Option<usize>, FleetError>> {
         Box::pin(async move {
-            let next = self.ground.wait(|state| {
+            let next = self.shared.wait(|state| {
                 let mut own = self.own.lock().unwrap();
                 if state.session != own.session {
                     own.last = None;
@@ -245,7 +245,7 @@ impl Fleet for Member {
     }
 
     fn finish(&self) -> BoxFuture<'_, Result<(), FleetError>> {
-        self.ground.change(|state| {
+        self.shared.change(|state| {
             state.is_over = true;
             state.recalled.cancel();
         });

@@ -1,20 +1,20 @@
 //! What the integration tests share.
 
-pub mod authority;
-pub mod cli;
 #[cfg(target_os = "linux")]
-pub mod edge;
+pub mod api_server_proxy;
+pub mod authority;
+pub mod cli_case;
+pub mod echo_server;
+pub mod env;
 pub mod files;
 pub mod fleet;
-pub mod hostile;
 #[cfg(target_os = "linux")]
 pub mod kubernetes;
 pub mod markdown;
-pub mod mirror;
+pub mod misbehaving_server;
 pub mod module_tree;
 pub mod prometheus;
 pub mod rust_source;
-pub mod scripted;
-pub mod service;
+pub mod scripted_server;
 pub mod tools;
 pub mod transcript;

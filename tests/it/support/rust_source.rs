@@ -59,7 +59,8 @@ fn walk(stream: TokenStream, inside: &[String], scan: &mut Scan) -> usize {
         at = match &tokens[at] {
             TokenTree::Punct(punct) if punct.as_char() == '#' && is_test_attribute(tokens.get(at + 1)) => {
                 let end = item_end(&tokens, at);
-                test_lines += line(&tokens[end - 1], Edge::End) - line(&tokens[at], Edge::Start) + 1;
+                test_lines +=
+                    line(&tokens[end - 1], ApiServerProxy::End) - line(&tokens[at], ApiServerProxy::Start) + 1;
                 scan.test_modules.extend(declared_module(&tokens[at..end]));
                 end
             }
@@ -100,7 +101,7 @@ fn path(tokens: &[TokenTree], at: usize, inside: &[String], scan: &mut Scan) -> 
         }
     }
     let is_macro = is_punct(tokens.get(next), '!') && matches!(tokens.get(next + 1), Some(TokenTree::Group(_)));
-    let line = line(&tokens[at], Edge::Start);
+    let line = line(&tokens[at], ApiServerProxy::Start);
     scan.mentions.push(Mention { path: segments, line, inside: inside.to_vec(), is_macro, bound_as: None });
     next
 }
@@ -132,7 +133,7 @@ fn use_trees(tokens: &[TokenTree], prefix: &[String], inside: &[String], scan: &
         }
         if is_leaf {
             let bound_as = bound_as.or_else(|| segments.last().cloned());
-            let line = line(&tree[0], Edge::Start);
+            let line = line(&tree[0], ApiServerProxy::Start);
             scan.mentions.push(Mention { path: segments, line, inside: inside.to_vec(), is_macro: false, bound_as });
         }
     }
@@ -193,15 +194,15 @@ fn is_path_separator(tokens: &[TokenTree], at: usize) -> bool {
         && is_punct(tokens.get(at + 1), ':')
 }
 
-enum Edge {
+enum ApiServerProxy {
     Start,
     End,
 }
 
-fn line(token: &TokenTree, edge: Edge) -> usize {
+fn line(token: &TokenTree, edge: ApiServerProxy) -> usize {
     match edge {
-        Edge::Start => token.span().start().line,
-        Edge::End => token.span().end().line,
+        ApiServerProxy::Start => token.span().start().line,
+        ApiServerProxy::End => token.span().end().line,
     }
 }
 

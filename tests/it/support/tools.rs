@@ -1,10 +1,10 @@
 //! Real programs that tests compare with or run against.
 
 use std::env;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Where the program `name` is: what the environment variable of its name in capitals says (`HELM`), else the project's own
-/// `.tools/bin`, else the search path.
+/// Path of a program: from the environment variable of its name in capitals (`HELM`), `.tools/bin` or `PATH`, in this order.
 pub fn tool(name: &str) -> Option<PathBuf> {
     let variable = name.to_uppercase().replace('-', "_");
     if let Some(path) = env::var_os(variable).filter(|path| !path.is_empty()) {
@@ -15,20 +15,31 @@ pub fn tool(name: &str) -> Option<PathBuf> {
     std::iter::once(own).chain(env::split_paths(&path)).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
-/// The same for a test that can't do without: a missing program is named, and fails the test where `CI` is set.
+/// Path of a program that the test needs. Skips the test without it.
 pub fn needed(name: &str) -> Option<PathBuf> {
     let found = tool(name);
     if found.is_none() {
         let variable = name.to_uppercase().replace('-', "_");
         let message = format!("{name} is missing: not in ${variable}, .tools/bin or $PATH; `make test` installs it");
-        assert!(env::var_os("CI").is_none(), "{message}");
-        eprintln!("SKIPPED: {message}");
+        skip(&message);
     }
     found
 }
 
-/// The directory that has the programs of a control plane: `$KUBEBUILDER_ASSETS`, else `/usr/local/kubebuilder/bin`, if it has them
-/// all, else the project's own `.tools/bin`. All are taken from one place, because they may not differ in version.
+/// Skips the rest of a test. Fails it if `CI` is set; else the summary of `scripts/test` shows the test and the reason.
+pub fn skip(reason: &str) {
+    assert!(env::var_os("CI").is_none(), "{reason}");
+    let line = format!("{}: {reason}", std::thread::current().name().unwrap_or("a test"));
+    eprintln!("SKIPPED {line}");
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/skipped");
+    // Without `.tools`, nobody shows the list.
+    if let Ok(mut list) = std::fs::OpenOptions::new().append(true).create(true).open(list) {
+        let _ = writeln!(list, "{line}");
+    }
+}
+
+/// Directory with the programs of a control plane: `$KUBEBUILDER_ASSETS` (default `/usr/local/kubebuilder/bin`) if it has them all,
+/// else `.tools/bin`. Never a mixture, because their versions must agree.
 pub fn control_plane() -> Option<PathBuf> {
     let assets = env::var_os("KUBEBUILDER_ASSETS").filter(|path| !path.is_empty());
     let assets = assets.map_or_else(|| PathBuf::from("/usr/local/kubebuilder/bin"), PathBuf::from);
@@ -38,8 +49,7 @@ pub fn control_plane() -> Option<PathBuf> {
     if found.is_none() {
         let message = "the control plane is missing: not in $KUBEBUILDER_ASSETS, /usr/local/kubebuilder/bin or .tools/bin; \
                        `make test` builds it";
-        assert!(env::var_os("CI").is_none(), "{message}");
-        eprintln!("SKIPPED: {message}");
+        skip(message);
     }
     found
 }

@@ -1,13 +1,13 @@
 //! Snapshots of what the program says: one file per test with the calls that the test adds, in their order.
 //!
-//! A test opens its transcript with `let _transcript = transcript!();` and adds calls with [`Said::snapshot`]. When the test ends, the
+//! A test opens its transcript with `let _transcript = transcript!();` and adds calls with [`CliOutput::snapshot`]. When the test ends, the
 //! transcript is compared with `tests/it/snapshots/<module>/<test>.snap`. After a change of wording, run the tests with
 //! `INSTA_UPDATE=always` and review the difference in Git. With `CI` set, a snapshot that is missing or differs is never written.
 
 use std::cell::RefCell;
 use std::fmt::Write;
 
-use super::cli::Said;
+use super::cli_case::CliOutput;
 
 thread_local! {
     static OPEN: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -74,7 +74,7 @@ impl Drop for Transcript {
 
 /// Adds a call to the transcript that is open on this thread.
 #[track_caller]
-pub fn add(said: &Said) {
+pub fn add(said: &CliOutput) {
     OPEN.with_borrow_mut(|open| {
         let text = open.as_mut().expect("NO TRANSCRIPT: this test needs `let _transcript = transcript!();`");
         if !text.is_empty() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::ControlPlane;
-use crate::support::cli::Said;
+use crate::support::cli_case::CliOutput;
 
 impl ControlPlane {
     /// The command, for someone to whom nothing is forbidden.
@@ -20,7 +20,7 @@ impl ControlPlane {
     }
 
     /// Runs kubectl.
-    pub fn kubectl(&self, args: &[&str]) -> Said {
+    pub fn kubectl(&self, args: &[&str]) -> CliOutput {
         self.kubectl_with_input(args, "")
     }
 
@@ -33,13 +33,13 @@ impl ControlPlane {
     }
 
     /// Runs kubectl with this on its standard input.
-    pub fn kubectl_with_input(&self, args: &[&str], input: &str) -> Said {
+    pub fn kubectl_with_input(&self, args: &[&str], input: &str) -> CliOutput {
         let mut command = self.kubectl_command();
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // A kubectl that does not read its input closes the pipe.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        Said::of(&command, child.wait_with_output().unwrap(), self.directory.path())
+        CliOutput::of(&command, child.wait_with_output().unwrap(), self.directory.path())
     }
 
     /// Applies objects of a namespace, as YAML, on the server's side.

@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// What the server does with one request.
 #[derive(Clone, Debug)]
-pub enum Act {
+pub enum Behavior {
     /// Writes these bytes and goes on.
     Write(Vec<u8>),
     /// Writes these bytes and closes the connection.
@@ -32,8 +32,8 @@ pub fn answer(status: u16, headers: &str, body: &str) -> Vec<u8> {
 }
 
 /// A good answer of two bytes.
-pub fn ok() -> Act {
-    Act::Write(answer(200, "", "ok"))
+pub fn ok() -> Behavior {
+    Behavior::Write(answer(200, "", "ok"))
 }
 
 /// One request as it arrived.
@@ -51,7 +51,7 @@ pub struct Arrival {
     pub body: Vec<u8>,
 }
 
-type Script = dyn Fn(&Arrival) -> Act + Send + Sync;
+type Script = dyn Fn(&Arrival) -> Behavior + Send + Sync;
 
 struct State {
     script: Box<Script>,
@@ -74,19 +74,19 @@ impl State {
 }
 
 /// A running server; it ends with the runtime.
-pub struct Hostile {
+pub struct MisbehavingServer {
     pub address: SocketAddr,
     state: Arc<State>,
 }
 
-impl Hostile {
+impl MisbehavingServer {
     /// Starts a server that does the same to every request.
-    pub async fn always(act: Act) -> Self {
+    pub async fn always(act: Behavior) -> Self {
         Self::start(move |_| act.clone(), None, None).await
     }
 
     /// Starts a server that decides request by request.
-    pub async fn scripted(script: impl Fn(&Arrival) -> Act + Send + Sync + 'static) -> Self {
+    pub async fn scripted(script: impl Fn(&Arrival) -> Behavior + Send + Sync + 'static) -> Self {
         Self::start(script, None, None).await
     }
 
@@ -103,13 +103,13 @@ impl Hostile {
     /// Starts a server that speaks TLS and decides request by request.
     pub async fn secure_scripted(
         config: rustls::ServerConfig,
-        script: impl Fn(&Arrival) -> Act + Send + Sync + 'static,
+        script: impl Fn(&Arrival) -> Behavior + Send + Sync + 'static,
     ) -> Self {
         Self::start(script, None, Some(TlsAcceptor::from(Arc::new(config)))).await
     }
 
     async fn start(
-        script: impl Fn(&Arrival) -> Act + Send + Sync + 'static,
+        script: impl Fn(&Arrival) -> Behavior + Send + Sync + 'static,
         stall: Option<(Duration, Duration)>,
         tls: Option<TlsAcceptor>,
     ) -> Self {
@@ -190,22 +190,22 @@ async fn serve(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), state: &State
             tokio::time::sleep(to - since_first).await;
         }
         match (state.script)(&arrival) {
-            Act::Write(bytes) => drop(stream.write_all(&bytes).await),
-            Act::WriteAndClose(bytes) => {
+            Behavior::Write(bytes) => drop(stream.write_all(&bytes).await),
+            Behavior::WriteAndClose(bytes) => {
                 let _ = stream.write_all(&bytes).await;
                 let _ = stream.shutdown().await;
                 return End::Closed;
             }
-            Act::WriteAndReset(bytes) => {
+            Behavior::WriteAndReset(bytes) => {
                 let _ = stream.write_all(&bytes).await;
                 return End::Reset;
             }
-            Act::WriteAndLeave(bytes, pause) => {
+            Behavior::WriteAndLeave(bytes, pause) => {
                 let _ = stream.write_all(&bytes).await;
                 tokio::time::sleep(pause).await;
                 return End::Closed;
             }
-            Act::Drip(bytes, pause) => {
+            Behavior::Drip(bytes, pause) => {
                 for byte in bytes {
                     if stream.write_all(&[byte]).await.is_err() {
                         return End::Closed;
@@ -213,7 +213,7 @@ async fn serve(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), state: &State
                     tokio::time::sleep(pause).await;
                 }
             }
-            Act::Silent => {
+            Behavior::Silent => {
                 let _ = stream.read(&mut [0; 1]).await;
                 return End::Closed;
             }

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Longest wait for something that must come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub struct Scripted {
+pub struct ScriptedServer {
     address: SocketAddr,
     seen: Arc<Seen>,
 }
@@ -29,6 +29,8 @@ struct State {
     received: String,
     /// The requests in `received`.
     kept: Vec<Request>,
+    /// Requests so far by method, path and parameters.
+    repeats: BTreeMap<(String, String, BTreeMap<String, String>), usize>,
     /// Bytes of floods that were taken.
     flooded: u64,
 }
@@ -42,7 +44,7 @@ pub struct Request {
     pub params: BTreeMap<String, String>,
     pub head: String,
     pub body: String,
-    /// How many requests with this method, path and parameters came before, as far as they are kept.
+    /// Number of earlier requests with this method, path and parameters.
     pub earlier: usize,
 }
 
@@ -91,10 +93,6 @@ impl Request {
         self.params.get(name).map(String::as_str).unwrap_or_default()
     }
 
-    fn is_as(&self, other: &Self) -> bool {
-        (&self.method, &self.path, &self.params) == (&other.method, &other.path, &other.params)
-    }
-
     fn read(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let mut words = head.split_whitespace();
@@ -117,10 +115,15 @@ impl Request {
 
 type Script = dyn Fn(&Request) -> Reply + Send + Sync;
 
-impl Scripted {
+impl ScriptedServer {
     /// Answers every request with this status and body, and keeps the connection.
     pub fn answers(status: &str, body: &str) -> Self {
         Self::always(Reply::plain(status, body))
+    }
+
+    /// A server that answers every request well.
+    pub fn good() -> Self {
+        Self::answers("200 OK", "{\"ok\":true}\n")
     }
 
     /// Announces 1,000 bytes, sends 3, closes.
@@ -219,7 +222,10 @@ fn converse(mut stream: impl Read + Write, script: &Script, seen: &Seen) {
             let text: String = pending.drain(..length).collect();
             let mut request = Request::read(&text);
             let mut state = seen.state.lock().unwrap();
-            request.earlier = state.kept.iter().filter(|other| request.is_as(other)).count();
+            let key = (request.method.clone(), request.path.clone(), request.params.clone());
+            let repeats = state.repeats.entry(key).or_default();
+            request.earlier = *repeats;
+            *repeats += 1;
             state.requests += 1;
             if state.received.len() < 64 << 10 {
                 state.received.push_str(&text);

@@ -24,11 +24,11 @@ pub enum Fate {
 }
 
 /// A running edge.
-pub struct Edge {
+pub struct ApiServerProxy {
     address: SocketAddr,
 }
 
-impl Edge {
+impl ApiServerProxy {
     /// Starts one before this cluster; `decide` is asked for each request, by method and path with query.
     pub fn start(cluster: &ControlPlane, decide: impl Fn(&str, &str) -> Fate + Send + Sync + 'static) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -11,13 +11,13 @@ use super::transcript;
 pub const ITER8: &str = env!("CARGO_BIN_EXE_iter8");
 
 /// A temporary directory in which the program runs.
-pub struct Bench {
+pub struct CliCase {
     directory: tempfile::TempDir,
 }
 
 /// One call of the program: arguments in; exit code, standard output and standard error out.
 #[derive(Debug)]
-pub struct Said {
+pub struct CliOutput {
     /// The program's name and the arguments.
     pub command: Vec<String>,
     pub code: Option<i32>,
@@ -25,7 +25,7 @@ pub struct Said {
     pub stderr: String,
 }
 
-impl Bench {
+impl CliCase {
     pub fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap() }
     }
@@ -61,21 +61,21 @@ impl Bench {
         command
     }
 
-    pub fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Said {
+    pub fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> CliOutput {
         self.run_with_input(args, "")
     }
 
-    pub fn run_with_input<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>, input: &str) -> Said {
+    pub fn run_with_input<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>, input: &str) -> CliOutput {
         let mut command = self.command();
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // A program that does not read its input closes the pipe.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        Said::of(&command, child.wait_with_output().unwrap(), self.directory.path())
+        CliOutput::of(&command, child.wait_with_output().unwrap(), self.directory.path())
     }
 }
 
-impl Said {
+impl CliOutput {
     /// Runs a command to its end. `directory` is called `<dir>` in its output.
     pub fn run(command: &mut Command, directory: &Path) -> Self {
         let output = command.output().unwrap();
@@ -113,7 +113,7 @@ impl Said {
     }
 
     /// Fails unless the call ended with this exit code and standard error holds each of these texts. For output that differs from run
-    /// to run; else [`Said::snapshot`].
+    /// to run; else [`CliOutput::snapshot`].
     #[track_caller]
     pub fn expect(&self, code: i32, texts: &[&str]) -> &Self {
         self.exits(code);

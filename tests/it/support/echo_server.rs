@@ -37,21 +37,21 @@ struct State {
 }
 
 /// A running server; it ends with the runtime.
-pub struct Mirror {
+pub struct EchoServer {
     pub address: SocketAddr,
     state: Arc<State>,
 }
 
 /// What a server can be besides plain.
 #[derive(Default)]
-pub struct Kind {
+pub struct EchoOptions {
     pub tls: Option<rustls::ServerConfig>,
     pub crowd: Option<usize>,
     pub is_ipv6: bool,
 }
 
-impl Mirror {
-    pub async fn start(kind: Kind) -> Self {
+impl EchoServer {
+    pub async fn start(kind: EchoOptions) -> Self {
         let listener = TcpListener::bind(if kind.is_ipv6 { "[::1]:0" } else { "127.0.0.1:0" }).await.unwrap();
         let address = listener.local_addr().unwrap();
         let crowd = kind.crowd.map(tokio::sync::Barrier::new);

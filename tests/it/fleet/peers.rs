@@ -1,112 +1,39 @@
-//! Machines with an outside world of their own, the coordinator's document, and the run of an experiment on all of them.
+//! Peers with an outside world of their own, the coordinator's document, and the run of an experiment on all of them.
 
-use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use iter8::model::document::{Experiment, TaskRecord, TaskSpec};
 use iter8::model::load::LoadRecord;
 use iter8::pipeline::{PipelineError, Prepared, ResultPolicy, RunEnd, prepare};
 use iter8::ports::fleet::Fleet;
-use iter8::ports::{
-    BoxFuture, Clock, DocumentStore, Env, Event, Files, Observer, ScriptEnd, Shell, StoreError, Web, WebError,
-    WebRequest, WebResponse,
-};
+use iter8::ports::{BoxFuture, DocumentStore, Event, StoreError};
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
-use crate::support::fleet::Ground;
-use crate::support::scripted::{Reply, Scripted};
+use crate::support::env::TestEnv;
+use crate::support::fleet::InMemoryFleet;
+use crate::support::scripted_server::{Reply, ScriptedServer};
 
-/// How long machines wait for each other where one of them does not come.
+/// How long peers wait for each other where one of them does not come.
 pub const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// Longest run of a test.
 pub const LONGEST: Duration = Duration::from_secs(60);
 
-/// A machine's outside world.
-pub struct Machine {
-    /// Whether its files can be read.
-    pub has_files: bool,
-    /// How far its clock is ahead of the others'.
-    pub clock_ahead: TimeDelta,
-    pub stop: CancellationToken,
-    pub events: Mutex<Vec<Event>>,
+/// One process of the fleet, with an environment of its own.
+pub struct Peer {
+    pub env: TestEnv,
 }
 
-impl Default for Machine {
+impl Default for Peer {
     fn default() -> Self {
-        Self {
-            has_files: true,
-            clock_ahead: TimeDelta::zero(),
-            stop: CancellationToken::new(),
-            events: Mutex::default(),
-        }
+        Self { env: TestEnv::default().file("p", "payload") }
     }
 }
 
-impl Files for Machine {
-    fn read(&self, _: &str, _: u64) -> io::Result<Vec<u8>> {
-        if self.has_files { Ok(b"payload".to_vec()) } else { Err(io::ErrorKind::NotFound.into()) }
-    }
-
-    fn env(&self, _: &str) -> Option<String> {
-        None
-    }
-}
-
-impl Web for Machine {
-    fn send(&self, _: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
-        panic!("no test asks for anything outside the load")
-    }
-}
-
-impl Shell for Machine {
-    fn run<'a>(
-        &'a self,
-        _: &'a str,
-        _: Duration,
-        _: &'a (dyn Fn(&str) + Send + Sync),
-        _: &'a CancellationToken,
-    ) -> BoxFuture<'a, io::Result<ScriptEnd>> {
-        Box::pin(async { Ok(ScriptEnd::Exited(0)) })
-    }
-}
-
-impl Clock for Machine {
-    fn now(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_000_000, 0).unwrap() + self.clock_ahead
-    }
-
-    fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
-        Box::pin(tokio::time::sleep(duration))
-    }
-}
-
-impl Observer for Machine {
-    fn observe(&self, event: Event) {
-        self.events.lock().unwrap().push(event);
-    }
-}
-
-impl Machine {
-    fn world<'a>(&'a self, fleet: Option<&'a dyn Fleet>) -> Env<'a> {
-        Env {
-            clock: self,
-            web: self,
-            shell: self,
-            files: self,
-            cluster: &iter8::adapters::kubernetes::NoCluster,
-            observer: self,
-            recording: None,
-            fleet,
-            stop: self.stop.clone(),
-        }
-    }
-
+impl Peer {
     /// Runs the pipeline, as the coordinator or alone.
     pub async fn run(
         &self,
@@ -114,25 +41,25 @@ impl Machine {
         fleet: Option<&dyn Fleet>,
         document: &Document,
     ) -> Result<RunEnd, PipelineError> {
-        prepared(spec).run(ResultPolicy::Fresh, document, &self.world(fleet)).await
+        prepared(spec).run(ResultPolicy::Fresh, document, &self.env.env(fleet)).await
     }
 
     /// Assists as that member.
     pub async fn assist(&self, spec: &Value, fleet: &dyn Fleet) -> Result<RunEnd, PipelineError> {
-        prepared(spec).assist(fleet, &self.world(None)).await
+        prepared(spec).assist(fleet, &self.env.env(None)).await
     }
 
-    /// Waits until a load of this machine has been under way for a while.
+    /// Waits until a load of this peer has been under way for a while.
     pub async fn wait_for_load(&self) {
         let is_under_way = |event: &Event| matches!(event, Event::Load { progress, .. } if progress.elapsed > Duration::from_millis(200));
-        while !self.events.lock().unwrap().iter().any(is_under_way) {
+        while !self.env.events.lock().unwrap().iter().any(is_under_way) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
     /// Lines in its log.
     pub fn log(&self) -> Vec<String> {
-        let events = self.events.lock().unwrap();
+        let events = self.env.events.lock().unwrap();
         let line = |event: &Event| match event {
             Event::TaskLog { line, .. } => Some(line.clone()),
             _ => None,
@@ -143,7 +70,7 @@ impl Machine {
 
 fn prepared(spec: &Value) -> Prepared {
     let spec: Vec<TaskSpec> = serde_json::from_value(spec.clone()).unwrap();
-    prepare(Experiment { spec, ..Experiment::default() }, &Machine::default()).unwrap()
+    prepare(Experiment { spec, ..Experiment::default() }, &Peer::default().env).unwrap()
 }
 
 /// The document, as it was last saved.
@@ -195,12 +122,12 @@ pub fn experiment(http: Value) -> Value {
     ])
 }
 
-/// Runs an experiment on so many machines; each of the assistants ends as the run is over.
-pub async fn run_all(ground: &Arc<Ground>, count: usize, spec: &Value) -> Document {
+/// Runs an experiment on so many peers; each of the assistants ends as the run is over.
+pub async fn run_all(shared: &Arc<InMemoryFleet>, count: usize, spec: &Value) -> Document {
     let document = Document::default();
-    let (first, coordinator) = (Machine::default(), ground.member(0));
-    let assistants: Vec<_> = (1..count).map(|index| (Machine::default(), ground.member(index))).collect();
-    let assist = join_all(assistants.iter().map(|(machine, member)| machine.assist(spec, member)));
+    let (first, coordinator) = (Peer::default(), shared.member(0));
+    let assistants: Vec<_> = (1..count).map(|index| (Peer::default(), shared.member(index))).collect();
+    let assist = join_all(assistants.iter().map(|(peer, member)| peer.assist(spec, member)));
     let all = async { tokio::join!(first.run(spec, Some(&coordinator), &document), assist) };
     let (end, ends) = tokio::time::timeout(LONGEST, all).await.unwrap();
     assert_eq!(end.unwrap(), RunEnd::Completed);
@@ -211,10 +138,10 @@ pub async fn run_all(ground: &Arc<Ground>, count: usize, spec: &Value) -> Docume
 }
 
 /// A service that counts its requests, and answers them after as long as the closure says.
-pub fn counting(latency: impl Fn(u64) -> Duration + Send + Sync + 'static) -> (Scripted, Arc<AtomicU64>) {
+pub fn counting(latency: impl Fn(u64) -> Duration + Send + Sync + 'static) -> (ScriptedServer, Arc<AtomicU64>) {
     let count = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&count);
-    let server = Scripted::replies(move |_| {
+    let server = ScriptedServer::replies(move |_| {
         let number = seen.fetch_add(1, Ordering::SeqCst);
         std::thread::sleep(latency(number));
         Reply::ok("fine")

@@ -1,4 +1,4 @@
-//! The system's wall clock.
+//! The system clock.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::ports::{BoxFuture, Clock};
 
-/// Tells the time of the machine.
+/// The clock of this machine.
 pub struct SystemClock;
 
 impl Clock for SystemClock {

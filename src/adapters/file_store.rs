@@ -1,7 +1,7 @@
-//! The experiment document in a file, replaced whole or not at all.
+//! The experiment document in a file, replaced atomically.
 //!
-//! A write goes to a temporary file beside the document, is synced to disk, and then takes the document's name: a reader, or a
-//! process killed at any moment, finds the old document or the new one and never a part.
+//! A write goes to a temporary file beside the document, which is synced to disk and renamed. Readers, and processes killed at any moment,
+//! leave or find the old document or the new one, never a part.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -11,7 +11,7 @@ use crate::model::codec;
 use crate::model::document::Experiment;
 use crate::ports::{BoxFuture, DocumentStore, StoreError};
 
-/// Largest document that is read. Documents written here stay under 1 MiB; Iter8's own can be larger.
+/// Size limit for reading. Documents written here stay under 1 MiB; Iter8's own can be larger.
 const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
 
 /// An experiment document in a file.
@@ -20,7 +20,7 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// The document at `path`, which need not exist yet.
+    /// A store for the document at `path`, which may not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
@@ -65,13 +65,13 @@ impl DocumentStore for FileStore {
     }
 }
 
-/// Replaces the file at `path` by one with this content, whole or not at all. Follows a symbolic link, keeps permissions. A device
-/// or a pipe is written to instead: it must never be replaced by a file.
+/// Replaces the content of the file at `path` atomically. Follows symbolic links and keeps permissions. Writes to a device or a pipe instead of
+/// replacing it.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
         return fs::OpenOptions::new().write(true).open(path)?.write_all(content);
     }
-    // Through a link, so that the link itself stays.
+    // Resolve a link, so that the link itself is not replaced.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if target.is_dir() {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory, not a file"));
@@ -88,19 +88,19 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         }
         builder.permissions(metadata.permissions());
     } else {
-        readable_by_others(&mut builder);
+        use_default_permissions(&mut builder);
     }
     let mut file = builder.tempfile_in(directory).map_err(|error| io::Error::new(error.kind(), root_cause(&error)))?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(&target).map_err(|error| error.error)?;
-    // The new name itself must survive a power cut; not every file system lets a directory be synced.
+    // The rename must survive a power failure; not every file system can sync a directory.
     let _ = File::open(directory).and_then(|directory| directory.sync_all());
     Ok(())
 }
 
-/// A new document gets the permissions of an ordinary new file (the umask applies), not a temporary file's owner-only ones.
-fn readable_by_others(builder: &mut tempfile::Builder<'_, '_>) {
+/// Gives a new document the permissions of an ordinary new file (subject to the umask), not those of a temporary file.
+fn use_default_permissions(builder: &mut tempfile::Builder<'_, '_>) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -108,7 +108,7 @@ fn readable_by_others(builder: &mut tempfile::Builder<'_, '_>) {
     }
 }
 
-/// `tempfile` adds the temporary file's random name to its errors, which would make messages differ from run to run.
+/// Removes the random name of the temporary file, so that messages do not differ between runs.
 fn root_cause(error: &io::Error) -> String {
     let text = error.to_string();
     text.split_once(" at path").map_or(text.clone(), |(cause, _)| cause.to_owned())

@@ -1,17 +1,16 @@
-//! Local files and the process's environment, as tasks may read them.
+//! Local files and environment variables, as tasks may read them.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result};
 
 use crate::ports::Files;
 
-/// The files and the environment of this process.
+/// Local files and the environment of this process.
 pub struct LocalFiles;
 
 impl Files for LocalFiles {
     fn read(&self, path: &str, max_bytes: u64) -> Result<Vec<u8>> {
-        // Looked at before it is opened: opening a pipe waits for its writer. What can be read once only won't do, as files are
-        // read when a run is checked and again when it runs.
+        // Check before opening: opening a pipe blocks. Files are read when a run is checked and again when it runs, so a stream would not do.
         let metadata = std::fs::metadata(path)?;
         if metadata.is_dir() {
             return Err(Error::new(ErrorKind::IsADirectory, "it is a directory, not a file"));

@@ -1,6 +1,7 @@
 //! The outside world: file store, web client, Kubernetes, shell, clock, and recordings of it. Each file implements traits in `ports`.
 
 pub mod clock;
+mod error_chain;
 pub mod file_store;
 pub mod files;
 pub mod kubernetes;

@@ -1,4 +1,4 @@
-//! Runs shell scripts in a process group of their own, so that a time-out ends their children too.
+//! Runs shell scripts in their own process group, so that a timeout kills their children too.
 
 use std::io;
 use std::process::Stdio;
@@ -10,13 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ports::{BoxFuture, ScriptEnd, Shell};
 
-/// Longest line of output that is passed on; what is longer is passed on in parts.
+/// Longest line of output; longer ones are split.
 const MAX_LINE_BYTES: u64 = 16 << 10;
 
-/// How long output is still read once the script itself has ended: a background process may hold its end open for ever.
+/// Time for reading the rest of the output after the script has ended: a background process may keep the pipe open forever.
 const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 
-/// The system's shell: `bash` as in Iter8, `sh` where there is no bash.
+/// The system's shell: `bash` as in Iter8, `sh` if there is no bash.
 pub struct SystemShell;
 
 impl Shell for SystemShell {
@@ -75,11 +75,11 @@ fn end_of(status: std::process::ExitStatus) -> ScriptEnd {
     ScriptEnd::Exited(status.code().unwrap_or(-1))
 }
 
-/// Ends the script and everything it started.
+/// Kills the script and everything it started.
 async fn kill_group(child: &mut Child) {
     #[cfg(unix)]
     if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw) {
-        // The group may be gone already; there is nothing to do about that.
+        // The group may have ended already.
         let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
     }
     let _ = child.kill().await;
@@ -115,7 +115,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(30);
 
     #[tokio::test]
-    async fn output_arrives_line_by_line_and_the_code_is_told() {
+    async fn output_arrives_line_by_line_with_the_exit_code() {
         let (end, lines) = run("echo one; echo two >&2; printf three; exit 7", LONG, &CancellationToken::new()).await;
         assert_eq!(end, ScriptEnd::Exited(7));
         let mut sorted = lines;
@@ -124,28 +124,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_time_out_ends_the_script_and_its_children() {
+    async fn a_timeout_kills_the_script_and_its_children() {
         let directory = tempfile::tempdir().unwrap();
         let pid_file = directory.path().join("pid");
         let script = format!("sleep 100 & echo $! > {}; wait", pid_file.display());
         let (end, _) = run(&script, Duration::from_secs(2), &CancellationToken::new()).await;
         assert_eq!(end, ScriptEnd::TimedOut);
         let pid: i32 = std::fs::read_to_string(&pid_file).unwrap().trim().parse().unwrap();
-        // A killed child of a dead parent may stay a zombie until init takes it; it must not be running.
+        // A killed orphan may remain a zombie until init reaps it; it must not be running.
         let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let state = state.rsplit(')').next().unwrap_or_default().trim().chars().next();
         assert!(matches!(state, None | Some('Z' | 'X')), "child is in state {state:?}");
     }
 
     #[tokio::test]
-    async fn a_stop_ends_the_script_at_once() {
+    async fn cancellation_kills_the_script() {
         let stop = CancellationToken::new();
         stop.cancel();
         assert_eq!(run("sleep 100", LONG, &stop).await.0, ScriptEnd::Interrupted);
     }
 
     #[tokio::test]
-    async fn an_endless_line_is_passed_on_in_parts() {
+    async fn an_endless_line_is_split() {
         let (end, lines) = run("head -c 100000 /dev/zero | tr '\\0' x", LONG, &CancellationToken::new()).await;
         assert_eq!(end, ScriptEnd::Exited(0));
         assert!(lines.len() > 1);

@@ -1,7 +1,7 @@
-//! HTTP outside the load path: values and payloads to download, metrics to ask for, notifications to send.
+//! HTTP outside the load path: downloads of values and payloads, queries of metrics, notifications.
 //!
-//! The proxy variables (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) are honoured, redirects are followed here, and
-//! compressed answers are not asked for: a small one may be endless once it is unpacked.
+//! Honors the proxy variables (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) and follows redirects itself. Requests no compressed
+//! responses: a small one may decompress without end.
 
 mod clients;
 mod error;
@@ -18,7 +18,7 @@ use crate::redact::{redact_url, redact_webhook};
 use clients::Clients;
 use error::ExchangeError;
 
-/// Redirects that one request follows.
+/// Limit on the redirects of one request.
 const MAX_REDIRECTS: usize = 10;
 
 /// Sends requests with `reqwest`.
@@ -38,7 +38,7 @@ impl Web for WebClient {
     }
 }
 
-/// The URL as errors show it: without credentials and query.
+/// The URL for error messages, without credentials and query.
 fn shown_url(request: &WebRequest) -> String {
     let shown = if request.is_webhook { redact_webhook(&request.url) } else { redact_url(&request.url) };
     shown.split(['?', '#']).next().unwrap_or_default().to_owned()
@@ -46,29 +46,29 @@ fn shown_url(request: &WebRequest) -> String {
 
 impl WebClient {
     async fn exchange(&self, mut request: WebRequest) -> Result<WebResponse, ExchangeError> {
-        let client = self.clients.get(&request.tls).map_err(ExchangeError::last)?;
+        let client = self.clients.get(&request.tls).map_err(ExchangeError::permanent)?;
         for _ in 0..=MAX_REDIRECTS {
-            let asked = Utc::now();
-            let response = ask(&client, &request).await?;
+            let sent = Utc::now();
+            let response = send(&client, &request).await?;
             let answered = Utc::now();
             let status = response.status().as_u16();
             if !redirect::is_redirect(status) {
-                let read = read(response, request.max_response_bytes, |date| headers::ahead(date, asked, answered));
+                let read = read(response, request.max_response_bytes, |date| headers::ahead(date, sent, answered));
                 return read.await;
             }
             let location = response.headers().get(LOCATION).map(|value| value.as_bytes());
-            request = redirect::follow(request, status, location).map_err(ExchangeError::last)?;
+            request = redirect::follow(request, status, location).map_err(ExchangeError::permanent)?;
         }
-        Err(ExchangeError::last(format!("redirects more than {MAX_REDIRECTS} times")))
+        Err(ExchangeError::permanent(format!("redirects more than {MAX_REDIRECTS} times")))
     }
 }
 
-async fn ask(client: &reqwest::Client, request: &WebRequest) -> Result<reqwest::Response, ExchangeError> {
+async fn send(client: &reqwest::Client, request: &WebRequest) -> Result<reqwest::Response, ExchangeError> {
     let method = reqwest::Method::from_bytes(request.method.as_bytes())
-        .map_err(|error| ExchangeError::last(error.to_string()))?;
+        .map_err(|error| ExchangeError::permanent(error.to_string()))?;
     let url = Url::parse(&request.url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url =
-        url.ok_or_else(|| ExchangeError::last("it is not a URL with http:// or https:// and a host".to_owned()))?;
+        url.ok_or_else(|| ExchangeError::permanent("it is not a URL with http:// or https:// and a host".to_owned()))?;
     let mut builder = client.request(method, url);
     for (name, value) in &request.headers {
         builder = builder.header(name, value);
@@ -79,13 +79,13 @@ async fn ask(client: &reqwest::Client, request: &WebRequest) -> Result<reqwest::
     Ok(builder.send().await?)
 }
 
-/// Reads an answer as it arrives, and no more of it than is wanted.
+/// Reads a response up to `max_bytes`.
 async fn read(
     response: reqwest::Response,
     max_bytes: usize,
     ahead: impl Fn(DateTime<Utc>) -> TimeDelta,
 ) -> Result<WebResponse, ExchangeError> {
-    let too_large = || ExchangeError::last(format!("the answer is larger than {max_bytes} bytes"));
+    let too_large = || ExchangeError::permanent(format!("the answer is larger than {max_bytes} bytes"));
     if response.content_length().is_some_and(|length| length > max_bytes as u64) {
         return Err(too_large());
     }

@@ -19,6 +19,7 @@ pub(crate) fn start(globals: &Globals) {
     let targets = tracing_subscriber::filter::Targets::new()
         .with_target("iter8", level)
         .with_target("kube_client", LevelFilter::OFF)
+        .with_target("kube_runtime", LevelFilter::OFF)
         .with_default(
             // Libraries log every connection at debug level; that is only of use with `trace`.
             if level == LevelFilter::TRACE { LevelFilter::DEBUG } else { LevelFilter::WARN.min(level) },

@@ -1,4 +1,4 @@
-//! Names as Kubernetes has them.
+//! Names of Kubernetes objects.
 
 /// Longest label of a domain name, in bytes (RFC 1123).
 const MAX_LABEL: usize = 63;
@@ -6,14 +6,14 @@ const MAX_LABEL: usize = 63;
 /// Longest subdomain, in bytes.
 const MAX_SUBDOMAIN: usize = 253;
 
-/// Whether it is a label as RFC 1123 has them, the name of a namespace: small letters, digits and dashes, up to 63 of them, a letter or digit
-/// at both ends.
+/// Tests for an RFC 1123 label, such as the name of a namespace: at most 63 lowercase letters, digits and dashes, with a letter or digit at
+/// both ends.
 pub fn is_label(text: &str) -> bool {
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     text.len() <= MAX_LABEL && !text.is_empty() && text.bytes().all(is_inner) && has_ends(text)
 }
 
-/// Whether it is a subdomain, the name of most objects: labels of any length between dots, up to 253 bytes.
+/// Tests for an RFC 1123 subdomain, the name of most objects: labels of any length separated by dots, at most 253 bytes.
 pub fn is_subdomain(text: &str) -> bool {
     let is_part = |part: &str| {
         let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_that_kubernetes_takes() {
+    fn labels_and_subdomains_follow_rfc_1123() {
         for good in ["a", "a-b", "0", &"a".repeat(63)] {
             assert!(is_label(good) && is_subdomain(good), "{good}");
         }

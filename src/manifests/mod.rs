@@ -1,18 +1,17 @@
-//! What a launch puts into a cluster: the objects of one experiment, typed, as a pure function of its values.
+//! The Kubernetes objects of one experiment, as a pure function of its values.
 //!
-//! The chart `charts/iter8` makes the same objects of the same values; a test holds both together. Names, labels and annotations are
-//! Iter8's. One [`Launch`] is one revision of a group:
+//! The chart `charts/iter8` renders the same objects from the same values; a test compares them. Names, labels and annotations are Iter8's.
+//! One [`Launch`] is one revision of a group:
 //!
 //! - Secret `G`: the values under `values.yaml`; the run keeps the experiment document beside them, under `experiment.yaml`;
-//! - Secrets `G-shard-N`, where several pods make the load together: what each of them measured;
-//! - ServiceAccount `G-iter8-sa`, Role and RoleBinding `G`: that Secret and nothing else; `G-ready`: the objects that are waited for;
+//! - Secrets `G-shard-N`, if several pods generate the load: the mailbox of each pod;
+//! - ServiceAccount `G-iter8-sa`; Role and RoleBinding `G` for these Secrets, `G-ready` for the objects that tasks wait for;
 //! - Job `G-REV-job` or CronJob `G-REV-cronjob`.
 
 pub mod dns_names;
 pub mod names;
 mod rbac;
 mod runner;
-pub mod schedule;
 pub mod settings;
 
 use std::collections::BTreeMap;
@@ -22,7 +21,7 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use self::names::{GROUP, Group, REVISION, SHARD};
 use self::settings::{Runner, Settings};
@@ -33,38 +32,38 @@ use crate::values::input::InputError;
 /// Key of the values in the group's Secret.
 pub const VALUES_KEY: &str = "values.yaml";
 
-/// What is launched.
+/// Input of a launch.
 pub struct Plan<'a> {
-    /// The group.
+    /// Group to launch.
     pub group: &'a Group,
-    /// Which launch of the group it is, from 1.
+    /// Number of the launch, from 1.
     pub revision: i64,
     /// The user's values [with defaults](settings::with_defaults).
     pub values: &'a Value,
-    /// Access that its tasks need.
+    /// Permissions that its tasks need.
     pub permissions: &'a [Permission],
 }
 
-/// The objects of a launch, in the order in which they are made.
+/// Objects of a launch, in the order of creation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Launch {
-    /// The Secret of the group, which owns the others.
+    /// Secret of the group, which owns the others.
     pub secret: Secret,
-    /// The Secrets of the shards.
+    /// Secrets of the shards.
     pub shards: Vec<Secret>,
-    /// The service account; none where the user named one.
+    /// Service account, unless the user named an existing one.
     pub service_account: Option<ServiceAccount>,
-    /// The roles.
+    /// Roles.
     pub roles: Vec<Role>,
-    /// Their bindings.
+    /// RoleBindings of these Roles.
     pub role_bindings: Vec<RoleBinding>,
-    /// What runs the experiment, if it runs once.
+    /// Job, if the experiment runs once.
     pub job: Option<Job>,
-    /// What runs it, if it runs again and again.
+    /// CronJob, if it runs on a schedule.
     pub cron_job: Option<CronJob>,
 }
 
-/// Makes the objects. Fails where a setting is not right, and where a name would be too long.
+/// Builds the objects. Fails on invalid settings and on names that are too long.
 pub fn launch(plan: &Plan<'_>) -> Result<Launch, InputError> {
     let settings = Settings::from_values(plan.values)?;
     plan.group.check(plan.revision, &settings)?;
@@ -100,7 +99,7 @@ pub fn launch(plan: &Plan<'_>) -> Result<Launch, InputError> {
     })
 }
 
-/// What all objects of a launch say of themselves.
+/// Metadata of every object of a launch.
 fn metadata(plan: &Plan<'_>, name: String, namespace: Option<&str>) -> ObjectMeta {
     ObjectMeta {
         name: Some(name),
@@ -115,7 +114,7 @@ fn metadata(plan: &Plan<'_>, name: String, namespace: Option<&str>) -> ObjectMet
 }
 
 impl Launch {
-    /// Makes the Secret the owner of everything in its namespace, so that nothing outlives it.
+    /// Makes the Secret the owner of everything in its namespace, so deleting it deletes everything.
     pub fn own(&mut self, uid: &str) {
         let (Some(name), namespace) = (self.secret.metadata.name.clone(), self.secret.metadata.namespace.clone())
         else {
@@ -139,7 +138,7 @@ impl Launch {
         }
     }
 
-    /// The objects as a stream of YAML documents, for `kubectl apply`.
+    /// Writes the objects as a stream of YAML documents for `kubectl apply`.
     pub fn to_yaml(&self) -> Result<String, codec::CodecError> {
         let mut all = vec![manifest(&self.secret)];
         all.extend(self.shards.iter().map(manifest));
@@ -148,26 +147,30 @@ impl Launch {
         all.extend(self.role_bindings.iter().map(manifest));
         all.extend(self.job.iter().map(manifest));
         all.extend(self.cron_job.iter().map(manifest));
-        let documents: Vec<String> = all.iter().map(codec::to_yaml).collect::<Result<_, _>>()?;
+        let documents: Vec<String> =
+            all.into_iter().map(|object| codec::to_yaml(&object?)).collect::<Result<_, _>>()?;
         Ok(documents.join("---\n"))
     }
 }
 
-/// An object as it stands in a file: a Secret with its texts readable.
-fn manifest<T: serde::Serialize>(object: &T) -> Value {
-    let mut value = serde_json::to_value(object).unwrap_or_default();
+/// An object as users read it: the data of a Secret as strings.
+fn manifest<T: serde::Serialize>(object: &T) -> Result<Value, codec::CodecError> {
+    let invalid = |message: String| codec::CodecError { message, line: None, column: None };
+    let mut value = serde_json::to_value(object).map_err(|error| invalid(error.to_string()))?;
     if value["kind"] == "Secret"
         && let Some(map) = value.as_object_mut()
-        && let Some(data) = map.remove("data")
+        && let Some(Value::Object(data)) = map.remove("data")
     {
-        let readable = data.as_object().into_iter().flatten().filter_map(|(key, encoded)| {
+        let decode = |(key, encoded): (String, Value)| {
             use base64::Engine;
-            let bytes = base64::engine::general_purpose::STANDARD.decode(encoded.as_str()?).ok()?;
-            Some((key.clone(), Value::String(String::from_utf8(bytes).ok()?)))
-        });
-        map.insert("stringData".to_owned(), Value::Object(readable.collect()));
+            let bytes = base64::engine::general_purpose::STANDARD.decode(encoded.as_str().unwrap_or_default());
+            let text = String::from_utf8(bytes.map_err(|error| invalid(error.to_string()))?);
+            Ok((key, Value::String(text.map_err(|error| invalid(error.to_string()))?)))
+        };
+        let readable: Map<String, Value> = data.into_iter().map(decode).collect::<Result<_, codec::CodecError>>()?;
+        map.insert("stringData".to_owned(), Value::Object(readable));
     }
-    value
+    Ok(value)
 }
 
 #[cfg(test)]

@@ -1,4 +1,6 @@
-//! What an experiment may do in the cluster: read and write its own Secrets, and look at the objects that it waits for.
+//! Permissions of an experiment: its own Secrets and the objects that it waits for, by name.
+//!
+//! Kubernetes authorizes `list` and `watch` on a name if the request selects that name (`fieldSelector=metadata.name=NAME`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,17 +10,17 @@ use super::settings::Settings;
 use super::{Plan, metadata};
 use crate::model::object::Permission;
 
-/// Group and plural name of a kind, and verbs.
+/// API group, plural name and verbs.
 type Access<'a> = (&'a str, &'a str, &'static [&'static str]);
 
-/// The roles and their bindings, those of the group's Secrets first.
+/// Builds the Roles and their RoleBindings, those for the group's Secrets first.
 pub(super) fn roles(plan: &Plan<'_>, settings: &Settings) -> (Vec<Role>, Vec<RoleBinding>) {
     let group = plan.group;
     let mut secrets = vec![group.secret()];
     if settings.parallelism > 1 {
         secrets.extend((0..settings.parallelism).map(|index| group.shard(index)));
     }
-    let own = rule("", "secrets", secrets, &["get", "update", "watch"]);
+    let own = rule("", "secrets", secrets, &["get", "list", "update", "watch"]);
     let mut roles = vec![Role { metadata: metadata(plan, group.role(), None), rules: Some(vec![own]) }];
     for (namespace, kinds) in permissions(plan) {
         let rules = kinds
@@ -34,7 +36,7 @@ pub(super) fn roles(plan: &Plan<'_>, settings: &Settings) -> (Vec<Role>, Vec<Rol
     (roles, bindings)
 }
 
-/// Namespace → kind and verbs → names of the objects that tasks need access to.
+/// Namespace → kind and verbs → names of objects.
 fn permissions<'a>(plan: &Plan<'a>) -> BTreeMap<&'a str, BTreeMap<Access<'a>, BTreeSet<&'a str>>> {
     let mut permissions: BTreeMap<&str, BTreeMap<Access<'_>, BTreeSet<&str>>> = BTreeMap::new();
     for Permission { object, verbs } in plan.permissions {
@@ -55,7 +57,7 @@ fn rule(api: &str, resource: &str, names: impl IntoIterator<Item = String>, verb
     }
 }
 
-/// Binds a role to the service account, under the role's own name.
+/// Binds a Role to the service account; the RoleBinding has the Role's name.
 fn binding(plan: &Plan<'_>, role: &Role, account: &str) -> RoleBinding {
     RoleBinding {
         metadata: role.metadata.clone(),

@@ -1,4 +1,4 @@
-//! The Job or CronJob that runs an experiment: this program, directly, as nobody, with nothing it does not need.
+//! The Job or CronJob that runs an experiment: this binary as an unprivileged user, without capabilities.
 
 use std::collections::BTreeMap;
 
@@ -16,16 +16,15 @@ use super::names::{CONTAINER, GROUP, JOB_UID, JOB_VARIABLE, REVISION};
 use super::settings::{Runner, Settings};
 use super::{Plan, metadata};
 
-/// The user and group that the image runs as.
+/// User and group ID of the image.
 const NOBODY: i64 = 65_532;
 
-/// The program in the image.
+/// Path of the binary in the image.
 const PROGRAM: &str = "/iter8";
 
-/// How often a pod that makes a share of the load is started again when it dies.
+/// Restarts of a pod that generates a share of the load.
 const RETRIES_PER_POD: i32 = 3;
 
-/// The Job.
 pub(super) fn job(plan: &Plan<'_>, settings: &Settings) -> Job {
     Job {
         metadata: metadata(plan, plan.group.job(plan.revision), None),
@@ -34,13 +33,12 @@ pub(super) fn job(plan: &Plan<'_>, settings: &Settings) -> Job {
     }
 }
 
-/// The CronJob.
 pub(super) fn cron_job(plan: &Plan<'_>, settings: &Settings) -> CronJob {
     CronJob {
         metadata: metadata(plan, plan.group.cron_job(plan.revision), None),
         spec: Some(CronJobSpec {
             schedule: settings.schedule.clone(),
-            // Two runs would write one document.
+            // Concurrent runs would write the same document.
             concurrency_policy: Some("Forbid".to_owned()),
             job_template: JobTemplateSpec {
                 metadata: Some(ObjectMeta { name: None, namespace: None, ..metadata(plan, String::new(), None) }),
@@ -62,7 +60,7 @@ fn job_spec(plan: &Plan<'_>, settings: &Settings) -> JobSpec {
             annotations: Some(BTreeMap::from([
                 (GROUP.to_owned(), plan.group.name.clone()),
                 (REVISION.to_owned(), plan.revision.to_string()),
-                // Jobs never end where a sidecar runs on.
+                // A sidecar would keep the Job running forever.
                 ("sidecar.istio.io/inject".to_owned(), "false".to_owned()),
             ])),
             ..ObjectMeta::default()
@@ -80,14 +78,14 @@ fn job_spec(plan: &Plan<'_>, settings: &Settings) -> JobSpec {
         parallelism: Some(pods),
         backoff_limit_per_index: Some(RETRIES_PER_POD),
         pod_failure_policy: Some(failure_policy()),
-        // Two pods of one index would be in each other's way.
+        // Two pods of one index would write the same Secret.
         pod_replacement_policy: Some("Failed".to_owned()),
         ..whole
     }
 }
 
-/// Pods that make way for others are started again without being counted. What the experiment itself came to is not tried again: wrong
-/// input (2), a task that failed (3), and what was waited for in vain for minutes (4).
+/// Restarts evicted pods without counting them, and gives up on final exit codes: bad input (2), a failed task (3), and an unreachable
+/// cluster or store after minutes of retries (4).
 fn failure_policy() -> PodFailurePolicy {
     let disrupted =
         PodFailurePolicyOnPodConditionsPattern { type_: "DisruptionTarget".to_owned(), status: "True".to_owned() };
@@ -157,7 +155,7 @@ fn arguments(plan: &Plan<'_>, settings: &Settings) -> Vec<String> {
     words.into_iter().chain(reuse).map(str::to_owned).collect()
 }
 
-/// The UID of the Job, from the label that its controller gives the pod.
+/// The UID of the Job, from the label that the Job controller puts on the pod.
 fn job_variable() -> EnvVar {
     let field_ref = ObjectFieldSelector { field_path: format!("metadata.labels['{JOB_UID}']"), ..Default::default() };
     EnvVar {

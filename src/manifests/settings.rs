@@ -1,12 +1,10 @@
-//! The values beside the tasks' own: how and where the experiment runs in Kubernetes.
+//! Values that control how an experiment runs in Kubernetes.
 //!
-//! A local run leaves them alone, but a mistyped one is found here and not first in the cluster. Defaults are those of the chart:
-//! its `values.yaml` is part of the program.
+//! A local run ignores them but rejects mistyped ones. The defaults are those of the chart, whose `values.yaml` is compiled into the program.
 
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use serde_json::{Map, Value, json};
 
-use super::schedule;
 use crate::manifests::dns_names;
 use crate::model::codec;
 use crate::model::duration::{GoDuration, PositiveDuration};
@@ -15,67 +13,67 @@ use crate::values::input::{InputError, typed};
 use crate::values::{overlay, without_nulls};
 use suggest::nearest;
 
-/// The chart's values.
+/// Values of the chart.
 const DEFAULTS: &str = include_str!("../../charts/iter8/values.yaml");
 
-/// Most pods of one experiment: each has a Secret of its own, which roles and reports name one by one.
+/// Limit on the pods of one experiment: Roles and reports name the Secret of each one.
 pub const MAX_PARALLELISM: u64 = 100;
 
-/// What runs the experiment.
+/// Values of `runner`.
 const RUNNERS: [(&str, Runner); 3] = [("job", Runner::Job), ("cronjob", Runner::CronJob), ("none", Runner::None)];
 
-/// Values that are texts: name and description.
-const TEXTS: [(&str, &str); 4] = [
+/// Values that are strings: name and description.
+const STRINGS: [(&str, &str); 4] = [
     ("cronjobSchedule", "Schedule of the cronjob runner, such as `*/10 * * * *`."),
     ("serviceAccountName", "Service account that the experiment runs under, instead of one made for it."),
     ("iter8Image", "Image of this program that the runner uses."),
     ("logLevel", "How much the runner's log says, such as `info`."),
 ];
 
-/// The words of `logLevel`: what the program's `--loglevel` takes.
+/// Values of `logLevel`, the same as of the flag `--loglevel`.
 pub const LOG_LEVELS: [&str; 8] = ["trace", "debug", "info", "warning", "warn", "error", "fatal", "panic"];
 
-/// Values beside the texts, the runner and `resources`.
+/// Further values beside the strings, `runner` and `resources`.
 const OTHERS: [&str; 2] = ["parallelism", "startTimeout"];
 
-/// What runs an experiment.
+/// Workload that runs an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runner {
-    /// Once.
+    /// Runs it once.
     Job,
-    /// Again and again: each time is a loop.
+    /// Runs a loop on a schedule.
     CronJob,
-    /// Nothing.
+    /// Nothing runs it.
     None,
 }
 
-/// The settings of a launch.
+/// Settings of a launch, read from the values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// What runs the experiment.
+    /// Workload that runs the experiment.
     pub runner: Runner,
-    /// When the cronjob runner runs; empty for the others.
+    /// Cron schedule; empty for other runners.
     pub schedule: String,
-    /// The service account to run under; none for one of its own.
+    /// Existing service account to run under; `None` to create one.
     pub service_account: Option<String>,
-    /// The image.
+    /// Container image.
     pub image: String,
-    /// The program's `--loglevel`.
+    /// Value of `--loglevel`.
     pub log_level: String,
-    /// CPU and memory of a pod.
+    /// CPU and memory of each pod.
     pub resources: ResourceRequirements,
-    /// How many pods make the load together, at least 1.
+    /// Number of pods that generate the load, at least 1.
     pub parallelism: u32,
-    /// How long they wait for each other.
+    /// Longest time that they wait for each other.
     pub start_timeout: GoDuration,
 }
 
-/// The names of all of these values.
+/// Returns the names of these values.
 pub fn value_names() -> impl Iterator<Item = &'static str> + Clone {
-    ["runner", "resources"].into_iter().chain(TEXTS.map(|(name, _)| name)).chain(OTHERS)
+    ["runner", "resources"].into_iter().chain(STRINGS.map(|(name, _)| name)).chain(OTHERS)
 }
 
-/// The user's values over the chart's, without what was taken back by `null`: what the experiment's Secret holds.
+/// Merges the user's values over the chart's and drops nulls. The result is stored in the experiment's Secret.
 pub fn with_defaults(values: &Value) -> Result<Value, InputError> {
     let defaults = codec::value_from_yaml(DEFAULTS).map_err(|error| InputError::new("", error.to_string()))?;
     let (Value::Object(mut merged), Value::Object(given)) = (defaults, values.clone()) else {
@@ -86,12 +84,12 @@ pub fn with_defaults(values: &Value) -> Result<Value, InputError> {
 }
 
 impl Settings {
-    /// The image unless one is named: this program's version, which is brought into the cluster or its registry by hand.
+    /// Default image: this version of the program. There is no public registry, so users push it themselves.
     pub fn default_image() -> String {
         format!("iter8:{}", env!("CARGO_PKG_VERSION"))
     }
 
-    /// Reads them from values [with defaults](with_defaults).
+    /// Reads the settings from values [with defaults](with_defaults).
     pub fn from_values(values: &Value) -> Result<Self, InputError> {
         let empty = Map::new();
         let map = values.as_object().unwrap_or(&empty);
@@ -130,21 +128,21 @@ impl Settings {
     }
 }
 
-/// Refuses what the schema of [`properties`] refuses. `null`s count as absent and are to be taken out before.
+/// Rejects what the schema of [`properties`] rejects. Expects values without nulls.
 pub fn check(values: &Map<String, Value>) -> Result<(), InputError> {
     if let Some(runner) = values.get("runner")
         && !runner.as_str().is_some_and(|name| RUNNERS.iter().any(|(known, _)| *known == name))
     {
-        let shown = runner.as_str().map_or_else(|| runner.to_string(), str::to_owned);
+        let text = runner.as_str().map_or_else(|| runner.to_string(), str::to_owned);
         let names = RUNNERS.map(|(name, _)| name);
         let expected = names.join(", ");
-        let error = InputError::new("runner", format!("`{shown}` is not a runner; expected one of {expected}"));
-        return Err(match nearest(&shown, names) {
+        let error = InputError::new("runner", format!("`{text}` is not a runner; expected one of {expected}"));
+        return Err(match nearest(&text, names) {
             Some(name) => error.with_hint(format!("did you mean `{name}`?")),
             None => error,
         });
     }
-    for (name, _) in TEXTS {
+    for (name, _) in STRINGS {
         if let Some(other) = values.get(name).filter(|value| !value.is_string()) {
             let error = InputError::new(name, format!("`{other}` is not a text"));
             let is_scalar = other.is_number() || other.is_boolean();
@@ -163,9 +161,7 @@ pub fn check(values: &Map<String, Value>) -> Result<(), InputError> {
     }
     if let Some(schedule) = values.get("cronjobSchedule").and_then(Value::as_str).filter(|text| !text.trim().is_empty())
     {
-        schedule::check(schedule.trim()).map_err(|reason| {
-            InputError::new("cronjobSchedule", format!("`{schedule}` is not a schedule: {reason}"))
-        })?;
+        check_schedule(schedule.trim())?;
     }
     values.get("parallelism").map_or(Ok(1), parallelism)?;
     values.get("startTimeout").map_or(Ok(GoDuration::default()), start_timeout)?;
@@ -176,14 +172,26 @@ pub fn check(values: &Map<String, Value>) -> Result<(), InputError> {
     }
 }
 
+/// Rejects what cannot be a schedule. The API server knows the grammar, and a launch asks it in a dry run before it creates anything.
+fn check_schedule(schedule: &str) -> Result<(), InputError> {
+    let fields = schedule.split_whitespace().count();
+    let is_word = schedule.strip_prefix('@').is_some_and(|word| word.starts_with(|first: char| !first.is_whitespace()));
+    if is_word || fields == 5 {
+        return Ok(());
+    }
+    let expected = "expected 5: minute, hour, day of the month, month, day of the week";
+    let message = format!("`{schedule}` is not a schedule: it has {fields} fields; {expected}");
+    Err(InputError::new("cronjobSchedule", message))
+}
+
 fn parallelism(value: &Value) -> Result<u32, InputError> {
     let count = typed(value, "parallelism").map(|Count(count)| count).ok().filter(|count| *count <= MAX_PARALLELISM);
     match count.and_then(|count| u32::try_from(count).ok()) {
         Some(pods @ 1..) => Ok(pods),
         _ => {
-            let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let told = format!("`{shown}` is not a number of pods from 1 to {MAX_PARALLELISM}");
-            Err(InputError::new("parallelism", told))
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let message = format!("`{text}` is not a number of pods from 1 to {MAX_PARALLELISM}");
+            Err(InputError::new("parallelism", message))
         }
     }
 }
@@ -192,16 +200,16 @@ fn start_timeout(value: &Value) -> Result<GoDuration, InputError> {
     typed::<PositiveDuration>(value, "startTimeout").map(|timeout| timeout.0)
 }
 
-/// What may stand under `resources`, as in a container of a pod.
+/// Fields of `resources`, as in a container of a pod.
 const RESOURCE_KEYS: [&str; 3] = ["requests", "limits", "claims"];
 
-/// Quantities are texts to the API, and numbers to many who write them.
+/// Reads `resources`. Quantities are strings in the API, but users often write numbers.
 fn resources(value: &Value) -> Result<ResourceRequirements, InputError> {
     let mut value = value.clone();
     let mut keys = value.as_object().into_iter().flat_map(Map::keys);
     if let Some(key) = keys.find(|key| !RESOURCE_KEYS.contains(&key.as_str())) {
-        let told = format!("unknown field `{key}`; known here: {}", RESOURCE_KEYS.join(", "));
-        let error = InputError::new(format!("resources.{key}"), told);
+        let message = format!("unknown field `{key}`; known here: {}", RESOURCE_KEYS.join(", "));
+        let error = InputError::new(format!("resources.{key}"), message);
         return Err(match nearest(key, RESOURCE_KEYS) {
             Some(name) => error.with_hint(format!("did you mean `{name}`?")),
             None => error,
@@ -221,17 +229,17 @@ fn resources(value: &Value) -> Result<ResourceRequirements, InputError> {
     typed(&value, "resources")
 }
 
-/// JSON Schema of each of these values, by name.
+/// Returns the JSON Schema of each value by name.
 pub fn properties() -> Map<String, Value> {
     let mut properties = Map::new();
     properties.insert(
         "runner".to_owned(),
         json!({"description": "What runs the experiment in Kubernetes.", "enum": RUNNERS.map(|(name, _)| name)}),
     );
-    for (name, description) in TEXTS {
+    for (name, description) in STRINGS {
         properties.insert(name.to_owned(), json!({"description": description, "type": "string"}));
     }
-    properties["cronjobSchedule"]["pattern"] = schedule::pattern().into();
+    properties["cronjobSchedule"]["pattern"] = r"^\s*(@\S.*|\S+(\s+\S+){4})?\s*$".into();
     properties["logLevel"]["pattern"] = format!(r"^\s*({})?\s*$", LOG_LEVELS.join("|")).into();
     properties["serviceAccountName"]["pattern"] = r"^\s*([a-z0-9]([-.a-z0-9]*[a-z0-9])?)?\s*$".into();
     let resources = json!({
@@ -285,8 +293,8 @@ mod tests {
     fn the_users_values_lie_over_the_charts() {
         let given = json!({"runner": "job", "resources": {"limits": {"cpu": 2, "memory": null}}, "logLevel": null});
         let settings = Settings::from_values(&with_defaults(&given).unwrap()).unwrap();
-        let shown = serde_json::to_value(&settings.resources).unwrap();
-        assert_eq!(shown, json!({"requests": {"cpu": "250m", "memory": "64Mi"}, "limits": {"cpu": "2"}}));
+        let text = serde_json::to_value(&settings.resources).unwrap();
+        assert_eq!(text, json!({"requests": {"cpu": "250m", "memory": "64Mi"}, "limits": {"cpu": "2"}}));
         assert_eq!((settings.runner, settings.parallelism), (Runner::Job, 1));
         assert_eq!((settings.log_level.as_str(), settings.start_timeout.to_string().as_str()), ("info", "5m0s"));
         assert_eq!(settings.image, format!("iter8:{}", env!("CARGO_PKG_VERSION")));

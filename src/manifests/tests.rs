@@ -1,4 +1,4 @@
-//! What a launch consists of, object by object.
+//! Tests of the objects of a launch.
 
 use serde_json::json;
 
@@ -17,7 +17,7 @@ fn isvc(name: &str, namespace: Option<&str>) -> Permission {
         resource: "inferenceservices".into(),
     };
     let object = ObjectRef { kind, namespace: namespace.map(str::to_owned), name: name.into() };
-    Permission { object, verbs: &["get", "watch"] }
+    Permission { object, verbs: &["list", "watch"] }
 }
 
 fn launched(values: &Value, permissions: &[Permission]) -> Launch {
@@ -58,20 +58,20 @@ fn a_launch_has_the_objects_that_iter8_has() {
 }
 
 #[test]
-fn roles_allow_just_what_is_needed() {
+fn roles_grant_the_least_privilege() {
     let permissions = [isvc("b", None), isvc("a", None), isvc("a", Some("models"))];
     let made = launched(&json!({"runner": "none"}), &permissions);
     let rules: Vec<Value> =
         made.roles.iter().map(|role| json!([role.metadata.name, role.metadata.namespace, role.rules])).collect();
     let of_isvc = |names: &[&str]| {
         json!([{"apiGroups": ["serving.kserve.io"], "resources": ["inferenceservices"],
-        "resourceNames": names, "verbs": ["get", "watch"]}])
+        "resourceNames": names, "verbs": ["list", "watch"]}])
     };
     assert_eq!(
         rules,
         [
             json!(["canary", "shop", [{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["canary"],
-                "verbs": ["get", "update", "watch"]}]]),
+                "verbs": ["get", "list", "update", "watch"]}]]),
             json!(["canary-ready.shop", "models", of_isvc(&["a"])]),
             json!(["canary-ready", "shop", of_isvc(&["a", "b"])]),
         ]
@@ -89,7 +89,7 @@ fn roles_allow_just_what_is_needed() {
 }
 
 #[test]
-fn pods_run_as_nobody_with_nothing_to_spare() {
+fn pods_run_unprivileged() {
     let made = launched(&json!({"runner": "job"}), &[]);
     let spec = text(&made.job.unwrap().spec.unwrap());
     let pod = &spec["template"]["spec"];
@@ -109,7 +109,7 @@ fn pods_run_as_nobody_with_nothing_to_spare() {
 }
 
 #[test]
-fn a_cronjob_runs_one_loop_at_a_time_and_adds_to_the_result() {
+fn a_cronjob_runs_one_loop_at_a_time_and_accumulates() {
     let made = launched(&json!({"runner": "cronjob", "cronjobSchedule": "*/1 * * * *"}), &[]);
     let cron_job = text(&made.cron_job.unwrap());
     assert_eq!(cron_job["metadata"]["name"], "canary-3-cronjob");
@@ -136,7 +136,7 @@ fn several_pods_are_an_indexed_job_with_a_secret_each() {
 }
 
 #[test]
-fn the_secret_owns_what_is_in_its_namespace() {
+fn the_secret_owns_the_objects_in_its_namespace() {
     let mut made = launched(&json!({"runner": "job", "parallelism": 2}), &[isvc("a", Some("models")), isvc("a", None)]);
     made.own("u-1");
     let owner = |metadata: &ObjectMeta| metadata.owner_references.as_ref().map(|owners| owners[0].uid.clone());
@@ -149,7 +149,7 @@ fn the_secret_owns_what_is_in_its_namespace() {
 }
 
 #[test]
-fn names_that_kubernetes_would_refuse_are_refused_here() {
+fn names_that_kubernetes_rejects_are_rejected_locally() {
     for bad in ["", "A", "a.b", "-a", &"a".repeat(64)] {
         assert_eq!(Group::new("shop", bad).unwrap_err().path, "--group", "{bad}");
     }
@@ -157,7 +157,7 @@ fn names_that_kubernetes_would_refuse_are_refused_here() {
     let values = with_defaults(&json!({"runner": "cronjob", "cronjobSchedule": "* * * * *"})).unwrap();
     let long = group(&"a".repeat(43));
     let plan = Plan { group: &long, revision: 1, values: &values, permissions: &[] };
-    let told = launch(&plan).unwrap_err().to_string();
-    assert!(told.contains("longer than 52 characters"), "{told}");
+    let message = launch(&plan).unwrap_err().to_string();
+    assert!(message.contains("longer than 52 characters"), "{message}");
     assert!(launch(&Plan { group: &group(&"a".repeat(42)), ..plan }).is_ok());
 }

@@ -277,7 +277,7 @@ fn schema_and_program_agree_on_the_values_beside_the_tasks() {
             beside("runner", json!("xx")),
             beside("runner", json!(true)),
             beside("cronjobSchedule", json!(5)),
-            beside("cronjobSchedule", json!("60 * * * *")),
+            beside("cronjobSchedule", json!("* * * *")),
             beside("serviceAccountName", json!({})),
             beside("iter8Image", json!(5)),
             beside("logLevel", json!(false)),

@@ -1,4 +1,4 @@
-{{- /* The spec of the Job: the program, directly, as nobody, with nothing it does not need. */ -}}
+{{- /* Spec of the Job: runs the binary as an unprivileged user without capabilities. */ -}}
 {{- define "iter8.job" -}}
 {{- $pods := include "iter8.pods" . | int -}}
 {{- if eq $pods 1 -}}
@@ -8,8 +8,8 @@ completionMode: Indexed
 completions: {{ $pods }}
 parallelism: {{ $pods }}
 backoffLimitPerIndex: 3
-# Pods that make way for others are started again without being counted. What the experiment itself came to is not tried again: wrong
-# input (2), a task that failed (3), and what was waited for in vain for minutes (4).
+# Restart evicted pods without counting them. Give up on final exit codes: bad input (2), a failed task (3), and an unreachable cluster or
+# store after minutes of retries (4).
 podFailurePolicy:
   rules:
   - action: Ignore
@@ -21,7 +21,7 @@ podFailurePolicy:
       containerName: iter8
       operator: In
       values: [2, 3, 4]
-# Two pods of one index would be in each other's way.
+# Two pods of one index would write the same Secret.
 podReplacementPolicy: Failed
 {{- end }}
 template:
@@ -32,7 +32,7 @@ template:
     annotations:
       iter8.tools/group: {{ .Release.Name | quote }}
       iter8.tools/revision: {{ .Release.Revision | quote }}
-      # Jobs never end where a sidecar runs on.
+      # A sidecar would keep the Job running forever.
       sidecar.istio.io/inject: "false"
   spec:
     serviceAccountName: {{ include "iter8.account" . | quote }}
@@ -63,7 +63,7 @@ template:
       {{- end }}
       {{- if gt $pods 1 }}
       env:
-      # Tells pods that make a load together which Job they belong to.
+      # UID of the Job that the pods of a shared load belong to.
       - name: ITER8_JOB_UID
         valueFrom:
           fieldRef:

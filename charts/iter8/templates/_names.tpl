@@ -1,4 +1,4 @@
-{{- /* What an object says of itself. Of: the root, the object's name, and its namespace if it is not the release's. */ -}}
+{{- /* Metadata of an object. Arguments: the root, the name, and the namespace if it is not the release's. */ -}}
 {{- define "iter8.metadata" -}}
 {{- $root := index . 0 -}}
 name: {{ index . 1 | quote }}
@@ -15,28 +15,28 @@ annotations:
   iter8.tools/revision: {{ .Release.Revision | quote }}
 {{- end -}}
 
-{{- /* The service account that the experiment runs under. */ -}}
+{{- /* Service account of the experiment. */ -}}
 {{- define "iter8.account" -}}
 {{ .Values.serviceAccountName | default "" | trim | default (printf "%s-iter8-sa" .Release.Name) }}
 {{- end -}}
 
-{{- /* The runner; `null` takes it back. */ -}}
+{{- /* Runner; `null` means none. */ -}}
 {{- define "iter8.runner" -}}
 {{ kindIs "invalid" .Values.runner | ternary "none" .Values.runner }}
 {{- end -}}
 
-{{- /* How many pods make the load together; 0 if that is no number. */ -}}
+{{- /* Number of pods that share the load; 0 if the value is not a number. */ -}}
 {{- define "iter8.pods" -}}
 {{ kindIs "invalid" .Values.parallelism | ternary "1" (.Values.parallelism | toString | trim) | atoi }}
 {{- end -}}
 
-{{- /* The Job or CronJob of this revision. */ -}}
+{{- /* Name of the Job or CronJob of this revision. */ -}}
 {{- define "iter8.run" -}}
 {{ .Release.Name }}-{{ .Release.Revision }}-{{ include "iter8.runner" . }}
 {{- end -}}
 
-{{- /* Name of role and binding for what is waited for. Of: the root, the namespace. Elsewhere than in the release's namespace, releases
-       of several namespaces may meet: the dot keeps them apart. */ -}}
+{{- /* Name of Role and RoleBinding for watched objects. Arguments: the root, the namespace of the objects. Another namespace may have Roles
+       for releases of several namespaces; the part after the dot keeps them apart. */ -}}
 {{- define "iter8.ready" -}}
 {{- $root := index . 0 -}}
 {{ $root.Release.Name }}-ready

@@ -1,9 +1,9 @@
-{{- /* The values as the run gets them. `global` is there where this chart is a part of another; it is none of the experiment's. */ -}}
+{{- /* Values for the run. `global` exists if this chart is a subchart, and is not a value of the experiment. */ -}}
 {{- define "iter8.values" -}}
 {{ toYaml (omit .Values "global") }}
 {{ end -}}
 
-{{- /* Refuses what `iter8 k launch` refuses, as far as it can be seen without knowing the tasks. Comes before everything else. */ -}}
+{{- /* Rejects what `iter8 k launch` rejects, except mistakes within tasks. Every template includes it first. */ -}}
 {{- define "iter8.check" -}}
 {{- $values := .Values -}}
 {{- if contains "." .Release.Name -}}
@@ -23,9 +23,9 @@
 {{- if or (lt $pods 1) (gt $pods 100) -}}
 {{- fail (printf "parallelism: `%v` is not a number of pods from 1 to 100" $values.parallelism) -}}
 {{- end -}}
-{{- /* Kubernetes' limits: pods carry the name of a Job as a label, and a CronJob adds the time to the names of its Jobs. */ -}}
+{{- /* Kubernetes' limits: pods have the name of their Job as a label, and a CronJob appends the time to the names of its Jobs. */ -}}
 {{- $longest := eq $runner "cronjob" | ternary 52 63 -}}
-{{- /* Pods of an Indexed Job are hosts named after the Job and their index. */ -}}
+{{- /* The host name of an Indexed Job's pod consists of the Job's name and the index. */ -}}
 {{- if gt $pods 1 -}}
 {{- $longest = sub $longest (printf "-%d" (sub $pods 1) | len) -}}
 {{- end -}}
@@ -39,7 +39,7 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* CPU and memory of a pod. Quantities are texts to the API, and numbers to many who write them. */ -}}
+{{- /* CPU and memory of a pod. Quantities are strings in the API, but users often write numbers. */ -}}
 {{- define "iter8.resources" -}}
 {{- $resources := dict -}}
 {{- range $key, $value := .Values.resources -}}

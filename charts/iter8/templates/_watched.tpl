@@ -1,5 +1,5 @@
-{{- /* The objects that the listed tasks wait for, as JSON: namespace → `group/resource` → names. Which values name them says
-       files/watched.yaml. */ -}}
+{{- /* Objects that the listed tasks wait for, as JSON: namespace → `group/resource` → names. files/watched.yaml lists the values that name
+       them. */ -}}
 {{- define "iter8.watched" -}}
 {{- $root := . -}}
 {{- $watched := dict -}}

@@ -1,4 +1,4 @@
-//! One request and its answer, as a file keeps them.
+//! File format of one request and its response.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,45 +14,41 @@ use crate::model::text::truncate;
 use crate::ports::{WebError, WebErrorKind, WebRequest, WebResponse};
 use crate::redact::{REDACTED, RequestSecrets, is_secret, redact_form, redact_text, redact_url, redact_webhook};
 
-/// Longest part of a body that a message shows, in characters.
-const SHOWN: usize = 200;
+/// Longest excerpt of a body in a message, in characters.
+const MAX_EXCERPT: usize = 200;
 
-/// A request and what came of it: an answer or a fault.
+/// A request with its response or error.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Exchange {
-    /// What was asked.
-    pub(super) request: Asked,
+    pub(super) request: RecordedRequest,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    answer: Option<Answer>,
+    answer: Option<RecordedResponse>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    fault: Option<Fault>,
+    fault: Option<RecordedError>,
 }
 
-/// A request without its secrets.
+/// A request with its secrets redacted.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
-    /// The method.
+pub(super) struct RecordedRequest {
     pub(super) method: String,
-    /// The URL, with its secrets hidden.
     pub(super) url: String,
-    /// `name: value` of the headers, with their secrets hidden.
+    /// Headers as `name: value`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     headers: Vec<String>,
-    /// The body, with its secrets hidden.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body: Option<String>,
-    /// Whether it tells something rather than asks: what it says does not matter to the answer.
+    /// True for a notification, whose content does not affect the response.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     webhook: bool,
-    /// Which of those who asked the same this is, from 1, in the order of their first requests. Several may ask at once, and each
-    /// may ask again: each gets its own answers, whenever the others come.
+    /// Number of the caller among those with the same request, from 1, in the order of their first requests. Callers are concurrent and retry;
+    /// in a replay each gets its own responses, whatever the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     asker: Option<u64>,
 }
 
-/// What a request is found by: method and URL, and headers, body and asker where they matter.
+/// Lookup key of a request: method and URL, and headers, body and caller if they affect the response.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     method: String,
@@ -62,63 +58,63 @@ pub(super) struct Key {
     asker: Option<u64>,
 }
 
-/// Those who asked so far.
+/// The callers so far.
 #[derive(Debug, Default)]
-pub(super) struct Askers {
-    /// What was asked → who asked it, by the order of first requests.
+pub(super) struct Callers {
+    /// Request → ID of the caller → its number.
     seen: BTreeMap<Key, BTreeMap<u64, u64>>,
 }
 
-impl Askers {
-    /// What may be shown of a request, and which of its askers this is. It counts as asked now.
-    pub(super) fn note(&mut self, request: &WebRequest) -> Asked {
-        let mut asked = Asked::of(request);
+impl Callers {
+    /// Redacts a request and numbers its caller.
+    pub(super) fn note(&mut self, request: &WebRequest) -> RecordedRequest {
+        let mut recorded = RecordedRequest::of(request);
         if let Some(asker) = request.asker {
-            let seen = self.seen.entry(asked.key()).or_default();
+            let seen = self.seen.entry(recorded.key()).or_default();
             let next = seen.len() as u64 + 1;
-            asked.asker = Some(*seen.entry(asker).or_insert(next));
+            recorded.asker = Some(*seen.entry(asker).or_insert(next));
         }
-        asked
+        recorded
     }
 }
 
-/// An answer. It has one body, in the form that is easiest to read.
+/// A response. Its body has the most readable of three forms.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Answer {
+struct RecordedResponse {
     status: u16,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry_after: Option<GoDuration>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     clock_ahead_seconds: Option<i64>,
-    /// A map or list in JSON, as it was written.
+    /// JSON object or array, verbatim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     json: Option<Box<RawValue>>,
-    /// Another text.
+    /// Other UTF-8 text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     text: Option<String>,
-    /// What is no text.
+    /// Other bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     base64: Option<String>,
 }
 
-/// Why there was no answer.
+/// The reason that there was no response.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Fault {
-    kind: FaultKind,
+struct RecordedError {
+    kind: RecordedErrorKind,
     reason: String,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum FaultKind {
+enum RecordedErrorKind {
     Timeout,
     Transport,
     Final,
 }
 
-/// Whether the body is a form, by what the request says.
+/// Returns true if the content type of the body is that of a form.
 fn is_form(request: &WebRequest) -> bool {
     let form = "application/x-www-form-urlencoded";
     let is = |(name, value): &(String, String)| {
@@ -127,7 +123,7 @@ fn is_form(request: &WebRequest) -> bool {
     request.headers.iter().any(is)
 }
 
-/// The secrets that a request holds.
+/// Returns the secrets in a request.
 pub(super) fn secrets_of(request: &WebRequest) -> RequestSecrets {
     let of = if request.is_webhook { RequestSecrets::of_webhook } else { RequestSecrets::of };
     of(&request.url, &request.headers).with_body(request.body.as_deref().unwrap_or_default())
@@ -137,14 +133,14 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{} {}`", self.method, self.url)?;
         if let Some(body) = &self.body {
-            write!(f, " with the body `{}`", truncate(body, SHOWN))?;
+            write!(f, " with the body `{}`", truncate(body, MAX_EXCERPT))?;
         }
         Ok(())
     }
 }
 
 impl Key {
-    /// What sets this request apart from another recorded one of the same method, URL and body.
+    /// Explains the difference from a recorded request with the same method, URL and body.
     pub(super) fn difference(&self, recorded: &Self) -> Option<String> {
         if (&self.method, &self.url, &self.body) != (&recorded.method, &recorded.url, &recorded.body) {
             return None;
@@ -152,12 +148,12 @@ impl Key {
         if self.headers == recorded.headers {
             return Some("it was asked less often".to_owned());
         }
-        Some(format!("it was asked with the headers `{}`", truncate(&recorded.headers.join("`, `"), SHOWN)))
+        Some(format!("it was asked with the headers `{}`", truncate(&recorded.headers.join("`, `"), MAX_EXCERPT)))
     }
 }
 
-impl Asked {
-    /// What may be shown of a request.
+impl RecordedRequest {
+    /// Redacts a request.
     pub(super) fn of(request: &WebRequest) -> Self {
         let secrets = secrets_of(request);
         let url = if request.is_webhook { redact_webhook(&request.url) } else { redact_url(&request.url) };
@@ -172,14 +168,13 @@ impl Asked {
         };
         let mut headers: Vec<_> = request.headers.iter().map(header).collect();
         headers.sort();
-        // A webhook's URL is masked as a whole; in others, a secret may stand where nothing says so.
+        // A webhook's URL is redacted as a whole; others may contain a secret in an unexpected place.
         let url = if request.is_webhook { url } else { secrets.redact(&url) };
         Self { method: request.method.clone(), url, headers, body, webhook: request.is_webhook, asker: None }
     }
 
-    /// What it is found by.
+    /// Returns the lookup key.
     pub(super) fn key(&self) -> Key {
-        // What a webhook is told does not matter to what it answers.
         Key {
             method: self.method.clone(),
             url: self.url.clone(),
@@ -191,30 +186,30 @@ impl Asked {
 }
 
 impl Exchange {
-    /// What may be kept of an exchange.
-    pub(super) fn new(request: Asked, secrets: &RequestSecrets, end: &Result<WebResponse, WebError>) -> Self {
+    /// Redacts an exchange.
+    pub(super) fn new(request: RecordedRequest, secrets: &RequestSecrets, end: &Result<WebResponse, WebError>) -> Self {
         match end {
-            Ok(response) => Self { request, answer: Some(Answer::new(response, secrets)), fault: None },
+            Ok(response) => Self { request, answer: Some(RecordedResponse::new(response, secrets)), fault: None },
             Err(error) => {
                 let kind = match error.kind {
-                    WebErrorKind::Timeout => FaultKind::Timeout,
-                    WebErrorKind::Transport => FaultKind::Transport,
-                    WebErrorKind::Final => FaultKind::Final,
+                    WebErrorKind::Timeout => RecordedErrorKind::Timeout,
+                    WebErrorKind::Transport => RecordedErrorKind::Transport,
+                    WebErrorKind::Final => RecordedErrorKind::Final,
                 };
-                Self { request, answer: None, fault: Some(Fault { kind, reason: secrets.redact(&error.reason) }) }
+                Self { request, answer: None, fault: Some(RecordedError { kind, reason: secrets.redact(&error.reason) }) }
             }
         }
     }
 
-    /// What came of it. The error says what is wrong with the file.
+    /// Returns the recorded response or error. Fails on a malformed file.
     pub(super) fn end(&self) -> Result<Result<WebResponse, (WebErrorKind, String)>, String> {
         match (&self.answer, &self.fault) {
             (Some(answer), None) => answer.response().map(Ok),
             (None, Some(fault)) => {
                 let kind = match fault.kind {
-                    FaultKind::Timeout => WebErrorKind::Timeout,
-                    FaultKind::Transport => WebErrorKind::Transport,
-                    FaultKind::Final => WebErrorKind::Final,
+                    RecordedErrorKind::Timeout => WebErrorKind::Timeout,
+                    RecordedErrorKind::Transport => WebErrorKind::Transport,
+                    RecordedErrorKind::Final => WebErrorKind::Final,
                 };
                 Ok(Err((kind, fault.reason.clone())))
             }
@@ -223,7 +218,7 @@ impl Exchange {
     }
 }
 
-impl Answer {
+impl RecordedResponse {
     fn new(response: &WebResponse, secrets: &RequestSecrets) -> Self {
         let head = Self {
             status: response.status,
@@ -235,7 +230,7 @@ impl Answer {
             Ok(text) => text,
             Err(error) => return Self { base64: Some(STANDARD.encode(error.as_bytes())), ..head },
         };
-        // What surrounds it means nothing.
+        // Surrounding whitespace has no meaning in JSON.
         let trimmed = text.trim_matches([' ', '\t', '\r', '\n']);
         if trimmed.starts_with(['{', '['])
             && let Ok(json) = RawValue::from_string(trimmed.to_owned())

@@ -1,4 +1,4 @@
-//! What a file keeps of an exchange, and what comes back from it.
+//! Tests of writing and reading exchanges.
 
 use std::time::Duration;
 
@@ -16,15 +16,16 @@ fn answered(body: impl Into<Vec<u8>>) -> Result<WebResponse, WebError> {
     Ok(WebResponse { status: 200, body: body.into(), retry_after: None, clock_ahead: None })
 }
 
-/// What is written, and what is read from that.
-fn kept(request: &WebRequest, end: &Result<WebResponse, WebError>) -> (String, Exchange) {
-    let text = serde_json::to_string_pretty(&Exchange::new(Asked::of(request), &secrets_of(request), end)).unwrap();
+/// The written text, and the exchange read from it.
+fn round_trip(request: &WebRequest, end: &Result<WebResponse, WebError>) -> (String, Exchange) {
+    let text =
+        serde_json::to_string_pretty(&Exchange::new(RecordedRequest::of(request), &secrets_of(request), end)).unwrap();
     let read = serde_json::from_str(&text).unwrap();
     (text, read)
 }
 
 #[test]
-fn a_body_comes_back_as_it_was_whatever_it_is() {
+fn any_body_round_trips() {
     let deep = "[".repeat(10_000) + &"]".repeat(10_000);
     let bodies: [&[u8]; 12] = [
         b"",
@@ -41,32 +42,32 @@ fn a_body_comes_back_as_it_was_whatever_it_is() {
         deep.as_bytes(),
     ];
     for body in bodies {
-        let (text, read) = kept(&request("GET", "http://h/"), &answered(body));
+        let (text, read) = round_trip(&request("GET", "http://h/"), &answered(body));
         assert_eq!(read.end().unwrap().unwrap().body, body, "{text}");
     }
-    // JSON stays as readable as it was.
-    let (text, read) = kept(&request("GET", "http://h/"), &answered(" {\"a\": 1}\n"));
+    // JSON stays readable.
+    let (text, read) = round_trip(&request("GET", "http://h/"), &answered(" {\"a\": 1}\n"));
     assert!(text.contains(r#""json": {"a": 1}"#), "{text}");
     assert_eq!(read.end().unwrap().unwrap().body, b"{\"a\": 1}");
 }
 
 #[test]
-fn what_retries_depend_on_comes_back() {
+fn retry_information_round_trips() {
     let ahead = Some(TimeDelta::seconds(-7767));
     let wait = Duration::from_millis(1500);
     let end = Ok(WebResponse { status: 503, body: b"later".to_vec(), retry_after: Some(wait), clock_ahead: ahead });
-    let (_, read) = kept(&request("GET", "http://h/"), &end);
+    let (_, read) = round_trip(&request("GET", "http://h/"), &end);
     let answer = read.end().unwrap().unwrap();
     assert_eq!((answer.status, answer.retry_after, answer.clock_ahead), (503, Some(wait), ahead));
     for kind in [WebErrorKind::Timeout, WebErrorKind::Transport, WebErrorKind::Final] {
         let error = WebError { method: String::new(), url: String::new(), kind, reason: "why".to_owned() };
-        let (_, read) = kept(&request("GET", "http://h/"), &Err(error));
+        let (_, read) = round_trip(&request("GET", "http://h/"), &Err(error));
         assert_eq!(read.end().unwrap().unwrap_err(), (kind, "why".to_owned()));
     }
 }
 
 #[test]
-fn no_secret_is_kept_wherever_it_stands() {
+fn secrets_are_redacted_everywhere() {
     let ask = WebRequest {
         headers: vec![
             header("Authorization", "Bearer SECRET-token"),
@@ -83,34 +84,36 @@ fn no_secret_is_kept_wherever_it_stands() {
         answered(format!(r#"{{"a":"{echo}"}}"#)),
         Err(WebError { method: String::new(), url: String::new(), kind: WebErrorKind::Final, reason: echo.to_owned() }),
     ] {
-        let (text, read) = kept(&ask, &end);
+        let (text, read) = round_trip(&ask, &end);
         assert!(!text.contains("SECRET"), "{text}");
         if let Ok(answer) = read.end().unwrap() {
             let body = String::from_utf8_lossy(&answer.body).into_owned();
             assert!(!body.contains("SECRET") && body.contains("dXA= up"), "{body}");
         }
     }
-    // Fields of JSON are sent as secrets, too, and may come back in another spelling.
+    // Fields of JSON bodies can be secrets, too, and come back in another encoding.
     let ask = WebRequest {
         headers: vec![header("X-Note", "my token=SECRET-note"), header("Cookie", "a=SECRET-cookie")],
         body: Some(br#"{"query": "up", "auth": {"password": "SECRET<a/b>"}}"#.to_vec()),
         ..request("POST", "http://h/q")
     };
-    let (text, _) =
-        kept(&ask, &answered(r#"["SECRET<a/b>", "SECRET\u003ca\/b\u003e", "SECRET%3Ca%2Fb%3E", "SECRET-cookie"]"#));
+    let (text, _) = round_trip(
+        &ask,
+        &answered(r#"["SECRET<a/b>", "SECRET\u003ca\/b\u003e", "SECRET%3Ca%2Fb%3E", "SECRET-cookie"]"#),
+    );
     assert!(!text.contains("SECRET") && text.contains("up"), "{text}");
     let hook = WebRequest {
         is_webhook: true,
         body: Some(b"{}".to_vec()),
         ..request("POST", "http://h/SECRET1/SECRET2?a=SECRET3")
     };
-    let (text, _) = kept(&hook, &answered("no SECRET1, SECRET2 or SECRET3"));
+    let (text, _) = round_trip(&hook, &answered("no SECRET1, SECRET2 or SECRET3"));
     assert!(!text.contains("SECRET") && text.contains("http://h/[hidden]"), "{text}");
 }
 
 #[test]
-fn requests_are_the_same_if_they_ask_the_same_whoever_asks() {
-    let key = |request: &WebRequest| Asked::of(request).key();
+fn keys_ignore_secrets() {
+    let key = |request: &WebRequest| RecordedRequest::of(request).key();
     let with_token = |token: &str| WebRequest {
         headers: vec![header("Authorization", &format!("Bearer {token}"))],
         ..request("GET", &format!("http://u:{token}@h/q?query=up&token={token}"))
@@ -128,24 +131,24 @@ fn requests_are_the_same_if_they_ask_the_same_whoever_asks() {
         ..request("POST", "http://h/q")
     };
     assert_ne!(key(&post("query=up", false)), key(&post("query=down", false)));
-    // A message tells how long tasks took: it differs from run to run.
+    // Notifications contain durations, which differ between runs.
     assert_eq!(key(&post("took 1s", true)), key(&post("took 2s", true)));
 }
 
 #[test]
-fn those_who_ask_the_same_are_counted_in_the_order_of_their_first_requests() {
-    let mut askers = Askers::default();
-    let mut note = |url: &str, asker| askers.note(&WebRequest { asker, ..request("GET", url) }).asker;
+fn callers_are_numbered_in_the_order_of_their_first_requests() {
+    let mut callers = Callers::default();
+    let mut note = |url: &str, asker| callers.note(&WebRequest { asker, ..request("GET", url) }).asker;
     let seen: Vec<_> = [7, 3, 3, 7, 5].map(|asker| note("http://h/?token=x", Some(asker))).into();
     assert_eq!(seen, [1, 2, 2, 1, 3].map(Some));
-    // What differs in secrets alone is the same, and another question has its own askers.
+    // Requests that differ in secrets alone are the same; another request has its own callers.
     assert_eq!(note("http://h/?token=y", Some(9)), Some(4));
     assert_eq!(note("http://h/?query=x", Some(9)), Some(1));
     assert_eq!(note("http://h/?query=x", None), None);
 }
 
 #[test]
-fn a_file_that_was_edited_badly_is_found() {
+fn a_malformed_file_is_an_error() {
     let read = |text: &str| serde_json::from_str::<Exchange>(text).map_err(|error| error.to_string());
     let ask = r#""request": {"method": "GET", "url": "http://h/"}"#;
     for rest in [r#", "answr": {}"#, r#", "answer": {"status": "ok", "text": ""}"#, r#", "answer": {"status": 70000}"#]

@@ -1,14 +1,14 @@
-//! Files and variables as a replay has them: those of this machine, and something in place of secrets that are not here.
+//! Files and environment variables of a replay: those of this machine, and placeholders for missing secrets.
 
 use std::io::Result;
 
 use crate::adapters::files::LocalFiles;
 use crate::ports::Files;
 
-/// What is sent to nobody in place of a token or password.
+/// Placeholder for a token or password, which a replay sends to nobody.
 const STAND_IN: &str = "replayed";
 
-/// Local files and variables; tokens and passwords need not be there.
+/// Local files and environment variables; tokens and passwords may be missing.
 pub struct ReplayFiles;
 
 impl Files for ReplayFiles {

@@ -1,4 +1,4 @@
-//! The folder of one recorded loop: names, the file that says what it is, and reading with limits.
+//! The directory of one recorded loop: file names, the manifest, and bounded reading.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -10,23 +10,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::ports::RecordingError;
 
-/// Says what the folder is.
+/// Name of the manifest.
 pub(super) const MANIFEST: &str = "recording.json";
 
-/// What the clock showed.
+/// Name of the file with readings of the clock.
 pub(super) const CLOCK: &str = "clock.txt";
 
-/// What a manifest calls itself, and the newest version of the format.
+/// Format name in the manifest, and its newest version.
 const FORMAT: &str = "iter8 recording";
 const VERSION: u32 = 1;
 
-/// Largest file that is read. An answer has at most 16 MiB, which base64 and escapes make longer.
+/// Size limit for a file. A response has at most 16 MiB, more in base64 or with escapes.
 const MAX_FILE_BYTES: u64 = 128 << 20;
 
-/// Most files that a folder may have.
+/// Limit on the files of a directory.
 const MAX_FILES: usize = 100_000;
 
-/// What the folder is.
+/// Description of a recording.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Manifest {
@@ -35,7 +35,7 @@ pub(super) struct Manifest {
     iter8_version: String,
     #[serde(rename = "loop")]
     loop_number: u64,
-    /// When recording began.
+    /// Start of the recording.
     pub(super) started: DateTime<Utc>,
 }
 
@@ -45,7 +45,7 @@ impl Manifest {
         Self { format: FORMAT.to_owned(), version: VERSION, iter8_version, loop_number, started }
     }
 
-    /// Reads the manifest of a folder.
+    /// Reads the manifest of a directory.
     pub(super) fn read(folder: &Path) -> Result<Self, RecordingError> {
         let path = folder.join(MANIFEST);
         let manifest: Self = read_json(&path)?;
@@ -60,34 +60,34 @@ impl Manifest {
     }
 }
 
-/// The folder of a loop, counted from 1.
+/// Returns the directory of a loop, numbered from 1.
 pub(super) fn of_loop(directory: &Path, loop_number: u64) -> PathBuf {
     directory.join(format!("loop-{loop_number}"))
 }
 
-/// The file of a task's outcome; tasks are counted from 0 here and from 1 in the name.
+/// Returns the file name of a task's outcome. `index` starts from 0, the number in the name from 1.
 pub(super) fn task_file(index: usize, task: &str) -> String {
     format!("task-{}-{}.json", index + 1, slug(task))
 }
 
-/// The file of an answer, counted from 1: method, host and path make it easy to find.
+/// Returns the file name of a response, numbered from 1, with method, host and path for readers.
 pub(super) fn answer_file(number: u64, method: &str, url: &str) -> String {
     let place = url.split_once("://").map_or(url, |(_, rest)| rest);
     let place = place.split(['?', '#']).next().unwrap_or_default();
     format!("answer-{number:04}-{}.json", slug(&format!("{method}-{place}")))
 }
 
-/// The number in such a name.
+/// Returns the number in the file name of a response.
 pub(super) fn answer_number(name: &str) -> Option<u64> {
     name.strip_prefix("answer-")?.strip_suffix(".json")?.split('-').next()?.parse().ok()
 }
 
-/// Whether the name is that of a task's outcome.
+/// Tests for the file name of a task's outcome.
 pub(super) fn is_task_file(name: &str) -> bool {
     name.starts_with("task-") && name.ends_with(".json")
 }
 
-/// A part of a file's name that every file system takes.
+/// Returns a part of a file name that is valid on every file system.
 fn slug(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c.to_ascii_lowercase() } else { '-' };
     let text: String = text.chars().map(plain).collect();
@@ -95,12 +95,12 @@ fn slug(text: &str) -> String {
     words.join("-").chars().take(60).collect::<String>().trim_end_matches(['-', '.']).to_owned()
 }
 
-/// How the clock's readings are written: to the nanosecond.
+/// Formats a reading of the clock.
 pub(super) fn instant(instant: DateTime<Utc>) -> String {
     instant.to_rfc3339_opts(SecondsFormat::Nanos, true)
 }
 
-/// The names of the folder's files.
+/// Lists the files of the directory.
 pub(super) fn names(folder: &Path) -> Result<Vec<String>, RecordingError> {
     let unavailable = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => RecordingError::Missing { path: folder.to_owned() },
@@ -108,7 +108,7 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>, RecordingError> {
     };
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(unavailable)? {
-        // What is not text is no name of ours.
+        // Names of recorded files are UTF-8.
         names.extend(entry.map_err(unavailable)?.file_name().into_string());
         if names.len() > MAX_FILES {
             let reason = format!("it holds more than {MAX_FILES} files");
@@ -118,13 +118,12 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>, RecordingError> {
     Ok(names)
 }
 
-/// Reads a file of JSON.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, RecordingError> {
     serde_json::from_str(&read(path)?)
         .map_err(|error| RecordingError::Damaged { path: path.to_owned(), reason: error.to_string() })
 }
 
-/// Reads a text.
+/// Reads a text file within the size limit.
 pub(super) fn read(path: &Path) -> Result<String, RecordingError> {
     let damaged = |reason: &str| RecordingError::Damaged { path: path.to_owned(), reason: reason.to_owned() };
     let unavailable = |source: io::Error| match source.kind() {
@@ -132,7 +131,7 @@ pub(super) fn read(path: &Path) -> Result<String, RecordingError> {
         io::ErrorKind::InvalidData => damaged("it is not UTF-8 text"),
         _ => RecordingError::Unavailable { action: "read", path: path.to_owned(), source },
     };
-    // A pipe would keep us waiting for ever.
+    // Opening a pipe would block forever.
     if !fs::metadata(path).map_err(unavailable)?.is_file() {
         return Err(damaged("it is not a regular file"));
     }
@@ -149,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_what_was_asked_and_no_more() {
+    fn file_names_show_the_request_without_secrets() {
         let url = "https://[hidden]@prometheus.local:9090/api/v1/query?query=up&token=[hidden]";
         assert_eq!(answer_file(7, "GET", url), "answer-0007-get-hidden-prometheus.local-9090-api-v1-query.json");
         assert_eq!(answer_file(1, "GET", "../../etc/passwd"), "answer-0001-get-..-..-etc-passwd.json");

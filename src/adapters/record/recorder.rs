@@ -1,4 +1,4 @@
-//! Makes a recording: stands before the real web and clock, and keeps what passes.
+//! Records a run: wraps the real web client and clock and writes what passes through.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -9,13 +9,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::exchange::{Askers, Exchange, secrets_of};
+use super::exchange::{Callers, Exchange, secrets_of};
 use super::folder::{self, CLOCK, MANIFEST, Manifest};
 use crate::adapters::file_store::replace;
 use crate::model::contribution::TaskOutcome;
 use crate::ports::{BoxFuture, Clock, Recording, RecordingError, Web, WebError, WebRequest, WebResponse};
 
-/// Records one loop. A file that can't be written changes nothing about the run; [`Recording::finish`] tells of it.
+/// Records one loop. A file that cannot be written does not affect the run; [`Recording::finish`] returns the error.
 pub struct Recorder {
     web: Box<dyn Web>,
     clock: Box<dyn Clock>,
@@ -26,21 +26,21 @@ pub struct Recorder {
 
 #[derive(Default)]
 struct State {
-    /// What was recorded before the folder was made.
+    /// Files recorded before the directory was created.
     waiting: Vec<(String, Vec<u8>)>,
-    /// The file of the clock's readings, once there is a folder.
+    /// File of the clock's readings, once the directory exists.
     clock: Option<File>,
-    /// Whether the outcome of a task will be kept, and so nothing else.
+    /// True during a task whose outcome is recorded instead of its requests.
     is_paused: bool,
-    /// Requests so far, and who made them.
-    asked: u64,
-    askers: Askers,
-    /// The first file that could not be written.
-    fault: Option<RecordingError>,
+    /// Number of requests so far.
+    requests: u64,
+    callers: Callers,
+    /// The first failed write.
+    error: Option<RecordingError>,
 }
 
 impl Recorder {
-    /// Records into `directory`; nothing is written before [`Recording::start`]. Fails where the loop was recorded before.
+    /// Prepares a recording in `directory`, which [`Recording::start`] creates. Fails if the loop was recorded before.
     pub fn new(
         directory: &Path,
         loop_number: u64,
@@ -62,6 +62,19 @@ impl Recorder {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn write_json(&self, state: &mut State, name: &str, value: &impl Serialize) {
+        match serde_json::to_vec_pretty(value) {
+            Ok(mut text) => {
+                text.push(b'\n');
+                self.write(state, name, &text);
+            }
+            Err(error) => {
+                let (path, source) = (self.folder.join(name), error.into());
+                state.error.get_or_insert(RecordingError::Unavailable { action: "write", path, source });
+            }
+        }
+    }
+
     fn write(&self, state: &mut State, name: &str, content: &[u8]) {
         if state.clock.is_none() {
             state.waiting.push((name.to_owned(), content.to_vec()));
@@ -69,33 +82,24 @@ impl Recorder {
         }
         let path = self.folder.join(name);
         if let Err(source) = replace(&path, content) {
-            state.fault.get_or_insert(RecordingError::Unavailable { action: "write", path, source });
+            state.error.get_or_insert(RecordingError::Unavailable { action: "write", path, source });
         }
     }
-}
-
-/// Pretty JSON that ends as a text does.
-fn json(value: &impl Serialize) -> Vec<u8> {
-    // What is kept has texts as keys, which is all that JSON could mind.
-    let mut text = serde_json::to_vec_pretty(value).unwrap_or_default();
-    text.push(b'\n');
-    text
 }
 
 impl Web for Recorder {
     fn send(&self, request: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
         Box::pin(async move {
-            let noted = {
+            let recorded = {
                 let mut state = self.state();
-                state.asked += u64::from(!state.is_paused);
-                (!state.is_paused).then(|| (state.asked, state.askers.note(&request)))
+                state.requests += u64::from(!state.is_paused);
+                (!state.is_paused).then(|| (state.requests, state.callers.note(&request)))
             };
-            let Some((number, asked)) = noted else { return self.web.send(request).await };
+            let Some((number, redacted)) = recorded else { return self.web.send(request).await };
             let secrets = secrets_of(&request);
             let end = self.web.send(request).await;
-            let name = folder::answer_file(number, &asked.method, &asked.url);
-            let content = json(&Exchange::new(asked, &secrets, &end));
-            self.write(&mut self.state(), &name, &content);
+            let name = folder::answer_file(number, &redacted.method, &redacted.url);
+            self.write_json(&mut self.state(), &name, &Exchange::new(redacted, &secrets, &end));
             end
         })
     }
@@ -109,7 +113,7 @@ impl Clock for Recorder {
             && let Err(source) = file.write_all(format!("{}\n", folder::instant(now)).as_bytes())
         {
             let path = self.folder.join(CLOCK);
-            state.fault.get_or_insert(RecordingError::Unavailable { action: "write", path, source });
+            state.error.get_or_insert(RecordingError::Unavailable { action: "write", path, source });
         }
         now
     }
@@ -134,12 +138,12 @@ impl Recording for Recorder {
         for (name, content) in std::mem::take(&mut state.waiting) {
             self.write(&mut state, &name, &content);
         }
-        self.write(&mut state, MANIFEST, &json(&Manifest::new(self.loop_number, self.clock.now())));
+        self.write_json(&mut state, MANIFEST, &Manifest::new(self.loop_number, self.clock.now()));
         Ok(())
     }
 
     fn finish(&self) -> Result<Vec<String>, RecordingError> {
-        self.state().fault.take().map_or_else(|| Ok(Vec::new()), Err)
+        self.state().error.take().map_or_else(|| Ok(Vec::new()), Err)
     }
 
     fn begin(&self, _: usize, _: &str) -> Option<TaskOutcome> {
@@ -150,6 +154,6 @@ impl Recording for Recorder {
     fn keep(&self, index: usize, task: &str, outcome: &TaskOutcome) {
         let mut state = self.state();
         state.is_paused = false;
-        self.write(&mut state, &folder::task_file(index, task), &json(outcome));
+        self.write_json(&mut state, &folder::task_file(index, task), outcome);
     }
 }

@@ -1,4 +1,4 @@
-//! Replays a recording: stands for web and clock, and reaches nothing outside.
+//! Replays a recording in place of the web client and the clock, without any network access.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::exchange::{Askers, Exchange, Key};
+use super::exchange::{Callers, Exchange, Key};
 use super::folder::{self, CLOCK, Manifest};
 use crate::model::contribution::{TaskFailure, TaskOutcome};
 use crate::ports::{BoxFuture, Clock, Recording, RecordingError, Web, WebError, WebErrorKind, WebRequest, WebResponse};
 
-/// How long one is asked to wait where nobody asked again in the recording: longer than anybody's patience.
-const FOR_EVER: Duration = Duration::MAX;
+/// `Retry-After` of the last recorded response, longer than any timeout.
+const FOREVER: Duration = Duration::MAX;
 
 /// Replays one loop.
 pub struct Replay {
@@ -22,18 +22,18 @@ pub struct Replay {
 }
 
 struct State {
-    /// What was asked → the files of its answers that were not given yet, in the order of asking.
+    /// Request → files of its remaining responses, in recorded order.
     answers: BTreeMap<Key, VecDeque<PathBuf>>,
-    askers: Askers,
+    callers: Callers,
     readings: VecDeque<DateTime<Utc>>,
-    /// What the clock shows when it has no reading left.
+    /// The clock's time once no reading is left.
     now: DateTime<Utc>,
-    /// What was asked for and not recorded.
+    /// Requests and outcomes that were not recorded.
     missing: Vec<String>,
 }
 
 impl Replay {
-    /// Opens the recording of a loop in `directory`. Every file is read once, so that damage is found before anything runs.
+    /// Opens the recording of a loop in `directory`. Reads every file once, to detect damage before anything runs.
     pub fn open(directory: &Path, loop_number: u64) -> Result<Self, RecordingError> {
         let folder = folder::of_loop(directory, loop_number);
         let names = folder::names(&folder)?;
@@ -51,7 +51,7 @@ impl Replay {
         }
         let readings = read_clock(&folder.join(CLOCK))?;
         let state =
-            Mutex::new(State { answers, askers: Askers::default(), readings, now: started, missing: Vec::new() });
+            Mutex::new(State { answers, callers: Callers::default(), readings, now: started, missing: Vec::new() });
         Ok(Self { folder, state })
     }
 
@@ -72,14 +72,14 @@ impl Replay {
         drop(state);
         let exchange = read_exchange(&path).map_err(|error| broken(error.to_string()))?;
         let end = exchange.end().unwrap_or_else(|reason| Err(broken(reason)));
-        if is_last { no_more(end) } else { end }
+        if is_last { without_retry(end) } else { end }
     }
 }
 
-/// The same end, told so that nobody asks again: how often one does is also a matter of time, and here none passes.
-fn no_more(end: Result<WebResponse, (WebErrorKind, String)>) -> Result<WebResponse, (WebErrorKind, String)> {
+/// Prevents retries after the last recorded response: their number depends on time, and in a replay no time passes.
+fn without_retry(end: Result<WebResponse, (WebErrorKind, String)>) -> Result<WebResponse, (WebErrorKind, String)> {
     match end {
-        Ok(answer) => Ok(WebResponse { retry_after: Some(FOR_EVER), ..answer }),
+        Ok(answer) => Ok(WebResponse { retry_after: Some(FOREVER), ..answer }),
         Err((WebErrorKind::Transport, reason)) => Err((WebErrorKind::Final, reason)),
         end => end,
     }
@@ -105,10 +105,10 @@ fn read_clock(path: &Path) -> Result<VecDeque<DateTime<Utc>>, RecordingError> {
 impl Web for Replay {
     fn send(&self, request: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
         Box::pin(async move {
-            let asked = self.state().askers.note(&request);
-            self.answer(&asked.key()).map_err(|(kind, reason)| {
-                let url = asked.url.split(['?', '#']).next().unwrap_or_default().to_owned();
-                WebError { method: asked.method, url, kind, reason }
+            let redacted = self.state().callers.note(&request);
+            self.answer(&redacted.key()).map_err(|(kind, reason)| {
+                let url = redacted.url.split(['?', '#']).next().unwrap_or_default().to_owned();
+                WebError { method: redacted.method, url, kind, reason }
             })
         })
     }
@@ -124,7 +124,7 @@ impl Clock for Replay {
     }
 
     fn sleep(&self, _: Duration) -> BoxFuture<'_, ()> {
-        // Others get their turn, as they would while one waits.
+        // Let other tasks proceed, as they would during a real sleep.
         Box::pin(tokio::task::yield_now())
     }
 }

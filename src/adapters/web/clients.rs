@@ -1,4 +1,4 @@
-//! Clients, one per TLS settings: a client keeps its connections, and what it trusts can't be changed.
+//! One client per set of TLS options: a client keeps its connections, and its TLS configuration is fixed.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -6,22 +6,22 @@ use std::time::Duration;
 use crate::load::connect::tls::client_config;
 use crate::model::tls::TlsOptions;
 
-/// Time to open a connection.
+/// Timeout for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Clients that are kept; beyond that, the one that was not used for the longest time goes.
+/// Limit on cached clients; the least recently used one is dropped.
 const MAX_CLIENTS: usize = 8;
 
-/// The clients made so far, the one used last at the end.
+/// Cache of clients, the most recently used one last.
 ///
-/// They are found by the content of their settings: a certificate that was replaced in its file gets a client of its own.
+/// The key is the content of the options, so a certificate that was replaced in its file gets a new client.
 #[derive(Default)]
 pub(super) struct Clients {
     kept: Mutex<Vec<(TlsOptions, reqwest::Client)>>,
 }
 
 impl Clients {
-    /// The client for these settings. The error says which of them can't be used.
+    /// Returns the client for these options. The error names the one that is invalid.
     pub(super) fn get(&self, options: &TlsOptions) -> Result<reqwest::Client, String> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = match kept.iter().position(|(known, _)| known == options) {
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_that_can_not_be_used_are_named_and_few_clients_are_kept() {
+    fn invalid_options_are_named_and_few_clients_are_kept() {
         let clients = Clients::default();
         let broken = TlsOptions { ca: Some(b"none".to_vec()), ..TlsOptions::default() };
         assert_eq!(
@@ -64,7 +64,7 @@ mod tests {
             let key = rcgen::generate_simple_self_signed([format!("host-{at}")]).unwrap();
             let ca = Some(key.cert.pem().into_bytes());
             clients.get(&TlsOptions { ca, ..TlsOptions::default() }).unwrap();
-            // What is in use stays.
+            // A client in use stays.
             clients.get(&TlsOptions::default()).unwrap();
         }
         let kept = clients.kept.lock().unwrap();

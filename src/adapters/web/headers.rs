@@ -1,23 +1,23 @@
-//! Headers of an answer that matter here, as RFC 9110 has them.
+//! Response headers, as defined by RFC 9110.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// Longest wait that a server may ask for; longer says the same: not during this run.
+/// Cap on the wait that a server asks for.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
-/// An HTTP date, in any of its three forms (section 5.6.7).
+/// Parses an HTTP date in any of its three forms (section 5.6.7).
 pub(super) fn date(text: &str) -> Option<DateTime<Utc>> {
     httpdate::parse_http_date(text.trim()).ok().map(DateTime::from)
 }
 
-/// How long the server asks to wait: a number of seconds, or the date to wait for (section 10.2.3). That date is by the server's
-/// clock, which `answered` tells; ours counts where the server does not say.
+/// Parses `Retry-After`: a number of seconds or a date (section 10.2.3). The date is relative to the server's clock, `answered`, or to ours if
+/// the server did not send its time.
 pub(super) fn retry_after(text: &str, answered: Option<DateTime<Utc>>) -> Option<Duration> {
     let text = text.trim();
     let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // What does not fit is longer than the longest.
+        // A number that does not fit exceeds the cap.
         Duration::from_secs(text.parse().unwrap_or(u64::MAX))
     } else {
         (date(text)? - answered.unwrap_or_else(Utc::now)).to_std().unwrap_or_default()
@@ -25,10 +25,10 @@ pub(super) fn retry_after(text: &str, answered: Option<DateTime<Utc>>) -> Option
     Some(wait.min(LONGEST_WAIT))
 }
 
-/// How far the server's clock is ahead of ours, in whole seconds, where it dates at `date` what it was `asked` and had `answered` by
-/// our clock. It may have answered at any time between: only what lies outside differs.
-pub(super) fn ahead(date: DateTime<Utc>, asked: DateTime<Utc>, answered: DateTime<Utc>) -> TimeDelta {
-    let ahead = (date - answered).max(TimeDelta::zero()) + (date - asked).min(TimeDelta::zero());
+/// Returns how far the server's clock is ahead of ours, in whole seconds. It dated its response at `date`, some time between `sent` and
+/// `answered` by our clock, so only what lies outside counts.
+pub(super) fn ahead(date: DateTime<Utc>, sent: DateTime<Utc>, answered: DateTime<Utc>) -> TimeDelta {
+    let ahead = (date - answered).max(TimeDelta::zero()) + (date - sent).min(TimeDelta::zero());
     TimeDelta::try_seconds(ahead.num_seconds()).unwrap_or_default()
 }
 
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_read_in_their_three_forms() {
+    fn dates_parse_in_three_forms() {
         let expected: DateTime<Utc> = "1994-11-06T08:49:37Z".parse().unwrap();
         for text in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
             assert_eq!(date(text), Some(expected), "{text}");
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_differs_by_what_lies_outside_of_the_exchange() {
+    fn clock_skew_is_what_lies_outside_the_exchange() {
         let at = |seconds: i64| DateTime::UNIX_EPOCH + TimeDelta::milliseconds(seconds * 1000 + 250);
         for (date, expected) in [(-90, -100), (9, -1), (10, 0), (15, 0), (20, 0), (21, 1), (7_220, 7_200)] {
             assert_eq!(ahead(at(date), at(10), at(20)), TimeDelta::seconds(expected), "{date}");
@@ -58,13 +58,13 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_in_seconds_or_until_a_date_by_the_servers_clock() {
+    fn retry_after_is_in_seconds_or_a_date_by_the_servers_clock() {
         let answered = date("Sun, 06 Nov 1994 08:49:37 GMT");
         let wait = |text| retry_after(text, answered).map(|wait| wait.as_secs());
         assert_eq!(wait(" 120 "), Some(120));
         assert_eq!(wait("0"), Some(0));
         assert_eq!(wait("Sun, 06 Nov 1994 08:50:07 GMT"), Some(30));
-        // A date that has passed: at once.
+        // A date in the past.
         assert_eq!(wait("Sun, 06 Nov 1994 08:49:00 GMT"), Some(0));
         assert_eq!(retry_after("Sun, 06 Nov 1994 08:50:07 GMT", None), Some(Duration::ZERO));
         for text in ["99999999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {

@@ -1,37 +1,37 @@
-//! Redirects: what is asked next, and what must not be sent there. RFC 9110, section 15.4.
+//! Redirects (RFC 9110, section 15.4): the next request, and what must not be sent with it.
 
 use url::{Origin, Url};
 
 use crate::ports::WebRequest;
 
-/// Whether an answer of this status only says where to ask.
+/// Returns true for a status that redirects.
 pub(super) fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
 }
 
-/// The request that follows such an answer. What a request has of its own is for its receiver alone: to another origin, which a
-/// step from https to http is too, only what has nothing goes on. The error says why the redirect is not followed.
+/// Returns the request that follows a redirect. Headers, body and certificate are meant for the original host: a request with any of them
+/// does not follow a redirect to another origin, including one from https to http.
 pub(super) fn follow(request: WebRequest, status: u16, location: Option<&[u8]>) -> Result<WebRequest, String> {
     let location = location.ok_or_else(|| format!("answered {status} without saying where to ask instead"))?;
-    let asked = Url::parse(&request.url).map_err(|error| error.to_string())?;
+    let origin_url = Url::parse(&request.url).map_err(|error| error.to_string())?;
     let unusable =
         || format!("answered {status} and redirects to what is not a URL with http:// or https:// and a host");
-    let next = std::str::from_utf8(location).ok().and_then(|text| asked.join(text.trim()).ok());
+    let next = std::str::from_utf8(location).ok().and_then(|text| origin_url.join(text.trim()).ok());
     let mut next =
         next.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()).ok_or_else(unusable)?;
     next.set_fragment(None);
-    if next.origin() != asked.origin() {
-        check_has_nothing(&request, &next.origin())?;
+    if next.origin() != origin_url.origin() {
+        check_is_bare(&request, &next.origin())?;
     } else if next.username().is_empty() && next.password().is_none() {
-        // Neither can fail: the URL has a host.
-        let _ = next.set_username(asked.username());
-        let _ = next.set_password(asked.password());
+        // Cannot fail: the URL has a host.
+        let _ = next.set_username(origin_url.username());
+        let _ = next.set_password(origin_url.password());
     }
     let request = if becomes_get(status, &request.method) { without_body(request) } else { request };
     Ok(WebRequest { url: next.into(), ..request })
 }
 
-fn check_has_nothing(request: &WebRequest, origin: &Origin) -> Result<(), String> {
+fn check_is_bare(request: &WebRequest, origin: &Origin) -> Result<(), String> {
     let what = if !request.headers.is_empty() {
         "headers are"
     } else if request.body.is_some() {
@@ -72,24 +72,24 @@ mod tests {
     }
 
     #[test]
-    fn a_location_is_taken_relative_to_what_was_asked() {
-        for (asked, location, expected) in [
+    fn a_location_is_relative_to_the_request() {
+        for (origin_url, location, expected) in [
             ("http://h/a/b?c=d", "e", "http://h/a/e"),
             ("http://h/a", "/x?y=z#part", "http://h/x?y=z"),
             ("http://h/a", "//other/x", "http://other/x"),
             ("http://h/a", "", "http://h/a"),
             ("http://h:80/a", "HTTP://H/b", "http://h/b"),
-            // Credentials stay with their origin, and go nowhere else.
+            // Credentials stay with their origin.
             ("http://u:p@h/a", "/b", "http://u:p@h/b"),
             ("http://u:p@h/a", "http://h/b", "http://u:p@h/b"),
             ("http://u:p@h/a", "http://h:81/b", "http://h:81/b"),
             ("https://u:p@h/a", "http://h/b", "http://h/b"),
         ] {
-            assert_eq!(url_after(asked, location).as_deref(), Ok(expected), "{asked} -> {location}");
+            assert_eq!(url_after(origin_url, location).as_deref(), Ok(expected), "{origin_url} -> {location}");
         }
         for location in ["ftp://h/x", "file:///etc/passwd", "http://", "http://[::1", "javascript:alert(1)"] {
-            let told = url_after("http://h/", location).unwrap_err();
-            assert!(told.contains("not a URL with http:// or https://"), "{location}: {told}");
+            let message = url_after("http://h/", location).unwrap_err();
+            assert!(message.contains("not a URL with http:// or https://"), "{location}: {message}");
         }
         assert!(follow(request("http://h/"), 301, Some(b"/\xff")).is_err());
         assert_eq!(
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_request_has_goes_to_its_origin_only() {
+    fn headers_body_and_certificate_go_to_their_origin_only() {
         let identity = Some(Identity { cert: Vec::new(), key: Vec::new() });
         let with_token = WebRequest {
             headers: vec![("Authorization".to_owned(), "Bearer secret".to_owned())],
@@ -111,18 +111,18 @@ mod tests {
         for (request, what) in
             [(with_token, "headers are"), (with_body, "body is"), (with_certificate, "certificate is")]
         {
-            let told = |location: &str| follow(request.clone(), 307, Some(location.as_bytes())).map(|_| ());
+            let end = |location: &str| follow(request.clone(), 307, Some(location.as_bytes())).map(|_| ());
             for other in ["https://other", "https://h:444", "http://h"] {
                 let expected =
                     format!("redirects to another host ({other}), where its {what} not sent; give that URL instead");
-                assert_eq!(told(&format!("{other}/?secret=1")), Err(expected));
+                assert_eq!(end(&format!("{other}/?secret=1")), Err(expected));
             }
-            assert_eq!(told("https://h:443/x"), Ok(()));
+            assert_eq!(end("https://h:443/x"), Ok(()));
         }
     }
 
     #[test]
-    fn methods_change_as_browsers_change_them() {
+    fn methods_change_as_in_browsers() {
         for (method, status, expected) in [
             ("POST", 301, "GET"),
             ("POST", 302, "GET"),

@@ -58,7 +58,7 @@ impl Source for InCluster {
             let revision = self.store.known_revision().await?;
             // Users who may read Secrets may not be allowed to read Jobs; then the timeout ends the wait.
             let ended = run_is_over(&self.connection, &self.group, revision).await.ok()?;
-            ended.map(|ended| ended.told)
+            ended.map(|ended| ended.message)
         })
     }
 }

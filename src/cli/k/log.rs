@@ -30,7 +30,7 @@ pub(crate) async fn run(args: LogArgs) -> Result<Exit, AppError> {
     let stored = store.open().await.map_err(|error| no_document(error, &group))?;
     let last = Mutex::new(String::new());
     let tell = |line: LogLine<'_>| match line {
-        LogLine::Said(pod, text) => {
+        LogLine::Line(pod, text) => {
             // The pod's name is printed when it changes.
             let mut text = format!("{}\n", printable(text));
             if let Ok(mut last) = last.lock()
@@ -44,7 +44,7 @@ pub(crate) async fn run(args: LogArgs) -> Result<Exit, AppError> {
                 text.clear();
             }
         }
-        LogLine::Silent(pod, why) => output::to_stderr(&format!("pod/{pod}: {}\n", printable(why))),
+        LogLine::NoLog(pod, why) => output::to_stderr(&format!("pod/{pod}: {}\n", printable(why))),
     };
     tokio::select! {
         any = follow_logs(&connection, &group, args.follow, stored.revision, &tell) => {

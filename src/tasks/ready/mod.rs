@@ -145,7 +145,7 @@ struct Ready {
 
 impl Task for Ready {
     fn facts(&self) -> TaskFacts {
-        let permission = Permission { object: self.object.clone(), verbs: &["get", "watch"] };
+        let permission = Permission { object: self.object.clone(), verbs: &["list", "watch"] };
         TaskFacts { permissions: vec![permission], recorded: Recorded::Outcome, ..TaskFacts::default() }
     }
 

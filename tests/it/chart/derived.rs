@@ -34,7 +34,8 @@ fn the_chart_has_the_version_of_the_program() {
 fn the_chart_knows_what_is_waited_for_from_the_registry() {
     let permissions = registry::permissions();
     assert!(!permissions.is_empty());
-    let note = "# Which values of which tasks name objects that are waited for. Made of the program's tasks; write it anew by\n";
+    let note =
+        "# The values that name objects which tasks wait for. Generated from the program's tasks; regenerate with\n";
     let rows = codec::to_yaml(&permissions).unwrap();
     hold("files/watched.yaml", &format!("{note}# {REGENERATE}\n{rows}"));
 }

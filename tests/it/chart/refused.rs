@@ -15,8 +15,8 @@ const BY_SCHEMA: &[(&[&str], &str)] = &[
     (&[HTTP, "--set=runer=job"], "at '': additional properties 'runer' not allowed"),
     (&[HTTP, "--set=runner=cron"], "at '/runner': value must be one of 'job', 'cronjob', 'none'"),
     (
-        &[HTTP, "--set=runner=cronjob", "--set=cronjobSchedule=60 * * * *"],
-        "at '/cronjobSchedule': '60 * * * *' does not match",
+        &[HTTP, "--set=runner=cronjob", "--set=cronjobSchedule=60 * * *"],
+        "at '/cronjobSchedule': '60 * * *' does not match",
     ),
     (&[HTTP, "--set=logLevel=5"], "at '/logLevel': got number, want string"),
     (&["--set=tasks={ready},ready.deploy=../x"], "at '/ready/deploy'"),

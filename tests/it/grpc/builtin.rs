@@ -140,7 +140,7 @@ async fn the_sample_service_answers_health_checks() {
     for (method, data, status) in cases {
         let with = json!({"host": service.front.to_string(), "call": format!("grpc.health.v1.Health/{method}"), "data": data,
             "total": 2, "allowInitialErrors": true});
-        let contribution = World::default().run(with).await.unwrap();
+        let contribution = run(with).await.unwrap();
         assert_eq!(record(&contribution).statuses, BTreeMap::from([(status, 2)]), "{method}");
     }
 }

@@ -118,10 +118,10 @@ fn the_service_account_may_do_what_the_experiment_needs_and_nothing_more() {
         rows.sort();
         rows
     };
-    assert_eq!(may(&world.namespace), ["secrets [] [least] [get update watch]"]);
+    assert_eq!(may(&world.namespace), ["secrets [] [least] [get list update watch]"]);
     let models = format!("{}-models", world.namespace);
     let expected =
-        ["deployments.apps [] [shop] [get watch]", "inferenceservices.serving.kserve.io [] [iris] [get watch]"];
+        ["deployments.apps [] [shop] [list watch]", "inferenceservices.serving.kserve.io [] [iris] [list watch]"];
     assert_eq!(may(&models), expected);
     // What no owner can take along is deleted by name.
     world.k(["delete", "-g", "least"]).exits(0);

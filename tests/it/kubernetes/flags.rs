@@ -75,7 +75,7 @@ fn wrong_values_are_found_before_a_cluster_is_looked_for() {
     let _transcript = transcript!();
     let bench = CliCase::new();
     launch(&bench, &["--set", "runner=cronjob"]).snapshot(2);
-    launch(&bench, &["--set", "runner=cronjob", "--set", "cronjobSchedule=61 * * * *"]).snapshot(2);
+    launch(&bench, &["--set", "runner=cronjob", "--set", "cronjobSchedule=61 * * *"]).snapshot(2);
     launch(&bench, &["--set", "runner=crnjob"]).snapshot(2);
     launch(&bench, &["--set", "parallelism=1000"]).snapshot(2);
     launch(&bench, &["--set", "http.qsp=5"]).snapshot(2);

@@ -47,7 +47,7 @@ fn what_a_launch_makes_is_what_a_dry_run_shows() {
 }
 
 #[test]
-fn the_api_server_takes_the_schedules_that_are_taken_here_and_no_others() {
+fn no_schedule_that_the_api_server_accepts_is_rejected_locally() {
     let Some(world) = World::without_node() else { return };
     let schedules = [
         "*/1 * * * *",
@@ -75,7 +75,7 @@ fn the_api_server_takes_the_schedules_that_are_taken_here_and_no_others() {
         "* * L * *",
         "* * * * 1#2",
     ];
-    let mut taken = 0;
+    let mut accepted = 0;
     for schedule in schedules {
         let yaml = format!(
             "{{apiVersion: batch/v1, kind: CronJob, metadata: {{name: c}}, spec: {{schedule: '{schedule}', jobTemplate: {{spec: \
@@ -83,11 +83,22 @@ fn the_api_server_takes_the_schedules_that_are_taken_here_and_no_others() {
         );
         let args = ["apply", "-n", &world.namespace, "--server-side", "--dry-run=server", "-f", "-"];
         let said = world.cluster.kubectl_with_input(&args, &yaml);
-        let here = iter8::manifests::schedule::check(schedule);
-        assert_eq!(said.code == Some(0), here.is_ok(), "{schedule}: {here:?}\n{said:#?}");
-        taken += usize::from(here.is_ok());
+        let values = serde_json::json!({ "cronjobSchedule": schedule });
+        let local = iter8::manifests::settings::check(values.as_object().unwrap());
+        assert!(said.code != Some(0) || local.is_ok(), "{schedule}: {local:?}");
+        accepted += usize::from(said.code == Some(0));
     }
-    assert_eq!(taken, 9);
+    assert_eq!(accepted, 9);
+}
+
+#[test]
+fn a_schedule_that_the_api_server_rejects_is_rejected_before_anything_is_created() {
+    let Some(world) = World::without_node() else { return };
+    let values = ["tasks={http}", "http.url=http://shop/", "runner=cronjob", "cronjobSchedule=61 * * * *"];
+    let args = values.iter().flat_map(|pair| ["--set", pair]);
+    let said = world.k(["launch", "-g", "wrong"].into_iter().chain(args));
+    said.expect(4, &["cronjobs.batch/wrong-1-cronjob", "spec.schedule: Invalid value", "61 * * * *"]);
+    assert_eq!(world.objects("wrong"), [""; 0]);
 }
 
 #[test]

@@ -1,26 +1,28 @@
-//! What went wrong with a request to the API server, in words that name the operation, the object and the next step.
+//! Errors of the API server, in words that name the operation, the object and the next step.
+
+use std::time::Duration;
 
 use kube::client::AuthError;
 use kube::core::Status;
 
+use crate::adapters::error_chain::causes;
 use crate::model::object::ResourceKind;
 use crate::model::text::truncate;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::redact::redact_text;
 
-/// Most of what an API server, or a plugin, says that is repeated, in characters.
-const MAX_SHOWN: usize = 600;
+/// Longest message of an API server or a credential plugin that is repeated, in characters.
+const MAX_MESSAGE: usize = 600;
 
-/// What was asked of the API server.
+/// A request to the API server.
 #[derive(Clone, Debug)]
 pub(crate) struct Operation {
-    /// The verb of RBAC: `get`, `patch` …
+    /// Verb as RBAC has it: `get`, `patch`, …
     pub(crate) verb: &'static str,
-    /// Of which kind.
     pub(crate) kind: ResourceKind,
-    /// In which namespace; none for all.
+    /// `None` for all namespaces.
     pub(crate) namespace: Option<String>,
-    /// Of which name; none for many.
+    /// `None` for a collection.
     pub(crate) name: Option<String>,
 }
 
@@ -30,12 +32,12 @@ impl Operation {
         Self { verb, kind: kind.clone(), namespace, name: Some(name.to_owned()) }
     }
 
-    pub(crate) fn many(verb: &'static str, kind: &ResourceKind, namespace: Option<&str>) -> Self {
+    pub(crate) fn on_collection(verb: &'static str, kind: &ResourceKind, namespace: Option<&str>) -> Self {
         Self { verb, kind: kind.clone(), namespace: namespace.map(str::to_owned), name: None }
     }
 
-    /// `get secrets/default in namespace models`.
-    fn words(&self) -> String {
+    /// Such as `get secrets/default in namespace models`.
+    fn describe(&self) -> String {
         let name = self.name.as_ref().map(|name| format!("/{name}")).unwrap_or_default();
         let place = match &self.namespace {
             Some(namespace) => format!("in namespace {namespace}"),
@@ -44,20 +46,25 @@ impl Operation {
         format!("{} {}{name} {place}", self.verb, self.kind)
     }
 
-    /// The rule of a Role that allows it.
+    /// The RBAC rule that grants it.
     fn rule(&self) -> String {
         let names = match (&self.name, self.verb) {
             (Some(name), verb) if verb != "create" => format!(", resourceNames: [{name}]"),
             _ => String::new(),
         };
+        let verbs = match (&self.name, self.verb) {
+            // Watching an object takes both.
+            (Some(_), "list" | "watch") => "list, watch",
+            (_, verb) => verb,
+        };
         let (group, resource) = (&self.kind.group, &self.kind.resource);
-        format!("{{apiGroups: [\"{group}\"], resources: [{resource}]{names}, verbs: [{}]}}", self.verb)
+        format!("{{apiGroups: [\"{group}\"], resources: [{resource}]{names}, verbs: [{verbs}]}}")
     }
 
-    /// The error, in these terms.
+    /// Describes the failure of this operation.
     pub(crate) fn failed(&self, error: &kube::Error) -> ClusterError {
         match error {
-            kube::Error::Api(status) => self.refused(status),
+            kube::Error::Api(status) => self.rejected(status),
             kube::Error::Auth(error) => self.not_authenticated(error),
             kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => {
                 let reason = reasons(error);
@@ -66,92 +73,149 @@ impl Operation {
                 }
                 ClusterError::new(
                     ClusterErrorKind::Unreachable,
-                    format!("cannot {}: the API server can't be reached: {reason}", self.words()),
+                    format!("cannot {}: the API server can't be reached: {reason}", self.describe()),
                 )
                 .with_hint("is the cluster up, and is it the one that is meant? see `kubectl cluster-info`")
             }
             other => {
-                // Its text may repeat what the server sent: documents and Secrets.
+                // The message may quote the response: documents and Secrets.
                 let kind = match other {
                     kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
                         "the answer is not that of an API server".to_owned()
                     }
                     other => reasons(other),
                 };
-                ClusterError::new(ClusterErrorKind::Refused, format!("cannot {}: {kind}", self.words()))
+                ClusterError::new(ClusterErrorKind::Refused, format!("cannot {}: {kind}", self.describe()))
             }
         }
     }
 
-    fn refused(&self, status: &Status) -> ClusterError {
-        let said = shown(&status.message);
-        let words = self.words();
+    fn rejected(&self, status: &Status) -> ClusterError {
+        let message = excerpt(&status.message);
+        let operation = self.describe();
         match status.code {
             401 => ClusterError::new(
                 ClusterErrorKind::Unauthorized,
-                format!("cannot {words}: the API server does not accept the credentials (401 Unauthorized)"),
+                format!("cannot {operation}: the API server does not accept the credentials (401 Unauthorized)"),
             )
             .with_hint("the token or certificate may have expired: log in again, or renew it in the kubeconfig"),
-            403 if status.message.contains(" cannot ") => {
-                ClusterError::new(ClusterErrorKind::Forbidden, format!("cannot {words}: {said}")).with_hint(format!(
-                    "add the rule {} to a {} of that user",
-                    self.rule(),
-                    match &self.namespace {
-                        Some(namespace) => format!("Role in namespace {namespace}"),
-                        None => "ClusterRole".to_owned(),
-                    }
-                ))
+            403 if is_rbac_denial(status) => {
+                ClusterError::new(ClusterErrorKind::Forbidden, format!("cannot {operation}: {message}")).with_hint(
+                    format!(
+                        "add the rule {} to a {} of that user",
+                        self.rule(),
+                        match &self.namespace {
+                            Some(namespace) => format!("Role in namespace {namespace}"),
+                            None => "ClusterRole".to_owned(),
+                        }
+                    ),
+                )
             }
-            403 => ClusterError::new(ClusterErrorKind::Forbidden, format!("cannot {words}: {said}")),
-            404 if self.kind.resource == "rolebindings" && status.message.starts_with("roles.") => ClusterError::new(
+            403 => ClusterError::new(ClusterErrorKind::Forbidden, format!("cannot {operation}: {message}")),
+            404 if self.kind.resource == "rolebindings" && is_about(status, "roles") => ClusterError::new(
                 ClusterErrorKind::NotFound,
-                format!("cannot {words}: its Role can't be found: {said}"),
+                format!("cannot {operation}: its Role can't be found: {message}"),
             ),
-            404 if status.message.starts_with("namespaces ") => {
+            404 if is_about(status, "namespaces") => {
                 let namespace = self.namespace.clone().unwrap_or_default();
-                ClusterError::new(ClusterErrorKind::NotFound, format!("cannot {words}: {said}")).with_hint(format!(
-                    "make the namespace with `kubectl create namespace {namespace}`, or name another with -n"
-                ))
+                ClusterError::new(ClusterErrorKind::NotFound, format!("cannot {operation}: {message}")).with_hint(
+                    format!("make the namespace with `kubectl create namespace {namespace}`, or name another with -n"),
+                )
             }
             404 if status.details.as_ref().is_none_or(|details| details.name.is_empty()) => {
                 let ResourceKind { group, version, resource } = &self.kind;
                 let place = if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
                 ClusterError::new(
                     ClusterErrorKind::NotFound,
-                    format!("cannot {words}: the cluster knows no {resource} of {place} in namespaces"),
+                    format!("cannot {operation}: the cluster knows no {resource} of {place} in namespaces"),
                 )
                 .with_hint(format!("is what brings them installed? see `kubectl api-resources --api-group={group}`"))
             }
-            404 => ClusterError::new(ClusterErrorKind::NotFound, format!("cannot {words}: {said}")),
-            409 => ClusterError::new(ClusterErrorKind::Conflict, format!("cannot {words}: {said}")),
-            500 if status.message.contains("failed to convert") => {
-                ClusterError::new(ClusterErrorKind::Refused, format!("cannot {words}: {said}"))
+            404 => ClusterError::new(ClusterErrorKind::NotFound, format!("cannot {operation}: {message}")),
+            409 => ClusterError::new(ClusterErrorKind::Conflict, format!("cannot {operation}: {message}")),
+            500 if is_conversion_failure(status) => {
+                ClusterError::new(ClusterErrorKind::Refused, format!("cannot {operation}: {message}"))
             }
             429 | 500..600 => {
                 let code = status.code;
                 ClusterError::new(
                     ClusterErrorKind::Unreachable,
-                    format!("cannot {words}: the API server answers {code}: {said}"),
+                    format!("cannot {operation}: the API server answers {code}: {message}"),
                 )
                 .with_hint("try again later")
             }
-            _ => ClusterError::new(ClusterErrorKind::Refused, format!("cannot {words}: {said}")),
+            _ => ClusterError::new(ClusterErrorKind::Refused, format!("cannot {operation}: {message}")),
         }
     }
 
     fn not_authenticated(&self, error: &AuthError) -> ClusterError {
-        no_credentials(&format!("cannot {}", self.words()), error)
+        no_credentials(&format!("cannot {}", self.describe()), error)
     }
 }
 
-/// The error of credentials that can't be had, after what was tried.
-pub(crate) fn no_credentials(tried: &str, error: &AuthError) -> ClusterError {
+/// Returns true if repeating the request may help.
+pub(crate) fn is_transient(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => {
+            (status.code == 429 || (500..600).contains(&status.code)) && !is_conversion_failure(status)
+        }
+        kube::Error::HyperError(_) | kube::Error::ReadEvents(_) => true,
+        kube::Error::Service(_) => !is_connection_hopeless(error),
+        _ => false,
+    }
+}
+
+/// Returns true if the API server refused to authenticate or to authorize the client.
+pub(crate) fn is_rejection(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 401 | 403))
+}
+
+/// The wait that the API server asks for.
+pub(crate) fn retry_after(error: &kube::Error) -> Option<Duration> {
+    let kube::Error::Api(status) = error else { return None };
+    let seconds = status.details.as_ref()?.retry_after_seconds;
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+}
+
+/// Returns true for untrusted certificates, missing credentials and host names that do not resolve.
+fn is_connection_hopeless(error: &kube::Error) -> bool {
+    auth_error(error).is_some()
+        || causes(error).any(|cause| {
+            let tls = cause.downcast_ref::<rustls::Error>();
+            let is_untrusted =
+                matches!(tls, Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented));
+            is_untrusted || is_dns_error(cause)
+        })
+}
+
+/// hyper-util has no public type for a failed name resolution, only these words.
+fn is_dns_error(cause: &(dyn std::error::Error + 'static)) -> bool {
+    cause.to_string().starts_with("dns error")
+}
+
+/// The API server answers a quota or an admission plugin with the same code and reason as a denial by RBAC; only the words differ.
+fn is_rbac_denial(status: &Status) -> bool {
+    status.message.contains(" cannot ")
+}
+
+/// The API server answers a server-side apply whose fields have wrong types with 500 and these words.
+fn is_conversion_failure(status: &Status) -> bool {
+    status.code == 500 && status.message.contains("failed to convert")
+}
+
+/// Returns true if the status names an object of this resource.
+fn is_about(status: &Status, resource: &str) -> bool {
+    status.details.as_ref().is_some_and(|details| details.kind == resource)
+}
+
+/// Describes missing credentials; `attempt` is what they were needed for.
+pub(crate) fn no_credentials(attempt: &str, error: &AuthError) -> ClusterError {
     let reason = match error {
-        // What a plugin wrote may hold a token: only its last complaint is repeated.
+        // The output of a plugin may contain a token: repeat only its last line on stderr.
         AuthError::AuthExecRun { out, .. } => {
-            let complaint = String::from_utf8_lossy(&out.stderr);
-            let last = complaint.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-            format!("the credential plugin ended with {}: {}", out.status, shown(last))
+            let stderr = String::from_utf8_lossy(&out.stderr);
+            let last = stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+            format!("the credential plugin ended with {}: {}", out.status, excerpt(last))
         }
         AuthError::AuthExecStart(error) => format!("the credential plugin of the kubeconfig can't be started: {error}"),
         AuthError::AuthExecParse(_) | AuthError::AuthExecSerialize(_) | AuthError::ParseTokenKey(_) => {
@@ -159,28 +223,21 @@ pub(crate) fn no_credentials(tried: &str, error: &AuthError) -> ClusterError {
         }
         other => reasons(other),
     };
-    ClusterError::new(ClusterErrorKind::Unauthorized, format!("{tried}: no credentials: {reason}"))
+    ClusterError::new(ClusterErrorKind::Unauthorized, format!("{attempt}: no credentials: {reason}"))
         .with_hint("log in again, or mend the user of this context in the kubeconfig")
 }
 
-/// The failure of a credential, where a layer has wrapped it.
+/// The authentication error among the causes; kube's layers wrap it.
 pub(crate) fn auth_error(error: &kube::Error) -> Option<&AuthError> {
-    let mut link: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = link {
-        if let Some(auth) = error.downcast_ref::<AuthError>() {
-            return Some(auth);
-        }
-        link = error.source();
-    }
-    None
+    causes(error).find_map(|cause| cause.downcast_ref())
 }
 
-/// What somebody else said, without secrets and not without end.
-fn shown(text: &str) -> String {
-    truncate(&redact_text(text.trim()), MAX_SHOWN)
+/// Redacts and truncates a message from outside.
+fn excerpt(text: &str) -> String {
+    truncate(&redact_text(text.trim()), MAX_MESSAGE)
 }
 
-/// An error with its causes; links that only repeat what is below them are passed over.
+/// Joins an error and its causes, without those that only repeat the next one.
 pub(crate) fn reasons(error: &dyn std::error::Error) -> String {
     let mut links: Vec<String> = Vec::new();
     let mut next = Some(error);
@@ -188,55 +245,83 @@ pub(crate) fn reasons(error: &dyn std::error::Error) -> String {
         links.push(error.to_string());
         next = error.source();
     }
-    let told: Vec<&str> = (0..links.len())
+    let distinct: Vec<&str> = (0..links.len())
         .filter(|at| links.get(at + 1).is_none_or(|below| !links[*at].ends_with(below.as_str())))
         .map(|at| links[at].as_str())
         .collect();
-    shown(&told.join(": "))
+    excerpt(&distinct.join(": "))
 }
 
 #[cfg(test)]
 mod tests {
+    use kube::core::response::StatusDetails;
+
     use super::*;
 
     fn secrets() -> ResourceKind {
         ResourceKind { group: String::new(), version: "v1".into(), resource: "secrets".into() }
     }
 
-    fn told(code: u16, message: &str) -> ClusterError {
-        let status = Status { message: message.to_owned(), code, ..Status::default() };
+    /// The error for a response with this code, message and `details.kind`.
+    fn failure(code: u16, message: &str, about: &str) -> ClusterError {
+        let details = StatusDetails {
+            name: "default".to_owned(),
+            group: String::new(),
+            kind: about.to_owned(),
+            uid: String::new(),
+            causes: Vec::new(),
+            retry_after_seconds: 0,
+        };
+        let status = Status { message: message.to_owned(), code, details: Some(details), ..Status::default() };
         Operation::new("get", &secrets(), "models", "default").failed(&kube::Error::Api(Box::new(status)))
     }
 
     #[test]
-    fn what_is_forbidden_is_told_with_the_rule_that_allows_it() {
-        let error = told(403, "secrets \"default\" is forbidden: User \"ci\" cannot get resource \"secrets\"");
+    fn a_denial_by_rbac_comes_with_the_missing_rule() {
+        let message = "secrets \"default\" is forbidden: User \"ci\" cannot get resource \"secrets\"";
+        let error = failure(403, message, "secrets");
         assert!(error.message.starts_with("cannot get secrets/default in namespace models: secrets"), "{error}");
         let rule = "{apiGroups: [\"\"], resources: [secrets], resourceNames: [default], verbs: [get]}";
         assert_eq!(error.hint.unwrap(), format!("add the rule {rule} to a Role in namespace models of that user"));
-        let error = told(403, "exceeded quota: pods");
+        let error = failure(403, "exceeded quota: pods", "secrets");
         assert_eq!((error.kind, error.hint), (ClusterErrorKind::Forbidden, None));
     }
 
     #[test]
-    fn other_refusals_are_told_apart() {
-        let faults = [
+    fn statuses_map_to_kinds() {
+        for (code, kind) in [
             (401, ClusterErrorKind::Unauthorized),
             (404, ClusterErrorKind::NotFound),
             (409, ClusterErrorKind::Conflict),
-        ];
-        for (code, fault) in
-            faults.into_iter().chain([(422, ClusterErrorKind::Refused), (503, ClusterErrorKind::Unreachable)])
-        {
-            assert_eq!(told(code, "no").kind, fault, "{code}");
+            (422, ClusterErrorKind::Refused),
+            (503, ClusterErrorKind::Unreachable),
+        ] {
+            assert_eq!(failure(code, "no", "secrets").kind, kind, "{code}");
         }
-        let error = told(404, "namespaces \"models\" not found");
+        let error = failure(404, "namespaces \"models\" not found", "namespaces");
         assert!(error.hint.unwrap().contains("kubectl create namespace models"));
     }
 
     #[test]
-    fn what_a_server_says_is_cut_and_has_no_secrets() {
-        let error = told(422, &format!("https://user:hunter2@host/ {}", "x".repeat(5000)));
+    fn messages_of_the_server_are_truncated_and_redacted() {
+        let error = failure(422, &format!("https://user:hunter2@host/ {}", "x".repeat(5000)), "secrets");
         assert!(!error.message.contains("hunter2") && error.message.len() < 1000, "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_host_name_that_does_not_resolve_is_recognized_by_the_words_of_hyper_util() {
+        let mut config = kube::Config::new("https://no-such-host.invalid".parse().unwrap());
+        config.default_retry = false;
+        let client = super::super::transport::client(config).unwrap();
+        let error = client.apiserver_version().await.unwrap_err();
+        assert!(!is_transient(&error) && causes(&error).any(is_dns_error), "{error:?}");
+    }
+
+    #[test]
+    fn untrusted_certificates_are_not_retried_and_broken_connections_are() {
+        let service = |error: std::io::Error| kube::Error::Service(Box::new(error));
+        let untrusted = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        assert!(!is_transient(&service(std::io::Error::other(untrusted))));
+        assert!(is_transient(&service(std::io::ErrorKind::ConnectionReset.into())));
     }
 }

@@ -2,17 +2,18 @@
 //!
 //! Nothing here knows about experiments.
 
+mod cluster;
 mod connect;
 mod error;
 mod objects;
 mod retry;
-mod retry_after;
+mod transport;
 mod watch;
 
+pub use cluster::{LazyCluster, NoCluster};
 pub use connect::{ConnectOptions, Connection, connect, namespace_without_connecting};
-pub use watch::{LazyCluster, NoCluster};
 
 pub(crate) use error::Operation;
-pub(crate) use objects::{Effect, MANAGER, Named, Object, apply, delete, find, kind_of, labelled};
+pub(crate) use objects::{Effect, MANAGER, Object, apply, delete, find, kind_of, list_labelled};
 pub(crate) use retry::{INTERACTIVE, RUN, with_retry};
-pub(crate) use watch::Target;
+pub(crate) use watch::states_of;

@@ -1,10 +1,10 @@
-//! Applying, listing and deleting typed objects.
+//! Typed objects: server-side apply, get, list and delete.
 
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PropagationPolicy};
-use kube::{Api, Client, Resource};
+use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -13,10 +13,10 @@ use super::retry::{INTERACTIVE, with_retry};
 use crate::model::object::ResourceKind;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
-/// The field manager that our applied fields belong to.
+/// Field manager of everything that this program applies.
 pub(crate) const MANAGER: &str = "iter8";
 
-/// What a namespaced type of object must be able to do here.
+/// A namespaced type of the Kubernetes API.
 pub(crate) trait Object:
     Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned
 {
@@ -27,15 +27,14 @@ impl<K> Object for K where
 {
 }
 
-/// Whether what is sent takes effect.
+/// Effect of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     Real,
-    /// The API server says what it would do, and does nothing.
+    /// The API server validates the request and drops it.
     DryRun,
 }
 
-/// The kind of a type.
 pub(crate) fn kind_of<K: Object>() -> ResourceKind {
     ResourceKind {
         group: K::group(&()).into_owned(),
@@ -44,9 +43,9 @@ pub(crate) fn kind_of<K: Object>() -> ResourceKind {
     }
 }
 
-/// Applies an object, whose fields become ours.
+/// Applies an object and takes ownership of its fields.
 pub(crate) async fn apply<K: Object>(client: &Client, object: &K, effect: Effect) -> Result<K, ClusterError> {
-    let (name, namespace) = (object.name(), object.namespace());
+    let (name, namespace) = (object.name_any(), object.namespace().unwrap_or_default());
     let api: Api<K> = Api::namespaced(client.clone(), &namespace);
     let params = PatchParams { dry_run: effect == Effect::DryRun, ..PatchParams::apply(MANAGER).force() };
     let operation = Operation::new("patch", &kind_of::<K>(), &namespace, &name);
@@ -54,7 +53,7 @@ pub(crate) async fn apply<K: Object>(client: &Client, object: &K, effect: Effect
     with_retry(INTERACTIVE, &operation, || api.patch(&name, &params, &patch)).await
 }
 
-/// Deletes an object; what it owns is deleted after it. Whether it was there.
+/// Deletes an object and, in the background, what it owns. Returns false if it did not exist.
 pub(crate) async fn delete<K: Object>(client: &Client, namespace: &str, name: &str) -> Result<bool, ClusterError> {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
     let params = DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() };
@@ -66,8 +65,8 @@ pub(crate) async fn delete<K: Object>(client: &Client, namespace: &str, name: &s
     }
 }
 
-/// The objects with these labels, in one namespace or in all.
-pub(crate) async fn labelled<K: Object>(
+/// Lists the objects that match a label selector, in one namespace or in all.
+pub(crate) async fn list_labelled<K: Object>(
     client: &Client,
     namespace: Option<&str>,
     labels: &str,
@@ -77,29 +76,13 @@ pub(crate) async fn labelled<K: Object>(
         None => Api::all(client.clone()),
     };
     let params = ListParams::default().labels(labels);
-    let operation = Operation::many("list", &kind_of::<K>(), namespace);
+    let operation = Operation::on_collection("list", &kind_of::<K>(), namespace);
     Ok(with_retry(INTERACTIVE, &operation, || api.list(&params)).await?.items)
 }
 
-/// An object, if it is there.
+/// Gets an object, `None` if it does not exist.
 pub(crate) async fn find<K: Object>(client: &Client, namespace: &str, name: &str) -> Result<Option<K>, ClusterError> {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
     let operation = Operation::new("get", &kind_of::<K>(), namespace, name);
     with_retry(INTERACTIVE, &operation, || api.get_opt(name)).await
-}
-
-/// Name and namespace of an object.
-pub(crate) trait Named {
-    fn name(&self) -> String;
-    fn namespace(&self) -> String;
-}
-
-impl<K: Resource> Named for K {
-    fn name(&self) -> String {
-        self.meta().name.clone().unwrap_or_default()
-    }
-
-    fn namespace(&self) -> String {
-        self.meta().namespace.clone().unwrap_or_default()
-    }
 }

@@ -1,80 +1,142 @@
-//! Patience with an API server that restarts, is overloaded, or asks to wait.
+//! Retries of requests to an API server that restarts, is overloaded, or asks to wait.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
-use super::error::Operation;
+use backon::{ExponentialBuilder, Retryable};
+use tokio::time::error::Elapsed;
+
+use super::error::{Operation, is_rejection, is_transient, retry_after};
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
-use crate::providers::retry::{delay, is_transient};
 
-/// Time for one request.
-const REQUEST: Duration = Duration::from_secs(30);
+/// Timeout of a single request, response body included.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long somebody at a terminal waits for an API server that may come back.
-pub(crate) const INTERACTIVE: Duration = Duration::from_secs(5);
-
-/// How long a run waits for it: longer than a control plane takes to restart, or to fail over.
-pub(crate) const RUN: Duration = Duration::from_secs(300);
-
-/// How long a run takes a refusal for one of an API server that has just started.
+/// Time after its start in which an API server may reject authorized clients, because RBAC is not loaded yet.
 pub(crate) const RBAC_WARMUP: Duration = Duration::from_secs(20);
 
-/// Whether the server does not let this be done.
-fn is_refusal(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if matches!(status.code, 401 | 403))
+/// Retries for a user at a terminal.
+pub(crate) const INTERACTIVE: RetryPolicy = RetryPolicy { budget: Duration::from_secs(5), rbac_warmup: Duration::ZERO };
+
+/// Retries for a run: longer than a control plane takes to restart or to fail over.
+pub(crate) const RUN: RetryPolicy = RetryPolicy { budget: Duration::from_secs(300), rbac_warmup: RBAC_WARMUP };
+
+/// Limits on retrying.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RetryPolicy {
+    /// Time in which a request that fails transiently is repeated.
+    pub(crate) budget: Duration,
+    /// Time in which 401 and 403 count as transient.
+    rbac_warmup: Duration,
 }
 
-/// Does `request` until it is answered, for at most `patience` where it fails in a way that may pass.
+/// Pauses between attempts, without a limit on their number.
+pub(crate) fn backoff() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(125))
+        .with_max_delay(Duration::from_secs(5))
+        .with_jitter()
+        .without_max_times()
+}
+
+/// Failure of one attempt.
+enum AttemptError {
+    Failed(kube::Error),
+    TimedOut,
+}
+
+impl AttemptError {
+    fn is_retryable(&self, policy: RetryPolicy, elapsed: Duration) -> bool {
+        match self {
+            Self::Failed(error) => is_transient(error) || (is_rejection(error) && elapsed < policy.rbac_warmup),
+            Self::TimedOut => true,
+        }
+    }
+
+    fn retry_after(&self) -> Duration {
+        match self {
+            Self::Failed(error) => retry_after(error).unwrap_or_default(),
+            Self::TimedOut => Duration::ZERO,
+        }
+    }
+
+    fn describe(&self, operation: &Operation) -> ClusterError {
+        match self {
+            Self::Failed(error) => operation.failed(error),
+            Self::TimedOut => {
+                let message = format!("the API server did not answer within {} s", REQUEST_TIMEOUT.as_secs());
+                ClusterError::new(ClusterErrorKind::Unreachable, message)
+            }
+        }
+    }
+}
+
+/// Sends `request` until it succeeds, fails permanently, or the budget of `policy` is used up.
 pub(crate) async fn with_retry<T, F: Future<Output = Result<T, kube::Error>>>(
-    patience: Duration,
+    policy: RetryPolicy,
     operation: &Operation,
     mut request: impl FnMut() -> F,
 ) -> Result<T, ClusterError> {
-    let begun = Instant::now();
-    let random = RandomState::new();
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        let answer = tokio::time::timeout(REQUEST, request()).await;
-        let (error, asked) = match answer {
-            Ok(Ok(answer)) => return Ok(answer),
-            // An API server that has just started knows no Roles yet, for a moment.
-            Ok(Err(error)) if is_refusal(&error) && patience >= RUN && begun.elapsed() < RBAC_WARMUP => {
-                (operation.failed(&error), None)
-            }
-            Ok(Err(error)) => match passing(&error) {
-                Some(asked) => (operation.failed(&error), asked),
-                None => return Err(operation.failed(&error)),
-            },
-            Err(_) => {
-                let words = format!("the API server did not answer within {} s", REQUEST.as_secs());
-                (ClusterError::new(ClusterErrorKind::Unreachable, words), None)
-            }
-        };
-        let pause = delay(attempt, asked, random.hash_one(attempt));
-        if begun.elapsed() + pause > patience {
-            return Err(error);
-        }
-        tracing::debug!("attempt {attempt}: {error}; trying again in {} ms", pause.as_millis());
-        tokio::time::sleep(pause).await;
-    }
+    let started = Instant::now();
+    let attempt = || {
+        let response = tokio::time::timeout(REQUEST_TIMEOUT, request());
+        async move { response.await.map_err(|_: Elapsed| AttemptError::TimedOut)?.map_err(AttemptError::Failed) }
+    };
+    let end = attempt
+        .retry(backoff())
+        .when(|error| error.is_retryable(policy, started.elapsed()))
+        .adjust(|error, pause| {
+            let pause = pause?.max(error.retry_after());
+            (started.elapsed() + pause <= policy.budget).then_some(pause)
+        })
+        .notify(|error, pause| {
+            tracing::debug!("{}; retrying in {} ms", error.describe(operation), pause.as_millis());
+        })
+        .await;
+    end.map_err(|error| error.describe(operation))
 }
 
-/// Whether another attempt may do better; with how long the server asks to wait.
-fn passing(error: &kube::Error) -> Option<Option<Duration>> {
-    match error {
-        kube::Error::Api(status) if is_transient(status.code) => {
-            let seconds = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
-            Some((seconds > 0).then(|| Duration::from_secs(seconds.into())))
-        }
-        kube::Error::HyperError(_) | kube::Error::ReadEvents(_) => Some(None),
-        kube::Error::Service(_) if !is_final(error) => Some(None),
-        _ => None,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
 
-/// Certificates that are not trusted stay so, and so do names that nobody has.
-fn is_final(error: &kube::Error) -> bool {
-    let reasons = super::error::reasons(error);
-    ["certificate", "CertNot", "dns error", "auth"].iter().any(|sign| reasons.contains(sign))
+    use kube::core::Status;
+
+    use super::*;
+    use crate::model::object::ResourceKind;
+
+    /// Requests until `with_retry` ends, if each is answered with this status, and the time that it took.
+    async fn attempts(policy: RetryPolicy, code: u16) -> (u32, Duration) {
+        let kind = ResourceKind { group: String::new(), version: "v1".into(), resource: "secrets".into() };
+        let operation = Operation::new("get", &kind, "models", "default");
+        let count = Cell::new(0);
+        let started = Instant::now();
+        let end = with_retry(policy, &operation, || {
+            count.set(count.get() + 1);
+            let status = Status { code, ..Status::default() };
+            async { Err::<(), _>(kube::Error::Api(Box::new(status))) }
+        });
+        assert!(end.await.is_err());
+        (count.get(), started.elapsed())
+    }
+
+    #[tokio::test]
+    async fn only_transient_errors_are_retried_within_the_budget() {
+        let brief = RetryPolicy { budget: Duration::from_millis(400), rbac_warmup: Duration::ZERO };
+        for code in [401, 403, 404, 409, 422] {
+            assert_eq!(attempts(brief, code).await.0, 1, "{code}");
+        }
+        for code in [429, 500, 503] {
+            let (count, elapsed) = attempts(brief, code).await;
+            assert!(count > 1 && elapsed < Duration::from_secs(5), "{code}: {count} attempts in {elapsed:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn rejections_are_retried_only_while_rbac_may_be_loading() {
+        let policy = RetryPolicy { budget: Duration::from_secs(60), rbac_warmup: Duration::from_millis(200) };
+        for code in [401, 403] {
+            let (count, elapsed) = attempts(policy, code).await;
+            assert!(count > 1 && elapsed < Duration::from_secs(10), "{code}: {count} attempts in {elapsed:?}");
+        }
+    }
 }

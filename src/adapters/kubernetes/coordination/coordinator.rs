@@ -1,7 +1,7 @@
-//! The coordinator's part: it calls, waits for the others, and takes what they measured.
+//! The coordinator: calls the workers to a place, starts the load there, and collects their reports.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -12,146 +12,143 @@ use tokio::time::Instant;
 
 use super::ShardIndex;
 use super::mailbox::{Mailbox, MailboxWatch};
-use super::state::{CoordinatorState, Session, WorkerState, measured, put_state, state};
+use super::state::{CoordinatorState, Session, StateError, WorkerState, measured, put_state, state};
 use crate::adapters::kubernetes::client::Connection;
 use crate::adapters::kubernetes::experiment;
 use crate::model::document::Experiment;
 use crate::model::duration::GoDuration;
 use crate::model::shard::{LoadPlace, ShardReport};
-use crate::ports::cluster::ClusterError;
+use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::ports::fleet::{BarrierResult, Entry, FleetError, MemberShard, Missing};
 
-/// Heartbeats in the time that pods wait for each other, and the longest pause between two.
+/// Heartbeats per start timeout, and the longest pause between two.
 const BEATS: u32 = 4;
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// How long a place waits for a pod that did not come to an earlier one: it may be there by now.
-const AGAIN: Duration = Duration::from_secs(1);
+/// Wait for a worker that missed an earlier place: it may be there by now.
+const RETRY_WAIT: Duration = Duration::from_secs(1);
 
-/// The coordinator.
 pub(crate) struct Coordinator {
     mailbox: Arc<Mailbox>,
     session: Session,
     start_timeout: Duration,
-    /// The workers' boards, from index 1 on.
+    /// Mailboxes of the workers, from index 1 on.
     mailboxes: Vec<MailboxWatch>,
     beating: AbortHandle,
-    /// Who did not come to the last place, and why, as far as that is known.
-    absent: std::sync::Mutex<BTreeMap<usize, String>>,
+    /// Workers that missed the last place, with the reason.
+    absent: Mutex<BTreeMap<usize, String>>,
 }
 
-/// What a worker says in this session, and the Secret that it says it in.
-struct Said {
+/// State of a worker in this session, and the Secret that contains it.
+struct Seen {
     state: WorkerState,
     secret: Secret,
 }
 
 impl Coordinator {
-    pub(crate) async fn join(connection: &Connection, seat: &ShardIndex) -> Result<Option<Self>, ClusterError> {
-        let mailbox = Arc::new(Mailbox::open(connection, &seat.group, 0).await?);
-        let before: CoordinatorState = state(&mailbox.read().await);
-        let epochs = if before.session.job == seat.job { before.session.epoch } else { 0 };
-        if epochs > 0 && before.over {
+    pub(crate) async fn join(connection: &Connection, shard: &ShardIndex) -> Result<Option<Self>, ClusterError> {
+        let mailbox = Arc::new(Mailbox::open(connection, &shard.group, 0).await?);
+        let before: CoordinatorState = state(&mailbox.read().await).map_err(unreadable)?;
+        let epoch = if before.session.job == shard.job { before.session.epoch } else { 0 };
+        if epoch > 0 && before.over {
             return Ok(None);
         }
-        let session = Session { job: seat.job.clone(), epoch: epochs + 1 };
+        let session = Session { job: shard.job.clone(), epoch: epoch + 1 };
         let new = CoordinatorState { session: session.clone(), ..CoordinatorState::default() };
         mailbox
             .write(|secret| {
-                put_state(secret, &new);
-                true
+                put_state(secret, &new)?;
+                Ok(true)
             })
             .await?;
         let mailboxes =
-            (1..seat.share.count()).map(|index| MailboxWatch::new(connection, &seat.group, index)).collect();
-        let pause = (seat.start_timeout / BEATS).min(LONGEST_PAUSE);
+            (1..shard.share.count()).map(|index| MailboxWatch::new(connection, &shard.group, index)).collect();
+        let pause = (shard.start_timeout / BEATS).min(LONGEST_PAUSE);
         let beating = tokio::spawn(beat(Arc::clone(&mailbox), session.clone(), pause)).abort_handle();
-        let absent = std::sync::Mutex::default();
-        Ok(Some(Self { mailbox, session, start_timeout: seat.start_timeout, mailboxes, beating, absent }))
+        let absent = Mutex::default();
+        Ok(Some(Self { mailbox, session, start_timeout: shard.start_timeout, mailboxes, beating, absent }))
     }
 
-    /// Writes what `change` makes of the state.
-    async fn tell(&self, change: impl Fn(&mut CoordinatorState)) -> Result<(), FleetError> {
+    /// Changes the coordinator's state. Fails if a later epoch has taken over.
+    async fn update(&self, change: impl Fn(&mut CoordinatorState)) -> Result<(), FleetError> {
         let written = self.mailbox.write(|secret| {
-            let mut now: CoordinatorState = state(secret);
-            // A later life of this pod has taken over.
-            if now.session != self.session {
-                return false;
+            let mut stored: CoordinatorState = state(secret)?;
+            if stored.session != self.session {
+                return Ok(false);
             }
-            change(&mut now);
-            put_state(secret, &now);
-            true
+            change(&mut stored);
+            put_state(secret, &stored)?;
+            Ok(true)
         });
         written.await.map_err(failed)?;
-        let now: CoordinatorState = state(&self.mailbox.read().await);
-        if now.session != self.session {
+        let stored: CoordinatorState = state(&self.mailbox.read().await).map_err(unreadable).map_err(failed)?;
+        if stored.session != self.session {
             return Err(FleetError::Failed("another pod coordinates this run now".to_owned()));
         }
         Ok(())
     }
 
-    /// Waits until all have come, or time is up; then all start.
+    /// Waits until all workers have arrived or the start timeout has passed, then starts the load.
     pub(crate) async fn start(&self, place: LoadPlace) -> Result<BarrierResult, FleetError> {
-        self.tell(|state| state.call = Some(place)).await?;
-        let absent = self.absent.lock().map(|absent| absent.clone()).unwrap_or_default();
+        self.update(|state| state.call = Some(place)).await?;
+        let absent = self.absent().clone();
         let waits = (1..).zip(&self.mailboxes).map(|(index, mailbox)| {
-            let start_timeout = if absent.contains_key(&index) { AGAIN } else { self.start_timeout };
-            self.wait(mailbox, Instant::now() + start_timeout, move |said| said.state.at >= Some(place))
+            let limit = if absent.contains_key(&index) { RETRY_WAIT } else { self.start_timeout };
+            self.wait(mailbox, Instant::now() + limit, move |seen| seen.state.at >= Some(place))
         });
-        let came = join_all(waits).await;
-        let is_there = |(index, found): (usize, &Option<Said>)| found.is_some().then_some(index);
-        let joined: Vec<usize> = (1..).zip(&came).filter_map(is_there).collect();
+        let arrived = join_all(waits).await;
+        let is_there = |(index, found): (usize, &Option<Seen>)| found.is_some().then_some(index);
+        let joined: Vec<usize> = (1..).zip(&arrived).filter_map(is_there).collect();
         let late = format!("did not come to the start within {}", GoDuration(self.start_timeout));
-        // One that was waited for in vain is not waited for as long again.
-        let why =
-            |index: usize| absent.get(&index).cloned().or_else(|| self.fault(index)).unwrap_or_else(|| late.clone());
+        let reason = |index: usize| {
+            absent.get(&index).cloned().or_else(|| self.watch_error(index)).unwrap_or_else(|| late.clone())
+        };
         let missing: BTreeMap<usize, String> =
-            (1..=came.len()).filter(|index| !joined.contains(index)).map(|index| (index, why(index))).collect();
-        self.tell(|state| {
+            (1..=arrived.len()).filter(|index| !joined.contains(index)).map(|index| (index, reason(index))).collect();
+        self.update(|state| {
             state.go = Some(place);
             state.joined.clone_from(&joined);
         })
         .await?;
-        let told = missing.iter().map(|(index, reason)| Missing { index: *index, reason: reason.clone() }).collect();
-        if let Ok(mut absent) = self.absent.lock() {
-            *absent = missing;
-        }
-        Ok(BarrierResult { entry: Entry::OnTime, missing: told })
+        let reported =
+            missing.iter().map(|(index, reason)| Missing { index: *index, reason: reason.clone() }).collect();
+        *self.absent() = missing;
+        Ok(BarrierResult { entry: Entry::OnTime, missing: reported })
     }
 
-    /// Takes what the others measured: of those that came, and of those that have come since.
+    /// Collects the reports of the workers that arrived, on time or since.
     pub(crate) async fn gather(
         &self,
         place: LoadPlace,
         planned: Option<Duration>,
     ) -> Result<Vec<MemberShard>, FleetError> {
-        // As long as it takes to start a lost pod again and make its part of the load once more.
+        // Long enough to restart a lost pod and to repeat its share of the load.
         let most = self.start_timeout + planned.unwrap_or_default();
         let until = Instant::now() + most;
         let waits = (1..).zip(&self.mailboxes).map(|(index, mailbox)| async move {
-            let absent = self.absent.lock().ok().and_then(|absent| absent.get(&index).cloned());
-            let has_come = self.said(mailbox).is_some_and(|said| said.state.at >= Some(place));
-            if let Some(reason) = absent.filter(|_| !has_come) {
+            let absent = self.absent().get(&index).cloned();
+            let has_arrived = self.seen(mailbox).is_some_and(|seen| seen.state.at >= Some(place));
+            if let Some(reason) = absent.filter(|_| !has_arrived) {
                 return MemberShard { index, is_late: false, report: Err(reason) };
             }
-            match self.wait(mailbox, until, move |said| said.state.report >= Some(place)).await {
-                Some(said) if said.state.report == Some(place) => MemberShard {
+            match self.wait(mailbox, until, move |seen| seen.state.report >= Some(place)).await {
+                Some(seen) if seen.state.report == Some(place) => MemberShard {
                     index,
-                    is_late: said.state.late,
-                    report: measured(&said.secret).map_err(|reason| format!("its shard can't be read: {reason}")),
+                    is_late: seen.state.late,
+                    report: measured(&seen.secret).map_err(|reason| format!("its shard can't be read: {reason}")),
                 },
                 _ => {
                     let silent = || format!("came, and handed in nothing within {}", GoDuration(most));
-                    MemberShard { index, is_late: false, report: Err(self.fault(index).unwrap_or_else(silent)) }
+                    MemberShard { index, is_late: false, report: Err(self.watch_error(index).unwrap_or_else(silent)) }
                 }
             }
         });
         let shards = join_all(waits).await;
-        self.tell(|state| state.through = Some(place)).await?;
+        self.update(|state| state.through = Some(place)).await?;
         Ok(shards)
     }
 
-    /// The document as it was before the first life of this Job's coordinator: the one that is given, in that epoch.
+    /// Returns the document as it was before the first epoch, which keeps the one that is given.
     pub(crate) async fn before_run(&self, document: Option<Experiment>) -> Result<Option<Experiment>, ClusterError> {
         if self.session.epoch > 1 {
             let kept = experiment::document(&self.mailbox.read().await).and_then(Result::ok);
@@ -159,8 +156,8 @@ impl Coordinator {
         }
         self.mailbox
             .write(|secret| match &document {
-                Some(document) => experiment::put(secret, document).is_ok(),
-                None => experiment::remove_document(secret),
+                Some(document) => Ok(experiment::put(secret, document).is_ok()),
+                None => Ok(experiment::remove_document(secret)),
             })
             .await?;
         Ok(document)
@@ -168,38 +165,42 @@ impl Coordinator {
 
     pub(crate) async fn finish(&self) -> Result<(), FleetError> {
         self.beating.abort();
-        self.tell(|state| state.over = true).await
+        self.update(|state| state.over = true).await
     }
 
-    /// Why a worker can't be watched, if it can't.
-    fn fault(&self, index: usize) -> Option<String> {
+    fn absent(&self) -> MutexGuard<'_, BTreeMap<usize, String>> {
+        self.absent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The reason that a worker cannot be watched.
+    fn watch_error(&self, index: usize) -> Option<String> {
         let mailbox = self.mailboxes.get(index.checked_sub(1)?)?;
         mailbox.latest().borrow().as_ref().err().map(|error| error.message.clone())
     }
 
-    /// What a worker says, if it is of this session.
-    fn said(&self, mailbox: &MailboxWatch) -> Option<Said> {
+    /// The latest state of a worker, if it belongs to this session.
+    fn seen(&self, mailbox: &MailboxWatch) -> Option<Seen> {
         self.of_session(&mailbox.latest().borrow())
     }
 
-    fn of_session(&self, latest: &Result<Option<Secret>, ClusterError>) -> Option<Said> {
+    fn of_session(&self, latest: &Result<Option<Secret>, ClusterError>) -> Option<Seen> {
         let secret = latest.as_ref().ok()?.as_ref()?;
-        let state: WorkerState = state(secret);
-        (state.session == self.session).then(|| Said { state, secret: secret.clone() })
+        let state: WorkerState = state(secret).ok()?;
+        (state.session == self.session).then(|| Seen { state, secret: secret.clone() })
     }
 
-    /// Waits until a worker says what is wanted; none if it does not by then.
-    async fn wait(&self, mailbox: &MailboxWatch, until: Instant, is_so: impl Fn(&Said) -> bool) -> Option<Said> {
+    /// Waits for a state of a worker that `wanted` accepts, `None` if there is none in time.
+    async fn wait(&self, mailbox: &MailboxWatch, until: Instant, wanted: impl Fn(&Seen) -> bool) -> Option<Seen> {
         let mut latest = mailbox.latest();
-        let wanted = |now: &watch::Ref<'_, Result<Option<Secret>, ClusterError>>| {
-            self.of_session(now).filter(|said| is_so(said))
+        let accepted = |now: &watch::Ref<'_, Result<Option<Secret>, ClusterError>>| {
+            self.of_session(now).filter(|seen| wanted(seen))
         };
         tokio::time::timeout_at(until, async {
             loop {
-                if let Some(said) = wanted(&latest.borrow_and_update()) {
-                    return Some(said);
+                if let Some(seen) = accepted(&latest.borrow_and_update()) {
+                    return Some(seen);
                 }
-                // Its watch has ended: it will say nothing more.
+                // Fails once the watch has ended.
                 latest.changed().await.ok()?;
             }
         })
@@ -215,18 +216,22 @@ impl Drop for Coordinator {
     }
 }
 
-/// Shows that the coordinator epochs.
+fn unreadable(error: StateError) -> ClusterError {
+    ClusterError::new(ClusterErrorKind::Refused, error.to_string())
+}
+
+/// Writes the heartbeat.
 async fn beat(mailbox: Arc<Mailbox>, session: Session, pause: Duration) {
     loop {
         tokio::time::sleep(pause).await;
         let written = mailbox.write(|secret| {
-            let mut now: CoordinatorState = state(secret);
-            if now.session != session {
-                return false;
+            let mut stored: CoordinatorState = state(secret)?;
+            if stored.session != session {
+                return Ok(false);
             }
-            now.beat += 1;
-            put_state(secret, &now);
-            true
+            stored.beat += 1;
+            put_state(secret, &stored)?;
+            Ok(true)
         });
         if let Err(error) = written.await {
             tracing::debug!("no heartbeat: {error}");
@@ -234,12 +239,11 @@ async fn beat(mailbox: Arc<Mailbox>, session: Session, pause: Duration) {
     }
 }
 
-/// Words for what is not this pod's fault.
 pub(crate) fn failed(error: ClusterError) -> FleetError {
     FleetError::Failed(error.message)
 }
 
-/// What is handed in says that it was interrupted: another attempt will follow.
+/// Returns true if the report is that of an interrupted attempt, which another one follows.
 pub(crate) fn is_interrupted(report: &ShardReport) -> bool {
     use crate::model::shard::ShardEnd;
     report.iter().any(|end| match end {

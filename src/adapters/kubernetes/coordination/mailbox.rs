@@ -1,13 +1,14 @@
-//! The Secret of one shard: written by its pod, watched by others.
+//! Mailboxes: the Secret of a shard, written only by its pod and watched by others.
 
 use futures_util::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
-use kube::api::{DynamicObject, PostParams};
+use kube::api::PostParams;
 use tokio::sync::{Mutex, watch};
 use tokio::task::AbortHandle;
 
-use crate::adapters::kubernetes::client::{Connection, MANAGER, Operation, RUN, Target, kind_of, with_retry};
+use super::state::StateError;
+use crate::adapters::kubernetes::client::{Connection, MANAGER, Operation, RUN, kind_of, states_of, with_retry};
 use crate::manifests::names::Group;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
@@ -20,7 +21,7 @@ pub(crate) struct Mailbox {
 }
 
 impl Mailbox {
-    /// The mailbox of a shard, as it is now.
+    /// Reads the mailbox of a shard.
     pub(crate) async fn open(connection: &Connection, group: &Group, index: usize) -> Result<Self, ClusterError> {
         let name = group.shard(u32::try_from(index).unwrap_or(u32::MAX));
         let api: Api<Secret> = Api::namespaced(connection.client.clone(), &group.namespace);
@@ -30,20 +31,25 @@ impl Mailbox {
         Ok(Self { api, operation, name, secret: Mutex::new(secret) })
     }
 
-    /// What is on it.
+    /// Returns the content last read or written.
     pub(crate) async fn read(&self) -> Secret {
         self.secret.lock().await.clone()
     }
 
-    /// Changes it. Where an earlier attempt at being this pod wrote meanwhile, `change` is asked again, about what is there now; it
-    /// says whether there is anything to write.
-    pub(crate) async fn write(&self, mut change: impl FnMut(&mut Secret) -> bool) -> Result<(), ClusterError> {
+    /// Writes what `change` makes of the Secret, unless it returns false. After a conflict (an earlier incarnation of this pod wrote) it is
+    /// called again with the current content.
+    pub(crate) async fn write(
+        &self,
+        mut change: impl FnMut(&mut Secret) -> Result<bool, StateError>,
+    ) -> Result<(), ClusterError> {
         let mut known = self.secret.lock().await;
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         loop {
             let mut secret = known.clone();
             secret.metadata.managed_fields = None;
-            if !change(&mut secret) {
+            let is_changed =
+                change(&mut secret).map_err(|error| ClusterError::new(ClusterErrorKind::Refused, error.to_string()))?;
+            if !is_changed {
                 return Ok(());
             }
             match with_retry(RUN, &self.operation, || self.api.replace(&self.name, &params, &secret)).await {
@@ -60,32 +66,28 @@ impl Mailbox {
     }
 }
 
-/// Somebody else's Secret, as it is lately: none where it is not there, and an error once it can't be watched any more.
+/// Watches the mailbox of another pod. Holds its latest content, `None` if it does not exist, and an error once watching has failed.
 pub(crate) struct MailboxWatch {
     latest: watch::Receiver<Result<Option<Secret>, ClusterError>>,
     watching: AbortHandle,
 }
 
 impl MailboxWatch {
-    /// Watches the mailbox of a shard.
+    /// Starts to watch the mailbox of a shard.
     pub(crate) fn new(connection: &Connection, group: &Group, index: usize) -> Self {
-        let target = Target {
-            client: connection.client.clone(),
-            kind: kind_of::<Secret>(),
-            namespace: group.namespace.clone(),
-            name: group.shard(u32::try_from(index).unwrap_or(u32::MAX)),
-        };
-        let (tell, latest) = watch::channel(Ok(None));
+        let name = group.shard(u32::try_from(index).unwrap_or(u32::MAX));
+        let states = states_of::<Secret>(&connection.client, &group.namespace, &name);
+        let (sender, latest) = watch::channel(Ok(None));
         let watching = tokio::spawn(async move {
-            let mut states = std::pin::pin!(target.states());
+            let mut states = std::pin::pin!(states);
             while let Some(state) = states.next().await {
                 let seen = match state {
-                    // What was seen last holds until something else is seen.
+                    // The content last seen stays valid.
                     Err(error) if error.kind == ClusterErrorKind::Unreachable => continue,
-                    state => state.map(|object| object.and_then(secret)),
+                    state => state,
                 };
-                // Looking again is no news.
-                tell.send_if_modified(|latest| {
+                // Lists repeat what is known.
+                sender.send_if_modified(|latest| {
                     let is_new = *latest != seen;
                     *latest = seen;
                     is_new
@@ -95,7 +97,7 @@ impl MailboxWatch {
         Self { latest, watching: watching.abort_handle() }
     }
 
-    /// A receiver of what is on it.
+    /// Returns a receiver of the latest content.
     pub(crate) fn latest(&self) -> watch::Receiver<Result<Option<Secret>, ClusterError>> {
         self.latest.clone()
     }
@@ -105,8 +107,4 @@ impl Drop for MailboxWatch {
     fn drop(&mut self) {
         self.watching.abort();
     }
-}
-
-fn secret(object: DynamicObject) -> Option<Secret> {
-    serde_json::to_value(object).and_then(serde_json::from_value).ok()
 }

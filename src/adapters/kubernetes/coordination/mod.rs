@@ -1,19 +1,19 @@
-//! Pods of one Indexed Job that make loads together, by the Secrets of their shards.
+//! Pods of one Indexed Job that generate one load together, coordinated through the Secrets of their shards.
 //!
-//! Each pod writes only its own Secret and watches others': the coordinator (index 0) those of all, a worker the coordinator's.
-//! So nobody overwrites anybody, and no two clocks are compared.
+//! Each pod writes only its own Secret and watches others': the coordinator (index 0) those of all workers, a worker that of the
+//! coordinator. So there are no concurrent writers, and no clocks are compared.
 //!
 //! ```text
 //! coordinator's Secret                          a worker's Secret
-//! call: place     ◄─ the coordinator comes      at: place      ◄─ it is ready there
-//! go: place       ◄─ all are there, or late     report: place  ◄─ what it measured, under `measured`
-//! through: place  ◄─ all have handed in
-//! over            ◄─ the run is over
+//! call: place     ◄─ the coordinator arrives    at: place      ◄─ it is ready there
+//! go: place       ◄─ all are there, or late     report: place  ◄─ its measurements, under `measured`
+//! through: place  ◄─ all have reported
+//! over            ◄─ the run has ended
 //! ```
 //!
-//! A *session* is one life of the coordinator within one Job. What a worker wrote counts only in the session that it names, so
-//! that nothing is counted twice when the coordinator begins anew, and nothing of an earlier loop is taken for this one's. The
-//! coordinator writes a heartbeat: a worker that hears nothing for as long as pods wait for each other gives up.
+//! A *session* is one epoch of the coordinator within one Job: a restarted coordinator begins the next one. A worker's state counts only in
+//! the session that it names, so nothing is counted twice after a restart, and nothing of an earlier loop is taken for this one's. The
+//! coordinator writes a heartbeat; a worker that sees no change for the start timeout gives up.
 
 mod coordinator;
 mod mailbox;
@@ -34,7 +34,7 @@ use crate::ports::BoxFuture;
 use crate::ports::cluster::ClusterError;
 use crate::ports::fleet::{BarrierResult, Fleet, FleetError, MemberShard};
 
-/// A pod among those that make loads together.
+/// One of the pods that generate one load together.
 pub struct PodFleet {
     share: Share,
     role: Role,
@@ -45,30 +45,30 @@ enum Role {
     Worker(Box<Worker>),
 }
 
-/// Which pod this is, and of what.
+/// Identity of a pod among those of its Job.
 pub struct ShardIndex {
-    /// The group.
+    /// The group that the Job belongs to.
     pub group: Group,
-    /// The Job, by its UID.
+    /// UID of the Job.
     pub job: String,
-    /// Which pod of it.
+    /// Index of the pod and their number.
     pub share: Share,
-    /// How long pods wait for each other.
+    /// Longest time that pods wait for each other.
     pub start_timeout: Duration,
 }
 
 impl PodFleet {
-    /// Takes part. For the coordinator a new session begins, unless the run of this Job is over: then there is nothing to take part in.
-    pub async fn join(connection: &Connection, seat: &ShardIndex) -> Result<Option<Self>, ClusterError> {
-        let role = match seat.share.index() {
-            0 => Coordinator::join(connection, seat).await?.map(Role::Coordinator),
-            _ => Some(Role::Worker(Box::new(Worker::join(connection, seat).await?))),
+    /// Joins the run. The coordinator begins a new session; `None` if the run of this Job has already ended.
+    pub async fn join(connection: &Connection, shard: &ShardIndex) -> Result<Option<Self>, ClusterError> {
+        let role = match shard.share.index() {
+            0 => Coordinator::join(connection, shard).await?.map(Role::Coordinator),
+            _ => Some(Role::Worker(Box::new(Worker::join(connection, shard).await?))),
         };
-        Ok(role.map(|role| Self { share: seat.share, role }))
+        Ok(role.map(|role| Self { share: shard.share, role }))
     }
 
-    /// The document as it was before this run: for the coordinator's first epoch the one that is given, which is kept for later ones;
-    /// what a epoch that was lost added to it does not count.
+    /// Returns the document as it was before this run. In its first epoch the coordinator keeps `document`, in later ones it returns the kept
+    /// one, without what a lost epoch added.
     pub async fn before_run(&self, document: Option<Experiment>) -> Result<Option<Experiment>, ClusterError> {
         match &self.role {
             Role::Coordinator(coordinator) => coordinator.before_run(document).await,
@@ -77,7 +77,7 @@ impl PodFleet {
     }
 }
 
-/// What one role is asked that is the other's.
+/// The error of a call that belongs to the other role.
 fn not_mine(what: &str) -> FleetError {
     FleetError::Failed(format!("{what} is not this pod's part"))
 }

@@ -1,4 +1,4 @@
-//! What pods write for each other into the Secrets of their shards.
+//! The content of mailboxes: states of coordinator and workers as JSON, and what a worker measured, compressed.
 
 use std::io::{Read, Write};
 
@@ -15,70 +15,81 @@ use crate::model::shard::{LoadPlace, ShardEnd, ShardFailure, ShardReport};
 /// Key of a pod's state, as JSON.
 const STATE: &str = "state.json";
 
-/// Key of what a worker measured, as compressed JSON.
+/// Key of a worker's report, as compressed JSON.
 const MEASURED: &str = "measured.json.gz";
 
-/// Room for the state beside what was measured.
+/// Size reserved for the state.
 const STATE_ROOM: usize = 16 << 10;
 
-/// Most that what was measured may have when it is not compressed, in bytes.
+/// Size limit for a decompressed report.
 const MAX_JSON: u64 = 64 << 20;
 
-/// One life of the coordinator.
+/// One incarnation of the coordinator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Session {
-    /// The Job, by its UID.
+    /// UID of the Job.
     pub(crate) job: String,
-    /// Which of its coordinator's epochs, from 1.
+    /// Incarnation of the coordinator within the Job, from 1.
     pub(crate) epoch: u64,
 }
 
-/// What the coordinator says.
+/// State of the coordinator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct CoordinatorState {
     pub(crate) session: Session,
-    /// Grows while the coordinator epochs.
+    /// Heartbeat: grows while the coordinator lives.
     pub(crate) beat: u64,
-    /// Where it is: workers come there.
+    /// Place of the coordinator; workers go there.
     pub(crate) call: Option<LoadPlace>,
-    /// The last place that was started.
+    /// The last place that has started.
     pub(crate) go: Option<LoadPlace>,
-    /// Who was there.
+    /// Workers that started there on time.
     pub(crate) joined: Vec<usize>,
-    /// The last place for which nobody waits any more.
+    /// The last place whose reports are collected.
     pub(crate) through: Option<LoadPlace>,
-    /// The run is over.
+    /// True once the run has ended.
     pub(crate) over: bool,
 }
 
-/// What a worker says.
+/// State of a worker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct WorkerState {
-    /// The session that all of this is of.
+    /// The session that the other fields belong to.
     pub(crate) session: Session,
-    /// Where it is ready to start.
+    /// Place that the worker is ready to start.
     pub(crate) at: Option<LoadPlace>,
-    /// Whether the others had started there before.
+    /// True if the others had started there before.
     pub(crate) late: bool,
-    /// The last place that it handed in what it measured of.
+    /// The last place that it reported.
     pub(crate) report: Option<LoadPlace>,
 }
 
-/// The state in a Secret; the default where there is none that can be read.
-pub(crate) fn state<T: for<'de> Deserialize<'de> + Default>(secret: &Secret) -> T {
+/// A mailbox that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StateError {
+    #[error("the state of a shard can't be read or written: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("what a shard measured can't be compressed: {0}")]
+    Compression(#[from] std::io::Error),
+}
+
+/// Reads the state in a Secret, the default if there is none yet.
+pub(crate) fn state<T: for<'de> Deserialize<'de> + Default>(secret: &Secret) -> Result<T, StateError> {
     let bytes = secret.data.as_ref().and_then(|data| data.get(STATE));
-    bytes.and_then(|bytes| serde_json::from_slice(&bytes.0).ok()).unwrap_or_default()
+    Ok(bytes.map(|bytes| serde_json::from_slice(&bytes.0)).transpose()?.unwrap_or_default())
 }
 
 /// Puts a state into a Secret.
-pub(crate) fn put_state<T: Serialize>(secret: &mut Secret, state: &T) {
-    let text = serde_json::to_vec(state).unwrap_or_default();
+pub(crate) fn put_state<T: Serialize>(secret: &mut Secret, state: &T) -> Result<(), StateError> {
+    let text = serde_json::to_vec(state)?;
     secret.data.get_or_insert_default().insert(STATE.to_owned(), ByteString(text));
+    Ok(())
 }
 
-/// What a worker measured; the error says why it can't be read.
+/// Reads a worker's report.
 pub(crate) fn measured(secret: &Secret) -> Result<ShardReport, String> {
     let bytes = secret.data.as_ref().and_then(|data| data.get(MEASURED)).ok_or("it is not there")?;
     let mut text = Vec::new();
@@ -87,25 +98,25 @@ pub(crate) fn measured(secret: &Secret) -> Result<ShardReport, String> {
     serde_json::from_slice(&text).map_err(|error| error.to_string())
 }
 
-/// Puts what was measured into a Secret. Where it does not fit, the course over time goes first: counts and distributions never
-/// lose anything, and a shard that does not fit without the course is a failure that says so.
-pub(crate) fn put_measured(secret: &mut Secret, report: &ShardReport) {
+/// Puts a report into a Secret. If it does not fit, latencies over time are dropped; counts and distributions are never reduced, so a report
+/// that does not fit without them becomes a failure that says so.
+pub(crate) fn put_measured(secret: &mut Secret, report: &ShardReport) -> Result<(), StateError> {
     let room = MAX_SECRET_BYTES - STATE_ROOM;
-    let whole = packed(report);
-    let packed = if whole.len() <= room { whole } else { packed(&without_course(report)) };
-    let fitting = if packed.len() <= room { packed } else { self::packed(&too_large(report, packed.len())) };
+    let whole = packed(report)?;
+    let packed = if whole.len() <= room { whole } else { packed(&without_latencies_over_time(report))? };
+    let fitting = if packed.len() <= room { packed } else { self::packed(&too_large(report, packed.len()))? };
     secret.data.get_or_insert_default().insert(MEASURED.to_owned(), ByteString(fitting));
+    Ok(())
 }
 
-fn packed(report: &ShardReport) -> Vec<u8> {
-    let text = serde_json::to_vec(report).unwrap_or_default();
+fn packed(report: &ShardReport) -> Result<Vec<u8>, StateError> {
+    let text = serde_json::to_vec(report)?;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    // A vector takes all that is written to it.
-    let _ = encoder.write_all(&text);
-    encoder.finish().unwrap_or_default()
+    encoder.write_all(&text)?;
+    Ok(encoder.finish()?)
 }
 
-fn without_course(report: &ShardReport) -> ShardReport {
+fn without_latencies_over_time(report: &ShardReport) -> ShardReport {
     let without = |end: &ShardEnd| match end {
         ShardEnd::Measured(shard) => {
             let mut shard = shard.clone();
@@ -134,7 +145,7 @@ mod tests {
     use crate::model::insights::EncodedHistogram;
     use crate::model::shard::{IntervalShard, LoadPhase, LoadShard};
 
-    /// A histogram of that many bytes, which no compression makes shorter.
+    /// A histogram of that many bytes that do not compress.
     fn histogram(bytes: usize, seed: u64) -> EncodedHistogram {
         let mut state = seed | 1;
         let mut next = || {
@@ -144,50 +155,50 @@ mod tests {
         EncodedHistogram { unit: "usec".into(), count: 1, data: (0..bytes).map(|_| next()).collect() }
     }
 
-    fn shard(bytes: usize, of_course: usize) -> ShardReport {
+    fn shard(bytes: usize, per_interval: usize) -> ShardReport {
         let mut shard = LoadShard { counts: Counts { requests: 7, ..Counts::default() }, ..LoadShard::default() };
         shard.histograms.insert("latency".into(), histogram(bytes, 1));
         let interval =
-            |seed| IntervalShard { requests: 1, latency: Some(histogram(of_course, seed)), ..Default::default() };
+            |seed| IntervalShard { requests: 1, latency: Some(histogram(per_interval, seed)), ..Default::default() };
         shard.timeline.intervals = (0..10).map(interval).collect();
         vec![ShardEnd::Measured(Box::new(shard))]
     }
 
     fn through_a_secret(report: &ShardReport) -> ShardReport {
         let mut secret = Secret::default();
-        put_measured(&mut secret, report);
+        put_measured(&mut secret, report).unwrap();
         let size: usize = secret.data.iter().flat_map(|data| data.values()).map(|value| value.0.len()).sum();
         assert!(size <= MAX_SECRET_BYTES - STATE_ROOM, "{size}");
         measured(&secret).unwrap()
     }
 
     #[test]
-    fn what_was_measured_is_whole_where_it_fits() {
+    fn a_report_that_fits_is_whole() {
         let report = shard(1000, 1000);
         assert_eq!(through_a_secret(&report), report);
     }
 
     #[test]
-    fn the_course_goes_before_anything_else_does() {
+    fn latencies_over_time_are_dropped_first() {
         let report = shard(300_000, 150_000);
         let read = through_a_secret(&report);
-        assert_eq!(read, without_course(&report));
+        assert_eq!(read, without_latencies_over_time(&report));
         assert_ne!(read, report);
         let ShardEnd::Failed(failure) = &through_a_secret(&shard(3_000_000, 10))[0] else { panic!("it can't fit") };
         assert!(failure.message.contains("a Secret holds at most 1048576"), "{}", failure.message);
     }
 
     #[test]
-    fn states_pass_through_a_secret_and_what_is_none_is_the_default() {
+    fn states_round_trip_and_malformed_ones_are_errors() {
         let place = LoadPlace { task: 1, load: 2, phase: LoadPhase::Load };
         let given =
             WorkerState { session: Session { job: "j".into(), epoch: 2 }, at: Some(place), late: true, report: None };
         let mut secret = Secret::default();
-        assert_eq!(state::<WorkerState>(&secret), WorkerState::default());
-        put_state(&mut secret, &given);
-        assert_eq!(state::<WorkerState>(&secret), given);
+        assert_eq!(state::<WorkerState>(&secret).unwrap(), WorkerState::default());
+        put_state(&mut secret, &given).unwrap();
+        assert_eq!(state::<WorkerState>(&secret).unwrap(), given);
         secret.data.get_or_insert_default().insert(STATE.to_owned(), ByteString(b"{".to_vec()));
-        assert_eq!(state::<WorkerState>(&secret), WorkerState::default());
+        assert!(state::<WorkerState>(&secret).is_err());
         assert!(measured(&secret).is_err());
     }
 }

@@ -1,6 +1,6 @@
-//! A worker's part: it comes where the coordinator calls, starts when all do, and hands in what it measured.
+//! A worker: goes where the coordinator calls, starts together with the others, and reports what it measured.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
@@ -10,56 +10,55 @@ use tokio_util::sync::CancellationToken;
 use super::ShardIndex;
 use super::coordinator::{failed, is_interrupted};
 use super::mailbox::{Mailbox, MailboxWatch};
-use super::state::{CoordinatorState, Session, WorkerState, put_measured, put_state, state};
+use super::state::{CoordinatorState, Session, StateError, WorkerState, put_measured, put_state, state};
 use crate::adapters::kubernetes::client::Connection;
 use crate::model::duration::GoDuration;
 use crate::model::shard::{LoadPlace, ShardReport};
 use crate::ports::cluster::ClusterError;
 use crate::ports::fleet::{BarrierResult, Entry, FleetError};
 
-/// A worker.
 pub(crate) struct Worker {
     mailbox: Mailbox,
     index: usize,
     job: String,
     start_timeout: Duration,
     coordinator: MailboxWatch,
-    now: Mutex<Now>,
+    current: Mutex<CurrentSession>,
 }
 
-/// The session that it takes part in.
+/// The session that the worker takes part in.
 #[derive(Clone, Default)]
-struct Now {
+struct CurrentSession {
     session: Session,
     superseded: CancellationToken,
-    /// The last place that it is through with.
+    /// The last place that the worker has finished.
     done: Option<LoadPlace>,
 }
 
 type Latest = watch::Receiver<Result<Option<Secret>, ClusterError>>;
 
 impl Worker {
-    pub(crate) async fn join(connection: &Connection, seat: &ShardIndex) -> Result<Self, ClusterError> {
-        let (index, job) = (seat.share.index(), seat.job.clone());
-        let mailbox = Mailbox::open(connection, &seat.group, index).await?;
-        let coordinator = MailboxWatch::new(connection, &seat.group, 0);
-        Ok(Self { mailbox, index, job, start_timeout: seat.start_timeout, coordinator, now: Mutex::default() })
+    pub(crate) async fn join(connection: &Connection, shard: &ShardIndex) -> Result<Self, ClusterError> {
+        let (index, job) = (shard.share.index(), shard.job.clone());
+        let mailbox = Mailbox::open(connection, &shard.group, index).await?;
+        let coordinator = MailboxWatch::new(connection, &shard.group, 0);
+        Ok(Self { mailbox, index, job, start_timeout: shard.start_timeout, coordinator, current: Mutex::default() })
     }
 
-    fn now(&self) -> Now {
-        self.now.lock().map(|now| now.clone()).unwrap_or_default()
+    fn current(&self) -> MutexGuard<'_, CurrentSession> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the coordinator says what is wanted.
+    /// Waits for a state of the coordinator that `wanted` accepts.
     async fn wait<T>(&self, wanted: impl Fn(&CoordinatorState) -> Option<T>) -> Result<T, FleetError> {
         let mut latest = self.coordinator.latest();
         loop {
             match &*latest.borrow_and_update() {
-                // Of another Job: that of an earlier loop or launch.
                 Ok(Some(secret)) => {
-                    let said: CoordinatorState = state(secret);
-                    if said.session.job == self.job
-                        && let Some(found) = wanted(&said)
+                    let coordinator: CoordinatorState = state(secret).map_err(unreadable)?;
+                    // Another Job is an earlier loop or launch.
+                    if coordinator.session.job == self.job
+                        && let Some(found) = wanted(&coordinator)
                     {
                         return Ok(found);
                     }
@@ -67,70 +66,71 @@ impl Worker {
                 Ok(None) => {}
                 Err(error) => return Err(failed(error.clone())),
             }
-            let news = tokio::time::timeout(self.start_timeout, latest.changed()).await;
-            if !matches!(news, Ok(Ok(()))) {
-                let silent =
+            let change = tokio::time::timeout(self.start_timeout, latest.changed()).await;
+            if !matches!(change, Ok(Ok(()))) {
+                let message =
                     format!("nothing was heard of the coordinator (index 0) for {}", GoDuration(self.start_timeout));
-                return Err(FleetError::Failed(silent));
+                return Err(FleetError::Failed(message));
             }
         }
     }
 
-    /// The next task that is called for.
+    /// Waits for the next task that the coordinator calls for.
     pub(crate) async fn next_task(&self) -> Result<Option<usize>, FleetError> {
-        let of_mailbox: WorkerState = state(&self.mailbox.read().await);
+        let stored: WorkerState = state(&self.mailbox.read().await).map_err(unreadable)?;
         let (session, call) = self
-            .wait(|said| {
-                let now = self.now();
-                let done = match said.session == now.session {
-                    true => now.done,
-                    // A pod that is started again knows from its Secret what it handed in.
-                    false if of_mailbox.session == said.session => of_mailbox.report,
+            .wait(|coordinator| {
+                let current = self.current().clone();
+                let done = match coordinator.session == current.session {
+                    true => current.done,
+                    // A restarted pod knows from its Secret what it has reported.
+                    false if stored.session == coordinator.session => stored.report,
                     false => None,
                 };
-                let next = said.call.filter(|call| Some(*call) > done.max(said.through));
-                (said.over || next.is_some()).then(|| (said.session.clone(), next.filter(|_| !said.over)))
+                let next = coordinator.call.filter(|call| Some(*call) > done.max(coordinator.through));
+                let is_over = coordinator.over;
+                (is_over || next.is_some()).then(|| (coordinator.session.clone(), next.filter(|_| !is_over)))
             })
             .await?;
         let superseded = CancellationToken::new();
-        if let Ok(mut now) = self.now.lock() {
-            let is_new = now.session != session;
-            if is_new {
-                let done = of_mailbox.report.filter(|_| of_mailbox.session == session);
-                *now = Now { session: session.clone(), superseded: CancellationToken::new(), done };
+        {
+            let mut current = self.current();
+            if current.session != session {
+                let done = stored.report.filter(|_| stored.session == session);
+                *current = CurrentSession { session: session.clone(), superseded: CancellationToken::new(), done };
             }
-            now.superseded.clone_from(&superseded);
+            current.superseded.clone_from(&superseded);
         }
-        tokio::spawn(recall(self.coordinator.latest(), session, superseded));
+        tokio::spawn(cancel_when_superseded(self.coordinator.latest(), session, superseded));
         Ok(call.map(|place| place.task))
     }
 
-    /// The token of the session.
+    /// Returns the token of the current session.
     pub(crate) fn superseded(&self) -> CancellationToken {
-        self.now().superseded
+        self.current().superseded.clone()
     }
 
-    /// Comes to a place, and waits until all start there.
+    /// Announces this worker at a place and waits for the start.
     pub(crate) async fn start(&self, place: LoadPlace) -> Result<BarrierResult, FleetError> {
-        let Now { session, done, .. } = self.now();
+        let CurrentSession { session, done, .. } = self.current().clone();
         let closed = BarrierResult { entry: Entry::Closed, missing: Vec::new() };
         if done >= Some(place) {
             return Ok(closed);
         }
-        let is_late = self.see(|said| said.go >= Some(place));
-        self.tell(&session, |state| {
+        let is_late = self.coordinator_says(|coordinator| coordinator.go >= Some(place));
+        self.update(&session, |state| {
             state.at = Some(place);
             state.late = is_late;
         })
         .await?;
         let started = self
-            .wait(|said| {
-                if said.session != session {
+            .wait(|coordinator| {
+                if coordinator.session != session {
                     return Some(Err(FleetError::Restarted));
                 }
-                let is_over = said.over || said.through >= Some(place);
-                let is_joined = !is_late && said.go == Some(place) && said.joined.contains(&self.index);
-                match said.go >= Some(place) {
+                let is_over = coordinator.over || coordinator.through >= Some(place);
+                let is_joined = !is_late && coordinator.go == Some(place) && coordinator.joined.contains(&self.index);
+                match coordinator.go >= Some(place) {
                     _ if is_over => Some(Ok(None)),
                     true if is_joined => Some(Ok(Some(Entry::OnTime))),
                     true => Some(Ok(Some(Entry::Late))),
@@ -140,76 +140,78 @@ impl Worker {
             .await??;
         match started {
             None => {
-                self.through_with(place);
+                self.set_done(place);
                 Ok(closed)
             }
             Some(Entry::Late) if !is_late => {
-                // The others started while it said that it was there.
-                self.tell(&session, |state| state.late = true).await?;
+                // The others started while this worker announced itself.
+                self.update(&session, |state| state.late = true).await?;
                 Ok(BarrierResult { entry: Entry::Late, missing: Vec::new() })
             }
             Some(entry) => Ok(BarrierResult { entry, missing: Vec::new() }),
         }
     }
 
-    /// Hands in what it measured; an attempt that was interrupted is not handed in, as another one follows.
-    pub(crate) async fn hand_in(&self, place: LoadPlace, own: &ShardReport) -> Result<(), FleetError> {
-        if is_interrupted(own) {
+    /// Reports what this worker measured. Drops the report of an interrupted attempt, because another attempt follows.
+    pub(crate) async fn hand_in(&self, place: LoadPlace, report: &ShardReport) -> Result<(), FleetError> {
+        if is_interrupted(report) {
             return Ok(());
         }
-        let session = self.now().session;
+        let session = self.current().session.clone();
         let written = self.mailbox.write(|secret| {
-            let mut now: WorkerState = state(secret);
-            if now.session != session || now.report >= Some(place) {
-                return false;
+            let mut stored: WorkerState = state(secret)?;
+            if stored.session != session || stored.report >= Some(place) {
+                return Ok(false);
             }
-            now.report = Some(place);
-            put_measured(secret, own);
-            put_state(secret, &now);
-            true
+            stored.report = Some(place);
+            put_measured(secret, report)?;
+            put_state(secret, &stored)?;
+            Ok(true)
         });
         written.await.map_err(failed)?;
-        self.through_with(place);
+        self.set_done(place);
         Ok(())
     }
 
-    fn through_with(&self, place: LoadPlace) {
-        if let Ok(mut now) = self.now.lock() {
-            now.done = now.done.max(Some(place));
-        }
+    fn set_done(&self, place: LoadPlace) {
+        let mut current = self.current();
+        current.done = current.done.max(Some(place));
     }
 
-    /// Whether the coordinator says that, as far as is known now.
-    fn see(&self, is_so: impl Fn(&CoordinatorState) -> bool) -> bool {
+    /// Tests the latest known state of the coordinator.
+    fn coordinator_says(&self, test: impl Fn(&CoordinatorState) -> bool) -> bool {
         let latest: Latest = self.coordinator.latest();
-        let now = latest.borrow();
-        now.as_ref().is_ok_and(|secret| secret.as_ref().is_some_and(|secret| is_so(&state(secret))))
+        let secret = latest.borrow();
+        let secret = secret.as_ref().ok().and_then(Option::as_ref);
+        secret.and_then(|secret| state(secret).ok()).is_some_and(|state| test(&state))
     }
 
-    async fn tell(&self, session: &Session, change: impl Fn(&mut WorkerState)) -> Result<(), FleetError> {
+    async fn update(&self, session: &Session, change: impl Fn(&mut WorkerState)) -> Result<(), FleetError> {
         let written = self.mailbox.write(|secret| {
-            let mut now: WorkerState = state(secret);
-            if now.session != *session {
-                now = WorkerState { session: session.clone(), ..WorkerState::default() };
+            let mut stored: WorkerState = state(secret)?;
+            if stored.session != *session {
+                stored = WorkerState { session: session.clone(), ..WorkerState::default() };
             }
-            change(&mut now);
-            put_state(secret, &now);
-            true
+            change(&mut stored);
+            put_state(secret, &stored)?;
+            Ok(true)
         });
         written.await.map_err(failed)
     }
 }
 
+fn unreadable(error: StateError) -> FleetError {
+    FleetError::Failed(error.to_string())
+}
+
 /// Cancels the token when the session ends.
-async fn recall(mut coordinator: Latest, session: Session, superseded: CancellationToken) {
-    let is_ended = |latest: &Result<Option<Secret>, ClusterError>| {
+async fn cancel_when_superseded(mut coordinator: Latest, session: Session, superseded: CancellationToken) {
+    let has_ended = |latest: &Result<Option<Secret>, ClusterError>| {
         let secret = latest.as_ref().ok().and_then(Option::as_ref);
-        secret.is_some_and(|secret| {
-            let said: CoordinatorState = state(secret);
-            said.over || said.session != session
-        })
+        let coordinator = secret.and_then(|secret| state::<CoordinatorState>(secret).ok());
+        coordinator.is_some_and(|coordinator| coordinator.over || coordinator.session != session)
     };
-    if coordinator.wait_for(is_ended).await.is_ok() {
+    if coordinator.wait_for(has_ended).await.is_ok() {
         superseded.cancel();
     }
 }

@@ -1,37 +1,38 @@
-//! How groups and their runs stand.
+//! State of groups and of their runs.
 
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
 
 use super::secret_data;
 use super::secret_store::{is_of_launch, revision};
-use crate::adapters::kubernetes::client::{Connection, Named, find, labelled};
+use crate::adapters::kubernetes::client::{Connection, find, list_labelled};
 use crate::manifests::names::{GROUP, Group, SHARD};
 use crate::model::document::Experiment;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
-/// How a group stands.
+/// State of a group.
 #[derive(Clone, Debug)]
 pub struct GroupState {
-    /// The group.
+    /// Name and namespace.
     pub group: Group,
-    /// Its revision.
+    /// Revision of the last launch.
     pub revision: Option<i64>,
-    /// What runs it: `job`, `cronjob`, `none`; none where the Secret does not say.
+    /// `job`, `cronjob` or `none`, if the values say so.
     pub runner: Option<String>,
-    /// The document, if there is one that can be read.
+    /// The document, if it exists and is readable.
     pub document: Option<Experiment>,
-    /// Why its run will change nothing any more, where it is over.
+    /// End of its run, if it runs once and has ended.
     pub over: Option<RunEnded>,
 }
 
-/// The groups of the connection's namespace, or of all.
+/// Lists the groups of the connection's namespace, or of all namespaces.
 pub async fn groups(connection: &Connection, in_all: bool) -> Result<Vec<GroupState>, ClusterError> {
     let namespace = (!in_all).then_some(connection.namespace.as_str());
     let labels = format!("{GROUP},!{SHARD}");
-    let secrets: Vec<Secret> = labelled(&connection.client, namespace, &labels).await?;
-    let jobs: Vec<Job> = match labelled(&connection.client, namespace, GROUP).await {
-        // How a run stands is told by its document, too.
+    let secrets: Vec<Secret> = list_labelled(&connection.client, namespace, &labels).await?;
+    let jobs: Vec<Job> = match list_labelled(&connection.client, namespace, GROUP).await {
+        // The documents show the state of the runs, too.
         Err(error) if error.kind == ClusterErrorKind::Forbidden => Vec::new(),
         jobs => jobs?,
     };
@@ -41,28 +42,30 @@ pub async fn groups(connection: &Connection, in_all: bool) -> Result<Vec<GroupSt
 }
 
 fn state(secret: &Secret, jobs: &[Job]) -> Option<GroupState> {
-    let group = Group::new(secret.namespace(), secret.name()).ok()?;
+    let group = Group::new(secret.namespace().unwrap_or_default(), secret.name_any()).ok()?;
     let values = secret_data::values(secret).and_then(Result::ok);
     let runner = values.as_ref().and_then(|values| values["runner"].as_str()).map(str::to_owned);
     let revision = revision(&secret.metadata);
     let job = revision.map(|revision| group.job(revision));
-    let job = jobs.iter().find(|found| found.namespace() == group.namespace && Some(found.name()) == job);
+    let job = jobs
+        .iter()
+        .find(|found| found.namespace().unwrap_or_default() == group.namespace && Some(found.name_any()) == job);
     let over = job.and_then(ended);
     let document = secret_data::document(secret).and_then(Result::ok);
     let document = document.filter(|document| is_of_launch(document, revision));
     Some(GroupState { document, group, revision, runner, over })
 }
 
-/// How a Job ended.
+/// End of a Job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunEnded {
-    /// Whether it failed.
+    /// False if the Job completed.
     pub failed: bool,
-    /// The Job and what its controller says of it.
-    pub told: String,
+    /// The Job and the message of its controller.
+    pub message: String,
 }
 
-/// Whether nothing of a revision will run any more: its Job has ended, or neither Job nor CronJob is there.
+/// Returns true if nothing of a revision will run again: its Job has ended, or neither Job nor CronJob exists.
 pub(crate) async fn has_ended(connection: &Connection, group: &Group, revision: i64) -> Result<bool, ClusterError> {
     let (client, namespace) = (&connection.client, &group.namespace);
     if let Some(job) = find::<Job>(client, namespace, &group.job(revision)).await? {
@@ -71,7 +74,7 @@ pub(crate) async fn has_ended(connection: &Connection, group: &Group, revision: 
     Ok(find::<CronJob>(client, namespace, &group.cron_job(revision)).await?.is_none())
 }
 
-/// How the run of a group's revision ended, if it runs once and has ended.
+/// Returns how the run of a revision ended, if it runs once and has ended.
 pub async fn run_is_over(
     connection: &Connection,
     group: &Group,
@@ -89,7 +92,7 @@ fn ended(job: &Job) -> Option<RunEnded> {
         (None, Some(condition)) => (false, condition),
         (None, None) => return None,
     };
-    let why = condition.message.as_deref().or(condition.reason.as_deref()).unwrap_or("no reason is given");
+    let reason = condition.message.as_deref().or(condition.reason.as_deref()).unwrap_or("no reason is given");
     let word = if failed { "failed" } else { "is complete" };
-    Some(RunEnded { failed, told: format!("job/{} {word}: {why}", job.name()) })
+    Some(RunEnded { failed, message: format!("job/{} {word}: {reason}", job.name_any()) })
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::rbac::v1::Role;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Client;
 use kube::api::{Api, PostParams};
+use kube::{Client, ResourceExt};
 use serde_json::Value;
 
 use super::ownership::{check_free, check_ours};
@@ -14,7 +14,7 @@ use super::remove::{prune, remove_runs};
 use super::secret_data;
 use super::secret_store::{SecretStore, revision};
 use crate::adapters::kubernetes::client::{
-    Connection, Effect, INTERACTIVE, MANAGER, Named, Operation, apply, find, kind_of, with_retry,
+    Connection, Effect, INTERACTIVE, MANAGER, Operation, apply, find, kind_of, with_retry,
 };
 use crate::manifests::Launch;
 use crate::manifests::names::Group;
@@ -22,29 +22,28 @@ use crate::model::document::Experiment;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::ports::{DocumentStore, StoreError};
 
-/// How often a launch begins anew because another one was quicker.
-const MAX_RACES: u32 = 10;
+/// Attempts of a launch that loses races against concurrent launches of the same group.
+const MAX_ATTEMPTS: u32 = 10;
 
-/// What is to be launched; both depend on which launch of the group it will be.
+/// An experiment to launch. Its objects and its document contain the revision, which is known only during the launch.
 pub trait Launched: Sync {
-    /// The objects.
+    /// Builds the objects.
     fn objects(&self, revision: i64) -> Result<Launch, ClusterError>;
-    /// The document as it is before anything runs.
+    /// Builds the document as it is before anything runs.
     fn planned(&self, revision: i64) -> Experiment;
-    /// Other namespaces in which a launch of these values has roles.
+    /// Returns the other namespaces in which a launch of these values has Roles.
     fn namespaces(&self, values: &Value) -> BTreeSet<String>;
 }
 
-/// Launches the group's next revision, and gives its number. The earlier one's run ends, and nothing of it stays but the Secret.
+/// Launches the group's next revision and returns its number. Ends the run of the previous revision, of which only the Secret remains.
 ///
-/// Everything is tried before anything is done, so that a launch that the API server does not take changes nothing; only bindings can't be
-/// tried before their Role is there. Of several
-/// launches at the same time the last one stays.
+/// A dry run of all objects comes first, so a launch that the API server rejects changes nothing; only a RoleBinding cannot be tried before
+/// its Role exists. Of concurrent launches the last one wins.
 pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) -> Result<i64, StoreError> {
     let client = &connection.client;
     let location = format!("group {} in namespace {}", group.name, group.namespace);
     let failed = |source| StoreError::Cluster { action: "launch", location: location.clone(), source };
-    for _ in 0..MAX_RACES {
+    for _ in 0..MAX_ATTEMPTS {
         let existing: Option<Secret> = find(client, &group.namespace, &group.secret()).await.map_err(failed)?;
         let next = match &existing {
             None => 1,
@@ -79,30 +78,31 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
         let elsewhere = before.map(|values| new.namespaces(&values)).unwrap_or_default();
         prune(client, group, &objects, &elsewhere).await.map_err(failed)?;
         objects.own(secret.metadata.uid.as_deref().unwrap_or_default());
-        // A launch that was overtaken makes nothing over the later one's.
+        // Fails if a later launch has replaced this one, before overwriting its objects.
         store.open().await?;
         make(client, &objects, Effect::Real).await.map_err(failed)?;
         return match store.open().await {
             Ok(_) => Ok(next),
             Err(error) => {
-                // A later launch did not see what was made since.
+                // The later launch did not see the objects that were created since.
                 remove_runs(client, group, next).await.map_err(failed)?;
                 Err(error)
             }
         };
     }
-    let told = format!("{MAX_RACES} other launches of this group were quicker");
-    Err(failed(ClusterError::new(ClusterErrorKind::Conflict, told).with_hint("try again when they are through")))
+    let message = format!("{MAX_ATTEMPTS} other launches of this group were quicker");
+    Err(failed(ClusterError::new(ClusterErrorKind::Conflict, message).with_hint("try again when they are through")))
 }
 
-/// Makes the group's Secret, with nothing but its marks; none where somebody else was quicker.
+/// Creates the group's Secret with nothing but its labels. Returns `None` if it was created concurrently.
 async fn create(client: &Client, secret: &Secret) -> Result<Option<Secret>, ClusterError> {
     let ObjectMeta { name, namespace, labels, .. } = secret.metadata.clone();
     let blank =
         Secret { metadata: ObjectMeta { name, namespace, labels, ..ObjectMeta::default() }, ..Secret::default() };
-    let api: Api<Secret> = Api::namespaced(client.clone(), &secret.namespace());
+    let api: Api<Secret> = Api::namespaced(client.clone(), &secret.namespace().unwrap_or_default());
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-    let operation = Operation::new("create", &kind_of::<Secret>(), &secret.namespace(), &secret.name());
+    let operation =
+        Operation::new("create", &kind_of::<Secret>(), &secret.namespace().unwrap_or_default(), &secret.name_any());
     match with_retry(INTERACTIVE, &operation, || api.create(&params, &blank)).await {
         Ok(created) => Ok(Some(created)),
         Err(error) if error.kind == ClusterErrorKind::Conflict => Ok(None),
@@ -110,7 +110,7 @@ async fn create(client: &Client, secret: &Secret) -> Result<Option<Secret>, Clus
     }
 }
 
-/// Applies everything but the group's Secret; in a dry run that too.
+/// Applies everything but the group's Secret; a dry run includes it.
 async fn make(client: &Client, launch: &Launch, effect: Effect) -> Result<(), ClusterError> {
     if effect == Effect::DryRun {
         apply(client, &launch.secret, effect).await?;
@@ -121,8 +121,8 @@ async fn make(client: &Client, launch: &Launch, effect: Effect) -> Result<(), Cl
     if let Some(account) = &launch.service_account {
         apply(client, account, effect).await?;
     }
-    // A binding is tried with its Role, which a dry run does not make.
-    let has_roles = effect == Effect::Real || all_there(client, &launch.roles).await?;
+    // A RoleBinding is validated against its Role, which a dry run does not create.
+    let has_roles = effect == Effect::Real || all_exist(client, &launch.roles).await?;
     for role in &launch.roles {
         apply(client, role, effect).await?;
     }
@@ -138,9 +138,9 @@ async fn make(client: &Client, launch: &Launch, effect: Effect) -> Result<(), Cl
     Ok(())
 }
 
-async fn all_there(client: &Client, roles: &[Role]) -> Result<bool, ClusterError> {
+async fn all_exist(client: &Client, roles: &[Role]) -> Result<bool, ClusterError> {
     for role in roles {
-        if find::<Role>(client, &role.namespace(), &role.name()).await?.is_none() {
+        if find::<Role>(client, &role.namespace().unwrap_or_default(), &role.name_any()).await?.is_none() {
             return Ok(false);
         }
     }

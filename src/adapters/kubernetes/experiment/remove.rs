@@ -1,28 +1,28 @@
-//! Removing what a group has, all of it or what a new launch has no more.
+//! Deletes the objects of a group: all of them, or those that a new launch no longer has.
 
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
-use kube::Client;
+use kube::{Client, ResourceExt};
 use serde_json::Value;
 
 use super::ownership::check_ours;
 use super::secret_data;
-use crate::adapters::kubernetes::client::{Connection, Named, Object, delete, find, labelled};
+use crate::adapters::kubernetes::client::{Connection, Object, delete, find, list_labelled};
 use crate::manifests::Launch;
 use crate::manifests::names::{GROUP, Group};
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
-/// What an object is found by, whatever its kind.
-type Place = (String, String);
+/// Namespace and name.
+type ObjectKey = (String, String);
 
-fn places<'a, K: Object + 'a>(objects: impl IntoIterator<Item = &'a K>) -> BTreeSet<Place> {
-    objects.into_iter().map(|object| (object.namespace(), object.name())).collect()
+fn keys<'a, K: Object + 'a>(objects: impl IntoIterator<Item = &'a K>) -> BTreeSet<ObjectKey> {
+    objects.into_iter().map(|object| (object.namespace().unwrap_or_default(), object.name_any())).collect()
 }
 
-/// Deletes what the group has and this launch has not, runs first.
+/// Deletes objects of the group that this launch does not have, runs first.
 pub(crate) async fn prune(
     client: &Client,
     group: &Group,
@@ -30,47 +30,47 @@ pub(crate) async fn prune(
     elsewhere: &BTreeSet<String>,
 ) -> Result<(), ClusterError> {
     let own = [group.namespace.clone()];
-    remove_but::<CronJob>(client, group, &own, &places(&launch.cron_job)).await?;
-    remove_but::<Job>(client, group, &own, &places(&launch.job)).await?;
-    let kept = places(std::iter::once(&launch.secret).chain(&launch.shards));
+    remove_but::<CronJob>(client, group, &own, &keys(&launch.cron_job)).await?;
+    remove_but::<Job>(client, group, &own, &keys(&launch.job)).await?;
+    let kept = keys(std::iter::once(&launch.secret).chain(&launch.shards));
     remove_but::<Secret>(client, group, &own, &kept).await?;
-    remove_but::<ServiceAccount>(client, group, &own, &places(&launch.service_account)).await?;
-    remove_but::<RoleBinding>(client, group, &own, &places(&launch.role_bindings)).await?;
-    remove_but::<Role>(client, group, &own, &places(&launch.roles)).await?;
-    remove_elsewhere(client, group, elsewhere, &places(&launch.roles)).await
+    remove_but::<ServiceAccount>(client, group, &own, &keys(&launch.service_account)).await?;
+    remove_but::<RoleBinding>(client, group, &own, &keys(&launch.role_bindings)).await?;
+    remove_but::<Role>(client, group, &own, &keys(&launch.roles)).await?;
+    remove_elsewhere(client, group, elsewhere, &keys(&launch.roles)).await
 }
 
-/// Deletes the group's objects of a kind in these namespaces, but for those that are kept.
+/// Deletes the group's objects of one kind in these namespaces, except those in `kept`.
 async fn remove_but<K: Object>(
     client: &Client,
     group: &Group,
     namespaces: &[String],
-    kept: &BTreeSet<Place>,
+    kept: &BTreeSet<ObjectKey>,
 ) -> Result<bool, ClusterError> {
     let labels = format!("{GROUP}={}", group.name);
     let mut any = false;
     for namespace in namespaces {
-        for object in labelled::<K>(client, Some(namespace), &labels).await? {
-            // Runs of a CronJob go with it.
+        for object in list_labelled::<K>(client, Some(namespace), &labels).await? {
+            // Jobs of a CronJob are deleted with it.
             let is_owned = object
                 .meta()
                 .owner_references
                 .as_ref()
                 .is_some_and(|owners| owners.iter().any(|owner| owner.kind == "CronJob" || owner.kind == "Job"));
-            if !is_owned && !kept.contains(&(object.namespace(), object.name())) {
-                any |= delete::<K>(client, namespace, &object.name()).await?;
+            if !is_owned && !kept.contains(&(object.namespace().unwrap_or_default(), object.name_any())) {
+                any |= delete::<K>(client, namespace, &object.name_any()).await?;
             }
         }
     }
     Ok(any)
 }
 
-/// Deletes the roles that the group has in other namespaces, where no owner can take them along.
+/// Deletes the group's Roles in other namespaces: owner references do not cross namespaces.
 async fn remove_elsewhere(
     client: &Client,
     group: &Group,
     namespaces: &BTreeSet<String>,
-    kept: &BTreeSet<Place>,
+    kept: &BTreeSet<ObjectKey>,
 ) -> Result<(), ClusterError> {
     for namespace in namespaces.iter().filter(|namespace| **namespace != group.namespace) {
         let name = group.ready_role(namespace);
@@ -82,29 +82,29 @@ async fn remove_elsewhere(
     Ok(())
 }
 
-/// Other namespaces that have a role of this group, as far as this user may look there.
+/// Returns other namespaces with a Role of this group, if this user is authorized to list Roles.
 async fn roles_elsewhere(client: &Client, group: &Group) -> Result<BTreeSet<String>, ClusterError> {
     let labels = format!("{GROUP}={}", group.name);
-    let roles: Vec<Role> = match labelled(client, None, &labels).await {
+    let roles: Vec<Role> = match list_labelled(client, None, &labels).await {
         Err(error) if error.kind == ClusterErrorKind::Forbidden => Vec::new(),
         roles => roles?,
     };
     let ours = |role: &Role| {
-        let namespace = role.namespace();
-        (namespace != group.namespace && role.name() == group.ready_role(&namespace)).then_some(namespace)
+        let namespace = role.namespace().unwrap_or_default();
+        (namespace != group.namespace && role.name_any() == group.ready_role(&namespace)).then_some(namespace)
     };
     Ok(roles.iter().filter_map(ours).collect())
 }
 
-/// Deletes what runs a revision.
+/// Deletes the Job or CronJob of a revision.
 pub(crate) async fn remove_runs(client: &Client, group: &Group, revision: i64) -> Result<(), ClusterError> {
     delete::<CronJob>(client, &group.namespace, &group.cron_job(revision)).await?;
     delete::<Job>(client, &group.namespace, &group.job(revision)).await?;
     Ok(())
 }
 
-/// Deletes everything of a group, its Secret last. Whether there was anything. `namespaces` gives the other namespaces in which a
-/// launch of these values has roles.
+/// Deletes a group, its Secret last. Returns false if there was nothing to delete. `namespaces` returns the other namespaces in which a launch
+/// of these values has Roles.
 pub async fn delete_group(
     connection: &Connection,
     group: &Group,
@@ -116,7 +116,7 @@ pub async fn delete_group(
         check_ours(secret, group)?;
     }
     let (own, none) = ([group.namespace.clone()], BTreeSet::new());
-    let kept = places(&secret);
+    let kept = keys(&secret);
     let mut any = remove_but::<CronJob>(client, group, &own, &none).await?;
     any |= remove_but::<Job>(client, group, &own, &none).await?;
     let values = secret.as_ref().and_then(secret_data::values).and_then(Result::ok);

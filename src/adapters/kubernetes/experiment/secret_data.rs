@@ -1,5 +1,5 @@
-//! What a group's Secret holds: the values under `values.yaml`, and the experiment document under `experiment.yaml`, as Iter8 has it.
-//! A document that does not fit is kept compressed, under `experiment.yaml.gz`; one that does not fit even so loses its oldest loops.
+//! Contents of a group's Secret: the values under `values.yaml` and, as in Iter8, the experiment document under `experiment.yaml`.
+//! A document that does not fit is compressed, under `experiment.yaml.gz`; if that does not fit either, its oldest loops are dropped.
 
 use std::io::{Read, Write};
 
@@ -16,27 +16,26 @@ use crate::model::codec::{self, CodecError};
 use crate::model::document::Experiment;
 use crate::values::without_nulls;
 
-/// Most bytes that the values of a Secret may have together (Kubernetes' `MaxSecretSize`).
+/// Size limit for the data of a Secret (Kubernetes' `MaxSecretSize`).
 pub const MAX_SECRET_BYTES: usize = 1 << 20;
 
 /// Key of the document.
 const PLAIN: &str = "experiment.yaml";
 
-/// Key of a document that is compressed.
+/// Key of the compressed document.
 const COMPRESSED: &str = "experiment.yaml.gz";
 
-/// Longest document that is read.
+/// Size limit for a decompressed document.
 const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
 
-/// The document's entries: plain, compressed.
+/// The Secret's entries for the document: plain and compressed.
 pub(crate) type Entries = [Option<ByteString>; 2];
 
-/// The entries of the document in a Secret.
 pub(crate) fn entries(secret: &Secret) -> Entries {
     [PLAIN, COMPRESSED].map(|key| secret.data.as_ref().and_then(|data| data.get(key)).cloned())
 }
 
-/// The document in a Secret, if there is one.
+/// Reads the document, `None` if there is none.
 pub(crate) fn document(secret: &Secret) -> Option<Result<Experiment, CodecError>> {
     let wrong = |message: &str| CodecError { message: message.to_owned(), line: None, column: None };
     let text = match entries(secret) {
@@ -51,20 +50,20 @@ pub(crate) fn document(secret: &Secret) -> Option<Result<Experiment, CodecError>
     Some(text.and_then(|text| codec::experiment_from_yaml(&text)))
 }
 
-/// The values in a Secret, if there are any. Helm keeps a `null` that no default stood under; nobody means it as a value.
+/// Reads the values, `None` if there are none. Drops nulls: Helm keeps a `null` that overrides no default.
 pub(crate) fn values(secret: &Secret) -> Option<Result<Value, CodecError>> {
     let bytes = secret.data.as_ref()?.get(VALUES_KEY)?;
     let wrong = |_| CodecError { message: "it is not UTF-8 text".to_owned(), line: None, column: None };
     Some(std::str::from_utf8(&bytes.0).map_err(wrong).and_then(codec::value_from_yaml).map(without_nulls))
 }
 
-/// Takes the document out of the Secret. Whether there was one.
+/// Removes the document. Returns false if there was none.
 pub(crate) fn remove(secret: &mut Secret) -> bool {
     let data = secret.data.get_or_insert_default();
     [PLAIN, COMPRESSED].iter().filter(|key| data.remove(**key).is_some()).count() > 0
 }
 
-/// Puts the document into the Secret; the error says how large it is where it can't be made to fit.
+/// Writes the document. The error states its size if it does not fit.
 pub(crate) fn put(secret: &mut Secret, experiment: &Experiment) -> Result<(), String> {
     remove(secret);
     let data = secret.data.get_or_insert_default();
@@ -102,7 +101,7 @@ mod tests {
     use crate::model::insights::Insights;
     use std::collections::BTreeMap;
 
-    /// A document with `loops` values of one metric, which no compression makes much shorter.
+    /// A document with `loops` values of one metric that hardly compress.
     fn experiment(loops: u32) -> Experiment {
         let value = |index: u32| f64::from(index.wrapping_mul(2_654_435_761)) / 7.0;
         let values = BTreeMap::from([("m/x".to_owned(), (0..loops).map(value).collect())]);
@@ -137,16 +136,16 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_at_all_is_told_with_its_size() {
+    fn a_document_that_cannot_fit_is_an_error_with_its_size() {
         let mut secret = Secret::default();
         let full = vec![b'x'; MAX_SECRET_BYTES];
         secret.data.get_or_insert_default().insert(VALUES_KEY.to_owned(), ByteString(full));
-        let told = put(&mut secret, &experiment(10)).unwrap_err();
-        assert!(told.ends_with("and 0 are left in the Secret"), "{told}");
+        let message = put(&mut secret, &experiment(10)).unwrap_err();
+        assert!(message.ends_with("and 0 are left in the Secret"), "{message}");
     }
 
     #[test]
-    fn nulls_among_the_values_are_no_values() {
+    fn nulls_are_dropped_from_the_values() {
         let mut secret = Secret::default();
         let text = b"tasks: [http]\nserviceAccountName: null\n".to_vec();
         secret.data.get_or_insert_default().insert(VALUES_KEY.to_owned(), ByteString(text));
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_document_is_no_panic() {
+    fn malformed_entries_are_errors() {
         let with = |key: &str, bytes: &[u8]| {
             let mut secret = Secret::default();
             secret.data.get_or_insert_default().insert(key.to_owned(), ByteString(bytes.to_vec()));

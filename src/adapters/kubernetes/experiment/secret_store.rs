@@ -1,8 +1,8 @@
-//! A document in the Secret of its group, written so that nothing of anybody's is lost.
+//! The experiment document in the Secret of its group, written with optimistic concurrency.
 //!
-//! Every write says which version of the Secret it is based on. Where somebody else was first, the Secret is read again: a change
-//! beside the document (a label, an annotation) is kept, and the write repeated on top of it; a document that somebody else wrote, a
-//! later launch, and a Secret that is gone end this run's writing. An answer that was lost is recognised by what the Secret holds.
+//! Every write states the resource version that it is based on. After a conflict the Secret is read again: changes beside the document (a
+//! label, an annotation) are kept and the write is repeated on top of them. A document that another run wrote, a later launch, or a deleted
+//! Secret ends this run's writing. A write whose response was lost is recognized by its content.
 
 use std::time::Instant;
 
@@ -16,35 +16,35 @@ use tokio::sync::Mutex;
 
 use super::secret_data::{self, Entries, entries};
 use crate::adapters::kubernetes::client::{
-    Connection, INTERACTIVE, MANAGER, Operation, RUN, Target, kind_of, with_retry,
+    Connection, INTERACTIVE, MANAGER, Operation, RUN, kind_of, states_of, with_retry,
 };
 use crate::manifests::names::{Group, REVISION};
 use crate::model::document::Experiment;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::ports::{BoxFuture, DocumentStore, StoreError};
 
-/// What the Secret of a group holds.
+/// Contents of a group's Secret.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// The values that it was launched with; none where there is only a document, as in Iter8.
+    /// Values of the launch; `None` if there is only a document, as in Iter8.
     pub values: Option<Value>,
-    /// The document; none before the first run.
+    /// The document; `None` before the first run.
     pub document: Option<Experiment>,
-    /// Which launch of the group it is of.
+    /// Revision of the launch.
     pub revision: Option<i64>,
 }
 
-/// The Secret of a group.
+/// Reads and writes the Secret of a group.
 pub struct SecretStore {
     client: Client,
     group: Group,
-    /// The launch that is meant; none for whichever there is.
+    /// Expected revision; `None` for any.
     revision: Option<i64>,
     planned: Option<Planned>,
     known: Mutex<Option<Known>>,
 }
 
-/// Makes the document of values that have not run yet, and of their revision; none of what can't run.
+/// Builds the document of values that have not run yet, given their revision; `None` if they cannot run.
 pub type Planned = fn(&Value, i64) -> Option<Experiment>;
 
 /// The Secret as it was last read or written.
@@ -59,21 +59,21 @@ impl Known {
     }
 }
 
-/// How the Secret stands to the one that is known.
-enum Now {
-    /// It holds what was to be written.
+/// Content of the Secret after a conflict.
+enum Conflict {
+    /// It is what was to be written: the response was lost.
     Written(Secret),
-    /// It was changed beside the document.
+    /// Something beside the document has changed.
     Changed(Secret),
 }
 
 impl SecretStore {
-    /// The store of a group.
+    /// A store for this revision of the group, or for any.
     pub fn new(connection: &Connection, group: Group, revision: Option<i64>) -> Self {
         Self { client: connection.client.clone(), group, revision, planned: None, known: Mutex::new(None) }
     }
 
-    /// The same, where an experiment that has not run yet is read as one that is planned: Helm makes values and no document.
+    /// Lets a Secret without a document be read as a planned experiment: Helm writes values only.
     #[must_use]
     pub fn with_planned(mut self, planned: Planned) -> Self {
         self.planned = Some(planned);
@@ -92,10 +92,10 @@ impl SecretStore {
         StoreError::Lost { location: self.location(), reason: reason.into() }
     }
 
-    /// Another launch took the place of this run's.
+    /// The error of a run whose revision was replaced.
     fn replaced(&self, other: Option<i64>, mine: Option<i64>) -> StoreError {
-        let shown = |revision: Option<i64>| revision.map_or("none".to_owned(), |revision| revision.to_string());
-        self.lost(format!("revision {} was launched in place of revision {}", shown(other), shown(mine)))
+        let text = |revision: Option<i64>| revision.map_or("none".to_owned(), |revision| revision.to_string());
+        self.lost(format!("revision {} was launched in place of revision {}", text(other), text(mine)))
     }
 
     fn cluster(&self, action: &'static str) -> impl Fn(ClusterError) -> StoreError {
@@ -105,11 +105,11 @@ impl SecretStore {
 
     async fn get(&self) -> Result<Option<Secret>, ClusterError> {
         let (api, name) = (self.api(), self.group.secret());
-        let patience = if self.revision.is_some() { RUN } else { INTERACTIVE };
-        with_retry(patience, &self.operation("get"), || api.get_opt(&name)).await
+        let policy = if self.revision.is_some() { RUN } else { INTERACTIVE };
+        with_retry(policy, &self.operation("get"), || api.get_opt(&name)).await
     }
 
-    /// Reads all that the Secret holds, and takes it as the base of the next write.
+    /// Reads the Secret and makes it the base of the next write.
     pub async fn open(&self) -> Result<Stored, StoreError> {
         let found = self.get().await.map_err(self.cluster("read"))?;
         let secret = found.ok_or_else(|| StoreError::Missing { location: self.location() })?;
@@ -129,21 +129,16 @@ impl SecretStore {
         Ok(stored)
     }
 
-    /// Which launch the Secret was of when it was last read.
+    /// Revision of the Secret when it was last read.
     pub async fn known_revision(&self) -> Option<i64> {
         self.known.lock().await.as_ref().and_then(|known| revision(&known.secret.metadata))
     }
 
-    /// Waits until the document is no longer this run's, and says why.
+    /// Waits until the document no longer belongs to this run and returns the reason.
     pub async fn until_lost(&self) -> StoreError {
         let uid = self.known.lock().await.as_ref().and_then(|known| known.secret.metadata.uid.clone());
-        let target = Target {
-            client: self.client.clone(),
-            kind: kind_of::<Secret>(),
-            namespace: self.group.namespace.clone(),
-            name: self.group.secret(),
-        };
-        let mut states = std::pin::pin!(target.states());
+        let name = self.group.secret();
+        let mut states = std::pin::pin!(states_of::<Secret>(&self.client, &self.group.namespace, &name));
         while let Some(state) = states.next().await {
             match state {
                 Ok(None) => return self.lost("it was deleted"),
@@ -161,12 +156,12 @@ impl SecretStore {
                 }
             }
         }
-        // Not told early, then: the next write finds out.
+        // The next write detects it.
         std::future::pending().await
     }
 
-    /// Looks at the Secret after a write that came too late.
-    async fn now(&self, wanted: &Secret, known: &Known) -> Result<Now, StoreError> {
+    /// Reads the Secret after a conflict.
+    async fn resolve_conflict(&self, wanted: &Secret, known: &Known) -> Result<Conflict, StoreError> {
         let found = self.get().await.map_err(self.cluster("write"))?;
         let Some(found) = found else { return Err(self.lost("it was deleted")) };
         if found.metadata.uid != known.secret.metadata.uid {
@@ -177,12 +172,12 @@ impl SecretStore {
             return Err(self.replaced(other, mine));
         }
         if entries(&found) == entries(wanted) {
-            return Ok(Now::Written(found));
+            return Ok(Conflict::Written(found));
         }
         if entries(&found) != known.document {
             return Err(self.lost("another run has written the document meanwhile"));
         }
-        Ok(Now::Changed(found))
+        Ok(Conflict::Changed(found))
     }
 
     async fn write(&self, experiment: &Experiment) -> Result<(), StoreError> {
@@ -192,7 +187,7 @@ impl SecretStore {
             *guard = Some(Known::new(found.ok_or_else(|| self.lost("it was deleted"))?));
         }
         let Some(known) = guard.as_mut() else { return Ok(()) };
-        let begun = Instant::now();
+        let started = Instant::now();
         let api = self.api();
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         loop {
@@ -201,21 +196,23 @@ impl SecretStore {
             secret_data::put(&mut secret, experiment)
                 .map_err(|reason| StoreError::TooLarge { location: self.location(), reason })?;
             let name = self.group.secret();
-            let written = with_retry(RUN, &self.operation("update"), || api.replace(&name, &params, &secret)).await;
-            match written {
+            let outcome = with_retry(RUN, &self.operation("update"), || api.replace(&name, &params, &secret)).await;
+            match outcome {
                 Ok(written) => {
                     *known = Known::new(written);
                     return Ok(());
                 }
                 Err(error) if error.kind == ClusterErrorKind::NotFound => return Err(self.lost("it was deleted")),
-                Err(error) if error.kind == ClusterErrorKind::Conflict => match self.now(&secret, known).await? {
-                    Now::Written(written) => {
-                        *known = Known::new(written);
-                        return Ok(());
+                Err(error) if error.kind == ClusterErrorKind::Conflict => {
+                    match self.resolve_conflict(&secret, known).await? {
+                        Conflict::Written(written) => {
+                            *known = Known::new(written);
+                            return Ok(());
+                        }
+                        Conflict::Changed(found) if started.elapsed() < RUN.budget => *known = Known::new(found),
+                        Conflict::Changed(_) => return Err(self.cluster("write")(error)),
                     }
-                    Now::Changed(found) if begun.elapsed() < RUN => *known = Known::new(found),
-                    Now::Changed(_) => return Err(self.cluster("write")(error)),
-                },
+                }
                 Err(error) => return Err(self.cluster("write")(error)),
             }
         }
@@ -241,12 +238,12 @@ impl DocumentStore for SecretStore {
     }
 }
 
-/// The launch that an object is of.
+/// Revision of the launch that made the object.
 pub(crate) fn revision(metadata: &ObjectMeta) -> Option<i64> {
     metadata.annotations.as_ref()?.get(REVISION)?.parse().ok()
 }
 
-/// Whether a document is that of the Secret's launch. `helm upgrade` leaves that of the launch before, until the new run begins.
+/// Returns true if the document belongs to this launch. `helm upgrade` keeps the document of the previous one until the new run begins.
 pub(crate) fn is_of_launch(document: &Experiment, launch: Option<i64>) -> bool {
     let of = document.result.as_ref().and_then(|result| result.revision);
     of.is_none() || launch.is_none() || of == launch

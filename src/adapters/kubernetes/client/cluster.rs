@@ -1,0 +1,72 @@
+//! The port [`Cluster`]: watching objects for tasks.
+
+use futures_util::StreamExt;
+use kube::Api;
+use kube::api::{ApiResource, DynamicObject};
+use tokio::sync::OnceCell;
+
+use super::connect::{ConnectOptions, Connection, connect};
+use super::error::Operation;
+use super::watch::states;
+use crate::model::object::{ObjectRef, ResourceKind};
+use crate::ports::BoxFuture;
+use crate::ports::cluster::{Cluster, ClusterError, ClusterErrorKind, ObjectStates};
+
+/// Connects on first use, so experiments without cluster tasks need no cluster.
+pub struct LazyCluster {
+    options: ConnectOptions,
+    connection: OnceCell<Connection>,
+}
+
+impl LazyCluster {
+    /// A cluster to be found with these options.
+    pub fn new(options: ConnectOptions) -> Self {
+        Self { options, connection: OnceCell::new() }
+    }
+}
+
+impl From<Connection> for LazyCluster {
+    fn from(connection: Connection) -> Self {
+        Self { options: ConnectOptions::default(), connection: OnceCell::new_with(Some(connection)) }
+    }
+}
+
+impl Cluster for LazyCluster {
+    fn watch<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<ObjectStates<'a>, ClusterError>> {
+        Box::pin(async {
+            let Connection { client, namespace } = self.connection.get_or_try_init(|| connect(&self.options)).await?;
+            let namespace = object.namespace.as_ref().unwrap_or(namespace);
+            let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &api_resource(&object.kind));
+            let operation = Operation::new("watch", &object.kind, namespace, &object.name);
+            let to_json = |object: Option<DynamicObject>| {
+                let json = object.map(serde_json::to_value).transpose();
+                json.map_err(|error| ClusterError::new(ClusterErrorKind::Refused, error.to_string()))
+            };
+            let states = states(api, operation).map(move |state| state.and_then(to_json));
+            Ok(Box::pin(states) as ObjectStates<'a>)
+        })
+    }
+}
+
+fn api_resource(kind: &ResourceKind) -> ApiResource {
+    let ResourceKind { group, version, resource } = kind;
+    let api_version = if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
+    // Reading needs no `kind`.
+    ApiResource {
+        group: group.clone(),
+        version: version.clone(),
+        api_version,
+        kind: String::new(),
+        plural: resource.clone(),
+    }
+}
+
+/// Rejects every request; used by replays.
+pub struct NoCluster;
+
+impl Cluster for NoCluster {
+    fn watch<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<ObjectStates<'a>, ClusterError>> {
+        let message = format!("there is no cluster to ask for {object}");
+        Box::pin(async { Err(ClusterError::new(ClusterErrorKind::Unreachable, message)) })
+    }
+}

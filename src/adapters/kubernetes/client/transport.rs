@@ -1,0 +1,105 @@
+//! Layers around kube's client.
+//!
+//! An overloaded API server states how long to wait in the header `Retry-After` alone, and the client drops headers: they are moved into the
+//! status. A response must begin in time: kube's watcher itself would wait forever on a half-open connection.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use serde_json::json;
+use tower::util::{MapFutureLayer, MapResponseLayer};
+
+/// Timeout for the head of a response. Streams (watches, logs) send theirs at once, too.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Response body passed on by the layers.
+type Body = UnsyncBoxBody<Bytes, BoxError>;
+
+/// Response body of kube's own layers.
+type KubeBody = Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send + Unpin>;
+
+/// Builds a client with these layers.
+pub(crate) fn client(config: kube::Config) -> Result<kube::Client, kube::Error> {
+    let builder = kube::client::ClientBuilder::try_from(config)?;
+    let builder = builder
+        .with_layer(&MapFutureLayer::new(limited))
+        .with_layer(&MapResponseLayer::new(keep_retry_after::<KubeBody>));
+    Ok(builder.build::<Body>())
+}
+
+/// The API server did not start to respond.
+#[derive(Debug, thiserror::Error)]
+#[error("the API server did not answer within {} s", RESPONSE_TIMEOUT.as_secs())]
+struct ResponseTimeout;
+
+async fn limited<T>(response: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
+    within(RESPONSE_TIMEOUT, response).await
+}
+
+async fn within<T>(limit: Duration, response: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
+    tokio::time::timeout(limit, response).await.unwrap_or_else(|_| Err(ResponseTimeout.into()))
+}
+
+/// Replaces a response that asks to wait by a status with `retryAfterSeconds`; leaves others as they are.
+fn keep_retry_after<B>(response: Response<B>) -> Response<Body>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let seconds = match response.status() {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => retry_after_seconds(&response),
+        _ => None,
+    };
+    let Some(seconds) = seconds else {
+        return response.map(|body| body.map_err(Into::into).boxed_unsync());
+    };
+    let code = response.status();
+    let status = json!({
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "message": format!("{}, to be tried again after {seconds} s", code.canonical_reason().unwrap_or("busy")),
+        "details": { "retryAfterSeconds": seconds },
+        "code": code.as_u16(),
+    });
+    response.map(|_| Full::from(status.to_string()).map_err(|never| match never {}).boxed_unsync())
+}
+
+fn retry_after_seconds<B>(response: &Response<B>) -> Option<u32> {
+    response.headers().get(http::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    fn layered(code: u16, header: &str) -> Response<Body> {
+        let response = Response::builder().status(code).header("retry-after", header);
+        keep_retry_after(response.body(Full::from("too many requests")).unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_status_carries_the_wait_that_the_header_asks_for() {
+        let text = layered(429, "7").into_body().collect().await.unwrap().to_bytes();
+        let status: Status = serde_json::from_slice(&text).unwrap();
+        assert_eq!((status.code, status.details.unwrap().retry_after_seconds), (429, 7));
+        for (code, header) in [(429, "soon"), (200, "7"), (404, "7")] {
+            let text = layered(code, header).into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(text, "too many requests", "{code} {header}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_response_that_never_begins_is_a_timeout() {
+        let never = std::future::pending::<Result<(), BoxError>>();
+        let error = within(Duration::from_millis(10), never).await.unwrap_err();
+        assert_eq!(error.to_string(), "the API server did not answer within 30 s");
+    }
+}

@@ -64,7 +64,6 @@ async fn an_undescribed_service_is_answered_with_the_built_in_ones_and_the_field
     run("inference.GRPCInferenceService/ModelInfo").expect(
         3,
         &[
-            "grpc.call",
             "has no method `ModelInfo`",
             "built-in description",
             "did you mean `inference.GRPCInferenceService/ModelInfer`?",

@@ -196,7 +196,11 @@ impl Exchange {
                     WebErrorKind::Transport => RecordedErrorKind::Transport,
                     WebErrorKind::Final => RecordedErrorKind::Final,
                 };
-                Self { request, answer: None, fault: Some(RecordedError { kind, reason: secrets.redact(&error.reason) }) }
+                Self {
+                    request,
+                    answer: None,
+                    fault: Some(RecordedError { kind, reason: secrets.redact(&error.reason) }),
+                }
             }
         }
     }

@@ -11,7 +11,6 @@ use crate::model::duration::{GoDuration, PositiveDuration};
 use crate::model::number::Count;
 use crate::values::input::{InputError, typed};
 use crate::values::{overlay, without_nulls};
-use suggest::nearest;
 
 /// Values of the chart.
 const DEFAULTS: &str = include_str!("../../charts/iter8/values.yaml");
@@ -137,10 +136,7 @@ pub fn check(values: &Map<String, Value>) -> Result<(), InputError> {
         let names = RUNNERS.map(|(name, _)| name);
         let expected = names.join(", ");
         let error = InputError::new("runner", format!("`{text}` is not a runner; expected one of {expected}"));
-        return Err(match nearest(&text, names) {
-            Some(name) => error.with_hint(format!("did you mean `{name}`?")),
-            None => error,
-        });
+        return Err(error.with_suggestion(&text, names));
     }
     for (name, _) in STRINGS {
         if let Some(other) = values.get(name).filter(|value| !value.is_string()) {
@@ -154,10 +150,7 @@ pub fn check(values: &Map<String, Value>) -> Result<(), InputError> {
     if let Some(level) = log_level.filter(|level| !LOG_LEVELS.contains(level)) {
         let error =
             InputError::new("logLevel", format!("`{level}` is not known; expected one of {}", LOG_LEVELS.join(", ")));
-        return Err(match nearest(level, LOG_LEVELS) {
-            Some(name) => error.with_hint(format!("did you mean `{name}`?")),
-            None => error,
-        });
+        return Err(error.with_suggestion(level, LOG_LEVELS));
     }
     if let Some(schedule) = values.get("cronjobSchedule").and_then(Value::as_str).filter(|text| !text.trim().is_empty())
     {
@@ -210,10 +203,7 @@ fn resources(value: &Value) -> Result<ResourceRequirements, InputError> {
     if let Some(key) = keys.find(|key| !RESOURCE_KEYS.contains(&key.as_str())) {
         let message = format!("unknown field `{key}`; known here: {}", RESOURCE_KEYS.join(", "));
         let error = InputError::new(format!("resources.{key}"), message);
-        return Err(match nearest(key, RESOURCE_KEYS) {
-            Some(name) => error.with_hint(format!("did you mean `{name}`?")),
-            None => error,
-        });
+        return Err(error.with_suggestion(key, RESOURCE_KEYS));
     }
     for list in ["requests", "limits"] {
         for quantity in value.get_mut(list).and_then(Value::as_object_mut).into_iter().flat_map(|map| map.values_mut())

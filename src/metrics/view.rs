@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use suggest::nearest;
+use suggest::did_you_mean;
 
 use super::distribution::Distribution;
 use super::histogram;
@@ -242,8 +242,8 @@ impl<'a> MetricsView<'a> {
         if known.iter().any(|known| *known == key || is_spelling_of(known, &key)) {
             return format!("`{name}` was not measured for this version");
         }
-        if let Some(candidate) = nearest(&key, known.iter().copied()) {
-            return format!("`{name}` was not measured; did you mean `{candidate}`?");
+        if let Some(question) = did_you_mean(&key, known.iter().copied()) {
+            return format!("`{name}` was not measured; {question}");
         }
         let prefix = format!("{}/", name.provider);
         let same_provider: Vec<&str> = known.iter().filter_map(|known| known.strip_prefix(&prefix)).collect();

@@ -11,7 +11,7 @@ use crate::model::insights::Insights;
 use crate::model::metric::NoDataPolicy;
 use crate::model::slo::{Outcome, Verdict};
 use crate::redact::redact_text;
-use suggest::nearest;
+use suggest::did_you_mean;
 
 /// A condition of `assert`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub struct UnknownCondition {
 impl UnknownCondition {
     fn suggestion(&self) -> String {
         let names = AssertCondition::ALL.map(AssertCondition::name);
-        nearest(&self.name, names).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+        did_you_mean(&self.name, names).map(|question| format!("; {question}")).unwrap_or_default()
     }
 }
 

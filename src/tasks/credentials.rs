@@ -11,6 +11,8 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::fetch;
+use super::loadgen::FieldPaths;
 use super::schema_fragments::each_given;
 use crate::ports::Files;
 use crate::values::input::InputError;
@@ -187,6 +189,20 @@ impl Secret {
     }
 }
 
+/// Files of a client's certificate and key, which are only useful together.
+pub(in crate::tasks) fn identity(
+    cert: Option<String>,
+    key: Option<String>,
+    paths: &FieldPaths,
+) -> Result<Option<(String, String)>, InputError> {
+    match (cert, key) {
+        (Some(cert), Some(key)) => Ok(Some((cert, key))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(paths.error("key", "is required beside `cert`: the certificate's private key")),
+        (None, Some(_)) => Err(paths.error("cert", "is required beside `key`: the key's certificate")),
+    }
+}
+
 /// Reads a file that `field` names.
 pub(in crate::tasks) fn read_file(
     files: &dyn Files,
@@ -195,12 +211,5 @@ pub(in crate::tasks) fn read_file(
     max: u64,
     place: Place<'_>,
 ) -> Result<Vec<u8>, InputError> {
-    files.read(path, max).map_err(|error| {
-        let reason = match error.kind() {
-            std::io::ErrorKind::IsADirectory => "it is a directory; expected a file".to_owned(),
-            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-            _ => error.to_string(),
-        };
-        place(field, format!("can't read `{path}`: {reason}"))
-    })
+    fetch::read(files, path, max).map_err(|error| place(field, error))
 }

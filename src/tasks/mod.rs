@@ -7,9 +7,11 @@
 pub mod assess;
 mod credentials;
 pub mod custommetrics;
+mod fetch;
+mod fields;
 pub mod grpc;
 pub mod http;
-mod load;
+mod loadgen;
 pub mod notify;
 pub mod permissions;
 pub mod ready;

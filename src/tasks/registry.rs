@@ -4,7 +4,6 @@ use super::permissions::PermissionValues;
 use super::{Task, TaskKind, assess, custommetrics, grpc, http, notify, ready, run};
 use crate::model::document::TaskSpec;
 use crate::values::input::InputError;
-use suggest::nearest;
 
 /// Every task that a spec may hold.
 pub const TASKS: &[TaskKind] =
@@ -32,10 +31,7 @@ pub fn permissions() -> Vec<PermissionValues> {
 pub fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
     if let Some(key) = spec.unknown.keys().next() {
         let error = InputError::new(key, format!("unknown key `{key}`; known here: {}", TaskSpec::KEYS.join(", ")));
-        return Err(match nearest(key, TaskSpec::KEYS) {
-            Some(candidate) => error.with_hint(format!("did you mean `{candidate}`?")),
-            None => error,
-        });
+        return Err(error.with_suggestion(key, TaskSpec::KEYS));
     }
     match (&spec.task, &spec.run) {
         (Some(_), Some(_)) => Err(InputError::new("", "has both `task` and `run`; a task has one of them")),
@@ -56,8 +52,5 @@ pub fn unknown_task<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone
         return InputError::new("", format!("this version of iter8 does not have the task `{name}`; it has: {list}"));
     }
     let error = InputError::new("", format!("unknown task `{name}`; known tasks: {list}"));
-    match nearest(name, known) {
-        Some(candidate) => error.with_hint(format!("did you mean `{candidate}`?")),
-        None => error,
-    }
+    error.with_suggestion(name, known)
 }

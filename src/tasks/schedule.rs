@@ -11,11 +11,12 @@ use serde_json::Value;
 
 use crate::load::pacing::stages::{MAX_RATE, MAX_STAGES, Stage, Stages, StagesError};
 use crate::load::pacing::{Arrival, Bound, Pacer};
-use crate::model::duration::GoDuration;
+use crate::model::duration::{GoDuration, PositiveDuration};
 use crate::model::load::Spacing;
 use crate::model::number::Number;
 use crate::model::readable::show;
 use crate::model::text::prefix;
+use crate::tasks::fields::AtLeastOne;
 use crate::values::input::InputError;
 
 /// How requests are spaced, as values name it.
@@ -118,6 +119,11 @@ pub(super) struct Schedule {
     pub(super) pacer: Pacer,
     /// At the constant rate that is given or the default, as stages may start from nothing.
     pub(super) warmup: Option<Pacer>,
+}
+
+/// Bound of a warm-up; a number of requests wins over a duration.
+pub(super) fn warmup(count: Option<&AtLeastOne>, duration: Option<PositiveDuration>) -> Option<Bound> {
+    count.map(|count| Bound::Count(count.0)).or(duration.map(|duration| Bound::Duration(duration.0.0)))
 }
 
 /// Makes the schedules; `path` tells where a field stands, for errors.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::ports::{Files, Web, WebRequest};
+use super::fetch::{self, DownloadFailure};
+use crate::ports::{Files, Web};
 use crate::redact::redact_url;
 use crate::templates::Dialect;
 
@@ -79,31 +80,17 @@ impl TextSource {
 }
 
 fn read(path: &str, files: &dyn Files) -> Result<String, String> {
-    let bytes = files.read(path, MAX_BYTES as u64).map_err(|error| {
-        let reason = match error.kind() {
-            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-            std::io::ErrorKind::IsADirectory => "it is a directory; expected a file".to_owned(),
-            _ => error.to_string(),
-        };
-        format!("can't read `{path}`: {reason}")
-    })?;
+    let bytes = fetch::read(files, path, MAX_BYTES as u64)?;
     String::from_utf8(bytes).map_err(|_| format!("`{path}` is not UTF-8 text"))
 }
 
 async fn download(url: &str, web: &dyn Web) -> Result<String, String> {
     let shown = redact_url(url);
-    let request = WebRequest {
-        method: "GET".to_owned(),
-        url: url.to_owned(),
-        max_response_bytes: MAX_BYTES,
-        timeout: DOWNLOAD,
-        ..WebRequest::default()
-    };
-    let answer = web.send(request).await.map_err(|error| format!("can't download {shown}: {}", error.reason))?;
-    if !(200..300).contains(&answer.status) {
-        return Err(format!("can't download {shown}: the server answered {}", answer.status));
-    }
-    String::from_utf8(answer.body).map_err(|_| format!("{shown} is not UTF-8 text"))
+    let body = fetch::download(web, url, MAX_BYTES, DOWNLOAD).await.map_err(|error| match error.reason {
+        DownloadFailure::Status(status) => format!("can't download {shown}: the server answered {status}"),
+        DownloadFailure::Transport(reason) => format!("can't download {shown}: {reason}"),
+    })?;
+    String::from_utf8(body).map_err(|_| format!("{shown} is not UTF-8 text"))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::origins::Origin;
 use super::path::{FieldPath, Segment};
 use crate::redact::is_secret_path;
-use suggest::nearest;
+use suggest::did_you_mean;
 
 /// A mistake in user input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +52,15 @@ impl InputError {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Adds the candidate nearest to `name` as a hint, if one is near enough to be what was meant.
+    #[must_use]
+    pub fn with_suggestion<'a>(self, name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Self {
+        match did_you_mean(name, candidates) {
+            Some(question) => self.with_hint(question),
+            None => self,
+        }
     }
 
     /// Moves the error below `prefix`.
@@ -161,10 +170,7 @@ fn mistyped(message: &str, path: &FieldPath) -> InputError {
                     InputError::new(parent(&name).key(&name), format!("unknown field `{name}`; known here: {known}"))
                 }
             };
-            match nearest(&name, expected.iter().map(String::as_str)) {
-                Some(candidate) => error.with_hint(format!("did you mean `{candidate}`?")),
-                None => error,
-            }
+            error.with_suggestion(&name, expected.iter().map(String::as_str))
         }
         None => {
             let text = match message.split_once(", expected ") {

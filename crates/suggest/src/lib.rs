@@ -23,9 +23,20 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
+/// The question "did you mean `x`?" for the nearest candidate.
+pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(name, candidates).map(|candidate| format!("did you mean `{candidate}`?"))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{did_you_mean, nearest};
+
+    #[test]
+    fn asks_only_if_a_candidate_is_near() {
+        assert_eq!(did_you_mean("asess", ["http", "assess"]).as_deref(), Some("did you mean `assess`?"));
+        assert_eq!(did_you_mean("zzz", ["http", "assess"]), None);
+    }
 
     #[test]
     fn finds_what_was_meant_and_nothing_else() {

@@ -21,7 +21,7 @@ use serde_json::Value;
 use self::access::Credentials;
 use self::ask::{Asked, Asker, max_answer};
 use self::plan::{Origin, Plan, Provider, Version, plan};
-use super::load::random_bits;
+use super::loadgen::random_bits;
 use super::{OnStop, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::metrics::no_data;
 use crate::model::contribution::{Contribution, Measurement, Values, VersionMetrics};

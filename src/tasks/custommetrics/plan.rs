@@ -19,7 +19,6 @@ use crate::tasks::text_source::TextSource;
 use crate::templates::Template;
 use crate::values::input::{InputError, typed};
 use crate::values::overlay;
-use suggest::nearest;
 
 /// The provider of queries without a template.
 pub(super) const PROMETHEUS: &str = "prometheus";
@@ -110,10 +109,7 @@ pub(super) fn plan(value: &Value, at: &str) -> Result<Plan, InputError> {
             join(at, &format!("providers.{unknown}")),
             format!("no provider has that name; known here: {list}"),
         );
-        return Err(match nearest(unknown, known.iter().copied()) {
-            Some(candidate) => error.with_hint(format!("did you mean `{candidate}`?")),
-            None => error,
-        });
+        return Err(error.with_suggestion(unknown, known.iter().copied()));
     }
     let concurrency = match values.concurrency.map(|count| count.0) {
         None => CONCURRENCY,

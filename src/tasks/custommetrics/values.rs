@@ -11,7 +11,7 @@ use crate::model::metric::NoDataPolicy;
 use crate::model::number::Count;
 use crate::providers::Reduce;
 use crate::tasks::credentials::{self, BasicAuth, BearerToken};
-use crate::tasks::http::field::{AtLeastOne, Headers, TargetUrl};
+use crate::tasks::fields::{AtLeastOne, Headers, TargetUrl};
 
 /// Asks Prometheus, or any service that answers in JSON, for metrics of each version.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

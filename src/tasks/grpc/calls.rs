@@ -9,7 +9,7 @@ use prost_reflect::{MessageDescriptor, MethodDescriptor};
 use super::data::Data;
 use super::metadata::Metadata;
 use crate::load::grpc::{Calls, Envelope, GrpcCall, Shape};
-use crate::tasks::load::Time;
+use crate::tasks::loadgen::Time;
 use crate::templates::grpc_template::{CallValues, Fixed, FixedValue};
 use crate::templates::random::RandomBits;
 

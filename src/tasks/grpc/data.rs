@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::model::path::join;
 use crate::templates::grpc_template::{CallValues, RequestTemplate, has_actions};
 use crate::templates::random::RandomBits;
-use suggest::nearest;
+use suggest::did_you_mean;
 
 /// Longest data, in bytes.
 pub(super) const MAX_DATA: usize = 64 << 20;
@@ -239,7 +239,7 @@ fn unknown_field(kind: &MessageDescriptor, path: &str, text: &str) -> Option<Str
     if names.len() > MAX_LISTED {
         listed.push_str(&format!(" and {} more", names.len() - MAX_LISTED));
     }
-    let meant = nearest(name, names.iter().map(String::as_str)).map(|name| format!("; did you mean `{name}`?"));
+    let meant = did_you_mean(name, names.iter().map(String::as_str)).map(|question| format!("; {question}"));
     let message = within.full_name();
     Some(match names.is_empty() {
         true => format!("unknown field `{name}`; message `{message}` has no fields"),

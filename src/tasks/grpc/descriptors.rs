@@ -7,6 +7,7 @@ use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
 use crate::ports::Files;
+use crate::tasks::fetch;
 
 /// Longest file of descriptors, compiled or not.
 pub(super) const MAX_BYTES: u64 = 16 << 20;
@@ -24,15 +25,14 @@ pub(super) fn compile(path: &str, import_paths: &[String], files: &dyn Files) ->
     let root = root_name(path, import_paths);
     let own_directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
     let directories: Vec<&str> = import_paths.iter().map(String::as_str).chain([own_directory, ""]).collect();
-    let read_root = || files.read(path, MAX_BYTES).map_err(|error| format!("can't read `{path}`: {}", plain(&error)));
-    let source = text(path, read_root()?)?;
+    let source = text(path, fetch::read(files, path, MAX_BYTES)?)?;
     let find = |name: &str| {
         for directory in &directories {
             let place = if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
             match files.read(&place, MAX_BYTES) {
                 Ok(bytes) => return text(&place, bytes).map(Some),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(format!("can't read `{place}`: {}", plain(&error))),
+                Err(error) => return Err(format!("can't read `{place}`: {}", fetch::reason(&error))),
             }
         }
         Ok(None)
@@ -138,14 +138,6 @@ fn told(error: &protox::Error) -> String {
 
 fn text(name: &str, bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| format!("`{name}` is not text; expected a `.proto` file"))
-}
-
-pub(super) fn plain(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::IsADirectory => "it is a directory; expected a file".to_owned(),
-        _ => error.to_string(),
-    }
 }
 
 /// The files that were read.

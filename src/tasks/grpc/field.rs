@@ -4,45 +4,13 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::{Deserializer, Error};
 use serde_json::Value;
 
 use super::method::CallName;
 use crate::load::plan::StopMode;
 use crate::model::number::{Count, Number};
 use crate::model::text::truncate;
-
-/// Most connections, and most requests in flight, of one load.
-const MAX_CONNECTIONS: u64 = 10_000;
-
-/// Longest text that an error repeats, in characters.
-const MAX_SHOWN: usize = 200;
-
-/// A field read by `read` from `raw`, with its schema.
-macro_rules! field {
-    ($(#[$doc:meta])* $name:ident($inner:ty), $raw:ty, $schema:expr, $read:expr) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq)]
-        pub(super) struct $name(pub(super) $inner);
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let read: fn($raw) -> Result<$inner, String> = $read;
-                read(<$raw>::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
-            }
-        }
-
-        impl JsonSchema for $name {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                concat!("Grpc", stringify!($name)).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                $schema
-            }
-        }
-    };
-}
+use crate::tasks::fields::{MAX_CONNECTIONS, MAX_SHOWN, field};
 
 /// Where a service is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +23,7 @@ pub(super) enum Place {
 
 field! {
     /// Where the service is.
-    Host(Place), String,
+    Host(Place) as "GrpcHost", String,
     json_schema!({"type": "string", "description": "HOST:PORT, or unix:PATH of a socket.", "pattern": r"^\s*(unix:.*[^/:\s]|(dns:/*)?[^/@?#\s]+:[0-9]{1,5})\s*$"}),
     |text| place(&text)
 }
@@ -94,14 +62,14 @@ fn place(text: &str) -> Result<Place, String> {
 
 field! {
     /// Which method is called.
-    Call(CallName), String,
+    Call(CallName) as "GrpcCall", String,
     json_schema!({"type": "string", "description": "package.Service/Method, or package.Service.Method.", "pattern": r"^\s*[./]*[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*[./][A-Za-z_][A-Za-z0-9_]*\s*$"}),
     |text| CallName::parse(&text)
 }
 
 field! {
     /// A number of connections or requests in flight.
-    Parallel(u64), Count,
+    Parallel(u64) as "GrpcParallel", Count,
     json_schema!({"description": "A whole number from 1 to 10000, or a string that holds one.", "anyOf": [{"type": "integer", "minimum": 1, "maximum": 10000}, {"type": "string", "pattern": r"^\s*\+?0*([1-9][0-9]{0,3}|10000)\s*$"}]}),
     |Count(count)| {
         if (1..=MAX_CONNECTIONS).contains(&count) {
@@ -114,7 +82,7 @@ field! {
 
 field! {
     /// Requests per second; `None` for as many as possible.
-    Rate(Option<f64>), Value,
+    Rate(Option<f64>) as "GrpcRate", Value,
     json_schema!({"description": "Requests per second; 0 or `max` for as many as possible.", "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^\s*(max|\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?)\s*$"}]}),
     |value| {
         if value.as_str().is_some_and(|text| text.trim() == "max") {
@@ -129,7 +97,7 @@ field! {
 
 field! {
     /// What becomes of requests in flight when `duration` is over.
-    DurationStop(StopMode), String,
+    DurationStop(StopMode) as "GrpcDurationStop", String,
     json_schema!({"type": "string", "description": "What becomes of requests in flight at the end.", "enum": ["close", "wait", "ignore"]}),
     |text| match text.as_str() {
         "close" => Ok(StopMode::Abort),
@@ -141,7 +109,7 @@ field! {
 
 field! {
     /// Metadata as it is written: values are text, numbers or truth values.
-    Metadata(BTreeMap<String, String>), Value,
+    Metadata(BTreeMap<String, String>) as "GrpcMetadata", Value,
     json_schema!({"type": "object", "description": "Names and values; values may hold actions, and those of names in `-bin` are base64.", "additionalProperties": {"type": ["string", "number", "boolean"]}}),
     |value| match value {
         Value::Object(map) => metadata_texts(map.into_iter().collect()),

@@ -22,7 +22,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 use self::plan::GrpcLoad;
-use super::load::{self, Distribution, Ended, Go, Load, Plan, Scalars, offer, unless_stopped};
+use super::loadgen::{self, Distribution, JobContext, JobEnd, Load, Plan, Scalars, run_load, unless_stopped};
 use super::{SharedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::load::grpc::status_name;
 use crate::load::histograms::HistogramKind;
@@ -118,17 +118,17 @@ impl Load for GrpcLoad {
         self.warmup.clone()
     }
 
-    fn run<'a>(&'a self, go: &'a Go<'a>) -> BoxFuture<'a, Ended> {
+    fn run<'a>(&'a self, job: &'a JobContext<'a>) -> BoxFuture<'a, JobEnd> {
         Box::pin(async move {
-            let prepared = unless_stopped(go, prepare::protocol(self, go.env)).await;
+            let prepared = unless_stopped(job, prepare::protocol(self, job.env)).await;
             let protocol = match prepared {
-                None => return Ended::Interrupted,
-                Some(Err(error)) => return Ended::Failed(error),
+                None => return JobEnd::Interrupted,
+                Some(Err(error)) => return JobEnd::Failed(error),
                 Some(Ok(protocol)) => Arc::new(protocol),
             };
-            match offer(self, &protocol, go).await {
-                Ended::Measured(outcome) => {
-                    Ended::Measured(Box::new(LoadOutcome { status_messages: protocol.status_messages(), ..*outcome }))
+            match run_load(self, &protocol, job).await {
+                JobEnd::Measured(outcome) => {
+                    JobEnd::Measured(Box::new(LoadOutcome { status_messages: protocol.status_messages(), ..*outcome }))
                 }
                 ended => ended,
             }
@@ -142,11 +142,11 @@ impl Load for GrpcLoad {
             statuses: outcome.statuses.clone(),
             ..LoadRecord::default()
         };
-        load::add(&self.provider, outcome, &distributions(self, outcome), start, record, into);
+        loadgen::add(&self.provider, outcome, &distributions(self, outcome), start, record, into);
     }
 
     fn notes(&self, outcome: &LoadOutcome) -> Vec<String> {
-        let mut notes = load::notes(&self.label, outcome);
+        let mut notes = loadgen::notes(&self.label, outcome);
         for (code, count) in outcome.statuses.iter().filter(|(code, _)| **code != 0) {
             let first =
                 outcome.status_messages.get(code).map(|text| format!(", the first: {text}")).unwrap_or_default();

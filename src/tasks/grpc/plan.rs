@@ -8,10 +8,12 @@ use serde_json::Value;
 use super::field::Place;
 use super::method::CallName;
 use super::values::{GrpcValues, RULES};
-use crate::load::pacing::{Bound, Pacer};
+use crate::load::pacing::Pacer;
 use crate::load::plan::StopMode;
 use crate::model::duration::GoDuration;
-use crate::tasks::load::{Leveled, Places, Plan, levels};
+use crate::tasks::credentials::identity;
+use crate::tasks::fields::percentiles;
+use crate::tasks::loadgen::{self, FieldPaths, Layered, Plan};
 use crate::tasks::schedule::{self, Names, Rate, Schedule, Wanted};
 use crate::values::input::{InputError, typed};
 
@@ -91,7 +93,7 @@ pub(super) struct GrpcLoad {
     pub(super) skip_first: u64,
     pub(super) percentiles: Vec<f64>,
     pub(super) allow_initial_errors: bool,
-    pub(super) places: Places,
+    pub(super) paths: FieldPaths,
 }
 
 impl GrpcLoad {
@@ -106,19 +108,17 @@ impl GrpcLoad {
 
 /// Reads the values whose place is `at`.
 pub(super) fn plan(value: &Value, at: &str) -> Result<Plan<GrpcLoad>, InputError> {
-    let base = GrpcValues::read(value, at)?;
-    let levels = levels(value, at, "grpc", &RULES)?;
-    let loads = levels.loads.into_iter().map(load).collect::<Result<_, _>>()?;
-    Ok(Plan { loads, versions: levels.versions, is_parallel: base.parallel.unwrap_or(false) })
+    GrpcValues::read(value, at)?;
+    loadgen::plan(value, at, "grpc", &RULES, load)
 }
 
 /// Applies defaults, and refuses what can't work together.
-fn load(level: Leveled) -> Result<GrpcLoad, InputError> {
-    let Leveled { values, provider, version, label, places } = level;
-    let mut values: GrpcValues = typed(&values, &places.of(""))?;
+fn load(layered: Layered) -> Result<GrpcLoad, InputError> {
+    let Layered { values, provider, version, label, paths } = layered;
+    let mut values: GrpcValues = typed(&values, &paths.of(""))?;
     let missing = |field: &str, what: &str| {
         let hint = format!("set `grpc.{field}`, or `{field}` of every entry in `grpc.endpoints`");
-        places.error(field, format!("is required: {what}")).with_hint(hint)
+        paths.error(field, format!("is required: {what}")).with_hint(hint)
     };
     let Some(place) = values.host.take().map(|host| host.0) else {
         return Err(missing("host", "where the service is, as `HOST:PORT`"));
@@ -126,20 +126,18 @@ fn load(level: Leveled) -> Result<GrpcLoad, InputError> {
     let Some(call) = values.call.take().map(|call| call.0) else {
         return Err(missing("call", "the method to call, as `package.Service/Method`"));
     };
-    let encryption = encryption(&values, &places)?;
+    let encryption = encryption(&values, &paths)?;
     let authority = match (&values.authority, &values.cname, &place) {
         (Some(name), _, _) | (None, Some(name), _) => name.clone(),
         (None, None, Place::Address(address)) => address.clone(),
         (None, None, Place::Socket(_)) => "localhost".to_owned(),
     };
-    let Schedule { pacer, warmup } = schedule(&values, &places)?;
+    let Schedule { pacer, warmup } = schedule(&values, &paths)?;
     let connections = values.connections.as_ref().map_or(CONNECTIONS, |count| count.0);
     let concurrency = values.concurrency.as_ref().map_or(CONCURRENCY.max(connections), |count| count.0);
     if connections > concurrency {
         let field = if values.concurrency.is_some() { "concurrency" } else { "connections" };
-        return Err(
-            places.error(field, format!("{concurrency} requests in flight can't use {connections} connections"))
-        );
+        return Err(paths.error(field, format!("{concurrency} requests in flight can't use {connections} connections")));
     }
     let positive = |duration: Option<GoDuration>| duration.map(|duration| duration.0).filter(|time| !time.is_zero());
     Ok(GrpcLoad {
@@ -148,10 +146,10 @@ fn load(level: Leveled) -> Result<GrpcLoad, InputError> {
         label,
         place,
         call,
-        descriptors: descriptors(&mut values, &places)?,
-        source: source(&mut values, &places)?,
+        descriptors: descriptors(&mut values, &paths)?,
+        source: source(&mut values, &paths)?,
         metadata_from: match (values.metadata_file.take(), values.metadata_url.take()) {
-            (Some(_), Some(_)) => return Err(both(&places, "metadataURL", "metadata-file")),
+            (Some(_), Some(_)) => return Err(both(&paths, "metadataURL", "metadata-file")),
             (Some(file), None) => Some(From::File(file)),
             (None, Some(url)) => Some(From::Url(url.0)),
             (None, None) => None,
@@ -172,28 +170,23 @@ fn load(level: Leveled) -> Result<GrpcLoad, InputError> {
         stop_mode: values.duration_stop.take().map_or(StopMode::Abort, |stop| stop.0),
         max_duration: positive(values.max_duration),
         skip_first: values.skip_first.map_or(0, |count| count.0),
-        percentiles: percentiles(&values),
+        percentiles: percentiles(&[], values.percentiles.as_deref()),
         allow_initial_errors: values.allow_initial_errors.unwrap_or(false),
-        places,
+        paths,
     })
 }
 
-fn both(places: &Places, field: &str, other: &str) -> InputError {
-    places.error(field, format!("and `{other}` are both given; give one of them"))
+fn both(paths: &FieldPaths, field: &str, other: &str) -> InputError {
+    paths.error(field, format!("and `{other}` are both given; give one of them"))
 }
 
-fn schedule(values: &GrpcValues, places: &Places) -> Result<Schedule, InputError> {
+fn schedule(values: &GrpcValues, paths: &FieldPaths) -> Result<Schedule, InputError> {
     let (rate, name) = match (&values.qps, &values.rps) {
-        (Some(qps), Some(rps)) if qps != rps => return Err(both(places, "rps", "qps")),
+        (Some(qps), Some(rps)) if qps != rps => return Err(both(paths, "rps", "qps")),
         (None, Some(rps)) => (Some(rps), "rps"),
         (qps, _) => (qps.as_ref(), "qps"),
     };
     let duration = values.duration.map(|duration| duration.0).filter(|time| !time.is_zero());
-    let warmup = match (&values.warmup_num_requests, &values.warmup_duration) {
-        (Some(count), _) => Some(Bound::Count(count.0)),
-        (None, Some(duration)) => Some(Bound::Duration(duration.0.0)),
-        (None, None) => None,
-    };
     let wanted = Wanted {
         names: Names { rate: name, count: "total" },
         rate: rate.map(|rate| rate.0.map_or(Rate::Max, Rate::PerSecond)),
@@ -204,26 +197,14 @@ fn schedule(values: &GrpcValues, places: &Places) -> Result<Schedule, InputError
         count: values.total.as_ref().map(|count| count.0).filter(|_| duration.is_none()),
         duration,
         default_count: TOTAL,
-        warmup,
+        warmup: schedule::warmup(values.warmup_num_requests.as_ref(), values.warmup_duration),
     };
-    schedule::schedule(&wanted, &|field| places.of(field))
-}
-
-fn percentiles(values: &GrpcValues) -> Vec<f64> {
-    let mut percentiles: Vec<f64> = values.percentiles.iter().flatten().map(|p| p.0).collect();
-    percentiles.sort_by(f64::total_cmp);
-    percentiles.dedup();
-    percentiles
+    schedule::schedule(&wanted, &|field| paths.of(field))
 }
 
 /// Settings of TLS; `None` for plain text, which is the default unless something is said about TLS.
-fn encryption(values: &GrpcValues, places: &Places) -> Result<Option<Encryption>, InputError> {
-    let identity = match (&values.cert, &values.key) {
-        (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
-        (None, None) => None,
-        (Some(_), None) => return Err(places.error("key", "is required beside `cert`: the certificate's private key")),
-        (None, Some(_)) => return Err(places.error("cert", "is required beside `key`: the key's certificate")),
-    };
+fn encryption(values: &GrpcValues, paths: &FieldPaths) -> Result<Option<Encryption>, InputError> {
+    let identity = identity(values.cert.clone(), values.key.clone(), paths)?;
     let skip_verify = values.skip_tls.unwrap_or(false);
     let about_tls = [
         ("cacert", values.cacert.is_some()),
@@ -234,25 +215,25 @@ fn encryption(values: &GrpcValues, places: &Places) -> Result<Option<Encryption>
     let about_tls = about_tls.into_iter().find(|(_, is_given)| *is_given);
     let is_plain = match (values.insecure, about_tls) {
         (Some(true), Some((field, _))) => {
-            let error = places.error(field, "has no effect with `insecure: true`, which is plain text");
+            let error = paths.error(field, "has no effect with `insecure: true`, which is plain text");
             return Err(error.with_hint("leave out `insecure`, or set it to false, for TLS"));
         }
         (Some(is_plain), _) => is_plain,
         (None, about_tls) => about_tls.is_none(),
     };
     if skip_verify && values.cacert.is_some() {
-        return Err(places.error("cacert", "has no effect with `skipTLS: true`; give one of them"));
+        return Err(paths.error("cacert", "has no effect with `skipTLS: true`; give one of them"));
     }
     let (server_name, ca) = (values.cname.clone(), values.cacert.clone());
     Ok((!is_plain).then_some(Encryption { server_name, ca, identity, skip_verify }))
 }
 
-fn descriptors(values: &mut GrpcValues, places: &Places) -> Result<Descriptors, InputError> {
+fn descriptors(values: &mut GrpcValues, paths: &FieldPaths) -> Result<Descriptors, InputError> {
     let import_paths = values.import_paths.take();
     let found = match (values.proto.take(), values.protoset.take(), values.proto_url.take()) {
-        (Some(_), Some(_), _) => return Err(both(places, "protoset", "proto")),
-        (Some(_), _, Some(_)) => return Err(both(places, "protoURL", "proto")),
-        (_, Some(_), Some(_)) => return Err(both(places, "protoURL", "protoset")),
+        (Some(_), Some(_), _) => return Err(both(paths, "protoset", "proto")),
+        (Some(_), _, Some(_)) => return Err(both(paths, "protoURL", "proto")),
+        (_, Some(_), Some(_)) => return Err(both(paths, "protoURL", "protoset")),
         (Some(path), ..) => return Ok(Descriptors::Proto(path, import_paths.unwrap_or_default())),
         (_, Some(path), _) => Descriptors::Set(path),
         (.., Some(url)) => Descriptors::Url(url.0),
@@ -263,7 +244,7 @@ fn descriptors(values: &mut GrpcValues, places: &Places) -> Result<Descriptors, 
     Ok(found)
 }
 
-fn source(values: &mut GrpcValues, places: &Places) -> Result<Source, InputError> {
+fn source(values: &mut GrpcValues, paths: &FieldPaths) -> Result<Source, InputError> {
     let mut given = [
         ("data", values.data.take().map(|data| Source::Value(data.0))),
         ("data-file", values.data_file.take().map(|path| Source::Json(From::File(path)))),
@@ -274,7 +255,7 @@ fn source(values: &mut GrpcValues, places: &Places) -> Result<Source, InputError
     .into_iter()
     .filter_map(|(field, source)| Some((field, source?)));
     match (given.next(), given.next()) {
-        (Some((one, _)), Some((other, _))) => Err(both(places, other, one)),
+        (Some((one, _)), Some((other, _))) => Err(both(paths, other, one)),
         (Some((_, source)), None) => Ok(source),
         (None, _) => Ok(Source::None),
     }

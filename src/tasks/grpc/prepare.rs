@@ -23,10 +23,10 @@ use crate::load::connect::tls::{TlsError, client_config};
 use crate::load::connect::{Connector, Endpoint, Route, Tls};
 use crate::load::grpc::{Envelope, Grpc, GrpcTarget, ReflectionError, reflect};
 use crate::model::tls::{Identity, TlsOptions};
-use crate::ports::{Env, Files, Web, WebRequest};
-use crate::redact::redact_url;
+use crate::ports::{Env, Files, Web};
 use crate::tasks::TaskError;
-use crate::tasks::load::{Time, random_bits};
+use crate::tasks::fetch;
+use crate::tasks::loadgen::{Time, random_bits};
 use crate::templates::grpc_template::{CallValues, Fixed};
 use crate::templates::random::RandomBits;
 use crate::values::input::InputError;
@@ -61,9 +61,9 @@ pub(super) fn check(load: &GrpcLoad, files: &dyn Files) -> Result<(), InputError
             // Without the method its names stand for themselves.
             let sample = sample(&random);
             let tried = metadata.map_or(Ok(()), |metadata| metadata.headers(&sample).map(drop));
-            tried.map_err(|error| load.places.error("metadata", error))?;
+            tried.map_err(|error| load.paths.error("metadata", error))?;
             let tried = data.map_or(Ok(()), |data| data.expand(&sample).map(drop));
-            tried.map_err(|error| load.places.error(data_field(load), error))
+            tried.map_err(|error| load.paths.error(data_field(load), error))
         }
     }
 }
@@ -112,9 +112,9 @@ fn empty() -> Data {
 /// The error of what is sent, at its field.
 fn of_content(load: &GrpcLoad, error: &str) -> InputError {
     match error.split_once(": ") {
-        Some(("metadata", error)) => load.places.error("metadata", error),
-        Some(("data", error)) => load.places.error(data_field(load), error),
-        _ => load.places.error(data_field(load), error),
+        Some(("metadata", error)) => load.paths.error("metadata", error),
+        Some(("data", error)) => load.paths.error(data_field(load), error),
+        _ => load.paths.error(data_field(load), error),
     }
 }
 
@@ -131,7 +131,7 @@ fn data_field(load: &GrpcLoad) -> &'static str {
 fn envelope(load: &GrpcLoad) -> Result<Envelope, InputError> {
     let is_tls = load.encryption.is_some();
     let envelope = Envelope::new(is_tls, &load.authority, &load.call.path(), load.timeout, load.is_compressed);
-    envelope.ok_or_else(|| load.places.error("authority", format!("`{}` is no authority", load.authority)))
+    envelope.ok_or_else(|| load.paths.error("authority", format!("`{}` is no authority", load.authority)))
 }
 
 /// The way to the service.
@@ -143,7 +143,7 @@ fn connector(load: &GrpcLoad, files: &dyn Files) -> Result<Connector, InputError
     };
     let url = url::Url::parse(&format!("{scheme}://{address}/")).ok();
     let endpoint = url.as_ref().and_then(Endpoint::from_url);
-    let endpoint = endpoint.ok_or_else(|| load.places.error("host", format!("`{address}` is no host with a port")))?;
+    let endpoint = endpoint.ok_or_else(|| load.paths.error("host", format!("`{address}` is no host with a port")))?;
     Ok(Connector { endpoint, route, tls: tls(load, files)? })
 }
 
@@ -162,7 +162,7 @@ fn tls(load: &GrpcLoad, files: &dyn Files) -> Result<Option<Tls>, InputError> {
             TlsError::Key(_) => "key",
             TlsError::Cert(_) | TlsError::Identity(_) => "cert",
         };
-        load.places.error(field, error.to_string())
+        load.paths.error(field, error.to_string())
     })?;
     // The authority stands for the host where the user set one.
     let host = load.authority.rsplit_once(':').map_or(load.authority.as_str(), |(host, _)| host);
@@ -171,7 +171,7 @@ fn tls(load: &GrpcLoad, files: &dyn Files) -> Result<Option<Tls>, InputError> {
         None => ("authority", host.trim_start_matches('[').trim_end_matches(']')),
     };
     let server_name = ServerName::try_from(name.to_owned())
-        .map_err(|_| load.places.error(field, format!("`{name}` can't be the name of a server's certificate")))?;
+        .map_err(|_| load.paths.error(field, format!("`{name}` can't be the name of a server's certificate")))?;
     Ok(Some(Tls { config: Arc::new(config), server_name: Some(server_name) }))
 }
 
@@ -193,7 +193,7 @@ fn pool(
         },
         Descriptors::Reflection(_) => return Ok(None),
     };
-    found.map(Some).map_err(|error| load.places.error(field, error))
+    found.map(Some).map_err(|error| load.paths.error(field, error))
 }
 
 fn method(load: &GrpcLoad, pool: &DescriptorPool) -> Result<MethodDescriptor, InputError> {
@@ -201,7 +201,7 @@ fn method(load: &GrpcLoad, pool: &DescriptorPool) -> Result<MethodDescriptor, In
 }
 
 fn of_method(load: &GrpcLoad, NoMethod { message, hint }: NoMethod) -> InputError {
-    let error = load.places.error("call", message);
+    let error = load.paths.error("call", message);
     match hint {
         Some(hint) => error.with_hint(hint),
         None => error,
@@ -211,7 +211,7 @@ fn of_method(load: &GrpcLoad, NoMethod { message, hint }: NoMethod) -> InputErro
 /// The description of the service by the server's reflection, else the built-in one.
 async fn described(load: &GrpcLoad, connector: &Connector, random: &RandomBits) -> Result<DescriptorPool, TaskError> {
     let Descriptors::Reflection(entries) = &load.descriptors else { return Ok(DescriptorPool::new()) };
-    let in_metadata = |error: String| load.places.error("reflect-metadata", error);
+    let in_metadata = |error: String| load.paths.error("reflect-metadata", error);
     let metadata = Metadata::parse(entries, random).map_err(in_metadata)?;
     let metadata = metadata.headers(&sample(random)).map_err(in_metadata)?;
     let patience = load.connect_timeout.saturating_add(load.timeout);
@@ -238,7 +238,7 @@ async fn described(load: &GrpcLoad, connector: &Connector, random: &RandomBits) 
 fn undefined_builtin(load: &GrpcLoad, error: NoMethod) -> InputError {
     let message = format!("{} (built-in description; the server has no reflection for it)", error.message);
     let hint = error.hint.unwrap_or_else(|| "describe the service with `proto`, `protoset` or `protoURL`".to_owned());
-    load.places.error("call", message).with_hint(hint)
+    load.paths.error("call", message).with_hint(hint)
 }
 
 /// Error of a call to a service that has no description.
@@ -283,18 +283,18 @@ fn metadata(
         Some(bytes) => {
             let map: Result<BTreeMap<String, Value>, _> = serde_json::from_slice(&bytes);
             // The words of the parser may repeat a value, which may be a secret.
-            let map = map.map_err(|_| load.places.error(field, "is not JSON that maps names to values"))?;
-            metadata_texts(map).map_err(|error| load.places.error(field, error))?
+            let map = map.map_err(|_| load.paths.error(field, "is not JSON that maps names to values"))?;
+            metadata_texts(map).map_err(|error| load.paths.error(field, error))?
         }
         None => BTreeMap::new(),
     };
     // On its own first, so that an error names the field that is wrong.
-    Metadata::parse(&load.metadata, random).map_err(|error| load.places.error("metadata", error))?;
+    Metadata::parse(&load.metadata, random).map_err(|error| load.paths.error("metadata", error))?;
     for (name, text) in &load.metadata {
         entries.retain(|known, _| !known.eq_ignore_ascii_case(name));
         entries.insert(name.clone(), text.clone());
     }
-    Metadata::parse(&entries, random).map(Some).map_err(|error| load.places.error(field, error))
+    Metadata::parse(&entries, random).map(Some).map_err(|error| load.paths.error(field, error))
 }
 
 /// The messages; `None` where they are to be downloaded, or their form is not known.
@@ -325,7 +325,7 @@ fn data(
             _ => return Ok(None),
         },
     };
-    found.map(Some).map_err(|error| load.places.error(field, error))
+    found.map(Some).map_err(|error| load.paths.error(field, error))
 }
 
 /// Downloads what the load needs.
@@ -341,24 +341,15 @@ async fn download(load: &GrpcLoad, web: &dyn Web) -> Result<Downloads, TaskError
         wanted.push(("metadataURL", url, MAX_SMALL as usize));
     }
     let mut downloads = Downloads::new();
-    for (field, url, max_response_bytes) in wanted {
-        let (method, url) = ("GET".to_owned(), url.to_string());
-        let shown = redact_url(&url);
-        let request = WebRequest { method, url, max_response_bytes, timeout: DOWNLOAD, ..WebRequest::default() };
-        let failed = |reason: String| TaskError::failed(format!("can't download {field} {shown}: {reason}"));
-        let answer = web.send(request).await.map_err(|error| failed(error.reason))?;
-        if !(200..300).contains(&answer.status) {
-            return Err(failed(format!("HTTP status {}", answer.status)));
-        }
-        downloads.insert(field, answer.body);
+    for (field, url, max) in wanted {
+        let body = fetch::download(web, url.as_str(), max, DOWNLOAD).await;
+        let failed = |error| TaskError::failed(format!("can't download {field} {error}"));
+        downloads.insert(field, body.map_err(failed)?);
     }
     Ok(downloads)
 }
 
 /// Reads a file that `field` names.
 fn read(load: &GrpcLoad, files: &dyn Files, field: &str, path: &str, max: u64) -> Result<Vec<u8>, InputError> {
-    files.read(path, max).map_err(|error| {
-        let reason = descriptors::plain(&error);
-        load.places.error(field, format!("can't read `{path}`: {reason}"))
-    })
+    fetch::read(files, path, max).map_err(|error| load.paths.error(field, error))
 }

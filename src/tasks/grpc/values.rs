@@ -11,13 +11,13 @@ use super::field::{Call, DurationStop, Host, Messages, Metadata, Parallel, Rate}
 use super::ghz;
 use crate::model::duration::{GoDuration, PositiveDuration};
 use crate::model::number::Count;
-use crate::tasks::http::field::{AtLeastOne, Percentile, TargetUrl};
-use crate::tasks::load::{Rules, below_base, endpoints_schema, required};
+use crate::tasks::fields::{AtLeastOne, Percentile, TargetUrl};
+use crate::tasks::loadgen::{Rules, below_base, endpoints_schema, required};
 use crate::tasks::schedule::{ArrivalValue, StageValue, stages_schema};
 use crate::tasks::schema_fragments::given;
 use crate::values::input::{InputError, typed};
 
-/// How levels go over one another.
+/// Rules by which the layers are merged.
 pub(super) const RULES: Rules = Rules {
     groups: &[
         &["proto", "protoset", "protoURL"],
@@ -28,7 +28,9 @@ pub(super) const RULES: Rules = Rules {
         &["warmupNumRequests", "warmupDuration"],
     ],
     maps: &["metadata", "reflect-metadata", "tags"],
+    maps_ignoring_case: &[],
     base_only: &["parallel"],
+    not_in_endpoints: &[],
 };
 
 /// Loads a gRPC service and measures latencies and errors. The settings are ghz's; the same fields stand at every level: an

@@ -7,5 +7,5 @@ use crate::values::input::InputError;
 
 /// Reads a file that `field` names.
 pub(super) fn read(load: &Load, files: &dyn Files, field: &str, path: &str, max: u64) -> Result<Vec<u8>, InputError> {
-    read_file(files, field, path, max, &|field, message| load.places.error(field, message))
+    read_file(files, field, path, max, &|field, message| load.paths.error(field, message))
 }

@@ -8,7 +8,7 @@ use crate::load::outcome::LoadOutcome;
 use crate::model::contribution::VersionMetrics;
 use crate::model::load::LoadRecord;
 use crate::model::metric::MetricType;
-use crate::tasks::load::{self, Distribution, Scalars};
+use crate::tasks::loadgen::{self, Distribution, Scalars};
 
 /// Adds the load's metrics and its record to those of its version.
 pub(super) fn add(load: &Load, outcome: &LoadOutcome, start: DateTime<Utc>, into: &mut VersionMetrics) {
@@ -54,5 +54,5 @@ pub(super) fn add(load: &Load, outcome: &LoadOutcome, start: DateTime<Utc>, into
         statuses: outcome.statuses.clone(),
         ..LoadRecord::default()
     };
-    load::add(&load.provider, outcome, &distributions, start, record, into);
+    loadgen::add(&load.provider, outcome, &distributions, start, record, into);
 }

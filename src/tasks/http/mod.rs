@@ -4,7 +4,7 @@
 //! makes the load, and `measure` turns its outcome into metrics.
 
 mod expect;
-pub(super) mod field;
+mod field;
 mod file;
 mod measure;
 mod plan;
@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use self::plan::{Auth, Load};
 use self::prepare::Ready;
-use super::load::{self, Ended, Go, Plan, Time, offer, unless_stopped};
+use super::loadgen::{self, JobContext, JobEnd, Plan, Time, run_load, unless_stopped};
 use super::{SharedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::load::outcome::LoadOutcome;
 use crate::load::pacing::Pacer;
@@ -103,7 +103,7 @@ impl HttpTask {
     }
 }
 
-impl load::Load for Load {
+impl loadgen::Load for Load {
     fn provider(&self) -> &str {
         &self.provider
     }
@@ -129,18 +129,18 @@ impl load::Load for Load {
         self.warmup.clone()
     }
 
-    fn run<'a>(&'a self, go: &'a Go<'a>) -> BoxFuture<'a, Ended> {
+    fn run<'a>(&'a self, job: &'a JobContext<'a>) -> BoxFuture<'a, JobEnd> {
         Box::pin(async move {
-            let time = Time::new(go.env.clock.now());
-            let protocol = unless_stopped(go, prepare::download(self, go.env.web)).await.map(|downloaded| {
+            let time = Time::new(job.env.clock.now());
+            let protocol = unless_stopped(job, prepare::download(self, job.env.web)).await.map(|downloaded| {
                 downloaded
-                    .and_then(|payload| prepare::protocol(self, go.env.files, payload, time).map_err(TaskError::Input))
+                    .and_then(|payload| prepare::protocol(self, job.env.files, payload, time).map_err(TaskError::Input))
             });
             match protocol {
-                None => Ended::Interrupted,
-                Some(Err(error)) => Ended::Failed(error),
-                Some(Ok(Ready::Http1(http))) => offer(self, &http, go).await,
-                Some(Ok(Ready::Http2(http))) => offer(self, &http, go).await,
+                None => JobEnd::Interrupted,
+                Some(Err(error)) => JobEnd::Failed(error),
+                Some(Ok(Ready::Http1(http))) => run_load(self, &http, job).await,
+                Some(Ok(Ready::Http2(http))) => run_load(self, &http, job).await,
             }
         })
     }
@@ -150,6 +150,6 @@ impl load::Load for Load {
     }
 
     fn notes(&self, outcome: &LoadOutcome) -> Vec<String> {
-        load::notes(&self.label, outcome)
+        loadgen::notes(&self.label, outcome)
     }
 }

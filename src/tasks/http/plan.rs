@@ -9,16 +9,17 @@ use serde_json::Value;
 use super::expect::Expect;
 use super::field::StatusRange;
 use super::route::{Route, route};
-use super::values::HttpValues;
+use super::values::{HttpValues, RULES};
 use crate::load::http::{ErrorRange, Expectations};
-use crate::load::pacing::{Bound, Pacer};
+use crate::load::pacing::Pacer;
 use crate::model::path::join;
 use crate::redact::redact_url;
-use crate::tasks::credentials::{Login, login};
-use crate::tasks::load::{Places, Plan};
+use crate::tasks::credentials::{Login, identity, login};
+use crate::tasks::fields::percentiles;
+use crate::tasks::loadgen::{self, FieldPaths, Layered, Plan};
 use crate::tasks::schedule::{self, Names, Rate, Schedule, Wanted};
 use crate::templates::rows::RowFormat;
-use crate::values::input::InputError;
+use crate::values::input::{InputError, typed};
 
 /// Defaults, as in Iter8 where it has them.
 const NUM_REQUESTS: u64 = 100;
@@ -32,17 +33,17 @@ const ERRORS: ErrorRange = ErrorRange { lower: Some(400), upper: None };
 const MAX_IN_FLIGHT: usize = 100_000;
 
 /// What templates there are.
-fn template(values: &HttpValues, places: &Places) -> Result<Option<Template>, InputError> {
+fn template(values: &HttpValues, paths: &FieldPaths) -> Result<Option<Template>, InputError> {
     let rows = match &values.rows {
         None => None,
         Some(path) => {
-            let unknown = || places.error("rows", format!("`{path}` is not named `.csv`, `.jsonl` or `.ndjson`"));
+            let unknown = || paths.error("rows", format!("`{path}` is not named `.csv`, `.jsonl` or `.ndjson`"));
             Some((path.clone(), RowFormat::of(path).ok_or_else(unknown)?))
         }
     };
     match values.template {
         Some(false) if rows.is_some() => {
-            Err(places.error("rows", "has no effect with `template: false`: templates name its fields"))
+            Err(paths.error("rows", "has no effect with `template: false`: templates name its fields"))
         }
         Some(false) => Ok(None),
         None if rows.is_none() => Ok(None),
@@ -104,7 +105,7 @@ pub(super) struct Load {
     pub(super) identity: Option<(String, String)>,
     pub(super) route: Route,
     pub(super) template: Option<Template>,
-    pub(super) places: Places,
+    pub(super) paths: FieldPaths,
 }
 
 impl Load {
@@ -120,49 +121,22 @@ impl Load {
     }
 }
 
-/// Reads the values whose place is `at`.
+/// Reads the values at path `at`.
 pub(super) fn plan(value: &Value, at: &str) -> Result<Plan<Load>, InputError> {
-    let base = HttpValues::read(value, at)?;
-    let given = base.version_values.clone().unwrap_or_default();
-    let is_versioned = !given.is_empty();
-    let versions = if is_versioned { given } else { vec![HttpValues::default()] };
-    let mut plan = Plan { loads: Vec::new(), versions: Vec::new(), is_parallel: base.parallel.unwrap_or(false) };
-    for (index, version) in versions.into_iter().enumerate() {
-        let name = version.name.clone();
-        let merged = version.over(&base);
-        let endpoints = merged.endpoints.clone().unwrap_or_default();
-        let suffix = match &name {
-            Some(name) => format!(" ({name})"),
-            None if is_versioned => format!(" (version {index})"),
-            None => String::new(),
-        };
-        let version_path = (format!("versionValues[{index}]"), format!("/versionValues/{index}"));
-        let base_path = (String::new(), String::new());
-        if endpoints.is_empty() {
-            let levels = [version_path, base_path];
-            plan.loads.push(load(merged, "http", index, &suffix, Places::new(value, at, &levels))?);
-        } else {
-            for (name, endpoint) in endpoints {
-                let (path, pointer) = (format!("endpoints.{name}"), format!("/endpoints/{name}"));
-                let own = (join(&version_path.0, &path), format!("{}{pointer}", version_path.1));
-                let levels = [own, (path, pointer), version_path.clone(), base_path.clone()];
-                let places = Places::new(value, at, &levels);
-                plan.loads.push(load(endpoint.over(&merged), &format!("http-{name}"), index, &suffix, places)?);
-            }
-        }
-        plan.versions.push(name);
-    }
-    Ok(plan)
+    HttpValues::read(value, at)?;
+    loadgen::plan(value, at, "http", &RULES, load)
 }
 
-/// Applies defaults, and refuses what can't work together.
-fn load(values: HttpValues, provider: &str, version: usize, suffix: &str, places: Places) -> Result<Load, InputError> {
+/// Applies defaults, and rejects combinations that cannot work.
+fn load(layered: Layered) -> Result<Load, InputError> {
+    let Layered { values, provider, version, label, paths } = layered;
+    let values: HttpValues = typed(&values, &paths.of(""))?;
     let Some(url) = values.url.clone().map(|url| url.0) else {
         let hint = "set `http.url`, or `url` of every entry in `http.endpoints`";
-        return Err(places.error("url", "is required: the URL to load").with_hint(hint));
+        return Err(paths.error("url", "is required: the URL to load").with_hint(hint));
     };
-    let payload = payload(&values, &places)?;
-    let auth = auth(&values, &url, &places)?;
+    let payload = payload(&values, &paths)?;
+    let auth = auth(&values, &url, &paths)?;
     let own = values.headers.iter().flat_map(|headers| &headers.0).any(|(name, _)| name == AUTHORIZATION);
     let field = match auth {
         Auth::Login(Login::Basic(..)) => Some("basicAuth"),
@@ -170,20 +144,15 @@ fn load(values: HttpValues, provider: &str, version: usize, suffix: &str, places
         Auth::Url | Auth::None => None,
     };
     if let Some(field) = field.filter(|_| own) {
-        return Err(places.error(field, "and a header `Authorization` are both given; give one of them"));
+        return Err(paths.error(field, "and a header `Authorization` are both given; give one of them"));
     }
-    let route = route(&values, &url, &places)?;
-    let template = template(&values, &places)?;
-    let Schedule { pacer, warmup } = schedule(&values, &places)?;
-    let identity = match (values.cert, values.key) {
-        (Some(cert), Some(key)) => Some((cert, key)),
-        (None, None) => None,
-        (Some(_), None) => return Err(places.error("key", "is required beside `cert`: the certificate's private key")),
-        (None, Some(_)) => return Err(places.error("cert", "is required beside `key`: the key's certificate")),
-    };
+    let route = route(&values, &url, &paths)?;
+    let template = template(&values, &paths)?;
+    let Schedule { pacer, warmup } = schedule(&values, &paths)?;
+    let identity = identity(values.cert, values.key, &paths)?;
     let insecure = values.insecure_skip_verify.unwrap_or(false);
     if insecure && values.ca.is_some() {
-        return Err(places.error("ca", "has no effect with `insecureSkipVerify: true`; give one of them"));
+        return Err(paths.error("ca", "has no effect with `insecureSkipVerify: true`; give one of them"));
     }
     let has_body = payload != Payload::None || values.content_type.is_some();
     let method = match values.method {
@@ -191,15 +160,11 @@ fn load(values: HttpValues, provider: &str, version: usize, suffix: &str, places
         None if has_body => http::Method::POST,
         None => http::Method::GET,
     };
-    let mut percentiles = PERCENTILES.to_vec();
-    percentiles.extend(values.percentiles.iter().flatten().map(|p| p.0));
-    percentiles.sort_by(f64::total_cmp);
-    percentiles.dedup();
     let load = Load {
-        provider: provider.to_owned(),
+        provider,
         version,
-        label: format!("{provider}{suffix}"),
-        headers: headers(values.headers.map(|h| h.0), values.content_type.as_deref(), &payload, &places)?,
+        label,
+        headers: headers(values.headers.map(|h| h.0), values.content_type.as_deref(), &payload, &paths)?,
         url,
         method,
         payload,
@@ -211,32 +176,27 @@ fn load(values: HttpValues, provider: &str, version: usize, suffix: &str, places
         redirects: values.follow_redirects.map_or(0, |redirects| redirects.0),
         error_ranges: match (values.error_ranges.as_deref(), &values.expect) {
             (None, Some(expect)) if expect.has_status() => Vec::new(),
-            (given, _) => error_ranges(given, &places)?,
+            (given, _) => error_ranges(given, &paths)?,
         },
         expect: Arc::new(values.expect.as_ref().map(Expect::expectations).unwrap_or_default()),
-        percentiles,
+        percentiles: percentiles(&PERCENTILES, values.percentiles.as_deref()),
         allow_initial_errors: values.allow_initial_errors.unwrap_or(false),
         skip_verify: insecure,
         ca: values.ca,
         identity,
         route,
         template,
-        places,
+        paths,
     };
     let in_flight = load.in_flight();
     if in_flight > MAX_IN_FLIGHT {
         let message = format!("{in_flight} requests in flight over all connections; expected at most {MAX_IN_FLIGHT}");
-        return Err(load.places.error("streams", message));
+        return Err(load.paths.error("streams", message));
     }
     Ok(load)
 }
 
-fn schedule(values: &HttpValues, places: &Places) -> Result<Schedule, InputError> {
-    let warmup = match (&values.warmup_num_requests, &values.warmup_duration) {
-        (Some(count), _) => Some(Bound::Count(count.0)),
-        (None, Some(duration)) => Some(Bound::Duration(duration.0.0)),
-        (None, None) => None,
-    };
+fn schedule(values: &HttpValues, paths: &FieldPaths) -> Result<Schedule, InputError> {
     let wanted = Wanted {
         names: Names { rate: "qps", count: "numRequests" },
         rate: values.qps.as_ref().map(|qps| qps.0.map_or(Rate::Max, Rate::PerSecond)),
@@ -246,16 +206,16 @@ fn schedule(values: &HttpValues, places: &Places) -> Result<Schedule, InputError
         count: values.num_requests.as_ref().map(|count| count.0),
         duration: values.duration.map(|duration| duration.0.0),
         default_count: NUM_REQUESTS,
-        warmup,
+        warmup: schedule::warmup(values.warmup_num_requests.as_ref(), values.warmup_duration),
     };
-    schedule::schedule(&wanted, &|field| places.of(field))
+    schedule::schedule(&wanted, &|field| paths.of(field))
 }
 
-fn payload(values: &HttpValues, places: &Places) -> Result<Payload, InputError> {
+fn payload(values: &HttpValues, paths: &FieldPaths) -> Result<Payload, InputError> {
     // As in Iter8, a file wins over text. A URL beside either is a mistake there is no rule for.
     match (&values.payload_url, &values.payload_file, &values.payload_str) {
-        (Some(_), Some(_), _) => Err(places.error("payloadURL", "and `payloadFile` are both given; give one of them")),
-        (Some(_), _, Some(_)) => Err(places.error("payloadURL", "and `payloadStr` are both given; give one of them")),
+        (Some(_), Some(_), _) => Err(paths.error("payloadURL", "and `payloadFile` are both given; give one of them")),
+        (Some(_), _, Some(_)) => Err(paths.error("payloadURL", "and `payloadStr` are both given; give one of them")),
         (Some(url), None, None) => Ok(Payload::Url(url.0.clone())),
         (None, Some(file), _) => Ok(Payload::File(file.clone())),
         (None, None, Some(text)) => Ok(Payload::Text(text.clone())),
@@ -263,8 +223,8 @@ fn payload(values: &HttpValues, places: &Places) -> Result<Payload, InputError> 
     }
 }
 
-fn auth(values: &HttpValues, url: &url::Url, places: &Places) -> Result<Auth, InputError> {
-    let place = |field: &str, message: String| places.error(field, message);
+fn auth(values: &HttpValues, url: &url::Url, paths: &FieldPaths) -> Result<Auth, InputError> {
+    let place = |field: &str, message: String| paths.error(field, message);
     let login = login(values.basic_auth.as_ref(), values.bearer_token.as_ref(), &place)?;
     let in_url = !url.username().is_empty() || url.password().is_some();
     Ok(login.map_or(if in_url { Auth::Url } else { Auth::None }, Auth::Login))
@@ -275,13 +235,13 @@ fn headers(
     given: Option<Vec<(HeaderName, HeaderValue)>>,
     content_type: Option<&str>,
     payload: &Payload,
-    places: &Places,
+    paths: &FieldPaths,
 ) -> Result<Vec<(HeaderName, HeaderValue)>, InputError> {
     let mut headers = given.unwrap_or_default();
     let has = |headers: &[(HeaderName, HeaderValue)], name: HeaderName| headers.iter().any(|(known, _)| *known == name);
     if let Some(text) = content_type {
         let value = HeaderValue::from_str(text)
-            .map_err(|_| places.error("contentType", format!("`{text}` can't be a header's value")))?;
+            .map_err(|_| paths.error("contentType", format!("`{text}` can't be a header's value")))?;
         headers.retain(|(name, _)| name != CONTENT_TYPE);
         headers.push((CONTENT_TYPE, value));
     } else if *payload != Payload::None && !has(&headers, CONTENT_TYPE) {
@@ -293,10 +253,10 @@ fn headers(
     Ok(headers)
 }
 
-fn error_ranges(given: Option<&[StatusRange]>, places: &Places) -> Result<Vec<ErrorRange>, InputError> {
+fn error_ranges(given: Option<&[StatusRange]>, paths: &FieldPaths) -> Result<Vec<ErrorRange>, InputError> {
     let Some(given) = given else { return Ok(vec![ERRORS]) };
     let range = |(index, range): (usize, &StatusRange)| {
-        let at = format!("{}[{index}]", places.of("errorRanges"));
+        let at = format!("{}[{index}]", paths.of("errorRanges"));
         let end = |name: &str, end: Option<u64>| match end.map(u16::try_from) {
             None => Ok(None),
             Some(Ok(status)) if status <= 999 => Ok(Some(status)),

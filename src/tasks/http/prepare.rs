@@ -13,11 +13,11 @@ use super::template::request_template;
 use crate::load::connect::tls::TlsError;
 use crate::load::http::{Http, Http2, HttpTarget, TargetError, authorization as url_authorization};
 use crate::model::tls::{Identity, TlsOptions};
-use crate::ports::{Files, Web, WebRequest};
-use crate::redact::redact_url;
+use crate::ports::{Files, Web};
 use crate::tasks::TaskError;
 use crate::tasks::credentials::MAX_SECRET;
-use crate::tasks::load::Time;
+use crate::tasks::fetch;
+use crate::tasks::loadgen::Time;
 use crate::values::input::InputError;
 
 /// Longest payload.
@@ -90,39 +90,26 @@ pub(super) fn protocol(
             TargetError::Tls(TlsError::Key(_)) => "key",
             TargetError::Tls(TlsError::Cert(_) | TlsError::Identity(_)) => "cert",
         };
-        load.places.error(field, error.to_string())
+        load.paths.error(field, error.to_string())
     })
 }
 
 /// Downloads the payload, if it is to be.
 pub(super) async fn download(load: &Load, web: &dyn Web) -> Result<Option<Bytes>, TaskError> {
     let Payload::Url(url) = &load.payload else { return Ok(None) };
-    let request = WebRequest {
-        method: "GET".into(),
-        url: url.to_string(),
-        max_response_bytes: MAX_PAYLOAD,
-        timeout: DOWNLOAD,
-        ..WebRequest::default()
-    };
-    let shown = redact_url(url.as_str());
-    let answer = web.send(request).await;
-    let answer =
-        answer.map_err(|error| TaskError::failed(format!("can't download payloadURL {shown}: {}", error.reason)))?;
-    if !(200..300).contains(&answer.status) {
-        return Err(TaskError::failed(format!("can't download payloadURL {shown}: HTTP status {}", answer.status)));
-    }
-    Ok(Some(answer.body.into()))
+    let body = fetch::download(web, url.as_str(), MAX_PAYLOAD, DOWNLOAD).await;
+    body.map(|body| Some(body.into())).map_err(|error| TaskError::failed(format!("can't download payloadURL {error}")))
 }
 
 /// The `Authorization` header.
 fn authorization(load: &Load, files: &dyn Files) -> Result<Option<HeaderValue>, InputError> {
     match &load.auth {
         Auth::None => Ok(None),
-        Auth::Login(login) => login.header(files, &|field, message| load.places.error(field, message)).map(Some),
+        Auth::Login(login) => login.header(files, &|field, message| load.paths.error(field, message)).map(Some),
         Auth::Url => {
             let text = url_authorization(&load.url).unwrap_or_default();
             let mut value = HeaderValue::from_str(&text)
-                .map_err(|_| load.places.error("url", "holds characters that a header can't carry"))?;
+                .map_err(|_| load.paths.error("url", "holds characters that a header can't carry"))?;
             value.set_sensitive(true);
             Ok(Some(value))
         }

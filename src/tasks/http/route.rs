@@ -2,7 +2,7 @@
 
 use super::values::HttpValues;
 use crate::load::http::Transport;
-use crate::tasks::load::Places;
+use crate::tasks::loadgen::FieldPaths;
 use crate::values::input::InputError;
 
 /// How requests get to their target.
@@ -16,28 +16,28 @@ pub(super) struct Route {
 }
 
 /// Reads the route, and refuses what can't work together.
-pub(super) fn route(values: &HttpValues, url: &url::Url, places: &Places) -> Result<Route, InputError> {
+pub(super) fn route(values: &HttpValues, url: &url::Url, paths: &FieldPaths) -> Result<Route, InputError> {
     let is_http2 = values.http2.unwrap_or(false);
     if values.streams.is_some() && !is_http2 {
         let message = "needs `http2: true`: over HTTP/1.1 a connection carries one request at a time";
-        return Err(places.error("streams", message));
+        return Err(paths.error("streams", message));
     }
     let redirects = values.follow_redirects.as_ref().is_some_and(|redirects| redirects.0 > 0);
     let on_the_way =
         [("http2", is_http2), ("proxy", values.proxy.is_some()), ("unixSocket", values.unix_socket.is_some())];
     if let Some((field, _)) = on_the_way.into_iter().find(|(_, is_given)| *is_given && redirects) {
-        return Err(places.error("followRedirects", format!("can't be combined with `{field}`")));
+        return Err(paths.error("followRedirects", format!("can't be combined with `{field}`")));
     }
     if values.server_name.is_some() && url.scheme() != "https" {
-        return Err(places.error("serverName", "needs an `https` URL: the name is that of the server's certificate"));
+        return Err(paths.error("serverName", "needs an `https` URL: the name is that of the server's certificate"));
     }
     let transport = match (&values.proxy, &values.unix_socket) {
-        (Some(_), Some(_)) => return Err(places.error("proxy", "and `unixSocket` are both given; give one of them")),
+        (Some(_), Some(_)) => return Err(paths.error("proxy", "and `unixSocket` are both given; give one of them")),
         (Some(proxy), None) if proxy.0.scheme() != "http" => {
-            return Err(places.error("proxy", "is not an `http` URL; proxies are reached by `http://HOST:PORT`"));
+            return Err(paths.error("proxy", "is not an `http` URL; proxies are reached by `http://HOST:PORT`"));
         }
         (None, Some(path)) if path.is_empty() => {
-            return Err(places.error("unixSocket", "is empty; expected the path of a socket"));
+            return Err(paths.error("unixSocket", "is empty; expected the path of a socket"));
         }
         (Some(proxy), None) => Transport::Proxy(proxy.0.clone()),
         (None, Some(path)) => Transport::Unix(path.into()),

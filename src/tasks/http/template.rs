@@ -6,13 +6,13 @@ use http::HeaderValue;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 use url::Url;
 
-use super::field::shown_url;
 use super::file::read;
 use super::plan::{Auth, Load, Payload, Template};
 use crate::load::http::{RenderedRequest, RequestTemplate};
 use crate::ports::Files;
 use crate::redact::is_secret;
-use crate::tasks::load::{Time, random_bits};
+use crate::tasks::fields::shown_url;
+use crate::tasks::loadgen::{Time, random_bits};
 use crate::templates::TemplateError;
 use crate::templates::handlebars::TemplateId;
 use crate::templates::http_template::{HttpTemplates, has_actions};
@@ -58,16 +58,16 @@ pub(super) fn request_template(
 ) -> Result<RequestTemplate, InputError> {
     let rows = template.rows.as_ref().map(|(path, format)| {
         let content = read(load, files, "rows", path, MAX_BYTES)?;
-        Rows::read(content, *format).map_err(|error| load.places.error("rows", format!("`{path}` {error}")))
+        Rows::read(content, *format).map_err(|error| load.paths.error("rows", format!("`{path}` {error}")))
     });
     let templates = HttpTemplates::new(&random_bits(), rows.transpose()?);
-    let wrong = |(field, message): Fault| load.places.error(field, message);
+    let wrong = |(field, message): Fault| load.paths.error(field, message);
     let texts = Texts::read(templates, load, headers, body, time).map_err(wrong)?;
     let first = texts.request(0).map_err(wrong)?;
     if first.url.origin() != load.url.origin() {
         let shown = shown_url(first.url.as_str());
         let message = format!("becomes `{shown}`; actions may stand behind the host and its port only");
-        return Err(load.places.error("url", message));
+        return Err(load.paths.error("url", message));
     }
     Ok(RequestTemplate::new(move |number| {
         texts.request(number).map_err(|(field, message)| format!("{field}: {message}"))
@@ -87,7 +87,7 @@ impl Texts {
             true => templates.add(text).map(Text::Varying).map_err(of(field)),
         };
         // As it was written: a parsed URL has other characters where the actions are.
-        let url = text("url", load.places.text("url").unwrap_or(load.url.as_str()))?;
+        let url = text("url", load.paths.text("url").unwrap_or(load.url.as_str()))?;
         let mut varying = Vec::new();
         let mut fixed_headers = headers.clone();
         // A password or token is sent as it is, whatever braces it holds.

@@ -7,16 +7,30 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::expect::Expect;
-use super::field::{
-    AtLeastOne, Connections, Headers, Method, Percentile, Qps, Redirects, StatusRange, Streams, TargetUrl,
-};
+use super::field::{Connections, Method, Qps, Redirects, StatusRange, Streams};
 use crate::model::duration::PositiveDuration;
 use crate::model::path::join;
 use crate::tasks::credentials::{self, BasicAuth, BearerToken};
-use crate::tasks::load::{below_base, endpoints_schema, forget, required};
+use crate::tasks::fields::{AtLeastOne, Headers, Percentile, TargetUrl};
+use crate::tasks::loadgen::{Rules, below_base, endpoints_schema, forget, required};
 use crate::tasks::schedule::{ArrivalValue, StageValue, stages_schema};
 use crate::tasks::schema_fragments::HEADER_VALUE;
 use crate::values::input::{InputError, typed};
+
+/// Rules by which the layers are merged.
+pub(super) const RULES: Rules = Rules {
+    groups: &[
+        &["payloadStr", "payloadFile", "payloadURL"],
+        &["basicAuth", "bearerToken"],
+        &["numRequests", "duration", "stages"],
+        &["warmupNumRequests", "warmupDuration"],
+        &["proxy", "unixSocket"],
+    ],
+    maps: &[],
+    maps_ignoring_case: &["headers"],
+    base_only: &["parallel"],
+    not_in_endpoints: &["endpoints", "versionValues", "parallel", "name"],
+};
 
 /// Loads an HTTP service and measures latencies and errors. The same fields stand at every level: an endpoint's win over its
 /// version's, and those over the base's. A GET, HEAD, OPTIONS, PUT, DELETE or TRACE that meets a connection which the service closed
@@ -169,142 +183,15 @@ impl JsonSchema for VersionLevel {
 }
 
 impl HttpValues {
-    /// Reads the values whose place is `at`, and refuses fields at levels where they have no meaning.
+    /// Reads the values at path `at`.
     pub(super) fn read(value: &Value, at: &str) -> Result<Self, InputError> {
         let values: Self = match value {
             Value::Null => Self::default(),
             value => typed(value, at)?,
         };
-        let misplaced =
-            |at: &str, field: &str, home: &str| Err(InputError::new(join(at, field), format!("only {home}")));
         if values.name.is_some() {
-            return misplaced(at, "name", "an entry of versionValues has a name");
+            return Err(InputError::new(join(at, "name"), "only an entry of versionValues has a name"));
         }
-        for (index, version) in values.version_values.iter().flatten().enumerate() {
-            let at = join(at, &format!("versionValues[{index}]"));
-            if version.version_values.is_some() || version.parallel.is_some() {
-                let field = if version.parallel.is_some() { "parallel" } else { "versionValues" };
-                return misplaced(&at, field, &format!("the task itself has `{field}`"));
-            }
-            version.check_endpoints(&at)?;
-        }
-        values.check_endpoints(at)?;
         Ok(values)
     }
-
-    fn check_endpoints(&self, at: &str) -> Result<(), InputError> {
-        for (name, endpoint) in self.endpoints.iter().flatten() {
-            let at = join(at, &format!("endpoints.{name}"));
-            if name.is_empty() || !name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) {
-                let expected = "is not an endpoint's name; expected letters, digits, `-`, `_` and `.`, as it becomes part of metric names";
-                return Err(InputError::new(at, format!("`{name}` {expected}")));
-            }
-            let here = [
-                ("endpoints", endpoint.endpoints.is_some()),
-                ("versionValues", endpoint.version_values.is_some()),
-                ("parallel", endpoint.parallel.is_some()),
-                ("name", endpoint.name.is_some()),
-            ];
-            if let Some((field, _)) = here.into_iter().find(|(_, is_given)| *is_given) {
-                return Err(InputError::new(join(&at, field), format!("an endpoint has no `{field}`")));
-            }
-        }
-        Ok(())
-    }
-
-    /// These values, and `base`'s where there are none. Headers and endpoints merge name by name.
-    pub(super) fn over(self, base: &Self) -> Self {
-        // What excludes one another is taken from one level only: an endpoint's payload replaces the base's, whatever its kind.
-        let has_payload = self.payload_str.is_some() || self.payload_file.is_some() || self.payload_url.is_some();
-        let payload_of = if has_payload { &Self::default() } else { base };
-        let has_auth = self.basic_auth.is_some() || self.bearer_token.is_some();
-        let auth_of = if has_auth { &Self::default() } else { base };
-        let has_bound = self.num_requests.is_some() || self.duration.is_some() || self.stages.is_some();
-        let bound_of = if has_bound { &Self::default() } else { base };
-        let has_warmup = self.warmup_num_requests.is_some() || self.warmup_duration.is_some();
-        let warmup_of = if has_warmup { &Self::default() } else { base };
-        macro_rules! or {
-            ($from:ident: $($field:ident),*) => { ($(self.$field.or_else(|| $from.$field.clone())),*) };
-        }
-        let (payload_str, payload_file, payload_url) = or!(payload_of: payload_str, payload_file, payload_url);
-        let (basic_auth, bearer_token) = or!(auth_of: basic_auth, bearer_token);
-        let (num_requests, duration, stages) = or!(bound_of: num_requests, duration, stages);
-        let (warmup_num_requests, warmup_duration) = or!(warmup_of: warmup_num_requests, warmup_duration);
-        let (url, qps, arrival, connections, content_type) = or!(base: url, qps, arrival, connections, content_type);
-        let (error_ranges, expect, percentiles, allow_initial_errors) =
-            or!(base: error_ranges, expect, percentiles, allow_initial_errors);
-        let (method, timeout, follow_redirects) = or!(base: method, timeout, follow_redirects);
-        let (insecure_skip_verify, ca, cert, key) = or!(base: insecure_skip_verify, ca, cert, key);
-        let way_of = if self.proxy.is_some() || self.unix_socket.is_some() { &Self::default() } else { base };
-        let (proxy, unix_socket) = or!(way_of: proxy, unix_socket);
-        let (http2, streams, server_name) = or!(base: http2, streams, server_name);
-        let (template, rows) = or!(base: template, rows);
-        let (parallel, name) = or!(base: parallel, name);
-        Self {
-            headers: merged_headers(self.headers, base.headers.as_ref()),
-            endpoints: merged_endpoints(self.endpoints, base.endpoints.as_ref()),
-            version_values: None,
-            url,
-            num_requests,
-            duration,
-            qps,
-            arrival,
-            stages,
-            connections,
-            payload_str,
-            payload_file,
-            payload_url,
-            content_type,
-            error_ranges,
-            expect,
-            percentiles,
-            allow_initial_errors,
-            warmup_num_requests,
-            warmup_duration,
-            method,
-            timeout,
-            follow_redirects,
-            template,
-            rows,
-            http2,
-            streams,
-            proxy,
-            unix_socket,
-            server_name,
-            insecure_skip_verify,
-            ca,
-            cert,
-            key,
-            basic_auth,
-            bearer_token,
-            parallel,
-            name,
-        }
-    }
-}
-
-fn merged_headers(over: Option<Headers>, base: Option<&Headers>) -> Option<Headers> {
-    let Some(base) = base else { return over };
-    let mut merged = base.0.clone();
-    for (name, value) in over.map(|headers| headers.0).unwrap_or_default() {
-        merged.retain(|(known, _)| *known != name);
-        merged.push((name, value));
-    }
-    Some(Headers(merged))
-}
-
-fn merged_endpoints(
-    over: Option<BTreeMap<String, HttpValues>>,
-    base: Option<&BTreeMap<String, HttpValues>>,
-) -> Option<BTreeMap<String, HttpValues>> {
-    let Some(base) = base else { return over };
-    let mut merged = base.clone();
-    for (name, endpoint) in over.unwrap_or_default() {
-        let endpoint = match base.get(&name) {
-            Some(base) => endpoint.over(base),
-            None => endpoint,
-        };
-        merged.insert(name, endpoint);
-    }
-    Some(merged)
 }

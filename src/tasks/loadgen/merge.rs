@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::offer::{Ended, Load};
+use super::job::{JobEnd, Load};
 use crate::load::outcome::LoadOutcome;
 use crate::model::load::{MissingShard, Shards};
 use crate::model::shard::{ShardEnd, ShardFailure, ShardReport};
@@ -19,7 +19,7 @@ const MAX_REASON: usize = 300;
 
 /// What became of one load.
 #[derive(Default)]
-pub(super) struct Made {
+pub(super) struct MergedLoad {
     /// What was measured, by whichever machines.
     pub(super) outcome: Option<Box<LoadOutcome>>,
     /// Whether this run was interrupted.
@@ -29,15 +29,15 @@ pub(super) struct Made {
     pub(super) notes: Vec<String>,
 }
 
-impl Made {
+impl MergedLoad {
     /// Made by one machine alone.
-    pub(super) fn of_one(ended: Ended) -> Self {
+    pub(super) fn of_single(ended: JobEnd) -> Self {
         match ended {
-            Ended::Measured(outcome) => {
+            JobEnd::Measured(outcome) => {
                 Self { is_interrupted: outcome.interrupted, outcome: Some(outcome), ..Self::default() }
             }
-            Ended::Interrupted | Ended::Absent => Self { is_interrupted: true, ..Self::default() },
-            Ended::Failed(error) => Self::failed(error),
+            JobEnd::Interrupted | JobEnd::Absent => Self { is_interrupted: true, ..Self::default() },
+            JobEnd::Failed(error) => Self::failed(error),
         }
     }
 
@@ -47,9 +47,9 @@ impl Made {
 
     /// Made by `count` machines, of which this is the coordinator: the load's part of what every other one handed in, `at` its place
     /// there. `started` is when the load started.
-    pub(super) fn of_all(
+    pub(super) fn of_pods(
         load: &impl Load,
-        own: Ended,
+        own: JobEnd,
         others: &[MemberShard],
         (at, of): (usize, usize),
         count: usize,
@@ -75,7 +75,7 @@ impl Made {
                 },
             }
         }
-        sum.made(count)
+        sum.finish(count)
     }
 }
 
@@ -86,15 +86,15 @@ fn entry(report: &ShardReport, at: usize, of: usize) -> Result<&ShardEnd, String
 }
 
 /// What a machine hands in of one load; `None` where it takes no part.
-pub(super) fn shard_end(ended: &Ended) -> Option<ShardEnd> {
+pub(super) fn shard_end(ended: &JobEnd) -> Option<ShardEnd> {
     match ended {
-        Ended::Measured(outcome) => Some(match outcome.shard() {
+        JobEnd::Measured(outcome) => Some(match outcome.shard() {
             Ok(shard) => ShardEnd::Measured(Box::new(shard)),
             Err(error) => ShardEnd::Failed(ShardFailure { message: error.to_string(), hint: None }),
         }),
-        Ended::Interrupted => Some(ShardEnd::Interrupted),
-        Ended::Absent => None,
-        Ended::Failed(error) => Some(ShardEnd::Failed(failure(error))),
+        JobEnd::Interrupted => Some(ShardEnd::Interrupted),
+        JobEnd::Absent => None,
+        JobEnd::Failed(error) => Some(ShardEnd::Failed(failure(error))),
     }
 }
 
@@ -123,21 +123,21 @@ struct Sum {
 }
 
 impl Sum {
-    fn add_own(&mut self, own: Ended) {
+    fn add_own(&mut self, own: JobEnd) {
         match own {
-            Ended::Measured(outcome) => {
+            JobEnd::Measured(outcome) => {
                 self.is_interrupted = outcome.interrupted;
                 self.merge(outcome);
             }
-            Ended::Interrupted | Ended::Absent => {
+            JobEnd::Interrupted | JobEnd::Absent => {
                 self.is_interrupted = true;
                 self.miss(0, INTERRUPTED);
             }
-            Ended::Failed(error @ TaskError::Input(_)) => {
+            JobEnd::Failed(error @ TaskError::Input(_)) => {
                 self.miss(0, &format!("its load failed: {error}"));
                 self.input = Some(error);
             }
-            Ended::Failed(error) => self.fail(0, failure(&error)),
+            JobEnd::Failed(error) => self.fail(0, failure(&error)),
         }
     }
 
@@ -169,7 +169,7 @@ impl Sum {
         }
     }
 
-    fn made(self, count: usize) -> Made {
+    fn finish(self, count: usize) -> MergedLoad {
         let shards = Shards { count: count as u64, ..self.shards };
         let interrupted = match (self.is_interrupted, self.interrupted.as_slice()) {
             // The whole run was.
@@ -185,7 +185,7 @@ impl Sum {
             hint: failure.hint,
             partial: None,
         });
-        Made {
+        MergedLoad {
             failures: self.input.into_iter().chain(failed).collect(),
             outcome: self.whole.map(|outcome| Box::new(LoadOutcome { shards: Some(shards), ..*outcome })),
             is_interrupted: self.is_interrupted,
@@ -201,5 +201,5 @@ fn indexed(indices: &[usize], one: &str, many: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "made_tests.rs"]
+#[path = "merge_tests.rs"]
 mod tests;

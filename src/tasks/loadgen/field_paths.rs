@@ -7,9 +7,9 @@ use crate::values::input::InputError;
 
 /// The levels that a load's fields were merged of, the most specific one first: where each stands, and what it holds.
 #[derive(Clone, Debug)]
-pub(in crate::tasks) struct Places(Vec<(String, Value)>);
+pub(in crate::tasks) struct FieldPaths(Vec<(String, Value)>);
 
-impl Places {
+impl FieldPaths {
     /// The levels of `root` that exist, each as path and JSON pointer; the last one is the base.
     pub(in crate::tasks) fn new(root: &Value, at: &str, levels: &[(String, String)]) -> Self {
         let found = levels.iter().filter_map(|(path, pointer)| Some((join(at, path), root.pointer(pointer)?.clone())));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::meeting::Meeting;
+use super::start_barrier::StartBarrier;
 use crate::load::engine;
 use crate::load::outcome::LoadOutcome;
 use crate::load::pacing::Pacer;
@@ -35,7 +35,7 @@ pub(in crate::tasks) trait Load: Send + Sync {
     fn warmup(&self) -> Option<Pacer>;
 
     /// Prepares the protocol, and makes the load with [`offer`].
-    fn run<'a>(&'a self, go: &'a Go<'a>) -> BoxFuture<'a, Ended>;
+    fn run<'a>(&'a self, job: &'a JobContext<'a>) -> BoxFuture<'a, JobEnd>;
 
     /// Adds what was measured to its version.
     fn add(&self, outcome: &LoadOutcome, start: DateTime<Utc>, into: &mut VersionMetrics);
@@ -50,7 +50,7 @@ pub(in crate::tasks) trait Load: Send + Sync {
 }
 
 /// What a load is made with.
-pub(in crate::tasks) struct Go<'a> {
+pub(in crate::tasks) struct JobContext<'a> {
     /// The outside world.
     pub(in crate::tasks) env: &'a Env<'a>,
     /// This machine's part of the load.
@@ -58,11 +58,11 @@ pub(in crate::tasks) struct Go<'a> {
     /// Ends the load early.
     pub(super) stop: CancellationToken,
     /// Where machines meet before they start it; absent where there is one.
-    pub(super) meeting: Option<&'a Meeting<'a>>,
+    pub(super) barrier: Option<&'a StartBarrier<'a>>,
 }
 
 /// What became of one machine's part of a load.
-pub(in crate::tasks) enum Ended {
+pub(in crate::tasks) enum JobEnd {
     Measured(Box<LoadOutcome>),
     /// Interrupted before it measured anything.
     Interrupted,
@@ -72,46 +72,50 @@ pub(in crate::tasks) enum Ended {
 }
 
 /// Waits for `work`; `None` when the load is to end before.
-pub(in crate::tasks) async fn unless_stopped<T>(go: &Go<'_>, work: impl Future<Output = T>) -> Option<T> {
+pub(in crate::tasks) async fn unless_stopped<T>(job: &JobContext<'_>, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
-        () = go.stop.cancelled() => None,
+        () = job.stop.cancelled() => None,
         done = work => Some(done),
     }
 }
 
 /// Makes a load, or this machine's part of it; its warm-up first.
-pub(in crate::tasks) async fn offer<P: Protocol>(load: &dyn Load, protocol: &Arc<P>, go: &Go<'_>) -> Ended {
+pub(in crate::tasks) async fn run_load<P: Protocol>(
+    load: &dyn Load,
+    protocol: &Arc<P>,
+    job: &JobContext<'_>,
+) -> JobEnd {
     let whole = load.plan();
-    let plan = LoadPlan { pacer: whole.pacer.clone().share(go.share), ..whole };
+    let plan = LoadPlan { pacer: whole.pacer.clone().share(job.share), ..whole };
     if let Some(pacer) = load.warmup() {
-        if let Some(ended) = kept_out(LoadPhase::WarmUp, go).await {
+        if let Some(ended) = wait_for_start(LoadPhase::WarmUp, job).await {
             return ended;
         }
         // All of it is thrown away, so there is nothing to skip.
-        let plan = LoadPlan { pacer: pacer.share(go.share), skip_first: 0, ..plan.clone() };
-        match offer_once(load, "warm-up of ", plan, protocol, go).await {
-            Ok(outcome) if outcome.interrupted => return Ended::Interrupted,
+        let plan = LoadPlan { pacer: pacer.share(job.share), skip_first: 0, ..plan.clone() };
+        match run_once(load, "warm-up of ", plan, protocol, job).await {
+            Ok(outcome) if outcome.interrupted => return JobEnd::Interrupted,
             Ok(_) => {}
-            Err(error) => return Ended::Failed(failed(load, " (warm-up)", &error)),
+            Err(error) => return JobEnd::Failed(failed(load, " (warm-up)", &error)),
         }
     }
-    if let Some(ended) = kept_out(LoadPhase::Load, go).await {
+    if let Some(ended) = wait_for_start(LoadPhase::Load, job).await {
         return ended;
     }
-    match offer_once(load, "", plan, protocol, go).await {
-        Ok(outcome) => Ended::Measured(Box::new(outcome)),
-        Err(error) => Ended::Failed(failed(load, "", &error)),
+    match run_once(load, "", plan, protocol, job).await {
+        Ok(outcome) => JobEnd::Measured(Box::new(outcome)),
+        Err(error) => JobEnd::Failed(failed(load, "", &error)),
     }
 }
 
 /// Meets the other machines, where there are any; how the load ended, if it is not made here.
-async fn kept_out(phase: LoadPhase, go: &Go<'_>) -> Option<Ended> {
-    let meeting = go.meeting?;
-    match unless_stopped(go, meeting.start(phase)).await {
-        None => Some(Ended::Interrupted),
+async fn wait_for_start(phase: LoadPhase, job: &JobContext<'_>) -> Option<JobEnd> {
+    let barrier = job.barrier?;
+    match unless_stopped(job, barrier.start(phase)).await {
+        None => Some(JobEnd::Interrupted),
         Some(Ok(Entry::OnTime | Entry::Late)) => None,
-        Some(Ok(Entry::Closed) | Err(_)) => Some(Ended::Absent),
+        Some(Ok(Entry::Closed) | Err(_)) => Some(JobEnd::Absent),
     }
 }
 
@@ -120,14 +124,14 @@ fn failed(load: &dyn Load, phase: &str, error: &LoadError) -> TaskError {
 }
 
 /// Makes the load by one schedule, and tells its progress.
-async fn offer_once<P: Protocol>(
+async fn run_once<P: Protocol>(
     load: &dyn Load,
     phase: &str,
     plan: LoadPlan,
     protocol: &Arc<P>,
-    go: &Go<'_>,
+    job: &JobContext<'_>,
 ) -> Result<LoadOutcome, LoadError> {
     let name = format!("{phase}{}", load.label());
-    let tell = |progress: LoadProgress| go.env.observer.observe(Event::Load { name: name.clone(), progress });
-    engine::run(plan, Arc::clone(protocol), go.stop.clone(), &tell).await
+    let tell = |progress: LoadProgress| job.env.observer.observe(Event::Load { name: name.clone(), progress });
+    engine::run(plan, Arc::clone(protocol), job.stop.clone(), &tell).await
 }

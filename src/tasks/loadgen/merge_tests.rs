@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::super::offer::Go;
+use super::super::job::JobContext;
 use super::*;
 use crate::load::pacing::{Arrival, Bound, Pacer};
 use crate::load::plan::LoadPlan;
@@ -36,8 +36,8 @@ impl Load for Plain {
         None
     }
 
-    fn run<'a>(&'a self, _: &'a Go<'a>) -> BoxFuture<'a, Ended> {
-        Box::pin(async { Ended::Interrupted })
+    fn run<'a>(&'a self, _: &'a JobContext<'a>) -> BoxFuture<'a, JobEnd> {
+        Box::pin(async { JobEnd::Interrupted })
     }
 
     fn add(&self, _: &LoadOutcome, _: DateTime<Utc>, _: &mut VersionMetrics) {}
@@ -57,9 +57,9 @@ fn shard(requests: u64) -> LoadShard {
     }
 }
 
-fn own(requests: u64) -> Ended {
+fn own(requests: u64) -> JobEnd {
     let outcome = LoadOutcome::from_shard(&shard(requests), &Plain.plan().pacer, Instant::now()).unwrap();
-    Ended::Measured(Box::new(outcome))
+    JobEnd::Measured(Box::new(outcome))
 }
 
 fn member(index: usize, end: ShardEnd) -> MemberShard {
@@ -75,25 +75,25 @@ fn failed(index: usize, message: &str) -> MemberShard {
     member(index, ShardEnd::Failed(ShardFailure { message: message.to_owned(), hint }))
 }
 
-fn made(own: Ended, others: &[MemberShard]) -> Made {
-    Made::of_all(&Plain, own, others, (0, 1), 4, Instant::now())
+fn merged(own: JobEnd, others: &[MemberShard]) -> MergedLoad {
+    MergedLoad::of_pods(&Plain, own, others, (0, 1), 4, Instant::now())
 }
 
 /// Index and reason of those that are missing.
-fn missing(made: &Made) -> Vec<(u64, String)> {
-    let shards = made.outcome.as_ref().unwrap().shards.as_ref().unwrap();
+fn missing(merged: &MergedLoad) -> Vec<(u64, String)> {
+    let shards = merged.outcome.as_ref().unwrap().shards.as_ref().unwrap();
     shards.missing.iter().map(|missing| (missing.index, missing.reason.clone())).collect()
 }
 
 #[test]
 fn all_that_was_measured_adds_up() {
     let others = [measured(1, 10), MemberShard { is_late: true, ..measured(2, 9) }, measured(3, 8)];
-    let made = made(own(11), &others);
-    let outcome = made.outcome.as_ref().unwrap();
+    let merged = merged(own(11), &others);
+    let outcome = merged.outcome.as_ref().unwrap();
     assert_eq!((outcome.counts.requests, outcome.asked_rate, outcome.achieved_rate), (38, Some(40.0), 40.0));
     assert_eq!(outcome.shards, Some(Shards { count: 4, missing: Vec::new(), late: vec![2] }));
-    assert!(made.failures.is_empty() && !made.is_interrupted);
-    assert_eq!(made.notes.len(), 1);
+    assert!(merged.failures.is_empty() && !merged.is_interrupted);
+    assert_eq!(merged.notes.len(), 1);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn every_machine_that_is_not_in_it_is_named_with_the_reason() {
         member(2, ShardEnd::Measured(Box::new(damaged))),
         MemberShard { report: Ok(Vec::new()), ..measured(3, 1) },
     ];
-    let missing_of = |others: &[MemberShard]| missing(&made(own(11), others));
+    let missing_of = |others: &[MemberShard]| missing(&merged(own(11), others));
     let found = missing_of(&others);
     assert_eq!(found[0], (1, "was interrupted before it measured anything".to_owned()));
     assert!(found[1].1.starts_with("handed in what can't be read: `latency`: the histogram is damaged"), "{found:?}");
@@ -121,8 +121,8 @@ fn every_machine_that_is_not_in_it_is_named_with_the_reason() {
 #[test]
 fn failures_name_their_machines_and_equal_ones_are_told_once() {
     let others = [failed(1, "no way"), failed(2, "no food"), failed(3, "no way")];
-    let made = made(own(11), &others);
-    let told: Vec<(String, Option<String>)> = made
+    let merged = merged(own(11), &others);
+    let told: Vec<(String, Option<String>)> = merged
         .failures
         .iter()
         .map(|failure| match failure {
@@ -132,16 +132,16 @@ fn failures_name_their_machines_and_equal_ones_are_told_once() {
         .collect();
     let look = Some("look".to_owned());
     assert_eq!(told, [("no way (indices 1, 3)".to_owned(), look.clone()), ("no food (index 2)".to_owned(), look)]);
-    assert_eq!(missing(&made).iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 2, 3]);
-    assert_eq!(made.outcome.unwrap().counts.requests, 11);
+    assert_eq!(missing(&merged).iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(merged.outcome.unwrap().counts.requests, 11);
 }
 
 #[test]
 fn what_the_user_wrote_wrong_stays_that() {
-    let input = || Ended::Failed(TaskError::Input(InputError::new("with.url", "is no URL")));
-    let made = made(input(), &[measured(1, 1), failed(2, "with.url: is no URL"), measured(3, 1)]);
-    assert!(matches!(made.failures[..], [TaskError::Input(_), TaskError::Failed { .. }]), "{:?}", made.failures);
-    assert_eq!(missing(&made)[0], (0, "its load failed: with.url: is no URL".to_owned()));
+    let input = || JobEnd::Failed(TaskError::Input(InputError::new("with.url", "is no URL")));
+    let merged = merged(input(), &[measured(1, 1), failed(2, "with.url: is no URL"), measured(3, 1)]);
+    assert!(matches!(merged.failures[..], [TaskError::Input(_), TaskError::Failed { .. }]), "{:?}", merged.failures);
+    assert_eq!(missing(&merged)[0], (0, "its load failed: with.url: is no URL".to_owned()));
 }
 
 #[test]
@@ -149,13 +149,13 @@ fn an_interruption_is_that_of_the_coordinator() {
     let mut stopped = shard(5);
     stopped.interrupted = true;
     let others = [measured(1, 1), member(2, ShardEnd::Measured(Box::new(stopped))), measured(3, 1)];
-    let one = made(own(11), &others);
+    let one = merged(own(11), &others);
     assert!(!one.is_interrupted && one.outcome.unwrap().interrupted);
     assert_eq!(one.notes, ["index 2 was interrupted before the end"]);
-    let early = made(Ended::Interrupted, &others);
+    let early = merged(JobEnd::Interrupted, &others);
     assert!(early.is_interrupted);
     assert_eq!(missing(&early), [(0, "was interrupted before it measured anything".to_owned())]);
     assert_eq!(early.outcome.unwrap().counts.requests, 7);
-    let nothing = made(Ended::Interrupted, &[]);
+    let nothing = merged(JobEnd::Interrupted, &[]);
     assert!(nothing.outcome.is_none() && nothing.is_interrupted);
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::made::{Made, shard_end};
-use super::meeting::Meeting;
-use super::offer::{Ended, Go, Load, unless_stopped};
+use super::job::{JobContext, JobEnd, Load, unless_stopped};
+use super::merge::{MergedLoad, shard_end};
+use super::start_barrier::StartBarrier;
 use crate::model::shard::{LoadPhase, ShardEnd, ShardReport};
 use crate::ports::Event;
 use crate::ports::fleet::{Entry, Fleet, FleetError, MemberShard};
@@ -21,20 +21,20 @@ pub(super) async fn coordinate<L: Load>(
     number: usize,
     fleet: &dyn Fleet,
     cx: &TaskContext<'_>,
-) -> Vec<Made> {
-    let meeting = meeting(loads, number, fleet, cx);
-    let go = go(fleet, &meeting, cx);
+) -> Vec<MergedLoad> {
+    let barrier = barrier(loads, number, fleet, cx);
+    let job = context(fleet, &barrier, cx);
     let all = |error: &str| {
-        let failed = |load: &L| Made::failed(TaskError::failed(format!("{}: {error}", load.label())));
+        let failed = |load: &L| MergedLoad::failed(TaskError::failed(format!("{}: {error}", load.label())));
         loads.iter().map(failed).collect()
     };
-    let (ended, report) = match part(loads, &meeting, &go).await {
+    let (ended, report) = match part(loads, &barrier, &job).await {
         Ok(Some(part)) => part,
         Ok(None) => return all("this machine takes no part in its own load"),
         Err(error) => return all(&error.to_string()),
     };
-    let place = meeting.place(LoadPhase::Load);
-    let gathered = unless_too_late(&go, fleet.gather(place, &report, planned(loads))).await;
+    let place = barrier.place(LoadPhase::Load);
+    let gathered = unless_too_late(&job, fleet.gather(place, &report, planned(loads))).await;
     let count = fleet.share().count();
     let missing = |reason: String| {
         let one = |index| MemberShard { index, is_late: false, report: Err(reason.clone()) };
@@ -46,13 +46,13 @@ pub(super) async fn coordinate<L: Load>(
         None => (missing("handed in nothing before the interrupted run ended".to_owned()), None),
     };
     let of = loads.len();
-    let one = |(at, (load, own)): (usize, (&L, Ended))| {
-        let mut made = Made::of_all(load, own, &others, (at, of), count, meeting.started());
+    let one = |(at, (load, own)): (usize, (&L, JobEnd))| {
+        let mut merged = MergedLoad::of_pods(load, own, &others, (at, of), count, barrier.started());
         if let Some(error) = &error {
             let message = format!("{}: can't gather what the other pods measured: {error}", load.label());
-            made.failures.push(TaskError::failed(message));
+            merged.failures.push(TaskError::failed(message));
         }
-        made
+        merged
     };
     loads.iter().zip(ended).enumerate().map(one).collect()
 }
@@ -64,13 +64,13 @@ pub(super) async fn assist<L: Load>(
     fleet: &dyn Fleet,
     cx: &TaskContext<'_>,
 ) -> Result<(), FleetError> {
-    let meeting = meeting(loads, number, fleet, cx);
-    let go = go(fleet, &meeting, cx);
+    let barrier = barrier(loads, number, fleet, cx);
+    let job = context(fleet, &barrier, cx);
     let work = async {
-        let Some((_, report)) = part(loads, &meeting, &go).await? else { return Ok(()) };
+        let Some((_, report)) = part(loads, &barrier, &job).await? else { return Ok(()) };
         tell_failures(&report, cx);
-        let place = meeting.place(LoadPhase::Load);
-        match unless_too_late(&go, fleet.gather(place, &report, planned(loads))).await {
+        let place = barrier.place(LoadPhase::Load);
+        match unless_too_late(&job, fleet.gather(place, &report, planned(loads))).await {
             Some(gathered) => gathered.map(drop),
             None => Err(FleetError::Failed("interrupted before what was measured could be handed in".to_owned())),
         }
@@ -84,24 +84,24 @@ pub(super) async fn assist<L: Load>(
     }
 }
 
-fn meeting<'a, L: Load>(loads: &[L], number: usize, fleet: &'a dyn Fleet, cx: &TaskContext<'a>) -> Meeting<'a> {
+fn barrier<'a, L: Load>(loads: &[L], number: usize, fleet: &'a dyn Fleet, cx: &TaskContext<'a>) -> StartBarrier<'a> {
     let has_warmup = loads.iter().any(|load| load.warmup().is_some());
-    Meeting::new(fleet, cx.env.observer, (cx.index, number), has_warmup)
+    StartBarrier::new(fleet, cx.env.observer, (cx.index, number), has_warmup)
 }
 
-fn go<'a>(fleet: &dyn Fleet, meeting: &'a Meeting<'a>, cx: &TaskContext<'a>) -> Go<'a> {
-    Go { env: cx.env, share: fleet.share(), stop: cx.env.stop.clone(), meeting: Some(meeting) }
+fn context<'a>(fleet: &dyn Fleet, barrier: &'a StartBarrier<'a>, cx: &TaskContext<'a>) -> JobContext<'a> {
+    JobContext { env: cx.env, share: fleet.share(), stop: cx.env.stop.clone(), barrier: Some(barrier) }
 }
 
 /// Makes this machine's part, and what it hands in of it; `None` where it takes no part.
 async fn part<L: Load>(
     loads: &[L],
-    meeting: &Meeting<'_>,
-    go: &Go<'_>,
-) -> Result<Option<(Vec<Ended>, ShardReport)>, FleetError> {
+    barrier: &StartBarrier<'_>,
+    job: &JobContext<'_>,
+) -> Result<Option<(Vec<JobEnd>, ShardReport)>, FleetError> {
     let ended = join_all(loads.iter().map(|load| load.run(go))).await;
     // Also where every load failed before its start, so that the other machines don't wait for this one.
-    let entry = unless_stopped(go, meeting.start(LoadPhase::Load)).await;
+    let entry = unless_stopped(job, barrier.start(LoadPhase::Load)).await;
     if entry.transpose()? == Some(Entry::Closed) {
         return Ok(None);
     }
@@ -121,9 +121,9 @@ fn planned<L: Load>(loads: &[L]) -> Option<Duration> {
 }
 
 /// Waits for `work`; `None` when the run is interrupted and some seconds have passed.
-async fn unless_too_late<T>(go: &Go<'_>, work: impl Future<Output = T>) -> Option<T> {
+async fn unless_too_late<T>(job: &JobContext<'_>, work: impl Future<Output = T>) -> Option<T> {
     let too_late = async {
-        go.stop.cancelled().await;
+        job.stop.cancelled().await;
         tokio::time::sleep(HAND_IN).await;
     };
     tokio::select! {

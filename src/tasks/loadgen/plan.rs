@@ -1,6 +1,6 @@
 //! All loads of a task, and what can be said of them together.
 
-use super::offer::Load;
+use super::job::Load;
 use super::run::{assist_all, run_all};
 use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::ports::BoxFuture;

@@ -3,7 +3,8 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::places::Places;
+use super::field_paths::FieldPaths;
+use super::plan::Plan;
 use crate::model::path::join;
 use crate::tasks::schema_fragments::{given, some_entry};
 use crate::values::input::InputError;
@@ -14,12 +15,16 @@ pub(in crate::tasks) struct Rules {
     pub(in crate::tasks) groups: &'static [&'static [&'static str]],
     /// Fields that are maps, and merge name by name.
     pub(in crate::tasks) maps: &'static [&'static str],
+    /// Maps whose names ignore case, such as headers.
+    pub(in crate::tasks) maps_ignoring_case: &'static [&'static str],
     /// Fields that only the task itself may have.
     pub(in crate::tasks) base_only: &'static [&'static str],
+    /// Fields that no endpoint has.
+    pub(in crate::tasks) not_in_endpoints: &'static [&'static str],
 }
 
 /// One load: an endpoint of a version.
-pub(in crate::tasks) struct Leveled {
+pub(in crate::tasks) struct Layered {
     /// Its fields, merged.
     pub(in crate::tasks) values: Value,
     /// The provider of its metrics: the task's name, or `TASK-ENDPOINT`.
@@ -28,17 +33,30 @@ pub(in crate::tasks) struct Leveled {
     pub(in crate::tasks) version: usize,
     /// How the load is called in progress and notes: `grpc-get (v2)`.
     pub(in crate::tasks) label: String,
-    pub(in crate::tasks) places: Places,
+    pub(in crate::tasks) paths: FieldPaths,
+}
+
+/// Merges the layers of `root`, whose path is `at` and whose types were checked before, and plans each load with `load`.
+pub(in crate::tasks) fn plan<L>(
+    root: &Value,
+    at: &str,
+    task: &str,
+    rules: &Rules,
+    load: impl FnMut(Layered) -> Result<L, InputError>,
+) -> Result<Plan<L>, InputError> {
+    let Layers { loads, versions } = layers(root, at, task, rules)?;
+    let is_parallel = root.get("parallel").and_then(Value::as_bool).unwrap_or(false);
+    Ok(Plan { loads: loads.into_iter().map(load).collect::<Result<_, _>>()?, versions, is_parallel })
 }
 
 /// All loads, version by version and within a version by endpoint, and the names of the versions.
-pub(in crate::tasks) struct Levels {
-    pub(in crate::tasks) loads: Vec<Leveled>,
-    pub(in crate::tasks) versions: Vec<Option<String>>,
+struct Layers {
+    loads: Vec<Layered>,
+    versions: Vec<Option<String>>,
 }
 
 /// Takes values apart whose place is `at`; their types were checked before.
-pub(in crate::tasks) fn levels(root: &Value, at: &str, task: &str, rules: &Rules) -> Result<Levels, InputError> {
+fn layers(root: &Value, at: &str, task: &str, rules: &Rules) -> Result<Layers, InputError> {
     let base = map(root);
     let versions = list(&base, "versionValues");
     for (index, version) in versions.iter().enumerate() {
@@ -49,7 +67,7 @@ pub(in crate::tasks) fn levels(root: &Value, at: &str, task: &str, rules: &Rules
     check_endpoints(&base, at, rules)?;
     let is_versioned = !versions.is_empty();
     let versions = if is_versioned { versions } else { vec![Map::new()] };
-    let mut all = Levels { loads: Vec::new(), versions: Vec::new() };
+    let mut all = Layers { loads: Vec::new(), versions: Vec::new() };
     for (index, version) in versions.into_iter().enumerate() {
         let name = version.get("name").and_then(Value::as_str).filter(|_| is_versioned).map(str::to_owned);
         let suffix = match &name {
@@ -70,8 +88,8 @@ pub(in crate::tasks) fn levels(root: &Value, at: &str, task: &str, rules: &Rules
         let base_level = (String::new(), String::new());
         let mut add = |values: Map<String, Value>, provider: String, levels: &[(String, String)]| {
             let label = format!("{provider}{suffix}");
-            let places = Places::new(root, at, levels);
-            all.loads.push(Leveled { values: Value::Object(values), provider, version: index, label, places });
+            let paths = FieldPaths::new(root, at, levels);
+            all.loads.push(Layered { values: Value::Object(values), provider, version: index, label, paths });
         };
         if endpoints.is_empty() {
             add(merged, task.to_owned(), &[version_level, base_level]);
@@ -92,6 +110,10 @@ fn map(value: &Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap_or_default()
 }
 
+fn is_given(map: &Map<String, Value>, field: &str) -> bool {
+    map.get(field).is_some_and(|value| !value.is_null())
+}
+
 fn list(map: &Map<String, Value>, name: &str) -> Vec<Map<String, Value>> {
     map.get(name).and_then(Value::as_array).map(|list| list.iter().map(self::map).collect()).unwrap_or_default()
 }
@@ -99,13 +121,16 @@ fn list(map: &Map<String, Value>, name: &str) -> Vec<Map<String, Value>> {
 /// `upper`, and `lower` where it gives nothing.
 fn over(upper: &Map<String, Value>, lower: &Map<String, Value>, rules: &Rules) -> Map<String, Value> {
     let mut merged = lower.clone();
-    let is_given = |field: &str| upper.get(field).is_some_and(|value| !value.is_null());
-    for group in rules.groups.iter().filter(|group| group.iter().any(|field| is_given(field))) {
+    for group in rules.groups.iter().filter(|group| group.iter().any(|field| is_given(upper, field))) {
         group.iter().for_each(|field| drop(merged.remove(*field)));
     }
     for (name, value) in upper.iter().filter(|(_, value)| !value.is_null()) {
         match (merged.get_mut(name), value) {
             (Some(Value::Object(below)), Value::Object(own)) if rules.maps.contains(&name.as_str()) => {
+                below.extend(own.clone());
+            }
+            (Some(Value::Object(below)), Value::Object(own)) if rules.maps_ignoring_case.contains(&name.as_str()) => {
+                below.retain(|known, _| !own.keys().any(|name| name.eq_ignore_ascii_case(known)));
                 below.extend(own.clone());
             }
             _ => drop(merged.insert(name.clone(), value.clone())),
@@ -118,7 +143,11 @@ fn check_endpoints(level: &Map<String, Value>, at: &str, rules: &Rules) -> Resul
     for (name, endpoint) in map(level.get("endpoints").unwrap_or(&Value::Null)) {
         let at = join(at, &format!("endpoints.{name}"));
         check_endpoint_name(&name, &at)?;
-        check(&map(&endpoint), &at, rules, &["endpoints", "versionValues"])?;
+        let endpoint = map(&endpoint);
+        if let Some(field) = rules.not_in_endpoints.iter().find(|field| is_given(&endpoint, field)) {
+            return Err(InputError::new(join(&at, field), format!("an endpoint has no `{field}`")));
+        }
+        check(&endpoint, &at, rules, &["endpoints", "versionValues"])?;
     }
     Ok(())
 }
@@ -135,8 +164,7 @@ fn check_endpoint_name(name: &str, at: &str) -> Result<(), InputError> {
 
 /// Refuses fields where they have no meaning.
 fn check(level: &Map<String, Value>, at: &str, rules: &Rules, more: &[&str]) -> Result<(), InputError> {
-    let is_given = |field: &&&str| level.get(**field).is_some_and(|value| !value.is_null());
-    match rules.base_only.iter().chain(more).find(is_given) {
+    match rules.base_only.iter().chain(more).find(|field| is_given(level, field)) {
         Some(field) => Err(InputError::new(join(at, field), format!("only the task itself has `{field}`"))),
         None => Ok(()),
     }
@@ -189,7 +217,13 @@ pub(in crate::tasks) fn endpoints_schema<T: JsonSchema>(generator: &mut SchemaGe
 mod tests {
     use super::*;
 
-    const RULES: Rules = Rules { groups: &[&["a", "b"]], maps: &["m"], base_only: &["parallel"] };
+    const RULES: Rules = Rules {
+        groups: &[&["a", "b"]],
+        maps: &["m"],
+        maps_ignoring_case: &[],
+        base_only: &["parallel"],
+        not_in_endpoints: &[],
+    };
 
     #[test]
     fn the_more_specific_level_wins_and_groups_go_together() {
@@ -198,9 +232,9 @@ mod tests {
             "endpoints": {"get": {"c": 2}, "put": {"b": 2, "m": {"y": 2}}},
             "versionValues": [{"name": "v1"}, {"c": 3, "endpoints": {"get": {"a": 3}}}],
         });
-        let levels = levels(&root, "grpc", "grpc", &RULES).unwrap();
-        assert_eq!(levels.versions, [Some("v1".to_owned()), None]);
-        let seen: Vec<_> = levels.loads.iter().map(|load| (load.label.as_str(), load.values.clone())).collect();
+        let layers = layers(&root, "grpc", "grpc", &RULES).unwrap();
+        assert_eq!(layers.versions, [Some("v1".to_owned()), None]);
+        let seen: Vec<_> = layers.loads.iter().map(|load| (load.label.as_str(), load.values.clone())).collect();
         let m = json!({"x": 1, "y": 1});
         let n = json!({"x": 1, "y": 2});
         assert_eq!(
@@ -212,9 +246,9 @@ mod tests {
                 ("grpc-put (version 1)", json!({"b": 2, "c": 3, "m": n, "parallel": true})),
             ]
         );
-        assert_eq!(levels.loads[2].places.of("a"), "grpc.versionValues[1].endpoints.get.a");
-        assert_eq!(levels.loads[2].places.of("c"), "grpc.endpoints.get.c");
-        assert_eq!(levels.loads[0].places.of("a"), "grpc.a");
+        assert_eq!(layers.loads[2].paths.of("a"), "grpc.versionValues[1].endpoints.get.a");
+        assert_eq!(layers.loads[2].paths.of("c"), "grpc.endpoints.get.c");
+        assert_eq!(layers.loads[0].paths.of("a"), "grpc.a");
     }
 
     #[test]
@@ -229,7 +263,7 @@ mod tests {
             (json!({"endpoints": {"a/b": {}}}), "endpoints.a/b: `a/b` is not an endpoint's name"),
         ];
         for (root, expected) in cases {
-            let error = levels(&root, "", "grpc", &RULES).err().unwrap().to_string();
+            let error = layers(&root, "", "grpc", &RULES).err().unwrap().to_string();
             assert!(error.starts_with(expected), "{error}");
         }
     }

@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 
-use super::made::Made;
-use super::offer::{Go, Load};
+use super::job::{JobContext, Load};
+use super::merge::MergedLoad;
 use super::shared;
 use crate::model::contribution::Contribution;
 use crate::model::shard::Share;
@@ -27,12 +27,12 @@ pub(super) async fn run_all<L: Load>(
 ) -> Result<Contribution, TaskError> {
     let mut failures = Vec::new();
     for (number, group) in groups(loads, is_parallel) {
-        let made = match cx.env.fleet {
+        let merged = match cx.env.fleet {
             Some(fleet) => shared::coordinate(group, number, fleet, cx).await,
             None => alone(group, cx).await,
         };
-        for (load, made) in group.iter().zip(made) {
-            merge(&mut result, &mut failures, load, made, cx);
+        for (load, merged) in group.iter().zip(merged) {
+            merge(&mut result, &mut failures, load, merged, cx);
         }
         if result.interrupted {
             break;
@@ -58,21 +58,27 @@ pub(super) async fn assist_all<L: Load>(
 }
 
 /// Makes loads at the same time, on this machine alone.
-async fn alone<L: Load>(loads: &[L], cx: &TaskContext<'_>) -> Vec<Made> {
-    let go = Go { env: cx.env, share: Share::WHOLE, stop: cx.env.stop.clone(), meeting: None };
-    join_all(loads.iter().map(|load| load.run(&go))).await.into_iter().map(Made::of_one).collect()
+async fn alone<L: Load>(loads: &[L], cx: &TaskContext<'_>) -> Vec<MergedLoad> {
+    let job = JobContext { env: cx.env, share: Share::WHOLE, stop: cx.env.stop.clone(), barrier: None };
+    join_all(loads.iter().map(|load| load.run(&job))).await.into_iter().map(MergedLoad::of_single).collect()
 }
 
 /// Adds what one load measured, or why it did not.
-fn merge(result: &mut Contribution, failures: &mut Vec<TaskError>, load: &impl Load, made: Made, cx: &TaskContext<'_>) {
-    if let Some(outcome) = &made.outcome {
+fn merge(
+    result: &mut Contribution,
+    failures: &mut Vec<TaskError>,
+    load: &impl Load,
+    merged: MergedLoad,
+    cx: &TaskContext<'_>,
+) {
+    if let Some(outcome) = &merged.outcome {
         let ago = TimeDelta::from_std(outcome.started.elapsed()).unwrap_or_default();
         load.add(outcome, cx.env.clock.now() - ago, &mut result.versions[load.version()]);
         result.notes.extend(load.notes(outcome));
     }
-    result.notes.extend(made.notes.into_iter().map(|note| format!("{}: {note}", load.label())));
-    result.interrupted |= made.is_interrupted;
-    failures.extend(made.failures);
+    result.notes.extend(merged.notes.into_iter().map(|note| format!("{}: {note}", load.label())));
+    result.interrupted |= merged.is_interrupted;
+    failures.extend(merged.failures);
 }
 
 /// The task's result.

@@ -11,7 +11,7 @@ use crate::ports::{Event, Observer};
 
 /// The start of the loads of one place. Loads that are made at the same time meet the other machines together: the first one that
 /// is ready comes for all.
-pub(in crate::tasks) struct Meeting<'a> {
+pub(in crate::tasks) struct StartBarrier<'a> {
     fleet: &'a dyn Fleet,
     observer: &'a dyn Observer,
     task: usize,
@@ -22,7 +22,7 @@ pub(in crate::tasks) struct Meeting<'a> {
     started: OnceLock<Instant>,
 }
 
-impl<'a> Meeting<'a> {
+impl<'a> StartBarrier<'a> {
     /// For the loads number `load` of a task; with a warm-up if any of them has one.
     pub(super) fn new(
         fleet: &'a dyn Fleet,

@@ -1,0 +1,61 @@
+//! Files and downloads that values name, read up to a limit.
+
+use std::io;
+use std::time::Duration;
+
+use crate::ports::{Files, Web, WebRequest};
+use crate::redact::redact_url;
+
+/// Reads a file of at most `max` bytes.
+pub(super) fn read(files: &dyn Files, path: &str, max: u64) -> Result<Vec<u8>, String> {
+    files.read(path, max).map_err(|error| format!("can't read `{path}`: {}", reason(&error)))
+}
+
+/// Renders an error of a file that the user named.
+pub(super) fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a directory; expected a file".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// A failed download.
+#[derive(Debug, thiserror::Error)]
+#[error("{url}: {reason}")]
+pub(super) struct DownloadError {
+    /// The URL, without secrets.
+    url: String,
+    pub(super) reason: DownloadFailure,
+}
+
+/// Reason of a failed download.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DownloadFailure {
+    #[error("HTTP status {0}")]
+    Status(u16),
+    #[error("{0}")]
+    Transport(String),
+}
+
+/// Downloads at most `max` bytes.
+pub(super) async fn download(
+    web: &dyn Web,
+    url: &str,
+    max: usize,
+    timeout: Duration,
+) -> Result<Vec<u8>, DownloadError> {
+    let request = WebRequest {
+        method: "GET".to_owned(),
+        url: url.to_owned(),
+        max_response_bytes: max,
+        timeout,
+        ..WebRequest::default()
+    };
+    let failed = |reason| DownloadError { url: redact_url(url), reason };
+    let response = web.send(request).await.map_err(|error| failed(DownloadFailure::Transport(error.reason)))?;
+    match response.status {
+        200..300 => Ok(response.body),
+        status => Err(failed(DownloadFailure::Status(status))),
+    }
+}

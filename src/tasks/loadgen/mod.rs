@@ -1,0 +1,21 @@
+//! What the tasks that make load share: running loads one after the other or together, their metrics, their notes.
+
+mod field_paths;
+mod job;
+mod layers;
+mod measure;
+mod merge;
+mod plan;
+mod random;
+mod run;
+mod shared;
+mod start_barrier;
+mod time;
+
+pub(super) use self::plan::Plan;
+pub(super) use field_paths::FieldPaths;
+pub(super) use job::{JobContext, JobEnd, Load, run_load, unless_stopped};
+pub(super) use layers::{Layered, Rules, below_base, endpoints_schema, forget, plan, required};
+pub(super) use measure::{Distribution, Scalars, add, notes};
+pub(super) use random::random_bits;
+pub(super) use time::Time;

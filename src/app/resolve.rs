@@ -14,7 +14,6 @@ use crate::values::mistakes::read_all;
 use crate::values::origins::Origins;
 use crate::values::path::{FieldPath, Segment};
 use crate::values::{Values, without_nulls};
-use suggest::nearest;
 
 /// Largest document that is read again for the lines of its mistakes.
 const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
@@ -192,10 +191,7 @@ fn check_names(map: &Map<String, Value>, listed: &[(usize, String)], errors: &mu
             let names = known().collect::<Vec<_>>().join(", ");
             let error =
                 InputError::new(FieldPath::root().key(key), format!("unknown value `{key}`; known here: {names}"));
-            errors.push(match nearest(key, known()) {
-                Some(candidate) => error.with_hint(format!("did you mean `{candidate}`?")),
-                None => error,
-            });
+            errors.push(error.with_suggestion(key, known()));
         }
     }
     warnings

@@ -1,7 +1,7 @@
-//! The `assess` task: judges the objectives on the metrics that the tasks before it measured.
+//! The `assess` task: judges objectives on the metrics that earlier tasks measured.
 //!
-//! `consecutive` and `failureLimit` look at earlier loops, too. Objectives can't change between loops; these may, as they judge what
-//! the document tells of each loop by itself.
+//! `consecutive` and `failureLimit` consider earlier loops, too. Objectives cannot change between loops; these two may, because they
+//! judge the per-loop records of the document.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ use crate::slo::assess::assess;
 use crate::slo::loops::{self, MAX_RULE, ThisLoop};
 use crate::values::input::{InputError, typed};
 
-/// The registry's row.
+/// Registry entry.
 pub const KIND: TaskKind = TaskKind {
     name: "assess",
     value_names: &["assess"],
@@ -35,10 +35,10 @@ pub const KIND: TaskKind = TaskKind {
     permissions: None,
 };
 
-/// The keys of limits, in both spellings.
+/// Keys of limits, in both spellings.
 const BOUNDS: [&str; 4] = ["upper", "lower", "Upper", "Lower"];
 
-/// A metric's name, as a regular expression.
+/// Pattern of a metric name.
 const METRIC: &str = r"^[^/\s]([^/]*[^/\s])?/[^/\s]([^/]*[^/\s])?(/(mean|stddev|min|max|count|p['\x22]*(0*([0-9]{1,2}(\.[0-9]*)?|100(\.0*)?|\.[0-9]+))['\x22]*))?$";
 
 /// What users write under `assess` in values.
@@ -109,7 +109,7 @@ fn both_rules() -> Value {
     json!({"allOf": [given("consecutive"), given("failureLimit")]})
 }
 
-/// The rule that these settings, which stand under `place`, ask for.
+/// Builds the loop rule of these settings, whose path is `place`.
 fn rule(place: &str, consecutive: Option<Count>, failure_limit: Option<Count>) -> Result<Option<LoopRule>, InputError> {
     let bounded = |name: &str, Count(count): Count, least: u64| {
         if (least..=MAX_RULE).contains(&count) {
@@ -156,7 +156,7 @@ fn from_values(_name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError>
     Ok(vec![TaskSpec { task: Some(KIND.name.to_owned()), with, ..TaskSpec::default() }])
 }
 
-/// `--set` takes the dot of `http/latency-p99.9` for a step into a map; the hint says how to keep it.
+/// `--set` reads the dot in `http/latency-p99.9` as a step into a map; the hint shows how to escape it.
 fn with_escape_hint(error: InputError, values: &Value) -> InputError {
     let bounds = BOUNDS.iter().filter_map(|bound| values.get("SLOs")?.get(bound)?.as_object());
     let split = bounds
@@ -171,7 +171,7 @@ fn with_escape_hint(error: InputError, values: &Value) -> InputError {
     error.with_hint(format!("a dot in a metric's name is escaped in --set: `{name}`"))
 }
 
-/// A whole number without its `.0`, as people write limits.
+/// Renders an integer without `.0`, as people write limits.
 fn plain(limit: f64) -> Value {
     if limit.fract() == 0.0 && limit.abs() < 9e15 { json!(limit as i64) } else { json!(limit) }
 }
@@ -232,13 +232,13 @@ impl Task for Assess {
     }
 }
 
-/// The loop that runs, as far as its tasks are.
+/// The running loop, up to this task.
 fn this_loop(result: &ExperimentResult, measured: &BTreeSet<String>) -> ThisLoop {
     let start = result.tasks.iter().filter_map(|task| task.start).min();
     ThisLoop { number: result.num_loops, start, measured: measured.clone() }
 }
 
-/// The verdicts on what was measured, unless earlier ones rest on other objectives.
+/// Judges the measurements, unless earlier verdicts have other objectives.
 fn judge(
     insights: Option<&Insights>,
     limits: &SloLimits,
@@ -248,7 +248,7 @@ fn judge(
     let nothing = Insights::default();
     let insights = insights.unwrap_or(&nothing);
     same_limits(insights, limits)?;
-    // The same objectives in another order are judged in the order of the loops before, whose outcomes stand in it.
+    // Objectives in another order are judged in the order of the earlier loops, because their outcomes are stored in it.
     let limits = insights.slos.as_ref().filter(|_| !insights.loops.is_empty()).unwrap_or(limits);
     let mut assessment = assess(insights, limits);
     loops::judge(&mut assessment, insights, rule, this);
@@ -256,7 +256,7 @@ fn judge(
     Ok(Contribution { assessment: Some(assessment), notes, ..Contribution::default() })
 }
 
-/// Objectives can't change between loops or tasks: their verdicts would not belong to them.
+/// Rejects objectives that differ from those of earlier loops or tasks, whose verdicts would not apply to them.
 fn same_limits(insights: &Insights, limits: &SloLimits) -> Result<(), InputError> {
     if insights.slos.as_ref().is_none_or(|earlier| sorted(earlier) == sorted(limits)) {
         return Ok(());
@@ -266,7 +266,7 @@ fn same_limits(insights: &Insights, limits: &SloLimits) -> Result<(), InputError
     Err(InputError::new("with.SLOs", message).with_hint(hint))
 }
 
-/// The objectives in an order, and metrics in a spelling, that does not depend on how they were written.
+/// Normalizes the order of objectives and the spelling of metrics.
 fn sorted(limits: &SloLimits) -> [Vec<(String, f64)>; 2] {
     let name = |slo: &Slo| slo.metric.name().map_or_else(|_| slo.metric.to_string(), ToString::to_string);
     [&limits.upper, &limits.lower].map(|slos| {
@@ -276,7 +276,7 @@ fn sorted(limits: &SloLimits) -> [Vec<(String, f64)>; 2] {
     })
 }
 
-/// A line per verdict that is not a pass.
+/// One line per verdict that is not satisfied.
 fn notes(insights: &Insights, assessment: &Assessment) -> Vec<String> {
     let prefix = |verdict: &Verdict| {
         let name = insights.version_names.get(verdict.version).map(|name| name.version.as_str());

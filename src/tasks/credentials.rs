@@ -1,4 +1,4 @@
-//! Who we say we are: user name and password, or a token. The secrets are in files and environment variables, never in a document.
+//! Client credentials: user name and password, or a token. The secrets are in files and environment variables, never in a document.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -17,7 +17,7 @@ use super::schema_fragments::each_given;
 use crate::ports::Files;
 use crate::values::input::InputError;
 
-/// Longest certificate, key or credential, in bytes.
+/// Maximum size of a certificate, key or credential, in bytes.
 pub(in crate::tasks) const MAX_SECRET: u64 = 1 << 20;
 
 /// User name and password; the password comes from a file or an environment variable, so that it is not in the document.
@@ -62,7 +62,7 @@ pub(in crate::tasks) fn bearer_token<'de, D: Deserializer<'de>>(
     ))
 }
 
-/// Reads a map, and answers a value in its place with a fixed message: serde's own would repeat the value, which may be a secret.
+/// Reads a map and rejects any other value with a fixed message: serde's own would repeat the value, which may be a secret.
 struct NoSecret<T>(&'static str, PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for NoSecret<T> {
@@ -105,28 +105,28 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for NoSecret<T> {
     }
 }
 
-/// Where a secret is.
+/// Location of a secret.
 #[derive(Clone, Debug)]
 pub(in crate::tasks) enum Secret {
     File(String),
     Env(String),
 }
 
-/// Who we say we are.
+/// Client credentials.
 #[derive(Clone, Debug)]
 pub(in crate::tasks) enum Login {
     Basic(String, Secret),
     Bearer(Secret),
 }
 
-/// Places an error at a field.
-pub(in crate::tasks) type Place<'a> = &'a dyn Fn(&str, String) -> InputError;
+/// Builds an error at a field.
+pub(in crate::tasks) type ErrorAt<'a> = &'a dyn Fn(&str, String) -> InputError;
 
-/// The one way to log in that is given, if any.
+/// Selects the credentials that are given, if any; rejects both at once.
 pub(in crate::tasks) fn login(
     basic: Option<&BasicAuth>,
     token: Option<&BearerToken>,
-    place: Place<'_>,
+    place: ErrorAt<'_>,
 ) -> Result<Option<Login>, InputError> {
     let one = |field: &str, file: &Option<String>, env: &Option<String>, names: &str| match (file, env) {
         (Some(file), None) => Ok(Secret::File(file.clone())),
@@ -151,8 +151,8 @@ pub(in crate::tasks) fn login(
 }
 
 impl Login {
-    /// The `Authorization` header with the secret as it is now, marked so that no log shows it.
-    pub(in crate::tasks) fn header(&self, files: &dyn Files, place: Place<'_>) -> Result<HeaderValue, InputError> {
+    /// Builds the `Authorization` header with the current secret, marked as sensitive so that no log shows it.
+    pub(in crate::tasks) fn header(&self, files: &dyn Files, place: ErrorAt<'_>) -> Result<HeaderValue, InputError> {
         let (field, text) = match self {
             Self::Basic(user, secret) => {
                 let password = secret.read(files, "basicAuth", place)?;
@@ -168,12 +168,12 @@ impl Login {
 }
 
 impl Secret {
-    /// The secret, without the newlines that end a file; in a replay, which shows it to nobody, it need not be there.
-    fn read(&self, files: &dyn Files, field: &str, place: Place<'_>) -> Result<String, InputError> {
+    /// Reads the secret without trailing newlines. A replay does not send it, so it may be missing there.
+    fn read(&self, files: &dyn Files, field: &str, place: ErrorAt<'_>) -> Result<String, InputError> {
         self.own(files, field, place).or_else(|error| files.stand_in().ok_or(error))
     }
 
-    fn own(&self, files: &dyn Files, field: &str, place: Place<'_>) -> Result<String, InputError> {
+    fn own(&self, files: &dyn Files, field: &str, place: ErrorAt<'_>) -> Result<String, InputError> {
         let text = match self {
             Self::Env(name) => {
                 files.env(name).ok_or_else(|| place(field, format!("environment variable `{name}` is not set")))?
@@ -203,13 +203,13 @@ pub(in crate::tasks) fn identity(
     }
 }
 
-/// Reads a file that `field` names.
+/// Reads the file that `field` names.
 pub(in crate::tasks) fn read_file(
     files: &dyn Files,
     field: &str,
     path: &str,
     max: u64,
-    place: Place<'_>,
+    place: ErrorAt<'_>,
 ) -> Result<Vec<u8>, InputError> {
     fetch::read(files, path, max).map_err(|error| place(field, error))
 }

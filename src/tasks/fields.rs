@@ -51,7 +51,7 @@ field! {
     |text| {
         let shown = shown_url(&text);
         let expected = "expected `http://HOST[:PORT]/PATH` or `https://…`";
-        // The `url` crate repairs what browsers do, such as `http:host` and `http:///host`, to a host that nobody may have meant.
+        // Like browsers, the `url` crate repairs `http:host` and `http:///host`, possibly to a host that nobody meant.
         if let Some((scheme, rest)) = text.trim_start().split_once(':')
             && (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
         {
@@ -86,7 +86,7 @@ field! {
     /// A percentile, 0 to 100.
     Percentile(f64) as "Percentile", Number,
     json_schema!({"description": "A percentile from 0 to 100.", "anyOf": [{"type": "number", "minimum": 0, "maximum": 100}, {"type": "string", "pattern": r"^\s*\+?(0*([0-9]{1,2}(\.[0-9]*)?|100(\.0*)?|\.[0-9]+)|[0-9.]+[eE][-+]?[0-9]+)\s*$"}]}),
-    // Adding 0 makes a 0 of -0, which would be another metric.
+    // Adding 0 turns -0 into 0; -0 would be another metric.
     |Number(p)| if (0.0..=100.0).contains(&p) { Ok(p + 0.0) } else { Err(format!("{p} is not a percentile; expected 0 to 100")) }
 }
 
@@ -96,7 +96,7 @@ field! {
     json_schema!({"type": "object", "description": "Request headers; Host sets the authority.", "propertyNames": {"pattern": r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "not": {"pattern": FROM_PAYLOAD}}, "additionalProperties": {"type": ["string", "number", "boolean"], "pattern": HEADER_VALUE}}),
     |value| match value {
         Value::Object(map) => map.iter().map(|(name, value)| header(name, value)).collect(),
-        // What else it is may hold a secret: it is not shown.
+        // Any other value may contain a secret, so it is not shown.
         _ => Err("is not a map; expected names and values of headers".into()),
     }
 }

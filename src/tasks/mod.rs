@@ -35,11 +35,11 @@ use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::{BoxFuture, Env, Files};
 use crate::values::input::InputError;
 
-/// What a running task may use.
+/// Context of a running task.
 pub struct TaskContext<'a> {
     /// Index of the task in the spec, from 0.
     pub index: usize,
-    /// The document as it stands: the earlier tasks' contributions are merged.
+    /// The current document: contributions of earlier tasks are merged.
     pub experiment: &'a Experiment,
     /// Providers that this loop has measured so far.
     pub measured: &'a BTreeSet<String>,
@@ -80,7 +80,7 @@ pub enum TaskError {
 }
 
 impl TaskError {
-    /// A failure without partial results.
+    /// Builds a failure without partial results.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::Failed { message: message.into(), hint: None, partial: None }
     }
@@ -114,7 +114,7 @@ impl From<TaskOutcome> for Result<Contribution, TaskError> {
     }
 }
 
-/// What a recording keeps of a task.
+/// Scope of a task's recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Recorded {
     /// The responses it receives and the times it reads: a replay runs the task over these.
@@ -143,7 +143,7 @@ pub struct TaskFacts {
     pub versions: Option<usize>,
     /// Access that it needs in the cluster.
     pub permissions: Vec<Permission>,
-    /// What a recording keeps of it.
+    /// Scope of its recording.
     pub recorded: Recorded,
     /// Its reaction to an interruption.
     pub on_stop: OnStop,
@@ -182,21 +182,21 @@ pub trait SharedLoad: Send + Sync {
     fn run_part<'a>(&'a self, cx: &'a TaskContext<'a>, fleet: &'a dyn Fleet) -> BoxFuture<'a, Result<(), FleetError>>;
 }
 
-/// One row of the registry.
+/// A row of the registry.
 pub struct TaskKind {
-    /// The task's name in a spec.
+    /// Name of the task in a spec.
     pub name: &'static str,
-    /// The names in the `tasks` value that become this task; each names the map that holds its values.
+    /// Names in the `tasks` value that become this task; each is the key of its values.
     pub value_names: &'static [&'static str],
     /// One line for help and README.
     pub summary: &'static str,
-    /// Makes spec entries of the map of values of this name; the paths of its errors start below that name.
+    /// Builds spec entries from the values with this key; paths of errors start below the key.
     pub from_values: fn(name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError>,
-    /// Parses a spec entry; the paths of its errors start below the entry (`with.url`).
+    /// Parses a spec entry; paths of errors start below the entry (`with.url`).
     pub parse: fn(&TaskSpec) -> Result<Box<dyn Task>, InputError>,
     /// JSON Schema of `with`.
     pub with_schema: fn(&mut SchemaGenerator) -> Schema,
-    /// JSON Schema of the map of values of this name.
+    /// JSON Schema of the values with this key.
     pub values_schema: fn(name: &str, &mut SchemaGenerator) -> Schema,
     /// The values that name objects to which it needs access; `None` if it needs none.
     pub permissions: Option<fn() -> PermissionValues>,

@@ -1,23 +1,23 @@
-//! The registry: every task, one row each, and what derives from it.
+//! The registry: one row per task, and everything derived from it.
 
 use super::permissions::PermissionValues;
 use super::{Task, TaskKind, assess, custommetrics, grpc, http, notify, ready, run};
 use crate::model::document::TaskSpec;
 use crate::values::input::InputError;
 
-/// Every task that a spec may hold.
+/// Every task of a spec.
 pub const TASKS: &[TaskKind] =
     &[ready::KIND, http::KIND, grpc::KIND, custommetrics::KIND, assess::KIND, run::KIND, notify::KIND];
 
-/// Iter8's tasks that this version does not have yet; named so that the message can say so.
+/// Tasks of Iter8 that this version does not have; the error names them.
 pub const NOT_YET: &[&str] = &["abnmetrics"];
 
-/// The names that the `tasks` value may list.
+/// Returns the names that the `tasks` value may list.
 pub fn value_names() -> impl Iterator<Item = &'static str> + Clone {
     TASKS.iter().flat_map(|kind| kind.value_names.iter().copied())
 }
 
-/// The row whose values stand under this name.
+/// Finds the row whose values have this key.
 pub fn by_value_name(name: &str) -> Option<&'static TaskKind> {
     TASKS.iter().find(|kind| kind.value_names.contains(&name))
 }
@@ -45,7 +45,7 @@ pub fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
     }
 }
 
-/// The error for a name that is no task, with the tasks there are.
+/// Builds the error for an unknown task, with the known tasks.
 pub fn unknown_task<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> InputError {
     let list = known.clone().collect::<Vec<_>>().join(", ");
     if NOT_YET.contains(&name) {

@@ -13,7 +13,7 @@ use crate::model::duration::{GoDuration, PositiveDuration};
 use crate::ports::{BoxFuture, Event, ScriptEnd};
 use crate::values::input::{InputError, typed};
 
-/// The registry's row.
+/// Registry entry.
 pub const KIND: TaskKind = TaskKind {
     name: "run",
     value_names: &["run"],
@@ -29,7 +29,7 @@ pub const KIND: TaskKind = TaskKind {
     permissions: None,
 };
 
-/// How long a script may take unless it says otherwise.
+/// Default timeout of a script.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Settings of a `run` entry in a spec, beside the script.
@@ -52,7 +52,7 @@ struct RunSettings {
     timeout: Option<PositiveDuration>,
 }
 
-/// A script. `--set run=true` and `--set run=5` arrive typed, and mean the words.
+/// Reads a script. `--set run=true` and `--set run=5` are typed values, but mean the words.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Value")]
 struct Script(String);

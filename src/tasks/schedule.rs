@@ -1,6 +1,6 @@
-//! The schedule of a load, as values describe it: rate, arrival, stages, and what bounds them.
+//! The schedule of a load: rate, arrival, stages and bounds.
 //!
-//! Every task that makes a load reads its schedule here; what its fields are called is its own affair.
+//! Shared by all load tasks; each has its own field names.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::model::text::prefix;
 use crate::tasks::fields::AtLeastOne;
 use crate::values::input::InputError;
 
-/// How requests are spaced, as values name it.
+/// Spacing of requests, as named in values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct ArrivalValue(pub(super) Spacing);
 
@@ -43,7 +43,7 @@ impl JsonSchema for ArrivalValue {
     }
 }
 
-/// A value as an error shows it.
+/// Renders a value for an error.
 fn text(value: &Value) -> String {
     prefix(&value.as_str().map_or_else(|| value.to_string(), str::to_owned), 40).to_owned()
 }
@@ -59,7 +59,7 @@ pub(super) struct StageValue {
     qps: Number,
 }
 
-/// The schema of a stage's rate.
+/// Schema of a stage's rate.
 struct StageRate;
 
 impl JsonSchema for StageRate {
@@ -72,31 +72,31 @@ impl JsonSchema for StageRate {
     }
 }
 
-/// The schema of a list of stages.
+/// Builds the schema of a list of stages.
 pub(super) fn stages_schema(generator: &mut SchemaGenerator) -> Schema {
     let stage = generator.subschema_for::<StageValue>();
     json_schema!({"type": ["array", "null"], "minItems": 1, "maxItems": MAX_STAGES, "items": stage})
 }
 
-/// A rate: given, or the task's default.
+/// A rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Rate {
-    /// As many requests as the connections can take.
+    /// As many requests as the connections allow.
     Max,
     /// Requests per second, greater than 0.
     PerSecond(f64),
 }
 
-/// What the fields of a schedule are called.
+/// Field names of a schedule.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names {
-    /// The rate: `qps`.
+    /// Field of the rate: `qps`.
     pub(super) rate: &'static str,
-    /// The number of requests: `numRequests`.
+    /// Field of the number of requests: `numRequests`.
     pub(super) count: &'static str,
 }
 
-/// What values say of a schedule, and what holds where they say nothing. The other fields are called `arrival`, `stages` and
+/// Values of a schedule and their defaults. The remaining fields are called `arrival`, `stages` and
 /// `duration`.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted<'a> {
@@ -109,7 +109,7 @@ pub(super) struct Wanted<'a> {
     pub(super) count: Option<u64>,
     pub(super) duration: Option<Duration>,
     pub(super) default_count: u64,
-    /// What bounds a warm-up, if there is one.
+    /// Bound of the warm-up, if there is one.
     pub(super) warmup: Option<Bound>,
 }
 
@@ -117,7 +117,7 @@ pub(super) struct Wanted<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Schedule {
     pub(super) pacer: Pacer,
-    /// At the constant rate that is given or the default, as stages may start from nothing.
+    /// At a constant rate, given or default, because stages may start from 0.
     pub(super) warmup: Option<Pacer>,
 }
 
@@ -126,7 +126,7 @@ pub(super) fn warmup(count: Option<&AtLeastOne>, duration: Option<PositiveDurati
     count.map(|count| Bound::Count(count.0)).or(duration.map(|duration| Bound::Duration(duration.0.0)))
 }
 
-/// Makes the schedules; `path` tells where a field stands, for errors.
+/// Builds the schedules; `path` returns the path of a field for errors.
 pub(super) fn schedule(wanted: &Wanted<'_>, path: &dyn Fn(&str) -> String) -> Result<Schedule, InputError> {
     let rate = wanted.rate.unwrap_or(wanted.default_rate);
     let spacing = wanted.arrival.unwrap_or_default();

@@ -1,26 +1,26 @@
-//! Pieces of JSON Schema that several tasks share.
+//! Fragments of JSON Schema that several tasks share.
 //!
-//! The patterns use only what the regex engines of all validators know: Go's, which Helm has, knows no look-around.
+//! The patterns use only what all regex engines support: Go's, used by Helm, has no look-around.
 
 use serde_json::{Value, json};
 
-/// Starts like an `http` or `https` URL with a host.
+/// Pattern of the start of an `http` or `https` URL with a host.
 pub(super) const HTTP_URL: &str = r"^\s*[hH][tT][tT][pP][sS]?:[/\\]*[^/\\?#:\s]";
 
-/// A text that can be a header's value.
+/// Pattern of a header value.
 pub(super) const HEADER_VALUE: &str = r"^[^\x00-\x08\x0a-\x1f\x7f]*$";
 
-/// A map in which `name` stands, and not for `null`.
+/// Schema of a map in which `name` is present and not `null`.
 pub(super) fn given(name: &str) -> Value {
     json!({"required": [name], "properties": {name: {"not": {"type": "null"}}}})
 }
 
-/// For the keyword `oneOf`: exactly one of these is given.
+/// Schemas for `oneOf` and `anyOf`: one per name that must be present.
 pub(super) fn each_given(names: &[&str]) -> Value {
     names.iter().copied().map(given).collect()
 }
 
-/// A map in which `name` stands for a map with at least one entry that `entry` describes.
+/// Schema of a map whose `name` is a map with at least one entry that matches `entry`.
 pub(super) fn some_entry(name: &str, entry: &Value) -> Value {
     json!({
         "required": [name],
@@ -28,7 +28,7 @@ pub(super) fn some_entry(name: &str, entry: &Value) -> Value {
     })
 }
 
-/// What is not `null`.
+/// Schema of any value except `null`.
 pub(super) fn anything() -> Value {
     json!({"not": {"type": "null"}})
 }

@@ -1,4 +1,4 @@
-//! Where the text of a template comes from: a URL, a file, or this program itself.
+//! Source of a template: a URL, a file, or the program itself.
 
 use std::time::Duration;
 
@@ -7,31 +7,31 @@ use crate::ports::{Files, Web};
 use crate::redact::redact_url;
 use crate::templates::Dialect;
 
-/// Longest template, in bytes.
+/// Maximum size of a template, in bytes.
 const MAX_BYTES: usize = 256 << 10;
 
-/// Time for a download.
+/// Timeout of a download.
 const DOWNLOAD: Duration = Duration::from_secs(30);
 
-/// Starts the name of a text that this program has.
+/// Prefix of built-in templates.
 const BUILTIN: &str = "builtin:";
 
-/// A text, by its name and content.
+/// Name and content of a built-in template.
 pub(super) type Builtin = (&'static str, &'static str);
 
-/// Where a template's text is.
+/// Location of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum TextSource {
-    /// To be downloaded.
+    /// A URL.
     Url(String),
     /// A local file.
     File(String),
-    /// Part of this program.
+    /// Content of a built-in template.
     Builtin(&'static str),
 }
 
 impl TextSource {
-    /// Reads what a user wrote: `https://…`, `http://…`, `builtin:NAME`, or a path. The error says what is wrong with it.
+    /// Parses `https://…`, `http://…`, `builtin:NAME`, or a path.
     pub fn parse(text: &str, builtins: &[Builtin]) -> Result<Self, String> {
         let text = text.trim();
         if let Some(name) = text.strip_prefix(BUILTIN) {
@@ -51,7 +51,7 @@ impl TextSource {
         }
     }
 
-    /// The language the text is in.
+    /// Returns the dialect of the template.
     pub fn dialect(&self) -> Dialect {
         match self {
             Self::Url(text) => Dialect::of(url::Url::parse(text).as_ref().map_or(text, |url| url.path())),
@@ -60,7 +60,7 @@ impl TextSource {
         }
     }
 
-    /// The text, if it is at hand.
+    /// Reads the text; `None` if it needs a download.
     pub fn read(&self, files: &dyn Files) -> Option<Result<String, String>> {
         match self {
             Self::Url(_) => None,
@@ -69,7 +69,7 @@ impl TextSource {
         }
     }
 
-    /// The text, downloaded if need be.
+    /// Reads or downloads the text.
     pub async fn fetch(&self, files: &dyn Files, web: &dyn Web) -> Result<String, String> {
         match self {
             Self::Url(url) => download(url, web).await,

@@ -1,4 +1,4 @@
-//! How a provider is reached: headers, credentials, TLS, patience. Files are read when a run starts, so that refreshed ones count.
+//! Access to a provider: headers, credentials, TLS, timeouts and retries. Files are read when the task runs, so refreshed ones count.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use crate::ports::Files;
 use crate::tasks::credentials::{Login, MAX_SECRET, login, read_file};
 use crate::values::input::InputError;
 
-/// Time for one metric, unless given.
+/// Default timeout per metric.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Further attempts, unless given.
+/// Default number of retries.
 const RETRIES: u32 = 3;
 
-/// Most further attempts.
+/// Maximum number of retries.
 const MAX_RETRIES: u64 = 10;
 
-/// How a provider is reached, as it was written.
+/// Access settings of a provider.
 #[derive(Debug)]
 pub(super) struct Access {
     at: String,
@@ -36,16 +36,16 @@ pub(super) struct Access {
     skip_verify: bool,
 }
 
-/// What is sent with each request, and whom it is sent to.
+/// Headers and TLS settings of the requests.
 #[derive(Debug)]
 pub(super) struct Credentials {
-    /// Over the template's own; may hold secrets.
+    /// Override those of the template; may contain secrets.
     pub(super) headers: Vec<(String, String)>,
     pub(super) tls: TlsOptions,
 }
 
 impl Access {
-    /// Reads what stands at `at`.
+    /// Reads the settings at path `at`.
     pub(super) fn plan(values: values::Access, at: String) -> Result<Self, InputError> {
         let place = |field: &str, message: String| InputError::new(join(&at, field), message);
         let login = login(values.basic_auth.as_ref(), values.bearer_token.as_ref(), &place)?;
@@ -80,7 +80,7 @@ impl Access {
         })
     }
 
-    /// Reads files and variables.
+    /// Reads credentials from files and variables.
     pub(super) fn credentials(&self, files: &dyn Files) -> Result<Credentials, InputError> {
         let place = |field: &str, message: String| InputError::new(join(&self.at, field), message);
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();

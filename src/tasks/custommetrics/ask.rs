@@ -1,4 +1,4 @@
-//! Asking a provider for one metric, with patience.
+//! Queries a provider for one metric, with retries.
 
 use std::time::{Duration, Instant};
 
@@ -16,20 +16,20 @@ use crate::redact::{RequestSecrets, redact_text, redact_url};
 use crate::templates::random::RandomBits;
 use crate::values::input::InputError;
 
-/// Largest answer, in bytes.
+/// Maximum size of a response, in bytes.
 const MAX_ANSWER: usize = 4 << 20;
 
-/// What all answers that are read at one time may take, in bytes.
+/// Maximum total size of concurrent responses, in bytes.
 const MAX_IN_FLIGHT: usize = 32 << 20;
 
-/// The end of the path of Prometheus's API for one value, and for a range of them.
+/// Path suffixes of Prometheus's instant and range queries.
 const QUERY: &str = "/api/v1/query";
 const QUERY_RANGE: &str = "/api/v1/query_range";
 
-/// How far a provider's clock may differ before it is told.
+/// Clock skew of a provider above which a note is made.
 const SKEW: TimeDelta = TimeDelta::seconds(5);
 
-/// What it takes to ask one provider about one version.
+/// Everything needed to query one provider for one version.
 #[derive(Clone, Copy)]
 pub(super) struct Asker<'a> {
     pub(super) env: &'a Env<'a>,
@@ -38,41 +38,41 @@ pub(super) struct Asker<'a> {
     pub(super) credentials: &'a Credentials,
     pub(super) random: &'a RandomBits,
     pub(super) instant: DateTime<Utc>,
-    /// Largest answer, in bytes.
+    /// Maximum size of a response, in bytes.
     pub(super) max_answer: usize,
 }
 
-/// The largest answer where that many requests are in flight, in bytes.
+/// Returns the maximum size of a response with this many requests in flight, in bytes.
 pub(super) fn max_answer(concurrency: usize) -> usize {
     MAX_ANSWER.min(MAX_IN_FLIGHT / concurrency.max(1))
 }
 
-/// What came of asking.
+/// Result of a query.
 pub(super) struct Asked {
     pub(super) reading: Reading,
     /// The URL without query and credentials.
     pub(super) source: String,
-    /// What was asked, without secrets.
+    /// The query, without secrets.
     pub(super) query: Option<String>,
     pub(super) status: Option<u16>,
     pub(super) attempts: u32,
-    /// How far the provider's clock is from ours, where that is far.
+    /// Clock skew of the provider, if it is large.
     pub(super) skew: Option<TimeDelta>,
 }
 
-/// One attempt's end: an answer, or why there was none.
+/// Result of one attempt.
 type Attempt = Result<WebResponse, WebError>;
 
-/// The end of all attempts.
+/// Result of all attempts.
 struct End {
-    /// The last one's.
+    /// Result of the last attempt.
     last: Attempt,
-    /// What the attempt before it ended with, and why there was another one.
+    /// Status and reason of the attempt before it, which caused the retry.
     before: Option<(Option<u16>, String)>,
 }
 
 impl Asker<'_> {
-    /// Asks until there is an answer that counts, patience ends, or the run is stopped.
+    /// Queries until there is a usable response, the retries are exhausted, or the run is stopped.
     pub(super) async fn ask(&self, metric: &MetricSpec) -> Asked {
         let asked = |reading, source, query| Asked { reading, source, query, status: None, attempts: 0, skew: None };
         let request = match self.request(metric) {
@@ -101,7 +101,7 @@ impl Asker<'_> {
                 let timeout = GoDuration(self.access.timeout);
                 asked.reading.outcome = match before {
                     None => Outcome::Absent(format!("the provider gave no complete answer within {timeout}")),
-                    // Whoever was in trouble a moment ago is not one who has nothing.
+                    // A provider that just failed is in trouble, so a timeout does not mean "no data".
                     Some((status, reason)) => {
                         asked.status = status;
                         Outcome::Unusable(format!("{reason}, and then gave no complete answer within {timeout}"))
@@ -136,7 +136,7 @@ impl Asker<'_> {
             if *count > self.access.retries || pause >= left {
                 return End { last, before };
             }
-            // The answer itself is let go before there is another one.
+            // Drop the response before the next attempt.
             let (status, told) = match last {
                 Ok(WebResponse { status, body, .. }) => {
                     (Some(status), reading(metric, Response { status, body: &body }, secrets))
@@ -190,15 +190,15 @@ impl Asker<'_> {
             max_response_bytes: self.max_answer,
             timeout: Duration::ZERO,
             tls: self.credentials.tls.clone(),
-            // 64 random bits: no two askers of a run have the same.
+            // 64 random bits: unique within a run.
             asker: Some((self.random)()),
             ..WebRequest::default()
         })
     }
 }
 
-/// What an answer says, without what the provider repeats of our secrets. They are looked for before texts are shortened, too: the
-/// start of a secret is not known as one.
+/// Reads a response, with secrets redacted that the provider repeats. They are also redacted before truncation: the
+/// start of a secret is not recognized.
 fn reading(metric: &MetricSpec, answer: Response<'_>, secrets: &RequestSecrets) -> Reading {
     let reading = read(metric, answer);
     let body = secrets.redact_bytes(answer.body);
@@ -222,7 +222,7 @@ fn reading(metric: &MetricSpec, answer: Response<'_>, secrets: &RequestSecrets) 
     }
 }
 
-/// Nobody was asked, and why.
+/// Reading of a request that could not be sent.
 fn unasked(error: &WebError, secrets: &RequestSecrets) -> Reading {
     let host =
         Url::parse(&error.url).map(|url| format!(" ({})", url.origin().ascii_serialization())).unwrap_or_default();
@@ -233,7 +233,7 @@ fn unusable(reason: String) -> Reading {
     Reading { outcome: Outcome::Unusable(reason), series: None, raw: None, warnings: Vec::new(), remark: None }
 }
 
-/// The URL that the user gives, with the API's path of the template's where it has none of its own.
+/// Returns the user's URL, with the template's API path if it has none.
 fn with_api(own: &Url, template: &str) -> Url {
     let mut url = own.clone();
     if !url.path().ends_with(QUERY)
@@ -245,14 +245,14 @@ fn with_api(own: &Url, template: &str) -> Url {
     url
 }
 
-/// Where was asked, without query and credentials.
+/// Returns a URL without query and credentials.
 fn source(url: &str) -> String {
     let Ok(mut url) = Url::parse(url) else { return redact_url(url) };
     url.set_query(None);
     redact_url(url.as_str())
 }
 
-/// What was asked: the query, else all parameters, else the body.
+/// Returns the query, else all parameters, else the body.
 fn query(metric: &MetricSpec) -> Option<String> {
     if let Some((_, query)) = metric.params.iter().find(|(name, _)| name == "query") {
         return Some(redact_text(query));
@@ -261,7 +261,7 @@ fn query(metric: &MetricSpec) -> Option<String> {
         return metric.body.as_deref().map(|body| redact_text(body.trim()));
     }
     let mut form = url::form_urlencoded::Serializer::new(String::new());
-    // Masked as the query of a URL is.
+    // Redacted like the query of a URL.
     let shown = redact_url(&format!("http://provider/?{}", form.extend_pairs(&metric.params).finish()));
     shown.split_once('?').map(|(_, query)| query.to_owned())
 }

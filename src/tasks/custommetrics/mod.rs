@@ -1,8 +1,8 @@
-//! The `custommetrics` task: asks Prometheus, or any service that answers in JSON, for metrics of each version.
+//! The `custommetrics` task: queries Prometheus, or any JSON API, for metrics of each version.
 //!
-//! `values` reads what the user wrote, and `plan` makes providers and versions of it. A template, or a block of queries (`native`),
-//! becomes for each version what is asked; `ask` asks, as [`crate::providers`] decides. All of it is evaluated at one instant.
-//! A metric without a value keeps its reason, and so do objectives on it: nothing is dropped in silence.
+//! `values` reads the input, and `plan` turns it into providers and versions. A template, or a block of queries (`native`),
+//! is rendered for each version; `ask` sends the requests, as [`crate::providers`] decides. All are evaluated at one instant.
+//! A metric without a value keeps its reason, and so do objectives on it: nothing is dropped silently.
 
 mod access;
 mod ask;
@@ -33,7 +33,7 @@ use crate::providers::window::window;
 use crate::providers::{MetricSpec, Outcome, ProviderSpec};
 use crate::values::input::InputError;
 
-/// The registry's row.
+/// Registry entry.
 pub const KIND: TaskKind = TaskKind {
     name: "custommetrics",
     value_names: &["custommetrics"],
@@ -45,7 +45,7 @@ pub const KIND: TaskKind = TaskKind {
     permissions: None,
 };
 
-/// Most notes on metrics without a value.
+/// Maximum number of notes on metrics without a value.
 const MAX_NOTES: usize = 20;
 
 fn from_values(_: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
@@ -65,7 +65,7 @@ struct CustomMetrics {
     plan: Plan,
 }
 
-/// One metric to ask for.
+/// One metric to query.
 struct Job<'a> {
     provider: &'a Provider,
     version: usize,
@@ -159,7 +159,7 @@ impl CustomMetrics {
         Ok(contribution)
     }
 
-    /// Gives versions the names that their variables suggest, where the document has none for them.
+    /// Names versions by their variables if the document has no names.
     fn name_versions(&self, cx: &TaskContext<'_>, contribution: &mut Contribution) {
         let insights = cx.experiment.result.as_ref().and_then(|result| result.insights.as_ref());
         if insights.is_none_or(|insights| insights.version_names.is_empty()) {
@@ -222,7 +222,7 @@ impl CustomMetrics {
     }
 }
 
-/// The length of a version's window.
+/// Returns the length of a version's window, in seconds.
 fn seconds_of(
     version: &Version,
     cx: &TaskContext<'_>,
@@ -248,14 +248,14 @@ fn seconds_of(
     }
 }
 
-/// A template that calls itself otherwise than the user does.
+/// Note on a template whose own provider name differs from the user's.
 fn naming(provider: &Provider, specs: &[ProviderSpec]) -> Option<String> {
     let own = specs.iter().find_map(|spec| spec.provider.as_deref()).filter(|own| *own != provider.name)?;
     let shown = crate::model::text::truncate(own, 100);
     Some(format!("the template of `{0}` calls itself `{shown}`; its metrics are named `{0}/…`", provider.name))
 }
 
-/// What a metric's answer becomes in the document.
+/// Converts the result of a query to a measurement.
 fn measurement(metric: &MetricSpec, asked: Asked, policy: Option<NoDataPolicy>, instant: DateTime<Utc>) -> Measurement {
     let Asked { reading, source, query, status, attempts, .. } = asked;
     let mut observation = Observation {

@@ -1,4 +1,4 @@
-//! Queries to a Prometheus without a template.
+//! Prometheus queries without a template.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use crate::providers::{MetricSpec, ProviderSpec, Reduce};
 use crate::templates::{Dialect, Template, TemplateError};
 use crate::values::input::InputError;
 
-/// Most values of a range: the document keeps them all.
+/// Maximum number of values of a range: the document keeps them all.
 const MAX_POINTS: u32 = 1_000;
 
-/// The media type of a form.
+/// Media type of a form.
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The path of the API for one value.
+/// API path of instant queries.
 const QUERY: &str = "/api/v1/query";
 
-/// The queries, checked.
+/// Checked queries.
 #[derive(Debug)]
 pub(super) struct Native {
     url: Url,
@@ -69,12 +69,12 @@ impl Native {
         Ok(Self { url, is_post: values.post.unwrap_or(false), queries: values.queries.into_iter().collect() })
     }
 
-    /// Whether the queries can be read, whatever they become; paths of errors start below the block.
+    /// Checks the syntax of the queries; paths of errors start below the block.
     pub(super) fn check(&self) -> Result<(), InputError> {
         self.queries.iter().try_for_each(|(name, query)| template(name, query, DateTime::UNIX_EPOCH).map(|_| ()))
     }
 
-    /// What is asked for with these variables; paths of errors start below the block.
+    /// Renders the queries with these variables; paths of errors start below the block.
     pub(super) fn spec(&self, variables: &Value, instant: DateTime<Utc>) -> Result<ProviderSpec, InputError> {
         let metric = |(name, query): &(String, Query)| {
             let text = template(name, query, instant)?.render(variables).map_err(|fault| at_query(name, fault))?;
@@ -118,7 +118,7 @@ fn at_query(name: &str, fault: TemplateError) -> InputError {
     InputError::new(format!("queries.{name}.query"), fault.to_string())
 }
 
-/// An instant as Prometheus takes it: seconds since 1970, to the millisecond.
+/// Renders an instant for Prometheus: seconds since 1970, to the millisecond.
 pub(super) fn seconds(instant: DateTime<Utc>) -> String {
     let millis = instant.timestamp_millis();
     format!("{}.{:03}", millis.div_euclid(1000), millis.rem_euclid(1000))
@@ -134,7 +134,7 @@ fn kind(query: &Query) -> Result<MetricType, String> {
     }
 }
 
-/// How long until now, and in which steps.
+/// Length and step of a range that ends now.
 fn range(query: &Query) -> Option<(Duration, Duration)> {
     let range = query.range.as_ref()?.0.0;
     let own = Duration::from_secs((range.as_secs() / 100).max(1));

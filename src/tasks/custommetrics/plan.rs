@@ -1,4 +1,4 @@
-//! From what the user wrote to what is asked, version by version.
+//! Turns values into providers and versions to query.
 
 use std::collections::BTreeSet;
 
@@ -20,19 +20,19 @@ use crate::templates::Template;
 use crate::values::input::{InputError, typed};
 use crate::values::overlay;
 
-/// The provider of queries without a template.
+/// Name of the provider of queries without a template.
 pub(super) const PROMETHEUS: &str = "prometheus";
 
-/// Most versions.
+/// Maximum number of versions.
 const MAX_VERSIONS: usize = 100;
 
-/// Requests in flight, unless given.
+/// Default number of requests in flight.
 const CONCURRENCY: usize = 8;
 
-/// What is asked.
+/// Providers and versions to query.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// In the order of their names.
+    /// Sorted by name.
     pub(super) providers: Vec<Provider>,
     /// At least one.
     pub(super) versions: Vec<Version>,
@@ -40,37 +40,37 @@ pub(super) struct Plan {
     pub(super) no_data: Option<NoDataPolicy>,
 }
 
-/// Who is asked.
+/// A provider.
 #[derive(Debug)]
 pub(super) struct Provider {
-    /// The first part of its metrics' names.
+    /// First part of its metric names.
     pub(super) name: String,
-    /// Where it stands in what the user wrote.
+    /// Path in the user's values.
     pub(super) at: String,
     pub(super) origin: Origin,
     pub(super) access: Access,
 }
 
-/// What says what to ask for.
+/// Source of the queries.
 #[derive(Debug)]
 pub(super) enum Origin {
     Template(TextSource),
     Native(Native),
 }
 
-/// A version's variables.
+/// Variables of a version.
 #[derive(Debug)]
 pub(super) struct Version {
-    /// Where its start stands, or would.
+    /// Path of its start in the user's values.
     pub(super) at: String,
     variables: Map<String, Value>,
-    /// What it can be called: its variable `name`, else the one thing that its own variables say.
+    /// Name: its variable `name`, else its only string variable.
     pub(super) name: Option<String>,
-    /// When its window starts, if not with the experiment.
+    /// Start of its window, if not that of the experiment.
     pub(super) start: Option<DateTime<Utc>>,
 }
 
-/// Reads the values that stand at `at`.
+/// Reads the values at path `at`.
 pub(super) fn plan(value: &Value, at: &str) -> Result<Plan, InputError> {
     let nothing = Value::Object(Map::new());
     let values: CustomMetricsValues = typed(if value.is_null() { &nothing } else { value }, at)?;
@@ -152,7 +152,7 @@ fn versions(
             let mut versions: Vec<Version> = list.map(version).collect::<Result<_, _>>()?;
             let names: BTreeSet<&String> = versions.iter().filter_map(|version| version.name.as_ref()).collect();
             if names.len() < versions.len() {
-                // Not every version has one, or two have the same.
+                // Names are only used if every version has a unique one.
                 versions.iter_mut().for_each(|version| version.name = None);
             }
             Ok(versions)
@@ -160,12 +160,12 @@ fn versions(
     }
 }
 
-/// Whether a text holds nothing that would be masked: names stand in documents and notes as they are.
+/// Returns true if redaction would not change a text: names appear unredacted in documents and notes.
 fn is_telling(text: &str) -> bool {
     redact_text(&redact_url(text)) == text
 }
 
-/// The one text in these variables, however deep, if there is exactly one: `labels.revision_name`.
+/// Returns the only string in these variables, at any depth, if there is exactly one: `labels.revision_name`.
 fn only_text(variables: &Map<String, Value>) -> Option<String> {
     let mut own = variables.iter().filter(|(name, _)| *name != STARTING_TIME);
     let (name, value) = own.next()?;
@@ -179,7 +179,7 @@ fn only_text(variables: &Map<String, Value>) -> Option<String> {
 }
 
 impl Version {
-    /// The variables of the templates, the length of the window in seconds among them.
+    /// Returns the template variables, including the length of the window in seconds.
     pub(super) fn variables(&self, elapsed: i64) -> Value {
         let mut variables = self.variables.clone();
         variables.insert(ELAPSED.to_owned(), elapsed.into());
@@ -188,8 +188,8 @@ impl Version {
 }
 
 impl Provider {
-    /// Whether what says what to ask for can be read; `text` is that of its template. What it becomes may depend on the time, and is
-    /// looked at when the task runs, unless there is nothing in it that could become anything else.
+    /// Checks the source of the queries; `text` is that of its template. The rendered result may depend on the time, so it is
+    /// checked when the task runs, unless the template is constant.
     pub(super) fn check(&self, text: Option<&str>) -> Result<(), InputError> {
         let source = match &self.origin {
             Origin::Native(native) => return native.check().map_err(|error| error.under(&self.at)),
@@ -200,7 +200,7 @@ impl Provider {
         if text.contains("{{") { Ok(()) } else { self.read(text).map(|_| ()) }
     }
 
-    /// What is asked of the provider with these variables; `text` is that of its template.
+    /// Renders the requests to the provider with these variables; `text` is that of its template.
     pub(super) fn spec(
         &self,
         text: Option<&str>,

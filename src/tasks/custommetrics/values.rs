@@ -1,4 +1,4 @@
-//! What a user may write under `custommetrics`.
+//! The values of `custommetrics`.
 
 use std::collections::BTreeMap;
 

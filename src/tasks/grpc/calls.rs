@@ -1,4 +1,4 @@
-//! The calls of a load: built once where they do not differ, else one by one ahead of time.
+//! The calls of a load: built once if they are equal, else one by one ahead of time.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use crate::tasks::loadgen::Time;
 use crate::templates::grpc_template::{CallValues, Fixed, FixedValue};
 use crate::templates::random::RandomBits;
 
-/// Most messages that unary calls go through in turn: each is kept as a call of its own.
+/// Maximum number of messages that unary calls use in turn: each is kept as a call.
 const MAX_TURNS: usize = 10_000;
 
-/// What is sent.
+/// Content of the calls.
 pub(super) struct Content {
     pub(super) data: Data,
     pub(super) metadata: Metadata,
@@ -25,7 +25,7 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// What actions can name, for call `number` of `worker`.
+    /// Variables of the actions for call `number` of `worker`.
     pub(super) fn values(&self, number: u64, worker: usize, method: Option<&MethodDescriptor>) -> CallValues {
         let mut fixed = method.map(described).unwrap_or_default();
         fixed.insert("WorkerID".to_owned(), FixedValue::Text(format!("w{worker}")));
@@ -33,7 +33,7 @@ impl Content {
     }
 }
 
-/// What actions can name of a method.
+/// Variables that describe a method.
 pub(super) fn described(method: &MethodDescriptor) -> Fixed {
     let text = |text: &str| FixedValue::Text(text.to_owned());
     let fixed = [
@@ -48,12 +48,12 @@ pub(super) fn described(method: &MethodDescriptor) -> Fixed {
     fixed.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Which sides of a method stream.
+/// Streaming sides of a method.
 pub(super) fn shape(method: &MethodDescriptor) -> Shape {
     Shape { client_streams: method.is_client_streaming(), server_streams: method.is_server_streaming() }
 }
 
-/// Calls that were built ahead, used in turn.
+/// Calls that are built once and used in turn.
 struct Built(Vec<Arc<GrpcCall>>);
 
 impl Calls for Built {
@@ -67,7 +67,7 @@ impl Calls for Built {
     }
 }
 
-/// Calls that differ.
+/// Calls that are rendered one by one.
 struct Varying {
     content: Content,
     envelope: Envelope,
@@ -105,12 +105,12 @@ impl Calls for Varying {
     }
 }
 
-/// The calls of a load. An error starts with `data` or `metadata`, whichever it is about.
+/// Builds the calls of a load. An error starts with the field at fault, `data` or `metadata`.
 pub(super) fn calls(content: Content, envelope: Envelope, method: MethodDescriptor) -> Result<Box<dyn Calls>, String> {
     let kind = method.input();
     let varying = Varying { content, envelope, method, kind };
     if varying.content.data.varies() || varying.content.metadata.varies() {
-        // Tried once, so that what can never work is found before the load.
+        // A trial call finds mistakes before the load.
         varying.call(0, 0)?;
         return Ok(Box::new(varying));
     }

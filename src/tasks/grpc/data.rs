@@ -1,4 +1,6 @@
-//! The messages of a call: JSON or bytes, with or without actions that differ from call to call.
+//! The messages of a call: JSON or bytes, optionally with actions.
+
+use std::fmt;
 
 use bytes::Bytes;
 use prost::Message;
@@ -10,44 +12,56 @@ use crate::templates::grpc_template::{CallValues, RequestTemplate, has_actions};
 use crate::templates::random::RandomBits;
 use suggest::did_you_mean;
 
-/// Longest data, in bytes.
+/// Maximum size of the data, in bytes.
 pub(super) const MAX_DATA: usize = 64 << 20;
 
-/// Most messages of one call, or of one list that calls go through.
+/// Maximum number of messages of one call, or of one list that calls use in turn.
 const MAX_MESSAGES: usize = 100_000;
 
-/// How deep data may nest.
+/// Maximum nesting depth of the data.
 const MAX_DEPTH: usize = 100;
 
-/// Most field names that an error lists.
+/// Maximum number of field names that an error lists.
 const MAX_LISTED: usize = 10;
 
-/// What the messages are made of.
+/// Source of the messages.
 #[derive(Debug)]
 pub(super) enum Data {
     /// The same for every call.
     Fixed(Value),
-    /// JSON whose texts hold actions.
+    /// JSON whose strings contain actions.
     Texts(Node),
-    /// A text with actions that becomes JSON.
+    /// Template whose output is JSON.
     Whole(RequestTemplate),
-    /// Messages as they are, encoded already.
+    /// Encoded messages.
     Binary(Vec<Bytes>),
 }
 
-/// What is wrong with a part of the data: its path, and why. The part itself may be a secret.
-type Fault = (String, String);
-
-/// The same fault, one step further from the root.
-fn within(step: &str, (path, why): Fault) -> Fault {
-    (join(step, &path), why)
+/// Error in a part of the data. It does not repeat the value, which may be a secret.
+#[derive(Debug)]
+struct DataError {
+    path: String,
+    message: String,
 }
 
-fn told((path, why): Fault) -> String {
-    if path.is_empty() { why } else { format!("{path}: {why}") }
+impl DataError {
+    fn new(message: impl Into<String>) -> Self {
+        Self { path: String::new(), message: message.into() }
+    }
+
+    /// Moves the error one step further from the root.
+    fn under(self, step: &str) -> Self {
+        Self { path: join(step, &self.path), ..self }
+    }
 }
 
-/// JSON with parsed texts.
+impl fmt::Display for DataError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
+    }
+}
+
+/// JSON whose strings are parsed templates.
 #[derive(Debug)]
 pub(super) enum Node {
     Fixed(Value),
@@ -57,19 +71,21 @@ pub(super) enum Node {
 }
 
 impl Data {
-    /// Data that stands in the values themselves. A text there is JSON in itself.
+    /// Reads data from the values. A string contains JSON.
     pub(super) fn of_value(value: &Value, random: &RandomBits) -> Result<Self, String> {
         match value {
             Value::String(text) => Self::of_text(text, random),
-            Value::Object(_) | Value::Array(_) => Ok(match Node::parse(value, random, MAX_DEPTH).map_err(told)? {
-                Node::Fixed(value) => Self::Fixed(value),
-                node => Self::Texts(node),
-            }),
+            Value::Object(_) | Value::Array(_) => {
+                Ok(match Node::parse(value, random, MAX_DEPTH).map_err(|error| error.to_string())? {
+                    Node::Fixed(value) => Self::Fixed(value),
+                    node => Self::Texts(node),
+                })
+            }
             other => Err(format!("{other} is no message; expected a map, or a list of maps")),
         }
     }
 
-    /// Data from a file: JSON, or a text with actions that becomes JSON.
+    /// Reads data from a file: JSON, or a template whose output is JSON.
     pub(super) fn of_text(text: &str, random: &RandomBits) -> Result<Self, String> {
         if has_actions(text) {
             return RequestTemplate::parse(text, random).map(Self::Whole).map_err(|error| error.to_string());
@@ -77,7 +93,7 @@ impl Data {
         serde_json::from_str(text).map(Self::Fixed).map_err(|error| format!("is not JSON: {error}"))
     }
 
-    /// Encoded messages: for a stream of them each after its length (a varint), else one.
+    /// Reads encoded messages: length-delimited (varint) for a stream, else a single one.
     pub(super) fn of_bytes(bytes: Bytes, is_stream: bool) -> Result<Self, String> {
         if !is_stream {
             return Ok(Self::Binary(vec![bytes]));
@@ -99,17 +115,17 @@ impl Data {
         Ok(Self::Binary(messages))
     }
 
-    /// Whether the messages differ from call to call by actions.
+    /// True if actions make the messages differ between calls.
     pub(super) fn varies(&self) -> bool {
         matches!(self, Self::Texts(_) | Self::Whole(_))
     }
 
-    /// The messages as JSON for one call; `None` for those that are encoded already.
+    /// Renders the messages of one call as JSON; `None` if they are already encoded.
     pub(super) fn expand(&self, values: &CallValues) -> Result<Option<Vec<Value>>, String> {
         let value = match self {
             Self::Binary(_) => return Ok(None),
             Self::Fixed(value) => value.clone(),
-            Self::Texts(node) => node.expand(values).map_err(told)?,
+            Self::Texts(node) => node.expand(values).map_err(|error| error.to_string())?,
             Self::Whole(template) => {
                 let text = template.expand(values).map_err(|error| error.to_string())?;
                 serde_json::from_str(&text).map_err(|error| format!("its actions make no JSON: {error}"))?
@@ -126,7 +142,7 @@ impl Data {
         }
     }
 
-    /// The encoded messages of type `kind` for one call.
+    /// Encodes the messages of one call as type `kind`.
     pub(super) fn encode(&self, kind: &MessageDescriptor, values: &CallValues) -> Result<Vec<Bytes>, String> {
         if let Self::Binary(messages) = self {
             return Ok(messages.clone());
@@ -135,40 +151,41 @@ impl Data {
         let is_list = messages.len() != 1;
         let encode = |(at, message): (usize, &Value)| {
             let place = if is_list { format!("[{at}]") } else { String::new() };
-            encode(kind, message).map_err(|fault| told(within(&place, fault)))
+            encode(kind, message).map_err(|error| error.under(&place).to_string())
         };
         messages.iter().enumerate().map(encode).collect()
     }
 }
 
 impl Node {
-    fn parse(value: &Value, random: &RandomBits, depth: usize) -> Result<Self, Fault> {
-        let wrong = |why: String| (String::new(), why);
+    fn parse(value: &Value, random: &RandomBits, depth: usize) -> Result<Self, DataError> {
         if depth == 0 {
-            return Err(wrong(format!("nests deeper than {MAX_DEPTH}")));
+            return Err(DataError::new(format!("nests deeper than {MAX_DEPTH}")));
         }
         let text = |text: &str| match has_actions(text) {
             false => Ok(Self::Fixed(Value::String(text.to_owned()))),
-            true => RequestTemplate::parse(text, random).map(Self::Text).map_err(|error| wrong(error.to_string())),
+            true => {
+                RequestTemplate::parse(text, random).map(Self::Text).map_err(|error| DataError::new(error.to_string()))
+            }
         };
         let node = match value {
             Value::String(string) => text(string)?,
             Value::Array(list) => {
                 let node = |(at, item): (usize, &Value)| {
-                    Self::parse(item, random, depth - 1).map_err(|fault| within(&format!("[{at}]"), fault))
+                    Self::parse(item, random, depth - 1).map_err(|error| error.under(&format!("[{at}]")))
                 };
                 Self::List(list.iter().enumerate().map(node).collect::<Result<_, _>>()?)
             }
             Value::Object(map) => {
                 let node = |(key, value): (&String, &Value)| {
                     let nodes = text(key).and_then(|name| Ok((name, Self::parse(value, random, depth - 1)?)));
-                    nodes.map_err(|fault| within(key, fault))
+                    nodes.map_err(|error| error.under(key))
                 };
-                Self::Map(map.iter().map(node).collect::<Result<_, Fault>>()?)
+                Self::Map(map.iter().map(node).collect::<Result<_, DataError>>()?)
             }
             other => Self::Fixed(other.clone()),
         };
-        // What has no actions anywhere is kept as it is.
+        // Subtrees without actions are kept unparsed.
         let is_fixed = |node: &Self| matches!(node, Self::Fixed(_));
         Ok(match &node {
             Self::List(nodes) if nodes.iter().all(is_fixed) => Self::Fixed(value.clone()),
@@ -179,16 +196,16 @@ impl Node {
         })
     }
 
-    fn expand(&self, values: &CallValues) -> Result<Value, Fault> {
+    fn expand(&self, values: &CallValues) -> Result<Value, DataError> {
         Ok(match self {
             Self::Fixed(value) => value.clone(),
             Self::Text(template) => {
-                let text = template.expand(values).map_err(|error| (String::new(), error.to_string()))?;
+                let text = template.expand(values).map_err(|error| DataError::new(error.to_string()))?;
                 Value::String(text)
             }
             Self::List(nodes) => {
                 let item =
-                    |(at, node): (usize, &Self)| node.expand(values).map_err(|fault| within(&format!("[{at}]"), fault));
+                    |(at, node): (usize, &Self)| node.expand(values).map_err(|error| error.under(&format!("[{at}]")));
                 Value::Array(nodes.iter().enumerate().map(item).collect::<Result<_, _>>()?)
             }
             Self::Map(nodes) => {
@@ -197,17 +214,17 @@ impl Node {
                         Value::String(key) => key,
                         other => other.to_string(),
                     };
-                    let value = node.expand(values).map_err(|fault| within(&key, fault))?;
+                    let value = node.expand(values).map_err(|error| error.under(&key))?;
                     Ok((key, value))
                 };
-                Value::Object(nodes.iter().map(entry).collect::<Result<_, Fault>>()?)
+                Value::Object(nodes.iter().map(entry).collect::<Result<_, DataError>>()?)
             }
         })
     }
 }
 
-/// A message of JSON; an error is told with the path of its field.
-fn encode(kind: &MessageDescriptor, message: &Value) -> Result<Bytes, Fault> {
+/// Encodes a JSON message; an error has the path of the field.
+fn encode(kind: &MessageDescriptor, message: &Value) -> Result<Bytes, DataError> {
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(message, &mut track);
     match DynamicMessage::deserialize(kind.clone(), tracked) {
@@ -217,12 +234,12 @@ fn encode(kind: &MessageDescriptor, message: &Value) -> Result<Bytes, Fault> {
             let path = if path == "." { String::new() } else { path };
             let text = error.to_string();
             let known = text.contains("unrecognized field name").then(|| unknown_field(kind, &path, &text)).flatten();
-            Err((path, known.unwrap_or(text)))
+            Err(DataError { path, message: known.unwrap_or(text) })
         }
     }
 }
 
-/// Says which fields there are where one is not.
+/// Lists the known fields in the error about an unknown one.
 fn unknown_field(kind: &MessageDescriptor, path: &str, text: &str) -> Option<String> {
     let name = text.split('\'').nth(1)?;
     let mut within = kind.clone();

@@ -1,4 +1,4 @@
-//! Tests of messages made of data.
+//! Tests of data that becomes messages.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ fn values(number: u64) -> CallValues {
     CallValues::new(number, DateTime::from_timestamp(0, 0).unwrap(), &bits(), &Fixed::new())
 }
 
-/// The messages for call 5, as JSON again.
+/// Decodes the messages of call 5 to JSON.
 fn messages(data: &Value) -> Result<Vec<Value>, String> {
     let item = kind("a.Item");
     let encoded = Data::of_value(data, &bits())?.encode(&item, &values(5))?;

@@ -1,4 +1,4 @@
-//! What a service's methods and messages are: from `.proto` files, which are compiled here, or from a compiled descriptor set.
+//! Descriptors of services: from `.proto` files, which are compiled here, or from compiled descriptor sets.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +9,18 @@ use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 use crate::ports::Files;
 use crate::tasks::fetch;
 
-/// Longest file of descriptors, compiled or not.
+/// Maximum size of a descriptor file, compiled or not.
 pub(super) const MAX_BYTES: u64 = 16 << 20;
 
-/// Most files that one `.proto` file leads to, and most bytes in them.
+/// Maximum number and total size of the files that one `.proto` file imports.
 const MAX_FILES: usize = 1_000;
 const MAX_TOTAL: usize = 64 << 20;
 
-/// How deep brackets may nest in a `.proto` file: the compiler follows them by recursion.
+/// Maximum nesting of brackets in a `.proto` file: the compiler is recursive.
 const MAX_DEPTH: usize = 100;
 
-/// Compiles a `.proto` file and all that it imports. Imports are looked for in `import_paths`, in order, then beside the file, then
-/// from the working directory, as in ghz.
+/// Compiles a `.proto` file and its imports. Imports are searched in `import_paths`, in order, then in the file's directory, then
+/// in the working directory, as in ghz.
 pub(super) fn compile(path: &str, import_paths: &[String], files: &dyn Files) -> Result<DescriptorPool, String> {
     let root = root_name(path, import_paths);
     let own_directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
@@ -40,7 +40,7 @@ pub(super) fn compile(path: &str, import_paths: &[String], files: &dyn Files) ->
     compile_with(&root, source, find)
 }
 
-/// Compiles the text of a single `.proto` file, which may import well-known types only.
+/// Compiles a single `.proto` file, which may import well-known types only.
 pub(super) fn compile_text(name: &str, bytes: Vec<u8>) -> Result<DescriptorPool, String> {
     compile_with(name, text(name, bytes)?, |_| Ok(None))
 }
@@ -57,7 +57,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<DescriptorPool, String> {
     })
 }
 
-/// Reads what was downloaded: a `.proto` file by the end of its URL's path, or where it is text and no descriptor set.
+/// Reads a download: a `.proto` file if its path ends so, or if it is text and not a descriptor set.
 pub(super) fn of_download(path: &str, bytes: Vec<u8>) -> Result<DescriptorPool, String> {
     let name = path.rsplit('/').next().unwrap_or_default();
     let is_source = name.to_ascii_lowercase().ends_with(".proto");
@@ -71,14 +71,14 @@ pub(super) fn of_download(path: &str, bytes: Vec<u8>) -> Result<DescriptorPool, 
     compile_text(if is_source { name } else { "downloaded.proto" }, bytes)
 }
 
-/// The name by which other files would import the file at `path`.
+/// Returns the name by which other files would import the file at `path`.
 fn root_name(path: &str, import_paths: &[String]) -> String {
     let within = |directory: &String| path.strip_prefix(&format!("{}/", directory.trim_end_matches('/')));
     let by_path = import_paths.iter().find_map(within);
     by_path.unwrap_or_else(|| path.rsplit('/').next().unwrap_or(path)).to_owned()
 }
 
-/// Reads the files that `root` leads to, each once, and compiles them.
+/// Reads `root` and its imports, each once, and compiles them.
 fn compile_with(
     root: &str,
     source: String,
@@ -126,12 +126,12 @@ fn parse(name: &str, source: &str) -> Result<File, String> {
     File::from_source(name, source).map_err(|error| told(&error))
 }
 
-/// A compiler's error in one line, with file and place.
+/// Renders a compiler error in one line, with file and position.
 fn told(error: &protox::Error) -> String {
     if error.is_file_not_found() {
         return format!("{error}; add the directory it lies in to `import-paths`");
     }
-    // Debug is the compiler's way to tell the place: `name:line:column: message`.
+    // Only the compiler's `Debug` output has the position: `name:line:column: message`.
     let text = format!("{error:?}");
     text.lines().next().unwrap_or_default().to_owned()
 }
@@ -140,7 +140,7 @@ fn text(name: &str, bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| format!("`{name}` is not text; expected a `.proto` file"))
 }
 
-/// The files that were read.
+/// Files that were already read.
 struct Known(BTreeMap<String, File>);
 
 impl FileResolver for Known {

@@ -1,4 +1,4 @@
-//! The field types of the `grpc` task: each reads one value, and says what was expected when it is another.
+//! Field types of the `grpc` task: each reads one value and describes what it accepts.
 
 use std::collections::BTreeMap;
 
@@ -12,23 +12,23 @@ use crate::model::number::{Count, Number};
 use crate::model::text::truncate;
 use crate::tasks::fields::{MAX_CONNECTIONS, MAX_SHOWN, field};
 
-/// Where a service is.
+/// Address of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// Host and port, as they stand in a URL.
-    Address(String),
-    /// A Unix socket of this machine.
+pub(super) enum ServiceAddress {
+    /// Host and port, as in a URL.
+    HostPort(String),
+    /// Path of a Unix socket.
     Socket(String),
 }
 
 field! {
-    /// Where the service is.
-    Host(Place) as "GrpcHost", String,
+    /// Address of the service.
+    Host(ServiceAddress) as "GrpcHost", String,
     json_schema!({"type": "string", "description": "HOST:PORT, or unix:PATH of a socket.", "pattern": r"^\s*(unix:.*[^/:\s]|(dns:/*)?[^/@?#\s]+:[0-9]{1,5})\s*$"}),
-    |text| place(&text)
+    |text| address(&text)
 }
 
-fn place(text: &str) -> Result<Place, String> {
+fn address(text: &str) -> Result<ServiceAddress, String> {
     let trimmed = text.trim();
     let expected = "expected `HOST:PORT`, or `unix:PATH`";
     if let Some(path) = trimmed.strip_prefix("unix:") {
@@ -36,14 +36,14 @@ fn place(text: &str) -> Result<Place, String> {
         if path.trim_end_matches(['/', ':', ' ']).len() != path.len() || path.is_empty() {
             return Err(format!("`{}` names no socket; {expected}", truncate(text, MAX_SHOWN)));
         }
-        return Ok(Place::Socket(path.to_owned()));
+        return Ok(ServiceAddress::Socket(path.to_owned()));
     }
     let address = trimmed.strip_prefix("dns:").map_or(trimmed, |rest| rest.trim_start_matches('/'));
     let refuse = |problem: &str| Err(format!("`{}` {problem}; {expected}", truncate(text, MAX_SHOWN)));
     if address.contains("://") {
         return refuse("is a URL");
     }
-    // What stands before an `@` may be a password.
+    // Anything before an `@` may be a password.
     if address.contains('@') {
         return Err(format!("holds an `@`; {expected}"));
     }
@@ -54,14 +54,14 @@ fn place(text: &str) -> Result<Place, String> {
     }
     match url::Url::parse(&format!("http://{address}/")) {
         Ok(url) if url.path() == "/" && url.host().is_some() && url.query().is_none() => {
-            Ok(Place::Address(address.to_owned()))
+            Ok(ServiceAddress::HostPort(address.to_owned()))
         }
         _ => refuse("is no host"),
     }
 }
 
 field! {
-    /// Which method is called.
+    /// The method to call.
     Call(CallName) as "GrpcCall", String,
     json_schema!({"type": "string", "description": "package.Service/Method, or package.Service.Method.", "pattern": r"^\s*[./]*[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*[./][A-Za-z_][A-Za-z0-9_]*\s*$"}),
     |text| CallName::parse(&text)
@@ -96,7 +96,7 @@ field! {
 }
 
 field! {
-    /// What becomes of requests in flight when `duration` is over.
+    /// Treatment of requests in flight at the end of `duration`.
     DurationStop(StopMode) as "GrpcDurationStop", String,
     json_schema!({"type": "string", "description": "What becomes of requests in flight at the end.", "enum": ["close", "wait", "ignore"]}),
     |text| match text.as_str() {
@@ -108,17 +108,17 @@ field! {
 }
 
 field! {
-    /// Metadata as it is written: values are text, numbers or truth values.
+    /// Metadata as written: values are strings, numbers or booleans.
     Metadata(BTreeMap<String, String>) as "GrpcMetadata", Value,
     json_schema!({"type": "object", "description": "Names and values; values may hold actions, and those of names in `-bin` are base64.", "additionalProperties": {"type": ["string", "number", "boolean"]}}),
     |value| match value {
         Value::Object(map) => metadata_texts(map.into_iter().collect()),
-        // What else it is may hold a secret: it is not shown.
+        // Any other value may contain a secret, so it is not shown.
         _ => Err("is not a map; expected names and values, such as `{authorization: Bearer …}`".into()),
     }
 }
 
-/// The values as texts; an error names the entry and not its value, which may be a secret.
+/// Converts the values to strings. An error names the entry, not its value, which may be a secret.
 pub(super) fn metadata_texts(map: BTreeMap<String, Value>) -> Result<BTreeMap<String, String>, String> {
     let text = |(name, value): (String, Value)| match value {
         Value::String(text) => Ok((name, text)),
@@ -128,7 +128,7 @@ pub(super) fn metadata_texts(map: BTreeMap<String, Value>) -> Result<BTreeMap<St
     map.into_iter().map(text).collect()
 }
 
-/// Messages as they are written: a map, a list of maps, or JSON as a text.
+/// Messages as written: a map, a list of maps, or JSON in a string.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Messages(pub(super) Value);
@@ -154,10 +154,10 @@ mod tests {
     fn a_host_has_a_port_or_is_a_socket() {
         for (text, expected) in [("svc:50051", "svc:50051"), ("dns:///svc.ns:1", "svc.ns:1"), ("[::1]:80", "[::1]:80")]
         {
-            assert_eq!(place(text), Ok(Place::Address(expected.to_owned())), "{text}");
+            assert_eq!(address(text), Ok(ServiceAddress::HostPort(expected.to_owned())), "{text}");
         }
         for (text, expected) in [("unix:/run/s", "/run/s"), ("unix:///run/s", "/run/s"), ("unix:s.sock", "s.sock")] {
-            assert_eq!(place(text), Ok(Place::Socket(expected.to_owned())), "{text}");
+            assert_eq!(address(text), Ok(ServiceAddress::Socket(expected.to_owned())), "{text}");
         }
         for wrong in [
             "",
@@ -173,8 +173,8 @@ mod tests {
             "svc:+1",
             "svc?x:1",
         ] {
-            assert!(place(wrong).is_err(), "{wrong}");
+            assert!(address(wrong).is_err(), "{wrong}");
         }
-        assert!(!place("u:secret@svc:1").unwrap_err().contains("secret"));
+        assert!(!address("u:secret@svc:1").unwrap_err().contains("secret"));
     }
 }

@@ -1,4 +1,4 @@
-//! Settings of ghz that the task does not take: what takes their place.
+//! Settings of ghz that the task does not have, and their replacements.
 
 use serde_json::{Map, Value};
 
@@ -13,7 +13,7 @@ const REPORT: &str = "leave it out; `iter8 report` writes text, HTML and JSON";
 const NEEDLESS: &str = "leave it out; there is nothing to set here";
 const SIZE: &str = "leave it out; messages may have up to 64 MiB";
 
-/// The settings, and the next step for who has them.
+/// The settings, with a hint for each.
 const FOREIGN: [(&str, &str); 26] = [
     ("async", "leave it out; with `qps`, requests are sent when they are due, whatever became of the others"),
     ("concurrency-end", CONCURRENCY),
@@ -46,7 +46,7 @@ const FOREIGN: [(&str, &str); 26] = [
     ("stream-dynamic-messages", STREAM),
 ];
 
-/// Refuses such settings in the values whose place is `at`, at whichever level they stand.
+/// Rejects such settings in any layer of the values at path `at`.
 pub(super) fn refuse(values: &Value, at: &str) -> Result<(), InputError> {
     let Some(level) = values.as_object() else { return Ok(()) };
     let known = FOREIGN.iter().find(|(name, _)| level.get(*name).is_some_and(|value| !value.is_null()));

@@ -1,4 +1,4 @@
-//! Metadata: headers of the calls, with or without actions.
+//! Metadata: headers of the calls, optionally with actions.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::redact::is_secret;
 use crate::templates::grpc_template::{CallValues, RequestTemplate, has_actions};
 use crate::templates::random::RandomBits;
 
-/// Headers that belong to HTTP/2 or gRPC itself; those that start with `grpc-` do, too.
+/// Headers reserved by HTTP/2 and gRPC, besides those that start with `grpc-`.
 const RESERVED: [&str; 9] = [
     "connection",
     "content-length",
@@ -54,7 +54,7 @@ impl Metadata {
         Ok(metadata)
     }
 
-    /// Whether it differs from call to call.
+    /// True if it differs between calls.
     pub(super) fn varies(&self) -> bool {
         !self.varying.is_empty()
     }
@@ -72,7 +72,7 @@ impl Metadata {
 
 fn value(name: &HeaderName, text: &str) -> Result<HeaderValue, String> {
     let text = if name.as_str().ends_with("-bin") {
-        // With or without padding, as it may come; without, as it goes out.
+        // Padding is optional in input and omitted in output.
         let bytes = STANDARD_NO_PAD.decode(text.trim().trim_end_matches('='));
         STANDARD_NO_PAD
             .encode(bytes.map_err(|_| format!("the value of `{name}` is not base64, as names in `-bin` ask for"))?)

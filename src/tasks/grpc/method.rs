@@ -1,10 +1,10 @@
-//! The name of a call, and the method that it names.
+//! Name of a call, and the lookup of its method.
 
 use prost_reflect::{DescriptorPool, MethodDescriptor, ServiceDescriptor};
 
 use suggest::nearest;
 
-/// Most names that an error lists.
+/// Maximum number of names that an error lists.
 const MAX_LISTED: usize = 10;
 
 /// `pkg.Service/Method` or `pkg.Service.Method`.
@@ -15,7 +15,7 @@ pub(super) struct CallName {
     pub(super) method: String,
 }
 
-/// Why there is no such method.
+/// Error of a call whose method does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NoMethod {
     pub(super) message: String,
@@ -23,7 +23,7 @@ pub(super) struct NoMethod {
 }
 
 impl CallName {
-    /// Reads a name; what is wrong with it otherwise.
+    /// Parses a name.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let expected = "expected `package.Service/Method`";
         let bare = text.trim().trim_start_matches(['/', '.']);
@@ -43,12 +43,12 @@ impl CallName {
         }
     }
 
-    /// The HTTP path of the call.
+    /// Returns the HTTP path of the call.
     pub(super) fn path(&self) -> String {
         format!("/{}/{}", self.service, self.method)
     }
 
-    /// The method of this name.
+    /// Finds the method.
     pub(super) fn find(&self, pool: &DescriptorPool) -> Result<MethodDescriptor, NoMethod> {
         let Some(service) = pool.get_service_by_name(&self.service) else {
             return Err(self.no_service(pool.services().map(|service| service.full_name().to_owned())));
@@ -57,14 +57,14 @@ impl CallName {
         methods.find(|method| method.name() == self.method).ok_or_else(|| self.no_method(&service))
     }
 
-    /// The error where the services are these.
+    /// Builds the error if these are the services.
     pub(super) fn no_service(&self, services: impl Iterator<Item = String>) -> NoMethod {
         let mut names: Vec<String> = services.collect();
         names.sort_unstable();
         let there =
             if names.is_empty() { "there is none".to_owned() } else { format!("there are: {}", listed(&names)) };
         let hint = nearest(&self.service, names.iter().map(String::as_str));
-        // `Service/Method` without the package is the usual mistake.
+        // A missing package is the most frequent mistake.
         let by_end = || names.iter().find(|name| name.ends_with(&format!(".{}", self.service))).map(String::as_str);
         NoMethod {
             message: format!("there is no service `{}`; {there}", self.service),

@@ -1,7 +1,7 @@
-//! The `grpc` task: load over gRPC, and what it tells of latencies and errors.
+//! The `grpc` task: load over gRPC that measures latencies and errors.
 //!
-//! `values` reads what the user wrote, `plan` merges it into loads, `prepare` reads files, downloads and the service's description,
-//! `calls` makes the calls of them, and [`crate::load`] makes the load.
+//! `values` reads the input, `plan` turns it into loads, `prepare` reads files, downloads and the service's description,
+//! `calls` builds the calls, and [`crate::load`] runs the load.
 
 mod builtin;
 mod calls;
@@ -36,7 +36,7 @@ use crate::model::metric::MetricType;
 use crate::ports::{BoxFuture, Files};
 use crate::values::input::InputError;
 
-/// The registry's row.
+/// Registry entry.
 pub const KIND: TaskKind = TaskKind {
     name: "grpc",
     value_names: &["grpc"],
@@ -175,7 +175,7 @@ impl Load for GrpcLoad {
     }
 }
 
-/// What is measured; read with an aggregation, such as `grpc/latency/p99`.
+/// Measured distributions, read with an aggregation such as `grpc/latency/p99`.
 fn distributions<'a>(load: &'a GrpcLoad, outcome: &'a LoadOutcome) -> Vec<Distribution<'a>> {
     let of = |name, what, histogram| Distribution {
         name,
@@ -200,7 +200,7 @@ fn distributions<'a>(load: &'a GrpcLoad, outcome: &'a LoadOutcome) -> Vec<Distri
         of("success-latency", "latency of answers that are no errors", &histograms[HistogramKind::SuccessLatency]),
         of("connect", "time to open a connection, TLS included", &histograms[HistogramKind::Connect]),
     ];
-    // Only where answers are streams.
+    // Only responses that are streams have these.
     if !histograms[HistogramKind::First].is_empty() {
         let what = "time to the first message of an answer, from the instant its request was due";
         all.push(of("first-message", what, &histograms[HistogramKind::First]));

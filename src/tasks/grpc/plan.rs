@@ -1,11 +1,11 @@
-//! From values to loads: what is merged, what defaults apply, and which combinations can't work.
+//! Turns values into loads: merges layers, applies defaults, and rejects combinations that cannot work.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::field::Place;
+use super::field::ServiceAddress;
 use super::method::CallName;
 use super::values::{GrpcValues, RULES};
 use crate::load::pacing::Pacer;
@@ -24,39 +24,39 @@ const CONNECTIONS: u64 = 1;
 const TIMEOUT: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where something that is not in the values themselves comes from.
+/// Source of content outside the values.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum From {
     File(String),
     Url(url::Url),
 }
 
-/// Where it is told what the service speaks.
+/// Source of the service's descriptors.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Descriptors {
     Proto(String, Vec<String>),
     Set(String),
     Url(url::Url),
-    /// The service is asked, with this metadata.
+    /// Server reflection, with this metadata.
     Reflection(BTreeMap<String, String>),
 }
 
-/// Where the messages come from.
+/// Source of the messages.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Source {
-    /// None is given: an empty message.
+    /// None given: an empty message.
     None,
     Value(Value),
     Json(From),
     Binary(From),
 }
 
-/// Settings of TLS.
+/// TLS settings.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Encryption {
     pub(super) server_name: Option<String>,
     pub(super) ca: Option<String>,
-    /// Files of certificate and key.
+    /// Paths of certificate and key.
     pub(super) identity: Option<(String, String)>,
     pub(super) skip_verify: bool,
 }
@@ -68,9 +68,9 @@ pub(super) struct GrpcLoad {
     pub(super) provider: String,
     /// Index of the version.
     pub(super) version: usize,
-    /// How the load is called in progress and notes: `grpc-get (v2)`.
+    /// Label in progress and notes: `grpc-get (v2)`.
     pub(super) label: String,
-    pub(super) place: Place,
+    pub(super) place: ServiceAddress,
     pub(super) call: CallName,
     pub(super) descriptors: Descriptors,
     pub(super) source: Source,
@@ -97,22 +97,22 @@ pub(super) struct GrpcLoad {
 }
 
 impl GrpcLoad {
-    /// The target as it may be shown.
+    /// Renders the target without secrets.
     pub(super) fn shown_host(&self) -> String {
         match &self.place {
-            Place::Address(address) => address.clone(),
-            Place::Socket(path) => format!("unix:{path}"),
+            ServiceAddress::HostPort(address) => address.clone(),
+            ServiceAddress::Socket(path) => format!("unix:{path}"),
         }
     }
 }
 
-/// Reads the values whose place is `at`.
+/// Reads the values at path `at`.
 pub(super) fn plan(value: &Value, at: &str) -> Result<Plan<GrpcLoad>, InputError> {
     GrpcValues::read(value, at)?;
     loadgen::plan(value, at, "grpc", &RULES, load)
 }
 
-/// Applies defaults, and refuses what can't work together.
+/// Applies defaults, and rejects combinations that cannot work.
 fn load(layered: Layered) -> Result<GrpcLoad, InputError> {
     let Layered { values, provider, version, label, paths } = layered;
     let mut values: GrpcValues = typed(&values, &paths.of(""))?;
@@ -129,8 +129,8 @@ fn load(layered: Layered) -> Result<GrpcLoad, InputError> {
     let encryption = encryption(&values, &paths)?;
     let authority = match (&values.authority, &values.cname, &place) {
         (Some(name), _, _) | (None, Some(name), _) => name.clone(),
-        (None, None, Place::Address(address)) => address.clone(),
-        (None, None, Place::Socket(_)) => "localhost".to_owned(),
+        (None, None, ServiceAddress::HostPort(address)) => address.clone(),
+        (None, None, ServiceAddress::Socket(_)) => "localhost".to_owned(),
     };
     let Schedule { pacer, warmup } = schedule(&values, &paths)?;
     let connections = values.connections.as_ref().map_or(CONNECTIONS, |count| count.0);
@@ -193,7 +193,7 @@ fn schedule(values: &GrpcValues, paths: &FieldPaths) -> Result<Schedule, InputEr
         default_rate: Rate::Max,
         arrival: values.arrival.map(|arrival| arrival.0),
         stages: values.stages.as_deref(),
-        // Here the duration wins.
+        // Unlike in `http`, the duration wins.
         count: values.total.as_ref().map(|count| count.0).filter(|_| duration.is_none()),
         duration,
         default_count: TOTAL,
@@ -202,7 +202,7 @@ fn schedule(values: &GrpcValues, paths: &FieldPaths) -> Result<Schedule, InputEr
     schedule::schedule(&wanted, &|field| paths.of(field))
 }
 
-/// Settings of TLS; `None` for plain text, which is the default unless something is said about TLS.
+/// TLS settings; `None` for plain text, the default unless another field is about TLS.
 fn encryption(values: &GrpcValues, paths: &FieldPaths) -> Result<Option<Encryption>, InputError> {
     let identity = identity(values.cert.clone(), values.key.clone(), paths)?;
     let skip_verify = values.skip_tls.unwrap_or(false);

@@ -1,4 +1,4 @@
-//! From a load to calls: files, downloads and the service's own description are read here.
+//! Prepares a load: reads files, downloads, and the service's description.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use super::builtin;
 use super::calls::{Content, calls, shape};
 use super::data::{Data, MAX_DATA};
 use super::descriptors;
-use super::field::{Place, metadata_texts};
+use super::field::{ServiceAddress, metadata_texts};
 use super::metadata::Metadata;
 use super::method::NoMethod;
 use super::plan::{Descriptors, From, GrpcLoad, Source};
@@ -31,16 +31,16 @@ use crate::templates::grpc_template::{CallValues, Fixed};
 use crate::templates::random::RandomBits;
 use crate::values::input::InputError;
 
-/// Longest certificate, key or file of metadata.
+/// Maximum size of a certificate, key or metadata file.
 const MAX_SMALL: u64 = 1 << 20;
 
-/// Time for one download.
+/// Timeout of one download.
 const DOWNLOAD: Duration = Duration::from_secs(60);
 
-/// What must be downloaded before a load, by field.
+/// Downloaded content by field.
 type Downloads = BTreeMap<&'static str, Vec<u8>>;
 
-/// Finds what can be found wrong without a connection.
+/// Finds mistakes that need no connection.
 pub(super) fn check(load: &GrpcLoad, files: &dyn Files) -> Result<(), InputError> {
     let random = random_bits();
     connector(load, files)?;
@@ -58,7 +58,7 @@ pub(super) fn check(load: &GrpcLoad, files: &dyn Files) -> Result<(), InputError
             calls(content, envelope(load)?, method).map(drop).map_err(|error| of_content(load, &error))
         }
         (_, metadata, data) => {
-            // Without the method its names stand for themselves.
+            // The method is not known yet, so placeholders stand for its names.
             let sample = sample(&random);
             let tried = metadata.map_or(Ok(()), |metadata| metadata.headers(&sample).map(drop));
             tried.map_err(|error| load.paths.error("metadata", error))?;
@@ -68,7 +68,7 @@ pub(super) fn check(load: &GrpcLoad, files: &dyn Files) -> Result<(), InputError
     }
 }
 
-/// What actions can name while nothing is known of the method.
+/// Variables of the actions while the method is not known.
 fn sample(random: &RandomBits) -> CallValues {
     use crate::templates::grpc_template::FixedValue::{Bool, Text};
     let texts = ["WorkerID", "FullyQualifiedName", "MethodName", "ServiceName", "InputName", "OutputName"];
@@ -78,7 +78,7 @@ fn sample(random: &RandomBits) -> CallValues {
     CallValues::new(0, DateTime::UNIX_EPOCH, random, &fixed)
 }
 
-/// Makes the protocol for `load`.
+/// Builds the protocol of `load`.
 pub(super) async fn protocol(load: &GrpcLoad, env: &Env<'_>) -> Result<Grpc, TaskError> {
     let files = env.files;
     let random = random_bits();
@@ -109,7 +109,7 @@ fn empty() -> Data {
     Data::Fixed(Value::Object(serde_json::Map::new()))
 }
 
-/// The error of what is sent, at its field.
+/// Places an error about content at its field.
 fn of_content(load: &GrpcLoad, error: &str) -> InputError {
     match error.split_once(": ") {
         Some(("metadata", error)) => load.paths.error("metadata", error),
@@ -134,12 +134,12 @@ fn envelope(load: &GrpcLoad) -> Result<Envelope, InputError> {
     envelope.ok_or_else(|| load.paths.error("authority", format!("`{}` is no authority", load.authority)))
 }
 
-/// The way to the service.
+/// Builds the connector to the service.
 fn connector(load: &GrpcLoad, files: &dyn Files) -> Result<Connector, InputError> {
     let scheme = if load.encryption.is_some() { "https" } else { "http" };
     let (address, route) = match &load.place {
-        Place::Address(address) => (address.as_str(), Route::Direct),
-        Place::Socket(path) => ("localhost:80", Route::Unix(PathBuf::from(path))),
+        ServiceAddress::HostPort(address) => (address.as_str(), Route::Direct),
+        ServiceAddress::Socket(path) => ("localhost:80", Route::Unix(PathBuf::from(path))),
     };
     let url = url::Url::parse(&format!("{scheme}://{address}/")).ok();
     let endpoint = url.as_ref().and_then(Endpoint::from_url);
@@ -164,7 +164,7 @@ fn tls(load: &GrpcLoad, files: &dyn Files) -> Result<Option<Tls>, InputError> {
         };
         load.paths.error(field, error.to_string())
     })?;
-    // The authority stands for the host where the user set one.
+    // An explicit authority replaces the host.
     let host = load.authority.rsplit_once(':').map_or(load.authority.as_str(), |(host, _)| host);
     let (field, name) = match &encryption.server_name {
         Some(name) => ("cname", name.as_str()),
@@ -175,7 +175,7 @@ fn tls(load: &GrpcLoad, files: &dyn Files) -> Result<Option<Tls>, InputError> {
     Ok(Some(Tls { config: Arc::new(config), server_name: Some(server_name) }))
 }
 
-/// What the service speaks; `None` where that is not known yet.
+/// Descriptors of the service; `None` if they are not known yet.
 fn pool(
     load: &GrpcLoad,
     files: &dyn Files,
@@ -217,7 +217,7 @@ async fn described(load: &GrpcLoad, connector: &Connector, random: &RandomBits) 
     let patience = load.connect_timeout.saturating_add(load.timeout);
     match reflect(connector, &load.authority, &metadata, &load.call.service, patience).await {
         Ok(files) => {
-            // The well-known types, which servers may leave out, are there already.
+            // The well-known types, which servers may omit, are already in the pool.
             let mut pool = DescriptorPool::global();
             let (label, host) = (&load.label, load.shown_host());
             pool.add_file_descriptor_protos(files).map_err(|error| {
@@ -264,7 +264,7 @@ fn undescribed(load: &GrpcLoad, error: ReflectionError) -> TaskError {
     }
 }
 
-/// Metadata of the calls; `None` where they are to be downloaded.
+/// Metadata of the calls; `None` if it is not downloaded yet.
 fn metadata(
     load: &GrpcLoad,
     files: &dyn Files,
@@ -282,13 +282,13 @@ fn metadata(
     let mut entries = match bytes {
         Some(bytes) => {
             let map: Result<BTreeMap<String, Value>, _> = serde_json::from_slice(&bytes);
-            // The words of the parser may repeat a value, which may be a secret.
+            // The parser's message may repeat a value, which may be a secret.
             let map = map.map_err(|_| load.paths.error(field, "is not JSON that maps names to values"))?;
             metadata_texts(map).map_err(|error| load.paths.error(field, error))?
         }
         None => BTreeMap::new(),
     };
-    // On its own first, so that an error names the field that is wrong.
+    // Parsed alone first, so that an error names the right field.
     Metadata::parse(&load.metadata, random).map_err(|error| load.paths.error("metadata", error))?;
     for (name, text) in &load.metadata {
         entries.retain(|known, _| !known.eq_ignore_ascii_case(name));
@@ -297,7 +297,7 @@ fn metadata(
     Metadata::parse(&entries, random).map(Some).map_err(|error| load.paths.error(field, error))
 }
 
-/// The messages; `None` where they are to be downloaded, or their form is not known.
+/// The messages; `None` if they are not downloaded yet, or their encoding is not known.
 fn data(
     load: &GrpcLoad,
     files: &dyn Files,
@@ -328,7 +328,7 @@ fn data(
     found.map(Some).map_err(|error| load.paths.error(field, error))
 }
 
-/// Downloads what the load needs.
+/// Downloads the content that the load needs.
 async fn download(load: &GrpcLoad, web: &dyn Web) -> Result<Downloads, TaskError> {
     let mut wanted: Vec<(&'static str, &url::Url, usize)> = Vec::new();
     if let Descriptors::Url(url) = &load.descriptors {
@@ -349,7 +349,7 @@ async fn download(load: &GrpcLoad, web: &dyn Web) -> Result<Downloads, TaskError
     Ok(downloads)
 }
 
-/// Reads a file that `field` names.
+/// Reads the file that `field` names.
 fn read(load: &GrpcLoad, files: &dyn Files, field: &str, path: &str, max: u64) -> Result<Vec<u8>, InputError> {
     fetch::read(files, path, max).map_err(|error| load.paths.error(field, error))
 }

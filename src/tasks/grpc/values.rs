@@ -1,4 +1,4 @@
-//! What a user may write under `grpc`: ghz's settings, Iter8's and ours.
+//! The values of `grpc`: ghz's settings, Iter8's and ours.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -171,7 +171,7 @@ impl GrpcValues {
 fn as_base(schema: &mut Schema) {
     let mut rules = vec![required("host"), required("call")];
     for (one, other) in [("cert", "key"), ("key", "cert")] {
-        // Levels merge: beside endpoints or versions the other one may stand there.
+        // Layers merge: beside endpoints or versions the other one may stand there.
         rules.push(json!({"anyOf": [
             {"properties": {one: {"type": "null"}}}, given(other),
             {"required": ["endpoints"]}, {"required": ["versionValues"]},

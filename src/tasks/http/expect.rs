@@ -1,4 +1,4 @@
-//! What a user expects of answers (`expect`), and what the load checks of it.
+//! Expected responses (`expect`), and the checks of the load.
 
 use std::collections::BTreeMap;
 
@@ -28,12 +28,12 @@ pub(super) struct Expect {
 }
 
 impl Expect {
-    /// Whether statuses are expected.
+    /// Returns true if statuses are expected.
     pub(super) fn has_status(&self) -> bool {
         self.status.as_ref().is_some_and(|statuses| !statuses.is_empty())
     }
 
-    /// What the load checks.
+    /// Builds the checks of the load.
     pub(super) fn expectations(&self) -> Expectations {
         Expectations {
             statuses: self.status.iter().flatten().map(|status| status.0).collect(),

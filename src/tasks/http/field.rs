@@ -1,4 +1,4 @@
-//! The field types of the `http` task: each reads one value, and says what was expected when it is another.
+//! Field types of the `http` task: each reads one value and describes what it accepts.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -8,10 +8,10 @@ use crate::model::number::{Count, Number};
 use crate::tasks::fields::{MAX_CONNECTIONS, field, shown};
 use crate::tasks::schema_fragments::each_given;
 
-/// Most requests in flight on one connection of HTTP/2.
+/// Maximum number of requests in flight per HTTP/2 connection.
 const MAX_STREAMS: u64 = 1_000;
 
-/// Most redirects that are followed within one request.
+/// Maximum number of redirects per request.
 const MAX_REDIRECTS: u64 = 50;
 
 field! {
@@ -56,7 +56,7 @@ field! {
 }
 
 field! {
-    /// How many redirects are followed.
+    /// Number of redirects to follow.
     Redirects(u32) as "Redirects", Value,
     json_schema!({"description": "How many redirects are followed within one request, up to 50; true for 10, false for none.", "anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": 50}, {"type": "string", "pattern": r"^\s*\+?0*([0-9]|[1-4][0-9]|50)\s*$"}]}),
     |value| match &value {
@@ -82,7 +82,7 @@ field! {
     }
 }
 
-/// The schema of an end of a [`StatusRange`]; what it may be is checked where the levels are merged.
+/// Schema of an end of a [`StatusRange`], whose range is checked when the layers are merged.
 struct Status;
 
 impl JsonSchema for Status {

@@ -1,4 +1,4 @@
-//! From an HTTP load's outcome to metrics and the document's record.
+//! Turns the outcome of an HTTP load into metrics and the load record of the document.
 
 use chrono::{DateTime, Utc};
 
@@ -10,7 +10,7 @@ use crate::model::load::LoadRecord;
 use crate::model::metric::MetricType;
 use crate::tasks::loadgen::{self, Distribution, Scalars};
 
-/// Adds the load's metrics and its record to those of its version.
+/// Adds the metrics and the record of the load to its version.
 pub(super) fn add(load: &Load, outcome: &LoadOutcome, start: DateTime<Utc>, into: &mut VersionMetrics) {
     let numbers = Scalars::All(&load.percentiles);
     let distribution =

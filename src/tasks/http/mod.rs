@@ -1,7 +1,7 @@
-//! The `http` task: load over HTTP, and what it tells of latencies and errors.
+//! The `http` task: load over HTTP that measures latencies and errors.
 //!
-//! `values` reads what the user wrote, `plan` merges it into loads, `prepare` reads files and downloads payloads, [`crate::load`]
-//! makes the load, and `measure` turns its outcome into metrics.
+//! `values` reads the input, `plan` turns it into loads, `prepare` reads files and downloads payloads, [`crate::load`] runs the
+//! load, and `measure` turns its outcome into metrics.
 
 mod expect;
 mod field;
@@ -29,7 +29,7 @@ use crate::model::document::TaskSpec;
 use crate::ports::{BoxFuture, Files};
 use crate::values::input::InputError;
 
-/// The registry's row.
+/// Registry entry.
 pub const KIND: TaskKind = TaskKind {
     name: "http",
     value_names: &["http"],
@@ -86,7 +86,7 @@ impl Task for HttpTask {
 }
 
 impl HttpTask {
-    /// What readers should know beforehand.
+    /// Remarks that do not depend on the outcome.
     fn notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = self
             .plan

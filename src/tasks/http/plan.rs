@@ -1,4 +1,4 @@
-//! From values to loads: what is merged, what defaults apply, and which combinations can't work.
+//! Turns values into loads: merges layers, applies defaults, and rejects combinations that cannot work.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::tasks::schedule::{self, Names, Rate, Schedule, Wanted};
 use crate::templates::rows::RowFormat;
 use crate::values::input::{InputError, typed};
 
-/// Defaults, as in Iter8 where it has them.
+/// Defaults; Iter8's if it has them.
 const NUM_REQUESTS: u64 = 100;
 const QPS: f64 = 8.0;
 const CONNECTIONS: u64 = 4;
@@ -29,10 +29,10 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const PERCENTILES: [f64; 6] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
 const ERRORS: ErrorRange = ErrorRange { lower: Some(400), upper: None };
 
-/// Most requests in flight, over all connections: each takes a few kilobytes.
+/// Maximum number of requests in flight over all connections: each takes a few kilobytes.
 const MAX_IN_FLIGHT: usize = 100_000;
 
-/// What templates there are.
+/// Reads the template settings; `None` if requests do not vary.
 fn template(values: &HttpValues, paths: &FieldPaths) -> Result<Option<Template>, InputError> {
     let rows = match &values.rows {
         None => None,
@@ -51,7 +51,7 @@ fn template(values: &HttpValues, paths: &FieldPaths) -> Result<Option<Template>,
     }
 }
 
-/// Where the body comes from.
+/// Source of the request body.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Payload {
     None,
@@ -60,19 +60,19 @@ pub(super) enum Payload {
     Url(url::Url),
 }
 
-/// Who we say we are.
+/// Client credentials.
 #[derive(Clone, Debug)]
 pub(super) enum Auth {
     None,
-    /// User name and password of the URL itself.
+    /// User name and password in the URL.
     Url,
     Login(Login),
 }
 
-/// What a load's templates take their values from.
+/// Source of the values of a load's templates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Template {
-    /// File of rows, and its format.
+    /// File of rows and its format.
     pub(super) rows: Option<(String, RowFormat)>,
 }
 
@@ -83,7 +83,7 @@ pub(super) struct Load {
     pub(super) provider: String,
     /// Index of the version.
     pub(super) version: usize,
-    /// How the load is called in progress and notes: `http-get (v2)`.
+    /// Label in progress and notes: `http-get (v2)`.
     pub(super) label: String,
     pub(super) url: url::Url,
     pub(super) method: http::Method,
@@ -101,7 +101,7 @@ pub(super) struct Load {
     pub(super) allow_initial_errors: bool,
     pub(super) skip_verify: bool,
     pub(super) ca: Option<String>,
-    /// Files of certificate and key.
+    /// Paths of certificate and key.
     pub(super) identity: Option<(String, String)>,
     pub(super) route: Route,
     pub(super) template: Option<Template>,
@@ -109,13 +109,13 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// Bound on requests in flight.
+    /// Maximum number of requests in flight.
     pub(super) fn in_flight(&self) -> usize {
         let streams = self.route.streams.unwrap_or(1);
         self.connections.saturating_mul(usize::try_from(streams).unwrap_or(usize::MAX))
     }
 
-    /// The target as it may be shown.
+    /// Renders the target without secrets.
     pub(super) fn shown_url(&self) -> String {
         redact_url(self.url.as_str())
     }
@@ -212,7 +212,7 @@ fn schedule(values: &HttpValues, paths: &FieldPaths) -> Result<Schedule, InputEr
 }
 
 fn payload(values: &HttpValues, paths: &FieldPaths) -> Result<Payload, InputError> {
-    // As in Iter8, a file wins over text. A URL beside either is a mistake there is no rule for.
+    // As in Iter8, a file wins over a string. There is no such rule for a URL, so combining it is a mistake.
     match (&values.payload_url, &values.payload_file, &values.payload_str) {
         (Some(_), Some(_), _) => Err(paths.error("payloadURL", "and `payloadFile` are both given; give one of them")),
         (Some(_), _, Some(_)) => Err(paths.error("payloadURL", "and `payloadStr` are both given; give one of them")),
@@ -230,7 +230,7 @@ fn auth(values: &HttpValues, url: &url::Url, paths: &FieldPaths) -> Result<Auth,
     Ok(login.map_or(if in_url { Auth::Url } else { Auth::None }, Auth::Login))
 }
 
-/// All headers but those that depend on secrets.
+/// Builds all headers except those that contain secrets.
 fn headers(
     given: Option<Vec<(HeaderName, HeaderValue)>>,
     content_type: Option<&str>,

@@ -1,4 +1,4 @@
-//! From a load to what goes over the wire: files, variables and downloads are read here.
+//! Prepares a load: reads files, variables and downloads.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,20 +20,20 @@ use crate::tasks::fetch;
 use crate::tasks::loadgen::Time;
 use crate::values::input::InputError;
 
-/// Longest payload.
+/// Maximum size of a payload.
 const MAX_PAYLOAD: usize = 64 << 20;
 
-/// Time for downloading a payload.
+/// Timeout of a payload's download.
 const DOWNLOAD: Duration = Duration::from_secs(60);
 
-/// A version of HTTP, ready to be spoken.
+/// A prepared protocol.
 pub(super) enum Ready {
     Http1(Arc<Http>),
     Http2(Arc<Http2>),
 }
 
-/// Makes the protocol for `load` of local parts alone: what can be found wrong before the run is found here. A payload that is to
-/// be downloaded is `downloaded`, or empty while there is none yet. `time` is for templates that tell it.
+/// Builds the protocol of `load` without any connection, so that mistakes are found before the run. `downloaded` is the payload if it
+/// is downloaded; absent before the run. `time` is for templates that use it.
 pub(super) fn protocol(
     load: &Load,
     files: &dyn Files,
@@ -94,14 +94,14 @@ pub(super) fn protocol(
     })
 }
 
-/// Downloads the payload, if it is to be.
+/// Downloads the payload if it is a URL.
 pub(super) async fn download(load: &Load, web: &dyn Web) -> Result<Option<Bytes>, TaskError> {
     let Payload::Url(url) = &load.payload else { return Ok(None) };
     let body = fetch::download(web, url.as_str(), MAX_PAYLOAD, DOWNLOAD).await;
     body.map(|body| Some(body.into())).map_err(|error| TaskError::failed(format!("can't download payloadURL {error}")))
 }
 
-/// The `Authorization` header.
+/// Builds the `Authorization` header.
 fn authorization(load: &Load, files: &dyn Files) -> Result<Option<HeaderValue>, InputError> {
     match &load.auth {
         Auth::None => Ok(None),

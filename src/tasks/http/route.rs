@@ -1,21 +1,21 @@
-//! How requests get to their target: the version of HTTP, proxies, Unix sockets, the server's name.
+//! Route of requests to their target: HTTP version, proxies, Unix sockets, the server's name.
 
 use super::values::HttpValues;
 use crate::load::http::Transport;
 use crate::tasks::loadgen::FieldPaths;
 use crate::values::input::InputError;
 
-/// How requests get to their target.
+/// Route of requests to their target.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Route {
     /// Requests in flight per connection with HTTP/2; `None` for HTTP/1.1.
     pub(super) streams: Option<u64>,
     pub(super) transport: Transport,
-    /// The name that the server's certificate must bear, where it is not the URL's host.
+    /// Name that the server's certificate must have, if it is not the URL's host.
     pub(super) server_name: Option<String>,
 }
 
-/// Reads the route, and refuses what can't work together.
+/// Reads the route, and rejects combinations that cannot work.
 pub(super) fn route(values: &HttpValues, url: &url::Url, paths: &FieldPaths) -> Result<Route, InputError> {
     let is_http2 = values.http2.unwrap_or(false);
     if values.streams.is_some() && !is_http2 {

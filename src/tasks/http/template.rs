@@ -1,4 +1,4 @@
-//! Requests that differ: URL, headers and payload as templates, and the rows that they take their values from.
+//! Varying requests: templates for URL, headers and payload, filled from rows.
 
 use bytes::Bytes;
 use handlebars::Context;
@@ -19,21 +19,21 @@ use crate::templates::http_template::{HttpTemplates, has_actions};
 use crate::templates::rows::{MAX_BYTES, Rows};
 use crate::values::input::InputError;
 
-/// A text as it is, or one that differs.
+/// A fixed string or a template.
 enum Text {
     Fixed(String),
     Varying(TemplateId),
 }
 
-/// The texts of a request.
+/// The parts of a request.
 struct Texts {
     templates: HttpTemplates,
     url: Text,
     headers: Vec<(HeaderName, Text)>,
-    /// What no template touches, secrets among it.
+    /// Headers without templates, secrets among them.
     fixed_headers: HeaderMap,
     body: Body,
-    /// The field that the body comes from.
+    /// Field that sets the body.
     payload: &'static str,
     time: Time,
 }
@@ -43,11 +43,11 @@ enum Body {
     Varying(TemplateId),
 }
 
-/// Which field is wrong, and why.
-type Fault = (&'static str, String);
+/// Field at fault, and a message.
+type FieldError = (&'static str, String);
 
-/// Makes the requests of a load that has templates; `headers` and `body` are those of its target. The first request is made to see
-/// that it can be.
+/// Builds the template of a load's requests; `headers` and `body` are those of its target. Rendering the first request finds
+/// mistakes.
 pub(super) fn request_template(
     load: &Load,
     template: &Template,
@@ -61,7 +61,7 @@ pub(super) fn request_template(
         Rows::read(content, *format).map_err(|error| load.paths.error("rows", format!("`{path}` {error}")))
     });
     let templates = HttpTemplates::new(&random_bits(), rows.transpose()?);
-    let wrong = |(field, message): Fault| load.paths.error(field, message);
+    let wrong = |(field, message): FieldError| load.paths.error(field, message);
     let texts = Texts::read(templates, load, headers, body, time).map_err(wrong)?;
     let first = texts.request(0).map_err(wrong)?;
     if first.url.origin() != load.url.origin() {
@@ -81,16 +81,16 @@ impl Texts {
         headers: &HeaderMap,
         body: &Bytes,
         time: Time,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, FieldError> {
         let mut text = |field: &'static str, text: &str| match has_actions(text) {
             false => Ok(Text::Fixed(text.to_owned())),
             true => templates.add(text).map(Text::Varying).map_err(of(field)),
         };
-        // As it was written: a parsed URL has other characters where the actions are.
+        // The URL as written: parsing would percent-encode the actions.
         let url = text("url", load.paths.text("url").unwrap_or(load.url.as_str()))?;
         let mut varying = Vec::new();
         let mut fixed_headers = headers.clone();
-        // A password or token is sent as it is, whatever braces it holds.
+        // A password or token is sent unchanged, even with braces in it.
         let has_own = matches!(load.auth, Auth::None);
         for (name, value) in headers.iter().filter(|(name, _)| has_own || *name != AUTHORIZATION) {
             if let Some(value) = value.to_str().ok().filter(|value| has_actions(value)) {
@@ -106,7 +106,7 @@ impl Texts {
         Ok(Self { templates, url, headers: varying, fixed_headers, body, payload, time })
     }
 
-    fn request(&self, number: u64) -> Result<RenderedRequest, Fault> {
+    fn request(&self, number: u64) -> Result<RenderedRequest, FieldError> {
         let values = self.templates.values(number, self.time.now()).map_err(of("rows"))?;
         let url = self.render("url", &self.url, &values)?;
         let url = Url::parse(&url)
@@ -127,7 +127,7 @@ impl Texts {
         Ok(RenderedRequest { url, headers, body })
     }
 
-    fn render(&self, field: &'static str, text: &Text, values: &Context) -> Result<String, Fault> {
+    fn render(&self, field: &'static str, text: &Text, values: &Context) -> Result<String, FieldError> {
         match text {
             Text::Fixed(text) => Ok(text.clone()),
             Text::Varying(id) => self.templates.render(*id, values).map_err(of(field)),
@@ -135,11 +135,11 @@ impl Texts {
     }
 }
 
-fn of(field: &'static str) -> impl FnOnce(TemplateError) -> Fault {
+fn of(field: &'static str) -> impl FnOnce(TemplateError) -> FieldError {
     move |error| (field, error.to_string())
 }
 
-/// The field that the payload comes from.
+/// Returns the field that sets the payload.
 fn payload_field(load: &Load) -> &'static str {
     match load.payload {
         Payload::File(_) => "payloadFile",

@@ -1,4 +1,4 @@
-//! What a user may write under `http`, and how the levels merge: base, version, endpoint.
+//! The values of `http`, and the rules by which their layers are merged.
 
 use std::collections::BTreeMap;
 

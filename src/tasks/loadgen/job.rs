@@ -1,4 +1,4 @@
-//! One load of a task: what it must tell, and how it is made.
+//! One load of a task, and its run in this pod.
 
 use std::sync::Arc;
 
@@ -19,59 +19,59 @@ use crate::tasks::TaskError;
 
 /// One load of a task: one endpoint of one version.
 pub(in crate::tasks) trait Load: Send + Sync {
-    /// Its provider of metrics: `http`, `http-NAME`.
+    /// Provider of its metrics: `http`, `http-NAME`.
     fn provider(&self) -> &str;
 
     /// Index of the version.
     fn version(&self) -> usize;
 
-    /// How the load is called in progress and notes: `http-get (v2)`.
+    /// Label in progress and notes: `http-get (v2)`.
     fn label(&self) -> &str;
 
-    /// The load to make, whole.
+    /// The whole load, before it is shared.
     fn plan(&self) -> LoadPlan;
 
-    /// The schedule of its warm-up, where it has one.
+    /// Schedule of its warm-up, if it has one.
     fn warmup(&self) -> Option<Pacer>;
 
-    /// Prepares the protocol, and makes the load with [`offer`].
+    /// Prepares the protocol and runs the load with [`run_load`].
     fn run<'a>(&'a self, job: &'a JobContext<'a>) -> BoxFuture<'a, JobEnd>;
 
-    /// Adds what was measured to its version.
+    /// Adds the measurements to its version.
     fn add(&self, outcome: &LoadOutcome, start: DateTime<Utc>, into: &mut VersionMetrics);
 
-    /// What readers should know of it.
+    /// Remarks for readers of the document.
     fn notes(&self, outcome: &LoadOutcome) -> Vec<String>;
 
-    /// The next step after a failure, where there is one.
+    /// The next step after a failure, if there is one.
     fn hint(&self, error: &LoadError) -> Option<String> {
         error.hint().map(str::to_owned)
     }
 }
 
-/// What a load is made with.
+/// State handed to a load when its task starts.
 pub(in crate::tasks) struct JobContext<'a> {
     /// The outside world.
     pub(in crate::tasks) env: &'a Env<'a>,
-    /// This machine's part of the load.
+    /// This pod's share of the load.
     pub(super) share: Share,
-    /// Ends the load early.
+    /// Stops the load early.
     pub(super) stop: CancellationToken,
-    /// Where machines meet before they start it; absent where there is one.
+    /// Barrier at which the pods start together; `None` if there is one pod.
     pub(super) barrier: Option<&'a StartBarrier<'a>>,
 }
 
-/// What became of one machine's part of a load.
+/// Result of one pod's share of a load.
 pub(in crate::tasks) enum JobEnd {
     Measured(Box<LoadOutcome>),
-    /// Interrupted before it measured anything.
+    /// Interrupted before the first measurement.
     Interrupted,
-    /// This machine does not take part in it; the meeting knows why.
+    /// The pod takes no part in the load; the barrier has the reason.
     Absent,
     Failed(TaskError),
 }
 
-/// Waits for `work`; `None` when the load is to end before.
+/// Waits for `work`; `None` if the load is stopped first.
 pub(in crate::tasks) async fn unless_stopped<T>(job: &JobContext<'_>, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
@@ -80,7 +80,7 @@ pub(in crate::tasks) async fn unless_stopped<T>(job: &JobContext<'_>, work: impl
     }
 }
 
-/// Makes a load, or this machine's part of it; its warm-up first.
+/// Runs this pod's share of a load, after its warm-up.
 pub(in crate::tasks) async fn run_load<P: Protocol>(
     load: &dyn Load,
     protocol: &Arc<P>,
@@ -92,7 +92,7 @@ pub(in crate::tasks) async fn run_load<P: Protocol>(
         if let Some(ended) = wait_for_start(LoadPhase::WarmUp, job).await {
             return ended;
         }
-        // All of it is thrown away, so there is nothing to skip.
+        // The whole warm-up is discarded, so there is nothing to skip.
         let plan = LoadPlan { pacer: pacer.share(job.share), skip_first: 0, ..plan.clone() };
         match run_once(load, "warm-up of ", plan, protocol, job).await {
             Ok(outcome) if outcome.interrupted => return JobEnd::Interrupted,
@@ -109,7 +109,7 @@ pub(in crate::tasks) async fn run_load<P: Protocol>(
     }
 }
 
-/// Meets the other machines, where there are any; how the load ended, if it is not made here.
+/// Waits for the other pods, if there are any. Returns a result if the load does not run here.
 async fn wait_for_start(phase: LoadPhase, job: &JobContext<'_>) -> Option<JobEnd> {
     let barrier = job.barrier?;
     match unless_stopped(job, barrier.start(phase)).await {
@@ -123,7 +123,7 @@ fn failed(load: &dyn Load, phase: &str, error: &LoadError) -> TaskError {
     TaskError::Failed { message: format!("{}{phase}: {error}", load.label()), hint: load.hint(error), partial: None }
 }
 
-/// Makes the load by one schedule, and tells its progress.
+/// Runs the load with one schedule and reports its progress.
 async fn run_once<P: Protocol>(
     load: &dyn Load,
     phase: &str,

@@ -1,4 +1,4 @@
-//! Loads have levels: the task's own fields, those of a version over them, those of an endpoint over both.
+//! Fields of a load come in layers: those of the task, overridden by those of a version, overridden by those of an endpoint.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -9,29 +9,29 @@ use crate::model::path::join;
 use crate::tasks::schema_fragments::{given, some_entry};
 use crate::values::input::InputError;
 
-/// How fields of one level go over those of another.
+/// Rules for merging the fields of one layer over those of another.
 pub(in crate::tasks) struct Rules {
-    /// Fields that exclude one another: what one level gives of a group replaces all that the other gives of it.
+    /// Mutually exclusive fields: any field of a group in the upper layer replaces the whole group of the lower one.
     pub(in crate::tasks) groups: &'static [&'static [&'static str]],
-    /// Fields that are maps, and merge name by name.
+    /// Maps that merge entry by entry.
     pub(in crate::tasks) maps: &'static [&'static str],
     /// Maps whose names ignore case, such as headers.
     pub(in crate::tasks) maps_ignoring_case: &'static [&'static str],
-    /// Fields that only the task itself may have.
+    /// Fields that only the task itself has.
     pub(in crate::tasks) base_only: &'static [&'static str],
     /// Fields that no endpoint has.
     pub(in crate::tasks) not_in_endpoints: &'static [&'static str],
 }
 
-/// One load: an endpoint of a version.
+/// Fields of one load: an endpoint of a version.
 pub(in crate::tasks) struct Layered {
-    /// Its fields, merged.
+    /// The merged fields.
     pub(in crate::tasks) values: Value,
-    /// The provider of its metrics: the task's name, or `TASK-ENDPOINT`.
+    /// Provider of its metrics: the task's name, or `TASK-ENDPOINT`.
     pub(in crate::tasks) provider: String,
     /// Index of the version.
     pub(in crate::tasks) version: usize,
-    /// How the load is called in progress and notes: `grpc-get (v2)`.
+    /// Label in progress and notes: `grpc-get (v2)`.
     pub(in crate::tasks) label: String,
     pub(in crate::tasks) paths: FieldPaths,
 }
@@ -49,13 +49,13 @@ pub(in crate::tasks) fn plan<L>(
     Ok(Plan { loads: loads.into_iter().map(load).collect::<Result<_, _>>()?, versions, is_parallel })
 }
 
-/// All loads, version by version and within a version by endpoint, and the names of the versions.
+/// All loads, by version and then by endpoint, and the names of the versions.
 struct Layers {
     loads: Vec<Layered>,
     versions: Vec<Option<String>>,
 }
 
-/// Takes values apart whose place is `at`; their types were checked before.
+/// Merges the layers of `root`, whose path is `at`.
 fn layers(root: &Value, at: &str, task: &str, rules: &Rules) -> Result<Layers, InputError> {
     let base = map(root);
     let versions = list(&base, "versionValues");
@@ -118,7 +118,7 @@ fn list(map: &Map<String, Value>, name: &str) -> Vec<Map<String, Value>> {
     map.get(name).and_then(Value::as_array).map(|list| list.iter().map(self::map).collect()).unwrap_or_default()
 }
 
-/// `upper`, and `lower` where it gives nothing.
+/// Merges `upper` over `lower`.
 fn over(upper: &Map<String, Value>, lower: &Map<String, Value>, rules: &Rules) -> Map<String, Value> {
     let mut merged = lower.clone();
     for group in rules.groups.iter().filter(|group| group.iter().any(|field| is_given(upper, field))) {
@@ -152,7 +152,7 @@ fn check_endpoints(level: &Map<String, Value>, at: &str, rules: &Rules) -> Resul
     Ok(())
 }
 
-/// Refuses a name that can't be part of a metric's.
+/// Rejects a name that cannot be part of a metric name.
 fn check_endpoint_name(name: &str, at: &str) -> Result<(), InputError> {
     if !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) {
         return Ok(());
@@ -162,7 +162,7 @@ fn check_endpoint_name(name: &str, at: &str) -> Result<(), InputError> {
     Err(InputError::new(at, format!("`{name}` {expected}")))
 }
 
-/// Refuses fields where they have no meaning.
+/// Rejects fields that have no meaning in this layer.
 fn check(level: &Map<String, Value>, at: &str, rules: &Rules, more: &[&str]) -> Result<(), InputError> {
     match rules.base_only.iter().chain(more).find(|field| is_given(level, field)) {
         Some(field) => Err(InputError::new(join(at, field), format!("only the task itself has `{field}`"))),
@@ -170,9 +170,9 @@ fn check(level: &Map<String, Value>, at: &str, rules: &Rules, more: &[&str]) -> 
     }
 }
 
-/// The part of a base's schema that asks for `field` on the way to every load.
+/// Builds the part of the base's schema that requires `field` for every load.
 ///
-/// Levels merge by name, which no schema can follow: with versions and endpoints at once it only asks for some.
+/// A schema cannot follow the merge of endpoints by name: with both versions and endpoints it only requires some of them.
 pub(in crate::tasks) fn required(field: &str) -> Value {
     let own = given(field);
     let some = some_entry("endpoints", &own);
@@ -187,14 +187,14 @@ pub(in crate::tasks) fn required(field: &str) -> Value {
     ]})
 }
 
-/// Takes fields out of a map's schema.
+/// Removes fields from the schema of a map.
 pub(in crate::tasks) fn forget(schema: &mut Schema, names: &[&str]) {
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         properties.retain(|name, _| !names.contains(&name.as_str()));
     }
 }
 
-/// The schema of a level below the base `T`: its fields without `but`.
+/// Builds the schema of a layer over the base `T`: its fields without `but`.
 pub(in crate::tasks) fn below_base<T: JsonSchema>(generator: &mut SchemaGenerator, text: &str, but: &[&str]) -> Schema {
     let mut schema = T::json_schema(generator);
     schema.remove("anyOf");
@@ -204,7 +204,7 @@ pub(in crate::tasks) fn below_base<T: JsonSchema>(generator: &mut SchemaGenerato
     schema
 }
 
-/// The schema of `endpoints`, each of which is a `T`.
+/// Builds the schema of `endpoints`, each of which is a `T`.
 pub(in crate::tasks) fn endpoints_schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     schemars::json_schema!({
         "type": "object",

@@ -1,4 +1,4 @@
-//! From a load's outcome to metrics and the document's record.
+//! Turns the outcome of a load into metrics and the load record of the document.
 
 use chrono::{DateTime, Utc};
 
@@ -16,37 +16,37 @@ use crate::model::load::{Lateness, LoadRecord};
 use crate::model::metric::{MSEC, MetricMeta, MetricType};
 use crate::slo::load_validity::{OFFERED, rounded};
 
-/// Buckets of a histogram in Iter8's form.
+/// Number of buckets of a histogram in Iter8's format.
 const BUCKETS: usize = 60;
 
-/// A distribution that a load measured.
+/// One measured distribution.
 pub(in crate::tasks) struct Distribution<'a> {
     /// Name of the metric, without its provider.
     pub(in crate::tasks) name: &'static str,
-    /// What was measured, in words.
+    /// Description of the measured quantity.
     pub(in crate::tasks) what: &'static str,
-    /// The times.
+    /// The measured times.
     pub(in crate::tasks) histogram: &'a Histogram,
-    /// The type that the document gives the metric.
+    /// Type of the metric in the document.
     pub(in crate::tasks) kind: MetricType,
-    /// Metrics of one number each that are made of it.
+    /// Scalar metrics derived from it.
     pub(in crate::tasks) scalars: Scalars<'a>,
 }
 
-/// Metrics of one number each: `latency-mean`, `latency-p99` …
+/// Scalar metrics of a distribution: `latency-mean`, `latency-p99` …
 #[derive(Clone, Copy)]
 pub(in crate::tasks) enum Scalars<'a> {
     /// None: the distribution is read with an aggregation, such as `latency/p99`.
     None,
-    /// These percentiles.
+    /// The given percentiles.
     Percentiles(&'a [f64]),
-    /// Mean, standard deviation, minimum, maximum, and these percentiles.
+    /// Mean, standard deviation, minimum, maximum, and the given percentiles.
     All(&'a [f64]),
 }
 
-/// Adds a load's metrics and its record to those of its version.
+/// Adds the metrics and the record of a load to its version.
 ///
-/// `record` has what only the task knows: target and method, answers by status.
+/// `record` contains what only the task knows: target, method, and responses by status.
 pub(in crate::tasks) fn add(
     provider: &str,
     outcome: &LoadOutcome,
@@ -82,7 +82,7 @@ pub(in crate::tasks) fn add(
             let meta = meta(&format!("{description} of the {what}"), MetricType::Gauge, Some(MSEC));
             put(&format!("{name}-{statistic}"), meta, or_missing(Values::Scalar(value)), samples);
         }
-        // Only what Iter8 has too is kept in its form as well.
+        // Iter8's format is written only for the metrics that Iter8 has, too.
         let has_buckets = matches!(scalars, Scalars::All(_));
         let buckets = if has_buckets { buckets(histogram, BUCKETS) } else { Vec::new() };
         let values = match encode(histogram) {
@@ -98,7 +98,7 @@ fn meta(description: &str, kind: MetricType, units: Option<&str>) -> MetricMeta 
     MetricMeta { description: description.to_owned(), units: units.map(str::to_owned), kind }
 }
 
-/// Name, description and value in msec; the values mean nothing when the histogram is empty.
+/// Computes name, description and value in msec. The values are meaningless if the histogram is empty.
 fn statistics(histogram: &Histogram, scalars: Scalars<'_>) -> Vec<(String, String, f64)> {
     let percentiles = match scalars {
         Scalars::None => return Vec::new(),
@@ -118,10 +118,10 @@ fn statistics(histogram: &Histogram, scalars: Scalars<'_>) -> Vec<(String, Strin
     statistics
 }
 
-/// Why a distribution has no values, if it has none.
+/// Reason why a distribution is empty, if it is.
 fn missing(distribution: &Distribution<'_>, outcome: &LoadOutcome) -> Option<String> {
     if outcome.responses() == 0 && distribution.name != "connect" {
-        // Time-outs alone, which count as latencies, say nothing of the service's.
+        // Timeouts count as latencies, but alone they say nothing about the service.
         return Some(no_answers(outcome));
     }
     if !distribution.histogram.is_empty() {
@@ -134,7 +134,7 @@ fn missing(distribution: &Distribution<'_>, outcome: &LoadOutcome) -> Option<Str
     })
 }
 
-/// Why there are no latencies.
+/// Reason why there are no latencies.
 fn no_answers(outcome: &LoadOutcome) -> String {
     if outcome.counts.requests == 0 {
         let why = if outcome.interrupted {
@@ -149,7 +149,7 @@ fn no_answers(outcome: &LoadOutcome) -> String {
     format!("none of {} requests got an answer: {}", outcome.counts.requests, causes.join(", "))
 }
 
-/// The record with what the outcome tells.
+/// Completes the record with the numbers of the outcome.
 fn completed(record: LoadRecord, outcome: &LoadOutcome, start: DateTime<Utc>) -> LoadRecord {
     let lateness = &outcome.histograms[HistogramKind::Lateness];
     let late = |p| percentile_ms(lateness, p);
@@ -172,10 +172,10 @@ fn completed(record: LoadRecord, outcome: &LoadOutcome, start: DateTime<Utc>) ->
     }
 }
 
-/// What readers should know of a load.
+/// Remarks on a load for readers of the document.
 pub(in crate::tasks) fn notes(label: &str, outcome: &LoadOutcome) -> Vec<String> {
     let mut notes = Vec::new();
-    // Where parts of the load are missing, their absence is the reason.
+    // If pods are missing, their absence explains a low rate.
     let is_complete = outcome.shards.as_ref().is_none_or(|shards| shards.missing.is_empty());
     if let Some(asked) = outcome.asked_rate
         && (outcome.counts.dropped > 0 || outcome.achieved_rate < OFFERED * asked)

@@ -1,4 +1,4 @@
-//! What became of a load, all machines that made it taken together.
+//! Merges the results that the pods report for one load.
 
 use std::time::Instant;
 
@@ -11,26 +11,26 @@ use crate::ports::fleet::MemberShard;
 use crate::slo::load_validity;
 use crate::tasks::TaskError;
 
-/// Why a machine that was interrupted too early is missing.
+/// Reason of a missing pod that was interrupted too early.
 const INTERRUPTED: &str = "was interrupted before it measured anything";
 
-/// Longest reason, in characters, that is kept of a machine that is missing: there may be many of them.
+/// Maximum length, in characters, of the reason that is kept per missing pod: there may be many of them.
 const MAX_REASON: usize = 300;
 
-/// What became of one load.
+/// Merged result of one load.
 #[derive(Default)]
 pub(super) struct MergedLoad {
-    /// What was measured, by whichever machines.
+    /// Measurements of all pods that reported any.
     pub(super) outcome: Option<Box<LoadOutcome>>,
-    /// Whether this run was interrupted.
+    /// True if this run was interrupted.
     pub(super) is_interrupted: bool,
     pub(super) failures: Vec<TaskError>,
-    /// What readers should know of the machines.
+    /// Remarks about the pods.
     pub(super) notes: Vec<String>,
 }
 
 impl MergedLoad {
-    /// Made by one machine alone.
+    /// Result of a load that ran in a single pod.
     pub(super) fn of_single(ended: JobEnd) -> Self {
         match ended {
             JobEnd::Measured(outcome) => {
@@ -45,8 +45,8 @@ impl MergedLoad {
         Self { failures: vec![error], ..Self::default() }
     }
 
-    /// Made by `count` machines, of which this is the coordinator: the load's part of what every other one handed in, `at` its place
-    /// there. `started` is when the load started.
+    /// Result of a load that ran in `count` pods, of which this is the coordinator. `at` is the position of the load in the reports,
+    /// `started` its start.
     pub(super) fn of_pods(
         load: &impl Load,
         own: JobEnd,
@@ -79,13 +79,13 @@ impl MergedLoad {
     }
 }
 
-/// A load's entry in what a machine handed in.
+/// Returns the entry of one load in a pod's report.
 fn entry(report: &ShardReport, at: usize, of: usize) -> Result<&ShardEnd, String> {
     let complete = report.get(at).filter(|_| report.len() == of);
     complete.ok_or_else(|| format!("handed in {} loads, not {of}", report.len()))
 }
 
-/// What a machine hands in of one load; `None` where it takes no part.
+/// Result of one load as a pod reports it; `None` if the pod takes no part in it.
 pub(super) fn shard_end(ended: &JobEnd) -> Option<ShardEnd> {
     match ended {
         JobEnd::Measured(outcome) => Some(match outcome.shard() {
@@ -107,18 +107,18 @@ fn failure(error: &TaskError) -> ShardFailure {
     ShardFailure { message: error.to_string(), hint }
 }
 
-/// What machines measured so far, and which of them did not.
+/// Accumulates the reports of the pods.
 #[derive(Default)]
 struct Sum {
-    /// All that was measured so far: parts are merged as they come, as each takes a megabyte.
+    /// Measurements so far. Parts are merged one by one, because each takes a megabyte.
     whole: Option<Box<LoadOutcome>>,
     shards: Shards,
-    /// Failures, and the indices of the machines that had them.
+    /// Failures, with the indices of the pods that had them.
     failures: Vec<(ShardFailure, Vec<usize>)>,
-    /// What is wrong with what the user wrote, as this machine found out.
+    /// Invalid input that this pod found.
     input: Option<TaskError>,
     is_interrupted: bool,
-    /// Those of the other machines that were interrupted while they measured.
+    /// Other pods that were interrupted during the load.
     interrupted: Vec<usize>,
 }
 
@@ -172,7 +172,7 @@ impl Sum {
     fn finish(self, count: usize) -> MergedLoad {
         let shards = Shards { count: count as u64, ..self.shards };
         let interrupted = match (self.is_interrupted, self.interrupted.as_slice()) {
-            // The whole run was.
+            // The whole run was interrupted.
             (true, _) | (false, []) => None,
             (false, indices) => Some(format!("{} interrupted before the end", indexed(indices, "was", "were"))),
         };

@@ -1,4 +1,4 @@
-//! What is made of what machines handed in, well or badly.
+//! Tests of merged reports, complete and damaged.
 
 use chrono::{DateTime, Utc};
 
@@ -79,7 +79,7 @@ fn merged(own: JobEnd, others: &[MemberShard]) -> MergedLoad {
     MergedLoad::of_pods(&Plain, own, others, (0, 1), 4, Instant::now())
 }
 
-/// Index and reason of those that are missing.
+/// Index and reason of the missing pods.
 fn missing(merged: &MergedLoad) -> Vec<(u64, String)> {
     let shards = merged.outcome.as_ref().unwrap().shards.as_ref().unwrap();
     shards.missing.iter().map(|missing| (missing.index, missing.reason.clone())).collect()
@@ -111,7 +111,7 @@ fn every_machine_that_is_not_in_it_is_named_with_the_reason() {
     assert_eq!(found[0], (1, "was interrupted before it measured anything".to_owned()));
     assert!(found[1].1.starts_with("handed in what can't be read: `latency`: the histogram is damaged"), "{found:?}");
     assert_eq!(found[2], (3, "handed in 0 loads, not 1".to_owned()));
-    // An implementation that forgets one does not make it disappear, and no reason is without end.
+    // A pod that the fleet forgot is still missing, and reasons are truncated.
     let long = MemberShard { report: Err("x".repeat(5_000)), ..measured(2, 1) };
     let found = missing_of(&[measured(1, 1), long]);
     assert_eq!((found[0].0, found[0].1.len()), (2, 300));

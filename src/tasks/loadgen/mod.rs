@@ -1,4 +1,4 @@
-//! What the tasks that make load share: running loads one after the other or together, their metrics, their notes.
+//! Load generation shared by `http` and `grpc`: layers of values, sequential and parallel loads, pods, metrics and notes.
 
 mod field_paths;
 mod job;

@@ -1,4 +1,4 @@
-//! All loads of a task, and what can be said of them together.
+//! All loads of a task.
 
 use super::job::Load;
 use super::run::{assist_all, run_all};
@@ -10,16 +10,16 @@ use crate::tasks::{OnStop, Recorded, SharedLoad, TaskContext, TaskError, TaskFac
 /// All loads of a task.
 #[derive(Debug)]
 pub(in crate::tasks) struct Plan<L> {
-    /// Version by version, in order; within a version by endpoint.
+    /// Ordered by version, then by endpoint.
     pub(in crate::tasks) loads: Vec<L>,
-    /// Names of the versions, one each.
+    /// Names of the versions, in order.
     pub(in crate::tasks) versions: Vec<Option<String>>,
-    /// Whether the loads are made at the same time.
+    /// Runs the loads at the same time instead of one after the other.
     pub(in crate::tasks) is_parallel: bool,
 }
 
 impl<L: Load> Plan<L> {
-    /// The facts of a task that makes these loads.
+    /// Facts of the task that runs these loads.
     pub(in crate::tasks) fn facts(&self) -> TaskFacts {
         let mut providers: Vec<_> = self.loads.iter().map(|load| load.provider().to_owned()).collect();
         providers.sort_unstable();
@@ -33,7 +33,7 @@ impl<L: Load> Plan<L> {
         }
     }
 
-    /// Makes all loads. `notes` come before what the loads themselves have to tell.
+    /// Runs all loads. `notes` precede those of the loads.
     pub(in crate::tasks) async fn run(
         &self,
         notes: Vec<String>,

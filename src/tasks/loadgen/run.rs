@@ -1,4 +1,4 @@
-//! Runs the loads of a task, and gathers what they measured.
+//! Runs the loads of a task and collects their measurements.
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
@@ -11,14 +11,14 @@ use crate::model::shard::Share;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::tasks::{TaskContext, TaskError};
 
-/// The loads that are made at the same time: one after the other, or all together.
+/// Splits the loads into groups that run at the same time: one each, or all.
 fn groups<L>(loads: &[L], is_parallel: bool) -> impl Iterator<Item = (usize, &[L])> {
     loads.chunks(if is_parallel { loads.len().max(1) } else { 1 }).enumerate()
 }
 
-/// Runs the loads, one after the other or all together. `result` has an entry for each of their versions.
+/// Runs the loads, sequentially or in parallel. `result` has an entry for each of their versions.
 ///
-/// One that fails does not keep the others from being measured; any failure fails the task, and what was measured is kept.
+/// A failed load does not stop the others. Any failure fails the task; the measurements are kept.
 pub(super) async fn run_all<L: Load>(
     loads: &[L],
     is_parallel: bool,
@@ -41,7 +41,7 @@ pub(super) async fn run_all<L: Load>(
     conclude(result, failures)
 }
 
-/// Makes this machine's part of the loads, and hands it in to the coordinator.
+/// Runs this pod's share of the loads and reports it to the coordinator.
 pub(super) async fn assist_all<L: Load>(
     loads: &[L],
     is_parallel: bool,
@@ -57,13 +57,13 @@ pub(super) async fn assist_all<L: Load>(
     Ok(())
 }
 
-/// Makes loads at the same time, on this machine alone.
+/// Runs loads at the same time in this pod alone.
 async fn alone<L: Load>(loads: &[L], cx: &TaskContext<'_>) -> Vec<MergedLoad> {
     let job = JobContext { env: cx.env, share: Share::WHOLE, stop: cx.env.stop.clone(), barrier: None };
     join_all(loads.iter().map(|load| load.run(&job))).await.into_iter().map(MergedLoad::of_single).collect()
 }
 
-/// Adds what one load measured, or why it did not.
+/// Adds the measurements of one load, or the reasons why there are none.
 fn merge(
     result: &mut Contribution,
     failures: &mut Vec<TaskError>,
@@ -81,14 +81,14 @@ fn merge(
     failures.extend(merged.failures);
 }
 
-/// The task's result.
+/// Turns measurements and failures into the result of the task.
 fn conclude(mut result: Contribution, failures: Vec<TaskError>) -> Result<Contribution, TaskError> {
     let mut messages = Vec::new();
     let mut hint = None;
     for failure in failures {
         match failure {
             TaskError::Interrupted => result.interrupted = true,
-            // Nothing was measured: what the user wrote is the whole story.
+            // Nothing was measured, so the invalid input is the only error.
             TaskError::Input(error) if result.versions.iter().all(|version| version.load.is_empty()) => {
                 return Err(TaskError::Input(error));
             }

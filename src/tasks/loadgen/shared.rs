@@ -1,4 +1,4 @@
-//! Loads that several machines make together: each makes its part, the coordinator gathers all of them.
+//! Loads shared by several pods: each runs its share, and the coordinator gathers the reports.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::ports::Event;
 use crate::ports::fleet::{Entry, Fleet, FleetError, MemberShard};
 use crate::tasks::{TaskContext, TaskError};
 
-/// How long after an interruption machines still hand in what they measured: within the time that an interrupted task has.
+/// Time after an interruption in which pods still report; shorter than the pipeline's grace period.
 const HAND_IN: Duration = Duration::from_secs(8);
 
-/// Makes the loads number `number` of a task, all at the same time, together with the other machines; an entry for each load.
+/// Runs group `number` of a task's loads together with the other pods. Returns an entry for each load.
 pub(super) async fn coordinate<L: Load>(
     loads: &[L],
     number: usize,
@@ -57,7 +57,7 @@ pub(super) async fn coordinate<L: Load>(
     loads.iter().zip(ended).enumerate().map(one).collect()
 }
 
-/// Makes this machine's part of the loads number `number` of a task, and hands it in.
+/// Runs this pod's share of group `number` of a task's loads and reports it.
 pub(super) async fn assist<L: Load>(
     loads: &[L],
     number: usize,
@@ -78,7 +78,7 @@ pub(super) async fn assist<L: Load>(
     let superseded = fleet.superseded();
     tokio::select! {
         biased;
-        // What is under way ends with its future.
+        // Dropping the future aborts the load.
         () = superseded.cancelled() => Err(FleetError::Restarted),
         done = work => done,
     }
@@ -93,14 +93,14 @@ fn context<'a>(fleet: &dyn Fleet, barrier: &'a StartBarrier<'a>, cx: &TaskContex
     JobContext { env: cx.env, share: fleet.share(), stop: cx.env.stop.clone(), barrier: Some(barrier) }
 }
 
-/// Makes this machine's part, and what it hands in of it; `None` where it takes no part.
+/// Runs this pod's share and builds its report; `None` if the pod takes no part.
 async fn part<L: Load>(
     loads: &[L],
     barrier: &StartBarrier<'_>,
     job: &JobContext<'_>,
 ) -> Result<Option<(Vec<JobEnd>, ShardReport)>, FleetError> {
-    let ended = join_all(loads.iter().map(|load| load.run(go))).await;
-    // Also where every load failed before its start, so that the other machines don't wait for this one.
+    let ended = join_all(loads.iter().map(|load| load.run(job))).await;
+    // Enters the barrier even if every load failed before its start, so that the other pods do not wait for this one.
     let entry = unless_stopped(job, barrier.start(LoadPhase::Load)).await;
     if entry.transpose()? == Some(Entry::Closed) {
         return Ok(None);
@@ -109,7 +109,7 @@ async fn part<L: Load>(
     Ok(report.map(|report| (ended, report)))
 }
 
-/// How long the loads take by plan, their warm-ups included; `None` where one of them takes as long as it takes.
+/// Planned duration of the loads with their warm-ups; `None` if one of them has no planned end.
 fn planned<L: Load>(loads: &[L]) -> Option<Duration> {
     let of = |load: &L| {
         let plan = load.plan();
@@ -120,7 +120,7 @@ fn planned<L: Load>(loads: &[L]) -> Option<Duration> {
     loads.iter().map(of).try_fold(Duration::ZERO, |longest, of| Some(longest.max(of?)))
 }
 
-/// Waits for `work`; `None` when the run is interrupted and some seconds have passed.
+/// Waits for `work`; `None` if the run is interrupted and the time for reports has passed.
 async fn unless_too_late<T>(job: &JobContext<'_>, work: impl Future<Output = T>) -> Option<T> {
     let too_late = async {
         job.stop.cancelled().await;
@@ -133,7 +133,7 @@ async fn unless_too_late<T>(job: &JobContext<'_>, work: impl Future<Output = T>)
     }
 }
 
-/// Puts into this machine's own log why its loads failed; the coordinator tells it as the task's error.
+/// Logs the failures in this pod; the coordinator reports them as the task's error.
 fn tell_failures(report: &ShardReport, cx: &TaskContext<'_>) {
     for end in report {
         if let ShardEnd::Failed(failure) = end {

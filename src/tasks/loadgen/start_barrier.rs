@@ -1,4 +1,4 @@
-//! Where machines meet before they start a load.
+//! The barrier at which the pods of an experiment start a load together.
 
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -9,8 +9,8 @@ use crate::model::shard::{LoadPhase, LoadPlace};
 use crate::ports::fleet::{BarrierResult, Entry, Fleet, FleetError};
 use crate::ports::{Event, Observer};
 
-/// The start of the loads of one place. Loads that are made at the same time meet the other machines together: the first one that
-/// is ready comes for all.
+/// Start of the loads that run at the same time. They wait for the other pods together: the first load that is ready enters the
+/// barrier for all of them.
 pub(in crate::tasks) struct StartBarrier<'a> {
     fleet: &'a dyn Fleet,
     observer: &'a dyn Observer,
@@ -23,7 +23,7 @@ pub(in crate::tasks) struct StartBarrier<'a> {
 }
 
 impl<'a> StartBarrier<'a> {
-    /// For the loads number `load` of a task; with a warm-up if any of them has one.
+    /// Builds the barrier of load number `load` of a task. It has a warm-up phase if any of the loads has one.
     pub(super) fn new(
         fleet: &'a dyn Fleet,
         observer: &'a dyn Observer,
@@ -34,12 +34,12 @@ impl<'a> StartBarrier<'a> {
         Self { fleet, observer, task, load, has_warmup, warmup, start, started }
     }
 
-    /// The place of a phase.
+    /// Returns the key of a phase.
     pub(super) fn place(&self, phase: LoadPhase) -> LoadPlace {
         LoadPlace { task: self.task, load: self.load, phase }
     }
 
-    /// Comes to the start of a phase, unless this machine did so before; those before it come first.
+    /// Waits for the start of a phase, once per pod; earlier phases come first.
     pub(super) async fn start(&self, phase: LoadPhase) -> Result<Entry, FleetError> {
         let warmup = match self.has_warmup {
             true => self.entry(&self.warmup, LoadPhase::WarmUp).await?,
@@ -69,7 +69,7 @@ impl<'a> StartBarrier<'a> {
         barrier.await.as_ref().map(|barrier| barrier.entry).map_err(FleetError::clone)
     }
 
-    /// When this machine started the loads; now, if it has not.
+    /// Instant at which this pod started the loads; now, if it has not.
     pub(super) fn started(&self) -> Instant {
         self.started.get().copied().unwrap_or_else(Instant::now)
     }

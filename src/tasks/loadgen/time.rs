@@ -1,20 +1,20 @@
-//! The time of day where no clock is at hand.
+//! Wall-clock time for code without access to the clock.
 
 use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// Tells the time without a clock: a time, and the instant at which it was told.
+/// A wall-clock time and the instant at which it was read; later times follow from the elapsed time.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::tasks) struct Time(DateTime<Utc>, Instant);
 
 impl Time {
-    /// It is `now`.
+    /// Starts at `now`.
     pub(in crate::tasks) fn new(now: DateTime<Utc>) -> Self {
         Self(now, Instant::now())
     }
 
-    /// The time now.
+    /// Returns the current time.
     pub(in crate::tasks) fn now(self) -> DateTime<Utc> {
         self.0 + TimeDelta::from_std(self.1.elapsed()).unwrap_or_default()
     }

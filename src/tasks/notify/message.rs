@@ -1,4 +1,4 @@
-//! The payloads of `notify`: the built-in ones, and what templates of payloads are rendered with.
+//! The payloads of `notify`: built-in ones, and the data for payload templates.
 
 mod fields;
 
@@ -11,16 +11,16 @@ use crate::redact;
 use crate::slo::assertion::{AssertCondition, judge, of_version};
 use crate::templates::{Dialect, Template, TemplateError};
 
-/// GitHub takes at most 64 KiB of `client_payload`; above this the experiment is left out of the report.
+/// GitHub accepts at most 64 KiB of `client_payload`; above this the report omits the experiment.
 const MAX_EXPERIMENT_BYTES: usize = 48 << 10;
 
-/// How many objectives a chat message lists.
+/// Number of objectives that a chat message lists.
 const MAX_LISTED: usize = 10;
 
-/// The report that payloads carry: Iter8's keys. `index` is the notifying task's own place in the spec; it and what follows it
+/// Builds the report of a payload, with Iter8's keys. `index` is the notifying task's position in the spec; it and later tasks
 /// do not count against completion, or a last task's message could never say that the experiment is complete.
 ///
-/// Secrets are hidden, and what is too large for a message is left out: distributions, and loads by the second.
+/// Secrets are redacted, and distributions and load series are omitted because they are too large for a message.
 pub fn report(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
     let mut report = summary(experiment, index, now);
     let mut shared = experiment.clone();
@@ -33,7 +33,7 @@ pub fn report(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Valu
     report
 }
 
-/// The report without the experiment.
+/// Builds the report without the experiment.
 fn summary(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
     let result = experiment.result.clone().unwrap_or_default();
     let remaining_notify = experiment.spec.iter().skip(index).all(|task| task.name() == "notify");
@@ -47,7 +47,7 @@ fn summary(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
     })
 }
 
-/// Reads a payload's template. Its fields may be named as in documents or, in Go's dialect, as Iter8 has them in Go.
+/// Parses a payload template. Its fields are named as in documents or, in Go's dialect, as in Iter8's Go code.
 pub fn template(dialect: Dialect, text: &str, now: DateTime<Utc>) -> Result<Template, TemplateError> {
     match dialect {
         Dialect::Go => Template::parse(dialect, &fields::as_in_documents(text), now),
@@ -55,12 +55,12 @@ pub fn template(dialect: Dialect, text: &str, now: DateTime<Utc>) -> Result<Temp
     }
 }
 
-/// What a payload's template is rendered with.
+/// Builds the data of a payload template.
 pub fn values(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
     json!({ "Report": report(experiment, index, now) })
 }
 
-/// `{"text": …}` for Slack and other chat webhooks: a headline, and what does not hold.
+/// Builds `{"text": …}` for Slack and other chat webhooks: a headline and the objectives that are not satisfied.
 pub fn slack(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
     let slos = judge(experiment, AssertCondition::Slos);
     let report = summary(experiment, index, now);
@@ -94,7 +94,7 @@ pub fn slack(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value
     json!({ "text": lines.join("\n") })
 }
 
-/// GitHub's repository dispatch with Iter8's event type.
+/// Builds GitHub's repository dispatch with Iter8's event type.
 pub fn github(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
     let mut report = report(experiment, index, now);
     if report["experiment"].to_string().len() > MAX_EXPERIMENT_BYTES {

@@ -1,6 +1,6 @@
-//! `notify`: tells a webhook how the experiment stands. The values `slack` and `github` become it.
+//! The `notify` task: sends the state of the experiment to a webhook. The values `slack` and `github` become it.
 //!
-//! `values` reads what the user wrote, `payload` makes what is sent, and `secrets` keeps a webhook's secrets from being told.
+//! `values` reads the input, `payload` builds the payload, and `secrets` reads and redacts secrets.
 
 mod message;
 mod payload;
@@ -22,7 +22,7 @@ use crate::ports::{BoxFuture, Files, WebRequest};
 use crate::redact::RequestSecrets;
 use crate::values::input::{InputError, typed};
 
-/// The registry's row.
+/// Registry entry.
 pub const KIND: TaskKind = TaskKind {
     name: "notify",
     value_names: &["slack", "github"],
@@ -37,10 +37,10 @@ pub const KIND: TaskKind = TaskKind {
     permissions: None,
 };
 
-/// Time for the whole exchange.
+/// Timeout of the whole exchange.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How much of the receiver's answer is read.
+/// Maximum size of the receiver's response, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 
 fn from_values(name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
@@ -72,7 +72,7 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
     Ok(Box::new(Notify { method, with, maker }))
 }
 
-/// The method that sends nothing but parameters.
+/// The method that sends only parameters.
 const GET: &str = "GET";
 
 fn check_url(url: &str, path: &str) -> Result<(), InputError> {
@@ -104,7 +104,7 @@ impl Notify {
         token.or_else(|error| files.stand_in().map(Some).ok_or(error))
     }
 
-    /// Whether the user says what type the payload has.
+    /// True if the user sets the content type.
     fn is_typed(&self) -> bool {
         self.with.headers.keys().any(|name| name.eq_ignore_ascii_case("content-type"))
     }
@@ -147,7 +147,7 @@ impl Notify {
         if (200..300).contains(&answer.status) {
             return Ok(Contribution { notes: note.into_iter().collect(), ..Contribution::default() });
         }
-        // Before it is cut: half a secret is not found.
+        // Redact before truncating: half a secret is not recognized.
         let text = without(&secrets, &String::from_utf8_lossy(&answer.body));
         let text = prefix(&text, 200);
         let note = note.map(|note| format!("; {note}")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What is sent: a built-in payload, or what the user's template becomes.
+//! The payload: built in, or rendered from the user's template.
 
 use chrono::{DateTime, Utc};
 use serde::de::IgnoredAny;
@@ -11,47 +11,47 @@ use crate::tasks::{TaskContext, TaskError};
 use crate::templates::{Template, TemplateError};
 use crate::values::input::InputError;
 
-/// Largest payload that GitHub takes, in bytes.
+/// Maximum payload size that GitHub accepts, in bytes.
 const MAX_GITHUB: usize = 64 << 10;
 
-/// Largest payload for everyone else, in bytes.
+/// Maximum payload size for other receivers, in bytes.
 const MAX_ELSEWHERE: usize = 1 << 20;
 
-/// Where the template stands in a spec entry.
+/// Path of the template in a spec entry.
 const PLACE: &str = "with.payloadTemplateURL";
 
-/// What makes a payload.
+/// Builder of the payload.
 pub(super) struct Maker {
     kind: Payload,
     template: Option<TextSource>,
 }
 
-/// A request's body.
+/// A request body.
 pub(super) struct Body {
     pub(super) bytes: Vec<u8>,
     pub(super) content_type: &'static str,
-    /// What the reader of the record should know of it.
+    /// Remark for the task's record.
     pub(super) note: Option<String>,
 }
 
 impl Maker {
-    /// Makes the built-in payload of this kind, or what a template becomes.
+    /// Plans the built-in payload of this kind, or a template.
     pub(super) fn plan(kind: Payload, template: Option<&String>) -> Result<Self, InputError> {
         let source = |text: &String| TextSource::parse(text, &[]).map_err(|message| InputError::new(PLACE, message));
         Ok(Self { kind, template: template.map(source).transpose()? })
     }
 
-    /// Reads the template, if it is at hand.
+    /// Checks the template if it needs no download.
     pub(super) fn check(&self, files: &dyn Files) -> Result<(), InputError> {
         let Some(source) = &self.template else { return Ok(()) };
         let Some(text) = source.read(files) else { return Ok(()) };
         let text = text.map_err(|message| InputError::new(PLACE, message))?;
-        // Any instant will do to see whether it can be read.
+        // Parsing does not depend on the instant.
         let template = parse(source, &text, DateTime::UNIX_EPOCH);
         template.map(drop).map_err(|fault| InputError::new(PLACE, unreadable(&fault)))
     }
 
-    /// The payload as things stand.
+    /// Builds the payload from the current document.
     pub(super) async fn make(&self, cx: &TaskContext<'_>) -> Result<Body, TaskError> {
         let now = cx.env.clock.now();
         let (kind, source) = match (self.kind, &self.template) {

@@ -1,10 +1,10 @@
-//! The secrets of a notification: where they come from, and how they are kept out of what is told of it.
+//! The secrets of a notification: their sources, and their redaction in output.
 
 use crate::ports::Files;
 use crate::redact::{self, RequestSecrets};
 use crate::values::input::InputError;
 
-/// One secret from its value, its variable or its file.
+/// Reads one secret from its value, its variable or its file.
 pub(super) fn secret(
     files: &dyn Files,
     name: &str,
@@ -28,12 +28,12 @@ pub(super) fn secret(
     Ok(value.cloned())
 }
 
-/// Scheme and host: what follows them is a webhook's secret.
+/// Returns scheme and host: the rest of a webhook's URL is secret.
 pub(super) fn origin(url: &str) -> String {
     url::Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
 }
 
-/// The text without the secrets that were sent, and without what looks like one.
+/// Redacts the sent secrets in a text, and everything that looks like a secret.
 pub(super) fn without(secrets: &RequestSecrets, text: &str) -> String {
     redact::redact_text(&secrets.redact(text))
 }

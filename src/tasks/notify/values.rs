@@ -1,4 +1,4 @@
-//! What a user may write under `notify`, `slack` and `github`.
+//! The values of `slack` and `github`, and the settings of `notify`.
 
 use std::collections::BTreeMap;
 

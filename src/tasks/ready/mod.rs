@@ -1,6 +1,6 @@
-//! The `ready` task: waits until objects of the cluster are there and ready.
+//! The `ready` task: waits until objects in the cluster exist and are ready.
 //!
-//! Each object is watched, not polled; [`crate::tasks::ready::readiness`] says what ready means. A time-out tells what was seen last.
+//! Objects are watched, not polled; [`crate::tasks::ready::readiness`] defines ready. A timeout error contains the last state.
 
 mod readiness;
 mod values;
@@ -23,7 +23,7 @@ use crate::values::input::{InputError, typed};
 
 use futures_util::StreamExt;
 
-/// The registry's row.
+/// Registry entry.
 pub const KIND: TaskKind = TaskKind {
     name: "ready",
     value_names: &["ready"],
@@ -39,7 +39,7 @@ fn values_schema(_: &str, generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<ReadyValues>()
 }
 
-/// The values that [`from_values`] reads names from.
+/// The values from which [`from_values`] reads names.
 fn permissions() -> PermissionValues {
     let kind = |kind: &NamedKind| KindValue { value: kind.value, group: kind.group, resource: kind.resource };
     PermissionValues {
@@ -107,7 +107,7 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
     }))
 }
 
-/// Finds names that no object can have: they would become part of a URL.
+/// Rejects names that no object can have: they would become part of a URL.
 fn check(with: &ReadyWith, at: &str) -> Result<(), InputError> {
     let wrong = |field: &str, text: &str, expected: &str| {
         let path = crate::model::path::join(at, field);
@@ -164,7 +164,7 @@ impl Ready {
         }
     }
 
-    /// Follows the object until it is ready, and keeps what is seen meanwhile.
+    /// Watches the object until it is ready, and keeps its last state in `seen`.
     async fn watch(&self, cx: &TaskContext<'_>, seen: &mut Option<String>) -> Result<Contribution, ClusterError> {
         let mut states: ObjectStates<'_> = cx.env.cluster.watch(&self.object).await?;
         while let Some(state) = states.next().await {

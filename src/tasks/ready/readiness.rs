@@ -1,27 +1,27 @@
-//! Whether an object is ready, and what is seen where it is not.
+//! Readiness of an object, and its current state if it is not ready.
 //!
-//! Conditions and generations are read as `kubectl wait` reads them. KServe's InferenceServices are read by their revisions and
-//! traffic instead of their generation: KServe copies the counter of a child into `observedGeneration`, which says nothing of the
-//! InferenceService itself, and a service may be `Ready` by its old revision while the new one starts.
+//! Conditions and generations follow `kubectl wait`. KServe's InferenceServices are judged by their revisions and
+//! traffic instead of their generation: KServe copies the counter of a child into `observedGeneration`, which is unrelated to the
+//! InferenceService itself, and a service may be `Ready` with its old revision while the new one starts.
 
 use serde_json::Value;
 
 use crate::model::object::ResourceKind;
 use crate::model::text::truncate;
 
-/// Longest message of a condition that is repeated, in characters.
+/// Maximum length of a condition's message in output, in characters.
 const MAX_SHOWN: usize = 300;
 
-/// What an object is like.
+/// Readiness of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// It is as it should be.
+    /// Ready.
     Ready,
-    /// It is not; this is what is seen, a lowercase fragment.
+    /// Not ready; describes the current state in a lowercase fragment.
     NotYet(String),
 }
 
-/// Judges `object`, an object of this kind as the API gives it, or none where it does not exist. With a `condition`, the condition
+/// Judges an object of this kind; `None` if it does not exist. With a `condition`, the condition
 /// of that type must be true; types and `True` are compared without regard to case.
 pub fn readiness(object: Option<&Value>, kind: &ResourceKind, condition: Option<&str>) -> Readiness {
     match obstacle(object, kind, condition) {
@@ -30,7 +30,7 @@ pub fn readiness(object: Option<&Value>, kind: &ResourceKind, condition: Option<
     }
 }
 
-/// What keeps the object from being ready.
+/// Reason why the object is not ready.
 fn obstacle(object: Option<&Value>, kind: &ResourceKind, condition: Option<&str>) -> Option<String> {
     let Some(object) = object else { return Some("it does not exist".to_owned()) };
     if !object["metadata"]["deletionTimestamp"].is_null() {
@@ -46,14 +46,14 @@ fn is_inference_service(kind: &ResourceKind) -> bool {
     kind.group == "serving.kserve.io" && kind.resource == "inferenceservices"
 }
 
-/// Its status is of an earlier generation.
+/// Checks for a status of an earlier generation.
 fn behind(object: &Value) -> Option<String> {
     let generation = object["metadata"]["generation"].as_i64()?;
     let observed = object["status"]["observedGeneration"].as_i64()?;
     (observed < generation).then(|| format!("its status is that of generation {observed}, and it is at {generation}"))
 }
 
-/// The condition is not true.
+/// Checks for a condition that is not true.
 fn untrue(object: &Value, condition: Option<&str>) -> Option<String> {
     let wanted = condition?;
     let Some(found) = find_condition(object, wanted) else { return Some(format!("it has no condition {wanted} yet")) };
@@ -72,7 +72,7 @@ fn find_condition<'a>(object: &'a Value, wanted: &str) -> Option<&'a Value> {
     conditions.iter().find(|condition| text(&condition["type"]).eq_ignore_ascii_case(wanted))
 }
 
-/// Reason and message of a condition.
+/// Renders reason and message of a condition.
 fn explanation(condition: &Value) -> String {
     let texts = [text(&condition["reason"]), text(&condition["message"])];
     let told: Vec<String> =
@@ -80,7 +80,7 @@ fn explanation(condition: &Value) -> String {
     if told.is_empty() { String::new() } else { format!(" ({})", told.join(": ")) }
 }
 
-/// What an InferenceService's revisions, models and traffic say.
+/// Checks the revisions, models and traffic of an InferenceService.
 fn of_inference_service(object: &Value) -> Option<String> {
     let components = object["status"]["components"].as_object().into_iter().flatten();
     components
@@ -90,7 +90,7 @@ fn of_inference_service(object: &Value) -> Option<String> {
         .or_else(|| of_canaries(object))
 }
 
-/// A revision was created that is not the newest ready one.
+/// Checks for a created revision that is not the latest ready one.
 fn of_revisions(name: &str, status: &Value) -> Option<String> {
     let created = status["latestCreatedRevision"].as_str().filter(|revision| !revision.is_empty())?;
     match text(&status["latestReadyRevision"]) {
@@ -100,8 +100,8 @@ fn of_revisions(name: &str, status: &Value) -> Option<String> {
     }
 }
 
-/// A canary does not have the traffic that was asked for. Without a revision that was rolled out before, all goes to the newest one,
-/// whatever was asked.
+/// Checks for a canary without the requested traffic. If no revision was rolled out before, the newest one gets all traffic,
+/// whatever was requested.
 fn of_traffic(name: &str, spec: &Value, status: &Value) -> Option<String> {
     let asked = spec["canaryTrafficPercent"].as_i64()?;
     let newest = status["latestCreatedRevision"].as_str().filter(|revision| !revision.is_empty())?;
@@ -117,7 +117,7 @@ fn of_traffic(name: &str, spec: &Value, status: &Value) -> Option<String> {
     })
 }
 
-/// A model that is being loaded, or can't be.
+/// Checks for a model that is loading or failed to load.
 fn of_model(status: &Value) -> Option<String> {
     let transition = text(&status["transitionStatus"]);
     let failure = &status["lastFailureInfo"];
@@ -129,7 +129,7 @@ fn of_model(status: &Value) -> Option<String> {
     }
 }
 
-/// Canaries of the standard mode, which have a condition of their own.
+/// Checks for canaries of the standard mode, which have a separate condition.
 fn of_canaries(object: &Value) -> Option<String> {
     object["spec"]["canary"].as_array().filter(|canaries| !canaries.is_empty())?;
     untrue(object, Some("CanaryReady"))

@@ -1,4 +1,4 @@
-//! What is ready, and what is not yet.
+//! Tests of ready and unready objects.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ fn kind(group: &str, resource: &str) -> ResourceKind {
     ResourceKind { group: group.into(), version: "v1".into(), resource: resource.into() }
 }
 
-/// What is seen of an object of any kind; empty where it is ready.
+/// State of an object of any kind; empty if it is ready.
 fn seen(object: &Value, condition: Option<&str>) -> String {
     shown(readiness(Some(object), &kind("apps", "deployments"), condition))
 }
@@ -63,14 +63,14 @@ fn a_status_of_an_earlier_generation_says_nothing_of_this_one() {
     assert_eq!(seen(&at(3, 2), Some("Available")), "its condition Available is that of generation 2, and it is at 3");
 }
 
-/// An InferenceService as KServe has it in its serverless mode, with a canary at `percent` of the traffic.
+/// An InferenceService in KServe's serverless mode, with a canary at `percent` of the traffic.
 fn isvc(asked: Option<i64>, percent: i64, created: &str, ready: &str) -> Value {
     let mut predictor = json!({"model": {}});
     if let Some(asked) = asked {
         predictor["canaryTrafficPercent"] = json!(asked);
     }
     json!({
-        // KServe's observedGeneration is a child's: it is behind here, and means nothing.
+        // KServe's observedGeneration is that of a child: it is behind here and meaningless.
         "metadata": {"generation": 9},
         "spec": {"predictor": predictor},
         "status": {
@@ -98,12 +98,12 @@ fn a_canary_is_ready_when_it_has_the_traffic_that_was_asked_for() {
     assert_eq!(seen_of_isvc(&isvc(Some(10), 10, "m-2", "m-2")), "");
     let told = "revision m-2 of its predictor has 100 % of the traffic, and canaryTrafficPercent asks for 10 %";
     assert_eq!(seen_of_isvc(&isvc(Some(10), 100, "m-2", "m-2")), told);
-    // Pinned: the newest revision gets nothing, and KServe may leave it out.
+    // Pinned: the newest revision gets no traffic, and KServe may omit it.
     let mut pinned = isvc(Some(0), 0, "m-2", "m-2");
     assert_eq!(seen_of_isvc(&pinned), "");
     pinned["status"]["components"]["predictor"]["traffic"] = json!([{"percent": 100, "revisionName": "m-1"}]);
     assert_eq!(seen_of_isvc(&pinned), "");
-    // The first revision of all has nothing to share with.
+    // The first revision has no other to share traffic with.
     assert_eq!(seen_of_isvc(&isvc(Some(10), 100, "m-1", "m-1")), "");
 }
 

@@ -1,4 +1,4 @@
-//! What a user may write under `ready`, and what a spec holds of it.
+//! The values of `ready`, and the settings of a spec entry.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,10 +6,10 @@ use serde_json::json;
 
 use crate::model::duration::{GoDuration, PositiveDuration};
 
-/// What can be the name of an object, as a regular expression.
+/// Pattern of an object's name.
 const NAME: &str = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$";
 
-/// What can be the name of a namespace.
+/// Pattern of a namespace.
 const NAMESPACE: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 
 /// One name or several.

@@ -1,10 +1,10 @@
-//! The names that Iter8's payload templates give the fields of a report: those of Go (`.Report.NumLoops`), where documents have
-//! `numLoops`.
+//! Field names in Iter8's payload templates: those of its Go code (`.Report.NumLoops`) instead of those of documents
+//! (`numLoops`).
 //!
-//! The two differ in nothing but the case of letters. So the template's text is changed before it is read, in place and without
-//! changing its length: places in faults stay right, and a report written as JSON shows each key once.
+//! The two differ only in case, so the template is rewritten before it is parsed, without changing its
+//! length: positions in errors stay right, and a report rendered as JSON has each key once.
 
-/// The keys of reports and documents whose fields Go spells otherwise.
+/// Keys of reports and documents that Go spells differently.
 const KEYS: &[&str] = &[
     "timestamp",
     "completed",
@@ -41,8 +41,8 @@ const KEYS: &[&str] = &[
     "limit",
 ];
 
-/// The same Go template with the fields named as in documents. Keys that have Go's spelling themselves, as those of a task's `with`
-/// may, can still be had by `index`.
+/// Rewrites a Go template to the field names of documents. Keys that have Go's spelling themselves, such as in a task's `with`,
+/// are still available through `index`.
 pub fn as_in_documents(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -65,7 +65,7 @@ fn is_comment(action: &str) -> bool {
     ["{{/*", "{{- /*"].iter().any(|start| action.starts_with(start))
 }
 
-/// Where the action that a text begins with ends; its texts may hold braces.
+/// Returns the end of the action at the start of a text; its strings may contain braces.
 fn end_of_action(action: &str) -> usize {
     if is_comment(action) {
         return action.find("*/").map_or(action.len(), |at| at + 2);
@@ -81,7 +81,7 @@ fn end_of_action(action: &str) -> usize {
     action.len()
 }
 
-/// Length of the text in quotes that `bytes` begin with, quotes included.
+/// Returns the length of the quoted string at the start of `bytes`, quotes included.
 fn quoted(bytes: &[u8]) -> usize {
     let quote = bytes[0];
     let mut at = 1;
@@ -167,7 +167,7 @@ mod tests {
         ] {
             assert_eq!(as_in_documents(text), text);
         }
-        // What follows a text in quotes or a comment is an action again.
+        // The text after a quoted string or a comment is an action again.
         assert_eq!(as_in_documents(r#"{{/* }} */}}{{ "}}" | .Result }}"#), r#"{{/* }} */}}{{ "}}" | .result }}"#);
     }
 

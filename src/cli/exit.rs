@@ -12,7 +12,7 @@ pub enum Exit {
     AssertionFailed = 1,
     /// Bad input: flags, values, experiment, template.
     BadInput = 2,
-    /// A task failed while running; the document says which and why.
+    /// A task failed while running; the document has the task and the reason.
     TaskFailed = 3,
     /// The outside world: a store, a cluster, a values URL or the file system is unreachable or forbidden.
     OutsideWorld = 4,
@@ -38,17 +38,14 @@ impl From<ErrorKind> for Exit {
 impl Exit {
     /// All codes with their meanings, in order.
     pub const TABLE: &'static [(Self, &'static str)] = &[
-        (Self::Done, "done; asserted conditions hold"),
-        (Self::AssertionFailed, "an asserted condition does not hold, or not before the time-out"),
+        (Self::Done, "success; asserted conditions hold"),
+        (Self::AssertionFailed, "an asserted condition does not hold, or did not before the timeout"),
         (Self::BadInput, "bad input: flags, values, experiment, template"),
-        (Self::TaskFailed, "a task failed while running; the document says which and why"),
-        (
-            Self::OutsideWorld,
-            "the outside world: a store, a cluster, a values URL or the file system is unreachable or forbidden",
-        ),
+        (Self::TaskFailed, "a task failed while running; the document has the task and the reason"),
+        (Self::OutsideWorld, "a store, a cluster, a values URL or the file system is unreachable or access is denied"),
         (
             Self::Inconclusive,
-            "inconclusive: the load missed its rate by more than 5 %, too few loops were good so far, or a metric is absent with noData: inconclusive",
+            "inconclusive: the load missed its rate by more than 5 %, too few loops have succeeded so far, or a metric is absent with noData: inconclusive",
         ),
         (Self::Interrupted, "interrupted (SIGINT); the partial document is saved"),
         (Self::Terminated, "terminated (SIGTERM); the partial document is saved"),

@@ -1,22 +1,10 @@
 //! The environment of a run.
 
-use std::time::Duration;
-
-use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::cluster::Cluster;
 use super::fleet::Fleet;
-use super::{BoxFuture, Files, Observer, Recording, Shell, Web};
-
-/// The wall clock.
-pub trait Clock: Send + Sync {
-    /// Returns the current time.
-    fn now(&self) -> DateTime<Utc>;
-
-    /// Waits for `duration`.
-    fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()>;
-}
+use super::{Clock, Files, Observer, Recording, Shell, Web};
 
 /// Everything outside the process that a run and its tasks use. The document store is not part of it: only the pipeline writes the
 /// document.

@@ -3,6 +3,7 @@
 //!
 //! The core never prints: it reports to an [`Observer`], and the command line decides what to show.
 
+mod clock;
 pub mod cluster;
 mod env;
 mod events;
@@ -13,7 +14,8 @@ mod shell;
 mod store;
 mod web;
 
-pub use env::{Clock, Env};
+pub use clock::Clock;
+pub use env::Env;
 pub use events::{Event, LoadProgress, Observer};
 pub use files::Files;
 pub use recording::{Recording, RecordingError};

@@ -27,7 +27,7 @@ use crate::values::input::{InputError, typed};
 pub const KIND: TaskKind = TaskKind {
     name: "assess",
     value_names: &["assess"],
-    summary: "judge service level objectives (SLOs): upper and lower limits on metrics",
+    summary: "check service level objectives (SLOs): upper and lower limits on metrics",
     from_values,
     parse,
     with_schema,

@@ -1,4 +1,4 @@
-//! `run`: a shell script. Its output goes to the log; a non-zero exit fails the task.
+//! `run`: a shell script. Its output goes to the log; a non-zero exit code fails the task.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::values::input::{InputError, typed};
 pub const KIND: TaskKind = TaskKind {
     name: "run",
     value_names: &["run"],
-    summary: "run a shell script; a non-zero exit fails the task",
+    summary: "run a shell script; a non-zero exit code fails the task",
     from_values,
     parse,
     with_schema: |generator| generator.subschema_for::<RunWith>(),

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::origins::Origin;
+use super::origin::Origin;
 use super::path::{FieldPath, Segment};
 use crate::redact::is_secret_path;
 use suggest::did_you_mean;

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::input::{InputError, InputErrors};
-use super::origins::{Origin, Origins};
+use super::origin::Origin;
+use super::origins::Origins;
 use super::set::{Kind, set};
 use crate::model::codec;
 use crate::model::text::truncate;

@@ -6,6 +6,7 @@
 pub mod input;
 mod merge;
 pub(crate) mod mistakes;
+pub(crate) mod origin;
 pub(crate) mod origins;
 pub(crate) mod path;
 mod set;

@@ -135,7 +135,9 @@ fn check_layers(table: &[(String, Vec<String>)], tree: &ModuleTree) -> Vec<Strin
         for mention in &module.scan.mentions {
             let Some(target) = tree.resolve(path, mention) else { continue };
             let named = layer(&target.written);
-            if named == layer(path) || allowed.contains(&named) {
+            // The visibility `pub(crate)` names the crate, not a layer.
+            let is_visibility = target.written.is_empty();
+            if is_visibility || named == layer(path) || allowed.contains(&named) {
                 continue;
             }
             let problem = if rows.contains_key(named) { "is not in its row" } else { "is not a layer" };

@@ -98,7 +98,7 @@ fn what_belongs_elsewhere_is_told_where() {
     bench.write("mine.yaml", "spec:\n- run: 'true'\n");
     bench.run(["run", "-f", "mine.yaml"]).snapshot(2);
     let said = bench.run(["assert", "-c", "completed", "--runDir", "nowhere", "-t", "300ms"]);
-    assert_eq!((said.code, said.stdout.contains("none came within 300ms")), (Some(1), true), "{said:#?}");
+    assert_eq!((said.code, said.stdout.contains("none appeared within 300ms")), (Some(1), true), "{said:#?}");
 }
 
 #[test]

@@ -37,7 +37,7 @@ use crate::values::input::InputError;
 pub const KIND: TaskKind = TaskKind {
     name: "custommetrics",
     value_names: &["custommetrics"],
-    summary: "ask Prometheus, or any JSON API, for metrics of each version",
+    summary: "read metrics of each version from Prometheus or any JSON API",
     from_values,
     parse,
     with_schema: |generator| generator.subschema_for::<values::CustomMetricsValues>(),

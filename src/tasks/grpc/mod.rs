@@ -40,7 +40,7 @@ use crate::values::input::InputError;
 pub const KIND: TaskKind = TaskKind {
     name: "grpc",
     value_names: &["grpc"],
-    summary: "load gRPC methods, streams too; measure latencies and errors",
+    summary: "load gRPC methods, streams included; measure latencies and errors",
     from_values,
     parse,
     with_schema,

@@ -27,7 +27,7 @@ use futures_util::StreamExt;
 pub const KIND: TaskKind = TaskKind {
     name: "ready",
     value_names: &["ready"],
-    summary: "wait until objects of the cluster are there and ready",
+    summary: "wait until cluster objects exist and are ready",
     from_values,
     parse,
     with_schema: |generator| generator.subschema_for::<ReadyWith>(),

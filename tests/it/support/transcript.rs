@@ -14,7 +14,7 @@ thread_local! {
 }
 
 /// Patterns of what differs from run to run, and what replaces it.
-const UNSTABLE: [(&str, &str); 9] = [
+const UNSTABLE: [(&str, &str); 10] = [
     (r"(127\.0\.0\.1|localhost|\[::1\])([:-])\d{5}\b", "$1${2}PORT"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)", "TIME"),
     (r"\b(time|start|end)=\d{10}(\.\d+)?", "$1=TIME"),
@@ -22,6 +22,11 @@ const UNSTABLE: [(&str, &str); 9] = [
     (
         r"\d+(/\d+)? sent, [\d.]+/s, (\d+ errors), p50 [\d.]+ ms, p99 [\d.]+ ms",
         "N$1 sent, RATE/s, $2, p50 LATENCY, p99 LATENCY",
+    ),
+    // A rejected connection is seen before or after the request was sent.
+    (
+        r"client error \((SendRequest|Canceled)\): (operation was canceled: )?connection error",
+        "client error (SENT OR NOT): connection error",
     ),
     (r"clock is \d+ s (ahead|behind)", "clock is N s $1"),
     (r"\b\d+ (ms|s) in the future", "N $1 in the future"),

@@ -45,8 +45,9 @@ pub fn prepare(experiment: Experiment, files: &dyn Files) -> Result<Prepared, In
 
 /// Finds tasks that lack files or variables. Paths of errors start at `spec`.
 pub(crate) fn check_files(tasks: &[Box<dyn Task>], files: &dyn Files) -> Result<(), InputErrors> {
-    let check = |(index, task): (usize, &Box<dyn Task>)| task.check(files).err().map(|error| error.under(entry(index)));
-    InputErrors::check(tasks.iter().enumerate().filter_map(check).collect(), ())
+    let errors = tasks.iter().enumerate();
+    let errors = errors.filter_map(|(index, task)| Some(task.check(files).err()?.under(entry(index))));
+    InputErrors::check(errors.collect(), ())
 }
 
 /// Parses every task and condition, without I/O. Paths of errors start at `spec`.

@@ -138,7 +138,7 @@ impl ProviderSpec {
         let mut names = BTreeSet::new();
         let mut metrics = Vec::new();
         for (index, raw) in raw.metrics.into_iter().enumerate() {
-            let metric = metric(raw).map_err(|error| error.under(&format!("metrics[{index}]")))?;
+            let metric = metric(raw).map_err(|error| error.under(format!("metrics[{index}]")))?;
             if !names.insert(metric.name.clone()) {
                 let message = format!("a metric `{}` is there twice", metric.name);
                 return Err(InputError::new(format!("metrics[{index}].name"), message));

@@ -112,7 +112,7 @@ impl From<&Self> for FieldPath {
 
 impl PartialEq<str> for FieldPath {
     fn eq(&self, other: &str) -> bool {
-        self.to_string() == other
+        self.segments() == Self::from(other).segments()
     }
 }
 

@@ -22,8 +22,6 @@ use crate::support::authority::Authority;
 use crate::support::cli_case::CliCase;
 use crate::support::misbehaving_server::{Behavior, MisbehavingServer, answer, ok};
 use crate::support::scripted_server::ScriptedServer;
-#[cfg(target_os = "linux")]
-
 const MAX: Arrival = Arrival::Max;
 
 fn plan(arrival: Arrival, bound: Bound, connections: usize) -> LoadPlan {

@@ -115,7 +115,7 @@ pub(super) fn plan(value: &Value, at: &str) -> Result<Plan<GrpcLoad>, InputError
 /// Applies defaults, and rejects combinations that cannot work.
 fn load(layered: Layered) -> Result<GrpcLoad, InputError> {
     let Layered { values, provider, version, label, paths } = layered;
-    let mut values: GrpcValues = typed(&values, &paths.of(""))?;
+    let mut values: GrpcValues = typed(&values, paths.of(""))?;
     let missing = |field: &str, what: &str| {
         let hint = format!("set `grpc.{field}`, or `{field}` of every entry in `grpc.endpoints`");
         paths.error(field, format!("is required: {what}")).with_hint(hint)

@@ -130,7 +130,7 @@ pub(super) fn plan(value: &Value, at: &str) -> Result<Plan<Load>, InputError> {
 /// Applies defaults, and rejects combinations that cannot work.
 fn load(layered: Layered) -> Result<Load, InputError> {
     let Layered { values, provider, version, label, paths } = layered;
-    let values: HttpValues = typed(&values, &paths.of(""))?;
+    let values: HttpValues = typed(&values, paths.of(""))?;
     let Some(url) = values.url.clone().map(|url| url.0) else {
         let hint = "set `http.url`, or `url` of every entry in `http.endpoints`";
         return Err(paths.error("url", "is required: the URL to load").with_hint(hint));

@@ -28,7 +28,7 @@ fn a_run_whose_secret_is_deleted_stops_and_says_so() {
     world.wait_until_running("gone", "http");
     let begun = Instant::now();
     world.cluster.kubectl_ok(&["delete", "secret", "-n", &world.namespace, "gone"]);
-    running.end().expect(4, &["secret/gone in namespace", "is no longer this run's: it was deleted"]);
+    running.end().expect(4, &["secret/gone in namespace", "no longer belongs to this run: it was deleted"]);
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }
 

@@ -112,7 +112,8 @@ impl From<&Self> for FieldPath {
 
 impl PartialEq<str> for FieldPath {
     fn eq(&self, other: &str) -> bool {
-        self.segments() == Self::from(other).segments()
+        let text = self.to_string();
+        text == other
     }
 }
 

@@ -147,6 +147,6 @@ fn what_pods_lack_is_told_before_they_miss_it() {
     let said = world.k(["launch", "--dry", "--outputFile", "-"].into_iter().chain(args));
     said.expect(
         0,
-        &["body.json", "the pod has no files and variables of this machine", "the task `run` needs a shell"],
+        &["body.json", "pods do not have the files and variables of this machine", "the task `run` needs a shell"],
     );
 }

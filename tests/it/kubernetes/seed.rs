@@ -102,9 +102,9 @@ fn the_tutorials_experiment_judges_a_good_and_a_bad_canary_again_and_again() {
         said.stdout.trim() == "yes"
     };
     let isvc = "inferenceservices.serving.kserve.io";
-    assert!(may("get", &format!("{isvc}/sklearn-iris")) && may("watch", &format!("{isvc}/sklearn-iris")));
+    assert!(may("list", &format!("{isvc}/sklearn-iris")) && may("watch", &format!("{isvc}/sklearn-iris")));
     assert!(
-        !may("get", &format!("{isvc}/other"))
+        !may("list", &format!("{isvc}/other"))
             && !may("update", &format!("{isvc}/sklearn-iris"))
             && !may("list", "secrets")
     );

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{env, fs};
 
-/// What the sample service speaks.
+/// Protocols of the sample service.
 const FILES: [&str; 3] = ["health.proto", "open_inference.proto", "route.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {

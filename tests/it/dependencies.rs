@@ -50,7 +50,7 @@ struct Package {
     features: Vec<String>,
     /// Whether it is built into the program or into what builds it, not only into tests.
     ships: bool,
-    /// Whether it is a crate of this workspace.
+    /// Set for crates of this workspace.
     is_ours: bool,
 }
 

@@ -92,7 +92,7 @@ fn rows(lib: &str) -> Vec<Vec<String>> {
     markdown::table_rows(&docs, "Layers")
 }
 
-/// What each layer may name, in the table's order.
+/// Layers that each layer may name, in the order of the table.
 fn layer_table(lib: &str) -> Vec<(String, Vec<String>)> {
     let rows = rows(lib);
     let list = |cell: &str| cell.split(',').map(|name| name.trim().to_owned()).filter(|n| !n.is_empty()).collect();

@@ -62,7 +62,7 @@ impl MergedLoad {
             let member = others.iter().find(|member| member.index == index);
             let report = member.map(|member| (member.report.as_ref(), member.is_late));
             match report {
-                None => sum.miss(index, "nothing was heard of it"),
+                None => sum.miss(index, "it never reported"),
                 Some((Err(reason), _)) => sum.miss(index, reason),
                 Some((Ok(report), is_late)) => match entry(report, at, of) {
                     Err(reason) => sum.miss(index, &reason),

@@ -115,7 +115,7 @@ fn every_machine_that_is_not_in_it_is_named_with_the_reason() {
     let long = MemberShard { report: Err("x".repeat(5_000)), ..measured(2, 1) };
     let found = missing_of(&[measured(1, 1), long]);
     assert_eq!((found[0].0, found[0].1.len()), (2, 300));
-    assert_eq!(found[1], (3, "nothing was heard of it".to_owned()));
+    assert_eq!(found[1], (3, "it never reported".to_owned()));
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub(super) async fn coordinate<L: Load>(
     };
     let (others, error) = match gathered {
         Some(Ok(others)) => (others, None),
-        Some(Err(error)) => (missing("what it measured could not be had".to_owned()), Some(error)),
+        Some(Err(error)) => (missing("its measurements could not be read".to_owned()), Some(error)),
         None => (missing("handed in nothing before the interrupted run ended".to_owned()), None),
     };
     let of = loads.len();

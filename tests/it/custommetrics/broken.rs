@@ -12,12 +12,12 @@ use crate::support::cli_case::CliOutput;
 use crate::support::scripted_server::{Reply, ScriptedServer};
 use crate::support::transcript::transcript;
 
-/// A case: the metric's name, the provider's response and the expression.
-type Case = (&'static str, fn() -> Reply, &'static str);
+/// A case: the name of the metric, the response of the provider, the expression, and the reason.
+type Case = (&'static str, fn() -> Reply, &'static str, &'static str);
 
 const HTML: &str = "<!DOCTYPE html><html><body>Please log in</body></html>";
 
-/// What a server of a REST API answers.
+/// Response of a JSON API.
 fn json(body: &str) -> Reply {
     Reply::ok(body)
 }
@@ -28,45 +28,73 @@ const CASES: &[Case] = &[
         "s400",
         || Reply::plain("400 Bad Request", r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#),
         FIRST,
+        "the provider answered 400: bad_data: parse error",
     ),
-    ("s401", || Reply::plain("401 Unauthorized", r#"{"message":"who are you?"}"#), FIRST),
+    (
+        "s401",
+        || Reply::plain("401 Unauthorized", r#"{"message":"who are you?"}"#),
+        FIRST,
+        "the provider answered 401 (unauthorized): who are you?; check the credentials",
+    ),
     // Iter8 takes the value.
-    ("s401-with-a-value", || Reply::plain("401 Unauthorized", &vector(&["1"])), FIRST),
-    ("s403", || Reply::plain("403 Forbidden", "not yours"), FIRST),
+    ("s401-with-a-value", || Reply::plain("401 Unauthorized", &vector(&["1"])), FIRST, "answered 401 (unauthorized)"),
+    ("s403", || Reply::plain("403 Forbidden", "not yours"), FIRST, "answered 403 (forbidden): not yours"),
     (
         "s422",
         || Reply::plain("422 X", r#"{"status":"error","errorType":"execution","error":"many-to-many matching"}"#),
         FIRST,
+        "the provider answered 422: execution: many-to-many matching",
     ),
-    ("s418", || Reply::plain("418 X", ""), FIRST),
-    ("s500", || Reply::plain("500 X", HTML), FIRST),
-    ("s503", || Reply::plain("503 X", "starting"), FIRST),
-    ("s204", || Reply::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()), FIRST),
-    ("s302", || Reply::plain("302 Found", ""), FIRST),
+    ("s418", || Reply::plain("418 X", ""), FIRST, "the provider answered 418"),
+    ("s500", || Reply::plain("500 X", HTML), FIRST, "the provider answered 500"),
+    ("s503", || Reply::plain("503 X", "starting"), FIRST, "the provider answered 503: starting"),
+    ("s204", || Reply::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()), FIRST, "; it is empty"),
+    ("s302", || Reply::plain("302 Found", ""), FIRST, "302"),
     // Bodies.
-    ("html", || Reply::with("200 OK", "content-type: text/html\r\n", HTML), FIRST),
-    ("empty", || json(""), FIRST),
-    ("half", || json(r#"{"status":"success","data":{"resultType":"vector","res"#), FIRST),
-    ("deep", || json(&"[".repeat(300_000)), FIRST),
-    ("binary", || Reply::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n\x1f\x8b\xff\x00".to_vec()), FIRST),
-    ("error", || json(r#"{"status":"error","errorType":"internal","error":"out of memory"}"#), FIRST),
-    ("escapes", || json(r#"{"status":"error","errorType":"internal","error":"\u001b[31mred\u0007"}"#), FIRST),
+    ("html", || Reply::with("200 OK", "content-type: text/html\r\n", HTML), FIRST, "the answer is not JSON"),
+    ("empty", || json(""), FIRST, "; it is empty"),
+    ("half", || json(r#"{"status":"success","data":{"resultType":"vector","res"#), FIRST, "the answer is not JSON"),
+    ("deep", || json(&"[".repeat(300_000)), FIRST, "the answer is not JSON"),
+    (
+        "binary",
+        || Reply::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n\x1f\x8b\xff\x00".to_vec()),
+        FIRST,
+        "the answer is not JSON",
+    ),
+    (
+        "error",
+        || json(r#"{"status":"error","errorType":"internal","error":"out of memory"}"#),
+        FIRST,
+        "the provider reports an error: internal: out of memory",
+    ),
+    (
+        "escapes",
+        || json(r#"{"status":"error","errorType":"internal","error":"\u001b[31mred\u0007"}"#),
+        FIRST,
+        "reports an error: internal: ",
+    ),
     // Connections.
     (
         "truncated",
         || Reply::SendAndClose(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"status\":".to_vec()),
         FIRST,
+        "the provider can't be asked: ",
     ),
-    ("closed", || Reply::SendAndClose(Vec::new()), FIRST),
-    ("no-http", || Reply::SendAndClose(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), FIRST),
-    ("flood", || Reply::Flood(100 << 20), FIRST),
-    ("announced", || Reply::SendAndClose(b"HTTP/1.1 200 OK\r\ncontent-length: 104857600\r\n\r\n".to_vec()), FIRST),
+    ("closed", || Reply::SendAndClose(Vec::new()), FIRST, "the provider can't be asked: "),
+    ("no-http", || Reply::SendAndClose(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), FIRST, "the provider can't be asked: "),
+    ("flood", || Reply::Flood(100 << 20), FIRST, "the answer is larger than 4194304 bytes"),
+    (
+        "announced",
+        || Reply::SendAndClose(b"HTTP/1.1 200 OK\r\ncontent-length: 104857600\r\n\r\n".to_vec()),
+        FIRST,
+        "the answer is larger than 4194304 bytes",
+    ),
     // Values.
-    ("infinite", || number("+Inf"), FIRST),
-    ("infinite-rest", || json(r#"{"v":"-Infinity"}"#), ".v"),
-    ("too-large", || json(r#"{"v":1e999}"#), ".v"),
-    ("several", || Reply::ok(&vector(&["1", "2"])), FIRST),
-    ("text", || number("fast"), FIRST),
+    ("infinite", || number("+Inf"), FIRST, "the value is +Inf"),
+    ("infinite-rest", || json(r#"{"v":"-Infinity"}"#), ".v", "the value is -Inf"),
+    ("too-large", || json(r#"{"v":1e999}"#), ".v", "the answer is not JSON (number out of range"),
+    ("several", || Reply::ok(&vector(&["1", "2"])), FIRST, "the query gives 2 series, and one number is wanted"),
+    ("text", || number("fast"), FIRST, "fast"),
     (
         "histogram",
         || {
@@ -75,25 +103,28 @@ const CASES: &[Case] = &[
             )
         },
         FIRST,
+        "a series is a native histogram, which is not one number",
     ),
     (
         "no-value",
         || json(r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{}}]}}"#),
         ".data.result[0].value[1]",
+        "a series has no `value`",
     ),
     (
         "several-ranges",
         || json(r#"{"status":"success","data":{"resultType":"matrix","result":[{"values":[]},{"values":[]}]}}"#),
         ".data.result[0].value[1]",
+        "the query gives 2 series",
     ),
     // Expressions.
-    ("jq-text", || json(r#"{"v":"quick"}"#), ".v"),
-    ("jq-two", || json(r#"{"v":[1,2]}"#), ".v[]"),
-    ("jq-object", || json(r#"{"v":{"w":1}}"#), ".v"),
-    ("jq-true", || json(r#"{"v":true}"#), ".v"),
-    ("jq-fails", || json(r#"{"v":5}"#), ".v.w.x"),
-    ("jq-endless", || json("{}"), "[limit(100000000; repeat(1))] | length"),
-    ("jq-recursing", || json("{}"), "def f: 1 + f; f"),
+    ("jq-text", || json(r#"{"v":"quick"}"#), ".v", "the jqExpression yields the text `quick`, which is not a number"),
+    ("jq-two", || json(r#"{"v":[1,2]}"#), ".v[]", "the jqExpression yields "),
+    ("jq-object", || json(r#"{"v":{"w":1}}"#), ".v", "which is not one number"),
+    ("jq-true", || json(r#"{"v":true}"#), ".v", "which is not one number"),
+    ("jq-fails", || json(r#"{"v":5}"#), ".v.w.x", "the jqExpression fails: "),
+    ("jq-endless", || json("{}"), "[limit(100000000; repeat(1))] | length", "the jqExpression fails: "),
+    ("jq-recursing", || json("{}"), "def f: 1 + f; f", "the jqExpression fails: "),
 ];
 
 /// Answers the query `good`, and each case by its name.
@@ -119,12 +150,12 @@ fn an_answer_that_can_not_be_used_is_no_value_and_never_a_pass() {
         said.exits(0);
         assert!(!said.stderr.contains(['\u{1b}', '\u{7}']), "{said:#?}");
         let outcome = trial.outcome();
-        for (name, _, _) in cases {
+        for (name, _, _, expected) in cases {
             let metric = format!("p/{name}");
             let reason = outcome.seen(0, &metric)["noData"].as_str().unwrap();
             let printed = reason.replace('\u{1b}', r"\u{1b}").replace('\u{7}', r"\u{7}");
             assert!(said.stderr.contains(&format!("  {metric}: no data: {printed}\n")), "{metric}: {reason}");
-            outcome.expect_no_value(0, &metric, reason);
+            outcome.expect_no_value(0, &metric, expected);
             assert!(outcome.seen(0, &metric)["policy"].is_null(), "{policy}: {name}");
             assert_eq!(outcome.verdict(0, &metric)["verdict"], "inconclusive", "{policy}: {name}");
         }

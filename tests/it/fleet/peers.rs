@@ -16,7 +16,7 @@ use crate::support::env::TestEnv;
 use crate::support::fleet::InMemoryFleet;
 use crate::support::scripted_server::{Reply, ScriptedServer};
 
-/// How long peers wait for each other where one of them does not come.
+/// Start timeout of the barrier, for tests in which a peer never joins.
 pub const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// Longest run of a test.

@@ -1,4 +1,4 @@
-//! What peers send together is what one would have sent, and what is merged is what they measured.
+//! Peers together send the requests that one would have sent, and the merged result is the union of their measurements.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;

@@ -10,7 +10,7 @@ use iter8::ports::fleet::{BarrierResult, Entry, Fleet, FleetError, MemberShard, 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// What all peers see.
+/// State shared by all peers.
 pub struct InMemoryFleet {
     count: usize,
     patience: Duration,
@@ -55,7 +55,7 @@ impl InMemoryFleet {
         self.changed.notify_waiters();
     }
 
-    /// What was handed in of all loads, by peer.
+    /// Shard reports of all loads, by peer.
     pub fn reports(&self) -> Vec<(LoadPlace, usize, ShardReport)> {
         let state = self.state();
         let of = |(place, report): (&LoadPlace, &BTreeMap<usize, ShardReport>)| {

@@ -131,7 +131,7 @@ fn without_latencies_over_time(report: &ShardReport) -> ShardReport {
 fn too_large(report: &ShardReport, bytes: usize) -> ShardReport {
     let failure = ShardFailure {
         message: format!(
-            "what it measured has {bytes} bytes compressed, and a Secret holds at most {MAX_SECRET_BYTES}"
+            "its measurements have {bytes} bytes compressed, and a Secret holds at most {MAX_SECRET_BYTES}"
         ),
         hint: Some("make fewer loads at the same time, or measure them in several experiments".to_owned()),
     };

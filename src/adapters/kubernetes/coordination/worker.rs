@@ -69,7 +69,7 @@ impl Worker {
             let change = tokio::time::timeout(self.start_timeout, latest.changed()).await;
             if !matches!(change, Ok(Ok(()))) {
                 let message =
-                    format!("nothing was heard of the coordinator (index 0) for {}", GoDuration(self.start_timeout));
+                    format!("the coordinator (index 0) has not reported for {}", GoDuration(self.start_timeout));
                 return Err(FleetError::Failed(message));
             }
         }

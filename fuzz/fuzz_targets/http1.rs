@@ -1,4 +1,4 @@
-//! Reads arbitrary bytes as answers, whole and in arbitrary pieces: both must end, and in the same way.
+//! Reads arbitrary bytes as responses, whole and in arbitrary pieces: both reads end, and with the same outcome.
 #![no_main]
 
 use std::collections::VecDeque;
@@ -43,7 +43,7 @@ impl AsyncWrite for Pieces {
     }
 }
 
-/// Status, length and kept bytes of the body; or the cause, and whether bytes came after the end.
+/// Status, length and kept bytes of the body; or the cause, and if bytes came after the end.
 type Outcome = Result<(u16, u64, Vec<u8>), (Cause, bool)>;
 
 fn read(pieces: VecDeque<Vec<u8>>, method: Method) -> Outcome {
@@ -59,7 +59,7 @@ fn read(pieces: VecDeque<Vec<u8>>, method: Method) -> Outcome {
     };
     match received {
         Ok(received) => Ok((received.status, received.body, connection.body().to_vec())),
-        Err(failure) => Err((failure.cause, failure.detail.ends_with("after the end of the answer"))),
+        Err(failure) => Err((failure.cause, failure.detail.ends_with("after the end of the response"))),
     }
 }
 
@@ -76,7 +76,7 @@ fuzz_target!(|input: (bool, Vec<u8>, &[u8])| {
         pieces.push_back(piece.to_vec());
         rest = more;
     }
-    // What comes later than the end of an answer is not part of it.
+    // Bytes that arrive after the end of a response are not part of it.
     if !matches!(whole, Err((_, true))) {
         assert_eq!(read(pieces, method), whole);
     }

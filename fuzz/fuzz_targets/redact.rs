@@ -33,5 +33,5 @@ fuzz_target!(|input: (&str, &str, &str)| {
     let spec = json!([{"task": "http", "with": {name: {"headers": {"Authorization": secret}}, "password": secret}}]);
     let redacted = redact(&spec);
     assert_ne!(redacted[0]["with"]["password"], json!(secret));
-    assert!(!redacted[0]["with"][name].to_string().contains(&json!(secret).to_string()));
+    assert_ne!(redacted[0]["with"][name]["headers"]["Authorization"], json!(secret));
 });

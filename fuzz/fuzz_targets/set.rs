@@ -15,6 +15,6 @@ fuzz_target!(|input: Vec<(u8, &str)>| {
     let sources: Vec<Source> = input.into_iter().take(8).map(source).collect();
     let read_file = |path: &str| if path.len() % 2 == 0 { Ok(path.to_owned()) } else { Err("no such file".to_owned()) };
     if let Ok(values) = merge(&sources, &read_file) {
-        assert!(values.is_object());
+        assert!(values.value.is_object());
     }
 });

@@ -4,7 +4,7 @@
 use std::process::{Command, Stdio};
 
 use crate::support::cli_case::{CliCase, CliOutput};
-use crate::support::scripted_server::ScriptedServer;
+use crate::support::misbehaving_server::MisbehavingServer;
 use crate::support::transcript::transcript;
 
 const HTTP: [&str; 3] = ["run", "--set", "tasks={http}"];
@@ -140,14 +140,14 @@ fn a_port_that_refuses_fails_the_task_with_the_cause() {
 #[test]
 fn a_server_that_closes_in_the_middle_of_an_answer_is_told_as_such() {
     let _transcript = transcript!();
-    let server = ScriptedServer::closes_mid_answer();
+    let server = MisbehavingServer::closes_mid_response();
     http(&[&format!("http.url={}", server.url()), "http.qps=max"]).snapshot(3);
 }
 
 #[test]
 fn a_server_that_never_answers_ends_in_a_time_out() {
     let _transcript = transcript!();
-    let server = ScriptedServer::never_answers();
+    let server = MisbehavingServer::never_responds();
     http(&[&format!("http.url={}", server.url()), "http.timeout=200ms", "http.qps=max", "http.numRequests=4"])
         .snapshot(3);
 }
@@ -155,7 +155,7 @@ fn a_server_that_never_answers_ends_in_a_time_out() {
 #[test]
 fn a_payload_that_is_not_there_is_never_sent() {
     let _transcript = transcript!();
-    let server = ScriptedServer::answers("404 Not Found", "no such page");
+    let server = MisbehavingServer::responds(404, "no such page");
     let url = server.url();
     http(&[&format!("http.url={url}"), &format!("http.payloadURL={url}")]).snapshot(3);
     http(&[&format!("http.url={url}"), "http.payloadFile=nope.json"]).snapshot(2);
@@ -164,7 +164,7 @@ fn a_payload_that_is_not_there_is_never_sent() {
 #[test]
 fn a_payload_file_that_is_a_directory_is_refused_before_the_load() {
     let _transcript = transcript!();
-    let server = ScriptedServer::answers("200 OK", "");
+    let server = MisbehavingServer::responds(200, "");
     let bench = CliCase::new();
     std::fs::create_dir(bench.path("body")).unwrap();
     let url = format!("http.url={}", server.url());
@@ -199,7 +199,7 @@ fn an_empty_document_is_refused_and_left_alone() {
 #[test]
 fn a_directory_that_can_not_be_written_is_found_before_the_load_starts() {
     let _transcript = transcript!();
-    let server = ScriptedServer::answers("200 OK", "");
+    let server = MisbehavingServer::responds(200, "");
     let bench = CliCase::new();
     let url = format!("http.url={}", server.url());
     let run = ["run", "--set", "tasks={http}", "--set", &url, "--runDir"];

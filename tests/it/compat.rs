@@ -2,6 +2,7 @@
 
 use crate::support::cli_case::CliCase;
 use crate::support::files;
+use crate::support::misbehaving_server::MisbehavingServer;
 use crate::support::transcript::transcript;
 
 /// Document → whether `completed`, `nofailure` and `slos` hold, and lines of its text report.
@@ -41,7 +42,7 @@ fn documents_of_iter8_assert_and_report_as_they_do_there() {
 fn a_spec_of_iter8_runs_in_its_directory() {
     let _transcript = transcript!();
     let bench = CliCase::new();
-    let server = crate::support::scripted_server::ScriptedServer::answers("200 OK", "fine");
+    let server = MisbehavingServer::responds(200, "fine");
     bench.write(
         "experiment.yaml",
         &format!(

@@ -11,7 +11,7 @@ use iter8::tasks::http::KIND;
 use serde_json::{Value, json};
 
 use crate::support::env::TestEnv;
-use crate::support::misbehaving_server::{Behavior, MisbehavingServer, answer, ok};
+use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 
 /// The error of a task that can't be parsed or checked.
 async fn refused(env: &TestEnv, with: Value) -> String {
@@ -228,8 +228,7 @@ fn scalar(contribution: &Contribution, version: usize, metric: &str) -> f64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_contributes_iter8s_metrics_and_ours() {
     let server =
-        MisbehavingServer::scripted(|a| if a.number % 4 == 0 { Behavior::Write(answer(500, "", "")) } else { ok() })
-            .await;
+        MisbehavingServer::scripted(|a| if a.number % 4 == 0 { Reply::with(500, "", "") } else { Reply::ok("ok") });
     let with = json!({
         "url": server.url(), "numRequests": "20", "qps": "max", "percentiles": [50.0, 99.95, -0.0],
         "allowInitialErrors": true, "warmupNumRequests": 4, "headers": {"X-A": 1, "Host": "model.example"}
@@ -278,7 +277,7 @@ async fn a_load_contributes_iter8s_metrics_and_ours() {
     let head = &server.seen()[0].head;
     assert!(head.contains("host: model.example\r\n") && head.contains("x-a: 1\r\n"), "{head}");
     assert!(head.contains("user-agent: iter8/"), "{head}");
-    assert_eq!(server.arrivals(), 24, "the warm-up is sent, and not measured");
+    assert_eq!(server.requests(), 24, "the warm-up is sent, and not measured");
     let events = env.events.lock().unwrap();
     assert!(
         matches!(events.last(), Some(Event::Load { name, progress }) if name == "http" && progress.ended && progress.done == 20)
@@ -287,7 +286,7 @@ async fn a_load_contributes_iter8s_metrics_and_ours() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn payload_and_credentials_are_sent_and_not_shown() {
-    let server = MisbehavingServer::always(ok()).await;
+    let server = MisbehavingServer::always(Reply::ok("ok"));
     let url = format!("http://127.0.0.1:{}/p?token=a-quite-long-token&x=1", server.address.port());
     let env = TestEnv::default()
         .file("body", "from a file")
@@ -309,7 +308,7 @@ async fn payload_and_credentials_are_sent_and_not_shown() {
     );
     let (contribution, post) =
         run(json!({"payloadFile": "body", "payloadStr": "ignored", "basicAuth": {"username": "u", "passwordFile": "password"}})).await;
-    assert!(post.head.starts_with("POST ") && post.body == b"from a file", "{post:?}");
+    assert!(post.head.starts_with("POST ") && post.body == "from a file", "{post:?}");
     assert!(post.head.contains("content-type: application/octet-stream\r\n"), "{post:?}");
     assert!(post.head.contains("authorization: Basic dTpwYTpzcw=="), "{post:?}");
     let shown = format!("{contribution:?}");
@@ -317,7 +316,7 @@ async fn payload_and_credentials_are_sent_and_not_shown() {
     let (_, typed) = run(json!({"contentType": "application/json"})).await;
     assert!(typed.head.starts_with("POST ") && typed.head.contains("content-type: application/json"), "{typed:?}");
     let (_, put) = run(json!({"payloadURL": "http://h/p", "method": "put"})).await;
-    assert!(put.head.starts_with("PUT ") && put.body == b"downloaded", "{put:?}");
+    assert!(put.head.starts_with("PUT ") && put.body == "downloaded", "{put:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -330,8 +329,8 @@ async fn a_payload_that_can_not_be_downloaded_fails_the_task() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_fails_fails_the_task_and_the_others_are_measured() {
-    let server = MisbehavingServer::always(ok()).await;
-    let missing = MisbehavingServer::always(Behavior::Write(answer(404, "", ""))).await;
+    let server = MisbehavingServer::always(Reply::ok("ok"));
+    let missing = MisbehavingServer::always(Reply::with(404, "", ""));
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for is_parallel in [false, true] {
         let with = json!({
@@ -359,7 +358,7 @@ async fn an_endpoint_that_fails_fails_the_task_and_the_others_are_measured() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_of_the_url_are_sent_and_told_of() {
-    let server = MisbehavingServer::always(ok()).await;
+    let server = MisbehavingServer::always(Reply::ok("ok"));
     let url = format!("http://user:s3cret@{}/", server.address);
     let contribution =
         TestEnv::default().run_task(&KIND, json!({"url": url, "numRequests": 1, "qps": "max"})).await.unwrap();
@@ -371,7 +370,7 @@ async fn credentials_of_the_url_are_sent_and_told_of() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn versions_share_metric_names_and_override_the_base() {
-    let (one, two) = (MisbehavingServer::always(ok()).await, MisbehavingServer::always(ok()).await);
+    let (one, two) = (MisbehavingServer::always(Reply::ok("ok")), MisbehavingServer::always(Reply::ok("ok")));
     let with = json!({
         "url": one.url(), "numRequests": 4, "qps": "max", "headers": {"A": "1", "B": "1"}, "parallel": true,
         "endpoints": {"x": {}, "y": {"numRequests": 2}},
@@ -383,7 +382,7 @@ async fn versions_share_metric_names_and_override_the_base() {
     let count = |version, metric| scalar(&contribution, version, metric);
     assert_eq!((count(0, "http-x/request-count"), count(0, "http-y/request-count")), (4.0, 2.0));
     assert_eq!((count(1, "http-x/request-count"), count(1, "http-y/request-count")), (4.0, 3.0));
-    assert_eq!((one.arrivals(), two.arrivals()), (6, 7));
+    assert_eq!((one.requests(), two.requests()), (6, 7));
     let head = &two.seen()[0].head;
     assert!(head.contains("a: 2\r\n") && head.contains("b: 1\r\n") && !head.contains("a: 1\r\n"), "{head}");
 }
@@ -408,7 +407,7 @@ async fn expectations_that_can_not_be_checked_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn expectations_make_errors_and_an_endpoints_own_win() {
-    let server = MisbehavingServer::always(Behavior::Write(answer(404, "X-A: b\r\n", "{\"n\": 1}"))).await;
+    let server = MisbehavingServer::always(Reply::with(404, "X-A: b\r\n", "{\"n\": 1}"));
     let with = json!({
         "url": server.url(), "numRequests": 3, "qps": "max", "allowInitialErrors": true,
         "expect": {"status": [404, "2xx"], "headers": {"x-a": "b", "X-A": null}, "bodyContains": "n", "jq": ".n == 1"},
@@ -425,7 +424,7 @@ async fn expectations_make_errors_and_an_endpoints_own_win() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_is_no_data_with_a_reason() {
-    let server = MisbehavingServer::always(Behavior::WriteAndClose(Vec::new())).await;
+    let server = MisbehavingServer::always(Reply::SendAndClose(Vec::new()));
     let with = json!({"url": server.url(), "numRequests": 5, "qps": "max", "allowInitialErrors": true});
     let contribution = TestEnv::default().run_task(&KIND, with).await.unwrap();
     let reason = "none of 5 requests got an answer: connection closed before the response was complete ×5";

@@ -3,26 +3,25 @@
 use std::collections::BTreeSet;
 
 use crate::support::cli_case::CliCase;
-use crate::support::echo_server::{EchoOptions, EchoServer};
-use crate::support::misbehaving_server::{Behavior, MisbehavingServer, answer, ok};
+use crate::support::echo_server::EchoServer;
+use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 use crate::support::transcript::transcript;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_has_its_own_number_and_row() {
-    let server = MisbehavingServer::scripted(|arrival| {
-        let number = arrival.head.split(' ').nth(1).and_then(|path| path.strip_prefix("/items/")).unwrap_or("none");
-        let row = String::from_utf8_lossy(&arrival.body).into_owned();
-        let tag = arrival.head.lines().find(|line| line.starts_with("x-tag")).unwrap_or_default();
+    let server = MisbehavingServer::scripted(|request| {
+        let number = request.head.split(' ').nth(1).and_then(|path| path.strip_prefix("/items/")).unwrap_or("none");
+        let row = request.body.clone();
+        let tag = request.head.lines().find(|line| line.starts_with("x-tag")).unwrap_or_default();
         let expected = |n: u64| {
             let name = ["Ann", "Bob"][(n % 2) as usize];
             (format!("{{\"name\": \"{name}\"}}"), format!("x-tag: {n}-{}", ["7", "8"][(n % 2) as usize]))
         };
         match number.parse().map(expected) {
-            Ok(expected) if expected == (row, tag.to_owned()) => ok(),
-            _ => Behavior::Write(answer(500, "", "wrong")),
+            Ok(expected) if expected == (row, tag.to_owned()) => Reply::ok("ok"),
+            _ => Reply::with(500, "", "wrong"),
         }
-    })
-    .await;
+    });
     let bench = CliCase::new();
     bench.write("rows.csv", "name,age\nAnn,7\nBob,8\n");
     bench.write(
@@ -38,12 +37,12 @@ async fn every_request_has_its_own_number_and_row() {
     said.exits(0);
     let document = bench.read("experiment.yaml");
     assert!(document.contains("200: 500"), "{document}");
-    assert_eq!(server.arrivals(), 500);
+    assert_eq!(server.requests(), 500);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_may_bring_its_own_credentials() {
-    let server = EchoServer::start(EchoOptions::default()).await;
+    let server = EchoServer::plain();
     let bench = CliCase::new();
     bench.write("rows.csv", "token\nhunter1\nhunter2\n");
     let values = format!("http.url=http://{}/,http.rows=rows.csv,http.numRequests=4,http.qps=max", server.address);
@@ -57,7 +56,7 @@ async fn every_row_may_bring_its_own_credentials() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn http2_and_a_rate_number_requests_just_the_same() {
-    let server = EchoServer::start(EchoOptions::default()).await;
+    let server = EchoServer::plain();
     let bench = CliCase::new();
     let url =
         format!("http.url=http://{}/{{{{requestNumber}}}}?id={{{{uuid}}}}&n={{{{randomInt 3 5}}}}", server.address);
@@ -81,7 +80,7 @@ async fn http2_and_a_rate_number_requests_just_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_may_differ_from_request_to_request_and_one_from_a_file_is_sent_as_it_is() {
-    let server = EchoServer::start(EchoOptions::default()).await;
+    let server = EchoServer::plain();
     let bench = CliCase::new();
     bench.write("rows.csv", "token\nabc\n");
     bench.write("token", "{{row.token}}");
@@ -98,7 +97,7 @@ async fn a_token_may_differ_from_request_to_request_and_one_from_a_file_is_sent_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn braces_are_sent_as_they_are_where_no_template_was_asked_for() {
-    let server = EchoServer::start(EchoOptions::default()).await;
+    let server = EchoServer::plain();
     let bench = CliCase::new();
     let url = format!("http.url=http://{}/", server.address);
     let payload = "http.payloadStr=hello {{requestNumber}} {{> x}}";

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::support::scripted_server::ScriptedServer;
+use crate::support::echo_server::EchoServer;
 use crate::support::{files, tools};
 
 /// The user that the image runs as.
@@ -61,7 +61,7 @@ fn an_experiment_runs_in_an_empty_root_as_nobody() {
         return;
     }
     let root = empty_root(&program);
-    let url = format!("http.url=http://{}/", ScriptedServer::good().address());
+    let url = format!("http.url={}", EchoServer::plain().url());
     let run = run_in(
         root.path(),
         &[

@@ -12,8 +12,9 @@ use crate::custommetrics::trial::{Outcome, Trial, number, template, vector};
 use crate::experiment::Fixture;
 use crate::support::authority::Authority;
 use crate::support::cli_case::{CliCase, CliOutput};
+use crate::support::echo_server::EchoServer;
+use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 use crate::support::prometheus::{Exporter, Prometheus};
-use crate::support::scripted_server::{Reply, ScriptedServer};
 use crate::support::transcript::transcript;
 
 /// Runs these values in a directory.
@@ -28,8 +29,8 @@ fn outcome(bench: &CliCase) -> Outcome {
 /// Its status is not looked at, there is no time-out, and a metric without description or parameters crashes it.
 #[test]
 fn defect_1_a_providers_status_is_checked_its_time_is_bounded_and_what_is_left_out_is_no_crash() {
-    let server = ScriptedServer::replies(|request| match request.path.as_str() {
-        "/refuses/api/v1/query" => Reply::plain("401 Unauthorized", &vector(&["1"])),
+    let server = MisbehavingServer::scripted(|request| match request.path.as_str() {
+        "/refuses/api/v1/query" => Reply::plain(401, &vector(&["1"])),
         "/hangs/api/v1/query" => Reply::Silence,
         _ => number("1"),
     });
@@ -69,7 +70,7 @@ fn defect_2_old_errors_do_not_count_and_no_requests_are_told_as_such() {
         exporter.set(Some(busy + &line("idle", 200, 70) + &line("idle", 503, 30)));
     };
     export(1000);
-    let Some(prometheus) = Prometheus::start(&[exporter.address()]) else { return };
+    let Some(prometheus) = Prometheus::start(&[exporter.address]) else { return };
     // Older than the shortest window.
     prometheus.wait_until(
         "count_over_time(istio_requests_total{destination_workload=\"busy\",response_code=\"503\"}[1m])",
@@ -134,7 +135,7 @@ fn defect_4_a_percentile_is_found_however_it_is_spelt_for_endpoints_too() {
     let host = address.split_once('/').unwrap().0;
     let sets = [
         "tasks={http,grpc,assess}",
-        &format!("http.endpoints.get.url=http://{},http.numRequests=20,http.qps=max", ScriptedServer::good().address()),
+        &format!("http.endpoints.get.url=http://{},http.numRequests=20,http.qps=max", EchoServer::plain().address),
         &format!("grpc.host={host},grpc.endpoints.live.call=inference.GRPCInferenceService/ServerLive,grpc.total=20"),
         r"assess.SLOs.upper.http-get/latency-p95\.0=5000,assess.SLOs.upper.http-get/latency-p99\.90=5000",
         r"assess.SLOs.upper.grpc-live/latency/p95\.0=5000,assess.SLOs.upper.grpc-live/latency/p95=5000",
@@ -171,9 +172,9 @@ fn defect_5_grpc_latencies_have_fractions_of_a_millisecond_and_tls_is_spoken_whe
 #[test]
 fn defect_6_how_a_service_is_asked_over_http_and_what_it_must_answer_can_be_said() {
     let (authority, clients) = (Authority::new(), Authority::new());
-    let server = ScriptedServer::secure(authority.server(Some(&clients)), |request| match request.method.as_str() {
-        "PUT" => Reply::with("200 OK", "content-type: application/json\r\n", r#"{"ok":true}"#),
-        _ => Reply::plain("405 X", ""),
+    let server = MisbehavingServer::secure(authority.server(Some(&clients)), |request| match request.method.as_str() {
+        "PUT" => Reply::with(200, "content-type: application/json\r\n", r#"{"ok":true}"#),
+        _ => Reply::plain(405, ""),
     });
     let bench = CliCase::new();
     let (certificate, key) = clients.issue();
@@ -183,13 +184,13 @@ fn defect_6_how_a_service_is_asked_over_http_and_what_it_must_answer_can_be_said
     bench.write("token", "hunter2");
     let sets = [
         "tasks={http,assess}",
-        &format!("http.url=https://{}/item,http.method=PUT,http.payloadStr=x,http.timeout=20s", server.address()),
+        &format!("http.url=https://{}/item,http.method=PUT,http.payloadStr=x,http.timeout=20s", server.address),
         "http.ca=ca.pem,http.cert=cert.pem,http.key=key.pem,http.bearerToken.file=token",
         "http.numRequests=5,http.connections=1,http.qps=max,http.expect.bodyContains=ok",
         "assess.SLOs.upper.http/error-count=0",
     ];
     run(&bench, &sets).exits(0);
-    let requests = server.requests();
+    let requests = server.seen();
     assert_eq!((requests.len(), requests[0].method.as_str(), requests[0].path.as_str()), (5, "PUT", "/item"));
     assert_eq!(requests[0].header("authorization"), Some("Bearer hunter2"));
     assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(0));
@@ -204,7 +205,7 @@ fn defect_6_how_a_service_is_asked_over_http_and_what_it_must_answer_can_be_said
 fn defect_7_an_endpoint_that_fails_is_not_left_out() {
     let _transcript = transcript!();
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let good = ScriptedServer::good().address();
+    let good = EchoServer::plain().address;
     let endpoints = format!(
         "http.endpoints.a.url=http://{good},http.endpoints.b.url=http://{gone},http.endpoints.c.url=http://{good}"
     );
@@ -227,13 +228,13 @@ fn defect_7_an_endpoint_that_fails_is_not_left_out() {
 fn defect_8_the_page_of_an_error_is_no_payload_and_no_template() {
     let _transcript = transcript!();
     let (missing, target) =
-        (ScriptedServer::answers("404 Not Found", "<html>gone</html>"), ScriptedServer::answers("200 OK", ""));
+        (MisbehavingServer::responds(404, "<html>gone</html>"), MisbehavingServer::responds(200, ""));
     let bench = CliCase::new();
     let payload = format!("http.url={},http.payloadURL={}body.json", target.url(), missing.url());
     run(&bench, &["tasks={http}", &payload]).snapshot(3);
     let template = format!("custommetrics.templates.p={}p.tpl", missing.url());
     run(&bench, &["tasks={custommetrics}", &template]).snapshot(3);
-    let payload = format!("grpc.host={},grpc.call=a.B/C,grpc.protoURL={}a.proto", target.address(), missing.url());
+    let payload = format!("grpc.host={},grpc.call=a.B/C,grpc.protoURL={}a.proto", target.address, missing.url());
     run(&bench, &["tasks={grpc}", &payload]).snapshot(3);
     assert_eq!(target.connections(), 0);
 }
@@ -249,7 +250,7 @@ fn defect_10_objectives_that_are_not_there_are_no_pass() {
     bench.write("experiment.yaml", "spec:\n- run: 'true'\n- run: touch ran\n  if: SLOs()\n");
     bench.run(["run"]).snapshot(0);
     assert!(!bench.path("ran").exists());
-    let server = ScriptedServer::always(number("1"));
+    let server = MisbehavingServer::always(number("1"));
     bench.write("p.tpl", &template(&server.url(), &[("m", ".")]));
     for slos in ["assess.SLOs.uper.p/m=5", "assess.SLO.upper.p/m=5", "assess.SLOs.upper=null"] {
         run(&bench, &["tasks={custommetrics,assess}", "custommetrics.templates.p=p.tpl", slos]).snapshot(2);
@@ -273,8 +274,8 @@ fn defect_11_a_document_grows_neither_with_requests_nor_with_samples_of_earlier_
     assert!(many < few + 12_000, "{few} and {many} bytes");
     let samples: Vec<String> = (0..1_000).map(|at| format!("[{},\"{}.25\"]", 1_700_000_000 + at, at % 7)).collect();
     let result = format!(r#"[{{"metric":{{}},"values":[{}]}}]"#, samples.join(","));
-    let server = ScriptedServer::answers(
-        "200 OK",
+    let server = MisbehavingServer::responds(
+        200,
         &format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":{result}}}}}"#),
     );
     let trial = Trial::bare()
@@ -300,7 +301,7 @@ fn defect_16_loops_show_their_trend_and_the_newest_is_judged_with_those_before()
     ];
     let mut codes = Vec::new();
     for (turn, value) in ["1", "9", "2", "3"].into_iter().enumerate() {
-        let server = ScriptedServer::always(number(value));
+        let server = MisbehavingServer::always(number(value));
         bench.write("p.tpl", &template(&server.url(), &[("m", crate::custommetrics::trial::FIRST)]));
         let more: &[&str] = if turn == 0 { &[] } else { &["--reuseResult"] };
         bench

@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::authority::Authority;
 use crate::support::cli_case::CliCase;
-use crate::support::misbehaving_server::{Behavior, MisbehavingServer, answer, ok};
-use crate::support::scripted_server::ScriptedServer;
+use crate::support::echo_server::EchoServer;
+use crate::support::misbehaving_server::{MisbehavingServer, Reply, response};
 const MAX: Arrival = Arrival::Max;
 
 fn plan(arrival: Arrival, bound: Bound, connections: usize) -> LoadPlan {
@@ -41,8 +41,8 @@ fn causes(outcome: &LoadOutcome) -> BTreeMap<&'static str, u64> {
 }
 
 /// Loads a server with 12 requests that are all treated alike.
-async fn against(act: Behavior) -> (LoadOutcome, MisbehavingServer) {
-    let server = MisbehavingServer::always(act).await;
+async fn against(act: Reply) -> (LoadOutcome, MisbehavingServer) {
+    let server = MisbehavingServer::always(act);
     let plan = LoadPlan { timeout: Duration::from_millis(300), ..plan(MAX, Bound::Count(12), 3) };
     (load(plan, target(&server.url())).await.unwrap(), server)
 }
@@ -55,10 +55,10 @@ async fn exactly_the_requests_asked_for_are_sent() {
         (Arrival::Constant { rate: 5_000.0 }, 1_501, 5, Some(3)),
         (Arrival::Constant { rate: 40.0 }, 9, 4, Some(4)),
     ] {
-        let server = MisbehavingServer::always(ok()).await;
+        let server = MisbehavingServer::always(Reply::ok("ok"));
         let plan = LoadPlan { threads, ..plan(arrival, Bound::Count(count), connections) };
         let outcome = load(plan, target(&server.url())).await.unwrap();
-        assert_eq!((outcome.counts.requests, outcome.responses(), server.arrivals()), (count, count, count));
+        assert_eq!((outcome.counts.requests, outcome.responses(), server.requests()), (count, count, count));
         assert_eq!(
             (outcome.counts.errors, outcome.counts.dropped, outcome.histograms[HistogramKind::Latency].len()),
             (0, 0, count)
@@ -71,24 +71,24 @@ async fn exactly_the_requests_asked_for_are_sent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_duration_bounds_the_load_at_any_rate() {
-    let server = MisbehavingServer::always(ok()).await;
+    let server = MisbehavingServer::always(Reply::ok("ok"));
     let bound = Bound::Duration(Duration::from_millis(500));
     let outcome = load(plan(Arrival::Constant { rate: 400.0 }, bound, 4), target(&server.url())).await.unwrap();
     assert_eq!((outcome.counts.requests, outcome.counts.dropped), (200, 0));
     assert!(outcome.achieved_rate > 300.0 && outcome.achieved_rate < 401.0, "{}", outcome.achieved_rate);
     let outcome = load(plan(MAX, bound, 4), target(&server.url())).await.unwrap();
     assert!(outcome.duration >= Duration::from_millis(480) && outcome.duration < Duration::from_millis(2_000));
-    assert_eq!(outcome.counts.requests, server.arrivals() - 200);
+    assert_eq!(outcome.counts.requests, server.requests() - 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stall_shows_in_latency_and_not_in_service_time() {
     // 3,000 requests, 1,000 of them due while the server stands still for the second from 1 s to 2 s: the delays are even over
     // 0 to 1 s, so that 30 requests (1 %) wait longer than 970 ms, and 300 longer than 700 ms.
-    let server = MisbehavingServer::stalling(Duration::from_secs(1), Duration::from_secs(2)).await;
+    let server = MisbehavingServer::stalling(Duration::from_secs(1), Duration::from_secs(2));
     let plan = plan(Arrival::Constant { rate: 1000.0 }, Bound::Count(3000), 10);
     let outcome = load(plan, target(&server.url())).await.unwrap();
-    assert_eq!((outcome.counts.requests, server.arrivals()), (3000, 3000));
+    assert_eq!((outcome.counts.requests, server.requests()), (3000, 3000));
     for (p, truth) in [(99.0, 970.0), (90.0, 700.0)] {
         let measured = percentile_ms(&outcome.histograms[HistogramKind::Latency], p);
         // A busy machine adds to delays and never takes from them.
@@ -102,14 +102,15 @@ async fn a_stall_shows_in_latency_and_not_in_service_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stuck_connection_delays_no_slot_while_another_is_idle() {
     // Worker 0 has one connection, and it is stuck with the first request until its time-out: worker 1 must send everything else.
-    let server = MisbehavingServer::scripted(|arrival| if arrival.number == 0 { Behavior::Silent } else { ok() }).await;
+    let server =
+        MisbehavingServer::scripted(|request| if request.number == 0 { Reply::Silence } else { Reply::ok("ok") });
     let plan = LoadPlan {
         threads: Some(2),
         timeout: Duration::from_millis(900),
         ..plan(Arrival::Constant { rate: 20.0 }, Bound::Count(16), 2)
     };
     let outcome = load(plan, target(&server.url())).await.unwrap();
-    assert_eq!((outcome.counts.requests, outcome.responses(), server.arrivals()), (16, 15, 16));
+    assert_eq!((outcome.counts.requests, outcome.responses(), server.requests()), (16, 15, 16));
     // Without being rung, worker 1 would find the other's slots only at its own ones: 50 ms late. Three quarters leave room for a
     // busy machine, and half of the slots are the other's.
     let p75 = percentile_ms(&outcome.histograms[HistogramKind::Latency], 75.0);
@@ -118,7 +119,7 @@ async fn a_stuck_connection_delays_no_slot_while_another_is_idle() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slots_that_can_not_be_sent_in_time_are_dropped_and_counted() {
-    let server = MisbehavingServer::always(Behavior::Silent).await;
+    let server = MisbehavingServer::always(Reply::Silence);
     let plan = LoadPlan {
         timeout: Duration::from_millis(700),
         ..plan(Arrival::Constant { rate: 100.0 }, Bound::Duration(Duration::from_millis(500)), 2)
@@ -135,18 +136,18 @@ async fn answers_of_any_legal_shape_are_read_whole() {
     let chunked =
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n3;x=y\r\nyes\r\n0\r\nTrailer: 1\r\n\r\n";
     let early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-    let slow = answer(200, "", "hello");
-    let large = answer(200, "", &"x".repeat(3_000_000));
-    let wordy = answer(200, &"X-Word: and another one\r\n".repeat(250), "hello");
+    let slow = response(200, "", "hello");
+    let large = response(200, "", &"x".repeat(3_000_000));
+    let wordy = response(200, &"X-Word: and another one\r\n".repeat(250), "hello");
     let until_closed = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello";
     for (act, bytes) in [
-        (Behavior::Write(chunked.to_vec()), 5),
-        (Behavior::Write(early.to_vec()), 5),
-        (Behavior::Drip(slow, Duration::from_millis(1)), 5),
-        (Behavior::Write(large), 3_000_000),
-        (Behavior::Write(wordy), 5),
-        (Behavior::WriteAndClose(until_closed.to_vec()), 5),
-        (Behavior::WriteAndClose(answer(200, "Connection: close\r\n", "hello")), 5),
+        (Reply::Send(chunked.to_vec()), 5),
+        (Reply::Send(early.to_vec()), 5),
+        (Reply::Drip(slow, Duration::from_millis(1)), 5),
+        (Reply::Send(large), 3_000_000),
+        (Reply::Send(wordy), 5),
+        (Reply::SendAndClose(until_closed.to_vec()), 5),
+        (Reply::SendAndClose(response(200, "Connection: close\r\n", "hello")), 5),
     ] {
         let (outcome, server) = against(act).await;
         assert_eq!(
@@ -155,7 +156,7 @@ async fn answers_of_any_legal_shape_are_read_whole() {
             "{:?}",
             outcome.causes
         );
-        assert_eq!((outcome.traffic.bytes_received, server.arrivals()), (12 * bytes, 12));
+        assert_eq!((outcome.traffic.bytes_received, server.requests()), (12 * bytes, 12));
     }
 }
 
@@ -167,17 +168,17 @@ async fn failures_are_counted_by_cause() {
     let half_head = b"HTTP/1.1 200 OK\r\nContent-".to_vec();
     let endless_head = [b"HTTP/1.1 200 OK\r\n".to_vec(), b"A: b\r\n".repeat(100_000)].concat();
     for (act, cause) in [
-        (Behavior::WriteAndClose(Vec::new()), "closed"),
-        (Behavior::WriteAndClose(half_head), "closed"),
-        (Behavior::WriteAndClose(partial.clone()), "closed"),
-        (Behavior::WriteAndClose(half_chunk), "closed"),
-        (Behavior::WriteAndReset(Vec::new()), "reset"),
-        (Behavior::Write(partial), "timeout"),
-        (Behavior::Silent, "timeout"),
-        (Behavior::Drip(answer(200, "", "hello"), Duration::from_millis(100)), "timeout"),
-        (Behavior::Write(b"what is this?\r\n\r\n".to_vec()), "malformed"),
-        (Behavior::Write(bad_chunk), "malformed"),
-        (Behavior::Write(endless_head), "malformed"),
+        (Reply::SendAndClose(Vec::new()), "closed"),
+        (Reply::SendAndClose(half_head), "closed"),
+        (Reply::SendAndClose(partial.clone()), "closed"),
+        (Reply::SendAndClose(half_chunk), "closed"),
+        (Reply::SendAndReset(Vec::new()), "reset"),
+        (Reply::Send(partial), "timeout"),
+        (Reply::Silence, "timeout"),
+        (Reply::Drip(response(200, "", "hello"), Duration::from_millis(100)), "timeout"),
+        (Reply::Send(b"what is this?\r\n\r\n".to_vec()), "malformed"),
+        (Reply::Send(bad_chunk), "malformed"),
+        (Reply::Send(endless_head), "malformed"),
     ] {
         let (outcome, _) = against(act.clone()).await;
         assert_eq!(causes(&outcome), BTreeMap::from([(cause, 12)]), "{act:?}: {:?}", outcome.causes);
@@ -187,19 +188,17 @@ async fn failures_are_counted_by_cause() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reset_amid_the_body_is_a_reset() {
-    let (outcome, _) =
-        against(Behavior::WriteAndReset(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhel".to_vec())).await;
+    let (outcome, _) = against(Reply::SendAndReset(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhel".to_vec())).await;
     assert_eq!(causes(&outcome), BTreeMap::from([("reset", 12)]), "{:?}", outcome.causes);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_answer_spoils_only_its_own_request() {
-    let server = MisbehavingServer::scripted(|arrival| match arrival.number % 3 {
-        0 => Behavior::WriteAndClose(Vec::new()),
-        1 => Behavior::Write(answer(503, "", "busy")),
-        _ => ok(),
-    })
-    .await;
+    let server = MisbehavingServer::scripted(|request| match request.number % 3 {
+        0 => Reply::SendAndClose(Vec::new()),
+        1 => Reply::with(503, "", "busy"),
+        _ => Reply::ok("ok"),
+    });
     // A POST is never sent twice.
     let post = HttpTarget { method: http::Method::POST, ..target(&server.url()) };
     let outcome = load(plan(MAX, Bound::Count(300), 4), post).await.unwrap();
@@ -226,12 +225,12 @@ async fn a_load_whose_first_requests_all_fail_ends_with_the_reason() {
     assert!(error.to_string().starts_with("the first "), "{error}");
     assert!(error.to_string().contains(" requests to the server all failed: connection refused ×"), "{error}");
     assert!(error.hint().unwrap().contains("allowInitialErrors"));
-    let server = MisbehavingServer::always(Behavior::Write(answer(404, "", ""))).await;
+    let server = MisbehavingServer::always(Reply::with(404, "", ""));
     let error = load(strict(1_000), target(&server.url())).await.unwrap_err();
     assert!(error.to_string().contains("status 404 ×"), "{error}");
-    assert!(server.arrivals() < 1_000);
+    assert!(server.requests() < 1_000);
     // A load that is over before every connection had something to do.
-    let server = MisbehavingServer::always(Behavior::Write(answer(404, "", ""))).await;
+    let server = MisbehavingServer::always(Reply::with(404, "", ""));
     let error = load(strict(5), target(&server.url())).await.unwrap_err();
     assert!(error.to_string().contains("the first 4 requests to the server all failed: status 404 ×4"), "{error}");
 }
@@ -239,11 +238,10 @@ async fn a_load_whose_first_requests_all_fail_ends_with_the_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_success_among_the_first_requests_is_enough() {
     // The first connection fails a hundred times before the others get their first answer.
-    let server = MisbehavingServer::scripted(|arrival| match arrival.connection {
-        0 => Behavior::Write(answer(500, "", "")),
-        _ => Behavior::Drip(answer(200, "", "ok"), Duration::from_millis(5)),
-    })
-    .await;
+    let server = MisbehavingServer::scripted(|request| match request.connection {
+        0 => Reply::with(500, "", ""),
+        _ => Reply::Drip(response(200, "", "ok"), Duration::from_millis(5)),
+    });
     let plan = LoadPlan {
         allow_initial_errors: false,
         threads: Some(1),
@@ -256,7 +254,7 @@ async fn one_success_among_the_first_requests_is_enough() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_is_sent_before_it_is_due() {
-    let server = MisbehavingServer::always(Behavior::Drip(answer(200, "", "ok"), Duration::from_millis(1))).await;
+    let server = MisbehavingServer::always(Reply::Drip(response(200, "", "ok"), Duration::from_millis(1)));
     for _ in 0..5 {
         let plan = plan(Arrival::Constant { rate: 100.0 }, Bound::Count(1), 1);
         let outcome = load(plan, target(&server.url())).await.unwrap();
@@ -271,13 +269,13 @@ async fn no_request_is_sent_before_it_is_due() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_connection_that_the_server_closes_is_no_error_unless_repeating_could_do_harm() {
     // The second request of every connection is read and met with a silent close or a reset: as if the close had come first.
-    for end in [Behavior::WriteAndClose(Vec::new()), Behavior::WriteAndReset(Vec::new())] {
+    for end in [Reply::SendAndClose(Vec::new()), Reply::SendAndReset(Vec::new())] {
         let server =
-            MisbehavingServer::scripted(move |arrival| if arrival.turn == 1 { end.clone() } else { ok() }).await;
+            MisbehavingServer::scripted(move |request| if request.turn == 1 { end.clone() } else { Reply::ok("ok") });
         for (method, errors, arrivals) in
             [(http::Method::GET, 0, 19), (http::Method::PUT, 0, 19), (http::Method::POST, 5, 10)]
         {
-            let before = server.arrivals();
+            let before = server.requests();
             let target = HttpTarget { method: method.clone(), ..target(&server.url()) };
             let outcome = load(plan(MAX, Bound::Count(10), 1), target).await.unwrap();
             assert_eq!(
@@ -286,17 +284,18 @@ async fn an_idle_connection_that_the_server_closes_is_no_error_unless_repeating_
                 "{method}: {:?}",
                 outcome.causes
             );
-            assert_eq!(server.arrivals() - before, arrivals, "{method}");
+            assert_eq!(server.requests() - before, arrivals, "{method}");
         }
     }
     // Part of an answer is a failure of the service.
-    let half = Behavior::WriteAndClose(b"HTTP/1.1 200 OK\r\nContent-".to_vec());
-    let server = MisbehavingServer::scripted(move |arrival| if arrival.turn == 1 { half.clone() } else { ok() }).await;
+    let half = Reply::SendAndClose(b"HTTP/1.1 200 OK\r\nContent-".to_vec());
+    let server =
+        MisbehavingServer::scripted(move |request| if request.turn == 1 { half.clone() } else { Reply::ok("ok") });
     let outcome = load(plan(MAX, Bound::Count(10), 1), target(&server.url())).await.unwrap();
     assert_eq!(causes(&outcome), BTreeMap::from([("closed", 5)]));
     // A real idle close, whenever it comes.
     let server =
-        MisbehavingServer::always(Behavior::WriteAndLeave(answer(200, "", "ok"), Duration::from_millis(10))).await;
+        MisbehavingServer::always(Reply::SendAndCloseLater(response(200, "", "ok"), Duration::from_millis(10)));
     let outcome =
         load(plan(Arrival::Constant { rate: 99.0 }, Bound::Count(50), 1), target(&server.url())).await.unwrap();
     assert_eq!(outcome.counts.errors, 0, "{:?}", outcome.causes);
@@ -312,7 +311,7 @@ async fn an_answer_that_comes_before_the_body_was_read_is_an_answer() {
             tokio::spawn(async move {
                 // Closing with unread bytes resets the connection.
                 let _ = stream.read(&mut [0; 1024]).await;
-                let _ = stream.write_all(&answer(413, "Connection: close\r\n", "too large")).await;
+                let _ = stream.write_all(&response(413, "Connection: close\r\n", "too large")).await;
             });
         }
     });
@@ -324,7 +323,7 @@ async fn an_answer_that_comes_before_the_body_was_read_is_an_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn time_outs_alone_make_no_percentiles() {
-    let server = MisbehavingServer::always(Behavior::Silent).await;
+    let server = MisbehavingServer::always(Reply::Silence);
     let plan = LoadPlan { timeout: Duration::from_millis(300), ..plan(MAX, Bound::Count(4), 2) };
     let seen = Mutex::new(Vec::<LoadProgress>::new());
     let http = Arc::new(Http::new(target(&server.url())).unwrap());
@@ -336,7 +335,8 @@ async fn time_outs_alone_make_no_percentiles() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_ends_the_load_at_once_and_keeps_what_was_measured() {
-    let server = MisbehavingServer::scripted(|arrival| if arrival.number < 50 { ok() } else { Behavior::Silent }).await;
+    let server =
+        MisbehavingServer::scripted(|request| if request.number < 50 { Reply::ok("ok") } else { Reply::Silence });
     let stop = CancellationToken::new();
     let plan = plan(Arrival::Constant { rate: 200.0 }, Bound::Count(100_000), 4);
     let (seen, stopper) = (Mutex::new(Vec::<LoadProgress>::new()), stop.clone());
@@ -359,13 +359,12 @@ async fn an_interrupt_ends_the_load_at_once_and_keeps_what_was_measured() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redirects_are_followed_only_when_asked_and_drop_credentials_elsewhere() {
-    let end = MisbehavingServer::always(ok()).await;
+    let end = MisbehavingServer::always(Reply::ok("ok"));
     let location = format!("Location: {}end\r\n", end.url());
-    let start = MisbehavingServer::scripted(move |arrival| match arrival.head.split(' ').nth(1).unwrap() {
-        "/" => Behavior::Write(answer(302, "Location: /next\r\n", "12")),
-        _ => Behavior::Write(answer(307, &location, "345")),
-    })
-    .await;
+    let start = MisbehavingServer::scripted(move |request| match request.head.split(' ').nth(1).unwrap() {
+        "/" => Reply::with(302, "Location: /next\r\n", "12"),
+        _ => Reply::with(307, &location, "345"),
+    });
     let mut post = target(&start.url());
     post.method = http::Method::POST;
     post.body = Bytes::from_static(b"body");
@@ -378,7 +377,7 @@ async fn redirects_are_followed_only_when_asked_and_drop_credentials_elsewhere()
     let outcome = load(plan(MAX, Bound::Count(2), 1), post.clone()).await.unwrap();
     assert_eq!((outcome.statuses, outcome.traffic.bytes_received), (BTreeMap::from([(200, 2)]), 14));
     let first = &start.seen()[2];
-    assert!(first.head.starts_with("POST / ") && first.body == b"body", "{first:?}");
+    assert!(first.head.starts_with("POST / ") && first.body == "body", "{first:?}");
     let second = &start.seen()[3];
     assert!(second.head.starts_with("GET /next ") && second.head.contains("authorization: Bearer x"), "{second:?}");
     assert!(second.head.contains("x-api-key: k"), "{second:?}");
@@ -395,7 +394,7 @@ async fn redirects_are_followed_only_when_asked_and_drop_credentials_elsewhere()
 #[tokio::test(flavor = "multi_thread")]
 async fn tls_trusts_what_it_is_told_to_and_nothing_else() {
     let authority = Authority::new();
-    let server = MisbehavingServer::secure(authority.server(None)).await;
+    let server = MisbehavingServer::secure(authority.server(None), |_| Reply::ok("ok"));
     let url = format!("https://{}/", server.address);
     let with = |tls| load(plan(MAX, Bound::Count(6), 2), HttpTarget { tls, ..target(&url) });
     let ca = |authority: &Authority| Some(authority.pem.clone().into_bytes());
@@ -413,7 +412,7 @@ async fn tls_trusts_what_it_is_told_to_and_nothing_else() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         while let Ok((mut stream, _)) = plain.accept().await {
             let _ = stream.read(&mut [0; 2048]).await;
-            let _ = stream.write_all(&answer(400, "", "plain HTTP here")).await;
+            let _ = stream.write_all(&response(400, "", "plain HTTP here")).await;
         }
     });
     let outcome = load(plan(MAX, Bound::Count(2), 1), target(&url)).await.unwrap();
@@ -427,7 +426,7 @@ async fn a_server_may_show_the_very_certificate_that_is_named_if_it_bears_its_na
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
-        let server = MisbehavingServer::secure(Authority::showing(&certificate, &key, None)).await;
+        let server = MisbehavingServer::secure(Authority::showing(&certificate, &key, None), |_| Reply::ok("ok"));
         let url = format!("https://{}/", server.address);
         let with = |pem: String| {
             let tls = TlsOptions { ca: Some(pem.into_bytes()), ..TlsOptions::default() };
@@ -445,7 +444,7 @@ async fn a_server_may_show_the_very_certificate_that_is_named_if_it_bears_its_na
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_asks_for_a_client_certificate_gets_it() {
     let (servers, clients) = (Authority::new(), Authority::new());
-    let server = MisbehavingServer::secure(servers.server(Some(&clients))).await;
+    let server = MisbehavingServer::secure(servers.server(Some(&clients)), |_| Reply::ok("ok"));
     let url = format!("https://{}/", server.address);
     let (certificate, key) = clients.issue();
     let identity = Identity { cert: certificate.pem().into_bytes(), key: key.serialize_pem().into_bytes() };
@@ -462,7 +461,7 @@ async fn a_server_that_asks_for_a_client_certificate_gets_it() {
 #[test]
 fn memory_does_not_grow_with_the_number_of_requests() {
     // A process of its own, as its peak is that of all its threads.
-    let url = format!("http.url=http://{}/", ScriptedServer::good().address());
+    let url = format!("http.url={}", EchoServer::plain().url());
     let peak = |count: u32| {
         let (bench, count) = (CliCase::new(), format!("http.numRequests={count}"));
         let values = ["tasks={http}", &url, &count, "http.qps=max", "http.connections=16"];
@@ -493,7 +492,7 @@ fn memory_does_not_grow_with_the_number_of_requests() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stall_shows_in_the_document_of_the_program() {
     // 10,000 requests, 1,000 of them due within the stall: 100 (1 %) wait longer than 900 ms.
-    let server = MisbehavingServer::stalling(Duration::from_secs(1), Duration::from_secs(2)).await;
+    let server = MisbehavingServer::stalling(Duration::from_secs(1), Duration::from_secs(2));
     let url = format!("http.url={}", server.url());
     let said = tokio::task::spawn_blocking(move || {
         let bench = CliCase::new();

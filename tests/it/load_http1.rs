@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::misbehaving_server::{MisbehavingServer, Reply, Request, response};
 use iter8::load::engine;
 use iter8::load::http::{Expectations, ExpectedStatus, Http, HttpTarget};
 use iter8::load::outcome::LoadOutcome;
@@ -13,8 +14,6 @@ use iter8::templates::jq::Filter;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-
-use crate::support::misbehaving_server::{Behavior, MisbehavingServer, answer, ok};
 
 /// A POST, which is never sent twice.
 fn target(url: &str) -> HttpTarget {
@@ -36,14 +35,13 @@ const CHUNKED: &[u8] =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_ends_at_any_byte_is_counted_under_its_cause() {
-    type End = fn(Vec<u8>) -> Behavior;
-    let ends: [(End, &str); 2] = [(Behavior::WriteAndClose, "closed"), (Behavior::WriteAndReset, "reset")];
-    for whole in [CHUNKED.to_vec(), answer(200, "A: b\r\n", "hello")] {
+    type End = fn(Vec<u8>) -> Reply;
+    let ends: [(End, &str); 2] = [(Reply::SendAndClose, "closed"), (Reply::SendAndReset, "reset")];
+    for whole in [CHUNKED.to_vec(), response(200, "A: b\r\n", "hello")] {
         for (end, cause) in ends {
             let length = whole.len() as u64;
             let bytes = whole.clone();
-            let server =
-                MisbehavingServer::scripted(move |arrival| end(bytes[..arrival.number as usize].to_vec())).await;
+            let server = MisbehavingServer::scripted(move |request| end(bytes[..request.number as usize].to_vec()));
             let outcome = load(length, target(&server.url())).await;
             assert_eq!(causes(&outcome), BTreeMap::from([(cause, length)]), "{:?}", outcome.causes);
             assert_eq!((outcome.counts.errors, outcome.responses(), server.connections()), (length, 0, length));
@@ -65,10 +63,9 @@ async fn what_has_no_end_is_malformed_and_told_of() {
             "",
             "status 101, though no other protocol was asked for",
         ),
-        (answer(204, "", "body"), "", "4 bytes after the end of the response"),
+        (response(204, "", "body"), "", "4 bytes after the end of the response"),
     ] {
-        let server =
-            MisbehavingServer::always(Behavior::Write([start, more.repeat(70_000).into_bytes()].concat())).await;
+        let server = MisbehavingServer::always(Reply::Send([start, more.repeat(70_000).into_bytes()].concat()));
         let outcome = load(6, target(&server.url())).await;
         assert_eq!(causes(&outcome), BTreeMap::from([("malformed", 6)]), "{:?}", outcome.causes);
         assert_eq!(outcome.causes.values().next().unwrap().1, detail);
@@ -79,16 +76,16 @@ async fn what_has_no_end_is_malformed_and_told_of() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_are_used_as_long_as_the_server_keeps_them() {
-    let limited = |arrival: &crate::support::misbehaving_server::Arrival| match arrival.turn {
-        4 => Behavior::WriteAndClose(answer(200, "Connection: close\r\n", "ok")),
-        _ => ok(),
+    let limited = |request: &Request| match request.turn {
+        4 => Reply::SendAndClose(response(200, "Connection: close\r\n", "ok")),
+        _ => Reply::ok("ok"),
     };
-    let server = MisbehavingServer::scripted(limited).await;
+    let server = MisbehavingServer::scripted(limited);
     let outcome = load(100, target(&server.url())).await;
-    assert_eq!((outcome.counts.errors, server.arrivals()), (0, 100), "{:?}", outcome.causes);
+    assert_eq!((outcome.counts.errors, server.requests()), (0, 100), "{:?}", outcome.causes);
     assert!((20..=22).contains(&server.connections()), "{}", server.connections());
     for headers in ["Connection: close\r\n", "connection: x, CLOSE\r\n"] {
-        let server = MisbehavingServer::always(Behavior::Write(answer(200, headers, "ok"))).await;
+        let server = MisbehavingServer::always(Reply::with(200, headers, "ok"));
         assert_eq!(load(10, target(&server.url())).await.counts.errors, 0);
         assert!(server.connections() >= 10, "{}", server.connections());
     }
@@ -96,8 +93,7 @@ async fn connections_are_used_as_long_as_the_server_keeps_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_has_no_body_to_wait_for() {
-    let server =
-        MisbehavingServer::always(Behavior::Write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n".to_vec())).await;
+    let server = MisbehavingServer::always(Reply::Send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n".to_vec()));
     let head = HttpTarget { method: http::Method::HEAD, ..target(&server.url()) };
     let outcome = load(20, head).await;
     assert_eq!((outcome.counts.errors, outcome.traffic.bytes_received), (0, 0), "{:?}", outcome.causes);
@@ -111,7 +107,7 @@ async fn an_answer_that_nobody_asked_for_harms_nobody() {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
-                let _ = stream.write_all(&answer(503, "Connection: close\r\n", "full")).await;
+                let _ = stream.write_all(&response(503, "Connection: close\r\n", "full")).await;
                 while stream.read(&mut [0; 1024]).await.is_ok_and(|count| count > 0) {}
             });
         }
@@ -177,8 +173,7 @@ async fn a_body_of_a_gigabyte_takes_no_memory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_not_as_expected_is_an_error_with_its_cause() {
     let body = r#"{"ready": true, "items": [1, 2]}"#;
-    let server =
-        MisbehavingServer::always(Behavior::Write(answer(202, "Content-Type: application/json\r\n", body))).await;
+    let server = MisbehavingServer::always(Reply::with(202, "Content-Type: application/json\r\n", body));
     let header = |name: &str, text: Option<&str>| Expectations {
         headers: vec![(name.to_owned(), text.map(str::to_owned))],
         ..Expectations::default()

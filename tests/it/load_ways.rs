@@ -40,11 +40,11 @@ fn causes(outcome: &LoadOutcome) -> BTreeMap<&'static str, u64> {
 }
 
 /// An authority, and a server of its with these protocols on offer.
-async fn secure(alpn: &[&str]) -> (Authority, EchoServer) {
+fn secure(alpn: &[&str]) -> (Authority, EchoServer) {
     let authority = Authority::new();
     let mut config = authority.server(None);
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
-    let server = EchoServer::start(EchoOptions { tls: Some(config), ..EchoOptions::default() }).await;
+    let server = EchoServer::start(EchoOptions { tls: Some(config), ..EchoOptions::default() });
     (authority, server)
 }
 
@@ -54,7 +54,7 @@ fn trusting(authority: &Authority) -> TlsOptions {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn http2_is_spoken_with_prior_knowledge_and_carries_everything() {
-    let server = EchoServer::start(EchoOptions::default()).await;
+    let server = EchoServer::plain();
     let mut target = target(&format!("http://{}/predict?model=iris", server.address));
     target.method = Method::PUT;
     target.body = Bytes::from(vec![b'x'; 100_000]);
@@ -76,7 +76,7 @@ async fn http2_is_spoken_with_prior_knowledge_and_carries_everything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn seats_share_connections_and_are_all_in_flight_at_once() {
     // The server answers nobody before 40 requests are there: fewer in flight would never end.
-    let server = EchoServer::start(EchoOptions { crowd: Some(40), ..EchoOptions::default() }).await;
+    let server = EchoServer::start(EchoOptions { crowd: Some(40), ..EchoOptions::default() });
     let http = Http2::new(target(&format!("http://{}/", server.address))).unwrap();
     let outcome = load(LoadPlan { in_flight: 40, ..plan(400, 3) }, http).await;
     assert_eq!((outcome.responses(), outcome.counts.errors), (400, 0), "{:?}", outcome.causes);
@@ -85,7 +85,7 @@ async fn seats_share_connections_and_are_all_in_flight_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_tls_http2_is_agreed_on_or_refused() {
-    let (authority, server) = secure(&["h2", "http/1.1"]).await;
+    let (authority, server) = secure(&["h2", "http/1.1"]);
     let url = format!("https://{}/", server.address);
     let with = |url: &str| HttpTarget { tls: trusting(&authority), ..target(url) };
     let outcome = load(plan(20, 2), Http2::new(with(&url)).unwrap()).await;
@@ -93,7 +93,7 @@ async fn with_tls_http2_is_agreed_on_or_refused() {
     let outcome = load(plan(20, 2), Http::new(with(&url)).unwrap()).await;
     assert_eq!((outcome.responses(), outcome.counts.errors), (20, 0), "{:?}", outcome.causes);
 
-    let (authority, server) = secure(&["http/1.1"]).await;
+    let (authority, server) = secure(&["http/1.1"]);
     let url = format!("https://{}/", server.address);
     let outcome = load(plan(4, 2), Http2::new(HttpTarget { tls: trusting(&authority), ..target(&url) }).unwrap()).await;
     assert_eq!(causes(&outcome), BTreeMap::from([("tls", 4)]), "{:?}", outcome.causes);
@@ -104,7 +104,7 @@ async fn both_versions_of_tls_are_spoken() {
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let authority = Authority::new();
         let server =
-            EchoServer::start(EchoOptions { tls: Some(authority.server_of(version)), ..EchoOptions::default() }).await;
+            EchoServer::start(EchoOptions { tls: Some(authority.server_of(version)), ..EchoOptions::default() });
         let url = format!("https://{}/", server.address);
         let http = Http::new(HttpTarget { tls: trusting(&authority), ..target(&url) }).unwrap();
         let outcome = load(plan(4, 2), http).await;
@@ -114,7 +114,7 @@ async fn both_versions_of_tls_are_spoken() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_servers_certificate_may_bear_another_name_that_is_told() {
-    let (authority, server) = secure(&[]).await;
+    let (authority, server) = secure(&[]);
     // 127.0.0.2 is not in the certificate, `localhost` is.
     let url = format!("https://localhost:{}/", server.address.port());
     for (name, expected) in [(None, 0), (Some("localhost"), 0), (Some("elsewhere.example"), 4)] {
@@ -130,7 +130,7 @@ async fn the_servers_certificate_may_bear_another_name_that_is_told() {
 async fn unix_sockets_and_ipv6_lead_to_a_server() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("model.sock");
-    let server = EchoServer::on_socket(&path).await;
+    let server = EchoServer::on_socket(&path);
     let with = |transport| HttpTarget { transport, ..target("http://model.example/ready") };
     let outcome = load(plan(10, 2), Http::new(with(Transport::Unix(path.clone()))).unwrap()).await;
     assert_eq!((outcome.responses(), server.connections()), (10, 2), "{:?}", outcome.causes);
@@ -141,7 +141,7 @@ async fn unix_sockets_and_ipv6_lead_to_a_server() {
     let detail = &outcome.causes.values().next().unwrap().1;
     assert!(detail.contains("none") && detail.contains("No such file"), "{detail}");
 
-    let server = EchoServer::start(EchoOptions { is_ipv6: true, ..EchoOptions::default() }).await;
+    let server = EchoServer::start(EchoOptions { is_ipv6: true, ..EchoOptions::default() });
     let outcome = load(plan(10, 2), Http::new(target(&format!("http://{}/", server.address))).unwrap()).await;
     assert_eq!((outcome.responses(), outcome.counts.errors), (10, 0), "{:?}", outcome.causes);
 }
@@ -203,7 +203,7 @@ async fn a_proxy_passes_plain_requests_on_and_makes_tunnels_for_the_rest() {
     let asked = Arc::default();
     let proxy = proxy(Arc::clone(&asked)).await;
     let transport = Transport::Proxy(format!("http://user:p%40ss@{proxy}").parse().unwrap());
-    let plain = EchoServer::start(EchoOptions::default()).await;
+    let plain = EchoServer::plain();
     let url = format!("http://{}/a?b=c", plain.address);
     let outcome =
         load(plan(6, 2), Http::new(HttpTarget { transport: transport.clone(), ..target(&url) }).unwrap()).await;
@@ -216,7 +216,7 @@ async fn a_proxy_passes_plain_requests_on_and_makes_tunnels_for_the_rest() {
     let outcome =
         load(plan(6, 2), Http2::new(HttpTarget { transport: transport.clone(), ..target(&url) }).unwrap()).await;
     assert_eq!((outcome.responses(), outcome.counts.errors), (6, 0), "{:?}", outcome.causes);
-    let (authority, secret) = secure(&["h2", "http/1.1"]).await;
+    let (authority, secret) = secure(&["h2", "http/1.1"]);
     let url = format!("https://{}/", secret.address);
     let with = HttpTarget { transport, tls: trusting(&authority), ..target(&url) };
     let outcome = load(plan(6, 2), Http::new(with).unwrap()).await;
@@ -352,7 +352,7 @@ async fn what_is_in_flight_at_the_end_is_awaited_cut_off_or_ignored() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_can_be_bounded_twice_and_its_first_requests_left_out() {
-    let server = EchoServer::start(EchoOptions::default()).await;
+    let server = EchoServer::plain();
     let http = || Http::new(target(&format!("http://{}/", server.address))).unwrap();
     let pacer = Pacer::new(Arrival::Constant { rate: 100.0 }, Bound::Count(1_000_000));
     let plan_of = LoadPlan { pacer, max_duration: Some(Duration::from_millis(500)), ..plan(1, 2) };

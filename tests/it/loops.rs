@@ -3,21 +3,21 @@
 use serde_json::{Value, json};
 
 use crate::support::cli_case::CliCase;
-use crate::support::scripted_server::ScriptedServer;
+use crate::support::misbehaving_server::MisbehavingServer;
 use crate::support::transcript::transcript;
 
 /// A service that answers well or badly, and an experiment that judges it in loops.
 struct Loops {
     bench: CliCase,
-    good: ScriptedServer,
-    bad: ScriptedServer,
+    good: MisbehavingServer,
+    bad: MisbehavingServer,
     count: usize,
 }
 
 impl Loops {
     fn new() -> Self {
-        let good = ScriptedServer::answers("200 OK", "fine");
-        let bad = ScriptedServer::answers("404 Not Found", "gone");
+        let good = MisbehavingServer::responds(200, "fine");
+        let bad = MisbehavingServer::responds(404, "gone");
         Self { bench: CliCase::new(), good, bad, count: 0 }
     }
 
@@ -97,7 +97,7 @@ fn a_loop_whose_assessment_is_skipped_ends_a_row() {
 
 #[test]
 fn a_loop_that_is_assessed_twice_counts_once() {
-    let (server, bench) = (ScriptedServer::answers("200 OK", "fine"), CliCase::new());
+    let (server, bench) = (MisbehavingServer::responds(200, "fine"), CliCase::new());
     let assess = json!({"task": "assess", "with": {
         "SLOs": {"upper": [{"metric": "http/error-count", "limit": 0}]}, "consecutive": 2,
     }});
@@ -114,7 +114,7 @@ fn a_loop_that_is_assessed_twice_counts_once() {
 fn a_value_of_an_earlier_loop_satisfies_no_later_one() {
     let _transcript = transcript!();
     for rule in [json!({}), json!({"consecutive": 2}), json!({"failureLimit": 1})] {
-        let (server, bench) = (ScriptedServer::answers("200 OK", "fine"), CliCase::new());
+        let (server, bench) = (MisbehavingServer::responds(200, "fine"), CliCase::new());
         let spec = |condition: &str| {
             let mut with = rule.clone();
             with["SLOs"] = json!({"upper": [{"metric": "http/error-count", "limit": 0}]});
@@ -143,7 +143,7 @@ fn vector(series: &Value) -> String {
 
 #[test]
 fn a_metric_that_its_template_no_longer_has_is_not_measured() {
-    let server = ScriptedServer::answers("200 OK", &vector(&json!([{"metric": {}, "value": [1_700_000_000, "0"]}])));
+    let server = MisbehavingServer::responds(200, &vector(&json!([{"metric": {}, "value": [1_700_000_000, "0"]}])));
     let bench = CliCase::new();
     let metric = "- {name: errors, params: [{name: query, value: a}], jqExpression: '.data.result[0].value[1]'}\n";
     let run = |metrics: &str, more: &[&str]| {
@@ -167,8 +167,8 @@ fn a_metric_that_its_template_no_longer_has_is_not_measured() {
 
 /// What `assert -c slos` says of an objective (at most 1, or at least 1) on a metric under this policy, and this rule, where the
 /// provider answers like this.
-fn asserted(bound: &str, (status, body): (&str, &str), policy: Option<&str>, rule: &Value) -> (Option<i32>, String) {
-    let (server, bench) = (ScriptedServer::answers(status, body), CliCase::new());
+fn asserted(bound: &str, (status, body): (u16, &str), policy: Option<&str>, rule: &Value) -> (Option<i32>, String) {
+    let (server, bench) = (MisbehavingServer::responds(status, body), CliCase::new());
     let mut with = rule.clone();
     with["SLOs"] = json!({bound: [{"metric": "prometheus/errors", "limit": 1}]});
     let query = json!({"query": "errors", "noData": policy});
@@ -183,7 +183,7 @@ fn asserted(bound: &str, (status, body): (&str, &str), policy: Option<&str>, rul
 #[test]
 fn what_is_absent_is_asserted_by_the_policy_of_its_metric() {
     let (nothing, alone) = (vector(&json!([])), json!({}));
-    let absent = ("200 OK", nothing.as_str());
+    let absent = (200, nothing.as_str());
     let why = "no series matches the query";
     for bound in ["upper", "lower"] {
         for (answer, policy, code, told) in [
@@ -192,7 +192,7 @@ fn what_is_absent_is_asserted_by_the_policy_of_its_metric() {
             (absent, Some("inconclusive"), 5, format!("no data, which leaves the objective open: {why}")),
             (absent, None, 1, format!("prometheus/errors: no data: {why}")),
             // What is broken has no policy: the provider answered, and not as it should.
-            (("401 Unauthorized", ""), Some("pass"), 1, "prometheus/errors: no data: ".to_owned()),
+            ((401, ""), Some("pass"), 1, "prometheus/errors: no data: ".to_owned()),
         ] {
             let said = asserted(bound, answer, policy, &alone);
             assert!(said.0 == Some(code) && said.1.contains(&told), "{bound} {policy:?}: {said:?}");
@@ -207,7 +207,7 @@ fn what_is_absent_is_asserted_by_the_policy_of_its_metric() {
 #[test]
 fn what_passes_without_data_waits_for_as_many_loops_as_the_rule_says() {
     let nothing = vector(&json!([]));
-    let absent = ("200 OK", nothing.as_str());
+    let absent = (200, nothing.as_str());
     let said = asserted("upper", absent, Some("pass"), &json!({"consecutive": 3}));
     assert!(said.0 == Some(5) && said.1.contains("1 of 3 good loops in a row so far"), "{said:?}");
     let said = asserted("upper", absent, Some("fail"), &json!({"failureLimit": 0}));

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::cli_case::{CliCase, CliOutput};
-use crate::support::scripted_server::ScriptedServer;
+use crate::support::misbehaving_server::MisbehavingServer;
 use crate::support::transcript::transcript;
 
 /// What Slack's default template of Iter8 does: the report as JSON, made fit for a text by hand.
@@ -17,12 +17,12 @@ const REPORT_AS_TEXT: &str =
 /// What GitHub's does.
 const REPORT_AS_PAYLOAD: &str = r#"{"event_type": "iter8", "client_payload": {{ .Report | toPrettyJson }}}"#;
 
-fn webhook() -> ScriptedServer {
-    ScriptedServer::answers("200 OK", "ok")
+fn webhook() -> MisbehavingServer {
+    MisbehavingServer::responds(200, "ok")
 }
 
 /// Runs `task` (and what else is set) after a script, with the template in a file of this name.
-fn notify_by(bench: &CliCase, name: &str, template: &str, webhook: &ScriptedServer, more: &[&str]) -> CliOutput {
+fn notify_by(bench: &CliCase, name: &str, template: &str, webhook: &MisbehavingServer, more: &[&str]) -> CliOutput {
     bench.write(name, template);
     let url = format!("slack.url={}", webhook.url());
     let file = format!("slack.payloadTemplateURL={name}");
@@ -31,13 +31,13 @@ fn notify_by(bench: &CliCase, name: &str, template: &str, webhook: &ScriptedServ
 }
 
 /// Head, in lower case, and body of the only request.
-fn sent(webhook: &ScriptedServer) -> (String, String) {
+fn sent(webhook: &MisbehavingServer) -> (String, String) {
     let received = webhook.received();
     let (head, body) = received.split_once("\r\n\r\n").unwrap();
     (head.to_lowercase(), body.to_owned())
 }
 
-fn sent_json(webhook: &ScriptedServer) -> Value {
+fn sent_json(webhook: &MisbehavingServer) -> Value {
     let (head, body) = sent(webhook);
     assert!(head.contains("content-type: application/json"), "{head}");
     serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
@@ -78,7 +78,7 @@ fn a_go_template_names_fields_as_iter8_or_as_documents_do() {
 #[test]
 fn verdicts_are_named_as_in_iter8s_templates() {
     let _transcript = transcript!();
-    let (bench, webhook, service) = (CliCase::new(), webhook(), ScriptedServer::answers("200 OK", "fine"));
+    let (bench, webhook, service) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, "fine"));
     let template = "{{ range $i, $slo := .Report.Experiment.Result.Insights.SLOs.Upper }}{{ $slo.Metric }} <= {{ $slo.Limit }}: \
                     {{ index $.Report.Experiment.Result.Insights.SLOsSatisfied.Upper $i 0 }}\n{{ end }}";
     let url = format!("http.url={}", service.url());
@@ -116,7 +116,7 @@ fn a_template_is_downloaded_when_the_task_runs() {
     for (path, template) in
         [("a/x.hbs?raw=true", r#"{"n": {{Report.numTasks}}}"#), ("x.tpl", r#"{"n": {{ .Report.NumTasks }}}"#)]
     {
-        let (bench, webhook, source) = (CliCase::new(), webhook(), ScriptedServer::answers("200 OK", template));
+        let (bench, webhook, source) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, template));
         let place = format!("slack.payloadTemplateURL={}{path}", source.url());
         notify_by(&bench, "unused", "", &webhook, &[&place]).exits(0);
         assert_eq!(sent_json(&webhook), json!({"n": 2}));
@@ -128,7 +128,7 @@ fn a_template_is_downloaded_when_the_task_runs() {
 fn a_replay_takes_the_template_from_the_recording() {
     let _transcript = transcript!();
     let (bench, webhook, source) =
-        (CliCase::new(), webhook(), ScriptedServer::answers("200 OK", "{{ .Report.NumTasks }}"));
+        (CliCase::new(), webhook(), MisbehavingServer::responds(200, "{{ .Report.NumTasks }}"));
     let place = format!("slack.payloadTemplateURL={}x.tpl", source.url());
     let run = |flag: &str| {
         let url = format!("slack.url={}", webhook.url());
@@ -143,8 +143,8 @@ fn a_replay_takes_the_template_from_the_recording() {
 #[test]
 fn a_template_that_can_not_be_downloaded_or_rendered_sends_nothing_and_fails_the_task_only_if_asked_to() {
     let _transcript = transcript!();
-    let gone = ScriptedServer::answers("404 Not Found", "<html>gone</html>");
-    let broken = ScriptedServer::answers("200 OK", "{{ if }}");
+    let gone = MisbehavingServer::responds(404, "<html>gone</html>");
+    let broken = MisbehavingServer::responds(200, "{{ if }}");
     let (gone_at, broken_at) =
         [&gone, &broken].map(|source| format!("slack.payloadTemplateURL={}x.tpl", source.url())).into();
     let cases = [
@@ -219,7 +219,7 @@ fn a_payload_that_is_not_json_is_sent_as_text_with_a_note() {
     assert!(head.contains("content-type: text/plain; charset=utf-8") && body == "done: true", "{head}\n\n{body}");
     assert!(notes(&bench).contains("it was sent as plain text"), "{}", notes(&bench));
     // The note helps most where the receiver refuses it.
-    let hook = ScriptedServer::answers("400 Bad Request", "what is this?");
+    let hook = MisbehavingServer::responds(400, "what is this?");
     notify_by(&bench, "x.hbs", "done", &hook, &[]).snapshot(0);
     // Who says what it is gets no note.
     let hook = webhook();
@@ -234,8 +234,8 @@ fn a_payload_that_is_not_json_is_sent_as_text_with_a_note() {
 #[test]
 fn secrets_in_the_values_are_in_no_payload() {
     for (name, template) in [("x.hbs", "{{jsonPretty Report}}"), ("x.tpl", "{{ .Report | toPrettyJson }}")] {
-        let (bench, webhook, service) = (CliCase::new(), webhook(), ScriptedServer::answers("200 OK", "fine"));
-        let url = format!("http.url=http://user:SECRETpass@{}/", service.address());
+        let (bench, webhook, service) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, "fine"));
+        let url = format!("http.url=http://user:SECRETpass@{}/", service.address);
         let hook = format!("slack.url={}services/T0/SECREThook", webhook.url());
         let more = [
             "tasks={http,run,slack}",
@@ -253,7 +253,7 @@ fn secrets_in_the_values_are_in_no_payload() {
 
 #[test]
 fn large_parts_of_the_document_stay_in_it() {
-    let (bench, webhook, service) = (CliCase::new(), webhook(), ScriptedServer::answers("200 OK", "fine"));
+    let (bench, webhook, service) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, "fine"));
     let url = format!("http.url={}", service.url());
     let more = ["tasks={http,slack}", &url, "http.numRequests=5,http.qps=max"];
     notify_by(&bench, "x.hbs", "{{json Report.experiment.result.insights}}", &webhook, &more).exits(0);
@@ -267,7 +267,7 @@ fn large_parts_of_the_document_stay_in_it() {
 #[test]
 fn a_signal_while_a_template_is_downloaded_is_an_interruption() {
     let _transcript = transcript!();
-    let (bench, source) = (CliCase::new(), ScriptedServer::never_answers());
+    let (bench, source) = (CliCase::new(), MisbehavingServer::never_responds());
     let set = format!("slack.url=http://127.0.0.1:1/,slack.payloadTemplateURL={}", source.url());
     let mut command = bench.command();
     command.args(["run", "--set", "tasks={slack}", "--set", &set]).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use crate::support::cli_case::{CliCase, CliOutput};
-use crate::support::scripted_server::ScriptedServer;
+use crate::support::misbehaving_server::MisbehavingServer;
 use crate::support::transcript::transcript;
 
 #[test]
@@ -104,9 +104,9 @@ fn a_dry_run_prints_the_spec_without_secrets_and_runs_nothing() {
 #[test]
 fn secrets_in_values_reach_the_server_and_no_file_or_log() {
     let _transcript = transcript!();
-    let server = ScriptedServer::answers("200 OK", "fine");
+    let server = MisbehavingServer::responds(200, "fine");
     let bench = CliCase::new();
-    let url = format!("http.url=http://user:hunter2@{}/", server.address());
+    let url = format!("http.url=http://user:hunter2@{}/", server.address);
     let args = [
         "run",
         "-l",
@@ -143,12 +143,10 @@ fn secrets_in_values_reach_the_server_and_no_file_or_log() {
 #[test]
 fn a_webhook_in_values_reaches_its_server_and_no_file_or_log() {
     let _transcript = transcript!();
-    let server = ScriptedServer::answers(
-        "404 Not Found",
-        "no T0/B0/SECREThook here, nor SECREThook: /services/T0/B0/SECREThook",
-    );
+    let server =
+        MisbehavingServer::responds(404, "no T0/B0/SECREThook here, nor SECREThook: /services/T0/B0/SECREThook");
     let bench = CliCase::new();
-    let url = format!("slack.url=http://{}/services/T0/B0/SECREThook", server.address());
+    let url = format!("slack.url=http://{}/services/T0/B0/SECREThook", server.address);
     let args = ["run", "--set", "tasks={slack,run}", "--set", &url, "--set", "run=TOKEN=SECRETrun true"];
     let dry = bench.run(args.iter().copied().chain(["--dry"]));
     dry.exits(0);
@@ -176,7 +174,7 @@ fn a_script_whose_secret_was_hidden_is_not_run() {
 
 #[test]
 fn endpoints_with_names_like_secrets_can_be_run_again() {
-    let server = ScriptedServer::answers("200 OK", "fine");
+    let server = MisbehavingServer::responds(200, "fine");
     let bench = CliCase::new();
     let url = format!("http.url={}", server.url());
     let set = ["--set", "http.endpoints.tokenize.method=POST", "--set", "http.numRequests=1", "--set", "http.qps=max"];
@@ -185,7 +183,7 @@ fn endpoints_with_names_like_secrets_can_be_run_again() {
 }
 
 /// Starts a long load and waits until the server has seen it.
-fn start_load(bench: &CliCase, server: &ScriptedServer) -> (Command, Child) {
+fn start_load(bench: &CliCase, server: &MisbehavingServer) -> (Command, Child) {
     let url = format!("http.url={}", server.url());
     let mut command = bench.command();
     command.args(["run", "--set", "tasks={http,run}", "--set", &url]);
@@ -204,7 +202,7 @@ fn signal(child: &Child, signal: rustix::process::Signal) {
 fn a_signal_in_the_middle_of_a_load_keeps_what_was_measured() {
     let _transcript = transcript!();
     for (number, code) in [(rustix::process::Signal::INT, 130), (rustix::process::Signal::TERM, 143)] {
-        let (bench, server) = (CliCase::new(), ScriptedServer::answers("200 OK", "fine"));
+        let (bench, server) = (CliCase::new(), MisbehavingServer::responds(200, "fine"));
         let (command, child) = start_load(&bench, &server);
         signal(&child, number);
         let said = CliOutput::of(&command, child.wait_with_output().unwrap(), &bench.path(""));
@@ -247,12 +245,12 @@ fn a_kill_at_any_moment_leaves_a_document_that_parses() {
 #[test]
 fn a_notification_carries_the_state_and_a_failed_one_is_a_note() {
     let _transcript = transcript!();
-    let server = ScriptedServer::answers("200 OK", "ok");
+    let server = MisbehavingServer::responds(200, "ok");
     let bench = CliCase::new();
     let url = format!("slack.url={}", server.url());
     bench.run(["run", "--set", "tasks={run,slack}", "--set", "run=true", "--set", &url]).exits(0);
     assert!(server.received().contains("\"text\":"), "{}", server.received());
-    let failing = ScriptedServer::answers("500 Internal Server Error", "broken");
+    let failing = MisbehavingServer::responds(500, "broken");
     let url = format!("slack.url={}", failing.url());
     bench.run(["run", "--set", "tasks={slack}", "--set", &url]).snapshot(0);
     bench.run(["run", "--set", "tasks={slack}", "--set", &url, "--set", "slack.softFailure=false"]).snapshot(3);
@@ -260,7 +258,7 @@ fn a_notification_carries_the_state_and_a_failed_one_is_a_note() {
 
 #[test]
 fn a_github_notification_is_a_repository_dispatch() {
-    let server = ScriptedServer::answers("204 No Content", "");
+    let server = MisbehavingServer::responds(204, "");
     let bench = CliCase::new();
     let api = format!("github.apiURL={}", server.url());
     let mut command = bench.command();
@@ -289,7 +287,7 @@ fn a_github_notification_is_a_repository_dispatch() {
 #[test]
 fn verdicts_of_an_earlier_loop_do_not_speak_for_this_one() {
     let _transcript = transcript!();
-    let (good, bench) = (ScriptedServer::answers("200 OK", "fine"), CliCase::new());
+    let (good, bench) = (MisbehavingServer::responds(200, "fine"), CliCase::new());
     let spec = |url: &str, condition: &str| {
         format!(
             "spec:\n- task: http\n  with: {{url: '{url}', qps: max, numRequests: 5, allowInitialErrors: true}}\n\
@@ -303,7 +301,7 @@ fn verdicts_of_an_earlier_loop_do_not_speak_for_this_one() {
     assert!(!said.stderr.contains("PROMOTED") && !said.stderr.contains("ROLLBACK"), "{said:#?}");
     assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(0));
     // The second loop's target fails: nothing may be promoted on the first loop's verdict.
-    let bad = ScriptedServer::answers("404 Not Found", "gone");
+    let bad = MisbehavingServer::responds(404, "gone");
     let document = bench.read("experiment.yaml").replace(&good.url(), &bad.url());
     bench.write("experiment.yaml", &document);
     let said = bench.run(["run", "--reuseResult"]);
@@ -321,7 +319,7 @@ fn verdicts_of_an_earlier_loop_do_not_speak_for_this_one() {
 #[test]
 fn tasks_that_do_not_fit_each_other_or_the_earlier_loops_are_found_before_the_load() {
     let _transcript = transcript!();
-    let (server, bench) = (ScriptedServer::answers("200 OK", "fine"), CliCase::new());
+    let (server, bench) = (MisbehavingServer::responds(200, "fine"), CliCase::new());
     let http = format!("- task: http\n  with: {{url: '{}', qps: max, numRequests: 5}}\n", server.url());
     bench.write("experiment.yaml", &format!("spec:\n{http}{http}"));
     bench.run(["run"]).snapshot(2);
@@ -360,7 +358,7 @@ fn a_misspelt_key_of_a_task_is_refused_and_never_lost() {
 #[test]
 fn a_signal_while_a_notification_hangs_is_an_interruption() {
     let _transcript = transcript!();
-    let (server, bench) = (ScriptedServer::never_answers(), CliCase::new());
+    let (server, bench) = (MisbehavingServer::never_responds(), CliCase::new());
     let url = format!("slack.url={}", server.url());
     let mut command = bench.command();
     command.args(["run", "--set", "tasks={slack}", "--set", &url, "--set", "slack.softFailure=false"]);

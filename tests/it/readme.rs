@@ -19,9 +19,9 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use crate::support::echo_server::EchoServer;
 use crate::support::files;
 use crate::support::markdown::{Fence, fences};
-use crate::support::scripted_server::ScriptedServer;
 use crate::support::tools;
 
 /// Longest time one block may take.
@@ -121,7 +121,7 @@ fn check(fence: &Fence, directory: &Path, programs: &Path) -> Result<(), String>
         if !script.contains(url) {
             return Err(format!("the comment names the service {url}, and the block does not"));
         }
-        script = script.replace(url, &format!("http://{}", ScriptedServer::good().address()));
+        script = script.replace(url, &format!("http://{}", EchoServer::plain().address));
     }
     let kubeconfig = match plan.cluster.then(kubeconfig) {
         // What is missing was told.
@@ -234,7 +234,7 @@ mod checker {
 
     #[test]
     fn the_address_of_a_service_is_replaced_and_answers() {
-        let address = ScriptedServer::good().address();
+        let address = EchoServer::plain().address;
         let mut stream = std::net::TcpStream::connect(address).unwrap();
         for _ in 0..2 {
             std::io::Write::write_all(&mut stream, b"POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}").unwrap();

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::experiment::Fixture;
 use crate::support::cli_case::{CliCase, CliOutput};
-use crate::support::misbehaving_server::{Behavior, MisbehavingServer, answer};
+use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 use crate::support::prometheus::Prometheus;
-use crate::support::scripted_server::ScriptedServer;
+use crate::support::runtime::block_on;
 use crate::support::transcript::transcript;
 
 /// The document without how long its tasks took in this run; all else must come out the same.
@@ -69,11 +69,11 @@ fn set(bench: &CliCase, flags: &[&str], values: &[&str]) -> CliOutput {
 
 #[test]
 fn a_load_its_verdict_and_its_message_are_replayed_when_the_services_are_gone() {
-    let (bench, hook) = (CliCase::new(), ScriptedServer::answers("404 Not Found", "no SECREThook here"));
+    let (bench, hook) = (CliCase::new(), MisbehavingServer::responds(404, "no SECREThook here"));
     bench.write("body.json", r#"{"instances": [[6.8, 2.8, 4.8, 1.4]]}"#);
     let service = Fixture::start();
     let targets = [0, 1].map(|version| format!("http.versionValues[{version}].url={}", service.url(version)));
-    let slack = format!("slack.url=http://{}/services/T0/SECREThook", hook.address());
+    let slack = format!("slack.url=http://{}/services/T0/SECREThook", hook.address);
     let run = |flags: &[&str]| {
         let values = [
             "tasks={http,assess,run,slack}",
@@ -105,31 +105,34 @@ fn a_load_its_verdict_and_its_message_are_replayed_when_the_services_are_gone() 
 }
 
 /// A provider that answers a query by its name, some of them only when asked again.
-async fn provider(asked: &'static AtomicU64) -> MisbehavingServer {
+fn provider(asked: &'static AtomicU64) -> MisbehavingServer {
     let refused = Mutex::new(BTreeSet::new());
-    MisbehavingServer::scripted(move |arrival| {
+    MisbehavingServer::scripted(move |request| {
         asked.fetch_add(1, Ordering::SeqCst);
         let is_first = |name: &'static str| refused.lock().unwrap().insert(name);
-        let body = format!("{}{}", arrival.head, String::from_utf8_lossy(&arrival.body));
+        let body = format!("{}{}", request.head, request.body);
         let vector = |value: &str| {
             let body = format!(
                 r#"{{"status":"success","data":{{"resultType":"vector","result":[{{"metric":{{"echo":"SECRET-token"}},"value":[1,"{value}"]}}]}}}}"#
             );
-            Behavior::Write(answer(200, "Date: Fri, 20 Nov 2026 19:00:00 GMT\r\n", &body))
+            Reply::with(200, "Date: Fri, 20 Nov 2026 19:00:00 GMT\r\n", &body)
         };
         match () {
             () if body.contains("latency_v1") => vector("12.5"),
             () if body.contains("latency_v2") => vector("75"),
             () if (body.contains("flaky_v1") && is_first("v1")) || (body.contains("flaky_v2") && is_first("v2")) => {
-                Behavior::Write(answer(503, "Retry-After: 0\r\n", "SECRET-token"))
+                Reply::with(503, "Retry-After: 0\r\n", "SECRET-token")
             }
             () if body.contains("flaky") => vector("1"),
-            () if body.contains("range") => Behavior::Write(answer(422, "", r#"{"status":"error","errorType":"execution","error":"too many"}"#)),
-            () if body.contains("broken") => Behavior::WriteAndClose(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc".to_vec()),
-            () => Behavior::Write(answer(200, "", r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#)),
+            () if body.contains("range") => {
+                Reply::with(422, "", r#"{"status":"error","errorType":"execution","error":"too many"}"#)
+            }
+            () if body.contains("broken") => {
+                Reply::SendAndClose(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc".to_vec())
+            }
+            () => Reply::with(200, "", r#"{"status":"success","data":{"resultType":"vector","result":[]}}"#),
         }
     })
-    .await
 }
 
 fn metrics(url: &str, post: bool) -> Value {
@@ -150,17 +153,17 @@ fn metrics(url: &str, post: bool) -> Value {
     })
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn metrics_are_replayed_by_what_was_asked_in_whatever_order_answers_come() {
+#[test]
+fn metrics_are_replayed_by_what_was_asked_in_whatever_order_answers_come() {
     static ASKED: AtomicU64 = AtomicU64::new(0);
     for post in [false, true] {
-        let provider = provider(&ASKED).await;
+        let provider = provider(&ASKED);
         let bench = CliCase::new();
         bench.write("values.yaml", &metrics(&format!("http://{}", provider.address), post).to_string());
         let run = |flag: &str, token: &str| {
             let mut command = bench.command();
             command.args(["run", "-f", "values.yaml", flag, "rec"]).env("TOKEN", token);
-            tokio::task::block_in_place(|| CliOutput::run(&mut command, &bench.path("")))
+            CliOutput::run(&mut command, &bench.path(""))
         };
         run("--record", "SECRET-token").exits(0);
         let (recorded, asked) = (lasting(&bench), ASKED.load(Ordering::SeqCst));
@@ -180,18 +183,18 @@ async fn metrics_are_replayed_by_what_was_asked_in_whatever_order_answers_come()
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_not_recorded_is_named_and_no_value() {
+#[test]
+fn what_was_not_recorded_is_named_and_no_value() {
     let _transcript = transcript!();
     static ASKED: AtomicU64 = AtomicU64::new(0);
-    let provider = provider(&ASKED).await;
+    let provider = provider(&ASKED);
     let bench = CliCase::new();
     let mut values = metrics(&format!("http://{}", provider.address), false);
     let run = |values: &Value, flag: &str| {
         bench.write("values.yaml", &values.to_string());
         let mut command = bench.command();
         command.args(["run", "-f", "values.yaml", flag, "rec"]).env("TOKEN", "SECRET-token");
-        tokio::task::block_in_place(|| CliOutput::run(&mut command, &bench.path("")))
+        CliOutput::run(&mut command, &bench.path(""))
     };
     run(&values, "--record").exits(0);
     values["custommetrics"]["prometheus"]["queries"]["latency"]["query"] = "other".into();
@@ -207,8 +210,7 @@ async fn what_was_not_recorded_is_named_and_no_value() {
 
 #[test]
 fn what_prometheus_had_of_two_versions_is_replayed_when_it_is_gone() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let service = runtime.block_on(sample_model::start(SampleConfig::default())).unwrap();
+    let service = block_on(sample_model::start(SampleConfig::default())).unwrap();
     let Some(prometheus) = Prometheus::start(&[service.front]) else { return };
     prometheus.wait_until("count(revision_app_request_count)", |count| count.is_some());
     let bench = CliCase::new();
@@ -229,7 +231,7 @@ fn what_prometheus_had_of_two_versions_is_replayed_when_it_is_gone() {
     let recorded = run("--record");
     assert!(recorded.contains("kserve/latency-p99.9") && recorded.contains("increase("), "{recorded}");
     drop(prometheus);
-    runtime.block_on(service.shutdown());
+    block_on(service.shutdown());
     assert_eq!(run("--replay"), recorded);
 }
 
@@ -258,7 +260,7 @@ fn each_loop_has_a_folder_of_its_own_and_a_failure_is_replayed_as_one() {
 #[test]
 fn values_from_a_url_are_part_of_the_recording() {
     let _transcript = transcript!();
-    let server = ScriptedServer::answers("200 OK", "tasks: [run]\nrun: echo through\n");
+    let server = MisbehavingServer::responds(200, "tasks: [run]\nrun: echo through\n");
     let bench = CliCase::new();
     let url = format!("{}values.yaml", server.url());
     let run =
@@ -302,7 +304,7 @@ fn a_recording_that_can_not_be_completed_is_told_and_the_run_goes_on() {
 fn a_replay_needs_a_whole_recording_of_this_program() {
     let _transcript = transcript!();
     let bench = CliCase::new();
-    let hook = ScriptedServer::answers("200 OK", "fine");
+    let hook = MisbehavingServer::responds(200, "fine");
     let slack = format!("slack.url={}", hook.url());
     let values = ["tasks={run,slack}", "run=true", &slack];
     set(&bench, &["--record", "rec"], &values).exits(0);
@@ -343,22 +345,20 @@ fn a_replay_needs_a_whole_recording_of_this_program() {
 
 #[test]
 fn waits_take_no_time_in_a_replay() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
     let bench = CliCase::new();
-    let server = runtime.block_on(MisbehavingServer::scripted(|arrival| match arrival.number {
-        0 => Behavior::Write(answer(503, "Retry-After: 2\r\n", "")),
-        _ => Behavior::Write(answer(
+    let server = MisbehavingServer::scripted(|request| match request.number {
+        0 => Reply::with(503, "Retry-After: 2\r\n", ""),
+        _ => Reply::with(
             200,
             "",
             r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"1"]}]}}"#,
-        )),
-    }));
+        ),
+    });
     let url = format!("custommetrics.prometheus.url=http://{}", server.address);
     let values = ["tasks={custommetrics}", &url, "custommetrics.prometheus.queries.up.query=up"];
     set(&bench, &["--record", "rec"], &values).exits(0);
     let recorded = lasting(&bench);
     assert!(recorded.contains("attempts: 2"), "{recorded}");
-    runtime.shutdown_background();
     let started = std::time::Instant::now();
     set(&bench, &["--replay", "rec"], &values).exits(0);
     assert!(started.elapsed() < Duration::from_millis(1900), "the replay waited");
@@ -379,7 +379,7 @@ fn a_replay_makes_the_attempts_of_the_recording_and_no_more() {
         let seen = document["result"]["insights"]["observations"][0]["prometheus/up"].clone();
         (seen["attempts"].clone(), seen["noData"].clone())
     };
-    let server = ScriptedServer::answers("503 Service Unavailable", "busy");
+    let server = MisbehavingServer::responds(503, "busy");
     let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (url, told) in [(format!("{}busy", server.url()), "503"), (format!("http://{refused}"), "refused")] {
         let recorded = ask(&url, "--record", "1");
@@ -389,22 +389,19 @@ fn a_replay_makes_the_attempts_of_the_recording_and_no_more() {
 }
 
 /// A provider that gives each who asks the same its own answers: it refuses some at first, and lets them wait.
-async fn moody_provider() -> MisbehavingServer {
+fn moody_provider() -> MisbehavingServer {
     let turn = AtomicU64::new(0);
     MisbehavingServer::scripted(move |_| match turn.fetch_add(1, Ordering::SeqCst) {
-        number @ (0 | 1 | 3) => {
-            Behavior::Write(answer(503, &format!("Retry-After: {}\r\n", u64::from(number == 0)), ""))
-        }
-        number => Behavior::Write(answer(200, "", &number.to_string())),
+        number @ (0 | 1 | 3) => Reply::with(503, &format!("Retry-After: {}\r\n", u64::from(number == 0)), ""),
+        number => Reply::with(200, "", &number.to_string()),
     })
-    .await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_who_asks_the_same_gets_its_own_answers_whenever_it_asks() {
+#[test]
+fn each_who_asks_the_same_gets_its_own_answers_whenever_it_asks() {
     // Equal requests, and such as differ in a secret alone: the first waits longest, and so is the last to ask again.
     for param in ["same", "token"] {
-        let provider = moody_provider().await;
+        let provider = moody_provider();
         let bench = CliCase::new();
         let template = json!({
             "url": format!("http://{}/", provider.address), "provider": "json", "method": "GET",
@@ -416,7 +413,7 @@ async fn each_who_asks_the_same_gets_its_own_answers_whenever_it_asks() {
         bench.write("json.tpl", &template.to_string());
         let run = |flag: &str| {
             let values = ["tasks={custommetrics}", "custommetrics.templates.json=json.tpl"];
-            tokio::task::block_in_place(|| set(&bench, &[flag, "rec"], &values)).exits(0);
+            set(&bench, &[flag, "rec"], &values).exits(0);
             lasting(&bench)
         };
         let recorded = run("--record");
@@ -427,19 +424,18 @@ async fn each_who_asks_the_same_gets_its_own_answers_whenever_it_asks() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_question_about_another_tenant_is_another_question() {
+#[test]
+fn the_same_question_about_another_tenant_is_another_question() {
     let _transcript = transcript!();
     let provider = MisbehavingServer::scripted(|_| {
-        Behavior::Write(answer(200, "", r#"{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}"#))
-    })
-    .await;
+        Reply::with(200, "", r#"{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}"#)
+    });
     let bench = CliCase::new();
     let run = |flag: &str, tenant: &str| {
         let url = format!("custommetrics.prometheus.url=http://{}", provider.address);
         let tenant = format!("custommetrics.providers.prometheus.headers.X-Scope-OrgID={tenant}");
         let values = ["tasks={custommetrics}", &url, "custommetrics.prometheus.queries.up.query=up", &tenant];
-        tokio::task::block_in_place(|| set(&bench, &[flag, "rec"], &values))
+        set(&bench, &[flag, "rec"], &values)
     };
     run("--record", "one").exits(0);
     run("--replay", "one").exits(0);
@@ -452,7 +448,7 @@ fn a_replay_needs_no_token_and_no_password() {
     let _transcript = transcript!();
     let bench = CliCase::new();
     let server =
-        ScriptedServer::answers("200 OK", r#"{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}"#);
+        MisbehavingServer::responds(200, r#"{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}"#);
     bench.write("password", "SECRET-password");
     bench.write("token", "SECRET-token");
     let spec = json!({"spec": [

@@ -12,7 +12,7 @@ use iter8::ports::{Web, WebError, WebErrorKind, WebRequest, WebResponse};
 use crate::support::authority::Authority;
 use crate::support::cli_case::CliCase;
 use crate::support::echo_server::{EchoOptions, EchoServer};
-use crate::support::misbehaving_server::{Behavior, MisbehavingServer, answer, ok};
+use crate::support::misbehaving_server::{MisbehavingServer, Reply, response};
 use proxy::Proxy;
 
 const LONG: Duration = Duration::from_secs(30);
@@ -39,19 +39,18 @@ fn assert_fault(end: Result<WebResponse, WebError>, kind: WebErrorKind, told: &s
 }
 
 /// A server that redirects every request but those for `/end` there, with this status.
-async fn redirecting(status: u16, location: impl Into<String>) -> MisbehavingServer {
+fn redirecting(status: u16, location: impl Into<String>) -> MisbehavingServer {
     let location = location.into();
-    MisbehavingServer::scripted(move |arrival| match arrival.head.split(' ').nth(1) {
-        Some("/end") => ok(),
-        _ => Behavior::Write(answer(status, &format!("Location: {location}\r\n"), "")),
+    MisbehavingServer::scripted(move |request| match request.head.split(' ').nth(1) {
+        Some("/end") => Reply::ok("ok"),
+        _ => Reply::with(status, &format!("Location: {location}\r\n"), ""),
     })
-    .await
 }
 
 #[tokio::test]
 async fn an_answer_tells_when_it_was_given_and_when_to_ask_again() {
     let headers = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:49:47 GMT\r\n";
-    let server = MisbehavingServer::always(Behavior::Write(answer(503, headers, "later"))).await;
+    let server = MisbehavingServer::always(Reply::with(503, headers, "later"));
     let answer = send(get(server.url())).await.unwrap();
     assert_eq!((answer.status, answer.body.as_slice()), (503, b"later".as_slice()));
     assert!(answer.clock_ahead.unwrap() < chrono::TimeDelta::days(-365 * 30));
@@ -64,7 +63,7 @@ async fn an_answer_tells_when_it_was_given_and_when_to_ask_again() {
 #[tokio::test]
 async fn to_the_same_origin_everything_is_sent_again() {
     for status in [307, 308] {
-        let server = redirecting(status, "/end").await;
+        let server = redirecting(status, "/end");
         let request = WebRequest {
             method: "PUT".to_owned(),
             headers: vec![("Authorization".to_owned(), "Bearer hunter2".to_owned())],
@@ -74,9 +73,9 @@ async fn to_the_same_origin_everything_is_sent_again() {
         assert_eq!(send(request).await.unwrap().status, 200);
         let second = &server.seen()[1];
         assert!(second.head.starts_with("PUT /end ") && second.head.contains("Bearer hunter2"), "{}", second.head);
-        assert_eq!(second.body, b"payload");
+        assert_eq!(second.body, "payload");
     }
-    let server = redirecting(303, "/end").await;
+    let server = redirecting(303, "/end");
     let request = WebRequest { method: "POST".to_owned(), body: Some(b"payload".to_vec()), ..get(server.url()) };
     assert_eq!(send(request).await.unwrap().status, 200);
     let second = &server.seen()[1];
@@ -85,11 +84,11 @@ async fn to_the_same_origin_everything_is_sent_again() {
 
 #[tokio::test]
 async fn credentials_in_a_url_stay_with_their_host() {
-    let (other, server) = (MisbehavingServer::always(ok()).await, redirecting(302, "/end").await);
+    let (other, server) = (MisbehavingServer::always(Reply::ok("ok")), redirecting(302, "/end"));
     let with_user = |server: &MisbehavingServer| format!("http://user:hunter2@{}/", server.address);
     assert_eq!(send(get(with_user(&server))).await.unwrap().status, 200);
     assert!(server.seen().iter().all(|seen| seen.head.to_lowercase().contains("authorization: basic")));
-    let server = redirecting(302, other.url()).await;
+    let server = redirecting(302, other.url());
     assert_eq!(send(get(with_user(&server))).await.unwrap().status, 200);
     let head = &other.seen()[0].head;
     assert!(!head.to_lowercase().contains("authorization") && !head.to_lowercase().contains("referer"), "{head}");
@@ -97,8 +96,8 @@ async fn credentials_in_a_url_stay_with_their_host() {
 
 #[tokio::test]
 async fn a_redirect_to_another_host_with_the_token_is_not_followed() {
-    let other = MisbehavingServer::always(ok()).await;
-    let server = redirecting(302, format!("{}stolen?secret=hunter2", other.url())).await;
+    let other = MisbehavingServer::always(Reply::ok("ok"));
+    let server = redirecting(302, format!("{}stolen?secret=hunter2", other.url()));
     let headers = vec![("Authorization".to_owned(), "Bearer hunter2".to_owned())];
     let end = send(WebRequest { headers, ..get(format!("{}?token=hunter2", server.url())) }).await;
     let error = end.unwrap_err();
@@ -111,23 +110,23 @@ async fn a_redirect_to_another_host_with_the_token_is_not_followed() {
     assert_eq!(other.connections(), 0);
     // A download has nothing to hide.
     assert_eq!(send(get(server.url())).await.unwrap().status, 200);
-    assert_eq!(other.arrivals(), 1);
+    assert_eq!(other.requests(), 1);
 }
 
 #[tokio::test]
 async fn redirects_that_lead_nowhere_end_in_errors() {
-    let ring = redirecting(302, "/again").await;
+    let ring = redirecting(302, "/again");
     assert_fault(send(get(ring.url())).await, WebErrorKind::Final, "redirects more than 10 times");
-    assert_eq!(ring.arrivals(), 11);
+    assert_eq!(ring.requests(), 11);
     for location in ["", "ftp://host/", "http://[", "\u{1}"] {
-        let server = redirecting(301, location).await;
+        let server = redirecting(301, location);
         assert!(send(get(server.url())).await.is_err(), "{location}");
     }
-    let silent = MisbehavingServer::always(Behavior::Write(answer(302, "", ""))).await;
+    let silent = MisbehavingServer::always(Reply::with(302, "", ""));
     assert_fault(send(get(silent.url())).await, WebErrorKind::Final, "without saying where");
     // These are answers, not redirects.
     for status in [300, 304] {
-        let server = MisbehavingServer::always(Behavior::Write(answer(status, "Location: /end\r\n", ""))).await;
+        let server = MisbehavingServer::always(Reply::with(status, "Location: /end\r\n", ""));
         assert_eq!(send(get(server.url())).await.unwrap().status, status);
     }
 }
@@ -135,23 +134,22 @@ async fn redirects_that_lead_nowhere_end_in_errors() {
 #[tokio::test]
 async fn a_large_answer_is_read_up_to_the_limit() {
     let announced =
-        MisbehavingServer::always(Behavior::Write(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\nabc".to_vec()))
-            .await;
+        MisbehavingServer::always(Reply::Send(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\nabc".to_vec()));
     assert_fault(send(get(announced.url())).await, WebErrorKind::Final, "the answer is larger than 1024 bytes");
     // 100 MB without a word on how many; the server can't write them all to one who does not read.
     let mut endless = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
     endless.resize(100 << 20, b'x');
-    let endless = MisbehavingServer::always(Behavior::WriteAndClose(endless)).await;
+    let endless = MisbehavingServer::always(Reply::SendAndClose(endless));
     assert_fault(send(get(endless.url())).await, WebErrorKind::Final, "the answer is larger than 1024 bytes");
-    let exact = MisbehavingServer::always(Behavior::Write(answer(200, "", &"x".repeat(1 << 10)))).await;
+    let exact = MisbehavingServer::always(Reply::with(200, "", &"x".repeat(1 << 10)));
     assert_eq!(send(get(exact.url())).await.unwrap().body.len(), 1 << 10);
 }
 
 #[tokio::test]
 async fn the_time_out_is_that_of_the_whole_exchange() {
-    let drip = answer(200, "", &"x".repeat(1000));
-    for act in [Behavior::Silent, Behavior::Drip(drip, Duration::from_millis(50))] {
-        let server = MisbehavingServer::always(act).await;
+    let drip = response(200, "", &"x".repeat(1000));
+    for act in [Reply::Silence, Reply::Drip(drip, Duration::from_millis(50))] {
+        let server = MisbehavingServer::always(act);
         let started = Instant::now();
         let request = WebRequest { timeout: Duration::from_millis(300), ..get(server.url()) };
         assert_fault(send(request).await, WebErrorKind::Timeout, "no complete answer within 0.3 s");
@@ -159,8 +157,7 @@ async fn the_time_out_is_that_of_the_whole_exchange() {
     }
     // Redirects share it.
     let server =
-        MisbehavingServer::scripted(|_| Behavior::Drip(answer(302, "Location: /\r\n", ""), Duration::from_millis(5)))
-            .await;
+        MisbehavingServer::scripted(|_| Reply::Drip(response(302, "Location: /\r\n", ""), Duration::from_millis(5)));
     let request = WebRequest { timeout: Duration::from_millis(600), ..get(server.url()) };
     assert_fault(send(request).await, WebErrorKind::Timeout, "no complete answer");
 }
@@ -174,12 +171,12 @@ async fn another_attempt_may_help_where_the_connection_was_the_fault() {
     assert_fault(send(get("http://no-such-host.invalid/")).await, WebErrorKind::Transport, "dns");
     let truncated = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc".to_vec();
     for act in [
-        Behavior::WriteAndClose(truncated.clone()),
-        Behavior::WriteAndReset(truncated),
-        Behavior::WriteAndReset(b"HTTP/1.1 2".to_vec()),
-        Behavior::WriteAndClose(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec()),
+        Reply::SendAndClose(truncated.clone()),
+        Reply::SendAndReset(truncated),
+        Reply::SendAndReset(b"HTTP/1.1 2".to_vec()),
+        Reply::SendAndClose(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec()),
     ] {
-        let server = MisbehavingServer::always(act.clone()).await;
+        let server = MisbehavingServer::always(act.clone());
         let end = send(get(server.url())).await;
         assert_eq!(end.as_ref().map_err(|error| error.kind).err(), Some(WebErrorKind::Transport), "{act:?}: {end:?}");
     }
@@ -190,7 +187,7 @@ async fn a_request_that_can_not_be_made_is_final() {
     for url in ["", "ftp://host/", "host:80", "http://", "http://[::1"] {
         assert_fault(send(get(url)).await, WebErrorKind::Final, "not a URL with http:// or https://");
     }
-    let server = MisbehavingServer::always(ok()).await;
+    let server = MisbehavingServer::always(Reply::ok("ok"));
     let header = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
     for headers in [header("bad name", "x"), header("x", "hunter2\n")] {
         let error = send(WebRequest { headers, ..get(server.url()) }).await.unwrap_err();
@@ -207,7 +204,7 @@ async fn a_request_that_can_not_be_made_is_final() {
 #[tokio::test]
 async fn a_certificate_of_another_authority_is_final_and_the_right_one_is_trusted() {
     let (authority, other) = (Authority::new(), Authority::new());
-    let server = MisbehavingServer::secure(authority.server(None)).await;
+    let server = MisbehavingServer::secure(authority.server(None), |_| Reply::ok("ok"));
     let url = format!("https://{}/", server.address);
     let trusting = |pem: &str| TlsOptions { ca: Some(pem.as_bytes().to_vec()), ..TlsOptions::default() };
     let client = WebClient::default();
@@ -219,7 +216,7 @@ async fn a_certificate_of_another_authority_is_final_and_the_right_one_is_truste
     assert_fault(ask(trusting(&other.pem)).await, WebErrorKind::Final, "certificate");
     assert_eq!(ask(TlsOptions { skip_verify: true, ..TlsOptions::default() }).await.unwrap().status, 200);
     assert_fault(ask(trusting("none")).await, WebErrorKind::Final, "the ca file holds no usable PEM certificate");
-    let plain = EchoServer::start(EchoOptions::default()).await;
+    let plain = EchoServer::plain();
     let end = send(get(format!("https://{}/", plain.address))).await;
     assert_fault(end, WebErrorKind::Final, "InvalidContentType");
 }
@@ -227,7 +224,7 @@ async fn a_certificate_of_another_authority_is_final_and_the_right_one_is_truste
 #[tokio::test]
 async fn a_server_that_asks_who_we_are_is_told_or_the_fault_is_final() {
     let (authority, clients) = (Authority::new(), Authority::new());
-    let server = MisbehavingServer::secure(authority.server(Some(&clients))).await;
+    let server = MisbehavingServer::secure(authority.server(Some(&clients)), |_| Reply::ok("ok"));
     let url = format!("https://{}/", server.address);
     let ca = Some(authority.pem.clone().into_bytes());
     let (certificate, key) = clients.issue();
@@ -243,7 +240,7 @@ async fn http_2_is_spoken_where_the_server_offers_it() {
     let authority = Authority::new();
     let mut config = authority.server(None);
     config.alpn_protocols = vec![b"h2".to_vec()];
-    let server = EchoServer::start(EchoOptions { tls: Some(config), ..EchoOptions::default() }).await;
+    let server = EchoServer::start(EchoOptions { tls: Some(config), ..EchoOptions::default() });
     let tls = TlsOptions { ca: Some(authority.pem.into_bytes()), ..TlsOptions::default() };
     let answer = send(WebRequest { tls, ..get(format!("https://{}/", server.address)) }).await.unwrap();
     assert_eq!(answer.body, b"ok");
@@ -253,9 +250,9 @@ async fn http_2_is_spoken_where_the_server_offers_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_proxy_variables_lead_through_a_proxy_and_past_it() {
     let authority = Authority::new();
-    let values = || Behavior::Write(answer(200, "", "tasks: [run]\nrun: echo through\n"));
-    let (plain, proxy) = (MisbehavingServer::always(values()).await, Arc::new(Proxy::start().await));
-    let secure = MisbehavingServer::secure_scripted(authority.server(None), move |_| values()).await;
+    let values = || Reply::with(200, "", "tasks: [run]\nrun: echo through\n");
+    let (plain, proxy) = (MisbehavingServer::always(values()), Arc::new(Proxy::start().await));
+    let secure = MisbehavingServer::secure(authority.server(None), move |_| values());
     let bench = CliCase::new();
     let ca = bench.write("ca.pem", &authority.pem);
     let dry = |url: String, no_proxy: &str| {

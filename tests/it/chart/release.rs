@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{GROUP, Helm, chart};
 use crate::kubernetes::world::World;
 use crate::support::cli_case::CliOutput;
-use crate::support::scripted_server::ScriptedServer;
+use crate::support::echo_server::EchoServer;
 
 /// What `iter8 k assert` is asked.
 const ASSERT: [&str; 7] = ["assert", "-g", GROUP, "-c", "completed,nofailure,slos", "--timeout", "60s"];
@@ -48,7 +48,7 @@ fn a_release_runs_is_launched_anew_by_an_upgrade_and_leaves_nothing() {
     let (Some(world), Some(program)) = (World::with_node(), Helm::new()) else { return };
     let chart = chart();
     let chart = chart.to_str().unwrap();
-    let load = format!("--set=http.qps=200,http.connections=2,http.url=http://{}/", ScriptedServer::good().address());
+    let load = format!("--set=http.qps=200,http.connections=2,http.url={}", EchoServer::plain().url());
     let values = [chart, "--set=tasks={http,assess},runner=job,assess.SLOs.upper.http/error-count=0", &load];
     let helm = |verb: &str, args: &[&str]| helm(&program, &world, verb, &[&values[..], args].concat());
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::trial::{FIRST, Trial, number, template, vector};
-use crate::support::scripted_server::{Reply, ScriptedServer};
+use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 use crate::support::transcript::transcript;
 
 /// A case: the metric's name, what the provider answers, the expression, and what is told.
@@ -20,7 +20,7 @@ const CASES: &[Case] = &[
     ("nan-text", || Reply::ok(r#"{"v":"nan"}"#), ".v", "the value is NaN"),
     (
         "unknown",
-        || Reply::plain("404 Not Found", r#"{"message":"no such metric"}"#),
+        || Reply::plain(404, r#"{"message":"no such metric"}"#),
         FIRST,
         "the provider answered 404 (not found): no such metric",
     ),
@@ -30,7 +30,7 @@ const CASES: &[Case] = &[
 const SLOW: &[Case] = &[
     (
         "slow",
-        || Reply::Drip(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{".to_vec(), Duration::from_secs(1)),
+        || Reply::DripForever(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{".to_vec(), Duration::from_secs(1)),
         FIRST,
         LATE,
     ),
@@ -39,14 +39,14 @@ const SLOW: &[Case] = &[
 
 const LATE: &str = "the provider gave no complete answer within 700ms";
 
-fn provider() -> ScriptedServer {
-    ScriptedServer::replies(|request| {
+fn provider() -> MisbehavingServer {
+    MisbehavingServer::scripted(|request| {
         let query = request.param("query");
         CASES.iter().chain(SLOW).find(|case| case.0 == query).map_or_else(|| number("1"), |case| case.1())
     })
 }
 
-fn trial(server: &ScriptedServer) -> Trial {
+fn trial(server: &MisbehavingServer) -> Trial {
     let cases = CASES.iter().map(|case| (case.0, case.2));
     let metrics: Vec<(&str, &str)> = [("good", FIRST)].into_iter().chain(cases).collect();
     let trial = Trial::of(server, &metrics);
@@ -97,7 +97,7 @@ fn a_policy_decides_on_a_metric_that_is_absent() {
 
 #[test]
 fn zero_is_judged_as_the_value_it_is() {
-    let server = ScriptedServer::answers("200 OK", &vector(&[]));
+    let server = MisbehavingServer::responds(200, &vector(&[]));
     let trial = Trial::of(&server, &[("m", FIRST)]).set("custommetrics.noData=zero,assess.SLOs.lower.p/m=1");
     trial.run().exits(0);
     let result = trial.outcome().0;
@@ -109,7 +109,7 @@ fn zero_is_judged_as_the_value_it_is() {
 #[test]
 fn a_metrics_own_policy_goes_before_the_tasks_and_says_why_there_may_be_nothing() {
     let _transcript = transcript!();
-    let server = ScriptedServer::answers("200 OK", &vector(&[]));
+    let server = MisbehavingServer::responds(200, &vector(&[]));
     let text = format!(
         "url: {}\nmetrics:\n\
          - {{name: idle, noData: pass, whenEmpty: 'no requests in the window', params: [{{name: query, value: a}}]}}\n\
@@ -131,7 +131,7 @@ fn a_metrics_own_policy_goes_before_the_tasks_and_says_why_there_may_be_nothing(
 #[test]
 fn queries_without_a_template_have_policies_too() {
     let _transcript = transcript!();
-    let server = ScriptedServer::replies(|request| match request.param("query") {
+    let server = MisbehavingServer::scripted(|request| match request.param("query") {
         "up" => number("1"),
         _ => Reply::ok(r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#),
     });
@@ -150,12 +150,12 @@ fn queries_without_a_template_have_policies_too() {
 #[test]
 fn a_metric_that_comes_back_is_judged_by_its_value() {
     let _transcript = transcript!();
-    let server = ScriptedServer::replies(|request| match request.param("query") {
+    let server = MisbehavingServer::scripted(|request| match request.param("query") {
         "good" => number("1"),
         _ => number("7"),
     });
     let trial = Trial::of(&server, &[("good", FIRST), ("m", FIRST)]).set("custommetrics.noData=pass");
-    let empty = ScriptedServer::answers("200 OK", &vector(&[]));
+    let empty = MisbehavingServer::responds(200, &vector(&[]));
     let text = trial.bench.read("p.tpl");
     trial.bench.write("p.tpl", &text.replace(&server.url(), &empty.url()));
     trial.run().exits(0);

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use super::trial::{FIRST, Trial, number, template, vector};
 use crate::support::authority::Authority;
 use crate::support::cli_case::CliOutput;
-use crate::support::scripted_server::{Reply, ScriptedServer};
+use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 use crate::support::transcript::transcript;
 
 /// A case: the name of the metric, the response of the provider, the expression, and the reason.
@@ -26,32 +26,32 @@ const CASES: &[Case] = &[
     // Statuses.
     (
         "s400",
-        || Reply::plain("400 Bad Request", r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#),
+        || Reply::plain(400, r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#),
         FIRST,
         "the provider answered 400: bad_data: parse error",
     ),
     (
         "s401",
-        || Reply::plain("401 Unauthorized", r#"{"message":"who are you?"}"#),
+        || Reply::plain(401, r#"{"message":"who are you?"}"#),
         FIRST,
         "the provider answered 401 (unauthorized): who are you?; check the credentials",
     ),
     // Iter8 takes the value.
-    ("s401-with-a-value", || Reply::plain("401 Unauthorized", &vector(&["1"])), FIRST, "answered 401 (unauthorized)"),
-    ("s403", || Reply::plain("403 Forbidden", "not yours"), FIRST, "answered 403 (forbidden): not yours"),
+    ("s401-with-a-value", || Reply::plain(401, &vector(&["1"])), FIRST, "answered 401 (unauthorized)"),
+    ("s403", || Reply::plain(403, "not yours"), FIRST, "answered 403 (forbidden): not yours"),
     (
         "s422",
-        || Reply::plain("422 X", r#"{"status":"error","errorType":"execution","error":"many-to-many matching"}"#),
+        || Reply::plain(422, r#"{"status":"error","errorType":"execution","error":"many-to-many matching"}"#),
         FIRST,
         "the provider answered 422: execution: many-to-many matching",
     ),
-    ("s418", || Reply::plain("418 X", ""), FIRST, "the provider answered 418"),
-    ("s500", || Reply::plain("500 X", HTML), FIRST, "the provider answered 500"),
-    ("s503", || Reply::plain("503 X", "starting"), FIRST, "the provider answered 503: starting"),
+    ("s418", || Reply::plain(418, ""), FIRST, "the provider answered 418"),
+    ("s500", || Reply::plain(500, HTML), FIRST, "the provider answered 500"),
+    ("s503", || Reply::plain(503, "starting"), FIRST, "the provider answered 503: starting"),
     ("s204", || Reply::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()), FIRST, "; it is empty"),
-    ("s302", || Reply::plain("302 Found", ""), FIRST, "302"),
+    ("s302", || Reply::plain(302, ""), FIRST, "302"),
     // Bodies.
-    ("html", || Reply::with("200 OK", "content-type: text/html\r\n", HTML), FIRST, "the answer is not JSON"),
+    ("html", || Reply::with(200, "content-type: text/html\r\n", HTML), FIRST, "the answer is not JSON"),
     ("empty", || json(""), FIRST, "; it is empty"),
     ("half", || json(r#"{"status":"success","data":{"resultType":"vector","res"#), FIRST, "the answer is not JSON"),
     ("deep", || json(&"[".repeat(300_000)), FIRST, "the answer is not JSON"),
@@ -128,8 +128,8 @@ const CASES: &[Case] = &[
 ];
 
 /// Answers the query `good`, and each case by its name.
-fn hostile() -> ScriptedServer {
-    ScriptedServer::replies(|request| {
+fn hostile() -> MisbehavingServer {
+    MisbehavingServer::scripted(|request| {
         let query = request.param("query");
         CASES.iter().find(|case| case.0 == query).map_or_else(|| number("1"), |case| case.1())
     })
@@ -176,8 +176,8 @@ const MEMORY: u64 = 120 << 20;
 #[test]
 fn a_time_out_after_an_answer_of_trouble_is_no_absence() {
     let _transcript = transcript!();
-    let server = ScriptedServer::replies(|request| match (request.param("query"), request.earlier) {
-        ("late", 0) => Reply::plain("503 X", "starting, token=hunter2"),
+    let server = MisbehavingServer::scripted(|request| match (request.param("query"), request.repeat) {
+        ("late", 0) => Reply::plain(503, "starting, token=hunter2"),
         ("breaks", 0) => Reply::SendAndClose(Vec::new()),
         ("late" | "breaks" | "silent", _) => Reply::Silence,
         _ => number("1"),
@@ -206,7 +206,7 @@ fn a_time_out_after_an_answer_of_trouble_is_no_absence() {
 #[test]
 fn answers_in_flight_have_a_bound_together() {
     let _transcript = transcript!();
-    let server = ScriptedServer::replies(|_| Reply::Flood(100 << 20));
+    let server = MisbehavingServer::scripted(|_| Reply::Flood(100 << 20));
     let names: Vec<String> = (0..32).map(|at| format!("m{at}")).collect();
     let metrics: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), FIRST)).collect();
     for concurrency in [8, 32] {
@@ -224,7 +224,7 @@ fn answers_in_flight_have_a_bound_together() {
 #[test]
 fn a_flood_is_left_after_what_is_read_of_an_answer() {
     let _transcript = transcript!();
-    let server = ScriptedServer::replies(|request| match request.param("query") {
+    let server = MisbehavingServer::scripted(|request| match request.param("query") {
         "good" => number("1"),
         _ => Reply::Flood(100 << 20),
     });
@@ -262,13 +262,13 @@ fn peak_memory(child: &mut Child) -> u64 {
 
 #[test]
 fn a_provider_that_recovers_is_asked_again_and_one_that_does_not_is_left() {
-    let server = ScriptedServer::replies(|request| match (request.param("query"), request.earlier) {
-        ("recovers", 0) => Reply::plain("503 Service Unavailable", "starting"),
+    let server = MisbehavingServer::scripted(|request| match (request.param("query"), request.repeat) {
+        ("recovers", 0) => Reply::plain(503, "starting"),
         ("breaks", 0) => Reply::SendAndClose(Vec::new()),
-        ("limited", 0) => Reply::with("429 Too Many Requests", "retry-after: 1\r\n", "slow down"),
-        ("patient", _) => Reply::with("429 Too Many Requests", "retry-after: 3600\r\n", "slow down"),
-        ("down", _) => Reply::plain("502 Bad Gateway", ""),
-        ("refused", _) => Reply::plain("401 Unauthorized", ""),
+        ("limited", 0) => Reply::with(429, "retry-after: 1\r\n", "slow down"),
+        ("patient", _) => Reply::with(429, "retry-after: 3600\r\n", "slow down"),
+        ("down", _) => Reply::plain(502, ""),
+        ("refused", _) => Reply::plain(401, ""),
         _ => number("1"),
     });
     let names = ["recovers", "breaks", "limited", "patient", "down", "refused"];
@@ -298,7 +298,7 @@ fn a_provider_that_recovers_is_asked_again_and_one_that_does_not_is_left() {
 #[test]
 fn a_provider_that_is_not_there_leaves_the_others_their_values() {
     let _transcript = transcript!();
-    let server = ScriptedServer::always(number("1"));
+    let server = MisbehavingServer::always(number("1"));
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let trial = Trial::of(&server, &[("good", FIRST)]);
     trial.bench.write("dead.tpl", &template(&format!("http://{gone}/"), &[("m", FIRST)]));
@@ -316,7 +316,7 @@ fn a_provider_that_is_not_there_leaves_the_others_their_values() {
 #[test]
 fn a_proxy_that_is_not_there_is_named_as_what_failed() {
     let _transcript = transcript!();
-    let server = ScriptedServer::always(number("1"));
+    let server = MisbehavingServer::always(number("1"));
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let trial = Trial::of(&server, &[("good", FIRST)]).set("custommetrics.providers.p.retries=0");
     let mut command = trial.command(&[]);
@@ -332,8 +332,8 @@ fn a_proxy_that_is_not_there_is_named_as_what_failed() {
 fn a_server_with_a_certificate_of_someone_else_is_not_asked() {
     let _transcript = transcript!();
     let (authority, other) = (Authority::new(), Authority::new());
-    let server = ScriptedServer::secure(authority.server(None), |_| number("1"));
-    let url = format!("https://{}/", server.address());
+    let server = MisbehavingServer::secure(authority.server(None), |_| number("1"));
+    let url = format!("https://{}/", server.address);
     let trial = Trial::with_template("p.tpl", &template(&url, &[("good", FIRST)]))
         .set("assess.SLOs.upper.p/good=5,custommetrics.noData=pass,custommetrics.providers.p.ca=ca.pem");
     trial.bench.write("ca.pem", &other.pem);
@@ -355,11 +355,11 @@ fn a_server_with_a_certificate_of_someone_else_is_not_asked() {
 #[test]
 fn a_token_is_not_sent_where_a_redirect_points() {
     let _transcript = transcript!();
-    let other = ScriptedServer::always(number("1"));
+    let other = MisbehavingServer::always(number("1"));
     let place = other.url();
-    for status in ["301 X", "302 X", "303 X", "307 X", "308 X"] {
+    for status in [301, 302, 303, 307, 308] {
         let location = format!("location: {place}api/v1/query?query=good\r\n");
-        let server = ScriptedServer::replies(move |_| Reply::with(status, &location, ""));
+        let server = MisbehavingServer::scripted(move |_| Reply::with(status, &location, ""));
         for method in ["GET", "POST"] {
             let text = template(&server.url(), &[("good", FIRST)]);
             let trial = Trial::with_template("p.tpl", &format!("method: {method}\n{text}"))
@@ -379,15 +379,15 @@ fn a_token_is_not_sent_where_a_redirect_points() {
 
 #[test]
 fn a_redirect_within_the_provider_is_followed_with_the_token() {
-    let server = ScriptedServer::replies(|request| match request.path.as_str() {
-        "/api/v1/query" => Reply::with("307 X", "location: /select/api/v1/query?query=good\r\n", ""),
+    let server = MisbehavingServer::scripted(|request| match request.path.as_str() {
+        "/api/v1/query" => Reply::with(307, "location: /select/api/v1/query?query=good\r\n", ""),
         _ => number("1"),
     });
     let trial = Trial::of(&server, &[("good", FIRST)]).set("custommetrics.providers.p.bearerToken.file=token");
     trial.bench.write("token", "hunter2");
     trial.run().exits(0);
     assert_eq!(trial.outcome().value(0, "p/good"), Some(1.0));
-    let requests = server.requests();
+    let requests = server.seen();
     assert_eq!(requests.len(), 2);
     assert!(requests.iter().all(|request| request.header("authorization") == Some("Bearer hunter2")), "{requests:?}");
 }
@@ -396,7 +396,7 @@ fn a_redirect_within_the_provider_is_followed_with_the_token() {
 fn a_signal_while_a_provider_hangs_keeps_what_was_measured() {
     let _transcript = transcript!();
     for (number, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
-        let server = ScriptedServer::replies(|request| match request.param("query") {
+        let server = MisbehavingServer::scripted(|request| match request.param("query") {
             "good" => super::trial::number("1"),
             _ => Reply::Silence,
         });

@@ -1,24 +1,24 @@
 //! How providers are asked: methods, parameters, headers, paths, and what is not Prometheus.
 
 use super::trial::{FIRST, Trial, number};
-use crate::support::scripted_server::{Reply, ScriptedServer};
+use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 use crate::support::transcript::transcript;
 
 /// Queries without a template, asked of a server below a path.
-fn native(server: &ScriptedServer, path: &str) -> Trial {
+fn native(server: &MisbehavingServer, path: &str) -> Trial {
     Trial::bare().set(format!("custommetrics.prometheus.url={}{path}", server.url()))
 }
 
 #[test]
 fn a_query_too_long_for_a_url_is_sent_as_a_form() {
-    let server = ScriptedServer::always(number("1"));
+    let server = MisbehavingServer::always(number("1"));
     // Longer than what servers take in a URL, with everything that a form must encode.
     let query = format!("sum(x{{pod=~\"{}\"}}) > 0 and y%z+w", "päd&=+ |".repeat(3_000));
     let trial = native(&server, "").set("custommetrics.prometheus.post=true,assess.SLOs.upper.prometheus/long=5");
     trial.bench.write("query", &query);
     let said = trial.run_with(&["--set-file", "custommetrics.prometheus.queries.long.query=query"]);
     said.exits(0);
-    let request = &server.requests()[0];
+    let request = &server.seen()[0];
     assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/api/v1/query"));
     assert_eq!(request.header("content-type"), Some("application/x-www-form-urlencoded"));
     assert!(!request.head.contains('?'), "{}", request.head);
@@ -35,12 +35,12 @@ fn the_path_before_the_api_is_kept() {
         ("prometheus/", "/prometheus/api/v1/query"),
         ("select/0/prometheus/api/v1/query", "/select/0/prometheus/api/v1/query"),
     ] {
-        let server = ScriptedServer::always(number("1"));
+        let server = MisbehavingServer::always(number("1"));
         let trial = native(&server, path)
             .set("custommetrics.prometheus.queries.a.query=up,assess.SLOs.upper.prometheus/a=5")
             .set("custommetrics.providers.prometheus.headers.X-Scope-OrgID=team-a");
         trial.run().exits(0);
-        let request = &server.requests()[0];
+        let request = &server.seen()[0];
         assert_eq!((request.path.as_str(), request.param("query")), (expected, "up"));
         assert_eq!(request.header("x-scope-orgid"), Some("team-a"));
         trial.expect_slos(0);
@@ -53,14 +53,14 @@ fn a_range_becomes_samples() {
     let body = format!(
         r#"{{"status":"success","data":{{"resultType":"matrix","result":[{{"metric":{{}},"values":{values}}}]}}}}"#
     );
-    let server = ScriptedServer::answers("200 OK", &body);
+    let server = MisbehavingServer::responds(200, &body);
     let trial = native(&server, "base")
         .set("custommetrics.prometheus.queries.load.query=load{job=\"{{ .job }}\"},custommetrics.values.job=x")
         .set("custommetrics.prometheus.queries.load.range=10m,custommetrics.prometheus.queries.load.step=15s")
         .set("assess.SLOs.upper.prometheus/load/mean=30,assess.SLOs.upper.prometheus/load/max=60")
         .set("assess.SLOs.lower.prometheus/load/p50=15");
     trial.run().exits(0);
-    let request = &server.requests()[0];
+    let request = &server.seen()[0];
     assert_eq!((request.path.as_str(), request.param("query")), ("/base/api/v1/query_range", "load{job=\"x\"}"));
     let number = |name: &str| request.param(name).parse::<f64>().unwrap();
     assert!((number("end") - number("start") - 600.0).abs() < 0.001 && number("step") == 15.0, "{request:?}");
@@ -75,7 +75,7 @@ fn a_range_becomes_samples() {
 #[test]
 fn several_series_become_one_as_the_metric_says() {
     let _transcript = transcript!();
-    let server = ScriptedServer::answers("200 OK", &super::trial::vector(&["3", "1", "5"]));
+    let server = MisbehavingServer::responds(200, &super::trial::vector(&["3", "1", "5"]));
     let reduces = [("sum", 9.0), ("max", 5.0), ("min", 1.0), ("avg", 3.0), ("first", 3.0)];
     let trial = reduces.iter().fold(native(&server, ""), |trial, (reduce, _)| {
         trial.set(format!("custommetrics.prometheus.queries.{reduce}.query=up,custommetrics.prometheus.queries.{reduce}.reduce={reduce}"))
@@ -94,21 +94,21 @@ fn several_series_become_one_as_the_metric_says() {
 
 #[test]
 fn a_pinned_url_goes_before_the_templates() {
-    let (right, wrong) = (ScriptedServer::always(number("1")), ScriptedServer::always(number("9")));
+    let (right, wrong) = (MisbehavingServer::always(number("1")), MisbehavingServer::always(number("9")));
     let trial = Trial::of(&wrong, &[("m", FIRST)])
         .set(format!("custommetrics.providers.p.url={}tenant", right.url()))
         .set("custommetrics.providers.p.bearerToken.file=token");
     trial.bench.write("token", "hunter2\n");
     trial.run().exits(0);
-    assert_eq!(right.requests()[0].path, "/tenant/api/v1/query");
-    assert_eq!(right.requests()[0].header("authorization"), Some("Bearer hunter2"));
+    assert_eq!(right.seen()[0].path, "/tenant/api/v1/query");
+    assert_eq!(right.seen()[0].header("authorization"), Some("Bearer hunter2"));
     assert_eq!((wrong.connections(), trial.outcome().value(0, "p/m")), (0, Some(1.0)));
 }
 
 /// A service that is not Prometheus, as Iter8's templates ask one: a body, headers, an expression on what it answers.
 #[test]
 fn a_rest_service_is_asked_with_a_body_and_read_with_an_expression() {
-    let server = ScriptedServer::replies(|request| {
+    let server = MisbehavingServer::scripted(|request| {
         let asked: serde_json::Value = serde_json::from_str(&request.body).unwrap();
         assert_eq!(request.header("content-type"), Some("application/json"));
         assert_eq!(request.header("x-team"), Some("canary"));
@@ -151,17 +151,17 @@ metrics:
     }
     // A text is the number it says; how it was written stays known.
     assert_eq!(outcome.seen(0, "p/accuracy")["raw"], "0.93");
-    let request = &server.requests()[0];
+    let request = &server.seen()[0];
     assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/store/query"));
     // Only Prometheus's API has an instant.
-    assert!(server.requests().iter().all(|request| !request.params.contains_key("time")));
+    assert!(server.seen().iter().all(|request| !request.params.contains_key("time")));
     assert_eq!(request.param("tenant"), "7");
     trial.expect_slos(0);
 }
 
 #[test]
 fn a_handlebars_template_is_one_by_its_extension() {
-    let server = ScriptedServer::always(number("1"));
+    let server = MisbehavingServer::always(number("1"));
     let text = "url: {{url}}api/v1/query\nmetrics:\n{{#each percentiles}}\n- name: latency-p{{this}}\n  params:\n  - name: query\n    \
                 value: 'q({{this}}, x{revision=\"{{../labels.revision}}\"}[{{../elapsedTimeSeconds}}s])'\n{{/each}}\n";
     for file in ["p.hbs", "P.HBS"] {
@@ -181,7 +181,7 @@ fn what_a_provider_warns_of_is_kept_and_told() {
     let _transcript = transcript!();
     let body =
         super::trial::vector(&["1"]).replacen('{', r#"{"warnings":["a store was not asked","x \u001b[31m"],"#, 1);
-    let server = ScriptedServer::answers("200 OK", &body);
+    let server = MisbehavingServer::responds(200, &body);
     let trial = Trial::of(&server, &[("m", FIRST)]);
     let said = trial.run();
     said.snapshot(0);

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::trial::{FIRST, Trial, number, template, vector};
 use crate::support::authority::Authority;
 use crate::support::cli_case::CliOutput;
-use crate::support::scripted_server::{Reply, ScriptedServer};
+use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 use crate::support::transcript::transcript;
 
 /// Runs with everything told, and fails if a text with one of these comes out anywhere.
@@ -48,7 +48,7 @@ fn each_way_to_log_in_reaches_the_provider_and_nobody_else() {
         ("bearerToken.env=TOKEN", "Bearer hunter2"),
         ("headers.Authorization=ApiKey hunter2", "ApiKey hunter2"),
     ] {
-        let server = ScriptedServer::always(number("1"));
+        let server = MisbehavingServer::always(number("1"));
         let trial = Trial::of(&server, &[("m", FIRST)]).set(format!("custommetrics.providers.p.{ways}"));
         // The newline that editors put at the end is no part of it.
         trial.bench.write("secret", "hunter2 ä\n");
@@ -56,26 +56,26 @@ fn each_way_to_log_in_reaches_the_provider_and_nobody_else() {
         expect_kept(&trial, &["hunter2", &basic[6..]], |command| {
             command.env("WORD", "hunter2 ä").env("TOKEN", "hunter2");
         });
-        assert_eq!(server.requests()[0].header("authorization"), Some(expected), "{ways}");
+        assert_eq!(server.seen()[0].header("authorization"), Some(expected), "{ways}");
         trial.expect_slos(0);
     }
 }
 
 #[test]
 fn a_token_in_a_file_is_read_anew_for_each_loop() {
-    let server = ScriptedServer::always(number("1"));
+    let server = MisbehavingServer::always(number("1"));
     let trial = Trial::of(&server, &[("m", FIRST)]).set("custommetrics.providers.p.bearerToken.file=token");
     for (turn, token) in ["first", "second"].into_iter().enumerate() {
         trial.bench.write("token", token);
         trial.run_with(if turn == 0 { &[] } else { &["--reuseResult"] }).exits(0);
-        assert_eq!(server.requests()[turn].header("authorization"), Some(format!("Bearer {token}").as_str()));
+        assert_eq!(server.seen()[turn].header("authorization"), Some(format!("Bearer {token}").as_str()));
     }
 }
 
 #[test]
 fn a_credential_that_is_not_there_is_told_before_anything_runs() {
     let _transcript = transcript!();
-    let server = ScriptedServer::always(number("1"));
+    let server = MisbehavingServer::always(number("1"));
     for way in [
         "bearerToken.file=none",
         "bearerToken.file=empty",
@@ -119,9 +119,9 @@ metrics:
 
 const SECRETS: &[&str] = &["hunter2", "hunter3", "hunter4", "hunter5", "hunter6", "hunter7"];
 
-fn secretive(server: &ScriptedServer) -> Trial {
+fn secretive(server: &MisbehavingServer) -> Trial {
     Trial::with_template("p.tpl", SECRETIVE)
-        .set(format!("custommetrics.values.url=http://me:hunter2@{}/", server.address()))
+        .set(format!("custommetrics.values.url=http://me:hunter2@{}/", server.address))
         .set("custommetrics.values.token=hunter3,custommetrics.values.apiKey=hunter4")
         .set("custommetrics.values.session_token=hunter5,custommetrics.values.password=hunter6")
         .set("custommetrics.providers.p.headers.X-Auth-Token=hunter7")
@@ -130,7 +130,7 @@ fn secretive(server: &ScriptedServer) -> Trial {
 
 #[test]
 fn secrets_in_templates_values_and_urls_stay_out_of_everything_that_is_written() {
-    let server = ScriptedServer::always(number("1"));
+    let server = MisbehavingServer::always(number("1"));
     let trial = secretive(&server);
     expect_kept(&trial, SECRETS, |_| {});
     let received = server.received();
@@ -148,15 +148,15 @@ fn secrets_in_templates_values_and_urls_stay_out_of_everything_that_is_written()
 fn a_provider_that_repeats_what_it_was_sent_does_not_make_it_known() {
     // As debugging proxies do: in an error's message, a page, a warning, a value.
     let replies: [fn(&str) -> Reply; 6] = [
-        |sent| Reply::plain("401 Unauthorized", &json!({"message": sent}).to_string()),
-        |sent| Reply::plain("500 X", sent),
+        |sent| Reply::plain(401, &json!({"message": sent}).to_string()),
+        |sent| Reply::plain(500, sent),
         |sent| Reply::ok(&json!({"status": "error", "errorType": "bad_data", "error": sent}).to_string()),
         |sent| Reply::ok(&vector(&["x"]).replace(r#""x""#, &json!(sent).to_string())),
         |sent| Reply::ok(&vector(&["1"]).replacen('{', &format!(r#"{{"warnings":[{}],"#, json!(sent)), 1)),
         |sent| Reply::ok(sent),
     ];
     for reply in replies {
-        let server = ScriptedServer::replies(move |request| reply(&format!("{}\n{}", request.head, request.body)));
+        let server = MisbehavingServer::scripted(move |request| reply(&format!("{}\n{}", request.head, request.body)));
         let trial = secretive(&server).set("custommetrics.providers.p.retries=0");
         let said = trial.run_with(&["-l", "trace"]);
         let text = format!("{}{}{}", trial.bench.read("experiment.yaml"), said.stdout, said.stderr);
@@ -164,7 +164,7 @@ fn a_provider_that_repeats_what_it_was_sent_does_not_make_it_known() {
         assert!(!text.contains("hunter"), "{text}");
     }
     // What is read from a file is as secret.
-    let server = ScriptedServer::answers("401 Unauthorized", "the token hunter2 is not known");
+    let server = MisbehavingServer::responds(401, "the token hunter2 is not known");
     let trial = Trial::of(&server, &[("m", FIRST)]).set("custommetrics.providers.p.bearerToken.file=token");
     trial.bench.write("token", "hunter2");
     expect_kept(&trial, &["hunter2"], |_| {});
@@ -175,8 +175,8 @@ fn a_provider_that_repeats_what_it_was_sent_does_not_make_it_known() {
 fn a_client_certificate_is_shown_to_a_server_whose_authority_is_trusted() {
     let _transcript = transcript!();
     let (authority, clients, other) = (Authority::new(), Authority::new(), Authority::new());
-    let server = ScriptedServer::secure(authority.server(Some(&clients)), |_| number("1"));
-    let url = format!("https://{}/", server.address());
+    let server = MisbehavingServer::secure(authority.server(Some(&clients)), |_| number("1"));
+    let url = format!("https://{}/", server.address);
     let trial = Trial::with_template("p.tpl", &template(&url, &[("m", FIRST)]))
         .set("assess.SLOs.upper.p/m=5,custommetrics.providers.p.ca=ca.pem")
         .set("custommetrics.providers.p.cert=cert.pem,custommetrics.providers.p.key=key.pem");

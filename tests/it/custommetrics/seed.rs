@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::support::cli_case::{CliCase, CliOutput};
 use crate::support::files;
+use crate::support::misbehaving_server::MisbehavingServer;
 use crate::support::prometheus::Prometheus;
-use crate::support::scripted_server::ScriptedServer;
 
 /// Requests that one load sends to each version.
 const LOAD: u64 = 100;
@@ -114,7 +114,7 @@ impl World {
         let text = files::text(&files::root().join("testdata/providers/kserve-prometheus.tpl"));
         let text = text.replace("http://prometheus-operated.kfserving-monitoring:9090", &self.prometheus.url());
         assert!(text.contains(&self.prometheus.url()));
-        format!("{}kserve-prometheus.tpl", ScriptedServer::answers("200 OK", &text).url())
+        format!("{}kserve-prometheus.tpl", MisbehavingServer::responds(200, &text).url())
     }
 
     /// Runs the experiment, as the canary tutorial writes it.

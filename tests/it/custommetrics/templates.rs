@@ -2,7 +2,7 @@
 
 use super::trial::{FIRST, Trial, number, template};
 use crate::support::cli_case::CliCase;
-use crate::support::scripted_server::{Reply, ScriptedServer};
+use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 use crate::support::transcript::transcript;
 
 /// A case: file name and template.
@@ -61,7 +61,7 @@ fn what_a_file_becomes_is_looked_at_when_the_task_runs() {
 #[test]
 fn a_template_that_needs_a_longer_window_than_a_second_is_not_refused() {
     let _transcript = transcript!();
-    let server = ScriptedServer::always(number("1"));
+    let server = MisbehavingServer::always(number("1"));
     let url = server.url();
     let text = format!(
         "{{{{ if lt (int64 .elapsedTimeSeconds) 60 }}}}{{{{ fail \"too early\" }}}}{{{{ end }}}}{}",
@@ -94,11 +94,11 @@ fn a_file_that_can_not_be_used_is_refused_before_anything_runs() {
 #[test]
 fn a_download_that_can_not_be_used_fails_the_task_and_leaves_what_was_measured() {
     let _transcript = transcript!();
-    let server = ScriptedServer::replies(|request| {
+    let server = MisbehavingServer::scripted(|request| {
         let found = CASES.iter().find(|case| request.path == format!("/{}", case.0));
-        found.map_or_else(|| Reply::plain("404 Not Found", "<html>gone</html>"), |case| Reply::ok(case.1))
+        found.map_or_else(|| Reply::plain(404, "<html>gone</html>"), |case| Reply::ok(case.1))
     });
-    let target = ScriptedServer::answers("200 OK", "fine");
+    let target = MisbehavingServer::responds(200, "fine");
     let gone = ("gone.tpl", "");
     // All are read as files are: a few will do.
     let few = ["open.tpl", "missing.hbs", "no-yaml.tpl", "jq.tpl", "loops.tpl"];
@@ -129,7 +129,7 @@ fn a_download_that_can_not_be_used_fails_the_task_and_leaves_what_was_measured()
 #[test]
 fn a_template_too_long_is_not_read() {
     let _transcript = transcript!();
-    let server = ScriptedServer::always(Reply::Flood(100 << 20));
+    let server = MisbehavingServer::always(Reply::Flood(100 << 20));
     let trial =
         Trial::bare().set(format!("custommetrics.templates.p={}x.tpl", server.url())).set("assess.SLOs.upper.p/m=5");
     trial.run().snapshot(3);
@@ -140,10 +140,10 @@ fn a_template_too_long_is_not_read() {
 
 #[test]
 fn a_template_is_downloaded_with_its_redirects() {
-    let server = ScriptedServer::always(number("1"));
+    let server = MisbehavingServer::always(number("1"));
     let text = template(&server.url(), &[("m", FIRST)]);
-    let far = ScriptedServer::answers("200 OK", &text);
-    let near = ScriptedServer::always(Reply::with("302 Found", &format!("location: {}x.tpl\r\n", far.url()), ""));
+    let far = MisbehavingServer::responds(200, &text);
+    let near = MisbehavingServer::always(Reply::with(302, &format!("location: {}x.tpl\r\n", far.url()), ""));
     let trial =
         Trial::bare().set(format!("custommetrics.templates.p={}p.tpl", near.url())).set("assess.SLOs.upper.p/m=5");
     trial.run().exits(0);

@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::support::cli_case::{CliCase, CliOutput};
-use crate::support::scripted_server::{Reply, ScriptedServer};
+use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 
 /// What Iter8's templates do with an answer of Prometheus.
 pub const FIRST: &str = ".data.result[0].value[1] | tonumber";
@@ -40,7 +40,7 @@ pub fn template(url: &str, metrics: &[(&str, &str)]) -> String {
 
 impl Trial {
     /// Asks a server for these metrics, as the provider `p`; each is to be at most 5.
-    pub fn of(server: &ScriptedServer, metrics: &[(&str, &str)]) -> Self {
+    pub fn of(server: &MisbehavingServer, metrics: &[(&str, &str)]) -> Self {
         let trial = Self::with_template("p.tpl", &template(&server.url(), metrics));
         metrics.iter().fold(trial, |trial, (name, _)| trial.set(format!("assess.SLOs.upper.p/{name}=5")))
     }

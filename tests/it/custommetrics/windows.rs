@@ -3,11 +3,11 @@
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use super::trial::{FIRST, Trial, number};
-use crate::support::scripted_server::{Reply, ScriptedServer};
+use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 use crate::support::transcript::transcript;
 
 /// A metric whose query says how long the window is.
-fn trial(server: &ScriptedServer) -> Trial {
+fn trial(server: &MisbehavingServer) -> Trial {
     let text = format!(
         "url: {}api/v1/query\nmetrics:\n- name: m\n  params:\n  - name: query\n    value: \"rate(x[{{{{ .elapsedTimeSeconds }}}}s])\"\n",
         server.url()
@@ -30,7 +30,7 @@ fn window(trial: &Trial, version: usize) -> i64 {
 #[test]
 fn a_window_starts_with_the_experiment_unless_its_version_says_otherwise() {
     let _transcript = transcript!();
-    let server = ScriptedServer::always(number("1"));
+    let server = MisbehavingServer::always(number("1"));
     let trial = trial(&server)
         .set(format!("custommetrics.values.startingTime={}", ago(600)))
         .set(format!("custommetrics.versionValues[0].startingTime={}", ago(100)))
@@ -53,7 +53,7 @@ fn a_window_starts_with_the_experiment_unless_its_version_says_otherwise() {
 #[test]
 fn a_start_in_the_future_is_refused_and_a_little_ahead_is_told() {
     let _transcript = transcript!();
-    let server = ScriptedServer::always(number("1"));
+    let server = MisbehavingServer::always(number("1"));
     let start = ago(-3600);
     let at = |start: &str| trial(&server).set(format!("custommetrics.versionValues[0].startingTime={start}"));
     let trial = at(&start);
@@ -72,7 +72,7 @@ fn a_start_in_the_future_is_refused_and_a_little_ahead_is_told() {
 #[test]
 fn a_start_that_is_no_time_is_refused_before_anything_runs() {
     let _transcript = transcript!();
-    let server = ScriptedServer::always(number("1"));
+    let server = MisbehavingServer::always(number("1"));
     for start in [
         "custommetrics.values.startingTime=yesterday",
         "custommetrics.values.startingTime=5",
@@ -88,12 +88,12 @@ fn a_start_that_is_no_time_is_refused_before_anything_runs() {
 
 #[test]
 fn all_metrics_of_a_loop_are_evaluated_at_one_instant() {
-    let server = ScriptedServer::always(number("1"));
+    let server = MisbehavingServer::always(number("1"));
     let trial = Trial::of(&server, &[("a", FIRST), ("b", FIRST), ("c", FIRST)])
         .set("custommetrics.versionValues[0].x=1,custommetrics.versionValues[1].x=2,custommetrics.concurrency=2");
     let begun = Utc::now();
     trial.run().exits(0);
-    let requests = server.requests();
+    let requests = server.seen();
     assert_eq!(requests.len(), 6);
     let time = requests[0].param("time").to_owned();
     assert!(requests.iter().all(|request| request.param("time") == time), "{requests:?}");
@@ -106,23 +106,23 @@ fn all_metrics_of_a_loop_are_evaluated_at_one_instant() {
 
 #[test]
 fn a_time_of_the_templates_own_is_kept() {
-    let server = ScriptedServer::always(number("1"));
+    let server = MisbehavingServer::always(number("1"));
     let text = format!(
         "url: {}api/v1/query\nmetrics: [{{name: m, params: [{{name: query, value: up}}, {{name: time, value: 1700000000}}]}}]\n",
         server.url()
     );
     let trial = Trial::with_template("p.tpl", &text).set("assess.SLOs.upper.p/m=5");
     trial.run().exits(0);
-    assert_eq!(server.requests()[0].param("time"), "1700000000");
-    assert_eq!(server.requests()[0].head.matches("time=").count(), 1);
+    assert_eq!(server.seen()[0].param("time"), "1700000000");
+    assert_eq!(server.seen()[0].head.matches("time=").count(), 1);
 }
 
 #[test]
 fn of_a_clock_that_is_off_the_largest_difference_is_told_once() {
-    let server = ScriptedServer::replies(|request| {
+    let server = MisbehavingServer::scripted(|request| {
         let ahead = if request.param("query") == "a" { 20 } else { 10 };
         let date = (Utc::now() + TimeDelta::seconds(ahead)).format("%a, %d %b %Y %H:%M:%S GMT");
-        Reply::with("200 OK", &format!("date: {date}\r\n"), &super::trial::vector(&["1"]))
+        Reply::with(200, &format!("date: {date}\r\n"), &super::trial::vector(&["1"]))
     });
     let trial = Trial::of(&server, &[("a", FIRST), ("b", FIRST), ("c", FIRST)]);
     trial.run().exits(0);
@@ -135,12 +135,12 @@ fn of_a_clock_that_is_off_the_largest_difference_is_told_once() {
 
 #[test]
 fn an_answer_that_takes_its_time_is_no_clock_that_is_off() {
-    let server = ScriptedServer::replies(|request| match request.earlier {
+    let server = MisbehavingServer::scripted(|request| match request.repeat {
         // Longer than clocks may differ.
-        0 => Reply::with("429 X", "retry-after: 6\r\n", ""),
+        0 => Reply::with(429, "retry-after: 6\r\n", ""),
         _ => {
             let date = Utc::now().format("%a, %d %b %Y %H:%M:%S GMT");
-            Reply::with("200 OK", &format!("date: {date}\r\n"), &super::trial::vector(&["1"]))
+            Reply::with(200, &format!("date: {date}\r\n"), &super::trial::vector(&["1"]))
         }
     });
     let trial = Trial::of(&server, &[("a", FIRST)]);
@@ -157,7 +157,7 @@ fn a_provider_whose_clock_is_off_is_told() {
         ("never", None),
     ] {
         let server =
-            ScriptedServer::always(Reply::with("200 OK", &format!("date: {date}\r\n"), &super::trial::vector(&["1"])));
+            MisbehavingServer::always(Reply::with(200, &format!("date: {date}\r\n"), &super::trial::vector(&["1"])));
         let trial = Trial::of(&server, &[("a", FIRST), ("b", FIRST)]);
         trial.run().exits(0);
         let notes = trial.outcome().notes();

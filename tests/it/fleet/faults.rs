@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 
 use super::peers::{Document, LONGEST, PATIENCE, Peer, counting, experiment};
 use crate::schema::{errors, published};
+use crate::support::echo_server::EchoServer;
 use crate::support::env::TestEnv;
 use crate::support::fleet::InMemoryFleet;
-use crate::support::scripted_server::{Reply, ScriptedServer};
+use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 
 #[tokio::test]
 async fn a_machine_that_never_comes_is_a_stated_gap_and_leaves_objectives_open() {
@@ -52,8 +53,8 @@ async fn a_machine_that_never_comes_is_a_stated_gap_and_leaves_objectives_open()
 #[tokio::test]
 async fn a_load_that_fails_on_one_machine_fails_the_task_and_the_others_measurements_stay() {
     // The requests of peer 3 fail, all of them.
-    let server = ScriptedServer::replies(|request| match request.path.trim_start_matches('/').parse::<u64>() {
-        Ok(number) if number % 8 == 3 => Reply::plain("500 Broken", "broken"),
+    let server = MisbehavingServer::scripted(|request| match request.path.trim_start_matches('/').parse::<u64>() {
+        Ok(number) if number % 8 == 3 => Reply::plain(500, "broken"),
         _ => Reply::ok("fine"),
     });
     let url = format!("{}{{{{requestNumber}}}}", server.url());
@@ -144,7 +145,7 @@ async fn a_machine_that_is_lost_and_starts_again_is_counted_once() {
 
 #[tokio::test]
 async fn a_machine_that_comes_again_after_it_handed_in_does_nothing_more() {
-    let server = ScriptedServer::answers("200 OK", "fine");
+    let server = MisbehavingServer::responds(200, "fine");
     let shared = InMemoryFleet::new(2, Duration::from_secs(20));
     // The second load keeps the run going.
     let endpoints = json!({
@@ -170,7 +171,7 @@ async fn a_machine_that_comes_again_after_it_handed_in_does_nothing_more() {
     assert_eq!((document.load("http-a").counts.requests, document.load("http-b").counts.requests), (10, 50));
     assert_eq!(document.load("http-a").shards.unwrap().late, [0; 0]);
     assert_eq!(document.load("http-b").shards.unwrap().late, [1]);
-    let seen = |path: &str| server.requests().iter().filter(|request| request.path == path).count();
+    let seen = |path: &str| server.seen().iter().filter(|request| request.path == path).count();
     assert_eq!(seen("/a"), 10);
     assert!(seen("/b") > 50, "the lost attempt sent requests, too");
 }
@@ -215,7 +216,7 @@ async fn when_the_coordinator_begins_anew_the_others_drop_what_they_do() {
 
 #[tokio::test]
 async fn an_interruption_keeps_what_every_machine_measured() {
-    let url = format!("http://{}/", ScriptedServer::good().address());
+    let url = EchoServer::plain().url();
     let shared = InMemoryFleet::new(4, Duration::from_secs(20));
     let spec = experiment(json!({"url": url, "qps": 80, "duration": "60s", "connections": 1}));
     let document = Document::default();
@@ -248,7 +249,7 @@ fn requests(report: &Value) -> u64 {
 
 #[tokio::test]
 async fn an_interrupted_coordinator_does_not_wait_for_machines_that_go_on() {
-    let url = format!("http://{}/", ScriptedServer::good().address());
+    let url = EchoServer::plain().url();
     let shared = InMemoryFleet::new(2, Duration::from_secs(600));
     let spec = experiment(json!({"url": url, "qps": 40, "duration": "60s", "connections": 1}));
     let document = Document::default();
@@ -276,7 +277,7 @@ async fn an_interrupted_coordinator_does_not_wait_for_machines_that_go_on() {
 
 #[tokio::test]
 async fn a_machine_that_is_interrupted_alone_leaves_the_run_going_and_the_load_open() {
-    let url = format!("http://{}/", ScriptedServer::good().address());
+    let url = EchoServer::plain().url();
     let shared = InMemoryFleet::new(3, Duration::from_secs(20));
     let spec = experiment(json!({"url": url, "qps": 60, "duration": "2s", "connections": 1}));
     let document = Document::default();
@@ -300,7 +301,7 @@ async fn a_machine_that_is_interrupted_alone_leaves_the_run_going_and_the_load_o
 #[tokio::test]
 async fn a_machine_with_another_experiment_is_told_so() {
     let shared = InMemoryFleet::new(2, PATIENCE);
-    let url = format!("http://{}/", ScriptedServer::good().address());
+    let url = EchoServer::plain().url();
     let spec = experiment(json!({"url": url, "numRequests": 10, "qps": "max"}));
     let other = json!([{"run": "true"}]);
     let document = Document::default();

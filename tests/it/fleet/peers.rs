@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::env::TestEnv;
 use crate::support::fleet::InMemoryFleet;
-use crate::support::scripted_server::{Reply, ScriptedServer};
+use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 
 /// Start timeout of the barrier, for tests in which a peer never joins.
 pub const PATIENCE: Duration = Duration::from_millis(1_500);
@@ -138,10 +138,10 @@ pub async fn run_all(shared: &Arc<InMemoryFleet>, count: usize, spec: &Value) ->
 }
 
 /// A service that counts its requests, and answers them after as long as the closure says.
-pub fn counting(latency: impl Fn(u64) -> Duration + Send + Sync + 'static) -> (ScriptedServer, Arc<AtomicU64>) {
+pub fn counting(latency: impl Fn(u64) -> Duration + Send + Sync + 'static) -> (MisbehavingServer, Arc<AtomicU64>) {
     let count = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&count);
-    let server = ScriptedServer::replies(move |_| {
+    let server = MisbehavingServer::scripted(move |_| {
         let number = seen.fetch_add(1, Ordering::SeqCst);
         std::thread::sleep(latency(number));
         Reply::ok("fine")

@@ -11,8 +11,9 @@ use sample_model::{SampleConfig, start};
 use serde_json::{Value, json};
 
 use super::peers::{Document, PATIENCE, Peer, counting, experiment, run_all};
+use crate::support::echo_server::EchoServer;
 use crate::support::fleet::InMemoryFleet;
-use crate::support::scripted_server::{Reply, ScriptedServer};
+use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 
 #[tokio::test]
 async fn eight_machines_send_exactly_the_requests_that_were_asked_for() {
@@ -39,7 +40,7 @@ async fn eight_machines_send_exactly_the_requests_that_were_asked_for() {
 
 #[tokio::test]
 async fn a_rate_is_offered_as_one_machine_offers_it() {
-    let url = format!("http://{}/", ScriptedServer::good().address());
+    let url = EchoServer::plain().url();
     let load = json!({"url": url, "qps": 100, "duration": "2s", "connections": 2});
     let spec = experiment(load);
     let alone = Document::default();
@@ -91,12 +92,12 @@ async fn merged_percentiles_are_those_of_all_that_was_handed_in() {
 
 #[tokio::test]
 async fn every_request_has_a_number_of_its_own() {
-    let server = ScriptedServer::answers("200 OK", "fine");
+    let server = MisbehavingServer::responds(200, "fine");
     let shared = InMemoryFleet::new(3, PATIENCE);
     let url = format!("{}items/{{{{requestNumber}}}}", server.url());
     run_all(&shared, 3, &experiment(json!({"url": url, "template": true, "numRequests": 50, "qps": "max"}))).await;
-    let paths: BTreeSet<String> = server.requests().into_iter().map(|request| request.path).collect();
-    assert_eq!(server.requests().len(), 50);
+    let paths: BTreeSet<String> = server.seen().into_iter().map(|request| request.path).collect();
+    assert_eq!(server.seen().len(), 50);
     assert_eq!(paths, (0..50).map(|number| format!("/items/{number}")).collect());
 }
 
@@ -170,8 +171,8 @@ async fn calls_are_shared_as_requests_are() {
 #[tokio::test]
 async fn answers_to_other_machines_count_as_those_to_the_first() {
     // Only the requests of peer 1 are refused.
-    let server = ScriptedServer::replies(|request| match request.path.trim_start_matches('/').parse::<u64>() {
-        Ok(number) if number % 2 == 1 => Reply::plain("503 Busy", "busy"),
+    let server = MisbehavingServer::scripted(|request| match request.path.trim_start_matches('/').parse::<u64>() {
+        Ok(number) if number % 2 == 1 => Reply::plain(503, "busy"),
         _ => Reply::ok("fine"),
     });
     let url = format!("{}{{{{requestNumber}}}}", server.url());

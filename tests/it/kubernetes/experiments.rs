@@ -4,11 +4,11 @@ use serde_json::json;
 
 use super::world::World;
 use crate::fleet::peers::counting;
-use crate::support::scripted_server::ScriptedServer;
+use crate::support::echo_server::EchoServer;
 
 /// Values of a short load with objectives.
 fn load(requests: u64) -> Vec<String> {
-    let url = format!("http.url=http://{}/", ScriptedServer::good().address());
+    let url = format!("http.url={}", EchoServer::plain().url());
     let requests = format!("http.numRequests={requests},http.qps=100");
     let pairs = ["tasks={http,assess}", &url, &requests, "assess.SLOs.upper.http/error-count=0", "runner=job"];
     pairs.iter().flat_map(|pair| ["--set".to_owned(), (*pair).to_owned()]).collect()

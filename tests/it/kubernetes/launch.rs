@@ -1,7 +1,7 @@
 //! What a launch makes, as the API server takes it.
 
 use super::world::World;
-use crate::support::scripted_server::ScriptedServer;
+use crate::support::echo_server::EchoServer;
 
 #[test]
 fn what_a_launch_makes_is_what_a_dry_run_shows() {
@@ -109,7 +109,7 @@ fn an_administrator_of_a_namespace_alone_launches_and_deletes() {
     cluster.kubectl_ok(&["create", "rolebinding", "-n", &namespace, "admin", "--clusterrole=admin", &account]);
     let token = cluster.token(&namespace, "default");
     let world = world.with_kubeconfig(cluster.kubeconfig_with_token(&token, &namespace));
-    let url = format!("http.url=http://{}/", ScriptedServer::good().address());
+    let url = format!("http.url={}", EchoServer::plain().url());
     let values = ["tasks={ready,http}", "ready.service=shop", &url, "http.numRequests=5", "runner=job"];
     let args = || values.iter().flat_map(|pair| ["--set", pair]);
     cluster

@@ -15,12 +15,13 @@ use serde_json::{Value, json};
 
 use super::world::World;
 use crate::fleet::peers::{self, Document, Peer};
-use crate::support::kubernetes::{Node, PATIENCE, block_on};
-use crate::support::scripted_server::ScriptedServer;
+use crate::support::echo_server::EchoServer;
+use crate::support::kubernetes::{Node, PATIENCE};
+use crate::support::runtime::block_on;
 
 /// Launches a load that `pods` make together.
 fn launch(world: &World, group: &str, pods: u32, load: &str, more: &[&str]) {
-    let url = format!("http.url=http://{}/", ScriptedServer::good().address());
+    let url = format!("http.url={}", EchoServer::plain().url());
     let pods = format!("parallelism={pods}");
     let values = ["tasks={http,assess}", &url, load, "assess.SLOs.upper.http/error-count=0", "runner=job", &pods];
     let args = values.iter().chain(more).flat_map(|pair| ["--set", pair]);
@@ -192,7 +193,7 @@ fn loops_of_a_cronjob_with_several_pods_accumulate() {
 fn clocks_that_differ_by_an_hour_are_no_matter_to_pods_that_make_a_load_together() {
     let Some(world) = World::without_node() else { return };
     launch(&world, "skewed", 3, "http.numRequests=1", &["runner=none"]);
-    let url = format!("http://{}/", ScriptedServer::good().address());
+    let url = EchoServer::plain().url();
     let spec = peers::experiment(json!({"url": url, "numRequests": 150, "qps": 100}));
     let connection = Connection { client: world.cluster.client(), namespace: world.namespace.clone() };
     let shard = |index| ShardIndex {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::world::World;
-use crate::support::api_server_proxy::{ApiServerProxy, Fate};
+use crate::support::api_server_proxy::{Action, ApiServerProxy};
 use crate::support::cli_case::CliOutput;
 
 /// Runs an experiment of this one task on this machine, in the namespace of the world.
@@ -143,15 +143,15 @@ fn watches_that_end_expire_or_are_refused_for_a_while_are_begun_again() {
         let watches = Arc::clone(&watches);
         move |_, path| {
             if !path.contains("watch=true") {
-                return Fate::PassOn;
+                return Action::Forward;
             }
             match watches.fetch_add(1, Ordering::Relaxed) {
                 // Closed at once, expired in the stream, expired at once, in trouble.
-                0 => Fate::Answer(200, vec![], String::new()),
-                1 => Fate::Answer(200, vec![], format!("{gone}\n")),
-                2 => Fate::Answer(410, vec![], gone["object"].to_string()),
-                3 => Fate::Answer(503, vec![], "in trouble".to_owned()),
-                _ => Fate::PassOn,
+                0 => Action::Respond(200, vec![], String::new()),
+                1 => Action::Respond(200, vec![], format!("{gone}\n")),
+                2 => Action::Respond(410, vec![], gone["object"].to_string()),
+                3 => Action::Respond(503, vec![], "in trouble".to_owned()),
+                _ => Action::Forward,
             }
         }
     });

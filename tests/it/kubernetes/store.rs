@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::world::{World, document};
-use crate::support::api_server_proxy::{ApiServerProxy, Fate};
+use crate::support::api_server_proxy::{Action, ApiServerProxy};
+use crate::support::echo_server::EchoServer;
 use crate::support::kubernetes::{ControlPlane, Node};
-use crate::support::scripted_server::ScriptedServer;
 
 /// Launches an experiment that nothing runs: `requests` at 100 per second, after these tasks.
 fn launch(world: &World, group: &str, requests: u64, tasks: &str) {
-    let url = format!("http.url=http://{}/", ScriptedServer::good().address());
+    let url = format!("http.url={}", EchoServer::plain().url());
     let load = format!("http.numRequests={requests},http.qps=100");
     let values = [tasks, &url, &load, "assess.SLOs.upper.http/error-count=0", "runner=none", "run=true"];
     let args = values.iter().flat_map(|pair| ["--set", pair]);
@@ -65,7 +65,7 @@ fn what_others_write_beside_the_document_stays() {
                 let mark = format!("count={}", counts[1].fetch_add(1, Ordering::Relaxed) + 1);
                 cluster.kubectl_ok(&["annotate", "--overwrite", "secret", "-n", &namespace, "storm", &mark]);
             }
-            Fate::PassOn
+            Action::Forward
         }
     });
     let world = world.through(&edge);
@@ -120,7 +120,7 @@ fn a_run_survives_a_restart_of_the_api_server() {
     // In a pod, whose permissions an API server that has just started does not know yet.
     if let Some(node) = Node::start(cluster) {
         let world = World::of(cluster);
-        let url = format!("http.url=http://{}/", ScriptedServer::good().address());
+        let url = format!("http.url={}", EchoServer::plain().url());
         let values =
             ["tasks={http,ready}", &url, "http.numRequests=300,http.qps=100", "ready.service=late", "runner=job"];
         let args = values.iter().flat_map(|pair| ["--set", pair]);
@@ -158,16 +158,16 @@ fn an_api_server_that_asks_to_wait_or_is_in_trouble_is_asked_again() {
         let times = Arc::clone(&times);
         move |method, path| {
             if method != "PUT" || !path.contains("/secrets/busy") {
-                return Fate::PassOn;
+                return Action::Forward;
             }
             let mut times = times.lock().unwrap();
             times.push(Instant::now());
             match times.len() {
                 // As the real server's flow control says it: by a header alone.
-                1 => Fate::Answer(429, vec![("retry-after", "2")], "too many requests".to_owned()),
-                2 => Fate::Answer(503, vec![], status(503, "ServiceUnavailable")),
-                3 => Fate::Answer(500, vec![], status(500, "InternalError")),
-                _ => Fate::PassOn,
+                1 => Action::Respond(429, vec![("retry-after", "2")], "too many requests".to_owned()),
+                2 => Action::Respond(503, vec![], status(503, "ServiceUnavailable")),
+                3 => Action::Respond(500, vec![], status(500, "InternalError")),
+                _ => Action::Forward,
             }
         }
     });
@@ -186,8 +186,8 @@ fn answers_that_are_lost_are_not_written_twice() {
     let edge = ApiServerProxy::start(world.cluster, {
         let puts = Arc::clone(&puts);
         move |method, _| match method {
-            "PUT" if puts.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => Fate::LoseAnswer,
-            _ => Fate::PassOn,
+            "PUT" if puts.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => Action::DropResponse,
+            _ => Action::Forward,
         }
     });
     let world = world.through(&edge);

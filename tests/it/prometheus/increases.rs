@@ -305,7 +305,7 @@ fn differences(
 #[test]
 fn values_are_those_of_the_window_whatever_happens_to_the_series() {
     let (stays, fails) = (Exporter::start(), Exporter::start());
-    let Some(prometheus) = Prometheus::start(&[stays.address(), fails.address()]) else { return };
+    let Some(prometheus) = Prometheus::start(&[stays.address, fails.address]) else { return };
     let cases: Vec<Case> = [growing(), begun_anew(), absent_or_idle()].into_iter().flatten().collect();
     let window = play(&prometheus, &stays, &fails, &cases);
     let check = |template: &str, labels: Value, expected: &[(&str, Expected)]| {

@@ -1,4 +1,7 @@
-//! The edge of a real API server: passes requests on to it, but for those that the test answers itself, or whose answers it loses.
+//! A reverse proxy in front of a real API server, which forwards, answers or loses each request as the test decides.
+//!
+//! It is not a [`super::misbehaving_server::MisbehavingServer`], because most of its responses are the API server's own: it forwards
+//! with the cluster's credentials and streams watches, which takes an HTTP client and server rather than a script of bytes.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -9,28 +12,29 @@ use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 
-use super::kubernetes::{ControlPlane, spawn};
+use super::kubernetes::ControlPlane;
+use super::runtime::spawn;
 
 type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
-/// What becomes of a request.
-pub enum Fate {
-    /// The API server answers it.
-    PassOn,
-    /// It is answered with this status, these headers and this body.
-    Answer(u16, Vec<(&'static str, &'static str)>, String),
-    /// The API server does what it asks, and the answer is lost.
-    LoseAnswer,
+/// Handling of one request.
+pub enum Action {
+    /// Forwards it to the API server.
+    Forward,
+    /// Responds with this status, these headers and this body.
+    Respond(u16, Vec<(&'static str, &'static str)>, String),
+    /// Forwards it, and drops the response with the connection.
+    DropResponse,
 }
 
-/// A running edge.
+/// A running proxy.
 pub struct ApiServerProxy {
     address: SocketAddr,
 }
 
 impl ApiServerProxy {
-    /// Starts one before this cluster; `decide` is asked for each request, by method and path with query.
-    pub fn start(cluster: &ControlPlane, decide: impl Fn(&str, &str) -> Fate + Send + Sync + 'static) -> Self {
+    /// Starts a proxy for this cluster; `decide` gets method, path and query of each request.
+    pub fn start(cluster: &ControlPlane, decide: impl Fn(&str, &str) -> Action + Send + Sync + 'static) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -41,32 +45,31 @@ impl ApiServerProxy {
                 let (client, decide) = (client.clone(), Arc::clone(&decide));
                 let service = hyper::service::service_fn(move |request| {
                     let (client, decide) = (client.clone(), Arc::clone(&decide));
-                    async move { answer(client, request, decide.as_ref()).await }
+                    async move { respond(client, request, decide.as_ref()).await }
                 });
                 let connection =
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-                // It ends with an error where an answer is lost on purpose.
+                // Fails if a response is dropped on purpose.
                 tokio::spawn(async move { connection.await.ok() });
             }
         });
         Self { address }
     }
 
-    /// Its root.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 }
 
-/// The answer, or an error that ends the connection.
-async fn answer(
+/// Returns the response, or an error that ends the connection.
+async fn respond(
     client: kube::Client,
     request: http::Request<Incoming>,
-    decide: &(dyn Fn(&str, &str) -> Fate + Send + Sync),
+    decide: &(dyn Fn(&str, &str) -> Action + Send + Sync),
 ) -> Result<http::Response<Body>, std::io::Error> {
     let path = request.uri().path_and_query().unwrap().as_str().to_owned();
-    let fate = decide(request.method().as_str(), &path);
-    if let Fate::Answer(status, headers, body) = fate {
+    let action = decide(request.method().as_str(), &path);
+    if let Action::Respond(status, headers, body) = action {
         let mut response = http::Response::builder().status(status).header("content-type", "application/json");
         for (name, value) in headers {
             response = response.header(name, value);
@@ -82,8 +85,8 @@ async fn answer(
         }
     }
     let response = client.send(passed.body(body.into()).unwrap()).await.map_err(std::io::Error::other)?;
-    if matches!(fate, Fate::LoseAnswer) {
-        return Err(std::io::Error::other("the answer is lost"));
+    if matches!(action, Action::DropResponse) {
+        return Err(std::io::Error::other("the response is dropped"));
     }
     let (mut head, body) = response.into_parts();
     head.headers.remove("transfer-encoding");

@@ -1,4 +1,4 @@
-//! A well-behaved server of HTTP/1.1 and HTTP/2, over TCP, TLS or a Unix socket, that remembers what it saw.
+//! A well-behaved server of HTTP/1.1 and HTTP/2, over TCP, TLS or a Unix socket, that echoes bodies and keeps the first requests.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -17,7 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_rustls::TlsAcceptor;
 
-/// One request as it arrived.
+use super::runtime::{runtime, spawn};
+
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub version: Version,
@@ -32,17 +34,17 @@ struct State {
     connections: AtomicU64,
     requests: AtomicU64,
     seen: Mutex<Vec<Seen>>,
-    /// Answers wait until this many requests are there at once.
+    /// Responses wait until this many requests are in flight.
     crowd: Option<tokio::sync::Barrier>,
 }
 
-/// A running server; it ends with the runtime.
+/// A running server; it runs until the test process ends.
 pub struct EchoServer {
     pub address: SocketAddr,
     state: Arc<State>,
 }
 
-/// What a server can be besides plain.
+/// Deviations from a plain server on IPv4.
 #[derive(Default)]
 pub struct EchoOptions {
     pub tls: Option<rustls::ServerConfig>,
@@ -51,18 +53,26 @@ pub struct EchoOptions {
 }
 
 impl EchoServer {
-    pub async fn start(kind: EchoOptions) -> Self {
-        let listener = TcpListener::bind(if kind.is_ipv6 { "[::1]:0" } else { "127.0.0.1:0" }).await.unwrap();
+    /// Starts a server without TLS on IPv4.
+    pub fn plain() -> Self {
+        Self::start(EchoOptions::default())
+    }
+
+    pub fn start(options: EchoOptions) -> Self {
+        let _runtime = runtime().enter();
+        let listener = std::net::TcpListener::bind(if options.is_ipv6 { "[::1]:0" } else { "127.0.0.1:0" }).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
         let address = listener.local_addr().unwrap();
-        let crowd = kind.crowd.map(tokio::sync::Barrier::new);
+        let crowd = options.crowd.map(tokio::sync::Barrier::new);
         let state = Arc::new(State { crowd, ..State::default() });
-        let tls = kind.tls.map(|config| TlsAcceptor::from(Arc::new(config)));
+        let tls = options.tls.map(|config| TlsAcceptor::from(Arc::new(config)));
         let shared = Arc::clone(&state);
-        tokio::spawn(async move {
+        spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 stream.set_nodelay(true).unwrap();
                 let (state, tls) = (Arc::clone(&shared), tls.clone());
-                tokio::spawn(async move {
+                spawn(async move {
                     match tls {
                         None => serve(stream, state).await,
                         Some(tls) => {
@@ -77,17 +87,22 @@ impl EchoServer {
         Self { address, state }
     }
 
-    /// A plain server on a Unix socket; its address is no one's.
-    pub async fn on_socket(path: &Path) -> Self {
+    /// Starts a plain server on a Unix socket; its address is unspecified.
+    pub fn on_socket(path: &Path) -> Self {
+        let _runtime = runtime().enter();
         let listener = UnixListener::bind(path).unwrap();
         let state = Arc::new(State::default());
         let shared = Arc::clone(&state);
-        tokio::spawn(async move {
+        spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&shared)));
+                spawn(serve(stream, Arc::clone(&shared)));
             }
         });
         Self { address: SocketAddr::from(([0, 0, 0, 0], 0)), state }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
     }
 
     pub fn connections(&self) -> u64 {
@@ -106,12 +121,12 @@ impl EchoServer {
 
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, state: Arc<State>) {
     state.connections.fetch_add(1, Ordering::SeqCst);
-    let service = service_fn(move |request| answer(request, Arc::clone(&state)));
+    let service = service_fn(move |request| respond(request, Arc::clone(&state)));
     let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// Answers with the request's body, or with `ok`.
-async fn answer(request: Request<Incoming>, state: Arc<State>) -> Result<Response<Full<Bytes>>, Infallible> {
+/// Responds with the request's body, or `ok` if it is empty.
+async fn respond(request: Request<Incoming>, state: Arc<State>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     state.requests.fetch_add(1, Ordering::SeqCst);

@@ -1,246 +1,379 @@
-//! An HTTP/1.1 server that misbehaves on purpose: it writes bytes, not messages, so that it can break any rule.
+//! An HTTP/1.1 server whose responses are scripted: it writes bytes, not messages, so that it can break any rule, and it keeps what
+//! it received. Every connection has a thread of its own, so a script may block.
 
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use super::runtime;
 
-/// What the server does with one request.
+/// Longest wait for a request that must come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Total length of the requests that are kept.
+const MAX_KEPT: usize = 64 << 10;
+
+/// Handling of one request.
 #[derive(Clone, Debug)]
-pub enum Behavior {
-    /// Writes these bytes and goes on.
-    Write(Vec<u8>),
-    /// Writes these bytes and closes the connection.
-    WriteAndClose(Vec<u8>),
-    /// Writes these bytes and resets the connection (plain TCP only).
-    WriteAndReset(Vec<u8>),
-    /// Writes these bytes and closes the connection some time after, without a word.
-    WriteAndLeave(Vec<u8>, Duration),
-    /// Writes these bytes one by one, this far apart.
+pub enum Reply {
+    /// Sends these bytes and keeps the connection.
+    Send(Vec<u8>),
+    /// Sends these bytes and closes the connection.
+    SendAndClose(Vec<u8>),
+    /// Sends these bytes and resets the connection (plain TCP only).
+    SendAndReset(Vec<u8>),
+    /// Sends these bytes and closes the idle connection after a delay, unannounced.
+    SendAndCloseLater(Vec<u8>, Duration),
+    /// Sends these bytes one by one, this far apart.
     Drip(Vec<u8>, Duration),
-    /// Keeps the connection open and says nothing.
-    Silent,
+    /// Sends these bytes, then one byte of an endless body per interval.
+    DripForever(Vec<u8>, Duration),
+    /// Sends a body of this length for as long as it is read.
+    Flood(u64),
+    /// Keeps the connection and sends nothing.
+    Silence,
 }
 
-/// A complete answer.
-pub fn answer(status: u16, headers: &str, body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len()).into_bytes()
-}
+impl Reply {
+    /// A complete response; header lines end with `\r\n`.
+    pub fn with(status: u16, headers: &str, body: &str) -> Self {
+        Self::Send(response(status, headers, body))
+    }
 
-/// A good answer of two bytes.
-pub fn ok() -> Behavior {
-    Behavior::Write(answer(200, "", "ok"))
-}
+    /// A complete response without further headers.
+    pub fn plain(status: u16, body: &str) -> Self {
+        Self::with(status, "", body)
+    }
 
-/// One request as it arrived.
-#[derive(Clone, Debug)]
-pub struct Arrival {
-    /// Its number, from 0.
-    pub number: u64,
-    /// Its connection's number, from 0.
-    pub connection: u64,
-    /// Its number on its connection, from 0.
-    pub turn: u64,
-    /// Head, as it was sent.
-    pub head: String,
-    /// Body.
-    pub body: Vec<u8>,
-}
-
-type Script = dyn Fn(&Arrival) -> Behavior + Send + Sync;
-
-struct State {
-    script: Box<Script>,
-    arrivals: AtomicU64,
-    connections: AtomicU64,
-    /// The first few requests, for tests that look at them.
-    seen: Mutex<Vec<Arrival>>,
-    /// After the first request, the whole server stands still from the first to the second duration.
-    stall: Option<(Duration, Duration)>,
-    first: Mutex<Option<Instant>>,
-}
-
-impl State {
-    fn remember(&self, arrival: &Arrival) {
-        let mut seen = self.seen.lock().unwrap();
-        if seen.len() < 16 {
-            seen.push(arrival.clone());
-        }
+    /// A successful response.
+    pub fn ok(body: &str) -> Self {
+        Self::plain(200, body)
     }
 }
 
-/// A running server; it ends with the runtime.
+/// The bytes of a complete response; header lines end with `\r\n`.
+pub fn response(status: u16, headers: &str, body: &str) -> Vec<u8> {
+    let reason = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    let (reason, length) = (reason.unwrap_or_default(), body.len());
+    format!("HTTP/1.1 {status} {reason}\r\nContent-Length: {length}\r\n{headers}\r\n{body}").into_bytes()
+}
+
+/// A received request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Number of earlier requests.
+    pub number: u64,
+    /// Number of earlier requests with this method, path and parameters.
+    pub repeat: u64,
+    /// Number of connections before this request's one.
+    pub connection: u64,
+    /// Number of earlier requests on the connection.
+    pub turn: u64,
+    pub method: String,
+    pub path: String,
+    /// Parameters of the URL and of a form.
+    pub params: BTreeMap<String, String>,
+    pub head: String,
+    pub body: String,
+}
+
+impl Request {
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
+
+    /// A parameter; empty if it is missing.
+    pub fn param(&self, name: &str) -> &str {
+        self.params.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    fn parse(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let mut words = head.split_whitespace();
+        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let mut request = Self {
+            number: 0,
+            repeat: 0,
+            connection: 0,
+            turn: 0,
+            method: method.to_owned(),
+            path: path.to_owned(),
+            params: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+            head: head.to_owned(),
+            body: body.to_owned(),
+        };
+        if request.header("content-type").is_some_and(|kind| kind.contains("form-urlencoded")) {
+            request.params.extend(url::form_urlencoded::parse(body.as_bytes()).into_owned());
+        }
+        request
+    }
+}
+
+/// A running server; it runs until the test process ends.
 pub struct MisbehavingServer {
     pub address: SocketAddr,
-    state: Arc<State>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    script: Box<dyn Fn(&Request) -> Reply + Send + Sync>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    connections: u64,
+    requests: u64,
+    repeats: BTreeMap<(String, String, BTreeMap<String, String>), u64>,
+    /// The first requests, parsed and as text.
+    kept: Vec<Request>,
+    received: String,
+    /// Bytes of floods that were sent.
+    flooded: u64,
 }
 
 impl MisbehavingServer {
-    /// Starts a server that does the same to every request.
-    pub async fn always(act: Behavior) -> Self {
-        Self::start(move |_| act.clone(), None, None).await
+    /// Responds to every request with this status and body.
+    pub fn responds(status: u16, body: &str) -> Self {
+        Self::always(Reply::plain(status, body))
     }
 
-    /// Starts a server that decides request by request.
-    pub async fn scripted(script: impl Fn(&Arrival) -> Behavior + Send + Sync + 'static) -> Self {
-        Self::start(script, None, None).await
+    /// Announces 1,000 bytes, sends 3, closes.
+    pub fn closes_mid_response() -> Self {
+        Self::always(Reply::SendAndClose(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nabc".to_vec()))
     }
 
-    /// Starts a good server that stands still for a while.
-    pub async fn stalling(from: Duration, to: Duration) -> Self {
-        Self::start(|_| ok(), Some((from, to)), None).await
+    /// Reads requests and sends nothing.
+    pub fn never_responds() -> Self {
+        Self::always(Reply::Silence)
     }
 
-    /// Starts a good server that speaks TLS.
-    pub async fn secure(config: rustls::ServerConfig) -> Self {
-        Self::start(|_| ok(), None, Some(TlsAcceptor::from(Arc::new(config)))).await
+    /// Handles all requests alike.
+    pub fn always(reply: Reply) -> Self {
+        Self::scripted(move |_| reply.clone())
     }
 
-    /// Starts a server that speaks TLS and decides request by request.
-    pub async fn secure_scripted(
-        config: rustls::ServerConfig,
-        script: impl Fn(&Arrival) -> Behavior + Send + Sync + 'static,
-    ) -> Self {
-        Self::start(script, None, Some(TlsAcceptor::from(Arc::new(config)))).await
+    /// Responds successfully, but stalls as a whole from the first to the second duration after its first request.
+    pub fn stalling(from: Duration, to: Duration) -> Self {
+        let first = Mutex::new(None);
+        Self::scripted(move |_| {
+            let since_first = first.lock().unwrap().get_or_insert_with(Instant::now).elapsed();
+            if since_first >= from && since_first < to {
+                std::thread::sleep(to - since_first);
+            }
+            Reply::ok("ok")
+        })
     }
 
-    async fn start(
-        script: impl Fn(&Arrival) -> Behavior + Send + Sync + 'static,
-        stall: Option<(Duration, Duration)>,
-        tls: Option<TlsAcceptor>,
-    ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    /// Decides request by request.
+    pub fn scripted(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start(Box::new(script), None)
+    }
+
+    /// Like [`Self::scripted`], over TLS.
+    pub fn secure(config: rustls::ServerConfig, script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start(Box::new(script), Some(Arc::new(config)))
+    }
+
+    fn start(script: Box<dyn Fn(&Request) -> Reply + Send + Sync>, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let state = Arc::new(State {
-            script: Box::new(script),
-            arrivals: AtomicU64::new(0),
-            connections: AtomicU64::new(0),
-            seen: Mutex::default(),
-            stall,
-            first: Mutex::default(),
-        });
-        let shared = Arc::clone(&state);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let number = shared.connections.fetch_add(1, Ordering::SeqCst);
-                stream.set_nodelay(true).unwrap();
-                let (state, tls) = (Arc::clone(&shared), tls.clone());
-                tokio::spawn(async move {
-                    match tls {
-                        None => serve_tcp(stream, &state, number).await,
-                        Some(tls) => {
-                            if let Ok(mut stream) = tls.accept(stream).await {
-                                serve(&mut stream, &state, number).await;
-                            }
-                        }
-                    }
-                });
+        let server = Arc::new(Shared { script, state: Mutex::default(), changed: Condvar::new() });
+        let shared = Arc::clone(&server);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (server, tls) = (Arc::clone(&server), tls.clone());
+                let number = server.next_connection();
+                std::thread::spawn(move || serve(stream, &server, number, tls));
             }
         });
-        Self { address, state }
+        Self { address, shared }
     }
 
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    /// Requests that arrived.
-    pub fn arrivals(&self) -> u64 {
-        self.state.arrivals.load(Ordering::SeqCst)
+    /// Number of accepted connections.
+    pub fn connections(&self) -> u64 {
+        self.shared.state.lock().unwrap().connections
     }
 
-    /// Connections that were accepted.
-    pub fn connections(&self) -> u64 {
-        self.state.connections.load(Ordering::SeqCst)
+    /// Number of received requests.
+    pub fn requests(&self) -> u64 {
+        self.shared.state.lock().unwrap().requests
     }
 
     /// The first requests.
-    pub fn seen(&self) -> Vec<Arrival> {
-        self.state.seen.lock().unwrap().clone()
+    pub fn seen(&self) -> Vec<Request> {
+        self.shared.state.lock().unwrap().kept.clone()
+    }
+
+    /// The first requests as text, over all connections.
+    pub fn received(&self) -> String {
+        self.shared.state.lock().unwrap().received.clone()
+    }
+
+    /// Bytes of floods that were sent.
+    pub fn flooded(&self) -> u64 {
+        self.shared.state.lock().unwrap().flooded
+    }
+
+    /// Waits until that many requests have come.
+    pub fn wait_for_requests(&self, count: u64) {
+        let state = self.shared.state.lock().unwrap();
+        let (_state, wait) =
+            self.shared.changed.wait_timeout_while(state, PATIENCE, |state| state.requests < count).unwrap();
+        assert!(!wait.timed_out(), "{count} requests did not come within {PATIENCE:?}");
     }
 }
 
-async fn serve_tcp(mut stream: TcpStream, state: &State, number: u64) {
-    if serve(&mut stream, state, number).await == End::Reset {
-        stream.set_zero_linger().unwrap();
+impl Shared {
+    /// Counts a connection and returns its number.
+    fn next_connection(&self) -> u64 {
+        let mut state = self.state.lock().unwrap();
+        state.connections += 1;
+        state.connections - 1
+    }
+
+    /// Numbers a request and keeps it if it is one of the first.
+    fn count(&self, request: &mut Request, text: &str) {
+        let mut state = self.state.lock().unwrap();
+        let key = (request.method.clone(), request.path.clone(), request.params.clone());
+        let repeats = state.repeats.entry(key).or_default();
+        request.repeat = *repeats;
+        *repeats += 1;
+        request.number = state.requests;
+        state.requests += 1;
+        if state.received.len() < MAX_KEPT {
+            state.received.push_str(text);
+            state.kept.push(request.clone());
+        }
+        drop(state);
+        self.changed.notify_all();
     }
 }
 
+/// State of a connection after a reply.
 #[derive(PartialEq)]
-enum End {
-    Closed,
+enum Next {
+    Read,
+    Close,
     Reset,
 }
 
-async fn serve(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), state: &State, connection: u64) -> End {
-    let mut buffer = Vec::new();
-    let mut turns = 0..;
-    while let Some(request) = read(stream, &mut buffer, state).await {
-        let arrival = Arrival { connection, turn: turns.next().unwrap(), ..request };
-        state.remember(&arrival);
-        let since_first = state.first.lock().unwrap().get_or_insert_with(Instant::now).elapsed();
-        if let Some((from, to)) = state.stall
-            && since_first >= from
-            && since_first < to
-        {
-            tokio::time::sleep(to - since_first).await;
+fn serve(mut stream: TcpStream, server: &Shared, number: u64, tls: Option<Arc<rustls::ServerConfig>>) {
+    // Fails only if the client has gone.
+    let _ = stream.set_nodelay(true);
+    match tls {
+        None => {
+            if converse(&mut stream, server, number) == Next::Reset {
+                reset(stream);
+            }
         }
-        match (state.script)(&arrival) {
-            Behavior::Write(bytes) => drop(stream.write_all(&bytes).await),
-            Behavior::WriteAndClose(bytes) => {
-                let _ = stream.write_all(&bytes).await;
-                let _ = stream.shutdown().await;
-                return End::Closed;
-            }
-            Behavior::WriteAndReset(bytes) => {
-                let _ = stream.write_all(&bytes).await;
-                return End::Reset;
-            }
-            Behavior::WriteAndLeave(bytes, pause) => {
-                let _ = stream.write_all(&bytes).await;
-                tokio::time::sleep(pause).await;
-                return End::Closed;
-            }
-            Behavior::Drip(bytes, pause) => {
-                for byte in bytes {
-                    if stream.write_all(&[byte]).await.is_err() {
-                        return End::Closed;
-                    }
-                    tokio::time::sleep(pause).await;
-                }
-            }
-            Behavior::Silent => {
-                let _ = stream.read(&mut [0; 1]).await;
-                return End::Closed;
-            }
+        Some(config) => {
+            let session = rustls::ServerConnection::new(config).unwrap();
+            let mut stream = rustls::StreamOwned::new(session, stream);
+            converse(&mut stream, server, number);
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
         }
     }
-    End::Closed
 }
 
-/// Reads one request; `None` when the client is gone.
-async fn read(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>, state: &State) -> Option<Arrival> {
-    let end = loop {
-        if let Some(at) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
-            break at + 4;
+/// Closes a connection with RST instead of FIN.
+fn reset(stream: TcpStream) {
+    runtime::block_on(async {
+        stream.set_nonblocking(true).unwrap();
+        tokio::net::TcpStream::from_std(stream).unwrap().set_zero_linger().unwrap();
+    });
+}
+
+fn converse(stream: &mut (impl Read + Write), server: &Shared, connection: u64) -> Next {
+    let mut pending = Vec::new();
+    let mut buffer = [0; 8192];
+    let mut turns = 0..;
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return Next::Close,
+            Ok(read) => pending.extend_from_slice(&buffer[..read]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(_) => return Next::Close,
         }
-        if stream.read_buf(buffer).await.ok()? == 0 {
-            return None;
-        }
-    };
-    let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
-    let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
-    let whole = end + length.unwrap_or(0_usize);
-    while buffer.len() < whole {
-        if stream.read_buf(buffer).await.ok()? == 0 {
-            return None;
+        while let Some(length) = request_length(&pending) {
+            let bytes: Vec<u8> = pending.drain(..length).collect();
+            let text = String::from_utf8_lossy(&bytes);
+            let mut request = Request { connection, turn: turns.next().unwrap(), ..Request::parse(&text) };
+            server.count(&mut request, &text);
+            let next = respond(stream, (server.script)(&request), server);
+            if next != Next::Read {
+                return next;
+            }
         }
     }
-    let body = buffer[end..whole].to_vec();
-    buffer.drain(..whole);
-    Some(Arrival { number: state.arrivals.fetch_add(1, Ordering::SeqCst), connection: 0, turn: 0, head, body })
+}
+
+fn respond(stream: &mut impl Write, reply: Reply, server: &Shared) -> Next {
+    let sent = match &reply {
+        Reply::Send(bytes) | Reply::SendAndClose(bytes) | Reply::SendAndReset(bytes) => send(stream, bytes),
+        Reply::SendAndCloseLater(bytes, delay) => send(stream, bytes) && pause(*delay),
+        Reply::Drip(bytes, interval) => bytes.iter().all(|byte| send(stream, &[*byte]) && pause(*interval)),
+        Reply::DripForever(start, interval) => {
+            let mut is_read = send(stream, start);
+            while is_read {
+                is_read = pause(*interval) && send(stream, b" ");
+            }
+            is_read
+        }
+        Reply::Flood(length) => flood(stream, *length, server),
+        Reply::Silence => true,
+    };
+    match reply {
+        Reply::SendAndReset(_) => Next::Reset,
+        Reply::SendAndClose(_) | Reply::SendAndCloseLater(..) => Next::Close,
+        _ if sent => Next::Read,
+        _ => Next::Close,
+    }
+}
+
+/// Returns true if the client has not gone.
+fn send(stream: &mut impl Write, bytes: &[u8]) -> bool {
+    stream.write_all(bytes).and_then(|()| stream.flush()).is_ok()
+}
+
+fn pause(duration: Duration) -> bool {
+    std::thread::sleep(duration);
+    true
+}
+
+fn flood(stream: &mut impl Write, length: u64, server: &Shared) -> bool {
+    let part = [b' '; 16 << 10];
+    let head = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{length:x}\r\n");
+    let mut is_read = send(stream, head.as_bytes());
+    let mut left = length;
+    while is_read && left > 0 {
+        let length = left.min(part.len() as u64);
+        is_read = send(stream, &part[..length as usize]);
+        left -= length;
+        server.state.lock().unwrap().flooded += length;
+    }
+    is_read && send(stream, b"\r\n0\r\n\r\n")
+}
+
+/// Length of the first request, if it is complete.
+fn request_length(bytes: &[u8]) -> Option<usize> {
+    let head = memchr::memmem::find(bytes, b"\r\n\r\n")? + 4;
+    let body = String::from_utf8_lossy(&bytes[..head])
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .and_then(|(_, value)| value.trim().parse::<usize>().ok())
+        .unwrap_or(0);
+    (bytes.len() >= head + body).then_some(head + body)
 }

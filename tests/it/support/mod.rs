@@ -1,4 +1,4 @@
-//! What the integration tests share.
+//! Servers, environments and helpers for all integration tests.
 
 #[cfg(target_os = "linux")]
 pub mod api_server_proxy;
@@ -14,7 +14,7 @@ pub mod markdown;
 pub mod misbehaving_server;
 pub mod module_tree;
 pub mod prometheus;
+pub mod runtime;
 pub mod rust_source;
-pub mod scripted_server;
 pub mod tools;
 pub mod transcript;

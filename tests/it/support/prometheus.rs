@@ -2,13 +2,14 @@
 //! targets happen when they should.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::misbehaving_server::{MisbehavingServer, Reply};
 use super::tools;
 
 /// Longest wait for something that must come.
@@ -17,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Time between two scrapes of a target, and the longest a scrape may take.
 pub const SCRAPE_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Time between two looks at what Prometheus has.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// Polling interval for results of queries.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A running Prometheus. It ends when it is dropped; what it logged is shown if the test failed.
 pub struct Prometheus {
@@ -117,7 +118,7 @@ impl Prometheus {
                 return value;
             }
             assert!(begun.elapsed() < PATIENCE, "{promql} is {value:?} after {PATIENCE:?}");
-            std::thread::sleep(LOOK_AGAIN);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 }
@@ -143,9 +144,9 @@ fn get(address: SocketAddr, target: &str) -> String {
     answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer}")).1.to_owned()
 }
 
-/// A target whose text the test sets. Its threads end with the test program.
+/// A target whose text the test sets.
 pub struct Exporter {
-    address: SocketAddr,
+    pub address: SocketAddr,
     shared: Arc<Shared>,
 }
 
@@ -163,25 +164,20 @@ struct Page {
 }
 
 impl Exporter {
-    /// One that fails until it has a text.
+    /// Starts an exporter that fails until it has a text.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
-        let own = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let shared = Arc::clone(&own);
-                // A scrape that is given up is no concern of the target.
-                std::thread::spawn(move || serve(&stream, &shared).ok());
+        let exported = Arc::clone(&shared);
+        let server = MisbehavingServer::scripted(move |_| {
+            let mut page = exported.page.lock().unwrap();
+            page.is_scraped = true;
+            exported.scraped.notify_all();
+            match &page.text {
+                Some(text) => Reply::with(200, "content-type: text/plain\r\n", text),
+                None => Reply::plain(503, ""),
             }
         });
-        Self { address, shared }
-    }
-
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+        Self { address: server.address, shared }
     }
 
     /// Sets the text; none makes scrapes fail.
@@ -196,23 +192,4 @@ impl Exporter {
         let (_page, wait) = self.shared.scraped.wait_timeout_while(page, PATIENCE, |page| !page.is_scraped).unwrap();
         assert!(!wait.timed_out(), "no scrape within {PATIENCE:?}");
     }
-}
-
-fn serve(stream: &TcpStream, shared: &Shared) -> std::io::Result<()> {
-    for line in BufReader::new(stream).lines() {
-        if !line?.is_empty() {
-            continue;
-        }
-        let text = {
-            let mut page = shared.page.lock().unwrap();
-            page.is_scraped = true;
-            page.text.clone()
-        };
-        let status = if text.is_some() { "200 OK" } else { "503 Service Unavailable" };
-        let body = text.unwrap_or_default();
-        let head = format!("HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n", body.len());
-        (&*stream).write_all([head.as_bytes(), body.as_bytes()].concat().as_slice())?;
-        shared.scraped.notify_all();
-    }
-    Ok(())
 }

@@ -190,7 +190,7 @@ proptest! {
     ) {
         let whole = read(text.as_bytes(), text.len());
         // What comes later than the end is not part of any response; and a message may show more of what came at once.
-        if !matches!(&whole, Err((_, detail)) if detail.ends_with("after the end of the answer")) {
+        if !matches!(&whole, Err((_, detail)) if detail.ends_with("after the end of the response")) {
             let cause = |read: Result<Read, (Cause, String)>| read.map_err(|(cause, _)| cause);
             prop_assert_eq!(cause(read(text.as_bytes(), size)), cause(whole));
         }

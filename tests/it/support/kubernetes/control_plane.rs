@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use super::certificates::Certificates;
 use super::process::{Directory, Program};
-use super::{LOOK_AGAIN, PATIENCE, block_on, runtime};
+use super::{PATIENCE, POLL_INTERVAL};
+use crate::support::runtime::{block_on, runtime};
 use crate::support::tools;
 
 /// Who the tests are: nothing is forbidden to them.
@@ -103,7 +104,7 @@ impl ControlPlane {
                 panic!("the API server ended with {status}:\n{}", self.last_words());
             }
             assert!(begun.elapsed() < PATIENCE, "the API server is not ready: {error}\n{}", self.last_words());
-            std::thread::sleep(LOOK_AGAIN);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{ControlPlane, LOOK_AGAIN, PATIENCE};
+use super::{ControlPlane, PATIENCE, POLL_INTERVAL};
 use crate::support::{files, tools};
 
 /// Where the definitions are, and the line by which a wanted one is known in a file that has many: there is nothing in Istio's other
@@ -40,7 +40,7 @@ impl ControlPlane {
                 return;
             }
             assert!(begun.elapsed() < PATIENCE, "{resource} is not known: {said:#?}");
-            std::thread::sleep(LOOK_AGAIN);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 }

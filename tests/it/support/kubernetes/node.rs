@@ -21,7 +21,8 @@ use tokio::task::JoinSet;
 
 use super::container::{self, Log};
 use super::pod::{self, Known};
-use super::{ControlPlane, block_on, runtime, serve_logs};
+use super::{ControlPlane, serve_logs};
+use crate::support::runtime::{block_on, runtime};
 use crate::support::tools;
 
 /// Its name.

@@ -70,7 +70,7 @@ impl ControlPlane {
             }
             // Watches end when the API server does, and some time after their beginning.
             last = if last.is_null() { Value::from(String::from_utf8_lossy(&output.stderr)) } else { last };
-            std::thread::sleep(super::LOOK_AGAIN);
+            std::thread::sleep(super::POLL_INTERVAL);
         }
         let events = self.kubectl(&["get", "events", "-n", namespace]).stdout;
         panic!("{resource} {which} in {namespace} after {PATIENCE:?}; seen last: {last:#}\nevents:\n{events}")

@@ -84,7 +84,7 @@ fn requests() -> impl Strategy<Value = Vec<Request>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn merged_parts_equal_the_load_of_one_pod(requests in requests(), count in 1_usize..10) {

@@ -120,6 +120,8 @@ fn latencies() -> impl Strategy<Value = Vec<u64>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn percentiles_rise_within_minimum_and_maximum(values in latencies(), mut ps in prop::collection::vec(0.0_f64..=100.0, 1..9)) {
         let histogram = of(&values);

@@ -193,7 +193,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3_000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn written_values_are_read_back(value in any_json()) {

@@ -1,7 +1,7 @@
-//! The experiment document in a file, replaced atomically.
+//! Experiment document in a file, replaced atomically.
 //!
-//! A write goes to a temporary file beside the document, which is synced to disk and renamed. Readers, and processes killed at any moment,
-//! leave or find the old document or the new one, never a part.
+//! A write goes to a temporary file beside the document, which is synced to disk and renamed. Readers, and processes killed at any
+//! moment, find either the old document or the new one, never a part.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -11,7 +11,7 @@ use crate::model::codec;
 use crate::model::document::Experiment;
 use crate::ports::{BoxFuture, DocumentStore, StoreError};
 
-/// Size limit for reading. Documents written here stay under 1 MiB; Iter8's own can be larger.
+/// Maximum size of a document to read. Documents written here stay under 1 MiB; those of Iter8 can be larger.
 const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
 
 /// An experiment document in a file.
@@ -20,7 +20,7 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// A store for the document at `path`, which may not exist yet.
+    /// Creates a store for the document at `path`, which may not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
@@ -36,7 +36,7 @@ impl FileStore {
         let file = File::open(&self.path).map_err(unavailable)?;
         let read = file.take(MAX_DOCUMENT_BYTES + 1).read_to_string(&mut text).map_err(unavailable)?;
         if read as u64 > MAX_DOCUMENT_BYTES {
-            let reason = format!("it is larger than {MAX_DOCUMENT_BYTES} bytes");
+            let reason = format!("larger than {MAX_DOCUMENT_BYTES} bytes");
             return Err(unavailable(io::Error::new(io::ErrorKind::FileTooLarge, reason)));
         }
         codec::experiment_from_yaml(&text).map_err(|source| StoreError::Invalid { location: self.location(), source })
@@ -71,10 +71,10 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
         return fs::OpenOptions::new().write(true).open(path)?.write_all(content);
     }
-    // Resolve a link, so that the link itself is not replaced.
+    // Resolve links, so that the link itself is not replaced.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if target.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory, not a file"));
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a directory, not a file"));
     }
     let directory = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -94,7 +94,7 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(&target).map_err(|error| error.error)?;
-    // The rename must survive a power failure; not every file system can sync a directory.
+    // The rename should survive a power failure; not every file system can sync a directory.
     let _ = File::open(directory).and_then(|directory| directory.sync_all());
     Ok(())
 }
@@ -108,7 +108,7 @@ fn use_default_permissions(builder: &mut tempfile::Builder<'_, '_>) {
     }
 }
 
-/// Removes the random name of the temporary file, so that messages do not differ between runs.
+/// Removes the random name of the temporary file, so that messages are the same in every run.
 fn root_cause(error: &io::Error) -> String {
     let text = error.to_string();
     text.split_once(" at path").map_or(text.clone(), |(cause, _)| cause.to_owned())

@@ -1,4 +1,4 @@
-//! Local files and environment variables, as tasks may read them.
+//! Local files and environment variables for tasks.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result};
@@ -10,20 +10,21 @@ pub struct LocalFiles;
 
 impl Files for LocalFiles {
     fn read(&self, path: &str, max_bytes: u64) -> Result<Vec<u8>> {
-        // Check before opening: opening a pipe blocks. Files are read when a run is checked and again when it runs, so a stream would not do.
+        // Check before opening, because opening a pipe blocks. Files are read during the check and again during the run, so streams
+        // do not work.
         let metadata = std::fs::metadata(path)?;
         if metadata.is_dir() {
-            return Err(Error::new(ErrorKind::IsADirectory, "it is a directory, not a file"));
+            return Err(Error::new(ErrorKind::IsADirectory, "is a directory, not a file"));
         }
         if !metadata.is_file() {
-            let reason = "it is not a regular file; write what it holds to a file first";
+            let reason = "not a regular file; write its content to a file first";
             return Err(Error::new(ErrorKind::InvalidInput, reason));
         }
         let file = File::open(path)?;
         let mut content = Vec::new();
         file.take(max_bytes.saturating_add(1)).read_to_end(&mut content)?;
         if content.len() as u64 > max_bytes {
-            return Err(Error::new(ErrorKind::FileTooLarge, format!("it is larger than {max_bytes} bytes")));
+            return Err(Error::new(ErrorKind::FileTooLarge, format!("larger than {max_bytes} bytes")));
         }
         Ok(content)
     }
@@ -49,7 +50,7 @@ mod tests {
         let socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
         for name in [path("socket"), "/dev/null".to_owned()] {
             let error = LocalFiles.read(&name, 6).unwrap_err();
-            assert!(error.to_string().starts_with("it is not a regular file"), "{name}: {error}");
+            assert!(error.to_string().starts_with("not a regular file"), "{name}: {error}");
         }
         drop(socket);
     }

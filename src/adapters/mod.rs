@@ -1,4 +1,4 @@
-//! The outside world: file store, web client, Kubernetes, shell, clock, and recordings of it. Each file implements traits in `ports`.
+//! The outside world: file store, web client, Kubernetes, shell, clock, and recordings. Each file implements traits in `ports`.
 
 pub mod clock;
 mod error_chain;

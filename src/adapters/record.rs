@@ -1,4 +1,4 @@
-//! Recordings of runs: the responses of the outside world in readable files, so that a run can be repeated without it.
+//! Recordings of runs: responses of the outside world in readable files, so that a run can be replayed without it.
 //!
 //! ```text
 //! DIR/loop-1/recording.json                               manifest
@@ -7,11 +7,11 @@
 //!            task-1-http.json                             the outcome of a task that does more than send requests
 //! ```
 //!
-//! A response is looked up by its request (method, URL, headers, body), by the caller among those with the same request, and by the number of
-//! that caller's attempt. Callers are numbered in the order of their first requests. After the last recorded response, a replay prevents
-//! retries. The clock returns its readings in order.
+//! A response is looked up by its request (method, URL, headers, body), by the caller among those with the same request, and by the
+//! number of that caller's attempt. Callers are numbered in the order of their first requests. After the last recorded response, a
+//! replay prevents retries. The clock returns its readings in order.
 //!
-//! These files contain no secrets: they are redacted in requests, and in responses that repeat them. A replay needs none either:
+//! These files contain no secrets: they are redacted in requests, and in responses that repeat them. Replays need none:
 //! [`ReplayFiles`] provides placeholders for missing tokens and passwords.
 
 mod exchange;

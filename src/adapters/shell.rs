@@ -1,4 +1,4 @@
-//! Runs shell scripts in their own process group, so that a timeout kills their children too.
+//! Runs shell scripts in their own process group, so that a timeout also kills their children.
 
 use std::io;
 use std::process::Stdio;
@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ports::{BoxFuture, ScriptEnd, Shell};
 
-/// Longest line of output; longer ones are split.
+/// Maximum length of an output line; longer ones are split.
 const MAX_LINE_BYTES: u64 = 16 << 10;
 
-/// Time for reading the rest of the output after the script has ended: a background process may keep the pipe open forever.
+/// Time for reading the remaining output after the script has ended: a background process may keep the pipe open forever.
 const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 
 /// The system's shell: `bash` as in Iter8, `sh` if there is no bash.

@@ -1,7 +1,7 @@
 //! HTTP outside the load path: downloads of values and payloads, queries of metrics, notifications.
 //!
-//! Honors the proxy variables (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) and follows redirects itself. Requests no compressed
-//! responses: a small one may decompress without end.
+//! Honors the proxy variables (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) and follows redirects itself. Does not accept
+//! compressed responses, because a small one may expand without limit.
 
 mod clients;
 mod error;
@@ -18,7 +18,7 @@ use crate::redact::{redact_url, redact_webhook};
 use clients::Clients;
 use error::ExchangeError;
 
-/// Limit on the redirects of one request.
+/// Maximum number of redirects per request.
 const MAX_REDIRECTS: usize = 10;
 
 /// Sends requests with `reqwest`.
@@ -30,7 +30,7 @@ pub struct WebClient {
 impl Web for WebClient {
     fn send(&self, request: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
         Box::pin(async move {
-            let (method, url, timeout) = (request.method.clone(), shown_url(&request), request.timeout);
+            let (method, url, timeout) = (request.method.clone(), redacted_url(&request), request.timeout);
             let end = tokio::time::timeout(timeout, self.exchange(request)).await;
             let end = end.unwrap_or_else(|_| Err(ExchangeError::timeout(timeout)));
             end.map_err(|ExchangeError { kind, reason }| WebError { method, url, kind, reason })
@@ -38,10 +38,10 @@ impl Web for WebClient {
     }
 }
 
-/// The URL for error messages, without credentials and query.
-fn shown_url(request: &WebRequest) -> String {
-    let shown = if request.is_webhook { redact_webhook(&request.url) } else { redact_url(&request.url) };
-    shown.split(['?', '#']).next().unwrap_or_default().to_owned()
+/// Returns the URL for error messages, without credentials and query.
+fn redacted_url(request: &WebRequest) -> String {
+    let redacted = if request.is_webhook { redact_webhook(&request.url) } else { redact_url(&request.url) };
+    redacted.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
 impl WebClient {
@@ -50,16 +50,16 @@ impl WebClient {
         for _ in 0..=MAX_REDIRECTS {
             let sent = Utc::now();
             let response = send(&client, &request).await?;
-            let answered = Utc::now();
+            let received = Utc::now();
             let status = response.status().as_u16();
             if !redirect::is_redirect(status) {
-                let read = read(response, request.max_response_bytes, |date| headers::ahead(date, sent, answered));
+                let read = read(response, request.max_response_bytes, |date| headers::ahead(date, sent, received));
                 return read.await;
             }
             let location = response.headers().get(LOCATION).map(|value| value.as_bytes());
             request = redirect::follow(request, status, location).map_err(ExchangeError::permanent)?;
         }
-        Err(ExchangeError::permanent(format!("redirects more than {MAX_REDIRECTS} times")))
+        Err(ExchangeError::permanent(format!("more than {MAX_REDIRECTS} redirects")))
     }
 }
 
@@ -67,8 +67,9 @@ async fn send(client: &reqwest::Client, request: &WebRequest) -> Result<reqwest:
     let method = reqwest::Method::from_bytes(request.method.as_bytes())
         .map_err(|error| ExchangeError::permanent(error.to_string()))?;
     let url = Url::parse(&request.url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let url =
-        url.ok_or_else(|| ExchangeError::permanent("it is not a URL with http:// or https:// and a host".to_owned()))?;
+    let url = url.ok_or_else(|| {
+        ExchangeError::permanent("not a valid URL; expected `http://` or `https://` and a host".to_owned())
+    })?;
     let mut builder = client.request(method, url);
     for (name, value) in &request.headers {
         builder = builder.header(name, value);
@@ -85,7 +86,7 @@ async fn read(
     max_bytes: usize,
     ahead: impl Fn(DateTime<Utc>) -> TimeDelta,
 ) -> Result<WebResponse, ExchangeError> {
-    let too_large = || ExchangeError::permanent(format!("the answer is larger than {max_bytes} bytes"));
+    let too_large = || ExchangeError::permanent(format!("the response is larger than {max_bytes} bytes"));
     if response.content_length().is_some_and(|length| length > max_bytes as u64) {
         return Err(too_large());
     }

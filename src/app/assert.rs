@@ -8,26 +8,26 @@ use crate::ports::cluster::ClusterErrorKind;
 use crate::ports::{BoxFuture, StoreError};
 use crate::slo::assertion::{AssertCondition, Judgement, judge};
 
-/// Interval at which a file is read while waiting.
+/// Poll interval of files.
 pub(crate) const FILE_POLL: Duration = Duration::from_millis(250);
 
-/// Longest time to wait, so that no instant overflows.
+/// Maximum timeout, so that no instant overflows.
 const MAX_TIMEOUT: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// A document that may change while it is awaited.
+/// Document that may change while an assertion waits.
 pub(crate) trait Source: Sync {
     /// Reads the document.
     fn load(&self) -> BoxFuture<'_, Result<Experiment, StoreError>>;
 
-    /// Interval at which it is read while waiting; `None` if it cannot change.
+    /// Returns the poll interval; `None` if it cannot change.
     fn poll(&self) -> Option<Duration>;
 
-    /// Reason for which the run that writes it does not proceed, if known.
+    /// Returns the reason why the run that writes it does not proceed, if known.
     fn held_up(&self) -> BoxFuture<'_, Option<String>> {
         Box::pin(std::future::ready(None))
     }
 
-    /// Reason for which nothing will write it any more, if known.
+    /// Returns the reason why nothing will write it any more, if known.
     fn over(&self) -> BoxFuture<'_, Option<String>> {
         Box::pin(std::future::ready(None))
     }
@@ -38,7 +38,7 @@ pub(crate) enum Assertion {
     /// The conditions were judged.
     Judged {
         judgements: Vec<(AssertCondition, Judgement)>,
-        /// Explanation why the wait ended.
+        /// Reason why the wait ended.
         warning: Option<String>,
     },
     /// No document appeared in time.
@@ -69,7 +69,7 @@ impl Assertion {
     }
 }
 
-/// Judges the conditions until all hold, one cannot hold any more, nothing writes the document any more, or `timeout` is over.
+/// Judges the conditions until all hold, one can no longer hold, the document is final, or `timeout` is over.
 pub(crate) async fn assert(
     conditions: &[AssertCondition],
     timeout: GoDuration,
@@ -101,9 +101,9 @@ pub(crate) async fn assert(
                     return Ok(Assertion::Judged { judgements, warning });
                 }
             }
-            // It may not have been written yet.
+            // Not written yet.
             Err(StoreError::Missing { .. }) if !is_last => {}
-            // The cluster may come back.
+            // The cluster may recover.
             Err(StoreError::Cluster { source, .. }) if !is_last && source.kind == ClusterErrorKind::Unreachable => {
                 tracing::debug!("{source}");
             }
@@ -117,7 +117,7 @@ pub(crate) async fn assert(
             }
             Err(error) => return Err(error),
         }
-        // If nothing writes it any more, its final state is read once more.
+        // If the document is final, read it once more.
         over = source.over().await;
         if over.is_none() {
             let pause = source.poll().unwrap_or(FILE_POLL);

@@ -13,11 +13,11 @@ use crate::ports::cluster::Cluster;
 use crate::ports::fleet::Fleet;
 use crate::ports::{Clock, Env, Files, Observer, Recording, RecordingError, Web};
 
-/// Owner of the adapters that an [`Env`] refers to.
+/// Owns the adapters that an [`Env`] refers to.
 pub(crate) struct Adapters {
     web: WebClient,
     files: &'static dyn Files,
-    /// Stands in front of web and clock.
+    /// Wraps web and clock.
     recording: Option<Box<dyn Recording>>,
 }
 
@@ -59,7 +59,7 @@ impl Adapters {
         }
     }
 
-    /// Recording that is made or replayed.
+    /// Returns the recording that is written or replayed.
     pub(crate) fn recorded(&self) -> Option<&dyn Recording> {
         self.recording.as_deref()
     }

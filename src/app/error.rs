@@ -1,4 +1,4 @@
-//! Errors as users see them: the failure, its causes, and the next step.
+//! Errors as shown to users: the failure, its causes, and a hint.
 
 use std::error::Error;
 
@@ -8,10 +8,10 @@ use crate::ports::{RecordingError, StoreError};
 use crate::tasks::TaskError;
 use crate::values::input::{InputError, InputErrors};
 
-/// Kind of an error; each has an exit code.
+/// Kind of an error; each has its own exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ErrorKind {
-    /// Flags, values, experiment or template are wrong.
+    /// Invalid flags, values, experiment or template.
     BadInput,
     /// A task failed while running.
     TaskFailed,
@@ -26,17 +26,17 @@ pub(crate) struct AppError {
     pub(crate) message: String,
     pub(crate) causes: Vec<String>,
     pub(crate) hint: Option<String>,
-    /// Mistakes in the input, if there are several; a single one is a cause.
+    /// Mistakes in the input, if there are several; a single one is in `causes`.
     pub(crate) mistakes: Vec<InputError>,
 }
 
 impl AppError {
-    /// Bad input.
+    /// Builds an error about invalid input.
     pub(crate) fn input(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::BadInput, message)
     }
 
-    /// Failure of a store, cluster, URL or file system.
+    /// Builds an error about a store, cluster, URL or file system.
     pub(crate) fn outside(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::OutsideWorld, message)
     }
@@ -59,24 +59,24 @@ impl AppError {
         self
     }
 
-    /// Adds a next step.
+    /// Adds a hint.
     #[must_use]
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Mistakes in the values.
+    /// Builds an error about the values.
     pub(crate) fn in_values(errors: impl Into<InputErrors>) -> Self {
         Self::input("the values are not valid").with_mistakes(errors.into())
     }
 
-    /// Mistakes in an experiment document.
+    /// Builds an error about an experiment document.
     pub(crate) fn in_document(location: &str, errors: impl Into<InputErrors>) -> Self {
         Self::input(format!("{location} is not valid")).with_mistakes(errors.into())
     }
 
-    /// A mistake in a flag.
+    /// Builds an error about a flag.
     pub(crate) fn in_flag(error: InputError) -> Self {
         Self { hint: error.hint.clone(), ..Self::input(error.to_string()) }
     }
@@ -92,14 +92,14 @@ impl AppError {
         }
     }
 
-    /// An error whose own message comes first, followed by its causes.
+    /// Builds an error from `error` and its causes.
     fn chain(kind: ErrorKind, error: impl Error + 'static, hint: Option<&str>) -> Self {
         let mut links = Self::new(kind, String::new()).caused_by(error).causes.into_iter();
         let message = links.next().unwrap_or_default();
         Self { causes: links.collect(), hint: hint.map(str::to_owned), ..Self::new(kind, message) }
     }
 
-    /// An error of a run; `location` is the document's.
+    /// Builds the error of a run; `location` is that of the document.
     pub(crate) fn from_run(error: PipelineError, location: &str) -> Self {
         match error {
             PipelineError::Input(errors) => Self::in_document(location, errors),
@@ -121,11 +121,11 @@ impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         let (kind, hint) = match &error {
             StoreError::Missing { .. } => {
-                (ErrorKind::BadInput, Some("make one with `iter8 run --set …`, or name its directory with --runDir"))
+                (ErrorKind::BadInput, Some("create one with `iter8 run --set …`, or set its directory with --runDir"))
             }
             StoreError::Invalid { .. } => (ErrorKind::BadInput, None),
             StoreError::Unavailable { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                (ErrorKind::OutsideWorld, Some("make its directory first, with mkdir -p"))
+                (ErrorKind::OutsideWorld, Some("create its directory first with `mkdir -p`"))
             }
             StoreError::Cluster { source, .. } => {
                 let Self { kind, message, hint, .. } = Self::from(source.clone());
@@ -144,13 +144,13 @@ impl From<RecordingError> for AppError {
     fn from(error: RecordingError) -> Self {
         let (kind, hint) = match &error {
             RecordingError::Taken { .. } => {
-                (ErrorKind::BadInput, Some("give another directory, or remove what is there"))
+                (ErrorKind::BadInput, Some("use another directory, or remove the existing recording"))
             }
             RecordingError::Missing { .. } => (
                 ErrorKind::BadInput,
-                Some("make one with `iter8 run --record DIR`; each loop of --reuseResult has its own"),
+                Some("create one with `iter8 run --record DIR`; each loop of --reuseResult has its own"),
             ),
-            RecordingError::Damaged { .. } => (ErrorKind::BadInput, Some("record again, into another directory")),
+            RecordingError::Damaged { .. } => (ErrorKind::BadInput, Some("record again into another directory")),
             RecordingError::Unavailable { .. } => (ErrorKind::OutsideWorld, None),
         };
         Self::chain(kind, error, hint)

@@ -21,7 +21,7 @@ use crate::tasks::Task;
 use crate::values::Values;
 use crate::values::input::{InputError, InputErrors};
 
-/// Space for the document beside the values in the Secret; documents can be shrunk to this size.
+/// Space reserved for the document beside the values in the Secret; documents can be shrunk to this size.
 const DOCUMENT_ROOM: usize = 384 << 10;
 
 /// An experiment to launch.
@@ -33,7 +33,7 @@ pub(crate) struct LaunchPlan {
 }
 
 impl LaunchPlan {
-    /// Checks the values as the run will, and logs warnings about them.
+    /// Checks the values like the run will, and logs warnings about them.
     pub(crate) fn new(values: Values) -> Result<Self, AppError> {
         let defaulted = with_defaults(&values.value).map_err(AppError::in_values)?;
         let values = Values { value: defaulted, ..values };
@@ -42,30 +42,30 @@ impl LaunchPlan {
             tracing::warn!("{warning}");
         }
         if settings.runner != Runner::None {
-            warn_of_what_pods_lack(&resolved, &settings);
+            warn_about_local_resources(&resolved, &settings);
         }
         let size = codec::to_yaml(&values.value)
             .map_err(|error| AppError::input("the values cannot be stored").caused_by(error))?
             .len();
         if size > MAX_SECRET_BYTES - DOCUMENT_ROOM {
             let message = format!(
-                "the values have {size} bytes, and at most {} fit into the experiment's Secret beside its document",
+                "the values have {size} bytes; the experiment's Secret has room for {} beside its document",
                 MAX_SECRET_BYTES - DOCUMENT_ROOM
             );
-            return Err(AppError::input(message).with_hint("name large payloads by URL, such as http.payloadURL"));
+            return Err(AppError::input(message).with_hint("move large payloads to a URL, such as http.payloadURL"));
         }
         let permissions = permissions(resolved.tasks());
         Ok(Self { settings, values: values.value, spec: resolved.spec, permissions })
     }
 
-    /// The plan for a group. Fails if the objects cannot be made, so that no request is sent in vain.
+    /// Returns the plan for a group. Fails before any request is sent if the objects cannot be created.
     pub(crate) fn for_group(self, group: Group) -> Result<GroupLaunch, AppError> {
         let launch = GroupLaunch { plan: self, group };
         launch.manifests(1).map_err(AppError::in_values)?;
         Ok(launch)
     }
 
-    /// The objects as revision 1, with secrets redacted.
+    /// Returns the objects of revision 1, with secrets redacted.
     pub(crate) fn redacted_manifests(&self, group: &Group) -> Result<Launch, AppError> {
         let values = redact::redact(&self.values);
         if values != self.values {
@@ -93,23 +93,23 @@ fn resolve(values: &Values) -> Result<(Resolved, Settings), InputErrors> {
     Err(values.origins.locate(errors))
 }
 
-/// Warns about files, variables and shells of this machine, which pods do not have.
-fn warn_of_what_pods_lack(resolved: &Resolved, settings: &Settings) {
+/// Warns about files, variables and shells of this machine, which pods cannot access.
+fn warn_about_local_resources(resolved: &Resolved, settings: &Settings) {
     if let Err(errors) = resolved.check_files(&PodFiles) {
         for error in errors.iter() {
             tracing::warn!(
-                "{error}: pods do not have the files and variables of this machine; use a URL, or an image that has them"
+                "{error}: pods have no access to files and variables of this machine; use a URL, or an image that contains them"
             );
         }
     }
     if settings.image == Settings::default_image() && resolved.spec.iter().any(|task| task.run.is_some()) {
         tracing::warn!(
-            "the task `run` needs a shell, which the default image does not have: name another by `iter8Image`"
+            "the task `run` needs a shell, which the default image does not have: set `iter8Image` to another image"
         );
     }
 }
 
-/// The known files of a pod: those of its service account.
+/// Known files of a pod: those of its service account.
 struct PodFiles;
 
 impl Files for PodFiles {
@@ -147,7 +147,7 @@ impl Launched for GroupLaunch {
     }
 
     fn planned(&self, revision: i64) -> Experiment {
-        pipeline::planned(pipeline::masked(&self.plan.spec), revision)
+        pipeline::planned(pipeline::redacted(&self.plan.spec), revision)
     }
 
     fn namespaces(&self, values: &Value) -> BTreeSet<String> {
@@ -159,8 +159,8 @@ fn permissions(tasks: &[Box<dyn Task>]) -> Vec<Permission> {
     tasks.iter().flat_map(|task| task.facts().permissions).collect()
 }
 
-/// Namespaces in which the tasks of these values watch objects, if they name any. Values of an earlier launch may no longer be valid;
-/// then there are none.
+/// Returns the namespaces in which the tasks of these values watch objects. Returns none if the values, from an earlier launch, are
+/// no longer valid.
 pub(crate) fn watched_namespaces(values: &Value) -> BTreeSet<String> {
     let needed = resolve::from_value(values).map_or_else(|_| Vec::new(), |resolved| permissions(resolved.tasks()));
     needed.into_iter().filter_map(|permission| permission.object.namespace).collect()

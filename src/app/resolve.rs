@@ -1,4 +1,4 @@
-//! From merged values to the tasks that will run, in one pass.
+//! Converts merged values to the tasks that will run, in one pass.
 
 use helm_yaml::value_with_lines;
 use serde_json::{Map, Value};
@@ -15,7 +15,7 @@ use crate::values::origins::Origins;
 use crate::values::path::{FieldPath, Segment};
 use crate::values::{Values, without_nulls};
 
-/// Largest document that is read again for the lines of its mistakes.
+/// Maximum size of a document that is read again to find the lines of mistakes.
 const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
 
 /// Tasks made from values.
@@ -26,12 +26,12 @@ pub struct Resolved {
     pub warnings: Vec<String>,
     /// The parsed spec.
     tasks: Vec<Box<dyn Task>>,
-    /// Name of the values that each entry was made from.
+    /// Key of the values that each entry was made from.
     names: Vec<String>,
     origins: Origins,
 }
 
-/// Resolves values that the user gave by files and flags.
+/// Resolves values from files and flags.
 pub(crate) fn from_values(values: &Values) -> Result<Resolved, InputErrors> {
     let resolved = spec_from_values(&values.value).and_then(Resolved::checked);
     let resolved = resolved.map_err(|errors| values.origins.locate(errors))?;
@@ -44,7 +44,7 @@ pub(crate) fn from_value(values: &Value) -> Result<Resolved, InputErrors> {
 }
 
 impl Resolved {
-    /// Finds tasks that do not fit each other.
+    /// Finds conflicts between tasks.
     fn checked(self) -> Result<Self, InputErrors> {
         match pipeline::check_together(&self.spec, &self.tasks) {
             Ok(()) => Ok(self),
@@ -88,7 +88,7 @@ fn in_values(segments: &[Segment]) -> FieldPath {
     }
 }
 
-/// Prepares an experiment that was read from `location`, to be saved as it is. Errors have lines if that is a file.
+/// Prepares an experiment that was read from `location` and is saved unchanged. Errors have line numbers if that is a file.
 pub(crate) fn document(experiment: Experiment, location: &str, files: &dyn Files) -> Result<Prepared, InputErrors> {
     pipeline::prepare(experiment, files).map_err(|errors| in_document(errors, location, files))
 }
@@ -102,7 +102,7 @@ pub(crate) fn document_tasks(
     pipeline::parse_all(&experiment.spec).map_err(|errors| in_document(errors, location, files))
 }
 
-/// Adds lines to errors in a document.
+/// Adds line numbers to errors in a document.
 fn in_document(errors: InputErrors, location: &str, files: &dyn Files) -> InputErrors {
     let content = files.read(location, MAX_DOCUMENT_BYTES).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     match content.and_then(|text| value_with_lines(&text).ok()) {
@@ -111,13 +111,13 @@ fn in_document(errors: InputErrors, location: &str, files: &dyn Files) -> InputE
     }
 }
 
-/// Makes the spec of merged values: one or more entries per name in `tasks`. Paths of errors start at the values.
+/// Builds the spec from merged values: one or more entries per name in `tasks`. Paths of errors start at the values.
 pub fn spec_from_values(values: &Value) -> Result<Resolved, InputErrors> {
     // Helm keeps a `null` that overrides no default; here it means "not set" as well.
     let values = without_nulls(values.clone());
-    let map = values.as_object().ok_or_else(|| InputError::new("", "the values are not a map"))?;
+    let map = values.as_object().ok_or_else(|| InputError::new("", "expected a map"))?;
     if map.contains_key("spec") && !map.contains_key("tasks") {
-        return Err(InputError::new("spec", "this is an experiment document, not values")
+        return Err(InputError::new("spec", "expected values, not an experiment document")
             .with_hint("run it as experiment.yaml in its directory: iter8 run --runDir DIR")
             .into());
     }
@@ -125,7 +125,7 @@ pub fn spec_from_values(values: &Value) -> Result<Resolved, InputErrors> {
     let listed = listed_tasks(map.get("tasks"), &mut errors);
     let warnings = check_names(map, &listed, &mut errors);
     for name in settings::value_names() {
-        // The settings are independent of each other.
+        // Settings are independent of each other.
         if let Some(value) = map.get(name) {
             errors.extend(settings::check(&Map::from_iter([(name.to_owned(), value.clone())])).err());
         }
@@ -145,9 +145,9 @@ pub fn spec_from_values(values: &Value) -> Result<Resolved, InputErrors> {
                     names.push(name.clone());
                 }
             }
-            // A task may be listed twice, and its values have the same mistakes each time.
-            Err(wrong) => {
-                for error in wrong.into_iter().map(|error| error.under(FieldPath::root().key(&name))) {
+            // A task may be listed twice; report the mistakes in its values once.
+            Err(mistakes) => {
+                for error in mistakes.into_iter().map(|error| error.under(FieldPath::root().key(&name))) {
                     if !errors.contains(&error) {
                         errors.push(error);
                     }
@@ -160,7 +160,7 @@ pub fn spec_from_values(values: &Value) -> Result<Resolved, InputErrors> {
 
 type Entry = (TaskSpec, Box<dyn Task>);
 
-/// Makes and parses the entries of one task. Paths of errors start at its values.
+/// Builds and parses the entries of one task. Paths of errors start at its values.
 fn entries(kind: &TaskKind, name: &str, values: &Value) -> Result<Vec<Entry>, Vec<InputError>> {
     let one = |error| vec![error];
     let (values, condition) = take_condition(values).map_err(one)?;
@@ -169,9 +169,9 @@ fn entries(kind: &TaskKind, name: &str, values: &Value) -> Result<Vec<Entry>, Ve
         entry.condition = condition.clone().or(entry.condition);
         match pipeline::parse_entry(&entry) {
             Ok(task) => entries.push((entry, task)),
-            Err(wrong) => {
-                let place = |error: InputError| InputError { path: in_values(error.path.segments()), ..error };
-                errors.extend(wrong.into_iter().map(place));
+            Err(mistakes) => {
+                let relocate = |error: InputError| InputError { path: in_values(error.path.segments()), ..error };
+                errors.extend(mistakes.into_iter().map(relocate));
             }
         }
     }
@@ -185,7 +185,7 @@ fn check_names(map: &Map<String, Value>, listed: &[(usize, String)], errors: &mu
     for key in map.keys() {
         if by_value_name(key).is_some() {
             if !listed.iter().any(|(_, name)| name == key) {
-                warnings.push(format!("the values of `{key}` have no effect: `tasks` does not list it"));
+                warnings.push(format!("the values of `{key}` have no effect, because `tasks` does not list it"));
             }
         } else if !known().any(|name| name == key) {
             let names = known().collect::<Vec<_>>().join(", ");
@@ -197,17 +197,17 @@ fn check_names(map: &Map<String, Value>, listed: &[(usize, String)], errors: &mu
     warnings
 }
 
-/// The entries of `tasks` with their indices.
+/// Returns the entries of `tasks` with their indices.
 fn listed_tasks(tasks: Option<&Value>, errors: &mut Vec<InputError>) -> Vec<(usize, String)> {
     let message = match tasks {
-        None => "no tasks are given".to_owned(),
-        Some(Value::Array(list)) if list.is_empty() => "the list of tasks is empty".to_owned(),
+        None => "required".to_owned(),
+        Some(Value::Array(list)) if list.is_empty() => "must not be empty".to_owned(),
         Some(Value::Array(list)) => {
             let name = |(index, entry): (usize, &Value)| match entry {
                 Value::String(name) => Some((index, name.clone())),
                 other => {
                     let path = FieldPath::root().key("tasks").index(index);
-                    errors.push(InputError::new(path, format!("`{other}` is not the name of a task")));
+                    errors.push(InputError::new(path, format!("`{other}` is not a task name")));
                     None
                 }
             };
@@ -220,14 +220,14 @@ fn listed_tasks(tasks: Option<&Value>, errors: &mut Vec<InputError>) -> Vec<(usi
     Vec::new()
 }
 
-/// Takes the value of `if` out of a task's values.
+/// Removes `if` from the values of a task.
 fn take_condition(values: &Value) -> Result<(Value, Option<String>), InputError> {
     let mut values = values.clone();
     let condition = values.as_object_mut().and_then(|map| map.remove("if"));
     match condition {
         None => Ok((values, None)),
         Some(Value::String(condition)) => Ok((values, Some(condition))),
-        // `--set http.if=true` arrives typed.
+        // `--set http.if=true` sets a boolean.
         Some(Value::Bool(literal)) => Ok((values, Some(literal.to_string()))),
         Some(other) => {
             Err(InputError::new("if", format!("`{other}` is not a condition; expected a string such as `SLOs()`")))
@@ -256,7 +256,7 @@ mod tests {
             "logLevel": "loud",
             "htp": {},
         });
-        let found = mistakes(values);
+        let paths = mistakes(values);
         for expected in [
             "tasks[1]",
             "tasks[2]",
@@ -267,8 +267,8 @@ mod tests {
             "http.errorRanges",
             "assess.SLOs.upper.http/error-rate",
         ] {
-            let count = found.iter().filter(|path| *path == expected).count();
-            assert_eq!(count, 1, "{expected} in {found:?}");
+            let count = paths.iter().filter(|path| *path == expected).count();
+            assert_eq!(count, 1, "{expected} in {paths:?}");
         }
     }
 

@@ -7,14 +7,14 @@ use crate::pipeline::{Prepared, ResultPolicy, RunEnd};
 use crate::ports::fleet::Fleet;
 use crate::ports::{DocumentStore, Env};
 
-/// Requests named at most if a replay does not find them in its recording.
-const MAX_NAMED: usize = 5;
+/// Maximum number of requests listed if a replay does not find them in its recording.
+const MAX_LISTED: usize = 5;
 
 /// End of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Completed,
-    /// The document holds what was measured.
+    /// The document has the measurements so far.
     Interrupted,
     /// The document was last saved when a task started or ended.
     Aborted,
@@ -29,7 +29,7 @@ impl From<RunEnd> for End {
     }
 }
 
-/// Runs an experiment into `store`, as the coordinator if several pods run it. `abort` stops it without saving.
+/// Runs an experiment that is saved in `store`; in a distributed run, as the coordinator. `abort` stops it without saving.
 pub(crate) async fn run(
     prepared: Prepared,
     policy: ResultPolicy,
@@ -42,10 +42,10 @@ pub(crate) async fn run(
         end = prepared.run(policy, store, env) => end,
         () = abort.cancelled() => return Ok(End::Aborted),
     };
-    // The error of the run comes first.
+    // The error of the run takes precedence.
     let recorded = env.recording.map_or_else(|| Ok(Vec::new()), |recording| recording.finish());
     if let Ok(missing) = &recorded {
-        warn_of_missing(missing);
+        warn_about_missing(missing);
     }
     let end = end.map_err(|error| AppError::from_run(error, &store.location()))?;
     recorded?;
@@ -53,14 +53,14 @@ pub(crate) async fn run(
 }
 
 /// Runs a worker's share of the loads.
-pub(crate) async fn assist(
+pub(crate) async fn run_worker(
     prepared: &Prepared,
     fleet: &dyn Fleet,
     env: &Env<'_>,
     abort: &CancellationToken,
 ) -> Result<End, AppError> {
     let end = tokio::select! {
-        end = prepared.assist(fleet, env) => end,
+        end = prepared.run_worker(fleet, env) => end,
         () = abort.cancelled() => return Ok(End::Aborted),
     };
     let share = fleet.share();
@@ -68,11 +68,11 @@ pub(crate) async fn assist(
     end.map(End::from).map_err(|error| AppError::from_run(error, &worker))
 }
 
-fn warn_of_missing(requests: &[String]) {
-    for request in requests.iter().take(MAX_NAMED) {
+fn warn_about_missing(requests: &[String]) {
+    for request in requests.iter().take(MAX_LISTED) {
         tracing::warn!("the recording lacks {request}");
     }
-    if requests.len() > MAX_NAMED {
-        tracing::warn!("the recording lacks {} more", requests.len() - MAX_NAMED);
+    if requests.len() > MAX_LISTED {
+        tracing::warn!("the recording lacks {} more", requests.len() - MAX_LISTED);
     }
 }

@@ -1,4 +1,4 @@
-//! Grammar of the command line: every command, and usage errors.
+//! Command-line grammar: all commands, and usage errors.
 
 use clap::{Parser, Subcommand};
 
@@ -28,7 +28,7 @@ pub(super) enum Command {
     /// Run an experiment, from values or from an experiment document
     #[command(visible_alias = "launch")]
     Run(run::RunArgs),
-    /// Check conditions on an experiment: exit code 0 when they hold, 1 when they do not
+    /// Check conditions on an experiment: exit code 0 if they hold, 1 if not
     Assert(assert::AssertArgs),
     /// Report on an experiment as text, HTML or JSON
     Report(report::ReportArgs),

@@ -26,13 +26,13 @@ pub(crate) struct AssertArgs {
     conditions: ConditionArgs,
 }
 
-/// Conditions, and the time to wait for them.
+/// Conditions and timeout.
 #[derive(Debug, Args)]
 pub(crate) struct ConditionArgs {
-    /// A condition: completed, nofailure or slos; all must hold (repeatable, comma lists)
+    /// Condition: completed, nofailure or slos; all must hold (repeatable, comma-separated)
     #[arg(short, long = "condition", value_name = "CONDITION", required = true, value_delimiter = ',')]
     condition: Vec<AssertCondition>,
-    /// Time to wait for the conditions to hold; ends early once the outcome is decided
+    /// Maximum time to wait for the conditions to hold; ends early once the outcome is decided
     #[arg(short, long, value_name = "DURATION", default_value = "0s", allow_hyphen_values = true)]
     timeout: GoDuration,
 }

@@ -14,7 +14,7 @@ use crate::app::error::AppError;
     iter8 completion zsh > \"${fpath[1]}/_iter8\"\n  \
     iter8 completion fish > ~/.config/fish/completions/iter8.fish")]
 pub(crate) struct CompletionArgs {
-    /// The shell
+    /// Shell to generate the script for
     #[arg(value_enum)]
     shell: Shell,
 }

@@ -26,7 +26,7 @@ use sample_model::{SampleConfig, SampleService, VersionAddr};
 /// Name of the HTML report, beside the document.
 const REPORT_NAME: &str = "report.html";
 
-/// Name of the provider template that queries the service's own metrics, beside the document.
+/// Name of the provider template for the service's own metrics, beside the document.
 const TEMPLATE_NAME: &str = "sample-stats.tpl";
 
 /// Flags of `demo`.
@@ -38,15 +38,15 @@ const TEMPLATE_NAME: &str = "sample-stats.tpl";
 pub(crate) struct DemoArgs {
     #[command(flatten)]
     run_dir: RunDirArgs,
-    /// Only serve: print curl lines and wait for Ctrl-C
+    /// Only run the service: print curl commands and wait for Ctrl-C
     #[arg(long)]
     serve: bool,
-    /// Port of the sample service with --serve; default: any free port
+    /// Port of the sample service with --serve; 0 for any free port
     #[arg(long, default_value_t = 0, requires = "serve")]
     port: u16,
 }
 
-/// Serves, and runs the experiment unless only serving was requested.
+/// Starts the service, and runs the experiment unless only serving was requested.
 pub(crate) async fn run(args: DemoArgs, globals: &Globals) -> Result<Exit, AppError> {
     let interruption = Interruption::listen()?;
     let config = SampleConfig { front_port: args.port, ..SampleConfig::demo() };
@@ -63,7 +63,7 @@ pub(crate) async fn run(args: DemoArgs, globals: &Globals) -> Result<Exit, AppEr
 
 async fn serve(service: SampleService, interruption: &Interruption) -> Result<Exit, AppError> {
     output::to_stdout(&format!("{}\n", service.curl_lines().join("\n")))?;
-    output::to_stderr("serving; Ctrl-C ends it\n");
+    output::to_stderr("serving; press Ctrl-C to stop\n");
     interruption.stop.cancelled().await;
     service.shutdown().await;
     Ok(interruption.exit())
@@ -80,10 +80,10 @@ async fn experiment(
     let resolved = from_value(&values(service, &template)).map_err(AppError::in_values)?;
     let directory = &args.run_dir.run_dir;
     std::fs::create_dir_all(directory).map_err(|error| {
-        AppError::outside(format!("cannot make the directory {}", directory.display())).caused_by(error)
+        AppError::outside(format!("cannot create directory {}", directory.display())).caused_by(error)
     })?;
     let store = FileStore::new(args.run_dir.path());
-    spare_other_documents(&store, &resolved.spec).await?;
+    check_overwrite(&store, &resolved.spec).await?;
     output::to_file(&template, sample_model::STATS_TEMPLATE)?;
     let adapters = Adapters::default();
     let progress = Progress::new(globals);
@@ -105,11 +105,11 @@ async fn experiment(
     Ok(Exit::Done)
 }
 
-/// Refuses to overwrite a document that is not an earlier demo's.
-async fn spare_other_documents(store: &FileStore, demo: &[TaskSpec]) -> Result<(), AppError> {
-    // The addresses of the versions differ from run to run, and the template's path depends on the name of the directory.
-    let shape = |spec: &[TaskSpec]| {
-        let mut spec = json!(pipeline::masked(spec));
+/// Refuses to overwrite a document that was not written by an earlier demo.
+async fn check_overwrite(store: &FileStore, demo: &[TaskSpec]) -> Result<(), AppError> {
+    // The addresses of the versions differ between runs, and the path of the template depends on the directory.
+    let normalized = |spec: &[TaskSpec]| {
+        let mut spec = json!(pipeline::redacted(spec));
         for task in spec.as_array_mut().into_iter().flatten() {
             if let Some(with) = task.get_mut("with").and_then(Value::as_object_mut) {
                 with.remove("versionValues");
@@ -120,14 +120,14 @@ async fn spare_other_documents(store: &FileStore, demo: &[TaskSpec]) -> Result<(
     };
     match store.load().await {
         Err(StoreError::Missing { .. }) => Ok(()),
-        Ok(earlier) if shape(&earlier.spec) == shape(demo) => Ok(()),
-        _ => Err(AppError::input(format!("{} exists already and was not written by the demo", store.location()))
-            .with_hint("name another directory with --runDir; the demo writes experiment.yaml, report.html, sample-stats.tpl there")),
+        Ok(earlier) if normalized(&earlier.spec) == normalized(demo) => Ok(()),
+        _ => Err(AppError::input(format!("{} already exists and was not written by the demo", store.location()))
+            .with_hint("choose another directory with --runDir; the demo writes experiment.yaml, report.html and sample-stats.tpl there")),
     }
 }
 
-/// Values of the experiment: both versions at the same time and rate, over HTTP, then gRPC; then their own metrics. Both have the same
-/// SLOs.
+/// Values of the experiment: load on both versions at the same time and rate, over HTTP, then gRPC; then the metrics of the
+/// service. Both versions have the same SLOs.
 fn values(service: &SampleService, template: &Path) -> Value {
     let each = |values: fn(&VersionAddr) -> Value| service.versions.iter().map(values).collect::<Value>();
     let over_http = each(|version| {

@@ -1,4 +1,4 @@
-//! Flags that name the experiment document.
+//! Flags that select the experiment document.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub(crate) const FILE_NAME: &str = "experiment.yaml";
 /// Size limit of a document on standard input.
 const MAX_STDIN_BYTES: u64 = 64 << 20;
 
-/// The directory of a run.
+/// Run directory.
 #[derive(Debug, Args)]
 pub(crate) struct RunDirArgs {
     /// Directory of the experiment document, experiment.yaml
@@ -32,10 +32,10 @@ impl RunDirArgs {
     }
 }
 
-/// A document to read.
+/// Document to read.
 #[derive(Debug, Args)]
 pub(crate) struct DocumentArgs {
-    /// The experiment document, - for standard input; unless given, experiment.yaml in the run directory
+    /// Experiment document, - for standard input [default: experiment.yaml in the run directory]
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
@@ -63,7 +63,7 @@ impl DocumentArgs {
         self.file.clone().unwrap_or_else(|| self.run_dir.path())
     }
 
-    /// Reports whether the document can change while it is awaited.
+    /// Returns true if the document can change while an assertion waits.
     pub(crate) fn can_change(&self) -> bool {
         self.path().as_os_str() != "-"
     }

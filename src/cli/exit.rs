@@ -1,4 +1,4 @@
-//! Exit codes. A test compares README's table with this one.
+//! Exit codes. A test compares the README's table with this one.
 
 use crate::app::error::ErrorKind;
 
@@ -8,16 +8,16 @@ use crate::app::error::ErrorKind;
 pub enum Exit {
     /// Done; asserted conditions hold.
     Done = 0,
-    /// An asserted condition does not hold, or not before the timeout.
+    /// An asserted condition does not hold, or did not hold before the timeout.
     AssertionFailed = 1,
-    /// Bad input: flags, values, experiment, template.
+    /// Invalid input: flags, values, experiment, template.
     BadInput = 2,
     /// A task failed while running; the document has the task and the reason.
     TaskFailed = 3,
-    /// The outside world: a store, a cluster, a values URL or the file system is unreachable or forbidden.
+    /// A store, a cluster, a values URL or the file system is unreachable or access is denied.
     OutsideWorld = 4,
-    /// The measurements do not decide: the load missed its rate, too few loops passed so far, a metric without data is inconclusive, or
-    /// the samples do not suffice for the requested confidence.
+    /// The measurements are inconclusive: the load missed its rate, too few loops have passed so far, a metric without data is
+    /// inconclusive, or the samples are too few for the requested confidence.
     Inconclusive = 5,
     /// Interrupted by SIGINT; the partial document is saved.
     Interrupted = 130,
@@ -37,10 +37,10 @@ impl From<ErrorKind> for Exit {
 
 impl Exit {
     /// All codes with their meanings, in order.
-    pub const TABLE: &'static [(Self, &'static str)] = &[
+    pub const DESCRIPTIONS: &'static [(Self, &'static str)] = &[
         (Self::Done, "success; asserted conditions hold"),
-        (Self::AssertionFailed, "an asserted condition does not hold, or did not before the timeout"),
-        (Self::BadInput, "bad input: flags, values, experiment, template"),
+        (Self::AssertionFailed, "an asserted condition does not hold, or did not hold before the timeout"),
+        (Self::BadInput, "invalid input: flags, values, experiment, template"),
         (Self::TaskFailed, "a task failed while running; the document has the task and the reason"),
         (Self::OutsideWorld, "a store, a cluster, a values URL or the file system is unreachable or access is denied"),
         (

@@ -1,4 +1,4 @@
-//! Flags of every command.
+//! Flags of all commands.
 
 use std::io::IsTerminal;
 
@@ -6,10 +6,10 @@ use clap::{Args, ValueEnum};
 
 use super::style::Style;
 
-/// Flags of every command.
+/// Flags of all commands.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Globals {
-    /// Level of the log
+    /// Log level
     #[arg(short = 'l', long = "loglevel", global = true, value_enum, default_value = "info", env = "ITER8_LOGLEVEL")]
     pub log_level: LogLevel,
     /// Print only results and errors: no progress, no log
@@ -31,9 +31,9 @@ pub(crate) enum LogLevel {
     Warning,
     /// Errors only.
     Error,
-    /// Iter8's name for errors that end the program; as `error` here.
+    /// Alias of `error`, from Iter8
     Fatal,
-    /// As `fatal`.
+    /// Alias of `error`, from Iter8
     Panic,
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn start(globals: &Globals) {
         .with_target("kube_client", LevelFilter::OFF)
         .with_target("kube_runtime", LevelFilter::OFF)
         .with_default(
-            // Libraries log every connection at debug level; that is only of use with `trace`.
+            // Libraries log every connection at debug level, which is only useful with `trace`.
             if level == LevelFilter::TRACE { LevelFilter::DEBUG } else { LevelFilter::WARN.min(level) },
         );
     use tracing_subscriber::layer::SubscriberExt;

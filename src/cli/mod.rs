@@ -1,4 +1,4 @@
-//! The command line: one file per subcommand; the only place that prints.
+//! Command line: one file per subcommand. Only code here prints.
 
 mod args;
 mod assert;
@@ -44,7 +44,7 @@ pub fn main() -> ExitCode {
         .map_err(|error| AppError::outside("cannot start the runtime").caused_by(error))
         .and_then(|runtime| {
             let outcome = runtime.block_on(dispatch(cli));
-            // A task that does not end must not block the exit.
+            // A hanging task must not block the exit.
             runtime.shutdown_background();
             outcome
         });

@@ -9,10 +9,10 @@ use crate::adapters::file_store;
 use crate::app::error::AppError;
 use crate::model::text::printable;
 
-/// Mistakes printed at most.
+/// Maximum number of mistakes printed.
 const MAX_MISTAKES: usize = 20;
 
-/// Writes an artefact to standard output. A reader that has gone away (`| head`) is not an error.
+/// Writes an artefact to standard output. A closed pipe (`| head`) is not an error.
 pub(crate) fn to_stdout(text: &str) -> Result<(), AppError> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -37,7 +37,7 @@ pub(crate) fn to_file(path: &Path, text: &str) -> Result<(), AppError> {
         .map_err(|error| AppError::outside(format!("cannot write {}", path.display())).caused_by(error))
 }
 
-/// Prints an error and returns its exit code. Its text may come from a service.
+/// Prints an error and returns its exit code. Escapes its text, which may come from a service.
 pub(crate) fn print_error(error: &AppError, style: Style) -> Exit {
     let mut text = format!("{} {}\n", label("error:", "1;31", style), printable(&error.message));
     for cause in &error.causes {

@@ -41,7 +41,7 @@ struct State {
 }
 
 impl Progress {
-    /// Chooses the mode by the flags and the terminal.
+    /// Selects the mode from the flags and the terminal.
     pub(crate) fn new(globals: &Globals) -> Self {
         let mode = if globals.quiet {
             Mode::Quiet
@@ -82,7 +82,7 @@ impl Progress {
             Mode::Quiet => {}
             Mode::Plain => {
                 let mut state = self.state();
-                // The first line comes after the interval, too: short loads only print their end.
+                // Wait for the first line as well, so that short loads only print their end.
                 let last = *state.last_lines.entry(name.clone()).or_insert_with(Instant::now);
                 if progress.ended || last.elapsed() >= PLAIN_INTERVAL {
                     state.last_lines.insert(name.clone(), Instant::now());
@@ -117,7 +117,7 @@ impl Progress {
         let time = GoDuration(Duration::from_millis(duration.as_millis() as u64));
         let total = self.state().tasks;
         self.say(&format!("[{}/{total}] {task}: {} ({time})", index + 1, label(word, colour, self.style)));
-        // A failure is printed once, as the error of the command.
+        // Failures are printed once, as the error of the command.
         if status != TaskStatus::Failed {
             for note in notes {
                 self.say(&format!("  {}", printable(note)));
@@ -135,9 +135,9 @@ fn new_bar(name: &str) -> ProgressBar {
     }
 }
 
-/// Completed fraction of the load, 0 to 1.
+/// Returns the completed fraction of the load, 0 to 1.
 fn fraction(progress: &LoadProgress) -> f64 {
-    // Ramps and loads that lag behind have sent few of their requests when most of their time is over.
+    // Ramps and loads that lag behind have sent few of their requests when most of their time is over, so time counts too.
     let total = progress.total.filter(|total| *total > 0 && !progress.is_timed);
     let by_count = total.map(|total| progress.done as f64 / total as f64);
     let by_time = progress
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_tells_how_far_a_load_is_that_time_ends_and_requests_tell_of_others() {
+    fn progress_is_by_time_if_only_time_ends_the_load() {
         let seconds = |seconds| Duration::from_secs(seconds);
         // The start of a ramp: a tenth of the time, and a hundredth of the requests.
         let ramp = LoadProgress {

@@ -16,13 +16,13 @@ pub(crate) struct RecordingArgs {
     /// Record responses and times in DIR/loop-N, without secrets, for --replay
     #[arg(long, value_name = "DIR", conflicts_with = "dry")]
     record: Option<PathBuf>,
-    /// Replay responses and times from DIR/loop-N, as kept by --record; opens no connection and runs no script
+    /// Replay responses and times from DIR/loop-N, as recorded by --record; opens no connection and runs no script
     #[arg(long, value_name = "DIR", conflicts_with_all = ["dry", "record"])]
     replay: Option<PathBuf>,
 }
 
 impl RecordingArgs {
-    /// Adapters for the next loop of the document in `store`.
+    /// Returns the adapters for the next loop of the document in `store`.
     pub(crate) async fn adapters(&self, policy: ResultPolicy, store: &FileStore) -> Result<Adapters, AppError> {
         Ok(match (&self.record, &self.replay) {
             (None, None) => Adapters::default(),

@@ -31,7 +31,7 @@ pub(crate) struct FormatArgs {
     /// Format of the report
     #[arg(short = 'o', long = "outputFormat", visible_alias = "output-format", default_value = "text", value_parser = PossibleValuesParser::new(format_names()))]
     format: String,
-    /// File to write; - for standard output
+    /// Output file; - for standard output
     #[arg(long = "outputFile", visible_alias = "output-file", value_name = "FILE", default_value = "-")]
     output_file: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! `iter8 run`: runs values into a document, or runs the document in the run directory again.
+//! `iter8 run`: runs an experiment from values, or runs the document in the run directory again.
 
 use clap::Args;
 use serde_json::json;
@@ -28,15 +28,15 @@ use crate::ports::{DocumentStore, Env, StoreError};
     iter8 run -f values.yaml --set http.qps=50 --dry\n  \
     iter8 run --runDir results          # runs results/experiment.yaml\n  \
     iter8 run --reuseResult             # one more loop of ./experiment.yaml\n  \
-    iter8 run -f values.yaml --record recordings   # keeps what providers answer, without secrets\n  \
-    iter8 run -f values.yaml --replay recordings   # the same run once more, without network")]
+    iter8 run -f values.yaml --record recordings   # records responses, without secrets\n  \
+    iter8 run -f values.yaml --replay recordings   # repeats the run without network")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     run_dir: RunDirArgs,
-    /// Keep the earlier result and add a loop to it
+    /// Add a loop to the earlier result
     #[arg(long = "reuseResult", visible_alias = "reuse-result")]
     reuse_result: bool,
-    /// Print the resolved spec and run nothing
+    /// Print the resolved spec without running it
     #[arg(long, visible_alias = "dry-run")]
     dry: bool,
     #[command(flatten)]
@@ -46,7 +46,7 @@ pub(crate) struct RunArgs {
     values: ValueArgs,
 }
 
-/// Resolves, runs, and writes the document.
+/// Resolves the values, runs them, and writes the document.
 pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppError> {
     let interruption = Interruption::listen()?;
     let store = FileStore::new(args.run_dir.path());
@@ -57,12 +57,12 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
     let env = adapters.env(&cluster, None, &progress, &interruption.stop);
     if !args.values.is_given() {
         let (experiment, location) = (store.load().await?, store.location());
-        let wrong = |errors| AppError::in_document(&location, errors);
+        let invalid = |errors| AppError::in_document(&location, errors);
         if args.dry {
-            app::resolve::document_tasks(&experiment, &location, env.files).map_err(wrong)?;
+            app::resolve::document_tasks(&experiment, &location, env.files).map_err(invalid)?;
             return dry(&experiment.spec);
         }
-        let prepared = app::resolve::document(experiment, &location, env.files).map_err(wrong)?;
+        let prepared = app::resolve::document(experiment, &location, env.files).map_err(invalid)?;
         return execute(prepared, policy, &store, &env, &progress, &interruption).await;
     }
     let values = tokio::select! {
@@ -84,26 +84,26 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
     execute(prepared, policy, &store, &env, &progress, &interruption).await
 }
 
-/// Loads the result to add a loop to, which must have the same spec.
+/// Loads the earlier result, which must have the same spec.
 async fn earlier_result(store: &FileStore, spec: &[TaskSpec]) -> Result<Option<ExperimentResult>, AppError> {
     match store.load().await {
         Err(StoreError::Missing { .. }) => Ok(None),
         Err(error) => Err(error.into()),
-        Ok(earlier) if pipeline::masked(&earlier.spec) == pipeline::masked(spec) => Ok(earlier.result),
-        Ok(_) => Err(AppError::input(format!("{} holds the result of another spec", store.location()))
-            .with_hint("run without --reuseResult to start afresh, or with the values of that experiment")),
+        Ok(earlier) if pipeline::redacted(&earlier.spec) == pipeline::redacted(spec) => Ok(earlier.result),
+        Ok(_) => Err(AppError::input(format!("{} contains the result of another spec", store.location()))
+            .with_hint("run without --reuseResult to start over, or with the values of that experiment")),
     }
 }
 
 /// Prints the spec, without its secrets.
 fn dry(spec: &[TaskSpec]) -> Result<Exit, AppError> {
-    let spec = json!({ "spec": pipeline::masked(spec) });
+    let spec = json!({ "spec": pipeline::redacted(spec) });
     let text = codec::to_yaml(&spec).map_err(|error| AppError::input("cannot print the spec").caused_by(error))?;
     output::to_stdout(&text)?;
     Ok(Exit::Done)
 }
 
-/// Runs a prepared experiment and says how it ended.
+/// Runs a prepared experiment and reports its end.
 pub(crate) async fn execute(
     prepared: Prepared,
     policy: ResultPolicy,
@@ -112,12 +112,12 @@ pub(crate) async fn execute(
     progress: &Progress,
     interruption: &Interruption,
 ) -> Result<Exit, AppError> {
-    let end = app::run::run(prepared, policy, store, env, &interruption.at_once).await;
+    let end = app::run::run(prepared, policy, store, env, &interruption.abort).await;
     progress.finish();
     let location = store.location();
     match end? {
         End::Completed => {
-            progress.say(&format!("experiment completed; its document is {location}"));
+            progress.say(&format!("experiment completed; the document is {location}"));
             Ok(Exit::Done)
         }
         End::Interrupted => {

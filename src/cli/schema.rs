@@ -18,23 +18,23 @@ use crate::tasks::registry::{NOT_YET, TASKS, value_names};
 )]
 pub(crate) struct SchemaArgs {
     /// Schema to print
-    #[arg(value_enum)]
-    what: What,
+    #[arg(value_enum, value_name = "WHAT")]
+    kind: SchemaKind,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum What {
-    /// Values, as --set and -f take them
+enum SchemaKind {
+    /// Values, as accepted by --set and -f
     Values,
-    /// The experiment document, experiment.yaml
+    /// Experiment document, experiment.yaml
     Document,
 }
 
 /// Prints a schema.
 pub(crate) fn run(args: &SchemaArgs) -> Result<Exit, AppError> {
-    let schema = match args.what {
-        What::Values => values(),
-        What::Document => document(),
+    let schema = match args.kind {
+        SchemaKind::Values => values(),
+        SchemaKind::Document => document(),
     };
     let text = serde_json::to_string_pretty(&schema)
         .map_err(|error| AppError::input("cannot print the schema").caused_by(error))?;
@@ -44,18 +44,18 @@ pub(crate) fn run(args: &SchemaArgs) -> Result<Exit, AppError> {
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
-/// Schema of values. Like the program, it checks a task's values only if `tasks` lists the task.
+/// Schema of values. Like the program, it checks the values of a task only if `tasks` lists the task.
 fn values() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let mut properties = settings::properties();
     let mut listed = Vec::new();
     for kind in TASKS {
         for name in kind.value_names {
-            let own = Value::from((kind.values_schema)(name, &mut generator));
-            add_condition(&own, &mut generator);
+            let schema = Value::from((kind.values_schema)(name, &mut generator));
+            add_condition(&schema, &mut generator);
             listed.push(json!({
                 "if": {"required": ["tasks"], "properties": {"tasks": {"contains": {"const": name}}}},
-                "then": {"required": [name], "properties": {*name: own}},
+                "then": {"required": [name], "properties": {*name: schema}},
             }));
             properties.insert((*name).to_owned(), json!({"description": kind.summary}));
         }
@@ -80,10 +80,10 @@ fn values() -> Value {
     })
 }
 
-/// Adds `if`, which every task's values may have.
+/// Adds `if`, which the values of every task may have.
 fn add_condition(schema: &Value, generator: &mut SchemaGenerator) {
     let condition =
-        json!({"description": "Condition; the task is skipped when it is false.", "type": ["string", "boolean"]});
+        json!({"description": "Condition; the task is skipped if it is false.", "type": ["string", "boolean"]});
     let alternatives = schema.get("anyOf").and_then(Value::as_array).into_iter().flatten();
     for schema in alternatives.chain([schema]) {
         let name = schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.rsplit('/').next());
@@ -119,18 +119,18 @@ fn allow_nulls(schema: &mut Value) {
     }
 }
 
-/// Allows `null` beside the schema.
+/// Allows `null` in addition to the schema.
 fn allow_null(schema: &mut Value) {
-    let nothing = json!({"type": "null"});
+    let null = json!({"type": "null"});
     let is_constrained = ["type", "$ref", "anyOf", "enum", "allOf"].iter().any(|key| schema.get(key).is_some());
     let allows = match schema.get("type") {
         Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "null"),
         Some(kind) => kind == "null",
-        None => schema.get("anyOf").and_then(Value::as_array).is_some_and(|any| any.contains(&nothing)),
+        None => schema.get("anyOf").and_then(Value::as_array).is_some_and(|any| any.contains(&null)),
     };
     if is_constrained && !allows {
         let description = schema.as_object_mut().and_then(|map| map.remove("description"));
-        *schema = json!({"anyOf": [schema.take(), nothing]});
+        *schema = json!({"anyOf": [schema.take(), null]});
         if let Some(description) = description {
             schema["description"] = description;
         }
@@ -141,7 +141,7 @@ fn allow_null(schema: &mut Value) {
 fn document() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let condition =
-        json!({"description": "Condition; the task is skipped when it is false.", "type": ["string", "null"]});
+        json!({"description": "Condition; the task is skipped if it is false.", "type": ["string", "null"]});
     let mut entries: Vec<Value> = TASKS
         .iter()
         .map(|kind| {
@@ -161,7 +161,7 @@ fn document() -> Value {
         })
         .collect();
     entries.push(json!({
-        "description": "a task of Iter8 that this version reads but does not run",
+        "description": "task of Iter8 that this version reads but does not run",
         "type": "object",
         "properties": {
             "task": {"enum": NOT_YET},
@@ -185,7 +185,7 @@ fn document() -> Value {
     })
 }
 
-/// Schema of the document's result, with its definitions: unlike the spec, it also allows the forms that Iter8 writes.
+/// Schema of the document's result, with its definitions. Unlike the spec, it also allows the forms written by Iter8.
 fn result() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.definitions_path = "/properties/result/$defs".into();
@@ -195,10 +195,10 @@ fn result() -> Value {
     let mut definitions = Value::Object(generator.take_definitions(true));
     let time = "/ExperimentResult/properties/startTime";
     let summaries = "/Insights/properties/SummaryMetricValues/items/additionalProperties";
-    // Iter8 writes an unset time as an empty string, and may write a summary without a list around it.
+    // Iter8 writes an unset time as an empty string, and may write a summary without an enclosing list.
     let others = [(time, json!({"const": ""})), (summaries, json!({"type": "array", "items": {"type": "number"}}))];
-    for (place, other) in others {
-        if let Some(schema) = definitions.pointer_mut(place) {
+    for (pointer, other) in others {
+        if let Some(schema) = definitions.pointer_mut(pointer) {
             *schema = json!({"anyOf": [schema.take(), other]});
         }
     }

@@ -11,10 +11,11 @@ use crate::app::error::AppError;
 /// State of SIGINT and SIGTERM.
 #[derive(Clone, Default)]
 pub(crate) struct Interruption {
-    /// Cancelled by the first signal: end, and keep the measurements.
+    /// Cancelled by the first signal: stop, and keep the measurements.
     pub stop: CancellationToken,
-    /// Cancelled by the second one: end immediately. The document was saved when the current task started, and stays readable.
-    pub at_once: CancellationToken,
+    /// Cancelled by the second signal: exit immediately. The document was last saved when the current task started, and stays
+    /// readable.
+    pub abort: CancellationToken,
     code: Arc<AtomicU8>,
 }
 
@@ -37,7 +38,7 @@ impl Interruption {
                 };
                 state.code.store(exit as u8, Ordering::Relaxed);
                 if state.stop.is_cancelled() {
-                    state.at_once.cancel();
+                    state.abort.cancel();
                 }
                 state.stop.cancel();
             }

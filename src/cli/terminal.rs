@@ -1,21 +1,21 @@
 //! Standard error as the terminal for live progress.
 //!
-//! Live lines are padded to the reported width. We report a little less than the terminal has, to leave room for the echo of Ctrl-C:
-//! after a full line, the echo would begin a new one, and clearing the live lines would miss a line. Because such lines no longer wrap on
-//! their own, the line breaks are written here.
+//! Live lines are padded to the reported width. The reported width is a little less than that of the terminal, to leave room for
+//! the echo of Ctrl-C: after a full line, the echo would start a new one, and clearing the live lines would miss a line. Because
+//! such lines no longer wrap, line breaks are written here.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indicatif::TermLike;
 
-/// Columns left free: two echoes of Ctrl-C.
+/// Columns reserved for two echoes of Ctrl-C.
 const ECHO: u16 = "^C^C".len() as u16;
 
 /// Standard error that reports a smaller width.
 #[derive(Debug, Default)]
 pub(crate) struct Terminal {
-    /// Columns written in the cursor's line. Live lines are plain text: one column per character.
+    /// Columns written in the current line. Live lines are plain text: one column per character.
     column: AtomicUsize,
 }
 
@@ -34,7 +34,7 @@ fn write(text: &str) -> io::Result<()> {
     io::stderr().lock().write_all(text.as_bytes())
 }
 
-/// Moves the cursor by `n`. Terminals read 0 as 1, so that 0 must not be sent.
+/// Moves the cursor by `n`. Terminals read 0 as 1, so 0 is not sent.
 fn move_cursor(n: usize, direction: char) -> io::Result<()> {
     if n == 0 { Ok(()) } else { write(&format!("\x1b[{n}{direction}")) }
 }

@@ -23,9 +23,9 @@ pub(crate) struct ValidateArgs {
     values: ValueArgs,
 }
 
-/// Checks values if any are given, else a document.
+/// Checks values if any are given, otherwise a document.
 pub(crate) async fn run(args: ValidateArgs) -> Result<Exit, AppError> {
-    let (spec, place) = if args.values.is_given() {
+    let (spec, source) = if args.values.is_given() {
         let resolved = resolve(&args.values.merged(Network::Forbidden).await?)?;
         resolved.check_files(&LocalFiles).map_err(AppError::in_values)?;
         (resolved.spec, "the values".to_owned())
@@ -38,6 +38,6 @@ pub(crate) async fn run(args: ValidateArgs) -> Result<Exit, AppError> {
     };
     let names: Vec<_> = spec.iter().map(TaskSpec::name).collect();
     let plural = if names.len() == 1 { "" } else { "s" };
-    output::to_stdout(&format!("{place}: valid, {} task{plural}: {}\n", names.len(), names.join(", ")))?;
+    output::to_stdout(&format!("{source}: valid, {} task{plural}: {}\n", names.len(), names.join(", ")))?;
     Ok(Exit::Done)
 }

@@ -1,4 +1,4 @@
-//! Helm's flags for values, and reading the files that they name.
+//! Helm's value flags, and reading the files that they name.
 
 use std::io::Read;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::ports::{Files, Web, WebRequest};
 use crate::redact::redact_url;
 use crate::values::{Source, Values, merge};
 
-/// Size limit of a values file, and of a value from a file.
+/// Maximum size of a values file, and of a value from a file.
 const MAX_VALUES_BYTES: usize = 8 << 20;
 
 /// Timeout of the download of a values file.
@@ -22,16 +22,16 @@ const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Values (Helm's rules)")]
 pub(crate) struct ValueArgs {
-    /// A YAML file with values; a path, a URL, or - for standard input (repeatable)
+    /// YAML file with values: a path, a URL, or - for standard input (repeatable)
     #[arg(short = 'f', long = "values", value_name = "FILE")]
     files: Vec<String>,
     /// Values, such as http.url=http://localhost:8080,http.qps=50 (repeatable)
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
-    /// Values that stay strings, such as http.headers.x-id=007 (repeatable)
+    /// Values that are always strings, such as http.headers.x-id=007 (repeatable)
     #[arg(long, value_name = "PATH=VALUE")]
     set_string: Vec<String>,
-    /// Values in JSON, such as 'http.headers={"a": "b"}' (repeatable)
+    /// JSON values, such as 'http.headers={"a": "b"}' (repeatable)
     #[arg(long, value_name = "PATH=JSON")]
     set_json: Vec<String>,
     /// Values read from files, such as http.payloadStr=body.json (repeatable)
@@ -49,7 +49,7 @@ pub(crate) enum Network<'a> {
 }
 
 impl ValueArgs {
-    /// Reports whether any value is given.
+    /// Returns true if any value is given.
     pub(crate) fn is_given(&self) -> bool {
         [&self.files, &self.set, &self.set_string, &self.set_json, &self.set_file].iter().any(|list| !list.is_empty())
     }
@@ -67,7 +67,7 @@ impl ValueArgs {
         sources.extend(self.set_file.iter().cloned().map(|text| Source::SetFile { text }));
         let read_file = |path: &str| {
             let content = LocalFiles.read(path, MAX_VALUES_BYTES as u64).map_err(|error| error.to_string())?;
-            String::from_utf8(content).map_err(|_| "it is not UTF-8 text".to_owned())
+            String::from_utf8(content).map_err(|_| "not valid UTF-8".to_owned())
         };
         merge(&sources, &read_file).map_err(AppError::in_values)
     }
@@ -91,20 +91,20 @@ async fn read_values(name: &str, network: Network<'_>) -> Result<String, AppErro
         let read = std::io::stdin().lock().take(MAX_VALUES_BYTES as u64 + 1).read_to_end(&mut content);
         read.map_err(|error| unreadable(error.to_string()))?;
         if content.len() > MAX_VALUES_BYTES {
-            return Err(unreadable(format!("it is larger than {MAX_VALUES_BYTES} bytes")));
+            return Err(unreadable(format!("larger than {MAX_VALUES_BYTES} bytes")));
         }
         content
     } else if name.starts_with("http://") || name.starts_with("https://") {
         let Network::Through(web) = network else {
-            let reason = "this command opens no connection".to_owned();
-            return Err(unreadable(reason).with_hint("download it first, and give the file"));
+            let reason = "this command does not open connections".to_owned();
+            return Err(unreadable(reason).with_hint("download it first and use the file"));
         };
         download(name, web).await.map_err(|reason| AppError::outside(message(reason)))?
     } else {
         let read = LocalFiles.read(name, MAX_VALUES_BYTES as u64);
         read.map_err(|error| unreadable(error.to_string()))?
     };
-    String::from_utf8(content).map_err(|_| unreadable("it is not UTF-8 text".to_owned()))
+    String::from_utf8(content).map_err(|_| unreadable("not valid UTF-8".to_owned()))
 }
 
 async fn download(url: &str, web: &dyn Web) -> Result<Vec<u8>, String> {
@@ -115,9 +115,9 @@ async fn download(url: &str, web: &dyn Web) -> Result<Vec<u8>, String> {
         timeout: DOWNLOAD_TIMEOUT,
         ..WebRequest::default()
     };
-    let answer = web.send(request).await.map_err(|error| error.reason)?;
-    match answer.status {
-        200..300 => Ok(answer.body),
-        status => Err(format!("the server answered {status}")),
+    let response = web.send(request).await.map_err(|error| error.reason)?;
+    match response.status {
+        200..300 => Ok(response.body),
+        status => Err(format!("status {status}")),
     }
 }

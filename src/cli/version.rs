@@ -10,7 +10,7 @@ use crate::model::document::SCHEMA_VERSION;
 /// Flags of `version`.
 #[derive(Debug, Args)]
 pub(crate) struct VersionArgs {
-    /// Print the version number alone
+    /// Print only the version number
     #[arg(long)]
     short: bool,
 }
@@ -21,7 +21,7 @@ pub(crate) fn run(args: &VersionArgs) -> Result<Exit, AppError> {
     let text = match args.short {
         true => format!("{version}\n"),
         false => format!(
-            "iter8 {version}\nexperiment documents: schema {SCHEMA_VERSION}, and Iter8 v0.13's\nplatform: {}/{}\n",
+            "iter8 {version}\nexperiment documents: schema {SCHEMA_VERSION} and Iter8 v0.13\nplatform: {}/{}\n",
             std::env::consts::OS,
             std::env::consts::ARCH
         ),

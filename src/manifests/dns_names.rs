@@ -1,19 +1,19 @@
 //! Names of Kubernetes objects.
 
-/// Longest label of a domain name, in bytes (RFC 1123).
+/// Maximum length of a domain label, in bytes (RFC 1123).
 const MAX_LABEL: usize = 63;
 
-/// Longest subdomain, in bytes.
+/// Maximum length of a subdomain, in bytes.
 const MAX_SUBDOMAIN: usize = 253;
 
-/// Tests for an RFC 1123 label, such as the name of a namespace: at most 63 lowercase letters, digits and dashes, with a letter or digit at
-/// both ends.
+/// Returns true for an RFC 1123 label, such as the name of a namespace: at most 63 lowercase letters, digits and dashes, with a
+/// letter or digit at both ends.
 pub fn is_label(text: &str) -> bool {
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     text.len() <= MAX_LABEL && !text.is_empty() && text.bytes().all(is_inner) && has_ends(text)
 }
 
-/// Tests for an RFC 1123 subdomain, the name of most objects: labels of any length separated by dots, at most 253 bytes.
+/// Returns true for an RFC 1123 subdomain, the name of most objects: labels of any length separated by dots, at most 253 bytes.
 pub fn is_subdomain(text: &str) -> bool {
     let is_part = |part: &str| {
         let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';

@@ -1,9 +1,9 @@
-//! The Kubernetes objects of one experiment, as a pure function of its values.
+//! Kubernetes objects of one experiment, as a pure function of its values.
 //!
 //! The chart `charts/iter8` renders the same objects from the same values; a test compares them. Names, labels and annotations are Iter8's.
 //! One [`Launch`] is one revision of a group:
 //!
-//! - Secret `G`: the values under `values.yaml`; the run keeps the experiment document beside them, under `experiment.yaml`;
+//! - Secret `G`: the values under `values.yaml` and, written by the run, the experiment document under `experiment.yaml`;
 //! - Secrets `G-shard-N`, if several pods generate the load: the mailbox of each pod;
 //! - ServiceAccount `G-iter8-sa`; Role and RoleBinding `G` for these Secrets, `G-ready` for the objects that tasks wait for;
 //! - Job `G-REV-job` or CronJob `G-REV-cronjob`.
@@ -40,14 +40,14 @@ pub struct Plan<'a> {
     pub revision: i64,
     /// The user's values [with defaults](settings::with_defaults).
     pub values: &'a Value,
-    /// Permissions that its tasks need.
+    /// Permissions needed by its tasks.
     pub permissions: &'a [Permission],
 }
 
 /// Objects of a launch, in the order of creation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Launch {
-    /// Secret of the group, which owns the others.
+    /// Secret of the group, owner of the other objects.
     pub secret: Secret,
     /// Secrets of the shards.
     pub shards: Vec<Secret>,
@@ -99,7 +99,7 @@ pub fn launch(plan: &Plan<'_>) -> Result<Launch, InputError> {
     })
 }
 
-/// Metadata of every object of a launch.
+/// Builds the metadata of an object of a launch.
 fn metadata(plan: &Plan<'_>, name: String, namespace: Option<&str>) -> ObjectMeta {
     ObjectMeta {
         name: Some(name),
@@ -114,7 +114,7 @@ fn metadata(plan: &Plan<'_>, name: String, namespace: Option<&str>) -> ObjectMet
 }
 
 impl Launch {
-    /// Makes the Secret the owner of everything in its namespace, so deleting it deletes everything.
+    /// Makes the Secret the owner of all objects in its namespace, so deleting it deletes them.
     pub fn own(&mut self, uid: &str) {
         let (Some(name), namespace) = (self.secret.metadata.name.clone(), self.secret.metadata.namespace.clone())
         else {
@@ -153,7 +153,7 @@ impl Launch {
     }
 }
 
-/// An object as users read it: the data of a Secret as strings.
+/// Converts an object to the form users read, with the data of a Secret as strings.
 fn manifest<T: serde::Serialize>(object: &T) -> Result<Value, codec::CodecError> {
     let invalid = |message: String| codec::CodecError { message, line: None, column: None };
     let mut value = serde_json::to_value(object).map_err(|error| invalid(error.to_string()))?;

@@ -13,7 +13,7 @@ pub const REVISION: &str = "iter8.tools/revision";
 /// Label of a shard's Secret, with its index.
 pub const SHARD: &str = "iter8.tools/shard";
 
-/// Label that Kubernetes puts on a pod, with the UID of its Job.
+/// Label with the UID of a Job that Kubernetes puts on its pods.
 pub const JOB_UID: &str = "batch.kubernetes.io/controller-uid";
 
 /// Name of the container.
@@ -22,10 +22,10 @@ pub const CONTAINER: &str = "iter8";
 /// Environment variable with the UID of the Job, for pods that share a load. Names of Jobs are reused; UIDs are not.
 pub const JOB_VARIABLE: &str = "ITER8_JOB_UID";
 
-/// Longest name of a Job: its pods have it as a label.
+/// Maximum length of a Job name, which becomes a label of its pods.
 const MAX_JOB: usize = 63;
 
-/// Longest name of a CronJob, which appends the time to the names of its Jobs.
+/// Maximum length of a CronJob name, which is extended by the time in the names of its Jobs.
 const MAX_CRON_JOB: usize = 52;
 
 /// A group: the name of an experiment within a namespace.
@@ -42,12 +42,15 @@ impl Group {
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Result<Self, InputError> {
         let group = Self { namespace: namespace.into(), name: name.into() };
         if !dns_names::is_label(&group.name) {
-            let message =
-                format!("`{}` is not the name of a group: small letters, digits and -, at most 63", group.name);
-            return Err(InputError::new("--group", message).with_hint("such as -g shop-canary"));
+            let message = format!(
+                "`{}` is not a valid group name; expected at most 63 lowercase letters, digits and `-`",
+                group.name
+            );
+            return Err(InputError::new("--group", message).with_hint("for example: -g shop-canary"));
         }
         if !dns_names::is_label(&group.namespace) {
-            let message = format!("`{}` is not the name of a namespace: small letters, digits and -", group.namespace);
+            let message =
+                format!("`{}` is not a valid namespace; expected lowercase letters, digits and `-`", group.namespace);
             return Err(InputError::new("--namespace", message));
         }
         Ok(group)
@@ -60,18 +63,17 @@ impl Group {
             1 => 0,
             pods => 1 + (pods - 1).to_string().len(),
         };
-        let (kind, name, most) = match settings.runner {
+        let (kind, name, max) = match settings.runner {
             Runner::Job => ("Job", self.job(revision), MAX_JOB),
             Runner::CronJob => ("CronJob", self.cron_job(revision), MAX_CRON_JOB),
             Runner::None => return Ok(()),
         };
-        let most = most - index;
-        if name.len() <= most {
+        let max = max - index;
+        if name.len() <= max {
             return Ok(());
         }
-        let message =
-            format!("the {kind} of the group would be called `{name}`, which is longer than {most} characters");
-        Err(InputError::new("--group", message).with_hint("give the group a shorter name"))
+        let message = format!("the name of its {kind}, `{name}`, would be longer than {max} characters");
+        Err(InputError::new("--group", message).with_hint("use a shorter group name"))
     }
 
     /// Name of the Secret.
@@ -89,8 +91,8 @@ impl Group {
         self.name.clone()
     }
 
-    /// Name of Role and RoleBinding for the watched objects in a namespace. Another namespace may have Roles for groups of several namespaces,
-    /// so the name ends with the group's one, after a dot, which neither names of groups nor of namespaces contain.
+    /// Name of Role and RoleBinding for the watched objects in a namespace. Another namespace may have Roles for groups of several
+    /// namespaces, so the name ends with a dot and the group's namespace; neither group names nor namespaces contain dots.
     pub fn ready_role(&self, namespace: &str) -> String {
         if namespace == self.namespace {
             format!("{}-ready", self.name)

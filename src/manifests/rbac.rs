@@ -20,8 +20,8 @@ pub(super) fn roles(plan: &Plan<'_>, settings: &Settings) -> (Vec<Role>, Vec<Rol
     if settings.parallelism > 1 {
         secrets.extend((0..settings.parallelism).map(|index| group.shard(index)));
     }
-    let own = rule("", "secrets", secrets, &["get", "list", "update", "watch"]);
-    let mut roles = vec![Role { metadata: metadata(plan, group.role(), None), rules: Some(vec![own]) }];
+    let secrets_rule = rule("", "secrets", secrets, &["get", "list", "update", "watch"]);
+    let mut roles = vec![Role { metadata: metadata(plan, group.role(), None), rules: Some(vec![secrets_rule]) }];
     for (namespace, kinds) in permissions(plan) {
         let rules = kinds
             .into_iter()
@@ -36,7 +36,7 @@ pub(super) fn roles(plan: &Plan<'_>, settings: &Settings) -> (Vec<Role>, Vec<Rol
     (roles, bindings)
 }
 
-/// Namespace → kind and verbs → names of objects.
+/// Groups permissions: namespace → kind and verbs → names of objects.
 fn permissions<'a>(plan: &Plan<'a>) -> BTreeMap<&'a str, BTreeMap<Access<'a>, BTreeSet<&'a str>>> {
     let mut permissions: BTreeMap<&str, BTreeMap<Access<'_>, BTreeSet<&str>>> = BTreeMap::new();
     for Permission { object, verbs } in plan.permissions {

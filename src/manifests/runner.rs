@@ -1,4 +1,4 @@
-//! The Job or CronJob that runs an experiment: this binary as an unprivileged user, without capabilities.
+//! Job or CronJob that runs an experiment: this binary as an unprivileged user, without capabilities.
 
 use std::collections::BTreeMap;
 
@@ -84,8 +84,8 @@ fn job_spec(plan: &Plan<'_>, settings: &Settings) -> JobSpec {
     }
 }
 
-/// Restarts evicted pods without counting them, and gives up on final exit codes: bad input (2), a failed task (3), and an unreachable
-/// cluster or store after minutes of retries (4).
+/// Restarts evicted pods without counting them. Gives up on final exit codes: invalid input (2), a failed task (3), and a cluster
+/// or store that stays unreachable for minutes (4).
 fn failure_policy() -> PodFailurePolicy {
     let disrupted =
         PodFailurePolicyOnPodConditionsPattern { type_: "DisruptionTarget".to_owned(), status: "True".to_owned() };
@@ -155,7 +155,7 @@ fn arguments(plan: &Plan<'_>, settings: &Settings) -> Vec<String> {
     words.into_iter().chain(reuse).map(str::to_owned).collect()
 }
 
-/// The UID of the Job, from the label that the Job controller puts on the pod.
+/// Returns the variable with the UID of the Job, from the label that the Job controller puts on the pod.
 fn job_variable() -> EnvVar {
     let field_ref = ObjectFieldSelector { field_path: format!("metadata.labels['{JOB_UID}']"), ..Default::default() };
     EnvVar {

@@ -1,6 +1,7 @@
 //! Values that control how an experiment runs in Kubernetes.
 //!
-//! A local run ignores them but rejects mistyped ones. The defaults are those of the chart, whose `values.yaml` is compiled into the program.
+//! A local run ignores them but rejects invalid ones. The defaults are those of the chart, whose `values.yaml` is compiled into the
+//! program.
 
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use serde_json::{Map, Value, json};
@@ -15,21 +16,21 @@ use crate::values::{overlay, without_nulls};
 /// Values of the chart.
 const DEFAULTS: &str = include_str!("../../charts/iter8/values.yaml");
 
-/// Limit on the pods of one experiment: Roles and reports name the Secret of each one.
+/// Maximum number of pods per experiment, because Roles and reports name the Secret of each pod.
 pub const MAX_PARALLELISM: u64 = 100;
 
 /// Values of `runner`.
 const RUNNERS: [(&str, Runner); 3] = [("job", Runner::Job), ("cronjob", Runner::CronJob), ("none", Runner::None)];
 
-/// Values that are strings: name and description.
+/// String values: name and description.
 const STRINGS: [(&str, &str); 4] = [
     ("cronjobSchedule", "Schedule of the cronjob runner, such as `*/10 * * * *`."),
-    ("serviceAccountName", "Service account that the experiment runs under, instead of one made for it."),
-    ("iter8Image", "Image of this program that the runner uses."),
-    ("logLevel", "How much the runner's log says, such as `info`."),
+    ("serviceAccountName", "Existing service account to run the experiment under. Default: a new one."),
+    ("iter8Image", "Container image of the runner."),
+    ("logLevel", "Log level of the runner, such as `info`."),
 ];
 
-/// Values of `logLevel`, the same as of the flag `--loglevel`.
+/// Values of `logLevel`, the same as those of `--loglevel`.
 pub const LOG_LEVELS: [&str; 8] = ["trace", "debug", "info", "warning", "warn", "error", "fatal", "panic"];
 
 /// Further values beside the strings, `runner` and `resources`.
@@ -42,7 +43,7 @@ pub enum Runner {
     Job,
     /// Runs a loop on a schedule.
     CronJob,
-    /// Nothing runs it.
+    /// None; the user runs it.
     None,
 }
 
@@ -63,7 +64,7 @@ pub struct Settings {
     pub resources: ResourceRequirements,
     /// Number of pods that generate the load, at least 1.
     pub parallelism: u32,
-    /// Longest time that they wait for each other.
+    /// Maximum time that they wait for each other.
     pub start_timeout: GoDuration,
 }
 
@@ -76,14 +77,14 @@ pub fn value_names() -> impl Iterator<Item = &'static str> + Clone {
 pub fn with_defaults(values: &Value) -> Result<Value, InputError> {
     let defaults = codec::value_from_yaml(DEFAULTS).map_err(|error| InputError::new("", error.to_string()))?;
     let (Value::Object(mut merged), Value::Object(given)) = (defaults, values.clone()) else {
-        return Err(InputError::new("", "the values are not a map"));
+        return Err(InputError::new("", "expected a map"));
     };
     overlay(&mut merged, given);
     Ok(without_nulls(Value::Object(merged)))
 }
 
 impl Settings {
-    /// Default image: this version of the program. There is no public registry, so users push it themselves.
+    /// Returns the default image: this version of the program. There is no public registry, so users push it themselves.
     pub fn default_image() -> String {
         format!("iter8:{}", env!("CARGO_PKG_VERSION"))
     }
@@ -98,18 +99,15 @@ impl Settings {
         let runner = runner.map_or(Runner::None, |(_, runner)| *runner);
         let schedule = match (runner, text("cronjobSchedule")) {
             (Runner::CronJob, None) => {
-                return Err(InputError::new("cronjobSchedule", "the cronjob runner needs a schedule")
-                    .with_hint("such as --set cronjobSchedule=\"*/10 * * * *\""));
+                return Err(InputError::new("cronjobSchedule", "required by the cronjob runner")
+                    .with_hint("for example: --set cronjobSchedule=\"*/10 * * * *\""));
             }
             (Runner::CronJob, Some(schedule)) => schedule.to_owned(),
             _ => String::new(),
         };
         let service_account = text("serviceAccountName").map(str::to_owned);
         if let Some(name) = service_account.as_ref().filter(|name| !dns_names::is_subdomain(name)) {
-            return Err(InputError::new(
-                "serviceAccountName",
-                format!("`{name}` is not the name of a service account"),
-            ));
+            return Err(InputError::new("serviceAccountName", format!("`{name}` is not a valid service account name")));
         }
         let image = text("iter8Image").map_or_else(Self::default_image, str::to_owned);
         let parallelism = map.get("parallelism").map_or(Ok(1), parallelism)?;
@@ -127,7 +125,7 @@ impl Settings {
     }
 }
 
-/// Rejects what the schema of [`properties`] rejects. Expects values without nulls.
+/// Rejects values that the schema of [`properties`] rejects. Expects values without nulls.
 pub fn check(values: &Map<String, Value>) -> Result<(), InputError> {
     if let Some(runner) = values.get("runner")
         && !runner.as_str().is_some_and(|name| RUNNERS.iter().any(|(known, _)| *known == name))
@@ -135,12 +133,12 @@ pub fn check(values: &Map<String, Value>) -> Result<(), InputError> {
         let text = runner.as_str().map_or_else(|| runner.to_string(), str::to_owned);
         let names = RUNNERS.map(|(name, _)| name);
         let expected = names.join(", ");
-        let error = InputError::new("runner", format!("`{text}` is not a runner; expected one of {expected}"));
+        let error = InputError::new("runner", format!("`{text}` is not a valid runner; expected one of {expected}"));
         return Err(error.with_suggestion(&text, names));
     }
     for (name, _) in STRINGS {
         if let Some(other) = values.get(name).filter(|value| !value.is_string()) {
-            let error = InputError::new(name, format!("`{other}` is not a text"));
+            let error = InputError::new(name, format!("`{other}` is not a string"));
             let is_scalar = other.is_number() || other.is_boolean();
             let hint = || format!("quote it in a file, or use --set-string {name}={other}");
             return Err(if is_scalar { error.with_hint(hint()) } else { error });
@@ -148,8 +146,10 @@ pub fn check(values: &Map<String, Value>) -> Result<(), InputError> {
     }
     let log_level = values.get("logLevel").and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
     if let Some(level) = log_level.filter(|level| !LOG_LEVELS.contains(level)) {
-        let error =
-            InputError::new("logLevel", format!("`{level}` is not known; expected one of {}", LOG_LEVELS.join(", ")));
+        let error = InputError::new(
+            "logLevel",
+            format!("`{level}` is not a valid level; expected one of {}", LOG_LEVELS.join(", ")),
+        );
         return Err(error.with_suggestion(level, LOG_LEVELS));
     }
     if let Some(schedule) = values.get("cronjobSchedule").and_then(Value::as_str).filter(|text| !text.trim().is_empty())
@@ -161,19 +161,19 @@ pub fn check(values: &Map<String, Value>) -> Result<(), InputError> {
     match values.get("resources") {
         None | Some(Value::Object(_)) => Ok(()),
         Some(other) => Err(InputError::new("resources", format!("`{other}` is not a map"))
-            .with_hint("give `requests` and `limits`, as in a container of a pod")),
+            .with_hint("set `requests` and `limits`, as in a container spec")),
     }
 }
 
-/// Rejects what cannot be a schedule. The API server knows the grammar, and a launch asks it in a dry run before it creates anything.
+/// Rejects malformed schedules. The full grammar is left to the API server, which checks it in the dry run of a launch.
 fn check_schedule(schedule: &str) -> Result<(), InputError> {
     let fields = schedule.split_whitespace().count();
     let is_word = schedule.strip_prefix('@').is_some_and(|word| word.starts_with(|first: char| !first.is_whitespace()));
     if is_word || fields == 5 {
         return Ok(());
     }
-    let expected = "expected 5: minute, hour, day of the month, month, day of the week";
-    let message = format!("`{schedule}` is not a schedule: it has {fields} fields; {expected}");
+    let expected = "expected 5 (minute, hour, day of month, month, day of week)";
+    let message = format!("`{schedule}` is not a valid schedule: {fields} fields, {expected}");
     Err(InputError::new("cronjobSchedule", message))
 }
 
@@ -183,7 +183,7 @@ fn parallelism(value: &Value) -> Result<u32, InputError> {
         Some(pods @ 1..) => Ok(pods),
         _ => {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let message = format!("`{text}` is not a number of pods from 1 to {MAX_PARALLELISM}");
+            let message = format!("`{text}` is not a valid number of pods; expected 1 to {MAX_PARALLELISM}");
             Err(InputError::new("parallelism", message))
         }
     }
@@ -224,7 +224,7 @@ pub fn properties() -> Map<String, Value> {
     let mut properties = Map::new();
     properties.insert(
         "runner".to_owned(),
-        json!({"description": "What runs the experiment in Kubernetes.", "enum": RUNNERS.map(|(name, _)| name)}),
+        json!({"description": "Workload that runs the experiment in Kubernetes.", "enum": RUNNERS.map(|(name, _)| name)}),
     );
     for (name, description) in STRINGS {
         properties.insert(name.to_owned(), json!({"description": description, "type": "string"}));
@@ -238,12 +238,14 @@ pub fn properties() -> Map<String, Value> {
         "propertyNames": {"enum": RESOURCE_KEYS},
     });
     properties.insert("resources".to_owned(), resources);
-    let pods = format!("How many pods make the load together, from 1 to {MAX_PARALLELISM}; each makes its share.");
+    let pods = format!(
+        "Number of pods that generate the load together, from 1 to {MAX_PARALLELISM}; each generates its share."
+    );
     properties.insert("parallelism".to_owned(), json!({"description": pods, "type": ["integer", "string"]}));
     properties.insert(
         "startTimeout".to_owned(),
         json!({
-            "description": "How long pods that make a load together wait for each other, such as `5m`.",
+            "description": "Time that pods of one load wait for each other at the start, such as `5m`.",
             "type": "string",
             "pattern": r"^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$",
         }),
@@ -256,19 +258,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mistyped_runner_values_are_named() {
+    fn invalid_runner_values_are_rejected() {
         let cases = [
-            (json!({"runner": "cron"}), "runner: `cron` is not a runner; expected one of job, cronjob, none"),
-            (json!({"runner": 1}), "runner: `1` is not a runner"),
-            (json!({"cronjobSchedule": 5}), "cronjobSchedule: `5` is not a text"),
-            (json!({"cronjobSchedule": "* * *"}), "cronjobSchedule: `* * *` is not a schedule: it has 3 fields"),
-            (json!({"serviceAccountName": true}), "serviceAccountName: `true` is not a text"),
-            (json!({"iter8Image": []}), "iter8Image: `[]` is not a text"),
-            (json!({"logLevel": {}}), "logLevel: `{}` is not a text"),
-            (json!({"logLevel": "verbose"}), "logLevel: `verbose` is not known; expected one of trace, debug, info"),
+            (json!({"runner": "cron"}), "runner: `cron` is not a valid runner; expected one of job, cronjob, none"),
+            (json!({"runner": 1}), "runner: `1` is not a valid runner"),
+            (json!({"cronjobSchedule": 5}), "cronjobSchedule: `5` is not a string"),
+            (json!({"cronjobSchedule": "* * *"}), "cronjobSchedule: `* * *` is not a valid schedule: 3 fields"),
+            (json!({"serviceAccountName": true}), "serviceAccountName: `true` is not a string"),
+            (json!({"iter8Image": []}), "iter8Image: `[]` is not a string"),
+            (json!({"logLevel": {}}), "logLevel: `{}` is not a string"),
+            (
+                json!({"logLevel": "verbose"}),
+                "logLevel: `verbose` is not a valid level; expected one of trace, debug, info",
+            ),
             (json!({"resources": "1Gi"}), "resources: `\"1Gi\"` is not a map"),
-            (json!({"parallelism": 0}), "parallelism: `0` is not a number of pods from 1 to 100"),
-            (json!({"parallelism": "many"}), "parallelism: `many` is not a number of pods from 1 to 100"),
+            (json!({"parallelism": 0}), "parallelism: `0` is not a valid number of pods; expected 1 to 100"),
+            (json!({"parallelism": "many"}), "parallelism: `many` is not a valid number of pods; expected 1 to 100"),
             (json!({"startTimeout": "soon"}), "startTimeout: `soon` is not a duration"),
         ];
         for (values, expected) in cases {
@@ -280,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn the_users_values_lie_over_the_charts() {
+    fn user_values_override_chart_values() {
         let given = json!({"runner": "job", "resources": {"limits": {"cpu": 2, "memory": null}}, "logLevel": null});
         let settings = Settings::from_values(&with_defaults(&given).unwrap()).unwrap();
         let text = serde_json::to_value(&settings.resources).unwrap();
@@ -291,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistyped_resource_is_not_lost() {
+    fn unknown_resource_keys_are_rejected() {
         let error = Settings::from_values(&json!({"resources": {"limit": {"memory": "1Gi"}}})).unwrap_err();
         assert_eq!(error.to_string(), "resources.limit: unknown field `limit`; known here: requests, limits, claims");
         assert_eq!(error.hint.as_deref(), Some("did you mean `limits`?"));

@@ -31,8 +31,8 @@ fn text(object: &impl serde::Serialize) -> Value {
 
 #[test]
 fn a_launch_has_the_objects_that_iter8_has() {
-    let made = launched(&json!({"tasks": ["ready"], "runner": "job"}), &[isvc("iris", None)]);
-    let yaml = made.to_yaml().unwrap();
+    let launch = launched(&json!({"tasks": ["ready"], "runner": "job"}), &[isvc("iris", None)]);
+    let yaml = launch.to_yaml().unwrap();
     let objects: Vec<(String, String)> = yaml
         .split("---\n")
         .map(|document| {
@@ -60,10 +60,10 @@ fn a_launch_has_the_objects_that_iter8_has() {
 #[test]
 fn roles_grant_the_least_privilege() {
     let permissions = [isvc("b", None), isvc("a", None), isvc("a", Some("models"))];
-    let made = launched(&json!({"runner": "none"}), &permissions);
+    let launch = launched(&json!({"runner": "none"}), &permissions);
     let rules: Vec<Value> =
-        made.roles.iter().map(|role| json!([role.metadata.name, role.metadata.namespace, role.rules])).collect();
-    let of_isvc = |names: &[&str]| {
+        launch.roles.iter().map(|role| json!([role.metadata.name, role.metadata.namespace, role.rules])).collect();
+    let isvc_rule = |names: &[&str]| {
         json!([{"apiGroups": ["serving.kserve.io"], "resources": ["inferenceservices"],
         "resourceNames": names, "verbs": ["list", "watch"]}])
     };
@@ -72,11 +72,11 @@ fn roles_grant_the_least_privilege() {
         [
             json!(["canary", "shop", [{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["canary"],
                 "verbs": ["get", "list", "update", "watch"]}]]),
-            json!(["canary-ready.shop", "models", of_isvc(&["a"])]),
-            json!(["canary-ready", "shop", of_isvc(&["a", "b"])]),
+            json!(["canary-ready.shop", "models", isvc_rule(&["a"])]),
+            json!(["canary-ready", "shop", isvc_rule(&["a", "b"])]),
         ]
     );
-    for binding in &made.role_bindings {
+    for binding in &launch.role_bindings {
         let subject = json!([{"kind": "ServiceAccount", "name": "canary-iter8-sa", "namespace": "shop"}]);
         assert_eq!(text(&binding.subjects), subject);
         assert_eq!(binding.metadata.name.as_ref(), Some(&binding.role_ref.name));
@@ -90,8 +90,8 @@ fn roles_grant_the_least_privilege() {
 
 #[test]
 fn pods_run_unprivileged() {
-    let made = launched(&json!({"runner": "job"}), &[]);
-    let spec = text(&made.job.unwrap().spec.unwrap());
+    let launch = launched(&json!({"runner": "job"}), &[]);
+    let spec = text(&launch.job.unwrap().spec.unwrap());
     let pod = &spec["template"]["spec"];
     assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
     assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
@@ -110,8 +110,8 @@ fn pods_run_unprivileged() {
 
 #[test]
 fn a_cronjob_runs_one_loop_at_a_time_and_accumulates() {
-    let made = launched(&json!({"runner": "cronjob", "cronjobSchedule": "*/1 * * * *"}), &[]);
-    let cron_job = text(&made.cron_job.unwrap());
+    let launch = launched(&json!({"runner": "cronjob", "cronjobSchedule": "*/1 * * * *"}), &[]);
+    let cron_job = text(&launch.cron_job.unwrap());
     assert_eq!(cron_job["metadata"]["name"], "canary-3-cronjob");
     assert_eq!(
         (&cron_job["spec"]["schedule"], &cron_job["spec"]["concurrencyPolicy"]),
@@ -119,32 +119,34 @@ fn a_cronjob_runs_one_loop_at_a_time_and_accumulates() {
     );
     let args = &cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["args"];
     assert_eq!(args.as_array().unwrap().last(), Some(&json!("--reuseResult")));
-    assert_eq!(made.job, None);
+    assert_eq!(launch.job, None);
 }
 
 #[test]
 fn several_pods_are_an_indexed_job_with_a_secret_each() {
-    let made = launched(&json!({"runner": "job", "parallelism": "3"}), &[]);
-    let names: Vec<_> = made.shards.iter().filter_map(|secret| secret.metadata.name.clone()).collect();
+    let launch = launched(&json!({"runner": "job", "parallelism": "3"}), &[]);
+    let names: Vec<_> = launch.shards.iter().filter_map(|secret| secret.metadata.name.clone()).collect();
     assert_eq!(names, ["canary-shard-0", "canary-shard-1", "canary-shard-2"]);
-    let secrets = made.roles[0].rules.clone().unwrap()[0].resource_names.clone().unwrap();
+    let secrets = launch.roles[0].rules.clone().unwrap()[0].resource_names.clone().unwrap();
     assert_eq!(secrets, ["canary", "canary-shard-0", "canary-shard-1", "canary-shard-2"]);
-    let spec = text(&made.job.unwrap().spec.unwrap());
-    let found =
+    let spec = text(&launch.job.unwrap().spec.unwrap());
+    let fields =
         ["completionMode", "completions", "parallelism", "backoffLimitPerIndex", "backoffLimit"].map(|key| &spec[key]);
-    assert_eq!(found, [&json!("Indexed"), &json!(3), &json!(3), &json!(3), &json!(null)]);
+    assert_eq!(fields, [&json!("Indexed"), &json!(3), &json!(3), &json!(3), &json!(null)]);
 }
 
 #[test]
 fn the_secret_owns_the_objects_in_its_namespace() {
-    let mut made = launched(&json!({"runner": "job", "parallelism": 2}), &[isvc("a", Some("models")), isvc("a", None)]);
-    made.own("u-1");
+    let mut launch =
+        launched(&json!({"runner": "job", "parallelism": 2}), &[isvc("a", Some("models")), isvc("a", None)]);
+    launch.own("u-1");
     let owner = |metadata: &ObjectMeta| metadata.owner_references.as_ref().map(|owners| owners[0].uid.clone());
-    assert_eq!(owner(&made.job.clone().unwrap().metadata).as_deref(), Some("u-1"));
-    let of_roles: Vec<bool> = made.roles.iter().map(|role| owner(&role.metadata).is_some()).collect();
-    assert_eq!(of_roles, [true, false, true], "an owner in another namespace would have them deleted at once");
+    assert_eq!(owner(&launch.job.clone().unwrap().metadata).as_deref(), Some("u-1"));
+    let owned_roles: Vec<bool> = launch.roles.iter().map(|role| owner(&role.metadata).is_some()).collect();
+    assert_eq!(owned_roles, [true, false, true], "an owner in another namespace would have them deleted at once");
     assert!(
-        made.shards.iter().all(|secret| owner(&secret.metadata).is_some()) && owner(&made.secret.metadata).is_none()
+        launch.shards.iter().all(|secret| owner(&secret.metadata).is_some())
+            && owner(&launch.secret.metadata).is_none()
     );
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::document::masked;
+use super::document::redacted;
 use crate::model::document::{Experiment, TaskSpec};
 use crate::ports::Files;
 use crate::redact;
@@ -23,20 +23,21 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// An experiment with its checked tasks.
+    /// Builds an experiment from its checked tasks.
     pub(crate) fn new(experiment: Experiment, tasks: Vec<Box<dyn Task>>) -> Self {
         Self { experiment, tasks, saved_spec: None }
     }
 
-    /// Saves the document without the secrets in its spec. For specs made from values; a spec that the user wrote is saved unchanged.
+    /// Saves the document without the secrets in its spec, for specs made from values. A spec written by the user is saved
+    /// unchanged.
     #[must_use]
     pub(crate) fn saved_without_secrets(mut self) -> Self {
-        self.saved_spec = Some(masked(&self.experiment.spec));
+        self.saved_spec = Some(redacted(&self.experiment.spec));
         self
     }
 }
 
-/// Parses and checks every task; opens no connection and reads only files that tasks name. Paths of errors start at `spec`.
+/// Parses and checks every task. Opens no connection and reads only files that tasks name. Paths of errors start at `spec`.
 pub fn prepare(experiment: Experiment, files: &dyn Files) -> Result<Prepared, InputErrors> {
     let tasks = parse_all(&experiment.spec)?;
     check_files(&tasks, files)?;
@@ -53,7 +54,7 @@ pub(crate) fn check_files(tasks: &[Box<dyn Task>], files: &dyn Files) -> Result<
 /// Parses every task and condition, without I/O. Paths of errors start at `spec`.
 pub(crate) fn parse_all(spec: &[TaskSpec]) -> Result<Vec<Box<dyn Task>>, InputErrors> {
     if spec.is_empty() {
-        return Err(InputError::new("spec", "there are no tasks").into());
+        return Err(InputError::new("spec", "at least one task is required").into());
     }
     let (mut tasks, mut errors) = (Vec::new(), Vec::new());
     for (index, task) in spec.iter().enumerate() {
@@ -64,7 +65,7 @@ pub(crate) fn parse_all(spec: &[TaskSpec]) -> Result<Vec<Box<dyn Task>>, InputEr
         });
         match parsed {
             Ok(task) => tasks.push(task),
-            Err(wrong) => errors.extend(wrong.into_iter().map(|error| error.under(entry(index)))),
+            Err(mistakes) => errors.extend(mistakes.into_iter().map(|error| error.under(entry(index)))),
         }
     }
     let tasks = InputErrors::check(errors, tasks)?;
@@ -74,14 +75,14 @@ pub(crate) fn parse_all(spec: &[TaskSpec]) -> Result<Vec<Box<dyn Task>>, InputEr
 
 /// Parses a task and its condition. Paths of errors start at the entry.
 pub(crate) fn parse_entry(task: &TaskSpec) -> Result<Box<dyn Task>, Vec<InputError>> {
-    if let Some(place) = task.with.as_ref().and_then(redact::find_redacted) {
-        return Err(vec![InputError::new(place, format!("contains a redacted secret, `{}`", redact::REDACTED))
-            .with_hint("documents keep no secrets: run from the values again, or give the secret by file or environment variable")
+    if let Some(path) = task.with.as_ref().and_then(redact::find_redacted) {
+        return Err(vec![InputError::new(path, format!("contains a redacted secret, `{}`", redact::REDACTED))
+            .with_hint("documents contain no secrets: run from the values again, or provide the secret in a file or environment variable")
             .under("with")]);
     }
     if task.run.as_ref().is_some_and(|script| script.contains(redact::REDACTED)) {
         return Err(vec![InputError::new("run", format!("the script contains a redacted secret, `{}`", redact::REDACTED))
-            .with_hint("documents keep no secrets: run from the values again, or let the script read the secret from a file or variable (`$NAME`)")]);
+            .with_hint("documents contain no secrets: run from the values again, or let the script read the secret from a file or variable (`$NAME`)")]);
     }
     let condition = task.condition.as_ref().and_then(|text| condition::check(text).err());
     let condition = condition.map(|error| InputError::new("if", error.to_string()));
@@ -91,12 +92,12 @@ pub(crate) fn parse_entry(task: &TaskSpec) -> Result<Box<dyn Task>, Vec<InputErr
     }
 }
 
-/// Path of a task in an experiment.
+/// Returns the path of a task in an experiment.
 fn entry(index: usize) -> FieldPath {
     FieldPath::root().key("spec").index(index)
 }
 
-/// Finds tasks that do not fit each other: a loop measures a provider once, and all tasks measure the same number of versions.
+/// Finds conflicts between tasks: a loop measures a provider once, and all tasks measure the same number of versions.
 pub(crate) fn check_together(spec: &[TaskSpec], tasks: &[Box<dyn Task>]) -> Result<(), InputErrors> {
     let mut errors = Vec::new();
     let mut versions: Option<(usize, usize)> = None;
@@ -111,7 +112,7 @@ pub(crate) fn check_together(spec: &[TaskSpec], tasks: &[Box<dyn Task>]) -> Resu
                 errors.push(InputError::new(entry(index), message).with_hint(hint));
             }
         }
-        // One of two tasks with conditions may be skipped, so these are checked when they run.
+        // Tasks with conditions may be skipped, so these are checked when they run.
         for provider in facts.providers {
             if let Some(first) = providers.insert(provider.clone(), index)
                 && spec[first].condition.is_none()
@@ -124,8 +125,8 @@ pub(crate) fn check_together(spec: &[TaskSpec], tasks: &[Box<dyn Task>]) -> Resu
     InputErrors::check(errors, ())
 }
 
-/// The error for a provider that two tasks of one loop measure.
+/// Builds the error for a provider that two tasks of one loop measure.
 pub(super) fn measured_twice(index: usize, provider: &str) -> InputError {
-    InputError::new(entry(index), format!("an earlier task already measures `{provider}`"))
+    InputError::new(entry(index), format!("`{provider}` is already measured by an earlier task"))
         .with_hint("use `endpoints` of one task, which gives each target its own name")
 }

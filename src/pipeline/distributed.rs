@@ -1,4 +1,4 @@
-//! A worker's part of an experiment that several pods run together: its share of the loads, and nothing else.
+//! A worker's part of a distributed run: its share of the loads, and nothing else.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::tasks::{OnStop, TaskContext};
 impl Prepared {
     /// Runs this worker's share of each load that the coordinator starts, until the run is over. Failed loads are reported by the
     /// coordinator; an error here means that this worker could not take part.
-    pub async fn assist(&self, fleet: &dyn Fleet, env: &Env<'_>) -> Result<RunEnd, PipelineError> {
+    pub async fn run_worker(&self, fleet: &dyn Fleet, env: &Env<'_>) -> Result<RunEnd, PipelineError> {
         // Only the coordinator knows the number of the loop.
         env.observer.observe(Event::RunStarted { loop_number: 1, tasks: self.tasks.len() });
         while !env.stop.is_cancelled() {
@@ -24,7 +24,7 @@ impl Prepared {
             };
             let end = match next {
                 Ok(None) => return Ok(RunEnd::Completed),
-                Ok(Some(index)) => self.assist_with(index, fleet, env).await,
+                Ok(Some(index)) => self.run_task_share(index, fleet, env).await,
                 Err(error) => Err(error),
             };
             match end {
@@ -36,7 +36,7 @@ impl Prepared {
     }
 
     /// Runs this worker's share of one task.
-    async fn assist_with(&self, index: usize, fleet: &dyn Fleet, env: &Env<'_>) -> Result<(), FleetError> {
+    async fn run_task_share(&self, index: usize, fleet: &dyn Fleet, env: &Env<'_>) -> Result<(), FleetError> {
         let Some(load) = self.tasks.get(index).and_then(|task| task.as_load()) else {
             let message = format!("the coordinator requested task {}, which has no load here", index + 1);
             return Err(FleetError::Failed(format!("{message}: do all pods run the same experiment?")));
@@ -47,7 +47,7 @@ impl Prepared {
         let measured = BTreeSet::new();
         let context = TaskContext { index, experiment: &self.experiment, measured: &measured, env };
         let end = tokio::select! {
-            end = load.run_part(&context, fleet) => end,
+            end = load.run_share(&context, fleet) => end,
             () = interrupt_grace_over(env, OnStop::Finish) => Ok(()),
         };
         let (status, notes) = match &end {
@@ -61,7 +61,7 @@ impl Prepared {
     }
 }
 
-/// Tells the workers that the run is over. They would notice on their own, but later, so a failure is only logged.
+/// Notifies the workers that the run is over. They would notice later on their own, so a failure is only logged.
 pub(super) async fn finish(fleet: &dyn Fleet, last_task: usize, env: &Env<'_>) {
     let problem = match tokio::time::timeout(INTERRUPT_GRACE, fleet.finish()).await {
         Ok(Ok(())) => return,

@@ -14,12 +14,12 @@ use crate::model::duration::GoDuration;
 use crate::ports::{DocumentStore, StoreError};
 use crate::redact;
 
-/// A spec with its secrets redacted.
-pub(crate) fn masked(spec: &[TaskSpec]) -> Vec<TaskSpec> {
+/// Returns a spec with its secrets redacted.
+pub(crate) fn redacted(spec: &[TaskSpec]) -> Vec<TaskSpec> {
     spec.iter().map(redact::redact_task).collect()
 }
 
-/// The document of an experiment before its first run: revision `revision` of its group.
+/// Returns the document of an experiment before its first run, as revision `revision` of its group.
 pub(crate) fn planned(spec: Vec<TaskSpec>, revision: i64) -> Experiment {
     let result = ExperimentResult {
         schema_version: Some(SCHEMA_VERSION),
@@ -31,7 +31,7 @@ pub(crate) fn planned(spec: Vec<TaskSpec>, revision: i64) -> Experiment {
     Experiment { spec, result: Some(result), ..Experiment::default() }
 }
 
-/// Records of tasks that have not started.
+/// Returns records of tasks that have not started.
 fn planned_tasks(spec: &[TaskSpec]) -> Vec<TaskRecord> {
     let planned = |task: &TaskSpec| TaskRecord {
         task: task.name().to_owned(),
@@ -51,7 +51,7 @@ pub(super) struct Document<'a> {
     store: &'a dyn DocumentStore,
 }
 
-/// End of a task, as its record keeps it.
+/// End of a task, for its record.
 pub(super) struct TaskEnd {
     pub(super) status: TaskStatus,
     pub(super) duration: Duration,
@@ -86,7 +86,7 @@ impl<'a> Document<'a> {
         result.iter8_version = Some(env!("CARGO_PKG_VERSION").to_owned());
         result.tasks = tasks;
         if let Some(insights) = &mut result.insights {
-            // These are the previous loop's; this loop has none until it is assessed.
+            // These belong to the previous loop; this loop has none until it is assessed.
             insights.verdicts.clear();
             insights.slos_satisfied = None;
         }
@@ -112,7 +112,7 @@ impl<'a> Document<'a> {
         record.error = end.error;
         record.notes = end.notes;
         if record.start.is_some() {
-            // Microseconds: a finer resolution would be noise.
+            // Finer resolution than microseconds would be noise.
             record.duration = Some(GoDuration(Duration::from_micros(end.duration.as_micros() as u64)));
         }
     }

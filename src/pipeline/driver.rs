@@ -12,8 +12,7 @@ use crate::values::input::{InputError, InputErrors};
 use crate::values::path::FieldPath;
 
 impl Prepared {
-    /// Runs one loop. Its outcome is saved in the document, whatever it is. If several pods run the experiment, this is the
-    /// coordinator's part.
+    /// Runs one loop and saves its outcome, even a failure, in the document. In a distributed run, this is the coordinator's part.
     pub async fn run(
         self,
         policy: ResultPolicy,
@@ -32,7 +31,7 @@ impl Prepared {
             }
             Err(error) => Err(error),
         };
-        // Workers of an interrupted coordinator wait, because the Job may restart it.
+        // Keep the workers of an interrupted coordinator waiting, because the Job may restart it.
         if let Some(fleet) = env.fleet.filter(|_| !matches!(end, Ok(RunEnd::Interrupted))) {
             finish(fleet, tasks.len().saturating_sub(1), env).await;
         }
@@ -40,7 +39,7 @@ impl Prepared {
     }
 }
 
-/// Finds tasks that do not fit the result that this run adds a loop to.
+/// Finds tasks that do not fit the earlier result to which this run adds a loop.
 fn check_earlier(experiment: &Experiment, tasks: &[Box<dyn Task>]) -> Result<(), InputErrors> {
     let result = experiment.result.as_ref();
     let Some(insights) = result.and_then(|result| result.insights.as_ref()) else { return Ok(()) };
@@ -51,7 +50,7 @@ fn check_earlier(experiment: &Experiment, tasks: &[Box<dyn Task>]) -> Result<(),
         if let Some(count) = task.facts().versions.filter(|count| ![0, *count].contains(&insights.num_versions)) {
             let message =
                 format!("measures {count} versions, but the earlier loops measured {}", insights.num_versions);
-            errors.push(InputError::new(at, message).with_hint("start afresh without --reuseResult"));
+            errors.push(InputError::new(at, message).with_hint("run without --reuseResult to start over"));
         }
     }
     InputErrors::check(errors, ())

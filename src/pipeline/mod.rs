@@ -1,7 +1,7 @@
 //! Runs the tasks of an experiment in order, merges their contributions into its document, saves after each, and emits events.
 //!
-//! Everything that can be found wrong without running is found first: no load starts for an experiment whose last task is
-//! mistyped, or whose document cannot be written.
+//! Everything that can be checked without running is checked first: no load starts if a later task is misconfigured or the document
+//! cannot be written.
 //!
 //! | file | step |
 //! |---|---|
@@ -19,7 +19,7 @@ mod run_loop;
 
 pub use check::{Prepared, prepare};
 pub(crate) use check::{check_files, check_together, parse_all, parse_entry};
-pub(crate) use document::{masked, planned};
+pub(crate) use document::{planned, redacted};
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use crate::ports::{Env, StoreError};
 use crate::tasks::{OnStop, TaskError};
 use crate::values::input::InputErrors;
 
-/// Time that an interrupted task may take to return its measurements.
+/// Time for an interrupted task to return its measurements.
 const INTERRUPT_GRACE: Duration = Duration::from_secs(15);
 
 /// Treatment of an earlier result.
@@ -45,7 +45,7 @@ pub enum ResultPolicy {
 pub enum RunEnd {
     /// Every task is done or skipped.
     Completed,
-    /// A signal interrupted it; the document holds what was measured.
+    /// A signal interrupted it; the document has the measurements so far.
     Interrupted,
 }
 
@@ -76,7 +76,7 @@ pub enum PipelineError {
     Fleet(#[source] FleetError),
 }
 
-/// Completes when the run was interrupted and the running task, if it finishes by itself, has used up its grace period.
+/// Completes when the run is interrupted and the grace period of the running task, if it has one, is over.
 async fn interrupt_grace_over(env: &Env<'_>, on_stop: OnStop) {
     env.stop.cancelled().await;
     if on_stop == OnStop::Finish {

@@ -13,7 +13,7 @@ use crate::slo::condition;
 use crate::tasks::{Recorded, Task, TaskContext, TaskError};
 use crate::values::input::InputError;
 
-/// Runs one loop. Its outcome is saved in the document, whatever it is.
+/// Runs one loop and saves its outcome, even a failure, in the document.
 pub(super) async fn run_loop(
     document: &mut Document<'_>,
     tasks: &[Box<dyn Task>],
@@ -98,13 +98,13 @@ impl LoopRun<'_, '_> {
         }
     }
 
-    /// Runs a task, or takes its outcome from the replayed recording.
+    /// Runs a task, or returns its outcome from the replayed recording.
     async fn run_or_replay(&self, index: usize, task: &dyn Task) -> Result<Contribution, TaskError> {
         let recording = self.env.recording.filter(|_| task.facts().recorded == Recorded::Outcome);
         let Some(recording) = recording else { return self.run_task(index, task).await };
         let name = self.name(index);
         if let Some(outcome) = recording.begin(index, &name) {
-            let line = "not run: its outcome is taken from the recording".to_owned();
+            let line = "not run: using the recorded outcome".to_owned();
             self.env.observer.observe(Event::TaskLog { index, line });
             return outcome.into();
         }
@@ -145,7 +145,7 @@ impl LoopRun<'_, '_> {
         if let TaskError::Failed { partial, .. } = &mut error
             && let Some(partial) = partial.take()
         {
-            // Measurements that cannot be merged do not change the failure.
+            // The failure stands even if its measurements cannot be merged.
             let _ = self.document.merge(&partial);
         }
         self.end(index, TaskStatus::Failed, started, Some(error.to_string()), Vec::new());

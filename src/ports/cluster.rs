@@ -10,8 +10,8 @@ use crate::model::object::ObjectRef;
 
 /// Stream of the states of one object, the current one first: the object as JSON, `None` while it does not exist.
 ///
-/// It survives restarts of the API server and expired watches. [Unreachable](ClusterErrorKind::Unreachable) errors are yielded, and the
-/// stream goes on; any other error ends it.
+/// It survives restarts of the API server and expired watches. [Unreachable](ClusterErrorKind::Unreachable) errors are yielded and
+/// the stream continues; any other error ends it.
 pub type ObjectStates<'a> = Pin<Box<dyn Stream<Item = Result<Option<Value>, ClusterError>> + Send + 'a>>;
 
 /// A Kubernetes cluster.
@@ -23,9 +23,9 @@ pub trait Cluster: Send + Sync {
 /// Kind of a [`ClusterError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClusterErrorKind {
-    /// A flag or kubeconfig is wrong: an unknown context, a file that is not YAML.
+    /// Invalid flag or kubeconfig: an unknown context, a file that is not YAML.
     Config,
-    /// There is no API server, or it does not respond.
+    /// The API server does not exist or does not respond.
     Unreachable,
     /// The credentials are invalid.
     Unauthorized,
@@ -35,7 +35,7 @@ pub enum ClusterErrorKind {
     NotFound,
     /// The object was changed concurrently.
     Conflict,
-    /// The API server rejects the request.
+    /// The API server rejected the request.
     Refused,
 }
 
@@ -47,17 +47,17 @@ pub struct ClusterError {
     pub kind: ClusterErrorKind,
     /// Attempted operation and reason: a lowercase fragment.
     pub message: String,
-    /// Next step, if there is one.
+    /// Hint for the user, if any.
     pub hint: Option<String>,
 }
 
 impl ClusterError {
-    /// An error without a next step.
+    /// Builds an error without a hint.
     pub fn new(kind: ClusterErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), hint: None }
     }
 
-    /// Adds a next step.
+    /// Adds a hint.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

@@ -6,8 +6,8 @@ use super::cluster::Cluster;
 use super::fleet::Fleet;
 use super::{Clock, Files, Observer, Recording, Shell, Web};
 
-/// Everything outside the process that a run and its tasks use. The document store is not part of it: only the pipeline writes the
-/// document.
+/// Everything outside the process that a run and its tasks use. The document store is not part of it, because only the pipeline
+/// writes the document.
 pub struct Env<'a> {
     /// Wall clock.
     pub clock: &'a dyn Clock,
@@ -21,7 +21,7 @@ pub struct Env<'a> {
     pub cluster: &'a dyn Cluster,
     /// Receiver of events.
     pub observer: &'a dyn Observer,
-    /// Recording that is made or replayed.
+    /// Recording that is written or replayed.
     pub recording: Option<&'a dyn Recording>,
     /// Pods that share the load, if there are several.
     pub fleet: Option<&'a dyn Fleet>,

@@ -67,7 +67,7 @@ pub struct LoadProgress {
     pub elapsed: Duration,
     /// Planned duration; `None` if only the number of requests ends the load.
     pub planned: Option<Duration>,
-    /// Set if time alone ends the load, so that `total` is no measure of its progress.
+    /// True if only time ends the load, so that `total` does not measure its progress.
     pub is_timed: bool,
     /// Errors so far.
     pub errors: u64,
@@ -75,6 +75,6 @@ pub struct LoadProgress {
     pub p50_ms: Option<f64>,
     /// 99th percentile so far, in milliseconds.
     pub p99_ms: Option<f64>,
-    /// Set in the last report of this load.
+    /// True in the last report of this load.
     pub ended: bool,
 }

@@ -1,6 +1,6 @@
 //! Files and environment variables.
 
-/// Files and environment variables that tasks read: payloads, credentials, certificates.
+/// Files and environment variables read by tasks: payloads, credentials, certificates.
 pub trait Files: Send + Sync {
     /// Reads a whole file of at most `max_bytes`.
     fn read(&self, path: &str, max_bytes: u64) -> std::io::Result<Vec<u8>>;
@@ -8,8 +8,8 @@ pub trait Files: Send + Sync {
     /// Returns the value of an environment variable.
     fn env(&self, name: &str) -> Option<String>;
 
-    /// Placeholder for a token or password that cannot be read. Only replays have one, because they send nothing.
-    fn stand_in(&self) -> Option<String> {
+    /// Returns a placeholder for a token or password that cannot be read. Only replays have one, because they send nothing.
+    fn placeholder(&self) -> Option<String> {
         None
     }
 }

@@ -1,7 +1,7 @@
 //! Distributed runs: several pods that run one experiment together.
 //!
-//! Index 0 is the *coordinator*, which runs the pipeline. The others are *workers*: they generate their shares of the loads, and nothing
-//! else. All of them reach the same places in the same order:
+//! Index 0 is the *coordinator*, which runs the pipeline. The others are *workers*, which only generate their shares of the loads.
+//! All of them reach the same places in the same order:
 //!
 //! ```text
 //! coordinator                           workers
@@ -9,7 +9,7 @@
 //! start(warm-up)                        start(warm-up)          only if the load has one
 //! start(load)    ◄───── barrier ────►   start(load)
 //!   … its share of the load …             … its share of the load …
-//! gather(own) ◄────── shards ────────── gather(own)
+//! gather(report) ◄────  shards ──────── gather(report)
 //!   … next load, assess, notify …       next load of the task, or next_task
 //! finish ──────────────────────────►    next_task returns None
 //! ```
@@ -23,30 +23,30 @@ use crate::model::shard::{LoadPlace, ShardReport, Share};
 
 /// The pods of a distributed run, from the view of one of them.
 ///
-/// Futures may be dropped at any point, when the run is interrupted. Implementations retry transient failures, so that an error is
+/// Futures may be dropped at any point, when the run is interrupted. Implementations retry transient failures, so an error is
 /// final.
 pub trait Fleet: Send + Sync {
-    /// Index of this pod, and the number of pods.
+    /// Returns the index of this pod and the number of pods.
     fn share(&self) -> Share;
 
-    /// Waits for all pods at a barrier, for a bounded time, so that they start together. Every pod calls it once for each place, in
-    /// order, even if it has failed already: otherwise the others would wait in vain.
+    /// Waits at a barrier, for a bounded time, so that all pods start together. Every pod calls it once for each place, in order,
+    /// even if it has already failed: otherwise the others would wait in vain.
     ///
-    /// The coordinator continues without missing workers. A worker that arrives after the start enters [late](Entry::Late) as long as the
-    /// coordinator waits for its shard. If it reported its shard before, or the coordinator has left the place, the entry is
-    /// [closed](Entry::Closed).
+    /// The coordinator continues without missing workers. A worker that arrives after the start enters [late](Entry::Late) as long
+    /// as the coordinator waits for its shard. If it has already reported its shard, or the coordinator has left the place, the
+    /// entry is [closed](Entry::Closed).
     fn start(&self, place: LoadPlace) -> BoxFuture<'_, Result<BarrierResult, FleetError>>;
 
     /// Reports the measurements of this pod at `place` (whose phase is the load itself). The coordinator gets the reports of the others,
     /// or the reasons for their absence; it waits for them for a bounded time beyond the `planned` duration of the load, if known. A
     /// worker gets nothing; its report is stored when this returns.
     ///
-    /// Of several reports of a worker, the first one counts, even if it says that the worker was interrupted. An implementation may omit
-    /// such a report if it knows that another attempt follows.
+    /// If a worker reports several times, the first report counts, even if it says that the worker was interrupted. An
+    /// implementation may omit such a report if it knows that another attempt follows.
     fn gather<'a>(
         &'a self,
         place: LoadPlace,
-        own: &'a ShardReport,
+        report: &'a ShardReport,
         planned: Option<Duration>,
     ) -> BoxFuture<'a, Result<Vec<MemberShard>, FleetError>>;
 
@@ -86,7 +86,7 @@ pub enum Entry {
 pub struct Missing {
     /// Index of the pod.
     pub index: usize,
-    /// Reason, as far as known: `did not come to the start within 2m0s`.
+    /// Reason, as far as known: `did not reach the start within 2m0s`.
     pub reason: String,
 }
 
@@ -95,7 +95,7 @@ pub struct Missing {
 pub struct MemberShard {
     /// Index of the pod.
     pub index: usize,
-    /// Set if it started after the others.
+    /// True if it started after the others.
     pub is_late: bool,
     /// Its measurements, or the reason for their absence.
     pub report: Result<ShardReport, String>,
@@ -105,7 +105,7 @@ pub struct MemberShard {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FleetError {
     /// For workers: the coordinator restarted. Abandon the current task and call [`Fleet::next_task`].
-    #[error("the coordinator began anew")]
+    #[error("the coordinator restarted")]
     Restarted,
     /// The pods lost contact.
     #[error("{0}")]

@@ -1,7 +1,6 @@
-//! Traits for everything outside the process that the core needs, and the events it emits. Adapters and the command line implement
-//! them.
+//! Traits for everything outside the process, and the events that the core emits. Adapters and the command line implement them.
 //!
-//! The core never prints: it reports to an [`Observer`], and the command line decides what to show.
+//! The core never prints. It reports to an [`Observer`], and the command line decides what to show.
 
 mod clock;
 pub mod cluster;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::{Clock, Web};
 use crate::model::contribution::TaskOutcome;
 
-/// A recording that is made or replayed. Responses and times are recorded behind [`Web`] and [`Clock`]. Tasks that do more than send
-/// such requests (load, scripts) are recorded by their outcome.
+/// A recording that is written or replayed. Responses and times are recorded behind [`Web`] and [`Clock`]. Tasks that do more than
+/// send such requests (load, scripts) are recorded by their outcome.
 pub trait Recording: Web + Clock {
     /// Starts the run.
     fn start(&self) -> Result<(), RecordingError>;
@@ -15,7 +15,7 @@ pub trait Recording: Web + Clock {
     /// Ends the run. Returns the requests that a replay did not find in its recording.
     fn finish(&self) -> Result<Vec<String>, RecordingError>;
 
-    /// Starts a task that is recorded by its outcome. A replay returns that outcome. A recording returns `None`, and records no
+    /// Starts a task that is recorded by its outcome. A replay returns that outcome. A recorder returns `None`, and records no
     /// responses and times until [`Recording::keep`].
     fn begin(&self, index: usize, task: &str) -> Option<TaskOutcome>;
 
@@ -23,27 +23,27 @@ pub trait Recording: Web + Clock {
     fn keep(&self, index: usize, task: &str, outcome: &TaskOutcome);
 }
 
-/// Failure to make or replay a recording.
+/// Failure to write or replay a recording.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
-    /// The loop was recorded before.
-    #[error("{} exists already, and a recording is never overwritten", .path.display())]
+    /// The loop was already recorded.
+    #[error("{} already exists; recordings are never overwritten", .path.display())]
     Taken {
         /// Folder of the loop.
         path: PathBuf,
     },
     /// There is no recording of this loop.
-    #[error("there is no recording at {}", .path.display())]
+    #[error("no recording at {}", .path.display())]
     Missing {
         /// Folder of the loop.
         path: PathBuf,
     },
     /// A file does not belong to a recording.
-    #[error("{} is not part of a recording that this version of iter8 can replay: {reason}", .path.display())]
+    #[error("{} cannot be replayed by this version of iter8: {reason}", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Mistake in it.
+        /// Problem found in it.
         reason: String,
     },
     /// A file cannot be read or written.

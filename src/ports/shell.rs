@@ -11,7 +11,7 @@ use super::BoxFuture;
 pub enum ScriptEnd {
     /// It exited with this code.
     Exited(i32),
-    /// This signal killed it.
+    /// It was killed by this signal.
     Killed(i32),
     /// It was killed at its timeout, with its children.
     TimedOut,

@@ -20,7 +20,7 @@ pub trait DocumentStore: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no document.
-    #[error("there is no experiment document at {location}")]
+    #[error("no experiment document at {location}")]
     Missing {
         /// Expected location.
         location: String,
@@ -56,8 +56,8 @@ pub enum StoreError {
         #[source]
         source: ClusterError,
     },
-    /// The document no longer belongs to this run: it was deleted, replaced by a later launch, or written by another run. Nothing is
-    /// overwritten.
+    /// The document no longer belongs to this run: it was deleted, replaced by a later launch, or written by another run. Nothing
+    /// is overwritten.
     #[error("{location} no longer belongs to this run: {reason}")]
     Lost {
         /// Location of the document.

@@ -33,11 +33,11 @@ pub struct WebRequest {
     pub timeout: Duration,
     /// Trusted servers and client credentials.
     pub tls: TlsOptions,
-    /// Set for webhooks: the whole URL is a secret, and the response does not depend on the body.
+    /// True for webhooks: the whole URL is a secret, and the response does not depend on the body.
     pub is_webhook: bool,
-    /// Identifies the caller if several may send the same request at once: the same number in each attempt, unique per caller. Not
+    /// Identifies the caller if several may send the same request at once: unique per caller, and the same in each attempt. Not
     /// sent; recordings use it to match responses to callers.
-    pub asker: Option<u64>,
+    pub caller: Option<u64>,
 }
 
 /// Response to a [`WebRequest`], with any status.
@@ -49,8 +49,8 @@ pub struct WebResponse {
     pub body: Vec<u8>,
     /// Delay before the next attempt that the server requests (`Retry-After`).
     pub retry_after: Option<Duration>,
-    /// Lead of the server's clock over ours in whole seconds, if the response has a `Date`. Negative if that date is before the request
-    /// was sent, positive if it is after the response arrived, else zero.
+    /// Offset of the server's clock from ours in whole seconds, if the response has a `Date`. Negative if that date is before the
+    /// request was sent, positive if it is after the response arrived, else zero.
     pub clock_ahead: Option<TimeDelta>,
 }
 
@@ -61,12 +61,12 @@ pub enum WebErrorKind {
     Timeout,
     /// No connection, or it broke before the response was complete. A retry may succeed.
     Transport,
-    /// A retry would fail the same way: an untrusted certificate, a response that is too large, a refused redirect, an invalid
+    /// A retry would fail in the same way: an untrusted certificate, a response that is too large, a rejected redirect, an invalid
     /// request.
     Final,
 }
 
-/// A request without a response. The URL in it carries no credentials.
+/// Failed request. The URL carries no credentials.
 #[derive(Debug, thiserror::Error)]
 #[error("{method} {url}: {reason}")]
 pub struct WebError {

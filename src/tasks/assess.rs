@@ -1,6 +1,6 @@
 //! The `assess` task: judges objectives on the metrics that earlier tasks measured.
 //!
-//! `consecutive` and `failureLimit` consider earlier loops, too. Objectives cannot change between loops; these two may, because they
+//! `consecutive` and `failureLimit` also consider earlier loops. Unlike objectives, both may change between loops, because they
 //! judge the per-loop records of the document.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +41,7 @@ const BOUNDS: [&str; 4] = ["upper", "lower", "Upper", "Lower"];
 /// Pattern of a metric name.
 const METRIC: &str = r"^[^/\s]([^/]*[^/\s])?/[^/\s]([^/]*[^/\s])?(/(mean|stddev|min|max|count|p['\x22]*(0*([0-9]{1,2}(\.[0-9]*)?|100(\.0*)?|\.[0-9]+))['\x22]*))?$";
 
-/// What users write under `assess` in values.
+/// Values of `assess`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(extend("required" = ["SLOs"], "not" = both_rules()))]
@@ -49,10 +49,10 @@ struct AssessValues {
     /// The objectives.
     #[serde(rename = "SLOs", default)]
     slos: LimitMaps,
-    /// Over how many loops each objective must be satisfied in a row (1 to 100), instead of in the newest alone.
+    /// Number of consecutive loops that must satisfy each objective (1 to 100). Default: only the latest loop counts.
     #[schemars(schema_with = "consecutive_schema")]
     consecutive: Option<Count>,
-    /// How many loops may violate each objective (0 to 100). Not together with `consecutive`.
+    /// Number of loops that may violate each objective (0 to 100). Cannot be combined with `consecutive`.
     #[schemars(schema_with = "failure_limit_schema")]
     failure_limit: Option<Count>,
 }
@@ -62,11 +62,11 @@ struct AssessValues {
 #[serde(deny_unknown_fields)]
 #[schemars(transform = with_capitals, extend("anyOf" = BOUNDS.map(|bound| some_entry(bound, &anything()))))]
 struct LimitMaps {
-    /// Metric → highest value that is accepted.
+    /// Metric → highest accepted value.
     #[serde(default, alias = "Upper")]
     #[schemars(extend("propertyNames" = json!({"pattern": METRIC})))]
     upper: BTreeMap<String, Number>,
-    /// Metric → lowest value that is accepted.
+    /// Metric → lowest accepted value.
     #[serde(default, alias = "Lower")]
     #[schemars(extend("propertyNames" = json!({"pattern": METRIC})))]
     lower: BTreeMap<String, Number>,
@@ -81,10 +81,10 @@ struct AssessWith {
     #[serde(rename = "SLOs", default)]
     #[schemars(extend("anyOf" = BOUNDS.map(|bound| json!({"required": [bound], "properties": {bound: {"minItems": 1}}}))))]
     slos: SloLimits,
-    /// Over how many loops each objective must be satisfied in a row (1 to 100), instead of in the newest alone.
+    /// Number of consecutive loops that must satisfy each objective (1 to 100). Default: only the latest loop counts.
     #[schemars(schema_with = "consecutive_schema")]
     consecutive: Option<Count>,
-    /// How many loops may violate each objective (0 to 100). Not together with `consecutive`.
+    /// Number of loops that may violate each objective (0 to 100). Cannot be combined with `consecutive`.
     #[schemars(schema_with = "failure_limit_schema")]
     failure_limit: Option<Count>,
 }
@@ -109,19 +109,23 @@ fn both_rules() -> Value {
     json!({"allOf": [given("consecutive"), given("failureLimit")]})
 }
 
-/// Builds the loop rule of these settings, whose path is `place`.
-fn rule(place: &str, consecutive: Option<Count>, failure_limit: Option<Count>) -> Result<Option<LoopRule>, InputError> {
+/// Builds the loop rule from these settings; `prefix` is the path of its fields.
+fn rule(
+    prefix: &str,
+    consecutive: Option<Count>,
+    failure_limit: Option<Count>,
+) -> Result<Option<LoopRule>, InputError> {
     let bounded = |name: &str, Count(count): Count, least: u64| {
         if (least..=MAX_RULE).contains(&count) {
             return Ok(count);
         }
-        let message = format!("{count} is not a number of loops; expected {least} to {MAX_RULE}");
-        Err(InputError::new(format!("{place}{name}"), message))
+        let message = format!("{count} is out of range; expected {least} to {MAX_RULE} loops");
+        Err(InputError::new(format!("{prefix}{name}"), message))
     };
     match (consecutive, failure_limit) {
         (Some(_), Some(_)) => {
-            let message = "it does not go together with `consecutive`: one rule judges the loops";
-            Err(InputError::new(format!("{place}failureLimit"), message).with_hint("leave out one of the two"))
+            let message = "cannot be combined with `consecutive`";
+            Err(InputError::new(format!("{prefix}failureLimit"), message).with_hint("remove one of them"))
         }
         (Some(count), None) => bounded("consecutive", count, 1).map(|count| Some(LoopRule::Consecutive(count))),
         (None, Some(count)) => bounded("failureLimit", count, 0).map(|count| Some(LoopRule::FailureLimit(count))),
@@ -135,7 +139,7 @@ fn from_values(_name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError>
         typed(if values.is_null() { &empty } else { values }, "").map_err(|error| with_escape_hint(error, values))?;
     let maps = [("upper", &values.slos.upper), ("lower", &values.slos.lower)];
     if maps.iter().all(|(_, map)| map.is_empty()) {
-        return Err(nothing_to_assess("SLOs"));
+        return Err(no_objectives("SLOs"));
     }
     let mut slos = serde_json::Map::new();
     for (bound, map) in maps.into_iter().filter(|(_, map)| !map.is_empty()) {
@@ -168,7 +172,7 @@ fn with_escape_hint(error: InputError, values: &Value) -> InputError {
         name = format!(r"{name}\.{rest}");
         limit = inner;
     }
-    error.with_hint(format!("a dot in a metric's name is escaped in --set: `{name}`"))
+    error.with_hint(format!("escape the dot in the metric's name in --set: `{name}`"))
 }
 
 /// Renders an integer without `.0`, as people write limits.
@@ -176,9 +180,9 @@ fn plain(limit: f64) -> Value {
     if limit.fract() == 0.0 && limit.abs() < 9e15 { json!(limit as i64) } else { json!(limit) }
 }
 
-fn nothing_to_assess(path: &str) -> InputError {
-    InputError::new(path, "no objectives, so nothing would be assessed")
-        .with_hint("set a limit, such as `assess.SLOs.upper.http/latency-mean=50`")
+fn no_objectives(path: &str) -> InputError {
+    InputError::new(path, "at least one objective is required")
+        .with_hint("for example, `assess.SLOs.upper.http/latency-mean=50`")
 }
 
 fn check_name(metric: &MetricRef, path: &str) -> Result<(), InputError> {
@@ -190,7 +194,7 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
     let with: AssessWith = typed(spec.with.as_ref().filter(|with| !with.is_null()).unwrap_or(&empty), "with")?;
     let bounds = [("upper", &with.slos.upper), ("lower", &with.slos.lower)];
     if bounds.iter().all(|(_, slos)| slos.is_empty()) {
-        return Err(nothing_to_assess("with.SLOs"));
+        return Err(no_objectives("with.SLOs"));
     }
     for (bound, slos) in bounds {
         for (index, slo) in slos.iter().enumerate() {
@@ -245,10 +249,10 @@ fn judge(
     rule: Option<LoopRule>,
     this: &ThisLoop,
 ) -> Result<Contribution, InputError> {
-    let nothing = Insights::default();
-    let insights = insights.unwrap_or(&nothing);
+    let empty = Insights::default();
+    let insights = insights.unwrap_or(&empty);
     same_limits(insights, limits)?;
-    // Objectives in another order are judged in the order of the earlier loops, because their outcomes are stored in it.
+    // Outcomes are stored by position, so reordered objectives are judged in the order of the earlier loops.
     let limits = insights.slos.as_ref().filter(|_| !insights.loops.is_empty()).unwrap_or(limits);
     let mut assessment = assess(insights, limits);
     loops::judge(&mut assessment, insights, rule, this);
@@ -261,8 +265,8 @@ fn same_limits(insights: &Insights, limits: &SloLimits) -> Result<(), InputError
     if insights.slos.as_ref().is_none_or(|earlier| sorted(earlier) == sorted(limits)) {
         return Ok(());
     }
-    let message = "the document was assessed on other objectives before, and they can't change between loops or tasks";
-    let hint = "start afresh without --reuseResult, and keep all objectives in one assess task";
+    let message = "these objectives differ from those that the document was assessed on; they must not change between loops or tasks";
+    let hint = "run without --reuseResult to start over, and keep all objectives in one assess task";
     Err(InputError::new("with.SLOs", message).with_hint(hint))
 }
 
@@ -302,9 +306,9 @@ mod tests {
         from_values("assess", &values).map(|mut specs| specs.remove(0))
     }
 
-    fn refused(with: Value) -> InputError {
+    fn rejected(with: Value) -> InputError {
         let spec = TaskSpec { task: Some("assess".into()), with: Some(with), ..TaskSpec::default() };
-        parse(&spec).err().expect("should be refused")
+        parse(&spec).err().expect("should be rejected")
     }
 
     fn limits(value: Value) -> SloLimits {
@@ -330,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn mistyped_values_are_named_with_their_path() {
+    fn invalid_values_are_rejected_with_their_path() {
         let cases = [
             (json!({"SLO": {}}), "SLO: unknown field `SLO`; known here: SLOs"),
             (json!({"SLOs": {"uper": {}}}), "SLOs.uper: unknown field `uper`"),
@@ -340,9 +344,9 @@ mod tests {
             ),
             (json!({"SLOs": {"upper": {"latency": 5}}}), "SLOs.upper.latency: `latency` is not a metric name"),
             (json!({"SLOs": {"lower": {"grpc/latency/median": 5}}}), "SLOs.lower.grpc/latency/median: `median` in"),
-            (json!(null), "SLOs: no objectives"),
-            (json!({}), "SLOs: no objectives, so nothing would be assessed"),
-            (json!({"SLOs": {"upper": {}}}), "SLOs: no objectives"),
+            (json!(null), "SLOs: at least one objective is required"),
+            (json!({}), "SLOs: at least one objective is required"),
+            (json!({"SLOs": {"upper": {}}}), "SLOs: at least one objective is required"),
         ];
         for (values, expected) in cases {
             let error = spec(values).unwrap_err();
@@ -351,35 +355,35 @@ mod tests {
     }
 
     #[test]
-    fn a_dot_that_split_a_metrics_name_is_explained() {
+    fn a_split_metric_name_gets_a_hint_about_escaping_dots() {
         let error = spec(json!({"SLOs": {"Upper": {"a/b": 1, "http/latency-p99": {"9": 5}}}})).unwrap_err();
         assert!(error.to_string().ends_with(r#"http/latency-p99: `{"9":5}` is not a number"#), "{error}");
-        let hint = r"a dot in a metric's name is escaped in --set: `http/latency-p99\.9`";
+        let hint = r"escape the dot in the metric's name in --set: `http/latency-p99\.9`";
         assert_eq!(error.hint.as_deref(), Some(hint));
         let error = spec(json!({"SLOs": {"upper": {"a/b": "fast"}}})).unwrap_err();
         assert_eq!(error.hint, None);
     }
 
     #[test]
-    fn mistyped_specs_are_named_with_their_path() {
+    fn invalid_specs_are_rejected_with_their_path() {
         let cases = [
             (json!({"SLOs": {"upper": [{"metric": "a/b", "limt": 1}]}}), "with.SLOs.upper[0].limt: unknown field"),
             (
                 json!({"SLOs": {"Upper": [{"metric": "ab", "limit": 1}]}}),
                 "with.SLOs.upper[0].metric: `ab` is not a metric name",
             ),
-            (json!({"SLOs": {}}), "with.SLOs: no objectives"),
-            (json!(null), "with.SLOs: no objectives"),
+            (json!({"SLOs": {}}), "with.SLOs: at least one objective is required"),
+            (json!(null), "with.SLOs: at least one objective is required"),
             (json!({"slos": {}}), "with.slos: unknown field"),
         ];
         for (with, expected) in cases {
-            let error = refused(with);
+            let error = rejected(with);
             assert!(error.to_string().starts_with(expected), "{error}");
         }
     }
 
     #[test]
-    fn every_objective_that_is_not_met_leaves_a_note() {
+    fn every_unsatisfied_objective_has_a_note() {
         let limits = limits(json!({"upper": [{"metric": "a/b", "limit": 1}, {"metric": "a/cost", "limit": 1}]}));
         let insights = Insights {
             num_versions: 2,
@@ -403,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn objectives_can_not_change_between_loops() {
+    fn changed_objectives_are_rejected() {
         let earlier = limits(json!({"upper": [{"metric": "a/p-p50.0", "limit": 1}, {"metric": "a/b", "limit": 2}]}));
         let insights = Insights { slos: Some(earlier), ..Insights::default() };
         let same = limits(json!({"upper": [{"metric": "a/b", "limit": 2}, {"metric": "a/p-p50", "limit": 1}]}));
@@ -415,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_over_loops_is_one_of_two_and_within_bounds() {
+    fn loop_rules_are_exclusive_and_bounded() {
         let with = |mut rule: Value| {
             rule["SLOs"] = json!({"upper": {"a/b": 1}});
             spec(rule).map(|spec| spec.with.unwrap())
@@ -425,25 +429,25 @@ mod tests {
         let none = with(json!({})).unwrap();
         assert!(none.get("consecutive").is_none() && none.get("failureLimit").is_none());
         let cases = [
-            (json!({"consecutive": 0}), "consecutive: 0 is not a number of loops; expected 1 to 100"),
-            (json!({"consecutive": "101"}), "consecutive: 101 is not a number of loops; expected 1 to 100"),
-            (json!({"failureLimit": 101}), "failureLimit: 101 is not a number of loops; expected 0 to 100"),
+            (json!({"consecutive": 0}), "consecutive: 0 is out of range; expected 1 to 100 loops"),
+            (json!({"consecutive": "101"}), "consecutive: 101 is out of range; expected 1 to 100 loops"),
+            (json!({"failureLimit": 101}), "failureLimit: 101 is out of range; expected 0 to 100 loops"),
             (json!({"failureLimit": -1}), "failureLimit: -1 is not a whole number of 0 or more"),
             (json!({"consecutive": "few"}), "consecutive: `few` is not a whole number of 0 or more"),
-            (json!({"consecutive": 2, "failureLimit": 2}), "failureLimit: it does not go together with `consecutive`"),
+            (json!({"consecutive": 2, "failureLimit": 2}), "failureLimit: cannot be combined with `consecutive`"),
         ];
         for (rule, expected) in cases {
             let error = with(rule.clone()).unwrap_err();
             assert!(error.to_string().starts_with(expected), "{error}");
             let mut entry = rule;
             entry["SLOs"] = json!({"upper": [{"metric": "a/b", "limit": 1}]});
-            let error = refused(entry);
+            let error = rejected(entry);
             assert!(error.to_string().starts_with(&format!("with.{expected}")), "{error}");
         }
     }
 
     #[test]
-    fn objectives_in_another_order_are_judged_in_that_of_the_loops_before() {
+    fn reordered_objectives_are_judged_in_the_earlier_order() {
         let values = |name: &str, value: f64| (name.to_owned(), vec![value]);
         let mut insights = Insights {
             num_versions: 1,
@@ -458,7 +462,7 @@ mod tests {
         let rule = Some(LoopRule::Consecutive(2));
         let again = judge(Some(&insights), &other, rule, &this(2)).unwrap().assessment.unwrap();
         assert_eq!(again.limits, first);
-        let told: Vec<(&str, Outcome)> = again.verdicts.iter().map(|v| (v.metric.as_str(), v.verdict)).collect();
-        assert_eq!(told, [("a/c", Outcome::Satisfied), ("a/b", Outcome::Violated)]);
+        let verdicts: Vec<(&str, Outcome)> = again.verdicts.iter().map(|v| (v.metric.as_str(), v.verdict)).collect();
+        assert_eq!(verdicts, [("a/c", Outcome::Satisfied), ("a/b", Outcome::Violated)]);
     }
 }

@@ -1,4 +1,5 @@
-//! Client credentials: user name and password, or a token. The secrets are in files and environment variables, never in a document.
+//! Client credentials: user name and password, or a token. Secrets come from files and environment variables and are never in a
+//! document.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -20,7 +21,7 @@ use crate::values::input::InputError;
 /// Maximum size of a certificate, key or credential, in bytes.
 pub(in crate::tasks) const MAX_SECRET: u64 = 1 << 20;
 
-/// User name and password; the password comes from a file or an environment variable, so that it is not in the document.
+/// User name and password. The password comes from a file or environment variable, so it is not stored in the document.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(extend("oneOf" = each_given(&["passwordFile", "passwordEnv"])))]
@@ -28,7 +29,7 @@ pub(in crate::tasks) struct BasicAuth {
     /// The user name.
     #[schemars(extend("pattern" = "^[^:]*$"))]
     pub(in crate::tasks) username: String,
-    /// File with the password; a final newline is not part of it.
+    /// File with the password. A trailing newline is ignored.
     pub(in crate::tasks) password_file: Option<String>,
     /// Environment variable with the password.
     pub(in crate::tasks) password_env: Option<String>,
@@ -39,7 +40,7 @@ pub(in crate::tasks) struct BasicAuth {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(extend("oneOf" = each_given(&["file", "env"])))]
 pub(in crate::tasks) struct BearerToken {
-    /// File with the token; a final newline is not part of it.
+    /// File with the token. A trailing newline is ignored.
     pub(in crate::tasks) file: Option<String>,
     /// Environment variable with the token.
     pub(in crate::tasks) env: Option<String>,
@@ -47,7 +48,7 @@ pub(in crate::tasks) struct BearerToken {
 
 pub(in crate::tasks) fn basic_auth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BasicAuth>, D::Error> {
     deserializer.deserialize_any(NoSecret(
-        "a password can't stand here, where documents would keep it; give `basicAuth.username`, and name what holds the password: \
+        "expected a map, because documents must not contain passwords: set `basicAuth.username` and either \
          `basicAuth.passwordFile` or `basicAuth.passwordEnv`",
         PhantomData,
     ))
@@ -57,12 +58,13 @@ pub(in crate::tasks) fn bearer_token<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<BearerToken>, D::Error> {
     deserializer.deserialize_any(NoSecret(
-        "a token can't stand here, where documents would keep it; name what holds it: `bearerToken.file` or `bearerToken.env`",
+        "expected a map, because documents must not contain tokens: set `bearerToken.file` or `bearerToken.env`",
         PhantomData,
     ))
 }
 
-/// Reads a map and rejects any other value with a fixed message: serde's own would repeat the value, which may be a secret.
+/// Deserializes a map, and rejects any other value with a fixed message. Serde's own message would repeat the value, which may be a
+/// secret.
 struct NoSecret<T>(&'static str, PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for NoSecret<T> {
@@ -122,21 +124,21 @@ pub(in crate::tasks) enum Login {
 /// Builds an error at a field.
 pub(in crate::tasks) type ErrorAt<'a> = &'a dyn Fn(&str, String) -> InputError;
 
-/// Selects the credentials that are given, if any; rejects both at once.
+/// Returns the configured credentials, if any; rejects both kinds at once.
 pub(in crate::tasks) fn login(
     basic: Option<&BasicAuth>,
     token: Option<&BearerToken>,
-    place: ErrorAt<'_>,
+    error_at: ErrorAt<'_>,
 ) -> Result<Option<Login>, InputError> {
     let one = |field: &str, file: &Option<String>, env: &Option<String>, names: &str| match (file, env) {
         (Some(file), None) => Ok(Secret::File(file.clone())),
         (None, Some(env)) => Ok(Secret::Env(env.clone())),
-        _ => Err(place(field, format!("needs exactly one of {names}"))),
+        _ => Err(error_at(field, format!("requires exactly one of {names}"))),
     };
     match (basic, token) {
-        (Some(_), Some(_)) => Err(place("bearerToken", "and `basicAuth` are both given; give one of them".to_owned())),
+        (Some(_), Some(_)) => Err(error_at("bearerToken", "cannot be combined with `basicAuth`".to_owned())),
         (Some(basic), None) if basic.username.contains(':') => {
-            Err(place("basicAuth", "has a `:` in `username`, which basic authentication can't carry".to_owned()))
+            Err(error_at("basicAuth", "`username` must not contain `:`".to_owned()))
         }
         (Some(basic), None) => {
             let secret =
@@ -152,44 +154,44 @@ pub(in crate::tasks) fn login(
 
 impl Login {
     /// Builds the `Authorization` header with the current secret, marked as sensitive so that no log shows it.
-    pub(in crate::tasks) fn header(&self, files: &dyn Files, place: ErrorAt<'_>) -> Result<HeaderValue, InputError> {
+    pub(in crate::tasks) fn header(&self, files: &dyn Files, error_at: ErrorAt<'_>) -> Result<HeaderValue, InputError> {
         let (field, text) = match self {
             Self::Basic(user, secret) => {
-                let password = secret.read(files, "basicAuth", place)?;
+                let password = secret.read(files, "basicAuth", error_at)?;
                 ("basicAuth", format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
             }
-            Self::Bearer(secret) => ("bearerToken", format!("Bearer {}", secret.read(files, "bearerToken", place)?)),
+            Self::Bearer(secret) => ("bearerToken", format!("Bearer {}", secret.read(files, "bearerToken", error_at)?)),
         };
         let mut value = HeaderValue::from_str(&text)
-            .map_err(|_| place(field, "holds characters that a header can't carry".to_owned()))?;
+            .map_err(|_| error_at(field, "contains characters that are not allowed in a header".to_owned()))?;
         value.set_sensitive(true);
         Ok(value)
     }
 }
 
 impl Secret {
-    /// Reads the secret without trailing newlines. A replay does not send it, so it may be missing there.
-    fn read(&self, files: &dyn Files, field: &str, place: ErrorAt<'_>) -> Result<String, InputError> {
-        self.own(files, field, place).or_else(|error| files.stand_in().ok_or(error))
+    /// Reads the secret without trailing newlines. A replay sends nothing, so a missing secret is replaced there.
+    fn read(&self, files: &dyn Files, field: &str, error_at: ErrorAt<'_>) -> Result<String, InputError> {
+        self.read_source(files, field, error_at).or_else(|error| files.placeholder().ok_or(error))
     }
 
-    fn own(&self, files: &dyn Files, field: &str, place: ErrorAt<'_>) -> Result<String, InputError> {
+    fn read_source(&self, files: &dyn Files, field: &str, error_at: ErrorAt<'_>) -> Result<String, InputError> {
         let text = match self {
             Self::Env(name) => {
-                files.env(name).ok_or_else(|| place(field, format!("environment variable `{name}` is not set")))?
+                files.env(name).ok_or_else(|| error_at(field, format!("environment variable `{name}` is not set")))?
             }
-            Self::File(path) => String::from_utf8(read_file(files, field, path, MAX_SECRET, place)?)
-                .map_err(|_| place(field, format!("file `{path}` is not text")))?,
+            Self::File(path) => String::from_utf8(read_file(files, field, path, MAX_SECRET, error_at)?)
+                .map_err(|_| error_at(field, format!("file `{path}` is not valid UTF-8")))?,
         };
         let text = text.trim_end_matches(['\r', '\n']);
         if text.is_empty() {
-            return Err(place(field, "the secret it names is empty".to_owned()));
+            return Err(error_at(field, "the secret is empty".to_owned()));
         }
         Ok(text.to_owned())
     }
 }
 
-/// Files of a client's certificate and key, which are only useful together.
+/// Paths of client certificate and key; each requires the other.
 pub(in crate::tasks) fn identity(
     cert: Option<String>,
     key: Option<String>,
@@ -198,8 +200,8 @@ pub(in crate::tasks) fn identity(
     match (cert, key) {
         (Some(cert), Some(key)) => Ok(Some((cert, key))),
         (None, None) => Ok(None),
-        (Some(_), None) => Err(paths.error("key", "is required beside `cert`: the certificate's private key")),
-        (None, Some(_)) => Err(paths.error("cert", "is required beside `key`: the key's certificate")),
+        (Some(_), None) => Err(paths.error("key", "required with `cert`: the certificate's private key")),
+        (None, Some(_)) => Err(paths.error("cert", "required with `key`: the key's certificate")),
     }
 }
 
@@ -209,7 +211,7 @@ pub(in crate::tasks) fn read_file(
     field: &str,
     path: &str,
     max: u64,
-    place: ErrorAt<'_>,
+    error_at: ErrorAt<'_>,
 ) -> Result<Vec<u8>, InputError> {
-    fetch::read(files, path, max).map_err(|error| place(field, error))
+    fetch::read(files, path, max).map_err(|error| error_at(field, error))
 }

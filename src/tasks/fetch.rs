@@ -1,4 +1,4 @@
-//! Files and downloads that values name, read up to a limit.
+//! Files and downloads named by values, read up to a size limit.
 
 use std::io;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use crate::redact::redact_url;
 
 /// Reads a file of at most `max` bytes.
 pub(super) fn read(files: &dyn Files, path: &str, max: u64) -> Result<Vec<u8>, String> {
-    files.read(path, max).map_err(|error| format!("can't read `{path}`: {}", reason(&error)))
+    files.read(path, max).map_err(|error| format!("cannot read `{path}`: {}", reason(&error)))
 }
 
-/// Renders an error of a file that the user named.
+/// Renders an error about a file named by the user.
 pub(super) fn reason(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        io::ErrorKind::IsADirectory => "it is a directory; expected a file".to_owned(),
+        io::ErrorKind::NotFound => "no such file".to_owned(),
+        io::ErrorKind::IsADirectory => "is a directory; expected a file".to_owned(),
         _ => error.to_string(),
     }
 }

@@ -1,4 +1,4 @@
-//! Field types that several tasks share, and the macro that defines them: each reads one value and describes what it accepts.
+//! Field types shared by several tasks, and the macro that defines them: each parses one value and has a schema.
 
 use std::fmt;
 
@@ -10,13 +10,13 @@ use crate::model::number::{Count, Number};
 use crate::model::text::truncate;
 use crate::redact::{REDACTED, redact_url};
 
-/// Maximum number of connections of one load: enough for the ports and memory of one machine.
+/// Maximum number of connections per load, bounded by the ports and memory of one machine.
 pub(in crate::tasks) const MAX_CONNECTIONS: u64 = 10_000;
 
-/// Pattern of the headers that are derived from the payload.
+/// Pattern of headers derived from the payload.
 const FROM_PAYLOAD: &str = "^([cC][oO][nN][tT][eE][nN][tT]-[lL][eE][nN][gG][tT][hH]|[tT][rR][aA][nN][sS][fF][eE][rR]-[eE][nN][cC][oO][dD][iI][nN][gG])$";
 
-/// Defines a field that is read from a raw type, with the name and content of its schema.
+/// Defines a field type that is parsed from a raw type, with the name and content of its schema.
 macro_rules! field {
     ($(#[$doc:meta])* $name:ident($inner:ty) as $schema_name:literal, $raw:ty, $schema:expr, $read:expr) => {
         $(#[$doc])*
@@ -49,44 +49,44 @@ field! {
     TargetUrl(url::Url) as "TargetUrl", String,
     json_schema!({"type": "string", "description": "An http or https URL.", "pattern": HTTP_URL}),
     |text| {
-        let shown = shown_url(&text);
+        let url_text = display_url(&text);
         let expected = "expected `http://HOST[:PORT]/PATH` or `https://…`";
-        // Like browsers, the `url` crate repairs `http:host` and `http:///host`, possibly to a host that nobody meant.
+        // Like browsers, the `url` crate repairs `http:host` and `http:///host`, possibly to an unintended host.
         if let Some((scheme, rest)) = text.trim_start().split_once(':')
             && (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
         {
             let authority = rest.strip_prefix("//").unwrap_or_default();
             if authority.is_empty() || authority.starts_with(['/', '\\', '?', '#']) {
-                return Err(format!("`{shown}` has no host; {expected}"));
+                return Err(format!("`{url_text}` has no host; {expected}"));
             }
         }
         let url = url::Url::parse(&text).map_err(|error| match error {
-            url::ParseError::EmptyHost => format!("`{shown}` has no host; {expected}"),
-            url::ParseError::RelativeUrlWithoutBase => format!("`{shown}` has no scheme; {expected}"),
-            _ => format!("`{shown}` is not a URL ({error}); {expected}"),
+            url::ParseError::EmptyHost => format!("`{url_text}` has no host; {expected}"),
+            url::ParseError::RelativeUrlWithoutBase => format!("`{url_text}` has no scheme; {expected}"),
+            _ => format!("`{url_text}` is not a valid URL ({error}); {expected}"),
         })?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(format!("`{shown}` has the scheme `{}`; {expected}", url.scheme()));
+            return Err(format!("`{url_text}` has the scheme `{}`; {expected}", url.scheme()));
         }
         if url.host_str().is_none_or(str::is_empty) {
-            return Err(format!("`{shown}` has no host; {expected}"));
+            return Err(format!("`{url_text}` has no host; {expected}"));
         }
         Ok(url)
     }
 }
 
 field! {
-    /// A whole number of at least 1.
+    /// An integer of at least 1.
     AtLeastOne(u64) as "AtLeastOne", Count,
-    json_schema!({"description": "A whole number of at least 1, or a string that holds one.", "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": r"^\s*\+?0*[1-9][0-9]{0,18}\s*$"}]}),
-    |Count(count)| if count == 0 { Err("0 is not a whole number of 1 or more".into()) } else { Ok(count) }
+    json_schema!({"description": "An integer of at least 1, or a string that contains one.", "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": r"^\s*\+?0*[1-9][0-9]{0,18}\s*$"}]}),
+    |Count(count)| if count == 0 { Err("0 is out of range; expected at least 1".into()) } else { Ok(count) }
 }
 
 field! {
     /// A percentile, 0 to 100.
     Percentile(f64) as "Percentile", Number,
     json_schema!({"description": "A percentile from 0 to 100.", "anyOf": [{"type": "number", "minimum": 0, "maximum": 100}, {"type": "string", "pattern": r"^\s*\+?(0*([0-9]{1,2}(\.[0-9]*)?|100(\.0*)?|\.[0-9]+)|[0-9.]+[eE][-+]?[0-9]+)\s*$"}]}),
-    // Adding 0 turns -0 into 0; -0 would be another metric.
+    // Adding 0 turns -0 into 0, because -0 would be another metric.
     |Number(p)| if (0.0..=100.0).contains(&p) { Ok(p + 0.0) } else { Err(format!("{p} is not a percentile; expected 0 to 100")) }
 }
 
@@ -96,28 +96,28 @@ field! {
     json_schema!({"type": "object", "description": "Request headers; Host sets the authority.", "propertyNames": {"pattern": r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "not": {"pattern": FROM_PAYLOAD}}, "additionalProperties": {"type": ["string", "number", "boolean"], "pattern": HEADER_VALUE}}),
     |value| match value {
         Value::Object(map) => map.iter().map(|(name, value)| header(name, value)).collect(),
-        // Any other value may contain a secret, so it is not shown.
-        _ => Err("is not a map; expected names and values of headers".into()),
+        // Do not show the value: it may contain a secret.
+        _ => Err("expected a map of header names to values".into()),
     }
 }
 
 fn header(name: &str, value: &Value) -> Result<(http::HeaderName, http::HeaderValue), String> {
-    let parsed = name.parse::<http::HeaderName>().map_err(|_| format!("`{name}` is not a header name"))?;
+    let parsed = name.parse::<http::HeaderName>().map_err(|_| format!("`{name}` is not a valid header name"))?;
     if [http::header::CONTENT_LENGTH, http::header::TRANSFER_ENCODING].contains(&parsed) {
-        return Err(format!("header `{name}` follows from the payload and can't be set"));
+        return Err(format!("header `{name}` is derived from the payload and cannot be set"));
     }
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Number(_) | Value::Bool(_) => value.to_string(),
-        _ => return Err(format!("the value of header `{name}` is not text")),
+        _ => return Err(format!("the value of header `{name}` must be a string, number or boolean")),
     };
-    // The value may be a secret, so it is not shown.
+    // Do not show the value: it may be a secret.
     let value = http::HeaderValue::from_str(&text)
-        .map_err(|_| format!("the value of header `{name}` holds characters that a header can't"))?;
+        .map_err(|_| format!("the value of header `{name}` contains invalid characters"))?;
     Ok((parsed, value))
 }
 
-/// Returns `defaults` and the given percentiles, in order and each once.
+/// Returns `defaults` and the given percentiles, sorted and without duplicates.
 pub(in crate::tasks) fn percentiles(defaults: &[f64], given: Option<&[Percentile]>) -> Vec<f64> {
     let given = given.unwrap_or_default().iter().map(|percentile| percentile.0);
     let mut percentiles: Vec<f64> = defaults.iter().copied().chain(given).collect();
@@ -126,11 +126,11 @@ pub(in crate::tasks) fn percentiles(defaults: &[f64], given: Option<&[Percentile
     percentiles
 }
 
-/// Maximum length, in characters, of a value that an error repeats.
-pub(in crate::tasks) const MAX_SHOWN: usize = 200;
+/// Maximum length, in characters, of a value quoted in an error.
+pub(in crate::tasks) const MAX_DISPLAYED: usize = 200;
 
 /// Renders a URL, valid or not, for an error. Everything before the last `@` may be a password, even if it contains `/` or `?`.
-pub(in crate::tasks) fn shown_url(text: &str) -> String {
+pub(in crate::tasks) fn display_url(text: &str) -> String {
     let bare = match text.rsplit_once('@') {
         None => text.to_owned(),
         Some((before, host)) => {
@@ -139,14 +139,14 @@ pub(in crate::tasks) fn shown_url(text: &str) -> String {
             format!("{scheme}{REDACTED}@{host}")
         }
     };
-    truncate(&redact_url(&bare), MAX_SHOWN)
+    truncate(&redact_url(&bare), MAX_DISPLAYED)
 }
 
-/// Renders a wrong value for an error.
-pub(in crate::tasks) fn shown(value: &Value) -> impl fmt::Display + use<> {
+/// Renders an invalid value for an error.
+pub(in crate::tasks) fn display(value: &Value) -> impl fmt::Display + use<> {
     match value {
-        Value::String(text) => format!("`{}`", truncate(text, MAX_SHOWN)),
+        Value::String(text) => format!("`{}`", truncate(text, MAX_DISPLAYED)),
         Value::Number(number) => number.to_string(),
-        other => format!("`{}`", truncate(&other.to_string(), MAX_SHOWN)),
+        other => format!("`{}`", truncate(&other.to_string(), MAX_DISPLAYED)),
     }
 }

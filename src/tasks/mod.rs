@@ -1,8 +1,8 @@
-//! One file per task, one registry.
+//! Tasks: one module each, and one registry.
 //!
 //! A task is parsed from the `with` of its spec entry, checked before anything runs, and run. It never edits the document: it
-//! returns a [`Contribution`], which the pipeline merges. Help, the unknown-task message, the JSON Schema and README's task table
-//! derive from the registry.
+//! returns a [`Contribution`], which the pipeline merges. Help, the unknown-task message, the JSON Schema and the task table of the
+//! README are derived from the registry.
 
 pub mod assess;
 mod credentials;
@@ -43,7 +43,7 @@ pub struct TaskContext<'a> {
     pub experiment: &'a Experiment,
     /// Providers that this loop has measured so far.
     pub measured: &'a BTreeSet<String>,
-    /// The outside world.
+    /// Access to the outside world.
     pub env: &'a Env<'a>,
 }
 
@@ -64,17 +64,17 @@ pub enum TaskError {
     /// The run was interrupted before the task had anything to contribute.
     #[error("interrupted")]
     Interrupted,
-    /// Invalid input: found before the run, or when a file or variable turned out wrong.
+    /// Invalid input, found before the run or when a file or variable was read.
     #[error(transparent)]
     Input(#[from] InputError),
     /// The task was attempted and failed.
     #[error("{message}")]
     Failed {
-        /// Lowercase fragment that names the target and the operation.
+        /// Lowercase fragment with target and operation.
         message: String,
-        /// The next step, if there is one.
+        /// Hint for the user, if any.
         hint: Option<String>,
-        /// Measurements made before the failure; the document keeps them.
+        /// Measurements made before the failure, which the document keeps.
         partial: Option<Box<Contribution>>,
     },
 }
@@ -117,20 +117,20 @@ impl From<TaskOutcome> for Result<Contribution, TaskError> {
 /// Scope of a task's recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Recorded {
-    /// The responses it receives and the times it reads: a replay runs the task over these.
+    /// Its received responses and clock readings; a replay runs the task with these.
     #[default]
     Responses,
-    /// Its outcome. The task does more than exchange single responses, so a replay does not run it.
+    /// Its outcome, because the task does more than exchange single responses. A replay does not run it.
     Outcome,
 }
 
 /// Reaction of a task to an interruption of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnStop {
-    /// The pipeline drops it: it has nothing to keep and nothing to clean up.
+    /// The pipeline drops it, because it has nothing to keep or clean up.
     #[default]
     Drop,
-    /// It observes `cx.env.stop` itself and returns within the pipeline's grace period, with what it measured so far.
+    /// It observes `cx.env.stop` and returns its measurements so far within the pipeline's grace period.
     Finish,
 }
 
@@ -139,9 +139,9 @@ pub enum OnStop {
 pub struct TaskFacts {
     /// Providers of its metrics (`http`, `http-NAME`); a loop measures each once.
     pub providers: Vec<String>,
-    /// Number of versions that it measures; `None` if it measures nothing.
+    /// Number of measured versions; `None` if it measures nothing.
     pub versions: Option<usize>,
-    /// Access that it needs in the cluster.
+    /// Access needed in the cluster.
     pub permissions: Vec<Permission>,
     /// Scope of its recording.
     pub recorded: Recorded,
@@ -151,15 +151,15 @@ pub struct TaskFacts {
 
 /// A parsed task, ready to run.
 pub trait Task: Send + Sync {
-    /// Facts that are known before it runs.
+    /// Returns the facts known before it runs.
     fn facts(&self) -> TaskFacts;
 
-    /// Its load, if several pods can share it.
+    /// Returns its load, if several pods can share it.
     fn as_load(&self) -> Option<&dyn SharedLoad> {
         None
     }
 
-    /// Rejects a task that does not fit the result to which the run adds a loop.
+    /// Rejects a task that does not fit the earlier result to which the run adds a loop.
     fn check_earlier(&self, insights: &Insights) -> Result<(), InputError> {
         let _ = insights;
         Ok(())
@@ -177,18 +177,18 @@ pub trait Task: Send + Sync {
 
 /// A task whose load several pods can share.
 pub trait SharedLoad: Send + Sync {
-    /// Runs this pod's part of the load and hands its measurements, or the reason of its failure, to the coordinator. Ends early
-    /// with `cx.env.stop`, or when the coordinator restarts.
-    fn run_part<'a>(&'a self, cx: &'a TaskContext<'a>, fleet: &'a dyn Fleet) -> BoxFuture<'a, Result<(), FleetError>>;
+    /// Runs this pod's share of the load, and reports its measurements or its failure to the coordinator. Ends early when
+    /// `cx.env.stop` is cancelled or the coordinator restarts.
+    fn run_share<'a>(&'a self, cx: &'a TaskContext<'a>, fleet: &'a dyn Fleet) -> BoxFuture<'a, Result<(), FleetError>>;
 }
 
 /// A row of the registry.
 pub struct TaskKind {
     /// Name of the task in a spec.
     pub name: &'static str,
-    /// Names in the `tasks` value that become this task; each is the key of its values.
+    /// Names in the `tasks` value; each is also the key of its values.
     pub value_names: &'static [&'static str],
-    /// One line for help and README.
+    /// Summary for help and README, in one line.
     pub summary: &'static str,
     /// Builds spec entries from the values with this key; paths of errors start below the key.
     pub from_values: fn(name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError>,
@@ -198,6 +198,6 @@ pub struct TaskKind {
     pub with_schema: fn(&mut SchemaGenerator) -> Schema,
     /// JSON Schema of the values with this key.
     pub values_schema: fn(name: &str, &mut SchemaGenerator) -> Schema,
-    /// The values that name objects to which it needs access; `None` if it needs none.
+    /// Values that name objects to which it needs access; `None` if it needs none.
     pub permissions: Option<fn() -> PermissionValues>,
 }

@@ -1,21 +1,21 @@
-//! Values that name objects in the cluster, as data: the chart generates its Roles from them.
+//! Values that name objects in the cluster; the chart generates its Roles from them.
 
 use serde::Serialize;
 
-/// The values of one task that name objects.
+/// Values of one task that name objects.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct PermissionValues {
     /// Key of the task's values.
     pub task: &'static str,
-    /// The value with the namespace of all objects; they are in the experiment's if it is not given.
+    /// Value with the namespace of all objects. Default: the namespace of the experiment.
     pub namespace: &'static str,
-    /// The values that name objects of one kind: a name, or a list of names.
+    /// Values that name objects of one kind.
     pub kinds: Vec<KindValue>,
-    /// The value with a list of objects of any kind: maps with `group`, `resource` and `name`.
+    /// Value with a list of objects of any kind: maps with `group`, `resource` and `name`.
     pub list: &'static str,
 }
 
-/// A value that names objects of one kind.
+/// Value that names objects of one kind: a name, or a list of names.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct KindValue {
     /// Key of the value.

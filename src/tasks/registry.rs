@@ -1,15 +1,15 @@
-//! The registry: one row per task, and everything derived from it.
+//! Registry of tasks: one row per task, and everything derived from it.
 
 use super::permissions::PermissionValues;
 use super::{Task, TaskKind, assess, custommetrics, grpc, http, notify, ready, run};
 use crate::model::document::TaskSpec;
 use crate::values::input::InputError;
 
-/// Every task of a spec.
+/// All tasks.
 pub const TASKS: &[TaskKind] =
     &[ready::KIND, http::KIND, grpc::KIND, custommetrics::KIND, assess::KIND, run::KIND, notify::KIND];
 
-/// Tasks of Iter8 that this version does not have; the error names them.
+/// Tasks of Iter8 that are not supported; the error names them.
 pub const NOT_YET: &[&str] = &["abnmetrics"];
 
 /// Returns the names that the `tasks` value may list.
@@ -17,12 +17,12 @@ pub fn value_names() -> impl Iterator<Item = &'static str> + Clone {
     TASKS.iter().flat_map(|kind| kind.value_names.iter().copied())
 }
 
-/// Finds the row whose values have this key.
+/// Finds the row with this key of values.
 pub fn by_value_name(name: &str) -> Option<&'static TaskKind> {
     TASKS.iter().find(|kind| kind.value_names.contains(&name))
 }
 
-/// The values of all tasks that name objects to which they need access.
+/// Returns the values of all tasks that name objects to which they need access.
 pub fn permissions() -> Vec<PermissionValues> {
     TASKS.iter().filter_map(|kind| Some(kind.permissions?())).collect()
 }
@@ -34,8 +34,8 @@ pub fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
         return Err(error.with_suggestion(key, TaskSpec::KEYS));
     }
     match (&spec.task, &spec.run) {
-        (Some(_), Some(_)) => Err(InputError::new("", "has both `task` and `run`; a task has one of them")),
-        (None, None) => Err(InputError::new("", "has neither `task` nor `run`")),
+        (Some(_), Some(_)) => Err(InputError::new("", "`task` cannot be combined with `run`")),
+        (None, None) => Err(InputError::new("", "requires `task` or `run`")),
         _ => {
             let name = spec.name();
             let known = TASKS.iter().map(|kind| kind.name);
@@ -45,11 +45,11 @@ pub fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
     }
 }
 
-/// Builds the error for an unknown task, with the known tasks.
+/// Builds the error for an unknown task; lists the known ones.
 pub fn unknown_task<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> InputError {
     let list = known.clone().collect::<Vec<_>>().join(", ");
     if NOT_YET.contains(&name) {
-        return InputError::new("", format!("this version of iter8 does not have the task `{name}`; it has: {list}"));
+        return InputError::new("", format!("task `{name}` is not supported by this version; known tasks: {list}"));
     }
     let error = InputError::new("", format!("unknown task `{name}`; known tasks: {list}"));
     error.with_suggestion(name, known)

@@ -1,4 +1,4 @@
-//! `run`: a shell script. Its output goes to the log; a non-zero exit code fails the task.
+//! The `run` task: a shell script. Its output goes to the log; a non-zero exit code fails the task.
 
 use std::time::Duration;
 
@@ -36,23 +36,23 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RunWith {
-    /// How long the script may take before it is killed with its children; 10 minutes unless given.
+    /// Timeout of the script, after which it is killed with its children. Default: 10 minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     timeout: Option<PositiveDuration>,
 }
 
-/// Values of `run` when they are more than the script.
+/// Values of `run` with settings beside the script.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RunSettings {
-    /// The script, for `bash -c` (`sh -c` where there is no bash).
+    /// The script, run by `bash -c` (`sh -c` if there is no bash).
     script: Script,
-    /// How long it may take; 10 minutes unless given.
+    /// Timeout of the script. Default: 10 minutes.
     #[serde(default)]
     timeout: Option<PositiveDuration>,
 }
 
-/// Reads a script. `--set run=true` and `--set run=5` are typed values, but mean the words.
+/// A script. `--set run=true` and `--set run=5` set typed values but mean the words.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Value")]
 struct Script(String);
@@ -104,7 +104,7 @@ struct Run {
 
 impl Task for Run {
     fn facts(&self) -> TaskFacts {
-        // The shell ends the whole process group, which takes a moment.
+        // The shell kills the whole process group, which takes a moment.
         TaskFacts { recorded: Recorded::Outcome, on_stop: OnStop::Finish, ..TaskFacts::default() }
     }
 
@@ -117,10 +117,12 @@ impl Task for Run {
                 ScriptEnd::Exited(0) => Ok(Contribution::default()),
                 ScriptEnd::Interrupted => Err(TaskError::Interrupted),
                 ScriptEnd::Exited(code) => Err(TaskError::failed(format!("the script exited with code {code}"))),
-                ScriptEnd::Killed(signal) => Err(TaskError::failed(format!("signal {signal} killed the script"))),
+                ScriptEnd::Killed(signal) => {
+                    Err(TaskError::failed(format!("the script was killed by signal {signal}")))
+                }
                 ScriptEnd::TimedOut => Err(TaskError::Failed {
-                    message: format!("the script did not end within {} and was killed", GoDuration(self.timeout)),
-                    hint: Some("set `timeout` to give it longer".to_owned()),
+                    message: format!("the script did not finish within {} and was killed", GoDuration(self.timeout)),
+                    hint: Some("set a longer `timeout`".to_owned()),
                     partial: None,
                 }),
             }
@@ -133,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_that_arrives_typed_is_the_word_it_was() {
+    fn typed_scripts_are_read_as_words() {
         for (values, script) in [
             (json!("echo"), "echo"),
             (json!(true), "true"),
@@ -147,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_that_gets_no_time_is_refused() {
+    fn a_zero_timeout_is_rejected() {
         let error = from_values("run", &json!({"script": "echo", "timeout": "0s"})).unwrap_err();
         assert_eq!(error.to_string(), "timeout: `0s` is too short; expected a duration greater than 0");
         let with = Some(json!({"timeout": "0s"}));

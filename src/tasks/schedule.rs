@@ -1,6 +1,6 @@
 //! The schedule of a load: rate, arrival, stages and bounds.
 //!
-//! Shared by all load tasks; each has its own field names.
+//! Shared by all load tasks, which name the fields differently.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::model::text::prefix;
 use crate::tasks::fields::AtLeastOne;
 use crate::values::input::InputError;
 
-/// Spacing of requests, as named in values.
+/// Spacing of requests, as in values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct ArrivalValue(pub(super) Spacing);
 
@@ -28,7 +28,7 @@ impl<'de> Deserialize<'de> for ArrivalValue {
         let value = Value::deserialize(deserializer)?;
         let spacing = Spacing::deserialize(&value);
         let error =
-            |_| D::Error::custom(format!("`{}` is not an arrival; expected `uniform` or `poisson`", text(&value)));
+            |_| D::Error::custom(format!("`{}` is not a valid arrival; expected `uniform` or `poisson`", text(&value)));
         spacing.map(Self).map_err(error)
     }
 }
@@ -48,13 +48,13 @@ fn text(value: &Value) -> String {
     prefix(&value.as_str().map_or_else(|| value.to_string(), str::to_owned), 40).to_owned()
 }
 
-/// A stage, as values describe it: the rate goes linearly from what it was to `qps` within `duration`.
+/// A stage in values: the rate goes linearly from its previous value to `qps` within `duration`.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StageValue {
-    /// How long the stage takes, such as `30s`; with `0s` the rate jumps.
+    /// Duration of the stage, such as `30s`; with `0s` the rate jumps.
     duration: GoDuration,
-    /// Requests per second at its end.
+    /// Requests per second at the end of the stage.
     #[schemars(with = "StageRate")]
     qps: Number,
 }
@@ -81,7 +81,7 @@ pub(super) fn stages_schema(generator: &mut SchemaGenerator) -> Schema {
 /// A rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Rate {
-    /// As many requests as the connections allow.
+    /// As many requests as the connections can carry.
     Max,
     /// Requests per second, greater than 0.
     PerSecond(f64),
@@ -99,17 +99,17 @@ pub(super) struct Names {
 /// Values of a schedule and their defaults. The remaining fields are called `arrival`, `stages` and
 /// `duration`.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted<'a> {
+pub(super) struct ScheduleInput<'a> {
     pub(super) names: Names,
     pub(super) rate: Option<Rate>,
     pub(super) default_rate: Rate,
     pub(super) arrival: Option<Spacing>,
     pub(super) stages: Option<&'a [StageValue]>,
-    /// Wins over the duration.
+    /// Overrides the duration.
     pub(super) count: Option<u64>,
     pub(super) duration: Option<Duration>,
     pub(super) default_count: u64,
-    /// Bound of the warm-up, if there is one.
+    /// Bound of the warm-up, if any.
     pub(super) warmup: Option<Bound>,
 }
 
@@ -117,47 +117,47 @@ pub(super) struct Wanted<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Schedule {
     pub(super) pacer: Pacer,
-    /// At a constant rate, given or default, because stages may start from 0.
+    /// At the constant rate, given or default, because stages may start from 0.
     pub(super) warmup: Option<Pacer>,
 }
 
-/// Bound of a warm-up; a number of requests wins over a duration.
+/// Bound of a warm-up; a number of requests overrides a duration.
 pub(super) fn warmup(count: Option<&AtLeastOne>, duration: Option<PositiveDuration>) -> Option<Bound> {
     count.map(|count| Bound::Count(count.0)).or(duration.map(|duration| Bound::Duration(duration.0.0)))
 }
 
 /// Builds the schedules; `path` returns the path of a field for errors.
-pub(super) fn schedule(wanted: &Wanted<'_>, path: &dyn Fn(&str) -> String) -> Result<Schedule, InputError> {
-    let rate = wanted.rate.unwrap_or(wanted.default_rate);
-    let spacing = wanted.arrival.unwrap_or_default();
-    let warmup = |arrival: Arrival| wanted.warmup.map(|bound| Pacer::new(arrival, bound));
-    if let Some(stages) = wanted.stages {
-        let stages = staged(wanted, stages, path)?;
+pub(super) fn schedule(input: &ScheduleInput<'_>, path: &dyn Fn(&str) -> String) -> Result<Schedule, InputError> {
+    let rate = input.rate.unwrap_or(input.default_rate);
+    let spacing = input.arrival.unwrap_or_default();
+    let warmup = |arrival: Arrival| input.warmup.map(|bound| Pacer::new(arrival, bound));
+    if let Some(stages) = input.stages {
+        let stages = staged(input, stages, path)?;
         let arrival = match rate {
             Rate::PerSecond(rate) => constant(rate, spacing),
             Rate::Max => Arrival::Max,
         };
         return Ok(Schedule { pacer: Pacer::staged(stages, spacing), warmup: warmup(arrival) });
     }
-    let bound = match (wanted.count, wanted.duration) {
+    let bound = match (input.count, input.duration) {
         (Some(count), _) => Bound::Count(count),
         (None, Some(duration)) => Bound::Duration(duration),
-        (None, None) => Bound::Count(wanted.default_count),
+        (None, None) => Bound::Count(input.default_count),
     };
     let arrival = match rate {
         Rate::PerSecond(rate) if spacing == Spacing::Poisson && rate > MAX_RATE => {
             let message =
                 format!("{} is too high for `arrival: poisson`; expected at most {}", show(rate), show(MAX_RATE));
-            return Err(InputError::new(path(wanted.names.rate), message));
+            return Err(InputError::new(path(input.names.rate), message));
         }
         Rate::PerSecond(rate) => constant(rate, spacing),
         Rate::Max if spacing == Spacing::Poisson => {
-            let name = wanted.names.rate;
-            let message = match wanted.rate {
-                Some(_) => format!("`poisson` has no meaning with `{name}: max`, which sends as soon as it can"),
-                None => format!("`poisson` needs `{name}`: random arrivals have a rate"),
+            let name = input.names.rate;
+            let message = match input.rate {
+                Some(_) => format!("`poisson` cannot be combined with `{name}: max`"),
+                None => format!("`poisson` requires `{name}`"),
             };
-            let hint = format!("give `{name}` a number of requests per second, or leave `arrival` out");
+            let hint = format!("set `{name}` to a number of requests per second, or remove `arrival`");
             return Err(InputError::new(path("arrival"), message).with_hint(hint));
         }
         Rate::Max => Arrival::Max,
@@ -172,18 +172,22 @@ fn constant(rate: f64, spacing: Spacing) -> Arrival {
     }
 }
 
-fn staged(wanted: &Wanted<'_>, stages: &[StageValue], path: &dyn Fn(&str) -> String) -> Result<Stages, InputError> {
+fn staged(
+    input: &ScheduleInput<'_>,
+    stages: &[StageValue],
+    path: &dyn Fn(&str) -> String,
+) -> Result<Stages, InputError> {
     let at = path("stages");
-    let Names { rate, count } = wanted.names;
-    let bounds = [(count, wanted.count.is_some()), ("duration", wanted.duration.is_some())];
+    let Names { rate, count } = input.names;
+    let bounds = [(count, input.count.is_some()), ("duration", input.duration.is_some())];
     if let Some((bound, _)) = bounds.into_iter().find(|(_, is_given)| *is_given) {
-        let message = format!("and `{bound}` are both given; the load ends with its last stage");
-        return Err(InputError::new(at, message).with_hint(format!("leave `{bound}` out")));
+        let message = format!("cannot be combined with `{bound}`: the load ends with its last stage");
+        return Err(InputError::new(at, message).with_hint(format!("remove `{bound}`")));
     }
-    let from = match wanted.rate {
+    let from = match input.rate {
         Some(Rate::Max) => {
-            let message = format!("and `{rate}: max` are both given; the first stage starts from a rate in numbers");
-            return Err(InputError::new(at, message).with_hint(format!("leave `{rate}` out to start from 0")));
+            let message = format!("cannot be combined with `{rate}: max`: the first stage starts from a finite rate");
+            return Err(InputError::new(at, message).with_hint(format!("remove `{rate}` to start from 0")));
         }
         Some(Rate::PerSecond(rate)) => rate,
         None => 0.0,
@@ -204,9 +208,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(rate: Option<Rate>, stages: Option<Value>, change: impl Fn(&mut Wanted<'_>)) -> Result<Schedule, String> {
+    fn read(
+        rate: Option<Rate>,
+        stages: Option<Value>,
+        change: impl Fn(&mut ScheduleInput<'_>),
+    ) -> Result<Schedule, String> {
         let stages: Option<Vec<StageValue>> = stages.map(|list| serde_json::from_value(list).unwrap());
-        let mut wanted = Wanted {
+        let mut input = ScheduleInput {
             names: Names { rate: "rps", count: "total" },
             rate,
             default_rate: Rate::PerSecond(8.0),
@@ -217,18 +225,18 @@ mod tests {
             default_count: 100,
             warmup: None,
         };
-        change(&mut wanted);
-        schedule(&wanted, &|field| format!("with.{field}")).map_err(|error| error.to_string())
+        change(&mut input);
+        schedule(&input, &|field| format!("with.{field}")).map_err(|error| error.to_string())
     }
 
     #[test]
     fn a_schedule_has_a_rate_a_spacing_and_a_bound() {
         let plain = read(None, None, |_| {}).unwrap();
         assert_eq!(plain.pacer, Pacer::new(Arrival::Constant { rate: 8.0 }, Bound::Count(100)));
-        let random = read(Some(Rate::PerSecond(50.0)), None, |wanted| {
-            wanted.arrival = Some(Spacing::Poisson);
-            wanted.duration = Some(Duration::from_secs(3));
-            wanted.warmup = Some(Bound::Count(5));
+        let random = read(Some(Rate::PerSecond(50.0)), None, |input| {
+            input.arrival = Some(Spacing::Poisson);
+            input.duration = Some(Duration::from_secs(3));
+            input.warmup = Some(Bound::Count(5));
         });
         let poisson = |bound| Pacer::new(Arrival::Poisson { rate: 50.0 }, bound);
         let expected = Schedule {
@@ -236,53 +244,50 @@ mod tests {
             warmup: Some(poisson(Bound::Count(5))),
         };
         assert_eq!(random.unwrap(), expected);
-        let explicit = read(Some(Rate::Max), None, |wanted| wanted.arrival = Some(Spacing::Uniform)).unwrap();
+        let explicit = read(Some(Rate::Max), None, |input| input.arrival = Some(Spacing::Uniform)).unwrap();
         assert_eq!(explicit.pacer, Pacer::new(Arrival::Max, Bound::Count(100)));
     }
 
     #[test]
-    fn stages_start_from_the_rate_given_or_from_nothing_and_are_warmed_up_at_a_constant_one() {
+    fn stages_start_from_the_rate_or_0_after_a_constant_warmup() {
         let stages = || {
             Some(
                 json!([{"duration": "2s", "qps": "100"}, {"duration": "0s", "qps": 5.5}, {"duration": "1s", "qps": 5.5}]),
             )
         };
-        let from_nothing = read(None, stages(), |wanted| wanted.warmup = Some(Bound::Count(3))).unwrap();
-        assert_eq!(from_nothing.pacer.stages().unwrap().total(), 105.5);
-        assert_eq!(from_nothing.warmup, Some(Pacer::new(Arrival::Constant { rate: 8.0 }, Bound::Count(3))));
-        let from_some = read(Some(Rate::PerSecond(100.0)), stages(), |w| w.arrival = Some(Spacing::Poisson)).unwrap();
-        assert_eq!(from_some.pacer.stages().unwrap().total(), 205.5);
-        assert_eq!((from_some.pacer.spacing(), from_some.pacer.total()), (Spacing::Poisson, None));
+        let from_zero = read(None, stages(), |input| input.warmup = Some(Bound::Count(3))).unwrap();
+        assert_eq!(from_zero.pacer.stages().unwrap().total(), 105.5);
+        assert_eq!(from_zero.warmup, Some(Pacer::new(Arrival::Constant { rate: 8.0 }, Bound::Count(3))));
+        let from_rate = read(Some(Rate::PerSecond(100.0)), stages(), |w| w.arrival = Some(Spacing::Poisson)).unwrap();
+        assert_eq!(from_rate.pacer.stages().unwrap().total(), 205.5);
+        assert_eq!((from_rate.pacer.spacing(), from_rate.pacer.total()), (Spacing::Poisson, None));
     }
 
     #[test]
-    fn what_can_not_be_together_is_named_with_its_path() {
+    fn invalid_combinations_are_rejected_with_their_path() {
         let one = || Some(json!([{"duration": "2s", "qps": 100}]));
-        let poisson = |wanted: &mut Wanted<'_>| wanted.arrival = Some(Spacing::Poisson);
+        let poisson = |input: &mut ScheduleInput<'_>| input.arrival = Some(Spacing::Poisson);
         let cases = [
-            (
-                read(Some(Rate::Max), None, poisson),
-                "with.arrival: `poisson` has no meaning with `rps: max`, which sends as soon as it can",
-            ),
+            (read(Some(Rate::Max), None, poisson), "with.arrival: `poisson` cannot be combined with `rps: max`"),
             (
                 read(Some(Rate::PerSecond(2e6)), None, poisson),
                 "with.rps: 2000000 is too high for `arrival: poisson`; expected at most 1000000",
             ),
             (
-                read(None, None, |wanted| (wanted.arrival, wanted.default_rate) = (Some(Spacing::Poisson), Rate::Max)),
-                "with.arrival: `poisson` needs `rps`: random arrivals have a rate",
+                read(None, None, |input| (input.arrival, input.default_rate) = (Some(Spacing::Poisson), Rate::Max)),
+                "with.arrival: `poisson` requires `rps`",
             ),
             (
-                read(None, one(), |wanted| wanted.count = Some(5)),
-                "with.stages: and `total` are both given; the load ends with its last stage",
+                read(None, one(), |input| input.count = Some(5)),
+                "with.stages: cannot be combined with `total`: the load ends with its last stage",
             ),
             (
-                read(None, one(), |wanted| wanted.duration = Some(Duration::from_secs(5))),
-                "with.stages: and `duration` are both given; the load ends with its last stage",
+                read(None, one(), |input| input.duration = Some(Duration::from_secs(5))),
+                "with.stages: cannot be combined with `duration`: the load ends with its last stage",
             ),
             (
                 read(Some(Rate::Max), one(), |_| {}),
-                "with.stages: and `rps: max` are both given; the first stage starts from a rate in numbers",
+                "with.stages: cannot be combined with `rps: max`: the first stage starts from a finite rate",
             ),
             (
                 read(Some(Rate::PerSecond(2e6)), one(), |_| {}),
@@ -294,8 +299,8 @@ mod tests {
             ),
             (read(None, Some(json!([])), |_| {}), "with.stages: has 0 stages; expected 1 to 100"),
         ];
-        for (found, expected) in cases {
-            assert_eq!(found.unwrap_err(), expected);
+        for (result, expected) in cases {
+            assert_eq!(result.unwrap_err(), expected);
         }
     }
 }

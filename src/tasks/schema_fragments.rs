@@ -1,6 +1,6 @@
-//! Fragments of JSON Schema that several tasks share.
+//! JSON Schema fragments shared by several tasks.
 //!
-//! The patterns use only what all regex engines support: Go's, used by Helm, has no look-around.
+//! Patterns use only features of all regex engines: that of Go, used by Helm, has no look-around.
 
 use serde_json::{Value, json};
 

@@ -35,18 +35,18 @@ impl TextSource {
     pub fn parse(text: &str, builtins: &[Builtin]) -> Result<Self, String> {
         let text = text.trim();
         if let Some(name) = text.strip_prefix(BUILTIN) {
-            let found = builtins.iter().find(|(known, _)| *known == name);
+            let builtin = builtins.iter().find(|(known, _)| *known == name);
             let known: Vec<String> = builtins.iter().map(|(known, _)| format!("{BUILTIN}{known}")).collect();
             let none = || match known.is_empty() {
-                true => format!("`{text}` is not known: there are no built-in templates here"),
-                false => format!("`{text}` is not known; expected one of {}", known.join(", ")),
+                true => format!("unknown built-in template `{text}`; there are none here"),
+                false => format!("unknown built-in template `{text}`; expected one of {}", known.join(", ")),
             };
-            return found.map(|(_, content)| Self::Builtin(content)).ok_or_else(none);
+            return builtin.map(|(_, content)| Self::Builtin(content)).ok_or_else(none);
         }
         match text.split_once("://") {
             Some(("http" | "https", rest)) if !rest.is_empty() => Ok(Self::Url(text.to_owned())),
-            Some((scheme, _)) => Err(format!("`{scheme}://` is not known here; expected http://, https:// or a path")),
-            None if text.is_empty() => Err("it is empty; expected a URL or a path".to_owned()),
+            Some((scheme, _)) => Err(format!("unsupported scheme `{scheme}://`; expected http://, https:// or a path")),
+            None if text.is_empty() => Err("must not be empty; expected a URL or a path".to_owned()),
             None => Ok(Self::File(text.to_owned())),
         }
     }
@@ -81,16 +81,16 @@ impl TextSource {
 
 fn read(path: &str, files: &dyn Files) -> Result<String, String> {
     let bytes = fetch::read(files, path, MAX_BYTES as u64)?;
-    String::from_utf8(bytes).map_err(|_| format!("`{path}` is not UTF-8 text"))
+    String::from_utf8(bytes).map_err(|_| format!("`{path}` is not valid UTF-8"))
 }
 
 async fn download(url: &str, web: &dyn Web) -> Result<String, String> {
-    let shown = redact_url(url);
+    let redacted = redact_url(url);
     let body = fetch::download(web, url, MAX_BYTES, DOWNLOAD).await.map_err(|error| match error.reason {
-        DownloadFailure::Status(status) => format!("can't download {shown}: the server answered {status}"),
-        DownloadFailure::Transport(reason) => format!("can't download {shown}: {reason}"),
+        DownloadFailure::Status(status) => format!("cannot download {redacted}: status {status}"),
+        DownloadFailure::Transport(reason) => format!("cannot download {redacted}: {reason}"),
     })?;
-    String::from_utf8(body).map_err(|_| format!("{shown} is not UTF-8 text"))
+    String::from_utf8(body).map_err(|_| format!("{redacted} is not valid UTF-8"))
 }
 
 #[cfg(test)]
@@ -98,20 +98,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_source_is_a_url_a_file_or_part_of_the_program() {
+    fn a_source_is_a_url_a_file_or_built_in() {
         let parse = |text| TextSource::parse(text, &[("a", "text of a"), ("b", "")]);
         assert_eq!(parse("builtin:a"), Ok(TextSource::Builtin("text of a")));
         assert_eq!(parse(" https://host/x.tpl "), Ok(TextSource::Url("https://host/x.tpl".into())));
         assert_eq!(parse("dir/x.hbs"), Ok(TextSource::File("dir/x.hbs".into())));
-        let told = |text| parse(text).unwrap_err();
-        assert_eq!(told("builtin:c"), "`builtin:c` is not known; expected one of builtin:a, builtin:b");
-        assert_eq!(told("ftp://host/x"), "`ftp://` is not known here; expected http://, https:// or a path");
-        assert_eq!(told(""), "it is empty; expected a URL or a path");
-        assert_eq!(told("https://"), "`https://` is not known here; expected http://, https:// or a path");
+        let error = |text| parse(text).unwrap_err();
+        assert_eq!(error("builtin:c"), "unknown built-in template `builtin:c`; expected one of builtin:a, builtin:b");
+        assert_eq!(error("ftp://host/x"), "unsupported scheme `ftp://`; expected http://, https:// or a path");
+        assert_eq!(error(""), "must not be empty; expected a URL or a path");
+        assert_eq!(error("https://"), "unsupported scheme `https://`; expected http://, https:// or a path");
     }
 
     #[test]
-    fn the_dialect_is_that_of_the_files_name_whatever_follows_it_in_a_url() {
+    fn the_dialect_depends_on_the_extension_only() {
         let dialect = |text| TextSource::parse(text, &[]).unwrap().dialect();
         assert_eq!(dialect("https://host/x.hbs?raw=true#top"), Dialect::Handlebars);
         assert_eq!(dialect("https://host/x.tpl?name=x.hbs"), Dialect::Go);

@@ -65,7 +65,7 @@ fn run_and_assert(bench: &CliCase, url: &str) -> (Option<i32>, String) {
             "--set",
             "assess.SLOs.upper.http/error-count=0",
         ])
-        .expect(0, &["experiment completed; its document is experiment.yaml"]);
+        .expect(0, &["experiment completed; the document is experiment.yaml"]);
     let said = bench.run(["assert", "-c", "completed,nofailure,slos"]);
     (said.code, said.stdout)
 }

@@ -50,7 +50,7 @@ fn defect_1_a_providers_status_is_checked_its_time_is_bounded_and_what_is_left_o
     run(&bench, &sets).exits(0);
     let outcome = outcome(&bench);
     outcome.expect_no_value(0, "refuses/m", "the provider answered 401 (unauthorized)");
-    outcome.expect_no_value(0, "hangs/m", "the provider gave no complete answer within 300ms");
+    outcome.expect_no_value(0, "hangs/m", "no complete response from the provider within 300ms");
     assert_eq!(outcome.value(0, "answers/m"), Some(1.0));
     assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(1));
 }

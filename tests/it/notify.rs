@@ -159,7 +159,7 @@ fn a_template_that_can_not_be_downloaded_or_rendered_sends_nothing_and_fails_the
         let (bench, webhook) = (CliCase::new(), webhook());
         let more: Vec<&str> = [set.as_str()].into_iter().filter(|set| !set.is_empty()).collect();
         notify_by(&bench, name, template, &webhook, &more).snapshot(0);
-        assert!(notes(&bench).contains("not sent: no payload: "), "{}", notes(&bench));
+        assert!(notes(&bench).contains("not sent: cannot build the payload: "), "{}", notes(&bench));
         let hard: Vec<&str> = more.into_iter().chain(["slack.softFailure=false"]).collect();
         notify_by(&bench, name, template, &webhook, &hard).snapshot(3);
         assert_eq!(webhook.connections(), 0, "{template}");

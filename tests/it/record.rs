@@ -86,14 +86,14 @@ fn a_load_its_verdict_and_its_message_are_replayed_when_the_services_are_gone() 
         ];
         set(&bench, &[flags, &["--set-file", "http.payloadStr=body.json"]].concat(), &values)
     };
-    run(&["--record", "rec"]).expect(0, &["answered 404"]);
+    run(&["--record", "rec"]).expect(0, &["responded with status 404"]);
     let recorded = lasting(&bench);
     assert!(recorded.contains("http/latency-mean") && recorded.contains("histograms"), "{recorded}");
     assert_eq!(hook.connections(), 1);
     drop(service);
 
     bench.write("experiment.yaml", "");
-    run(&["--replay", "rec"]).expect(0, &["not run: its outcome is taken from the recording", "answered 404"]);
+    run(&["--replay", "rec"]).expect(0, &["not run: using the recorded outcome", "responded with status 404"]);
     assert_eq!(lasting(&bench), recorded);
     assert_eq!(bench.read("log"), "ran\n", "a script ran in the replay");
     assert_eq!(hook.connections(), 1, "the replay reached the webhook");
@@ -202,7 +202,7 @@ fn what_was_not_recorded_is_named_and_no_value() {
     said.snapshot(0);
     let seen = &bench.document()["result"]["insights"]["observations"][0]["prometheus/latency"];
     let reason = seen["noData"].as_str().unwrap();
-    assert!(reason.contains("the recording rec/loop-1 has no answer to `GET http://127.0.0.1"), "{reason}");
+    assert!(reason.contains("the recording rec/loop-1 has no response to `GET http://127.0.0.1"), "{reason}");
     // An answer may be edited, to see what would become of it.
     let path = file(&bench, "rec/loop-1", "recording");
     assert!(bench.read(&path).contains(r#""format": "iter8 recording""#));

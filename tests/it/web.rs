@@ -102,7 +102,7 @@ async fn a_redirect_to_another_host_with_the_token_is_not_followed() {
     let end = send(WebRequest { headers, ..get(format!("{}?token=hunter2", server.url())) }).await;
     let error = end.unwrap_err();
     let expected = format!(
-        "redirects to another host (http://{}), where its headers are not sent; give that URL instead",
+        "redirects to another host (http://{}), and the request's headers are not forwarded; use that URL instead",
         other.address
     );
     assert_eq!((error.kind, error.reason.as_str()), (WebErrorKind::Final, expected.as_str()));
@@ -116,14 +116,14 @@ async fn a_redirect_to_another_host_with_the_token_is_not_followed() {
 #[tokio::test]
 async fn redirects_that_lead_nowhere_end_in_errors() {
     let ring = redirecting(302, "/again");
-    assert_fault(send(get(ring.url())).await, WebErrorKind::Final, "redirects more than 10 times");
+    assert_fault(send(get(ring.url())).await, WebErrorKind::Final, "more than 10 redirects");
     assert_eq!(ring.requests(), 11);
     for location in ["", "ftp://host/", "http://[", "\u{1}"] {
         let server = redirecting(301, location);
         assert!(send(get(server.url())).await.is_err(), "{location}");
     }
     let silent = MisbehavingServer::always(Reply::with(302, "", ""));
-    assert_fault(send(get(silent.url())).await, WebErrorKind::Final, "without saying where");
+    assert_fault(send(get(silent.url())).await, WebErrorKind::Final, "without a `Location`");
     // These are answers, not redirects.
     for status in [300, 304] {
         let server = MisbehavingServer::always(Reply::with(status, "Location: /end\r\n", ""));
@@ -135,12 +135,12 @@ async fn redirects_that_lead_nowhere_end_in_errors() {
 async fn a_large_answer_is_read_up_to_the_limit() {
     let announced =
         MisbehavingServer::always(Reply::Send(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\nabc".to_vec()));
-    assert_fault(send(get(announced.url())).await, WebErrorKind::Final, "the answer is larger than 1024 bytes");
+    assert_fault(send(get(announced.url())).await, WebErrorKind::Final, "the response is larger than 1024 bytes");
     // 100 MB without a word on how many; the server can't write them all to one who does not read.
     let mut endless = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
     endless.resize(100 << 20, b'x');
     let endless = MisbehavingServer::always(Reply::SendAndClose(endless));
-    assert_fault(send(get(endless.url())).await, WebErrorKind::Final, "the answer is larger than 1024 bytes");
+    assert_fault(send(get(endless.url())).await, WebErrorKind::Final, "the response is larger than 1024 bytes");
     let exact = MisbehavingServer::always(Reply::with(200, "", &"x".repeat(1 << 10)));
     assert_eq!(send(get(exact.url())).await.unwrap().body.len(), 1 << 10);
 }
@@ -152,14 +152,14 @@ async fn the_time_out_is_that_of_the_whole_exchange() {
         let server = MisbehavingServer::always(act);
         let started = Instant::now();
         let request = WebRequest { timeout: Duration::from_millis(300), ..get(server.url()) };
-        assert_fault(send(request).await, WebErrorKind::Timeout, "no complete answer within 0.3 s");
+        assert_fault(send(request).await, WebErrorKind::Timeout, "no complete response within 0.3 s");
         assert!(started.elapsed() < Duration::from_secs(10));
     }
     // Redirects share it.
     let server =
         MisbehavingServer::scripted(|_| Reply::Drip(response(302, "Location: /\r\n", ""), Duration::from_millis(5)));
     let request = WebRequest { timeout: Duration::from_millis(600), ..get(server.url()) };
-    assert_fault(send(request).await, WebErrorKind::Timeout, "no complete answer");
+    assert_fault(send(request).await, WebErrorKind::Timeout, "no complete response");
 }
 
 #[tokio::test]
@@ -185,7 +185,7 @@ async fn another_attempt_may_help_where_the_connection_was_the_fault() {
 #[tokio::test]
 async fn a_request_that_can_not_be_made_is_final() {
     for url in ["", "ftp://host/", "host:80", "http://", "http://[::1"] {
-        assert_fault(send(get(url)).await, WebErrorKind::Final, "not a URL with http:// or https://");
+        assert_fault(send(get(url)).await, WebErrorKind::Final, "not a valid URL");
     }
     let server = MisbehavingServer::always(Reply::ok("ok"));
     let header = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];

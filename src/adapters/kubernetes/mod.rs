@@ -8,5 +8,5 @@ pub use client::{ConnectOptions, Connection, LazyCluster, NoCluster, connect, na
 pub use coordination::{PodFleet, ShardIndex};
 pub use experiment::{
     GroupState, Launched, LogLine, MAX_SECRET_BYTES, RunEnded, SecretStore, Stored, delete_group, follow_logs, groups,
-    launch, run_is_over, what_holds_the_pod,
+    launch, pod_problem, run_end,
 };

@@ -14,7 +14,7 @@ use crate::model::text::truncate;
 use crate::ports::{WebError, WebErrorKind, WebRequest, WebResponse};
 use crate::redact::{REDACTED, RequestSecrets, is_secret, redact_form, redact_text, redact_url, redact_webhook};
 
-/// Longest excerpt of a body in a message, in characters.
+/// Maximum length of a body excerpt in a message, in characters.
 const MAX_EXCERPT: usize = 200;
 
 /// A request with its response or error.
@@ -22,10 +22,10 @@ const MAX_EXCERPT: usize = 200;
 #[serde(deny_unknown_fields)]
 pub(super) struct Exchange {
     pub(super) request: RecordedRequest,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    answer: Option<RecordedResponse>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    fault: Option<RecordedError>,
+    #[serde(default, rename = "answer", skip_serializing_if = "Option::is_none")]
+    response: Option<RecordedResponse>,
+    #[serde(default, rename = "fault", skip_serializing_if = "Option::is_none")]
+    error: Option<RecordedError>,
 }
 
 /// A request with its secrets redacted.
@@ -42,10 +42,10 @@ pub(super) struct RecordedRequest {
     /// True for a notification, whose content does not affect the response.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     webhook: bool,
-    /// Number of the caller among those with the same request, from 1, in the order of their first requests. Callers are concurrent and retry;
-    /// in a replay each gets its own responses, whatever the order.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    asker: Option<u64>,
+    /// Number of the caller among those with the same request, from 1, in the order of their first requests. Callers are concurrent
+    /// and retry; in a replay each gets its own responses, in any order.
+    #[serde(default, rename = "asker", skip_serializing_if = "Option::is_none")]
+    caller: Option<u64>,
 }
 
 /// Lookup key of a request: method and URL, and headers, body and caller if they affect the response.
@@ -55,10 +55,10 @@ pub(super) struct Key {
     url: String,
     headers: Vec<String>,
     body: Option<String>,
-    asker: Option<u64>,
+    caller: Option<u64>,
 }
 
-/// The callers so far.
+/// Callers so far.
 #[derive(Debug, Default)]
 pub(super) struct Callers {
     /// Request → ID of the caller → its number.
@@ -69,16 +69,16 @@ impl Callers {
     /// Redacts a request and numbers its caller.
     pub(super) fn note(&mut self, request: &WebRequest) -> RecordedRequest {
         let mut recorded = RecordedRequest::of(request);
-        if let Some(asker) = request.asker {
+        if let Some(caller) = request.caller {
             let seen = self.seen.entry(recorded.key()).or_default();
             let next = seen.len() as u64 + 1;
-            recorded.asker = Some(*seen.entry(asker).or_insert(next));
+            recorded.caller = Some(*seen.entry(caller).or_insert(next));
         }
         recorded
     }
 }
 
-/// A response. Its body has the most readable of three forms.
+/// A response. Its body is in the most readable of three forms.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct RecordedResponse {
@@ -98,7 +98,7 @@ struct RecordedResponse {
     base64: Option<String>,
 }
 
-/// The reason that there was no response.
+/// Error instead of a response.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RecordedError {
@@ -125,8 +125,8 @@ fn is_form(request: &WebRequest) -> bool {
 
 /// Returns the secrets in a request.
 pub(super) fn secrets_of(request: &WebRequest) -> RequestSecrets {
-    let of = if request.is_webhook { RequestSecrets::of_webhook } else { RequestSecrets::of };
-    of(&request.url, &request.headers).with_body(request.body.as_deref().unwrap_or_default())
+    let collect = if request.is_webhook { RequestSecrets::of_webhook } else { RequestSecrets::of };
+    collect(&request.url, &request.headers).with_body(request.body.as_deref().unwrap_or_default())
 }
 
 impl fmt::Display for Key {
@@ -146,9 +146,9 @@ impl Key {
             return None;
         }
         if self.headers == recorded.headers {
-            return Some("it was asked less often".to_owned());
+            return Some("it was recorded fewer times".to_owned());
         }
-        Some(format!("it was asked with the headers `{}`", truncate(&recorded.headers.join("`, `"), MAX_EXCERPT)))
+        Some(format!("it was recorded with the headers `{}`", truncate(&recorded.headers.join("`, `"), MAX_EXCERPT)))
     }
 }
 
@@ -170,7 +170,7 @@ impl RecordedRequest {
         headers.sort();
         // A webhook's URL is redacted as a whole; others may contain a secret in an unexpected place.
         let url = if request.is_webhook { url } else { secrets.redact(&url) };
-        Self { method: request.method.clone(), url, headers, body, webhook: request.is_webhook, asker: None }
+        Self { method: request.method.clone(), url, headers, body, webhook: request.is_webhook, caller: None }
     }
 
     /// Returns the lookup key.
@@ -180,7 +180,7 @@ impl RecordedRequest {
             url: self.url.clone(),
             headers: if self.webhook { Vec::new() } else { self.headers.clone() },
             body: self.body.clone().filter(|_| !self.webhook),
-            asker: self.asker,
+            caller: self.caller,
         }
     }
 }
@@ -189,7 +189,7 @@ impl Exchange {
     /// Redacts an exchange.
     pub(super) fn new(request: RecordedRequest, secrets: &RequestSecrets, end: &Result<WebResponse, WebError>) -> Self {
         match end {
-            Ok(response) => Self { request, answer: Some(RecordedResponse::new(response, secrets)), fault: None },
+            Ok(response) => Self { request, response: Some(RecordedResponse::new(response, secrets)), error: None },
             Err(error) => {
                 let kind = match error.kind {
                     WebErrorKind::Timeout => RecordedErrorKind::Timeout,
@@ -198,8 +198,8 @@ impl Exchange {
                 };
                 Self {
                     request,
-                    answer: None,
-                    fault: Some(RecordedError { kind, reason: secrets.redact(&error.reason) }),
+                    response: None,
+                    error: Some(RecordedError { kind, reason: secrets.redact(&error.reason) }),
                 }
             }
         }
@@ -207,17 +207,17 @@ impl Exchange {
 
     /// Returns the recorded response or error. Fails on a malformed file.
     pub(super) fn end(&self) -> Result<Result<WebResponse, (WebErrorKind, String)>, String> {
-        match (&self.answer, &self.fault) {
-            (Some(answer), None) => answer.response().map(Ok),
-            (None, Some(fault)) => {
-                let kind = match fault.kind {
+        match (&self.response, &self.error) {
+            (Some(response), None) => response.decode().map(Ok),
+            (None, Some(error)) => {
+                let kind = match error.kind {
                     RecordedErrorKind::Timeout => WebErrorKind::Timeout,
                     RecordedErrorKind::Transport => WebErrorKind::Transport,
                     RecordedErrorKind::Final => WebErrorKind::Final,
                 };
-                Ok(Err((kind, fault.reason.clone())))
+                Ok(Err((kind, error.reason.clone())))
             }
-            _ => Err("it needs either `answer` or `fault`".to_owned()),
+            _ => Err("requires either `answer` or `fault`".to_owned()),
         }
     }
 }
@@ -244,14 +244,14 @@ impl RecordedResponse {
         Self { text: Some(text), ..head }
     }
 
-    fn response(&self) -> Result<WebResponse, String> {
+    fn decode(&self) -> Result<WebResponse, String> {
         let body = match (&self.json, &self.text, &self.base64) {
             (Some(json), None, None) => json.get().as_bytes().to_vec(),
             (None, Some(text), None) => text.as_bytes().to_vec(),
             (None, None, Some(base64)) => {
-                STANDARD.decode(base64.trim()).map_err(|error| format!("`base64` can't be decoded: {error}"))?
+                STANDARD.decode(base64.trim()).map_err(|error| format!("invalid `base64`: {error}"))?
             }
-            _ => return Err("`answer` needs one of `json`, `text` and `base64`".to_owned()),
+            _ => return Err("`answer` requires one of `json`, `text` and `base64`".to_owned()),
         };
         let retry_after = self.retry_after.map(|wait| wait.0);
         let clock_ahead = self.clock_ahead_seconds.and_then(TimeDelta::try_seconds);

@@ -12,7 +12,7 @@ fn header(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
-fn answered(body: impl Into<Vec<u8>>) -> Result<WebResponse, WebError> {
+fn responded(body: impl Into<Vec<u8>>) -> Result<WebResponse, WebError> {
     Ok(WebResponse { status: 200, body: body.into(), retry_after: None, clock_ahead: None })
 }
 
@@ -42,11 +42,11 @@ fn any_body_round_trips() {
         deep.as_bytes(),
     ];
     for body in bodies {
-        let (text, read) = round_trip(&request("GET", "http://h/"), &answered(body));
+        let (text, read) = round_trip(&request("GET", "http://h/"), &responded(body));
         assert_eq!(read.end().unwrap().unwrap().body, body, "{text}");
     }
     // JSON stays readable.
-    let (text, read) = round_trip(&request("GET", "http://h/"), &answered(" {\"a\": 1}\n"));
+    let (text, read) = round_trip(&request("GET", "http://h/"), &responded(" {\"a\": 1}\n"));
     assert!(text.contains(r#""json": {"a": 1}"#), "{text}");
     assert_eq!(read.end().unwrap().unwrap().body, b"{\"a\": 1}");
 }
@@ -57,8 +57,8 @@ fn retry_information_round_trips() {
     let wait = Duration::from_millis(1500);
     let end = Ok(WebResponse { status: 503, body: b"later".to_vec(), retry_after: Some(wait), clock_ahead: ahead });
     let (_, read) = round_trip(&request("GET", "http://h/"), &end);
-    let answer = read.end().unwrap().unwrap();
-    assert_eq!((answer.status, answer.retry_after, answer.clock_ahead), (503, Some(wait), ahead));
+    let response = read.end().unwrap().unwrap();
+    assert_eq!((response.status, response.retry_after, response.clock_ahead), (503, Some(wait), ahead));
     for kind in [WebErrorKind::Timeout, WebErrorKind::Transport, WebErrorKind::Final] {
         let error = WebError { method: String::new(), url: String::new(), kind, reason: "why".to_owned() };
         let (_, read) = round_trip(&request("GET", "http://h/"), &Err(error));
@@ -68,7 +68,7 @@ fn retry_information_round_trips() {
 
 #[test]
 fn secrets_are_redacted_everywhere() {
-    let ask = WebRequest {
+    let query = WebRequest {
         headers: vec![
             header("Authorization", "Bearer SECRET-token"),
             header("X-Api-Key", "SECRET-key"),
@@ -79,27 +79,27 @@ fn secrets_are_redacted_everywhere() {
     };
     let echo = "SECRET-token SECRET-key SECRET form SECRET%20form SECRET-password SECRET-query dXA= up";
     for end in [
-        answered(echo),
-        answered([b"\xff".as_slice(), echo.as_bytes()].concat()),
-        answered(format!(r#"{{"a":"{echo}"}}"#)),
+        responded(echo),
+        responded([b"\xff".as_slice(), echo.as_bytes()].concat()),
+        responded(format!(r#"{{"a":"{echo}"}}"#)),
         Err(WebError { method: String::new(), url: String::new(), kind: WebErrorKind::Final, reason: echo.to_owned() }),
     ] {
-        let (text, read) = round_trip(&ask, &end);
+        let (text, read) = round_trip(&query, &end);
         assert!(!text.contains("SECRET"), "{text}");
-        if let Ok(answer) = read.end().unwrap() {
-            let body = String::from_utf8_lossy(&answer.body).into_owned();
+        if let Ok(response) = read.end().unwrap() {
+            let body = String::from_utf8_lossy(&response.body).into_owned();
             assert!(!body.contains("SECRET") && body.contains("dXA= up"), "{body}");
         }
     }
     // Fields of JSON bodies can be secrets, too, and come back in another encoding.
-    let ask = WebRequest {
+    let query = WebRequest {
         headers: vec![header("X-Note", "my token=SECRET-note"), header("Cookie", "a=SECRET-cookie")],
         body: Some(br#"{"query": "up", "auth": {"password": "SECRET<a/b>"}}"#.to_vec()),
         ..request("POST", "http://h/q")
     };
     let (text, _) = round_trip(
-        &ask,
-        &answered(r#"["SECRET<a/b>", "SECRET\u003ca\/b\u003e", "SECRET%3Ca%2Fb%3E", "SECRET-cookie"]"#),
+        &query,
+        &responded(r#"["SECRET<a/b>", "SECRET\u003ca\/b\u003e", "SECRET%3Ca%2Fb%3E", "SECRET-cookie"]"#),
     );
     assert!(!text.contains("SECRET") && text.contains("up"), "{text}");
     let hook = WebRequest {
@@ -107,7 +107,7 @@ fn secrets_are_redacted_everywhere() {
         body: Some(b"{}".to_vec()),
         ..request("POST", "http://h/SECRET1/SECRET2?a=SECRET3")
     };
-    let (text, _) = round_trip(&hook, &answered("no SECRET1, SECRET2 or SECRET3"));
+    let (text, _) = round_trip(&hook, &responded("no SECRET1, SECRET2 or SECRET3"));
     assert!(!text.contains("SECRET") && text.contains("http://h/[hidden]"), "{text}");
 }
 
@@ -138,8 +138,8 @@ fn keys_ignore_secrets() {
 #[test]
 fn callers_are_numbered_in_the_order_of_their_first_requests() {
     let mut callers = Callers::default();
-    let mut note = |url: &str, asker| callers.note(&WebRequest { asker, ..request("GET", url) }).asker;
-    let seen: Vec<_> = [7, 3, 3, 7, 5].map(|asker| note("http://h/?token=x", Some(asker))).into();
+    let mut note = |url: &str, caller| callers.note(&WebRequest { caller, ..request("GET", url) }).caller;
+    let seen: Vec<_> = [7, 3, 3, 7, 5].map(|caller| note("http://h/?token=x", Some(caller))).into();
     assert_eq!(seen, [1, 2, 2, 1, 3].map(Some));
     // Requests that differ in secrets alone are the same; another request has its own callers.
     assert_eq!(note("http://h/?token=y", Some(9)), Some(4));
@@ -150,10 +150,10 @@ fn callers_are_numbered_in_the_order_of_their_first_requests() {
 #[test]
 fn a_malformed_file_is_an_error() {
     let read = |text: &str| serde_json::from_str::<Exchange>(text).map_err(|error| error.to_string());
-    let ask = r#""request": {"method": "GET", "url": "http://h/"}"#;
+    let query = r#""request": {"method": "GET", "url": "http://h/"}"#;
     for rest in [r#", "answr": {}"#, r#", "answer": {"status": "ok", "text": ""}"#, r#", "answer": {"status": 70000}"#]
     {
-        assert!(read(&format!("{{{ask}{rest}}}")).is_err(), "{rest}");
+        assert!(read(&format!("{{{query}{rest}}}")).is_err(), "{rest}");
     }
     for rest in [
         "",
@@ -162,6 +162,6 @@ fn a_malformed_file_is_an_error() {
         r#", "answer": {"status": 200, "base64": "?"}"#,
         r#", "answer": {"status": 200, "text": ""}, "fault": {"kind": "final", "reason": ""}"#,
     ] {
-        assert!(read(&format!("{{{ask}{rest}}}")).unwrap().end().is_err(), "{rest}");
+        assert!(read(&format!("{{{query}{rest}}}")).unwrap().end().is_err(), "{rest}");
     }
 }

@@ -5,8 +5,8 @@ use std::io::Result;
 use crate::adapters::files::LocalFiles;
 use crate::ports::Files;
 
-/// Placeholder for a token or password, which a replay sends to nobody.
-const STAND_IN: &str = "replayed";
+/// Placeholder for a token or password, which a replay never sends.
+const PLACEHOLDER: &str = "replayed";
 
 /// Local files and environment variables; tokens and passwords may be missing.
 pub struct ReplayFiles;
@@ -20,7 +20,7 @@ impl Files for ReplayFiles {
         LocalFiles.env(name)
     }
 
-    fn stand_in(&self) -> Option<String> {
-        Some(STAND_IN.to_owned())
+    fn placeholder(&self) -> Option<String> {
+        Some(PLACEHOLDER.to_owned())
     }
 }

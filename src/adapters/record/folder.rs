@@ -16,14 +16,14 @@ pub(super) const MANIFEST: &str = "recording.json";
 /// Name of the file with readings of the clock.
 pub(super) const CLOCK: &str = "clock.txt";
 
-/// Format name in the manifest, and its newest version.
+/// Format name in the manifest, and its latest version.
 const FORMAT: &str = "iter8 recording";
 const VERSION: u32 = 1;
 
-/// Size limit for a file. A response has at most 16 MiB, more in base64 or with escapes.
+/// Maximum size of a file. A response has at most 16 MiB, more in base64 or with escapes.
 const MAX_FILE_BYTES: u64 = 128 << 20;
 
-/// Limit on the files of a directory.
+/// Maximum number of files in a directory.
 const MAX_FILES: usize = 100_000;
 
 /// Description of a recording.
@@ -53,7 +53,7 @@ impl Manifest {
         match (manifest.format.as_str(), manifest.version) {
             (FORMAT, ..=VERSION) => Ok(manifest),
             (FORMAT, version) => {
-                Err(damaged(format!("it has version {version} of the format, and {VERSION} is the newest known")))
+                Err(damaged(format!("unsupported format version {version}; the newest supported one is {VERSION}")))
             }
             _ => Err(damaged(format!("`format` is not `{FORMAT}`"))),
         }
@@ -71,18 +71,18 @@ pub(super) fn task_file(index: usize, task: &str) -> String {
 }
 
 /// Returns the file name of a response, numbered from 1, with method, host and path for readers.
-pub(super) fn answer_file(number: u64, method: &str, url: &str) -> String {
-    let place = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let place = place.split(['?', '#']).next().unwrap_or_default();
-    format!("answer-{number:04}-{}.json", slug(&format!("{method}-{place}")))
+pub(super) fn response_file(number: u64, method: &str, url: &str) -> String {
+    let target = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let target = target.split(['?', '#']).next().unwrap_or_default();
+    format!("answer-{number:04}-{}.json", slug(&format!("{method}-{target}")))
 }
 
 /// Returns the number in the file name of a response.
-pub(super) fn answer_number(name: &str) -> Option<u64> {
+pub(super) fn response_number(name: &str) -> Option<u64> {
     name.strip_prefix("answer-")?.strip_suffix(".json")?.split('-').next()?.parse().ok()
 }
 
-/// Tests for the file name of a task's outcome.
+/// Returns true for the file name of a task's outcome.
 pub(super) fn is_task_file(name: &str) -> bool {
     name.starts_with("task-") && name.ends_with(".json")
 }
@@ -111,7 +111,7 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>, RecordingError> {
         // Names of recorded files are UTF-8.
         names.extend(entry.map_err(unavailable)?.file_name().into_string());
         if names.len() > MAX_FILES {
-            let reason = format!("it holds more than {MAX_FILES} files");
+            let reason = format!("more than {MAX_FILES} files");
             return Err(RecordingError::Damaged { path: folder.to_owned(), reason });
         }
     }
@@ -127,18 +127,18 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Recording
 pub(super) fn read(path: &Path) -> Result<String, RecordingError> {
     let damaged = |reason: &str| RecordingError::Damaged { path: path.to_owned(), reason: reason.to_owned() };
     let unavailable = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => damaged("there is no such file"),
-        io::ErrorKind::InvalidData => damaged("it is not UTF-8 text"),
+        io::ErrorKind::NotFound => damaged("no such file"),
+        io::ErrorKind::InvalidData => damaged("not valid UTF-8"),
         _ => RecordingError::Unavailable { action: "read", path: path.to_owned(), source },
     };
     // Opening a pipe would block forever.
     if !fs::metadata(path).map_err(unavailable)?.is_file() {
-        return Err(damaged("it is not a regular file"));
+        return Err(damaged("not a regular file"));
     }
     let mut text = String::new();
     let file = File::open(path).map_err(unavailable)?;
     if file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(unavailable)? as u64 > MAX_FILE_BYTES {
-        return Err(damaged(&format!("it is larger than {MAX_FILE_BYTES} bytes")));
+        return Err(damaged(&format!("larger than {MAX_FILE_BYTES} bytes")));
     }
     Ok(text)
 }
@@ -150,12 +150,12 @@ mod tests {
     #[test]
     fn file_names_show_the_request_without_secrets() {
         let url = "https://[hidden]@prometheus.local:9090/api/v1/query?query=up&token=[hidden]";
-        assert_eq!(answer_file(7, "GET", url), "answer-0007-get-hidden-prometheus.local-9090-api-v1-query.json");
-        assert_eq!(answer_file(1, "GET", "../../etc/passwd"), "answer-0001-get-..-..-etc-passwd.json");
-        assert_eq!(answer_file(12_345, "", ""), "answer-12345-.json");
-        assert_eq!(answer_number(&answer_file(12_345, "GET", url)), Some(12_345));
-        assert_eq!(answer_number("answer-x.json"), None);
+        assert_eq!(response_file(7, "GET", url), "answer-0007-get-hidden-prometheus.local-9090-api-v1-query.json");
+        assert_eq!(response_file(1, "GET", "../../etc/passwd"), "answer-0001-get-..-..-etc-passwd.json");
+        assert_eq!(response_file(12_345, "", ""), "answer-12345-.json");
+        assert_eq!(response_number(&response_file(12_345, "GET", url)), Some(12_345));
+        assert_eq!(response_number("answer-x.json"), None);
         assert_eq!(task_file(0, "http"), "task-1-http.json");
-        assert!(answer_file(1, "GET", &format!("http://h/{}", "x/".repeat(1000))).len() < 100);
+        assert!(response_file(1, "GET", &format!("http://h/{}", "x/".repeat(1000))).len() < 100);
     }
 }

@@ -1,4 +1,4 @@
-//! Records a run: wraps the real web client and clock and writes what passes through.
+//! Records a run: wraps the real web client and clock, and writes their responses and readings.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -15,7 +15,7 @@ use crate::adapters::file_store::replace;
 use crate::model::contribution::TaskOutcome;
 use crate::ports::{BoxFuture, Clock, Recording, RecordingError, Web, WebError, WebRequest, WebResponse};
 
-/// Records one loop. A file that cannot be written does not affect the run; [`Recording::finish`] returns the error.
+/// Records one loop. A failed write does not affect the run; [`Recording::finish`] returns the error.
 pub struct Recorder {
     web: Box<dyn Web>,
     clock: Box<dyn Clock>,
@@ -27,7 +27,7 @@ pub struct Recorder {
 #[derive(Default)]
 struct State {
     /// Files recorded before the directory was created.
-    waiting: Vec<(String, Vec<u8>)>,
+    pending: Vec<(String, Vec<u8>)>,
     /// File of the clock's readings, once the directory exists.
     clock: Option<File>,
     /// True during a task whose outcome is recorded instead of its requests.
@@ -40,7 +40,7 @@ struct State {
 }
 
 impl Recorder {
-    /// Prepares a recording in `directory`, which [`Recording::start`] creates. Fails if the loop was recorded before.
+    /// Prepares a recording in `directory`, which [`Recording::start`] creates. Fails if the loop was already recorded.
     pub fn new(
         directory: &Path,
         loop_number: u64,
@@ -52,7 +52,7 @@ impl Recorder {
             return Err(RecordingError::Taken { path: folder });
         }
         if directory.exists() && !directory.is_dir() {
-            let reason = "it is not a directory".to_owned();
+            let reason = "not a directory".to_owned();
             return Err(RecordingError::Damaged { path: directory.to_owned(), reason });
         }
         Ok(Self { web, clock, folder, loop_number, state: Mutex::default() })
@@ -77,7 +77,7 @@ impl Recorder {
 
     fn write(&self, state: &mut State, name: &str, content: &[u8]) {
         if state.clock.is_none() {
-            state.waiting.push((name.to_owned(), content.to_vec()));
+            state.pending.push((name.to_owned(), content.to_vec()));
             return;
         }
         let path = self.folder.join(name);
@@ -98,7 +98,7 @@ impl Web for Recorder {
             let Some((number, redacted)) = recorded else { return self.web.send(request).await };
             let secrets = secrets_of(&request);
             let end = self.web.send(request).await;
-            let name = folder::answer_file(number, &redacted.method, &redacted.url);
+            let name = folder::response_file(number, &redacted.method, &redacted.url);
             self.write_json(&mut self.state(), &name, &Exchange::new(redacted, &secrets, &end));
             end
         })
@@ -135,7 +135,7 @@ impl Recording for Recorder {
         fs::create_dir(&self.folder).map_err(unwritable)?;
         let mut state = self.state();
         state.clock = Some(File::create_new(self.folder.join(CLOCK)).map_err(unwritable)?);
-        for (name, content) in std::mem::take(&mut state.waiting) {
+        for (name, content) in std::mem::take(&mut state.pending) {
             self.write(&mut state, &name, &content);
         }
         self.write_json(&mut state, MANIFEST, &Manifest::new(self.loop_number, self.clock.now()));

@@ -23,10 +23,10 @@ pub struct Replay {
 
 struct State {
     /// Request → files of its remaining responses, in recorded order.
-    answers: BTreeMap<Key, VecDeque<PathBuf>>,
+    responses: BTreeMap<Key, VecDeque<PathBuf>>,
     callers: Callers,
     readings: VecDeque<DateTime<Utc>>,
-    /// The clock's time once no reading is left.
+    /// Time of the clock after its last reading.
     now: DateTime<Utc>,
     /// Requests and outcomes that were not recorded.
     missing: Vec<String>,
@@ -38,20 +38,20 @@ impl Replay {
         let folder = folder::of_loop(directory, loop_number);
         let names = folder::names(&folder)?;
         let started = Manifest::read(&folder)?.started;
-        let mut files: Vec<_> = names.iter().filter_map(|name| Some((folder::answer_number(name)?, name))).collect();
+        let mut files: Vec<_> = names.iter().filter_map(|name| Some((folder::response_number(name)?, name))).collect();
         files.sort();
-        let mut answers: BTreeMap<_, VecDeque<_>> = BTreeMap::new();
+        let mut responses: BTreeMap<_, VecDeque<_>> = BTreeMap::new();
         for (_, name) in files {
             let path = folder.join(name);
             let key = read_exchange(&path)?.request.key();
-            answers.entry(key).or_default().push_back(path);
+            responses.entry(key).or_default().push_back(path);
         }
         for name in names.iter().filter(|name| folder::is_task_file(name)) {
             folder::read_json::<TaskOutcome>(&folder.join(name))?;
         }
         let readings = read_clock(&folder.join(CLOCK))?;
         let state =
-            Mutex::new(State { answers, callers: Callers::default(), readings, now: started, missing: Vec::new() });
+            Mutex::new(State { responses, callers: Callers::default(), readings, now: started, missing: Vec::new() });
         Ok(Self { folder, state })
     }
 
@@ -59,16 +59,16 @@ impl Replay {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer(&self, key: &Key) -> Result<WebResponse, (WebErrorKind, String)> {
+    fn response(&self, key: &Key) -> Result<WebResponse, (WebErrorKind, String)> {
         let broken = |reason: String| (WebErrorKind::Final, reason);
         let mut state = self.state();
-        let Some(path) = state.answers.get_mut(key).and_then(VecDeque::pop_front) else {
+        let Some(path) = state.responses.get_mut(key).and_then(VecDeque::pop_front) else {
             state.missing.push(key.to_string());
-            let nearest = state.answers.keys().find_map(|recorded| key.difference(recorded));
-            let nearest = nearest.map(|difference| format!(": {difference}")).unwrap_or_default();
-            return Err(broken(format!("the recording {} has no answer to {key}{nearest}", self.folder.display())));
+            let mismatch = state.responses.keys().find_map(|recorded| key.difference(recorded));
+            let mismatch = mismatch.map(|difference| format!(": {difference}")).unwrap_or_default();
+            return Err(broken(format!("the recording {} has no response to {key}{mismatch}", self.folder.display())));
         };
-        let is_last = state.answers.get(key).is_none_or(VecDeque::is_empty);
+        let is_last = state.responses.get(key).is_none_or(VecDeque::is_empty);
         drop(state);
         let exchange = read_exchange(&path).map_err(|error| broken(error.to_string()))?;
         let end = exchange.end().unwrap_or_else(|reason| Err(broken(reason)));
@@ -79,7 +79,7 @@ impl Replay {
 /// Prevents retries after the last recorded response: their number depends on time, and in a replay no time passes.
 fn without_retry(end: Result<WebResponse, (WebErrorKind, String)>) -> Result<WebResponse, (WebErrorKind, String)> {
     match end {
-        Ok(answer) => Ok(WebResponse { retry_after: Some(FOREVER), ..answer }),
+        Ok(response) => Ok(WebResponse { retry_after: Some(FOREVER), ..response }),
         Err((WebErrorKind::Transport, reason)) => Err((WebErrorKind::Final, reason)),
         end => end,
     }
@@ -96,7 +96,7 @@ fn read_exchange(path: &Path) -> Result<Exchange, RecordingError> {
 fn read_clock(path: &Path) -> Result<VecDeque<DateTime<Utc>>, RecordingError> {
     let text = folder::read(path)?;
     let read = |(at, line): (usize, &str)| {
-        let reason = || format!("line {} is not a time such as 2026-01-02T03:04:05Z", at + 1);
+        let reason = || format!("line {} is not a valid time, such as 2026-01-02T03:04:05Z", at + 1);
         line.parse().map_err(|_| RecordingError::Damaged { path: path.to_owned(), reason: reason() })
     };
     text.lines().enumerate().map(read).collect()
@@ -106,7 +106,7 @@ impl Web for Replay {
     fn send(&self, request: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
         Box::pin(async move {
             let redacted = self.state().callers.note(&request);
-            self.answer(&redacted.key()).map_err(|(kind, reason)| {
+            self.response(&redacted.key()).map_err(|(kind, reason)| {
                 let url = redacted.url.split(['?', '#']).next().unwrap_or_default().to_owned();
                 WebError { method: redacted.method, url, kind, reason }
             })
@@ -140,7 +140,7 @@ impl Recording for Replay {
 
     fn begin(&self, index: usize, task: &str) -> Option<TaskOutcome> {
         let path = self.folder.join(folder::task_file(index, task));
-        let what = format!("the outcome of task {} (`{task}`)", index + 1);
+        let description = format!("the outcome of task {} (`{task}`)", index + 1);
         let message = if path.exists() {
             match folder::read_json(&path) {
                 Ok(outcome) => return Some(outcome),
@@ -149,10 +149,10 @@ impl Recording for Replay {
         } else {
             format!("the recording {} has no such task", self.folder.display())
         };
-        self.state().missing.push(what.clone());
-        let hint = Some("replay with the values that were recorded, or record again".to_owned());
+        self.state().missing.push(description.clone());
+        let hint = Some("replay with the recorded values, or record again".to_owned());
         Some(TaskOutcome::Failed(TaskFailure {
-            message: format!("{what} can't be replayed: {message}"),
+            message: format!("cannot replay {description}: {message}"),
             hint,
             partial: None,
         }))

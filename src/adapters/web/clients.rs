@@ -1,4 +1,4 @@
-//! One client per set of TLS options: a client keeps its connections, and its TLS configuration is fixed.
+//! One client per set of TLS options, because the TLS configuration of a client and its connections is fixed.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -9,12 +9,12 @@ use crate::model::tls::TlsOptions;
 /// Timeout for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Limit on cached clients; the least recently used one is dropped.
+/// Maximum number of cached clients; the least recently used one is dropped.
 const MAX_CLIENTS: usize = 8;
 
 /// Cache of clients, the most recently used one last.
 ///
-/// The key is the content of the options, so a certificate that was replaced in its file gets a new client.
+/// The key is the content of the options, so a replaced certificate file gets a new client.
 #[derive(Default)]
 pub(super) struct Clients {
     kept: Mutex<Vec<(TlsOptions, reqwest::Client)>>,

@@ -1,4 +1,4 @@
-//! Classification and description of errors: with their causes, without the URL, which may contain a password.
+//! Classifies and describes errors: with their causes, without the URL, which may contain a password.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ pub(super) struct ExchangeError {
 }
 
 impl ExchangeError {
-    /// A failure that another attempt would repeat.
+    /// Builds a failure that another attempt would repeat.
     pub(super) fn permanent(reason: String) -> Self {
         Self { kind: WebErrorKind::Final, reason }
     }
 
-    /// The whole exchange took too long.
+    /// Builds the error for an exchange that took too long.
     pub(super) fn timeout(limit: Duration) -> Self {
-        Self { kind: WebErrorKind::Timeout, reason: format!("no complete answer within {} s", limit.as_secs_f64()) }
+        Self { kind: WebErrorKind::Timeout, reason: format!("no complete response within {} s", limit.as_secs_f64()) }
     }
 }
 
@@ -28,7 +28,7 @@ impl From<reqwest::Error> for ExchangeError {
     fn from(error: reqwest::Error) -> Self {
         let error = error.without_url();
         let kind = if error.is_builder() || causes(&error).any(|error| error.is::<rustls::Error>()) {
-            // Certificates or TLS options do not match: a matter of configuration.
+            // Invalid certificates or TLS options: a configuration error.
             WebErrorKind::Final
         } else if error.is_timeout() && !error.is_connect() {
             WebErrorKind::Timeout
@@ -36,7 +36,7 @@ impl From<reqwest::Error> for ExchangeError {
             // Includes the timeout for opening a connection: no request was sent.
             WebErrorKind::Transport
         };
-        // The first one says only that something was sent or read.
+        // The first link only says that something was sent or read.
         let mut links: Vec<_> = causes(&error).skip(1).map(ToString::to_string).collect();
         links.dedup();
         let reason = if links.is_empty() { error.to_string() } else { links.join(": ") };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// Cap on the wait that a server asks for.
+/// Cap on the delay requested by a server.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// Parses an HTTP date in any of its three forms (section 5.6.7).
@@ -12,23 +12,23 @@ pub(super) fn date(text: &str) -> Option<DateTime<Utc>> {
     httpdate::parse_http_date(text.trim()).ok().map(DateTime::from)
 }
 
-/// Parses `Retry-After`: a number of seconds or a date (section 10.2.3). The date is relative to the server's clock, `answered`, or to ours if
+/// Parses `Retry-After`: a number of seconds or a date (section 10.2.3). The date is relative to `server_time`, or to our clock if
 /// the server did not send its time.
-pub(super) fn retry_after(text: &str, answered: Option<DateTime<Utc>>) -> Option<Duration> {
+pub(super) fn retry_after(text: &str, server_time: Option<DateTime<Utc>>) -> Option<Duration> {
     let text = text.trim();
     let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // A number that does not fit exceeds the cap.
         Duration::from_secs(text.parse().unwrap_or(u64::MAX))
     } else {
-        (date(text)? - answered.unwrap_or_else(Utc::now)).to_std().unwrap_or_default()
+        (date(text)? - server_time.unwrap_or_else(Utc::now)).to_std().unwrap_or_default()
     };
     Some(wait.min(LONGEST_WAIT))
 }
 
-/// Returns how far the server's clock is ahead of ours, in whole seconds. It dated its response at `date`, some time between `sent` and
-/// `answered` by our clock, so only what lies outside counts.
-pub(super) fn ahead(date: DateTime<Utc>, sent: DateTime<Utc>, answered: DateTime<Utc>) -> TimeDelta {
-    let ahead = (date - answered).max(TimeDelta::zero()) + (date - sent).min(TimeDelta::zero());
+/// Returns the lead of the server's clock over ours, in whole seconds. The server dated its response at `date`, between `sent` and
+/// `received` on our clock, so only the excess counts.
+pub(super) fn ahead(date: DateTime<Utc>, sent: DateTime<Utc>, received: DateTime<Utc>) -> TimeDelta {
+    let ahead = (date - received).max(TimeDelta::zero()) + (date - sent).min(TimeDelta::zero());
     TimeDelta::try_seconds(ahead.num_seconds()).unwrap_or_default()
 }
 
@@ -59,8 +59,8 @@ mod tests {
 
     #[test]
     fn retry_after_is_in_seconds_or_a_date_by_the_servers_clock() {
-        let answered = date("Sun, 06 Nov 1994 08:49:37 GMT");
-        let wait = |text| retry_after(text, answered).map(|wait| wait.as_secs());
+        let received = date("Sun, 06 Nov 1994 08:49:37 GMT");
+        let wait = |text| retry_after(text, received).map(|wait| wait.as_secs());
         assert_eq!(wait(" 120 "), Some(120));
         assert_eq!(wait("0"), Some(0));
         assert_eq!(wait("Sun, 06 Nov 1994 08:50:07 GMT"), Some(30));

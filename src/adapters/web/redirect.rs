@@ -1,4 +1,4 @@
-//! Redirects (RFC 9110, section 15.4): the next request, and what must not be sent with it.
+//! Redirects (RFC 9110, section 15.4): builds the next request, without parts that must not be forwarded.
 
 use url::{Origin, Url};
 
@@ -9,13 +9,13 @@ pub(super) fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
 }
 
-/// Returns the request that follows a redirect. Headers, body and certificate are meant for the original host: a request with any of them
-/// does not follow a redirect to another origin, including one from https to http.
+/// Returns the request that follows a redirect. Headers, body and certificate are meant for the original host: a request with any
+/// of them does not follow a redirect to another origin, including one from https to http.
 pub(super) fn follow(request: WebRequest, status: u16, location: Option<&[u8]>) -> Result<WebRequest, String> {
-    let location = location.ok_or_else(|| format!("answered {status} without saying where to ask instead"))?;
+    let location = location.ok_or_else(|| format!("status {status} without a `Location`"))?;
     let origin_url = Url::parse(&request.url).map_err(|error| error.to_string())?;
     let unusable =
-        || format!("answered {status} and redirects to what is not a URL with http:// or https:// and a host");
+        || format!("status {status} redirects to an invalid URL; expected `http://` or `https://` and a host");
     let next = std::str::from_utf8(location).ok().and_then(|text| origin_url.join(text.trim()).ok());
     let mut next =
         next.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()).ok_or_else(unusable)?;
@@ -42,7 +42,7 @@ fn check_is_bare(request: &WebRequest, origin: &Origin) -> Result<(), String> {
         return Ok(());
     };
     let origin = origin.ascii_serialization();
-    Err(format!("redirects to another host ({origin}), where its {what} not sent; give that URL instead"))
+    Err(format!("redirects to another host ({origin}), and the request's {what} not forwarded; use that URL instead"))
 }
 
 fn becomes_get(status: u16, method: &str) -> bool {
@@ -89,13 +89,10 @@ mod tests {
         }
         for location in ["ftp://h/x", "file:///etc/passwd", "http://", "http://[::1", "javascript:alert(1)"] {
             let message = url_after("http://h/", location).unwrap_err();
-            assert!(message.contains("not a URL with http:// or https://"), "{location}: {message}");
+            assert!(message.contains("redirects to an invalid URL"), "{location}: {message}");
         }
         assert!(follow(request("http://h/"), 301, Some(b"/\xff")).is_err());
-        assert_eq!(
-            follow(request("http://h/"), 308, None).unwrap_err(),
-            "answered 308 without saying where to ask instead"
-        );
+        assert_eq!(follow(request("http://h/"), 308, None).unwrap_err(), "status 308 without a `Location`");
     }
 
     #[test]
@@ -113,8 +110,9 @@ mod tests {
         {
             let end = |location: &str| follow(request.clone(), 307, Some(location.as_bytes())).map(|_| ());
             for other in ["https://other", "https://h:444", "http://h"] {
-                let expected =
-                    format!("redirects to another host ({other}), where its {what} not sent; give that URL instead");
+                let expected = format!(
+                    "redirects to another host ({other}), and the request's {what} not forwarded; use that URL instead"
+                );
                 assert_eq!(end(&format!("{other}/?secret=1")), Err(expected));
             }
             assert_eq!(end("https://h:443/x"), Ok(()));

@@ -1,4 +1,4 @@
-//! Flags for cluster and group: Iter8's, which are Helm's, with Helm's environment variables.
+//! Flags for cluster and group: those of Iter8 and Helm, with Helm's environment variables.
 
 use std::path::PathBuf;
 
@@ -17,13 +17,13 @@ use crate::ports::StoreError;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Cluster")]
 pub(crate) struct ClusterArgs {
-    /// Namespace; default: that of the kubeconfig's context
+    /// Namespace [default: namespace of the kubeconfig's context]
     #[arg(short, long, env = "HELM_NAMESPACE")]
     namespace: Option<String>,
-    /// The kubeconfig; else the files of KUBECONFIG, ~/.kube/config, or the service account of a pod
+    /// Kubeconfig [default: files of KUBECONFIG, ~/.kube/config, or the service account of a pod]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Context of the kubeconfig; default: its current one
+    /// Context of the kubeconfig [default: its current context]
     #[arg(long = "kube-context", value_name = "NAME", env = "HELM_KUBECONTEXT")]
     context: Option<String>,
     /// URL of the API server
@@ -32,13 +32,13 @@ pub(crate) struct ClusterArgs {
     /// Bearer token
     #[arg(long = "kube-token", value_name = "TOKEN", env = "HELM_KUBETOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// User to act as
+    /// User to impersonate
     #[arg(long = "kube-as-user", value_name = "NAME", env = "HELM_KUBEASUSER")]
     as_user: Option<String>,
-    /// Group to act as (repeatable, comma lists)
+    /// Group to impersonate (repeatable, comma-separated)
     #[arg(long = "kube-as-group", value_name = "NAME", env = "HELM_KUBEASGROUPS", value_delimiter = ',')]
     as_groups: Vec<String>,
-    /// CA certificates to verify the API server with
+    /// CA certificates of the API server
     #[arg(long = "kube-ca-file", value_name = "FILE", env = "HELM_KUBECAFILE")]
     ca_file: Option<PathBuf>,
 }
@@ -77,19 +77,19 @@ pub(crate) struct GroupArgs {
 }
 
 impl GroupArgs {
-    /// The group, in this namespace.
+    /// Returns the group in this namespace.
     pub(crate) fn in_namespace(&self, namespace: &str) -> Result<Group, AppError> {
         Group::new(namespace, &self.group).map_err(AppError::in_flag)
     }
 
-    /// Connects to the cluster; returns the group in it as well.
+    /// Connects to the cluster; also returns the group.
     pub(crate) async fn connect(&self) -> Result<(Connection, Group), AppError> {
         let connection = self.cluster.connect().await?;
         let group = self.in_namespace(&connection.namespace)?;
         Ok((connection, group))
     }
 
-    /// Connects to the cluster; returns the group and the store of its document as well.
+    /// Connects to the cluster; also returns the group and the store of its document.
     pub(crate) async fn store(&self) -> Result<(Connection, Group, SecretStore), AppError> {
         let (connection, group) = self.connect().await?;
         let store = SecretStore::new(&connection, group.clone(), None).with_planned(planned);
@@ -97,10 +97,10 @@ impl GroupArgs {
     }
 }
 
-/// Document of values that have not run yet.
+/// Builds the document of values that have not run yet.
 fn planned(values: &Value, revision: i64) -> Option<Experiment> {
     let resolved = spec_from_values(values).ok()?;
-    Some(pipeline::planned(pipeline::masked(&resolved.spec), revision))
+    Some(pipeline::planned(pipeline::redacted(&resolved.spec), revision))
 }
 
 /// Error for a group without a document.
@@ -108,8 +108,8 @@ pub(crate) fn no_document(error: StoreError, group: &Group) -> AppError {
     match error {
         StoreError::Missing { .. } => {
             let Group { namespace, name } = group;
-            AppError::input(format!("there is no experiment in group {name} of namespace {namespace}"))
-                .with_hint("`iter8 k list` shows those there are; one that was just launched may not have started yet")
+            AppError::input(format!("no experiment in group {name} of namespace {namespace}"))
+                .with_hint("`iter8 k list` shows all experiments; one that was just launched may not have started yet")
         }
         error => error.into(),
     }

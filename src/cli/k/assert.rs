@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::args::{GroupArgs, no_document};
-use crate::adapters::kubernetes::{Connection, SecretStore, run_is_over, what_holds_the_pod};
+use crate::adapters::kubernetes::{Connection, SecretStore, pod_problem, run_end};
 use crate::app::assert::Source;
 use crate::app::error::AppError;
 use crate::cli::assert::{ConditionArgs, decide};
@@ -50,14 +50,14 @@ impl Source for InCluster {
     }
 
     fn held_up(&self) -> BoxFuture<'_, Option<String>> {
-        Box::pin(async { what_holds_the_pod(&self.connection, &self.group).await.ok().flatten() })
+        Box::pin(async { pod_problem(&self.connection, &self.group).await.ok().flatten() })
     }
 
     fn over(&self) -> BoxFuture<'_, Option<String>> {
         Box::pin(async {
             let revision = self.store.known_revision().await?;
-            // Users who may read Secrets may not be allowed to read Jobs; then the timeout ends the wait.
-            let ended = run_is_over(&self.connection, &self.group, revision).await.ok()?;
+            // Users authorized to read Secrets may not be authorized to read Jobs; then the timeout ends the wait.
+            let ended = run_end(&self.connection, &self.group, revision).await.ok()?;
             ended.map(|ended| ended.message)
         })
     }

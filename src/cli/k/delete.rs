@@ -18,13 +18,13 @@ pub(crate) struct DeleteArgs {
     group: GroupArgs,
 }
 
-/// Deletes everything of the group.
+/// Deletes all objects of the group.
 pub(crate) async fn run(args: DeleteArgs) -> Result<Exit, AppError> {
     let (connection, group) = args.group.connect().await?;
     let Group { namespace, name } = &group;
     if !delete_group(&connection, &group, &watched_namespaces).await? {
-        return Err(AppError::input(format!("there is no experiment in group {name} of namespace {namespace}"))
-            .with_hint("`iter8 k list` shows those there are"));
+        return Err(AppError::input(format!("no experiment in group {name} of namespace {namespace}"))
+            .with_hint("`iter8 k list` shows all experiments"));
     }
     output::to_stdout(&format!("deleted group {name} of namespace {namespace}\n"))?;
     Ok(Exit::Done)

@@ -1,4 +1,4 @@
-//! `iter8 k launch`: values in, objects of the cluster out.
+//! `iter8 k launch`: launches an experiment from values.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ use crate::cli::values::{Network, ValueArgs};
 use crate::manifests::names::Group;
 use crate::manifests::settings::Runner;
 
-/// The manifests of a dry run go here unless a file is given, as in Iter8.
+/// Default file for the manifests of a dry run, as in Iter8.
 const MANIFEST: &str = "manifest.yaml";
 
 /// Flags of `k launch`.
@@ -24,7 +24,7 @@ const MANIFEST: &str = "manifest.yaml";
     iter8 k launch --set \"tasks={ready,http,assess}\" --set ready.deploy=shop --set http.url=http://shop/ \\\n                 \
     --set assess.SLOs.upper.http/error-count=0 --set runner=job\n  \
     iter8 k launch -g canary -f values.yaml --set runner=cronjob --set cronjobSchedule=\"*/10 * * * *\"\n  \
-    iter8 k launch -f values.yaml --set runner=job --set parallelism=8   # eight pods make the load\n  \
+    iter8 k launch -f values.yaml --set runner=job --set parallelism=8   # eight pods generate the load\n  \
     iter8 k launch -f values.yaml --dry --outputFile - | kubectl apply --dry-run=server -f -")]
 pub(crate) struct LaunchArgs {
     /// Write the manifests of revision 1 without contacting a cluster; secrets are redacted
@@ -33,10 +33,10 @@ pub(crate) struct LaunchArgs {
     /// File for the manifests of a dry run; - for standard output
     #[arg(long = "outputFile", visible_alias = "output-file", value_name = "FILE", default_value = MANIFEST, requires = "dry")]
     output_file: PathBuf,
-    /// Iter8's name of its chart: no chart is needed any more
+    /// Chart of Iter8; ignored, because no chart is needed
     #[arg(long = "chartName", hide = true)]
     chart_name: Option<String>,
-    /// Iter8's flag for a chart of one's own: no chart is needed any more
+    /// Local chart of Iter8; ignored, because no chart is needed
     #[arg(long = "localChart", hide = true)]
     local_chart: bool,
     #[command(flatten)]
@@ -46,10 +46,10 @@ pub(crate) struct LaunchArgs {
     values: ValueArgs,
 }
 
-/// Launches, or writes what would be launched.
+/// Launches the experiment, or writes its manifests.
 pub(crate) async fn run(args: LaunchArgs) -> Result<Exit, AppError> {
     if args.chart_name.is_some() || args.local_chart {
-        tracing::warn!("--chartName and --localChart have no effect: the objects are part of this program");
+        tracing::warn!("--chartName and --localChart have no effect: the manifests are built into this program");
     }
     let values = args.values.merged(Network::Through(&WebClient::default())).await?;
     let plan = LaunchPlan::new(values)?;
@@ -59,7 +59,7 @@ pub(crate) async fn run(args: LaunchArgs) -> Result<Exit, AppError> {
         let text = objects.to_yaml().map_err(|error| AppError::input("cannot print the manifests").caused_by(error))?;
         output::to_file(&args.output_file, &text)?;
         if args.output_file.as_os_str() != "-" {
-            tracing::info!("the manifests are in {}", args.output_file.display());
+            tracing::info!("wrote the manifests to {}", args.output_file.display());
         }
         return Ok(Exit::Done);
     }
@@ -74,9 +74,11 @@ pub(crate) async fn run(args: LaunchArgs) -> Result<Exit, AppError> {
     };
     output::to_stdout(&format!("launched revision {revision} of group {name} in namespace {namespace}{job}\n"))?;
     if runner != Runner::None {
-        tracing::info!("follow it with `iter8 k log -f -g {name} -n {namespace}`, judge it with `iter8 k assert`");
+        tracing::info!("follow it with `iter8 k log -f -g {name} -n {namespace}`, check it with `iter8 k assert`");
     } else {
-        tracing::warn!("nothing runs it because `runner` is none: run it with `iter8 k run -g {name} -n {namespace}`");
+        tracing::warn!(
+            "`runner` is none, so nothing runs the experiment: run it with `iter8 k run -g {name} -n {namespace}`"
+        );
     }
     Ok(Exit::Done)
 }

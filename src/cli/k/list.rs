@@ -13,7 +13,7 @@ use crate::slo::assertion::{AssertCondition, RunState, judge, progress};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  iter8 k list\n  iter8 k list -A")]
 pub(crate) struct ListArgs {
-    /// Groups of all namespaces
+    /// List groups of all namespaces
     #[arg(short = 'A', long = "all-namespaces")]
     all: bool,
     #[command(flatten)]
@@ -23,14 +23,14 @@ pub(crate) struct ListArgs {
 /// Prints the groups.
 pub(crate) async fn run(args: ListArgs) -> Result<Exit, AppError> {
     let connection = args.cluster.connect().await?;
-    let found = groups(&connection, args.all).await?;
-    if found.is_empty() {
+    let states = groups(&connection, args.all).await?;
+    if states.is_empty() {
         let place = if args.all { "any namespace".to_owned() } else { format!("namespace {}", connection.namespace) };
-        output::to_stderr(&format!("there is no experiment in {place}\n"));
+        output::to_stderr(&format!("no experiments in {place}\n"));
         return Ok(Exit::Done);
     }
     let head = ["NAMESPACE", "GROUP", "REVISION", "RUNNER", "LOOPS", "STATE", "SLOS"].map(str::to_owned);
-    let rows: Vec<[String; 7]> = std::iter::once(head).chain(found.iter().map(row)).collect();
+    let rows: Vec<[String; 7]> = std::iter::once(head).chain(states.iter().map(row)).collect();
     output::to_stdout(&table(&rows))?;
     Ok(Exit::Done)
 }
@@ -48,7 +48,7 @@ fn row(state: &GroupState) -> [String; 7] {
     ]
 }
 
-/// State of the run. A run without a pod that has tasks left is lost.
+/// Returns the state of the run. A run that has ended with tasks left is lost.
 fn run_state(state: &GroupState) -> &'static str {
     let progress = state.document.as_ref().map_or(RunState::NotStarted, |document| progress(document).state);
     match progress {
@@ -61,7 +61,7 @@ fn run_state(state: &GroupState) -> &'static str {
     }
 }
 
-/// Verdict on the SLOs.
+/// Returns the verdict on the SLOs.
 fn verdict(state: &GroupState) -> &'static str {
     let Some(document) = &state.document else { return "-" };
     let insights = document.result.as_ref().and_then(|result| result.insights.as_ref());

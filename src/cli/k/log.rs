@@ -29,9 +29,9 @@ pub(crate) async fn run(args: LogArgs) -> Result<Exit, AppError> {
     let (connection, group, store) = args.group.store().await?;
     let stored = store.open().await.map_err(|error| no_document(error, &group))?;
     let last = Mutex::new(String::new());
-    let tell = |line: LogLine<'_>| match line {
+    let print = |line: LogLine<'_>| match line {
         LogLine::Line(pod, text) => {
-            // The pod's name is printed when it changes.
+            // Print the pod's name when it changes.
             let mut text = format!("{}\n", printable(text));
             if let Ok(mut last) = last.lock()
                 && *last != pod
@@ -39,15 +39,15 @@ pub(crate) async fn run(args: LogArgs) -> Result<Exit, AppError> {
                 output::to_stderr(&format!("==> pod/{pod} <==\n"));
                 pod.clone_into(&mut last);
             }
-            // If the reader has gone away, the rest is of no use.
+            // Nothing left to do if the reader has closed the pipe.
             if output::to_stdout(&text).is_err() {
                 text.clear();
             }
         }
-        LogLine::NoLog(pod, why) => output::to_stderr(&format!("pod/{pod}: {}\n", printable(why))),
+        LogLine::NoLog(pod, reason) => output::to_stderr(&format!("pod/{pod}: {}\n", printable(reason))),
     };
     tokio::select! {
-        any = follow_logs(&connection, &group, args.follow, stored.revision, &tell) => {
+        any = follow_logs(&connection, &group, args.follow, stored.revision, &print) => {
             if !any? {
                 output::to_stderr(&format!("group {} has no pod yet\n", group.name));
             }

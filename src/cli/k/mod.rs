@@ -20,15 +20,15 @@ use crate::app::error::AppError;
 pub(crate) enum KCommand {
     /// Launch an experiment in the cluster, as a Job or CronJob
     Launch(launch::LaunchArgs),
-    /// Run the experiment of a group, as its Job or CronJob does
+    /// Run the experiment of a group, like its Job or CronJob does
     Run(run::KRunArgs),
-    /// Check conditions on the experiment of a group: exit code 0 when they hold, 1 when they do not
+    /// Check conditions on the experiment of a group: exit code 0 if they hold, 1 if not
     Assert(assert::KAssertArgs),
     /// Report on the experiment of a group as text, HTML or JSON
     Report(report::KReportArgs),
     /// Show the logs of a group's pods
     Log(log::LogArgs),
-    /// Delete everything of a group
+    /// Delete all objects of a group
     Delete(delete::DeleteArgs),
     /// List groups with their state and verdict
     List(list::ListArgs),

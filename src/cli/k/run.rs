@@ -29,13 +29,13 @@ const INDEX_VARIABLE: &str = "JOB_COMPLETION_INDEX";
 /// Flags of `k run`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    iter8 k run -g canary                  # once more, on this machine\n  \
+    iter8 k run -g canary                  # again, on this machine\n  \
     iter8 k run -g canary --reuseResult    # one more loop")]
 pub(crate) struct KRunArgs {
-    /// Keep the earlier result and add a loop to it
+    /// Add a loop to the earlier result
     #[arg(long = "reuseResult", visible_alias = "reuse-result")]
     reuse_result: bool,
-    /// Revision of the launch that this run belongs to; it exits if there is a later one
+    /// Revision of the launch; the run exits if there is a later one
     #[arg(long, value_name = "N")]
     revision: Option<i64>,
     #[command(flatten)]
@@ -72,7 +72,7 @@ pub(crate) async fn run(args: KRunArgs, globals: &Globals) -> Result<Exit, AppEr
     let env = adapters.env(&cluster, fleet, &progress, &interruption.stop);
     let running = async {
         match fleet.filter(|fleet| fleet.share().index() > 0) {
-            Some(fleet) => assist(&prepared, fleet, &env, &progress, &interruption).await,
+            Some(fleet) => run_worker(&prepared, fleet, &env, &progress, &interruption).await,
             None => execute(prepared, policy, &store, &env, &progress, &interruption).await,
         }
     };
@@ -80,7 +80,7 @@ pub(crate) async fn run(args: KRunArgs, globals: &Globals) -> Result<Exit, AppEr
     tokio::select! {
         end = &mut running => end,
         lost = store.until_lost() => {
-            tracing::warn!("the run stops: {lost}");
+            tracing::warn!("stopping the run: {lost}");
             interruption.stop.cancel();
             let _ = running.await;
             Err(lost.into())
@@ -88,7 +88,7 @@ pub(crate) async fn run(args: KRunArgs, globals: &Globals) -> Result<Exit, AppEr
     }
 }
 
-/// Place of this pod among several; `None` if the experiment runs on one machine.
+/// Returns the index of this pod among several; `None` if the experiment runs in a single process.
 fn shard_index(group: &Group, values: Option<&Value>) -> Result<Option<ShardIndex>, AppError> {
     let Some(values) = values else { return Ok(None) };
     let settings = Settings::from_values(values).map_err(AppError::in_values)?;
@@ -103,31 +103,31 @@ fn shard_index(group: &Group, values: Option<&Value>) -> Result<Option<ShardInde
     };
     let share = index.parse().ok().and_then(|index| Share::new(index, settings.parallelism as usize));
     let share = share.ok_or_else(|| {
-        let message = format!("{INDEX_VARIABLE} is `{index}`, and parallelism is {}", settings.parallelism);
-        AppError::input(message).with_hint("the Job belongs to another launch: launch the experiment again")
+        let message = format!("{INDEX_VARIABLE} is `{index}`, but parallelism is {}", settings.parallelism);
+        AppError::input(message).with_hint("the Job belongs to another launch; launch the experiment again")
     })?;
     Ok(Some(ShardIndex { group: group.clone(), job, share, start_timeout: settings.start_timeout.0 }))
 }
 
 /// Runs this pod's share of the loads.
-async fn assist(
+async fn run_worker(
     prepared: &Prepared,
     fleet: &dyn Fleet,
     env: &Env<'_>,
     progress: &Progress,
     interruption: &Interruption,
 ) -> Result<Exit, AppError> {
-    let end = app::run::assist(prepared, fleet, env, &interruption.at_once).await;
+    let end = app::run::run_worker(prepared, fleet, env, &interruption.abort).await;
     progress.finish();
     let share = fleet.share();
-    let place = format!("index {} of {}", share.index(), share.count());
+    let position = format!("index {} of {}", share.index(), share.count());
     match end? {
         End::Completed => {
-            progress.say(&format!("the run is over; this pod was {place}"));
+            progress.say(&format!("the run is over; this pod was {position}"));
             Ok(Exit::Done)
         }
         End::Interrupted => {
-            progress.say(&format!("interrupted; this pod was {place}"));
+            progress.say(&format!("interrupted; this pod was {position}"));
             Ok(interruption.exit())
         }
         End::Aborted => Ok(interruption.exit()),
@@ -142,11 +142,11 @@ fn prepared(
     location: &str,
     files: &dyn Files,
 ) -> Result<Prepared, AppError> {
-    // Results of earlier launches are not this one's.
-    let is_ours = |result: &ExperimentResult| result.revision.is_none_or(|of| of == revision);
+    // Ignore results of earlier launches.
+    let is_ours = |result: &ExperimentResult| result.revision.is_none_or(|of_result| of_result == revision);
     let earlier = stored.document.as_ref().and_then(|document| document.result.clone()).filter(is_ours);
-    let begun = earlier.filter(|_| policy == ResultPolicy::Reuse).unwrap_or_default();
-    let result = Some(ExperimentResult { revision: Some(revision), ..begun });
+    let base = earlier.filter(|_| policy == ResultPolicy::Reuse).unwrap_or_default();
+    let result = Some(ExperimentResult { revision: Some(revision), ..base });
     let fresh = ExperimentResult { revision: Some(revision), ..ExperimentResult::default() };
     match (stored.values, stored.document) {
         (Some(values), document) => {
@@ -154,15 +154,15 @@ fn prepared(
             for warning in &resolved.warnings {
                 tracing::warn!("{warning}");
             }
-            // Tools that only render charts change the values and not the revision.
-            let is_same =
-                document.is_none_or(|document| pipeline::masked(&document.spec) == pipeline::masked(&resolved.spec));
+            // Tools that only render charts change the values but not the revision.
+            let is_same = document
+                .is_none_or(|document| pipeline::redacted(&document.spec) == pipeline::redacted(&resolved.spec));
             let result = if is_same { result } else { Some(fresh) };
             resolved.prepare(result, files).map_err(AppError::in_values)
         }
         (None, Some(document)) => pipeline::prepare(Experiment { result, ..document }, files)
             .map_err(|errors| AppError::in_document(location, errors)),
-        (None, None) => Err(AppError::input(format!("{location} holds neither values.yaml nor experiment.yaml"))
-            .with_hint("launch an experiment into it with `iter8 k launch`")),
+        (None, None) => Err(AppError::input(format!("{location} contains neither values.yaml nor experiment.yaml"))
+            .with_hint("launch an experiment with `iter8 k launch`")),
     }
 }

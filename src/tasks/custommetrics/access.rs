@@ -1,4 +1,5 @@
-//! Access to a provider: headers, credentials, TLS, timeouts and retries. Files are read when the task runs, so refreshed ones count.
+//! Access to a provider: headers, credentials, TLS, timeouts and retries. Files are read when the task runs, so rotated secrets are
+//! picked up.
 
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ pub(super) struct Access {
 /// Headers and TLS settings of the requests.
 #[derive(Debug)]
 pub(super) struct Credentials {
-    /// Override those of the template; may contain secrets.
+    /// Override the headers of the template; may contain secrets.
     pub(super) headers: Vec<(String, String)>,
     pub(super) tls: TlsOptions,
 }
@@ -47,25 +48,27 @@ pub(super) struct Credentials {
 impl Access {
     /// Reads the settings at path `at`.
     pub(super) fn plan(values: values::Access, at: String) -> Result<Self, InputError> {
-        let place = |field: &str, message: String| InputError::new(join(&at, field), message);
-        let login = login(values.basic_auth.as_ref(), values.bearer_token.as_ref(), &place)?;
+        let error_at = |field: &str, message: String| InputError::new(join(&at, field), message);
+        let login = login(values.basic_auth.as_ref(), values.bearer_token.as_ref(), &error_at)?;
         let headers = values.headers.map(|headers| headers.0).unwrap_or_default();
         if login.is_some() && headers.iter().any(|(name, _)| *name == AUTHORIZATION) {
-            return Err(place(
+            return Err(error_at(
                 "headers",
-                "has `Authorization`, which `basicAuth` and `bearerToken` set; give one of them".into(),
+                "`Authorization` cannot be combined with `basicAuth` or `bearerToken`".into(),
             ));
         }
         let identity = match (values.cert, values.key) {
             (Some(cert), Some(key)) => Some((cert, key)),
             (None, None) => None,
-            (Some(_), None) => return Err(place("key", "is needed with `cert`".to_owned())),
-            (None, Some(_)) => return Err(place("cert", "is needed with `key`".to_owned())),
+            (Some(_), None) => return Err(error_at("key", "required with `cert`".to_owned())),
+            (None, Some(_)) => return Err(error_at("cert", "required with `key`".to_owned())),
         };
         let retries = match values.retries {
             None => RETRIES,
             Some(count) if count.0 <= MAX_RETRIES => count.0 as u32,
-            Some(count) => return Err(place("retries", format!("{} is not from 0 to {MAX_RETRIES}", count.0))),
+            Some(count) => {
+                return Err(error_at("retries", format!("{} is out of range; expected 0 to {MAX_RETRIES}", count.0)));
+            }
         };
         Ok(Self {
             url: values.url.map(|url| url.0),
@@ -82,14 +85,14 @@ impl Access {
 
     /// Reads credentials from files and variables.
     pub(super) fn credentials(&self, files: &dyn Files) -> Result<Credentials, InputError> {
-        let place = |field: &str, message: String| InputError::new(join(&self.at, field), message);
+        let error_at = |field: &str, message: String| InputError::new(join(&self.at, field), message);
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let mut headers: Vec<(String, String)> =
             self.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         if let Some(login) = &self.login {
-            headers.push((AUTHORIZATION.to_string(), text(&login.header(files, &place)?)));
+            headers.push((AUTHORIZATION.to_string(), text(&login.header(files, &error_at)?)));
         }
-        let pem = |field: &str, path: &str| read_file(files, field, path, MAX_SECRET, &place);
+        let pem = |field: &str, path: &str| read_file(files, field, path, MAX_SECRET, &error_at);
         let identity = match &self.identity {
             Some((cert, key)) => Some(Identity { cert: pem("cert", cert)?, key: pem("key", key)? }),
             None => None,
@@ -103,7 +106,7 @@ impl Access {
                     TlsError::Key(_) => "key",
                     TlsError::Cert(_) | TlsError::Identity(_) => "cert",
                 };
-                place(field, error.to_string())
+                error_at(field, error.to_string())
             })?;
         }
         Ok(Credentials { headers, tls })

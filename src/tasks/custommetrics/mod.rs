@@ -1,12 +1,12 @@
 //! The `custommetrics` task: queries Prometheus, or any JSON API, for metrics of each version.
 //!
-//! `values` reads the input, and `plan` turns it into providers and versions. A template, or a block of queries (`native`),
-//! is rendered for each version; `ask` sends the requests, as [`crate::providers`] decides. All are evaluated at one instant.
-//! A metric without a value keeps its reason, and so do objectives on it: nothing is dropped silently.
+//! `values` reads the input and `plan` turns it into providers and versions. A template, or a block of queries (`native`), is
+//! rendered for each version; `client` sends the requests that [`crate::providers`] defines, all evaluated at one instant. A metric
+//! without a value keeps the reason, as do its objectives: nothing is dropped silently.
 
 mod access;
-mod ask;
 mod builtin;
+mod client;
 mod native;
 mod plan;
 mod values;
@@ -19,7 +19,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 use self::access::Credentials;
-use self::ask::{Asked, Asker, max_answer};
+use self::client::{ProviderClient, QueryResult, max_response};
 use self::plan::{Origin, Plan, Provider, Version, plan};
 use super::loadgen::random_bits;
 use super::{OnStop, Task, TaskContext, TaskError, TaskFacts, TaskKind};
@@ -70,7 +70,7 @@ struct Job<'a> {
     provider: &'a Provider,
     version: usize,
     metric: &'a MetricSpec,
-    asker: Asker<'a>,
+    client: ProviderClient<'a>,
 }
 
 impl Task for CustomMetrics {
@@ -111,7 +111,7 @@ impl CustomMetrics {
             .plan
             .versions
             .iter()
-            .map(|version| seconds_of(version, cx, instant, &mut notes))
+            .map(|version| window_seconds(version, cx, instant, &mut notes))
             .collect::<Result<_, _>>()?;
         let mut specs: Vec<(&Provider, Credentials, Vec<ProviderSpec>)> = Vec::new();
         for provider in &self.plan.providers {
@@ -127,33 +127,34 @@ impl CustomMetrics {
                     }
                 };
             let versions = self.plan.versions.iter().zip(&elapsed);
-            let of_version = |(version, elapsed): (&Version, &i64)| {
+            let version_spec = |(version, elapsed): (&Version, &i64)| {
                 provider.spec(text.as_deref(), &version.variables(*elapsed), instant)
             };
-            let of_versions: Vec<ProviderSpec> = versions.map(of_version).collect::<Result<_, _>>()?;
-            notes.extend(naming(provider, &of_versions));
-            specs.push((provider, credentials, of_versions));
+            let version_specs: Vec<ProviderSpec> = versions.map(version_spec).collect::<Result<_, _>>()?;
+            notes.extend(name_note(provider, &version_specs));
+            specs.push((provider, credentials, version_specs));
         }
         let random = random_bits();
         let mut jobs = Vec::new();
         for (provider, credentials, versions) in &specs {
             for (version, spec) in versions.iter().enumerate() {
-                let asker = Asker {
+                let client = ProviderClient {
                     env: cx.env,
                     spec,
                     access: &provider.access,
                     credentials,
                     random: &random,
                     instant,
-                    max_answer: max_answer(self.plan.concurrency),
+                    max_response: max_response(self.plan.concurrency),
                 };
-                jobs.extend(spec.metrics.iter().map(|metric| Job { provider, version, metric, asker }));
+                jobs.extend(spec.metrics.iter().map(|metric| Job { provider, version, metric, client }));
             }
         }
-        let asking: Vec<_> = jobs.iter().map(|job| job.asker.ask(job.metric)).collect();
-        let asked: Vec<Asked> = futures_util::stream::iter(asking).buffered(self.plan.concurrency).collect().await;
-        let asked = jobs.into_iter().zip(asked).collect();
-        let mut contribution = self.contribution(asked, instant, notes);
+        let queries: Vec<_> = jobs.iter().map(|job| job.client.query(job.metric)).collect();
+        let results: Vec<QueryResult> =
+            futures_util::stream::iter(queries).buffered(self.plan.concurrency).collect().await;
+        let results = jobs.into_iter().zip(results).collect();
+        let mut contribution = self.contribution(results, instant, notes);
         self.name_versions(cx, &mut contribution);
         contribution.interrupted = cx.env.stop.is_cancelled();
         Ok(contribution)
@@ -171,49 +172,50 @@ impl CustomMetrics {
 
     fn contribution(
         &self,
-        asked: Vec<(Job<'_>, Asked)>,
+        results: Vec<(Job<'_>, QueryResult)>,
         instant: DateTime<Utc>,
         mut notes: Vec<String>,
     ) -> Contribution {
         let mut versions = vec![VersionMetrics::default(); self.plan.versions.len()];
         let mut missing: Vec<(String, String, usize)> = Vec::new();
-        let mut told = BTreeSet::new();
+        let mut warnings = BTreeSet::new();
         let mut skews: BTreeMap<&str, TimeDelta> = BTreeMap::new();
-        for (job, asked) in asked {
+        for (job, result) in results {
             let name = format!("{}/{}", job.provider.name, job.metric.name);
-            let of = match &self.plan.versions[job.version].name {
+            let label = match &self.plan.versions[job.version].name {
                 _ if versions.len() < 2 => name.clone(),
                 Some(version) => format!("{version}: {name}"),
                 None => format!("version {}: {name}", job.version),
             };
             let policy = job.metric.no_data.or(self.plan.no_data);
-            for warning in &asked.reading.warnings {
-                told.insert(format!("{name}: the provider warns: {warning}"));
+            for warning in &result.reading.warnings {
+                warnings.insert(format!("{name}: warning from the provider: {warning}"));
             }
-            told.extend(asked.reading.remark.iter().map(|remark| format!("{of}: {remark}")));
-            if let Some(skew) = asked.skew {
+            warnings.extend(result.reading.remark.iter().map(|remark| format!("{label}: {remark}")));
+            if let Some(skew) = result.skew {
                 let largest = skews.entry(&job.provider.name).or_insert(skew);
                 *largest = std::cmp::max_by_key(*largest, skew, TimeDelta::abs);
             }
-            let measurement = measurement(job.metric, asked, policy, instant);
-            if let Some(reason) = measurement.observation.as_ref().and_then(|seen| seen.no_data.as_ref()) {
+            let measurement = measurement(job.metric, result, policy, instant);
+            if let Some(reason) = measurement.observation.as_ref().and_then(|observation| observation.no_data.as_ref())
+            {
                 match missing.iter_mut().find(|(_, other, _)| other == reason) {
                     Some((_, _, more)) => *more += 1,
-                    None => missing.push((of, reason.clone(), 0)),
+                    None => missing.push((label, reason.clone(), 0)),
                 }
             }
             versions[job.version].metrics.insert(name, measurement);
         }
         notes.extend(skews.into_iter().map(|(provider, skew)| {
-            let way = if skew < TimeDelta::zero() { "behind" } else { "ahead of" };
+            let direction = if skew < TimeDelta::zero() { "behind" } else { "ahead" };
             let seconds = skew.num_seconds().abs();
-            format!("{provider}: the provider's clock is {seconds} s {way} ours, so its windows are not quite ours")
+            format!("{provider}: the provider's clock is {seconds} s {direction}; query windows are off by that much")
         }));
         let more = missing.len().saturating_sub(MAX_NOTES);
-        notes.extend(told.into_iter().take(MAX_NOTES));
-        notes.extend(missing.into_iter().take(MAX_NOTES).map(|(of, reason, others)| match others {
-            0 => format!("{of} has no value: {reason}"),
-            _ => format!("{of} and {others} more have no value: {reason}"),
+        notes.extend(warnings.into_iter().take(MAX_NOTES));
+        notes.extend(missing.into_iter().take(MAX_NOTES).map(|(label, reason, others)| match others {
+            0 => format!("{label} has no value: {reason}"),
+            _ => format!("{label} and {others} more have no value: {reason}"),
         }));
         if more > 0 {
             notes.push(format!("{more} more reasons for metrics without a value are in the report"));
@@ -223,7 +225,7 @@ impl CustomMetrics {
 }
 
 /// Returns the length of a version's window, in seconds.
-fn seconds_of(
+fn window_seconds(
     version: &Version,
     cx: &TaskContext<'_>,
     instant: DateTime<Utc>,
@@ -234,7 +236,7 @@ fn seconds_of(
     match (window(start, instant), version.start) {
         (Ok(window), _) => {
             if let Some(ahead) = window.ahead {
-                let note = format!("the window starts {} ms in the future: clocks differ", ahead.num_milliseconds());
+                let note = format!("the window starts {} ms in the future (clock skew)", ahead.num_milliseconds());
                 if !notes.contains(&note) {
                     notes.push(note);
                 }
@@ -243,21 +245,26 @@ fn seconds_of(
         }
         (Err(message), Some(_)) => Err(InputError::new(&version.at, message).into()),
         (Err(message), None) => Err(TaskError::failed(format!(
-            "the experiment's start {message}: the clock was set back, or is another machine's"
+            "the experiment's start {message}: the clock was set back or is another machine's"
         ))),
     }
 }
 
-/// Note on a template whose own provider name differs from the user's.
-fn naming(provider: &Provider, specs: &[ProviderSpec]) -> Option<String> {
-    let own = specs.iter().find_map(|spec| spec.provider.as_deref()).filter(|own| *own != provider.name)?;
-    let shown = crate::model::text::truncate(own, 100);
-    Some(format!("the template of `{0}` calls itself `{shown}`; its metrics are named `{0}/…`", provider.name))
+/// Note on a template whose provider name differs from the user's.
+fn name_note(provider: &Provider, specs: &[ProviderSpec]) -> Option<String> {
+    let name = specs.iter().find_map(|spec| spec.provider.as_deref()).filter(|name| *name != provider.name)?;
+    let name = crate::model::text::truncate(name, 100);
+    Some(format!("the template of `{0}` names its provider `{name}`; metrics are still named `{0}/…`", provider.name))
 }
 
 /// Converts the result of a query to a measurement.
-fn measurement(metric: &MetricSpec, asked: Asked, policy: Option<NoDataPolicy>, instant: DateTime<Utc>) -> Measurement {
-    let Asked { reading, source, query, status, attempts, .. } = asked;
+fn measurement(
+    metric: &MetricSpec,
+    result: QueryResult,
+    policy: Option<NoDataPolicy>,
+    instant: DateTime<Utc>,
+) -> Measurement {
+    let QueryResult { reading, source, query, status, attempts, .. } = result;
     let mut observation = Observation {
         source: Some(source),
         query,

@@ -14,7 +14,7 @@ use crate::providers::{MetricSpec, ProviderSpec, Reduce};
 use crate::templates::{Dialect, Template, TemplateError};
 use crate::values::input::InputError;
 
-/// Maximum number of values of a range: the document keeps them all.
+/// Maximum number of values in a range, because the document keeps them all.
 const MAX_POINTS: u32 = 1_000;
 
 /// Media type of a form.
@@ -35,30 +35,30 @@ impl Native {
     /// Reads the block; paths of errors start below it.
     pub(super) fn plan(values: Prometheus) -> Result<Self, InputError> {
         if values.queries.is_empty() {
-            return Err(InputError::new("queries", "no queries, so nothing would be measured"));
+            return Err(InputError::new("queries", "at least one query is required"));
         }
         for (name, query) in &values.queries {
             let at = |field: &str| format!("queries.{name}.{field}");
             check_name(name).map_err(|message| InputError::new(format!("queries.{name}"), message))?;
             if query.query.trim().is_empty() {
-                return Err(InputError::new(at("query"), "it is empty; expected PromQL"));
+                return Err(InputError::new(at("query"), "must not be empty; expected PromQL"));
             }
             kind(query).map_err(|message| InputError::new(at("type"), message))?;
             if query.reduce == Some(Reduce::Jq) {
                 return Err(InputError::new(
                     at("reduce"),
-                    "`jq` is for templates; expected sum, max, min, avg or first",
+                    "`jq` is only supported in templates; expected sum, max, min, avg or first",
                 ));
             }
             if query.step.is_some() && query.range.is_none() {
-                return Err(InputError::new(at("step"), "is for queries with a `range`"));
+                return Err(InputError::new(at("step"), "requires `range`"));
             }
             if let Some((range, step)) = range(query)
                 && range.as_secs_f64() / step.as_secs_f64() > f64::from(MAX_POINTS)
             {
                 return Err(InputError::new(
                     at("step"),
-                    format!("makes more than {MAX_POINTS} values of the range; take a longer step"),
+                    format!("too short: the range would have more than {MAX_POINTS} values"),
                 ));
             }
         }
@@ -77,7 +77,7 @@ impl Native {
     /// Renders the queries with these variables; paths of errors start below the block.
     pub(super) fn spec(&self, variables: &Value, instant: DateTime<Utc>) -> Result<ProviderSpec, InputError> {
         let metric = |(name, query): &(String, Query)| {
-            let text = template(name, query, instant)?.render(variables).map_err(|fault| at_query(name, fault))?;
+            let text = template(name, query, instant)?.render(variables).map_err(|error| at_query(name, error))?;
             let mut params = vec![("query".to_owned(), text.trim().to_owned())];
             if let Some((range, step)) = range(query) {
                 let start = instant - TimeDelta::from_std(range).unwrap_or(TimeDelta::MAX);
@@ -111,14 +111,14 @@ impl Native {
 }
 
 fn template(name: &str, query: &Query, instant: DateTime<Utc>) -> Result<Template, InputError> {
-    Template::parse(Dialect::Go, &query.query, instant).map_err(|fault| at_query(name, fault))
+    Template::parse(Dialect::Go, &query.query, instant).map_err(|error| at_query(name, error))
 }
 
-fn at_query(name: &str, fault: TemplateError) -> InputError {
-    InputError::new(format!("queries.{name}.query"), fault.to_string())
+fn at_query(name: &str, error: TemplateError) -> InputError {
+    InputError::new(format!("queries.{name}.query"), error.to_string())
 }
 
-/// Renders an instant for Prometheus: seconds since 1970, to the millisecond.
+/// Renders an instant for Prometheus: seconds since 1970, with milliseconds.
 pub(super) fn seconds(instant: DateTime<Utc>) -> String {
     let millis = instant.timestamp_millis();
     format!("{}.{:03}", millis.div_euclid(1000), millis.rem_euclid(1000))
@@ -127,16 +127,16 @@ pub(super) fn seconds(instant: DateTime<Utc>) -> String {
 fn kind(query: &Query) -> Result<MetricType, String> {
     match (query.kind.as_deref().map(str::to_lowercase).as_deref(), query.range) {
         (None, Some(_)) => Ok(MetricType::Sample),
-        (Some(_), Some(_)) => Err("a query with a `range` is a sample; leave out the type".to_owned()),
+        (Some(_), Some(_)) => Err("cannot be combined with `range`: such a metric is a sample".to_owned()),
         (None | Some("gauge"), None) => Ok(MetricType::Gauge),
         (Some("counter"), None) => Ok(MetricType::Counter),
-        (Some(other), None) => Err(format!("`{other}` is not a type of metric; expected counter or gauge")),
+        (Some(other), None) => Err(format!("`{other}` is not a metric type; expected counter or gauge")),
     }
 }
 
 /// Length and step of a range that ends now.
 fn range(query: &Query) -> Option<(Duration, Duration)> {
     let range = query.range.as_ref()?.0.0;
-    let own = Duration::from_secs((range.as_secs() / 100).max(1));
-    Some((range, query.step.as_ref().map_or(own, |step| step.0.0)))
+    let default_step = Duration::from_secs((range.as_secs() / 100).max(1));
+    Some((range, query.step.as_ref().map_or(default_step, |step| step.0.0)))
 }

@@ -20,7 +20,7 @@ use crate::templates::Template;
 use crate::values::input::{InputError, typed};
 use crate::values::overlay;
 
-/// Name of the provider of queries without a template.
+/// Provider name of queries without a template.
 pub(super) const PROMETHEUS: &str = "prometheus";
 
 /// Maximum number of versions.
@@ -64,42 +64,42 @@ pub(super) struct Version {
     /// Path of its start in the user's values.
     pub(super) at: String,
     variables: Map<String, Value>,
-    /// Name: its variable `name`, else its only string variable.
+    /// Name: the variable `name`, or the only string variable.
     pub(super) name: Option<String>,
-    /// Start of its window, if not that of the experiment.
+    /// Start of its window, if it differs from the experiment's.
     pub(super) start: Option<DateTime<Utc>>,
 }
 
 /// Reads the values at path `at`.
 pub(super) fn plan(value: &Value, at: &str) -> Result<Plan, InputError> {
-    let nothing = Value::Object(Map::new());
-    let values: CustomMetricsValues = typed(if value.is_null() { &nothing } else { value }, at)?;
+    let empty = Value::Object(Map::new());
+    let values: CustomMetricsValues = typed(if value.is_null() { &empty } else { value }, at)?;
     let mut access = values.providers.unwrap_or_default();
     let mut providers = Vec::new();
     let mut take = |name: &str| {
-        let place = join(at, &format!("providers.{name}"));
-        Access::plan(access.remove(name).unwrap_or_default(), place)
+        let path = join(at, &format!("providers.{name}"));
+        Access::plan(access.remove(name).unwrap_or_default(), path)
     };
     for (name, text) in values.templates.unwrap_or_default() {
-        let place = join(at, &format!("templates.{name}"));
-        check_name(&name).map_err(|message| InputError::new(&place, message))?;
-        let source = TextSource::parse(&text, BUILTINS).map_err(|message| InputError::new(&place, message))?;
+        let path = join(at, &format!("templates.{name}"));
+        check_name(&name).map_err(|message| InputError::new(&path, message))?;
+        let source = TextSource::parse(&text, BUILTINS).map_err(|message| InputError::new(&path, message))?;
         let access = take(&name)?;
-        providers.push(Provider { name, at: place, origin: Origin::Template(source), access });
+        providers.push(Provider { name, at: path, origin: Origin::Template(source), access });
     }
     if let Some(prometheus) = values.prometheus {
-        let place = join(at, PROMETHEUS);
+        let path = join(at, PROMETHEUS);
         if providers.iter().any(|provider| provider.name == PROMETHEUS) {
-            let message = "a template has that name, too; give the template another one";
-            return Err(InputError::new(place, message));
+            let message = "a template has the same name; rename the template";
+            return Err(InputError::new(path, message));
         }
-        let native = Native::plan(prometheus).map_err(|error| error.under(&place))?;
+        let native = Native::plan(prometheus).map_err(|error| error.under(&path))?;
         let access = take(PROMETHEUS)?;
-        providers.push(Provider { name: PROMETHEUS.to_owned(), at: place, origin: Origin::Native(native), access });
+        providers.push(Provider { name: PROMETHEUS.to_owned(), at: path, origin: Origin::Native(native), access });
     }
     if providers.is_empty() {
-        return Err(InputError::new(join(at, "templates"), "no templates and no `prometheus`, so nothing would be measured").with_hint(
-            "give a template, such as `custommetrics.templates.istio-prom=builtin:istio-prom`, or `custommetrics.prometheus` with `url` and `queries`",
+        return Err(InputError::new(join(at, "templates"), "at least one template or `prometheus` is required").with_hint(
+            "set a template, such as `custommetrics.templates.istio-prom=builtin:istio-prom`, or `custommetrics.prometheus` with `url` and `queries`",
         ));
     }
     if let Some(unknown) = access.keys().next() {
@@ -107,14 +107,16 @@ pub(super) fn plan(value: &Value, at: &str) -> Result<Plan, InputError> {
         let list = known.iter().copied().collect::<Vec<_>>().join(", ");
         let error = InputError::new(
             join(at, &format!("providers.{unknown}")),
-            format!("no provider has that name; known here: {list}"),
+            format!("unknown provider; expected one of {list}"),
         );
         return Err(error.with_suggestion(unknown, known.iter().copied()));
     }
     let concurrency = match values.concurrency.map(|count| count.0) {
         None => CONCURRENCY,
         Some(count @ 1..=100) => count as usize,
-        Some(count) => return Err(InputError::new(join(at, "concurrency"), format!("{count} is not from 1 to 100"))),
+        Some(count) => {
+            return Err(InputError::new(join(at, "concurrency"), format!("{count} is out of range; expected 1 to 100")));
+        }
     };
     let versions = versions(values.values.unwrap_or_default(), values.version_values, at)?;
     Ok(Plan { providers, versions, concurrency, no_data: values.no_data })
@@ -122,27 +124,27 @@ pub(super) fn plan(value: &Value, at: &str) -> Result<Plan, InputError> {
 
 fn versions(
     base: Map<String, Value>,
-    own: Option<Vec<Option<Map<String, Value>>>>,
+    overrides: Option<Vec<Option<Map<String, Value>>>>,
     at: &str,
 ) -> Result<Vec<Version>, InputError> {
-    let version = |over: Map<String, Value>, place: String| {
-        let place = if over.contains_key(STARTING_TIME) { place } else { join(at, "values") };
+    let version = |over: Map<String, Value>, path: String| {
+        let path = if over.contains_key(STARTING_TIME) { path } else { join(at, "values") };
         let given = over.get("name").and_then(Value::as_str).filter(|name| !name.is_empty() && name.len() <= 100);
-        let name = given.map(str::to_owned).or_else(|| only_text(&over)).filter(|name| is_telling(name));
+        let name = given.map(str::to_owned).or_else(|| only_string(&over)).filter(|name| is_public(name));
         let mut variables = base.clone();
         overlay(&mut variables, over);
-        let start = starting_time(&variables).map_err(|error| error.under(&place))?;
-        Ok(Version { at: join(&place, STARTING_TIME), variables, name, start })
+        let start = starting_time(&variables).map_err(|error| error.under(&path))?;
+        Ok(Version { at: join(&path, STARTING_TIME), variables, name, start })
     };
-    match own {
+    match overrides {
         None => Ok(vec![version(Map::new(), String::new())?]),
         Some(list) if list.is_empty() => {
-            Err(InputError::new(join(at, "versionValues"), "the list is empty, so nothing would be measured")
-                .with_hint("leave it out for one version"))
+            Err(InputError::new(join(at, "versionValues"), "must not be empty")
+                .with_hint("remove it for a single version"))
         }
         Some(list) if list.len() > MAX_VERSIONS => Err(InputError::new(
             join(at, "versionValues"),
-            format!("{} versions are too many; at most {MAX_VERSIONS}", list.len()),
+            format!("{} versions; expected at most {MAX_VERSIONS}", list.len()),
         )),
         Some(list) => {
             let list = list.into_iter().enumerate();
@@ -160,18 +162,18 @@ fn versions(
     }
 }
 
-/// Returns true if redaction would not change a text: names appear unredacted in documents and notes.
-fn is_telling(text: &str) -> bool {
+/// Returns true if redaction would not change the text, because names are shown unredacted in documents and notes.
+fn is_public(text: &str) -> bool {
     redact_text(&redact_url(text)) == text
 }
 
-/// Returns the only string in these variables, at any depth, if there is exactly one: `labels.revision_name`.
-fn only_text(variables: &Map<String, Value>) -> Option<String> {
-    let mut own = variables.iter().filter(|(name, _)| *name != STARTING_TIME);
-    let (name, value) = own.next()?;
-    match (value, own.next()) {
+/// Returns the only string in these variables, at any depth, if there is exactly one (such as `labels.revision_name`).
+fn only_string(variables: &Map<String, Value>) -> Option<String> {
+    let mut entries = variables.iter().filter(|(name, _)| *name != STARTING_TIME);
+    let (name, value) = entries.next()?;
+    match (value, entries.next()) {
         _ if is_secret(name) => None,
-        (Value::Object(inner), None) => only_text(inner),
+        (Value::Object(inner), None) => only_string(inner),
         (Value::String(text), None) if !text.is_empty() && text.len() <= 100 => Some(text.clone()),
         (Value::Number(number), None) => Some(number.to_string()),
         _ => None,
@@ -188,8 +190,8 @@ impl Version {
 }
 
 impl Provider {
-    /// Checks the source of the queries; `text` is that of its template. The rendered result may depend on the time, so it is
-    /// checked when the task runs, unless the template is constant.
+    /// Checks the source of the queries; `text` is the text of its template. Rendering may depend on the time, so only a constant
+    /// template is checked in full here.
     pub(super) fn check(&self, text: Option<&str>) -> Result<(), InputError> {
         let source = match &self.origin {
             Origin::Native(native) => return native.check().map_err(|error| error.under(&self.at)),
@@ -200,7 +202,7 @@ impl Provider {
         if text.contains("{{") { Ok(()) } else { self.read(text).map(|_| ()) }
     }
 
-    /// Renders the requests to the provider with these variables; `text` is that of its template.
+    /// Renders the requests for these variables; `text` is the text of the template.
     pub(super) fn spec(
         &self,
         text: Option<&str>,
@@ -212,8 +214,8 @@ impl Provider {
             Origin::Template(source) => source,
         };
         let rendered = self.template(source, text.unwrap_or_default(), instant)?.render(variables);
-        let rendered = rendered.map_err(|fault| {
-            let message = format!("the template can't be rendered: {fault}");
+        let rendered = rendered.map_err(|error| {
+            let message = format!("cannot render the template: {error}");
             InputError::new(&self.at, message)
         })?;
         self.read(&rendered)
@@ -221,7 +223,7 @@ impl Provider {
 
     fn template(&self, source: &TextSource, text: &str, instant: DateTime<Utc>) -> Result<Template, InputError> {
         let template = Template::parse(source.dialect(), text, instant);
-        template.map_err(|fault| InputError::new(&self.at, format!("the template can't be read: {fault}")))
+        template.map_err(|error| InputError::new(&self.at, format!("cannot parse the template: {error}")))
     }
 
     fn read(&self, rendered: &str) -> Result<ProviderSpec, InputError> {
@@ -240,13 +242,13 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(values: Value, expected: &str) {
+    fn rejected(values: Value, expected: &str) {
         let error = planned(values).map(|_| ()).unwrap_err();
         assert!(error.to_string().starts_with(expected), "{error}");
     }
 
     #[test]
-    fn the_variables_of_a_version_are_merged_map_by_map() {
+    fn variables_of_a_version_are_merged_recursively() {
         let plan = planned(json!({
             "templates": {"p": "p.tpl"},
             "values": {"labels": {"service": "s", "zone": "a"}, "percentiles": [50, 90]},
@@ -267,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_named_by_the_one_thing_that_its_variables_say() {
+    fn a_version_is_named_by_its_only_string() {
         let names = |list: Value| {
             let plan = planned(json!({"templates": {"p": "p.tpl"}, "versionValues": list})).unwrap();
             plan.versions.into_iter().map(|version| version.name).collect::<Vec<_>>()
@@ -290,49 +292,55 @@ mod tests {
     }
 
     #[test]
-    fn a_start_of_a_versions_own_is_placed_there() {
+    fn an_invalid_start_is_reported_where_it_is_set() {
         let at = |values: Value| planned(values).unwrap_err().path;
         let base = json!({"templates": {"p": "p.tpl"}, "values": {"startingTime": "noon"}, "versionValues": [{}]});
         assert_eq!(at(base), "with.values.startingTime");
-        let own = json!({"templates": {"p": "p.tpl"}, "versionValues": [{}, {"startingTime": 5}]});
-        assert_eq!(at(own), "with.versionValues[1].startingTime");
+        let version = json!({"templates": {"p": "p.tpl"}, "versionValues": [{}, {"startingTime": 5}]});
+        assert_eq!(at(version), "with.versionValues[1].startingTime");
     }
 
     #[test]
-    fn what_can_not_be_asked_is_named_with_its_path() {
+    fn invalid_values_are_rejected_with_their_path() {
         let query = |query: Value| json!({"prometheus": {"url": "http://p", "queries": {"q": query}}});
-        refused(json!({}), "with.templates: no templates and no `prometheus`");
-        refused(json!({"templates": {}}), "with.templates: no templates");
-        refused(json!({"templates": {"p": "builtin:istio"}}), "with.templates.p: `builtin:istio` is not known");
-        refused(json!({"templates": {"a/b": "x.tpl"}}), "with.templates.a/b: `a/b` is not a name");
-        refused(json!({"template": {}}), "with.template: unknown field `template`");
-        refused(json!({"templates": {"p": "x"}, "versionValues": []}), "with.versionValues: the list is empty");
-        refused(
-            json!({"templates": {"p": "x"}, "providers": {"q": {}}}),
-            "with.providers.q: no provider has that name",
+        rejected(json!({}), "with.templates: at least one template or `prometheus` is required");
+        rejected(json!({"templates": {}}), "with.templates: at least one template");
+        rejected(
+            json!({"templates": {"p": "builtin:istio"}}),
+            "with.templates.p: unknown built-in template `builtin:istio`",
         );
-        refused(json!({"templates": {"p": "x"}, "concurrency": 0}), "with.concurrency: ");
-        refused(json!({"templates": {"p": "x"}, "noData": "ignore"}), "with.noData: `ignore` is not known here");
+        rejected(json!({"templates": {"a/b": "x.tpl"}}), "with.templates.a/b: `a/b` is not a name");
+        rejected(json!({"template": {}}), "with.template: unknown field `template`");
+        rejected(json!({"templates": {"p": "x"}, "versionValues": []}), "with.versionValues: must not be empty");
+        rejected(json!({"templates": {"p": "x"}, "providers": {"q": {}}}), "with.providers.q: unknown provider");
+        rejected(json!({"templates": {"p": "x"}, "concurrency": 0}), "with.concurrency: ");
+        rejected(json!({"templates": {"p": "x"}, "noData": "ignore"}), "with.noData: `ignore` is not known here");
         let access = |access: Value| json!({"templates": {"p": "x"}, "providers": {"p": access}});
-        refused(access(json!({"retries": 11})), "with.providers.p.retries: 11 is not from 0 to 10");
-        refused(access(json!({"cert": "c.pem"})), "with.providers.p.key: is needed with `cert`");
-        refused(access(json!({"bearerToken": "hunter2"})), "with.providers.p.bearerToken: a token can't stand here");
-        refused(query(json!({"query": " "})), "with.prometheus.queries.q.query: it is empty");
-        refused(query(json!({"query": "up", "type": "sum"})), "with.prometheus.queries.q.type: `sum` is not a type");
-        refused(
-            query(json!({"query": "up", "step": "5s"})),
-            "with.prometheus.queries.q.step: is for queries with a `range`",
+        rejected(access(json!({"retries": 11})), "with.providers.p.retries: 11 is out of range; expected 0 to 10");
+        rejected(access(json!({"cert": "c.pem"})), "with.providers.p.key: required with `cert`");
+        rejected(
+            access(json!({"bearerToken": "hunter2"})),
+            "with.providers.p.bearerToken: expected a map, because documents must not contain tokens",
         );
-        refused(
+        rejected(query(json!({"query": " "})), "with.prometheus.queries.q.query: must not be empty");
+        rejected(
+            query(json!({"query": "up", "type": "sum"})),
+            "with.prometheus.queries.q.type: `sum` is not a metric type",
+        );
+        rejected(query(json!({"query": "up", "step": "5s"})), "with.prometheus.queries.q.step: requires `range`");
+        rejected(
             query(json!({"query": "up", "range": "1h", "step": "1s"})),
-            "with.prometheus.queries.q.step: makes more than 1000",
+            "with.prometheus.queries.q.step: too short: the range would have more than 1000",
         );
-        refused(
+        rejected(
             query(json!({"query": "up", "reduce": "jq"})),
-            "with.prometheus.queries.q.reduce: `jq` is for templates",
+            "with.prometheus.queries.q.reduce: `jq` is only supported in templates",
         );
-        refused(json!({"prometheus": {"url": "http://p", "queries": {}}}), "with.prometheus.queries: no queries");
+        rejected(
+            json!({"prometheus": {"url": "http://p", "queries": {}}}),
+            "with.prometheus.queries: at least one query is required",
+        );
         let both = json!({"templates": {"prometheus": "x"}, "prometheus": {"url": "http://p", "queries": {"q": {"query": "up"}}}});
-        refused(both, "with.prometheus: a template has that name, too");
+        rejected(both, "with.prometheus: a template has the same name");
     }
 }

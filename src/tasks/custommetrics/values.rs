@@ -13,37 +13,38 @@ use crate::providers::Reduce;
 use crate::tasks::credentials::{self, BasicAuth, BearerToken};
 use crate::tasks::fields::{AtLeastOne, Headers, TargetUrl};
 
-/// Asks Prometheus, or any service that answers in JSON, for metrics of each version.
+/// Queries Prometheus, or any JSON API, for metrics of each version.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub(super) struct CustomMetricsValues {
     /// Name of the provider → its template: a URL, a path, or `builtin:istio-prom`, `builtin:kserve-prometheus`,
-    /// `builtin:kserve-modelmesh`. A template ending in `.hbs` is Handlebars, any other Go's.
+    /// `builtin:kserve-modelmesh`. Templates ending in `.hbs` are Handlebars, all others Go templates.
     pub(super) templates: Option<BTreeMap<String, String>>,
-    /// Variables for the templates and queries. `startingTime` (RFC 3339) is when their window starts; default: the experiment's start.
+    /// Variables for templates and queries. `startingTime` (RFC 3339) is the start of their window. Default: the experiment's
+    /// start.
     pub(super) values: Option<Map<String, Value>>,
-    /// Entry i is merged over `values` for version i; its length is the number of versions. Default: one version.
+    /// Overrides per version: entry i is merged over `values` for version i; the length of the list is the number of versions.
+    /// Default: one version.
     pub(super) version_values: Option<Vec<Option<Map<String, Value>>>>,
-    /// Queries to Prometheus without a template: the provider `prometheus`.
+    /// Prometheus queries without a template: the provider `prometheus`.
     pub(super) prometheus: Option<Prometheus>,
-    /// Name of a provider → how it is reached.
+    /// Name of a provider → its access settings.
     pub(super) providers: Option<BTreeMap<String, Access>>,
-    /// What objectives become where the provider was asked and has nothing; metrics may say otherwise. Default: they are open, which
-    /// counts as not satisfied.
+    /// Outcome of objectives if the provider has no data; metrics may override it. Default: inconclusive, which counts as not
+    /// satisfied.
     pub(super) no_data: Option<NoDataPolicy>,
-    /// Requests in flight at most, 1 to 100. Default: 8. Their answers take 32 MiB at most: each may have its share of that, and no
-    /// more than 4 MiB.
+    /// Maximum number of concurrent requests, 1 to 100. Default: 8. Their responses share 32 MiB, and each is limited to 4 MiB.
     #[schemars(schema_with = "up_to_100")]
     pub(super) concurrency: Option<AtLeastOne>,
 }
 
-/// Queries to a Prometheus.
+/// Queries to a Prometheus server.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Prometheus {
-    /// Its base URL, such as `http://prometheus:9090`; a path before `/api/v1` is kept.
+    /// Base URL, such as `http://prometheus:9090`; a path before `/api/v1` is kept.
     pub(super) url: TargetUrl,
-    /// Whether queries are sent as forms (POST), for those that are too long for a URL. Default: false.
+    /// Sends queries as forms (POST), for queries that are too long for a URL. Default: false.
     #[serde(default)]
     pub(super) post: Option<bool>,
     /// Name of a metric → its query.
@@ -54,7 +55,7 @@ pub(super) struct Prometheus {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Query {
-    /// PromQL, with actions of Go's templates: `{{ .labels.revision }}`, `{{ .elapsedTimeSeconds }}`.
+    /// PromQL with Go template actions: `{{ .labels.revision }}`, `{{ .elapsedTimeSeconds }}`.
     pub(super) query: String,
     /// `counter` or `gauge`. Default: gauge. With `range` the metric is a sample.
     #[serde(default, rename = "type")]
@@ -63,64 +64,65 @@ pub(super) struct Query {
     /// Unit of the values, such as `msec`.
     #[serde(default)]
     pub(super) units: Option<String>,
-    /// One line for readers.
+    /// Description of the metric, in one line.
     #[serde(default)]
     pub(super) description: Option<String>,
-    /// Ask for the values of this long until now, such as `5m`, instead of one: the metric has `mean`, `pX`, `max` and so on.
+    /// Queries the values of the last period of this length, such as `5m`, instead of one value: the metric then has `mean`, `pX`,
+    /// `max` and so on.
     #[serde(default)]
     pub(super) range: Option<PositiveDuration>,
-    /// Time between those values; at most 1000 of them. Default: a hundredth of the range, at least 1s.
+    /// Time between the values of a range, of which there are at most 1000. Default: a hundredth of the range, at least 1s.
     #[serde(default)]
     pub(super) step: Option<PositiveDuration>,
-    /// What several series become. Default: several are an error.
+    /// Reduction of several series to one. Default: several series are an error.
     #[serde(default)]
     #[schemars(extend("enum" = ["sum", "max", "min", "avg", "first", null]))]
     pub(super) reduce: Option<Reduce>,
-    /// What objectives become where there is nothing.
+    /// Outcome of objectives if there is no data.
     #[serde(default)]
     pub(super) no_data: Option<NoDataPolicy>,
-    /// Why there may be nothing, in words for the reader.
+    /// Explanation, shown to the reader, of why there may be no data.
     #[serde(default)]
     pub(super) when_empty: Option<String>,
 }
 
-/// How a provider is reached.
+/// Access to a provider.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub(super) struct Access {
-    /// Where to ask, instead of what the template says. Credentials go where the template says, unless this pins it.
+    /// URL that replaces the one in the template. Unless it is set, the template decides where the credentials are sent.
     pub(super) url: Option<TargetUrl>,
-    /// Request headers, over those of the template.
+    /// Request headers; override those of the template.
     pub(super) headers: Option<Headers>,
-    /// Time for one metric, all attempts included. Default: 30s.
+    /// Timeout per metric, including retries. Default: 30s.
     pub(super) timeout: Option<PositiveDuration>,
-    /// How often a request is sent again after a 429, a 5xx or a broken connection, 0 to 10. Default: 3.
+    /// Number of retries after a 429, a 5xx or a broken connection, 0 to 10. Default: 3.
     #[schemars(schema_with = "up_to_10")]
     pub(super) retries: Option<Count>,
-    /// User name, and where the password is.
+    /// User name, and the source of the password.
     #[serde(deserialize_with = "credentials::basic_auth")]
     pub(super) basic_auth: Option<BasicAuth>,
-    /// Where the bearer token is; read anew for each loop.
+    /// Source of the bearer token; read again for each loop.
     #[serde(deserialize_with = "credentials::bearer_token")]
     pub(super) bearer_token: Option<BearerToken>,
-    /// File with the certificates (PEM) of the authorities to trust, instead of the public and the system's ones.
+    /// File with the CA certificates (PEM) to trust instead of the public and system ones.
     pub(super) ca: Option<String>,
-    /// File with our certificate chain (PEM); needs `key`.
+    /// File with the client certificate chain (PEM); requires `key`.
     pub(super) cert: Option<String>,
-    /// File with our private key (PEM); needs `cert`.
+    /// File with the private key (PEM); requires `cert`.
     pub(super) key: Option<String>,
     /// Trust any server certificate. Default: false.
     pub(super) insecure_skip_verify: Option<bool>,
 }
 
 fn up_to_100(_: &mut SchemaGenerator) -> Schema {
-    whole(1, "^0*([1-9][0-9]?|100)$", 100)
+    integer(1, "^0*([1-9][0-9]?|100)$", 100)
 }
 
 fn up_to_10(_: &mut SchemaGenerator) -> Schema {
-    whole(0, "^0*([0-9]|10)$", 10)
+    integer(0, "^0*([0-9]|10)$", 10)
 }
 
-fn whole(least: u64, pattern: &str, most: u64) -> Schema {
-    json_schema!({"type": ["integer", "string", "null"], "minimum": least, "maximum": most, "pattern": pattern})
+fn integer(min: u64, pattern: &str, max: u64) -> Schema {
+    json_schema!({"type": ["integer", "string", "null"], "minimum": min, "maximum": max, "pattern": pattern})
 }

@@ -1,8 +1,8 @@
-//! Descriptors that the program carries: the Open Inference Protocol, gRPC's health protocol and the sample model's own service,
+//! Descriptors built into the program: the Open Inference Protocol, the gRPC health protocol and the sample model's own service,
 //! compiled from `proto/` by `build.rs`.
 //!
-//! They stand in for reflection, which many model servers lack. A description by the user or by the server always wins: servers extend
-//! these protocols with fields and methods of their own.
+//! They replace reflection, which many model servers lack. A description from the user or the server takes precedence, because
+//! servers extend these protocols with their own fields and methods.
 
 use prost_reflect::DescriptorPool;
 
@@ -11,16 +11,13 @@ use super::descriptors;
 /// An encoded `FileDescriptorSet`.
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/builtin.bin"));
 
-/// Next step if a service is described neither by the server nor here.
+/// Hint for a service that is described neither by the server nor here.
 pub(super) fn hint() -> String {
     let names = services();
-    format!(
-        "describe the service with `proto`, `protoset` or `protoURL`; these need no description: {}",
-        names.join(", ")
-    )
+    format!("describe the service with `proto`, `protoset` or `protoURL`; built-in descriptions: {}", names.join(", "))
 }
 
-/// The descriptors, if `service` is among them.
+/// Returns the descriptors, if `service` is among them.
 pub(super) fn describe(service: &str) -> Option<DescriptorPool> {
     pool().filter(|pool| pool.get_service_by_name(service).is_some())
 }

@@ -1,4 +1,4 @@
-//! The calls of a load: built once if they are equal, else one by one ahead of time.
+//! The calls of a load: built once if all are equal, else rendered one by one.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::tasks::loadgen::Time;
 use crate::templates::grpc_template::{CallValues, Fixed, FixedValue};
 use crate::templates::random::RandomBits;
 
-/// Maximum number of messages that unary calls use in turn: each is kept as a call.
+/// Maximum number of messages that unary calls use in turn; each is kept as a prebuilt call.
 const MAX_TURNS: usize = 10_000;
 
 /// Content of the calls.
@@ -25,16 +25,16 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// Variables of the actions for call `number` of `worker`.
+    /// Returns the template variables for call `number` of `worker`.
     pub(super) fn values(&self, number: u64, worker: usize, method: Option<&MethodDescriptor>) -> CallValues {
-        let mut fixed = method.map(described).unwrap_or_default();
+        let mut fixed = method.map(method_variables).unwrap_or_default();
         fixed.insert("WorkerID".to_owned(), FixedValue::Text(format!("w{worker}")));
         CallValues::new(number, self.time.now(), &self.random, &fixed)
     }
 }
 
 /// Variables that describe a method.
-pub(super) fn described(method: &MethodDescriptor) -> Fixed {
+pub(super) fn method_variables(method: &MethodDescriptor) -> Fixed {
     let text = |text: &str| FixedValue::Text(text.to_owned());
     let fixed = [
         ("FullyQualifiedName", text(method.full_name())),
@@ -53,7 +53,7 @@ pub(super) fn shape(method: &MethodDescriptor) -> Shape {
     Shape { client_streams: method.is_client_streaming(), server_streams: method.is_server_streaming() }
 }
 
-/// Calls that are built once and used in turn.
+/// Prebuilt calls, used in turn.
 struct Built(Vec<Arc<GrpcCall>>);
 
 impl Calls for Built {
@@ -63,11 +63,11 @@ impl Calls for Built {
 
     fn call(&self, number: u64, _: usize) -> Result<Arc<GrpcCall>, String> {
         let index = usize::try_from(number % self.0.len().max(1) as u64).unwrap_or(0);
-        self.0.get(index).cloned().ok_or_else(|| "there is no message".to_owned())
+        self.0.get(index).cloned().ok_or_else(|| "no message".to_owned())
     }
 }
 
-/// Calls that are rendered one by one.
+/// Calls that are rendered individually.
 struct Varying {
     content: Content,
     envelope: Envelope,
@@ -100,17 +100,17 @@ impl Calls for Varying {
             return self.build(&headers, &messages);
         }
         let index = usize::try_from(number % messages.len().max(1) as u64).unwrap_or(0);
-        let message = messages.get(index..=index).ok_or("data: there is no message")?;
+        let message = messages.get(index..=index).ok_or("data: no message")?;
         self.build(&headers, message)
     }
 }
 
-/// Builds the calls of a load. An error starts with the field at fault, `data` or `metadata`.
+/// Builds the calls of a load. An error starts with the name of the invalid field, `data` or `metadata`.
 pub(super) fn calls(content: Content, envelope: Envelope, method: MethodDescriptor) -> Result<Box<dyn Calls>, String> {
     let kind = method.input();
     let varying = Varying { content, envelope, method, kind };
     if varying.content.data.varies() || varying.content.metadata.varies() {
-        // A trial call finds mistakes before the load.
+        // Render a trial call to find mistakes before the load.
         varying.call(0, 0)?;
         return Ok(Box::new(varying));
     }
@@ -119,7 +119,7 @@ pub(super) fn calls(content: Content, envelope: Envelope, method: MethodDescript
         return Ok(Box::new(Built(vec![varying.build(&headers, &messages)?])));
     }
     if messages.is_empty() || messages.len() > MAX_TURNS {
-        return Err(format!("data: there are {} messages; expected 1 to {MAX_TURNS}", messages.len()));
+        return Err(format!("data: {} messages; expected 1 to {MAX_TURNS}", messages.len()));
     }
     let one = |message: &Bytes| varying.build(&headers, std::slice::from_ref(message));
     Ok(Box::new(Built(messages.iter().map(one).collect::<Result<_, _>>()?)))

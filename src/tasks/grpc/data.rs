@@ -15,7 +15,7 @@ use suggest::did_you_mean;
 /// Maximum size of the data, in bytes.
 pub(super) const MAX_DATA: usize = 64 << 20;
 
-/// Maximum number of messages of one call, or of one list that calls use in turn.
+/// Maximum number of messages in one call, or in a list that calls use in turn.
 const MAX_MESSAGES: usize = 100_000;
 
 /// Maximum nesting depth of the data.
@@ -27,7 +27,7 @@ const MAX_LISTED: usize = 10;
 /// Source of the messages.
 #[derive(Debug)]
 pub(super) enum Data {
-    /// The same for every call.
+    /// Same messages for every call.
     Fixed(Value),
     /// JSON whose strings contain actions.
     Texts(Node),
@@ -49,7 +49,7 @@ impl DataError {
         Self { path: String::new(), message: message.into() }
     }
 
-    /// Moves the error one step further from the root.
+    /// Prefixes the path with `step`.
     fn under(self, step: &str) -> Self {
         Self { path: join(step, &self.path), ..self }
     }
@@ -81,7 +81,7 @@ impl Data {
                     node => Self::Texts(node),
                 })
             }
-            other => Err(format!("{other} is no message; expected a map, or a list of maps")),
+            other => Err(format!("`{other}` is not a message; expected a map or a list of maps")),
         }
     }
 
@@ -90,7 +90,7 @@ impl Data {
         if has_actions(text) {
             return RequestTemplate::parse(text, random).map(Self::Whole).map_err(|error| error.to_string());
         }
-        serde_json::from_str(text).map(Self::Fixed).map_err(|error| format!("is not JSON: {error}"))
+        serde_json::from_str(text).map(Self::Fixed).map_err(|error| format!("not valid JSON: {error}"))
     }
 
     /// Reads encoded messages: length-delimited (varint) for a stream, else a single one.
@@ -102,20 +102,18 @@ impl Data {
         let mut messages = Vec::new();
         while !rest.is_empty() {
             let number = messages.len();
-            let length = prost::decode_length_delimiter(&mut rest)
-                .map_err(|_| format!("message {number} has no length; messages of a stream follow their lengths"))?;
+            let length = prost::decode_length_delimiter(&mut rest).map_err(|_| {
+                format!("message {number} has no length prefix; messages of a stream are length-delimited")
+            })?;
             if length > rest.len() || number >= MAX_MESSAGES {
-                return Err(format!(
-                    "message {number} is cut off: {length} bytes are announced, {} are left",
-                    rest.len()
-                ));
+                return Err(format!("message {number} is truncated: expected {length} bytes, found {}", rest.len()));
             }
             messages.push(rest.split_to(length));
         }
         Ok(Self::Binary(messages))
     }
 
-    /// True if actions make the messages differ between calls.
+    /// Returns true if actions make the messages differ between calls.
     pub(super) fn varies(&self) -> bool {
         matches!(self, Self::Texts(_) | Self::Whole(_))
     }
@@ -128,17 +126,20 @@ impl Data {
             Self::Texts(node) => node.expand(values).map_err(|error| error.to_string())?,
             Self::Whole(template) => {
                 let text = template.expand(values).map_err(|error| error.to_string())?;
-                serde_json::from_str(&text).map_err(|error| format!("its actions make no JSON: {error}"))?
+                serde_json::from_str(&text)
+                    .map_err(|error| format!("the rendered template is not valid JSON: {error}"))?
             }
         };
         match value {
-            Value::Array(list) if list.len() > MAX_MESSAGES => Err(format!("holds more than {MAX_MESSAGES} messages")),
+            Value::Array(list) if list.len() > MAX_MESSAGES => {
+                Err(format!("contains more than {MAX_MESSAGES} messages"))
+            }
             Value::Array(list) => match list.iter().position(|message| !message.is_object()) {
-                Some(at) => Err(format!("[{at}] is no message; expected a map")),
+                Some(at) => Err(format!("[{at}] is not a message; expected a map")),
                 None => Ok(Some(list)),
             },
             Value::Object(_) => Ok(Some(vec![value])),
-            other => Err(format!("{other} is no message; expected a map, or a list of maps")),
+            other => Err(format!("`{other}` is not a message; expected a map or a list of maps")),
         }
     }
 
@@ -160,7 +161,7 @@ impl Data {
 impl Node {
     fn parse(value: &Value, random: &RandomBits, depth: usize) -> Result<Self, DataError> {
         if depth == 0 {
-            return Err(DataError::new(format!("nests deeper than {MAX_DEPTH}")));
+            return Err(DataError::new(format!("nested deeper than {MAX_DEPTH} levels")));
         }
         let text = |text: &str| match has_actions(text) {
             false => Ok(Self::Fixed(Value::String(text.to_owned()))),

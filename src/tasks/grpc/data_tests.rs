@@ -80,12 +80,12 @@ fn errors_name_the_field() {
         (json!({"nam": "x"}), "unknown field `nam`; message `a.Item` has: id, name"),
         (json!({"parts": [{"nme": 1}]}), "did you mean `name`?"),
         (json!([{"id": 1}, {"weight": "heavy"}]), "[1].weight: "),
-        (json!([1]), "[0] is no message"),
-        (json!(7), "7 is no message"),
-        (json!("nope"), "is not JSON"),
+        (json!([1]), "[0] is not a message"),
+        (json!(7), "`7` is not a message"),
+        (json!("nope"), "not valid JSON"),
         (json!("{\"id\": {{.Nope}}}"), "`.Nope` is not known here"),
         (json!({"name": "{{.Nope"}), "unclosed action"),
-        (json!("{\"id\": {{.Timestamp}}}"), "its actions make no JSON"),
+        (json!("{\"id\": {{.Timestamp}}}"), "the rendered template is not valid JSON"),
         (json!({"id": 1.5}), "id: "),
     ];
     for (data, expected) in cases {
@@ -109,5 +109,5 @@ fn binary_data_is_one_message_or_a_stream_of_them() {
 #[test]
 fn deep_data_ends_in_an_error() {
     let deep = (0..200).fold(json!({"name": "{{.UUID}}"}), |inner, _| json!({"parts": [inner]}));
-    assert!(Data::of_value(&deep, &bits()).unwrap_err().contains("nests deeper"));
+    assert!(Data::of_value(&deep, &bits()).unwrap_err().contains("nested deeper"));
 }

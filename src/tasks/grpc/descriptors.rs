@@ -1,4 +1,4 @@
-//! Descriptors of services: from `.proto` files, which are compiled here, or from compiled descriptor sets.
+//! Descriptors of services, compiled from `.proto` files or read from descriptor sets.
 
 use std::collections::BTreeMap;
 
@@ -16,23 +16,23 @@ pub(super) const MAX_BYTES: u64 = 16 << 20;
 const MAX_FILES: usize = 1_000;
 const MAX_TOTAL: usize = 64 << 20;
 
-/// Maximum nesting of brackets in a `.proto` file: the compiler is recursive.
+/// Maximum bracket nesting in a `.proto` file, because the compiler is recursive.
 const MAX_DEPTH: usize = 100;
 
 /// Compiles a `.proto` file and its imports. Imports are searched in `import_paths`, in order, then in the file's directory, then
 /// in the working directory, as in ghz.
 pub(super) fn compile(path: &str, import_paths: &[String], files: &dyn Files) -> Result<DescriptorPool, String> {
     let root = root_name(path, import_paths);
-    let own_directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-    let directories: Vec<&str> = import_paths.iter().map(String::as_str).chain([own_directory, ""]).collect();
+    let parent = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    let directories: Vec<&str> = import_paths.iter().map(String::as_str).chain([parent, ""]).collect();
     let source = text(path, fetch::read(files, path, MAX_BYTES)?)?;
     let find = |name: &str| {
         for directory in &directories {
-            let place = if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
-            match files.read(&place, MAX_BYTES) {
-                Ok(bytes) => return text(&place, bytes).map(Some),
+            let candidate = if directory.is_empty() { name.to_owned() } else { format!("{directory}/{name}") };
+            match files.read(&candidate, MAX_BYTES) {
+                Ok(bytes) => return text(&candidate, bytes).map(Some),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(format!("can't read `{place}`: {}", fetch::reason(&error))),
+                Err(error) => return Err(format!("cannot read `{candidate}`: {}", fetch::reason(&error))),
             }
         }
         Ok(None)
@@ -48,16 +48,16 @@ pub(super) fn compile_text(name: &str, bytes: Vec<u8>) -> Result<DescriptorPool,
 /// Reads a compiled descriptor set (`protoc --include_imports --descriptor_set_out`).
 pub(super) fn decode(bytes: &[u8]) -> Result<DescriptorPool, String> {
     if bytes.is_empty() {
-        return Err("is empty; expected a compiled descriptor set".to_owned());
+        return Err("must not be empty; expected a compiled descriptor set".to_owned());
     }
     DescriptorPool::decode(bytes).map_err(|error| {
         format!(
-            "is not a usable descriptor set: {error}; make it with `protoc --include_imports --descriptor_set_out=FILE`"
+            "not a valid descriptor set: {error}; create it with `protoc --include_imports --descriptor_set_out=FILE`"
         )
     })
 }
 
-/// Reads a download: a `.proto` file if its path ends so, or if it is text and not a descriptor set.
+/// Reads a download: a `.proto` file if its path says so or its content is UTF-8 but no descriptor set.
 pub(super) fn of_download(path: &str, bytes: Vec<u8>) -> Result<DescriptorPool, String> {
     let name = path.rsplit('/').next().unwrap_or_default();
     let is_source = name.to_ascii_lowercase().ends_with(".proto");
@@ -90,7 +90,7 @@ fn compile_with(
     while let Some((name, source)) = waiting.pop() {
         total += source.len();
         if known.len() >= MAX_FILES || total > MAX_TOTAL {
-            return Err(format!("`{root}` leads to more than {MAX_FILES} files or {MAX_TOTAL} bytes"));
+            return Err(format!("`{root}` imports more than {MAX_FILES} files or {MAX_TOTAL} bytes"));
         }
         let file = parse(&name, &source)?;
         for import in &file.file_descriptor_proto().dependency {
@@ -107,7 +107,7 @@ fn compile_with(
     resolver.add(GoogleFileResolver::new());
     let mut compiler = Compiler::with_file_resolver(resolver);
     compiler.include_imports(true);
-    compiler.open_file(root).map_err(|error| told(&error))?;
+    compiler.open_file(root).map_err(|error| render(&error))?;
     Ok(compiler.descriptor_pool())
 }
 
@@ -120,16 +120,16 @@ fn parse(name: &str, source: &str) -> Result<File, String> {
             _ => {}
         }
         if depth > MAX_DEPTH {
-            return Err(format!("`{name}` nests brackets deeper than {MAX_DEPTH}"));
+            return Err(format!("brackets in `{name}` are nested deeper than {MAX_DEPTH} levels"));
         }
     }
-    File::from_source(name, source).map_err(|error| told(&error))
+    File::from_source(name, source).map_err(|error| render(&error))
 }
 
 /// Renders a compiler error in one line, with file and position.
-fn told(error: &protox::Error) -> String {
+fn render(error: &protox::Error) -> String {
     if error.is_file_not_found() {
-        return format!("{error}; add the directory it lies in to `import-paths`");
+        return format!("{error}; add its directory to `import-paths`");
     }
     // Only the compiler's `Debug` output has the position: `name:line:column: message`.
     let text = format!("{error:?}");
@@ -137,10 +137,10 @@ fn told(error: &protox::Error) -> String {
 }
 
 fn text(name: &str, bytes: Vec<u8>) -> Result<String, String> {
-    String::from_utf8(bytes).map_err(|_| format!("`{name}` is not text; expected a `.proto` file"))
+    String::from_utf8(bytes).map_err(|_| format!("`{name}` is not valid UTF-8; expected a `.proto` file"))
 }
 
-/// Files that were already read.
+/// Files that have been read.
 struct Known(BTreeMap<String, File>);
 
 impl FileResolver for Known {
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn imports_are_found_in_the_import_paths_beside_the_file_and_among_the_well_known_ones() {
+    fn imports_resolve_in_import_paths_beside_the_file_and_to_well_known_types() {
         let pool = compile("api/svc.proto", &["nowhere".to_owned(), "shared".to_owned()], &disk()).unwrap();
         assert!(pool.get_service_by_name("a.S").is_some());
         assert!(pool.get_message_by_name("a.U").is_some());
@@ -203,9 +203,9 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_compiled_is_told_with_file_and_place() {
+    fn compile_errors_have_file_and_position() {
         let error = |path: &str| compile(path, &[], &disk()).unwrap_err();
-        assert_eq!(error("none.proto"), "can't read `none.proto`: there is no such file");
+        assert_eq!(error("none.proto"), "cannot read `none.proto`: no such file");
         assert!(error("bad.proto").contains("bad.proto:1:"), "{}", error("bad.proto"));
         let missing = error("api/svc.proto");
         assert!(missing.contains("types/t.proto") && missing.contains("import-paths"), "{missing}");
@@ -213,13 +213,13 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_ends_in_an_error_and_not_in_the_stack() {
+    fn deep_nesting_is_rejected_without_a_stack_overflow() {
         let deep = format!("{HEAD}option (x) = {} {};", "{a: ".repeat(100_000), "}".repeat(100_000));
-        assert!(compile_text("deep.proto", deep.into_bytes()).unwrap_err().contains("nests brackets"));
+        assert!(compile_text("deep.proto", deep.into_bytes()).unwrap_err().contains("nested deeper"));
     }
 
     #[test]
-    fn a_download_is_what_its_path_says_or_what_it_holds() {
+    fn downloads_are_recognized_by_path_or_content() {
         let source = format!("{HEAD}message T {{}}").into_bytes();
         let compiled = compile_text("t.proto", source.clone()).unwrap().encode_to_vec();
         for (path, bytes) in [("/x/t.proto", &source), ("/x/raw", &source), ("/x/t.pb", &compiled), ("/x", &compiled)] {

@@ -1,4 +1,4 @@
-//! Field types of the `grpc` task: each reads one value and describes what it accepts.
+//! Field types of the `grpc` task: each parses one value and has a schema.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::method::CallName;
 use crate::load::plan::StopMode;
 use crate::model::number::{Count, Number};
 use crate::model::text::truncate;
-use crate::tasks::fields::{MAX_CONNECTIONS, MAX_SHOWN, field};
+use crate::tasks::fields::{MAX_CONNECTIONS, MAX_DISPLAYED, field};
 
 /// Address of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,39 +24,39 @@ pub(super) enum ServiceAddress {
 field! {
     /// Address of the service.
     Host(ServiceAddress) as "GrpcHost", String,
-    json_schema!({"type": "string", "description": "HOST:PORT, or unix:PATH of a socket.", "pattern": r"^\s*(unix:.*[^/:\s]|(dns:/*)?[^/@?#\s]+:[0-9]{1,5})\s*$"}),
+    json_schema!({"type": "string", "description": "HOST:PORT, or unix:PATH for a Unix socket.", "pattern": r"^\s*(unix:.*[^/:\s]|(dns:/*)?[^/@?#\s]+:[0-9]{1,5})\s*$"}),
     |text| address(&text)
 }
 
 fn address(text: &str) -> Result<ServiceAddress, String> {
     let trimmed = text.trim();
-    let expected = "expected `HOST:PORT`, or `unix:PATH`";
+    let expected = "expected `HOST:PORT` or `unix:PATH`";
     if let Some(path) = trimmed.strip_prefix("unix:") {
         let path = path.strip_prefix("//").filter(|rest| rest.starts_with('/')).unwrap_or(path);
         if path.trim_end_matches(['/', ':', ' ']).len() != path.len() || path.is_empty() {
-            return Err(format!("`{}` names no socket; {expected}", truncate(text, MAX_SHOWN)));
+            return Err(format!("`{}` is not a socket path; {expected}", truncate(text, MAX_DISPLAYED)));
         }
         return Ok(ServiceAddress::Socket(path.to_owned()));
     }
     let address = trimmed.strip_prefix("dns:").map_or(trimmed, |rest| rest.trim_start_matches('/'));
-    let refuse = |problem: &str| Err(format!("`{}` {problem}; {expected}", truncate(text, MAX_SHOWN)));
+    let reject = |problem: &str| Err(format!("`{}` {problem}; {expected}", truncate(text, MAX_DISPLAYED)));
     if address.contains("://") {
-        return refuse("is a URL");
+        return reject("is a URL");
     }
-    // Anything before an `@` may be a password.
+    // Do not show the value: the part before `@` may be a password.
     if address.contains('@') {
-        return Err(format!("holds an `@`; {expected}"));
+        return Err(format!("contains `@`; {expected}"));
     }
     let port = address.rsplit_once(':').map(|(_, port)| port);
     let has_port = port.is_some_and(|port| port.parse::<u16>().is_ok() && port.bytes().all(|b| b.is_ascii_digit()));
     if !has_port || address.ends_with(']') {
-        return refuse("has no port");
+        return reject("has no port");
     }
     match url::Url::parse(&format!("http://{address}/")) {
         Ok(url) if url.path() == "/" && url.host().is_some() && url.query().is_none() => {
             Ok(ServiceAddress::HostPort(address.to_owned()))
         }
-        _ => refuse("is no host"),
+        _ => reject("is not a valid host"),
     }
 }
 
@@ -70,7 +70,7 @@ field! {
 field! {
     /// A number of connections or requests in flight.
     Parallel(u64) as "GrpcParallel", Count,
-    json_schema!({"description": "A whole number from 1 to 10000, or a string that holds one.", "anyOf": [{"type": "integer", "minimum": 1, "maximum": 10000}, {"type": "string", "pattern": r"^\s*\+?0*([1-9][0-9]{0,3}|10000)\s*$"}]}),
+    json_schema!({"description": "An integer from 1 to 10000, or a string that contains one.", "anyOf": [{"type": "integer", "minimum": 1, "maximum": 10000}, {"type": "string", "pattern": r"^\s*\+?0*([1-9][0-9]{0,3}|10000)\s*$"}]}),
     |Count(count)| {
         if (1..=MAX_CONNECTIONS).contains(&count) {
             Ok(count)
@@ -90,7 +90,7 @@ field! {
         }
         match serde_json::from_value::<Number>(value.clone()) {
             Ok(Number(rate)) if rate >= 0.0 => Ok(Some(rate).filter(|rate| *rate > 0.0)),
-            _ => Err(format!("{} is not a rate; expected a number of 0 or more, or `max`", truncate(&value.to_string(), MAX_SHOWN))),
+            _ => Err(format!("{} is not a rate; expected a number of 0 or more, or `max`", truncate(&value.to_string(), MAX_DISPLAYED))),
         }
     }
 }
@@ -98,32 +98,32 @@ field! {
 field! {
     /// Treatment of requests in flight at the end of `duration`.
     DurationStop(StopMode) as "GrpcDurationStop", String,
-    json_schema!({"type": "string", "description": "What becomes of requests in flight at the end.", "enum": ["close", "wait", "ignore"]}),
+    json_schema!({"type": "string", "description": "Treatment of requests in flight at the end.", "enum": ["close", "wait", "ignore"]}),
     |text| match text.as_str() {
         "close" => Ok(StopMode::Abort),
         "wait" => Ok(StopMode::Wait),
         "ignore" => Ok(StopMode::Ignore),
-        other => Err(format!("`{}` is no way to end; expected close, wait or ignore", truncate(other, MAX_SHOWN))),
+        other => Err(format!("`{}` is not a valid mode; expected close, wait or ignore", truncate(other, MAX_DISPLAYED))),
     }
 }
 
 field! {
     /// Metadata as written: values are strings, numbers or booleans.
     Metadata(BTreeMap<String, String>) as "GrpcMetadata", Value,
-    json_schema!({"type": "object", "description": "Names and values; values may hold actions, and those of names in `-bin` are base64.", "additionalProperties": {"type": ["string", "number", "boolean"]}}),
+    json_schema!({"type": "object", "description": "Names and values. Values may contain actions; values of names that end in `-bin` are base64.", "additionalProperties": {"type": ["string", "number", "boolean"]}}),
     |value| match value {
-        Value::Object(map) => metadata_texts(map.into_iter().collect()),
-        // Any other value may contain a secret, so it is not shown.
-        _ => Err("is not a map; expected names and values, such as `{authorization: Bearer …}`".into()),
+        Value::Object(map) => metadata_strings(map.into_iter().collect()),
+        // Do not show the value: it may contain a secret.
+        _ => Err("expected a map of names to values, such as `{authorization: Bearer …}`".into()),
     }
 }
 
-/// Converts the values to strings. An error names the entry, not its value, which may be a secret.
-pub(super) fn metadata_texts(map: BTreeMap<String, Value>) -> Result<BTreeMap<String, String>, String> {
+/// Converts the values to strings. An error names the entry but not its value, which may be a secret.
+pub(super) fn metadata_strings(map: BTreeMap<String, Value>) -> Result<BTreeMap<String, String>, String> {
     let text = |(name, value): (String, Value)| match value {
         Value::String(text) => Ok((name, text)),
         Value::Number(_) | Value::Bool(_) => Ok((name, value.to_string())),
-        _ => Err(format!("the value of `{name}` is not text")),
+        _ => Err(format!("the value of `{name}` must be a string, number or boolean")),
     };
     map.into_iter().map(text).collect()
 }
@@ -140,7 +140,7 @@ impl JsonSchema for Messages {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "A message, a list of messages (of a stream; without one, calls use them in turn), or a text that is JSON; texts may hold actions.",
+            "description": "A message; a list of messages, sent as a stream or, by unary calls, in turn; or a string of JSON. Strings may contain actions.",
             "anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}, {"type": "string"}]
         })
     }

@@ -1,37 +1,33 @@
-//! Settings of ghz that the task does not have, and their replacements.
+//! Settings of ghz that the task does not support, and their replacements.
 
 use serde_json::{Map, Value};
 
 use crate::model::path::join;
 use crate::values::input::InputError;
 
-const STAGES: &str = "`stages` change the rate: in each it goes to another `qps` within a `duration`";
-const CONCURRENCY: &str =
-    "`concurrency` bounds the requests in flight; what changes over time is the rate, by `stages`";
-const STREAM: &str = "list in `data` the messages of a stream, as many as it shall send; `timeout` ends a call";
-const REPORT: &str = "leave it out; `iter8 report` writes text, HTML and JSON";
-const NEEDLESS: &str = "leave it out; there is nothing to set here";
-const SIZE: &str = "leave it out; messages may have up to 64 MiB";
+const STAGES: &str = "use `stages` to change the rate: each stage goes to a `qps` within a `duration`";
+const CONCURRENCY: &str = "`concurrency` limits requests in flight; use `stages` to change the rate over time";
+const STREAM: &str = "list the messages of the stream in `data`; `timeout` ends a call";
+const REPORT: &str = "remove it; `iter8 report` writes text, HTML and JSON";
+const UNNEEDED: &str = "remove it; it is not needed";
+const SIZE: &str = "remove it; messages are limited to 64 MiB";
 
 /// The settings, with a hint for each.
 const FOREIGN: [(&str, &str); 26] = [
-    ("async", "leave it out; with `qps`, requests are sent when they are due, whatever became of the others"),
+    ("async", "remove it; with `qps`, requests are sent when they are due, regardless of earlier ones"),
     ("concurrency-end", CONCURRENCY),
     ("concurrency-max-duration", CONCURRENCY),
     ("concurrency-schedule", CONCURRENCY),
     ("concurrency-start", CONCURRENCY),
     ("concurrency-step", CONCURRENCY),
     ("concurrency-step-duration", CONCURRENCY),
-    (
-        "count-errors",
-        "leave it out; `grpc/latency` counts all answers, `grpc/success-latency` those that are no errors",
-    ),
-    ("cpus", NEEDLESS),
+    ("count-errors", "remove it; `grpc/latency` covers all responses, `grpc/success-latency` only successful ones"),
+    ("cpus", UNNEEDED),
     ("debug", REPORT),
-    ("disable-template-data", NEEDLESS),
-    ("disable-template-functions", NEEDLESS),
+    ("disable-template-data", UNNEEDED),
+    ("disable-template-functions", UNNEEDED),
     ("format", REPORT),
-    ("lb-strategy", "leave it out; connections go to the addresses of the host in turn"),
+    ("lb-strategy", "remove it; connections use the host's addresses in turn"),
     ("load-end", STAGES),
     ("load-max-duration", STAGES),
     ("load-schedule", STAGES),
@@ -46,20 +42,20 @@ const FOREIGN: [(&str, &str); 26] = [
     ("stream-dynamic-messages", STREAM),
 ];
 
-/// Rejects such settings in any layer of the values at path `at`.
-pub(super) fn refuse(values: &Value, at: &str) -> Result<(), InputError> {
+/// Rejects such settings in every layer of the values at path `at`.
+pub(super) fn reject(values: &Value, at: &str) -> Result<(), InputError> {
     let Some(level) = values.as_object() else { return Ok(()) };
     let known = FOREIGN.iter().find(|(name, _)| level.get(*name).is_some_and(|value| !value.is_null()));
     if let Some((name, next)) = known {
-        let error = InputError::new(join(at, name), "is a setting of ghz that this task does not have");
+        let error = InputError::new(join(at, name), "is a ghz setting that this task does not support");
         return Err(error.with_hint(*next));
     }
     for (name, endpoint) in map(level, "endpoints") {
-        refuse(endpoint, &join(at, &format!("endpoints.{name}")))?;
+        reject(endpoint, &join(at, &format!("endpoints.{name}")))?;
     }
     let versions = level.get("versionValues").and_then(Value::as_array).into_iter().flatten();
     for (index, version) in versions.enumerate() {
-        refuse(version, &join(at, &format!("versionValues[{index}]")))?;
+        reject(version, &join(at, &format!("versionValues[{index}]")))?;
     }
     Ok(())
 }

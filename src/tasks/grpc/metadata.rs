@@ -31,17 +31,17 @@ pub(super) struct Metadata {
 }
 
 impl Metadata {
-    /// Parses metadata; an error names the entry and never its value, which may be a secret.
+    /// Parses metadata. An error names the entry but never its value, which may be a secret.
     pub(super) fn parse(entries: &BTreeMap<String, String>, random: &RandomBits) -> Result<Self, String> {
         let mut metadata = Self::default();
         for (name, text) in entries {
             let header = name.to_ascii_lowercase().parse::<HeaderName>();
-            let header = header.map_err(|_| format!("`{name}` can't be the name of metadata"))?;
+            let header = header.map_err(|_| format!("`{name}` is not a valid metadata name"))?;
             if RESERVED.contains(&header.as_str()) || header.as_str().starts_with("grpc-") {
-                return Err(format!("`{name}` belongs to the protocol and can't be set"));
+                return Err(format!("`{name}` is reserved by the protocol"));
             }
             if metadata.fixed.contains_key(&header) || metadata.varying.iter().any(|(known, _)| *known == header) {
-                return Err(format!("`{name}` is given twice"));
+                return Err(format!("`{name}` is set twice"));
             }
             if has_actions(text) {
                 let template = RequestTemplate::parse(text, random).map_err(|error| format!("`{name}`: {error}"))?;
@@ -54,12 +54,12 @@ impl Metadata {
         Ok(metadata)
     }
 
-    /// True if it differs between calls.
+    /// Returns true if it differs between calls.
     pub(super) fn varies(&self) -> bool {
         !self.varying.is_empty()
     }
 
-    /// The headers of one call.
+    /// Renders the headers of one call.
     pub(super) fn headers(&self, values: &CallValues) -> Result<HeaderMap, String> {
         let mut headers = self.fixed.clone();
         for (name, template) in &self.varying {
@@ -74,13 +74,14 @@ fn value(name: &HeaderName, text: &str) -> Result<HeaderValue, String> {
     let text = if name.as_str().ends_with("-bin") {
         // Padding is optional in input and omitted in output.
         let bytes = STANDARD_NO_PAD.decode(text.trim().trim_end_matches('='));
-        STANDARD_NO_PAD
-            .encode(bytes.map_err(|_| format!("the value of `{name}` is not base64, as names in `-bin` ask for"))?)
+        STANDARD_NO_PAD.encode(
+            bytes.map_err(|_| format!("the value of `{name}` must be base64, because the name ends in `-bin`"))?,
+        )
     } else {
         text.to_owned()
     };
-    let mut value = HeaderValue::from_str(&text)
-        .map_err(|_| format!("the value of `{name}` holds characters that metadata can't"))?;
+    let mut value =
+        HeaderValue::from_str(&text).map_err(|_| format!("the value of `{name}` contains invalid characters"))?;
     value.set_sensitive(is_secret(name.as_str()));
     Ok(value)
 }
@@ -107,14 +108,14 @@ mod tests {
             parse(&[("X-A", "1"), ("x-n", "call {{.RequestNumber}}"), ("x-bin", "AQI="), ("token", "t")]).unwrap();
         let values = CallValues::new(3, DateTime::from_timestamp(0, 0).unwrap(), &bits(), &Fixed::new());
         let headers = metadata.headers(&values).unwrap();
-        let of = |name: &str| headers.get(name).unwrap().to_str().unwrap();
-        assert_eq!(["x-a", "x-n", "x-bin"].map(of), ["1", "call 3", "AQI"]);
+        let header = |name: &str| headers.get(name).unwrap().to_str().unwrap();
+        assert_eq!(["x-a", "x-n", "x-bin"].map(header), ["1", "call 3", "AQI"]);
         assert!(headers.get("token").unwrap().is_sensitive() && !headers.get("x-a").unwrap().is_sensitive());
         assert!(metadata.varies() && !parse(&[("x", "1")]).unwrap().varies());
     }
 
     #[test]
-    fn what_can_not_be_metadata_is_named_and_its_value_is_not() {
+    fn invalid_metadata_is_rejected_without_its_value() {
         for (name, text) in [
             ("a b", "hunter2"),
             (":path", "hunter2"),
@@ -128,6 +129,6 @@ mod tests {
             assert!(error.contains(name.to_ascii_lowercase().trim()) || error.contains(name), "{error}");
             assert!(!error.contains("hunter2"), "{error}");
         }
-        assert!(parse(&[("x-a", "1"), ("X-A", "2")]).unwrap_err().contains("given twice"));
+        assert!(parse(&[("x-a", "1"), ("X-A", "2")]).unwrap_err().contains("set twice"));
     }
 }

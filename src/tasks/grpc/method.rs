@@ -15,9 +15,9 @@ pub(super) struct CallName {
     pub(super) method: String,
 }
 
-/// Error of a call whose method does not exist.
+/// Error for an unknown service or method.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct NoMethod {
+pub(super) struct MethodError {
     pub(super) message: String,
     pub(super) hint: Option<String>,
 }
@@ -29,7 +29,7 @@ impl CallName {
         let bare = text.trim().trim_start_matches(['/', '.']);
         let (service, method) = match bare.split_once('/') {
             Some(parts) => parts,
-            None => bare.rsplit_once('.').ok_or_else(|| format!("`{text}` names no method; {expected}"))?,
+            None => bare.rsplit_once('.').ok_or_else(|| format!("`{text}` has no method; {expected}"))?,
         };
         let is_name = |part: &str| {
             let mut letters = part.chars();
@@ -39,7 +39,7 @@ impl CallName {
         if service.split('.').all(is_name) && is_name(method) {
             Ok(Self { service: service.to_owned(), method: method.to_owned() })
         } else {
-            Err(format!("`{text}` is not the name of a method; {expected}"))
+            Err(format!("`{text}` is not a valid method name; {expected}"))
         }
     }
 
@@ -49,7 +49,7 @@ impl CallName {
     }
 
     /// Finds the method.
-    pub(super) fn find(&self, pool: &DescriptorPool) -> Result<MethodDescriptor, NoMethod> {
+    pub(super) fn find(&self, pool: &DescriptorPool) -> Result<MethodDescriptor, MethodError> {
         let Some(service) = pool.get_service_by_name(&self.service) else {
             return Err(self.no_service(pool.services().map(|service| service.full_name().to_owned())));
         };
@@ -57,27 +57,31 @@ impl CallName {
         methods.find(|method| method.name() == self.method).ok_or_else(|| self.no_method(&service))
     }
 
-    /// Builds the error if these are the services.
-    pub(super) fn no_service(&self, services: impl Iterator<Item = String>) -> NoMethod {
+    /// Builds the error for an unknown service; `services` are the known ones.
+    pub(super) fn no_service(&self, services: impl Iterator<Item = String>) -> MethodError {
         let mut names: Vec<String> = services.collect();
         names.sort_unstable();
-        let there =
-            if names.is_empty() { "there is none".to_owned() } else { format!("there are: {}", listed(&names)) };
+        let known = if names.is_empty() {
+            "no services are known".to_owned()
+        } else {
+            format!("known services: {}", list(&names))
+        };
         let hint = nearest(&self.service, names.iter().map(String::as_str));
-        // A missing package is the most frequent mistake.
+        // Leaving out the package is the most common mistake.
         let by_end = || names.iter().find(|name| name.ends_with(&format!(".{}", self.service))).map(String::as_str);
-        NoMethod {
-            message: format!("there is no service `{}`; {there}", self.service),
+        MethodError {
+            message: format!("unknown service `{}`; {known}", self.service),
             hint: by_end().or(hint).map(|name| format!("did you mean `{name}/{}`?", self.method)),
         }
     }
 
-    fn no_method(&self, service: &ServiceDescriptor) -> NoMethod {
+    fn no_method(&self, service: &ServiceDescriptor) -> MethodError {
         let names: Vec<String> = service.methods().map(|method| method.name().to_owned()).collect();
-        let there = if names.is_empty() { "it has none".to_owned() } else { format!("it has: {}", listed(&names)) };
+        let known =
+            if names.is_empty() { "it has no methods".to_owned() } else { format!("methods: {}", list(&names)) };
         let hint = nearest(&self.method, names.iter().map(String::as_str));
-        NoMethod {
-            message: format!("service `{}` has no method `{}`; {there}", self.service, self.method),
+        MethodError {
+            message: format!("service `{}` has no method `{}`; {known}", self.service, self.method),
             hint: hint.map(|name| format!("did you mean `{}/{name}`?", self.service)),
         }
     }
@@ -89,7 +93,7 @@ impl std::fmt::Display for CallName {
     }
 }
 
-fn listed(names: &[String]) -> String {
+fn list(names: &[String]) -> String {
     let mut text = names.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join(", ");
     if names.len() > MAX_LISTED {
         text.push_str(&format!(" and {} more", names.len() - MAX_LISTED));
@@ -102,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_spellings_name_the_same_call() {
+    fn both_spellings_are_the_same_call() {
         for text in ["a.b.S/M", "a.b.S.M", "/a.b.S/M", " a.b.S/M "] {
             assert_eq!(CallName::parse(text).unwrap().path(), "/a.b.S/M", "{text}");
         }
@@ -113,16 +117,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_answered_with_what_there_is() {
+    fn unknown_services_and_methods_list_the_known_ones() {
         let source = "syntax = \"proto3\"; package a; message T {} service Store { rpc Get(T) returns (T); rpc Put(T) returns (T); }";
         let pool = crate::tasks::grpc::descriptors::compile_text("t.proto", source.as_bytes().to_vec()).unwrap();
         let find = |text: &str| CallName::parse(text).unwrap().find(&pool);
         assert_eq!(find("a.Store/Put").unwrap().full_name(), "a.Store.Put");
         let error = find("a.Store/Gett").unwrap_err();
-        assert_eq!(error.message, "service `a.Store` has no method `Gett`; it has: Get, Put");
+        assert_eq!(error.message, "service `a.Store` has no method `Gett`; methods: Get, Put");
         assert_eq!(error.hint.as_deref(), Some("did you mean `a.Store/Get`?"));
         let error = find("Store/Get").unwrap_err();
-        assert_eq!(error.message, "there is no service `Store`; there are: a.Store");
+        assert_eq!(error.message, "unknown service `Store`; known services: a.Store");
         assert_eq!(error.hint.as_deref(), Some("did you mean `a.Store/Get`?"));
     }
 }

@@ -110,7 +110,7 @@ impl Load for GrpcLoad {
             stop_mode: self.stop_mode,
             max_duration: self.max_duration,
             skip_first: self.skip_first,
-            ..LoadPlan::new(format!("{} of {}", self.call, self.shown_host()), self.pacer.clone(), self.connections)
+            ..LoadPlan::new(format!("{} of {}", self.call, self.display_host()), self.pacer.clone(), self.connections)
         }
     }
 
@@ -137,7 +137,7 @@ impl Load for GrpcLoad {
 
     fn add(&self, outcome: &LoadOutcome, start: DateTime<Utc>, into: &mut VersionMetrics) {
         let record = LoadRecord {
-            url: self.shown_host(),
+            url: self.display_host(),
             method: self.call.to_string(),
             statuses: outcome.statuses.clone(),
             ..LoadRecord::default()
@@ -159,15 +159,15 @@ impl Load for GrpcLoad {
         let LoadError::InitialErrors { kind, .. } = error else { return error.hint().map(str::to_owned) };
         let hint = match kind {
             FailureKind::Answered => {
-                "the service answers, with errors: check `call`, `data` and `metadata`; set `allowInitialErrors: true` to measure \
+                "the service responds with errors: check `call`, `data` and `metadata`; set `allowInitialErrors: true` to measure \
                  anyway"
             }
             FailureKind::Tls => {
-                "name the authority that issued the server's certificate in `cacert` (a PEM file), and its name in `cname`, or trust \
-                 any certificate with `skipTLS: true`; does the service speak TLS at all?"
+                "set `cacert` to a PEM file with the server's certificate authority and `cname` to the name in its certificate, or \
+                 trust any certificate with `skipTLS: true`; does the service use TLS at all?"
             }
             FailureKind::Unreached => {
-                "is the service up, and is it plain text or TLS as `insecure` says? set `allowInitialErrors: true` to measure anyway"
+                "is the service up, and does `insecure` match it (plaintext or TLS)? set `allowInitialErrors: true` to measure anyway"
             }
             FailureKind::OutOfFiles => return error.hint().map(str::to_owned),
         };
@@ -175,11 +175,11 @@ impl Load for GrpcLoad {
     }
 }
 
-/// Measured distributions, read with an aggregation such as `grpc/latency/p99`.
+/// Returns the measured distributions, which are read with an aggregation such as `grpc/latency/p99`.
 fn distributions<'a>(load: &'a GrpcLoad, outcome: &'a LoadOutcome) -> Vec<Distribution<'a>> {
-    let of = |name, what, histogram| Distribution {
+    let distribution = |name, quantity, histogram| Distribution {
         name,
-        what,
+        quantity,
         histogram,
         kind: MetricType::Histogram,
         scalars: Scalars::None,
@@ -187,26 +187,34 @@ fn distributions<'a>(load: &'a GrpcLoad, outcome: &'a LoadOutcome) -> Vec<Distri
     let histograms = &outcome.histograms;
     let mut all = vec![
         Distribution {
-            // Iter8's type.
+            // Same type as in Iter8.
             kind: MetricType::Sample,
             scalars: Scalars::Percentiles(&load.percentiles),
-            ..of("latency", "latency, from the instant a request was due", &histograms[HistogramKind::Latency])
+            ..distribution(
+                "latency",
+                "latency, from the instant a request was due",
+                &histograms[HistogramKind::Latency],
+            )
         },
-        of(
+        distribution(
             "service-time",
             "service time, from the instant a request was sent",
             &histograms[HistogramKind::ServiceTime],
         ),
-        of("success-latency", "latency of answers that are no errors", &histograms[HistogramKind::SuccessLatency]),
-        of("connect", "time to open a connection, TLS included", &histograms[HistogramKind::Connect]),
+        distribution("success-latency", "latency of successful responses", &histograms[HistogramKind::SuccessLatency]),
+        distribution("connect", "time to open a connection, TLS included", &histograms[HistogramKind::Connect]),
     ];
-    // Only responses that are streams have these.
+    // Only streamed responses have these.
     if !histograms[HistogramKind::First].is_empty() {
-        let what = "time to the first message of an answer, from the instant its request was due";
-        all.push(of("first-message", what, &histograms[HistogramKind::First]));
+        let quantity = "time to the first message of a response, from the instant its request was due";
+        all.push(distribution("first-message", quantity, &histograms[HistogramKind::First]));
     }
     if !histograms[HistogramKind::Between].is_empty() {
-        all.push(of("between-messages", "time between two messages of an answer", &histograms[HistogramKind::Between]));
+        all.push(distribution(
+            "between-messages",
+            "time between two messages of a response",
+            &histograms[HistogramKind::Between],
+        ));
     }
     all
 }

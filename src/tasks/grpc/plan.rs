@@ -14,7 +14,7 @@ use crate::model::duration::GoDuration;
 use crate::tasks::credentials::identity;
 use crate::tasks::fields::percentiles;
 use crate::tasks::loadgen::{self, FieldPaths, Layered, Plan};
-use crate::tasks::schedule::{self, Names, Rate, Schedule, Wanted};
+use crate::tasks::schedule::{self, Names, Rate, Schedule, ScheduleInput};
 use crate::values::input::{InputError, typed};
 
 /// Defaults, as in ghz and Iter8.
@@ -24,7 +24,7 @@ const CONNECTIONS: u64 = 1;
 const TIMEOUT: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Source of content outside the values.
+/// Source of content that is not in the values.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum From {
     File(String),
@@ -44,7 +44,7 @@ pub(super) enum Descriptors {
 /// Source of the messages.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Source {
-    /// None given: an empty message.
+    /// An empty message.
     None,
     Value(Value),
     Json(From),
@@ -70,14 +70,14 @@ pub(super) struct GrpcLoad {
     pub(super) version: usize,
     /// Label in progress and notes: `grpc-get (v2)`.
     pub(super) label: String,
-    pub(super) place: ServiceAddress,
+    pub(super) address: ServiceAddress,
     pub(super) call: CallName,
     pub(super) descriptors: Descriptors,
     pub(super) source: Source,
     pub(super) metadata: BTreeMap<String, String>,
     pub(super) metadata_from: Option<From>,
     pub(super) authority: String,
-    /// `None` for plain text.
+    /// `None` for plaintext.
     pub(super) encryption: Option<Encryption>,
     pub(super) pacer: Pacer,
     pub(super) warmup: Option<Pacer>,
@@ -98,8 +98,8 @@ pub(super) struct GrpcLoad {
 
 impl GrpcLoad {
     /// Renders the target without secrets.
-    pub(super) fn shown_host(&self) -> String {
-        match &self.place {
+    pub(super) fn display_host(&self) -> String {
+        match &self.address {
             ServiceAddress::HostPort(address) => address.clone(),
             ServiceAddress::Socket(path) => format!("unix:{path}"),
         }
@@ -118,16 +118,16 @@ fn load(layered: Layered) -> Result<GrpcLoad, InputError> {
     let mut values: GrpcValues = typed(&values, paths.of(""))?;
     let missing = |field: &str, what: &str| {
         let hint = format!("set `grpc.{field}`, or `{field}` of every entry in `grpc.endpoints`");
-        paths.error(field, format!("is required: {what}")).with_hint(hint)
+        paths.error(field, format!("required: {what}")).with_hint(hint)
     };
-    let Some(place) = values.host.take().map(|host| host.0) else {
-        return Err(missing("host", "where the service is, as `HOST:PORT`"));
+    let Some(address) = values.host.take().map(|host| host.0) else {
+        return Err(missing("host", "address of the service, as `HOST:PORT`"));
     };
     let Some(call) = values.call.take().map(|call| call.0) else {
-        return Err(missing("call", "the method to call, as `package.Service/Method`"));
+        return Err(missing("call", "method to call, as `package.Service/Method`"));
     };
     let encryption = encryption(&values, &paths)?;
-    let authority = match (&values.authority, &values.cname, &place) {
+    let authority = match (&values.authority, &values.cname, &address) {
         (Some(name), _, _) | (None, Some(name), _) => name.clone(),
         (None, None, ServiceAddress::HostPort(address)) => address.clone(),
         (None, None, ServiceAddress::Socket(_)) => "localhost".to_owned(),
@@ -136,15 +136,14 @@ fn load(layered: Layered) -> Result<GrpcLoad, InputError> {
     let connections = values.connections.as_ref().map_or(CONNECTIONS, |count| count.0);
     let concurrency = values.concurrency.as_ref().map_or(CONCURRENCY.max(connections), |count| count.0);
     if connections > concurrency {
-        let field = if values.concurrency.is_some() { "concurrency" } else { "connections" };
-        return Err(paths.error(field, format!("{concurrency} requests in flight can't use {connections} connections")));
+        return Err(paths.error("concurrency", format!("{concurrency} is less than `connections` ({connections})")));
     }
     let positive = |duration: Option<GoDuration>| duration.map(|duration| duration.0).filter(|time| !time.is_zero());
     Ok(GrpcLoad {
         provider,
         version,
         label,
-        place,
+        address,
         call,
         descriptors: descriptors(&mut values, &paths)?,
         source: source(&mut values, &paths)?,
@@ -177,7 +176,7 @@ fn load(layered: Layered) -> Result<GrpcLoad, InputError> {
 }
 
 fn both(paths: &FieldPaths, field: &str, other: &str) -> InputError {
-    paths.error(field, format!("and `{other}` are both given; give one of them"))
+    paths.error(field, format!("cannot be combined with `{other}`"))
 }
 
 fn schedule(values: &GrpcValues, paths: &FieldPaths) -> Result<Schedule, InputError> {
@@ -187,22 +186,22 @@ fn schedule(values: &GrpcValues, paths: &FieldPaths) -> Result<Schedule, InputEr
         (qps, _) => (qps.as_ref(), "qps"),
     };
     let duration = values.duration.map(|duration| duration.0).filter(|time| !time.is_zero());
-    let wanted = Wanted {
+    let input = ScheduleInput {
         names: Names { rate: name, count: "total" },
         rate: rate.map(|rate| rate.0.map_or(Rate::Max, Rate::PerSecond)),
         default_rate: Rate::Max,
         arrival: values.arrival.map(|arrival| arrival.0),
         stages: values.stages.as_deref(),
-        // Unlike in `http`, the duration wins.
+        // Unlike in `http`, `duration` takes precedence.
         count: values.total.as_ref().map(|count| count.0).filter(|_| duration.is_none()),
         duration,
         default_count: TOTAL,
         warmup: schedule::warmup(values.warmup_num_requests.as_ref(), values.warmup_duration),
     };
-    schedule::schedule(&wanted, &|field| paths.of(field))
+    schedule::schedule(&input, &|field| paths.of(field))
 }
 
-/// TLS settings; `None` for plain text, the default unless another field is about TLS.
+/// Returns the TLS settings; `None` for plaintext, the default unless a TLS field is set.
 fn encryption(values: &GrpcValues, paths: &FieldPaths) -> Result<Option<Encryption>, InputError> {
     let identity = identity(values.cert.clone(), values.key.clone(), paths)?;
     let skip_verify = values.skip_tls.unwrap_or(false);
@@ -215,14 +214,14 @@ fn encryption(values: &GrpcValues, paths: &FieldPaths) -> Result<Option<Encrypti
     let about_tls = about_tls.into_iter().find(|(_, is_given)| *is_given);
     let is_plain = match (values.insecure, about_tls) {
         (Some(true), Some((field, _))) => {
-            let error = paths.error(field, "has no effect with `insecure: true`, which is plain text");
-            return Err(error.with_hint("leave out `insecure`, or set it to false, for TLS"));
+            let error = paths.error(field, "has no effect with `insecure: true` (plaintext)");
+            return Err(error.with_hint("remove `insecure`, or set it to false, for TLS"));
         }
         (Some(is_plain), _) => is_plain,
         (None, about_tls) => about_tls.is_none(),
     };
     if skip_verify && values.cacert.is_some() {
-        return Err(paths.error("cacert", "has no effect with `skipTLS: true`; give one of them"));
+        return Err(paths.error("cacert", "has no effect with `skipTLS: true`; set one of them"));
     }
     let (server_name, ca) = (values.cname.clone(), values.cacert.clone());
     Ok((!is_plain).then_some(Encryption { server_name, ca, identity, skip_verify }))
@@ -230,7 +229,7 @@ fn encryption(values: &GrpcValues, paths: &FieldPaths) -> Result<Option<Encrypti
 
 fn descriptors(values: &mut GrpcValues, paths: &FieldPaths) -> Result<Descriptors, InputError> {
     let import_paths = values.import_paths.take();
-    let found = match (values.proto.take(), values.protoset.take(), values.proto_url.take()) {
+    let descriptors = match (values.proto.take(), values.protoset.take(), values.proto_url.take()) {
         (Some(_), Some(_), _) => return Err(both(paths, "protoset", "proto")),
         (Some(_), _, Some(_)) => return Err(both(paths, "protoURL", "proto")),
         (_, Some(_), Some(_)) => return Err(both(paths, "protoURL", "protoset")),
@@ -241,7 +240,7 @@ fn descriptors(values: &mut GrpcValues, paths: &FieldPaths) -> Result<Descriptor
             Descriptors::Reflection(values.reflect_metadata.take().map(|metadata| metadata.0).unwrap_or_default())
         }
     };
-    Ok(found)
+    Ok(descriptors)
 }
 
 fn source(values: &mut GrpcValues, paths: &FieldPaths) -> Result<Source, InputError> {

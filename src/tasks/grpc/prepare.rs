@@ -1,4 +1,4 @@
-//! Prepares a load: reads files, downloads, and the service's description.
+//! Prepares a load: reads files, downloads content and fetches the description of the service.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,9 +15,9 @@ use super::builtin;
 use super::calls::{Content, calls, shape};
 use super::data::{Data, MAX_DATA};
 use super::descriptors;
-use super::field::{ServiceAddress, metadata_texts};
+use super::field::{ServiceAddress, metadata_strings};
 use super::metadata::Metadata;
-use super::method::NoMethod;
+use super::method::MethodError;
 use super::plan::{Descriptors, From, GrpcLoad, Source};
 use crate::load::connect::tls::{TlsError, client_config};
 use crate::load::connect::{Connector, Endpoint, Route, Tls};
@@ -40,7 +40,7 @@ const DOWNLOAD: Duration = Duration::from_secs(60);
 /// Downloaded content by field.
 type Downloads = BTreeMap<&'static str, Vec<u8>>;
 
-/// Finds mistakes that need no connection.
+/// Finds mistakes without opening a connection.
 pub(super) fn check(load: &GrpcLoad, files: &dyn Files) -> Result<(), InputError> {
     let random = random_bits();
     connector(load, files)?;
@@ -55,20 +55,20 @@ pub(super) fn check(load: &GrpcLoad, files: &dyn Files) -> Result<(), InputError
     match (method, metadata, data) {
         (Some(method), Some(metadata), Some(data)) => {
             let content = Content { data, metadata, random, time: Time::new(DateTime::UNIX_EPOCH) };
-            calls(content, envelope(load)?, method).map(drop).map_err(|error| of_content(load, &error))
+            calls(content, envelope(load)?, method).map(drop).map_err(|error| content_error(load, &error))
         }
         (_, metadata, data) => {
-            // The method is not known yet, so placeholders stand for its names.
+            // The method is unknown, so placeholders stand for its variables.
             let sample = sample(&random);
-            let tried = metadata.map_or(Ok(()), |metadata| metadata.headers(&sample).map(drop));
-            tried.map_err(|error| load.paths.error("metadata", error))?;
-            let tried = data.map_or(Ok(()), |data| data.expand(&sample).map(drop));
-            tried.map_err(|error| load.paths.error(data_field(load), error))
+            let rendered = metadata.map_or(Ok(()), |metadata| metadata.headers(&sample).map(drop));
+            rendered.map_err(|error| load.paths.error("metadata", error))?;
+            let rendered = data.map_or(Ok(()), |data| data.expand(&sample).map(drop));
+            rendered.map_err(|error| load.paths.error(data_field(load), error))
         }
     }
 }
 
-/// Variables of the actions while the method is not known.
+/// Placeholder variables while the method is unknown.
 fn sample(random: &RandomBits) -> CallValues {
     use crate::templates::grpc_template::FixedValue::{Bool, Text};
     let texts = ["WorkerID", "FullyQualifiedName", "MethodName", "ServiceName", "InputName", "OutputName"];
@@ -88,13 +88,13 @@ pub(super) async fn protocol(load: &GrpcLoad, env: &Env<'_>) -> Result<Grpc, Tas
     let metadata = metadata(load, files, downloads, &random)?.unwrap_or_default();
     let pool = match pool(load, files, downloads)? {
         Some(pool) => pool,
-        None => described(load, &connector, &random).await?,
+        None => reflected(load, &connector, &random).await?,
     };
     let method = method(load, &pool)?;
     let data = data(load, files, downloads, Some(method.is_client_streaming()), &random)?.unwrap_or(empty());
     let shape = shape(&method);
     let content = Content { data, metadata, random, time: Time::new(env.clock.now()) };
-    let calls = calls(content, envelope(load)?, method).map_err(|error| of_content(load, &error))?;
+    let calls = calls(content, envelope(load)?, method).map_err(|error| content_error(load, &error))?;
     Ok(Grpc::new(GrpcTarget {
         connector,
         shape,
@@ -109,8 +109,8 @@ fn empty() -> Data {
     Data::Fixed(Value::Object(serde_json::Map::new()))
 }
 
-/// Places an error about content at its field.
-fn of_content(load: &GrpcLoad, error: &str) -> InputError {
+/// Adds the path of the field to an error about content.
+fn content_error(load: &GrpcLoad, error: &str) -> InputError {
     match error.split_once(": ") {
         Some(("metadata", error)) => load.paths.error("metadata", error),
         Some(("data", error)) => load.paths.error(data_field(load), error),
@@ -131,19 +131,20 @@ fn data_field(load: &GrpcLoad) -> &'static str {
 fn envelope(load: &GrpcLoad) -> Result<Envelope, InputError> {
     let is_tls = load.encryption.is_some();
     let envelope = Envelope::new(is_tls, &load.authority, &load.call.path(), load.timeout, load.is_compressed);
-    envelope.ok_or_else(|| load.paths.error("authority", format!("`{}` is no authority", load.authority)))
+    envelope.ok_or_else(|| load.paths.error("authority", format!("`{}` is not a valid authority", load.authority)))
 }
 
 /// Builds the connector to the service.
 fn connector(load: &GrpcLoad, files: &dyn Files) -> Result<Connector, InputError> {
     let scheme = if load.encryption.is_some() { "https" } else { "http" };
-    let (address, route) = match &load.place {
+    let (address, route) = match &load.address {
         ServiceAddress::HostPort(address) => (address.as_str(), Route::Direct),
         ServiceAddress::Socket(path) => ("localhost:80", Route::Unix(PathBuf::from(path))),
     };
     let url = url::Url::parse(&format!("{scheme}://{address}/")).ok();
     let endpoint = url.as_ref().and_then(Endpoint::from_url);
-    let endpoint = endpoint.ok_or_else(|| load.paths.error("host", format!("`{address}` is no host with a port")))?;
+    let endpoint =
+        endpoint.ok_or_else(|| load.paths.error("host", format!("`{address}` is not a valid host and port")))?;
     Ok(Connector { endpoint, route, tls: tls(load, files)? })
 }
 
@@ -171,17 +172,17 @@ fn tls(load: &GrpcLoad, files: &dyn Files) -> Result<Option<Tls>, InputError> {
         None => ("authority", host.trim_start_matches('[').trim_end_matches(']')),
     };
     let server_name = ServerName::try_from(name.to_owned())
-        .map_err(|_| load.paths.error(field, format!("`{name}` can't be the name of a server's certificate")))?;
+        .map_err(|_| load.paths.error(field, format!("`{name}` is not a valid server name")))?;
     Ok(Some(Tls { config: Arc::new(config), server_name: Some(server_name) }))
 }
 
-/// Descriptors of the service; `None` if they are not known yet.
+/// Returns the descriptors of the service; `None` if they must be downloaded or reflected first.
 fn pool(
     load: &GrpcLoad,
     files: &dyn Files,
     downloads: Option<&Downloads>,
 ) -> Result<Option<DescriptorPool>, InputError> {
-    let (field, found) = match &load.descriptors {
+    let (field, pool) = match &load.descriptors {
         Descriptors::Proto(path, imports) => ("proto", descriptors::compile(path, imports, files)),
         Descriptors::Set(path) => {
             let bytes = read(load, files, "protoset", path, descriptors::MAX_BYTES)?;
@@ -193,14 +194,14 @@ fn pool(
         },
         Descriptors::Reflection(_) => return Ok(None),
     };
-    found.map(Some).map_err(|error| load.paths.error(field, error))
+    pool.map(Some).map_err(|error| load.paths.error(field, error))
 }
 
 fn method(load: &GrpcLoad, pool: &DescriptorPool) -> Result<MethodDescriptor, InputError> {
-    load.call.find(pool).map_err(|error| of_method(load, error))
+    load.call.find(pool).map_err(|error| method_error(load, error))
 }
 
-fn of_method(load: &GrpcLoad, NoMethod { message, hint }: NoMethod) -> InputError {
+fn method_error(load: &GrpcLoad, MethodError { message, hint }: MethodError) -> InputError {
     let error = load.paths.error("call", message);
     match hint {
         Some(hint) => error.with_hint(hint),
@@ -208,21 +209,20 @@ fn of_method(load: &GrpcLoad, NoMethod { message, hint }: NoMethod) -> InputErro
     }
 }
 
-/// The description of the service by the server's reflection, else the built-in one.
-async fn described(load: &GrpcLoad, connector: &Connector, random: &RandomBits) -> Result<DescriptorPool, TaskError> {
+/// Returns the description of the service: from the server (reflection), else the built-in one.
+async fn reflected(load: &GrpcLoad, connector: &Connector, random: &RandomBits) -> Result<DescriptorPool, TaskError> {
     let Descriptors::Reflection(entries) = &load.descriptors else { return Ok(DescriptorPool::new()) };
     let in_metadata = |error: String| load.paths.error("reflect-metadata", error);
     let metadata = Metadata::parse(entries, random).map_err(in_metadata)?;
     let metadata = metadata.headers(&sample(random)).map_err(in_metadata)?;
-    let patience = load.connect_timeout.saturating_add(load.timeout);
-    match reflect(connector, &load.authority, &metadata, &load.call.service, patience).await {
+    let timeout = load.connect_timeout.saturating_add(load.timeout);
+    match reflect(connector, &load.authority, &metadata, &load.call.service, timeout).await {
         Ok(files) => {
-            // The well-known types, which servers may omit, are already in the pool.
+            // Servers may omit the well-known types, which are already in the pool.
             let mut pool = DescriptorPool::global();
-            let (label, host) = (&load.label, load.shown_host());
-            pool.add_file_descriptor_protos(files).map_err(|error| {
-                TaskError::failed(format!("{label}: what {host} tells of itself can't be used: {error}"))
-            })?;
+            let (label, host) = (&load.label, load.display_host());
+            pool.add_file_descriptor_protos(files)
+                .map_err(|error| TaskError::failed(format!("{label}: invalid descriptors from {host}: {error}")))?;
             Ok(pool)
         }
         // A built-in description does not help if the server cannot be reached.
@@ -234,37 +234,37 @@ async fn described(load: &GrpcLoad, connector: &Connector, random: &RandomBits) 
     }
 }
 
-/// Error of a call to a method that the built-in description of its service lacks.
-fn undefined_builtin(load: &GrpcLoad, error: NoMethod) -> InputError {
+/// Error for a method that the built-in description of its service lacks.
+fn undefined_builtin(load: &GrpcLoad, error: MethodError) -> InputError {
     let message = format!("{} (built-in description; the server has no reflection for it)", error.message);
     let hint = error.hint.unwrap_or_else(|| "describe the service with `proto`, `protoset` or `protoURL`".to_owned());
     load.paths.error("call", message).with_hint(hint)
 }
 
-/// Error of a call to a service that has no description.
+/// Error for a service without a description.
 fn undescribed(load: &GrpcLoad, error: ReflectionError) -> TaskError {
-    let (label, host) = (&load.label, load.shown_host());
+    let (label, host) = (&load.label, load.display_host());
     let failed = |message: String, hint: String| TaskError::Failed { message, hint: Some(hint), partial: None };
     match error {
         ReflectionError::NoService(services) => {
-            let NoMethod { message, hint } = load.call.no_service(services.into_iter());
-            of_method(load, NoMethod { message, hint: hint.or_else(|| Some(builtin::hint())) }).into()
+            let MethodError { message, hint } = load.call.no_service(services.into_iter());
+            method_error(load, MethodError { message, hint: hint.or_else(|| Some(builtin::hint())) }).into()
         }
         ReflectionError::NotServed => {
-            failed(format!("{label}: {host} does not tell what it speaks: {error}"), builtin::hint())
+            failed(format!("{label}: {host} does not describe its services: {error}"), builtin::hint())
         }
         ReflectionError::Unreached(_) => failed(
-            format!("{label}: can't ask {host} what it speaks: {error}"),
-            "is the service up, and is it plain text or TLS as `insecure` says?".to_owned(),
+            format!("{label}: cannot reach {host} for reflection: {error}"),
+            "is the service up, and does `insecure` match it (plaintext or TLS)?".to_owned(),
         ),
         ReflectionError::Refused(_) | ReflectionError::Invalid(_) => failed(
-            format!("{label}: can't learn from {host} what it speaks: {error}"),
-            format!("{}; `reflect-metadata` is sent with the question", builtin::hint()),
+            format!("{label}: reflection on {host} failed: {error}"),
+            format!("{}; `reflect-metadata` is sent with reflection requests", builtin::hint()),
         ),
     }
 }
 
-/// Metadata of the calls; `None` if it is not downloaded yet.
+/// Reads the metadata of the calls; `None` if it is not downloaded yet.
 fn metadata(
     load: &GrpcLoad,
     files: &dyn Files,
@@ -282,13 +282,13 @@ fn metadata(
     let mut entries = match bytes {
         Some(bytes) => {
             let map: Result<BTreeMap<String, Value>, _> = serde_json::from_slice(&bytes);
-            // The parser's message may repeat a value, which may be a secret.
-            let map = map.map_err(|_| load.paths.error(field, "is not JSON that maps names to values"))?;
-            metadata_texts(map).map_err(|error| load.paths.error(field, error))?
+            // Drop the parser's message: it may repeat a value, which may be a secret.
+            let map = map.map_err(|_| load.paths.error(field, "expected JSON that maps names to values"))?;
+            metadata_strings(map).map_err(|error| load.paths.error(field, error))?
         }
         None => BTreeMap::new(),
     };
-    // Parsed alone first, so that an error names the right field.
+    // Parse it alone first, so that an error names the right field.
     Metadata::parse(&load.metadata, random).map_err(|error| load.paths.error("metadata", error))?;
     for (name, text) in &load.metadata {
         entries.retain(|known, _| !known.eq_ignore_ascii_case(name));
@@ -297,7 +297,7 @@ fn metadata(
     Metadata::parse(&entries, random).map(Some).map_err(|error| load.paths.error(field, error))
 }
 
-/// The messages; `None` if they are not downloaded yet, or their encoding is not known.
+/// Reads the messages; `None` if they are not downloaded yet or their encoding is unknown.
 fn data(
     load: &GrpcLoad,
     files: &dyn Files,
@@ -310,13 +310,13 @@ fn data(
         From::File(path) => read(load, files, field, path, MAX_DATA as u64).map(Some),
         From::Url(_) => Ok(downloads.and_then(|downloads| downloads.get(field)).cloned()),
     };
-    let found = match &load.source {
+    let data = match &load.source {
         Source::None => Ok(empty()),
         Source::Value(value) => Data::of_value(value, random),
         Source::Json(from) => match bytes(from)? {
             Some(bytes) => match String::from_utf8(bytes) {
                 Ok(text) => Data::of_text(&text, random),
-                Err(_) => Err("is not text; expected JSON".to_owned()),
+                Err(_) => Err("not valid UTF-8; expected JSON".to_owned()),
             },
             None => return Ok(None),
         },
@@ -325,25 +325,25 @@ fn data(
             _ => return Ok(None),
         },
     };
-    found.map(Some).map_err(|error| load.paths.error(field, error))
+    data.map(Some).map_err(|error| load.paths.error(field, error))
 }
 
 /// Downloads the content that the load needs.
 async fn download(load: &GrpcLoad, web: &dyn Web) -> Result<Downloads, TaskError> {
-    let mut wanted: Vec<(&'static str, &url::Url, usize)> = Vec::new();
+    let mut sources: Vec<(&'static str, &url::Url, usize)> = Vec::new();
     if let Descriptors::Url(url) = &load.descriptors {
-        wanted.push(("protoURL", url, descriptors::MAX_BYTES as usize));
+        sources.push(("protoURL", url, descriptors::MAX_BYTES as usize));
     }
     if let Source::Json(From::Url(url)) | Source::Binary(From::Url(url)) = &load.source {
-        wanted.push((data_field(load), url, MAX_DATA));
+        sources.push((data_field(load), url, MAX_DATA));
     }
     if let Some(From::Url(url)) = &load.metadata_from {
-        wanted.push(("metadataURL", url, MAX_SMALL as usize));
+        sources.push(("metadataURL", url, MAX_SMALL as usize));
     }
     let mut downloads = Downloads::new();
-    for (field, url, max) in wanted {
+    for (field, url, max) in sources {
         let body = fetch::download(web, url.as_str(), max, DOWNLOAD).await;
-        let failed = |error| TaskError::failed(format!("can't download {field} {error}"));
+        let failed = |error| TaskError::failed(format!("cannot download {field} {error}"));
         downloads.insert(field, body.map_err(failed)?);
     }
     Ok(downloads)

@@ -1,4 +1,4 @@
-//! The values of `grpc`: ghz's settings, Iter8's and ours.
+//! Values of `grpc`: the settings of ghz and Iter8, and additional ones.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use crate::tasks::schedule::{ArrivalValue, StageValue, stages_schema};
 use crate::tasks::schema_fragments::given;
 use crate::values::input::{InputError, typed};
 
-/// Rules by which the layers are merged.
+/// Merge rules of the layers.
 pub(super) const RULES: Rules = Rules {
     groups: &[
         &["proto", "protoset", "protoURL"],
@@ -33,14 +33,14 @@ pub(super) const RULES: Rules = Rules {
     not_in_endpoints: &[],
 };
 
-/// Loads a gRPC service and measures latencies and errors. The settings are ghz's; the same fields stand at every level: an
-/// endpoint's win over its version's, and those over the base's. The service is described by `proto`, `protoset` or `protoURL`, else by
-/// its server (reflection), else, if it is the Open Inference Protocol or gRPC's health protocol, by iter8 itself.
+/// Loads a gRPC service and measures latencies and errors. The settings are those of ghz. Every level has the same fields: an
+/// endpoint overrides its version, and a version overrides the base. The service is described by `proto`, `protoset` or `protoURL`,
+/// else by the server (reflection), else, for the Open Inference Protocol and the gRPC health protocol, by iter8 itself.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 #[schemars(transform = as_base)]
 pub(super) struct GrpcValues {
-    /// Where the service is: `HOST:PORT`, or `unix:PATH`. Required, here or per endpoint.
+    /// Address of the service: `HOST:PORT` or `unix:PATH`. Required, here or per endpoint.
     pub(super) host: Option<Host>,
     /// Method to call: `package.Service/Method`. Required, here or per endpoint.
     pub(super) call: Option<Call>,
@@ -48,130 +48,130 @@ pub(super) struct GrpcValues {
     pub(super) proto: Option<String>,
     /// Compiled descriptors of the service, with all imports (`protoc --include_imports --descriptor_set_out`).
     pub(super) protoset: Option<String>,
-    /// URL of either; a `.proto` file by its ending or its content.
+    /// URL of either; a `.proto` file is recognized by its extension or content.
     #[serde(rename = "protoURL")]
     pub(super) proto_url: Option<TargetUrl>,
-    /// Directories in which `proto` finds what it imports, besides its own and the working directory.
+    /// Directories to search for imports of `proto`, besides its own and the working directory.
     pub(super) import_paths: Option<Vec<String>>,
-    /// What is sent: a message, a list of messages, or a text that is JSON. Texts may hold actions such as `{{.RequestNumber}}`.
+    /// Message to send, list of messages, or string of JSON. Strings may contain actions such as `{{.RequestNumber}}`.
     pub(super) data: Option<Messages>,
-    /// File with the same as JSON.
+    /// File with the data as JSON.
     pub(super) data_file: Option<String>,
-    /// URL of the same as JSON.
+    /// URL of the data as JSON.
     #[serde(rename = "dataURL")]
     pub(super) data_url: Option<TargetUrl>,
-    /// File with an encoded message; for a stream messages after their lengths (varints).
+    /// File with an encoded message; for a stream, with length-delimited messages (varint).
     pub(super) binary_file: Option<String>,
-    /// URL of the same.
+    /// URL of the binary data.
     #[serde(rename = "binaryDataURL")]
     pub(super) binary_data_url: Option<TargetUrl>,
-    /// Metadata of the calls; values may hold actions.
+    /// Metadata of the calls; values may contain actions.
     pub(super) metadata: Option<Metadata>,
-    /// File with metadata as JSON; entries of `metadata` win.
+    /// File with metadata as JSON; overridden by `metadata`.
     pub(super) metadata_file: Option<String>,
-    /// URL of metadata as JSON; entries of `metadata` win.
+    /// URL of metadata as JSON; overridden by `metadata`.
     #[serde(rename = "metadataURL")]
     pub(super) metadata_url: Option<TargetUrl>,
-    /// Metadata of the calls that ask the service what it speaks.
+    /// Metadata of reflection requests.
     pub(super) reflect_metadata: Option<Metadata>,
-    /// Requests in total; `duration` wins. Default: 200.
+    /// Total number of requests; ignored if `duration` is set. Default: 200.
     pub(super) total: Option<AtLeastOne>,
-    /// Requests in flight, 1 to 10000; where several pods share the load, of each of them. Default: 50.
+    /// Maximum number of requests in flight, 1 to 10000; per pod if several pods share the load. Default: 50.
     pub(super) concurrency: Option<Parallel>,
-    /// Connections that they share, 1 to 10000, likewise. Default: 1.
+    /// Number of connections, 1 to 10000; per pod if several pods share the load. Default: 1.
     pub(super) connections: Option<Parallel>,
-    /// Requests per second over all connections; 0 for as many as possible, the default.
+    /// Requests per second over all connections; 0, the default, for as many as possible.
     pub(super) qps: Option<Rate>,
-    /// The same as `qps`.
+    /// Alias of `qps`.
     pub(super) rps: Option<Rate>,
-    /// How requests are spaced within the rate: `uniform` for evenly, `poisson` for at random; the random sequence is the same in
-    /// every run. Default: uniform.
+    /// Spacing of requests within the rate: `uniform` (even) or `poisson` (random, with the same sequence in every run). Default:
+    /// uniform.
     pub(super) arrival: Option<ArrivalValue>,
-    /// How the rate changes, 1 to 100 stages of at most 24h in total: in each it goes linearly from what it was to `qps` within
-    /// `duration`. The first one starts from the task's `qps` if that is given, else from 0. Instead of `total` and `duration`.
+    /// Changes of the rate, in 1 to 100 stages of at most 24h in total: each goes linearly from the previous rate to `qps` within
+    /// `duration`. The first stage starts from the task's `qps`, or from 0 if that is not set. Replaces `total` and `duration`.
     #[schemars(schema_with = "stages_schema")]
     pub(super) stages: Option<Vec<StageValue>>,
-    /// How long to send requests, such as `30s`; `0` for as many as `total`.
+    /// Time during which requests are sent, such as `30s`; `0` means that `total` ends the load.
     pub(super) duration: Option<GoDuration>,
-    /// What becomes of requests in flight when `duration` is over: close (the default) cuts them off, and they count as errors;
-    /// wait; ignore cuts them off, and they don't count.
+    /// Treatment of requests in flight when `duration` is over: `close` (default) aborts them and counts them as errors; `wait`
+    /// waits for them; `ignore` aborts them without counting them.
     pub(super) duration_stop: Option<DurationStop>,
-    /// Ends the load after this long, whatever else bounds it; `0` for never.
+    /// Maximum duration of the load, whatever else limits it; `0` for none.
     pub(super) max_duration: Option<GoDuration>,
-    /// Time for one call, told to the service, too. Default: 20s.
+    /// Timeout per call, also sent to the service. Default: 20s.
     pub(super) timeout: Option<PositiveDuration>,
-    /// Time for opening a connection. Default: 10s.
+    /// Timeout for opening a connection. Default: 10s.
     pub(super) connect_timeout: Option<PositiveDuration>,
-    /// How often a PING is sent on each connection; `0` for never, the default.
+    /// Interval of PINGs on each connection; `0`, the default, for none.
     pub(super) keepalive: Option<GoDuration>,
-    /// Time between two messages of a stream that is sent. Default: 0.
+    /// Time between two messages of a client stream. Default: 0.
     pub(super) stream_interval: Option<GoDuration>,
     /// Value of the `:authority` header. Default: `cname`, else the host.
     pub(super) authority: Option<String>,
-    /// Name that the server's certificate must bear. Default: the authority's host.
+    /// Name expected in the server's certificate. Default: host of the authority.
     pub(super) cname: Option<String>,
-    /// Plain text instead of TLS. Default: true, unless something else here is about TLS.
+    /// Plaintext instead of TLS. Default: true, unless a TLS setting is given.
     pub(super) insecure: Option<bool>,
-    /// File with the certificates (PEM) of the authorities to trust, instead of the public and the system's ones.
+    /// File with the CA certificates (PEM) to trust instead of the public and system ones.
     pub(super) cacert: Option<String>,
-    /// File with our certificate chain (PEM); needs `key`.
+    /// File with the client certificate chain (PEM); requires `key`.
     pub(super) cert: Option<String>,
-    /// File with our private key (PEM); needs `cert`.
+    /// File with the private key (PEM); requires `cert`.
     pub(super) key: Option<String>,
-    /// TLS that trusts any server certificate. Default: false.
+    /// Trust any server certificate. Default: false.
     #[serde(rename = "skipTLS")]
     pub(super) skip_tls: Option<bool>,
     /// Compress messages with gzip. Default: false.
     pub(super) enable_compression: Option<bool>,
-    /// How many requests, the first ones, are not measured. Default: 0.
+    /// Number of requests at the start that are not measured. Default: 0.
     #[serde(rename = "skipFirst")]
     pub(super) skip_first: Option<Count>,
     /// Names and values for readers of the document.
     #[schemars(with = "Option<BTreeMap<String, String>>")]
     pub(super) tags: Option<BTreeMap<String, Value>>,
-    /// Name of the run, for readers of the document; in `versionValues` the name of the version.
+    /// Name of the run, for readers of the document; in `versionValues`, name of the version.
     pub(super) name: Option<String>,
-    /// Requests before the load that are not measured; wins over `warmupDuration`.
+    /// Number of warm-up requests, which are not measured; overrides `warmupDuration`.
     #[serde(rename = "warmupNumRequests")]
     pub(super) warmup_num_requests: Option<AtLeastOne>,
-    /// How long to send requests that are not measured before the load.
+    /// Duration of the warm-up, whose requests are not measured.
     #[serde(rename = "warmupDuration")]
     pub(super) warmup_duration: Option<PositiveDuration>,
-    /// Latency percentiles that become metrics of their own, such as `grpc/latency-p99.95`; any other is read from the
+    /// Latency percentiles to report as separate metrics, such as `grpc/latency-p99.95`; any other one is read from the
     /// distribution, as `grpc/latency/p99.95`.
     pub(super) percentiles: Option<Vec<Percentile>>,
-    /// Whether the load goes on when its first requests all fail. Default: false.
+    /// Continue the load even if its first requests all fail. Default: false.
     #[serde(rename = "allowInitialErrors")]
     pub(super) allow_initial_errors: Option<bool>,
-    /// Endpoints by name, each measured on its own, as provider `grpc-NAME`. Base and versions only.
+    /// Endpoints by name, each measured separately as provider `grpc-NAME`. Base and versions only.
     #[schemars(with = "Option<Endpoints>")]
     pub(super) endpoints: Option<BTreeMap<String, GrpcValues>>,
     /// Versions of the service: entry i is merged over the base for version i. Base only.
     #[serde(rename = "versionValues")]
     #[schemars(with = "Option<Vec<VersionLevel>>")]
     pub(super) version_values: Option<Vec<GrpcValues>>,
-    /// Load all endpoints and versions at the same time instead of one after the other. Default: false. Base only.
+    /// Load all endpoints and versions at the same time instead of sequentially. Default: false. Base only.
     pub(super) parallel: Option<bool>,
 }
 
 impl GrpcValues {
-    /// Reads the values whose place is `at`.
+    /// Reads the values at path `at`.
     pub(super) fn read(value: &Value, at: &str) -> Result<Self, InputError> {
         match value {
             Value::Null => Ok(Self::default()),
             value => {
-                ghz::refuse(value, at)?;
+                ghz::reject(value, at)?;
                 typed(value, at)
             }
         }
     }
 }
 
-/// The schema of the base: every load has a target, and TLS settings fit together.
+/// Completes the schema of the base: every load has a target, and TLS settings are consistent.
 fn as_base(schema: &mut Schema) {
     let mut rules = vec![required("host"), required("call")];
     for (one, other) in [("cert", "key"), ("key", "cert")] {
-        // Layers merge: beside endpoints or versions the other one may stand there.
+        // The other field may be in an endpoint or version, because layers are merged.
         rules.push(json!({"anyOf": [
             {"properties": {one: {"type": "null"}}}, given(other),
             {"required": ["endpoints"]}, {"required": ["versionValues"]},
@@ -180,7 +180,7 @@ fn as_base(schema: &mut Schema) {
     schema.insert("allOf".to_owned(), Value::Array(rules));
 }
 
-/// The schema of `endpoints`.
+/// Schema of `endpoints`.
 struct Endpoints;
 
 impl JsonSchema for Endpoints {
@@ -193,7 +193,7 @@ impl JsonSchema for Endpoints {
     }
 }
 
-/// The schema of an endpoint.
+/// Schema of an endpoint.
 struct EndpointLevel;
 
 impl JsonSchema for EndpointLevel {
@@ -203,11 +203,11 @@ impl JsonSchema for EndpointLevel {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let but = ["endpoints", "versionValues", "parallel"];
-        below_base::<GrpcValues>(generator, "What is different for one endpoint.", &but)
+        below_base::<GrpcValues>(generator, "Overrides for one endpoint.", &but)
     }
 }
 
-/// The schema of an entry of `versionValues`.
+/// Schema of an entry of `versionValues`.
 struct VersionLevel;
 
 impl JsonSchema for VersionLevel {
@@ -216,6 +216,6 @@ impl JsonSchema for VersionLevel {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        below_base::<GrpcValues>(generator, "What is different for one version.", &["versionValues", "parallel"])
+        below_base::<GrpcValues>(generator, "Overrides for one version.", &["versionValues", "parallel"])
     }
 }

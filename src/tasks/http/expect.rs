@@ -1,4 +1,4 @@
-//! Expected responses (`expect`), and the checks of the load.
+//! Expected responses (`expect`), and the checks built from them.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +10,20 @@ use serde_json::Value;
 use crate::load::http::{Expectations, ExpectedStatus};
 use crate::templates::jq::Filter;
 
-/// What every answer must be like. One that is not is an error, counted under `unexpected-status`, `unexpected-header`,
-/// `unexpected-body` or `unexpected-json`: the first that applies.
+/// Requirements for every response. A response that violates one is an error, counted under the first that applies of
+/// `unexpected-status`, `unexpected-header`, `unexpected-body` and `unexpected-json`.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Expect {
-    /// Statuses, one of which is expected: `200`, or `2xx` for 200 to 299. Unless `errorRanges` are given, these alone decide which
-    /// statuses are errors.
+    /// Expected statuses: `200`, or `2xx` for 200 to 299. Unless `errorRanges` are set, these alone decide which statuses are
+    /// errors.
     status: Option<Vec<Status>>,
-    /// Headers by name, each with a text that its value contains; null where it needs only be there.
+    /// Headers by name, each with a substring of its value; null if the header only has to be present.
     headers: Option<BTreeMap<Name, Option<String>>>,
-    /// Text that the body contains, within its first MiB.
+    /// Substring of the body, within its first MiB.
     body_contains: Option<String>,
-    /// Filter in the jq language: at least one of its outputs for the body, read as JSON of up to 1 MiB, is neither false nor null.
-    /// It has jq's core without regular expressions, dates and modules, and 2000000 steps.
+    /// Filter in the jq language, applied to the body as JSON of up to 1 MiB: at least one output must be neither false nor null.
+    /// It supports the core of jq without regular expressions, dates and modules, and is limited to 2000000 steps.
     jq: Option<Jq>,
 }
 
@@ -39,7 +39,7 @@ impl Expect {
             statuses: self.status.iter().flatten().map(|status| status.0).collect(),
             headers: self.headers.iter().flatten().map(|(name, text)| (name.0.clone(), text.clone())).collect(),
             body: self.body_contains.clone(),
-            // It was compiled when it was read.
+            // Compiled before, when the values were read.
             json: self.jq.as_ref().and_then(|jq| Filter::compile(&jq.0).ok()),
         }
     }
@@ -60,9 +60,9 @@ impl<'de> Deserialize<'de> for Status {
             Some(class) => class.parse().ok().filter(|class| (1..=9).contains(class)).map(ExpectedStatus::Class),
             None => text.parse().ok().filter(|status| (100..=999).contains(status)).map(ExpectedStatus::Exactly),
         };
-        let wrong =
+        let invalid =
             || D::Error::custom(format!("`{text}` is not a status; expected 100 to 999, or a class such as `2xx`"));
-        expected.map(Self).ok_or_else(wrong)
+        expected.map(Self).ok_or_else(invalid)
     }
 }
 
@@ -85,7 +85,7 @@ impl<'de> Deserialize<'de> for Name {
         let name = String::deserialize(deserializer)?;
         match name.parse::<http::HeaderName>() {
             Ok(_) => Ok(Self(name)),
-            Err(_) => Err(D::Error::custom(format!("`{name}` is not a header name"))),
+            Err(_) => Err(D::Error::custom(format!("`{name}` is not a valid header name"))),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Field types of the `http` task: each reads one value and describes what it accepts.
+//! Field types of the `http` task: each parses one value and has a schema.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::model::number::{Count, Number};
-use crate::tasks::fields::{MAX_CONNECTIONS, field, shown};
+use crate::tasks::fields::{MAX_CONNECTIONS, display, field};
 use crate::tasks::schema_fragments::each_given;
 
 /// Maximum number of requests in flight per HTTP/2 connection.
@@ -17,12 +17,12 @@ const MAX_REDIRECTS: u64 = 50;
 field! {
     /// A number of connections.
     Connections(u64) as "Connections", Count,
-    json_schema!({"description": "A whole number from 1 to 10000, or a string that holds one.", "anyOf": [{"type": "integer", "minimum": 1, "maximum": 10000}, {"type": "string", "pattern": r"^\s*\+?0*([1-9][0-9]{0,3}|10000)\s*$"}]}),
+    json_schema!({"description": "An integer from 1 to 10000, or a string that contains one.", "anyOf": [{"type": "integer", "minimum": 1, "maximum": 10000}, {"type": "string", "pattern": r"^\s*\+?0*([1-9][0-9]{0,3}|10000)\s*$"}]}),
     |Count(count)| {
         if (1..=MAX_CONNECTIONS).contains(&count) {
             Ok(count)
         } else {
-            Err(format!("{count} is not a number of connections; expected 1 to {MAX_CONNECTIONS}"))
+            Err(format!("{count} is out of range; expected 1 to {MAX_CONNECTIONS} connections"))
         }
     }
 }
@@ -30,12 +30,12 @@ field! {
 field! {
     /// A number of requests in flight on one connection.
     Streams(u64) as "Streams", Count,
-    json_schema!({"description": "A whole number from 1 to 1000, or a string that holds one.", "anyOf": [{"type": "integer", "minimum": 1, "maximum": 1000}, {"type": "string", "pattern": r"^\s*\+?0*([1-9][0-9]{0,2}|1000)\s*$"}]}),
+    json_schema!({"description": "An integer from 1 to 1000, or a string that contains one.", "anyOf": [{"type": "integer", "minimum": 1, "maximum": 1000}, {"type": "string", "pattern": r"^\s*\+?0*([1-9][0-9]{0,2}|1000)\s*$"}]}),
     |Count(count)| {
         if (1..=MAX_STREAMS).contains(&count) {
             Ok(count)
         } else {
-            Err(format!("{count} is not a number of streams; expected 1 to {MAX_STREAMS}"))
+            Err(format!("{count} is out of range; expected 1 to {MAX_STREAMS} streams"))
         }
     }
 }
@@ -50,7 +50,7 @@ field! {
         }
         match serde_json::from_value::<Number>(value.clone()) {
             Ok(Number(rate)) if rate > 0.0 => Ok(Some(rate)),
-            _ => Err(format!("{} is not a rate; expected a number > 0 or `max`", shown(&value))),
+            _ => Err(format!("{} is not a rate; expected a number > 0 or `max`", display(&value))),
         }
     }
 }
@@ -58,13 +58,13 @@ field! {
 field! {
     /// Number of redirects to follow.
     Redirects(u32) as "Redirects", Value,
-    json_schema!({"description": "How many redirects are followed within one request, up to 50; true for 10, false for none.", "anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": 50}, {"type": "string", "pattern": r"^\s*\+?0*([0-9]|[1-4][0-9]|50)\s*$"}]}),
+    json_schema!({"description": "Number of redirects to follow per request, up to 50; true means 10, false means none.", "anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": 50}, {"type": "string", "pattern": r"^\s*\+?0*([0-9]|[1-4][0-9]|50)\s*$"}]}),
     |value| match &value {
         Value::Bool(true) => Ok(10),
         Value::Bool(false) => Ok(0),
         other => match serde_json::from_value::<Count>(other.clone()) {
             Ok(Count(count)) if count <= MAX_REDIRECTS => Ok(count as u32),
-            _ => Err(format!("{} is not a number of redirects; expected 0 to {MAX_REDIRECTS}, true or false", shown(other))),
+            _ => Err(format!("{} is not a number of redirects; expected 0 to {MAX_REDIRECTS}, true or false", display(other))),
         },
     }
 }
@@ -77,7 +77,7 @@ field! {
         let method = text.trim().to_ascii_uppercase().parse::<http::Method>();
         match method {
             Ok(method) if method != http::Method::CONNECT => Ok(method),
-            _ => Err(format!("`{text}` is not a usable method; expected GET, POST, PUT …")),
+            _ => Err(format!("`{text}` is not a supported method; expected GET, POST, PUT …")),
         }
     }
 }
@@ -91,7 +91,7 @@ impl JsonSchema for Status {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"description": "An HTTP status from 0 to 999, or a string that holds one.", "anyOf": [{"type": "integer", "minimum": 0, "maximum": 999}, {"type": "string", "pattern": r"^\s*\+?0*[0-9]{1,3}\s*$"}]})
+        json_schema!({"description": "An HTTP status from 0 to 999, or a string that contains one.", "anyOf": [{"type": "integer", "minimum": 0, "maximum": 999}, {"type": "string", "pattern": r"^\s*\+?0*[0-9]{1,3}\s*$"}]})
     }
 }
 

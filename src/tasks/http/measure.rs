@@ -12,32 +12,37 @@ use crate::tasks::loadgen::{self, Distribution, Scalars};
 
 /// Adds the metrics and the record of the load to its version.
 pub(super) fn add(load: &Load, outcome: &LoadOutcome, start: DateTime<Utc>, into: &mut VersionMetrics) {
-    let numbers = Scalars::All(&load.percentiles);
-    let distribution =
-        |name, what, histogram, scalars| Distribution { name, what, histogram, kind: MetricType::Histogram, scalars };
+    let scalars = Scalars::All(&load.percentiles);
+    let distribution = |name, quantity, histogram, scalars| Distribution {
+        name,
+        quantity,
+        histogram,
+        kind: MetricType::Histogram,
+        scalars,
+    };
     let histograms = &outcome.histograms;
     let distributions = [
         distribution(
             "latency",
             "latency, from the instant a request was due",
             &histograms[HistogramKind::Latency],
-            numbers,
+            scalars,
         ),
         distribution(
             "service-time",
             "service time, from the instant a request was sent",
             &histograms[HistogramKind::ServiceTime],
-            numbers,
+            scalars,
         ),
         distribution(
             "success-latency",
-            "latency of answers that are no errors",
+            "latency of successful responses",
             &histograms[HistogramKind::SuccessLatency],
             Scalars::None,
         ),
         distribution(
             "first-byte",
-            "time to the first byte of an answer, from the instant its request was due",
+            "time to the first byte of a response, from the instant its request was due",
             &histograms[HistogramKind::First],
             Scalars::None,
         ),
@@ -49,7 +54,7 @@ pub(super) fn add(load: &Load, outcome: &LoadOutcome, start: DateTime<Utc>, into
         ),
     ];
     let record = LoadRecord {
-        url: load.shown_url(),
+        url: load.display_url(),
         method: load.method.to_string(),
         statuses: outcome.statuses.clone(),
         ..LoadRecord::default()

@@ -86,7 +86,7 @@ impl Task for HttpTask {
 }
 
 impl HttpTask {
-    /// Remarks that do not depend on the outcome.
+    /// Notes that do not depend on the outcome.
     fn notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = self
             .plan
@@ -94,7 +94,7 @@ impl HttpTask {
             .iter()
             .filter(|load| matches!(load.auth, Auth::Url))
             .map(|load| {
-                let advice = "`basicAuth` takes them from a file or variable and is the better place";
+                let advice = "prefer `basicAuth`, which reads them from a file or environment variable";
                 format!("{}: the credentials in its URL are sent as basic authentication; {advice}", load.label)
             })
             .collect();
@@ -121,7 +121,7 @@ impl loadgen::Load for Load {
             timeout: self.timeout,
             in_flight: self.in_flight(),
             allow_initial_errors: self.allow_initial_errors,
-            ..LoadPlan::new(self.shown_url(), self.pacer.clone(), self.connections)
+            ..LoadPlan::new(self.display_url(), self.pacer.clone(), self.connections)
         }
     }
 

@@ -17,11 +17,11 @@ use crate::redact::redact_url;
 use crate::tasks::credentials::{Login, identity, login};
 use crate::tasks::fields::percentiles;
 use crate::tasks::loadgen::{self, FieldPaths, Layered, Plan};
-use crate::tasks::schedule::{self, Names, Rate, Schedule, Wanted};
+use crate::tasks::schedule::{self, Names, Rate, Schedule, ScheduleInput};
 use crate::templates::rows::RowFormat;
 use crate::values::input::{InputError, typed};
 
-/// Defaults; Iter8's if it has them.
+/// Defaults; those of Iter8 if it has them.
 const NUM_REQUESTS: u64 = 100;
 const QPS: f64 = 8.0;
 const CONNECTIONS: u64 = 4;
@@ -29,7 +29,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const PERCENTILES: [f64; 6] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
 const ERRORS: ErrorRange = ErrorRange { lower: Some(400), upper: None };
 
-/// Maximum number of requests in flight over all connections: each takes a few kilobytes.
+/// Maximum number of requests in flight over all connections, because each takes a few kilobytes.
 const MAX_IN_FLIGHT: usize = 100_000;
 
 /// Reads the template settings; `None` if requests do not vary.
@@ -37,14 +37,15 @@ fn template(values: &HttpValues, paths: &FieldPaths) -> Result<Option<Template>,
     let rows = match &values.rows {
         None => None,
         Some(path) => {
-            let unknown = || paths.error("rows", format!("`{path}` is not named `.csv`, `.jsonl` or `.ndjson`"));
+            let unknown = || {
+                paths
+                    .error("rows", format!("`{path}` has an unknown extension; expected `.csv`, `.jsonl` or `.ndjson`"))
+            };
             Some((path.clone(), RowFormat::of(path).ok_or_else(unknown)?))
         }
     };
     match values.template {
-        Some(false) if rows.is_some() => {
-            Err(paths.error("rows", "has no effect with `template: false`: templates name its fields"))
-        }
+        Some(false) if rows.is_some() => Err(paths.error("rows", "has no effect with `template: false`")),
         Some(false) => Ok(None),
         None if rows.is_none() => Ok(None),
         _ => Ok(Some(Template { rows })),
@@ -116,7 +117,7 @@ impl Load {
     }
 
     /// Renders the target without secrets.
-    pub(super) fn shown_url(&self) -> String {
+    pub(super) fn display_url(&self) -> String {
         redact_url(self.url.as_str())
     }
 }
@@ -133,18 +134,18 @@ fn load(layered: Layered) -> Result<Load, InputError> {
     let values: HttpValues = typed(&values, paths.of(""))?;
     let Some(url) = values.url.clone().map(|url| url.0) else {
         let hint = "set `http.url`, or `url` of every entry in `http.endpoints`";
-        return Err(paths.error("url", "is required: the URL to load").with_hint(hint));
+        return Err(paths.error("url", "required: URL to load").with_hint(hint));
     };
     let payload = payload(&values, &paths)?;
     let auth = auth(&values, &url, &paths)?;
-    let own = values.headers.iter().flat_map(|headers| &headers.0).any(|(name, _)| name == AUTHORIZATION);
+    let has_header = values.headers.iter().flat_map(|headers| &headers.0).any(|(name, _)| name == AUTHORIZATION);
     let field = match auth {
         Auth::Login(Login::Basic(..)) => Some("basicAuth"),
         Auth::Login(Login::Bearer(_)) => Some("bearerToken"),
         Auth::Url | Auth::None => None,
     };
-    if let Some(field) = field.filter(|_| own) {
-        return Err(paths.error(field, "and a header `Authorization` are both given; give one of them"));
+    if let Some(field) = field.filter(|_| has_header) {
+        return Err(paths.error(field, "cannot be combined with an `Authorization` header"));
     }
     let route = route(&values, &url, &paths)?;
     let template = template(&values, &paths)?;
@@ -152,7 +153,7 @@ fn load(layered: Layered) -> Result<Load, InputError> {
     let identity = identity(values.cert, values.key, &paths)?;
     let insecure = values.insecure_skip_verify.unwrap_or(false);
     if insecure && values.ca.is_some() {
-        return Err(paths.error("ca", "has no effect with `insecureSkipVerify: true`; give one of them"));
+        return Err(paths.error("ca", "has no effect with `insecureSkipVerify: true`; set one of them"));
     }
     let has_body = payload != Payload::None || values.content_type.is_some();
     let method = match values.method {
@@ -197,7 +198,7 @@ fn load(layered: Layered) -> Result<Load, InputError> {
 }
 
 fn schedule(values: &HttpValues, paths: &FieldPaths) -> Result<Schedule, InputError> {
-    let wanted = Wanted {
+    let input = ScheduleInput {
         names: Names { rate: "qps", count: "numRequests" },
         rate: values.qps.as_ref().map(|qps| qps.0.map_or(Rate::Max, Rate::PerSecond)),
         default_rate: Rate::PerSecond(QPS),
@@ -208,14 +209,14 @@ fn schedule(values: &HttpValues, paths: &FieldPaths) -> Result<Schedule, InputEr
         default_count: NUM_REQUESTS,
         warmup: schedule::warmup(values.warmup_num_requests.as_ref(), values.warmup_duration),
     };
-    schedule::schedule(&wanted, &|field| paths.of(field))
+    schedule::schedule(&input, &|field| paths.of(field))
 }
 
 fn payload(values: &HttpValues, paths: &FieldPaths) -> Result<Payload, InputError> {
-    // As in Iter8, a file wins over a string. There is no such rule for a URL, so combining it is a mistake.
+    // As in Iter8, a file overrides a string. There is no such rule for a URL, so combining it is an error.
     match (&values.payload_url, &values.payload_file, &values.payload_str) {
-        (Some(_), Some(_), _) => Err(paths.error("payloadURL", "and `payloadFile` are both given; give one of them")),
-        (Some(_), _, Some(_)) => Err(paths.error("payloadURL", "and `payloadStr` are both given; give one of them")),
+        (Some(_), Some(_), _) => Err(paths.error("payloadURL", "cannot be combined with `payloadFile`")),
+        (Some(_), _, Some(_)) => Err(paths.error("payloadURL", "cannot be combined with `payloadStr`")),
         (Some(url), None, None) => Ok(Payload::Url(url.0.clone())),
         (None, Some(file), _) => Ok(Payload::File(file.clone())),
         (None, None, Some(text)) => Ok(Payload::Text(text.clone())),
@@ -224,8 +225,8 @@ fn payload(values: &HttpValues, paths: &FieldPaths) -> Result<Payload, InputErro
 }
 
 fn auth(values: &HttpValues, url: &url::Url, paths: &FieldPaths) -> Result<Auth, InputError> {
-    let place = |field: &str, message: String| paths.error(field, message);
-    let login = login(values.basic_auth.as_ref(), values.bearer_token.as_ref(), &place)?;
+    let error_at = |field: &str, message: String| paths.error(field, message);
+    let login = login(values.basic_auth.as_ref(), values.bearer_token.as_ref(), &error_at)?;
     let in_url = !url.username().is_empty() || url.password().is_some();
     Ok(login.map_or(if in_url { Auth::Url } else { Auth::None }, Auth::Login))
 }
@@ -241,7 +242,7 @@ fn headers(
     let has = |headers: &[(HeaderName, HeaderValue)], name: HeaderName| headers.iter().any(|(known, _)| *known == name);
     if let Some(text) = content_type {
         let value = HeaderValue::from_str(text)
-            .map_err(|_| paths.error("contentType", format!("`{text}` can't be a header's value")))?;
+            .map_err(|_| paths.error("contentType", format!("`{text}` is not a valid header value")))?;
         headers.retain(|(name, _)| name != CONTENT_TYPE);
         headers.push((CONTENT_TYPE, value));
     } else if *payload != Payload::None && !has(&headers, CONTENT_TYPE) {
@@ -260,16 +261,15 @@ fn error_ranges(given: Option<&[StatusRange]>, paths: &FieldPaths) -> Result<Vec
         let end = |name: &str, end: Option<u64>| match end.map(u16::try_from) {
             None => Ok(None),
             Some(Ok(status)) if status <= 999 => Ok(Some(status)),
-            _ => Err(InputError::new(join(&at, name), "is not a status; expected 0 to 999")),
+            _ => Err(InputError::new(join(&at, name), "not a valid status; expected 0 to 999")),
         };
         let lower = end("lower", range.lower.map(|n| n.0))?;
         let upper = end("upper", range.upper.map(|n| n.0))?;
         match (lower, upper) {
-            (None, None) => Err(InputError::new(&at, "needs `lower`, `upper` or both")),
-            (Some(low), Some(high)) if low > high => Err(InputError::new(
-                &at,
-                format!("lower {low} is greater than upper {high}: no status is in this range"),
-            )),
+            (None, None) => Err(InputError::new(&at, "requires `lower`, `upper` or both")),
+            (Some(low), Some(high)) if low > high => {
+                Err(InputError::new(&at, format!("lower {low} is greater than upper {high}")))
+            }
             _ => Ok(ErrorRange { lower, upper }),
         }
     };

@@ -32,8 +32,8 @@ pub(super) enum Ready {
     Http2(Arc<Http2>),
 }
 
-/// Builds the protocol of `load` without any connection, so that mistakes are found before the run. `downloaded` is the payload if it
-/// is downloaded; absent before the run. `time` is for templates that use it.
+/// Builds the protocol of `load` without opening a connection, so that mistakes are found before the run. `downloaded` is the
+/// downloaded payload, if any; it is missing before the run. `time` is the clock of templates.
 pub(super) fn protocol(
     load: &Load,
     files: &dyn Files,
@@ -98,7 +98,7 @@ pub(super) fn protocol(
 pub(super) async fn download(load: &Load, web: &dyn Web) -> Result<Option<Bytes>, TaskError> {
     let Payload::Url(url) = &load.payload else { return Ok(None) };
     let body = fetch::download(web, url.as_str(), MAX_PAYLOAD, DOWNLOAD).await;
-    body.map(|body| Some(body.into())).map_err(|error| TaskError::failed(format!("can't download payloadURL {error}")))
+    body.map(|body| Some(body.into())).map_err(|error| TaskError::failed(format!("cannot download payloadURL {error}")))
 }
 
 /// Builds the `Authorization` header.
@@ -109,7 +109,7 @@ fn authorization(load: &Load, files: &dyn Files) -> Result<Option<HeaderValue>, 
         Auth::Url => {
             let text = url_authorization(&load.url).unwrap_or_default();
             let mut value = HeaderValue::from_str(&text)
-                .map_err(|_| load.paths.error("url", "holds characters that a header can't carry"))?;
+                .map_err(|_| load.paths.error("url", "contains characters that are not allowed in a header"))?;
             value.set_sensitive(true);
             Ok(Some(value))
         }

@@ -11,33 +11,33 @@ pub(super) struct Route {
     /// Requests in flight per connection with HTTP/2; `None` for HTTP/1.1.
     pub(super) streams: Option<u64>,
     pub(super) transport: Transport,
-    /// Name that the server's certificate must have, if it is not the URL's host.
+    /// Name expected in the server's certificate, if it differs from the host of the URL.
     pub(super) server_name: Option<String>,
 }
 
-/// Reads the route, and rejects combinations that cannot work.
+/// Reads the route; rejects invalid combinations.
 pub(super) fn route(values: &HttpValues, url: &url::Url, paths: &FieldPaths) -> Result<Route, InputError> {
     let is_http2 = values.http2.unwrap_or(false);
     if values.streams.is_some() && !is_http2 {
-        let message = "needs `http2: true`: over HTTP/1.1 a connection carries one request at a time";
+        let message = "requires `http2: true`: an HTTP/1.1 connection carries one request at a time";
         return Err(paths.error("streams", message));
     }
     let redirects = values.follow_redirects.as_ref().is_some_and(|redirects| redirects.0 > 0);
-    let on_the_way =
+    let transports =
         [("http2", is_http2), ("proxy", values.proxy.is_some()), ("unixSocket", values.unix_socket.is_some())];
-    if let Some((field, _)) = on_the_way.into_iter().find(|(_, is_given)| *is_given && redirects) {
-        return Err(paths.error("followRedirects", format!("can't be combined with `{field}`")));
+    if let Some((field, _)) = transports.into_iter().find(|(_, is_given)| *is_given && redirects) {
+        return Err(paths.error("followRedirects", format!("cannot be combined with `{field}`")));
     }
     if values.server_name.is_some() && url.scheme() != "https" {
-        return Err(paths.error("serverName", "needs an `https` URL: the name is that of the server's certificate"));
+        return Err(paths.error("serverName", "requires an `https` URL"));
     }
     let transport = match (&values.proxy, &values.unix_socket) {
-        (Some(_), Some(_)) => return Err(paths.error("proxy", "and `unixSocket` are both given; give one of them")),
+        (Some(_), Some(_)) => return Err(paths.error("proxy", "cannot be combined with `unixSocket`")),
         (Some(proxy), None) if proxy.0.scheme() != "http" => {
-            return Err(paths.error("proxy", "is not an `http` URL; proxies are reached by `http://HOST:PORT`"));
+            return Err(paths.error("proxy", "must be an `http` URL, such as `http://HOST:PORT`"));
         }
         (None, Some(path)) if path.is_empty() => {
-            return Err(paths.error("unixSocket", "is empty; expected the path of a socket"));
+            return Err(paths.error("unixSocket", "must not be empty; expected the path of a socket"));
         }
         (Some(proxy), None) => Transport::Proxy(proxy.0.clone()),
         (None, Some(path)) => Transport::Unix(path.into()),

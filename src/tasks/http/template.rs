@@ -11,7 +11,7 @@ use super::plan::{Auth, Load, Payload, Template};
 use crate::load::http::{RenderedRequest, RequestTemplate};
 use crate::ports::Files;
 use crate::redact::is_secret;
-use crate::tasks::fields::shown_url;
+use crate::tasks::fields::display_url;
 use crate::tasks::loadgen::{Time, random_bits};
 use crate::templates::TemplateError;
 use crate::templates::handlebars::TemplateId;
@@ -30,7 +30,7 @@ struct Texts {
     templates: HttpTemplates,
     url: Text,
     headers: Vec<(HeaderName, Text)>,
-    /// Headers without templates, secrets among them.
+    /// Headers without actions, including secrets.
     fixed_headers: HeaderMap,
     body: Body,
     /// Field that sets the body.
@@ -43,10 +43,10 @@ enum Body {
     Varying(TemplateId),
 }
 
-/// Field at fault, and a message.
+/// Invalid field and error message.
 type FieldError = (&'static str, String);
 
-/// Builds the template of a load's requests; `headers` and `body` are those of its target. Rendering the first request finds
+/// Builds the template of the requests of a load; `headers` and `body` are those of its target. Renders the first request to find
 /// mistakes.
 pub(super) fn request_template(
     load: &Load,
@@ -61,12 +61,12 @@ pub(super) fn request_template(
         Rows::read(content, *format).map_err(|error| load.paths.error("rows", format!("`{path}` {error}")))
     });
     let templates = HttpTemplates::new(&random_bits(), rows.transpose()?);
-    let wrong = |(field, message): FieldError| load.paths.error(field, message);
-    let texts = Texts::read(templates, load, headers, body, time).map_err(wrong)?;
-    let first = texts.request(0).map_err(wrong)?;
+    let invalid = |(field, message): FieldError| load.paths.error(field, message);
+    let texts = Texts::read(templates, load, headers, body, time).map_err(invalid)?;
+    let first = texts.request(0).map_err(invalid)?;
     if first.url.origin() != load.url.origin() {
-        let shown = shown_url(first.url.as_str());
-        let message = format!("becomes `{shown}`; actions may stand behind the host and its port only");
+        let url = display_url(first.url.as_str());
+        let message = format!("renders to `{url}`; actions are only allowed after host and port");
         return Err(load.paths.error("url", message));
     }
     Ok(RequestTemplate::new(move |number| {
@@ -84,15 +84,15 @@ impl Texts {
     ) -> Result<Self, FieldError> {
         let mut text = |field: &'static str, text: &str| match has_actions(text) {
             false => Ok(Text::Fixed(text.to_owned())),
-            true => templates.add(text).map(Text::Varying).map_err(of(field)),
+            true => templates.add(text).map(Text::Varying).map_err(at(field)),
         };
-        // The URL as written: parsing would percent-encode the actions.
+        // Use the URL as written, because parsing would percent-encode the actions.
         let url = text("url", load.paths.text("url").unwrap_or(load.url.as_str()))?;
         let mut varying = Vec::new();
         let mut fixed_headers = headers.clone();
-        // A password or token is sent unchanged, even with braces in it.
-        let has_own = matches!(load.auth, Auth::None);
-        for (name, value) in headers.iter().filter(|(name, _)| has_own || *name != AUTHORIZATION) {
+        // Credentials are sent unchanged, even if they contain braces.
+        let may_render_authorization = matches!(load.auth, Auth::None);
+        for (name, value) in headers.iter().filter(|(name, _)| may_render_authorization || *name != AUTHORIZATION) {
             if let Some(value) = value.to_str().ok().filter(|value| has_actions(value)) {
                 varying.push((name.clone(), text("headers", value)?));
                 fixed_headers.remove(name);
@@ -100,29 +100,30 @@ impl Texts {
         }
         let payload = payload_field(load);
         let body = match std::str::from_utf8(body) {
-            Ok(text) if has_actions(text) => Body::Varying(templates.add(text).map_err(of(payload))?),
+            Ok(text) if has_actions(text) => Body::Varying(templates.add(text).map_err(at(payload))?),
             _ => Body::Fixed(body.clone()),
         };
         Ok(Self { templates, url, headers: varying, fixed_headers, body, payload, time })
     }
 
     fn request(&self, number: u64) -> Result<RenderedRequest, FieldError> {
-        let values = self.templates.values(number, self.time.now()).map_err(of("rows"))?;
+        let values = self.templates.values(number, self.time.now()).map_err(at("rows"))?;
         let url = self.render("url", &self.url, &values)?;
-        let url = Url::parse(&url)
-            .map_err(|error| ("url", format!("becomes `{}`, which is not a URL: {error}", shown_url(&url))))?;
+        let url = Url::parse(&url).map_err(|error| {
+            ("url", format!("renders to `{}`, which is not a valid URL: {error}", display_url(&url)))
+        })?;
         let mut headers = self.fixed_headers.clone();
         for (name, text) in &self.headers {
             let text = self.render("headers", text, &values)?;
             let value = HeaderValue::from_str(&text);
-            let odd = |_| ("headers", format!("`{name}` becomes a text with characters that a header can't hold"));
-            let mut value = value.map_err(odd)?;
+            let invalid = |_| ("headers", format!("the rendered value of `{name}` contains invalid characters"));
+            let mut value = value.map_err(invalid)?;
             value.set_sensitive(is_secret(name.as_str()));
             headers.append(name, value);
         }
         let body = match &self.body {
             Body::Fixed(body) => body.clone(),
-            Body::Varying(id) => self.templates.render(*id, &values).map_err(of(self.payload))?.into(),
+            Body::Varying(id) => self.templates.render(*id, &values).map_err(at(self.payload))?.into(),
         };
         Ok(RenderedRequest { url, headers, body })
     }
@@ -130,12 +131,12 @@ impl Texts {
     fn render(&self, field: &'static str, text: &Text, values: &Context) -> Result<String, FieldError> {
         match text {
             Text::Fixed(text) => Ok(text.clone()),
-            Text::Varying(id) => self.templates.render(*id, values).map_err(of(field)),
+            Text::Varying(id) => self.templates.render(*id, values).map_err(at(field)),
         }
     }
 }
 
-fn of(field: &'static str) -> impl FnOnce(TemplateError) -> FieldError {
+fn at(field: &'static str) -> impl FnOnce(TemplateError) -> FieldError {
     move |error| (field, error.to_string())
 }
 

@@ -12,8 +12,8 @@ pub(in crate::tasks) struct FieldPaths(Vec<(String, Value)>);
 impl FieldPaths {
     /// Selects the layers that exist in `root`, each given as path and JSON pointer; the last one is the base.
     pub(in crate::tasks) fn new(root: &Value, at: &str, levels: &[(String, String)]) -> Self {
-        let found = levels.iter().filter_map(|(path, pointer)| Some((join(at, path), root.pointer(pointer)?.clone())));
-        Self(found.collect())
+        let layers = levels.iter().filter_map(|(path, pointer)| Some((join(at, path), root.pointer(pointer)?.clone())));
+        Self(layers.collect())
     }
 
     /// Returns the path of `field`: in the layer that sets it, else in the most specific one.

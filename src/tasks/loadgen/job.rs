@@ -1,4 +1,4 @@
-//! One load of a task, and its run in this pod.
+//! One load of a task, and the share of it that runs in this pod.
 
 use std::sync::Arc;
 
@@ -28,10 +28,10 @@ pub(in crate::tasks) trait Load: Send + Sync {
     /// Label in progress and notes: `http-get (v2)`.
     fn label(&self) -> &str;
 
-    /// The whole load, before it is shared.
+    /// Returns the whole load, before it is split among pods.
     fn plan(&self) -> LoadPlan;
 
-    /// Schedule of its warm-up, if it has one.
+    /// Returns the schedule of its warm-up, if any.
     fn warmup(&self) -> Option<Pacer>;
 
     /// Prepares the protocol and runs the load with [`run_load`].
@@ -40,10 +40,10 @@ pub(in crate::tasks) trait Load: Send + Sync {
     /// Adds the measurements to its version.
     fn add(&self, outcome: &LoadOutcome, start: DateTime<Utc>, into: &mut VersionMetrics);
 
-    /// Remarks for readers of the document.
+    /// Returns notes for readers of the document.
     fn notes(&self, outcome: &LoadOutcome) -> Vec<String>;
 
-    /// The next step after a failure, if there is one.
+    /// Returns the hint for a failure, if any.
     fn hint(&self, error: &LoadError) -> Option<String> {
         error.hint().map(str::to_owned)
     }
@@ -51,13 +51,12 @@ pub(in crate::tasks) trait Load: Send + Sync {
 
 /// State handed to a load when its task starts.
 pub(in crate::tasks) struct JobContext<'a> {
-    /// The outside world.
     pub(in crate::tasks) env: &'a Env<'a>,
     /// This pod's share of the load.
     pub(super) share: Share,
     /// Stops the load early.
     pub(super) stop: CancellationToken,
-    /// Barrier at which the pods start together; `None` if there is one pod.
+    /// Barrier at which the pods start together; `None` with a single pod.
     pub(super) barrier: Option<&'a StartBarrier<'a>>,
 }
 
@@ -66,7 +65,7 @@ pub(in crate::tasks) enum JobEnd {
     Measured(Box<LoadOutcome>),
     /// Interrupted before the first measurement.
     Interrupted,
-    /// The pod takes no part in the load; the barrier has the reason.
+    /// The pod does not take part in the load; the barrier has the reason.
     Absent,
     Failed(TaskError),
 }
@@ -92,7 +91,7 @@ pub(in crate::tasks) async fn run_load<P: Protocol>(
         if let Some(ended) = wait_for_start(LoadPhase::WarmUp, job).await {
             return ended;
         }
-        // The whole warm-up is discarded, so there is nothing to skip.
+        // All of the warm-up is discarded, so nothing is skipped.
         let plan = LoadPlan { pacer: pacer.share(job.share), skip_first: 0, ..plan.clone() };
         match run_once(load, "warm-up of ", plan, protocol, job).await {
             Ok(outcome) if outcome.interrupted => return JobEnd::Interrupted,
@@ -132,6 +131,6 @@ async fn run_once<P: Protocol>(
     job: &JobContext<'_>,
 ) -> Result<LoadOutcome, LoadError> {
     let name = format!("{phase}{}", load.label());
-    let tell = |progress: LoadProgress| job.env.observer.observe(Event::Load { name: name.clone(), progress });
-    engine::run(plan, Arc::clone(protocol), job.stop.clone(), &tell).await
+    let observe = |progress: LoadProgress| job.env.observer.observe(Event::Load { name: name.clone(), progress });
+    engine::run(plan, Arc::clone(protocol), job.stop.clone(), &observe).await
 }

@@ -1,4 +1,4 @@
-//! Fields of a load come in layers: those of the task, overridden by those of a version, overridden by those of an endpoint.
+//! Layers of a load's fields: those of the task are overridden by those of a version, and these by those of an endpoint.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -11,15 +11,15 @@ use crate::values::input::InputError;
 
 /// Rules for merging the fields of one layer over those of another.
 pub(in crate::tasks) struct Rules {
-    /// Mutually exclusive fields: any field of a group in the upper layer replaces the whole group of the lower one.
+    /// Mutually exclusive fields: any field of a group in the upper layer replaces the whole group in the lower one.
     pub(in crate::tasks) groups: &'static [&'static [&'static str]],
     /// Maps that merge entry by entry.
     pub(in crate::tasks) maps: &'static [&'static str],
     /// Maps whose names ignore case, such as headers.
     pub(in crate::tasks) maps_ignoring_case: &'static [&'static str],
-    /// Fields that only the task itself has.
+    /// Fields that are only allowed at the top level of the task.
     pub(in crate::tasks) base_only: &'static [&'static str],
-    /// Fields that no endpoint has.
+    /// Fields that are not allowed in endpoints.
     pub(in crate::tasks) not_in_endpoints: &'static [&'static str],
 }
 
@@ -36,7 +36,7 @@ pub(in crate::tasks) struct Layered {
     pub(in crate::tasks) paths: FieldPaths,
 }
 
-/// Merges the layers of `root`, whose path is `at` and whose types were checked before, and plans each load with `load`.
+/// Merges the layers of `root`, and builds each load with `load`. The path of `root` is `at`; its types are already checked.
 pub(in crate::tasks) fn plan<L>(
     root: &Value,
     at: &str,
@@ -49,7 +49,7 @@ pub(in crate::tasks) fn plan<L>(
     Ok(Plan { loads: loads.into_iter().map(load).collect::<Result<_, _>>()?, versions, is_parallel })
 }
 
-/// All loads, by version and then by endpoint, and the names of the versions.
+/// All loads, ordered by version and endpoint, and the names of the versions.
 struct Layers {
     loads: Vec<Layered>,
     versions: Vec<Option<String>>,
@@ -76,8 +76,8 @@ fn layers(root: &Value, at: &str, task: &str, rules: &Rules) -> Result<Layers, I
             None => String::new(),
         };
         let mut endpoints = map(base.get("endpoints").unwrap_or(&Value::Null));
-        for (name, own) in map(version.get("endpoints").unwrap_or(&Value::Null)) {
-            let merged = over(&map(&own), &map(endpoints.get(&name).unwrap_or(&Value::Null)), rules);
+        for (name, endpoint) in map(version.get("endpoints").unwrap_or(&Value::Null)) {
+            let merged = over(&map(&endpoint), &map(endpoints.get(&name).unwrap_or(&Value::Null)), rules);
             endpoints.insert(name, Value::Object(merged));
         }
         let mut merged = over(&version, &base, rules);
@@ -96,8 +96,8 @@ fn layers(root: &Value, at: &str, task: &str, rules: &Rules) -> Result<Layers, I
         } else {
             for (name, endpoint) in endpoints {
                 let (path, pointer) = (format!("endpoints.{name}"), format!("/endpoints/{name}"));
-                let own = (join(&version_level.0, &path), format!("{}{pointer}", version_level.1));
-                let levels = [own, (path, pointer), version_level.clone(), base_level.clone()];
+                let endpoint_level = (join(&version_level.0, &path), format!("{}{pointer}", version_level.1));
+                let levels = [endpoint_level, (path, pointer), version_level.clone(), base_level.clone()];
                 add(over(&map(&endpoint), &merged, rules), format!("{task}-{name}"), &levels);
             }
         }
@@ -126,12 +126,14 @@ fn over(upper: &Map<String, Value>, lower: &Map<String, Value>, rules: &Rules) -
     }
     for (name, value) in upper.iter().filter(|(_, value)| !value.is_null()) {
         match (merged.get_mut(name), value) {
-            (Some(Value::Object(below)), Value::Object(own)) if rules.maps.contains(&name.as_str()) => {
-                below.extend(own.clone());
+            (Some(Value::Object(below)), Value::Object(entries)) if rules.maps.contains(&name.as_str()) => {
+                below.extend(entries.clone());
             }
-            (Some(Value::Object(below)), Value::Object(own)) if rules.maps_ignoring_case.contains(&name.as_str()) => {
-                below.retain(|known, _| !own.keys().any(|name| name.eq_ignore_ascii_case(known)));
-                below.extend(own.clone());
+            (Some(Value::Object(below)), Value::Object(entries))
+                if rules.maps_ignoring_case.contains(&name.as_str()) =>
+            {
+                below.retain(|known, _| !entries.keys().any(|name| name.eq_ignore_ascii_case(known)));
+                below.extend(entries.clone());
             }
             _ => drop(merged.insert(name.clone(), value.clone())),
         }
@@ -145,7 +147,7 @@ fn check_endpoints(level: &Map<String, Value>, at: &str, rules: &Rules) -> Resul
         check_endpoint_name(&name, &at)?;
         let endpoint = map(&endpoint);
         if let Some(field) = rules.not_in_endpoints.iter().find(|field| is_given(&endpoint, field)) {
-            return Err(InputError::new(join(&at, field), format!("an endpoint has no `{field}`")));
+            return Err(InputError::new(join(&at, field), "not allowed in an endpoint"));
         }
         check(&endpoint, &at, rules, &["endpoints", "versionValues"])?;
     }
@@ -157,49 +159,53 @@ fn check_endpoint_name(name: &str, at: &str) -> Result<(), InputError> {
     if !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) {
         return Ok(());
     }
-    let expected =
-        "is not an endpoint's name; expected letters, digits, `-`, `_` and `.`, as it becomes part of metric names";
+    let expected = "is not a valid endpoint name; expected letters, digits, `-`, `_` and `.`";
     Err(InputError::new(at, format!("`{name}` {expected}")))
 }
 
 /// Rejects fields that have no meaning in this layer.
 fn check(level: &Map<String, Value>, at: &str, rules: &Rules, more: &[&str]) -> Result<(), InputError> {
     match rules.base_only.iter().chain(more).find(|field| is_given(level, field)) {
-        Some(field) => Err(InputError::new(join(at, field), format!("only the task itself has `{field}`"))),
+        Some(field) => Err(InputError::new(join(at, field), "only allowed at the top level of the task")),
         None => Ok(()),
     }
 }
 
 /// Builds the part of the base's schema that requires `field` for every load.
 ///
-/// A schema cannot follow the merge of endpoints by name: with both versions and endpoints it only requires some of them.
+/// A schema cannot express the merge of endpoints by name: with both versions and endpoints it only requires `field` in some of
+/// them.
 pub(in crate::tasks) fn required(field: &str) -> Value {
-    let own = given(field);
-    let some = some_entry("endpoints", &own);
-    let every = json!({"properties": {"endpoints": {"additionalProperties": {"anyOf": [{"type": "null"}, own]}}}});
+    let here = given(field);
+    let some = some_entry("endpoints", &here);
+    let every = json!({"properties": {"endpoints": {"additionalProperties": {"anyOf": [{"type": "null"}, here]}}}});
     let versions = |entry: Value| json!({"required": ["versionValues"], "properties": {"versionValues": {"type": "array", "minItems": 1, "items": entry}}});
     let single = json!({"properties": {"versionValues": {"type": ["array", "null"], "maxItems": 0}}});
     json!({"anyOf": [
-        own,
+        here,
         {"allOf": [single, some, every]},
         {"allOf": [versions(json!(true)), some]},
-        versions(json!({"anyOf": [own, some]})),
+        versions(json!({"anyOf": [here, some]})),
     ]})
 }
 
 /// Removes fields from the schema of a map.
-pub(in crate::tasks) fn forget(schema: &mut Schema, names: &[&str]) {
+pub(in crate::tasks) fn remove_fields(schema: &mut Schema, names: &[&str]) {
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         properties.retain(|name, _| !names.contains(&name.as_str()));
     }
 }
 
-/// Builds the schema of a layer over the base `T`: its fields without `but`.
-pub(in crate::tasks) fn below_base<T: JsonSchema>(generator: &mut SchemaGenerator, text: &str, but: &[&str]) -> Schema {
+/// Builds the schema of a layer above the base `T`: its fields except those in `except`.
+pub(in crate::tasks) fn below_base<T: JsonSchema>(
+    generator: &mut SchemaGenerator,
+    text: &str,
+    except: &[&str],
+) -> Schema {
     let mut schema = T::json_schema(generator);
     schema.remove("anyOf");
     schema.remove("allOf");
-    forget(&mut schema, but);
+    remove_fields(&mut schema, except);
     schema.insert("description".to_owned(), text.into());
     schema
 }
@@ -226,7 +232,7 @@ mod tests {
     };
 
     #[test]
-    fn the_more_specific_level_wins_and_groups_go_together() {
+    fn specific_layers_override_and_replace_whole_groups() {
         let root = json!({
             "a": 1, "c": 1, "m": {"x": 1, "y": 1}, "parallel": true,
             "endpoints": {"get": {"c": 2}, "put": {"b": 2, "m": {"y": 2}}},
@@ -234,11 +240,11 @@ mod tests {
         });
         let layers = layers(&root, "grpc", "grpc", &RULES).unwrap();
         assert_eq!(layers.versions, [Some("v1".to_owned()), None]);
-        let seen: Vec<_> = layers.loads.iter().map(|load| (load.label.as_str(), load.values.clone())).collect();
+        let loads: Vec<_> = layers.loads.iter().map(|load| (load.label.as_str(), load.values.clone())).collect();
         let m = json!({"x": 1, "y": 1});
         let n = json!({"x": 1, "y": 2});
         assert_eq!(
-            seen,
+            loads,
             [
                 ("grpc-get (v1)", json!({"a": 1, "c": 2, "m": m, "parallel": true, "name": "v1"})),
                 ("grpc-put (v1)", json!({"b": 2, "c": 1, "m": n, "parallel": true, "name": "v1"})),
@@ -252,15 +258,15 @@ mod tests {
     }
 
     #[test]
-    fn fields_at_levels_where_they_have_no_meaning_are_refused() {
+    fn fields_in_layers_without_meaning_are_rejected() {
         let cases = [
             (
                 json!({"endpoints": {"a": {"parallel": true}}}),
-                "endpoints.a.parallel: only the task itself has `parallel`",
+                "endpoints.a.parallel: only allowed at the top level of the task",
             ),
             (json!({"endpoints": {"a": {"endpoints": {}}}}), "endpoints.a.endpoints: only"),
             (json!({"versionValues": [{"versionValues": []}]}), "versionValues[0].versionValues: only"),
-            (json!({"endpoints": {"a/b": {}}}), "endpoints.a/b: `a/b` is not an endpoint's name"),
+            (json!({"endpoints": {"a/b": {}}}), "endpoints.a/b: `a/b` is not a valid endpoint name"),
         ];
         for (root, expected) in cases {
             let error = layers(&root, "", "grpc", &RULES).err().unwrap().to_string();

@@ -24,8 +24,7 @@ pub(in crate::tasks) struct Distribution<'a> {
     /// Name of the metric, without its provider.
     pub(in crate::tasks) name: &'static str,
     /// Description of the measured quantity.
-    pub(in crate::tasks) what: &'static str,
-    /// The measured times.
+    pub(in crate::tasks) quantity: &'static str,
     pub(in crate::tasks) histogram: &'a Histogram,
     /// Type of the metric in the document.
     pub(in crate::tasks) kind: MetricType,
@@ -36,7 +35,7 @@ pub(in crate::tasks) struct Distribution<'a> {
 /// Scalar metrics of a distribution: `latency-mean`, `latency-p99` …
 #[derive(Clone, Copy)]
 pub(in crate::tasks) enum Scalars<'a> {
-    /// None: the distribution is read with an aggregation, such as `latency/p99`.
+    /// None; the distribution is read with an aggregation, such as `latency/p99`.
     None,
     /// The given percentiles.
     Percentiles(&'a [f64]),
@@ -46,7 +45,7 @@ pub(in crate::tasks) enum Scalars<'a> {
 
 /// Adds the metrics and the record of a load to its version.
 ///
-/// `record` contains what only the task knows: target, method, and responses by status.
+/// `record` has the fields that only the task knows: target, method, and responses by status.
 pub(in crate::tasks) fn add(
     provider: &str,
     outcome: &LoadOutcome,
@@ -69,27 +68,27 @@ pub(in crate::tasks) fn add(
     put("request-count", counter("number of requests sent"), Values::Scalar(requests as f64), requests);
     put("error-count", counter("number of requests that failed"), Values::Scalar(errors as f64), requests);
     let rate = match requests {
-        0 => Values::NoData(no_answers(outcome)),
+        0 => Values::NoData(no_responses(outcome)),
         _ => Values::Scalar(errors as f64 / requests as f64),
     };
     put("error-rate", meta("fraction of requests that failed", MetricType::Gauge, None), rate, requests);
     for distribution in distributions {
-        let Distribution { name, what, histogram, kind, scalars } = distribution;
+        let Distribution { name, quantity, histogram, kind, scalars } = distribution;
         let missing = missing(distribution, outcome);
         let or_missing = |values: Values| missing.clone().map_or(values, Values::NoData);
         let samples = histogram.len();
         for (statistic, description, value) in statistics(histogram, *scalars) {
-            let meta = meta(&format!("{description} of the {what}"), MetricType::Gauge, Some(MSEC));
+            let meta = meta(&format!("{description} of the {quantity}"), MetricType::Gauge, Some(MSEC));
             put(&format!("{name}-{statistic}"), meta, or_missing(Values::Scalar(value)), samples);
         }
-        // Iter8's format is written only for the metrics that Iter8 has, too.
+        // Iter8's format is only written for metrics that Iter8 has.
         let has_buckets = matches!(scalars, Scalars::All(_));
         let buckets = if has_buckets { buckets(histogram, BUCKETS) } else { Vec::new() };
         let values = match encode(histogram) {
             Ok(histogram) => Values::Distribution { buckets, histogram },
             Err(error) => Values::NoData(error.to_string()),
         };
-        put(name, meta(&format!("distribution of the {what}"), *kind, Some(MSEC)), or_missing(values), samples);
+        put(name, meta(&format!("distribution of the {quantity}"), *kind, Some(MSEC)), or_missing(values), samples);
     }
     into.load.insert(provider.to_owned(), completed(record, outcome, start));
 }
@@ -98,7 +97,7 @@ fn meta(description: &str, kind: MetricType, units: Option<&str>) -> MetricMeta 
     MetricMeta { description: description.to_owned(), units: units.map(str::to_owned), kind }
 }
 
-/// Computes name, description and value in msec. The values are meaningless if the histogram is empty.
+/// Computes name, description and value in msec. Values are meaningless if the histogram is empty.
 fn statistics(histogram: &Histogram, scalars: Scalars<'_>) -> Vec<(String, String, f64)> {
     let percentiles = match scalars {
         Scalars::None => return Vec::new(),
@@ -118,38 +117,38 @@ fn statistics(histogram: &Histogram, scalars: Scalars<'_>) -> Vec<(String, Strin
     statistics
 }
 
-/// Reason why a distribution is empty, if it is.
+/// Reason for an empty distribution; `None` if it has samples.
 fn missing(distribution: &Distribution<'_>, outcome: &LoadOutcome) -> Option<String> {
     if outcome.responses() == 0 && distribution.name != "connect" {
-        // Timeouts count as latencies, but alone they say nothing about the service.
-        return Some(no_answers(outcome));
+        // Timeouts count as latencies, but alone they do not characterize the service.
+        return Some(no_responses(outcome));
     }
     if !distribution.histogram.is_empty() {
         return None;
     }
     Some(match distribution.name {
         "connect" => "no connection was opened".to_owned(),
-        "success-latency" => format!("all of {} answers are errors", outcome.responses()),
-        _ => format!("no {} was measured", distribution.what),
+        "success-latency" => format!("all {} responses are errors", outcome.responses()),
+        _ => format!("no {} was measured", distribution.quantity),
     })
 }
 
-/// Reason why there are no latencies.
-fn no_answers(outcome: &LoadOutcome) -> String {
+/// Reason for missing latencies.
+fn no_responses(outcome: &LoadOutcome) -> String {
     if outcome.counts.requests == 0 {
-        let why = if outcome.interrupted {
-            "the load was interrupted before its first answer"
+        let reason = if outcome.interrupted {
+            "the load was interrupted before its first response"
         } else {
             "no request was sent"
         };
-        return why.to_owned();
+        return reason.to_owned();
     }
     let causes: Vec<_> =
         outcome.causes.iter().map(|(cause, (count, _))| format!("{} ×{count}", cause.description())).collect();
-    format!("none of {} requests got an answer: {}", outcome.counts.requests, causes.join(", "))
+    format!("none of {} requests got a response: {}", outcome.counts.requests, causes.join(", "))
 }
 
-/// Completes the record with the numbers of the outcome.
+/// Fills in the numbers of the outcome.
 fn completed(record: LoadRecord, outcome: &LoadOutcome, start: DateTime<Utc>) -> LoadRecord {
     let lateness = &outcome.histograms[HistogramKind::Lateness];
     let late = |p| percentile_ms(lateness, p);
@@ -172,20 +171,20 @@ fn completed(record: LoadRecord, outcome: &LoadOutcome, start: DateTime<Utc>) ->
     }
 }
 
-/// Remarks on a load for readers of the document.
+/// Notes on a load for readers of the document.
 pub(in crate::tasks) fn notes(label: &str, outcome: &LoadOutcome) -> Vec<String> {
     let mut notes = Vec::new();
-    // If pods are missing, their absence explains a low rate.
+    // Missing pods explain a low rate.
     let is_complete = outcome.shards.as_ref().is_none_or(|shards| shards.missing.is_empty());
-    if let Some(asked) = outcome.asked_rate
-        && (outcome.counts.dropped > 0 || outcome.achieved_rate < OFFERED * asked)
+    if let Some(target) = outcome.asked_rate
+        && (outcome.counts.dropped > 0 || outcome.achieved_rate < OFFERED * target)
         && !outcome.interrupted
         && is_complete
     {
         notes.push(format!(
             "{label}: {} of {} requests/s were offered ({} late, {} dropped); more connections may help",
             rounded(outcome.achieved_rate),
-            rounded(asked),
+            rounded(target),
             outcome.counts.late,
             outcome.counts.dropped
         ));

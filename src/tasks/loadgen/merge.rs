@@ -11,21 +11,21 @@ use crate::ports::fleet::MemberShard;
 use crate::slo::load_validity;
 use crate::tasks::TaskError;
 
-/// Reason of a missing pod that was interrupted too early.
+/// Reason for a missing pod that was interrupted too early.
 const INTERRUPTED: &str = "was interrupted before it measured anything";
 
-/// Maximum length, in characters, of the reason that is kept per missing pod: there may be many of them.
+/// Maximum length, in characters, of the reason kept per missing pod, because there may be many.
 const MAX_REASON: usize = 300;
 
 /// Merged result of one load.
 #[derive(Default)]
 pub(super) struct MergedLoad {
-    /// Measurements of all pods that reported any.
+    /// Measurements of all pods that reported some.
     pub(super) outcome: Option<Box<LoadOutcome>>,
     /// True if this run was interrupted.
     pub(super) is_interrupted: bool,
     pub(super) failures: Vec<TaskError>,
-    /// Remarks about the pods.
+    /// Notes about the pods.
     pub(super) notes: Vec<String>,
 }
 
@@ -45,18 +45,18 @@ impl MergedLoad {
         Self { failures: vec![error], ..Self::default() }
     }
 
-    /// Result of a load that ran in `count` pods, of which this is the coordinator. `at` is the position of the load in the reports,
-    /// `started` its start.
+    /// Result of a load that ran in `count` pods, of which this one is the coordinator. `at` is the position of the load in reports
+    /// of `loads` entries; `started` is the start of the load.
     pub(super) fn of_pods(
         load: &impl Load,
-        own: JobEnd,
+        coordinator: JobEnd,
         others: &[MemberShard],
-        (at, of): (usize, usize),
+        (at, loads): (usize, usize),
         count: usize,
         started: Instant,
     ) -> Self {
         let mut sum = Sum::default();
-        sum.add_own(own);
+        sum.add_coordinator(coordinator);
         let pacer = load.plan().pacer;
         for index in 1..count {
             let member = others.iter().find(|member| member.index == index);
@@ -64,12 +64,12 @@ impl MergedLoad {
             match report {
                 None => sum.miss(index, "it never reported"),
                 Some((Err(reason), _)) => sum.miss(index, reason),
-                Some((Ok(report), is_late)) => match entry(report, at, of) {
+                Some((Ok(report), is_late)) => match entry(report, at, loads) {
                     Err(reason) => sum.miss(index, &reason),
                     Ok(ShardEnd::Interrupted) => sum.miss(index, INTERRUPTED),
                     Ok(ShardEnd::Failed(failure)) => sum.fail(index, failure.clone()),
                     Ok(ShardEnd::Measured(shard)) => match LoadOutcome::from_shard(shard, &pacer, started) {
-                        Err(error) => sum.miss(index, &format!("handed in what can't be read: {error}")),
+                        Err(error) => sum.miss(index, &format!("its report cannot be read: {error}")),
                         Ok(outcome) => sum.add(index, is_late, outcome),
                     },
                 },
@@ -80,12 +80,12 @@ impl MergedLoad {
 }
 
 /// Returns the entry of one load in a pod's report.
-fn entry(report: &ShardReport, at: usize, of: usize) -> Result<&ShardEnd, String> {
-    let complete = report.get(at).filter(|_| report.len() == of);
-    complete.ok_or_else(|| format!("handed in {} loads, not {of}", report.len()))
+fn entry(report: &ShardReport, at: usize, count: usize) -> Result<&ShardEnd, String> {
+    let complete = report.get(at).filter(|_| report.len() == count);
+    complete.ok_or_else(|| format!("reported {} loads, expected {count}", report.len()))
 }
 
-/// Result of one load as a pod reports it; `None` if the pod takes no part in it.
+/// Result of one load as reported by a pod; `None` if the pod does not take part in it.
 pub(super) fn shard_end(ended: &JobEnd) -> Option<ShardEnd> {
     match ended {
         JobEnd::Measured(outcome) => Some(match outcome.shard() {
@@ -110,12 +110,12 @@ fn failure(error: &TaskError) -> ShardFailure {
 /// Accumulates the reports of the pods.
 #[derive(Default)]
 struct Sum {
-    /// Measurements so far. Parts are merged one by one, because each takes a megabyte.
+    /// Measurements so far. Reports are merged one by one, because each takes a megabyte.
     whole: Option<Box<LoadOutcome>>,
     shards: Shards,
     /// Failures, with the indices of the pods that had them.
     failures: Vec<(ShardFailure, Vec<usize>)>,
-    /// Invalid input that this pod found.
+    /// Invalid input found by this pod.
     input: Option<TaskError>,
     is_interrupted: bool,
     /// Other pods that were interrupted during the load.
@@ -123,8 +123,8 @@ struct Sum {
 }
 
 impl Sum {
-    fn add_own(&mut self, own: JobEnd) {
-        match own {
+    fn add_coordinator(&mut self, end: JobEnd) {
+        match end {
             JobEnd::Measured(outcome) => {
                 self.is_interrupted = outcome.interrupted;
                 self.merge(outcome);

@@ -57,7 +57,7 @@ fn shard(requests: u64) -> LoadShard {
     }
 }
 
-fn own(requests: u64) -> JobEnd {
+fn coordinator(requests: u64) -> JobEnd {
     let outcome = LoadOutcome::from_shard(&shard(requests), &Plain.plan().pacer, Instant::now()).unwrap();
     JobEnd::Measured(Box::new(outcome))
 }
@@ -75,8 +75,8 @@ fn failed(index: usize, message: &str) -> MemberShard {
     member(index, ShardEnd::Failed(ShardFailure { message: message.to_owned(), hint }))
 }
 
-fn merged(own: JobEnd, others: &[MemberShard]) -> MergedLoad {
-    MergedLoad::of_pods(&Plain, own, others, (0, 1), 4, Instant::now())
+fn merged(coordinator: JobEnd, others: &[MemberShard]) -> MergedLoad {
+    MergedLoad::of_pods(&Plain, coordinator, others, (0, 1), 4, Instant::now())
 }
 
 /// Index and reason of the missing pods.
@@ -88,7 +88,7 @@ fn missing(merged: &MergedLoad) -> Vec<(u64, String)> {
 #[test]
 fn all_that_was_measured_adds_up() {
     let others = [measured(1, 10), MemberShard { is_late: true, ..measured(2, 9) }, measured(3, 8)];
-    let merged = merged(own(11), &others);
+    let merged = merged(coordinator(11), &others);
     let outcome = merged.outcome.as_ref().unwrap();
     assert_eq!((outcome.counts.requests, outcome.asked_rate, outcome.achieved_rate), (38, Some(40.0), 40.0));
     assert_eq!(outcome.shards, Some(Shards { count: 4, missing: Vec::new(), late: vec![2] }));
@@ -106,23 +106,23 @@ fn every_machine_that_is_not_in_it_is_named_with_the_reason() {
         member(2, ShardEnd::Measured(Box::new(damaged))),
         MemberShard { report: Ok(Vec::new()), ..measured(3, 1) },
     ];
-    let missing_of = |others: &[MemberShard]| missing(&merged(own(11), others));
-    let found = missing_of(&others);
-    assert_eq!(found[0], (1, "was interrupted before it measured anything".to_owned()));
-    assert!(found[1].1.starts_with("handed in what can't be read: `latency`: the histogram is damaged"), "{found:?}");
-    assert_eq!(found[2], (3, "handed in 0 loads, not 1".to_owned()));
+    let missing_of = |others: &[MemberShard]| missing(&merged(coordinator(11), others));
+    let reasons = missing_of(&others);
+    assert_eq!(reasons[0], (1, "was interrupted before it measured anything".to_owned()));
+    assert!(reasons[1].1.starts_with("its report cannot be read: `latency`: the histogram is damaged"), "{reasons:?}");
+    assert_eq!(reasons[2], (3, "reported 0 loads, expected 1".to_owned()));
     // A pod that the fleet forgot is still missing, and reasons are truncated.
     let long = MemberShard { report: Err("x".repeat(5_000)), ..measured(2, 1) };
-    let found = missing_of(&[measured(1, 1), long]);
-    assert_eq!((found[0].0, found[0].1.len()), (2, 300));
-    assert_eq!(found[1], (3, "it never reported".to_owned()));
+    let reasons = missing_of(&[measured(1, 1), long]);
+    assert_eq!((reasons[0].0, reasons[0].1.len()), (2, 300));
+    assert_eq!(reasons[1], (3, "it never reported".to_owned()));
 }
 
 #[test]
 fn failures_name_their_machines_and_equal_ones_are_told_once() {
     let others = [failed(1, "no way"), failed(2, "no food"), failed(3, "no way")];
-    let merged = merged(own(11), &others);
-    let told: Vec<(String, Option<String>)> = merged
+    let merged = merged(coordinator(11), &others);
+    let failures: Vec<(String, Option<String>)> = merged
         .failures
         .iter()
         .map(|failure| match failure {
@@ -131,7 +131,7 @@ fn failures_name_their_machines_and_equal_ones_are_told_once() {
         })
         .collect();
     let look = Some("look".to_owned());
-    assert_eq!(told, [("no way (indices 1, 3)".to_owned(), look.clone()), ("no food (index 2)".to_owned(), look)]);
+    assert_eq!(failures, [("no way (indices 1, 3)".to_owned(), look.clone()), ("no food (index 2)".to_owned(), look)]);
     assert_eq!(missing(&merged).iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(merged.outcome.unwrap().counts.requests, 11);
 }
@@ -149,7 +149,7 @@ fn an_interruption_is_that_of_the_coordinator() {
     let mut stopped = shard(5);
     stopped.interrupted = true;
     let others = [measured(1, 1), member(2, ShardEnd::Measured(Box::new(stopped))), measured(3, 1)];
-    let one = merged(own(11), &others);
+    let one = merged(coordinator(11), &others);
     assert!(!one.is_interrupted && one.outcome.unwrap().interrupted);
     assert_eq!(one.notes, ["index 2 was interrupted before the end"]);
     let early = merged(JobEnd::Interrupted, &others);

@@ -15,7 +15,7 @@ mod time;
 pub(super) use self::plan::Plan;
 pub(super) use field_paths::FieldPaths;
 pub(super) use job::{JobContext, JobEnd, Load, run_load, unless_stopped};
-pub(super) use layers::{Layered, Rules, below_base, endpoints_schema, forget, plan, required};
+pub(super) use layers::{Layered, Rules, below_base, endpoints_schema, plan, remove_fields, required};
 pub(super) use measure::{Distribution, Scalars, add, notes};
 pub(super) use random::random_bits;
 pub(super) use time::Time;

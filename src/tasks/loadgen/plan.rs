@@ -1,7 +1,7 @@
 //! All loads of a task.
 
 use super::job::Load;
-use super::run::{assist_all, run_all};
+use super::run::{run_all, run_share_all};
 use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::ports::BoxFuture;
 use crate::ports::fleet::{Fleet, FleetError};
@@ -47,7 +47,7 @@ impl<L: Load> Plan<L> {
 }
 
 impl<L: Load> SharedLoad for Plan<L> {
-    fn run_part<'a>(&'a self, cx: &'a TaskContext<'a>, fleet: &'a dyn Fleet) -> BoxFuture<'a, Result<(), FleetError>> {
-        Box::pin(assist_all(&self.loads, self.is_parallel, fleet, cx))
+    fn run_share<'a>(&'a self, cx: &'a TaskContext<'a>, fleet: &'a dyn Fleet) -> BoxFuture<'a, Result<(), FleetError>> {
+        Box::pin(run_share_all(&self.loads, self.is_parallel, fleet, cx))
     }
 }

@@ -42,14 +42,14 @@ pub(super) async fn run_all<L: Load>(
 }
 
 /// Runs this pod's share of the loads and reports it to the coordinator.
-pub(super) async fn assist_all<L: Load>(
+pub(super) async fn run_share_all<L: Load>(
     loads: &[L],
     is_parallel: bool,
     fleet: &dyn Fleet,
     cx: &TaskContext<'_>,
 ) -> Result<(), FleetError> {
     for (number, group) in groups(loads, is_parallel) {
-        shared::assist(group, number, fleet, cx).await?;
+        shared::run_share(group, number, fleet, cx).await?;
         if cx.env.stop.is_cancelled() {
             break;
         }
@@ -63,7 +63,7 @@ async fn alone<L: Load>(loads: &[L], cx: &TaskContext<'_>) -> Vec<MergedLoad> {
     join_all(loads.iter().map(|load| load.run(&job))).await.into_iter().map(MergedLoad::of_single).collect()
 }
 
-/// Adds the measurements of one load, or the reasons why there are none.
+/// Adds the measurements and failures of one load.
 fn merge(
     result: &mut Contribution,
     failures: &mut Vec<TaskError>,

@@ -12,8 +12,8 @@ use crate::ports::Event;
 use crate::ports::fleet::{Entry, Fleet, FleetError, MemberShard};
 use crate::tasks::{TaskContext, TaskError};
 
-/// Time after an interruption in which pods still report; shorter than the pipeline's grace period.
-const HAND_IN: Duration = Duration::from_secs(8);
+/// Time after an interruption in which pods may still report; shorter than the pipeline's grace period.
+const REPORT_GRACE: Duration = Duration::from_secs(8);
 
 /// Runs group `number` of a task's loads together with the other pods. Returns an entry for each load.
 pub(super) async fn coordinate<L: Load>(
@@ -24,17 +24,17 @@ pub(super) async fn coordinate<L: Load>(
 ) -> Vec<MergedLoad> {
     let barrier = barrier(loads, number, fleet, cx);
     let job = context(fleet, &barrier, cx);
-    let all = |error: &str| {
+    let fail_all = |error: &str| {
         let failed = |load: &L| MergedLoad::failed(TaskError::failed(format!("{}: {error}", load.label())));
         loads.iter().map(failed).collect()
     };
     let (ended, report) = match part(loads, &barrier, &job).await {
         Ok(Some(part)) => part,
-        Ok(None) => return all("this machine takes no part in its own load"),
-        Err(error) => return all(&error.to_string()),
+        Ok(None) => return fail_all("this pod was excluded from its own load"),
+        Err(error) => return fail_all(&error.to_string()),
     };
     let place = barrier.place(LoadPhase::Load);
-    let gathered = unless_too_late(&job, fleet.gather(place, &report, planned(loads))).await;
+    let gathered = unless_expired(&job, fleet.gather(place, &report, planned(loads))).await;
     let count = fleet.share().count();
     let missing = |reason: String| {
         let one = |index| MemberShard { index, is_late: false, report: Err(reason.clone()) };
@@ -43,13 +43,13 @@ pub(super) async fn coordinate<L: Load>(
     let (others, error) = match gathered {
         Some(Ok(others)) => (others, None),
         Some(Err(error)) => (missing("its measurements could not be read".to_owned()), Some(error)),
-        None => (missing("handed in nothing before the interrupted run ended".to_owned()), None),
+        None => (missing("reported nothing before the interrupted run ended".to_owned()), None),
     };
-    let of = loads.len();
-    let one = |(at, (load, own)): (usize, (&L, JobEnd))| {
-        let mut merged = MergedLoad::of_pods(load, own, &others, (at, of), count, barrier.started());
+    let load_count = loads.len();
+    let one = |(at, (load, end)): (usize, (&L, JobEnd))| {
+        let mut merged = MergedLoad::of_pods(load, end, &others, (at, load_count), count, barrier.started());
         if let Some(error) = &error {
-            let message = format!("{}: can't gather what the other pods measured: {error}", load.label());
+            let message = format!("{}: cannot collect the measurements of the other pods: {error}", load.label());
             merged.failures.push(TaskError::failed(message));
         }
         merged
@@ -58,7 +58,7 @@ pub(super) async fn coordinate<L: Load>(
 }
 
 /// Runs this pod's share of group `number` of a task's loads and reports it.
-pub(super) async fn assist<L: Load>(
+pub(super) async fn run_share<L: Load>(
     loads: &[L],
     number: usize,
     fleet: &dyn Fleet,
@@ -68,11 +68,11 @@ pub(super) async fn assist<L: Load>(
     let job = context(fleet, &barrier, cx);
     let work = async {
         let Some((_, report)) = part(loads, &barrier, &job).await? else { return Ok(()) };
-        tell_failures(&report, cx);
+        log_failures(&report, cx);
         let place = barrier.place(LoadPhase::Load);
-        match unless_too_late(&job, fleet.gather(place, &report, planned(loads))).await {
+        match unless_expired(&job, fleet.gather(place, &report, planned(loads))).await {
             Some(gathered) => gathered.map(drop),
-            None => Err(FleetError::Failed("interrupted before what was measured could be handed in".to_owned())),
+            None => Err(FleetError::Failed("interrupted before the measurements could be reported".to_owned())),
         }
     };
     let superseded = fleet.superseded();
@@ -93,14 +93,14 @@ fn context<'a>(fleet: &dyn Fleet, barrier: &'a StartBarrier<'a>, cx: &TaskContex
     JobContext { env: cx.env, share: fleet.share(), stop: cx.env.stop.clone(), barrier: Some(barrier) }
 }
 
-/// Runs this pod's share and builds its report; `None` if the pod takes no part.
+/// Runs this pod's share and builds its report; `None` if the pod does not take part.
 async fn part<L: Load>(
     loads: &[L],
     barrier: &StartBarrier<'_>,
     job: &JobContext<'_>,
 ) -> Result<Option<(Vec<JobEnd>, ShardReport)>, FleetError> {
     let ended = join_all(loads.iter().map(|load| load.run(job))).await;
-    // Enters the barrier even if every load failed before its start, so that the other pods do not wait for this one.
+    // Enter the barrier even if every load failed before its start, so that the other pods do not wait.
     let entry = unless_stopped(job, barrier.start(LoadPhase::Load)).await;
     if entry.transpose()? == Some(Entry::Closed) {
         return Ok(None);
@@ -109,32 +109,32 @@ async fn part<L: Load>(
     Ok(report.map(|report| (ended, report)))
 }
 
-/// Planned duration of the loads with their warm-ups; `None` if one of them has no planned end.
+/// Returns the planned duration of the loads with their warm-ups; `None` if one of them has no planned end.
 fn planned<L: Load>(loads: &[L]) -> Option<Duration> {
-    let of = |load: &L| {
+    let length = |load: &L| {
         let plan = load.plan();
-        let own = [plan.pacer.length(), plan.max_duration].into_iter().flatten().min()?;
+        let main = [plan.pacer.length(), plan.max_duration].into_iter().flatten().min()?;
         let warmup = load.warmup().map_or(Some(Duration::ZERO), |pacer| pacer.length())?;
-        Some(own.saturating_add(warmup))
+        Some(main.saturating_add(warmup))
     };
-    loads.iter().map(of).try_fold(Duration::ZERO, |longest, of| Some(longest.max(of?)))
+    loads.iter().map(length).try_fold(Duration::ZERO, |longest, length| Some(longest.max(length?)))
 }
 
 /// Waits for `work`; `None` if the run is interrupted and the time for reports has passed.
-async fn unless_too_late<T>(job: &JobContext<'_>, work: impl Future<Output = T>) -> Option<T> {
-    let too_late = async {
+async fn unless_expired<T>(job: &JobContext<'_>, work: impl Future<Output = T>) -> Option<T> {
+    let expired = async {
         job.stop.cancelled().await;
-        tokio::time::sleep(HAND_IN).await;
+        tokio::time::sleep(REPORT_GRACE).await;
     };
     tokio::select! {
         biased;
         done = work => Some(done),
-        () = too_late => None,
+        () = expired => None,
     }
 }
 
 /// Logs the failures in this pod; the coordinator reports them as the task's error.
-fn tell_failures(report: &ShardReport, cx: &TaskContext<'_>) {
+fn log_failures(report: &ShardReport, cx: &TaskContext<'_>) {
     for end in report {
         if let ShardEnd::Failed(failure) = end {
             cx.env.observer.observe(Event::TaskLog { index: cx.index, line: failure.message.clone() });

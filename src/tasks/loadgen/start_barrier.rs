@@ -9,8 +9,7 @@ use crate::model::shard::{LoadPhase, LoadPlace};
 use crate::ports::fleet::{BarrierResult, Entry, Fleet, FleetError};
 use crate::ports::{Event, Observer};
 
-/// Start of the loads that run at the same time. They wait for the other pods together: the first load that is ready enters the
-/// barrier for all of them.
+/// Common start of the loads that run at the same time. The first load that is ready enters the barrier for all of them.
 pub(in crate::tasks) struct StartBarrier<'a> {
     fleet: &'a dyn Fleet,
     observer: &'a dyn Observer,
@@ -69,7 +68,7 @@ impl<'a> StartBarrier<'a> {
         barrier.await.as_ref().map(|barrier| barrier.entry).map_err(FleetError::clone)
     }
 
-    /// Instant at which this pod started the loads; now, if it has not.
+    /// Returns the instant at which this pod started the loads; the current instant if it has not.
     pub(super) fn started(&self) -> Instant {
         self.started.get().copied().unwrap_or_else(Instant::now)
     }

@@ -1,4 +1,4 @@
-//! The payloads of `notify`: built-in ones, and the data for payload templates.
+//! Payloads of `notify`: built-in ones, and the data of payload templates.
 
 mod fields;
 
@@ -11,16 +11,16 @@ use crate::redact;
 use crate::slo::assertion::{AssertCondition, judge, of_version};
 use crate::templates::{Dialect, Template, TemplateError};
 
-/// GitHub accepts at most 64 KiB of `client_payload`; above this the report omits the experiment.
+/// GitHub accepts at most 64 KiB of `client_payload`; larger reports omit the experiment.
 const MAX_EXPERIMENT_BYTES: usize = 48 << 10;
 
 /// Number of objectives that a chat message lists.
 const MAX_LISTED: usize = 10;
 
-/// Builds the report of a payload, with Iter8's keys. `index` is the notifying task's position in the spec; it and later tasks
-/// do not count against completion, or a last task's message could never say that the experiment is complete.
+/// Builds the report of a payload, with Iter8's keys. `index` is the position of the notifying task in the spec. It and later tasks
+/// do not count against completion; otherwise, the last task could never report a completed experiment.
 ///
-/// Secrets are redacted, and distributions and load series are omitted because they are too large for a message.
+/// Secrets are redacted. Distributions and load series are omitted because they are too large for a message.
 pub fn report(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
     let mut report = summary(experiment, index, now);
     let mut shared = experiment.clone();

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use self::payload::{Body, Maker};
-use self::secrets::{origin, secret, without};
+use self::payload::{Body, PayloadBuilder};
+use self::secrets::{origin, redacted, secret};
 use self::values::{GithubValues, NotifyWith, SlackValues, github, slack};
 use super::{Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::model::contribution::Contribution;
@@ -41,7 +41,7 @@ pub const KIND: TaskKind = TaskKind {
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Maximum size of the receiver's response, in bytes.
-const MAX_ANSWER_BYTES: usize = 64 << 10;
+const MAX_RESPONSE_BYTES: usize = 64 << 10;
 
 fn from_values(name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
     let with = if name == "github" { github(typed(values, "")?)? } else { slack(typed(values, "")?) };
@@ -53,40 +53,43 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
     let with: NotifyWith = typed(spec.with.as_ref().unwrap_or(&json!({})), "with")?;
     let sources = [&with.url, &with.url_env, &with.url_file];
     match sources.iter().filter(|source| source.is_some()).count() {
-        0 => return Err(InputError::new("with.url", "a URL to send to is needed; give `url`, `urlEnv` or `urlFile`")),
+        0 => return Err(InputError::new("with.url", "required: set `url`, `urlEnv` or `urlFile`")),
         1 => {}
-        _ => return Err(InputError::new("with.url", "give one of `url`, `urlEnv` and `urlFile`, not several")),
+        _ => return Err(InputError::new("with.url", "set only one of `url`, `urlEnv` and `urlFile`")),
     }
     if let Some(url) = &with.url {
         check_url(url, "with.url")?;
     }
     let method = with.method.as_deref().unwrap_or("POST").to_uppercase();
     if !["POST", "PUT", "PATCH", "GET"].contains(&method.as_str()) {
-        return Err(InputError::new("with.method", format!("`{method}` is not one of POST, PUT, PATCH, GET")));
+        return Err(InputError::new(
+            "with.method",
+            format!("`{method}` is not supported; expected POST, PUT, PATCH or GET"),
+        ));
     }
-    let maker = Maker::plan(with.payload.unwrap_or_default(), with.payload_template_url.as_ref())?;
+    let payload = PayloadBuilder::plan(with.payload.unwrap_or_default(), with.payload_template_url.as_ref())?;
     if method == GET && with.payload_template_url.is_some() {
-        return Err(InputError::new("with.method", "a GET sends no payload, so the template would have no effect")
-            .with_hint("leave `method` out to POST, or leave out `payloadTemplateURL`"));
+        return Err(InputError::new("with.method", "`GET` sends no payload, so `payloadTemplateURL` has no effect")
+            .with_hint("remove `method` to use POST, or remove `payloadTemplateURL`"));
     }
-    Ok(Box::new(Notify { method, with, maker }))
+    Ok(Box::new(Notify { method, with, payload }))
 }
 
-/// The method that sends only parameters.
+/// Method that sends only parameters.
 const GET: &str = "GET";
 
 fn check_url(url: &str, path: &str) -> Result<(), InputError> {
     let parsed = url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     match parsed {
         Some(_) => Ok(()),
-        None => Err(InputError::new(path, "it is not a URL with http:// or https:// and a host")),
+        None => Err(InputError::new(path, "not a valid URL; expected `http://` or `https://` and a host")),
     }
 }
 
 struct Notify {
     method: String,
     with: NotifyWith,
-    maker: Maker,
+    payload: PayloadBuilder,
 }
 
 impl Notify {
@@ -101,10 +104,10 @@ impl Notify {
     fn token(&self, files: &dyn Files) -> Result<Option<String>, InputError> {
         let with = &self.with;
         let token = secret(files, "token", with.token.as_ref(), with.token_env.as_ref(), with.token_file.as_ref());
-        token.or_else(|error| files.stand_in().map(Some).ok_or(error))
+        token.or_else(|error| files.placeholder().map(Some).ok_or(error))
     }
 
-    /// True if the user sets the content type.
+    /// Returns true if the user sets the content type.
     fn is_typed(&self) -> bool {
         self.with.headers.keys().any(|name| name.eq_ignore_ascii_case("content-type"))
     }
@@ -128,7 +131,7 @@ impl Notify {
             url,
             headers,
             body: body.map(|body| body.bytes),
-            max_response_bytes: MAX_ANSWER_BYTES,
+            max_response_bytes: MAX_RESPONSE_BYTES,
             timeout: TIMEOUT,
             is_webhook: true,
             ..WebRequest::default()
@@ -136,22 +139,22 @@ impl Notify {
     }
 
     async fn send(&self, cx: &TaskContext<'_>) -> Result<Contribution, TaskError> {
-        let body = if self.method == GET { None } else { Some(self.maker.make(cx).await?) };
+        let body = if self.method == GET { None } else { Some(self.payload.build(cx).await?) };
         let note = body.as_ref().and_then(|body| body.note.clone()).filter(|_| !self.is_typed());
         let request = self.request(cx.env.files, body)?;
         let target = origin(&request.url);
         let secrets = RequestSecrets::of_webhook(&request.url, &request.headers);
-        let answer = cx.env.web.send(request).await.map_err(|error| {
-            TaskError::failed(format!("cannot notify {target}: {}", without(&secrets, &error.reason)))
+        let response = cx.env.web.send(request).await.map_err(|error| {
+            TaskError::failed(format!("cannot notify {target}: {}", redacted(&secrets, &error.reason)))
         })?;
-        if (200..300).contains(&answer.status) {
+        if (200..300).contains(&response.status) {
             return Ok(Contribution { notes: note.into_iter().collect(), ..Contribution::default() });
         }
-        // Redact before truncating: half a secret is not recognized.
-        let text = without(&secrets, &String::from_utf8_lossy(&answer.body));
+        // Redact before truncating: a truncated secret is not recognized.
+        let text = redacted(&secrets, &String::from_utf8_lossy(&response.body));
         let text = prefix(&text, 200);
         let note = note.map(|note| format!("; {note}")).unwrap_or_default();
-        Err(TaskError::failed(format!("{target} answered {}: {}{note}", answer.status, text.trim())))
+        Err(TaskError::failed(format!("{target} responded with status {}: {}{note}", response.status, text.trim())))
     }
 }
 
@@ -163,7 +166,7 @@ impl Task for Notify {
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {
         self.url(files)?;
         self.token(files)?;
-        self.maker.check(files)
+        self.payload.check(files)
     }
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {

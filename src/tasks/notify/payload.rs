@@ -18,10 +18,10 @@ const MAX_GITHUB: usize = 64 << 10;
 const MAX_ELSEWHERE: usize = 1 << 20;
 
 /// Path of the template in a spec entry.
-const PLACE: &str = "with.payloadTemplateURL";
+const TEMPLATE_PATH: &str = "with.payloadTemplateURL";
 
 /// Builder of the payload.
-pub(super) struct Maker {
+pub(super) struct PayloadBuilder {
     kind: Payload,
     template: Option<TextSource>,
 }
@@ -30,14 +30,15 @@ pub(super) struct Maker {
 pub(super) struct Body {
     pub(super) bytes: Vec<u8>,
     pub(super) content_type: &'static str,
-    /// Remark for the task's record.
+    /// Note for the task's record.
     pub(super) note: Option<String>,
 }
 
-impl Maker {
+impl PayloadBuilder {
     /// Plans the built-in payload of this kind, or a template.
     pub(super) fn plan(kind: Payload, template: Option<&String>) -> Result<Self, InputError> {
-        let source = |text: &String| TextSource::parse(text, &[]).map_err(|message| InputError::new(PLACE, message));
+        let source =
+            |text: &String| TextSource::parse(text, &[]).map_err(|message| InputError::new(TEMPLATE_PATH, message));
         Ok(Self { kind, template: template.map(source).transpose()? })
     }
 
@@ -45,40 +46,39 @@ impl Maker {
     pub(super) fn check(&self, files: &dyn Files) -> Result<(), InputError> {
         let Some(source) = &self.template else { return Ok(()) };
         let Some(text) = source.read(files) else { return Ok(()) };
-        let text = text.map_err(|message| InputError::new(PLACE, message))?;
-        // Parsing does not depend on the instant.
+        let text = text.map_err(|message| InputError::new(TEMPLATE_PATH, message))?;
+        // Any instant will do: parsing does not depend on it.
         let template = parse(source, &text, DateTime::UNIX_EPOCH);
-        template.map(drop).map_err(|fault| InputError::new(PLACE, unreadable(&fault)))
+        template.map(drop).map_err(|error| InputError::new(TEMPLATE_PATH, parse_error(&error)))
     }
 
     /// Builds the payload from the current document.
-    pub(super) async fn make(&self, cx: &TaskContext<'_>) -> Result<Body, TaskError> {
+    pub(super) async fn build(&self, cx: &TaskContext<'_>) -> Result<Body, TaskError> {
         let now = cx.env.clock.now();
         let (kind, source) = match (self.kind, &self.template) {
             (kind, Some(source)) => (kind, source),
             (Payload::Slack, None) => return Ok(json(message::slack(cx.experiment, cx.index, now).to_string())),
             (Payload::Github, None) => return Ok(json(message::github(cx.experiment, cx.index, now).to_string())),
         };
-        let failed = |message: String| TaskError::failed(format!("no payload: {message}"));
+        let failed = |message: String| TaskError::failed(format!("cannot build the payload: {message}"));
         let text = source.fetch(cx.env.files, cx.env.web).await.map_err(failed)?;
-        let template = parse(source, &text, now).map_err(|fault| failed(unreadable(&fault)))?;
+        let template = parse(source, &text, now).map_err(|error| failed(parse_error(&error)))?;
         let values = message::values(cx.experiment, cx.index, now);
-        let text =
-            template.render(&values).map_err(|fault| failed(format!("the template can't be rendered: {fault}")))?;
-        let (receiver, most) = match kind {
-            Payload::Github => ("GitHub takes", MAX_GITHUB),
-            Payload::Slack => ("allowed are", MAX_ELSEWHERE),
+        let text = template.render(&values).map_err(|error| failed(format!("cannot render the template: {error}")))?;
+        let (name, max) = match kind {
+            Payload::Github => ("GitHub's limit", MAX_GITHUB),
+            Payload::Slack => ("the limit", MAX_ELSEWHERE),
         };
-        if text.len() > most {
+        if text.len() > max {
             let length = text.len();
-            return Err(failed(format!("the template becomes {length} bytes; {receiver} at most {most}")));
+            return Err(failed(format!("the rendered payload has {length} bytes; {name} is {max}")));
         }
         Ok(match serde_json::from_str::<IgnoredAny>(&text) {
             Ok(_) => json(text),
-            Err(fault) => Body {
+            Err(error) => Body {
                 bytes: text.into_bytes(),
                 content_type: "text/plain; charset=utf-8",
-                note: Some(format!("the payload is not JSON ({fault}); it was sent as plain text")),
+                note: Some(format!("the payload is not JSON ({error}); it was sent as plain text")),
             },
         })
     }
@@ -92,6 +92,6 @@ fn parse(source: &TextSource, text: &str, now: DateTime<Utc>) -> Result<Template
     message::template(source.dialect(), text, now)
 }
 
-fn unreadable(fault: &TemplateError) -> String {
-    format!("the template can't be read: {fault}")
+fn parse_error(error: &TemplateError) -> String {
+    format!("cannot parse the template: {error}")
 }

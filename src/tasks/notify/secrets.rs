@@ -15,25 +15,25 @@ pub(super) fn secret(
     if let Some(variable) = env {
         let value = files.env(variable).filter(|value| !value.is_empty());
         let missing =
-            || InputError::new(format!("with.{name}Env"), format!("the environment variable {variable} is not set"));
+            || InputError::new(format!("with.{name}Env"), format!("environment variable `{variable}` is not set"));
         return value.map(Some).ok_or_else(missing);
     }
     if let Some(path) = file {
         let unreadable =
-            |reason: String| InputError::new(format!("with.{name}File"), format!("cannot read {path}: {reason}"));
+            |reason: String| InputError::new(format!("with.{name}File"), format!("cannot read `{path}`: {reason}"));
         let content = files.read(path, 64 << 10).map_err(|error| unreadable(error.to_string()))?;
-        let text = String::from_utf8(content).map_err(|_| unreadable("it is not text".to_owned()))?;
+        let text = String::from_utf8(content).map_err(|_| unreadable("not valid UTF-8".to_owned()))?;
         return Ok(Some(text.trim().to_owned()));
     }
     Ok(value.cloned())
 }
 
-/// Returns scheme and host: the rest of a webhook's URL is secret.
+/// Returns scheme and host, because the rest of a webhook's URL is secret.
 pub(super) fn origin(url: &str) -> String {
     url::Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
 }
 
-/// Redacts the sent secrets in a text, and everything that looks like a secret.
-pub(super) fn without(secrets: &RequestSecrets, text: &str) -> String {
+/// Redacts the secrets of the request in a text, and everything that looks like a secret.
+pub(super) fn redacted(secrets: &RequestSecrets, text: &str) -> String {
     redact::redact_text(&secrets.redact(text))
 }

@@ -1,4 +1,4 @@
-//! The values of `slack` and `github`, and the settings of `notify`.
+//! Values of `slack` and `github`, and the settings of `notify`.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::tasks::schema_fragments::{HTTP_URL, each_given};
 use crate::values::input::InputError;
 
-/// The methods, in any case, as a regular expression.
+/// Pattern of the methods, in any case.
 const METHOD: &str = "^([pP][oO][sS][tT]|[pP][uU][tT]|[pP][aA][tT][cC][hH]|[gG][eE][tT])$";
 
-/// A text that can name a template.
+/// Pattern of a template.
 const TEMPLATE: &str = r"\S";
 
 /// Settings of a `notify` entry in a spec.
@@ -19,7 +19,7 @@ const TEMPLATE: &str = r"\S";
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("oneOf" = each_given(&["url", "urlEnv", "urlFile"])))]
 pub(super) struct NotifyWith {
-    /// Where to send it. A webhook's URL is a secret: `urlEnv` or `urlFile` keep it out of the document.
+    /// URL of the receiver. A webhook's URL is a secret: `urlEnv` or `urlFile` keep it out of the document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("pattern" = HTTP_URL))]
     pub(super) url: Option<String>,
@@ -29,7 +29,7 @@ pub(super) struct NotifyWith {
     /// File that holds the URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) url_file: Option<String>,
-    /// HTTP method; `POST` unless given.
+    /// HTTP method. Default: `POST`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("pattern" = METHOD))]
     pub(super) method: Option<String>,
@@ -48,15 +48,15 @@ pub(super) struct NotifyWith {
     /// File that holds the bearer token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) token_file: Option<String>,
-    /// Which built-in payload to send: `slack` (a text message) or `github` (a repository dispatch); `slack` unless given.
+    /// Built-in payload: `slack` (a text message) or `github` (a repository dispatch). Default: `slack`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) payload: Option<Payload>,
-    /// Template of a payload of one's own: a URL or a path. One ending in `.hbs` is Handlebars, any other Go's; `.Report` is what it
-    /// tells of.
+    /// Template of a custom payload: a URL or a path. Templates ending in `.hbs` are Handlebars, all others Go templates; `.Report`
+    /// is their data.
     #[serde(default, rename = "payloadTemplateURL", skip_serializing_if = "Option::is_none")]
     #[schemars(extend("pattern" = TEMPLATE))]
     pub(super) payload_template_url: Option<String>,
-    /// Whether the experiment goes on when the message can't be sent; true unless given.
+    /// Continue the experiment if the message cannot be sent. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) soft_failure: Option<bool>,
 }
@@ -65,7 +65,7 @@ pub(super) struct NotifyWith {
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Payload {
-    /// `{"text": …}`, which Slack and most chat webhooks take.
+    /// `{"text": …}`, accepted by Slack and most chat webhooks.
     #[default]
     Slack,
     /// GitHub's repository dispatch, with the report as `client_payload`.
@@ -87,16 +87,16 @@ pub(super) struct SlackValues {
     /// File that holds the URL.
     #[serde(default)]
     url_file: Option<String>,
-    /// HTTP method; `POST` unless given.
+    /// HTTP method. Default: `POST`.
     #[serde(default)]
     #[schemars(extend("pattern" = METHOD))]
     method: Option<String>,
-    /// Template of a payload of one's own: a URL or a path. One ending in `.hbs` is Handlebars, any other Go's; `.Report` is what it
-    /// tells of.
+    /// Template of a custom payload: a URL or a path. Templates ending in `.hbs` are Handlebars, all others Go templates; `.Report`
+    /// is their data.
     #[serde(default, rename = "payloadTemplateURL")]
     #[schemars(extend("pattern" = TEMPLATE))]
     payload_template_url: Option<String>,
-    /// Whether the experiment goes on when the message can't be sent; true unless given.
+    /// Continue the experiment if the message cannot be sent. Default: true.
     #[serde(default)]
     soft_failure: Option<bool>,
 }
@@ -121,21 +121,21 @@ pub(super) struct GithubValues {
     /// File that holds the token.
     #[serde(default)]
     token_file: Option<String>,
-    /// Base of GitHub's API; `https://api.github.com` unless given.
+    /// Base URL of GitHub's API. Default: `https://api.github.com`.
     #[serde(default, rename = "apiURL")]
     #[schemars(extend("pattern" = HTTP_URL))]
     api_url: Option<String>,
-    /// Template of a payload of one's own: a URL or a path. One ending in `.hbs` is Handlebars, any other Go's; `.Report` is what it
-    /// tells of.
+    /// Template of a custom payload: a URL or a path. Templates ending in `.hbs` are Handlebars, all others Go templates; `.Report`
+    /// is their data.
     #[serde(default, rename = "payloadTemplateURL")]
     #[schemars(extend("pattern" = TEMPLATE))]
     payload_template_url: Option<String>,
-    /// Whether the experiment goes on when the message can't be sent; true unless given.
+    /// Continue the experiment if the message cannot be sent. Default: true.
     #[serde(default)]
     soft_failure: Option<bool>,
 }
 
-/// The settings that the values of `slack` mean.
+/// Converts the values of `slack` to settings.
 pub(super) fn slack(values: SlackValues) -> NotifyWith {
     NotifyWith {
         url: values.url,
@@ -148,17 +148,17 @@ pub(super) fn slack(values: SlackValues) -> NotifyWith {
     }
 }
 
-/// The settings that the values of `github` mean.
+/// Converts the values of `github` to settings.
 pub(super) fn github(values: GithubValues) -> Result<NotifyWith, InputError> {
     for (field, text) in [("owner", &values.owner), ("repo", &values.repo)] {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if text.is_empty() || !text.chars().all(allowed) {
-            return Err(InputError::new(field, format!("`{text}` is not a name on GitHub")));
+            return Err(InputError::new(field, format!("`{text}` is not a valid GitHub name")));
         }
     }
     if [&values.token, &values.token_env, &values.token_file].iter().all(|source| source.is_none()) {
-        return Err(InputError::new("token", "a token is needed")
-            .with_hint("give `tokenEnv` (name of an environment variable), `tokenFile`, or `token`"));
+        return Err(InputError::new("token", "required")
+            .with_hint("set `tokenEnv` (name of an environment variable), `tokenFile` or `token`"));
     }
     let base = values.api_url.as_deref().unwrap_or("https://api.github.com").trim_end_matches('/').to_owned();
     Ok(NotifyWith {

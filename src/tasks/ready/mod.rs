@@ -1,6 +1,6 @@
 //! The `ready` task: waits until objects in the cluster exist and are ready.
 //!
-//! Objects are watched, not polled; [`crate::tasks::ready::readiness`] defines ready. A timeout error contains the last state.
+//! Objects are watched, not polled; [`crate::tasks::ready::readiness`] defines ready. Timeout errors contain the last state.
 
 mod readiness;
 mod values;
@@ -39,7 +39,7 @@ fn values_schema(_: &str, generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<ReadyValues>()
 }
 
-/// The values from which [`from_values`] reads names.
+/// Returns the values from which [`from_values`] reads names.
 fn permissions() -> PermissionValues {
     let kind = |kind: &NamedKind| KindValue { value: kind.value, group: kind.group, resource: kind.resource };
     PermissionValues {
@@ -50,7 +50,7 @@ fn permissions() -> PermissionValues {
     }
 }
 
-/// One entry per object, as in Iter8.
+/// Builds one entry per object, as in Iter8.
 fn from_values(_: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
     let values: ReadyValues = typed(values, "")?;
     let mut objects = Vec::new();
@@ -87,8 +87,8 @@ fn from_values(_: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
     }
     if objects.is_empty() {
         let known: Vec<&str> = KINDS.iter().map(|kind| kind.value).chain(["resources"]).collect();
-        return Err(InputError::new("", format!("no object is named; expected one of {}", known.join(", ")))
-            .with_hint("such as --set ready.deploy=NAME"));
+        return Err(InputError::new("", format!("no object is given; expected one of {}", known.join(", ")))
+            .with_hint("for example: --set ready.deploy=NAME"));
     }
     Ok(objects
         .into_iter()
@@ -107,30 +107,30 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
     }))
 }
 
-/// Rejects names that no object can have: they would become part of a URL.
+/// Rejects invalid names, which would become part of a URL.
 fn check(with: &ReadyWith, at: &str) -> Result<(), InputError> {
-    let wrong = |field: &str, text: &str, expected: &str| {
+    let invalid = |field: &str, text: &str, expected: &str| {
         let path = crate::model::path::join(at, field);
-        InputError::new(path, format!("`{text}` is not {expected}"))
+        InputError::new(path, format!("`{text}` is not a valid {expected}"))
     };
     if !dns_names::is_subdomain(&with.name) {
-        return Err(wrong("name", &with.name, "the name of an object: small letters, digits, - and ."));
+        return Err(invalid("name", &with.name, "object name; expected lowercase letters, digits, `-` and `.`"));
     }
     if let Some(namespace) = with.namespace.as_deref().filter(|namespace| !dns_names::is_label(namespace)) {
-        return Err(wrong("namespace", namespace, "the name of a namespace: small letters, digits and -"));
+        return Err(invalid("namespace", namespace, "namespace; expected lowercase letters, digits and `-`"));
     }
     if !with.group.is_empty() && !dns_names::is_subdomain(&with.group) {
-        return Err(wrong("group", &with.group, "an API group, such as `apps`"));
+        return Err(invalid("group", &with.group, "API group; expected a name such as `apps`"));
     }
     if !dns_names::is_label(&with.version) {
-        return Err(wrong("version", &with.version, "an API version, such as `v1`"));
+        return Err(invalid("version", &with.version, "API version; expected a name such as `v1`"));
     }
     if !dns_names::is_label(&with.resource) {
-        return Err(wrong("resource", &with.resource, "the plural name of a kind, such as `deployments`"));
+        return Err(invalid("resource", &with.resource, "resource; expected a plural name such as `deployments`"));
     }
     match &with.condition {
         Some(condition) if condition.trim().is_empty() => {
-            Err(wrong("condition", condition, "the type of a condition, such as `Ready`"))
+            Err(invalid("condition", condition, "condition type; expected a name such as `Ready`"))
         }
         _ => Ok(()),
     }
@@ -155,32 +155,32 @@ impl Task for Ready {
 }
 
 impl Ready {
-    /// Waits until the object is ready, or the timeout.
+    /// Waits until the object is ready or the timeout expires.
     async fn wait(&self, cx: &TaskContext<'_>) -> Result<Contribution, TaskError> {
-        let mut seen = None;
+        let mut last = None;
         tokio::select! {
-            end = self.watch(cx, &mut seen) => end.map_err(|error| self.failed(error)),
-            () = cx.env.clock.sleep(self.timeout.0) => Err(self.timed_out(seen)),
+            end = self.watch(cx, &mut last) => end.map_err(|error| self.failed(error)),
+            () = cx.env.clock.sleep(self.timeout.0) => Err(self.timed_out(last)),
         }
     }
 
-    /// Watches the object until it is ready, and keeps its last state in `seen`.
-    async fn watch(&self, cx: &TaskContext<'_>, seen: &mut Option<String>) -> Result<Contribution, ClusterError> {
+    /// Watches the object until it is ready; `last` is its last state.
+    async fn watch(&self, cx: &TaskContext<'_>, last: &mut Option<String>) -> Result<Contribution, ClusterError> {
         let mut states: ObjectStates<'_> = cx.env.cluster.watch(&self.object).await?;
         while let Some(state) = states.next().await {
-            let now = match state {
+            let current = match state {
                 Ok(object) => match readiness(object.as_ref(), &self.object.kind, self.condition.as_deref()) {
                     Readiness::Ready => return Ok(Contribution::default()),
-                    Readiness::NotYet(now) => now,
+                    Readiness::NotYet(state) => state,
                 },
                 Err(error) if error.kind == ClusterErrorKind::Unreachable => error.message,
                 Err(error) => return Err(error),
             };
-            if seen.as_ref() != Some(&now) {
-                let line = format!("waiting for {}: {now}", self.object);
+            if last.as_ref() != Some(&current) {
+                let line = format!("waiting for {}: {current}", self.object);
                 cx.env.observer.observe(Event::TaskLog { index: cx.index, line });
             }
-            *seen = Some(now);
+            *last = Some(current);
         }
         Err(ClusterError::new(ClusterErrorKind::Unreachable, format!("the watch of {} ended", self.object)))
     }
@@ -189,12 +189,12 @@ impl Ready {
         TaskError::Failed { message: error.message, hint: error.hint, partial: None }
     }
 
-    fn timed_out(&self, seen: Option<String>) -> TaskError {
-        let seen = seen.unwrap_or_else(|| "the cluster did not answer".to_owned());
+    fn timed_out(&self, last: Option<String>) -> TaskError {
+        let state = last.unwrap_or_else(|| "the cluster did not respond".to_owned());
         let namespace = self.object.namespace.as_ref().map(|name| format!(" in namespace {name}")).unwrap_or_default();
         TaskError::Failed {
-            message: format!("{}{namespace} was not ready within {}: {seen}", self.object, self.timeout),
-            hint: Some("look at it with `kubectl describe`, or give it more time with `ready.timeout`".to_owned()),
+            message: format!("{}{namespace} was not ready within {}: {state}", self.object, self.timeout),
+            hint: Some("inspect it with `kubectl describe`, or set a longer `ready.timeout`".to_owned()),
             partial: None,
         }
     }
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn each_object_becomes_an_entry_of_the_spec() {
+    fn each_object_becomes_a_spec_entry() {
         let values = json!({"isvc": "sklearn-iris", "deploy": ["a", "b"], "namespace": "models", "timeout": "180s",
             "resources": [{"group": "networking.istio.io", "version": "v1", "resource": "gateways", "name": "g"}]});
         let expected = [
@@ -231,14 +231,16 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_no_object_is_named() {
-        let told = |values: Value| entries(&values).unwrap_err();
-        assert!(told(json!({})).starts_with("no object is named; expected one of deploy, service, ksvc, isvc"));
-        assert!(told(json!({"deploy": "../x"})).starts_with("deploy: `../x` is not the name of an object"));
-        assert!(told(json!({"deploy": "x", "namespace": "a.b"})).starts_with("namespace: `a.b` is not the name of a"));
-        assert!(told(json!({"deployment": "x"})).starts_with("deployment: unknown field `deployment`"));
-        assert_eq!(told(json!({"deploy": 5})), "deploy: expected a name, or a list of names");
+    fn invalid_objects_are_rejected() {
+        let error = |values: Value| entries(&values).unwrap_err();
+        assert!(error(json!({})).starts_with("no object is given; expected one of deploy, service, ksvc, isvc"));
+        assert!(error(json!({"deploy": "../x"})).starts_with("deploy: `../x` is not a valid object name"));
+        assert!(
+            error(json!({"deploy": "x", "namespace": "a.b"})).starts_with("namespace: `a.b` is not a valid namespace")
+        );
+        assert!(error(json!({"deployment": "x"})).starts_with("deployment: unknown field `deployment`"));
+        assert_eq!(error(json!({"deploy": 5})), "deploy: expected a name or a list of names");
         let resource = |version: &str| json!({"resources": [{"version": version, "resource": "pods", "name": "p"}]});
-        assert!(told(resource("v1/..")).starts_with("resources[0].version: `v1/..` is not an API version"));
+        assert!(error(resource("v1/..")).starts_with("resources[0].version: `v1/..` is not a valid API version"));
     }
 }

@@ -10,14 +10,14 @@ fn kind(group: &str, resource: &str) -> ResourceKind {
 
 /// State of an object of any kind; empty if it is ready.
 fn seen(object: &Value, condition: Option<&str>) -> String {
-    shown(readiness(Some(object), &kind("apps", "deployments"), condition))
+    render(readiness(Some(object), &kind("apps", "deployments"), condition))
 }
 
 fn seen_of_isvc(object: &Value) -> String {
-    shown(readiness(Some(object), &kind("serving.kserve.io", "inferenceservices"), Some("Ready")))
+    render(readiness(Some(object), &kind("serving.kserve.io", "inferenceservices"), Some("Ready")))
 }
 
-fn shown(readiness: Readiness) -> String {
+fn render(readiness: Readiness) -> String {
     match readiness {
         Readiness::Ready => String::new(),
         Readiness::NotYet(seen) => seen,
@@ -27,12 +27,12 @@ fn shown(readiness: Readiness) -> String {
 #[test]
 fn what_does_not_exist_or_is_being_deleted_is_not_ready() {
     let services = kind("", "services");
-    assert_eq!(shown(readiness(None, &services, None)), "it does not exist");
+    assert_eq!(render(readiness(None, &services, None)), "does not exist");
     let ready = json!({"metadata": {}});
     assert_eq!(readiness(Some(&ready), &services, None), Readiness::Ready);
     let deleted = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"},
         "status": {"conditions": [{"type": "Available", "status": "True"}]}});
-    assert_eq!(seen(&deleted, Some("Available")), "it is being deleted");
+    assert_eq!(seen(&deleted, Some("Available")), "is being deleted");
 }
 
 #[test]
@@ -42,13 +42,10 @@ fn a_condition_must_be_true_whatever_its_case_and_is_told_with_its_reason() {
             {"type": "available", "status": status, "reason": "MinimumReplicas", "message": "none is up"}]}})
     };
     assert_eq!(seen(&with("true"), Some("Available")), "");
-    assert_eq!(
-        seen(&with("False"), Some("Available")),
-        "its condition Available is False (MinimumReplicas: none is up)"
-    );
-    assert_eq!(seen(&with("Unknown"), Some("AVAILABLE")).split(' ').nth(4), Some("Unknown"));
-    assert_eq!(seen(&json!({}), Some("Available")), "it has no condition Available yet");
-    assert_eq!(seen(&json!({"status": {"conditions": "none"}}), Some("Ready")), "it has no condition Ready yet");
+    assert_eq!(seen(&with("False"), Some("Available")), "condition Available is False (MinimumReplicas: none is up)");
+    assert_eq!(seen(&with("Unknown"), Some("AVAILABLE")).split(' ').nth(3), Some("Unknown"));
+    assert_eq!(seen(&json!({}), Some("Available")), "has no condition Available yet");
+    assert_eq!(seen(&json!({"status": {"conditions": "none"}}), Some("Ready")), "has no condition Ready yet");
 }
 
 #[test]
@@ -58,19 +55,22 @@ fn a_status_of_an_earlier_generation_says_nothing_of_this_one() {
             [{"type": "Available", "status": "True", "observedGeneration": of_condition}]}})
     };
     assert_eq!(seen(&at(3, 3), Some("Available")), "");
-    assert_eq!(seen(&at(2, 3), Some("Available")), "its status is that of generation 2, and it is at 3");
-    assert_eq!(seen(&at(2, 3), None), "its status is that of generation 2, and it is at 3");
-    assert_eq!(seen(&at(3, 2), Some("Available")), "its condition Available is that of generation 2, and it is at 3");
+    assert_eq!(seen(&at(2, 3), Some("Available")), "status is stale: observed generation 2, current generation 3");
+    assert_eq!(seen(&at(2, 3), None), "status is stale: observed generation 2, current generation 3");
+    assert_eq!(
+        seen(&at(3, 2), Some("Available")),
+        "condition Available is stale: observed generation 2, current generation 3"
+    );
 }
 
 /// An InferenceService in KServe's serverless mode, with a canary at `percent` of the traffic.
-fn isvc(asked: Option<i64>, percent: i64, created: &str, ready: &str) -> Value {
+fn isvc(wanted: Option<i64>, percent: i64, created: &str, ready: &str) -> Value {
     let mut predictor = json!({"model": {}});
-    if let Some(asked) = asked {
-        predictor["canaryTrafficPercent"] = json!(asked);
+    if let Some(wanted) = wanted {
+        predictor["canaryTrafficPercent"] = json!(wanted);
     }
     json!({
-        // KServe's observedGeneration is that of a child: it is behind here and meaningless.
+        // KServe's observedGeneration is that of a child: it is outdated here and meaningless.
         "metadata": {"generation": 9},
         "spec": {"predictor": predictor},
         "status": {
@@ -88,16 +88,16 @@ fn isvc(asked: Option<i64>, percent: i64, created: &str, ready: &str) -> Value {
 #[test]
 fn an_inference_service_is_ready_when_its_newest_revision_is() {
     assert_eq!(seen_of_isvc(&isvc(None, 100, "m-1", "m-1")), "");
-    let behind = isvc(None, 100, "m-2", "m-1");
-    assert_eq!(seen_of_isvc(&behind), "revision m-2 of its predictor is not ready yet; m-1 still serves");
-    assert_eq!(seen_of_isvc(&isvc(None, 100, "m-1", "")), "revision m-1 of its predictor is not ready yet");
+    let outdated = isvc(None, 100, "m-2", "m-1");
+    assert_eq!(seen_of_isvc(&outdated), "revision m-2 of the predictor is not ready yet; m-1 still serves traffic");
+    assert_eq!(seen_of_isvc(&isvc(None, 100, "m-1", "")), "revision m-1 of the predictor is not ready yet");
 }
 
 #[test]
 fn a_canary_is_ready_when_it_has_the_traffic_that_was_asked_for() {
     assert_eq!(seen_of_isvc(&isvc(Some(10), 10, "m-2", "m-2")), "");
-    let told = "revision m-2 of its predictor has 100 % of the traffic, and canaryTrafficPercent asks for 10 %";
-    assert_eq!(seen_of_isvc(&isvc(Some(10), 100, "m-2", "m-2")), told);
+    let expected = "revision m-2 of the predictor has 100 % of the traffic, expected 10 % (canaryTrafficPercent)";
+    assert_eq!(seen_of_isvc(&isvc(Some(10), 100, "m-2", "m-2")), expected);
     // Pinned: the newest revision gets no traffic, and KServe may omit it.
     let mut pinned = isvc(Some(0), 0, "m-2", "m-2");
     assert_eq!(seen_of_isvc(&pinned), "");
@@ -113,13 +113,13 @@ fn a_service_without_revisions_is_read_by_its_models_and_canaries() {
         "components": {"predictor": {"url": "http://m"}}, "modelStatus": {"transitionStatus": "UpToDate"}}});
     assert_eq!(seen_of_isvc(&raw), "");
     raw["status"]["modelStatus"] = json!({"transitionStatus": "InProgress"});
-    assert_eq!(seen_of_isvc(&raw), "its newest model is being loaded");
+    assert_eq!(seen_of_isvc(&raw), "the newest model is loading");
     raw["status"]["modelStatus"] = json!({"transitionStatus": "BlockedByFailedLoad",
         "lastFailureInfo": {"reason": "ModelLoadFailed", "message": "no such bucket"}});
-    assert_eq!(seen_of_isvc(&raw), "its newest model can't be loaded (ModelLoadFailed: no such bucket)");
+    assert_eq!(seen_of_isvc(&raw), "the newest model failed to load (ModelLoadFailed: no such bucket)");
     raw["status"]["modelStatus"] = json!({});
     raw["spec"]["canary"] = json!([{"trafficPercent": 10}]);
-    assert_eq!(seen_of_isvc(&raw), "it has no condition CanaryReady yet");
+    assert_eq!(seen_of_isvc(&raw), "has no condition CanaryReady yet");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The values of `ready`, and the settings of a spec entry.
+//! Values of `ready`, and the settings of a spec entry.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ const NAMESPACE: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 
 /// One name or several.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected a name, or a list of names")]
+#[serde(untagged, expecting = "expected a name or a list of names")]
 pub(super) enum Names {
     /// One.
     One(#[schemars(extend("pattern" = NAME))] String),
@@ -23,7 +23,7 @@ pub(super) enum Names {
 }
 
 impl Names {
-    /// The names.
+    /// Returns the names.
     pub(super) fn list(&self) -> &[String] {
         match self {
             Self::One(name) => std::slice::from_ref(name),
@@ -32,7 +32,7 @@ impl Names {
     }
 }
 
-/// The values of `ready`.
+/// Values of `ready`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReadyValues {
@@ -45,7 +45,7 @@ pub(super) struct ReadyValues {
     /// Knative services that must be ready.
     #[serde(default)]
     pub(super) ksvc: Option<Names>,
-    /// InferenceServices of KServe that must be ready: by their newest revision, with the traffic that was asked for.
+    /// InferenceServices of KServe that must be ready, with their newest revision and the requested traffic.
     #[serde(default)]
     pub(super) isvc: Option<Names>,
     /// Chaos engines of Litmus that must exist.
@@ -54,11 +54,11 @@ pub(super) struct ReadyValues {
     /// Objects of any kind.
     #[serde(default)]
     pub(super) resources: Vec<ResourceValue>,
-    /// Namespace of the objects; that of the experiment unless given.
+    /// Namespace of the objects. Default: the namespace of the experiment.
     #[serde(default)]
     #[schemars(extend("pattern" = NAMESPACE))]
     pub(super) namespace: Option<String>,
-    /// How long to wait for each; `60s` unless given.
+    /// Timeout per object. Default: `60s`.
     #[serde(default)]
     pub(super) timeout: Option<PositiveDuration>,
 }
@@ -67,7 +67,7 @@ pub(super) struct ReadyValues {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ResourceValue {
-    /// API group, such as `apps`; the core group unless given.
+    /// API group, such as `apps`. Default: the core group.
     #[serde(default)]
     pub(super) group: String,
     /// API version, such as `v1`.
@@ -79,17 +79,17 @@ pub(super) struct ResourceValue {
     /// Name of the object.
     #[schemars(extend("pattern" = NAME))]
     pub(super) name: String,
-    /// Type of a condition that must be true; the object need only exist unless given.
+    /// Type of a condition that must be true. Default: none; the object only has to exist.
     #[serde(default)]
     #[schemars(extend("pattern" = "\\S"))]
     pub(super) condition: Option<String>,
 }
 
-/// The settings of a `ready` entry in a spec: one object.
+/// Settings of a `ready` entry in a spec: one object.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReadyWith {
-    /// API group; the core group unless given.
+    /// API group. Default: the core group.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) group: String,
     /// API version.
@@ -101,22 +101,22 @@ pub(super) struct ReadyWith {
     /// Name of the object.
     #[schemars(extend("pattern" = NAME))]
     pub(super) name: String,
-    /// Namespace of the object; that of the experiment unless given.
+    /// Namespace of the object. Default: the namespace of the experiment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("pattern" = NAMESPACE))]
     pub(super) namespace: Option<String>,
-    /// Type of a condition that must be true; the object need only exist unless given.
+    /// Type of a condition that must be true. Default: none; the object only has to exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("pattern" = "\\S"))]
     pub(super) condition: Option<String>,
-    /// How long to wait; `60s` unless given.
+    /// Timeout. Default: `60s`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) timeout: Option<PositiveDuration>,
 }
 
-/// A kind of object that has a value of its own.
+/// Kind of object with its own value.
 pub(super) struct NamedKind {
-    /// The value's name.
+    /// Name of the value.
     pub(super) value: &'static str,
     /// API group.
     pub(super) group: &'static str,
@@ -124,11 +124,11 @@ pub(super) struct NamedKind {
     pub(super) version: &'static str,
     /// Plural name.
     pub(super) resource: &'static str,
-    /// The condition that must be true, if existence is not enough.
+    /// Condition that must be true, if existence is not enough.
     pub(super) condition: Option<&'static str>,
 }
 
-/// Those kinds, in the order in which they are waited for.
+/// All such kinds, in the order in which they are waited for.
 pub(super) const KINDS: [NamedKind; 5] = [
     NamedKind { value: "deploy", group: "apps", version: "v1", resource: "deployments", condition: Some("Available") },
     NamedKind { value: "service", group: "", version: "v1", resource: "services", condition: None },
@@ -156,7 +156,7 @@ pub(super) const KINDS: [NamedKind; 5] = [
 ];
 
 impl ReadyValues {
-    /// The names under the value of this name.
+    /// Returns the names under this value.
     pub(super) fn names(&self, value: &str) -> Option<&Names> {
         match value {
             "deploy" => self.deploy.as_ref(),
@@ -169,5 +169,5 @@ impl ReadyValues {
     }
 }
 
-/// Unless a time-out is given.
+/// Default timeout.
 pub(super) const DEFAULT_TIMEOUT: GoDuration = GoDuration(std::time::Duration::from_secs(60));

@@ -24,21 +24,21 @@ const BY_SCHEMA: &[(&[&str], &str)] = &[
 
 /// The same where the schema does not say it.
 const BY_TEMPLATES: &[(&[&str], &str)] = &[
-    (&[HTTP, "--set=runner=cronjob"], "cronjobSchedule: the cronjob runner needs a schedule, such as --set"),
-    (&[HTTP, "--set=runner=cronjob", "--set-string=cronjobSchedule=  "], "cronjobSchedule: the cronjob runner needs"),
-    (&[HTTP, "--set=parallelism=0"], "parallelism: `0` is not a number of pods from 1 to 100"),
-    (&[HTTP, "--set=parallelism=101"], "parallelism: `101` is not a number of pods from 1 to 100"),
-    (&[HTTP, "--set=parallelism=1x"], "parallelism: `1x` is not a number of pods from 1 to 100"),
-    (&["--set=tasks={ready},ready.namespace=models"], "ready: no object is named; expected one of deploy, service"),
-    (&[HTTP, "--set-file=http.payloadStr=large"], "at most 655360 fit into the experiment's Secret"),
+    (&[HTTP, "--set=runner=cronjob"], "cronjobSchedule: required by the cronjob runner; for example: --set"),
+    (&[HTTP, "--set=runner=cronjob", "--set-string=cronjobSchedule=  "], "cronjobSchedule: required by the cronjob runner"),
+    (&[HTTP, "--set=parallelism=0"], "parallelism: `0` is not a valid number of pods; expected 1 to 100"),
+    (&[HTTP, "--set=parallelism=101"], "parallelism: `101` is not a valid number of pods; expected 1 to 100"),
+    (&[HTTP, "--set=parallelism=1x"], "parallelism: `1x` is not a valid number of pods; expected 1 to 100"),
+    (&["--set=tasks={ready},ready.namespace=models"], "ready: no object is given; expected one of deploy, service"),
+    (&[HTTP, "--set-file=http.payloadStr=large"], "the experiment's Secret has room for 655360"),
 ];
 
 /// And where nobody looks at the schema.
 const WITHOUT_SCHEMA: &[(&[&str], &str)] = &[
-    (&[], "tasks: no tasks are given; list the tasks to run, such as --set \"tasks={http,assess}\""),
-    (&["--set-json=tasks=[]"], "tasks: no tasks are given"),
-    (&["--set=tasks=http"], "tasks: no tasks are given"),
-    (&[HTTP, "--set=runner=cron"], "runner: `cron` is not a runner; expected one of job, cronjob, none"),
+    (&[], "tasks: required; list the tasks to run, for example --set \"tasks={http,assess}\""),
+    (&["--set-json=tasks=[]"], "tasks: required"),
+    (&["--set=tasks=http"], "tasks: required"),
+    (&[HTTP, "--set=runner=cron"], "runner: `cron` is not a valid runner; expected one of job, cronjob, none"),
 ];
 
 #[test]
@@ -74,9 +74,9 @@ fn names_of_releases_that_are_none_of_groups_are_refused() {
         assert_eq!(said.code == Some(0), ours.code == Some(0), "{said:?}\n{ours:?}");
         said
     };
-    named("a.b", &[]).expect(1, &["the release's name `a.b` is not the name of a group"]);
+    named("a.b", &[]).expect(1, &["the release name `a.b` is not a valid group name"]);
     let cron = "--set=runner=cronjob,cronjobSchedule=@daily";
-    named(&long, &[cron]).expect(1, &["which is longer than 52 characters: give the release a shorter name"]);
+    named(&long, &[cron]).expect(1, &["would be longer than 52 characters; use a shorter release name"]);
     named(&long[1..], &[cron]).exits(0);
     named(&"a".repeat(53), &["--set=runner=job"]).exits(0);
 }

@@ -59,8 +59,8 @@ fn a_release_runs_is_launched_anew_by_an_upgrade_and_leaves_nothing() {
 
     // Helm's release is left to Helm.
     let launch = ["launch", "-g", GROUP, "--set=tasks={http},runner=job", &load];
-    world.k(launch).expect(4, &["is a release of Helm", "helm upgrade canary -n"]);
-    world.k(["delete", "-g", GROUP]).expect(4, &["is a release of Helm"]);
+    world.k(launch).expect(4, &["is managed by Helm", "helm upgrade canary -n"]);
+    world.k(["delete", "-g", GROUP]).expect(4, &["is managed by Helm"]);
 
     // What the first launch came to is not what the second comes to, before it runs either.
     helm("upgrade", &["--set=http.numRequests=30,runner=none"]);

@@ -37,7 +37,7 @@ const SLOW: &[Case] = &[
     ("silent", || Reply::Silence, FIRST, LATE),
 ];
 
-const LATE: &str = "the provider gave no complete answer within 700ms";
+const LATE: &str = "no complete response from the provider within 700ms";
 
 fn provider() -> MisbehavingServer {
     MisbehavingServer::scripted(|request| {

@@ -78,16 +78,16 @@ const CASES: &[Case] = &[
         "truncated",
         || Reply::SendAndClose(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"status\":".to_vec()),
         FIRST,
-        "the provider can't be asked: ",
+        "cannot query the provider: ",
     ),
-    ("closed", || Reply::SendAndClose(Vec::new()), FIRST, "the provider can't be asked: "),
-    ("no-http", || Reply::SendAndClose(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), FIRST, "the provider can't be asked: "),
-    ("flood", || Reply::Flood(100 << 20), FIRST, "the answer is larger than 4194304 bytes"),
+    ("closed", || Reply::SendAndClose(Vec::new()), FIRST, "cannot query the provider: "),
+    ("no-http", || Reply::SendAndClose(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), FIRST, "cannot query the provider: "),
+    ("flood", || Reply::Flood(100 << 20), FIRST, "the response is larger than 4194304 bytes"),
     (
         "announced",
         || Reply::SendAndClose(b"HTTP/1.1 200 OK\r\ncontent-length: 104857600\r\n\r\n".to_vec()),
         FIRST,
-        "the answer is larger than 4194304 bytes",
+        "the response is larger than 4194304 bytes",
     ),
     // Values.
     ("infinite", || number("+Inf"), FIRST, "the value is +Inf"),
@@ -189,8 +189,8 @@ fn a_time_out_after_an_answer_of_trouble_is_no_absence() {
     assert!(!said.stderr.contains("hunter2"), "{said:#?}");
     let outcome = trial.outcome();
     outcome.expect_no_value(0, "p/late", "the provider answered 503: starting");
-    outcome.expect_no_value(0, "p/late", ", and then gave no complete answer within 2s");
-    outcome.expect_no_value(0, "p/breaks", "the provider can't be asked: ");
+    outcome.expect_no_value(0, "p/late", "; the retry got no complete response within 2s");
+    outcome.expect_no_value(0, "p/breaks", "cannot query the provider: ");
     for (name, status) in [("late", Some(503)), ("breaks", None)] {
         let seen = outcome.seen(0, &format!("p/{name}"));
         assert_eq!((seen["attempts"].as_u64(), seen["status"].as_u64()), (Some(2), status), "{name}");
@@ -410,7 +410,7 @@ fn a_signal_while_a_provider_hangs_keeps_what_was_measured() {
         said.snapshot(code);
         let outcome = trial.outcome();
         assert_eq!(outcome.value(0, "p/good"), Some(1.0));
-        let reason = "the run was interrupted before the provider answered";
+        let reason = "the run was interrupted before the provider responded";
         assert_eq!(outcome.seen(0, "p/hangs")["noData"], reason);
         assert_eq!(outcome.0["interrupted"], true);
         assert_eq!(outcome.0["tasks"][0]["status"], "interrupted");

@@ -33,14 +33,14 @@ async fn a_machine_that_never_comes_is_a_stated_gap_and_leaves_objectives_open()
     let load = document.load("http");
     assert_eq!((load.counts.requests, seen.load(Ordering::SeqCst)), (70, 70));
     assert_eq!(load.asked_rate, Some(100.0), "the rate of the whole load");
-    let reason = "did not come to the start".to_owned();
+    let reason = "did not reach the start".to_owned();
     let shards = load.shards.unwrap();
     assert_eq!((shards.count, shards.missing), (8, vec![MissingShard { index: 3, reason }]));
     let gap =
-        "1 of 8 pods handed in no measurements: index 3 (did not come to the start); its share of the load is missing";
+        "1 of 8 pods handed in no measurements: index 3 (did not reach the start); its share of the load is missing";
     assert_eq!(document.task(0).notes, [format!("http: {gap}")]);
     assert_eq!(document.verdict(), (json!("inconclusive"), gap.to_owned()));
-    assert_eq!(first.log(), ["started without index 3: did not come to the start within 1.5s"]);
+    assert_eq!(first.log(), ["started without index 3: did not reach the start within 1.5s"]);
     let experiment = document.experiment();
     assert_eq!(errors(&published("document"), &json!(experiment)), [""; 0]);
     let report = |name| (report::format(name).unwrap().render)(&experiment).unwrap();
@@ -106,7 +106,7 @@ async fn a_machine_that_fails_before_its_load_keeps_no_other_waiting() {
         let run = tokio::time::timeout(Duration::from_secs(30), run_with(&shared, 4, &spec, change));
         let (end, document, _) = run.await.unwrap();
         let Err(PipelineError::Task { source, .. }) = end else { panic!("{end:?}") };
-        assert!(source.to_string().starts_with("with.payloadFile: can't read `p`"), "{source}");
+        assert!(source.to_string().starts_with("with.payloadFile: cannot read `p`"), "{source}");
         assert_eq!((document.load("http").counts.requests, seen.load(Ordering::SeqCst) - before), (30, 30));
         assert_eq!(document.load("http").shards.unwrap().missing[0].index, without_files as u64);
     }
@@ -271,7 +271,7 @@ async fn an_interrupted_coordinator_does_not_wait_for_machines_that_go_on() {
     assert_eq!((end.unwrap(), other.unwrap()), (RunEnd::Interrupted, RunEnd::Interrupted));
     let load = document.load("http");
     assert!(load.interrupted && load.counts.requests > 0, "{load:?}");
-    let reason = "handed in nothing before the interrupted run ended".to_owned();
+    let reason = "reported nothing before the interrupted run ended".to_owned();
     assert_eq!(load.shards.unwrap().missing, [MissingShard { index: 1, reason }]);
 }
 

@@ -46,7 +46,7 @@ impl Peer {
 
     /// Assists as that member.
     pub async fn assist(&self, spec: &Value, fleet: &dyn Fleet) -> Result<RunEnd, PipelineError> {
-        prepared(spec).assist(fleet, &self.env.env(None)).await
+        prepared(spec).run_worker(fleet, &self.env.env(None)).await
     }
 
     /// Waits until a load of this peer has been under way for a while.

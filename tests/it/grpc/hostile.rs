@@ -230,7 +230,7 @@ async fn nothing_there_is_told_with_the_next_step() {
     assert!(hint.unwrap().contains("is the service up"));
     let with = json!({"host": gone.to_string(), "call": "t.Echo/Unary"});
     let Err(iter8::tasks::TaskError::Failed { message, .. }) = run(with).await else { panic!() };
-    assert!(message.contains("can't ask 127.0.0.1"), "{message}");
+    assert!(message.contains("cannot reach 127.0.0.1"), "{message}");
 }
 
 #[tokio::test]
@@ -239,7 +239,7 @@ async fn a_server_without_reflection_is_told_with_the_next_step() {
     let mut with = with(&server, "Unary", json!({}));
     with.as_object_mut().unwrap().remove("proto");
     let Err(iter8::tasks::TaskError::Failed { message, hint, .. }) = run(with).await else { panic!() };
-    assert!(message.contains("does not tell what it speaks: the server has no reflection service"), "{message}");
+    assert!(message.contains("does not describe its services: the server has no reflection service"), "{message}");
     assert!(hint.unwrap().contains("`protoset`"));
     assert_eq!(server.calls(), 2, "both versions are asked");
 }

@@ -215,8 +215,8 @@ async fn a_real_service_is_asked_what_it_speaks() {
     assert_eq!(outcomes(&contribution), "OK×10");
     assert_eq!(service.stats()[0].requests, 10);
     for (call, expected) in [
-        ("inference.GRPCInferenceService/ModelInfr", "has no method `ModelInfr`; it has: ServerLive"),
-        ("inference.Inference/ModelInfer", "there is no service `inference.Inference`; there are: "),
+        ("inference.GRPCInferenceService/ModelInfr", "has no method `ModelInfr`; methods: ServerLive"),
+        ("inference.Inference/ModelInfer", "unknown service `inference.Inference`; known services: "),
     ] {
         let Err(TaskError::Input(error)) = run(with(call)).await else { panic!("{call}") };
         assert!(error.to_string().starts_with("with.call: ") && error.to_string().contains(expected), "{error}");

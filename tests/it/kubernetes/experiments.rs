@@ -51,8 +51,8 @@ fn an_experiment_is_launched_asserted_reported_and_deleted() {
 
     world.k(["delete", "-g", "canary"]).exits(0);
     world.wait_until_nothing_is_left_of("canary");
-    world.k(["report", "-g", "canary"]).expect(2, &["there is no experiment in group canary", "iter8 k list"]);
-    world.k(["delete", "-g", "canary"]).expect(2, &["there is no experiment in group canary"]);
+    world.k(["report", "-g", "canary"]).expect(2, &["no experiment in group canary", "iter8 k list"]);
+    world.k(["delete", "-g", "canary"]).expect(2, &["no experiment in group canary"]);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn the_service_account_may_do_what_the_experiment_needs_and_nothing_more() {
     let elsewhere = format!("ready.namespace={}-models", world.namespace);
     let values = ["tasks={ready}", "ready.deploy=shop", "ready.isvc=iris", &elsewhere, "runner=none"];
     let args = values.iter().flat_map(|pair| ["--set", pair]);
-    world.k(["launch", "-g", "least"].into_iter().chain(args)).expect(0, &["nothing runs it"]);
+    world.k(["launch", "-g", "least"].into_iter().chain(args)).expect(0, &["nothing runs the experiment"]);
     let may = |namespace: &str| {
         let account = format!("system:serviceaccount:{}:least-iter8-sa", world.namespace);
         let said = world.cluster.kubectl_ok(&["auth", "can-i", "--list", "-n", namespace, "--as", &account]);
@@ -145,7 +145,7 @@ fn launches_at_the_same_time_end_with_one_run() {
     let won = ended.iter().filter(|said| said.code == Some(0)).count();
     assert!(won >= 1, "{ended:#?}");
     for said in ended.iter().filter(|said| said.code != Some(0)) {
-        said.expect(4, &["in place of revision"]);
+        said.expect(4, &["was replaced by revision"]);
     }
     let revision = world.get("secrets", "race")["metadata"]["annotations"]["iter8.tools/revision"].clone();
     let job = format!("race-{}-job", revision.as_str().unwrap());
@@ -162,8 +162,8 @@ fn a_secret_that_is_no_experiments_is_left_alone() {
     world
         .cluster
         .apply_in(&world.namespace, "{apiVersion: v1, kind: Secret, metadata: {name: mine}, stringData: {a: b}}");
-    launch(&world, "mine", &load(1), &[]).expect(4, &["the Secret mine in namespace", "is not that of an experiment"]);
-    world.k(["delete", "-g", "mine"]).expect(4, &["is not that of an experiment"]);
+    launch(&world, "mine", &load(1), &[]).expect(4, &["secret/mine in namespace", "does not belong to an experiment"]);
+    world.k(["delete", "-g", "mine"]).expect(4, &["does not belong to an experiment"]);
     assert_eq!(world.get("secrets", "mine")["data"], json!({"a": "Yg=="}));
 }
 

@@ -133,7 +133,10 @@ fn what_is_there_and_not_of_the_group_is_not_taken_over() {
     let rules = world.get("roles", "shop")["rules"].clone();
     let values = ["--set", "tasks={http}", "--set", "http.url=http://127.0.0.1:1/", "--set", "runner=none"];
     let said = world.k(["launch", "-g", "shop"].into_iter().chain(values));
-    said.expect(4, &["roles.rbac.authorization.k8s.io/shop in namespace", "is there, and not of this group", "-g"]);
+    said.expect(
+        4,
+        &["roles.rbac.authorization.k8s.io/shop in namespace", "exists but does not belong to this group", "-g"],
+    );
     assert_eq!(world.get("roles", "shop")["rules"], rules);
     assert!(world.get("secrets", "shop").is_null(), "nothing is made");
 }
@@ -147,6 +150,6 @@ fn what_pods_lack_is_told_before_they_miss_it() {
     let said = world.k(["launch", "--dry", "--outputFile", "-"].into_iter().chain(args));
     said.expect(
         0,
-        &["body.json", "pods do not have the files and variables of this machine", "the task `run` needs a shell"],
+        &["body.json", "pods have no access to files and variables of this machine", "the task `run` needs a shell"],
     );
 }

@@ -145,7 +145,7 @@ fn a_pod_that_never_comes_is_a_stated_gap_and_the_verdict_stays_open() {
     said.exits(5);
     let document = world.document("gap");
     assert_eq!(document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([200]));
-    let reason = "did not come to the start within 6s";
+    let reason = "did not reach the start within 6s";
     assert_eq!(
         record(&document)["shards"],
         json!({"count": 3, "missing": [{"index": 2, "reason": reason}]}),

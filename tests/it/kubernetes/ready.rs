@@ -47,12 +47,12 @@ fn a_deployment_is_waited_for_until_it_is_available() {
     let Some(world) = World::without_node() else { return };
     let said = run(&world, &["ready.deploy=shop", "ready.timeout=5s"]);
     let told =
-        format!("deployments.apps/shop in namespace {} was not ready within 5s: it does not exist", world.namespace);
+        format!("deployments.apps/shop in namespace {} was not ready within 5s: does not exist", world.namespace);
     said.expect(3, &[&told, "kubectl describe"]);
     // It comes while it is waited for; its controller makes it available.
     let begun = Instant::now();
     let apply = || world.cluster.apply_in(&world.namespace, DEPLOYMENT);
-    let waiting = "waiting for deployments.apps/shop: it does not exist";
+    let waiting = "waiting for deployments.apps/shop: does not exist";
     run_and(&world, &["ready.deploy=shop", "ready.timeout=100s"], waiting, apply).exits(0);
     assert!(begun.elapsed() < Duration::from_secs(60), "it is watched, not waited out");
     let document = world.bench.document();
@@ -72,7 +72,7 @@ fn services_and_objects_of_any_kind_need_only_exist_unless_a_condition_is_named(
     ];
     run(&world, &[&["ready.service=shop", "ready.timeout=20s"][..], &any].concat()).exits(0);
     let with_condition = [&any[..], &["ready.resources[0].condition=Happy", "ready.timeout=5s"]].concat();
-    run(&world, &with_condition).expect(3, &["configmaps/kube-root-ca.crt", "it has no condition Happy yet"]);
+    run(&world, &with_condition).expect(3, &["configmaps/kube-root-ca.crt", "has no condition Happy yet"]);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn an_object_that_is_being_deleted_is_not_ready() {
         "{apiVersion: v1, kind: Service, metadata: {name: old, finalizers: [test/stay]}, spec: {ports: [{port: 80}]}}";
     world.cluster.apply_in(&world.namespace, service);
     world.cluster.kubectl_ok(&["delete", "service", "-n", &world.namespace, "old", "--wait=false"]);
-    run(&world, &["ready.service=old", "ready.timeout=5s"]).expect(3, &["services/old", "it is being deleted"]);
+    run(&world, &["ready.service=old", "ready.timeout=5s"]).expect(3, &["services/old", "is being deleted"]);
     let patch = r#"{"metadata": {"finalizers": null}}"#;
     world.cluster.kubectl_ok(&["patch", "service", "-n", &world.namespace, "old", "--type=merge", "-p", patch]);
 }
@@ -92,7 +92,10 @@ fn a_kind_that_the_cluster_does_not_know_is_told_at_once() {
     let Some(world) = World::without_node() else { return };
     let begun = Instant::now();
     let said = run(&world, &["ready.chaosengine=storm", "ready.timeout=100s"]);
-    said.expect(3, &["the cluster knows no chaosengines of litmuschaos.io/v1alpha1", "kubectl api-resources"]);
+    said.expect(
+        3,
+        &["the cluster has no namespaced resource chaosengines in litmuschaos.io/v1alpha1", "kubectl api-resources"],
+    );
     assert!(begun.elapsed() < Duration::from_secs(60));
 }
 
@@ -121,13 +124,13 @@ fn an_inference_service_is_ready_when_its_newest_revision_has_the_traffic_that_w
     world.cluster.apply_in(&world.namespace, isvc);
     let set = |status: &Value| world.cluster.set_status("inferenceservices", &world.namespace, "iris", status);
     let seen = || run(&world, &["ready.isvc=iris", "ready.timeout=5s"]);
-    seen().expect(3, &["inferenceservices.serving.kserve.io/iris", "it has no condition Ready yet"]);
+    seen().expect(3, &["inferenceservices.serving.kserve.io/iris", "has no condition Ready yet"]);
     set(&kserve("iris-2", "iris-1", 100));
-    seen().expect(3, &["revision iris-2 of its predictor is not ready yet; iris-1 still serves"]);
+    seen().expect(3, &["revision iris-2 of the predictor is not ready yet; iris-1 still serves traffic"]);
     set(&kserve("iris-2", "iris-2", 100));
     seen().expect(
         3,
-        &["revision iris-2 of its predictor has 100 % of the traffic, and canaryTrafficPercent asks for 10 %"],
+        &["revision iris-2 of the predictor has 100 % of the traffic, expected 10 % (canaryTrafficPercent)"],
     );
     let set = || set(&kserve("iris-2", "iris-2", 10));
     run_and(&world, &["ready.isvc=iris", "ready.timeout=100s"], "asks for 10 %", set).exits(0);

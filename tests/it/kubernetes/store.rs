@@ -39,14 +39,14 @@ fn a_run_that_was_replaced_stops_and_writes_nothing() {
     let running = world.start(["run", "-g", "old", "--revision", "1"]);
     world.wait_until_running("old", "http");
     launch(&world, "old", 10, "tasks={http,assess}");
-    running.end().expect(4, &["revision 2 was launched in place of revision 1"]);
+    running.end().expect(4, &["revision 1 was replaced by revision 2"]);
     let result = &world.document("old")["result"];
     assert_eq!(
         (&result["revision"], &result["numLoops"], &result["numCompletedTasks"]),
         (&json!(2), &json!(0), &json!(0))
     );
     // Nor does one begin that comes too late.
-    world.k(["run", "-g", "old", "--revision", "1"]).expect(4, &["revision 2 was launched in place of revision 1"]);
+    world.k(["run", "-g", "old", "--revision", "1"]).expect(4, &["revision 1 was replaced by revision 2"]);
     world.k(["run", "-g", "old", "--revision", "2"]).expect(0, &["experiment completed"]);
     assert_eq!(world.document("old")["result"]["numLoops"], 1);
 }
@@ -88,7 +88,7 @@ fn of_two_runs_one_ends_and_the_document_is_the_others() {
     let ended = [first.end(), second.end()];
     let lost: Vec<_> = ended.iter().filter(|said| said.code == Some(4)).collect();
     assert_eq!(lost.len(), 1, "{ended:#?}");
-    lost[0].expect(4, &["another run has written the document meanwhile"]);
+    lost[0].expect(4, &["another run has written the document"]);
     assert_eq!(ended.iter().filter(|said| said.code == Some(0)).count(), 1, "{ended:#?}");
     let result = &world.document("two")["result"];
     assert_eq!(result["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([300]), "{result:#}");
@@ -216,7 +216,7 @@ fn who_may_not_is_told_the_rule_and_who_is_not_known_to_log_in() {
     world.k(["list"]).expect(4, &["cannot list secrets in namespace", "resources: [secrets], verbs: [list]"]);
     let expired = cluster.expired_token(&namespace, "default", Duration::from_secs(3600));
     let world = world.with_kubeconfig(cluster.kubeconfig_with_token(&expired, &namespace));
-    world.k(["report"]).expect(4, &["does not accept the credentials (401 Unauthorized)", "log in again"]);
+    world.k(["report"]).expect(4, &["rejected the credentials (401 Unauthorized)", "log in again"]);
 }
 
 #[test]
@@ -266,6 +266,6 @@ fn a_proxy_of_the_environment_is_used_unless_the_server_is_excepted() {
         command.env("HTTPS_PROXY", "http://localhost:9").env("NO_PROXY", no_proxy).env_remove("no_proxy");
         crate::support::cli_case::CliOutput::run(&mut command, &world.bench.path(""))
     };
-    run("example.com,127.0.0.0/8").expect(0, &["there is no experiment"]);
-    run("example.com").expect(4, &["the API server can't be reached"]);
+    run("example.com,127.0.0.0/8").expect(0, &["no experiments in"]);
+    run("example.com").expect(4, &["the API server cannot be reached"]);
 }

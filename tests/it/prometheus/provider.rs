@@ -146,21 +146,21 @@ fn one_report_of_each_request_is_taken_from_istio() {
 #[test]
 fn values_that_would_ask_for_something_else_are_refused() {
     let cases = [
-        ("kserve-prometheus", json!({}), "labels is empty or no map; expected at least one label"),
+        ("kserve-prometheus", json!({}), "labels: expected a map; expected at least one label"),
         ("istio-prom", json!({"reporter": "source"}), "at least one label besides reporter"),
         ("istio-prom", json!({"labels": {"reporter": "source"}}), "at least one label besides reporter"),
-        ("istio-prom", json!({"labels": {"response_code": 200}}), "labels.response_code is set by the queries"),
-        ("kserve-modelmesh", json!({"labels": {"code": "OK"}}), "labels.code is set by the queries themselves"),
-        ("kserve-prometheus", json!({"labels": {"le": "5"}}), "labels.le is set by the queries themselves"),
-        ("kserve-prometheus", json!({"labels": {"a": {"b": 1}}}), "labels.a is no text; expected a text"),
-        ("kserve-prometheus", json!({"labels": {"a": [1]}}), "labels.a is no text; expected a text"),
-        ("kserve-prometheus", json!({"labels": {"a": null}}), "labels.a is no text; expected a text"),
-        ("kserve-prometheus", json!({"labels": {"a\"}) or up": "x"}}), "is no name of a label"),
-        ("kserve-prometheus", json!({"labels": ["a"]}), "labels is empty or no map"),
+        ("istio-prom", json!({"labels": {"response_code": 200}}), "labels.response_code: reserved"),
+        ("kserve-modelmesh", json!({"labels": {"code": "OK"}}), "labels.code: reserved"),
+        ("kserve-prometheus", json!({"labels": {"le": "5"}}), "labels.le: reserved"),
+        ("kserve-prometheus", json!({"labels": {"a": {"b": 1}}}), "labels.a: expected a string, number or boolean"),
+        ("kserve-prometheus", json!({"labels": {"a": [1]}}), "labels.a: expected a string, number or boolean"),
+        ("kserve-prometheus", json!({"labels": {"a": null}}), "labels.a: expected a string, number or boolean"),
+        ("kserve-prometheus", json!({"labels": {"a\"}) or up": "x"}}), "not a valid label name"),
+        ("kserve-prometheus", json!({"labels": ["a"]}), "labels: expected a map"),
         (
             "kserve-prometheus",
             json!({"labels": {"a": 1}, "latencyPercentiles": 50}),
-            "latencyPercentiles is no list; expected one, such as {50,99.9}",
+            "latencyPercentiles: expected a list, such as {50,99.9}",
         ),
     ];
     for (name, mut values, expected) in cases {
@@ -171,6 +171,6 @@ fn values_that_would_ask_for_something_else_are_refused() {
     for percentile in [json!(101), json!(100.1), json!(-1), json!("p50"), json!("050"), json!("05"), json!("5.")] {
         let values = json!({"elapsedTimeSeconds": 1, "labels": {"a": 1}, "latencyPercentiles": [50, percentile]});
         let told = provider("kserve-prometheus", &values).err().unwrap_or_else(|| panic!("{percentile} was taken"));
-        assert!(told.contains("expected numbers from 0 to 100"), "{told}");
+        assert!(told.contains("is not a percentile; expected 0 to 100"), "{told}");
     }
 }

@@ -130,7 +130,7 @@ impl Member {
             state.started.insert(place, here.clone());
             here
         });
-        let reason = format!("did not come to the start within {:?}", shared.patience);
+        let reason = format!("did not reach the start within {:?}", shared.patience);
         let missing = shared.others().filter(|index| !started.contains(index));
         BarrierResult {
             entry: Entry::OnTime,
@@ -175,7 +175,7 @@ impl Member {
             let one = |index| {
                 let report = state.report[&place].get(&index).cloned();
                 let has_come = state.arrived[&place].contains(&index);
-                let reason = if has_come { "handed in nothing" } else { "did not come to the start" };
+                let reason = if has_come { "handed in nothing" } else { "did not reach the start" };
                 MemberShard {
                     index,
                     is_late: state.late.contains(&(place, index)),

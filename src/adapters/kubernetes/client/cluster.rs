@@ -1,4 +1,4 @@
-//! The port [`Cluster`]: watching objects for tasks.
+//! Implementation of [`Cluster`]: watches objects for tasks.
 
 use futures_util::StreamExt;
 use kube::Api;
@@ -19,7 +19,7 @@ pub struct LazyCluster {
 }
 
 impl LazyCluster {
-    /// A cluster to be found with these options.
+    /// Creates a cluster that is found with these options.
     pub fn new(options: ConnectOptions) -> Self {
         Self { options, connection: OnceCell::new() }
     }
@@ -66,7 +66,7 @@ pub struct NoCluster;
 
 impl Cluster for NoCluster {
     fn watch<'a>(&'a self, object: &'a ObjectRef) -> BoxFuture<'a, Result<ObjectStates<'a>, ClusterError>> {
-        let message = format!("there is no cluster to ask for {object}");
+        let message = format!("no cluster is available to watch {object}");
         Box::pin(async { Err(ClusterError::new(ClusterErrorKind::Unreachable, message)) })
     }
 }

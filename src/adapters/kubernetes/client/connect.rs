@@ -1,5 +1,5 @@
-//! Finds the cluster as kubectl and Helm do: flags, then the files in `KUBECONFIG`, then `~/.kube/config`, then the service account of
-//! a pod.
+//! Finds the cluster like kubectl and Helm: from flags, the files in `KUBECONFIG`, `~/.kube/config`, or the service account of a
+//! pod.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,7 +17,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Flags that select the cluster and the identity.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectOptions {
-    /// Namespace. Default: that of the context.
+    /// Namespace. Default: the namespace of the context.
     pub namespace: Option<String>,
     /// Kubeconfig to use instead of those in the environment.
     pub kubeconfig: Option<PathBuf>,
@@ -40,11 +40,11 @@ pub struct ConnectOptions {
 pub struct Connection {
     /// Client of the API server.
     pub client: Client,
-    /// Namespace of objects that name none.
+    /// Default namespace.
     pub namespace: String,
 }
 
-/// Finds the cluster, without sending a request.
+/// Finds the cluster without sending a request.
 pub async fn connect(options: &ConnectOptions) -> Result<Connection, ClusterError> {
     let mut config = config(options).await?;
     let namespace = options.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
@@ -75,12 +75,13 @@ pub async fn connect(options: &ConnectOptions) -> Result<Connection, ClusterErro
             return super::error::no_credentials("cannot connect to the cluster", auth);
         }
         let reason = super::error::reasons(&error);
-        ClusterError::new(ClusterErrorKind::Config, format!("the cluster's settings can't be used: {reason}"))
+        ClusterError::new(ClusterErrorKind::Config, format!("invalid cluster settings: {reason}"))
     })?;
     Ok(Connection { client, namespace })
 }
 
-/// The proxy to the API server, `None` if `NO_PROXY` excludes the server. kube would match `NO_PROXY` against the proxy's host instead.
+/// Returns the proxy to the API server; `None` if `NO_PROXY` excludes the server. kube would match `NO_PROXY` against the proxy's
+/// host instead.
 fn proxy(config: &Config) -> Option<http::Uri> {
     let proxy = config.proxy_url.clone()?;
     let from_environment = ["HTTPS_PROXY", "https_proxy"].into_iter().filter_map(|name| std::env::var(name).ok());
@@ -92,7 +93,7 @@ fn proxy(config: &Config) -> Option<http::Uri> {
     Matcher::from_env().intercept(&config.cluster_url).map(|_| proxy)
 }
 
-/// Returns the namespace of the flags, else of the kubeconfig, else `default`. Needs no cluster.
+/// Returns the namespace of the flags or the kubeconfig, else `default`. Needs no cluster.
 pub async fn namespace_without_connecting(options: &ConnectOptions) -> Result<String, ClusterError> {
     match &options.namespace {
         Some(namespace) => Ok(namespace.clone()),
@@ -107,7 +108,7 @@ async fn config(options: &ConnectOptions) -> Result<Config, ClusterError> {
     if let Some(kubeconfig) = kubeconfig(options)? {
         let has_context = options.context.is_some() || kubeconfig.current_context.is_some();
         match &options.api_server {
-            // The flags replace a context.
+            // The flags replace the context.
             Some(url) if !has_context => return Ok(Config::new(api_server(url)?)),
             _ => return load_context(kubeconfig, options).await,
         }
@@ -119,13 +120,13 @@ async fn config(options: &ConnectOptions) -> Result<Config, ClusterError> {
     in_pod.map_err(|_| {
         let searched = match std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty()) {
             Some(list) => format!("no file of KUBECONFIG ({}) exists", list.to_string_lossy()),
-            None => "there is no ~/.kube/config, KUBECONFIG is not set".to_owned(),
+            None => "~/.kube/config does not exist, KUBECONFIG is not set".to_owned(),
         };
         ClusterError::new(
             ClusterErrorKind::Unreachable,
-            format!("no cluster is known: {searched}, and this is not a pod"),
+            format!("no cluster configured: {searched}, and this is not a pod"),
         )
-        .with_hint("name a kubeconfig with --kubeconfig FILE or KUBECONFIG")
+        .with_hint("set a kubeconfig with --kubeconfig FILE or KUBECONFIG")
     })
 }
 
@@ -144,50 +145,53 @@ fn kubeconfig(options: &ConnectOptions) -> Result<Option<Kubeconfig>, ClusterErr
         let next = read(path)?;
         merged = Some(match merged {
             None => next,
-            Some(before) => before.merge(next).map_err(|error| wrong_file(path, &error))?,
+            Some(before) => before.merge(next).map_err(|error| invalid_kubeconfig(path, &error))?,
         });
     }
     Ok(merged)
 }
 
 fn read(path: &Path) -> Result<Kubeconfig, ClusterError> {
-    Kubeconfig::read_from(path).map_err(|error| wrong_file(path, &error))
+    Kubeconfig::read_from(path).map_err(|error| invalid_kubeconfig(path, &error))
 }
 
-fn wrong_file(path: &Path, error: &KubeconfigError) -> ClusterError {
+fn invalid_kubeconfig(path: &Path, error: &KubeconfigError) -> ClusterError {
     let reason = match error {
         KubeconfigError::ReadConfig(error, _) if error.kind() == std::io::ErrorKind::NotFound => {
-            "there is no such file".to_owned()
+            "no such file".to_owned()
         }
         KubeconfigError::ReadConfig(error, _) => error.to_string(),
         // The parser's message quotes lines, which may contain credentials.
-        KubeconfigError::Parse(_) => "it is not a kubeconfig in YAML".to_owned(),
+        KubeconfigError::Parse(_) => "not a valid kubeconfig in YAML".to_owned(),
         other => super::error::reasons(other),
     };
-    ClusterError::new(ClusterErrorKind::Config, format!("the kubeconfig {} can't be used: {reason}", path.display()))
+    ClusterError::new(ClusterErrorKind::Config, format!("cannot use kubeconfig {}: {reason}", path.display()))
 }
 
 /// Loads the selected context of the kubeconfig, or its current one.
 async fn load_context(kubeconfig: Kubeconfig, options: &ConnectOptions) -> Result<Config, ClusterError> {
     let known: Vec<String> = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
-    let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
+    let known = if known.is_empty() {
+        "it has no contexts".to_owned()
+    } else {
+        format!("known contexts: {}", known.join(", "))
+    };
     let context = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
     Config::from_custom_kubeconfig(kubeconfig, &context).await.map_err(|error| match error {
         KubeconfigError::LoadContext(name) => {
             ClusterError::new(ClusterErrorKind::Config, format!("the kubeconfig has no context `{name}`; {known}"))
-                .with_hint("name another one with --kube-context")
+                .with_hint("select one with --kube-context")
         }
         KubeconfigError::CurrentContextNotSet => {
             ClusterError::new(ClusterErrorKind::Config, format!("the kubeconfig has no current context; {known}"))
-                .with_hint("name one with --kube-context, or set it with `kubectl config use-context`")
+                .with_hint("select one with --kube-context, or set it with `kubectl config use-context`")
         }
-        KubeconfigError::LoadClusterOfContext(name) => ClusterError::new(
-            ClusterErrorKind::Config,
-            format!("the kubeconfig has no cluster `{name}`, which its context names"),
-        ),
+        KubeconfigError::LoadClusterOfContext(name) => {
+            ClusterError::new(ClusterErrorKind::Config, format!("the context refers to an unknown cluster `{name}`"))
+        }
         other => {
             let reason = super::error::reasons(&other);
-            ClusterError::new(ClusterErrorKind::Config, format!("the kubeconfig can't be used: {reason}"))
+            ClusterError::new(ClusterErrorKind::Config, format!("cannot use the kubeconfig: {reason}"))
         }
     })
 }
@@ -196,32 +200,32 @@ fn api_server(url: &str) -> Result<http::Uri, ClusterError> {
     let parsed = url.parse::<http::Uri>().ok().filter(|uri| uri.scheme().is_some() && uri.host().is_some());
     parsed.ok_or_else(|| {
         let redacted = crate::redact::redact_url(url);
-        ClusterError::new(ClusterErrorKind::Config, format!("`{redacted}` is not the URL of an API server"))
-            .with_hint("such as --kube-apiserver https://127.0.0.1:6443")
+        ClusterError::new(ClusterErrorKind::Config, format!("`{redacted}` is not a valid API server URL"))
+            .with_hint("for example: --kube-apiserver https://127.0.0.1:6443")
     })
 }
 
-/// Credentials that consist of this token, without the certificate or the plugin of the context.
+/// Builds credentials from this token alone, without the certificate or plugin of the context.
 fn with_token(token: &str) -> Result<AuthInfo, ClusterError> {
     // Through serde, because the token's type comes from a crate that is not a dependency.
     serde_json::from_value(json!({ "token": token }))
-        .map_err(|_| ClusterError::new(ClusterErrorKind::Config, "the token of --kube-token can't be used"))
+        .map_err(|_| ClusterError::new(ClusterErrorKind::Config, "invalid --kube-token"))
 }
 
 fn authorities(path: &Path) -> Result<Vec<Vec<u8>>, ClusterError> {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;
-    let wrong = |reason: String| {
+    let invalid = |reason: String| {
         ClusterError::new(
             ClusterErrorKind::Config,
-            format!("the certificates in {} can't be used: {reason}", path.display()),
+            format!("cannot use the certificates in {}: {reason}", path.display()),
         )
     };
-    let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let text = std::fs::read(path).map_err(|error| invalid(error.to_string()))?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let certificates = certificates.map_err(|error| wrong(error.to_string()))?;
+    let certificates = certificates.map_err(|error| invalid(error.to_string()))?;
     if certificates.is_empty() {
-        return Err(wrong("there is no certificate in PEM form in it".to_owned()));
+        return Err(invalid("no PEM certificate found".to_owned()));
     }
     Ok(certificates.into_iter().map(|certificate| certificate.to_vec()).collect())
 }

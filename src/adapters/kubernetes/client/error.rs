@@ -1,4 +1,4 @@
-//! Errors of the API server, in words that name the operation, the object and the next step.
+//! Errors of the API server, described with the operation, the object and a hint.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::model::text::truncate;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::redact::redact_text;
 
-/// Longest message of an API server or a credential plugin that is repeated, in characters.
+/// Maximum length of a message from an API server or credential plugin, in characters.
 const MAX_MESSAGE: usize = 600;
 
 /// A request to the API server.
 #[derive(Clone, Debug)]
 pub(crate) struct Operation {
-    /// Verb as RBAC has it: `get`, `patch`, …
+    /// RBAC verb: `get`, `patch`, …
     pub(crate) verb: &'static str,
     pub(crate) kind: ResourceKind,
     /// `None` for all namespaces.
@@ -36,7 +36,7 @@ impl Operation {
         Self { verb, kind: kind.clone(), namespace: namespace.map(str::to_owned), name: None }
     }
 
-    /// Such as `get secrets/default in namespace models`.
+    /// Describes the operation, such as `get secrets/default in namespace models`.
     fn describe(&self) -> String {
         let name = self.name.as_ref().map(|name| format!("/{name}")).unwrap_or_default();
         let place = match &self.namespace {
@@ -46,14 +46,14 @@ impl Operation {
         format!("{} {}{name} {place}", self.verb, self.kind)
     }
 
-    /// The RBAC rule that grants it.
+    /// Returns the RBAC rule that grants it.
     fn rule(&self) -> String {
         let names = match (&self.name, self.verb) {
             (Some(name), verb) if verb != "create" => format!(", resourceNames: [{name}]"),
             _ => String::new(),
         };
         let verbs = match (&self.name, self.verb) {
-            // Watching an object takes both.
+            // Watching an object needs both.
             (Some(_), "list" | "watch") => "list, watch",
             (_, verb) => verb,
         };
@@ -73,15 +73,15 @@ impl Operation {
                 }
                 ClusterError::new(
                     ClusterErrorKind::Unreachable,
-                    format!("cannot {}: the API server can't be reached: {reason}", self.describe()),
+                    format!("cannot {}: the API server cannot be reached: {reason}", self.describe()),
                 )
-                .with_hint("is the cluster up, and is it the one that is meant? see `kubectl cluster-info`")
+                .with_hint("is the cluster up, and is it the intended one? see `kubectl cluster-info`")
             }
             other => {
                 // The message may quote the response: documents and Secrets.
                 let kind = match other {
                     kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => {
-                        "the answer is not that of an API server".to_owned()
+                        "the response is not that of an API server".to_owned()
                     }
                     other => reasons(other),
                 };
@@ -96,13 +96,13 @@ impl Operation {
         match status.code {
             401 => ClusterError::new(
                 ClusterErrorKind::Unauthorized,
-                format!("cannot {operation}: the API server does not accept the credentials (401 Unauthorized)"),
+                format!("cannot {operation}: the API server rejected the credentials (401 Unauthorized)"),
             )
             .with_hint("the token or certificate may have expired: log in again, or renew it in the kubeconfig"),
             403 if is_rbac_denial(status) => {
                 ClusterError::new(ClusterErrorKind::Forbidden, format!("cannot {operation}: {message}")).with_hint(
                     format!(
-                        "add the rule {} to a {} of that user",
+                        "add the rule {} to a {} of this user",
                         self.rule(),
                         match &self.namespace {
                             Some(namespace) => format!("Role in namespace {namespace}"),
@@ -114,12 +114,12 @@ impl Operation {
             403 => ClusterError::new(ClusterErrorKind::Forbidden, format!("cannot {operation}: {message}")),
             404 if self.kind.resource == "rolebindings" && is_about(status, "roles") => ClusterError::new(
                 ClusterErrorKind::NotFound,
-                format!("cannot {operation}: its Role can't be found: {message}"),
+                format!("cannot {operation}: its Role does not exist: {message}"),
             ),
             404 if is_about(status, "namespaces") => {
                 let namespace = self.namespace.clone().unwrap_or_default();
                 ClusterError::new(ClusterErrorKind::NotFound, format!("cannot {operation}: {message}")).with_hint(
-                    format!("make the namespace with `kubectl create namespace {namespace}`, or name another with -n"),
+                    format!("create the namespace with `kubectl create namespace {namespace}`, or select another one with -n"),
                 )
             }
             404 if status.details.as_ref().is_none_or(|details| details.name.is_empty()) => {
@@ -127,9 +127,9 @@ impl Operation {
                 let place = if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
                 ClusterError::new(
                     ClusterErrorKind::NotFound,
-                    format!("cannot {operation}: the cluster knows no {resource} of {place} in namespaces"),
+                    format!("cannot {operation}: the cluster has no namespaced resource {resource} in {place}"),
                 )
-                .with_hint(format!("is what brings them installed? see `kubectl api-resources --api-group={group}`"))
+                .with_hint(format!("is its operator installed? see `kubectl api-resources --api-group={group}`"))
             }
             404 => ClusterError::new(ClusterErrorKind::NotFound, format!("cannot {operation}: {message}")),
             409 => ClusterError::new(ClusterErrorKind::Conflict, format!("cannot {operation}: {message}")),
@@ -140,9 +140,9 @@ impl Operation {
                 let code = status.code;
                 ClusterError::new(
                     ClusterErrorKind::Unreachable,
-                    format!("cannot {operation}: the API server answers {code}: {message}"),
+                    format!("cannot {operation}: the API server responded with status {code}: {message}"),
                 )
-                .with_hint("try again later")
+                .with_hint("retry later")
             }
             _ => ClusterError::new(ClusterErrorKind::Refused, format!("cannot {operation}: {message}")),
         }
@@ -170,7 +170,7 @@ pub(crate) fn is_rejection(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if matches!(status.code, 401 | 403))
 }
 
-/// The wait that the API server asks for.
+/// Returns the delay requested by the API server.
 pub(crate) fn retry_after(error: &kube::Error) -> Option<Duration> {
     let kube::Error::Api(status) = error else { return None };
     let seconds = status.details.as_ref()?.retry_after_seconds;
@@ -188,17 +188,18 @@ fn is_connection_hopeless(error: &kube::Error) -> bool {
         })
 }
 
-/// hyper-util has no public type for a failed name resolution, only these words.
+/// hyper-util has no public type for failed name resolution, only this message.
 fn is_dns_error(cause: &(dyn std::error::Error + 'static)) -> bool {
     cause.to_string().starts_with("dns error")
 }
 
-/// The API server answers a quota or an admission plugin with the same code and reason as a denial by RBAC; only the words differ.
+/// The API server rejects requests for quota or admission reasons with the same code and reason as RBAC denials; only the message
+/// differs.
 fn is_rbac_denial(status: &Status) -> bool {
     status.message.contains(" cannot ")
 }
 
-/// The API server answers a server-side apply whose fields have wrong types with 500 and these words.
+/// The API server responds to a server-side apply with mistyped fields with status 500 and this message.
 fn is_conversion_failure(status: &Status) -> bool {
     status.code == 500 && status.message.contains("failed to convert")
 }
@@ -208,26 +209,26 @@ fn is_about(status: &Status, resource: &str) -> bool {
     status.details.as_ref().is_some_and(|details| details.kind == resource)
 }
 
-/// Describes missing credentials; `attempt` is what they were needed for.
+/// Builds the error for missing credentials; `attempt` is the operation that needed them.
 pub(crate) fn no_credentials(attempt: &str, error: &AuthError) -> ClusterError {
     let reason = match error {
-        // The output of a plugin may contain a token: repeat only its last line on stderr.
+        // The output of a plugin may contain a token, so only the last line of stderr is shown.
         AuthError::AuthExecRun { out, .. } => {
             let stderr = String::from_utf8_lossy(&out.stderr);
             let last = stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-            format!("the credential plugin ended with {}: {}", out.status, excerpt(last))
+            format!("the credential plugin failed with {}: {}", out.status, excerpt(last))
         }
-        AuthError::AuthExecStart(error) => format!("the credential plugin of the kubeconfig can't be started: {error}"),
+        AuthError::AuthExecStart(error) => format!("cannot start the credential plugin of the kubeconfig: {error}"),
         AuthError::AuthExecParse(_) | AuthError::AuthExecSerialize(_) | AuthError::ParseTokenKey(_) => {
-            "the answer of the credential plugin can't be read".to_owned()
+            "invalid output of the credential plugin".to_owned()
         }
         other => reasons(other),
     };
     ClusterError::new(ClusterErrorKind::Unauthorized, format!("{attempt}: no credentials: {reason}"))
-        .with_hint("log in again, or mend the user of this context in the kubeconfig")
+        .with_hint("log in again, or fix this context's user in the kubeconfig")
 }
 
-/// The authentication error among the causes; kube's layers wrap it.
+/// Returns the authentication error among the causes; kube wraps it in several layers.
 pub(crate) fn auth_error(error: &kube::Error) -> Option<&AuthError> {
     causes(error).find_map(|cause| cause.downcast_ref())
 }
@@ -237,7 +238,7 @@ fn excerpt(text: &str) -> String {
     truncate(&redact_text(text.trim()), MAX_MESSAGE)
 }
 
-/// Joins an error and its causes, without those that only repeat the next one.
+/// Joins an error and its causes; skips those that only repeat the next one.
 pub(crate) fn reasons(error: &dyn std::error::Error) -> String {
     let mut links: Vec<String> = Vec::new();
     let mut next = Some(error);
@@ -262,7 +263,7 @@ mod tests {
         ResourceKind { group: String::new(), version: "v1".into(), resource: "secrets".into() }
     }
 
-    /// The error for a response with this code, message and `details.kind`.
+    /// Builds the error for a response with this code, message and `details.kind`.
     fn failure(code: u16, message: &str, about: &str) -> ClusterError {
         let details = StatusDetails {
             name: "default".to_owned(),
@@ -277,12 +278,12 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_by_rbac_comes_with_the_missing_rule() {
+    fn rbac_denials_name_the_missing_rule() {
         let message = "secrets \"default\" is forbidden: User \"ci\" cannot get resource \"secrets\"";
         let error = failure(403, message, "secrets");
         assert!(error.message.starts_with("cannot get secrets/default in namespace models: secrets"), "{error}");
         let rule = "{apiGroups: [\"\"], resources: [secrets], resourceNames: [default], verbs: [get]}";
-        assert_eq!(error.hint.unwrap(), format!("add the rule {rule} to a Role in namespace models of that user"));
+        assert_eq!(error.hint.unwrap(), format!("add the rule {rule} to a Role in namespace models of this user"));
         let error = failure(403, "exceeded quota: pods", "secrets");
         assert_eq!((error.kind, error.hint), (ClusterErrorKind::Forbidden, None));
     }
@@ -309,7 +310,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_host_name_that_does_not_resolve_is_recognized_by_the_words_of_hyper_util() {
+    async fn unresolvable_hosts_are_recognized_by_the_message_of_hyper_util() {
         let mut config = kube::Config::new("https://no-such-host.invalid".parse().unwrap());
         config.default_retry = false;
         let client = super::super::transport::client(config).unwrap();

@@ -13,7 +13,7 @@ use super::retry::{INTERACTIVE, with_retry};
 use crate::model::object::ResourceKind;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
-/// Field manager of everything that this program applies.
+/// Field manager of all objects applied by this program.
 pub(crate) const MANAGER: &str = "iter8";
 
 /// A namespaced type of the Kubernetes API.
@@ -53,7 +53,7 @@ pub(crate) async fn apply<K: Object>(client: &Client, object: &K, effect: Effect
     with_retry(INTERACTIVE, &operation, || api.patch(&name, &params, &patch)).await
 }
 
-/// Deletes an object and, in the background, what it owns. Returns false if it did not exist.
+/// Deletes an object and, in the background, its dependents. Returns false if it did not exist.
 pub(crate) async fn delete<K: Object>(client: &Client, namespace: &str, name: &str) -> Result<bool, ClusterError> {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
     let params = DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() };
@@ -80,7 +80,7 @@ pub(crate) async fn list_labelled<K: Object>(
     Ok(with_retry(INTERACTIVE, &operation, || api.list(&params)).await?.items)
 }
 
-/// Gets an object, `None` if it does not exist.
+/// Gets an object; `None` if it does not exist.
 pub(crate) async fn find<K: Object>(client: &Client, namespace: &str, name: &str) -> Result<Option<K>, ClusterError> {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
     let operation = Operation::new("get", &kind_of::<K>(), namespace, name);

@@ -1,4 +1,4 @@
-//! Retries of requests to an API server that restarts, is overloaded, or asks to wait.
+//! Retries of requests to an API server that is restarting or overloaded, or requests a delay.
 
 use std::time::{Duration, Instant};
 
@@ -17,13 +17,13 @@ pub(crate) const RBAC_WARMUP: Duration = Duration::from_secs(20);
 /// Retries for a user at a terminal.
 pub(crate) const INTERACTIVE: RetryPolicy = RetryPolicy { budget: Duration::from_secs(5), rbac_warmup: Duration::ZERO };
 
-/// Retries for a run: longer than a control plane takes to restart or to fail over.
+/// Retries for a run: longer than a restart or failover of the control plane.
 pub(crate) const RUN: RetryPolicy = RetryPolicy { budget: Duration::from_secs(300), rbac_warmup: RBAC_WARMUP };
 
 /// Limits on retrying.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RetryPolicy {
-    /// Time in which a request that fails transiently is repeated.
+    /// Time in which transient failures are retried.
     pub(crate) budget: Duration,
     /// Time in which 401 and 403 count as transient.
     rbac_warmup: Duration,
@@ -63,14 +63,14 @@ impl AttemptError {
         match self {
             Self::Failed(error) => operation.failed(error),
             Self::TimedOut => {
-                let message = format!("the API server did not answer within {} s", REQUEST_TIMEOUT.as_secs());
+                let message = format!("the API server did not respond within {} s", REQUEST_TIMEOUT.as_secs());
                 ClusterError::new(ClusterErrorKind::Unreachable, message)
             }
         }
     }
 }
 
-/// Sends `request` until it succeeds, fails permanently, or the budget of `policy` is used up.
+/// Sends `request` until it succeeds, fails permanently, or exceeds the budget of `policy`.
 pub(crate) async fn with_retry<T, F: Future<Output = Result<T, kube::Error>>>(
     policy: RetryPolicy,
     operation: &Operation,
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
     use crate::model::object::ResourceKind;
 
-    /// Requests until `with_retry` ends, if each is answered with this status, and the time that it took.
+    /// Returns the number of requests that `with_retry` sends, and the time it takes, if all responses have this status.
     async fn attempts(policy: RetryPolicy, code: u16) -> (u32, Duration) {
         let kind = ResourceKind { group: String::new(), version: "v1".into(), resource: "secrets".into() };
         let operation = Operation::new("get", &kind, "models", "default");

@@ -1,7 +1,7 @@
 //! Layers around kube's client.
 //!
-//! An overloaded API server states how long to wait in the header `Retry-After` alone, and the client drops headers: they are moved into the
-//! status. A response must begin in time: kube's watcher itself would wait forever on a half-open connection.
+//! An overloaded API server requests a delay only in the header `Retry-After`, but the client drops headers, so it is copied into
+//! the status. A response must begin in time: kube's watcher would wait forever on a half-open connection.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::json;
 use tower::util::{MapFutureLayer, MapResponseLayer};
 
-/// Timeout for the head of a response. Streams (watches, logs) send theirs at once, too.
+/// Timeout for response headers, which streams (watches, logs) also send immediately.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -34,7 +34,7 @@ pub(crate) fn client(config: kube::Config) -> Result<kube::Client, kube::Error> 
 
 /// The API server did not start to respond.
 #[derive(Debug, thiserror::Error)]
-#[error("the API server did not answer within {} s", RESPONSE_TIMEOUT.as_secs())]
+#[error("the API server did not respond within {} s", RESPONSE_TIMEOUT.as_secs())]
 struct ResponseTimeout;
 
 async fn limited<T>(response: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
@@ -45,7 +45,7 @@ async fn within<T>(limit: Duration, response: impl Future<Output = Result<T, Box
     tokio::time::timeout(limit, response).await.unwrap_or_else(|_| Err(ResponseTimeout.into()))
 }
 
-/// Replaces a response that asks to wait by a status with `retryAfterSeconds`; leaves others as they are.
+/// Replaces a response with `Retry-After` by a status with `retryAfterSeconds`; leaves others unchanged.
 fn keep_retry_after<B>(response: Response<B>) -> Response<Body>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -63,7 +63,7 @@ where
         "kind": "Status",
         "apiVersion": "v1",
         "status": "Failure",
-        "message": format!("{}, to be tried again after {seconds} s", code.canonical_reason().unwrap_or("busy")),
+        "message": format!("{}, retry after {seconds} s", code.canonical_reason().unwrap_or("busy")),
         "details": { "retryAfterSeconds": seconds },
         "code": code.as_u16(),
     });
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_status_carries_the_wait_that_the_header_asks_for() {
+    async fn retry_after_moves_from_header_to_status() {
         let text = layered(429, "7").into_body().collect().await.unwrap().to_bytes();
         let status: Status = serde_json::from_slice(&text).unwrap();
         assert_eq!((status.code, status.details.unwrap().retry_after_seconds), (429, 7));
@@ -97,9 +97,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_response_that_never_begins_is_a_timeout() {
+    async fn a_missing_response_is_a_timeout() {
         let never = std::future::pending::<Result<(), BoxError>>();
         let error = within(Duration::from_millis(10), never).await.unwrap_err();
-        assert_eq!(error.to_string(), "the API server did not answer within 30 s");
+        assert_eq!(error.to_string(), "the API server did not respond within 30 s");
     }
 }

@@ -21,11 +21,11 @@ use crate::model::shard::{LoadPlace, ShardReport};
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::ports::fleet::{BarrierResult, Entry, FleetError, MemberShard, Missing};
 
-/// Heartbeats per start timeout, and the longest pause between two.
-const BEATS: u32 = 4;
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Heartbeats per start timeout, and the maximum pause between two.
+const HEARTBEATS: u32 = 4;
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
-/// Wait for a worker that missed an earlier place: it may be there by now.
+/// Wait for a worker that missed an earlier place but may have arrived by now.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Coordinator {
@@ -34,13 +34,13 @@ pub(crate) struct Coordinator {
     start_timeout: Duration,
     /// Mailboxes of the workers, from index 1 on.
     mailboxes: Vec<MailboxWatch>,
-    beating: AbortHandle,
+    heartbeat: AbortHandle,
     /// Workers that missed the last place, with the reason.
     absent: Mutex<BTreeMap<usize, String>>,
 }
 
 /// State of a worker in this session, and the Secret that contains it.
-struct Seen {
+struct SessionState {
     state: WorkerState,
     secret: Secret,
 }
@@ -63,10 +63,10 @@ impl Coordinator {
             .await?;
         let mailboxes =
             (1..shard.share.count()).map(|index| MailboxWatch::new(connection, &shard.group, index)).collect();
-        let pause = (shard.start_timeout / BEATS).min(LONGEST_PAUSE);
-        let beating = tokio::spawn(beat(Arc::clone(&mailbox), session.clone(), pause)).abort_handle();
+        let pause = (shard.start_timeout / HEARTBEATS).min(MAX_PAUSE);
+        let heartbeat = tokio::spawn(beat(Arc::clone(&mailbox), session.clone(), pause)).abort_handle();
         let absent = Mutex::default();
-        Ok(Some(Self { mailbox, session, start_timeout: shard.start_timeout, mailboxes, beating, absent }))
+        Ok(Some(Self { mailbox, session, start_timeout: shard.start_timeout, mailboxes, heartbeat, absent }))
     }
 
     /// Changes the coordinator's state. Fails if a later epoch has taken over.
@@ -83,7 +83,7 @@ impl Coordinator {
         written.await.map_err(failed)?;
         let stored: CoordinatorState = state(&self.mailbox.read().await).map_err(unreadable).map_err(failed)?;
         if stored.session != self.session {
-            return Err(FleetError::Failed("another pod coordinates this run now".to_owned()));
+            return Err(FleetError::Failed("another pod has taken over the coordination of this run".to_owned()));
         }
         Ok(())
     }
@@ -94,12 +94,12 @@ impl Coordinator {
         let absent = self.absent().clone();
         let waits = (1..).zip(&self.mailboxes).map(|(index, mailbox)| {
             let limit = if absent.contains_key(&index) { RETRY_WAIT } else { self.start_timeout };
-            self.wait(mailbox, Instant::now() + limit, move |seen| seen.state.at >= Some(place))
+            self.wait(mailbox, Instant::now() + limit, move |current| current.state.at >= Some(place))
         });
         let arrived = join_all(waits).await;
-        let is_there = |(index, found): (usize, &Option<Seen>)| found.is_some().then_some(index);
-        let joined: Vec<usize> = (1..).zip(&arrived).filter_map(is_there).collect();
-        let late = format!("did not come to the start within {}", GoDuration(self.start_timeout));
+        let has_arrived = |(index, arrival): (usize, &Option<SessionState>)| arrival.is_some().then_some(index);
+        let joined: Vec<usize> = (1..).zip(&arrived).filter_map(has_arrived).collect();
+        let late = format!("did not reach the start within {}", GoDuration(self.start_timeout));
         let reason = |index: usize| {
             absent.get(&index).cloned().or_else(|| self.watch_error(index)).unwrap_or_else(|| late.clone())
         };
@@ -116,29 +116,29 @@ impl Coordinator {
         Ok(BarrierResult { entry: Entry::OnTime, missing: reported })
     }
 
-    /// Collects the reports of the workers that arrived, on time or since.
+    /// Collects the reports of the workers that arrived, on time or late.
     pub(crate) async fn gather(
         &self,
         place: LoadPlace,
         planned: Option<Duration>,
     ) -> Result<Vec<MemberShard>, FleetError> {
         // Long enough to restart a lost pod and to repeat its share of the load.
-        let most = self.start_timeout + planned.unwrap_or_default();
-        let until = Instant::now() + most;
+        let limit = self.start_timeout + planned.unwrap_or_default();
+        let until = Instant::now() + limit;
         let waits = (1..).zip(&self.mailboxes).map(|(index, mailbox)| async move {
             let absent = self.absent().get(&index).cloned();
-            let has_arrived = self.seen(mailbox).is_some_and(|seen| seen.state.at >= Some(place));
+            let has_arrived = self.current(mailbox).is_some_and(|current| current.state.at >= Some(place));
             if let Some(reason) = absent.filter(|_| !has_arrived) {
                 return MemberShard { index, is_late: false, report: Err(reason) };
             }
-            match self.wait(mailbox, until, move |seen| seen.state.report >= Some(place)).await {
-                Some(seen) if seen.state.report == Some(place) => MemberShard {
+            match self.wait(mailbox, until, move |current| current.state.report >= Some(place)).await {
+                Some(current) if current.state.report == Some(place) => MemberShard {
                     index,
-                    is_late: seen.state.late,
-                    report: measured(&seen.secret).map_err(|reason| format!("its shard can't be read: {reason}")),
+                    is_late: current.state.late,
+                    report: measured(&current.secret).map_err(|reason| format!("its shard cannot be read: {reason}")),
                 },
                 _ => {
-                    let silent = || format!("came, and handed in nothing within {}", GoDuration(most));
+                    let silent = || format!("joined but reported nothing within {}", GoDuration(limit));
                     MemberShard { index, is_late: false, report: Err(self.watch_error(index).unwrap_or_else(silent)) }
                 }
             }
@@ -148,11 +148,11 @@ impl Coordinator {
         Ok(shards)
     }
 
-    /// Returns the document as it was before the first epoch, which keeps the one that is given.
+    /// Returns the document as it was before the first epoch. The first epoch stores `document`; later ones return the stored one.
     pub(crate) async fn before_run(&self, document: Option<Experiment>) -> Result<Option<Experiment>, ClusterError> {
         if self.session.epoch > 1 {
-            let kept = experiment::document(&self.mailbox.read().await).and_then(Result::ok);
-            return Ok(kept);
+            let original = experiment::document(&self.mailbox.read().await).and_then(Result::ok);
+            return Ok(original);
         }
         self.mailbox
             .write(|secret| match &document {
@@ -164,7 +164,7 @@ impl Coordinator {
     }
 
     pub(crate) async fn finish(&self) -> Result<(), FleetError> {
-        self.beating.abort();
+        self.heartbeat.abort();
         self.update(|state| state.over = true).await
     }
 
@@ -172,33 +172,38 @@ impl Coordinator {
         self.absent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The reason that a worker cannot be watched.
+    /// Returns the reason why a worker cannot be watched.
     fn watch_error(&self, index: usize) -> Option<String> {
         let mailbox = self.mailboxes.get(index.checked_sub(1)?)?;
         mailbox.latest().borrow().as_ref().err().map(|error| error.message.clone())
     }
 
-    /// The latest state of a worker, if it belongs to this session.
-    fn seen(&self, mailbox: &MailboxWatch) -> Option<Seen> {
-        self.of_session(&mailbox.latest().borrow())
+    /// Returns the latest state of a worker if it belongs to this session.
+    fn current(&self, mailbox: &MailboxWatch) -> Option<SessionState> {
+        self.in_session(&mailbox.latest().borrow())
     }
 
-    fn of_session(&self, latest: &Result<Option<Secret>, ClusterError>) -> Option<Seen> {
+    fn in_session(&self, latest: &Result<Option<Secret>, ClusterError>) -> Option<SessionState> {
         let secret = latest.as_ref().ok()?.as_ref()?;
         let state: WorkerState = state(secret).ok()?;
-        (state.session == self.session).then(|| Seen { state, secret: secret.clone() })
+        (state.session == self.session).then(|| SessionState { state, secret: secret.clone() })
     }
 
-    /// Waits for a state of a worker that `wanted` accepts, `None` if there is none in time.
-    async fn wait(&self, mailbox: &MailboxWatch, until: Instant, wanted: impl Fn(&Seen) -> bool) -> Option<Seen> {
+    /// Waits for a state of a worker that `wanted` accepts; `None` if there is none in time.
+    async fn wait(
+        &self,
+        mailbox: &MailboxWatch,
+        until: Instant,
+        wanted: impl Fn(&SessionState) -> bool,
+    ) -> Option<SessionState> {
         let mut latest = mailbox.latest();
         let accepted = |now: &watch::Ref<'_, Result<Option<Secret>, ClusterError>>| {
-            self.of_session(now).filter(|seen| wanted(seen))
+            self.in_session(now).filter(|current| wanted(current))
         };
         tokio::time::timeout_at(until, async {
             loop {
-                if let Some(seen) = accepted(&latest.borrow_and_update()) {
-                    return Some(seen);
+                if let Some(current) = accepted(&latest.borrow_and_update()) {
+                    return Some(current);
                 }
                 // Fails once the watch has ended.
                 latest.changed().await.ok()?;
@@ -212,7 +217,7 @@ impl Coordinator {
 
 impl Drop for Coordinator {
     fn drop(&mut self) {
-        self.beating.abort();
+        self.heartbeat.abort();
     }
 }
 
@@ -243,7 +248,7 @@ pub(crate) fn failed(error: ClusterError) -> FleetError {
     FleetError::Failed(error.message)
 }
 
-/// Returns true if the report is that of an interrupted attempt, which another one follows.
+/// Returns true if the report is from an interrupted attempt, which another attempt follows.
 pub(crate) fn is_interrupted(report: &ShardReport) -> bool {
     use crate::model::shard::ShardEnd;
     report.iter().any(|end| match end {

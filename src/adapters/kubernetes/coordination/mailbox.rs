@@ -36,8 +36,8 @@ impl Mailbox {
         self.secret.lock().await.clone()
     }
 
-    /// Writes what `change` makes of the Secret, unless it returns false. After a conflict (an earlier incarnation of this pod wrote) it is
-    /// called again with the current content.
+    /// Applies `change` to the Secret and writes it, unless `change` returns false. After a conflict (an earlier incarnation of
+    /// this pod wrote), `change` is called again on the current content.
     pub(crate) async fn write(
         &self,
         mut change: impl FnMut(&mut Secret) -> Result<bool, StateError>,
@@ -66,10 +66,10 @@ impl Mailbox {
     }
 }
 
-/// Watches the mailbox of another pod. Holds its latest content, `None` if it does not exist, and an error once watching has failed.
+/// Watches the mailbox of another pod. Has its latest content, `None` if it does not exist, or an error once watching has failed.
 pub(crate) struct MailboxWatch {
     latest: watch::Receiver<Result<Option<Secret>, ClusterError>>,
-    watching: AbortHandle,
+    task: AbortHandle,
 }
 
 impl MailboxWatch {
@@ -78,23 +78,23 @@ impl MailboxWatch {
         let name = group.shard(u32::try_from(index).unwrap_or(u32::MAX));
         let states = states_of::<Secret>(&connection.client, &group.namespace, &name);
         let (sender, latest) = watch::channel(Ok(None));
-        let watching = tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let mut states = std::pin::pin!(states);
             while let Some(state) = states.next().await {
-                let seen = match state {
-                    // The content last seen stays valid.
+                let content = match state {
+                    // The previous content stays valid.
                     Err(error) if error.kind == ClusterErrorKind::Unreachable => continue,
                     state => state,
                 };
-                // Lists repeat what is known.
+                // Lists repeat known content.
                 sender.send_if_modified(|latest| {
-                    let is_new = *latest != seen;
-                    *latest = seen;
+                    let is_new = *latest != content;
+                    *latest = content;
                     is_new
                 });
             }
         });
-        Self { latest, watching: watching.abort_handle() }
+        Self { latest, task: task.abort_handle() }
     }
 
     /// Returns a receiver of the latest content.
@@ -105,6 +105,6 @@ impl MailboxWatch {
 
 impl Drop for MailboxWatch {
     fn drop(&mut self) {
-        self.watching.abort();
+        self.task.abort();
     }
 }

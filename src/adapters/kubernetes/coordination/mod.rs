@@ -1,7 +1,7 @@
 //! Pods of one Indexed Job that generate one load together, coordinated through the Secrets of their shards.
 //!
-//! Each pod writes only its own Secret and watches others': the coordinator (index 0) those of all workers, a worker that of the
-//! coordinator. So there are no concurrent writers, and no clocks are compared.
+//! Each pod writes only its own Secret and watches others: the coordinator (index 0) those of all workers, a worker that of the
+//! coordinator. Thus no two pods write the same Secret, and no clocks are compared.
 //!
 //! ```text
 //! coordinator's Secret                          a worker's Secret
@@ -11,9 +11,9 @@
 //! over            ◄─ the run has ended
 //! ```
 //!
-//! A *session* is one epoch of the coordinator within one Job: a restarted coordinator begins the next one. A worker's state counts only in
-//! the session that it names, so nothing is counted twice after a restart, and nothing of an earlier loop is taken for this one's. The
-//! coordinator writes a heartbeat; a worker that sees no change for the start timeout gives up.
+//! A *session* is one epoch of the coordinator within one Job: a restarted coordinator starts the next one. The state of a worker
+//! only counts in its session, so nothing is counted twice after a restart, and nothing from an earlier loop is mixed in. The
+//! coordinator writes a heartbeat; a worker gives up if it sees no change for the start timeout.
 
 mod coordinator;
 mod mailbox;
@@ -53,12 +53,12 @@ pub struct ShardIndex {
     pub job: String,
     /// Index of the pod and their number.
     pub share: Share,
-    /// Longest time that pods wait for each other.
+    /// Maximum time that pods wait for each other.
     pub start_timeout: Duration,
 }
 
 impl PodFleet {
-    /// Joins the run. The coordinator begins a new session; `None` if the run of this Job has already ended.
+    /// Joins the run. The coordinator starts a new session; `None` if the run of this Job has already ended.
     pub async fn join(connection: &Connection, shard: &ShardIndex) -> Result<Option<Self>, ClusterError> {
         let role = match shard.share.index() {
             0 => Coordinator::join(connection, shard).await?.map(Role::Coordinator),
@@ -67,8 +67,8 @@ impl PodFleet {
         Ok(role.map(|role| Self { share: shard.share, role }))
     }
 
-    /// Returns the document as it was before this run. In its first epoch the coordinator keeps `document`, in later ones it returns the kept
-    /// one, without what a lost epoch added.
+    /// Returns the document as it was before this run. In its first epoch the coordinator stores `document`; in later ones it
+    /// returns the stored one, without changes by a lost epoch.
     pub async fn before_run(&self, document: Option<Experiment>) -> Result<Option<Experiment>, ClusterError> {
         match &self.role {
             Role::Coordinator(coordinator) => coordinator.before_run(document).await,
@@ -77,9 +77,9 @@ impl PodFleet {
     }
 }
 
-/// The error of a call that belongs to the other role.
-fn not_mine(what: &str) -> FleetError {
-    FleetError::Failed(format!("{what} is not this pod's part"))
+/// Error of a call that belongs to the other role.
+fn wrong_role(call: &str) -> FleetError {
+    FleetError::Failed(format!("{call} is not valid in the role of this pod"))
 }
 
 impl Fleet for PodFleet {
@@ -97,18 +97,18 @@ impl Fleet for PodFleet {
     fn gather<'a>(
         &'a self,
         place: LoadPlace,
-        own: &'a ShardReport,
+        report: &'a ShardReport,
         planned: Option<Duration>,
     ) -> BoxFuture<'a, Result<Vec<MemberShard>, FleetError>> {
         match &self.role {
             Role::Coordinator(coordinator) => Box::pin(coordinator.gather(place, planned)),
-            Role::Worker(worker) => Box::pin(async move { worker.hand_in(place, own).await.map(|()| Vec::new()) }),
+            Role::Worker(worker) => Box::pin(async move { worker.report(place, report).await.map(|()| Vec::new()) }),
         }
     }
 
     fn next_task(&self) -> BoxFuture<'_, Result<Option<usize>, FleetError>> {
         match &self.role {
-            Role::Coordinator(_) => Box::pin(async { Err(not_mine("to be called for tasks")) }),
+            Role::Coordinator(_) => Box::pin(async { Err(wrong_role("next_task")) }),
             Role::Worker(worker) => Box::pin(worker.next_task()),
         }
     }
@@ -123,7 +123,7 @@ impl Fleet for PodFleet {
     fn finish(&self) -> BoxFuture<'_, Result<(), FleetError>> {
         match &self.role {
             Role::Coordinator(coordinator) => Box::pin(coordinator.finish()),
-            Role::Worker(_) => Box::pin(async { Err(not_mine("to end the run")) }),
+            Role::Worker(_) => Box::pin(async { Err(wrong_role("finish")) }),
         }
     }
 }

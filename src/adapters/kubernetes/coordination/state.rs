@@ -1,4 +1,4 @@
-//! The content of mailboxes: states of coordinator and workers as JSON, and what a worker measured, compressed.
+//! Content of mailboxes: states of coordinator and workers as JSON, and the measurements of a worker, compressed.
 
 use std::io::{Read, Write};
 
@@ -18,7 +18,7 @@ const STATE: &str = "state.json";
 /// Key of a worker's report, as compressed JSON.
 const MEASURED: &str = "measured.json.gz";
 
-/// Size reserved for the state.
+/// Bytes reserved for the state.
 const STATE_ROOM: usize = 16 << 10;
 
 /// Size limit for a decompressed report.
@@ -41,7 +41,7 @@ pub(crate) struct CoordinatorState {
     pub(crate) session: Session,
     /// Heartbeat: grows while the coordinator lives.
     pub(crate) beat: u64,
-    /// Place of the coordinator; workers go there.
+    /// Place of the coordinator, which workers go to.
     pub(crate) call: Option<LoadPlace>,
     /// The last place that has started.
     pub(crate) go: Option<LoadPlace>,
@@ -61,7 +61,7 @@ pub(crate) struct WorkerState {
     pub(crate) session: Session,
     /// Place that the worker is ready to start.
     pub(crate) at: Option<LoadPlace>,
-    /// True if the others had started there before.
+    /// True if the others had already started there.
     pub(crate) late: bool,
     /// The last place that it reported.
     pub(crate) report: Option<LoadPlace>,
@@ -70,19 +70,19 @@ pub(crate) struct WorkerState {
 /// A mailbox that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StateError {
-    #[error("the state of a shard can't be read or written: {0}")]
+    #[error("cannot read or write the state of a shard: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("what a shard measured can't be compressed: {0}")]
+    #[error("cannot compress the measurements of a shard: {0}")]
     Compression(#[from] std::io::Error),
 }
 
-/// Reads the state in a Secret, the default if there is none yet.
+/// Reads the state in a Secret; the default if there is none yet.
 pub(crate) fn state<T: for<'de> Deserialize<'de> + Default>(secret: &Secret) -> Result<T, StateError> {
     let bytes = secret.data.as_ref().and_then(|data| data.get(STATE));
     Ok(bytes.map(|bytes| serde_json::from_slice(&bytes.0)).transpose()?.unwrap_or_default())
 }
 
-/// Puts a state into a Secret.
+/// Writes a state to a Secret.
 pub(crate) fn put_state<T: Serialize>(secret: &mut Secret, state: &T) -> Result<(), StateError> {
     let text = serde_json::to_vec(state)?;
     secret.data.get_or_insert_default().insert(STATE.to_owned(), ByteString(text));
@@ -91,15 +91,15 @@ pub(crate) fn put_state<T: Serialize>(secret: &mut Secret, state: &T) -> Result<
 
 /// Reads a worker's report.
 pub(crate) fn measured(secret: &Secret) -> Result<ShardReport, String> {
-    let bytes = secret.data.as_ref().and_then(|data| data.get(MEASURED)).ok_or("it is not there")?;
+    let bytes = secret.data.as_ref().and_then(|data| data.get(MEASURED)).ok_or("missing")?;
     let mut text = Vec::new();
     let read = GzDecoder::new(bytes.0.as_slice()).take(MAX_JSON).read_to_end(&mut text);
-    read.map_err(|_| "it is not compressed text")?;
+    read.map_err(|_| "not compressed text")?;
     serde_json::from_slice(&text).map_err(|error| error.to_string())
 }
 
-/// Puts a report into a Secret. If it does not fit, latencies over time are dropped; counts and distributions are never reduced, so a report
-/// that does not fit without them becomes a failure that says so.
+/// Writes a report to a Secret. If it does not fit, latencies over time are dropped. Counts and distributions are never reduced: if
+/// the report still does not fit, it becomes a failure.
 pub(crate) fn put_measured(secret: &mut Secret, report: &ShardReport) -> Result<(), StateError> {
     let room = MAX_SECRET_BYTES - STATE_ROOM;
     let whole = packed(report)?;
@@ -131,9 +131,9 @@ fn without_latencies_over_time(report: &ShardReport) -> ShardReport {
 fn too_large(report: &ShardReport, bytes: usize) -> ShardReport {
     let failure = ShardFailure {
         message: format!(
-            "its measurements have {bytes} bytes compressed, and a Secret holds at most {MAX_SECRET_BYTES}"
+            "its measurements have {bytes} bytes after compression; the limit of a Secret is {MAX_SECRET_BYTES}"
         ),
-        hint: Some("make fewer loads at the same time, or measure them in several experiments".to_owned()),
+        hint: Some("run fewer loads at the same time, or split them into several experiments".to_owned()),
     };
     report.iter().map(|_| ShardEnd::Failed(failure.clone())).collect()
 }
@@ -184,8 +184,8 @@ mod tests {
         let read = through_a_secret(&report);
         assert_eq!(read, without_latencies_over_time(&report));
         assert_ne!(read, report);
-        let ShardEnd::Failed(failure) = &through_a_secret(&shard(3_000_000, 10))[0] else { panic!("it can't fit") };
-        assert!(failure.message.contains("a Secret holds at most 1048576"), "{}", failure.message);
+        let ShardEnd::Failed(failure) = &through_a_secret(&shard(3_000_000, 10))[0] else { panic!("should not fit") };
+        assert!(failure.message.contains("the limit of a Secret is 1048576"), "{}", failure.message);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A worker: goes where the coordinator calls, starts together with the others, and reports what it measured.
+//! A worker: goes to the places called by the coordinator, starts together with the others, and reports its measurements.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,12 +26,12 @@ pub(crate) struct Worker {
     current: Mutex<CurrentSession>,
 }
 
-/// The session that the worker takes part in.
+/// Session that the worker takes part in.
 #[derive(Clone, Default)]
 struct CurrentSession {
     session: Session,
     superseded: CancellationToken,
-    /// The last place that the worker has finished.
+    /// Last place that the worker has finished.
     done: Option<LoadPlace>,
 }
 
@@ -56,11 +56,11 @@ impl Worker {
             match &*latest.borrow_and_update() {
                 Ok(Some(secret)) => {
                     let coordinator: CoordinatorState = state(secret).map_err(unreadable)?;
-                    // Another Job is an earlier loop or launch.
+                    // Another Job belongs to an earlier loop or launch.
                     if coordinator.session.job == self.job
-                        && let Some(found) = wanted(&coordinator)
+                        && let Some(value) = wanted(&coordinator)
                     {
-                        return Ok(found);
+                        return Ok(value);
                     }
                 }
                 Ok(None) => {}
@@ -69,7 +69,7 @@ impl Worker {
             let change = tokio::time::timeout(self.start_timeout, latest.changed()).await;
             if !matches!(change, Ok(Ok(()))) {
                 let message =
-                    format!("the coordinator (index 0) has not reported for {}", GoDuration(self.start_timeout));
+                    format!("no heartbeat from the coordinator (index 0) for {}", GoDuration(self.start_timeout));
                 return Err(FleetError::Failed(message));
             }
         }
@@ -83,7 +83,7 @@ impl Worker {
                 let current = self.current().clone();
                 let done = match coordinator.session == current.session {
                     true => current.done,
-                    // A restarted pod knows from its Secret what it has reported.
+                    // A restarted pod reads from its Secret what it has already reported.
                     false if stored.session == coordinator.session => stored.report,
                     false => None,
                 };
@@ -117,7 +117,7 @@ impl Worker {
         if done >= Some(place) {
             return Ok(closed);
         }
-        let is_late = self.coordinator_says(|coordinator| coordinator.go >= Some(place));
+        let is_late = self.coordinator_is(|coordinator| coordinator.go >= Some(place));
         self.update(&session, |state| {
             state.at = Some(place);
             state.late = is_late;
@@ -152,8 +152,8 @@ impl Worker {
         }
     }
 
-    /// Reports what this worker measured. Drops the report of an interrupted attempt, because another attempt follows.
-    pub(crate) async fn hand_in(&self, place: LoadPlace, report: &ShardReport) -> Result<(), FleetError> {
+    /// Reports the measurements of this worker. Drops the report of an interrupted attempt, because another attempt follows.
+    pub(crate) async fn report(&self, place: LoadPlace, report: &ShardReport) -> Result<(), FleetError> {
         if is_interrupted(report) {
             return Ok(());
         }
@@ -179,7 +179,7 @@ impl Worker {
     }
 
     /// Tests the latest known state of the coordinator.
-    fn coordinator_says(&self, test: impl Fn(&CoordinatorState) -> bool) -> bool {
+    fn coordinator_is(&self, test: impl Fn(&CoordinatorState) -> bool) -> bool {
         let latest: Latest = self.coordinator.latest();
         let secret = latest.borrow();
         let secret = secret.as_ref().ok().and_then(Option::as_ref);

@@ -18,7 +18,7 @@ pub struct GroupState {
     pub group: Group,
     /// Revision of the last launch.
     pub revision: Option<i64>,
-    /// `job`, `cronjob` or `none`, if the values say so.
+    /// `job`, `cronjob` or `none`, if set in the values.
     pub runner: Option<String>,
     /// The document, if it exists and is readable.
     pub document: Option<Experiment>,
@@ -27,12 +27,12 @@ pub struct GroupState {
 }
 
 /// Lists the groups of the connection's namespace, or of all namespaces.
-pub async fn groups(connection: &Connection, in_all: bool) -> Result<Vec<GroupState>, ClusterError> {
-    let namespace = (!in_all).then_some(connection.namespace.as_str());
+pub async fn groups(connection: &Connection, all_namespaces: bool) -> Result<Vec<GroupState>, ClusterError> {
+    let namespace = (!all_namespaces).then_some(connection.namespace.as_str());
     let labels = format!("{GROUP},!{SHARD}");
     let secrets: Vec<Secret> = list_labelled(&connection.client, namespace, &labels).await?;
     let jobs: Vec<Job> = match list_labelled(&connection.client, namespace, GROUP).await {
-        // The documents show the state of the runs, too.
+        // The documents also show the state of the runs.
         Err(error) if error.kind == ClusterErrorKind::Forbidden => Vec::new(),
         jobs => jobs?,
     };
@@ -47,9 +47,9 @@ fn state(secret: &Secret, jobs: &[Job]) -> Option<GroupState> {
     let runner = values.as_ref().and_then(|values| values["runner"].as_str()).map(str::to_owned);
     let revision = revision(&secret.metadata);
     let job = revision.map(|revision| group.job(revision));
-    let job = jobs
-        .iter()
-        .find(|found| found.namespace().unwrap_or_default() == group.namespace && Some(found.name_any()) == job);
+    let job = jobs.iter().find(|candidate| {
+        candidate.namespace().unwrap_or_default() == group.namespace && Some(candidate.name_any()) == job
+    });
     let over = job.and_then(ended);
     let document = secret_data::document(secret).and_then(Result::ok);
     let document = document.filter(|document| is_of_launch(document, revision));
@@ -74,12 +74,8 @@ pub(crate) async fn has_ended(connection: &Connection, group: &Group, revision: 
     Ok(find::<CronJob>(client, namespace, &group.cron_job(revision)).await?.is_none())
 }
 
-/// Returns how the run of a revision ended, if it runs once and has ended.
-pub async fn run_is_over(
-    connection: &Connection,
-    group: &Group,
-    revision: i64,
-) -> Result<Option<RunEnded>, ClusterError> {
+/// Returns the end of a revision's run; `None` if it runs repeatedly or has not ended.
+pub async fn run_end(connection: &Connection, group: &Group, revision: i64) -> Result<Option<RunEnded>, ClusterError> {
     let job: Option<Job> = find(&connection.client, &group.namespace, &group.job(revision)).await?;
     Ok(job.as_ref().and_then(ended))
 }
@@ -92,7 +88,7 @@ fn ended(job: &Job) -> Option<RunEnded> {
         (None, Some(condition)) => (false, condition),
         (None, None) => return None,
     };
-    let reason = condition.message.as_deref().or(condition.reason.as_deref()).unwrap_or("no reason is given");
-    let word = if failed { "failed" } else { "is complete" };
-    Some(RunEnded { failed, message: format!("job/{} {word}: {reason}", job.name_any()) })
+    let reason = condition.message.as_deref().or(condition.reason.as_deref()).unwrap_or("no reason given");
+    let status = if failed { "failed" } else { "completed" };
+    Some(RunEnded { failed, message: format!("job/{} {status}: {reason}", job.name_any()) })
 }

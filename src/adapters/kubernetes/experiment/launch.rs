@@ -9,7 +9,7 @@ use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
 
-use super::ownership::{check_free, check_ours};
+use super::ownership::{check_ours, check_overwrite};
 use super::remove::{prune, remove_runs};
 use super::secret_data;
 use super::secret_store::{SecretStore, revision};
@@ -22,23 +22,23 @@ use crate::model::document::Experiment;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::ports::{DocumentStore, StoreError};
 
-/// Attempts of a launch that loses races against concurrent launches of the same group.
+/// Maximum number of attempts if concurrent launches of the same group interfere.
 const MAX_ATTEMPTS: u32 = 10;
 
 /// An experiment to launch. Its objects and its document contain the revision, which is known only during the launch.
 pub trait Launched: Sync {
     /// Builds the objects.
     fn objects(&self, revision: i64) -> Result<Launch, ClusterError>;
-    /// Builds the document as it is before anything runs.
+    /// Builds the document as it is before the first run.
     fn planned(&self, revision: i64) -> Experiment;
     /// Returns the other namespaces in which a launch of these values has Roles.
     fn namespaces(&self, values: &Value) -> BTreeSet<String>;
 }
 
-/// Launches the group's next revision and returns its number. Ends the run of the previous revision, of which only the Secret remains.
+/// Launches the group's next revision and returns its number. Ends the run of the previous revision; only its Secret remains.
 ///
-/// A dry run of all objects comes first, so a launch that the API server rejects changes nothing; only a RoleBinding cannot be tried before
-/// its Role exists. Of concurrent launches the last one wins.
+/// A dry run of all objects comes first, so a launch that the API server rejects changes nothing. Only a RoleBinding cannot be
+/// validated before its Role exists. Of concurrent launches the last one wins.
 pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) -> Result<i64, StoreError> {
     let client = &connection.client;
     let location = format!("group {} in namespace {}", group.name, group.namespace);
@@ -53,8 +53,8 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
             }
         };
         let mut objects = new.objects(next).map_err(failed)?;
-        check_free(client, group, &objects).await.map_err(failed)?;
-        make(client, &objects, Effect::DryRun).await.map_err(failed)?;
+        check_overwrite(client, group, &objects).await.map_err(failed)?;
+        apply_all(client, &objects, Effect::DryRun).await.map_err(failed)?;
         let existing = match existing {
             Some(existing) => existing,
             None => match create(client, &objects.secret).await.map_err(failed)? {
@@ -62,7 +62,7 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
                 None => continue,
             },
         };
-        // Of the version that was seen: whoever is later begins anew.
+        // Apply to the version read above; a later launch conflicts and starts over.
         let mut secret = objects.secret.clone();
         secret.metadata.resource_version = existing.metadata.resource_version.clone();
         let secret = match apply(client, &secret, Effect::Real).await {
@@ -70,7 +70,7 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
             Err(error) if error.kind == ClusterErrorKind::Conflict => continue,
             Err(error) => return Err(failed(error)),
         };
-        // From here on the earlier run can't write any more: it sees that the revision is not its own.
+        // From here on the earlier run cannot write: it sees that the revision has changed.
         let store = SecretStore::new(connection, group.clone(), Some(next));
         store.open().await?;
         store.save(&new.planned(next)).await?;
@@ -80,7 +80,7 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
         objects.own(secret.metadata.uid.as_deref().unwrap_or_default());
         // Fails if a later launch has replaced this one, before overwriting its objects.
         store.open().await?;
-        make(client, &objects, Effect::Real).await.map_err(failed)?;
+        apply_all(client, &objects, Effect::Real).await.map_err(failed)?;
         return match store.open().await {
             Ok(_) => Ok(next),
             Err(error) => {
@@ -90,11 +90,11 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
             }
         };
     }
-    let message = format!("{MAX_ATTEMPTS} other launches of this group were quicker");
-    Err(failed(ClusterError::new(ClusterErrorKind::Conflict, message).with_hint("try again when they are through")))
+    let message = format!("gave up after {MAX_ATTEMPTS} conflicts with concurrent launches of this group");
+    Err(failed(ClusterError::new(ClusterErrorKind::Conflict, message).with_hint("retry when they have finished")))
 }
 
-/// Creates the group's Secret with nothing but its labels. Returns `None` if it was created concurrently.
+/// Creates the group's Secret with only its labels. Returns `None` if it was created concurrently.
 async fn create(client: &Client, secret: &Secret) -> Result<Option<Secret>, ClusterError> {
     let ObjectMeta { name, namespace, labels, .. } = secret.metadata.clone();
     let blank =
@@ -111,7 +111,7 @@ async fn create(client: &Client, secret: &Secret) -> Result<Option<Secret>, Clus
 }
 
 /// Applies everything but the group's Secret; a dry run includes it.
-async fn make(client: &Client, launch: &Launch, effect: Effect) -> Result<(), ClusterError> {
+async fn apply_all(client: &Client, launch: &Launch, effect: Effect) -> Result<(), ClusterError> {
     if effect == Effect::DryRun {
         apply(client, &launch.secret, effect).await?;
     }

@@ -15,19 +15,19 @@ use crate::adapters::kubernetes::client::{Connection, INTERACTIVE, Operation, ki
 use crate::manifests::names::{CONTAINER, GROUP, Group};
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
-/// Interval of looking for new pods.
+/// Poll interval for new pods.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A line of a pod's log, or a remark about a pod without one.
+/// A line of a pod's log, or the reason why there is none.
 pub enum LogLine<'a> {
     /// Pod and line.
     Line(&'a str, &'a str),
-    /// Pod and the reason that there is no log.
+    /// Pod and reason.
     NoLog(&'a str, &'a str),
 }
 
-/// Passes the logs of the group's pods to `print`, oldest pod first, and returns false if there was no pod. With `follow`, continues with new
-/// lines and new pods until the run of this revision has ended; without a revision, until the future is dropped.
+/// Passes the logs of the group's pods to `print`, oldest pod first, and returns false if there was no pod. With `follow`,
+/// continues with new lines and pods until the run of this revision has ended; without a revision, until the future is dropped.
 pub async fn follow_logs(
     connection: &Connection,
     group: &Group,
@@ -39,14 +39,14 @@ pub async fn follow_logs(
     let mut known: BTreeMap<String, Option<Timestamp>> = BTreeMap::new();
     let mut streams = FuturesUnordered::new();
     loop {
-        // Asked before listing pods: once the run has ended, no further pod appears.
+        // Check before listing pods: once the run has ended, no further pod appears.
         let over = match revision {
             // Permission to read logs does not imply permission to read Jobs.
             Some(revision) if follow => has_ended(connection, group, revision).await.unwrap_or(false),
             _ => false,
         };
         let pods = match pods(connection, group).await {
-            // It answered before, so it is probably restarting.
+            // It responded before, so it is probably restarting.
             Err(error) if !known.is_empty() && error.kind == ClusterErrorKind::Unreachable => Vec::new(),
             pods => pods?,
         };
@@ -58,12 +58,12 @@ pub async fn follow_logs(
                 Some(Some(since)) if is_running(&pod) => Some(*since),
                 Some(_) => continue,
             };
-            match waiting(&pod) {
+            match waiting_reason(&pod) {
                 None => {
                     known.insert(name.clone(), None);
                     let log = print_log(connection, group, name, follow, since, print);
-                    if let Some(why) = ended_badly(&pod) {
-                        print(LogLine::NoLog(&pod.name_any(), &why));
+                    if let Some(reason) = failure_reason(&pod) {
+                        print(LogLine::NoLog(&pod.name_any(), &reason));
                     }
                     if follow {
                         streams.push(log.boxed());
@@ -71,9 +71,9 @@ pub async fn follow_logs(
                         log.await;
                     }
                 }
-                Some(why) if !follow => {
+                Some(reason) if !follow => {
                     known.insert(name.clone(), None);
-                    print(LogLine::NoLog(&name, &why));
+                    print(LogLine::NoLog(&name, &reason));
                 }
                 Some(_) => {}
             }
@@ -103,13 +103,13 @@ async fn pods(connection: &Connection, group: &Group) -> Result<Vec<Pod>, Cluste
     Ok(pods)
 }
 
-/// Explains why the newest pod of a group does not run or has failed; `None` if it does run or has succeeded.
-pub async fn what_holds_the_pod(connection: &Connection, group: &Group) -> Result<Option<String>, ClusterError> {
+/// Explains reason the newest pod of a group does not run or has failed; `None` if it does run or has succeeded.
+pub async fn pod_problem(connection: &Connection, group: &Group) -> Result<Option<String>, ClusterError> {
     let pods = pods(connection, group).await?;
     let Some(pod) = pods.last() else {
-        return Ok(Some("it has no pod yet; `kubectl get events` may say why".to_owned()));
+        return Ok(Some("no pod yet; `kubectl get events` may show the reason".to_owned()));
     };
-    Ok(waiting(pod).or_else(|| ended_badly(pod)).map(|why| format!("pod/{}: {why}", pod.name_any())))
+    Ok(waiting_reason(pod).or_else(|| failure_reason(pod)).map(|reason| format!("pod/{}: {reason}", pod.name_any())))
 }
 
 fn states(pod: &Pod) -> impl Iterator<Item = &ContainerState> {
@@ -126,8 +126,8 @@ fn is_running(pod: &Pod) -> bool {
     pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running")
 }
 
-/// The reason that a pod has no log yet.
-fn waiting(pod: &Pod) -> Option<String> {
+/// Returns the reason why a pod has no log yet.
+fn waiting_reason(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref();
     if status.and_then(|status| status.phase.as_deref()).is_some_and(|phase| phase != "Pending") {
         return None;
@@ -135,7 +135,7 @@ fn waiting(pod: &Pod) -> Option<String> {
     if let Some(waiting) = states(pod).find_map(|state| state.waiting.as_ref()) {
         let hint = match waiting.reason.as_deref() {
             Some("ErrImagePull" | "ImagePullBackOff" | "InvalidImageName") => {
-                "; name an image that the cluster can pull by `iter8Image`"
+                "; set `iter8Image` to an image that the cluster can pull"
             }
             _ => "",
         };
@@ -146,12 +146,12 @@ fn waiting(pod: &Pod) -> Option<String> {
         .and_then(|all| all.iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False"));
     Some(match unscheduled {
         Some(condition) => explanation(condition.reason.as_ref(), condition.message.as_ref()),
-        None => "it has not started yet".to_owned(),
+        None => "not started yet".to_owned(),
     })
 }
 
-/// Explains the failure of a pod that has failed.
-fn ended_badly(pod: &Pod) -> Option<String> {
+/// Returns the reason why a pod has failed.
+fn failure_reason(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
     if status.phase.as_deref() != Some("Failed") {
         return None;
@@ -160,11 +160,11 @@ fn ended_badly(pod: &Pod) -> Option<String> {
     Some(match ended {
         Some(ended) => {
             let hint = match ended.reason.as_deref() {
-                Some("OOMKilled") => "; raise `resources.limits.memory`",
+                Some("OOMKilled") => "; increase `resources.limits.memory`",
                 _ => "",
             };
             format!(
-                "ended with exit code {} ({}){hint}",
+                "exited with code {} ({}){hint}",
                 ended.exit_code,
                 explanation(ended.reason.as_ref(), ended.message.as_ref())
             )
@@ -173,7 +173,7 @@ fn ended_badly(pod: &Pod) -> Option<String> {
     })
 }
 
-/// Passes the log of a pod, from a time on, to `print`. Returns the name of the pod.
+/// Passes the log of a pod since a given time to `print`. Returns the name of the pod.
 async fn print_log(
     connection: &Connection,
     group: &Group,
@@ -200,7 +200,7 @@ async fn print_log(
         match line {
             Ok(line) => print(LogLine::Line(&pod, &line)),
             Err(error) => {
-                print(LogLine::NoLog(&pod, &format!("its log breaks off: {error}")));
+                print(LogLine::NoLog(&pod, &format!("its log is incomplete: {error}")));
                 break;
             }
         }

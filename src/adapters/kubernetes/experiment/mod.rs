@@ -8,9 +8,9 @@ mod remove;
 mod secret_data;
 mod secret_store;
 
-pub use groups::{GroupState, RunEnded, groups, run_is_over};
+pub use groups::{GroupState, RunEnded, groups, run_end};
 pub use launch::{Launched, launch};
-pub use logs::{LogLine, follow_logs, what_holds_the_pod};
+pub use logs::{LogLine, follow_logs, pod_problem};
 pub use remove::delete_group;
 pub use secret_data::MAX_SECRET_BYTES;
 pub use secret_store::{SecretStore, Stored};

@@ -29,19 +29,19 @@ pub(crate) async fn prune(
     launch: &Launch,
     elsewhere: &BTreeSet<String>,
 ) -> Result<(), ClusterError> {
-    let own = [group.namespace.clone()];
-    remove_but::<CronJob>(client, group, &own, &keys(&launch.cron_job)).await?;
-    remove_but::<Job>(client, group, &own, &keys(&launch.job)).await?;
+    let home = [group.namespace.clone()];
+    remove_except::<CronJob>(client, group, &home, &keys(&launch.cron_job)).await?;
+    remove_except::<Job>(client, group, &home, &keys(&launch.job)).await?;
     let kept = keys(std::iter::once(&launch.secret).chain(&launch.shards));
-    remove_but::<Secret>(client, group, &own, &kept).await?;
-    remove_but::<ServiceAccount>(client, group, &own, &keys(&launch.service_account)).await?;
-    remove_but::<RoleBinding>(client, group, &own, &keys(&launch.role_bindings)).await?;
-    remove_but::<Role>(client, group, &own, &keys(&launch.roles)).await?;
+    remove_except::<Secret>(client, group, &home, &kept).await?;
+    remove_except::<ServiceAccount>(client, group, &home, &keys(&launch.service_account)).await?;
+    remove_except::<RoleBinding>(client, group, &home, &keys(&launch.role_bindings)).await?;
+    remove_except::<Role>(client, group, &home, &keys(&launch.roles)).await?;
     remove_elsewhere(client, group, elsewhere, &keys(&launch.roles)).await
 }
 
 /// Deletes the group's objects of one kind in these namespaces, except those in `kept`.
-async fn remove_but<K: Object>(
+async fn remove_except<K: Object>(
     client: &Client,
     group: &Group,
     namespaces: &[String],
@@ -89,11 +89,11 @@ async fn roles_elsewhere(client: &Client, group: &Group) -> Result<BTreeSet<Stri
         Err(error) if error.kind == ClusterErrorKind::Forbidden => Vec::new(),
         roles => roles?,
     };
-    let ours = |role: &Role| {
+    let namespace_of = |role: &Role| {
         let namespace = role.namespace().unwrap_or_default();
         (namespace != group.namespace && role.name_any() == group.ready_role(&namespace)).then_some(namespace)
     };
-    Ok(roles.iter().filter_map(ours).collect())
+    Ok(roles.iter().filter_map(namespace_of).collect())
 }
 
 /// Deletes the Job or CronJob of a revision.
@@ -115,19 +115,19 @@ pub async fn delete_group(
     if let Some(secret) = &secret {
         check_ours(secret, group)?;
     }
-    let (own, none) = ([group.namespace.clone()], BTreeSet::new());
+    let (home, none) = ([group.namespace.clone()], BTreeSet::new());
     let kept = keys(&secret);
-    let mut any = remove_but::<CronJob>(client, group, &own, &none).await?;
-    any |= remove_but::<Job>(client, group, &own, &none).await?;
+    let mut any = remove_except::<CronJob>(client, group, &home, &none).await?;
+    any |= remove_except::<Job>(client, group, &home, &none).await?;
     let values = secret.as_ref().and_then(secret_data::values).and_then(Result::ok);
     let mut elsewhere = values.map(|values| namespaces(&values)).unwrap_or_default();
     elsewhere.extend(roles_elsewhere(client, group).await?);
     any |= !elsewhere.is_empty();
     remove_elsewhere(client, group, &elsewhere, &none).await?;
-    any |= remove_but::<RoleBinding>(client, group, &own, &none).await?;
-    any |= remove_but::<Role>(client, group, &own, &none).await?;
-    any |= remove_but::<ServiceAccount>(client, group, &own, &none).await?;
-    any |= remove_but::<Secret>(client, group, &own, &kept).await?;
+    any |= remove_except::<RoleBinding>(client, group, &home, &none).await?;
+    any |= remove_except::<Role>(client, group, &home, &none).await?;
+    any |= remove_except::<ServiceAccount>(client, group, &home, &none).await?;
+    any |= remove_except::<Secret>(client, group, &home, &kept).await?;
     if secret.is_some() {
         any |= delete::<Secret>(client, &group.namespace, &group.secret()).await?;
     }

@@ -1,5 +1,6 @@
 //! Contents of a group's Secret: the values under `values.yaml` and, as in Iter8, the experiment document under `experiment.yaml`.
-//! A document that does not fit is compressed, under `experiment.yaml.gz`; if that does not fit either, its oldest loops are dropped.
+//! A document that does not fit is compressed, under `experiment.yaml.gz`; if that does not fit either, its oldest loops are
+//! dropped.
 
 use std::io::{Read, Write};
 
@@ -16,7 +17,7 @@ use crate::model::codec::{self, CodecError};
 use crate::model::document::Experiment;
 use crate::values::without_nulls;
 
-/// Size limit for the data of a Secret (Kubernetes' `MaxSecretSize`).
+/// Maximum size of the data of a Secret (`MaxSecretSize` of Kubernetes).
 pub const MAX_SECRET_BYTES: usize = 1 << 20;
 
 /// Key of the document.
@@ -25,7 +26,7 @@ const PLAIN: &str = "experiment.yaml";
 /// Key of the compressed document.
 const COMPRESSED: &str = "experiment.yaml.gz";
 
-/// Size limit for a decompressed document.
+/// Maximum size of a decompressed document.
 const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
 
 /// The Secret's entries for the document: plain and compressed.
@@ -35,26 +36,26 @@ pub(crate) fn entries(secret: &Secret) -> Entries {
     [PLAIN, COMPRESSED].map(|key| secret.data.as_ref().and_then(|data| data.get(key)).cloned())
 }
 
-/// Reads the document, `None` if there is none.
+/// Reads the document; `None` if there is none.
 pub(crate) fn document(secret: &Secret) -> Option<Result<Experiment, CodecError>> {
-    let wrong = |message: &str| CodecError { message: message.to_owned(), line: None, column: None };
+    let invalid = |message: &str| CodecError { message: message.to_owned(), line: None, column: None };
     let text = match entries(secret) {
         [_, Some(compressed)] => {
             let mut text = String::new();
             let read = GzDecoder::new(compressed.0.as_slice()).take(MAX_DOCUMENT_BYTES).read_to_string(&mut text);
-            read.map(|_| text).map_err(|_| wrong("it is not compressed text"))
+            read.map(|_| text).map_err(|_| invalid("not compressed text"))
         }
-        [Some(plain), None] => String::from_utf8(plain.0).map_err(|_| wrong("it is not UTF-8 text")),
+        [Some(plain), None] => String::from_utf8(plain.0).map_err(|_| invalid("not valid UTF-8")),
         [None, None] => return None,
     };
     Some(text.and_then(|text| codec::experiment_from_yaml(&text)))
 }
 
-/// Reads the values, `None` if there are none. Drops nulls: Helm keeps a `null` that overrides no default.
+/// Reads the values; `None` if there are none. Drops nulls, because Helm keeps a `null` that overrides no default.
 pub(crate) fn values(secret: &Secret) -> Option<Result<Value, CodecError>> {
     let bytes = secret.data.as_ref()?.get(VALUES_KEY)?;
-    let wrong = |_| CodecError { message: "it is not UTF-8 text".to_owned(), line: None, column: None };
-    Some(std::str::from_utf8(&bytes.0).map_err(wrong).and_then(codec::value_from_yaml).map(without_nulls))
+    let invalid = |_| CodecError { message: "not valid UTF-8".to_owned(), line: None, column: None };
+    Some(std::str::from_utf8(&bytes.0).map_err(invalid).and_then(codec::value_from_yaml).map(without_nulls))
 }
 
 /// Removes the document. Returns false if there was none.
@@ -63,7 +64,7 @@ pub(crate) fn remove(secret: &mut Secret) -> bool {
     [PLAIN, COMPRESSED].iter().filter(|key| data.remove(**key).is_some()).count() > 0
 }
 
-/// Writes the document. The error states its size if it does not fit.
+/// Writes the document. If it does not fit, the error contains its size.
 pub(crate) fn put(secret: &mut Secret, experiment: &Experiment) -> Result<(), String> {
     remove(secret);
     let data = secret.data.get_or_insert_default();
@@ -83,7 +84,7 @@ pub(crate) fn put(secret: &mut Secret, experiment: &Experiment) -> Result<(), St
         }
         let insights = experiment.to_mut().result.as_mut().and_then(|result| result.insights.as_mut());
         if !insights.is_some_and(fold_oldest) {
-            return Err(format!("it has {} bytes compressed, and {room} are left in the Secret", compressed.len()));
+            return Err(format!("{} bytes after compression, but the Secret has room for {room}", compressed.len()));
         }
     }
 }
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_is_plain_while_it_fits_then_compressed_then_without_its_oldest_loops() {
+    fn large_documents_are_compressed_then_lose_their_oldest_loops() {
         let mut secret = Secret::default();
         secret.data.get_or_insert_default().insert(VALUES_KEY.to_owned(), ByteString(b"tasks: [http]\n".to_vec()));
         for (loops, expected) in [(10, PLAIN), (60_000, COMPRESSED), (400_000, COMPRESSED), (10, PLAIN)] {
@@ -126,10 +127,10 @@ mod tests {
             let keys: Vec<_> = secret.data.as_ref().unwrap().keys().collect();
             assert_eq!(keys, [expected, VALUES_KEY], "{loops}");
             let read = document(&secret).unwrap().unwrap();
-            let of = |experiment: &Experiment| {
+            let metric_values = |experiment: &Experiment| {
                 experiment.result.as_ref().unwrap().insights.as_ref().unwrap().non_hist_metric_values[0]["m/x"].clone()
             };
-            let (kept, all) = (of(&read), of(&given));
+            let (kept, all) = (metric_values(&read), metric_values(&given));
             assert_eq!(kept, all[all.len() - kept.len()..], "the newest loops are kept");
             assert_eq!(kept.len() == all.len(), loops < 400_000);
         }
@@ -141,7 +142,7 @@ mod tests {
         let full = vec![b'x'; MAX_SECRET_BYTES];
         secret.data.get_or_insert_default().insert(VALUES_KEY.to_owned(), ByteString(full));
         let message = put(&mut secret, &experiment(10)).unwrap_err();
-        assert!(message.ends_with("and 0 are left in the Secret"), "{message}");
+        assert!(message.ends_with("but the Secret has room for 0"), "{message}");
     }
 
     #[test]

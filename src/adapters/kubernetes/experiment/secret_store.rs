@@ -1,8 +1,8 @@
 //! The experiment document in the Secret of its group, written with optimistic concurrency.
 //!
-//! Every write states the resource version that it is based on. After a conflict the Secret is read again: changes beside the document (a
-//! label, an annotation) are kept and the write is repeated on top of them. A document that another run wrote, a later launch, or a deleted
-//! Secret ends this run's writing. A write whose response was lost is recognized by its content.
+//! Every write is based on a resource version. After a conflict the Secret is read again: unrelated changes (a label, an
+//! annotation) are kept and the write is repeated on top of them. If another run wrote the document, a later launch replaced it, or
+//! the Secret was deleted, this run stops writing. A write whose response was lost is recognized by its content.
 
 use std::time::Instant;
 
@@ -61,19 +61,19 @@ impl Known {
 
 /// Content of the Secret after a conflict.
 enum Conflict {
-    /// It is what was to be written: the response was lost.
+    /// Already written: the response was lost.
     Written(Secret),
-    /// Something beside the document has changed.
+    /// Something other than the document has changed.
     Changed(Secret),
 }
 
 impl SecretStore {
-    /// A store for this revision of the group, or for any.
+    /// Creates a store for this revision of the group, or for any.
     pub fn new(connection: &Connection, group: Group, revision: Option<i64>) -> Self {
         Self { client: connection.client.clone(), group, revision, planned: None, known: Mutex::new(None) }
     }
 
-    /// Lets a Secret without a document be read as a planned experiment: Helm writes values only.
+    /// Reads a Secret without a document as a planned experiment, because Helm writes values only.
     #[must_use]
     pub fn with_planned(mut self, planned: Planned) -> Self {
         self.planned = Some(planned);
@@ -92,10 +92,10 @@ impl SecretStore {
         StoreError::Lost { location: self.location(), reason: reason.into() }
     }
 
-    /// The error of a run whose revision was replaced.
+    /// Builds the error of a run whose revision was replaced.
     fn replaced(&self, other: Option<i64>, mine: Option<i64>) -> StoreError {
         let text = |revision: Option<i64>| revision.map_or("none".to_owned(), |revision| revision.to_string());
-        self.lost(format!("revision {} was launched in place of revision {}", text(other), text(mine)))
+        self.lost(format!("revision {} was replaced by revision {}", text(mine), text(other)))
     }
 
     fn cluster(&self, action: &'static str) -> impl Fn(ClusterError) -> StoreError {
@@ -111,8 +111,8 @@ impl SecretStore {
 
     /// Reads the Secret and makes it the base of the next write.
     pub async fn open(&self) -> Result<Stored, StoreError> {
-        let found = self.get().await.map_err(self.cluster("read"))?;
-        let secret = found.ok_or_else(|| StoreError::Missing { location: self.location() })?;
+        let current = self.get().await.map_err(self.cluster("read"))?;
+        let secret = current.ok_or_else(|| StoreError::Missing { location: self.location() })?;
         let invalid = |source| StoreError::Invalid { location: self.location(), source };
         let revision = revision(&secret.metadata);
         if let (Some(mine), Some(other)) = (self.revision, revision)
@@ -129,7 +129,7 @@ impl SecretStore {
         Ok(stored)
     }
 
-    /// Revision of the Secret when it was last read.
+    /// Returns the revision of the Secret when it was last read.
     pub async fn known_revision(&self) -> Option<i64> {
         self.known.lock().await.as_ref().and_then(|known| revision(&known.secret.metadata))
     }
@@ -142,7 +142,7 @@ impl SecretStore {
         while let Some(state) = states.next().await {
             match state {
                 Ok(None) => return self.lost("it was deleted"),
-                Ok(Some(object)) if object.metadata.uid != uid => return self.lost("it was deleted and made again"),
+                Ok(Some(object)) if object.metadata.uid != uid => return self.lost("it was deleted and recreated"),
                 Ok(Some(object)) => {
                     let other = revision(&object.metadata);
                     if self.revision.is_some() && other.is_some() && other != self.revision {
@@ -162,29 +162,29 @@ impl SecretStore {
 
     /// Reads the Secret after a conflict.
     async fn resolve_conflict(&self, wanted: &Secret, known: &Known) -> Result<Conflict, StoreError> {
-        let found = self.get().await.map_err(self.cluster("write"))?;
-        let Some(found) = found else { return Err(self.lost("it was deleted")) };
-        if found.metadata.uid != known.secret.metadata.uid {
-            return Err(self.lost("it was deleted and made again"));
+        let current = self.get().await.map_err(self.cluster("write"))?;
+        let Some(current) = current else { return Err(self.lost("it was deleted")) };
+        if current.metadata.uid != known.secret.metadata.uid {
+            return Err(self.lost("it was deleted and recreated"));
         }
-        let (mine, other) = (revision(&known.secret.metadata), revision(&found.metadata));
+        let (mine, other) = (revision(&known.secret.metadata), revision(&current.metadata));
         if mine != other {
             return Err(self.replaced(other, mine));
         }
-        if entries(&found) == entries(wanted) {
-            return Ok(Conflict::Written(found));
+        if entries(&current) == entries(wanted) {
+            return Ok(Conflict::Written(current));
         }
-        if entries(&found) != known.document {
-            return Err(self.lost("another run has written the document meanwhile"));
+        if entries(&current) != known.document {
+            return Err(self.lost("another run has written the document"));
         }
-        Ok(Conflict::Changed(found))
+        Ok(Conflict::Changed(current))
     }
 
     async fn write(&self, experiment: &Experiment) -> Result<(), StoreError> {
         let mut guard = self.known.lock().await;
         if guard.is_none() {
-            let found = self.get().await.map_err(self.cluster("write"))?;
-            *guard = Some(Known::new(found.ok_or_else(|| self.lost("it was deleted"))?));
+            let current = self.get().await.map_err(self.cluster("write"))?;
+            *guard = Some(Known::new(current.ok_or_else(|| self.lost("it was deleted"))?));
         }
         let Some(known) = guard.as_mut() else { return Ok(()) };
         let started = Instant::now();
@@ -209,7 +209,7 @@ impl SecretStore {
                             *known = Known::new(written);
                             return Ok(());
                         }
-                        Conflict::Changed(found) if started.elapsed() < RUN.budget => *known = Known::new(found),
+                        Conflict::Changed(current) if started.elapsed() < RUN.budget => *known = Known::new(current),
                         Conflict::Changed(_) => return Err(self.cluster("write")(error)),
                     }
                 }
@@ -238,13 +238,13 @@ impl DocumentStore for SecretStore {
     }
 }
 
-/// Revision of the launch that made the object.
+/// Returns the revision of the launch that created the object.
 pub(crate) fn revision(metadata: &ObjectMeta) -> Option<i64> {
     metadata.annotations.as_ref()?.get(REVISION)?.parse().ok()
 }
 
-/// Returns true if the document belongs to this launch. `helm upgrade` keeps the document of the previous one until the new run begins.
+/// Returns true if the document belongs to this launch. `helm upgrade` keeps the previous document until the new run starts.
 pub(crate) fn is_of_launch(document: &Experiment, launch: Option<i64>) -> bool {
-    let of = document.result.as_ref().and_then(|result| result.revision);
-    of.is_none() || launch.is_none() || of == launch
+    let revision = document.result.as_ref().and_then(|result| result.revision);
+    revision.is_none() || launch.is_none() || revision == launch
 }

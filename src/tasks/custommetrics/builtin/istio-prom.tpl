@@ -1,15 +1,15 @@
 {{- /*
-Istio's standard metrics of HTTP and gRPC requests, as its sidecars report them.
+Istio's standard metrics for HTTP and gRPC requests, as reported by its sidecars.
 
 Values:
-  labels              which series belong to the version, such as destination_workload, destination_workload_namespace
-  reporter            whose report counts: `destination` (default), `source` or `waypoint`. A request between two sidecars is reported
-                      by both, so one must be chosen. `source` also counts what never reached the workload. labels.reporter is the same
-  destinationWorkload, destinationWorkloadNamespace   the same as the labels of these names
-  latencyPercentiles  numbers from 0 to 100: each becomes a metric latency-pX
-  prometheusURL       the server; istioPromURL is the same. Default: Istio's add-on
+  labels              labels that select the series of the version, such as destination_workload, destination_workload_namespace
+  reporter            reporter to use: `destination` (default), `source` or `waypoint`. Both sidecars report a request between them,
+                      so one must be chosen. `source` also counts requests that never reached the workload. Same as labels.reporter
+  destinationWorkload, destinationWorkloadNamespace   same as the labels destination_workload and destination_workload_namespace
+  latencyPercentiles  numbers from 0 to 100; each adds a metric latency-pX
+  prometheusURL       URL of the server, also accepted as istioPromURL. Default: Istio's add-on
 
-Requests failed if they were answered with 5xx.
+A request failed if its response status was 5xx.
 */ -}}
 {{- $labels := merge (dict) (.labels | default (dict)) }}
 {{- $given := dict "reporter" .reporter "destination_workload" .destinationWorkload }}
@@ -20,7 +20,7 @@ Requests failed if they were answered with 5xx.
   {{- end }}
 {{- end }}
 {{- if not (omit $labels "reporter") }}
-  {{- fail "labels is empty; expected at least one label besides reporter, such as destination_workload" }}
+  {{- fail "labels: expected at least one label besides reporter, such as destination_workload" }}
 {{- end }}
 {{- if not (hasKey $labels "reporter") }}
   {{- $labels = set $labels "reporter" "destination" }}

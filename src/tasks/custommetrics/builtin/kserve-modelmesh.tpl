@@ -1,13 +1,12 @@
 {{- /*
-ModelMesh's metrics of inference requests from outside. It counts them in the histogram of their latencies alone.
+ModelMesh's metrics for external inference requests, which it counts only in the histogram of their latencies.
 
 Values:
-  labels              which series belong to the version, such as vModelId (the InferenceService) or modelId, namespace, method
-  latencyPercentiles  numbers from 0 to 100: each becomes a metric latency-pX
-  prometheusURL       the server. Default: that of ModelMesh's instructions for monitoring
+  labels              labels that select the series of the version, such as vModelId (the InferenceService) or modelId, namespace, method
+  latencyPercentiles  numbers from 0 to 100; each adds a metric latency-pX
+  prometheusURL       URL of the server. Default: the one from ModelMesh's monitoring instructions
 
-ModelMesh leaves modelId and vModelId empty unless it is told to count per model (per_model_metrics). Requests failed if their gRPC
-code was not OK.
+ModelMesh leaves modelId and vModelId empty unless per_model_metrics is enabled. A request failed if its gRPC status was not OK.
 */ -}}
 {{- template "prometheus" dict
   "provider" "kserve-modelmesh"

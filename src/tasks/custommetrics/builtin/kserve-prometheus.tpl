@@ -1,12 +1,12 @@
 {{- /*
-Knative's metrics of a revision, as the queue proxy reports them: what KServe's serverless models have.
+Knative's metrics of a revision, as reported by the queue proxy; used by KServe's serverless models.
 
 Values:
-  labels              which series belong to the version, such as revision_name, service_name, namespace_name
-  latencyPercentiles  numbers from 0 to 100: each becomes a metric latency-pX
-  prometheusURL       the server. Default: that of KServe's instructions for monitoring
+  labels              labels that select the series of the version, such as revision_name, service_name, namespace_name
+  latencyPercentiles  numbers from 0 to 100; each adds a metric latency-pX
+  prometheusURL       URL of the server. Default: the one from KServe's monitoring instructions
 
-Requests failed if they were not answered with 2xx.
+A request failed if its response status was not 2xx.
 */ -}}
 {{- template "prometheus" dict
   "provider" "kserve-prometheus"

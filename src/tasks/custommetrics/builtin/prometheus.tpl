@@ -1,39 +1,39 @@
 {{- /*
-What the built-in templates for Prometheus share. A template of the program is this text, followed by its own.
+Definitions shared by the built-in Prometheus templates. Each built-in template is this text followed by its own.
 
-"prometheus" writes the whole provider. Queries are sent as forms: with a few labels they outgrow what proxies take of a URL. It takes a
-dict:
+"prometheus" writes the whole provider. Queries are sent as forms, because with a few labels they exceed the URL length that proxies
+accept. It takes a dict:
   provider     name of the provider
-  url          the server, with or without /api/v1/query
-  labels       which series belong to the version: label to value, at least one
+  url          URL of the server, with or without /api/v1/query
+  labels       labels that select the series of the version: label to value, at least one
   reserved     labels that the queries set themselves
-  errors       matcher of requests that failed
+  errors       matcher of failed requests
   requests     counter of requests
   latency      histogram of latencies in milliseconds, without _bucket, _sum, _count
-  percentiles  which of them to ask for, each from 0 to 100
+  percentiles  percentiles to query, each from 0 to 100
   seconds      length of the window, which ends when the query is evaluated
 
-Without requests there is nothing to say about errors and latencies: those queries give nothing, never 0 and never NaN. Where there
-were requests, no series of failed ones means that none failed. Prometheus itself makes a quantile of a percentile, so that any will do;
-one that lies beyond the last bound of the histogram is +Inf, where Prometheus would say that bound.
+Without requests, the queries for errors and latencies return nothing, never 0 or NaN. With requests, no series of failed ones means
+that none failed. Prometheus computes quantiles itself, so any percentile works. A percentile beyond the last bound of the histogram is
++Inf; Prometheus alone would return that bound.
 */ -}}
 
 {{- /*
-"increase" writes how much each series grew inside the window. It takes a dict of "series", a selector, and "window", a duration.
+"increase" writes the growth of each series inside the window. It takes a dict of "series", a selector, and "window", a duration.
 
-increase() alone won't do: it extrapolates, so that 1 becomes 1.04, and it starts at a series' first sample, so that what a fresh pod
-counted before its first scrape is lost. last_over_time() alone won't do either: it has everything since the pod began. Hence three
-cases, of which the first that has a value counts:
+increase() alone is not enough: it extrapolates, so 1 becomes 1.04, and it starts at the first sample of a series, so requests that a new
+pod counted before its first scrape are lost. last_over_time() alone is not enough either: it covers the whole life of the pod. Hence
+three cases; the first one with a value is used:
 
-1. The series was reset inside the window. Only increase() knows of resets, so its estimate is taken; rounding undoes the
-   extrapolation of small counts. If the series is new, too, what it had at its first sample is added: it ended at its last sample, and
-   increase() less delta() is what the resets took away.
-2. The series was there before the window (an hour is looked back), and did not begin anew in between, which would show as a sample
-   below the one before the window. It grew from that sample to its last one.
-3. The series is new, or began anew. It grew from 0 to its last sample. A pod that is old, and that Prometheus did not know before the
-   window, looks the same: whoever asks for a window must have had Prometheus scrape before it.
+1. The series was reset inside the window. Only increase() handles resets, so its estimate is used; rounding undoes the extrapolation of
+   small counts. If the series is also new, the value of its first sample is added: that is the last sample plus increase() minus
+   delta(), because increase() minus delta() is what the resets removed.
+2. The series existed before the window (an hour is looked back) and was not reset in between, which would show as a sample below the
+   one before the window. Its growth is the difference between that sample and its last one.
+3. The series is new or was reset. Its growth is its last sample. An old pod that Prometheus did not scrape before the window looks the
+   same, so Prometheus must scrape a pod before its window starts.
 
-A series without a sample in the window has no increase: nobody knows it.
+The increase of a series without a sample in the window is unknown, so it has none.
 */ -}}
 {{- define "increase" }}
         round(
@@ -48,18 +48,18 @@ A series without a sample in the window has no increase: nobody knows it.
 
 {{- define "prometheus" }}
 {{- if not (and .labels (kindIs "map" .labels)) }}
-  {{- fail "labels is empty or no map; expected at least one label that tells this version from others" }}
+  {{- fail "labels: expected a map with at least one label that selects this version" }}
 {{- end }}
 {{- $matchers := list }}
 {{- range $name, $value := .labels }}
   {{- if has $name $.reserved }}
-    {{- fail (printf "labels.%s is set by the queries themselves; leave it out" $name) }}
+    {{- fail (printf "labels.%s: reserved, because the queries set it themselves" $name) }}
   {{- end }}
   {{- if not (regexMatch "^[a-zA-Z_][a-zA-Z0-9_]*$" $name) }}
-    {{- fail (printf "labels.%s is no name of a label; expected letters, digits and _" $name) }}
+    {{- fail (printf "labels.%s: not a valid label name; expected letters, digits and _" $name) }}
   {{- end }}
   {{- if or (kindIs "map" $value) (kindIs "slice" $value) (kindIs "invalid" $value) }}
-    {{- fail (printf "labels.%s is no text; expected a text, a number, true or false" $name) }}
+    {{- fail (printf "labels.%s: expected a string, number or boolean" $name) }}
   {{- end }}
   {{- $matchers = append $matchers (printf "%s=%s" $name (quote (toString $value))) }}
 {{- end }}
@@ -107,7 +107,7 @@ metrics:
   jqExpression: .data.result[0].value[1]
   whenEmpty: no requests in the window of {{ $window }}
 - name: error-rate
-  description: share of requests that failed
+  description: fraction of requests that failed
   type: gauge
   params:
   - name: query
@@ -136,15 +136,15 @@ metrics:
   jqExpression: .data.result[0].value[1]
   whenEmpty: no requests in the window of {{ $window }}
 {{- if and .percentiles (not (kindIs "slice" .percentiles)) }}
-  {{- fail "latencyPercentiles is no list; expected one, such as {50,99.9}" }}
+  {{- fail "latencyPercentiles: expected a list, such as {50,99.9}" }}
 {{- end }}
 {{- range $value := .percentiles }}
   {{- $percentile := toString $value }}
   {{- if not (regexMatch "^(100|(0|[1-9][0-9]?)([.][0-9]+)?)$" $percentile) }}
-    {{- fail (printf "latencyPercentiles has %q; expected numbers from 0 to 100" $percentile) }}
+    {{- fail (printf "latencyPercentiles: %q is not a percentile; expected 0 to 100" $percentile) }}
   {{- end }}
 - name: latency-p{{ $percentile }}
-  description: latency that {{ $percentile }} % of requests do not exceed, linear within its bucket, +Inf beyond the last
+  description: percentile {{ $percentile }} of the latency, interpolated within its bucket; +Inf beyond the last bound
   type: gauge
   units: msec
   params:

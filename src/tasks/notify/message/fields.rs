@@ -1,10 +1,9 @@
-//! Field names in Iter8's payload templates: those of its Go code (`.Report.NumLoops`) instead of those of documents
-//! (`numLoops`).
+//! Field names in Iter8's payload templates: those of its Go code (`.Report.NumLoops`) instead of those of documents (`numLoops`).
 //!
-//! The two differ only in case, so the template is rewritten before it is parsed, without changing its
-//! length: positions in errors stay right, and a report rendered as JSON has each key once.
+//! The two differ only in case, so the template is rewritten before it is parsed. Its length stays the same, so positions in errors
+//! remain right. A report rendered as JSON has each key once.
 
-/// Keys of reports and documents that Go spells differently.
+/// Keys of reports and documents that are spelled differently in Go.
 const KEYS: &[&str] = &[
     "timestamp",
     "completed",
@@ -41,8 +40,8 @@ const KEYS: &[&str] = &[
     "limit",
 ];
 
-/// Rewrites a Go template to the field names of documents. Keys that have Go's spelling themselves, such as in a task's `with`,
-/// are still available through `index`.
+/// Rewrites a Go template to the field names of documents. Keys spelled as in Go, such as in a task's `with`, are still available
+/// through `index`.
 pub fn as_in_documents(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -65,7 +64,7 @@ fn is_comment(action: &str) -> bool {
     ["{{/*", "{{- /*"].iter().any(|start| action.starts_with(start))
 }
 
-/// Returns the end of the action at the start of a text; its strings may contain braces.
+/// Returns the end of the action at the start of a text. Its strings may contain braces.
 fn end_of_action(action: &str) -> usize {
     if is_comment(action) {
         return action.find("*/").map_or(action.len(), |at| at + 2);
@@ -127,8 +126,8 @@ mod tests {
     use super::as_in_documents;
 
     #[test]
-    fn fields_are_named_as_in_documents_wherever_they_stand() {
-        for (go, ours) in [
+    fn go_fields_are_renamed() {
+        for (go, document) in [
             ("{{ .Report.Completed }}", "{{ .Report.completed }}"),
             ("{{.Report.TimeStamp}}{{$.Report.Timestamp}}", "{{.Report.timestamp}}{{$.Report.timestamp}}"),
             (
@@ -145,12 +144,12 @@ mod tests {
                 "{{ .Report.experiment.result.insights.nonHistMetricValues }}",
             ),
         ] {
-            assert_eq!(as_in_documents(go), ours);
+            assert_eq!(as_in_documents(go), document);
         }
     }
 
     #[test]
-    fn everything_else_stays() {
+    fn other_text_is_unchanged() {
         for text in [
             "",
             "é .Report.Completed }} {{",
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_cut_anywhere_is_taken_as_it_is() {
+    fn truncated_templates_are_unchanged() {
         let text = r#"é{{- /* é" */ -}}{{ with é.é | f ""é{{" `é"` 'é' ''' }}.é{{- .Other -}}{{"}}"}}"#;
         for (from, _) in text.char_indices() {
             for (length, _) in text[from..].char_indices() {
@@ -183,11 +182,11 @@ mod tests {
     }
 
     #[test]
-    fn places_in_the_template_stay_where_they_were() {
+    fn positions_are_preserved() {
         for key in super::KEYS {
             let go = format!("{{{{ .{}{} }}}}", key[..1].to_uppercase(), &key[1..]);
-            let ours = as_in_documents(&go);
-            assert_eq!(ours, format!("{{{{ .{key} }}}}"));
+            let document = as_in_documents(&go);
+            assert_eq!(document, format!("{{{{ .{key} }}}}"));
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::templates::random::RandomBits;
 use crate::values::input::InputError;
 
 /// Maximum size of a response, in bytes.
-const MAX_ANSWER: usize = 4 << 20;
+const MAX_RESPONSE: usize = 4 << 20;
 
 /// Maximum total size of concurrent responses, in bytes.
 const MAX_IN_FLIGHT: usize = 32 << 20;
@@ -26,12 +26,12 @@ const MAX_IN_FLIGHT: usize = 32 << 20;
 const QUERY: &str = "/api/v1/query";
 const QUERY_RANGE: &str = "/api/v1/query_range";
 
-/// Clock skew of a provider above which a note is made.
+/// Clock skew above which a note is made.
 const SKEW: TimeDelta = TimeDelta::seconds(5);
 
 /// Everything needed to query one provider for one version.
 #[derive(Clone, Copy)]
-pub(super) struct Asker<'a> {
+pub(super) struct ProviderClient<'a> {
     pub(super) env: &'a Env<'a>,
     pub(super) spec: &'a ProviderSpec,
     pub(super) access: &'a Access,
@@ -39,16 +39,16 @@ pub(super) struct Asker<'a> {
     pub(super) random: &'a RandomBits,
     pub(super) instant: DateTime<Utc>,
     /// Maximum size of a response, in bytes.
-    pub(super) max_answer: usize,
+    pub(super) max_response: usize,
 }
 
 /// Returns the maximum size of a response with this many requests in flight, in bytes.
-pub(super) fn max_answer(concurrency: usize) -> usize {
-    MAX_ANSWER.min(MAX_IN_FLIGHT / concurrency.max(1))
+pub(super) fn max_response(concurrency: usize) -> usize {
+    MAX_RESPONSE.min(MAX_IN_FLIGHT / concurrency.max(1))
 }
 
 /// Result of a query.
-pub(super) struct Asked {
+pub(super) struct QueryResult {
     pub(super) reading: Reading,
     /// The URL without query and credentials.
     pub(super) source: String,
@@ -71,46 +71,47 @@ struct End {
     before: Option<(Option<u16>, String)>,
 }
 
-impl Asker<'_> {
+impl ProviderClient<'_> {
     /// Queries until there is a usable response, the retries are exhausted, or the run is stopped.
-    pub(super) async fn ask(&self, metric: &MetricSpec) -> Asked {
-        let asked = |reading, source, query| Asked { reading, source, query, status: None, attempts: 0, skew: None };
+    pub(super) async fn query(&self, metric: &MetricSpec) -> QueryResult {
+        let result =
+            |reading, source, query| QueryResult { reading, source, query, status: None, attempts: 0, skew: None };
         let request = match self.request(metric) {
             Ok(request) => request,
-            Err(error) => return asked(unusable(error.to_string()), String::new(), None),
+            Err(error) => return result(unusable(error.to_string()), String::new(), None),
         };
-        let mut asked = asked(unusable("it was not asked for".to_owned()), source(&request.url), query(metric));
+        let mut result = result(unusable("not queried".to_owned()), source(&request.url), rendered_query(metric));
         let secrets = RequestSecrets::of(&request.url, &request.headers);
         let secrets = secrets.with_body(request.body.as_deref().unwrap_or_default());
         let stop = &self.env.stop;
-        let attempts = self.attempts(metric, request, &secrets, &mut asked.attempts);
+        let attempts = self.attempts(metric, request, &secrets, &mut result.attempts);
         let End { last, before } = tokio::select! {
             end = attempts => end,
             () = stop.cancelled() => {
-                asked.reading = unusable("the run was interrupted before the provider answered".to_owned());
-                return asked;
+                result.reading = unusable("the run was interrupted before the provider responded".to_owned());
+                return result;
             }
         };
         match last {
-            Ok(answer) => {
-                asked.status = Some(answer.status);
-                asked.skew = answer.clock_ahead.filter(|ahead| ahead.abs() > SKEW);
-                asked.reading = reading(metric, Response { status: answer.status, body: &answer.body }, &secrets);
+            Ok(response) => {
+                result.status = Some(response.status);
+                result.skew = response.clock_ahead.filter(|ahead| ahead.abs() > SKEW);
+                result.reading = reading(metric, Response { status: response.status, body: &response.body }, &secrets);
             }
             Err(error) if error.kind == WebErrorKind::Timeout => {
                 let timeout = GoDuration(self.access.timeout);
-                asked.reading.outcome = match before {
-                    None => Outcome::Absent(format!("the provider gave no complete answer within {timeout}")),
-                    // A provider that just failed is in trouble, so a timeout does not mean "no data".
+                result.reading.outcome = match before {
+                    None => Outcome::Absent(format!("no complete response from the provider within {timeout}")),
+                    // A provider that just failed is unhealthy, so this timeout does not mean "no data".
                     Some((status, reason)) => {
-                        asked.status = status;
-                        Outcome::Unusable(format!("{reason}, and then gave no complete answer within {timeout}"))
+                        result.status = status;
+                        Outcome::Unusable(format!("{reason}; the retry got no complete response within {timeout}"))
                     }
                 };
             }
-            Err(error) => asked.reading = unasked(&error, &secrets),
+            Err(error) => result.reading = not_sent(&error, &secrets),
         }
-        asked
+        result
     }
 
     async fn attempts(
@@ -126,24 +127,24 @@ impl Asker<'_> {
             *count += 1;
             let left = self.access.timeout.saturating_sub(started.elapsed());
             let last = self.env.web.send(WebRequest { timeout: left, ..request.clone() }).await;
-            let asked_pause = match &last {
-                Ok(answer) if is_transient(answer.status) => answer.retry_after,
+            let retry_after = match &last {
+                Ok(response) if is_transient(response.status) => response.retry_after,
                 Err(error) if error.kind == WebErrorKind::Transport => None,
                 _ => return End { last, before },
             };
-            let pause = delay(*count, asked_pause, (self.random)());
+            let pause = delay(*count, retry_after, (self.random)());
             let left = self.access.timeout.saturating_sub(started.elapsed());
             if *count > self.access.retries || pause >= left {
                 return End { last, before };
             }
             // Drop the response before the next attempt.
-            let (status, told) = match last {
+            let (status, retried) = match last {
                 Ok(WebResponse { status, body, .. }) => {
                     (Some(status), reading(metric, Response { status, body: &body }, secrets))
                 }
-                Err(error) => (None, unasked(&error, secrets)),
+                Err(error) => (None, not_sent(&error, secrets)),
             };
-            before = match told.outcome {
+            before = match retried.outcome {
                 Outcome::Unusable(reason) | Outcome::Absent(reason) => Some((status, reason)),
                 Outcome::Value(_) | Outcome::Samples(_) => None,
             };
@@ -152,7 +153,7 @@ impl Asker<'_> {
     }
 
     fn request(&self, metric: &MetricSpec) -> Result<WebRequest, InputError> {
-        let invalid = || InputError::new("url", "it is not a URL");
+        let invalid = || InputError::new("url", "not a valid URL");
         let mut url = match &self.access.url {
             Some(url) => with_api(url, &self.spec.url),
             None => Url::parse(&self.spec.url).map_err(|_| invalid())?,
@@ -165,8 +166,9 @@ impl Asker<'_> {
             // One instant for all metrics of the loop.
             params.push(("time".to_owned(), seconds(self.instant)));
         }
-        let own = |name: &String| self.credentials.headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
-        let given = self.spec.headers.iter().filter(|(name, _)| !own(name));
+        let is_overridden =
+            |name: &String| self.credentials.headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
+        let given = self.spec.headers.iter().filter(|(name, _)| !is_overridden(name));
         let mut headers: Vec<(String, String)> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
         headers.extend(self.credentials.headers.iter().cloned());
         let is_form =
@@ -187,60 +189,61 @@ impl Asker<'_> {
             url: url.to_string(),
             headers,
             body,
-            max_response_bytes: self.max_answer,
+            max_response_bytes: self.max_response,
             timeout: Duration::ZERO,
             tls: self.credentials.tls.clone(),
             // 64 random bits: unique within a run.
-            asker: Some((self.random)()),
+            caller: Some((self.random)()),
             ..WebRequest::default()
         })
     }
 }
 
-/// Reads a response, with secrets redacted that the provider repeats. They are also redacted before truncation: the
-/// start of a secret is not recognized.
-fn reading(metric: &MetricSpec, answer: Response<'_>, secrets: &RequestSecrets) -> Reading {
-    let reading = read(metric, answer);
-    let body = secrets.redact_bytes(answer.body);
-    let texts = if body == answer.body { reading.clone() } else { read(metric, Response { body: &body, ..answer }) };
-    let hide = |text: String| secrets.redact(&text);
-    let reason = |own: String| match texts.outcome {
-        Outcome::Absent(text) | Outcome::Unusable(text) => hide(text),
-        Outcome::Value(_) | Outcome::Samples(_) => hide(own),
+/// Reads a response and redacts secrets that the provider repeats. They are redacted before truncation, because a truncated secret
+/// is not recognized.
+fn reading(metric: &MetricSpec, response: Response<'_>, secrets: &RequestSecrets) -> Reading {
+    let reading = read(metric, response);
+    let body = secrets.redact_bytes(response.body);
+    let redacted =
+        if body == response.body { reading.clone() } else { read(metric, Response { body: &body, ..response }) };
+    let redact = |text: String| secrets.redact(&text);
+    let reason = |original: String| match redacted.outcome {
+        Outcome::Absent(text) | Outcome::Unusable(text) => redact(text),
+        Outcome::Value(_) | Outcome::Samples(_) => redact(original),
     };
     let outcome = match reading.outcome {
-        Outcome::Absent(own) => Outcome::Absent(reason(own)),
-        Outcome::Unusable(own) => Outcome::Unusable(reason(own)),
+        Outcome::Absent(original) => Outcome::Absent(reason(original)),
+        Outcome::Unusable(original) => Outcome::Unusable(reason(original)),
         value => value,
     };
     Reading {
         outcome,
         series: reading.series,
-        raw: texts.raw.map(hide),
-        warnings: texts.warnings.into_iter().map(hide).collect(),
+        raw: redacted.raw.map(redact),
+        warnings: redacted.warnings.into_iter().map(redact).collect(),
         remark: reading.remark,
     }
 }
 
-/// Reading of a request that could not be sent.
-fn unasked(error: &WebError, secrets: &RequestSecrets) -> Reading {
+/// Reading for a request that could not be sent.
+fn not_sent(error: &WebError, secrets: &RequestSecrets) -> Reading {
     let host =
         Url::parse(&error.url).map(|url| format!(" ({})", url.origin().ascii_serialization())).unwrap_or_default();
-    unusable(format!("the provider can't be asked: {}{host}", secrets.redact(&error.reason)))
+    unusable(format!("cannot query the provider: {}{host}", secrets.redact(&error.reason)))
 }
 
 fn unusable(reason: String) -> Reading {
     Reading { outcome: Outcome::Unusable(reason), series: None, raw: None, warnings: Vec::new(), remark: None }
 }
 
-/// Returns the user's URL, with the template's API path if it has none.
-fn with_api(own: &Url, template: &str) -> Url {
-    let mut url = own.clone();
+/// Returns the user's URL; the template's API path is appended if it has none.
+fn with_api(base: &Url, template: &str) -> Url {
+    let mut url = base.clone();
     if !url.path().ends_with(QUERY)
         && let Ok(template) = Url::parse(template)
         && let Some(at) = template.path().find("/api/")
     {
-        url.set_path(&format!("{}{}", own.path().trim_end_matches('/'), &template.path()[at..]));
+        url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), &template.path()[at..]));
     }
     url
 }
@@ -252,8 +255,8 @@ fn source(url: &str) -> String {
     redact_url(url.as_str())
 }
 
-/// Returns the query, else all parameters, else the body.
-fn query(metric: &MetricSpec) -> Option<String> {
+/// Returns the query, or all parameters, or the body.
+fn rendered_query(metric: &MetricSpec) -> Option<String> {
     if let Some((_, query)) = metric.params.iter().find(|(name, _)| name == "query") {
         return Some(redact_text(query));
     }
@@ -262,6 +265,6 @@ fn query(metric: &MetricSpec) -> Option<String> {
     }
     let mut form = url::form_urlencoded::Serializer::new(String::new());
     // Redacted like the query of a URL.
-    let shown = redact_url(&format!("http://provider/?{}", form.extend_pairs(&metric.params).finish()));
-    shown.split_once('?').map(|(_, query)| query.to_owned())
+    let redacted = redact_url(&format!("http://provider/?{}", form.extend_pairs(&metric.params).finish()));
+    redacted.split_once('?').map(|(_, query)| query.to_owned())
 }

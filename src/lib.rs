@@ -1,4 +1,4 @@
-//! iter8 runs *experiments*: a pipeline of tasks produces one experiment document, from which `assert` makes an exit code and
+//! iter8 runs *experiments*: a pipeline of tasks produces one experiment document, from which `assert` derives an exit code and
 //! `report` a text, HTML or JSON report.
 //!
 //! ```text
@@ -9,19 +9,19 @@
 //!
 //! # Layers
 //!
-//! A module may name only what its row lists; there are no cycles. `tests/it/layers.rs` reads this table and holds the code to it.
+//! A module may only use the layers in its row; there are no cycles. `tests/it/layers.rs` reads this table and enforces it.
 //!
 //! | layer | what lives there | may use |
 //! |---|---|---|
 //! | `model` | plain data: spec, experiment document, metrics, SLOs, verdicts; the YAML and JSON codec (pure) | |
-//! | `redact` | finds and hides secrets (pure) | model |
+//! | `redact` | finds and redacts secrets (pure) | model |
 //! | `values` | `--set` grammar, merging, typed reading with field paths (pure) | model, redact |
 //! | `metrics` | metric names, histograms, statistics, insights within bounds (pure) | model |
-//! | `slo` | verdicts, loops, conditions, what `assert` decides (pure) | model, redact, metrics |
+//! | `slo` | verdicts, loops, conditions, assertions (pure) | model, redact, metrics |
 //! | `templates` | provider, payload and request templates in their dialects; jq (pure) | model, values |
-//! | `providers` | how a metric provider is described, asked and read (pure) | model, redact, values, templates |
-//! | `manifests` | the Kubernetes objects of an experiment (pure) | model, values |
-//! | `ports` | what the core needs from outside, as traits, and the events it emits | model |
+//! | `providers` | metric providers: specs, responses and retries (pure) | model, redact, values, templates |
+//! | `manifests` | Kubernetes objects of an experiment (pure) | model, values |
+//! | `ports` | traits for everything outside the core, and the events it emits | model |
 //! | `load` | the load engine: pacing, workers, HTTP/1.1, HTTP/2, gRPC, TLS | model, redact, metrics, templates, ports |
 //! | `adapters` | the outside world: file store, web client, Kubernetes, shell, clock; recordings of it | model, redact, values, metrics, slo, templates, providers, manifests, ports, load |
 //! | `tasks` | one file or folder per task, one registry | model, redact, values, metrics, slo, templates, providers, manifests, ports, load |

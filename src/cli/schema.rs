@@ -121,16 +121,16 @@ fn allow_nulls(schema: &mut Value) {
 
 /// Allows `null` in addition to the schema.
 fn allow_null(schema: &mut Value) {
-    let null = json!({"type": "null"});
+    let null_type = json!({"type": "null"});
     let is_constrained = ["type", "$ref", "anyOf", "enum", "allOf"].iter().any(|key| schema.get(key).is_some());
     let allows = match schema.get("type") {
         Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "null"),
         Some(kind) => kind == "null",
-        None => schema.get("anyOf").and_then(Value::as_array).is_some_and(|any| any.contains(&null)),
+        None => schema.get("anyOf").and_then(Value::as_array).is_some_and(|any| any.contains(&null_type)),
     };
     if is_constrained && !allows {
         let description = schema.as_object_mut().and_then(|map| map.remove("description"));
-        *schema = json!({"anyOf": [schema.take(), null]});
+        *schema = json!({"anyOf": [schema.take(), null_type]});
         if let Some(description) = description {
             schema["description"] = description;
         }

@@ -3,27 +3,27 @@
 {{ toYaml (omit .Values "global") }}
 {{ end -}}
 
-{{- /* Rejects what `iter8 k launch` rejects, except mistakes within tasks. Every template includes it first. */ -}}
+{{- /* Rejects the same values as `iter8 k launch`, except for mistakes within tasks. Every template includes it first. */ -}}
 {{- define "iter8.check" -}}
 {{- $values := .Values -}}
 {{- if contains "." .Release.Name -}}
-{{- fail (printf "the release's name `%s` is not the name of a group: small letters, digits and -, at most 63" .Release.Name) -}}
+{{- fail (printf "the release name `%s` is not a valid group name; expected at most 63 lowercase letters, digits and `-`" .Release.Name) -}}
 {{- end -}}
 {{- if not (and (kindIs "slice" $values.tasks) $values.tasks) -}}
-{{- fail "tasks: no tasks are given; list the tasks to run, such as --set \"tasks={http,assess}\"" -}}
+{{- fail "tasks: required; list the tasks to run, for example --set \"tasks={http,assess}\"" -}}
 {{- end -}}
 {{- $runner := include "iter8.runner" . -}}
 {{- if not (has $runner (list "job" "cronjob" "none")) -}}
-{{- fail (printf "runner: `%s` is not a runner; expected one of job, cronjob, none" $runner) -}}
+{{- fail (printf "runner: `%s` is not a valid runner; expected one of job, cronjob, none" $runner) -}}
 {{- end -}}
 {{- if and (eq $runner "cronjob") (not ($values.cronjobSchedule | default "" | trim)) -}}
-{{- fail "cronjobSchedule: the cronjob runner needs a schedule, such as --set cronjobSchedule=\"*/10 * * * *\"" -}}
+{{- fail "cronjobSchedule: required by the cronjob runner; for example: --set cronjobSchedule=\"*/10 * * * *\"" -}}
 {{- end -}}
 {{- $pods := include "iter8.pods" . | int -}}
 {{- if or (lt $pods 1) (gt $pods 100) -}}
-{{- fail (printf "parallelism: `%v` is not a number of pods from 1 to 100" $values.parallelism) -}}
+{{- fail (printf "parallelism: `%v` is not a valid number of pods; expected 1 to 100" $values.parallelism) -}}
 {{- end -}}
-{{- /* Kubernetes' limits: pods have the name of their Job as a label, and a CronJob appends the time to the names of its Jobs. */ -}}
+{{- /* Limits of Kubernetes: the name of a Job is a label of its pods, and a CronJob appends the time to the names of its Jobs. */ -}}
 {{- $longest := eq $runner "cronjob" | ternary 52 63 -}}
 {{- /* The host name of an Indexed Job's pod consists of the Job's name and the index. */ -}}
 {{- if gt $pods 1 -}}
@@ -31,11 +31,11 @@
 {{- end -}}
 {{- $run := include "iter8.run" . -}}
 {{- if and (ne $runner "none") (gt (len $run) $longest) -}}
-{{- fail (printf "the %s would be called `%s`, which is longer than %d characters: give the release a shorter name" $runner $run $longest) -}}
+{{- fail (printf "the name of its %s, `%s`, would be longer than %d characters; use a shorter release name" $runner $run $longest) -}}
 {{- end -}}
 {{- $size := include "iter8.values" . | len -}}
 {{- if gt $size 655360 -}}
-{{- fail (printf "the values have %d bytes, and at most 655360 fit into the experiment's Secret beside its document: name large payloads by URL, such as http.payloadURL" $size) -}}
+{{- fail (printf "the values have %d bytes; the experiment's Secret has room for 655360 beside its document; move large payloads to a URL, such as http.payloadURL" $size) -}}
 {{- end -}}
 {{- end -}}
 

@@ -24,7 +24,7 @@
 {{- range $row.kinds -}}
 {{- $known = append $known .value -}}
 {{- end -}}
-{{- fail (printf "%s: no object is named; expected one of %s" $row.task (append $known $row.list | join ", ")) -}}
+{{- fail (printf "%s: no object is given; expected one of %s" $row.task (append $known $row.list | join ", ")) -}}
 {{- end -}}
 {{- $namespace := index $values $row.namespace | default $root.Release.Namespace -}}
 {{- $kinds := index $watched $namespace | default dict -}}

@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn clock_skew_is_what_lies_outside_the_exchange() {
+    fn clock_skew_is_the_excess_outside_the_exchange() {
         let at = |seconds: i64| DateTime::UNIX_EPOCH + TimeDelta::milliseconds(seconds * 1000 + 250);
         for (date, expected) in [(-90, -100), (9, -1), (10, 0), (15, 0), (20, 0), (21, 1), (7_220, 7_200)] {
             assert_eq!(ahead(at(date), at(10), at(20)), TimeDelta::seconds(expected), "{date}");

@@ -115,7 +115,10 @@ pub(super) fn plan(value: &Value, at: &str) -> Result<Plan, InputError> {
         None => CONCURRENCY,
         Some(count @ 1..=100) => count as usize,
         Some(count) => {
-            return Err(InputError::new(join(at, "concurrency"), format!("{count} is out of range; expected 1 to 100")));
+            return Err(InputError::new(
+                join(at, "concurrency"),
+                format!("{count} is out of range; expected 1 to 100"),
+            ));
         }
     };
     let versions = versions(values.values.unwrap_or_default(), values.version_values, at)?;

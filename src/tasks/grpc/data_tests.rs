@@ -62,7 +62,7 @@ fn json_becomes_messages_as_protobuf_maps_it() {
 }
 
 #[test]
-fn actions_are_expanded_in_texts_keys_and_whole_texts() {
+fn actions_are_expanded_in_strings_keys_and_documents() {
     let read = messages(
         &json!({"id": "{{.RequestNumber}}", "name": "a \"{{.RequestNumber}}\"", "counts": {"k{{.RequestNumber}}": 1}}),
     );
@@ -107,7 +107,7 @@ fn binary_data_is_one_message_or_a_stream_of_them() {
 }
 
 #[test]
-fn deep_data_ends_in_an_error() {
+fn deep_data_is_rejected() {
     let deep = (0..200).fold(json!({"name": "{{.UUID}}"}), |inner, _| json!({"parts": [inner]}));
     assert!(Data::of_value(&deep, &bits()).unwrap_err().contains("nested deeper"));
 }

@@ -86,7 +86,7 @@ fn missing(merged: &MergedLoad) -> Vec<(u64, String)> {
 }
 
 #[test]
-fn all_that_was_measured_adds_up() {
+fn measurements_add_up() {
     let others = [measured(1, 10), MemberShard { is_late: true, ..measured(2, 9) }, measured(3, 8)];
     let merged = merged(coordinator(11), &others);
     let outcome = merged.outcome.as_ref().unwrap();
@@ -97,7 +97,7 @@ fn all_that_was_measured_adds_up() {
 }
 
 #[test]
-fn every_machine_that_is_not_in_it_is_named_with_the_reason() {
+fn missing_pods_are_listed_with_the_reason() {
     let mut damaged = shard(9);
     damaged.histograms.insert("latency".to_owned(), histogram::encode(&histogram::new()).unwrap());
     damaged.histograms.get_mut("latency").unwrap().data.clear();
@@ -119,7 +119,7 @@ fn every_machine_that_is_not_in_it_is_named_with_the_reason() {
 }
 
 #[test]
-fn failures_name_their_machines_and_equal_ones_are_told_once() {
+fn equal_failures_are_reported_once_with_their_pods() {
     let others = [failed(1, "no way"), failed(2, "no food"), failed(3, "no way")];
     let merged = merged(coordinator(11), &others);
     let failures: Vec<(String, Option<String>)> = merged
@@ -137,7 +137,7 @@ fn failures_name_their_machines_and_equal_ones_are_told_once() {
 }
 
 #[test]
-fn what_the_user_wrote_wrong_stays_that() {
+fn invalid_input_stays_invalid_input() {
     let input = || JobEnd::Failed(TaskError::Input(InputError::new("with.url", "is no URL")));
     let merged = merged(input(), &[measured(1, 1), failed(2, "with.url: is no URL"), measured(3, 1)]);
     assert!(matches!(merged.failures[..], [TaskError::Input(_), TaskError::Failed { .. }]), "{:?}", merged.failures);
@@ -145,7 +145,7 @@ fn what_the_user_wrote_wrong_stays_that() {
 }
 
 #[test]
-fn an_interruption_is_that_of_the_coordinator() {
+fn only_the_coordinator_interrupts_the_run() {
     let mut stopped = shard(5);
     stopped.interrupted = true;
     let others = [measured(1, 1), member(2, ShardEnd::Measured(Box::new(stopped))), measured(3, 1)];

@@ -23,10 +23,10 @@ pub(super) struct NotifyWith {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("pattern" = HTTP_URL))]
     pub(super) url: Option<String>,
-    /// Environment variable that holds the URL.
+    /// Environment variable with the URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) url_env: Option<String>,
-    /// File that holds the URL.
+    /// File with the URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) url_file: Option<String>,
     /// HTTP method. Default: `POST`.
@@ -42,10 +42,10 @@ pub(super) struct NotifyWith {
     /// Bearer token; `tokenEnv` or `tokenFile` keep it out of the document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) token: Option<String>,
-    /// Environment variable that holds the bearer token.
+    /// Environment variable with the bearer token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) token_env: Option<String>,
-    /// File that holds the bearer token.
+    /// File with the bearer token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) token_file: Option<String>,
     /// Built-in payload: `slack` (a text message) or `github` (a repository dispatch). Default: `slack`.
@@ -81,10 +81,10 @@ pub(super) struct SlackValues {
     #[serde(default)]
     #[schemars(extend("pattern" = HTTP_URL))]
     url: Option<String>,
-    /// Environment variable that holds the URL.
+    /// Environment variable with the URL.
     #[serde(default)]
     url_env: Option<String>,
-    /// File that holds the URL.
+    /// File with the URL.
     #[serde(default)]
     url_file: Option<String>,
     /// HTTP method. Default: `POST`.
@@ -115,10 +115,10 @@ pub(super) struct GithubValues {
     /// Personal access token; `tokenEnv` or `tokenFile` keep it out of the document.
     #[serde(default)]
     token: Option<String>,
-    /// Environment variable that holds the token.
+    /// Environment variable with the token.
     #[serde(default)]
     token_env: Option<String>,
-    /// File that holds the token.
+    /// File with the token.
     #[serde(default)]
     token_file: Option<String>,
     /// Base URL of GitHub's API. Default: `https://api.github.com`.

@@ -25,7 +25,7 @@ fn render(readiness: Readiness) -> String {
 }
 
 #[test]
-fn what_does_not_exist_or_is_being_deleted_is_not_ready() {
+fn missing_and_deleted_objects_are_not_ready() {
     let services = kind("", "services");
     assert_eq!(render(readiness(None, &services, None)), "does not exist");
     let ready = json!({"metadata": {}});
@@ -36,7 +36,7 @@ fn what_does_not_exist_or_is_being_deleted_is_not_ready() {
 }
 
 #[test]
-fn a_condition_must_be_true_whatever_its_case_and_is_told_with_its_reason() {
+fn conditions_ignore_case_and_are_reported_with_their_reason() {
     let with = |status: &str| {
         json!({"status": {"conditions": [{"type": "Progressing", "status": "True"},
             {"type": "available", "status": status, "reason": "MinimumReplicas", "message": "none is up"}]}})
@@ -49,7 +49,7 @@ fn a_condition_must_be_true_whatever_its_case_and_is_told_with_its_reason() {
 }
 
 #[test]
-fn a_status_of_an_earlier_generation_says_nothing_of_this_one() {
+fn a_stale_status_is_not_ready() {
     let at = |observed: i64, of_condition: i64| {
         json!({"metadata": {"generation": 3}, "status": {"observedGeneration": observed, "conditions":
             [{"type": "Available", "status": "True", "observedGeneration": of_condition}]}})
@@ -94,7 +94,7 @@ fn an_inference_service_is_ready_when_its_newest_revision_is() {
 }
 
 #[test]
-fn a_canary_is_ready_when_it_has_the_traffic_that_was_asked_for() {
+fn a_canary_is_ready_when_it_has_the_requested_traffic() {
     assert_eq!(seen_of_isvc(&isvc(Some(10), 10, "m-2", "m-2")), "");
     let expected = "revision m-2 of the predictor has 100 % of the traffic, expected 10 % (canaryTrafficPercent)";
     assert_eq!(seen_of_isvc(&isvc(Some(10), 100, "m-2", "m-2")), expected);
@@ -108,7 +108,7 @@ fn a_canary_is_ready_when_it_has_the_traffic_that_was_asked_for() {
 }
 
 #[test]
-fn a_service_without_revisions_is_read_by_its_models_and_canaries() {
+fn a_service_without_revisions_is_judged_by_its_models_and_canaries() {
     let mut raw = json!({"spec": {"predictor": {}}, "status": {"conditions": [{"type": "Ready", "status": "True"}],
         "components": {"predictor": {"url": "http://m"}}, "modelStatus": {"transitionStatus": "UpToDate"}}});
     assert_eq!(seen_of_isvc(&raw), "");
@@ -123,7 +123,7 @@ fn a_service_without_revisions_is_read_by_its_models_and_canaries() {
 }
 
 #[test]
-fn no_object_makes_it_fail() {
+fn malformed_objects_do_not_panic() {
     let odd =
         [json!(null), json!([]), json!("x"), json!({"metadata": [], "spec": 1, "status": {"components": {"a": 1}}})];
     for object in odd {

@@ -146,7 +146,7 @@ fn one_report_of_each_request_is_taken_from_istio() {
 #[test]
 fn values_that_would_ask_for_something_else_are_refused() {
     let cases = [
-        ("kserve-prometheus", json!({}), "labels: expected a map; expected at least one label"),
+        ("kserve-prometheus", json!({}), "labels: expected a map with at least one label"),
         ("istio-prom", json!({"reporter": "source"}), "at least one label besides reporter"),
         ("istio-prom", json!({"labels": {"reporter": "source"}}), "at least one label besides reporter"),
         ("istio-prom", json!({"labels": {"response_code": 200}}), "labels.response_code: reserved"),

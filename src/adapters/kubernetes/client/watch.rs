@@ -1,8 +1,8 @@
 //! Streams one object: its current state first, then every change. Survives API server restarts and closed or expired watches.
 //!
-//! kube's watcher lists and watches with the field selector `metadata.name=NAME`. Kubernetes authorizes `list` and `watch` on that
-//! name for it, which is all that an experiment's Role grants. The watcher recovers after every error; this file decides when to
-//! give up.
+//! kube's watcher lists and watches with the field selector `metadata.name=NAME`. For such requests, Kubernetes authorizes `list`
+//! and `watch` on that one name, which is all that an experiment's Role grants. The watcher recovers after every error; this file
+//! decides when to give up.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};

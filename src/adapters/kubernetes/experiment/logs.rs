@@ -103,7 +103,7 @@ async fn pods(connection: &Connection, group: &Group) -> Result<Vec<Pod>, Cluste
     Ok(pods)
 }
 
-/// Explains reason the newest pod of a group does not run or has failed; `None` if it does run or has succeeded.
+/// Returns the reason why the newest pod of a group does not run or has failed; `None` if it runs or has succeeded.
 pub async fn pod_problem(connection: &Connection, group: &Group) -> Result<Option<String>, ClusterError> {
     let pods = pods(connection, group).await?;
     let Some(pod) = pods.last() else {

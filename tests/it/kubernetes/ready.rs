@@ -133,7 +133,7 @@ fn an_inference_service_is_ready_when_its_newest_revision_has_the_traffic_that_w
         &["revision iris-2 of the predictor has 100 % of the traffic, expected 10 % (canaryTrafficPercent)"],
     );
     let set = || set(&kserve("iris-2", "iris-2", 10));
-    run_and(&world, &["ready.isvc=iris", "ready.timeout=100s"], "asks for 10 %", set).exits(0);
+    run_and(&world, &["ready.isvc=iris", "ready.timeout=100s"], "expected 10 %", set).exits(0);
 }
 
 #[test]

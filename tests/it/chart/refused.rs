@@ -25,7 +25,10 @@ const BY_SCHEMA: &[(&[&str], &str)] = &[
 /// The same where the schema does not say it.
 const BY_TEMPLATES: &[(&[&str], &str)] = &[
     (&[HTTP, "--set=runner=cronjob"], "cronjobSchedule: required by the cronjob runner; for example: --set"),
-    (&[HTTP, "--set=runner=cronjob", "--set-string=cronjobSchedule=  "], "cronjobSchedule: required by the cronjob runner"),
+    (
+        &[HTTP, "--set=runner=cronjob", "--set-string=cronjobSchedule=  "],
+        "cronjobSchedule: required by the cronjob runner",
+    ),
     (&[HTTP, "--set=parallelism=0"], "parallelism: `0` is not a valid number of pods; expected 1 to 100"),
     (&[HTTP, "--set=parallelism=101"], "parallelism: `101` is not a valid number of pods; expected 1 to 100"),
     (&[HTTP, "--set=parallelism=1x"], "parallelism: `1x` is not a valid number of pods; expected 1 to 100"),

@@ -11,26 +11,26 @@ const HTTP: [&str; 3] = ["run", "--set", "tasks={http}"];
 
 /// Runs the values `sets` with the `http` task.
 fn http(sets: &[&str]) -> CliOutput {
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let mut args = HTTP.to_vec();
     for set in sets {
         args.extend(["--set", set]);
     }
-    let said = bench.run(args);
-    assert_eq!(said.stdout, "");
-    said
+    let output = cli.run(args);
+    assert_eq!(output.stdout, "");
+    output
 }
 
 #[test]
 fn a_missing_values_file_is_named() {
     let _transcript = transcript!();
-    let said = CliCase::new().run(["run", "-f", "nope.yaml"]);
-    said.snapshot(2);
-    assert_eq!(said.stdout, "");
+    let output = CliCase::new().run(["run", "-f", "nope.yaml"]);
+    output.snapshot(2);
+    assert_eq!(output.stdout, "");
 }
 
 #[test]
-fn a_missing_document_is_named_with_the_way_to_make_one() {
+fn a_missing_document_has_a_hint() {
     let _transcript = transcript!();
     for command in ["run", "report"] {
         CliCase::new().run([command]).snapshot(2);
@@ -39,28 +39,28 @@ fn a_missing_document_is_named_with_the_way_to_make_one() {
 }
 
 #[test]
-fn unreadable_yaml_is_told_with_line_and_column() {
+fn yaml_errors_have_line_and_column() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    bench.write("values.yaml", "tasks: [http]\nhttp:\n  url: [1, 2\n  qps: 3\n");
-    bench.run(["run", "-f", "values.yaml"]).snapshot(2);
-    bench.write("experiment.yaml", "spec:\n- task: http\n  with: {a: b\n");
-    bench.run(["run"]).snapshot(2);
+    let cli = CliCase::new();
+    cli.write("values.yaml", "tasks: [http]\nhttp:\n  url: [1, 2\n  qps: 3\n");
+    cli.run(["run", "-f", "values.yaml"]).snapshot(2);
+    cli.write("experiment.yaml", "spec:\n- task: http\n  with: {a: b\n");
+    cli.run(["run"]).snapshot(2);
 }
 
 #[test]
-fn an_unknown_task_is_told_with_the_tasks_there_are_and_the_nearest() {
+fn an_unknown_task_has_a_suggestion() {
     let _transcript = transcript!();
-    let said = CliCase::new().run(["run", "--set", "tasks={htp}"]);
-    said.snapshot(2);
-    let bench = CliCase::new();
-    bench.write("experiment.yaml", "spec:\n- task: asess\n");
-    bench.run(["run"]).snapshot(2);
+    let output = CliCase::new().run(["run", "--set", "tasks={htp}"]);
+    output.snapshot(2);
+    let cli = CliCase::new();
+    cli.write("experiment.yaml", "spec:\n- task: asess\n");
+    cli.run(["run"]).snapshot(2);
     CliCase::new().run(["run", "--set", "tasks={abnmetrics}"]).snapshot(2);
 }
 
 #[test]
-fn an_unknown_field_is_told_with_its_path_and_the_nearest() {
+fn an_unknown_field_has_a_suggestion() {
     let _transcript = transcript!();
     http(&["http.url=http://127.0.0.1:1", "http.numrequests=1"]).snapshot(2);
     http(&["http.url=http://127.0.0.1:1", "htp.qps=1"]).snapshot(2);
@@ -68,14 +68,14 @@ fn an_unknown_field_is_told_with_its_path_and_the_nearest() {
 }
 
 #[test]
-fn a_negative_number_of_requests_is_refused() {
+fn a_negative_number_of_requests_is_rejected() {
     let _transcript = transcript!();
     http(&["http.url=http://127.0.0.1:1", "http.numRequests=-3"]).snapshot(2);
     http(&["http.url=http://127.0.0.1:1", "http.numRequests=0"]).snapshot(2);
 }
 
 #[test]
-fn a_rate_that_is_no_number_is_refused() {
+fn a_rate_must_be_a_number() {
     let _transcript = transcript!();
     http(&["http.url=http://127.0.0.1:1", "http.qps=abc"]).snapshot(2);
     http(&["http.url=http://127.0.0.1:1", "http.qps=0"]).snapshot(2);
@@ -83,13 +83,13 @@ fn a_rate_that_is_no_number_is_refused() {
 }
 
 #[test]
-fn a_load_without_target_is_refused() {
+fn a_load_needs_a_target() {
     let _transcript = transcript!();
     http(&["http.qps=5"]).snapshot(2);
 }
 
 #[test]
-fn a_url_without_host_is_refused() {
+fn a_url_needs_a_host() {
     let _transcript = transcript!();
     http(&["http.url=http://"]).snapshot(2);
     http(&["http.url=localhost:8080"]).snapshot(2);
@@ -97,7 +97,7 @@ fn a_url_without_host_is_refused() {
 }
 
 #[test]
-fn tasks_that_are_no_list_are_refused() {
+fn tasks_must_be_a_list() {
     let _transcript = transcript!();
     CliCase::new().run(["run", "--set", "tasks=http"]).snapshot(2);
     CliCase::new().run(["run", "--set", "http.url=http://x"]).snapshot(2);
@@ -105,22 +105,22 @@ fn tasks_that_are_no_list_are_refused() {
 }
 
 #[test]
-fn a_condition_that_can_not_be_read_is_refused_before_anything_runs() {
+fn a_bad_condition_is_rejected_before_the_run() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    bench.run(["run", "--set", "tasks={run}", "--set", "run.script=echo ran", "--set", "run.if=SLO()"]).snapshot(2);
-    bench.write("experiment.yaml", "spec:\n- run: echo ran >ran\n- run: echo\n  if: SLOs() &&\n");
-    bench.run(["run"]).snapshot(2);
-    assert!(!bench.path("ran").exists());
+    let cli = CliCase::new();
+    cli.run(["run", "--set", "tasks={run}", "--set", "run.script=echo ran", "--set", "run.if=SLO()"]).snapshot(2);
+    cli.write("experiment.yaml", "spec:\n- run: echo ran >ran\n- run: echo\n  if: SLOs() &&\n");
+    cli.run(["run"]).snapshot(2);
+    assert!(!cli.path("ran").exists());
 }
 
 #[test]
-fn a_port_that_refuses_fails_the_task_with_the_cause() {
+fn a_refused_connection_fails_the_task() {
     let _transcript = transcript!();
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let url = format!("http.url=http://{closed}/");
-    let said = bench.run([
+    let output = cli.run([
         "run",
         "--set",
         "tasks={http,assess}",
@@ -129,23 +129,23 @@ fn a_port_that_refuses_fails_the_task_with_the_cause() {
         "--set",
         "assess.SLOs.upper.http/error-count=0",
     ]);
-    said.snapshot(3);
-    let document = bench.document();
+    output.snapshot(3);
+    let document = cli.document();
     assert_eq!(document["result"]["failure"], true);
     assert_eq!(document["result"]["tasks"][0]["status"], "failed");
     assert_eq!(document["result"]["tasks"][1]["status"], "planned");
-    assert_eq!(bench.run(["assert", "-c", "nofailure", "-t", "30s"]).code, Some(1));
+    assert_eq!(cli.run(["assert", "-c", "nofailure", "-t", "30s"]).code, Some(1));
 }
 
 #[test]
-fn a_server_that_closes_in_the_middle_of_an_answer_is_told_as_such() {
+fn a_truncated_response_is_reported() {
     let _transcript = transcript!();
     let server = MisbehavingServer::closes_mid_response();
     http(&[&format!("http.url={}", server.url()), "http.qps=max"]).snapshot(3);
 }
 
 #[test]
-fn a_server_that_never_answers_ends_in_a_time_out() {
+fn a_server_that_never_responds_times_out() {
     let _transcript = transcript!();
     let server = MisbehavingServer::never_responds();
     http(&[&format!("http.url={}", server.url()), "http.timeout=200ms", "http.qps=max", "http.numRequests=4"])
@@ -153,7 +153,7 @@ fn a_server_that_never_answers_ends_in_a_time_out() {
 }
 
 #[test]
-fn a_payload_that_is_not_there_is_never_sent() {
+fn a_missing_payload_is_never_sent() {
     let _transcript = transcript!();
     let server = MisbehavingServer::responds(404, "no such page");
     let url = server.url();
@@ -162,108 +162,108 @@ fn a_payload_that_is_not_there_is_never_sent() {
 }
 
 #[test]
-fn a_payload_file_that_is_a_directory_is_refused_before_the_load() {
+fn a_payload_file_must_not_be_a_directory() {
     let _transcript = transcript!();
     let server = MisbehavingServer::responds(200, "");
-    let bench = CliCase::new();
-    std::fs::create_dir(bench.path("body")).unwrap();
+    let cli = CliCase::new();
+    std::fs::create_dir(cli.path("body")).unwrap();
     let url = format!("http.url={}", server.url());
-    bench.run(["run", "--set", "tasks={http}", "--set", &url, "--set", "http.payloadFile=body"]).snapshot(2);
+    cli.run(["run", "--set", "tasks={http}", "--set", &url, "--set", "http.payloadFile=body"]).snapshot(2);
     assert_eq!(server.connections(), 0);
 }
 
 #[test]
-fn a_document_of_a_newer_schema_is_refused_by_every_command() {
+fn every_command_rejects_a_newer_schema() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let text = "spec:\n- run: 'true'\nresult:\n  schemaVersion: 99\n";
-    bench.write("experiment.yaml", text);
+    cli.write("experiment.yaml", text);
     for args in [&["run"][..], &["report"], &["assert", "-c", "completed"], &["validate"]] {
-        bench.run(args).snapshot(2);
+        cli.run(args).snapshot(2);
     }
-    assert_eq!(bench.read("experiment.yaml"), text);
+    assert_eq!(cli.read("experiment.yaml"), text);
 }
 
 #[test]
-fn an_empty_document_is_refused_and_left_alone() {
+fn an_empty_document_is_rejected_and_kept() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    bench.write("experiment.yaml", "");
+    let cli = CliCase::new();
+    cli.write("experiment.yaml", "");
     for args in [&["run"][..], &["report"], &["assert", "-c", "completed"], &["validate"]] {
-        bench.run(args).snapshot(2);
+        cli.run(args).snapshot(2);
     }
-    bench.write("experiment.yaml", "spec: []\n");
-    bench.run(["run"]).snapshot(2);
+    cli.write("experiment.yaml", "spec: []\n");
+    cli.run(["run"]).snapshot(2);
 }
 
 #[test]
-fn a_directory_that_can_not_be_written_is_found_before_the_load_starts() {
+fn an_unwritable_directory_is_found_before_the_load() {
     let _transcript = transcript!();
     let server = MisbehavingServer::responds(200, "");
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let url = format!("http.url={}", server.url());
     let run = ["run", "--set", "tasks={http}", "--set", &url, "--runDir"];
-    let missing = bench.run(run.iter().copied().chain(["no/such/directory"]));
+    let missing = cli.run(run.iter().copied().chain(["no/such/directory"]));
     missing.snapshot(4);
-    std::fs::create_dir_all(bench.path("taken/experiment.yaml")).unwrap();
-    bench.run(run.iter().copied().chain(["taken"])).snapshot(4);
+    std::fs::create_dir_all(cli.path("taken/experiment.yaml")).unwrap();
+    cli.run(run.iter().copied().chain(["taken"])).snapshot(4);
     assert_eq!(server.connections(), 0);
 }
 
 #[test]
-fn a_full_disk_is_told_and_the_old_document_stays() {
+fn a_full_disk_keeps_the_previous_document() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let old = "spec:\n- run: 'true'\nresult:\n  numLoops: 7\n";
-    bench.write("experiment.yaml", old);
+    cli.write("experiment.yaml", old);
     // A limit on the size of files stands in for the full disk: the write fails in the same place, without a file system of its own.
     let script = format!("trap '' XFSZ; ulimit -f 0; exec {} run", crate::support::cli_case::ITER8);
     let mut shell = Command::new("bash");
-    let said = CliOutput::run(shell.arg("-c").arg(script).current_dir(bench.path("")), &bench.path(""));
-    said.snapshot(4);
-    assert_eq!(bench.read("experiment.yaml"), old);
-    assert_eq!(std::fs::read_dir(bench.path("")).unwrap().count(), 1, "a temporary file was left");
+    let output = CliOutput::run(shell.arg("-c").arg(script).current_dir(cli.path("")), &cli.path(""));
+    output.snapshot(4);
+    assert_eq!(cli.read("experiment.yaml"), old);
+    assert_eq!(std::fs::read_dir(cli.path("")).unwrap().count(), 1, "a temporary file was left");
 }
 
 #[test]
 fn a_full_disk_on_standard_output_is_an_error() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    bench.write("experiment.yaml", "spec:\n- run: 'true'\n");
+    let cli = CliCase::new();
+    cli.write("experiment.yaml", "spec:\n- run: 'true'\n");
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    CliOutput::run(bench.command().arg("report").stdout(full).stderr(Stdio::piped()), &bench.path("")).snapshot(4);
+    CliOutput::run(cli.command().arg("report").stdout(full).stderr(Stdio::piped()), &cli.path("")).snapshot(4);
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
-    let bench = CliCase::new();
-    bench.write("experiment.yaml", "spec:\n- run: 'true'\n");
+fn a_closed_pipe_is_not_an_error() {
+    let cli = CliCase::new();
+    cli.write("experiment.yaml", "spec:\n- run: 'true'\n");
     let script = format!("set -o pipefail; {} report -o html | head -c 1 >/dev/null", crate::support::cli_case::ITER8);
     let mut shell = Command::new("bash");
-    let said = CliOutput::run(shell.arg("-c").arg(script).current_dir(bench.path("")), &bench.path(""));
-    assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""));
+    let output = CliOutput::run(shell.arg("-c").arg(script).current_dir(cli.path("")), &cli.path(""));
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
 }
 
 #[test]
-fn an_assert_on_a_running_document_waits_and_then_says_where_it_stands() {
+fn assert_waits_for_a_running_experiment() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let running = "spec:\n- run: 'true'\n- run: 'true'\nresult:\n  schemaVersion: 1\n  numLoops: 1\n  numCompletedTasks: 1\n  \
                    tasks:\n  - task: run\n    status: done\n  - task: run\n    status: running\n";
-    bench.write("experiment.yaml", running);
+    cli.write("experiment.yaml", running);
     let started = std::time::Instant::now();
-    let said = bench.run(["assert", "-c", "completed", "--timeout", "700ms"]);
+    let output = cli.run(["assert", "-c", "completed", "--timeout", "700ms"]);
     assert!(started.elapsed() >= std::time::Duration::from_millis(700));
-    assert_eq!(said.code, Some(1));
-    assert!(said.stdout.contains("FAILED  completed: 1 of 2 tasks"), "{said:#?}");
-    bench.run(["assert", "-c", "finished"]).snapshot(2);
+    assert_eq!(output.code, Some(1));
+    assert!(output.stdout.contains("FAILED  completed: 1 of 2 tasks"), "{output:#?}");
+    cli.run(["assert", "-c", "finished"]).snapshot(2);
 }
 
 #[test]
-fn an_output_file_that_can_not_be_written_is_told() {
+fn an_unwritable_output_file_is_an_error() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    bench.write("experiment.yaml", "spec:\n- run: 'true'\n");
-    bench.run(["report", "--outputFile", "no/report.txt"]).snapshot(4);
-    bench.run(["report", "-o", "pdf"]).snapshot(2);
+    let cli = CliCase::new();
+    cli.write("experiment.yaml", "spec:\n- run: 'true'\n");
+    cli.run(["report", "--outputFile", "no/report.txt"]).snapshot(4);
+    cli.run(["report", "-o", "pdf"]).snapshot(2);
 }

@@ -2,7 +2,7 @@
 
 mod derived;
 mod objects;
-mod refused;
+mod rejected;
 #[cfg(target_os = "linux")]
 mod release;
 
@@ -30,26 +30,26 @@ fn chart() -> PathBuf {
 /// Helm, in a home of its own.
 struct Helm {
     program: PathBuf,
-    bench: CliCase,
+    cli: CliCase,
 }
 
 impl Helm {
-    /// None if it is missing.
+    /// Returns None if it is missing.
     fn new() -> Option<Self> {
-        Some(Self { program: tools::needed("helm")?, bench: CliCase::new() })
+        Some(Self { program: tools::needed("helm")?, cli: CliCase::new() })
     }
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.current_dir(self.bench.path("")).env("HOME", self.bench.path("")).args(args).stdin(Stdio::null());
+        command.current_dir(self.cli.path("")).env("HOME", self.cli.path("")).args(args).stdin(Stdio::null());
         command
     }
 
     fn run(&self, args: &[&str]) -> CliOutput {
-        CliOutput::run(&mut self.command(args), &self.bench.path(""))
+        CliOutput::run(&mut self.command(args), &self.cli.path(""))
     }
 
-    /// What a release of these values in this namespace would be.
+    /// Renders the chart with these values in this namespace.
     fn template(&self, namespace: &str, values: &[&str]) -> CliOutput {
         let chart = chart();
         self.run(&[&["template", GROUP, chart.to_str().unwrap(), "-n", namespace], values].concat())
@@ -58,15 +58,15 @@ impl Helm {
     /// The manifests of [`Self::template`], which must succeed.
     #[track_caller]
     fn manifests(&self, namespace: &str, values: &[&str]) -> String {
-        let said = self.template(namespace, values);
-        assert_eq!(said.code, Some(0), "{values:?}: {}", said.stderr);
-        said.stdout
+        let output = self.template(namespace, values);
+        assert_eq!(output.code, Some(0), "{values:?}: {}", output.stderr);
+        output.stdout
     }
 
-    /// What `iter8 k launch` says of the same values, in a dry run.
+    /// Runs `iter8 k launch --dry` with the same values.
     fn launch(&self, namespace: &str, values: &[&str]) -> CliOutput {
         let to_stdout = ["--dry", "--outputFile", "-"];
-        self.bench.run([&["k", "launch", "-g", GROUP, "-n", namespace], &to_stdout[..], values].concat())
+        self.cli.run([&["k", "launch", "-g", GROUP, "-n", namespace], &to_stdout[..], values].concat())
     }
 }
 

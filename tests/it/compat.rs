@@ -18,42 +18,42 @@ const DOCUMENTS: &[(&str, [bool; 3], &[&str])] = &[
 ];
 
 #[test]
-fn documents_of_iter8_assert_and_report_as_they_do_there() {
-    let bench = CliCase::new();
+fn documents_of_iter8_can_be_asserted_and_reported() {
+    let cli = CliCase::new();
     for (name, holds, lines) in DOCUMENTS {
         let path = files::root().join(format!("testdata/results/{name}.yaml"));
         let path = path.to_str().unwrap();
         for (condition, holds) in ["completed", "nofailure", "slos"].iter().zip(holds) {
-            let said = bench.run(["assert", path, "-c", condition]);
-            assert_eq!(said.code, Some(i32::from(!holds)), "{name} {condition}: {said:#?}");
+            let output = cli.run(["assert", path, "-c", condition]);
+            assert_eq!(output.code, Some(i32::from(!holds)), "{name} {condition}: {output:#?}");
         }
-        let text = bench.run(["report", path]).stdout;
+        let text = cli.run(["report", path]).stdout;
         for line in *lines {
             assert!(text.contains(line), "the report of {name} lacks {line:?}:\n{text}");
         }
-        let page = bench.run(["report", path, "-o", "html"]);
+        let page = cli.run(["report", path, "-o", "html"]);
         assert!(page.code == Some(0) && page.stdout.len() < 300_000, "{name}: {} bytes", page.stdout.len());
-        let json = bench.run(["report", path, "-o", "json"]);
+        let json = cli.run(["report", path, "-o", "json"]);
         assert!(serde_json::from_str::<serde_json::Value>(&json.stdout).is_ok(), "{name}");
     }
 }
 
 #[test]
-fn a_spec_of_iter8_runs_in_its_directory() {
+fn a_spec_of_iter8_runs() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let server = MisbehavingServer::responds(200, "fine");
-    bench.write(
+    cli.write(
         "experiment.yaml",
         &format!(
             "spec:\n- task: http\n  with:\n    url: {}\n    qps: max\n    numRequests: 20\n    errorRanges: [{{lower: 500}}]\n- task: assess\n  with:\n    SLOs:\n      Upper:\n      - metric: http/error-count\n        limit: 0\n      - metric: http/latency-p95.0\n        limit: 60000\n- run: echo passed\n  if: SLOs()\n",
             server.url()
         ),
     );
-    bench.run(["run"]).snapshot(0);
-    assert_eq!(bench.run(["assert", "-c", "completed,nofailure,slos"]).code, Some(0));
+    cli.run(["run"]).snapshot(0);
+    assert_eq!(cli.run(["assert", "-c", "completed,nofailure,slos"]).code, Some(0));
     // A second loop keeps the first one's values.
-    bench.run(["run", "--reuseResult"]).snapshot(0);
-    let counts = bench.document()["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"].clone();
+    cli.run(["run", "--reuseResult"]).snapshot(0);
+    let counts = cli.document()["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"].clone();
     assert_eq!(counts, serde_json::json!([20, 20]));
 }

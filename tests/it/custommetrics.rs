@@ -5,7 +5,7 @@ mod absent;
 mod broken;
 mod requests;
 mod secrets;
-pub mod seed;
 mod templates;
 pub mod trial;
+pub mod tutorial;
 mod windows;

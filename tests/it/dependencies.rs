@@ -48,7 +48,7 @@ struct Package {
     license: Option<String>,
     source: Option<String>,
     features: Vec<String>,
-    /// Whether it is built into the program or into what builds it, not only into tests.
+    /// Built into the program or its build script, not only into tests.
     ships: bool,
     /// Set for crates of this workspace.
     is_ours: bool,
@@ -114,7 +114,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("not a string: {value}"))
 }
 
-/// Whether a licence expression can be met with allowed licences only.
+/// Returns true if a licence expression can be met with allowed licences only.
 fn is_allowed(expression: &str, allowed: &[String]) -> bool {
     let parsed = spdx::Expression::parse_mode(expression, spdx::ParseMode::LAX)
         .unwrap_or_else(|error| panic!("licence `{expression}`: {error}"));

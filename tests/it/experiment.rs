@@ -40,46 +40,45 @@ impl Drop for Fixture {
 /// The flag that sends one row to classify; the file is made by [`bench`].
 const PAYLOAD: &str = "http.payloadStr=body.json";
 
-fn bench() -> CliCase {
-    let bench = CliCase::new();
-    bench.write("body.json", r#"{"instances": [[6.8, 2.8, 4.8, 1.4]]}"#);
-    bench
+fn cli() -> CliCase {
+    let cli = CliCase::new();
+    cli.write("body.json", r#"{"instances": [[6.8, 2.8, 4.8, 1.4]]}"#);
+    cli
 }
 
-fn run_and_assert(bench: &CliCase, url: &str) -> (Option<i32>, String) {
+fn run_and_assert(cli: &CliCase, url: &str) -> (Option<i32>, String) {
     let url = format!("http.url={url}");
-    bench
-        .run([
-            "run",
-            "--set",
-            "tasks={http,assess}",
-            "--set",
-            &url,
-            "--set-file",
-            PAYLOAD,
-            "--set",
-            // Enough connections for the slow version to keep up.
-            "http.qps=50,http.connections=16",
-            "--set",
-            "assess.SLOs.upper.http/latency-mean=50",
-            "--set",
-            "assess.SLOs.upper.http/error-count=0",
-        ])
-        .expect(0, &["experiment completed; the document is experiment.yaml"]);
-    let said = bench.run(["assert", "-c", "completed,nofailure,slos"]);
-    (said.code, said.stdout)
+    cli.run([
+        "run",
+        "--set",
+        "tasks={http,assess}",
+        "--set",
+        &url,
+        "--set-file",
+        PAYLOAD,
+        "--set",
+        // Enough connections for the slow version to keep up.
+        "http.qps=50,http.connections=16",
+        "--set",
+        "assess.SLOs.upper.http/latency-mean=50",
+        "--set",
+        "assess.SLOs.upper.http/error-count=0",
+    ])
+    .expect(0, &["experiment completed; the document is experiment.yaml"]);
+    let output = cli.run(["assert", "-c", "completed,nofailure,slos"]);
+    (output.code, output.stdout)
 }
 
 #[test]
-fn a_good_version_passes_and_a_slow_one_with_errors_does_not() {
+fn a_good_version_passes_and_a_bad_one_fails() {
     let fixture = Fixture::start();
-    let bench = bench();
-    let (code, told) = run_and_assert(&bench, &fixture.url(0));
-    assert_eq!(code, Some(0), "{told}");
-    let (code, told) = run_and_assert(&bench, &fixture.url(1));
-    assert_eq!(code, Some(1), "{told}");
-    assert!(told.contains("ok      completed") && told.contains("FAILED  slos"), "{told}");
-    let text = bench.run(["report"]).stdout;
+    let cli = cli();
+    let (code, message) = run_and_assert(&cli, &fixture.url(0));
+    assert_eq!(code, Some(0), "{message}");
+    let (code, message) = run_and_assert(&cli, &fixture.url(1));
+    assert_eq!(code, Some(1), "{message}");
+    assert!(message.contains("ok      completed") && message.contains("FAILED  slos"), "{message}");
+    let text = cli.run(["report"]).stdout;
     for line in [
         "Experiment completed: true",
         "No task failures: true",
@@ -92,14 +91,14 @@ fn a_good_version_passes_and_a_slow_one_with_errors_does_not() {
 }
 
 #[test]
-fn two_versions_are_measured_in_one_experiment_and_judged_apart() {
+fn two_versions_have_separate_verdicts() {
     let fixture = Fixture::start();
-    let bench = bench();
+    let cli = cli();
     let (first, second) = (
         format!("http.versionValues[0].url={}", fixture.url(0)),
         format!("http.versionValues[1].url={}", fixture.url(1)),
     );
-    bench
+    cli
         .run([
             "run",
             "--quiet",
@@ -117,7 +116,7 @@ fn two_versions_are_measured_in_one_experiment_and_judged_apart() {
             "assess.SLOs.upper.http/latency-p50=40,assess.SLOs.lower.http/request-count=100",
         ])
         .exits(0);
-    let document = bench.document();
+    let document = cli.document();
     let insights = &document["result"]["insights"];
     assert_eq!(insights["numVersions"], 2);
     assert_eq!(insights["versionNames"][1]["version"], "v2");
@@ -127,25 +126,23 @@ fn two_versions_are_measured_in_one_experiment_and_judged_apart() {
     let counts: Vec<_> =
         (0..2).map(|v| insights["nonHistMetricValues"][v]["http/request-count"][0].as_f64().unwrap()).collect();
     assert_eq!(counts, [100.0, 100.0]);
-    let report: Value = serde_json::from_str(&bench.run(["report", "-o", "json"]).stdout).unwrap();
+    let report: Value = serde_json::from_str(&cli.run(["report", "-o", "json"]).stdout).unwrap();
     assert_eq!(report["versions"].as_array().unwrap().len(), 2);
-    let page = bench.run(["report", "-o", "html"]).stdout;
+    let page = cli.run(["report", "-o", "html"]).stdout;
     assert!(page.len() < 300_000 && page.contains("<svg"), "{} bytes", page.len());
 }
 
 #[test]
-fn the_document_and_the_values_hold_to_the_published_schemas() {
+fn documents_and_values_match_the_published_schemas() {
     let fixture = Fixture::start();
-    let bench = bench();
-    run_and_assert(&bench, &fixture.url(1));
-    let schema = |what: &str| serde_json::from_str::<Value>(&bench.run(["schema", what]).stdout).unwrap();
+    let cli = cli();
+    run_and_assert(&cli, &fixture.url(1));
+    let schema = |what: &str| serde_json::from_str::<Value>(&cli.run(["schema", what]).stdout).unwrap();
     let document = jsonschema::validator_for(&schema("document")).unwrap();
-    let errors: Vec<_> = document
-        .iter_errors(&bench.document())
-        .map(|error| format!("{} at {}", error, error.instance_path()))
-        .collect();
+    let errors: Vec<_> =
+        document.iter_errors(&cli.document()).map(|error| format!("{} at {}", error, error.instance_path())).collect();
     assert_eq!(errors, Vec::<String>::new());
-    let mut wrong = bench.document();
+    let mut wrong = cli.document();
     wrong["spec"][0]["with"]["numRequests"] = Value::from("many");
     assert!(!document.is_valid(&wrong));
     let values = jsonschema::validator_for(&schema("values")).unwrap();
@@ -163,25 +160,25 @@ fn the_document_and_the_values_hold_to_the_published_schemas() {
 }
 
 #[test]
-fn validate_finds_what_run_would_find_and_opens_no_connection() {
+fn validate_finds_all_mistakes_offline() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    let said = bench.run(["validate", "--set", "tasks={http},http.url=http://127.0.0.1:1"]);
-    said.exits(0);
-    assert_eq!(said.stdout, "the values: valid, 1 task: http\n");
-    bench.run(["validate", "--set", "tasks={http},http.url=x"]).snapshot(2);
-    bench.run(["validate", "-f", "http://127.0.0.1:1/values.yaml"]).snapshot(2);
-    bench.write("experiment.yaml", "spec:\n- task: http\n  with: {url: 'http://127.0.0.1:1', qsp: 3}\n");
-    bench.run(["validate"]).snapshot(2);
+    let cli = CliCase::new();
+    let output = cli.run(["validate", "--set", "tasks={http},http.url=http://127.0.0.1:1"]);
+    output.exits(0);
+    assert_eq!(output.stdout, "the values: valid, 1 task: http\n");
+    cli.run(["validate", "--set", "tasks={http},http.url=x"]).snapshot(2);
+    cli.run(["validate", "-f", "http://127.0.0.1:1/values.yaml"]).snapshot(2);
+    cli.write("experiment.yaml", "spec:\n- task: http\n  with: {url: 'http://127.0.0.1:1', qsp: 3}\n");
+    cli.run(["validate"]).snapshot(2);
 }
 
 #[test]
 fn the_demo_runs_an_experiment_against_both_versions() {
-    let bench = CliCase::new();
-    let said = bench.run(["demo"]);
-    said.expect(0, &["wrote experiment.yaml, report.html and sample-stats.tpl"]);
-    assert!(said.stdout.contains("Experiment completed: true"), "{said:#?}");
-    let insights = &bench.document()["result"]["insights"];
+    let cli = CliCase::new();
+    let output = cli.run(["demo"]);
+    output.expect(0, &["wrote experiment.yaml, report.html and sample-stats.tpl"]);
+    assert!(output.stdout.contains("Experiment completed: true"), "{output:#?}");
+    let insights = &cli.document()["result"]["insights"];
     for version in 0..2 {
         let values = &insights["nonHistMetricValues"][version];
         assert_eq!(values["http/request-count"][0].as_f64(), Some(1000.0), "version {version}");
@@ -200,8 +197,8 @@ fn the_demo_runs_an_experiment_against_both_versions() {
     }
     assert_eq!(insights["versionNames"], serde_json::json!([{"version": "v1"}, {"version": "v2"}]));
     assert_eq!(insights["verdicts"].as_array().unwrap().len(), 16);
-    assert!(bench.read("report.html").contains("<svg"));
+    assert!(cli.read("report.html").contains("<svg"));
     // The template can be read, and is what the document names.
-    assert!(bench.read("sample-stats.tpl").contains("url: {{ .url }}/stats"));
-    assert_eq!(bench.document()["spec"][2]["with"]["templates"]["server"], "sample-stats.tpl");
+    assert!(cli.read("sample-stats.tpl").contains("url: {{ .url }}/stats"));
+    assert_eq!(cli.document()["spec"][2]["with"]["templates"]["server"], "sample-stats.tpl");
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::{files, tools};
 
-/// What both get by `--set`.
+/// Values for both.
 const VALUES: [&str; 8] = [
     "text=hello,int=42,zero=0,yes=true,empty=,none={}",
     "list={a,b,c}",
@@ -41,7 +41,7 @@ fn cases() -> Vec<(String, String)> {
     cases
 }
 
-/// What Helm says of a chart with these templates, each of which becomes base64 behind its number.
+/// Output of Helm for a chart with these templates, each of which renders to its number and base64.
 fn by_helm(helm: &Path, templates: &[&str]) -> Output {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
@@ -76,7 +76,7 @@ fn render(text: &str) -> Result<String, String> {
 }
 
 #[test]
-fn templates_become_what_helm_makes_of_them_byte_for_byte() {
+fn templates_render_as_in_helm() {
     let Some(helm) = tools::needed("helm") else { return };
     let cases = cases();
     let texts: Vec<&str> = cases.iter().map(|(_, text)| text.as_str()).collect();
@@ -146,11 +146,11 @@ const FAULTS: [(&str, &str); 24] = [
 ];
 
 #[test]
-fn what_helm_refuses_is_refused_with_place_and_reason() {
-    for (text, said) in FAULTS {
+fn templates_rejected_by_helm_are_rejected() {
+    for (text, output) in FAULTS {
         let fault = render(text).unwrap_err();
         assert!(fault.starts_with("line "), "{text}: {fault}");
-        assert!(fault.contains(said), "{text}: {fault}");
+        assert!(fault.contains(output), "{text}: {fault}");
     }
     let Some(helm) = tools::needed("helm") else { return };
     for (text, _) in FAULTS {
@@ -159,8 +159,8 @@ fn what_helm_refuses_is_refused_with_place_and_reason() {
 }
 
 #[test]
-fn what_helm_passes_over_in_silence_is_a_fault_here() {
-    for (text, said) in [
+fn mistakes_ignored_by_helm_are_errors() {
+    for (text, output) in [
         ("x\ny {{ .Values.missing }}", "line 2, column 6: `.Values.missing` has no value; give it one, or use default"),
         ("{{- first list -}}", "`first list` has no value"),
         ("{{ template \"x\" }}{{ define \"x\" }}{{ . }}{{ end }}", "`.` has no value"),
@@ -186,12 +186,12 @@ fn what_helm_passes_over_in_silence_is_a_fault_here() {
         ),
     ] {
         let fault = render(text).unwrap_err();
-        assert!(fault.contains(said), "{text}: {fault}");
+        assert!(fault.contains(output), "{text}: {fault}");
     }
 }
 
 #[test]
-fn the_template_s_clock_is_the_instant_that_it_is_given() {
+fn now_is_the_given_instant() {
     let text = "{{ now | date \"2006-01-02T15:04:05Z\" }} {{ now | unixEpoch }} {{ now.Unix }} {{ ago (toDate \"2006\" \"2024\") }}";
     let expected = format!("2024-05-06T07:08:09Z {0} {0} 3031h8m9s", now().timestamp());
     assert_eq!(render(text).unwrap(), expected);
@@ -203,7 +203,7 @@ fn on_a_worker_s_stack(text: String) -> Result<String, String> {
 }
 
 #[test]
-fn hostile_templates_end_with_a_reason() {
+fn hostile_templates_are_aborted() {
     let wrap = |open: &str, inner: &str, close: &str, times: usize| {
         format!("{}{inner}{}", open.repeat(times), close.repeat(times))
     };
@@ -260,15 +260,15 @@ fn hostile_templates_end_with_a_reason() {
         (format!("{{{{define \"x\"}}}}{{{{ {}(include \"x\" .){} }}}}{{{{end}}}}{{{{include \"x\" .}}}}", "(print ".repeat(40), ")".repeat(40)), "nests deeper than 100"),
         ("x".repeat(300_000), "is longer than 262144 bytes"),
     ];
-    for (text, said) in cases {
-        let shown: String = text.chars().take(100).collect();
-        let Err(fault) = on_a_worker_s_stack(text) else { panic!("{shown}") };
-        assert!(fault.contains(said), "{shown}: {fault}");
+    for (text, output) in cases {
+        let rendered: String = text.chars().take(100).collect();
+        let Err(fault) = on_a_worker_s_stack(text) else { panic!("{rendered}") };
+        assert!(fault.contains(output), "{rendered}: {fault}");
     }
 }
 
 #[test]
-fn what_is_large_but_has_an_end_is_rendered() {
+fn large_finite_templates_render() {
     let nested = |times: usize| format!("{}x{}", "{{if 1}}".repeat(times), "{{end}}".repeat(times));
     assert_eq!(on_a_worker_s_stack(nested(50)).unwrap(), "x");
     let parens = format!("{{{{ {}1{} }}}}", "(".repeat(90), ")".repeat(90));

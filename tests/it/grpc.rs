@@ -1,9 +1,9 @@
 //! The `grpc` task: what it refuses, what it sends, what it contributes, and servers that misbehave.
 
 mod builtin;
-mod hostile;
 mod kinds;
-mod refused;
+mod misbehaving;
+mod rejected;
 mod run;
 mod server;
 mod settings;

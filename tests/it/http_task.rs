@@ -22,7 +22,7 @@ async fn refused(env: &TestEnv, with: Value) -> String {
 }
 
 #[tokio::test]
-async fn wrong_values_are_refused_with_path_and_expectation() {
+async fn invalid_values_are_rejected_with_path_and_expectation() {
     let base = json!({"url": "http://127.0.0.1:1/"});
     let cases = [
         (json!({"numRequests": -3}), "with.numRequests: -3 is not a whole number of 0 or more"),
@@ -93,7 +93,7 @@ async fn wrong_values_are_refused_with_path_and_expectation() {
 }
 
 #[tokio::test]
-async fn routes_that_can_not_be_are_refused() {
+async fn impossible_routes_are_rejected() {
     let cases = [
         (
             json!({"streams": 4}),
@@ -117,7 +117,7 @@ async fn routes_that_can_not_be_are_refused() {
 }
 
 #[tokio::test]
-async fn wrong_credentials_are_refused_and_not_shown() {
+async fn bad_credentials_are_rejected_and_redacted() {
     let cases = [
         (json!({"bearerToken": {"env": "NONE"}}), "with.bearerToken: environment variable `NONE` is not set"),
         (json!({"bearerToken": {}}), "with.bearerToken: requires exactly one of `file` and `env`"),
@@ -147,7 +147,7 @@ async fn wrong_credentials_are_refused_and_not_shown() {
 }
 
 #[tokio::test]
-async fn schedules_that_can_not_be_are_refused_with_path_and_expectation() {
+async fn impossible_schedules_are_rejected() {
     let cases = [
         (
             json!({"arrival": "random"}),
@@ -189,7 +189,7 @@ async fn schedules_that_can_not_be_are_refused_with_path_and_expectation() {
 }
 
 #[tokio::test]
-async fn urls_that_a_browser_would_repair_are_refused() {
+async fn sloppy_urls_are_rejected() {
     let env = TestEnv::default();
     for url in ["http:///x", "http:h", "http:/h", "http:\\h", "https://?x", "HTTP:/h?x=://y", "http://#x"] {
         let expected = format!("with.url: `{url}` has no host; expected `http://HOST[:PORT]/PATH` or `https://…`");
@@ -211,7 +211,7 @@ fn scalar(contribution: &Contribution, version: usize, metric: &str) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_load_contributes_iter8s_metrics_and_ours() {
+async fn a_load_contributes_metrics() {
     let server =
         MisbehavingServer::scripted(|a| if a.number % 4 == 0 { Reply::with(500, "", "") } else { Reply::ok("ok") });
     let with = json!({
@@ -270,7 +270,7 @@ async fn a_load_contributes_iter8s_metrics_and_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn payload_and_credentials_are_sent_and_not_shown() {
+async fn payload_and_credentials_are_sent_and_redacted() {
     let server = MisbehavingServer::always(Reply::ok("ok"));
     let url = format!("http://127.0.0.1:{}/p?token=a-quite-long-token&x=1", server.address.port());
     let env = TestEnv::default()
@@ -296,8 +296,8 @@ async fn payload_and_credentials_are_sent_and_not_shown() {
     assert!(post.head.starts_with("POST ") && post.body == "from a file", "{post:?}");
     assert!(post.head.contains("content-type: application/octet-stream\r\n"), "{post:?}");
     assert!(post.head.contains("authorization: Basic dTpwYTpzcw=="), "{post:?}");
-    let shown = format!("{contribution:?}");
-    assert!(!shown.contains("a-quite-long-token") && shown.contains("token=[hidden]"), "{shown}");
+    let rendered = format!("{contribution:?}");
+    assert!(!rendered.contains("a-quite-long-token") && rendered.contains("token=[hidden]"), "{rendered}");
     let (_, typed) = run(json!({"contentType": "application/json"})).await;
     assert!(typed.head.starts_with("POST ") && typed.head.contains("content-type: application/json"), "{typed:?}");
     let (_, put) = run(json!({"payloadURL": "http://h/p", "method": "put"})).await;
@@ -305,7 +305,7 @@ async fn payload_and_credentials_are_sent_and_not_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_payload_that_can_not_be_downloaded_fails_the_task() {
+async fn a_failed_payload_download_fails_the_task() {
     let env = TestEnv::default();
     let with = json!({"url": "http://127.0.0.1:1/", "payloadURL": "http://u:p@h/x?sig=1"});
     let error = env.run_task(&KIND, with).await.unwrap_err().to_string();
@@ -313,7 +313,7 @@ async fn a_payload_that_can_not_be_downloaded_fails_the_task() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_that_fails_fails_the_task_and_the_others_are_measured() {
+async fn a_failed_endpoint_fails_the_task_after_the_others() {
     let server = MisbehavingServer::always(Reply::ok("ok"));
     let missing = MisbehavingServer::always(Reply::with(404, "", ""));
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -342,7 +342,7 @@ async fn an_endpoint_that_fails_fails_the_task_and_the_others_are_measured() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_of_the_url_are_sent_and_told_of() {
+async fn credentials_in_the_url_are_sent_with_a_note() {
     let server = MisbehavingServer::always(Reply::ok("ok"));
     let url = format!("http://user:s3cret@{}/", server.address);
     let contribution =
@@ -373,7 +373,7 @@ async fn versions_share_metric_names_and_override_the_base() {
 }
 
 #[tokio::test]
-async fn expectations_that_can_not_be_checked_are_refused() {
+async fn impossible_expectations_are_rejected() {
     for (mut with, message) in [
         (
             json!({"expect": {"status": [99]}}),
@@ -391,7 +391,7 @@ async fn expectations_that_can_not_be_checked_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn expectations_make_errors_and_an_endpoints_own_win() {
+async fn expectations_of_endpoints_override_the_base() {
     let server = MisbehavingServer::always(Reply::with(404, "X-A: b\r\n", "{\"n\": 1}"));
     let with = json!({
         "url": server.url(), "numRequests": 3, "qps": "max", "allowInitialErrors": true,
@@ -408,7 +408,7 @@ async fn expectations_make_errors_and_an_endpoints_own_win() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_answer_is_no_data_with_a_reason() {
+async fn no_response_is_no_data_with_a_reason() {
     let server = MisbehavingServer::always(Reply::SendAndClose(Vec::new()));
     let with = json!({"url": server.url(), "numRequests": 5, "qps": "max", "allowInitialErrors": true});
     let contribution = TestEnv::default().run_task(&KIND, with).await.unwrap();
@@ -422,7 +422,7 @@ async fn no_answer_is_no_data_with_a_reason() {
 }
 
 #[test]
-fn the_schema_accepts_what_the_task_accepts() {
+fn the_schema_agrees_with_the_task() {
     let mut generator = schemars::SchemaGenerator::default();
     let schema = (KIND.with_schema)(&mut generator);
     let mut root = schema.to_value();

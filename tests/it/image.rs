@@ -39,7 +39,7 @@ fn run_in(root: &Path, args: &[&str]) -> Output {
 }
 
 #[test]
-fn the_program_asks_for_no_other_file_to_start() {
+fn the_program_starts_without_other_files() {
     let Some(program) = program() else { return };
     let elf = fs::read(program).unwrap();
     assert_eq!(&elf[..5], b"\x7fELF\x02", "a 64-bit ELF program");
@@ -53,7 +53,7 @@ fn the_program_asks_for_no_other_file_to_start() {
 }
 
 #[test]
-fn an_experiment_runs_in_an_empty_root_as_nobody() {
+fn an_experiment_runs_in_an_empty_root_directory_as_nobody() {
     let Some(program) = program() else { return };
     if !is_root() {
         assert!(std::env::var_os("CI").is_none(), "only root may change the root directory");

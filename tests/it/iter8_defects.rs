@@ -18,25 +18,25 @@ use crate::support::prometheus::{Exporter, Prometheus};
 use crate::support::transcript::transcript;
 
 /// Runs these values in a directory.
-fn run(bench: &CliCase, sets: &[&str]) -> CliOutput {
-    bench.run(["run", "--quiet"].into_iter().chain(sets.iter().flat_map(|set| ["--set", *set])))
+fn run(cli: &CliCase, sets: &[&str]) -> CliOutput {
+    cli.run(["run", "--quiet"].into_iter().chain(sets.iter().flat_map(|set| ["--set", *set])))
 }
 
-fn outcome(bench: &CliCase) -> Outcome {
-    Outcome(bench.document()["result"].take())
+fn outcome(cli: &CliCase) -> Outcome {
+    Outcome(cli.document()["result"].take())
 }
 
 /// Its status is not looked at, there is no time-out, and a metric without description or parameters crashes it.
 #[test]
-fn defect_1_a_providers_status_is_checked_its_time_is_bounded_and_what_is_left_out_is_no_crash() {
+fn defect_1_provider_responses_are_checked_and_bounded() {
     let server = MisbehavingServer::scripted(|request| match request.path.as_str() {
         "/refuses/api/v1/query" => Reply::plain(401, &vector(&["1"])),
         "/hangs/api/v1/query" => Reply::Silence,
         _ => number("1"),
     });
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     for name in ["refuses", "hangs", "answers"] {
-        bench.write(
+        cli.write(
             &format!("{name}.tpl"),
             &format!("url: {}{name}/api/v1/query\nmetrics: [{{name: m}}]\n", server.url()),
         );
@@ -47,18 +47,18 @@ fn defect_1_a_providers_status_is_checked_its_time_is_bounded_and_what_is_left_o
         "custommetrics.templates.answers=answers.tpl,custommetrics.providers.hangs.timeout=300ms",
         "assess.SLOs.upper.refuses/m=5,assess.SLOs.upper.hangs/m=5,assess.SLOs.upper.answers/m=5",
     ];
-    run(&bench, &sets).exits(0);
-    let outcome = outcome(&bench);
+    run(&cli, &sets).exits(0);
+    let outcome = outcome(&cli);
     outcome.expect_no_value(0, "refuses/m", "the provider answered 401 (unauthorized)");
     outcome.expect_no_value(0, "hangs/m", "no complete response from the provider within 300ms");
     assert_eq!(outcome.value(0, "answers/m"), Some(1.0));
-    assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(1));
+    assert_eq!(cli.run(["assert", "-c", "slos"]).code, Some(1));
 }
 
 /// Its totals are those since the pod began, so that old errors fail a new version; without requests, the error rate has no value, and
 /// no reason.
 #[test]
-fn defect_2_old_errors_do_not_count_and_no_requests_are_told_as_such() {
+fn defect_2_errors_before_the_window_do_not_count() {
     let exporter = Exporter::start();
     let export = |requests: u32| {
         let line = |workload: &str, code: u16, count: u32| {
@@ -81,7 +81,7 @@ fn defect_2_old_errors_do_not_count_and_no_requests_are_told_as_such() {
     prometheus.wait_until("sum(istio_requests_total{destination_workload=\"busy\",response_code=\"200\"})", |sum| {
         sum == Some(1050.0)
     });
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let sets = [
         "tasks={custommetrics,assess}",
         "custommetrics.templates.istio-prom=builtin:istio-prom",
@@ -90,36 +90,36 @@ fn defect_2_old_errors_do_not_count_and_no_requests_are_told_as_such() {
         "custommetrics.versionValues[1].labels.destination_workload=idle",
         "assess.SLOs.upper.istio-prom/error-count=0,assess.SLOs.upper.istio-prom/error-rate=0",
     ];
-    run(&bench, &sets).exits(0);
-    let outcome = outcome(&bench);
+    run(&cli, &sets).exits(0);
+    let outcome = outcome(&cli);
     let of = |version: usize, metric: &str| outcome.value(version, &format!("istio-prom/{metric}"));
     assert_eq!((of(0, "request-count"), of(0, "error-count"), of(0, "error-rate")), (Some(50.0), Some(0.0), Some(0.0)));
     assert_eq!(outcome.verdict(0, "istio-prom/error-count")["verdict"], "satisfied");
     assert_eq!(of(1, "request-count"), Some(0.0));
     outcome.expect_no_value(1, "istio-prom/error-rate", "no requests in the window");
-    assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(1));
+    assert_eq!(cli.run(["assert", "-c", "slos"]).code, Some(1));
 }
 
 /// It writes `0.` before the percentile: 99.9 becomes 0.99.9, 5 becomes 0.5, 100 becomes 0.100.
 #[test]
-fn defect_3_any_percentile_is_asked_for_as_the_share_that_it_is() {
+fn defect_3_percentiles_become_quantiles() {
     let Some(prometheus) = Prometheus::start(&[]) else { return };
     for builtin in ["istio-prom", "kserve-prometheus", "kserve-modelmesh"] {
-        let bench = CliCase::new();
+        let cli = CliCase::new();
         let sets = [
             "tasks={custommetrics}",
             &format!("custommetrics.templates.{builtin}=builtin:{builtin}"),
             &format!("custommetrics.values.prometheusURL={}", prometheus.url()),
             "custommetrics.values.labels.pod=x,custommetrics.values.latencyPercentiles={5,50,99.9,100}",
         ];
-        run(&bench, &sets).exits(0);
-        let outcome = outcome(&bench);
+        run(&cli, &sets).exits(0);
+        let outcome = outcome(&cli);
         for (percentile, share) in [("5", 0.05), ("50", 0.5), ("99.9", 0.999), ("100", 1.0)] {
             let seen = outcome.seen(0, &format!("{builtin}/latency-p{percentile}"));
             let query = seen["query"].as_str().unwrap_or_else(|| panic!("{builtin}: {percentile}: {seen}"));
             let (_, rest) = query.split_once("histogram_quantile(").unwrap();
-            let asked = prometheus.value(&format!("vector({})", rest.split_once(',').unwrap().0), None);
-            assert!((asked.unwrap() - share).abs() < 1e-12, "{query}");
+            let requested = prometheus.value(&format!("vector({})", rest.split_once(',').unwrap().0), None);
+            assert!((requested.unwrap() - share).abs() < 1e-12, "{query}");
             // Prometheus takes the query, and has nothing.
             assert_eq!((&seen["status"], &seen["series"]), (&json!(200), &json!(0)), "{seen}");
             assert!(seen["noData"].as_str().unwrap().contains("no requests in the window"), "{seen}");
@@ -129,8 +129,8 @@ fn defect_3_any_percentile_is_asked_for_as_the_share_that_it_is() {
 
 /// `latency-p95.0` is found for `http` and `grpc` alone, and not for their endpoints.
 #[test]
-fn defect_4_a_percentile_is_found_however_it_is_spelt_for_endpoints_too() {
-    let (fixture, bench) = (Fixture::start(), CliCase::new());
+fn defect_4_percentiles_match_in_any_spelling() {
+    let (fixture, cli) = (Fixture::start(), CliCase::new());
     let address = fixture.url(0).replace("http://", "");
     let host = address.split_once('/').unwrap().0;
     let sets = [
@@ -140,48 +140,48 @@ fn defect_4_a_percentile_is_found_however_it_is_spelt_for_endpoints_too() {
         r"assess.SLOs.upper.http-get/latency-p95\.0=5000,assess.SLOs.upper.http-get/latency-p99\.90=5000",
         r"assess.SLOs.upper.grpc-live/latency/p95\.0=5000,assess.SLOs.upper.grpc-live/latency/p95=5000",
     ];
-    run(&bench, &sets).exits(0);
-    let said = bench.run(["assert", "-c", "slos"]);
-    assert_eq!((said.code, said.stdout.contains("all 4 SLOs are satisfied")), (Some(0), true), "{said:#?}");
-    let outcome = outcome(&bench);
+    run(&cli, &sets).exits(0);
+    let output = cli.run(["assert", "-c", "slos"]);
+    assert_eq!((output.code, output.stdout.contains("all 4 SLOs are satisfied")), (Some(0), true), "{output:#?}");
+    let outcome = outcome(&cli);
     let value = |metric: &str| outcome.verdict(0, metric)["value"].as_f64().unwrap();
     assert_eq!(value("grpc-live/latency/p95.0"), value("grpc-live/latency/p95"));
 }
 
 /// Latencies are cut to whole milliseconds, and TLS is always off.
 #[test]
-fn defect_5_grpc_latencies_have_fractions_of_a_millisecond_and_tls_is_spoken_when_asked_for() {
-    let (fixture, bench) = (Fixture::start(), CliCase::new());
+fn defect_5_grpc_latencies_are_precise_and_tls_works() {
+    let (fixture, cli) = (Fixture::start(), CliCase::new());
     let address = fixture.url(0).replace("http://", "");
     let host = format!("grpc.host={}", address.split_once('/').unwrap().0);
     let call = "grpc.call=inference.GRPCInferenceService/ServerLive,grpc.total=50,grpc.concurrency=1";
     let slos = "assess.SLOs.upper.grpc/latency/min=1000,assess.SLOs.upper.grpc/error-count=0";
-    run(&bench, &["tasks={grpc,assess}", &host, call, slos]).exits(0);
-    let fastest = outcome(&bench).verdict(0, "grpc/latency/min")["value"].as_f64().unwrap();
+    run(&cli, &["tasks={grpc,assess}", &host, call, slos]).exits(0);
+    let fastest = outcome(&cli).verdict(0, "grpc/latency/min")["value"].as_f64().unwrap();
     assert!(fastest > 0.0 && fastest.fract() != 0.0, "{fastest}");
     // A server that speaks no TLS, asked over TLS. Reflection would fail first.
-    bench.write("a.proto", "syntax = \"proto3\"; package inference; message E {} service GRPCInferenceService { rpc ServerLive(E) returns (E); }");
+    cli.write("a.proto", "syntax = \"proto3\"; package inference; message E {} service GRPCInferenceService { rpc ServerLive(E) returns (E); }");
     let tls = "grpc.insecure=false,grpc.proto=a.proto,grpc.allowInitialErrors=true";
-    run(&bench, &["tasks={grpc,assess}", &host, call, slos, tls]).exits(0);
-    assert_eq!(outcome(&bench).verdict(0, "grpc/error-count")["value"], 50.0);
-    assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(1));
-    assert!(bench.run(["report"]).stdout.contains("tls"));
+    run(&cli, &["tasks={grpc,assess}", &host, call, slos, tls]).exits(0);
+    assert_eq!(outcome(&cli).verdict(0, "grpc/error-count")["value"], 50.0);
+    assert_eq!(cli.run(["assert", "-c", "slos"]).code, Some(1));
+    assert!(cli.run(["report"]).stdout.contains("tls"));
 }
 
 /// The http task knows no method, time-out, TLS, authentication or expectation.
 #[test]
-fn defect_6_how_a_service_is_asked_over_http_and_what_it_must_answer_can_be_said() {
+fn defect_6_http_requests_and_expectations_are_configurable() {
     let (authority, clients) = (Authority::new(), Authority::new());
     let server = MisbehavingServer::secure(authority.server(Some(&clients)), |request| match request.method.as_str() {
         "PUT" => Reply::with(200, "content-type: application/json\r\n", r#"{"ok":true}"#),
         _ => Reply::plain(405, ""),
     });
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let (certificate, key) = clients.issue();
-    bench.write("ca.pem", &authority.pem);
-    bench.write("cert.pem", &certificate.pem());
-    bench.write("key.pem", &key.serialize_pem());
-    bench.write("token", "hunter2");
+    cli.write("ca.pem", &authority.pem);
+    cli.write("cert.pem", &certificate.pem());
+    cli.write("key.pem", &key.serialize_pem());
+    cli.write("token", "hunter2");
     let sets = [
         "tasks={http,assess}",
         &format!("http.url=https://{}/item,http.method=PUT,http.payloadStr=x,http.timeout=20s", server.address),
@@ -189,85 +189,85 @@ fn defect_6_how_a_service_is_asked_over_http_and_what_it_must_answer_can_be_said
         "http.numRequests=5,http.connections=1,http.qps=max,http.expect.bodyContains=ok",
         "assess.SLOs.upper.http/error-count=0",
     ];
-    run(&bench, &sets).exits(0);
+    run(&cli, &sets).exits(0);
     let requests = server.seen();
     assert_eq!((requests.len(), requests[0].method.as_str(), requests[0].path.as_str()), (5, "PUT", "/item"));
     assert_eq!(requests[0].header("authorization"), Some("Bearer hunter2"));
-    assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(0));
+    assert_eq!(cli.run(["assert", "-c", "slos"]).code, Some(0));
     // An answer that is not the expected one is an error.
     let unexpected = "http.expect.bodyContains=never";
-    run(&bench, &[&sets[..], &[unexpected, "http.allowInitialErrors=true"]].concat()).exits(0);
-    assert_eq!(outcome(&bench).value(0, "http/error-count"), Some(5.0));
+    run(&cli, &[&sets[..], &[unexpected, "http.allowInitialErrors=true"]].concat()).exits(0);
+    assert_eq!(outcome(&cli).value(0, "http/error-count"), Some(5.0));
 }
 
 /// Endpoints are measured in any order; one that fails is left out, and the task succeeds.
 #[test]
-fn defect_7_an_endpoint_that_fails_is_not_left_out() {
+fn defect_7_a_failed_endpoint_is_reported() {
     let _transcript = transcript!();
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let good = EchoServer::plain().address;
     let endpoints = format!(
         "http.endpoints.a.url=http://{good},http.endpoints.b.url=http://{gone},http.endpoints.c.url=http://{good}"
     );
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let load = "http.numRequests=10,http.connections=1,http.qps=max";
     let slos = "assess.SLOs.upper.http-a/error-count=0,assess.SLOs.upper.http-b/error-count=0,assess.SLOs.upper.http-c/error-count=0";
     let sets = ["tasks={http,assess}", &endpoints, load, slos];
-    run(&bench, &sets).snapshot(3);
-    assert_eq!(bench.run(["assert", "-c", "nofailure,slos"]).code, Some(1));
+    run(&cli, &sets).snapshot(3);
+    assert_eq!(cli.run(["assert", "-c", "nofailure,slos"]).code, Some(1));
     // Asked to go on, it goes on, and the errors are counted.
-    run(&bench, &[&sets[..], &["http.allowInitialErrors=true"]].concat()).exits(0);
-    let outcome = outcome(&bench);
+    run(&cli, &[&sets[..], &["http.allowInitialErrors=true"]].concat()).exits(0);
+    let outcome = outcome(&cli);
     let errors = |name: &str| outcome.value(0, &format!("http-{name}/error-count"));
     assert_eq!((errors("a"), errors("b"), errors("c")), (Some(0.0), Some(10.0), Some(0.0)));
-    assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(1));
+    assert_eq!(cli.run(["assert", "-c", "slos"]).code, Some(1));
 }
 
 /// The page of a 404 becomes the payload, or the template.
 #[test]
-fn defect_8_the_page_of_an_error_is_no_payload_and_no_template() {
+fn defect_8_an_error_page_is_not_a_payload_or_template() {
     let _transcript = transcript!();
     let (missing, target) =
         (MisbehavingServer::responds(404, "<html>gone</html>"), MisbehavingServer::responds(200, ""));
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let payload = format!("http.url={},http.payloadURL={}body.json", target.url(), missing.url());
-    run(&bench, &["tasks={http}", &payload]).snapshot(3);
+    run(&cli, &["tasks={http}", &payload]).snapshot(3);
     let template = format!("custommetrics.templates.p={}p.tpl", missing.url());
-    run(&bench, &["tasks={custommetrics}", &template]).snapshot(3);
+    run(&cli, &["tasks={custommetrics}", &template]).snapshot(3);
     let payload = format!("grpc.host={},grpc.call=a.B/C,grpc.protoURL={}a.proto", target.address, missing.url());
-    run(&bench, &["tasks={grpc}", &payload]).snapshot(3);
+    run(&cli, &["tasks={grpc}", &payload]).snapshot(3);
     assert_eq!(target.connections(), 0);
 }
 
 /// No objective is a pass, and so is an `assess` whose objectives are mistyped.
 #[test]
-fn defect_10_objectives_that_are_not_there_are_no_pass() {
+fn defect_10_missing_objectives_do_not_pass() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    run(&bench, &["tasks={run,run}", "run=true"]).exits(0);
-    let said = bench.run(["assert", "-c", "slos"]);
-    assert_eq!((said.code, said.stdout.contains("no SLO is defined")), (Some(1), true), "{said:#?}");
-    bench.write("experiment.yaml", "spec:\n- run: 'true'\n- run: touch ran\n  if: SLOs()\n");
-    bench.run(["run"]).snapshot(0);
-    assert!(!bench.path("ran").exists());
+    let cli = CliCase::new();
+    run(&cli, &["tasks={run,run}", "run=true"]).exits(0);
+    let output = cli.run(["assert", "-c", "slos"]);
+    assert_eq!((output.code, output.stdout.contains("no SLO is defined")), (Some(1), true), "{output:#?}");
+    cli.write("experiment.yaml", "spec:\n- run: 'true'\n- run: touch ran\n  if: SLOs()\n");
+    cli.run(["run"]).snapshot(0);
+    assert!(!cli.path("ran").exists());
     let server = MisbehavingServer::always(number("1"));
-    bench.write("p.tpl", &template(&server.url(), &[("m", ".")]));
+    cli.write("p.tpl", &template(&server.url(), &[("m", ".")]));
     for slos in ["assess.SLOs.uper.p/m=5", "assess.SLO.upper.p/m=5", "assess.SLOs.upper=null"] {
-        run(&bench, &["tasks={custommetrics,assess}", "custommetrics.templates.p=p.tpl", slos]).snapshot(2);
+        run(&cli, &["tasks={custommetrics,assess}", "custommetrics.templates.p=p.tpl", slos]).snapshot(2);
     }
 }
 
 /// Each latency of a gRPC load is kept, so that a document outgrows the Secret that it is in; so do samples over loops.
 #[test]
-fn defect_11_a_document_grows_neither_with_requests_nor_with_samples_of_earlier_loops() {
-    let (fixture, bench) = (Fixture::start(), CliCase::new());
+fn defect_11_documents_have_a_bounded_size() {
+    let (fixture, cli) = (Fixture::start(), CliCase::new());
     let address = fixture.url(0).replace("http://", "");
     let host = format!("grpc.host={}", address.split_once('/').unwrap().0);
     let size = |total: u32| {
         let call =
             format!("grpc.call=inference.GRPCInferenceService/ServerLive,grpc.total={total},grpc.concurrency=10");
-        run(&bench, &["tasks={grpc}", &host, &call]).exits(0);
-        bench.read("experiment.yaml").len()
+        run(&cli, &["tasks={grpc}", &host, &call]).exits(0);
+        cli.read("experiment.yaml").len()
     };
     // The time series has a row for each second, and histograms a count for each latency that occurs.
     let (few, many) = (size(200), size(4_000));
@@ -283,16 +283,16 @@ fn defect_11_a_document_grows_neither_with_requests_nor_with_samples_of_earlier_
         .set("custommetrics.prometheus.queries.q.query=up,custommetrics.prometheus.queries.q.range=1000s")
         .set("custommetrics.prometheus.queries.q.step=1s,assess.SLOs.upper.prometheus/q/mean=5");
     trial.run().exits(0);
-    let first = trial.bench.read("experiment.yaml").len();
+    let first = trial.cli.read("experiment.yaml").len();
     trial.run_with(&["--reuseResult"]).exits(0);
-    let second = trial.bench.read("experiment.yaml").len();
+    let second = trial.cli.read("experiment.yaml").len();
     assert!(second < first + 1_000 && second < 64 << 10, "{first} and {second} bytes");
 }
 
 /// Over loops, samples accumulate, and there is no trend and no rule for more than the newest value.
 #[test]
-fn defect_16_loops_show_their_trend_and_the_newest_is_judged_with_those_before() {
-    let bench = CliCase::new();
+fn defect_16_loops_show_their_trend() {
+    let cli = CliCase::new();
     let sets = [
         "tasks={custommetrics,assess}",
         "custommetrics.templates.p=p.tpl",
@@ -302,20 +302,19 @@ fn defect_16_loops_show_their_trend_and_the_newest_is_judged_with_those_before()
     let mut codes = Vec::new();
     for (turn, value) in ["1", "9", "2", "3"].into_iter().enumerate() {
         let server = MisbehavingServer::always(number(value));
-        bench.write("p.tpl", &template(&server.url(), &[("m", crate::custommetrics::trial::FIRST)]));
+        cli.write("p.tpl", &template(&server.url(), &[("m", crate::custommetrics::trial::FIRST)]));
         let more: &[&str] = if turn == 0 { &[] } else { &["--reuseResult"] };
-        bench
-            .run(["run", "--quiet"].iter().chain(more).copied().chain(sets.iter().flat_map(|set| ["--set", *set])))
+        cli.run(["run", "--quiet"].iter().chain(more).copied().chain(sets.iter().flat_map(|set| ["--set", *set])))
             .exits(0);
-        codes.push(bench.run(["assert", "-c", "slos"]).code.unwrap());
+        codes.push(cli.run(["assert", "-c", "slos"]).code.unwrap());
     }
     // Open with one good loop, lost, open again, and good twice in a row.
     assert_eq!(codes, [5, 1, 5, 0]);
-    let result = outcome(&bench).0;
+    let result = outcome(&cli).0;
     assert_eq!(result["numLoops"], 4);
     assert_eq!(result["insights"]["nonHistMetricValues"][0]["p/m"], json!([1, 9, 2, 3]));
     // The trend is kept, and shown.
     assert_eq!(result["insights"]["loops"].as_array().map(Vec::len), Some(4), "{result}");
-    let report: Value = serde_json::from_str(&bench.run(["report", "-o", "json"]).stdout).unwrap();
+    let report: Value = serde_json::from_str(&cli.run(["report", "-o", "json"]).stdout).unwrap();
     assert!(report.to_string().contains("loops"), "{report}");
 }

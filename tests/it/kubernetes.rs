@@ -1,5 +1,6 @@
 //! Kubernetes: the real parts that tests run on, and experiments on them.
 
+pub mod cluster_case;
 mod control_plane;
 mod experiments;
 mod flags;
@@ -7,6 +8,5 @@ mod launch;
 mod node;
 mod parallel;
 mod ready;
-mod seed;
 mod store;
-pub mod world;
+mod tutorial;

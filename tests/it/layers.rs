@@ -268,24 +268,24 @@ fn project() -> (Vec<(String, Vec<String>)>, ModuleTree) {
 }
 
 #[test]
-fn every_layer_has_a_row_and_rows_use_only_rows_above() {
+fn layers_use_only_layers_above() {
     let (table, tree) = project();
     assert_none(&check_table(&table, &tree));
 }
 
 #[test]
-fn every_module_names_only_what_its_layer_may_use() {
+fn modules_use_only_what_their_layer_may() {
     let (table, tree) = project();
     assert_none(&check_layers(&table, &tree));
 }
 
 #[test]
-fn siblings_do_not_use_each_other_in_a_cycle() {
+fn siblings_have_no_cycles() {
     assert_none(&check_cycles(&project().1));
 }
 
 #[test]
-fn printing_files_clocks_and_async_stay_in_their_layers() {
+fn io_clocks_and_async_stay_in_their_layers() {
     let lib = files::text(&files::root().join("src/lib.rs"));
     assert_none(&check_doors(&pure_layers(&lib), &project().1));
 }

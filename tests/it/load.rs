@@ -48,7 +48,7 @@ async fn against(act: Reply) -> (LoadOutcome, MisbehavingServer) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn exactly_the_requests_asked_for_are_sent() {
+async fn the_exact_number_of_requests_is_sent() {
     for (arrival, count, connections, threads) in [
         (MAX, 1, 4, None),
         (MAX, 5_003, 7, Some(3)),
@@ -100,7 +100,7 @@ async fn a_stall_shows_in_latency_and_not_in_service_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stuck_connection_delays_no_slot_while_another_is_idle() {
+async fn a_stuck_connection_does_not_delay_other_slots() {
     // Worker 0 has one connection, and it is stuck with the first request until its time-out: worker 1 must send everything else.
     let server =
         MisbehavingServer::scripted(|request| if request.number == 0 { Reply::Silence } else { Reply::ok("ok") });
@@ -118,7 +118,7 @@ async fn a_stuck_connection_delays_no_slot_while_another_is_idle() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn slots_that_can_not_be_sent_in_time_are_dropped_and_counted() {
+async fn late_slots_are_dropped_and_counted() {
     let server = MisbehavingServer::always(Reply::Silence);
     let plan = LoadPlan {
         timeout: Duration::from_millis(700),
@@ -132,7 +132,7 @@ async fn slots_that_can_not_be_sent_in_time_are_dropped_and_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn answers_of_any_legal_shape_are_read_whole() {
+async fn all_legal_framings_are_read() {
     let chunked =
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n3;x=y\r\nyes\r\n0\r\nTrailer: 1\r\n\r\n";
     let early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
@@ -187,13 +187,13 @@ async fn failures_are_counted_by_cause() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reset_amid_the_body_is_a_reset() {
+async fn a_reset_within_the_body_is_a_reset() {
     let (outcome, _) = against(Reply::SendAndReset(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhel".to_vec())).await;
     assert_eq!(causes(&outcome), BTreeMap::from([("reset", 12)]), "{:?}", outcome.causes);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_answer_spoils_only_its_own_request() {
+async fn a_bad_response_fails_only_its_request() {
     let server = MisbehavingServer::scripted(|request| match request.number % 3 {
         0 => Reply::SendAndClose(Vec::new()),
         1 => Reply::with(503, "", "busy"),
@@ -209,7 +209,7 @@ async fn a_bad_answer_spoils_only_its_own_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_listening_and_unknown_names_are_told_apart() {
+async fn refused_connections_and_dns_errors_differ() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let refused = load(plan(MAX, Bound::Count(6), 2), target(&format!("http://{closed}/"))).await.unwrap();
     assert_eq!(causes(&refused), BTreeMap::from([("refused", 6)]));
@@ -218,7 +218,7 @@ async fn nobody_listening_and_unknown_names_are_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_load_whose_first_requests_all_fail_ends_with_the_reason() {
+async fn a_load_aborts_if_its_first_requests_all_fail() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let strict = |count| LoadPlan { allow_initial_errors: false, ..plan(MAX, Bound::Count(count), 4) };
     let error = load(strict(1_000), target(&format!("http://{closed}/"))).await.unwrap_err();
@@ -267,7 +267,7 @@ async fn no_request_is_sent_before_it_is_due() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_idle_connection_that_the_server_closes_is_no_error_unless_repeating_could_do_harm() {
+async fn only_idempotent_requests_are_retried_on_a_closed_connection() {
     // The second request of every connection is read and met with a silent close or a reset: as if the close had come first.
     for end in [Reply::SendAndClose(Vec::new()), Reply::SendAndReset(Vec::new())] {
         let server =
@@ -302,7 +302,7 @@ async fn an_idle_connection_that_the_server_closes_is_no_error_unless_repeating_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_comes_before_the_body_was_read_is_an_answer() {
+async fn an_early_response_counts() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -322,7 +322,7 @@ async fn an_answer_that_comes_before_the_body_was_read_is_an_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn time_outs_alone_make_no_percentiles() {
+async fn timeouts_alone_have_no_percentiles() {
     let server = MisbehavingServer::always(Reply::Silence);
     let plan = LoadPlan { timeout: Duration::from_millis(300), ..plan(MAX, Bound::Count(4), 2) };
     let seen = Mutex::new(Vec::<LoadProgress>::new());
@@ -334,7 +334,7 @@ async fn time_outs_alone_make_no_percentiles() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interrupt_ends_the_load_at_once_and_keeps_what_was_measured() {
+async fn an_interrupt_stops_the_load_and_keeps_its_measurements() {
     let server =
         MisbehavingServer::scripted(|request| if request.number < 50 { Reply::ok("ok") } else { Reply::Silence });
     let stop = CancellationToken::new();
@@ -346,9 +346,9 @@ async fn an_interrupt_ends_the_load_at_once_and_keeps_what_was_measured() {
         }
         seen.lock().unwrap().push(progress);
     };
-    let begun = Instant::now();
+    let started = Instant::now();
     let outcome = run(plan, Arc::new(Http::new(target(&server.url())).unwrap()), stop, &progress).await.unwrap();
-    assert!(outcome.interrupted && begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(outcome.interrupted && started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     assert_eq!((outcome.counts.requests, outcome.counts.errors), (50, 0));
     assert!(outcome.counts.dropped > 0 && outcome.counts.dropped < 1_000, "{}", outcome.counts.dropped);
     let seen = seen.into_inner().unwrap();
@@ -358,7 +358,7 @@ async fn an_interrupt_ends_the_load_at_once_and_keeps_what_was_measured() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redirects_are_followed_only_when_asked_and_drop_credentials_elsewhere() {
+async fn redirects_are_opt_in_and_drop_credentials() {
     let end = MisbehavingServer::always(Reply::ok("ok"));
     let location = format!("Location: {}end\r\n", end.url());
     let start = MisbehavingServer::scripted(move |request| match request.head.split(' ').nth(1).unwrap() {
@@ -392,7 +392,7 @@ async fn redirects_are_followed_only_when_asked_and_drop_credentials_elsewhere()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tls_trusts_what_it_is_told_to_and_nothing_else() {
+async fn tls_trusts_only_the_configured_authority() {
     let authority = Authority::new();
     let server = MisbehavingServer::secure(authority.server(None), |_| Reply::ok("ok"));
     let url = format!("https://{}/", server.address);
@@ -420,7 +420,7 @@ async fn tls_trusts_what_it_is_told_to_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_may_show_the_very_certificate_that_is_named_if_it_bears_its_name() {
+async fn a_pinned_certificate_is_trusted_for_its_name() {
     for (name, expected) in [("127.0.0.1", None), ("127.0.0.2", Some("tls"))] {
         let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -442,7 +442,7 @@ async fn a_server_may_show_the_very_certificate_that_is_named_if_it_bears_its_na
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_asks_for_a_client_certificate_gets_it() {
+async fn client_certificates_are_sent() {
     let (servers, clients) = (Authority::new(), Authority::new());
     let server = MisbehavingServer::secure(servers.server(Some(&clients)), |_| Reply::ok("ok"));
     let url = format!("https://{}/", server.address);
@@ -463,9 +463,9 @@ fn memory_does_not_grow_with_the_number_of_requests() {
     // A process of its own, as its peak is that of all its threads.
     let url = format!("http.url={}", EchoServer::plain().url());
     let peak = |count: u32| {
-        let (bench, count) = (CliCase::new(), format!("http.numRequests={count}"));
+        let (cli, count) = (CliCase::new(), format!("http.numRequests={count}"));
         let values = ["tasks={http}", &url, &count, "http.qps=max", "http.connections=16"];
-        let mut command = bench.command();
+        let mut command = cli.command();
         command.arg("run").args(values.iter().flat_map(|value| ["--set", *value]));
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let status = format!("/proc/{}/status", child.id());
@@ -494,13 +494,13 @@ async fn a_stall_shows_in_the_document_of_the_program() {
     // 10,000 requests, 1,000 of them due within the stall: 100 (1 %) wait longer than 900 ms.
     let server = MisbehavingServer::stalling(Duration::from_secs(1), Duration::from_secs(2));
     let url = format!("http.url={}", server.url());
-    let said = tokio::task::spawn_blocking(move || {
-        let bench = CliCase::new();
+    let output = tokio::task::spawn_blocking(move || {
+        let cli = CliCase::new();
         let values = ["tasks={http}", &url, "http.qps=1000", "http.numRequests=10000", "http.connections=10"];
-        bench.run(["run"].into_iter().chain(values.into_iter().flat_map(|value| ["--set", value]))).exits(0);
-        bench.document()
+        cli.run(["run"].into_iter().chain(values.into_iter().flat_map(|value| ["--set", value]))).exits(0);
+        cli.document()
     });
-    let document = said.await.unwrap();
+    let document = output.await.unwrap();
     let values = &document["result"]["insights"]["nonHistMetricValues"][0];
     let at = |name: &str| values[name][0].as_f64().unwrap_or_else(|| panic!("{name}: {values}"));
     let (latency, service) = (at("http/latency-p99"), at("http/service-time-p99"));

@@ -34,7 +34,7 @@ const CHUNKED: &[u8] =
     b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n2;x=y\r\nok\r\n3\r\nyes\r\n0\r\nT: 1\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_ends_at_any_byte_is_counted_under_its_cause() {
+async fn truncated_responses_are_counted_by_cause() {
     type End = fn(Vec<u8>) -> Reply;
     let ends: [(End, &str); 2] = [(Reply::SendAndClose, "closed"), (Reply::SendAndReset, "reset")];
     for whole in [CHUNKED.to_vec(), response(200, "A: b\r\n", "hello")] {
@@ -50,7 +50,7 @@ async fn an_answer_that_ends_at_any_byte_is_counted_under_its_cause() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_has_no_end_is_malformed_and_told_of() {
+async fn endless_heads_and_extras_are_malformed() {
     let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     for (start, more, detail) in [
         (b"HTTP/1.1 200 OK\r\nA: ".to_vec(), "x", "the head is longer than 64 KiB"),
@@ -75,7 +75,7 @@ async fn what_has_no_end_is_malformed_and_told_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_are_used_as_long_as_the_server_keeps_them() {
+async fn connections_are_kept_alive() {
     let limited = |request: &Request| match request.turn {
         4 => Reply::SendAndClose(response(200, "Connection: close\r\n", "ok")),
         _ => Reply::ok("ok"),
@@ -92,7 +92,7 @@ async fn connections_are_used_as_long_as_the_server_keeps_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_head_has_no_body_to_wait_for() {
+async fn responses_to_head_have_no_body() {
     let server = MisbehavingServer::always(Reply::Send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n".to_vec()));
     let head = HttpTarget { method: http::Method::HEAD, ..target(&server.url()) };
     let outcome = load(20, head).await;
@@ -101,7 +101,7 @@ async fn a_head_has_no_body_to_wait_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_nobody_asked_for_harms_nobody() {
+async fn unsolicited_responses_are_discarded() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -135,8 +135,8 @@ async fn a_body_of_a_gigabyte_takes_no_memory() {
             }
         }
     });
-    let said = tokio::task::spawn_blocking(move || {
-        let bench = crate::support::cli_case::CliCase::new();
+    let output = tokio::task::spawn_blocking(move || {
+        let cli = crate::support::cli_case::CliCase::new();
         let url = format!("http.url={url}");
         let values = [
             "tasks={http}",
@@ -146,7 +146,7 @@ async fn a_body_of_a_gigabyte_takes_no_memory() {
             "http.timeout=60s",
             "http.expect.bodyContains=x",
         ];
-        let mut command = bench.command();
+        let mut command = cli.command();
         command.arg("run").args(values.iter().flat_map(|value| ["--set", *value]));
         let mut child =
             command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
@@ -159,19 +159,19 @@ async fn a_body_of_a_gigabyte_takes_no_memory() {
                 peak = line.trim().trim_end_matches(" kB").parse::<u64>().unwrap();
             }
             if let Some(ended) = child.try_wait().unwrap() {
-                return (ended.success(), peak, bench.document());
+                return (ended.success(), peak, cli.document());
             }
             std::thread::sleep(Duration::from_millis(5));
         }
     });
-    let (is_good, peak, document) = said.await.unwrap();
+    let (is_good, peak, document) = output.await.unwrap();
     assert!(is_good && peak > 0 && peak < 80_000, "{peak} kB");
     let text = document.to_string();
     assert!(text.contains(&format!("{LENGTH}")), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_is_not_as_expected_is_an_error_with_its_cause() {
+async fn unexpected_responses_are_errors_with_a_cause() {
     let body = r#"{"ready": true, "items": [1, 2]}"#;
     let server = MisbehavingServer::always(Reply::with(202, "Content-Type: application/json\r\n", body));
     let header = |name: &str, text: Option<&str>| Expectations {

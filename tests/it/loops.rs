@@ -8,7 +8,7 @@ use crate::support::transcript::transcript;
 
 /// A service that answers well or badly, and an experiment that judges it in loops.
 struct Loops {
-    bench: CliCase,
+    cli: CliCase,
     good: MisbehavingServer,
     bad: MisbehavingServer,
     count: usize,
@@ -18,7 +18,7 @@ impl Loops {
     fn new() -> Self {
         let good = MisbehavingServer::responds(200, "fine");
         let bad = MisbehavingServer::responds(404, "gone");
-        Self { bench: CliCase::new(), good, bad, count: 0 }
+        Self { cli: CliCase::new(), good, bad, count: 0 }
     }
 
     /// Runs a loop against one of the two, `assess` with these settings and condition; gives the exit code of `assert -c slos`.
@@ -30,17 +30,17 @@ impl Loops {
             {"task": "http", "with": {"url": url, "qps": "max", "numRequests": 5, "allowInitialErrors": true}},
             {"task": "assess", "if": condition, "with": with},
         ]);
-        let mut document = if self.count > 0 { self.bench.document() } else { json!({}) };
+        let mut document = if self.count > 0 { self.cli.document() } else { json!({}) };
         document["spec"] = spec;
-        self.bench.write("experiment.yaml", &document.to_string());
+        self.cli.write("experiment.yaml", &document.to_string());
         let args: &[&str] = if self.count > 0 { &["run", "--reuseResult"] } else { &["run"] };
-        self.bench.run(args).exits(0);
+        self.cli.run(args).exits(0);
         self.count += 1;
-        self.bench.run(["assert", "-c", "slos"]).code
+        self.cli.run(["assert", "-c", "slos"]).code
     }
 
     fn insights(&self) -> Value {
-        self.bench.document()["result"]["insights"].clone()
+        self.cli.document()["result"]["insights"].clone()
     }
 
     fn reason(&self) -> String {
@@ -49,7 +49,7 @@ impl Loops {
 }
 
 #[test]
-fn consecutive_good_loops_are_counted_from_run_to_run() {
+fn consecutive_satisfied_loops_are_counted_across_runs() {
     let mut loops = Loops::new();
     let rule = json!({"consecutive": 2});
     assert_eq!(loops.run(true, &rule, "true"), Some(5), "one good loop does not decide it");
@@ -68,12 +68,12 @@ fn consecutive_good_loops_are_counted_from_run_to_run() {
     assert_eq!(outcomes, ["s", "s", "v", "s", "s", "s"]);
     let last = &kept[5];
     assert_eq!((&last["loop"], &last["values"]), (&json!(6), &json!([0])));
-    let tasks = loops.bench.document()["result"]["tasks"].clone();
+    let tasks = loops.cli.document()["result"]["tasks"].clone();
     assert_eq!(last["start"], tasks[0]["start"], "a loop starts with its first task");
 }
 
 #[test]
-fn a_failure_limit_forgives_so_many_loops() {
+fn a_failure_limit_tolerates_failed_loops() {
     let mut loops = Loops::new();
     let rule = json!({"failureLimit": "1"});
     assert_eq!(loops.run(false, &rule, "true"), Some(0));
@@ -85,7 +85,7 @@ fn a_failure_limit_forgives_so_many_loops() {
 }
 
 #[test]
-fn a_loop_whose_assessment_is_skipped_ends_a_row() {
+fn an_unassessed_loop_resets_the_count() {
     let mut loops = Loops::new();
     let rule = json!({"consecutive": 2});
     loops.run(true, &rule, "true");
@@ -97,24 +97,24 @@ fn a_loop_whose_assessment_is_skipped_ends_a_row() {
 
 #[test]
 fn a_loop_that_is_assessed_twice_counts_once() {
-    let (server, bench) = (MisbehavingServer::responds(200, "fine"), CliCase::new());
+    let (server, cli) = (MisbehavingServer::responds(200, "fine"), CliCase::new());
     let assess = json!({"task": "assess", "with": {
         "SLOs": {"upper": [{"metric": "http/error-count", "limit": 0}]}, "consecutive": 2,
     }});
     let http = json!({"task": "http", "with": {"url": server.url(), "qps": "max", "numRequests": 5}});
-    bench.write("experiment.yaml", &json!({"spec": [http, assess, assess]}).to_string());
-    bench.run(["run"]).exits(0);
-    assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(5));
-    bench.run(["run", "--reuseResult"]).exits(0);
-    assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(0));
-    assert_eq!(bench.document()["result"]["insights"]["loops"].as_array().unwrap().len(), 2);
+    cli.write("experiment.yaml", &json!({"spec": [http, assess, assess]}).to_string());
+    cli.run(["run"]).exits(0);
+    assert_eq!(cli.run(["assert", "-c", "slos"]).code, Some(5));
+    cli.run(["run", "--reuseResult"]).exits(0);
+    assert_eq!(cli.run(["assert", "-c", "slos"]).code, Some(0));
+    assert_eq!(cli.document()["result"]["insights"]["loops"].as_array().unwrap().len(), 2);
 }
 
 #[test]
 fn a_value_of_an_earlier_loop_satisfies_no_later_one() {
     let _transcript = transcript!();
     for rule in [json!({}), json!({"consecutive": 2}), json!({"failureLimit": 1})] {
-        let (server, bench) = (MisbehavingServer::responds(200, "fine"), CliCase::new());
+        let (server, cli) = (MisbehavingServer::responds(200, "fine"), CliCase::new());
         let spec = |condition: &str| {
             let mut with = rule.clone();
             with["SLOs"] = json!({"upper": [{"metric": "http/error-count", "limit": 0}]});
@@ -123,14 +123,14 @@ fn a_value_of_an_earlier_loop_satisfies_no_later_one() {
                 {"task": "assess", "with": with},
             ])
         };
-        bench.write("experiment.yaml", &json!({"spec": spec("true")}).to_string());
-        bench.run(["run"]).exits(0);
-        let mut document = bench.document();
+        cli.write("experiment.yaml", &json!({"spec": spec("true")}).to_string());
+        cli.run(["run"]).exits(0);
+        let mut document = cli.document();
         document["spec"] = spec("false");
-        bench.write("experiment.yaml", &document.to_string());
-        bench.run(["run", "--reuseResult"]).snapshot(0);
-        assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(1), "{rule}");
-        let insights = bench.document()["result"]["insights"].clone();
+        cli.write("experiment.yaml", &document.to_string());
+        cli.run(["run", "--reuseResult"]).snapshot(0);
+        assert_eq!(cli.run(["assert", "-c", "slos"]).code, Some(1), "{rule}");
+        let insights = cli.document()["result"]["insights"].clone();
         assert_eq!(insights["verdicts"][0]["reason"], "no data: not measured in this loop", "{rule}");
         assert_eq!(insights["SLOsSatisfied"], json!({"upper": [[false]]}), "{rule}");
     }
@@ -142,21 +142,21 @@ fn vector(series: &Value) -> String {
 }
 
 #[test]
-fn a_metric_that_its_template_no_longer_has_is_not_measured() {
+fn a_metric_removed_from_its_template_is_not_measured() {
     let server = MisbehavingServer::responds(200, &vector(&json!([{"metric": {}, "value": [1_700_000_000, "0"]}])));
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let metric = "- {name: errors, params: [{name: query, value: a}], jqExpression: '.data.result[0].value[1]'}\n";
     let run = |metrics: &str, more: &[&str]| {
-        bench.write("p.tpl", &format!("url: {}\nmetrics: {metrics}\n", server.url()));
-        bench.run(["run"].iter().chain(more)).exits(0);
-        let verdict = bench.document()["result"]["insights"]["verdicts"][0]["reason"].as_str().unwrap().to_owned();
-        (bench.run(["assert", "-c", "slos"]).code, verdict)
+        cli.write("p.tpl", &format!("url: {}\nmetrics: {metrics}\n", server.url()));
+        cli.run(["run"].iter().chain(more)).exits(0);
+        let verdict = cli.document()["result"]["insights"]["verdicts"][0]["reason"].as_str().unwrap().to_owned();
+        (cli.run(["assert", "-c", "slos"]).code, verdict)
     };
     let spec = json!([
         {"task": "custommetrics", "with": {"templates": {"p": "p.tpl"}}},
         {"task": "assess", "with": {"SLOs": {"upper": [{"metric": "p/errors", "limit": 1}]}}},
     ]);
-    bench.write("experiment.yaml", &json!({"spec": spec}).to_string());
+    cli.write("experiment.yaml", &json!({"spec": spec}).to_string());
     assert_eq!(run(&format!("\n{metric}"), &[]).0, Some(0));
     let gone = (Some(1), "no data: not measured in this loop".to_owned());
     let other = metric.replace("errors", "other");
@@ -165,28 +165,28 @@ fn a_metric_that_its_template_no_longer_has_is_not_measured() {
     assert_eq!(run("[]", &["--reuseResult"]), gone, "a provider without metrics measured nothing");
 }
 
-/// What `assert -c slos` says of an objective (at most 1, or at least 1) on a metric under this policy, and this rule, where the
+/// Output of `assert -c slos` for an objective (at most 1, or at least 1) on a metric with this policy and rule, if the
 /// provider answers like this.
 fn asserted(bound: &str, (status, body): (u16, &str), policy: Option<&str>, rule: &Value) -> (Option<i32>, String) {
-    let (server, bench) = (MisbehavingServer::responds(status, body), CliCase::new());
+    let (server, cli) = (MisbehavingServer::responds(status, body), CliCase::new());
     let mut with = rule.clone();
     with["SLOs"] = json!({bound: [{"metric": "prometheus/errors", "limit": 1}]});
     let query = json!({"query": "errors", "noData": policy});
     let provider = json!({"prometheus": {"url": server.url(), "queries": {"errors": query}}});
     let spec = json!([{"task": "custommetrics", "with": provider}, {"task": "assess", "with": with}]);
-    bench.write("experiment.yaml", &json!({"spec": spec}).to_string());
-    bench.run(["run"]).exits(0);
-    let said = bench.run(["assert", "-c", "slos"]);
-    (said.code, said.stdout)
+    cli.write("experiment.yaml", &json!({"spec": spec}).to_string());
+    cli.run(["run"]).exits(0);
+    let output = cli.run(["assert", "-c", "slos"]);
+    (output.code, output.stdout)
 }
 
 #[test]
-fn what_is_absent_is_asserted_by_the_policy_of_its_metric() {
+fn absent_metrics_are_asserted_by_their_policy() {
     let (nothing, alone) = (vector(&json!([])), json!({}));
     let absent = (200, nothing.as_str());
     let why = "no series matches the query";
     for bound in ["upper", "lower"] {
-        for (answer, policy, code, told) in [
+        for (answer, policy, code, message) in [
             (absent, Some("fail"), 1, format!("prometheus/errors has no data, which counts as violated: {why}")),
             (absent, Some("pass"), 0, "the SLO is satisfied".to_owned()),
             (absent, Some("inconclusive"), 5, format!("no data, which leaves the objective open: {why}")),
@@ -194,22 +194,22 @@ fn what_is_absent_is_asserted_by_the_policy_of_its_metric() {
             // What is broken has no policy: the provider answered, and not as it should.
             ((401, ""), Some("pass"), 1, "prometheus/errors: no data: ".to_owned()),
         ] {
-            let said = asserted(bound, answer, policy, &alone);
-            assert!(said.0 == Some(code) && said.1.contains(&told), "{bound} {policy:?}: {said:?}");
+            let output = asserted(bound, answer, policy, &alone);
+            assert!(output.0 == Some(code) && output.1.contains(&message), "{bound} {policy:?}: {output:?}");
         }
     }
     assert_eq!(asserted("upper", absent, Some("zero"), &alone).0, Some(0));
-    let said = asserted("lower", absent, Some("zero"), &alone);
-    let told = format!("prometheus/errors is 0, below the limit of 1; zero stands in for no data: {why}");
-    assert!(said.0 == Some(1) && said.1.contains(&told), "{said:?}");
+    let output = asserted("lower", absent, Some("zero"), &alone);
+    let message = format!("prometheus/errors is 0, below the limit of 1; zero stands in for no data: {why}");
+    assert!(output.0 == Some(1) && output.1.contains(&message), "{output:?}");
 }
 
 #[test]
-fn what_passes_without_data_waits_for_as_many_loops_as_the_rule_says() {
+fn passing_without_data_still_needs_the_required_loops() {
     let nothing = vector(&json!([]));
     let absent = (200, nothing.as_str());
-    let said = asserted("upper", absent, Some("pass"), &json!({"consecutive": 3}));
-    assert!(said.0 == Some(5) && said.1.contains("1 of 3 good loops in a row so far"), "{said:?}");
-    let said = asserted("upper", absent, Some("fail"), &json!({"failureLimit": 0}));
-    assert!(said.0 == Some(1) && said.1.contains("1 failed loop, and at most 0 may fail"), "{said:?}");
+    let output = asserted("upper", absent, Some("pass"), &json!({"consecutive": 3}));
+    assert!(output.0 == Some(5) && output.1.contains("1 of 3 good loops in a row so far"), "{output:?}");
+    let output = asserted("upper", absent, Some("fail"), &json!({"failureLimit": 0}));
+    assert!(output.0 == Some(1) && output.1.contains("1 failed loop, and at most 0 may fail"), "{output:?}");
 }

@@ -23,7 +23,7 @@ mod kubernetes;
 mod layers;
 mod load;
 mod load_http1;
-mod load_ways;
+mod load_transports;
 mod loops;
 mod mistakes;
 mod notify;

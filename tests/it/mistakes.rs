@@ -24,14 +24,14 @@ fn causes(stderr: &str) -> Vec<&str> {
 }
 
 #[test]
-fn all_mistakes_in_values_are_reported_in_the_order_of_the_files() {
-    let bench = CliCase::new();
-    bench.write("values.yaml", VALUES);
+fn all_mistakes_are_reported_in_file_order() {
+    let cli = CliCase::new();
+    cli.write("values.yaml", VALUES);
     let args = ["-f", "values.yaml", "--set", "http.connections=many", "--set", "logLevel=loud"];
     for command in [&["run"][..], &["run", "--dry"], &["validate"], &["k", "launch", "--dry"]] {
-        let said = bench.run(command.iter().chain(&args));
-        said.expect(2, &["error: the values are not valid\n", "hint: did you mean `numRequests`?"]);
-        let found: Vec<_> = causes(&said.stderr).into_iter().map(|cause| cause.split("`").next().unwrap()).collect();
+        let output = cli.run(command.iter().chain(&args));
+        output.expect(2, &["error: the values are not valid\n", "hint: did you mean `numRequests`?"]);
+        let found: Vec<_> = causes(&output.stderr).into_iter().map(|cause| cause.split("`").next().unwrap()).collect();
         let expected = [
             "values.yaml:5: http.numrequests: unknown field ",
             "values.yaml:8: http.endpoints.v1.2.qsp: unknown field ",
@@ -40,7 +40,7 @@ fn all_mistakes_in_values_are_reported_in_the_order_of_the_files() {
             "--set: http.connections: ",
             "--set: logLevel: ",
         ];
-        assert_eq!(found.len(), expected.len(), "{command:?}: {}", said.stderr);
+        assert_eq!(found.len(), expected.len(), "{command:?}: {}", output.stderr);
         for (found, expected) in found.iter().zip(expected) {
             assert!(found.starts_with(expected), "{command:?}: {found} should start with {expected}");
         }
@@ -49,14 +49,14 @@ fn all_mistakes_in_values_are_reported_in_the_order_of_the_files() {
 
 #[test]
 fn mistakes_in_a_document_have_lines() {
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let spec = "spec:\n- task: http\n  with:\n    url: http://127.0.0.1:1\n    qsp: 1\n- task: asess\n";
-    bench.write("experiment.yaml", spec);
+    cli.write("experiment.yaml", spec);
     for command in [&["run"][..], &["run", "--dry"], &["validate"]] {
-        let said = bench.run(command);
-        said.expect(2, &["error: experiment.yaml is not valid\n"]);
-        let found = causes(&said.stderr);
-        assert_eq!(found.len(), 2, "{}", said.stderr);
+        let output = cli.run(command);
+        output.expect(2, &["error: experiment.yaml is not valid\n"]);
+        let found = causes(&output.stderr);
+        assert_eq!(found.len(), 2, "{}", output.stderr);
         assert!(found[0].starts_with("experiment.yaml:5: spec[0].with.qsp: unknown field `qsp`"), "{}", found[0]);
         assert!(found[1].starts_with("experiment.yaml:6: spec[1]: unknown task `asess`"), "{}", found[1]);
     }
@@ -64,18 +64,18 @@ fn mistakes_in_a_document_have_lines() {
 
 #[test]
 fn a_single_mistake_reads_as_one_cause() {
-    let said = CliCase::new().run(["run", "--set", "tasks={http},http.url=http://127.0.0.1:1,http.numrequests=1"]);
+    let output = CliCase::new().run(["run", "--set", "tasks={http},http.url=http://127.0.0.1:1,http.numrequests=1"]);
     let expected =
         "error: the values are not valid\n  caused by: http.numrequests: unknown field `numrequests`; known here: ";
-    assert!(said.stderr.starts_with(expected), "{}", said.stderr);
-    assert!(said.stderr.ends_with("\n  hint: did you mean `numRequests`?\n"), "{}", said.stderr);
+    assert!(output.stderr.starts_with(expected), "{}", output.stderr);
+    assert!(output.stderr.ends_with("\n  hint: did you mean `numRequests`?\n"), "{}", output.stderr);
 }
 
 #[test]
-fn very_many_mistakes_are_not_all_printed() {
+fn many_mistakes_are_truncated() {
     let keys: Vec<_> = (0..25).map(|index| format!("wrong{index}=1")).collect();
-    let said =
+    let output =
         CliCase::new().run(["run", "--set", &format!("tasks={{http}},http.url=http://127.0.0.1:1,{}", keys.join(","))]);
-    assert_eq!(causes(&said.stderr).len(), 20, "{}", said.stderr);
-    assert!(said.stderr.ends_with("\n  and 5 more\n"), "{}", said.stderr);
+    assert_eq!(causes(&output.stderr).len(), 20, "{}", output.stderr);
+    assert!(output.stderr.ends_with("\n  and 5 more\n"), "{}", output.stderr);
 }

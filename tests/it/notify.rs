@@ -10,11 +10,11 @@ use crate::support::cli_case::{CliCase, CliOutput};
 use crate::support::misbehaving_server::MisbehavingServer;
 use crate::support::transcript::transcript;
 
-/// What Slack's default template of Iter8 does: the report as JSON, made fit for a text by hand.
+/// Iter8's default template for Slack: the report as JSON, escaped by hand.
 const REPORT_AS_TEXT: &str =
     r#"{"text": "Report: {{ regexReplaceAll "\"" (regexReplaceAll "\n" (.Report | toPrettyJson) "\\n") "\\\"" }}"}"#;
 
-/// What GitHub's does.
+/// Iter8's default template for GitHub.
 const REPORT_AS_PAYLOAD: &str = r#"{"event_type": "iter8", "client_payload": {{ .Report | toPrettyJson }}}"#;
 
 fn webhook() -> MisbehavingServer {
@@ -22,12 +22,12 @@ fn webhook() -> MisbehavingServer {
 }
 
 /// Runs `task` (and what else is set) after a script, with the template in a file of this name.
-fn notify_by(bench: &CliCase, name: &str, template: &str, webhook: &MisbehavingServer, more: &[&str]) -> CliOutput {
-    bench.write(name, template);
+fn notify_by(cli: &CliCase, name: &str, template: &str, webhook: &MisbehavingServer, more: &[&str]) -> CliOutput {
+    cli.write(name, template);
     let url = format!("slack.url={}", webhook.url());
     let file = format!("slack.payloadTemplateURL={name}");
     let set = ["tasks={run,slack}", "run=true", &url, &file];
-    bench.run(["run"].into_iter().chain(set.into_iter().chain(more.iter().copied()).flat_map(|value| ["--set", value])))
+    cli.run(["run"].into_iter().chain(set.into_iter().chain(more.iter().copied()).flat_map(|value| ["--set", value])))
 }
 
 /// Head, in lower case, and body of the only request.
@@ -44,31 +44,31 @@ fn sent_json(webhook: &MisbehavingServer) -> Value {
 }
 
 /// The notes of the last task.
-fn notes(bench: &CliCase) -> String {
-    bench.document()["result"]["tasks"].as_array().unwrap().last().unwrap()["notes"].to_string()
+fn notes(cli: &CliCase) -> String {
+    cli.document()["result"]["tasks"].as_array().unwrap().last().unwrap()["notes"].to_string()
 }
 
 #[test]
-fn a_handlebars_template_makes_the_payload() {
-    let (bench, webhook) = (CliCase::new(), webhook());
+fn handlebars_templates_render_payloads() {
+    let (cli, webhook) = (CliCase::new(), webhook());
     let template = r#"{"ok": {{Report.noTaskFailures}}, "done": "{{Report.numCompletedTasks}}/{{Report.numTasks}}",
         "spec": {{json Report.experiment.spec}}, "text": {{json (jsonPretty Report.experiment.result.tasks)}}}"#;
-    notify_by(&bench, "payload.HBS", template, &webhook, &[]).exits(0);
+    notify_by(&cli, "payload.HBS", template, &webhook, &[]).exits(0);
     let payload = sent_json(&webhook);
     assert_eq!((&payload["ok"], &payload["done"]), (&json!(true), &json!("1/2")));
     assert_eq!(payload["spec"][0]["run"], "true");
     let tasks: Value = serde_json::from_str(payload["text"].as_str().unwrap()).unwrap();
     assert_eq!(tasks[0]["status"], "done");
-    assert!(!bench.document()["result"]["tasks"][1].as_object().unwrap().contains_key("notes"));
+    assert!(!cli.document()["result"]["tasks"][1].as_object().unwrap().contains_key("notes"));
 }
 
 #[test]
-fn a_go_template_names_fields_as_iter8_or_as_documents_do() {
-    let (bench, webhook) = (CliCase::new(), webhook());
+fn go_templates_use_field_names_of_iter8_or_documents() {
+    let (cli, webhook) = (CliCase::new(), webhook());
     let template = r#"[{{ .Report.Completed }}, {{ .Report.completed }}, {{ $.Report.NumCompletedTasks }}, "{{ .Report.TimeStamp }}"
         {{- range .Report.Experiment.Spec }}, "{{ or .Task .Run }}"{{ end }}
         {{- with .Report.Experiment.Result }}, {{ .NumLoops }}, {{ .numLoops }}, {{ .Failure }}{{ end }}]"#;
-    notify_by(&bench, "payload.tpl", template, &webhook, &[]).exits(0);
+    notify_by(&cli, "payload.tpl", template, &webhook, &[]).exits(0);
     let mut payload = sent_json(&webhook);
     let time = payload[3].take();
     assert!(chrono::DateTime::parse_from_rfc3339(time.as_str().unwrap()).is_ok(), "{time}");
@@ -76,25 +76,25 @@ fn a_go_template_names_fields_as_iter8_or_as_documents_do() {
 }
 
 #[test]
-fn verdicts_are_named_as_in_iter8s_templates() {
+fn verdicts_have_the_names_of_iter8() {
     let _transcript = transcript!();
-    let (bench, webhook, service) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, "fine"));
+    let (cli, webhook, service) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, "fine"));
     let template = "{{ range $i, $slo := .Report.Experiment.Result.Insights.SLOs.Upper }}{{ $slo.Metric }} <= {{ $slo.Limit }}: \
                     {{ index $.Report.Experiment.Result.Insights.SLOsSatisfied.Upper $i 0 }}\n{{ end }}";
     let url = format!("http.url={}", service.url());
     let more =
         ["tasks={http,assess,slack}", &url, "http.numRequests=2,http.qps=max", "assess.SLOs.upper.http/error-count=0"];
-    notify_by(&bench, "payload.tpl", template, &webhook, &more).snapshot(0);
+    notify_by(&cli, "payload.tpl", template, &webhook, &more).snapshot(0);
     assert_eq!(sent(&webhook).1, "http/error-count <= 0: true\n");
 }
 
 #[test]
-fn the_report_in_a_text_and_as_a_payload_is_json_as_in_iter8s_default_templates() {
+fn default_templates_of_iter8_render_json() {
     let _transcript = transcript!();
     let quoting = "run=: 'says \"a\"\nb'";
     for (template, script) in [(REPORT_AS_TEXT, "run=: done"), (REPORT_AS_PAYLOAD, quoting)] {
-        let (bench, webhook) = (CliCase::new(), webhook());
-        notify_by(&bench, "payload.tpl", template, &webhook, &[script]).exits(0);
+        let (cli, webhook) = (CliCase::new(), webhook());
+        notify_by(&cli, "payload.tpl", template, &webhook, &[script]).exits(0);
         let payload = sent_json(&webhook);
         let report = match payload["text"].as_str() {
             Some(text) => serde_json::from_str(text.strip_prefix("Report: ").unwrap()).unwrap(),
@@ -107,8 +107,8 @@ fn the_report_in_a_text_and_as_a_payload_is_json_as_in_iter8s_default_templates(
         assert_eq!(format!("run={}", report["experiment"]["spec"][0]["run"].as_str().unwrap()), script);
     }
     // Replacing quotation marks is not all there is to do, where the report has some in its texts.
-    let (bench, webhook) = (CliCase::new(), webhook());
-    notify_by(&bench, "payload.tpl", REPORT_AS_TEXT, &webhook, &[quoting]).snapshot(0);
+    let (cli, webhook) = (CliCase::new(), webhook());
+    notify_by(&cli, "payload.tpl", REPORT_AS_TEXT, &webhook, &[quoting]).snapshot(0);
 }
 
 #[test]
@@ -116,9 +116,9 @@ fn a_template_is_downloaded_when_the_task_runs() {
     for (path, template) in
         [("a/x.hbs?raw=true", r#"{"n": {{Report.numTasks}}}"#), ("x.tpl", r#"{"n": {{ .Report.NumTasks }}}"#)]
     {
-        let (bench, webhook, source) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, template));
+        let (cli, webhook, source) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, template));
         let place = format!("slack.payloadTemplateURL={}{path}", source.url());
-        notify_by(&bench, "unused", "", &webhook, &[&place]).exits(0);
+        notify_by(&cli, "unused", "", &webhook, &[&place]).exits(0);
         assert_eq!(sent_json(&webhook), json!({"n": 2}));
         assert!(source.received().starts_with(&format!("GET /{path} ")), "{}", source.received());
     }
@@ -127,21 +127,21 @@ fn a_template_is_downloaded_when_the_task_runs() {
 #[test]
 fn a_replay_takes_the_template_from_the_recording() {
     let _transcript = transcript!();
-    let (bench, webhook, source) =
+    let (cli, webhook, source) =
         (CliCase::new(), webhook(), MisbehavingServer::responds(200, "{{ .Report.NumTasks }}"));
     let place = format!("slack.payloadTemplateURL={}x.tpl", source.url());
     let run = |flag: &str| {
         let url = format!("slack.url={}", webhook.url());
         let set = ["tasks={slack}", &url, &place].into_iter().flat_map(|value| ["--set", value]);
-        bench.run(["run", flag, "recording"].into_iter().chain(set)).snapshot(0);
-        (source.connections(), webhook.connections(), notes(&bench))
+        cli.run(["run", flag, "recording"].into_iter().chain(set)).snapshot(0);
+        (source.connections(), webhook.connections(), notes(&cli))
     };
     assert_eq!(run("--record"), (1, 1, "null".to_owned()));
     assert_eq!(run("--replay"), (1, 1, "null".to_owned()));
 }
 
 #[test]
-fn a_template_that_can_not_be_downloaded_or_rendered_sends_nothing_and_fails_the_task_only_if_asked_to() {
+fn a_bad_template_sends_nothing() {
     let _transcript = transcript!();
     let gone = MisbehavingServer::responds(404, "<html>gone</html>");
     let broken = MisbehavingServer::responds(200, "{{ if }}");
@@ -156,18 +156,18 @@ fn a_template_that_can_not_be_downloaded_or_rendered_sends_nothing_and_fails_the
         ("x.tpl", "{{ .Values.x }}", String::new()),
     ];
     for (name, template, set) in cases {
-        let (bench, webhook) = (CliCase::new(), webhook());
+        let (cli, webhook) = (CliCase::new(), webhook());
         let more: Vec<&str> = [set.as_str()].into_iter().filter(|set| !set.is_empty()).collect();
-        notify_by(&bench, name, template, &webhook, &more).snapshot(0);
-        assert!(notes(&bench).contains("not sent: cannot build the payload: "), "{}", notes(&bench));
+        notify_by(&cli, name, template, &webhook, &more).snapshot(0);
+        assert!(notes(&cli).contains("not sent: cannot build the payload: "), "{}", notes(&cli));
         let hard: Vec<&str> = more.into_iter().chain(["slack.softFailure=false"]).collect();
-        notify_by(&bench, name, template, &webhook, &hard).snapshot(3);
+        notify_by(&cli, name, template, &webhook, &hard).snapshot(3);
         assert_eq!(webhook.connections(), 0, "{template}");
     }
 }
 
 #[test]
-fn what_is_wrong_with_a_template_at_hand_is_found_before_anything_runs() {
+fn template_mistakes_are_found_before_the_run() {
     let _transcript = transcript!();
     for (name, template, more) in [
         ("x.tpl", "a\n{{ .Report", &[][..]),
@@ -179,10 +179,10 @@ fn what_is_wrong_with_a_template_at_hand_is_found_before_anything_runs() {
         ("x", "", &["slack.payloadTemplateURL=ftp://h/x"]),
         ("x", "", &["slack.method=get"]),
     ] {
-        let (bench, webhook) = (CliCase::new(), webhook());
+        let (cli, webhook) = (CliCase::new(), webhook());
         let more: Vec<&str> = ["run=touch ran"].into_iter().chain(more.iter().copied()).collect();
-        notify_by(&bench, name, template, &webhook, &more).snapshot(2);
-        assert!(!bench.path("ran").exists() && webhook.connections() == 0, "{more:?}");
+        notify_by(&cli, name, template, &webhook, &more).snapshot(2);
+        assert!(!cli.path("ran").exists() && webhook.connections() == 0, "{more:?}");
     }
 }
 
@@ -192,17 +192,17 @@ fn a_payload_is_bounded_in_size() {
     let large = |bytes: usize| format!("{}{{{{Report.numTasks}}}}", "x".repeat(bytes - 1));
     let doubled = format!("{{{{#each Report.experiment.spec}}}}{}{{{{/each}}}}", "x".repeat(200 << 10));
     let six = "tasks={run,run,run,run,run,slack}";
-    let (bench, webhook) = (CliCase::new(), webhook());
-    notify_by(&bench, "x.hbs", &doubled, &webhook, &[six, "slack.softFailure=false"]).snapshot(3);
+    let (cli, webhook) = (CliCase::new(), webhook());
+    notify_by(&cli, "x.hbs", &doubled, &webhook, &[six, "slack.softFailure=false"]).snapshot(3);
     assert_eq!(webhook.connections(), 0);
 
     let of_github = |bytes: usize| {
-        bench.write("y.hbs", &large(bytes));
-        let mut command = bench.command();
+        cli.write("y.hbs", &large(bytes));
+        let mut command = cli.command();
         let github = "github.owner=o,github.repo=r,github.tokenEnv=TOKEN,github.payloadTemplateURL=y.hbs,github.softFailure=false";
         let api = format!("github.apiURL={}", webhook.url());
         command.args(["run", "--set", "tasks={github}", "--set", github, "--set", &api]).env("TOKEN", "hunter2");
-        CliOutput::run(&mut command, &bench.path(""))
+        CliOutput::run(&mut command, &cli.path(""))
     };
     of_github(65_537).snapshot(3);
     assert_eq!(webhook.connections(), 0);
@@ -213,28 +213,28 @@ fn a_payload_is_bounded_in_size() {
 #[test]
 fn a_payload_that_is_not_json_is_sent_as_text_with_a_note() {
     let _transcript = transcript!();
-    let (bench, hook) = (CliCase::new(), webhook());
-    notify_by(&bench, "x.hbs", "done: {{Report.completed}}", &hook, &[]).snapshot(0);
+    let (cli, hook) = (CliCase::new(), webhook());
+    notify_by(&cli, "x.hbs", "done: {{Report.completed}}", &hook, &[]).snapshot(0);
     let (head, body) = sent(&hook);
     assert!(head.contains("content-type: text/plain; charset=utf-8") && body == "done: true", "{head}\n\n{body}");
-    assert!(notes(&bench).contains("it was sent as plain text"), "{}", notes(&bench));
+    assert!(notes(&cli).contains("it was sent as plain text"), "{}", notes(&cli));
     // The note helps most where the receiver refuses it.
     let hook = MisbehavingServer::responds(400, "what is this?");
-    notify_by(&bench, "x.hbs", "done", &hook, &[]).snapshot(0);
+    notify_by(&cli, "x.hbs", "done", &hook, &[]).snapshot(0);
     // Who says what it is gets no note.
     let hook = webhook();
     let with = json!({"url": hook.url(), "payloadTemplateURL": "x.hbs", "headers": {"content-Type": "text/csv"}});
-    bench.write("experiment.yaml", &json!({"spec": [{"task": "notify", "with": with}]}).to_string());
-    bench.run(["run"]).exits(0);
+    cli.write("experiment.yaml", &json!({"spec": [{"task": "notify", "with": with}]}).to_string());
+    cli.run(["run"]).exits(0);
     let (head, _) = sent(&hook);
     assert!(head.contains("content-type: text/csv") && !head.contains("text/plain"), "{head}");
-    assert!(!bench.read("experiment.yaml").contains("not JSON"));
+    assert!(!cli.read("experiment.yaml").contains("not JSON"));
 }
 
 #[test]
-fn secrets_in_the_values_are_in_no_payload() {
+fn payloads_contain_no_secrets() {
     for (name, template) in [("x.hbs", "{{jsonPretty Report}}"), ("x.tpl", "{{ .Report | toPrettyJson }}")] {
-        let (bench, webhook, service) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, "fine"));
+        let (cli, webhook, service) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, "fine"));
         let url = format!("http.url=http://user:SECRETpass@{}/", service.address);
         let hook = format!("slack.url={}services/T0/SECREThook", webhook.url());
         let more = [
@@ -245,38 +245,38 @@ fn secrets_in_the_values_are_in_no_payload() {
             "http.numRequests=1,http.qps=max",
             "run=TOKEN=SECRETrun true",
         ];
-        notify_by(&bench, name, template, &webhook, &more).exits(0);
+        notify_by(&cli, name, template, &webhook, &more).exits(0);
         let (_, body) = sent(&webhook);
         assert!(!body.contains("SECRET") && body.contains("[hidden]"), "{body}");
     }
 }
 
 #[test]
-fn large_parts_of_the_document_stay_in_it() {
-    let (bench, webhook, service) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, "fine"));
+fn large_parts_of_the_document_are_not_sent() {
+    let (cli, webhook, service) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, "fine"));
     let url = format!("http.url={}", service.url());
     let more = ["tasks={http,slack}", &url, "http.numRequests=5,http.qps=max"];
-    notify_by(&bench, "x.hbs", "{{json Report.experiment.result.insights}}", &webhook, &more).exits(0);
-    let (told, kept) = (sent_json(&webhook), bench.document()["result"]["insights"].clone());
-    assert_eq!(told["nonHistMetricValues"][0]["http/request-count"], json!([5.0]));
+    notify_by(&cli, "x.hbs", "{{json Report.experiment.result.insights}}", &webhook, &more).exits(0);
+    let (message, kept) = (sent_json(&webhook), cli.document()["result"]["insights"].clone());
+    assert_eq!(message["nonHistMetricValues"][0]["http/request-count"], json!([5.0]));
     assert!(kept["histograms"].is_array() && kept["load"][0]["http"]["series"].is_object(), "{kept}");
-    assert!(told["histograms"].is_null() && told["load"][0]["http"]["series"].is_null(), "{told}");
-    assert_eq!(told["load"][0]["http"]["requests"], 5);
+    assert!(message["histograms"].is_null() && message["load"][0]["http"]["series"].is_null(), "{message}");
+    assert_eq!(message["load"][0]["http"]["requests"], 5);
 }
 
 #[test]
-fn a_signal_while_a_template_is_downloaded_is_an_interruption() {
+fn a_signal_interrupts_a_template_download() {
     let _transcript = transcript!();
-    let (bench, source) = (CliCase::new(), MisbehavingServer::never_responds());
+    let (cli, source) = (CliCase::new(), MisbehavingServer::never_responds());
     let set = format!("slack.url=http://127.0.0.1:1/,slack.payloadTemplateURL={}", source.url());
-    let mut command = bench.command();
+    let mut command = cli.command();
     command.args(["run", "--set", "tasks={slack}", "--set", &set]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     source.wait_for_requests(1);
     kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), Signal::TERM).unwrap();
-    let asked = Instant::now();
-    CliOutput::of(&command, child.wait_with_output().unwrap(), &bench.path("")).snapshot(143);
+    let requested = Instant::now();
+    CliOutput::of(&command, child.wait_with_output().unwrap(), &cli.path("")).snapshot(143);
     // At once, that is, not only when the run's patience with its tasks is over.
-    assert!(asked.elapsed() < Duration::from_secs(12), "{:?}", asked.elapsed());
-    assert_eq!(bench.document()["result"]["tasks"][0]["status"], "interrupted");
+    assert!(requested.elapsed() < Duration::from_secs(12), "{:?}", requested.elapsed());
+    assert_eq!(cli.document()["result"]["tasks"][0]["status"], "interrupted");
 }

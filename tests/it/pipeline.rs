@@ -8,78 +8,78 @@ use crate::support::misbehaving_server::MisbehavingServer;
 use crate::support::transcript::transcript;
 
 #[test]
-fn tasks_run_in_order_and_false_conditions_skip() {
+fn tasks_run_in_order_and_conditions_skip() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    bench.write(
+    let cli = CliCase::new();
+    cli.write(
         "experiment.yaml",
         "spec:\n- run: echo one; echo one >>log\n- run: echo two >>log\n  if: not NoFailure()\n- run: echo three >>log\n  if: Result.NumCompletedTasks == 2\n",
     );
-    let said = bench.run(["run"]);
-    said.snapshot(0);
-    assert_eq!(bench.read("log"), "one\nthree\n");
-    let document = bench.document();
+    let output = cli.run(["run"]);
+    output.snapshot(0);
+    assert_eq!(cli.read("log"), "one\nthree\n");
+    let document = cli.document();
     let statuses: Vec<_> =
         document["result"]["tasks"].as_array().unwrap().iter().map(|task| task["status"].clone()).collect();
     assert_eq!(statuses, ["done", "skipped", "done"]);
     assert_eq!(document["result"]["numCompletedTasks"], 3);
     assert_eq!(document["result"]["numLoops"], 1);
-    assert_eq!(bench.run(["assert", "-c", "completed,nofailure"]).code, Some(0));
+    assert_eq!(cli.run(["assert", "-c", "completed,nofailure"]).code, Some(0));
 }
 
 #[test]
-fn no_slo_is_no_pass() {
-    let bench = CliCase::new();
-    bench.write("experiment.yaml", "spec:\n- run: 'true'\n");
-    bench.run(["run", "--quiet"]).exits(0);
-    let said = bench.run(["assert", "-c", "slos"]);
-    assert_eq!(said.code, Some(1));
-    assert!(said.stdout.contains("FAILED  slos: "), "{said:#?}");
+fn slos_fail_without_objectives() {
+    let cli = CliCase::new();
+    cli.write("experiment.yaml", "spec:\n- run: 'true'\n");
+    cli.run(["run", "--quiet"]).exits(0);
+    let output = cli.run(["assert", "-c", "slos"]);
+    assert_eq!(output.code, Some(1));
+    assert!(output.stdout.contains("FAILED  slos: "), "{output:#?}");
 }
 
 #[test]
-fn a_failing_task_stops_the_run_and_the_rest_stays_planned() {
+fn a_failed_task_stops_the_run() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    bench.write("experiment.yaml", "spec:\n- run: exit 7\n- run: touch ran\n");
-    bench.run(["run"]).snapshot(3);
-    assert!(!bench.path("ran").exists());
-    let document = bench.document();
+    let cli = CliCase::new();
+    cli.write("experiment.yaml", "spec:\n- run: exit 7\n- run: touch ran\n");
+    cli.run(["run"]).snapshot(3);
+    assert!(!cli.path("ran").exists());
+    let document = cli.document();
     assert_eq!(document["result"]["failure"], true);
     assert_eq!(document["result"]["tasks"][0]["error"], "the script exited with code 7");
     assert_eq!(document["result"]["tasks"][1]["status"], "planned");
     // Decided: no use in waiting.
     let started = std::time::Instant::now();
-    assert_eq!(bench.run(["assert", "-c", "completed", "-c", "nofailure", "--timeout", "60s"]).code, Some(1));
+    assert_eq!(cli.run(["assert", "-c", "completed", "-c", "nofailure", "--timeout", "60s"]).code, Some(1));
     assert!(started.elapsed().as_secs() < 30);
 }
 
 #[test]
-fn a_script_that_takes_too_long_is_killed() {
+fn a_script_is_killed_at_its_timeout() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    bench.write("experiment.yaml", "spec:\n- run: sleep 100\n  with: {timeout: 200ms}\n");
-    bench.run(["run"]).snapshot(3);
+    let cli = CliCase::new();
+    cli.write("experiment.yaml", "spec:\n- run: sleep 100\n  with: {timeout: 200ms}\n");
+    cli.run(["run"]).snapshot(3);
 }
 
 #[test]
 fn reusing_the_result_adds_a_loop() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    bench.write("experiment.yaml", "spec:\n- run: 'true'\n  if: Result.NumLoops == 2\n");
-    bench.run(["run"]).snapshot(0);
-    bench.run(["run", "--reuseResult"]).snapshot(0);
-    assert_eq!(bench.document()["result"]["numLoops"], 2);
-    bench.run(["run"]).exits(0);
-    assert_eq!(bench.document()["result"]["numLoops"], 1);
+    let cli = CliCase::new();
+    cli.write("experiment.yaml", "spec:\n- run: 'true'\n  if: Result.NumLoops == 2\n");
+    cli.run(["run"]).snapshot(0);
+    cli.run(["run", "--reuseResult"]).snapshot(0);
+    assert_eq!(cli.document()["result"]["numLoops"], 2);
+    cli.run(["run"]).exits(0);
+    assert_eq!(cli.document()["result"]["numLoops"], 1);
     // Another spec's result is not taken for its own.
-    bench.run(["run", "--reuseResult", "--set", "tasks={run}", "--set", "run=false"]).snapshot(2);
+    cli.run(["run", "--reuseResult", "--set", "tasks={run}", "--set", "run=false"]).snapshot(2);
 }
 
 #[test]
 fn a_dry_run_prints_the_spec_without_secrets_and_runs_nothing() {
-    let bench = CliCase::new();
-    let said = bench.run([
+    let cli = CliCase::new();
+    let output = cli.run([
         "run",
         "--dry",
         "--set",
@@ -95,17 +95,17 @@ fn a_dry_run_prints_the_spec_without_secrets_and_runs_nothing() {
         "--set",
         "run=touch ran",
     ]);
-    said.exits(0);
-    assert!(said.stdout.starts_with("spec:\n"), "{said:#?}");
-    assert!(!said.stdout.contains("hunter2"), "{said:#?}");
-    assert!(!bench.path("ran").exists() && !bench.path("experiment.yaml").exists());
+    output.exits(0);
+    assert!(output.stdout.starts_with("spec:\n"), "{output:#?}");
+    assert!(!output.stdout.contains("hunter2"), "{output:#?}");
+    assert!(!cli.path("ran").exists() && !cli.path("experiment.yaml").exists());
 }
 
 #[test]
 fn secrets_in_values_reach_the_server_and_no_file_or_log() {
     let _transcript = transcript!();
     let server = MisbehavingServer::responds(200, "fine");
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let url = format!("http.url=http://user:hunter2@{}/", server.address);
     let args = [
         "run",
@@ -124,20 +124,20 @@ fn secrets_in_values_reach_the_server_and_no_file_or_log() {
         "--set",
         "assess.SLOs.upper.http/error-count=0",
     ];
-    let said = bench.run(args);
-    said.exits(0);
+    let output = cli.run(args);
+    output.exits(0);
     assert!(server.received().contains("hunter3"), "the header was not sent");
     for format in ["text", "json", "html"] {
-        let report = bench.run(["report", "-o", format]);
+        let report = cli.run(["report", "-o", format]);
         assert!(!report.stdout.contains("hunter"), "{format}");
     }
-    for text in [bench.read("experiment.yaml"), said.stderr.clone(), said.stdout.clone()] {
+    for text in [cli.read("experiment.yaml"), output.stderr.clone(), output.stdout.clone()] {
         assert!(!text.contains("hunter"), "{text}");
     }
     // The document alone can't be run again, and says how to go on.
-    bench.run(["run"]).snapshot(2);
+    cli.run(["run"]).snapshot(2);
     // With the same values it can.
-    bench.run(args.iter().copied().chain(["--reuseResult"])).snapshot(0);
+    cli.run(args.iter().copied().chain(["--reuseResult"])).snapshot(0);
 }
 
 #[test]
@@ -145,47 +145,47 @@ fn a_webhook_in_values_reaches_its_server_and_no_file_or_log() {
     let _transcript = transcript!();
     let server =
         MisbehavingServer::responds(404, "no T0/B0/SECREThook here, nor SECREThook: /services/T0/B0/SECREThook");
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let url = format!("slack.url=http://{}/services/T0/B0/SECREThook", server.address);
     let args = ["run", "--set", "tasks={slack,run}", "--set", &url, "--set", "run=TOKEN=SECRETrun true"];
-    let dry = bench.run(args.iter().copied().chain(["--dry"]));
+    let dry = cli.run(args.iter().copied().chain(["--dry"]));
     dry.exits(0);
     assert!(dry.stdout.contains("/[hidden]") && dry.stdout.contains("TOKEN=[hidden] true"), "{dry:#?}");
-    let said = bench.run(args);
-    said.snapshot(0);
+    let output = cli.run(args);
+    output.snapshot(0);
     assert!(server.received().contains("/services/T0/B0/SECREThook"), "the webhook was not told");
-    let html = bench.run(["report", "-o", "html"]);
-    for text in [bench.read("experiment.yaml"), said.stderr, said.stdout, dry.stdout, html.stdout] {
+    let html = cli.run(["report", "-o", "html"]);
+    for text in [cli.read("experiment.yaml"), output.stderr, output.stdout, dry.stdout, html.stdout] {
         assert!(!text.contains("SECRET"), "{text}");
     }
 }
 
 #[test]
-fn a_script_whose_secret_was_hidden_is_not_run() {
+fn a_script_with_a_redacted_secret_is_not_run() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let set = ["--set", "tasks={run}", "--set"];
-    bench.run(["run"].into_iter().chain(set).chain(["run=TOKEN=SECRET true"])).exits(0);
-    bench.run(["run"]).snapshot(2);
+    cli.run(["run"].into_iter().chain(set).chain(["run=TOKEN=SECRET true"])).exits(0);
+    cli.run(["run"]).snapshot(2);
     // What only refers to a secret is not hidden.
-    bench.run(["run"].into_iter().chain(set).chain(["run=TOKEN=$HOME true"])).exits(0);
-    bench.run(["run"]).exits(0);
+    cli.run(["run"].into_iter().chain(set).chain(["run=TOKEN=$HOME true"])).exits(0);
+    cli.run(["run"]).exits(0);
 }
 
 #[test]
-fn endpoints_with_names_like_secrets_can_be_run_again() {
+fn endpoints_named_like_secrets_can_be_rerun() {
     let server = MisbehavingServer::responds(200, "fine");
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let url = format!("http.url={}", server.url());
     let set = ["--set", "http.endpoints.tokenize.method=POST", "--set", "http.numRequests=1", "--set", "http.qps=max"];
-    bench.run(["run", "--set", "tasks={http}", "--set", &url].into_iter().chain(set)).exits(0);
-    bench.run(["run"]).exits(0);
+    cli.run(["run", "--set", "tasks={http}", "--set", &url].into_iter().chain(set)).exits(0);
+    cli.run(["run"]).exits(0);
 }
 
 /// Starts a long load and waits until the server has seen it.
-fn start_load(bench: &CliCase, server: &MisbehavingServer) -> (Command, Child) {
+fn start_load(cli: &CliCase, server: &MisbehavingServer) -> (Command, Child) {
     let url = format!("http.url={}", server.url());
-    let mut command = bench.command();
+    let mut command = cli.command();
     command.args(["run", "--set", "tasks={http,run}", "--set", &url]);
     command.args(["--set", "http.duration=60s", "--set", "http.qps=200", "--set", "run=touch ran"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -199,26 +199,26 @@ fn signal(child: &Child, signal: rustix::process::Signal) {
 }
 
 #[test]
-fn a_signal_in_the_middle_of_a_load_keeps_what_was_measured() {
+fn a_signal_during_a_load_keeps_its_measurements() {
     let _transcript = transcript!();
     for (number, code) in [(rustix::process::Signal::INT, 130), (rustix::process::Signal::TERM, 143)] {
-        let (bench, server) = (CliCase::new(), MisbehavingServer::responds(200, "fine"));
-        let (command, child) = start_load(&bench, &server);
+        let (cli, server) = (CliCase::new(), MisbehavingServer::responds(200, "fine"));
+        let (command, child) = start_load(&cli, &server);
         signal(&child, number);
-        let said = CliOutput::of(&command, child.wait_with_output().unwrap(), &bench.path(""));
-        said.snapshot(code);
-        let document = bench.document();
+        let output = CliOutput::of(&command, child.wait_with_output().unwrap(), &cli.path(""));
+        output.snapshot(code);
+        let document = cli.document();
         assert_eq!(document["result"]["interrupted"], true);
         assert_eq!(document["result"]["tasks"][0]["status"], "interrupted");
         assert_eq!(document["result"]["tasks"][1]["status"], "planned");
         let count = &document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"][0];
         // Of the 50 that the server has seen, those under way on the 4 connections are abandoned.
         assert!(count.as_f64().unwrap() >= 46.0, "{count}");
-        assert!(!bench.path("ran").exists());
-        let said = bench.run(["assert", "-c", "completed", "--timeout", "60s"]);
-        assert_eq!(said.code, Some(1));
-        assert!(said.stdout.contains("interrupted"), "{said:#?}");
-        assert!(bench.run(["report"]).stdout.contains("nterrupted"));
+        assert!(!cli.path("ran").exists());
+        let output = cli.run(["assert", "-c", "completed", "--timeout", "60s"]);
+        assert_eq!(output.code, Some(1));
+        assert!(output.stdout.contains("interrupted"), "{output:#?}");
+        assert!(cli.run(["report"]).stdout.contains("nterrupted"));
     }
 }
 
@@ -228,40 +228,40 @@ fn a_kill_at_any_moment_leaves_a_document_that_parses() {
     let spec: String =
         std::iter::once("spec:\n".to_owned()).chain((0..200).map(|n| format!("- run: ': {n}'\n"))).collect();
     for line in [3, 17, 60] {
-        let bench = CliCase::new();
-        bench.write("experiment.yaml", &spec);
-        let mut child = bench.command().arg("run").stderr(Stdio::piped()).spawn().unwrap();
+        let cli = CliCase::new();
+        cli.write("experiment.yaml", &spec);
+        let mut child = cli.command().arg("run").stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         assert_eq!(lines.take(line).count(), line);
         child.kill().unwrap();
         child.wait().unwrap();
-        let experiment = iter8::model::codec::experiment_from_yaml(&bench.read("experiment.yaml")).unwrap();
+        let experiment = iter8::model::codec::experiment_from_yaml(&cli.read("experiment.yaml")).unwrap();
         assert_eq!(experiment.spec.len(), 200);
         assert!(experiment.result.unwrap().num_completed_tasks > 0);
-        assert_eq!(bench.run(["assert", "-c", "completed"]).code, Some(1));
+        assert_eq!(cli.run(["assert", "-c", "completed"]).code, Some(1));
     }
 }
 
 #[test]
-fn a_notification_carries_the_state_and_a_failed_one_is_a_note() {
+fn a_failed_notification_is_a_note() {
     let _transcript = transcript!();
     let server = MisbehavingServer::responds(200, "ok");
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let url = format!("slack.url={}", server.url());
-    bench.run(["run", "--set", "tasks={run,slack}", "--set", "run=true", "--set", &url]).exits(0);
+    cli.run(["run", "--set", "tasks={run,slack}", "--set", "run=true", "--set", &url]).exits(0);
     assert!(server.received().contains("\"text\":"), "{}", server.received());
     let failing = MisbehavingServer::responds(500, "broken");
     let url = format!("slack.url={}", failing.url());
-    bench.run(["run", "--set", "tasks={slack}", "--set", &url]).snapshot(0);
-    bench.run(["run", "--set", "tasks={slack}", "--set", &url, "--set", "slack.softFailure=false"]).snapshot(3);
+    cli.run(["run", "--set", "tasks={slack}", "--set", &url]).snapshot(0);
+    cli.run(["run", "--set", "tasks={slack}", "--set", &url, "--set", "slack.softFailure=false"]).snapshot(3);
 }
 
 #[test]
 fn a_github_notification_is_a_repository_dispatch() {
     let server = MisbehavingServer::responds(204, "");
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let api = format!("github.apiURL={}", server.url());
-    let mut command = bench.command();
+    let mut command = cli.command();
     command.env("CI_TOKEN", "hunter2");
     command.args([
         "run",
@@ -272,8 +272,8 @@ fn a_github_notification_is_a_repository_dispatch() {
         "--set",
         &api,
     ]);
-    let said = CliOutput::run(&mut command, &bench.path(""));
-    said.exits(0);
+    let output = CliOutput::run(&mut command, &cli.path(""));
+    output.exits(0);
     let received = server.received();
     assert!(received.starts_with("POST /repos/iter8/demo/dispatches"), "{received}");
     assert!(
@@ -281,13 +281,13 @@ fn a_github_notification_is_a_repository_dispatch() {
             && received.to_lowercase().contains("authorization: bearer hunter2"),
         "{received}"
     );
-    assert!(!bench.read("experiment.yaml").contains("hunter2"));
+    assert!(!cli.read("experiment.yaml").contains("hunter2"));
 }
 
 #[test]
-fn verdicts_of_an_earlier_loop_do_not_speak_for_this_one() {
+fn verdicts_of_an_earlier_loop_do_not_count() {
     let _transcript = transcript!();
-    let (good, bench) = (MisbehavingServer::responds(200, "fine"), CliCase::new());
+    let (good, cli) = (MisbehavingServer::responds(200, "fine"), CliCase::new());
     let spec = |url: &str, condition: &str| {
         format!(
             "spec:\n- task: http\n  with: {{url: '{url}', qps: max, numRequests: 5, allowInitialErrors: true}}\n\
@@ -296,77 +296,77 @@ fn verdicts_of_an_earlier_loop_do_not_speak_for_this_one() {
              - run: echo ROLLBACK\n  if: not SLOs()\n"
         )
     };
-    bench.write("experiment.yaml", &spec(&good.url(), "'true'"));
-    let said = bench.run(["run"]);
-    assert!(!said.stderr.contains("PROMOTED") && !said.stderr.contains("ROLLBACK"), "{said:#?}");
-    assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(0));
+    cli.write("experiment.yaml", &spec(&good.url(), "'true'"));
+    let output = cli.run(["run"]);
+    assert!(!output.stderr.contains("PROMOTED") && !output.stderr.contains("ROLLBACK"), "{output:#?}");
+    assert_eq!(cli.run(["assert", "-c", "slos"]).code, Some(0));
     // The second loop's target fails: nothing may be promoted on the first loop's verdict.
     let bad = MisbehavingServer::responds(404, "gone");
-    let document = bench.read("experiment.yaml").replace(&good.url(), &bad.url());
-    bench.write("experiment.yaml", &document);
-    let said = bench.run(["run", "--reuseResult"]);
-    said.snapshot(0);
-    assert!(!said.stderr.contains("PROMOTED"), "{said:#?}");
+    let document = cli.read("experiment.yaml").replace(&good.url(), &bad.url());
+    cli.write("experiment.yaml", &document);
+    let output = cli.run(["run", "--reuseResult"]);
+    output.snapshot(0);
+    assert!(!output.stderr.contains("PROMOTED"), "{output:#?}");
     // A loop whose assess is skipped has no verdict.
-    bench.write("experiment.yaml", &spec(&good.url(), "Result.NumLoops == 1"));
-    bench.run(["run"]).exits(0);
-    assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(0));
-    bench.run(["run", "--reuseResult"]).snapshot(0);
-    assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(1));
-    assert!(bench.document()["result"]["insights"].get("verdicts").is_none());
+    cli.write("experiment.yaml", &spec(&good.url(), "Result.NumLoops == 1"));
+    cli.run(["run"]).exits(0);
+    assert_eq!(cli.run(["assert", "-c", "slos"]).code, Some(0));
+    cli.run(["run", "--reuseResult"]).snapshot(0);
+    assert_eq!(cli.run(["assert", "-c", "slos"]).code, Some(1));
+    assert!(cli.document()["result"]["insights"].get("verdicts").is_none());
 }
 
 #[test]
-fn tasks_that_do_not_fit_each_other_or_the_earlier_loops_are_found_before_the_load() {
+fn incompatible_tasks_are_rejected_before_the_load() {
     let _transcript = transcript!();
-    let (server, bench) = (MisbehavingServer::responds(200, "fine"), CliCase::new());
+    let (server, cli) = (MisbehavingServer::responds(200, "fine"), CliCase::new());
     let http = format!("- task: http\n  with: {{url: '{}', qps: max, numRequests: 5}}\n", server.url());
-    bench.write("experiment.yaml", &format!("spec:\n{http}{http}"));
-    bench.run(["run"]).snapshot(2);
-    bench.run(["validate"]).snapshot(2);
+    cli.write("experiment.yaml", &format!("spec:\n{http}{http}"));
+    cli.run(["run"]).snapshot(2);
+    cli.run(["validate"]).snapshot(2);
     assert_eq!(server.connections(), 0);
     let assess = |limit| {
         format!("- task: assess\n  with: {{SLOs: {{upper: [{{metric: http/error-count, limit: {limit}}}]}}}}\n")
     };
-    bench.write("experiment.yaml", &format!("spec:\n{http}{}", assess(0)));
-    bench.run(["run"]).exits(0);
+    cli.write("experiment.yaml", &format!("spec:\n{http}{}", assess(0)));
+    cli.run(["run"]).exits(0);
     let seen = server.connections();
-    let document = bench.read("experiment.yaml").replacen("limit: 0", "limit: 9", 1);
-    bench.write("experiment.yaml", &document);
-    bench.run(["run", "--reuseResult"]).snapshot(2);
+    let document = cli.read("experiment.yaml").replacen("limit: 0", "limit: 9", 1);
+    cli.write("experiment.yaml", &document);
+    cli.run(["run", "--reuseResult"]).snapshot(2);
     assert_eq!(server.connections(), seen);
-    assert_eq!(bench.read("experiment.yaml"), document);
+    assert_eq!(cli.read("experiment.yaml"), document);
 }
 
 #[test]
-fn a_misspelt_key_of_a_task_is_refused_and_never_lost() {
+fn a_misspelt_key_of_a_task_is_rejected() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let text = "metadata:\n  name: mine\nspec:\n- run: echo PROMOTED\n  iff: SLOs()\n";
-    bench.write("experiment.yaml", text);
+    cli.write("experiment.yaml", text);
     for command in ["run", "validate"] {
-        let said = bench.run([command]);
-        said.snapshot(2);
-        assert!(!said.stderr.contains("PROMOTED"));
+        let output = cli.run([command]);
+        output.snapshot(2);
+        assert!(!output.stderr.contains("PROMOTED"));
     }
-    assert_eq!(bench.read("experiment.yaml"), text);
-    bench.write("experiment.yaml", "metadata:\n  name: mine\nspec:\n- run: 'true'\n");
-    bench.run(["run"]).exits(0);
-    assert_eq!(bench.document()["metadata"]["name"], "mine");
+    assert_eq!(cli.read("experiment.yaml"), text);
+    cli.write("experiment.yaml", "metadata:\n  name: mine\nspec:\n- run: 'true'\n");
+    cli.run(["run"]).exits(0);
+    assert_eq!(cli.document()["metadata"]["name"], "mine");
 }
 
 #[test]
-fn a_signal_while_a_notification_hangs_is_an_interruption() {
+fn a_signal_interrupts_a_notification() {
     let _transcript = transcript!();
-    let (server, bench) = (MisbehavingServer::never_responds(), CliCase::new());
+    let (server, cli) = (MisbehavingServer::never_responds(), CliCase::new());
     let url = format!("slack.url={}", server.url());
-    let mut command = bench.command();
+    let mut command = cli.command();
     command.args(["run", "--set", "tasks={slack}", "--set", &url, "--set", "slack.softFailure=false"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     server.wait_for_requests(1);
     signal(&child, rustix::process::Signal::TERM);
-    let said = CliOutput::of(&command, child.wait_with_output().unwrap(), &bench.path(""));
-    said.snapshot(143);
-    assert_eq!(bench.document()["result"]["failure"], false);
-    assert_eq!(bench.document()["result"]["tasks"][0]["status"], "interrupted");
+    let output = CliOutput::of(&command, child.wait_with_output().unwrap(), &cli.path(""));
+    output.snapshot(143);
+    assert_eq!(cli.document()["result"]["failure"], false);
+    assert_eq!(cli.document()["result"]["tasks"][0]["status"], "interrupted");
 }

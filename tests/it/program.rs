@@ -12,7 +12,7 @@ fn readme() -> String {
 }
 
 #[test]
-fn the_exit_codes_of_readme_are_the_codes_of_the_program() {
+fn the_readme_lists_all_exit_codes() {
     let expected: Vec<_> = Exit::DESCRIPTIONS
         .iter()
         .map(|(exit, meaning)| vec![(*exit as u8).to_string(), (*meaning).to_owned()])
@@ -21,7 +21,7 @@ fn the_exit_codes_of_readme_are_the_codes_of_the_program() {
 }
 
 #[test]
-fn the_tasks_of_readme_are_the_tasks_of_the_registry() {
+fn the_readme_lists_all_tasks() {
     let expected: Vec<_> = TASKS
         .iter()
         .map(|kind| vec![kind.name.to_owned(), kind.value_names.join(", "), kind.summary.to_owned()])
@@ -30,39 +30,39 @@ fn the_tasks_of_readme_are_the_tasks_of_the_registry() {
 }
 
 #[test]
-fn every_command_has_help_and_those_that_need_one_an_example() {
-    let bench = CliCase::new();
+fn every_command_has_help() {
+    let cli = CliCase::new();
     for command in ["run", "assert", "report", "validate", "demo", "schema", "completion"] {
-        let said = bench.run([command, "--help"]);
-        assert_eq!(said.code, Some(0), "{command}");
-        assert!(said.stdout.contains("Examples:"), "{command}: {}", said.stdout);
+        let output = cli.run([command, "--help"]);
+        assert_eq!(output.code, Some(0), "{command}");
+        assert!(output.stdout.contains("Examples:"), "{command}: {}", output.stdout);
     }
-    let said = bench.run(["--help"]);
-    assert!(said.stdout.contains("iter8 demo") && said.stderr.is_empty(), "{said:#?}");
+    let output = cli.run(["--help"]);
+    assert!(output.stdout.contains("iter8 demo") && output.stderr.is_empty(), "{output:#?}");
 }
 
 #[test]
 fn a_mistyped_command_or_flag_is_bad_input() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    bench.run(["asert"]).snapshot(2);
-    bench.run(["run", "--sett", "a=b"]).snapshot(2);
-    bench.run(["assert"]).snapshot(2);
+    let cli = CliCase::new();
+    cli.run(["asert"]).snapshot(2);
+    cli.run(["run", "--sett", "a=b"]).snapshot(2);
+    cli.run(["assert"]).snapshot(2);
 }
 
 #[test]
-fn launch_is_another_spelling_of_run() {
-    let bench = CliCase::new();
-    bench.run(["launch", "--set", "tasks={run}", "--set", "run=touch ran"]).exits(0);
-    assert!(bench.path("ran").exists());
+fn launch_is_an_alias_of_run() {
+    let cli = CliCase::new();
+    cli.run(["launch", "--set", "tasks={run}", "--set", "run=touch ran"]).exits(0);
+    assert!(cli.path("ran").exists());
 }
 
 #[test]
 fn completion_scripts_are_printed_for_every_shell() {
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        let said = bench.run(["completion", shell]);
-        assert!(said.code == Some(0) && said.stdout.contains("reuseResult"), "{shell}");
+        let output = cli.run(["completion", shell]);
+        assert!(output.code == Some(0) && output.stdout.contains("reuseResult"), "{shell}");
     }
     let checked = std::process::Command::new("bash")
         .args(["-c", &format!("source <({} completion bash) && complete -p iter8", crate::support::cli_case::ITER8)])
@@ -72,64 +72,64 @@ fn completion_scripts_are_printed_for_every_shell() {
 }
 
 #[test]
-fn the_version_is_the_packages() {
-    let said = CliCase::new().run(["version", "--short"]);
-    assert_eq!(said.stdout.trim(), env!("CARGO_PKG_VERSION"));
+fn the_version_is_that_of_the_package() {
+    let output = CliCase::new().run(["version", "--short"]);
+    assert_eq!(output.stdout.trim(), env!("CARGO_PKG_VERSION"));
 }
 
 #[test]
-fn quiet_says_nothing_but_errors() {
-    let bench = CliCase::new();
-    let said = bench.run(["run", "-q", "--set", "tasks={run}", "--set", "run=echo loud", "--set", "http.qps=5"]);
-    assert_eq!((said.code, said.stdout.as_str(), said.stderr.as_str()), (Some(0), "", ""));
+fn quiet_prints_only_errors() {
+    let cli = CliCase::new();
+    let output = cli.run(["run", "-q", "--set", "tasks={run}", "--set", "run=echo loud", "--set", "http.qps=5"]);
+    assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (Some(0), "", ""));
 }
 
 #[test]
-fn values_come_from_standard_input_and_files_too() {
-    let bench = CliCase::new();
-    bench.write("script.sh", "echo from a file >out\n");
-    bench.run_with_input(["run", "-q", "-f", "-", "--set-file", "run.script=script.sh"], "tasks: [run]\n").exits(0);
-    assert_eq!(bench.read("out"), "from a file\n");
+fn values_are_read_from_stdin_and_files() {
+    let cli = CliCase::new();
+    cli.write("script.sh", "echo from a file >out\n");
+    cli.run_with_input(["run", "-q", "-f", "-", "--set-file", "run.script=script.sh"], "tasks: [run]\n").exits(0);
+    assert_eq!(cli.read("out"), "from a file\n");
 }
 
 #[test]
-fn what_belongs_elsewhere_is_told_where() {
+fn misplaced_flags_have_a_hint() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    bench.run(["k", "lauch"]).snapshot(2);
-    bench.write("mine.yaml", "spec:\n- run: 'true'\n");
-    bench.run(["run", "-f", "mine.yaml"]).snapshot(2);
-    let said = bench.run(["assert", "-c", "completed", "--runDir", "nowhere", "-t", "300ms"]);
-    assert_eq!((said.code, said.stdout.contains("none appeared within 300ms")), (Some(1), true), "{said:#?}");
+    let cli = CliCase::new();
+    cli.run(["k", "lauch"]).snapshot(2);
+    cli.write("mine.yaml", "spec:\n- run: 'true'\n");
+    cli.run(["run", "-f", "mine.yaml"]).snapshot(2);
+    let output = cli.run(["assert", "-c", "completed", "--runDir", "nowhere", "-t", "300ms"]);
+    assert_eq!((output.code, output.stdout.contains("none appeared within 300ms")), (Some(1), true), "{output:#?}");
 }
 
 #[test]
-fn the_demo_spares_a_document_that_is_not_its_own() {
+fn the_demo_does_not_overwrite_foreign_documents() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let text = "spec:\n- run: 'true'\n";
-    bench.write("experiment.yaml", text);
-    bench.run(["demo"]).snapshot(2);
-    assert_eq!(bench.read("experiment.yaml"), text);
+    cli.write("experiment.yaml", text);
+    cli.run(["demo"]).snapshot(2);
+    assert_eq!(cli.read("experiment.yaml"), text);
 }
 
 #[test]
-fn what_a_script_prints_can_not_act_on_the_terminal() {
-    let bench = CliCase::new();
-    bench.write("experiment.yaml", "spec:\n- run: printf 'a\\033[2Jb\\342\\200\\256c\\n'\n");
-    let said = bench.run(["run"]);
+fn output_of_scripts_is_sanitized() {
+    let cli = CliCase::new();
+    cli.write("experiment.yaml", "spec:\n- run: printf 'a\\033[2Jb\\342\\200\\256c\\n'\n");
+    let output = cli.run(["run"]);
     assert!(
-        said.stderr.contains(r"a\u{1b}[2Jb\u{202e}c") && !said.stderr.contains(['\u{1b}', '\u{202e}']),
-        "{said:#?}"
+        output.stderr.contains(r"a\u{1b}[2Jb\u{202e}c") && !output.stderr.contains(['\u{1b}', '\u{202e}']),
+        "{output:#?}"
     );
 }
 
 #[test]
-fn a_report_into_a_device_or_pipe_is_written_there() {
+fn reports_are_written_to_devices_and_pipes() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    bench.write("experiment.yaml", "spec:\n- run: 'true'\n");
-    let said = bench.run(["report", "-o", "json", "--outputFile", "/dev/stdout"]);
-    assert!(said.code == Some(0) && said.stdout.starts_with('{'), "{said:#?}");
-    bench.run(["assert", "-c", "completed", "-t", "-1s"]).snapshot(2);
+    let cli = CliCase::new();
+    cli.write("experiment.yaml", "spec:\n- run: 'true'\n");
+    let output = cli.run(["report", "-o", "json", "--outputFile", "/dev/stdout"]);
+    assert!(output.code == Some(0) && output.stdout.starts_with('{'), "{output:#?}");
+    cli.run(["assert", "-c", "completed", "-t", "-1s"]).snapshot(2);
 }

@@ -27,7 +27,7 @@ use crate::support::tools;
 /// Longest time one block may take.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// What to do with a block.
+/// Test plan of a block.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Plan {
     exit: i32,
@@ -130,12 +130,15 @@ fn check(fence: &Fence, directory: &Path, programs: &Path) -> Result<(), String>
         None => None,
     };
     let output = run(&script, directory, programs, kubeconfig.as_deref())?;
-    let shown = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let rendered = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.code() != Some(plan.exit) {
-        return Err(format!("ended with {}, not with exit code {}:\n{script}\n---\n{shown}", output.status, plan.exit));
+        return Err(format!(
+            "ended with {}, not with exit code {}:\n{script}\n---\n{rendered}",
+            output.status, plan.exit
+        ));
     }
-    match plan.prints.iter().find(|text| !shown.contains(text.as_str())) {
-        Some(text) => Err(format!("does not print `{text}`:\n{script}\n---\n{shown}")),
+    match plan.prints.iter().find(|text| !rendered.contains(text.as_str())) {
+        Some(text) => Err(format!("does not print `{text}`:\n{script}\n---\n{rendered}")),
         None => Ok(()),
     }
 }
@@ -165,7 +168,7 @@ fn problems(markdown: &str, program: &Path) -> Vec<String> {
 }
 
 #[test]
-fn every_command_in_the_readme_does_what_it_says() {
+fn every_command_in_the_readme_works() {
     let readme = files::text(&files::root().join("README.md"));
     let wrong = problems(&readme, Path::new(env!("CARGO_BIN_EXE_iter8")));
     assert!(wrong.is_empty(), "README.md:\n{}", wrong.join("\n"));
@@ -185,7 +188,7 @@ mod checker {
     }
 
     #[test]
-    fn a_block_that_does_what_its_comment_says_passes() {
+    fn a_block_that_matches_its_comment_passes() {
         let text = block("<!-- test: run -->", "iter8 one > file\ntest -s file");
         let text =
             text + &block("<!-- test: run; exit 3; prints one -->", "$ cat file\none\n$ exit \\\n  3\nnot a command");
@@ -193,7 +196,7 @@ mod checker {
     }
 
     #[test]
-    fn a_wrong_exit_code_is_found_with_the_output() {
+    fn a_wrong_exit_code_fails_with_the_output() {
         let wrong = check_all(&block("<!-- test: run -->", "echo shown; exit 4"));
         assert!(wrong[0].starts_with("line 2: ended with exit status: 4") && wrong[0].contains("shown"), "{wrong:?}");
     }
@@ -204,12 +207,12 @@ mod checker {
     }
 
     #[test]
-    fn text_that_is_not_printed_is_found() {
+    fn missing_text_fails() {
         assert!(check_all(&block("<!-- test: run; prints two -->", "iter8 one"))[0].contains("does not print `two`"));
     }
 
     #[test]
-    fn blocks_without_a_plan_and_plans_without_meaning_are_found() {
+    fn blocks_without_a_plan_and_bad_plans_fail() {
         for (comment, problem) in [
             ("", "no `<!-- test:"),
             ("<!-- note -->", "no `<!-- test:"),
@@ -233,7 +236,7 @@ mod checker {
     }
 
     #[test]
-    fn the_address_of_a_service_is_replaced_and_answers() {
+    fn the_address_of_a_service_is_replaced() {
         let address = EchoServer::plain().address;
         let mut stream = std::net::TcpStream::connect(address).unwrap();
         for _ in 0..2 {

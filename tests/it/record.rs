@@ -17,8 +17,8 @@ use crate::support::runtime::block_on;
 use crate::support::transcript::transcript;
 
 /// The document without how long its tasks took in this run; all else must come out the same.
-fn lasting(bench: &CliCase) -> String {
-    let text = bench.read("experiment.yaml");
+fn lasting(cli: &CliCase) -> String {
+    let text = cli.read("experiment.yaml");
     let tasks = text.find("  tasks:\n").unwrap()..text.find("  insights:\n").unwrap_or(text.len());
     let is_duration = |line: &&str| line.trim_start().starts_with("duration: ");
     let without: String =
@@ -52,8 +52,8 @@ fn assert_no_secret(directory: &Path) {
 }
 
 /// The only file whose name starts so.
-fn file(bench: &CliCase, directory: &str, start: &str) -> String {
-    let names: Vec<_> = std::fs::read_dir(bench.path(directory))
+fn file(cli: &CliCase, directory: &str, start: &str) -> String {
+    let names: Vec<_> = std::fs::read_dir(cli.path(directory))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .filter(|name| name.starts_with(start))
@@ -62,15 +62,15 @@ fn file(bench: &CliCase, directory: &str, start: &str) -> String {
     format!("{directory}/{}", names[0])
 }
 
-fn set(bench: &CliCase, flags: &[&str], values: &[&str]) -> CliOutput {
+fn set(cli: &CliCase, flags: &[&str], values: &[&str]) -> CliOutput {
     let sets = values.iter().flat_map(|value| ["--set", value]);
-    bench.run(["run"].into_iter().chain(flags.iter().copied()).chain(sets))
+    cli.run(["run"].into_iter().chain(flags.iter().copied()).chain(sets))
 }
 
 #[test]
-fn a_load_its_verdict_and_its_message_are_replayed_when_the_services_are_gone() {
-    let (bench, hook) = (CliCase::new(), MisbehavingServer::responds(404, "no SECREThook here"));
-    bench.write("body.json", r#"{"instances": [[6.8, 2.8, 4.8, 1.4]]}"#);
+fn a_replay_needs_no_services() {
+    let (cli, hook) = (CliCase::new(), MisbehavingServer::responds(404, "no SECREThook here"));
+    cli.write("body.json", r#"{"instances": [[6.8, 2.8, 4.8, 1.4]]}"#);
     let service = Fixture::start();
     let targets = [0, 1].map(|version| format!("http.versionValues[{version}].url={}", service.url(version)));
     let slack = format!("slack.url=http://{}/services/T0/SECREThook", hook.address);
@@ -84,31 +84,31 @@ fn a_load_its_verdict_and_its_message_are_replayed_when_the_services_are_gone() 
             "run=echo ran >> log",
             &slack,
         ];
-        set(&bench, &[flags, &["--set-file", "http.payloadStr=body.json"]].concat(), &values)
+        set(&cli, &[flags, &["--set-file", "http.payloadStr=body.json"]].concat(), &values)
     };
     run(&["--record", "rec"]).expect(0, &["responded with status 404"]);
-    let recorded = lasting(&bench);
+    let recorded = lasting(&cli);
     assert!(recorded.contains("http/latency-mean") && recorded.contains("histograms"), "{recorded}");
     assert_eq!(hook.connections(), 1);
     drop(service);
 
-    bench.write("experiment.yaml", "");
+    cli.write("experiment.yaml", "");
     run(&["--replay", "rec"]).expect(0, &["not run: using the recorded outcome", "responded with status 404"]);
-    assert_eq!(lasting(&bench), recorded);
-    assert_eq!(bench.read("log"), "ran\n", "a script ran in the replay");
+    assert_eq!(lasting(&cli), recorded);
+    assert_eq!(cli.read("log"), "ran\n", "a script ran in the replay");
     assert_eq!(hook.connections(), 1, "the replay reached the webhook");
 
-    assert_no_secret(&bench.path("rec"));
-    let told = bench.read(&file(&bench, "rec/loop-1", "answer-0001-post-127.0.0.1"));
-    assert!(told.contains(r#""url": "http://127.0.0.1:"#) && told.contains("/[hidden]"), "{told}");
-    assert!(bench.read("rec/loop-1/task-1-http.json").starts_with("{\n  \"done\": {"));
+    assert_no_secret(&cli.path("rec"));
+    let message = cli.read(&file(&cli, "rec/loop-1", "answer-0001-post-127.0.0.1"));
+    assert!(message.contains(r#""url": "http://127.0.0.1:"#) && message.contains("/[hidden]"), "{message}");
+    assert!(cli.read("rec/loop-1/task-1-http.json").starts_with("{\n  \"done\": {"));
 }
 
 /// A provider that answers a query by its name, some of them only when asked again.
-fn provider(asked: &'static AtomicU64) -> MisbehavingServer {
+fn provider(requested: &'static AtomicU64) -> MisbehavingServer {
     let refused = Mutex::new(BTreeSet::new());
     MisbehavingServer::scripted(move |request| {
-        asked.fetch_add(1, Ordering::SeqCst);
+        requested.fetch_add(1, Ordering::SeqCst);
         let is_first = |name: &'static str| refused.lock().unwrap().insert(name);
         let body = format!("{}{}", request.head, request.body);
         let vector = |value: &str| {
@@ -154,66 +154,64 @@ fn metrics(url: &str, post: bool) -> Value {
 }
 
 #[test]
-fn metrics_are_replayed_by_what_was_asked_in_whatever_order_answers_come() {
+fn metrics_are_replayed_by_query_in_any_order() {
     static ASKED: AtomicU64 = AtomicU64::new(0);
     for post in [false, true] {
         let provider = provider(&ASKED);
-        let bench = CliCase::new();
-        bench.write("values.yaml", &metrics(&format!("http://{}", provider.address), post).to_string());
+        let cli = CliCase::new();
+        cli.write("values.yaml", &metrics(&format!("http://{}", provider.address), post).to_string());
         let run = |flag: &str, token: &str| {
-            let mut command = bench.command();
+            let mut command = cli.command();
             command.args(["run", "-f", "values.yaml", flag, "rec"]).env("TOKEN", token);
-            CliOutput::run(&mut command, &bench.path(""))
+            CliOutput::run(&mut command, &cli.path(""))
         };
         run("--record", "SECRET-token").exits(0);
-        let (recorded, asked) = (lasting(&bench), ASKED.load(Ordering::SeqCst));
+        let (recorded, requested) = (lasting(&cli), ASKED.load(Ordering::SeqCst));
         for text in ["12.5", "75", "too many", "policy: pass", "attempts: "] {
             assert!(recorded.contains(text), "{text}: {recorded}");
         }
-        assert_no_secret(&bench.path("rec"));
-        assert!(
-            files(&bench.path("rec")).iter().any(|(_, content)| content.contains(r#""json": {"status":"success""#))
-        );
+        assert_no_secret(&cli.path("rec"));
+        assert!(files(&cli.path("rec")).iter().any(|(_, content)| content.contains(r#""json": {"status":"success""#)));
 
-        bench.write("experiment.yaml", "");
+        cli.write("experiment.yaml", "");
         // The token of the recording is not needed.
         run("--replay", "any").exits(0);
-        assert_eq!(lasting(&bench), recorded, "post: {post}");
-        assert_eq!(ASKED.load(Ordering::SeqCst), asked, "the replay reached the provider");
+        assert_eq!(lasting(&cli), recorded, "post: {post}");
+        assert_eq!(ASKED.load(Ordering::SeqCst), requested, "the replay reached the provider");
     }
 }
 
 #[test]
-fn what_was_not_recorded_is_named_and_no_value() {
+fn an_unrecorded_query_has_no_value() {
     let _transcript = transcript!();
     static ASKED: AtomicU64 = AtomicU64::new(0);
     let provider = provider(&ASKED);
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let mut values = metrics(&format!("http://{}", provider.address), false);
     let run = |values: &Value, flag: &str| {
-        bench.write("values.yaml", &values.to_string());
-        let mut command = bench.command();
+        cli.write("values.yaml", &values.to_string());
+        let mut command = cli.command();
         command.args(["run", "-f", "values.yaml", flag, "rec"]).env("TOKEN", "SECRET-token");
-        CliOutput::run(&mut command, &bench.path(""))
+        CliOutput::run(&mut command, &cli.path(""))
     };
     run(&values, "--record").exits(0);
     values["custommetrics"]["prometheus"]["queries"]["latency"]["query"] = "other".into();
-    let said = run(&values, "--replay");
-    said.snapshot(0);
-    let seen = &bench.document()["result"]["insights"]["observations"][0]["prometheus/latency"];
+    let output = run(&values, "--replay");
+    output.snapshot(0);
+    let seen = &cli.document()["result"]["insights"]["observations"][0]["prometheus/latency"];
     let reason = seen["noData"].as_str().unwrap();
     assert!(reason.contains("the recording rec/loop-1 has no response to `GET http://127.0.0.1"), "{reason}");
     // An answer may be edited, to see what would become of it.
-    let path = file(&bench, "rec/loop-1", "recording");
-    assert!(bench.read(&path).contains(r#""format": "iter8 recording""#));
+    let path = file(&cli, "rec/loop-1", "recording");
+    assert!(cli.read(&path).contains(r#""format": "iter8 recording""#));
 }
 
 #[test]
-fn what_prometheus_had_of_two_versions_is_replayed_when_it_is_gone() {
+fn queries_of_prometheus_are_replayed() {
     let service = block_on(sample_model::start(SampleConfig::default())).unwrap();
     let Some(prometheus) = Prometheus::start(&[service.front]) else { return };
     prometheus.wait_until("count(revision_app_request_count)", |count| count.is_some());
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let (url, target) = (prometheus.url(), service.versions[0].addr);
     let run = |flag: &str| {
         let values = [
@@ -225,8 +223,8 @@ fn what_prometheus_had_of_two_versions_is_replayed_when_it_is_gone() {
             "custommetrics.values.latencyPercentiles={50,99.9}",
             "assess.SLOs.upper.kserve/error-count=0,assess.SLOs.upper.http/error-count=0",
         ];
-        set(&bench, &[flag, "rec"], &values).exits(0);
-        lasting(&bench)
+        set(&cli, &[flag, "rec"], &values).exits(0);
+        lasting(&cli)
     };
     let recorded = run("--record");
     assert!(recorded.contains("kserve/latency-p99.9") && recorded.contains("increase("), "{recorded}");
@@ -236,80 +234,80 @@ fn what_prometheus_had_of_two_versions_is_replayed_when_it_is_gone() {
 }
 
 #[test]
-fn each_loop_has_a_folder_of_its_own_and_a_failure_is_replayed_as_one() {
+fn each_loop_is_recorded_separately_including_failures() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    bench.write("experiment.yaml", "spec:\n- run: test $(wc -l <log) -lt 2\n");
-    bench.write("log", "");
-    bench.run(["run", "--record", "rec"]).exits(0);
-    let first = lasting(&bench);
-    bench.write("log", "1\n2\n");
-    bench.run(["run", "--reuseResult", "--record", "rec"]).snapshot(3);
-    let second = lasting(&bench);
-    assert!(bench.path("rec/loop-1").is_dir() && bench.path("rec/loop-2").is_dir());
-    std::fs::remove_file(bench.path("log")).unwrap();
+    let cli = CliCase::new();
+    cli.write("experiment.yaml", "spec:\n- run: test $(wc -l <log) -lt 2\n");
+    cli.write("log", "");
+    cli.run(["run", "--record", "rec"]).exits(0);
+    let first = lasting(&cli);
+    cli.write("log", "1\n2\n");
+    cli.run(["run", "--reuseResult", "--record", "rec"]).snapshot(3);
+    let second = lasting(&cli);
+    assert!(cli.path("rec/loop-1").is_dir() && cli.path("rec/loop-2").is_dir());
+    std::fs::remove_file(cli.path("log")).unwrap();
 
-    bench.run(["run", "--replay", "rec"]).exits(0);
-    assert_eq!(lasting(&bench), first);
-    bench.run(["run", "--reuseResult", "--replay", "rec"]).snapshot(3);
-    assert_eq!(lasting(&bench), second);
-    bench.run(["run", "--reuseResult", "--replay", "rec"]).snapshot(2);
-    assert_eq!(lasting(&bench), second, "a run that did not start changed the document");
+    cli.run(["run", "--replay", "rec"]).exits(0);
+    assert_eq!(lasting(&cli), first);
+    cli.run(["run", "--reuseResult", "--replay", "rec"]).snapshot(3);
+    assert_eq!(lasting(&cli), second);
+    cli.run(["run", "--reuseResult", "--replay", "rec"]).snapshot(2);
+    assert_eq!(lasting(&cli), second, "a run that did not start changed the document");
 }
 
 #[test]
 fn values_from_a_url_are_part_of_the_recording() {
     let _transcript = transcript!();
     let server = MisbehavingServer::responds(200, "tasks: [run]\nrun: echo through\n");
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let url = format!("{}values.yaml", server.url());
     let run =
-        |flag: &str, more: &[&str]| bench.run(["run", "-f", &url, flag, "rec"].into_iter().chain(more.iter().copied()));
+        |flag: &str, more: &[&str]| cli.run(["run", "-f", &url, flag, "rec"].into_iter().chain(more.iter().copied()));
     // Nothing is kept of a run that can't start.
     run("--record", &["--set", "run.bad=1"]).exits(2);
-    assert!(!bench.path("rec").exists());
+    assert!(!cli.path("rec").exists());
     run("--record", &[]).snapshot(0);
-    let asked = server.connections();
+    let requested = server.connections();
     run("--replay", &[]).snapshot(0);
-    assert_eq!(server.connections(), asked);
-    bench.run(["run", "-f", &format!("{url}?other"), "--replay", "rec"]).snapshot(4);
+    assert_eq!(server.connections(), requested);
+    cli.run(["run", "-f", &format!("{url}?other"), "--replay", "rec"]).snapshot(4);
 }
 
 #[test]
 fn a_recording_is_never_overwritten() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    bench.write("experiment.yaml", "spec:\n- run: 'true'\n");
-    bench.run(["run", "--record", "rec"]).exits(0);
-    let (before, document) = (files(&bench.path("rec")), bench.read("experiment.yaml"));
-    bench.run(["run", "--record", "rec"]).snapshot(2);
-    assert_eq!((files(&bench.path("rec")), bench.read("experiment.yaml")), (before, document));
-    bench.write("file", "");
-    bench.run(["run", "--record", "file"]).snapshot(2);
-    bench.run(["run", "--record", "new", "--replay", "rec"]).snapshot(2);
-    bench.run(["run", "--record", "new", "--dry"]).snapshot(2);
-    assert!(!bench.path("new").exists());
+    let cli = CliCase::new();
+    cli.write("experiment.yaml", "spec:\n- run: 'true'\n");
+    cli.run(["run", "--record", "rec"]).exits(0);
+    let (before, document) = (files(&cli.path("rec")), cli.read("experiment.yaml"));
+    cli.run(["run", "--record", "rec"]).snapshot(2);
+    assert_eq!((files(&cli.path("rec")), cli.read("experiment.yaml")), (before, document));
+    cli.write("file", "");
+    cli.run(["run", "--record", "file"]).snapshot(2);
+    cli.run(["run", "--record", "new", "--replay", "rec"]).snapshot(2);
+    cli.run(["run", "--record", "new", "--dry"]).snapshot(2);
+    assert!(!cli.path("new").exists());
 }
 
 #[test]
-fn a_recording_that_can_not_be_completed_is_told_and_the_run_goes_on() {
+fn a_failed_recording_does_not_stop_the_run() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    bench.write("experiment.yaml", "spec:\n- run: rm -r rec\n- run: echo on\n");
-    bench.run(["run", "--record", "rec"]).snapshot(4);
-    assert_eq!(bench.document()["result"]["numCompletedTasks"], 2);
+    let cli = CliCase::new();
+    cli.write("experiment.yaml", "spec:\n- run: rm -r rec\n- run: echo on\n");
+    cli.run(["run", "--record", "rec"]).snapshot(4);
+    assert_eq!(cli.document()["result"]["numCompletedTasks"], 2);
 }
 
 #[test]
-fn a_replay_needs_a_whole_recording_of_this_program() {
+fn a_replay_needs_a_complete_recording_of_this_program() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let hook = MisbehavingServer::responds(200, "fine");
     let slack = format!("slack.url={}", hook.url());
     let values = ["tasks={run,slack}", "run=true", &slack];
-    set(&bench, &["--record", "rec"], &values).exits(0);
-    set(&bench, &["--replay", "none"], &values).snapshot(2);
-    let answered = file(&bench, "rec/loop-1", "answer-0001");
+    set(&cli, &["--record", "rec"], &values).exits(0);
+    set(&cli, &["--replay", "none"], &values).snapshot(2);
+    let answered = file(&cli, "rec/loop-1", "answer-0001");
     let damaged = [
         ("rec/loop-1/recording.json", "{\"log\": {\"version\": \"1.2\"}}"),
         (
@@ -326,26 +324,26 @@ fn a_replay_needs_a_whole_recording_of_this_program() {
         (answered.as_str(), ""),
     ];
     for (name, content) in damaged {
-        let whole = bench.read(name);
-        bench.write(name, content);
-        set(&bench, &["--replay", "rec"], &values).snapshot(2);
-        bench.write(name, &whole);
+        let whole = cli.read(name);
+        cli.write(name, content);
+        set(&cli, &["--replay", "rec"], &values).snapshot(2);
+        cli.write(name, &whole);
     }
     for name in ["rec/loop-1/recording.json", "rec/loop-1/clock.txt"] {
-        let whole = bench.read(name);
-        std::fs::remove_file(bench.path(name)).unwrap();
-        set(&bench, &["--replay", "rec"], &values).snapshot(2);
-        bench.write(name, &whole);
+        let whole = cli.read(name);
+        std::fs::remove_file(cli.path(name)).unwrap();
+        set(&cli, &["--replay", "rec"], &values).snapshot(2);
+        cli.write(name, &whole);
     }
     // A task that was not recorded fails, with the way on.
-    std::fs::remove_file(bench.path("rec/loop-1/task-1-run.json")).unwrap();
-    set(&bench, &["--replay", "rec"], &values).snapshot(3);
+    std::fs::remove_file(cli.path("rec/loop-1/task-1-run.json")).unwrap();
+    set(&cli, &["--replay", "rec"], &values).snapshot(3);
     assert_eq!(hook.connections(), 1);
 }
 
 #[test]
 fn waits_take_no_time_in_a_replay() {
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let server = MisbehavingServer::scripted(|request| match request.number {
         0 => Reply::with(503, "Retry-After: 2\r\n", ""),
         _ => Reply::with(
@@ -356,34 +354,34 @@ fn waits_take_no_time_in_a_replay() {
     });
     let url = format!("custommetrics.prometheus.url=http://{}", server.address);
     let values = ["tasks={custommetrics}", &url, "custommetrics.prometheus.queries.up.query=up"];
-    set(&bench, &["--record", "rec"], &values).exits(0);
-    let recorded = lasting(&bench);
+    set(&cli, &["--record", "rec"], &values).exits(0);
+    let recorded = lasting(&cli);
     assert!(recorded.contains("attempts: 2"), "{recorded}");
     let started = std::time::Instant::now();
-    set(&bench, &["--replay", "rec"], &values).exits(0);
+    set(&cli, &["--replay", "rec"], &values).exits(0);
     assert!(started.elapsed() < Duration::from_millis(1900), "the replay waited");
-    assert_eq!(lasting(&bench), recorded);
+    assert_eq!(lasting(&cli), recorded);
 }
 
 #[test]
-fn a_replay_makes_the_attempts_of_the_recording_and_no_more() {
+fn a_replay_repeats_the_recorded_attempts() {
     // How many attempts a time-out leaves room for is a matter of time, which a replay does not have.
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let ask = |url: &str, flag: &str, retries: &str| {
         let url = format!("custommetrics.prometheus.url={url}");
         let retries = format!("custommetrics.providers.prometheus.retries={retries}");
         let values = ["tasks={custommetrics}", &url, "custommetrics.prometheus.queries.up.query=up", &retries];
         let directory = if url.contains("busy") { "busy" } else { "refused" };
-        set(&bench, &[flag, directory], &values).exits(0);
-        let document = bench.document();
+        set(&cli, &[flag, directory], &values).exits(0);
+        let document = cli.document();
         let seen = document["result"]["insights"]["observations"][0]["prometheus/up"].clone();
         (seen["attempts"].clone(), seen["noData"].clone())
     };
     let server = MisbehavingServer::responds(503, "busy");
     let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    for (url, told) in [(format!("{}busy", server.url()), "503"), (format!("http://{refused}"), "refused")] {
+    for (url, message) in [(format!("{}busy", server.url()), "503"), (format!("http://{refused}"), "refused")] {
         let recorded = ask(&url, "--record", "1");
-        assert!(recorded.0 == 2 && recorded.1.as_str().unwrap().contains(told), "{recorded:?}");
+        assert!(recorded.0 == 2 && recorded.1.as_str().unwrap().contains(message), "{recorded:?}");
         assert_eq!(ask(&url, "--replay", "5"), recorded);
     }
 }
@@ -398,11 +396,11 @@ fn moody_provider() -> MisbehavingServer {
 }
 
 #[test]
-fn each_who_asks_the_same_gets_its_own_answers_whenever_it_asks() {
+fn equal_requests_replay_their_own_responses() {
     // Equal requests, and such as differ in a secret alone: the first waits longest, and so is the last to ask again.
     for param in ["same", "token"] {
         let provider = moody_provider();
-        let bench = CliCase::new();
+        let cli = CliCase::new();
         let template = json!({
             "url": format!("http://{}/", provider.address), "provider": "json", "method": "GET",
             "metrics": (1..=3).map(|n| json!({
@@ -410,47 +408,47 @@ fn each_who_asks_the_same_gets_its_own_answers_whenever_it_asks() {
                 "params": [{"name": param, "value": if param == "token" { format!("SECRET-{n}") } else { "x".into() }}],
             })).collect::<Vec<_>>(),
         });
-        bench.write("json.tpl", &template.to_string());
+        cli.write("json.tpl", &template.to_string());
         let run = |flag: &str| {
             let values = ["tasks={custommetrics}", "custommetrics.templates.json=json.tpl"];
-            set(&bench, &[flag, "rec"], &values).exits(0);
-            lasting(&bench)
+            set(&cli, &[flag, "rec"], &values).exits(0);
+            lasting(&cli)
         };
         let recorded = run("--record");
         assert!(recorded.contains("attempts: 2") && recorded.contains("attempts: 3"), "{recorded}");
-        assert_no_secret(&bench.path("rec"));
+        assert_no_secret(&cli.path("rec"));
         drop(provider);
         assert_eq!(run("--replay"), recorded, "{param}");
     }
 }
 
 #[test]
-fn the_same_question_about_another_tenant_is_another_question() {
+fn requests_of_different_tenants_are_distinct() {
     let _transcript = transcript!();
     let provider = MisbehavingServer::scripted(|_| {
         Reply::with(200, "", r#"{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}"#)
     });
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let run = |flag: &str, tenant: &str| {
         let url = format!("custommetrics.prometheus.url=http://{}", provider.address);
         let tenant = format!("custommetrics.providers.prometheus.headers.X-Scope-OrgID={tenant}");
         let values = ["tasks={custommetrics}", &url, "custommetrics.prometheus.queries.up.query=up", &tenant];
-        set(&bench, &[flag, "rec"], &values)
+        set(&cli, &[flag, "rec"], &values)
     };
     run("--record", "one").exits(0);
     run("--replay", "one").exits(0);
-    let said = run("--replay", "two");
-    said.snapshot(0);
+    let output = run("--replay", "two");
+    output.snapshot(0);
 }
 
 #[test]
 fn a_replay_needs_no_token_and_no_password() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let server =
         MisbehavingServer::responds(200, r#"{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}"#);
-    bench.write("password", "SECRET-password");
-    bench.write("token", "SECRET-token");
+    cli.write("password", "SECRET-password");
+    cli.write("token", "SECRET-token");
     let spec = json!({"spec": [
         {"task": "custommetrics", "with": {
             "prometheus": {"url": server.url(), "queries": {"up": {"query": "up"}}},
@@ -458,14 +456,14 @@ fn a_replay_needs_no_token_and_no_password() {
         }},
         {"task": "notify", "with": {"url": format!("{}hook", server.url()), "tokenFile": "token"}},
     ]});
-    bench.write("experiment.yaml", &spec.to_string());
-    bench.run(["run", "--record", "rec"]).exits(0);
-    let recorded = lasting(&bench);
-    assert_no_secret(&bench.path("rec"));
+    cli.write("experiment.yaml", &spec.to_string());
+    cli.run(["run", "--record", "rec"]).exits(0);
+    let recorded = lasting(&cli);
+    assert_no_secret(&cli.path("rec"));
     for name in ["password", "token"] {
-        std::fs::remove_file(bench.path(name)).unwrap();
+        std::fs::remove_file(cli.path(name)).unwrap();
     }
-    bench.run(["run", "--replay", "rec"]).exits(0);
-    assert_eq!(lasting(&bench), recorded);
-    bench.run(["run"]).snapshot(2);
+    cli.run(["run", "--replay", "rec"]).exits(0);
+    assert_eq!(lasting(&cli), recorded);
+    cli.run(["run"]).snapshot(2);
 }

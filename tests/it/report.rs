@@ -25,17 +25,17 @@ fn snapshots(format: &str) {
 }
 
 #[test]
-fn text_reports_say_what_the_document_says() {
+fn text_reports_match_their_snapshots() {
     snapshots("text");
 }
 
 #[test]
-fn json_reports_say_what_the_document_says() {
+fn json_reports_match_their_snapshots() {
     snapshots("json");
 }
 
 #[test]
-fn a_page_stays_below_300_kb_whatever_the_document() {
+fn pages_are_smaller_than_300_kb() {
     for (name, document) in documents::all() {
         let size = render("html", &document).len();
         assert!(size < 300_000, "{name}: {size} bytes");
@@ -54,7 +54,7 @@ fn a_page_stays_below_300_kb_whatever_the_document() {
 }
 
 #[test]
-fn no_report_shows_a_secret() {
+fn reports_contain_no_secret() {
     let documents = [extremes::hostile(), documents::two_versions(), documents::failed(), documents::passing()];
     for (document, format) in documents.iter().flat_map(|d| iter8::report::FORMATS.iter().map(move |f| (d, f))) {
         let report = (format.render)(document).unwrap();
@@ -65,7 +65,7 @@ fn no_report_shows_a_secret() {
 }
 
 #[test]
-fn hostile_texts_neither_become_markup_nor_reach_the_terminal() {
+fn hostile_strings_are_escaped() {
     let document = extremes::hostile();
     let page = render("html", &document);
     assert!(
@@ -81,7 +81,7 @@ fn hostile_texts_neither_become_markup_nor_reach_the_terminal() {
 }
 
 #[test]
-fn text_fits_80_columns_for_two_versions_and_is_plain_ascii() {
+fn text_reports_fit_80_columns_of_ascii() {
     for document in [documents::two_versions(), documents::passing(), documents::failed(), documents::iter8_v013()] {
         let text = render("text", &document);
         assert!(text.is_ascii(), "{text}");
@@ -92,7 +92,7 @@ fn text_fits_80_columns_for_two_versions_and_is_plain_ascii() {
 }
 
 #[test]
-fn the_same_document_gives_the_same_bytes() {
+fn reports_are_deterministic() {
     for format in &iter8::report::FORMATS {
         assert_eq!(
             (format.render)(&documents::two_versions()).unwrap(),
@@ -103,13 +103,13 @@ fn the_same_document_gives_the_same_bytes() {
     assert!(iter8::report::format("pdf").is_none());
 }
 
-/// What stands in the paths of a page's curves.
+/// Path data of a page's curves.
 fn paths(page: &str) -> Vec<&str> {
     page.split("<path d=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect()
 }
 
 #[test]
-fn loads_over_time_are_drawn_with_their_pauses_and_told_in_words() {
+fn loads_over_time_are_drawn_with_gaps_and_described() {
     let page = render("html", &documents::two_versions());
     assert!(page.contains("No request ended from 31 s to 35 s."), "the stall of the slow version is told");
     assert_eq!(page.matches("No request ended").count(), 1, "the fast one had none");
@@ -127,7 +127,7 @@ fn loads_over_time_are_drawn_with_their_pauses_and_told_in_words() {
 }
 
 #[test]
-fn paths_are_numbers_whatever_the_series() {
+fn drawn_paths_are_finite() {
     let page = render("html", &extremes::hostile());
     assert!(page.contains("Over time"));
     let is_path = |c: char| c.is_ascii_digit() || "MLHVZv .-".contains(c);
@@ -151,7 +151,7 @@ fn write_reports() {
 }
 
 #[test]
-fn the_text_report_lists_numbers_of_the_service_time_where_an_objective_is_about_them() {
+fn the_text_report_lists_service_times_with_objectives() {
     let mut document = documents::passing();
     let insights = document.result.as_mut().unwrap().insights.as_mut().unwrap();
     for name in ["http/service-time-p50", "http/service-time-p99"] {
@@ -169,7 +169,7 @@ fn the_text_report_lists_numbers_of_the_service_time_where_an_objective_is_about
 }
 
 #[test]
-fn pages_tell_a_rate_that_changes_as_its_mean_and_name_methods_whole() {
+fn pages_show_mean_rates_and_full_method_names() {
     let mut document = documents::passing();
     let loads = &mut document.result.as_mut().unwrap().insights.as_mut().unwrap().load;
     let load = loads[0].values_mut().next().unwrap();

@@ -21,7 +21,7 @@ pub fn errors(schema: &Validator, value: &Value) -> Vec<String> {
     schema.iter_errors(value).map(|error| format!("{error} at {}", error.instance_path())).collect()
 }
 
-/// What disagrees with `takes`, of schema and program.
+/// Returns schema or program, whichever disagrees with `takes`.
 fn disagreement(schema: &Validator, values: &Value, takes: bool) -> Option<String> {
     let schema = errors(schema, values);
     let program = spec_from_values(values).err();
@@ -68,7 +68,7 @@ fn beside(name: &str, value: Value) -> Value {
 }
 
 #[test]
-fn schema_and_program_take_these_http_values() {
+fn schema_and_program_accept_these_http_values() {
     let fields = [
         json!({}),
         json!({"if": "SLOs()", "qps": "max"}),
@@ -97,7 +97,7 @@ fn schema_and_program_take_these_http_values() {
 }
 
 #[test]
-fn schema_and_program_refuse_these_http_values() {
+fn schema_and_program_reject_these_http_values() {
     let fields = [
         json!({"url": null}),
         json!({"url": "x"}),
@@ -177,7 +177,7 @@ fn schema_and_program_refuse_these_http_values() {
 }
 
 #[test]
-fn schema_and_program_agree_on_the_values_of_the_other_tasks() {
+fn schema_and_program_agree_on_other_tasks() {
     hold(
         true,
         [
@@ -253,7 +253,7 @@ fn schema_and_program_agree_on_the_values_of_the_other_tasks() {
 }
 
 #[test]
-fn schema_and_program_agree_on_the_values_beside_the_tasks() {
+fn schema_and_program_agree_on_common_values() {
     hold(
         true,
         [
@@ -297,9 +297,9 @@ fn schema_and_program_agree_on_the_values_beside_the_tasks() {
     );
 }
 
-/// What a schema can't say, or only at a price nobody would pay: why, an example, and which of the two takes it.
+/// Rules that a schema cannot express at a reasonable price: reason, example, and which of the two accepts it.
 #[test]
-fn schema_and_program_differ_only_where_a_schema_can_not_tell() {
+fn schema_and_program_differ_only_if_a_schema_cannot_decide() {
     let versions =
         json!({"url": null, "endpoints": {"a": {"url": "http://x"}}, "versionValues": [{"endpoints": {"b": {}}}]});
     let overridden =
@@ -331,7 +331,7 @@ fn schema_and_program_differ_only_where_a_schema_can_not_tell() {
 }
 
 #[test]
-fn the_schema_of_documents_takes_every_document_of_iter8_and_of_this_program() {
+fn the_document_schema_accepts_all_known_documents() {
     let schema = published("document");
     let mut seen = 0;
     for entry in std::fs::read_dir(files::root().join("testdata/results")).unwrap() {
@@ -345,10 +345,10 @@ fn the_schema_of_documents_takes_every_document_of_iter8_and_of_this_program() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_schema_of_documents_takes_what_loads_of_all_kinds_write() {
+async fn the_document_schema_accepts_all_kinds_of_loads() {
     let service = sample_model::start(SampleConfig::default()).await.unwrap();
     let host = service.versions[0].addr;
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let values = json!({
         "tasks": ["http", "grpc", "assess"],
         "http": {"url": format!("http://{host}/"), "arrival": "poisson", "stages": [{"duration": "1s", "qps": 100}],
@@ -359,10 +359,10 @@ async fn the_schema_of_documents_takes_what_loads_of_all_kinds_write() {
                 "stream": {"call": "iter8.sample.v1.Line/Ride", "data": {"stops": 3}}}},
         "assess": {"SLOs": {"upper": {"grpc-stream/first-message/p99": 1e4, "http-b/first-byte/p50": 1e4, "no/metric": 1}}},
     });
-    bench.write("values.yaml", &values.to_string());
-    bench.run(["run", "-q", "-f", "values.yaml"]).exits(0);
-    assert_eq!(problems(&published("document"), &bench.path("experiment.yaml")), Vec::<String>::new());
-    let document = bench.read("experiment.yaml");
+    cli.write("values.yaml", &values.to_string());
+    cli.run(["run", "-q", "-f", "values.yaml"]).exits(0);
+    assert_eq!(problems(&published("document"), &cli.path("experiment.yaml")), Vec::<String>::new());
+    let document = cli.read("experiment.yaml");
     for key in [
         "arrival: poisson",
         "stages: ",
@@ -389,7 +389,7 @@ fn entry(entry: Value) -> Value {
 }
 
 #[test]
-fn the_schema_of_documents_takes_what_the_program_reads() {
+fn the_document_schema_accepts_what_the_program_reads() {
     let schema = published("document");
     let slos = json!({"SLOs": {"Upper": [{"metric": "a/b", "limit": "1"}]}});
     let documents = [
@@ -411,7 +411,7 @@ fn the_schema_of_documents_takes_what_the_program_reads() {
 }
 
 #[test]
-fn the_schema_of_documents_refuses_misspelt_and_mistyped_keys() {
+fn the_document_schema_rejects_misspelt_and_mistyped_keys() {
     let schema = published("document");
     let good = json!({"url": "http://x"});
     let documents = [

@@ -33,7 +33,7 @@ fn kubectl_is_the_pinned_version() {
 }
 
 #[test]
-fn the_control_plane_is_of_the_pinned_versions_unless_the_machine_has_its_own() {
+fn the_control_plane_has_the_pinned_versions() {
     let Some(programs) = tools::control_plane() else { return };
     let version = |program: &str| first_line(&programs.join(program), &["--version"]);
     let (etcd, server) = (version("etcd"), version("kube-apiserver"));

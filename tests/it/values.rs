@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::support::tools;
 
-/// How many Helm processes run at a time.
+/// Number of concurrent Helm processes.
 const PROCESSES: usize = 4;
 
 #[derive(Default, Deserialize)]
@@ -36,7 +36,7 @@ struct Case {
 }
 
 impl Case {
-    /// What Helm makes of the case: values, or an error.
+    /// Helm's result: values, or an error.
     fn by_helm(&self, helm: &Path) -> Result<Value, String> {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
@@ -74,7 +74,7 @@ impl Case {
         Ok(serde_json::from_slice(&STANDARD.decode(packed.trim()).unwrap()).unwrap())
     }
 
-    /// What this program makes of it.
+    /// This program's result.
     fn by_us(&self) -> Result<Value, String> {
         let defaults = self.defaults.iter().map(|text| ("defaults".to_owned(), text));
         let files = self.files.iter().enumerate().map(|(index, text)| (format!("values-{index}.yaml"), text));
@@ -90,7 +90,7 @@ impl Case {
         Ok(if self.defaults.is_some() { without_nulls(values) } else { values })
     }
 
-    /// What is wrong, if anything.
+    /// The difference, if any.
     fn complaint(&self, helm: &Path) -> Option<String> {
         let (ours, helms) = (self.by_us(), self.by_helm(helm));
         let same = match (&ours, &helms) {
@@ -98,21 +98,21 @@ impl Case {
             (Err(_), Err(_)) => true,
             _ => false,
         };
-        let shown = format!("{}:\n  ours {ours:?}\n  Helm {helms:?}", self.name);
+        let rendered = format!("{}:\n  ours {ours:?}\n  Helm {helms:?}", self.name);
         let Some(reason) = &self.differs else {
-            return (!same).then_some(shown);
+            return (!same).then_some(rendered);
         };
         let expected = self.ours.clone().unwrap();
         let as_said = if expected == "refused" { ours.is_err() } else { ours.as_ref() == Ok(&expected) };
         if same {
             return Some(format!("{}: no longer differs, though it should: {reason}", self.name));
         }
-        (!as_said).then(|| format!("{shown}\n  expected {expected}"))
+        (!as_said).then(|| format!("{rendered}\n  expected {expected}"))
     }
 }
 
 #[test]
-fn values_mean_what_they_mean_to_helm() {
+fn values_parse_as_in_helm() {
     let Some(helm) = tools::needed("helm") else { return };
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/values/cases.yaml");
     let table = value_from_yaml(&fs::read_to_string(path).unwrap()).unwrap();
@@ -146,7 +146,7 @@ const NASTY: &[&str] = &[
 ];
 
 #[test]
-fn what_we_write_is_what_helm_reads() {
+fn written_yaml_is_read_by_helm() {
     let Some(helm) = tools::needed("helm") else { return };
     let mut map = serde_json::Map::new();
     for (index, text) in NASTY.iter().enumerate() {

@@ -32,10 +32,10 @@ async fn send(request: WebRequest) -> Result<WebResponse, WebError> {
 }
 
 #[track_caller]
-fn assert_fault(end: Result<WebResponse, WebError>, kind: WebErrorKind, told: &str) {
+fn assert_fault(end: Result<WebResponse, WebError>, kind: WebErrorKind, message: &str) {
     let error = end.unwrap_err();
     assert_eq!(error.kind, kind, "{error}");
-    assert!(error.reason.contains(told), "{error}");
+    assert!(error.reason.contains(message), "{error}");
 }
 
 /// A server that redirects every request but those for `/end` there, with this status.
@@ -48,7 +48,7 @@ fn redirecting(status: u16, location: impl Into<String>) -> MisbehavingServer {
 }
 
 #[tokio::test]
-async fn an_answer_tells_when_it_was_given_and_when_to_ask_again() {
+async fn date_and_retry_after_are_read() {
     let headers = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:49:47 GMT\r\n";
     let server = MisbehavingServer::always(Reply::with(503, headers, "later"));
     let answer = send(get(server.url())).await.unwrap();
@@ -61,7 +61,7 @@ async fn an_answer_tells_when_it_was_given_and_when_to_ask_again() {
 }
 
 #[tokio::test]
-async fn to_the_same_origin_everything_is_sent_again() {
+async fn same_origin_redirects_keep_method_headers_and_body() {
     for status in [307, 308] {
         let server = redirecting(status, "/end");
         let request = WebRequest {
@@ -83,7 +83,7 @@ async fn to_the_same_origin_everything_is_sent_again() {
 }
 
 #[tokio::test]
-async fn credentials_in_a_url_stay_with_their_host() {
+async fn credentials_in_a_url_are_not_sent_to_another_host() {
     let (other, server) = (MisbehavingServer::always(Reply::ok("ok")), redirecting(302, "/end"));
     let with_user = |server: &MisbehavingServer| format!("http://user:hunter2@{}/", server.address);
     assert_eq!(send(get(with_user(&server))).await.unwrap().status, 200);
@@ -95,7 +95,7 @@ async fn credentials_in_a_url_stay_with_their_host() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_another_host_with_the_token_is_not_followed() {
+async fn redirects_to_another_host_are_rejected_with_credentials() {
     let other = MisbehavingServer::always(Reply::ok("ok"));
     let server = redirecting(302, format!("{}stolen?secret=hunter2", other.url()));
     let headers = vec![("Authorization".to_owned(), "Bearer hunter2".to_owned())];
@@ -114,7 +114,7 @@ async fn a_redirect_to_another_host_with_the_token_is_not_followed() {
 }
 
 #[tokio::test]
-async fn redirects_that_lead_nowhere_end_in_errors() {
+async fn bad_redirects_are_errors() {
     let ring = redirecting(302, "/again");
     assert_fault(send(get(ring.url())).await, WebErrorKind::Final, "more than 10 redirects");
     assert_eq!(ring.requests(), 11);
@@ -132,7 +132,7 @@ async fn redirects_that_lead_nowhere_end_in_errors() {
 }
 
 #[tokio::test]
-async fn a_large_answer_is_read_up_to_the_limit() {
+async fn large_responses_are_limited() {
     let announced =
         MisbehavingServer::always(Reply::Send(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\nabc".to_vec()));
     assert_fault(send(get(announced.url())).await, WebErrorKind::Final, "the response is larger than 1024 bytes");
@@ -146,7 +146,7 @@ async fn a_large_answer_is_read_up_to_the_limit() {
 }
 
 #[tokio::test]
-async fn the_time_out_is_that_of_the_whole_exchange() {
+async fn the_timeout_covers_the_whole_exchange() {
     let drip = response(200, "", &"x".repeat(1000));
     for act in [Reply::Silence, Reply::Drip(drip, Duration::from_millis(50))] {
         let server = MisbehavingServer::always(act);
@@ -163,7 +163,7 @@ async fn the_time_out_is_that_of_the_whole_exchange() {
 }
 
 #[tokio::test]
-async fn another_attempt_may_help_where_the_connection_was_the_fault() {
+async fn connection_errors_are_retryable() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let refused = listener.local_addr().unwrap();
     drop(listener);
@@ -183,7 +183,7 @@ async fn another_attempt_may_help_where_the_connection_was_the_fault() {
 }
 
 #[tokio::test]
-async fn a_request_that_can_not_be_made_is_final() {
+async fn invalid_requests_are_not_retryable() {
     for url in ["", "ftp://host/", "host:80", "http://", "http://[::1"] {
         assert_fault(send(get(url)).await, WebErrorKind::Final, "not a valid URL");
     }
@@ -202,7 +202,7 @@ async fn a_request_that_can_not_be_made_is_final() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_another_authority_is_final_and_the_right_one_is_trusted() {
+async fn untrusted_certificates_are_rejected() {
     let (authority, other) = (Authority::new(), Authority::new());
     let server = MisbehavingServer::secure(authority.server(None), |_| Reply::ok("ok"));
     let url = format!("https://{}/", server.address);
@@ -222,7 +222,7 @@ async fn a_certificate_of_another_authority_is_final_and_the_right_one_is_truste
 }
 
 #[tokio::test]
-async fn a_server_that_asks_who_we_are_is_told_or_the_fault_is_final() {
+async fn client_certificates_are_sent_on_request() {
     let (authority, clients) = (Authority::new(), Authority::new());
     let server = MisbehavingServer::secure(authority.server(Some(&clients)), |_| Reply::ok("ok"));
     let url = format!("https://{}/", server.address);
@@ -236,7 +236,7 @@ async fn a_server_that_asks_who_we_are_is_told_or_the_fault_is_final() {
 }
 
 #[tokio::test]
-async fn http_2_is_spoken_where_the_server_offers_it() {
+async fn http2_is_negotiated() {
     let authority = Authority::new();
     let mut config = authority.server(None);
     config.alpn_protocols = vec![b"h2".to_vec()];
@@ -248,27 +248,27 @@ async fn http_2_is_spoken_where_the_server_offers_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_proxy_variables_lead_through_a_proxy_and_past_it() {
+async fn proxy_variables_are_respected() {
     let authority = Authority::new();
     let values = || Reply::with(200, "", "tasks: [run]\nrun: echo through\n");
     let (plain, proxy) = (MisbehavingServer::always(values()), Arc::new(Proxy::start().await));
     let secure = MisbehavingServer::secure(authority.server(None), move |_| values());
-    let bench = CliCase::new();
-    let ca = bench.write("ca.pem", &authority.pem);
+    let cli = CliCase::new();
+    let ca = cli.write("ca.pem", &authority.pem);
     let dry = |url: String, no_proxy: &str| {
-        let mut command = bench.command();
+        let mut command = cli.command();
         command.env("HTTP_PROXY", proxy.url()).env("HTTPS_PROXY", proxy.url()).env("NO_PROXY", no_proxy);
         command.env("SSL_CERT_FILE", &ca).args(["run", "--dry", "-f", &url]);
         tokio::task::block_in_place(|| command.output().unwrap())
     };
-    let told = |output: std::process::Output| {
+    let message = |output: std::process::Output| {
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
-    assert!(told(dry(format!("{}v.yaml", plain.url()), "")).contains("echo through"));
-    assert!(told(dry(format!("https://{}/v.yaml", secure.address), "")).contains("echo through"));
+    assert!(message(dry(format!("{}v.yaml", plain.url()), "")).contains("echo through"));
+    assert!(message(dry(format!("https://{}/v.yaml", secure.address), "")).contains("echo through"));
     let expected = [format!("GET http://{}/v.yaml", plain.address), format!("CONNECT {}", secure.address)];
     assert_eq!(proxy.asked(), expected);
-    assert!(told(dry(format!("{}v.yaml", plain.url()), "127.0.0.1")).contains("echo through"));
+    assert!(message(dry(format!("{}v.yaml", plain.url()), "127.0.0.1")).contains("echo through"));
     assert_eq!(proxy.asked().len(), 2, "the proxy was asked in spite of NO_PROXY");
 }

@@ -1,4 +1,4 @@
-//! What the chart has from the program: its version, the schema of values, and which values name what is waited for.
+//! Parts of the chart that come from the program: its version, the schema of values, and the kinds of the ready task.
 
 use iter8::model::codec;
 use iter8::tasks::registry;
@@ -31,7 +31,7 @@ fn the_chart_has_the_version_of_the_program() {
 }
 
 #[test]
-fn the_chart_knows_what_is_waited_for_from_the_registry() {
+fn the_chart_lists_the_kinds_of_the_ready_task() {
     let permissions = registry::permissions();
     assert!(!permissions.is_empty());
     let note =
@@ -41,9 +41,9 @@ fn the_chart_knows_what_is_waited_for_from_the_registry() {
 }
 
 #[test]
-fn the_chart_has_the_schema_of_values() {
+fn the_chart_has_the_values_schema() {
     let mut schema: Value = serde_json::from_str(&CliCase::new().run(["schema", "values"]).stdout).unwrap();
-    let told = "What a chart shares with the charts it consists of; nothing of it is a value of the experiment.";
-    schema["properties"]["global"] = json!({"description": told});
+    let description = "What a chart shares with the charts it consists of; nothing of it is a value of the experiment.";
+    schema["properties"]["global"] = json!({"description": description});
     hold("values.schema.json", &format!("{}\n", serde_json::to_string_pretty(&schema).unwrap()));
 }

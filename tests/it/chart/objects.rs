@@ -97,7 +97,7 @@ fn shown(value: Value) -> Value {
     }
 }
 
-/// What differs between the objects of both.
+/// Differences between the objects of both.
 fn differences(helm: &Helm, case: &[&str]) -> Option<String> {
     let (theirs, ours) = (helm.template(NAMESPACE, case), helm.launch(NAMESPACE, case));
     if (theirs.code, ours.code) != (Some(0), Some(0)) {
@@ -109,40 +109,40 @@ fn differences(helm: &Helm, case: &[&str]) -> Option<String> {
         }
         shown(object)
     };
-    let [theirs, ours] = [theirs, ours].map(|said| objects(&said.stdout));
+    let [theirs, ours] = [theirs, ours].map(|output| objects(&output.stdout));
     let names: BTreeSet<&String> = theirs.keys().chain(ours.keys()).collect();
     let differing = names.into_iter().filter_map(|name| {
         let [theirs, ours] = [&theirs, &ours].map(|all| all.get(name).cloned().map(masked));
         (theirs != ours).then(|| format!("{case:?}: {name}\n  Helm {theirs:?}\n  ours {ours:?}"))
     });
-    let told: Vec<String> = differing.collect();
-    (!told.is_empty()).then(|| told.join("\n"))
+    let message: Vec<String> = differing.collect();
+    (!message.is_empty()).then(|| message.join("\n"))
 }
 
 #[test]
-fn the_chart_makes_the_objects_that_a_launch_makes() {
+fn the_chart_renders_the_objects_of_a_launch() {
     let Some(helm) = Helm::new() else { return };
-    helm.bench.write("values.yaml", FILE);
-    let told = Mutex::new(Vec::new());
+    helm.cli.write("values.yaml", FILE);
+    let message = Mutex::new(Vec::new());
     thread::scope(|scope| {
-        let (helm, told) = (&helm, &told);
+        let (helm, message) = (&helm, &message);
         for part in 0..4 {
             scope.spawn(move || {
                 for case in CASES.iter().skip(part).step_by(4) {
                     let differences = differences(helm, case);
-                    told.lock().unwrap().extend(differences);
+                    message.lock().unwrap().extend(differences);
                 }
             });
         }
     });
-    let told = told.into_inner().unwrap();
-    assert!(told.is_empty(), "{} of {} cases differ:\n{}", told.len(), CASES.len(), told.join("\n"));
+    let message = message.into_inner().unwrap();
+    assert!(message.is_empty(), "{} of {} cases differ:\n{}", message.len(), CASES.len(), message.join("\n"));
 }
 
 #[test]
-fn secrets_reach_the_run_and_the_same_values_make_the_same_text() {
+fn secrets_are_passed_and_rendering_is_deterministic() {
     let Some(helm) = Helm::new() else { return };
-    helm.bench.write("values.yaml", FILE);
+    helm.cli.write("values.yaml", FILE);
     let text = helm.manifests(NAMESPACE, &["-f=values.yaml"]);
     assert_eq!(text, helm.manifests(NAMESPACE, &["-f=values.yaml"]));
     let values = objects(&text)[&format!("Secret {NAMESPACE}/{GROUP}")]["texts"]["values.yaml"].to_string();
@@ -153,15 +153,15 @@ fn secrets_reach_the_run_and_the_same_values_make_the_same_text() {
 }
 
 #[test]
-fn names_that_look_like_numbers_stay_names() {
+fn numeric_names_stay_strings() {
     let Some(helm) = Helm::new() else { return };
     let chart = chart();
     let args = ["template", "1", chart.to_str().unwrap(), "-n", "2", READY];
-    let said = helm.run(
+    let output = helm.run(
         &[&args[..], &["--set=runner=job,parallelism=2", "--set-string=ready.deploy=3,ready.namespace=4"]].concat(),
     );
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
-    let found = objects(&said.stdout);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let found = objects(&output.stdout);
     let names: Vec<&str> = found.keys().map(String::as_str).collect();
     let expected = [
         "Job 2/1-1-job",
@@ -179,36 +179,36 @@ fn names_that_look_like_numbers_stay_names() {
 }
 
 #[test]
-fn a_chart_that_this_one_is_a_part_of_may_have_global_values() {
+fn global_values_are_accepted() {
     let Some(helm) = Helm::new() else { return };
     let dependency = format!("[{{name: iter8, version: {}}}]", env!("CARGO_PKG_VERSION"));
     let about = format!("{{apiVersion: v2, name: whole, version: 0.1.0, dependencies: {dependency}}}");
-    helm.bench.write("whole/Chart.yaml", &about);
-    helm.bench.write("whole/values.yaml", "global: {a: b}\niter8: {tasks: [http], http: {url: 'http://x'}}\n");
+    helm.cli.write("whole/Chart.yaml", &about);
+    helm.cli.write("whole/values.yaml", "global: {a: b}\niter8: {tasks: [http], http: {url: 'http://x'}}\n");
     let packed = helm.run(&["package", chart().to_str().unwrap(), "-d", "whole/charts"]);
     assert_eq!(packed.code, Some(0), "{packed:?}");
-    let said = helm.run(&["template", GROUP, "whole", "-n", NAMESPACE]);
-    assert_eq!(said.code, Some(0), "{}", said.stderr);
-    let found = &objects(&said.stdout)[&format!("Secret {NAMESPACE}/{GROUP}")]["texts"]["values.yaml"];
+    let output = helm.run(&["template", GROUP, "whole", "-n", NAMESPACE]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let found = &objects(&output.stdout)[&format!("Secret {NAMESPACE}/{GROUP}")]["texts"]["values.yaml"];
     assert_eq!((&found["http"], &found["global"]), (&json!({"url": "http://x"}), &Value::Null), "{found}");
 }
 
 #[test]
-fn helm_finds_nothing_to_complain_of_in_the_chart() {
+fn helm_lint_passes() {
     let Some(helm) = Helm::new() else { return };
-    helm.bench.write("values.yaml", FILE);
+    helm.cli.write("values.yaml", FILE);
     let chart = chart();
     let args = ["lint", "--strict", chart.to_str().unwrap(), "-f", "values.yaml"];
     for more in [&[][..], &["--set=runner=cronjob,cronjobSchedule=@daily,parallelism=2"]] {
-        let said = helm.run(&[&args[..], more].concat());
-        assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
+        let output = helm.run(&[&args[..], more].concat());
+        assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
     }
 }
 
 #[test]
-fn the_values_that_the_run_gets_are_those_that_helm_was_given() {
+fn values_of_helm_are_passed_to_the_run() {
     let Some(helm) = Helm::new() else { return };
-    helm.bench.write("values.yaml", FILE);
+    helm.cli.write("values.yaml", FILE);
     let text = helm.manifests(NAMESPACE, &["-f=values.yaml"]);
     let encoded = text.lines().find_map(|line| line.trim().strip_prefix("values.yaml: ")).unwrap();
     let values = String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap();

@@ -3,31 +3,32 @@
 use serde_json::Value;
 
 use super::{GROUP, Helm, chart};
-use crate::kubernetes::world::World;
+use crate::kubernetes::cluster_case::ClusterCase;
 use crate::support::cli_case::CliOutput;
 use crate::support::echo_server::EchoServer;
+use crate::support::transcript::transcript;
 
-/// What `iter8 k assert` is asked.
+/// Arguments of `iter8 k assert`.
 const ASSERT: [&str; 7] = ["assert", "-g", GROUP, "-c", "completed,nofailure,slos", "--timeout", "60s"];
 
 /// Runs Helm on the release in a world.
 #[track_caller]
-fn helm(helm: &Helm, world: &World, verb: &str, args: &[&str]) -> CliOutput {
+fn helm(helm: &Helm, world: &ClusterCase, verb: &str, args: &[&str]) -> CliOutput {
     let kubeconfig = world.kubeconfig.to_str().unwrap();
     let place = [verb, GROUP, "-n", &world.namespace, "--kubeconfig", kubeconfig];
-    let said = helm.run(&[&place[..], args].concat());
-    assert_eq!(said.code, Some(0), "{said:?}");
-    said
+    let output = helm.run(&[&place[..], args].concat());
+    assert_eq!(output.code, Some(0), "{output:?}");
+    output
 }
 
-/// How many requests a document tells of.
+/// Number of requests in a document.
 fn requests(document: &Value) -> Option<f64> {
     document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"][0].as_f64()
 }
 
 #[test]
-fn the_api_server_takes_what_the_chart_makes() {
-    let (Some(world), Some(helm)) = (World::without_node(), Helm::new()) else { return };
+fn the_api_server_accepts_the_chart() {
+    let (Some(world), Some(helm)) = (ClusterCase::without_node(), Helm::new()) else { return };
     let elsewhere = format!("--set=ready.namespace={}", world.cluster.namespace());
     let cases: [&[&str]; 3] = [
         &["--set=tasks={http},http.url=http://shop/,runner=job,resources.requests.cpu=0.1"],
@@ -37,37 +38,36 @@ fn the_api_server_takes_what_the_chart_makes() {
     for values in cases {
         let manifests = helm.manifests(&world.namespace, values);
         let args = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"];
-        let said = world.cluster.kubectl_with_input(&args, &manifests);
-        assert_eq!(said.code, Some(0), "{values:?}: {}\n{manifests}", said.stderr);
-        assert_eq!(said.stdout.lines().count(), manifests.matches("\nkind: ").count(), "{}", said.stdout);
+        let output = world.cluster.kubectl_with_input(&args, &manifests);
+        assert_eq!(output.code, Some(0), "{values:?}: {}\n{manifests}", output.stderr);
+        assert_eq!(output.stdout.lines().count(), manifests.matches("\nkind: ").count(), "{}", output.stdout);
     }
 }
 
 #[test]
-fn a_release_runs_is_launched_anew_by_an_upgrade_and_leaves_nothing() {
-    let (Some(world), Some(program)) = (World::with_node(), Helm::new()) else { return };
+fn a_release_is_installed_upgraded_and_uninstalled() {
+    let (Some(world), Some(program)) = (ClusterCase::with_node(), Helm::new()) else { return };
+    let _transcript = transcript!();
     let chart = chart();
     let chart = chart.to_str().unwrap();
     let load = format!("--set=http.qps=200,http.connections=2,http.url={}", EchoServer::plain().url());
     let values = [chart, "--set=tasks={http,assess},runner=job,assess.SLOs.upper.http/error-count=0", &load];
     let helm = |verb: &str, args: &[&str]| helm(&program, &world, verb, &[&values[..], args].concat());
 
-    let told = helm("install", &["--set=http.numRequests=20"]).stdout;
-    assert!(told.contains("Revision 1 of experiment canary runs as job/canary-1-job"), "{told}");
+    let message = helm("install", &["--set=http.numRequests=20"]).stdout;
+    assert!(message.contains("Revision 1 of experiment canary runs as job/canary-1-job"), "{message}");
     world.k(ASSERT).exits(0);
     assert_eq!(requests(&world.document(GROUP)), Some(20.0));
 
     // Helm's release is left to Helm.
     let launch = ["launch", "-g", GROUP, "--set=tasks={http},runner=job", &load];
-    world.k(launch).expect(4, &["is managed by Helm", "helm upgrade canary -n"]);
-    world.k(["delete", "-g", GROUP]).expect(4, &["is managed by Helm"]);
+    world.k(launch).snapshot(4);
+    world.k(["delete", "-g", GROUP]).snapshot(4);
 
     // What the first launch came to is not what the second comes to, before it runs either.
     helm("upgrade", &["--set=http.numRequests=30,runner=none"]);
-    let said = world.k(["assert", "-g", GROUP, "-c", "completed"]);
-    assert!(said.code == Some(1) && said.stdout.contains("the experiment has not started"), "{said:#?}");
-    let list = world.k(["list"]).stdout;
-    assert!(list.contains("planned") && !list.contains("satisfied"), "{list}");
+    world.k(["assert", "-g", GROUP, "-c", "completed"]).snapshot(1);
+    world.k(["list"]).snapshot(0);
     world.cluster.wait_until_gone("jobs", &world.namespace, "canary-1-job");
 
     // The third waits for what is in another namespace, and two pods make its load.

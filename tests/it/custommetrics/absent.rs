@@ -51,14 +51,14 @@ fn trial(server: &MisbehavingServer) -> Trial {
     let metrics: Vec<(&str, &str)> = [("good", FIRST)].into_iter().chain(cases).collect();
     let trial = Trial::of(server, &metrics);
     let slow: Vec<(&str, &str)> = SLOW.iter().map(|case| (case.0, case.2)).collect();
-    trial.bench.write("slow.tpl", &template(&server.url(), &slow));
+    trial.cli.write("slow.tpl", &template(&server.url(), &slow));
     let trial = trial.set("custommetrics.templates.q=slow.tpl,custommetrics.providers.q.timeout=700ms");
     trial.set("custommetrics.concurrency=20,assess.SLOs.upper.q/slow=5,assess.SLOs.upper.q/silent=5")
 }
 
 /// Each metric's objective, as its verdict and in Iter8's matrix, and the exit code of all.
 #[test]
-fn a_policy_decides_on_a_metric_that_is_absent() {
+fn the_policy_decides_on_an_absent_metric() {
     let _transcript = transcript!();
     let server = provider();
     for (policy, verdict, code) in [
@@ -72,9 +72,9 @@ fn a_policy_decides_on_a_metric_that_is_absent() {
         if let Some(policy) = policy {
             trial = trial.set(format!("custommetrics.noData={policy}"));
         }
-        let begun = Instant::now();
+        let started = Instant::now();
         trial.run().snapshot(0);
-        assert!(begun.elapsed() < Duration::from_secs(20), "the slow ones were waited for");
+        assert!(started.elapsed() < Duration::from_secs(20), "the slow ones were waited for");
         let outcome = trial.outcome();
         let named = |provider: &str, cases: &'static [Case]| {
             cases.iter().map(|case| (format!("{provider}/{}", case.0), case.3)).collect::<Vec<_>>()
@@ -89,14 +89,14 @@ fn a_policy_decides_on_a_metric_that_is_absent() {
             assert_eq!((outcome.value(0, &metric), judged["value"].as_f64()), (value, value), "{policy:?}: {metric}");
         }
         assert_eq!(outcome.value(0, "p/good"), Some(1.0));
-        let told = trial.expect_slos(code);
-        assert!(code != 5 || told.starts_with("OPEN"), "{told}");
+        let message = trial.expect_slos(code);
+        assert!(code != 5 || message.starts_with("OPEN"), "{message}");
         trial.expect_intact();
     }
 }
 
 #[test]
-fn zero_is_judged_as_the_value_it_is() {
+fn zero_is_a_value() {
     let server = MisbehavingServer::responds(200, &vector(&[]));
     let trial = Trial::of(&server, &[("m", FIRST)]).set("custommetrics.noData=zero,assess.SLOs.lower.p/m=1");
     trial.run().exits(0);
@@ -107,7 +107,7 @@ fn zero_is_judged_as_the_value_it_is() {
 }
 
 #[test]
-fn a_metrics_own_policy_goes_before_the_tasks_and_says_why_there_may_be_nothing() {
+fn the_policy_of_a_metric_overrides_the_tasks() {
     let _transcript = transcript!();
     let server = MisbehavingServer::responds(200, &vector(&[]));
     let text = format!(
@@ -129,7 +129,7 @@ fn a_metrics_own_policy_goes_before_the_tasks_and_says_why_there_may_be_nothing(
 }
 
 #[test]
-fn queries_without_a_template_have_policies_too() {
+fn inline_queries_have_policies() {
     let _transcript = transcript!();
     let server = MisbehavingServer::scripted(|request| match request.param("query") {
         "up" => number("1"),
@@ -148,7 +148,7 @@ fn queries_without_a_template_have_policies_too() {
 
 /// The next loop has a value: nothing of the policy is left.
 #[test]
-fn a_metric_that_comes_back_is_judged_by_its_value() {
+fn a_metric_that_reappears_is_judged_by_its_value() {
     let _transcript = transcript!();
     let server = MisbehavingServer::scripted(|request| match request.param("query") {
         "good" => number("1"),
@@ -156,18 +156,18 @@ fn a_metric_that_comes_back_is_judged_by_its_value() {
     });
     let trial = Trial::of(&server, &[("good", FIRST), ("m", FIRST)]).set("custommetrics.noData=pass");
     let empty = MisbehavingServer::responds(200, &vector(&[]));
-    let text = trial.bench.read("p.tpl");
-    trial.bench.write("p.tpl", &text.replace(&server.url(), &empty.url()));
+    let text = trial.cli.read("p.tpl");
+    trial.cli.write("p.tpl", &text.replace(&server.url(), &empty.url()));
     trial.run().exits(0);
     trial.expect_slos(0);
-    trial.bench.write("p.tpl", &text);
+    trial.cli.write("p.tpl", &text);
     trial.run_with(&["--reuseResult"]).snapshot(0);
     let outcome = trial.outcome();
     assert_eq!((outcome.value(0, "p/m"), &outcome.seen(0, "p/m")["noData"]), (Some(7.0), &Value::Null));
     assert_eq!(outcome.verdict(0, "p/m")["verdict"], "violated");
     trial.expect_slos(1);
     // And a third loop without: the second's value does not stand in.
-    trial.bench.write("p.tpl", &text.replace(&server.url(), &empty.url()));
+    trial.cli.write("p.tpl", &text.replace(&server.url(), &empty.url()));
     trial.run_with(&["--reuseResult"]).snapshot(0);
     assert_eq!(trial.outcome().verdict(0, "p/m")["verdict"], "satisfied");
     assert_eq!(trial.outcome().verdict(0, "p/m")["value"], Value::Null);

@@ -136,7 +136,7 @@ fn hostile() -> MisbehavingServer {
 }
 
 #[test]
-fn an_answer_that_can_not_be_used_is_no_value_and_never_a_pass() {
+fn an_unusable_response_never_passes() {
     let server = hostile();
     for policy in ["pass", "zero"] {
         // What is endless takes its time: once will do.
@@ -146,24 +146,24 @@ fn an_answer_that_can_not_be_used_is_no_value_and_never_a_pass() {
         let trial = Trial::of(&server, &metrics)
             .set(format!("custommetrics.noData={policy}"))
             .set("custommetrics.providers.p.retries=0,custommetrics.providers.p.timeout=20s");
-        let said = trial.run();
-        said.exits(0);
-        assert!(!said.stderr.contains(['\u{1b}', '\u{7}']), "{said:#?}");
+        let output = trial.run();
+        output.exits(0);
+        assert!(!output.stderr.contains(['\u{1b}', '\u{7}']), "{output:#?}");
         let outcome = trial.outcome();
         for (name, _, _, expected) in cases {
             let metric = format!("p/{name}");
             let reason = outcome.seen(0, &metric)["noData"].as_str().unwrap();
             let printed = reason.replace('\u{1b}', r"\u{1b}").replace('\u{7}', r"\u{7}");
-            assert!(said.stderr.contains(&format!("  {metric}: no data: {printed}\n")), "{metric}: {reason}");
+            assert!(output.stderr.contains(&format!("  {metric}: no data: {printed}\n")), "{metric}: {reason}");
             outcome.expect_no_value(0, &metric, expected);
             assert!(outcome.seen(0, &metric)["policy"].is_null(), "{policy}: {name}");
             assert_eq!(outcome.verdict(0, &metric)["verdict"], "inconclusive", "{policy}: {name}");
         }
         assert_eq!(outcome.value(0, "p/good"), Some(1.0));
         assert_eq!(outcome.verdict(0, "p/good")["verdict"], "satisfied");
-        let told = trial.expect_slos(1);
+        let message = trial.expect_slos(1);
         let (bad, all) = (metrics.len() - 1, metrics.len());
-        assert!(told.contains(&format!("{bad} of {all} SLOs not satisfied")), "{told}");
+        assert!(message.contains(&format!("{bad} of {all} SLOs not satisfied")), "{message}");
         trial.expect_intact();
     }
 }
@@ -174,7 +174,7 @@ const MEMORY: u64 = 120 << 20;
 
 /// A provider may be in trouble, and then silent: that is no absence.
 #[test]
-fn a_time_out_after_an_answer_of_trouble_is_no_absence() {
+fn a_timeout_after_an_error_is_not_absence() {
     let _transcript = transcript!();
     let server = MisbehavingServer::scripted(|request| match (request.param("query"), request.repeat) {
         ("late", 0) => Reply::plain(503, "starting, token=hunter2"),
@@ -184,9 +184,9 @@ fn a_time_out_after_an_answer_of_trouble_is_no_absence() {
     });
     let trial = Trial::of(&server, &[("late", FIRST), ("breaks", FIRST), ("silent", FIRST)])
         .set("custommetrics.noData=pass,custommetrics.providers.p.timeout=2s");
-    let said = trial.run();
-    said.snapshot(0);
-    assert!(!said.stderr.contains("hunter2"), "{said:#?}");
+    let output = trial.run();
+    output.snapshot(0);
+    assert!(!output.stderr.contains("hunter2"), "{output:#?}");
     let outcome = trial.outcome();
     outcome.expect_no_value(0, "p/late", "the provider answered 503: starting");
     outcome.expect_no_value(0, "p/late", "; the retry got no complete response within 2s");
@@ -204,7 +204,7 @@ fn a_time_out_after_an_answer_of_trouble_is_no_absence() {
 /// The more answers are under way at a time, the smaller each may be.
 #[cfg(target_os = "linux")]
 #[test]
-fn answers_in_flight_have_a_bound_together() {
+fn responses_in_flight_share_a_memory_bound() {
     let _transcript = transcript!();
     let server = MisbehavingServer::scripted(|_| Reply::Flood(100 << 20));
     let names: Vec<String> = (0..32).map(|at| format!("m{at}")).collect();
@@ -214,15 +214,15 @@ fn answers_in_flight_have_a_bound_together() {
         let mut command = trial.command(&[]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let peak = peak_memory(&mut child);
-        let said = CliOutput::of(&command, child.wait_with_output().unwrap(), &trial.bench.path(""));
-        said.snapshot(0);
+        let output = CliOutput::of(&command, child.wait_with_output().unwrap(), &trial.cli.path(""));
+        output.snapshot(0);
         assert!(peak < MEMORY, "{concurrency}: {} MiB", peak >> 20);
     }
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_flood_is_left_after_what_is_read_of_an_answer() {
+fn a_flood_is_aborted_at_the_response_limit() {
     let _transcript = transcript!();
     let server = MisbehavingServer::scripted(|request| match request.param("query") {
         "good" => number("1"),
@@ -235,8 +235,8 @@ fn a_flood_is_left_after_what_is_read_of_an_answer() {
     server.wait_for_requests(3);
     let peak = peak_memory(&mut child);
     assert!(peak < MEMORY, "{} MiB", peak >> 20);
-    let said = CliOutput::of(&command, child.wait_with_output().unwrap(), &trial.bench.path(""));
-    said.snapshot(0);
+    let output = CliOutput::of(&command, child.wait_with_output().unwrap(), &trial.cli.path(""));
+    output.snapshot(0);
     // What was under way when the connection closed is a few buffers.
     assert!(server.flooded() < 2 * (32 << 20), "{} MiB were taken", server.flooded() >> 20);
     assert_eq!(trial.outcome().seen(0, "p/a")["attempts"], 1);
@@ -261,7 +261,7 @@ fn peak_memory(child: &mut Child) -> u64 {
 }
 
 #[test]
-fn a_provider_that_recovers_is_asked_again_and_one_that_does_not_is_left() {
+fn failed_queries_are_retried() {
     let server = MisbehavingServer::scripted(|request| match (request.param("query"), request.repeat) {
         ("recovers", 0) => Reply::plain(503, "starting"),
         ("breaks", 0) => Reply::SendAndClose(Vec::new()),
@@ -274,7 +274,7 @@ fn a_provider_that_recovers_is_asked_again_and_one_that_does_not_is_left() {
     let names = ["recovers", "breaks", "limited", "patient", "down", "refused"];
     let trial = Trial::of(&server, &names.map(|name| (name, FIRST)))
         .set("custommetrics.providers.p.retries=2,custommetrics.noData=pass");
-    let begun = Instant::now();
+    let started = Instant::now();
     trial.run().exits(0);
     let outcome = trial.outcome();
     for (name, attempts, status) in [
@@ -290,18 +290,18 @@ fn a_provider_that_recovers_is_asked_again_and_one_that_does_not_is_left() {
         assert_eq!(seen["noData"].is_null(), status == 200, "{name}: {seen}");
     }
     // The second that was asked for is waited for; the hour is not.
-    assert!(begun.elapsed() > Duration::from_secs(1) && begun.elapsed() < Duration::from_secs(20));
+    assert!(started.elapsed() > Duration::from_secs(1) && started.elapsed() < Duration::from_secs(20));
     outcome.expect_no_value(0, "p/patient", "the provider answered 429: slow down");
     trial.expect_slos(1);
 }
 
 #[test]
-fn a_provider_that_is_not_there_leaves_the_others_their_values() {
+fn an_unreachable_provider_does_not_affect_others() {
     let _transcript = transcript!();
     let server = MisbehavingServer::always(number("1"));
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let trial = Trial::of(&server, &[("good", FIRST)]);
-    trial.bench.write("dead.tpl", &template(&format!("http://{gone}/"), &[("m", FIRST)]));
+    trial.cli.write("dead.tpl", &template(&format!("http://{gone}/"), &[("m", FIRST)]));
     let trial = trial
         .set("custommetrics.templates.dead=dead.tpl,custommetrics.providers.dead.retries=1,custommetrics.noData=pass")
         .set("assess.SLOs.upper.dead/m=5");
@@ -314,30 +314,30 @@ fn a_provider_that_is_not_there_leaves_the_others_their_values() {
 }
 
 #[test]
-fn a_proxy_that_is_not_there_is_named_as_what_failed() {
+fn an_unreachable_proxy_is_named() {
     let _transcript = transcript!();
     let server = MisbehavingServer::always(number("1"));
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let trial = Trial::of(&server, &[("good", FIRST)]).set("custommetrics.providers.p.retries=0");
     let mut command = trial.command(&[]);
-    let said = CliOutput::run(command.env("HTTP_PROXY", format!("http://user:hunter2@{gone}")), &trial.bench.path(""));
-    said.snapshot(0);
-    assert!(!said.stderr.contains("hunter2"), "{said:#?}");
+    let output = CliOutput::run(command.env("HTTP_PROXY", format!("http://user:hunter2@{gone}")), &trial.cli.path(""));
+    output.snapshot(0);
+    assert!(!output.stderr.contains("hunter2"), "{output:#?}");
     assert_eq!(server.connections(), 0);
     trial.outcome().expect_no_value(0, "p/good", "refused");
     trial.expect_slos(1);
 }
 
 #[test]
-fn a_server_with_a_certificate_of_someone_else_is_not_asked() {
+fn a_server_with_an_untrusted_certificate_is_not_queried() {
     let _transcript = transcript!();
     let (authority, other) = (Authority::new(), Authority::new());
     let server = MisbehavingServer::secure(authority.server(None), |_| number("1"));
     let url = format!("https://{}/", server.address);
     let trial = Trial::with_template("p.tpl", &template(&url, &[("good", FIRST)]))
         .set("assess.SLOs.upper.p/good=5,custommetrics.noData=pass,custommetrics.providers.p.ca=ca.pem");
-    trial.bench.write("ca.pem", &other.pem);
-    trial.bench.write("token", "hunter2");
+    trial.cli.write("ca.pem", &other.pem);
+    trial.cli.write("token", "hunter2");
     let trial = trial.set("custommetrics.providers.p.bearerToken.file=token");
     trial.run().snapshot(0);
     let outcome = trial.outcome();
@@ -346,14 +346,14 @@ fn a_server_with_a_certificate_of_someone_else_is_not_asked() {
     assert_eq!(outcome.seen(0, "p/good")["attempts"], 1);
     assert_eq!(server.received(), "");
     trial.expect_slos(1);
-    trial.bench.write("ca.pem", &authority.pem);
+    trial.cli.write("ca.pem", &authority.pem);
     trial.run().exits(0);
     assert_eq!(trial.outcome().value(0, "p/good"), Some(1.0));
     trial.expect_slos(0);
 }
 
 #[test]
-fn a_token_is_not_sent_where_a_redirect_points() {
+fn a_token_is_not_sent_to_a_redirect_target() {
     let _transcript = transcript!();
     let other = MisbehavingServer::always(number("1"));
     let place = other.url();
@@ -365,7 +365,7 @@ fn a_token_is_not_sent_where_a_redirect_points() {
             let trial = Trial::with_template("p.tpl", &format!("method: {method}\n{text}"))
                 .set("assess.SLOs.upper.p/good=5,custommetrics.noData=pass")
                 .set("custommetrics.providers.p.bearerToken.file=token");
-            trial.bench.write("token", "hunter2");
+            trial.cli.write("token", "hunter2");
             trial.run().snapshot(0);
             let outcome = trial.outcome();
             outcome.expect_no_value(0, "p/good", "redirects to another host");
@@ -378,13 +378,13 @@ fn a_token_is_not_sent_where_a_redirect_points() {
 }
 
 #[test]
-fn a_redirect_within_the_provider_is_followed_with_the_token() {
+fn a_redirect_within_the_provider_keeps_the_token() {
     let server = MisbehavingServer::scripted(|request| match request.path.as_str() {
         "/api/v1/query" => Reply::with(307, "location: /select/api/v1/query?query=good\r\n", ""),
         _ => number("1"),
     });
     let trial = Trial::of(&server, &[("good", FIRST)]).set("custommetrics.providers.p.bearerToken.file=token");
-    trial.bench.write("token", "hunter2");
+    trial.cli.write("token", "hunter2");
     trial.run().exits(0);
     assert_eq!(trial.outcome().value(0, "p/good"), Some(1.0));
     let requests = server.seen();
@@ -393,7 +393,7 @@ fn a_redirect_within_the_provider_is_followed_with_the_token() {
 }
 
 #[test]
-fn a_signal_while_a_provider_hangs_keeps_what_was_measured() {
+fn a_signal_during_a_query_keeps_earlier_measurements() {
     let _transcript = transcript!();
     for (number, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let server = MisbehavingServer::scripted(|request| match request.param("query") {
@@ -406,8 +406,8 @@ fn a_signal_while_a_provider_hangs_keeps_what_was_measured() {
         server.wait_for_requests(2);
         let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
         rustix::process::kill_process(pid, number).unwrap();
-        let said = CliOutput::of(&command, child.wait_with_output().unwrap(), &trial.bench.path(""));
-        said.snapshot(code);
+        let output = CliOutput::of(&command, child.wait_with_output().unwrap(), &trial.cli.path(""));
+        output.snapshot(code);
         let outcome = trial.outcome();
         assert_eq!(outcome.value(0, "p/good"), Some(1.0));
         let reason = "the run was interrupted before the provider responded";

@@ -1,4 +1,4 @@
-//! How providers are asked: methods, parameters, headers, paths, and what is not Prometheus.
+//! Requests to providers: methods, parameters, headers, paths, and providers other than Prometheus.
 
 use super::trial::{FIRST, Trial, number};
 use crate::support::misbehaving_server::{MisbehavingServer, Reply};
@@ -10,14 +10,14 @@ fn native(server: &MisbehavingServer, path: &str) -> Trial {
 }
 
 #[test]
-fn a_query_too_long_for_a_url_is_sent_as_a_form() {
+fn long_queries_are_sent_as_forms() {
     let server = MisbehavingServer::always(number("1"));
     // Longer than what servers take in a URL, with everything that a form must encode.
     let query = format!("sum(x{{pod=~\"{}\"}}) > 0 and y%z+w", "päd&=+ |".repeat(3_000));
     let trial = native(&server, "").set("custommetrics.prometheus.post=true,assess.SLOs.upper.prometheus/long=5");
-    trial.bench.write("query", &query);
-    let said = trial.run_with(&["--set-file", "custommetrics.prometheus.queries.long.query=query"]);
-    said.exits(0);
+    trial.cli.write("query", &query);
+    let output = trial.run_with(&["--set-file", "custommetrics.prometheus.queries.long.query=query"]);
+    output.exits(0);
     let request = &server.seen()[0];
     assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/api/v1/query"));
     assert_eq!(request.header("content-type"), Some("application/x-www-form-urlencoded"));
@@ -28,7 +28,7 @@ fn a_query_too_long_for_a_url_is_sent_as_a_form() {
 }
 
 #[test]
-fn the_path_before_the_api_is_kept() {
+fn the_path_prefix_of_the_api_is_kept() {
     for (path, expected) in [
         ("", "/api/v1/query"),
         ("prometheus", "/prometheus/api/v1/query"),
@@ -73,7 +73,7 @@ fn a_range_becomes_samples() {
 }
 
 #[test]
-fn several_series_become_one_as_the_metric_says() {
+fn series_are_aggregated() {
     let _transcript = transcript!();
     let server = MisbehavingServer::responds(200, &super::trial::vector(&["3", "1", "5"]));
     let reduces = [("sum", 9.0), ("max", 5.0), ("min", 1.0), ("avg", 3.0), ("first", 3.0)];
@@ -93,12 +93,12 @@ fn several_series_become_one_as_the_metric_says() {
 }
 
 #[test]
-fn a_pinned_url_goes_before_the_templates() {
+fn a_pinned_url_overrides_the_templates() {
     let (right, wrong) = (MisbehavingServer::always(number("1")), MisbehavingServer::always(number("9")));
     let trial = Trial::of(&wrong, &[("m", FIRST)])
         .set(format!("custommetrics.providers.p.url={}tenant", right.url()))
         .set("custommetrics.providers.p.bearerToken.file=token");
-    trial.bench.write("token", "hunter2\n");
+    trial.cli.write("token", "hunter2\n");
     trial.run().exits(0);
     assert_eq!(right.seen()[0].path, "/tenant/api/v1/query");
     assert_eq!(right.seen()[0].header("authorization"), Some("Bearer hunter2"));
@@ -107,15 +107,15 @@ fn a_pinned_url_goes_before_the_templates() {
 
 /// A service that is not Prometheus, as Iter8's templates ask one: a body, headers, an expression on what it answers.
 #[test]
-fn a_rest_service_is_asked_with_a_body_and_read_with_an_expression() {
+fn a_rest_provider_has_a_body_and_an_expression() {
     let server = MisbehavingServer::scripted(|request| {
-        let asked: serde_json::Value = serde_json::from_str(&request.body).unwrap();
+        let requested: serde_json::Value = serde_json::from_str(&request.body).unwrap();
         assert_eq!(request.header("content-type"), Some("application/json"));
         assert_eq!(request.header("x-team"), Some("canary"));
-        match asked["metric"].as_str().unwrap() {
+        match requested["metric"].as_str().unwrap() {
             "accuracy" => Reply::ok(&format!(
                 r#"{{"data":[{{"model":"{}","accuracy":"0.93"}}]}}"#,
-                asked["model"].as_str().unwrap()
+                requested["model"].as_str().unwrap()
             )),
             _ => Reply::ok(r#"{"data":[{"drift":1.5e-3},{"drift":0.5e-3}]}"#),
         }
@@ -160,7 +160,7 @@ metrics:
 }
 
 #[test]
-fn a_handlebars_template_is_one_by_its_extension() {
+fn the_extension_selects_handlebars() {
     let server = MisbehavingServer::always(number("1"));
     let text = "url: {{url}}api/v1/query\nmetrics:\n{{#each percentiles}}\n- name: latency-p{{this}}\n  params:\n  - name: query\n    \
                 value: 'q({{this}}, x{revision=\"{{../labels.revision}}\"}[{{../elapsedTimeSeconds}}s])'\n{{/each}}\n";
@@ -177,15 +177,15 @@ fn a_handlebars_template_is_one_by_its_extension() {
 }
 
 #[test]
-fn what_a_provider_warns_of_is_kept_and_told() {
+fn warnings_of_providers_are_kept() {
     let _transcript = transcript!();
     let body =
         super::trial::vector(&["1"]).replacen('{', r#"{"warnings":["a store was not asked","x \u001b[31m"],"#, 1);
     let server = MisbehavingServer::responds(200, &body);
     let trial = Trial::of(&server, &[("m", FIRST)]);
-    let said = trial.run();
-    said.snapshot(0);
-    assert!(!said.stderr.contains('\u{1b}'), "{said:#?}");
+    let output = trial.run();
+    output.snapshot(0);
+    assert!(!output.stderr.contains('\u{1b}'), "{output:#?}");
     assert_eq!(trial.outcome().seen(0, "p/m")["warnings"][0], "a store was not asked");
     trial.expect_slos(0);
     trial.expect_intact();

@@ -18,28 +18,28 @@ fn expect_kept(trial: &Trial, secrets: &[&str], change: impl Fn(&mut Command)) -
     let run = |more: &[&str]| {
         let mut command = trial.command(more);
         change(&mut command);
-        CliOutput::run(&mut command, &trial.bench.path(""))
+        CliOutput::run(&mut command, &trial.cli.path(""))
     };
-    let (dry, said) = (run(&["--dry"]), run(&["-l", "trace"]));
-    said.exits(0);
+    let (dry, output) = (run(&["--dry"]), run(&["-l", "trace"]));
+    output.exits(0);
     assert_eq!(dry.code, Some(0), "{dry:#?}");
-    let mut texts = vec![("dry run", dry.stdout + &dry.stderr), ("document", trial.bench.read("experiment.yaml"))];
-    texts.push(("output", format!("{}{}", said.stdout, said.stderr)));
+    let mut texts = vec![("dry run", dry.stdout + &dry.stderr), ("document", trial.cli.read("experiment.yaml"))];
+    texts.push(("output", format!("{}{}", output.stdout, output.stderr)));
     for format in ["text", "html", "json"] {
-        texts.push((format, trial.bench.run(["report", "-o", format]).stdout));
+        texts.push((format, trial.cli.run(["report", "-o", format]).stdout));
     }
-    texts.push(("assert", trial.bench.run(["assert", "-c", "slos,nofailure"]).stdout));
+    texts.push(("assert", trial.cli.run(["assert", "-c", "slos,nofailure"]).stdout));
     for (place, text) in texts {
         assert!(!text.is_empty(), "{place}");
         for secret in secrets {
             assert!(!text.contains(secret), "{place} has {secret}:\n{text}");
         }
     }
-    said
+    output
 }
 
 #[test]
-fn each_way_to_log_in_reaches_the_provider_and_nobody_else() {
+fn credentials_are_sent_to_the_provider_only() {
     let basic = format!("Basic {}", STANDARD.encode("me:hunter2 ä"));
     for (ways, expected) in [
         ("basicAuth.username=me,custommetrics.providers.p.basicAuth.passwordFile=secret", basic.as_str()),
@@ -51,8 +51,8 @@ fn each_way_to_log_in_reaches_the_provider_and_nobody_else() {
         let server = MisbehavingServer::always(number("1"));
         let trial = Trial::of(&server, &[("m", FIRST)]).set(format!("custommetrics.providers.p.{ways}"));
         // The newline that editors put at the end is no part of it.
-        trial.bench.write("secret", "hunter2 ä\n");
-        trial.bench.write("token", "hunter2\r\n");
+        trial.cli.write("secret", "hunter2 ä\n");
+        trial.cli.write("token", "hunter2\r\n");
         expect_kept(&trial, &["hunter2", &basic[6..]], |command| {
             command.env("WORD", "hunter2 ä").env("TOKEN", "hunter2");
         });
@@ -62,18 +62,18 @@ fn each_way_to_log_in_reaches_the_provider_and_nobody_else() {
 }
 
 #[test]
-fn a_token_in_a_file_is_read_anew_for_each_loop() {
+fn token_files_are_reread_in_each_loop() {
     let server = MisbehavingServer::always(number("1"));
     let trial = Trial::of(&server, &[("m", FIRST)]).set("custommetrics.providers.p.bearerToken.file=token");
     for (turn, token) in ["first", "second"].into_iter().enumerate() {
-        trial.bench.write("token", token);
+        trial.cli.write("token", token);
         trial.run_with(if turn == 0 { &[] } else { &["--reuseResult"] }).exits(0);
         assert_eq!(server.seen()[turn].header("authorization"), Some(format!("Bearer {token}").as_str()));
     }
 }
 
 #[test]
-fn a_credential_that_is_not_there_is_told_before_anything_runs() {
+fn a_missing_credential_is_found_before_the_run() {
     let _transcript = transcript!();
     let server = MisbehavingServer::always(number("1"));
     for way in [
@@ -89,12 +89,12 @@ fn a_credential_that_is_not_there_is_told_before_anything_runs() {
         "cert=lines",
     ] {
         let trial = Trial::of(&server, &[("m", FIRST)]).set(format!("custommetrics.providers.p.{way}"));
-        trial.bench.write("empty", "\n");
-        trial.bench.write("lines", "hunter2\nhunter3\n");
-        let said = trial.run();
-        said.snapshot(2);
-        assert!(!said.stderr.contains("hunter"), "{said:#?}");
-        assert!(!trial.bench.path("experiment.yaml").exists());
+        trial.cli.write("empty", "\n");
+        trial.cli.write("lines", "hunter2\nhunter3\n");
+        let output = trial.run();
+        output.snapshot(2);
+        assert!(!output.stderr.contains("hunter"), "{output:#?}");
+        assert!(!trial.cli.path("experiment.yaml").exists());
     }
     assert_eq!(server.connections(), 0);
 }
@@ -129,7 +129,7 @@ fn secretive(server: &MisbehavingServer) -> Trial {
 }
 
 #[test]
-fn secrets_in_templates_values_and_urls_stay_out_of_everything_that_is_written() {
+fn secrets_are_never_written() {
     let server = MisbehavingServer::always(number("1"));
     let trial = secretive(&server);
     expect_kept(&trial, SECRETS, |_| {});
@@ -145,7 +145,7 @@ fn secrets_in_templates_values_and_urls_stay_out_of_everything_that_is_written()
 }
 
 #[test]
-fn a_provider_that_repeats_what_it_was_sent_does_not_make_it_known() {
+fn secrets_echoed_by_a_provider_are_redacted() {
     // As debugging proxies do: in an error's message, a page, a warning, a value.
     let replies: [fn(&str) -> Reply; 6] = [
         |sent| Reply::plain(401, &json!({"message": sent}).to_string()),
@@ -158,21 +158,21 @@ fn a_provider_that_repeats_what_it_was_sent_does_not_make_it_known() {
     for reply in replies {
         let server = MisbehavingServer::scripted(move |request| reply(&format!("{}\n{}", request.head, request.body)));
         let trial = secretive(&server).set("custommetrics.providers.p.retries=0");
-        let said = trial.run_with(&["-l", "trace"]);
-        let text = format!("{}{}{}", trial.bench.read("experiment.yaml"), said.stdout, said.stderr);
-        assert!(said.code == Some(0) && text.contains("[hidden]"), "{said:#?}");
+        let output = trial.run_with(&["-l", "trace"]);
+        let text = format!("{}{}{}", trial.cli.read("experiment.yaml"), output.stdout, output.stderr);
+        assert!(output.code == Some(0) && text.contains("[hidden]"), "{output:#?}");
         assert!(!text.contains("hunter"), "{text}");
     }
     // What is read from a file is as secret.
     let server = MisbehavingServer::responds(401, "the token hunter2 is not known");
     let trial = Trial::of(&server, &[("m", FIRST)]).set("custommetrics.providers.p.bearerToken.file=token");
-    trial.bench.write("token", "hunter2");
+    trial.cli.write("token", "hunter2");
     expect_kept(&trial, &["hunter2"], |_| {});
     trial.outcome().expect_no_value(0, "p/m", "401 (unauthorized): ");
 }
 
 #[test]
-fn a_client_certificate_is_shown_to_a_server_whose_authority_is_trusted() {
+fn a_client_certificate_is_sent_to_a_trusted_server() {
     let _transcript = transcript!();
     let (authority, clients, other) = (Authority::new(), Authority::new(), Authority::new());
     let server = MisbehavingServer::secure(authority.server(Some(&clients)), |_| number("1"));
@@ -182,12 +182,12 @@ fn a_client_certificate_is_shown_to_a_server_whose_authority_is_trusted() {
         .set("custommetrics.providers.p.cert=cert.pem,custommetrics.providers.p.key=key.pem");
     let show = |authority: &Authority| {
         let (certificate, key) = authority.issue();
-        trial.bench.write("cert.pem", &certificate.pem());
+        trial.cli.write("cert.pem", &certificate.pem());
         let key = key.serialize_pem();
-        trial.bench.write("key.pem", &key);
+        trial.cli.write("key.pem", &key);
         key
     };
-    trial.bench.write("ca.pem", &authority.pem);
+    trial.cli.write("ca.pem", &authority.pem);
     let key = show(&clients);
     let line = key.lines().nth(1).unwrap();
     expect_kept(&trial, &[line], |_| {});
@@ -200,7 +200,7 @@ fn a_client_certificate_is_shown_to_a_server_whose_authority_is_trusted() {
     let bare = |more: &str| {
         let trial =
             Trial::with_template("p.tpl", &template(&url, &[("m", FIRST)])).set("assess.SLOs.upper.p/m=5").set(more);
-        trial.bench.write("ca.pem", &authority.pem);
+        trial.cli.write("ca.pem", &authority.pem);
         trial.run().snapshot(0);
         trial.expect_slos(1);
     };

@@ -42,14 +42,14 @@ const CASES: &[Case] = &[
     ),
 ];
 
-/// Whether the template becomes something, which may depend on the time, and only that can't be used.
+/// Templates that render, perhaps depending on the time, to an unusable text.
 fn is_late(case: &Case) -> bool {
     let faults_of_reading = ["open.tpl", "no-end.tpl", "open.hbs", "partial.hbs", "no-function.tpl", "outside.tpl"];
     case.1.contains("{{") && !faults_of_reading.contains(&case.0)
 }
 
 #[test]
-fn what_a_file_becomes_is_looked_at_when_the_task_runs() {
+fn template_files_are_read_when_the_task_runs() {
     let _transcript = transcript!();
     for (file, text) in CASES.iter().filter(|case| is_late(case)) {
         let trial = Trial::with_template(file, text).set("assess.SLOs.upper.p/m=5");
@@ -59,7 +59,7 @@ fn what_a_file_becomes_is_looked_at_when_the_task_runs() {
 }
 
 #[test]
-fn a_template_that_needs_a_longer_window_than_a_second_is_not_refused() {
+fn templates_may_need_a_long_window() {
     let _transcript = transcript!();
     let server = MisbehavingServer::always(number("1"));
     let url = server.url();
@@ -80,19 +80,19 @@ fn a_template_that_needs_a_longer_window_than_a_second_is_not_refused() {
 }
 
 #[test]
-fn a_file_that_can_not_be_used_is_refused_before_anything_runs() {
+fn a_bad_template_file_is_rejected_before_the_run() {
     let _transcript = transcript!();
     for (file, text) in CASES.iter().filter(|case| !is_late(case)) {
         let trial = Trial::with_template(file, text).set("assess.SLOs.upper.p/m=5");
-        trial.bench.write("experiment.yaml", "an earlier one");
-        let said = trial.run();
-        said.snapshot(2);
-        assert_eq!(trial.bench.read("experiment.yaml"), "an earlier one", "{file}");
+        trial.cli.write("experiment.yaml", "an earlier one");
+        let output = trial.run();
+        output.snapshot(2);
+        assert_eq!(trial.cli.read("experiment.yaml"), "an earlier one", "{file}");
     }
 }
 
 #[test]
-fn a_download_that_can_not_be_used_fails_the_task_and_leaves_what_was_measured() {
+fn a_failed_template_download_fails_the_task() {
     let _transcript = transcript!();
     let server = MisbehavingServer::scripted(|request| {
         let found = CASES.iter().find(|case| request.path == format!("/{}", case.0));
@@ -103,23 +103,23 @@ fn a_download_that_can_not_be_used_fails_the_task_and_leaves_what_was_measured()
     // All are read as files are: a few will do.
     let few = ["open.tpl", "missing.hbs", "no-yaml.tpl", "jq.tpl", "loops.tpl"];
     for (file, _) in CASES.iter().filter(|case| few.contains(&case.0)).chain([&gone]) {
-        let bench = CliCase::new();
+        let cli = CliCase::new();
         let template = format!("custommetrics.templates.p={}{file}", server.url());
         let load = format!("http.url={},http.numRequests=3,http.qps=max,http.connections=1", target.url());
         let slos = "assess.SLOs.upper.http/error-count=0,assess.SLOs.upper.p/m=5";
         let sets = ["tasks={http,custommetrics,assess}", &load, &template, slos, "custommetrics.noData=pass"];
-        let said = bench.run(["run", "--quiet"].into_iter().chain(sets.into_iter().flat_map(|set| ["--set", set])));
-        said.snapshot(3);
-        let document = bench.document();
+        let output = cli.run(["run", "--quiet"].into_iter().chain(sets.into_iter().flat_map(|set| ["--set", set])));
+        output.snapshot(3);
+        let document = cli.document();
         let result = &document["result"];
         assert_eq!(result["insights"]["nonHistMetricValues"][0]["http/request-count"][0], 3.0, "{file}");
         assert_eq!((&result["failure"], &result["numCompletedTasks"]), (&true.into(), &1.into()), "{file}");
         let error = result["tasks"][1]["error"].as_str().unwrap();
-        assert!(said.stderr.contains(error), "{file}: {error}");
-        let said = bench.run(["assert", "-c", "nofailure,slos"]);
-        assert_eq!(said.code, Some(1), "{file}");
-        assert!(said.stdout.contains("FAILED  slos: the SLOs are not assessed in this loop"), "{said:#?}");
-        let report = bench.run(["report"]);
+        assert!(output.stderr.contains(error), "{file}: {error}");
+        let output = cli.run(["assert", "-c", "nofailure,slos"]);
+        assert_eq!(output.code, Some(1), "{file}");
+        assert!(output.stdout.contains("FAILED  slos: the SLOs are not assessed in this loop"), "{output:#?}");
+        let report = cli.run(["report"]);
         // It is wrapped.
         let text = report.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(report.code == Some(0) && text.contains(error), "{file}: {report:#?}");
@@ -127,7 +127,7 @@ fn a_download_that_can_not_be_used_fails_the_task_and_leaves_what_was_measured()
 }
 
 #[test]
-fn a_template_too_long_is_not_read() {
+fn a_too_long_template_is_rejected() {
     let _transcript = transcript!();
     let server = MisbehavingServer::always(Reply::Flood(100 << 20));
     let trial =
@@ -139,7 +139,7 @@ fn a_template_too_long_is_not_read() {
 }
 
 #[test]
-fn a_template_is_downloaded_with_its_redirects() {
+fn template_downloads_follow_redirects() {
     let server = MisbehavingServer::always(number("1"));
     let text = template(&server.url(), &[("m", FIRST)]);
     let far = MisbehavingServer::responds(200, &text);

@@ -7,12 +7,12 @@ use serde_json::Value;
 use crate::support::cli_case::{CliCase, CliOutput};
 use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 
-/// What Iter8's templates do with an answer of Prometheus.
+/// The jq expression of Iter8's templates for Prometheus.
 pub const FIRST: &str = ".data.result[0].value[1] | tonumber";
 
 /// A trial, in a directory of its own.
 pub struct Trial {
-    pub bench: CliCase,
+    pub cli: CliCase,
     sets: Vec<String>,
 }
 
@@ -47,14 +47,14 @@ impl Trial {
 
     /// One provider `p` with a template of its own.
     pub fn with_template(file: &str, text: &str) -> Self {
-        let bench = CliCase::new();
-        bench.write(file, text);
-        Self { bench, sets: Vec::new() }.set(format!("custommetrics.templates.p={file}"))
+        let cli = CliCase::new();
+        cli.write(file, text);
+        Self { cli, sets: Vec::new() }.set(format!("custommetrics.templates.p={file}"))
     }
 
     /// No template: all is in what is set.
     pub fn bare() -> Self {
-        Self { bench: CliCase::new(), sets: Vec::new() }
+        Self { cli: CliCase::new(), sets: Vec::new() }
     }
 
     /// With one more value, as `--set` has it.
@@ -65,7 +65,7 @@ impl Trial {
 
     /// The command that runs it.
     pub fn command(&self, more: &[&str]) -> Command {
-        let mut command = self.bench.command();
+        let mut command = self.cli.command();
         command.args(["run", "--set", "tasks={custommetrics,assess}"]);
         command.args(self.sets.iter().flat_map(|value| ["--set", value])).args(more);
         command
@@ -78,38 +78,38 @@ impl Trial {
 
     /// Runs it with more arguments.
     pub fn run_with(&self, more: &[&str]) -> CliOutput {
-        CliOutput::run(&mut self.command(more), &self.bench.path(""))
+        CliOutput::run(&mut self.command(more), &self.cli.path(""))
     }
 
-    /// What the document says of it.
+    /// The result in the document.
     pub fn outcome(&self) -> Outcome {
-        Outcome(self.bench.document()["result"].take())
+        Outcome(self.cli.document()["result"].take())
     }
 
     /// Fails unless the SLOs have this exit code.
     #[track_caller]
     pub fn expect_slos(&self, code: i32) -> String {
-        let said = self.bench.run(["assert", "-c", "slos"]);
-        assert_eq!(said.code, Some(code), "{said:#?}");
-        said.stdout
+        let output = self.cli.run(["assert", "-c", "slos"]);
+        assert_eq!(output.code, Some(code), "{output:#?}");
+        output.stdout
     }
 
     /// Every command still works on the document.
     #[track_caller]
     pub fn expect_intact(&self) {
         for format in ["text", "json", "html"] {
-            let said = self.bench.run(["report", "-o", format]);
-            assert_eq!(said.code, Some(0), "{format}: {said:#?}");
-            assert!(!said.stdout.contains('\u{1b}'), "{format} acts on the terminal");
+            let output = self.cli.run(["report", "-o", format]);
+            assert_eq!(output.code, Some(0), "{format}: {output:#?}");
+            assert!(!output.stdout.contains('\u{1b}'), "{format} acts on the terminal");
         }
     }
 }
 
-/// What a document says: its result.
+/// The result of a document.
 pub struct Outcome(pub Value);
 
 impl Outcome {
-    /// What is kept of a metric of a version.
+    /// The observation of a metric of a version.
     pub fn seen(&self, version: usize, metric: &str) -> &Value {
         &self.0["insights"]["observations"][version][metric]
     }

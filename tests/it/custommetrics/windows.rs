@@ -1,4 +1,4 @@
-//! When a version's window starts, and one instant for all that is asked.
+//! Start of a version's window, and one instant for all queries.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
@@ -28,7 +28,7 @@ fn window(trial: &Trial, version: usize) -> i64 {
 }
 
 #[test]
-fn a_window_starts_with_the_experiment_unless_its_version_says_otherwise() {
+fn a_window_starts_with_the_experiment_by_default() {
     let _transcript = transcript!();
     let server = MisbehavingServer::always(number("1"));
     let trial = trial(&server)
@@ -42,16 +42,16 @@ fn a_window_starts_with_the_experiment_unless_its_version_says_otherwise() {
     let trial = self::trial(&server);
     trial.run().exits(0);
     assert!((1..30).contains(&window(&trial, 0)));
-    let text = trial.bench.read("experiment.yaml");
+    let text = trial.cli.read("experiment.yaml");
     let start = trial.outcome().0["startTime"].as_str().unwrap().to_owned();
     let earlier = DateTime::parse_from_rfc3339(&start).unwrap() - TimeDelta::hours(1);
-    trial.bench.write("experiment.yaml", &text.replacen(&start, &earlier.to_rfc3339(), 1));
+    trial.cli.write("experiment.yaml", &text.replacen(&start, &earlier.to_rfc3339(), 1));
     trial.run_with(&["--reuseResult"]).snapshot(0);
     assert!((3600..3700).contains(&window(&trial, 0)), "{}", window(&trial, 0));
 }
 
 #[test]
-fn a_start_in_the_future_is_refused_and_a_little_ahead_is_told() {
+fn a_start_in_the_future_is_rejected() {
     let _transcript = transcript!();
     let server = MisbehavingServer::always(number("1"));
     let start = ago(-3600);
@@ -70,7 +70,7 @@ fn a_start_in_the_future_is_refused_and_a_little_ahead_is_told() {
 }
 
 #[test]
-fn a_start_that_is_no_time_is_refused_before_anything_runs() {
+fn an_invalid_start_is_rejected_before_the_run() {
     let _transcript = transcript!();
     let server = MisbehavingServer::always(number("1"));
     for start in [
@@ -81,31 +81,31 @@ fn a_start_that_is_no_time_is_refused_before_anything_runs() {
     ] {
         let trial = trial(&server).set(start);
         trial.run().snapshot(2);
-        assert!(!trial.bench.path("experiment.yaml").exists());
+        assert!(!trial.cli.path("experiment.yaml").exists());
     }
     assert_eq!(server.connections(), 0);
 }
 
 #[test]
-fn all_metrics_of_a_loop_are_evaluated_at_one_instant() {
+fn metrics_of_a_loop_are_evaluated_at_one_instant() {
     let server = MisbehavingServer::always(number("1"));
     let trial = Trial::of(&server, &[("a", FIRST), ("b", FIRST), ("c", FIRST)])
         .set("custommetrics.versionValues[0].x=1,custommetrics.versionValues[1].x=2,custommetrics.concurrency=2");
-    let begun = Utc::now();
+    let started = Utc::now();
     trial.run().exits(0);
     let requests = server.seen();
     assert_eq!(requests.len(), 6);
     let time = requests[0].param("time").to_owned();
     assert!(requests.iter().all(|request| request.param("time") == time), "{requests:?}");
     let seconds: f64 = time.parse().unwrap();
-    assert!(seconds >= begun.timestamp() as f64 && seconds <= Utc::now().timestamp() as f64 + 1.0, "{time}");
+    assert!(seconds >= started.timestamp() as f64 && seconds <= Utc::now().timestamp() as f64 + 1.0, "{time}");
     // The document says which instant that was.
     let kept: DateTime<Utc> = trial.outcome().seen(0, "p/a")["time"].as_str().unwrap().parse().unwrap();
     assert!((kept.timestamp_millis() as f64 / 1e3 - seconds).abs() < 0.002, "{kept} {time}");
 }
 
 #[test]
-fn a_time_of_the_templates_own_is_kept() {
+fn a_time_parameter_of_the_template_is_kept() {
     let server = MisbehavingServer::always(number("1"));
     let text = format!(
         "url: {}api/v1/query\nmetrics: [{{name: m, params: [{{name: query, value: up}}, {{name: time, value: 1700000000}}]}}]\n",
@@ -118,7 +118,7 @@ fn a_time_of_the_templates_own_is_kept() {
 }
 
 #[test]
-fn of_a_clock_that_is_off_the_largest_difference_is_told_once() {
+fn clock_skew_is_reported_once_with_its_maximum() {
     let server = MisbehavingServer::scripted(|request| {
         let ahead = if request.param("query") == "a" { 20 } else { 10 };
         let date = (Utc::now() + TimeDelta::seconds(ahead)).format("%a, %d %b %Y %H:%M:%S GMT");
@@ -134,7 +134,7 @@ fn of_a_clock_that_is_off_the_largest_difference_is_told_once() {
 }
 
 #[test]
-fn an_answer_that_takes_its_time_is_no_clock_that_is_off() {
+fn a_slow_response_is_not_clock_skew() {
     let server = MisbehavingServer::scripted(|request| match request.repeat {
         // Longer than clocks may differ.
         0 => Reply::with(429, "retry-after: 6\r\n", ""),
@@ -150,8 +150,8 @@ fn an_answer_that_takes_its_time_is_no_clock_that_is_off() {
 }
 
 #[test]
-fn a_provider_whose_clock_is_off_is_told() {
-    for (date, told) in [
+fn clock_skew_of_a_provider_is_reported() {
+    for (date, message) in [
         ("Thu, 01 Jan 2015 00:00:00 GMT", Some("behind;")),
         ("Fri, 01 Jan 2100 00:00:00 GMT", Some("ahead;")),
         ("never", None),
@@ -162,8 +162,8 @@ fn a_provider_whose_clock_is_off_is_told() {
         trial.run().exits(0);
         let notes = trial.outcome().notes();
         let clocks: Vec<&str> = notes.lines().filter(|note| note.contains("the provider's clock is")).collect();
-        assert_eq!(clocks.len(), usize::from(told.is_some()), "{notes}");
-        assert!(told.is_none_or(|told| clocks[0].starts_with("p: ") && clocks[0].contains(told)), "{notes}");
+        assert_eq!(clocks.len(), usize::from(message.is_some()), "{notes}");
+        assert!(message.is_none_or(|message| clocks[0].starts_with("p: ") && clocks[0].contains(message)), "{notes}");
         assert_eq!(trial.outcome().value(0, "p/a"), Some(1.0));
         trial.expect_slos(0);
     }

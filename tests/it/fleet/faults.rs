@@ -19,7 +19,7 @@ use crate::support::fleet::InMemoryFleet;
 use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 
 #[tokio::test]
-async fn a_machine_that_never_comes_is_a_stated_gap_and_leaves_objectives_open() {
+async fn a_missing_worker_leaves_slos_inconclusive() {
     let (server, seen) = counting(|_| Duration::ZERO);
     let shared = InMemoryFleet::new(8, PATIENCE);
     let spec = experiment(json!({"url": server.url(), "qps": 100, "numRequests": 80, "connections": 2}));
@@ -51,7 +51,7 @@ async fn a_machine_that_never_comes_is_a_stated_gap_and_leaves_objectives_open()
 }
 
 #[tokio::test]
-async fn a_load_that_fails_on_one_machine_fails_the_task_and_the_others_measurements_stay() {
+async fn a_failed_shard_fails_the_task_and_keeps_the_others() {
     // The requests of peer 3 fail, all of them.
     let server = MisbehavingServer::scripted(|request| match request.path.trim_start_matches('/').parse::<u64>() {
         Ok(number) if number % 8 == 3 => Reply::plain(500, "broken"),
@@ -77,7 +77,7 @@ async fn a_load_that_fails_on_one_machine_fails_the_task_and_the_others_measurem
 }
 
 #[tokio::test]
-async fn a_failure_that_all_machines_share_is_told_once() {
+async fn a_common_failure_is_reported_once() {
     let load = json!({"url": "http://127.0.0.1:1/", "numRequests": 40, "qps": "max", "connections": 1});
     let (end, document, _) = run_with(&InMemoryFleet::new(4, PATIENCE), 4, &experiment(load), |_, _| ()).await;
     let Err(PipelineError::Task { source, .. }) = end else { panic!("{end:?}") };
@@ -90,7 +90,7 @@ async fn a_failure_that_all_machines_share_is_told_once() {
 }
 
 #[tokio::test]
-async fn a_machine_that_fails_before_its_load_keeps_no_other_waiting() {
+async fn a_worker_that_fails_early_delays_nobody() {
     let (server, seen) = counting(|_| Duration::ZERO);
     let spec =
         experiment(json!({"url": server.url(), "payloadFile": "p", "numRequests": 40, "qps": "max", "connections": 1}));
@@ -113,7 +113,7 @@ async fn a_machine_that_fails_before_its_load_keeps_no_other_waiting() {
 }
 
 #[tokio::test]
-async fn a_machine_that_is_lost_and_starts_again_is_counted_once() {
+async fn a_restarted_worker_counts_once() {
     let (server, seen) = counting(|_| Duration::ZERO);
     let shared = InMemoryFleet::new(3, Duration::from_secs(20));
     let spec = experiment(json!({"url": server.url(), "qps": 60, "duration": "1s", "connections": 1}));
@@ -144,7 +144,7 @@ async fn a_machine_that_is_lost_and_starts_again_is_counted_once() {
 }
 
 #[tokio::test]
-async fn a_machine_that_comes_again_after_it_handed_in_does_nothing_more() {
+async fn a_worker_restarted_after_its_report_does_nothing() {
     let server = MisbehavingServer::responds(200, "fine");
     let shared = InMemoryFleet::new(2, Duration::from_secs(20));
     // The second load keeps the run going.
@@ -177,7 +177,7 @@ async fn a_machine_that_comes_again_after_it_handed_in_does_nothing_more() {
 }
 
 #[tokio::test]
-async fn when_the_coordinator_begins_anew_the_others_drop_what_they_do() {
+async fn a_restarted_coordinator_restarts_the_workers() {
     let (server, _) = counting(|_| Duration::ZERO);
     let shared = InMemoryFleet::new(3, Duration::from_secs(20));
     let long = experiment(json!({"url": server.url(), "qps": 30, "duration": "30s", "connections": 1}));
@@ -215,7 +215,7 @@ async fn when_the_coordinator_begins_anew_the_others_drop_what_they_do() {
 }
 
 #[tokio::test]
-async fn an_interruption_keeps_what_every_machine_measured() {
+async fn an_interruption_keeps_the_measurements_of_all_workers() {
     let url = EchoServer::plain().url();
     let shared = InMemoryFleet::new(4, Duration::from_secs(20));
     let spec = experiment(json!({"url": url, "qps": 80, "duration": "60s", "connections": 1}));
@@ -248,7 +248,7 @@ fn requests(report: &Value) -> u64 {
 }
 
 #[tokio::test]
-async fn an_interrupted_coordinator_does_not_wait_for_machines_that_go_on() {
+async fn an_interrupted_coordinator_does_not_wait_for_workers() {
     let url = EchoServer::plain().url();
     let shared = InMemoryFleet::new(2, Duration::from_secs(600));
     let spec = experiment(json!({"url": url, "qps": 40, "duration": "60s", "connections": 1}));
@@ -276,7 +276,7 @@ async fn an_interrupted_coordinator_does_not_wait_for_machines_that_go_on() {
 }
 
 #[tokio::test]
-async fn a_machine_that_is_interrupted_alone_leaves_the_run_going_and_the_load_open() {
+async fn an_interrupted_worker_does_not_stop_the_run() {
     let url = EchoServer::plain().url();
     let shared = InMemoryFleet::new(3, Duration::from_secs(20));
     let spec = experiment(json!({"url": url, "qps": 60, "duration": "2s", "connections": 1}));
@@ -299,7 +299,7 @@ async fn a_machine_that_is_interrupted_alone_leaves_the_run_going_and_the_load_o
 }
 
 #[tokio::test]
-async fn a_machine_with_another_experiment_is_told_so() {
+async fn a_worker_with_another_experiment_is_rejected() {
     let shared = InMemoryFleet::new(2, PATIENCE);
     let url = EchoServer::plain().url();
     let spec = experiment(json!({"url": url, "numRequests": 10, "qps": "max"}));

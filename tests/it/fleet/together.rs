@@ -16,7 +16,7 @@ use crate::support::fleet::InMemoryFleet;
 use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 
 #[tokio::test]
-async fn eight_machines_send_exactly_the_requests_that_were_asked_for() {
+async fn eight_workers_send_the_exact_number_of_requests() {
     let (server, seen) = counting(|_| Duration::ZERO);
     let shared = InMemoryFleet::new(8, PATIENCE);
     let load = json!({"url": server.url(), "numRequests": 100, "qps": "max", "connections": 2});
@@ -39,7 +39,7 @@ async fn eight_machines_send_exactly_the_requests_that_were_asked_for() {
 }
 
 #[tokio::test]
-async fn a_rate_is_offered_as_one_machine_offers_it() {
+async fn workers_share_a_rate() {
     let url = EchoServer::plain().url();
     let load = json!({"url": url, "qps": 100, "duration": "2s", "connections": 2});
     let spec = experiment(load);
@@ -58,7 +58,7 @@ async fn a_rate_is_offered_as_one_machine_offers_it() {
 }
 
 #[tokio::test]
-async fn merged_percentiles_are_those_of_all_that_was_handed_in() {
+async fn merged_percentiles_cover_all_reports() {
     // Latencies that differ from request to request, and so from peer to peer.
     let (server, _) = counting(|number| Duration::from_micros(300 * (number % 40)));
     let shared = InMemoryFleet::new(8, PATIENCE);
@@ -86,12 +86,12 @@ async fn merged_percentiles_are_those_of_all_that_was_handed_in() {
         assert_eq!(percentile_ms(&merged, p), percentile_ms(&union, p), "p{p}");
     }
     assert_eq!(mean_ms(&merged), mean_ms(&union));
-    let told = insights.non_hist_metric_values[0]["http/latency-p99"][0];
-    assert_eq!(told, percentile_ms(&union, 99.0));
+    let p99 = insights.non_hist_metric_values[0]["http/latency-p99"][0];
+    assert_eq!(p99, percentile_ms(&union, 99.0));
 }
 
 #[tokio::test]
-async fn every_request_has_a_number_of_its_own() {
+async fn request_numbers_are_unique() {
     let server = MisbehavingServer::responds(200, "fine");
     let shared = InMemoryFleet::new(3, PATIENCE);
     let url = format!("{}items/{{{{requestNumber}}}}", server.url());
@@ -102,7 +102,7 @@ async fn every_request_has_a_number_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_machine_without_any_request_is_no_failure() {
+async fn a_worker_without_requests_succeeds() {
     let (server, seen) = counting(|_| Duration::ZERO);
     for rate in [json!("max"), json!(50)] {
         let shared = InMemoryFleet::new(5, PATIENCE);
@@ -116,7 +116,7 @@ async fn a_machine_without_any_request_is_no_failure() {
 }
 
 #[tokio::test]
-async fn a_warm_up_is_shared_too_and_machines_meet_before_and_after_it() {
+async fn the_warm_up_is_shared_between_barriers() {
     let (server, seen) = counting(|_| Duration::ZERO);
     let shared = InMemoryFleet::new(4, PATIENCE);
     let load = json!({"url": server.url(), "numRequests": 30, "qps": "max", "warmupNumRequests": 11});
@@ -127,7 +127,7 @@ async fn a_warm_up_is_shared_too_and_machines_meet_before_and_after_it() {
 }
 
 #[tokio::test]
-async fn loads_come_one_after_the_other_or_all_at_once() {
+async fn loads_run_in_sequence_or_in_parallel() {
     for (is_parallel, places) in [(false, 3), (true, 2)] {
         let (server, seen) = counting(|_| Duration::ZERO);
         let shared = InMemoryFleet::new(3, PATIENCE);
@@ -149,7 +149,7 @@ async fn loads_come_one_after_the_other_or_all_at_once() {
 }
 
 #[tokio::test]
-async fn calls_are_shared_as_requests_are() {
+async fn workers_share_grpc_calls() {
     let service = start(SampleConfig::default()).await.unwrap();
     let call = "inference.GRPCInferenceService/ModelReady";
     let host = service.versions[0].addr.to_string();
@@ -169,7 +169,7 @@ async fn calls_are_shared_as_requests_are() {
 }
 
 #[tokio::test]
-async fn answers_to_other_machines_count_as_those_to_the_first() {
+async fn responses_of_all_workers_count() {
     // Only the requests of peer 1 are refused.
     let server = MisbehavingServer::scripted(|request| match request.path.trim_start_matches('/').parse::<u64>() {
         Ok(number) if number % 2 == 1 => Reply::plain(503, "busy"),

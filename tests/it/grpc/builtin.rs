@@ -20,7 +20,7 @@ async fn without_reflection() -> SampleService {
 #[tokio::test(flavor = "multi_thread")]
 async fn open_inference_and_health_need_no_reflection() {
     let service = without_reflection().await;
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let values = json!({
         "tasks": ["grpc", "assess"],
         "grpc": {
@@ -37,20 +37,20 @@ async fn open_inference_and_health_need_no_reflection() {
             "grpc-infer/error-count": 0, "grpc-health/error-count": 0, "grpc-model/error-count": 0,
         }}},
     });
-    bench.write("values.yaml", &values.to_string());
-    bench.run(["run", "-f", "values.yaml"]).expect(0, &["experiment completed"]);
-    bench.run(["assert", "-c", "completed,nofailure,slos"]).expect(0, &[]);
+    cli.write("values.yaml", &values.to_string());
+    cli.run(["run", "-f", "values.yaml"]).expect(0, &["experiment completed"]);
+    cli.run(["assert", "-c", "completed,nofailure,slos"]).expect(0, &[]);
     assert_eq!(service.stats()[0].requests, 20, "predictions");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_undescribed_service_is_answered_with_the_built_in_ones_and_the_fields() {
+async fn an_unknown_service_lists_the_built_in_ones() {
     let service = without_reflection().await;
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let host = format!("grpc.host={}", service.versions[0].addr);
     let run = |call: &str| {
         let call = format!("grpc.call={call}");
-        bench.run(["run", "--set", "tasks={grpc}", "--set", &host, "--set", &call])
+        cli.run(["run", "--set", "tasks={grpc}", "--set", &host, "--set", &call])
     };
     run("shop.v1.Cart/Get").expect(
         3,
@@ -103,7 +103,7 @@ impl protox::file::FileResolver for Source {
 }
 
 #[tokio::test]
-async fn the_servers_own_description_wins_and_the_built_in_one_fills_its_gaps() {
+async fn reflection_precedes_built_in_descriptors() {
     const UNIMPLEMENTED: u16 = 12;
     let host = extended().await;
     let call =

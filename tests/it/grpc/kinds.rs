@@ -76,7 +76,7 @@ async fn latencies_are_read_by_aggregation_as_in_iter8() {
 }
 
 #[tokio::test]
-async fn the_streams_are_measured_message_by_message() {
+async fn streams_are_measured_per_message() {
     let server = echo().await;
     let list = json!({"data": [{"n": 1}, {"n": 2}, {"n": 3}]});
     let cases = [
@@ -99,7 +99,7 @@ async fn the_streams_are_measured_message_by_message() {
 }
 
 #[tokio::test]
-async fn messages_of_a_stream_are_the_interval_apart() {
+async fn stream_messages_are_spaced_by_the_interval() {
     let server = echo().await;
     let fields = json!({"data": [{}, {}, {}], "stream-interval": "30ms", "total": 2, "concurrency": 2});
     let contribution = load(&server, "Both", fields).await;
@@ -113,7 +113,7 @@ async fn messages_of_a_stream_are_the_interval_apart() {
 }
 
 #[tokio::test]
-async fn a_list_serves_unary_calls_in_turn_and_is_the_stream_of_others() {
+async fn a_list_of_messages_rotates_in_unary_calls_and_is_sent_as_a_stream() {
     let server = echo().await;
     load(&server, "Unary", json!({"data": [{"n": 1}, {"n": 2}], "concurrency": 1, "total": 5})).await;
     let sent: Vec<i32> = server.seen().iter().map(|(_, messages)| Msg::decode(&messages[0][..]).unwrap().n).collect();
@@ -180,7 +180,7 @@ async fn data_and_metadata_come_from_files_and_urls() {
 }
 
 #[tokio::test]
-async fn actions_differ_from_call_to_call() {
+async fn templates_render_per_call() {
     let server = echo().await;
     let data = json!({"text": "{{.UUID}} {{.ServiceName}} {{.WorkerID}}", "n": "{{.RequestNumber}}"});
     load(&server, "Unary", json!({"data": data, "metadata": {"x-n": "{{.RequestNumber}}"}})).await;
@@ -207,7 +207,7 @@ fn infer() -> Value {
 }
 
 #[tokio::test]
-async fn a_real_service_is_asked_what_it_speaks() {
+async fn descriptors_come_from_reflection() {
     let service = start(SampleConfig::default()).await.unwrap();
     let host = service.versions[0].addr.to_string();
     let with = |call: &str| json!({"host": host, "call": call, "data": infer(), "total": 10, "concurrency": 2, "reflect-metadata": {"x": "1"}});
@@ -224,7 +224,7 @@ async fn a_real_service_is_asked_what_it_speaks() {
 }
 
 #[tokio::test]
-async fn a_real_service_is_called_by_its_proto_file_and_its_errors_have_names() {
+async fn a_service_is_called_by_its_proto_file() {
     let service = start(SampleConfig::default()).await.unwrap();
     let proto = include_bytes!("../../../proto/open_inference.proto").to_vec();
     let env = proto_env().file("proto/open_inference.proto", proto);
@@ -250,7 +250,7 @@ async fn a_real_service_is_called_by_its_proto_file_and_its_errors_have_names() 
 }
 
 #[tokio::test]
-async fn all_four_kinds_of_a_real_service_are_measured_by_proto_protoset_and_reflection() {
+async fn all_four_kinds_of_methods_are_measured() {
     let service = start(SampleConfig::default()).await.unwrap();
     let env = proto_env()
         .file("line.proto", include_bytes!("../../../proto/route.proto"))

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-/// What the tests' service speaks.
+/// Definitions of the tests' service.
 pub const PROTO: &str = r#"
 syntax = "proto3";
 package t;

@@ -35,7 +35,7 @@ async fn compressed_messages_arrive_whole() {
 }
 
 #[tokio::test]
-async fn connections_are_shared_by_the_requests_in_flight() {
+async fn requests_in_flight_share_connections() {
     let server = echo().await;
     let fields = json!({"total": 200, "concurrency": 20, "connections": 2});
     assert_eq!(outcomes(&load(&server, "Unary", fields).await), "OK×200");
@@ -43,7 +43,7 @@ async fn connections_are_shared_by_the_requests_in_flight() {
 }
 
 #[tokio::test]
-async fn no_more_streams_are_open_than_the_server_takes() {
+async fn the_servers_stream_limit_is_respected() {
     let mut settings = h2::server::Builder::new();
     settings.max_concurrent_streams(3);
     let server = Server::echo(None, settings).await;
@@ -54,7 +54,7 @@ async fn no_more_streams_are_open_than_the_server_takes() {
 }
 
 #[tokio::test]
-async fn the_first_requests_are_left_out_if_asked_for() {
+async fn the_warm_up_is_not_measured() {
     let server = echo().await;
     let fields = json!({"skipFirst": 5, "warmupNumRequests": 3, "data": {"n": 3}});
     let contribution = load(&server, "Server", fields).await;
@@ -66,7 +66,7 @@ async fn the_first_requests_are_left_out_if_asked_for() {
 }
 
 #[tokio::test]
-async fn requests_in_flight_at_the_end_are_cut_off_or_awaited_or_ignored() {
+async fn calls_in_flight_at_the_end_are_aborted_awaited_or_ignored() {
     let cases = [("close", "OK×1 cut×4"), ("ignore", "OK×1"), ("wait", "OK×1 timeout×4")];
     for (stop, expected) in cases {
         let server = holding().await;
@@ -79,7 +79,7 @@ async fn requests_in_flight_at_the_end_are_cut_off_or_awaited_or_ignored() {
 }
 
 #[tokio::test]
-async fn max_duration_ends_what_total_would_not() {
+async fn max_duration_bounds_total() {
     let server = echo().await;
     let fields = json!({"total": 1_000_000, "rps": 100, "max-duration": "300ms"});
     let requests = record(&load(&server, "Unary", fields).await).counts.requests;
@@ -87,7 +87,7 @@ async fn max_duration_ends_what_total_would_not() {
 }
 
 #[tokio::test]
-async fn a_keepalive_that_is_not_answered_ends_the_connection() {
+async fn an_unanswered_keepalive_closes_the_connection() {
     // Accepts, and never says a word: no settings, no answers to PINGs.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
@@ -105,7 +105,7 @@ async fn a_keepalive_that_is_not_answered_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn tls_is_used_once_something_is_said_of_it() {
+async fn tls_options_enable_tls() {
     let authority = Authority::new();
     let server = Server::echo(Some(authority.server(None)), h2::server::Builder::new()).await;
     let env = proto_env().file("ca.pem", authority.pem.clone());
@@ -126,7 +126,7 @@ async fn tls_is_used_once_something_is_said_of_it() {
 }
 
 #[tokio::test]
-async fn a_client_certificate_is_shown() {
+async fn a_client_certificate_is_sent() {
     let (authority, clients) = (Authority::new(), Authority::new());
     let server = Server::echo(Some(authority.server(Some(&clients))), h2::server::Builder::new()).await;
     let (certificate, key) = clients.issue();
@@ -139,7 +139,7 @@ async fn a_client_certificate_is_shown() {
 }
 
 #[tokio::test]
-async fn authority_and_unix_sockets_are_obeyed() {
+async fn authority_and_unix_sockets_are_used() {
     let server = echo().await;
     load(&server, "Unary", json!({"authority": "svc.example", "total": 1, "concurrency": 1})).await;
     assert_eq!(server.seen()[0].0["host"], "svc.example");
@@ -158,7 +158,7 @@ async fn authority_and_unix_sockets_are_obeyed() {
 }
 
 #[tokio::test]
-async fn versions_and_endpoints_have_metrics_of_their_own() {
+async fn versions_and_endpoints_have_separate_metrics() {
     let server = echo().await;
     let other = echo().await;
     let fields = json!({

@@ -6,16 +6,16 @@ use serde_json::json;
 
 use crate::support::kubernetes::ControlPlane;
 
-/// Whether a service account may do something: what `kubectl auth can-i` says.
+/// Returns true if `kubectl auth can-i` allows it to a service account.
 fn may(cluster: &ControlPlane, namespace: &str, account: &str, what: &[&str]) -> bool {
     let user = format!("--as=system:serviceaccount:{namespace}:{account}");
     let mut args = vec!["auth", "can-i", "-n", namespace, &user];
     args.extend(what);
-    let said = cluster.kubectl(&args);
-    match said.stdout.trim() {
+    let output = cluster.kubectl(&args);
+    match output.stdout.trim() {
         "yes" => true,
         "no" => false,
-        _ => panic!("{said:#?}"),
+        _ => panic!("{output:#?}"),
     }
 }
 
@@ -33,7 +33,7 @@ fn reader(name: &str, secret: &str) -> String {
 }
 
 #[test]
-fn a_service_account_may_do_what_its_role_says_and_nothing_else() {
+fn a_role_limits_its_service_account() {
     let Some(cluster) = ControlPlane::shared() else { return };
     let namespace = cluster.namespace();
     cluster.apply_in(&namespace, &reader("reader", "wanted"));
@@ -44,7 +44,7 @@ fn a_service_account_may_do_what_its_role_says_and_nothing_else() {
 }
 
 #[test]
-fn a_token_is_its_account_s_and_one_that_has_expired_is_nobody_s() {
+fn tokens_authenticate_until_they_expire() {
     let Some(cluster) = ControlPlane::shared() else { return };
     let namespace = cluster.namespace();
     cluster.apply_in(&namespace, &reader("reader", "wanted"));
@@ -60,7 +60,7 @@ fn a_token_is_its_account_s_and_one_that_has_expired_is_nobody_s() {
 }
 
 #[test]
-fn what_a_secret_owns_goes_with_it() {
+fn owned_objects_are_garbage_collected() {
     let Some(cluster) = ControlPlane::shared() else { return };
     let namespace = cluster.namespace();
     cluster.apply_in(&namespace, "{apiVersion: v1, kind: Secret, metadata: {name: owner}}");
@@ -82,7 +82,7 @@ fn what_a_secret_owns_goes_with_it() {
 }
 
 #[test]
-fn an_inference_service_has_a_status_of_its_own() {
+fn an_inference_service_has_a_status_subresource() {
     let Some(cluster) = ControlPlane::shared() else { return };
     if !cluster.crds() {
         return;
@@ -120,7 +120,7 @@ fn an_inference_service_has_a_status_of_its_own() {
 }
 
 #[test]
-fn services_of_knative_and_routes_of_istio_are_known_as_they_publish_them() {
+fn knative_and_istio_definitions_are_installed() {
     let Some(cluster) = ControlPlane::shared() else { return };
     if !cluster.crds() {
         return;
@@ -135,18 +135,18 @@ fn services_of_knative_and_routes_of_istio_are_known_as_they_publish_them() {
     );
     assert_eq!(cluster.get("ksvc", &namespace, "hello")["kind"], "Service");
     let bad = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: bad}\nspec: {hosts: [[]]}\n";
-    let said = cluster.kubectl_with_input(&["apply", "-n", &namespace, "--server-side", "-f", "-"], bad);
-    said.expect(1, &["spec.hosts"]);
+    let output = cluster.kubectl_with_input(&["apply", "-n", &namespace, "--server-side", "-f", "-"], bad);
+    output.expect(1, &["spec.hosts"]);
 }
 
 #[test]
-fn an_api_server_that_was_killed_comes_back_on_its_port_with_what_it_had() {
+fn an_api_server_restarts_with_its_data_on_its_port() {
     let Some(cluster) = ControlPlane::own() else { return };
     let namespace = cluster.namespace();
     cluster.apply_in(&namespace, "{apiVersion: v1, kind: ConfigMap, metadata: {name: kept}}");
     cluster.stop_api_server();
-    let said = cluster.kubectl(&["get", "configmap", "-n", &namespace, "kept"]);
-    said.expect(1, &["refused"]);
+    let output = cluster.kubectl(&["get", "configmap", "-n", &namespace, "kept"]);
+    output.expect(1, &["refused"]);
     cluster.start_api_server();
     assert_eq!(cluster.get("configmaps", &namespace, "kept")["metadata"]["name"], "kept");
     // Its controllers go on as well.

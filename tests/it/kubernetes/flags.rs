@@ -1,4 +1,4 @@
-//! What is found wrong without a cluster, and a launch that touches none.
+//! Mistakes that are found without a cluster, and dry runs.
 
 use serde_json::Value;
 
@@ -6,96 +6,94 @@ use crate::support::cli_case::{CliCase, CliOutput};
 use crate::support::transcript::transcript;
 
 /// A place without any kubeconfig.
-fn run(bench: &CliCase, args: &[&str]) -> CliOutput {
-    let mut command = bench.command();
+fn run(cli: &CliCase, args: &[&str]) -> CliOutput {
+    let mut command = cli.command();
     for name in ["KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"] {
         command.env_remove(name);
     }
-    CliOutput::run(command.env("HOME", bench.path("")).args(args), &bench.path(""))
+    CliOutput::run(command.env("HOME", cli.path("")).args(args), &cli.path(""))
 }
 
 const GOOD: [&str; 6] = ["--set", "tasks={http}", "--set", "http.url=http://127.0.0.1:1/", "--set", "runner=job"];
 
-fn launch(bench: &CliCase, more: &[&str]) -> CliOutput {
-    run(bench, &["k", "launch"].into_iter().chain(GOOD).chain(more.iter().copied()).collect::<Vec<_>>())
+fn launch(cli: &CliCase, more: &[&str]) -> CliOutput {
+    run(cli, &["k", "launch"].into_iter().chain(GOOD).chain(more.iter().copied()).collect::<Vec<_>>())
 }
 
 #[test]
-fn without_a_kubeconfig_the_next_step_is_told() {
+fn a_missing_kubeconfig_has_a_hint() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     for command in [vec!["k", "list"], vec!["k", "report"], vec!["k", "run"], vec!["k", "delete"], vec!["k", "log"]] {
-        run(&bench, &command).snapshot(4);
+        run(&cli, &command).snapshot(4);
     }
-    launch(&bench, &[]).snapshot(4);
-    let mut command = bench.command();
+    launch(&cli, &[]).snapshot(4);
+    let mut command = cli.command();
     command.env("KUBECONFIG", "/nowhere/a:/nowhere/b").args(["k", "list"]).env_remove("KUBERNETES_SERVICE_HOST");
-    let said = CliOutput::run(&mut command, &bench.path(""));
-    said.snapshot(4);
+    let output = CliOutput::run(&mut command, &cli.path(""));
+    output.snapshot(4);
 }
 
 #[test]
-fn a_kubeconfig_that_is_not_right_is_named() {
+fn a_bad_kubeconfig_is_named() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     let with = |text: &str, more: &[&str]| {
-        bench.write(".kube/config", text);
-        run(&bench, &["k", "list"].iter().chain(more).copied().collect::<Vec<_>>())
+        cli.write(".kube/config", text);
+        run(&cli, &["k", "list"].iter().chain(more).copied().collect::<Vec<_>>())
     };
     let good = "clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\nusers: [{name: u, user: {token: hunter2}}]\n\
                 contexts: [{name: one, context: {cluster: c, user: u}}, {name: two, context: {cluster: d, user: u}}]\n";
     with(good, &["--kube-context", "three"]).snapshot(2);
     with(good, &[]).snapshot(2);
     with(good, &["--kube-context", "two"]).snapshot(2);
-    let said = with("users: [{name: u, user: {token: hunter2}]", &[]);
-    said.snapshot(2);
-    assert!(!said.stderr.contains("hunter2"), "{said:#?}");
-    run(&bench, &["k", "list", "--kubeconfig", "none"]).snapshot(2);
+    let output = with("users: [{name: u, user: {token: hunter2}]", &[]);
+    output.snapshot(2);
+    assert!(!output.stderr.contains("hunter2"), "{output:#?}");
+    run(&cli, &["k", "list", "--kubeconfig", "none"]).snapshot(2);
     with(good, &["--kube-context", "one", "--kube-apiserver", "host:x"]).snapshot(2);
-    let said = with(good, &["--kube-context", "one", "--kube-ca-file", "none"]);
-    said.snapshot(2);
+    let output = with(good, &["--kube-context", "one", "--kube-ca-file", "none"]);
+    output.snapshot(2);
 }
 
 #[test]
-fn an_api_server_that_is_not_there_is_named_with_the_act() {
+fn an_unreachable_api_server_is_an_error() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    let begun = std::time::Instant::now();
-    let said = run(
-        &bench,
-        &["k", "report", "-n", "shop", "--kube-apiserver", "http://127.0.0.1:1", "--kube-token", "hunter2"],
-    );
-    said.snapshot(4);
-    assert!(!said.stderr.contains("hunter2"), "{said:#?}");
-    assert!(begun.elapsed() < std::time::Duration::from_secs(30));
+    let cli = CliCase::new();
+    let started = std::time::Instant::now();
+    let output =
+        run(&cli, &["k", "report", "-n", "shop", "--kube-apiserver", "http://127.0.0.1:1", "--kube-token", "hunter2"]);
+    output.snapshot(4);
+    assert!(!output.stderr.contains("hunter2"), "{output:#?}");
+    assert!(started.elapsed() < std::time::Duration::from_secs(30));
 }
 
 #[test]
-fn wrong_values_are_found_before_a_cluster_is_looked_for() {
+fn invalid_values_are_rejected_without_a_cluster() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    launch(&bench, &["--set", "runner=cronjob"]).snapshot(2);
-    launch(&bench, &["--set", "runner=cronjob", "--set", "cronjobSchedule=61 * * *"]).snapshot(2);
-    launch(&bench, &["--set", "runner=crnjob"]).snapshot(2);
-    launch(&bench, &["--set", "parallelism=1000"]).snapshot(2);
-    launch(&bench, &["--set", "http.qsp=5"]).snapshot(2);
-    launch(&bench, &["--set", "http.url=x"]).snapshot(2);
-    launch(&bench, &["--dry", "-g", "Shop"]).snapshot(2);
-    launch(&bench, &["--dry", "-n", "a.b"]).snapshot(2);
+    let cli = CliCase::new();
+    launch(&cli, &["--set", "runner=cronjob"]).snapshot(2);
+    launch(&cli, &["--set", "runner=cronjob", "--set", "cronjobSchedule=61 * * *"]).snapshot(2);
+    launch(&cli, &["--set", "runner=crnjob"]).snapshot(2);
+    launch(&cli, &["--set", "parallelism=1000"]).snapshot(2);
+    launch(&cli, &["--set", "http.qsp=5"]).snapshot(2);
+    launch(&cli, &["--set", "http.url=x"]).snapshot(2);
+    launch(&cli, &["--dry", "-g", "Shop"]).snapshot(2);
+    launch(&cli, &["--dry", "-n", "a.b"]).snapshot(2);
     let long = "a".repeat(60);
-    launch(&bench, &["--dry", "-g", &long]).snapshot(2);
-    bench.write("big.yaml", &format!("http: {{payloadStr: \"{}\"}}\n", "x".repeat(5_000_000)));
-    launch(&bench, &["-f", "big.yaml"]).snapshot(2);
-    assert!(!bench.path("manifest.yaml").exists());
+    launch(&cli, &["--dry", "-g", &long]).snapshot(2);
+    cli.write("big.yaml", &format!("http: {{payloadStr: \"{}\"}}\n", "x".repeat(5_000_000)));
+    launch(&cli, &["-f", "big.yaml"]).snapshot(2);
+    assert!(!cli.path("manifest.yaml").exists());
 }
 
 #[test]
-fn a_dry_run_writes_the_manifests_and_hides_secrets() {
+fn a_dry_run_writes_redacted_manifests() {
     let _transcript = transcript!();
-    let bench = CliCase::new();
-    let said = launch(&bench, &["--dry", "-g", "canary", "--set", "http.headers.Authorization=Bearer hunter2"]);
-    said.snapshot(0);
-    let text = bench.read("manifest.yaml");
+    let cli = CliCase::new();
+    let output = launch(&cli, &["--dry", "-g", "canary", "--set", "http.headers.Authorization=Bearer hunter2"]);
+    output.snapshot(0);
+    let text = cli.read("manifest.yaml");
     assert!(!text.contains("hunter2"), "{text}");
     let kinds: Vec<String> = text
         .split("---\n")
@@ -109,20 +107,20 @@ fn a_dry_run_writes_the_manifests_and_hides_secrets() {
     // The namespace of a kubeconfig is read; nothing is asked of its cluster.
     let kubeconfig = "clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\ncurrent-context: x\n\
                       contexts: [{name: x, context: {cluster: c, namespace: shop}}]\n";
-    bench.write(".kube/config", kubeconfig);
-    let said = launch(&bench, &["--dry", "--outputFile", "-"]);
-    said.exits(0);
-    assert!(said.stdout.contains("namespace: shop"), "{said:#?}");
-    let said = launch(&bench, &["--outputFile", "x"]);
-    said.snapshot(2);
+    cli.write(".kube/config", kubeconfig);
+    let output = launch(&cli, &["--dry", "--outputFile", "-"]);
+    output.exits(0);
+    assert!(output.stdout.contains("namespace: shop"), "{output:#?}");
+    let output = launch(&cli, &["--outputFile", "x"]);
+    output.snapshot(2);
 }
 
 #[test]
 fn the_commands_have_help_with_examples() {
-    let bench = CliCase::new();
+    let cli = CliCase::new();
     for command in ["launch", "run", "assert", "report", "log", "delete", "list"] {
-        let said = bench.run(["k", command, "--help"]);
-        said.exits(0);
-        assert!(said.stdout.contains("Examples:") && said.stdout.contains("--kubeconfig"), "{said:#?}");
+        let output = cli.run(["k", command, "--help"]);
+        output.exits(0);
+        assert!(output.stdout.contains("Examples:") && output.stdout.contains("--kubeconfig"), "{output:#?}");
     }
 }

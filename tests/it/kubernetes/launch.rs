@@ -1,11 +1,12 @@
-//! What a launch makes, as the API server takes it.
+//! Objects of a launch, as the API server accepts them.
 
-use super::world::World;
+use super::cluster_case::ClusterCase;
 use crate::support::echo_server::EchoServer;
+use crate::support::transcript::transcript;
 
 #[test]
-fn what_a_launch_makes_is_what_a_dry_run_shows() {
-    let Some(world) = World::without_node() else { return };
+fn a_dry_run_prints_exactly_what_a_launch_creates() {
+    let Some(world) = ClusterCase::without_node() else { return };
     let values = [
         "tasks={ready,http}",
         "ready.service=shop",
@@ -15,17 +16,17 @@ fn what_a_launch_makes_is_what_a_dry_run_shows() {
         "parallelism=2",
     ];
     let args = || values.iter().flat_map(|pair| ["--set", pair]);
-    let said = world.k(["launch", "-g", "shown", "--dry", "--outputFile", "-"].into_iter().chain(args()));
-    said.exits(0);
+    let output = world.k(["launch", "-g", "shown", "--dry", "--outputFile", "-"].into_iter().chain(args()));
+    output.exits(0);
     world.k(["launch", "-g", "shown"].into_iter().chain(args())).exits(0);
     // What is there is just what would be applied, but for its owner and the document.
     let mut names = Vec::new();
-    for text in said.stdout.split("---\n") {
-        let shown = iter8::model::codec::value_from_yaml(text).unwrap();
-        let (kind, name) = (shown["kind"].as_str().unwrap(), shown["metadata"]["name"].as_str().unwrap());
+    for text in output.stdout.split("---\n") {
+        let rendered = iter8::model::codec::value_from_yaml(text).unwrap();
+        let (kind, name) = (rendered["kind"].as_str().unwrap(), rendered["metadata"]["name"].as_str().unwrap());
         let found = world.get(kind, name);
         for mark in ["labels", "annotations"] {
-            assert_eq!(found["metadata"][mark], shown["metadata"][mark], "{kind} {name}");
+            assert_eq!(found["metadata"][mark], rendered["metadata"][mark], "{kind} {name}");
         }
         names.push(format!("{}/{name}", kind.to_lowercase()));
         let managers: Vec<_> = found["metadata"]["managedFields"].as_array().into_iter().flatten().collect();
@@ -47,8 +48,8 @@ fn what_a_launch_makes_is_what_a_dry_run_shows() {
 }
 
 #[test]
-fn no_schedule_that_the_api_server_accepts_is_rejected_locally() {
-    let Some(world) = World::without_node() else { return };
+fn valid_schedules_are_not_rejected_locally() {
+    let Some(world) = ClusterCase::without_node() else { return };
     let schedules = [
         "*/1 * * * *",
         "0 12 1-15 jan-MAR mon,5",
@@ -82,28 +83,30 @@ fn no_schedule_that_the_api_server_accepts_is_rejected_locally() {
              {{template: {{spec: {{restartPolicy: Never, containers: [{{name: a, image: a}}]}}}}}}}}}}}}"
         );
         let args = ["apply", "-n", &world.namespace, "--server-side", "--dry-run=server", "-f", "-"];
-        let said = world.cluster.kubectl_with_input(&args, &yaml);
+        let output = world.cluster.kubectl_with_input(&args, &yaml);
         let values = serde_json::json!({ "cronjobSchedule": schedule });
         let local = iter8::manifests::settings::check(values.as_object().unwrap());
-        assert!(said.code != Some(0) || local.is_ok(), "{schedule}: {local:?}");
-        accepted += usize::from(said.code == Some(0));
+        assert!(output.code != Some(0) || local.is_ok(), "{schedule}: {local:?}");
+        accepted += usize::from(output.code == Some(0));
     }
     assert_eq!(accepted, 9);
 }
 
 #[test]
-fn a_schedule_that_the_api_server_rejects_is_rejected_before_anything_is_created() {
-    let Some(world) = World::without_node() else { return };
+fn a_schedule_rejected_by_the_api_server_creates_nothing() {
+    let Some(world) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
     let values = ["tasks={http}", "http.url=http://shop/", "runner=cronjob", "cronjobSchedule=61 * * * *"];
     let args = values.iter().flat_map(|pair| ["--set", pair]);
-    let said = world.k(["launch", "-g", "wrong"].into_iter().chain(args));
-    said.expect(4, &["cronjobs.batch/wrong-1-cronjob", "spec.schedule: Invalid value", "61 * * * *"]);
+    let output = world.k(["launch", "-g", "wrong"].into_iter().chain(args));
+    output.snapshot(4);
     assert_eq!(world.objects("wrong"), [""; 0]);
 }
 
 #[test]
-fn an_administrator_of_a_namespace_alone_launches_and_deletes() {
-    let Some(world) = World::with_node() else { return };
+fn a_namespace_admin_can_launch_and_delete() {
+    let Some(world) = ClusterCase::with_node() else { return };
+    let _transcript = transcript!();
     let (cluster, namespace) = (world.cluster, world.namespace.clone());
     let account = format!("--serviceaccount={namespace}:default");
     cluster.kubectl_ok(&["create", "rolebinding", "-n", &namespace, "admin", "--clusterrole=admin", &account]);
@@ -114,42 +117,35 @@ fn an_administrator_of_a_namespace_alone_launches_and_deletes() {
     let args = || values.iter().flat_map(|pair| ["--set", pair]);
     cluster
         .apply_in(&namespace, "{apiVersion: v1, kind: Service, metadata: {name: shop}, spec: {ports: [{port: 80}]}}");
-    for revision in 1..=2 {
-        let said = world.k(["launch", "-g", "mine"].into_iter().chain(args()));
-        said.exits(0);
-        assert!(said.stdout.contains(&format!("revision {revision} ")), "{said:#?}");
+    for _ in 1..=2 {
+        world.k(["launch", "-g", "mine"].into_iter().chain(args())).snapshot(0);
     }
     world.k(["assert", "-g", "mine", "-c", "completed", "--timeout", "120s"]).exits(0);
-    world.k(["delete", "-g", "mine"]).exits(0);
+    world.k(["delete", "-g", "mine"]).snapshot(0);
     world.wait_until_nothing_is_left_of("mine");
 }
 
 #[test]
-fn what_is_there_and_not_of_the_group_is_not_taken_over() {
-    let Some(world) = World::without_node() else { return };
+fn foreign_objects_are_not_adopted() {
+    let Some(world) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
     let role = "{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: shop}, rules: \
                 [{apiGroups: [''], resources: [pods], verbs: [list]}]}";
     world.cluster.apply_in(&world.namespace, role);
     let rules = world.get("roles", "shop")["rules"].clone();
     let values = ["--set", "tasks={http}", "--set", "http.url=http://127.0.0.1:1/", "--set", "runner=none"];
-    let said = world.k(["launch", "-g", "shop"].into_iter().chain(values));
-    said.expect(
-        4,
-        &["roles.rbac.authorization.k8s.io/shop in namespace", "exists but does not belong to this group", "-g"],
-    );
+    let output = world.k(["launch", "-g", "shop"].into_iter().chain(values));
+    output.snapshot(4);
     assert_eq!(world.get("roles", "shop")["rules"], rules);
     assert!(world.get("secrets", "shop").is_null(), "nothing is made");
 }
 
 #[test]
-fn what_pods_lack_is_told_before_they_miss_it() {
-    let Some(world) = World::without_node() else { return };
+fn files_that_pods_lack_are_reported() {
+    let Some(world) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
     let values =
         ["tasks={http,run}", "http.url=http://127.0.0.1:1/", "http.payloadFile=body.json", "run=true", "runner=job"];
     let args = values.iter().flat_map(|pair| ["--set", pair]);
-    let said = world.k(["launch", "--dry", "--outputFile", "-"].into_iter().chain(args));
-    said.expect(
-        0,
-        &["body.json", "pods have no access to files and variables of this machine", "the task `run` needs a shell"],
-    );
+    world.k(["launch", "--dry"].into_iter().chain(args)).snapshot(0);
 }

@@ -36,7 +36,7 @@ fn name(object: &Value) -> &str {
 }
 
 #[test]
-fn a_job_runs_the_program_and_its_log_can_be_read() {
+fn a_job_runs_and_has_a_log() {
     let Some((cluster, node, namespace)) = world() else { return };
     cluster.apply_in(&namespace, &job("version", "", "        args: [version]\n"));
     cluster.wait_for_condition("jobs", &namespace, "version", "Complete");
@@ -50,7 +50,7 @@ fn a_job_runs_the_program_and_its_log_can_be_read() {
 }
 
 #[test]
-fn a_program_that_fails_fails_its_job() {
+fn a_failed_program_fails_its_job() {
     let Some((cluster, _, namespace)) = world() else { return };
     cluster.apply_in(&namespace, &job("wrong", "", "        args: [no-such-command]\n"));
     cluster.wait_for_condition("jobs", &namespace, "wrong", "Failed");
@@ -63,7 +63,7 @@ fn a_program_that_fails_fails_its_job() {
 }
 
 #[test]
-fn each_pod_of_an_indexed_job_knows_its_index() {
+fn pods_of_an_indexed_job_have_an_index() {
     let Some((cluster, _, namespace)) = world() else { return };
     let spec = "  completionMode: Indexed\n  completions: 3\n  parallelism: 3\n  backoffLimitPerIndex: 0\n";
     // The program tells what it was given, by failing.
@@ -89,7 +89,7 @@ fn start_service(cluster: &ControlPlane, namespace: &str) -> String {
 }
 
 #[test]
-fn a_pod_that_is_deleted_is_asked_to_end_and_its_log_is_followed_to_the_end() {
+fn a_deleted_pod_is_terminated_and_its_log_ends() {
     let Some((cluster, node, namespace)) = world() else { return };
     let pod = start_service(cluster, &namespace);
     let process = node.process(&namespace, &pod).unwrap();
@@ -116,7 +116,7 @@ fn a_pod_that_is_deleted_is_asked_to_end_and_its_log_is_followed_to_the_end() {
 }
 
 #[test]
-fn a_process_that_is_killed_is_told_so() {
+fn a_killed_process_has_exit_code_137() {
     let Some((cluster, node, namespace)) = world() else { return };
     let pod = start_service(cluster, &namespace);
     node.kill(&namespace, &pod);
@@ -125,7 +125,7 @@ fn a_process_that_is_killed_is_told_so() {
 }
 
 #[test]
-fn a_pod_finds_its_token_its_authority_and_its_namespace_and_waits_for_what_is_missing() {
+fn a_pod_has_its_service_account_and_waits_for_missing_secrets() {
     let Some((cluster, node, namespace)) = world() else { return };
     let container = "        args: [demo, --serve, --port, '0']\n        volumeMounts: [{name: given, mountPath: /given}]\n      \
                      volumes: [{name: given, secret: {secretName: given}}]\n";
@@ -134,8 +134,8 @@ fn a_pod_finds_its_token_its_authority_and_its_namespace_and_waits_for_what_is_m
         let message = &pod["status"]["containerStatuses"][0]["state"]["waiting"]["message"];
         message.as_str().is_some_and(|message| message.contains("given"))
     });
-    let said = cluster.kubectl(&["logs", "-n", &namespace, "job/mounts"]);
-    said.expect(1, &["waiting to start: ContainerCreating"]);
+    let output = cluster.kubectl(&["logs", "-n", &namespace, "job/mounts"]);
+    output.expect(1, &["waiting to start: ContainerCreating"]);
     cluster.apply_in(&namespace, "{apiVersion: v1, kind: Secret, metadata: {name: given}, stringData: {a: b}}");
     let running =
         cluster.wait_for_one("pods", &namespace, "job-name=mounts", |pod| pod["status"]["phase"] == "Running");
@@ -159,7 +159,7 @@ fn a_pod_finds_its_token_its_authority_and_its_namespace_and_waits_for_what_is_m
 }
 
 #[test]
-fn a_node_goes_on_when_its_api_server_comes_back() {
+fn a_node_survives_a_restart_of_the_api_server() {
     let Some(cluster) = ControlPlane::own() else { return };
     let Some(node) = Node::start(&cluster) else { return };
     let namespace = cluster.namespace();

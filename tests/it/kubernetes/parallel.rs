@@ -13,14 +13,14 @@ use iter8::model::shard::{ShardEnd, ShardReport, Share};
 use iter8::pipeline::RunEnd;
 use serde_json::{Value, json};
 
-use super::world::World;
+use super::cluster_case::ClusterCase;
 use crate::fleet::peers::{self, Document, Peer};
 use crate::support::echo_server::EchoServer;
 use crate::support::kubernetes::{Node, PATIENCE};
 use crate::support::runtime::block_on;
 
 /// Launches a load that `pods` make together.
-fn launch(world: &World, group: &str, pods: u32, load: &str, more: &[&str]) {
+fn launch(world: &ClusterCase, group: &str, pods: u32, load: &str, more: &[&str]) {
     let url = format!("http.url={}", EchoServer::plain().url());
     let pods = format!("parallelism={pods}");
     let values = ["tasks={http,assess}", &url, load, "assess.SLOs.upper.http/error-count=0", "runner=job", &pods];
@@ -29,14 +29,14 @@ fn launch(world: &World, group: &str, pods: u32, load: &str, more: &[&str]) {
 }
 
 /// The pod of a Job with this index that is not over.
-fn pod(world: &World, group: &str, index: u32) -> String {
+fn pod(world: &ClusterCase, group: &str, index: u32) -> String {
     let labels = format!("iter8.tools/group={group},batch.kubernetes.io/job-completion-index={index}");
     let pod = world.cluster.wait_for_one("pods", &world.namespace, &labels, |pod| pod["status"]["phase"] == "Running");
     pod["metadata"]["name"].as_str().unwrap().to_owned()
 }
 
-/// What the assistants handed in, by index.
-fn report(world: &World, group: &str, pods: u32) -> BTreeMap<u32, ShardReport> {
+/// Shard reports of the workers, by index.
+fn report(world: &ClusterCase, group: &str, pods: u32) -> BTreeMap<u32, ShardReport> {
     use base64::Engine;
     let of = |index| {
         let secret = world.get("secrets", &format!("{group}-shard-{index}"));
@@ -59,12 +59,12 @@ fn record(document: &Value) -> &Value {
 }
 
 #[test]
-fn eight_pods_make_one_load_exact_to_the_request_and_merge_without_loss() {
-    let Some(world) = World::with_node() else { return };
+fn eight_pods_share_one_load_exactly() {
+    let Some(world) = ClusterCase::with_node() else { return };
     launch(&world, "eight", 8, "http.numRequests=1003,http.qps=400,http.connections=2", &[]);
-    let said = world.k(["assert", "-g", "eight", "-c", "completed,nofailure,slos", "--timeout", "120s"]);
+    let output = world.k(["assert", "-g", "eight", "-c", "completed,nofailure,slos", "--timeout", "120s"]);
     let document = world.document("eight");
-    said.exits(0);
+    output.exits(0);
     let insights = &document["result"]["insights"];
     assert_eq!(insights["nonHistMetricValues"][0]["http/request-count"], json!([1003]));
     assert_eq!(record(&document)["shards"], json!({"count": 8}), "{document:#}");
@@ -94,8 +94,8 @@ fn eight_pods_make_one_load_exact_to_the_request_and_merge_without_loss() {
 }
 
 #[test]
-fn a_pod_that_dies_is_started_again_and_counted_once() {
-    let Some(world) = World::with_node() else { return };
+fn a_restarted_pod_counts_once() {
+    let Some(world) = ClusterCase::with_node() else { return };
     launch(&world, "dies", 3, "http.numRequests=600,http.qps=100", &[]);
     world.wait_until_running("dies", "http");
     let victim = pod(&world, "dies", 1);
@@ -109,7 +109,7 @@ fn a_pod_that_dies_is_started_again_and_counted_once() {
 }
 
 /// Waits until the coordinator has started the load.
-fn wait_for_start(world: &World, group: &str) {
+fn wait_for_start(world: &ClusterCase, group: &str) {
     use base64::Engine;
     world.cluster.wait_for("secrets", &world.namespace, &format!("{group}-shard-0"), |secret| {
         let encoded = secret["data"]["state.json"].as_str().unwrap_or_default();
@@ -119,8 +119,8 @@ fn wait_for_start(world: &World, group: &str) {
 }
 
 #[test]
-fn a_coordinator_that_dies_begins_anew_and_nothing_is_counted_twice() {
-    let Some(world) = World::with_node() else { return };
+fn a_restarted_coordinator_counts_nothing_twice() {
+    let Some(world) = ClusterCase::with_node() else { return };
     launch(&world, "anew", 3, "http.numRequests=600,http.qps=100", &[]);
     world.wait_until_running("anew", "http");
     let victim = pod(&world, "anew", 0);
@@ -134,15 +134,15 @@ fn a_coordinator_that_dies_begins_anew_and_nothing_is_counted_twice() {
 }
 
 #[test]
-fn a_pod_that_never_comes_is_a_stated_gap_and_the_verdict_stays_open() {
-    let Some(world) = World::with_node() else { return };
+fn a_missing_pod_makes_the_verdict_inconclusive() {
+    let Some(world) = ClusterCase::with_node() else { return };
     // Index 2 finds no Secret of its own.
     launch(&world, "gap", 3, "http.numRequests=300,http.qps=100", &["startTimeout=6s", "runner=none"]);
     world.cluster.kubectl_ok(&["delete", "secret", "-n", &world.namespace, "gap-shard-2"]);
     let job = manifest_of_job(&world, "gap");
     world.cluster.apply_in(&world.namespace, &job);
-    let said = world.k(["assert", "-g", "gap", "-c", "completed,slos", "--timeout", "120s"]);
-    said.exits(5);
+    let output = world.k(["assert", "-g", "gap", "-c", "completed,slos", "--timeout", "120s"]);
+    output.exits(5);
     let document = world.document("gap");
     assert_eq!(document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([200]));
     let reason = "did not reach the start within 6s";
@@ -151,25 +151,25 @@ fn a_pod_that_never_comes_is_a_stated_gap_and_the_verdict_stays_open() {
         json!({"count": 3, "missing": [{"index": 2, "reason": reason}]}),
         "{document:#}"
     );
-    let said = world.k(["report", "-g", "gap"]);
-    assert!(said.stdout.contains("index 2") && said.stdout.contains(reason), "{said:#?}");
+    let output = world.k(["report", "-g", "gap"]);
+    assert!(output.stdout.contains("index 2") && output.stdout.contains(reason), "{output:#?}");
 }
 
 /// The Job that a launch with a runner would have made.
-fn manifest_of_job(world: &World, group: &str) -> String {
+fn manifest_of_job(world: &ClusterCase, group: &str) -> String {
     let values = world.get("secrets", group)["data"]["values.yaml"].clone();
     use base64::Engine;
     let bytes = base64::engine::general_purpose::STANDARD.decode(values.as_str().unwrap()).unwrap();
-    world.bench.write("values.yaml", std::str::from_utf8(&bytes).unwrap());
-    let said =
+    world.cli.write("values.yaml", std::str::from_utf8(&bytes).unwrap());
+    let output =
         world.k(["launch", "-g", group, "-f", "values.yaml", "--set", "runner=job", "--dry", "--outputFile", "-"]);
-    said.exits(0);
-    said.stdout.split("---\n").find(|text| text.contains("kind: Job")).unwrap().to_owned()
+    output.exits(0);
+    output.stdout.split("---\n").find(|text| text.contains("kind: Job")).unwrap().to_owned()
 }
 
 #[test]
-fn loops_of_a_cronjob_with_several_pods_accumulate() {
-    let Some(world) = World::with_node() else { return };
+fn loops_of_a_parallel_cronjob_accumulate() {
+    let Some(world) = ClusterCase::with_node() else { return };
     let more = ["runner=cronjob", "cronjobSchedule=@yearly"];
     launch(&world, "cron", 2, "http.numRequests=101,http.qps=100", &more);
     for count in 1..=2_u32 {
@@ -183,15 +183,15 @@ fn loops_of_a_cronjob_with_several_pods_accumulate() {
         assert_eq!(counts.as_array().map(Vec::len), usize::try_from(count).ok(), "{result:#}");
         assert!(counts.as_array().unwrap().iter().all(|loops| loops == 101), "each loop is whole: {counts}");
     }
-    let begun = Instant::now();
+    let started = Instant::now();
     world.k(["delete", "-g", "cron"]).exits(0);
     world.wait_until_nothing_is_left_of("cron");
-    assert!(begun.elapsed() < PATIENCE);
+    assert!(started.elapsed() < PATIENCE);
 }
 
 #[test]
-fn clocks_that_differ_by_an_hour_are_no_matter_to_pods_that_make_a_load_together() {
-    let Some(world) = World::without_node() else { return };
+fn pods_tolerate_clock_skew_of_an_hour() {
+    let Some(world) = ClusterCase::without_node() else { return };
     launch(&world, "skewed", 3, "http.numRequests=1", &["runner=none"]);
     let url = EchoServer::plain().url();
     let spec = peers::experiment(json!({"url": url, "numRequests": 150, "qps": 100}));
@@ -229,8 +229,8 @@ fn clocks_that_differ_by_an_hour_are_no_matter_to_pods_that_make_a_load_together
 }
 
 #[test]
-fn a_coordinator_that_is_evicted_is_followed_by_another() {
-    let Some(world) = World::with_node() else { return };
+fn an_evicted_coordinator_is_replaced() {
+    let Some(world) = ClusterCase::with_node() else { return };
     launch(&world, "drained", 3, "http.numRequests=600,http.qps=100", &[]);
     world.wait_until_running("drained", "http");
     let evicted = pod(&world, "drained", 0);
@@ -243,8 +243,8 @@ fn a_coordinator_that_is_evicted_is_followed_by_another() {
 }
 
 #[test]
-fn a_loop_whose_coordinator_is_lost_counts_once() {
-    let Some(world) = World::with_node() else { return };
+fn a_loop_with_a_lost_coordinator_counts_once() {
+    let Some(world) = ClusterCase::with_node() else { return };
     launch(&world, "once", 2, "http.numRequests=300,http.qps=100", &["runner=cronjob", "cronjobSchedule=@yearly"]);
     for count in 1..=2_u32 {
         let job = format!("by-hand-{count}");
@@ -268,13 +268,13 @@ fn a_loop_whose_coordinator_is_lost_counts_once() {
 }
 
 #[test]
-fn a_task_that_fails_ends_the_run_and_is_not_tried_again() {
-    let Some(world) = World::with_node() else { return };
+fn a_failed_task_is_not_retried() {
+    let Some(world) = ClusterCase::with_node() else { return };
     let values = ["tasks={http}", "http.url=http://127.0.0.1:1/", "runner=job", "parallelism=2"];
     let args = values.iter().flat_map(|pair| ["--set", pair]);
     world.k(["launch", "-g", "fails"].into_iter().chain(args)).exits(0);
-    let said = world.k(["assert", "-g", "fails", "-c", "nofailure", "-c", "completed", "--timeout", "120s"]);
-    said.exits(1);
+    let output = world.k(["assert", "-g", "fails", "-c", "nofailure", "-c", "completed", "--timeout", "120s"]);
+    output.exits(1);
     world.cluster.wait_for_condition("jobs", &world.namespace, "fails-1-job", "Failed");
     let pods = world.objects("fails").into_iter().filter(|name| name.starts_with("pod/")).count();
     assert_eq!(pods, 2, "one life each");

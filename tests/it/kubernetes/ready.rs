@@ -6,63 +6,64 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::world::World;
+use super::cluster_case::ClusterCase;
 use crate::support::api_server_proxy::{Action, ApiServerProxy};
 use crate::support::cli_case::CliOutput;
+use crate::support::transcript::transcript;
 
 /// Runs an experiment of this one task on this machine, in the namespace of the world.
-fn run(world: &World, values: &[&str]) -> CliOutput {
+fn run(world: &ClusterCase, values: &[&str]) -> CliOutput {
     let namespace = format!("ready.namespace={}", world.namespace);
     let values = ["tasks={ready}", &namespace].into_iter().chain(values.iter().copied());
     let mut command = world.command(["run"]);
     command.args(values.flat_map(|pair| ["--set", pair]));
-    CliOutput::run(&mut command, &world.bench.path(""))
+    CliOutput::run(&mut command, &world.cli.path(""))
 }
 
 /// The same, and does something once it has said this on standard error.
-fn run_and(world: &World, values: &[&str], line: &str, act: impl FnOnce()) -> CliOutput {
+fn run_and(world: &ClusterCase, values: &[&str], line: &str, act: impl FnOnce()) -> CliOutput {
     use std::io::{BufRead, BufReader, Read};
     let namespace = format!("ready.namespace={}", world.namespace);
     let values = ["tasks={ready}", &namespace].into_iter().chain(values.iter().copied());
     let mut command = world.command(["run"]);
     command.args(values.flat_map(|pair| ["--set", pair])).stderr(std::process::Stdio::piped());
     let mut child = command.spawn().unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut result = BufReader::new(child.stderr.take().unwrap());
     let mut stderr = String::new();
     while !stderr.contains(line) {
-        assert!(said.read_line(&mut stderr).unwrap() > 0, "it did not say {line:?}: {stderr}");
+        assert!(result.read_line(&mut stderr).unwrap() > 0, "it did not say {line:?}: {stderr}");
     }
     act();
-    said.read_to_string(&mut stderr).unwrap();
+    result.read_to_string(&mut stderr).unwrap();
     let output =
         std::process::Output { status: child.wait().unwrap(), stdout: Vec::new(), stderr: stderr.into_bytes() };
-    CliOutput::of(&command, output, &world.bench.path(""))
+    CliOutput::of(&command, output, &world.cli.path(""))
 }
 
 const DEPLOYMENT: &str = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: shop}, spec: {replicas: 0, selector: \
     {matchLabels: {app: shop}}, template: {metadata: {labels: {app: shop}}, spec: {containers: [{name: a, image: a}]}}}}";
 
 #[test]
-fn a_deployment_is_waited_for_until_it_is_available() {
-    let Some(world) = World::without_node() else { return };
-    let said = run(&world, &["ready.deploy=shop", "ready.timeout=5s"]);
-    let told =
-        format!("deployments.apps/shop in namespace {} was not ready within 5s: does not exist", world.namespace);
-    said.expect(3, &[&told, "kubectl describe"]);
+fn waits_until_a_deployment_is_available() {
+    let Some(world) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
+    let output = run(&world, &["ready.deploy=shop", "ready.timeout=5s"]);
+    output.snapshot(3);
     // It comes while it is waited for; its controller makes it available.
-    let begun = Instant::now();
+    let started = Instant::now();
     let apply = || world.cluster.apply_in(&world.namespace, DEPLOYMENT);
     let waiting = "waiting for deployments.apps/shop: does not exist";
     run_and(&world, &["ready.deploy=shop", "ready.timeout=100s"], waiting, apply).exits(0);
-    assert!(begun.elapsed() < Duration::from_secs(60), "it is watched, not waited out");
-    let document = world.bench.document();
+    assert!(started.elapsed() < Duration::from_secs(60), "it is watched, not waited out");
+    let document = world.cli.document();
     assert_eq!(document["spec"][0]["with"]["condition"], "Available");
     assert_eq!(document["result"]["tasks"][0]["status"], "done");
 }
 
 #[test]
-fn services_and_objects_of_any_kind_need_only_exist_unless_a_condition_is_named() {
-    let Some(world) = World::without_node() else { return };
+fn services_and_other_objects_need_only_exist() {
+    let Some(world) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
     let service = "{apiVersion: v1, kind: Service, metadata: {name: shop}, spec: {ports: [{port: 80}]}}";
     world.cluster.apply_in(&world.namespace, service);
     let any = [
@@ -72,31 +73,30 @@ fn services_and_objects_of_any_kind_need_only_exist_unless_a_condition_is_named(
     ];
     run(&world, &[&["ready.service=shop", "ready.timeout=20s"][..], &any].concat()).exits(0);
     let with_condition = [&any[..], &["ready.resources[0].condition=Happy", "ready.timeout=5s"]].concat();
-    run(&world, &with_condition).expect(3, &["configmaps/kube-root-ca.crt", "has no condition Happy yet"]);
+    run(&world, &with_condition).snapshot(3);
 }
 
 #[test]
-fn an_object_that_is_being_deleted_is_not_ready() {
-    let Some(world) = World::without_node() else { return };
+fn a_terminating_object_is_not_ready() {
+    let Some(world) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
     let service =
         "{apiVersion: v1, kind: Service, metadata: {name: old, finalizers: [test/stay]}, spec: {ports: [{port: 80}]}}";
     world.cluster.apply_in(&world.namespace, service);
     world.cluster.kubectl_ok(&["delete", "service", "-n", &world.namespace, "old", "--wait=false"]);
-    run(&world, &["ready.service=old", "ready.timeout=5s"]).expect(3, &["services/old", "is being deleted"]);
+    run(&world, &["ready.service=old", "ready.timeout=5s"]).snapshot(3);
     let patch = r#"{"metadata": {"finalizers": null}}"#;
     world.cluster.kubectl_ok(&["patch", "service", "-n", &world.namespace, "old", "--type=merge", "-p", patch]);
 }
 
 #[test]
-fn a_kind_that_the_cluster_does_not_know_is_told_at_once() {
-    let Some(world) = World::without_node() else { return };
-    let begun = Instant::now();
-    let said = run(&world, &["ready.chaosengine=storm", "ready.timeout=100s"]);
-    said.expect(
-        3,
-        &["the cluster has no namespaced resource chaosengines in litmuschaos.io/v1alpha1", "kubectl api-resources"],
-    );
-    assert!(begun.elapsed() < Duration::from_secs(60));
+fn an_unknown_kind_fails_immediately() {
+    let Some(world) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
+    let started = Instant::now();
+    let output = run(&world, &["ready.chaosengine=storm", "ready.timeout=100s"]);
+    output.snapshot(3);
+    assert!(started.elapsed() < Duration::from_secs(60));
 }
 
 /// The status of an InferenceService whose newest revision is `created`, as KServe sets it.
@@ -114,31 +114,29 @@ fn kserve(created: &str, ready: &str, percent: i64) -> Value {
 }
 
 #[test]
-fn an_inference_service_is_ready_when_its_newest_revision_has_the_traffic_that_was_asked_for() {
-    let Some(world) = World::without_node() else { return };
+fn an_inference_service_is_ready_once_its_newest_revision_has_its_traffic() {
+    let Some(world) = ClusterCase::without_node() else { return };
     if !world.cluster.crds() {
         return;
     }
+    let _transcript = transcript!();
     let isvc = "{apiVersion: serving.kserve.io/v1beta1, kind: InferenceService, metadata: {name: iris}, spec: {predictor: \
                 {canaryTrafficPercent: 10, model: {modelFormat: {name: sklearn}, storageUri: 'gs://models/iris'}}}}";
     world.cluster.apply_in(&world.namespace, isvc);
     let set = |status: &Value| world.cluster.set_status("inferenceservices", &world.namespace, "iris", status);
     let seen = || run(&world, &["ready.isvc=iris", "ready.timeout=5s"]);
-    seen().expect(3, &["inferenceservices.serving.kserve.io/iris", "has no condition Ready yet"]);
+    seen().snapshot(3);
     set(&kserve("iris-2", "iris-1", 100));
-    seen().expect(3, &["revision iris-2 of the predictor is not ready yet; iris-1 still serves traffic"]);
+    seen().snapshot(3);
     set(&kserve("iris-2", "iris-2", 100));
-    seen().expect(
-        3,
-        &["revision iris-2 of the predictor has 100 % of the traffic, expected 10 % (canaryTrafficPercent)"],
-    );
+    seen().snapshot(3);
     let set = || set(&kserve("iris-2", "iris-2", 10));
     run_and(&world, &["ready.isvc=iris", "ready.timeout=100s"], "expected 10 %", set).exits(0);
 }
 
 #[test]
-fn watches_that_end_expire_or_are_refused_for_a_while_are_begun_again() {
-    let Some(world) = World::without_node() else { return };
+fn watches_are_reopened() {
+    let Some(world) = ClusterCase::without_node() else { return };
     let watches = Arc::new(AtomicU32::new(0));
     let gone = json!({"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 410,
         "reason": "Expired", "message": "too old resource version"}});
@@ -159,34 +157,34 @@ fn watches_that_end_expire_or_are_refused_for_a_while_are_begun_again() {
         }
     });
     let world = world.through(&edge);
-    let said = std::thread::scope(|scope| {
+    let output = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| run(&world, &["ready.deploy=shop", "ready.timeout=100s"]));
-        let begun = Instant::now();
+        let started = Instant::now();
         while watches.load(Ordering::Relaxed) < 5 {
-            assert!(begun.elapsed() < Duration::from_secs(60), "{watches:?} watches");
+            assert!(started.elapsed() < Duration::from_secs(60), "{watches:?} watches");
             std::thread::sleep(Duration::from_millis(20));
         }
         world.cluster.apply_in(&world.namespace, DEPLOYMENT);
         waiting.join().unwrap()
     });
-    said.exits(0);
+    output.exits(0);
 }
 
 #[test]
-fn an_interrupted_wait_ends_and_is_no_failure() {
-    let Some(world) = World::without_node() else { return };
+fn an_interrupted_wait_is_not_a_failure() {
+    let Some(world) = ClusterCase::without_node() else { return };
     let namespace = format!("ready.namespace={}", world.namespace);
     let mut command =
         world.command(["run", "--set", "tasks={ready}", "--set", &namespace, "--set", "ready.deploy=never"]);
     let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
     let pid = rustix::process::Pid::from_child(&child);
-    let begun = Instant::now();
-    while !world.bench.path("experiment.yaml").exists() {
-        assert!(begun.elapsed() < Duration::from_secs(60));
+    let started = Instant::now();
+    while !world.cli.path("experiment.yaml").exists() {
+        assert!(started.elapsed() < Duration::from_secs(60));
         std::thread::sleep(Duration::from_millis(20));
     }
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    let said = CliOutput::of(&command, child.wait_with_output().unwrap(), &world.bench.path(""));
-    said.expect(143, &["interrupted"]);
-    assert_eq!(world.bench.document()["result"]["tasks"][0]["status"], "interrupted");
+    let output = CliOutput::of(&command, child.wait_with_output().unwrap(), &world.cli.path(""));
+    output.expect(143, &["interrupted"]);
+    assert_eq!(world.cli.document()["result"]["tasks"][0]["status"], "interrupted");
 }

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::world::{World, document};
+use super::cluster_case::{ClusterCase, document};
 use crate::support::api_server_proxy::{Action, ApiServerProxy};
 use crate::support::echo_server::EchoServer;
 use crate::support::kubernetes::{ControlPlane, Node};
+use crate::support::transcript::transcript;
 
 /// Launches an experiment that nothing runs: `requests` at 100 per second, after these tasks.
-fn launch(world: &World, group: &str, requests: u64, tasks: &str) {
+fn launch(world: &ClusterCase, group: &str, requests: u64, tasks: &str) {
     let url = format!("http.url={}", EchoServer::plain().url());
     let load = format!("http.numRequests={requests},http.qps=100");
     let values = [tasks, &url, &load, "assess.SLOs.upper.http/error-count=0", "runner=none", "run=true"];
@@ -21,20 +22,21 @@ fn launch(world: &World, group: &str, requests: u64, tasks: &str) {
 }
 
 #[test]
-fn a_run_whose_secret_is_deleted_stops_and_says_so() {
-    let Some(world) = World::without_node() else { return };
+fn a_run_stops_if_its_secret_is_deleted() {
+    let Some(world) = ClusterCase::without_node() else { return };
     launch(&world, "gone", 360_000, "tasks={http,assess}");
     let running = world.start(["run", "-g", "gone", "--revision", "1"]);
     world.wait_until_running("gone", "http");
-    let begun = Instant::now();
+    let started = Instant::now();
     world.cluster.kubectl_ok(&["delete", "secret", "-n", &world.namespace, "gone"]);
     running.end().expect(4, &["secret/gone in namespace", "no longer belongs to this run: it was deleted"]);
-    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
 }
 
 #[test]
-fn a_run_that_was_replaced_stops_and_writes_nothing() {
-    let Some(world) = World::without_node() else { return };
+fn a_superseded_run_stops_without_writing() {
+    let Some(world) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
     launch(&world, "old", 360_000, "tasks={http,assess}");
     let running = world.start(["run", "-g", "old", "--revision", "1"]);
     world.wait_until_running("old", "http");
@@ -46,14 +48,14 @@ fn a_run_that_was_replaced_stops_and_writes_nothing() {
         (&json!(2), &json!(0), &json!(0))
     );
     // Nor does one begin that comes too late.
-    world.k(["run", "-g", "old", "--revision", "1"]).expect(4, &["revision 1 was replaced by revision 2"]);
+    world.k(["run", "-g", "old", "--revision", "1"]).snapshot(4);
     world.k(["run", "-g", "old", "--revision", "2"]).expect(0, &["experiment completed"]);
     assert_eq!(world.document("old")["result"]["numLoops"], 1);
 }
 
 #[test]
-fn what_others_write_beside_the_document_stays() {
-    let Some(world) = World::without_node() else { return };
+fn concurrent_annotations_are_kept() {
+    let Some(world) = ClusterCase::without_node() else { return };
     launch(&world, "storm", 100, "tasks={run,http,run,assess,run}");
     // Before each second write of the run, somebody else is quicker.
     let (cluster, namespace) = (world.cluster, world.namespace.clone());
@@ -79,24 +81,24 @@ fn what_others_write_beside_the_document_stays() {
 }
 
 #[test]
-fn of_two_runs_one_ends_and_the_document_is_the_others() {
-    let Some(world) = World::without_node() else { return };
+fn of_two_concurrent_runs_one_stops() {
+    let Some(world) = ClusterCase::without_node() else { return };
     launch(&world, "two", 300, "tasks={http,assess}");
     let first = world.start(["run", "-g", "two"]);
     world.wait_until_running("two", "http");
     let second = world.start(["run", "-g", "two"]);
     let ended = [first.end(), second.end()];
-    let lost: Vec<_> = ended.iter().filter(|said| said.code == Some(4)).collect();
+    let lost: Vec<_> = ended.iter().filter(|output| output.code == Some(4)).collect();
     assert_eq!(lost.len(), 1, "{ended:#?}");
     lost[0].expect(4, &["another run has written the document"]);
-    assert_eq!(ended.iter().filter(|said| said.code == Some(0)).count(), 1, "{ended:#?}");
+    assert_eq!(ended.iter().filter(|output| output.code == Some(0)).count(), 1, "{ended:#?}");
     let result = &world.document("two")["result"];
     assert_eq!(result["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([300]), "{result:#}");
 }
 
 #[test]
 fn loops_accumulate_and_a_fresh_run_starts_over() {
-    let Some(world) = World::without_node() else { return };
+    let Some(world) = ClusterCase::without_node() else { return };
     launch(&world, "loops", 10, "tasks={http,assess}");
     for expected in 1..=2 {
         world.k(["run", "-g", "loops", "--reuseResult"]).exits(0);
@@ -119,7 +121,7 @@ fn a_run_survives_a_restart_of_the_api_server() {
     let cluster: &'static ControlPlane = Box::leak(Box::new(cluster));
     // In a pod, whose permissions an API server that has just started does not know yet.
     if let Some(node) = Node::start(cluster) {
-        let world = World::of(cluster);
+        let world = ClusterCase::of(cluster);
         let url = format!("http.url={}", EchoServer::plain().url());
         let values =
             ["tasks={http,ready}", &url, "http.numRequests=300,http.qps=100", "ready.service=late", "runner=job"];
@@ -136,8 +138,8 @@ fn a_run_survives_a_restart_of_the_api_server() {
         cluster.start_api_server();
         let service = "{apiVersion: v1, kind: Service, metadata: {name: late}, spec: {ports: [{port: 80}]}}";
         cluster.apply_in(&world.namespace, service);
-        let said = world.k(["assert", "-g", "restart", "-c", "completed,nofailure", "--timeout", "120s"]);
-        assert_eq!(said.code, Some(0), "{said:#?}\n{}", world.k(["log", "-g", "restart"]).stdout);
+        let output = world.k(["assert", "-g", "restart", "-c", "completed,nofailure", "--timeout", "120s"]);
+        assert_eq!(output.code, Some(0), "{output:#?}\n{}", world.k(["log", "-g", "restart"]).stdout);
         let result = &world.document("restart")["result"];
         assert_eq!(result["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([300]));
         drop(node);
@@ -150,8 +152,8 @@ fn status(code: u16, reason: &str) -> String {
 }
 
 #[test]
-fn an_api_server_that_asks_to_wait_or_is_in_trouble_is_asked_again() {
-    let Some(world) = World::without_node() else { return };
+fn retries_on_429_and_5xx() {
+    let Some(world) = ClusterCase::without_node() else { return };
     launch(&world, "busy", 10, "tasks={http,assess}");
     let times = Arc::new(Mutex::new(Vec::new()));
     let edge = ApiServerProxy::start(world.cluster, {
@@ -179,8 +181,8 @@ fn an_api_server_that_asks_to_wait_or_is_in_trouble_is_asked_again() {
 }
 
 #[test]
-fn answers_that_are_lost_are_not_written_twice() {
-    let Some(world) = World::without_node() else { return };
+fn lost_responses_do_not_duplicate_writes() {
+    let Some(world) = ClusterCase::without_node() else { return };
     launch(&world, "lossy", 10, "tasks={http,assess}");
     let puts = Arc::new(AtomicU32::new(0));
     let edge = ApiServerProxy::start(world.cluster, {
@@ -197,46 +199,44 @@ fn answers_that_are_lost_are_not_written_twice() {
 }
 
 #[test]
-fn who_may_not_is_told_the_rule_and_who_is_not_known_to_log_in() {
-    let Some(world) = World::without_node() else { return };
+fn forbidden_requests_name_the_missing_rule() {
+    let Some(world) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
     launch(&world, "forbidden", 10, "tasks={http,assess}");
     let (cluster, namespace) = (world.cluster, world.namespace.clone());
     let token = cluster.token(&namespace, "default");
     let world = world.with_kubeconfig(cluster.kubeconfig_with_token(&token, &namespace));
-    let said = world.k(["report", "-g", "forbidden"]);
-    let rule =
-        "add the rule {apiGroups: [\"\"], resources: [secrets], resourceNames: [forbidden], verbs: [get]} to a Role";
-    said.expect(
-        4,
-        &["cannot get secrets/forbidden in namespace", &format!("system:serviceaccount:{namespace}:default"), rule],
-    );
-    assert!(!said.stderr.contains(&token), "{said:#?}");
+    let output = world.k(["report", "-g", "forbidden"]);
+    output.snapshot(4);
+    assert!(!output.stderr.contains(&token), "{output:#?}");
     let values = ["--set", "tasks={http}", "--set", "http.url=http://127.0.0.1:1/", "--set", "runner=job"];
-    world.k(["launch"].into_iter().chain(values)).expect(4, &["cannot get secrets/default", "verbs: [get]"]);
-    world.k(["list"]).expect(4, &["cannot list secrets in namespace", "resources: [secrets], verbs: [list]"]);
+    world.k(["launch"].into_iter().chain(values)).snapshot(4);
+    world.k(["list"]).snapshot(4);
     let expired = cluster.expired_token(&namespace, "default", Duration::from_secs(3600));
     let world = world.with_kubeconfig(cluster.kubeconfig_with_token(&expired, &namespace));
-    world.k(["report"]).expect(4, &["rejected the credentials (401 Unauthorized)", "log in again"]);
+    world.k(["report"]).snapshot(4);
 }
 
 #[test]
-fn a_namespace_that_is_not_there_is_named() {
-    let Some(world) = World::without_node() else { return };
-    let world = World { namespace: "nowhere".to_owned(), ..world };
+fn a_missing_namespace_is_named() {
+    let Some(world) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
+    let world = ClusterCase { namespace: "nowhere".to_owned(), ..world };
     let values = ["--set", "tasks={http}", "--set", "http.url=http://127.0.0.1:1/", "--set", "runner=job"];
-    let said = world.k(["launch"].into_iter().chain(values));
-    said.expect(4, &["namespaces \"nowhere\" not found", "kubectl create namespace nowhere"]);
+    let output = world.k(["launch"].into_iter().chain(values));
+    output.snapshot(4);
 }
 
 #[test]
-fn credentials_of_a_plugin_are_used_and_its_failure_is_told() {
-    let Some(world) = World::without_node() else { return };
+fn credential_plugins_are_used_and_their_errors_reported() {
+    let Some(world) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
     launch(&world, "plugin", 10, "tasks={http,assess}");
     let token = world.cluster.token(&world.namespace, "default");
     let credential =
         json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": token}});
-    world.bench.write("credential.json", &credential.to_string());
-    let authority = world.bench.write("ca.crt", world.cluster.authority());
+    world.cli.write("credential.json", &credential.to_string());
+    let authority = world.cli.write("ca.crt", world.cluster.authority());
     let kubeconfig = |command: &str| {
         let text = format!(
             "clusters: [{{name: c, cluster: {{server: '{}', certificate-authority: '{}'}}}}]\ncurrent-context: x\n\
@@ -245,27 +245,28 @@ fn credentials_of_a_plugin_are_used_and_its_failure_is_told() {
             world.cluster.url(),
             authority.display()
         );
-        world.bench.write(&format!("{}.kubeconfig", command.len()), &text)
+        world.cli.write(&format!("{}.kubeconfig", command.len()), &text)
     };
     let run = |command: &str| {
         let mut all = world.command(["k", "report", "-g", "plugin", "-n", &world.namespace]);
         all.env("KUBECONFIG", kubeconfig(command));
-        crate::support::cli_case::CliOutput::run(&mut all, &world.bench.path(""))
+        crate::support::cli_case::CliOutput::run(&mut all, &world.cli.path(""))
     };
-    run("cat credential.json").expect(4, &["cannot get secrets/plugin", &format!("{}:default", world.namespace)]);
-    let said = run("cat credential.json; echo the session has ended >&2; exit 1");
-    said.expect(4, &["no credentials: the credential plugin", "the session has ended"]);
-    assert!(!said.stderr.contains(&token), "{said:#?}");
+    run("cat credential.json").snapshot(4);
+    let output = run("cat credential.json; echo the session has ended >&2; exit 1");
+    output.snapshot(4);
+    assert!(!output.stderr.contains(&token), "{output:#?}");
 }
 
 #[test]
-fn a_proxy_of_the_environment_is_used_unless_the_server_is_excepted() {
-    let Some(world) = World::without_node() else { return };
+fn https_proxy_and_no_proxy_are_respected() {
+    let Some(world) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
     let run = |no_proxy: &str| {
         let mut command = world.command(["k", "list", "-n", &world.namespace]);
         command.env("HTTPS_PROXY", "http://localhost:9").env("NO_PROXY", no_proxy).env_remove("no_proxy");
-        crate::support::cli_case::CliOutput::run(&mut command, &world.bench.path(""))
+        crate::support::cli_case::CliOutput::run(&mut command, &world.cli.path(""))
     };
-    run("example.com,127.0.0.0/8").expect(0, &["no experiments in"]);
-    run("example.com").expect(4, &["the API server cannot be reached"]);
+    run("example.com,127.0.0.0/8").snapshot(0);
+    run("example.com").snapshot(4);
 }

@@ -42,7 +42,7 @@ fn allowed_uses_pass() {
 }
 
 #[test]
-fn a_lower_layer_naming_a_higher_one_fails_however_it_is_written() {
+fn a_use_of_a_higher_layer_fails_in_any_spelling() {
     for code in [
         "use crate::cli::X;",
         "use crate::{model::Y, cli::{X}};",
@@ -70,7 +70,7 @@ fn an_item_of_the_crate_root_is_not_a_layer() {
 }
 
 #[test]
-fn the_program_names_the_command_line_only() {
+fn main_uses_only_the_command_line() {
     assert_eq!(layers(&[("src/main.rs", "use iter8::logic::x;")]).len(), 1);
 }
 
@@ -81,7 +81,7 @@ fn a_layer_without_a_row_and_a_row_without_a_layer_fail() {
 }
 
 #[test]
-fn a_row_that_lists_a_row_below_fails() {
+fn a_row_that_lists_a_lower_row_fails() {
     let wrong = check_table(&layer_table(&LIB.replace("| data | |", "| data | cli |")), &tree(&[]));
     assert_eq!(wrong, ["row `model` lists `cli`, which is not a row above it"]);
 }
@@ -97,7 +97,7 @@ fn a_cycle_between_layers_fails() {
 }
 
 #[test]
-fn a_cycle_of_three_siblings_fails_and_names_each_use() {
+fn a_cycle_of_three_siblings_fails() {
     let wrong = check_cycles(&tree(&[
         ("src/logic/a.rs", "use super::b::X;"),
         ("src/logic/b.rs", "use crate::logic::c;"),
@@ -143,7 +143,7 @@ fn a_registry_and_its_children_may_name_each_other() {
 }
 
 #[test]
-fn each_door_is_closed_to_a_layer_it_is_not_for() {
+fn restricted_apis_fail_in_other_layers() {
     for (code, door) in [
         ("fn f() { eprintln!(); }", "printing"),
         ("use std::io::{self}; fn f() { io::stdout(); }", "printing"),
@@ -162,7 +162,7 @@ fn each_door_is_closed_to_a_layer_it_is_not_for() {
 }
 
 #[test]
-fn doors_are_open_to_their_layers_and_to_tests() {
+fn restricted_apis_pass_in_their_layers_and_tests() {
     assert_none(&check_doors(
         &pure(),
         &tree(&[
@@ -173,7 +173,7 @@ fn doors_are_open_to_their_layers_and_to_tests() {
 }
 
 #[test]
-fn nothing_may_end_the_process() {
+fn process_exit_fails() {
     assert_eq!(
         check_doors(&pure(), &tree(&[("src/cli/a.rs", "use std::process; fn f() { process::exit(1) }")])).len(),
         1
@@ -181,7 +181,7 @@ fn nothing_may_end_the_process() {
 }
 
 #[test]
-fn long_files_fail_and_their_tests_do_not_count() {
+fn long_files_fail_not_counting_tests() {
     let code = "fn f() {}\n".repeat(MAX_CODE_LINES);
     let tests = format!("{code}#[cfg(test)]\nmod tests {{\n{code}}}\n");
     assert_none(&check_sizes(&tree(&[("src/logic/a.rs", &tests)])));

@@ -1,4 +1,4 @@
-//! What the built-in queries give when series begin, are reset, vanish or stand still, on a real Prometheus that scrapes texts made for
+//! Built-in queries on series that begin, are reset, vanish or stand still, on a real Prometheus that scrapes texts made for
 //! the purpose.
 
 use std::fmt::Write;
@@ -230,7 +230,7 @@ fn absent_or_idle() -> Vec<Case> {
     ]
 }
 
-/// What is exported beside the cases, in the other templates' names.
+/// Further exported series, with the other templates' names.
 fn others(phase: i64) -> String {
     let mut text = String::new();
     // Both ends of a request report it. Before the window, five requests failed.
@@ -278,7 +278,7 @@ fn play(prometheus: &Prometheus, stays: &Exporter, fails: &Exporter, cases: &[Ca
     Window { length: length as u64, end: start + length }
 }
 
-/// What differs between the values and those that were expected.
+/// Differences between actual and expected values.
 fn differences(
     prometheus: &Prometheus,
     window: &Window,
@@ -303,7 +303,7 @@ fn differences(
 }
 
 #[test]
-fn values_are_those_of_the_window_whatever_happens_to_the_series() {
+fn values_cover_the_window_despite_resets_and_gaps() {
     let (stays, fails) = (Exporter::start(), Exporter::start());
     let Some(prometheus) = Prometheus::start(&[stays.address, fails.address]) else { return };
     let cases: Vec<Case> = [growing(), begun_anew(), absent_or_idle()].into_iter().flatten().collect();

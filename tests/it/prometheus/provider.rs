@@ -59,7 +59,7 @@ fn render_by_helm(name: &str, values: &Value) -> Option<String> {
 }
 
 #[test]
-fn the_built_in_templates_become_what_helm_makes_of_them() {
+fn built_in_templates_render_as_in_helm() {
     let values = json!({
         "elapsedTimeSeconds": 60,
         "labels": {"a": "x", "b": 5, "c": true, "d": "\"\\\n", "reporter": "source"},
@@ -73,7 +73,7 @@ fn the_built_in_templates_become_what_helm_makes_of_them() {
 }
 
 #[test]
-fn the_server_is_given_or_the_one_that_instructions_set_up() {
+fn the_server_url_has_a_default() {
     let url = |name: &str, more: Value| {
         let mut values = json!({"elapsedTimeSeconds": 1, "labels": {"a": "b"}});
         values.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -98,7 +98,7 @@ fn the_server_is_given_or_the_one_that_instructions_set_up() {
 }
 
 #[test]
-fn the_names_of_metrics_are_those_that_experiments_use() {
+fn metric_names_match_those_of_iter8() {
     for name in BUILTINS {
         let values = json!({"elapsedTimeSeconds": 1, "labels": {"a": "b"}, "latencyPercentiles": [5, "50", 99.9, 100]});
         let names: Vec<String> = provider(name, &values).unwrap().metrics.into_keys().collect();
@@ -117,7 +117,7 @@ fn the_names_of_metrics_are_those_that_experiments_use() {
 }
 
 #[test]
-fn one_report_of_each_request_is_taken_from_istio() {
+fn istio_requests_are_counted_once() {
     let query = |more: Value| {
         let mut values = json!({"elapsedTimeSeconds": 1, "labels": {"destination_workload": "w"}});
         for (key, value) in more.as_object().unwrap() {
@@ -144,7 +144,7 @@ fn one_report_of_each_request_is_taken_from_istio() {
 }
 
 #[test]
-fn values_that_would_ask_for_something_else_are_refused() {
+fn label_values_cannot_alter_the_query() {
     let cases = [
         ("kserve-prometheus", json!({}), "labels: expected a map with at least one label"),
         ("istio-prom", json!({"reporter": "source"}), "at least one label besides reporter"),
@@ -165,12 +165,12 @@ fn values_that_would_ask_for_something_else_are_refused() {
     ];
     for (name, mut values, expected) in cases {
         values["elapsedTimeSeconds"] = json!(1);
-        let told = provider(name, &values).err().unwrap_or_else(|| panic!("{values} was taken"));
-        assert!(told.contains(expected), "{values}: {told}");
+        let message = provider(name, &values).err().unwrap_or_else(|| panic!("{values} was taken"));
+        assert!(message.contains(expected), "{values}: {message}");
     }
     for percentile in [json!(101), json!(100.1), json!(-1), json!("p50"), json!("050"), json!("05"), json!("5.")] {
         let values = json!({"elapsedTimeSeconds": 1, "labels": {"a": 1}, "latencyPercentiles": [50, percentile]});
-        let told = provider("kserve-prometheus", &values).err().unwrap_or_else(|| panic!("{percentile} was taken"));
-        assert!(told.contains("is not a percentile; expected 0 to 100"), "{told}");
+        let message = provider("kserve-prometheus", &values).err().unwrap_or_else(|| panic!("{percentile} was taken"));
+        assert!(message.contains("is not a percentile; expected 0 to 100"), "{message}");
     }
 }

@@ -25,7 +25,7 @@ enum Scheme {
     Light,
 }
 
-/// What the checking script found in one frame.
+/// Results of the checking script in one frame.
 #[derive(Debug, Deserialize)]
 struct Found {
     id: String,
@@ -35,7 +35,7 @@ struct Found {
     findings: Vec<String>,
 }
 
-/// Whether there is a browser; without one, the tests that need it say so, and fail where they must run.
+/// Returns true if there is a browser. Without one, its tests are reported as skipped, and fail if they are required.
 fn has_browser() -> bool {
     let found =
         Command::new("chromium").arg("--version").stderr(Stdio::null()).output().is_ok_and(|out| out.status.success());
@@ -130,7 +130,7 @@ fn decoded(text: &str) -> String {
 }
 
 #[test]
-fn pages_fit_every_width_in_light_and_dark_and_ask_for_nothing() {
+fn pages_fit_every_width_and_load_nothing() {
     if !has_browser() {
         return;
     }
@@ -155,7 +155,7 @@ fn pages_fit_every_width_in_light_and_dark_and_ask_for_nothing() {
 }
 
 #[test]
-fn the_checks_find_what_is_broken_on_purpose() {
+fn the_checks_find_broken_pages() {
     if !has_browser() {
         return;
     }
@@ -183,7 +183,7 @@ fn the_checks_find_what_is_broken_on_purpose() {
     }
 }
 
-/// What a page asked for over the network, from the browser's own log; what the browser asks for itself has no origin.
+/// Network requests of a page, from the browser's log. Requests of the browser itself have no origin.
 fn asked(page: &str) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("report.html");

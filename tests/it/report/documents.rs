@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::{extremes, providers};
 
-/// How one version of one endpoint behaves.
+/// Behavior of one version of one endpoint.
 #[derive(Clone, Copy)]
 pub struct Behaviour {
     pub median_ms: f64,

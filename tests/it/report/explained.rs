@@ -11,7 +11,7 @@ fn json(document: &Experiment) -> Value {
 }
 
 #[test]
-fn the_json_report_has_each_loop_and_how_objectives_went_in_it() {
+fn the_json_report_has_verdicts_per_loop() {
     let report = json(&providers::loops());
     let numbers: Vec<u64> =
         report["loops"].as_array().unwrap().iter().map(|row| row["loop"].as_u64().unwrap()).collect();
@@ -36,7 +36,7 @@ fn the_json_report_has_each_loop_and_how_objectives_went_in_it() {
 }
 
 #[test]
-fn lists_that_do_not_have_a_value_for_each_loop_are_not_numbered() {
+fn lists_shorter_than_the_loops_are_not_numbered() {
     let mut document = documents::iter8_multi_loop();
     let result = document.result.as_mut().unwrap();
     let insights = result.insights.as_mut().unwrap();
@@ -87,7 +87,7 @@ fn the_json_report_explains_custom_metrics() {
 }
 
 #[test]
-fn the_text_report_explains_custom_metrics_in_lines_to_grep() {
+fn the_text_report_explains_custom_metrics() {
     let text = render("text", &providers::loops());
     let below = |version: &str, name: &str| {
         let section = text.split("Custom metrics: how their values came about:").nth(1).unwrap();
@@ -119,7 +119,7 @@ fn the_text_report_explains_custom_metrics_in_lines_to_grep() {
 }
 
 #[test]
-fn the_page_draws_loops_with_their_limits_and_marks_those_that_violate_them() {
+fn the_page_draws_loops_with_limits_and_violations() {
     let page = render("html", &providers::loops());
     let figures: Vec<&str> = page.split("<figure").filter(|figure| figure.contains("Value per loop")).collect();
     assert_eq!(figures.len(), 4);
@@ -143,7 +143,7 @@ fn the_page_draws_loops_with_their_limits_and_marks_those_that_violate_them() {
 }
 
 #[test]
-fn the_page_explains_custom_metrics_those_without_a_value_first() {
+fn the_page_explains_custom_metrics() {
     let page = render("html", &providers::loops());
     let section = page.split("id=\"custom\"").nth(1).unwrap().split("</section>").next().unwrap();
     let metrics: Vec<&str> = section.split("<article").skip(1).collect();

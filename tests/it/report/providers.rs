@@ -138,13 +138,13 @@ pub fn loops() -> Experiment {
     let mut found = Insights::default();
     for number in 1..=LOOPS {
         // One loop was not assessed.
-        let begun = start() + TimeDelta::minutes(15 * number as i64);
-        let versions = (0..2).map(|index| version(number, index, begun + TimeDelta::seconds(2))).collect();
+        let started = start() + TimeDelta::minutes(15 * number as i64);
+        let versions = (0..2).map(|index| version(number, index, started + TimeDelta::seconds(2))).collect();
         insights::merge(&mut found, &Contribution { versions, ..Contribution::default() }).unwrap();
         if number == 7 {
             continue;
         }
-        let this = ThisLoop { number, start: Some(begun), measured: BTreeSet::from([PROVIDER.to_owned()]) };
+        let this = ThisLoop { number, start: Some(started), measured: BTreeSet::from([PROVIDER.to_owned()]) };
         let mut assessment = assess::assess(&found, &limits);
         loops::judge(&mut assessment, &found, Some(LoopRule::Consecutive(3)), &this);
         let contribution = Contribution { assessment: Some(assessment), ..Contribution::default() };

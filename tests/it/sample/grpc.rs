@@ -54,7 +54,7 @@ async fn infer(channel: &Channel, request: ModelInferRequest) -> Result<Response
 }
 
 #[tokio::test]
-async fn grpc_predicts_what_rest_does() {
+async fn grpc_and_rest_predictions_agree() {
     let service = serving(|_| ()).await;
     let classes = [("v1", FLOWERS.map(|(_, v1, _)| v1 as i64)), ("v2", FLOWERS.map(|(_, _, v2)| v2 as i64))];
     for (version, classes) in classes {
@@ -74,7 +74,7 @@ async fn grpc_predicts_what_rest_does() {
 }
 
 #[tokio::test]
-async fn the_front_obeys_the_header_and_the_version_asked_for() {
+async fn the_front_routes_by_header_and_version() {
     let service = serving(|config| config.versions[0].weight = 0).await;
     let channel = connect(service.front).await;
     let mut request = Request::new(question());
@@ -86,7 +86,7 @@ async fn the_front_obeys_the_header_and_the_version_asked_for() {
 }
 
 #[tokio::test]
-async fn metadata_is_what_the_protocol_asks_for() {
+async fn metadata_matches_the_protocol() {
     let service = serving(|_| ()).await;
     let channel = connect(service.front).await;
     let live: Response<ServerLiveResponse> =
@@ -97,17 +97,18 @@ async fn metadata_is_what_the_protocol_asks_for() {
     let server: Response<ServerMetadataResponse> =
         call(&channel, "ServerMetadata", Request::new(ServerMetadataRequest {})).await.unwrap();
     assert_eq!(server.get_ref().name, "iter8-sample");
-    let asked = ModelReadyRequest { name: "sklearn-iris".into(), version: "v2".into() };
-    let ready: Response<ModelReadyResponse> = call(&channel, "ModelReady", Request::new(asked)).await.unwrap();
+    let requested = ModelReadyRequest { name: "sklearn-iris".into(), version: "v2".into() };
+    let ready: Response<ModelReadyResponse> = call(&channel, "ModelReady", Request::new(requested)).await.unwrap();
     assert!(ready.get_ref().ready);
     assert_eq!(ready.metadata().get("x-model-version").unwrap(), "v2");
-    let asked = ModelMetadataRequest { name: "sklearn-iris".into(), version: String::new() };
-    let model: ModelMetadataResponse = call(&channel, "ModelMetadata", Request::new(asked)).await.unwrap().into_inner();
+    let requested = ModelMetadataRequest { name: "sklearn-iris".into(), version: String::new() };
+    let model: ModelMetadataResponse =
+        call(&channel, "ModelMetadata", Request::new(requested)).await.unwrap().into_inner();
     assert_eq!((model.versions, model.inputs[0].shape.clone()), (vec!["v1".to_owned(), "v2".to_owned()], vec![-1, 4]));
 }
 
 #[tokio::test]
-async fn bad_calls_are_refused_with_a_code_and_counted_where_they_are_predictions() {
+async fn bad_calls_are_rejected_and_bad_predictions_counted() {
     let service = serving(|config| config.versions[1].error_rate = 1.0).await;
     let channel = connect(port(&service, "v1")).await;
     let mut no_inputs = question();
@@ -186,7 +187,7 @@ async fn reflection_lists_the_service_and_describes_its_messages() {
 }
 
 #[tokio::test]
-async fn reflection_speaks_the_old_version_too() {
+async fn reflection_supports_v1alpha() {
     use v1alpha::server_reflection_request::MessageRequest;
     use v1alpha::server_reflection_response::MessageResponse;
 

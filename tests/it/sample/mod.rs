@@ -2,8 +2,8 @@
 
 mod client;
 mod grpc;
-mod line;
 mod rest;
+mod route_guide;
 mod running;
 mod traffic;
 

@@ -40,7 +40,7 @@ async fn v1_and_v2_predict_the_same_classes_over_http1_and_http2() {
 }
 
 #[tokio::test]
-async fn metadata_is_what_the_protocols_ask_for() {
+async fn metadata_matches_the_protocols() {
     let service = serving(|_| ()).await;
     let mut client = Client::http1(port(&service, "v2")).await;
     let model = json!({
@@ -72,7 +72,7 @@ async fn metadata_is_what_the_protocols_ask_for() {
 }
 
 #[tokio::test]
-async fn the_other_pages_are_there() {
+async fn index_health_and_metrics_respond() {
     let service = serving(|config| config.model = "iris".into()).await;
     for at in [service.front, port(&service, "v1")] {
         let mut client = Client::http1(at).await;
@@ -85,7 +85,7 @@ async fn the_other_pages_are_there() {
 }
 
 #[tokio::test]
-async fn bad_requests_are_refused_with_a_reason_and_counted_where_they_are_predictions() {
+async fn bad_requests_are_rejected_and_bad_predictions_counted() {
     let service = serving(|_| ()).await;
     let predict = "/v1/models/sklearn-iris:predict";
     let infer = "/v2/models/sklearn-iris/infer";
@@ -126,7 +126,7 @@ async fn bad_requests_are_refused_with_a_reason_and_counted_where_they_are_predi
 }
 
 #[tokio::test]
-async fn a_body_of_the_greatest_length_is_taken() {
+async fn a_body_of_the_maximum_length_is_accepted() {
     let service = serving(|_| ()).await;
     let mut client = Client::http1(service.front).await;
     let mut body = json!({"instances": flowers()}).to_string();

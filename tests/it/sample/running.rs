@@ -13,7 +13,7 @@ use super::client::Client;
 use super::{port, serving};
 
 #[tokio::test]
-async fn no_answer_is_written_while_the_service_is_paused() {
+async fn a_paused_service_sends_nothing() {
     let service = serving(|_| ()).await;
     let mut clients = [
         Client::http1(service.front).await,
@@ -41,19 +41,19 @@ async fn no_answer_is_written_while_the_service_is_paused() {
 }
 
 #[tokio::test]
-async fn a_stall_shows_in_the_latency_of_the_requests_that_meet_it() {
+async fn a_pause_shows_in_latencies() {
     let service = serving(|_| ()).await;
     let mut client = Client::http1(port(&service, "v1")).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let stall = Duration::from_millis(100);
     let ((), answer) = tokio::join!(service.stall(stall), client.predict());
     assert_eq!(answer.status, StatusCode::OK);
-    assert!(begun.elapsed() >= stall);
+    assert!(started.elapsed() >= stall);
     assert!(service.stats()[0].latency.max.unwrap() > 50.0, "{:?}", service.stats()[0]);
 }
 
 #[tokio::test]
-async fn a_shutdown_writes_the_answers_that_were_begun_and_frees_the_ports() {
+async fn a_shutdown_finishes_responses_and_frees_the_ports() {
     let service = serving(|_| ()).await;
     let front = service.front;
     let mut idle = Client::http2(front).await;
@@ -71,7 +71,7 @@ async fn a_shutdown_writes_the_answers_that_were_begun_and_frees_the_ports() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_served_is_said_before_anything_is() {
+async fn an_invalid_config_is_rejected() {
     let config = SampleConfig { versions: Vec::new(), ..Default::default() };
     let error = start(config).await.unwrap_err();
     assert_eq!(
@@ -87,7 +87,7 @@ async fn what_cannot_be_served_is_said_before_anything_is() {
 }
 
 #[tokio::test]
-async fn there_can_be_any_number_of_versions() {
+async fn any_number_of_versions_is_served() {
     let names = ["a", "b", "c"];
     let versions = names.map(|name| VersionConfig::new(name, Classifier::DecisionTree)).to_vec();
     let service = start(SampleConfig { versions, ..Default::default() }).await.unwrap();
@@ -119,7 +119,7 @@ fn parse(line: &str) -> (String, String, Vec<(String, String)>, Option<String>) 
 }
 
 #[tokio::test]
-async fn the_curl_lines_do_what_they_say() {
+async fn the_curl_examples_work() {
     let service = serving(|config| config.versions[1].weight = 0).await;
     let lines = service.curl_lines();
     let mut answered = Vec::new();

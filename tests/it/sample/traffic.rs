@@ -1,4 +1,4 @@
-//! How the front splits requests, how versions fail, and how both are counted.
+//! Traffic splits of the front, errors of versions, and their counters.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ async fn sequence(seed: u64, count: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn weights_split_the_traffic_the_same_way_for_the_same_seed() {
+async fn a_seed_determines_the_traffic_split() {
     let (first, again, other) = (sequence(1, 1000).await, sequence(1, 1000).await, sequence(2, 1000).await);
     assert_eq!(first, again);
     assert_ne!(first, other);
@@ -41,7 +41,7 @@ async fn weights_split_the_traffic_the_same_way_for_the_same_seed() {
 }
 
 #[tokio::test]
-async fn a_header_takes_a_request_to_the_candidate_and_draws_nothing() {
+async fn a_header_routes_to_the_candidate() {
     let service = serving(|config| {
         config.versions[1].weight = 0;
         config.header.name = "X-Canary".into();
@@ -66,7 +66,7 @@ async fn a_header_takes_a_request_to_the_candidate_and_draws_nothing() {
 }
 
 #[tokio::test]
-async fn a_version_fails_as_often_as_it_is_told_to() {
+async fn error_rates_are_exact() {
     let service = serving(|config| config.versions[1].error_rate = 0.1).await;
     let mut client = Client::http1(port(&service, "v2")).await;
     let mut failed = 0;
@@ -108,7 +108,7 @@ fn labels(revision: u8, code: u16) -> String {
 }
 
 #[tokio::test]
-async fn metrics_count_exactly_what_was_sent() {
+async fn metrics_count_every_request() {
     let service = serving(|config| config.versions[1].error_rate = 1.0).await;
     let (mut v1, mut v2) = (Client::http1(port(&service, "v1")).await, Client::http2(port(&service, "v2")).await);
     for _ in 0..7 {
@@ -160,7 +160,7 @@ async fn histogram_buckets_add_up() {
 }
 
 #[tokio::test]
-async fn statistics_are_numbers_only_once_there_are_some() {
+async fn statistics_without_samples_are_nan() {
     let service = serving(|config| config.versions[1].error_rate = 1.0).await;
     let mut v2 = Client::http1(port(&service, "v2")).await;
     let none = json!({"mean": null, "min": null, "max": null, "p50": null, "p95": null, "p99": null});

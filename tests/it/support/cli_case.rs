@@ -85,8 +85,13 @@ impl CliOutput {
     /// The call of a command that has ended.
     pub fn of(command: &Command, output: Output, directory: &Path) -> Self {
         let directory = directory.to_str().unwrap().trim_end_matches('/');
-        let plain = |text: &str| text.replace(directory, "<dir>").replace(ITER8, "iter8").replace("\r\n", "\n");
-        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let repository = env!("CARGO_MANIFEST_DIR");
+        let plain = |text: &str| {
+            let text = text.replace(directory, "<dir>").replace(ITER8, "iter8").replace(repository, "<repository>");
+            text.replace("\r\n", "\n")
+        };
+        let program = Path::new(command.get_program()).file_name().unwrap();
+        let words = std::iter::once(program).chain(command.get_args());
         let text = |bytes: Vec<u8>| plain(&String::from_utf8(bytes).unwrap());
         Self {
             command: words.map(|word| plain(&word.to_string_lossy())).collect(),

@@ -23,12 +23,12 @@ struct State {
     session: u64,
     recalled: CancellationToken,
     is_over: bool,
-    /// Where the coordinator is.
+    /// Current place of the coordinator.
     place: Option<LoadPlace>,
     arrived: BTreeMap<LoadPlace, BTreeSet<usize>>,
     /// Places that were started, and by whom, as far as they don't know yet.
     started: BTreeMap<LoadPlace, BTreeSet<usize>>,
-    /// Who started a load after the others.
+    /// Members that started a load late.
     late: BTreeSet<(LoadPlace, usize)>,
     report: BTreeMap<LoadPlace, BTreeMap<usize, ShardReport>>,
     gathered: BTreeSet<LoadPlace>,
@@ -161,7 +161,7 @@ impl Member {
         Ok(BarrierResult { entry: entry.await?, missing: Vec::new() })
     }
 
-    /// What the coordinator gets.
+    /// Collects the shards for the coordinator.
     async fn all(&self, place: LoadPlace) -> Vec<MemberShard> {
         let shared = &self.shared;
         let all_handed = shared.wait(|state| {

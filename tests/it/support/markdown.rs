@@ -3,7 +3,7 @@
 /// A fenced block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fence {
-    /// What follows the opening fence, such as `sh`.
+    /// Info string of the opening fence, such as `sh`.
     pub language: String,
     /// The lines between the fences.
     pub lines: Vec<String>,
@@ -107,30 +107,30 @@ Words.
 ";
 
     #[test]
-    fn rows_of_the_first_table_below_a_heading_are_read() {
+    fn the_first_table_below_a_heading_is_read() {
         assert_eq!(table_rows(TEXT, "Exit codes"), [["0", "done"], ["1", "this | that"]]);
     }
 
     #[test]
-    fn a_heading_without_a_table_has_no_rows_of_the_next_heading() {
+    fn tables_of_the_next_heading_are_not_read() {
         assert!(table_rows(TEXT, "Empty").is_empty());
         assert!(table_rows(TEXT, "Missing").is_empty());
     }
 
     #[test]
-    fn headings_and_tables_inside_fences_are_not_read() {
+    fn code_blocks_are_skipped() {
         assert!(table_rows(TEXT, "Fenced").is_empty());
         assert!(table_rows(TEXT, "After").is_empty());
     }
 
     #[test]
-    fn empty_cells_stay_in_place() {
+    fn empty_cells_are_kept() {
         assert_eq!(cells("| `a` | | c |"), ["a", "", "c"]);
         assert_eq!(cells("| a | |"), ["a", ""]);
     }
 
     #[test]
-    fn a_block_carries_the_comment_directly_before_it() {
+    fn a_block_has_the_comment_directly_before_it() {
         let found = fences("<!-- test: run -->\n\n```sh\n$ a\n```\n<!-- gone -->\nwords\n```sh\nb\n```\n");
         assert_eq!(found[0].comment.as_deref(), Some("test: run"));
         assert_eq!((found[0].line, found[0].lines.join("\n").as_str()), (3, "$ a"));

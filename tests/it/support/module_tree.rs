@@ -10,7 +10,7 @@ use super::rust_source::{Mention, Scan, TestModule, scan};
 /// A module's path below the crate: `["logic", "values"]`; the crate itself is empty.
 pub type ModulePath = Vec<String>;
 
-/// How many `use` names are followed one after another.
+/// Most consecutive `use` names that are followed.
 const MAX_HOPS: usize = 16;
 
 /// The name under which the program is kept in the tree, beside the library's layers.
@@ -21,7 +21,7 @@ pub const PROGRAM: &str = "main";
 pub struct Module {
     /// Its path, for messages.
     pub file: String,
-    /// What it names.
+    /// Path of the imported item.
     pub scan: Scan,
 }
 
@@ -32,7 +32,7 @@ pub struct ModuleTree {
     pub modules: BTreeMap<ModulePath, Module>,
 }
 
-/// Where a path leads.
+/// Target of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The path as written, from the crate down: its first segment is a layer or an item of the crate's root.
@@ -64,7 +64,7 @@ impl ModuleTree {
         tree
     }
 
-    /// Where `mention`, which stands in `module`, leads; nothing if it leads out of the crate or names a local thing.
+    /// Resolves `mention` in `module`. None if it leads out of the crate or names a local item.
     pub fn resolve(&self, module: &[String], mention: &Mention) -> Option<Target> {
         let scope: Vec<String> = module.iter().chain(&mention.inside).cloned().collect();
         let written = self.absolute(&scope, &mention.path, mention.bound_as.is_some(), MAX_HOPS)?;
@@ -127,7 +127,7 @@ fn module_path(file: &str) -> ModulePath {
     }
 }
 
-/// Where the file of a test module, declared in the module at `path`, stands.
+/// Path of a test module that is declared in the module at `path`.
 fn test_path(path: &[String], file: &str, test: &TestModule) -> ModulePath {
     match (&test.path, file.rsplit_once('/')) {
         (Some(below), Some((directory, _))) => module_path(&format!("{directory}/{below}")),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn crate_self_super_and_child_paths_lead_to_files() {
+    fn module_paths_resolve_to_files() {
         let files = [
             ("src/lib.rs", "mod a; mod d;"),
             ("src/a/mod.rs", "mod b; mod c; use b::x; use self::c::y;"),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn re_exports_are_followed_to_where_the_thing_lives() {
+    fn re_exports_are_followed() {
         let files = [
             ("src/lib.rs", ""),
             ("src/a/mod.rs", "pub use self::b::Thing as Other;"),
@@ -175,13 +175,13 @@ mod tests {
     }
 
     #[test]
-    fn re_exports_in_a_ring_end() {
+    fn cyclic_re_exports_end() {
         let files = [("src/lib.rs", ""), ("src/a.rs", "pub use crate::b::X;"), ("src/b.rs", "pub use crate::a::X;")];
         assert_eq!(homes(&files, "src/a.rs").len(), 1);
     }
 
     #[test]
-    fn a_path_through_an_imported_module_leads_into_it() {
+    fn imported_modules_are_followed() {
         let files = [
             ("src/lib.rs", ""),
             ("src/a/mod.rs", ""),
@@ -192,13 +192,13 @@ mod tests {
     }
 
     #[test]
-    fn super_inside_an_inline_module_is_the_file() {
+    fn super_in_an_inline_module_is_the_file() {
         let files = [("src/lib.rs", ""), ("src/a.rs", "mod inner { use super::super::b::X; }"), ("src/b.rs", "")];
         assert_eq!(homes(&files, "src/a.rs"), ["b"]);
     }
 
     #[test]
-    fn files_that_are_test_modules_are_left_out() {
+    fn test_modules_are_skipped() {
         let tree = ModuleTree::new([
             ("src/a.rs", "#[cfg(test)] mod tests; #[cfg(test)] #[path = \"a_tests.rs\"] mod more;"),
             ("src/a/tests.rs", ""),

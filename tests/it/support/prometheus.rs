@@ -51,7 +51,7 @@ impl Prometheus {
             .spawn()
             .unwrap();
         let log = Arc::new(Mutex::new(String::new()));
-        let (tell, told) = mpsc::channel();
+        let (tell, message) = mpsc::channel();
         let (lines, shared) = (BufReader::new(child.stderr.take().unwrap()).lines(), Arc::clone(&log));
         // The thread ends with the program.
         std::thread::spawn(move || {
@@ -61,7 +61,7 @@ impl Prometheus {
             }
         });
         let mut prometheus = Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), child, log, _directory: directory };
-        prometheus.become_ready(&told);
+        prometheus.become_ready(&message);
         Some(prometheus)
     }
 
@@ -111,13 +111,13 @@ impl Prometheus {
     /// Waits until the value of a query is as it should be, and gives it.
     #[track_caller]
     pub fn wait_until(&self, promql: &str, is_so: impl Fn(Option<f64>) -> bool) -> Option<f64> {
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
             let value = self.value(promql, None);
             if is_so(value) {
                 return value;
             }
-            assert!(begun.elapsed() < PATIENCE, "{promql} is {value:?} after {PATIENCE:?}");
+            assert!(started.elapsed() < PATIENCE, "{promql} is {value:?} after {PATIENCE:?}");
             std::thread::sleep(POLL_INTERVAL);
         }
     }

@@ -1,4 +1,4 @@
-//! What a Rust file names, read from its tokens: comments and strings can't be mistaken for code, and the bodies of macros count.
+//! Paths in a Rust file, read from its tokens: comments and strings are not mistaken for code, and the bodies of macros count.
 //!
 //! Test code (`#[cfg(test)]` and `#[test]` items) is left out: the rules about layers hold for what is shipped. No name is looked
 //! up here; that needs all the files, and is done by whoever calls [`scan`].
@@ -14,7 +14,7 @@ pub struct Mention {
     pub line: usize,
     /// The inline modules (`mod x { … }`) it stands in, outermost first.
     pub inside: Vec<String>,
-    /// Whether it is followed by `!` and arguments.
+    /// Followed by `!` and arguments.
     pub is_macro: bool,
     /// The name a `use` gives it in its module.
     pub bound_as: Option<String>,
@@ -25,11 +25,11 @@ pub struct Mention {
 pub struct TestModule {
     /// Its name.
     pub name: String,
-    /// What `#[path = "…"]` says, from the directory of the file that declares it.
+    /// Value of `#[path = "…"]`, relative to the directory of the declaring file.
     pub path: Option<String>,
 }
 
-/// What one file names.
+/// Paths and modules of one file.
 #[derive(Debug, Default)]
 pub struct Scan {
     /// Every path outside test code, in order.
@@ -139,7 +139,7 @@ fn use_trees(tokens: &[TokenTree], prefix: &[String], inside: &[String], scan: &
     }
 }
 
-/// Whether the token is the bracket of `#[cfg(test)]`, `#[cfg(all(test, …))]`, `#[test]` or `#[tokio::test]`.
+/// Returns true for the bracket of `#[cfg(test)]`, `#[cfg(all(test, …))]`, `#[test]` or `#[tokio::test]`.
 fn is_test_attribute(token: Option<&TokenTree>) -> bool {
     let Some(TokenTree::Group(group)) = token else { return false };
     let text: String = group.stream().to_string().chars().filter(|c| !c.is_whitespace()).collect();
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn nested_use_groups_come_apart_into_full_paths() {
+    fn nested_use_groups_are_flattened() {
         assert_eq!(
             paths("use crate::{a, b::{self, c as d}, e::*};"),
             ["crate::a", "crate::b", "crate::b::c", "crate::e::*"]
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_renamed_use_is_bound_under_its_new_name() {
+    fn a_renamed_use_has_its_new_name() {
         assert_eq!(scan("use crate::b::c as d;").unwrap().mentions[0].bound_as.as_deref(), Some("d"));
     }
 
@@ -236,13 +236,13 @@ mod tests {
     }
 
     #[test]
-    fn comments_docs_and_strings_name_nothing() {
+    fn comments_and_strings_are_skipped() {
         let found = paths("//! crate::a\n/// [`crate::b`]\nconst X: &str = \"crate::c\"; // crate::d\n");
         assert!(!found.iter().any(|path| path.contains("crate")), "{found:?}");
     }
 
     #[test]
-    fn test_code_is_left_out_and_its_lines_are_not_counted() {
+    fn test_code_is_skipped() {
         let text = "use a::b;\n#[cfg(test)]\nuse c::{d};\n#[cfg(test)]\nmod tests {\n  use super::*;\n}\nfn f() {}\n";
         let scan = scan(text).unwrap();
         let found: Vec<String> = scan.mentions.iter().map(|mention| mention.path.join("::")).collect();
@@ -251,19 +251,19 @@ mod tests {
     }
 
     #[test]
-    fn test_modules_in_files_of_their_own_are_reported() {
+    fn external_test_modules_are_reported() {
         let text = "#[cfg(test)]\nmod a;\nmod other;\n#[cfg(test)]\n#[path = \"b_tests.rs\"]\nmod b;\n";
         let module = |name: &str, path: Option<&str>| TestModule { name: name.into(), path: path.map(str::to_owned) };
         assert_eq!(scan(text).unwrap().test_modules, [module("a", None), module("b", Some("b_tests.rs"))]);
     }
 
     #[test]
-    fn code_that_is_only_left_out_of_test_builds_still_counts() {
+    fn code_for_non_test_builds_counts() {
         assert_eq!(paths("#[cfg(not(test))] use crate::a;").last().unwrap(), "crate::a");
     }
 
     #[test]
-    fn macros_are_told_from_comparisons() {
+    fn macros_differ_from_comparisons() {
         let scan = scan("fn f() { println!(\"\"); if a != b {} }").unwrap();
         let macros: Vec<&str> =
             scan.mentions.iter().filter(|m| m.is_macro).map(|m| m.path.last().unwrap().as_str()).collect();
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn inline_modules_are_remembered() {
+    fn inline_modules_are_recorded() {
         assert_eq!(scan("mod a { mod b { use super::super::c; } }").unwrap().mentions[0].inside, ["a", "b"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Snapshots of what the program says: one file per test with the calls that the test adds, in their order.
+//! Snapshots of the program's output: one file per test with the calls that the test adds, in their order.
 //!
 //! A test opens its transcript with `let _transcript = transcript!();` and adds calls with [`CliOutput::snapshot`]. When the test ends, the
 //! transcript is compared with `tests/it/snapshots/<module>/<test>.snap`. After a change of wording, run the tests with
@@ -14,7 +14,7 @@ thread_local! {
 }
 
 /// Patterns of what differs from run to run, and what replaces it.
-const UNSTABLE: [(&str, &str); 11] = [
+const UNSTABLE: [(&str, &str); 14] = [
     (r"(127\.0\.0\.1|localhost|\[::1\])([:-])\d{5}\b", "$1${2}PORT"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)", "TIME"),
     (r"\b(time|start|end)=\d{10}(\.\d+)?", "$1=TIME"),
@@ -32,6 +32,9 @@ const UNSTABLE: [(&str, &str); 11] = [
     (r"at line 1 column \d{3,}", "at line 1 column N"),
     (r"clock is \d+ s (ahead|behind)", "clock is N s $1"),
     (r"\b\d+ (ms|s) in the future", "N $1 in the future"),
+    (r"\btest-\d{4}\b", "NAMESPACE"),
+    (r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", "UID"),
+    (r"(pod/\S+-job)-(\d+-)?[a-z0-9]{5}\b", "$1-RANDOM"),
     (r"/\.iter8-\w{6}\.tmp", "/.iter8-RANDOM.tmp"),
     (r"/tmp/\.tmp\w{6}", "TMP"),
 ];
@@ -81,16 +84,16 @@ impl Drop for Transcript {
 
 /// Adds a call to the transcript that is open on this thread.
 #[track_caller]
-pub fn add(said: &CliOutput) {
+pub fn add(result: &CliOutput) {
     OPEN.with_borrow_mut(|open| {
         let text = open.as_mut().expect("NO TRANSCRIPT: this test needs `let _transcript = transcript!();`");
         if !text.is_empty() {
             text.push('\n');
         }
-        let command: Vec<_> = said.command.iter().map(|word| quoted(word)).collect();
-        let code = said.code.map_or("none".to_owned(), |code| code.to_string());
+        let command: Vec<_> = result.command.iter().map(|word| quoted(word)).collect();
+        let code = result.code.map_or("none".to_owned(), |code| code.to_string());
         writeln!(text, "$ {}\nexit code: {code}", command.join(" ")).unwrap();
-        for (name, output) in [("stdout", &said.stdout), ("stderr", &said.stderr)] {
+        for (name, output) in [("stdout", &result.stdout), ("stderr", &result.stderr)] {
             if !output.is_empty() {
                 writeln!(text, "--- {name}\n{}", output.trim_end_matches('\n')).unwrap();
             }

@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::process;
 
-/// What is started, and as whom.
+/// Command and user of a container.
 pub struct Plan {
     pub setpriv: PathBuf,
     pub chroot: PathBuf,
@@ -31,7 +31,7 @@ pub struct Started {
     pub exited: oneshot::Receiver<ExitStatus>,
 }
 
-/// Starts a process; what it says goes to the log, which is closed when it and its children have closed their outputs.
+/// Starts a process; its output goes to the log, which is closed when it and its children have closed their outputs.
 pub fn start(plan: &Plan, log: &Arc<Log>) -> io::Result<Started> {
     let (mut output, input) = io::pipe()?;
     let mut command = process::dying(&plan.setpriv);
@@ -77,9 +77,9 @@ pub fn signal(pid: Pid, signal: Signal) {
     let _ = rustix::process::kill_process(pid, signal);
 }
 
-/// What a container has said, and more to come.
+/// Log of a container.
 pub struct Log {
-    said: Mutex<Vec<u8>>,
+    output: Mutex<Vec<u8>>,
     progress: watch::Sender<Progress>,
 }
 
@@ -91,38 +91,38 @@ struct Progress {
 
 impl Log {
     pub fn new() -> Self {
-        Self { said: Mutex::default(), progress: watch::Sender::new(Progress::default()) }
+        Self { output: Mutex::default(), progress: watch::Sender::new(Progress::default()) }
     }
 
     fn append(&self, bytes: &[u8]) {
-        let mut said = self.said.lock().unwrap();
-        said.extend_from_slice(bytes);
-        self.progress.send_modify(|progress| progress.length = said.len());
+        let mut output = self.output.lock().unwrap();
+        output.extend_from_slice(bytes);
+        self.progress.send_modify(|progress| progress.length = output.len());
     }
 
     pub fn close(&self) {
         self.progress.send_modify(|progress| progress.is_closed = true);
     }
 
-    /// Waits until all has been said.
+    /// Waits for the end of the output.
     pub async fn closed(&self) {
         let _ = self.progress.subscribe().wait_for(|progress| progress.is_closed).await;
     }
 
-    /// What was said from here on; waits for something if there is nothing. None at the end.
+    /// Reads on from an offset and waits if there is nothing new. None at the end.
     pub async fn more(&self, from: usize) -> Option<Vec<u8>> {
         let mut progress = self.progress.subscribe();
         let now = *progress.wait_for(|progress| progress.length > from || progress.is_closed).await.ok()?;
-        (now.length > from).then(|| self.said.lock().unwrap()[from..].to_vec())
+        (now.length > from).then(|| self.output.lock().unwrap()[from..].to_vec())
     }
 
-    /// What was said so far.
+    /// The log so far.
     pub fn so_far(&self) -> Vec<u8> {
-        self.said.lock().unwrap().clone()
+        self.output.lock().unwrap().clone()
     }
 }
 
-/// Whether this machine lets us change a process's root directory and user.
+/// Returns true if this machine lets us change a process's root directory and user.
 pub fn is_possible(setpriv: &Path) -> bool {
     let mut command = process::dying(setpriv);
     command.args(["--ambient-caps", "-all", "--reuid", "65532", "true"]);

@@ -12,7 +12,7 @@ use super::{PATIENCE, POLL_INTERVAL};
 use crate::support::runtime::{block_on, runtime};
 use crate::support::tools;
 
-/// Who the tests are: nothing is forbidden to them.
+/// Group of the tests' credentials, which may do anything.
 const ADMINISTRATORS: &str = "system:masters";
 
 /// A running control plane. It ends when it is dropped; what its parts logged last is shown if the test failed.
@@ -74,7 +74,7 @@ impl ControlPlane {
         Some(new)
     }
 
-    /// Where the API server listens: on 127.0.0.1, always on the same port.
+    /// Port of the API server on 127.0.0.1; it never changes.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -98,12 +98,12 @@ impl ControlPlane {
     #[track_caller]
     pub fn start_api_server(&self) {
         *self.api_server.lock().unwrap() = Some(self.start("kube-apiserver", &self.api_server_flags()));
-        let begun = Instant::now();
+        let started = Instant::now();
         while let Err(error) = self.is_ready() {
             if let Some(status) = self.api_server.lock().unwrap().as_mut().unwrap().ended() {
                 panic!("the API server ended with {status}:\n{}", self.last_words());
             }
-            assert!(begun.elapsed() < PATIENCE, "the API server is not ready: {error}\n{}", self.last_words());
+            assert!(started.elapsed() < PATIENCE, "the API server is not ready: {error}\n{}", self.last_words());
             std::thread::sleep(POLL_INTERVAL);
         }
     }
@@ -194,15 +194,15 @@ impl ControlPlane {
 
     /// The end of what each part logged.
     pub fn last_words(&self) -> String {
-        let mut told = String::new();
+        let mut message = String::new();
         for program in ["etcd", "kube-apiserver", "kube-controller-manager"] {
             let log = std::fs::read_to_string(self.log(program)).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
             let last = lines.iter().skip(lines.len().saturating_sub(20));
-            told.push_str(&format!("what {program} logged last:\n"));
-            last.for_each(|line| told.push_str(&format!("  {line}\n")));
+            message.push_str(&format!("what {program} logged last:\n"));
+            last.for_each(|line| message.push_str(&format!("  {line}\n")));
         }
-        told
+        message
     }
 
     async fn configuration(&self) -> kube::Config {
@@ -254,7 +254,7 @@ impl ControlPlane {
     #[track_caller]
     pub fn namespace(&self) -> String {
         static COUNT: AtomicU16 = AtomicU16::new(0);
-        let name = format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("test-{:04}", COUNT.fetch_add(1, Ordering::Relaxed));
         self.kubectl_ok(&["create", "namespace", &name]);
         // Its controllers make both; pods are refused before the first, and do not start before the second.
         self.wait_for("serviceaccounts", &name, "default", |_| true);

@@ -21,8 +21,8 @@ impl ControlPlane {
         *self.definitions.get_or_init(|| {
             let Some(yaml) = wanted() else { return false };
             // Not applied, which takes longer: it would note who owns each line of the schemata.
-            let said = self.kubectl_with_input(&["create", "-f", "-"], &yaml);
-            assert_eq!(said.code, Some(0), "{said:#?}");
+            let output = self.kubectl_with_input(&["create", "-f", "-"], &yaml);
+            assert_eq!(output.code, Some(0), "{output:#?}");
             for resource in ["isvc", "ksvc", "virtualservices"] {
                 self.wait_until_known(resource);
             }
@@ -33,13 +33,13 @@ impl ControlPlane {
     /// Clients learn what there is some time after a definition says that it is established, and nobody is told when.
     #[track_caller]
     fn wait_until_known(&self, resource: &str) {
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
-            let said = self.kubectl(&["get", resource, "-A"]);
-            if said.code == Some(0) {
+            let output = self.kubectl(&["get", resource, "-A"]);
+            if output.code == Some(0) {
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "{resource} is not known: {said:#?}");
+            assert!(started.elapsed() < PATIENCE, "{resource} is not known: {output:#?}");
             std::thread::sleep(POLL_INTERVAL);
         }
     }

@@ -27,9 +27,9 @@ impl ControlPlane {
     /// Runs kubectl, which must succeed, and gives what it printed.
     #[track_caller]
     pub fn kubectl_ok(&self, args: &[&str]) -> String {
-        let said = self.kubectl(args);
-        assert_eq!(said.code, Some(0), "kubectl {args:?}\n{said:#?}");
-        said.stdout
+        let output = self.kubectl(args);
+        assert_eq!(output.code, Some(0), "kubectl {args:?}\n{output:#?}");
+        output.stdout
     }
 
     /// Runs kubectl with this on its standard input.
@@ -45,8 +45,8 @@ impl ControlPlane {
     /// Applies objects of a namespace, as YAML, on the server's side.
     #[track_caller]
     pub fn apply_in(&self, namespace: &str, yaml: &str) {
-        let said = self.kubectl_with_input(&["apply", "-n", namespace, "--server-side", "-f", "-"], yaml);
-        assert_eq!(said.code, Some(0), "{said:#?}\n{yaml}");
+        let output = self.kubectl_with_input(&["apply", "-n", namespace, "--server-side", "-f", "-"], yaml);
+        assert_eq!(output.code, Some(0), "{output:#?}\n{yaml}");
     }
 
     /// Sets the status of an object, as its controller would: a merge with what it is.

@@ -28,7 +28,7 @@ use crate::support::tools;
 /// Its name.
 const NAME: &str = "test-node";
 
-/// How long a process may take to end, unless its pod says otherwise.
+/// Default grace period of a process.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// A running node. When it is dropped it is as if its machine were switched off: processes end, and nobody is told.
@@ -36,14 +36,14 @@ pub struct Node {
     parts: Arc<Parts>,
 }
 
-/// What its tasks share.
+/// State shared by its tasks.
 pub struct Parts {
     pub client: kube::Client,
     pub setpriv: PathBuf,
     pub chroot: PathBuf,
     /// The program that images consist of.
     pub program: PathBuf,
-    /// Where the root directories are.
+    /// Parent of the root directories.
     pub pods: PathBuf,
     /// The port of the API server.
     pub api_server: u16,
@@ -106,7 +106,7 @@ impl Node {
         container::signal(process, Signal::KILL);
     }
 
-    /// What the container of a pod has said so far.
+    /// The log of a pod's container so far.
     #[track_caller]
     pub fn log(&self, namespace: &str, pod: &str) -> String {
         let known = self.parts.known(namespace, pod).unwrap_or_else(|| panic!("no pod {namespace}/{pod}"));
@@ -131,7 +131,7 @@ impl Parts {
         self.tasks.lock().unwrap().spawn_on(task, runtime().handle());
     }
 
-    /// What is known of a pod.
+    /// State of a pod.
     pub fn known(&self, namespace: &str, name: &str) -> Option<Arc<Known>> {
         self.known.lock().unwrap().get(&(namespace.to_owned(), name.to_owned())).cloned()
     }
@@ -226,7 +226,7 @@ fn forget(parts: &Parts, pod: &Pod) {
     }
 }
 
-/// What a scheduler would do.
+/// Binds a pod to the node, in place of a scheduler.
 async fn bind(parts: Arc<Parts>, pod: Pod) {
     let (namespace, name) = key(&pod);
     let pods: Api<Pod> = Api::namespaced(parts.client.clone(), &namespace);

@@ -24,7 +24,7 @@ const NOBODY: i64 = 65_532;
 /// Time between two tries of what the API server refused because something is not there yet, or because it is down itself.
 const TRY_AGAIN: Duration = Duration::from_millis(200);
 
-/// What the node knows of a pod.
+/// State of a pod on the node.
 pub struct Known {
     pub uid: String,
     pub container: String,
@@ -32,7 +32,7 @@ pub struct Known {
     pub has_started: AtomicBool,
     /// The process, while it runs.
     pub process: Mutex<Option<Pid>>,
-    /// When the pod is to be deleted: how long its process may take to end.
+    /// Grace period, once the pod is being deleted.
     pub deletion: watch::Sender<Option<Duration>>,
 }
 
@@ -119,14 +119,14 @@ pub async fn persist<F: Future<Output = Result<(), kube::Error>>>(attempt: impl 
 
 /// Makes what a container needs; waits for what is not there yet.
 async fn prepare(parts: &Parts, pod: &Pod, status: &Status<'_>) -> Plan {
-    let mut told = String::new();
+    let mut message = String::new();
     loop {
         match try_prepare(parts, pod).await {
             Ok(plan) => return plan,
-            Err(reason) if reason == told => tokio::time::sleep(TRY_AGAIN).await,
+            Err(reason) if reason == message => tokio::time::sleep(TRY_AGAIN).await,
             Err(reason) => {
                 status.waiting("CreateContainerConfigError", &reason).await;
-                told = reason;
+                message = reason;
             }
         }
     }

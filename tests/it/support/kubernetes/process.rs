@@ -55,7 +55,7 @@ impl Program {
         Self { child: spawn(command).unwrap() }
     }
 
-    /// How it ended, if it did.
+    /// Exit status, if it has ended.
     pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
         self.child.try_wait().unwrap()
     }

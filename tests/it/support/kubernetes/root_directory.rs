@@ -109,7 +109,7 @@ fn chosen(data: BTreeMap<String, Vec<u8>>, keys: Option<&[KeyToPath]>, mode: i32
     keys.iter().map(file).collect()
 }
 
-/// What volumes and environment variables of a pod are made from.
+/// Sources of a pod's volumes and environment variables.
 pub struct Source<'a> {
     pub client: &'a kube::Client,
     pub pod: &'a Pod,
@@ -190,7 +190,7 @@ impl Source<'_> {
     }
 }
 
-/// Where the root directory of a pod is.
+/// Path of a pod's root directory.
 pub fn of(pods: &Path, pod: &Pod) -> PathBuf {
     pods.join(pod.metadata.uid.as_deref().unwrap())
 }

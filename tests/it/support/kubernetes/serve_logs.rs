@@ -1,4 +1,4 @@
-//! What a kubelet serves, as far as `kubectl logs` needs it: the API server, which shows its certificate, asks for logs.
+//! The part of a kubelet's API that `kubectl logs` needs: the API server, which authenticates by certificate, requests logs.
 
 use std::convert::Infallible;
 use std::sync::Arc;

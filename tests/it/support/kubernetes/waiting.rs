@@ -37,27 +37,34 @@ impl ControlPlane {
     pub fn wait_until_gone(&self, resource: &str, namespace: &str, name: &str) {
         let object = format!("{resource}/{name}");
         let patience = format!("--timeout={}s", PATIENCE.as_secs());
-        let said = self.kubectl(&["wait", "-n", namespace, "--for=delete", &object, &patience]);
-        assert_eq!(said.code, Some(0), "{object} is still there: {said:#?}\n{}", self.get(resource, namespace, name));
+        let output = self.kubectl(&["wait", "-n", namespace, "--for=delete", &object, &patience]);
+        assert_eq!(
+            output.code,
+            Some(0),
+            "{object} is still there: {output:#?}\n{}",
+            self.get(resource, namespace, name)
+        );
     }
 
     #[track_caller]
     fn watch(&self, resource: &str, namespace: &str, which: &str, is_so: &dyn Fn(&str, &Value) -> bool) -> Value {
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut last = Value::Null;
-        while begun.elapsed() < PATIENCE {
+        while started.elapsed() < PATIENCE {
             let mut command = self.kubectl_command();
             command.args(["get", resource, "-n", namespace, which, "--watch", "--output-watch-events", "-o", "json"]);
             let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
             let output = child.stdout.take().unwrap();
-            let (tell, told) = mpsc::channel();
+            let (tell, message) = mpsc::channel();
             // The thread ends with kubectl.
             std::thread::spawn(move || {
                 let events = serde_json::Deserializer::from_reader(output).into_iter::<Value>();
                 events.map_while(Result::ok).all(|event| tell.send(event).is_ok())
             });
             let found = loop {
-                let Ok(mut event) = told.recv_timeout(PATIENCE.saturating_sub(begun.elapsed())) else { break None };
+                let Ok(mut event) = message.recv_timeout(PATIENCE.saturating_sub(started.elapsed())) else {
+                    break None;
+                };
                 last = event["object"].take();
                 if is_so(event["type"].as_str().unwrap_or_default(), &last) {
                     break Some(last.take());

@@ -27,7 +27,7 @@ pub const TUTORIAL: [&str; 9] = [
     "cronjobSchedule=*/1 * * * *",
 ];
 
-/// How much longer than the version the load generator may find a request to take, in milliseconds.
+/// Largest difference between the latencies of the load generator and of the version, in milliseconds.
 const BUSY_MS: f64 = 40.0;
 
 /// The candidate and the version before it, as the experiment numbers them: the newer revision comes first.
@@ -35,13 +35,13 @@ const CANDIDATE: usize = 0;
 const STABLE: usize = 1;
 
 /// Both revisions of the model, and the Prometheus that scrapes them.
-pub struct World {
+pub struct Models {
     prometheus: Prometheus,
     runtime: tokio::runtime::Runtime,
     service: Option<SampleService>,
 }
 
-impl World {
+impl Models {
     /// The stable version takes 6 ms; none if there is no Prometheus.
     pub fn start(candidate_ms: u64, candidate_errors: f64) -> Option<Self> {
         let mut config = SampleConfig::default();
@@ -59,46 +59,45 @@ impl World {
         self.service.as_ref().unwrap()
     }
 
-    /// Where a version listens.
+    /// Address of a version.
     fn address(&self, version: usize) -> SocketAddr {
         self.service().versions[1 - version].addr
     }
 
-    /// What a version counted itself.
+    /// Statistics of a version.
     fn stats(&self, version: usize) -> VersionStats {
         self.service().stats().swap_remove(1 - version)
     }
 
     /// Sends a load to both versions, waits until Prometheus has all of it, and gives what the load generator measured.
     pub fn load(&self) -> [Measured; 2] {
-        let bench = CliCase::new();
-        bench.write("body.json", r#"{"instances": [[6.8, 2.8, 4.8, 1.4]]}"#);
+        let cli = CliCase::new();
+        cli.write("body.json", r#"{"instances": [[6.8, 2.8, 4.8, 1.4]]}"#);
         let url = |version: usize| {
             let address = self.address(version);
             format!("http.versionValues[{version}].url=http://{address}/v1/models/sklearn-iris:predict")
         };
         let pace = format!("http.numRequests={LOAD},http.qps=50,http.connections=8,http.parallel=true");
         let (first, second) = (url(0), url(1));
-        bench
-            .run([
-                "run",
-                "--quiet",
-                "--set",
-                "tasks={http}",
-                "--set-file",
-                "http.payloadStr=body.json",
-                "--set",
-                &pace,
-                "--set",
-                &first,
-                "--set",
-                &second,
-            ])
-            .exits(0);
+        cli.run([
+            "run",
+            "--quiet",
+            "--set",
+            "tasks={http}",
+            "--set-file",
+            "http.payloadStr=body.json",
+            "--set",
+            &pace,
+            "--set",
+            &first,
+            "--set",
+            &second,
+        ])
+        .exits(0);
         for version in [CANDIDATE, STABLE] {
             self.wait_for_scrape(version);
         }
-        let insights = &bench.document()["result"]["insights"];
+        let insights = &cli.document()["result"]["insights"];
         [Measured::of(insights, 0), Measured::of(insights, 1)]
     }
 
@@ -118,40 +117,40 @@ impl World {
     }
 
     /// Runs the experiment, as the canary tutorial writes it.
-    fn experiment(&self, bench: &CliCase, template: &str, more: &[&str]) -> CliOutput {
+    fn experiment(&self, cli: &CliCase, template: &str, more: &[&str]) -> CliOutput {
         let template = format!("custommetrics.templates.kserve-prometheus={template}");
         let mut args = vec!["run", "--set", "tasks={custommetrics,assess}", "--set", &template];
         args.extend(TUTORIAL.iter().flat_map(|pair| ["--set", pair]));
         args.extend(more);
-        let said = bench.run(args);
-        said.exits(0);
-        said
+        let output = cli.run(args);
+        output.exits(0);
+        output
     }
 
     /// Fails unless what the experiment has of a version are these requests and, within the error of scrapes and buckets, what the
     /// load generator measured.
     #[track_caller]
-    fn agree(&self, bench: &CliCase, version: usize, requests: u64, measured: &Measured) {
-        let insights = &bench.document()["result"]["insights"];
+    fn agree(&self, cli: &CliCase, version: usize, requests: u64, measured: &Measured) {
+        let insights = &cli.document()["result"]["insights"];
         let value = |metric: &str| newest(insights, version, &format!("kserve-prometheus/{metric}"));
         assert_eq!(value("request-count"), requests as f64, "version {version}");
         let (mean, p90) = (value("latency-mean"), value("latency-p90"));
-        let told = format!(
+        let message = format!(
             "version {version}: mean {mean:.2} ms, load generator {:.2}; p90 {p90:.2} ms, load generator {:.2}",
             measured.mean, measured.p90
         );
-        eprintln!("{told}");
+        eprintln!("{message}");
         // The load generator sees the way there and back, too, and waits for its turn where the machine is busy.
-        assert!((-0.1..BUSY_MS).contains(&(measured.mean - mean)), "{told}");
+        assert!((-0.1..BUSY_MS).contains(&(measured.mean - mean)), "{message}");
         let (below, above) = bucket(p90);
-        assert!((below..above + BUSY_MS).contains(&measured.p90), "{told}");
+        assert!((below..above + BUSY_MS).contains(&measured.p90), "{message}");
     }
 
     /// Fails unless the latencies that the experiment has of a version are those that the version itself measured: the same mean,
     /// percentiles in the same bucket.
     #[track_caller]
-    fn is_what_the_version_measured(&self, bench: &CliCase, version: usize) {
-        let insights = &bench.document()["result"]["insights"];
+    fn is_what_the_version_measured(&self, cli: &CliCase, version: usize) {
+        let insights = &cli.document()["result"]["insights"];
         let value = |metric: &str| newest(insights, version, &format!("kserve-prometheus/{metric}"));
         let own = self.stats(version).latency;
         assert!((value("latency-mean") / own.mean.unwrap() - 1.0).abs() < 1e-9, "version {version}: {own:?}");
@@ -163,13 +162,13 @@ impl World {
     }
 }
 
-impl Drop for World {
+impl Drop for Models {
     fn drop(&mut self) {
         self.runtime.block_on(self.service.take().unwrap().shutdown());
     }
 }
 
-/// What the load generator measured of one version, in milliseconds.
+/// Measurements of one version by the load generator, in milliseconds.
 pub struct Measured {
     errors: f64,
     mean: f64,
@@ -203,86 +202,86 @@ fn bucket(latency_ms: f64) -> (f64, f64) {
     (pair[0], pair[1])
 }
 
-fn satisfied(bench: &CliCase) -> Value {
-    bench.document()["result"]["insights"]["SLOsSatisfied"]["upper"].clone()
+fn satisfied(cli: &CliCase) -> Value {
+    cli.document()["result"]["insights"]["SLOsSatisfied"]["upper"].clone()
 }
 
 #[test]
-fn the_canary_that_is_slow_and_fails_is_told_from_the_version_before_it() {
-    let Some(world) = World::start(70, 0.2) else { return };
-    let (bench, template) = (CliCase::new(), world.template());
-    let measured = world.load();
-    world.experiment(&bench, &template, &[]);
-    assert_eq!(satisfied(&bench), serde_json::json!([[false, true], [false, true], [false, true]]));
-    let said = bench.run(["assert", "-c", "completed,nofailure,slos"]);
-    assert_eq!(said.code, Some(1), "{said:#?}");
-    let told = "3 of 3 SLOs not satisfied: sklearn-iris-predictor-default-00002: kserve-prometheus/error-count is ";
-    assert!(said.stdout.contains(told) && !said.stdout.contains("-00001"), "{said:#?}");
+fn a_bad_canary_violates_its_slos() {
+    let Some(models) = Models::start(70, 0.2) else { return };
+    let (cli, template) = (CliCase::new(), models.template());
+    let measured = models.load();
+    models.experiment(&cli, &template, &[]);
+    assert_eq!(satisfied(&cli), serde_json::json!([[false, true], [false, true], [false, true]]));
+    let output = cli.run(["assert", "-c", "completed,nofailure,slos"]);
+    assert_eq!(output.code, Some(1), "{output:#?}");
+    let message = "3 of 3 SLOs not satisfied: sklearn-iris-predictor-default-00002: kserve-prometheus/error-count is ";
+    assert!(output.stdout.contains(message) && !output.stdout.contains("-00001"), "{output:#?}");
     for version in [CANDIDATE, STABLE] {
-        world.agree(&bench, version, LOAD, &measured[version]);
-        let insights = &bench.document()["result"]["insights"];
+        models.agree(&cli, version, LOAD, &measured[version]);
+        let insights = &cli.document()["result"]["insights"];
         assert_eq!(newest(insights, version, "kserve-prometheus/error-count"), measured[version].errors);
-        world.is_what_the_version_measured(&bench, version);
+        models.is_what_the_version_measured(&cli, version);
     }
     // The next loop sees more of the same.
-    let measured = world.load();
-    world.experiment(&bench, &template, &["--reuseResult"]);
-    let document = bench.document();
+    let measured = models.load();
+    models.experiment(&cli, &template, &["--reuseResult"]);
+    let document = cli.document();
     assert_eq!(document["result"]["numLoops"], 2);
     let counts = &document["result"]["insights"]["nonHistMetricValues"][STABLE]["kserve-prometheus/request-count"];
     let counts: Vec<_> = counts.as_array().unwrap().iter().map(|count| count.as_u64().unwrap()).collect();
     assert_eq!(counts, [LOAD, 2 * LOAD]);
-    world.agree(&bench, STABLE, 2 * LOAD, &measured[STABLE]);
-    assert_eq!(bench.run(["assert", "-c", "slos"]).code, Some(1));
+    models.agree(&cli, STABLE, 2 * LOAD, &measured[STABLE]);
+    assert_eq!(cli.run(["assert", "-c", "slos"]).code, Some(1));
 }
 
 #[test]
-fn two_good_versions_are_both_good() {
-    let Some(world) = World::start(2, 0.0) else { return };
-    let bench = CliCase::new();
-    let measured = world.load();
-    world.experiment(&bench, &world.template(), &[]);
-    assert_eq!(satisfied(&bench), serde_json::json!([[true, true], [true, true], [true, true]]));
-    assert_eq!(bench.run(["assert", "-c", "completed,nofailure,slos"]).code, Some(0));
+fn both_versions_satisfy_their_slos() {
+    let Some(models) = Models::start(2, 0.0) else { return };
+    let cli = CliCase::new();
+    let measured = models.load();
+    models.experiment(&cli, &models.template(), &[]);
+    assert_eq!(satisfied(&cli), serde_json::json!([[true, true], [true, true], [true, true]]));
+    assert_eq!(cli.run(["assert", "-c", "completed,nofailure,slos"]).code, Some(0));
     for version in [CANDIDATE, STABLE] {
-        world.agree(&bench, version, LOAD, &measured[version]);
+        models.agree(&cli, version, LOAD, &measured[version]);
     }
 }
 
 #[test]
-fn the_built_in_template_judges_what_happens_in_the_experiment_and_nothing_before() {
-    let Some(world) = World::start(2, 0.0) else { return };
-    let bench = CliCase::new();
+fn the_built_in_template_ignores_earlier_requests() {
+    let Some(models) = Models::start(2, 0.0) else { return };
+    let cli = CliCase::new();
     // Before the experiment, a request fails and many are good.
-    world.load();
-    world.fail_once(CANDIDATE);
+    models.load();
+    models.fail_once(CANDIDATE);
     // Windows are whole seconds long, at least 1, and end now.
-    world.let_a_second_pass(None);
-    let url = format!("custommetrics.values.prometheusURL={}", world.prometheus.url());
+    models.let_a_second_pass(None);
+    let url = format!("custommetrics.values.prometheusURL={}", models.prometheus.url());
     let more = ["--set", &url];
-    let said = world.experiment(&bench, "builtin:kserve-prometheus", &more);
-    said.expect(0, &["no requests in the window of 1s"]);
-    let said = bench.run(["assert", "-c", "slos"]);
-    assert_eq!(said.code, Some(1), "{said:#?}");
-    assert!(said.stdout.contains("no data: no requests in the window of 1s"), "{said:#?}");
-    let start = bench.document()["result"]["startTime"].as_str().unwrap().to_owned();
+    let output = models.experiment(&cli, "builtin:kserve-prometheus", &more);
+    output.expect(0, &["no requests in the window of 1s"]);
+    let output = cli.run(["assert", "-c", "slos"]);
+    assert_eq!(output.code, Some(1), "{output:#?}");
+    assert!(output.stdout.contains("no data: no requests in the window of 1s"), "{output:#?}");
+    let start = cli.document()["result"]["startTime"].as_str().unwrap().to_owned();
     let start = chrono::DateTime::parse_from_rfc3339(&start).unwrap().timestamp_millis() as f64 / 1e3;
-    world.let_a_second_pass(Some(start));
+    models.let_a_second_pass(Some(start));
     for loops in 1..=2 {
-        let measured = world.load();
-        world.experiment(&bench, "builtin:kserve-prometheus", &["--set", &url, "--reuseResult"]);
-        assert_eq!(satisfied(&bench), serde_json::json!([[true, true], [true, true], [true, true]]));
-        assert_eq!(bench.run(["assert", "-c", "completed,nofailure,slos"]).code, Some(0));
+        let measured = models.load();
+        models.experiment(&cli, "builtin:kserve-prometheus", &["--set", &url, "--reuseResult"]);
+        assert_eq!(satisfied(&cli), serde_json::json!([[true, true], [true, true], [true, true]]));
+        assert_eq!(cli.run(["assert", "-c", "completed,nofailure,slos"]).code, Some(0));
         for version in [CANDIDATE, STABLE] {
-            world.agree(&bench, version, loops * LOAD, &measured[version]);
+            models.agree(&cli, version, loops * LOAD, &measured[version]);
         }
     }
-    world.fail_once(CANDIDATE);
-    world.experiment(&bench, "builtin:kserve-prometheus", &["--set", &url, "--reuseResult"]);
-    assert_eq!(satisfied(&bench), serde_json::json!([[false, true], [true, true], [true, true]]));
+    models.fail_once(CANDIDATE);
+    models.experiment(&cli, "builtin:kserve-prometheus", &["--set", &url, "--reuseResult"]);
+    assert_eq!(satisfied(&cli), serde_json::json!([[false, true], [true, true], [true, true]]));
 }
 
-impl World {
+impl Models {
     /// Waits until a second has passed since this time, or now.
     fn let_a_second_pass(&self, since: Option<f64>) {
         let since = since.or_else(|| self.prometheus.value("vector(time())", None)).unwrap();

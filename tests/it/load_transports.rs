@@ -53,7 +53,7 @@ fn trusting(authority: &Authority) -> TlsOptions {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn http2_is_spoken_with_prior_knowledge_and_carries_everything() {
+async fn http2_with_prior_knowledge_carries_headers_and_body() {
     let server = EchoServer::plain();
     let mut target = target(&format!("http://{}/predict?model=iris", server.address));
     target.method = Method::PUT;
@@ -74,7 +74,7 @@ async fn http2_is_spoken_with_prior_knowledge_and_carries_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn seats_share_connections_and_are_all_in_flight_at_once() {
+async fn streams_share_connections_and_run_concurrently() {
     // The server answers nobody before 40 requests are there: fewer in flight would never end.
     let server = EchoServer::start(EchoOptions { crowd: Some(40), ..EchoOptions::default() });
     let http = Http2::new(target(&format!("http://{}/", server.address))).unwrap();
@@ -84,7 +84,7 @@ async fn seats_share_connections_and_are_all_in_flight_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_tls_http2_is_agreed_on_or_refused() {
+async fn alpn_negotiates_http2_or_fails() {
     let (authority, server) = secure(&["h2", "http/1.1"]);
     let url = format!("https://{}/", server.address);
     let with = |url: &str| HttpTarget { tls: trusting(&authority), ..target(url) };
@@ -100,7 +100,7 @@ async fn with_tls_http2_is_agreed_on_or_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_versions_of_tls_are_spoken() {
+async fn tls_1_2_and_1_3_work() {
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let authority = Authority::new();
         let server =
@@ -113,7 +113,7 @@ async fn both_versions_of_tls_are_spoken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_servers_certificate_may_bear_another_name_that_is_told() {
+async fn server_name_overrides_the_host_of_the_url() {
     let (authority, server) = secure(&[]);
     // 127.0.0.2 is not in the certificate, `localhost` is.
     let url = format!("https://localhost:{}/", server.address.port());
@@ -127,7 +127,7 @@ async fn the_servers_certificate_may_bear_another_name_that_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unix_sockets_and_ipv6_lead_to_a_server() {
+async fn connects_over_unix_sockets_and_ipv6() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("model.sock");
     let server = EchoServer::on_socket(&path);
@@ -147,7 +147,7 @@ async fn unix_sockets_and_ipv6_lead_to_a_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_that_fail_at_once_leave_the_other_seats_their_turn() {
+async fn requests_that_fail_immediately_do_not_starve_others() {
     let directory = tempfile::tempdir().unwrap();
     let target =
         HttpTarget { transport: Transport::Unix(directory.path().join("none")), ..target("http://model.example/") };
@@ -161,26 +161,26 @@ async fn requests_that_fail_at_once_leave_the_other_seats_their_turn() {
 
 /// A proxy that makes tunnels, and passes requests in absolute form on; every one needs these credentials. Returns its address and
 /// counts what it was asked.
-async fn proxy(asked: Arc<std::sync::Mutex<Vec<String>>>) -> std::net::SocketAddr {
+async fn proxy(requested: Arc<std::sync::Mutex<Vec<String>>>) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let asked = Arc::clone(&asked);
+            let requested = Arc::clone(&requested);
             tokio::spawn(async move {
-                let _ = relay(stream, asked).await;
+                let _ = relay(stream, requested).await;
             });
         }
     });
     address
 }
 
-async fn relay(stream: TcpStream, asked: Arc<std::sync::Mutex<Vec<String>>>) -> std::io::Result<()> {
+async fn relay(stream: TcpStream, requested: Arc<std::sync::Mutex<Vec<String>>>) -> std::io::Result<()> {
     let mut client = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") && client.read_line(&mut head).await? > 0 {}
     let line = head.lines().next().unwrap_or_default().to_owned();
-    asked.lock().unwrap().push(line.clone());
+    requested.lock().unwrap().push(line.clone());
     // `user:p@ss` in base64.
     if !head.contains("roxy-authorization: Basic dXNlcjpwQHNz")
         && !head.contains("roxy-Authorization: Basic dXNlcjpwQHNz")
@@ -199,20 +199,20 @@ async fn relay(stream: TcpStream, asked: Arc<std::sync::Mutex<Vec<String>>>) -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_passes_plain_requests_on_and_makes_tunnels_for_the_rest() {
-    let asked = Arc::default();
-    let proxy = proxy(Arc::clone(&asked)).await;
+async fn a_proxy_forwards_plain_http_and_tunnels_tls() {
+    let requested = Arc::default();
+    let proxy = proxy(Arc::clone(&requested)).await;
     let transport = Transport::Proxy(format!("http://user:p%40ss@{proxy}").parse().unwrap());
     let plain = EchoServer::plain();
     let url = format!("http://{}/a?b=c", plain.address);
     let outcome =
         load(plan(6, 2), Http::new(HttpTarget { transport: transport.clone(), ..target(&url) }).unwrap()).await;
     assert_eq!((outcome.responses(), outcome.counts.errors), (6, 0), "{:?} {:?}", outcome.causes, outcome.statuses);
-    assert_eq!(asked.lock().unwrap().first(), Some(&format!("GET {url} HTTP/1.1")));
+    assert_eq!(requested.lock().unwrap().first(), Some(&format!("GET {url} HTTP/1.1")));
     assert_eq!(plain.seen()[0].headers[HOST], plain.address.to_string());
     assert!(plain.seen()[0].headers.contains_key(PROXY_AUTHORIZATION), "our small proxy passes on what it gets");
 
-    asked.lock().unwrap().clear();
+    requested.lock().unwrap().clear();
     let outcome =
         load(plan(6, 2), Http2::new(HttpTarget { transport: transport.clone(), ..target(&url) }).unwrap()).await;
     assert_eq!((outcome.responses(), outcome.counts.errors), (6, 0), "{:?}", outcome.causes);
@@ -223,11 +223,11 @@ async fn a_proxy_passes_plain_requests_on_and_makes_tunnels_for_the_rest() {
     assert_eq!((outcome.responses(), outcome.counts.errors), (6, 0), "{:?}", outcome.causes);
     assert!(!secret.seen()[0].headers.contains_key(PROXY_AUTHORIZATION), "the proxy's password is the proxy's alone");
     let tunnels = [plain.address, plain.address, secret.address, secret.address];
-    assert_eq!(*asked.lock().unwrap(), tunnels.map(|to| format!("CONNECT {to} HTTP/1.1")));
+    assert_eq!(*requested.lock().unwrap(), tunnels.map(|to| format!("CONNECT {to} HTTP/1.1")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_that_refuses_is_told_from_a_service_that_fails() {
+async fn proxy_errors_differ_from_service_errors() {
     let proxy = proxy(Arc::default()).await;
     let transport = Transport::Proxy(format!("http://{proxy}").parse().unwrap());
     let target = HttpTarget { transport, ..target("https://127.0.0.1:1/") };
@@ -271,7 +271,7 @@ fn fine(mut respond: h2::server::SendResponse<Bytes>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_says_goodbye_is_connected_to_again_and_nothing_is_lost() {
+async fn reconnects_after_goaway_without_losing_requests() {
     let address = hostile(|_, respond, _| async move { fine(respond) }).await;
     let http = Http2::new(target(&format!("http://{address}/"))).unwrap();
     let outcome = load(LoadPlan { in_flight: 4, ..plan(200, 2) }, http).await;
@@ -289,7 +289,7 @@ async fn a_server_that_says_goodbye_is_connected_to_again_and_nothing_is_lost() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn streams_that_are_reset_count_as_such_and_spare_the_others() {
+async fn a_stream_reset_fails_one_request() {
     let address = hostile(|_, mut respond, number| async move {
         if number % 2 == 0 { respond.send_reset(h2::Reason::INTERNAL_ERROR) } else { fine(respond) }
     })
@@ -302,7 +302,7 @@ async fn streams_that_are_reset_count_as_such_and_spare_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_never_ends_or_a_window_that_never_opens_is_a_time_out() {
+async fn endless_responses_and_closed_windows_time_out() {
     let address = hostile(|body, mut respond, _| async move {
         // Neither reads the request's body, which is larger than the window, nor ends the answer.
         let _stream = respond.send_response(http::Response::new(()), false);
@@ -319,7 +319,7 @@ async fn an_answer_that_never_ends_or_a_window_that_never_opens_is_a_time_out() 
     }
 }
 
-/// How a load that is over in the middle of its exchanges ends: requests, errors by cause.
+/// Requests and errors by cause of a load that ends with requests in flight.
 async fn stop_mode(stop_mode: StopMode) -> (LoadOutcome, Duration) {
     // Answers to 8 of 12 requests never come.
     let address =
@@ -335,7 +335,7 @@ async fn stop_mode(stop_mode: StopMode) -> (LoadOutcome, Duration) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_in_flight_at_the_end_is_awaited_cut_off_or_ignored() {
+async fn requests_in_flight_at_the_end_are_awaited_aborted_or_ignored() {
     let (waited, time) = stop_mode(StopMode::Wait).await;
     assert_eq!((waited.counts.requests, causes(&waited)), (7, BTreeMap::from([("timeout", 3)])));
     assert!(time >= Duration::from_secs(1), "{time:?}");
@@ -351,7 +351,7 @@ async fn what_is_in_flight_at_the_end_is_awaited_cut_off_or_ignored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_load_can_be_bounded_twice_and_its_first_requests_left_out() {
+async fn a_load_has_two_bounds_and_a_warm_up() {
     let server = EchoServer::plain();
     let http = || Http::new(target(&format!("http://{}/", server.address))).unwrap();
     let pacer = Pacer::new(Arrival::Constant { rate: 100.0 }, Bound::Count(1_000_000));

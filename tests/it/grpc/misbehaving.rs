@@ -29,7 +29,7 @@ fn of_type(content_type: &str) -> Response<()> {
 }
 
 #[tokio::test]
-async fn what_is_no_grpc_is_malformed() {
+async fn responses_that_are_not_grpc_are_malformed() {
     let good = || Some(trailers("0", ""));
     type Answer = (&'static str, fn() -> Response<()>, Vec<Bytes>, Option<HeaderMap>, &'static str);
     let cases: Vec<Answer> = vec![
@@ -96,7 +96,7 @@ async fn statuses_are_counted_by_name() {
 }
 
 #[tokio::test]
-async fn an_early_status_ends_a_stream_that_is_still_being_sent() {
+async fn an_early_status_ends_the_request_stream() {
     let server = Server::scripted(|call| async move {
         answer(call.respond, head(), &[], Some(trailers("8", "enough")));
     })
@@ -109,7 +109,7 @@ async fn an_early_status_ends_a_stream_that_is_still_being_sent() {
 }
 
 #[tokio::test]
-async fn resets_are_counted_as_such() {
+async fn resets_are_counted_as_resets() {
     for (reason, expected) in [(Reason::CANCEL, "CANCEL"), (Reason::INTERNAL_ERROR, "INTERNAL_ERROR")] {
         let (outcomes, notes) =
             against("Unary", move |mut call: Call| async move { call.respond.send_reset(reason) }).await;
@@ -125,7 +125,7 @@ async fn resets_are_counted_as_such() {
 }
 
 #[tokio::test]
-async fn a_refused_stream_is_sent_once_more() {
+async fn a_refused_stream_is_retried_once() {
     let server = Server::scripted(|mut call| async move {
         match call.number % 2 {
             0 => call.respond.send_reset(Reason::REFUSED_STREAM),
@@ -141,7 +141,7 @@ async fn a_refused_stream_is_sent_once_more() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_farewell_is_connected_to_again_and_nothing_is_lost() {
+async fn reconnects_after_goaway_without_losing_calls() {
     let server = Server::leaving(7, |call| async move {
         tokio::time::sleep(Duration::from_millis(2)).await;
         answer(call.respond, head(), &[msg("", 1)], Some(trailers("0", "")));
@@ -153,7 +153,7 @@ async fn a_server_that_says_farewell_is_connected_to_again_and_nothing_is_lost()
 }
 
 #[tokio::test]
-async fn a_server_that_goes_silent_times_out() {
+async fn a_silent_server_times_out() {
     let silent = |call: Call| async move {
         std::future::pending::<()>().await;
         drop(call);
@@ -167,7 +167,7 @@ async fn a_server_that_goes_silent_times_out() {
 }
 
 #[tokio::test]
-async fn a_window_that_never_opens_times_out() {
+async fn a_closed_flow_control_window_times_out() {
     let server = Server::scripted(|call| async move {
         // What is never read is never granted again.
         let _held = call;
@@ -182,7 +182,7 @@ async fn a_window_that_never_opens_times_out() {
 }
 
 #[tokio::test]
-async fn a_long_answer_is_read_without_being_kept() {
+async fn a_long_response_is_read_and_not_kept() {
     let server = Server::scripted(|mut call| async move {
         let mut stream = call.respond.send_response(head(), false).unwrap();
         let chunk = framed(&vec![0; 100_000]);
@@ -199,7 +199,7 @@ async fn a_long_answer_is_read_without_being_kept() {
 }
 
 #[tokio::test]
-async fn what_is_no_http2_is_no_answer() {
+async fn a_server_without_http2_is_an_error() {
     for (words, cause) in [(&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "malformed×8"), (b"", "closed×8")] {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
@@ -222,7 +222,7 @@ async fn what_is_no_http2_is_no_answer() {
 }
 
 #[tokio::test]
-async fn nothing_there_is_told_with_the_next_step() {
+async fn a_refused_connection_has_a_hint() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let with = json!({"host": gone.to_string(), "call": "t.Echo/Unary", "proto": "t.proto", "total": 8});
     let Err(iter8::tasks::TaskError::Failed { message, hint, .. }) = run(with).await else { panic!() };
@@ -234,7 +234,7 @@ async fn nothing_there_is_told_with_the_next_step() {
 }
 
 #[tokio::test]
-async fn a_server_without_reflection_is_told_with_the_next_step() {
+async fn a_server_without_reflection_has_a_hint() {
     let server = Server::echo(None, h2::server::Builder::new()).await;
     let mut with = with(&server, "Unary", json!({}));
     with.as_object_mut().unwrap().remove("proto");
@@ -273,7 +273,7 @@ async fn farewell_at_first(server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn calls_that_a_farewell_left_out_are_sent_once_more() {
+async fn calls_rejected_by_goaway_are_retried() {
     let server = Server::echo(None, h2::server::Builder::new()).await;
     let host = farewell_at_first(&server).await;
     let contribution = load(&server, "Unary", json!({"host": host, "total": 20, "concurrency": 5})).await;
@@ -282,21 +282,21 @@ async fn calls_that_a_farewell_left_out_are_sent_once_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_service_says_can_not_act_on_the_terminal() {
+async fn messages_of_services_are_sanitized() {
     let _transcript = transcript!();
     let server = Server::scripted(|call: Call| async move {
         answer(call.respond, head(), &[], Some(trailers("14", "a%1b[2Jb%0ac")));
     })
     .await;
-    let bench = CliCase::new();
-    bench.write("t.proto", PROTO);
+    let cli = CliCase::new();
+    cli.write("t.proto", PROTO);
     for (is_allowed, code) in [(true, 0), (false, 3)] {
         let values = format!(
             "grpc.host={},grpc.call=t.Echo/Unary,grpc.proto=t.proto,grpc.total=4,grpc.allowInitialErrors={is_allowed}",
             server.host()
         );
-        let said = bench.run(["run", "--set", "tasks={grpc}", "--set", &values]);
-        said.snapshot(code);
-        assert!(!said.stderr.contains('\u{1b}'), "{said:#?}");
+        let output = cli.run(["run", "--set", "tasks={grpc}", "--set", &values]);
+        output.snapshot(code);
+        assert!(!output.stderr.contains('\u{1b}'), "{output:#?}");
     }
 }

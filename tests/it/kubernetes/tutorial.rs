@@ -3,8 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::world::World;
-use crate::custommetrics::seed::{TUTORIAL, World as Models};
+use super::cluster_case::ClusterCase;
+use crate::custommetrics::tutorial::{Models, TUTORIAL};
+use crate::support::transcript::transcript;
 
 /// The InferenceService of the tutorial, with its canary.
 const CANARY: &str = "
@@ -36,28 +37,27 @@ fn serving() -> Value {
 }
 
 /// Launches the tutorial's experiment into a namespace with the InferenceService.
-fn launch(world: &World, models: &Models) {
+fn launch(world: &ClusterCase, models: &Models) {
     world.cluster.apply_in(&world.namespace, CANARY);
     let template = format!("custommetrics.templates.kserve-prometheus={}", models.template());
     let first = ["tasks={ready,custommetrics,assess}", "ready.isvc=sklearn-iris", "ready.timeout=180s", &template];
     let values = first.into_iter().chain(TUTORIAL).flat_map(|pair| ["--set", pair]);
-    let said = world.k(["launch"].into_iter().chain(values));
-    said.exits(0);
-    assert!(said.stdout.contains("as cronjob/default-1-cronjob"), "{said:#?}");
+    world.k(["launch"].into_iter().chain(values)).snapshot(0);
 }
 
-fn assert_all(world: &World) -> crate::support::cli_case::CliOutput {
+fn assert_all(world: &ClusterCase) -> crate::support::cli_case::CliOutput {
     world.k(["assert", "-c", "completed", "-c", "nofailure", "-c", "slos", "--timeout", "120s"])
 }
 
 #[test]
-fn the_tutorials_experiment_judges_a_good_and_a_bad_canary_again_and_again() {
-    let (Some(good), Some(bad)) = (World::with_node(), World::with_node()) else { return };
+fn the_tutorial_judges_a_good_and_a_bad_canary() {
+    let (Some(good), Some(bad)) = (ClusterCase::with_node(), ClusterCase::with_node()) else { return };
     if !good.cluster.crds() {
         return;
     }
     let Some(good_models) = Models::start(2, 0.0) else { return };
     let Some(bad_models) = Models::start(70, 0.2) else { return };
+    let _transcript = transcript!();
     for (world, models) in [(&good, &good_models), (&bad, &bad_models)] {
         models.load();
         launch(world, models);
@@ -65,14 +65,13 @@ fn the_tutorials_experiment_judges_a_good_and_a_bad_canary_again_and_again() {
     // The CronJob's first run waits for KServe, which sets the status of one only then.
     bad.cluster.set_status("inferenceservices", &bad.namespace, "sklearn-iris", &serving());
     good.wait_until_running("default", "ready");
-    let said = good.k(["list"]);
-    assert!(said.stdout.contains(" running "), "{said:#?}");
+    good.k(["list"]).snapshot(0);
     good.cluster.set_status("inferenceservices", &good.namespace, "sklearn-iris", &serving());
     assert_all(&good).exits(0);
-    let said = assert_all(&bad);
-    said.exits(1);
-    let told = "sklearn-iris-predictor-default-00002: kserve-prometheus/error-count is ";
-    assert!(said.stdout.contains(told) && !said.stdout.contains("-00001"), "{said:#?}");
+    let output = assert_all(&bad);
+    output.exits(1);
+    let message = "sklearn-iris-predictor-default-00002: kserve-prometheus/error-count is ";
+    assert!(output.stdout.contains(message) && !output.stdout.contains("-00001"), "{output:#?}");
 
     // It fires again, and adds a loop.
     for world in [&good, &bad] {
@@ -85,21 +84,21 @@ fn the_tutorials_experiment_judges_a_good_and_a_bad_canary_again_and_again() {
     let document = good.document("default");
     let counts = &document["result"]["insights"]["nonHistMetricValues"][0]["kserve-prometheus/request-count"];
     assert_eq!(counts.as_array().map(Vec::len), Some(2), "{document:#}");
-    let said = good.k(["report"]);
-    said.exits(0);
-    for told in ["Experiment completed: true", "Number of completed loops: 2", "kserve-prometheus/latency-p90"] {
-        assert!(said.stdout.contains(told), "{told}: {said:#?}");
+    let output = good.k(["report"]);
+    output.exits(0);
+    for message in ["Experiment completed: true", "Number of completed loops: 2", "kserve-prometheus/latency-p90"] {
+        assert!(output.stdout.contains(message), "{message}: {output:#?}");
     }
     good.k(["report", "-o", "html", "--outputFile", "report.html"]).exits(0);
-    assert!(good.bench.read("report.html").contains("All objectives are satisfied"));
-    let said = good.k(["log"]);
-    said.expect(0, &["==> pod/default-1-cronjob-"]);
-    assert!(said.stdout.contains("experiment completed"), "{said:#?}");
+    assert!(good.cli.read("report.html").contains("All objectives are satisfied"));
+    let output = good.k(["log"]);
+    output.expect(0, &["==> pod/default-1-cronjob-"]);
+    assert!(output.stdout.contains("experiment completed"), "{output:#?}");
 
     let account = format!("system:serviceaccount:{}:default-iter8-sa", good.namespace);
     let may = |verb: &str, what: &str| {
-        let said = good.cluster.kubectl(&["auth", "can-i", verb, what, "-n", &good.namespace, "--as", &account]);
-        said.stdout.trim() == "yes"
+        let output = good.cluster.kubectl(&["auth", "can-i", verb, what, "-n", &good.namespace, "--as", &account]);
+        output.stdout.trim() == "yes"
     };
     let isvc = "inferenceservices.serving.kserve.io";
     assert!(may("list", &format!("{isvc}/sklearn-iris")) && may("watch", &format!("{isvc}/sklearn-iris")));

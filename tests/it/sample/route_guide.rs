@@ -77,11 +77,11 @@ async fn drained<T>(mut stream: Streaming<T>) -> (Vec<(Instant, T)>, Result<(), 
 }
 
 #[tokio::test]
-async fn one_message_is_answered_with_one() {
+async fn a_unary_call_returns_one_message() {
     let service = serving(slow_v1).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let answer = Line::at(port(&service, "v1")).await.nearest(6.0).await.unwrap();
-    assert!(begun.elapsed() >= Duration::from_millis(30));
+    assert!(started.elapsed() >= Duration::from_millis(30));
     assert_eq!(answer.metadata().get("x-model-version").unwrap(), "v1");
     assert_eq!(answer.get_ref().name, "Mill Bridge");
 
@@ -94,11 +94,11 @@ async fn one_message_is_answered_with_one() {
 }
 
 #[tokio::test]
-async fn a_ride_sends_its_stops_when_they_are_due() {
+async fn a_server_stream_is_paced() {
     const INTERVAL: Duration = Duration::from_millis(20);
     let service = serving(slow_v1).await;
     let mut line = Line::at(port(&service, "v1")).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let answer = line.ride(RideRequest { from: "Upper Pasture".into(), ..ride(5, 20) }).await.unwrap();
     assert_eq!(answer.metadata().get("x-model-version").unwrap(), "v1");
     let (stops, end) = drained(answer.into_inner()).await;
@@ -107,10 +107,10 @@ async fn a_ride_sends_its_stops_when_they_are_due() {
     assert_eq!(names, ["Upper Pasture", "Observatory", "Upper Pasture", "Marble Quarry", "Beech Wood"]);
     for (number, (came, stop)) in (0_u32..).zip(&stops) {
         let due = Duration::from_millis(30) + INTERVAL * number;
-        assert!(*came - begun >= due, "stop {number} came before it was due");
+        assert!(*came - started >= due, "stop {number} came before it was due");
         assert_eq!(stop.number, number + 1);
         assert!(stop.sent_after_ms >= due.as_secs_f64() * 1e3, "{stop:?}");
-        assert!(stop.sent_after_ms <= (*came - begun).as_secs_f64() * 1e3, "{stop:?}");
+        assert!(stop.sent_after_ms <= (*came - started).as_secs_f64() * 1e3, "{stop:?}");
     }
     let stats = &service.stats()[0];
     assert_eq!((stats.requests, stats.errors), (1, 0));
@@ -118,7 +118,7 @@ async fn a_ride_sends_its_stops_when_they_are_due() {
 }
 
 #[tokio::test]
-async fn rides_without_stops_and_without_pauses_end_well() {
+async fn empty_and_unpaced_server_streams_succeed() {
     let service = serving(|_| ()).await;
     let mut line = Line::at(service.front).await;
     for (stops, interval_ms) in [(0, 10_000), (1, 10_000), (10_000, 0)] {
@@ -130,7 +130,7 @@ async fn rides_without_stops_and_without_pauses_end_well() {
 }
 
 #[tokio::test]
-async fn rides_that_are_too_long_are_refused() {
+async fn too_long_server_streams_are_rejected() {
     let service = serving(|_| ()).await;
     let mut line = Line::at(port(&service, "v1")).await;
     let cases = [
@@ -150,14 +150,14 @@ async fn rides_that_are_too_long_are_refused() {
 }
 
 #[tokio::test]
-async fn many_messages_are_answered_with_one_sum() {
+async fn a_client_stream_returns_a_sum() {
     let service = serving(slow_v1).await;
     let mut line = Line::at(port(&service, "v1")).await;
     let passage = |station: &str, boarded, alighted| Passage { station: station.into(), boarded, alighted };
-    let begun = Instant::now();
+    let started = Instant::now();
     let passages = vec![passage("Lakeside", 12, 0), passage("Orchard", 3, 5), passage("Boatyard", 0, 10)];
     let answer = line.count(passages).await.unwrap();
-    assert!(begun.elapsed() >= Duration::from_millis(30));
+    assert!(started.elapsed() >= Duration::from_millis(30));
     assert_eq!(answer.metadata().get("x-model-version").unwrap(), "v1");
     let sum = answer.into_inner();
     assert_eq!((sum.passages, sum.boarded, sum.alighted), (3, 15, 15));
@@ -170,12 +170,12 @@ async fn many_messages_are_answered_with_one_sum() {
 }
 
 #[tokio::test]
-async fn each_message_of_a_conversation_is_answered_before_the_next_is_sent() {
+async fn a_bidirectional_stream_alternates() {
     let service = serving(slow_v1).await;
     let mut line = Line::at(port(&service, "v1")).await;
     let (positions, sent) = mpsc::unbounded_channel();
     let sent = stream::unfold(sent, |mut sent| async move { Some((sent.recv().await?, sent)) });
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut notices = line.follow(sent).await.unwrap().into_inner();
     for (km, next) in [(0.0, "Boatyard"), (3.0, "Orchard"), (17.3, "Observatory")] {
         positions.send(Position { km }).unwrap();
@@ -184,14 +184,14 @@ async fn each_message_of_a_conversation_is_answered_before_the_next_is_sent() {
         assert_eq!(station.name, next);
         assert!((notice.distance_km - (station.km - km)).abs() < 1e-9);
     }
-    assert!(begun.elapsed() >= Duration::from_millis(30));
+    assert!(started.elapsed() >= Duration::from_millis(30));
     drop(positions);
     assert_eq!(notices.message().await.unwrap(), None);
     assert_eq!((service.stats()[0].requests, service.stats()[0].errors), (1, 0));
 }
 
 #[tokio::test]
-async fn a_conversation_ends_with_its_first_bad_message() {
+async fn a_bad_message_ends_a_bidirectional_stream() {
     let service = serving(|_| ()).await;
     let mut line = Line::at(port(&service, "v1")).await;
     let positions = [1.0, 99.0, 2.0].map(|km| Position { km });
@@ -208,7 +208,7 @@ async fn a_conversation_ends_with_its_first_bad_message() {
 }
 
 #[tokio::test]
-async fn error_rates_hold_for_every_kind_of_call() {
+async fn error_rates_apply_to_every_kind_of_call() {
     let service = serving(|config| config.versions[0].error_rate = 1.0).await;
     let mut line = Line::at(port(&service, "v1")).await;
     let statuses = [
@@ -225,7 +225,7 @@ async fn error_rates_hold_for_every_kind_of_call() {
 }
 
 #[tokio::test]
-async fn a_stall_holds_the_messages_of_a_stream_back() {
+async fn a_pause_delays_stream_messages() {
     let service = serving(|_| ()).await;
     let mut line = Line::at(port(&service, "v1")).await;
     let mut stops = line.ride(ride(100, 5)).await.unwrap().into_inner();

@@ -12,14 +12,14 @@ use crate::support::cli_case::{CliCase, CliOutput};
 use crate::support::kubernetes::{ControlPlane, Node, PATIENCE};
 
 /// A namespace of the shared cluster.
-pub struct World {
+pub struct ClusterCase {
     pub cluster: &'static ControlPlane,
     pub namespace: String,
-    pub bench: CliCase,
+    pub cli: CliCase,
     pub kubeconfig: PathBuf,
 }
 
-impl World {
+impl ClusterCase {
     /// One whose pods run; none if this machine can't have it.
     pub fn with_node() -> Option<Self> {
         Node::shared()?;
@@ -34,7 +34,7 @@ impl World {
     /// A namespace of this cluster.
     pub fn of(cluster: &'static ControlPlane) -> Self {
         let namespace = cluster.namespace();
-        Self { cluster, namespace, bench: CliCase::new(), kubeconfig: cluster.kubeconfig() }
+        Self { cluster, namespace, cli: CliCase::new(), kubeconfig: cluster.kubeconfig() }
     }
 
     /// The same for whoever this kubeconfig belongs to.
@@ -49,13 +49,13 @@ impl World {
              contexts: [{{name: x, context: {{cluster: c}}}}]\n",
             edge.url()
         );
-        let path = self.bench.write("edge.kubeconfig", &text);
+        let path = self.cli.write("edge.kubeconfig", &text);
         self.with_kubeconfig(path)
     }
 
     /// The command, with the kubeconfig in its environment.
     pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = self.bench.command();
+        let mut command = self.cli.command();
         command.env("KUBECONFIG", &self.kubeconfig).args(args);
         command
     }
@@ -64,14 +64,14 @@ impl World {
     pub fn k<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> CliOutput {
         let mut command = self.command(["k"]);
         command.args(args).args(["-n", &self.namespace]);
-        CliOutput::run(&mut command, &self.bench.path(""))
+        CliOutput::run(&mut command, &self.cli.path(""))
     }
 
     /// Starts `iter8 k` in the namespace.
     pub fn start<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Running {
         let mut command = self.command(["k"]);
         command.args(args).args(["-n", &self.namespace]).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Running { child: Some(command.spawn().unwrap()), command, directory: self.bench.path("") }
+        Running { child: Some(command.spawn().unwrap()), command, directory: self.cli.path("") }
     }
 
     /// An object of the namespace; null if it is not there.
@@ -114,13 +114,13 @@ impl World {
     /// Waits until the group has nothing any more.
     #[track_caller]
     pub fn wait_until_nothing_is_left_of(&self, group: &str) {
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
             let left = self.objects(group);
             if left.is_empty() {
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "{left:?} are left");
+            assert!(started.elapsed() < PATIENCE, "{left:?} are left");
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
     }

@@ -1,4 +1,4 @@
-//! What the task refuses before anything runs, and what its schema says of it.
+//! Values that the task rejects before the run, and its schema.
 
 use iter8::redact::redact;
 use iter8::tasks::TaskError;
@@ -17,7 +17,7 @@ fn base(fields: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn wrong_values_are_refused_with_path_and_expectation() {
+async fn invalid_values_are_rejected_with_path_and_expectation() {
     let env = proto_env()
         .file("bad.proto", "syntax = \"proto3\"; message {")
         .file("te.json", "{\"te\": \"hunter2\"}")
@@ -86,7 +86,7 @@ async fn wrong_values_are_refused_with_path_and_expectation() {
 }
 
 #[tokio::test]
-async fn a_near_miss_is_told() {
+async fn the_nearest_method_is_suggested() {
     let Err(TaskError::Input(error)) = run(base(&json!({"call": "Echo/Unary"}))).await else { panic!() };
     assert_eq!(error.hint.as_deref(), Some("did you mean `t.Echo/Unary`?"));
     let Err(TaskError::Input(error)) = run(base(&json!({"skip-first": 1}))).await else { panic!() };
@@ -94,14 +94,14 @@ async fn a_near_miss_is_told() {
 }
 
 #[test]
-fn secrets_in_metadata_are_not_shown() {
+fn secrets_in_metadata_are_redacted() {
     let with = base(&json!({"metadata": {"authorization": "Bearer hunter2", "x-api-key": "hunter2", "x-a": "seen"}}));
-    let shown = redact(&json!({"grpc": with})).to_string();
-    assert!(!shown.contains("hunter2") && shown.contains("seen"), "{shown}");
+    let rendered = redact(&json!({"grpc": with})).to_string();
+    assert!(!rendered.contains("hunter2") && rendered.contains("seen"), "{rendered}");
 }
 
 #[test]
-fn the_schema_accepts_what_the_task_accepts() {
+fn the_schema_agrees_with_the_task() {
     let mut generator = SchemaGenerator::default();
     let schema = (KIND.with_schema)(&mut generator);
     let mut root = schema.to_value();

@@ -79,21 +79,21 @@ find_go() {
 # go_toolchain GO: downloads GO_VERSION as a module with an older Go, and sets GO to it. Old versions lack only the last step: they do not
 # make its programs executable or rename its go.mod files.
 go_toolchain() {
-    local platform module answer dir file
+    local platform module output dir file
     platform=$(go_env "$1" env GOOS)-$(go_env "$1" env GOARCH)
     module=golang.org/toolchain@v0.0.1-go$GO_VERSION.$platform
     GO_REASON="install Go $GO_VERSION or later (https://go.dev/dl)"
     [[ -n ${GO_SUMS[$platform]:-} ]] || return 1
     say "Go $GO_VERSION: $1 mod download $module"
-    if ! answer=$(cd "$TOOLS" && go_env GO111MODULE=on "$1" mod download -json "$module" 2>&1); then
-        GO_REASON="$module cannot be downloaded: $(tail -n 5 <<<"$answer" | tr '\n\t' '  ')"
+    if ! output=$(cd "$TOOLS" && go_env GO111MODULE=on "$1" mod download -json "$module" 2>&1); then
+        GO_REASON="$module cannot be downloaded: $(tail -n 5 <<<"$output" | tr '\n\t' '  ')"
         return 1
     fi
-    if [[ $(json_text Sum <<<"$answer") != "${GO_SUMS[$platform]}" ]]; then
-        GO_REASON="$module has sum $(json_text Sum <<<"$answer"), not ${GO_SUMS[$platform]}"
+    if [[ $(json_text Sum <<<"$output") != "${GO_SUMS[$platform]}" ]]; then
+        GO_REASON="$module has sum $(json_text Sum <<<"$output"), not ${GO_SUMS[$platform]}"
         return 1
     fi
-    dir=$(json_text Dir <<<"$answer")
+    dir=$(json_text Dir <<<"$output")
     # Copied because the module cache is read-only and verified.
     GO_REASON="$dir cannot be copied to $TOOLS/go"
     rm -rf "$TOOLS/go" && cp -R "$dir" "$TOOLS/go" && chmod -R u+w "$TOOLS/go" || return 1
@@ -129,18 +129,18 @@ pinned_version() { sed -n "s|^[[:space:]]*\(require \)\{0,1\}$2 \(v[^ ]*\).*|\2|
 # go_file NAME DIR MODULE FILE: copies a file of a module, at the version that the go.mod in DIR pins, to .tools/NAME. Downloads only
 # that module, not its dependencies.
 go_file() {
-    local name=$1 dir=$2 module=$3 file=$4 version answer
+    local name=$1 dir=$2 module=$3 file=$4 version output
     version=$(pinned_version "$dir" "$module")
     [[ -s $TOOLS/$name && $(cat "$TOOLS/$name.pinned" 2>/dev/null) == "$module $version $file" ]] && return 0
     find_go || { missing "$name" "it needs Go to download: $GO_REASON"; return 0; }
     say "$name: $GO -C $dir mod download -json $module@$version"
-    if ! answer=$(go_env "$GO" -C "$dir" mod download -json "$module@$version" 2>&1); then
-        missing "$name" "$module@$version cannot be downloaded: $(tail -n 5 <<<"$answer" | tr '\n\t' '  ')"
+    if ! output=$(go_env "$GO" -C "$dir" mod download -json "$module@$version" 2>&1); then
+        missing "$name" "$module@$version cannot be downloaded: $(tail -n 5 <<<"$output" | tr '\n\t' '  ')"
         return 0
     fi
     mkdir -p "$(dirname "$TOOLS/$name")"
     # Not cp -p: files in the module cache are read-only.
-    if ! cat "$(json_text Dir <<<"$answer")/$file" >"$TOOLS/$name"; then
+    if ! cat "$(json_text Dir <<<"$output")/$file" >"$TOOLS/$name"; then
         missing "$name" "$module@$version has no $file"
         return 0
     fi

@@ -12,11 +12,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::new(["../../proto"])?;
     compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
 
-    // The sample service hands these bytes to clients that ask what it speaks (gRPC reflection).
+    // Served to clients by gRPC reflection.
     let descriptors = PathBuf::from(env::var("OUT_DIR")?).join("sample.bin");
     fs::write(descriptors, compiler.encode_file_descriptor_set())?;
 
-    // The server alone: the program's own client side reads descriptors at run time.
+    // Servers only: the program's clients read descriptors at run time.
     tonic_prost_build::configure().build_client(false).compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

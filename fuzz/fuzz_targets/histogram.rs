@@ -11,7 +11,7 @@ use iter8::metrics::histogram;
 use iter8::model::insights::EncodedHistogram;
 use libfuzzer_sys::fuzz_target;
 
-/// A histogram in HdrHistogram's compressed V2 format with these cells.
+/// Returns a histogram in HdrHistogram's compressed V2 format with these cells.
 fn enveloped(digits: u8, highest: u64, cells: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
     plain.extend(0x1c84_9313_u32.to_be_bytes());

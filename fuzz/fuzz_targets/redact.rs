@@ -1,4 +1,4 @@
-//! Redacts arbitrary texts, URLs and values: a known secret never survives.
+//! Redacts arbitrary strings, URLs and values: a known secret never survives.
 #![no_main]
 
 use iter8::redact::{REDACTED, RequestSecrets, redact, redact_form, redact_text, redact_url, redact_webhook};

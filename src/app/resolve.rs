@@ -190,7 +190,7 @@ fn check_names(map: &Map<String, Value>, listed: &[(usize, String)], errors: &mu
         } else if !known().any(|name| name == key) {
             let names = known().collect::<Vec<_>>().join(", ");
             let error =
-                InputError::new(FieldPath::root().key(key), format!("unknown value `{key}`; known here: {names}"));
+                InputError::new(FieldPath::root().key(key), format!("unknown value `{key}`; expected one of {names}"));
             errors.push(error.with_suggestion(key, known()));
         }
     }

@@ -58,7 +58,7 @@ impl Cause {
         Cause::Other,
     ];
 
-    /// The name in the document.
+    /// Returns the name in the document.
     pub fn name(self) -> &'static str {
         match self {
             Cause::Refused => "refused",
@@ -78,12 +78,12 @@ impl Cause {
         }
     }
 
-    /// The cause of this name, [`Cause::Other`] if it is unknown.
+    /// Returns the cause of this name, [`Cause::Other`] if it is unknown.
     pub fn from_name(name: &str) -> Self {
         Self::ALL.into_iter().find(|cause| cause.name() == name).unwrap_or(Self::Other)
     }
 
-    /// The cause as a phrase for messages.
+    /// Returns the cause as a phrase for messages.
     pub fn description(self) -> &'static str {
         match self {
             Cause::Refused => "connection refused",
@@ -97,7 +97,7 @@ impl Cause {
             Cause::UnexpectedStatus => "unexpected status",
             Cause::UnexpectedHeader => "unexpected or missing header",
             Cause::UnexpectedBody => "expected string not in the body",
-            Cause::UnexpectedJson => "body not the expected JSON",
+            Cause::UnexpectedJson => "unexpected JSON in the body",
             Cause::Aborted => "aborted at the end of the load",
             Cause::Other => "other failure",
         }
@@ -123,12 +123,12 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Makes a failure that is not retryable.
+    /// Creates a failure that is not retryable.
     pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
         Self { cause, detail: detail.into(), is_retryable: false, is_out_of_files: false }
     }
 
-    /// Makes a failure of `error`. The innermost I/O or TLS error of its chain decides the cause, `otherwise` if there is none.
+    /// Creates a failure from `error`. The innermost I/O or TLS error of its chain decides the cause, `otherwise` if there is none.
     pub fn from_error(error: &(dyn Error + 'static), otherwise: Cause) -> Self {
         let mut text = error.to_string();
         let mut cause = None;

@@ -120,10 +120,11 @@ impl Workers {
         let mut workers = Self { ready: Vec::new(), starts: Vec::new(), done: Vec::new(), abort: abort.clone() };
         for index in 0..count {
             let (is_ready, ready) = oneshot::channel();
-            let (give, start) = oneshot::channel();
+            let (start_sender, start) = oneshot::channel();
             let (finish, done) = oneshot::channel();
             let mine = (index..connections).step_by(count);
-            let in_flight_of = |it: usize| in_flight / connections + usize::from(it < in_flight % connections);
+            let in_flight_of =
+                |connection: usize| in_flight / connections + usize::from(connection < in_flight % connections);
             let (share, in_flight) = (mine.clone().count(), mine.map(in_flight_of).sum());
             let abort = abort.clone();
             let shutdown = shutdown.clone();
@@ -141,7 +142,7 @@ impl Workers {
                 let _ = finish.send(worker::run(config));
             })?;
             workers.ready.push(ready);
-            workers.starts.push(give);
+            workers.starts.push(start_sender);
             workers.done.push(done);
         }
         Ok(workers)
@@ -166,9 +167,9 @@ impl Workers {
         let start = Instant::now() + lead;
         let queues = Arc::new(SlotQueues::new(pacer.clone(), start, self.starts.len()));
         let series = Arc::new(SharedSeries::new(start));
-        for give in self.starts {
+        for sender in self.starts {
             // Fails if the worker could not start; its result has the error.
-            let _ = give.send(Start { queues: Arc::clone(&queues), series: Arc::clone(&series) });
+            let _ = sender.send(Start { queues: Arc::clone(&queues), series: Arc::clone(&series) });
         }
         let ends = ends(&shared.plan).and_then(|end| start.checked_add(end));
         let done = join_all(self.done);

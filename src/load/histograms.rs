@@ -13,12 +13,12 @@ use crate::model::insights::EncodedHistogram;
 pub enum HistogramKind {
     /// Latency of responses and timeouts, from the instant a request was due (at maximum rate: was sent).
     Latency,
-    /// The same from the instant a connection took the request up; opening a connection, if needed, is part of it.
+    /// The same from the instant a connection took over the request; includes opening a connection, if needed.
     ServiceTime,
-    /// Latency of the responses that are no errors.
+    /// Latency of successful responses.
     SuccessLatency,
     /// From the instant a request was due to the first byte of its response, or its first message; empty if the protocol does not
-    /// tell them apart.
+    /// report it.
     First,
     /// Opening a connection, TLS included.
     Connect,
@@ -40,7 +40,7 @@ impl HistogramKind {
         HistogramKind::Lateness,
     ];
 
-    /// The name in a shard.
+    /// Returns the name in a shard.
     pub fn name(self) -> &'static str {
         match self {
             HistogramKind::Latency => "latency",
@@ -68,7 +68,7 @@ impl Index<HistogramKind> for Histograms {
 }
 
 impl Histograms {
-    /// The histogram of a kind, to record in.
+    /// Returns the histogram of a kind, to record in.
     pub(super) fn get_mut(&mut self, kind: HistogramKind) -> &mut Histogram {
         self.0[kind as usize].get_or_insert_with(histogram::new)
     }
@@ -110,7 +110,7 @@ impl Histograms {
     }
 }
 
-/// Whole microseconds, rounded, within the histograms' bounds.
+/// Converts a time to whole microseconds, rounded, within the histograms' bounds.
 pub(super) fn micros(time: Duration) -> u64 {
     u64::try_from((time.as_nanos() + 500) / 1000).unwrap_or(HIGHEST).clamp(1, HIGHEST)
 }

@@ -1,4 +1,4 @@
-//! State that the task of a request in flight shares with its worker: the slot it is given, and its deadline.
+//! State that the task of a request in flight shares with its worker: its slot and its deadline.
 
 use std::cell::{Cell, RefCell};
 use std::task::{Context, Poll, Waker};

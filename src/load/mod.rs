@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! engine ── starts, watches, merges ──► worker (one per thread) ── claims slots ──► slot_queue (shared counters)
-//!                                          │ in_flight: one task per request in flight, which asks for the next slot
+//!                                          │ in_flight: one task per request in flight, which requests the next slot
 //!                                          ├─► Client of a Protocol (http, grpc) ──► connect (TCP, TLS, proxies)
 //!                                          └─► worker_stats (counters, histograms) ──► outcome ──► shard
 //! ```

@@ -8,7 +8,7 @@ use super::histograms::Histograms;
 use super::slot_queue::SlotQueues;
 use super::timeline::Timeline;
 use super::worker_stats::WorkerStats;
-use crate::load::pacing::{Asked, Cursor};
+use crate::load::pacing::{Cursor, Planned};
 use crate::model::counts::{Counts, Traffic};
 use crate::model::load::{Shards, Spacing};
 
@@ -23,7 +23,7 @@ pub struct LoadOutcome {
     pub connections: usize,
     /// Planned requests per second; `None` for as many as possible. If the rate changes or arrivals are random, the mean of what was
     /// due.
-    pub asked_rate: Option<f64>,
+    pub requested_rate: Option<f64>,
     /// Planned requests per second of all pods that share the load.
     pub whole_rate: Option<f64>,
     /// Spacing of requests.
@@ -38,7 +38,7 @@ pub struct LoadOutcome {
     pub statuses: BTreeMap<u16, u64>,
     /// Message of the first response with a status; empty for protocols without messages.
     pub status_messages: BTreeMap<u16, String>,
-    /// Failures by cause: their number, and the first one in words.
+    /// Failures by cause: their number, and the detail of the first one.
     pub causes: BTreeMap<Cause, (u64, String)>,
     /// Bytes and messages.
     pub traffic: Traffic,
@@ -68,15 +68,15 @@ impl LoadOutcome {
             |instant: Option<Instant>| instant.map_or(Duration::ZERO, |i| i.saturating_duration_since(start));
         let duration = since_start(stats.last_ended);
         let until = [stopped.map(|stopped| stopped.saturating_duration_since(start)), ends].into_iter().flatten().min();
-        let asked = schedule.asked(until).map(|asked| match stopped {
+        let planned = schedule.planned(until).map(|planned| match stopped {
             // Nothing is due before the start.
-            Some(stopped) if stopped < start => Asked { slots: 0, span: Duration::ZERO, ..asked },
-            _ => asked,
+            Some(stopped) if stopped < start => Planned { slots: 0, span: Duration::ZERO, ..planned },
+            _ => planned,
         });
         let sent = queues.taken();
-        let span = match asked {
+        let span = match planned {
             // The last request is followed by a gap, so the schedule outlasts it.
-            Some(asked) => since_start(stats.last_sent).max(asked.span),
+            Some(planned) => since_start(stats.last_sent).max(planned.span),
             // At maximum rate a load lasts until it is ended, even if the requests in flight at that time are not counted.
             None => {
                 let is_cut = schedule.pacer().total().is_none_or(|total| sent < total);
@@ -88,12 +88,12 @@ impl LoadOutcome {
             started: start,
             duration,
             connections,
-            asked_rate: asked.map(|asked| asked.rate),
-            whole_rate: asked.map(|asked| asked.whole_rate),
+            requested_rate: planned.map(|planned| planned.rate),
+            whole_rate: planned.map(|planned| planned.whole_rate),
             spacing: schedule.pacer().spacing(),
             stages: schedule.pacer().stages().map(ToString::to_string).unwrap_or_default(),
             achieved_rate: if span.is_zero() { 0.0 } else { sent as f64 / span.as_secs_f64() },
-            counts: Counts { dropped: asked.map_or(0, |asked| asked.slots.saturating_sub(sent)), ..stats.counts },
+            counts: Counts { dropped: planned.map_or(0, |planned| planned.slots.saturating_sub(sent)), ..stats.counts },
             statuses: stats.statuses(),
             status_messages: BTreeMap::new(),
             causes: stats.causes(),
@@ -119,7 +119,7 @@ mod tests {
     use crate::load::pacing::{Arrival, Bound, Pacer};
     use std::sync::Arc;
 
-    /// The outcome of a schedule of which `sent` requests were sent, `ms` after its start at the latest.
+    /// Returns the outcome of a schedule of which `sent` requests were sent, `ms` after its start at the latest.
     fn outcome(pacer: &Pacer, sent: u64, ms: u64, ends: Option<Duration>, stopped: Option<u64>) -> LoadOutcome {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
@@ -152,15 +152,19 @@ mod tests {
     }
 
     #[test]
-    fn all_requests_in_time_are_the_rate_asked_for() {
+    fn all_requests_in_time_are_the_requested_rate() {
         for arrival in [Arrival::Constant { rate: 100.0 }, Arrival::Poisson { rate: 100.0 }] {
             for bound in [second(), Bound::Count(100)] {
                 let pacer = Pacer::new(arrival.clone(), bound);
-                let asked = pacer.cursor().asked(None).unwrap();
-                let last = pacer.cursor().due(asked.slots - 1).unwrap().as_millis() as u64 + 1;
-                let found = outcome(&pacer, asked.slots, last, None, None);
-                assert_eq!((found.asked_rate, found.counts.dropped), (Some(asked.rate), 0));
-                assert!((found.achieved_rate / asked.rate - 1.0).abs() < 1e-6, "{} of {asked:?}", found.achieved_rate);
+                let planned = pacer.cursor().planned(None).unwrap();
+                let last = pacer.cursor().due(planned.slots - 1).unwrap().as_millis() as u64 + 1;
+                let result = outcome(&pacer, planned.slots, last, None, None);
+                assert_eq!((result.requested_rate, result.counts.dropped), (Some(planned.rate), 0));
+                assert!(
+                    (result.achieved_rate / planned.rate - 1.0).abs() < 1e-6,
+                    "{} of {planned:?}",
+                    result.achieved_rate
+                );
             }
         }
     }
@@ -180,10 +184,10 @@ mod tests {
     #[test]
     fn what_was_due_and_not_sent_is_dropped_whatever_the_arrival() {
         let pacer = Pacer::new(Arrival::Poisson { rate: 100.0 }, second());
-        let slots = pacer.cursor().asked(None).unwrap().slots;
-        let found = outcome(&pacer, 60, 1_500, None, None);
-        assert_eq!((found.counts.dropped, found.asked_rate), (slots - 60, Some(slots as f64)));
-        assert_eq!(found.achieved_rate, 40.0);
+        let slots = pacer.cursor().planned(None).unwrap().slots;
+        let result = outcome(&pacer, 60, 1_500, None, None);
+        assert_eq!((result.counts.dropped, result.requested_rate), (slots - 60, Some(slots as f64)));
+        assert_eq!(result.achieved_rate, 40.0);
     }
 
     #[test]
@@ -191,11 +195,14 @@ mod tests {
         let half = Duration::from_millis(500);
         let pacer = Pacer::new(Arrival::Constant { rate: 100.0 }, second());
         // The slot that is due just then counts, too.
-        let found = outcome(&pacer, 51, 500, Some(half), None);
-        assert_eq!((found.counts.dropped, found.asked_rate, found.achieved_rate), (0, Some(100.0), 100.0));
+        let result = outcome(&pacer, 51, 500, Some(half), None);
+        assert_eq!((result.counts.dropped, result.requested_rate, result.achieved_rate), (0, Some(100.0), 100.0));
         let pacer = Pacer::new(Arrival::Poisson { rate: 100.0 }, second());
         let due = pacer.cursor().due_by(half);
-        let found = outcome(&pacer, due - 10, 500, None, Some(500));
-        assert_eq!((found.counts.dropped, found.asked_rate, found.interrupted), (10, Some(due as f64 * 2.0), true));
+        let result = outcome(&pacer, due - 10, 500, None, Some(500));
+        assert_eq!(
+            (result.counts.dropped, result.requested_rate, result.interrupted),
+            (10, Some(due as f64 * 2.0), true)
+        );
     }
 }

@@ -16,7 +16,7 @@ pub mod stages;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::cursor::{Asked, Cursor};
+pub use self::cursor::{Cursor, Planned};
 use self::stages::{MAX_RATE, Stages};
 use crate::model::load::Spacing;
 use crate::model::shard::Share;
@@ -159,7 +159,7 @@ impl Pacer {
         }
     }
 
-    /// The stages, if the rate changes.
+    /// Returns the stages, if the rate changes.
     pub fn stages(&self) -> Option<&Stages> {
         match &self.arrival {
             Arrival::Staged { stages, .. } => Some(stages),

@@ -33,7 +33,7 @@ fn any_pacer() -> impl Strategy<Value = Pacer> {
     let ramps = prop::collection::vec((0_u64..800, prop_oneof![Just(0.0), 0.0_f64..500.0]), 1..6);
     let spacing = || prop_oneof![Just(Spacing::Uniform), Just(Spacing::Poisson)];
     let staged = (0.0_f64..500.0, ramps, spacing(), bound()).prop_filter_map(
-        "asks for nothing",
+        "has no requests",
         |(from, list, spacing, bound)| {
             let list: Vec<_> =
                 list.into_iter().map(|(ms, rate)| Stage { duration: Duration::from_millis(ms), rate }).collect();
@@ -74,7 +74,7 @@ fn simulate(pacer: &Pacer, jumps: &[u64]) -> Vec<(Duration, Duration)> {
 
 proptest! {
     #[test]
-    fn a_constant_rate_is_never_early_never_more_than_asked_and_exact(
+    fn a_constant_rate_is_never_early_never_exceeded_and_exact(
         rate in 0.1_f64..1e6, count in 0_u64..400, jumps in prop::collection::vec(0_u64..5_000_000_000, 1..8)
     ) {
         let sent = simulate(&constant(rate, Bound::Count(count)), &jumps);
@@ -87,7 +87,7 @@ proptest! {
     }
 
     #[test]
-    fn no_arrival_is_early_or_more_than_asked_and_every_one_is_sent(
+    fn no_arrival_is_early_or_superfluous_and_every_one_is_sent(
         pacer in any_pacer(), jumps in prop::collection::vec(0_u64..500_000_000, 1..8)
     ) {
         let sent = simulate(&pacer, &jumps);
@@ -134,10 +134,10 @@ proptest! {
     }
 
     #[test]
-    fn cursors_agree_whatever_was_asked_before(pacer in any_pacer(), asked in prop::collection::vec((0_u64..600, 0_u64..3_000), 1..20)) {
+    fn cursors_agree_whatever_the_previous_calls(pacer in any_pacer(), calls in prop::collection::vec((0_u64..600, 0_u64..3_000), 1..20)) {
         let dues = dues(&pacer);
         let mut cursor = pacer.cursor();
-        for (k, ms) in asked {
+        for (k, ms) in calls {
             let due = dues.get(k as usize).copied();
             prop_assert_eq!(cursor.peek(k), due);
             prop_assert_eq!(cursor.due(k), due);
@@ -162,13 +162,13 @@ proptest! {
     }
 
     #[test]
-    fn what_was_asked_is_what_was_due(pacer in any_pacer(), ms in 1_u64..4_000) {
+    fn planned_requests_are_those_that_were_due(pacer in any_pacer(), ms in 1_u64..4_000) {
         let dues = dues(&pacer);
-        let whole = pacer.cursor().asked(None).unwrap();
+        let whole = pacer.cursor().planned(None).unwrap();
         prop_assert_eq!(whole.slots, dues.len() as u64);
         prop_assert!(whole.rate.is_finite() && dues.last().is_none_or(|last| *last <= whole.span));
         let stop = Duration::from_millis(ms);
-        let stopped = pacer.cursor().asked(Some(stop)).unwrap();
+        let stopped = pacer.cursor().planned(Some(stop)).unwrap();
         prop_assert_eq!(stopped.slots, dues.iter().filter(|due| **due <= stop).count() as u64);
     }
 }
@@ -192,13 +192,13 @@ proptest! {
         let whole = dues(&pacer);
         let mut all = Vec::new();
         for share in shares(&pacer, count) {
-            let own = dues(&share);
-            prop_assert!(share.total().is_none_or(|total| total == own.len() as u64));
-            for (k, due) in own.iter().enumerate() {
+            let slots = dues(&share);
+            prop_assert!(share.total().is_none_or(|total| total == slots.len() as u64));
+            for (k, due) in slots.iter().enumerate() {
                 prop_assert_eq!(whole.get(share.number(k as u64) as usize), Some(due));
                 prop_assert_eq!(share.cursor().peek(k as u64), Some(*due));
             }
-            all.extend(own);
+            all.extend(slots);
         }
         all.sort_unstable();
         prop_assert_eq!(all, whole);
@@ -217,15 +217,15 @@ proptest! {
     }
 
     #[test]
-    fn what_shares_ask_for_adds_up_to_what_the_whole_asks_for(pacer in any_schedule(), count in 1_usize..12, ms in 0_u64..4_000) {
+    fn plans_of_shares_add_up_to_the_plan_of_the_whole(pacer in any_schedule(), count in 1_usize..12, ms in 0_u64..4_000) {
         for stopped in [None, Some(Duration::from_millis(ms))] {
-            let whole = pacer.cursor().asked(stopped);
-            let parts: Vec<_> = shares(&pacer, count).iter().map(|share| share.cursor().asked(stopped)).collect();
+            let whole = pacer.cursor().planned(stopped);
+            let parts: Vec<_> = shares(&pacer, count).iter().map(|share| share.cursor().planned(stopped)).collect();
             let Some(whole) = whole else {
                 prop_assert!(parts.iter().all(Option::is_none));
                 continue;
             };
-            let parts: Vec<Asked> = parts.into_iter().flatten().collect();
+            let parts: Vec<Planned> = parts.into_iter().flatten().collect();
             prop_assert_eq!(parts.iter().map(|part| part.slots).sum::<u64>(), whole.slots);
             prop_assert!(parts.iter().all(|part| part.span == whole.span && part.whole_rate == whole.rate));
             let rate = parts.iter().map(|part| part.rate).sum::<f64>();
@@ -239,10 +239,10 @@ proptest! {
         let mut sent = 0;
         for share in shares(&Pacer::new(Arrival::Max, Bound::Count(bound)), count) {
             let mut cursor = share.cursor();
-            let own = (0..).take_while(|k| cursor.decide(elapsed, *k) != Step::Stop).count() as u64;
-            prop_assert_eq!(share.total(), Some(own));
-            prop_assert!(own.abs_diff(bound / count as u64) <= 1);
-            sent += own;
+            let slots = (0..).take_while(|k| cursor.decide(elapsed, *k) != Step::Stop).count() as u64;
+            prop_assert_eq!(share.total(), Some(slots));
+            prop_assert!(slots.abs_diff(bound / count as u64) <= 1);
+            sent += slots;
         }
         prop_assert_eq!(sent, bound);
         for share in shares(&Pacer::new(Arrival::Max, Bound::Duration(elapsed)), count) {
@@ -290,8 +290,11 @@ fn random_arrivals_follow_the_stages() {
     for (from, to, expected) in
         [(0, 10, 10_000.0), (10, 15, 5_000.0), (15, 20, 0.0), (20, 30, 5_000.0), (5, 10, 7_500.0)]
     {
-        let found = count(from, to);
-        assert!((found - expected).abs() <= 4.0 * f64::sqrt(expected), "{found} in {from} s to {to} s, not {expected}");
+        let actual = count(from, to);
+        assert!(
+            (actual - expected).abs() <= 4.0 * f64::sqrt(expected),
+            "{actual} in {from} s to {to} s, not {expected}"
+        );
     }
 }
 
@@ -323,7 +326,7 @@ fn the_maximum_rate_is_bounded_by_count_or_time() {
     let mut timed = Pacer::new(Arrival::Max, Bound::Duration(now)).cursor();
     assert_eq!(timed.decide(now, 2), Step::Stop);
     assert_eq!(timed.decide(Duration::ZERO, u64::MAX), Step::SendNow { intended: Duration::ZERO });
-    assert_eq!(timed.asked(None), None);
+    assert_eq!(timed.planned(None), None);
 }
 
 #[test]
@@ -333,7 +336,7 @@ fn absurd_schedules_neither_panic_nor_hang() {
             let pacer = constant(rate, bound);
             let mut cursor = pacer.cursor();
             let _ = (pacer.total(), pacer.ends(), cursor.due_by(Duration::MAX), cursor.decide(Duration::ZERO, 1));
-            let _ = (cursor.asked(None), cursor.asked(Some(Duration::ZERO)));
+            let _ = (cursor.planned(None), cursor.planned(Some(Duration::ZERO)));
             let pacer = poisson(rate, bound);
             let mut cursor = pacer.cursor();
             let second = Duration::from_millis(100);
@@ -347,10 +350,10 @@ fn absurd_schedules_neither_panic_nor_hang() {
 
 #[test]
 fn the_planned_rate_of_a_poisson_schedule_is_that_of_its_slots() {
-    let asked = poisson(100.0, Bound::Count(50)).cursor().asked(None).unwrap();
-    assert_eq!(asked.slots, 50);
-    assert_eq!(asked.span, poisson(100.0, Bound::Count(51)).cursor().due(50).unwrap());
-    assert_eq!(asked.rate, 50.0 / asked.span.as_secs_f64());
-    let timed = poisson(100.0, Bound::Duration(Duration::from_secs(2))).cursor().asked(None).unwrap();
+    let planned = poisson(100.0, Bound::Count(50)).cursor().planned(None).unwrap();
+    assert_eq!(planned.slots, 50);
+    assert_eq!(planned.span, poisson(100.0, Bound::Count(51)).cursor().due(50).unwrap());
+    assert_eq!(planned.rate, 50.0 / planned.span.as_secs_f64());
+    let timed = poisson(100.0, Bound::Duration(Duration::from_secs(2))).cursor().planned(None).unwrap();
     assert_eq!((timed.span, timed.rate), (Duration::from_secs(2), timed.slots as f64 / 2.0));
 }

@@ -67,7 +67,7 @@ pub enum FailureKind {
     /// No response.
     Unreached,
     /// Responses that count as errors: the service is up.
-    Answered,
+    ErrorResponses,
     /// The TLS handshake failed.
     Tls,
     /// This process may not open more connections.
@@ -75,8 +75,7 @@ pub enum FailureKind {
 }
 
 /// Hint if this process has too many connections open.
-const FILES: &str =
-    "this process may not open that many connections: raise the limit (`ulimit -n`) or ask for fewer `connections`";
+const FILES: &str = "the process has too many open files: raise the limit (`ulimit -n`) or use fewer `connections`";
 
 /// A load run without an outcome.
 #[derive(Debug, thiserror::Error)]
@@ -106,19 +105,21 @@ impl LoadError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::InitialErrors { kind, .. } => Some(match kind {
-                FailureKind::Answered => {
-                    "the service answers, with errors: check URL, method, headers and payload, or what counts as an error \
+                FailureKind::ErrorResponses => {
+                    "the service responds with errors: check URL, method, headers and payload, or the definition of an error \
                      (`errorRanges`, `expect`); set `allowInitialErrors: true` to measure anyway"
                 }
                 FailureKind::Tls => {
-                    "name the authority that issued the server's certificate in `ca` (a PEM file), or trust any certificate \
-                     with `insecureSkipVerify: true`; is it an https service at all?"
+                    "set `ca` to the CA that issued the server's certificate (a PEM file), or skip verification \
+                     with `insecureSkipVerify: true`; check that the service uses TLS"
                 }
                 FailureKind::OutOfFiles => FILES,
-                FailureKind::Unreached => "is the service up? set `allowInitialErrors: true` to measure anyway",
+                FailureKind::Unreached => {
+                    "check that the service is running, or set `allowInitialErrors: true` to measure anyway"
+                }
             }),
             Self::Worker(error) if is_out_of_files(error) => Some(FILES),
-            Self::Worker(_) => Some("this machine is short of threads or memory: ask for fewer `connections`"),
+            Self::Worker(_) => Some("the machine is out of threads or memory: use fewer `connections`"),
             Self::Lost => None,
         }
     }

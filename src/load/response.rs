@@ -9,7 +9,7 @@ use super::cause::Cause;
 pub struct Response {
     /// HTTP's status (100 to 999) or gRPC's code (0 to 16).
     pub status: u16,
-    /// Arrival of the first byte; for streams of messages, of the first message. `None` if the protocol does not tell it apart.
+    /// Arrival of the first byte; for streams of messages, of the first message. `None` if the protocol does not report it.
     pub first: Option<Instant>,
     /// Arrival of the last byte.
     pub ended: Instant,

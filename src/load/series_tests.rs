@@ -12,7 +12,7 @@ use crate::model::shard::TimelineShard;
 /// End of a request in ms from the start, its latency in µs, and true if it failed.
 type Request = (u64, u64, bool);
 
-/// The series of a load with these requests, distributed over workers.
+/// Returns the series of a load with these requests, distributed over workers.
 fn shared(requests: &[Request], workers: usize) -> (Arc<SharedSeries>, Instant) {
     let start = Instant::now();
     let shared = Arc::new(SharedSeries::new(start));
@@ -36,10 +36,10 @@ fn a_stall_gives_intervals_of_zero_requests() {
     // Five seconds without a response; then all waiting requests end at once.
     let after = (0..5_000).map(|n| (7_200, 5_000_000 - 1_000 * n, false));
     let requests: Vec<Request> = before.chain(after).collect();
-    let found = series(&requests, 2, 8_000, 240);
-    assert_eq!(found.requests, [1_000, 1_000, 0, 0, 0, 0, 0, 5_000]);
-    assert_eq!(found.p99[..3], [Some(1.0), Some(1.0), None]);
-    let (p50, p99) = (found.p50[7].unwrap(), found.p99[7].unwrap());
+    let result = series(&requests, 2, 8_000, 240);
+    assert_eq!(result.requests, [1_000, 1_000, 0, 0, 0, 0, 0, 5_000]);
+    assert_eq!(result.p99[..3], [Some(1.0), Some(1.0), None]);
+    let (p50, p99) = (result.p50[7].unwrap(), result.p99[7].unwrap());
     assert!((p50 / 2_500.0 - 1.0).abs() < 0.01 && (p99 / 4_950.0 - 1.0).abs() < 0.01, "{p50} {p99}");
 }
 
@@ -58,29 +58,29 @@ fn requests_count_in_the_interval_in_which_they_end() {
     recorder.record(at(1_000), 9_999_999, true, false);
     // Out of order, as responses of one connection may be.
     recorder.record(at(500), 200, true, true);
-    assert_eq!(shared.timeline(at(1_900)).series(240).unwrap().requests, [1, 1], "the last one is not handed over yet");
+    assert_eq!(shared.timeline(at(1_900)).series(240).unwrap().requests, [1, 1], "the last one is not flushed yet");
     recorder.flush();
     recorder.flush();
-    let found = shared.timeline(at(1_900)).series(240).unwrap();
-    assert_eq!((found.requests, found.errors), (vec![2, 1], vec![1, 1]));
-    assert_eq!((found.p50, found.p99), (vec![Some(0.1), None], vec![Some(0.2), None]));
+    let result = shared.timeline(at(1_900)).series(240).unwrap();
+    assert_eq!((result.requests, result.errors), (vec![2, 1], vec![1, 1]));
+    assert_eq!((result.p50, result.p99), (vec![Some(0.1), None], vec![Some(0.2), None]));
 }
 
 #[test]
 fn the_last_interval_has_a_length_and_a_short_rest_is_no_interval() {
     let requests: Vec<Request> = (0..2_700).map(|ms| (ms, 100, false)).collect();
-    let found = series(&requests, 1, 2_700, 240);
-    assert_eq!(found.requests, [1_000, 1_000, 700]);
-    assert_eq!(found.last.unwrap().to_string(), "700ms");
+    let result = series(&requests, 1, 2_700, 240);
+    assert_eq!(result.requests, [1_000, 1_000, 700]);
+    assert_eq!(result.last.unwrap().to_string(), "700ms");
     let requests: Vec<Request> = (0..2_001).map(|ms| (ms, 100, false)).collect();
-    let found = series(&requests, 1, 2_001, 240);
-    assert_eq!(found.requests, [1_000, 1_001]);
-    assert_eq!(found.last.unwrap().to_string(), "1.001s");
-    let found = series(&[(120, 100, false)], 1, 120, 240);
-    assert_eq!((found.requests, found.last.unwrap().to_string()), (vec![1], "120ms".to_owned()));
+    let result = series(&requests, 1, 2_001, 240);
+    assert_eq!(result.requests, [1_000, 1_001]);
+    assert_eq!(result.last.unwrap().to_string(), "1.001s");
+    let result = series(&[(120, 100, false)], 1, 120, 240);
+    assert_eq!((result.requests, result.last.unwrap().to_string()), (vec![1], "120ms".to_owned()));
     let (shared, start) = shared(&[(120, 100, false)], 1);
-    let found = shared.timeline(start + Duration::from_nanos(120_499_999)).series(240).unwrap();
-    assert_eq!(found.last.unwrap().to_string(), "120ms", "to the millisecond");
+    let result = shared.timeline(start + Duration::from_nanos(120_499_999)).series(240).unwrap();
+    assert_eq!(result.last.unwrap().to_string(), "120ms", "to the millisecond");
     assert_eq!(series(&[(0, 0, false)], 1, 0, 240).requests, [1], "a load without length is tolerated");
     assert_eq!(series(&requests, 1, 2_000, 240).last, None, "so is an end before the last request");
 }
@@ -100,9 +100,9 @@ fn instants_far_from_the_load_are_tolerated() {
     recorder.record(start - Duration::from_secs(40), 0, false, true);
     recorder.record(start + Duration::from_secs(1 << 33), 1, false, true);
     recorder.flush();
-    let found = shared.timeline(start).series(240).unwrap();
-    assert_eq!((found.requests.iter().sum::<u64>(), found.requests[0]), (3, 2));
-    assert!(found.requests.len() <= 240);
+    let result = shared.timeline(start).series(240).unwrap();
+    assert_eq!((result.requests.iter().sum::<u64>(), result.requests[0]), (3, 2));
+    assert!(result.requests.len() <= 240);
 }
 
 #[test]
@@ -115,9 +115,9 @@ fn ten_days_take_240_intervals_at_most() {
     recorder.flush();
     assert!(shared.intervals.lock().list.len() <= MAX_INTERVALS);
     let end = start + Duration::from_secs(864_000);
-    let found = shared.timeline(end).series(100).unwrap();
-    assert_eq!(found.requests.iter().sum::<u64>(), 14_401);
-    assert!((51..=100).contains(&found.requests.len()), "{}", found.requests.len());
+    let result = shared.timeline(end).series(100).unwrap();
+    assert_eq!(result.requests.iter().sum::<u64>(), 14_401);
+    assert!((51..=100).contains(&result.requests.len()), "{}", result.requests.len());
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn an_impossible_timeline_is_rejected() {
         Timeline::from_shard(&shard).unwrap_err().to_string()
     };
     let long = refused(|shard| shard.intervals.resize_with(241, Default::default));
-    assert_eq!(long, "its 241 intervals of 2^0 s are more or longer than those of any load");
+    assert_eq!(long, "its 241 intervals of 2^0 s exceed those of any load");
     assert!(refused(|shard| shard.doublings = 64).starts_with("its 1 intervals of 2^64 s"));
     let damaged = refused(|shard| shard.intervals[0].latency.as_mut().unwrap().data.truncate(20));
     assert!(damaged.starts_with("the histogram is "), "{damaged}");
@@ -160,9 +160,9 @@ proptest! {
         let end = Duration::from_millis(400_000);
         let mut merged = Timeline::default();
         for pod in 0..pods {
-            let own: Vec<Request> = requests.iter().copied().skip(pod).step_by(pods).collect();
+            let part: Vec<Request> = requests.iter().copied().skip(pod).step_by(pods).collect();
             // Each has its own start, and intervals as long as its own load needs.
-            let (shared, start) = shared(&own, 2);
+            let (shared, start) = shared(&part, 2);
             let text = serde_json::to_string(&shared.timeline(start + end).shard().unwrap()).unwrap();
             let handed = Timeline::from_shard(&serde_json::from_str(&text).unwrap()).unwrap();
             prop_assert_eq!(&handed, &shared.timeline(start + end));
@@ -173,17 +173,17 @@ proptest! {
 
     #[test]
     fn longer_intervals_keep_totals_and_percentiles_of_all(requests in requests(), most in 1_usize..300) {
-        let found = series(&requests, 2, 400_000, most);
-        prop_assert!(found.requests.len() <= most);
-        prop_assert_eq!(found.requests.iter().sum::<u64>(), requests.len() as u64);
-        prop_assert_eq!(found.errors.iter().sum::<u64>(), requests.iter().filter(|r| r.2).count() as u64);
-        let length = found.interval.0.as_millis() as u64;
-        for (at, p99) in found.p99.iter().enumerate() {
-            let is_last = at + 1 == found.requests.len();
+        let result = series(&requests, 2, 400_000, most);
+        prop_assert!(result.requests.len() <= most);
+        prop_assert_eq!(result.requests.iter().sum::<u64>(), requests.len() as u64);
+        prop_assert_eq!(result.errors.iter().sum::<u64>(), requests.iter().filter(|r| r.2).count() as u64);
+        let length = result.interval.0.as_millis() as u64;
+        for (at, p99) in result.p99.iter().enumerate() {
+            let is_last = at + 1 == result.requests.len();
             let here = requests.iter().filter(|r| r.0 / length == at as u64 || (is_last && r.0 / length > at as u64));
             let mut latencies: Vec<u64> = here.map(|r| r.1).collect();
             latencies.sort_unstable();
-            prop_assert_eq!(latencies.len() as u64, found.requests[at]);
+            prop_assert_eq!(latencies.len() as u64, result.requests[at]);
             let rank = (0.99 * latencies.len() as f64).ceil() as usize;
             match p99 {
                 Some(p99) => {

@@ -31,7 +31,7 @@ pub enum ShardError {
 }
 
 impl LoadOutcome {
-    /// This pod's part, to be sent to the coordinator.
+    /// Returns this pod's part, to be sent to the coordinator.
     pub fn shard(&self) -> Result<LoadShard, HistogramError> {
         let cause = |(cause, (count, first)): (&Cause, &(u64, String))| {
             (cause.name().to_owned(), CauseCount { count: *count, first: first.clone() })
@@ -39,7 +39,7 @@ impl LoadOutcome {
         Ok(LoadShard {
             duration_nanos: u64::try_from(self.duration.as_nanos()).unwrap_or(u64::MAX),
             connections: self.connections as u64,
-            asked_rate: self.asked_rate,
+            requested_rate: self.requested_rate,
             whole_rate: self.whole_rate,
             achieved_rate: self.achieved_rate,
             counts: self.counts,
@@ -54,7 +54,7 @@ impl LoadOutcome {
         })
     }
 
-    /// The part that another pod measured of the load with the schedule `pacer`. `started` is this pod's start of the load.
+    /// Reads the part that another pod measured of the load with the schedule `pacer`. `started` is this pod's start of the load.
     pub fn from_shard(shard: &LoadShard, pacer: &Pacer, started: Instant) -> Result<Self, ShardError> {
         let mut causes: BTreeMap<Cause, (u64, String)> = BTreeMap::new();
         for (name, cause) in &shard.causes {
@@ -66,7 +66,7 @@ impl LoadOutcome {
             started,
             duration: Duration::from_nanos(shard.duration_nanos),
             connections: usize::try_from(shard.connections).unwrap_or(usize::MAX),
-            asked_rate: shard.asked_rate,
+            requested_rate: shard.requested_rate,
             whole_rate: shard.whole_rate,
             spacing: pacer.spacing(),
             stages: pacer.stages().map(ToString::to_string).unwrap_or_default(),
@@ -91,7 +91,7 @@ impl LoadOutcome {
         for part in parts {
             whole.add(&part);
         }
-        whole.asked_rate = whole.whole_rate;
+        whole.requested_rate = whole.whole_rate;
         Some(whole)
     }
 
@@ -120,10 +120,10 @@ impl LoadOutcome {
 
 /// Counts a cause and keeps the first detail.
 fn add_cause(causes: &mut BTreeMap<Cause, (u64, String)>, cause: Cause, count: u64, first: &str) {
-    let (mine, words) = causes.entry(cause).or_insert_with(|| (0, first.to_owned()));
+    let (mine, detail) = causes.entry(cause).or_insert_with(|| (0, first.to_owned()));
     *mine = mine.saturating_add(count);
-    if words.is_empty() {
-        first.clone_into(words);
+    if detail.is_empty() {
+        first.clone_into(detail);
     }
 }
 

@@ -18,12 +18,12 @@ use crate::model::shard::Share;
 /// Lateness and service time of a request in µs, and its kind of result.
 type Request = (u64, u64, u8);
 
-/// A request each 10 ms.
+/// Creates a schedule with a request every 10 ms.
 fn pacer(requests: &[Request]) -> Pacer {
     Pacer::new(Arrival::Constant { rate: 100.0 }, Bound::Count(requests.len() as u64))
 }
 
-/// The outcome of one pod of a load with these requests.
+/// Returns the outcome of one pod of a load with these requests.
 fn measured(requests: &[Request], start: Instant, share: Share) -> LoadOutcome {
     let pacer = pacer(requests).share(share);
     let queues = Arc::new(SlotQueues::new(pacer.clone(), start, 1));
@@ -56,11 +56,11 @@ fn measured(requests: &[Request], start: Instant, share: Share) -> LoadOutcome {
     LoadOutcome { timeline, status_messages, ..LoadOutcome::new(&mut pacer.cursor(), 2, &queues, stats, None, None) }
 }
 
-/// The parts of all pods, after a round trip through their shards.
+/// Returns the parts of all pods, after a round trip through their shards.
 fn parts_of(requests: &[Request], start: Instant, count: usize) -> Vec<LoadOutcome> {
     let part = |index| {
-        let own = measured(requests, start, Share::new(index, count).unwrap());
-        let text = serde_json::to_string(&own.shard().unwrap()).unwrap();
+        let part = measured(requests, start, Share::new(index, count).unwrap());
+        let text = serde_json::to_string(&part.shard().unwrap()).unwrap();
         LoadOutcome::from_shard(&serde_json::from_str(&text).unwrap(), &pacer(requests), start).unwrap()
     };
     (0..count).map(part).collect()
@@ -102,7 +102,7 @@ proptest! {
         prop_assert_eq!(counts(&merged), counts(&whole));
         prop_assert_eq!(merged.timeline.series(240), whole.timeline.series(240));
         prop_assert_eq!((merged.duration, merged.started), (whole.duration, whole.started));
-        prop_assert_eq!((merged.asked_rate, merged.connections), (whole.asked_rate, 2 * count));
+        prop_assert_eq!((merged.requested_rate, merged.connections), (whole.requested_rate, 2 * count));
         prop_assert!((merged.achieved_rate / whole.achieved_rate - 1.0).abs() < 1e-9);
         prop_assert_eq!((merged.spacing, merged.interrupted), (whole.spacing, false));
     }
@@ -112,10 +112,10 @@ proptest! {
 fn a_missing_part_does_not_change_the_planned_rate() {
     let requests = vec![(0, 1_000, 0); 80];
     let mut parts = parts_of(&requests, Instant::now(), 8);
-    assert_eq!(parts.iter().map(|part| part.asked_rate).collect::<Vec<_>>(), [Some(12.5); 8]);
+    assert_eq!(parts.iter().map(|part| part.requested_rate).collect::<Vec<_>>(), [Some(12.5); 8]);
     parts.remove(3);
     let merged = LoadOutcome::merged(parts).unwrap();
-    assert_eq!((merged.asked_rate, merged.counts.requests, merged.counts.dropped), (Some(100.0), 70, 0));
+    assert_eq!((merged.requested_rate, merged.counts.requests, merged.counts.dropped), (Some(100.0), 70, 0));
     assert!((merged.achieved_rate - 87.5).abs() < 1e-9, "{}", merged.achieved_rate);
     assert!(LoadOutcome::merged(Vec::new()).is_none());
 }

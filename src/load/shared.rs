@@ -81,7 +81,7 @@ impl<P> Shared<P> {
                 progress.done += snapshot.requests;
                 progress.errors += snapshot.errors;
                 responses += snapshot.responses;
-                // All histograms have the same bounds, so adding can't fail.
+                // All histograms have the same bounds, so adding cannot fail.
                 let _ = latency.add(&snapshot.latency);
             }
         }

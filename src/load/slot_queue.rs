@@ -81,7 +81,7 @@ impl SlotQueues {
 
     /// Returns the oldest slot that is not taken, and its queue.
     fn oldest(&self) -> Option<(u64, usize)> {
-        let next = |(queue, it): (usize, &SlotQueue)| (self.slot(queue, it.taken.load(Ordering::SeqCst)), queue);
+        let next = |(index, queue): (usize, &SlotQueue)| (self.slot(index, queue.taken.load(Ordering::SeqCst)), index);
         self.queues.iter().enumerate().map(next).min()
     }
 
@@ -144,8 +144,9 @@ impl Dispatcher {
     pub(super) fn wake_another(&self) {
         let queues = &self.queues.queues;
         let count = queues.len();
-        let idle =
-            (1..count).map(|step| &queues[(self.worker + step) % count]).find(|l| l.idle.load(Ordering::SeqCst) > 0);
+        let idle = (1..count)
+            .map(|step| &queues[(self.worker + step) % count])
+            .find(|queue| queue.idle.load(Ordering::SeqCst) > 0);
         if let Some(queue) = idle {
             queue.wakeup.notify_one();
         }
@@ -220,9 +221,9 @@ impl Dispatcher {
         let first = queues.elapsed(now).map_or(0, |elapsed| ahead.due_by(elapsed));
         let (worker, count) = (self.worker as u64, queues.queues.len() as u64);
         // The first slot of this queue at or after `first`.
-        let own = first.saturating_add((worker + count - first % count) % count);
-        let slot = if queues.has_retired.load(Ordering::SeqCst) { first } else { own };
-        // Peek, so that the cursor stays at `first`, which the next call may ask for.
+        let own_slot = first.saturating_add((worker + count - first % count) % count);
+        let slot = if queues.has_retired.load(Ordering::SeqCst) { first } else { own_slot };
+        // Peek, so that the cursor stays at `first`, which the next call may need.
         queues.start.checked_add(ahead.peek(slot)?)
     }
 }

@@ -42,7 +42,7 @@ fn schedules() -> Vec<Pacer> {
     ]
 }
 
-/// All slots of a schedule and their due times from the start.
+/// Returns all slots of a schedule and their due times from the start.
 fn all_slots(pacer: &Pacer) -> Vec<(u64, Duration)> {
     let mut cursor = pacer.cursor();
     (0..).map_while(|k| Some((k, cursor.due(k)?))).collect()

@@ -10,7 +10,7 @@ use super::cause::{Cause, Failure};
 use super::plan::{FailureKind, LoadError};
 use super::response::Response;
 
-/// Most distinct reasons in the error.
+/// Maximum distinct reasons in the error.
 const REASONS: usize = 8;
 
 /// Checks that at least one of the first requests succeeds, one per connection. Later requests of a connection do not count:
@@ -84,9 +84,9 @@ impl StartupCheck {
         let (reason, kind) = match result {
             Ok(response) if !response.is_error => return self.is_settled.store(true, Ordering::Relaxed),
             Ok(response) => {
-                let words =
+                let reason =
                     response.cause.map_or_else(|| status(response.status), |cause| cause.description().to_owned());
-                (words, FailureKind::Answered)
+                (reason, FailureKind::ErrorResponses)
             }
             Err(failure) => reason(failure),
         };

@@ -11,7 +11,7 @@ use crate::model::duration::GoDuration;
 use crate::model::series::Series;
 use crate::model::shard::{IntervalShard, TimelineShard};
 
-/// Most intervals of a load.
+/// Maximum intervals of a load.
 pub const MAX_INTERVALS: usize = 240;
 
 /// Length of an interval until the load has more than [`MAX_INTERVALS`] of them.
@@ -23,7 +23,7 @@ const MILLISECOND: u64 = 1_000_000;
 /// Significant digits of an interval's latencies: enough for a chart.
 pub(super) const DIGITS: u8 = 2;
 
-/// Most doublings of intervals; a load would have to last for centuries.
+/// Maximum doublings of intervals; a load would have to last for centuries.
 const MAX_DOUBLINGS: u32 = 34;
 
 /// A cell of a histogram: its middle value and its count.
@@ -78,11 +78,11 @@ impl Interval {
         let total: u64 = self.cells.iter().map(|cell| u64::from(cell.count)).sum();
         let rank = ((p / 100.0 * total as f64).ceil() as u64).max(1);
         let mut seen = 0;
-        let found = self.cells.iter().find(|cell| {
+        let cell = self.cells.iter().find(|cell| {
             seen += u64::from(cell.count);
             seen >= rank
         });
-        found.map(|cell| three_digits(f64::from(cell.micros) / 1000.0))
+        cell.map(|cell| three_digits(f64::from(cell.micros) / 1000.0))
     }
 }
 
@@ -252,7 +252,7 @@ impl Timeline {
 #[derive(Debug, thiserror::Error)]
 pub enum TimelineError {
     /// More or longer intervals than any load has.
-    #[error("its {count} intervals of 2^{doublings} s are more or longer than those of any load")]
+    #[error("its {count} intervals of 2^{doublings} s exceed those of any load")]
     Size {
         /// Number of intervals.
         count: usize,

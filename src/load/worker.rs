@@ -25,7 +25,7 @@ use super::timer::Timer;
 use super::worker_stats::{Timing, WorkerStats};
 
 /// Longest wait for connections before the start. A connection that is not open by then opens with its first request.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connections that one worker opens concurrently before the start.
 const CONNECTING: usize = 64;
@@ -125,7 +125,7 @@ async fn work<P: Protocol>(config: WorkerConfig<P>, stats: Rc<RefCell<WorkerStat
     Ok(())
 }
 
-/// Opens `count` connections; those that take longer than [`CONNECT_PATIENCE`] or fail are `None`.
+/// Opens `count` connections; those that take longer than [`CONNECT_TIMEOUT`] or fail are `None`.
 async fn open_all<C: Client>(client: &C, count: usize) -> Vec<Option<C::Connection>> {
     let mut open: Vec<_> = (0..count).map(|_| None).collect();
     let mut attempts = futures_util::stream::iter(0..count)
@@ -137,7 +137,7 @@ async fn open_all<C: Client>(client: &C, count: usize) -> Vec<Option<C::Connecti
             open[index] = attempt.ok();
         }
     };
-    let _ = tokio::time::timeout(CONNECT_PATIENCE, collect).await;
+    let _ = tokio::time::timeout(CONNECT_TIMEOUT, collect).await;
     drop(attempts);
     open
 }

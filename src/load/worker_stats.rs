@@ -21,7 +21,7 @@ const STATUSES: usize = 1000;
 pub(super) struct Timing {
     /// When it was due; absent at maximum rate.
     pub(super) due: Option<Instant>,
-    /// When a connection took it up.
+    /// When a connection took it over.
     pub(super) sent: Instant,
     pub(super) ended: Instant,
 }
@@ -35,7 +35,7 @@ pub(super) struct WorkerStats {
     pub(super) histograms: Histograms,
     statuses: Vec<u64>,
     causes: [u64; Cause::ALL.len()],
-    /// The first error of each cause, in words.
+    /// Detail of the first error of each cause.
     details: BTreeMap<Cause, String>,
     /// Latency of errors alone; successes are the rest. Errors are fewer, so this is cheaper than recording the successes twice.
     error_latency: Option<Histogram>,
@@ -121,8 +121,8 @@ impl WorkerStats {
     }
 
     /// Keeps the first detail of a cause.
-    pub(super) fn detail(&mut self, cause: Cause, words: impl FnOnce() -> String) {
-        self.details.entry(cause).or_insert_with(words);
+    pub(super) fn detail(&mut self, cause: Cause, detail: impl FnOnce() -> String) {
+        self.details.entry(cause).or_insert_with(detail);
     }
 
     /// Adds the statistics of another worker.
@@ -142,12 +142,12 @@ impl WorkerStats {
         self.last_ended = self.last_ended.max(other.last_ended);
     }
 
-    /// The histograms, with those that follow from others: latency of successes, and the service time at maximum rate.
+    /// Returns the histograms, with those that follow from others: latency of successes, and the service time at maximum rate.
     pub(super) fn into_histograms(self) -> Histograms {
         let mut histograms = self.histograms;
         let mut success = histograms[HistogramKind::Latency].clone();
         if let Some(errors) = &self.error_latency {
-            // Every error is in both, and both have the same bounds, so subtracting can't fail.
+            // Every error is in both, and both have the same bounds, so subtracting cannot fail.
             let _ = success.subtract(errors);
         }
         histograms.set(HistogramKind::SuccessLatency, success);
@@ -167,7 +167,7 @@ impl WorkerStats {
         (0_u16..).zip(&self.statuses).filter(|(_, count)| **count > 0).map(|(status, count)| (status, *count)).collect()
     }
 
-    /// Failures by cause, without those that did not occur: their number, and the first one in words.
+    /// Failures by cause, without those that did not occur: their number, and the detail of the first one.
     pub(super) fn causes(&self) -> BTreeMap<Cause, (u64, String)> {
         let detail = |cause| self.details.get(&cause).cloned().unwrap_or_default();
         let counted = Cause::ALL.into_iter().zip(self.causes).filter(|(_, count)| *count > 0);

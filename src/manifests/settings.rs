@@ -201,7 +201,7 @@ fn resources(value: &Value) -> Result<ResourceRequirements, InputError> {
     let mut value = value.clone();
     let mut keys = value.as_object().into_iter().flat_map(Map::keys);
     if let Some(key) = keys.find(|key| !RESOURCE_KEYS.contains(&key.as_str())) {
-        let message = format!("unknown field `{key}`; known here: {}", RESOURCE_KEYS.join(", "));
+        let message = format!("unknown field `{key}`; expected one of {}", RESOURCE_KEYS.join(", "));
         let error = InputError::new(format!("resources.{key}"), message);
         return Err(error.with_suggestion(key, RESOURCE_KEYS));
     }
@@ -298,7 +298,10 @@ mod tests {
     #[test]
     fn unknown_resource_keys_are_rejected() {
         let error = Settings::from_values(&json!({"resources": {"limit": {"memory": "1Gi"}}})).unwrap_err();
-        assert_eq!(error.to_string(), "resources.limit: unknown field `limit`; known here: requests, limits, claims");
+        assert_eq!(
+            error.to_string(),
+            "resources.limit: unknown field `limit`; expected one of requests, limits, claims"
+        );
         assert_eq!(error.hint.as_deref(), Some("did you mean `limits`?"));
     }
 

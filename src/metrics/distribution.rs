@@ -218,10 +218,10 @@ impl Cell {
     }
 }
 
-/// Mean of a function of the cells, by the number of their values.
-fn weighted(cells: &[Cell], of: impl Fn(&Cell) -> f64) -> f64 {
+/// Mean of a function of the cells, weighted by their counts.
+fn weighted(cells: &[Cell], value: impl Fn(&Cell) -> f64) -> f64 {
     let total = cells.iter().fold(0_u64, |sum, cell| sum.saturating_add(cell.count)) as f64;
-    cells.iter().map(|cell| of(cell) * (cell.count as f64 / total)).sum()
+    cells.iter().map(|cell| value(cell) * (cell.count as f64 / total)).sum()
 }
 
 #[cfg(test)]
@@ -249,8 +249,8 @@ mod tests {
 
     #[test]
     fn samples_aggregate_as_by_hand() {
-        let found = all(&Distribution::of_samples(&[4.0, 2.0, 8.0, 6.0]));
-        assert_eq!(found, [5.0, 5.0_f64.sqrt(), 2.0, 8.0, 4.0, 6.0].map(Some));
+        let aggregates = all(&Distribution::of_samples(&[4.0, 2.0, 8.0, 6.0]));
+        assert_eq!(aggregates, [5.0, 5.0_f64.sqrt(), 2.0, 8.0, 4.0, 6.0].map(Some));
         assert_eq!(all(&Distribution::of_samples(&[])), [None; 6]);
     }
 
@@ -262,8 +262,8 @@ mod tests {
 
     #[test]
     fn summaries_aggregate_as_by_hand() {
-        let found = all(&Distribution::of_summary([4.0, 20.0, 2.0, 8.0, 120.0]));
-        assert_eq!(found, [Some(5.0), Some(5.0_f64.sqrt()), Some(2.0), Some(8.0), Some(4.0), None]);
+        let aggregates = all(&Distribution::of_summary([4.0, 20.0, 2.0, 8.0, 120.0]));
+        assert_eq!(aggregates, [Some(5.0), Some(5.0_f64.sqrt()), Some(2.0), Some(8.0), Some(4.0), None]);
         let rounded = Distribution::of_summary([1.0, 1.0, 1.0, 1.0, 1.0 - 1e-12]);
         assert_eq!(rounded.aggregate(Aggregation::StdDev), Some(0.0));
         let empty = Distribution::of_summary([0.0; 5]);
@@ -273,31 +273,38 @@ mod tests {
     #[test]
     fn buckets_aggregate_by_interpolation() {
         let buckets = [bucket(10.0, 20.0, 50), bucket(20.0, 40.0, 40), bucket(40.0, 50.0, 0), bucket(90.0, 100.0, 10)];
-        let found = Distribution::of_buckets(&buckets);
-        let p = |p| found.percentile(p);
+        let distribution = Distribution::of_buckets(&buckets);
+        let p = |p| distribution.percentile(p);
         assert_eq!([p(0.0), p(25.0), p(50.0), p(70.0), p(95.0), p(100.0)], [10.0, 15.0, 20.0, 30.0, 95.0, 100.0]);
-        assert_eq!(found.aggregate(Aggregation::Mean), Some(29.0));
-        assert_eq!(found.aggregate(Aggregation::Count), Some(100.0));
+        assert_eq!(distribution.aggregate(Aggregation::Mean), Some(29.0));
+        assert_eq!(distribution.aggregate(Aggregation::Count), Some(100.0));
         assert_eq!(Distribution::of_buckets(&[]).aggregate(Aggregation::Count), None);
         assert_eq!(Distribution::of_buckets(&[bucket(1.0, 2.0, 0)]).aggregate(Aggregation::Mean), None);
     }
 
     #[test]
     fn percentiles_of_buckets_lie_within_their_bucket_and_rise() {
-        let found = Distribution::of_buckets(&[bucket(10.0, 20.0, 50), bucket(0.0, 10.0, 50), bucket(20.0, 20.0, 0)]);
-        assert_eq!(found.count(), 100);
-        assert_eq!([found.percentile(0.0), found.percentile(25.0), found.percentile(50.0)], [0.0, 5.0, 10.0]);
-        assert_eq!([found.percentile(75.0), found.percentile(100.0), found.percentile(900.0)], [15.0, 20.0, 20.0]);
-        assert_eq!([found.min(), found.mean(), found.max()], [0.0, 10.0, 20.0]);
+        let distribution =
+            Distribution::of_buckets(&[bucket(10.0, 20.0, 50), bucket(0.0, 10.0, 50), bucket(20.0, 20.0, 0)]);
+        assert_eq!(distribution.count(), 100);
+        assert_eq!(
+            [distribution.percentile(0.0), distribution.percentile(25.0), distribution.percentile(50.0)],
+            [0.0, 5.0, 10.0]
+        );
+        assert_eq!(
+            [distribution.percentile(75.0), distribution.percentile(100.0), distribution.percentile(900.0)],
+            [15.0, 20.0, 20.0]
+        );
+        assert_eq!([distribution.min(), distribution.mean(), distribution.max()], [0.0, 10.0, 20.0]);
     }
 
     #[test]
     fn unsound_buckets_and_samples_are_left_out() {
-        let found =
+        let distribution =
             Distribution::of_buckets(&[bucket(f64::NAN, 1.0, 1), bucket(5.0, 1.0, 1), bucket(0.0, f64::INFINITY, 1)]);
-        assert_eq!((found.count(), found.has_rejected()), (0, true));
-        let found = Distribution::of_samples(&[f64::NAN, 3.0, 1.0]);
-        assert_eq!((found.percentile(100.0), found.has_rejected()), (3.0, true));
+        assert_eq!((distribution.count(), distribution.has_rejected()), (0, true));
+        let distribution = Distribution::of_samples(&[f64::NAN, 3.0, 1.0]);
+        assert_eq!((distribution.percentile(100.0), distribution.has_rejected()), (3.0, true));
         assert!(!Distribution::of_samples(&[3.0, 1.0]).has_rejected());
     }
 
@@ -306,9 +313,9 @@ mod tests {
         fn sample_percentiles_are_samples_and_rise(
             samples in prop::collection::vec(-1e6_f64..1e6, 1..50), a in 0.0_f64..=100.0, b in 0.0_f64..=100.0,
         ) {
-            let found = Distribution::of_samples(&samples);
-            prop_assert!(samples.contains(&found.percentile(a)));
-            prop_assert!(found.percentile(a.min(b)) <= found.percentile(a.max(b)));
+            let distribution = Distribution::of_samples(&samples);
+            prop_assert!(samples.contains(&distribution.percentile(a)));
+            prop_assert!(distribution.percentile(a.min(b)) <= distribution.percentile(a.max(b)));
         }
 
         #[test]

@@ -22,7 +22,7 @@ pub const UNIT: &str = "usec";
 pub const HIGHEST: u64 = 3_600_000_000;
 /// Shortest and longest recordable value: 1 µs and 1 h, in microseconds.
 const RANGE: (u64, u64) = (1, HIGHEST);
-/// Significant digits of what is recorded.
+/// Significant digits of recorded values.
 const DIGITS: u8 = 3;
 /// Longest base64 string that is decoded, more than twice that of a full histogram of this program.
 const MAX_BASE64: usize = 512 * 1024;
@@ -132,7 +132,7 @@ fn inflate(packed: &[u8]) -> Result<Vec<u8>, HistogramError> {
     flate2::read::ZlibDecoder::new(body)
         .take(MAX_INFLATED as u64 + 1)
         .read_to_end(&mut plain)
-        .map_err(|_| HistogramError::Damaged("its compressed part can't be inflated"))?;
+        .map_err(|_| HistogramError::Damaged("its compressed part cannot be inflated"))?;
     if plain.len() > MAX_INFLATED {
         return Err(HistogramError::TooLarge(MAX_INFLATED));
     }
@@ -147,14 +147,14 @@ fn check(plain: &[u8]) -> Result<(), HistogramError> {
         return Err(damaged("its inner part does not start with the cookie of the V2 format"));
     }
     if word(plain, 4).map(|len| len as usize) != Some(cells.len()) {
-        return Err(damaged("its length is not what its header says"));
+        return Err(damaged("its length differs from the one in its header"));
     }
     let long = |at| Some(u64::from(word(plain, at)?) << 32 | u64::from(word(plain, at + 4)?));
     if !word(plain, 12).is_some_and(|digits| (1..=u32::from(DIGITS)).contains(&digits)) {
-        return Err(damaged("it has other than 1 to 3 significant digits"));
+        return Err(damaged("its significant digits are not between 1 and 3"));
     }
     if long(16) != Some(RANGE.0) || !long(24).is_some_and(|high| (2..=MAX_HIGH).contains(&high)) {
-        return Err(damaged("its range is not that of latencies"));
+        return Err(damaged("its range does not fit latencies"));
     }
     let (mut rest, mut total, mut index) = (cells, 0_u64, 0_u64);
     while !rest.is_empty() {
@@ -164,7 +164,7 @@ fn check(plain: &[u8]) -> Result<(), HistogramError> {
         index = index.saturating_add(steps);
         total = total.saturating_add(cell.max(0).unsigned_abs());
         if total > i64::MAX.unsigned_abs() || index > MAX_INFLATED as u64 {
-            return Err(damaged("it has more values or cells than any histogram"));
+            return Err(damaged("it has more values or cells than a histogram can hold"));
         }
     }
     Ok(())
@@ -192,7 +192,7 @@ fn varint(bytes: &[u8]) -> Option<(i64, &[u8])> {
 /// Returns at most `max` non-empty buckets in milliseconds, in order; their counts add up to the histogram's. If there are more distinct
 /// values, neighbours share a bucket, on a logarithmic scale so that the tail keeps its shape.
 pub fn buckets(histogram: &Histogram, max: usize) -> Vec<HistogramBucket> {
-    let mut found: Vec<(usize, HistogramBucket)> = Vec::new();
+    let mut merged: Vec<(usize, HistogramBucket)> = Vec::new();
     if max == 0 || histogram.is_empty() {
         return Vec::new();
     }
@@ -205,15 +205,15 @@ pub fn buckets(histogram: &Histogram, max: usize) -> Vec<HistogramBucket> {
         let upper = to_ms(histogram.next_non_equivalent(lower));
         let share = (log(lower) - first) / span;
         let place = if single { position } else { ((share * max as f64) as usize).min(max - 1) };
-        match found.last_mut() {
+        match merged.last_mut() {
             Some((last, bucket)) if *last == place => {
                 bucket.upper = upper;
                 bucket.count += cell.count_at_value();
             }
-            _ => found.push((place, HistogramBucket { lower: to_ms(lower), upper, count: cell.count_at_value() })),
+            _ => merged.push((place, HistogramBucket { lower: to_ms(lower), upper, count: cell.count_at_value() })),
         }
     }
-    found.into_iter().map(|(_, bucket)| bucket).collect()
+    merged.into_iter().map(|(_, bucket)| bucket).collect()
 }
 
 fn to_ms(micros: u64) -> f64 {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn of(values: &[u64]) -> Histogram {
+fn recorded(values: &[u64]) -> Histogram {
     let mut histogram = new();
     for value in values {
         histogram.saturating_record(*value);
@@ -54,7 +54,7 @@ fn an_empty_histogram_reads_as_zero_and_survives_encoding() {
 
 #[test]
 fn values_are_kept_to_three_significant_digits() {
-    let histogram = of(&[10_000, 20_000, 30_000, 1_000_000]);
+    let histogram = recorded(&[10_000, 20_000, 30_000, 1_000_000]);
     assert!((percentile_ms(&histogram, 50.0) - 20.0).abs() < 0.02);
     assert!((max_ms(&histogram) - 1000.0).abs() < 1.0);
     assert!((mean_ms(&histogram) - 265.0).abs() < 0.265);
@@ -63,7 +63,7 @@ fn values_are_kept_to_three_significant_digits() {
 #[test]
 fn a_header_that_promises_more_than_there_is_is_rejected_before_memory_is_allocated() {
     let gigabytes = packed(&plain(u32::MAX, 3, 1, 3_600_000_000, &[2]));
-    assert_eq!(decode(&gigabytes), Err(HistogramError::Damaged("its length is not what its header says")));
+    assert_eq!(decode(&gigabytes), Err(HistogramError::Damaged("its length differs from the one in its header")));
     let bomb = packed(&vec![0; 50_000_000]);
     assert!(bomb.data.len() < MAX_BASE64);
     assert_eq!(decode(&bomb), Err(HistogramError::TooLarge(MAX_INFLATED)));
@@ -88,9 +88,9 @@ fn hostile_headers_and_cells_are_rejected() {
     ];
     for (bytes, expected) in cases {
         let error = decode(&packed(&bytes)).unwrap_err().to_string();
-        assert!(error.contains(expected), "{error} should tell of {expected}");
+        assert!(error.contains(expected), "{error} should mention {expected}");
     }
-    let base = encode(&of(&[5])).unwrap();
+    let base = encode(&recorded(&[5])).unwrap();
     let error = decode(&EncodedHistogram { unit: "msec".into(), ..base.clone() }).unwrap_err();
     assert_eq!(error.to_string(), "the histogram is in `msec`, expected `usec`");
     let error = decode(&EncodedHistogram { count: 7, ..base.clone() }).unwrap_err();
@@ -107,7 +107,7 @@ fn fewer_digits_keep_every_value_and_take_less_room() {
     };
     // Spread over three orders of magnitude, as a service with a long tail is.
     let values: Vec<u64> = (0..20_000).map(|_| (10_f64.powf(3.0 + 3.0 * next())) as u64).collect();
-    let fine = of(&values);
+    let fine = recorded(&values);
     let coarse = coarser(&fine, 1);
     assert_eq!(coarse.len(), fine.len());
     assert!(encode(&coarse).unwrap().data.len() < 1_000 && encode(&fine).unwrap().data.len() > 4_000);
@@ -124,7 +124,7 @@ proptest! {
 
     #[test]
     fn percentiles_rise_within_minimum_and_maximum(values in latencies(), mut ps in prop::collection::vec(0.0_f64..=100.0, 1..9)) {
-        let histogram = of(&values);
+        let histogram = recorded(&values);
         ps.sort_by(f64::total_cmp);
         let read: Vec<f64> = ps.iter().map(|p| percentile_ms(&histogram, *p)).collect();
         prop_assert!(read.windows(2).all(|pair| pair[0] <= pair[1]));
@@ -135,17 +135,17 @@ proptest! {
 
     #[test]
     fn merging_is_recording_everything_in_one(left in latencies(), right in latencies()) {
-        let (mut ab, mut ba) = (of(&left), of(&right));
-        merge(&mut ab, &of(&right));
-        merge(&mut ba, &of(&left));
-        let union = of(&[left, right].concat());
+        let (mut ab, mut ba) = (recorded(&left), recorded(&right));
+        merge(&mut ab, &recorded(&right));
+        merge(&mut ba, &recorded(&left));
+        let union = recorded(&[left, right].concat());
         prop_assert_eq!(&ab, &union);
         prop_assert_eq!(&ba, &union);
     }
 
     #[test]
     fn what_is_encoded_decodes_to_the_same(values in latencies()) {
-        let histogram = of(&values);
+        let histogram = recorded(&values);
         let decoded = decode(&encode(&histogram).unwrap()).unwrap();
         prop_assert_eq!(&decoded, &histogram);
         prop_assert_eq!(decoded.len(), values.len() as u64);
@@ -153,17 +153,17 @@ proptest! {
 
     #[test]
     fn buckets_are_few_ordered_and_complete(values in latencies(), max in 1_usize..40) {
-        let histogram = of(&values);
-        let found = buckets(&histogram, max);
-        prop_assert!(found.len() <= max);
-        prop_assert_eq!(found.iter().map(|b| b.count).sum::<u64>(), values.len() as u64);
-        prop_assert!(found.iter().all(|b| b.lower < b.upper && b.count > 0));
-        prop_assert!(found.windows(2).all(|pair| pair[0].upper <= pair[1].lower));
+        let histogram = recorded(&values);
+        let merged = buckets(&histogram, max);
+        prop_assert!(merged.len() <= max);
+        prop_assert_eq!(merged.iter().map(|b| b.count).sum::<u64>(), values.len() as u64);
+        prop_assert!(merged.iter().all(|b| b.lower < b.upper && b.count > 0));
+        prop_assert!(merged.windows(2).all(|pair| pair[0].upper <= pair[1].lower));
     }
 
     #[test]
     fn damaged_encodings_never_panic(values in latencies(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
-        let good = encode(&of(&values)).unwrap();
+        let good = encode(&recorded(&values)).unwrap();
         let bytes = STANDARD.decode(&good.data).unwrap();
         let mut inner = inflate(&bytes).unwrap();
         let place = at.index(inner.len());

@@ -36,7 +36,7 @@ pub const MAX_TEXT_BYTES: usize = 64 * 1024;
 pub enum MergeError {
     /// Two tasks, or two loops, measure different numbers of versions.
     #[error(
-        "this task measures {task} version(s), and the document already compares {document}: all tasks of an experiment measure the same versions"
+        "this task measures {task} version(s), but the document compares {document}: all tasks of an experiment must measure the same versions"
     )]
     Versions {
         /// Versions of the contribution.
@@ -117,7 +117,7 @@ fn add_metric(insights: &mut Insights, version: usize, key: &str, measurement: &
             None
         }
         // JSON cannot represent these: they would be read back as null.
-        Values::Scalar(value) => Some(format!("it was measured as {value}")),
+        Values::Scalar(value) => Some(format!("measured as {value}")),
         Values::Distribution { buckets, histogram } => {
             // An Iter8 document may hold the same metric as samples.
             forget(&mut insights.non_hist_metric_values, version, key);
@@ -132,7 +132,7 @@ fn add_metric(insights: &mut Insights, version: usize, key: &str, measurement: &
         }
         Values::Samples(samples) => {
             let finite: Vec<f64> = samples.iter().copied().filter(|sample| sample.is_finite()).collect();
-            let reason = finite.is_empty().then(|| "none of its samples is a number".to_owned());
+            let reason = finite.is_empty().then(|| "none of the samples is a number".to_owned());
             forget(&mut insights.non_hist_metric_values, version, key);
             if !finite.is_empty() {
                 slot(&mut insights.non_hist_metric_values, version, versions).insert(key.to_owned(), finite);

@@ -72,7 +72,7 @@ fn a_loop_without_data_hides_earlier_values() {
     assert_eq!(reading(&insights, 0, "prom/m"), Reading::Value(2.0));
 
     merge(&mut insights, &versions(&[Values::Scalar(f64::NAN)])).unwrap();
-    assert_eq!(reading(&insights, 0, "prom/m"), Reading::NoData("it was measured as NaN".into()));
+    assert_eq!(reading(&insights, 0, "prom/m"), Reading::NoData("measured as NaN".into()));
 }
 
 /// Contribution of one task: metrics by name, per version.
@@ -145,8 +145,8 @@ fn distributions_are_those_of_the_newest_loop() {
     merge(&mut insights, &versions(&[distribution(&[7_000])])).unwrap();
     assert_eq!(reading(&insights, 0, "prom/m/count"), Reading::Value(1.0));
     assert_eq!(insights.hist_metric_values[0]["prom/m"].len(), 1);
-    merge(&mut insights, &versions(&[Values::NoData("no answers".into())])).unwrap();
-    assert_eq!(reading(&insights, 0, "prom/m/max"), Reading::NoData("no answers".into()));
+    merge(&mut insights, &versions(&[Values::NoData("no responses".into())])).unwrap();
+    assert_eq!(reading(&insights, 0, "prom/m/max"), Reading::NoData("no responses".into()));
     assert!(insights.histograms[0].is_empty() && insights.hist_metric_values[0].is_empty());
 }
 
@@ -168,7 +168,7 @@ fn tasks_with_different_numbers_of_versions_are_rejected() {
     merge(&mut insights, &versions(&[Values::Scalar(1.0)])).unwrap();
     let before = insights.clone();
     let error = merge(&mut insights, &versions(&[Values::Scalar(1.0), Values::Scalar(2.0)])).unwrap_err();
-    assert!(error.to_string().starts_with("this task measures 2 version(s), and the document already compares 1"));
+    assert!(error.to_string().starts_with("this task measures 2 version(s), but the document compares 1"));
     assert_eq!(insights, before);
     // A task that measures nothing fits any document.
     merge(&mut insights, &Contribution { notes: vec!["sent".into()], ..Contribution::default() }).unwrap();
@@ -237,7 +237,7 @@ fn tail(seed: u64) -> Vec<u64> {
     (0..5_000).map(|_| 10_f64.powf(3.0 + 3.0 * next()) as u64).collect()
 }
 
-/// The maximum number of points of a load.
+/// Returns the maximum number of points of a load.
 fn series() -> Series {
     Series {
         interval: GoDuration(std::time::Duration::from_secs(4)),
@@ -295,7 +295,7 @@ fn load_of_twenty_endpoints(seed: u64) -> VersionMetrics {
     version
 }
 
-/// A thousand loops in which three objectives per endpoint are judged for each version, values written as long as they get.
+/// Assesses a thousand loops in which three objectives per endpoint are judged for each version, values written as long as they get.
 fn assess_many_loops(insights: &mut Insights) {
     let metrics = ["latency-mean", "latency-p99.9", "error-rate"];
     let names = (0..20).flat_map(|endpoint| metrics.map(|metric| format!("http-endpoint-{endpoint:02}/{metric}")));
@@ -312,7 +312,7 @@ fn assess_many_loops(insights: &mut Insights) {
         merge(insights, &contribution).unwrap();
     }
     assert!(insights.verdicts.iter().any(|verdict| verdict.reason.ends_with("; 100 of 100 good loops in a row")));
-    assert_eq!(insights.loops.len(), 100, "as many loops as a rule may ask for");
+    assert_eq!(insights.loops.len(), 100, "as many loops as a rule may require");
     assert_eq!(insights.loops.iter().flat_map(|record| &record.values).count(), loop_records::MAX_VALUES);
 }
 

@@ -16,8 +16,8 @@ pub fn keep(loops: &mut Vec<LoopRecord>, record: &LoopRecord) {
     loops.sort_by_key(|earlier| earlier.number);
     loops.push(record.clone());
     let cells = record.outcomes.len().max(1);
-    let most = MAX_LOOPS.min(MAX_OUTCOMES / cells).max(1);
-    loops.drain(..loops.len().saturating_sub(most));
+    let max_loops = MAX_LOOPS.min(MAX_OUTCOMES / cells).max(1);
+    loops.drain(..loops.len().saturating_sub(max_loops));
     let whole = (MAX_VALUES / cells).max(1);
     let without_values = loops.len().saturating_sub(whole);
     loops.iter_mut().take(without_values).for_each(|earlier| earlier.values.clear());

@@ -1,4 +1,4 @@
-//! Missing values: the reason, and the effect on the metric's SLOs. Every room that records, reads or judges a missing value asks here.
+//! Missing values: the reason, and the effect on the metric's SLOs. All code that records, reads or judges a missing value goes through here.
 //!
 //! A document keeps both in the metric's observation. With [`NoDataPolicy::Zero`] the metric has a value, 0, and keeps the reason why it
 //! was not measured.
@@ -15,7 +15,7 @@ pub const NOT_MEASURED: &str = "not measured in this loop";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoData<'a> {
     pub reason: &'a str,
-    /// Effect on SLOs, if the metric defines one and its provider answered that there is nothing.
+    /// Effect on SLOs, if the metric defines one and its provider responded without data.
     pub policy: Option<NoDataPolicy>,
 }
 
@@ -41,7 +41,7 @@ impl<'a> NoData<'a> {
                 (Outcome::Satisfied, format!("{metric} has no data, which counts as satisfied: {reason}"))
             }
             Some(NoDataPolicy::Inconclusive) => {
-                (Outcome::Inconclusive, format!("no data, which leaves the objective open: {reason}"))
+                (Outcome::Inconclusive, format!("no data, which leaves the objective undecided: {reason}"))
             }
             // With `zero` there is a value; a document that has none was edited.
             Some(NoDataPolicy::Zero) | None => (Outcome::Inconclusive, format!("no data: {reason}")),
@@ -49,7 +49,7 @@ impl<'a> NoData<'a> {
     }
 }
 
-/// Records that a provider answered, and has nothing. Returns the metric's values: none, or 0 if the policy says so.
+/// Records that a provider responded without data. Returns the metric's values: none, or 0 if the policy says so.
 pub(crate) fn record_absence(
     observation: &mut Observation,
     reason: String,

@@ -95,13 +95,13 @@ impl<'a> MetricsView<'a> {
         let key = name.key();
         let base = name.distribution().map(|(base, _)| base);
         let meta = |key: &str| find(&self.insights.metrics_info, key);
-        let (own, observation) = (meta(&key), self.observation(&key));
-        let unit = own.or_else(|| meta(base.as_deref()?)).and_then(|meta| meta.units.as_deref());
+        let (exact, observation) = (meta(&key), self.observation(&key));
+        let unit = exact.or_else(|| meta(base.as_deref()?)).and_then(|meta| meta.units.as_deref());
         let source = self.source(name, &key);
         Metric {
             samples: observation.and_then(|seen| seen.samples).or_else(|| self.samples(name, &source)),
             reading: self.reading(name, source, observation),
-            meta: own,
+            meta: exact,
             unit: unit.filter(|_| name.aggregation != Some(Aggregation::Count)),
             observation,
             distribution: base.and_then(|base| self.observation(&base)),
@@ -182,13 +182,13 @@ impl<'a> MetricsView<'a> {
                 "`{key}` is a summary, which has no percentiles: use mean, stddev, min, max or count"
             ));
         }
-        let refused = |distribution: &Distribution| {
+        let rejected = |distribution: &Distribution| {
             let what = if self.scalars(key).is_some() { "a sample" } else { "a bucket" };
             distribution.has_rejected().then(|| format!("{what} of `{key}` in the document is not a number"))
         };
         match self.many(key) {
             None => Source::Missing,
-            Some(Ok(distribution)) => match refused(&distribution) {
+            Some(Ok(distribution)) => match rejected(&distribution) {
                 Some(reason) => Source::Many(aggregation, Err(reason)),
                 None => Source::Many(aggregation, Ok(distribution)),
             },
@@ -204,8 +204,8 @@ impl<'a> MetricsView<'a> {
         }
         if let Some(summary) = self.newest_summary(key) {
             let parts: Result<[f64; 5], _> = summary.try_into();
-            let shape = |_| format!("the summary of `{key}` in the document does not have its five parts");
-            return Some(parts.map(Distribution::of_summary).map_err(shape));
+            let wrong_length = |_| format!("the summary of `{key}` in the document does not have five numbers");
+            return Some(parts.map(Distribution::of_summary).map_err(wrong_length));
         }
         let histogram = self.at(&self.insights.histograms, key).map(histogram::decode);
         if let Some(Ok(histogram)) = histogram {
@@ -213,7 +213,7 @@ impl<'a> MetricsView<'a> {
         }
         match self.at(&self.insights.hist_metric_values, key) {
             Some(buckets) => Some(Ok(Distribution::of_buckets(buckets))),
-            None => histogram.map(|_| Err(format!("the histogram of `{key}` in the document can't be read"))),
+            None => histogram.map(|_| Err(format!("the histogram of `{key}` in the document cannot be read"))),
         }
     }
 
@@ -242,8 +242,8 @@ impl<'a> MetricsView<'a> {
         if known.iter().any(|known| *known == key || is_spelling_of(known, &key)) {
             return format!("`{name}` was not measured for this version");
         }
-        if let Some(question) = did_you_mean(&key, known.iter().copied()) {
-            return format!("`{name}` was not measured; {question}");
+        if let Some(suggestion) = did_you_mean(&key, known.iter().copied()) {
+            return format!("`{name}` was not measured; {suggestion}");
         }
         let prefix = format!("{}/", name.provider);
         let same_provider: Vec<&str> = known.iter().filter_map(|known| known.strip_prefix(&prefix)).collect();
@@ -254,7 +254,7 @@ impl<'a> MetricsView<'a> {
         if same_provider.len() > MAX_LISTED {
             listed.push_str(&format!(" and {} more", same_provider.len() - MAX_LISTED));
         }
-        format!("no metric `{}` of provider `{}`; known: {listed}", name.metric, name.provider)
+        format!("provider `{}` has no metric `{}`; known metrics: {listed}", name.provider, name.metric)
     }
 
     fn known_keys(&self) -> Vec<&'a str> {
@@ -263,7 +263,7 @@ impl<'a> MetricsView<'a> {
         known.extend(scalars.into_iter().flat_map(BTreeMap::keys).map(String::as_str));
         known.sort_unstable();
         known.dedup();
-        // A damaged document may have thousands; suggestions need not be perfect then.
+        // A damaged document may have thousands; its suggestions need not be perfect.
         known.truncate(MAX_KNOWN);
         known
     }
@@ -296,7 +296,7 @@ impl<'a> MetricsView<'a> {
     }
 }
 
-/// Most names that are considered for a suggestion, and that are listed.
+/// Maximum names that are considered for a suggestion, and that are listed.
 const MAX_KNOWN: usize = 1_000;
 const MAX_LISTED: usize = 8;
 

@@ -109,7 +109,7 @@ fn a_damaged_histogram_falls_back_to_the_buckets_or_is_an_error() {
     let mut insights = insights();
     insights.histograms[0].get_mut("http/latency").unwrap().data.insert(0, 'x');
     let Reading::NoData(reason) = reading(&insights, 0, "http/latency/p99") else { panic!("a value of nothing") };
-    assert_eq!(reason, "the histogram of `http/latency` in the document can't be read");
+    assert_eq!(reason, "the histogram of `http/latency` in the document cannot be read");
     let buckets = vec![HistogramBucket { lower: 0.0, upper: 2.0, count: 1 }];
     insights.hist_metric_values[0].insert("http/latency".into(), buckets);
     assert_eq!(reading(&insights, 0, "http/latency/max"), Reading::Value(2.0));
@@ -123,7 +123,7 @@ fn no_data_comes_with_its_reason() {
         ("prom/elsewhere", "`prom/elsewhere` was not measured for this version"),
         ("http/latency-meen", "`http/latency-meen` was not measured; did you mean `http/latency-mean`?"),
         ("nowhere/at-all", "`nowhere/at-all` was not measured"),
-        ("abn/zzz", "no metric `zzz` of provider `abn`; known: score"),
+        ("abn/zzz", "provider `abn` has no metric `zzz`; known metrics: score"),
         ("abn/score/p99", "`abn/score` is a summary, which has no percentiles: use mean, stddev, min, max or count"),
         (
             "grpc/latency",
@@ -151,7 +151,7 @@ fn samples_and_units_are_known_if_the_document_has_them() {
     assert_eq!(metric(&insights, 0, "http/latency-p50").kind(), Some(MetricType::Gauge));
 }
 
-/// A document that keeps its newer metrics only as histograms.
+/// Returns a document that keeps its newer metrics only as histograms.
 fn distributions() -> Insights {
     let mut latencies = histogram::new();
     for micros in 1..=10_000 {
@@ -222,15 +222,15 @@ fn samples_and_histograms_win_over_buckets_and_an_unreadable_histogram_does_not(
     let encoded = histogram::encode(&recorded).unwrap();
     let buckets = vec![HistogramBucket { lower: 1.0, upper: 2.0, count: 4 }];
     let mut insights = Insights { hist_metric_values: vec![[("m".to_owned(), buckets)].into()], ..Insights::default() };
-    let found = |insights: &Insights, version| MetricsView::new(insights, version).distribution("m");
-    assert_eq!(found(&insights, 0).unwrap().count(), 4);
+    let distribution = |insights: &Insights, version| MetricsView::new(insights, version).distribution("m");
+    assert_eq!(distribution(&insights, 0).unwrap().count(), 4);
     insights.histograms = vec![[("m".to_owned(), encoded.clone())].into()];
-    assert_eq!(found(&insights, 0).map(|d| (d.count(), d.percentile(50.0))), Some((10, 2.0)));
+    assert_eq!(distribution(&insights, 0).map(|d| (d.count(), d.percentile(50.0))), Some((10, 2.0)));
     insights.histograms[0].get_mut("m").unwrap().data = "AAAA".to_owned();
-    assert_eq!(found(&insights, 0).unwrap().count(), 4);
-    assert!(found(&insights, 1).is_none());
+    assert_eq!(distribution(&insights, 0).unwrap().count(), 4);
+    assert!(distribution(&insights, 1).is_none());
     insights.non_hist_metric_values = vec![[("m".to_owned(), vec![-2.0, -1.0])].into()];
-    assert_eq!(found(&insights, 0).map(|d| (d.count(), d.max())), Some((2, -1.0)));
+    assert_eq!(distribution(&insights, 0).map(|d| (d.count(), d.max())), Some((2, -1.0)));
 }
 
 #[test]

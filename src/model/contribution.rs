@@ -25,7 +25,7 @@ pub struct Contribution {
 }
 
 impl Contribution {
-    /// The contribution of a task that was interrupted before it had anything to add.
+    /// Contribution of a task that was interrupted before it measured anything.
     pub(crate) fn interrupted() -> Self {
         Self { interrupted: true, ..Self::default() }
     }

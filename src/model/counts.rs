@@ -1,4 +1,4 @@
-//! Counters of a load: typed once, embedded in a worker's statistics, a load's outcome, a pod's shard and the document.
+//! Counters of a load: defined once, embedded in a worker's statistics, a load's outcome, a pod's shard and the document.
 
 use schemars::JsonSchema;
 use serde::ser::SerializeMap;
@@ -74,7 +74,7 @@ impl Traffic {
         count(&mut self.messages_received, Some(received));
     }
 
-    /// The counters as the document has them: bytes sent are always there, messages only if there were any.
+    /// Converts the counters to the document's form: bytes sent are always present, messages only if there were any.
     pub fn in_document(self) -> Self {
         let has_messages = self.messages_sent.max(self.messages_received) > Some(0);
         let messages = |count: Option<u64>| has_messages.then(|| count.unwrap_or_default());

@@ -1,4 +1,4 @@
-//! Record of a load in the document: its counters and schedule, which tell whether its latencies can be trusted.
+//! Record of a load in the document: its counters and schedule, which decide if its latencies can be trusted.
 
 use std::collections::BTreeMap;
 
@@ -45,9 +45,9 @@ pub struct LoadRecord {
     pub connections: u64,
     /// Planned requests per second; absent for as many as possible. With stages or random arrivals, the mean of the requests that
     /// were due.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub asked_rate: Option<f64>,
-    /// Spacing of requests; absent if evenly.
+    #[serde(rename = "askedRate", skip_serializing_if = "Option::is_none")]
+    pub requested_rate: Option<f64>,
+    /// Spacing of requests; absent if uniform.
     #[serde(skip_serializing_if = "Spacing::is_uniform")]
     pub arrival: Spacing,
     /// Summary of the stages of the rate, such as `from 0/s: 100/s in 30s`; absent if it is constant.
@@ -90,7 +90,7 @@ pub struct Shards {
     /// Pods whose measurements are missing, by index.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<MissingShard>,
-    /// Ascending indices of pods that started after the others; their part was made later than planned.
+    /// Ascending indices of pods that started after the others, so that their part ran later than planned.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<u64>,
 }

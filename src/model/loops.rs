@@ -92,7 +92,8 @@ fn from_letters<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LoopOu
     let text = String::deserialize(deserializer)?;
     let outcome = |letter: char| {
         let outcome = LoopOutcome::ALL.into_iter().find(|outcome| outcome.letter() == letter);
-        outcome.ok_or_else(|| serde::de::Error::custom(format!("`{letter}` is no outcome; expected s, v, i, p or f")))
+        outcome
+            .ok_or_else(|| serde::de::Error::custom(format!("`{letter}` is not an outcome; expected s, v, i, p or f")))
     };
     text.chars().map(outcome).collect()
 }
@@ -123,6 +124,6 @@ mod tests {
     #[test]
     fn a_letter_that_is_no_outcome_is_named() {
         let error = serde_json::from_value::<LoopRecord>(json!({"loop": 1, "outcomes": "sx"})).unwrap_err();
-        assert_eq!(error.to_string(), "`x` is no outcome; expected s, v, i, p or f");
+        assert_eq!(error.to_string(), "`x` is not an outcome; expected s, v, i, p or f");
     }
 }

@@ -65,7 +65,7 @@ impl<'de> Deserialize<'de> for Count {
             _ => None,
         };
         let too_large = matches!(raw, Raw::Float(n) if n.fract() == 0.0 && n >= 9e15);
-        let problem = if too_large { "is too large a number" } else { "is not a whole number of 0 or more" };
+        let problem = if too_large { "is too large" } else { "is not a non-negative integer" };
         count.map(Self).ok_or_else(|| serde::de::Error::custom(format!("{} {problem}", raw.describe())))
     }
 }
@@ -77,7 +77,7 @@ impl JsonSchema for Number {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "description": "A number, or a string that holds one.",
+            "description": "A number, or a numeric string.",
             "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$"}]
         })
     }
@@ -90,7 +90,7 @@ impl JsonSchema for Count {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "description": "A whole number of 0 or more, or a string that holds one.",
+            "description": "A non-negative integer, or a numeric string.",
             "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^\s*\+?[0-9]+\s*$"}]
         })
     }
@@ -113,7 +113,7 @@ mod tests {
         let error = serde_json::from_value::<Number>(json!("abc")).unwrap_err().to_string();
         assert_eq!(error, "`abc` is not a number");
         let error = serde_json::from_value::<Count>(json!(-3)).unwrap_err().to_string();
-        assert_eq!(error, "-3 is not a whole number of 0 or more");
+        assert_eq!(error, "-3 is not a non-negative integer");
         for value in [json!("NaN"), json!(true), json!(null), json!([1])] {
             assert!(serde_json::from_value::<Number>(value.clone()).is_err(), "{value}");
         }

@@ -18,7 +18,7 @@ impl Share {
     /// The whole load.
     pub const WHOLE: Share = Share { index: 0, count: 1 };
 
-    /// The part of pod `index` (from 0) of `count`; `None` unless `index < count`.
+    /// Creates the part of pod `index` (from 0) of `count`; `None` unless `index < count`.
     pub fn new(index: usize, count: usize) -> Option<Self> {
         (index < count).then_some(Self { index, count })
     }
@@ -91,8 +91,8 @@ pub struct LoadShard {
     /// Parallel connections of this pod.
     pub connections: u64,
     /// Planned requests per second of this pod; absent for as many as possible.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub asked_rate: Option<f64>,
+    #[serde(rename = "askedRate", skip_serializing_if = "Option::is_none")]
+    pub requested_rate: Option<f64>,
     /// Planned requests per second of all pods together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub whole_rate: Option<f64>,

@@ -1,12 +1,12 @@
-//! Text from outside, made safe to print: bounded in length, and without characters that act on a terminal or a page.
+//! Makes untrusted text safe to print: bounded in length, without characters that control a terminal or a page.
 
-/// Truncates a text to `max` characters, with an ellipsis if anything was removed.
+/// Truncates a string to `max` characters, with an ellipsis if anything was removed.
 pub(crate) fn truncate(text: &str, max: usize) -> String {
     let start = prefix(text, max);
     if start.len() < text.len() { format!("{start}…") } else { text.to_owned() }
 }
 
-/// Returns the first `max` characters of a text.
+/// Returns the first `max` characters of a string.
 pub(crate) fn prefix(text: &str, max: usize) -> &str {
     text.char_indices().nth(max).map_or(text, |(end, _)| &text[..end])
 }

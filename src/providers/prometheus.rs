@@ -88,7 +88,7 @@ pub(crate) fn envelope(body: &[u8]) -> Option<Envelope> {
     }
 }
 
-/// The strings of a list; other elements are ignored.
+/// Returns the strings of a list; other elements are ignored.
 fn strings(list: Value) -> Vec<String> {
     let Value::Array(list) = list else { return Vec::new() };
     let text = |value| if let Value::String(text) = value { Some(text) } else { None };
@@ -101,7 +101,7 @@ fn read(data: RawData) -> Data {
         "matrix" => each(data.result, of_matrix).map_or_else(|broken| broken, Data::Matrix),
         "scalar" => match sample(&data.result) {
             Some(sample) => Data::Scalar(sample),
-            None => Data::Broken { count: 1, reason: "the scalar is not an instant and a value".to_owned() },
+            None => Data::Broken { count: 1, reason: "the scalar is not a timestamp and a value".to_owned() },
         },
         _ => Data::Other(data.result_type),
     }
@@ -120,8 +120,10 @@ fn each<T>(result: Value, read: fn(&Value) -> Result<T, &'static str>) -> Result
 
 fn of_vector(series: &Value) -> Result<Sample, &'static str> {
     match (series.get("histogram"), series.get("value")) {
-        (Some(histogram), _) if !histogram.is_null() => Err("a series is a native histogram, which is not one number"),
-        (_, Some(value)) => sample(value).ok_or("a series has a `value` that is not an instant and a number or text"),
+        (Some(histogram), _) if !histogram.is_null() => Err("a series is a native histogram, not a number"),
+        (_, Some(value)) => {
+            sample(value).ok_or("a series has a `value` that is not a timestamp and a number or string")
+        }
         (_, None) => Err("a series has no `value`"),
     }
 }
@@ -129,11 +131,11 @@ fn of_vector(series: &Value) -> Result<Sample, &'static str> {
 fn of_matrix(series: &Value) -> Result<Vec<Sample>, &'static str> {
     match (series.get("histograms"), series.get("values").and_then(Value::as_array)) {
         (Some(Value::Array(histograms)), _) if !histograms.is_empty() => {
-            Err("a series has native histograms, which are not numbers")
+            Err("a series has native histograms instead of numbers")
         }
         (_, Some(values)) => {
             let samples: Option<Vec<Sample>> = values.iter().map(sample).collect();
-            samples.ok_or("a series has `values` that are not instants, each with a number or text")
+            samples.ok_or("a series has `values` that are not timestamps, each with a number or string")
         }
         (_, None) => Err("a series has no `values`"),
     }
@@ -179,21 +181,21 @@ mod tests {
     }
 
     #[test]
-    fn series_without_a_plain_value_are_counted_and_told() {
+    fn series_without_a_plain_value_are_counted_and_reported() {
         let vector = r#"{"value":[1,"2"]}"#;
-        for (kind, list, told) in [
+        for (kind, list, expected) in [
             ("vector", format!(r#"[{vector},{{"histogram":[1,{{"count":"1"}}]}}]"#), "native histogram"),
             ("vector", format!("[{vector},{{}}]"), "no `value`"),
-            ("vector", format!(r#"[{vector},{{"value":[1,null]}}]"#), "not an instant and a number or text"),
-            ("vector", format!(r#"[{vector},{{"value":null}}]"#), "not an instant and a number or text"),
+            ("vector", format!(r#"[{vector},{{"value":[1,null]}}]"#), "not a timestamp and a number or string"),
+            ("vector", format!(r#"[{vector},{{"value":null}}]"#), "not a timestamp and a number or string"),
             ("vector", format!("[{vector},5]"), "no `value`"),
             ("matrix", r#"[{"values":[]},{"histograms":[[1,{}]]}]"#.to_owned(), "native histograms"),
             ("matrix", r#"[{"values":[]},{"value":[1,"2"]}]"#.to_owned(), "no `values`"),
-            ("matrix", r#"[{"values":[]},{"values":[[1]]}]"#.to_owned(), "`values` that are not instants"),
+            ("matrix", r#"[{"values":[]},{"values":[[1]]}]"#.to_owned(), "`values` that are not timestamps"),
         ] {
             let body = format!(r#"{{"status":"success","data":{{"resultType":"{kind}","result":{list}}}}}"#);
             let Data::Broken { count, reason } = success(&body) else { panic!("{body}") };
-            assert!(count == 2 && reason.contains(told), "{body}: {reason}");
+            assert!(count == 2 && reason.contains(expected), "{body}: {reason}");
         }
         for body in [
             r#"{"resultType":"vector","result":null}"#,
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_and_warnings_are_told() {
+    fn errors_and_warnings_are_reported() {
         let error = r#"{"status":"error","errorType":"bad_data","error":"parse error","warnings":["w"],"infos":["i"]}"#;
         let expected = Envelope::Error {
             kind: "bad_data".into(),

@@ -8,13 +8,13 @@ use crate::model::text::truncate;
 use crate::redact::redact_text;
 use crate::templates::jq::Output;
 
-/// Longest message of a provider in ours, in characters.
+/// Maximum length of a provider's message within ours, in characters.
 const MAX_MESSAGE: usize = 300;
 
-/// Longest verbatim value, in characters.
+/// Maximum length of a verbatim value, in characters.
 const RAW: usize = 100;
 
-/// Most warnings kept.
+/// Maximum number of warnings kept.
 const MAX_WARNINGS: usize = 5;
 
 /// A provider's response.
@@ -69,19 +69,20 @@ pub(crate) fn read(metric: &MetricSpec, response: Response<'_>) -> Reading {
     match envelope {
         Some(Envelope::Error { kind, message, warnings }) => {
             let reason = format!("the provider reports an error: {}", message_of(&kind, &message));
-            Reading { warnings: shown(warnings), ..Reading::plain(Outcome::Unusable(reason)) }
+            Reading { warnings: redacted(warnings), ..Reading::plain(Outcome::Unusable(reason)) }
         }
         Some(Envelope::Success { data, warnings }) => {
-            Reading { warnings: shown(warnings), ..of_prometheus(metric, data, response.body) }
+            Reading { warnings: redacted(warnings), ..of_prometheus(metric, data, response.body) }
         }
         None => match &metric.expression {
             Some(_) => by_expression(metric, response.body),
             None => {
-                let lack = match metric.reduce {
-                    Some(_) => "which `reduce` is for",
-                    None => "and there is no `jqExpression` to read it with",
+                let reason = match metric.reduce {
+                    Some(_) => ", which `reduce` requires",
+                    None => ", and no `jqExpression` extracts a value",
                 };
-                let reason = format!("the answer is not Prometheus's, {lack}{}", looks(response.body));
+                let reason =
+                    format!("the response is not in Prometheus's format{reason}{}", describe_body(response.body));
                 Reading::plain(Outcome::Unusable(reason))
             }
         },
@@ -91,21 +92,23 @@ pub(crate) fn read(metric: &MetricSpec, response: Response<'_>) -> Reading {
 /// Reads a response with an error status.
 fn error_response(response: Response<'_>, envelope: Option<Envelope>) -> Reading {
     let Response { status, body } = response;
-    let (words, warnings) = match envelope {
+    let (message, warnings) = match envelope {
         Some(Envelope::Error { kind, message, warnings }) => (Some(message_of(&kind, &message)), warnings),
-        _ => (words(body), Vec::new()),
+        _ => (message_in(body), Vec::new()),
     };
-    let words = words.map(|words| format!(": {words}")).unwrap_or_default();
+    let message = message.map(|message| format!(": {message}")).unwrap_or_default();
     let outcome = match status {
-        404 => Outcome::Absent(format!("the provider answered 404 (not found){words}")),
-        401 => Outcome::Unusable(format!("the provider answered 401 (unauthorized){words}; check the credentials")),
-        403 => {
-            Outcome::Unusable(format!("the provider answered 403 (forbidden){words}; check the credentials' rights"))
+        404 => Outcome::Absent(format!("the provider responded with 404 (not found){message}")),
+        401 => {
+            Outcome::Unusable(format!("the provider responded with 401 (unauthorized){message}; check the credentials"))
         }
-        300..=399 => Outcome::Unusable(format!("the provider answered {status}, a redirect that names no place to go")),
-        _ => Outcome::Unusable(format!("the provider answered {status}{words}")),
+        403 => Outcome::Unusable(format!(
+            "the provider responded with 403 (forbidden){message}; check the permissions of the credentials"
+        )),
+        300..=399 => Outcome::Unusable(format!("the provider responded with {status}, a redirect without a location")),
+        _ => Outcome::Unusable(format!("the provider responded with {status}{message}")),
     };
-    Reading { warnings: shown(warnings), ..Reading::plain(outcome) }
+    Reading { warnings: redacted(warnings), ..Reading::plain(outcome) }
 }
 
 /// Formats a provider's error without secrets: `bad_data: parse error`.
@@ -115,11 +118,11 @@ fn message_of(kind: &str, message: &str) -> String {
 }
 
 /// Extracts a message from the body of an error response.
-fn words(body: &[u8]) -> Option<String> {
+fn message_in(body: &[u8]) -> Option<String> {
     if let Ok(serde_json::Value::Object(map)) = serde_json::from_slice(body) {
-        let word =
+        let text =
             ["message", "error", "detail", "error_description"].into_iter().find_map(|key| map.get(key)?.as_str());
-        return word.map(|word| message_of("", word));
+        return text.map(|text| message_of("", text));
     }
     let text = std::str::from_utf8(body).ok()?.trim();
     let is_plain = !text.is_empty() && text.len() <= 1_000 && !text.starts_with(['<', '{', '[']);
@@ -127,23 +130,23 @@ fn words(body: &[u8]) -> Option<String> {
 }
 
 /// Describes a body that is not JSON.
-fn looks(body: &[u8]) -> String {
+fn describe_body(body: &[u8]) -> String {
     let start = String::from_utf8_lossy(&body[..body.len().min(200)]).trim_start().to_lowercase();
     match start.as_str() {
         "" => "; it is empty".to_owned(),
         text if text.starts_with("<!doctype html") || text.starts_with("<html") => {
-            "; it is an HTML page, perhaps that of a login or a proxy".to_owned()
+            "; it is an HTML page, perhaps from a login or a proxy".to_owned()
         }
         _ => String::new(),
     }
 }
 
-fn shown(warnings: Vec<String>) -> Vec<String> {
+fn redacted(warnings: Vec<String>) -> Vec<String> {
     warnings.into_iter().take(MAX_WARNINGS).map(|warning| message_of("", &warning)).collect()
 }
 
 fn of_prometheus(metric: &MetricSpec, data: Data, body: &[u8]) -> Reading {
-    let empty = |words: &str| absent(metric, words);
+    let empty = |reason: &str| absent(metric, reason);
     // Count series before an expression can reduce them to one.
     let count = match &data {
         Data::Vector(samples) => samples.len(),
@@ -155,7 +158,7 @@ fn of_prometheus(metric: &MetricSpec, data: Data, body: &[u8]) -> Reading {
     let reading = match data {
         Data::Other(_) if metric.expression.is_some() => return by_expression(metric, body),
         Data::Other(kind) => {
-            return Reading::plain(Outcome::Unusable(format!("the result is a {kind}, which is not a number")));
+            return Reading::plain(Outcome::Unusable(format!("the result is a {kind}, expected a number")));
         }
         _ if several => Reading::plain(Outcome::Unusable(several_series(count))),
         Data::Broken { .. } if metric.reduce == Some(Reduce::Jq) => by_expression(metric, body),
@@ -165,7 +168,7 @@ fn of_prometheus(metric: &MetricSpec, data: Data, body: &[u8]) -> Reading {
         Data::Matrix(list) if list.is_empty() => of_nothing(metric, body),
         Data::Matrix(_) if metric.expression.is_some() && !metric.takes_first => by_expression(metric, body),
         Data::Matrix(_) => {
-            let reason = "the query gives many values of each series, and one number is wanted";
+            let reason = "the query returns many values per series, expected one number";
             Reading::plain(Outcome::Unusable(reason.to_owned()))
         }
         Data::Vector(samples) => of_vector(metric, &samples, body, &empty),
@@ -174,9 +177,9 @@ fn of_prometheus(metric: &MetricSpec, data: Data, body: &[u8]) -> Reading {
     Reading { series: Some(count as u64), ..reading }
 }
 
-/// The reason for an absent value: the metric's own explanation, if it has one.
-fn absent(metric: &MetricSpec, words: &str) -> Outcome {
-    Outcome::Absent(metric.when_empty.clone().unwrap_or_else(|| words.to_owned()))
+/// Creates an absent value, with the metric's own explanation if it has one.
+fn absent(metric: &MetricSpec, reason: &str) -> Outcome {
+    Outcome::Absent(metric.when_empty.clone().unwrap_or_else(|| reason.to_owned()))
 }
 
 /// Reads an empty result: the expression may have a default for it.
@@ -208,7 +211,7 @@ fn of_vector(metric: &MetricSpec, samples: &[(f64, String)], body: &[u8], empty:
 
 fn several_series(count: usize) -> String {
     format!(
-        "the query gives {count} series, and one number is wanted: aggregate in the query, or say `reduce`: sum, max, min, avg, first or jq"
+        "the query returns {count} series, expected one number: aggregate in the query, or set `reduce` to sum, max, min, avg, first or jq"
     )
 }
 
@@ -230,7 +233,7 @@ fn of_samples(samples: &[(f64, String)], reduce: Reduce, empty: &dyn Fn(&str) ->
         Err(unusable) => unusable,
         Ok(None) => empty("the result is empty"),
         Ok(Some(value)) if value.is_nan() && samples.len() > 1 => {
-            empty(&format!("one of the {} series is NaN, as of nothing divided by nothing", samples.len()))
+            empty(&format!("one of the {} series is NaN, as 0/0 is", samples.len()))
         }
         Ok(Some(value)) => finite(value, empty),
     };
@@ -241,7 +244,7 @@ fn of_samples(samples: &[(f64, String)], reduce: Reduce, empty: &dyn Fn(&str) ->
 /// Treats NaN as absent, because Prometheus computes it for 0/0. Infinity is unusable, so that it is never mistaken for missing data.
 fn finite(value: f64, empty: &dyn Fn(&str) -> Outcome) -> Outcome {
     match value {
-        value if value.is_nan() => empty("the value is NaN, as of nothing divided by nothing"),
+        value if value.is_nan() => empty("the value is NaN, as 0/0 is"),
         value if value.is_infinite() => {
             Outcome::Unusable(format!("the value is {}Inf", if value > 0.0 { "+" } else { "-" }))
         }
@@ -271,7 +274,7 @@ fn of_range(series: &[Vec<(f64, String)>], reduce: Option<Reduce>, empty: &dyn F
         values if values.is_empty() => empty("none of the values is a number"),
         values => Outcome::Samples(values),
     };
-    let remark = (gaps > 0).then(|| format!("{gaps} of {all} values are NaN, and left out"));
+    let remark = (gaps > 0).then(|| format!("{gaps} of {all} values are NaN and were left out"));
     Reading { remark, ..Reading::plain(outcome) }
 }
 
@@ -280,7 +283,7 @@ fn by_expression(metric: &MetricSpec, body: &[u8]) -> Reading {
     let Some(expression) = &metric.expression else {
         return Reading::plain(Outcome::Unusable("no expression".to_owned()));
     };
-    let empty = |words: &str| absent(metric, words);
+    let empty = |reason: &str| absent(metric, reason);
     match expression.value(body) {
         Output::Number(value, raw) => {
             let raw = if value.is_finite() { raw } else { show(value) };
@@ -290,23 +293,23 @@ fn by_expression(metric: &MetricSpec, body: &[u8]) -> Reading {
             let outcome = match text.trim().parse::<f64>() {
                 Ok(value) => finite(value, &empty),
                 Err(_) => {
-                    let shown = truncate(&redact_text(&text), RAW);
-                    Outcome::Unusable(format!("the jqExpression yields the text `{shown}`, which is not a number"))
+                    let excerpt = truncate(&redact_text(&text), RAW);
+                    Outcome::Unusable(format!("the jqExpression yields the string `{excerpt}`, expected a number"))
                 }
             };
             Reading { raw: Some(truncate(&redact_text(&text), RAW)), ..Reading::plain(outcome) }
         }
-        Output::Nothing(word) => Reading::plain(empty(&format!("the jqExpression yields {word}"))),
-        Output::Other(shown) => {
-            let shown = truncate(&redact_text(&shown), RAW);
-            Reading::plain(Outcome::Unusable(format!("the jqExpression yields {shown}, which is not one number")))
+        Output::Nothing(output) => Reading::plain(empty(&format!("the jqExpression yields {output}"))),
+        Output::Other(other) => {
+            let excerpt = truncate(&redact_text(&other), RAW);
+            Reading::plain(Outcome::Unusable(format!("the jqExpression yields {excerpt}, expected one number")))
         }
-        Output::NotJson(words) => {
-            let words = truncate(&words, RAW);
-            Reading::plain(Outcome::Unusable(format!("the answer is not JSON ({words}){}", looks(body))))
+        Output::NotJson(error) => {
+            let error = truncate(&error, RAW);
+            Reading::plain(Outcome::Unusable(format!("the response is not JSON ({error}){}", describe_body(body))))
         }
-        Output::Failed(words) => {
-            Reading::plain(Outcome::Unusable(format!("the jqExpression fails: {}", message_of("", &words))))
+        Output::Failed(error) => {
+            Reading::plain(Outcome::Unusable(format!("the jqExpression fails: {}", message_of("", &error))))
         }
     }
 }

@@ -86,7 +86,7 @@ fn several_series_need_an_aggregation() {
         let mut metric = metric(expression);
         let reading = ok(&metric, &body);
         assert_eq!(reading.series, Some(2));
-        unusable(reading, "the query gives 2 series");
+        unusable(reading, "the query returns 2 series");
         metric.reduce = Some(Reduce::Sum);
         assert_eq!(ok(&metric, &body).outcome, Outcome::Value(8.0));
     }
@@ -99,12 +99,12 @@ fn several_series_need_an_aggregation() {
 fn an_expression_has_to_yield_one_number() {
     let of = |expression: &str, body: &str| ok(&metric(Some(expression)), body);
     assert_eq!(of(".a", r#"{"a": " 7.5 "}"#).outcome, Outcome::Value(7.5));
-    unusable(of(".a", r#"{"a": "many"}"#), "yields the text `many`, which is not a number");
+    unusable(of(".a", r#"{"a": "many"}"#), "yields the string `many`, expected a number");
     unusable(of(".[]", "[1, 2]"), "several values (1, 2 …)");
-    unusable(of(".", "[1]"), "yields [1], which is not one number");
+    unusable(of(".", "[1]"), "yields [1], expected one number");
     unusable(of(".a.b", r#"{"a": 1}"#), "the jqExpression fails");
     unusable(of(".", "<html><body>Sign in"), "not JSON");
-    unusable(of(".", "<html><body>Sign in"), "an HTML page, perhaps that of a login");
+    unusable(of(".", "<html><body>Sign in"), "an HTML page, perhaps from a login");
     unusable(of(".", r#"{"a": 1"#), "EOF");
     unusable(of(".", ""), "it is empty");
 }
@@ -114,13 +114,13 @@ fn errors_of_the_provider_are_quoted() {
     let error = r#"{"status":"error","errorType":"bad_data","error":"parse error at char 7"}"#;
     unusable(ok(&metric(None), error), "the provider reports an error: bad_data: parse error at char 7");
     let status = |status, body: &str| read(&metric(Some(FIRST)), Response { status, body: body.as_bytes() });
-    unusable(status(422, error), "the provider answered 422: bad_data: parse error at char 7");
+    unusable(status(422, error), "the provider responded with 422: bad_data: parse error at char 7");
     unusable(status(401, r#"{"message": "no token"}"#), "401 (unauthorized): no token; check the credentials");
-    unusable(status(403, "<html>"), "403 (forbidden); check the credentials' rights");
-    unusable(status(503, "upstream\n connect error"), "the provider answered 503: upstream connect error");
-    absent(status(404, ""), "the provider answered 404 (not found)");
-    // A success with a status that is none.
-    unusable(status(500, &vector(&["1"])), "the provider answered 500");
+    unusable(status(403, "<html>"), "403 (forbidden); check the permissions of the credentials");
+    unusable(status(503, "upstream\n connect error"), "the provider responded with 503: upstream connect error");
+    absent(status(404, ""), "the provider responded with 404 (not found)");
+    // A success envelope with an error status.
+    unusable(status(500, &vector(&["1"])), "the provider responded with 500");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_range_yields_samples_without_gaps() {
     let matrix =
         |series: &str| format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{series}]}}}}"#);
     let mut range = metric(None);
-    unusable(ok(&range, &matrix(r#"{"values":[[1,"2"]]}"#)), "one number is wanted");
+    unusable(ok(&range, &matrix(r#"{"values":[[1,"2"]]}"#)), "expected one number");
     range.is_range = true;
     let outcome = |series: &str| ok(&range, &matrix(series)).outcome;
     assert_eq!(outcome(r#"{"values":[[1,"2"],[2,"NaN"],[3,"4"]]}"#), Outcome::Samples(vec![2.0, 4.0]));
@@ -175,7 +175,7 @@ fn gaps_of_a_range_are_counted_and_strings_are_not_gaps() {
     range.is_range = true;
     let reading = ok(&range, &matrix(r#"[1,"2"],[2,"NaN"],[3,4],[4,"NaN"]"#));
     assert_eq!(reading.outcome, Outcome::Samples(vec![2.0, 4.0]));
-    assert_eq!(reading.remark.as_deref(), Some("2 of 4 values are NaN, and left out"));
+    assert_eq!(reading.remark.as_deref(), Some("2 of 4 values are NaN and were left out"));
     assert_eq!(ok(&range, &matrix(r#"[1,"2"]"#)).remark, None);
     unusable(ok(&range, &matrix(r#"[1,"2"],[2,"many"]"#)), "the value `many` is not a number");
 }
@@ -189,11 +189,11 @@ fn series_are_counted_before_an_expression_is_evaluated() {
     let series = r#"{"values":[[1,"1"],[2,"2"]]}"#;
     assert_eq!(ok(&metric(Some(last)), &body("matrix", series)).outcome, Outcome::Value(2.0));
     let two = format!("{series},{series}");
-    unusable(ok(&metric(Some(last)), &body("matrix", &two)), "the query gives 2 series");
-    unusable(ok(&metric(Some(FIRST)), &body("matrix", series)), "one number is wanted");
+    unusable(ok(&metric(Some(last)), &body("matrix", &two)), "the query returns 2 series");
+    unusable(ok(&metric(Some(FIRST)), &body("matrix", series)), "expected one number");
     unusable(ok(&metric(Some(value)), &body("vector", r#"{"value":[1,2]},{"value":[1,3]}"#)), "2 series");
     assert_eq!(ok(&metric(Some(value)), &body("vector", r#"{"value":[1,2]}"#)).outcome, Outcome::Value(2.0));
-    // Neither is a warning in another form a way around that.
+    // Nor can a warning of another type bypass that.
     let warned =
         body("vector", r#"{"value":[1,"2"]},{"value":[1,"3"]}"#).replacen('{', r#"{"warnings":{},"error":{},"#, 1);
     unusable(ok(&metric(Some(value)), &warned), "2 series");
@@ -210,7 +210,7 @@ fn a_series_without_a_value_is_not_absent() {
         unusable(of(r#"[{"histogram":[1,{"count":"1"}]}]"#), "native histogram");
         unusable(of(r#"[{"metric":{}}]"#), "no `value`");
         unusable(of("null"), "not a list of series");
-        unusable(of(r#"[{"metric":{}},{"metric":{}}]"#), "the query gives 2 series");
+        unusable(of(r#"[{"metric":{}},{"metric":{}}]"#), "the query returns 2 series");
     }
     let mut count = metric(Some(".data.result[0].histogram[1].count"));
     unusable(ok(&count, &body(r#"[{"histogram":[1,{"count":"7"}]}]"#)), "native histogram");

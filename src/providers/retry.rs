@@ -8,7 +8,7 @@ const FIRST: Duration = Duration::from_millis(250);
 /// Longest delay.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Reports if a status is transient: 429 or 5xx.
+/// Returns true if a status is transient: 429 or 5xx.
 pub(crate) fn is_transient(status: u16) -> bool {
     status == 429 || (500..600).contains(&status)
 }

@@ -20,10 +20,10 @@ use crate::model::text::truncate;
 use crate::templates::jq::Filter;
 use crate::values::input::{InputError, typed};
 
-/// Most metrics of one provider.
+/// Maximum metrics of one provider.
 pub(crate) const MAX_METRICS: usize = 500;
 
-/// Longest reason, description or name, in bytes.
+/// Maximum length of a reason, description or name, in bytes.
 const MAX_TEXT: usize = 1_000;
 
 /// A provider and its metrics.
@@ -117,12 +117,12 @@ impl ProviderSpec {
     /// Parses a rendered template. Errors have paths relative to it.
     pub(crate) fn read(text: &str) -> Result<Self, InputError> {
         let value = codec::value_from_yaml(text)
-            .map_err(|error| InputError::new("", format!("what the template becomes is not YAML: {error}")))?;
+            .map_err(|error| InputError::new("", format!("the rendered template is not YAML: {error}")))?;
         if !value.is_object() {
-            let found = codec::kind(&value);
+            let kind = codec::kind(&value);
             return Err(InputError::new(
                 "",
-                format!("the template becomes {found}; expected a map with `url` and `metrics`"),
+                format!("the rendered template is {kind}, expected a map with `url` and `metrics`"),
             ));
         }
         let raw: RawProvider = typed(&value, "")?;
@@ -132,7 +132,7 @@ impl ProviderSpec {
             return Err(InputError::new("method", format!("`{method}` is not one of GET, POST")));
         }
         if raw.metrics.len() > MAX_METRICS {
-            let message = format!("{} metrics are too many; at most {MAX_METRICS} are asked for", raw.metrics.len());
+            let message = format!("too many metrics: {}, at most {MAX_METRICS} are allowed", raw.metrics.len());
             return Err(InputError::new("metrics", message));
         }
         let mut names = BTreeSet::new();
@@ -140,7 +140,7 @@ impl ProviderSpec {
         for (index, raw) in raw.metrics.into_iter().enumerate() {
             let metric = metric(raw).map_err(|error| error.under(format!("metrics[{index}]")))?;
             if !names.insert(metric.name.clone()) {
-                let message = format!("a metric `{}` is there twice", metric.name);
+                let message = format!("duplicate metric `{}`", metric.name);
                 return Err(InputError::new(format!("metrics[{index}].name"), message));
             }
             metrics.push(metric);
@@ -154,7 +154,7 @@ fn url(text: &str) -> Result<(), InputError> {
     let parsed = url::Url::parse(text.trim()).ok();
     match parsed.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
         Some(_) => Ok(()),
-        None => Err(InputError::new("url", "it is not a URL with http:// or https:// and a host")),
+        None => Err(InputError::new("url", "expected a URL with http:// or https:// and a host")),
     }
 }
 
@@ -164,28 +164,25 @@ fn metric(raw: RawMetric) -> Result<MetricSpec, InputError> {
         Some("counter") => MetricType::Counter,
         Some("gauge") | None => MetricType::Gauge,
         Some(other) => {
-            return Err(InputError::new(
-                "type",
-                format!("`{other}` is not a type of metric; expected counter or gauge"),
-            ));
+            return Err(InputError::new("type", format!("`{other}` is not a metric type; expected counter or gauge")));
         }
     };
     if raw.reduce == Some(Reduce::Jq) && raw.jq_expression.is_none() {
-        return Err(InputError::new("reduce", "`jq` leaves it to the `jqExpression`, and there is none"));
+        return Err(InputError::new("reduce", "`jq` requires a `jqExpression`"));
     }
     let expression = raw.jq_expression.as_deref().map(Filter::compile).transpose();
     let expression = expression.map_err(|message| {
-        let shown = truncate(raw.jq_expression.as_deref().unwrap_or_default().trim(), 200);
-        InputError::new("jqExpression", format!("`{shown}` {message}"))
+        let excerpt = truncate(raw.jq_expression.as_deref().unwrap_or_default().trim(), 200);
+        InputError::new("jqExpression", format!("`{excerpt}` {message}"))
     })?;
     let takes_first = raw.jq_expression.as_deref().is_some_and(takes_first);
-    // Iter8's templates need the expression to get at the value of a series; `reduce` does not.
+    // Iter8's templates need the expression to extract the value of a series; `reduce` does not.
     let expression = match raw.reduce {
         Some(reduce) if reduce != Reduce::Jq && expression.is_some() => {
             if !takes_first {
-                let message = "stands beside a `jqExpression`, and leaves it no say";
+                let message = "cannot be combined with `jqExpression`";
                 return Err(InputError::new("reduce", message).with_hint(
-                    "leave out one: `reduce` takes the series' values as they are; with `reduce: jq` the expression does it",
+                    "remove one of them: `reduce` aggregates the series' values; `reduce: jq` leaves that to the expression",
                 ));
             }
             None
@@ -211,7 +208,7 @@ fn metric(raw: RawMetric) -> Result<MetricSpec, InputError> {
     })
 }
 
-/// Reports if an expression only selects the value of the first series, as those of Iter8's templates do.
+/// Returns true if an expression only selects the value of the first series, as those of Iter8's templates do.
 fn takes_first(expression: &str) -> bool {
     let plain: String = expression.split_whitespace().collect();
     matches!(plain.as_str(), ".data.result[0].value[1]" | ".data.result[0].value[1]|tonumber")
@@ -224,7 +221,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
     match is_plain && name.len() <= 200 {
         true => Ok(()),
         false => Err(format!(
-            "`{}` is not a name of 1 to 200 bytes without `/` and without blanks around it",
+            "`{}` is not a valid name; expected 1 to 200 bytes without `/` and without surrounding whitespace",
             truncate(name, 200)
         )),
     }
@@ -274,24 +271,27 @@ metrics:
     #[test]
     fn errors_have_the_path_of_the_field() {
         let cases = [
-            ("- a", "the template becomes a list; expected a map with `url` and `metrics`"),
-            ("a: [", "what the template becomes is not YAML: "),
+            ("- a", "the rendered template is a list, expected a map with `url` and `metrics`"),
+            ("a: [", "the rendered template is not YAML: "),
             ("url: http://p", "missing field `metrics`"),
-            ("{url: p, metrics: []}", "url: it is not a URL"),
+            ("{url: p, metrics: []}", "url: expected a URL with"),
             ("{url: 'http://p', method: PUT, metrics: []}", "method: `PUT` is not one of GET, POST"),
-            ("{url: 'http://p', metrics: [{name: a/b}]}", "metrics[0].name: `a/b` is not a name"),
-            ("{url: 'http://p', metrics: [{name: a}, {name: a}]}", "metrics[1].name: a metric `a` is there twice"),
-            ("{url: 'http://p', metrics: [{name: a, type: sample}]}", "metrics[0].type: `sample` is not a type"),
+            ("{url: 'http://p', metrics: [{name: a/b}]}", "metrics[0].name: `a/b` is not a valid name"),
+            ("{url: 'http://p', metrics: [{name: a}, {name: a}]}", "metrics[1].name: duplicate metric `a`"),
+            ("{url: 'http://p', metrics: [{name: a, type: sample}]}", "metrics[0].type: `sample` is not a metric type"),
             ("{url: 'http://p', metrics: [{name: a, jqExpresion: .}]}", "metrics[0].jqExpresion: unknown field"),
             ("{url: 'http://p', metrics: [{name: a, jqExpression: '.a['}]}", "metrics[0].jqExpression: `.a[` "),
             (
                 "{url: 'http://p', metrics: [{name: a, noData: ignore}]}",
-                "metrics[0].noData: `ignore` is not known here; expected one of fail, pass",
+                "metrics[0].noData: `ignore` is not valid; expected one of fail, pass",
             ),
-            ("{url: 'http://p', metrics: [{name: a, reduce: jq}]}", "metrics[0].reduce: `jq` leaves it"),
+            (
+                "{url: 'http://p', metrics: [{name: a, reduce: jq}]}",
+                "metrics[0].reduce: `jq` requires a `jqExpression`",
+            ),
             (
                 "{url: 'http://p', metrics: [{name: a, reduce: sum, jqExpression: '.data.result[1].value[1]'}]}",
-                "metrics[0].reduce: stands beside a `jqExpression`",
+                "metrics[0].reduce: cannot be combined with `jqExpression`",
             ),
         ];
         for (text, expected) in cases {
@@ -320,7 +320,7 @@ metrics:
         }
         for other in [".data.result[1].value[1]", ".data.result[0].value[1] | tonumber * 100", ".v"] {
             let error = read("reduce: first,", other).unwrap_err();
-            assert!(error.hint.unwrap().starts_with("leave out one: "), "{other}");
+            assert!(error.hint.unwrap().starts_with("remove one of them: "), "{other}");
             assert!(read("reduce: jq,", other).is_ok_and(|metric| !metric.takes_first));
         }
     }
@@ -329,6 +329,6 @@ metrics:
     fn the_number_of_metrics_is_bounded() {
         let list: Vec<String> = (0..=MAX_METRICS).map(|n| format!("{{name: m{n}}}")).collect();
         let error = ProviderSpec::read(&format!("{{url: 'http://p', metrics: [{}]}}", list.join(", "))).unwrap_err();
-        assert_eq!(error.to_string(), "metrics: 501 metrics are too many; at most 500 are asked for");
+        assert_eq!(error.to_string(), "metrics: too many metrics: 501, at most 500 are allowed");
     }
 }

@@ -19,7 +19,7 @@ pub(crate) const ELAPSED: &str = "elapsedTimeSeconds";
 pub(crate) struct Window {
     /// Length in whole seconds, at least 1 because PromQL rejects empty ranges.
     pub seconds: i64,
-    /// Distance of a start that is in the future.
+    /// Distance of the start into the future, if it is.
     pub ahead: Option<TimeDelta>,
 }
 
@@ -30,21 +30,21 @@ pub(crate) fn starting_time(variables: &Map<String, Value>) -> Result<Option<Dat
     match parsed {
         Some(Ok(time)) => Ok(Some(time.with_timezone(&Utc))),
         _ => {
-            let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             Err(InputError::new(
                 STARTING_TIME,
-                format!("`{shown}` is not a time; expected RFC 3339, such as 2026-01-31T10:20:30Z"),
+                format!("`{text}` is not a time; expected RFC 3339, such as 2026-01-31T10:20:30Z"),
             ))
         }
     }
 }
 
-/// The window from `start` to `instant`; fails if the start is too far in the future.
+/// Returns the window from `start` to `instant`; fails if the start is too far in the future.
 pub(crate) fn window(start: DateTime<Utc>, instant: DateTime<Utc>) -> Result<Window, String> {
     let elapsed = instant - start;
     if elapsed < -SKEW {
         return Err(format!(
-            "{} lies {} s in the future",
+            "{} is {} s in the future",
             start.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
             -elapsed.num_seconds()
         ));
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_start_in_the_future_is_an_error_beyond_the_tolerance() {
         assert_eq!(window(at(59), at(0)), Ok(Window { seconds: 1, ahead: Some(TimeDelta::seconds(59)) }));
-        assert_eq!(window(at(61), at(0)).unwrap_err(), "2023-11-14T22:14:21Z lies 61 s in the future");
+        assert_eq!(window(at(61), at(0)).unwrap_err(), "2023-11-14T22:14:21Z is 61 s in the future");
     }
 
     #[test]

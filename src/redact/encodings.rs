@@ -13,7 +13,7 @@ fn is_html(c: char) -> bool {
     matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}')
 }
 
-/// All distinct encodings of a secret, starting with the verbatim one.
+/// Returns all distinct encodings of a secret, starting with the verbatim one.
 pub fn encodings(secret: &str) -> Vec<String> {
     let mut encodings = vec![secret.to_owned()];
     let mut add = |form: String| {
@@ -49,7 +49,7 @@ fn json(text: &str, is_escaped: fn(char) -> bool, is_upper: bool) -> String {
             '\u{8}' => json.push_str("\\b"),
             '\u{c}' => json.push_str("\\f"),
             c if c < ' ' || is_escaped(c) => {
-                // Writing to a string can't fail.
+                // Writing to a string cannot fail.
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     let _ = if is_upper { write!(json, "\\u{unit:04X}") } else { write!(json, "\\u{unit:04x}") };
                 }
@@ -87,8 +87,8 @@ mod tests {
         let percent = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
         for form in encodings(secret) {
             let json = serde_json::from_str(&format!("\"{form}\"")).unwrap_or_default();
-            let meant = [form.clone(), json, percent(&form), percent(&form.replace('+', "%20"))];
-            assert!(meant.iter().any(|text| text == secret), "{form}");
+            let decoded = [form.clone(), json, percent(&form), percent(&form.replace('+', "%20"))];
+            assert!(decoded.iter().any(|text| text == secret), "{form}");
         }
     }
 }

@@ -16,7 +16,7 @@ const SCHEMES: [&str; 5] = ["bearer ", "basic ", "token ", "digest ", "apikey "]
 /// A value: quoted, or up to a separator; a command substitution may contain separators.
 const VALUE: &str = r#""(?:\\.|[^"\\])*(?:"|\z)|'[^']*(?:'|\z)|(?:\$\([^()]*(?:\([^()]*\)[^()]*)*\)|`[^`]*`|\$\{[^}]*\}\}?|[^\s"'`<>|;,&)}])+"#;
 
-/// Positions of secrets. If the expression were invalid, [`Redactor::run`] would redact whole texts and say why; a test compiles it.
+/// Positions of secrets. If the expression were invalid, [`Redactor::run`] would redact whole strings and say why; a test compiles it.
 static PLACES: LazyLock<Result<Regex, regex::Error>> = LazyLock::new(|| {
     let alternatives = [
         r"(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----)".to_owned(),
@@ -54,62 +54,62 @@ impl Redactor<'_> {
         let text = self.text;
         let places = match PLACES.as_ref() {
             Ok(places) => places,
-            Err(error) => return format!("{REDACTED} (secrets can't be found: {error})"),
+            Err(error) => return format!("{REDACTED} (cannot search for secrets: {error})"),
         };
-        let mut shown = String::with_capacity(text.len());
+        let mut redacted = String::with_capacity(text.len());
         let mut from = 0;
-        while let Some(found) = places.captures_at(text, from) {
-            let Some(whole) = found.get(0) else { break };
-            let (until, next, with) = self.secret_in(&found).unwrap_or_else(|| {
+        while let Some(matched) = places.captures_at(text, from) {
+            let Some(whole) = matched.get(0) else { break };
+            let (until, next, with) = self.secret_in(&matched).unwrap_or_else(|| {
                 // The value may start another position.
-                let lead = ["is", "flag", "login", "scheme"].iter().find_map(|group| found.name(group));
+                let lead = ["is", "flag", "login", "scheme"].iter().find_map(|group| matched.name(group));
                 let next = lead.map_or(whole.end(), |lead| lead.end());
                 (next, next, String::new())
             });
-            shown.push_str(&text[from..until]);
-            shown.push_str(&with);
+            redacted.push_str(&text[from..until]);
+            redacted.push_str(&with);
             from = next;
         }
-        shown.push_str(&text[from..]);
-        shown
+        redacted.push_str(&text[from..]);
+        redacted
     }
 
-    /// The replacement for a match; `None` if it is not a secret.
-    fn secret_in(&self, found: &Captures<'_>) -> Option<Replacement> {
-        if let Some(begin) = found.name("pem") {
+    /// Returns the replacement for a match; `None` if it is not a secret.
+    fn secret_in(&self, matched: &Captures<'_>) -> Option<Replacement> {
+        if let Some(begin) = matched.name("pem") {
             let end = self.text[begin.end()..].find("-----END").map_or(self.text.len(), |at| begin.end() + at);
             return Some((begin.end(), end, REDACTED.to_owned()));
         }
-        if let Some(url) = found.name("url") {
+        if let Some(url) = matched.name("url") {
             let bare = url.as_str().trim_end_matches([',', ';', ':', ')', '.', '}']);
             return Some((url.start(), url.start() + bare.len(), redact_url_in(bare, self.dollars)));
         }
-        if let Some(value) = found.name("credential") {
+        if let Some(value) = matched.name("credential") {
             let inner = unquoted(value.as_str());
             // "basic authentication" is prose; base64 is not.
-            let is_basic = found["scheme"].to_ascii_lowercase().starts_with("basic");
+            let is_basic = matched["scheme"].to_ascii_lowercase().starts_with("basic");
             let is_prose = inner.len() < 6 || (is_basic && inner.chars().all(|c| c.is_ascii_lowercase()));
-            return if is_prose { None } else { self.hidden(value.start(), value.as_str()) };
+            return if is_prose { None } else { self.redacted(value.start(), value.as_str()) };
         }
-        if let Some(value) = found.name("user") {
+        if let Some(value) = matched.name("user") {
             return self.login(value.start(), value.as_str());
         }
-        if let Some(value) = found.name("argument") {
-            let is_secret = is_secret(&found["option"]) && !value.as_str().starts_with("--");
-            return if is_secret { self.hidden(value.start(), value.as_str()) } else { None };
+        if let Some(value) = matched.name("argument") {
+            let is_secret = is_secret(&matched["option"]) && !value.as_str().starts_with("--");
+            return if is_secret { self.redacted(value.start(), value.as_str()) } else { None };
         }
-        self.pair(found)
+        self.pair(matched)
     }
 
     /// `name=value`, `Header: value`, `"name": "value"`.
-    fn pair(&self, found: &Captures<'_>) -> Option<Replacement> {
-        let (name, value) = (found.name("name")?, found.name("value")?);
-        let (word, is) = (name.as_str(), found["is"].trim_end());
+    fn pair(&self, matched: &Captures<'_>) -> Option<Replacement> {
+        let (name, value) = (matched.name("name")?, matched.name("value")?);
+        let (word, is) = (name.as_str(), matched["is"].trim_end());
         if is.ends_with('=') {
             let last = word.rsplit('.').next().unwrap_or(word);
             // `==` is a comparison.
             let sets = !value.as_str().starts_with('=');
-            return if sets && is_secret(last) { self.hidden(value.start(), value.as_str()) } else { None };
+            return if sets && is_secret(last) { self.redacted(value.start(), value.as_str()) } else { None };
         }
         let before = &self.text[..name.start()];
         let line = before.rsplit('\n').next().unwrap_or_default();
@@ -122,13 +122,13 @@ impl Redactor<'_> {
             return None;
         }
         if is.len() > 1 || value.as_str().starts_with(['"', '\'']) {
-            return self.hidden(value.start(), value.as_str());
+            return self.redacted(value.start(), value.as_str());
         }
-        let (lead, end) = header_value(&self.text[value.start()..], found["quote"].chars().next(), word, value.len());
-        self.hidden(value.start() + lead, &self.text[value.start() + lead..value.start() + end])
+        let (lead, end) = header_value(&self.text[value.start()..], matched["quote"].chars().next(), word, value.len());
+        self.redacted(value.start() + lead, &self.text[value.start() + lead..value.start() + end])
     }
 
-    /// The password in `NAME:PASSWORD`, as in `curl -u`.
+    /// Returns the password in `NAME:PASSWORD`, as in `curl -u`.
     fn login(&self, start: usize, value: &str) -> Option<Replacement> {
         let inner = unquoted(value);
         let (name, password) = inner.split_once(':')?;
@@ -137,11 +137,11 @@ impl Redactor<'_> {
         if is_id(name) && is_id(password) {
             return None;
         }
-        self.hidden(start + (value.len() - inner.len()).div_ceil(2) + name.len() + 1, password)
+        self.redacted(start + (value.len() - inner.len()).div_ceil(2) + name.len() + 1, password)
     }
 
     /// Redacts a value inside its quotes; `None` if it is a reference or a boolean.
-    fn hidden(&self, start: usize, value: &str) -> Option<Replacement> {
+    fn redacted(&self, start: usize, value: &str) -> Option<Replacement> {
         let inner = unquoted(value);
         let start = start + (value.len() - inner.len()).div_ceil(2);
         let harmless = inner.is_empty() || matches!(inner, "true" | "false" | "null") || self.dollars.refer(inner);

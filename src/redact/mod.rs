@@ -22,23 +22,23 @@ use crate::model::path::join;
 use free_text::redact_literal;
 use names::{is_reference, is_secret_parameter};
 
-/// Longest string that is searched as JSON.
+/// Maximum length of a string that is searched as JSON.
 const MAX_EMBEDDED: usize = 64 * 1024;
 
-/// Deepest nesting that is searched; everything below is redacted.
+/// Maximum nesting that is searched; everything below is redacted.
 const MAX_DEPTH: usize = 64;
 
 /// Replaces every secret in a value by [`REDACTED`].
 pub fn redact(value: &Value) -> Value {
-    let mut shown = redact_value(value, "", MAX_DEPTH);
+    let mut redacted = redact_value(value, "", MAX_DEPTH);
     // The insights of an experiment have metrics, SLOs and endpoints as keys, which users name.
     if value["spec"].is_array()
         && let Some(insights) = value.pointer("/result/insights")
-        && let Some(place) = shown.pointer_mut("/result/insights")
+        && let Some(place) = redacted.pointer_mut("/result/insights")
     {
         *place = redact_strings(insights, MAX_DEPTH);
     }
-    shown
+    redacted
 }
 
 /// Replaces every secret in a task, including its script.
@@ -47,7 +47,7 @@ pub fn redact_task(task: &TaskSpec) -> TaskSpec {
     TaskSpec { with, run: task.run.as_deref().map(redact_text), ..task.clone() }
 }
 
-/// The path of the first string that contains [`REDACTED`], if any: such a value cannot be used any more.
+/// Returns the path of the first string that contains [`REDACTED`], if any: such a value is no longer usable.
 pub fn find_redacted(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => text.contains(REDACTED).then(String::new),
@@ -59,7 +59,7 @@ pub fn find_redacted(value: &Value) -> Option<String> {
     }
 }
 
-/// Reports if a value is secret by one of the keys of its path.
+/// Returns true if a value is secret by one of the keys of its path.
 pub fn is_secret_path(path: &[&str]) -> bool {
     path.iter().enumerate().any(|(at, key)| {
         let within = if at > 0 { path[at - 1] } else { "" };
@@ -71,7 +71,7 @@ fn is_name(within: Option<&str>) -> bool {
     within == Some("endpoints")
 }
 
-/// Reports if the value of `key` in the map `within` is secret.
+/// Returns true if the value of `key` in the map `within` is secret.
 fn is_secret_in(key: &str, within: &str) -> bool {
     // The keys of endpoints and metrics are chosen by users.
     !is_name(Some(within)) && !key.contains('/') && (is_secret(key) || (within == "params" && is_secret_parameter(key)))
@@ -94,11 +94,11 @@ fn redact_map(map: &Map<String, Value>, within: &str, depth: usize) -> Map<Strin
     let task = map.get("task").and_then(Value::as_str).unwrap_or_default();
     // An entry of a list of headers or parameters: `{name: Authorization, value: …}`.
     let named_secret = map.get("name").and_then(Value::as_str).is_some_and(is_secret);
-    let shown = map.iter().map(|(key, value)| {
+    let redacted = map.iter().map(|(key, value)| {
         // The fields of `basicAuth: {username: …, password: …}` are judged one by one.
         let has_fields = value.is_object() && key.eq_ignore_ascii_case("basicauth");
-        let shown = if (is_secret_in(key, within) && !has_fields) || (named_secret && key == "value") {
-            hidden(value)
+        let redacted = if (is_secret_in(key, within) && !has_fields) || (named_secret && key == "value") {
+            redact_secret(value)
         } else {
             match (key.as_str(), value) {
                 (_, Value::String(url)) if is_webhook_key(key, within) => Value::String(redact_webhook(url)),
@@ -108,9 +108,9 @@ fn redact_map(map: &Map<String, Value>, within: &str, depth: usize) -> Map<Strin
                 _ => redact_value(value, key, depth - 1),
             }
         };
-        (key.clone(), shown)
+        (key.clone(), redacted)
     });
-    shown.collect()
+    redacted.collect()
 }
 
 /// Redacts the strings of a value, and ignores its keys.
@@ -127,17 +127,17 @@ fn redact_strings(value: &Value, depth: usize) -> Value {
 }
 
 /// Redacts the value of a secret key, except references to a secret.
-fn hidden(value: &Value) -> Value {
+fn redact_secret(value: &Value) -> Value {
     match value {
         Value::Null | Value::Bool(_) => value.clone(),
         Value::Object(map) => {
             // References are kept on the first level; deeper levels are redacted as a whole.
-            let shown = |(key, value): (&String, &Value)| {
+            let redacted = |(key, value): (&String, &Value)| {
                 let is_leaf = !value.is_object() && !value.is_array();
                 let kept = is_leaf && (is_reference(key) || value.is_boolean() || value.is_null());
                 (key.clone(), if kept { value.clone() } else { Value::String(REDACTED.to_owned()) })
             };
-            Value::Object(map.iter().map(shown).collect())
+            Value::Object(map.iter().map(redacted).collect())
         }
         Value::String(text) if text.is_empty() || matches!(text.as_str(), "true" | "false") => value.clone(),
         _ => Value::String(REDACTED.to_owned()),
@@ -156,8 +156,8 @@ fn redact_string(text: &str, depth: usize) -> String {
         && (start.starts_with('{') || start.starts_with('['))
         && let Ok(value) = serde_json::from_str::<Value>(text)
     {
-        let shown = redact_value(&value, "", depth - 1);
-        return if shown == value { text.to_owned() } else { shown.to_string() };
+        let redacted = redact_value(&value, "", depth - 1);
+        return if redacted == value { text.to_owned() } else { redacted.to_string() };
     }
     redact_literal(text)
 }

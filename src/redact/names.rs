@@ -82,7 +82,7 @@ const SETTINGS: [&str; 15] = [
 /// First words of such names.
 const SETTING_STARTS: [&str; 6] = ["max", "min", "no", "num", "total", "without"];
 
-/// Reports if the value of a header, field or variable with this name is secret.
+/// Returns true if the value of a header, field or variable with this name is secret.
 pub fn is_secret(name: &str) -> bool {
     let mut words = words(name);
     // gRPC marks binary metadata in its name: `session-bin`.
@@ -111,7 +111,7 @@ pub fn is_secret(name: &str) -> bool {
         }
 }
 
-/// Reports if the value of a URL parameter with this name is secret.
+/// Returns true if the value of a URL parameter with this name is secret.
 pub(super) fn is_secret_parameter(name: &str) -> bool {
     // Judge the name as the server decodes it.
     let read = url::form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned());
@@ -119,12 +119,12 @@ pub(super) fn is_secret_parameter(name: &str) -> bool {
     is_secret(name) || matches!(words(name).as_slice(), [word] if PARAMETERS.contains(&word.as_str()))
 }
 
-/// Reports if a name refers to a secret: `tokenFile`, `password_env`.
+/// Returns true if a name refers to a secret: `tokenFile`, `password_env`.
 pub(super) fn is_reference(name: &str) -> bool {
     words(name).last().is_some_and(|word| is_reference_word(word))
 }
 
-/// Reports if a name has more than one word, which distinguishes it from prose.
+/// Returns true if a name has more than one word, which distinguishes it from prose.
 pub(super) fn is_compound(name: &str) -> bool {
     words(name).len() > 1
 }

@@ -21,7 +21,7 @@ pub(super) enum Dollars {
 }
 
 impl Dollars {
-    /// Reports if a value consists of references only. A default (`${TOKEN:-x}`) may be a secret.
+    /// Returns true if a value consists of references only. A default (`${TOKEN:-x}`) may be a secret.
     pub(super) fn refer(self, value: &str) -> bool {
         self == Self::Refer
             && value.contains(['$', '`'])

@@ -9,7 +9,7 @@ use url::{Position, Url, form_urlencoded};
 use super::encodings::encodings;
 use super::names::{REDACTED, is_secret, is_secret_parameter};
 
-/// Shortest secret that is searched for, in bytes. Shorter ones occur in any response by chance.
+/// Minimum length of a secret that is searched for, in bytes. Shorter ones occur in any response by chance.
 const SHORTEST: usize = 6;
 
 /// Secrets of a request, known to its receiver only.
@@ -94,7 +94,7 @@ impl RequestSecrets {
         self
     }
 
-    /// Redacts the secrets in a text, in all [`encodings`].
+    /// Redacts the secrets in a string, in all [`encodings`].
     pub fn redact(&self, text: &str) -> String {
         self.encodings.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), REDACTED))
     }
@@ -102,35 +102,35 @@ impl RequestSecrets {
     /// Like [`RequestSecrets::redact`], for bytes.
     pub fn redact_bytes(&self, bytes: &[u8]) -> Vec<u8> {
         self.encodings.iter().fold(bytes.to_vec(), |bytes, secret| {
-            let mut shown = Vec::with_capacity(bytes.len());
+            let mut redacted = Vec::with_capacity(bytes.len());
             let mut from = 0;
             for at in memchr::memmem::find_iter(&bytes, secret.as_bytes()) {
-                shown.extend_from_slice(&bytes[from..at]);
-                shown.extend_from_slice(REDACTED.as_bytes());
+                redacted.extend_from_slice(&bytes[from..at]);
+                redacted.extend_from_slice(REDACTED.as_bytes());
                 from = at + secret.len();
             }
-            shown.extend_from_slice(&bytes[from..]);
-            shown
+            redacted.extend_from_slice(&bytes[from..]);
+            redacted
         })
     }
 }
 
-/// The credentials of a URL: encoded as a header, and the decoded password.
+/// Returns the credentials of a URL: encoded as a header, and the decoded password.
 fn login(url: &Url) -> Vec<String> {
-    let meant = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let (user, password) = (meant(url.username()), meant(url.password().unwrap_or_default()));
-    let sent = STANDARD.encode(format!("{user}:{password}"));
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let (user, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
+    let encoded = STANDARD.encode(format!("{user}:{password}"));
     // A user without a password is a token.
     let secret = if url.password().is_some() { password } else { user };
-    if secret.is_empty() { Vec::new() } else { vec![sent, secret] }
+    if secret.is_empty() { Vec::new() } else { vec![encoded, secret] }
 }
 
-/// The values of secret parameters, verbatim and decoded.
+/// Returns the values of secret parameters, verbatim and decoded.
 fn parameters(form: &str) -> Vec<String> {
-    let written = form.split('&').filter_map(|pair| pair.split_once('='));
-    let written = written.filter(|(name, _)| is_secret_parameter(name)).map(|(_, value)| value.to_owned());
-    let meant = form_urlencoded::parse(form.as_bytes()).filter(|(name, _)| is_secret_parameter(name));
-    written.chain(meant.map(|(_, value)| value.into_owned())).collect()
+    let raw = form.split('&').filter_map(|pair| pair.split_once('='));
+    let raw = raw.filter(|(name, _)| is_secret_parameter(name)).map(|(_, value)| value.to_owned());
+    let decoded = form_urlencoded::parse(form.as_bytes()).filter(|(name, _)| is_secret_parameter(name));
+    raw.chain(decoded.map(|(_, value)| value.into_owned())).collect()
 }
 
 #[cfg(test)]

@@ -49,28 +49,28 @@ fn urls_lose_credentials_secret_parameters_and_webhook_paths() {
         ("not a url", "not a url"),
         ("://", "://"),
     ];
-    for (url, shown) in cases {
-        assert_eq!(redact_url(url), shown);
+    for (url, expected) in cases {
+        assert_eq!(redact_url(url), expected);
     }
 }
 
 #[test]
 fn the_url_of_a_slack_task_is_redacted_on_any_host() {
     let url = "https://chat.intern/xyz";
-    let shown = "https://chat.intern/[hidden]";
+    let expected = "https://chat.intern/[hidden]";
     assert_eq!(
         redact(&json!({"task": "slack", "with": {"url": url}})),
-        json!({"task": "slack", "with": {"url": shown}})
+        json!({"task": "slack", "with": {"url": expected}})
     );
     assert_eq!(
         redact(&json!({"slack": {"url": url}, "http": {"url": url}})),
-        json!({"slack": {"url": shown}, "http": {"url": url}})
+        json!({"slack": {"url": expected}, "http": {"url": url}})
     );
-    assert_eq!(redact(&json!({"webhookURL": url})), json!({"webhookURL": shown}));
+    assert_eq!(redact(&json!({"webhookURL": url})), json!({"webhookURL": expected}));
 }
 
 #[test]
-fn texts_lose_the_secrets_inside_them() {
+fn secrets_inside_strings_are_redacted() {
     let cases = [
         (
             "curl -H \"Authorization: Bearer abcdef123\" http://h/",
@@ -87,10 +87,10 @@ fn texts_lose_the_secrets_inside_them() {
         ("{\"password\": \"x\", \"n\": 1}", "{\"password\":\"[hidden]\",\"n\":1}"),
         ("{not json", "{not json"),
     ];
-    for (text, shown) in cases {
-        let Value::String(found) = redact(&json!(text)) else { panic!("not a text") };
+    for (text, expected) in cases {
+        let Value::String(redacted) = redact(&json!(text)) else { panic!("not a string") };
         // Maps may come back in another order.
-        assert!(found == shown || found == "{\"n\":1,\"password\":\"[hidden]\"}", "{text}: {found}");
+        assert!(redacted == expected || redacted == "{\"n\":1,\"password\":\"[hidden]\"}", "{text}: {redacted}");
     }
 }
 
@@ -110,19 +110,19 @@ fn the_url_of_a_notify_task_is_redacted_unless_it_is_a_repository_dispatch() {
         with: Some(json!({"url": url, "params": {"key": "s3cr3t", "sort": "x"}})),
         ..TaskSpec::default()
     };
-    let shown = |url: &str| redact_task(&task(url)).with.unwrap();
+    let redacted = |url: &str| redact_task(&task(url)).with.unwrap();
     assert_eq!(
-        shown("http://127.0.0.1:18091/services/T0/B0/SECREThook"),
+        redacted("http://127.0.0.1:18091/services/T0/B0/SECREThook"),
         json!({"url": "http://127.0.0.1:18091/[hidden]", "params": {"key": REDACTED, "sort": "x"}})
     );
     for dispatch in ["https://api.github.com/repos/o/r.s/dispatches", "https://ghe.intern/api/v3/repos/o/r/dispatches"]
     {
-        assert_eq!(shown(dispatch)["url"], dispatch);
+        assert_eq!(redacted(dispatch)["url"], dispatch);
     }
     for other in
         ["http://h/x/repos/o/r/dispatches", "http://h/repos/o/r/dispatches/x", "http://h/repos/o/r/dispatches?a=b"]
     {
-        assert_eq!(shown(other)["url"], "http://h/[hidden]");
+        assert_eq!(redacted(other)["url"], "http://h/[hidden]");
     }
     // An entry of the spec inside a whole experiment.
     let experiment = json!({"spec": [{"task": "notify", "with": {"url": "http://h/SECRET"}}]});
@@ -135,9 +135,9 @@ fn names_chosen_by_users_are_not_judged() {
         "tokenize": {"method": "POST"}, "token": {"url": "http://a/x"}, "slack": {"url": "http://a/x"},
         "auth": {"headers": {"X-Auth-Key": "k"}}}},
         "assess": {"SLOs": {"upper": {"http-token/latency-p99": 9}}}});
-    let mut shown = values.clone();
-    shown["http"]["endpoints"]["auth"]["headers"]["X-Auth-Key"] = json!(REDACTED);
-    assert_eq!(redact(&values), shown);
+    let mut expected = values.clone();
+    expected["http"]["endpoints"]["auth"]["headers"]["X-Auth-Key"] = json!(REDACTED);
+    assert_eq!(redact(&values), expected);
     let experiment = json!({"spec": [{"run": "true"}], "result": {
         "insights": {"providers": {"http-tokenize": {"requests": 5}, "secret": {"token": 7, "note": "TOKEN=abc"}}},
         "token": "x"}});
@@ -173,8 +173,8 @@ fn forms_fragments_and_parameters_lose_their_secrets() {
         ("http://u:$ecret@h/", "http://[hidden]@h/"),
         ("max_tokens=5&author=me", "max_tokens=5&author=me"),
     ];
-    for (text, shown) in cases {
-        assert_eq!(redact(&json!({"payloadStr": text}))["payloadStr"], shown);
+    for (text, expected) in cases {
+        assert_eq!(redact(&json!({"payloadStr": text}))["payloadStr"], expected);
     }
 }
 
@@ -196,10 +196,10 @@ fn scripts_lose_their_secrets_and_keep_references() {
         ("cat <<E\npassword: X\nE", "cat <<E\npassword: [hidden]\nE"),
         ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA", "-----BEGIN RSA PRIVATE KEY-----[hidden]-----END RSA"),
     ];
-    for (script, shown) in cases {
+    for (script, expected) in cases {
         let task = |run: &str| TaskSpec { run: Some(run.to_owned()), ..TaskSpec::default() };
-        assert_eq!(redact_task(&task(script)), task(shown));
-        assert_eq!(redact_text(shown), shown, "hiding twice changes nothing");
+        assert_eq!(redact_task(&task(script)), task(expected));
+        assert_eq!(redact_text(expected), expected, "redacting twice changes nothing");
     }
     for script in [
         "curl -u \"$USER:$PASS\" -u a:${PASS} -H \"Authorization: Bearer $TOKEN\" https://u:$PASS@h/?token=$TOKEN",

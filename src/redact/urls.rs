@@ -34,9 +34,9 @@ pub fn redact_url_in(url: &str, dollars: Dollars) -> String {
 
 /// Redacts everything after the host, except for a repository dispatch on GitHub, which is useless without a token.
 pub fn redact_webhook(url: &str) -> String {
-    let shown = redact_url(url);
-    let Some((scheme, authority, tail)) = split(&shown) else { return REDACTED.to_owned() };
-    if tail.len() <= 1 || is_dispatch(tail) { shown } else { format!("{scheme}://{authority}/{REDACTED}") }
+    let redacted = redact_url(url);
+    let Some((scheme, authority, tail)) = split(&redacted) else { return REDACTED.to_owned() };
+    if tail.len() <= 1 || is_dispatch(tail) { redacted } else { format!("{scheme}://{authority}/{REDACTED}") }
 }
 
 /// Redacts secret parameters of a form (`name=value&…`).
@@ -73,7 +73,7 @@ fn redact_tail(tail: &str, dollars: Dollars) -> String {
 
 /// Redacts the values of secret parameters, which are separated by `gaps`.
 fn redact_pairs(text: &str, gaps: &[char], dollars: Dollars) -> String {
-    let shown = text.split_inclusive(gaps).map(|piece| {
+    let redacted = text.split_inclusive(gaps).map(|piece| {
         let (pair, gap) = piece.split_at(piece.trim_end_matches(gaps).len());
         // `;` and `?` may start a parameter or belong to a value, so they do not end a secret.
         let starts = std::iter::once(0).chain(pair.match_indices([';', '?']).map(|(at, _)| at + 1));
@@ -86,5 +86,5 @@ fn redact_pairs(text: &str, gaps: &[char], dollars: Dollars) -> String {
         });
         values.min().map_or_else(|| piece.to_owned(), |at| format!("{}{REDACTED}{gap}", &pair[..at]))
     });
-    shown.collect()
+    redacted.collect()
 }

@@ -64,13 +64,13 @@ fn render(experiment: &Experiment) -> Result<String, ReportError> {
 }
 
 /// Truncates every string of a page, queries less than others, and escapes active characters. Paths of curves are our own and stay whole.
-fn tidy(page: &mut Value, most: usize) {
+fn tidy(page: &mut Value, max: usize) {
     match page {
-        Value::String(text) => *text = printable(&clipped(text, most)),
-        Value::Array(items) => items.iter_mut().for_each(|item| tidy(item, most)),
+        Value::String(text) => *text = printable(&clipped(text, max)),
+        Value::Array(items) => items.iter_mut().for_each(|item| tidy(item, max)),
         Value::Object(map) => {
             for (key, item) in map.iter_mut().filter(|(key, _)| *key != "path") {
-                tidy(item, if key == "query" { most * 20 } else { most });
+                tidy(item, if key == "query" { max * 20 } else { max });
             }
         }
         _ => {}

@@ -19,7 +19,7 @@ pub(super) fn value(number: f64) -> String {
 }
 
 /// Formats a value with enough decimals to distinguish it from its limit.
-pub(super) fn value_beside(number: f64, limit: f64) -> String {
+pub(super) fn value_near(number: f64, limit: f64) -> String {
     let plain = value(number);
     if number == limit || plain.parse() != Ok(limit) {
         return plain;
@@ -79,21 +79,21 @@ pub(super) fn status_name(provider: &str, status: u16) -> String {
 }
 
 /// Truncates text to `max` characters, and appends its full length.
-pub(super) fn clipped(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
+pub(super) fn clipped(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
         None => text.to_owned(),
         Some((end, _)) => format!("{} ... ({} characters)", &text[..end], text.chars().count()),
     }
 }
 
-/// Shortens a name to `max` characters (8 or more) by removing its middle: both ends tell more.
-pub(super) fn squeezed(name: &str, most: usize) -> String {
+/// Shortens a name to `max` characters (8 or more) by removing its middle, which is the least distinctive part.
+pub(super) fn squeezed(name: &str, max: usize) -> String {
     let count = name.chars().count();
-    if count <= most {
+    if count <= max {
         return name.to_owned();
     }
-    let tail = (most - 3) / 2;
-    let head = most - 3 - tail;
+    let tail = (max - 3) / 2;
+    let head = max - 3 - tail;
     name.chars().take(head).chain("...".chars()).chain(name.chars().skip(count - tail)).collect()
 }
 
@@ -123,9 +123,9 @@ mod tests {
 
     #[test]
     fn a_value_never_reads_as_its_limit_when_it_is_not() {
-        assert_eq!(value_beside(50.0, 50.0), "50.00");
-        assert_eq!(value_beside(50.0004, 50.0), "50.0004");
-        assert_eq!(value_beside(63.0, 50.0), "63.00");
+        assert_eq!(value_near(50.0, 50.0), "50.00");
+        assert_eq!(value_near(50.0004, 50.0), "50.0004");
+        assert_eq!(value_near(63.0, 50.0), "63.00");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::fmt::Write;
 
 use table::Table;
 
-use super::show::{bytes, clipped, rounded, squeezed, status_name, value, value_beside};
+use super::show::{bytes, clipped, rounded, squeezed, status_name, value, value_near};
 use super::view::{LoadReport, Overall, ReportView, SloReport, Summary, TaskReport};
 use super::{Format, ReportError};
 use crate::model::counts::Counts;
@@ -100,7 +100,7 @@ fn outcome(summary: &Summary) -> String {
     use Overall::{Failed, Incomplete, Inconclusive, Interrupted, Satisfied, Unassessed, Violated};
     let counts = summary.verdicts;
     let open = counts.inconclusive + counts.unassessed;
-    let share = |count: usize, what: &str| format!("{count} of {} verdicts {what}", counts.total());
+    let share = |count: usize, verdict: &str| format!("{count} of {} verdicts {verdict}", counts.total());
     match summary.outcome {
         Satisfied => format!("satisfied ({})", share(counts.satisfied, "satisfied")),
         Violated if open > 0 => format!("violated ({}, {open} inconclusive)", share(counts.violated, "violated")),
@@ -109,7 +109,7 @@ fn outcome(summary: &Summary) -> String {
         Unassessed => "completed (no SLOs were assessed)".to_owned(),
         Failed => "failed (a task failed)".to_owned(),
         Interrupted => "interrupted (results are partial)".to_owned(),
-        Incomplete => "incomplete (not all tasks are through)".to_owned(),
+        Incomplete => "incomplete (some tasks have not finished)".to_owned(),
     }
 }
 
@@ -190,7 +190,7 @@ fn verdicts(out: &mut String, view: &ReportView) {
         let version =
             if is_alone { String::new() } else { format!("{}: ", squeezed(&printable(&verdict.version), MAX_VERSION)) };
         let value_text =
-            slo.value.map_or_else(|| "no value".to_owned(), |v| format!("value {}", value_beside(v, slo.limit)));
+            slo.value.map_or_else(|| "no value".to_owned(), |v| format!("value {}", value_near(v, slo.limit)));
         let _ = writeln!(out, "  {word:<13} {version}{} | {value_text}", condition(slo));
         prose(out, &" ".repeat(16), &slo.reason);
     }
@@ -224,7 +224,7 @@ fn metrics(out: &mut String, view: &ReportView) {
     if missing.is_empty() {
         return;
     }
-    heading(out, "Why values are unavailable");
+    heading(out, "Unavailable values");
     for (metric, version, reason) in missing.iter().take(MAX_REASONS) {
         let version = if view.versions.len() == 1 {
             String::new()
@@ -290,14 +290,14 @@ fn loads(out: &mut String, view: &ReportView) {
         }
     };
     heading(out, "Load: rates in requests per second");
-    let titles = ["asked", "achieved", "requests", "errors", "late", "dropped"];
+    let titles = ["requested", "achieved", "requests", "errors", "late", "dropped"];
     let mut table = Table::new("Load", titles.map(str::to_owned).to_vec());
     for row in loads {
         let load = &row.load;
-        let asked = load.asked_rate.map_or_else(|| "max".to_owned(), rounded);
+        let requested = load.requested_rate.map_or_else(|| "max".to_owned(), rounded);
         let Counts { requests, errors, late, dropped, .. } = load.counts;
         let counts = [requests, errors, late, dropped].map(|n| n.to_string());
-        table.row(name(row), [asked, rounded(load.achieved_rate)].into_iter().chain(counts).collect());
+        table.row(name(row), [requested, rounded(load.achieved_rate)].into_iter().chain(counts).collect());
     }
     table.write(out);
     for (row, schedule) in loads.iter().map(|row| (row, row.schedule())).filter(|(_, schedule)| !schedule.is_empty()) {
@@ -314,7 +314,7 @@ fn loads(out: &mut String, view: &ReportView) {
 
     traffic(out, loads, name);
 
-    heading(out, "Answers by status, and failures by cause");
+    heading(out, "Responses by status, and failures by cause");
     for row in loads {
         let statuses = most_frequent(row.load.statuses.iter().map(|(s, n)| (status_name(&row.provider, *s), *n)));
         let causes = most_frequent(row.load.causes.iter().map(|(cause, n)| (squeezed(&printable(cause), 30), *n)));
@@ -339,7 +339,7 @@ fn traffic(out: &mut String, loads: &[LoadReport], name: impl Fn(&LoadReport) ->
     let columns: Vec<Column> =
         COLUMNS.into_iter().filter(|(_, cell)| loads.iter().any(|row| cell(&row.load).is_some())).collect();
     let has_lateness = loads.iter().any(|row| row.load.lateness.is_some());
-    heading(out, if has_lateness { "Load: how late requests were sent (msec), and traffic" } else { "Load: traffic" });
+    heading(out, if has_lateness { "Load: send lateness (msec), and traffic" } else { "Load: traffic" });
     let mut table = Table::new("Load", columns.iter().map(|(title, _)| (*title).to_owned()).collect());
     for row in loads {
         let cell = |(_, cell): &Column| cell(&row.load).unwrap_or_else(|| "-".to_owned());
@@ -353,7 +353,7 @@ fn most_frequent(counts: impl Iterator<Item = (String, u64)>) -> String {
     let mut counts: Vec<(String, u64)> = counts.collect();
     counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     let rest = counts.len().saturating_sub(MAX_CAUSES);
-    let mut parts: Vec<String> = counts.iter().take(MAX_CAUSES).map(|(what, n)| format!("{what}: {n}")).collect();
+    let mut parts: Vec<String> = counts.iter().take(MAX_CAUSES).map(|(name, n)| format!("{name}: {n}")).collect();
     if rest > 0 {
         parts.push(format!("{rest} more"));
     }

@@ -54,7 +54,7 @@ pub struct UnknownCondition {
 impl UnknownCondition {
     fn suggestion(&self) -> String {
         let names = AssertCondition::ALL.map(AssertCondition::name);
-        did_you_mean(&self.name, names).map(|question| format!("; {question}")).unwrap_or_default()
+        did_you_mean(&self.name, names).map(|suggestion| format!("; {suggestion}")).unwrap_or_default()
     }
 }
 
@@ -73,7 +73,7 @@ impl FromStr for AssertCondition {
 pub struct Judgement {
     /// True if it holds for the document.
     pub holds: bool,
-    /// True if the recorded run cannot change it any more.
+    /// True if the recorded run can no longer change it.
     pub decided: bool,
     /// True if it does not hold only because the measured values do not decide it.
     pub inconclusive: bool,
@@ -125,7 +125,7 @@ impl Progress<'_> {
             }
             RunState::Running => format!("{done} of {planned} tasks are done"),
             RunState::Completed if planned == 0 => "the experiment has no tasks".to_owned(),
-            RunState::Completed if planned == 1 => "the one task is done".to_owned(),
+            RunState::Completed if planned == 1 => "the only task is done".to_owned(),
             RunState::Completed => format!("all {planned} tasks are done"),
             RunState::Failed => format!("{done} of {planned} tasks are done; {task} failed"),
             RunState::Interrupted => format!("the run was interrupted with {done} of {planned} tasks done"),
@@ -232,7 +232,7 @@ fn assessed(result: &ExperimentResult) -> bool {
 /// Checks that every SLO is satisfied for every version, by Iter8's matrix. Returns the reason either way. An experiment without SLOs does
 /// not pass.
 pub fn slos(insights: &Insights) -> Result<String, String> {
-    let none = || "no SLO is defined, so none is shown to hold".to_owned();
+    let none = || "no SLOs are defined, so none can be satisfied".to_owned();
     let limits = insights.slos.as_ref().ok_or_else(none)?;
     let total = limits.upper.len() + limits.lower.len();
     if total == 0 {
@@ -261,7 +261,7 @@ fn without_data(insights: &Insights) -> String {
     let is_by_policy = |verdict: &&Verdict| verdict.verdict == Outcome::Satisfied && verdict.no_data.is_some();
     match (verdicts.clone().filter(is_by_policy).count(), verdicts.count()) {
         (0, _) => String::new(),
-        (by_policy, all) => format!("; {by_policy} of {all} verdicts without data, as `noData` says"),
+        (by_policy, all) => format!("; {by_policy} of {all} verdicts without data, by the `noData` policy"),
     }
 }
 

@@ -92,8 +92,8 @@ fn judgements_give_a_reason() {
         ("iter8-passing", Completed, "all 2 tasks are done"),
         ("iter8-failing-slo", Slos, "1 of 2 SLOs not satisfied: http/latency-mean"),
         ("iter8-failed-task", Completed, "1 of 3 tasks are done; a task failed"),
-        ("iter8-failed-task", Slos, "no SLO is defined, so none is shown to hold"),
-        ("iter8-no-slos", Slos, "no SLO is defined, so none is shown to hold"),
+        ("iter8-failed-task", Slos, "no SLOs are defined, so none can be satisfied"),
+        ("iter8-no-slos", Slos, "no SLOs are defined, so none can be satisfied"),
         ("failed-task", NoFailure, "http failed: connect to 127.0.0.1:8080: connection refused"),
         ("failed-task", Slos, "the SLOs are not assessed in this loop: 0 of 2 tasks are done; http failed"),
         ("interrupted", Completed, "the run was interrupted with 0 of 2 tasks done"),
@@ -133,7 +133,7 @@ fn slos_are_inconclusive_if_all_that_do_not_hold_have_an_undecided_value() {
     let judged = |change: &dyn Fn(&mut Insights)| {
         let mut experiment = golden("passing");
         let insights = experiment.result.as_mut().unwrap().insights.as_mut().unwrap();
-        let load = LoadRecord { asked_rate: Some(100.0), achieved_rate: 50.0, ..LoadRecord::default() };
+        let load = LoadRecord { requested_rate: Some(100.0), achieved_rate: 50.0, ..LoadRecord::default() };
         insights.load = vec![[("http".to_owned(), load)].into()];
         let again = assess(insights, insights.slos.as_ref().unwrap());
         (insights.slos_satisfied, insights.verdicts) = (Some(again.satisfied), again.verdicts);
@@ -170,7 +170,7 @@ fn slos_with_missing_verdicts_do_not_hold() {
     insights.slos_satisfied = None;
     assert_eq!(slos(insights), Err("the SLOs have no verdicts".into()));
     insights.slos = Some(Default::default());
-    assert!(slos(insights).unwrap_err().starts_with("no SLO is defined"));
+    assert!(slos(insights).unwrap_err().starts_with("no SLOs are defined"));
     assert_eq!(signs(&experiment), "+ + -");
 }
 

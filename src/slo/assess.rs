@@ -66,7 +66,7 @@ fn judge(insights: &Insights, version: usize, slo: &Slo, bound: Bound) -> Verdic
             verdict.verdict = if bound.admits(*value, limit) { Outcome::Satisfied } else { Outcome::Violated };
             verdict.reason = explain(&metric, slo, bound, *value);
             if let Some(NoData { reason, .. }) = absence {
-                verdict.reason.push_str(&format!("; zero stands in for no data: {reason}"));
+                verdict.reason.push_str(&format!("; 0 replaces missing data: {reason}"));
             }
         }
     }
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn a_missed_rate_makes_the_metrics_of_its_provider_and_version_inconclusive() {
         let mut insights = insights();
-        let load = |achieved_rate| LoadRecord { asked_rate: Some(100.0), achieved_rate, ..LoadRecord::default() };
+        let load = |achieved_rate| LoadRecord { requested_rate: Some(100.0), achieved_rate, ..LoadRecord::default() };
         insights.load = vec![[("http".to_owned(), load(48.0))].into(), [("http".to_owned(), load(96.0))].into()];
         let limits = SloLimits {
             upper: vec![slo("http/error-count", 5.0), slo("http/latency-mean", 1.0)],
@@ -192,16 +192,16 @@ mod tests {
         // The value is still reported.
         let undecided = &assessment.verdicts[2];
         assert_eq!((undecided.value, undecided.samples), (Some(12.5), Some(100)));
-        let cause = "too few connections, or a service that can't take the rate";
-        assert_eq!(undecided.reason, format!("the load offered 48 of 100 requests/s: {cause}"));
+        let cause = "too few connections, or the service cannot keep up";
+        assert_eq!(undecided.reason, format!("the load achieved 48 of 100 requests/s: {cause}"));
     }
 
     #[test]
     fn the_policy_decides_if_a_metric_is_absent() {
         let limits = SloLimits { upper: vec![slo("prom/errors", 1.0)], lower: vec![slo("prom/errors", 1.0)] };
         let judged = |policy: Option<NoDataPolicy>| {
-            let why = Some("an empty result".to_owned());
-            let seen = Observation { no_data: why, policy, ..Observation::default() };
+            let reason = Some("an empty result".to_owned());
+            let seen = Observation { no_data: reason, policy, ..Observation::default() };
             let mut insights = Insights { num_versions: 1, ..Insights::default() };
             insights.observations = vec![[("prom/errors".to_owned(), seen)].into()];
             if policy == Some(Zero) {
@@ -217,9 +217,9 @@ mod tests {
         let by_policy = |text: &str| format!("prom/errors has no data, which counts as {text}: an empty result");
         assert_eq!(judged(Some(Fail)), ((Violated, None), (Violated, None), by_policy("violated")));
         assert_eq!(judged(Some(Pass)), ((Satisfied, None), (Satisfied, None), by_policy("satisfied")));
-        let open = "no data, which leaves the objective open: an empty result".to_owned();
+        let open = "no data, which leaves the objective undecided: an empty result".to_owned();
         assert_eq!(judged(Some(NoDataPolicy::Inconclusive)), ((Inconclusive, None), (Inconclusive, None), open));
-        let zero = "prom/errors is 0, within the limit of 1; zero stands in for no data: an empty result".to_owned();
+        let zero = "prom/errors is 0, within the limit of 1; 0 replaces missing data: an empty result".to_owned();
         assert_eq!(judged(Some(Zero)), ((Satisfied, Some(0.0)), (Violated, Some(0.0)), zero));
         // Without a policy it is not satisfied, and the reason says why.
         assert_eq!(judged(None), ((Inconclusive, None), (Inconclusive, None), "no data: an empty result".to_owned()));

@@ -40,11 +40,11 @@ const METHODS: [&str; 3] = ["contains", "startsWith", "endsWith"];
 pub enum ConditionError {
     /// Exceeds a bound.
     #[error(
-        "the condition is too {0}; at most {MAX_LENGTH} bytes, {MAX_TOKENS} words and signs, and {MAX_DEPTH} levels are read"
+        "the condition is too {0}; at most {MAX_LENGTH} bytes, {MAX_TOKENS} tokens and {MAX_DEPTH} levels of nesting are allowed"
     )]
     TooLarge(&'static str),
     /// Not in the language.
-    #[error("the condition `{text}` can't be read: {message}")]
+    #[error("the condition `{text}` cannot be parsed: {message}")]
     Syntax {
         /// Condition.
         text: String,
@@ -52,13 +52,13 @@ pub enum ConditionError {
         message: String,
     },
     /// Undefined name.
-    #[error("the condition names `{name}`, which is not known; known: {known}{}", suggestion(.nearest))]
+    #[error("undefined name `{name}` in the condition; expected one of {known}{}", suggestion(.nearest))]
     Unknown { name: String, known: String, nearest: Option<String> },
     /// Result is not a boolean.
-    #[error("the condition gives {0}, expected true or false")]
+    #[error("the condition evaluates to {0}, expected a boolean")]
     NotBoolean(String),
     /// Evaluation failed.
-    #[error("the condition can't be evaluated: {0}")]
+    #[error("the condition cannot be evaluated: {0}")]
     Evaluation(String),
 }
 
@@ -114,10 +114,10 @@ fn describe(value: &Value) -> String {
         Value::Int(number) => format!("the number {number}"),
         Value::UInt(number) => format!("the number {number}"),
         Value::Float(number) => format!("the number {number}"),
-        Value::String(text) => format!("the text `{}`", prefix(text, 50)),
+        Value::String(text) => format!("the string `{}`", prefix(text, 50)),
         Value::List(_) => "a list".to_owned(),
-        Value::Map(_) => "a group of fields".to_owned(),
-        _ => "something else".to_owned(),
+        Value::Map(_) => "a map".to_owned(),
+        _ => "a value of another type".to_owned(),
     }
 }
 
@@ -184,7 +184,7 @@ fn respell(text: &str) -> Result<String, ConditionError> {
         let length = match first {
             _ if first.is_ascii_whitespace() => 1,
             '\'' | '"' if !after_string => {
-                string_length(rest).ok_or_else(|| syntax("a string has no end".to_owned()))?
+                string_length(rest).ok_or_else(|| syntax("unterminated string".to_owned()))?
             }
             'a'..='z' | 'A'..='Z' | '_' | '0'..='9' if !after_string => {
                 rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count()
@@ -193,7 +193,7 @@ fn respell(text: &str) -> Result<String, ConditionError> {
             | '?' | ':' => 1,
             _ => {
                 let column = text.len() - rest.len() + 1;
-                return Err(syntax(format!("`{}` is not expected at column {column}", first.escape_debug())));
+                return Err(syntax(format!("unexpected `{}` at column {column}", first.escape_debug())));
             }
         };
         let (token, tail) = rest.split_at(length);
@@ -276,11 +276,11 @@ fn names(expression: &IdedExpr) -> Result<(), ConditionError> {
                 return Err(unknown(name, known));
             }
             if !operator && call.target.is_none() && !call.args.is_empty() {
-                return Err(ConditionError::Evaluation(format!("`{name}()` takes nothing in its parentheses")));
+                return Err(ConditionError::Evaluation(format!("`{name}()` takes no arguments")));
             }
             call.target.iter().map(AsRef::as_ref).chain(&call.args).try_for_each(names)
         }
-        _ => Err(ConditionError::Evaluation("maps, structures and loops are not part of conditions".to_owned())),
+        _ => Err(ConditionError::Evaluation("conditions do not support maps, structs and loops".to_owned())),
     }
 }
 
@@ -296,7 +296,7 @@ fn fields_of(operand: &IdedExpr) -> Option<&'static [&'static str]> {
 
 fn unknown(name: &str, known: &[&str]) -> ConditionError {
     let nearest = nearest(name, known.iter().map(|known| known.trim_end_matches("()")));
-    let nearest = nearest.and_then(|found| known.iter().find(|known| known.trim_end_matches("()") == found));
+    let nearest = nearest.and_then(|name| known.iter().find(|known| known.trim_end_matches("()") == name));
     let nearest = nearest.map(|known| (*known).to_owned());
     ConditionError::Unknown { name: name.to_owned(), known: known.join(", "), nearest }
 }

@@ -7,7 +7,7 @@ use crate::model::document::TaskSpec;
 use crate::model::number::Number;
 use crate::model::slo::{Slo, SloLimits, SloMatrix};
 
-/// An experiment in its tenth loop, with one of two tasks done and its only SLO satisfied.
+/// Returns an experiment in its tenth loop, with one of two tasks done and its only SLO satisfied.
 fn experiment() -> Experiment {
     let insights = Insights {
         num_versions: 1,
@@ -69,16 +69,19 @@ fn an_experiment_that_has_not_started_has_no_passes() {
 #[test]
 fn misspelt_names_are_found_before_the_run() {
     let cases = [
-        ("SLO()", "`SLO`, which is not known; known: SLOs(), Completed(), NoFailure(); did you mean `SLOs()`?"),
+        (
+            "SLO()",
+            "undefined name `SLO` in the condition; expected one of SLOs(), Completed(), NoFailure(); did you mean `SLOs()`?",
+        ),
         ("SLOs", "did you mean `SLOs()`?"),
         ("result.NumLoops == 1", "did you mean `Result`?"),
         ("true || Result.numLoop == 1", "did you mean `NumLoops`?"),
-        ("Result.Insights.Versions", "known: NumVersions"),
-        ("Result.not", "names `not`, which is not known"),
+        ("Result.Insights.Versions", "expected one of NumVersions"),
+        ("Result.not", "undefined name `not`"),
         ("Result.NumLoops.x", "the fields of Result"),
         ("Result.Iter8Version.startWith('v')", "did you mean `startsWith`?"),
-        ("[1].all(x, x > 0)", "loops are not part"),
-        ("size('abc') == 3", "`size`, which is not known"),
+        ("[1].all(x, x > 0)", "do not support maps, structs and loops"),
+        ("size('abc') == 3", "undefined name `size`"),
         ("has(Result.Failures)", "did you mean `Failure`?"),
     ];
     for (text, expected) in cases {
@@ -90,9 +93,9 @@ fn misspelt_names_are_found_before_the_run() {
 #[test]
 fn results_other_than_booleans_are_errors_before_the_run() {
     let cases = [
-        ("Result.NumLoops", "the condition gives the number 0, expected true or false"),
-        ("'yes'", "the condition gives the text `yes`, expected true or false"),
-        ("Result", "the condition gives a group of fields, expected true or false"),
+        ("Result.NumLoops", "the condition evaluates to the number 0, expected a boolean"),
+        ("'yes'", "the condition evaluates to the string `yes`, expected a boolean"),
+        ("Result", "the condition evaluates to a map, expected a boolean"),
     ];
     for (text, expected) in cases {
         assert_eq!(check(text).unwrap_err().to_string(), expected);
@@ -109,12 +112,12 @@ fn results_other_than_booleans_are_errors_before_the_run() {
 #[test]
 fn syntax_errors_have_a_position() {
     let place = check("Result.NumLoops == ").unwrap_err().to_string();
-    assert!(place.starts_with("the condition `Result.NumLoops == ` can't be read: "), "{place}");
+    assert!(place.starts_with("the condition `Result.NumLoops == ` cannot be parsed: "), "{place}");
     assert!(place.contains("column"), "{place}");
     let place = check("not SLOs() NoFailure()").unwrap_err().to_string();
     assert!(place.ends_with("(at column 12)"), "{place}");
     let place = check("SLOs() # all").unwrap_err().to_string();
-    assert!(place.ends_with("`#` is not expected at column 8"), "{place}");
+    assert!(place.ends_with("unexpected `#` at column 8"), "{place}");
     for text in
         ["", "  ", "SLOs() and", "(SLOs()", "'open", "a; b", "{'a': 1}", "'''x'''", "r'x'", "'a''b'", "é", "a == b'x'"]
     {

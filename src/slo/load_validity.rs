@@ -1,13 +1,13 @@
-//! Validity of a load: its measurements say nothing about a rate that it did not reach.
+//! Validity of a load: a load that missed its rate measured another rate than the requested one.
 
 use crate::model::load::{LoadRecord, Shards};
 use crate::model::readable::show;
 
 /// Minimum share of the requested rate that a valid load achieves.
-pub const OFFERED: f64 = 0.95;
+pub const MIN_ACHIEVED: f64 = 0.95;
 
 /// Maximum share of due requests that a valid load drops.
-const DROPPED: f64 = 0.05;
+const MAX_DROPPED: f64 = 0.05;
 
 /// Maximum pods that are listed one by one.
 const MAX_LISTED: usize = 8;
@@ -20,14 +20,14 @@ pub fn inconclusive_reason(load: &LoadRecord) -> Option<String> {
     if let Some(gap) = load.shards.as_ref().and_then(gap) {
         return Some(gap);
     }
-    let requested = load.asked_rate?;
-    let cause = "too few connections, or a service that can't take the rate";
-    if load.achieved_rate < OFFERED * requested {
-        let (offered, requested) = (rounded(load.achieved_rate), rounded(requested));
-        return Some(format!("the load offered {offered} of {requested} requests/s: {cause}"));
+    let requested = load.requested_rate?;
+    let cause = "too few connections, or the service cannot keep up";
+    if load.achieved_rate < MIN_ACHIEVED * requested {
+        let (achieved, requested) = (rounded(load.achieved_rate), rounded(requested));
+        return Some(format!("the load achieved {achieved} of {requested} requests/s: {cause}"));
     }
     let due = load.counts.requests.saturating_add(load.counts.dropped);
-    if load.counts.dropped as f64 > DROPPED * due as f64 {
+    if load.counts.dropped as f64 > MAX_DROPPED * due as f64 {
         return Some(format!("the load dropped {} of {due} requests that were due: {cause}", load.counts.dropped));
     }
     None
@@ -48,7 +48,7 @@ pub fn gap(shards: &Shards) -> Option<String> {
     let whose = if missing.len() == 1 { "its" } else { "their" };
     let (count, total, list) = (missing.len(), shards.count, listed.join(", "));
     Some(format!(
-        "{count} of {total} pods handed in no measurements: {list}{more}; {whose} share of the load is missing"
+        "{count} of {total} pods reported no measurements: {list}{more}; {whose} share of the load is missing"
     ))
 }
 
@@ -59,12 +59,12 @@ pub fn lateness(shards: &Shards) -> Option<String> {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let what = match late.as_slice() {
+    let pods = match late.as_slice() {
         [] => return None,
-        [one] => format!("pod {one} made its share"),
-        many => format!("pods {}{more} made their shares", many.join(", ")),
+        [one] => format!("pod {one} started"),
+        many => format!("pods {}{more} started", many.join(", ")),
     };
-    Some(format!("{what} after the others had started: the load was never made by all of them at once"))
+    Some(format!("{pods} after the others: the full load was never generated at once"))
 }
 
 /// Formats a rate with two decimals, or none from 100 on: `480`, `12.5`.
@@ -79,9 +79,9 @@ mod tests {
     use crate::model::counts::Counts;
     use crate::model::load::MissingShard;
 
-    fn load(asked: Option<f64>, achieved: f64, requests: u64, dropped: u64) -> LoadRecord {
+    fn load(requested: Option<f64>, achieved: f64, requests: u64, dropped: u64) -> LoadRecord {
         LoadRecord {
-            asked_rate: asked,
+            requested_rate: requested,
             achieved_rate: achieved,
             counts: Counts { requests, dropped, ..Counts::default() },
             ..LoadRecord::default()
@@ -98,14 +98,14 @@ mod tests {
 
     #[test]
     fn a_missed_rate_is_explained() {
-        let cause = "too few connections, or a service that can't take the rate";
+        let cause = "too few connections, or the service cannot keep up";
         assert_eq!(
             inconclusive_reason(&load(Some(1000.0), 479.9, 4_799, 0)).unwrap(),
-            format!("the load offered 480 of 1000 requests/s: {cause}")
+            format!("the load achieved 480 of 1000 requests/s: {cause}")
         );
         assert_eq!(
             inconclusive_reason(&load(Some(12.5), 3.1441, 4, 0)).unwrap(),
-            format!("the load offered 3.14 of 12.50 requests/s: {cause}")
+            format!("the load achieved 3.14 of 12.50 requests/s: {cause}")
         );
         assert_eq!(
             inconclusive_reason(&load(Some(1000.0), 951.0, 9_499, 501)).unwrap(),
@@ -123,11 +123,11 @@ mod tests {
         let with = |shards| LoadRecord { shards: Some(shards), ..load(Some(100.0), 99.0, 990, 0) };
         assert_eq!(
             inconclusive_reason(&with(shards(2, &[]))).unwrap(),
-            "2 of 12 pods handed in no measurements: index 1 (reason 1), index 2 (reason 2); their share of the load is missing"
+            "2 of 12 pods reported no measurements: index 1 (reason 1), index 2 (reason 2); their share of the load is missing"
         );
         assert_eq!(
             inconclusive_reason(&with(shards(1, &[]))).unwrap(),
-            "1 of 12 pods handed in no measurements: index 1 (reason 1); its share of the load is missing"
+            "1 of 12 pods reported no measurements: index 1 (reason 1); its share of the load is missing"
         );
         assert!(inconclusive_reason(&with(shards(11, &[]))).unwrap().contains("index 8 (reason 8) and 3 more; their"));
         // A late share is still complete.
@@ -140,10 +140,10 @@ mod tests {
 
     #[test]
     fn late_shares_are_explained() {
-        let after = "after the others had started: the load was never made by all of them at once";
+        let after = "after the others: the full load was never generated at once";
         assert_eq!(lateness(&shards(1, &[])), None);
-        assert_eq!(lateness(&shards(0, &[3])).unwrap(), format!("pod 3 made its share {after}"));
-        assert_eq!(lateness(&shards(0, &[3, 5])).unwrap(), format!("pods 3, 5 made their shares {after}"));
+        assert_eq!(lateness(&shards(0, &[3])).unwrap(), format!("pod 3 started {after}"));
+        assert_eq!(lateness(&shards(0, &[3, 5])).unwrap(), format!("pods 3, 5 started {after}"));
     }
 
     #[test]

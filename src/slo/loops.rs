@@ -55,7 +55,7 @@ pub fn judge(assessment: &mut Assessment, insights: &Insights, rule: Option<Loop
         let earlier = Earlier::of(&insights.loops, &record);
         for (place, verdict) in assessment.verdicts.iter_mut().enumerate() {
             match rule {
-                LoopRule::Consecutive(wanted) => apply_consecutive(verdict, place, &earlier, wanted),
+                LoopRule::Consecutive(required) => apply_consecutive(verdict, place, &earlier, required),
                 LoopRule::FailureLimit(most) => apply_failure_limit(verdict, place, &earlier, most),
             }
         }
@@ -107,21 +107,21 @@ impl<'a> Earlier<'a> {
     }
 }
 
-fn apply_consecutive(verdict: &mut Verdict, place: usize, earlier: &Earlier<'_>, wanted: u64) {
+fn apply_consecutive(verdict: &mut Verdict, place: usize, earlier: &Earlier<'_>, required: u64) {
     let reason = &verdict.reason;
     match verdict.verdict {
-        Outcome::Violated => verdict.reason = format!("{reason}; 0 of {wanted} good loops in a row"),
+        Outcome::Violated => verdict.reason = format!("{reason}; 0 of {required} good loops in a row"),
         Outcome::Satisfied => {
             let is_good = |number: &u64| earlier.verdict(*number, place) == Some(Outcome::Satisfied);
-            let before = (1..earlier.this).rev().take_while(is_good).take(wanted.saturating_sub(1) as usize).count();
+            let before = (1..earlier.this).rev().take_while(is_good).take(required.saturating_sub(1) as usize).count();
             let row = before as u64 + 1;
-            if row >= wanted {
-                verdict.reason = format!("{reason}; {wanted} of {wanted} good loops in a row");
+            if row >= required {
+                verdict.reason = format!("{reason}; {required} of {required} good loops in a row");
                 return;
             }
             verdict.verdict = Outcome::Inconclusive;
             let ended = ended_by(place, earlier, earlier.this - row).map(|why| format!("; {why}")).unwrap_or_default();
-            verdict.reason = format!("{row} of {wanted} good loops in a row so far: {reason}{ended}");
+            verdict.reason = format!("{row} of {required} good loops in a row so far: {reason}{ended}");
         }
         Outcome::Inconclusive => {}
     }
@@ -129,14 +129,14 @@ fn apply_consecutive(verdict: &mut Verdict, place: usize, earlier: &Earlier<'_>,
 
 /// Explains why a loop ended a row of good loops; `None` if there is no such loop.
 fn ended_by(place: usize, earlier: &Earlier<'_>, number: u64) -> Option<String> {
-    let why = match earlier.outcome(number, place) {
+    let reason = match earlier.outcome(number, place) {
         _ if number == 0 => return None,
         Some(LoopOutcome::Violated) => "violated it",
         Some(LoopOutcome::Failed) => "had no data, which counts as violated",
         Some(LoopOutcome::Satisfied | LoopOutcome::Passed | LoopOutcome::Inconclusive) => "did not decide it",
         None => "was not assessed",
     };
-    Some(format!("loop {number} {why}"))
+    Some(format!("loop {number} {reason}"))
 }
 
 fn apply_failure_limit(verdict: &mut Verdict, place: usize, earlier: &Earlier<'_>, most: u64) {

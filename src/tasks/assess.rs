@@ -336,7 +336,7 @@ mod tests {
     #[test]
     fn invalid_values_are_rejected_with_their_path() {
         let cases = [
-            (json!({"SLO": {}}), "SLO: unknown field `SLO`; known here: SLOs"),
+            (json!({"SLO": {}}), "SLO: unknown field `SLO`; expected one of SLOs"),
             (json!({"SLOs": {"uper": {}}}), "SLOs.uper: unknown field `uper`"),
             (
                 json!({"SLOs": {"upper": {"http/latency-mean": "fast"}}}),
@@ -398,8 +398,8 @@ mod tests {
             contribution.notes,
             [
                 "version 0: a/b is 2, above the limit of 1",
-                "version 0: a/cost: no data: no metric `cost` of provider `a`; known: b",
-                "version 1: a/cost: no data: no metric `cost` of provider `a`; known: b",
+                "version 0: a/cost: no data: provider `a` has no metric `cost`; known metrics: b",
+                "version 1: a/cost: no data: provider `a` has no metric `cost`; known metrics: b",
             ]
         );
         assert_eq!(contribution.assessment.unwrap().satisfied.upper, [[false, true], [false, false]]);
@@ -432,8 +432,8 @@ mod tests {
             (json!({"consecutive": 0}), "consecutive: 0 is out of range; expected 1 to 100 loops"),
             (json!({"consecutive": "101"}), "consecutive: 101 is out of range; expected 1 to 100 loops"),
             (json!({"failureLimit": 101}), "failureLimit: 101 is out of range; expected 0 to 100 loops"),
-            (json!({"failureLimit": -1}), "failureLimit: -1 is not a whole number of 0 or more"),
-            (json!({"consecutive": "few"}), "consecutive: `few` is not a whole number of 0 or more"),
+            (json!({"failureLimit": -1}), "failureLimit: -1 is not a non-negative integer"),
+            (json!({"consecutive": "few"}), "consecutive: `few` is not a non-negative integer"),
             (json!({"consecutive": 2, "failureLimit": 2}), "failureLimit: cannot be combined with `consecutive`"),
         ];
         for (rule, expected) in cases {

@@ -30,7 +30,7 @@ pub fn permissions() -> Vec<PermissionValues> {
 /// Parses a spec entry; the paths of errors start below the entry.
 pub fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
     if let Some(key) = spec.unknown.keys().next() {
-        let error = InputError::new(key, format!("unknown key `{key}`; known here: {}", TaskSpec::KEYS.join(", ")));
+        let error = InputError::new(key, format!("unknown key `{key}`; expected one of {}", TaskSpec::KEYS.join(", ")));
         return Err(error.with_suggestion(key, TaskSpec::KEYS));
     }
     match (&spec.task, &spec.run) {

@@ -41,7 +41,7 @@ pub(crate) struct CallValues {
 }
 
 impl CallValues {
-    /// The values of call `number`.
+    /// Creates the values of call `number`.
     pub(crate) fn new(number: u64, now: DateTime<Utc>, random: &RandomBits, fixed: &Fixed) -> Self {
         let mut entries = Entries::new();
         for (name, value) in fixed {
@@ -51,13 +51,13 @@ impl CallValues {
             };
             entries.insert(name.as_str().into(), value);
         }
-        let mut put = |name: &str, value| entries.insert(name.into(), value);
-        put("RequestNumber", Value::Int64(i64::try_from(number).unwrap_or(i64::MAX)));
-        put("Timestamp", Value::string(now.to_rfc3339_opts(SecondsFormat::Secs, true)));
-        put("TimestampUnix", Value::Int64(now.timestamp()));
-        put("TimestampUnixMilli", Value::Int64(now.timestamp_millis()));
-        put("TimestampUnixNano", Value::Int64(now.timestamp_nanos_opt().unwrap_or(i64::MAX)));
-        put("UUID", Value::string(uuid(random)));
+        let mut insert = |name: &str, value| entries.insert(name.into(), value);
+        insert("RequestNumber", Value::Int64(i64::try_from(number).unwrap_or(i64::MAX)));
+        insert("Timestamp", Value::string(now.to_rfc3339_opts(SecondsFormat::Secs, true)));
+        insert("TimestampUnix", Value::Int64(now.timestamp()));
+        insert("TimestampUnixMilli", Value::Int64(now.timestamp_millis()));
+        insert("TimestampUnixNano", Value::Int64(now.timestamp_nanos_opt().unwrap_or(i64::MAX)));
+        insert("UUID", Value::string(uuid(random)));
         Self { entries: Rc::new(entries), now }
     }
 }
@@ -71,7 +71,7 @@ impl fmt::Debug for RequestTemplate {
     }
 }
 
-/// Reports if a text may contain actions.
+/// Returns true if a string may contain actions.
 pub(crate) fn has_actions(text: &str) -> bool {
     text.contains("{{")
 }
@@ -99,7 +99,7 @@ impl RequestTemplate {
 fn whole(args: &[Value], at: usize, function: &str) -> Result<i64, String> {
     match args.get(at) {
         Some(Value::Int(number) | Value::Int64(number)) => Ok(*number),
-        _ => Err(format!("needs whole numbers, such as {function} 10 20")),
+        _ => Err(format!("expected integers, such as {function} 10 20")),
     }
 }
 

@@ -14,19 +14,19 @@ use serde_json::Value;
 pub(crate) use self::json::JsonHelper;
 use super::TemplateError;
 
-/// Longest template, in bytes.
+/// Maximum size of a template, in bytes.
 const MAX_TEMPLATE: usize = 1 << 20;
 
-/// Most blocks (`{{#each …}}`) of one template, which also limits their nesting.
+/// Maximum blocks (`{{#each …}}`) of one template, which also limits their nesting.
 const MAX_BLOCKS: usize = 50;
 
-/// Deepest nesting of loops. A row has up to a thousand fields, so three nested loops could take hours.
+/// Maximum nesting of loops. A row has up to a thousand fields, so three nested loops could take hours.
 const MAX_LOOPS: usize = 2;
 
-/// Longest single action, in bytes.
+/// Maximum length of an action, in bytes.
 const MAX_ACTION: usize = 1_000;
 
-/// Longest output, in bytes.
+/// Maximum size of the output, in bytes.
 pub(crate) const MAX_OUTPUT: usize = 16 << 20;
 
 /// Templates that share helpers. Nothing is escaped, because the output is a request, not an HTML page.
@@ -72,26 +72,28 @@ impl Templates {
         let mut output = Bounded(Vec::new());
         let rendered = self.registry.render_with_context_to_write(&id.0.to_string(), values, &mut output);
         rendered.map_err(|error| match error.reason() {
-            RenderErrorReason::IOError(_) => TemplateError::new(format!("becomes longer than {MAX_OUTPUT} bytes")),
-            RenderErrorReason::MissingVariable(Some(name)) => TemplateError::new(format!("`{name}` is not known here")),
+            RenderErrorReason::IOError(_) => TemplateError::new(format!("output exceeds {MAX_OUTPUT} bytes")),
+            RenderErrorReason::MissingVariable(Some(name)) => {
+                TemplateError::new(format!("undefined variable `{name}`"))
+            }
             reason => TemplateError::new(reason.to_string()),
         })?;
-        String::from_utf8(output.0).map_err(|_| TemplateError::new("becomes no text".to_owned()))
+        String::from_utf8(output.0).map_err(|_| TemplateError::new("output is not UTF-8".to_owned()))
     }
 }
 
 /// Rejects templates that are too expensive to parse.
 fn check_bounds(text: &str) -> Result<(), TemplateError> {
-    let refuse = |what: String| Err(TemplateError::new(what));
+    let reject = |message: String| Err(TemplateError::new(message));
     if text.len() > MAX_TEMPLATE {
-        return refuse(format!("is longer than {MAX_TEMPLATE} bytes"));
+        return reject(format!("is longer than {MAX_TEMPLATE} bytes"));
     }
     if blocks(text) > MAX_BLOCKS {
-        return refuse(format!("has more than {MAX_BLOCKS} blocks"));
+        return reject(format!("has more than {MAX_BLOCKS} blocks"));
     }
     let is_long = |rest: &str| rest.find("}}").unwrap_or(rest.len()) > MAX_ACTION;
     if text.split("{{").skip(1).any(is_long) {
-        return refuse(format!("has an action that is longer than {MAX_ACTION} bytes, or is never closed"));
+        return reject(format!("has an action that is longer than {MAX_ACTION} bytes, or not closed"));
     }
     Ok(())
 }
@@ -111,14 +113,14 @@ fn check(template: &Template, loops: usize) -> Result<(), TemplateError> {
             | TemplateElement::DecoratorExpression(_)
             | TemplateElement::DecoratorBlock(_) => {
                 return Err(TemplateError::new(
-                    "has partials or decorators (`{{> …}}`, `{{* …}}`), which are not known here",
+                    "has partials or decorators (`{{> …}}`, `{{* …}}`), which are not supported",
                 ));
             }
             TemplateElement::HelperBlock(block) => {
                 let is_loop = block.name.as_name() == Some("each");
                 let loops = loops + usize::from(is_loop);
                 if loops > MAX_LOOPS {
-                    return Err(TemplateError::new(format!("has more than {MAX_LOOPS} loops within each other")));
+                    return Err(TemplateError::new(format!("nests more than {MAX_LOOPS} loops")));
                 }
                 for inner in [&block.template, &block.inverse].into_iter().flatten() {
                     check(inner, loops)?;
@@ -171,7 +173,7 @@ mod tests {
 
     #[test]
     fn undefined_variables_and_syntax_errors_are_errors() {
-        assert_eq!(render("{{nothing}}", json!({})).unwrap_err().to_string(), "`nothing` is not known here");
+        assert_eq!(render("{{nothing}}", json!({})).unwrap_err().to_string(), "undefined variable `nothing`");
         assert!(render("{{#if}}", json!({})).is_err());
         assert!(render("{{x", json!({"x": 1})).is_err());
     }
@@ -194,7 +196,7 @@ mod tests {
         let long = "{{#each l}}{{#each ../l}}{{../../t}}{{/each}}{{/each}}";
         let list: Vec<u32> = (0..300).collect();
         let error = render(long, json!({"l": list, "t": "x".repeat(1000)})).unwrap_err().to_string();
-        assert!(error.contains("longer than"), "{error}");
+        assert!(error.contains("output exceeds"), "{error}");
     }
 
     #[test]

@@ -27,13 +27,13 @@ pub(crate) struct HttpTemplates {
     rows: Option<Rows>,
 }
 
-/// Reports if a text may contain actions.
+/// Returns true if a string may contain actions.
 pub(crate) fn has_actions(text: &str) -> bool {
     text.contains("{{")
 }
 
 impl HttpTemplates {
-    /// An empty set of templates; each request uses the next of `rows`.
+    /// Creates an empty set of templates; each request uses the next of `rows`.
     pub(crate) fn new(random: &RandomBits, rows: Option<Rows>) -> Self {
         let mut templates = Templates::default();
         let bits = || random.clone();
@@ -49,7 +49,7 @@ impl HttpTemplates {
         self.templates.add(text)
     }
 
-    /// Values for the actions of request `number`.
+    /// Creates the values for the actions of request `number`.
     pub(crate) fn values(&self, number: u64, now: DateTime<Utc>) -> Result<Context, TemplateError> {
         let mut values = Map::new();
         values.insert("requestNumber".to_owned(), number.into());
@@ -83,7 +83,7 @@ where
         let whole = |value: &Value| value.as_i64().or_else(|| value.as_str()?.trim().parse().ok());
         let args: Option<Vec<i64>> = call.params().iter().map(|param| whole(param.value())).collect();
         let args = args.filter(|args| args.len() == count);
-        let args = args.ok_or_else(|| error(format!("{name} needs {count} whole numbers")))?;
+        let args = args.ok_or_else(|| error(format!("{name}: expected {count} integers")))?;
         out.write(&function(&args).map_err(error)?)?;
         Ok(())
     };
@@ -131,13 +131,13 @@ mod tests {
     #[test]
     fn errors_say_what_was_expected() {
         for (text, expected) in [
-            ("{{randomInt 5}}", "randomInt needs 2 whole numbers"),
-            ("{{randomInt 5 5}}", "expected a lower and a higher number"),
+            ("{{randomInt 5}}", "randomInt: expected 2 integers"),
+            ("{{randomInt 5 5}}", "expected MIN below MAX"),
             ("{{randomInt a b}}", "randomInt"),
             ("{{randomString 100000}}", "at most 65536"),
-            ("{{row.city}}", "`row.city` is not known here"),
-            ("{{RequestNumber}}", "`RequestNumber` is not known here"),
-            ("{{uuid 3}}", "uuid needs 0 whole numbers"),
+            ("{{row.city}}", "undefined variable `row.city`"),
+            ("{{RequestNumber}}", "undefined variable `RequestNumber`"),
+            ("{{uuid 3}}", "uuid: expected 0 integers"),
         ] {
             let error = render(text, 0).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");

@@ -23,13 +23,13 @@ use self::guard::{Bounded, Guard, STEPS};
 
 use crate::model::text::truncate;
 
-/// Longest filter, in bytes.
+/// Maximum length of a filter, in bytes.
 const MAX_LENGTH: usize = 4096;
 
-/// Deepest nesting of brackets in a filter; the parser is recursive.
+/// Maximum nesting of brackets in a filter; the parser is recursive.
 const MAX_DEPTH: usize = 64;
 
-/// Most outputs that are read.
+/// Maximum outputs that are read.
 const MAX_OUTPUTS: usize = 10_000;
 
 /// Name of the compiled filter; not a name of the language.
@@ -86,22 +86,23 @@ impl Filter {
         if depth(text) > MAX_DEPTH {
             return Err(format!("nests deeper than {MAX_DEPTH} levels"));
         }
-        let tokens = Lexer::new(text).lex().map_err(|errors| unreadable(text, errors.first().map(|error| error.1)))?;
+        let tokens =
+            Lexer::new(text).lex().map_err(|errors| syntax_error(text, errors.first().map(|error| error.1)))?;
         let parsed = Parser::new(&tokens).parse(|parser| parser.term());
         let term = parsed.map_err(|errors| {
-            let found = errors.first().and_then(|(_, found)| found.as_ref());
-            unreadable(text, found.map(|token| token.0))
+            let rest = errors.first().and_then(|(_, rest)| rest.as_ref());
+            syntax_error(text, rest.map(|token| token.0))
         })?;
         let library = guard::defs().map(shortened);
         let main = Def { name: MAIN, args: Vec::new(), body: term };
         let defs = library.chain([main]).map(|def| Def { body: rewrite::guarded(def.body), ..def });
         let arena = Arena::default();
         let modules = Loader::new(defs).load(&arena, File { code: MAIN, path: () });
-        let modules = modules.map_err(|_| "can't be read".to_owned())?;
+        let modules = modules.map_err(|_| "cannot be parsed".to_owned())?;
         let compiled = Compiler::default().with_funs(guard::funs()).compile(modules).map_err(|errors| {
             let unknown = errors.iter().flat_map(|(_, undefined)| undefined).map(|(name, kind)| (*name, kind.as_str()));
             let unknown: Vec<_> = unknown.map(|(name, kind)| format!("{kind} `{name}`")).collect();
-            format!("names what there is not: {}", unknown.join(", "))
+            format!("uses undefined {}", unknown.join(", "))
         })?;
         Ok(Self { compiled, text: text.to_owned() })
     }
@@ -113,28 +114,28 @@ impl Filter {
 
     /// Evaluates the filter on a JSON document to one value.
     pub fn value(&self, document: &[u8]) -> Output {
-        let mut found = Vec::new();
+        let mut outputs = Vec::new();
         let ended = self.each(document, STEPS, &mut |output| {
-            found.push(output);
-            if found.len() < 2 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            outputs.push(output);
+            if outputs.len() < 2 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
         match ended {
-            Err(RunError::NotJson(words)) => return Output::NotJson(words),
-            Err(RunError::Failed(words)) => return Output::Failed(words),
+            Err(RunError::NotJson(error)) => return Output::NotJson(error),
+            Err(RunError::Failed(error)) => return Output::Failed(error),
             Ok(()) => {}
         }
-        let mut found = found.into_iter();
-        match (found.next(), found.next()) {
+        let mut outputs = outputs.into_iter();
+        match (outputs.next(), outputs.next()) {
             (None, _) => Output::Nothing("nothing"),
             (Some(first), Some(second)) => {
-                let [first, second] = [first, second].map(|value| truncate(&value.to_string(), SHOWN));
+                let [first, second] = [first, second].map(|value| truncate(&value.to_string(), MAX_EXCERPT));
                 Output::Other(format!("several values ({first}, {second} …)"))
             }
             (Some(Val::Null), None) => Output::Nothing("null"),
             (Some(Val::TStr(text)), None) => Output::Text(String::from_utf8_lossy(&text).into_owned()),
             (Some(other), None) => match other.as_f64() {
-                Some(number) => Output::Number(number, truncate(&other.to_string(), SHOWN)),
-                None => Output::Other(truncate(&other.to_string(), SHOWN)),
+                Some(number) => Output::Number(number, truncate(&other.to_string(), MAX_EXCERPT)),
+                None => Output::Other(truncate(&other.to_string(), MAX_EXCERPT)),
             },
         }
     }
@@ -150,8 +151,8 @@ impl Filter {
         });
         match ended {
             Ok(()) => verdict,
-            Err(RunError::NotJson(words)) => Verdict::NotJson(words),
-            Err(RunError::Failed(words)) => Verdict::Failed(words),
+            Err(RunError::NotJson(error)) => Verdict::NotJson(error),
+            Err(RunError::Failed(error)) => Verdict::Failed(error),
         }
     }
 
@@ -168,8 +169,8 @@ impl Filter {
         let context = Ctx::<Bounded>::new(guard.data(&self.compiled.lut), Vars::new([]));
         for output in self.compiled.id.run((context, input)).take(MAX_OUTPUTS) {
             let output = output.map_err(|exception| match (guard.stopped(), exception.get_err()) {
-                (Some(stopped), _) => RunError::Failed(stopped.words().to_owned()),
-                (None, Ok(error)) => RunError::Failed(truncate(&error.to_string(), SHOWN)),
+                (Some(stopped), _) => RunError::Failed(stopped.message().to_owned()),
+                (None, Ok(error)) => RunError::Failed(truncate(&error.to_string(), MAX_EXCERPT)),
                 (None, Err(_)) => RunError::Failed("the filter halts".to_owned()),
             })?;
             if take(output).is_break() {
@@ -191,7 +192,7 @@ fn shortened<'s>(def: Def) -> Def<&'s str> {
     def
 }
 
-/// Deepest nesting of brackets, including those in strings.
+/// Returns the deepest nesting of brackets, including those in strings.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     for byte in text.bytes() {
@@ -205,17 +206,17 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// Message for a syntax error, with its position if known.
-fn unreadable(text: &str, found: Option<&str>) -> String {
-    match found.filter(|found| !found.is_empty()) {
-        Some(found) => format!("can't be read at `{}`", truncate(found, SHOWN)),
+/// Returns the message for a syntax error, with its position if known.
+fn syntax_error(text: &str, rest: Option<&str>) -> String {
+    match rest.filter(|rest| !rest.is_empty()) {
+        Some(rest) => format!("cannot be parsed at `{}`", truncate(rest, MAX_EXCERPT)),
         None if text.trim().is_empty() => "is empty".to_owned(),
-        None => "ends where more is expected".to_owned(),
+        None => "ends unexpectedly".to_owned(),
     }
 }
 
-/// Longest excerpt of a document or filter in a message, in characters.
-const SHOWN: usize = 80;
+/// Maximum length of an excerpt of a document or filter in a message, in characters.
+const MAX_EXCERPT: usize = 80;
 
 #[cfg(test)]
 #[path = "jq_tests.rs"]

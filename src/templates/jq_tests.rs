@@ -63,13 +63,13 @@ fn a_filter_that_fails_says_why() {
 fn syntax_errors_and_undefined_names_are_reported() {
     for (filter, detail) in [
         ("", "is empty"),
-        (".a |", "ends where more is expected"),
-        (".a | )", "can't be read at `)`"),
-        (".a ==== 1", "can't be read at `====`"),
-        ("nothing(1)", "names what there is not: filter `nothing`"),
-        ("$x", "names what there is not: variable `$x`"),
-        ("input", "names what there is not: filter `input`"),
-        ("import \"a\" as a; .", "can't be read at `\"a\"`"),
+        (".a |", "ends unexpectedly"),
+        (".a | )", "cannot be parsed at `)`"),
+        (".a ==== 1", "cannot be parsed at `====`"),
+        ("nothing(1)", "uses undefined filter `nothing`"),
+        ("$x", "uses undefined variable `$x`"),
+        ("input", "uses undefined filter `input`"),
+        ("import \"a\" as a; .", "cannot be parsed at `\"a\"`"),
     ] {
         let error = Filter::compile(filter).unwrap_err();
         assert!(error.starts_with(detail), "{filter}: {error}");
@@ -83,7 +83,7 @@ fn the_exceeded_bound_is_reported() {
     for (filter, words) in [
         ("reduce range(1000) as $x (null; [.])", "nests deeper than 256 levels"),
         ("reduce range(255) as $x (null; {a: .}) | 1 + {}", "cannot calculate"),
-        ("def f: 1 + f; f", "calls itself too deeply"),
+        ("def f: 1 + f; f", "recurses too deeply"),
         ("last(repeat(1))", "more than 2000000 steps"),
         ("\"x\" * 10000000", "too large"),
     ] {
@@ -141,7 +141,7 @@ fn every_filter_ends() {
 }
 
 #[test]
-fn a_value_is_a_number_a_string_or_something_else() {
+fn values_are_numbers_strings_or_other_types() {
     let value = |filter: &str, document: &str| Filter::compile(filter).unwrap().value(document.as_bytes());
     assert_eq!(value(".a", r#"{"a": 1.50}"#), Output::Number(1.5, "1.5".into()));
     assert_eq!(value(".a[1] | tonumber", r#"{"a": [7, "12.5"]}"#), Output::Number(12.5, "12.5".into()));

@@ -1,7 +1,7 @@
 //! Templates in either dialect: Go's, as in Iter8's files, and Handlebars.
 //!
-//! The extension of the file or URL selects the dialect: `.hbs` is Handlebars, everything else is Go. Both are bounded, and in both it is
-//! an error to print an undefined variable.
+//! The extension of the file or URL selects the dialect: `.hbs` is Handlebars, everything else is Go. Both are bounded, and both reject
+//! undefined variables.
 
 pub(crate) mod grpc_template;
 pub(crate) mod handlebars;
@@ -27,7 +27,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// The dialect of a file, or of the path of a URL.
+    /// Returns the dialect of a file, or of the path of a URL.
     pub fn of(path: &str) -> Self {
         if path.to_ascii_lowercase().ends_with(".hbs") { Self::Handlebars } else { Self::Go }
     }
@@ -42,7 +42,7 @@ enum Parsed {
 }
 
 impl Template {
-    /// Parses a template; `now` is the instant that its clock shows.
+    /// Parses a template; `now` is the instant that its clock returns.
     pub fn parse(dialect: Dialect, text: &str, now: DateTime<Utc>) -> Result<Self, TemplateError> {
         match dialect {
             Dialect::Go => Ok(Self(Parsed::Go(Box::new(GoTemplate::parse(text)?), now))),

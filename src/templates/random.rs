@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// Longest random string.
+/// Maximum length of a random string.
 const MAX_TEXT: i64 = 1 << 16;
 
 /// Characters of random strings.
@@ -11,12 +11,12 @@ const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 /// A source of 64 random bits.
 pub(crate) type RandomBits = Arc<dyn Fn() -> u64 + Send + Sync>;
 
-/// A uniformly distributed integer from 0 up to, but not including, `end`.
+/// Returns a uniformly distributed integer from 0 up to, but not including, `end`.
 fn below(random: &RandomBits, end: u64) -> u64 {
     ((u128::from(random()) * u128::from(end)) >> 64) as u64
 }
 
-/// A UUID of version 4 (RFC 9562, section 5.4).
+/// Returns a UUID of version 4 (RFC 9562, section 5.4).
 pub(crate) fn uuid(random: &RandomBits) -> String {
     let (high, low) = (random(), random());
     let high = (high & !0xf000) | 0x4000;
@@ -25,10 +25,10 @@ pub(crate) fn uuid(random: &RandomBits) -> String {
     format!("{a:08x}-{b:04x}-{c:04x}-{:04x}-{:012x}", low >> 48, low & 0xffff_ffff_ffff)
 }
 
-/// An integer from `low` up to, but not including, `high`; fails if the range is empty.
+/// Returns an integer from `low` up to, but not including, `high`; fails if the range is empty.
 pub(crate) fn integer(random: &RandomBits, low: i64, high: i64) -> Result<i64, String> {
     if high <= low {
-        return Err(format!("randomInt {low} {high}: expected a lower and a higher number"));
+        return Err(format!("randomInt {low} {high}: expected MIN below MAX"));
     }
     Ok(low.wrapping_add_unsigned(below(random, high.abs_diff(low))))
 }

@@ -8,10 +8,10 @@ use std::ops::Range;
 use csv::{ReaderBuilder, StringRecord};
 use serde_json::{Map, Value};
 
-/// Longest file, in bytes.
+/// Maximum size of a file, in bytes.
 pub(crate) const MAX_BYTES: u64 = 64 << 20;
 
-/// Most columns of a row.
+/// Maximum columns of a row.
 const MAX_COLUMNS: usize = 1_000;
 
 /// Format of a file of rows.
@@ -24,7 +24,7 @@ pub(crate) enum RowFormat {
 }
 
 impl RowFormat {
-    /// The format for a file's extension: `.csv`, `.jsonl` or `.ndjson`.
+    /// Returns the format for a file's extension: `.csv`, `.jsonl` or `.ndjson`.
     pub(crate) fn of(path: &str) -> Option<Self> {
         let ending = path.rsplit('.').next()?.to_ascii_lowercase();
         match ending.as_str() {
@@ -60,7 +60,7 @@ impl Rows {
         let mut reader = ReaderBuilder::new().from_reader(&content[start..]);
         let columns = reader.headers().map_err(|error| error.to_string())?.clone();
         if columns.len() > MAX_COLUMNS {
-            return Err(format!("has {} columns; at most {MAX_COLUMNS} are read", columns.len()));
+            return Err(format!("has {} columns, at most {MAX_COLUMNS} are allowed", columns.len()));
         }
         let mut places: Vec<Range<usize>> = Vec::new();
         let mut record = StringRecord::new();
@@ -92,14 +92,14 @@ impl Rows {
         Ok(Self { columns: None, places, content })
     }
 
-    /// The fields of the row for request `number`, from 0; the rows start over after the last one. CSV fields are strings.
+    /// Returns the fields of the row for request `number`, from 0; the rows start over after the last one. CSV fields are strings.
     pub(crate) fn row(&self, number: u64) -> Value {
         let index = number.checked_rem(self.places.len() as u64).unwrap_or(0);
         let place = self.places.get(index as usize).cloned().unwrap_or(0..0);
         let row = &self.content[place];
         let Some(columns) = &self.columns else { return serde_json::from_slice(row).unwrap_or_default() };
         let mut record = StringRecord::new();
-        // It was read before, and so can be again.
+        // Cannot fail: the record was parsed before.
         let _ = ReaderBuilder::new().has_headers(false).from_reader(row).read_record(&mut record);
         let fields = columns.iter().zip(record.iter());
         Value::Object(fields.map(|(name, field)| (name.to_owned(), field.into())).collect::<Map<_, _>>())

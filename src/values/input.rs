@@ -21,7 +21,7 @@ pub struct InputError {
     pub message: String,
     /// Next step, if there is one.
     pub hint: Option<String>,
-    /// Set if the field has an unknown name or another type. Such mistakes are independent of other fields.
+    /// True if the field's name is unknown or its type is wrong. Such mistakes are independent of other fields.
     pub(crate) is_mistyped: bool,
 }
 
@@ -37,12 +37,12 @@ impl fmt::Display for InputError {
 }
 
 impl InputError {
-    /// An error at `path`.
+    /// Creates an error at `path`.
     pub fn new(path: impl Into<FieldPath>, message: impl Into<String>) -> Self {
         Self { origin: None, path: path.into(), message: message.into(), hint: None, is_mistyped: false }
     }
 
-    /// An error in a source as a whole: a file or a flag.
+    /// Creates an error about a whole source: a file or a flag.
     pub fn of_source(origin: Origin, message: impl Into<String>) -> Self {
         Self { origin: Some(origin), ..Self::new(FieldPath::root(), message) }
     }
@@ -54,11 +54,11 @@ impl InputError {
         self
     }
 
-    /// Adds the candidate nearest to `name` as a hint, if one is near enough to be what was meant.
+    /// Adds the candidate nearest to `name` as a hint, if one is near enough to be a typo.
     #[must_use]
     pub fn with_suggestion<'a>(self, name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Self {
         match did_you_mean(name, candidates) {
-            Some(question) => self.with_hint(question),
+            Some(suggestion) => self.with_hint(suggestion),
             None => self,
         }
     }
@@ -101,7 +101,7 @@ impl InputErrors {
         if errors.is_empty() { Ok(value) } else { Err(Self(errors)) }
     }
 
-    /// The mistakes, in the order of the input.
+    /// Iterates over the mistakes, in the order of the input.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &InputError> {
         self.0.iter()
     }
@@ -152,7 +152,7 @@ fn serde_path(path: &serde_path_to_error::Path) -> FieldPath {
     segments.collect::<Vec<_>>().into()
 }
 
-/// The error for serde's `message` about the field at `path`.
+/// Converts serde's `message` about the field at `path` to an error.
 fn mistyped(message: &str, path: &FieldPath) -> InputError {
     // serde gives the unknown name as the last segment of the path, but not always.
     let parent = |name: &str| match path.segments().last() {
@@ -164,18 +164,19 @@ fn mistyped(message: &str, path: &FieldPath) -> InputError {
             let known = expected.join(", ");
             let error = match kind {
                 Unknown::Variant => {
-                    InputError::new(parent(&name), format!("`{name}` is not known here; expected one of {known}"))
+                    InputError::new(parent(&name), format!("`{name}` is not valid; expected one of {known}"))
                 }
-                Unknown::Field => {
-                    InputError::new(parent(&name).key(&name), format!("unknown field `{name}`; known here: {known}"))
-                }
+                Unknown::Field => InputError::new(
+                    parent(&name).key(&name),
+                    format!("unknown field `{name}`; expected one of {known}"),
+                ),
             };
             error.with_suggestion(&name, expected.iter().map(String::as_str))
         }
         None => {
             let text = match message.split_once(", expected ") {
                 // serde's own messages repeat the value.
-                Some((found, expected)) if found.starts_with("invalid ") && is_secret(path) => {
+                Some((actual, expected)) if actual.starts_with("invalid ") && is_secret(path) => {
                     format!("wrong type; expected {expected}")
                 }
                 _ => message.to_owned(),
@@ -233,7 +234,10 @@ mod tests {
     #[test]
     fn an_unknown_field_is_named_with_its_path_and_the_nearest_one() {
         let error = typed::<Outer>(&json!({"numrequests": 1}), "http").unwrap_err();
-        assert_eq!(error.to_string(), "http.numrequests: unknown field `numrequests`; known here: numRequests, inner");
+        assert_eq!(
+            error.to_string(),
+            "http.numrequests: unknown field `numrequests`; expected one of numRequests, inner"
+        );
         assert_eq!(error.hint.as_deref(), Some("did you mean `numRequests`?"));
     }
 
@@ -247,7 +251,7 @@ mod tests {
     #[test]
     fn a_mistyped_field_is_named_with_its_path() {
         let error = typed::<Outer>(&json!({"numRequests": -3}), "http").unwrap_err();
-        assert_eq!(error.to_string(), "http.numRequests: -3 is not a whole number of 0 or more");
+        assert_eq!(error.to_string(), "http.numRequests: -3 is not a non-negative integer");
         let error = typed::<Outer>(&json!({"inner": [{"limit": 1.0}, {"limit": "x"}]}), "http").unwrap_err();
         assert!(error.to_string().starts_with("http.inner[1].limit: invalid type"), "{error}");
         let error = typed::<Outer>(&json!({"inner": [{"limt": 1.0}]}), "").unwrap_err();

@@ -10,8 +10,8 @@ use crate::model::codec;
 use crate::model::text::truncate;
 use crate::redact::{REDACTED, is_secret_path, redact_text};
 
-/// Length to which an error truncates a flag's text, in characters.
-const MAX_SHOWN: usize = 80;
+/// Maximum length of a flag's text in an error, in characters.
+const MAX_EXCERPT: usize = 80;
 
 /// Merged values, with the origin of each.
 #[derive(Clone, Debug)]
@@ -85,10 +85,10 @@ pub fn merge(sources: &[Source], read_file: &dyn Fn(&str) -> Result<String, Stri
         match set(&mut values, text, kind) {
             Ok(()) => origins.push_flag(flag, fields(text, kind)),
             Err(message) => {
-                let origin = Origin::Flag(format!("{flag} \"{}\"", shown(text)));
+                let origin = Origin::Flag(format!("{flag} \"{}\"", redacted(text)));
                 let error = InputError::of_source(origin, redact_text(&message));
                 let is_map = flag == "--set-json" && text.trim_start().starts_with('{');
-                errors.push(if is_map { error.with_hint("write KEY=JSON, one for each top-level key") } else { error });
+                errors.push(if is_map { error.with_hint("write KEY=JSON for each top-level key") } else { error });
             }
         }
     }
@@ -108,24 +108,24 @@ pub fn without_nulls(value: Value) -> Value {
     }
 }
 
-/// The fields that a flag sets, for their origin.
+/// Returns the fields that a flag sets, for their origin.
 fn fields(text: &str, kind: Kind<'_>) -> Value {
     let mut fields = Map::new();
     let kind = if matches!(kind, Kind::Json) { Kind::Json } else { Kind::Text };
-    // What was set once can be set again.
+    // Cannot fail: the same text was set before.
     let _ = set(&mut fields, text, kind);
     Value::Object(fields)
 }
 
 /// Reads the map in a values file; an empty file is an empty map.
 fn file(name: &str, text: &str, origins: &mut Origins) -> Result<Map<String, Value>, InputError> {
-    let wrong = |message| InputError::of_source(Origin::File { name: name.to_owned(), line: None }, message);
-    let (value, lines) = helm_yaml::value_with_lines(text).map_err(|error| wrong(error.to_string()))?;
+    let invalid = |message| InputError::of_source(Origin::File { name: name.to_owned(), line: None }, message);
+    let (value, lines) = helm_yaml::value_with_lines(text).map_err(|error| invalid(error.to_string()))?;
     origins.push_file(name, lines);
     match value {
         Value::Object(map) => Ok(map),
         Value::Null => Ok(Map::new()),
-        other => Err(wrong(format!("expected a map of values, found {}", codec::kind(&other)))),
+        other => Err(invalid(format!("expected a map of values, found {}", codec::kind(&other)))),
     }
 }
 
@@ -142,13 +142,13 @@ pub fn overlay(base: &mut Map<String, Value>, over: Map<String, Value>) {
 }
 
 /// Redacts and truncates the text of a flag. The end of a secret in a malformed text is unknown, so that nothing after one is shown.
-fn shown(text: &str) -> String {
+fn redacted(text: &str) -> String {
     let end = secret_at(text);
     let text = match end {
         Some(at) => format!("{}{REDACTED}", redact_text(&text[..at])),
         None => redact_text(text),
     };
-    truncate(&text, MAX_SHOWN)
+    truncate(&text, MAX_EXCERPT)
 }
 
 /// Start of the first value that is a secret.
@@ -200,7 +200,7 @@ mod tests {
         let error = error_of(Source::SetFile { text: "a=gone".to_owned() });
         assert_eq!(error.to_string(), r#"--set-file "a=gone": cannot read `gone`: no such file"#);
         let error = error_of(Source::SetJson(r#"{"a": 1}"#.to_owned()));
-        assert_eq!(error.hint.as_deref(), Some("write KEY=JSON, one for each top-level key"));
+        assert_eq!(error.hint.as_deref(), Some("write KEY=JSON for each top-level key"));
         let error = error_of(Source::SetString(format!("{}[", "ü".repeat(500))));
         assert!(error.origin.unwrap().to_string().chars().count() < 120);
     }
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_null_takes_a_key_back_for_those_who_read_values() {
+    fn readers_of_values_see_no_nulls() {
         let values = json!({"a": null, "b": {"c": null, "d": [null, {"e": null}]}});
         assert_eq!(without_nulls(values), json!({"b": {"d": [null, {}]}}));
     }

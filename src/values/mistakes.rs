@@ -2,14 +2,14 @@
 //!
 //! A reader is called again without the field that it rejected, until it accepts the rest. Removing a field may make the reader reject
 //! others that were right, so a further mistake counts only if it cannot be a consequence: it is not around or inside a removed field,
-//! and it is a matter of that field alone (its name or type), or in another part of the input than the removed ones.
+//! and it concerns that field alone (its name or type), or another part of the input than the removed ones.
 
 use serde_json::Value;
 
 use super::input::InputError;
 use super::path::{FieldPath, Segment};
 
-/// Most fields that are removed from one value.
+/// Maximum fields that are removed from one value.
 const MAX_ROUNDS: usize = 50;
 
 /// Reads `value`, and collects its mistakes. Paths of errors start at `value`.
@@ -43,7 +43,7 @@ fn are_apart(a: &FieldPath, b: &FieldPath) -> bool {
     !a.is_within(b) && !b.is_within(a)
 }
 
-/// Reports whether the error is a matter of its field alone, or in another part of the input than the mistakes.
+/// Returns true if the error concerns its field alone, or another part of the input than the mistakes.
 fn is_independent(error: &InputError, mistakes: &[InputError]) -> bool {
     let parent = error.path.parent();
     error.is_mistyped || mistakes.iter().all(|mistake| are_apart(&parent, &mistake.path.parent()))

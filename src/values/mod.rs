@@ -1,7 +1,7 @@
-//! Values as Helm merges them: files, `--set` and its kin.
+//! Values as Helm merges them: files, `--set` and its variants.
 //!
 //! Grammar and precedence are exactly Helm's, so that existing scripts keep their meaning; a test compares both programs over a table
-//! of cases. The only differences bound memory and stack, and improve error messages.
+//! of cases. The only differences are bounds on memory and stack, and better error messages.
 
 pub mod input;
 mod merge;

@@ -18,7 +18,7 @@ enum Layer {
 }
 
 /// Part of a path that a source sets.
-struct Found {
+struct PathMatch {
     /// Number of segments.
     depth: usize,
     /// Line of the last one.
@@ -26,7 +26,7 @@ struct Found {
 }
 
 impl Origins {
-    /// Origins of a document that comes from one file.
+    /// Creates the origins of a document that comes from one file.
     pub fn of_file(name: impl Into<String>, lines: Lines) -> Self {
         Self(vec![Layer::File { name: name.into(), lines }])
     }
@@ -43,18 +43,18 @@ impl Origins {
     pub fn locate(&self, errors: InputErrors) -> InputErrors {
         let mut errors = errors.map(|error| self.with_origin(error));
         errors.sort_by_cached_key(|error| {
-            let found = self.find(&error.path);
-            found.map_or((usize::MAX, 0), |(at, found)| (at, found.line.unwrap_or_default()))
+            let matched = self.find(&error.path);
+            matched.map_or((usize::MAX, 0), |(at, matched)| (at, matched.line.unwrap_or_default()))
         });
         errors
     }
 
     /// Adds the origin of its field to an error.
     pub fn with_origin(&self, error: InputError) -> InputError {
-        let found = self.find(&error.path).filter(|_| error.origin.is_none());
-        let origin = found.and_then(|(at, found)| match &self.0[at] {
-            Layer::File { name, .. } => Some(Origin::File { name: name.clone(), line: found.line }),
-            // Without files, the path says enough.
+        let matched = self.find(&error.path).filter(|_| error.origin.is_none());
+        let origin = matched.and_then(|(at, matched)| match &self.0[at] {
+            Layer::File { name, .. } => Some(Origin::File { name: name.clone(), line: matched.line }),
+            // Without files, the path is enough.
             Layer::Flag { name, .. } => self.has_files().then(|| Origin::Flag((*name).to_owned())),
         });
         InputError { origin: origin.or(error.origin), ..error }
@@ -64,33 +64,33 @@ impl Origins {
         self.0.iter().any(|layer| matches!(layer, Layer::File { .. }))
     }
 
-    /// The source that set the field: the last that sets it, or else the file that sets most of its path.
-    fn find(&self, path: &FieldPath) -> Option<(usize, Found)> {
+    /// Finds the source that set the field: the last that sets it, or else the file that sets most of its path.
+    fn find(&self, path: &FieldPath) -> Option<(usize, PathMatch)> {
         let steps = path.segments();
-        let found = self.0.iter().enumerate().map(|(at, layer)| (at, layer.find(steps))).filter(|(_, f)| f.depth > 0);
-        found.max_by_key(|(at, found)| {
-            let is_whole = found.depth == steps.len();
-            (found.depth, is_whole || matches!(self.0[*at], Layer::File { .. }), *at)
+        let matched = self.0.iter().enumerate().map(|(at, layer)| (at, layer.find(steps))).filter(|(_, f)| f.depth > 0);
+        matched.max_by_key(|(at, matched)| {
+            let is_whole = matched.depth == steps.len();
+            (matched.depth, is_whole || matches!(self.0[*at], Layer::File { .. }), *at)
         })
     }
 }
 
 impl Layer {
-    fn find(&self, steps: &[Segment]) -> Found {
+    fn find(&self, steps: &[Segment]) -> PathMatch {
         match self {
             Self::File { lines, .. } => {
-                let mut found = Found { depth: 0, line: None };
+                let mut matched = PathMatch { depth: 0, line: None };
                 let mut node = lines;
                 while let Some((used, next)) =
-                    step(steps.get(found.depth..).unwrap_or_default(), |segment| match segment {
+                    step(steps.get(matched.depth..).unwrap_or_default(), |segment| match segment {
                         Segment::Key(key) => node.key(key),
                         Segment::Index(index) => node.index(*index),
                     })
                 {
                     node = next;
-                    found = Found { depth: found.depth + used, line: Some(node.line()) };
+                    matched = PathMatch { depth: matched.depth + used, line: Some(node.line()) };
                 }
-                found
+                matched
             }
             Self::Flag { values, .. } => {
                 let mut depth = 0;
@@ -102,7 +102,7 @@ impl Layer {
                     node = next;
                     depth += used;
                 }
-                Found { depth, line: None }
+                PathMatch { depth, line: None }
             }
         }
     }

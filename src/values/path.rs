@@ -16,26 +16,26 @@ pub enum Segment {
 pub struct FieldPath(Vec<Segment>);
 
 impl FieldPath {
-    /// The whole input.
+    /// Path to the whole input.
     pub fn root() -> Self {
         Self::default()
     }
 
-    /// The entry `key` of this map.
+    /// Path to the entry `key` of this map.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.0.push(Segment::Key(key.into()));
         self
     }
 
-    /// The item `index` of this list.
+    /// Path to the item `index` of this list.
     #[must_use]
     pub fn index(mut self, index: usize) -> Self {
         self.0.push(Segment::Index(index));
         self
     }
 
-    /// The field at `inner`, which is relative to this path.
+    /// Path to the field at `inner`, which is relative to this path.
     #[must_use]
     pub fn join(mut self, inner: impl Into<Self>) -> Self {
         self.0.extend(inner.into().0);
@@ -50,12 +50,12 @@ impl FieldPath {
         self.0.is_empty()
     }
 
-    /// The path without its last segment.
+    /// Path without its last segment.
     pub(crate) fn parent(&self) -> Self {
         Self(self.0.split_last().map_or_else(Vec::new, |(_, parent)| parent.to_vec()))
     }
 
-    /// Reports whether this is `other` or a field in it.
+    /// Returns true if this is `other` or a field in it.
     pub(crate) fn is_within(&self, other: &Self) -> bool {
         self.0.starts_with(&other.0)
     }
@@ -72,7 +72,7 @@ impl From<Vec<Segment>> for FieldPath {
 impl From<&str> for FieldPath {
     fn from(text: &str) -> Self {
         let path = Self(segments(text));
-        // What is no such path is one name.
+        // Anything else is one name.
         if path == *text { path } else { Self::root().key(text) }
     }
 }
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_path_is_one_name() {
+    fn a_string_that_is_not_a_path_is_one_name() {
         for text in ["--group", "a..b", "a.", "x[y", "a[b].c", "[0]]"] {
             assert_eq!(FieldPath::from(text).to_string(), text);
         }

@@ -1,7 +1,7 @@
 //! Grammar of `--set`: `path=value,path=value` with paths such as `a.b[0].c`.
 //!
-//! A `\` escapes the next character; `{a,b}` is a list; an index beyond the end of a list fills it with `null`s. Helm accepts some
-//! malformed texts, and so does this: `a.` and `.a=1` set nothing, `a[0]` makes an empty list.
+//! A `\` escapes the next character; `{a,b}` is a list; an index beyond the end of a list fills it with `null`s. Like Helm, it
+//! accepts some malformed input: `a.` and `.a=1` set nothing, `a[0]` creates an empty list.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -10,13 +10,13 @@ use serde_json::{Map, Value};
 use crate::model::codec;
 use crate::redact::is_secret_path;
 
-/// Highest index of a list, as in Helm.
+/// Maximum index of a list, as in Helm.
 const MAX_INDEX: usize = 65_536;
-/// Most dots in a path, as in Helm.
+/// Maximum dots in a path, as in Helm.
 const MAX_DOTS: usize = 30;
-/// Most dots and indices in a path. Helm has no such bound, and exhausts its stack.
+/// Maximum dots and indices in a path. Helm has no such bound, and overflows its stack.
 const MAX_STEPS: usize = 100;
-/// Most list elements that one text may add. Helm has no such bound, and exhausts memory.
+/// Maximum list elements that one flag may add. Helm has no such bound, and runs out of memory.
 const MAX_ADDED: usize = 16 * (MAX_INDEX + 1);
 
 /// Type of the values.
@@ -32,7 +32,7 @@ pub enum Kind<'a> {
     File(&'a dyn Fn(&str) -> Result<String, String>),
 }
 
-/// Applies `text` to `values`. After an error, some of it may be applied. The error is a fragment that names the wrong part.
+/// Applies `text` to `values`. After an error, some of it may be applied. The error is a fragment that names the part at fault.
 pub fn set(values: &mut Map<String, Value>, text: &str, kind: Kind<'_>) -> Result<(), String> {
     let mut setter = Setter { rest: text, kind, added: 0, path: Vec::new(), secret: None };
     loop {
@@ -50,7 +50,7 @@ fn after_secret(path: &str) -> String {
     format!("the text after the comma in the value of `{path}` cannot be parsed; write `\\,` for a comma in a value")
 }
 
-/// Reports whether there may be more to set.
+/// Result of setting one field: more follow, or it was the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
     More,
@@ -71,7 +71,7 @@ impl Depth {
             return Err(format!("more than {MAX_DOTS} dots in a path"));
         }
         if next.steps > MAX_STEPS {
-            return Err(format!("more than {MAX_STEPS} dots and indexes in a path"));
+            return Err(format!("more than {MAX_STEPS} dots and indices in a path"));
         }
         Ok(next)
     }
@@ -158,9 +158,9 @@ impl Setter<'_> {
 
     /// Reads the rest after a list index, and sets it in `list`; `key` is the name of the list, for messages.
     fn item(&mut self, list: &mut Vec<Value>, index: usize, key: &str, depth: Depth) -> Result<Flow, String> {
-        let (junk, stop) = self.until(&['[', '.', '=']);
-        if !junk.is_empty() {
-            return Err(format!("`{junk}` after `{key}[{index}]`; expected `=`, `.` or `[`"));
+        let (extra, stop) = self.until(&['[', '.', '=']);
+        if !extra.is_empty() {
+            return Err(format!("unexpected `{extra}` after `{key}[{index}]`; expected `=`, `.` or `[`"));
         }
         let value = match stop {
             Some('=') => self.value(key)?.0,
@@ -213,7 +213,7 @@ impl Setter<'_> {
     /// Extends `list` up to `index`.
     fn grow(&mut self, list: &mut Vec<Value>, index: usize) -> Result<(), String> {
         if index > MAX_INDEX {
-            return Err(format!("index {index} is too high; at most {MAX_INDEX}"));
+            return Err(format!("index {index} is out of range; expected 0 to {MAX_INDEX}"));
         }
         if index >= list.len() {
             self.added += index + 1 - list.len();
@@ -274,17 +274,17 @@ impl Setter<'_> {
         if self.blank() {
             return Ok(Value::Null);
         }
-        let wrong = |error: serde_json::Error| format!("the value of `{key}` is not JSON: {}", reason(&error));
+        let invalid = |error: serde_json::Error| format!("the value of `{key}` is not JSON: {}", reason(&error));
         let from = self.rest.trim_start_matches([' ', '\t', '\r', '\n']);
         // Only the raw text has the end of the value.
-        let raw = <&RawValue>::deserialize(&mut serde_json::Deserializer::from_str(from)).map_err(wrong)?.get();
-        let value = serde_json::from_str(raw).map_err(wrong)?;
+        let raw = <&RawValue>::deserialize(&mut serde_json::Deserializer::from_str(from)).map_err(invalid)?.get();
+        let value = serde_json::from_str(raw).map_err(invalid)?;
         self.rest = &from[raw.len()..];
         self.blank();
         Ok(plain_numbers(value))
     }
 
-    /// Skips white space and a comma. Reports whether there was no value before the comma or the end.
+    /// Skips white space and a comma. Returns true if there was no value before the comma or the end.
     fn blank(&mut self) -> bool {
         self.rest = self.rest.trim_start();
         match self.rest.strip_prefix(',') {
@@ -296,7 +296,7 @@ impl Setter<'_> {
         }
     }
 
-    /// Converts a text into a value.
+    /// Converts a string into a value.
     fn scalar(&self, text: String) -> Result<Value, String> {
         match self.kind {
             Kind::Typed => Ok(typed(text)),
@@ -318,8 +318,8 @@ fn put(map: &mut Map<String, Value>, key: String, value: Value) {
     }
 }
 
-fn not_a(place: &str, wanted: &str) -> String {
-    format!("`{place}` is already set, but not to a {wanted}")
+fn not_a(path: &str, expected: &str) -> String {
+    format!("`{path}` is already set, but not to a {expected}")
 }
 
 /// Converts booleans, `null` and decimal integers.
@@ -331,7 +331,7 @@ fn typed(text: String) -> Value {
     if is("null") {
         return Value::Null;
     }
-    // Texts with a leading zero are codes, not numbers.
+    // Strings with a leading zero are codes, not numbers.
     let integer = (text == "0" || !text.starts_with('0')).then(|| text.parse::<i64>().ok()).flatten();
     integer.map_or(Value::String(text), Value::from)
 }
@@ -348,11 +348,11 @@ fn plain_numbers(value: Value) -> Value {
     }
 }
 
-/// The message of the JSON parser without its line, which is always 1 here.
+/// Returns the JSON parser's message without its line, which is always 1 here.
 fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.split_once(" at line ") {
-        Some((reason, _)) => format!("{reason} at its character {}", error.column()),
+        Some((reason, _)) => format!("{reason} at character {}", error.column()),
         None => text,
     }
 }

@@ -46,7 +46,7 @@ fn poisson_arrivals_follow_their_seed() {
     let fixture = Fixture::start();
     let cli = run(&fixture, 0, json!({"arrival": "poisson", "qps": 100, "duration": "3s", "connections": 8}));
     let bound = Bound::Duration(Duration::from_secs(3));
-    let requested = Pacer::new(Arrival::Poisson { rate: 100.0 }, bound).cursor().asked(None).unwrap();
+    let requested = Pacer::new(Arrival::Poisson { rate: 100.0 }, bound).cursor().planned(None).unwrap();
     let load = load_of(&cli);
     assert_eq!((&load["requests"], &load["askedRate"]), (&json!(requested.slots), &json!(requested.rate)));
     assert_eq!((&load["arrival"], &load["dropped"]), (&json!("poisson"), &json!(0)));
@@ -70,7 +70,7 @@ fn a_missed_rate_is_inconclusive() {
     assert_eq!(verdict["verdict"], "inconclusive");
     assert!(verdict["value"].as_f64().unwrap() > 80.0, "{verdict}");
     let reason = verdict["reason"].as_str().unwrap();
-    assert!(reason.starts_with("the load offered ") && reason.contains(" of 200 requests/s: too few"), "{reason}");
+    assert!(reason.starts_with("the load achieved ") && reason.contains(" of 200 requests/s: too few"), "{reason}");
 
     let output = cli.run(["assert", "-c", "completed,slos"]);
     assert_eq!(output.code, Some(5), "{output:?}");
@@ -78,9 +78,13 @@ fn a_missed_rate_is_inconclusive() {
     let text = cli.run(["report"]).stdout;
     assert!(text.contains("inconclusive (2 of 2 verdicts open)"), "{text}");
     assert!(text.contains("INCONCLUSIVE  http/latency-mean (msec) <= 5000 | value "), "{text}");
-    assert!(text.contains("the load offered "), "{text}");
+    assert!(text.contains("the load achieved "), "{text}");
     let report: Value = serde_json::from_str(&cli.run(["report", "-o", "json"]).stdout).unwrap();
     assert_eq!(report["summary"]["outcome"], "inconclusive");
     let page = cli.run(["report", "-o", "html"]).stdout;
-    assert!(page.contains("Inconclusive") && page.contains("the load offered ") && page.contains("behind the rate"));
+    assert!(
+        page.contains("Inconclusive")
+            && page.contains("the load achieved ")
+            && page.contains("below the requested rate")
+    );
 }

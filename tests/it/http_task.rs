@@ -25,7 +25,7 @@ async fn refused(env: &TestEnv, with: Value) -> String {
 async fn invalid_values_are_rejected_with_path_and_expectation() {
     let base = json!({"url": "http://127.0.0.1:1/"});
     let cases = [
-        (json!({"numRequests": -3}), "with.numRequests: -3 is not a whole number of 0 or more"),
+        (json!({"numRequests": -3}), "with.numRequests: -3 is not a non-negative integer"),
         (json!({"numRequests": 0}), "with.numRequests: 0 is out of range; expected at least 1"),
         (json!({"qps": "abc"}), "with.qps: `abc` is not a rate; expected a number > 0 or `max`"),
         (json!({"qps": 0}), "with.qps: 0 is not a rate; expected a number > 0 or `max`"),
@@ -85,7 +85,7 @@ async fn invalid_values_are_rejected_with_path_and_expectation() {
     }
     let unknown = refused(&env, json!({"url": "http://h/", "numrequests": 1})).await;
     assert!(
-        unknown.starts_with("with.numrequests: unknown field `numrequests`; known here: url, headers, numRequests")
+        unknown.starts_with("with.numrequests: unknown field `numrequests`; expected one of url, headers, numRequests")
     );
     let missing = (KIND.from_values)("http", &json!({"endpoints": {"a": {"url": "http://h/"}, "b": {}}})).unwrap_err();
     assert_eq!(missing.path, "endpoints.b.url");
@@ -129,7 +129,7 @@ async fn bad_credentials_are_rejected_and_redacted() {
             json!({"basicAuth": "user:SEKRIT"}),
             "with.basicAuth: expected a map, because documents must not contain passwords: set `basicAuth.username` and either `basicAuth.passwordFile` or `basicAuth.passwordEnv`",
         ),
-        (json!({"bearerToken": {"fil": "x"}}), "with.bearerToken.fil: unknown field `fil`; known here: file, env"),
+        (json!({"bearerToken": {"fil": "x"}}), "with.bearerToken.fil: unknown field `fil`; expected one of file, env"),
         (
             json!({"bearerToken": {"file": "text"}, "headers": {"authorization": "x"}}),
             "with.bearerToken: cannot be combined with an `Authorization` header",
@@ -179,7 +179,7 @@ async fn impossible_schedules_are_rejected() {
         ),
         (
             json!({"stages": [{"duration": "1s", "qsp": 5}]}),
-            "with.stages[0].qsp: unknown field `qsp`; known here: duration, qps",
+            "with.stages[0].qsp: unknown field `qsp`; expected one of duration, qps",
         ),
     ];
     for (mut with, message) in cases {
@@ -255,7 +255,7 @@ async fn a_load_contributes_metrics() {
     assert_eq!(buckets.iter().map(|bucket| bucket.count).sum::<u64>(), 20);
     let record = &contribution.versions[0].load["http"];
     assert_eq!(
-        (record.counts.requests, record.counts.errors, record.asked_rate, record.method.as_str()),
+        (record.counts.requests, record.counts.errors, record.requested_rate, record.method.as_str()),
         (20, 5, None, "GET")
     );
     assert_eq!(record.statuses, BTreeMap::from([(200, 15), (500, 5)]));
@@ -379,10 +379,10 @@ async fn impossible_expectations_are_rejected() {
             json!({"expect": {"status": [99]}}),
             "with.expect.status[0]: `99` is not a status; expected 100 to 999, or a class such as `2xx`",
         ),
-        (json!({"expect": {"jq": ".a |"}}), "with.expect.jq: the filter ends where more is expected"),
+        (json!({"expect": {"jq": ".a |"}}), "with.expect.jq: the filter ends unexpectedly"),
         (
             json!({"endpoints": {"get": {"expect": {"jq": "none"}}}}),
-            "with.endpoints.get.expect.jq: the filter names what there is not: filter `none`",
+            "with.endpoints.get.expect.jq: the filter uses undefined filter `none`",
         ),
     ] {
         with["url"] = json!("http://127.0.0.1:1/");

@@ -49,7 +49,7 @@ fn defect_1_provider_responses_are_checked_and_bounded() {
     ];
     run(&cli, &sets).exits(0);
     let outcome = outcome(&cli);
-    outcome.expect_no_value(0, "refuses/m", "the provider answered 401 (unauthorized)");
+    outcome.expect_no_value(0, "refuses/m", "the provider responded with 401 (unauthorized)");
     outcome.expect_no_value(0, "hangs/m", "no complete response from the provider within 300ms");
     assert_eq!(outcome.value(0, "answers/m"), Some(1.0));
     assert_eq!(cli.run(["assert", "-c", "slos"]).code, Some(1));
@@ -246,7 +246,7 @@ fn defect_10_missing_objectives_do_not_pass() {
     let cli = CliCase::new();
     run(&cli, &["tasks={run,run}", "run=true"]).exits(0);
     let output = cli.run(["assert", "-c", "slos"]);
-    assert_eq!((output.code, output.stdout.contains("no SLO is defined")), (Some(1), true), "{output:#?}");
+    assert_eq!((output.code, output.stdout.contains("no SLOs are defined")), (Some(1), true), "{output:#?}");
     cli.write("experiment.yaml", "spec:\n- run: 'true'\n- run: touch ran\n  if: SLOs()\n");
     cli.run(["run"]).snapshot(0);
     assert!(!cli.path("ran").exists());

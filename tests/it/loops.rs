@@ -189,7 +189,7 @@ fn absent_metrics_are_asserted_by_their_policy() {
         for (answer, policy, code, message) in [
             (absent, Some("fail"), 1, format!("prometheus/errors has no data, which counts as violated: {why}")),
             (absent, Some("pass"), 0, "the SLO is satisfied".to_owned()),
-            (absent, Some("inconclusive"), 5, format!("no data, which leaves the objective open: {why}")),
+            (absent, Some("inconclusive"), 5, format!("no data, which leaves the objective undecided: {why}")),
             (absent, None, 1, format!("prometheus/errors: no data: {why}")),
             // What is broken has no policy: the provider answered, and not as it should.
             ((401, ""), Some("pass"), 1, "prometheus/errors: no data: ".to_owned()),
@@ -200,7 +200,7 @@ fn absent_metrics_are_asserted_by_their_policy() {
     }
     assert_eq!(asserted("upper", absent, Some("zero"), &alone).0, Some(0));
     let output = asserted("lower", absent, Some("zero"), &alone);
-    let message = format!("prometheus/errors is 0, below the limit of 1; zero stands in for no data: {why}");
+    let message = format!("prometheus/errors is 0, below the limit of 1; 0 replaces missing data: {why}");
     assert!(output.0 == Some(1) && output.1.contains(&message), "{output:?}");
 }
 

@@ -66,7 +66,7 @@ fn mistakes_in_a_document_have_lines() {
 fn a_single_mistake_reads_as_one_cause() {
     let output = CliCase::new().run(["run", "--set", "tasks={http},http.url=http://127.0.0.1:1,http.numrequests=1"]);
     let expected =
-        "error: the values are not valid\n  caused by: http.numrequests: unknown field `numrequests`; known here: ";
+        "error: the values are not valid\n  caused by: http.numrequests: unknown field `numrequests`; expected one of ";
     assert!(output.stderr.starts_with(expected), "{}", output.stderr);
     assert!(output.stderr.ends_with("\n  hint: did you mean `numRequests`?\n"), "{}", output.stderr);
 }

@@ -115,7 +115,7 @@ fn loads_over_time_are_drawn_with_gaps_and_described() {
     assert_eq!(page.matches("No request ended").count(), 1, "the fast one had none");
     assert!(page.contains("12,000 requests over 60 s, 198 to 200 per second; 0 errors."));
     assert!(page.contains("Latency of http, iris-v2"), "each chart has a title");
-    assert_eq!(page.matches("<path class=\"limit asked\"").count(), 2, "the rate asked for is drawn in both");
+    assert_eq!(page.matches("<path class=\"limit requested\"").count(), 2, "the requested rate is drawn in both");
     let line = |kind: &str| {
         let rest = page.split(&format!("<g class=\"{kind}\"><path d=\"")).nth(2).unwrap();
         rest.split('"').next().unwrap().to_owned()
@@ -176,7 +176,7 @@ fn pages_show_mean_rates_and_full_method_names() {
     load.method = "inference.GRPCInferenceService/ModelInfer".to_owned();
     let constant = render("html", &document);
     assert!(constant.contains("inference.GRPCInferenceService/ModelInfer"));
-    assert!(constant.contains(">asked ") && !constant.contains("on average"));
+    assert!(constant.contains(">requested ") && !constant.contains("on average"));
     let loads = &mut document.result.as_mut().unwrap().insights.as_mut().unwrap().load;
     loads[0].values_mut().for_each(|load| load.stages = "from 0/s: 100/s in 30s".to_owned());
     assert!(render("html", &document).contains(" on average</text>"));

@@ -84,8 +84,8 @@ def run(command, cwd, timeout_s, sample_at=(), env=None, core=CLIENT_CORE):
     if wall >= timeout_s:
         raise Unavailable(f"{Path(command[0]).name} did not end within {timeout_s:.0f} s")
     if process.returncode != 0:
-        said = (errors_text.strip() or output_text.strip()).splitlines()
-        raise Unavailable(f"{Path(command[0]).name} ended with {process.returncode}: {' | '.join(said[-3:])}")
+        lines = (errors_text.strip() or output_text.strip()).splitlines()
+        raise Unavailable(f"{Path(command[0]).name} ended with {process.returncode}: {' | '.join(lines[-3:])}")
     peak = report.read().split()
     return Ended(
         output=output_text, errors=errors_text, cpu_s=usage.ru_utime + usage.ru_stime, wall_s=wall,

@@ -76,7 +76,7 @@ def iter8(context, task, values, percentiles=()):
     )
     task_report = json.loads(report.stdout)["tasks"][0]
     if task_report["status"] != "done" or not record.get("requests"):
-        raise Unavailable(f"iter8's {task} task did not end well: {task_report.get('error')}")
+        raise Unavailable(f"iter8's {task} task failed: {task_report.get('error')}")
     metrics = json.loads(report.stdout)["versions"][0]["metrics"]
 
     def metric(name):
@@ -126,16 +126,16 @@ def oha(context, url, connections, *more):
     command = [find("oha"), "--no-tui", "--output-format", "json", "--worker-threads", "1", "-z",
                f"{context.duration_s:g}s", "-c", str(connections), *more, url]
     ended = context.run(command)
-    answer = json.loads(ended.output)
-    statuses = answer["statusCodeDistribution"]
+    output = json.loads(ended.output)
+    statuses = output["statusCodeDistribution"]
     errors = sum(count for status, count in statuses.items() if not status.startswith("2"))
-    errors += sum(count for cause, count in answer["errorDistribution"].items() if cause not in IGNORED_ERRORS)
+    errors += sum(count for cause, count in output["errorDistribution"].items() if cause not in IGNORED_ERRORS)
     requests = sum(statuses.values())
     percentiles = {
-        float(name[1:]): value * 1e3 for name, value in answer["latencyPercentiles"].items() if value is not None
+        float(name[1:]): value * 1e3 for name, value in output["latencyPercentiles"].items() if value is not None
     }
     # Its requestsPerSec includes aborted requests.
-    return Measured(command, requests, requests / answer["summary"]["total"], errors, ended, percentiles)
+    return Measured(command, requests, requests / output["summary"]["total"], errors, ended, percentiles)
 
 
 def hey(context, url, connections):
@@ -154,11 +154,11 @@ def fortio(context, url, connections):
     command = [find("fortio"), "load", "-quiet", "-qps", "0", "-c", str(connections), "-t", f"{context.duration_s:g}s",
                "-p", "50,75,95,99", "-json", "fortio.json", url]
     ended = context.run(command)
-    answer = json.loads((context.directory / "fortio.json").read_text())
-    histogram = answer["DurationHistogram"]
+    output = json.loads((context.directory / "fortio.json").read_text())
+    histogram = output["DurationHistogram"]
     percentiles = {entry["Percentile"]: entry["Value"] * 1e3 for entry in histogram["Percentiles"]}
-    errors = sum(count for status, count in answer["RetCodes"].items() if status != "200")
-    return Measured(command, histogram["Count"], answer["ActualQPS"], errors, ended, percentiles)
+    errors = sum(count for status, count in output["RetCodes"].items() if status != "200")
+    return Measured(command, histogram["Count"], output["ActualQPS"], errors, ended, percentiles)
 
 
 def k6(context, url, connections):
@@ -186,9 +186,9 @@ def vegeta(context, url, connections):
     report = subprocess.run([program, "report", "-type=json", "vegeta.bin"], cwd=context.directory, capture_output=True,
                             text=True, check=True)
     (context.directory / "vegeta.bin").unlink()
-    answer = json.loads(report.stdout)
-    errors = sum(count for status, count in answer["status_codes"].items() if status != "200")
-    return Measured(command, answer["requests"], answer["rate"], errors, ended)
+    output = json.loads(report.stdout)
+    errors = sum(count for status, count in output["status_codes"].items() if status != "200")
+    return Measured(command, output["requests"], output["rate"], errors, ended)
 
 
 # --- h2load and gRPC ------------------------------------------------------------------------------------------------------------
@@ -232,8 +232,8 @@ def ghz(context, server, connections, streams):
 
 def _said(*command):
     try:
-        answer = subprocess.run([find(command[0]), *command[1:]], capture_output=True, text=True, timeout=20)
-        return (answer.stdout + answer.stderr).strip()
+        output = subprocess.run([find(command[0]), *command[1:]], capture_output=True, text=True, timeout=20)
+        return (output.stdout + output.stderr).strip()
     except (Unavailable, OSError, subprocess.TimeoutExpired):
         return ""
 
@@ -257,10 +257,10 @@ def versions():
         "rustc": lambda: _said("rustc", "--version").removeprefix("rustc "),
     }
     found = {}
-    for name, ask in commands.items():
+    for name, version in commands.items():
         try:
             find(name)
         except Unavailable:
             continue
-        found[name] = ask() or "unknown"
+        found[name] = version() or "unknown"
     return found

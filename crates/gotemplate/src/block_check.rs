@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use super::bounds::MAX_BLOCKS;
 
-/// A message with the byte offset it is about.
+/// An error message with its byte offset.
 pub type ErrorAt = (usize, String);
 
 /// An open block.
@@ -21,7 +21,7 @@ struct Block<'t> {
 pub fn check(text: &str) -> Result<(), ErrorAt> {
     let mut open: Vec<Block<'_>> = Vec::new();
     let mut from = 0;
-    while let Some(at) = text[from..].find("{{").map(|found| from + found) {
+    while let Some(at) = text[from..].find("{{").map(|offset| from + offset) {
         let Some((inner, end)) = action(text, at + 2) else { return Ok(()) };
         from = end;
         let (word, rest) = word(inner);
@@ -51,7 +51,7 @@ pub fn check(text: &str) -> Result<(), ErrorAt> {
 pub fn plain_comments(text: &str) -> Cow<'_, str> {
     let mut plain = String::new();
     let (mut kept, mut from) = (0, 0);
-    while let Some(at) = text[from..].find("{{").map(|found| from + found) {
+    while let Some(at) = text[from..].find("{{").map(|offset| from + offset) {
         let Some((_, end)) = action(text, at + 2) else { break };
         from = end;
         let trims_before = text[at + 2..].strip_prefix('-').is_some_and(|rest| rest.trim_start().starts_with("/*"));
@@ -72,13 +72,13 @@ pub fn plain_comments(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// The first word of a text, and the rest.
+/// Splits off the first word of a text.
 fn word(text: &str) -> (&str, &str) {
     let text = text.trim_start();
     text.split_at(text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len()))
 }
 
-/// The content of an action without its trim marker, and the offset after it; `None` if it is not closed.
+/// Returns the content of an action without its trim marker, and the offset after it; `None` if it is not closed.
 fn action(text: &str, start: usize) -> Option<(&str, usize)> {
     let marked = text[start..].strip_prefix('-').is_some_and(|rest| rest.starts_with([' ', '\t', '\r', '\n']));
     let start = start + usize::from(marked);
@@ -101,7 +101,7 @@ fn action(text: &str, start: usize) -> Option<(&str, usize)> {
     }
 }
 
-/// The length of a quoted string with backslash escapes.
+/// Returns the length of a quoted string with backslash escapes.
 fn quoted(text: &str, quote: char) -> Option<usize> {
     let mut is_escaped = true;
     for (at, c) in text.char_indices() {
@@ -126,7 +126,7 @@ mod tests {
         {
             assert_eq!(check(text), Ok(()), "{text}");
         }
-        for (text, at, said) in [
+        for (text, at, expected) in [
             ("ab{{if .a}}", 2, "{{if}} has no {{end}}"),
             ("{{if .a}}{{end}}{{end}}", 16, "{{end}} without"),
             ("{{else}}", 0, "{{else}} without"),
@@ -134,7 +134,7 @@ mod tests {
             ("{{with '\\''}}", 0, "{{with}} has no"),
         ] {
             let (place, message) = check(text).unwrap_err();
-            assert!(place == at && message.starts_with(said), "{text}: {place} {message}");
+            assert!(place == at && message.starts_with(expected), "{text}: {place} {message}");
         }
     }
 

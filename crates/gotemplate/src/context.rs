@@ -28,7 +28,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// A context with full budgets.
+    /// Creates a context with full budgets.
     pub fn new(now: DateTime<Utc>) -> Self {
         Self {
             maps: Vec::new(),
@@ -48,9 +48,7 @@ impl Context {
     /// Spends from the work budget. Callers pay before they do the work.
     pub fn spend(&self, units: usize) -> Result<(), String> {
         let left = self.work.get().checked_sub(units).ok_or_else(|| {
-            format!(
-                "takes more than {MAX_WORK} units of work (texts and lists made and looked through); make it simpler"
-            )
+            format!("takes more than {MAX_WORK} units of work (bytes and elements created or scanned); simplify it")
         })?;
         self.work.set(left);
         Ok(())
@@ -59,7 +57,7 @@ impl Context {
     /// Spends one step.
     pub fn step(&self) -> Result<(), String> {
         let left = self.steps.get().checked_sub(1).ok_or_else(|| {
-            format!("takes more than {MAX_STEPS} steps; a loop or a template that calls itself may not end")
+            format!("takes more than {MAX_STEPS} steps; a loop or a recursive template may not terminate")
         })?;
         self.steps.set(left);
         Ok(())
@@ -69,28 +67,28 @@ impl Context {
     pub fn enter(&mut self) -> Result<(), String> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(format!("nests deeper than {MAX_DEPTH} levels; a template that calls itself may not end"));
+            return Err(format!("nests deeper than {MAX_DEPTH} levels; a recursive template may not terminate"));
         }
         Ok(())
     }
 
-    /// Leaves it again.
+    /// Leaves a block, parenthesis or named template.
     pub fn leave(&mut self) {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    /// A string made by a function.
+    /// Creates a string, and spends its size.
     pub fn string(&self, text: String) -> Result<Value, String> {
         self.spend(VALUE + text.len())?;
         Ok(Value::String(text.into()))
     }
 
-    /// A list made by a function.
+    /// Creates a list, and spends its size.
     pub fn list(&self, items: Vec<Value>) -> Result<Value, String> {
         self.list_of(Element::Any, items)
     }
 
-    /// A list with the element type that Go reports.
+    /// Creates a list with the element type that Go reports.
     pub fn list_of(&self, element: Element, items: Vec<Value>) -> Result<Value, String> {
         self.spend(VALUE.saturating_mul(items.len() + 1))?;
         let inner = items.iter().map(|item| if let Value::List(list) = item { list.depth } else { 0 });
@@ -99,31 +97,31 @@ impl Context {
         Ok(Value::List(Rc::new(List { items, element, depth })))
     }
 
-    /// A list of strings made by a function.
+    /// Creates a list of strings.
     pub fn strings<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> Result<Value, String> {
         let items: Result<Vec<_>, _> = texts.into_iter().map(|text| self.string(text.to_owned())).collect();
         self.list_of(Element::String, items?)
     }
 
-    /// A map made by a function.
+    /// Creates a map, and spends its size.
     pub fn map(&mut self, entries: Entries) -> Result<Value, String> {
         self.spend(2 * VALUE * (entries.len() + 1))?;
         Ok(self.shared_map(Rc::new(entries)))
     }
 
-    /// A map with copy-on-write entries.
+    /// Creates a map with copy-on-write entries.
     pub fn shared_map(&mut self, entries: Rc<Entries>) -> Value {
         self.maps.push(entries);
         Value::Map(MapId(self.maps.len() - 1))
     }
 
-    /// The entries of a map.
+    /// Returns the entries of a map.
     pub fn entries(&self, map: MapId) -> &Entries {
         // Every id was issued by this table, which never shrinks.
         self.maps.get(map.0).map_or(&self.empty, |entries| &**entries)
     }
 
-    /// The current entries of a map, unaffected by later changes.
+    /// Returns the current entries of a map, unaffected by later changes.
     pub fn snapshot(&self, map: MapId) -> Result<Rc<Entries>, String> {
         let entries = self.maps.get(map.0).cloned().unwrap_or_default();
         self.spend(entries.len() * VALUE)?;
@@ -150,7 +148,7 @@ impl Context {
         Ok(())
     }
 
-    /// Go's truth: not empty, zero, false or `nil`.
+    /// Returns true unless a value is empty, zero, false or `nil`, as in Go.
     pub fn is_true(&self, value: &Value) -> bool {
         match value {
             Value::Nil => false,
@@ -164,7 +162,7 @@ impl Context {
         }
     }
 
-    /// Length of a value: bytes of a string, elements of a list or map, else 0.
+    /// Returns the length of a value: bytes of a string, elements of a list or map, else 0.
     pub fn len_of(&self, value: &Value) -> usize {
         match value {
             Value::String(text) => text.len(),
@@ -175,14 +173,14 @@ impl Context {
     }
 
     /// Converts a JSON value; `integer` selects the type of its integers.
-    pub fn read_json(&mut self, value: &serde_json::Value, whole: fn(i64) -> Value) -> Result<Value, String> {
-        self.read_json_at(value, whole, 1)
+    pub fn read_json(&mut self, value: &serde_json::Value, integer: fn(i64) -> Value) -> Result<Value, String> {
+        self.read_json_at(value, integer, 1)
     }
 
     fn read_json_at(
         &mut self,
         value: &serde_json::Value,
-        whole: fn(i64) -> Value,
+        integer: fn(i64) -> Value,
         depth: usize,
     ) -> Result<Value, String> {
         check_nesting(depth)?;
@@ -190,20 +188,20 @@ impl Context {
             serde_json::Value::Null => Value::Nil,
             serde_json::Value::Bool(is_so) => Value::Bool(*is_so),
             serde_json::Value::Number(number) => match number.as_i64() {
-                Some(number) => whole(number),
+                Some(number) => integer(number),
                 None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
             },
             serde_json::Value::String(text) => self.string(text.clone())?,
             serde_json::Value::Array(items) => {
                 let items: Result<Vec<_>, _> =
-                    items.iter().map(|item| self.read_json_at(item, whole, depth + 1)).collect();
+                    items.iter().map(|item| self.read_json_at(item, integer, depth + 1)).collect();
                 self.list(items?)?
             }
             serde_json::Value::Object(fields) => {
                 let mut entries = Entries::new();
                 for (key, value) in fields {
                     self.spend(key.len())?;
-                    entries.insert(key.as_str().into(), self.read_json_at(value, whole, depth + 1)?);
+                    entries.insert(key.as_str().into(), self.read_json_at(value, integer, depth + 1)?);
                 }
                 self.map(entries)?
             }

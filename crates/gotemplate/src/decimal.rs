@@ -28,7 +28,7 @@ pub enum Operation {
 }
 
 impl Decimal {
-    /// The shortest decimal that reads back as this float; `None` if it is not finite.
+    /// Returns the shortest decimal that reads back as this float; `None` if it is not finite.
     pub fn of(number: f64) -> Option<Self> {
         if fmt::not_finite(number).is_some() {
             return None;
@@ -40,7 +40,7 @@ impl Decimal {
         Some(Self { mantissa, exponent: exponent.parse::<i32>().ok()? - i32::try_from(decimals).ok()? })
     }
 
-    /// The nearest float.
+    /// Returns the nearest float.
     pub fn to_float(self) -> f64 {
         format!("{}e{}", self.mantissa, self.exponent).parse().unwrap_or(f64::NAN)
     }

@@ -1,4 +1,4 @@
-//! The error of parsing and rendering.
+//! Errors of parsing and rendering.
 
 /// An error in a template: a lowercase fragment that starts with line and column if they are known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -6,12 +6,12 @@
 pub struct TemplateError(String);
 
 impl TemplateError {
-    /// An error without a position.
+    /// Creates an error without a position.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
 
-    /// An error at a byte offset of a template.
+    /// Creates an error at a byte offset of a template.
     pub(crate) fn at(text: &str, offset: usize, message: &str) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line = before.matches('\n').count() + 1;

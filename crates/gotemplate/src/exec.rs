@@ -102,17 +102,17 @@ impl Executor<'_> {
         }
     }
 
-    /// The message for an action that prints `nil`.
+    /// Returns the message for an action that prints `nil`.
     fn has_no_value(&self, pos: Pos) -> String {
         let action = self.program.text.get(pos.offset..).unwrap_or_default();
         let action = action.split("}}").next().unwrap_or_default();
         let action: String = action.trim_end_matches('-').trim().chars().take(60).collect();
-        format!("`{action}` has no value; give it one, or use default")
+        format!("`{action}` has no value; set it, or use default")
     }
 
     fn write(&mut self, pos: Pos, text: &str) -> Walk<()> {
         let fits = if self.output.len() + text.len() > MAX_OUTPUT {
-            Err(format!("becomes longer than {MAX_OUTPUT} bytes"))
+            Err(format!("output exceeds {MAX_OUTPUT} bytes"))
         } else {
             self.context.spend(text.len())
         };
@@ -137,38 +137,38 @@ impl Executor<'_> {
     fn range(&mut self, branch: &BranchNode, dot: &Value) -> Walk<()> {
         self.step(branch.pos)?;
         let over = self.value_of(&branch.pipe, dot)?;
-        let has_turns = match over {
+        let has_iterated = match over {
             Value::List(list) => {
                 let items = list.items.iter().enumerate().map(|(at, item)| (Value::count(at), item.clone()));
-                self.turns(branch, items)?
+                self.iterate(branch, items)?
             }
             Value::Map(map) => {
                 let snapshot = self.context.snapshot(map);
                 let entries = self.at(branch.pos, snapshot)?;
-                self.turns(branch, entries.iter().map(|(key, value)| (Value::String(key.clone()), value.clone())))?
+                self.iterate(branch, entries.iter().map(|(key, value)| (Value::String(key.clone()), value.clone())))?
             }
             Value::Int(count) | Value::Int64(count) => {
                 if branch.pipe.decl.len() > 1 {
                     return self.at(branch.pos, Err(format!("{count} has no keys: range over it with one variable")));
                 }
                 let number = if matches!(over, Value::Int(_)) { Value::Int } else { Value::Int64 };
-                self.turns(branch, (0..count).map(|at| (number(at), number(at))))?
+                self.iterate(branch, (0..count).map(|at| (number(at), number(at))))?
             }
             Value::Nil => false,
-            other => return self.at(branch.pos, Err(format!("can't range over {}", other.described()))),
+            other => return self.at(branch.pos, Err(format!("cannot range over {}", other.describe()))),
         };
         match &branch.else_body {
-            Some(body) if !has_turns => self.list(body, dot),
+            Some(body) if !has_iterated => self.list(body, dot),
             _ => Ok(()),
         }
     }
 
     /// Runs the iterations of a loop; false if there were none.
-    fn turns(&mut self, branch: &BranchNode, over: impl Iterator<Item = (Value, Value)>) -> Walk<bool> {
-        let mut has_turns = false;
+    fn iterate(&mut self, branch: &BranchNode, over: impl Iterator<Item = (Value, Value)>) -> Walk<bool> {
+        let mut has_iterated = false;
         for (key, item) in over {
             self.step(branch.pos)?;
-            has_turns = true;
+            has_iterated = true;
             let known = self.variables.len();
             let values = match branch.pipe.decl.as_slice() {
                 [] => Vec::new(),
@@ -186,7 +186,7 @@ impl Executor<'_> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(has_turns)
+        Ok(has_iterated)
     }
 
     fn template(&mut self, template: &TemplateNode, dot: &Value) -> Walk<()> {
@@ -210,8 +210,8 @@ impl Executor<'_> {
     fn no_template(&self, name: &str) -> String {
         let names = self.program.named.keys().map(SmolStr::as_str);
         match suggest::nearest(name, names) {
-            Some(nearest) => format!("template \"{name}\" is not defined; did you mean \"{nearest}\"?"),
-            None => format!("template \"{name}\" is not defined"),
+            Some(nearest) => format!("undefined template `{name}`; did you mean `{nearest}`?"),
+            None => format!("undefined template `{name}`"),
         }
     }
 

@@ -17,7 +17,7 @@ fn write_value(context: &Context, value: &Value, depth: usize, out: &mut String)
     let before = out.len();
     match value {
         Value::Nil => out.push_str("<nil>"),
-        Value::Bool(is_so) => out.push_str(if *is_so { "true" } else { "false" }),
+        Value::Bool(boolean) => out.push_str(if *boolean { "true" } else { "false" }),
         Value::Int(number) | Value::Int64(number) => out.push_str(&number.to_string()),
         Value::Float(number) => out.push_str(&float(*number)),
         Value::String(text) => {
@@ -60,14 +60,14 @@ fn time_text(time: DateTime<Utc>) -> String {
     format!("{}{} +0000 UTC", time.format("%Y-%m-%d %H:%M:%S"), fraction.trim_end_matches('0'))
 }
 
-/// Digits and exponent of the shortest decimal that reads back as the same float: `d.ddd` times ten to the exponent.
+/// Returns digits and exponent of the shortest decimal that reads back as the same float: `d.ddd` times ten to the exponent.
 fn shortest(number: f64) -> (String, i32) {
     let text = format!("{:e}", number.abs());
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     (digits.replace('.', ""), exponent.parse().unwrap_or(0))
 }
 
-/// Go's name for a float that is not finite.
+/// Returns Go's name for a float that is not finite.
 pub fn not_finite(number: f64) -> Option<&'static str> {
     match number {
         _ if number.is_nan() => Some("NaN"),
@@ -157,7 +157,7 @@ pub fn quote_char(c: char, out: &mut String) {
     }
 }
 
-/// Reports if Go prints a character unescaped: letters, marks, numbers, punctuation, symbols and the ASCII space.
+/// Returns true if Go prints a character unescaped: letters, marks, numbers, punctuation, symbols and the ASCII space.
 fn is_printable(c: char) -> bool {
     // Behind another character, `escape_debug` keeps combining marks, as Go does.
     matches!(c, '\'' | '"') || ['a', c].iter().collect::<String>().escape_debug().nth(1) == Some(c) && c != '\\'
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn floats_are_formatted_as_in_go() {
-        for (number, shown) in [
+        for (number, expected) in [
             (0.0, "0"),
             (-0.0, "-0"),
             (1.5, "1.5"),
@@ -184,10 +184,10 @@ mod tests {
             (f64::NAN, "NaN"),
             (f64::INFINITY, "+Inf"),
         ] {
-            assert_eq!(float(number), shown);
+            assert_eq!(float(number), expected);
         }
-        for (number, shown) in [(1e6, "1000000"), (1e20, "100000000000000000000"), (1e21, "1e+21"), (1e-7, "1e-7")] {
-            assert_eq!(json_float(number), shown);
+        for (number, expected) in [(1e6, "1000000"), (1e20, "100000000000000000000"), (1e21, "1e+21"), (1e-7, "1e-7")] {
+            assert_eq!(json_float(number), expected);
         }
     }
 

@@ -33,10 +33,10 @@ impl Writer<'_> {
         self.context.spend(8 + 2 * depth)?;
         match value {
             Value::Nil => out.push_str("null"),
-            Value::Bool(is_so) => out.push_str(if *is_so { "true" } else { "false" }),
+            Value::Bool(boolean) => out.push_str(if *boolean { "true" } else { "false" }),
             Value::Int(number) | Value::Int64(number) => out.push_str(&number.to_string()),
             Value::Float(number) => match fmt::not_finite(*number) {
-                Some(name) => return Err(format!("{name} can't be written as JSON")),
+                Some(name) => return Err(format!("{name} cannot be written as JSON")),
                 None => out.push_str(&fmt::json_float(*number)),
             },
             Value::String(text) => self.text(text, out)?,

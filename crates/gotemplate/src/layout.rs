@@ -19,7 +19,7 @@ const MONTHS: [&str; 12] = [
 
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
-/// Most digits of fractional seconds.
+/// Maximum digits of fractional seconds.
 const FRACTION: usize = 9;
 
 /// A placeholder of a layout.
@@ -82,7 +82,7 @@ const fn offset(has_z: bool, has_colon: bool, has_minutes: bool, has_seconds: bo
     Part::Offset { has_z, has_colon, has_minutes, has_seconds }
 }
 
-/// The placeholder at the start of a layout, with its length in bytes.
+/// Returns the placeholder at the start of a layout, with its length in bytes.
 fn part(layout: &str) -> Option<(Part, usize)> {
     if let Some(after) = layout.strip_prefix(['.', ',']) {
         let digit = after.chars().next().filter(|digit| matches!(digit, '0' | '9'))?;
@@ -103,14 +103,14 @@ fn part(layout: &str) -> Option<(Part, usize)> {
 
 /// Splits a layout into placeholders and literal text.
 fn parts(layout: &str) -> Vec<Result<Part, &str>> {
-    let (mut found, mut from, mut at) = (Vec::new(), 0, 0);
+    let (mut parts, mut from, mut at) = (Vec::new(), 0, 0);
     while let Some(c) = layout[at..].chars().next() {
         match part(&layout[at..]) {
             Some((part, length)) => {
                 if from < at {
-                    found.push(Err(&layout[from..at]));
+                    parts.push(Err(&layout[from..at]));
                 }
-                found.push(Ok(part));
+                parts.push(Ok(part));
                 at += length;
                 from = at;
             }
@@ -118,9 +118,9 @@ fn parts(layout: &str) -> Vec<Result<Part, &str>> {
         }
     }
     if from < at {
-        found.push(Err(&layout[from..]));
+        parts.push(Err(&layout[from..]));
     }
-    found
+    parts
 }
 
 /// Formats a time.
@@ -217,13 +217,13 @@ pub fn parse(layout: &str, text: &str) -> Option<DateTime<Utc>> {
 }
 
 fn parse_part<'t>(part: Part, text: &'t str, read: &mut Read) -> Option<&'t str> {
-    let (least, most) = match part {
+    let (min, max) = match part {
         Part::Month { .. } | Part::Weekday { .. } => {
             let names: &[&str] = if matches!(part, Part::Month { .. }) { &MONTHS } else { &DAYS };
             let is_long = matches!(part, Part::Month { is_long: true } | Part::Weekday { is_long: true });
             let names = names.iter().map(|name| if is_long { name } else { name.get(..3).unwrap_or(name) });
-            let is_it = |name: &str| text.get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name));
-            let (at, name) = (1_u32..).zip(names).find(|(_, name)| is_it(name))?;
+            let matches = |name: &str| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+            let (at, name) = (1_u32..).zip(names).find(|(_, name)| matches(name))?;
             if matches!(part, Part::Month { .. }) {
                 read.month = Some(at);
             }
@@ -251,8 +251,8 @@ fn parse_part<'t>(part: Part, text: &'t str, read: &mut Read) -> Option<&'t str>
     };
     let is_padded = matches!(part, Part::Day { pad: ' ', .. } | Part::DayOfYear { pad: ' ' });
     let text = if is_padded { text.trim_start_matches(' ') } else { text };
-    let digits = text.bytes().take(most).take_while(u8::is_ascii_digit).count();
-    if digits < least.min(if is_padded { 1 } else { least }) || digits == 0 {
+    let digits = text.bytes().take(max).take_while(u8::is_ascii_digit).count();
+    if digits < min.min(if is_padded { 1 } else { min }) || digits == 0 {
         return None;
     }
     let (number, rest) = text.split_at(digits);

@@ -24,7 +24,7 @@
 //! # Bounds
 //!
 //! Steps, work, output, nesting and the size of regular expressions are limited, see [`bounds`]. None of the limits depends on a clock,
-//! so a template that exceeds one fails everywhere, and at the same place.
+//! so a template that exceeds one fails on every machine, and in the same place.
 //!
 //! # Deliberate differences
 //!
@@ -85,7 +85,7 @@ impl GoTemplate {
         Program::parse(text, std::collections::BTreeMap::new(), options).map(Self)
     }
 
-    /// Renders the template with `values` as its dot; `now` is the instant that the template's clock shows.
+    /// Renders the template with `values` as its dot; `now` is the instant that the template's clock returns.
     ///
     /// Fails, with the position, on expressions that cannot be evaluated, on printed `nil`, and beyond the [`bounds`].
     pub fn render(&self, values: &serde_json::Value, now: DateTime<Utc>) -> Result<String, TemplateError> {

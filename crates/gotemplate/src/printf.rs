@@ -166,13 +166,13 @@ impl<'p> Printer<'p> {
         check_nesting(depth)?;
         self.context.spend(16 + flags.width.unwrap_or(0) + flags.precision.unwrap_or(0))?;
         if flags.has_sharp && verb == 'v' || flags.has_plus && matches!(verb, 'v' | 'q') {
-            return Err(format!("printf: %{}{verb} is not known here", if flags.has_sharp { '#' } else { '+' }));
+            return Err(format!("printf: unsupported verb `%{}{verb}`", if flags.has_sharp { '#' } else { '+' }));
         }
         match (verb, arg) {
             ('T', _) => self.pad(arg.type_name(), flags),
             ('v', Value::Nil) => self.pad("<nil>", flags),
             (_, Value::Nil) => self.bad(verb, arg)?,
-            ('t' | 'v', Value::Bool(is_so)) => self.pad(if *is_so { "true" } else { "false" }, flags),
+            ('t' | 'v', Value::Bool(boolean)) => self.pad(if *boolean { "true" } else { "false" }, flags),
             (_, Value::Int(number) | Value::Int64(number)) => return self.integer(verb, flags, *number, arg),
             (_, Value::Float(number)) => return self.float(verb, flags, *number, arg),
             (_, Value::String(text)) => return self.text(verb, flags, text, arg),

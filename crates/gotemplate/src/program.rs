@@ -31,9 +31,9 @@ pub enum MissingKey {
 pub struct Options {
     /// Functions in addition to those of Go, sprig and Helm, by name.
     pub functions: BTreeMap<&'static str, Function>,
-    /// The result of a missing key.
+    /// Result of a missing key.
     pub missing_key: MissingKey,
-    /// Longest template, in bytes.
+    /// Maximum size of a template, in bytes.
     pub max_length: usize,
 }
 
@@ -72,7 +72,7 @@ impl Program {
             Check::new(&options).list(&define.body).map_err(|(offset, message)| at(offset, &message))?;
             let is_empty = define.body.nodes.iter().all(is_empty_tree);
             if defined.contains(&define.name) && !is_empty {
-                let message = format!("the template \"{}\" is defined twice", define.name);
+                let message = format!("the template `{}` is defined twice", define.name);
                 return Err(at(define.pos.offset, &message));
             }
             // An empty definition replaces nothing.
@@ -88,7 +88,7 @@ impl Program {
     }
 }
 
-/// The parser's message, with the position in front.
+/// Converts the parser's error, with the position in front.
 fn syntax_error(error: gotmpl::TemplateError) -> TemplateError {
     use gotmpl::TemplateError::{Lex, Parse};
     match error {
@@ -126,7 +126,10 @@ impl<'d> Check<'d> {
                 Node::Template(template) => template.pipe.iter().try_for_each(|pipe| self.pipe(pipe))?,
                 Node::Break(pos) | Node::Continue(pos) => {
                     if self.loops == 0 {
-                        return Err((pos.offset, "{{break}} and {{continue}} stand in {{range}} only".to_owned()));
+                        return Err((
+                            pos.offset,
+                            "{{break}} and {{continue}} are only allowed in {{range}}".to_owned(),
+                        ));
                     }
                 }
             }
@@ -164,7 +167,7 @@ impl<'d> Check<'d> {
         if self.variables.contains(name) {
             return Ok(());
         }
-        Err((pos.offset, format!("variable \"{name}\" is not defined")))
+        Err((pos.offset, format!("undefined variable `{name}`")))
     }
 
     fn expression(&mut self, expression: &Expr) -> Checked {

@@ -44,7 +44,7 @@ fn maps_are_shared_under_every_name() {
 fn a_missing_key_is_an_error_nil_or_the_zero_value() {
     let text = "[{{ .missing }}]";
     let error = render_with(MissingKey::Error, text).unwrap_err();
-    assert!(error.starts_with("line 1, column 5: `.missing` "), "{error}");
+    assert!(error.starts_with("line 1, column 5: undefined field `.missing`"), "{error}");
     let error = render_with(MissingKey::Nil, text).unwrap_err();
     assert!(error.starts_with("line 1, column 5: `.missing` has no value"), "{error}");
     assert_eq!(render_with(MissingKey::Zero, text).as_deref(), Ok("[]"));
@@ -52,7 +52,7 @@ fn a_missing_key_is_an_error_nil_or_the_zero_value() {
         let text = "{{ .missing | default 5 }} {{ if .missing }}a{{ else }}b{{ end }} {{ printf \"%v\" .missing }}";
         assert_eq!(render_with(missing_key, text).as_deref(), Ok("5 b <nil>"));
         // Only the last key of a chain may be missing, as in Go.
-        assert!(render_with(missing_key, "{{ .missing.key }}").unwrap_err().contains("can't take `.key`"));
+        assert!(render_with(missing_key, "{{ .missing.key }}").unwrap_err().contains("cannot access `.key`"));
     }
     // `tpl` and named templates inherit the setting.
     let text = "{{ define \"t\" }}<{{ .x }}>{{ end }}{{ template \"t\" . }}{{ tpl \"({{ .x }})\" . }}";
@@ -65,23 +65,23 @@ fn a_missing_key_is_an_error_nil_or_the_zero_value() {
 fn functions_can_be_added() {
     let twice: Function = Arc::new(|args| match args {
         [Value::Int(n)] => Ok(Value::Int(2 * n)),
-        _ => Err("needs an integer".to_owned()),
+        _ => Err("expected an integer".to_owned()),
     });
     let options = || Options { functions: [("twice", Arc::clone(&twice))].into(), ..Options::default() };
     let render = |text| GoTemplate::with_options(text, options()).and_then(|template| template.render(&json!({}), NOW));
     assert_eq!(render("{{ twice 4 }}").unwrap(), "8");
-    assert_eq!(render("{{ twice \"a\" }}").unwrap_err().to_string(), "line 1, column 4: twice: needs an integer");
-    assert!(render("{{ twise 4 }}").unwrap_err().to_string().contains("did you mean \"twice\"?"));
+    assert_eq!(render("{{ twice \"a\" }}").unwrap_err().to_string(), "line 1, column 4: twice: expected an integer");
+    assert!(render("{{ twise 4 }}").unwrap_err().to_string().contains("did you mean `twice`?"));
 }
 
 #[test]
 fn errors_have_a_position() {
     for (text, expected) in [
         ("a\n {{ fail \"no\" }}", "line 2, column 5: no"),
-        ("{{ nope }}", "line 1, column 4: function \"nope\" "),
-        ("{{ $x }}", "line 1, column 4: variable \"$x\" "),
+        ("{{ nope }}", "line 1, column 4: undefined function `nope`"),
+        ("{{ $x }}", "line 1, column 4: undefined variable `$x`"),
         ("é {{ if .a }}", "line 1, column 3: {{if}} has no {{end}}"),
-        ("{{ break }}", "line 1, column 4: {{break}} and {{continue}} "),
+        ("{{ break }}", "line 1, column 4: {{break}} and {{continue}} are only allowed"),
     ] {
         let error = render(text).unwrap_err();
         assert!(error.starts_with(expected), "{text}: {error}");

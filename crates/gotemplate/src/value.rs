@@ -55,17 +55,17 @@ pub struct List {
 }
 
 impl Value {
-    /// A string.
+    /// Creates a string.
     pub fn string(text: impl Into<Str>) -> Self {
         Self::String(text.into())
     }
 
-    /// A count, as Go's `int`.
+    /// Creates a count, as Go's `int`.
     pub(crate) fn count(count: usize) -> Self {
         Self::Int(i64::try_from(count).unwrap_or(i64::MAX))
     }
 
-    /// The type's name, as `%T` prints it.
+    /// Returns the type's name, as `%T` prints it.
     pub(crate) fn type_name(&self) -> &'static str {
         match self {
             Self::Nil => "<nil>",
@@ -84,7 +84,7 @@ impl Value {
         }
     }
 
-    /// The kind's name in Go's `reflect`.
+    /// Returns the kind's name in Go's `reflect`.
     pub(crate) fn kind_name(&self) -> &'static str {
         match self {
             Self::Nil => "invalid",
@@ -95,14 +95,14 @@ impl Value {
         }
     }
 
-    /// Noun for messages.
-    pub(crate) fn described(&self) -> &'static str {
+    /// Returns a noun for messages.
+    pub(crate) fn describe(&self) -> &'static str {
         match self {
             Self::Nil => "missing",
-            Self::Bool(_) => "a truth value",
-            Self::Int(_) | Self::Int64(_) => "a whole number",
+            Self::Bool(_) => "a boolean",
+            Self::Int(_) | Self::Int64(_) => "an integer",
             Self::Float(_) => "a float",
-            Self::String(_) => "a text",
+            Self::String(_) => "a string",
             Self::List(_) => "a list",
             Self::Map(_) => "a map",
             Self::Time(_) => "a time",

@@ -15,7 +15,7 @@ use super::value::{Str, Value};
 /// Column beyond which a space breaks the line.
 const WIDTH: usize = 80;
 
-/// Longest key, in bytes.
+/// Maximum length of a key, in bytes.
 const MAX_KEY: usize = 128;
 
 /// Writes a value as YAML, without a trailing line break.
@@ -50,13 +50,13 @@ impl Writer<'_> {
         let deeper = indent.map_or(0, |indent| indent + 2);
         match value {
             Value::List(list) if !list.items.is_empty() => {
-                let own = if of_map { indent.unwrap_or(0) } else { deeper };
+                let item_indent = if of_map { indent.unwrap_or(0) } else { deeper };
                 for (at, item) in list.items.iter().enumerate() {
                     if at > 0 || of_map {
-                        self.line(own);
+                        self.line(item_indent);
                     }
                     self.put("- ");
-                    self.node(item, Some(own), false, depth + 1)?;
+                    self.node(item, Some(item_indent), false, depth + 1)?;
                 }
             }
             Value::Map(map) if !self.context.entries(*map).is_empty() => {
@@ -79,11 +79,11 @@ impl Writer<'_> {
     fn scalar(&mut self, value: &Value, indent: usize) -> Result<(), String> {
         match value {
             Value::Nil => self.put("null"),
-            Value::Bool(is_so) => self.put(if *is_so { "true" } else { "false" }),
+            Value::Bool(boolean) => self.put(if *boolean { "true" } else { "false" }),
             Value::Int(number) | Value::Int64(number) => self.put(&number.to_string()),
             Value::Float(number) => match fmt::not_finite(*number) {
-                Some(name) => return Err(format!("{name} can't be written as YAML")),
-                // Helm goes by way of JSON, where a whole float is a whole number.
+                Some(name) => return Err(format!("{name} cannot be written as YAML")),
+                // Helm converts to JSON first, where a float without a fraction is an integer.
                 None if number.fract() == 0.0 && number.abs() < 1e18 => self.put(&fmt::json_float(*number)),
                 None => self.put(&fmt::float(*number)),
             },
@@ -98,9 +98,7 @@ impl Writer<'_> {
     fn key(&mut self, key: &str) -> Result<(), String> {
         let styles = Styles::of(key);
         if key.len() > MAX_KEY || styles.has_breaks {
-            return Err(format!(
-                "a key of several lines, or of more than {MAX_KEY} bytes, can't be written as YAML here"
-            ));
+            return Err(format!("keys with line breaks or more than {MAX_KEY} bytes cannot be written as YAML"));
         }
         self.context.spend(key.len())?;
         match () {
@@ -216,12 +214,12 @@ impl Writer<'_> {
     }
 }
 
-/// Reports if a value is written on lines of its own below its key.
+/// Returns true if a value is written on separate lines below its key.
 fn is_block(context: &Context, value: &Value) -> bool {
     matches!(value, Value::List(_) | Value::Map(_)) && context.len_of(value) > 0
 }
 
-/// Scalar styles that a text allows.
+/// Scalar styles that a string allows.
 struct Styles {
     has_breaks: bool,
     is_plain: bool,
@@ -275,7 +273,7 @@ fn is_printable(c: char) -> bool {
     matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}')
 }
 
-/// The escape of a character inside double quotes; `None` if it needs none.
+/// Returns the escape of a character inside double quotes; `None` if it needs none.
 fn escape(c: char) -> Option<String> {
     if is_printable(c) && !is_break(c) && !matches!(c, '"' | '\\') {
         return None;
@@ -306,7 +304,7 @@ fn escape(c: char) -> Option<String> {
     Some(format!("\\{name}"))
 }
 
-/// Reports if YAML 1.1 would resolve a plain scalar to something other than a string.
+/// Returns true if YAML 1.1 would resolve a plain scalar to something other than a string.
 fn resolves(text: &str) -> bool {
     const WORDS: [&str; 12] = ["", "~", "y", "n", "yes", "no", "true", "false", "on", "off", "null", ".nan"];
     const INFINITE: [&str; 3] = [".inf", "+.inf", "-.inf"];
@@ -343,7 +341,7 @@ fn is_float(text: &str) -> bool {
     has_form && text.bytes().any(|b| b.is_ascii_digit()) && text.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
-/// Reports if a text is a number to base 60 in YAML 1.1, such as `1:30`.
+/// Returns true if a string is a number to base 60 in YAML 1.1, such as `1:30`.
 fn is_sexagesimal(text: &str) -> bool {
     let text = text.strip_prefix(['+', '-']).unwrap_or(text);
     let whole = text.split_once('.').map_or(text, |(whole, fraction)| {
@@ -374,7 +372,7 @@ fn sorted<'e>(entries: &[(&'e Str, &'e Value)]) -> Vec<(&'e Str, &'e Value)> {
     all
 }
 
-/// Order of keys: runs of digits by value, other characters by code point, letters last.
+/// Compares keys: runs of digits by value, other characters by code point, letters last.
 fn natural(a: &str, b: &str) -> Ordering {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let Some(at) = a.iter().zip(&b).position(|(x, y)| x != y) else { return a.len().cmp(&b.len()) };

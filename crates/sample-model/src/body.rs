@@ -23,7 +23,7 @@ where
     let mut rest = BytesMut::new();
     let mut length = 0_usize;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| ServiceError::bad(format!("the body broke off: {error}")))?;
+        let frame = frame.map_err(|error| ServiceError::bad(format!("the body ended early: {error}")))?;
         let Ok(bytes) = frame.into_data() else { continue };
         length = length.saturating_add(bytes.len());
         if length > MAX_DROPPED_BYTES {

@@ -14,7 +14,7 @@ use super::random::SplitMix64;
 pub struct ConfigError {
     /// Path of the setting, such as `versions[0].name`.
     pub path: String,
-    /// The mistake, and the expectation.
+    /// Mistake and expectation.
     pub message: String,
 }
 
@@ -44,7 +44,7 @@ pub struct SampleConfig {
     pub versions: Vec<VersionConfig>,
     /// Requests at the front with this header go to the candidate.
     pub header: HeaderRule,
-    /// Serves gRPC reflection; many model servers don't.
+    /// Serves gRPC reflection; many model servers lack it.
     pub reflection: bool,
     /// Decides every latency, error and selection of a version.
     pub seed: u64,
@@ -94,23 +94,23 @@ impl Latency {
     /// Longest latency. The tail of a log-normal distribution is unbounded.
     pub const MAX: Duration = Duration::from_secs(60);
 
-    /// The same latency for every prediction.
+    /// Creates a latency that is the same for every prediction.
     pub const fn constant(latency: Duration) -> Self {
         Self { constant: latency, median: Duration::ZERO, sigma: 0.0 }
     }
 
-    /// The 99th percentile.
+    /// Returns the 99th percentile.
     pub fn p99(&self) -> Duration {
         self.at(NORMAL_P99)
     }
 
-    /// The latency of one prediction.
+    /// Returns the latency of one prediction.
     pub(super) fn draw(&self, random: &mut SplitMix64) -> Duration {
         // Nothing is drawn without a varying part: this is the hot path of a service without latency.
         if self.median.is_zero() { self.constant.min(Self::MAX) } else { self.at(random.normal()) }
     }
 
-    /// The latency at this many deviations from the median.
+    /// Returns the latency at this many deviations from the median.
     fn at(&self, deviations: f64) -> Duration {
         let varying = self.median.as_secs_f64() * (self.sigma * deviations).exp();
         let varying = Duration::try_from_secs_f64(varying).unwrap_or(Self::MAX);
@@ -119,7 +119,7 @@ impl Latency {
 }
 
 impl VersionConfig {
-    /// A version that responds immediately and without errors, with a weight of 1.
+    /// Creates a version that responds immediately and without errors, with a weight of 1.
     pub fn new(name: impl Into<String>, classifier: Classifier) -> Self {
         Self { name: name.into(), classifier, weight: 1, port: 0, latency: Latency::default(), error_rate: 0.0 }
     }
@@ -144,7 +144,7 @@ impl Default for SampleConfig {
 }
 
 impl SampleConfig {
-    /// The demo: a stable version, and a faster candidate that gets a fifth of the traffic.
+    /// Returns the configuration of the demo: a stable version, and a faster candidate that gets a fifth of the traffic.
     pub fn demo() -> Self {
         let latency = |median_ms, sigma| Latency {
             constant: Duration::from_millis(2),
@@ -166,22 +166,22 @@ impl SampleConfig {
         name("model", &self.model)?;
         name("namespace", &self.namespace)?;
         if HeaderName::try_from(self.header.name.as_str()).is_err() {
-            let message = format!("`{}` is not the name of a header", self.header.name);
+            let message = format!("`{}` is not a valid header name", self.header.name);
             return Err(ConfigError::new("header.name", message));
         }
         // Quotes would break the curl commands.
         if HeaderValue::try_from(self.header.value.as_str()).is_err() || self.header.value.contains(['\'', '"']) {
-            let message = format!("`{}` is not the value of a header, or has a quote in it", self.header.value);
+            let message = format!("`{}` is not a valid header value without quotes", self.header.value);
             return Err(ConfigError::new("header.value", message));
         }
         if !(1..=64).contains(&self.versions.len()) {
-            return Err(ConfigError::new("versions", format!("{} versions; expected 1 to 64", self.versions.len())));
+            return Err(ConfigError::new("versions", format!("{} versions, expected 1 to 64", self.versions.len())));
         }
         for (index, version) in self.versions.iter().enumerate() {
             let at = format!("versions[{index}]");
             version.check().map_err(|error| error.under(&at))?;
             if self.versions[..index].iter().any(|other| other.name == version.name) {
-                return Err(ConfigError::new(format!("{at}.name"), format!("`{}` is there twice", version.name)));
+                return Err(ConfigError::new(format!("{at}.name"), format!("duplicate name `{}`", version.name)));
             }
         }
         if self.versions.iter().all(|version| version.weight == 0) {
@@ -195,10 +195,16 @@ impl VersionConfig {
     fn check(&self) -> Result<(), ConfigError> {
         name("name", &self.name)?;
         if !(0.0..=1.0).contains(&self.error_rate) {
-            return Err(ConfigError::new("error_rate", format!("{} is not a share from 0 to 1", self.error_rate)));
+            return Err(ConfigError::new(
+                "error_rate",
+                format!("`{}` is not a valid share; expected 0 to 1", self.error_rate),
+            ));
         }
         if !(0.0..=5.0).contains(&self.latency.sigma) {
-            return Err(ConfigError::new("latency.sigma", format!("{} is not from 0 to 5", self.latency.sigma)));
+            return Err(ConfigError::new(
+                "latency.sigma",
+                format!("`{}` is out of range; expected 0 to 5", self.latency.sigma),
+            ));
         }
         Ok(())
     }
@@ -210,7 +216,10 @@ fn name(path: &str, text: &str) -> Result<(), ConfigError> {
     if (1..=63).contains(&text.len()) && text.bytes().all(plain) {
         return Ok(());
     }
-    Err(ConfigError::new(path, format!("`{text}` is not a name of 1 to 63 letters, digits, `-`, `_` and `.`")))
+    Err(ConfigError::new(
+        path,
+        format!("`{text}` is not a valid name; expected 1 to 63 letters, digits, `-`, `_` or `.`"),
+    ))
 }
 
 #[cfg(test)]

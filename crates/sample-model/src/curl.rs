@@ -1,4 +1,4 @@
-//! Texts for people: the index page of a port, and shell commands to try it with.
+//! Text for people: the index page of a port, and shell commands to try it with.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use super::config::HeaderRule;
 /// A flower on which the two models disagree, so that the response reveals the model.
 const FLOWER: &str = "[6.8, 2.8, 4.8, 1.4]";
 
-/// The index page of a port.
+/// Renders the index page of a port.
 pub(super) fn index(model: &str) -> String {
     format!(
         "iter8 sample model service: iris flowers, four lengths in cm -> class 0, 1 or 2\n\
@@ -38,7 +38,7 @@ fn input() -> String {
     )
 }
 
-/// Shell commands: both protocols at the front, the candidate by header, each version directly, statistics and metrics.
+/// Lists shell commands: both protocols at the front, the candidate by header, each version directly, statistics and metrics.
 pub(super) fn lines(
     model: &str,
     front: SocketAddr,

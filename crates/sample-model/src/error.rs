@@ -1,4 +1,4 @@
-//! The error of a request, for REST and gRPC.
+//! Errors of requests, for REST and gRPC.
 
 use http::StatusCode;
 use tonic::{Code, Status};
@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 pub(super) struct ServiceError {
     /// HTTP status. Metrics use it for gRPC too, where the status on the wire is always 200.
     pub status: StatusCode,
-    /// The mistake, and the expectation.
+    /// Mistake and expectation.
     pub message: String,
 }
 

@@ -26,7 +26,7 @@ use super::tensor::{self, INPUT, OUTPUT, PLATFORM, Tensor};
 use super::version::Version;
 use super::version_header::{error_status, with_version};
 
-/// All gRPC services of a port.
+/// Returns all gRPC services of a port.
 pub(super) fn routes(
     model: Arc<str>,
     router: Arc<Router>,
@@ -60,10 +60,10 @@ impl Inference {
     fn metadata<T>(
         &self,
         headers: &HeaderMap,
-        asked: Option<(&str, &str)>,
+        model: Option<(&str, &str)>,
         message: impl FnOnce(&Version) -> T,
     ) -> Result<Response<T>, Status> {
-        let (model, version) = asked.unwrap_or((&self.model, ""));
+        let (model, version) = model.unwrap_or((&self.model, ""));
         let version = self
             .check_model(model)
             .and_then(|()| self.router.metadata(headers, not_empty(version)))
@@ -86,9 +86,9 @@ impl GrpcInferenceService for Inference {
     }
 
     async fn model_ready(&self, request: Request<ModelReadyRequest>) -> Result<Response<ModelReadyResponse>, Status> {
-        let asked = request.get_ref();
-        let asked = Some((asked.name.as_str(), asked.version.as_str()));
-        self.metadata(request.metadata().as_ref(), asked, |_| ModelReadyResponse { ready: true })
+        let model = request.get_ref();
+        let model = Some((model.name.as_str(), model.version.as_str()));
+        self.metadata(request.metadata().as_ref(), model, |_| ModelReadyResponse { ready: true })
     }
 
     async fn server_metadata(
@@ -106,14 +106,14 @@ impl GrpcInferenceService for Inference {
         &self,
         request: Request<ModelMetadataRequest>,
     ) -> Result<Response<ModelMetadataResponse>, Status> {
-        let asked = request.get_ref();
-        let asked = Some((asked.name.as_str(), asked.version.as_str()));
+        let model = request.get_ref();
+        let model = Some((model.name.as_str(), model.version.as_str()));
         let tensor = |tensor: Tensor| TensorMetadata {
             name: tensor.name.into(),
             datatype: tensor.datatype.into(),
             shape: tensor.shape.to_vec(),
         };
-        self.metadata(request.metadata().as_ref(), asked, |_| ModelMetadataResponse {
+        self.metadata(request.metadata().as_ref(), model, |_| ModelMetadataResponse {
             name: self.model.to_string(),
             versions: self.router.versions().map(|version| version.name.clone()).collect(),
             platform: PLATFORM.into(),
@@ -124,13 +124,13 @@ impl GrpcInferenceService for Inference {
 
     async fn model_infer(&self, request: Request<ModelInferRequest>) -> Result<Response<ModelInferResponse>, Status> {
         let received = Instant::now();
-        let (metadata, _, mut asked) = request.into_parts();
+        let (metadata, _, mut message) = request.into_parts();
         let version = self
-            .check_model(&asked.model_name)
-            .and_then(|()| self.router.prediction(metadata.as_ref(), not_empty(&asked.model_version)))
+            .check_model(&message.model_name)
+            .and_then(|()| self.router.prediction(metadata.as_ref(), not_empty(&message.model_version)))
             .map_err(|error| error.to_grpc())?;
-        let id = std::mem::take(&mut asked.id);
-        let classes = version.predict(received, rows(asked)).await.map_err(|error| error_status(version, &error))?;
+        let id = std::mem::take(&mut message.id);
+        let classes = version.predict(received, rows(message)).await.map_err(|error| error_status(version, &error))?;
         let output = InferOutputTensor {
             name: OUTPUT.name.into(),
             datatype: OUTPUT.datatype.into(),
@@ -141,14 +141,14 @@ impl GrpcInferenceService for Inference {
             }),
             ..Default::default()
         };
-        let answer = ModelInferResponse {
+        let response = ModelInferResponse {
             model_name: self.model.to_string(),
             model_version: version.name.clone(),
             id,
             outputs: vec![output],
             ..Default::default()
         };
-        Ok(with_version(version, answer))
+        Ok(with_version(version, response))
     }
 }
 
@@ -156,7 +156,7 @@ fn not_empty(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-/// The flowers that a message asks about.
+/// Returns the flowers in a message.
 fn rows(request: ModelInferRequest) -> Result<Vec<Row>, ServiceError> {
     let raw = request.raw_input_contents;
     let input = tensor::only(request.inputs)?;
@@ -164,17 +164,16 @@ fn rows(request: ModelInferRequest) -> Result<Vec<Row>, ServiceError> {
     let elements = if raw.is_empty() {
         typed_elements(&input)?
     } else if input.contents.is_some() {
-        return Err(ServiceError::bad(
-            "inputs[0].contents and raw_input_contents are both given; expected one of them",
-        ));
+        return Err(ServiceError::bad("inputs[0].contents cannot be combined with raw_input_contents"));
     } else {
-        let raw = tensor::only(raw).map_err(|_| ServiceError::bad("raw_input_contents has not one entry per input"))?;
+        let raw =
+            tensor::only(raw).map_err(|_| ServiceError::bad("raw_input_contents must have one entry per input"))?;
         raw_elements(&input.datatype, &raw)?
     };
     tensor::rows(&input.shape, &elements)
 }
 
-/// The elements from the list that fits the tensor's type.
+/// Reads the elements from the list that fits the tensor's type.
 fn typed_elements(input: &InferInputTensor) -> Result<Vec<f64>, ServiceError> {
     let contents = input.contents.as_ref().ok_or_else(|| ServiceError::bad("inputs[0] has no contents"))?;
     Ok(match input.datatype.as_str() {
@@ -187,7 +186,7 @@ fn typed_elements(input: &InferInputTensor) -> Result<Vec<f64>, ServiceError> {
     })
 }
 
-/// The elements from their little-endian bytes.
+/// Reads the elements from their little-endian bytes.
 fn raw_elements(datatype: &str, raw: &[u8]) -> Result<Vec<f64>, ServiceError> {
     fn elements<const N: usize>(raw: &[u8], read: impl Fn([u8; N]) -> f64) -> Result<Vec<f64>, ServiceError> {
         match raw.as_chunks::<N>() {
@@ -261,9 +260,9 @@ mod tests {
         let cases = [
             (request("FP32", None, vec![]), "inputs[0] has no contents"),
             (request("FP32", some.clone(), vec![]), "inputs[0] has 0 elements"),
-            (request("FP32", some, vec![vec![]]), "both given"),
+            (request("FP32", some, vec![vec![]]), "cannot be combined"),
             (request("FP32", None, vec![vec![0; 15]]), "has 15 bytes; expected a multiple of 4"),
-            (request("FP32", None, vec![vec![], vec![]]), "not one entry per input"),
+            (request("FP32", None, vec![vec![], vec![]]), "one entry per input"),
             (request("FP32", None, vec![f32::NAN.to_le_bytes().repeat(4)]), "not a finite number"),
             (request("BOOL", None, vec![]), "inputs[0].datatype is `BOOL`"),
         ];

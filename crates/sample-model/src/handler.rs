@@ -60,16 +60,18 @@ impl Handler {
     async fn rest(&self, request: Request<Incoming>, received: Instant) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
         let route = Route::of(head.uri.path());
-        let asked = match route {
+        let model_ref = match route {
             Some(Route::V1Predict(model)) if head.method == Method::POST => ModelRef { model, version: None },
-            Some(Route::V2Infer(asked)) if head.method == Method::POST => asked,
+            Some(Route::V2Infer(model_ref)) if head.method == Method::POST => model_ref,
             _ => return self.page(&head),
         };
-        let version =
-            match self.check_model(asked.model).and_then(|()| self.router.prediction(&head.headers, asked.version)) {
-                Ok(version) => version,
-                Err(error) => return self.with_metadata_version(&head, error_response(&error)),
-            };
+        let version = match self
+            .check_model(model_ref.model)
+            .and_then(|()| self.router.prediction(&head.headers, model_ref.version))
+        {
+            Ok(version) => version,
+            Err(error) => return self.with_metadata_version(&head, error_response(&error)),
+        };
         let body = body::read(body).await;
         let response = match route {
             Some(Route::V1Predict(_)) => self.predict_v1(version, received, body).await,
@@ -114,19 +116,20 @@ impl Handler {
     fn page(&self, head: &http::request::Parts) -> Response<Full<Bytes>> {
         let path = head.uri.path();
         let Some(route) = Route::of(path) else {
-            let error = ServiceError::unknown(format!("nothing is at {path}; GET / lists what is"));
+            let error = ServiceError::unknown(format!("unknown path {path}; GET / lists all paths"));
             return self.with_metadata_version(head, error_response(&error));
         };
-        if !route.takes(&head.method) {
+        if !route.accepts(&head.method) {
             let status = StatusCode::METHOD_NOT_ALLOWED;
-            let message = format!("{path} does not take {}; expected {}", head.method, route.methods());
+            let message = format!("{path} does not accept {}; expected {}", head.method, route.methods());
             let mut response = error_response(&ServiceError { status, message });
             response.headers_mut().insert(ALLOW, HeaderValue::from_static(route.methods()));
             return self.with_metadata_version(head, response);
         }
-        let about = |asked: ModelRef<'_>| {
-            let version =
-                self.check_model(asked.model).and_then(|()| self.router.metadata(&head.headers, asked.version))?;
+        let about = |model_ref: ModelRef<'_>| {
+            let version = self
+                .check_model(model_ref.model)
+                .and_then(|()| self.router.metadata(&head.headers, model_ref.version))?;
             Ok::<_, ServiceError>((version, self.router.versions().map(|version| version.name.as_str()).collect()))
         };
         let model = &*self.model;
@@ -148,13 +151,13 @@ impl Handler {
             }
             Route::V2Live => json_response(&json!({"live": true})),
             Route::V2Ready => json_response(&json!({"ready": true})),
-            Route::V2Model(asked) => match about(asked) {
+            Route::V2Model(model_ref) => match about(model_ref) {
                 Ok((version, versions)) => {
                     return with_version(version, json_response(&v2::Metadata::new(model, versions)));
                 }
                 Err(error) => error_response(&error),
             },
-            Route::V2ModelReady(asked) => match about(asked) {
+            Route::V2ModelReady(model_ref) => match about(model_ref) {
                 Ok((version, _)) => {
                     return with_version(version, json_response(&json!({"name": model, "ready": true})));
                 }

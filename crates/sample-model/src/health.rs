@@ -13,7 +13,7 @@ use super::pb::health::{HealthCheckRequest, HealthCheckResponse, HealthListReque
 const SERVICES: [&str; 4] =
     ["", "inference.GRPCInferenceService", "iter8.sample.v1.Line", <HealthServer<Serving> as NamedService>::NAME];
 
-/// The health service of one port.
+/// Returns the health service of one port.
 pub(super) fn service() -> HealthServer<impl Health> {
     HealthServer::new(Serving).max_decoding_message_size(MAX_BYTES)
 }

@@ -100,13 +100,13 @@ mod tests {
         let pause = Pause::new();
         assert!(pause.pass().now_or_never().is_some());
         let (first, second) = (pause.start(), pause.start());
-        let mut answer = Box::pin(pause.pass());
-        assert!(answer.as_mut().now_or_never().is_none());
+        let mut response = Box::pin(pause.pass());
+        assert!(response.as_mut().now_or_never().is_none());
         pause.held(1).await;
         drop(first);
-        assert!(answer.as_mut().now_or_never().is_none());
+        assert!(response.as_mut().now_or_never().is_none());
         drop(second);
-        answer.await;
+        response.await;
         assert!(pause.held(1).now_or_never().is_none());
     }
 
@@ -114,9 +114,9 @@ mod tests {
     async fn a_cancelled_response_is_not_counted_as_held() {
         let pause = Pause::new();
         let _guard = pause.start();
-        let mut answer = Box::pin(pause.pass());
-        assert!(answer.as_mut().now_or_never().is_none());
-        drop(answer);
+        let mut response = Box::pin(pause.pass());
+        assert!(response.as_mut().now_or_never().is_none());
+        drop(response);
         assert!(pause.held(1).now_or_never().is_none());
     }
 

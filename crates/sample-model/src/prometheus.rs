@@ -14,7 +14,7 @@ pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 /// Renders the counts of all versions.
 pub(super) fn render<'a>(versions: impl Iterator<Item = &'a Version>) -> String {
     let mut text = String::new();
-    // Writing to a `String` can't fail.
+    // Writing to a `String` cannot fail.
     let _ = write(&mut text, versions);
     text
 }
@@ -23,12 +23,12 @@ fn write<'a>(text: &mut String, versions: impl Iterator<Item = &'a Version>) -> 
     let counted: Vec<(String, Series)> = versions
         .flat_map(|version| version.counts().into_iter().map(|(status, series)| (labels(version, status), series)))
         .collect();
-    writeln!(text, "# HELP {COUNT} Predictions answered by the model.")?;
+    writeln!(text, "# HELP {COUNT} Predictions served by the model.")?;
     writeln!(text, "# TYPE {COUNT} counter")?;
     for (labels, series) in &counted {
         writeln!(text, "{COUNT}{{{labels}}} {}", series.count)?;
     }
-    writeln!(text, "# HELP {LATENCIES} Time the model took to answer, in milliseconds.")?;
+    writeln!(text, "# HELP {LATENCIES} Response time of the model, in milliseconds.")?;
     writeln!(text, "# TYPE {LATENCIES} histogram")?;
     for (labels, series) in &counted {
         let mut so_far = 0;

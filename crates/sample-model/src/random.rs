@@ -14,12 +14,12 @@ fn mix(mut z: u64) -> u64 {
 }
 
 impl SplitMix64 {
-    /// The generator that starts at `seed`.
+    /// Creates a generator that starts at `seed`.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// An independent generator for the `n`-th item of a sequence.
+    /// Creates an independent generator for the `n`-th item of a sequence.
     pub fn of_item(seed: u64, n: u64) -> Self {
         Self::new(mix(seed.wrapping_add(n.wrapping_mul(GAMMA))))
     }

@@ -71,10 +71,10 @@ impl<'a> Route<'a> {
             ["v2", "models", model, "infer"] => Self::V2Infer(ModelRef { model, version: None }),
             ["v2", "models", model, "versions", version] => Self::V2Model(ModelRef { model, version: Some(version) }),
             ["v2", "models", model, "versions", version, step] => {
-                let asked = ModelRef { model, version: Some(version) };
+                let model_ref = ModelRef { model, version: Some(version) };
                 match step {
-                    "ready" => Self::V2ModelReady(asked),
-                    "infer" => Self::V2Infer(asked),
+                    "ready" => Self::V2ModelReady(model_ref),
+                    "infer" => Self::V2Infer(model_ref),
                     _ => return None,
                 }
             }
@@ -87,8 +87,8 @@ impl<'a> Route<'a> {
         if matches!(self, Self::V1Predict(_) | Self::V2Infer(_)) { "POST" } else { "GET, HEAD" }
     }
 
-    /// Reports if the path accepts a method.
-    pub fn takes(self, method: &Method) -> bool {
+    /// Returns true if the path accepts a method.
+    pub fn accepts(self, method: &Method) -> bool {
         self.methods().split(", ").any(|name| name == method.as_str())
     }
 }
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn paths_are_read_as_the_protocols_write_them() {
-        let asked = |version| ModelRef { model: "iris", version };
+        let model_ref = |version| ModelRef { model: "iris", version };
         let cases = [
             ("/", Some(Route::Index)),
             ("/healthz", Some(Route::Health)),
@@ -112,12 +112,12 @@ mod tests {
             ("/v2", Some(Route::V2Server)),
             ("/v2/health/live", Some(Route::V2Live)),
             ("/v2/health/ready", Some(Route::V2Ready)),
-            ("/v2/models/iris", Some(Route::V2Model(asked(None)))),
-            ("/v2/models/iris/ready", Some(Route::V2ModelReady(asked(None)))),
-            ("/v2/models/iris/infer", Some(Route::V2Infer(asked(None)))),
-            ("/v2/models/iris/versions/v2", Some(Route::V2Model(asked(Some("v2"))))),
-            ("/v2/models/iris/versions/v2/ready", Some(Route::V2ModelReady(asked(Some("v2"))))),
-            ("/v2/models/iris/versions/v2/infer", Some(Route::V2Infer(asked(Some("v2"))))),
+            ("/v2/models/iris", Some(Route::V2Model(model_ref(None)))),
+            ("/v2/models/iris/ready", Some(Route::V2ModelReady(model_ref(None)))),
+            ("/v2/models/iris/infer", Some(Route::V2Infer(model_ref(None)))),
+            ("/v2/models/iris/versions/v2", Some(Route::V2Model(model_ref(Some("v2"))))),
+            ("/v2/models/iris/versions/v2/ready", Some(Route::V2ModelReady(model_ref(Some("v2"))))),
+            ("/v2/models/iris/versions/v2/infer", Some(Route::V2Infer(model_ref(Some("v2"))))),
             ("", None),
             ("*", None),
             ("/v2//", None),
@@ -134,9 +134,11 @@ mod tests {
     #[test]
     fn only_predictions_are_posted() {
         let predict = Route::V1Predict("iris");
-        assert!(predict.takes(&Method::POST) && !predict.takes(&Method::GET));
+        assert!(predict.accepts(&Method::POST) && !predict.accepts(&Method::GET));
         assert!(
-            Route::Stats.takes(&Method::GET) && Route::Stats.takes(&Method::HEAD) && !Route::Stats.takes(&Method::POST)
+            Route::Stats.accepts(&Method::GET)
+                && Route::Stats.accepts(&Method::HEAD)
+                && !Route::Stats.accepts(&Method::POST)
         );
     }
 }

@@ -27,12 +27,12 @@ struct Split {
 }
 
 impl Router {
-    /// The router of a version's own port.
+    /// Creates the router of a version's own port.
     pub fn only(version: Arc<Version>) -> Self {
         Self { versions: vec![version], split: None }
     }
 
-    /// The front's router. The configuration has been checked.
+    /// Creates the front's router. The configuration has been checked.
     pub fn between(versions: Vec<Arc<Version>>, config: &SampleConfig) -> io::Result<Self> {
         let header = (
             HeaderName::try_from(config.header.name.as_str()).map_err(io::Error::other)?,
@@ -48,22 +48,22 @@ impl Router {
         self.split.is_some()
     }
 
-    /// All versions, in the order of the configuration.
+    /// Returns all versions, in the order of the configuration.
     pub fn versions(&self) -> impl Iterator<Item = &Version> {
         self.versions.iter().map(AsRef::as_ref)
     }
 
-    /// The version for anything but a prediction: selected by name or header, else the first one.
-    pub fn metadata(&self, headers: &HeaderMap, asked: Option<&str>) -> Result<&Arc<Version>, ServiceError> {
-        match asked {
+    /// Returns the version for anything but a prediction: selected by name or header, else the first one.
+    pub fn metadata(&self, headers: &HeaderMap, name: Option<&str>) -> Result<&Arc<Version>, ServiceError> {
+        match name {
             Some(name) => self.named(name),
             None => Ok(self.by_header(headers).unwrap_or(&self.versions[0])),
         }
     }
 
-    /// The version for a prediction: selected by name or header, else the next one of the weighted sequence.
-    pub fn prediction(&self, headers: &HeaderMap, asked: Option<&str>) -> Result<&Arc<Version>, ServiceError> {
-        match (asked, &self.split) {
+    /// Returns the version for a prediction: selected by name or header, else the next one of the weighted sequence.
+    pub fn prediction(&self, headers: &HeaderMap, name: Option<&str>) -> Result<&Arc<Version>, ServiceError> {
+        match (name, &self.split) {
             (Some(name), _) => self.named(name),
             (None, Some(split)) => Ok(self.by_header(headers).unwrap_or_else(|| &self.versions[split.weights.next()])),
             (None, None) => Ok(&self.versions[0]),
@@ -72,7 +72,7 @@ impl Router {
 
     fn by_header(&self, headers: &HeaderMap) -> Option<&Arc<Version>> {
         let (name, value) = &self.split.as_ref()?.header;
-        let selects = headers.get_all(name).iter().any(|given| given == value);
+        let selects = headers.get_all(name).iter().any(|actual| actual == value);
         selects.then(|| self.versions.last()).flatten()
     }
 

@@ -46,7 +46,7 @@ const GRACE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 ///
-/// `InvalidInput` if the configuration is not valid, and the system's error if a port can't be bound.
+/// `InvalidInput` if the configuration is not valid, and the system's error if a port cannot be bound.
 pub async fn start(config: SampleConfig) -> io::Result<SampleService> {
     config.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let pause = Pause::new();
@@ -78,10 +78,10 @@ pub async fn start(config: SampleConfig) -> io::Result<SampleService> {
 }
 
 async fn bind(ip: IpAddr, port: u16) -> io::Result<(TcpListener, SocketAddr)> {
-    let wanted = SocketAddr::new(ip, port);
-    let listener = TcpListener::bind(wanted)
+    let requested = SocketAddr::new(ip, port);
+    let listener = TcpListener::bind(requested)
         .await
-        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {wanted}: {error}")))?;
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {requested}: {error}")))?;
     let addr = listener.local_addr()?;
     Ok((listener, addr))
 }
@@ -92,12 +92,12 @@ impl SampleService {
         &self.model
     }
 
-    /// The front's root, `http://ADDRESS:PORT`.
+    /// Returns the front's root, `http://ADDRESS:PORT`.
     pub fn front_url(&self) -> String {
         format!("http://{}", self.front)
     }
 
-    /// A version's root, `http://ADDRESS:PORT`, if there is a version of this name.
+    /// Returns a version's root, `http://ADDRESS:PORT`, if there is a version of this name.
     pub fn version_url(&self, name: &str) -> Option<String> {
         self.versions.iter().find(|version| version.name == name).map(|version| format!("http://{}", version.addr))
     }
@@ -107,7 +107,7 @@ impl SampleService {
         self.running.iter().map(|version| version.stats()).collect()
     }
 
-    /// The switch that pauses responses, to be used from another task.
+    /// Returns the switch that pauses responses, to be used from another task.
     pub fn pause_switch(&self) -> Pause {
         self.pause.clone()
     }

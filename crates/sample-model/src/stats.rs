@@ -38,7 +38,7 @@ struct Counts {
     longest: Duration,
 }
 
-/// A version's statistics, as `/stats` shows them.
+/// Statistics of a version, as `/stats` serves them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct VersionStats {
     /// Name of the version.
@@ -107,12 +107,12 @@ impl Stats {
         counts.longest = counts.longest.max(latency);
     }
 
-    /// The counts, ordered by status.
+    /// Returns the counts, ordered by status.
     pub fn by_status(&self) -> BTreeMap<u16, Series> {
         self.counts().by_status.clone()
     }
 
-    /// The statistics of the version called `name`.
+    /// Returns the statistics of the version called `name`.
     pub fn stats(&self, name: &str, revision: &str) -> VersionStats {
         let (by_status, latencies, shortest, longest) = {
             // Copied, so that predictions do not wait for percentiles to be computed.

@@ -28,27 +28,27 @@ pub(super) fn check_datatype(datatype: &str) -> Result<(), ServiceError> {
     if DATATYPES.contains(&datatype) {
         return Ok(());
     }
-    Err(ServiceError::bad(format!("inputs[0].datatype is `{datatype}`; expected one of {}", DATATYPES.join(", "))))
+    Err(ServiceError::bad(format!("inputs[0].datatype is `{datatype}`, expected one of {}", DATATYPES.join(", "))))
 }
 
-/// The only input of a request.
+/// Returns the only input of a request.
 pub(super) fn only<T>(inputs: Vec<T>) -> Result<T, ServiceError> {
     let count = inputs.len();
     let mut inputs = inputs.into_iter();
     match (inputs.next(), inputs.next()) {
         (Some(input), None) => Ok(input),
-        _ => Err(ServiceError::bad(format!("{count} inputs; expected 1"))),
+        _ => Err(ServiceError::bad(format!("{count} inputs, expected 1"))),
     }
 }
 
 /// Splits the elements of a tensor into flowers.
 pub(super) fn rows(shape: &[i64], elements: &[f64]) -> Result<Vec<Row>, ServiceError> {
     let &[count, 4] = shape else {
-        return Err(ServiceError::bad(format!("inputs[0].shape is {shape:?}; expected [n, 4]")));
+        return Err(ServiceError::bad(format!("inputs[0].shape is {shape:?}, expected [n, 4]")));
     };
     let (rows, rest) = elements.as_chunks::<4>();
     if usize::try_from(count) != Ok(rows.len()) || !rest.is_empty() {
-        let message = format!("inputs[0] has {} elements; its shape {shape:?} asks for another number", elements.len());
+        let message = format!("inputs[0] has {} elements, which do not match its shape {shape:?}", elements.len());
         return Err(ServiceError::bad(message));
     }
     if !elements.iter().all(|element| element.is_finite()) {

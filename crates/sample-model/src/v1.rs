@@ -26,7 +26,7 @@ pub(super) fn rows(body: &[u8]) -> Result<Vec<Row>, ServiceError> {
     })?;
     let row = |(index, instance): (usize, &Vec<f64>)| {
         Row::try_from(instance.as_slice())
-            .map_err(|_| ServiceError::bad(format!("instances[{index}] has {} numbers; expected 4", instance.len())))
+            .map_err(|_| ServiceError::bad(format!("instances[{index}] has {} numbers, expected 4", instance.len())))
     };
     request.instances.iter().enumerate().map(row).collect()
 }
@@ -60,6 +60,6 @@ mod tests {
             assert!(rows(body.as_bytes()).unwrap_err().message.starts_with("the body is not"), "{body:.60}");
         }
         let short = rows(br#"{"instances": [[1, 2, 3, 4], [1, 2, 3]]}"#).unwrap_err();
-        assert_eq!(short.message, "instances[1] has 3 numbers; expected 4");
+        assert_eq!(short.message, "instances[1] has 3 numbers, expected 4");
     }
 }

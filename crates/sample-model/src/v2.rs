@@ -69,7 +69,7 @@ struct Output<'a> {
 }
 
 impl<'a> InferResponse<'a> {
-    /// The response of a version.
+    /// Creates the response of a version.
     pub fn new(model_name: &'a str, model_version: &'a str, id: Option<&'a str>, classes: &'a [u8]) -> Self {
         let output = Output { name: OUTPUT.name, shape: [classes.len()], datatype: OUTPUT.datatype, data: classes };
         Self { model_name, model_version, id, outputs: [output] }
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn asked(input: &serde_json::Value) -> Result<InferRequest, ServiceError> {
+    fn read(input: &serde_json::Value) -> Result<InferRequest, ServiceError> {
         request(json!({"id": "a", "inputs": [input]}).to_string().as_bytes())
     }
 
@@ -106,8 +106,8 @@ mod tests {
         let expected = InferRequest { id: Some("a".into()), rows: vec![[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.5]] };
         let flat = json!({"name": "x", "shape": [2, 4], "datatype": "FP32", "data": [1, 2, 3, 4, 5, 6, 7, 8.5]});
         let nested = json!({"name": "x", "shape": [2, 4], "datatype": "FP64", "data": [[1, 2, 3, 4], [5, 6, 7, 8.5]]});
-        assert_eq!(asked(&flat).as_ref(), Ok(&expected));
-        assert_eq!(asked(&nested), Ok(expected));
+        assert_eq!(read(&flat).as_ref(), Ok(&expected));
+        assert_eq!(read(&nested), Ok(expected));
     }
 
     #[test]
@@ -117,15 +117,15 @@ mod tests {
             (json!({"shape": [2, 4], "datatype": "FP32", "data": [1, 2, 3, 4]}), "inputs[0] has 4 elements"),
             (
                 json!({"shape": [4], "datatype": "FP32", "data": [1, 2, 3, 4]}),
-                "inputs[0].shape is [4]; expected [n, 4]",
+                "inputs[0].shape is [4], expected [n, 4]",
             ),
             (json!({"shape": [1, 4], "datatype": "FP32", "data": ["1"]}), "`data` is not a list of numbers"),
             (json!({"shape": [1, 4], "datatype": "FP32"}), "missing field `data`"),
         ];
         for (input, message) in cases {
-            let error = asked(&input).unwrap_err();
+            let error = read(&input).unwrap_err();
             assert!(error.message.contains(message), "{}", error.message);
         }
-        assert_eq!(request(br#"{"inputs": []}"#).unwrap_err().message, "0 inputs; expected 1");
+        assert_eq!(request(br#"{"inputs": []}"#).unwrap_err().message, "0 inputs, expected 1");
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Version {
 }
 
 impl Version {
-    /// The version at `index` of the configuration, which has been checked.
+    /// Creates the version at `index` of the configuration, which has been checked.
     pub fn new(config: &SampleConfig, index: usize, behaviour: VersionConfig, pause: Pause) -> io::Result<Self> {
         let service = format!("{}-predictor-default", config.model);
         Ok(Self {
@@ -79,7 +79,7 @@ impl Version {
         outcome
     }
 
-    /// Advances the seeded sequence: waits until its latency has passed since `begun`, and fails if it says so.
+    /// Advances the seeded sequence: waits until its latency has passed since `begun`, and fails if the sequence says so.
     pub async fn take_turn(&self, begun: Instant) -> Result<(), ServiceError> {
         let place = self.begun.fetch_add(1, Ordering::Relaxed);
         let mut random = SplitMix64::of_item(self.seed, place);
@@ -89,7 +89,7 @@ impl Version {
             sleep_until(begun + latency).await;
         }
         if fails {
-            let message = format!("version {} fails this request, as its error rate asks for", self.name);
+            let message = format!("version {} fails this request because of its error rate", self.name);
             return Err(ServiceError { status: StatusCode::SERVICE_UNAVAILABLE, message });
         }
         Ok(())
@@ -126,7 +126,7 @@ mod tests {
         Version::new(&config, 0, config.versions[0].clone(), Pause::new()).unwrap()
     }
 
-    /// Which of the first thousand predictions fail.
+    /// Lists the failing ones of the first thousand predictions.
     async fn failures(version: &Version) -> Vec<usize> {
         let mut failed = Vec::new();
         for n in 0..1000 {

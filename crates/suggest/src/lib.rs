@@ -23,7 +23,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// The question "did you mean `x`?" for the nearest candidate.
+/// Returns the question "did you mean `x`?" for the nearest candidate.
 pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     nearest(name, candidates).map(|candidate| format!("did you mean `{candidate}`?"))
 }
@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_what_was_meant_and_nothing_else() {
+    fn finds_only_plausible_corrections() {
         let names = ["http", "assess", "numRequests", "duration"];
         assert_eq!(nearest("asess", names), Some("assess"));
         assert_eq!(nearest("numrequests", names), Some("numRequests"));

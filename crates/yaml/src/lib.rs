@@ -19,10 +19,10 @@ use serde_json::Value;
 
 pub use lines::Lines;
 
-/// Longest accepted text, in bytes.
+/// Maximum accepted input, in bytes.
 pub const MAX_BYTES: usize = 8 << 20;
 
-/// Deepest accepted nesting of maps and lists.
+/// Maximum accepted nesting of maps and lists.
 pub const MAX_DEPTH: usize = 100;
 
 /// A syntax or conversion error, with its position if known.
@@ -37,7 +37,7 @@ pub struct YamlError {
 }
 
 impl YamlError {
-    /// An error without a position.
+    /// Creates an error without a position.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), line: None, column: None }
     }
@@ -63,7 +63,10 @@ pub fn value_from_yaml(text: &str) -> Result<Value, YamlError> {
 /// Parses YAML like [`value_from_yaml`], and returns the line of each node.
 pub fn value_with_lines(text: &str) -> Result<(Value, Lines), YamlError> {
     if text.len() > MAX_BYTES {
-        return Err(YamlError::new(format!("{} bytes are too many; at most {MAX_BYTES} are read", text.len())));
+        return Err(YamlError::new(format!(
+            "input of {} bytes is too large; at most {MAX_BYTES} are allowed",
+            text.len()
+        )));
     }
     read::value(text)
 }
@@ -83,13 +86,13 @@ pub fn number(float: f64) -> Option<serde_json::Number> {
     serde_json::Number::from_f64(float)
 }
 
-/// Noun for a value, for messages.
+/// Returns the noun for a value in messages.
 pub fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
         Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
-        Value::String(_) => "a text",
+        Value::String(_) => "a string",
         Value::Array(_) => "a list",
         Value::Object(_) => "a map",
     }

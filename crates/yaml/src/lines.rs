@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Line of a node, and of the nodes in it. Entries of a map stand at the line of their key. Cloning is cheap.
+/// Line of a node, and of the nodes in it. Entries of a map have the line of their key. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Lines {
     line: u64,
@@ -30,17 +30,17 @@ impl Lines {
         Self { line, children: Arc::new(Children::Map(entries)) }
     }
 
-    /// The same node at another line.
+    /// Returns the same node at another line.
     pub(crate) fn at(self, line: u64) -> Self {
         Self { line, ..self }
     }
 
-    /// Line of the node, from 1.
+    /// Returns the line of the node, from 1.
     pub fn line(&self) -> u64 {
         self.line
     }
 
-    /// The entry of a map.
+    /// Returns the entry of a map.
     pub fn key(&self, key: &str) -> Option<&Self> {
         match self.children.as_ref() {
             Children::Map(entries) => entries.get(key),
@@ -48,7 +48,7 @@ impl Lines {
         }
     }
 
-    /// The item of a list.
+    /// Returns the item of a list.
     pub fn index(&self, index: usize) -> Option<&Self> {
         match self.children.as_ref() {
             Children::List(items) => items.get(index),
@@ -56,7 +56,7 @@ impl Lines {
         }
     }
 
-    /// Entries of a map, in no order.
+    /// Iterates over the entries of a map, in no order.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&String, &Self)> {
         let entries = match self.children.as_ref() {
             Children::Map(entries) => Some(entries),
@@ -65,7 +65,7 @@ impl Lines {
         entries.into_iter().flatten()
     }
 
-    /// Items of a list.
+    /// Returns the items of a list.
     pub(crate) fn items(&self) -> &[Self] {
         match self.children.as_ref() {
             Children::List(items) => items,

@@ -6,7 +6,7 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use serde_json::{Map, Value};
 
 use super::lines::Lines;
-use super::scalar::{Scalar, Wanted, resolve};
+use super::scalar::{RequestedType, Scalar, resolve};
 use super::{MAX_DEPTH, YamlError};
 
 /// Bound on copies by anchors and aliases, in units of [`weight`]: enough for real files, too little for an alias bomb.
@@ -19,7 +19,7 @@ enum Node {
     Value(Value),
 }
 
-/// The value of the first document in `text`; `null` if there is none.
+/// Parses the first document in `text`; `null` if there is none.
 pub fn value(text: &str) -> Result<(Value, Lines), YamlError> {
     // Helm's library skips the mark that some editors put in front of UTF-8.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -57,18 +57,18 @@ impl<'a> Reader<'a> {
         match self.parser.next_event() {
             Some(Ok(next)) => Ok(next),
             Some(Err(error)) => Err(syntax(&error)),
-            None => Err(YamlError::new("the text ends too early")),
+            None => Err(YamlError::new("unexpected end of input")),
         }
     }
 
-    /// The node that starts with `event`.
+    /// Reads the node that starts with `event`.
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<(Node, Lines), YamlError> {
         if depth > MAX_DEPTH {
             return Err(at(span, format!("nested deeper than {MAX_DEPTH} levels")));
         }
         let (node, lines, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let scalar = resolve(&text, wanted(style, tag.as_deref())).map_err(|error| at(span, error))?;
+                let scalar = resolve(&text, requested_type(style, tag.as_deref())).map_err(|error| at(span, error))?;
                 (Node::Scalar(scalar), Lines::leaf(line(span)), anchor)
             }
             Event::SequenceStart(_, anchor, _) => {
@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
             }
             if is_merge_key(&key) {
                 let (event, span) = self.next()?;
-                // Helm takes a list of maps only where it is written, not where an alias stands for it.
+                // Helm accepts a literal list of maps, but not an alias of one.
                 let is_alias = event.is_alias();
                 let (node, merged) = self.node(event, span, depth + 1)?;
                 merge(&mut map, node, is_alias).map_err(|error| at(span, error))?;
@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
             }
             let key = match self.node(key, key_span, depth + 1)?.0 {
                 Node::Scalar(scalar) => scalar.into_key().map_err(|error| at(key_span, error))?,
-                Node::Value(_) => return Err(at(key_span, "a key must be a text, not a map or list")),
+                Node::Value(_) => return Err(at(key_span, "a key must be a scalar, not a map or list")),
             };
             let (event, span) = self.next()?;
             let (node, at) = self.node(event, span, depth + 1)?;
@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(Node, Lines), YamlError> {
         // The parser knows the name; the node is missing only while it is still being read.
         let Some((node, lines)) = self.anchors.get(&anchor).cloned() else {
-            return Err(at(span, "an alias inside the value it stands for"));
+            return Err(at(span, "an alias of a value that contains it"));
         };
         self.pay(&node, span)?;
         Ok((node, lines))
@@ -156,13 +156,13 @@ impl<'a> Reader<'a> {
             Node::Value(value) => weight(value),
         };
         if self.copied > MAX_COPIED {
-            return Err(at(span, "aliases repeat too much; write less with anchors"));
+            return Err(at(span, "aliases expand to too much data; use fewer of them"));
         }
         Ok(())
     }
 }
 
-/// Roughly how many bytes a copy takes.
+/// Estimates the bytes that a copy takes.
 fn weight(value: &Value) -> usize {
     16 + match value {
         Value::String(text) => text.len(),
@@ -172,19 +172,21 @@ fn weight(value: &Value) -> usize {
     }
 }
 
-/// Namespace of the tags that are written with `!!`.
+/// Namespace of the tags written with `!!`.
 const YAML_TAGS: &str = "tag:yaml.org,2002:";
 
-/// What style and tag of a scalar ask for.
-fn wanted(style: ScalarStyle, tag: Option<&Tag>) -> Wanted {
+/// Returns the type that style and tag of a scalar request.
+fn requested_type(style: ScalarStyle, tag: Option<&Tag>) -> RequestedType {
     match tag {
-        Some(tag) => tag.suffix_in_namespace(YAML_TAGS).map_or(Wanted::Text, |name| Wanted::of_core_tag(&name)),
-        None if style == ScalarStyle::Plain => Wanted::Anything,
-        None => Wanted::Text,
+        Some(tag) => {
+            tag.suffix_in_namespace(YAML_TAGS).map_or(RequestedType::Text, |name| RequestedType::of_core_tag(&name))
+        }
+        None if style == ScalarStyle::Plain => RequestedType::Anything,
+        None => RequestedType::Text,
     }
 }
 
-/// Whether this key is `<<`, which stands for the entries of other maps.
+/// Returns true for the key `<<`, which merges the entries of other maps.
 fn is_merge_key(event: &Event<'_>) -> bool {
     match event {
         Event::Scalar(text, style, _, tag) => {
@@ -198,7 +200,7 @@ fn is_merge_key(event: &Event<'_>) -> bool {
     }
 }
 
-/// Puts the entries of a map, or of several (the first wins), into `map`. As in Helm, they replace what stands before `<<`.
+/// Puts the entries of a map, or of several (the first wins), into `map`. As in Helm, they replace entries before `<<`.
 fn merge(map: &mut Map<String, Value>, node: Node, is_alias: bool) -> Result<(), String> {
     let expected = || Err("`<<` expects a map or a list of maps".to_owned());
     match node {
@@ -214,7 +216,7 @@ fn merge(map: &mut Map<String, Value>, node: Node, is_alias: bool) -> Result<(),
     Ok(())
 }
 
-/// Line of a node, from 1.
+/// Returns the line of a node, from 1.
 fn line(span: Span) -> u64 {
     span.start.line() as u64
 }

@@ -19,7 +19,7 @@ pub enum Scalar {
 
 /// The type requested by an explicit tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum RequestedType {
     /// No tag.
     Anything,
     /// `!!bool`
@@ -32,12 +32,12 @@ pub enum Wanted {
     Null,
     /// `!!binary`
     Binary,
-    /// `!!str`, and tags that mean nothing here.
+    /// `!!str`, and unknown tags.
     Text,
 }
 
-impl Wanted {
-    /// The type for the name after `!!`.
+impl RequestedType {
+    /// Returns the type for the name after `!!`.
     pub fn of_core_tag(name: &str) -> Self {
         match name {
             "bool" => Self::Bool,
@@ -51,23 +51,23 @@ impl Wanted {
 }
 
 /// Resolves a scalar; the error is a fragment without position.
-pub fn resolve(text: &str, wanted: Wanted) -> Result<Scalar, String> {
-    let found = match wanted {
-        Wanted::Text => return Ok(Scalar::Text(text.to_owned())),
-        Wanted::Binary => return decode(text),
+pub fn resolve(text: &str, requested: RequestedType) -> Result<Scalar, String> {
+    let scalar = match requested {
+        RequestedType::Text => return Ok(Scalar::Text(text.to_owned())),
+        RequestedType::Binary => return decode(text),
         _ => plain(text),
     };
-    let name = match (wanted, &found) {
-        (Wanted::Float, Scalar::Int(n)) => return Ok(Scalar::Float(*n as f64)),
-        (Wanted::Anything, _)
-        | (Wanted::Bool, Scalar::Bool(_))
-        | (Wanted::Int, Scalar::Int(_) | Scalar::Unsigned(_))
-        | (Wanted::Float, Scalar::Float(_))
-        | (Wanted::Null, Scalar::Null) => return Ok(found),
-        (Wanted::Bool, _) => "bool",
-        (Wanted::Int, _) => "int",
-        (Wanted::Float, _) => "float",
-        (Wanted::Null | Wanted::Binary | Wanted::Text, _) => "null",
+    let name = match (requested, &scalar) {
+        (RequestedType::Float, Scalar::Int(n)) => return Ok(Scalar::Float(*n as f64)),
+        (RequestedType::Anything, _)
+        | (RequestedType::Bool, Scalar::Bool(_))
+        | (RequestedType::Int, Scalar::Int(_) | Scalar::Unsigned(_))
+        | (RequestedType::Float, Scalar::Float(_))
+        | (RequestedType::Null, Scalar::Null) => return Ok(scalar),
+        (RequestedType::Bool, _) => "bool",
+        (RequestedType::Int, _) => "int",
+        (RequestedType::Float, _) => "float",
+        (RequestedType::Null | RequestedType::Binary | RequestedType::Text, _) => "null",
     };
     Err(format!("`{text}` is not a `!!{name}`"))
 }
@@ -126,7 +126,7 @@ fn integer(text: &str) -> Option<Scalar> {
     }
 }
 
-/// Reports if each underscore is between two digits.
+/// Returns true if each underscore is between two digits.
 fn between_digits(text: &str) -> bool {
     let bytes = text.as_bytes();
     let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
@@ -159,7 +159,7 @@ impl Scalar {
             Self::Unsigned(n) => Ok(n.into()),
             Self::Float(n) => super::number(n).map(Value::Number).ok_or_else(|| {
                 let name = if n.is_nan() { ".nan" } else { ".inf" };
-                format!("`{name}` is not a number here; write a finite one, or put it in quotes")
+                format!("`{name}` is not a finite number; quote it to use it as a string")
             }),
             Self::Text(text) => Ok(Value::String(text)),
         }
@@ -168,7 +168,7 @@ impl Scalar {
     /// Converts the scalar to a key; the error is a fragment without position.
     pub fn into_key(self) -> Result<String, String> {
         match self {
-            Self::Null => Err("a key must have a name; put `null`, `~` and the like in quotes".to_owned()),
+            Self::Null => Err("a key cannot be null; quote `null` or `~` to use it as a string".to_owned()),
             Self::Bool(bool) => Ok(bool.to_string()),
             Self::Int(n) => Ok(n.to_string()),
             Self::Unsigned(n) => Ok(n.to_string()),

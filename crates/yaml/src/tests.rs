@@ -34,16 +34,19 @@ fn errors_have_line_and_column() {
     assert_eq!(error_of("a: 1\nb: [1, 2\n"), "line 2, column 4: unclosed bracket '['");
     assert_eq!(
         error_of("a:\n  b: .inf"),
-        "line 2, column 6: `.inf` is not a number here; write a finite one, or put it in quotes"
+        "line 2, column 6: `.inf` is not a finite number; quote it to use it as a string"
     );
     assert_eq!(error_of("a: !!int x"), "line 1, column 10: `x` is not a `!!int`");
-    assert_eq!(error_of("a: &x [*x]"), "line 1, column 8: an alias inside the value it stands for");
+    assert_eq!(error_of("a: &x [*x]"), "line 1, column 8: an alias of a value that contains it");
     assert_eq!(error_of("a:\n  <<: 1"), "line 2, column 7: `<<` expects a map or a list of maps");
 }
 
 #[test]
 fn size_and_depth_are_bounded() {
-    assert_eq!(error_of(&" ".repeat(MAX_BYTES + 1)), "8388609 bytes are too many; at most 8388608 are read");
+    assert_eq!(
+        error_of(&" ".repeat(MAX_BYTES + 1)),
+        "input of 8388609 bytes is too large; at most 8388608 are allowed"
+    );
     assert!(value_from_yaml(&format!("{}1{}", "[".repeat(50), "]".repeat(50))).is_ok());
     for (open, close) in [("[", "]"), ("{a: ", "}"), ("[{a: ", "}]"), ("- ", ""), ("? ", "")] {
         for levels in [101, 100_000] {
@@ -62,11 +65,11 @@ fn alias_bombs_are_rejected() {
         let below = i - 1;
         text.push_str(&format!("a{i}: &a{i} [*a{below}, *a{below}, *a{below}, *a{below}]\n"));
     }
-    assert!(error_of(&text).ends_with("aliases repeat too much; write less with anchors"), "{}", error_of(&text));
+    assert!(error_of(&text).ends_with("aliases expand to too much data; use fewer of them"), "{}", error_of(&text));
     let merges = text.replace("[x, x, x, x, x, x, x, x, x, x]", "{b: x}").replace('[', "{<<: [").replace(']', "]}");
-    assert!(value_from_yaml(&merges).is_ok(), "merges of the same maps don't grow");
+    assert!(value_from_yaml(&merges).is_ok(), "merges of the same maps do not grow");
     let long = format!("a: &a {}\nb: [{}]", "x".repeat(1 << 20), "*a,".repeat(100));
-    assert!(error_of(&long).ends_with("aliases repeat too much; write less with anchors"));
+    assert!(error_of(&long).ends_with("aliases expand to too much data; use fewer of them"));
 }
 
 #[test]
@@ -76,7 +79,7 @@ fn lines_of_nodes_are_kept_through_anchors_and_merges() {
     let line = |keys: &[&str]| keys.iter().try_fold(&lines, |lines, key| lines.key(key)).map(Lines::line);
     assert_eq!(line(&["a", "b"]), Some(2));
     assert_eq!(line(&["d", "e"]), Some(7));
-    assert_eq!(line(&["d", "b"]), Some(2), "merged entries stand where they are written");
+    assert_eq!(line(&["d", "b"]), Some(2), "merged entries have the line of their source");
     assert_eq!(line(&["f"]), Some(8));
     assert_eq!(line(&["f", "c"]), Some(3));
     assert_eq!(line(&["a", "x"]), None);

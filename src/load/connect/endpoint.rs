@@ -14,15 +14,15 @@ use url::{Host, Url};
 use crate::load::cause::{Cause, Failure};
 
 /// Time for which a name lookup is cached.
-const FRESH: Duration = Duration::from_secs(1);
+const DNS_TTL: Duration = Duration::from_secs(1);
 
 /// Connect timeout of one of several addresses.
-const PATIENCE: Duration = Duration::from_secs(2);
+const ADDRESS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Time for which an address that could not be connected to comes after the others.
-const SHUNNED: Duration = Duration::from_secs(10);
+const PENALTY: Duration = Duration::from_secs(10);
 
-/// The other end of connections.
+/// Other end of connections.
 #[derive(Debug)]
 pub struct Endpoint {
     is_tls: bool,
@@ -108,7 +108,7 @@ impl Endpoint {
                 attempt.await
             } else {
                 let too_slow = |_| Err(std::io::ErrorKind::TimedOut.into());
-                tokio::time::timeout(PATIENCE, attempt).await.unwrap_or_else(too_slow)
+                tokio::time::timeout(ADDRESS_TIMEOUT, attempt).await.unwrap_or_else(too_slow)
             };
             match connected {
                 Ok(stream) => {
@@ -127,7 +127,7 @@ impl Endpoint {
     /// Rotates the addresses and moves those that failed recently to the end, so that a dead one costs its timeout once.
     fn in_turn(&self, addresses: &[SocketAddr]) -> Vec<SocketAddr> {
         let broken = &mut *self.broken.lock();
-        broken.retain(|_, since| since.elapsed() < SHUNNED);
+        broken.retain(|_, since| since.elapsed() < PENALTY);
         let (mut good, bad): (Vec<_>, Vec<_>) = addresses.iter().partition(|address| !broken.contains_key(address));
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         if !good.is_empty() {
@@ -144,11 +144,12 @@ impl Endpoint {
             Host::Ipv4(address) => return Ok(Arc::new([SocketAddr::from((*address, self.port))])),
             Host::Ipv6(address) => return Ok(Arc::new([SocketAddr::from((*address, self.port))])),
         };
-        let asked = Instant::now();
+        let requested_at = Instant::now();
         let mut known = self.known.lock().await;
         // Tasks that waited for a failed lookup share the failure; later ones try again.
-        let is_fresh =
-            |lookup: &Lookup| lookup.ended >= asked || (lookup.addresses.is_ok() && lookup.ended.elapsed() < FRESH);
+        let is_fresh = |lookup: &Lookup| {
+            lookup.ended >= requested_at || (lookup.addresses.is_ok() && lookup.ended.elapsed() < DNS_TTL)
+        };
         let lookup = match known.clone().filter(is_fresh) {
             Some(lookup) => lookup,
             None => {
@@ -187,14 +188,14 @@ mod tests {
         let good = listener.local_addr().unwrap();
         let refusing = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let endpoint = Endpoint::from_url(&format!("http://name.example:{}/", good.port()).parse().unwrap()).unwrap();
-        let lookup = Lookup { ended: Instant::now() + FRESH, addresses: Ok(Arc::new([refusing, good])) };
+        let lookup = Lookup { ended: Instant::now() + DNS_TTL, addresses: Ok(Arc::new([refusing, good])) };
         *endpoint.known.lock().await = Some(lookup);
         for _ in 0..3 {
             assert_eq!(endpoint.connect().await.unwrap().peer_addr().unwrap(), good);
         }
         assert_eq!(endpoint.broken.lock().keys().collect::<Vec<_>>(), [&refusing]);
         // A name that cannot be resolved: waiting tasks share the outcome of the lookup.
-        let ended = Instant::now() + FRESH;
+        let ended = Instant::now() + DNS_TTL;
         *endpoint.known.lock().await = Some(Lookup { ended, addresses: Err("no".into()) });
         assert_eq!(endpoint.connect().await.unwrap_err().cause, Cause::Dns);
     }
@@ -209,6 +210,6 @@ mod tests {
         assert_eq!(firsts(&endpoint), [all[0], all[2], all[0], all[2], all[0], all[2]]);
         assert_eq!(endpoint.in_turn(&all)[2], all[1]);
         endpoint.broken.lock().extend(all.iter().map(|address| (*address, Instant::now())));
-        assert_eq!(endpoint.in_turn(&all).len(), 3, "what is broken is tried where there is nothing else");
+        assert_eq!(endpoint.in_turn(&all).len(), 3, "broken addresses are tried if there are no others");
     }
 }

@@ -13,7 +13,7 @@ use crate::load::cause::{Cause, Failure};
 const MAX_RESPONSE: usize = 16 * 1024;
 
 /// Timeout of `CONNECT`, for callers without their own.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TUNNEL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An HTTP proxy.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Proxy {
             read_response(stream).await
         };
         let late = |_| Err(Failure::new(Cause::Proxy, "the proxy did not respond to CONNECT"));
-        tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(late)
+        tokio::time::timeout(TUNNEL_TIMEOUT, exchange).await.unwrap_or_else(late)
     }
 }
 

@@ -21,8 +21,8 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// For calls to `path` (`/pkg.Service/Method`) of `authority`, with the timeout for the service to observe. `None` if authority or
-    /// path is not valid in a URI.
+    /// Creates the envelope of calls to `path` (`/pkg.Service/Method`) of `authority`, with the timeout for the service to observe.
+    /// `None` if authority or path is not valid in a URI.
     pub fn new(is_tls: bool, authority: &str, path: &str, timeout: Duration, is_compressed: bool) -> Option<Self> {
         let mut uri = Uri::default().into_parts();
         uri.scheme = Some(if is_tls { Scheme::HTTPS } else { Scheme::HTTP });
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_head_has_what_grpc_asks_for_and_the_metadata() {
+    fn the_head_has_the_headers_of_grpc_and_the_metadata() {
         let envelope = Envelope::new(false, "svc:50051", "/a.S/M", Duration::from_secs(1), true).unwrap();
         let mut metadata = HeaderMap::new();
         metadata.append("x-a", HeaderValue::from_static("1"));

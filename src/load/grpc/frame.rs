@@ -67,12 +67,12 @@ pub(super) struct Deframer {
 }
 
 impl Deframer {
-    /// For a response that names an encoding (`is_encoded`) or does not.
+    /// Creates a deframer for a response that names an encoding (`is_encoded`) or does not.
     pub(super) fn new(is_encoded: bool) -> Self {
         Self { prefix: [0; PREFIX], filled: 0, length: 0, missing: 0, is_encoded, kept: None }
     }
 
-    /// For a response without an encoding; keeps the messages.
+    /// Creates a deframer for a response without an encoding; keeps the messages.
     pub(super) fn keeping() -> Self {
         Self { kept: Some(BytesMut::new()), ..Self::new(false) }
     }
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
     use std::io::Read;
 
-    /// All messages of data that comes in pieces.
+    /// Returns all messages of data that comes in pieces.
     fn read(pieces: &[&[u8]]) -> Result<Vec<Bytes>, FrameError> {
         let mut deframer = Deframer::keeping();
         let mut messages = Vec::new();
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn data_that_ends_amid_a_message_is_told() {
+    fn data_that_ends_within_a_message_is_an_error() {
         let data = frame(b"hello", false).unwrap();
         for end in 1..data.len() {
             assert_eq!(read(&[&data[..end]]), Err(FrameError::Truncated), "{end}");
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_a_message_is_told_by_its_prefix_alone() {
+    fn an_invalid_prefix_is_an_error_before_its_message_arrives() {
         assert_eq!(read(&[&[0, 0xff, 0xff, 0xff, 0xff]]), Err(FrameError::TooLong(0xffff_ffff)));
         assert_eq!(read(&[&[7, 0, 0, 0, 0]]), Err(FrameError::Flag(7)));
         assert_eq!(read(&[&[1, 0, 0, 0, 0]]), Err(FrameError::Compressed));

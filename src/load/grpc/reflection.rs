@@ -26,7 +26,7 @@ const METHODS: [&str; 2] = [
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// Most files that one service imports, and most bytes in them.
+/// Maximum files that one service imports, and maximum bytes in them.
 const MAX_FILES: usize = 1_000;
 const MAX_BYTES: usize = 16 << 20;
 
@@ -43,8 +43,8 @@ pub enum ReflectionError {
     #[error("the server has no reflection service")]
     NotServed,
     /// The server responded with an error.
-    #[error("the server answered {0}")]
-    Refused(String),
+    #[error("the server responded with {0}")]
+    Rejected(String),
     /// The server does not have the service; it has these.
     #[error("the server has no such service")]
     NoService(Vec<String>),
@@ -101,9 +101,9 @@ async fn gather(mut client: ReflectionClient<'_>, service: &str) -> Result<Vec<F
                 Vec::new()
             }));
         }
-        Reflected::Error(code, text) => return Err(refused(code, &text)),
+        Reflected::Error(code, text) => return Err(rejected(code, &text)),
         Reflected::Services(_) => {
-            return Err(ReflectionError::Invalid("the server sent the answer to another request".to_owned()));
+            return Err(ReflectionError::Invalid("the server responded to another request".to_owned()));
         }
     };
     while let Some(name) = waiting.pop() {
@@ -114,9 +114,9 @@ async fn gather(mut client: ReflectionClient<'_>, service: &str) -> Result<Vec<F
             Reflected::Files(encoded) => waiting.extend(files.add(encoded)?),
             // Servers may omit well-known files, which every client has.
             _ if name.starts_with("google/protobuf/") => {}
-            Reflected::Error(code, text) => return Err(refused(code, &format!("{name}: {text}"))),
+            Reflected::Error(code, text) => return Err(rejected(code, &format!("{name}: {text}"))),
             Reflected::Services(_) => {
-                return Err(ReflectionError::Invalid("the server sent the answer to another request".to_owned()));
+                return Err(ReflectionError::Invalid("the server responded to another request".to_owned()));
             }
         }
         files.names.insert(name);
@@ -124,9 +124,9 @@ async fn gather(mut client: ReflectionClient<'_>, service: &str) -> Result<Vec<F
     Ok(files.files)
 }
 
-fn refused(code: i32, text: &str) -> ReflectionError {
+fn rejected(code: i32, text: &str) -> ReflectionError {
     let name = u16::try_from(code).map_or_else(|_| code.to_string(), status_name);
-    ReflectionError::Refused(format!("{name}: {}", prefix(text, 300)))
+    ReflectionError::Rejected(format!("{name}: {}", prefix(text, 300)))
 }
 
 /// Files fetched so far.
@@ -160,7 +160,7 @@ impl Files {
     }
 }
 
-/// Answer to a reflection request.
+/// Response to a reflection request.
 enum Reflected {
     /// Encoded descriptors.
     Files(Vec<Vec<u8>>),
@@ -183,18 +183,18 @@ impl ReflectionClient<'_> {
         let host = self.authority.to_owned();
         let message = ServerReflectionRequest { host, message_request: Some(request) }.encode_to_vec();
         let envelope = Envelope::new(self.is_tls, self.authority, method, self.timeout, false);
-        let envelope =
-            envelope.ok_or_else(|| ReflectionError::Invalid(format!("`{}` is no authority", self.authority)))?;
+        let envelope = envelope
+            .ok_or_else(|| ReflectionError::Invalid(format!("`{}` is not a valid authority", self.authority)))?;
         let call = GrpcCall::new(&envelope, self.metadata, &[message.into()])
             .map_err(|error| ReflectionError::Invalid(error.to_string()))?;
         let (status, message) = self.call(call).await?;
         match (status.code, message) {
             (OK, Some(message)) => decode(&message),
-            (OK, None) => Err(ReflectionError::Invalid("the server sent no answer".to_owned())),
+            (OK, None) => Err(ReflectionError::Invalid("the server sent no response".to_owned())),
             (UNIMPLEMENTED, _) => Err(ReflectionError::NotServed),
             // Some servers end the stream with the error instead of sending it in a message.
             (NOT_FOUND, _) => Ok(Reflected::Error(NOT_FOUND.into(), status.message)),
-            (code, _) => Err(refused(i32::from(code), &status.message)),
+            (code, _) => Err(rejected(i32::from(code), &status.message)),
         }
     }
 

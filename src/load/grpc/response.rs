@@ -77,7 +77,7 @@ fn malformed(error: impl std::fmt::Display) -> Failure {
     Failure::new(Cause::Malformed, error.to_string())
 }
 
-/// The status in headers or trailers, if any.
+/// Returns the status in headers or trailers, if any.
 fn status_in(headers: &HeaderMap) -> Result<Option<Status>, Failure> {
     status::read(headers).transpose().map_err(malformed)
 }

@@ -35,7 +35,7 @@ pub(in crate::load) fn failure(error: &h2::Error) -> Failure {
     Failure::new(Cause::Other, format!("HTTP/2: {}", text()))
 }
 
-/// The name of an error code in RFC 9113: `CANCEL`.
+/// Returns the name of an error code in RFC 9113: `CANCEL`.
 fn reason_name(reason: Reason) -> String {
     format!("{reason:?}")
 }

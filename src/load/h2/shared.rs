@@ -21,11 +21,11 @@ const CONNECTION_WINDOW: u32 = 4 << 20;
 /// Longest headers or trailers of one response, in bytes, uncompressed.
 const MAX_HEADERS: u32 = 64 << 10;
 
-/// Most locally reset streams for which late frames are still ignored.
-const GIVEN_UP: usize = 1024;
+/// Maximum locally reset streams for which late frames are still ignored.
+const MAX_RESET_STREAMS: usize = 1024;
 
 /// Streams opened before the peer's SETTINGS arrive.
-const UNASKED: usize = 1;
+const INITIAL_STREAMS: usize = 1;
 
 /// Detection of dead connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,8 +159,8 @@ pub(in crate::load) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(MAX_HEADERS)
-        .max_concurrent_reset_streams(GIVEN_UP)
-        .initial_max_send_streams(UNASKED)
+        .max_concurrent_reset_streams(MAX_RESET_STREAMS)
+        .initial_max_send_streams(INITIAL_STREAMS)
         .handshake(stream)
         .await;
     shaken.map_err(|error| failure(&error))

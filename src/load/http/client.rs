@@ -24,7 +24,7 @@ pub struct HttpClient {
 
 /// A request rendered from a template.
 #[derive(Debug)]
-pub struct Varied {
+pub struct Rendered {
     url: Url,
     message: Message,
     /// The message, formatted.
@@ -41,15 +41,15 @@ impl Protocol for Http {
 
 impl Client for HttpClient {
     type Connection = HttpConnection;
-    type Request = Option<Box<Varied>>;
+    type Request = Option<Box<Rendered>>;
 
     fn varies(&self) -> bool {
         self.http.prepared.varies()
     }
 
     fn prepare(&self, number: u64) -> Result<Self::Request, Failure> {
-        let varied = self.http.prepared.varied(number)?;
-        Ok(varied.map(|(url, message)| Box::new(Varied { request: message.to_request(), url, message })))
+        let rendered = self.http.prepared.rendered(number)?;
+        Ok(rendered.map(|(url, message)| Box::new(Rendered { request: message.to_request(), url, message })))
     }
 
     async fn connect(&self, _: usize) -> Result<HttpConnection, Failure> {
@@ -60,23 +60,23 @@ impl Client for HttpClient {
     }
 
     async fn ready(&self, connection: &mut HttpConnection) -> bool {
-        connection.own.is_ready().await
+        connection.target.is_ready().await
     }
 
-    async fn exchange(&self, connection: &mut HttpConnection, varied: &Self::Request) -> Result<Response, Failure> {
+    async fn exchange(&self, connection: &mut HttpConnection, rendered: &Self::Request) -> Result<Response, Failure> {
         let http = &*self.http;
         let judge = http.judge();
         let wants =
             Wants { redirect: http.redirects > 0, head: judge.expect.needs_head(), body: judge.expect.needs_body() };
-        let (url, message, request) = match varied {
+        let (url, message, request) = match rendered {
             None => (&http.url, &http.prepared.message, &http.request),
-            Some(varied) => (&varied.url, &varied.message, &varied.request),
+            Some(rendered) => (&rendered.url, &rendered.message, &rendered.request),
         };
-        let received = connection.own.exchange(request, wants).await?;
+        let received = connection.target.exchange(request, wants).await?;
         let (received, link) = if wants.redirect && matches!(received.status, 300..=399) {
             redirect::follow(http, &self.stats, connection, (url, message), received, wants).await?
         } else {
-            (received, &connection.own)
+            (received, &connection.target)
         };
         Ok(judge.judge(received, |name| head::values(link.head(), name), link.body(), &self.stats))
     }

@@ -5,7 +5,7 @@ use crate::load::cause::Failure;
 use crate::load::connect::{Connector, Endpoint, Route, Stream, Tls};
 use crate::load::stats_recorder::StatsRecorder;
 
-/// Most connections to other endpoints that are kept for redirects.
+/// Maximum connections to other endpoints that are kept for redirects.
 const FOREIGN: usize = 4;
 
 /// A connection that counts its bytes.
@@ -44,12 +44,12 @@ impl Link {
         received
     }
 
-    /// The head of the latest response, if it was wanted.
+    /// Returns the head of the latest response, if it was wanted.
     pub(super) fn head(&self) -> &[u8] {
         self.connection.head()
     }
 
-    /// The first part of the latest response's body, if it was wanted.
+    /// Returns the first part of the latest response's body, if it was wanted.
     pub(super) fn body(&self) -> &[u8] {
         self.connection.body()
     }
@@ -66,23 +66,23 @@ impl Link {
 /// A connection to the target, and those to the endpoints to which redirects lead.
 #[derive(Debug)]
 pub struct HttpConnection {
-    pub(super) own: Link,
+    pub(super) target: Link,
     foreign: Vec<(Connector, Link)>,
 }
 
 impl HttpConnection {
-    pub(super) fn new(own: Link) -> Self {
-        Self { own, foreign: Vec::new() }
+    pub(super) fn new(target: Link) -> Self {
+        Self { target, foreign: Vec::new() }
     }
 
     /// Returns a connection: that to the target, or the one with a number from [`HttpConnection::to`].
-    pub(super) fn by(&self, number: Option<usize>) -> &Link {
-        number.and_then(|number| self.foreign.get(number)).map_or(&self.own, |(_, link)| link)
+    pub(super) fn link(&self, number: Option<usize>) -> &Link {
+        number.and_then(|number| self.foreign.get(number)).map_or(&self.target, |(_, link)| link)
     }
 
-    /// The same, mutable.
-    pub(super) fn by_mut(&mut self, number: Option<usize>) -> &mut Link {
-        number.and_then(|number| self.foreign.get_mut(number)).map_or(&mut self.own, |(_, link)| link)
+    /// Like [`HttpConnection::link`], mutable.
+    pub(super) fn link_mut(&mut self, number: Option<usize>) -> &mut Link {
+        number.and_then(|number| self.foreign.get_mut(number)).map_or(&mut self.target, |(_, link)| link)
     }
 
     /// Returns the number of the connection to another endpoint: an open one, or a new one if there is none or `is_new`.

@@ -71,8 +71,8 @@ impl Expectations {
             match text {
                 None if values.is_empty() => return fails(Cause::UnexpectedHeader, format!("no header `{name}`")),
                 Some(text) if !values.iter().any(|value| contains(value, text.as_bytes())) => {
-                    let what = if values.is_empty() { "no header" } else { "another value in header" };
-                    return fails(Cause::UnexpectedHeader, format!("{what} `{name}`"));
+                    let problem = if values.is_empty() { "no header" } else { "unexpected value in header" };
+                    return fails(Cause::UnexpectedHeader, format!("{problem} `{name}`"));
                 }
                 _ => {}
             }
@@ -85,7 +85,7 @@ impl Expectations {
         }
         let filter = self.json.as_ref()?;
         if length > body.len() as u64 {
-            let detail = format!("the body is longer than {} KiB, too long for a filter", MAX_KEPT >> 10);
+            let detail = format!("the body is longer than {} KiB, the limit for filters", MAX_KEPT >> 10);
             return fails(Cause::UnexpectedJson, detail);
         }
         match filter.run(body) {

@@ -102,7 +102,7 @@ impl Client for Http2Client {
     }
 
     fn prepare(&self, number: u64) -> Result<Self::Request, Failure> {
-        let Some((_, message)) = self.http.prepared.varied(number)? else { return Ok(None) };
+        let Some((_, message)) = self.http.prepared.rendered(number)? else { return Ok(None) };
         let outgoing = outgoing(&message, self.http.prepared.connector.endpoint.is_tls());
         let inexpressible = || Failure::new(Cause::Other, "the request cannot be expressed in HTTP/2");
         Ok(Some(Box::new(outgoing.ok_or_else(inexpressible)?)))
@@ -122,9 +122,13 @@ impl Client for Http2Client {
         poll_fn(|cx| connection.poll_ready(cx)).await.is_ok()
     }
 
-    async fn exchange(&self, connection: &mut SendRequest<Bytes>, varied: &Self::Request) -> Result<Response, Failure> {
+    async fn exchange(
+        &self,
+        connection: &mut SendRequest<Bytes>,
+        rendered: &Self::Request,
+    ) -> Result<Response, Failure> {
         let http = &*self.http;
-        let outgoing = varied.as_deref().unwrap_or(&http.outgoing);
+        let outgoing = rendered.as_deref().unwrap_or(&http.outgoing);
         let has_no_body = outgoing.body.is_empty();
         let (response, mut body) =
             connection.send_request(outgoing.request.clone(), has_no_body).map_err(|error| failure(&error))?;

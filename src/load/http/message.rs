@@ -42,7 +42,7 @@ fn is_credential(name: &HeaderName) -> bool {
     [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION].contains(name)
 }
 
-/// The URL without user and fragment, as in a request line to a proxy (RFC 9112, 3.2.2).
+/// Returns the URL without user and fragment, as in a request line to a proxy (RFC 9112, 3.2.2).
 pub(super) fn absolute(url: &Url) -> Option<Uri> {
     let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
     let rest = &url[url::Position::BeforePath..url::Position::AfterQuery];

@@ -31,16 +31,16 @@ pub(super) async fn follow<'c>(
 ) -> Result<(Received, &'c Link), Failure> {
     let mut url = url.clone();
     let mut message = message.clone();
-    let mut by = None;
+    let mut number = None;
     for _ in 0..http.redirects {
-        let Some(next) = location(received.status, connection.by(by).head(), &url) else { break };
+        let Some(next) = location(received.status, connection.link(number).head(), &url) else { break };
         let (Some(from), Some(to)) = (Endpoint::from_url(&url), Endpoint::from_url(&next)) else { break };
         let Some(redirected) = message.to(&next, from == to) else { break };
         message = after(received.status, redirected);
         url = next;
-        (received, by) = hop(http, stats, connection, &url, &message, wants).await?;
+        (received, number) = hop(http, stats, connection, &url, &message, wants).await?;
     }
-    Ok((received, connection.by(by)))
+    Ok((received, connection.link(number)))
 }
 
 /// Makes one exchange, and returns the number of its connection. It is retried here: the caller would start the whole request over,
@@ -57,25 +57,25 @@ async fn hop(
     let mut is_repeated = false;
     loop {
         let Some(to) = Endpoint::from_url(url) else {
-            return Err(Failure::new(Cause::Other, "the redirect leads nowhere"));
+            return Err(Failure::new(Cause::Other, "the redirect has no usable location"));
         };
-        let by = if to == http.prepared.connector.endpoint {
-            if is_repeated || !connection.own.is_ready().await {
-                connection.own = Link::open(&http.prepared.connector, stats).await?;
+        let number = if to == http.prepared.connector.endpoint {
+            if is_repeated || !connection.target.is_ready().await {
+                connection.target = Link::open(&http.prepared.connector, stats).await?;
             }
             None
         } else {
             Some(connection.to(to, http.foreign_tls.as_ref(), is_repeated, stats).await?)
         };
-        match connection.by_mut(by).exchange(&request, wants).await {
+        match connection.link_mut(number).exchange(&request, wants).await {
             Err(failure) if failure.is_retryable && !is_repeated => is_repeated = true,
             Err(failure) => return Err(Failure { is_retryable: false, ..failure }),
-            Ok(received) => return Ok((received, by)),
+            Ok(received) => return Ok((received, number)),
         }
     }
 }
 
-/// The URL to which a response redirects.
+/// Returns the URL to which a response redirects.
 fn location(status: u16, response: &[u8], base: &Url) -> Option<Url> {
     if !FOLLOWED.contains(&status) {
         return None;
@@ -84,7 +84,7 @@ fn location(status: u16, response: &[u8], base: &Url) -> Option<Url> {
     base.join(std::str::from_utf8(location).ok()?).ok()
 }
 
-/// The request after a redirect: all statuses but 307 and 308 turn a request with a body into a plain GET, as in browsers.
+/// Returns the request after a redirect: all statuses but 307 and 308 turn a request with a body into a plain GET, as in browsers.
 fn after(status: u16, message: Message) -> Message {
     if KEEPING.contains(&status) || message.method == Method::GET || message.method == Method::HEAD {
         return message;

@@ -52,7 +52,7 @@ pub struct HttpTarget {
     pub error_ranges: Vec<ErrorRange>,
     /// Further expectations on responses.
     pub expect: Arc<Expectations>,
-    /// Most redirects followed within one request; a redirect that is not followed is a response like any other.
+    /// Maximum redirects followed within one request; a redirect that is not followed is a response like any other.
     pub redirects: u32,
     /// TLS settings.
     pub tls: TlsOptions,
@@ -63,7 +63,7 @@ pub struct HttpTarget {
 }
 
 impl HttpTarget {
-    /// A direct GET of `url` without custom headers. Statuses of 400 and above are errors, redirects are not followed.
+    /// Creates a direct GET of `url` without custom headers. Statuses of 400 and above are errors, redirects are not followed.
     pub fn new(url: Url) -> Self {
         Self {
             url,
@@ -152,17 +152,20 @@ impl Prepared {
     }
 
     /// Renders URL and message of request `number`; `None` if all requests are the same.
-    pub(super) fn varied(&self, number: u64) -> Result<Option<(Url, Message)>, Failure> {
+    pub(super) fn rendered(&self, number: u64) -> Result<Option<(Url, Message)>, Failure> {
         let Some(template) = &self.template else { return Ok(None) };
         let RenderedRequest { url, headers, body } =
-            template.render(number).map_err(|why| Failure::new(Cause::Other, why))?;
+            template.render(number).map_err(|error| Failure::new(Cause::Other, error))?;
         if Endpoint::from_url(&url).is_none_or(|endpoint| endpoint != self.connector.endpoint) {
-            let elsewhere =
-                format!("url: `{}` is not on the host that the load is for", redact::redact_url(url.as_str()));
-            return Err(Failure::new(Cause::Other, elsewhere));
+            let other_host = format!("url: `{}` is not on the target's host", redact::redact_url(url.as_str()));
+            return Err(Failure::new(Cause::Other, other_host));
         }
-        let invalid =
-            || Failure::new(Cause::Other, format!("url: `{}` cannot be requested", redact::redact_url(url.as_str())));
+        let invalid = || {
+            Failure::new(
+                Cause::Other,
+                format!("url: `{}` is not a valid request target", redact::redact_url(url.as_str())),
+            )
+        };
         let message = message(&url, &self.message.method, headers, body, &self.connector.route).ok_or_else(invalid)?;
         Ok(Some((url, message)))
     }

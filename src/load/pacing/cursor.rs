@@ -10,7 +10,7 @@ use crate::model::shard::Share;
 
 /// Planned requests of a schedule, up to its end or an interruption.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Asked {
+pub struct Planned {
     /// Requests that were due.
     pub slots: u64,
     /// Their time. Every request is followed by a gap, the last one too.
@@ -79,7 +79,7 @@ impl Cursor {
         Self { walk: Walk::start(&pacer), pacer }
     }
 
-    /// The schedule.
+    /// Returns the schedule.
     pub fn pacer(&self) -> &Pacer {
         &self.pacer
     }
@@ -99,7 +99,7 @@ impl Cursor {
         }
     }
 
-    /// The same without moving the cursor, for a slot slightly ahead.
+    /// Like [`Cursor::due`], without moving the cursor, for a slot slightly ahead.
     pub fn peek(&self, k: u64) -> Option<Duration> {
         let slot = self.pacer.number(k);
         self.closed_form(slot).unwrap_or_else(|| self.walked(slot).within(&self.pacer))
@@ -115,7 +115,7 @@ impl Cursor {
         (pacer.spacing() == Spacing::Uniform).then(|| pacer.time_of(slot as f64))
     }
 
-    /// The walk at a slot, or at the first one after the end of the schedule.
+    /// Returns the walk at a slot, or at the first one after the end of the schedule.
     fn walked(&self, slot: u64) -> Walk {
         let mut walk = if self.walk.slot > slot { Walk::start(&self.pacer) } else { self.walk };
         walk.reach(slot, &self.pacer);
@@ -161,8 +161,8 @@ impl Cursor {
     }
 
     /// Planned requests: of the whole schedule or, if it was `stopped`, until then. `None` at maximum rate.
-    pub fn asked(&mut self, stopped: Option<Duration>) -> Option<Asked> {
-        let whole = self.whole_asked(stopped)?;
+    pub fn planned(&mut self, stopped: Option<Duration>) -> Option<Planned> {
+        let whole = self.whole_planned(stopped)?;
         let share = self.pacer.share;
         if share == Share::WHOLE {
             return Some(whole);
@@ -171,20 +171,20 @@ impl Cursor {
         // This pod's part of the requests or, if there are none yet, of the rate.
         let part = if whole.slots > 0 { slots as f64 / whole.slots as f64 } else { 1.0 / share.count() as f64 };
         let rate = whole.rate * part;
-        Some(Asked { slots, rate, ..whole })
+        Some(Planned { slots, rate, ..whole })
     }
 
-    fn whole_asked(&mut self, stopped: Option<Duration>) -> Option<Asked> {
+    fn whole_planned(&mut self, stopped: Option<Duration>) -> Option<Planned> {
         let planned = self.pacer.whole_rate()?;
         let end = self.pacer.ends().unwrap_or(Duration::MAX);
         let by = stopped.map_or(end, |stopped| stopped.min(end));
         let slots = self.whole_due_by(by);
         if let Arrival::Constant { rate } = self.pacer.arrival {
-            return Some(Asked { slots, span: seconds(slots as f64 / rate), rate, whole_rate: rate });
+            return Some(Planned { slots, span: seconds(slots as f64 / rate), rate, whole_rate: rate });
         }
         let span = if self.pacer.ends().is_some() { by } else { by.min(self.end_of_count(slots)) };
         let rate = if span.is_zero() { planned } else { slots as f64 / span.as_secs_f64() };
-        Some(Asked { slots, span, rate, whole_rate: rate })
+        Some(Planned { slots, span, rate, whole_rate: rate })
     }
 
     /// Due time of the slot that would follow the last one, or the end of the stages.

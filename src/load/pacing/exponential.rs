@@ -7,7 +7,7 @@ const SEED: u64 = 0x1f83_d9ab_fb41_bd6b;
 /// Step of SplitMix64's counter: 2^64 divided by the golden ratio, made odd.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The `n`-th of a sequence of independent, exponentially distributed numbers of mean 1; finite and at least 0.
+/// Returns the `n`-th of a sequence of independent, exponentially distributed numbers of mean 1; finite and at least 0.
 ///
 /// The generator is SplitMix64 (Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, 2014): a counter with mixed
 /// bits, so any number of the sequence is computed directly. Its upper 53 bits make a uniform `u` in (0, 1], and `−ln u` is

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::model::duration::GoDuration;
 use crate::model::readable::show;
 
-/// Most stages of a schedule.
+/// Maximum stages of a schedule.
 pub const MAX_STAGES: usize = 100;
 
 /// Longest schedule of stages: a day.
@@ -22,7 +22,7 @@ pub const MAX_TIME: Duration = Duration::from_secs(24 * 3600);
 pub const MAX_RATE: f64 = 1e6;
 
 /// Number of stages that are shown; the rest is only counted.
-const SHOWN: usize = 5;
+const MAX_LISTED: usize = 5;
 
 /// One stage: the rate changes linearly from its previous value to `rate` within `duration`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -185,11 +185,11 @@ impl fmt::Display for Stages {
     /// `from 0/s: 100/s in 30s, 100/s in 1m0s, …`; the first few stages.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "from {}/s: ", show(self.from))?;
-        for (index, stage) in self.stages.iter().take(SHOWN).enumerate() {
+        for (index, stage) in self.stages.iter().take(MAX_LISTED).enumerate() {
             let comma = if index > 0 { ", " } else { "" };
             write!(f, "{comma}{}/s in {}", show(stage.rate), GoDuration(stage.duration))?;
         }
-        match self.stages.len().saturating_sub(SHOWN) {
+        match self.stages.len().saturating_sub(MAX_LISTED) {
             0 => Ok(()),
             more => write!(f, " and {more} more, {} in total", GoDuration(self.duration)),
         }

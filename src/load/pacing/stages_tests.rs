@@ -17,7 +17,7 @@ fn seconds(stages: &Stages, due: f64) -> f64 {
 fn any_stages() -> impl Strategy<Value = Stages> {
     let rate = || prop_oneof![Just(0.0), Just(100.0), 0.01_f64..5_000.0];
     let time = prop_oneof![Just(0_u64), 1_u64..20_000];
-    (rate(), prop::collection::vec((time, rate()), 1..12)).prop_filter_map("asks for nothing", |(from, list)| {
+    (rate(), prop::collection::vec((time, rate()), 1..12)).prop_filter_map("has no requests", |(from, list)| {
         let list: Vec<_> =
             list.into_iter().map(|(ms, rate)| Stage { duration: Duration::from_millis(ms), rate }).collect();
         Stages::new(from, &list).ok()
@@ -38,7 +38,7 @@ proptest! {
     }
 
     #[test]
-    fn as_many_are_due_at_a_due_time_as_were_asked_for(stages in any_stages(), share in 0.0_f64..1.0) {
+    fn as_many_are_due_at_a_due_time_as_were_requested(stages in any_stages(), share in 0.0_f64..1.0) {
         let due = stages.total() * share;
         let time = stages.time_of(due).unwrap();
         // A nanosecond at 5000/s is 5e-6 requests.

@@ -1,4 +1,4 @@
-//! Tests of the codec: YAML 1.1 in, YAML 1.1 out, and what a wrong document is told.
+//! Tests of the codec: YAML 1.1 in, YAML 1.1 out, and errors for malformed documents.
 
 use proptest::prelude::*;
 use serde_json::{Map, json};
@@ -87,7 +87,7 @@ fn errors_have_the_path_of_the_field() {
         ("# only a comment\n", "the document is empty; expected a map with the key `spec`"),
         ("- task: http", "expected a map with the key `spec`, found a list"),
         ("result: {}", "`spec` is missing; expected a list of tasks"),
-        ("spec: x", "spec: expected a list of tasks, found a text"),
+        ("spec: x", "spec: expected a list of tasks, found a string"),
         ("spec:", "spec: expected a list of tasks, found nothing"),
         ("{spec: [], result: {numLoops: -1}}", "result.numLoops: invalid value: integer `-1`, expected u64"),
         (

@@ -75,7 +75,7 @@ pub(super) struct LimitLine {
     /// `[x1, y1, x2, y2]`
     pub line: [f64; 4],
     /// True for the requested rate, which is drawn like a limit.
-    pub is_asked: bool,
+    pub is_requested: bool,
     pub label: String,
     /// Position of the label.
     pub at: [f64; 2],
@@ -203,7 +203,7 @@ pub(super) fn horizontal(
         floor = label_at;
         let line = [LEFT, at, RIGHT, at];
         let at = [x, round(label_at)];
-        lines.push(LimitLine { line, is_asked: false, label: limit.label.clone(), at, anchor: "start", ring });
+        lines.push(LimitLine { line, is_requested: false, label: limit.label.clone(), at, anchor: "start", ring });
     }
     lines
 }
@@ -283,7 +283,7 @@ fn vertical(limits: &[&Limit], x: &Axis) -> Vec<LimitLine> {
         let (anchor, label_at) = if at + width < WIDTH { ("start", at + 6.0) } else { ("end", at - 6.0) };
         LimitLine {
             line: [at, y, at, BOTTOM],
-            is_asked: false,
+            is_requested: false,
             label: limit.label.clone(),
             at: [round(label_at), round(y + LINE - 5.0)],
             anchor,

@@ -54,13 +54,13 @@ fn is_limited(view: &ReportView, metric: &str) -> bool {
     view.versions.iter().any(|v| v.slos.iter().any(|slo| aspect(slo, metric).is_some()))
 }
 
-/// Builds at most `most` figures, those with limits first. Returns also the number of all.
-pub(super) fn figures(insights: &Insights, view: &ReportView, most: usize) -> (Vec<Figure>, usize) {
+/// Builds at most `max` figures, those with limits first. Returns also the number of all.
+pub(super) fn figures(insights: &Insights, view: &ReportView, max: usize) -> (Vec<Figure>, usize) {
     let mut plans = plans(view);
     // Limited metrics first, then the latency that users notice.
     plans.sort_by_key(|plan| (!plan.has_limit, !plan.curves.iter().any(|(_, _, metric)| metric.ends_with("/latency"))));
     let count = plans.len();
-    let drawn = plans.into_iter().take(most).enumerate();
+    let drawn = plans.into_iter().take(max).enumerate();
     (drawn.filter_map(|(number, plan)| figure(insights, view, number + 1, &plan)).collect(), count)
 }
 
@@ -89,12 +89,12 @@ fn plans(view: &ReportView) -> Vec<Plan> {
             .flat_map(|(kind, all)| all.chunks(MAX_SERIES).map(move |some| plan((kind, some))))
             .collect();
     }
-    let of = |metric: &String| {
+    let plan = |metric: &String| {
         let versions = view.versions.iter().enumerate().filter(|(_, v)| v.distributions.contains_key(metric));
         let curves = versions.map(|(index, v)| (v.name.clone(), index, metric.clone())).collect();
         Plan { title: metric.clone(), curves, has_limit: limited(metric) }
     };
-    metrics.into_iter().map(of).collect()
+    metrics.into_iter().map(plan).collect()
 }
 
 /// Returns the aspect of a distribution that an SLO limits: `mean` or `p99` of `http/latency-mean`, `grpc/latency/p99`.
@@ -156,10 +156,7 @@ fn figure(insights: &Insights, view: &ReportView, number: usize, plan: &Plan) ->
     let mut notes = Vec::new();
     let left_out = chart::left_out(&series, &limits);
     if !left_out.is_empty() {
-        notes.push(format!(
-            "Limits not drawn, being outside the range of the values or too many: {}.",
-            left_out.join("; ")
-        ));
+        notes.push(format!("Limits not drawn because they are out of range or too many: {}.", left_out.join("; ")));
     }
     if plan.curves.len() > MAX_SERIES {
         notes.push(format!("{} of {} versions are drawn.", MAX_SERIES, plan.curves.len()));

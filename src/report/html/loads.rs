@@ -19,7 +19,7 @@ pub(super) struct Load {
     cells: Vec<[String; 2]>,
     failures: Vec<Share>,
     failures_left_out: usize,
-    answers: Vec<Share>,
+    responses: Vec<Share>,
 }
 
 /// A count and its percentage, drawn as a bar.
@@ -35,7 +35,7 @@ struct Share {
 type Column = (&'static str, fn(&LoadRecord) -> Option<String>);
 
 const COLUMNS: [Column; 10] = [
-    ("Asked", |load| Some(load.asked_rate.map_or_else(|| "max".to_owned(), rounded))),
+    ("Requested", |load| Some(load.requested_rate.map_or_else(|| "max".to_owned(), rounded))),
     ("Achieved", |load| Some(rounded(load.achieved_rate))),
     ("Requests", |load| Some(thousands(load.counts.requests))),
     ("Errors", |load| Some(thousands(load.counts.errors))),
@@ -76,10 +76,10 @@ pub(super) fn columns(loads: &[LoadReport]) -> Vec<&'static str> {
     used_columns(loads).into_iter().map(|(title, _)| title).collect()
 }
 
-/// Builds the rows of at most `most` loads.
-pub(super) fn rows(loads: &[LoadReport], most: usize) -> Vec<Load> {
+/// Builds the rows of at most `max` loads.
+pub(super) fn rows(loads: &[LoadReport], max: usize) -> Vec<Load> {
     let columns = used_columns(loads);
-    loads.iter().take(most).map(|row| load(row, &columns)).collect()
+    loads.iter().take(max).map(|row| load(row, &columns)).collect()
 }
 
 fn load(row: &LoadReport, columns: &[Column]) -> Load {
@@ -94,15 +94,16 @@ fn load(row: &LoadReport, columns: &[Column]) -> Load {
             percent_text,
         }
     };
-    let mut answers: Vec<_> =
+    let mut responses: Vec<_> =
         load.statuses.iter().map(|(status, count)| (status_name(&row.provider, *status), *count)).collect();
     let mut failures: Vec<_> = load.causes.iter().map(|(cause, count)| (squeezed(cause, 30), *count)).collect();
-    answers.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    responses.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     failures.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let left_out = answers.len().saturating_sub(8) + failures.len().saturating_sub(8);
+    let left_out = responses.len().saturating_sub(8) + failures.len().saturating_sub(8);
     let shares =
         |counts: Vec<(String, u64)>| counts.into_iter().take(8).map(|(name, count)| share(name, count)).collect();
-    let is_behind = load.counts.dropped > 0 || load.asked_rate.is_some_and(|asked| load.achieved_rate < asked * 0.98);
+    let is_behind =
+        load.counts.dropped > 0 || load.requested_rate.is_some_and(|requested| load.achieved_rate < requested * 0.98);
     let has_gap = load.shards.as_ref().is_some_and(|shards| !shards.missing.is_empty());
     Load {
         provider: named(&row.provider),
@@ -111,9 +112,9 @@ fn load(row: &LoadReport, columns: &[Column]) -> Load {
         schedule: squeezed(&row.schedule(), 200),
         state: match (load.interrupted, has_gap, is_behind) {
             (true, ..) => state("open", "!", "interrupted"),
-            (false, true, _) => state("open", "!", "parts missing"),
-            (false, false, true) => state("open", "!", "behind the rate"),
-            (false, false, false) => state("good", "✓", "as asked"),
+            (false, true, _) => state("open", "!", "pods missing"),
+            (false, false, true) => state("open", "!", "below the requested rate"),
+            (false, false, false) => state("good", "✓", "as requested"),
         },
         cells: columns
             .iter()
@@ -121,6 +122,6 @@ fn load(row: &LoadReport, columns: &[Column]) -> Load {
             .collect(),
         failures: shares(failures),
         failures_left_out: left_out,
-        answers: shares(answers),
+        responses: shares(responses),
     }
 }

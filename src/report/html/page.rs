@@ -12,7 +12,7 @@ use super::timeline::{self, Timeline};
 use super::trend::{self, Trended};
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::slo::Outcome;
-use crate::report::show::{rounded, short, squeezed, thousands, value, value_beside};
+use crate::report::show::{rounded, short, squeezed, thousands, value, value_near};
 use crate::report::text;
 use crate::report::view::{LoadReport, Overall, ReportView, SloReport, TaskReport, VersionReport};
 use crate::slo::assertion::{AssertCondition, judge};
@@ -129,10 +129,10 @@ pub(super) fn of(experiment: &Experiment, view: &ReportView, bounds: &Bounds) ->
     let objectives = objectives(view);
     let metrics = metrics(view);
     let distributions = distributions(view);
-    let (trends, over_loops) = trend::trends(view, bounds.figures);
-    let (queried, of_providers) = queried::queried(view, (bounds.rows / 6 / columns).max(4));
-    let (timelines, over_time) = timeline::timelines(view, bounds.figures);
-    let rows = |of: usize| (bounds.rows / of).max(8);
+    let (trends, trends_total) = trend::trends(view, bounds.figures);
+    let (queried, queried_total) = queried::queried(view, (bounds.rows / 6 / columns).max(4));
+    let (timelines, timelines_total) = timeline::timelines(view, bounds.figures);
+    let rows = |divisor: usize| (bounds.rows / divisor).max(8);
     let summary = &view.summary;
     Page {
         state: overall(summary.outcome),
@@ -144,15 +144,15 @@ pub(super) fn of(experiment: &Experiment, view: &ReportView, bounds: &Bounds) ->
         versions: view.versions.iter().map(|v| named(&v.name)).collect(),
         objectives_left_out: objectives.len().saturating_sub(rows(columns * 2)),
         objectives: objectives.into_iter().take(rows(columns * 2)).collect(),
-        trends_left_out: over_loops.saturating_sub(trends.len()),
+        trends_left_out: trends_total.saturating_sub(trends.len()),
         trends,
-        queried_left_out: of_providers.saturating_sub(queried.len()),
+        queried_left_out: queried_total.saturating_sub(queried.len()),
         queried,
         figures_left_out: planned.saturating_sub(figures.len()),
         figures,
         distributions_left_out: distributions.len().saturating_sub(rows(8)),
         distributions: distributions.into_iter().take(rows(8)).collect(),
-        timelines_left_out: over_time.saturating_sub(timelines.len()),
+        timelines_left_out: timelines_total.saturating_sub(timelines.len()),
         timelines,
         load_columns: loads::columns(&view.load),
         loads_left_out: view.load.len().saturating_sub(rows(5)),
@@ -172,7 +172,7 @@ fn overall(overall: Overall) -> State {
         Overall::Unassessed => state("plain", "–", "Completed; no objectives were assessed"),
         Overall::Failed => state("bad", "✗", "The experiment failed"),
         Overall::Interrupted => state("open", "!", "Interrupted; results are partial"),
-        Overall::Incomplete => state("plain", "…", "Not all tasks are through"),
+        Overall::Incomplete => state("plain", "…", "Some tasks have not finished"),
     }
 }
 
@@ -200,8 +200,8 @@ fn sentence(view: &ReportView) -> String {
     if view.summary.failure
         && let Some(task) = view.tasks.iter().find(|t| t.status == TaskStatus::Failed)
     {
-        let why = task.error.as_deref().map(|e| format!(": {e}")).unwrap_or_default();
-        return format!("Task {} failed{why}", named(&task.task));
+        let reason = task.error.as_deref().map(|e| format!(": {e}")).unwrap_or_default();
+        return format!("Task {} failed{reason}", named(&task.task));
     }
     let of_version = |v: &VersionReport| {
         let count = |verdict| v.slos.iter().filter(|slo| slo.verdict == verdict).count();
@@ -213,7 +213,7 @@ fn sentence(view: &ReportView) -> String {
             (count(Some(Outcome::Inconclusive)), "inconclusive"),
             (count(None), "not assessed"),
         ];
-        parts.extend(others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+        parts.extend(others.iter().filter(|(n, _)| *n > 0).map(|(n, verdict)| format!("{n} {verdict}")));
         format!("{name}{}", parts.join(", "))
     };
     let versions: Vec<String> = view.versions.iter().filter(|v| !v.slos.is_empty()).take(6).map(of_version).collect();
@@ -248,7 +248,7 @@ fn checks(experiment: &Experiment, view: &ReportView) -> Vec<Check> {
 
 fn facts(view: &ReportView) -> Vec<[String; 2]> {
     let summary = &view.summary;
-    let sum = |of: fn(&LoadReport) -> u64| view.load.iter().map(of).fold(0_u64, u64::saturating_add);
+    let sum = |count: fn(&LoadReport) -> u64| view.load.iter().map(count).fold(0_u64, u64::saturating_add);
     let (requests, errors) = (sum(|l| l.load.counts.requests), sum(|l| l.load.counts.errors));
     let mut facts = Vec::new();
     let mut fact = |name: &str, text: String| facts.push([name.to_owned(), text]);
@@ -259,7 +259,7 @@ fn facts(view: &ReportView) -> Vec<[String; 2]> {
         fact("Requests", thousands(requests));
         fact("Errors", format!("{} ({}%)", thousands(errors), rounded(100.0 * errors as f64 / requests as f64)));
     }
-    fact("Tasks through", format!("{} / {}", summary.completed_tasks, summary.tasks));
+    fact("Tasks completed", format!("{} / {}", summary.completed_tasks, summary.tasks));
     if view.versions.len() > 1 {
         fact("Versions", view.versions.len().to_string());
     }
@@ -275,7 +275,7 @@ fn objectives(view: &ReportView) -> Vec<Objective> {
     let Some(first) = view.versions.first() else { return Vec::new() };
     let verdict = |slo: &SloReport| Verdict {
         state: outcome(slo.verdict),
-        value: slo.value.map(|v| value_beside(v, slo.limit)),
+        value: slo.value.map(|v| value_near(v, slo.limit)),
         limit: short(slo.limit),
         reason: slo.reason.clone(),
         interval: slo.interval.map(|[low, high]| {

@@ -36,8 +36,8 @@ struct Row {
 /// Maximum characters of a query that is shown at once.
 const LONG_QUERY: usize = 400;
 
-/// Builds at most `most` metrics, those without a value first. Returns also the number of all.
-pub(super) fn queried(view: &ReportView, most: usize) -> (Vec<Queried>, usize) {
+/// Builds at most `max` metrics, those without a value first. Returns also the number of all.
+pub(super) fn queried(view: &ReportView, max: usize) -> (Vec<Queried>, usize) {
     let names: BTreeSet<&String> = view.versions.iter().flat_map(|version| version.observations.keys()).collect();
     let lacks = |name: &&String| {
         let mut seen = view.versions.iter().filter_map(|version| version.observations.get(*name));
@@ -45,7 +45,7 @@ pub(super) fn queried(view: &ReportView, most: usize) -> (Vec<Queried>, usize) {
     };
     let mut names: Vec<&String> = names.into_iter().collect();
     names.sort_by_key(|name| !lacks(name));
-    (names.iter().take(most).map(|name| metric(view, name)).collect(), names.len())
+    (names.iter().take(max).map(|name| metric(view, name)).collect(), names.len())
 }
 
 fn metric(view: &ReportView, name: &str) -> Queried {
@@ -66,18 +66,18 @@ fn row(version: &VersionReport, name: &str, seen: &ObservationReport) -> Row {
         (None, None) => None,
     };
     let spread = many.map(|many| format!("mean {}, highest {}", value(many.mean), value(many.max)));
-    let written = seen.raw.as_ref().map(|raw| format!("as written {raw}"));
+    let raw = seen.raw.as_ref().map(|raw| format!("raw value {raw}"));
     let time = seen.time.map(|time| format!("at {}", time.format("%-d %B %Y, %H:%M:%S UTC")));
     Row {
         version: named(&version.name),
         state: value_text.is_none().then_some(state("open", "?", "no value")),
         value: value_text,
         reason: seen.no_data.clone().or(spread),
-        policy: seen.policy_words(),
+        policy: seen.explain_policy(),
         folded: seen.query.as_ref().is_some_and(|query| query.chars().count() > LONG_QUERY),
         query: seen.query.clone(),
         source: seen.source.clone(),
-        facts: seen.response_facts().into_iter().chain(written).chain(time).collect(),
+        facts: seen.response_facts().into_iter().chain(raw).chain(time).collect(),
         warnings: seen.warnings.clone(),
     }
 }

@@ -32,11 +32,11 @@ pub(super) fn render(experiment: &Experiment, bounds: &Bounds) -> Result<String,
     Ok(clipped(&codec::to_yaml(&tasks)?, bounds.spec))
 }
 
-fn truncate_all(value: &mut Value, most: usize) {
+fn truncate_all(value: &mut Value, max: usize) {
     match value {
-        Value::String(text) => *text = clipped(text, most),
-        Value::Array(items) => items.iter_mut().for_each(|item| truncate_all(item, most)),
-        Value::Object(map) => map.iter_mut().for_each(|(_, item)| truncate_all(item, most)),
+        Value::String(text) => *text = clipped(text, max),
+        Value::Array(items) => items.iter_mut().for_each(|item| truncate_all(item, max)),
+        Value::Object(map) => map.iter_mut().for_each(|(_, item)| truncate_all(item, max)),
         _ => {}
     }
 }

@@ -12,14 +12,14 @@ pub(super) fn named(name: &str) -> String {
     squeezed(name, MAX_NAME)
 }
 
-/// A state as class, sign and words: colour alone is not accessible.
+/// A state as class, sign and label: colour alone is not accessible.
 #[derive(Clone, Copy, Serialize)]
 pub(super) struct State {
     pub class: &'static str,
     pub sign: &'static str,
-    pub words: &'static str,
+    pub label: &'static str,
 }
 
-pub(super) const fn state(class: &'static str, sign: &'static str, words: &'static str) -> State {
-    State { class, sign, words }
+pub(super) const fn state(class: &'static str, sign: &'static str, label: &'static str) -> State {
+    State { class, sign, label }
 }

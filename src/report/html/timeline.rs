@@ -60,8 +60,8 @@ fn rate(count: u64, point: &Point) -> f64 {
     if point.length > 0.0 { count as f64 / point.length } else { 0.0 }
 }
 
-/// Builds the charts of at most `most` loads, grouped by provider. Returns also the number of all.
-pub(super) fn timelines(view: &ReportView, most: usize) -> (Vec<Timeline>, usize) {
+/// Builds the charts of at most `max` loads, grouped by provider. Returns also the number of all.
+pub(super) fn timelines(view: &ReportView, max: usize) -> (Vec<Timeline>, usize) {
     let load =
         |row| Some(Load { row, points: drawable(row.load.series.as_ref()?) }).filter(|load| load.points.len() > 1);
     let mut loads: Vec<Load<'_>> = view.load.iter().filter_map(load).collect();
@@ -71,7 +71,7 @@ pub(super) fn timelines(view: &ReportView, most: usize) -> (Vec<Timeline>, usize
         let peers: Vec<&Load<'_>> = loads.iter().filter(|peer| peer.row.provider == load.row.provider).collect();
         timeline(view, number + 1, load, &peers)
     };
-    (loads.iter().take(most).enumerate().map(timeline).collect(), loads.len())
+    (loads.iter().take(max).enumerate().map(timeline).collect(), loads.len())
 }
 
 fn drawable(series: &Series) -> Vec<Point> {
@@ -100,11 +100,12 @@ fn timeline(view: &ReportView, number: usize, load: &Load<'_>, peers: &[&Load<'_
 
 fn rate_chart(load: &Load<'_>, peers: &[&Load<'_>], curves: &[Curve]) -> Chart {
     let peak = highest(peers, &RATES[..1]);
-    let asked = load.row.load.asked_rate.filter(|asked| asked.is_finite() && *asked > 0.0);
+    let requested = load.row.load.requested_rate.filter(|rate| rate.is_finite() && *rate > 0.0);
     // A changing rate is labelled with its mean.
-    let how = if load.row.schedule().is_empty() { "" } else { " on average" };
-    let limit = |asked: f64| Limit { label: format!("asked {}{how}", rounded(asked)), value: asked, percentile: None };
-    let limits: Vec<Limit> = asked.filter(|asked| *asked <= peak * 2.0).map(limit).into_iter().collect();
+    let qualifier = if load.row.schedule().is_empty() { "" } else { " on average" };
+    let limit =
+        |rate: f64| Limit { label: format!("requested {}{qualifier}", rounded(rate)), value: rate, percentile: None };
+    let limits: Vec<Limit> = requested.filter(|rate| *rate <= peak * 2.0).map(limit).into_iter().collect();
     let top = limits.iter().map(|limit| limit.value).fold(peak, f64::max);
     let y = Axis::linear((0.0, top * if limits.is_empty() { 1.05 } else { 1.18 }), (BOTTOM, TOP));
     let total: u64 = load.points.iter().fold(0, |sum, point| sum.saturating_add(point.requests));
@@ -117,7 +118,7 @@ fn rate_chart(load: &Load<'_>, peers: &[&Load<'_>], curves: &[Curve]) -> Chart {
         show::thousands(errors)
     );
     let mut chart = chart("rate", "Requests per second", description, load, curves, &limits, &y);
-    chart.limits.iter_mut().for_each(|line| line.is_asked = true);
+    chart.limits.iter_mut().for_each(|line| line.is_requested = true);
     chart.y_label = "requests/s".to_owned();
     chart
 }
@@ -134,8 +135,8 @@ fn latency_chart(view: &ReportView, load: &Load<'_>, peers: &[&Load<'_>]) -> Cha
     } else {
         Axis::linear((0.0, top * (1.0 + room)), (BOTTOM, TOP))
     };
-    let ranges = LATENCIES.each_ref().map(|(name, of)| format!("{name} {} ms", range(&load.points, *of, value)));
-    let description = format!("{}. Gaps are intervals in which nothing was timed.", ranges.join(", "));
+    let ranges = LATENCIES.each_ref().map(|(name, read)| format!("{name} {} ms", range(&load.points, *read, value)));
+    let description = format!("{}. Gaps are intervals without timed requests.", ranges.join(", "));
     let mut chart = chart("times", "Latency", description, load, &LATENCIES, &limits, &y);
     chart.y_label = if y.is_log() { "ms, log scale" } else { "ms" }.to_owned();
     chart
@@ -156,7 +157,7 @@ fn limits(view: &ReportView, row: &LoadReport) -> Vec<Limit> {
 
 fn values<'a>(loads: &'a [&Load<'_>], curves: &'a [Curve]) -> impl Iterator<Item = f64> + 'a {
     let points = loads.iter().flat_map(|load| &load.points);
-    points.flat_map(|point| curves.iter().filter_map(|(_, of)| of(point))).filter(|value| value.is_finite())
+    points.flat_map(|point| curves.iter().filter_map(|(_, read)| read(point))).filter(|value| value.is_finite())
 }
 
 fn highest(loads: &[&Load<'_>], curves: &[Curve]) -> f64 {
@@ -180,15 +181,15 @@ fn chart(
     };
     let x = Axis::linear((0.0, length(points) / scale), (LEFT, RIGHT));
     let place = |point: &Point| [point.start, point.start + point.length].map(|seconds| x.place(seconds / scale));
-    let corners = |(_, of): &Curve| -> Vec<[f64; 2]> {
-        let at = |point: &Point| of(point).map(|value| (place(point), y.place(value)));
+    let corners = |(_, read): &Curve| -> Vec<[f64; 2]> {
+        let at = |point: &Point| read(point).map(|value| (place(point), y.place(value)));
         points.iter().filter_map(at).flat_map(|([a, b], y)| [[a, y], [(a + b) / 2.0, y], [b, y]]).collect()
     };
-    let line = |(style, (_, of)): (usize, &Curve)| {
+    let line = |(style, (_, read)): (usize, &Curve)| {
         let mut path = String::new();
         let mut is_down = false;
         for point in points {
-            let Some(value) = of(point) else {
+            let Some(value) = read(point) else {
                 is_down = false;
                 continue;
             };
@@ -226,8 +227,8 @@ fn length(points: &[Point]) -> f64 {
 }
 
 /// Formats the range of a curve: `18.2 to 41.0`.
-fn range(points: &[Point], of: fn(&Point) -> Option<f64>, format: fn(f64) -> String) -> String {
-    let known = || points.iter().filter_map(of);
+fn range(points: &[Point], read: fn(&Point) -> Option<f64>, format: fn(f64) -> String) -> String {
+    let known = || points.iter().filter_map(read);
     let (low, high) = (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
     if low <= high { format!("{} to {}", format(low), format(high)) } else { "unknown".to_owned() }
 }

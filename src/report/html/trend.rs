@@ -9,7 +9,7 @@ use super::chart::{Chart, LEFT, Limit, Line, RIGHT, TOP, WIDTH, horizontal};
 use super::figure::MAX_SERIES;
 use super::state::{State, state};
 use crate::model::slo::{Bound, Outcome};
-use crate::report::show::{short, squeezed, value_beside};
+use crate::report::show::{short, squeezed, value_near};
 use crate::report::view::{LoopReport, ReportView, Trend};
 
 /// Height of a chart and bottom of its plot, in user units.
@@ -59,12 +59,12 @@ struct Cell {
     value: String,
 }
 
-/// Builds at most `most` SLOs, those violated in the newest loop first. Returns also the number of all.
-pub(super) fn trends(view: &ReportView, most: usize) -> (Vec<Trended>, usize) {
+/// Builds at most `max` SLOs, those violated in the newest loop first. Returns also the number of all.
+pub(super) fn trends(view: &ReportView, max: usize) -> (Vec<Trended>, usize) {
     let mut objectives = view.trends_by_objective();
     let is_good = |trend: &Trend| trend.verdicts.last() == Some(&Some(Outcome::Satisfied));
     objectives.sort_by_key(|trends| trends.iter().all(is_good));
-    let drawn = objectives.iter().take(most).enumerate();
+    let drawn = objectives.iter().take(max).enumerate();
     (drawn.map(|(number, trends)| trended(view, number + 1, trends)).collect(), objectives.len())
 }
 
@@ -105,7 +105,7 @@ fn name(row: &LoopReport, after: usize) -> String {
     match (row.number, after) {
         (Some(number), _) => number.to_string(),
         (None, 0) => "newest".to_owned(),
-        (None, _) => format!("{after} before"),
+        (None, _) => format!("{after} earlier"),
     }
 }
 
@@ -114,10 +114,10 @@ fn cell(trend: &Trend, at: usize) -> Cell {
         Some(Outcome::Satisfied) => state("good", "✓", "satisfied"),
         Some(Outcome::Violated) => state("bad", "✗", "violated"),
         Some(Outcome::Inconclusive) => state("open", "?", "inconclusive"),
-        None => state("plain", "–", "not known"),
+        None => state("plain", "–", "unknown"),
     };
     let value = trend.values.get(at).copied().flatten();
-    Cell { state, value: value.map_or_else(|| "no value".to_owned(), |value| value_beside(value, trend.limit)) }
+    Cell { state, value: value.map_or_else(|| "no value".to_owned(), |value| value_near(value, trend.limit)) }
 }
 
 fn chart(loops: &[LoopReport], trends: &[Trend]) -> Chart {
@@ -147,7 +147,7 @@ fn chart(loops: &[LoopReport], trends: &[Trend]) -> Chart {
         kind: "trend",
         title: "Value per loop".to_owned(),
         description: described(trends, places.len(), &limit.label),
-        x_label: if loops.iter().all(|row| row.number.is_some()) { "loop" } else { "loop, from the first known" }
+        x_label: if loops.iter().all(|row| row.number.is_some()) { "loop" } else { "loop, from the first recorded" }
             .into(),
         y_label: unit(first, &y),
         x_ticks: loop_ticks(&places, &x),
@@ -168,7 +168,7 @@ struct Point {
     follows: bool,
 }
 
-/// Samples the course of a line: its points, and some between them.
+/// Samples the path of a line: its points, and some between them.
 fn passed(points: &[Point]) -> Vec<[f64; 2]> {
     let mut places: Vec<[f64; 2]> = Vec::new();
     for point in points {
@@ -234,9 +234,9 @@ fn value_axis(trends: &[Trend], from: usize, limit: f64) -> Axis {
 fn loop_ticks(places: &[f64], x: &Axis) -> Vec<Tick> {
     let (first, last) = bounds(places);
     let width = squeezed(&short(last), 8).chars().count() * 12 + 16;
-    let most = ((RIGHT - LEFT) as usize / width).clamp(1, MAX_TICKS);
-    let step = ((last - first) / most as f64).ceil().max(1.0);
-    let at = (0..=most).map(|tick| first + tick as f64 * step).filter(|at| *at <= last);
+    let max = ((RIGHT - LEFT) as usize / width).clamp(1, MAX_TICKS);
+    let step = ((last - first) / max as f64).ceil().max(1.0);
+    let at = (0..=max).map(|tick| first + tick as f64 * step).filter(|at| *at <= last);
     at.map(|at| Tick { at: x.place(at), label: squeezed(&short(at), 8) }).collect()
 }
 
@@ -250,11 +250,11 @@ fn unit(trend: &Trend, y: &Axis) -> String {
 }
 
 fn described(trends: &[Trend], loops: usize, limit: &str) -> String {
-    let of = |trend: &Trend| {
+    let of_version = |trend: &Trend| {
         let count = |outcome: Outcome| trend.verdicts.iter().flatten().filter(|known| **known == outcome).count();
         let [good, bad] = [Outcome::Satisfied, Outcome::Violated].map(count);
         format!("{}: {good} satisfied, {bad} violated", squeezed(&trend.version, 24))
     };
-    let versions: Vec<String> = trends.iter().map(of).collect();
-    format!("{loops} loops, {limit}. {}. The table has the newest.", versions.join("; "))
+    let versions: Vec<String> = trends.iter().map(of_version).collect();
+    format!("{loops} loops, {limit}. {}. The table lists the newest.", versions.join("; "))
 }

@@ -4,7 +4,7 @@ use super::table::Table;
 use super::{MAX_NAME, MAX_VERSION, columns, heading, more};
 use crate::model::slo::Outcome;
 use crate::model::text::printable;
-use crate::report::show::{squeezed, value_beside};
+use crate::report::show::{squeezed, value_near};
 use crate::report::view::{LoopReport, ReportView, Trend};
 
 /// Maximum loops and SLOs.
@@ -14,7 +14,7 @@ const MAX_OBJECTIVES: usize = 30;
 pub(super) fn section(out: &mut String, view: &ReportView) {
     let objectives = view.trends_by_objective();
     let Some(versions) = objectives.first().map(|trends| trends.len()) else { return };
-    heading(out, "Loops: each objective by itself in the newest of them");
+    heading(out, "Loops: objectives judged per loop, newest last");
     let mut table = Table::new("Objective", columns(view, "value").into_iter().take(versions).collect());
     for trends in objectives.iter().take(MAX_OBJECTIVES) {
         table.row(condition(&trends[0]), Vec::new());
@@ -33,7 +33,7 @@ fn label(row: &LoopReport, after: usize) -> String {
     let number = match (row.number, after) {
         (Some(number), _) => format!("loop {number}"),
         (None, 0) => "newest loop".to_owned(),
-        (None, _) => format!("{after} before"),
+        (None, _) => format!("{after} earlier"),
     };
     let start = row.start.map(|start| format!(", {}", start.format("%Y-%m-%d %H:%M:%S"))).unwrap_or_default();
     format!("{number}{start}")
@@ -42,7 +42,7 @@ fn label(row: &LoopReport, after: usize) -> String {
 /// `63.21 FAIL`
 fn cell(trend: &Trend, at: usize) -> String {
     let value = trend.values.get(at).copied().flatten();
-    let text = value.map_or_else(|| "no value".to_owned(), |value| value_beside(value, trend.limit));
+    let text = value.map_or_else(|| "no value".to_owned(), |value| value_near(value, trend.limit));
     match trend.verdicts.get(at).copied().flatten() {
         Some(Outcome::Satisfied) => format!("{text} ok"),
         Some(Outcome::Violated) => format!("{text} FAIL"),

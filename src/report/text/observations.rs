@@ -19,7 +19,7 @@ pub(super) fn section(out: &mut String, view: &ReportView) {
     if names.is_empty() {
         return;
     }
-    heading(out, "Custom metrics: how their values came about");
+    heading(out, "Custom metrics: provenance of their values");
     for name in names.iter().take(MAX_REASONS) {
         let seen: Vec<(&VersionReport, &ObservationReport)> =
             view.versions.iter().filter_map(|version| Some((version, version.observations.get(*name)?))).collect();
@@ -50,18 +50,18 @@ fn value_text(version: &VersionReport, name: &str, seen: &ObservationReport) -> 
 }
 
 fn lines(out: &mut String, seen: &ObservationReport) {
-    let mut line = |key: &str, text: &str| prose(out, &format!("      {key:<9}"), text);
+    let mut line = |key: &str, text: &str| prose(out, &format!("      {key:<10}"), text);
     if let Some(reason) = &seen.no_data {
-        line("why:", reason);
+        line("reason:", reason);
     }
-    if let Some(words) = seen.policy_words() {
+    if let Some(words) = seen.explain_policy() {
         line("noData:", words);
     }
-    let raw = seen.raw.as_ref().map(|raw| format!("value as written {raw}"));
+    let raw = seen.raw.as_ref().map(|raw| format!("raw value {raw}"));
     let time = seen.time.map(|time| format!("at {}", time.format("%Y-%m-%d %H:%M:%S UTC")));
-    let answer: Vec<String> = seen.response_facts().into_iter().chain(raw).chain(time).collect();
-    if !answer.is_empty() {
-        line("answer:", &answer.join(", "));
+    let facts: Vec<String> = seen.response_facts().into_iter().chain(raw).chain(time).collect();
+    if !facts.is_empty() {
+        line("response:", &facts.join(", "));
     }
     for warning in &seen.warnings {
         line("warning:", warning);
@@ -81,7 +81,7 @@ fn lines(out: &mut String, seen: &ObservationReport) {
 
 /// Writes text that is copied rather than read: keeps its lines, and wraps only very long ones.
 fn code(out: &mut String, key: &str, text: &str) {
-    let mut lead = format!("      {key:<9}");
+    let mut lead = format!("      {key:<10}");
     let indent = " ".repeat(lead.len());
     for line in clipped(&printable(text), MAX_CODE).lines() {
         let line: Vec<char> = line.trim_end().chars().collect();

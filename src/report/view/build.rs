@@ -16,8 +16,8 @@ const MAX_VERSIONS: usize = 100;
 impl ReportView {
     /// Builds the report of a document.
     pub fn of(experiment: &Experiment) -> Self {
-        let nothing = ExperimentResult::default();
-        let result = experiment.result.as_ref().unwrap_or(&nothing);
+        let empty = ExperimentResult::default();
+        let result = experiment.result.as_ref().unwrap_or(&empty);
         let versions = result.insights.as_ref().map(versions).unwrap_or_default();
         let verdicts: Vec<VersionVerdict> = versions
             .iter()

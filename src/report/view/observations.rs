@@ -13,7 +13,7 @@ use crate::model::metric::{MetricType, NoDataPolicy, Reading};
 use crate::model::text::prefix;
 use crate::redact::{redact_text, redact_url};
 
-/// Maximum characters of a query (more than anyone reads) and of a provider's other texts.
+/// Maximum characters of a query (more than anyone reads) and of a provider's other strings.
 const MAX_QUERY: usize = 8_000;
 const MAX_WORDS: usize = 1_000;
 /// Maximum warnings per response.
@@ -53,12 +53,12 @@ pub struct ObservationReport {
 
 impl ObservationReport {
     /// Explains the policy.
-    pub fn policy_words(&self) -> Option<&'static str> {
+    pub fn explain_policy(&self) -> Option<&'static str> {
         self.policy.map(|policy| match policy {
             NoDataPolicy::Fail => "fail: objectives on it count as violated",
             NoDataPolicy::Pass => "pass: objectives on it count as satisfied",
-            NoDataPolicy::Inconclusive => "inconclusive: objectives on it are left open",
-            NoDataPolicy::Zero => "zero: the value is taken to be 0",
+            NoDataPolicy::Inconclusive => "inconclusive: objectives on it stay undecided",
+            NoDataPolicy::Zero => "zero: the value counts as 0",
         })
     }
 
@@ -92,7 +92,7 @@ fn of_metric(insights: &Insights, version: usize, name: &str, seen: &Observation
         Reading::Value(value) => (Some(value), None),
         Reading::NoData(reason) => (None, Some(reason)),
     };
-    // Redacted before the final cut, so that half a secret is never shown.
+    // Redacted before the final truncation, so that half a secret is never shown.
     let redacted = |text: &String, max: usize| prefix(&redact_text(prefix(text, max * 2)), max).to_owned();
     ObservationReport {
         value,

@@ -53,15 +53,17 @@ fn of_matrix(insights: &Insights, version: usize, objective: &Objective) -> SloR
     let read = MetricsView::new(insights, version).resolve(&objective.metric).reading;
     let (verdict, reason) = match (satisfied, &read) {
         (None, _) => (None, "not assessed".to_owned()),
-        (Some(false), Reading::NoData(why)) => (Some(Outcome::Inconclusive), format!("no data: {}", redact_text(why))),
+        (Some(false), Reading::NoData(reason)) => {
+            (Some(Outcome::Inconclusive), format!("no data: {}", redact_text(reason)))
+        }
         (Some(true), Reading::NoData(_)) => {
-            (Some(Outcome::Satisfied), "the document says so, and has no value".to_owned())
+            (Some(Outcome::Satisfied), "recorded as satisfied, without a value".to_owned())
         }
         (Some(true), Reading::Value(value)) => (Some(Outcome::Satisfied), compared(*value, objective)),
         // Iter8 counts a missing value as not satisfied; the value may have arrived later.
         (Some(false), Reading::Value(value)) if objective.bound.admits(*value, objective.limit) => (
             Some(Outcome::Inconclusive),
-            format!("the document counts it as not satisfied, though {}", compared(*value, objective)),
+            format!("recorded as not satisfied, although {}", compared(*value, objective)),
         ),
         (Some(false), Reading::Value(value)) => (Some(Outcome::Violated), compared(*value, objective)),
     };
@@ -73,14 +75,14 @@ fn of_matrix(insights: &Insights, version: usize, objective: &Objective) -> SloR
 }
 
 fn compared(value: f64, objective: &Objective) -> String {
-    let (value_text, limit) = (show::value_beside(value, objective.limit), show::short(objective.limit));
-    let place = match value.partial_cmp(&objective.limit) {
+    let (value_text, limit) = (show::value_near(value, objective.limit), show::short(objective.limit));
+    let relation = match value.partial_cmp(&objective.limit) {
         Some(std::cmp::Ordering::Less) => "is below",
         Some(std::cmp::Ordering::Equal) => "equals",
         Some(std::cmp::Ordering::Greater) => "is above",
-        None => "can't be compared with",
+        None => "cannot be compared with",
     };
-    format!("{value_text} {place} the limit of {limit}")
+    format!("{value_text} {relation} the limit of {limit}")
 }
 
 /// Reports an SLO without a verdict.

@@ -13,7 +13,7 @@ use crate::model::slo::{Bound, Outcome};
 
 /// Maximum loops; no run keeps more.
 const MAX_LOOPS: usize = 1_000;
-/// Maximum values in total; a damaged document is cut to the newest.
+/// Maximum values in total; a damaged document keeps only the newest.
 const MAX_CELLS: usize = 100_000;
 
 /// One loop.
@@ -55,14 +55,14 @@ pub(super) fn of(
 ) -> (Vec<LoopReport>, Vec<Trend>) {
     let objectives: Vec<&Objective> = objectives.iter().filter(|objective| objective.row.is_some()).collect();
     let cells = objectives.len().saturating_mul(insights.num_versions.max(1));
-    let most = MAX_LOOPS.min(MAX_CELLS / cells.max(1));
-    if cells == 0 || most < 2 || insights.num_versions > versions.len() {
+    let max = MAX_LOOPS.min(MAX_CELLS / cells.max(1));
+    if cells == 0 || max < 2 || insights.num_versions > versions.len() {
         return (Vec::new(), Vec::new());
     }
     let mut records: Vec<&LoopRecord> = insights.loops.iter().filter(|record| record.outcomes.len() == cells).collect();
-    records.drain(..records.len().saturating_sub(most));
+    records.drain(..records.len().saturating_sub(max));
     match records.len() {
-        0 | 1 => of_lists(result, insights, &objectives, versions, most),
+        0 | 1 => of_lists(result, insights, &objectives, versions, max),
         _ => of_records(insights, &objectives, versions, &records),
     }
 }
@@ -94,14 +94,14 @@ fn of_lists(
     insights: &Insights,
     objectives: &[&Objective],
     versions: &[VersionReport],
-    most: usize,
+    max: usize,
 ) -> (Vec<LoopReport>, Vec<Trend>) {
     let mut trends = Vec::new();
     for objective in objectives {
         for (index, version) in versions.iter().enumerate().take(insights.num_versions.max(1)) {
             let view = MetricsView::new(insights, index);
             let mut values = objective.metric.name().map_or_else(|_| Vec::new(), |name| view.history(name));
-            values.drain(..values.len().saturating_sub(most));
+            values.drain(..values.len().saturating_sub(max));
             trends.push(Trend { values, ..blank(insights, objective, version) });
         }
     }

@@ -312,12 +312,12 @@ mod tests {
             json!({"templates": {"p": "builtin:istio"}}),
             "with.templates.p: unknown built-in template `builtin:istio`",
         );
-        rejected(json!({"templates": {"a/b": "x.tpl"}}), "with.templates.a/b: `a/b` is not a name");
+        rejected(json!({"templates": {"a/b": "x.tpl"}}), "with.templates.a/b: `a/b` is not a valid name");
         rejected(json!({"template": {}}), "with.template: unknown field `template`");
         rejected(json!({"templates": {"p": "x"}, "versionValues": []}), "with.versionValues: must not be empty");
         rejected(json!({"templates": {"p": "x"}, "providers": {"q": {}}}), "with.providers.q: unknown provider");
         rejected(json!({"templates": {"p": "x"}, "concurrency": 0}), "with.concurrency: ");
-        rejected(json!({"templates": {"p": "x"}, "noData": "ignore"}), "with.noData: `ignore` is not known here");
+        rejected(json!({"templates": {"p": "x"}, "noData": "ignore"}), "with.noData: `ignore` is not valid");
         let access = |access: Value| json!({"templates": {"p": "x"}, "providers": {"p": access}});
         rejected(access(json!({"retries": 11})), "with.providers.p.retries: 11 is out of range; expected 0 to 10");
         rejected(access(json!({"cert": "c.pem"})), "with.providers.p.key: required with `cert`");

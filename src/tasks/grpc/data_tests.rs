@@ -83,7 +83,7 @@ fn errors_name_the_field() {
         (json!([1]), "[0] is not a message"),
         (json!(7), "`7` is not a message"),
         (json!("nope"), "not valid JSON"),
-        (json!("{\"id\": {{.Nope}}}"), "`.Nope` is not known here"),
+        (json!("{\"id\": {{.Nope}}}"), "undefined field `.Nope`"),
         (json!({"name": "{{.Nope"}), "unclosed action"),
         (json!("{\"id\": {{.Timestamp}}}"), "the rendered template is not valid JSON"),
         (json!({"id": 1.5}), "id: "),

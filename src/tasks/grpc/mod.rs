@@ -158,7 +158,7 @@ impl Load for GrpcLoad {
     fn hint(&self, error: &LoadError) -> Option<String> {
         let LoadError::InitialErrors { kind, .. } = error else { return error.hint().map(str::to_owned) };
         let hint = match kind {
-            FailureKind::Answered => {
+            FailureKind::ErrorResponses => {
                 "the service responds with errors: check `call`, `data` and `metadata`; set `allowInitialErrors: true` to measure \
                  anyway"
             }

@@ -257,7 +257,7 @@ fn undescribed(load: &GrpcLoad, error: ReflectionError) -> TaskError {
             format!("{label}: cannot reach {host} for reflection: {error}"),
             "is the service up, and does `insecure` match it (plaintext or TLS)?".to_owned(),
         ),
-        ReflectionError::Refused(_) | ReflectionError::Invalid(_) => failed(
+        ReflectionError::Rejected(_) | ReflectionError::Invalid(_) => failed(
             format!("{label}: reflection on {host} failed: {error}"),
             format!("{}; `reflect-metadata` is sent with reflection requests", builtin::hint()),
         ),

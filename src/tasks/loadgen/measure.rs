@@ -14,7 +14,7 @@ use crate::model::duration::GoDuration;
 use crate::model::insights::Observation;
 use crate::model::load::{Lateness, LoadRecord};
 use crate::model::metric::{MSEC, MetricMeta, MetricType};
-use crate::slo::load_validity::{OFFERED, rounded};
+use crate::slo::load_validity::{MIN_ACHIEVED, rounded};
 
 /// Number of buckets of a histogram in Iter8's format.
 const BUCKETS: usize = 60;
@@ -156,7 +156,7 @@ fn completed(record: LoadRecord, outcome: &LoadOutcome, start: DateTime<Utc>) ->
         start: Some(start),
         duration: GoDuration(outcome.duration),
         connections: outcome.connections as u64,
-        asked_rate: outcome.asked_rate,
+        requested_rate: outcome.requested_rate,
         arrival: outcome.spacing,
         stages: outcome.stages.clone(),
         achieved_rate: outcome.achieved_rate,
@@ -176,8 +176,8 @@ pub(in crate::tasks) fn notes(label: &str, outcome: &LoadOutcome) -> Vec<String>
     let mut notes = Vec::new();
     // Missing pods explain a low rate.
     let is_complete = outcome.shards.as_ref().is_none_or(|shards| shards.missing.is_empty());
-    if let Some(target) = outcome.asked_rate
-        && (outcome.counts.dropped > 0 || outcome.achieved_rate < OFFERED * target)
+    if let Some(target) = outcome.requested_rate
+        && (outcome.counts.dropped > 0 || outcome.achieved_rate < MIN_ACHIEVED * target)
         && !outcome.interrupted
         && is_complete
     {

@@ -51,7 +51,7 @@ fn shard(requests: u64) -> LoadShard {
     LoadShard {
         counts: Counts { requests, ..Counts::default() },
         whole_rate: Some(40.0),
-        asked_rate: Some(10.0),
+        requested_rate: Some(10.0),
         achieved_rate: 10.0,
         ..LoadShard::default()
     }
@@ -90,7 +90,7 @@ fn measurements_add_up() {
     let others = [measured(1, 10), MemberShard { is_late: true, ..measured(2, 9) }, measured(3, 8)];
     let merged = merged(coordinator(11), &others);
     let outcome = merged.outcome.as_ref().unwrap();
-    assert_eq!((outcome.counts.requests, outcome.asked_rate, outcome.achieved_rate), (38, Some(40.0), 40.0));
+    assert_eq!((outcome.counts.requests, outcome.requested_rate, outcome.achieved_rate), (38, Some(40.0), 40.0));
     assert_eq!(outcome.shards, Some(Shards { count: 4, missing: Vec::new(), late: vec![2] }));
     assert!(merged.failures.is_empty() && !merged.is_interrupted);
     assert_eq!(merged.notes.len(), 1);

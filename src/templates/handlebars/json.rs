@@ -47,13 +47,13 @@ impl HelperDef for JsonHelper {
     ) -> Result<ScopedJson<'rc>, RenderError> {
         let error = |message: String| RenderErrorReason::Other(message);
         let [param] = call.params().as_slice() else {
-            return Err(error(format!("{} needs one value", call.name())).into());
+            return Err(error(format!("{}: expected one value", call.name())).into());
         };
         if param.is_value_missing() {
             return Err(RenderErrorReason::MissingVariable(param.relative_path().cloned()).into());
         }
         let text = self.text(param.value());
-        let text = text.ok_or_else(|| error(format!("{} was given too much to write", call.name())))?;
+        let text = text.ok_or_else(|| error(format!("{}: output is too large", call.name())))?;
         Ok(ScopedJson::Derived(Value::String(text)))
     }
 }
@@ -87,13 +87,13 @@ mod tests {
 
     #[test]
     fn undefined_values_and_too_much_output_are_errors() {
-        assert_eq!(render("{{json y}}", json!({})).unwrap_err(), "`y` is not known here");
-        assert_eq!(render("{{json}}", json!({})).unwrap_err(), "json needs one value");
+        assert_eq!(render("{{json y}}", json!({})).unwrap_err(), "undefined variable `y`");
+        assert_eq!(render("{{json}}", json!({})).unwrap_err(), "json: expected one value");
         // Each level doubles the backslashes.
         let nested = format!("{{{{#if {}x{}}}}}{{{{/if}}}}", "(json ".repeat(60), ")".repeat(60));
-        assert_eq!(render(&nested, json!({"x": "\""})).unwrap_err(), "json was given too much to write");
+        assert_eq!(render(&nested, json!({"x": "\""})).unwrap_err(), "json: output is too large");
         let looped = "{{#each l}}{{#each ../l}}{{#if (json ../../l)}}{{/if}}{{/each}}{{/each}}";
         let list: Vec<u32> = (0..1_000).collect();
-        assert_eq!(render(looped, json!({"l": list})).unwrap_err(), "json was given too much to write");
+        assert_eq!(render(looped, json!({"l": list})).unwrap_err(), "json: output is too large");
     }
 }

@@ -14,22 +14,22 @@ pub(super) const STEP: &str = "iter8 step";
 pub(super) const NESTED: &str = "iter8 nested";
 pub(super) const TIMES: &str = "iter8 times";
 
-/// Most steps of one run; they take a few tenths of a second.
+/// Maximum steps of one run; they take a few tenths of a second.
 pub(super) const STEPS: usize = 2_000_000;
 
 /// Entries or bytes of a value that can be read or copied in one step.
 const PER_STEP: usize = 64;
 
-/// Most bytes of a string, entries of an array or object.
+/// Maximum bytes of a string, entries of an array or object.
 const MAX_SIZE: usize = 4 << 20;
 
-/// Most bits of an integer.
+/// Maximum bits of an integer.
 const MAX_BITS: u64 = 1 << 16;
 
-/// Deepest nesting of a value, as dropping it is recursive.
+/// Maximum nesting of a value, because dropping it is recursive.
 const MAX_DEPTH: usize = 256;
 
-/// Most stack of a run, in bytes; a thread has 2 MiB.
+/// Maximum stack of a run, in bytes; a thread has 2 MiB.
 const MAX_STACK: usize = 768 << 10;
 
 /// The exceeded bound.
@@ -42,12 +42,12 @@ pub(super) enum Stopped {
 }
 
 impl Stopped {
-    pub(super) fn words(self) -> &'static str {
+    pub(super) fn message(self) -> &'static str {
         match self {
             Self::Steps => "the filter takes more than 2000000 steps",
-            Self::Size => "the filter makes a value that is too large",
-            Self::Depth => "the filter makes a value that nests deeper than 256 levels",
-            Self::Stack => "the filter calls itself too deeply",
+            Self::Size => "the filter builds a value that is too large",
+            Self::Depth => "the filter builds a value that nests deeper than 256 levels",
+            Self::Stack => "the filter recurses too deeply",
         }
     }
 }
@@ -70,14 +70,14 @@ impl Guard {
         Data { lut, guard: self }
     }
 
-    /// The bound that the run has exceeded, if it has.
+    /// Returns the bound that the run has exceeded, if any.
     pub(super) fn stopped(&self) -> Option<Stopped> {
         self.stopped.get()
     }
 
     /// Stops the run in a way that filters cannot catch.
-    fn stop<'a>(&self, why: Stopped) -> Exn<'a, Val> {
-        self.stopped.set(self.stopped.get().or(Some(why)));
+    fn stop<'a>(&self, reason: Stopped) -> Exn<'a, Val> {
+        self.stopped.set(self.stopped.get().or(Some(reason)));
         Exn::halt(1)
     }
 
@@ -217,10 +217,10 @@ pub(super) fn funs() -> impl Iterator<Item = Fun<Bounded>> {
     let known = jaq_core::funs().filter(|fun| fun.0 != "range");
     let known = known.chain(jaq_std::base_funs()).chain(jaq_json::funs());
     let unbounded = ["fromjson", "halt"];
-    known.filter(move |fun| !unbounded.contains(&fun.0)).chain(own()).chain(mathematics())
+    known.filter(move |fun| !unbounded.contains(&fun.0)).chain(guard_functions()).chain(mathematics())
 }
 
-fn own() -> [Fun<Bounded>; 4] {
+fn guard_functions() -> [Fun<Bounded>; 4] {
     let step = Native::<Bounded>::new(|cv| box_once(cv.0.data().guard.step(cv.1)))
         .with_paths(|cv| {
             let (value, path) = cv.1;
@@ -301,15 +301,15 @@ const MISSING: &[&str] = &[
     "todate",
 ];
 
-/// The definitions that filters may use.
+/// Returns the definitions that filters may use.
 pub(super) fn defs() -> impl Iterator<Item = Def<&'static str>> {
     // `split` with one argument needs no regular expressions.
-    let is_offered =
+    let is_supported =
         |def: &Def<&'static str>| !MISSING.contains(&def.name) && (def.name != "split" || def.args.len() < 2);
-    range().chain(jaq_core::defs()).chain(jaq_std::defs()).chain(jaq_json::defs()).filter(is_offered)
+    range().chain(jaq_core::defs()).chain(jaq_std::defs()).chain(jaq_json::defs()).filter(is_supported)
 }
 
-/// `range` in the language itself, so that each number takes a step.
+/// Defines `range` in the language itself, so that each number takes a step.
 fn range() -> impl Iterator<Item = Def<&'static str>> {
     const RANGE: &str = "def range($from; $to; $by): \
         def up: if . < $to then ., (. + $by | up) else {}[] end; \

@@ -13,7 +13,7 @@ type Case = (&'static str, fn() -> Reply, &'static str, &'static str);
 
 const CASES: &[Case] = &[
     ("empty", || Reply::ok(&vector(&[])), FIRST, "no series matches the query (the result is empty)"),
-    ("nan", || number("NaN"), FIRST, "the value is NaN, as of nothing divided by nothing"),
+    ("nan", || number("NaN"), FIRST, "the value is NaN, as 0/0 is"),
     ("null-value", || Reply::ok(r#"{"v":null}"#), ".v", "the jqExpression yields null"),
     ("nothing", || Reply::ok(r#"{"v":[]}"#), ".v[]", "the jqExpression yields nothing"),
     ("nowhere", || Reply::ok("{}"), ".data.value", "the jqExpression yields null"),
@@ -22,7 +22,7 @@ const CASES: &[Case] = &[
         "unknown",
         || Reply::plain(404, r#"{"message":"no such metric"}"#),
         FIRST,
-        "the provider answered 404 (not found): no such metric",
+        "the provider responded with 404 (not found): no such metric",
     ),
 ];
 
@@ -103,7 +103,7 @@ fn zero_is_a_value() {
     let result = trial.outcome().0;
     assert_eq!(result["insights"]["SLOsSatisfied"]["upper"], serde_json::json!([[true]]));
     assert_eq!(result["insights"]["SLOsSatisfied"]["lower"], serde_json::json!([[false]]));
-    assert!(trial.expect_slos(1).contains("zero stands in for no data: no series matches"));
+    assert!(trial.expect_slos(1).contains("0 replaces missing data: no series matches"));
 }
 
 #[test]

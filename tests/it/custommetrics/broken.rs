@@ -28,38 +28,38 @@ const CASES: &[Case] = &[
         "s400",
         || Reply::plain(400, r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#),
         FIRST,
-        "the provider answered 400: bad_data: parse error",
+        "the provider responded with 400: bad_data: parse error",
     ),
     (
         "s401",
         || Reply::plain(401, r#"{"message":"who are you?"}"#),
         FIRST,
-        "the provider answered 401 (unauthorized): who are you?; check the credentials",
+        "the provider responded with 401 (unauthorized): who are you?; check the credentials",
     ),
     // Iter8 takes the value.
-    ("s401-with-a-value", || Reply::plain(401, &vector(&["1"])), FIRST, "answered 401 (unauthorized)"),
-    ("s403", || Reply::plain(403, "not yours"), FIRST, "answered 403 (forbidden): not yours"),
+    ("s401-with-a-value", || Reply::plain(401, &vector(&["1"])), FIRST, "responded with 401 (unauthorized)"),
+    ("s403", || Reply::plain(403, "not yours"), FIRST, "responded with 403 (forbidden): not yours"),
     (
         "s422",
         || Reply::plain(422, r#"{"status":"error","errorType":"execution","error":"many-to-many matching"}"#),
         FIRST,
-        "the provider answered 422: execution: many-to-many matching",
+        "the provider responded with 422: execution: many-to-many matching",
     ),
-    ("s418", || Reply::plain(418, ""), FIRST, "the provider answered 418"),
-    ("s500", || Reply::plain(500, HTML), FIRST, "the provider answered 500"),
-    ("s503", || Reply::plain(503, "starting"), FIRST, "the provider answered 503: starting"),
+    ("s418", || Reply::plain(418, ""), FIRST, "the provider responded with 418"),
+    ("s500", || Reply::plain(500, HTML), FIRST, "the provider responded with 500"),
+    ("s503", || Reply::plain(503, "starting"), FIRST, "the provider responded with 503: starting"),
     ("s204", || Reply::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()), FIRST, "; it is empty"),
     ("s302", || Reply::plain(302, ""), FIRST, "302"),
     // Bodies.
-    ("html", || Reply::with(200, "content-type: text/html\r\n", HTML), FIRST, "the answer is not JSON"),
+    ("html", || Reply::with(200, "content-type: text/html\r\n", HTML), FIRST, "the response is not JSON"),
     ("empty", || json(""), FIRST, "; it is empty"),
-    ("half", || json(r#"{"status":"success","data":{"resultType":"vector","res"#), FIRST, "the answer is not JSON"),
-    ("deep", || json(&"[".repeat(300_000)), FIRST, "the answer is not JSON"),
+    ("half", || json(r#"{"status":"success","data":{"resultType":"vector","res"#), FIRST, "the response is not JSON"),
+    ("deep", || json(&"[".repeat(300_000)), FIRST, "the response is not JSON"),
     (
         "binary",
         || Reply::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n\x1f\x8b\xff\x00".to_vec()),
         FIRST,
-        "the answer is not JSON",
+        "the response is not JSON",
     ),
     (
         "error",
@@ -92,8 +92,8 @@ const CASES: &[Case] = &[
     // Values.
     ("infinite", || number("+Inf"), FIRST, "the value is +Inf"),
     ("infinite-rest", || json(r#"{"v":"-Infinity"}"#), ".v", "the value is -Inf"),
-    ("too-large", || json(r#"{"v":1e999}"#), ".v", "the answer is not JSON (number out of range"),
-    ("several", || Reply::ok(&vector(&["1", "2"])), FIRST, "the query gives 2 series, and one number is wanted"),
+    ("too-large", || json(r#"{"v":1e999}"#), ".v", "the response is not JSON (number out of range"),
+    ("several", || Reply::ok(&vector(&["1", "2"])), FIRST, "the query returns 2 series, expected one number"),
     ("text", || number("fast"), FIRST, "fast"),
     (
         "histogram",
@@ -103,7 +103,7 @@ const CASES: &[Case] = &[
             )
         },
         FIRST,
-        "a series is a native histogram, which is not one number",
+        "a series is a native histogram, not a number",
     ),
     (
         "no-value",
@@ -115,13 +115,13 @@ const CASES: &[Case] = &[
         "several-ranges",
         || json(r#"{"status":"success","data":{"resultType":"matrix","result":[{"values":[]},{"values":[]}]}}"#),
         ".data.result[0].value[1]",
-        "the query gives 2 series",
+        "the query returns 2 series",
     ),
     // Expressions.
-    ("jq-text", || json(r#"{"v":"quick"}"#), ".v", "the jqExpression yields the text `quick`, which is not a number"),
+    ("jq-text", || json(r#"{"v":"quick"}"#), ".v", "the jqExpression yields the string `quick`, expected a number"),
     ("jq-two", || json(r#"{"v":[1,2]}"#), ".v[]", "the jqExpression yields "),
-    ("jq-object", || json(r#"{"v":{"w":1}}"#), ".v", "which is not one number"),
-    ("jq-true", || json(r#"{"v":true}"#), ".v", "which is not one number"),
+    ("jq-object", || json(r#"{"v":{"w":1}}"#), ".v", "expected one number"),
+    ("jq-true", || json(r#"{"v":true}"#), ".v", "expected one number"),
     ("jq-fails", || json(r#"{"v":5}"#), ".v.w.x", "the jqExpression fails: "),
     ("jq-endless", || json("{}"), "[limit(100000000; repeat(1))] | length", "the jqExpression fails: "),
     ("jq-recursing", || json("{}"), "def f: 1 + f; f", "the jqExpression fails: "),
@@ -188,7 +188,7 @@ fn a_timeout_after_an_error_is_not_absence() {
     output.snapshot(0);
     assert!(!output.stderr.contains("hunter2"), "{output:#?}");
     let outcome = trial.outcome();
-    outcome.expect_no_value(0, "p/late", "the provider answered 503: starting");
+    outcome.expect_no_value(0, "p/late", "the provider responded with 503: starting");
     outcome.expect_no_value(0, "p/late", "; the retry got no complete response within 2s");
     outcome.expect_no_value(0, "p/breaks", "cannot query the provider: ");
     for (name, status) in [("late", Some(503)), ("breaks", None)] {
@@ -291,7 +291,7 @@ fn failed_queries_are_retried() {
     }
     // The second that was asked for is waited for; the hour is not.
     assert!(started.elapsed() > Duration::from_secs(1) && started.elapsed() < Duration::from_secs(20));
-    outcome.expect_no_value(0, "p/patient", "the provider answered 429: slow down");
+    outcome.expect_no_value(0, "p/patient", "the provider responded with 429: slow down");
     trial.expect_slos(1);
 }
 

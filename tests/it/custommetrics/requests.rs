@@ -88,7 +88,7 @@ fn series_are_aggregated() {
         assert_eq!(outcome.value(0, &metric), Some(value), "{name}");
         assert_eq!(outcome.seen(0, &metric)["series"], 3);
     }
-    outcome.expect_no_value(0, "prometheus/none", "or say `reduce`: sum, max, min, avg, first");
+    outcome.expect_no_value(0, "prometheus/none", "or set `reduce` to sum, max, min, avg, first");
     trial.expect_slos(1);
 }
 

@@ -32,12 +32,12 @@ async fn a_missing_worker_leaves_slos_inconclusive() {
     assert_eq!(end.unwrap(), RunEnd::Completed);
     let load = document.load("http");
     assert_eq!((load.counts.requests, seen.load(Ordering::SeqCst)), (70, 70));
-    assert_eq!(load.asked_rate, Some(100.0), "the rate of the whole load");
+    assert_eq!(load.requested_rate, Some(100.0), "the rate of the whole load");
     let reason = "did not reach the start".to_owned();
     let shards = load.shards.unwrap();
     assert_eq!((shards.count, shards.missing), (8, vec![MissingShard { index: 3, reason }]));
     let gap =
-        "1 of 8 pods handed in no measurements: index 3 (did not reach the start); its share of the load is missing";
+        "1 of 8 pods reported no measurements: index 3 (did not reach the start); its share of the load is missing";
     assert_eq!(document.task(0).notes, [format!("http: {gap}")]);
     assert_eq!(document.verdict(), (json!("inconclusive"), gap.to_owned()));
     assert_eq!(first.log(), ["started without index 3: did not reach the start within 1.5s"]);
@@ -47,7 +47,7 @@ async fn a_missing_worker_leaves_slos_inconclusive() {
     let words = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(words(report("text")).contains(&format!("http: {gap}")), "{}", report("text"));
     let page = report("html");
-    assert!(page.contains("parts missing") && page.contains("7 of 8"), "{page}");
+    assert!(page.contains("pods missing") && page.contains("7 of 8"), "{page}");
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn a_restarted_worker_counts_once() {
     assert!(seen.load(Ordering::SeqCst) > 60, "the lost attempt sent requests, too");
     let shards = load.shards.unwrap();
     assert_eq!((shards.missing.len(), shards.late), (0, vec![2]));
-    let late = "pod 2 made its share after the others had started: the load was never made by all of them at once";
+    let late = "pod 2 started after the others: the full load was never generated at once";
     assert_eq!(document.task(0).notes, [format!("http: {late}")]);
     assert_eq!(document.verdict().0, "satisfied");
 }

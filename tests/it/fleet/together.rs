@@ -23,7 +23,7 @@ async fn eight_workers_send_the_exact_number_of_requests() {
     let document = run_all(&shared, 8, &experiment(load)).await;
     let load = document.load("http");
     assert_eq!((load.counts.requests, load.counts.errors, seen.load(Ordering::SeqCst)), (100, 0, 100));
-    assert_eq!((load.connections, load.asked_rate), (16, None));
+    assert_eq!((load.connections, load.requested_rate), (16, None));
     assert_eq!(load.shards, Some(Shards { count: 8, ..Shards::default() }));
     assert_eq!(document.verdict().0, "satisfied");
     assert_eq!(document.task(0).notes, [""; 0]);
@@ -48,7 +48,7 @@ async fn workers_share_a_rate() {
     let document = run_all(&InMemoryFleet::new(8, PATIENCE), 8, &spec).await;
     let (one, all) = (alone.load("http"), document.load("http"));
     assert_eq!((one.counts.requests, one.shards), (200, None));
-    assert_eq!((all.counts.requests, all.counts.dropped, all.asked_rate), (200, 0, one.asked_rate));
+    assert_eq!((all.counts.requests, all.counts.dropped, all.requested_rate), (200, 0, one.requested_rate));
     assert!((all.achieved_rate - 100.0).abs() < 1.0, "{}", all.achieved_rate);
     let series = all.series.unwrap();
     assert_eq!(series.requests.iter().sum::<u64>(), 200);

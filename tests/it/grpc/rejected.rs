@@ -23,7 +23,7 @@ async fn invalid_values_are_rejected_with_path_and_expectation() {
         .file("te.json", "{\"te\": \"hunter2\"}")
         .file("m.json", "{\"token\": hunter2}");
     let cases = [
-        (json!({"Total": 1}), "with.Total: unknown field `Total`; known here: host, call"),
+        (json!({"Total": 1}), "with.Total: unknown field `Total`; expected one of host, call"),
         (json!({"load-step": 5}), "with.load-step: is a ghz setting that this task does not support"),
         (json!({"endpoints": {"a": {"async": true}}}), "with.endpoints.a.async: is a ghz setting"),
         (json!({"skip-first": 1}), "with.skip-first: unknown field `skip-first`"),
@@ -55,7 +55,7 @@ async fn invalid_values_are_rejected_with_path_and_expectation() {
         (json!({"data": []}), "with.data: 0 messages"),
         (json!({"data": {"nn": 1}}), "with.data: unknown field `nn`; message `t.Msg` has: text, n"),
         (json!({"data": {"n": "x"}}), "with.data: n: "),
-        (json!({"data": {"text": "{{.Nope}}"}}), "with.data: text: line 1, column 3: `.Nope` is not known here"),
+        (json!({"data": {"text": "{{.Nope}}"}}), "with.data: text: line 1, column 3: undefined field `.Nope`"),
         (json!({"data": [{}, {"text": "hunter2 {{.Nope"}]}), "with.data: [1].text: "),
         (json!({"data": {"text": "hunter2 {{randomInt 5}}"}}), "with.data: text: "),
         (json!({"data": {}, "data-file": "x"}), "with.data-file: cannot be combined with `data`"),
@@ -64,7 +64,7 @@ async fn invalid_values_are_rejected_with_path_and_expectation() {
         (json!({"reflect-metadata": "authorization: hunter2"}), "with.reflect-metadata: expected a map"),
         (json!({"metadata": {"te": "hunter2"}}), "with.metadata: `te` is reserved by the protocol"),
         (json!({"metadata": {"token": ["hunter2"]}}), "with.metadata: the value of `token` must be a string"),
-        (json!({"metadata": {"x": "{{.Nope}}"}}), "with.metadata: `x`: line 1, column 3: `.Nope` is not known here"),
+        (json!({"metadata": {"x": "{{.Nope}}"}}), "with.metadata: `x`: line 1, column 3: undefined field `.Nope`"),
         (json!({"metadata-file": "te.json", "metadata": {"te": "x"}}), "with.metadata: `te` is reserved"),
         (json!({"metadata-file": "te.json", "metadata": {"y": "z"}}), "with.metadata-file: `te` is reserved"),
         (json!({"metadata-file": "m.json"}), "with.metadata-file: expected JSON that maps names to values"),

@@ -167,7 +167,7 @@ fn the_checks_find_broken_pages() {
         ("crowded", styled(".x text{font-size:60px}"), "texts overlap"),
         ("faint", styled(".meta{color:#999}"), "too little contrast"),
         ("faint-line", styled(".times.s1{color:#ccc}"), "too little contrast: g.s1 times"),
-        ("crowded-line", styled("text.asked{font-size:90px}"), "text"),
+        ("crowded-line", styled("text.requested{font-size:90px}"), "text"),
         (
             "asking",
             page.replace("<main id", "<link rel=stylesheet href='http://127.0.0.1:9/x.css'><main id"),

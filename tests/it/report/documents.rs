@@ -147,7 +147,7 @@ fn load(behaviour: Behaviour) -> LoadRecord {
         start: Some(start()),
         duration: GoDuration(Duration::from_millis(60_012)),
         connections: 16,
-        asked_rate: Some(200.0),
+        requested_rate: Some(200.0),
         achieved_rate: behaviour.requests as f64 / 60.0 - behaviour.timeouts as f64 / 10.0,
         counts: Counts {
             requests: behaviour.requests,
@@ -409,7 +409,7 @@ pub fn streams() -> Experiment {
     let load = insights.load[0].get_mut("grpc-chat").unwrap();
     load.url = "llm.models.svc.cluster.local:9000".to_owned();
     load.method = "chat.Chat/Complete".to_owned();
-    load.asked_rate = None;
+    load.requested_rate = None;
     load.lateness = None;
     load.statuses = [(0, 3_589), (14, 4)].into();
     load.causes = [("reset".to_owned(), 7)].into();

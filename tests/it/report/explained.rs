@@ -52,7 +52,7 @@ fn lists_shorter_than_the_loops_are_not_numbered() {
     let report = json(&document);
     assert_eq!(report["trends"][1]["values"], json!([null, 55.5, 48.25, null]));
     let text = render("text", &document);
-    assert!(text.contains("\n    3 before ") && text.contains("\n    newest loop "), "{text}");
+    assert!(text.contains("\n    3 earlier ") && text.contains("\n    newest loop "), "{text}");
 }
 
 #[test]
@@ -90,32 +90,32 @@ fn the_json_report_explains_custom_metrics() {
 fn the_text_report_explains_custom_metrics() {
     let text = render("text", &providers::loops());
     let below = |version: &str, name: &str| {
-        let section = text.split("Custom metrics: how their values came about:").nth(1).unwrap();
+        let section = text.split("Custom metrics: provenance of their values:").nth(1).unwrap();
         let metric = section.split(&format!("\n  kserve-prometheus/{name}")).nth(1).unwrap();
         metric.split(&format!("\n    {version}: ")).nth(1).unwrap().split("\n    iris-").next().unwrap().to_owned()
     };
     let tail = below("iris-v2", "latency-p99.9");
     for line in [
         "no value\n",
-        "\n      why:     HTTP 503 in 4 attempts: ",
-        "\n      answer:  HTTP 503, 4 attempts, at 2025-03-04 13:45:02 UTC",
+        "\n      reason:   HTTP 503 in 4 attempts: ",
+        "\n      response: HTTP 503, 4 attempts, at 2025-03-04 13:45:02 UTC",
     ] {
         assert!(tail.contains(line), "{line:?} in {tail}");
     }
     // A query is not torn apart.
     let selector = r#"{namespace_name="models",revision_name="sklearn-iris-predictor-00002"}[840s])"#;
     assert!(
-        tail.contains(&format!("\n                   increase(revision_app_request_latencies_sum{selector}")),
+        tail.contains(&format!("\n                    increase(revision_app_request_latencies_sum{selector}")),
         "{tail}"
     );
     let cpu = below("iris-v1", "cpu (cores)");
     assert!(
-        cpu.starts_with("15 samples, mean 0.29, max 0.40\n") && cpu.contains("\n      warning: PromQL info"),
+        cpu.starts_with("15 samples, mean 0.29, max 0.40\n") && cpu.contains("\n      warning:  PromQL info"),
         "{cpu}"
     );
     let rate = below("iris-v1", "error-rate");
-    assert!(rate.contains("\n      noData:  pass: objectives on it count as satisfied\n"), "{rate}");
-    assert!(below("iris-v2", "error-rate").contains("answer:  HTTP 200, 1 series, value as written 0.00"), "{text}");
+    assert!(rate.contains("\n      noData:   pass: objectives on it count as satisfied\n"), "{rate}");
+    assert!(below("iris-v2", "error-rate").contains("response: HTTP 200, 1 series, raw value 0.00"), "{text}");
 }
 
 #[test]

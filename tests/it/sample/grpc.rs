@@ -118,7 +118,7 @@ async fn bad_calls_are_rejected_and_bad_predictions_counted() {
     let cases = [
         (ModelInferRequest { model_name: "other".into(), ..question() }, Code::NotFound, "unknown model `other`"),
         (ModelInferRequest { model_version: "v9".into(), ..question() }, Code::NotFound, "unknown version `v9`"),
-        (no_inputs, Code::InvalidArgument, "0 inputs; expected 1"),
+        (no_inputs, Code::InvalidArgument, "0 inputs, expected 1"),
         (too_large, Code::OutOfRange, "too large"),
     ];
     for (request, code, message) in cases {

@@ -94,7 +94,7 @@ async fn bad_requests_are_rejected_and_bad_predictions_counted() {
     };
     let cases: Vec<(Method, &str, String, u16, &str)> = vec![
         (Method::POST, predict, String::new(), 400, "the body is not {\"instances\""),
-        (Method::POST, predict, "{\"instances\": [[1, 2, 3]]}".into(), 400, "instances[0] has 3 numbers; expected 4"),
+        (Method::POST, predict, "{\"instances\": [[1, 2, 3]]}".into(), 400, "instances[0] has 3 numbers, expected 4"),
         (Method::POST, infer, "{}".into(), 400, "missing field `inputs`"),
         (Method::POST, infer, tensor(json!([1, 5]), "FP64", json!([1, 2, 3, 4, 5])), 400, "expected [n, 4]"),
         (Method::POST, infer, tensor(json!([2, 4]), "FP64", json!([1, 2, 3, 4])), 400, "has 4 elements"),
@@ -106,7 +106,7 @@ async fn bad_requests_are_rejected_and_bad_predictions_counted() {
         (Method::POST, "/v2/models/sklearn-iris/versions/v9/infer", "{}".into(), 404, "unknown version `v9`"),
         (Method::GET, "/v1/models/other", String::new(), 404, "unknown model `other`"),
         (Method::GET, "/v2/models/other/ready", String::new(), 404, "unknown model `other`"),
-        (Method::GET, "/nothing", String::new(), 404, "nothing is at /nothing"),
+        (Method::GET, "/nothing", String::new(), 404, "unknown path /nothing"),
         (Method::GET, predict, String::new(), 405, "expected POST"),
         (Method::POST, "/v2/health/live", String::new(), 405, "expected GET, HEAD"),
         (Method::DELETE, "/stats", String::new(), 405, "expected GET, HEAD"),

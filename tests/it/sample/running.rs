@@ -76,7 +76,7 @@ async fn an_invalid_config_is_rejected() {
     let error = start(config).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.to_string().as_str()),
-        (ErrorKind::InvalidInput, "versions: 0 versions; expected 1 to 64")
+        (ErrorKind::InvalidInput, "versions: 0 versions, expected 1 to 64")
     );
 
     let service = serving(|_| ()).await;

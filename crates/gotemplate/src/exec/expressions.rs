@@ -5,9 +5,11 @@ use gotmpl::parse::{CommandNode, Expr, Number, PipeNode, Pos, SmolStr};
 use super::{Executor, Walk, render};
 use crate::TemplateError;
 use crate::functions::{self, Outcome};
-use crate::layout;
 use crate::program::{MissingKey, Program};
 use crate::value::Value;
+
+/// Error for arguments of a value that is not a function.
+const NO_FUNCTION: &str = "cannot pass arguments to a value that is not a function";
 
 /// Work units per byte that `tpl` parses.
 const PARSING: usize = 64;
@@ -53,18 +55,19 @@ impl Executor<'_> {
             Expr::Field(_, fields) => (dot.clone(), fields),
             Expr::Variable(pos, name, fields) => (self.variable(*pos, name)?, fields),
             Expr::Chain(_, inner, fields) => (self.expression(inner, dot)?, fields),
-            other => return self.at(other.pos(), Err("what is no function can't have arguments".to_owned())),
+            other => return self.at(other.pos(), Err(NO_FUNCTION.to_owned())),
         };
-        let refused = Err("what is no function can't have arguments".to_owned());
-        let Some((method, fields)) = fields.split_last() else { return self.at(first.pos(), refused) };
+        let not_a_function = Err(NO_FUNCTION.to_owned());
+        let Some((method, fields)) = fields.split_last() else { return self.at(first.pos(), not_a_function) };
         let receiver = self.fields(first.pos(), receiver, fields)?;
-        let Value::Time(time) = receiver else { return self.at(first.pos(), refused) };
+        let Value::Time(time) = receiver else { return self.at(first.pos(), not_a_function) };
         let args = self.args(others, dot, piped)?;
         let outcome = match (method.as_str(), args.as_slice()) {
-            ("Format", [Value::String(wanted)]) => {
-                self.context.spend(wanted.len() * 32).and_then(|()| self.context.string(layout::format(time, wanted)))
-            }
-            _ => Err(format!("`{method}` is not known of a time here; use date or dateModify")),
+            ("Format", [Value::String(layout)]) => self
+                .context
+                .spend(layout.len() * 32)
+                .and_then(|()| self.context.string(crate::layout::format(time, layout))),
+            _ => Err(format!("undefined method `{method}` of a time; use date or dateModify")),
         };
         self.at(first.pos(), outcome)
     }
@@ -102,31 +105,31 @@ impl Executor<'_> {
             self.context.spend(self.context.len_of(&value))?;
             return Ok(value);
         }
-        let Some(function) = functions::find(name) else { return Err("is not known here".to_owned()) };
-        check_count(args.len(), function.least, function.most)?;
+        let Some(function) = functions::find(name) else { return Err("undefined function".to_owned()) };
+        check_count(args.len(), function.min_args, function.max_args)?;
         (function.call)(self.context, args)
     }
 
     /// `and` returns its first false argument, `or` its first true one, else the last; the remaining ones are not evaluated.
-    fn decide(&mut self, pos: Pos, wanted: bool, exprs: &[Expr], dot: &Value, piped: Option<Value>) -> Walk<Value> {
+    fn decide(&mut self, pos: Pos, is_or: bool, exprs: &[Expr], dot: &Value, piped: Option<Value>) -> Walk<Value> {
         let mut last = None;
         for expr in exprs {
             let value = self.expression(expr, dot)?;
-            if self.context.is_true(&value) == wanted {
+            if self.context.is_true(&value) == is_or {
                 return Ok(value);
             }
             last = Some(value);
         }
         match piped.or(last) {
             Some(value) => Ok(value),
-            None => self.at(pos, Err(named(if wanted { "or" } else { "and" }, "needs an argument".to_owned()))),
+            None => self.at(pos, Err(named(if is_or { "or" } else { "and" }, "expected an argument".to_owned()))),
         }
     }
 
     /// Helm's `include`: renders a named template to a string.
     fn include(&mut self, pos: Pos, args: &[Value]) -> Walk<Value> {
         let [Value::String(name), dot] = args else {
-            return self.at(pos, Err("include needs the name of a template and its dot".to_owned()));
+            return self.at(pos, Err("include: expected the name of a template and its dot".to_owned()));
         };
         let Some(body) = self.program.named.get(&**name) else {
             return self.at(pos, Err(self.no_template(name)));
@@ -141,7 +144,7 @@ impl Executor<'_> {
     /// Helm's `tpl`: renders a string as a template.
     fn tpl(&mut self, pos: Pos, args: &[Value]) -> Walk<Value> {
         let [Value::String(text), dot] = args else {
-            return self.at(pos, Err("tpl needs a text and its dot".to_owned()));
+            return self.at(pos, Err("tpl: expected a string and its dot".to_owned()));
         };
         let cost = text.len().saturating_mul(PARSING) + 1024 * (1 + self.program.named.len());
         self.at(pos, self.context.spend(cost))?;
@@ -160,7 +163,7 @@ impl Executor<'_> {
 
     fn variable(&self, pos: Pos, name: &SmolStr) -> Walk<Value> {
         let known = self.variables.iter().rev().find(|(known, _)| known == name);
-        self.at(pos, known.map(|(_, value)| value.clone()).ok_or_else(|| format!("variable \"{name}\" is not defined")))
+        self.at(pos, known.map(|(_, value)| value.clone()).ok_or_else(|| format!("undefined variable `{name}`")))
     }
 
     fn expression(&mut self, expr: &Expr, dot: &Value) -> Walk<Value> {
@@ -202,12 +205,12 @@ impl Executor<'_> {
         for (at, field) in fields.iter().enumerate() {
             value = match value {
                 Value::Map(map) => match self.context.entries(map).get(field.as_str()) {
-                    Some(found) => found.clone(),
+                    Some(value) => value.clone(),
                     None if is_strict => {
                         let keys = self.context.entries(map).keys().map(|key| &**key);
                         let hint = suggest::nearest(field, keys);
                         let hint = hint.map_or(String::new(), |nearest| format!("; did you mean `.{nearest}`?"));
-                        return self.at(pos, Err(format!("`.{field}` is not known here{hint}")));
+                        return self.at(pos, Err(format!("undefined field `.{field}`{hint}")));
                     }
                     None => Value::Nil,
                 },
@@ -216,16 +219,16 @@ impl Executor<'_> {
                     "UnixMilli" => Value::Int64(time.timestamp_millis()),
                     "UTC" => Value::Time(time),
                     _ => {
-                        let message = format!("`{field}` is not known of a time here; use date or unixEpoch");
+                        let message = format!("undefined field `{field}` of a time; use date or unixEpoch");
                         return self.at(pos, Err(message));
                     }
                 },
                 Value::Nil => {
                     let before = fields.get(at.saturating_sub(1)).map_or("", SmolStr::as_str);
-                    let message = format!("can't take `.{field}` of `.{before}`, which is missing");
+                    let message = format!("cannot access `.{field}` of `.{before}`, which is missing");
                     return self.at(pos, Err(message));
                 }
-                other => return self.at(pos, Err(format!("can't take `.{field}` of {}", other.described()))),
+                other => return self.at(pos, Err(format!("cannot access `.{field}` of {}", other.describe()))),
             };
         }
         Ok(value)
@@ -237,12 +240,12 @@ fn named(name: &str, message: String) -> String {
     if matches!(name, "fail" | "required") { message } else { format!("{name}: {message}") }
 }
 
-fn check_count(count: usize, least: usize, most: usize) -> Result<(), String> {
-    let expected = match (least, most) {
-        _ if (least..=most).contains(&count) => return Ok(()),
-        (least, usize::MAX) => format!("at least {least}"),
-        (least, most) if least == most => least.to_string(),
-        (least, most) => format!("{least} to {most}"),
+fn check_count(count: usize, min: usize, max: usize) -> Result<(), String> {
+    let expected = match (min, max) {
+        _ if (min..=max).contains(&count) => return Ok(()),
+        (min, usize::MAX) => format!("at least {min}"),
+        (min, max) if min == max => min.to_string(),
+        (min, max) => format!("{min} to {max}"),
     };
-    Err(format!("expected {expected} arguments, but there are {count}"))
+    Err(format!("expected {expected} arguments, found {count}"))
 }

@@ -11,7 +11,7 @@ use crate::value::Value;
 
 pub const FUNCTIONS: &[Function] = &[
     row("eq", 2, ANY, eq),
-    row("ne", 2, 2, |_, args| equal(&args[0], &args[1]).map(|is_so| Value::Bool(!is_so))),
+    row("ne", 2, 2, |_, args| equal(&args[0], &args[1]).map(|is_equal| Value::Bool(!is_equal))),
     row("lt", 2, 2, |_, args| ordered(args, &[Ordering::Less])),
     row("le", 2, 2, |_, args| ordered(args, &[Ordering::Less, Ordering::Equal])),
     row("gt", 2, 2, |_, args| ordered(args, &[Ordering::Greater])),
@@ -43,7 +43,7 @@ fn incomparable(a: &Value, b: &Value) -> String {
         }
         _ => "",
     };
-    format!("can't compare {} and {}{hint}", a.described(), b.described())
+    format!("cannot compare {} and {}{hint}", a.describe(), b.describe())
 }
 
 fn equal(a: &Value, b: &Value) -> Result<bool, String> {
@@ -59,7 +59,7 @@ fn equal(a: &Value, b: &Value) -> Result<bool, String> {
     }
 }
 
-fn ordered(args: &[Value], wanted: &[Ordering]) -> Outcome {
+fn ordered(args: &[Value], orders: &[Ordering]) -> Outcome {
     let order = match (&args[0], &args[1]) {
         (Value::Int(a) | Value::Int64(a), Value::Int(b) | Value::Int64(b)) => Some(a.cmp(b)),
         (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
@@ -67,23 +67,23 @@ fn ordered(args: &[Value], wanted: &[Ordering]) -> Outcome {
         (Value::Float(a), Value::Float(b)) => a.partial_cmp(b),
         (a, b) => return Err(incomparable(a, b)),
     };
-    Ok(Value::Bool(order.is_some_and(|order| wanted.contains(&order))))
+    Ok(Value::Bool(order.is_some_and(|order| orders.contains(&order))))
 }
 
 fn len(context: &mut Context, args: &[Value]) -> Outcome {
     match &args[0] {
         Value::String(_) | Value::List(_) | Value::Map(_) => Ok(Value::count(context.len_of(&args[0]))),
-        other => Err(format!("{} has no length", other.described())),
+        other => Err(format!("{} has no length", other.describe())),
     }
 }
 
 fn index(context: &mut Context, args: &[Value]) -> Outcome {
-    let mut found = args[0].clone();
-    if matches!(found, Value::Nil) {
+    let mut value = args[0].clone();
+    if matches!(value, Value::Nil) {
         return Err("argument 1 is missing".to_owned());
     }
     for key in &args[1..] {
-        found = match (&found, key) {
+        value = match (&value, key) {
             (Value::List(list), Value::Int(at) | Value::Int64(at)) => {
                 let item = usize::try_from(*at).ok().and_then(|at| list.items.get(at));
                 item.cloned().ok_or_else(|| out_of_range(*at, list.items.len()))?
@@ -94,17 +94,17 @@ fn index(context: &mut Context, args: &[Value]) -> Outcome {
             }
             (Value::Map(map), Value::String(key)) => context.entries(*map).get(key).cloned().unwrap_or(Value::Nil),
             (Value::List(_) | Value::String(_), _) => {
-                return Err(format!("an index must be a whole number, but is {}", key.described()));
+                return Err(format!("an index must be an integer, but is {}", key.describe()));
             }
-            (Value::Map(_), _) => return Err(format!("a key must be a text, but is {}", key.described())),
-            (other, _) => return Err(format!("{} has no index", other.described())),
+            (Value::Map(_), _) => return Err(format!("a key must be a string, but is {}", key.describe())),
+            (other, _) => return Err(format!("{} has no index", other.describe())),
         };
     }
-    Ok(found)
+    Ok(value)
 }
 
 fn out_of_range(at: i64, len: usize) -> String {
-    format!("index {at} is out of range: there are {len}")
+    format!("index {at} is out of range: the length is {len}")
 }
 
 /// Go's `fmt.Sprint`: a space between operands if neither is a string.
@@ -142,7 +142,7 @@ const GROWTH: usize = 6;
 fn escaped(context: &mut Context, args: &[Value], escape: fn(char, &mut String)) -> Outcome {
     let text = match args {
         [Value::String(text)] => text.to_string(),
-        [Value::Nil] => return Err("argument 1 is missing; give it a value, or use default".to_owned()),
+        [Value::Nil] => return Err("argument 1 is missing; set it, or use default".to_owned()),
         _ => sprint(context, args)?,
     };
     context.spend(text.len() * GROWTH)?;

@@ -7,7 +7,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Function, Outcome, args, row};
 use crate::context::Context;
 use crate::duration;
-use crate::layout;
 use crate::strconv;
 use crate::value::Value;
 
@@ -18,12 +17,12 @@ pub const FUNCTIONS: &[Function] = &[
     row("date_in_zone", 3, 3, in_zone),
     row("htmlDate", 1, 1, |context, args| {
         let time = args::time(args, 0)?;
-        context.string(layout::format(time, "2006-01-02"))
+        context.string(crate::layout::format(time, "2006-01-02"))
     }),
     row("htmlDateInZone", 2, 2, |context, args| {
         check_zone(args::string(args, 1)?)?;
         let time = args::time(args, 0)?;
-        context.string(layout::format(time, "2006-01-02"))
+        context.string(crate::layout::format(time, "2006-01-02"))
     }),
     row("dateModify", 2, 2, modify),
     row("date_modify", 2, 2, modify),
@@ -37,16 +36,16 @@ pub const FUNCTIONS: &[Function] = &[
     }),
     row("ago", 1, 1, |context, args| {
         let past = (context.now() - args::time(args, 0)?).num_milliseconds();
-        context.string(shown(nanos((past + 500).div_euclid(1000))))
+        context.string(duration_text(nanos((past + 500).div_euclid(1000))))
     }),
-    row("duration", 1, 1, |context, args| context.string(shown(nanos(seconds(&args[0]))))),
+    row("duration", 1, 1, |context, args| context.string(duration_text(nanos(seconds(&args[0]))))),
     row("durationRound", 1, 1, rounded),
 ];
 
-fn formatted(context: &mut Context, wanted: &str, args: &[Value]) -> Outcome {
+fn formatted(context: &mut Context, layout: &str, args: &[Value]) -> Outcome {
     let time = args::time(args, 1)?;
-    context.spend(wanted.len() * 32)?;
-    context.string(layout::format(time, wanted))
+    context.spend(layout.len() * 32)?;
+    context.string(crate::layout::format(time, layout))
 }
 
 /// Only UTC is supported: other zones need a time zone database.
@@ -54,7 +53,7 @@ fn check_zone(zone: &str) -> Result<(), String> {
     if matches!(zone, "UTC" | "" | "Etc/UTC" | "GMT" | "Local") {
         return Ok(());
     }
-    Err(format!("the time zone `{zone}` is not known here; use UTC"))
+    Err(format!("unsupported time zone `{zone}`; use UTC"))
 }
 
 fn in_zone(context: &mut Context, args: &[Value]) -> Outcome {
@@ -69,10 +68,10 @@ fn modify(_: &mut Context, args: &[Value]) -> Outcome {
 }
 
 fn to_date(context: &mut Context, args: &[Value]) -> Outcome {
-    let (wanted, text) = (args::string(args, 0)?, args::string(args, 1)?);
-    context.spend(wanted.len() * 32)?;
-    let time: Option<DateTime<Utc>> = layout::parse(wanted, text);
-    time.map(Value::Time).ok_or_else(|| format!("`{}` is not a time of the layout `{wanted}`", short(text)))
+    let (layout, text) = (args::string(args, 0)?, args::string(args, 1)?);
+    context.spend(layout.len() * 32)?;
+    let time: Option<DateTime<Utc>> = crate::layout::parse(layout, text);
+    time.map(Value::Time).ok_or_else(|| format!("`{}` does not match the layout `{layout}`", short(text)))
 }
 
 /// Parses a signed duration to nanoseconds, such as `1h30m` or `-5s`.
@@ -81,12 +80,12 @@ fn parsed(text: &str) -> Result<i64, String> {
         Some(size) => (-1, size),
         None => (1, text.strip_prefix('+').unwrap_or(text)),
     };
-    let invalid = || format!("`{}` is not a duration; write one such as 1h30m or -5s", short(text));
+    let invalid = || format!("`{}` is not a duration; expected one such as 1h30m or -5s", short(text));
     let duration = duration::parse(size).ok_or_else(invalid)?;
     i64::try_from(duration.as_nanos()).map(|nanos| sign * nanos).map_err(|_| invalid())
 }
 
-/// Truncates a text for a message.
+/// Truncates a string for a message.
 fn short(text: &str) -> String {
     text.chars().take(40).collect()
 }
@@ -104,7 +103,7 @@ fn seconds(value: &Value) -> i64 {
 }
 
 /// Formats nanoseconds as a duration: `1h1m5s`, `-1.5ms`, `0s`.
-fn shown(nanos: i64) -> String {
+fn duration_text(nanos: i64) -> String {
     let sign = if nanos < 0 { "-" } else { "" };
     format!("{sign}{}", duration::format(Duration::from_nanos(nanos.unsigned_abs())))
 }

@@ -54,14 +54,14 @@ fn dict(context: &mut Context, args: &[Value]) -> Outcome {
 
 fn pluck(context: &mut Context, args: &[Value]) -> Outcome {
     let key = args::string(args, 0)?;
-    let mut found = Vec::new();
+    let mut values = Vec::new();
     for at in 1..args.len() {
-        found.extend(context.entries(args::map(args, at)?).get(key).cloned());
+        values.extend(context.entries(args::map(args, at)?).get(key).cloned());
     }
-    context.list(found)
+    context.list(values)
 }
 
-/// The keys of maps, sorted per map; Go's order is random.
+/// Lists the keys of maps, sorted per map; Go's order is random.
 fn keys(context: &mut Context, args: &[Value]) -> Outcome {
     let mut keys: Vec<Str> = Vec::new();
     for at in 0..args.len() {
@@ -83,18 +83,18 @@ fn kept(context: &mut Context, args: &[Value], is_pick: bool) -> Outcome {
 
 fn dig(context: &mut Context, args: &[Value]) -> Outcome {
     let last = args.len() - 1;
-    let mut found = Value::Map(args::map(args, last)?);
+    let mut value = Value::Map(args::map(args, last)?);
     for at in 0..last - 1 {
         let key = args::string(args, at)?;
-        let Value::Map(map) = found else {
-            return Err(format!("what is at `{}` is {}, not a map", args::string(args, at - 1)?, found.described()));
+        let Value::Map(map) = value else {
+            return Err(format!("`{}` is {}, expected a map", args::string(args, at - 1)?, value.describe()));
         };
         match context.entries(map).get(key) {
-            Some(value) => found = value.clone(),
+            Some(inner) => value = inner.clone(),
             None => return Ok(args[last - 1].clone()),
         }
     }
-    Ok(found)
+    Ok(value)
 }
 
 fn merged(context: &mut Context, args: &[Value], overwrites: bool) -> Outcome {

@@ -37,7 +37,7 @@ fn to_json(context: &mut Context, args: &[Value], is_pretty: bool, escapes_html:
     context.string(text)
 }
 
-/// Numbers in JSON and YAML texts are floats, as in Go.
+/// Converts an integer in JSON or YAML to a float, as Go does.
 fn as_float(number: i64) -> Value {
     Value::Float(number as f64)
 }
@@ -45,37 +45,47 @@ fn as_float(number: i64) -> Value {
 fn checked(
     context: &mut Context,
     value: &serde_json::Value,
-    is_it: fn(&serde_json::Value) -> bool,
+    is_expected: fn(&serde_json::Value) -> bool,
     expected: &str,
 ) -> Outcome {
-    if !is_it(value) && !value.is_null() {
-        return Err(format!("the text must be {expected}, but is {}", helm_yaml::kind(value)));
+    if !is_expected(value) && !value.is_null() {
+        return Err(format!("expected {expected}, found {}", helm_yaml::kind(value)));
     }
     match context.read_json(value, as_float)? {
         // `null` becomes an empty map or list, as in Go.
-        Value::Nil if is_it(&serde_json::json!({})) && expected != "JSON" => context.map(Default::default()),
+        Value::Nil if is_expected(&serde_json::json!({})) && expected != "JSON" => context.map(Default::default()),
         Value::Nil if expected != "JSON" => context.list(Vec::new()),
         value => Ok(value),
     }
 }
 
-fn from_json(context: &mut Context, args: &[Value], is_it: fn(&serde_json::Value) -> bool, expected: &str) -> Outcome {
+fn from_json(
+    context: &mut Context,
+    args: &[Value],
+    is_expected: fn(&serde_json::Value) -> bool,
+    expected: &str,
+) -> Outcome {
     let text = args::string(args, 0)?;
     context.spend(text.len() * 32)?;
-    let value = serde_json::from_str(text).map_err(|error| format!("the text is not JSON: {error}"))?;
-    checked(context, &value, is_it, expected)
+    let value = serde_json::from_str(text).map_err(|error| format!("invalid JSON: {error}"))?;
+    checked(context, &value, is_expected, expected)
 }
 
-fn from_yaml(context: &mut Context, args: &[Value], is_it: fn(&serde_json::Value) -> bool, expected: &str) -> Outcome {
+fn from_yaml(
+    context: &mut Context,
+    args: &[Value],
+    is_expected: fn(&serde_json::Value) -> bool,
+    expected: &str,
+) -> Outcome {
     let text = args::string(args, 0)?;
     context.spend(text.len() * 64)?;
-    let value = helm_yaml::value_from_yaml(text).map_err(|error| format!("the text is not YAML: {error}"))?;
-    checked(context, &value, is_it, expected)
+    let value = helm_yaml::value_from_yaml(text).map_err(|error| format!("invalid YAML: {error}"))?;
+    checked(context, &value, is_expected, expected)
 }
 
 fn b64dec(context: &mut Context, args: &[Value]) -> Outcome {
-    let bytes = STANDARD.decode(args::string(args, 0)?.as_bytes()).map_err(|_| "the text is not base64".to_owned())?;
-    let text = String::from_utf8(bytes).map_err(|_| "what the base64 holds is not a text".to_owned())?;
+    let bytes = STANDARD.decode(args::string(args, 0)?.as_bytes()).map_err(|_| "invalid base64".to_owned())?;
+    let text = String::from_utf8(bytes).map_err(|_| "the decoded base64 is not UTF-8".to_owned())?;
     context.string(text)
 }
 

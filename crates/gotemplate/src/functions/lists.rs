@@ -64,7 +64,7 @@ fn last(_: &mut Context, args: &[Value]) -> Outcome {
     Ok(args::list(args, 0)?.items.last().cloned().unwrap_or(Value::Nil))
 }
 
-/// A list without elements at its start and end.
+/// Returns a list without elements at its start and end.
 fn part(context: &mut Context, list: &List, from_start: usize, from_end: usize) -> Outcome {
     let end = list.items.len().saturating_sub(from_end);
     context.list(list.items.get(from_start..end).unwrap_or_default().to_vec())
@@ -90,7 +90,7 @@ fn concat(context: &mut Context, args: &[Value]) -> Outcome {
     context.list(items)
 }
 
-/// Reports if a list contains a value.
+/// Returns true if a list contains a value.
 fn is_among(context: &Context, value: &Value, others: &[Value]) -> Result<bool, String> {
     for other in others {
         if same(context, value, other, 1)? {
@@ -136,12 +136,12 @@ fn compact(context: &mut Context, args: &[Value]) -> Outcome {
     context.list(items.cloned().collect())
 }
 
-/// A part of a list, as sprig's `slice`, or of a string, as Go's.
+/// Returns a part of a list, as sprig's `slice`, or of a string, as Go's.
 fn slice(context: &mut Context, args: &[Value]) -> Outcome {
     let len = context.len_of(&args[0]);
     let bound = |at: usize, default: usize| if at < args.len() { args::count(args, at) } else { Ok(default) };
     let (start, end) = (bound(1, 0)?, bound(2, len)?);
-    let out_of_range = || format!("there is no part from {start} to {end}: there are {len}");
+    let out_of_range = || format!("range {start} to {end} is out of bounds: the length is {len}");
     match &args[0] {
         Value::String(text) => context.string(text.get(start..end).ok_or_else(out_of_range)?.to_owned()),
         Value::List(list) if list.items.is_empty() => Ok(Value::Nil),
@@ -161,7 +161,7 @@ fn chunk(context: &mut Context, args: &[Value]) -> Outcome {
     context.list(chunks?)
 }
 
-/// The elements of a list as strings, without `nil`; any other value as a single string.
+/// Returns the elements of a list as strings, without `nil`; any other value as a single string.
 fn strings(context: &Context, value: &Value) -> Result<Vec<String>, String> {
     match value {
         Value::Nil => Ok(Vec::new()),
@@ -208,7 +208,7 @@ fn split(args: &[Value], limit: Option<i64>) -> Result<Vec<&str>, String> {
     Ok(parts)
 }
 
-/// A map of parts with the keys `_0`, `_1`, ….
+/// Creates a map of parts with the keys `_0`, `_1`, ….
 fn numbered(context: &mut Context, parts: Vec<&str>) -> Outcome {
     let mut entries = Entries::new();
     for (at, part) in parts.into_iter().enumerate() {
@@ -217,7 +217,7 @@ fn numbered(context: &mut Context, parts: Vec<&str>) -> Outcome {
     context.map(entries)
 }
 
-/// A list of shared strings.
+/// Creates a list of shared strings.
 pub fn list_of_strings(context: &Context, texts: impl IntoIterator<Item = Rc<str>>) -> Outcome {
     context.list_of(Element::String, texts.into_iter().map(Value::String).collect())
 }

@@ -12,8 +12,8 @@ mod encodings;
 mod lists;
 mod numbers;
 mod patterns;
-mod refused;
 mod strings;
+mod unsupported;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -27,19 +27,24 @@ pub type Outcome = Result<Value, String>;
 /// A function of templates.
 pub struct Function {
     pub name: &'static str,
-    /// Fewest arguments.
-    pub least: usize,
-    /// Most arguments.
-    pub most: usize,
+    /// Minimum number of arguments.
+    pub min_args: usize,
+    /// Maximum number of arguments.
+    pub max_args: usize,
     pub call: fn(&mut Context, &[Value]) -> Outcome,
 }
 
 /// Any number of arguments.
 const ANY: usize = usize::MAX;
 
-/// A row of the tables of functions.
-const fn row(name: &'static str, least: usize, most: usize, call: fn(&mut Context, &[Value]) -> Outcome) -> Function {
-    Function { name, least, most, call }
+/// Creates a row of the function tables.
+const fn row(
+    name: &'static str,
+    min_args: usize,
+    max_args: usize,
+    call: fn(&mut Context, &[Value]) -> Outcome,
+) -> Function {
+    Function { name, min_args, max_args, call }
 }
 
 /// Functions that the executor implements, because they evaluate lazily or render templates.
@@ -68,14 +73,14 @@ fn names<'a>() -> impl Iterator<Item = &'a str> {
     FUNCTIONS.keys().copied().chain(SPECIAL)
 }
 
-/// The message for an undefined function: the reason if it is left out on purpose, else the nearest name.
+/// Returns the message for an undefined function: the reason if it is left out on purpose, else the nearest name.
 pub fn unknown(name: &str, added: &[&str]) -> String {
-    if let Some(reason) = refused::reason(name) {
-        return format!("function \"{name}\" is refused: {reason}");
+    if let Some(reason) = unsupported::reason(name) {
+        return format!("unsupported function `{name}`: {reason}");
     }
     match suggest::nearest(name, names().chain(added.iter().copied())) {
-        Some(nearest) => format!("function \"{name}\" is not known here; did you mean \"{nearest}\"?"),
-        None => format!("function \"{name}\" is not known here"),
+        Some(nearest) => format!("undefined function `{name}`; did you mean `{nearest}`?"),
+        None => format!("undefined function `{name}`"),
     }
 }
 
@@ -101,9 +106,9 @@ mod tests {
 
     #[test]
     fn an_undefined_function_is_reported_with_the_nearest_name_or_the_reason() {
-        assert_eq!(unknown("foor", &[]), "function \"foor\" is not known here; did you mean \"floor\"?");
-        assert_eq!(unknown("zzzzzz", &[]), "function \"zzzzzz\" is not known here");
-        assert_eq!(unknown("newUID", &["newUUID"]), "function \"newUID\" is not known here; did you mean \"newUUID\"?");
-        assert!(unknown("env", &[]).starts_with("function \"env\" is refused: templates don't see the environment"));
+        assert_eq!(unknown("foor", &[]), "undefined function `foor`; did you mean `floor`?");
+        assert_eq!(unknown("zzzzzz", &[]), "undefined function `zzzzzz`");
+        assert_eq!(unknown("newUID", &["newUUID"]), "undefined function `newUID`; did you mean `newUUID`?");
+        assert!(unknown("env", &[]).starts_with("unsupported function `env`: templates cannot read the environment"));
     }
 }

@@ -89,8 +89,8 @@ fn extreme(args: &[Value], is_better: fn(f64, f64) -> bool) -> Value {
 
 fn decimal(start: Option<f64>, args: &[Value], operation: Operation) -> Outcome {
     let numbers = start.into_iter().chain(args.iter().map(float));
-    let mut decimals = numbers.map(|number| Decimal::of(number).ok_or("a number that is not finite"));
-    let first = decimals.next().unwrap_or(Err("no number"))?;
+    let mut decimals = numbers.map(|number| Decimal::of(number).ok_or("a number is not finite"));
+    let first = decimals.next().unwrap_or(Err("expected a number"))?;
     let result = decimals.try_fold(first, |result, number| result.apply(operation, number?))?;
     Ok(Value::Float(result.to_float()))
 }

@@ -26,7 +26,7 @@ pub const FUNCTIONS: &[Function] = &[
 /// Work units per match.
 const MATCH: usize = 64;
 
-/// The compiled expression and the text, with the scan paid for.
+/// Returns the compiled expression and the text, after spending the cost of the scan.
 fn both<'a>(context: &mut Context, args: &'a [Value]) -> Result<(Rc<Pattern>, &'a Str), String> {
     let (pattern, text) = (args::string(args, 0)?, args::string(args, 1)?);
     let pattern = context.pattern(pattern)?;
@@ -34,7 +34,7 @@ fn both<'a>(context: &mut Context, args: &'a [Value]) -> Result<(Rc<Pattern>, &'
     Ok((pattern, text))
 }
 
-/// A limit argument; negative means no limit.
+/// Returns a limit argument; negative means no limit.
 fn limit(args: &[Value], at: usize) -> Result<usize, String> {
     Ok(usize::try_from(args::integer(args, at)?).unwrap_or(usize::MAX))
 }
@@ -46,14 +46,14 @@ fn is_match(context: &mut Context, args: &[Value]) -> Outcome {
 
 fn find(context: &mut Context, args: &[Value]) -> Outcome {
     let (pattern, text) = both(context, args)?;
-    context.string(pattern.regex.find(text).map_or(String::new(), |found| found.as_str().to_owned()))
+    context.string(pattern.regex.find(text).map_or(String::new(), |matched| matched.as_str().to_owned()))
 }
 
 fn find_all(context: &mut Context, args: &[Value]) -> Outcome {
     let limit = limit(args, 2)?;
     let (pattern, text) = both(context, args)?;
-    let found = pattern.regex.find_iter(text).take(limit).map(|found| found.as_str());
-    context.strings(found)
+    let matches = pattern.regex.find_iter(text).take(limit).map(|matched| matched.as_str());
+    context.strings(matches)
 }
 
 fn replace_all(context: &mut Context, args: &[Value]) -> Outcome {
@@ -62,12 +62,12 @@ fn replace_all(context: &mut Context, args: &[Value]) -> Outcome {
     let mut out = String::new();
     let mut from = 0;
     for captures in pattern.regex.captures_iter(text) {
-        let Some(found) = captures.get(0) else { continue };
+        let Some(matched) = captures.get(0) else { continue };
         let before = out.len();
-        out.push_str(text.get(from..found.start()).unwrap_or_default());
+        out.push_str(text.get(from..matched.start()).unwrap_or_default());
         captures.expand(with, &mut out);
         context.spend(MATCH + out.len() - before + with.len())?;
-        from = found.end();
+        from = matched.end();
     }
     out.push_str(text.get(from..).unwrap_or_default());
     context.string(out)
@@ -78,11 +78,11 @@ fn replace_all_literal(context: &mut Context, args: &[Value]) -> Outcome {
     let with = args::string(args, 2)?;
     let mut out = String::new();
     let mut from = 0;
-    for found in pattern.regex.find_iter(text) {
-        context.spend(MATCH + found.start() - from + with.len())?;
-        out.push_str(text.get(from..found.start()).unwrap_or_default());
+    for matched in pattern.regex.find_iter(text) {
+        context.spend(MATCH + matched.start() - from + with.len())?;
+        out.push_str(text.get(from..matched.start()).unwrap_or_default());
         out.push_str(with);
-        from = found.end();
+        from = matched.end();
     }
     out.push_str(text.get(from..).unwrap_or_default());
     context.string(out)
@@ -98,16 +98,16 @@ fn split(context: &mut Context, args: &[Value]) -> Outcome {
         return context.strings([""]);
     }
     let (mut parts, mut from, mut end) = (Vec::new(), 0, 0);
-    for found in pattern.regex.find_iter(text) {
+    for matched in pattern.regex.find_iter(text) {
         if parts.len() + 1 == limit {
             break;
         }
-        end = found.start();
+        end = matched.start();
         // An empty match at the start does not split.
-        if found.end() != 0 {
+        if matched.end() != 0 {
             parts.push(text.get(from..end).unwrap_or_default());
         }
-        from = found.end();
+        from = matched.end();
     }
     if end != text.len() {
         parts.push(text.get(from..).unwrap_or_default());

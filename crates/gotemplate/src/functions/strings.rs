@@ -47,7 +47,7 @@ pub const FUNCTIONS: &[Function] = &[
     row("plural", 3, 3, |_, args| Ok(if args::integer(args, 2)? == 1 { args[0].clone() } else { args[1].clone() })),
 ];
 
-/// A substring.
+/// Returns a substring.
 fn cut(context: &mut Context, text: &str) -> Outcome {
     context.string(text.to_owned())
 }
@@ -63,8 +63,8 @@ fn quoted(context: &mut Context, args: &[Value], quote: fn(&str) -> String) -> O
 }
 
 fn cat(context: &mut Context, args: &[Value]) -> Outcome {
-    let there = args.iter().filter(|arg| !matches!(arg, Value::Nil));
-    let texts: Result<Vec<_>, _> = there.map(|arg| fmt::to_string(context, arg)).collect();
+    let present = args.iter().filter(|arg| !matches!(arg, Value::Nil));
+    let texts: Result<Vec<_>, _> = present.map(|arg| fmt::to_string(context, arg)).collect();
     context.string(texts?.join(" "))
 }
 
@@ -72,7 +72,7 @@ fn mapped(context: &mut Context, args: &[Value], map: fn(char) -> char) -> Outco
     context.string(args::string(args, 0)?.chars().map(map).collect())
 }
 
-/// The upper case of a character if it is a single character, as in Go.
+/// Returns the upper case of a character if it is a single character, as in Go.
 fn upper(c: char) -> char {
     let mut upper = c.to_uppercase();
     match (upper.next(), upper.next()) {
@@ -81,7 +81,7 @@ fn upper(c: char) -> char {
     }
 }
 
-/// The lower case of a character; the first of several, as in Go.
+/// Returns the lower case of a character; the first of several, as in Go.
 fn lower(c: char) -> char {
     c.to_lowercase().next().unwrap_or(c)
 }
@@ -113,7 +113,7 @@ fn trim_all(context: &mut Context, args: &[Value]) -> Outcome {
     cut(context, text.trim_matches(|c| set.contains(c)))
 }
 
-/// The last character boundary at or before `at`. Go splits characters instead.
+/// Returns the last character boundary at or before `at`. Go splits characters instead.
 fn boundary(text: &str, at: usize) -> usize {
     let at = at.min(text.len());
     (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
@@ -137,7 +137,7 @@ fn substr(context: &mut Context, args: &[Value]) -> Outcome {
         Ok(start) => text.get(boundary(text, start)..boundary(text, end.unwrap_or(text.len()))),
         Err(_) => end.and_then(|end| text.get(..boundary(text, end))),
     };
-    cut(context, range.ok_or_else(|| format!("there is no such part: the text has {} bytes", text.len()))?)
+    cut(context, range.ok_or_else(|| format!("the range is out of bounds: the string has {} bytes", text.len()))?)
 }
 
 fn abbrev(context: &mut Context, args: &[Value]) -> Outcome {

@@ -20,14 +20,14 @@ use crate::router::Router;
 use crate::version::Version;
 use crate::version_header::{error_status, with_version};
 
-/// Most stops of a ride.
+/// Maximum stops of a ride.
 const MAX_STOPS: u32 = 10_000;
 /// Longest time between two stops, in milliseconds.
 const MAX_INTERVAL_MS: u32 = 10_000;
 /// Longest ride, in milliseconds.
 const MAX_RIDE_MS: u64 = 600_000;
 
-/// The service behind one port.
+/// Returns the service behind one port.
 pub(super) fn service(router: Arc<Router>) -> LineServer<impl Line> {
     LineServer::new(Railway { router }).max_decoding_message_size(MAX_BYTES)
 }
@@ -37,7 +37,7 @@ struct Railway {
 }
 
 impl Railway {
-    /// The version for a call.
+    /// Returns the version for a call.
     fn version(&self, headers: &HeaderMap) -> Result<Arc<Version>, Status> {
         self.router.prediction(headers, None).cloned().map_err(|error| error.to_grpc())
     }
@@ -59,8 +59,8 @@ impl Line for Railway {
             version.take_turn(received).await?;
             Ok(station)
         };
-        let answer = version.respond(received, work).await;
-        answer.map(|station| with_version(&version, station)).map_err(|error| error_status(&version, &error))
+        let response = version.respond(received, work).await;
+        response.map(|station| with_version(&version, station)).map_err(|error| error_status(&version, &error))
     }
 
     async fn ride(&self, request: Request<RideRequest>) -> Result<Response<Messages<Stop>>, Status> {
@@ -89,8 +89,8 @@ impl Line for Railway {
             version.take_turn(Instant::now()).await?;
             Ok(counting.sum())
         };
-        let answer = version.respond(received, work).await;
-        answer.map(|count| with_version(&version, count)).map_err(|error| error_status(&version, &error))
+        let response = version.respond(received, work).await;
+        response.map(|count| with_version(&version, count)).map_err(|error| error_status(&version, &error))
     }
 
     async fn follow(&self, request: Request<Streaming<Position>>) -> Result<Response<Messages<Notice>>, Status> {
@@ -109,15 +109,15 @@ async fn opened<T>(version: &Version, received: Instant, outcome: Result<T, Serv
     match outcome {
         Ok(stream) => Ok(stream),
         Err(error) => {
-            let answer = version.respond(received, async { Err::<T, _>(error) }).await;
-            answer.map_err(|error| error_status(version, &error))
+            let response = version.respond(received, async { Err::<T, _>(error) }).await;
+            response.map_err(|error| error_status(version, &error))
         }
     }
 }
 
-/// The error of a request stream that breaks off, or has a malformed message.
+/// Returns the error of a request stream that breaks off, or has a malformed message.
 fn broken(status: &Status) -> ServiceError {
-    ServiceError::bad(format!("the stream broke off: {}", status.message()))
+    ServiceError::bad(format!("the stream ended early: {}", status.message()))
 }
 
 /// A running ride.
@@ -133,17 +133,17 @@ struct Ride {
 }
 
 impl Ride {
-    fn new(asked: &RideRequest, version: Arc<Version>, received: Instant) -> Result<Self, ServiceError> {
-        let RideRequest { from, stops, interval_ms } = asked;
+    fn new(request: &RideRequest, version: Arc<Version>, received: Instant) -> Result<Self, ServiceError> {
+        let RideRequest { from, stops, interval_ms } = request;
         if *stops > MAX_STOPS {
-            return Err(ServiceError::bad(format!("stops is {stops}; expected up to {MAX_STOPS}")));
+            return Err(ServiceError::bad(format!("stops is {stops}, expected up to {MAX_STOPS}")));
         }
         if *interval_ms > MAX_INTERVAL_MS {
-            return Err(ServiceError::bad(format!("interval_ms is {interval_ms}; expected up to {MAX_INTERVAL_MS}")));
+            return Err(ServiceError::bad(format!("interval_ms is {interval_ms}, expected up to {MAX_INTERVAL_MS}")));
         }
         let whole_ms = u64::from(stops.saturating_sub(1)) * u64::from(*interval_ms);
         if whole_ms > MAX_RIDE_MS {
-            return Err(ServiceError::bad(format!("the ride takes {whole_ms} ms; expected up to {MAX_RIDE_MS}")));
+            return Err(ServiceError::bad(format!("the ride takes {whole_ms} ms, expected up to {MAX_RIDE_MS}")));
         }
         let interval = Duration::from_millis((*interval_ms).into());
         let train = Train::starting(from)?;
@@ -176,7 +176,7 @@ struct Following {
 }
 
 impl Following {
-    /// The response to the next position, or the error that ends the stream. The call is counted at its end.
+    /// Returns the response to the next position, or the error that ends the stream. The call is counted at its end.
     async fn next(&mut self) -> Option<Result<Notice, Status>> {
         let notice = match self.positions.as_mut()?.message().await {
             Ok(Some(position)) => stations::next(position.km),

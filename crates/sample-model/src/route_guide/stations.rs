@@ -30,7 +30,7 @@ fn check_km(km: f64) -> Result<(), ServiceError> {
     Err(ServiceError::bad(format!("km is {km}; the line goes from 0 to {LENGTH_KM}")))
 }
 
-/// The index of a station.
+/// Returns the index of a station.
 fn named(name: &str) -> Result<usize, ServiceError> {
     STATIONS.iter().position(|(known, _)| *known == name).ok_or_else(|| {
         let known: Vec<_> = STATIONS.iter().map(|(known, _)| *known).collect();
@@ -38,7 +38,7 @@ fn named(name: &str) -> Result<usize, ServiceError> {
     })
 }
 
-/// The station nearest to a position; the lower one if two are equally near.
+/// Returns the station nearest to a position; the lower one if two are equally near.
 pub(super) fn nearest(km: f64) -> Result<Station, ServiceError> {
     check_km(km)?;
     let distance = |station: &(&str, f64)| (station.1 - km).abs();
@@ -51,7 +51,7 @@ pub(super) fn nearest(km: f64) -> Result<Station, ServiceError> {
     Ok(station(nearest))
 }
 
-/// The next station uphill, and how far it is.
+/// Returns the next station uphill, and how far it is.
 pub(super) fn next(km: f64) -> Result<Notice, ServiceError> {
     check_km(km)?;
     let next = STATIONS.into_iter().find(|(_, at)| *at > km).unwrap_or(STATIONS[STATIONS.len() - 1]);
@@ -66,7 +66,7 @@ pub(super) struct Train {
 }
 
 impl Train {
-    /// A train at a station; at the lowest one if the name is empty.
+    /// Creates a train at a station; at the lowest one if the name is empty.
     pub fn starting(from: &str) -> Result<Self, ServiceError> {
         Ok(Self { at: if from.is_empty() { 0 } else { named(from)? }, goes_down: false })
     }

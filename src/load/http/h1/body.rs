@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::Malformed;
 use super::head::Framing;
 
-/// Most bytes of chunk extensions, and of trailers, in one body.
+/// Maximum bytes of chunk extensions, and of trailers, in one body.
 pub const MAX_EXTRAS: usize = 16 << 10;
 
 /// Decodes one body.
@@ -80,19 +80,19 @@ impl Decoder {
         self.state == State::UntilClose
     }
 
-    /// Decodes the next bytes. Returns the number of bytes that belong to the response (all, unless it ends before), and calls `found`
+    /// Decodes the next bytes. Returns the number of bytes that belong to the response (all, unless it ends before), and calls `on_body`
     /// with the ranges that are body.
-    pub fn feed(&mut self, bytes: &[u8], mut found: impl FnMut(Range<usize>)) -> Result<usize, Malformed> {
+    pub fn feed(&mut self, bytes: &[u8], mut on_body: impl FnMut(Range<usize>)) -> Result<usize, Malformed> {
         let mut at = 0;
         while at < bytes.len() && self.state != State::Done {
             match self.state {
                 State::UntilClose => {
-                    found(at..bytes.len());
+                    on_body(at..bytes.len());
                     at = bytes.len();
                 }
                 State::Length(left) | State::Data { left } => {
                     let here = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len() - at);
-                    found(at..at + here);
+                    on_body(at..at + here);
                     at += here;
                     self.after_data(left - here as u64);
                 }

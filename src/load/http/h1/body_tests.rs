@@ -1,4 +1,4 @@
-//! Bodies, whole and in pieces, against a simple reference.
+//! Tests of bodies, whole and in pieces, against a simple reference.
 
 use proptest::prelude::*;
 
@@ -20,7 +20,7 @@ fn chunked(bytes: &[u8]) -> Result<(Vec<u8>, usize, bool), String> {
 }
 
 #[test]
-fn bodies_end_where_they_should() {
+fn bodies_end_at_their_last_byte() {
     let whole = |framing, bytes: &[u8]| feed(framing, std::iter::once(bytes)).unwrap();
     assert_eq!(whole(Framing::None, b"abc"), (vec![], 0, true));
     assert_eq!(whole(Framing::Length(0), b"abc"), (vec![], 0, true));
@@ -55,7 +55,7 @@ fn malformed_chunks_are_rejected() {
     ] {
         assert_eq!(chunked(text).unwrap_err(), detail, "{}", text.escape_ascii());
     }
-    // The largest size is waited for.
+    // The largest size is accepted.
     assert_eq!(chunked(b"ffffffffffffffff\r\nabc").unwrap().0, b"abc");
 }
 
@@ -70,7 +70,7 @@ fn extensions_and_trailers_have_limits() {
     assert_eq!(chunked(&trailing).unwrap_err(), "more than 16 KiB of trailers");
 }
 
-/// The body of well-formed chunks without extensions and trailers, read the simple way.
+/// Returns the body of well-formed chunks without extensions and trailers, read the simple way.
 fn reference(mut text: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     loop {
@@ -85,7 +85,7 @@ fn reference(mut text: &[u8]) -> Vec<u8> {
     }
 }
 
-/// `text` cut at the places that `cuts` gives as parts of its length.
+/// Splits `text` at the positions in `cuts`, which are fractions of its length.
 fn pieces<'b>(text: &'b [u8], cuts: &[f64]) -> Vec<&'b [u8]> {
     let mut ends: Vec<_> = cuts.iter().map(|cut| (cut * text.len() as f64) as usize).collect();
     ends.push(text.len());

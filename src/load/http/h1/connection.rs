@@ -17,10 +17,10 @@ use crate::load::cause::{Cause, Failure};
 /// Size of the read buffer, in bytes; it grows up to [`MAX_HEAD`] for a longer head.
 const BUFFER: usize = 16 << 10;
 
-/// Most interim responses (1xx) before the final one.
+/// Maximum interim responses (1xx) before the final one.
 const MAX_INTERIM: usize = 64;
 
-/// Most bytes of a body that are kept.
+/// Maximum bytes of a body that are kept.
 pub const MAX_KEPT: usize = 1 << 20;
 
 /// Parts of a response that are kept until the next exchange.
@@ -109,12 +109,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.body_received
     }
 
-    /// The latest response's head, if it was wanted.
+    /// Returns the latest response's head, if it was wanted.
     pub fn head(&self) -> &[u8] {
         &self.kept_head
     }
 
-    /// The first [`MAX_KEPT`] bytes of the latest response's body, if they were wanted.
+    /// Returns the first [`MAX_KEPT`] bytes of the latest response's body, if they were wanted.
     pub fn body(&self) -> &[u8] {
         &self.kept_body
     }
@@ -137,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Sends one request, reads the whole response, and keeps the parts that the caller `wants`.
     ///
-    /// A peer may close an idle connection just when a request is sent. That is no failure of the service, and HTTP clients retry the
+    /// A peer may close an idle connection just when a request is sent. That is not a failure of the service, and HTTP clients retry the
     /// request if that is safe (RFC 9110, 9.2.2); such a failure is retryable.
     pub async fn exchange(&mut self, request: &Request, wants: Wants) -> Result<Received, Failure> {
         if !std::mem::replace(&mut self.is_free, false) {
@@ -153,9 +153,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let response = self.response(&mut outgoing, wants).await;
         response.map_err(|failure| {
             let is_unsent = self.sent == sent;
-            let is_unheard = self.received == received && request.is_idempotent;
+            let is_unanswered = self.received == received && request.is_idempotent;
             let is_gone = matches!(failure.cause, Cause::Closed | Cause::Reset);
-            Failure { is_retryable: is_reused && is_gone && (is_unsent || is_unheard), ..failure }
+            Failure { is_retryable: is_reused && is_gone && (is_unsent || is_unanswered), ..failure }
         })
     }
 
@@ -180,14 +180,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         loop {
             let fresh = &self.buffer[start..self.filled];
             // Parsing starts over each time: a head that arrives in small pieces is parsed when it may be complete or has doubled.
-            let is_worth = !fresh.is_empty()
+            let is_worth_parsing = !fresh.is_empty()
                 && (fresh.len() >= 2 * parsed_at || fresh.len() >= MAX_HEAD || head::may_end(fresh, seen));
             seen = fresh.len();
-            parsed_at = if is_worth { seen } else { parsed_at };
-            let parsed = if is_worth { head::parse(fresh, outgoing.request().is_head)? } else { None };
+            parsed_at = if is_worth_parsing { seen } else { parsed_at };
+            let parsed = if is_worth_parsing { head::parse(fresh, outgoing.request().is_head)? } else { None };
             match parsed {
                 Some(Head { status: 101, .. }) => {
-                    return Err(Failure::new(Cause::Malformed, "status 101, though no other protocol was asked for"));
+                    return Err(Failure::new(Cause::Malformed, "unexpected status 101 (switching protocols)"));
                 }
                 Some(head) if head.status < 200 => {
                     interim += 1;
@@ -206,7 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 None => {
                     self.make_room(&mut start);
                     if self.read(outgoing).await? == 0 {
-                        return Err(self.closed_amid_head(start, outgoing));
+                        return Err(self.closed_within_head(start, outgoing));
                     }
                     read = Some(Instant::now());
                     first = first.or(read);
@@ -228,7 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    fn closed_amid_head(&self, start: usize, outgoing: &Outgoing<'_>) -> Failure {
+    fn closed_within_head(&self, start: usize, outgoing: &Outgoing<'_>) -> Failure {
         let got = &self.buffer[start..self.filled];
         match head::parse(got, outgoing.request().is_head) {
             Err(malformed) => malformed.into(),

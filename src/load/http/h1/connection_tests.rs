@@ -178,12 +178,12 @@ fn bytes_of_one_read_arrive_at_one_instant() {
     assert_eq!(received.first, received.ended);
     assert_eq!(connection.received(), WHOLE[0].len() as u64);
     assert_eq!(connection.sent(), "GET / HTTP/1.1\r\n\r\n".len() as u64);
-    assert!(connection.body().is_empty() && connection.head().is_empty(), "nothing was asked for");
+    assert!(connection.body().is_empty() && connection.head().is_empty(), "nothing was requested");
 }
 
 proptest! {
     #[test]
-    fn any_answer_in_any_pieces_gives_the_same_result(
+    fn any_response_in_any_pieces_gives_the_same_result(
         text in "(HTTP/1\\.[01] (200|100|204|302|999)( OK)?\r?\n|Content-Length: [0-9]{1,2}\r\n|Transfer-Encoding: chunked\r\n|\
                  Connection: (close|keep-alive)\r\n|A: b\r\n|\r\n|[0-9a-f]\r\n|0\r\n\r\n|[a-z]{0,5}){0,10}",
         size in 1_usize..50,
@@ -203,7 +203,7 @@ proptest! {
     }
 }
 
-/// A connection and its peer, with room for so many bytes in between.
+/// Returns a connection and its peer, with a buffer of `room` bytes in between.
 fn pair(room: usize) -> (Connection<DuplexStream>, DuplexStream) {
     let (ours, theirs) = duplex(room);
     (Connection::new(ours), theirs)
@@ -246,7 +246,7 @@ async fn a_connection_that_was_closed_or_received_bytes_while_idle_is_not_used()
 
 #[tokio::test]
 async fn only_idempotent_requests_are_retryable() {
-    for (method, is_used, answer, expected) in [
+    for (method, is_used, response, expected) in [
         (Method::GET, true, &b""[..], true),
         (Method::POST, true, b"", false),
         (Method::GET, false, b"", false),
@@ -261,12 +261,12 @@ async fn only_idempotent_requests_are_retryable() {
         let ended = async {
             // The request arrives, and the connection ends: as if the end had come first.
             while peer.read(&mut [0; 512]).await.unwrap() == 512 {}
-            peer.write_all(answer).await.unwrap();
+            peer.write_all(response).await.unwrap();
             drop(peer);
         };
         let (failure, ()) = tokio::join!(connection.exchange(&request, Wants::default()), ended);
         let failure = failure.unwrap_err();
-        assert_eq!((failure.cause, failure.is_retryable), (Cause::Closed, expected), "{method} {is_used} {answer:?}");
+        assert_eq!((failure.cause, failure.is_retryable), (Cause::Closed, expected), "{method} {is_used} {response:?}");
     }
     // Nothing of a POST could be sent.
     let (mut connection, mut peer) = pair(1 << 16);

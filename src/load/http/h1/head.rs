@@ -9,11 +9,11 @@ use super::Malformed;
 /// Longest head, in bytes.
 pub const MAX_HEAD: usize = 64 << 10;
 
-/// Most headers of one head.
+/// Maximum headers of one head.
 pub const MAX_HEADERS: usize = 256;
 
 /// Bytes of a non-HTTP response that the error message quotes.
-const SHOWN: usize = 24;
+const MAX_EXCERPT: usize = 24;
 
 /// End of the body (RFC 9112, 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,16 +45,16 @@ pub struct Head {
 /// has no body. Only the first [`MAX_HEAD`] bytes are parsed.
 pub fn parse(bytes: &[u8], is_to_head: bool) -> Result<Option<Head>, Malformed> {
     let bytes = &bytes[..bytes.len().min(MAX_HEAD)];
-    let mut memory = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut storage = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut response = Response::new(&mut []);
-    let parsed = ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut memory);
+    let parsed = ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut storage);
     let length = match parsed {
         Ok(Status::Complete(length)) => length,
         Ok(Status::Partial) if bytes.len() >= MAX_HEAD => {
             return Err(format!("the head is longer than {} KiB", MAX_HEAD >> 10).into());
         }
         Ok(Status::Partial) => return Ok(None),
-        Err(error) => return Err(wrong(error, bytes)),
+        Err(error) => return Err(describe(error, bytes)),
     };
     let status = response.code.unwrap_or(0);
     if status < 100 {
@@ -74,9 +74,9 @@ pub fn parse(bytes: &[u8], is_to_head: bool) -> Result<Option<Head>, Malformed> 
 
 /// Returns the values of the header `name` in a complete head, in order.
 pub fn values<'h>(head: &'h [u8], name: &str) -> Vec<&'h [u8]> {
-    let mut memory = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut storage = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut response = Response::new(&mut []);
-    match ParserConfig::default().parse_response_with_uninit_headers(&mut response, head, &mut memory) {
+    match ParserConfig::default().parse_response_with_uninit_headers(&mut response, head, &mut storage) {
         Ok(_) => {
             let named = response.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
             named.map(|header| header.value).collect()
@@ -167,7 +167,7 @@ fn number(digits: &[u8]) -> Option<u64> {
 }
 
 /// Describes the parser's error.
-fn wrong(error: Error, bytes: &[u8]) -> Malformed {
+fn describe(error: Error, bytes: &[u8]) -> Malformed {
     match error {
         Error::TooManyHeaders => format!("more than {MAX_HEADERS} headers").into(),
         Error::HeaderName if is_folded(bytes) => "a header that continues in the next line".into(),
@@ -176,7 +176,7 @@ fn wrong(error: Error, bytes: &[u8]) -> Malformed {
         Error::Status => "the status line is not valid HTTP".into(),
         Error::NewLine => "a line that does not end in CR LF".into(),
         Error::Version | Error::Token => {
-            let start = &bytes[..bytes.len().min(SHOWN)];
+            let start = &bytes[..bytes.len().min(MAX_EXCERPT)];
             format!("expected `HTTP/1.1` at the start, found `{}`", start.escape_ascii()).into()
         }
     }

@@ -1,4 +1,4 @@
-//! Heads: framing, connection, and what is refused.
+//! Tests of heads: framing, connection, and rejected input.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn framing(headers: &str) -> Framing {
 }
 
 #[test]
-fn the_body_ends_where_the_head_says() {
+fn the_head_decides_where_the_body_ends() {
     for (headers, expected) in [
         ("", Framing::UntilClose),
         ("Content-Length: 0\r\n", Framing::Length(0)),

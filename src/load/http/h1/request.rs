@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_is_asked_for_the_whole_url() {
+    fn a_proxy_gets_the_absolute_url() {
         let uri = "http://h:80/a?b".parse().unwrap();
         let get = Request::new(&Method::GET, &uri, &HeaderMap::new(), &Bytes::new());
         assert_eq!(get.front, "GET http://h:80/a?b HTTP/1.1\r\n\r\n");

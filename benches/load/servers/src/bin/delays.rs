@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nok\n";
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nok\n";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -27,13 +27,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 stream.set_nodelay(true)?;
                 let bimodal = Rc::clone(&bimodal);
                 // Connection errors are the client's to report.
-                tokio::task::spawn_local(async move { converse(stream, &bimodal).await.ok() });
+                tokio::task::spawn_local(async move { serve(stream, &bimodal).await.ok() });
             }
         })
         .await
 }
 
-async fn converse(mut stream: TcpStream, bimodal: &Cell<u64>) -> std::io::Result<()> {
+async fn serve(mut stream: TcpStream, bimodal: &Cell<u64>) -> std::io::Result<()> {
     let mut head = Vec::with_capacity(4096);
     loop {
         head.clear();
@@ -53,6 +53,6 @@ async fn converse(mut stream: TcpStream, bimodal: &Cell<u64>) -> std::io::Result
         if delay > 0 {
             tokio::time::sleep(Duration::from_millis(delay)).await;
         }
-        stream.write_all(ANSWER).await?;
+        stream.write_all(RESPONSE).await?;
     }
 }

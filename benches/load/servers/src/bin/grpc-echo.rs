@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             let mut grpc = Grpc::new(ProstCodec::<Message, Message>::default());
             let response = match request.uri().path() {
                 "/bench.Echo/Unary" => grpc.unary(Echo, request).await,
-                path => Status::unimplemented(format!("{path} is not here")).into_http(),
+                path => Status::unimplemented(format!("unknown path {path}")).into_http(),
             };
             Ok::<_, Infallible>(response)
         });

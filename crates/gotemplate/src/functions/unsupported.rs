@@ -1,13 +1,13 @@
 //! Functions of sprig and Helm that are left out on purpose, with the reason.
 
 /// Function names with the reason.
-const REFUSED: &[(&[&str], &str)] = &[
-    (&["env", "expandenv"], "templates don't see the environment; pass a value instead"),
-    (&["getHostByName"], "templates don't reach the network"),
-    (&["lookup"], "templates don't reach the cluster"),
+const UNSUPPORTED: &[(&[&str], &str)] = &[
+    (&["env", "expandenv"], "templates cannot read the environment; pass a value instead"),
+    (&["getHostByName"], "templates cannot access the network"),
+    (&["lookup"], "templates cannot access the cluster"),
     (
         &["randAlphaNum", "randAlpha", "randNumeric", "randAscii", "randInt", "randBytes", "shuffle", "uuidv4"],
-        "the same values must give the same text",
+        "rendering is deterministic",
     ),
     (
         &[
@@ -25,12 +25,12 @@ const REFUSED: &[(&[&str], &str)] = &[
             "encryptAES",
             "decryptAES",
         ],
-        "templates don't make keys or secrets; pass them as values",
+        "templates cannot generate keys or secrets; pass them as values",
     ),
-    (&["call"], "no value here is a function"),
+    (&["call"], "values are never functions"),
 ];
 
-/// The reason why a function is left out, if it is.
+/// Returns the reason why a function is left out, if it is.
 pub fn reason(name: &str) -> Option<&'static str> {
-    REFUSED.iter().find(|(names, _)| names.contains(&name)).map(|(_, reason)| *reason)
+    UNSUPPORTED.iter().find(|(names, _)| names.contains(&name)).map(|(_, reason)| *reason)
 }

@@ -171,6 +171,30 @@ fn watches_are_reopened() {
 }
 
 #[test]
+fn watches_that_are_closed_at_once_are_reopened_after_ever_longer_pauses() {
+    let Some(world) = ClusterCase::without_node() else { return };
+    let expired = json!({"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 410,
+        "reason": "Expired", "message": "too old resource version"}});
+    for body in [String::new(), format!("{expired}\n")] {
+        let watches = Arc::new(AtomicU32::new(0));
+        let edge = ApiServerProxy::start(world.cluster, {
+            let (watches, body) = (Arc::clone(&watches), body.clone());
+            move |_, path| {
+                if !path.contains("watch=true") {
+                    return Action::Forward;
+                }
+                watches.fetch_add(1, Ordering::Relaxed);
+                Action::Respond(200, vec![], body.clone())
+            }
+        });
+        let world = ClusterCase::without_node().unwrap().through(&edge);
+        run(&world, &["ready.deploy=shop", "ready.timeout=5s"]).exits(3);
+        let watches = watches.load(Ordering::Relaxed);
+        assert!((3..=8).contains(&watches), "{watches} watches in 5 s, closed by {body:?}");
+    }
+}
+
+#[test]
 fn an_interrupted_wait_is_not_a_failure() {
     let Some(world) = ClusterCase::without_node() else { return };
     let namespace = format!("ready.namespace={}", world.namespace);

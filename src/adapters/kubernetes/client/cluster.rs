@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 use super::connect::{ConnectOptions, Connection, connect};
 use super::error::Operation;
 use super::watch::states;
+use super::watch_spacing::spaced;
 use crate::model::object::{ObjectRef, ResourceKind};
 use crate::ports::BoxFuture;
 use crate::ports::cluster::{Cluster, ClusterError, ClusterErrorKind, ObjectStates};
@@ -36,7 +37,7 @@ impl Cluster for LazyCluster {
         Box::pin(async {
             let Connection { client, namespace } = self.connection.get_or_try_init(|| connect(&self.options)).await?;
             let namespace = object.namespace.as_ref().unwrap_or(namespace);
-            let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &api_resource(&object.kind));
+            let api: Api<DynamicObject> = Api::namespaced_with(spaced(client), namespace, &api_resource(&object.kind));
             let operation = Operation::new("watch", &object.kind, namespace, &object.name);
             let to_json = |object: Option<DynamicObject>| {
                 let json = object.map(serde_json::to_value).transpose();

@@ -9,6 +9,7 @@ mod objects;
 mod retry;
 mod transport;
 mod watch;
+mod watch_spacing;
 
 pub use cluster::{LazyCluster, NoCluster};
 pub use connect::{ConnectOptions, Connection, connect, namespace_without_connecting};

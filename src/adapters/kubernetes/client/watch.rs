@@ -16,10 +16,14 @@ use serde::de::DeserializeOwned;
 use super::error::{Operation, is_rejection, is_transient, retry_after};
 use super::objects::{Object, kind_of};
 use super::retry::{RBAC_WARMUP, backoff};
+use super::watch_spacing::spaced;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
+/// Time without errors after which the pauses start over. A list that succeeds between two errors is no recovery.
+const STABLE: Duration = Duration::from_secs(10);
+
 /// Yields the object after each change, `None` while it does not exist. Unreachable errors are yielded and retried; any other error ends
-/// the stream.
+/// the stream. The client of `api` must be [`spaced`].
 pub(crate) fn states<K>(
     api: Api<K>,
     operation: Operation,
@@ -32,6 +36,7 @@ where
         api,
         operation,
         pauses: backoff().build(),
+        last_pause: None,
         was_authorized: false,
         rejected_since: None,
         is_done: false,
@@ -45,7 +50,7 @@ pub(crate) fn states_of<K: Object + Send + 'static>(
     namespace: &str,
     name: &str,
 ) -> impl Stream<Item = Result<Option<K>, ClusterError>> + Send + use<K> {
-    states(Api::namespaced(client.clone(), namespace), Operation::new("watch", &kind_of::<K>(), namespace, name))
+    states(Api::namespaced(spaced(client), namespace), Operation::new("watch", &kind_of::<K>(), namespace, name))
 }
 
 type Events<K> = BoxStream<'static, Result<Option<K>, watcher::Error>>;
@@ -55,6 +60,8 @@ struct Watch<K> {
     operation: Operation,
     events: Events<K>,
     pauses: ExponentialBackoff,
+    /// End of the last pause.
+    last_pause: Option<Instant>,
     was_authorized: bool,
     rejected_since: Option<Instant>,
     is_done: bool,
@@ -92,7 +99,6 @@ where
             let error = match self.events.next().await? {
                 Ok(state) => {
                     (self.was_authorized, self.rejected_since) = (true, None);
-                    self.pauses = backoff().build();
                     return Some(Ok(state));
                 }
                 Err(error) => error,
@@ -144,8 +150,12 @@ where
     }
 
     async fn pause(&mut self, at_least: Duration) {
+        if self.last_pause.is_some_and(|end| end.elapsed() > STABLE) {
+            self.pauses = backoff().build();
+        }
         let pause = self.pauses.next().unwrap_or_default();
         tokio::time::sleep(pause.max(at_least)).await;
+        self.last_pause = Some(Instant::now());
     }
 }
 

@@ -77,7 +77,9 @@ impl Executor<'_> {
                     return Ok(());
                 }
                 match value {
-                    Value::Nil if self.program.options.missing_key == MissingKey::Zero => Ok(()),
+                    Value::Nil if self.program.options.missing_key == MissingKey::Zero => {
+                        self.write(action.pos, "<no value>")
+                    }
                     Value::Nil => self.at(action.pos, Err(self.has_no_value(action.pos))),
                     Value::String(text) => self.write(action.pos, &text),
                     other => {

@@ -28,7 +28,7 @@
 //!
 //! # Deliberate differences
 //!
-//! - An action that prints `nil` is an error, where Go prints `<no value>` and Helm nothing (except with [`MissingKey::Zero`]).
+//! - An action that prints `nil` is an error, except with [`MissingKey::Zero`]. Go prints `<no value>`, and Helm nothing.
 //! - Mistakes that sprig ignores are errors: a malformed regular expression, JSON text or date.
 //! - No environment, network, randomness or key generation; all times are in UTC; `keys` and `values` are sorted.
 //! - `trunc`, `substr` and `abbrev` do not split characters; `slice` accepts strings too.

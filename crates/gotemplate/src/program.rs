@@ -22,7 +22,7 @@ pub enum MissingKey {
     /// `nil`, which is an error when it is printed.
     #[default]
     Nil,
-    /// The zero value, which prints nothing.
+    /// `nil`, the zero value of a map of any values, which prints `<no value>`.
     Zero,
 }
 

@@ -47,7 +47,7 @@ fn a_missing_key_is_an_error_nil_or_the_zero_value() {
     assert!(error.starts_with("line 1, column 5: undefined field `.missing`"), "{error}");
     let error = render_with(MissingKey::Nil, text).unwrap_err();
     assert!(error.starts_with("line 1, column 5: `.missing` has no value"), "{error}");
-    assert_eq!(render_with(MissingKey::Zero, text).as_deref(), Ok("[]"));
+    assert_eq!(render_with(MissingKey::Zero, text).as_deref(), Ok("[<no value>]"));
     for missing_key in [MissingKey::Nil, MissingKey::Zero] {
         let text = "{{ .missing | default 5 }} {{ if .missing }}a{{ else }}b{{ end }} {{ printf \"%v\" .missing }}";
         assert_eq!(render_with(missing_key, text).as_deref(), Ok("5 b <nil>"));
@@ -56,9 +56,9 @@ fn a_missing_key_is_an_error_nil_or_the_zero_value() {
     }
     // `tpl` and named templates inherit the setting.
     let text = "{{ define \"t\" }}<{{ .x }}>{{ end }}{{ template \"t\" . }}{{ tpl \"({{ .x }})\" . }}";
-    assert_eq!(render_with(MissingKey::Zero, text).as_deref(), Ok("<>()"));
+    assert_eq!(render_with(MissingKey::Zero, text).as_deref(), Ok("<<no value>>(<no value>)"));
     // Null values print like missing ones.
-    assert_eq!(render_with(MissingKey::Zero, "[{{ .none }}]").as_deref(), Ok("[]"));
+    assert_eq!(render_with(MissingKey::Zero, "[{{ .none }}]").as_deref(), Ok("[<no value>]"));
 }
 
 #[test]

@@ -204,7 +204,7 @@ fn limit_histograms(versions: &mut [BTreeMap<String, EncodedHistogram>]) {
         }
         let share = MAX_HISTOGRAM_BYTES / all.len();
         for encoded in all.iter_mut().filter(|encoded| encoded.data.len() > share) {
-            // One that cannot be read or written anew stays as it is.
+            // One that cannot be read stays as it is: lookups state the reason.
             let coarser = histogram::decode(encoded).map(|fine| histogram::coarser(&fine, digits));
             if let Ok(coarser) = coarser.and_then(|coarser| histogram::encode(&coarser)) {
                 **encoded = coarser;

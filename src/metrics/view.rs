@@ -125,9 +125,11 @@ impl<'a> MetricsView<'a> {
         values
     }
 
-    /// Returns the newest distribution of a metric, by its key; `None` if the document has no values of it, or one cannot be read.
-    pub(crate) fn distribution(&self, key: &str) -> Option<Distribution> {
-        self.many(key)?.ok().filter(|distribution| distribution.count() > 0)
+    /// Returns the newest distribution of a metric, by its key; `None` if the document has no values of it. The error is the reason why
+    /// they cannot be read.
+    pub(crate) fn distribution(&self, key: &str) -> Result<Option<Distribution>, String> {
+        let distribution = self.many(key).transpose()?;
+        Ok(distribution.filter(|distribution| distribution.count() > 0))
     }
 
     fn reading(&self, name: &MetricName, source: Source<'_>, observation: Option<&Observation>) -> Reading {
@@ -158,8 +160,8 @@ impl<'a> MetricsView<'a> {
         // The exact key: a percentile under another spelling is a single number.
         let kind = self.insights.metrics_info.get(key).map(|meta| meta.kind);
         if kind.is_some_and(has_many_values) && self.has_values(key) {
-            let reason = format!("`{key}` has many values: name an aggregation, such as `{key}/mean` or `{key}/p99`");
-            return Source::Unavailable(reason);
+            let many = || format!("`{key}` has many values: name an aggregation, such as `{key}/mean` or `{key}/p99`");
+            return Source::Unavailable(self.distribution(key).err().unwrap_or_else(many));
         }
         if let Some(values) = self.scalars(key).filter(|values| !values.is_empty()) {
             return Source::Scalar(values);
@@ -207,14 +209,12 @@ impl<'a> MetricsView<'a> {
             let wrong_length = |_| format!("the summary of `{key}` in the document does not have five numbers");
             return Some(parts.map(Distribution::of_summary).map_err(wrong_length));
         }
-        let histogram = self.at(&self.insights.histograms, key).map(histogram::decode);
-        if let Some(Ok(histogram)) = histogram {
-            return Some(Ok(Distribution::of_histogram(histogram)));
+        if let Some(encoded) = self.at(&self.insights.histograms, key) {
+            // Buckets of the same values are no substitute: they would change the verdict unnoticed.
+            let unreadable = |error| format!("the histogram of `{key}` in the document cannot be read: {error}");
+            return Some(histogram::decode(encoded).map(Distribution::of_histogram).map_err(unreadable));
         }
-        match self.at(&self.insights.hist_metric_values, key) {
-            Some(buckets) => Some(Ok(Distribution::of_buckets(buckets))),
-            None => histogram.map(|_| Err(format!("the histogram of `{key}` in the document cannot be read"))),
-        }
+        self.at(&self.insights.hist_metric_values, key).map(|buckets| Ok(Distribution::of_buckets(buckets)))
     }
 
     fn samples(&self, name: &MetricName, source: &Source<'_>) -> Option<u64> {

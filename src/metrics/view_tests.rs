@@ -105,14 +105,18 @@ fn a_percentile_that_was_not_written_down_comes_from_the_histogram() {
 }
 
 #[test]
-fn a_damaged_histogram_falls_back_to_the_buckets_or_is_an_error() {
+fn a_damaged_histogram_is_an_error_even_beside_buckets() {
     let mut insights = insights();
     insights.histograms[0].get_mut("http/latency").unwrap().data.insert(0, 'x');
-    let Reading::NoData(reason) = reading(&insights, 0, "http/latency/p99") else { panic!("a value of nothing") };
-    assert_eq!(reason, "the histogram of `http/latency` in the document cannot be read");
+    let reason = |insights: &Insights, name| {
+        let Reading::NoData(reason) = reading(insights, 0, name) else { panic!("a value of nothing") };
+        reason
+    };
+    let expected = "the histogram of `http/latency` in the document cannot be read: the histogram is not base64";
+    assert_eq!(reason(&insights, "http/latency/p99"), expected);
     let buckets = vec![HistogramBucket { lower: 0.0, upper: 2.0, count: 1 }];
     insights.hist_metric_values[0].insert("http/latency".into(), buckets);
-    assert_eq!(reading(&insights, 0, "http/latency/max"), Reading::Value(2.0));
+    assert_eq!(reason(&insights, "http/latency/max"), expected);
 }
 
 #[test]
@@ -216,21 +220,25 @@ fn samples_of_an_iter8_document_give_every_aggregation() {
 }
 
 #[test]
-fn samples_and_histograms_win_over_buckets_and_an_unreadable_histogram_does_not() {
+fn samples_and_histograms_win_over_buckets_and_an_unreadable_histogram_is_an_error() {
     let mut recorded = histogram::new();
     recorded.record_n(2_000, 10).unwrap();
     let encoded = histogram::encode(&recorded).unwrap();
     let buckets = vec![HistogramBucket { lower: 1.0, upper: 2.0, count: 4 }];
     let mut insights = Insights { hist_metric_values: vec![[("m".to_owned(), buckets)].into()], ..Insights::default() };
     let distribution = |insights: &Insights, version| MetricsView::new(insights, version).distribution("m");
-    assert_eq!(distribution(&insights, 0).unwrap().count(), 4);
+    assert_eq!(distribution(&insights, 0).unwrap().unwrap().count(), 4);
     insights.histograms = vec![[("m".to_owned(), encoded.clone())].into()];
-    assert_eq!(distribution(&insights, 0).map(|d| (d.count(), d.percentile(50.0))), Some((10, 2.0)));
+    assert_eq!(distribution(&insights, 0).unwrap().map(|d| (d.count(), d.percentile(50.0))), Some((10, 2.0)));
     insights.histograms[0].get_mut("m").unwrap().data = "AAAA".to_owned();
-    assert_eq!(distribution(&insights, 0).unwrap().count(), 4);
-    assert!(distribution(&insights, 1).is_none());
+    let error = distribution(&insights, 0).unwrap_err();
+    assert!(
+        error.starts_with("the histogram of `m` in the document cannot be read: the histogram is damaged"),
+        "{error}"
+    );
+    assert!(distribution(&insights, 1).unwrap().is_none());
     insights.non_hist_metric_values = vec![[("m".to_owned(), vec![-2.0, -1.0])].into()];
-    assert_eq!(distribution(&insights, 0).map(|d| (d.count(), d.max())), Some((2, -1.0)));
+    assert_eq!(distribution(&insights, 0).unwrap().map(|d| (d.count(), d.max())), Some((2, -1.0)));
 }
 
 #[test]

@@ -142,13 +142,14 @@ impl LoopRun<'_, '_> {
 
     /// Records the failure and its partial measurements. The task's error is returned even if saving fails too.
     async fn fail(&mut self, index: usize, started: Instant, mut error: TaskError) -> Step {
+        let mut notes = Vec::new();
         if let TaskError::Failed { partial, .. } = &mut error
             && let Some(partial) = partial.take()
+            && let Err(reason) = self.document.merge(&partial)
         {
-            // The failure stands even if its measurements cannot be merged.
-            let _ = self.document.merge(&partial);
+            notes.push(format!("its measurements could not be recorded: {reason}"));
         }
-        self.end(index, TaskStatus::Failed, started, Some(error.to_string()), Vec::new());
+        self.end(index, TaskStatus::Failed, started, Some(error.to_string()), notes);
         if let Err(store) = self.document.save().await {
             self.env.observer.observe(Event::TaskLog { index, line: format!("{store}") });
         }

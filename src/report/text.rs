@@ -204,11 +204,14 @@ fn more(out: &mut String, count: usize, listed: usize) {
 }
 
 fn metrics(out: &mut String, view: &ReportView) {
-    let Some(first) = view.versions.first().filter(|v| !v.metrics.is_empty()) else { return };
+    let metrics = view.metrics();
+    if metrics.is_empty() {
+        return;
+    }
     heading(out, "Latest observed values for metrics");
     let mut table = Table::new("Metric", columns(view, "value"));
     let mut missing = Vec::new();
-    for (name, metric) in first.metrics.iter().filter(|(name, _)| !is_listed_below(view, name)) {
+    for (name, metric) in metrics.into_iter().filter(|(name, _)| !is_listed_below(view, name)) {
         let units = metric.units.as_ref().map(|u| format!(" ({})", squeezed(&printable(u), 20))).unwrap_or_default();
         let label = squeezed(&printable(name), MAX_NAME);
         let mut cells = Vec::new();

@@ -50,6 +50,11 @@ impl ReportView {
         let versions = 1 + others.iter().take_while(|trend| trend.version != first.version).count();
         self.trends.chunks(versions).collect()
     }
+
+    /// Lists the metrics that any version has, each as the first of them has it.
+    pub fn metrics(&self) -> BTreeMap<&String, &MetricReport> {
+        self.versions.iter().rev().flat_map(|version| &version.metrics).collect()
+    }
 }
 
 /// The experiment at a glance.

@@ -57,7 +57,8 @@ impl HttpTemplates {
         values.insert("timestampUnix".to_owned(), now.timestamp().into());
         values.insert("timestampUnixMilli".to_owned(), now.timestamp_millis().into());
         if let Some(rows) = &self.rows {
-            values.insert("row".to_owned(), rows.row(number));
+            let row = rows.row(number).map_err(|error| TemplateError::new(error.to_string()))?;
+            values.insert("row".to_owned(), row);
         }
         context(Value::Object(values))
     }

@@ -35,6 +35,15 @@ impl RowFormat {
     }
 }
 
+/// A row cannot be parsed again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RowError {
+    #[error("a row of the file cannot be read: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("a row of the file cannot be read: {0}")]
+    Csv(#[from] csv::Error),
+}
+
 /// A file of rows, all of which have been parsed once.
 #[derive(Debug)]
 pub(crate) struct Rows {
@@ -93,16 +102,15 @@ impl Rows {
     }
 
     /// Returns the fields of the row for request `number`, from 0; the rows start over after the last one. CSV fields are strings.
-    pub(crate) fn row(&self, number: u64) -> Value {
+    pub(crate) fn row(&self, number: u64) -> Result<Value, RowError> {
         let index = number.checked_rem(self.places.len() as u64).unwrap_or(0);
         let place = self.places.get(index as usize).cloned().unwrap_or(0..0);
         let row = &self.content[place];
-        let Some(columns) = &self.columns else { return serde_json::from_slice(row).unwrap_or_default() };
+        let Some(columns) = &self.columns else { return Ok(serde_json::from_slice(row)?) };
         let mut record = StringRecord::new();
-        // Cannot fail: the record was parsed before.
-        let _ = ReaderBuilder::new().has_headers(false).from_reader(row).read_record(&mut record);
+        ReaderBuilder::new().has_headers(false).from_reader(row).read_record(&mut record)?;
         let fields = columns.iter().zip(record.iter());
-        Value::Object(fields.map(|(name, field)| (name.to_owned(), field.into())).collect::<Map<_, _>>())
+        Ok(Value::Object(fields.map(|(name, field)| (name.to_owned(), field.into())).collect::<Map<_, _>>()))
     }
 }
 
@@ -118,12 +126,23 @@ mod tests {
     #[test]
     fn rows_start_over_after_the_last_one() {
         let rows = csv("\u{feff}name,age\nAnn,7\n\"Bob, \"\"B\"\"\nJr\",8\n\n").unwrap();
-        assert_eq!(rows.row(0), json!({"name": "Ann", "age": "7"}));
-        assert_eq!(rows.row(1), json!({"name": "Bob, \"B\"\nJr", "age": "8"}));
-        assert_eq!(rows.row(2), rows.row(0));
-        assert_eq!(rows.row(u64::MAX), rows.row(1));
+        let row = |number| rows.row(number).unwrap();
+        assert_eq!(row(0), json!({"name": "Ann", "age": "7"}));
+        assert_eq!(row(1), json!({"name": "Bob, \"B\"\nJr", "age": "8"}));
+        assert_eq!(row(2), row(0));
+        assert_eq!(row(u64::MAX), row(1));
         let rows = Rows::read(b"{\"a\": [1]}\r\n\n{\"a\": 2}".to_vec(), RowFormat::JsonLines).unwrap();
-        assert_eq!((rows.row(0), rows.row(3)), (json!({"a": [1]}), json!({"a": 2})));
+        assert_eq!((rows.row(0).unwrap(), rows.row(3).unwrap()), (json!({"a": [1]}), json!({"a": 2})));
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_parsed_again_is_an_error() {
+        for (format, text) in [(RowFormat::JsonLines, "{\"a\": 1}"), (RowFormat::Csv, "a\nb\n")] {
+            let mut rows = Rows::read(text.as_bytes().to_vec(), format).unwrap();
+            rows.content.fill(0xff);
+            let error = rows.row(0).unwrap_err().to_string();
+            assert!(error.starts_with("a row of the file cannot be read: "), "{error}");
+        }
     }
 
     #[test]

@@ -174,7 +174,8 @@ async fn unexpected_responses_are_errors_with_a_cause() {
         headers: vec![(name.to_owned(), text.map(str::to_owned))],
         ..Expectations::default()
     };
-    let filter = |text: &str| Expectations { json: Some(Filter::compile(text).unwrap()), ..Expectations::default() };
+    let filter =
+        |text: &str| Expectations { json: Some(Filter::compile(text).unwrap().into()), ..Expectations::default() };
     let status = |status| Expectations { statuses: vec![status], ..Expectations::default() };
     let text = |text: &str| Expectations { body: Some(text.to_owned()), ..Expectations::default() };
     for (expect, cause) in [

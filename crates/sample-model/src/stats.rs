@@ -1,10 +1,10 @@
 //! Statistics of a version: counts by status, and latencies in constant memory.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hdrhistogram::{CreationError, Histogram};
+use parking_lot::Mutex;
 use serde::Serialize;
 
 /// Upper bounds of the latency buckets, in milliseconds, as in Knative's queue proxy.
@@ -85,17 +85,12 @@ impl Stats {
         })
     }
 
-    fn counts(&self) -> MutexGuard<'_, Counts> {
-        // Every update leaves valid counts, so a panic elsewhere does not matter.
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Counts one prediction.
     pub fn record(&self, status: u16, latency: Duration) {
         let latency_ms = millis(latency);
         let bucket = BUCKETS_MS.partition_point(|bound| *bound < latency_ms);
         let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
-        let mut counts = self.counts();
+        let mut counts = self.counts.lock();
         let series = counts.by_status.entry(status).or_default();
         series.count += 1;
         series.sum_ms += latency_ms;
@@ -109,14 +104,14 @@ impl Stats {
 
     /// Returns the counts, ordered by status.
     pub fn by_status(&self) -> BTreeMap<u16, Series> {
-        self.counts().by_status.clone()
+        self.counts.lock().by_status.clone()
     }
 
     /// Returns the statistics of the version called `name`.
     pub fn stats(&self, name: &str, revision: &str) -> VersionStats {
         let (by_status, latencies, shortest, longest) = {
             // Copied, so that predictions do not wait for percentiles to be computed.
-            let counts = self.counts();
+            let counts = self.counts.lock();
             (counts.by_status.clone(), counts.latencies.clone(), counts.shortest, counts.longest)
         };
         let requests: u64 = by_status.values().map(|series| series.count).sum();

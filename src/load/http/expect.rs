@@ -1,5 +1,7 @@
 //! Expectations on responses beyond their status range. Each kind has its own cause of failure.
 
+use std::sync::Arc;
+
 use super::h1::MAX_KEPT;
 use crate::load::cause::Cause;
 use crate::templates::jq::{Filter, Verdict};
@@ -32,7 +34,7 @@ pub struct Expectations {
     /// String that the body must contain.
     pub body: Option<String>,
     /// Filter that the body must satisfy as JSON.
-    pub json: Option<Filter>,
+    pub json: Option<Arc<Filter>>,
 }
 
 /// A failed expectation.
@@ -126,7 +128,8 @@ mod tests {
         };
         let statuses = |statuses| Expectations { statuses, ..Expectations::default() };
         let body = |text: &str| Expectations { body: Some(text.to_owned()), ..Expectations::default() };
-        let json = |text: &str| Expectations { json: Filter::compile(text).ok(), ..Expectations::default() };
+        let json =
+            |text: &str| Expectations { json: Filter::compile(text).ok().map(Arc::new), ..Expectations::default() };
         for (expected, cause_expected) in [
             (Expectations::default(), None),
             (statuses(vec![ExpectedStatus::Exactly(201), ExpectedStatus::Class(2)]), None),
@@ -150,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_body_that_was_kept_in_part_satisfies_no_filter() {
-        let json = Expectations { json: Filter::compile("true").ok(), ..Expectations::default() };
+        let json = Expectations { json: Filter::compile("true").ok().map(Arc::new), ..Expectations::default() };
         assert!(json.check(200, values, b"{}", 3).unwrap().detail.contains("longer than 1024 KiB"));
         let body = Expectations { body: Some("b".into()), ..Expectations::default() };
         assert!(body.check(200, values, b"a", 3).unwrap().detail.contains("first MiB"));

@@ -140,7 +140,8 @@ fn counted(view: &ReportView, metric: &str) -> &'static str {
 fn figure(insights: &Insights, view: &ReportView, number: usize, plan: &Plan) -> Option<Figure> {
     let mut curves = Vec::new();
     for (style, (name, version, metric)) in plan.curves.iter().take(MAX_SERIES).enumerate() {
-        if let Some(distribution) = MetricsView::new(insights, *version).distribution(metric) {
+        // Those that cannot be read are among the unavailable values, with the reason.
+        if let Ok(Some(distribution)) = MetricsView::new(insights, *version).distribution(metric) {
             curves.push((style, name.clone(), distribution));
         }
     }

@@ -340,7 +340,6 @@ fn tasks(tasks: &[TaskReport]) -> Vec<Task> {
 }
 
 fn metrics(view: &ReportView) -> Vec<Metric> {
-    let Some(first) = view.versions.first() else { return Vec::new() };
     let row = |(name, metric): (&String, &crate::report::view::MetricReport)| Metric {
         name: named(name),
         units: metric.units.as_ref().map(|units| squeezed(units, 20)),
@@ -351,5 +350,5 @@ fn metrics(view: &ReportView) -> Vec<Metric> {
             .map(|m| Reading { value: m.and_then(|m| m.value).map(value), reason: m.and_then(|m| m.no_data.clone()) })
             .collect(),
     };
-    first.metrics.iter().map(row).collect()
+    view.metrics().into_iter().map(row).collect()
 }

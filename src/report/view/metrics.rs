@@ -14,7 +14,7 @@ const AGGREGATES: [&str; 5] = ["count", "max", "mean", "min", "stddev"];
 /// Percentiles reported for a distribution.
 const PERCENTILES: [f64; 6] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
 
-/// Reports every metric with a single value, and those that SLOs name.
+/// Reports every metric with a single value, those that SLOs name, and the reasons of distributions that cannot be read.
 pub(super) fn of_version(
     insights: &Insights,
     version: usize,
@@ -25,7 +25,8 @@ pub(super) fn of_version(
         match meta.kind {
             MetricType::Counter | MetricType::Gauge => drop(names.insert(name.clone())),
             MetricType::Sample | MetricType::Summary => names.extend(AGGREGATES.iter().map(|a| format!("{name}/{a}"))),
-            MetricType::Histogram => {}
+            MetricType::Histogram if MetricsView::new(insights, version).distribution(name).is_ok() => {}
+            MetricType::Histogram => drop(names.insert(name.clone())),
         }
     }
     names.into_iter().map(|name| (name.clone(), of_metric(insights, version, &name))).collect()
@@ -60,10 +61,10 @@ fn load_target<'a>(insights: &'a Insights, version: usize, name: &str) -> Option
     insights.load.get(version)?.get(provider).map(|load| load.url.as_str())
 }
 
-/// Reports every distribution of a version.
+/// Reports every readable distribution of a version; [`of_version`] reports why the others are not.
 pub(super) fn distributions(insights: &Insights, version: usize) -> BTreeMap<String, DistributionReport> {
     let report = |name: String| {
-        let distribution = MetricsView::new(insights, version).distribution(&name)?;
+        let distribution = MetricsView::new(insights, version).distribution(&name).ok()??;
         let percentiles = PERCENTILES.iter().map(|p| (format!("p{p}"), distribution.percentile(*p))).collect();
         let units = units(insights, &name);
         let (count, min, max, mean) =

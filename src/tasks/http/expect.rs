@@ -1,6 +1,7 @@
 //! Expected responses (`expect`), and the checks built from them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -39,8 +40,7 @@ impl Expect {
             statuses: self.status.iter().flatten().map(|status| status.0).collect(),
             headers: self.headers.iter().flatten().map(|(name, text)| (name.0.clone(), text.clone())).collect(),
             body: self.body_contains.clone(),
-            // Compiled before, when the values were read.
-            json: self.jq.as_ref().and_then(|jq| Filter::compile(&jq.0).ok()),
+            json: self.jq.as_ref().map(|jq| jq.filter.clone()),
         }
     }
 }
@@ -100,15 +100,24 @@ impl JsonSchema for Name {
     }
 }
 
-/// A filter that compiles.
-#[derive(Clone, Debug, PartialEq)]
-struct Jq(String);
+/// A compiled filter.
+#[derive(Clone, Debug)]
+struct Jq {
+    text: String,
+    filter: Arc<Filter>,
+}
+
+impl PartialEq for Jq {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
 
 impl<'de> Deserialize<'de> for Jq {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         match Filter::compile(&text) {
-            Ok(_) => Ok(Self(text)),
+            Ok(filter) => Ok(Self { text, filter: Arc::new(filter) }),
             Err(error) => Err(D::Error::custom(format!("the filter {error}"))),
         }
     }

@@ -21,7 +21,7 @@ const MAX_LISTED: usize = 10;
 /// do not count against completion; otherwise, the last task could never report a completed experiment.
 ///
 /// Secrets are redacted. Distributions and load series are omitted because they are too large for a message.
-pub fn report(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
+pub fn report(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Result<Value, serde_json::Error> {
     let mut report = summary(experiment, index, now);
     let mut shared = experiment.clone();
     if let Some(insights) = shared.result.as_mut().and_then(|result| result.insights.as_mut()) {
@@ -29,8 +29,8 @@ pub fn report(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Valu
         insights.hist_metric_values.clear();
         insights.load.iter_mut().flat_map(|loads| loads.values_mut()).for_each(|load| load.series = None);
     }
-    report["experiment"] = redact::redact(&serde_json::to_value(shared).unwrap_or_default());
-    report
+    report["experiment"] = redact::redact(&serde_json::to_value(shared)?);
+    Ok(report)
 }
 
 /// Builds the report without the experiment.
@@ -56,8 +56,8 @@ pub fn template(dialect: Dialect, text: &str, now: DateTime<Utc>) -> Result<Temp
 }
 
 /// Builds the data of a payload template.
-pub fn values(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
-    json!({ "Report": report(experiment, index, now) })
+pub fn values(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Result<Value, serde_json::Error> {
+    Ok(json!({ "Report": report(experiment, index, now)? }))
 }
 
 /// Builds `{"text": …}` for Slack and other chat webhooks: a headline and the objectives that are not satisfied.
@@ -95,10 +95,10 @@ pub fn slack(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value
 }
 
 /// Builds GitHub's repository dispatch with Iter8's event type.
-pub fn github(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
-    let mut report = report(experiment, index, now);
+pub fn github(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Result<Value, serde_json::Error> {
+    let mut report = report(experiment, index, now)?;
     if report["experiment"].to_string().len() > MAX_EXPERIMENT_BYTES {
         report = summary(experiment, index, now);
     }
-    json!({ "event_type": "iter8", "client_payload": report })
+    Ok(json!({ "event_type": "iter8", "client_payload": report }))
 }

@@ -55,15 +55,20 @@ impl PayloadBuilder {
     /// Builds the payload from the current document.
     pub(super) async fn build(&self, cx: &TaskContext<'_>) -> Result<Body, TaskError> {
         let now = cx.env.clock.now();
+        let failed = |message: String| TaskError::failed(format!("cannot build the payload: {message}"));
+        let unwritable =
+            |error: serde_json::Error| failed(format!("the experiment cannot be written as JSON: {error}"));
         let (kind, source) = match (self.kind, &self.template) {
             (kind, Some(source)) => (kind, source),
             (Payload::Slack, None) => return Ok(json(message::slack(cx.experiment, cx.index, now).to_string())),
-            (Payload::Github, None) => return Ok(json(message::github(cx.experiment, cx.index, now).to_string())),
+            (Payload::Github, None) => {
+                let payload = message::github(cx.experiment, cx.index, now).map_err(unwritable)?;
+                return Ok(json(payload.to_string()));
+            }
         };
-        let failed = |message: String| TaskError::failed(format!("cannot build the payload: {message}"));
         let text = source.fetch(cx.env.files, cx.env.web).await.map_err(failed)?;
         let template = parse(source, &text, now).map_err(|error| failed(parse_error(&error)))?;
-        let values = message::values(cx.experiment, cx.index, now);
+        let values = message::values(cx.experiment, cx.index, now).map_err(unwritable)?;
         let text = template.render(&values).map_err(|error| failed(format!("cannot render the template: {error}")))?;
         let (name, max) = match kind {
             Payload::Github => ("GitHub's limit", MAX_GITHUB),

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use iter8::adapters::kubernetes::{Connection, PodFleet, ShardIndex};
 use iter8::manifests::names::Group;
 use iter8::metrics::histogram::{self, Histogram};
 use iter8::model::insights::EncodedHistogram;
 use iter8::model::load::Shards;
-use iter8::model::shard::{ShardEnd, ShardReport, Share};
+use iter8::model::shard::{LoadPhase, LoadPlace, ShardEnd, ShardReport, Share};
 use iter8::pipeline::RunEnd;
+use iter8::ports::fleet::Fleet;
 use serde_json::{Value, json};
 
 use super::cluster_case::ClusterCase;
@@ -226,6 +227,35 @@ fn pods_tolerate_clock_skew_of_an_hour() {
     // By the coordinator's clock; the load over time counts from its start.
     assert!((1_003_540..=1_003_600).contains(&load.start.unwrap().timestamp()), "{:?}", load.start);
     assert_eq!(load.series.unwrap().requests.iter().sum::<u64>(), 150);
+}
+
+#[test]
+fn states_and_documents_of_shards_that_cannot_be_read_are_reported() {
+    let Some(world) = ClusterCase::without_node() else { return };
+    launch(&world, "torn", 2, "http.numRequests=1", &["runner=none"]);
+    let tear = |shard: &str, key: &str| {
+        let patch = json!({"stringData": {key: "{"}}).to_string();
+        world.cluster.kubectl_ok(&["patch", "secret", "-n", &world.namespace, shard, "--type=merge", "-p", &patch]);
+    };
+    let connection = Connection { client: world.cluster.client(), namespace: world.namespace.clone() };
+    let shard = ShardIndex {
+        group: Group::new(&world.namespace, "torn").unwrap(),
+        job: "by-hand".to_owned(),
+        share: Share::new(0, 2).unwrap(),
+        start_timeout: Duration::from_secs(5),
+    };
+    block_on(async {
+        let first = PodFleet::join(&connection, &shard).await.unwrap().unwrap();
+        tear("torn-shard-1", "state.json");
+        let start = first.start(LoadPlace { task: 0, load: 0, phase: LoadPhase::Load }).await.unwrap();
+        let reasons: Vec<_> = start.missing.iter().map(|missing| missing.reason.as_str()).collect();
+        assert!(matches!(reasons[..], [reason] if reason.contains("state of a shard")), "{reasons:?}");
+        assert_eq!(first.before_run(None).await.unwrap(), None);
+        tear("torn-shard-0", "experiment.yaml");
+        let second = PodFleet::join(&connection, &shard).await.unwrap().unwrap();
+        let error = second.before_run(None).await.unwrap_err().to_string();
+        assert!(error.starts_with("the results before this run cannot be read: "), "{error}");
+    });
 }
 
 #[test]

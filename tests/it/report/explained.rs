@@ -161,3 +161,17 @@ fn the_page_explains_custom_metrics() {
     }
     assert!(!render("html", &documents::passing()).contains("id=\"custom\""));
 }
+
+#[test]
+fn a_histogram_that_cannot_be_read_is_reported_with_the_reason() {
+    let mut document = documents::passing();
+    let insights = document.result.as_mut().unwrap().insights.as_mut().unwrap();
+    insights.histograms[0].get_mut("http/latency").unwrap().data = "AAAA".to_owned();
+    let reason = "the histogram of `http/latency` in the document cannot be read: ";
+    let report = json(&document);
+    let metric = &report["versions"][0]["metrics"]["http/latency"];
+    assert!(metric["noData"].as_str().unwrap().starts_with(reason), "{metric}");
+    let text = render("text", &document).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains(reason.trim()), "{text}");
+    assert!(render("html", &document).contains("in the document cannot be read"));
+}

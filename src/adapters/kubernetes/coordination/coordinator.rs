@@ -1,11 +1,12 @@
 //! The coordinator: calls the workers to a place, starts the load there, and collects their reports.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -91,7 +92,7 @@ impl Coordinator {
     /// Waits until all workers have arrived or the start timeout has passed, then starts the load.
     pub(crate) async fn start(&self, place: LoadPlace) -> Result<BarrierResult, FleetError> {
         self.update(|state| state.call = Some(place)).await?;
-        let absent = self.absent().clone();
+        let absent = self.absent.lock().clone();
         let waits = (1..).zip(&self.mailboxes).map(|(index, mailbox)| {
             let limit = if absent.contains_key(&index) { RETRY_WAIT } else { self.start_timeout };
             self.wait(mailbox, Instant::now() + limit, move |current| current.state.at >= Some(place))
@@ -112,7 +113,7 @@ impl Coordinator {
         .await?;
         let reported =
             missing.iter().map(|(index, reason)| Missing { index: *index, reason: reason.clone() }).collect();
-        *self.absent() = missing;
+        *self.absent.lock() = missing;
         Ok(BarrierResult { entry: Entry::OnTime, missing: reported })
     }
 
@@ -126,7 +127,7 @@ impl Coordinator {
         let limit = self.start_timeout + planned.unwrap_or_default();
         let until = Instant::now() + limit;
         let waits = (1..).zip(&self.mailboxes).map(|(index, mailbox)| async move {
-            let absent = self.absent().get(&index).cloned();
+            let absent = self.absent.lock().get(&index).cloned();
             let has_arrived = self.current(mailbox).is_some_and(|current| current.state.at >= Some(place));
             if let Some(reason) = absent.filter(|_| !has_arrived) {
                 return MemberShard { index, is_late: false, report: Err(reason) };
@@ -151,12 +152,19 @@ impl Coordinator {
     /// Returns the document as it was before the first epoch. The first epoch stores `document`; later ones return the stored one.
     pub(crate) async fn before_run(&self, document: Option<Experiment>) -> Result<Option<Experiment>, ClusterError> {
         if self.session.epoch > 1 {
-            let original = experiment::document(&self.mailbox.read().await).and_then(Result::ok);
-            return Ok(original);
+            let kept = experiment::document(&self.mailbox.read().await).transpose();
+            let lost = |error| format!("the results before this run cannot be read: {error}");
+            return kept.map_err(|error| ClusterError::new(ClusterErrorKind::Refused, lost(error)));
         }
         self.mailbox
             .write(|secret| match &document {
-                Some(document) => Ok(experiment::put(secret, document).is_ok()),
+                Some(document) => match experiment::put(secret, document) {
+                    Ok(()) => Ok(true),
+                    Err(error) => {
+                        tracing::warn!("a restarted coordinator will lose the results before this run: {error}");
+                        Ok(false)
+                    }
+                },
                 None => Ok(experiment::remove_document(secret)),
             })
             .await?;
@@ -168,14 +176,13 @@ impl Coordinator {
         self.update(|state| state.over = true).await
     }
 
-    fn absent(&self) -> MutexGuard<'_, BTreeMap<usize, String>> {
-        self.absent.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns the reason why a worker cannot be watched.
+    /// Returns the reason why a worker cannot be watched, or why its state cannot be read.
     fn watch_error(&self, index: usize) -> Option<String> {
-        let mailbox = self.mailboxes.get(index.checked_sub(1)?)?;
-        mailbox.latest().borrow().as_ref().err().map(|error| error.message.clone())
+        let latest = self.mailboxes.get(index.checked_sub(1)?)?.latest();
+        match &*latest.borrow() {
+            Ok(secret) => state::<WorkerState>(secret.as_ref()?).err().map(|error| error.to_string()),
+            Err(error) => Some(error.message.clone()),
+        }
     }
 
     /// Returns the latest state of a worker if it belongs to this session.

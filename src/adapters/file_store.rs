@@ -15,13 +15,13 @@ use crate::ports::{BoxFuture, DocumentStore, StoreError};
 const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
 
 /// An experiment document in a file.
-pub struct FileStore {
+pub(crate) struct FileStore {
     path: PathBuf,
 }
 
 impl FileStore {
     /// Creates a store for the document at `path`, which may not exist yet.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
@@ -67,7 +67,7 @@ impl DocumentStore for FileStore {
 
 /// Replaces the content of the file at `path` atomically. Follows symbolic links and keeps permissions. Writes to a device or a pipe instead of
 /// replacing it.
-pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
         return fs::OpenOptions::new().write(true).open(path)?.write_all(content);
     }
@@ -108,7 +108,8 @@ fn use_default_permissions(builder: &mut tempfile::Builder<'_, '_>) {
     }
 }
 
-/// Removes the random name of the temporary file, so that messages are the same in every run.
+/// Removes the random name of the temporary file, so that messages are the same in every run. `tempfile` has no public type for
+/// the error that names it, only these words.
 fn root_cause(error: &io::Error) -> String {
     let text = error.to_string();
     text.split_once(" at path").map_or(text.clone(), |(cause, _)| cause.to_owned())
@@ -125,7 +126,8 @@ mod tests {
         replace(&path, b"old").unwrap();
         fs::create_dir(directory.path().join("taken")).unwrap();
         assert!(replace(&directory.path().join("taken"), b"new").is_err());
-        assert!(replace(&directory.path().join("missing/experiment.yaml"), b"new").is_err());
+        let error = replace(&directory.path().join("missing/experiment.yaml"), b"new").unwrap_err();
+        assert_eq!(error.to_string(), io::Error::from_raw_os_error(2).to_string());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
     }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::manifests::settings;
 use crate::model::document::{Experiment, ExperimentResult, TaskSpec};
+use crate::model::path::{FieldPath, Segment};
 use crate::pipeline::{self, Prepared};
 use crate::ports::Files;
 use crate::tasks::registry::{by_value_name, unknown_task, value_names};
@@ -12,8 +13,9 @@ use crate::tasks::{Task, TaskKind};
 use crate::values::input::{InputError, InputErrors};
 use crate::values::mistakes::read_all;
 use crate::values::origins::Origins;
-use crate::values::path::{FieldPath, Segment};
 use crate::values::{Values, without_nulls};
+
+pub(crate) use crate::pipeline::redacted;
 
 /// Maximum size of a document that is read again to find the lines of mistakes.
 const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
@@ -91,6 +93,11 @@ fn in_values(segments: &[Segment]) -> FieldPath {
 /// Prepares an experiment that was read from `location` and is saved unchanged. Errors have line numbers if that is a file.
 pub(crate) fn document(experiment: Experiment, location: &str, files: &dyn Files) -> Result<Prepared, InputErrors> {
     pipeline::prepare(experiment, files).map_err(|errors| in_document(errors, location, files))
+}
+
+/// Reports whether two specs are the same but for their secrets, which documents do not keep.
+pub(crate) fn is_same_spec(a: &[TaskSpec], b: &[TaskSpec]) -> bool {
+    redacted(a) == redacted(b)
 }
 
 /// Parses the tasks of an experiment that was read from `location`.

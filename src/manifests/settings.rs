@@ -10,6 +10,7 @@ use crate::manifests::dns_names;
 use crate::model::codec;
 use crate::model::duration::{GoDuration, PositiveDuration};
 use crate::model::number::Count;
+use crate::model::path::FieldPath;
 use crate::values::input::{InputError, typed};
 use crate::values::{overlay, without_nulls};
 
@@ -17,7 +18,7 @@ use crate::values::{overlay, without_nulls};
 const DEFAULTS: &str = include_str!("../../charts/iter8/values.yaml");
 
 /// Maximum number of pods per experiment, because Roles and reports name the Secret of each pod.
-pub const MAX_PARALLELISM: u64 = 100;
+pub(crate) const MAX_PARALLELISM: u64 = 100;
 
 /// Values of `runner`.
 const RUNNERS: [(&str, Runner); 3] = [("job", Runner::Job), ("cronjob", Runner::CronJob), ("none", Runner::None)];
@@ -31,14 +32,14 @@ const STRINGS: [(&str, &str); 4] = [
 ];
 
 /// Values of `logLevel`, the same as those of `--loglevel`.
-pub const LOG_LEVELS: [&str; 8] = ["trace", "debug", "info", "warning", "warn", "error", "fatal", "panic"];
+pub(crate) const LOG_LEVELS: [&str; 8] = ["trace", "debug", "info", "warning", "warn", "error", "fatal", "panic"];
 
 /// Further values beside the strings, `runner` and `resources`.
 const OTHERS: [&str; 2] = ["parallelism", "startTimeout"];
 
 /// Workload that runs an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Runner {
+pub(crate) enum Runner {
     /// Runs it once.
     Job,
     /// Runs a loop on a schedule.
@@ -49,7 +50,7 @@ pub enum Runner {
 
 /// Settings of a launch, read from the values.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Workload that runs the experiment.
     pub runner: Runner,
     /// Cron schedule; empty for other runners.
@@ -69,12 +70,12 @@ pub struct Settings {
 }
 
 /// Returns the names of these values.
-pub fn value_names() -> impl Iterator<Item = &'static str> + Clone {
+pub(crate) fn value_names() -> impl Iterator<Item = &'static str> + Clone {
     ["runner", "resources"].into_iter().chain(STRINGS.map(|(name, _)| name)).chain(OTHERS)
 }
 
 /// Merges the user's values over the chart's and drops nulls. The result is stored in the experiment's Secret.
-pub fn with_defaults(values: &Value) -> Result<Value, InputError> {
+pub(crate) fn with_defaults(values: &Value) -> Result<Value, InputError> {
     let defaults = codec::value_from_yaml(DEFAULTS).map_err(|error| InputError::new("", error.to_string()))?;
     let (Value::Object(mut merged), Value::Object(given)) = (defaults, values.clone()) else {
         return Err(InputError::new("", "expected a map"));
@@ -85,12 +86,12 @@ pub fn with_defaults(values: &Value) -> Result<Value, InputError> {
 
 impl Settings {
     /// Returns the default image: this version of the program. There is no public registry, so users push it themselves.
-    pub fn default_image() -> String {
+    pub(crate) fn default_image() -> String {
         format!("iter8:{}", env!("CARGO_PKG_VERSION"))
     }
 
     /// Reads the settings from values [with defaults](with_defaults).
-    pub fn from_values(values: &Value) -> Result<Self, InputError> {
+    pub(crate) fn from_values(values: &Value) -> Result<Self, InputError> {
         let empty = Map::new();
         let map = values.as_object().unwrap_or(&empty);
         check(map)?;
@@ -202,7 +203,7 @@ fn resources(value: &Value) -> Result<ResourceRequirements, InputError> {
     let mut keys = value.as_object().into_iter().flat_map(Map::keys);
     if let Some(key) = keys.find(|key| !RESOURCE_KEYS.contains(&key.as_str())) {
         let message = format!("unknown field `{key}`; expected one of {}", RESOURCE_KEYS.join(", "));
-        let error = InputError::new(format!("resources.{key}"), message);
+        let error = InputError::new(FieldPath::root().key("resources").key(key), message);
         return Err(error.with_suggestion(key, RESOURCE_KEYS));
     }
     for list in ["requests", "limits"] {
@@ -220,7 +221,7 @@ fn resources(value: &Value) -> Result<ResourceRequirements, InputError> {
 }
 
 /// Returns the JSON Schema of each value by name.
-pub fn properties() -> Map<String, Value> {
+pub(crate) fn properties() -> Map<String, Value> {
     let mut properties = Map::new();
     properties.insert(
         "runner".to_owned(),

@@ -30,9 +30,9 @@ pub fn experiment_from_yaml(text: &str) -> Result<Experiment, CodecError> {
         from_iter8(result);
     }
     let mut experiment: Experiment = serde_path_to_error::deserialize(&value).map_err(|error| {
-        let path = error.path().to_string();
-        let text = error.inner().to_string();
-        CodecError::new(if path == "." { text } else { format!("{path}: {text}") })
+        let (path, text) = (error.path(), error.inner());
+        let is_root = path.iter().len() == 0;
+        CodecError::new(if is_root { text.to_string() } else { format!("{path}: {text}") })
     })?;
     experiment.unknown = unknown(&value, &["spec", "result"]);
     for (task, entry) in experiment.spec.iter_mut().zip(value["spec"].as_array().into_iter().flatten()) {

@@ -6,13 +6,13 @@ use serde_json::json;
 
 use super::document::redacted;
 use crate::model::document::{Experiment, TaskSpec};
+use crate::model::path::FieldPath;
 use crate::ports::Files;
 use crate::redact;
 use crate::slo::condition;
 use crate::tasks::{Task, registry};
 use crate::values::input::{InputError, InputErrors};
 use crate::values::mistakes::read_all;
-use crate::values::path::FieldPath;
 
 /// An experiment whose tasks are parsed and checked.
 pub struct Prepared {

@@ -6,10 +6,10 @@ use super::document::Document;
 use super::run_loop::run_loop;
 use super::{PipelineError, ResultPolicy, RunEnd};
 use crate::model::document::Experiment;
+use crate::model::path::FieldPath;
 use crate::ports::{DocumentStore, Env};
 use crate::tasks::Task;
 use crate::values::input::{InputError, InputErrors};
-use crate::values::path::FieldPath;
 
 impl Prepared {
     /// Runs one loop and saves its outcome, even a failure, in the document. In a distributed run, this is the coordinator's part.

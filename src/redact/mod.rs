@@ -18,7 +18,7 @@ pub use urls::{redact_form, redact_url, redact_webhook};
 use serde_json::{Map, Value, json};
 
 use crate::model::document::TaskSpec;
-use crate::model::path::join;
+use crate::model::path::FieldPath;
 use free_text::redact_literal;
 use names::{is_reference, is_secret_parameter};
 
@@ -48,12 +48,13 @@ pub fn redact_task(task: &TaskSpec) -> TaskSpec {
 }
 
 /// Returns the path of the first string that contains [`REDACTED`], if any: such a value is no longer usable.
-pub fn find_redacted(value: &Value) -> Option<String> {
+pub fn find_redacted(value: &Value) -> Option<FieldPath> {
+    let root = FieldPath::root;
     match value {
-        Value::String(text) => text.contains(REDACTED).then(String::new),
-        Value::Object(map) => map.iter().find_map(|(key, value)| Some(join(key, &find_redacted(value)?))),
+        Value::String(text) => text.contains(REDACTED).then(root),
+        Value::Object(map) => map.iter().find_map(|(key, value)| Some(root().key(key).join(find_redacted(value)?))),
         Value::Array(list) => {
-            list.iter().enumerate().find_map(|(at, item)| Some(join(&format!("[{at}]"), &find_redacted(item)?)))
+            list.iter().enumerate().find_map(|(at, item)| Some(root().index(at).join(find_redacted(item)?)))
         }
         _ => None,
     }

@@ -23,15 +23,15 @@ pub(super) fn reason(error: &io::Error) -> String {
 /// A failed download.
 #[derive(Debug, thiserror::Error)]
 #[error("{url}: {reason}")]
-pub(super) struct DownloadError {
+pub(crate) struct DownloadError {
     /// The URL, without secrets.
     url: String,
-    pub(super) reason: DownloadFailure,
+    pub(crate) reason: DownloadFailure,
 }
 
 /// Reason of a failed download.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum DownloadFailure {
+pub(crate) enum DownloadFailure {
     #[error("HTTP status {0}")]
     Status(u16),
     #[error("{0}")]
@@ -39,7 +39,7 @@ pub(super) enum DownloadFailure {
 }
 
 /// Downloads at most `max` bytes.
-pub(super) async fn download(
+pub(crate) async fn download(
     web: &dyn Web,
     url: &str,
     max: usize,

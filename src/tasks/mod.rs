@@ -7,7 +7,7 @@
 pub mod assess;
 mod credentials;
 pub mod custommetrics;
-mod fetch;
+pub(crate) mod fetch;
 mod fields;
 pub mod grpc;
 pub mod http;

@@ -14,6 +14,7 @@ use crate::load::pacing::{Arrival, Bound, Pacer};
 use crate::model::duration::{GoDuration, PositiveDuration};
 use crate::model::load::Spacing;
 use crate::model::number::Number;
+use crate::model::path::FieldPath;
 use crate::model::readable::show;
 use crate::model::text::prefix;
 use crate::tasks::fields::AtLeastOne;
@@ -127,7 +128,7 @@ pub(super) fn warmup(count: Option<&AtLeastOne>, duration: Option<PositiveDurati
 }
 
 /// Builds the schedules; `path` returns the path of a field for errors.
-pub(super) fn schedule(input: &ScheduleInput<'_>, path: &dyn Fn(&str) -> String) -> Result<Schedule, InputError> {
+pub(super) fn schedule(input: &ScheduleInput<'_>, path: &dyn Fn(&str) -> FieldPath) -> Result<Schedule, InputError> {
     let rate = input.rate.unwrap_or(input.default_rate);
     let spacing = input.arrival.unwrap_or_default();
     let warmup = |arrival: Arrival| input.warmup.map(|bound| Pacer::new(arrival, bound));
@@ -175,7 +176,7 @@ fn constant(rate: f64, spacing: Spacing) -> Arrival {
 fn staged(
     input: &ScheduleInput<'_>,
     stages: &[StageValue],
-    path: &dyn Fn(&str) -> String,
+    path: &dyn Fn(&str) -> FieldPath,
 ) -> Result<Stages, InputError> {
     let at = path("stages");
     let Names { rate, count } = input.names;
@@ -195,7 +196,7 @@ fn staged(
     let list: Vec<Stage> = stages.iter().map(|stage| Stage { duration: stage.duration.0, rate: stage.qps.0 }).collect();
     Stages::new(from, &list).map_err(|error| {
         let at = match error {
-            StagesError::Rate { stage: Some(index), .. } => format!("{at}[{index}].qps"),
+            StagesError::Rate { stage: Some(index), .. } => at.index(index).key("qps"),
             StagesError::Rate { stage: None, .. } => path(rate),
             _ => at,
         };
@@ -226,7 +227,7 @@ mod tests {
             warmup: None,
         };
         change(&mut input);
-        schedule(&input, &|field| format!("with.{field}")).map_err(|error| error.to_string())
+        schedule(&input, &|field| FieldPath::from("with").join(field)).map_err(|error| error.to_string())
     }
 
     #[test]

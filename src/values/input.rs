@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::origin::Origin;
-use super::path::{FieldPath, Segment};
+use crate::model::path::{FieldPath, Segment};
 use crate::redact::is_secret_path;
 use suggest::did_you_mean;
 
@@ -141,7 +141,7 @@ pub fn typed<T: DeserializeOwned>(value: &Value, at: impl Into<FieldPath>) -> Re
 }
 
 /// Converts serde's path.
-fn serde_path(path: &serde_path_to_error::Path) -> FieldPath {
+pub(crate) fn serde_path(path: &serde_path_to_error::Path) -> FieldPath {
     use serde_path_to_error::Segment as Step;
     let segments = path.iter().filter_map(|step| match step {
         Step::Seq { index } => Some(Segment::Index(*index)),

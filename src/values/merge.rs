@@ -169,7 +169,7 @@ fn secret_at(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::values::path::FieldPath;
+    use crate::model::path::FieldPath;
     use serde_json::json;
 
     fn no_files(_: &str) -> Result<String, String> {

@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::input::InputError;
-use super::path::{FieldPath, Segment};
+use crate::model::path::{FieldPath, Segment};
 
 /// Maximum fields that are removed from one value.
 const MAX_ROUNDS: usize = 50;

@@ -8,7 +8,6 @@ mod merge;
 pub(crate) mod mistakes;
 pub(crate) mod origin;
 pub(crate) mod origins;
-pub(crate) mod path;
 mod set;
 
 pub use merge::{Source, Values, merge, overlay, without_nulls};

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::input::{InputError, InputErrors};
 use super::origin::Origin;
-use super::path::{FieldPath, Segment};
+use crate::model::path::{FieldPath, Segment};
 
 /// Fields that each source of the values sets, in the order of precedence.
 #[derive(Clone, Debug, Default)]

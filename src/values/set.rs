@@ -351,8 +351,8 @@ fn plain_numbers(value: Value) -> Value {
 /// Returns the JSON parser's message without its line, which is always 1 here.
 fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    match text.split_once(" at line ") {
-        Some((reason, _)) => format!("{reason} at character {}", error.column()),
+    match text.strip_suffix(&format!(" at line {} column {}", error.line(), error.column())) {
+        Some(reason) => format!("{reason} at character {}", error.column()),
         None => text,
     }
 }

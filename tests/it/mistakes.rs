@@ -63,6 +63,20 @@ fn mistakes_in_a_document_have_lines() {
 }
 
 #[test]
+fn mistakes_in_endpoints_whose_names_have_dots_have_lines_and_hide_no_others() {
+    let bench = CliCase::new();
+    let endpoint = |name: &str| format!("    {name}:\n      insecureSkipVerify: true\n      ca: ca.pem\n");
+    let values = "tasks: [http]\nhttp:\n  url: https://127.0.0.1:1\n  endpoints:\n".to_owned();
+    bench.write("values.yaml", &(values + &endpoint("v1.1") + &endpoint("v1.2")));
+    let said = bench.run(["validate", "-f", "values.yaml"]);
+    said.exits(2);
+    let found = causes(&said.stderr);
+    assert_eq!(found.len(), 2, "{}", said.stderr);
+    assert!(found[0].starts_with("values.yaml:7: http.endpoints.v1.1.ca: "), "{}", found[0]);
+    assert!(found[1].starts_with("values.yaml:10: http.endpoints.v1.2.ca: "), "{}", found[1]);
+}
+
+#[test]
 fn a_single_mistake_reads_as_one_cause() {
     let output = CliCase::new().run(["run", "--set", "tasks={http},http.url=http://127.0.0.1:1,http.numrequests=1"]);
     let expected =

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::values;
 use crate::load::connect::tls::{TlsError, client_config};
-use crate::model::path::join;
+use crate::model::path::FieldPath;
 use crate::model::tls::{Identity, TlsOptions};
 use crate::ports::Files;
 use crate::tasks::credentials::{Login, MAX_SECRET, login, read_file};
@@ -26,7 +26,7 @@ const MAX_RETRIES: u64 = 10;
 /// Access settings of a provider.
 #[derive(Debug)]
 pub(super) struct Access {
-    at: String,
+    at: FieldPath,
     pub(super) url: Option<Url>,
     headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) timeout: Duration,
@@ -47,8 +47,8 @@ pub(super) struct Credentials {
 
 impl Access {
     /// Reads the settings at path `at`.
-    pub(super) fn plan(values: values::Access, at: String) -> Result<Self, InputError> {
-        let error_at = |field: &str, message: String| InputError::new(join(&at, field), message);
+    pub(super) fn plan(values: values::Access, at: FieldPath) -> Result<Self, InputError> {
+        let error_at = |field: &str, message: String| InputError::new(at.clone().join(field), message);
         let login = login(values.basic_auth.as_ref(), values.bearer_token.as_ref(), &error_at)?;
         let headers = values.headers.map(|headers| headers.0).unwrap_or_default();
         if login.is_some() && headers.iter().any(|(name, _)| *name == AUTHORIZATION) {
@@ -85,7 +85,7 @@ impl Access {
 
     /// Reads credentials from files and variables.
     pub(super) fn credentials(&self, files: &dyn Files) -> Result<Credentials, InputError> {
-        let error_at = |field: &str, message: String| InputError::new(join(&self.at, field), message);
+        let error_at = |field: &str, message: String| InputError::new(self.at.clone().join(field), message);
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let mut headers: Vec<(String, String)> =
             self.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();

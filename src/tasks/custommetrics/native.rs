@@ -8,6 +8,7 @@ use url::Url;
 
 use super::values::{Prometheus, Query};
 use crate::model::metric::{MetricMeta, MetricType};
+use crate::model::path::FieldPath;
 use crate::model::text::truncate;
 use crate::providers::spec::check_name;
 use crate::providers::{MetricSpec, ProviderSpec, Reduce};
@@ -38,8 +39,8 @@ impl Native {
             return Err(InputError::new("queries", "at least one query is required"));
         }
         for (name, query) in &values.queries {
-            let at = |field: &str| format!("queries.{name}.{field}");
-            check_name(name).map_err(|message| InputError::new(format!("queries.{name}"), message))?;
+            let at = |field: &str| of_query(name).key(field);
+            check_name(name).map_err(|message| InputError::new(of_query(name), message))?;
             if query.query.trim().is_empty() {
                 return Err(InputError::new(at("query"), "must not be empty; expected PromQL"));
             }
@@ -90,7 +91,7 @@ impl Native {
                 meta: MetricMeta {
                     description: truncate(query.description.as_deref().unwrap_or_default(), 1_000),
                     units: query.units.as_deref().map(|units| truncate(units, 100)),
-                    kind: kind(query).map_err(|message| InputError::new(format!("queries.{name}.type"), message))?,
+                    kind: kind(query).map_err(|message| InputError::new(of_query(name).key("type"), message))?,
                 },
                 params,
                 body: None,
@@ -115,7 +116,11 @@ fn template(name: &str, query: &Query, instant: DateTime<Utc>) -> Result<Templat
 }
 
 fn at_query(name: &str, error: TemplateError) -> InputError {
-    InputError::new(format!("queries.{name}.query"), error.to_string())
+    InputError::new(of_query(name).key("query"), error.to_string())
+}
+
+fn of_query(name: &str) -> FieldPath {
+    FieldPath::root().key("queries").key(name)
 }
 
 /// Renders an instant for Prometheus: seconds since 1970, with milliseconds.

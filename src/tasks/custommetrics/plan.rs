@@ -10,7 +10,7 @@ use super::builtin::BUILTINS;
 use super::native::Native;
 use super::values::CustomMetricsValues;
 use crate::model::metric::NoDataPolicy;
-use crate::model::path::join;
+use crate::model::path::FieldPath;
 use crate::providers::ProviderSpec;
 use crate::providers::spec::check_name;
 use crate::providers::window::{ELAPSED, STARTING_TIME, starting_time};
@@ -46,7 +46,7 @@ pub(super) struct Provider {
     /// First part of its metric names.
     pub(super) name: String,
     /// Path in the user's values.
-    pub(super) at: String,
+    pub(super) at: FieldPath,
     pub(super) origin: Origin,
     pub(super) access: Access,
 }
@@ -62,7 +62,7 @@ pub(super) enum Origin {
 #[derive(Debug)]
 pub(super) struct Version {
     /// Path of its start in the user's values.
-    pub(super) at: String,
+    pub(super) at: FieldPath,
     variables: Map<String, Value>,
     /// Name: the variable `name`, or the only string variable.
     pub(super) name: Option<String>,
@@ -71,24 +71,25 @@ pub(super) struct Version {
 }
 
 /// Reads the values at path `at`.
-pub(super) fn plan(value: &Value, at: &str) -> Result<Plan, InputError> {
+pub(super) fn plan(value: &Value, at: impl Into<FieldPath>) -> Result<Plan, InputError> {
+    let at = &at.into();
     let empty = Value::Object(Map::new());
     let values: CustomMetricsValues = typed(if value.is_null() { &empty } else { value }, at)?;
     let mut access = values.providers.unwrap_or_default();
     let mut providers = Vec::new();
     let mut take = |name: &str| {
-        let path = join(at, &format!("providers.{name}"));
+        let path = at.clone().key("providers").key(name);
         Access::plan(access.remove(name).unwrap_or_default(), path)
     };
     for (name, text) in values.templates.unwrap_or_default() {
-        let path = join(at, &format!("templates.{name}"));
+        let path = at.clone().key("templates").key(&name);
         check_name(&name).map_err(|message| InputError::new(&path, message))?;
         let source = TextSource::parse(&text, BUILTINS).map_err(|message| InputError::new(&path, message))?;
         let access = take(&name)?;
         providers.push(Provider { name, at: path, origin: Origin::Template(source), access });
     }
     if let Some(prometheus) = values.prometheus {
-        let path = join(at, PROMETHEUS);
+        let path = at.clone().key(PROMETHEUS);
         if providers.iter().any(|provider| provider.name == PROMETHEUS) {
             let message = "a template has the same name; rename the template";
             return Err(InputError::new(path, message));
@@ -98,7 +99,7 @@ pub(super) fn plan(value: &Value, at: &str) -> Result<Plan, InputError> {
         providers.push(Provider { name: PROMETHEUS.to_owned(), at: path, origin: Origin::Native(native), access });
     }
     if providers.is_empty() {
-        return Err(InputError::new(join(at, "templates"), "at least one template or `prometheus` is required").with_hint(
+        return Err(InputError::new(at.clone().key("templates"), "at least one template or `prometheus` is required").with_hint(
             "set a template, such as `custommetrics.templates.istio-prom=builtin:istio-prom`, or `custommetrics.prometheus` with `url` and `queries`",
         ));
     }
@@ -106,7 +107,7 @@ pub(super) fn plan(value: &Value, at: &str) -> Result<Plan, InputError> {
         let known: BTreeSet<&str> = providers.iter().map(|provider| provider.name.as_str()).collect();
         let list = known.iter().copied().collect::<Vec<_>>().join(", ");
         let error = InputError::new(
-            join(at, &format!("providers.{unknown}")),
+            at.clone().key("providers").key(unknown),
             format!("unknown provider; expected one of {list}"),
         );
         return Err(error.with_suggestion(unknown, known.iter().copied()));
@@ -116,7 +117,7 @@ pub(super) fn plan(value: &Value, at: &str) -> Result<Plan, InputError> {
         Some(count @ 1..=100) => count as usize,
         Some(count) => {
             return Err(InputError::new(
-                join(at, "concurrency"),
+                at.clone().key("concurrency"),
                 format!("{count} is out of range; expected 1 to 100"),
             ));
         }
@@ -128,31 +129,29 @@ pub(super) fn plan(value: &Value, at: &str) -> Result<Plan, InputError> {
 fn versions(
     base: Map<String, Value>,
     overrides: Option<Vec<Option<Map<String, Value>>>>,
-    at: &str,
+    at: &FieldPath,
 ) -> Result<Vec<Version>, InputError> {
-    let version = |over: Map<String, Value>, path: String| {
-        let path = if over.contains_key(STARTING_TIME) { path } else { join(at, "values") };
+    let version = |over: Map<String, Value>, path: FieldPath| {
+        let path = if over.contains_key(STARTING_TIME) { path } else { at.clone().key("values") };
         let given = over.get("name").and_then(Value::as_str).filter(|name| !name.is_empty() && name.len() <= 100);
         let name = given.map(str::to_owned).or_else(|| only_string(&over)).filter(|name| is_public(name));
         let mut variables = base.clone();
         overlay(&mut variables, over);
         let start = starting_time(&variables).map_err(|error| error.under(&path))?;
-        Ok(Version { at: join(&path, STARTING_TIME), variables, name, start })
+        Ok(Version { at: path.key(STARTING_TIME), variables, name, start })
     };
     match overrides {
-        None => Ok(vec![version(Map::new(), String::new())?]),
-        Some(list) if list.is_empty() => {
-            Err(InputError::new(join(at, "versionValues"), "must not be empty")
-                .with_hint("remove it for a single version"))
-        }
+        None => Ok(vec![version(Map::new(), FieldPath::root())?]),
+        Some(list) if list.is_empty() => Err(InputError::new(at.clone().key("versionValues"), "must not be empty")
+            .with_hint("remove it for a single version")),
         Some(list) if list.len() > MAX_VERSIONS => Err(InputError::new(
-            join(at, "versionValues"),
+            at.clone().key("versionValues"),
             format!("{} versions; expected at most {MAX_VERSIONS}", list.len()),
         )),
         Some(list) => {
             let list = list.into_iter().enumerate();
             let version = |(index, over): (usize, Option<_>)| {
-                version(over.unwrap_or_default(), join(at, &format!("versionValues[{index}]")))
+                version(over.unwrap_or_default(), at.clone().key("versionValues").index(index))
             };
             let mut versions: Vec<Version> = list.map(version).collect::<Result<_, _>>()?;
             let names: BTreeSet<&String> = versions.iter().filter_map(|version| version.name.as_ref()).collect();

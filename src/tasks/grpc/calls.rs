@@ -16,6 +16,15 @@ use crate::templates::random::RandomBits;
 /// Maximum number of messages that unary calls use in turn; each is kept as a prebuilt call.
 const MAX_TURNS: usize = 10_000;
 
+/// Failure to build a call: the field at fault, and the reason.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CallError {
+    #[error("metadata: {0}")]
+    Metadata(String),
+    #[error("data: {0}")]
+    Data(String),
+}
+
 /// Content of the calls.
 pub(super) struct Content {
     pub(super) data: Data,
@@ -77,15 +86,26 @@ struct Varying {
 
 impl Varying {
     /// Metadata and messages of one call.
-    fn parts(&self, number: u64, worker: usize) -> Result<(HeaderMap, Vec<Bytes>), String> {
+    fn parts(&self, number: u64, worker: usize) -> Result<(HeaderMap, Vec<Bytes>), CallError> {
         let values = self.content.values(number, worker, Some(&self.method));
-        let headers = self.content.metadata.headers(&values).map_err(|error| format!("metadata: {error}"))?;
-        let messages = self.content.data.encode(&self.kind, &values).map_err(|error| format!("data: {error}"))?;
+        let headers = self.content.metadata.headers(&values).map_err(CallError::Metadata)?;
+        let messages = self.content.data.encode(&self.kind, &values).map_err(CallError::Data)?;
         Ok((headers, messages))
     }
 
-    fn build(&self, headers: &HeaderMap, messages: &[Bytes]) -> Result<Arc<GrpcCall>, String> {
-        GrpcCall::new(&self.envelope, headers, messages).map(Arc::new).map_err(|error| format!("data: {error}"))
+    fn build(&self, headers: &HeaderMap, messages: &[Bytes]) -> Result<Arc<GrpcCall>, CallError> {
+        let call = GrpcCall::new(&self.envelope, headers, messages);
+        call.map(Arc::new).map_err(|error| CallError::Data(error.to_string()))
+    }
+
+    fn render(&self, number: u64, worker: usize) -> Result<Arc<GrpcCall>, CallError> {
+        let (headers, messages) = self.parts(number, worker)?;
+        if self.method.is_client_streaming() {
+            return self.build(&headers, &messages);
+        }
+        let index = usize::try_from(number % messages.len().max(1) as u64).unwrap_or(0);
+        let missing = || CallError::Data("there is no message".to_owned());
+        self.build(&headers, messages.get(index..=index).ok_or_else(missing)?)
     }
 }
 
@@ -95,23 +115,21 @@ impl Calls for Varying {
     }
 
     fn call(&self, number: u64, worker: usize) -> Result<Arc<GrpcCall>, String> {
-        let (headers, messages) = self.parts(number, worker)?;
-        if self.method.is_client_streaming() {
-            return self.build(&headers, &messages);
-        }
-        let index = usize::try_from(number % messages.len().max(1) as u64).unwrap_or(0);
-        let message = messages.get(index..=index).ok_or("data: no message")?;
-        self.build(&headers, message)
+        self.render(number, worker).map_err(|error| error.to_string())
     }
 }
 
-/// Builds the calls of a load. An error starts with the name of the invalid field, `data` or `metadata`.
-pub(super) fn calls(content: Content, envelope: Envelope, method: MethodDescriptor) -> Result<Box<dyn Calls>, String> {
+/// Builds the calls of a load.
+pub(super) fn calls(
+    content: Content,
+    envelope: Envelope,
+    method: MethodDescriptor,
+) -> Result<Box<dyn Calls>, CallError> {
     let kind = method.input();
     let varying = Varying { content, envelope, method, kind };
     if varying.content.data.varies() || varying.content.metadata.varies() {
         // Render a trial call to find mistakes before the load.
-        varying.call(0, 0)?;
+        varying.render(0, 0)?;
         return Ok(Box::new(varying));
     }
     let (headers, messages) = varying.parts(0, 0)?;
@@ -119,7 +137,8 @@ pub(super) fn calls(content: Content, envelope: Envelope, method: MethodDescript
         return Ok(Box::new(Built(vec![varying.build(&headers, &messages)?])));
     }
     if messages.is_empty() || messages.len() > MAX_TURNS {
-        return Err(format!("data: {} messages; expected 1 to {MAX_TURNS}", messages.len()));
+        let message = format!("{} messages; expected 1 to {MAX_TURNS}", messages.len());
+        return Err(CallError::Data(message));
     }
     let one = |message: &Bytes| varying.build(&headers, std::slice::from_ref(message));
     Ok(Box::new(Built(messages.iter().map(one).collect::<Result<_, _>>()?)))

@@ -4,12 +4,13 @@ use std::fmt;
 
 use bytes::Bytes;
 use prost::Message;
-use prost_reflect::{DynamicMessage, Kind, MessageDescriptor};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::Value;
 
-use crate::model::path::join;
+use crate::model::path::{FieldPath, Segment};
 use crate::templates::grpc_template::{CallValues, RequestTemplate, has_actions};
 use crate::templates::random::RandomBits;
+use crate::values::input::serde_path;
 use suggest::did_you_mean;
 
 /// Maximum size of the data, in bytes.
@@ -40,24 +41,24 @@ pub(super) enum Data {
 /// Error in a part of the data. It does not repeat the value, which may be a secret.
 #[derive(Debug)]
 struct DataError {
-    path: String,
+    path: FieldPath,
     message: String,
 }
 
 impl DataError {
     fn new(message: impl Into<String>) -> Self {
-        Self { path: String::new(), message: message.into() }
+        Self { path: FieldPath::root(), message: message.into() }
     }
 
-    /// Prefixes the path with `step`.
-    fn under(self, step: &str) -> Self {
-        Self { path: join(step, &self.path), ..self }
+    /// Prefixes the path with `parent`.
+    fn under(self, parent: FieldPath) -> Self {
+        Self { path: parent.join(self.path), ..self }
     }
 }
 
 impl fmt::Display for DataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
+        if self.path.is_root() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
     }
 }
 
@@ -151,8 +152,8 @@ impl Data {
         let messages = self.expand(values)?.unwrap_or_default();
         let is_list = messages.len() != 1;
         let encode = |(at, message): (usize, &Value)| {
-            let place = if is_list { format!("[{at}]") } else { String::new() };
-            encode(kind, message).map_err(|error| error.under(&place).to_string())
+            let place = if is_list { FieldPath::root().index(at) } else { FieldPath::root() };
+            encode(kind, message).map_err(|error| error.under(place).to_string())
         };
         messages.iter().enumerate().map(encode).collect()
     }
@@ -173,14 +174,14 @@ impl Node {
             Value::String(string) => text(string)?,
             Value::Array(list) => {
                 let node = |(at, item): (usize, &Value)| {
-                    Self::parse(item, random, depth - 1).map_err(|error| error.under(&format!("[{at}]")))
+                    Self::parse(item, random, depth - 1).map_err(|error| error.under(FieldPath::root().index(at)))
                 };
                 Self::List(list.iter().enumerate().map(node).collect::<Result<_, _>>()?)
             }
             Value::Object(map) => {
                 let node = |(key, value): (&String, &Value)| {
                     let nodes = text(key).and_then(|name| Ok((name, Self::parse(value, random, depth - 1)?)));
-                    nodes.map_err(|error| error.under(key))
+                    nodes.map_err(|error| error.under(FieldPath::root().key(key)))
                 };
                 Self::Map(map.iter().map(node).collect::<Result<_, DataError>>()?)
             }
@@ -205,8 +206,9 @@ impl Node {
                 Value::String(text)
             }
             Self::List(nodes) => {
-                let item =
-                    |(at, node): (usize, &Self)| node.expand(values).map_err(|error| error.under(&format!("[{at}]")));
+                let item = |(at, node): (usize, &Self)| {
+                    node.expand(values).map_err(|error| error.under(FieldPath::root().index(at)))
+                };
                 Value::Array(nodes.iter().enumerate().map(item).collect::<Result<_, _>>()?)
             }
             Self::Map(nodes) => {
@@ -215,7 +217,7 @@ impl Node {
                         Value::String(key) => key,
                         other => other.to_string(),
                     };
-                    let value = node.expand(values).map_err(|error| error.under(&key))?;
+                    let value = node.expand(values).map_err(|error| error.under(FieldPath::root().key(&key)))?;
                     Ok((key, value))
                 };
                 Value::Object(nodes.iter().map(entry).collect::<Result<_, DataError>>()?)
@@ -231,27 +233,32 @@ fn encode(kind: &MessageDescriptor, message: &Value) -> Result<Bytes, DataError>
     match DynamicMessage::deserialize(kind.clone(), tracked) {
         Ok(message) => Ok(message.encode_to_vec().into()),
         Err(error) => {
-            let path = track.path().to_string();
-            let path = if path == "." { String::new() } else { path };
-            let text = error.to_string();
-            let known = text.contains("unrecognized field name").then(|| unknown_field(kind, &path, &text)).flatten();
-            Err(DataError { path, message: known.unwrap_or(text) })
+            let path = serde_path(&track.path());
+            let unknown = unknown_field(kind, message, &path);
+            Err(DataError { path, message: unknown.unwrap_or_else(|| error.to_string()) })
         }
     }
 }
 
-/// Lists the known fields in the error about an unknown one.
-fn unknown_field(kind: &MessageDescriptor, path: &str, text: &str) -> Option<String> {
-    let name = text.split('\'').nth(1)?;
-    let mut within = kind.clone();
-    for step in path.split('.').filter(|step| !step.is_empty() && *step != name) {
-        let step = step.split('[').next().unwrap_or(step);
-        let field = within.fields().find(|field| field.name() == step || field.json_name() == step);
-        match field.map(|field| field.kind()) {
-            Some(Kind::Message(inner)) => within = inner,
-            _ => return None,
+/// Returns the error about the first unknown field in the map at `path`, which lists the known ones; `None` if it has no unknown field.
+fn unknown_field(kind: &MessageDescriptor, message: &Value, path: &FieldPath) -> Option<String> {
+    let (mut within, mut value) = (kind.clone(), message);
+    for step in path.segments() {
+        match step {
+            Segment::Index(index) => value = value.get(index)?,
+            Segment::Key(key) => {
+                let field = field(&within, key).filter(|field| !field.is_map())?;
+                let Kind::Message(inner) = field.kind() else { return None };
+                (within, value) = (inner, value.get(key)?);
+            }
         }
     }
+    if within.full_name().starts_with("google.protobuf.") {
+        // Their JSON is not a map of their fields.
+        return None;
+    }
+    let is_unknown = |name: &&String| !name.starts_with('[') && field(&within, name).is_none();
+    let name = value.as_object()?.keys().find(is_unknown)?;
     let names: Vec<String> = within.fields().map(|field| field.name().to_owned()).collect();
     let mut listed = names.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join(", ");
     if names.len() > MAX_LISTED {
@@ -263,6 +270,10 @@ fn unknown_field(kind: &MessageDescriptor, path: &str, text: &str) -> Option<Str
         true => format!("unknown field `{name}`; message `{message}` has no fields"),
         false => format!("unknown field `{name}`; message `{message}` has: {listed}{}", meant.unwrap_or_default()),
     })
+}
+
+fn field(message: &MessageDescriptor, name: &str) -> Option<FieldDescriptor> {
+    message.fields().find(|field| field.name() == name || field.json_name() == name)
 }
 
 #[cfg(test)]

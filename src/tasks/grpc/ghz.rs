@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::model::path::join;
+use crate::model::path::FieldPath;
 use crate::values::input::InputError;
 
 const STAGES: &str = "use `stages` to change the rate: each stage goes to a `qps` within a `duration`";
@@ -43,19 +43,19 @@ const FOREIGN: [(&str, &str); 26] = [
 ];
 
 /// Rejects such settings in every layer of the values at path `at`.
-pub(super) fn reject(values: &Value, at: &str) -> Result<(), InputError> {
+pub(super) fn reject(values: &Value, at: &FieldPath) -> Result<(), InputError> {
     let Some(level) = values.as_object() else { return Ok(()) };
     let known = FOREIGN.iter().find(|(name, _)| level.get(*name).is_some_and(|value| !value.is_null()));
     if let Some((name, next)) = known {
-        let error = InputError::new(join(at, name), "is a ghz setting that this task does not support");
+        let error = InputError::new(at.clone().key(*name), "is a ghz setting that this task does not support");
         return Err(error.with_hint(*next));
     }
     for (name, endpoint) in map(level, "endpoints") {
-        reject(endpoint, &join(at, &format!("endpoints.{name}")))?;
+        reject(endpoint, &at.clone().key("endpoints").key(name))?;
     }
     let versions = level.get("versionValues").and_then(Value::as_array).into_iter().flatten();
     for (index, version) in versions.enumerate() {
-        reject(version, &join(at, &format!("versionValues[{index}]")))?;
+        reject(version, &at.clone().key("versionValues").index(index))?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::values::{GrpcValues, RULES};
 use crate::load::pacing::Pacer;
 use crate::load::plan::StopMode;
 use crate::model::duration::GoDuration;
+use crate::model::path::FieldPath;
 use crate::tasks::credentials::identity;
 use crate::tasks::fields::percentiles;
 use crate::tasks::loadgen::{self, FieldPaths, Layered, Plan};
@@ -107,9 +108,10 @@ impl GrpcLoad {
 }
 
 /// Reads the values at path `at`.
-pub(super) fn plan(value: &Value, at: &str) -> Result<Plan<GrpcLoad>, InputError> {
-    GrpcValues::read(value, at)?;
-    loadgen::plan(value, at, "grpc", &RULES, load)
+pub(super) fn plan(value: &Value, at: impl Into<FieldPath>) -> Result<Plan<GrpcLoad>, InputError> {
+    let at = at.into();
+    GrpcValues::read(value, &at)?;
+    loadgen::plan(value, &at, "grpc", &RULES, load)
 }
 
 /// Applies defaults, and rejects combinations that cannot work.

@@ -12,7 +12,7 @@ use rustls::pki_types::ServerName;
 use serde_json::Value;
 
 use super::builtin;
-use super::calls::{Content, calls, shape};
+use super::calls::{CallError, Content, calls, shape};
 use super::data::{Data, MAX_DATA};
 use super::descriptors;
 use super::field::{ServiceAddress, metadata_strings};
@@ -55,7 +55,7 @@ pub(super) fn check(load: &GrpcLoad, files: &dyn Files) -> Result<(), InputError
     match (method, metadata, data) {
         (Some(method), Some(metadata), Some(data)) => {
             let content = Content { data, metadata, random, time: Time::new(DateTime::UNIX_EPOCH) };
-            calls(content, envelope(load)?, method).map(drop).map_err(|error| content_error(load, &error))
+            calls(content, envelope(load)?, method).map(drop).map_err(|error| content_error(load, error))
         }
         (_, metadata, data) => {
             // The method is unknown, so placeholders stand for its variables.
@@ -94,7 +94,7 @@ pub(super) async fn protocol(load: &GrpcLoad, env: &Env<'_>) -> Result<Grpc, Tas
     let data = data(load, files, downloads, Some(method.is_client_streaming()), &random)?.unwrap_or(empty());
     let shape = shape(&method);
     let content = Content { data, metadata, random, time: Time::new(env.clock.now()) };
-    let calls = calls(content, envelope(load)?, method).map_err(|error| content_error(load, &error))?;
+    let calls = calls(content, envelope(load)?, method).map_err(|error| content_error(load, error))?;
     Ok(Grpc::new(GrpcTarget {
         connector,
         shape,
@@ -110,11 +110,10 @@ fn empty() -> Data {
 }
 
 /// Adds the path of the field to an error about content.
-fn content_error(load: &GrpcLoad, error: &str) -> InputError {
-    match error.split_once(": ") {
-        Some(("metadata", error)) => load.paths.error("metadata", error),
-        Some(("data", error)) => load.paths.error(data_field(load), error),
-        _ => load.paths.error(data_field(load), error),
+fn content_error(load: &GrpcLoad, error: CallError) -> InputError {
+    match error {
+        CallError::Metadata(error) => load.paths.error("metadata", error),
+        CallError::Data(error) => load.paths.error(data_field(load), error),
     }
 }
 

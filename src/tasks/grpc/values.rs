@@ -1,9 +1,8 @@
 //! Values of `grpc`: the settings of ghz and Iter8, and additional ones.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -11,8 +10,9 @@ use super::field::{Call, DurationStop, Host, Messages, Metadata, Parallel, Rate}
 use super::ghz;
 use crate::model::duration::{GoDuration, PositiveDuration};
 use crate::model::number::Count;
+use crate::model::path::FieldPath;
 use crate::tasks::fields::{AtLeastOne, Percentile, TargetUrl};
-use crate::tasks::loadgen::{Rules, below_base, endpoints_schema, required};
+use crate::tasks::loadgen::{Endpoints, LayeredValues, Rules, VersionLevel, required};
 use crate::tasks::schedule::{ArrivalValue, StageValue, stages_schema};
 use crate::tasks::schema_fragments::given;
 use crate::values::input::{InputError, typed};
@@ -144,11 +144,11 @@ pub(super) struct GrpcValues {
     #[serde(rename = "allowInitialErrors")]
     pub(super) allow_initial_errors: Option<bool>,
     /// Endpoints by name, each measured separately as provider `grpc-NAME`. Base and versions only.
-    #[schemars(with = "Option<Endpoints>")]
+    #[schemars(with = "Option<Endpoints<GrpcValues>>")]
     pub(super) endpoints: Option<BTreeMap<String, GrpcValues>>,
     /// Versions of the service: entry i is merged over the base for version i. Base only.
     #[serde(rename = "versionValues")]
-    #[schemars(with = "Option<Vec<VersionLevel>>")]
+    #[schemars(with = "Option<Vec<VersionLevel<GrpcValues>>>")]
     pub(super) version_values: Option<Vec<GrpcValues>>,
     /// Load all endpoints and versions at the same time instead of sequentially. Default: false. Base only.
     pub(super) parallel: Option<bool>,
@@ -156,7 +156,7 @@ pub(super) struct GrpcValues {
 
 impl GrpcValues {
     /// Reads the values at path `at`.
-    pub(super) fn read(value: &Value, at: &str) -> Result<Self, InputError> {
+    pub(super) fn read(value: &Value, at: &FieldPath) -> Result<Self, InputError> {
         match value {
             Value::Null => Ok(Self::default()),
             value => {
@@ -180,42 +180,6 @@ fn as_base(schema: &mut Schema) {
     schema.insert("allOf".to_owned(), Value::Array(rules));
 }
 
-/// Schema of `endpoints`.
-struct Endpoints;
-
-impl JsonSchema for Endpoints {
-    fn schema_name() -> Cow<'static, str> {
-        "GrpcEndpoints".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        endpoints_schema::<EndpointLevel>(generator)
-    }
-}
-
-/// Schema of an endpoint.
-struct EndpointLevel;
-
-impl JsonSchema for EndpointLevel {
-    fn schema_name() -> Cow<'static, str> {
-        "GrpcEndpoint".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let but = ["endpoints", "versionValues", "parallel"];
-        below_base::<GrpcValues>(generator, "Overrides for one endpoint.", &but)
-    }
-}
-
-/// Schema of an entry of `versionValues`.
-struct VersionLevel;
-
-impl JsonSchema for VersionLevel {
-    fn schema_name() -> Cow<'static, str> {
-        "GrpcVersion".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        below_base::<GrpcValues>(generator, "Overrides for one version.", &["versionValues", "parallel"])
-    }
+impl LayeredValues for GrpcValues {
+    const PREFIX: &'static str = "Grpc";
 }

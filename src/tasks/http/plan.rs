@@ -12,7 +12,7 @@ use super::route::{Route, route};
 use super::values::{HttpValues, RULES};
 use crate::load::http::{ErrorRange, Expectations};
 use crate::load::pacing::Pacer;
-use crate::model::path::join;
+use crate::model::path::FieldPath;
 use crate::redact::redact_url;
 use crate::tasks::credentials::{Login, identity, login};
 use crate::tasks::fields::percentiles;
@@ -123,9 +123,10 @@ impl Load {
 }
 
 /// Reads the values at path `at`.
-pub(super) fn plan(value: &Value, at: &str) -> Result<Plan<Load>, InputError> {
-    HttpValues::read(value, at)?;
-    loadgen::plan(value, at, "http", &RULES, load)
+pub(super) fn plan(value: &Value, at: impl Into<FieldPath>) -> Result<Plan<Load>, InputError> {
+    let at = at.into();
+    HttpValues::read(value, &at)?;
+    loadgen::plan(value, &at, "http", &RULES, load)
 }
 
 /// Applies defaults, and rejects combinations that cannot work.
@@ -257,11 +258,11 @@ fn headers(
 fn error_ranges(given: Option<&[StatusRange]>, paths: &FieldPaths) -> Result<Vec<ErrorRange>, InputError> {
     let Some(given) = given else { return Ok(vec![ERRORS]) };
     let range = |(index, range): (usize, &StatusRange)| {
-        let at = format!("{}[{index}]", paths.of("errorRanges"));
+        let at = paths.of("errorRanges").index(index);
         let end = |name: &str, end: Option<u64>| match end.map(u16::try_from) {
             None => Ok(None),
             Some(Ok(status)) if status <= 999 => Ok(Some(status)),
-            _ => Err(InputError::new(join(&at, name), "not a valid status; expected 0 to 999")),
+            _ => Err(InputError::new(at.clone().key(name), "not a valid status; expected 0 to 999")),
         };
         let lower = end("lower", range.lower.map(|n| n.0))?;
         let upper = end("upper", range.upper.map(|n| n.0))?;

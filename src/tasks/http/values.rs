@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::expect::Expect;
 use super::field::{Connections, Method, Qps, Redirects, StatusRange, Streams};
 use crate::model::duration::PositiveDuration;
-use crate::model::path::join;
+use crate::model::path::FieldPath;
 use crate::tasks::credentials::{self, BasicAuth, BearerToken};
 use crate::tasks::fields::{AtLeastOne, Headers, Percentile, TargetUrl};
-use crate::tasks::loadgen::{Rules, below_base, endpoints_schema, remove_fields, required};
+use crate::tasks::loadgen::{Endpoints, LayeredValues, Rules, VersionLevel, remove_fields, required};
 use crate::tasks::schedule::{ArrivalValue, StageValue, stages_schema};
 use crate::tasks::schema_fragments::HEADER_VALUE;
 use crate::values::input::{InputError, typed};
@@ -119,10 +119,10 @@ pub(super) struct HttpValues {
     #[serde(deserialize_with = "credentials::bearer_token")]
     pub(super) bearer_token: Option<BearerToken>,
     /// Endpoints by name, each measured separately as provider `http-NAME`. Base only.
-    #[schemars(with = "Option<Endpoints>")]
+    #[schemars(with = "Option<Endpoints<HttpValues>>")]
     pub(super) endpoints: Option<BTreeMap<String, HttpValues>>,
     /// Versions of the service: entry i is merged over the base for version i. Base only.
-    #[schemars(with = "Option<Vec<VersionLevel>>")]
+    #[schemars(with = "Option<Vec<VersionLevel<HttpValues>>>")]
     pub(super) version_values: Option<Vec<HttpValues>>,
     /// Load all endpoints and versions at the same time instead of sequentially. Default: false. Base only.
     pub(super) parallel: Option<bool>,
@@ -136,61 +136,19 @@ fn as_base(schema: &mut Schema) {
     schema.insert("anyOf".to_owned(), required("url")["anyOf"].take());
 }
 
-/// Schema of `endpoints`.
-struct Endpoints;
-
-impl JsonSchema for Endpoints {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "HttpEndpoints".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        endpoints_schema::<EndpointLevel>(generator)
-    }
-}
-
-/// Schema of an endpoint.
-struct EndpointLevel;
-
-impl JsonSchema for EndpointLevel {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "HttpEndpoint".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let but = ["endpoints", "versionValues", "parallel", "name"];
-        below_base::<HttpValues>(generator, "Overrides for one endpoint.", &but)
-    }
-}
-
-/// Schema of an entry of `versionValues`.
-struct VersionLevel;
-
-impl JsonSchema for VersionLevel {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "HttpVersion".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut schema =
-            below_base::<HttpValues>(generator, "Overrides for one version.", &["versionValues", "parallel"]);
-        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
-            let name = json!({"description": "Name of the version.", "type": ["string", "null"]});
-            properties.insert("name".to_owned(), name);
-        }
-        schema
-    }
+impl LayeredValues for HttpValues {
+    const PREFIX: &'static str = "Http";
 }
 
 impl HttpValues {
     /// Reads the values at path `at`.
-    pub(super) fn read(value: &Value, at: &str) -> Result<Self, InputError> {
+    pub(super) fn read(value: &Value, at: &FieldPath) -> Result<Self, InputError> {
         let values: Self = match value {
             Value::Null => Self::default(),
             value => typed(value, at)?,
         };
         if values.name.is_some() {
-            return Err(InputError::new(join(at, "name"), "only allowed in `versionValues`"));
+            return Err(InputError::new(at.clone().key("name"), "only allowed in `versionValues`"));
         }
         Ok(values)
     }

@@ -1,12 +1,10 @@
 //! Layers of a load's fields: those of the task are overridden by those of a version, and these by those of an endpoint.
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::field_paths::FieldPaths;
 use super::plan::Plan;
-use crate::model::path::join;
-use crate::tasks::schema_fragments::{given, some_entry};
+use crate::model::path::FieldPath;
 use crate::values::input::InputError;
 
 /// Rules for merging the fields of one layer over those of another.
@@ -39,7 +37,7 @@ pub(in crate::tasks) struct Layered {
 /// Merges the layers of `root`, and builds each load with `load`. The path of `root` is `at`; its types are already checked.
 pub(in crate::tasks) fn plan<L>(
     root: &Value,
-    at: &str,
+    at: &FieldPath,
     task: &str,
     rules: &Rules,
     load: impl FnMut(Layered) -> Result<L, InputError>,
@@ -56,11 +54,11 @@ struct Layers {
 }
 
 /// Merges the layers of `root`, whose path is `at`.
-fn layers(root: &Value, at: &str, task: &str, rules: &Rules) -> Result<Layers, InputError> {
+fn layers(root: &Value, at: &FieldPath, task: &str, rules: &Rules) -> Result<Layers, InputError> {
     let base = map(root);
     let versions = list(&base, "versionValues");
     for (index, version) in versions.iter().enumerate() {
-        let at = join(at, &format!("versionValues[{index}]"));
+        let at = at.clone().key("versionValues").index(index);
         check(version, &at, rules, &["versionValues"])?;
         check_endpoints(version, &at, rules)?;
     }
@@ -84,9 +82,9 @@ fn layers(root: &Value, at: &str, task: &str, rules: &Rules) -> Result<Layers, I
         for field in ["endpoints", "versionValues"] {
             merged.remove(field);
         }
-        let version_level = (format!("versionValues[{index}]"), format!("/versionValues/{index}"));
-        let base_level = (String::new(), String::new());
-        let mut add = |values: Map<String, Value>, provider: String, levels: &[(String, String)]| {
+        let version_level = FieldPath::root().key("versionValues").index(index);
+        let base_level = FieldPath::root();
+        let mut add = |values: Map<String, Value>, provider: String, levels: &[FieldPath]| {
             let label = format!("{provider}{suffix}");
             let paths = FieldPaths::new(root, at, levels);
             all.loads.push(Layered { values: Value::Object(values), provider, version: index, label, paths });
@@ -95,9 +93,9 @@ fn layers(root: &Value, at: &str, task: &str, rules: &Rules) -> Result<Layers, I
             add(merged, task.to_owned(), &[version_level, base_level]);
         } else {
             for (name, endpoint) in endpoints {
-                let (path, pointer) = (format!("endpoints.{name}"), format!("/endpoints/{name}"));
-                let endpoint_level = (join(&version_level.0, &path), format!("{}{pointer}", version_level.1));
-                let levels = [endpoint_level, (path, pointer), version_level.clone(), base_level.clone()];
+                let level = FieldPath::root().key("endpoints").key(&name);
+                let endpoint_level = version_level.clone().join(&level);
+                let levels = [endpoint_level, level, version_level.clone(), base_level.clone()];
                 add(over(&map(&endpoint), &merged, rules), format!("{task}-{name}"), &levels);
             }
         }
@@ -141,13 +139,13 @@ fn over(upper: &Map<String, Value>, lower: &Map<String, Value>, rules: &Rules) -
     merged
 }
 
-fn check_endpoints(level: &Map<String, Value>, at: &str, rules: &Rules) -> Result<(), InputError> {
+fn check_endpoints(level: &Map<String, Value>, at: &FieldPath, rules: &Rules) -> Result<(), InputError> {
     for (name, endpoint) in map(level.get("endpoints").unwrap_or(&Value::Null)) {
-        let at = join(at, &format!("endpoints.{name}"));
+        let at = at.clone().key("endpoints").key(&name);
         check_endpoint_name(&name, &at)?;
         let endpoint = map(&endpoint);
         if let Some(field) = rules.not_in_endpoints.iter().find(|field| is_given(&endpoint, field)) {
-            return Err(InputError::new(join(&at, field), "not allowed in an endpoint"));
+            return Err(InputError::new(at.key(*field), "not allowed in an endpoint"));
         }
         check(&endpoint, &at, rules, &["endpoints", "versionValues"])?;
     }
@@ -155,7 +153,7 @@ fn check_endpoints(level: &Map<String, Value>, at: &str, rules: &Rules) -> Resul
 }
 
 /// Rejects a name that cannot be part of a metric name.
-fn check_endpoint_name(name: &str, at: &str) -> Result<(), InputError> {
+fn check_endpoint_name(name: &str, at: &FieldPath) -> Result<(), InputError> {
     if !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)) {
         return Ok(());
     }
@@ -164,64 +162,17 @@ fn check_endpoint_name(name: &str, at: &str) -> Result<(), InputError> {
 }
 
 /// Rejects fields that have no meaning in this layer.
-fn check(level: &Map<String, Value>, at: &str, rules: &Rules, more: &[&str]) -> Result<(), InputError> {
+fn check(level: &Map<String, Value>, at: &FieldPath, rules: &Rules, more: &[&str]) -> Result<(), InputError> {
     match rules.base_only.iter().chain(more).find(|field| is_given(level, field)) {
-        Some(field) => Err(InputError::new(join(at, field), "only allowed at the top level of the task")),
+        Some(field) => Err(InputError::new(at.clone().key(*field), "only allowed at the top level of the task")),
         None => Ok(()),
     }
-}
-
-/// Builds the part of the base's schema that requires `field` for every load.
-///
-/// A schema cannot express the merge of endpoints by name: with both versions and endpoints it only requires `field` in some of
-/// them.
-pub(in crate::tasks) fn required(field: &str) -> Value {
-    let here = given(field);
-    let some = some_entry("endpoints", &here);
-    let every = json!({"properties": {"endpoints": {"additionalProperties": {"anyOf": [{"type": "null"}, here]}}}});
-    let versions = |entry: Value| json!({"required": ["versionValues"], "properties": {"versionValues": {"type": "array", "minItems": 1, "items": entry}}});
-    let single = json!({"properties": {"versionValues": {"type": ["array", "null"], "maxItems": 0}}});
-    json!({"anyOf": [
-        here,
-        {"allOf": [single, some, every]},
-        {"allOf": [versions(json!(true)), some]},
-        versions(json!({"anyOf": [here, some]})),
-    ]})
-}
-
-/// Removes fields from the schema of a map.
-pub(in crate::tasks) fn remove_fields(schema: &mut Schema, names: &[&str]) {
-    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
-        properties.retain(|name, _| !names.contains(&name.as_str()));
-    }
-}
-
-/// Builds the schema of a layer above the base `T`: its fields except those in `except`.
-pub(in crate::tasks) fn below_base<T: JsonSchema>(
-    generator: &mut SchemaGenerator,
-    text: &str,
-    except: &[&str],
-) -> Schema {
-    let mut schema = T::json_schema(generator);
-    schema.remove("anyOf");
-    schema.remove("allOf");
-    remove_fields(&mut schema, except);
-    schema.insert("description".to_owned(), text.into());
-    schema
-}
-
-/// Builds the schema of `endpoints`, each of which is a `T`.
-pub(in crate::tasks) fn endpoints_schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    schemars::json_schema!({
-        "type": "object",
-        "propertyNames": {"pattern": r"^[^\x00-,/:-@\[-\^`{-\x7f]+$"},
-        "additionalProperties": generator.subschema_for::<T>(),
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     const RULES: Rules = Rules {
         groups: &[&["a", "b"]],
@@ -238,7 +189,7 @@ mod tests {
             "endpoints": {"get": {"c": 2}, "put": {"b": 2, "m": {"y": 2}}},
             "versionValues": [{"name": "v1"}, {"c": 3, "endpoints": {"get": {"a": 3}}}],
         });
-        let layers = layers(&root, "grpc", "grpc", &RULES).unwrap();
+        let layers = layers(&root, &FieldPath::from("grpc"), "grpc", &RULES).unwrap();
         assert_eq!(layers.versions, [Some("v1".to_owned()), None]);
         let loads: Vec<_> = layers.loads.iter().map(|load| (load.label.as_str(), load.values.clone())).collect();
         let m = json!({"x": 1, "y": 1});
@@ -269,7 +220,7 @@ mod tests {
             (json!({"endpoints": {"a/b": {}}}), "endpoints.a/b: `a/b` is not a valid endpoint name"),
         ];
         for (root, expected) in cases {
-            let error = layers(&root, "", "grpc", &RULES).err().unwrap().to_string();
+            let error = layers(&root, &FieldPath::root(), "grpc", &RULES).err().unwrap().to_string();
             assert!(error.starts_with(expected), "{error}");
         }
     }

@@ -2,6 +2,7 @@
 
 mod field_paths;
 mod job;
+mod layer_schemas;
 mod layers;
 mod measure;
 mod merge;
@@ -15,7 +16,8 @@ mod time;
 pub(super) use self::plan::Plan;
 pub(super) use field_paths::FieldPaths;
 pub(super) use job::{JobContext, JobEnd, Load, run_load, unless_stopped};
-pub(super) use layers::{Layered, Rules, below_base, endpoints_schema, plan, remove_fields, required};
+pub(super) use layer_schemas::{Endpoints, LayeredValues, VersionLevel, remove_fields, required};
+pub(super) use layers::{Layered, Rules, plan};
 pub(super) use measure::{Distribution, Scalars, add, notes};
 pub(super) use random::random_bits;
 pub(super) use time::Time;

@@ -16,6 +16,7 @@ use crate::model::contribution::Contribution;
 use crate::model::document::TaskSpec;
 use crate::model::duration::GoDuration;
 use crate::model::object::{ObjectRef, Permission, ResourceKind};
+use crate::model::path::FieldPath;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind, ObjectStates};
 use crate::ports::{BoxFuture, Event};
 use crate::tasks::ready::readiness::{Readiness, readiness};
@@ -65,7 +66,7 @@ fn from_values(_: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
                 condition: kind.condition.map(str::to_owned),
                 timeout: values.timeout,
             };
-            check(&object, "").map_err(|error| match error.path == "name" {
+            check(&object, &FieldPath::root()).map_err(|error| match error.path == "name" {
                 true => InputError { path: kind.value.into(), ..error },
                 false => error,
             })?;
@@ -82,7 +83,7 @@ fn from_values(_: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
             condition: value.condition.clone(),
             timeout: values.timeout,
         };
-        check(&object, &format!("resources[{index}]"))?;
+        check(&object, &FieldPath::root().key("resources").index(index))?;
         objects.push(object);
     }
     if objects.is_empty() {
@@ -98,7 +99,7 @@ fn from_values(_: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> {
 
 fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
     let with: ReadyWith = typed(spec.with.as_ref().unwrap_or(&json!({})), "with")?;
-    check(&with, "with")?;
+    check(&with, &FieldPath::from("with"))?;
     let kind = ResourceKind { group: with.group, version: with.version, resource: with.resource };
     Ok(Box::new(Ready {
         object: ObjectRef { kind, namespace: with.namespace, name: with.name },
@@ -108,10 +109,9 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
 }
 
 /// Rejects invalid names, which would become part of a URL.
-fn check(with: &ReadyWith, at: &str) -> Result<(), InputError> {
+fn check(with: &ReadyWith, at: &FieldPath) -> Result<(), InputError> {
     let invalid = |field: &str, text: &str, expected: &str| {
-        let path = crate::model::path::join(at, field);
-        InputError::new(path, format!("`{text}` is not a valid {expected}"))
+        InputError::new(at.clone().key(field), format!("`{text}` is not a valid {expected}"))
     };
     if !dns_names::is_subdomain(&with.name) {
         return Err(invalid("name", &with.name, "object name; expected lowercase letters, digits, `-` and `.`"));

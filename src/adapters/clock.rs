@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::ports::{BoxFuture, Clock};
 
 /// The clock of this machine.
-pub struct SystemClock;
+pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {

@@ -6,7 +6,7 @@ use std::io::{Error, ErrorKind, Read, Result};
 use crate::ports::Files;
 
 /// Local files and the environment of this process.
-pub struct LocalFiles;
+pub(crate) struct LocalFiles;
 
 impl Files for LocalFiles {
     fn read(&self, path: &str, max_bytes: u64) -> Result<Vec<u8>> {

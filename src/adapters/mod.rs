@@ -1,10 +1,10 @@
 //! The outside world: file store, web client, Kubernetes, shell, clock, and recordings. Each file implements traits in `ports`.
 
-pub mod clock;
+pub(crate) mod clock;
 mod error_chain;
-pub mod file_store;
-pub mod files;
+pub(crate) mod file_store;
+pub(crate) mod files;
 pub mod kubernetes;
-pub mod record;
-pub mod shell;
+pub(crate) mod record;
+pub(crate) mod shell;
 pub mod web;

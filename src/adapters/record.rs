@@ -20,6 +20,6 @@ mod folder;
 mod recorder;
 mod replay;
 
-pub use files::ReplayFiles;
-pub use recorder::Recorder;
-pub use replay::Replay;
+pub(crate) use files::ReplayFiles;
+pub(crate) use recorder::Recorder;
+pub(crate) use replay::Replay;

@@ -17,7 +17,7 @@ const MAX_LINE_BYTES: u64 = 16 << 10;
 const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 
 /// The system's shell: `bash` as in Iter8, `sh` if there is no bash.
-pub struct SystemShell;
+pub(crate) struct SystemShell;
 
 impl Shell for SystemShell {
     fn run<'a>(

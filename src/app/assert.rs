@@ -6,7 +6,8 @@ use crate::model::document::Experiment;
 use crate::model::duration::GoDuration;
 use crate::ports::cluster::ClusterErrorKind;
 use crate::ports::{BoxFuture, StoreError};
-use crate::slo::assertion::{AssertCondition, Judgement, judge};
+
+pub(crate) use crate::slo::assertion::{AssertCondition, Judgement, RunState, judge, progress};
 
 /// Poll interval of files.
 pub(crate) const FILE_POLL: Duration = Duration::from_millis(250);

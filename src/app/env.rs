@@ -5,13 +5,15 @@ use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::clock::SystemClock;
-use crate::adapters::files::LocalFiles;
 use crate::adapters::record::{Recorder, Replay, ReplayFiles};
 use crate::adapters::shell::SystemShell;
-use crate::adapters::web::WebClient;
 use crate::ports::cluster::Cluster;
 use crate::ports::fleet::Fleet;
 use crate::ports::{Clock, Env, Files, Observer, Recording, RecordingError, Web};
+
+pub(crate) use crate::adapters::file_store::{self, FileStore};
+pub(crate) use crate::adapters::files::LocalFiles;
+pub(crate) use crate::adapters::web::WebClient;
 
 /// Owns the adapters that an [`Env`] refers to.
 pub(crate) struct Adapters {

@@ -3,9 +3,12 @@
 //! Nothing here prints or knows exit codes.
 
 pub(crate) mod assert;
+pub(crate) mod cluster;
 pub(crate) mod env;
 pub(crate) mod error;
 pub(crate) mod launch;
 pub(crate) mod report;
 pub mod resolve;
 pub(crate) mod run;
+pub(crate) mod schema;
+pub(crate) mod values;

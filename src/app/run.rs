@@ -3,9 +3,11 @@
 use tokio_util::sync::CancellationToken;
 
 use super::error::AppError;
-use crate::pipeline::{Prepared, ResultPolicy, RunEnd};
+use crate::pipeline::RunEnd;
 use crate::ports::fleet::Fleet;
 use crate::ports::{DocumentStore, Env};
+
+pub(crate) use crate::pipeline::{Prepared, ResultPolicy};
 
 /// Maximum number of requests listed if a replay does not find them in its recording.
 const MAX_LISTED: usize = 5;

@@ -7,12 +7,11 @@ use clap::Args;
 use super::document::DocumentArgs;
 use super::exit::Exit;
 use super::output;
-use crate::app::assert::{Assertion, FILE_POLL, Source, Verdict, assert};
+use crate::app::assert::{AssertCondition, Assertion, FILE_POLL, Judgement, Source, Verdict, assert};
 use crate::app::error::AppError;
 use crate::model::document::Experiment;
 use crate::model::duration::GoDuration;
 use crate::ports::{BoxFuture, StoreError};
-use crate::slo::assertion::{AssertCondition, Judgement};
 
 /// Flags of `assert`.
 #[derive(Debug, Args)]

@@ -12,14 +12,13 @@ use super::output;
 use super::progress::Progress;
 use super::run::execute;
 use super::signals::Interruption;
-use crate::adapters::file_store::FileStore;
-use crate::adapters::kubernetes::NoCluster;
-use crate::app::env::Adapters;
+use crate::app::cluster::NoCluster;
+use crate::app::env::{Adapters, FileStore};
 use crate::app::error::AppError;
 use crate::app::report::render;
-use crate::app::resolve::from_value;
+use crate::app::resolve::{from_value, redacted};
+use crate::app::run::ResultPolicy;
 use crate::model::document::TaskSpec;
-use crate::pipeline::{self, ResultPolicy};
 use crate::ports::{DocumentStore, StoreError};
 use sample_model::{SampleConfig, SampleService, VersionAddr};
 
@@ -109,7 +108,7 @@ async fn experiment(
 async fn check_overwrite(store: &FileStore, demo: &[TaskSpec]) -> Result<(), AppError> {
     // The addresses of the versions differ between runs, and the path of the template depends on the directory.
     let normalized = |spec: &[TaskSpec]| {
-        let mut spec = json!(pipeline::redacted(spec));
+        let mut spec = json!(redacted(spec));
         for task in spec.as_array_mut().into_iter().flatten() {
             if let Some(with) = task.get_mut("with").and_then(Value::as_object_mut) {
                 with.remove("versionValues");

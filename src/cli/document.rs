@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::adapters::file_store::FileStore;
+use crate::app::env::FileStore;
 use crate::app::error::AppError;
 use crate::model::codec;
 use crate::model::document::Experiment;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::exit::Exit;
 use super::style::{Style, label};
-use crate::adapters::file_store;
+use crate::app::env::file_store;
 use crate::app::error::AppError;
 use crate::model::text::printable;
 

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use parking_lot::Mutex;
 
 use super::globals::Globals;
 use super::output;
@@ -58,7 +58,7 @@ impl Progress {
 
     /// Removes the live lines.
     pub(crate) fn finish(&self) {
-        for (_, bar) in std::mem::take(&mut self.state().bars) {
+        for (_, bar) in std::mem::take(&mut self.state.lock().bars) {
             bar.finish_and_clear();
         }
     }
@@ -72,16 +72,11 @@ impl Progress {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // A panic in another thread must not cause a second one here.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn load(&self, name: String, progress: LoadProgress) {
         match &self.mode {
             Mode::Quiet => {}
             Mode::Plain => {
-                let mut state = self.state();
+                let mut state = self.state.lock();
                 // Wait for the first line as well, so that short loads only print their end.
                 let last = *state.last_lines.entry(name.clone()).or_insert_with(Instant::now);
                 if progress.ended || last.elapsed() >= PLAIN_INTERVAL {
@@ -91,7 +86,7 @@ impl Progress {
                 }
             }
             Mode::Live(live) => {
-                let mut state = self.state();
+                let mut state = self.state.lock();
                 if progress.ended {
                     if let Some(bar) = state.bars.remove(&name) {
                         bar.finish_and_clear();
@@ -115,7 +110,7 @@ impl Progress {
             TaskStatus::Planned | TaskStatus::Running => ("running", "0"),
         };
         let time = GoDuration(Duration::from_millis(duration.as_millis() as u64));
-        let total = self.state().tasks;
+        let total = self.state.lock().tasks;
         self.say(&format!("[{}/{total}] {task}: {} ({time})", index + 1, label(word, colour, self.style)));
         // Failures are printed once, as the error of the command.
         if status != TaskStatus::Failed {
@@ -167,13 +162,13 @@ impl Observer for Progress {
     fn observe(&self, event: Event) {
         match event {
             Event::RunStarted { tasks, loop_number } => {
-                self.state().tasks = tasks;
+                self.state.lock().tasks = tasks;
                 if loop_number > 1 {
                     self.say(&format!("loop {loop_number}"));
                 }
             }
             Event::TaskStarted { index, task } => {
-                let total = self.state().tasks;
+                let total = self.state.lock().tasks;
                 self.say(&format!("[{}/{total}] {task}", index + 1));
             }
             Event::TaskLog { line, .. } => self.say(&format!("  {}", printable(&line))),

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::adapters::file_store::FileStore;
-use crate::app::env::Adapters;
+use crate::app::env::{Adapters, FileStore};
 use crate::app::error::AppError;
-use crate::pipeline::ResultPolicy;
+use crate::app::run::ResultPolicy;
 use crate::ports::{DocumentStore, StoreError};
 
 /// Flags that record and replay.

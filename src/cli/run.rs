@@ -10,15 +10,16 @@ use super::output;
 use super::progress::Progress;
 use super::recording::RecordingArgs;
 use super::signals::Interruption;
-use super::values::{Network, ValueArgs, resolve};
-use crate::adapters::file_store::FileStore;
-use crate::adapters::kubernetes::{ConnectOptions, LazyCluster};
+use super::values::{ValueArgs, resolve};
 use crate::app;
+use crate::app::cluster::{ConnectOptions, LazyCluster};
+use crate::app::env::FileStore;
 use crate::app::error::AppError;
-use crate::app::run::End;
+use crate::app::resolve::{is_same_spec, redacted};
+use crate::app::run::{End, Prepared, ResultPolicy};
+use crate::app::values::Network;
 use crate::model::codec;
 use crate::model::document::{ExperimentResult, TaskSpec};
-use crate::pipeline::{self, Prepared, ResultPolicy};
 use crate::ports::{DocumentStore, Env, StoreError};
 
 /// Flags of `run`.
@@ -89,7 +90,7 @@ async fn earlier_result(store: &FileStore, spec: &[TaskSpec]) -> Result<Option<E
     match store.load().await {
         Err(StoreError::Missing { .. }) => Ok(None),
         Err(error) => Err(error.into()),
-        Ok(earlier) if pipeline::redacted(&earlier.spec) == pipeline::redacted(spec) => Ok(earlier.result),
+        Ok(earlier) if is_same_spec(&earlier.spec, spec) => Ok(earlier.result),
         Ok(_) => Err(AppError::input(format!("{} contains the result of another spec", store.location()))
             .with_hint("run without --reuseResult to start over, or with the values of that experiment")),
     }
@@ -97,7 +98,7 @@ async fn earlier_result(store: &FileStore, spec: &[TaskSpec]) -> Result<Option<E
 
 /// Prints the spec, without its secrets.
 fn dry(spec: &[TaskSpec]) -> Result<Exit, AppError> {
-    let spec = json!({ "spec": pipeline::redacted(spec) });
+    let spec = json!({ "spec": redacted(spec) });
     let text = codec::to_yaml(&spec).map_err(|error| AppError::input("cannot print the spec").caused_by(error))?;
     output::to_stdout(&text)?;
     Ok(Exit::Done)

@@ -5,10 +5,11 @@ use clap::Args;
 use super::document::{DocumentArgs, required};
 use super::exit::Exit;
 use super::output;
-use super::values::{Network, ValueArgs, resolve};
-use crate::adapters::files::LocalFiles;
+use super::values::{ValueArgs, resolve};
 use crate::app;
+use crate::app::env::LocalFiles;
 use crate::app::error::AppError;
+use crate::app::values::Network;
 use crate::model::document::TaskSpec;
 
 /// Flags of `validate`.

@@ -8,13 +8,13 @@ const MAX_SUBDOMAIN: usize = 253;
 
 /// Returns true for an RFC 1123 label, such as the name of a namespace: at most 63 lowercase letters, digits and dashes, with a
 /// letter or digit at both ends.
-pub fn is_label(text: &str) -> bool {
+pub(crate) fn is_label(text: &str) -> bool {
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     text.len() <= MAX_LABEL && !text.is_empty() && text.bytes().all(is_inner) && has_ends(text)
 }
 
 /// Returns true for an RFC 1123 subdomain, the name of most objects: labels of any length separated by dots, at most 253 bytes.
-pub fn is_subdomain(text: &str) -> bool {
+pub(crate) fn is_subdomain(text: &str) -> bool {
     let is_part = |part: &str| {
         let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         !part.is_empty() && part.bytes().all(is_inner) && has_ends(part)

@@ -8,7 +8,7 @@
 //! - ServiceAccount `G-iter8-sa`; Role and RoleBinding `G` for these Secrets, `G-ready` for the objects that tasks wait for;
 //! - Job `G-REV-job` or CronJob `G-REV-cronjob`.
 
-pub mod dns_names;
+pub(crate) mod dns_names;
 pub mod names;
 mod rbac;
 mod runner;
@@ -30,10 +30,10 @@ use crate::model::object::Permission;
 use crate::values::input::InputError;
 
 /// Key of the values in the group's Secret.
-pub const VALUES_KEY: &str = "values.yaml";
+pub(crate) const VALUES_KEY: &str = "values.yaml";
 
 /// Input of a launch.
-pub struct Plan<'a> {
+pub(crate) struct Plan<'a> {
     /// Group to launch.
     pub group: &'a Group,
     /// Number of the launch, from 1.
@@ -46,7 +46,7 @@ pub struct Plan<'a> {
 
 /// Objects of a launch, in the order of creation.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Launch {
+pub(crate) struct Launch {
     /// Secret of the group, owner of the other objects.
     pub secret: Secret,
     /// Secrets of the shards.
@@ -64,7 +64,7 @@ pub struct Launch {
 }
 
 /// Builds the objects. Fails on invalid settings and on names that are too long.
-pub fn launch(plan: &Plan<'_>) -> Result<Launch, InputError> {
+pub(crate) fn launch(plan: &Plan<'_>) -> Result<Launch, InputError> {
     let settings = Settings::from_values(plan.values)?;
     plan.group.check(plan.revision, &settings)?;
     let text = codec::to_yaml(plan.values).map_err(|error| InputError::new("", error.to_string()))?;
@@ -115,7 +115,7 @@ fn metadata(plan: &Plan<'_>, name: String, namespace: Option<&str>) -> ObjectMet
 
 impl Launch {
     /// Makes the Secret the owner of all objects in its namespace, so deleting it deletes them.
-    pub fn own(&mut self, uid: &str) {
+    pub(crate) fn own(&mut self, uid: &str) {
         let (Some(name), namespace) = (self.secret.metadata.name.clone(), self.secret.metadata.namespace.clone())
         else {
             return;
@@ -139,7 +139,7 @@ impl Launch {
     }
 
     /// Writes the objects as a stream of YAML documents for `kubectl apply`.
-    pub fn to_yaml(&self) -> Result<String, codec::CodecError> {
+    pub(crate) fn to_yaml(&self) -> Result<String, codec::CodecError> {
         let mut all = vec![manifest(&self.secret)];
         all.extend(self.shards.iter().map(manifest));
         all.extend(self.service_account.iter().map(manifest));

@@ -5,22 +5,22 @@ use crate::manifests::dns_names;
 use crate::values::input::InputError;
 
 /// Label and annotation with the name of the group.
-pub const GROUP: &str = "iter8.tools/group";
+pub(crate) const GROUP: &str = "iter8.tools/group";
 
 /// Annotation, and label of pods, with the revision.
-pub const REVISION: &str = "iter8.tools/revision";
+pub(crate) const REVISION: &str = "iter8.tools/revision";
 
 /// Label of a shard's Secret, with its index.
-pub const SHARD: &str = "iter8.tools/shard";
+pub(crate) const SHARD: &str = "iter8.tools/shard";
 
 /// Label with the UID of a Job that Kubernetes puts on its pods.
-pub const JOB_UID: &str = "batch.kubernetes.io/controller-uid";
+pub(crate) const JOB_UID: &str = "batch.kubernetes.io/controller-uid";
 
 /// Name of the container.
-pub const CONTAINER: &str = "iter8";
+pub(crate) const CONTAINER: &str = "iter8";
 
 /// Environment variable with the UID of the Job, for pods that share a load. Names of Jobs are reused; UIDs are not.
-pub const JOB_VARIABLE: &str = "ITER8_JOB_UID";
+pub(crate) const JOB_VARIABLE: &str = "ITER8_JOB_UID";
 
 /// Maximum length of a Job name, which becomes a label of its pods.
 const MAX_JOB: usize = 63;
@@ -77,23 +77,23 @@ impl Group {
     }
 
     /// Name of the Secret.
-    pub fn secret(&self) -> String {
+    pub(crate) fn secret(&self) -> String {
         self.name.clone()
     }
 
     /// Name of a shard's Secret.
-    pub fn shard(&self, index: u32) -> String {
+    pub(crate) fn shard(&self, index: u32) -> String {
         format!("{}-shard-{index}", self.name)
     }
 
     /// Name of Role and RoleBinding for the Secrets.
-    pub fn role(&self) -> String {
+    pub(crate) fn role(&self) -> String {
         self.name.clone()
     }
 
     /// Name of Role and RoleBinding for the watched objects in a namespace. Another namespace may have Roles for groups of several
     /// namespaces, so the name ends with a dot and the group's namespace; neither group names nor namespaces contain dots.
-    pub fn ready_role(&self, namespace: &str) -> String {
+    pub(crate) fn ready_role(&self, namespace: &str) -> String {
         if namespace == self.namespace {
             format!("{}-ready", self.name)
         } else {
@@ -102,17 +102,17 @@ impl Group {
     }
 
     /// Name of the service account.
-    pub fn service_account(&self) -> String {
+    pub(crate) fn service_account(&self) -> String {
         format!("{}-iter8-sa", self.name)
     }
 
     /// Name of a revision's Job.
-    pub fn job(&self, revision: i64) -> String {
+    pub(crate) fn job(&self, revision: i64) -> String {
         format!("{}-{revision}-job", self.name)
     }
 
     /// Name of a revision's CronJob.
-    pub fn cron_job(&self, revision: i64) -> String {
+    pub(crate) fn cron_job(&self, revision: i64) -> String {
         format!("{}-{revision}-cronjob", self.name)
     }
 }

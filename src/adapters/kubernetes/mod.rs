@@ -4,9 +4,11 @@ mod client;
 mod coordination;
 mod experiment;
 
-pub use client::{ConnectOptions, Connection, LazyCluster, NoCluster, connect, namespace_without_connecting};
+pub use client::{Connection, NoCluster};
 pub use coordination::{PodFleet, ShardIndex};
-pub use experiment::{
-    GroupState, Launched, LogLine, MAX_SECRET_BYTES, RunEnded, SecretStore, Stored, delete_group, follow_logs, groups,
-    launch, pod_problem, run_end,
+
+pub(crate) use client::{ConnectOptions, LazyCluster, connect, namespace_without_connecting};
+pub(crate) use experiment::{
+    GroupState, Launched, LogLine, MAX_SECRET_BYTES, SecretStore, Stored, delete_group, follow_logs, groups, launch,
+    pod_problem, run_end,
 };

@@ -9,7 +9,7 @@ use crate::ports::Files;
 const PLACEHOLDER: &str = "replayed";
 
 /// Local files and environment variables; tokens and passwords may be missing.
-pub struct ReplayFiles;
+pub(crate) struct ReplayFiles;
 
 impl Files for ReplayFiles {
     fn read(&self, path: &str, max_bytes: u64) -> Result<Vec<u8>> {

@@ -3,10 +3,10 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::exchange::{Callers, Exchange, secrets_of};
@@ -16,7 +16,7 @@ use crate::model::contribution::TaskOutcome;
 use crate::ports::{BoxFuture, Clock, Recording, RecordingError, Web, WebError, WebRequest, WebResponse};
 
 /// Records one loop. A failed write does not affect the run; [`Recording::finish`] returns the error.
-pub struct Recorder {
+pub(crate) struct Recorder {
     web: Box<dyn Web>,
     clock: Box<dyn Clock>,
     folder: PathBuf,
@@ -41,7 +41,7 @@ struct State {
 
 impl Recorder {
     /// Prepares a recording in `directory`, which [`Recording::start`] creates. Fails if the loop was already recorded.
-    pub fn new(
+    pub(crate) fn new(
         directory: &Path,
         loop_number: u64,
         web: Box<dyn Web>,
@@ -56,10 +56,6 @@ impl Recorder {
             return Err(RecordingError::Damaged { path: directory.to_owned(), reason });
         }
         Ok(Self { web, clock, folder, loop_number, state: Mutex::default() })
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write_json(&self, state: &mut State, name: &str, value: &impl Serialize) {
@@ -91,7 +87,7 @@ impl Web for Recorder {
     fn send(&self, request: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
         Box::pin(async move {
             let recorded = {
-                let mut state = self.state();
+                let mut state = self.state.lock();
                 state.requests += u64::from(!state.is_paused);
                 (!state.is_paused).then(|| (state.requests, state.callers.note(&request)))
             };
@@ -99,7 +95,7 @@ impl Web for Recorder {
             let secrets = secrets_of(&request);
             let end = self.web.send(request).await;
             let name = folder::response_file(number, &redacted.method, &redacted.url);
-            self.write_json(&mut self.state(), &name, &Exchange::new(redacted, &secrets, &end));
+            self.write_json(&mut self.state.lock(), &name, &Exchange::new(redacted, &secrets, &end));
             end
         })
     }
@@ -107,7 +103,7 @@ impl Web for Recorder {
 
 impl Clock for Recorder {
     fn now(&self) -> DateTime<Utc> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let now = self.clock.now();
         if let Some(mut file) = state.clock.as_ref().filter(|_| !state.is_paused)
             && let Err(source) = file.write_all(format!("{}\n", folder::instant(now)).as_bytes())
@@ -133,7 +129,7 @@ impl Recording for Recorder {
             fs::create_dir_all(directory).map_err(unwritable)?;
         }
         fs::create_dir(&self.folder).map_err(unwritable)?;
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.clock = Some(File::create_new(self.folder.join(CLOCK)).map_err(unwritable)?);
         for (name, content) in std::mem::take(&mut state.pending) {
             self.write(&mut state, &name, &content);
@@ -143,16 +139,16 @@ impl Recording for Recorder {
     }
 
     fn finish(&self) -> Result<Vec<String>, RecordingError> {
-        self.state().error.take().map_or_else(|| Ok(Vec::new()), Err)
+        self.state.lock().error.take().map_or_else(|| Ok(Vec::new()), Err)
     }
 
     fn begin(&self, _: usize, _: &str) -> Option<TaskOutcome> {
-        self.state().is_paused = true;
+        self.state.lock().is_paused = true;
         None
     }
 
     fn keep(&self, index: usize, task: &str, outcome: &TaskOutcome) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.is_paused = false;
         self.write_json(&mut state, &folder::task_file(index, task), outcome);
     }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 
 use super::exchange::{Callers, Exchange, Key};
 use super::folder::{self, CLOCK, Manifest};
@@ -16,7 +16,7 @@ use crate::ports::{BoxFuture, Clock, Recording, RecordingError, Web, WebError, W
 const FOREVER: Duration = Duration::MAX;
 
 /// Replays one loop.
-pub struct Replay {
+pub(crate) struct Replay {
     folder: PathBuf,
     state: Mutex<State>,
 }
@@ -34,7 +34,7 @@ struct State {
 
 impl Replay {
     /// Opens the recording of a loop in `directory`. Reads every file once, to detect damage before anything runs.
-    pub fn open(directory: &Path, loop_number: u64) -> Result<Self, RecordingError> {
+    pub(crate) fn open(directory: &Path, loop_number: u64) -> Result<Self, RecordingError> {
         let folder = folder::of_loop(directory, loop_number);
         let names = folder::names(&folder)?;
         let started = Manifest::read(&folder)?.started;
@@ -55,13 +55,9 @@ impl Replay {
         Ok(Self { folder, state })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn response(&self, key: &Key) -> Result<WebResponse, (WebErrorKind, String)> {
         let broken = |reason: String| (WebErrorKind::Final, reason);
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let Some(path) = state.responses.get_mut(key).and_then(VecDeque::pop_front) else {
             state.missing.push(key.to_string());
             let mismatch = state.responses.keys().find_map(|recorded| key.difference(recorded));
@@ -105,7 +101,7 @@ fn read_clock(path: &Path) -> Result<VecDeque<DateTime<Utc>>, RecordingError> {
 impl Web for Replay {
     fn send(&self, request: WebRequest) -> BoxFuture<'_, Result<WebResponse, WebError>> {
         Box::pin(async move {
-            let redacted = self.state().callers.note(&request);
+            let redacted = self.state.lock().callers.note(&request);
             self.response(&redacted.key()).map_err(|(kind, reason)| {
                 let url = redacted.url.split(['?', '#']).next().unwrap_or_default().to_owned();
                 WebError { method: redacted.method, url, kind, reason }
@@ -116,7 +112,7 @@ impl Web for Replay {
 
 impl Clock for Replay {
     fn now(&self) -> DateTime<Utc> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if let Some(reading) = state.readings.pop_front() {
             state.now = reading;
         }
@@ -135,7 +131,7 @@ impl Recording for Replay {
     }
 
     fn finish(&self) -> Result<Vec<String>, RecordingError> {
-        Ok(self.state().missing.clone())
+        Ok(self.state.lock().missing.clone())
     }
 
     fn begin(&self, index: usize, task: &str) -> Option<TaskOutcome> {
@@ -149,7 +145,7 @@ impl Recording for Replay {
         } else {
             format!("the recording {} has no such task", self.folder.display())
         };
-        self.state().missing.push(description.clone());
+        self.state.lock().missing.push(description.clone());
         let hint = Some("replay with the recorded values, or record again".to_owned());
         Some(TaskOutcome::Failed(TaskFailure {
             message: format!("cannot replay {description}: {message}"),

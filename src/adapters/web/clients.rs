@@ -1,7 +1,8 @@
 //! One client per set of TLS options, because the TLS configuration of a client and its connections is fixed.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::load::connect::tls::client_config;
 use crate::model::tls::TlsOptions;
@@ -23,7 +24,7 @@ pub(super) struct Clients {
 impl Clients {
     /// Returns the client for these options. The error names the one that is invalid.
     pub(super) fn get(&self, options: &TlsOptions) -> Result<reqwest::Client, String> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock();
         let entry = match kept.iter().position(|(known, _)| known == options) {
             Some(at) => kept.remove(at),
             None => (options.clone(), build(options)?),
@@ -67,7 +68,7 @@ mod tests {
             // A client in use stays.
             clients.get(&TlsOptions::default()).unwrap();
         }
-        let kept = clients.kept.lock().unwrap();
+        let kept = clients.kept.lock();
         assert_eq!(kept.len(), MAX_CLIENTS);
         assert!(kept.iter().any(|(options, _)| *options == TlsOptions::default()));
     }

@@ -3,14 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::Value;
 
-use crate::adapters::kubernetes::{ConnectOptions, Connection, SecretStore, connect};
+use crate::app::cluster::{ConnectOptions, Connection, Group, SecretStore, connect, planned};
 use crate::app::error::AppError;
-use crate::app::resolve::spec_from_values;
-use crate::manifests::names::Group;
-use crate::model::document::Experiment;
-use crate::pipeline;
 use crate::ports::StoreError;
 
 /// Flags for the cluster.
@@ -95,12 +90,6 @@ impl GroupArgs {
         let store = SecretStore::new(&connection, group.clone(), None).with_planned(planned);
         Ok((connection, group, store))
     }
-}
-
-/// Builds the document of values that have not run yet.
-fn planned(values: &Value, revision: i64) -> Option<Experiment> {
-    let resolved = spec_from_values(values).ok()?;
-    Some(pipeline::planned(pipeline::redacted(&resolved.spec), revision))
 }
 
 /// Error for a group without a document.

@@ -5,12 +5,11 @@ use std::time::Duration;
 use clap::Args;
 
 use super::args::{GroupArgs, no_document};
-use crate::adapters::kubernetes::{Connection, SecretStore, pod_problem, run_end};
 use crate::app::assert::Source;
+use crate::app::cluster::{Connection, Group, SecretStore, pod_problem, run_end};
 use crate::app::error::AppError;
 use crate::cli::assert::{ConditionArgs, decide};
 use crate::cli::exit::Exit;
-use crate::manifests::names::Group;
 use crate::model::document::Experiment;
 use crate::ports::{BoxFuture, DocumentStore, StoreError};
 

@@ -3,12 +3,11 @@
 use clap::Args;
 
 use super::args::GroupArgs;
-use crate::adapters::kubernetes::delete_group;
+use crate::app::cluster::{Group, delete_group};
 use crate::app::error::AppError;
 use crate::app::launch::watched_namespaces;
 use crate::cli::exit::Exit;
 use crate::cli::output;
-use crate::manifests::names::Group;
 
 /// Flags of `k delete`.
 #[derive(Debug, Args)]

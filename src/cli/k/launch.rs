@@ -5,15 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::args::GroupArgs;
-use crate::adapters::kubernetes::{self, namespace_without_connecting};
-use crate::adapters::web::WebClient;
+use crate::app::cluster::{self, Group, Runner, namespace_without_connecting};
+use crate::app::env::WebClient;
 use crate::app::error::AppError;
 use crate::app::launch::LaunchPlan;
+use crate::app::values::Network;
 use crate::cli::exit::Exit;
 use crate::cli::output;
-use crate::cli::values::{Network, ValueArgs};
-use crate::manifests::names::Group;
-use crate::manifests::settings::Runner;
+use crate::cli::values::ValueArgs;
 
 /// Default file for the manifests of a dry run, as in Iter8.
 const MANIFEST: &str = "manifest.yaml";
@@ -65,7 +64,7 @@ pub(crate) async fn run(args: LaunchArgs) -> Result<Exit, AppError> {
     }
     let (connection, group) = args.group.connect().await?;
     let runner = plan.settings.runner;
-    let revision = kubernetes::launch(&connection, &group, &plan.for_group(group.clone())?).await?;
+    let revision = cluster::launch(&connection, &group, &plan.for_group(group.clone())?).await?;
     let Group { namespace, name } = &group;
     let job = match runner {
         Runner::Job => format!(" as job/{}", group.job(revision)),

@@ -3,11 +3,12 @@
 use clap::Args;
 
 use super::args::ClusterArgs;
-use crate::adapters::kubernetes::{GroupState, groups};
+use crate::app::assert::{AssertCondition, RunState, judge, progress};
+use crate::app::cluster::{GroupState, groups};
 use crate::app::error::AppError;
 use crate::cli::exit::Exit;
 use crate::cli::output;
-use crate::slo::assertion::{AssertCondition, RunState, judge, progress};
+use crate::model::document::Experiment;
 
 /// Flags of `k list`.
 #[derive(Debug, Args)]
@@ -36,7 +37,7 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, AppError> {
 }
 
 fn row(state: &GroupState) -> [String; 7] {
-    let result = state.document.as_ref().and_then(|document| document.result.as_ref());
+    let result = document(state).and_then(|document| document.result.as_ref());
     [
         state.group.namespace.clone(),
         state.group.name.clone(),
@@ -48,9 +49,16 @@ fn row(state: &GroupState) -> [String; 7] {
     ]
 }
 
+fn document(state: &GroupState) -> Option<&Experiment> {
+    state.document.as_ref()?.as_ref().ok()
+}
+
 /// Returns the state of the run. A run that has ended with tasks left is lost.
 fn run_state(state: &GroupState) -> &'static str {
-    let progress = state.document.as_ref().map_or(RunState::NotStarted, |document| progress(document).state);
+    if matches!(state.document, Some(Err(_))) {
+        return "unreadable";
+    }
+    let progress = document(state).map_or(RunState::NotStarted, |document| progress(document).state);
     match progress {
         RunState::NotStarted | RunState::Running if state.over.is_some() => "lost",
         RunState::NotStarted => "planned",
@@ -63,7 +71,7 @@ fn run_state(state: &GroupState) -> &'static str {
 
 /// Returns the verdict on the SLOs.
 fn verdict(state: &GroupState) -> &'static str {
-    let Some(document) = &state.document else { return "-" };
+    let Some(document) = document(state) else { return "-" };
     let insights = document.result.as_ref().and_then(|result| result.insights.as_ref());
     if insights.is_none_or(|insights| insights.slos_satisfied.is_none()) {
         return "-";

@@ -1,11 +1,10 @@
 //! `iter8 k log`.
 
-use std::sync::Mutex;
-
 use clap::Args;
+use parking_lot::Mutex;
 
 use super::args::{GroupArgs, no_document};
-use crate::adapters::kubernetes::{LogLine, follow_logs};
+use crate::app::cluster::{LogLine, follow_logs};
 use crate::app::error::AppError;
 use crate::cli::exit::Exit;
 use crate::cli::output;
@@ -33,9 +32,8 @@ pub(crate) async fn run(args: LogArgs) -> Result<Exit, AppError> {
         LogLine::Line(pod, text) => {
             // Print the pod's name when it changes.
             let mut text = format!("{}\n", printable(text));
-            if let Ok(mut last) = last.lock()
-                && *last != pod
-            {
+            let mut last = last.lock();
+            if *last != pod {
                 output::to_stderr(&format!("==> pod/{pod} <==\n"));
                 pod.clone_into(&mut last);
             }

@@ -164,6 +164,18 @@ fn foreign_secrets_are_left_alone() {
 }
 
 #[test]
+fn a_document_that_cannot_be_read_is_listed_as_unreadable() {
+    let Some(world) = ClusterCase::without_node() else { return };
+    launch(&world, "torn", &load(1), &[]).exits(0);
+    let torn = r#"{"stringData": {"experiment.yaml": "{"}}"#;
+    world.cluster.kubectl_ok(&["patch", "secret", "-n", &world.namespace, "torn", "--type=merge", "-p", torn]);
+    let said = world.k(["list"]);
+    said.exits(0);
+    let row: Vec<&str> = said.stdout.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(row, [&world.namespace, "torn", "1", "job", "0", "unreadable", "-"]);
+}
+
+#[test]
 fn a_rejected_launch_changes_nothing() {
     let Some(world) = ClusterCase::without_node() else { return };
     let _transcript = transcript!();

@@ -1,9 +1,9 @@
 //! A worker: goes to the places called by the coordinator, starts together with the others, and reports its measurements.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -45,10 +45,6 @@ impl Worker {
         Ok(Self { mailbox, index, job, start_timeout: shard.start_timeout, coordinator, current: Mutex::default() })
     }
 
-    fn current(&self) -> MutexGuard<'_, CurrentSession> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Waits for a state of the coordinator that `wanted` accepts.
     async fn wait<T>(&self, wanted: impl Fn(&CoordinatorState) -> Option<T>) -> Result<T, FleetError> {
         let mut latest = self.coordinator.latest();
@@ -80,7 +76,7 @@ impl Worker {
         let stored: WorkerState = state(&self.mailbox.read().await).map_err(unreadable)?;
         let (session, call) = self
             .wait(|coordinator| {
-                let current = self.current().clone();
+                let current = self.current.lock().clone();
                 let done = match coordinator.session == current.session {
                     true => current.done,
                     // A restarted pod reads from its Secret what it has already reported.
@@ -94,7 +90,7 @@ impl Worker {
             .await?;
         let superseded = CancellationToken::new();
         {
-            let mut current = self.current();
+            let mut current = self.current.lock();
             if current.session != session {
                 let done = stored.report.filter(|_| stored.session == session);
                 *current = CurrentSession { session: session.clone(), superseded: CancellationToken::new(), done };
@@ -107,12 +103,12 @@ impl Worker {
 
     /// Returns the token of the current session.
     pub(crate) fn superseded(&self) -> CancellationToken {
-        self.current().superseded.clone()
+        self.current.lock().superseded.clone()
     }
 
     /// Announces this worker at a place and waits for the start.
     pub(crate) async fn start(&self, place: LoadPlace) -> Result<BarrierResult, FleetError> {
-        let CurrentSession { session, done, .. } = self.current().clone();
+        let CurrentSession { session, done, .. } = self.current.lock().clone();
         let closed = BarrierResult { entry: Entry::Closed, missing: Vec::new() };
         if done >= Some(place) {
             return Ok(closed);
@@ -157,7 +153,7 @@ impl Worker {
         if is_interrupted(report) {
             return Ok(());
         }
-        let session = self.current().session.clone();
+        let session = self.current.lock().session.clone();
         let written = self.mailbox.write(|secret| {
             let mut stored: WorkerState = state(secret)?;
             if stored.session != session || stored.report >= Some(place) {
@@ -174,7 +170,7 @@ impl Worker {
     }
 
     fn set_done(&self, place: LoadPlace) {
-        let mut current = self.current();
+        let mut current = self.current.lock();
         current.done = current.done.max(Some(place));
     }
 

@@ -8,11 +8,12 @@ use super::secret_data;
 use super::secret_store::{is_of_launch, revision};
 use crate::adapters::kubernetes::client::{Connection, find, list_labelled};
 use crate::manifests::names::{GROUP, Group, SHARD};
+use crate::model::codec::CodecError;
 use crate::model::document::Experiment;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
 /// State of a group.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct GroupState {
     /// Name and namespace.
     pub group: Group,
@@ -20,8 +21,8 @@ pub struct GroupState {
     pub revision: Option<i64>,
     /// `job`, `cronjob` or `none`, if set in the values.
     pub runner: Option<String>,
-    /// The document, if it exists and is readable.
-    pub document: Option<Experiment>,
+    /// The document of the last launch, if it exists.
+    pub document: Option<Result<Experiment, CodecError>>,
     /// End of its run, if it runs once and has ended.
     pub over: Option<RunEnded>,
 }
@@ -51,8 +52,9 @@ fn state(secret: &Secret, jobs: &[Job]) -> Option<GroupState> {
         candidate.namespace().unwrap_or_default() == group.namespace && Some(candidate.name_any()) == job
     });
     let over = job.and_then(ended);
-    let document = secret_data::document(secret).and_then(Result::ok);
-    let document = document.filter(|document| is_of_launch(document, revision));
+    let document = secret_data::document(secret);
+    let document =
+        document.filter(|read| read.as_ref().is_ok_and(|document| is_of_launch(document, revision)) || read.is_err());
     Some(GroupState { document, group, revision, runner, over })
 }
 

@@ -8,7 +8,7 @@ mod remove;
 mod secret_data;
 mod secret_store;
 
-pub use groups::{GroupState, RunEnded, groups, run_end};
+pub use groups::{GroupState, groups, run_end};
 pub use launch::{Launched, launch};
 pub use logs::{LogLine, follow_logs, pod_problem};
 pub use remove::delete_group;

@@ -76,18 +76,9 @@ impl<'a> MetricsView<'a> {
             Ok(name) => return self.get(name),
             Err(error) => error,
         };
-        let text = name.as_str();
-        let base = text.rsplit_once('/').map_or(text, |(base, _)| base);
-        let observations = self.insights.observations.get(self.version);
-        let meta = self.insights.metrics_info.get(text).or_else(|| self.insights.metrics_info.get(base));
-        Metric {
-            reading: Reading::NoData(error.to_string()),
-            meta,
-            unit: meta.and_then(|meta| meta.units.as_deref()),
-            samples: None,
-            observation: observations.and_then(|all| all.get(text).or_else(|| all.get(base))),
-            distribution: None,
-        }
+        // Nothing of a metric with a similar name: its `noData: pass` would satisfy an SLO on this one.
+        let reading = Reading::NoData(error.to_string());
+        Metric { reading, meta: None, unit: None, samples: None, observation: None, distribution: None }
     }
 
     /// Looks up a metric.
@@ -125,10 +116,10 @@ impl<'a> MetricsView<'a> {
         values
     }
 
-    /// Returns the newest distribution of a metric, by its key; `None` if the document has no values of it. The error is the reason why
-    /// they cannot be read.
+    /// Returns the newest distribution of a metric, by its key; `None` if the document has none with percentiles. The error is the reason
+    /// why it cannot be read.
     pub(crate) fn distribution(&self, key: &str) -> Result<Option<Distribution>, String> {
-        let distribution = self.many(key).transpose()?;
+        let distribution = self.samples_of(key).map(Ok).or_else(|| self.counted(key)).transpose()?;
         Ok(distribution.filter(|distribution| distribution.count() > 0))
     }
 
@@ -200,15 +191,24 @@ impl<'a> MetricsView<'a> {
 
     /// Values of a metric that has many: samples, else a summary, else a histogram, else Iter8's buckets.
     fn many(&self, key: &str) -> Option<Result<Distribution, String>> {
-        if let Some(samples) = self.scalars(key) {
-            let is_sample = self.kind_of_list(key) == MetricType::Sample;
-            return is_sample.then(|| Ok(Distribution::of_samples(samples)));
+        if let Some(samples) = self.samples_of(key) {
+            return Some(Ok(samples));
         }
         if let Some(summary) = self.newest_summary(key) {
             let parts: Result<[f64; 5], _> = summary.try_into();
             let wrong_length = |_| format!("the summary of `{key}` in the document does not have five numbers");
             return Some(parts.map(Distribution::of_summary).map_err(wrong_length));
         }
+        self.counted(key)
+    }
+
+    fn samples_of(&self, key: &str) -> Option<Distribution> {
+        let samples = self.scalars(key).filter(|_| self.kind_of_list(key) == MetricType::Sample)?;
+        Some(Distribution::of_samples(samples))
+    }
+
+    /// Values as numbers per range: a histogram, else Iter8's buckets.
+    fn counted(&self, key: &str) -> Option<Result<Distribution, String>> {
         if let Some(encoded) = self.at(&self.insights.histograms, key) {
             // Buckets of the same values are no substitute: they would change the verdict unnoticed.
             let unreadable = |error| format!("the histogram of `{key}` in the document cannot be read: {error}");

@@ -253,3 +253,25 @@ fn a_damaged_sample_or_bucket_is_an_error_for_verdicts() {
     assert_eq!(reason("grpc/latency/max"), "a sample of `grpc/latency` in the document is not a number");
     assert_eq!(reason("old/latency/max"), "a bucket of `old/latency` in the document is not a number");
 }
+
+#[test]
+fn a_summary_has_no_distribution_and_hides_none() {
+    let mut insights = insights();
+    let distribution = |insights: &Insights, key| MetricsView::new(insights, 0).distribution(key).unwrap();
+    assert!(distribution(&insights, "abn/score").is_none());
+    let buckets = vec![HistogramBucket { lower: 1.0, upper: 2.0, count: 5 }];
+    insights.hist_metric_values[0].insert("abn/score".into(), buckets);
+    assert_eq!(distribution(&insights, "abn/score").map(|values| values.count()), Some(5));
+    // A single number of the same name hides no histogram either.
+    insights.non_hist_metric_values[0].insert("http/latency".into(), vec![1.5]);
+    assert_eq!(distribution(&insights, "http/latency").map(|values| values.count()), Some(100));
+}
+
+#[test]
+fn a_malformed_name_takes_nothing_from_the_metric_it_begins_with() {
+    let mut insights = insights();
+    let passed = Observation { no_data: Some("no series".into()), ..Observation::default() };
+    insights.observations[0].insert("prom/elsewhere".into(), passed);
+    let metric = metric(&insights, 0, "prom/elsewhere/median");
+    assert!(metric.observation.is_none() && metric.no_data().is_none() && metric.meta.is_none());
+}

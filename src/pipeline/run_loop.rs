@@ -117,6 +117,8 @@ impl LoopRun<'_, '_> {
         let env = self.env;
         let context = TaskContext { index, experiment: self.document.experiment(), measured: &self.measured, env };
         let end = tokio::select! {
+            // A task that needs no waiting, such as `assess`, always ends.
+            biased;
             end = task.run(&context) => end,
             () = interrupt_grace_over(env, task.facts().on_stop) => Err(TaskError::Interrupted),
         };

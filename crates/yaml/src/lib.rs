@@ -18,6 +18,7 @@ use std::fmt;
 use serde_json::Value;
 
 pub use lines::Lines;
+use read::Track;
 
 /// Maximum accepted input, in bytes.
 pub const MAX_BYTES: usize = 8 << 20;
@@ -57,18 +58,24 @@ impl fmt::Display for YamlError {
 /// Only the first document of a stream is used, the last of several equal keys wins, and keys are converted to strings. Fails on syntax
 /// errors, on numbers that JSON does not have, and beyond [`MAX_BYTES`], [`MAX_DEPTH`] and the bound on aliases.
 pub fn value_from_yaml(text: &str) -> Result<Value, YamlError> {
-    value_with_lines(text).map(|(value, _)| value)
+    check_size(text)?;
+    read::value(text, Track::Nothing).map(|(value, _)| value)
 }
 
 /// Parses YAML like [`value_from_yaml`], and returns the line of each node.
 pub fn value_with_lines(text: &str) -> Result<(Value, Lines), YamlError> {
+    check_size(text)?;
+    read::value(text, Track::Lines)
+}
+
+fn check_size(text: &str) -> Result<(), YamlError> {
     if text.len() > MAX_BYTES {
         return Err(YamlError::new(format!(
             "input of {} bytes is too large; at most {MAX_BYTES} are allowed",
             text.len()
         )));
     }
-    read::value(text)
+    Ok(())
 }
 
 /// Converts a float to a JSON number, to an integer if it has no fraction (`1e3` is 1000), as in Helm. `None` if it is not finite.

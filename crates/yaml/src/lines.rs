@@ -7,27 +7,27 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Lines {
     line: u64,
-    children: Arc<Children>,
+    /// `None` for a scalar, and if lines are not wanted.
+    children: Option<Arc<Children>>,
 }
 
 #[derive(Debug)]
 enum Children {
-    None,
     List(Vec<Lines>),
     Map(HashMap<String, Lines>),
 }
 
 impl Lines {
     pub(crate) fn leaf(line: u64) -> Self {
-        Self { line, children: Arc::new(Children::None) }
+        Self { line, children: None }
     }
 
     pub(crate) fn list(line: u64, items: Vec<Self>) -> Self {
-        Self { line, children: Arc::new(Children::List(items)) }
+        Self { line, children: Some(Arc::new(Children::List(items))) }
     }
 
     pub(crate) fn map(line: u64, entries: HashMap<String, Self>) -> Self {
-        Self { line, children: Arc::new(Children::Map(entries)) }
+        Self { line, children: Some(Arc::new(Children::Map(entries))) }
     }
 
     /// Returns the same node at another line.
@@ -42,24 +42,24 @@ impl Lines {
 
     /// Returns the entry of a map.
     pub fn key(&self, key: &str) -> Option<&Self> {
-        match self.children.as_ref() {
-            Children::Map(entries) => entries.get(key),
+        match self.children.as_deref() {
+            Some(Children::Map(entries)) => entries.get(key),
             _ => None,
         }
     }
 
     /// Returns the item of a list.
     pub fn index(&self, index: usize) -> Option<&Self> {
-        match self.children.as_ref() {
-            Children::List(items) => items.get(index),
+        match self.children.as_deref() {
+            Some(Children::List(items)) => items.get(index),
             _ => None,
         }
     }
 
     /// Iterates over the entries of a map, in no order.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&String, &Self)> {
-        let entries = match self.children.as_ref() {
-            Children::Map(entries) => Some(entries),
+        let entries = match self.children.as_deref() {
+            Some(Children::Map(entries)) => Some(entries),
             _ => None,
         };
         entries.into_iter().flatten()
@@ -67,8 +67,8 @@ impl Lines {
 
     /// Returns the items of a list.
     pub(crate) fn items(&self) -> &[Self] {
-        match self.children.as_ref() {
-            Children::List(items) => items,
+        match self.children.as_deref() {
+            Some(Children::List(items)) => items,
             _ => &[],
         }
     }

@@ -12,6 +12,13 @@ use super::{MAX_DEPTH, YamlError};
 /// Bound on copies by anchors and aliases, in units of [`weight`]: enough for real files, too little for an alias bomb.
 const MAX_COPIED: usize = 16 << 20;
 
+/// Positions kept while reading. Lines take several times the memory of small values.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Track {
+    Nothing,
+    Lines,
+}
+
 /// Content of a node. A scalar keeps its type, which decides what it becomes as a key.
 #[derive(Clone)]
 enum Node {
@@ -20,7 +27,7 @@ enum Node {
 }
 
 /// Parses the first document in `text`; `null` if there is none.
-pub fn value(text: &str) -> Result<(Value, Lines), YamlError> {
+pub fn value(text: &str, track: Track) -> Result<(Value, Lines), YamlError> {
     // Helm's library skips the mark that some editors put in front of UTF-8.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut options = granit_parser::options! {
@@ -29,7 +36,7 @@ pub fn value(text: &str) -> Result<(Value, Lines), YamlError> {
     };
     options.set_emit_comments(false);
     let mut reader =
-        Reader { parser: Parser::new_from_str_with_options(text, options), anchors: HashMap::new(), copied: 0 };
+        Reader { parser: Parser::new_from_str_with_options(text, options), anchors: HashMap::new(), copied: 0, track };
     loop {
         let (event, span) = reader.next()?;
         match event {
@@ -50,6 +57,7 @@ struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, (Node, Lines)>,
     copied: usize,
+    track: Track,
 }
 
 impl<'a> Reader<'a> {
@@ -105,7 +113,9 @@ impl<'a> Reader<'a> {
             }
             let (node, at) = self.node(event, span, depth + 1)?;
             list.push(self.value(node, span)?);
-            lines.push(at);
+            if self.track == Track::Lines {
+                lines.push(at);
+            }
         }
     }
 
@@ -134,7 +144,9 @@ impl<'a> Reader<'a> {
             let (event, span) = self.next()?;
             let (node, at) = self.node(event, span, depth + 1)?;
             let value = self.value(node, span)?;
-            lines.insert(key.clone(), at.at(line(key_span)));
+            if self.track == Track::Lines {
+                lines.insert(key.clone(), at.at(line(key_span)));
+            }
             map.insert(key, value);
         }
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::cluster_case::ClusterCase;
 use crate::support::api_server_proxy::{Action, ApiServerProxy};
-use crate::support::cli_case::CliOutput;
+use crate::support::cli_case::{CliCase, CliOutput};
 use crate::support::transcript::transcript;
 
 /// Runs an experiment of this one task on this machine, in the namespace of the world.
@@ -211,4 +211,18 @@ fn an_interrupted_wait_is_not_a_failure() {
     let output = CliOutput::of(&command, child.wait_with_output().unwrap(), &world.cli.path(""));
     output.expect(143, &["interrupted"]);
     assert_eq!(world.cli.document()["result"]["tasks"][0]["status"], "interrupted");
+}
+
+#[test]
+fn an_api_server_whose_name_does_not_resolve_is_retried_until_the_timeout() {
+    let bench = CliCase::new();
+    let kubeconfig = "clusters: [{name: c, cluster: {server: 'https://no-such-host.invalid:6443'}}]\ncurrent-context: x\n\
+                      contexts: [{name: x, context: {cluster: c}}]\n";
+    let path = bench.write("lost.kubeconfig", kubeconfig);
+    let mut command = bench.command();
+    let values = ["tasks={ready}", "ready.deploy=shop", "ready.timeout=2s"];
+    command.env("KUBECONFIG", path).arg("run").args(values.iter().flat_map(|pair| ["--set", pair]));
+    let begun = Instant::now();
+    CliOutput::run(&mut command, &bench.path("")).expect(3, &["not ready within 2s", "no-such-host.invalid"]);
+    assert!(begun.elapsed() >= Duration::from_secs(2));
 }

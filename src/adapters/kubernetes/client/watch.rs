@@ -19,7 +19,8 @@ use super::retry::{RBAC_WARMUP, backoff};
 use super::watch_spacing::spaced;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
-/// Time without errors after which the pauses start over. A list that succeeds between two errors is no recovery.
+/// Time without errors after which pauses and tolerated rejections start over: kube's watcher yields nothing when it resumes a watch. A list
+/// that succeeds between two errors is no recovery.
 const STABLE: Duration = Duration::from_secs(10);
 
 /// Yields the object after each change, `None` while it does not exist. Unreachable errors are yielded and retried; any other error ends
@@ -103,6 +104,9 @@ where
                 }
                 Err(error) => error,
             };
+            if self.last_pause.is_some_and(|end| end.elapsed() > STABLE) {
+                (self.rejected_since, self.pauses) = (None, backoff().build());
+            }
             let wait = source(&error).and_then(retry_after).unwrap_or_default();
             match self.verdict(&error) {
                 Verdict::Recover => self.pause(wait).await,
@@ -136,7 +140,8 @@ where
             }
         };
         let failure = Operation { verb, ..self.operation.clone() }.failed(error);
-        if is_transient(error) {
+        // An unreachable API server may come back, even if its name does not resolve or its certificate is not trusted now.
+        if is_transient(error) || failure.kind == ClusterErrorKind::Unreachable {
             return Verdict::Report(failure);
         }
         // A restarted API server rejects requests until RBAC is loaded. We were authorized before, so retry.
@@ -150,9 +155,6 @@ where
     }
 
     async fn pause(&mut self, at_least: Duration) {
-        if self.last_pause.is_some_and(|end| end.elapsed() > STABLE) {
-            self.pauses = backoff().build();
-        }
         let pause = self.pauses.next().unwrap_or_default();
         tokio::time::sleep(pause.max(at_least)).await;
         self.last_pause = Some(Instant::now());

@@ -49,7 +49,11 @@ struct SessionState {
 impl Coordinator {
     pub(crate) async fn join(connection: &Connection, shard: &ShardIndex) -> Result<Option<Self>, ClusterError> {
         let mailbox = Arc::new(Mailbox::open(connection, &shard.group, 0).await?);
-        let before: CoordinatorState = state(&mailbox.read().await).map_err(unreadable)?;
+        // An unreadable state is overwritten: otherwise no restart could repair it.
+        let before = state(&mailbox.read().await).unwrap_or_else(|error| {
+            tracing::warn!("ignoring the coordinator's previous state: {error}");
+            CoordinatorState::default()
+        });
         let epoch = if before.session.job == shard.job { before.session.epoch } else { 0 };
         if epoch > 0 && before.over {
             return Ok(None);

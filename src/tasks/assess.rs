@@ -17,6 +17,7 @@ use crate::model::insights::Insights;
 use crate::model::loops::LoopRule;
 use crate::model::metric_name::MetricRef;
 use crate::model::number::{Count, Number};
+use crate::model::path::FieldPath;
 use crate::model::slo::{Outcome, Slo, SloLimits, Verdict, with_capitals};
 use crate::ports::BoxFuture;
 use crate::slo::assess::assess;
@@ -144,7 +145,7 @@ fn from_values(_name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError>
     let mut slos = serde_json::Map::new();
     for (bound, map) in maps.into_iter().filter(|(_, map)| !map.is_empty()) {
         let entry = |(metric, limit): (&String, &Number)| {
-            check_name(&metric.as_str().into(), &format!("SLOs.{bound}.{metric}"))?;
+            check_name(&metric.as_str().into(), FieldPath::root().key("SLOs").key(bound).key(metric))?;
             Ok(json!({"metric": metric, "limit": plain(limit.0)}))
         };
         let list: Result<Vec<Value>, InputError> = map.iter().map(entry).collect();
@@ -185,7 +186,7 @@ fn no_objectives(path: &str) -> InputError {
         .with_hint("for example, `assess.SLOs.upper.http/latency-mean=50`")
 }
 
-fn check_name(metric: &MetricRef, path: &str) -> Result<(), InputError> {
+fn check_name(metric: &MetricRef, path: impl Into<FieldPath>) -> Result<(), InputError> {
     metric.name().map(|_| ()).map_err(|error| InputError::new(path, error.to_string()))
 }
 
@@ -198,7 +199,7 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
     }
     for (bound, slos) in bounds {
         for (index, slo) in slos.iter().enumerate() {
-            check_name(&slo.metric, &format!("with.SLOs.{bound}[{index}].metric"))?;
+            check_name(&slo.metric, format!("with.SLOs.{bound}[{index}].metric"))?;
         }
     }
     let rule = rule("with.", with.consecutive, with.failure_limit)?;
@@ -352,6 +353,12 @@ mod tests {
             let error = spec(values).unwrap_err();
             assert!(error.to_string().starts_with(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn a_dot_in_a_metric_name_is_no_step_of_its_path() {
+        let error = spec(json!({"SLOs": {"upper": {"http/latency-p99.9/median": 5}}})).unwrap_err();
+        assert_eq!(error.path, FieldPath::root().key("SLOs").key("upper").key("http/latency-p99.9/median"));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Descriptors built into the program: the Open Inference Protocol, the gRPC health protocol and the sample model's own service,
 //! compiled from `proto/` by `build.rs`.
 //!
-//! They replace reflection, which many model servers lack. A description from the user or the server takes precedence, because
-//! servers extend these protocols with their own fields and methods.
+//! They replace reflection, which many model servers lack or restrict to some of their services. A description from the user or from
+//! reflection takes precedence, because servers extend these protocols with their own fields and methods.
 
 use prost_reflect::DescriptorPool;
 

@@ -49,7 +49,7 @@ impl LaunchPlan {
             .len();
         if size > MAX_SECRET_BYTES - DOCUMENT_ROOM {
             let message = format!(
-                "the values have {size} bytes; the experiment's Secret has room for {} beside its document",
+                "the values have {size} bytes; at most {} fit into the experiment's Secret together with its document",
                 MAX_SECRET_BYTES - DOCUMENT_ROOM
             );
             return Err(AppError::input(message).with_hint("move large payloads to a URL, such as http.payloadURL"));
@@ -98,7 +98,7 @@ fn warn_about_local_resources(resolved: &Resolved, settings: &Settings) {
     if let Err(errors) = resolved.check_files(&PodFiles) {
         for error in errors.iter() {
             tracing::warn!(
-                "{error}: pods have no access to files and variables of this machine; use a URL, or an image that contains them"
+                "{error}; pods cannot read files and variables of this machine: use a URL, or an image that contains them"
             );
         }
     }

@@ -39,7 +39,7 @@ impl Prepared {
     async fn run_task_share(&self, index: usize, fleet: &dyn Fleet, env: &Env<'_>) -> Result<(), FleetError> {
         let Some(load) = self.tasks.get(index).and_then(|task| task.as_load()) else {
             let message = format!("the coordinator requested task {}, which has no load here", index + 1);
-            return Err(FleetError::Failed(format!("{message}: do all pods run the same experiment?")));
+            return Err(FleetError::Failed(format!("{message}; all pods must run the same experiment")));
         };
         let name = self.experiment.spec[index].name().to_owned();
         let started = Instant::now();

@@ -233,7 +233,7 @@ fn of_samples(samples: &[(f64, String)], reduce: Reduce, empty: &dyn Fn(&str) ->
         Err(unusable) => unusable,
         Ok(None) => empty("the result is empty"),
         Ok(Some(value)) if value.is_nan() && samples.len() > 1 => {
-            empty(&format!("one of the {} series is NaN, as 0/0 is", samples.len()))
+            empty(&format!("one of the {} series is NaN (such as 0/0)", samples.len()))
         }
         Ok(Some(value)) => finite(value, empty),
     };
@@ -244,7 +244,7 @@ fn of_samples(samples: &[(f64, String)], reduce: Reduce, empty: &dyn Fn(&str) ->
 /// Treats NaN as absent, because Prometheus computes it for 0/0. Infinity is unusable, so that it is never mistaken for missing data.
 fn finite(value: f64, empty: &dyn Fn(&str) -> Outcome) -> Outcome {
     match value {
-        value if value.is_nan() => empty("the value is NaN, as 0/0 is"),
+        value if value.is_nan() => empty("the value is NaN (such as 0/0)"),
         value if value.is_infinite() => {
             Outcome::Unusable(format!("the value is {}Inf", if value > 0.0 { "+" } else { "-" }))
         }

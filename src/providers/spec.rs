@@ -119,7 +119,7 @@ impl ProviderSpec {
         let value = codec::value_from_yaml(text)
             .map_err(|error| InputError::new("", format!("the rendered template is not YAML: {error}")))?;
         if !value.is_object() {
-            let kind = codec::kind(&value);
+            let kind = if value.is_null() { "empty" } else { codec::kind(&value) };
             return Err(InputError::new(
                 "",
                 format!("the rendered template is {kind}, expected a map with `url` and `metrics`"),

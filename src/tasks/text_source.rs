@@ -38,7 +38,7 @@ impl TextSource {
             let builtin = builtins.iter().find(|(known, _)| *known == name);
             let known: Vec<String> = builtins.iter().map(|(known, _)| format!("{BUILTIN}{known}")).collect();
             let none = || match known.is_empty() {
-                true => format!("unknown built-in template `{text}`; there are none here"),
+                true => format!("built-in template `{text}` is not supported here; expected a URL or a path"),
                 false => format!("unknown built-in template `{text}`; expected one of {}", known.join(", ")),
             };
             return builtin.map(|(_, content)| Self::Builtin(content)).ok_or_else(none);

@@ -64,7 +64,7 @@ async fn invalid_values_are_rejected_with_path_and_expectation() {
         (json!({"timeout": "0s"}), "with.timeout: `0s` is too short; expected a duration greater than 0"),
         (json!({"payloadFile": "dir"}), "with.payloadFile: cannot read `dir`: is a directory; expected a file"),
         (json!({"payloadFile": "none"}), "with.payloadFile: cannot read `none`: no such file"),
-        (json!({"ca": "text"}), "with.ca: the ca file holds no usable PEM certificate: no CERTIFICATE section"),
+        (json!({"ca": "text"}), "with.ca: the ca file contains no usable PEM certificate: no CERTIFICATE section"),
         (json!({"cert": "text"}), "with.key: required with `cert`: the certificate's private key"),
         (
             json!({"endpoints": {"get": {"qps": "x"}}}),

@@ -215,7 +215,7 @@ async fn untrusted_certificates_are_rejected() {
     assert_eq!(ask(trusting(&authority.pem)).await.unwrap().status, 200);
     assert_fault(ask(trusting(&other.pem)).await, WebErrorKind::Final, "certificate");
     assert_eq!(ask(TlsOptions { skip_verify: true, ..TlsOptions::default() }).await.unwrap().status, 200);
-    assert_fault(ask(trusting("none")).await, WebErrorKind::Final, "the ca file holds no usable PEM certificate");
+    assert_fault(ask(trusting("none")).await, WebErrorKind::Final, "the ca file contains no usable PEM certificate");
     let plain = EchoServer::plain();
     let end = send(get(format!("https://{}/", plain.address))).await;
     assert_fault(end, WebErrorKind::Final, "InvalidContentType");

@@ -35,7 +35,7 @@
 {{- end -}}
 {{- $size := include "iter8.values" . | len -}}
 {{- if gt $size 655360 -}}
-{{- fail (printf "the values have %d bytes; the experiment's Secret has room for 655360 beside its document; move large payloads to a URL, such as http.payloadURL" $size) -}}
+{{- fail (printf "the values have %d bytes; at most 655360 fit into the experiment's Secret together with its document; move large payloads to a URL, such as http.payloadURL" $size) -}}
 {{- end -}}
 {{- end -}}
 

@@ -59,7 +59,7 @@ mod tests {
         let broken = TlsOptions { ca: Some(b"none".to_vec()), ..TlsOptions::default() };
         assert_eq!(
             clients.get(&broken).unwrap_err(),
-            "the ca file holds no usable PEM certificate: no CERTIFICATE section"
+            "the ca file contains no usable PEM certificate: no CERTIFICATE section"
         );
         for at in 0..2 * MAX_CLIENTS {
             let key = rcgen::generate_simple_self_signed([format!("host-{at}")]).unwrap();

@@ -97,7 +97,7 @@ pub(crate) fn no_document(error: StoreError, group: &Group) -> AppError {
     match error {
         StoreError::Missing { .. } => {
             let Group { namespace, name } = group;
-            AppError::input(format!("no experiment in group {name} of namespace {namespace}"))
+            AppError::input(format!("group {name} in namespace {namespace} has no experiment"))
                 .with_hint("`iter8 k list` shows all experiments; one that was just launched may not have started yet")
         }
         error => error.into(),

@@ -22,9 +22,9 @@ pub(crate) async fn run(args: DeleteArgs) -> Result<Exit, AppError> {
     let (connection, group) = args.group.connect().await?;
     let Group { namespace, name } = &group;
     if !delete_group(&connection, &group, &watched_namespaces).await? {
-        return Err(AppError::input(format!("no experiment in group {name} of namespace {namespace}"))
+        return Err(AppError::input(format!("group {name} in namespace {namespace} has no experiment"))
             .with_hint("`iter8 k list` shows all experiments"));
     }
-    output::to_stdout(&format!("deleted group {name} of namespace {namespace}\n"))?;
+    output::to_stdout(&format!("deleted group {name} in namespace {namespace}\n"))?;
     Ok(Exit::Done)
 }

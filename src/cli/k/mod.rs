@@ -20,7 +20,7 @@ use crate::app::error::AppError;
 pub(crate) enum KCommand {
     /// Launch an experiment in the cluster, as a Job or CronJob
     Launch(launch::LaunchArgs),
-    /// Run the experiment of a group, like its Job or CronJob does
+    /// Run the experiment of a group, as its Job or CronJob does
     Run(run::KRunArgs),
     /// Check conditions on the experiment of a group: exit code 0 if they hold, 1 if not
     Assert(assert::KAssertArgs),

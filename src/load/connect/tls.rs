@@ -17,13 +17,13 @@ use crate::model::tls::TlsOptions;
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The file of trusted authorities.
-    #[error("the ca file holds no usable PEM certificate: {0}")]
+    #[error("the ca file contains no usable PEM certificate: {0}")]
     Ca(String),
     /// The file of the client certificate.
-    #[error("the cert file holds no usable PEM certificate: {0}")]
+    #[error("the cert file contains no usable PEM certificate: {0}")]
     Cert(String),
     /// The file of the client certificate's private key.
-    #[error("the key file holds no usable PEM private key: {0}")]
+    #[error("the key file contains no usable PEM private key: {0}")]
     Key(String),
     /// Certificate and key do not match, or TLS cannot be set up at all.
     #[error("cert and key cannot be used: {0}")]

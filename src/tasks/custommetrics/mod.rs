@@ -245,7 +245,7 @@ fn window_seconds(
         }
         (Err(message), Some(_)) => Err(InputError::new(&version.at, message).into()),
         (Err(message), None) => Err(TaskError::failed(format!(
-            "the experiment's start {message}: the clock was set back or is another machine's"
+            "the experiment's start {message}: the clock was set back, or the clock of another machine is ahead"
         ))),
     }
 }

@@ -164,10 +164,11 @@ impl Load for GrpcLoad {
             }
             FailureKind::Tls => {
                 "set `cacert` to a PEM file with the server's certificate authority and `cname` to the name in its certificate, or \
-                 trust any certificate with `skipTLS: true`; does the service use TLS at all?"
+                 trust any certificate with `skipTLS: true`; for a service without TLS, set `insecure: true`"
             }
             FailureKind::Unreached => {
-                "is the service up, and does `insecure` match it (plaintext or TLS)? set `allowInitialErrors: true` to measure anyway"
+                "check that the service is running and that `insecure` fits (true: plaintext, false: TLS), or set \
+                 `allowInitialErrors: true` to measure anyway"
             }
             FailureKind::OutOfFiles => return error.hint().map(str::to_owned),
         };

@@ -254,7 +254,7 @@ fn undescribed(load: &GrpcLoad, error: ReflectionError) -> TaskError {
         }
         ReflectionError::Unreached(_) => failed(
             format!("{label}: cannot reach {host} for reflection: {error}"),
-            "is the service up, and does `insecure` match it (plaintext or TLS)?".to_owned(),
+            "check that the service is running and that `insecure` fits (true: plaintext, false: TLS)".to_owned(),
         ),
         ReflectionError::Rejected(_) | ReflectionError::Invalid(_) => failed(
             format!("{label}: reflection on {host} failed: {error}"),

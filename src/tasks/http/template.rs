@@ -58,7 +58,7 @@ pub(super) fn request_template(
 ) -> Result<RequestTemplate, InputError> {
     let rows = template.rows.as_ref().map(|(path, format)| {
         let content = read(load, files, "rows", path, MAX_BYTES)?;
-        Rows::read(content, *format).map_err(|error| load.paths.error("rows", format!("`{path}` {error}")))
+        Rows::read(content, *format).map_err(|error| load.paths.error("rows", format!("`{path}`: {error}")))
     });
     let templates = HttpTemplates::new(&random_bits(), rows.transpose()?);
     let invalid = |(field, message): FieldError| load.paths.error(field, message);

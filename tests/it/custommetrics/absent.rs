@@ -13,7 +13,7 @@ type Case = (&'static str, fn() -> Reply, &'static str, &'static str);
 
 const CASES: &[Case] = &[
     ("empty", || Reply::ok(&vector(&[])), FIRST, "no series matches the query (the result is empty)"),
-    ("nan", || number("NaN"), FIRST, "the value is NaN, as 0/0 is"),
+    ("nan", || number("NaN"), FIRST, "the value is NaN (such as 0/0)"),
     ("null-value", || Reply::ok(r#"{"v":null}"#), ".v", "the jqExpression yields null"),
     ("nothing", || Reply::ok(r#"{"v":[]}"#), ".v[]", "the jqExpression yields nothing"),
     ("nowhere", || Reply::ok("{}"), ".data.value", "the jqExpression yields null"),

@@ -312,7 +312,7 @@ async fn a_worker_with_another_experiment_is_rejected() {
     let Err(PipelineError::Fleet(FleetError::Failed(message))) = wrong else { panic!("{wrong:?}") };
     assert_eq!(
         message,
-        "the coordinator requested task 1, which has no load here: do all pods run the same experiment?"
+        "the coordinator requested task 1, which has no load here; all pods must run the same experiment"
     );
     assert_eq!(document.verdict().0, "inconclusive");
 }

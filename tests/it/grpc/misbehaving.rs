@@ -227,7 +227,7 @@ async fn a_refused_connection_has_a_hint() {
     let with = json!({"host": gone.to_string(), "call": "t.Echo/Unary", "proto": "t.proto", "total": 8});
     let Err(iter8::tasks::TaskError::Failed { message, hint, .. }) = run(with).await else { panic!() };
     assert!(message.contains("t.Echo/Unary of 127.0.0.1") && message.contains("connection refused ×8"), "{message}");
-    assert!(hint.unwrap().contains("is the service up"));
+    assert!(hint.unwrap().contains("check that the service is running"));
     let with = json!({"host": gone.to_string(), "call": "t.Echo/Unary"});
     let Err(iter8::tasks::TaskError::Failed { message, .. }) = run(with).await else { panic!() };
     assert!(message.contains("cannot reach 127.0.0.1"), "{message}");

@@ -75,7 +75,7 @@ impl Operation {
                     ClusterErrorKind::Unreachable,
                     format!("cannot {}: the API server cannot be reached: {reason}", self.describe()),
                 )
-                .with_hint("is the cluster up, and is it the intended one? see `kubectl cluster-info`")
+                .with_hint("check with `kubectl cluster-info` that the cluster is running and is the intended one")
             }
             other => {
                 // The message may quote the response: documents and Secrets.
@@ -129,7 +129,7 @@ impl Operation {
                     ClusterErrorKind::NotFound,
                     format!("cannot {operation}: the cluster has no namespaced resource {resource} in {place}"),
                 )
-                .with_hint(format!("is its operator installed? see `kubectl api-resources --api-group={group}`"))
+                .with_hint(format!("its operator may be missing; see `kubectl api-resources --api-group={group}`"))
             }
             404 => ClusterError::new(ClusterErrorKind::NotFound, format!("cannot {operation}: {message}")),
             409 => ClusterError::new(ClusterErrorKind::Conflict, format!("cannot {operation}: {message}")),

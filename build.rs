@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             files.push(path);
         }
     }
-    // The order of a directory differs between machines; the program should not.
+    // Directory order differs between machines; sorting makes builds reproducible.
     files.sort();
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_imports(true).open_files(&files)?;

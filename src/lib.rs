@@ -11,7 +11,7 @@
 //!
 //! A module may only use the layers in its row; there are no cycles. `tests/it/layers.rs` reads this table and enforces it.
 //!
-//! | layer | what lives there | may use |
+//! | layer | contents | may use |
 //! |---|---|---|
 //! | `model` | plain data: spec, experiment document, metrics, SLOs, verdicts; the YAML and JSON codec (pure) | |
 //! | `redact` | finds and redacts secrets (pure) | model |

@@ -95,7 +95,7 @@ pub(crate) fn document(experiment: Experiment, location: &str, files: &dyn Files
     pipeline::prepare(experiment, files).map_err(|errors| in_document(errors, location, files))
 }
 
-/// Reports whether two specs are the same but for their secrets, which documents do not keep.
+/// Returns true if two specs are equal apart from secrets, which documents do not contain.
 pub(crate) fn is_same_spec(a: &[TaskSpec], b: &[TaskSpec]) -> bool {
     redacted(a) == redacted(b)
 }

@@ -16,8 +16,8 @@ pub enum Exit {
     TaskFailed = 3,
     /// A store, a cluster, a values URL or the file system is unreachable or access is denied.
     OutsideWorld = 4,
-    /// The measurements are inconclusive: the load missed its rate, too few loops have passed so far, a metric without data is
-    /// inconclusive, or the samples are too few for the requested confidence.
+    /// The measurements are inconclusive: the load missed its rate, too few loops have succeeded so far, or a metric is absent with
+    /// `noData: inconclusive`.
     Inconclusive = 5,
     /// Interrupted by SIGINT; the partial document is saved.
     Interrupted = 130,

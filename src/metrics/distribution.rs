@@ -94,7 +94,7 @@ impl Distribution {
     /// Reduces the values to one number; `None` if there are no values, or for a percentile of a summary.
     pub fn aggregate(&self, aggregation: Aggregation) -> Option<f64> {
         match (aggregation, &self.form) {
-            // These may record that there were none.
+            // These two forms can record a count of 0.
             (Aggregation::Count, Form::Histogram(histogram)) => Some(histogram.len() as f64),
             (Aggregation::Count, Form::Summary { count, .. }) => Some(*count),
             (Aggregation::Percentile(_), Form::Summary { .. }) => None,

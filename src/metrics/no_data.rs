@@ -1,4 +1,4 @@
-//! Missing values: the reason, and the effect on the metric's SLOs. All code that records, reads or judges a missing value goes through here.
+//! Missing values: the reason, and the effect on the metric's SLOs. All code that records, reads or judges a missing value uses this module.
 //!
 //! A document keeps both in the metric's observation. With [`NoDataPolicy::Zero`] the metric has a value, 0, and keeps the reason why it
 //! was not measured.
@@ -83,7 +83,7 @@ pub(super) fn observation(measured: Option<&Observation>, missing: Option<String
     })
 }
 
-/// Returns the observation of a metric that the newest loop did not measure: an old value is not news.
+/// Returns the observation of a metric that the newest loop did not measure, whose old value says nothing about that loop.
 pub(super) fn not_measured() -> Observation {
     Observation { no_data: Some(NOT_MEASURED.to_owned()), ..Observation::default() }
 }

@@ -76,7 +76,7 @@ impl<'a> MetricsView<'a> {
             Ok(name) => return self.get(name),
             Err(error) => error,
         };
-        // Nothing of a metric with a similar name: its `noData: pass` would satisfy an SLO on this one.
+        // Do not fall back to a metric with a similar name: its `noData: pass` would satisfy an SLO on this one.
         let reading = Reading::NoData(error.to_string());
         Metric { reading, meta: None, unit: None, samples: None, observation: None, distribution: None }
     }

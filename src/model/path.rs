@@ -67,7 +67,7 @@ impl From<Vec<Segment>> for FieldPath {
     }
 }
 
-/// Reads a path that the program itself wrote, such as `with.url` or `versionValues[1].qps`. Names that users chose belong into
+/// Reads a path that the program itself wrote, such as `with.url` or `versionValues[1].qps`. Names that users chose belong in
 /// [`FieldPath::key`]: a dot in them is no separator.
 impl From<&str> for FieldPath {
     fn from(text: &str) -> Self {

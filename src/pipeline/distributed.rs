@@ -12,7 +12,7 @@ use crate::tasks::{OnStop, TaskContext};
 
 impl Prepared {
     /// Runs this worker's share of each load that the coordinator starts, until the run is over. Failed loads are reported by the
-    /// coordinator; an error here means that this worker could not take part.
+    /// coordinator; an error here means that this worker could not run its share.
     pub async fn run_worker(&self, fleet: &dyn Fleet, env: &Env<'_>) -> Result<RunEnd, PipelineError> {
         // Only the coordinator knows the number of the loop.
         env.observer.observe(Event::RunStarted { loop_number: 1, tasks: self.tasks.len() });

@@ -1,4 +1,4 @@
-//! Validity of a load: a load that missed its rate measured another rate than the requested one.
+//! Validity of a load. If it missed its rate, its measurements do not describe the requested load and are inconclusive.
 
 use crate::model::load::{LoadRecord, Shards};
 use crate::model::readable::show;

@@ -2,7 +2,7 @@
 //!
 //! A loop is *good* for an SLO that it satisfied, and *failed* for one that it violated, by a value or by the metric's policy for missing
 //! data. An inconclusive loop is neither: it ends a row of good loops and does not count as failed. The same holds for a loop that was not
-//! assessed, or that did not measure the metric: an old value is not news.
+//! assessed, or that did not measure the metric, because an old value says nothing about it.
 //!
 //! A rule may change from loop to loop; it considers the verdict on each loop by itself, which no rule changes.
 

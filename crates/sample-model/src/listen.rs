@@ -55,7 +55,7 @@ async fn connection(stream: TcpStream, handler: Arc<Handler>, shutdown: Shutdown
     });
     let builder = Builder::new(TokioExecutor::new());
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    // A connection error is the client's affair, which sees it too.
+    // The client sees connection errors too, and reports them.
     tokio::select! {
         _ = connection.as_mut() => return,
         () = shutdown.graceful.cancelled() => {}

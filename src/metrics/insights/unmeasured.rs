@@ -1,4 +1,4 @@
-//! Metrics that earlier loops measured and this one did not: they have no data, because an old value is not news.
+//! Metrics that earlier loops measured and this one did not: they have no data, because an old value says nothing about this loop.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +38,7 @@ fn mark_one(insights: &mut Insights, version: usize, key: &str, fresh: &BTreeSet
     slot(&mut insights.observations, version, versions).insert(key.to_owned(), no_data::not_measured());
 }
 
-/// Lists the metrics of a version that the document has anything of.
+/// Lists the metrics of a version for which the document has any entry.
 fn kept(insights: &Insights, version: usize) -> BTreeSet<String> {
     fn keys<T>(list: &[BTreeMap<String, T>], version: usize) -> impl Iterator<Item = String> {
         list.get(version).into_iter().flat_map(|map| map.keys().cloned())

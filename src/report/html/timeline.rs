@@ -22,7 +22,7 @@ const BOTTOM: f64 = 166.0;
 const MAX_POINTS: usize = 240;
 /// Maximum pauses in a note.
 const MAX_PAUSES: usize = 3;
-/// Requests that would have ended in a pause at the load's mean rate for it to be noted.
+/// Minimum number of requests that would have ended during a pause, at the load's mean rate, for the pause to be noted.
 const NOTEWORTHY: f64 = 3.0;
 
 /// A load over time.

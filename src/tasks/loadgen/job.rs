@@ -65,7 +65,7 @@ pub(in crate::tasks) enum JobEnd {
     Measured(Box<LoadOutcome>),
     /// Interrupted before the first measurement.
     Interrupted,
-    /// The pod does not take part in the load; the barrier has the reason.
+    /// The pod skips the load; the barrier has the reason.
     Absent,
     Failed(TaskError),
 }

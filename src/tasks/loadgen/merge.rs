@@ -85,7 +85,7 @@ fn entry(report: &ShardReport, at: usize, count: usize) -> Result<&ShardEnd, Str
     complete.ok_or_else(|| format!("reported {} loads, expected {count}", report.len()))
 }
 
-/// Result of one load as reported by a pod; `None` if the pod does not take part in it.
+/// Result of one load as reported by a pod; `None` if the pod skips it.
 pub(super) fn shard_end(ended: &JobEnd) -> Option<ShardEnd> {
     match ended {
         JobEnd::Measured(outcome) => Some(match outcome.shard() {

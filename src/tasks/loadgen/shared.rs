@@ -93,7 +93,7 @@ fn context<'a>(fleet: &dyn Fleet, barrier: &'a StartBarrier<'a>, cx: &TaskContex
     JobContext { env: cx.env, share: fleet.share(), stop: cx.env.stop.clone(), barrier: Some(barrier) }
 }
 
-/// Runs this pod's share and builds its report; `None` if the pod does not take part.
+/// Runs this pod's share and builds its report; `None` if the pod skips the load.
 async fn part<L: Load>(
     loads: &[L],
     barrier: &StartBarrier<'_>,

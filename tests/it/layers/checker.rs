@@ -5,7 +5,7 @@ use super::*;
 const LIB: &str = "\
 //! # Layers
 //!
-//! | layer | what lives there | may use |
+//! | layer | contents | may use |
 //! |---|---|---|
 //! | `model` | data | |
 //! | `logic` | functions | model |

@@ -26,7 +26,7 @@ pub(crate) struct Worker {
     current: Mutex<CurrentSession>,
 }
 
-/// Session that the worker takes part in.
+/// Session that the worker has joined.
 #[derive(Clone, Default)]
 struct CurrentSession {
     session: Session,

@@ -112,7 +112,7 @@ fn a_response_cut_off_anywhere_is_a_closed_connection() {
         for end in 0..bytes.len() {
             match read(&bytes[..end], 7) {
                 Err((Cause::Closed, detail)) => assert!(detail.starts_with("the connection was closed "), "{detail}"),
-                // Where the body ends with the connection, any end is one.
+                // A body that ends with the connection is complete wherever the connection ends.
                 Ok(read) => assert!(!read.is_free && bytes.ends_with(b"until the end"), "{end}"),
                 other => panic!("{end}: {other:?}"),
             }
@@ -189,7 +189,7 @@ proptest! {
         size in 1_usize..50,
     ) {
         let whole = read(text.as_bytes(), text.len());
-        // What comes later than the end is not part of any response; and a message may show more of what came at once.
+        // In pieces, bytes after the end may not have arrived yet. Messages may quote more bytes if they arrive together.
         if !matches!(&whole, Err((_, detail)) if detail.ends_with("after the end of the response")) {
             let cause = |read: Result<Read, (Cause, String)>| read.map_err(|(cause, _)| cause);
             prop_assert_eq!(cause(read(text.as_bytes(), size)), cause(whole));

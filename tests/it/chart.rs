@@ -1,4 +1,4 @@
-//! The chart `charts/iter8` and `iter8 k launch` make the same objects of the same values, with the real Helm.
+//! The chart `charts/iter8`, rendered by the real Helm, creates the same objects from the same values as `iter8 k launch`.
 
 mod derived;
 mod objects;
@@ -27,7 +27,7 @@ fn chart() -> PathBuf {
     files::root().join("charts/iter8")
 }
 
-/// Helm, in a home of its own.
+/// Helm, with its own home directory.
 struct Helm {
     program: PathBuf,
     cli: CliCase,

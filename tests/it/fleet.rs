@@ -1,4 +1,4 @@
-//! Several peers that run one experiment: what they send together, what is merged, and what becomes of those that fail.
+//! Several peers run one experiment: the requests they send together, the merged results, and failures of peers.
 
 mod faults;
 pub mod peers;

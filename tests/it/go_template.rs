@@ -205,7 +205,7 @@ fn hostile_templates_are_aborted() {
         format!("{}{inner}{}", open.repeat(times), close.repeat(times))
     };
     let cases = [
-        // Loops and calls without end.
+        // Endless loops and calls.
         (r#"{{define "x"}}{{template "x"}}{{end}}{{template "x"}}"#.to_owned(), "nests deeper than 100 levels"),
         (r#"{{define "x"}}{{include "x" .}}{{end}}{{include "x" .}}"#.to_owned(), "nests deeper than 100 levels"),
         (r#"{{define "x"}}{{if (((include "x" .)))}}{{end}}{{end}}{{include "x" .}}"#.to_owned(), "nests deeper than 100"),
@@ -214,7 +214,7 @@ fn hostile_templates_are_aborted() {
         ("{{range 1000000000}}{{end}}".to_owned(), "takes more than 1000000 steps"),
         ("{{range until 2000}}{{range until 2000}}x{{end}}{{end}}".to_owned(), "takes more than"),
         (wrap("{{range 10}}", "", "{{end}}", 20), "takes more than 1000000 steps"),
-        // What is made grows.
+        // Growing results.
         ("{{until 1000000000}}".to_owned(), "units of work"),
         ("{{untilStep 0 9223372036854775807 1}}".to_owned(), "units of work"),
         ("{{seq 1 1000000000}}".to_owned(), "units of work"),
@@ -239,7 +239,7 @@ fn hostile_templates_are_aborted() {
         (r#"{{$x := repeat 4000000 "x"}}{{range 6}}{{print $x}}{{end}}"#.to_owned(), "output exceeds 16777216 bytes"),
         (r#"{{define "x"}}{{repeat 1000000 "x"}}{{include "x" .}}{{end}}{{include "x" .}}"#.to_owned(), "units of work"),
         (r#"{{range 500000}}{{$_ := set $.Values (toString .) .}}{{end}}"#.to_owned(), "units of work"),
-        // What is nested, or contains itself.
+        // Deeply nested and cyclic values.
         (r#"{{$x := list 1}}{{range 1000}}{{$x = list $x}}{{end}}"#.to_owned(), "nest deeper than 64 levels"),
         (r#"{{$_ := set .Values "me" .Values}}{{.Values}}"#.to_owned(), "nest deeper than 64 levels"),
         (r#"{{$_ := set .Values "me" .Values}}{{toJson .}}"#.to_owned(), "nest deeper than 64 levels"),
@@ -248,7 +248,7 @@ fn hostile_templates_are_aborted() {
         (r#"{{$_ := set .Values "me" .Values}}{{printf "%d" .}}"#.to_owned(), "nest deeper than 64 levels"),
         (r#"{{$a := dict}}{{$_ := set $a "m" $a}}{{$b := dict}}{{$_ := set $b "m" $b}}{{deepEqual $a $b}}"#.to_owned(), "nest deeper than 64 levels"),
         (r#"{{$a := dict}}{{$_ := set $a "m" $a}}{{$b := dict}}{{$_ := set $b "m" $b}}{{merge $a $b}}"#.to_owned(), "nest deeper than 64 levels"),
-        // What is written is nested.
+        // Deeply nested template source.
         (wrap("{{if 1}}", "x", "{{end}}", 60), "blocks nest deeper than 50"),
         (format!("{{{{if 0}}}}{}{{{{end}}}}", "{{else if 0}}".repeat(20_000)), "blocks nest deeper than 50"),
         (format!("{{{{ {}1{} }}}}", "(".repeat(300), ")".repeat(300)), "nesting depth exceeded"),

@@ -11,7 +11,7 @@ use crate::support::{files, tools};
 /// The user that the image runs as.
 const NOBODY: u32 = 65_532;
 
-/// The static program: `make test` builds it, and says why where it can't.
+/// The static program, which `make test` builds. Skips the test if it is missing.
 fn program() -> Option<PathBuf> {
     let found = tools::tool("iter8-static");
     if found.is_none() {

@@ -1,6 +1,7 @@
-//! Defects of Iter8 v0.13 that touch metrics, numbered as in our study of it: here, each is a test that it is not ours.
+//! Defects of Iter8 v0.13 that concern metrics, numbered as in our study of it. Each comment describes Iter8's defect, and each test
+//! shows that this program does not have it.
 //!
-//! Five of the sixteen touch no metric: 9 (the flags and waiting of `assert`), 12 (assets of the HTML report), 13 (readiness), 14 (the
+//! Five of the sixteen do not concern metrics: 9 (the flags and waiting of `assert`), 12 (assets of the HTML report), 13 (readiness), 14 (the
 //! controller), 15 (completion and progress).
 
 use std::net::TcpListener;
@@ -26,7 +27,7 @@ fn outcome(cli: &CliCase) -> Outcome {
     Outcome(cli.document()["result"].take())
 }
 
-/// Its status is not looked at, there is no time-out, and a metric without description or parameters crashes it.
+/// The response's status is ignored, there is no timeout, and a metric without description or parameters crashes the program.
 #[test]
 fn defect_1_provider_responses_are_checked_and_bounded() {
     let server = MisbehavingServer::scripted(|request| match request.path.as_str() {
@@ -55,8 +56,8 @@ fn defect_1_provider_responses_are_checked_and_bounded() {
     assert_eq!(cli.run(["assert", "-c", "slos"]).code, Some(1));
 }
 
-/// Its totals are those since the pod began, so that old errors fail a new version; without requests, the error rate has no value, and
-/// no reason.
+/// Totals count from the start of the pod, so old errors fail a new version; without requests, the error rate has neither a value nor
+/// a reason.
 #[test]
 fn defect_2_errors_before_the_window_do_not_count() {
     let exporter = Exporter::start();
@@ -100,7 +101,7 @@ fn defect_2_errors_before_the_window_do_not_count() {
     assert_eq!(cli.run(["assert", "-c", "slos"]).code, Some(1));
 }
 
-/// It writes `0.` before the percentile: 99.9 becomes 0.99.9, 5 becomes 0.5, 100 becomes 0.100.
+/// Quantiles are built by writing `0.` before the percentile: 99.9 becomes 0.99.9, 5 becomes 0.5, 100 becomes 0.100.
 #[test]
 fn defect_3_percentiles_become_quantiles() {
     let Some(prometheus) = Prometheus::start(&[]) else { return };

@@ -1,4 +1,4 @@
-//! Holds `src/**` to the layer table in the docs of `src/lib.rs`; the table is this test's input.
+//! Checks `src/**` against the layer table in the docs of `src/lib.rs`; the table is this test's input.
 //!
 //! The rules, all on code that is not test code:
 //!
@@ -124,7 +124,7 @@ fn check_table(table: &[(String, Vec<String>)], tree: &ModuleTree) -> Vec<String
     wrong
 }
 
-/// Uses of a layer that the table doesn't allow.
+/// Uses of a layer that the table does not allow.
 fn check_layers(table: &[(String, Vec<String>)], tree: &ModuleTree) -> Vec<String> {
     let mut rows: BTreeMap<&str, Vec<&str>> =
         table.iter().map(|(name, allowed)| (name.as_str(), allowed.iter().map(String::as_str).collect())).collect();

@@ -472,7 +472,7 @@ fn memory_does_not_grow_with_the_number_of_requests() {
         let mut peak = 0;
         let ended = loop {
             let text = std::fs::read_to_string(&status).unwrap_or_default();
-            // A process that has ended has no memory any more.
+            // An exited process has no memory statistics.
             if let Some(line) = text.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
                 peak = line.trim().trim_end_matches(" kB").parse::<u64>().unwrap();
             }

@@ -149,7 +149,7 @@ async fn a_body_of_a_gigabyte_takes_no_memory() {
         let status = format!("/proc/{}/status", child.id());
         let mut peak = 0;
         loop {
-            // A process that has ended has no memory any more.
+            // An exited process has no memory statistics.
             let text = std::fs::read_to_string(&status).unwrap_or_default();
             if let Some(line) = text.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
                 peak = line.trim().trim_end_matches(" kB").parse::<u64>().unwrap();

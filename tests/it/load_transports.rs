@@ -1,4 +1,4 @@
-//! The ways to a target: HTTP/2 with and without TLS, proxies, Unix sockets, IPv6, other names.
+//! Transports: HTTP/2 with and without TLS, proxies, Unix sockets, IPv6, other names.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

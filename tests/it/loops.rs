@@ -191,7 +191,7 @@ fn absent_metrics_are_asserted_by_their_policy() {
             (absent, Some("pass"), 0, "the SLO is satisfied".to_owned()),
             (absent, Some("inconclusive"), 5, format!("no data, which leaves the objective undecided: {why}")),
             (absent, None, 1, format!("prometheus/errors: no data: {why}")),
-            // What is broken has no policy: the provider answered, and not as it should.
+            // The policy does not apply to errors of the provider.
             ((401, ""), Some("pass"), 1, "prometheus/errors: no data: ".to_owned()),
         ] {
             let output = asserted(bound, answer, policy, &alone);

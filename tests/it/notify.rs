@@ -106,7 +106,7 @@ fn default_templates_of_iter8_render_json() {
         assert_eq!(keys, expected, "each key once");
         assert_eq!(format!("run={}", report["experiment"]["spec"][0]["run"].as_str().unwrap()), script);
     }
-    // Replacing quotation marks is not all there is to do, where the report has some in its texts.
+    // Iter8's template only replaces quotation marks, which is not enough if strings in the report contain some.
     let (cli, webhook) = (CliCase::new(), webhook());
     notify_by(&cli, "payload.tpl", REPORT_AS_TEXT, &webhook, &[quoting]).snapshot(0);
 }
@@ -218,10 +218,10 @@ fn a_payload_that_is_not_json_is_sent_as_text_with_a_note() {
     let (head, body) = sent(&hook);
     assert!(head.contains("content-type: text/plain; charset=utf-8") && body == "done: true", "{head}\n\n{body}");
     assert!(notes(&cli).contains("it was sent as plain text"), "{}", notes(&cli));
-    // The note helps most where the receiver refuses it.
+    // The note is most useful if the receiver rejects the payload.
     let hook = MisbehavingServer::responds(400, "what is this?");
     notify_by(&cli, "x.hbs", "done", &hook, &[]).snapshot(0);
-    // Who says what it is gets no note.
+    // A custom content type gets no note.
     let hook = webhook();
     let with = json!({"url": hook.url(), "payloadTemplateURL": "x.hbs", "headers": {"content-Type": "text/csv"}});
     cli.write("experiment.yaml", &json!({"spec": [{"task": "notify", "with": with}]}).to_string());
@@ -276,7 +276,7 @@ fn a_signal_interrupts_a_template_download() {
     kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), Signal::TERM).unwrap();
     let requested = Instant::now();
     CliOutput::of(&command, child.wait_with_output().unwrap(), &cli.path("")).snapshot(143);
-    // At once, that is, not only when the run's patience with its tasks is over.
+    // Immediately, not only after the pipeline's grace period.
     assert!(requested.elapsed() < Duration::from_secs(12), "{:?}", requested.elapsed());
     assert_eq!(cli.document()["result"]["tasks"][0]["status"], "interrupted");
 }

@@ -134,7 +134,7 @@ fn secrets_in_values_reach_the_server_and_no_file_or_log() {
     for text in [cli.read("experiment.yaml"), output.stderr.clone(), output.stdout.clone()] {
         assert!(!text.contains("hunter"), "{text}");
     }
-    // The document alone can't be run again, and says how to go on.
+    // The document alone cannot be run again; the error has the next step.
     cli.run(["run"]).snapshot(2);
     // With the same values it can.
     cli.run(args.iter().copied().chain(["--reuseResult"])).snapshot(0);
@@ -167,7 +167,7 @@ fn a_script_with_a_redacted_secret_is_not_run() {
     let set = ["--set", "tasks={run}", "--set"];
     cli.run(["run"].into_iter().chain(set).chain(["run=TOKEN=SECRET true"])).exits(0);
     cli.run(["run"]).snapshot(2);
-    // What only refers to a secret is not hidden.
+    // A reference to a secret is not redacted.
     cli.run(["run"].into_iter().chain(set).chain(["run=TOKEN=$HOME true"])).exits(0);
     cli.run(["run"]).exits(0);
 }

@@ -1,4 +1,4 @@
-//! The program as a whole: what its help, its tables and README say is what the code does.
+//! The whole program: its help, its tables and the README agree with the code.
 
 use iter8::cli::exit::Exit;
 use iter8::tasks::registry::TASKS;

@@ -113,7 +113,7 @@ fn kubeconfig() -> Option<std::path::PathBuf> {
     None
 }
 
-/// Runs one block; what is wrong with it.
+/// Runs one block; the error describes its failure.
 fn check(fence: &Fence, directory: &Path, programs: &Path) -> Result<(), String> {
     let Some(plan) = plan(fence)? else { return Ok(()) };
     let mut script = script(&fence.lines);
@@ -124,7 +124,7 @@ fn check(fence: &Fence, directory: &Path, programs: &Path) -> Result<(), String>
         script = script.replace(url, &format!("http://{}", EchoServer::plain().address));
     }
     let kubeconfig = match plan.cluster.then(kubeconfig) {
-        // What is missing was told.
+        // `kubeconfig` has reported the missing tool.
         Some(None) => return Ok(()),
         Some(kubeconfig) => kubeconfig,
         None => None,
@@ -150,7 +150,7 @@ fn problems(markdown: &str, program: &Path) -> Vec<String> {
     std::fs::create_dir(&directory).unwrap();
     std::fs::create_dir(&programs).unwrap();
     std::os::unix::fs::symlink(program, programs.join("iter8")).unwrap();
-    // What readers have: the charts of their checkout, and Helm.
+    // Readers have the charts of their checkout, and Helm.
     std::os::unix::fs::symlink(files::root().join("charts"), directory.join("charts")).unwrap();
     if let Some(helm) = tools::tool("helm") {
         std::os::unix::fs::symlink(helm, programs.join("helm")).unwrap();

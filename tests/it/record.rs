@@ -1,4 +1,4 @@
-//! Runs that are recorded, and replayed without network: same document, but for how long tasks took.
+//! Runs are recorded and replayed without network access: the document is the same except for task durations.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::support::prometheus::Prometheus;
 use crate::support::runtime::block_on;
 use crate::support::transcript::transcript;
 
-/// The document without how long its tasks took in this run; all else must come out the same.
+/// The document without the durations of its tasks; everything else must be the same.
 fn lasting(cli: &CliCase) -> String {
     let text = cli.read("experiment.yaml");
     let tasks = text.find("  tasks:\n").unwrap()..text.find("  insights:\n").unwrap_or(text.len());
@@ -104,7 +104,7 @@ fn a_replay_needs_no_services() {
     assert!(cli.read("rec/loop-1/task-1-http.json").starts_with("{\n  \"done\": {"));
 }
 
-/// A provider that answers a query by its name, some of them only when asked again.
+/// A provider that responds to a query by its name, to some of them only in the second attempt.
 fn provider(requested: &'static AtomicU64) -> MisbehavingServer {
     let refused = Mutex::new(BTreeSet::new());
     MisbehavingServer::scripted(move |request| {
@@ -201,7 +201,7 @@ fn an_unrecorded_query_has_no_value() {
     let seen = &cli.document()["result"]["insights"]["observations"][0]["prometheus/latency"];
     let reason = seen["noData"].as_str().unwrap();
     assert!(reason.contains("the recording rec/loop-1 has no response to `GET http://127.0.0.1"), "{reason}");
-    // An answer may be edited, to see what would become of it.
+    // Responses may be edited: JSON stays readable in the file.
     let path = file(&cli, "rec/loop-1", "recording");
     assert!(cli.read(&path).contains(r#""format": "iter8 recording""#));
 }
@@ -263,7 +263,7 @@ fn values_from_a_url_are_part_of_the_recording() {
     let url = format!("{}values.yaml", server.url());
     let run =
         |flag: &str, more: &[&str]| cli.run(["run", "-f", &url, flag, "rec"].into_iter().chain(more.iter().copied()));
-    // Nothing is kept of a run that can't start.
+    // A run that cannot start leaves no recording.
     run("--record", &["--set", "run.bad=1"]).exits(2);
     assert!(!cli.path("rec").exists());
     run("--record", &[]).snapshot(0);
@@ -365,7 +365,7 @@ fn waits_take_no_time_in_a_replay() {
 
 #[test]
 fn a_replay_repeats_the_recorded_attempts() {
-    // How many attempts a time-out leaves room for is a matter of time, which a replay does not have.
+    // The number of attempts within a timeout depends on time, which does not pass in a replay.
     let cli = CliCase::new();
     let ask = |url: &str, flag: &str, retries: &str| {
         let url = format!("custommetrics.prometheus.url={url}");
@@ -386,7 +386,7 @@ fn a_replay_repeats_the_recorded_attempts() {
     }
 }
 
-/// A provider that gives each who asks the same its own answers: it refuses some at first, and lets them wait.
+/// A provider that gives different responses to equal requests: it rejects some attempts, the first one with a delay.
 fn moody_provider() -> MisbehavingServer {
     let turn = AtomicU64::new(0);
     MisbehavingServer::scripted(move |_| match turn.fetch_add(1, Ordering::SeqCst) {
@@ -397,7 +397,7 @@ fn moody_provider() -> MisbehavingServer {
 
 #[test]
 fn equal_requests_replay_their_own_responses() {
-    // Equal requests, and such as differ in a secret alone: the first waits longest, and so is the last to ask again.
+    // Equal requests, and requests that differ only in a secret. The first one waits longest, so it is the last to retry.
     for param in ["same", "token"] {
         let provider = moody_provider();
         let cli = CliCase::new();

@@ -265,7 +265,7 @@ fn schema_and_program_agree_on_common_values() {
             beside("iter8Image", json!("iter8:1")),
             beside("logLevel", json!("info")),
             beside("resources", json!({"limits": {"cpu": 1}})),
-            // What no listed task reads has no effect, whatever it is.
+            // Values of tasks that are not listed have no effect, so they are not checked.
             beside("http", json!({"qsp": 1})),
             beside("assess", json!(null)),
             json!({"tasks": ["run", "run"], "run": "true"}),

@@ -80,7 +80,7 @@ impl Case {
         let files = self.files.iter().enumerate().map(|(index, text)| (format!("values-{index}.yaml"), text));
         let mut sources: Vec<Source> =
             defaults.chain(files).map(|(name, text)| Source::File { name, text: text.clone() }).collect();
-        // Against the order in which they win, which must not matter.
+        // In reverse order of precedence, because the order of sources must not matter.
         sources.extend(self.set_file.iter().map(|text| Source::SetFile { text: text.clone() }));
         sources.extend(self.set_string.iter().cloned().map(Source::SetString));
         sources.extend(self.set.iter().cloned().map(Source::Set));
@@ -133,7 +133,7 @@ fn values_parse_as_in_helm() {
     assert!(complaints.is_empty(), "{} of {} cases:\n{}", complaints.len(), cases.len(), complaints.join("\n"));
 }
 
-/// Texts that a careless writer would make something else of.
+/// Strings that a careless YAML writer would change.
 #[rustfmt::skip]
 const NASTY: &[&str] = &[
     "yes", "no", "on", "off", "y", "N", "012", "1_000", "~", "null", "1e3", "0x1F", "0o17", "0b1", "1:30", "190:20:30",

@@ -55,7 +55,7 @@ async fn date_and_retry_after_are_read() {
     assert_eq!((answer.status, answer.body.as_slice()), (503, b"later".as_slice()));
     assert!(answer.clock_ahead.unwrap() < chrono::TimeDelta::days(-365 * 30));
     assert_eq!(answer.retry_after, Some(Duration::from_secs(10)));
-    // Nothing else is asked for than the bytes as they are.
+    // No compression is requested.
     let head = server.seen()[0].head.to_lowercase();
     assert!(!head.contains("accept-encoding") && head.contains("user-agent: iter8/"), "{head}");
 }
@@ -136,7 +136,7 @@ async fn large_responses_are_limited() {
     let announced =
         MisbehavingServer::always(Reply::Send(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\nabc".to_vec()));
     assert_fault(send(get(announced.url())).await, WebErrorKind::Final, "the response is larger than 1024 bytes");
-    // 100 MB without a word on how many; the server can't write them all to one who does not read.
+    // 100 MB without a Content-Length; the server cannot write all of it if the client stops reading.
     let mut endless = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
     endless.resize(100 << 20, b'x');
     let endless = MisbehavingServer::always(Reply::SendAndClose(endless));

@@ -8,10 +8,10 @@ use super::chart;
 use crate::support::cli_case::CliCase;
 use crate::support::files;
 
-/// The command that writes the derived files anew.
+/// The command that regenerates the derived files.
 const REGENERATE: &str = "UPDATE_CHART=1 cargo test --test it chart::derived";
 
-/// Holds a file of the chart to what it is derived from, or writes it.
+/// Compares a file of the chart with its source in the program, or regenerates it.
 #[track_caller]
 fn hold(name: &str, text: &str) {
     let path = chart().join(name);

@@ -1,4 +1,4 @@
-//! Values that are refused by both, each with a message of its own.
+//! Values that both reject, each with its own message.
 
 use super::{Helm, chart};
 use crate::support::transcript::transcript;

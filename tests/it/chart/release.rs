@@ -59,18 +59,18 @@ fn a_release_is_installed_upgraded_and_uninstalled() {
     world.k(ASSERT).exits(0);
     assert_eq!(requests(&world.document(GROUP)), Some(20.0));
 
-    // Helm's release is left to Helm.
+    // `iter8 k` does not touch a Helm release.
     let launch = ["launch", "-g", GROUP, "--set=tasks={http},runner=job", &load];
     world.k(launch).snapshot(4);
     world.k(["delete", "-g", GROUP]).snapshot(4);
 
-    // What the first launch came to is not what the second comes to, before it runs either.
+    // The result of the first launch does not count for the second, even before that runs.
     helm("upgrade", &["--set=http.numRequests=30,runner=none"]);
     world.k(["assert", "-g", GROUP, "-c", "completed"]).snapshot(1);
     world.k(["list"]).snapshot(0);
     world.cluster.wait_until_gone("jobs", &world.namespace, "canary-1-job");
 
-    // The third waits for what is in another namespace, and two pods make its load.
+    // The third waits for an object in another namespace, and two pods share its load.
     let other = world.cluster.namespace();
     let service = "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 80}]}}";
     world.cluster.apply_in(&other, service);

@@ -1,4 +1,4 @@
-//! Metrics that the provider was asked for and does not have, and the no-data policy, which decides on these alone.
+//! Metrics for which the provider has no data, and the no-data policy, which applies to these only.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use super::trial::{FIRST, Trial, number, template, vector};
 use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 use crate::support::transcript::transcript;
 
-/// A case: the metric's name, what the provider answers, the expression, and what is told.
+/// A case: the metric's name, the provider's response, the expression, and the reported reason.
 type Case = (&'static str, fn() -> Reply, &'static str, &'static str);
 
 const CASES: &[Case] = &[
@@ -26,7 +26,7 @@ const CASES: &[Case] = &[
     ),
 ];
 
-/// Answers that do not come to their end. One byte a second is never silent.
+/// Responses that never complete: one sends a byte per second, the other nothing.
 const SLOW: &[Case] = &[
     (
         "slow",
@@ -146,7 +146,7 @@ fn inline_queries_have_policies() {
     trial.expect_slos(0);
 }
 
-/// The next loop has a value: nothing of the policy is left.
+/// The next loop has a value, so the policy no longer applies.
 #[test]
 fn a_metric_that_reappears_is_judged_by_its_value() {
     let _transcript = transcript!();
@@ -166,7 +166,7 @@ fn a_metric_that_reappears_is_judged_by_its_value() {
     assert_eq!((outcome.value(0, "p/m"), &outcome.seen(0, "p/m")["noData"]), (Some(7.0), &Value::Null));
     assert_eq!(outcome.verdict(0, "p/m")["verdict"], "violated");
     trial.expect_slos(1);
-    // And a third loop without: the second's value does not stand in.
+    // The third loop has no value; that of the second loop does not replace it.
     trial.cli.write("p.tpl", &text.replace(&server.url(), &empty.url()));
     trial.run_with(&["--reuseResult"]).snapshot(0);
     assert_eq!(trial.outcome().verdict(0, "p/m")["verdict"], "satisfied");

@@ -1,4 +1,4 @@
-//! Answers that can't be used: each leaves its metric without a value, with the reason, and is never taken for an absent metric.
+//! Unusable responses: each leaves its metric without a value, with the reason, and never counts as an absent metric.
 
 use std::net::TcpListener;
 use std::process::{Child, Stdio};
@@ -139,7 +139,7 @@ fn hostile() -> MisbehavingServer {
 fn an_unusable_response_never_passes() {
     let server = hostile();
     for policy in ["pass", "zero"] {
-        // What is endless takes its time: once will do.
+        // The endless expression is slow, so it runs under one policy only.
         let cases = CASES.iter().filter(|case| policy == "pass" || case.0 != "jq-endless");
         let metrics = cases.clone().map(|case| (case.0, case.2));
         let metrics: Vec<(&str, &str)> = [("good", FIRST)].into_iter().chain(metrics).collect();
@@ -168,11 +168,11 @@ fn an_unusable_response_never_passes() {
     }
 }
 
-/// Memory that the program takes at most, in bytes: 32 MiB of answers, as often as their buffers grow, and its own.
+/// Maximum memory of the program, in bytes: 32 MiB of responses, a multiple of that for growing buffers, and its own.
 #[cfg(target_os = "linux")]
 const MEMORY: u64 = 120 << 20;
 
-/// A provider may be in trouble, and then silent: that is no absence.
+/// A provider that fails and then does not respond has not reported that data is absent.
 #[test]
 fn a_timeout_after_an_error_is_not_absence() {
     let _transcript = transcript!();
@@ -196,12 +196,12 @@ fn a_timeout_after_an_error_is_not_absence() {
         assert_eq!((seen["attempts"].as_u64(), seen["status"].as_u64()), (Some(2), status), "{name}");
         assert!(seen["policy"].is_null(), "{name}: {seen}");
     }
-    // Silence alone is absence.
+    // A timeout without an earlier error counts as absent.
     assert_eq!(outcome.verdict(0, "p/silent")["verdict"], "satisfied");
     trial.expect_slos(1);
 }
 
-/// The more answers are under way at a time, the smaller each may be.
+/// The more responses are in flight, the smaller the limit of each.
 #[cfg(target_os = "linux")]
 #[test]
 fn responses_in_flight_share_a_memory_bound() {
@@ -231,25 +231,25 @@ fn a_flood_is_aborted_at_the_response_limit() {
     let trial = Trial::of(&server, &[("good", FIRST), ("a", FIRST), ("b", FIRST)]).set("custommetrics.concurrency=1");
     let mut command = trial.command(&[]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    // Two floods are two attempts: what is too large is not asked for again.
+    // One attempt per metric: a response that is too large is not requested again.
     server.wait_for_requests(3);
     let peak = peak_memory(&mut child);
     assert!(peak < MEMORY, "{} MiB", peak >> 20);
     let output = CliOutput::of(&command, child.wait_with_output().unwrap(), &trial.cli.path(""));
     output.snapshot(0);
-    // What was under way when the connection closed is a few buffers.
+    // Only a few buffers were in flight when the connection closed.
     assert!(server.flooded() < 2 * (32 << 20), "{} MiB were taken", server.flooded() >> 20);
     assert_eq!(trial.outcome().seen(0, "p/a")["attempts"], 1);
 }
 
-/// The most memory that a child had, in bytes; returns when it ends.
+/// Waits for a child to end and returns its peak memory in bytes.
 #[cfg(target_os = "linux")]
 fn peak_memory(child: &mut Child) -> u64 {
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     loop {
         let text = std::fs::read_to_string(&status).unwrap_or_default();
-        // A process that has ended has no memory any more.
+        // An exited process has no memory statistics.
         if let Some(line) = text.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
             peak = line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10;
         }

@@ -66,7 +66,7 @@ fn a_range_becomes_samples() {
     assert!((number("end") - number("start") - 600.0).abs() < 0.001 && number("step") == 15.0, "{request:?}");
     assert!(!request.params.contains_key("time"));
     let outcome = trial.outcome();
-    // What is no number is no sample.
+    // Values that are not numbers are left out.
     assert_eq!(outcome.0["insights"]["nonHistMetricValues"][0]["prometheus/load"], serde_json::json!([10, 20, 60]));
     assert_eq!(outcome.verdict(0, "prometheus/load/mean")["value"], 30.0);
     trial.expect_slos(0);

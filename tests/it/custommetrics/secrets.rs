@@ -1,4 +1,4 @@
-//! Credentials: they reach their provider, and nobody else: no document, report, log or dry run.
+//! Credentials reach their provider and nothing else: no document, report, log or dry run.
 
 use std::process::Command;
 
@@ -12,7 +12,7 @@ use crate::support::cli_case::CliOutput;
 use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 use crate::support::transcript::transcript;
 
-/// Runs with everything told, and fails if a text with one of these comes out anywhere.
+/// Runs with full logging, and fails if one of these secrets occurs in any output.
 #[track_caller]
 fn expect_kept(trial: &Trial, secrets: &[&str], change: impl Fn(&mut Command)) -> CliOutput {
     let run = |more: &[&str]| {
@@ -50,7 +50,7 @@ fn credentials_are_sent_to_the_provider_only() {
     ] {
         let server = MisbehavingServer::always(number("1"));
         let trial = Trial::of(&server, &[("m", FIRST)]).set(format!("custommetrics.providers.p.{ways}"));
-        // The newline that editors put at the end is no part of it.
+        // The final newline that editors add is not part of it.
         trial.cli.write("secret", "hunter2 ä\n");
         trial.cli.write("token", "hunter2\r\n");
         expect_kept(&trial, &["hunter2", &basic[6..]], |command| {
@@ -163,7 +163,7 @@ fn secrets_echoed_by_a_provider_are_redacted() {
         assert!(output.code == Some(0) && text.contains("[hidden]"), "{output:#?}");
         assert!(!text.contains("hunter"), "{text}");
     }
-    // What is read from a file is as secret.
+    // Secrets from files are redacted, too.
     let server = MisbehavingServer::responds(401, "the token hunter2 is not known");
     let trial = Trial::of(&server, &[("m", FIRST)]).set("custommetrics.providers.p.bearerToken.file=token");
     trial.cli.write("token", "hunter2");

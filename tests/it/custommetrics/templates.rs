@@ -1,4 +1,4 @@
-//! Templates that can't be used: refused before anything runs where they are at hand, and failing their task where they are not.
+//! Unusable templates: local ones are rejected before anything runs, downloaded ones fail their task.
 
 use super::trial::{FIRST, Trial, number, template};
 use crate::support::cli_case::CliCase;
@@ -75,7 +75,7 @@ fn templates_may_need_a_long_window() {
     trial.run().exits(0);
     assert_eq!(trial.outcome().value(0, "prometheus/q"), Some(1.0));
     trial.expect_slos(0);
-    // A query that can't be read is refused.
+    // A query that cannot be parsed is rejected.
     trial.set("custommetrics.prometheus.queries.q.query=up {{ nothing_such }}").run().snapshot(2);
 }
 
@@ -100,7 +100,7 @@ fn a_failed_template_download_fails_the_task() {
     });
     let target = MisbehavingServer::responds(200, "fine");
     let gone = ("gone.tpl", "");
-    // All are read as files are: a few will do.
+    // Downloads are parsed like files, so a few cases suffice.
     let few = ["open.tpl", "missing.hbs", "no-yaml.tpl", "jq.tpl", "loops.tpl"];
     for (file, _) in CASES.iter().filter(|case| few.contains(&case.0)).chain([&gone]) {
         let cli = CliCase::new();

@@ -1,4 +1,4 @@
-//! An experiment of two tasks, custommetrics and assess, on the whole program, and what became of it.
+//! Runs an experiment of the tasks custommetrics and assess with the whole program, and reads its result.
 
 use std::process::Command;
 
@@ -16,14 +16,14 @@ pub struct Trial {
     sets: Vec<String>,
 }
 
-/// Prometheus's answer with these values, one series each.
+/// Prometheus's response with these values, one series each.
 pub fn vector(values: &[&str]) -> String {
     let series = |value: &&str| format!(r#"{{"metric":{{"pod":"x"}},"value":[1700000000.5,"{value}"]}}"#);
     let series: Vec<String> = values.iter().map(series).collect();
     format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{}]}}}}"#, series.join(","))
 }
 
-/// The same as a whole answer.
+/// The same as a complete response.
 pub fn number(value: &str) -> Reply {
     Reply::ok(&vector(&[value]))
 }
@@ -52,7 +52,7 @@ impl Trial {
         Self { cli, sets: Vec::new() }.set(format!("custommetrics.templates.p={file}"))
     }
 
-    /// No template: all is in what is set.
+    /// No template: everything is in the values.
     pub fn bare() -> Self {
         Self { cli: CliCase::new(), sets: Vec::new() }
     }
@@ -132,7 +132,7 @@ impl Outcome {
         notes.map(|note| note.as_str().unwrap()).collect::<Vec<_>>().join("\n")
     }
 
-    /// Fails unless a metric has no value, its objective is not satisfied, and the reason is told wherever it is looked for.
+    /// Fails unless a metric has no value, its objective is not satisfied, and both the verdict and the observation have the reason.
     #[track_caller]
     pub fn expect_no_value(&self, version: usize, metric: &str, reason: &str) {
         assert_eq!(self.value(version, metric), None, "{metric}");

@@ -1,4 +1,4 @@
-//! The canary test that Iter8's users know: two revisions of a model, judged by what Prometheus has of them.
+//! Iter8's canary tutorial: two revisions of a model, judged by their metrics in Prometheus.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -69,7 +69,7 @@ impl Models {
         self.service().stats().swap_remove(1 - version)
     }
 
-    /// Sends a load to both versions, waits until Prometheus has all of it, and gives what the load generator measured.
+    /// Sends a load to both versions, waits until Prometheus has scraped all of it, and returns the load generator's measurements.
     pub fn load(&self) -> [Measured; 2] {
         let cli = CliCase::new();
         cli.write("body.json", r#"{"instances": [[6.8, 2.8, 4.8, 1.4]]}"#);
@@ -127,8 +127,8 @@ impl Models {
         output
     }
 
-    /// Fails unless what the experiment has of a version are these requests and, within the error of scrapes and buckets, what the
-    /// load generator measured.
+    /// Fails unless the experiment's metrics of a version match these requests and, within the error of scrapes and buckets, the load
+    /// generator's measurements.
     #[track_caller]
     fn agree(&self, cli: &CliCase, version: usize, requests: u64, measured: &Measured) {
         let insights = &cli.document()["result"]["insights"];
@@ -140,13 +140,13 @@ impl Models {
             measured.mean, measured.p90
         );
         eprintln!("{message}");
-        // The load generator sees the way there and back, too, and waits for its turn where the machine is busy.
+        // The load generator's latencies include the network and, on a busy machine, scheduling delays.
         assert!((-0.1..BUSY_MS).contains(&(measured.mean - mean)), "{message}");
         let (below, above) = bucket(p90);
         assert!((below..above + BUSY_MS).contains(&measured.p90), "{message}");
     }
 
-    /// Fails unless the latencies that the experiment has of a version are those that the version itself measured: the same mean,
+    /// Fails unless the experiment's latencies of a version match those that the version itself measured: the same mean, and
     /// percentiles in the same bucket.
     #[track_caller]
     fn is_what_the_version_measured(&self, cli: &CliCase, version: usize) {

@@ -1,4 +1,4 @@
-//! Machines that do not come, fail, are lost or interrupted: stated gaps, and nothing counted twice.
+//! Peers that never join, fail, are lost or interrupted: gaps are reported, and nothing is counted twice.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -28,7 +28,7 @@ async fn a_missing_worker_leaves_slos_inconclusive() {
     let there: Vec<_> = [1, 2, 4, 5, 6, 7].map(|index| (Peer::default(), shared.member(index))).into();
     let assist = join_all(there.iter().map(|(peer, member)| peer.assist(&spec, member)));
     let (end, _) = tokio::join!(first.run(&spec, Some(&coordinator), &document), assist);
-    // Nothing failed: the run is complete, and says what it lacks.
+    // Nothing failed: the run completes and reports the missing peer.
     assert_eq!(end.unwrap(), RunEnd::Completed);
     let load = document.load("http");
     assert_eq!((load.counts.requests, seen.load(Ordering::SeqCst)), (70, 70));
@@ -72,7 +72,7 @@ async fn a_failed_shard_fails_the_task_and_keeps_the_others() {
     let missing = shards.missing.iter().map(|missing| missing.index).collect::<Vec<_>>();
     assert_eq!(missing, [3]);
     assert!(shards.missing[0].reason.starts_with("its load failed: http: the first 2 requests"), "{shards:?}");
-    // Its own log tells it, too.
+    // Its own log has the failure, too.
     assert_eq!(peers[3].log().len(), 1);
 }
 
@@ -242,7 +242,7 @@ async fn an_interruption_keeps_the_measurements_of_all_workers() {
     assert_eq!(reported, load.counts.requests);
 }
 
-/// Requests of the one load that was handed in.
+/// Number of requests in a report of a single load.
 fn requests(report: &Value) -> u64 {
     report[0]["measured"]["requests"].as_u64().unwrap()
 }
@@ -261,7 +261,7 @@ async fn an_interrupted_coordinator_does_not_wait_for_workers() {
     };
     let first_run = async {
         let end = first.run(&spec, Some(&coordinator), &document).await;
-        // The other one is not sent home: another life of the coordinator may follow.
+        // The worker is not dismissed, because a restarted coordinator may continue the run.
         assert!(!assistant.superseded().is_cancelled());
         second.env.stop.cancel();
         end
@@ -317,7 +317,7 @@ async fn a_worker_with_another_experiment_is_rejected() {
     assert_eq!(document.verdict().0, "inconclusive");
 }
 
-/// Runs an experiment on so many peers, each changed before; the coordinator's end, its document, and the peers.
+/// Runs an experiment on `count` peers, after `change` on each. Returns the coordinator's end, its document, and the peers.
 async fn run_with(
     shared: &std::sync::Arc<InMemoryFleet>,
     count: usize,

@@ -1,4 +1,4 @@
-//! Peers with an outside world of their own, the coordinator's document, and the run of an experiment on all of them.
+//! Peers with separate environments, the coordinator's document, and a run of an experiment on all of them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -122,7 +122,7 @@ pub fn experiment(http: Value) -> Value {
     ])
 }
 
-/// Runs an experiment on so many peers; each of the assistants ends as the run is over.
+/// Runs an experiment on several peers; each worker must end when the run is over.
 pub async fn run_all(shared: &Arc<InMemoryFleet>, count: usize, spec: &Value) -> Document {
     let document = Document::default();
     let (first, coordinator) = (Peer::default(), shared.member(0));
@@ -137,7 +137,7 @@ pub async fn run_all(shared: &Arc<InMemoryFleet>, count: usize, spec: &Value) ->
     document
 }
 
-/// A service that counts its requests, and answers them after as long as the closure says.
+/// A service that counts its requests and responds after the delay that the closure returns.
 pub fn counting(latency: impl Fn(u64) -> Duration + Send + Sync + 'static) -> (MisbehavingServer, Arc<AtomicU64>) {
     let count = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&count);

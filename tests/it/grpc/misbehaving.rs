@@ -1,4 +1,4 @@
-//! Servers that misbehave: no panic, no hang past the time-outs, each under its cause.
+//! Servers that misbehave: no panic, no hang beyond the timeouts, and each failure has its cause.
 
 use std::time::{Duration, Instant};
 
@@ -169,7 +169,7 @@ async fn a_silent_server_times_out() {
 #[tokio::test]
 async fn a_closed_flow_control_window_times_out() {
     let server = Server::scripted(|call| async move {
-        // What is never read is never granted again.
+        // Data that is never read never reopens the flow-control window.
         let _held = call;
         std::future::pending::<()>().await;
     })

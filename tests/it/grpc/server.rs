@@ -1,4 +1,4 @@
-//! A gRPC server whose every move is the test's: HTTP/2 by the `h2` crate, the rest by hand.
+//! A gRPC server that the test controls completely: HTTP/2 by the `h2` crate, the rest by hand.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -165,7 +165,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         let now = counts.now.fetch_add(1, Ordering::SeqCst) + 1;
         counts.most.fetch_max(now, Ordering::SeqCst);
         let (mut head, body): (_, RecvStream) = Request::into_parts(request);
-        // Where tests look for it.
+        // Tests read the authority from this header.
         if let Some(authority) = head.uri.authority() {
             head.headers.insert("host", authority.as_str().parse().unwrap());
         }
@@ -209,7 +209,7 @@ pub fn head() -> Response<()> {
     Response::builder().header("content-type", "application/grpc").body(()).unwrap()
 }
 
-/// Sends head, data and trailers. A client that went away is no concern.
+/// Sends head, data and trailers. Ignores errors of clients that disconnected.
 pub fn answer(mut respond: SendResponse<Bytes>, head: Response<()>, data: &[Bytes], end: Option<HeaderMap>) {
     let is_over = data.is_empty() && end.is_none();
     let Ok(mut stream) = respond.send_response(head, is_over) else { return };

@@ -20,13 +20,13 @@ pub struct ClusterCase {
 }
 
 impl ClusterCase {
-    /// One whose pods run; none if this machine can't have it.
+    /// A namespace whose pods run; `None` if this machine cannot run them.
     pub fn with_node() -> Option<Self> {
         Node::shared()?;
         Self::without_node()
     }
 
-    /// One whose pods need not run.
+    /// A namespace whose pods do not need to run.
     pub fn without_node() -> Option<Self> {
         Some(Self::of(ControlPlane::shared()?))
     }
@@ -37,12 +37,12 @@ impl ClusterCase {
         Self { cluster, namespace, cli: CliCase::new(), kubeconfig: cluster.kubeconfig() }
     }
 
-    /// The same for whoever this kubeconfig belongs to.
+    /// The same namespace, accessed with this kubeconfig.
     pub fn with_kubeconfig(self, kubeconfig: PathBuf) -> Self {
         Self { kubeconfig, ..self }
     }
 
-    /// The same, where the program reaches the cluster through this edge.
+    /// The same namespace, accessed through this proxy.
     pub fn through(self, edge: &ApiServerProxy) -> Self {
         let text = format!(
             "clusters: [{{name: c, cluster: {{server: '{}'}}}}]\ncurrent-context: x\n\

@@ -118,7 +118,7 @@ fn the_service_account_has_minimal_permissions() {
     let expected =
         ["deployments.apps [] [shop] [list watch]", "inferenceservices.serving.kserve.io [] [iris] [list watch]"];
     assert_eq!(may(&models), expected);
-    // What no owner can take along is deleted by name.
+    // Objects in other namespaces have no owner, so they are deleted by name.
     world.k(["delete", "-g", "least"]).exits(0);
     world.wait_until_nothing_is_left_of("least");
     let roles = world.cluster.kubectl_ok(&["get", "roles,rolebindings", "-n", &models, "-o", "name"]);
@@ -264,7 +264,7 @@ fn a_launch_removes_roles_from_other_namespaces() {
     let roles = |place: &str| world.cluster.kubectl_ok(&["get", "roles,rolebindings", "-n", place, "-o", "name"]);
     assert_eq!(roles(&places[0]), "");
     assert_eq!(roles(&places[1]).lines().count(), 2);
-    // Without the Secret, which knows where, they are found by their labels.
+    // The Secret has the namespaces; without it they are found by label.
     world.cluster.kubectl_ok(&["delete", "secret", "-n", &world.namespace, "moved"]);
     world.k(["delete", "-g", "moved"]).exits(0);
     assert_eq!(roles(&places[1]), "");

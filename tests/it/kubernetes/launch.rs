@@ -19,7 +19,7 @@ fn a_dry_run_prints_exactly_what_a_launch_creates() {
     let output = world.k(["launch", "-g", "shown", "--dry", "--outputFile", "-"].into_iter().chain(args()));
     output.exits(0);
     world.k(["launch", "-g", "shown"].into_iter().chain(args())).exits(0);
-    // What is there is just what would be applied, but for its owner and the document.
+    // The objects equal the rendered ones, apart from their owner and the document.
     let mut names = Vec::new();
     for text in output.stdout.split("---\n") {
         let rendered = iter8::model::codec::value_from_yaml(text).unwrap();

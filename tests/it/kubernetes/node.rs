@@ -1,4 +1,4 @@
-//! The node runs pods as a cluster's do, and tells how they are.
+//! The test node runs pods like a real node, and reports their status.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::support::kubernetes::{ControlPlane, Node};
 
-/// A control plane with a node, and a namespace; none if this machine can't have it.
+/// A control plane with a node, and a namespace; `None` if this machine cannot run them.
 fn world() -> Option<(&'static ControlPlane, &'static Node, String)> {
     let node = Node::shared()?;
     let cluster = ControlPlane::shared()?;
@@ -66,7 +66,7 @@ fn a_failed_program_fails_its_job() {
 fn pods_of_an_indexed_job_have_an_index() {
     let Some((cluster, _, namespace)) = world() else { return };
     let spec = "  completionMode: Indexed\n  completions: 3\n  parallelism: 3\n  backoffLimitPerIndex: 0\n";
-    // The program tells what it was given, by failing.
+    // The program fails, and its error repeats its arguments.
     let container = "        args: ['index-$(JOB_COMPLETION_INDEX)-of-$(WHERE)']\n        env:\n        \
                      - {name: WHERE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}\n";
     let text = job("indexed", spec, container).replace("  backoffLimit: 0\n", "");
@@ -99,9 +99,9 @@ fn a_deleted_pod_is_terminated_and_its_log_ends() {
     command.args(["logs", "-f", "-n", &namespace, &pod]).stdout(Stdio::piped());
     let mut follow = command.spawn().unwrap();
     let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
-    // From here on it can be asked.
+    // The service accepts requests from here on.
     assert!(lines.any(|line| line.unwrap().contains("http://127.0.0.1:")));
-    // Without this it might be gone before anyone has seen how it ended.
+    // The finalizer keeps the pod until its exit code was read.
     let keep = r#"[{"op": "add", "path": "/metadata/finalizers/-", "value": "test.example/keep"}]"#;
     cluster.kubectl_ok(&["patch", "pod", "-n", &namespace, &pod, "--type=json", "-p", keep]);
     cluster.kubectl_ok(&["delete", "pod", "-n", &namespace, &pod, "--wait=false"]);
@@ -165,7 +165,7 @@ fn a_node_survives_a_restart_of_the_api_server() {
     let namespace = cluster.namespace();
     let pod = start_service(&cluster, &namespace);
     cluster.stop_api_server();
-    // What ends while nobody listens is told later.
+    // An exit while the API server is down is reported later.
     node.kill(&namespace, &pod);
     cluster.start_api_server();
     cluster.wait_for_condition("jobs", &namespace, "service", "Failed");

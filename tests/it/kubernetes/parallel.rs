@@ -72,7 +72,7 @@ fn eight_pods_share_one_load_exactly() {
     assert_eq!(record(&document)["connections"], 16);
     world.cluster.wait_for_condition("jobs", &world.namespace, "eight-1-job", "Complete");
 
-    // The seven that were handed in, and the coordinator's own.
+    // The reports of the seven workers, and the coordinator's own.
     let report = report(&world, "eight", 8);
     let mut requests = Vec::new();
     let mut union = histogram::new();

@@ -47,7 +47,7 @@ fn a_superseded_run_stops_without_writing() {
         (&result["revision"], &result["numLoops"], &result["numCompletedTasks"]),
         (&json!(2), &json!(0), &json!(0))
     );
-    // Nor does one begin that comes too late.
+    // A superseded run does not start either.
     world.k(["run", "-g", "old", "--revision", "1"]).snapshot(4);
     world.k(["run", "-g", "old", "--revision", "2"]).expect(0, &["experiment completed"]);
     assert_eq!(world.document("old")["result"]["numLoops"], 1);
@@ -57,7 +57,7 @@ fn a_superseded_run_stops_without_writing() {
 fn concurrent_annotations_are_kept() {
     let Some(world) = ClusterCase::without_node() else { return };
     launch(&world, "storm", 100, "tasks={run,http,run,assess,run}");
-    // Before each second write of the run, somebody else is quicker.
+    // Before every other write of the run, another client changes the Secret.
     let (cluster, namespace) = (world.cluster, world.namespace.clone());
     let counts = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
     let edge = ApiServerProxy::start(cluster, {
@@ -108,7 +108,7 @@ fn loops_accumulate_and_a_fresh_run_starts_over() {
     assert_eq!(counts.as_array().map(Vec::len), Some(2), "{counts}");
     world.k(["run", "-g", "loops"]).exits(0);
     assert_eq!(world.document("loops")["result"]["numLoops"], 1);
-    // A later launch does not go on with the loops of an earlier one.
+    // A later launch does not continue the loops of an earlier one.
     launch(&world, "loops", 10, "tasks={http,assess}");
     world.k(["run", "-g", "loops", "--reuseResult"]).exits(0);
     let result = &world.document("loops")["result"];
@@ -119,7 +119,7 @@ fn loops_accumulate_and_a_fresh_run_starts_over() {
 fn a_run_survives_a_restart_of_the_api_server() {
     let Some(cluster) = ControlPlane::own() else { return };
     let cluster: &'static ControlPlane = Box::leak(Box::new(cluster));
-    // In a pod, whose permissions an API server that has just started does not know yet.
+    // In a pod: a restarted API server rejects it until RBAC is loaded.
     if let Some(node) = Node::start(cluster) {
         let world = ClusterCase::of(cluster);
         let url = format!("http.url={}", EchoServer::plain().url());

@@ -62,7 +62,7 @@ fn the_tutorial_judges_a_good_and_a_bad_canary() {
         models.load();
         launch(world, models);
     }
-    // The CronJob's first run waits for KServe, which sets the status of one only then.
+    // The CronJob's first run waits for both InferenceServices; the status of the good one is set later.
     bad.cluster.set_status("inferenceservices", &bad.namespace, "sklearn-iris", &serving());
     good.wait_until_running("default", "ready");
     good.k(["list"]).snapshot(0);

@@ -1,4 +1,4 @@
-//! The HTML report in a real browser: headless Chromium loads copies of it with a checking script and tells what it finds.
+//! The HTML report in a real browser: headless Chromium loads copies of it with a checking script and prints the findings.
 //!
 //! A window of Chromium is at least some 500 pixels wide, so the reports are loaded in frames as wide as the devices they stand for.
 

@@ -1,4 +1,4 @@
-//! Reports of loops and of custom metrics: what each format tells of them.
+//! Reports of loops and of custom metrics in each format.
 
 use iter8::model::document::Experiment;
 use iter8::model::insights::Observation;
@@ -45,7 +45,7 @@ fn lists_shorter_than_the_loops_are_not_numbered() {
     let report = json(&document);
     assert_eq!(report["loops"][0]["loop"], Value::Null);
     assert_eq!(report["trends"][1]["values"], json!([null, null, 55.5, 48.25]), "the newest loop is the last of each");
-    // Where the newest loop had no value, the last of the list is of a loop before.
+    // If the newest loop had no value, the last value is that of an earlier loop.
     let insights = document.result.as_mut().unwrap().insights.as_mut().unwrap();
     let seen = Observation { no_data: Some("HTTP 503".to_owned()), ..Observation::default() };
     insights.observations = vec![[("http/latency-p95".to_owned(), seen)].into()];

@@ -1,4 +1,4 @@
-//! Documents at the ends of what a report must bear: as large as they get, and hostile throughout.
+//! Extreme documents: the largest possible one, and a hostile one.
 
 use std::time::Duration;
 

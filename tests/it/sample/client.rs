@@ -1,4 +1,4 @@
-//! A client of one connection, which sends what it is told to and nothing else.
+//! A client with one connection that sends exactly the given requests.
 
 use std::net::SocketAddr;
 

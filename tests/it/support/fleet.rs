@@ -26,7 +26,7 @@ struct State {
     /// Current place of the coordinator.
     place: Option<LoadPlace>,
     arrived: BTreeMap<LoadPlace, BTreeSet<usize>>,
-    /// Places that were started, and by whom, as far as they don't know yet.
+    /// Started places, and the members that have not noticed the start yet.
     started: BTreeMap<LoadPlace, BTreeSet<usize>>,
     /// Members that started a load late.
     late: BTreeSet<(LoadPlace, usize)>,
@@ -35,18 +35,18 @@ struct State {
 }
 
 impl InMemoryFleet {
-    /// So many peers, which wait that long for each other.
+    /// Creates `count` peers that wait at most `patience` for each other.
     pub fn new(count: usize, patience: Duration) -> Arc<Self> {
         Arc::new(Self { count, patience, state: Mutex::default(), changed: Notify::new() })
     }
 
-    /// A peer; each call is a new attempt at being it.
+    /// Creates a peer; each call simulates a restart of it.
     pub fn member(self: &Arc<Self>, index: usize) -> Member {
         let share = Share::new(index, self.count).unwrap();
         Member { shared: Arc::clone(self), share, own: Mutex::default() }
     }
 
-    /// The coordinator is lost, and a new one begins.
+    /// Simulates a lost coordinator and the start of a new one.
     pub fn begin_anew(&self) {
         let mut state = self.state();
         state.recalled.cancel();

@@ -1,4 +1,4 @@
-//! The keys and certificates of a cluster, as files: who its parts are to each other.
+//! The keys and certificates by which the parts of a cluster authenticate to each other, as files.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -33,7 +33,7 @@ impl Certificates {
         self.directory.join(name)
     }
 
-    /// Writes a certificate that says who a client is: `NAME.crt` and `NAME.key`.
+    /// Writes a client certificate and its key: `NAME.crt` and `NAME.key`.
     pub fn client(&self, name: &str, user: &str, group: &str) {
         let (certificate, key) = self.authority.issue_to(user, group);
         self.write(name, &certificate, &key);

@@ -67,7 +67,7 @@ pub fn start(plan: &Plan, log: &Arc<Log>) -> io::Result<Started> {
     Ok(Started { pid, exited })
 }
 
-/// The exit code as container runtimes tell it.
+/// The exit code as container runtimes report it.
 pub fn exit_code(status: ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
 }

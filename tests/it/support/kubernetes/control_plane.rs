@@ -113,7 +113,7 @@ impl ControlPlane {
         *self.api_server.lock().unwrap() = None;
     }
 
-    /// Stops all of it, where it is not dropped.
+    /// Stops all programs, for control planes that are never dropped.
     pub fn stop(&self) {
         for program in [&self.controllers, &self.api_server, &self.etcd] {
             *program.lock().unwrap() = None;
@@ -137,7 +137,7 @@ impl ControlPlane {
             format!("--listen-client-urls={url}"),
             format!("--advertise-client-urls={url}"),
             "--listen-peer-urls=http://127.0.0.1:0".to_owned(),
-            // Nobody keeps what is in it.
+            // The data is discarded after the tests.
             "--unsafe-no-fsync".to_owned(),
         ];
         *self.etcd.lock().unwrap() = Some(self.start("etcd", &flags));
@@ -173,7 +173,7 @@ impl ControlPlane {
         let file = |name: &str| self.certificates.file(name).display().to_string();
         let flags = [
             format!("--kubeconfig={}", self.kubeconfig_of("controllers").display()),
-            // It serves nothing that a test would ask for.
+            // Tests request nothing from it.
             "--secure-port=0".to_owned(),
             "--leader-elect=false".to_owned(),
             "--use-service-account-credentials=false".to_owned(),

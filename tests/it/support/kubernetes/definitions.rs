@@ -5,8 +5,8 @@ use std::time::Instant;
 use super::{ControlPlane, PATIENCE, POLL_INTERVAL};
 use crate::support::{files, tools};
 
-/// Where the definitions are, and the line by which a wanted one is known in a file that has many: there is nothing in Istio's other
-/// ones for us, and each costs the API server time.
+/// Files of definitions, and the line that identifies the wanted ones in a file with many. The others are not used, and each costs the
+/// API server time.
 const SOURCES: [(&str, &str); 3] = [
     ("kserve.yaml", "  name: inferenceservices.serving.kserve.io\n"),
     ("knative.yaml", "  name: services.serving.knative.dev\n"),
@@ -20,7 +20,7 @@ impl ControlPlane {
     pub fn crds(&self) -> bool {
         *self.definitions.get_or_init(|| {
             let Some(yaml) = wanted() else { return false };
-            // Not applied, which takes longer: it would note who owns each line of the schemata.
+            // `create` is faster than `apply`, which records an owner of every line of the schemas.
             let output = self.kubectl_with_input(&["create", "-f", "-"], &yaml);
             assert_eq!(output.code, Some(0), "{output:#?}");
             for resource in ["isvc", "ksvc", "virtualservices"] {
@@ -30,7 +30,7 @@ impl ControlPlane {
         })
     }
 
-    /// Clients learn what there is some time after a definition says that it is established, and nobody is told when.
+    /// Discovery lists a resource some time after its definition is established, without any notification.
     #[track_caller]
     fn wait_until_known(&self, resource: &str) {
         let started = Instant::now();

@@ -31,7 +31,7 @@ const NAME: &str = "test-node";
 /// Default grace period of a process.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// A running node. When it is dropped it is as if its machine were switched off: processes end, and nobody is told.
+/// A running node. Dropping it simulates a power failure: processes end, and nothing is reported.
 pub struct Node {
     parts: Arc<Parts>,
 }
@@ -52,13 +52,13 @@ pub struct Parts {
 }
 
 impl Node {
-    /// The node of the control plane that tests share; none if this machine can't have it.
+    /// The node of the control plane that tests share; `None` if this machine cannot run it.
     pub fn shared() -> Option<&'static Self> {
         static SHARED: OnceLock<Option<Node>> = OnceLock::new();
         SHARED.get_or_init(|| Self::start(ControlPlane::shared()?)).as_ref()
     }
 
-    /// Adds a node to a control plane; none if this machine can't have it.
+    /// Adds a node to a control plane; `None` if this machine cannot run it.
     pub fn start(cluster: &ControlPlane) -> Option<Self> {
         let Some(static_program) = tools::tool("iter8-static") else {
             tools::skip("iter8-static is missing; `make test` builds it");

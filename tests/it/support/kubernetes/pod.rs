@@ -1,4 +1,4 @@
-//! The life of a pod on the test node, told as kubelets do: Pending, Running, then Succeeded or Failed, then gone.
+//! The life cycle of a pod on the test node, reported like a kubelet does: Pending, Running, then Succeeded or Failed, then deleted.
 
 use std::collections::BTreeMap;
 use std::process::ExitStatus;
@@ -21,7 +21,7 @@ use super::root_directory::{self, Source};
 /// The user that the image runs as.
 const NOBODY: i64 = 65_532;
 
-/// Time between two tries of what the API server refused because something is not there yet, or because it is down itself.
+/// Delay before retrying a request that failed because an object does not exist yet or the API server is down.
 const TRY_AGAIN: Duration = Duration::from_millis(200);
 
 /// State of a pod on the node.
@@ -66,7 +66,7 @@ pub async fn live(parts: Arc<Parts>, pod: Pod, known: Arc<Known>) {
     let _ = std::fs::remove_dir_all(root_directory::of(&parts.pods, &pod));
 }
 
-/// Tells the API server that nothing of a pod is left on the node.
+/// Reports that a pod has left the node, by deleting it from the API server.
 pub async fn remove(parts: &Parts, pod: &Pod) {
     let pods = pods(&parts.client, pod);
     let uid = pod.metadata.uid.clone();
@@ -106,7 +106,7 @@ async fn run(mut started: Started, log: &Log, deletion: &mut watch::Receiver<Opt
     exit.unwrap()
 }
 
-/// Tries until it is done, or until the API server says that it makes no sense.
+/// Retries until success or a permanent error (4xx except 429).
 pub async fn persist<F: Future<Output = Result<(), kube::Error>>>(attempt: impl Fn() -> F) {
     loop {
         match attempt().await {
@@ -254,7 +254,7 @@ fn now() -> String {
     Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// Tells the API server how a pod is.
+/// Reports the status of a pod to the API server.
 struct Status<'a> {
     pods: Api<Pod>,
     pod: &'a Pod,
@@ -299,7 +299,7 @@ impl Status<'_> {
             condition
         };
         let (reason, is_ready) = readiness;
-        // The reason that something is not ready says nothing about what is.
+        // `Initialized` is always true, so a reason for not being ready does not apply to it.
         let status = json!({
             "phase": phase,
             "hostIP": "127.0.0.1",

@@ -14,13 +14,13 @@ use kube::api::PostParams;
 
 use super::pod::field;
 
-/// Mode of a file that nothing is said about.
+/// Default mode of a file.
 const DEFAULT_MODE: i32 = 0o644;
 
 /// A file of a volume: path below it, contents, mode.
 type File = (String, Vec<u8>, i32);
 
-/// Makes the directory. What it lacks is told as kubelets do: the pod waits for it.
+/// Creates the directory. As with kubelets, the pod waits for missing sources, which the error names.
 pub async fn make(client: &kube::Client, pod: &Pod, program: &Path, root: &Path) -> Result<(), String> {
     let _ = fs::remove_dir_all(root);
     directory(root, 0o755)?;

@@ -25,7 +25,7 @@ pub async fn serve(listener: TcpListener, config: rustls::ServerConfig, parts: A
     while let Ok((stream, _)) = listener.accept().await {
         let (acceptor, parts) = (acceptor.clone(), Arc::clone(&parts));
         tokio::spawn(async move {
-            // Whoever breaks a connection off learns nothing; that is no concern of the node.
+            // A client that aborts its handshake is ignored.
             let Ok(stream) = acceptor.accept(stream).await else { return };
             let service = hyper::service::service_fn(|request| {
                 let response = answer(&parts, &request);

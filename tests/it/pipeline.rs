@@ -153,7 +153,7 @@ fn a_webhook_in_values_reaches_its_server_and_no_file_or_log() {
     assert!(dry.stdout.contains("/[hidden]") && dry.stdout.contains("TOKEN=[hidden] true"), "{dry:#?}");
     let output = cli.run(args);
     output.snapshot(0);
-    assert!(server.received().contains("/services/T0/B0/SECREThook"), "the webhook was not told");
+    assert!(server.received().contains("/services/T0/B0/SECREThook"), "the webhook was not notified");
     let html = cli.run(["report", "-o", "html"]);
     for text in [cli.read("experiment.yaml"), output.stderr, output.stdout, dry.stdout, html.stdout] {
         assert!(!text.contains("SECRET"), "{text}");

@@ -111,7 +111,7 @@ fn paths(page: &str) -> Vec<&str> {
 #[test]
 fn loads_over_time_are_drawn_with_gaps_and_described() {
     let page = render("html", &documents::two_versions());
-    assert!(page.contains("No request ended from 31 s to 35 s."), "the stall of the slow version is told");
+    assert!(page.contains("No request ended from 31 s to 35 s."), "the stall of the slow version is reported");
     assert_eq!(page.matches("No request ended").count(), 1, "the fast one had none");
     assert!(page.contains("12,000 requests over 60 s, 198 to 200 per second; 0 errors."));
     assert!(page.contains("Latency of http, iris-v2"), "each chart has a title");

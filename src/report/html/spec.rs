@@ -15,8 +15,8 @@ const MAX_TASKS: usize = 200;
 /// Renders the spec of an experiment.
 pub(super) fn render(experiment: &Experiment, bounds: &Bounds) -> Result<String, ReportError> {
     let redact = |task: &TaskSpec| {
-        let masked = redact(&json!({"task": task.task, "with": task.with}));
-        let mut with = task.with.as_ref().and(masked.get("with").cloned());
+        let redacted = redact(&json!({"task": task.task, "with": task.with}));
+        let mut with = task.with.as_ref().and(redacted.get("with").cloned());
         if let Some(with) = &mut with {
             truncate_all(with, bounds.text);
         }

@@ -103,7 +103,7 @@ fn differences(helm: &Helm, case: &[&str]) -> Option<String> {
     if (theirs.code, ours.code) != (Some(0), Some(0)) {
         return Some(format!("{case:?}: {}\n{}", theirs.stderr, ours.stderr));
     }
-    let masked = |mut object: Value| {
+    let redacted = |mut object: Value| {
         if let Some(values) = object.pointer_mut("/texts/values.yaml") {
             *values = redact::redact(values);
         }
@@ -112,7 +112,7 @@ fn differences(helm: &Helm, case: &[&str]) -> Option<String> {
     let [theirs, ours] = [theirs, ours].map(|output| objects(&output.stdout));
     let names: BTreeSet<&String> = theirs.keys().chain(ours.keys()).collect();
     let differing = names.into_iter().filter_map(|name| {
-        let [theirs, ours] = [&theirs, &ours].map(|all| all.get(name).cloned().map(masked));
+        let [theirs, ours] = [&theirs, &ours].map(|all| all.get(name).cloned().map(redacted));
         (theirs != ours).then(|| format!("{case:?}: {name}\n  Helm {theirs:?}\n  ours {ours:?}"))
     });
     let message: Vec<String> = differing.collect();

@@ -128,7 +128,7 @@ const CASES: &[Case] = &[
 ];
 
 /// Answers the query `good`, and each case by its name.
-fn hostile() -> MisbehavingServer {
+fn misbehaving() -> MisbehavingServer {
     MisbehavingServer::scripted(|request| {
         let query = request.param("query");
         CASES.iter().find(|case| case.0 == query).map_or_else(|| number("1"), |case| case.1())
@@ -137,7 +137,7 @@ fn hostile() -> MisbehavingServer {
 
 #[test]
 fn an_unusable_response_never_passes() {
-    let server = hostile();
+    let server = misbehaving();
     for policy in ["pass", "zero"] {
         // The endless expression is slow, so it runs under one policy only.
         let cases = CASES.iter().filter(|case| policy == "pass" || case.0 != "jq-endless");

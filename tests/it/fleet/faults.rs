@@ -11,7 +11,7 @@ use iter8::ports::fleet::{Fleet, FleetError};
 use iter8::report;
 use serde_json::{Value, json};
 
-use super::peers::{Document, LONGEST, PATIENCE, Peer, counting, experiment};
+use super::peers::{Document, LONGEST, Peer, TIMEOUT, counting, experiment};
 use crate::schema::{errors, published};
 use crate::support::echo_server::EchoServer;
 use crate::support::env::TestEnv;
@@ -21,13 +21,13 @@ use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 #[tokio::test]
 async fn a_missing_worker_leaves_slos_inconclusive() {
     let (server, seen) = counting(|_| Duration::ZERO);
-    let shared = InMemoryFleet::new(8, PATIENCE);
+    let shared = InMemoryFleet::new(8, TIMEOUT);
     let spec = experiment(json!({"url": server.url(), "qps": 100, "numRequests": 80, "connections": 2}));
     let document = Document::default();
     let (first, coordinator) = (Peer::default(), shared.member(0));
     let there: Vec<_> = [1, 2, 4, 5, 6, 7].map(|index| (Peer::default(), shared.member(index))).into();
-    let assist = join_all(there.iter().map(|(peer, member)| peer.assist(&spec, member)));
-    let (end, _) = tokio::join!(first.run(&spec, Some(&coordinator), &document), assist);
+    let work = join_all(there.iter().map(|(peer, member)| peer.work(&spec, member)));
+    let (end, _) = tokio::join!(first.run(&spec, Some(&coordinator), &document), work);
     // Nothing failed: the run completes and reports the missing peer.
     assert_eq!(end.unwrap(), RunEnd::Completed);
     let load = document.load("http");
@@ -59,7 +59,7 @@ async fn a_failed_shard_fails_the_task_and_keeps_the_others() {
     });
     let url = format!("{}{{{{requestNumber}}}}", server.url());
     let load = json!({"url": url, "template": true, "numRequests": 80, "qps": "max", "connections": 2});
-    let (end, document, peers) = run_with(&InMemoryFleet::new(8, PATIENCE), 8, &experiment(load), |_, _| ()).await;
+    let (end, document, peers) = run_with(&InMemoryFleet::new(8, TIMEOUT), 8, &experiment(load), |_, _| ()).await;
     let Err(PipelineError::Task { source, .. }) = end else { panic!("{end:?}") };
     let message = source.to_string();
     assert!(message.starts_with("http: the first 2 requests to http://127.0.0.1:"), "{message}");
@@ -79,7 +79,7 @@ async fn a_failed_shard_fails_the_task_and_keeps_the_others() {
 #[tokio::test]
 async fn a_common_failure_is_reported_once() {
     let load = json!({"url": "http://127.0.0.1:1/", "numRequests": 40, "qps": "max", "connections": 1});
-    let (end, document, _) = run_with(&InMemoryFleet::new(4, PATIENCE), 4, &experiment(load), |_, _| ()).await;
+    let (end, document, _) = run_with(&InMemoryFleet::new(4, TIMEOUT), 4, &experiment(load), |_, _| ()).await;
     let Err(PipelineError::Task { source, .. }) = end else { panic!("{end:?}") };
     assert_eq!(
         source.to_string(),
@@ -119,19 +119,19 @@ async fn a_restarted_worker_counts_once() {
     let spec = experiment(json!({"url": server.url(), "qps": 60, "duration": "1s", "connections": 1}));
     let document = Document::default();
     let (first, coordinator) = (Peer::default(), shared.member(0));
-    let (second, assistant) = (Peer::default(), shared.member(1));
+    let (second, worker) = (Peer::default(), shared.member(1));
     let lost_and_found = async {
         let lost = Peer::default();
         let member = shared.member(2);
         tokio::select! {
-            end = lost.assist(&spec, &member) => panic!("{end:?}"),
+            end = lost.work(&spec, &member) => panic!("{end:?}"),
             () = lost.wait_for_load() => {}
         }
         let again = Peer::default();
-        again.assist(&spec, &shared.member(2)).await
+        again.work(&spec, &shared.member(2)).await
     };
     let (end, _, again) =
-        tokio::join!(first.run(&spec, Some(&coordinator), &document), second.assist(&spec, &assistant), lost_and_found);
+        tokio::join!(first.run(&spec, Some(&coordinator), &document), second.work(&spec, &worker), lost_and_found);
     assert_eq!((end.unwrap(), again.unwrap()), (RunEnd::Completed, RunEnd::Completed));
     let load = document.load("http");
     assert_eq!((load.counts.requests, load.counts.dropped), (60, 0));
@@ -159,12 +159,12 @@ async fn a_worker_restarted_after_its_report_does_nothing() {
         let member = shared.member(1);
         let lost = Peer::default();
         tokio::select! {
-            end = lost.assist(&spec, &member) => panic!("{end:?}"),
+            end = lost.work(&spec, &member) => panic!("{end:?}"),
             // The first load is too short for this; it is the second one.
             () = lost.wait_for_load() => {}
         }
         assert_eq!(shared.reports().iter().filter(|(_, index, _)| *index == 1).count(), 1);
-        Peer::default().assist(&spec, &shared.member(1)).await
+        Peer::default().work(&spec, &shared.member(1)).await
     };
     let (end, again) = tokio::join!(first.run(&spec, Some(&coordinator), &document), comes_again);
     assert_eq!((end.unwrap(), again.unwrap()), (RunEnd::Completed, RunEnd::Completed));
@@ -182,8 +182,8 @@ async fn a_restarted_coordinator_restarts_the_workers() {
     let shared = InMemoryFleet::new(3, Duration::from_secs(20));
     let long = experiment(json!({"url": server.url(), "qps": 30, "duration": "30s", "connections": 1}));
     let document = Document::default();
-    let assistants = [1, 2].map(|index| (Peer::default(), shared.member(index)));
-    let assist = join_all(assistants.iter().map(|(peer, member)| peer.assist(&long, member)));
+    let workers = [1, 2].map(|index| (Peer::default(), shared.member(index)));
+    let work = join_all(workers.iter().map(|(peer, member)| peer.work(&long, member)));
     let coordinate = async {
         let lost = Peer::default();
         let member = shared.member(0);
@@ -191,21 +191,21 @@ async fn a_restarted_coordinator_restarts_the_workers() {
             end = lost.run(&long, Some(&member), &document) => panic!("{end:?}"),
             () = lost.wait_for_load() => {}
         }
-        shared.begin_anew();
+        shared.restart();
         // The same experiment, of which this one sees the end.
         let again = Peer::default();
         let member = shared.member(0);
         let stop = async {
             again.wait_for_load().await;
-            assistants.iter().for_each(|(peer, _)| peer.env.stop.cancel());
+            workers.iter().for_each(|(peer, _)| peer.env.stop.cancel());
             again.env.stop.cancel();
         };
         tokio::join!(again.run(&long, Some(&member), &document), stop).0
     };
-    let both = async { tokio::join!(coordinate, assist) };
+    let both = async { tokio::join!(coordinate, work) };
     let (end, ends) = tokio::time::timeout(Duration::from_secs(25), both).await.unwrap();
     assert_eq!(end.unwrap(), RunEnd::Interrupted);
-    for (end, (peer, _)) in ends.into_iter().zip(&assistants) {
+    for (end, (peer, _)) in ends.into_iter().zip(&workers) {
         assert_eq!(end.unwrap(), RunEnd::Interrupted);
         let events = format!("{:?}", peer.env.events.lock().unwrap());
         assert_eq!(events.matches("superseded by the coordinator").count(), 1, "{events}");
@@ -221,17 +221,17 @@ async fn an_interruption_keeps_the_measurements_of_all_workers() {
     let spec = experiment(json!({"url": url, "qps": 80, "duration": "60s", "connections": 1}));
     let document = Document::default();
     let (first, coordinator) = (Peer::default(), shared.member(0));
-    let assistants: Vec<_> = (1..4).map(|index| (Peer::default(), shared.member(index))).collect();
+    let workers: Vec<_> = (1..4).map(|index| (Peer::default(), shared.member(index))).collect();
     let stop = async {
-        for (peer, _) in &assistants {
+        for (peer, _) in &workers {
             peer.wait_for_load().await;
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
         first.env.stop.cancel();
-        assistants.iter().for_each(|(peer, _)| peer.env.stop.cancel());
+        workers.iter().for_each(|(peer, _)| peer.env.stop.cancel());
     };
-    let assist = join_all(assistants.iter().map(|(peer, member)| peer.assist(&spec, member)));
-    let (end, ends, ()) = tokio::join!(first.run(&spec, Some(&coordinator), &document), assist, stop);
+    let work = join_all(workers.iter().map(|(peer, member)| peer.work(&spec, member)));
+    let (end, ends, ()) = tokio::join!(first.run(&spec, Some(&coordinator), &document), work, stop);
     assert_eq!(end.unwrap(), RunEnd::Interrupted);
     assert!(ends.into_iter().all(|end| end.unwrap() == RunEnd::Interrupted));
     let load = document.load("http");
@@ -254,7 +254,7 @@ async fn an_interrupted_coordinator_does_not_wait_for_workers() {
     let spec = experiment(json!({"url": url, "qps": 40, "duration": "60s", "connections": 1}));
     let document = Document::default();
     let (first, coordinator) = (Peer::default(), shared.member(0));
-    let (second, assistant) = (Peer::default(), shared.member(1));
+    let (second, worker) = (Peer::default(), shared.member(1));
     let stop = async {
         first.wait_for_load().await;
         first.env.stop.cancel();
@@ -262,11 +262,11 @@ async fn an_interrupted_coordinator_does_not_wait_for_workers() {
     let first_run = async {
         let end = first.run(&spec, Some(&coordinator), &document).await;
         // The worker is not dismissed, because a restarted coordinator may continue the run.
-        assert!(!assistant.superseded().is_cancelled());
+        assert!(!worker.superseded().is_cancelled());
         second.env.stop.cancel();
         end
     };
-    let run = async { tokio::join!(first_run, second.assist(&spec, &assistant), stop) };
+    let run = async { tokio::join!(first_run, second.work(&spec, &worker), stop) };
     let (end, other, ()) = tokio::time::timeout(Duration::from_secs(30), run).await.unwrap();
     assert_eq!((end.unwrap(), other.unwrap()), (RunEnd::Interrupted, RunEnd::Interrupted));
     let load = document.load("http");
@@ -282,13 +282,13 @@ async fn an_interrupted_worker_does_not_stop_the_run() {
     let spec = experiment(json!({"url": url, "qps": 60, "duration": "2s", "connections": 1}));
     let document = Document::default();
     let (first, coordinator) = (Peer::default(), shared.member(0));
-    let assistants = [1, 2].map(|index| (Peer::default(), shared.member(index)));
+    let workers = [1, 2].map(|index| (Peer::default(), shared.member(index)));
     let stop = async {
-        assistants[1].0.wait_for_load().await;
-        assistants[1].0.env.stop.cancel();
+        workers[1].0.wait_for_load().await;
+        workers[1].0.env.stop.cancel();
     };
-    let assist = join_all(assistants.iter().map(|(peer, member)| peer.assist(&spec, member)));
-    let (end, ends, ()) = tokio::join!(first.run(&spec, Some(&coordinator), &document), assist, stop);
+    let work = join_all(workers.iter().map(|(peer, member)| peer.work(&spec, member)));
+    let (end, ends, ()) = tokio::join!(first.run(&spec, Some(&coordinator), &document), work, stop);
     assert_eq!(end.unwrap(), RunEnd::Completed);
     let ends: Vec<RunEnd> = ends.into_iter().map(Result::unwrap).collect();
     assert_eq!(ends, [RunEnd::Completed, RunEnd::Interrupted]);
@@ -300,14 +300,14 @@ async fn an_interrupted_worker_does_not_stop_the_run() {
 
 #[tokio::test]
 async fn a_worker_with_another_experiment_is_rejected() {
-    let shared = InMemoryFleet::new(2, PATIENCE);
+    let shared = InMemoryFleet::new(2, TIMEOUT);
     let url = EchoServer::plain().url();
     let spec = experiment(json!({"url": url, "numRequests": 10, "qps": "max"}));
     let other = json!([{"run": "true"}]);
     let document = Document::default();
     let (first, coordinator) = (Peer::default(), shared.member(0));
-    let (second, assistant) = (Peer::default(), shared.member(1));
-    let (end, wrong) = tokio::join!(first.run(&spec, Some(&coordinator), &document), second.assist(&other, &assistant));
+    let (second, worker) = (Peer::default(), shared.member(1));
+    let (end, wrong) = tokio::join!(first.run(&spec, Some(&coordinator), &document), second.work(&other, &worker));
     assert_eq!(end.unwrap(), RunEnd::Completed);
     let Err(PipelineError::Fleet(FleetError::Failed(message))) = wrong else { panic!("{wrong:?}") };
     assert_eq!(
@@ -333,8 +333,8 @@ async fn run_with(
     let members: Vec<_> = (0..count).map(|index| shared.member(index)).collect();
     let document = Document::default();
     let pairs = peers.iter().zip(&members).skip(1);
-    let assist = join_all(pairs.map(|(peer, member)| peer.assist(spec, member)));
-    let all = async { tokio::join!(peers[0].run(spec, Some(&members[0]), &document), assist) };
+    let work = join_all(pairs.map(|(peer, member)| peer.work(spec, member)));
+    let all = async { tokio::join!(peers[0].run(spec, Some(&members[0]), &document), work) };
     let (end, ends) = tokio::time::timeout(LONGEST, all).await.unwrap();
     for end in ends {
         assert_eq!(end.unwrap(), RunEnd::Completed);

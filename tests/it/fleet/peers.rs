@@ -17,7 +17,7 @@ use crate::support::fleet::InMemoryFleet;
 use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 
 /// Start timeout of the barrier, for tests in which a peer never joins.
-pub const PATIENCE: Duration = Duration::from_millis(1_500);
+pub const TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// Longest run of a test.
 pub const LONGEST: Duration = Duration::from_secs(60);
@@ -45,7 +45,7 @@ impl Peer {
     }
 
     /// Assists as that member.
-    pub async fn assist(&self, spec: &Value, fleet: &dyn Fleet) -> Result<RunEnd, PipelineError> {
+    pub async fn work(&self, spec: &Value, fleet: &dyn Fleet) -> Result<RunEnd, PipelineError> {
         prepared(spec).run_worker(fleet, &self.env.env(None)).await
     }
 
@@ -126,9 +126,9 @@ pub fn experiment(http: Value) -> Value {
 pub async fn run_all(shared: &Arc<InMemoryFleet>, count: usize, spec: &Value) -> Document {
     let document = Document::default();
     let (first, coordinator) = (Peer::default(), shared.member(0));
-    let assistants: Vec<_> = (1..count).map(|index| (Peer::default(), shared.member(index))).collect();
-    let assist = join_all(assistants.iter().map(|(peer, member)| peer.assist(spec, member)));
-    let all = async { tokio::join!(first.run(spec, Some(&coordinator), &document), assist) };
+    let workers: Vec<_> = (1..count).map(|index| (Peer::default(), shared.member(index))).collect();
+    let work = join_all(workers.iter().map(|(peer, member)| peer.work(spec, member)));
+    let all = async { tokio::join!(first.run(spec, Some(&coordinator), &document), work) };
     let (end, ends) = tokio::time::timeout(LONGEST, all).await.unwrap();
     assert_eq!(end.unwrap(), RunEnd::Completed);
     for end in ends {

@@ -10,7 +10,7 @@ use iter8::model::shard::{LoadPhase, ShardEnd};
 use sample_model::{SampleConfig, start};
 use serde_json::{Value, json};
 
-use super::peers::{Document, PATIENCE, Peer, counting, experiment, run_all};
+use super::peers::{Document, Peer, TIMEOUT, counting, experiment, run_all};
 use crate::support::echo_server::EchoServer;
 use crate::support::fleet::InMemoryFleet;
 use crate::support::misbehaving_server::{MisbehavingServer, Reply};
@@ -18,7 +18,7 @@ use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 #[tokio::test]
 async fn eight_workers_send_the_exact_number_of_requests() {
     let (server, seen) = counting(|_| Duration::ZERO);
-    let shared = InMemoryFleet::new(8, PATIENCE);
+    let shared = InMemoryFleet::new(8, TIMEOUT);
     let load = json!({"url": server.url(), "numRequests": 100, "qps": "max", "connections": 2});
     let document = run_all(&shared, 8, &experiment(load)).await;
     let load = document.load("http");
@@ -45,7 +45,7 @@ async fn workers_share_a_rate() {
     let spec = experiment(load);
     let alone = Document::default();
     Peer::default().run(&spec, None, &alone).await.unwrap();
-    let document = run_all(&InMemoryFleet::new(8, PATIENCE), 8, &spec).await;
+    let document = run_all(&InMemoryFleet::new(8, TIMEOUT), 8, &spec).await;
     let (one, all) = (alone.load("http"), document.load("http"));
     assert_eq!((one.counts.requests, one.shards), (200, None));
     assert_eq!((all.counts.requests, all.counts.dropped, all.requested_rate), (200, 0, one.requested_rate));
@@ -61,7 +61,7 @@ async fn workers_share_a_rate() {
 async fn merged_percentiles_cover_all_reports() {
     // Latencies that differ from request to request, and so from peer to peer.
     let (server, _) = counting(|number| Duration::from_micros(300 * (number % 40)));
-    let shared = InMemoryFleet::new(8, PATIENCE);
+    let shared = InMemoryFleet::new(8, TIMEOUT);
     let load = json!({"url": server.url(), "numRequests": 400, "qps": "max", "connections": 2});
     let document = run_all(&shared, 8, &experiment(load)).await;
     let reports = shared.reports();
@@ -93,7 +93,7 @@ async fn merged_percentiles_cover_all_reports() {
 #[tokio::test]
 async fn request_numbers_are_unique() {
     let server = MisbehavingServer::responds(200, "fine");
-    let shared = InMemoryFleet::new(3, PATIENCE);
+    let shared = InMemoryFleet::new(3, TIMEOUT);
     let url = format!("{}items/{{{{requestNumber}}}}", server.url());
     run_all(&shared, 3, &experiment(json!({"url": url, "template": true, "numRequests": 50, "qps": "max"}))).await;
     let paths: BTreeSet<String> = server.seen().into_iter().map(|request| request.path).collect();
@@ -105,7 +105,7 @@ async fn request_numbers_are_unique() {
 async fn a_worker_without_requests_succeeds() {
     let (server, seen) = counting(|_| Duration::ZERO);
     for rate in [json!("max"), json!(50)] {
-        let shared = InMemoryFleet::new(5, PATIENCE);
+        let shared = InMemoryFleet::new(5, TIMEOUT);
         let load = json!({"url": server.url(), "numRequests": 3, "qps": rate});
         let before = seen.load(Ordering::SeqCst);
         let document = run_all(&shared, 5, &experiment(load)).await;
@@ -118,7 +118,7 @@ async fn a_worker_without_requests_succeeds() {
 #[tokio::test]
 async fn the_warm_up_is_shared_between_barriers() {
     let (server, seen) = counting(|_| Duration::ZERO);
-    let shared = InMemoryFleet::new(4, PATIENCE);
+    let shared = InMemoryFleet::new(4, TIMEOUT);
     let load = json!({"url": server.url(), "numRequests": 30, "qps": "max", "warmupNumRequests": 11});
     let document = run_all(&shared, 4, &experiment(load)).await;
     assert_eq!((document.load("http").counts.requests, seen.load(Ordering::SeqCst)), (30, 41));
@@ -130,7 +130,7 @@ async fn the_warm_up_is_shared_between_barriers() {
 async fn loads_run_in_sequence_or_in_parallel() {
     for (is_parallel, places) in [(false, 3), (true, 2)] {
         let (server, seen) = counting(|_| Duration::ZERO);
-        let shared = InMemoryFleet::new(3, PATIENCE);
+        let shared = InMemoryFleet::new(3, TIMEOUT);
         let first = json!({
             "url": server.url(), "numRequests": 20, "qps": "max", "parallel": is_parallel,
             "endpoints": {"a": {"numRequests": 10}, "b": {}},
@@ -155,7 +155,7 @@ async fn workers_share_grpc_calls() {
     let host = service.versions[0].addr.to_string();
     // The first five of all calls are not measured, whoever makes them.
     let with = json!({"host": host, "call": call, "data": {"name": "sklearn-iris"}, "total": 20, "concurrency": 2, "skipFirst": 5});
-    let shared = InMemoryFleet::new(3, PATIENCE);
+    let shared = InMemoryFleet::new(3, TIMEOUT);
     let document = run_all(&shared, 3, &json!([{"task": "grpc", "with": with}])).await;
     let load = document.load("grpc");
     assert_eq!(
@@ -177,7 +177,7 @@ async fn responses_of_all_workers_count() {
     });
     let url = format!("{}{{{{requestNumber}}}}", server.url());
     let load = json!({"url": url, "template": true, "numRequests": 20, "qps": "max", "allowInitialErrors": true});
-    let document = run_all(&InMemoryFleet::new(2, PATIENCE), 2, &experiment(load)).await;
+    let document = run_all(&InMemoryFleet::new(2, TIMEOUT), 2, &experiment(load)).await;
     let load = document.load("http");
     assert_eq!((load.counts.errors, &load.statuses), (10, &[(200, 10), (503, 10)].into()));
     let rate: Value = json!(document.experiment().result.unwrap().insights.unwrap().non_hist_metric_values[0]);

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::api_server_proxy::ApiServerProxy;
 use crate::support::cli_case::{CliCase, CliOutput};
-use crate::support::kubernetes::{ControlPlane, Node, PATIENCE};
+use crate::support::kubernetes::{ControlPlane, Node, TIMEOUT};
 
 /// A namespace of the shared cluster.
 pub struct ClusterCase {
@@ -120,7 +120,7 @@ impl ClusterCase {
             if left.is_empty() {
                 return;
             }
-            assert!(started.elapsed() < PATIENCE, "{left:?} are left");
+            assert!(started.elapsed() < TIMEOUT, "{left:?} are left");
             std::thread::sleep(std::time::Duration::from_millis(100));
         }
     }

@@ -15,91 +15,91 @@ fn load(requests: u64) -> Vec<String> {
     pairs.iter().flat_map(|pair| ["--set".to_owned(), (*pair).to_owned()]).collect()
 }
 
-fn launch(world: &ClusterCase, group: &str, values: &[String], more: &[&str]) -> crate::support::cli_case::CliOutput {
+fn launch(case: &ClusterCase, group: &str, values: &[String], more: &[&str]) -> crate::support::cli_case::CliOutput {
     let args = ["launch", "-g", group].into_iter().chain(values.iter().map(String::as_str)).chain(more.iter().copied());
-    world.k(args)
+    case.k(args)
 }
 
 #[test]
 fn launch_assert_report_and_delete_work() {
-    let Some(world) = ClusterCase::with_node() else { return };
+    let Some(case) = ClusterCase::with_node() else { return };
     let _transcript = transcript!();
-    let output = launch(&world, "canary", &load(50), &[]);
+    let output = launch(&case, "canary", &load(50), &[]);
     output.snapshot(0);
     let conditions = ["-c", "completed", "-c", "nofailure", "-c", "slos", "--timeout", "120s"];
-    world.k(["assert", "-g", "canary"].into_iter().chain(conditions)).snapshot(0);
-    let output = world.k(["report", "-g", "canary"]);
+    case.k(["assert", "-g", "canary"].into_iter().chain(conditions)).snapshot(0);
+    let output = case.k(["report", "-g", "canary"]);
     output.exits(0);
     for message in ["Experiment completed: true", "http/error-count <= 0", "true"] {
         assert!(output.stdout.contains(message), "{message}: {output:#?}");
     }
-    world.k(["report", "-g", "canary", "-o", "html", "--outputFile", "report.html"]).exits(0);
-    assert!(world.cli.read("report.html").contains("All objectives are satisfied"));
-    let document = world.document("canary");
+    case.k(["report", "-g", "canary", "-o", "html", "--outputFile", "report.html"]).exits(0);
+    assert!(case.cli.read("report.html").contains("All objectives are satisfied"));
+    let document = case.document("canary");
     assert_eq!((&document["result"]["revision"], &document["result"]["numLoops"]), (&json!(1), &json!(1)));
     assert_eq!(document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([50]));
 
-    let output = world.k(["log", "-g", "canary"]);
+    let output = case.k(["log", "-g", "canary"]);
     output.expect(0, &["==> pod/canary-1-job-"]);
     assert!(output.stdout.contains("experiment completed"), "{output:#?}");
-    world.k(["list"]).snapshot(0);
+    case.k(["list"]).snapshot(0);
 
-    world.k(["delete", "-g", "canary"]).snapshot(0);
-    world.wait_until_nothing_is_left_of("canary");
-    world.k(["report", "-g", "canary"]).snapshot(2);
-    world.k(["delete", "-g", "canary"]).snapshot(2);
+    case.k(["delete", "-g", "canary"]).snapshot(0);
+    case.wait_until_nothing_is_left_of("canary");
+    case.k(["report", "-g", "canary"]).snapshot(2);
+    case.k(["delete", "-g", "canary"]).snapshot(2);
 }
 
 #[test]
 fn a_launch_replaces_the_previous_one() {
-    let Some(world) = ClusterCase::with_node() else { return };
+    let Some(case) = ClusterCase::with_node() else { return };
     let _transcript = transcript!();
     // The first one would run for an hour.
-    launch(&world, "again", &load(360_000), &["--set", "parallelism=2"]).exits(0);
-    launch(&world, "beside", &load(360_000), &[]).exits(0);
-    world.wait_until_running("again", "http");
-    let uid = world.get("secrets", "again")["metadata"]["uid"].clone();
-    launch(&world, "again", &load(20), &[]).snapshot(0);
-    world.k(["assert", "-g", "again", "-c", "completed,slos", "--timeout", "120s"]).exits(0);
-    let document = world.document("again");
+    launch(&case, "again", &load(360_000), &["--set", "parallelism=2"]).exits(0);
+    launch(&case, "beside", &load(360_000), &[]).exits(0);
+    case.wait_until_running("again", "http");
+    let uid = case.get("secrets", "again")["metadata"]["uid"].clone();
+    launch(&case, "again", &load(20), &[]).snapshot(0);
+    case.k(["assert", "-g", "again", "-c", "completed,slos", "--timeout", "120s"]).exits(0);
+    let document = case.document("again");
     assert_eq!(document["result"]["revision"], 2);
     assert_eq!(document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([20]));
-    assert_eq!(world.get("secrets", "again")["metadata"]["uid"], uid, "the Secret stays, with what owns to it");
-    world.cluster.wait_until_gone("jobs", &world.namespace, "again-1-job");
-    world.cluster.wait_until_gone("secrets", &world.namespace, "again-shard-1");
+    assert_eq!(case.get("secrets", "again")["metadata"]["uid"], uid, "the Secret stays, with what owns to it");
+    case.cluster.wait_until_gone("jobs", &case.namespace, "again-1-job");
+    case.cluster.wait_until_gone("secrets", &case.namespace, "again-shard-1");
     let pods = |objects: Vec<String>| objects.into_iter().filter(|name| name.starts_with("pod/again-1-")).count();
     let started = std::time::Instant::now();
-    while pods(world.objects("again")) > 0 {
-        assert!(started.elapsed() < crate::support::kubernetes::PATIENCE, "pods of revision 1 are left");
+    while pods(case.objects("again")) > 0 {
+        assert!(started.elapsed() < crate::support::kubernetes::TIMEOUT, "pods of revision 1 are left");
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     // The group beside it was left alone.
-    assert_eq!(world.document("beside")["result"]["revision"], 1);
-    assert_eq!(world.get("jobs", "beside-1-job")["status"]["active"], 1);
+    assert_eq!(case.document("beside")["result"]["revision"], 1);
+    assert_eq!(case.get("jobs", "beside-1-job")["status"]["active"], 1);
 }
 
 #[test]
 fn deleting_the_secret_deletes_everything() {
-    let Some(world) = ClusterCase::with_node() else { return };
-    launch(&world, "owner", &load(360_000), &["--set", "ready.service=kubernetes"]).exits(0);
-    world.wait_until_running("owner", "http");
-    world.cluster.kubectl_ok(&["delete", "secret", "-n", &world.namespace, "owner"]);
-    world.wait_until_nothing_is_left_of("owner");
+    let Some(case) = ClusterCase::with_node() else { return };
+    launch(&case, "owner", &load(360_000), &["--set", "ready.service=kubernetes"]).exits(0);
+    case.wait_until_running("owner", "http");
+    case.cluster.kubectl_ok(&["delete", "secret", "-n", &case.namespace, "owner"]);
+    case.wait_until_nothing_is_left_of("owner");
 }
 
 #[test]
 fn the_service_account_has_minimal_permissions() {
-    let Some(world) = ClusterCase::without_node() else { return };
+    let Some(case) = ClusterCase::without_node() else { return };
     let _transcript = transcript!();
-    world.cluster.kubectl_ok(&["create", "namespace", &format!("{}-models", world.namespace)]);
-    let elsewhere = format!("ready.namespace={}-models", world.namespace);
+    case.cluster.kubectl_ok(&["create", "namespace", &format!("{}-models", case.namespace)]);
+    let elsewhere = format!("ready.namespace={}-models", case.namespace);
     let values = ["tasks={ready}", "ready.deploy=shop", "ready.isvc=iris", &elsewhere, "runner=none"];
     let args = values.iter().flat_map(|pair| ["--set", pair]);
-    world.k(["launch", "-g", "least"].into_iter().chain(args)).snapshot(0);
+    case.k(["launch", "-g", "least"].into_iter().chain(args)).snapshot(0);
     let may = |namespace: &str| {
-        let account = format!("system:serviceaccount:{}:least-iter8-sa", world.namespace);
-        let output = world.cluster.kubectl_ok(&["auth", "can-i", "--list", "-n", namespace, "--as", &account]);
-        let nobodys = world.cluster.kubectl_ok(&[
+        let account = format!("system:serviceaccount:{}:least-iter8-sa", case.namespace);
+        let output = case.cluster.kubectl_ok(&["auth", "can-i", "--list", "-n", namespace, "--as", &account]);
+        let nobodys = case.cluster.kubectl_ok(&[
             "auth",
             "can-i",
             "--list",
@@ -113,15 +113,15 @@ fn the_service_account_has_minimal_permissions() {
         rows.sort();
         rows
     };
-    assert_eq!(may(&world.namespace), ["secrets [] [least] [get list update watch]"]);
-    let models = format!("{}-models", world.namespace);
+    assert_eq!(may(&case.namespace), ["secrets [] [least] [get list update watch]"]);
+    let models = format!("{}-models", case.namespace);
     let expected =
         ["deployments.apps [] [shop] [list watch]", "inferenceservices.serving.kserve.io [] [iris] [list watch]"];
     assert_eq!(may(&models), expected);
     // Objects in other namespaces have no owner, so they are deleted by name.
-    world.k(["delete", "-g", "least"]).exits(0);
-    world.wait_until_nothing_is_left_of("least");
-    let roles = world.cluster.kubectl_ok(&["get", "roles,rolebindings", "-n", &models, "-o", "name"]);
+    case.k(["delete", "-g", "least"]).exits(0);
+    case.wait_until_nothing_is_left_of("least");
+    let roles = case.cluster.kubectl_ok(&["get", "roles,rolebindings", "-n", &models, "-o", "name"]);
     assert_eq!(roles, "");
 }
 
@@ -132,95 +132,93 @@ fn squeezed(row: &str) -> String {
 
 #[test]
 fn concurrent_launches_result_in_one_run() {
-    let Some(world) = ClusterCase::without_node() else { return };
+    let Some(case) = ClusterCase::without_node() else { return };
     let values = load(10);
     let args: Vec<&str> = ["launch", "-g", "race"].into_iter().chain(values.iter().map(String::as_str)).collect();
-    let running: Vec<_> = (0..4).map(|_| world.start(&args)).collect();
+    let running: Vec<_> = (0..4).map(|_| case.start(&args)).collect();
     let ended: Vec<_> = running.into_iter().map(super::cluster_case::Running::end).collect();
     let won = ended.iter().filter(|output| output.code == Some(0)).count();
     assert!(won >= 1, "{ended:#?}");
     for output in ended.iter().filter(|output| output.code != Some(0)) {
         output.expect(4, &["was replaced by revision"]);
     }
-    let revision = world.get("secrets", "race")["metadata"]["annotations"]["iter8.tools/revision"].clone();
+    let revision = case.get("secrets", "race")["metadata"]["annotations"]["iter8.tools/revision"].clone();
     let job = format!("race-{}-job", revision.as_str().unwrap());
-    let jobs = || world.cluster.kubectl_ok(&["get", "jobs", "-n", &world.namespace, "-o", "name"]);
+    let jobs = || case.cluster.kubectl_ok(&["get", "jobs", "-n", &case.namespace, "-o", "name"]);
     let started = std::time::Instant::now();
     while jobs() != format!("job.batch/{job}\n") {
-        assert!(started.elapsed() < crate::support::kubernetes::PATIENCE, "{}", jobs());
+        assert!(started.elapsed() < crate::support::kubernetes::TIMEOUT, "{}", jobs());
     }
 }
 
 #[test]
 fn foreign_secrets_are_left_alone() {
-    let Some(world) = ClusterCase::without_node() else { return };
+    let Some(case) = ClusterCase::without_node() else { return };
     let _transcript = transcript!();
-    world
-        .cluster
-        .apply_in(&world.namespace, "{apiVersion: v1, kind: Secret, metadata: {name: mine}, stringData: {a: b}}");
-    launch(&world, "mine", &load(1), &[]).snapshot(4);
-    world.k(["delete", "-g", "mine"]).snapshot(4);
-    assert_eq!(world.get("secrets", "mine")["data"], json!({"a": "Yg=="}));
+    case.cluster
+        .apply_in(&case.namespace, "{apiVersion: v1, kind: Secret, metadata: {name: mine}, stringData: {a: b}}");
+    launch(&case, "mine", &load(1), &[]).snapshot(4);
+    case.k(["delete", "-g", "mine"]).snapshot(4);
+    assert_eq!(case.get("secrets", "mine")["data"], json!({"a": "Yg=="}));
 }
 
 #[test]
 fn a_document_that_cannot_be_read_is_listed_as_unreadable() {
-    let Some(world) = ClusterCase::without_node() else { return };
-    launch(&world, "torn", &load(1), &[]).exits(0);
+    let Some(case) = ClusterCase::without_node() else { return };
+    launch(&case, "torn", &load(1), &[]).exits(0);
     let torn = r#"{"stringData": {"experiment.yaml": "{"}}"#;
-    world.cluster.kubectl_ok(&["patch", "secret", "-n", &world.namespace, "torn", "--type=merge", "-p", torn]);
-    let said = world.k(["list"]);
+    case.cluster.kubectl_ok(&["patch", "secret", "-n", &case.namespace, "torn", "--type=merge", "-p", torn]);
+    let said = case.k(["list"]);
     said.exits(0);
     let row: Vec<&str> = said.stdout.lines().nth(1).unwrap().split_whitespace().collect();
-    assert_eq!(row, [&world.namespace, "torn", "1", "job", "0", "unreadable", "-"]);
+    assert_eq!(row, [&case.namespace, "torn", "1", "job", "0", "unreadable", "-"]);
 }
 
 #[test]
 fn a_rejected_launch_changes_nothing() {
-    let Some(world) = ClusterCase::without_node() else { return };
+    let Some(case) = ClusterCase::without_node() else { return };
     let _transcript = transcript!();
     let values = ["--set", "resources.limits.cpu=lots"];
-    launch(&world, "wrong", &load(1), &values).snapshot(4);
-    assert_eq!(world.objects("wrong"), [""; 0]);
+    launch(&case, "wrong", &load(1), &values).snapshot(4);
+    assert_eq!(case.objects("wrong"), [""; 0]);
 }
 
 #[test]
 fn an_assertion_ends_when_the_job_does() {
-    let Some(world) = ClusterCase::with_node() else { return };
+    let Some(case) = ClusterCase::with_node() else { return };
     let _transcript = transcript!();
     // The pod is killed before it can save anything more.
-    launch(&world, "killed", &load(360_000), &[]).exits(0);
-    world.wait_until_running("killed", "http");
-    let pod = world.objects("killed").into_iter().find_map(|name| Some(name.strip_prefix("pod/")?.to_owned())).unwrap();
+    launch(&case, "killed", &load(360_000), &[]).exits(0);
+    case.wait_until_running("killed", "http");
+    let pod = case.objects("killed").into_iter().find_map(|name| Some(name.strip_prefix("pod/")?.to_owned())).unwrap();
     let started = std::time::Instant::now();
-    let asserting = world.start(["assert", "-g", "killed", "-c", "completed", "--timeout", "30m"]);
-    crate::support::kubernetes::Node::shared().unwrap().kill(&world.namespace, &pod);
+    let asserting = case.start(["assert", "-g", "killed", "-c", "completed", "--timeout", "30m"]);
+    crate::support::kubernetes::Node::shared().unwrap().kill(&case.namespace, &pod);
     asserting.end().snapshot(1);
-    assert!(started.elapsed() < crate::support::kubernetes::PATIENCE);
-    world.k(["list"]).snapshot(0);
+    assert!(started.elapsed() < crate::support::kubernetes::TIMEOUT);
+    case.k(["list"]).snapshot(0);
 }
 
 #[test]
 fn an_evicted_pod_saves_its_measurements() {
-    let Some(world) = ClusterCase::with_node() else { return };
+    let Some(case) = ClusterCase::with_node() else { return };
     let (server, seen) = counting(|_| std::time::Duration::ZERO);
     let url = format!("http.url={}", server.url());
-    launch(&world, "evicted", &load(360_000), &["--set", &url]).exits(0);
-    world.wait_until_running("evicted", "http");
+    launch(&case, "evicted", &load(360_000), &["--set", &url]).exits(0);
+    case.wait_until_running("evicted", "http");
     let started = std::time::Instant::now();
     while seen.load(std::sync::atomic::Ordering::SeqCst) < 20 {
-        assert!(started.elapsed() < crate::support::kubernetes::PATIENCE);
+        assert!(started.elapsed() < crate::support::kubernetes::TIMEOUT);
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    let pod =
-        world.objects("evicted").into_iter().find_map(|name| Some(name.strip_prefix("pod/")?.to_owned())).unwrap();
-    let following = world.start(["log", "-g", "evicted", "-f"]);
+    let pod = case.objects("evicted").into_iter().find_map(|name| Some(name.strip_prefix("pod/")?.to_owned())).unwrap();
+    let following = case.start(["log", "-g", "evicted", "-f"]);
     let eviction =
-        json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": world.namespace}});
-    let path = format!("/api/v1/namespaces/{}/pods/{pod}/eviction", world.namespace);
-    let output = world.cluster.kubectl_with_input(&["create", "--raw", &path, "-f", "-"], &eviction.to_string());
+        json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": case.namespace}});
+    let path = format!("/api/v1/namespaces/{}/pods/{pod}/eviction", case.namespace);
+    let output = case.cluster.kubectl_with_input(&["create", "--raw", &path, "-f", "-"], &eviction.to_string());
     output.exits(0);
-    let document = world.wait_for_document("evicted", |document| document["result"]["interrupted"] == true);
+    let document = case.wait_for_document("evicted", |document| document["result"]["interrupted"] == true);
     let requests = &document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"][0];
     assert!(requests.as_f64().is_some_and(|requests| requests > 0.0), "{document:#}");
     let output = following.end();
@@ -230,13 +228,13 @@ fn an_evicted_pod_saves_its_measurements() {
 
 #[test]
 fn cronjobs_do_not_overlap() {
-    let Some(world) = ClusterCase::with_node() else { return };
+    let Some(case) = ClusterCase::with_node() else { return };
     // It is due every second, and takes three.
     let more = ["--set", "runner=cronjob", "--set", "cronjobSchedule=@every 1s"];
-    launch(&world, "often", &load(300), &more).exits(0);
-    let following = world.start(["log", "-g", "often", "-f"]);
-    let document = world.wait_for_document("often", |document| {
-        let jobs = world.get("jobs", "");
+    launch(&case, "often", &load(300), &more).exits(0);
+    let following = case.start(["log", "-g", "often", "-f"]);
+    let document = case.wait_for_document("often", |document| {
+        let jobs = case.get("jobs", "");
         let active = jobs["items"].as_array().into_iter().flatten().filter(|job| job["status"]["active"] == 1).count();
         assert!(active <= 1, "{active} at the same time");
         document["result"]["numLoops"] == 3
@@ -244,7 +242,7 @@ fn cronjobs_do_not_overlap() {
     let counts = &document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"];
     assert_eq!(counts, &json!([300, 300]), "the loops before are whole");
     // Its log is followed from pod to pod, until there is nothing more to come.
-    world.k(["delete", "-g", "often"]).exits(0);
+    case.k(["delete", "-g", "often"]).exits(0);
     let output = following.end();
     output.exits(0);
     assert!(output.stdout.matches("experiment completed").count() >= 2, "{output:#?}");
@@ -252,37 +250,37 @@ fn cronjobs_do_not_overlap() {
 
 #[test]
 fn a_launch_removes_roles_from_other_namespaces() {
-    let Some(world) = ClusterCase::without_node() else { return };
-    let places = ["a", "b"].map(|name| format!("{}-{name}", world.namespace));
+    let Some(case) = ClusterCase::without_node() else { return };
+    let places = ["a", "b"].map(|name| format!("{}-{name}", case.namespace));
     for place in &places {
-        world.cluster.kubectl_ok(&["create", "namespace", place]);
+        case.cluster.kubectl_ok(&["create", "namespace", place]);
         let namespace = format!("ready.namespace={place}");
         let values = ["tasks={ready}", "ready.service=shop", &namespace, "runner=none"];
         let args = values.iter().flat_map(|pair| ["--set", pair]);
-        world.k(["launch", "-g", "moved"].into_iter().chain(args)).exits(0);
+        case.k(["launch", "-g", "moved"].into_iter().chain(args)).exits(0);
     }
-    let roles = |place: &str| world.cluster.kubectl_ok(&["get", "roles,rolebindings", "-n", place, "-o", "name"]);
+    let roles = |place: &str| case.cluster.kubectl_ok(&["get", "roles,rolebindings", "-n", place, "-o", "name"]);
     assert_eq!(roles(&places[0]), "");
     assert_eq!(roles(&places[1]).lines().count(), 2);
     // The Secret has the namespaces; without it they are found by label.
-    world.cluster.kubectl_ok(&["delete", "secret", "-n", &world.namespace, "moved"]);
-    world.k(["delete", "-g", "moved"]).exits(0);
+    case.cluster.kubectl_ok(&["delete", "secret", "-n", &case.namespace, "moved"]);
+    case.k(["delete", "-g", "moved"]).exits(0);
     assert_eq!(roles(&places[1]), "");
 }
 
 #[test]
 fn assert_and_report_need_only_get_on_the_secret() {
-    let Some(world) = ClusterCase::without_node() else { return };
-    let (cluster, namespace) = (world.cluster, world.namespace.clone());
-    launch(&world, "read", &load(5), &["--set", "runner=none"]).exits(0);
-    world.k(["run", "-g", "read"]).exits(0);
+    let Some(case) = ClusterCase::without_node() else { return };
+    let (cluster, namespace) = (case.cluster, case.namespace.clone());
+    launch(&case, "read", &load(5), &["--set", "runner=none"]).exits(0);
+    case.k(["run", "-g", "read"]).exits(0);
     let account = format!("--serviceaccount={namespace}:default");
     let get =
         ["create", "role", "-n", &namespace, "reader", "--verb=get", "--resource=secrets", "--resource-name=read"];
     cluster.kubectl_ok(&get);
     cluster.kubectl_ok(&["create", "rolebinding", "-n", &namespace, "reader", "--role=reader", &account]);
     let token = cluster.token(&namespace, "default");
-    let world = world.with_kubeconfig(cluster.kubeconfig_with_token(&token, &namespace));
-    world.k(["assert", "-g", "read", "-c", "completed,nofailure,slos", "--timeout", "5s"]).exits(0);
-    world.k(["report", "-g", "read"]).exits(0);
+    let case = case.with_kubeconfig(cluster.kubeconfig_with_token(&token, &namespace));
+    case.k(["assert", "-g", "read", "-c", "completed,nofailure,slos", "--timeout", "5s"]).exits(0);
+    case.k(["report", "-g", "read"]).exits(0);
 }

@@ -6,7 +6,7 @@ use crate::support::transcript::transcript;
 
 #[test]
 fn a_dry_run_prints_exactly_what_a_launch_creates() {
-    let Some(world) = ClusterCase::without_node() else { return };
+    let Some(case) = ClusterCase::without_node() else { return };
     let values = [
         "tasks={ready,http}",
         "ready.service=shop",
@@ -16,15 +16,15 @@ fn a_dry_run_prints_exactly_what_a_launch_creates() {
         "parallelism=2",
     ];
     let args = || values.iter().flat_map(|pair| ["--set", pair]);
-    let output = world.k(["launch", "-g", "shown", "--dry", "--outputFile", "-"].into_iter().chain(args()));
+    let output = case.k(["launch", "-g", "shown", "--dry", "--outputFile", "-"].into_iter().chain(args()));
     output.exits(0);
-    world.k(["launch", "-g", "shown"].into_iter().chain(args())).exits(0);
+    case.k(["launch", "-g", "shown"].into_iter().chain(args())).exits(0);
     // The objects equal the rendered ones, apart from their owner and the document.
     let mut names = Vec::new();
     for text in output.stdout.split("---\n") {
         let rendered = iter8::model::codec::value_from_yaml(text).unwrap();
         let (kind, name) = (rendered["kind"].as_str().unwrap(), rendered["metadata"]["name"].as_str().unwrap());
-        let found = world.get(kind, name);
+        let found = case.get(kind, name);
         for mark in ["labels", "annotations"] {
             assert_eq!(found["metadata"][mark], rendered["metadata"][mark], "{kind} {name}");
         }
@@ -34,7 +34,7 @@ fn a_dry_run_prints_exactly_what_a_launch_creates() {
         let owner = &found["metadata"]["ownerReferences"][0]["name"];
         assert_eq!(owner.as_str(), (kind != "Secret" || name != "shown").then_some("shown"), "{kind} {name}");
     }
-    let mut found: Vec<String> = world
+    let mut found: Vec<String> = case
         .objects("shown")
         .into_iter()
         .map(|name| {
@@ -49,7 +49,7 @@ fn a_dry_run_prints_exactly_what_a_launch_creates() {
 
 #[test]
 fn valid_schedules_are_not_rejected_locally() {
-    let Some(world) = ClusterCase::without_node() else { return };
+    let Some(case) = ClusterCase::without_node() else { return };
     let schedules = [
         "*/1 * * * *",
         "0 12 1-15 jan-MAR mon,5",
@@ -82,8 +82,8 @@ fn valid_schedules_are_not_rejected_locally() {
             "{{apiVersion: batch/v1, kind: CronJob, metadata: {{name: c}}, spec: {{schedule: '{schedule}', jobTemplate: {{spec: \
              {{template: {{spec: {{restartPolicy: Never, containers: [{{name: a, image: a}}]}}}}}}}}}}}}"
         );
-        let args = ["apply", "-n", &world.namespace, "--server-side", "--dry-run=server", "-f", "-"];
-        let output = world.cluster.kubectl_with_input(&args, &yaml);
+        let args = ["apply", "-n", &case.namespace, "--server-side", "--dry-run=server", "-f", "-"];
+        let output = case.cluster.kubectl_with_input(&args, &yaml);
         let values = serde_json::json!({ "cronjobSchedule": schedule });
         let local = iter8::manifests::settings::check(values.as_object().unwrap());
         assert!(output.code != Some(0) || local.is_ok(), "{schedule}: {local:?}");
@@ -94,58 +94,58 @@ fn valid_schedules_are_not_rejected_locally() {
 
 #[test]
 fn a_schedule_rejected_by_the_api_server_creates_nothing() {
-    let Some(world) = ClusterCase::without_node() else { return };
+    let Some(case) = ClusterCase::without_node() else { return };
     let _transcript = transcript!();
     let values = ["tasks={http}", "http.url=http://shop/", "runner=cronjob", "cronjobSchedule=61 * * * *"];
     let args = values.iter().flat_map(|pair| ["--set", pair]);
-    let output = world.k(["launch", "-g", "wrong"].into_iter().chain(args));
+    let output = case.k(["launch", "-g", "wrong"].into_iter().chain(args));
     output.snapshot(4);
-    assert_eq!(world.objects("wrong"), [""; 0]);
+    assert_eq!(case.objects("wrong"), [""; 0]);
 }
 
 #[test]
 fn a_namespace_admin_can_launch_and_delete() {
-    let Some(world) = ClusterCase::with_node() else { return };
+    let Some(case) = ClusterCase::with_node() else { return };
     let _transcript = transcript!();
-    let (cluster, namespace) = (world.cluster, world.namespace.clone());
+    let (cluster, namespace) = (case.cluster, case.namespace.clone());
     let account = format!("--serviceaccount={namespace}:default");
     cluster.kubectl_ok(&["create", "rolebinding", "-n", &namespace, "admin", "--clusterrole=admin", &account]);
     let token = cluster.token(&namespace, "default");
-    let world = world.with_kubeconfig(cluster.kubeconfig_with_token(&token, &namespace));
+    let case = case.with_kubeconfig(cluster.kubeconfig_with_token(&token, &namespace));
     let url = format!("http.url={}", EchoServer::plain().url());
     let values = ["tasks={ready,http}", "ready.service=shop", &url, "http.numRequests=5", "runner=job"];
     let args = || values.iter().flat_map(|pair| ["--set", pair]);
     cluster
         .apply_in(&namespace, "{apiVersion: v1, kind: Service, metadata: {name: shop}, spec: {ports: [{port: 80}]}}");
     for _ in 1..=2 {
-        world.k(["launch", "-g", "mine"].into_iter().chain(args())).snapshot(0);
+        case.k(["launch", "-g", "mine"].into_iter().chain(args())).snapshot(0);
     }
-    world.k(["assert", "-g", "mine", "-c", "completed", "--timeout", "120s"]).exits(0);
-    world.k(["delete", "-g", "mine"]).snapshot(0);
-    world.wait_until_nothing_is_left_of("mine");
+    case.k(["assert", "-g", "mine", "-c", "completed", "--timeout", "120s"]).exits(0);
+    case.k(["delete", "-g", "mine"]).snapshot(0);
+    case.wait_until_nothing_is_left_of("mine");
 }
 
 #[test]
 fn foreign_objects_are_not_adopted() {
-    let Some(world) = ClusterCase::without_node() else { return };
+    let Some(case) = ClusterCase::without_node() else { return };
     let _transcript = transcript!();
     let role = "{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: shop}, rules: \
                 [{apiGroups: [''], resources: [pods], verbs: [list]}]}";
-    world.cluster.apply_in(&world.namespace, role);
-    let rules = world.get("roles", "shop")["rules"].clone();
+    case.cluster.apply_in(&case.namespace, role);
+    let rules = case.get("roles", "shop")["rules"].clone();
     let values = ["--set", "tasks={http}", "--set", "http.url=http://127.0.0.1:1/", "--set", "runner=none"];
-    let output = world.k(["launch", "-g", "shop"].into_iter().chain(values));
+    let output = case.k(["launch", "-g", "shop"].into_iter().chain(values));
     output.snapshot(4);
-    assert_eq!(world.get("roles", "shop")["rules"], rules);
-    assert!(world.get("secrets", "shop").is_null(), "nothing is made");
+    assert_eq!(case.get("roles", "shop")["rules"], rules);
+    assert!(case.get("secrets", "shop").is_null(), "nothing is made");
 }
 
 #[test]
 fn files_that_pods_lack_are_reported() {
-    let Some(world) = ClusterCase::without_node() else { return };
+    let Some(case) = ClusterCase::without_node() else { return };
     let _transcript = transcript!();
     let values =
         ["tasks={http,run}", "http.url=http://127.0.0.1:1/", "http.payloadFile=body.json", "run=true", "runner=job"];
     let args = values.iter().flat_map(|pair| ["--set", pair]);
-    world.k(["launch", "--dry"].into_iter().chain(args)).snapshot(0);
+    case.k(["launch", "--dry"].into_iter().chain(args)).snapshot(0);
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::kubernetes::{ControlPlane, Node};
 
 /// A control plane with a node, and a namespace; `None` if this machine cannot run them.
-fn world() -> Option<(&'static ControlPlane, &'static Node, String)> {
+fn case() -> Option<(&'static ControlPlane, &'static Node, String)> {
     let node = Node::shared()?;
     let cluster = ControlPlane::shared()?;
     Some((cluster, node, cluster.namespace()))
@@ -37,7 +37,7 @@ fn name(object: &Value) -> &str {
 
 #[test]
 fn a_job_runs_and_has_a_log() {
-    let Some((cluster, node, namespace)) = world() else { return };
+    let Some((cluster, node, namespace)) = case() else { return };
     cluster.apply_in(&namespace, &job("version", "", "        args: [version]\n"));
     cluster.wait_for_condition("jobs", &namespace, "version", "Complete");
     let log = cluster.kubectl_ok(&["logs", "-n", &namespace, "job/version"]);
@@ -51,7 +51,7 @@ fn a_job_runs_and_has_a_log() {
 
 #[test]
 fn a_failed_program_fails_its_job() {
-    let Some((cluster, _, namespace)) = world() else { return };
+    let Some((cluster, _, namespace)) = case() else { return };
     cluster.apply_in(&namespace, &job("wrong", "", "        args: [no-such-command]\n"));
     cluster.wait_for_condition("jobs", &namespace, "wrong", "Failed");
     let pod = &pods(cluster, &namespace, "wrong")[0];
@@ -64,7 +64,7 @@ fn a_failed_program_fails_its_job() {
 
 #[test]
 fn pods_of_an_indexed_job_have_an_index() {
-    let Some((cluster, _, namespace)) = world() else { return };
+    let Some((cluster, _, namespace)) = case() else { return };
     let spec = "  completionMode: Indexed\n  completions: 3\n  parallelism: 3\n  backoffLimitPerIndex: 0\n";
     // The program fails, and its error repeats its arguments.
     let container = "        args: ['index-$(JOB_COMPLETION_INDEX)-of-$(WHERE)']\n        env:\n        \
@@ -90,7 +90,7 @@ fn start_service(cluster: &ControlPlane, namespace: &str) -> String {
 
 #[test]
 fn a_deleted_pod_is_terminated_and_its_log_ends() {
-    let Some((cluster, node, namespace)) = world() else { return };
+    let Some((cluster, node, namespace)) = case() else { return };
     let pod = start_service(cluster, &namespace);
     let process = node.process(&namespace, &pod).unwrap();
     let user = std::fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero())).unwrap();
@@ -117,7 +117,7 @@ fn a_deleted_pod_is_terminated_and_its_log_ends() {
 
 #[test]
 fn a_killed_process_has_exit_code_137() {
-    let Some((cluster, node, namespace)) = world() else { return };
+    let Some((cluster, node, namespace)) = case() else { return };
     let pod = start_service(cluster, &namespace);
     node.kill(&namespace, &pod);
     let failed = cluster.wait_for("pods", &namespace, &pod, |pod| pod["status"]["phase"] == "Failed");
@@ -126,7 +126,7 @@ fn a_killed_process_has_exit_code_137() {
 
 #[test]
 fn a_pod_has_its_service_account_and_waits_for_missing_secrets() {
-    let Some((cluster, node, namespace)) = world() else { return };
+    let Some((cluster, node, namespace)) = case() else { return };
     let container = "        args: [demo, --serve, --port, '0']\n        volumeMounts: [{name: given, mountPath: /given}]\n      \
                      volumes: [{name: given, secret: {secretName: given}}]\n";
     cluster.apply_in(&namespace, &job("mounts", "", container));

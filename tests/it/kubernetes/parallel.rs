@@ -17,30 +17,30 @@ use serde_json::{Value, json};
 use super::cluster_case::ClusterCase;
 use crate::fleet::peers::{self, Document, Peer};
 use crate::support::echo_server::EchoServer;
-use crate::support::kubernetes::{Node, PATIENCE};
+use crate::support::kubernetes::{Node, TIMEOUT};
 use crate::support::runtime::block_on;
 
 /// Launches a load that `pods` make together.
-fn launch(world: &ClusterCase, group: &str, pods: u32, load: &str, more: &[&str]) {
+fn launch(case: &ClusterCase, group: &str, pods: u32, load: &str, more: &[&str]) {
     let url = format!("http.url={}", EchoServer::plain().url());
     let pods = format!("parallelism={pods}");
     let values = ["tasks={http,assess}", &url, load, "assess.SLOs.upper.http/error-count=0", "runner=job", &pods];
     let args = values.iter().chain(more).flat_map(|pair| ["--set", pair]);
-    world.k(["launch", "-g", group].into_iter().chain(args)).exits(0);
+    case.k(["launch", "-g", group].into_iter().chain(args)).exits(0);
 }
 
 /// The pod of a Job with this index that is not over.
-fn pod(world: &ClusterCase, group: &str, index: u32) -> String {
+fn pod(case: &ClusterCase, group: &str, index: u32) -> String {
     let labels = format!("iter8.tools/group={group},batch.kubernetes.io/job-completion-index={index}");
-    let pod = world.cluster.wait_for_one("pods", &world.namespace, &labels, |pod| pod["status"]["phase"] == "Running");
+    let pod = case.cluster.wait_for_one("pods", &case.namespace, &labels, |pod| pod["status"]["phase"] == "Running");
     pod["metadata"]["name"].as_str().unwrap().to_owned()
 }
 
 /// Shard reports of the workers, by index.
-fn report(world: &ClusterCase, group: &str, pods: u32) -> BTreeMap<u32, ShardReport> {
+fn report(case: &ClusterCase, group: &str, pods: u32) -> BTreeMap<u32, ShardReport> {
     use base64::Engine;
     let of = |index| {
-        let secret = world.get("secrets", &format!("{group}-shard-{index}"));
+        let secret = case.get("secrets", &format!("{group}-shard-{index}"));
         let bytes =
             base64::engine::general_purpose::STANDARD.decode(secret["data"]["measured.json.gz"].as_str()?).unwrap();
         let mut text = String::new();
@@ -61,19 +61,19 @@ fn record(document: &Value) -> &Value {
 
 #[test]
 fn eight_pods_share_one_load_exactly() {
-    let Some(world) = ClusterCase::with_node() else { return };
-    launch(&world, "eight", 8, "http.numRequests=1003,http.qps=400,http.connections=2", &[]);
-    let output = world.k(["assert", "-g", "eight", "-c", "completed,nofailure,slos", "--timeout", "120s"]);
-    let document = world.document("eight");
+    let Some(case) = ClusterCase::with_node() else { return };
+    launch(&case, "eight", 8, "http.numRequests=1003,http.qps=400,http.connections=2", &[]);
+    let output = case.k(["assert", "-g", "eight", "-c", "completed,nofailure,slos", "--timeout", "120s"]);
+    let document = case.document("eight");
     output.exits(0);
     let insights = &document["result"]["insights"];
     assert_eq!(insights["nonHistMetricValues"][0]["http/request-count"], json!([1003]));
     assert_eq!(record(&document)["shards"], json!({"count": 8}), "{document:#}");
     assert_eq!(record(&document)["connections"], 16);
-    world.cluster.wait_for_condition("jobs", &world.namespace, "eight-1-job", "Complete");
+    case.cluster.wait_for_condition("jobs", &case.namespace, "eight-1-job", "Complete");
 
     // The reports of the seven workers, and the coordinator's own.
-    let report = report(&world, "eight", 8);
+    let report = report(&case, "eight", 8);
     let mut requests = Vec::new();
     let mut union = histogram::new();
     for report in report.values() {
@@ -96,23 +96,23 @@ fn eight_pods_share_one_load_exactly() {
 
 #[test]
 fn a_restarted_pod_counts_once() {
-    let Some(world) = ClusterCase::with_node() else { return };
-    launch(&world, "dies", 3, "http.numRequests=600,http.qps=100", &[]);
-    world.wait_until_running("dies", "http");
-    let victim = pod(&world, "dies", 1);
-    wait_for_start(&world, "dies");
-    Node::shared().unwrap().kill(&world.namespace, &victim);
-    world.k(["assert", "-g", "dies", "-c", "completed", "--timeout", "180s"]).exits(0);
-    let document = world.document("dies");
+    let Some(case) = ClusterCase::with_node() else { return };
+    launch(&case, "dies", 3, "http.numRequests=600,http.qps=100", &[]);
+    case.wait_until_running("dies", "http");
+    let victim = pod(&case, "dies", 1);
+    wait_for_start(&case, "dies");
+    Node::shared().unwrap().kill(&case.namespace, &victim);
+    case.k(["assert", "-g", "dies", "-c", "completed", "--timeout", "180s"]).exits(0);
+    let document = case.document("dies");
     assert_eq!(document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([600]));
     assert_eq!(record(&document)["shards"], json!({"count": 3, "late": [1]}), "{document:#}");
-    world.cluster.wait_for_condition("jobs", &world.namespace, "dies-1-job", "Complete");
+    case.cluster.wait_for_condition("jobs", &case.namespace, "dies-1-job", "Complete");
 }
 
 /// Waits until the coordinator has started the load.
-fn wait_for_start(world: &ClusterCase, group: &str) {
+fn wait_for_start(case: &ClusterCase, group: &str) {
     use base64::Engine;
-    world.cluster.wait_for("secrets", &world.namespace, &format!("{group}-shard-0"), |secret| {
+    case.cluster.wait_for("secrets", &case.namespace, &format!("{group}-shard-0"), |secret| {
         let encoded = secret["data"]["state.json"].as_str().unwrap_or_default();
         let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).unwrap();
         serde_json::from_slice::<Value>(&bytes).is_ok_and(|state| !state["go"].is_null())
@@ -121,30 +121,30 @@ fn wait_for_start(world: &ClusterCase, group: &str) {
 
 #[test]
 fn a_restarted_coordinator_counts_nothing_twice() {
-    let Some(world) = ClusterCase::with_node() else { return };
-    launch(&world, "anew", 3, "http.numRequests=600,http.qps=100", &[]);
-    world.wait_until_running("anew", "http");
-    let victim = pod(&world, "anew", 0);
-    wait_for_start(&world, "anew");
-    Node::shared().unwrap().kill(&world.namespace, &victim);
-    world.k(["assert", "-g", "anew", "-c", "completed", "--timeout", "180s"]).exits(0);
-    let document = world.document("anew");
+    let Some(case) = ClusterCase::with_node() else { return };
+    launch(&case, "anew", 3, "http.numRequests=600,http.qps=100", &[]);
+    case.wait_until_running("anew", "http");
+    let victim = pod(&case, "anew", 0);
+    wait_for_start(&case, "anew");
+    Node::shared().unwrap().kill(&case.namespace, &victim);
+    case.k(["assert", "-g", "anew", "-c", "completed", "--timeout", "180s"]).exits(0);
+    let document = case.document("anew");
     assert_eq!(document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([600]));
     assert_eq!(record(&document)["shards"]["count"], 3, "{document:#}");
-    world.cluster.wait_for_condition("jobs", &world.namespace, "anew-1-job", "Complete");
+    case.cluster.wait_for_condition("jobs", &case.namespace, "anew-1-job", "Complete");
 }
 
 #[test]
 fn a_missing_pod_makes_the_verdict_inconclusive() {
-    let Some(world) = ClusterCase::with_node() else { return };
+    let Some(case) = ClusterCase::with_node() else { return };
     // Index 2 finds no Secret of its own.
-    launch(&world, "gap", 3, "http.numRequests=300,http.qps=100", &["startTimeout=6s", "runner=none"]);
-    world.cluster.kubectl_ok(&["delete", "secret", "-n", &world.namespace, "gap-shard-2"]);
-    let job = manifest_of_job(&world, "gap");
-    world.cluster.apply_in(&world.namespace, &job);
-    let output = world.k(["assert", "-g", "gap", "-c", "completed,slos", "--timeout", "120s"]);
+    launch(&case, "gap", 3, "http.numRequests=300,http.qps=100", &["startTimeout=6s", "runner=none"]);
+    case.cluster.kubectl_ok(&["delete", "secret", "-n", &case.namespace, "gap-shard-2"]);
+    let job = manifest_of_job(&case, "gap");
+    case.cluster.apply_in(&case.namespace, &job);
+    let output = case.k(["assert", "-g", "gap", "-c", "completed,slos", "--timeout", "120s"]);
     output.exits(5);
-    let document = world.document("gap");
+    let document = case.document("gap");
     assert_eq!(document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([200]));
     let reason = "did not reach the start within 6s";
     assert_eq!(
@@ -152,56 +152,56 @@ fn a_missing_pod_makes_the_verdict_inconclusive() {
         json!({"count": 3, "missing": [{"index": 2, "reason": reason}]}),
         "{document:#}"
     );
-    let output = world.k(["report", "-g", "gap"]);
+    let output = case.k(["report", "-g", "gap"]);
     assert!(output.stdout.contains("index 2") && output.stdout.contains(reason), "{output:#?}");
 }
 
 /// The Job that a launch with a runner would have made.
-fn manifest_of_job(world: &ClusterCase, group: &str) -> String {
-    let values = world.get("secrets", group)["data"]["values.yaml"].clone();
+fn manifest_of_job(case: &ClusterCase, group: &str) -> String {
+    let values = case.get("secrets", group)["data"]["values.yaml"].clone();
     use base64::Engine;
     let bytes = base64::engine::general_purpose::STANDARD.decode(values.as_str().unwrap()).unwrap();
-    world.cli.write("values.yaml", std::str::from_utf8(&bytes).unwrap());
+    case.cli.write("values.yaml", std::str::from_utf8(&bytes).unwrap());
     let output =
-        world.k(["launch", "-g", group, "-f", "values.yaml", "--set", "runner=job", "--dry", "--outputFile", "-"]);
+        case.k(["launch", "-g", group, "-f", "values.yaml", "--set", "runner=job", "--dry", "--outputFile", "-"]);
     output.exits(0);
     output.stdout.split("---\n").find(|text| text.contains("kind: Job")).unwrap().to_owned()
 }
 
 #[test]
 fn loops_of_a_parallel_cronjob_accumulate() {
-    let Some(world) = ClusterCase::with_node() else { return };
+    let Some(case) = ClusterCase::with_node() else { return };
     let more = ["runner=cronjob", "cronjobSchedule=@yearly"];
-    launch(&world, "cron", 2, "http.numRequests=101,http.qps=100", &more);
+    launch(&case, "cron", 2, "http.numRequests=101,http.qps=100", &more);
     for count in 1..=2_u32 {
         let job = format!("by-hand-{count}");
         let from = "--from=cronjob/cron-1-cronjob";
-        world.cluster.kubectl_ok(&["create", "job", "-n", &world.namespace, &job, from]);
-        world.cluster.wait_for_condition("jobs", &world.namespace, &job, "Complete");
-        let result = &world.document("cron")["result"];
+        case.cluster.kubectl_ok(&["create", "job", "-n", &case.namespace, &job, from]);
+        case.cluster.wait_for_condition("jobs", &case.namespace, &job, "Complete");
+        let result = &case.document("cron")["result"];
         assert_eq!(result["numLoops"], count, "{result:#}");
         let counts = &result["insights"]["nonHistMetricValues"][0]["http/request-count"];
         assert_eq!(counts.as_array().map(Vec::len), usize::try_from(count).ok(), "{result:#}");
         assert!(counts.as_array().unwrap().iter().all(|loops| loops == 101), "each loop is whole: {counts}");
     }
     let started = Instant::now();
-    world.k(["delete", "-g", "cron"]).exits(0);
-    world.wait_until_nothing_is_left_of("cron");
-    assert!(started.elapsed() < PATIENCE);
+    case.k(["delete", "-g", "cron"]).exits(0);
+    case.wait_until_nothing_is_left_of("cron");
+    assert!(started.elapsed() < TIMEOUT);
 }
 
 #[test]
 fn pods_tolerate_clock_skew_of_an_hour() {
-    let Some(world) = ClusterCase::without_node() else { return };
-    launch(&world, "skewed", 3, "http.numRequests=1", &["runner=none"]);
+    let Some(case) = ClusterCase::without_node() else { return };
+    launch(&case, "skewed", 3, "http.numRequests=1", &["runner=none"]);
     let url = EchoServer::plain().url();
     let spec = peers::experiment(json!({"url": url, "numRequests": 150, "qps": 100}));
-    let connection = Connection { client: world.cluster.client(), namespace: world.namespace.clone() };
+    let connection = Connection { client: case.cluster.client(), namespace: case.namespace.clone() };
     let shard = |index| ShardIndex {
-        group: Group::new(&world.namespace, "skewed").unwrap(),
+        group: Group::new(&case.namespace, "skewed").unwrap(),
         job: "by-hand".to_owned(),
         share: Share::new(index, 3).unwrap(),
-        start_timeout: PATIENCE,
+        start_timeout: TIMEOUT,
     };
     let peer = |hours| Peer { env: Peer::default().env.clock_ahead(chrono::TimeDelta::hours(hours)) };
     let document = Document::default();
@@ -214,8 +214,8 @@ fn pods_tolerate_clock_skew_of_an_hour() {
         ];
         let (end, one, two) = tokio::join!(
             first.run(&spec, Some(&fleets[0]), &document),
-            second.assist(&spec, &fleets[1]),
-            third.assist(&spec, &fleets[2])
+            second.work(&spec, &fleets[1]),
+            third.work(&spec, &fleets[2])
         );
         assert_eq!([end.unwrap(), one.unwrap(), two.unwrap()], [RunEnd::Completed; 3]);
     });
@@ -231,15 +231,15 @@ fn pods_tolerate_clock_skew_of_an_hour() {
 
 #[test]
 fn states_and_documents_of_shards_that_cannot_be_read_are_reported() {
-    let Some(world) = ClusterCase::without_node() else { return };
-    launch(&world, "torn", 2, "http.numRequests=1", &["runner=none"]);
+    let Some(case) = ClusterCase::without_node() else { return };
+    launch(&case, "torn", 2, "http.numRequests=1", &["runner=none"]);
     let tear = |shard: &str, key: &str| {
         let patch = json!({"stringData": {key: "{"}}).to_string();
-        world.cluster.kubectl_ok(&["patch", "secret", "-n", &world.namespace, shard, "--type=merge", "-p", &patch]);
+        case.cluster.kubectl_ok(&["patch", "secret", "-n", &case.namespace, shard, "--type=merge", "-p", &patch]);
     };
-    let connection = Connection { client: world.cluster.client(), namespace: world.namespace.clone() };
+    let connection = Connection { client: case.cluster.client(), namespace: case.namespace.clone() };
     let shard = ShardIndex {
-        group: Group::new(&world.namespace, "torn").unwrap(),
+        group: Group::new(&case.namespace, "torn").unwrap(),
         job: "by-hand".to_owned(),
         share: Share::new(0, 2).unwrap(),
         start_timeout: Duration::from_secs(5),
@@ -260,55 +260,55 @@ fn states_and_documents_of_shards_that_cannot_be_read_are_reported() {
 
 #[test]
 fn an_evicted_coordinator_is_replaced() {
-    let Some(world) = ClusterCase::with_node() else { return };
-    launch(&world, "drained", 3, "http.numRequests=600,http.qps=100", &[]);
-    world.wait_until_running("drained", "http");
-    let evicted = pod(&world, "drained", 0);
-    wait_for_start(&world, "drained");
-    world.cluster.kubectl_ok(&["delete", "pod", "-n", &world.namespace, &evicted, "--wait=false"]);
-    let document = world.wait_for_document("drained", |document| document["result"]["numCompletedTasks"] == 2);
+    let Some(case) = ClusterCase::with_node() else { return };
+    launch(&case, "drained", 3, "http.numRequests=600,http.qps=100", &[]);
+    case.wait_until_running("drained", "http");
+    let evicted = pod(&case, "drained", 0);
+    wait_for_start(&case, "drained");
+    case.cluster.kubectl_ok(&["delete", "pod", "-n", &case.namespace, &evicted, "--wait=false"]);
+    let document = case.wait_for_document("drained", |document| document["result"]["numCompletedTasks"] == 2);
     assert_eq!(document["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"], json!([600]));
     assert_eq!(record(&document)["shards"], json!({"count": 3}), "{document:#}");
-    world.cluster.wait_for_condition("jobs", &world.namespace, "drained-1-job", "Complete");
+    case.cluster.wait_for_condition("jobs", &case.namespace, "drained-1-job", "Complete");
 }
 
 #[test]
 fn a_loop_with_a_lost_coordinator_counts_once() {
-    let Some(world) = ClusterCase::with_node() else { return };
-    launch(&world, "once", 2, "http.numRequests=300,http.qps=100", &["runner=cronjob", "cronjobSchedule=@yearly"]);
+    let Some(case) = ClusterCase::with_node() else { return };
+    launch(&case, "once", 2, "http.numRequests=300,http.qps=100", &["runner=cronjob", "cronjobSchedule=@yearly"]);
     for count in 1..=2_u32 {
         let job = format!("by-hand-{count}");
-        world.cluster.kubectl_ok(&["create", "job", "-n", &world.namespace, &job, "--from=cronjob/once-1-cronjob"]);
+        case.cluster.kubectl_ok(&["create", "job", "-n", &case.namespace, &job, "--from=cronjob/once-1-cronjob"]);
         if count == 2 {
             let labels = "iter8.tools/group=once,job-name=by-hand-2,batch.kubernetes.io/job-completion-index=0";
             let running = |pod: &Value| pod["status"]["phase"] == "Running";
-            let coordinator = world.cluster.wait_for_one("pods", &world.namespace, labels, running);
-            world.wait_for_document("once", |document| document["result"]["numLoops"] == 2);
-            wait_for_start(&world, "once");
+            let coordinator = case.cluster.wait_for_one("pods", &case.namespace, labels, running);
+            case.wait_for_document("once", |document| document["result"]["numLoops"] == 2);
+            wait_for_start(&case, "once");
             // It saves what it has measured so far: what is saved does not count.
             let name = coordinator["metadata"]["name"].as_str().unwrap();
-            world.cluster.kubectl_ok(&["delete", "pod", "-n", &world.namespace, name, "--wait=false"]);
+            case.cluster.kubectl_ok(&["delete", "pod", "-n", &case.namespace, name, "--wait=false"]);
         }
-        world.cluster.wait_for_condition("jobs", &world.namespace, &job, "Complete");
-        let result = &world.document("once")["result"];
+        case.cluster.wait_for_condition("jobs", &case.namespace, &job, "Complete");
+        let result = &case.document("once")["result"];
         assert_eq!(result["numLoops"], count, "{result:#}");
     }
-    let counts = &world.document("once")["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"];
+    let counts = &case.document("once")["result"]["insights"]["nonHistMetricValues"][0]["http/request-count"];
     assert_eq!(counts, &json!([300, 300]));
 }
 
 #[test]
 fn a_failed_task_is_not_retried() {
-    let Some(world) = ClusterCase::with_node() else { return };
+    let Some(case) = ClusterCase::with_node() else { return };
     let values = ["tasks={http}", "http.url=http://127.0.0.1:1/", "runner=job", "parallelism=2"];
     let args = values.iter().flat_map(|pair| ["--set", pair]);
-    world.k(["launch", "-g", "fails"].into_iter().chain(args)).exits(0);
-    let output = world.k(["assert", "-g", "fails", "-c", "nofailure", "-c", "completed", "--timeout", "120s"]);
+    case.k(["launch", "-g", "fails"].into_iter().chain(args)).exits(0);
+    let output = case.k(["assert", "-g", "fails", "-c", "nofailure", "-c", "completed", "--timeout", "120s"]);
     output.exits(1);
-    world.cluster.wait_for_condition("jobs", &world.namespace, "fails-1-job", "Failed");
-    let pods = world.objects("fails").into_iter().filter(|name| name.starts_with("pod/")).count();
+    case.cluster.wait_for_condition("jobs", &case.namespace, "fails-1-job", "Failed");
+    let pods = case.objects("fails").into_iter().filter(|name| name.starts_with("pod/")).count();
     assert_eq!(pods, 2, "one life each");
-    let result = &world.document("fails")["result"];
+    let result = &case.document("fails")["result"];
     assert_eq!((&result["failure"], &result["numLoops"]), (&json!(true), &json!(1)));
     assert!(result["tasks"][0]["error"].as_str().unwrap().contains("(indices 0, 1)"), "{result:#}");
 }

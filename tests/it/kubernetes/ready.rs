@@ -11,21 +11,21 @@ use crate::support::api_server_proxy::{Action, ApiServerProxy};
 use crate::support::cli_case::{CliCase, CliOutput};
 use crate::support::transcript::transcript;
 
-/// Runs an experiment of this one task on this machine, in the namespace of the world.
-fn run(world: &ClusterCase, values: &[&str]) -> CliOutput {
-    let namespace = format!("ready.namespace={}", world.namespace);
+/// Runs an experiment of this one task on this machine, in the namespace of the case.
+fn run(case: &ClusterCase, values: &[&str]) -> CliOutput {
+    let namespace = format!("ready.namespace={}", case.namespace);
     let values = ["tasks={ready}", &namespace].into_iter().chain(values.iter().copied());
-    let mut command = world.command(["run"]);
+    let mut command = case.command(["run"]);
     command.args(values.flat_map(|pair| ["--set", pair]));
-    CliOutput::run(&mut command, &world.cli.path(""))
+    CliOutput::run(&mut command, &case.cli.path(""))
 }
 
 /// The same, and does something once it has said this on standard error.
-fn run_and(world: &ClusterCase, values: &[&str], line: &str, act: impl FnOnce()) -> CliOutput {
+fn run_and(case: &ClusterCase, values: &[&str], line: &str, act: impl FnOnce()) -> CliOutput {
     use std::io::{BufRead, BufReader, Read};
-    let namespace = format!("ready.namespace={}", world.namespace);
+    let namespace = format!("ready.namespace={}", case.namespace);
     let values = ["tasks={ready}", &namespace].into_iter().chain(values.iter().copied());
-    let mut command = world.command(["run"]);
+    let mut command = case.command(["run"]);
     command.args(values.flat_map(|pair| ["--set", pair])).stderr(std::process::Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut result = BufReader::new(child.stderr.take().unwrap());
@@ -37,7 +37,7 @@ fn run_and(world: &ClusterCase, values: &[&str], line: &str, act: impl FnOnce())
     result.read_to_string(&mut stderr).unwrap();
     let output =
         std::process::Output { status: child.wait().unwrap(), stdout: Vec::new(), stderr: stderr.into_bytes() };
-    CliOutput::of(&command, output, &world.cli.path(""))
+    CliOutput::of(&command, output, &case.cli.path(""))
 }
 
 const DEPLOYMENT: &str = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: shop}, spec: {replicas: 0, selector: \
@@ -45,56 +45,56 @@ const DEPLOYMENT: &str = "{apiVersion: apps/v1, kind: Deployment, metadata: {nam
 
 #[test]
 fn waits_until_a_deployment_is_available() {
-    let Some(world) = ClusterCase::without_node() else { return };
+    let Some(case) = ClusterCase::without_node() else { return };
     let _transcript = transcript!();
-    let output = run(&world, &["ready.deploy=shop", "ready.timeout=5s"]);
+    let output = run(&case, &["ready.deploy=shop", "ready.timeout=5s"]);
     output.snapshot(3);
     // It comes while it is waited for; its controller makes it available.
     let started = Instant::now();
-    let apply = || world.cluster.apply_in(&world.namespace, DEPLOYMENT);
+    let apply = || case.cluster.apply_in(&case.namespace, DEPLOYMENT);
     let waiting = "waiting for deployments.apps/shop: does not exist";
-    run_and(&world, &["ready.deploy=shop", "ready.timeout=100s"], waiting, apply).exits(0);
+    run_and(&case, &["ready.deploy=shop", "ready.timeout=100s"], waiting, apply).exits(0);
     assert!(started.elapsed() < Duration::from_secs(60), "it is watched, not waited out");
-    let document = world.cli.document();
+    let document = case.cli.document();
     assert_eq!(document["spec"][0]["with"]["condition"], "Available");
     assert_eq!(document["result"]["tasks"][0]["status"], "done");
 }
 
 #[test]
 fn services_and_other_objects_need_only_exist() {
-    let Some(world) = ClusterCase::without_node() else { return };
+    let Some(case) = ClusterCase::without_node() else { return };
     let _transcript = transcript!();
     let service = "{apiVersion: v1, kind: Service, metadata: {name: shop}, spec: {ports: [{port: 80}]}}";
-    world.cluster.apply_in(&world.namespace, service);
+    case.cluster.apply_in(&case.namespace, service);
     let any = [
         "ready.resources[0].version=v1",
         "ready.resources[0].resource=configmaps",
         "ready.resources[0].name=kube-root-ca.crt",
     ];
-    run(&world, &[&["ready.service=shop", "ready.timeout=20s"][..], &any].concat()).exits(0);
+    run(&case, &[&["ready.service=shop", "ready.timeout=20s"][..], &any].concat()).exits(0);
     let with_condition = [&any[..], &["ready.resources[0].condition=Happy", "ready.timeout=5s"]].concat();
-    run(&world, &with_condition).snapshot(3);
+    run(&case, &with_condition).snapshot(3);
 }
 
 #[test]
 fn a_terminating_object_is_not_ready() {
-    let Some(world) = ClusterCase::without_node() else { return };
+    let Some(case) = ClusterCase::without_node() else { return };
     let _transcript = transcript!();
     let service =
         "{apiVersion: v1, kind: Service, metadata: {name: old, finalizers: [test/stay]}, spec: {ports: [{port: 80}]}}";
-    world.cluster.apply_in(&world.namespace, service);
-    world.cluster.kubectl_ok(&["delete", "service", "-n", &world.namespace, "old", "--wait=false"]);
-    run(&world, &["ready.service=old", "ready.timeout=5s"]).snapshot(3);
+    case.cluster.apply_in(&case.namespace, service);
+    case.cluster.kubectl_ok(&["delete", "service", "-n", &case.namespace, "old", "--wait=false"]);
+    run(&case, &["ready.service=old", "ready.timeout=5s"]).snapshot(3);
     let patch = r#"{"metadata": {"finalizers": null}}"#;
-    world.cluster.kubectl_ok(&["patch", "service", "-n", &world.namespace, "old", "--type=merge", "-p", patch]);
+    case.cluster.kubectl_ok(&["patch", "service", "-n", &case.namespace, "old", "--type=merge", "-p", patch]);
 }
 
 #[test]
 fn an_unknown_kind_fails_immediately() {
-    let Some(world) = ClusterCase::without_node() else { return };
+    let Some(case) = ClusterCase::without_node() else { return };
     let _transcript = transcript!();
     let started = Instant::now();
-    let output = run(&world, &["ready.chaosengine=storm", "ready.timeout=100s"]);
+    let output = run(&case, &["ready.chaosengine=storm", "ready.timeout=100s"]);
     output.snapshot(3);
     assert!(started.elapsed() < Duration::from_secs(60));
 }
@@ -115,32 +115,32 @@ fn kserve(created: &str, ready: &str, percent: i64) -> Value {
 
 #[test]
 fn an_inference_service_is_ready_once_its_newest_revision_has_its_traffic() {
-    let Some(world) = ClusterCase::without_node() else { return };
-    if !world.cluster.crds() {
+    let Some(case) = ClusterCase::without_node() else { return };
+    if !case.cluster.crds() {
         return;
     }
     let _transcript = transcript!();
     let isvc = "{apiVersion: serving.kserve.io/v1beta1, kind: InferenceService, metadata: {name: iris}, spec: {predictor: \
                 {canaryTrafficPercent: 10, model: {modelFormat: {name: sklearn}, storageUri: 'gs://models/iris'}}}}";
-    world.cluster.apply_in(&world.namespace, isvc);
-    let set = |status: &Value| world.cluster.set_status("inferenceservices", &world.namespace, "iris", status);
-    let seen = || run(&world, &["ready.isvc=iris", "ready.timeout=5s"]);
+    case.cluster.apply_in(&case.namespace, isvc);
+    let set = |status: &Value| case.cluster.set_status("inferenceservices", &case.namespace, "iris", status);
+    let seen = || run(&case, &["ready.isvc=iris", "ready.timeout=5s"]);
     seen().snapshot(3);
     set(&kserve("iris-2", "iris-1", 100));
     seen().snapshot(3);
     set(&kserve("iris-2", "iris-2", 100));
     seen().snapshot(3);
     let set = || set(&kserve("iris-2", "iris-2", 10));
-    run_and(&world, &["ready.isvc=iris", "ready.timeout=100s"], "expected 10 %", set).exits(0);
+    run_and(&case, &["ready.isvc=iris", "ready.timeout=100s"], "expected 10 %", set).exits(0);
 }
 
 #[test]
 fn watches_are_reopened() {
-    let Some(world) = ClusterCase::without_node() else { return };
+    let Some(case) = ClusterCase::without_node() else { return };
     let watches = Arc::new(AtomicU32::new(0));
     let gone = json!({"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 410,
         "reason": "Expired", "message": "too old resource version"}});
-    let edge = ApiServerProxy::start(world.cluster, {
+    let edge = ApiServerProxy::start(case.cluster, {
         let watches = Arc::clone(&watches);
         move |_, path| {
             if !path.contains("watch=true") {
@@ -156,15 +156,15 @@ fn watches_are_reopened() {
             }
         }
     });
-    let world = world.through(&edge);
+    let case = case.through(&edge);
     let output = std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| run(&world, &["ready.deploy=shop", "ready.timeout=100s"]));
+        let waiting = scope.spawn(|| run(&case, &["ready.deploy=shop", "ready.timeout=100s"]));
         let started = Instant::now();
         while watches.load(Ordering::Relaxed) < 5 {
             assert!(started.elapsed() < Duration::from_secs(60), "{watches:?} watches");
             std::thread::sleep(Duration::from_millis(20));
         }
-        world.cluster.apply_in(&world.namespace, DEPLOYMENT);
+        case.cluster.apply_in(&case.namespace, DEPLOYMENT);
         waiting.join().unwrap()
     });
     output.exits(0);
@@ -172,12 +172,12 @@ fn watches_are_reopened() {
 
 #[test]
 fn watches_that_are_closed_at_once_are_reopened_after_ever_longer_pauses() {
-    let Some(world) = ClusterCase::without_node() else { return };
+    let Some(case) = ClusterCase::without_node() else { return };
     let expired = json!({"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 410,
         "reason": "Expired", "message": "too old resource version"}});
     for body in [String::new(), format!("{expired}\n")] {
         let watches = Arc::new(AtomicU32::new(0));
-        let edge = ApiServerProxy::start(world.cluster, {
+        let edge = ApiServerProxy::start(case.cluster, {
             let (watches, body) = (Arc::clone(&watches), body.clone());
             move |_, path| {
                 if !path.contains("watch=true") {
@@ -187,8 +187,8 @@ fn watches_that_are_closed_at_once_are_reopened_after_ever_longer_pauses() {
                 Action::Respond(200, vec![], body.clone())
             }
         });
-        let world = ClusterCase::without_node().unwrap().through(&edge);
-        run(&world, &["ready.deploy=shop", "ready.timeout=5s"]).exits(3);
+        let case = ClusterCase::without_node().unwrap().through(&edge);
+        run(&case, &["ready.deploy=shop", "ready.timeout=5s"]).exits(3);
         let watches = watches.load(Ordering::Relaxed);
         assert!((3..=8).contains(&watches), "{watches} watches in 5 s, closed by {body:?}");
     }
@@ -196,21 +196,21 @@ fn watches_that_are_closed_at_once_are_reopened_after_ever_longer_pauses() {
 
 #[test]
 fn an_interrupted_wait_is_not_a_failure() {
-    let Some(world) = ClusterCase::without_node() else { return };
-    let namespace = format!("ready.namespace={}", world.namespace);
+    let Some(case) = ClusterCase::without_node() else { return };
+    let namespace = format!("ready.namespace={}", case.namespace);
     let mut command =
-        world.command(["run", "--set", "tasks={ready}", "--set", &namespace, "--set", "ready.deploy=never"]);
+        case.command(["run", "--set", "tasks={ready}", "--set", &namespace, "--set", "ready.deploy=never"]);
     let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
     let pid = rustix::process::Pid::from_child(&child);
     let started = Instant::now();
-    while !world.cli.path("experiment.yaml").exists() {
+    while !case.cli.path("experiment.yaml").exists() {
         assert!(started.elapsed() < Duration::from_secs(60));
         std::thread::sleep(Duration::from_millis(20));
     }
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    let output = CliOutput::of(&command, child.wait_with_output().unwrap(), &world.cli.path(""));
+    let output = CliOutput::of(&command, child.wait_with_output().unwrap(), &case.cli.path(""));
     output.expect(143, &["interrupted"]);
-    assert_eq!(world.cli.document()["result"]["tasks"][0]["status"], "interrupted");
+    assert_eq!(case.cli.document()["result"]["tasks"][0]["status"], "interrupted");
 }
 
 #[test]

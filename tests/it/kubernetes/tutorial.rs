@@ -37,16 +37,16 @@ fn serving() -> Value {
 }
 
 /// Launches the tutorial's experiment into a namespace with the InferenceService.
-fn launch(world: &ClusterCase, models: &Models) {
-    world.cluster.apply_in(&world.namespace, CANARY);
+fn launch(case: &ClusterCase, models: &Models) {
+    case.cluster.apply_in(&case.namespace, CANARY);
     let template = format!("custommetrics.templates.kserve-prometheus={}", models.template());
     let first = ["tasks={ready,custommetrics,assess}", "ready.isvc=sklearn-iris", "ready.timeout=180s", &template];
     let values = first.into_iter().chain(TUTORIAL).flat_map(|pair| ["--set", pair]);
-    world.k(["launch"].into_iter().chain(values)).snapshot(0);
+    case.k(["launch"].into_iter().chain(values)).snapshot(0);
 }
 
-fn assert_all(world: &ClusterCase) -> crate::support::cli_case::CliOutput {
-    world.k(["assert", "-c", "completed", "-c", "nofailure", "-c", "slos", "--timeout", "120s"])
+fn assert_all(case: &ClusterCase) -> crate::support::cli_case::CliOutput {
+    case.k(["assert", "-c", "completed", "-c", "nofailure", "-c", "slos", "--timeout", "120s"])
 }
 
 #[test]
@@ -58,9 +58,9 @@ fn the_tutorial_judges_a_good_and_a_bad_canary() {
     let Some(good_models) = Models::start(2, 0.0) else { return };
     let Some(bad_models) = Models::start(70, 0.2) else { return };
     let _transcript = transcript!();
-    for (world, models) in [(&good, &good_models), (&bad, &bad_models)] {
+    for (case, models) in [(&good, &good_models), (&bad, &bad_models)] {
         models.load();
-        launch(world, models);
+        launch(case, models);
     }
     // The CronJob's first run waits for both InferenceServices; the status of the good one is set later.
     bad.cluster.set_status("inferenceservices", &bad.namespace, "sklearn-iris", &serving());
@@ -74,8 +74,8 @@ fn the_tutorial_judges_a_good_and_a_bad_canary() {
     assert!(output.stdout.contains(message) && !output.stdout.contains("-00001"), "{output:#?}");
 
     // It fires again, and adds a loop.
-    for world in [&good, &bad] {
-        world.wait_for_document("default", |document| {
+    for case in [&good, &bad] {
+        case.wait_for_document("default", |document| {
             document["result"]["numLoops"] == 2 && document["result"]["numCompletedTasks"] == 3
         });
     }
@@ -107,8 +107,8 @@ fn the_tutorial_judges_a_good_and_a_bad_canary() {
             && !may("update", &format!("{isvc}/sklearn-iris"))
             && !may("list", "secrets")
     );
-    for world in [&good, &bad] {
-        world.k(["delete"]).exits(0);
-        world.wait_until_nothing_is_left_of("default");
+    for case in [&good, &bad] {
+        case.k(["delete"]).exits(0);
+        case.wait_until_nothing_is_left_of("default");
     }
 }

@@ -17,7 +17,7 @@ const WIDTHS: [u32; 3] = [360, 768, 1280];
 const CSP: &str =
     r#"<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">"#;
 /// Longest that one run of the browser may take; far beyond what it takes on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Scheme {
@@ -74,7 +74,7 @@ fn browse(profile: &Path, scheme: Scheme, args: &[&str]) -> String {
         let _ = stdout.read_to_string(&mut text);
         let _ = send.send(text);
     });
-    let text = receive.recv_timeout(PATIENCE);
+    let text = receive.recv_timeout(TIMEOUT);
     if text.is_err() {
         let _ = child.kill();
     }

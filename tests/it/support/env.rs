@@ -1,4 +1,4 @@
-//! The outside world of a task or a run, in memory: files, variables, downloads, a clock that stands still, and the events that were
+//! The outside case of a task or a run, in memory: files, variables, downloads, a clock that stands still, and the events that were
 //! emitted. Scripts do nothing and succeed; there is no cluster.
 
 use std::collections::BTreeMap;

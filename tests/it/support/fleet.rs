@@ -21,7 +21,7 @@ pub struct InMemoryFleet {
 #[derive(Default)]
 struct State {
     session: u64,
-    recalled: CancellationToken,
+    superseded: CancellationToken,
     is_over: bool,
     /// Current place of the coordinator.
     place: Option<LoadPlace>,
@@ -47,9 +47,9 @@ impl InMemoryFleet {
     }
 
     /// Simulates a lost coordinator and the start of a new one.
-    pub fn begin_anew(&self) {
+    pub fn restart(&self) {
         let mut state = self.state();
-        state.recalled.cancel();
+        state.superseded.cancel();
         *state = State { session: state.session + 1, ..State::default() };
         drop(state);
         self.changed.notify_waiters();
@@ -108,7 +108,7 @@ pub struct Member {
 #[derive(Default)]
 struct Own {
     session: u64,
-    recalled: CancellationToken,
+    superseded: CancellationToken,
     last: Option<usize>,
 }
 
@@ -146,8 +146,8 @@ impl Member {
             if state.session != session {
                 return Some(Err(FleetError::Restarted));
             }
-            let has_handed = state.report.get(&load).is_some_and(|report| report.contains_key(&index));
-            if has_handed || state.is_over || state.gathered.contains(&load) {
+            let has_reported = state.report.get(&load).is_some_and(|report| report.contains_key(&index));
+            if has_reported || state.is_over || state.gathered.contains(&load) {
                 return Some(Ok(Entry::Closed));
             }
             let started = state.started.get_mut(&place)?;
@@ -166,8 +166,8 @@ impl Member {
         let shared = &self.shared;
         let all_handed = shared.wait(|state| {
             let report = &state.report[&place];
-            let has_handed = |index: &usize| report.contains_key(index);
-            state.arrived[&place].iter().all(has_handed).then_some(())
+            let has_reported = |index: &usize| report.contains_key(index);
+            state.arrived[&place].iter().all(has_reported).then_some(())
         });
         let _ = tokio::time::timeout(shared.patience, all_handed).await;
         shared.change(|state| {
@@ -231,7 +231,7 @@ impl Fleet for Member {
                 if state.session != own.session {
                     own.last = None;
                 }
-                (own.session, own.recalled) = (state.session, state.recalled.clone());
+                (own.session, own.superseded) = (state.session, state.superseded.clone());
                 let next = state.place.map(|place| place.task).filter(|task| own.last.is_none_or(|last| last < *task));
                 own.last = next.or(own.last);
                 if state.is_over { Some(None) } else { next.map(Some) }
@@ -241,13 +241,13 @@ impl Fleet for Member {
     }
 
     fn superseded(&self) -> CancellationToken {
-        self.own.lock().unwrap().recalled.clone()
+        self.own.lock().unwrap().superseded.clone()
     }
 
     fn finish(&self) -> BoxFuture<'_, Result<(), FleetError>> {
         self.shared.change(|state| {
             state.is_over = true;
-            state.recalled.cancel();
+            state.superseded.cancel();
         });
         Box::pin(async { Ok(()) })
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::runtime;
 
 /// Longest wait for a request that must come.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Total length of the requests that are kept.
 const MAX_KEPT: usize = 64 << 10;
@@ -229,8 +229,8 @@ impl MisbehavingServer {
     pub fn wait_for_requests(&self, count: u64) {
         let state = self.shared.state.lock().unwrap();
         let (_state, wait) =
-            self.shared.changed.wait_timeout_while(state, PATIENCE, |state| state.requests < count).unwrap();
-        assert!(!wait.timed_out(), "{count} requests did not come within {PATIENCE:?}");
+            self.shared.changed.wait_timeout_while(state, TIMEOUT, |state| state.requests < count).unwrap();
+        assert!(!wait.timed_out(), "{count} requests did not come within {TIMEOUT:?}");
     }
 }
 

@@ -13,7 +13,7 @@ use super::misbehaving_server::{MisbehavingServer, Reply};
 use super::tools;
 
 /// Longest wait for something that must come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Time between two scrapes of a target, and the longest a scrape may take.
 pub const SCRAPE_INTERVAL: Duration = Duration::from_millis(200);
@@ -69,7 +69,7 @@ impl Prometheus {
     fn become_ready(&mut self, lines: &mpsc::Receiver<String>) {
         let mut is_ready = false;
         while !is_ready || self.address.port() == 0 {
-            let line = lines.recv_timeout(PATIENCE).expect("prometheus did not become ready");
+            let line = lines.recv_timeout(TIMEOUT).expect("prometheus did not become ready");
             is_ready |= line.contains("Server is ready to receive web requests");
             if line.contains("msg=\"Listening on\"")
                 && let Some((_, address)) = line.rsplit_once("address=")
@@ -117,7 +117,7 @@ impl Prometheus {
             if is_so(value) {
                 return value;
             }
-            assert!(started.elapsed() < PATIENCE, "{promql} is {value:?} after {PATIENCE:?}");
+            assert!(started.elapsed() < TIMEOUT, "{promql} is {value:?} after {TIMEOUT:?}");
             std::thread::sleep(POLL_INTERVAL);
         }
     }
@@ -137,7 +137,7 @@ impl Drop for Prometheus {
 #[track_caller]
 fn get(address: SocketAddr, target: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     write!(stream, "GET {target} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -189,7 +189,7 @@ impl Exporter {
     #[track_caller]
     pub fn wait_for_scrape(&self) {
         let page = self.shared.page.lock().unwrap();
-        let (_page, wait) = self.shared.scraped.wait_timeout_while(page, PATIENCE, |page| !page.is_scraped).unwrap();
-        assert!(!wait.timed_out(), "no scrape within {PATIENCE:?}");
+        let (_page, wait) = self.shared.scraped.wait_timeout_while(page, TIMEOUT, |page| !page.is_scraped).unwrap();
+        assert!(!wait.timed_out(), "no scrape within {TIMEOUT:?}");
     }
 }

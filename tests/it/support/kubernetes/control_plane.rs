@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::certificates::Certificates;
 use super::process::{Directory, Program};
-use super::{PATIENCE, POLL_INTERVAL};
+use super::{POLL_INTERVAL, TIMEOUT};
 use crate::support::runtime::{block_on, runtime};
 use crate::support::tools;
 
@@ -103,7 +103,7 @@ impl ControlPlane {
             if let Some(status) = self.api_server.lock().unwrap().as_mut().unwrap().ended() {
                 panic!("the API server ended with {status}:\n{}", self.last_words());
             }
-            assert!(started.elapsed() < PATIENCE, "the API server is not ready: {error}\n{}", self.last_words());
+            assert!(started.elapsed() < TIMEOUT, "the API server is not ready: {error}\n{}", self.last_words());
             std::thread::sleep(POLL_INTERVAL);
         }
     }
@@ -123,7 +123,7 @@ impl ControlPlane {
     fn is_ready(&self) -> Result<(), kube::Error> {
         let request = http::Request::get("/readyz").body(Vec::new()).unwrap();
         // A server that accepts connections and does not answer is not ready either.
-        block_on(async { tokio::time::timeout(PATIENCE, self.client().request_text(request)).await.unwrap() }).map(drop)
+        block_on(async { tokio::time::timeout(TIMEOUT, self.client().request_text(request)).await.unwrap() }).map(drop)
     }
 
     fn start(&self, program: &str, flags: &[String]) -> Program {

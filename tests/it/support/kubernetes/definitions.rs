@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{ControlPlane, PATIENCE, POLL_INTERVAL};
+use super::{ControlPlane, POLL_INTERVAL, TIMEOUT};
 use crate::support::{files, tools};
 
 /// Files of definitions, and the line that identifies the wanted ones in a file with many. The others are not used, and each costs the
@@ -39,7 +39,7 @@ impl ControlPlane {
             if output.code == Some(0) {
                 return;
             }
-            assert!(started.elapsed() < PATIENCE, "{resource} is not known: {output:#?}");
+            assert!(started.elapsed() < TIMEOUT, "{resource} is not known: {output:#?}");
             std::thread::sleep(POLL_INTERVAL);
         }
     }

@@ -21,7 +21,7 @@ pub use control_plane::ControlPlane;
 pub use node::Node;
 
 /// Longest wait for something that must come. It is long because other tests use the same cores.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Polling interval.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);

@@ -24,7 +24,7 @@ type File = (String, Vec<u8>, i32);
 pub async fn make(client: &kube::Client, pod: &Pod, program: &Path, root: &Path) -> Result<(), String> {
     let _ = fs::remove_dir_all(root);
     directory(root, 0o755)?;
-    fs::hard_link(program, root.join("iter8")).map_err(told)?;
+    fs::hard_link(program, root.join("iter8")).map_err(io_message)?;
     let spec = pod.spec.as_ref().ok_or("no spec")?;
     let group = spec.security_context.as_ref().and_then(|context| context.fs_group);
     for mount in spec.containers[0].volume_mounts.iter().flatten() {
@@ -48,21 +48,21 @@ pub async fn make(client: &kube::Client, pod: &Pod, program: &Path, root: &Path)
     Ok(())
 }
 
-fn told(error: std::io::Error) -> String {
+fn io_message(error: std::io::Error) -> String {
     error.to_string()
 }
 
 fn directory(path: &Path, mode: u32) -> Result<(), String> {
-    fs::create_dir_all(path).map_err(told)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(told)
+    fs::create_dir_all(path).map_err(io_message)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(io_message)
 }
 
 fn write(path: &Path, contents: &[u8], mode: i32, group: Option<i64>) -> Result<(), String> {
     directory(path.parent().unwrap(), 0o755)?;
-    fs::write(path, contents).map_err(told)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(u32::try_from(mode).unwrap())).map_err(told)?;
+    fs::write(path, contents).map_err(io_message)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(u32::try_from(mode).unwrap())).map_err(io_message)?;
     let group = group.map(|group| u32::try_from(group).unwrap());
-    chown(path, None, group).map_err(told)
+    chown(path, None, group).map_err(io_message)
 }
 
 /// The files of a volume; none if anyone may write to it.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::{ControlPlane, PATIENCE};
+use super::{ControlPlane, TIMEOUT};
 
 impl ControlPlane {
     /// Waits until an object, which need not be there yet, is as it should be, and gives it. `resource` is what kubectl calls it.
@@ -36,7 +36,7 @@ impl ControlPlane {
     #[track_caller]
     pub fn wait_until_gone(&self, resource: &str, namespace: &str, name: &str) {
         let object = format!("{resource}/{name}");
-        let patience = format!("--timeout={}s", PATIENCE.as_secs());
+        let patience = format!("--timeout={}s", TIMEOUT.as_secs());
         let output = self.kubectl(&["wait", "-n", namespace, "--for=delete", &object, &patience]);
         assert_eq!(
             output.code,
@@ -50,7 +50,7 @@ impl ControlPlane {
     fn watch(&self, resource: &str, namespace: &str, which: &str, is_so: &dyn Fn(&str, &Value) -> bool) -> Value {
         let started = Instant::now();
         let mut last = Value::Null;
-        while started.elapsed() < PATIENCE {
+        while started.elapsed() < TIMEOUT {
             let mut command = self.kubectl_command();
             command.args(["get", resource, "-n", namespace, which, "--watch", "--output-watch-events", "-o", "json"]);
             let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -62,7 +62,7 @@ impl ControlPlane {
                 events.map_while(Result::ok).all(|event| tell.send(event).is_ok())
             });
             let found = loop {
-                let Ok(mut event) = message.recv_timeout(PATIENCE.saturating_sub(started.elapsed())) else {
+                let Ok(mut event) = message.recv_timeout(TIMEOUT.saturating_sub(started.elapsed())) else {
                     break None;
                 };
                 last = event["object"].take();
@@ -80,6 +80,6 @@ impl ControlPlane {
             std::thread::sleep(super::POLL_INTERVAL);
         }
         let events = self.kubectl(&["get", "events", "-n", namespace]).stdout;
-        panic!("{resource} {which} in {namespace} after {PATIENCE:?}; seen last: {last:#}\nevents:\n{events}")
+        panic!("{resource} {which} in {namespace} after {TIMEOUT:?}; seen last: {last:#}\nevents:\n{events}")
     }
 }

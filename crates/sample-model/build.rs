@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 /// Protocols of the sample service.
-const FILES: [&str; 3] = ["health.proto", "open_inference.proto", "route.proto"];
+const FILES: [&str; 3] = ["health.proto", "open_inference.proto", "route_guide.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=../../proto");

@@ -356,7 +356,8 @@ async fn the_document_schema_accepts_all_kinds_of_loads() {
             "endpoints": {"a": {}, "b": {"http2": true, "streams": 2}}, "parallel": true},
         "grpc": {"host": host.to_string(), "total": 5, "connections": 1, "concurrency": 2,
             "endpoints": {"unary": {"call": "inference.GRPCInferenceService/ServerLive"},
-                "stream": {"call": "iter8.sample.v1.Line/Ride", "data": {"stops": 3}}}},
+                "stream": {"call": "routeguide.RouteGuide/ListFeatures",
+                    "data": {"lo": {}, "hi": {"latitude": 900_000_000, "longitude": 900_000_000}}}}},
         "assess": {"SLOs": {"upper": {"grpc-stream/first-message/p99": 1e4, "http-b/first-byte/p50": 1e4, "no/metric": 1}}},
     });
     cli.write("values.yaml", &values.to_string());

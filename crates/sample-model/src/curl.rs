@@ -23,7 +23,7 @@ pub(super) fn index(model: &str) -> String {
            GET  /v2/models/{model}\n  \
            GET  /v2/models/{model}/ready\n  \
            POST /v2/models/{model}/infer     {input}\n\
-         A railway line; on the same port, gRPC iter8.sample.v1.Line with reflection: all four kinds of call\n\
+         gRPC routeguide.RouteGuide with reflection, on the same port: all four kinds of call\n\
          This port\n  \
            GET  /stats     predictions, errors and latencies as JSON\n  \
            GET  /metrics   the same for Prometheus\n  \

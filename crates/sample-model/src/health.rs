@@ -11,7 +11,7 @@ use super::pb::health::{HealthCheckRequest, HealthCheckResponse, HealthListReque
 
 /// Names of the services; the empty one is the server as a whole.
 const SERVICES: [&str; 4] =
-    ["", "inference.GRPCInferenceService", "iter8.sample.v1.Line", <HealthServer<Serving> as NamedService>::NAME];
+    ["", "inference.GRPCInferenceService", "routeguide.RouteGuide", <HealthServer<Serving> as NamedService>::NAME];
 
 /// Returns the health service of one port.
 pub(super) fn service() -> HealthServer<impl Health> {

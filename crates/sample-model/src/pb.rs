@@ -14,9 +14,9 @@ pub mod health {
     tonic::include_proto!("grpc.health.v1");
 }
 
-/// The route guide's messages and server, generated from `proto/route.proto`.
+/// The route guide's messages and server, generated from `proto/route_guide.proto`.
 pub mod route_guide {
-    tonic::include_proto!("iter8.sample.v1");
+    tonic::include_proto!("routeguide");
 }
 
 /// Descriptors of all packages for gRPC reflection: an encoded `google.protobuf.FileDescriptorSet`.

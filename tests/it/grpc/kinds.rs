@@ -253,17 +253,19 @@ async fn a_service_is_called_by_its_proto_file() {
 async fn all_four_kinds_of_methods_are_measured() {
     let service = start(SampleConfig::default()).await.unwrap();
     let env = proto_env()
-        .file("line.proto", include_bytes!("../../../proto/route.proto"))
-        .file("line.pb", sample_model::pb::DESCRIPTORS);
-    let station = |km: f64| json!({"km": km});
+        .file("guide.proto", include_bytes!("../../../proto/route_guide.proto"))
+        .file("guide.pb", sample_model::pb::DESCRIPTORS);
+    let point = |latitude: i32| json!({"latitude": latitude, "longitude": 78_500_000});
+    let note = |latitude: i32| json!({"location": point(latitude), "message": "hello"});
     let endpoints = json!({
-        "unary": {"call": "iter8.sample.v1.Line/NearestStation", "data": station(3.0)},
-        "server": {"call": "iter8.sample.v1.Line/Ride", "data": {"stops": 5, "interval_ms": 2}},
-        "client": {"call": "iter8.sample.v1.Line/CountPassengers", "data": []},
-        "both": {"call": "iter8.sample.v1.Line/Follow", "data": [station(0.0), station(1.0), station(2.0)]},
+        "unary": {"call": "routeguide.RouteGuide/GetFeature", "data": point(461_510_000)},
+        "server": {"call": "routeguide.RouteGuide/ListFeatures", "metadata": {"interval-ms": "2"},
+            "data": {"lo": {}, "hi": {"latitude": 461_700_000, "longitude": 900_000_000}}},
+        "client": {"call": "routeguide.RouteGuide/RecordRoute", "data": []},
+        "both": {"call": "routeguide.RouteGuide/RouteChat", "data": [note(1), note(2), note(3)]},
     });
     for (field, value) in
-        [("proto", json!("line.proto")), ("protoset", json!("line.pb")), ("reflect-metadata", json!({}))]
+        [("proto", json!("guide.proto")), ("protoset", json!("guide.pb")), ("reflect-metadata", json!({}))]
     {
         let with = json!({"host": service.versions[0].addr.to_string(), field: value, "total": 12, "concurrency": 4,
             "endpoints": endpoints});

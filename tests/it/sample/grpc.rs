@@ -164,13 +164,13 @@ async fn reflection_lists_the_service_and_describes_its_messages() {
     let answer: v1::ServerReflectionResponse =
         reflect(&channel, path, ask(MessageRequest::ListServices(String::new()))).await;
     let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else { panic!("{answer:?}") };
-    for name in ["inference.GRPCInferenceService", "iter8.sample.v1.Line"] {
+    for name in ["inference.GRPCInferenceService", "routeguide.RouteGuide"] {
         assert!(list.service.iter().any(|service| service.name == name), "{list:?}");
     }
 
     let described = [
         ("inference.GRPCInferenceService", ["open_inference.proto", "ModelInferRequest", "raw_input_contents"]),
-        ("iter8.sample.v1.Line", ["route.proto", "RideRequest", "interval_ms"]),
+        ("routeguide.RouteGuide", ["route_guide.proto", "RouteSummary", "elapsed_time"]),
     ];
     for (symbol, names) in described {
         let symbol = MessageRequest::FileContainingSymbol(symbol.into());
@@ -199,7 +199,7 @@ async fn reflection_supports_v1alpha() {
     let path = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
     let answer: v1alpha::ServerReflectionResponse = reflect(&connect(port(&service, "v1")).await, path, request).await;
     let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else { panic!("{answer:?}") };
-    for name in ["inference.GRPCInferenceService", "iter8.sample.v1.Line"] {
+    for name in ["inference.GRPCInferenceService", "routeguide.RouteGuide"] {
         assert!(list.service.iter().any(|service| service.name == name), "{list:?}");
     }
 }

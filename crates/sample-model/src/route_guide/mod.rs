@@ -1,6 +1,6 @@
-//! A route guide over gRPC, about a railway line: a service with all four kinds of call.
+//! gRPC's well-known route guide: a service with all four kinds of call.
 
-mod stations;
+mod features;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,32 +11,30 @@ use http::{HeaderMap, StatusCode};
 use tokio::time::{Instant, sleep_until};
 use tonic::{Request, Response, Status, Streaming};
 
-use self::stations::{Counting, Train};
+use self::features::{Notes, Route};
 use crate::body::MAX_BYTES;
 use crate::error::ServiceError;
-use crate::pb::route_guide::line_server::{Line, LineServer};
-use crate::pb::route_guide::{Notice, Passage, PassengerCount, Position, RideRequest, Station, Stop};
+use crate::pb::route_guide::route_guide_server::{RouteGuide, RouteGuideServer};
+use crate::pb::route_guide::{Feature, Point, Rectangle, RouteNote, RouteSummary};
 use crate::router::Router;
 use crate::version::Version;
 use crate::version_header::{error_status, with_version};
 
-/// Maximum stops of a ride.
-const MAX_STOPS: u32 = 10_000;
-/// Longest time between two stops, in milliseconds.
-const MAX_INTERVAL_MS: u32 = 10_000;
-/// Longest ride, in milliseconds.
-const MAX_RIDE_MS: u64 = 600_000;
+/// Metadata with the time between two features of a list, in milliseconds.
+const INTERVAL: &str = "interval-ms";
+/// Longest time between two features.
+const MAX_INTERVAL_MS: u64 = 10_000;
 
 /// Returns the service behind one port.
-pub(super) fn service(router: Arc<Router>) -> LineServer<impl Line> {
-    LineServer::new(Railway { router }).max_decoding_message_size(MAX_BYTES)
+pub(super) fn service(router: Arc<Router>) -> RouteGuideServer<impl RouteGuide> {
+    RouteGuideServer::new(Guide { router }).max_decoding_message_size(MAX_BYTES)
 }
 
-struct Railway {
+struct Guide {
     router: Arc<Router>,
 }
 
-impl Railway {
+impl Guide {
     /// Returns the version for a call.
     fn version(&self, headers: &HeaderMap) -> Result<Arc<Version>, Status> {
         self.router.prediction(headers, None).cloned().map_err(|error| error.to_grpc())
@@ -47,60 +45,69 @@ impl Railway {
 type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
-impl Line for Railway {
-    type RideStream = Messages<Stop>;
-    type FollowStream = Messages<Notice>;
+impl RouteGuide for Guide {
+    type ListFeaturesStream = Messages<Feature>;
+    type RouteChatStream = Messages<RouteNote>;
 
-    async fn nearest_station(&self, request: Request<Position>) -> Result<Response<Station>, Status> {
+    async fn get_feature(&self, request: Request<Point>) -> Result<Response<Feature>, Status> {
         let received = Instant::now();
         let version = self.version(request.metadata().as_ref())?;
         let work = async {
-            let station = stations::nearest(request.get_ref().km)?;
+            let feature = features::at(*request.get_ref())?;
             version.take_turn(received).await?;
-            Ok(station)
+            Ok(feature)
         };
         let response = version.respond(received, work).await;
-        response.map(|station| with_version(&version, station)).map_err(|error| error_status(&version, &error))
+        response.map(|feature| with_version(&version, feature)).map_err(|error| error_status(&version, &error))
     }
 
-    async fn ride(&self, request: Request<RideRequest>) -> Result<Response<Messages<Stop>>, Status> {
+    async fn list_features(&self, request: Request<Rectangle>) -> Result<Response<Messages<Feature>>, Status> {
         let received = Instant::now();
         let version = self.version(request.metadata().as_ref())?;
         let opening = async {
-            let ride = Ride::new(request.get_ref(), Arc::clone(&version), received)?;
+            let interval = interval(request.metadata().as_ref())?;
+            let features = features::within(*request.get_ref())?;
             version.take_turn(received).await?;
-            Ok(ride)
+            Ok(Listing { version: Arc::clone(&version), received, features, interval, first: Instant::now(), sent: 0 })
         };
-        let mut ride = opened(&version, received, opening.await).await?;
-        ride.first = Instant::now();
-        let stops = stream::unfold(ride, |mut ride| async move { Some((Ok(ride.next().await?), ride)) });
-        Ok(with_version(&version, Box::pin(stops)))
+        let listing = opened(&version, received, opening.await).await?;
+        let features = stream::unfold(listing, |mut listing| async move { Some((Ok(listing.next().await?), listing)) });
+        Ok(with_version(&version, Box::pin(features)))
     }
 
-    async fn count_passengers(&self, request: Request<Streaming<Passage>>) -> Result<Response<PassengerCount>, Status> {
+    async fn record_route(&self, request: Request<Streaming<Point>>) -> Result<Response<RouteSummary>, Status> {
         let received = Instant::now();
         let version = self.version(request.metadata().as_ref())?;
-        let mut passages = request.into_inner();
+        let mut points = request.into_inner();
         let work = async {
-            let mut counting = Counting::default();
-            while let Some(passage) = passages.message().await.map_err(|status| broken(&status))? {
-                counting.add(&passage)?;
+            let mut route = Route::default();
+            while let Some(point) = points.message().await.map_err(|status| broken(&status))? {
+                route.add(point)?;
             }
-            version.take_turn(Instant::now()).await?;
-            Ok(counting.sum())
+            let ended = Instant::now();
+            version.take_turn(ended).await?;
+            Ok(route.summary((ended - received).as_secs()))
         };
         let response = version.respond(received, work).await;
-        response.map(|count| with_version(&version, count)).map_err(|error| error_status(&version, &error))
+        response.map(|summary| with_version(&version, summary)).map_err(|error| error_status(&version, &error))
     }
 
-    async fn follow(&self, request: Request<Streaming<Position>>) -> Result<Response<Messages<Notice>>, Status> {
+    async fn route_chat(
+        &self,
+        request: Request<Streaming<RouteNote>>,
+    ) -> Result<Response<Messages<RouteNote>>, Status> {
         let received = Instant::now();
         let version = self.version(request.metadata().as_ref())?;
         opened(&version, received, version.take_turn(received).await).await?;
-        let following = Following { version: Arc::clone(&version), received, positions: Some(request.into_inner()) };
-        let notices =
-            stream::unfold(following, |mut following| async move { Some((following.next().await?, following)) });
-        Ok(with_version(&version, Box::pin(notices)))
+        let chat = Chat {
+            version: Arc::clone(&version),
+            received,
+            incoming: Some(request.into_inner()),
+            notes: Notes::default(),
+            unsent: Vec::new().into_iter(),
+        };
+        let notes = stream::unfold(chat, |mut chat| async move { Some((chat.next().await?, chat)) });
+        Ok(with_version(&version, Box::pin(notes)))
     }
 }
 
@@ -120,66 +127,61 @@ fn broken(status: &Status) -> ServiceError {
     ServiceError::bad(format!("the stream ended early: {}", status.message()))
 }
 
-/// A running ride.
-struct Ride {
+/// Reads the interval from the metadata; none means zero.
+fn interval(headers: &HeaderMap) -> Result<Duration, ServiceError> {
+    let Some(value) = headers.get(INTERVAL) else { return Ok(Duration::ZERO) };
+    let ms = value.to_str().ok().and_then(|text| text.parse().ok()).filter(|ms| *ms <= MAX_INTERVAL_MS);
+    let message = || format!("{INTERVAL} is {value:?}, expected milliseconds up to {MAX_INTERVAL_MS}");
+    ms.map(Duration::from_millis).ok_or_else(|| ServiceError::bad(message()))
+}
+
+/// A list of features that is being sent.
+struct Listing {
     version: Arc<Version>,
     received: Instant,
-    train: Train,
-    stops: u32,
+    features: Vec<Feature>,
     interval: Duration,
-    /// Time of the first stop; the others are scheduled relative to it, so that delays do not add up.
+    /// Time of the first feature; the others are scheduled relative to it, so that delays do not add up.
     first: Instant,
     sent: u32,
 }
 
-impl Ride {
-    fn new(request: &RideRequest, version: Arc<Version>, received: Instant) -> Result<Self, ServiceError> {
-        let RideRequest { from, stops, interval_ms } = request;
-        if *stops > MAX_STOPS {
-            return Err(ServiceError::bad(format!("stops is {stops}, expected up to {MAX_STOPS}")));
-        }
-        if *interval_ms > MAX_INTERVAL_MS {
-            return Err(ServiceError::bad(format!("interval_ms is {interval_ms}, expected up to {MAX_INTERVAL_MS}")));
-        }
-        let whole_ms = u64::from(stops.saturating_sub(1)) * u64::from(*interval_ms);
-        if whole_ms > MAX_RIDE_MS {
-            return Err(ServiceError::bad(format!("the ride takes {whole_ms} ms, expected up to {MAX_RIDE_MS}")));
-        }
-        let interval = Duration::from_millis((*interval_ms).into());
-        let train = Train::starting(from)?;
-        Ok(Self { version, received, train, stops: *stops, interval, first: received, sent: 0 })
-    }
-
-    /// Waits for the next stop. The call is counted at its end.
-    async fn next(&mut self) -> Option<Stop> {
-        if self.sent == self.stops {
+impl Listing {
+    /// Waits for the next feature. The call is counted at its end.
+    async fn next(&mut self) -> Option<Feature> {
+        let Some(feature) = self.features.get(self.sent as usize).cloned() else {
             self.version.count(self.received, StatusCode::OK);
             return None;
-        }
+        };
         let offset = self.interval * self.sent;
         if !offset.is_zero() {
             sleep_until(self.first + offset).await;
         }
         self.version.wait_while_paused().await;
         self.sent += 1;
-        let sent_after_ms = self.received.elapsed().as_secs_f64() * 1e3;
-        Some(Stop { number: self.sent, station: Some(self.train.stop()), sent_after_ms })
+        Some(feature)
     }
 }
 
-/// A client that reports its position.
-struct Following {
+/// A call that exchanges notes.
+struct Chat {
     version: Arc<Version>,
     received: Instant,
     /// `None` after an error.
-    positions: Option<Streaming<Position>>,
+    incoming: Option<Streaming<RouteNote>>,
+    notes: Notes,
+    /// Rest of the response to the last note.
+    unsent: std::vec::IntoIter<RouteNote>,
 }
 
-impl Following {
-    /// Returns the response to the next position, or the error that ends the stream. The call is counted at its end.
-    async fn next(&mut self) -> Option<Result<Notice, Status>> {
-        let notice = match self.positions.as_mut()?.message().await {
-            Ok(Some(position)) => stations::next(position.km),
+impl Chat {
+    /// Returns the next note of the response, or the error that ends the stream. The call is counted at its end.
+    async fn next(&mut self) -> Option<Result<RouteNote, Status>> {
+        if let Some(note) = self.unsent.next() {
+            return Some(Ok(note));
+        }
+        let response = match self.incoming.as_mut()?.message().await {
+            Ok(Some(note)) => self.notes.add(note),
             Ok(None) => {
                 self.version.count(self.received, StatusCode::OK);
                 return None;
@@ -187,10 +189,16 @@ impl Following {
             Err(status) => Err(broken(&status)),
         };
         self.version.wait_while_paused().await;
-        Some(notice.map_err(|error| {
-            self.positions = None;
-            self.version.count(self.received, error.status);
-            error_status(&self.version, &error)
-        }))
+        match response {
+            Ok(notes) => {
+                self.unsent = notes.into_iter();
+                self.unsent.next().map(Ok)
+            }
+            Err(error) => {
+                self.incoming = None;
+                self.version.count(self.received, error.status);
+                Some(Err(error_status(&self.version, &error)))
+            }
+        }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) trait Source: Sync {
 pub(crate) enum Assertion {
     /// The conditions were judged.
     Judged {
-        judgements: Vec<(AssertCondition, Judgement)>,
+        judgements: Judgements,
         /// Reason why the wait ended.
         warning: Option<String>,
     },
@@ -55,18 +55,32 @@ pub(crate) enum Verdict {
     Inconclusive,
 }
 
+/// Conditions with the judgement on each.
+pub(crate) type Judgements = Vec<(AssertCondition, Judgement)>;
+
 impl Assertion {
     pub(crate) fn verdict(&self) -> Verdict {
-        let Self::Judged { judgements, .. } = self else { return Verdict::Fails };
-        let mut failed =
-            judgements.iter().map(|(_, judgement)| judgement).filter(|judgement| !judgement.holds).peekable();
-        if failed.peek().is_none() {
-            Verdict::Holds
-        } else if failed.all(|judgement| judgement.inconclusive) {
-            Verdict::Inconclusive
-        } else {
-            Verdict::Fails
+        match self {
+            Self::Judged { judgements, .. } => verdict(judgements),
+            Self::Missing(_) => Verdict::Fails,
         }
+    }
+}
+
+/// Judges all conditions on a document.
+pub(crate) fn judge_all(experiment: &Experiment, conditions: &[AssertCondition]) -> Judgements {
+    conditions.iter().map(|condition| (*condition, judge(experiment, *condition))).collect()
+}
+
+/// Combines the judgements into one verdict.
+pub(crate) fn verdict(judgements: &Judgements) -> Verdict {
+    let mut failed = judgements.iter().map(|(_, judgement)| judgement).filter(|judgement| !judgement.holds).peekable();
+    if failed.peek().is_none() {
+        Verdict::Holds
+    } else if failed.all(|judgement| judgement.inconclusive) {
+        Verdict::Inconclusive
+    } else {
+        Verdict::Fails
     }
 }
 
@@ -83,8 +97,7 @@ pub(crate) async fn assert(
         let is_last = source.poll().is_none() || Instant::now() >= deadline || over.is_some();
         match source.load().await {
             Ok(experiment) => {
-                let judge = |condition: &AssertCondition| (*condition, judge(&experiment, *condition));
-                let judgements: Vec<_> = conditions.iter().map(judge).collect();
+                let judgements = judge_all(&experiment, conditions);
                 let hold = judgements.iter().all(|(_, judgement)| judgement.holds);
                 let is_lost = judgements.iter().any(|(_, judgement)| !judgement.holds && judgement.decided);
                 if hold || is_lost || is_last {

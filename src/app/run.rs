@@ -3,11 +3,13 @@
 use tokio_util::sync::CancellationToken;
 
 use super::error::AppError;
-use crate::pipeline::RunEnd;
+use crate::model::document::Experiment;
+use crate::pipeline::{PipelineError, RunEnd};
 use crate::ports::fleet::Fleet;
 use crate::ports::{DocumentStore, Env};
 
 pub(crate) use crate::pipeline::{Prepared, ResultPolicy};
+pub(crate) use crate::slo::summary::{OverallVerdict, overall_verdict};
 
 /// Maximum number of requests listed if a replay does not find them in its recording.
 const MAX_LISTED: usize = 5;
@@ -31,6 +33,14 @@ impl From<RunEnd> for End {
     }
 }
 
+/// A run that has ended.
+pub(crate) struct Ended {
+    /// Its end, or its failure.
+    pub(crate) end: Result<End, AppError>,
+    /// The saved document; `None` if nothing was saved since the last task started.
+    pub(crate) experiment: Option<Experiment>,
+}
+
 /// Runs an experiment that is saved in `store`; in a distributed run, as the coordinator. `abort` stops it without saving.
 pub(crate) async fn run(
     prepared: Prepared,
@@ -38,20 +48,23 @@ pub(crate) async fn run(
     store: &dyn DocumentStore,
     env: &Env<'_>,
     abort: &CancellationToken,
-) -> Result<End, AppError> {
-    env.recording.map_or(Ok(()), |recording| recording.start())?;
-    let end = tokio::select! {
-        end = prepared.run(policy, store, env) => end,
-        () = abort.cancelled() => return Ok(End::Aborted),
+) -> Ended {
+    if let Err(error) = env.recording.map_or(Ok(()), |recording| recording.start()) {
+        return Ended { end: Err(error.into()), experiment: None };
+    }
+    let finished = tokio::select! {
+        finished = prepared.run(policy, store, env) => finished,
+        () = abort.cancelled() => return Ended { end: Ok(End::Aborted), experiment: None },
     };
     // The error of the run takes precedence.
     let recorded = env.recording.map_or_else(|| Ok(Vec::new()), |recording| recording.finish());
     if let Ok(missing) = &recorded {
         warn_about_missing(missing);
     }
-    let end = end.map_err(|error| AppError::from_run(error, &store.location()))?;
-    recorded?;
-    Ok(end.into())
+    let is_saved = matches!(finished.end, Ok(_) | Err(PipelineError::Task { .. }));
+    let end = finished.end.map_err(|error| AppError::from_run(error, &store.location()));
+    let end = end.and_then(|end| recorded.map(|_| end.into()).map_err(AppError::from));
+    Ended { end, experiment: Some(finished.experiment).filter(|_| is_saved) }
 }
 
 /// Runs a worker's share of the loads.

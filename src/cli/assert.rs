@@ -7,7 +7,7 @@ use clap::Args;
 use super::document::DocumentArgs;
 use super::exit::Exit;
 use super::output;
-use crate::app::assert::{AssertCondition, Assertion, FILE_POLL, Judgement, Source, Verdict, assert};
+use crate::app::assert::{AssertCondition, Assertion, FILE_POLL, Judgement, Judgements, Source, assert};
 use crate::app::error::AppError;
 use crate::model::document::Experiment;
 use crate::model::duration::GoDuration;
@@ -60,24 +60,25 @@ pub(crate) async fn decide(
     let assertion = assert(&args.condition, args.timeout, source).await.map_err(unreadable)?;
     match &assertion {
         Assertion::Judged { judgements, warning } => {
-            output::to_stdout(&judgements.iter().map(line).collect::<String>())?;
+            print(judgements)?;
             if let Some(warning) = warning {
                 tracing::warn!("{warning}");
             }
         }
         Assertion::Missing(message) => output::to_stdout(&format!("FAILED  {message}\n"))?,
     }
-    Ok(match assertion.verdict() {
-        Verdict::Holds => Exit::Done,
-        Verdict::Fails => Exit::AssertionFailed,
-        Verdict::Inconclusive => Exit::Inconclusive,
-    })
+    Ok(assertion.verdict().into())
+}
+
+/// Prints one line per condition.
+pub(crate) fn print(judgements: &Judgements) -> Result<(), AppError> {
+    output::to_stdout(&judgements.iter().map(line).collect::<String>())
 }
 
 fn line((condition, judgement): &(AssertCondition, Judgement)) -> String {
     let mark = match judgement {
         Judgement { holds: true, .. } => "ok    ",
-        Judgement { inconclusive: true, .. } => "OPEN  ",
+        Judgement { inconclusive: true, .. } => "inconclusive",
         _ => "FAILED",
     };
     format!("{mark}  {condition}: {}\n", judgement.sentence)

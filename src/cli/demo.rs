@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::globals::Globals;
 use super::output;
 use super::progress::Progress;
-use super::run::execute;
+use super::run::{After, AssertArg, execute};
 use super::signals::Interruption;
 use crate::app::cluster::NoCluster;
 use crate::app::env::{Adapters, FileStore};
@@ -88,7 +88,9 @@ async fn experiment(
     let progress = Progress::new(globals);
     let env = adapters.env(&NoCluster, None, &progress, &interruption.stop);
     let prepared = resolved.prepare(None, env.files).map_err(AppError::in_values)?;
-    match execute(prepared, ResultPolicy::Fresh, &store, &env, &progress, interruption).await? {
+    // The next command follows the report.
+    let after = After { next: None, assert: AssertArg::default() };
+    match execute(prepared, ResultPolicy::Fresh, &store, &env, &progress, interruption, &after).await? {
         Exit::Done => {}
         interrupted => return Ok(interrupted),
     }

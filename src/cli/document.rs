@@ -28,7 +28,16 @@ pub(crate) struct RunDirArgs {
 impl RunDirArgs {
     /// Path of the document.
     pub(crate) fn path(&self) -> PathBuf {
-        if self.run_dir == Path::new(".") { PathBuf::from(FILE_NAME) } else { self.run_dir.join(FILE_NAME) }
+        if self.is_default() { PathBuf::from(FILE_NAME) } else { self.run_dir.join(FILE_NAME) }
+    }
+
+    /// Returns the command that reports on the document.
+    pub(crate) fn report_command(&self) -> String {
+        if self.is_default() { "iter8 report".to_owned() } else { format!("iter8 report {}", self.path().display()) }
+    }
+
+    fn is_default(&self) -> bool {
+        self.run_dir == Path::new(".")
     }
 }
 

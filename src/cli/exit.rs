@@ -1,5 +1,6 @@
 //! Exit codes. A test compares the README's table with this one.
 
+use crate::app::assert::Verdict;
 use crate::app::error::ErrorKind;
 
 /// Exit code of the program.
@@ -31,6 +32,16 @@ impl From<ErrorKind> for Exit {
             ErrorKind::BadInput => Self::BadInput,
             ErrorKind::TaskFailed => Self::TaskFailed,
             ErrorKind::OutsideWorld => Self::OutsideWorld,
+        }
+    }
+}
+
+impl From<Verdict> for Exit {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Holds => Self::Done,
+            Verdict::Fails => Self::AssertionFailed,
+            Verdict::Inconclusive => Self::Inconclusive,
         }
     }
 }

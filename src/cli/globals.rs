@@ -12,7 +12,7 @@ pub(crate) struct Globals {
     /// Log level
     #[arg(short = 'l', long = "loglevel", global = true, value_enum, default_value = "info", env = "ITER8_LOGLEVEL")]
     pub log_level: LogLevel,
-    /// Print only results and errors: no progress, no log
+    /// Print only results, errors and the verdict: no progress, no log
     #[arg(short, long, global = true)]
     pub quiet: bool,
 }

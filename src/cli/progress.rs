@@ -8,12 +8,16 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
 
+use super::exit::Exit;
 use super::globals::Globals;
 use super::output;
 use super::style::{Style, label};
 use super::terminal::Terminal;
+use crate::app::error::AppError;
+use crate::app::run::OverallVerdict;
 use crate::model::document::TaskStatus;
 use crate::model::duration::GoDuration;
+use crate::model::slo::Outcome;
 use crate::model::text::printable;
 use crate::ports::{Event, LoadProgress, Observer};
 
@@ -70,6 +74,21 @@ impl Progress {
             Mode::Plain => output::to_stderr(&format!("{line}\n")),
             Mode::Live(live) => live.suspend(|| output::to_stderr(&format!("{line}\n"))),
         }
+    }
+
+    /// Prints the verdict on all SLOs, even with `--quiet`.
+    pub(crate) fn verdict(&self, verdict: &OverallVerdict) {
+        let colour = match verdict.outcome {
+            Some(Outcome::Satisfied) => "32",
+            Some(Outcome::Violated) => "31",
+            Some(Outcome::Inconclusive) | None => "33",
+        };
+        output::to_stderr(&format!("{}\n", label(&printable(&verdict.to_string()), colour, self.style)));
+    }
+
+    /// Prints the error of a failed run, and returns its exit code.
+    pub(crate) fn error(&self, error: &AppError) -> Exit {
+        output::print_error(error, self.style)
     }
 
     fn load(&self, name: String, progress: LoadProgress) {

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
+use super::assert;
 use super::document::RunDirArgs;
 use super::exit::Exit;
 use super::globals::Globals;
@@ -12,20 +13,22 @@ use super::recording::RecordingArgs;
 use super::signals::Interruption;
 use super::values::{ValueArgs, resolve};
 use crate::app;
+use crate::app::assert::{AssertCondition, judge_all, verdict};
 use crate::app::cluster::{ConnectOptions, LazyCluster};
 use crate::app::env::FileStore;
 use crate::app::error::AppError;
 use crate::app::resolve::{is_same_spec, redacted};
-use crate::app::run::{End, Prepared, ResultPolicy};
+use crate::app::run::{End, Ended, OverallVerdict, Prepared, ResultPolicy, overall_verdict};
 use crate::app::values::Network;
 use crate::model::codec;
-use crate::model::document::{ExperimentResult, TaskSpec};
+use crate::model::document::{Experiment, ExperimentResult, TaskSpec};
 use crate::ports::{DocumentStore, Env, StoreError};
 
 /// Flags of `run`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     iter8 run --set \"tasks={http,assess}\" --set http.url=http://localhost:8080/ \\\n            --set assess.SLOs.upper.http/latency-mean=50\n  \
+    iter8 run -f values.yaml --assert slos     # exit code 1 if an SLO is violated\n  \
     iter8 run -f values.yaml --set http.qps=50 --dry\n  \
     iter8 run --runDir results          # runs results/experiment.yaml\n  \
     iter8 run --reuseResult             # one more loop of ./experiment.yaml\n  \
@@ -38,13 +41,31 @@ pub(crate) struct RunArgs {
     #[arg(long = "reuseResult", visible_alias = "reuse-result")]
     reuse_result: bool,
     /// Print the resolved spec without running it
-    #[arg(long, visible_alias = "dry-run")]
+    #[arg(long, visible_alias = "dry-run", conflicts_with = "conditions")]
     dry: bool,
     #[command(flatten)]
     recording: RecordingArgs,
+    #[command(flatten)]
+    assert: AssertArg,
     // Last, because flags after a flattened group get its heading in the help.
     #[command(flatten)]
     values: ValueArgs,
+}
+
+/// Conditions that decide the exit code of a run.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct AssertArg {
+    /// Exit with 1 or 5 unless these conditions hold: completed, nofailure, slos (repeatable, comma-separated)
+    #[arg(long = "assert", value_name = "CONDITION", value_delimiter = ',')]
+    conditions: Vec<AssertCondition>,
+}
+
+/// What follows a run.
+pub(crate) struct After {
+    /// The next command, for the user.
+    pub(crate) next: Option<String>,
+    /// Conditions that decide the exit code.
+    pub(crate) assert: AssertArg,
 }
 
 /// Resolves the values, runs them, and writes the document.
@@ -56,6 +77,7 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
     let cluster = LazyCluster::new(ConnectOptions::default());
     let progress = Progress::new(globals);
     let env = adapters.env(&cluster, None, &progress, &interruption.stop);
+    let after = After { next: Some(args.run_dir.report_command()), assert: args.assert };
     if !args.values.is_given() {
         let (experiment, location) = (store.load().await?, store.location());
         let invalid = |errors| AppError::in_document(&location, errors);
@@ -64,7 +86,7 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
             return dry(&experiment.spec);
         }
         let prepared = app::resolve::document(experiment, &location, env.files).map_err(invalid)?;
-        return execute(prepared, policy, &store, &env, &progress, &interruption).await;
+        return execute(prepared, policy, &store, &env, &progress, &interruption, &after).await;
     }
     let values = tokio::select! {
         values = args.values.merged(Network::Through(env.web)) => values?,
@@ -82,7 +104,7 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
         ResultPolicy::Reuse => earlier_result(&store, &resolved.spec).await?,
     };
     let prepared = resolved.prepare(result, env.files).map_err(AppError::in_values)?;
-    execute(prepared, policy, &store, &env, &progress, &interruption).await
+    execute(prepared, policy, &store, &env, &progress, &interruption, &after).await
 }
 
 /// Loads the earlier result, which must have the same spec.
@@ -104,7 +126,7 @@ fn dry(spec: &[TaskSpec]) -> Result<Exit, AppError> {
     Ok(Exit::Done)
 }
 
-/// Runs a prepared experiment and reports its end.
+/// Runs a prepared experiment, reports its end, and prints the verdict on its SLOs last.
 pub(crate) async fn execute(
     prepared: Prepared,
     policy: ResultPolicy,
@@ -112,24 +134,44 @@ pub(crate) async fn execute(
     env: &Env<'_>,
     progress: &Progress,
     interruption: &Interruption,
+    after: &After,
 ) -> Result<Exit, AppError> {
-    let end = app::run::run(prepared, policy, store, env, &interruption.abort).await;
+    let Ended { end, experiment } = app::run::run(prepared, policy, store, env, &interruption.abort).await;
     progress.finish();
-    let location = store.location();
-    match end? {
+    let exit = match end {
+        Ok(end) => {
+            progress.say(&last_words(end, &store.location(), after));
+            if end == End::Completed { Exit::Done } else { interruption.exit() }
+        }
+        // The verdict comes last, even after an error.
+        Err(error) if experiment.is_some() => progress.error(&error),
+        Err(error) => return Err(error),
+    };
+    let asserted = match &experiment {
+        Some(experiment) => assert_now(experiment, &after.assert.conditions)?,
+        None => Exit::Done,
+    };
+    progress.verdict(&experiment.as_ref().map_or_else(OverallVerdict::interrupted, overall_verdict));
+    Ok(if exit == Exit::Done { asserted } else { exit })
+}
+
+/// Describes the end of a run that did not fail.
+fn last_words(end: End, location: &str, after: &After) -> String {
+    match end {
         End::Completed => {
-            progress.say(&format!("experiment completed; the document is {location}"));
-            Ok(Exit::Done)
+            let next = after.next.as_ref().map(|next| format!("; next: {next}")).unwrap_or_default();
+            format!("experiment completed; the document is {location}{next}")
         }
-        End::Interrupted => {
-            progress.say(&format!("interrupted; the measurements so far are in {location}"));
-            Ok(interruption.exit())
-        }
+        End::Interrupted => format!("interrupted; the measurements so far are in {location}"),
         End::Aborted => {
-            progress.say(&format!(
-                "stopped immediately; {location} was last saved when the previous task started or finished"
-            ));
-            Ok(interruption.exit())
+            format!("stopped immediately; {location} was last saved when the previous task started or finished")
         }
     }
+}
+
+/// Judges conditions on the document of the run, and prints the judgements.
+fn assert_now(experiment: &Experiment, conditions: &[AssertCondition]) -> Result<Exit, AppError> {
+    let judgements = judge_all(experiment, conditions);
+    assert::print(&judgements)?;
+    Ok(verdict(&judgements).into())
 }

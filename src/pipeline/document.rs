@@ -127,6 +127,15 @@ impl<'a> Document<'a> {
         insights::merge(insights, contribution).map_err(|error| error.to_string())
     }
 
+    /// Returns the document in the form that is saved.
+    pub(super) fn into_saved(self) -> Experiment {
+        let Self { experiment, saved_spec, .. } = self;
+        match saved_spec {
+            None => experiment,
+            Some(spec) => Experiment { spec, ..experiment },
+        }
+    }
+
     pub(super) async fn save(&self) -> Result<(), StoreError> {
         match &self.saved_spec {
             None => self.store.save(&self.experiment).await,

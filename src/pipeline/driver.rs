@@ -11,31 +11,33 @@ use crate::ports::{DocumentStore, Env};
 use crate::tasks::Task;
 use crate::values::input::{InputError, InputErrors};
 
+/// A run that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its end, or its failure.
+    pub end: Result<RunEnd, PipelineError>,
+    /// The document in the form that was saved.
+    pub experiment: Experiment,
+}
+
 impl Prepared {
     /// Runs one loop and saves its outcome, even a failure, in the document. In a distributed run, this is the coordinator's part.
-    pub async fn run(
-        self,
-        policy: ResultPolicy,
-        store: &dyn DocumentStore,
-        env: &Env<'_>,
-    ) -> Result<RunEnd, PipelineError> {
+    pub async fn run(self, policy: ResultPolicy, store: &dyn DocumentStore, env: &Env<'_>) -> Finished {
         let Self { experiment, tasks, saved_spec } = self;
         let checked = match policy {
             ResultPolicy::Fresh => Ok(()),
             ResultPolicy::Reuse => check_earlier(&experiment, &tasks).map_err(PipelineError::Input),
         };
+        let mut document = Document::new(experiment, saved_spec, store);
         let end = match checked {
-            Ok(()) => {
-                let mut document = Document::new(experiment, saved_spec, store);
-                run_loop(&mut document, &tasks, policy, env).await
-            }
+            Ok(()) => run_loop(&mut document, &tasks, policy, env).await,
             Err(error) => Err(error),
         };
         // Keep the workers of an interrupted coordinator waiting, because the Job may restart it.
         if let Some(fleet) = env.fleet.filter(|_| !matches!(end, Ok(RunEnd::Interrupted))) {
             finish(fleet, tasks.len().saturating_sub(1), env).await;
         }
-        end
+        Finished { end, experiment: document.into_saved() }
     }
 }
 

@@ -20,6 +20,7 @@ mod run_loop;
 pub use check::{Prepared, prepare};
 pub(crate) use check::{check_files, check_together, parse_all, parse_entry};
 pub(crate) use document::{planned, redacted};
+pub use driver::Finished;
 
 use std::time::Duration;
 

@@ -188,9 +188,8 @@ fn judge_failure(progress: &Progress<'_>) -> Judgement {
 fn judge_slos(experiment: &Experiment, progress: &Progress<'_>) -> Judgement {
     let result = experiment.result.as_ref();
     let insights = result.and_then(|result| result.insights.as_ref());
-    let planned = experiment.spec.iter().any(|task| task.name() == "assess");
-    let stale = result.is_some_and(|result| !assessed(result));
-    if planned && (stale || result.is_none()) {
+    let planned = is_assess_planned(experiment);
+    if planned && !is_assessed(experiment) {
         // Verdicts in the document, if any, belong to an earlier loop.
         let sentence = format!("the SLOs are not assessed in this loop: {}", progress.sentence());
         return Judgement { holds: false, decided: progress.is_over(), inconclusive: false, sentence };
@@ -223,10 +222,18 @@ fn is_inconclusive(insights: &Insights) -> bool {
     is_whole && open > 0 && open == unsatisfied
 }
 
+/// Returns true if the spec has an `assess` task.
+pub(super) fn is_assess_planned(experiment: &Experiment) -> bool {
+    experiment.spec.iter().any(|task| task.name() == "assess")
+}
+
 /// Returns true if every recorded `assess` task of the newest loop has finished.
-fn assessed(result: &ExperimentResult) -> bool {
-    let mut records = result.tasks.iter().filter(|record| record.task == "assess");
-    records.all(|record| matches!(record.status, TaskStatus::Done | TaskStatus::Skipped))
+pub(super) fn is_assessed(experiment: &Experiment) -> bool {
+    let is_finished = |result: &ExperimentResult| {
+        let mut records = result.tasks.iter().filter(|record| record.task == "assess");
+        records.all(|record| matches!(record.status, TaskStatus::Done | TaskStatus::Skipped))
+    };
+    experiment.result.as_ref().is_some_and(is_finished)
 }
 
 /// Checks that every SLO is satisfied for every version, by Iter8's matrix. Returns the reason either way. An experiment without SLOs does
@@ -249,19 +256,23 @@ pub fn slos(insights: &Insights) -> Result<String, String> {
         .map(|slo| slo.metric.as_str())
         .collect();
     match (failed.len(), total) {
-        (0, 1) => Ok(format!("the SLO is satisfied{}", without_data(insights))),
-        (0, _) => Ok(format!("all {total} SLOs are satisfied{}", without_data(insights))),
+        (0, 1) => Ok(format!("the SLO is satisfied{}", after_semicolon(without_data(insights)))),
+        (0, _) => Ok(format!("all {total} SLOs are satisfied{}", after_semicolon(without_data(insights)))),
         (count, _) => Err(format!("{count} of {total} SLOs not satisfied: {}", reasons(insights, &failed))),
     }
 }
 
-/// Counts the verdicts that are satisfied only by a metric's policy for missing data.
-fn without_data(insights: &Insights) -> String {
+fn after_semicolon(text: Option<String>) -> String {
+    text.map(|text| format!("; {text}")).unwrap_or_default()
+}
+
+/// Counts the verdicts that are satisfied only by a metric's policy for missing data, if there are any.
+pub(super) fn without_data(insights: &Insights) -> Option<String> {
     let verdicts = insights.verdicts.iter();
     let is_by_policy = |verdict: &&Verdict| verdict.verdict == Outcome::Satisfied && verdict.no_data.is_some();
     match (verdicts.clone().filter(is_by_policy).count(), verdicts.count()) {
-        (0, _) => String::new(),
-        (by_policy, all) => format!("; {by_policy} of {all} verdicts without data, by the `noData` policy"),
+        (0, _) => None,
+        (by_policy, all) => Some(format!("{by_policy} of {all} verdicts without data, by the `noData` policy")),
     }
 }
 

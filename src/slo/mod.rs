@@ -5,3 +5,4 @@ pub mod assess;
 pub(crate) mod condition;
 pub(crate) mod load_validity;
 pub mod loops;
+pub(crate) mod summary;

@@ -74,7 +74,10 @@ fn a_missed_rate_is_inconclusive() {
 
     let output = cli.run(["assert", "-c", "completed,slos"]);
     assert_eq!(output.code, Some(5), "{output:?}");
-    assert!(output.stdout.contains("OPEN    slos: 2 of 2 SLOs not satisfied: http/error-rate: the load"), "{output:?}");
+    assert!(
+        output.stdout.contains("inconclusive  slos: 2 of 2 SLOs not satisfied: http/error-rate: the load"),
+        "{output:?}"
+    );
     let text = cli.run(["report"]).stdout;
     assert!(text.contains("inconclusive (2 of 2 verdicts open)"), "{text}");
     assert!(text.contains("INCONCLUSIVE  http/latency-mean (msec) <= 5000 | value "), "{text}");

@@ -90,6 +90,79 @@ fn a_good_version_passes_and_a_bad_one_fails() {
     assert!(text.contains("http/latency-mean (msec) <= 50") && text.contains("above the limit of 50"), "{text}");
 }
 
+/// Arguments of a run against one version, which violates or satisfies its one SLO.
+fn gate(url: &str) -> Vec<String> {
+    let url = format!("http.url={url}");
+    let arguments = [
+        "run",
+        "--set",
+        "tasks={http,assess}",
+        "--set",
+        &url,
+        "--set-file",
+        PAYLOAD,
+        "--set",
+        "http.qps=50,http.connections=16",
+        "--set",
+        "assess.SLOs.upper.http/latency-mean=50",
+    ];
+    arguments.map(str::to_owned).into()
+}
+
+#[test]
+fn the_last_line_of_a_run_is_the_verdict() {
+    let fixture = Fixture::start();
+    let cli = cli();
+    let last = |text: &str| text.lines().next_back().unwrap_or_default().to_owned();
+    let good = cli.run(gate(&fixture.url(0)));
+    assert_eq!((good.code, last(&good.stderr)), (Some(0), "SLOs: 1 of 1 satisfied".to_owned()));
+    assert!(good.stderr.contains("the document is experiment.yaml; next: iter8 report\nSLOs: "), "{good:?}");
+    // As in Iter8, the exit code is that of the run.
+    let bad = cli.run(gate(&fixture.url(1)));
+    assert_eq!(bad.code, Some(0), "{bad:?}");
+    let verdict = last(&bad.stderr);
+    assert!(
+        verdict.starts_with("SLOs: 1 of 1 violated (http/latency-mean ") && verdict.ends_with(" ms > 50 ms)"),
+        "{verdict}"
+    );
+    let quiet = cli.run(gate(&fixture.url(0)).into_iter().chain(["-q".to_owned()]));
+    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", "SLOs: 1 of 1 satisfied\n"));
+}
+
+#[test]
+fn asserted_conditions_are_the_exit_code_of_a_run() {
+    let fixture = Fixture::start();
+    let cli = cli();
+    let run = |url: &str, more: &[&str]| {
+        let output = cli.run(gate(url).into_iter().chain(more.iter().map(|&argument| argument.to_owned())));
+        (output.code, output.stdout, output.stderr)
+    };
+    let (code, stdout, _) = run(&fixture.url(0), &["--assert", "completed,nofailure,slos", "-q"]);
+    let expected = "ok      completed: all 2 tasks are done\nok      nofailure: no task failed\nok      slos: the SLO is satisfied\n";
+    assert_eq!((code, stdout.as_str()), (Some(0), expected));
+    let (code, stdout, stderr) = run(&fixture.url(1), &["--assert", "completed", "--assert", "slos", "-q"]);
+    assert!(code == Some(1) && stdout.contains("FAILED  slos: 1 of 1 SLOs not satisfied"), "{code:?} {stdout}");
+    assert!(stderr.starts_with("SLOs: 1 of 1 violated"), "{stderr}");
+    // Too slow for its rate: the values do not decide.
+    let slow = [
+        "--set",
+        "http.qps=100,http.connections=1,http.numRequests=30,http.allowInitialErrors=true",
+        "--assert",
+        "slos",
+        "-q",
+    ];
+    let (code, stdout, stderr) = run(&fixture.url(1), &slow);
+    assert!(code == Some(5) && stdout.starts_with("inconclusive  slos: "), "{code:?} {stdout}");
+    assert!(stderr.starts_with("SLOs: 1 of 1 inconclusive (http/latency-mean: the load achieved"), "{stderr}");
+    // A failed task keeps its exit code, and the verdict still comes last.
+    let failed = ["--set", "tasks={http,assess}", "--set", "http.url=http://127.0.0.1:9/", "--assert", "nofailure"];
+    let (code, stdout, stderr) = run("unused", &failed);
+    assert!(code == Some(3) && stdout.starts_with("FAILED  nofailure: http failed"), "{code:?} {stdout}");
+    assert!(stderr.ends_with("\nSLOs: not assessed (http failed)\n"), "{stderr}");
+    let (code, _, stderr) = run("unused", &["--assert", "slo", "--dry"]);
+    assert!(code == Some(2) && stderr.contains("did you mean `slos`?"), "{code:?} {stderr}");
+}
+
 #[test]
 fn two_versions_have_separate_verdicts() {
     let fixture = Fixture::start();

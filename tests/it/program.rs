@@ -78,10 +78,10 @@ fn the_version_is_that_of_the_package() {
 }
 
 #[test]
-fn quiet_prints_only_errors() {
+fn quiet_prints_only_errors_and_the_verdict() {
     let cli = CliCase::new();
     let output = cli.run(["run", "-q", "--set", "tasks={run}", "--set", "run=echo loud", "--set", "http.qps=5"]);
-    assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (Some(0), "", ""));
+    assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (Some(0), "", "SLOs: none defined\n"));
 }
 
 #[test]

@@ -4,14 +4,14 @@ use clap::Args;
 
 use super::args::{GroupArgs, no_document};
 use crate::app;
-use crate::app::cluster::{LazyCluster, PodFleet, SecretStore, Stored, prepare_stored, shard_index};
+use crate::app::cluster::{Group, LazyCluster, PodFleet, SecretStore, Stored, prepare_stored, shard_index};
 use crate::app::env::Adapters;
 use crate::app::error::AppError;
 use crate::app::run::{End, Prepared, ResultPolicy};
 use crate::cli::exit::Exit;
 use crate::cli::globals::Globals;
 use crate::cli::progress::Progress;
-use crate::cli::run::execute;
+use crate::cli::run::{After, AssertArg, execute};
 use crate::cli::signals::Interruption;
 use crate::ports::fleet::Fleet;
 use crate::ports::{DocumentStore, Env};
@@ -20,7 +20,8 @@ use crate::ports::{DocumentStore, Env};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     iter8 k run -g canary                  # again, on this machine\n  \
-    iter8 k run -g canary --reuseResult    # one more loop")]
+    iter8 k run -g canary --reuseResult    # one more loop\n  \
+    iter8 k run -g canary --assert slos    # exit code 1 if an SLO is violated")]
 pub(crate) struct KRunArgs {
     /// Add a loop to the earlier result
     #[arg(long = "reuseResult", visible_alias = "reuse-result")]
@@ -28,6 +29,8 @@ pub(crate) struct KRunArgs {
     /// Revision of the launch; the run exits if there is a later one
     #[arg(long, value_name = "N")]
     revision: Option<i64>,
+    #[command(flatten)]
+    assert: AssertArg,
     #[command(flatten)]
     group: GroupArgs,
 }
@@ -61,10 +64,12 @@ pub(crate) async fn run(args: KRunArgs, globals: &Globals) -> Result<Exit, AppEr
     let fleet = fleet.as_ref().map(|fleet| fleet as &dyn Fleet);
     let progress = Progress::new(globals);
     let env = adapters.env(&cluster, fleet, &progress, &interruption.stop);
+    let Group { namespace, name } = &group;
+    let after = After { next: Some(format!("iter8 k report -g {name} -n {namespace}")), assert: args.assert };
     let running = async {
         match fleet.filter(|fleet| fleet.share().index() > 0) {
             Some(fleet) => run_worker(&prepared, fleet, &env, &progress, &interruption).await,
-            None => execute(prepared, policy, &store, &env, &progress, &interruption).await,
+            None => execute(prepared, policy, &store, &env, &progress, &interruption, &after).await,
         }
     };
     tokio::pin!(running);

@@ -41,7 +41,7 @@ impl Peer {
         fleet: Option<&dyn Fleet>,
         document: &Document,
     ) -> Result<RunEnd, PipelineError> {
-        prepared(spec).run(ResultPolicy::Fresh, document, &self.env.env(fleet)).await
+        prepared(spec).run(ResultPolicy::Fresh, document, &self.env.env(fleet)).await.end
     }
 
     /// Assists as that member.

@@ -1,0 +1,144 @@
+//! The verdict on all SLOs of a run in one line, which ends the output of `run`.
+//!
+//! It never says more than `assert -c slos`: SLOs that this loop did not assess have no verdict.
+
+use std::fmt;
+
+use super::assertion::{RunState, is_assess_planned, is_assessed, of_version, progress, without_data};
+use crate::metrics::MetricsView;
+use crate::model::document::{Experiment, TaskStatus};
+use crate::model::insights::Insights;
+use crate::model::metric::MSEC;
+use crate::model::readable::show_pair;
+use crate::model::slo::{Bound, Outcome, Verdict};
+use crate::redact::redact_text;
+
+/// Maximum number of reasons in the line.
+const MAX_REASONS: usize = 2;
+
+/// The verdict on all SLOs of an experiment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OverallVerdict {
+    /// The worst outcome; `None` if nothing was assessed.
+    pub outcome: Option<Outcome>,
+    /// Number of SLOs per outcome: `1 of 3 violated`.
+    counts: String,
+    /// Reasons, if any.
+    details: Option<String>,
+}
+
+impl OverallVerdict {
+    /// The verdict of a run that was interrupted before it saved anything.
+    pub fn interrupted() -> Self {
+        not_assessed("interrupted".to_owned())
+    }
+}
+
+impl fmt::Display for OverallVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SLOs: {}", self.counts)?;
+        self.details.as_ref().map_or(Ok(()), |details| write!(f, " ({details})"))
+    }
+}
+
+/// Summarizes the verdicts of the newest loop.
+pub fn overall_verdict(experiment: &Experiment) -> OverallVerdict {
+    let nothing = Insights::default();
+    let insights = experiment.result.as_ref().and_then(|result| result.insights.as_ref()).unwrap_or(&nothing);
+    let versions = insights.num_versions.max(1);
+    let total = insights.slos.as_ref().map_or(0, |slos| slos.upper.len() + slos.lower.len());
+    let is_whole = total > 0 && insights.verdicts.len() == total.saturating_mul(versions);
+    if !is_whole || !is_assessed(experiment) {
+        return unassessed(experiment);
+    }
+    // The verdicts on one SLO are adjacent; the worst version decides.
+    let per_slo: Vec<Outcome> = insights.verdicts.chunks(versions).map(worst).collect();
+    let count = |outcome| per_slo.iter().filter(|slo| **slo == outcome).count();
+    let (violated, inconclusive) = (count(Outcome::Violated), count(Outcome::Inconclusive));
+    let counts = match (violated, inconclusive) {
+        (0, 0) => format!("{total} of {total} satisfied"),
+        (0, inconclusive) => format!("{inconclusive} of {total} inconclusive"),
+        (violated, 0) => format!("{violated} of {total} violated"),
+        (violated, inconclusive) => format!("{violated} of {total} violated, {inconclusive} inconclusive"),
+    };
+    let outcome = worst(&insights.verdicts);
+    let details = match outcome {
+        Outcome::Satisfied => without_data(insights),
+        Outcome::Violated | Outcome::Inconclusive => Some(reasons(insights)),
+    };
+    OverallVerdict { outcome: Some(outcome), counts, details }
+}
+
+/// The verdict of a run that assessed nothing, with the reason.
+fn unassessed(experiment: &Experiment) -> OverallVerdict {
+    if !is_assess_planned(experiment) {
+        return OverallVerdict { outcome: None, counts: "none defined".to_owned(), details: None };
+    }
+    let progress = progress(experiment);
+    let reason = match progress.state {
+        RunState::Failed => format!("{} failed", progress.current.map_or("a task", |record| record.task.as_str())),
+        RunState::Interrupted => "interrupted".to_owned(),
+        RunState::Completed if is_skipped(experiment) => "assess was skipped".to_owned(),
+        RunState::Completed => "some verdicts are missing".to_owned(),
+        RunState::NotStarted | RunState::Running => progress.sentence(),
+    };
+    not_assessed(reason)
+}
+
+/// Returns true if the condition of an `assess` task was false.
+fn is_skipped(experiment: &Experiment) -> bool {
+    let mut records = experiment.result.iter().flat_map(|result| &result.tasks);
+    records.any(|record| record.task == "assess" && record.status == TaskStatus::Skipped)
+}
+
+fn not_assessed(reason: String) -> OverallVerdict {
+    OverallVerdict { outcome: None, counts: "not assessed".to_owned(), details: Some(reason) }
+}
+
+fn worst(verdicts: &[Verdict]) -> Outcome {
+    let has = |outcome| verdicts.iter().any(|verdict| verdict.verdict == outcome);
+    if has(Outcome::Violated) {
+        Outcome::Violated
+    } else if has(Outcome::Inconclusive) {
+        Outcome::Inconclusive
+    } else {
+        Outcome::Satisfied
+    }
+}
+
+/// Lists a few reasons, violations first.
+fn reasons(insights: &Insights) -> String {
+    let of = |outcome| insights.verdicts.iter().filter(move |verdict| verdict.verdict == outcome);
+    let verdicts = of(Outcome::Violated).chain(of(Outcome::Inconclusive));
+    let mut texts: Vec<String> = verdicts.map(|verdict| reason(insights, verdict)).collect();
+    texts.dedup();
+    let more = texts.len().saturating_sub(MAX_REASONS);
+    texts.truncate(MAX_REASONS);
+    let listed = redact_text(&texts.join("; "));
+    if more > 0 { format!("{listed}; and {more} more") } else { listed }
+}
+
+/// `v2: http/latency-p99 20.20 ms > 2 ms`.
+fn reason(insights: &Insights, verdict: &Verdict) -> String {
+    let version = of_version(insights, verdict);
+    let metric = &verdict.metric;
+    match verdict.value.filter(|value| !verdict.bound.admits(*value, verdict.limit)) {
+        Some(value) if verdict.verdict == Outcome::Violated => {
+            let unit = MetricsView::new(insights, verdict.version).resolve(metric).unit;
+            let unit = unit.map(|unit| format!(" {}", if unit == MSEC { "ms" } else { unit })).unwrap_or_default();
+            let (value, limit) = show_pair(value, verdict.limit);
+            let sign = match verdict.bound {
+                Bound::Upper => ">",
+                Bound::Lower => "<",
+            };
+            format!("{version}{metric} {value}{unit} {sign} {limit}{unit}")
+        }
+        // The reason of a violation usually starts with the metric.
+        _ if verdict.reason.starts_with(metric.as_str()) => format!("{version}{}", verdict.reason),
+        _ => format!("{version}{metric}: {}", verdict.reason),
+    }
+}
+
+#[cfg(test)]
+#[path = "summary_tests.rs"]
+mod tests;

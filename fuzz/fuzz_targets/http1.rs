@@ -48,7 +48,7 @@ type Outcome = Result<(u16, u64, Vec<u8>), (Cause, bool)>;
 
 fn read(pieces: VecDeque<Vec<u8>>, method: Method) -> Outcome {
     let request = Request::new(&method, &"/".parse().unwrap(), &HeaderMap::new(), &Bytes::new());
-    let mut connection = Connection::new(Pieces(pieces));
+    let mut connection = Connection::new(Pieces(pieces), std::time::Duration::ZERO);
     let wants = Wants { head: true, redirect: true, body: true };
     let received = {
         let exchange = pin!(connection.exchange(&request, wants));

@@ -108,6 +108,22 @@ impl Cause {
 const AUTHORITY_AS_SERVER: &str = "invalid peer certificate: it is an authority's certificate (CA:TRUE), not a server's; name \
                                    it as the authority to trust, or let it issue one for the server";
 
+/// Proof that sending a failed request again hides nothing that the peer did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Resend {
+    /// None: the peer may have taken the request.
+    #[default]
+    Never,
+    /// Nothing of it was sent.
+    Unsent,
+    /// The peer closed the connection while it was idle, and the request is idempotent (RFC 9110, 9.2.2).
+    IdleClose,
+    /// The peer takes no more requests on this connection and did not process this one: GOAWAY (RFC 9113, 6.8).
+    GoAway,
+    /// The peer did not process the request and keeps the connection: REFUSED_STREAM (RFC 9113, 8.7).
+    Refused,
+}
+
 /// A request without a complete response.
 #[derive(Clone, Debug)]
 pub struct Failure {
@@ -115,17 +131,16 @@ pub struct Failure {
     pub cause: Cause,
     /// Error message; empty if the cause says it all.
     pub detail: String,
-    /// The request may be retried on a new connection: the peer had closed an idle one, and either nothing was sent, or nothing was
-    /// received and the request is idempotent.
-    pub is_retryable: bool,
+    /// Whether the request may be sent again.
+    pub resend: Resend,
     /// This process has too many files or connections open.
     pub is_out_of_files: bool,
 }
 
 impl Failure {
-    /// Creates a failure that is not retryable.
+    /// Creates a failure of a request that is not sent again.
     pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
-        Self { cause, detail: detail.into(), is_retryable: false, is_out_of_files: false }
+        Self { cause, detail: detail.into(), resend: Resend::Never, is_out_of_files: false }
     }
 
     /// Creates a failure from `error`. The innermost I/O or TLS error of its chain decides the cause, `otherwise` if there is none.

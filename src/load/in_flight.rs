@@ -2,8 +2,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::cause::Resend;
 use super::slot_queue::Slot;
 
 /// At most one request in flight. Only used by tasks of one thread.
@@ -17,7 +18,28 @@ pub(super) struct InFlight {
     deadline: Cell<Option<Instant>>,
     /// The deadline has passed, or the exchange was aborted.
     expired: Cell<bool>,
+    /// Times that the peer did not take the request of the running exchange.
+    refusals: Cell<u32>,
     waker: RefCell<Option<Waker>>,
+}
+
+/// Refusals after which a connection that ends at once is no longer reopened at once.
+const PATIENCE: u32 = 100;
+
+/// Longest pause before a request is sent again.
+const MAX_PAUSE: Duration = Duration::from_millis(50);
+
+/// Returns the pause before a request is sent again that was refused `refusals` times, lately for the reason `why`.
+///
+/// A server may serve a single request per connection, and a pause would only lose the turn on the next one. A connection that
+/// stays open and refuses needs time.
+fn pause(why: Resend, refusals: u32) -> Duration {
+    match why {
+        Resend::Refused if refusals < 2 => Duration::ZERO,
+        Resend::Refused => Duration::from_millis(1 << (refusals - 2).min(6)).min(MAX_PAUSE),
+        _ if refusals < PATIENCE => Duration::ZERO,
+        _ => MAX_PAUSE,
+    }
 }
 
 impl InFlight {
@@ -58,11 +80,34 @@ impl InFlight {
         self.wake();
     }
 
+    /// Returns true if the peer refused the request of the running exchange before.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refusals.get() > 0
+    }
+
+    /// Number of such refusals.
+    pub(super) fn refusals(&self) -> u32 {
+        self.refusals.get()
+    }
+
+    /// Counts a refusal and waits until the request can be sent again.
+    pub(super) async fn refused(&self, why: Resend) {
+        if why == Resend::IdleClose {
+            return;
+        }
+        self.refusals.set(self.refusals.get().saturating_add(1));
+        let pause = pause(why, self.refusals.get());
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+    }
+
     /// Runs `work` until it ends. Drops it and returns `None` if it expires or is aborted. There is no timer per request: the worker
     /// calls [`InFlight::expire`] often enough for the timeout.
     pub(super) async fn guard<T>(&self, deadline: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
         self.deadline.set(deadline);
         self.expired.set(false);
+        self.refusals.set(0);
         let mut work = std::pin::pin!(work);
         let ended = std::future::poll_fn(|cx| {
             if let Poll::Ready(value) = work.as_mut().poll(cx) {
@@ -92,5 +137,18 @@ impl InFlight {
         if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_if_the_connection_stays_open() {
+        let millis = |why, refusals| pause(why, refusals).as_millis();
+        let refused: Vec<_> = (1..=9).map(|count| millis(Resend::Refused, count)).collect();
+        assert_eq!(refused, [0, 1, 2, 4, 8, 16, 32, 50, 50]);
+        assert_eq!((millis(Resend::GoAway, 99), millis(Resend::GoAway, u32::MAX)), (0, 50));
     }
 }

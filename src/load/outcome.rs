@@ -32,7 +32,7 @@ pub struct LoadOutcome {
     pub stages: String,
     /// Requests per second sent.
     pub achieved_rate: f64,
-    /// Requests, errors, late and dropped ones.
+    /// Requests, errors, late, dropped and resent ones.
     pub counts: Counts,
     /// Responses by status.
     pub statuses: BTreeMap<u16, u64>,

@@ -44,8 +44,8 @@ pub trait Client: 'static {
     /// Waits until the next request can be sent. Returns false if the connection takes no more requests.
     fn ready(&self, connection: &mut Self::Connection) -> impl Future<Output = bool>;
 
-    /// Sends one request and reads the whole response. After a failure the caller drops the connection, and retries a request that
-    /// [`Failure::is_retryable`] once on a new one. The caller may drop the future at any point, and then drops the connection too.
+    /// Sends one request and reads the whole response. After a failure the caller drops the connection, and sends the request again
+    /// if [`Failure::resend`] allows. The caller may drop the future at any point, and then drops the connection too.
     fn exchange(
         &self,
         connection: &mut Self::Connection,

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::cause::Cause;
+use super::cause::{Cause, Resend};
 use super::histograms::HistogramKind;
 use super::worker_stats::WorkerStats;
 
@@ -31,6 +31,11 @@ impl StatsRecorder {
     /// Counts bytes of response bodies received, likewise.
     pub(super) fn bytes_received(&self, bytes: usize) {
         self.0.borrow_mut().traffic.bytes_received += bytes as u64;
+    }
+
+    /// Counts a request that is sent again.
+    pub(super) fn resending(&self, why: Resend) {
+        self.0.borrow_mut().resending(why);
     }
 
     /// Keeps the first detail of a cause that a complete response counts under.

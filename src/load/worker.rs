@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
 
-use super::cause::{Cause, Failure};
+use super::cause::{Cause, Failure, Resend};
 use super::in_flight::InFlight;
 use super::plan::StopMode;
 use super::protocol::{Client, Protocol};
@@ -182,7 +182,7 @@ impl<P: Protocol> Worker<P> {
             };
             let result = match ended {
                 Some(result) => result,
-                None if !self.abort.is_cancelled() => Err(Failure::new(Cause::Timeout, "")),
+                None if !self.abort.is_cancelled() => Err(timeout(in_flight.refusals())),
                 None if plan.stop_mode == StopMode::Ignore => return,
                 None => Err(Failure::new(Cause::Aborted, "")),
             };
@@ -231,7 +231,7 @@ impl<P: Protocol> Worker<P> {
         request: &Result<Request<P>, Failure>,
     ) -> Result<Response, Failure> {
         let request = request.as_ref().map_err(Failure::clone)?;
-        let mut is_retry = false;
+        let in_flight = &self.in_flight[index];
         loop {
             let is_usable = match connection.as_mut() {
                 Some(open) => self.client.ready(open).await,
@@ -240,15 +240,20 @@ impl<P: Protocol> Worker<P> {
             if !is_usable {
                 // Closed before the new one opens, so that there are never too many connections.
                 *connection = None;
+                if !in_flight.is_refused() {
+                    // If a peer serves few requests per connection, those that it refused go first.
+                    tokio::task::yield_now().await;
+                }
             }
             let open = match connection {
                 Some(open) => open,
                 None => connection.insert(self.client.connect(index).await?),
             };
             match self.client.exchange(open, request).await {
-                Err(failure) if failure.is_retryable && !is_retry => {
-                    is_retry = true;
+                Err(failure) if failure.resend != Resend::Never => {
                     *connection = None;
+                    self.stats.borrow_mut().resending(failure.resend);
+                    in_flight.refused(failure.resend).await;
                 }
                 result => return result,
             }
@@ -357,6 +362,15 @@ impl<P: Protocol> Worker<P> {
             ticks.tick().await;
         }
     }
+}
+
+/// Returns the failure of a request that timed out, after the service refused it so often.
+fn timeout(refusals: u32) -> Failure {
+    let detail = match refusals {
+        0 => String::new(),
+        count => format!("the service refused the request {count} times within the timeout (GOAWAY, REFUSED_STREAM)"),
+    };
+    Failure::new(Cause::Timeout, detail)
 }
 
 /// Result of dispatching slots.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::cause::{Cause, Failure};
+use super::cause::{Cause, Failure, Resend};
 use super::histograms::{HistogramKind, Histograms, micros};
 use super::response::Response;
 use super::series::SeriesRecorder;
@@ -118,6 +118,11 @@ impl WorkerStats {
                 self.histograms.record(HistogramKind::ServiceTime, service_time);
             }
         }
+    }
+
+    /// Counts a request that is sent again, unless nothing of it was sent before.
+    pub(super) fn resending(&mut self, why: Resend) {
+        self.counts.resent += u64::from(why != Resend::Unsent);
     }
 
     /// Keeps the first detail of a cause.

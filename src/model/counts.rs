@@ -16,18 +16,30 @@ pub struct Counts {
     pub late: u64,
     /// Requests that were due and never sent.
     pub dropped: u64,
+    /// Times that a request was sent again because the peer had closed the idle connection, or said that it did not process the
+    /// request. Such requests count once in `requests`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub resent: u64,
 }
 
 impl Counts {
     /// Adds the counters of another worker or pod.
     pub fn add(&mut self, other: &Self) {
-        let Self { requests, errors, late, dropped } = self;
-        for (mine, theirs) in
-            [(requests, other.requests), (errors, other.errors), (late, other.late), (dropped, other.dropped)]
-        {
+        let Self { requests, errors, late, dropped, resent } = self;
+        for (mine, theirs) in [
+            (requests, other.requests),
+            (errors, other.errors),
+            (late, other.late),
+            (dropped, other.dropped),
+            (resent, other.resent),
+        ] {
             *mine = mine.saturating_add(theirs);
         }
     }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Bytes and messages of a load, without heads and framing.
@@ -118,9 +130,9 @@ mod tests {
 
     #[test]
     fn counters_add_up_and_saturate() {
-        let mut counts = Counts { requests: u64::MAX, errors: 1, late: 2, dropped: 3 };
-        counts.add(&Counts { requests: 1, errors: 10, late: 20, dropped: 30 });
-        assert_eq!(counts, Counts { requests: u64::MAX, errors: 11, late: 22, dropped: 33 });
+        let mut counts = Counts { requests: u64::MAX, errors: 1, late: 2, dropped: 3, resent: 4 };
+        counts.add(&Counts { requests: 1, errors: 10, late: 20, dropped: 30, resent: 40 });
+        assert_eq!(counts, Counts { requests: u64::MAX, errors: 11, late: 22, dropped: 33, resent: 44 });
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub struct LoadRecord {
     pub stages: String,
     /// Requests per second that were sent.
     pub achieved_rate: f64,
-    /// Requests, errors, late and dropped ones.
+    /// Requests, errors, late, dropped and resent ones.
     #[serde(flatten)]
     pub counts: Counts,
     /// Delay between due time and send time; absent at maximum rate, when no request is due.

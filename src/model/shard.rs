@@ -98,7 +98,7 @@ pub struct LoadShard {
     pub whole_rate: Option<f64>,
     /// Requests per second that this pod sent.
     pub achieved_rate: f64,
-    /// Requests, errors, late and dropped ones.
+    /// Requests, errors, late, dropped and resent ones.
     #[serde(flatten)]
     pub counts: Counts,
     /// Complete responses: the sum of `statuses`. Only pods of earlier versions read it.

@@ -293,14 +293,17 @@ fn loads(out: &mut String, view: &ReportView) {
         }
     };
     heading(out, "Load: rates in requests per second");
-    let titles = ["requested", "achieved", "requests", "errors", "late", "dropped"];
-    let mut table = Table::new("Load", titles.map(str::to_owned).to_vec());
+    let mut titles = vec!["requested", "achieved", "requests", "errors", "late", "dropped"];
+    let has_resent = loads.iter().any(|row| row.load.counts.resent > 0);
+    titles.extend(has_resent.then_some("resent"));
+    let mut table = Table::new("Load", titles.into_iter().map(str::to_owned).collect());
     for row in loads {
         let load = &row.load;
         let requested = load.requested_rate.map_or_else(|| "max".to_owned(), rounded);
-        let Counts { requests, errors, late, dropped, .. } = load.counts;
-        let counts = [requests, errors, late, dropped].map(|n| n.to_string());
-        table.row(name(row), [requested, rounded(load.achieved_rate)].into_iter().chain(counts).collect());
+        let Counts { requests, errors, late, dropped, resent } = load.counts;
+        let counts = [requests, errors, late, dropped].into_iter().chain(has_resent.then_some(resent));
+        let rates = [requested, rounded(load.achieved_rate)].into_iter();
+        table.row(name(row), rates.chain(counts.map(|n| n.to_string())).collect());
     }
     table.write(out);
     for (row, schedule) in loads.iter().map(|row| (row, row.schedule())).filter(|(_, schedule)| !schedule.is_empty()) {

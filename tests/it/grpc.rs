@@ -4,6 +4,6 @@ mod builtin;
 mod kinds;
 mod misbehaving;
 mod rejected;
-mod run;
+pub mod run;
 mod server;
 mod settings;

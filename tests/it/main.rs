@@ -22,6 +22,7 @@ mod iter8_defects;
 mod kubernetes;
 mod layers;
 mod load;
+mod load_books;
 mod load_http1;
 mod load_transports;
 mod loops;

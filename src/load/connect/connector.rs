@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -81,6 +82,15 @@ impl Connector {
             return Err(Failure::new(Cause::Tls, "the server does not offer HTTP/2 (ALPN `h2`)"));
         }
         Ok(stream)
+    }
+
+    /// Returns the shortest round trip to the peer, or to its proxy, that was seen so far.
+    pub fn round_trip(&self) -> Duration {
+        match &self.route {
+            Route::Direct => self.endpoint.round_trip(),
+            Route::Forward(proxy) | Route::Tunnel(proxy) => proxy.endpoint.round_trip(),
+            Route::Unix(_) => Duration::ZERO,
+        }
     }
 
     async fn encrypt(&self, stream: Stream) -> Result<Connected, Failure> {

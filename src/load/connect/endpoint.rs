@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
@@ -32,6 +32,8 @@ pub struct Endpoint {
     known: Mutex<Option<Lookup>>,
     /// Rotates the addresses.
     turn: AtomicUsize,
+    /// Shortest time that connecting took, in microseconds: about one round trip, however busy this machine is.
+    round_trip: AtomicU64,
     /// Addresses that could not be connected to, and since when.
     broken: parking_lot::Mutex<BTreeMap<SocketAddr, Instant>>,
 }
@@ -70,6 +72,7 @@ impl Endpoint {
             port,
             known: Mutex::default(),
             turn: AtomicUsize::new(0),
+            round_trip: AtomicU64::new(u64::MAX),
             broken: Default::default(),
         })
     }
@@ -103,6 +106,7 @@ impl Endpoint {
         for (step, address) in addresses.iter().enumerate() {
             let is_last = step + 1 == addresses.len();
             let mut trial = Trial { endpoint: self, address: *address, is_blameless: addresses.len() == 1 };
+            let started = Instant::now();
             let attempt = TcpStream::connect(*address);
             let connected = if is_last {
                 attempt.await
@@ -113,6 +117,8 @@ impl Endpoint {
             match connected {
                 Ok(stream) => {
                     trial.is_blameless = true;
+                    let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+                    self.round_trip.fetch_min(took, Ordering::Relaxed);
                     return Ok(stream);
                 }
                 Err(error) => {
@@ -122,6 +128,14 @@ impl Endpoint {
             }
         }
         Err(failure)
+    }
+
+    /// Returns the shortest round trip seen so far; zero before the first connection.
+    pub(super) fn round_trip(&self) -> Duration {
+        match self.round_trip.load(Ordering::Relaxed) {
+            u64::MAX => Duration::ZERO,
+            micros => Duration::from_micros(micros),
+        }
     }
 
     /// Rotates the addresses and moves those that failed recently to the end, so that a dead one costs its timeout once.

@@ -15,7 +15,7 @@ use super::response::{Listener, Received, read};
 use super::status::OK;
 use super::target::Grpc;
 use crate::load::cause::{Cause, Failure};
-use crate::load::h2::{Keepalive, Shared, failure};
+use crate::load::h2::{Keepalive, Shared, failure, unsent};
 use crate::load::protocol::{Client, Protocol};
 use crate::load::response::Response;
 use crate::load::stats_recorder::StatsRecorder;
@@ -153,9 +153,8 @@ impl Client for GrpcClient {
     }
 
     async fn exchange(&self, connection: &mut SendRequest<Bytes>, call: &Arc<GrpcCall>) -> Result<Response, Failure> {
-        let unsent = |error: h2::Error| Failure { is_retryable: true, ..failure(&error) };
         let (response, mut stream) =
-            connection.send_request(call.request.clone(), call.messages.is_empty()).map_err(unsent)?;
+            connection.send_request(call.request.clone(), call.messages.is_empty()).map_err(|error| unsent(&error))?;
         let (received, first) = if let [message] = &call.messages[..] {
             stream.send_data(message.clone(), true).map_err(|error| failure(&error))?;
             self.sent(message);

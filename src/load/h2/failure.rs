@@ -2,7 +2,7 @@
 
 use h2::Reason;
 
-use crate::load::cause::{Cause, Failure};
+use crate::load::cause::{Cause, Failure, Resend};
 use crate::model::text::prefix;
 
 /// Longest detail of an error: a GOAWAY may carry any data.
@@ -10,8 +10,8 @@ const MAX_TEXT: usize = 300;
 
 /// Returns the failure of an exchange that ended with `error`.
 ///
-/// A stream that the peer refused, or above the last one of its GOAWAY, was not processed (RFC 9113, 6.8 and 8.7), so it may be
-/// retried.
+/// The peer did not process a stream that it refused, or above the last one of its GOAWAY; streams up to that one end with the
+/// connection, and their requests are not sent again.
 pub(in crate::load) fn failure(error: &h2::Error) -> Failure {
     if let Some(io) = error.get_io() {
         let failure = Failure::from_error(io, Cause::Closed);
@@ -23,16 +23,25 @@ pub(in crate::load) fn failure(error: &h2::Error) -> Failure {
     let text = || prefix(&error.to_string(), MAX_TEXT).to_owned();
     if error.is_remote() && error.is_go_away() {
         let failure = Failure::new(Cause::Closed, format!("the service closes the connection: {}", text()));
-        return Failure { is_retryable: true, ..failure };
+        return Failure { resend: Resend::GoAway, ..failure };
     }
     if error.is_remote() && error.is_reset() {
         let failure = Failure::new(Cause::Reset, format!("the service reset the stream: {name}"));
-        return Failure { is_retryable: error.reason() == Some(Reason::REFUSED_STREAM), ..failure };
+        let is_refused = error.reason() == Some(Reason::REFUSED_STREAM);
+        return Failure { resend: if is_refused { Resend::Refused } else { Resend::Never }, ..failure };
     }
     if error.is_library() {
         return Failure::new(Cause::Malformed, format!("HTTP/2: {}", text()));
     }
     Failure::new(Cause::Other, format!("HTTP/2: {}", text()))
+}
+
+/// Returns the failure of a request that the connection did not take.
+pub(in crate::load) fn unsent(error: &h2::Error) -> Failure {
+    let failure = failure(error);
+    // A connection that is over; other errors are the request's own.
+    let is_over = error.is_io() || error.is_go_away();
+    Failure { resend: if is_over { Resend::Unsent } else { failure.resend }, ..failure }
 }
 
 /// Returns the name of an error code in RFC 9113: `CANCEL`.

@@ -28,7 +28,8 @@ impl Link {
     /// Opens a connection.
     pub(super) async fn open(connector: &Connector, stats: &StatsRecorder) -> Result<Self, Failure> {
         let stream = connector.connect().await?.stream;
-        Ok(Self { connection: Connection::new(stream), stats: stats.clone(), counted: 0 })
+        let connection = Connection::new(stream, connector.round_trip());
+        Ok(Self { connection, stats: stats.clone(), counted: 0 })
     }
 
     /// Returns true if the next request can be sent.

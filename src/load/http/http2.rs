@@ -14,7 +14,7 @@ use super::h1::{MAX_KEPT, Received};
 use super::message::Message;
 use super::target::{HTTP2, HttpTarget, Judge, Prepared, TargetError};
 use crate::load::cause::{Cause, Failure};
-use crate::load::h2::{Shared, failure};
+use crate::load::h2::{Shared, failure, unsent};
 use crate::load::protocol::{Client, Protocol};
 use crate::load::response::Response;
 use crate::load::stats_recorder::StatsRecorder;
@@ -131,7 +131,7 @@ impl Client for Http2Client {
         let outgoing = rendered.as_deref().unwrap_or(&http.outgoing);
         let has_no_body = outgoing.body.is_empty();
         let (response, mut body) =
-            connection.send_request(outgoing.request.clone(), has_no_body).map_err(|error| failure(&error))?;
+            connection.send_request(outgoing.request.clone(), has_no_body).map_err(|error| unsent(&error))?;
         if !has_no_body {
             // Sent as the peer's window allows, while the response is awaited: it may come early.
             body.send_data(outgoing.body.clone(), true).map_err(|error| failure(&error))?;

@@ -9,7 +9,7 @@ use super::connection::{HttpConnection, Link};
 use super::h1::{Received, Wants, head};
 use super::message::Message;
 use super::target::Http;
-use crate::load::cause::{Cause, Failure};
+use crate::load::cause::{Cause, Failure, Resend};
 use crate::load::connect::Endpoint;
 use crate::load::stats_recorder::StatsRecorder;
 
@@ -43,7 +43,7 @@ pub(super) async fn follow<'c>(
     Ok((received, connection.link(number)))
 }
 
-/// Makes one exchange, and returns the number of its connection. It is retried here: the caller would start the whole request over,
+/// Makes one exchange, and returns the number of its connection. It is sent again here: the caller would start the whole request over,
 /// which may have had effects.
 async fn hop(
     http: &Http,
@@ -68,8 +68,11 @@ async fn hop(
             Some(connection.to(to, http.foreign_tls.as_ref(), is_repeated, stats).await?)
         };
         match connection.link_mut(number).exchange(&request, wants).await {
-            Err(failure) if failure.is_retryable && !is_repeated => is_repeated = true,
-            Err(failure) => return Err(Failure { is_retryable: false, ..failure }),
+            Err(failure) if failure.resend != Resend::Never && !is_repeated => {
+                is_repeated = true;
+                stats.resending(failure.resend);
+            }
+            Err(failure) => return Err(Failure { resend: Resend::Never, ..failure }),
             Ok(received) => return Ok((received, number)),
         }
     }

@@ -34,13 +34,14 @@ struct Share {
 /// A column: its title and its optional cell for a load.
 type Column = (&'static str, fn(&LoadRecord) -> Option<String>);
 
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 11] = [
     ("Requested", |load| Some(load.requested_rate.map_or_else(|| "max".to_owned(), rounded))),
     ("Achieved", |load| Some(rounded(load.achieved_rate))),
     ("Requests", |load| Some(thousands(load.counts.requests))),
     ("Errors", |load| Some(thousands(load.counts.errors))),
     ("Late", |load| Some(thousands(load.counts.late))),
     ("Dropped", |load| Some(thousands(load.counts.dropped))),
+    ("Resent", |load| (load.counts.resent > 0).then(|| thousands(load.counts.resent))),
     ("Lateness", |load| load.lateness.map(|l| format!("{} / {}", value(l.p50), value(l.p99)))),
     ("Bytes", |load| {
         Some(format!(

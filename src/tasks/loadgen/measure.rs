@@ -189,6 +189,13 @@ pub(in crate::tasks) fn notes(label: &str, outcome: &LoadOutcome) -> Vec<String>
             outcome.counts.dropped
         ));
     }
+    if outcome.counts.resent > 0 {
+        let times =
+            if outcome.counts.resent == 1 { "once".to_owned() } else { format!("{} times", outcome.counts.resent) };
+        notes.push(format!(
+            "{label}: requests were sent again {times}, because the service had closed idle connections or did not take them"
+        ));
+    }
     for (cause, (count, first)) in &outcome.causes {
         notes.push(format!("{label}: {} ×{count}, the first: {first}", cause.name()));
     }

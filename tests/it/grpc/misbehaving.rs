@@ -125,7 +125,7 @@ async fn resets_are_counted_as_resets() {
 }
 
 #[tokio::test]
-async fn a_refused_stream_is_retried_once() {
+async fn a_refused_stream_is_sent_again_until_the_timeout() {
     let server = Server::scripted(|mut call| async move {
         match call.number % 2 {
             0 => call.respond.send_reset(Reason::REFUSED_STREAM),
@@ -135,9 +135,11 @@ async fn a_refused_stream_is_retried_once() {
     .await;
     let contribution = load(&server, "Unary", json!({"total": 6, "concurrency": 1})).await;
     assert_eq!((outcomes(&contribution).as_str(), server.calls()), ("OK×6", 12));
-    let (outcomes, _) =
+    assert_eq!(record(&contribution).counts.resent, 6);
+    let (outcomes, notes) =
         against("Unary", |mut call: Call| async move { call.respond.send_reset(Reason::REFUSED_STREAM) }).await;
-    assert_eq!(outcomes, "reset×8", "not for ever");
+    assert_eq!(outcomes, "timeout×8", "not for ever");
+    assert!(notes.contains("the service refused the request"), "{notes}");
 }
 
 #[tokio::test]

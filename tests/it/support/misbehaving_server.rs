@@ -26,6 +26,10 @@ pub enum Reply {
     SendAndReset(Vec<u8>),
     /// Sends these bytes and closes the idle connection after a delay, unannounced.
     SendAndCloseLater(Vec<u8>, Duration),
+    /// Sends nothing and resets the connection after a delay (plain TCP only).
+    ResetLater(Duration),
+    /// Sends these bytes, closes the sending half of the connection, and counts further requests on it (plain TCP only).
+    SendAndHalfClose(Vec<u8>),
     /// Sends these bytes one by one, this far apart.
     Drip(Vec<u8>, Duration),
     /// Sends these bytes, then one byte of an endless body per interval.
@@ -225,6 +229,14 @@ impl MisbehavingServer {
         self.shared.state.lock().unwrap().flooded
     }
 
+    /// Waits until `count` requests have arrived, and returns how many did.
+    pub fn arrived(&self, count: u64) -> u64 {
+        let state = self.shared.state.lock().unwrap();
+        let (state, _) =
+            self.shared.changed.wait_timeout_while(state, TIMEOUT, |state| state.requests < count).unwrap();
+        state.requests
+    }
+
     /// Waits until that many requests have come.
     pub fn wait_for_requests(&self, count: u64) {
         let state = self.shared.state.lock().unwrap();
@@ -266,17 +278,22 @@ enum Next {
     Read,
     Close,
     Reset,
+    HalfClose,
 }
 
 fn serve(mut stream: TcpStream, server: &Shared, number: u64, tls: Option<Arc<rustls::ServerConfig>>) {
     // Fails only if the client has gone.
     let _ = stream.set_nodelay(true);
     match tls {
-        None => {
-            if converse(&mut stream, server, number) == Next::Reset {
-                reset(stream);
+        None => match converse(&mut stream, server, number) {
+            Next::Reset => reset(stream),
+            Next::HalfClose => {
+                // Fails only if the client has gone.
+                let _ = stream.shutdown(std::net::Shutdown::Write);
+                read_on(&mut stream, server);
             }
-        }
+            Next::Read | Next::Close => {}
+        },
         Some(config) => {
             let session = rustls::ServerConnection::new(config).unwrap();
             let mut stream = rustls::StreamOwned::new(session, stream);
@@ -319,9 +336,25 @@ fn converse(stream: &mut (impl Read + Write), server: &Shared, connection: u64) 
     }
 }
 
+/// Counts requests on a connection that takes no more.
+fn read_on(stream: &mut impl Read, server: &Shared) {
+    let mut rest = Vec::new();
+    // An error means that the client has gone.
+    let _ = stream.read_to_end(&mut rest);
+    while let Some(length) = request_length(&rest) {
+        let bytes: Vec<u8> = rest.drain(..length).collect();
+        let text = String::from_utf8_lossy(&bytes);
+        server.count(&mut Request::parse(&text), &text);
+    }
+}
+
 fn respond(stream: &mut impl Write, reply: Reply, server: &Shared) -> Next {
     let sent = match &reply {
-        Reply::Send(bytes) | Reply::SendAndClose(bytes) | Reply::SendAndReset(bytes) => send(stream, bytes),
+        Reply::Send(bytes)
+        | Reply::SendAndClose(bytes)
+        | Reply::SendAndReset(bytes)
+        | Reply::SendAndHalfClose(bytes) => send(stream, bytes),
+        Reply::ResetLater(delay) => pause(*delay),
         Reply::SendAndCloseLater(bytes, delay) => send(stream, bytes) && pause(*delay),
         Reply::Drip(bytes, interval) => bytes.iter().all(|byte| send(stream, &[*byte]) && pause(*interval)),
         Reply::DripForever(start, interval) => {
@@ -335,7 +368,8 @@ fn respond(stream: &mut impl Write, reply: Reply, server: &Shared) -> Next {
         Reply::Silence => true,
     };
     match reply {
-        Reply::SendAndReset(_) => Next::Reset,
+        Reply::SendAndReset(_) | Reply::ResetLater(_) => Next::Reset,
+        Reply::SendAndHalfClose(_) => Next::HalfClose,
         Reply::SendAndClose(_) | Reply::SendAndCloseLater(..) => Next::Close,
         _ if sent => Next::Read,
         _ => Next::Close,

@@ -8,6 +8,7 @@ pub mod echo_server;
 pub mod env;
 pub mod files;
 pub mod fleet;
+pub mod frame_server;
 #[cfg(target_os = "linux")]
 pub mod kubernetes;
 pub mod markdown;

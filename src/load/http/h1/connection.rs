@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -12,13 +12,19 @@ use super::body::Decoder;
 use super::head::{self, Framing, Head, MAX_HEAD};
 use super::outgoing::Outgoing;
 use super::request::Request;
-use crate::load::cause::{Cause, Failure};
+use crate::load::cause::{Cause, Failure, Resend};
 
 /// Size of the read buffer, in bytes; it grows up to [`MAX_HEAD`] for a longer head.
 const BUFFER: usize = 16 << 10;
 
 /// Maximum interim responses (1xx) before the final one.
 const MAX_INTERIM: usize = 64;
+
+/// Longest time from sending a request to seeing that its connection had been closed before, besides the round trip.
+const RACE: Duration = Duration::from_millis(5);
+
+/// Longest round trip that extends it.
+const MAX_ROUND_TRIP: Duration = Duration::from_millis(200);
 
 /// Maximum bytes of a body that are kept.
 pub const MAX_KEPT: usize = 1 << 20;
@@ -69,6 +75,7 @@ pub struct Connection<S> {
     is_free: bool,
     /// There was an exchange before.
     is_used: bool,
+    round_trip: Duration,
     sent: u64,
     received: u64,
     body_received: u64,
@@ -78,10 +85,11 @@ pub struct Connection<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// Creates a connection on an open stream.
-    pub fn new(stream: S) -> Self {
+    /// Creates a connection on an open stream. `round_trip` is the time that a packet takes to the peer and back.
+    pub fn new(stream: S, round_trip: Duration) -> Self {
         Self {
             stream,
+            round_trip: round_trip.min(MAX_ROUND_TRIP),
             buffer: vec![0; BUFFER],
             filled: 0,
             is_free: true,
@@ -137,26 +145,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Sends one request, reads the whole response, and keeps the parts that the caller `wants`.
     ///
-    /// A peer may close an idle connection just when a request is sent. That is not a failure of the service, and HTTP clients retry the
-    /// request if that is safe (RFC 9110, 9.2.2); such a failure is retryable.
+    /// A peer may close an idle connection just when a request is sent. That is not a failure of the service, and the failure's
+    /// [`Resend`] says so.
     pub async fn exchange(&mut self, request: &Request, wants: Wants) -> Result<Received, Failure> {
         if !std::mem::replace(&mut self.is_free, false) {
             let failure = Failure::new(Cause::Closed, "the connection takes no more requests");
-            return Err(Failure { is_retryable: true, ..failure });
+            return Err(Failure { resend: Resend::Unsent, ..failure });
         }
         let is_reused = std::mem::replace(&mut self.is_used, true);
-        let (sent, received) = (self.sent, self.received);
+        let received = self.received;
         self.filled = 0;
         self.kept_head.clear();
         self.kept_body.clear();
         let mut outgoing = Outgoing::new(request);
         let response = self.response(&mut outgoing, wants).await;
         response.map_err(|failure| {
-            let is_unsent = self.sent == sent;
-            let is_unanswered = self.received == received && request.is_idempotent;
             let is_gone = matches!(failure.cause, Cause::Closed | Cause::Reset);
-            Failure { is_retryable: is_reused && is_gone && (is_unsent || is_unanswered), ..failure }
+            let is_unanswered = self.received == received;
+            let resend = match outgoing.started() {
+                None if is_reused && is_gone => Resend::Unsent,
+                Some(started) if is_reused && is_gone && is_unanswered && request.is_idempotent => {
+                    self.closed_after(started.elapsed())
+                }
+                _ => Resend::Never,
+            };
+            Failure { resend, ..failure }
         })
+    }
+
+    /// Judges the end of a connection that was seen `time` after a request was sent on it. An end within a round trip cannot be a
+    /// reaction to the request. A later one can, and the request may have been processed.
+    fn closed_after(&self, time: Duration) -> Resend {
+        if time <= RACE + self.round_trip { Resend::IdleClose } else { Resend::Never }
     }
 
     async fn response(&mut self, outgoing: &mut Outgoing<'_>, wants: Wants) -> Result<Received, Failure> {

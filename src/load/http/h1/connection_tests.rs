@@ -68,7 +68,7 @@ struct Read {
 
 /// Reads a response that arrives in pieces of `size` bytes. The stream never waits, so neither may the exchange.
 fn read(bytes: &[u8], size: usize) -> Result<Read, (Cause, String)> {
-    let mut connection = Connection::new(Pieces::of(bytes, size));
+    let mut connection = Connection::new(Pieces::of(bytes, size), Duration::ZERO);
     let request = get();
     let received = {
         let exchange = std::pin::pin!(connection.exchange(&request, ALL));
@@ -158,7 +158,7 @@ fn the_first_byte_is_that_of_the_final_head() {
     for (cut, is_told_apart) in [(30, true), (25, false)] {
         let bytes = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
         let pieces = [bytes[..cut].to_vec(), bytes[cut..].to_vec()];
-        let mut connection = Connection::new(Pieces(VecDeque::from(pieces)));
+        let mut connection = Connection::new(Pieces(VecDeque::from(pieces)), Duration::ZERO);
         let request = get();
         let exchange = std::pin::pin!(connection.exchange(&request, Wants::default()));
         let Poll::Ready(Ok(received)) = exchange.poll(&mut Context::from_waker(Waker::noop())) else { panic!() };
@@ -168,7 +168,7 @@ fn the_first_byte_is_that_of_the_final_head() {
 
 #[test]
 fn bytes_of_one_read_arrive_at_one_instant() {
-    let mut connection = Connection::new(Pieces::of(WHOLE[0], 99));
+    let mut connection = Connection::new(Pieces::of(WHOLE[0], 99), Duration::ZERO);
     let request = get();
     let received = {
         let exchange = std::pin::pin!(connection.exchange(&request, Wants::default()));
@@ -206,7 +206,7 @@ proptest! {
 /// Returns a connection and its peer, with a buffer of `room` bytes in between.
 fn pair(room: usize) -> (Connection<DuplexStream>, DuplexStream) {
     let (ours, theirs) = duplex(room);
-    (Connection::new(ours), theirs)
+    (Connection::new(ours, Duration::ZERO), theirs)
 }
 
 #[tokio::test]
@@ -240,19 +240,21 @@ async fn a_connection_that_was_closed_or_received_bytes_while_idle_is_not_used()
         }
         assert!(!connection.is_ready().await);
         assert!(!connection.is_ready().await, "and stays unusable");
-        assert!(connection.exchange(&get(), Wants::default()).await.unwrap_err().is_retryable);
+        assert_eq!(connection.exchange(&get(), Wants::default()).await.unwrap_err().resend, Resend::Unsent);
     }
 }
 
 #[tokio::test]
-async fn only_idempotent_requests_are_retryable() {
+async fn only_idempotent_requests_on_idle_connections_are_sent_again() {
     for (method, is_used, response, expected) in [
-        (Method::GET, true, &b""[..], true),
-        (Method::POST, true, b"", false),
-        (Method::GET, false, b"", false),
-        (Method::GET, true, b"HTTP/1.1 200", false),
+        (Method::GET, true, &b""[..], Resend::IdleClose),
+        (Method::POST, true, b"", Resend::Never),
+        (Method::GET, false, b"", Resend::Never),
+        (Method::GET, true, b"HTTP/1.1 200", Resend::Never),
     ] {
         let (mut connection, mut peer) = pair(1 << 16);
+        // However busy this machine is.
+        connection.round_trip = Duration::from_secs(60);
         if is_used {
             peer.write_all(WHOLE[0]).await.unwrap();
             connection.exchange(&get(), Wants::default()).await.unwrap();
@@ -266,7 +268,7 @@ async fn only_idempotent_requests_are_retryable() {
         };
         let (failure, ()) = tokio::join!(connection.exchange(&request, Wants::default()), ended);
         let failure = failure.unwrap_err();
-        assert_eq!((failure.cause, failure.is_retryable), (Cause::Closed, expected), "{method} {is_used} {response:?}");
+        assert_eq!((failure.cause, failure.resend), (Cause::Closed, expected), "{method} {is_used} {response:?}");
     }
     // Nothing of a POST could be sent.
     let (mut connection, mut peer) = pair(1 << 16);
@@ -274,7 +276,19 @@ async fn only_idempotent_requests_are_retryable() {
     connection.exchange(&get(), Wants::default()).await.unwrap();
     drop(peer);
     let failure = connection.exchange(&request(Method::POST, b"body"), Wants::default()).await.unwrap_err();
-    assert!(failure.is_retryable && failure.cause == Cause::Reset, "{failure:?}");
+    assert_eq!((failure.cause, failure.resend), (Cause::Reset, Resend::Unsent));
+}
+
+#[test]
+fn an_end_after_a_round_trip_may_be_a_reaction_to_the_request() {
+    let connection = |round_trip| Connection::new(Pieces::of(b"", 1), Duration::from_millis(round_trip));
+    let is_idle =
+        |round_trip, time| connection(round_trip).closed_after(Duration::from_micros(time)) == Resend::IdleClose;
+    assert_eq!(
+        [is_idle(0, 5_000), is_idle(0, 5_001), is_idle(40, 45_000), is_idle(40, 46_000)],
+        [true, false, true, false]
+    );
+    assert_eq!([is_idle(1_000, 205_000), is_idle(1_000, 206_000)], [true, false]);
 }
 
 #[tokio::test]

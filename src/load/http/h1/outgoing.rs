@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use tokio::io::AsyncWrite;
 
@@ -16,6 +17,8 @@ pub(super) struct Outgoing<'r> {
     request: &'r Request,
     /// Bytes sent.
     sent: usize,
+    /// When the first of them were.
+    started: Option<Instant>,
     /// All of it is sent, not only buffered by a lower layer.
     is_flushed: bool,
     broken: Option<io::Error>,
@@ -23,7 +26,7 @@ pub(super) struct Outgoing<'r> {
 
 impl<'r> Outgoing<'r> {
     pub(super) fn new(request: &'r Request) -> Self {
-        Self { request, sent: 0, is_flushed: false, broken: None }
+        Self { request, sent: 0, started: None, is_flushed: false, broken: None }
     }
 
     /// Returns true if the whole request is sent.
@@ -34,6 +37,11 @@ impl<'r> Outgoing<'r> {
     /// Bytes sent so far.
     pub(super) fn sent(&self) -> usize {
         self.sent
+    }
+
+    /// Instant at which the first bytes were sent; `None` if none were.
+    pub(super) fn started(&self) -> Option<Instant> {
+        self.started
     }
 
     pub(super) fn request(&self) -> &'r Request {
@@ -58,7 +66,10 @@ impl<'r> Outgoing<'r> {
                 Poll::Pending => break,
                 Poll::Ready(Ok(None)) => self.is_flushed = true,
                 Poll::Ready(Ok(Some(0))) => self.broken = Some(io::ErrorKind::BrokenPipe.into()),
-                Poll::Ready(Ok(Some(count))) => self.sent += count,
+                Poll::Ready(Ok(Some(count))) => {
+                    self.started = self.started.or_else(|| Some(Instant::now()));
+                    self.sent += count;
+                }
                 Poll::Ready(Err(error)) if is_gone(&error) => self.broken = Some(error),
                 Poll::Ready(Err(error)) => return Err(error),
             }

@@ -1,44 +1,55 @@
 //! Secrets in free text: scripts, error messages, headers, forms.
 //!
 //! Everything in the position of a secret is redacted, except references: `$TOKEN`, `${TOKEN}`, `$(cat token)`.
+//!
+//! The text comes from outside, so the time must grow with its length only: [`LEADS`] matches what precedes a secret, its name decides,
+//! and only the value of a secret is read, once. Values that may be references are short.
 
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
+use super::command_line::{is_piped_password, takes_password};
 use super::names::{REDACTED, is_compound, is_secret};
 use super::references::Dollars;
+use super::shapes::redact_shapes;
 use super::urls::redact_url_in;
+use super::value::{unquoted, value_end};
 
 /// Schemes before the secret in a header.
 const SCHEMES: [&str; 5] = ["bearer ", "basic ", "token ", "digest ", "apikey "];
+/// Longest start of a line, in bytes, that is checked for being indentation.
+const MAX_INDENT: usize = 200;
 
-/// A value: quoted, or up to a separator; a command substitution may contain separators.
-const VALUE: &str = r#""(?:\\.|[^"\\])*(?:"|\z)|'[^']*(?:'|\z)|(?:\$\([^()]*(?:\([^()]*\)[^()]*)*\)|`[^`]*`|\$\{[^}]*\}\}?|[^\s"'`<>|;,&)}])+"#;
-
-/// Positions of secrets. If the expression were invalid, [`Redactor::run`] would redact whole strings and say why; a test compiles it.
-static PLACES: LazyLock<Result<Regex, regex::Error>> = LazyLock::new(|| {
+/// Texts before secrets. If the expression were invalid, [`Redactor::run`] would redact whole strings and say why; a test compiles it.
+static LEADS: LazyLock<Result<Regex, regex::Error>> = LazyLock::new(|| {
     let alternatives = [
-        r"(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----)".to_owned(),
-        r#"(?P<url>\b[A-Za-z][A-Za-z0-9+.-]*://[^\s"'`<>|]+)"#.to_owned(),
-        format!(r"(?P<scheme>(?i:\b(?:bearer|basic)\s+))(?P<credential>{VALUE})"),
-        format!(r"(?P<login>(?:^|\s)(?:-[A-Za-z]*[uU]\s+|-u|--(?:proxy-)?user[\s=]+))(?P<user>{VALUE})"),
+        r"(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----)",
+        r"(?P<scheme>(?i:\b(?:bearer|basic)\s+))",
+        r"(?P<login>(?:^|\s)(?:-[A-Za-z]*[uU]\s+|-u|--(?:proxy-)?user[\s=]+))",
         // `--token X`; `--token=X` is a pair.
-        format!(r"(?P<flag>(?:^|\s)--(?P<option>[\w-]+)[ \t]+)(?P<argument>{VALUE})"),
-        format!(r#"(?P<quote>["']?)(?P<name>[\w.-]+)(?P<is>["']?[ \t]*(?::[ \t]*|=|[ \t]=[ \t]+))(?P<value>{VALUE})"#),
+        r"(?P<flag>(?:^|\s)--(?P<option>[\w-]+)[ \t]+)",
+        r"(?P<short>(?:^|\s)-[ap][ \t]*)",
+        r"(?P<echo>\b(?:echo|printf)[ \t]+(?:-[neE]+[ \t]+)*)",
+        r#"(?P<name>[\w.-]+)(?P<is>["']?[ \t]*(?::[ \t]*|=|[ \t]=[ \t]+))"#,
     ];
     Regex::new(&alternatives.join("|"))
 });
 
-/// Redacts secrets in scripts and messages: credentials in URLs, values after `Bearer`, `Authorization:`, `--token` or `curl -u NAME:`, and
-/// those of `TOKEN=…` and `"password": …`. References such as `$TOKEN` are kept.
+/// Redacts secrets in scripts and messages: credentials in URLs, values after `Bearer`, `Authorization:`, `--token` or `curl -u NAME:`,
+/// those of `TOKEN=…` and `"password": …`, and tokens with a well-known form. References such as `$TOKEN` are kept.
 pub fn redact_text(text: &str) -> String {
-    Redactor { text, dollars: Dollars::Refer }.run()
+    redacted(text, Dollars::Refer)
 }
 
 /// Like [`redact_text`], for a value in which `$` has no special meaning.
 pub fn redact_literal(text: &str) -> String {
-    Redactor { text, dollars: Dollars::Literal }.run()
+    redacted(text, Dollars::Literal)
+}
+
+fn redacted(text: &str, dollars: Dollars) -> String {
+    let text = redact_shapes(text);
+    Redactor { text: &text, dollars, line_start: 0, line_checked: 0 }.run()
 }
 
 /// Start, end and replacement of a secret.
@@ -47,23 +58,25 @@ type Replacement = (usize, usize, String);
 struct Redactor<'a> {
     text: &'a str,
     dollars: Dollars,
+    /// Start of the line that `line_checked` is in.
+    line_start: usize,
+    /// Position up to which the text was searched for line ends.
+    line_checked: usize,
 }
 
 impl Redactor<'_> {
-    fn run(&self) -> String {
+    fn run(mut self) -> String {
         let text = self.text;
-        let places = match PLACES.as_ref() {
-            Ok(places) => places,
+        let leads = match LEADS.as_ref() {
+            Ok(leads) => leads,
             Err(error) => return format!("{REDACTED} (cannot search for secrets: {error})"),
         };
         let mut redacted = String::with_capacity(text.len());
         let mut from = 0;
-        while let Some(matched) = places.captures_at(text, from) {
-            let Some(whole) = matched.get(0) else { break };
-            let (until, next, with) = self.secret_in(&matched).unwrap_or_else(|| {
-                // The value may start another position.
-                let lead = ["is", "flag", "login", "scheme"].iter().find_map(|group| matched.name(group));
-                let next = lead.map_or(whole.end(), |lead| lead.end());
+        while let Some(lead) = leads.captures_at(text, from) {
+            let Some(end) = lead.get(0).map(|whole| whole.end()) else { break };
+            let (until, next, with) = self.secret_after(&lead, end).unwrap_or_else(|| {
+                let next = behind(&lead).unwrap_or(end);
                 (next, next, String::new())
             });
             redacted.push_str(&text[from..until]);
@@ -74,62 +87,105 @@ impl Redactor<'_> {
         redacted
     }
 
-    /// Returns the replacement for a match; `None` if it is not a secret.
-    fn secret_in(&self, matched: &Captures<'_>) -> Option<Replacement> {
-        if let Some(begin) = matched.name("pem") {
-            let end = self.text[begin.end()..].find("-----END").map_or(self.text.len(), |at| begin.end() + at);
-            return Some((begin.end(), end, REDACTED.to_owned()));
+    /// Returns the replacement for the secret at `start`, behind a lead; `None` if it is not a secret.
+    fn secret_after(&mut self, lead: &Captures<'_>, start: usize) -> Option<Replacement> {
+        if lead.name("pem").is_some() {
+            let end = self.text[start..].find("-----END").map_or(self.text.len(), |at| start + at);
+            return Some((start, end, REDACTED.to_owned()));
         }
-        if let Some(url) = matched.name("url") {
-            let bare = url.as_str().trim_end_matches([',', ';', ':', ')', '.', '}']);
-            return Some((url.start(), url.start() + bare.len(), redact_url_in(bare, self.dollars)));
+        if let Some(scheme) = lead.name("scheme") {
+            return self.credential(scheme.as_str(), start);
         }
-        if let Some(value) = matched.name("credential") {
-            let inner = unquoted(value.as_str());
-            // "basic authentication" is prose; base64 is not.
-            let is_basic = matched["scheme"].to_ascii_lowercase().starts_with("basic");
-            let is_prose = inner.len() < 6 || (is_basic && inner.chars().all(|c| c.is_ascii_lowercase()));
-            return if is_prose { None } else { self.redacted(value.start(), value.as_str()) };
+        if lead.name("login").is_some() {
+            return self.login(start);
         }
-        if let Some(value) = matched.name("user") {
-            return self.login(value.start(), value.as_str());
+        if lead.name("flag").is_some() {
+            let is_value = is_secret(&lead["option"]) && !self.text[start..].starts_with("--");
+            return if is_value { self.value(start) } else { None };
         }
-        if let Some(value) = matched.name("argument") {
-            let is_secret = is_secret(&matched["option"]) && !value.as_str().starts_with("--");
-            return if is_secret { self.redacted(value.start(), value.as_str()) } else { None };
+        if let Some(option) = lead.name("short") {
+            let is_password = takes_password(&self.text[..option.start()], option.as_str());
+            return if is_password { self.value(start) } else { None };
         }
-        self.pair(matched)
+        if lead.name("echo").is_some() {
+            return if is_piped_password(&self.text[start..]) { self.value(start) } else { None };
+        }
+        self.pair(lead, start)
     }
 
-    /// `name=value`, `Header: value`, `"name": "value"`.
-    fn pair(&self, matched: &Captures<'_>) -> Option<Replacement> {
-        let (name, value) = (matched.name("name")?, matched.name("value")?);
-        let (word, is) = (name.as_str(), matched["is"].trim_end());
+    /// The secret after `Bearer` or `Basic`.
+    fn credential(&self, scheme: &str, start: usize) -> Option<Replacement> {
+        let inner = unquoted(&self.text[start..value_end(self.text, start)]);
+        // "basic authentication" is prose; base64 is not.
+        let is_basic = scheme.to_ascii_lowercase().starts_with("basic");
+        let is_prose = inner.len() < 6 || (is_basic && inner.chars().all(|c| c.is_ascii_lowercase()));
+        if is_prose { None } else { self.value(start) }
+    }
+
+    /// `name=value`, `Header: value`, `"name": "value"`, `scheme://…`.
+    fn pair(&mut self, lead: &Captures<'_>, start: usize) -> Option<Replacement> {
+        let (name, is) = (lead.name("name")?, lead.name("is")?);
+        let (word, is) = (name.as_str(), is.as_str());
+        if is == ":" && self.text[start..].starts_with("//") {
+            return self.url(name.start(), word);
+        }
+        let is = is.trim_end();
         if is.ends_with('=') {
             let last = word.rsplit('.').next().unwrap_or(word);
             // `==` is a comparison.
-            let sets = !value.as_str().starts_with('=');
-            return if sets && is_secret(last) { self.redacted(value.start(), value.as_str()) } else { None };
+            let sets = !self.text[start..].starts_with('=');
+            return if sets && is_secret(last) { self.value(start) } else { None };
         }
-        let before = &self.text[..name.start()];
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        let after = self.text[value.end()..].trim_start_matches([' ', '\t', '\r']);
-        let alone = line.trim_matches([' ', '\t', '-']).is_empty() && (after.is_empty() || after.starts_with('\n'));
-        let is_header = matches!(word.to_ascii_lowercase().as_str(), "authorization" | "cookie");
-        // Field paths at the start of errors have dots, and a single word before a colon is prose.
-        let is_name = !word.contains('.') && (is_header || is.len() > 1 || alone || is_compound(word));
-        if !is_name || !is_secret(word) {
+        // Field paths at the start of errors have dots.
+        if word.contains('.') || !is_secret(word) {
             return None;
         }
-        if is.len() > 1 || value.as_str().starts_with(['"', '\'']) {
-            return self.redacted(value.start(), value.as_str());
+        // A single word before a colon is prose.
+        let is_header = matches!(word.to_ascii_lowercase().as_str(), "authorization" | "cookie");
+        if !(is_header || is.len() > 1 || is_compound(word) || self.is_alone(name.start(), start)) {
+            return None;
         }
-        let (lead, end) = header_value(&self.text[value.start()..], matched["quote"].chars().next(), word, value.len());
-        self.redacted(value.start() + lead, &self.text[value.start() + lead..value.start() + end])
+        if is.len() > 1 || self.text[start..].starts_with(['"', '\'']) {
+            return self.value(start);
+        }
+        let quote = self.text[..name.start()].chars().next_back().filter(|c| matches!(c, '"' | '\''));
+        let word_length = value_end(self.text, start) - start;
+        let (lead, end) = header_value(&self.text[start..], quote, word, word_length);
+        self.inner(start + lead, &self.text[start + lead..start + end])
+    }
+
+    /// Returns true if a pair is alone in its line.
+    fn is_alone(&mut self, name: usize, value: usize) -> bool {
+        let indent = &self.text[self.start_of_line(name)..name];
+        let after = self.text[value_end(self.text, value)..].trim_start_matches([' ', '\t', '\r']);
+        indent.len() <= MAX_INDENT
+            && indent.bytes().all(|byte| matches!(byte, b' ' | b'\t' | b'-'))
+            && (after.is_empty() || after.starts_with('\n'))
+    }
+
+    /// Returns the start of the line with the position `at`, which is behind that of the last call.
+    fn start_of_line(&mut self, at: usize) -> usize {
+        if let Some(end) = self.text[self.line_checked..at].rfind('\n') {
+            self.line_start = self.line_checked + end + 1;
+        }
+        self.line_checked = at;
+        self.line_start
+    }
+
+    /// Redacts a URL whose scheme ends the word at `start`.
+    fn url(&self, start: usize, word: &str) -> Option<Replacement> {
+        let scheme = word.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
+        let start = start + word.len() - scheme.len();
+        let is_end = |c: char| c.is_whitespace() || "\"'`<>|".contains(c);
+        let url = &self.text[start..];
+        let url = &url[..url.find(is_end).unwrap_or(url.len())];
+        let bare = url.trim_end_matches([',', ';', ':', ')', '.', '}', '\\']);
+        (!scheme.is_empty()).then(|| (start, start + bare.len(), redact_url_in(bare, self.dollars)))
     }
 
     /// Returns the password in `NAME:PASSWORD`, as in `curl -u`.
-    fn login(&self, start: usize, value: &str) -> Option<Replacement> {
+    fn login(&self, start: usize) -> Option<Replacement> {
+        let value = &self.text[start..value_end(self.text, start)];
         let inner = unquoted(value);
         let (name, password) = inner.split_once(':')?;
         // `docker -u 1000:1000` is a user and a group.
@@ -137,16 +193,27 @@ impl Redactor<'_> {
         if is_id(name) && is_id(password) {
             return None;
         }
-        self.redacted(start + (value.len() - inner.len()).div_ceil(2) + name.len() + 1, password)
+        self.inner(start + (value.len() - inner.len()).div_ceil(2) + name.len() + 1, password)
+    }
+
+    /// Redacts the value at `start` inside its quotes.
+    fn value(&self, start: usize) -> Option<Replacement> {
+        self.inner(start, &self.text[start..value_end(self.text, start)])
     }
 
     /// Redacts a value inside its quotes; `None` if it is a reference or a boolean.
-    fn redacted(&self, start: usize, value: &str) -> Option<Replacement> {
+    fn inner(&self, start: usize, value: &str) -> Option<Replacement> {
         let inner = unquoted(value);
         let start = start + (value.len() - inner.len()).div_ceil(2);
         let harmless = inner.is_empty() || matches!(inner, "true" | "false" | "null") || self.dollars.refer(inner);
         (!harmless).then(|| (start, start + inner.len(), REDACTED.to_owned()))
     }
+}
+
+/// Returns the position behind a lead that precedes no secret, where the next one may start: `-p` in `-password=X`.
+fn behind(lead: &Captures<'_>) -> Option<usize> {
+    let option = lead.name("short")?;
+    option.as_str().find('-').map(|dash| option.start() + dash + 1)
 }
 
 /// Start and end of the secret in a header's value: without its scheme, up to the end of its quote or word, for cookies to the end of the
@@ -162,9 +229,4 @@ fn header_value(rest: &str, quote: Option<char>, name: &str, word: usize) -> (us
         None => rest[lead..].find(|c: char| c.is_whitespace() || "\"'`<>|;,".contains(c)).map(|at| lead + at),
     };
     (lead, end.unwrap_or(rest.len()).max(lead))
-}
-
-fn unquoted(value: &str) -> &str {
-    let strip = |quote: char| value.strip_prefix(quote).map(|inner| inner.strip_suffix(quote).unwrap_or(inner));
-    strip('"').or_else(|| strip('\'')).unwrap_or(value)
 }

@@ -3,13 +3,18 @@
 //! A value is secret by its name (`Authorization`, `apiKey`, `token` …) or its position (user and password of a URL, the path of a webhook).
 //! The name of a file or variable with a secret (`tokenFile`, `passwordEnv`) is not secret. The invariant: when in doubt, redact.
 
+mod command_line;
 mod encodings;
+mod excerpt;
 mod free_text;
 mod names;
 mod references;
 mod request_secrets;
+mod shapes;
 mod urls;
+mod value;
 
+pub(crate) use excerpt::excerpt;
 pub use free_text::redact_text;
 pub use names::{REDACTED, is_secret};
 pub use request_secrets::RequestSecrets;

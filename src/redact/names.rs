@@ -47,25 +47,31 @@ const ENDS: [&str; 16] = [
     "token",
 ];
 /// Words before `key` that make a name secret.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 24] = [
     "access",
     "account",
     "admin",
     "api",
     "app",
+    "application",
     "auth",
     "client",
+    "dd",
     "encryption",
     "functions",
     "host",
+    "ingest",
+    "insert",
     "license",
     "master",
     "private",
+    "query",
     "sas",
     "shared",
     "signing",
     "storage",
     "subscription",
+    "user",
 ];
 /// Words in the name of an `X-…-Key` header that is not secret.
 const PLAIN_KEYS: [&str; 10] =
@@ -73,7 +79,7 @@ const PLAIN_KEYS: [&str; 10] =
 /// Names that are secret as URL parameters, and ordinary words elsewhere.
 const PARAMETERS: [&str; 8] = ["assertion", "code", "hmac", "key", "pass", "session", "sid", "sig"];
 /// Last words of references to a secret.
-const REFERENCES: [&str; 9] = ["file", "env", "path", "dir", "name", "url", "uri", "stdin", "jar"];
+const REFERENCES: [&str; 10] = ["file", "env", "path", "dir", "name", "ref", "url", "uri", "stdin", "jar"];
 /// Last words of settings about secrets that are not secret themselves.
 const SETTINGS: [&str; 15] = [
     "age", "count", "enabled", "expiry", "length", "limit", "max", "method", "mode", "policy", "scheme", "size",
@@ -102,7 +108,7 @@ pub fn is_secret(name: &str) -> bool {
         // Vendors invent `X-…-Key` headers to carry a key.
         || (words[0] == "x" && last == "key" && words.len() > 2 && !before.iter().any(|w| PLAIN_KEYS.contains(&w.as_str())))
         || match last {
-            "pass" | "sig" => true,
+            "pass" | "pat" | "sig" => true,
             "session" => before.iter().all(|word| word == "x" || word == "user"),
             "id" => before.last().is_some_and(|word| word == "session"),
             // Plain `tokens` is a count.
@@ -253,6 +259,14 @@ mod tests {
         }
         assert!(["key", "sig", "code", "jwt", "access_token", "pass"].into_iter().all(is_secret_parameter));
         assert!(!["q", "keyword", "codec", "sorted", "sort_key"].into_iter().any(is_secret_parameter));
+    }
+
+    #[test]
+    fn keys_of_monitoring_services_are_secret() {
+        for name in ["queryKey", "ddKey", "userKey", "DD-APPLICATION-KEY", "insert_key", "pat", "githubPAT"] {
+            assert!(is_secret(name), "{name}");
+        }
+        assert!(!["path", "pattern", "secretRef", "queryKeys"].into_iter().any(is_secret));
     }
 
     #[test]

@@ -11,6 +11,9 @@ pub(super) static REFERENCE: LazyLock<Result<Regex, regex::Error>> = LazyLock::n
     )
 });
 
+/// Longest reference in bytes. Anything longer is redacted.
+const MAX_REFERENCE: usize = 1_024;
+
 /// Meaning of `$…`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dollars {
@@ -24,6 +27,7 @@ impl Dollars {
     /// Returns true if a value consists of references only. A default (`${TOKEN:-x}`) may be a secret.
     pub(super) fn refer(self, value: &str) -> bool {
         self == Self::Refer
+            && value.len() <= MAX_REFERENCE
             && value.contains(['$', '`'])
             && REFERENCE.as_ref().is_ok_and(|reference| reference.is_match(value))
     }

@@ -213,6 +213,127 @@ fn scripts_lose_their_secrets_and_keep_references() {
 }
 
 #[test]
+fn urls_lose_their_secrets_in_any_quotes() {
+    let urls = [
+        ("https://hooks.slack.com/services/T0/B0/X", "https://hooks.slack.com/[hidden]"),
+        ("http://u:pw@h/", "http://[hidden]@h/"),
+        ("git+ssh://u:pw@h/r.git", "git+ssh://[hidden]@h/r.git"),
+        ("http://h/?api_key=k", "http://h/?api_key=[hidden]"),
+    ];
+    for (url, expected) in urls {
+        for quotes in [
+            "URL",
+            "\"URL\"",
+            "'URL'",
+            "\\\"URL\\\"",
+            "`URL`",
+            "<URL>",
+            "(URL)",
+            "{\"url\": \"URL\"",
+            "x=URL",
+            "_URL",
+            "1:URL",
+        ] {
+            let text = format!("curl {} -v", quotes.replace("URL", url));
+            let expected = format!("curl {} -v", quotes.replace("URL", expected));
+            assert_eq!(redact_text(&text), expected);
+            assert_eq!(redact(&json!({"payloadStr": text}))["payloadStr"], expected);
+            let script = TaskSpec { run: Some(text), ..TaskSpec::default() };
+            assert_eq!(redact_task(&script).run.unwrap(), expected);
+        }
+    }
+}
+
+#[test]
+fn passwords_of_well_known_commands_are_redacted() {
+    let cases = [
+        ("sshpass -p X ssh h; sshpass -pX ssh h", "sshpass -p [hidden] ssh h; sshpass -p[hidden] ssh h"),
+        ("mysql -u root -pX db | cat", "mysql -u root -p[hidden] db | cat"),
+        ("/usr/bin/mysqldump -h h -p'a b' db", "/usr/bin/mysqldump -h h -p'[hidden]' db"),
+        ("docker login -u me -p X r.io && x", "docker login -u me -p [hidden] r.io && x"),
+        ("redis-cli -h h -a X ping", "redis-cli -h h -a [hidden] ping"),
+        ("echo X | docker login --password-stdin", "echo [hidden] | docker login --password-stdin"),
+        (
+            "printf 'a b' | helm registry login -u a --password-stdin",
+            "printf '[hidden]' | helm registry login -u a --password-stdin",
+        ),
+        ("echo -n X |docker login --password-stdin\necho X", "echo -n [hidden] |docker login --password-stdin\necho X"),
+        ("java -password=X -Dapp.token=Y", "java -password=[hidden] -Dapp.token=[hidden]"),
+    ];
+    for (script, expected) in cases {
+        assert_eq!(redact_text(script), expected);
+        assert_eq!(redact_text(expected), expected, "redacting twice changes nothing");
+    }
+    for script in [
+        "mkdir -p dir; mysql -p db; cp -a x y; ps -p 1",
+        "echo $TOKEN | docker login --password-stdin",
+        "sshpass -p \"$PW\" ssh",
+    ] {
+        assert_eq!(redact_text(script), script);
+    }
+}
+
+#[test]
+fn long_texts_are_redacted_in_linear_time() {
+    // Quadratic time would be minutes for each of these.
+    let patterns = [
+        "a:",
+        "a=",
+        "a: ",
+        "token:",
+        "token: ",
+        "token=$",
+        "token=$(",
+        "token=`",
+        "token=`x`",
+        "token=${",
+        "-u ",
+        " -u x",
+        " -u \"",
+        " -u $(x) ",
+        " --token ",
+        " --token \"",
+        " -p ",
+        " sshpass -p $x",
+        "echo ",
+        "bearer ",
+        "basic \"",
+        "\"",
+        "'",
+        "\\\"",
+        "-----BEGIN ",
+        "-----BEGIN PRIVATE KEY-----",
+        ";",
+        "?a=",
+        "a=@://",
+        "a://",
+        "http://a=b;",
+        "https://",
+        "- ",
+        "\n",
+        "\nkey: ",
+        "eyJ",
+        "eyJaaaaaaaa.",
+        "ghp_",
+        "[",
+        "{\"a\":",
+        "=",
+        "://",
+        "(",
+        "$(()",
+        "${{",
+        "cookie: \"",
+    ];
+    for pattern in patterns {
+        let text = pattern.repeat(40_000 / pattern.len());
+        redact_text(&text);
+        redact_literal(&text);
+        redact_url(&format!("http://h/{text}"));
+        redact_form(&text);
+    }
+}
+
+#[test]
 fn settings_with_secret_looking_names_are_kept() {
     let spec = json!({"auth": true, "tokenTTL": 5, "withCredentials": "true", "sessionTimeout": "5s", "keepAlive": true,
         "author": "me", "max_tokens": 9, "primaryKeyColumn": "id"});

@@ -2,6 +2,7 @@
 
 use super::names::{REDACTED, is_secret_parameter};
 use super::references::Dollars;
+use super::shapes::redact_shapes;
 
 /// Hosts whose URLs are secret, because the path authorizes to post.
 const WEBHOOK_HOSTS: [&str; 5] =
@@ -29,7 +30,7 @@ pub fn redact_url_in(url: &str, dollars: Dollars) -> String {
     let is_webhook = WEBHOOK_HOSTS.iter().any(|known| lower == *known || lower.ends_with(&format!(".{known}")));
     let is_secret = is_webhook && tail.len() > 1 && !dollars.refer(&tail[1..]);
     let tail = if is_secret { format!("/{REDACTED}") } else { redact_tail(tail, dollars) };
-    format!("{scheme}://{login}{host}{tail}")
+    format!("{scheme}://{login}{host}{}", redact_shapes(&tail))
 }
 
 /// Redacts everything after the host, except for a repository dispatch on GitHub, which is useless without a token.
@@ -75,16 +76,27 @@ fn redact_tail(tail: &str, dollars: Dollars) -> String {
 fn redact_pairs(text: &str, gaps: &[char], dollars: Dollars) -> String {
     let redacted = text.split_inclusive(gaps).map(|piece| {
         let (pair, gap) = piece.split_at(piece.trim_end_matches(gaps).len());
-        // `;` and `?` may start a parameter or belong to a value, so they do not end a secret.
-        let starts = std::iter::once(0).chain(pair.match_indices([';', '?']).map(|(at, _)| at + 1));
-        let values = starts.filter_map(|start| {
-            let (name, value) = pair[start..].split_once('=')?;
-            // A URL inside the URL may have credentials, too.
-            let is_login = value.contains("://") && value.contains('@');
-            ((is_secret_parameter(name) || is_login) && !value.is_empty() && !dollars.refer(value))
-                .then_some(start + name.len() + 1)
-        });
-        values.min().map_or_else(|| piece.to_owned(), |at| format!("{}{REDACTED}{gap}", &pair[..at]))
+        first_secret(pair, dollars).map_or_else(|| piece.to_owned(), |at| format!("{}{REDACTED}{gap}", &pair[..at]))
     });
     redacted.collect()
+}
+
+/// Returns the start of the first secret value in `name=value;name=value…`, which extends to the end: `;` and `?` may start a parameter or
+/// belong to a value.
+fn first_secret(pair: &str, dollars: Dollars) -> Option<usize> {
+    // A URL inside the URL may have credentials, too.
+    let (last_scheme, last_at) = (pair.rfind("://"), pair.rfind('@'));
+    let mut start = 0;
+    for (equals, _) in pair.match_indices('=') {
+        let name = &pair[start..equals];
+        let last = name.rsplit([';', '?']).next().unwrap_or(name);
+        let at = equals + 1;
+        let is_login = last_scheme.is_some_and(|scheme| scheme >= at) && last_at.is_some_and(|last| last >= at);
+        let is_secret = is_login || is_secret_parameter(last) || is_secret_parameter(name);
+        if is_secret && at < pair.len() && !dollars.refer(&pair[at..]) {
+            return Some(at);
+        }
+        start = at;
+    }
+    None
 }

@@ -7,9 +7,8 @@ use kube::core::Status;
 
 use crate::adapters::error_chain::causes;
 use crate::model::object::ResourceKind;
-use crate::model::text::truncate;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
-use crate::redact::redact_text;
+use crate::redact;
 
 /// Maximum length of a message from an API server or credential plugin, in characters.
 const MAX_MESSAGE: usize = 600;
@@ -235,7 +234,7 @@ pub(crate) fn auth_error(error: &kube::Error) -> Option<&AuthError> {
 
 /// Redacts and truncates a message from outside.
 fn excerpt(text: &str) -> String {
-    truncate(&redact_text(text.trim()), MAX_MESSAGE)
+    redact::excerpt(text.trim(), MAX_MESSAGE)
 }
 
 /// Joins an error and its causes; skips those that only repeat the next one.

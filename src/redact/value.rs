@@ -1,0 +1,99 @@
+//! Extent of a value in free text: a quoted string, or everything up to a separator.
+
+/// Longest substitution (`$(…)`, `${…}`, `` `…` ``), in bytes, that may contain separators.
+const MAX_SUBSTITUTION: usize = 1_024;
+
+/// Returns the end of the value that starts at `start`.
+pub(super) fn value_end(text: &str, start: usize) -> usize {
+    let rest = &text.as_bytes()[start..];
+    let length = match rest.first() {
+        Some(b'"') => string(rest),
+        Some(b'\'') => rest[1..].iter().position(|byte| *byte == b'\'').map_or(rest.len(), |at| at + 2),
+        _ => word(rest),
+    };
+    start + length
+}
+
+/// Length of a double-quoted string with its quotes. An unterminated one extends to the end of the text.
+fn string(text: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
+/// Length of a word with its substitutions.
+fn word(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        let is_end = byte.is_ascii_whitespace() || b"\"'`<>|;,&)}".contains(byte);
+        match substitution(&text[at..]) {
+            Some(length) => at += length,
+            None if is_end => return at,
+            None => at += 1,
+        }
+    }
+    text.len()
+}
+
+/// Length of a substitution at the start of the text.
+fn substitution(text: &[u8]) -> Option<usize> {
+    let text = &text[..text.len().min(MAX_SUBSTITUTION)];
+    match text {
+        [b'`', rest @ ..] => rest.iter().position(|byte| *byte == b'`').map(|at| at + 2),
+        [b'$', b'{', rest @ ..] => {
+            let end = rest.iter().position(|byte| *byte == b'}')? + 3;
+            Some(if text.get(end) == Some(&b'}') { end + 1 } else { end })
+        }
+        [b'$', b'(', ..] => {
+            let mut depth = 0_usize;
+            for (at, byte) in text.iter().enumerate() {
+                match byte {
+                    b'(' => depth += 1,
+                    b')' if depth == 1 => return Some(at + 1),
+                    b')' => depth -= 1,
+                    _ => {}
+                }
+            }
+            None
+        }
+        _ => None,
+    }
+}
+
+/// Returns a value without its quotes.
+pub(super) fn unquoted(value: &str) -> &str {
+    let strip = |quote: char| value.strip_prefix(quote).map(|inner| inner.strip_suffix(quote).unwrap_or(inner));
+    strip('"').or_else(|| strip('\'')).unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_ends_with_its_quote_or_before_a_separator() {
+        for (text, value) in [
+            ("a b", "a"),
+            ("a\"b", "a"),
+            ("é;x", "é"),
+            ("\"a \\\" b\" c", "\"a \\\" b\""),
+            ("'a \\' b", "'a \\'"),
+            ("\"open", "\"open"),
+            ("\"ends in \\", "\"ends in \\"),
+            ("$(cat (x) y)z w", "$(cat (x) y)z"),
+            ("$(open x", "$(open"),
+            ("${{ secrets.X }} y", "${{ secrets.X }}"),
+            ("`a b`c d", "`a b`c"),
+            ("`open", ""),
+            ("", ""),
+        ] {
+            assert_eq!(&text[..value_end(text, 0)], value, "{text}");
+        }
+    }
+}

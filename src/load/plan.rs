@@ -21,7 +21,7 @@ pub struct LoadPlan {
     pub threads: Option<usize>,
     /// Request timeout. It is checked every 2 % of its length (1 to 50 ms), so a request may last that much longer.
     pub timeout: Duration,
-    /// Continue if the first requests all fail.
+    /// Continue if the first measured requests all fail.
     pub allow_initial_errors: bool,
     /// Treatment of requests that are in flight when the time of the load is over.
     pub stop_mode: StopMode,

@@ -13,7 +13,7 @@ use super::response::Response;
 /// Maximum distinct reasons in the error.
 const REASONS: usize = 8;
 
-/// Checks that at least one of the first requests succeeds, one per connection. Later requests of a connection do not count:
+/// Checks that at least one of the first measured requests succeeds, one per connection. Later requests of a connection do not count:
 /// otherwise one that fails fast would end a load while the others are still waiting for their first response.
 pub(super) struct StartupCheck {
     /// Number of requests in flight, each of which sends a first request.

@@ -195,9 +195,9 @@ impl<P: Protocol> Worker<P> {
             };
             if is_measured {
                 self.stats.borrow_mut().record(Timing { due: slot.due, sent, ended: now }, &result);
+                self.shared.startup_check.record(&result, is_first, |status| self.shared.protocol.status(status));
+                is_first = false;
             }
-            self.shared.startup_check.record(&result, is_first, |status| self.shared.protocol.status(status));
-            is_first = false;
             if result.is_err() {
                 // It may have failed without awaiting anything (a missing socket, a template), and so may the next one: yield to the
                 // other tasks.

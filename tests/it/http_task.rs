@@ -342,6 +342,23 @@ async fn a_failed_endpoint_fails_the_task_after_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn errors_of_the_warm_up_do_not_end_the_run() {
+    let with = |server: &MisbehavingServer, warmup| json!({"url": server.url(), "numRequests": 12, "qps": "max", "warmupNumRequests": warmup});
+    let cold = || MisbehavingServer::scripted(|a| Reply::plain(if a.number < 20 { 503 } else { 200 }, ""));
+    let contribution = TestEnv::default().run_task(&KIND, with(&cold(), 20)).await.unwrap();
+    let counts = contribution.versions[0].load["http"].counts;
+    assert_eq!((counts.requests, counts.errors), (12, 0));
+    // The measured load must not fail as a whole, whatever the warm-up did.
+    for (server, warmup) in [(cold(), 3), (MisbehavingServer::responds(503, ""), 20)] {
+        let error = TestEnv::default().run_task(&KIND, with(&server, warmup)).await.unwrap_err().to_string();
+        assert!(error.starts_with("http: the first 4 requests") && error.contains("status 503 ×4"), "{error}");
+    }
+    let warm = MisbehavingServer::scripted(|a| Reply::plain(if a.number < 20 { 200 } else { 503 }, ""));
+    let error = TestEnv::default().run_task(&KIND, with(&warm, 20)).await.unwrap_err().to_string();
+    assert!(error.contains("status 503 ×4"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn credentials_in_the_url_are_sent_with_a_note() {
     let server = MisbehavingServer::always(Reply::ok("ok"));
     let url = format!("http://user:s3cret@{}/", server.address);

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::authority::Authority;
 use crate::support::echo_server::{EchoOptions, EchoServer};
+use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 
 fn plan(count: u64, connections: usize) -> LoadPlan {
     let pacer = Pacer::new(Arrival::Max, Bound::Count(count));
@@ -366,4 +367,9 @@ async fn a_load_has_two_bounds_and_a_warm_up() {
         (server.requests() - before, outcome.counts.requests, outcome.histograms[HistogramKind::Latency].len()),
         (100, 70, 70)
     );
+    let cold = MisbehavingServer::scripted(|a| Reply::plain(if a.number < 30 { 503 } else { 200 }, ""));
+    let http = Http::new(target(&cold.url())).unwrap();
+    let outcome =
+        load(LoadPlan { skip_first: 34, allow_initial_errors: false, threads: Some(1), ..plan(100, 4) }, http).await;
+    assert_eq!((outcome.counts.requests, outcome.counts.errors), (66, 0));
 }

@@ -91,8 +91,9 @@ pub(in crate::tasks) async fn run_load<P: Protocol>(
         if let Some(ended) = wait_for_start(LoadPhase::WarmUp, job).await {
             return ended;
         }
-        // All of the warm-up is discarded, so nothing is skipped.
-        let plan = LoadPlan { pacer: pacer.share(job.share), skip_first: 0, ..plan.clone() };
+        // All of the warm-up is discarded, so nothing is skipped. A service that is still warming up may respond with errors.
+        let pacer = pacer.share(job.share);
+        let plan = LoadPlan { pacer, skip_first: 0, allow_initial_errors: true, ..plan.clone() };
         match run_once(load, "warm-up of ", plan, protocol, job).await {
             Ok(outcome) if outcome.interrupted => return JobEnd::Interrupted,
             Ok(_) => {}

@@ -23,6 +23,8 @@ pub enum Cause {
     Tls,
     /// The proxy did not open a tunnel to the target.
     Proxy,
+    /// A redirect could not be followed to its end.
+    Redirect,
     /// The response violates the protocol.
     Malformed,
     /// The status is not among the expected ones.
@@ -41,7 +43,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes, in the order of their discriminants.
-    pub const ALL: [Cause; 14] = [
+    pub const ALL: [Cause; 15] = [
         Cause::Refused,
         Cause::Reset,
         Cause::Closed,
@@ -49,6 +51,7 @@ impl Cause {
         Cause::Dns,
         Cause::Tls,
         Cause::Proxy,
+        Cause::Redirect,
         Cause::Malformed,
         Cause::UnexpectedStatus,
         Cause::UnexpectedHeader,
@@ -68,6 +71,7 @@ impl Cause {
             Cause::Dns => "dns",
             Cause::Tls => "tls",
             Cause::Proxy => "proxy",
+            Cause::Redirect => "redirect",
             Cause::Malformed => "malformed",
             Cause::UnexpectedStatus => "unexpected-status",
             Cause::UnexpectedHeader => "unexpected-header",
@@ -93,6 +97,7 @@ impl Cause {
             Cause::Dns => "host name not resolved",
             Cause::Tls => "TLS handshake failed",
             Cause::Proxy => "the proxy opened no tunnel",
+            Cause::Redirect => "redirect not followed to its end",
             Cause::Malformed => "malformed response",
             Cause::UnexpectedStatus => "unexpected status",
             Cause::UnexpectedHeader => "unexpected or missing header",

@@ -183,7 +183,10 @@ impl<P: Protocol> Worker<P> {
             let result = match ended {
                 Some(result) => result,
                 None if !self.abort.is_cancelled() => Err(timeout(in_flight.refusals())),
-                None if plan.stop_mode == StopMode::Ignore => return,
+                None if plan.stop_mode == StopMode::Ignore => {
+                    self.stats.borrow_mut().counts.ignored += u64::from(is_measured);
+                    return;
+                }
                 None => Err(Failure::new(Cause::Aborted, "")),
             };
             now = match &result {

@@ -20,18 +20,22 @@ pub struct Counts {
     /// request. Such requests count once in `requests`.
     #[serde(skip_serializing_if = "is_zero")]
     pub resent: u64,
+    /// Requests that were in flight when the time of the load was over, and were ignored as requested (`duration-stop: ignore`).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ignored: u64,
 }
 
 impl Counts {
     /// Adds the counters of another worker or pod.
     pub fn add(&mut self, other: &Self) {
-        let Self { requests, errors, late, dropped, resent } = self;
+        let Self { requests, errors, late, dropped, resent, ignored } = self;
         for (mine, theirs) in [
             (requests, other.requests),
             (errors, other.errors),
             (late, other.late),
             (dropped, other.dropped),
             (resent, other.resent),
+            (ignored, other.ignored),
         ] {
             *mine = mine.saturating_add(theirs);
         }
@@ -130,9 +134,9 @@ mod tests {
 
     #[test]
     fn counters_add_up_and_saturate() {
-        let mut counts = Counts { requests: u64::MAX, errors: 1, late: 2, dropped: 3, resent: 4 };
-        counts.add(&Counts { requests: 1, errors: 10, late: 20, dropped: 30, resent: 40 });
-        assert_eq!(counts, Counts { requests: u64::MAX, errors: 11, late: 22, dropped: 33, resent: 44 });
+        let mut counts = Counts { requests: u64::MAX, errors: 1, late: 2, dropped: 3, resent: 4, ignored: 5 };
+        counts.add(&Counts { requests: 1, errors: 10, late: 20, dropped: 30, resent: 40, ignored: 50 });
+        assert_eq!(counts, Counts { requests: u64::MAX, errors: 11, late: 22, dropped: 33, resent: 44, ignored: 55 });
     }
 
     #[test]

@@ -300,7 +300,7 @@ fn loads(out: &mut String, view: &ReportView) {
     for row in loads {
         let load = &row.load;
         let requested = load.requested_rate.map_or_else(|| "max".to_owned(), rounded);
-        let Counts { requests, errors, late, dropped, resent } = load.counts;
+        let Counts { requests, errors, late, dropped, resent, .. } = load.counts;
         let counts = [requests, errors, late, dropped].into_iter().chain(has_resent.then_some(resent));
         let rates = [requested, rounded(load.achieved_rate)].into_iter();
         table.row(name(row), rates.chain(counts.map(|n| n.to_string())).collect());

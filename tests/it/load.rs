@@ -388,7 +388,34 @@ async fn redirects_are_opt_in_and_drop_credentials() {
     assert_eq!(end.connections(), 1);
     post.redirects = 1;
     let outcome = load(plan(MAX, Bound::Count(1), 1), post).await.unwrap();
-    assert_eq!(outcome.statuses, BTreeMap::from([(307, 1)]));
+    assert_eq!((&outcome.statuses, causes(&outcome)), (&BTreeMap::from([(307, 1)]), BTreeMap::from([("redirect", 1)])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_that_cannot_be_followed_to_its_end_is_an_error() {
+    for (status, headers, expected) in [
+        (302, "Location: /again\r\n", "more than 3 redirects"),
+        (308, "", "status 308 without a `Location`"),
+        (
+            301,
+            "Location: ftp://example.org/x\r\n",
+            "redirect to `ftp://example.org/x`; expected an `http` or `https` URL",
+        ),
+        (303, "Location: http://[\r\n", "status 303 with an invalid `Location`: `http://[`"),
+        (307, "Location: http://u:pw@[\r\n", "status 307 with an invalid `Location`"),
+    ] {
+        let server = MisbehavingServer::always(Reply::with(status, headers, ""));
+        let redirecting = HttpTarget { redirects: 3, ..target(&server.url()) };
+        let outcome = load(plan(MAX, Bound::Count(4), 1), redirecting).await.unwrap();
+        assert_eq!((outcome.counts.errors, causes(&outcome)), (4, BTreeMap::from([("redirect", 4)])), "{headers}");
+        assert_eq!(outcome.statuses, BTreeMap::from([(status, 4)]));
+        let detail = &outcome.causes.values().next().unwrap().1;
+        assert!(detail.starts_with(expected) && !detail.contains("pw"), "{detail}");
+    }
+    // Not a redirect.
+    let server = MisbehavingServer::always(Reply::plain(304, ""));
+    let redirecting = HttpTarget { redirects: 3, ..target(&server.url()) };
+    assert_eq!(load(plan(MAX, Bound::Count(4), 1), redirecting).await.unwrap().counts.errors, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

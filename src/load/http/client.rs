@@ -8,9 +8,9 @@ use url::Url;
 use super::connection::{HttpConnection, Link};
 use super::h1::{Request, Wants, head};
 use super::message::Message;
-use super::redirect;
+use super::redirect::{self, Followed};
 use super::target::Http;
-use crate::load::cause::Failure;
+use crate::load::cause::{Cause, Failure};
 use crate::load::protocol::{Client, Protocol};
 use crate::load::response::Response;
 use crate::load::stats_recorder::StatsRecorder;
@@ -73,11 +73,14 @@ impl Client for HttpClient {
             Some(rendered) => (&rendered.url, &rendered.message, &rendered.request),
         };
         let received = connection.target.exchange(request, wants).await?;
-        let (received, link) = if wants.redirect && matches!(received.status, 300..=399) {
+        let Followed { received, link, dead_end } = if wants.redirect && matches!(received.status, 300..=399) {
             redirect::follow(http, &self.stats, connection, (url, message), received, wants).await?
         } else {
-            (received, &connection.target)
+            Followed { received, link: &connection.target, dead_end: None }
         };
-        Ok(judge.judge(received, |name| head::values(link.head(), name), link.body(), &self.stats))
+        let response = judge.judge(received, |name| head::values(link.head(), name), link.body(), &self.stats);
+        let Some(reason) = dead_end else { return Ok(response) };
+        self.stats.detail(Cause::Redirect, reason);
+        Ok(Response { is_error: true, cause: Some(Cause::Redirect), ..response })
     }
 }

@@ -12,15 +12,29 @@ use super::target::Http;
 use crate::load::cause::{Cause, Failure, Resend};
 use crate::load::connect::Endpoint;
 use crate::load::stats_recorder::StatsRecorder;
+use crate::model::text::prefix;
+use crate::redact::redact_url;
 
 /// Statuses of redirects.
 const FOLLOWED: [u16; 5] = [301, 302, 303, 307, 308];
 
+/// Longest location in messages, in bytes.
+const MAX_LOCATION: usize = 200;
+
 /// Statuses of redirects that keep method and body.
 const KEEPING: [u16; 2] = [307, 308];
 
+/// Last response of a request that was redirected.
+pub(super) struct Followed<'c> {
+    pub(super) received: Received,
+    /// Its connection.
+    pub(super) link: &'c Link,
+    /// Reason why this redirect was not followed.
+    pub(super) dead_end: Option<String>,
+}
+
 /// Follows the redirect that was received on `connection`, and further ones up to the target's limit. `url` and `message` are the
-/// redirected request. Returns the last response and its connection. A redirect without a usable location is returned as it is.
+/// redirected request.
 pub(super) async fn follow<'c>(
     http: &Http,
     stats: &StatsRecorder,
@@ -28,19 +42,39 @@ pub(super) async fn follow<'c>(
     (url, message): (&Url, &Message),
     mut received: Received,
     wants: Wants,
-) -> Result<(Received, &'c Link), Failure> {
+) -> Result<Followed<'c>, Failure> {
     let mut url = url.clone();
     let mut message = message.clone();
     let mut number = None;
-    for _ in 0..http.redirects {
-        let Some(next) = location(received.status, connection.link(number).head(), &url) else { break };
-        let (Some(from), Some(to)) = (Endpoint::from_url(&url), Endpoint::from_url(&next)) else { break };
-        let Some(redirected) = message.to(&next, from == to) else { break };
+    let mut hops = 0;
+    let dead_end = loop {
+        if !FOLLOWED.contains(&received.status) {
+            break None;
+        }
+        if hops == http.redirects {
+            break Some(format!("more than {hops} redirects"));
+        }
+        let redirected = location(received.status, connection.link(number).head(), &url)
+            .and_then(|next| Ok((redirected(&message, &url, &next).ok_or_else(|| unusable(&next))?, next)));
+        let (redirected, next) = match redirected {
+            Ok(redirected) => redirected,
+            Err(reason) => break Some(reason),
+        };
         message = after(received.status, redirected);
         url = next;
         (received, number) = hop(http, stats, connection, &url, &message, wants).await?;
-    }
-    Ok((received, connection.link(number)))
+        hops += 1;
+    };
+    Ok(Followed { received, link: connection.link(number), dead_end })
+}
+
+/// Returns the request to the URL `to` instead of `from`; `None` if there can be none, as to another scheme.
+fn redirected(message: &Message, from: &Url, to: &Url) -> Option<Message> {
+    message.to(to, Endpoint::from_url(from)? == Endpoint::from_url(to)?)
+}
+
+fn unusable(to: &Url) -> String {
+    format!("redirect to `{}`; expected an `http` or `https` URL", redact_url(to.as_str()))
 }
 
 /// Makes one exchange, and returns the number of its connection. It is sent again here: the caller would start the whole request over,
@@ -78,13 +112,15 @@ async fn hop(
     }
 }
 
-/// Returns the URL to which a response redirects.
-fn location(status: u16, response: &[u8], base: &Url) -> Option<Url> {
-    if !FOLLOWED.contains(&status) {
-        return None;
-    }
-    let location = head::values(response, "location").first().copied()?;
-    base.join(std::str::from_utf8(location).ok()?).ok()
+/// Returns the URL to which a response redirects, or the reason why it redirects to none.
+fn location(status: u16, response: &[u8], base: &Url) -> Result<Url, String> {
+    let location = head::values(response, "location").first().copied();
+    let location = location.ok_or_else(|| format!("status {status} without a `Location`"))?;
+    let text = String::from_utf8_lossy(location);
+    let invalid =
+        || format!("status {status} with an invalid `Location`: `{}`", redact_url(prefix(&text, MAX_LOCATION)));
+    let text = std::str::from_utf8(location).map_err(|_| invalid())?;
+    base.join(text).map_err(|_| invalid())
 }
 
 /// Returns the request after a redirect: all statuses but 307 and 308 turn a request with a body into a plain GET, as in browsers.

@@ -92,7 +92,7 @@ pub(super) struct HttpValues {
     /// Timeout per request, including connecting. Default: 10s.
     pub(super) timeout: Option<PositiveDuration>,
     /// Number of redirects to follow per request (true: 10). Default: none, so a redirect is an ordinary response. Redirects to
-    /// another host carry no credentials.
+    /// another host carry no credentials. One that cannot be followed to its end is an error (cause `redirect`).
     pub(super) follow_redirects: Option<Redirects>,
     /// Use HTTP/2: negotiated with an `https` server (ALPN), assumed for an `http` one (prior knowledge). Default: false, HTTP/1.1.
     pub(super) http2: Option<bool>,

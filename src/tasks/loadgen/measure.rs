@@ -66,11 +66,13 @@ pub(in crate::tasks) fn add(
     let Counts { requests, errors, .. } = outcome.counts;
     let counter = |description: &str| meta(description, MetricType::Counter, None);
     put("request-count", counter("number of requests sent"), Values::Scalar(requests as f64), requests);
-    put("error-count", counter("number of requests that failed"), Values::Scalar(errors as f64), requests);
-    let rate = match requests {
+    // Without requests, 0 errors would say that none failed.
+    let of_requests = |value: f64| match requests {
         0 => Values::NoData(no_responses(outcome)),
-        _ => Values::Scalar(errors as f64 / requests as f64),
+        _ => Values::Scalar(value),
     };
+    put("error-count", counter("number of requests that failed"), of_requests(errors as f64), requests);
+    let rate = of_requests(errors as f64 / requests as f64);
     put("error-rate", meta("fraction of requests that failed", MetricType::Gauge, None), rate, requests);
     for distribution in distributions {
         let Distribution { name, quantity, histogram, kind, scalars } = distribution;
@@ -136,12 +138,13 @@ fn missing(distribution: &Distribution<'_>, outcome: &LoadOutcome) -> Option<Str
 /// Reason for missing latencies.
 fn no_responses(outcome: &LoadOutcome) -> String {
     if outcome.counts.requests == 0 {
-        let reason = if outcome.interrupted {
-            "the load was interrupted before its first response"
-        } else {
-            "no request was sent"
+        return match outcome.counts.ignored {
+            _ if outcome.interrupted => "the load was interrupted before its first response".to_owned(),
+            0 => "no request was sent".to_owned(),
+            ignored => {
+                format!("no request ended in time: {ignored} were in flight at the end of the load, and ignored")
+            }
         };
-        return reason.to_owned();
     }
     let causes: Vec<_> =
         outcome.causes.iter().map(|(cause, (count, _))| format!("{} ×{count}", cause.description())).collect();
@@ -194,6 +197,12 @@ pub(in crate::tasks) fn notes(label: &str, outcome: &LoadOutcome) -> Vec<String>
             if outcome.counts.resent == 1 { "once".to_owned() } else { format!("{} times", outcome.counts.resent) };
         notes.push(format!(
             "{label}: requests were sent again {times}, because the service had closed idle connections or did not take them"
+        ));
+    }
+    if outcome.counts.ignored > 0 {
+        notes.push(format!(
+            "{label}: {} requests were in flight at the end of the load, and ignored",
+            outcome.counts.ignored
         ));
     }
     for (cause, (count, first)) in &outcome.causes {

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::run::{load, outcomes, proto_env, record, run, run_in, samples, with};
-use super::server::{Server, answer, head, msg, trailers};
+use super::server::{PROTO, Server, answer, head, msg, trailers};
 use crate::support::authority::Authority;
+use crate::support::cli_case::CliCase;
 
 async fn echo() -> Server {
     Server::echo(None, h2::server::Builder::new()).await
@@ -76,6 +77,27 @@ async fn calls_in_flight_at_the_end_are_aborted_awaited_or_ignored() {
         assert_eq!(outcomes(&contribution), expected, "{stop}");
         assert_eq!(start.elapsed() > Duration::from_millis(900), stop == "wait", "{stop}: {:?}", start.elapsed());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_over_no_calls_is_no_data() {
+    let server = Server::scripted(|call| async move {
+        std::future::pending::<()>().await;
+        drop(call);
+    })
+    .await;
+    let cli = CliCase::new();
+    cli.write("t.proto", PROTO);
+    let values = format!(
+        "grpc.host={},grpc.call=t.Echo/Unary,grpc.proto=t.proto,grpc.duration=300ms,grpc.duration-stop=ignore,\
+         grpc.concurrency=2,assess.SLOs.upper.grpc/error-count=0",
+        server.host()
+    );
+    let output = cli.run(["run", "--set", "tasks={grpc,assess}", "--set", &values]);
+    output.expect(0, &["2 requests were in flight at the end of the load, and ignored"]);
+    let output = cli.run(["assert", "-c", "slos"]);
+    let expected = "grpc/error-count: no data: no request ended in time: 2 were in flight at the end of the load";
+    assert!(output.exits(1).stdout.contains(expected), "{output:#?}");
 }
 
 #[tokio::test]

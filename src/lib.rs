@@ -27,7 +27,7 @@
 //! | `tasks` | one file or folder per task, one registry | model, redact, values, metrics, slo, templates, providers, manifests, ports, load |
 //! | `report` | one file per format, one registry; functions of the document (pure) | model, redact, metrics, slo |
 //! | `pipeline` | runs tasks in order, saves after each, emits events | model, redact, values, metrics, slo, ports, tasks |
-//! | `app` | use cases shared by the command line, the controller and the rollout driver: resolve, run, launch, assert, report | model, redact, values, slo, manifests, ports, adapters, tasks, report, pipeline |
+//! | `app` | use cases behind the commands: resolve values, run, launch, assert, report; nothing here prints | model, redact, values, slo, manifests, ports, adapters, tasks, report, pipeline |
 //! | `cli` | one file per subcommand, progress, error printing, exit codes; the only place that prints | model, ports, app |
 //!
 //! Independent parts are crates: `crates/yaml` (YAML as Helm reads it), `crates/gotemplate` (Go templates within bounds),

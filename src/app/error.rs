@@ -121,7 +121,7 @@ impl From<StoreError> for AppError {
     fn from(error: StoreError) -> Self {
         let (kind, hint) = match &error {
             StoreError::Missing { .. } => {
-                (ErrorKind::BadInput, Some("create one with `iter8 run --set …`, or set its directory with --runDir"))
+                (ErrorKind::BadInput, Some("create one with `iter8 run --set …`, or check the path"))
             }
             StoreError::Invalid { .. } => (ErrorKind::BadInput, None),
             StoreError::Unavailable { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {

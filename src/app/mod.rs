@@ -1,4 +1,4 @@
-//! Use cases shared by the command line, the controller and the rollout driver: resolve values, run, launch, assert, report.
+//! Use cases behind the commands: resolve values, run, launch, assert, report.
 //!
 //! Nothing here prints or knows exit codes.
 

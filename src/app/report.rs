@@ -4,9 +4,9 @@ use super::error::AppError;
 use crate::model::document::Experiment;
 use crate::report::FORMATS;
 
-/// Names of the report formats.
-pub(crate) fn format_names() -> impl Iterator<Item = &'static str> {
-    FORMATS.iter().map(|format| format.name)
+/// Names of the report formats, each with one line about it.
+pub(crate) fn formats() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FORMATS.iter().map(|format| (format.name, format.summary))
 }
 
 /// Renders a report on an experiment; `subject` is its name in errors.

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use super::document::{DocumentArgs, required};
 use super::exit::Exit;
 use super::output;
 use crate::app::error::AppError;
-use crate::app::report::{format_names, render};
+use crate::app::report::{formats, render};
 use crate::model::document::Experiment;
 
 /// Flags of `report`.
@@ -29,11 +29,15 @@ pub(crate) struct ReportArgs {
 #[derive(Debug, Args)]
 pub(crate) struct FormatArgs {
     /// Format of the report
-    #[arg(short = 'o', long = "outputFormat", visible_alias = "output-format", default_value = "text", value_parser = PossibleValuesParser::new(format_names()))]
+    #[arg(short = 'o', long = "outputFormat", visible_alias = "output-format", default_value = "text", value_parser = format_parser())]
     format: String,
     /// Output file; - for standard output
     #[arg(long = "outputFile", visible_alias = "output-file", value_name = "FILE", default_value = "-")]
     output_file: PathBuf,
+}
+
+fn format_parser() -> PossibleValuesParser {
+    PossibleValuesParser::new(formats().map(|(name, summary)| PossibleValue::new(name).help(summary)))
 }
 
 impl FormatArgs {

@@ -20,19 +20,18 @@ pub struct Format {
     pub content_type: &'static str,
     /// File extension, without the dot.
     pub extension: &'static str,
-    /// One line for the help text and the README.
+    /// One line for the help text.
     pub summary: &'static str,
     /// Renders a document.
     pub render: fn(&Experiment) -> Result<String, ReportError>,
 }
 
 /// All formats, the default first.
-pub const FORMATS: [Format; 3] = [text::FORMAT, html::FORMAT, json::FORMAT];
+pub static FORMATS: &[Format] = &[text::FORMAT, html::FORMAT, json::FORMAT];
 
 /// Finds a format by name.
 pub fn format(name: &str) -> Option<&'static Format> {
-    static ROWS: [Format; 3] = FORMATS;
-    ROWS.iter().find(|format| format.name == name)
+    FORMATS.iter().find(|format| format.name == name)
 }
 
 /// Failure to render a report. The document is never the cause: every one that can be read can be rendered.

@@ -1,8 +1,8 @@
 //! Tasks: one module each, and one registry.
 //!
 //! A task is parsed from the `with` of its spec entry, checked before anything runs, and run. It never edits the document: it
-//! returns a [`Contribution`], which the pipeline merges. Help, the unknown-task message, the JSON Schema and the task table of the
-//! README are derived from the registry.
+//! returns a [`Contribution`], which the pipeline merges. The unknown-task message and the JSON Schema are derived
+//! from the registry.
 
 pub mod assess;
 mod credentials;

@@ -52,5 +52,26 @@ pub fn unknown_task<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone
         return InputError::new("", format!("task `{name}` is not supported by this version; known tasks: {list}"));
     }
     let error = InputError::new("", format!("unknown task `{name}`; known tasks: {list}"));
-    error.with_suggestion(name, known)
+    match TASKS.iter().find(|kind| kind.name == name || kind.value_names.contains(&name)) {
+        Some(kind) if kind.name == name => {
+            error.with_hint(format!("in values, this task is `{}`", kind.value_names.join("` or `")))
+        }
+        Some(kind) => error.with_hint(format!("in a spec, this task is `{}`", kind.name)),
+        None => error.with_suggestion(name, known),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_with_another_name_in_values_has_a_hint() {
+        let hint = |name: &str, known: &[&'static str]| unknown_task(name, known.iter().copied()).hint;
+        let (values, specs) =
+            (value_names().collect::<Vec<_>>(), TASKS.iter().map(|kind| kind.name).collect::<Vec<_>>());
+        assert_eq!(hint("notify", &values).as_deref(), Some("in values, this task is `slack` or `github`"));
+        assert_eq!(hint("github", &specs).as_deref(), Some("in a spec, this task is `notify`"));
+        assert_eq!(hint("htp", &values).as_deref(), Some("did you mean `http`?"));
+    }
 }

@@ -93,7 +93,7 @@ fn text_reports_fit_80_columns_of_ascii() {
 
 #[test]
 fn reports_are_deterministic() {
-    for format in &iter8::report::FORMATS {
+    for format in iter8::report::FORMATS {
         assert_eq!(
             (format.render)(&documents::two_versions()).unwrap(),
             (format.render)(&documents::two_versions()).unwrap()
@@ -143,7 +143,7 @@ fn write_reports() {
     let directory = std::path::PathBuf::from(std::env::var("REPORTS").unwrap());
     std::fs::create_dir_all(&directory).unwrap();
     for (name, document) in documents::all() {
-        for format in &iter8::report::FORMATS {
+        for format in iter8::report::FORMATS {
             let path = directory.join(format!("{name}.{}", format.extension));
             std::fs::write(path, (format.render)(&document).unwrap()).unwrap();
         }

@@ -20,11 +20,18 @@ const MANIFEST: &str = "manifest.yaml";
 /// Flags of `k launch`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    iter8 k launch --set \"tasks={ready,http,assess}\" --set ready.deploy=shop --set http.url=http://shop/ \\\n                 \
-    --set assess.SLOs.upper.http/error-count=0 --set runner=job\n  \
-    iter8 k launch -g canary -f values.yaml --set runner=cronjob --set cronjobSchedule=\"*/10 * * * *\"\n  \
-    iter8 k launch -f values.yaml --set runner=job --set parallelism=8   # eight pods generate the load\n  \
-    iter8 k launch -f values.yaml --dry --outputFile - | kubectl apply --dry-run=server -f -")]
+    iter8 k launch --set \"tasks={ready,http,assess}\" \\\n      \
+    --set ready.deploy=shop --set http.url=http://shop/ \\\n      \
+    --set runner=job \\\n      \
+    --set assess.SLOs.upper.http/error-count=0\n  \
+    iter8 k launch -g canary -f values.yaml \\\n      \
+    --set runner=cronjob \\\n      \
+    --set cronjobSchedule=\"*/10 * * * *\"\n  \
+    # eight pods generate the load\n  \
+    iter8 k launch -f values.yaml \\\n      \
+    --set runner=job --set parallelism=8\n  \
+    iter8 k launch -f values.yaml --dry --outputFile - \\\n      \
+    | kubectl apply --dry-run=server -f -")]
 pub(crate) struct LaunchArgs {
     /// Write the manifests of revision 1 without contacting a cluster; secrets are redacted
     #[arg(long, visible_alias = "dry-run")]

@@ -1,4 +1,4 @@
-//! Descriptors built into the program: the Open Inference Protocol, the gRPC health protocol and the sample model's own service,
+//! Descriptors built into the program: the Open Inference Protocol, the gRPC health protocol and gRPC's route guide example,
 //! compiled from `proto/` by `build.rs`.
 //!
 //! They replace reflection, which many model servers lack or restrict to some of their services. A description from the user or from

@@ -35,7 +35,7 @@ pub(super) const RULES: Rules = Rules {
 
 /// Loads a gRPC service and measures latencies and errors. The settings are those of ghz. Every level has the same fields: an
 /// endpoint overrides its version, and a version overrides the base. The service is described by `proto`, `protoset` or `protoURL`,
-/// else by the server (reflection), else, for the Open Inference Protocol and the gRPC health protocol, by iter8 itself.
+/// else by the server (reflection), else, for well-known services such as the Open Inference Protocol and gRPC health checks, by iter8.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 #[schemars(transform = as_base)]

@@ -126,7 +126,7 @@ async fn config(options: &ConnectOptions) -> Result<Config, ClusterError> {
             ClusterErrorKind::Unreachable,
             format!("no cluster configured: {searched}, and this is not a pod"),
         )
-        .with_hint("set a kubeconfig with --kubeconfig FILE or KUBECONFIG")
+        .with_hint("set KUBECONFIG to a kubeconfig file; commands of `iter8 k` also accept --kubeconfig FILE")
     })
 }
 

@@ -11,11 +11,12 @@ mod unmeasured;
 use std::collections::BTreeMap;
 
 pub use self::fold::fold_oldest;
-use super::{histogram, loop_records, no_data, series};
+use super::{histogram, loop_records, missing, series};
 use crate::model::contribution::{Contribution, Measurement, Values, VersionMetrics};
 use crate::model::insights::{EncodedHistogram, HistogramBucket, Insights, Observation, VersionName};
 use crate::model::load::LoadRecord;
 use crate::model::metric::MetricType;
+use crate::model::missing::{ErrorKind, Missing};
 use crate::model::series::Series;
 
 /// Maximum values of all loops and metrics; each metric keeps its newest value regardless.
@@ -106,7 +107,7 @@ fn add_version(insights: &mut Insights, version: usize, metrics: &VersionMetrics
 fn add_metric(insights: &mut Insights, version: usize, key: &str, measurement: &Measurement) {
     let versions = insights.num_versions;
     let earlier = insights.metrics_info.insert(key.to_owned(), measurement.meta.clone());
-    let reason = match &measurement.values {
+    let missing = match &measurement.values {
         Values::Scalar(value) if value.is_finite() => {
             let values =
                 slot(&mut insights.non_hist_metric_values, version, versions).entry(key.to_owned()).or_default();
@@ -117,7 +118,8 @@ fn add_metric(insights: &mut Insights, version: usize, key: &str, measurement: &
             None
         }
         // JSON cannot represent these: they would be read back as null.
-        Values::Scalar(value) => Some(format!("measured as {value}")),
+        Values::Scalar(value) if value.is_nan() => Some(Missing::nothing_to_count("measured as NaN")),
+        Values::Scalar(value) => Some(Missing::error(ErrorKind::Value, format!("measured as {value}"))),
         Values::Distribution { buckets, histogram } => {
             // An Iter8 document may hold the same metric as samples.
             forget(&mut insights.non_hist_metric_values, version, key);
@@ -132,21 +134,22 @@ fn add_metric(insights: &mut Insights, version: usize, key: &str, measurement: &
         }
         Values::Samples(samples) => {
             let finite: Vec<f64> = samples.iter().copied().filter(|sample| sample.is_finite()).collect();
-            let reason = finite.is_empty().then(|| "none of the samples is a number".to_owned());
+            let none = || Missing::error(ErrorKind::Value, "none of the samples is a number");
+            let missing = finite.is_empty().then(none);
             forget(&mut insights.non_hist_metric_values, version, key);
             if !finite.is_empty() {
                 slot(&mut insights.non_hist_metric_values, version, versions).insert(key.to_owned(), finite);
             }
-            reason
+            missing
         }
-        Values::NoData(reason) => Some(reason.clone()),
+        Values::NoData(missing) => Some(missing.clone()),
     };
-    if reason.is_some() {
+    if missing.is_some() {
         // Distributions are those of the newest loop. The list of values stays; `noData` marks that the newest loop has none.
         forget(&mut insights.hist_metric_values, version, key);
         forget(&mut insights.histograms, version, key);
     }
-    match no_data::observation(measurement.observation.as_ref(), reason) {
+    match missing::observation(measurement.observation.as_ref(), missing) {
         Some(observation) => {
             slot(&mut insights.observations, version, versions).insert(key.to_owned(), observation);
         }

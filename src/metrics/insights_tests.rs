@@ -8,13 +8,22 @@ use crate::model::document::{Experiment, ExperimentResult};
 use crate::model::duration::GoDuration;
 use crate::model::load::{Lateness, LoadRecord};
 use crate::model::loops::LoopRule;
-use crate::model::metric::{MetricMeta, NoDataPolicy, Reading};
+use crate::model::metric::{MetricMeta, Reading};
+use crate::model::missing::{ErrorKind, Missing, MissingCause, NoDataPolicy};
 use crate::model::number::Number;
 use crate::model::slo::{Slo, SloLimits};
 use crate::slo::assess::assess;
 
 fn reading(insights: &Insights, version: usize, name: &str) -> Reading {
     MetricsView::new(insights, version).resolve(&name.into()).reading
+}
+
+fn http_503() -> Missing {
+    Missing::error(ErrorKind::Status, "HTTP 503")
+}
+
+fn not_measured() -> Reading {
+    Reading::Missing(Missing { cause: MissingCause::NotMeasured, reason: "not measured in this loop".into() })
 }
 
 fn samples(insights: &Insights, version: usize, name: &str) -> Option<u64> {
@@ -65,14 +74,14 @@ fn loops_append_and_the_newest_value_is_last() {
 fn a_loop_without_data_hides_earlier_values() {
     let mut insights = Insights::default();
     merge(&mut insights, &versions(&[Values::Scalar(1.0)])).unwrap();
-    merge(&mut insights, &versions(&[Values::NoData("HTTP 503".into())])).unwrap();
-    assert_eq!(reading(&insights, 0, "prom/m"), Reading::NoData("HTTP 503".into()));
+    merge(&mut insights, &versions(&[Values::NoData(http_503())])).unwrap();
+    assert_eq!(reading(&insights, 0, "prom/m"), Reading::Missing(http_503()));
     assert_eq!(insights.non_hist_metric_values[0]["prom/m"], [1.0]);
     merge(&mut insights, &versions(&[Values::Scalar(2.0)])).unwrap();
     assert_eq!(reading(&insights, 0, "prom/m"), Reading::Value(2.0));
 
     merge(&mut insights, &versions(&[Values::Scalar(f64::NAN)])).unwrap();
-    assert_eq!(reading(&insights, 0, "prom/m"), Reading::NoData("measured as NaN".into()));
+    assert_eq!(reading(&insights, 0, "prom/m"), Reading::Missing(Missing::nothing_to_count("measured as NaN")));
 }
 
 /// Contribution of one task: metrics by name, per version.
@@ -93,7 +102,7 @@ fn a_metric_that_its_provider_no_longer_has_is_not_measured_in_this_loop() {
     merge(&mut insights, &task(&[&[("q/b", one.clone())], &[("q/b", one.clone())]])).unwrap();
     // The next loop's template has fewer metrics, and none for the second version.
     merge(&mut insights, &task(&[&[("p/a", Values::Scalar(2.0))], &[]])).unwrap();
-    let gone = Reading::NoData("not measured in this loop".into());
+    let gone = not_measured();
     assert_eq!(reading(&insights, 0, "p/a"), Reading::Value(2.0));
     for (version, name) in [(0, "p/b"), (0, "p/c/max"), (0, "p/c-p50"), (1, "p/a"), (1, "p/b"), (1, "p/c/count")] {
         assert_eq!(reading(&insights, version, name), gone, "{version}: {name}");
@@ -114,14 +123,14 @@ fn a_policy_of_an_earlier_loop_does_not_decide_on_what_was_not_measured() {
             Observation { no_data: Some("an empty result".into()), policy: Some(policy), ..Observation::default() };
         let values = match policy {
             NoDataPolicy::Zero => Values::Scalar(0.0),
-            _ => Values::NoData("an empty result".into()),
+            _ => Values::NoData(Missing::absent("an empty result")),
         };
         let absent = Measurement { observation: Some(seen), ..measured(values) };
         let mut contribution = task(&[&[]]);
         contribution.versions[0].metrics.insert("p/m".into(), absent);
         merge(&mut insights, &contribution).unwrap();
         merge(&mut insights, &task(&[&[("p/other", Values::Scalar(1.0))]])).unwrap();
-        assert_eq!(reading(&insights, 0, "p/m"), Reading::NoData("not measured in this loop".into()));
+        assert_eq!(reading(&insights, 0, "p/m"), not_measured());
         assert_eq!(insights.observations[0]["p/m"].policy, None);
     }
 }
@@ -145,8 +154,8 @@ fn distributions_are_those_of_the_newest_loop() {
     merge(&mut insights, &versions(&[distribution(&[7_000])])).unwrap();
     assert_eq!(reading(&insights, 0, "prom/m/count"), Reading::Value(1.0));
     assert_eq!(insights.hist_metric_values[0]["prom/m"].len(), 1);
-    merge(&mut insights, &versions(&[Values::NoData("no responses".into())])).unwrap();
-    assert_eq!(reading(&insights, 0, "prom/m/max"), Reading::NoData("no responses".into()));
+    merge(&mut insights, &versions(&[Values::NoData(http_503())])).unwrap();
+    assert_eq!(reading(&insights, 0, "prom/m/max"), Reading::Missing(http_503()));
     assert!(insights.histograms[0].is_empty() && insights.hist_metric_values[0].is_empty());
 }
 

@@ -4,7 +4,7 @@ mod distribution;
 pub mod histogram;
 pub mod insights;
 pub mod loop_records;
-pub(crate) mod no_data;
+pub(crate) mod missing;
 pub mod series;
 mod view;
 

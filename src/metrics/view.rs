@@ -6,10 +6,11 @@ use suggest::did_you_mean;
 
 use super::distribution::Distribution;
 use super::histogram;
-use super::no_data::NoData;
+use super::missing::Recorded;
 use crate::model::insights::{Insights, Observation};
 use crate::model::metric::{MetricMeta, MetricType, Reading};
 use crate::model::metric_name::{Aggregation, MetricName, MetricRef, split_percentile};
+use crate::model::missing::Missing;
 use crate::model::readable::show;
 
 /// Metrics of one version of a document.
@@ -48,8 +49,8 @@ impl<'a> Metric<'a> {
     }
 
     /// Returns why the metric was not measured, if its provider said so. With a policy of zero there is a value nevertheless.
-    pub(crate) fn no_data(&self) -> Option<NoData<'a>> {
-        self.observation.or(self.distribution).and_then(NoData::of)
+    pub(crate) fn recorded(&self) -> Option<Recorded> {
+        self.observation.or(self.distribution).and_then(Recorded::of)
     }
 }
 
@@ -60,7 +61,7 @@ enum Source<'a> {
     /// An aggregation of many values, or the reason why it cannot be computed.
     Many(Aggregation, Result<Distribution, String>),
     /// No value, for this reason: the name does not fit the kind of metric, or its distribution was not measured.
-    Unavailable(String),
+    Unavailable(Missing),
     Missing,
 }
 
@@ -77,7 +78,7 @@ impl<'a> MetricsView<'a> {
             Err(error) => error,
         };
         // Do not fall back to a metric with a similar name: its `noData: pass` would satisfy an SLO on this one.
-        let reading = Reading::NoData(error.to_string());
+        let reading = Reading::Missing(Missing::undefined(error.to_string()));
         Metric { reading, meta: None, unit: None, samples: None, observation: None, distribution: None }
     }
 
@@ -109,7 +110,7 @@ impl<'a> MetricsView<'a> {
         }
         let values = self.scalars(&key).unwrap_or_default();
         let mut values: Vec<Option<f64>> = values.iter().map(|value| Some(*value).filter(|v| v.is_finite())).collect();
-        let is_missing = || matches!(self.get(name).reading, Reading::NoData(_));
+        let is_missing = || matches!(self.get(name).reading, Reading::Missing(_));
         if values.last().is_some_and(Option::is_some) && is_missing() {
             values.push(None);
         }
@@ -124,23 +125,25 @@ impl<'a> MetricsView<'a> {
     }
 
     fn reading(&self, name: &MetricName, source: Source<'_>, observation: Option<&Observation>) -> Reading {
-        if let Some(no_data) = observation.and_then(NoData::of).filter(|no_data| !no_data.is_zero()) {
+        if let Some(recorded) = observation.and_then(Recorded::of).filter(|recorded| !recorded.is_zero()) {
             // The list of values may still end with an earlier loop's.
-            return Reading::NoData(no_data.reason.to_owned());
+            return Reading::Missing(recorded.missing);
         }
+        let undefined = |reason: String| Reading::Missing(Missing::undefined(reason));
         let value = match source {
             Source::Scalar(values) => values.last().copied(),
             Source::Many(aggregation, Ok(distribution)) => match distribution.aggregate(aggregation) {
                 Some(value) => Some(value),
-                None => return Reading::NoData(format!("`{}` has no values", base_key(name))),
+                None => return undefined(format!("`{}` has no values", base_key(name))),
             },
-            Source::Unavailable(reason) | Source::Many(_, Err(reason)) => return Reading::NoData(reason),
+            Source::Unavailable(missing) => return Reading::Missing(missing),
+            Source::Many(_, Err(reason)) => return undefined(reason),
             Source::Missing => None,
         };
         match value {
             Some(value) if value.is_finite() => Reading::Value(value),
-            Some(value) => Reading::NoData(format!("the value of `{name}` in the document is {}", show(value))),
-            None => Reading::NoData(self.why_missing(name)),
+            Some(value) => undefined(format!("the value of `{name}` in the document is {}", show(value))),
+            None => undefined(self.why_missing(name)),
         }
     }
 
@@ -152,14 +155,14 @@ impl<'a> MetricsView<'a> {
         let kind = self.insights.metrics_info.get(key).map(|meta| meta.kind);
         if kind.is_some_and(has_many_values) && self.has_values(key) {
             let many = || format!("`{key}` has many values: name an aggregation, such as `{key}/mean` or `{key}/p99`");
-            return Source::Unavailable(self.distribution(key).err().unwrap_or_else(many));
+            return Source::Unavailable(Missing::undefined(self.distribution(key).err().unwrap_or_else(many)));
         }
         if let Some(values) = self.scalars(key).filter(|values| !values.is_empty()) {
             return Source::Scalar(values);
         }
         let Some((base, aggregation)) = name.distribution() else { return Source::Missing };
-        match self.observation(&base).and_then(NoData::of) {
-            Some(no_data) => Source::Unavailable(no_data.reason.to_owned()),
+        match self.observation(&base).and_then(Recorded::of) {
+            Some(recorded) => Source::Unavailable(recorded.missing),
             None => self.aggregated(&base, aggregation),
         }
     }
@@ -167,13 +170,13 @@ impl<'a> MetricsView<'a> {
     fn aggregated(&self, key: &str, aggregation: Aggregation) -> Source<'a> {
         let is_scalar = self.scalars(key).is_some() && self.kind_of_list(key) != MetricType::Sample;
         if is_scalar {
-            return Source::Unavailable(format!("`{key}` is a single number: leave out `/{aggregation}`"));
+            let reason = format!("`{key}` is a single number: leave out `/{aggregation}`");
+            return Source::Unavailable(Missing::undefined(reason));
         }
         let is_summary = self.scalars(key).is_none() && self.newest_summary(key).is_some();
         if is_summary && matches!(aggregation, Aggregation::Percentile(_)) {
-            return Source::Unavailable(format!(
-                "`{key}` is a summary, which has no percentiles: use mean, stddev, min, max or count"
-            ));
+            let reason = format!("`{key}` is a summary, which has no percentiles: use mean, stddev, min, max or count");
+            return Source::Unavailable(Missing::undefined(reason));
         }
         let rejected = |distribution: &Distribution| {
             let what = if self.scalars(key).is_some() { "a sample" } else { "a bucket" };

@@ -69,14 +69,14 @@ fn samples(insights: &Insights, version: usize, name: &str) -> Option<u64> {
 fn value(name: &str) -> f64 {
     match reading(&insights(), 0, name) {
         Reading::Value(value) => value,
-        Reading::NoData(reason) => panic!("{name}: {reason}"),
+        Reading::Missing(missing) => panic!("{name}: {missing:?}"),
     }
 }
 
 fn reason(name: &str) -> String {
     match reading(&insights(), 0, name) {
         Reading::Value(value) => panic!("{name} is {value}"),
-        Reading::NoData(reason) => reason,
+        Reading::Missing(missing) => missing.reason,
     }
 }
 
@@ -109,8 +109,8 @@ fn a_damaged_histogram_is_an_error_even_beside_buckets() {
     let mut insights = insights();
     insights.histograms[0].get_mut("http/latency").unwrap().data.insert(0, 'x');
     let reason = |insights: &Insights, name| {
-        let Reading::NoData(reason) = reading(insights, 0, name) else { panic!("a value of nothing") };
-        reason
+        let Reading::Missing(missing) = reading(insights, 0, name) else { panic!("a value of nothing") };
+        missing.reason
     };
     let expected = "the histogram of `http/latency` in the document cannot be read: the histogram is not base64";
     assert_eq!(reason(&insights, "http/latency/p99"), expected);
@@ -139,8 +139,8 @@ fn no_data_comes_with_its_reason() {
         assert_eq!(reason(name), expected);
     }
     assert!(reason("latency").contains("expected `provider/metric`"));
-    assert!(matches!(reading(&insights(), 7, "http/latency-mean"), Reading::NoData(_)));
-    assert!(matches!(reading(&Insights::default(), 0, "http/latency-mean"), Reading::NoData(_)));
+    assert!(matches!(reading(&insights(), 7, "http/latency-mean"), Reading::Missing(_)));
+    assert!(matches!(reading(&Insights::default(), 0, "http/latency-mean"), Reading::Missing(_)));
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_metric_kept_as_a_histogram_alone_gives_every_aggregation() {
     let insights = distributions();
     let value = |name: &str| match reading(&insights, 0, name) {
         Reading::Value(value) => value,
-        Reading::NoData(reason) => panic!("{name}: {reason}"),
+        Reading::Missing(missing) => panic!("{name}: {missing:?}"),
     };
     let expected = [
         ("http/success-latency/p99", 990.0),
@@ -194,9 +194,11 @@ fn a_metric_kept_as_a_histogram_alone_gives_every_aggregation() {
     }
     assert_eq!(value("http/success-latency/count"), 10_000.0);
     assert_eq!((value("grpc/latency/min"), units(&insights, "grpc/latency/count")), (0.1, None));
-    let Reading::NoData(reason) = reading(&insights, 0, "grpc/latency") else { panic!("one value of many") };
+    let Reading::Missing(missing) = reading(&insights, 0, "grpc/latency") else { panic!("one value of many") };
+    let reason = missing.reason;
     assert!(reason.contains("name an aggregation, such as `grpc/latency/mean`"), "{reason}");
-    let Reading::NoData(reason) = reading(&insights, 0, "http/sucess-latency/p99") else { panic!("a typing error") };
+    let reading = reading(&insights, 0, "http/sucess-latency/p99");
+    let Reading::Missing(Missing { reason, .. }) = reading else { panic!("a typing error") };
     assert!(reason.contains("did you mean `http/success-latency`?"), "{reason}");
 }
 
@@ -247,7 +249,7 @@ fn a_damaged_sample_or_bucket_is_an_error_for_verdicts() {
     insights.non_hist_metric_values[0].get_mut("grpc/latency").unwrap().push(f64::NAN);
     insights.hist_metric_values[0].get_mut("old/latency").unwrap()[0].upper = f64::NAN;
     let reason = |name| match reading(&insights, 0, name) {
-        Reading::NoData(reason) => reason,
+        Reading::Missing(missing) => missing.reason,
         Reading::Value(value) => panic!("{name} is {value}"),
     };
     assert_eq!(reason("grpc/latency/max"), "a sample of `grpc/latency` in the document is not a number");
@@ -273,5 +275,5 @@ fn a_malformed_name_takes_nothing_from_the_metric_it_begins_with() {
     let passed = Observation { no_data: Some("no series".into()), ..Observation::default() };
     insights.observations[0].insert("prom/elsewhere".into(), passed);
     let metric = metric(&insights, 0, "prom/elsewhere/median");
-    assert!(metric.observation.is_none() && metric.no_data().is_none() && metric.meta.is_none());
+    assert!(metric.observation.is_none() && metric.recorded().is_none() && metric.meta.is_none());
 }

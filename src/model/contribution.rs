@@ -8,6 +8,7 @@ use super::insights::{EncodedHistogram, HistogramBucket, Observation};
 use super::load::LoadRecord;
 use super::loops::LoopRecord;
 use super::metric::MetricMeta;
+use super::missing::Missing;
 use super::slo::{SloLimits, SloMatrix, Verdict};
 
 /// Everything that a task may add.
@@ -78,8 +79,8 @@ pub enum Values {
     },
     /// Several numbers, such as those of a time range: a `Sample` metric of this loop.
     Samples(Vec<f64>),
-    /// No values, and the reason, which becomes the observation's `noData`.
-    NoData(String),
+    /// No values; cause and reason become the observation's `missing` and `noData`.
+    NoData(Missing),
 }
 
 /// Objectives and their verdicts.

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::load::LoadRecord;
 use super::loops::LoopRecord;
-use super::metric::{MetricMeta, NoDataPolicy};
+use super::metric::MetricMeta;
+use super::missing::{MissingCause, NoDataPolicy, OnErrorPolicy};
 use super::slo::{SloLimits, SloMatrix, Verdict};
 
 /// The `insights` of a result. Lists that are "per version" have one entry per version, in order.
@@ -122,7 +123,13 @@ pub struct Observation {
     /// Reason for a missing value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_data: Option<String>,
-    /// Effect of the missing value on SLOs, if defined. With `zero` the value is 0, and `noData` is the reason why it was not measured.
+    /// Cause of a missing value: `absent`, `nothingToCount`, `notMeasured`, `undefined`, or `error` with its kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<MissingCause>,
+    /// Effect of absence on SLOs, if defined. With `zero` the value is 0, and `noData` is the reason why it was not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<NoDataPolicy>,
+    /// Effect of an error on SLOs, if defined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_error: Option<OnErrorPolicy>,
 }

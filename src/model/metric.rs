@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::missing::Missing;
+
 /// Unit of every latency metric, as in Iter8.
 pub const MSEC: &str = "msec";
 
@@ -36,25 +38,11 @@ pub struct MetricMeta {
     pub kind: MetricType,
 }
 
-/// Effect on an SLO if its metric is absent: the provider was queried, and has no value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum NoDataPolicy {
-    /// The SLO is violated.
-    Fail,
-    /// The SLO is satisfied.
-    Pass,
-    /// The verdict is inconclusive.
-    Inconclusive,
-    /// The value counts as 0.
-    Zero,
-}
-
 /// Value of a metric for one version, or the reason for a missing one.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reading {
     /// A finite number.
     Value(f64),
-    /// Reason for the missing value.
-    NoData(String),
+    /// Cause and reason of the missing value.
+    Missing(Missing),
 }

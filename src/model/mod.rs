@@ -14,6 +14,7 @@ pub mod load;
 pub mod loops;
 pub mod metric;
 pub mod metric_name;
+pub mod missing;
 pub mod number;
 pub mod object;
 pub mod path;

@@ -4,8 +4,8 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::metric::NoDataPolicy;
 use super::metric_name::MetricRef;
+use super::missing::{MissingCause, NoDataPolicy, OnErrorPolicy};
 use super::number::Number;
 
 /// A limit on one metric.
@@ -126,9 +126,23 @@ pub struct Verdict {
     /// Number of observations that the value rests on, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub samples: Option<u64>,
-    /// Policy that decided in place of a missing value.
+    /// Cause of a missing value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<MissingCause>,
+    /// Policy that decided in place of an absent value.
     #[serde(default, rename = "noData", skip_serializing_if = "Option::is_none")]
     pub no_data: Option<NoDataPolicy>,
+    /// Policy that decided in place of a value that could not be measured.
+    #[serde(default, rename = "onError", skip_serializing_if = "Option::is_none")]
+    pub on_error: Option<OnErrorPolicy>,
     /// Reason in one sentence.
     pub reason: String,
+}
+
+impl Verdict {
+    /// Returns true if the verdict rests on a value or on a policy for missing values. Otherwise nothing decided it: the metric could not be
+    /// measured, which is a failure rather than too little data.
+    pub fn is_founded(&self) -> bool {
+        self.value.is_some() || self.no_data.is_some() || self.on_error.is_some()
+    }
 }

@@ -26,6 +26,13 @@ fn is_active(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
+/// Returns true if a text is an HTML page.
+pub(crate) fn is_html(text: &[u8]) -> bool {
+    let start = String::from_utf8_lossy(&text[..text.len().min(200)]);
+    let start = start.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace()).to_ascii_lowercase();
+    start.starts_with("<!doctype html") || start.starts_with("<html")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

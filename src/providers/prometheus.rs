@@ -13,8 +13,10 @@ pub(crate) enum Envelope {
     Success {
         /// The result.
         data: Data,
-        /// `warnings` and `infos`.
+        /// `warnings`.
         warnings: Vec<String>,
+        /// `infos`.
+        infos: Vec<String>,
     },
     /// `status: error`: its `errorType` and `error`.
     Error {
@@ -77,11 +79,12 @@ type Sample = (f64, String);
 /// Parses a response; `None` if it is not in this format.
 pub(crate) fn envelope(body: &[u8]) -> Option<Envelope> {
     let raw: Raw = serde_json::from_slice(body).ok()?;
-    let warnings = [raw.warnings, raw.infos].into_iter().flat_map(strings).collect();
+    let (mut warnings, mut infos) = (strings(raw.warnings), strings(raw.infos));
     match (raw.status.as_str(), raw.data) {
-        ("success", Some(data)) => Some(Envelope::Success { data: read(data), warnings }),
+        ("success", Some(data)) => Some(Envelope::Success { data: read(data), warnings, infos }),
         ("error", _) => {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            warnings.append(&mut infos);
             Some(Envelope::Error { kind: text(&raw.error_type), message: text(&raw.error), warnings })
         }
         _ => None,

@@ -1,17 +1,25 @@
 //! Reads the value of a metric from a provider's response.
+//!
+//! Everything that is not a complete, proper response is an error. Absence needs a proper response that says so: an empty result, null, or
+//! a fraction of nothing (NaN).
 
+use serde_json::Value;
+
+use super::partial;
 use super::prometheus::{Data, Envelope, envelope};
 use super::reduce::Reduce;
 use super::spec::MetricSpec;
+use super::words::{one_line, words};
+use crate::model::missing::{DoubtPolicy, ErrorKind, Missing, MissingCause};
 use crate::model::readable::show;
-use crate::model::text::truncate;
+use crate::model::text::{is_html, truncate};
 use crate::redact::redact_text;
-use crate::templates::jq::Output;
+use crate::templates::jq::{Filter, Output};
 
 /// Maximum length of a provider's message within ours, in characters.
 const MAX_MESSAGE: usize = 300;
 
-/// Maximum length of a verbatim value, in characters.
+/// Maximum length of a verbatim value or of an excerpt, in characters.
 const RAW: usize = 100;
 
 /// Maximum number of warnings kept.
@@ -30,7 +38,7 @@ pub(crate) struct Response<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Reading {
     /// The value, or the reason why there is none.
-    pub outcome: Outcome,
+    pub outcome: Result<Found, Missing>,
     /// Number of series in the response, if known.
     pub series: Option<u64>,
     /// The value verbatim.
@@ -41,51 +49,92 @@ pub(crate) struct Reading {
     pub remark: Option<String>,
 }
 
-/// The value, or the reason why there is none.
+/// The value of a metric.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Outcome {
+pub(crate) enum Found {
     /// A finite number.
-    Value(f64),
+    One(f64),
     /// Finite numbers, at least one.
-    Samples(Vec<f64>),
-    /// The provider has no data.
-    Absent(String),
-    /// The response is an error, or not usable.
-    Unusable(String),
+    Many(Vec<f64>),
 }
 
 impl Reading {
-    fn plain(outcome: Outcome) -> Self {
+    pub(crate) fn plain(outcome: Result<Found, Missing>) -> Self {
         Self { outcome, series: None, raw: None, warnings: Vec::new(), remark: None }
+    }
+
+    pub(crate) fn error(kind: ErrorKind, reason: impl Into<String>) -> Self {
+        Self::plain(Err(Missing::error(kind, reason)))
     }
 }
 
 /// Reads the value of a metric from a response.
 pub(crate) fn read(metric: &MetricSpec, response: Response<'_>) -> Reading {
-    let envelope = envelope(response.body);
-    if !(200..300).contains(&response.status) {
+    let Response { status, body } = response;
+    let envelope = envelope(body);
+    if !(200..300).contains(&status) {
         return error_response(response, envelope);
     }
     match envelope {
         Some(Envelope::Error { kind, message, warnings }) => {
             let reason = format!("the provider reports an error: {}", message_of(&kind, &message));
-            Reading { warnings: redacted(warnings), ..Reading::plain(Outcome::Unusable(reason)) }
+            Reading { warnings: redacted(warnings), ..Reading::error(ErrorKind::Provider, reason) }
         }
-        Some(Envelope::Success { data, warnings }) => {
-            Reading { warnings: redacted(warnings), ..of_prometheus(metric, data, response.body) }
+        Some(Envelope::Success { data, warnings, infos }) => {
+            let doubts = Doubts { partial: partial::sign(body, &warnings), warnings };
+            let reading = doubts.judge(metric, of_prometheus(metric, data, body));
+            Reading { warnings: redacted(reading.warnings.into_iter().chain(infos).collect()), ..reading }
         }
-        None => match &metric.expression {
-            Some(_) => by_expression(metric, response.body),
-            None => {
-                let reason = match metric.reduce {
-                    Some(_) => ", which `reduce` requires",
-                    None => ", and no `jqExpression` extracts a value",
-                };
-                let reason =
-                    format!("the response is not in Prometheus's format{reason}{}", describe_body(response.body));
-                Reading::plain(Outcome::Unusable(reason))
+        None => {
+            let doubts = Doubts { partial: partial::sign(body, &[]), warnings: warnings_in(body) };
+            let reading = doubts.judge(metric, of_other(metric, body));
+            Reading { warnings: redacted(reading.warnings), ..reading }
+        }
+    }
+}
+
+/// Signs that the value of a response with status 2xx may be wrong.
+struct Doubts {
+    /// Description of the missing part of the data.
+    partial: Option<String>,
+    warnings: Vec<String>,
+}
+
+impl Doubts {
+    /// Withdraws a value, or an absence, that these signs contradict. Partial data can be allowed, but nothing in it is not absence.
+    fn judge(self, metric: &MetricSpec, reading: Reading) -> Reading {
+        let Self { partial, warnings } = self;
+        let is_error = |missing: &Missing| matches!(missing.cause, MissingCause::Error(_));
+        let is_allowed = reading.outcome.is_ok() && metric.policies.partial == Some(DoubtPolicy::Allow);
+        let is_warning = metric.policies.on_warning == Some(DoubtPolicy::Inconclusive);
+        let error = match (&reading.outcome, &partial, warnings.first()) {
+            (Err(missing), _, _) if is_error(missing) => None,
+            (_, Some(sign), _) if !is_allowed => {
+                let reason = format!("the provider returned partial data: {}", message_of("", sign));
+                Some(Missing::error(ErrorKind::Partial, reason))
             }
-        },
+            (_, _, Some(warning)) if is_warning => {
+                let reason = format!("warning from the provider: {}", message_of("", warning));
+                Some(Missing::error(ErrorKind::Warning, reason))
+            }
+            _ => None,
+        };
+        let of_partial = partial.filter(|sign| !warnings.contains(sign)).map(|sign| format!("partial data: {sign}"));
+        let outcome = error.map_or(reading.outcome, Err);
+        Reading { outcome, warnings: of_partial.into_iter().chain(warnings).collect(), ..reading }
+    }
+}
+
+/// Reads the `warnings` of a response in another format than Prometheus's.
+fn warnings_in(body: &[u8]) -> Vec<String> {
+    const KEY: &[u8] = b"\"warnings\"";
+    if !body.windows(KEY.len()).any(|window| window == KEY) {
+        return Vec::new();
+    }
+    match serde_json::from_slice::<Value>(body).ok().as_ref().and_then(|body| body.get("warnings")) {
+        Some(Value::Array(list)) => list.iter().filter_map(words).collect(),
+        Some(text @ Value::String(_)) => words(text).into_iter().collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -97,18 +146,16 @@ fn error_response(response: Response<'_>, envelope: Option<Envelope>) -> Reading
         _ => (message_in(body), Vec::new()),
     };
     let message = message.map(|message| format!(": {message}")).unwrap_or_default();
-    let outcome = match status {
-        404 => Outcome::Absent(format!("the provider responded with 404 (not found){message}")),
-        401 => {
-            Outcome::Unusable(format!("the provider responded with 401 (unauthorized){message}; check the credentials"))
+    let reason = match status {
+        404 => format!("the provider responded with 404 (not found){message}; check the URL"),
+        401 => format!("the provider responded with 401 (unauthorized){message}; check the credentials"),
+        403 => {
+            format!("the provider responded with 403 (forbidden){message}; check the permissions of the credentials")
         }
-        403 => Outcome::Unusable(format!(
-            "the provider responded with 403 (forbidden){message}; check the permissions of the credentials"
-        )),
-        300..=399 => Outcome::Unusable(format!("the provider responded with {status}, a redirect without a location")),
-        _ => Outcome::Unusable(format!("the provider responded with {status}{message}")),
+        300..=399 => format!("the provider responded with {status}, a redirect without a location"),
+        _ => format!("the provider responded with {status}{message}"),
     };
-    Reading { warnings: redacted(warnings), ..Reading::plain(outcome) }
+    Reading { warnings: redacted(warnings), ..Reading::error(ErrorKind::Status, reason) }
 }
 
 /// Formats a provider's error without secrets: `bad_data: parse error`.
@@ -119,25 +166,32 @@ fn message_of(kind: &str, message: &str) -> String {
 
 /// Extracts a message from the body of an error response.
 fn message_in(body: &[u8]) -> Option<String> {
-    if let Ok(serde_json::Value::Object(map)) = serde_json::from_slice(body) {
-        let text =
-            ["message", "error", "detail", "error_description"].into_iter().find_map(|key| map.get(key)?.as_str());
-        return text.map(|text| message_of("", text));
+    if let Ok(value @ (Value::Object(_) | Value::Array(_))) = serde_json::from_slice(body) {
+        return words(&value).map(|text| message_of("", &text));
     }
     let text = std::str::from_utf8(body).ok()?.trim();
+    if let Some(title) = title(text) {
+        return Some(message_of("", &title));
+    }
     let is_plain = !text.is_empty() && text.len() <= 1_000 && !text.starts_with(['<', '{', '[']);
-    is_plain.then(|| message_of("", &text.split_whitespace().collect::<Vec<_>>().join(" ")))
+    is_plain.then(|| message_of("", &one_line(text)))
+}
+
+/// Returns the title of an HTML page.
+fn title(page: &str) -> Option<String> {
+    let start: String = page.chars().take(2_000).collect();
+    let lower = start.to_ascii_lowercase();
+    let from = lower.find("<title>")? + "<title>".len();
+    let length = lower.get(from..)?.find("</title>")?;
+    Some(one_line(start.get(from..from + length)?)).filter(|title| !title.is_empty())
 }
 
 /// Describes a body that is not JSON.
-fn describe_body(body: &[u8]) -> String {
-    let start = String::from_utf8_lossy(&body[..body.len().min(200)]).trim_start().to_lowercase();
-    match start.as_str() {
-        "" => "; it is empty".to_owned(),
-        text if text.starts_with("<!doctype html") || text.starts_with("<html") => {
-            "; it is an HTML page, perhaps from a login or a proxy".to_owned()
-        }
-        _ => String::new(),
+fn describe_body(body: &[u8]) -> &'static str {
+    match body {
+        body if body.trim_ascii().is_empty() => "; it is empty",
+        body if is_html(body) => "; it is an HTML page, perhaps from a login or a proxy",
+        _ => "",
     }
 }
 
@@ -145,8 +199,27 @@ fn redacted(warnings: Vec<String>) -> Vec<String> {
     warnings.into_iter().take(MAX_WARNINGS).map(|warning| message_of("", &warning)).collect()
 }
 
+/// Reads a response that is not in Prometheus's format.
+fn of_other(metric: &MetricSpec, body: &[u8]) -> Reading {
+    let reason = match (&metric.expression, metric.reduce) {
+        (Some(expression), _) => {
+            let reading = by_expression(metric, expression, body);
+            let is_of_null = |missing: &Missing| {
+                matches!(missing.cause, MissingCause::Absent | MissingCause::Error(ErrorKind::Expression))
+            };
+            if !metric.takes_first || !reading.outcome.as_ref().is_err_and(is_of_null) {
+                return reading;
+            }
+            // The expression is one for Prometheus, so its null means another format.
+            format!("; it is `{}`", excerpt(body))
+        }
+        (None, Some(_)) => format!(", which `reduce` requires{}", describe_body(body)),
+        (None, None) => format!(", and no `jqExpression` extracts a value{}", describe_body(body)),
+    };
+    Reading::error(ErrorKind::Format, format!("the response is not in Prometheus's format{reason}"))
+}
+
 fn of_prometheus(metric: &MetricSpec, data: Data, body: &[u8]) -> Reading {
-    let empty = |reason: &str| absent(metric, reason);
     // Count series before an expression can reduce them to one.
     let count = match &data {
         Data::Vector(samples) => samples.len(),
@@ -155,57 +228,68 @@ fn of_prometheus(metric: &MetricSpec, data: Data, body: &[u8]) -> Reading {
         Data::Scalar(_) | Data::Other(_) => 1,
     };
     let several = count > 1 && metric.reduce.is_none();
-    let reading = match data {
-        Data::Other(_) if metric.expression.is_some() => return by_expression(metric, body),
-        Data::Other(kind) => {
-            return Reading::plain(Outcome::Unusable(format!("the result is a {kind}, expected a number")));
+    let own_expression = metric.expression.as_ref().filter(|_| !metric.takes_first);
+    let reading = match (data, &metric.expression) {
+        (Data::Other(_), Some(expression)) => return by_expression(metric, expression, body),
+        (Data::Other(kind), None) => {
+            return Reading::error(ErrorKind::Value, format!("the result is a {kind}, expected a number"));
         }
-        _ if several => Reading::plain(Outcome::Unusable(several_series(count))),
-        Data::Broken { .. } if metric.reduce == Some(Reduce::Jq) => by_expression(metric, body),
-        Data::Broken { reason, .. } => Reading::plain(Outcome::Unusable(reason)),
-        Data::Matrix(series) if metric.is_range => of_range(&series, metric.reduce, &empty),
-        Data::Vector(list) if list.is_empty() => of_nothing(metric, body),
-        Data::Matrix(list) if list.is_empty() => of_nothing(metric, body),
-        Data::Matrix(_) if metric.expression.is_some() && !metric.takes_first => by_expression(metric, body),
-        Data::Matrix(_) => {
-            let reason = "the query returns many values per series, expected one number";
-            Reading::plain(Outcome::Unusable(reason.to_owned()))
+        _ if several => Reading::error(ErrorKind::Series, several_series(count)),
+        (Data::Broken { .. }, Some(expression)) if metric.reduce == Some(Reduce::Jq) => {
+            by_expression(metric, expression, body)
         }
-        Data::Vector(samples) => of_vector(metric, &samples, body, &empty),
-        Data::Scalar(sample) => of_vector(metric, &[sample], body, &empty),
+        (Data::Broken { reason, .. }, _) => Reading::error(ErrorKind::Value, reason),
+        (Data::Matrix(series), _) if metric.is_range => of_range(metric, &series),
+        (Data::Vector(list), _) if list.is_empty() => of_nothing(metric, own_expression, body),
+        (Data::Matrix(list), _) if list.is_empty() => of_nothing(metric, own_expression, body),
+        (Data::Matrix(_), _) => match own_expression {
+            Some(expression) => by_expression(metric, expression, body),
+            None => {
+                let reason = "the query returns many values per series, expected one number";
+                Reading::error(ErrorKind::Value, reason)
+            }
+        },
+        (Data::Vector(samples), _) => of_vector(metric, own_expression, &samples, body),
+        (Data::Scalar(sample), _) => of_vector(metric, own_expression, &[sample], body),
     };
     Reading { series: Some(count as u64), ..reading }
 }
 
 /// Creates an absent value, with the metric's own explanation if it has one.
-fn absent(metric: &MetricSpec, reason: &str) -> Outcome {
-    Outcome::Absent(metric.when_empty.clone().unwrap_or_else(|| reason.to_owned()))
+fn absent(metric: &MetricSpec, reason: &str) -> Missing {
+    Missing::absent(metric.when_empty.as_deref().unwrap_or(reason))
+}
+
+/// Creates a missing fraction of nothing, with the metric's own explanation if it has one.
+fn nothing_to_count(metric: &MetricSpec, reason: &str) -> Missing {
+    Missing::nothing_to_count(metric.when_empty.as_deref().unwrap_or(reason))
 }
 
 /// Reads an empty result: the expression may have a default for it.
-fn of_nothing(metric: &MetricSpec, body: &[u8]) -> Reading {
-    if metric.expression.is_some() && !metric.takes_first {
-        let reading = by_expression(metric, body);
-        if matches!(reading.outcome, Outcome::Value(_)) {
-            return reading;
-        }
+fn of_nothing(metric: &MetricSpec, expression: Option<&Filter>, body: &[u8]) -> Reading {
+    let empty = Reading::plain(Err(absent(metric, "no series matches the query (the result is empty)")));
+    let Some(expression) = expression else { return empty };
+    match expression.value(body) {
+        Output::Nothing(_) => empty,
+        // The expression has no default for what is not there.
+        Output::Failed(error) if error.contains("null") => empty,
+        Output::Number(value, _) if value.is_nan() => empty,
+        output => of_output(metric, expression, output, body),
     }
-    Reading::plain(absent(metric, "no series matches the query (the result is empty)"))
 }
 
 /// Reads one number from at least one sample.
-fn of_vector(metric: &MetricSpec, samples: &[(f64, String)], body: &[u8], empty: &dyn Fn(&str) -> Outcome) -> Reading {
-    let first = || of_samples(samples, Reduce::First, empty);
-    match metric.reduce {
-        Some(reduce) if reduce != Reduce::Jq => of_samples(samples, reduce, empty),
-        _ if metric.expression.is_none() || metric.takes_first => first(),
-        _ => match (by_expression(metric, body), samples) {
-            // The expression may have failed because the sample is not a finite number.
-            (Reading { outcome: Outcome::Absent(_) | Outcome::Unusable(_), .. }, [(_, text)]) if !is_finite(text) => {
-                first()
-            }
-            (reading, _) => reading,
-        },
+fn of_vector(metric: &MetricSpec, expression: Option<&Filter>, samples: &[(f64, String)], body: &[u8]) -> Reading {
+    let reduce = metric.reduce.filter(|reduce| *reduce != Reduce::Jq);
+    let Some(expression) = expression.filter(|_| reduce.is_none()) else {
+        return of_samples(metric, samples, reduce.unwrap_or(Reduce::First));
+    };
+    match (by_expression(metric, expression, body), samples) {
+        // The expression may have failed because the sample is not a finite number.
+        (Reading { outcome: Err(_), .. }, [(_, text)]) if !is_finite(text) => {
+            of_samples(metric, samples, Reduce::First)
+        }
+        (reading, _) => reading,
     }
 }
 
@@ -220,98 +304,137 @@ fn is_finite(text: &str) -> bool {
 }
 
 /// Parses a value in Prometheus's format.
-fn number(text: &str) -> Result<f64, Outcome> {
-    text.trim()
-        .parse::<f64>()
-        .map_err(|_| Outcome::Unusable(format!("the value `{}` is not a number", message_of("", text))))
+fn number(text: &str) -> Result<f64, Missing> {
+    let not_a_number =
+        |_| Missing::error(ErrorKind::Value, format!("the value `{}` is not a number", message_of("", text)));
+    text.trim().parse::<f64>().map_err(not_a_number)
 }
 
 /// Aggregates samples to one number.
-fn of_samples(samples: &[(f64, String)], reduce: Reduce, empty: &dyn Fn(&str) -> Outcome) -> Reading {
-    let values: Result<Vec<f64>, Outcome> = samples.iter().map(|(_, text)| number(text)).collect();
+fn of_samples(metric: &MetricSpec, samples: &[(f64, String)], reduce: Reduce) -> Reading {
+    let values: Result<Vec<f64>, Missing> = samples.iter().map(|(_, text)| number(text)).collect();
     let outcome = match values.map(|values| reduce.of(&values)) {
-        Err(unusable) => unusable,
-        Ok(None) => empty("the result is empty"),
+        Err(missing) => Err(missing),
+        Ok(None) => Err(absent(metric, "the result is empty")),
         Ok(Some(value)) if value.is_nan() && samples.len() > 1 => {
-            empty(&format!("one of the {} series is NaN (such as 0/0)", samples.len()))
+            let reason = format!("one of the {} series is NaN (such as 0/0)", samples.len());
+            Err(nothing_to_count(metric, &reason))
         }
-        Ok(Some(value)) => finite(value, empty),
+        Ok(Some(value)) => finite(metric, value),
     };
     let raw = if let [(_, text)] = samples { Some(truncate(&redact_text(text), RAW)) } else { None };
     Reading { raw, ..Reading::plain(outcome) }
 }
 
-/// Treats NaN as absent, because Prometheus computes it for 0/0. Infinity is unusable, so that it is never mistaken for missing data.
-fn finite(value: f64, empty: &dyn Fn(&str) -> Outcome) -> Outcome {
+/// Treats NaN as nothing to count, because Prometheus computes it for 0/0. Infinity is an error, so that it is never mistaken for missing
+/// data.
+fn finite(metric: &MetricSpec, value: f64) -> Result<Found, Missing> {
     match value {
-        value if value.is_nan() => empty("the value is NaN (such as 0/0)"),
+        value if value.is_nan() => Err(nothing_to_count(metric, "the value is NaN (such as 0/0)")),
         value if value.is_infinite() => {
-            Outcome::Unusable(format!("the value is {}Inf", if value > 0.0 { "+" } else { "-" }))
+            let sign = if value > 0.0 { "+" } else { "-" };
+            Err(Missing::error(ErrorKind::Value, format!("the value is {sign}Inf")))
         }
-        value => Outcome::Value(value),
+        value => Ok(Found::One(value)),
     }
 }
 
 /// Reads the values of a range query. NaN values are gaps, which the remark counts.
-fn of_range(series: &[Vec<(f64, String)>], reduce: Option<Reduce>, empty: &dyn Fn(&str) -> Outcome) -> Reading {
+fn of_range(metric: &MetricSpec, series: &[Vec<(f64, String)>]) -> Reading {
     if series.is_empty() {
-        return Reading::plain(empty("no series matches the query in that range (the result is empty)"));
+        let reason = "no series matches the query in that range (the result is empty)";
+        return Reading::plain(Err(absent(metric, reason)));
     }
     let parse = |(time, text): &(f64, String)| Ok((*time, number(text)?));
-    let parsed: Result<Vec<Vec<(f64, f64)>>, Outcome> =
+    let parsed: Result<Vec<Vec<(f64, f64)>>, Missing> =
         series.iter().map(|samples| samples.iter().map(parse).collect()).collect();
     let mut values = match parsed {
-        Ok(series) => reduce.unwrap_or(Reduce::First).of_series(&series),
-        Err(unusable) => return Reading::plain(unusable),
+        Ok(series) => metric.reduce.unwrap_or(Reduce::First).of_series(&series),
+        Err(missing) => return Reading::plain(Err(missing)),
     };
     let all = values.len();
     values.retain(|value| !value.is_nan());
     let gaps = all - values.len();
     let outcome = match values {
         values if values.iter().any(|value| value.is_infinite()) => {
-            Outcome::Unusable("one of the values is infinite".to_owned())
+            Err(Missing::error(ErrorKind::Value, "one of the values is infinite"))
         }
-        values if values.is_empty() => empty("none of the values is a number"),
-        values => Outcome::Samples(values),
+        values if values.is_empty() => Err(nothing_to_count(metric, "none of the values is a number")),
+        values => Ok(Found::Many(values)),
     };
     let remark = (gaps > 0).then(|| format!("{gaps} of {all} values are NaN and were left out"));
     Reading { remark, ..Reading::plain(outcome) }
 }
 
 /// Evaluates the metric's expression to one number, or to a string that is a number.
-fn by_expression(metric: &MetricSpec, body: &[u8]) -> Reading {
-    let Some(expression) = &metric.expression else {
-        return Reading::plain(Outcome::Unusable("no expression".to_owned()));
-    };
-    let empty = |reason: &str| absent(metric, reason);
-    match expression.value(body) {
+fn by_expression(metric: &MetricSpec, expression: &Filter, body: &[u8]) -> Reading {
+    of_output(metric, expression, expression.value(body), body)
+}
+
+fn of_output(metric: &MetricSpec, expression: &Filter, output: Output, body: &[u8]) -> Reading {
+    match output {
         Output::Number(value, raw) => {
             let raw = if value.is_finite() { raw } else { show(value) };
-            Reading { raw: Some(truncate(&raw, RAW)), ..Reading::plain(finite(value, &empty)) }
+            Reading { raw: Some(truncate(&raw, RAW)), ..Reading::plain(finite(metric, value)) }
         }
         Output::Text(text) => {
             let outcome = match text.trim().parse::<f64>() {
-                Ok(value) => finite(value, &empty),
+                Ok(value) => finite(metric, value),
                 Err(_) => {
                     let excerpt = truncate(&redact_text(&text), RAW);
-                    Outcome::Unusable(format!("the jqExpression yields the string `{excerpt}`, expected a number"))
+                    let reason = format!("the jqExpression yields the string `{excerpt}`, expected a number");
+                    Err(Missing::error(ErrorKind::Value, reason))
                 }
             };
             Reading { raw: Some(truncate(&redact_text(&text), RAW)), ..Reading::plain(outcome) }
         }
-        Output::Nothing(output) => Reading::plain(empty(&format!("the jqExpression yields {output}"))),
+        Output::Nothing(output) => Reading::plain(Err(nothing(metric, output, body))),
         Output::Other(other) => {
             let excerpt = truncate(&redact_text(&other), RAW);
-            Reading::plain(Outcome::Unusable(format!("the jqExpression yields {excerpt}, expected one number")))
+            Reading::error(ErrorKind::Value, format!("the jqExpression yields {excerpt}, expected one number"))
         }
         Output::NotJson(error) => {
             let error = truncate(&error, RAW);
-            Reading::plain(Outcome::Unusable(format!("the response is not JSON ({error}){}", describe_body(body))))
+            let reason = format!("the response is not JSON ({error}){}", describe_body(body));
+            Reading::error(ErrorKind::Format, reason)
         }
         Output::Failed(error) => {
-            Reading::plain(Outcome::Unusable(format!("the jqExpression fails: {}", message_of("", &error))))
+            let text = truncate(&one_line(expression.text()), RAW);
+            let reason = format!("the jqExpression `{text}` fails: {}", message_of("", &error));
+            Reading::error(ErrorKind::Expression, reason)
         }
     }
+}
+
+/// Explains null or no output: data is absent, unless the response reports an error.
+fn nothing(metric: &MetricSpec, output: &str, body: &[u8]) -> Missing {
+    let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    match ["error", "errors"].into_iter().find_map(|key| body.get(key).filter(|value| is_filled(value))) {
+        Some(error) => {
+            let message = words(error).unwrap_or_else(|| error.to_string());
+            Missing::error(ErrorKind::Provider, format!("the provider reports an error: {}", message_of("", &message)))
+        }
+        None => {
+            let excerpt = excerpt(body.to_string().as_bytes());
+            absent(metric, &format!("the jqExpression yields {output}; the response is `{excerpt}`"))
+        }
+    }
+}
+
+/// Returns true for an error that a field reports, other than a number or a flag.
+fn is_filled(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Returns the start of a body, in one line and without secrets.
+fn excerpt(body: &[u8]) -> String {
+    let start = &body[..body.len().min(MAX_MESSAGE * 4)];
+    truncate(&redact_text(&one_line(&String::from_utf8_lossy(start))), RAW)
 }
 
 #[cfg(test)]

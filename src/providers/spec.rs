@@ -6,6 +6,8 @@
 //! | `metrics[]` | `name`, `description`, `type` (`counter`, `gauge`), `units`, `params`, `body`, `jqExpression` |
 //! | `metrics[].reduce` | ours: aggregation of several series |
 //! | `metrics[].noData` | ours: verdict of objectives if the metric is absent |
+//! | `metrics[].onError` | ours: verdict of objectives if the metric cannot be measured |
+//! | `metrics[].partial`, `metrics[].onWarning` | ours: `allow` or `inconclusive` for responses with partial data or with warnings |
 //! | `metrics[].whenEmpty` | ours: explanation of an absent value, for readers |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +17,8 @@ use serde_json::Value;
 
 use super::reduce::Reduce;
 use crate::model::codec;
-use crate::model::metric::{MetricMeta, MetricType, NoDataPolicy};
+use crate::model::metric::{MetricMeta, MetricType};
+use crate::model::missing::{DoubtPolicy, NoDataPolicy, OnErrorPolicy, Policies};
 use crate::model::text::truncate;
 use crate::templates::jq::Filter;
 use crate::values::input::{InputError, typed};
@@ -57,8 +60,8 @@ pub(crate) struct MetricSpec {
     pub reduce: Option<Reduce>,
     /// True for a range query, which returns many values.
     pub is_range: bool,
-    /// Verdict of objectives if the metric is absent.
-    pub no_data: Option<NoDataPolicy>,
+    /// Policies for missing and doubtful values.
+    pub policies: Policies,
     /// Explanation of an absent value.
     pub when_empty: Option<String>,
 }
@@ -103,6 +106,9 @@ struct RawMetric {
     jq_expression: Option<String>,
     reduce: Option<Reduce>,
     no_data: Option<NoDataPolicy>,
+    on_error: Option<OnErrorPolicy>,
+    partial: Option<DoubtPolicy>,
+    on_warning: Option<DoubtPolicy>,
     when_empty: Option<String>,
 }
 
@@ -147,6 +153,13 @@ impl ProviderSpec {
         }
         let headers = raw.headers.unwrap_or_default().into_iter().map(|(name, value)| (name, value.into_string()));
         Ok(Self { url: raw.url.trim().to_owned(), provider: raw.provider, method, headers: headers.collect(), metrics })
+    }
+
+    /// Completes the metrics' policies with those of an outer level.
+    pub(crate) fn inherit(&mut self, outer: Policies) {
+        for metric in &mut self.metrics {
+            metric.policies = metric.policies.or(outer);
+        }
     }
 }
 
@@ -203,7 +216,12 @@ fn metric(raw: RawMetric) -> Result<MetricSpec, InputError> {
         expression,
         reduce: raw.reduce,
         is_range: false,
-        no_data: raw.no_data,
+        policies: Policies {
+            no_data: raw.no_data,
+            on_error: raw.on_error,
+            partial: raw.partial,
+            on_warning: raw.on_warning,
+        },
         when_empty: raw.when_empty.map(|reason| truncate(reason.trim(), MAX_TEXT)),
     })
 }
@@ -247,6 +265,9 @@ metrics:
   jqExpression: .data.result[0].value[1] | tonumber
   reduce: sum
   noData: inconclusive
+  onError: fail
+  partial: allow
+  onWarning: inconclusive
   whenEmpty: no requests
 - name: latency
 "#;
@@ -262,7 +283,13 @@ metrics:
             ("error-rate", MetricType::Counter, Some(Reduce::Sum))
         );
         assert_eq!(rate.params, [("query".to_owned(), "sum(x)".to_owned()), ("limit".to_owned(), "5".to_owned())]);
-        assert_eq!((rate.no_data, rate.when_empty.as_deref()), (Some(NoDataPolicy::Inconclusive), Some("no requests")));
+        let policies = Policies {
+            no_data: Some(NoDataPolicy::Inconclusive),
+            on_error: Some(OnErrorPolicy::Fail),
+            partial: Some(DoubtPolicy::Allow),
+            on_warning: Some(DoubtPolicy::Inconclusive),
+        };
+        assert_eq!((rate.policies, rate.when_empty.as_deref()), (policies, Some("no requests")));
         // Iter8 crashes on a metric without description and params.
         let bare = &spec.metrics[1];
         assert!(bare.params.is_empty() && bare.meta.description.is_empty() && bare.expression.is_none());

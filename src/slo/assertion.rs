@@ -8,7 +8,6 @@ use std::str::FromStr;
 
 use crate::model::document::{Experiment, ExperimentResult, TaskRecord, TaskStatus};
 use crate::model::insights::Insights;
-use crate::model::metric::NoDataPolicy;
 use crate::model::slo::{Outcome, Verdict};
 use crate::redact::redact_text;
 use suggest::did_you_mean;
@@ -206,14 +205,10 @@ fn judge_slos(experiment: &Experiment, progress: &Progress<'_>) -> Judgement {
     Judgement { holds, decided, inconclusive: !holds && is_inconclusive(insights), sentence }
 }
 
-/// Returns true if all SLOs that are not satisfied have values that do not decide them. A missing value is a failure to measure instead,
-/// unless the metric's policy is `inconclusive`.
+/// Returns true if all SLOs that are not satisfied are undecided by a value or by a policy. A missing value that no policy covers is a
+/// failure to measure instead.
 fn is_inconclusive(insights: &Insights) -> bool {
-    let is_undecided = |verdict: &&Verdict| {
-        // An SLO that passes without data is undecided only by a rule that waits for more loops.
-        let wanted = matches!(verdict.no_data, Some(NoDataPolicy::Inconclusive | NoDataPolicy::Pass));
-        verdict.verdict == Outcome::Inconclusive && (verdict.value.is_some() || wanted)
-    };
+    let is_undecided = |verdict: &&Verdict| verdict.verdict == Outcome::Inconclusive && verdict.is_founded();
     let open = insights.verdicts.iter().filter(is_undecided).count();
     let rows = insights.slos_satisfied.iter().flat_map(|matrix| matrix.upper.iter().chain(&matrix.lower));
     let unsatisfied = rows.flatten().filter(|is_satisfied| !**is_satisfied).count();

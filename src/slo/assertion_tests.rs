@@ -4,6 +4,7 @@ use super::*;
 use crate::metrics::MetricsView;
 use crate::model::load::LoadRecord;
 use crate::model::metric::Reading;
+use crate::model::missing::Missing;
 use crate::slo::assess::assess;
 
 /// Lists names and contents of all golden documents.
@@ -209,6 +210,6 @@ fn golden_metrics_read_as_by_hand() {
     let reason = "`kserve-prometheus/latency-mean` was not measured for this version".to_owned();
     assert_eq!(
         MetricsView::new(&insights, 1).resolve(&"kserve-prometheus/latency-mean".into()).reading,
-        Reading::NoData(reason)
+        Reading::Missing(Missing::undefined(reason))
     );
 }

@@ -4,11 +4,12 @@
 //! limit. Without a value the verdict is inconclusive, which counts as not satisfied in Iter8's matrix. So is the verdict on a value that
 //! was measured under another load than the requested one ([`super::load_validity`]).
 
-use crate::metrics::no_data::NoData;
+use crate::metrics::missing::{Judged, Recorded};
 use crate::metrics::{Metric, MetricsView};
 use crate::model::contribution::Assessment;
 use crate::model::insights::Insights;
 use crate::model::metric::{MetricType, Reading};
+use crate::model::missing::NoDataPolicy;
 use crate::model::readable::show_pair;
 use crate::model::slo::{Bound, Outcome, Slo, SloLimits, SloMatrix, Verdict};
 use crate::slo::load_validity;
@@ -46,31 +47,44 @@ fn judge(insights: &Insights, version: usize, slo: &Slo, bound: Bound) -> Verdic
         interval: None,
         confidence: None,
         samples: None,
+        missing: None,
         no_data: None,
+        on_error: None,
         reason: String::new(),
     };
-    let absence = metric.no_data().filter(|no_data| no_data.policy.is_some());
-    verdict.no_data = absence.and_then(|no_data| no_data.policy);
+    let recorded = metric.recorded();
     match &metric.reading {
-        Reading::NoData(reason) => {
-            let no_data = NoData { reason, policy: verdict.no_data };
-            (verdict.verdict, verdict.reason) = no_data.judge(slo.metric.as_str());
+        Reading::Missing(missing) => {
+            // A policy applies only to the missing value that it was recorded for.
+            let recorded = recorded.filter(|recorded| recorded.missing == *missing);
+            let recorded = recorded.unwrap_or_else(|| Recorded::without_policy(missing.clone()));
+            decide(&mut verdict, &recorded);
         }
         Reading::Value(value) => {
             (verdict.value, verdict.samples) = (Some(*value), metric.samples);
             if let Some(reason) = inconclusive_reason(insights, version, slo) {
-                verdict.no_data = None;
                 verdict.reason = reason;
                 return verdict;
             }
             verdict.verdict = if bound.admits(*value, limit) { Outcome::Satisfied } else { Outcome::Violated };
             verdict.reason = explain(&metric, slo, bound, *value);
-            if let Some(NoData { reason, .. }) = absence {
-                verdict.reason.push_str(&format!("; 0 replaces missing data: {reason}"));
+            if let Some(Recorded { missing, .. }) = recorded.filter(Recorded::is_zero) {
+                verdict.no_data = Some(NoDataPolicy::Zero);
+                verdict.reason.push_str(&format!("; 0 replaces missing data: {}", missing.reason));
+                verdict.missing = Some(missing.cause);
             }
         }
     }
     verdict
+}
+
+/// Decides a verdict on a metric without a value.
+pub(super) fn decide(verdict: &mut Verdict, recorded: &Recorded) {
+    let Judged { outcome, reason, no_data, on_error } = recorded.judge(verdict.metric.as_str());
+    (verdict.verdict, verdict.reason) = (outcome, reason);
+    (verdict.no_data, verdict.on_error) = (no_data, on_error);
+    verdict.missing = Some(recorded.missing.cause);
+    (verdict.value, verdict.samples) = (None, None);
 }
 
 /// Explains why the load that measured a metric is not the requested one; `None` if it is, or if no load measured the metric.
@@ -101,7 +115,8 @@ mod tests {
     use super::*;
     use crate::model::insights::Observation;
     use crate::model::load::LoadRecord;
-    use crate::model::metric::{MetricMeta, NoDataPolicy};
+    use crate::model::metric::MetricMeta;
+    use crate::model::missing::{ErrorKind, MissingCause, OnErrorPolicy};
     use crate::model::number::Number;
 
     fn slo(metric: &str, limit: f64) -> Slo {
@@ -201,7 +216,8 @@ mod tests {
         let limits = SloLimits { upper: vec![slo("prom/errors", 1.0)], lower: vec![slo("prom/errors", 1.0)] };
         let judged = |policy: Option<NoDataPolicy>| {
             let reason = Some("an empty result".to_owned());
-            let seen = Observation { no_data: reason, policy, ..Observation::default() };
+            let missing = Some(MissingCause::Absent);
+            let seen = Observation { no_data: reason, policy, missing, ..Observation::default() };
             let mut insights = Insights { num_versions: 1, ..Insights::default() };
             insights.observations = vec![[("prom/errors".to_owned(), seen)].into()];
             if policy == Some(Zero) {
@@ -223,6 +239,37 @@ mod tests {
         assert_eq!(judged(Some(Zero)), ((Satisfied, Some(0.0)), (Violated, Some(0.0)), zero));
         // Without a policy it is not satisfied, and the reason says why.
         assert_eq!(judged(None), ((Inconclusive, None), (Inconclusive, None), "no data: an empty result".to_owned()));
+    }
+
+    #[test]
+    fn only_on_error_decides_about_an_error() {
+        let limits = SloLimits { upper: vec![slo("prom/errors", 1.0)], lower: vec![slo("prom/errors", 1.0)] };
+        let judged = |policy: Option<NoDataPolicy>, on_error: Option<OnErrorPolicy>| {
+            let seen = Observation {
+                no_data: Some("HTTP 503".to_owned()),
+                missing: Some(MissingCause::Error(ErrorKind::Status)),
+                policy,
+                on_error,
+                ..Observation::default()
+            };
+            let values = [("prom/errors".to_owned(), vec![0.0])].into();
+            let mut insights = Insights { num_versions: 1, ..Insights::default() };
+            (insights.observations, insights.non_hist_metric_values) =
+                (vec![[("prom/errors".to_owned(), seen)].into()], vec![values]);
+            let [upper, lower]: [Verdict; 2] = assess(&insights, &limits).verdicts.try_into().unwrap();
+            assert_eq!((upper.verdict, upper.value, upper.no_data), (lower.verdict, None, None), "{lower:?}");
+            assert_eq!((upper.on_error, upper.is_founded()), (on_error, on_error.is_some()));
+            (upper.verdict, upper.reason)
+        };
+        use NoDataPolicy::{Fail, Inconclusive, Pass, Zero};
+        // No document should record a policy for missing data beside an error; if one does, it has no effect.
+        for policy in [None, Some(Fail), Some(Pass), Some(Inconclusive), Some(Zero)] {
+            assert_eq!(judged(policy, None), (Outcome::Inconclusive, "no value: HTTP 503".to_owned()));
+            let undecided = "no value, which leaves the objective undecided: HTTP 503".to_owned();
+            assert_eq!(judged(policy, Some(OnErrorPolicy::Inconclusive)), (Outcome::Inconclusive, undecided));
+            let violated = "prom/errors has no value, which counts as violated: HTTP 503".to_owned();
+            assert_eq!(judged(policy, Some(OnErrorPolicy::Fail)), (Outcome::Violated, violated));
+        }
     }
 
     #[test]

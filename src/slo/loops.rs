@@ -12,11 +12,13 @@ use chrono::{DateTime, Utc};
 
 use crate::metrics::MetricsView;
 use crate::metrics::loop_records::fits;
-use crate::metrics::no_data::{NOT_MEASURED, NoData};
+use crate::metrics::missing::{NOT_MEASURED, Recorded};
 use crate::model::contribution::Assessment;
 use crate::model::insights::Insights;
 use crate::model::loops::{LoopOutcome, LoopRecord, LoopRule};
+use crate::model::missing::{Missing, MissingCause};
 use crate::model::slo::{Bound, Outcome, SloMatrix, Verdict};
+use crate::slo::assess::decide;
 
 /// Maximum loops of a rule: fewer than all but the largest documents keep.
 pub const MAX_RULE: u64 = 100;
@@ -66,9 +68,8 @@ pub fn judge(assessment: &mut Assessment, insights: &Insights, rule: Option<Loop
 
 /// Makes the verdict on an unmeasured metric inconclusive. No policy applies: the provider was not queried.
 fn mark_unmeasured(verdict: &mut Verdict) {
-    (verdict.value, verdict.samples, verdict.no_data) = (None, None, None);
-    let no_data = NoData { reason: NOT_MEASURED, policy: None };
-    (verdict.verdict, verdict.reason) = no_data.judge(verdict.metric.as_str());
+    let missing = Missing { cause: MissingCause::NotMeasured, reason: NOT_MEASURED.to_owned() };
+    decide(verdict, &Recorded::without_policy(missing));
 }
 
 /// Rounds a value to six significant digits, unless that gives the limit.

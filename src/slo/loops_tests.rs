@@ -3,7 +3,7 @@
 use super::*;
 use crate::metrics::loop_records::{MAX_LOOPS, keep};
 use crate::model::insights::{Insights, Observation};
-use crate::model::metric::NoDataPolicy;
+use crate::model::missing::NoDataPolicy;
 use crate::model::number::Number;
 use crate::model::slo::{Slo, SloLimits};
 use crate::slo::assess::assess;
@@ -118,7 +118,7 @@ fn a_row_needs_its_number_of_loops_even_if_they_pass_without_data() {
 #[test]
 fn an_inconclusive_newest_loop_decides_nothing() {
     for rule in [LoopRule::Consecutive(2), LoopRule::FailureLimit(0)] {
-        assert_eq!(judged(rule, &[GOOD, Nothing]), (Inconclusive, "no data: HTTP 503".to_owned()));
+        assert_eq!(judged(rule, &[GOOD, Nothing]), (Inconclusive, "no value: HTTP 503".to_owned()));
     }
 }
 
@@ -134,7 +134,7 @@ fn failure_limit_is_the_maximum_of_failed_loops() {
     // A good loop, or one without data, does not undo it.
     assert_eq!(limit(&[BAD, BAD, BAD, GOOD]).0, Violated);
     assert_eq!(limit(&[BAD, BAD, BAD, Absent(Pass)]).0, Violated);
-    assert_eq!(limit(&[BAD, BAD, BAD, Nothing]), (Violated, format!("no data: HTTP 503; {over}")));
+    assert_eq!(limit(&[BAD, BAD, BAD, Nothing]), (Violated, format!("no value: HTTP 503; {over}")));
     // An inconclusive loop does not count as failed; one that fails by its policy does.
     assert_eq!(limit(&[BAD, BAD, Nothing, Absent(Pass), Skipped, Unassessed, GOOD]).0, Satisfied);
     assert_eq!(limit(&[BAD, BAD, Absent(Fail)]).0, Violated);

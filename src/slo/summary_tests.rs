@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::load::LoadRecord;
-use crate::model::metric::NoDataPolicy;
+use crate::model::missing::NoDataPolicy;
 use crate::slo::assess::assess;
 
 fn golden(text: &str) -> Experiment {

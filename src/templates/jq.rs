@@ -107,6 +107,11 @@ impl Filter {
         Ok(Self { compiled, text: text.to_owned() })
     }
 
+    /// Returns the filter as it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Evaluates the filter on a JSON document as a condition.
     pub fn run(&self, document: &[u8]) -> Verdict {
         self.run_within(document, STEPS)

@@ -192,7 +192,7 @@ fn absent_metrics_are_asserted_by_their_policy() {
             (absent, Some("inconclusive"), 5, format!("no data, which leaves the objective undecided: {why}")),
             (absent, None, 1, format!("prometheus/errors: no data: {why}")),
             // The policy does not apply to errors of the provider.
-            ((401, ""), Some("pass"), 1, "prometheus/errors: no data: ".to_owned()),
+            ((401, ""), Some("pass"), 1, "prometheus/errors: no value: ".to_owned()),
         ] {
             let output = asserted(bound, answer, policy, &alone);
             assert!(output.0 == Some(code) && output.1.contains(&message), "{bound} {policy:?}: {output:?}");

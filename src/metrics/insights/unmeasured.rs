@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{forget, slot};
-use crate::metrics::no_data;
+use crate::metrics::missing;
 use crate::model::contribution::Contribution;
 use crate::model::insights::Insights;
 use crate::model::metric_name::MetricName;
@@ -35,7 +35,7 @@ fn mark_one(insights: &mut Insights, version: usize, key: &str, fresh: &BTreeSet
         return;
     }
     let versions = insights.num_versions;
-    slot(&mut insights.observations, version, versions).insert(key.to_owned(), no_data::not_measured());
+    slot(&mut insights.observations, version, versions).insert(key.to_owned(), missing::not_measured());
 }
 
 /// Lists the metrics of a version for which the document has any entry.

@@ -24,7 +24,7 @@ struct Row {
     state: Option<State>,
     value: Option<String>,
     reason: Option<String>,
-    policy: Option<&'static str>,
+    policy: Option<String>,
     query: Option<String>,
     source: Option<String>,
     /// True for a long query, which is shown on demand.
@@ -73,7 +73,7 @@ fn row(version: &VersionReport, name: &str, seen: &ObservationReport) -> Row {
         state: value_text.is_none().then_some(state("open", "?", "no value")),
         value: value_text,
         reason: seen.no_data.clone().or(spread),
-        policy: seen.explain_policy(),
+        policy: seen.explain_policy().map(|(setting, text)| format!("{setting}: {text}")),
         folded: seen.query.as_ref().is_some_and(|query| query.chars().count() > LONG_QUERY),
         query: seen.query.clone(),
         source: seen.source.clone(),

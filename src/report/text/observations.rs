@@ -54,8 +54,8 @@ fn lines(out: &mut String, seen: &ObservationReport) {
     if let Some(reason) = &seen.no_data {
         line("reason:", reason);
     }
-    if let Some(words) = seen.explain_policy() {
-        line("noData:", words);
+    if let Some((setting, text)) = seen.explain_policy() {
+        line(&format!("{setting}:"), text);
     }
     let raw = seen.raw.as_ref().map(|raw| format!("raw value {raw}"));
     let time = seen.time.map(|time| format!("at {}", time.format("%Y-%m-%d %H:%M:%S UTC")));

@@ -38,7 +38,7 @@ fn of_metric(insights: &Insights, version: usize, name: &str) -> MetricReport {
     let seen = insights.observations.get(version).and_then(|all| all.get(name).or_else(|| all.get(base(name))));
     let (value, no_data) = match MetricsView::new(insights, version).resolve(&name.into()).reading {
         Reading::Value(value) => (Some(value), None),
-        Reading::NoData(reason) => (None, Some(redact_text(&reason))),
+        Reading::Missing(missing) => (None, Some(redact_text(&missing.reason))),
     };
     MetricReport {
         value,

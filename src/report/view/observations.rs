@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use super::metrics::units;
 use crate::metrics::MetricsView;
-use crate::metrics::no_data::NoData;
+use crate::metrics::missing::Recorded;
 use crate::model::insights::{Insights, Observation};
-use crate::model::metric::{MetricType, NoDataPolicy, Reading};
+use crate::model::metric::{MetricType, Reading};
+use crate::model::missing::{MissingCause, NoDataPolicy, OnErrorPolicy};
 use crate::model::text::prefix;
 use crate::redact::{redact_text, redact_url};
 
@@ -47,19 +48,28 @@ pub struct ObservationReport {
     pub samples: Option<u64>,
     /// Reason for a missing value.
     pub no_data: Option<String>,
-    /// Effect of a missing value on SLOs.
+    /// Cause of a missing value.
+    pub missing: Option<MissingCause>,
+    /// Effect of an absent value on SLOs.
     pub policy: Option<NoDataPolicy>,
+    /// Effect of an error on SLOs.
+    pub on_error: Option<OnErrorPolicy>,
 }
 
 impl ObservationReport {
-    /// Explains the policy.
-    pub fn explain_policy(&self) -> Option<&'static str> {
-        self.policy.map(|policy| match policy {
+    /// Explains the policy of a missing value, with the name of its setting.
+    pub fn explain_policy(&self) -> Option<(&'static str, &'static str)> {
+        let of_error = self.on_error.map(|policy| match policy {
+            OnErrorPolicy::Fail => "fail: objectives on it count as violated",
+            OnErrorPolicy::Inconclusive => "inconclusive: objectives on it stay undecided",
+        });
+        let of_absence = self.policy.map(|policy| match policy {
             NoDataPolicy::Fail => "fail: objectives on it count as violated",
             NoDataPolicy::Pass => "pass: objectives on it count as satisfied",
             NoDataPolicy::Inconclusive => "inconclusive: objectives on it stay undecided",
             NoDataPolicy::Zero => "zero: the value counts as 0",
-        })
+        });
+        of_error.map(|text| ("onError", text)).or(of_absence.map(|text| ("noData", text)))
     }
 
     /// Summarizes the response in fragments: `HTTP 200`, `1 series`, `3 attempts`.
@@ -80,17 +90,21 @@ pub(super) fn of_version(insights: &Insights, version: usize) -> BTreeMap<String
 
 /// Distinguishes metrics of providers from those that a load measured itself.
 fn is_queried(seen: &Observation) -> bool {
-    seen.query.is_some() || seen.status.is_some() || seen.attempts.is_some() || seen.policy.is_some()
+    seen.query.is_some()
+        || seen.status.is_some()
+        || seen.attempts.is_some()
+        || seen.policy.is_some()
+        || seen.on_error.is_some()
 }
 
 fn of_metric(insights: &Insights, version: usize, name: &str, seen: &Observation) -> ObservationReport {
     let meta = insights.metrics_info.get(name);
     let has_many = meta.is_some_and(|meta| meta.kind == MetricType::Sample) && seen.no_data.is_none();
-    let is_missing = NoData::of(seen).is_some_and(|no_data| !no_data.is_zero());
+    let is_missing = Recorded::of(seen).is_some_and(|recorded| !recorded.is_zero());
     let (value, reason) = match MetricsView::new(insights, version).resolve(&name.into()).reading {
         _ if has_many || is_missing => (None, None),
         Reading::Value(value) => (Some(value), None),
-        Reading::NoData(reason) => (None, Some(reason)),
+        Reading::Missing(missing) => (None, Some(missing.reason)),
     };
     // Redacted before the final truncation, so that half a secret is never shown.
     let redacted = |text: &String, max: usize| prefix(&redact_text(prefix(text, max * 2)), max).to_owned();
@@ -109,6 +123,8 @@ fn of_metric(insights: &Insights, version: usize, name: &str, seen: &Observation
         samples: seen.samples,
         // With a policy of zero there is both a value and a reason.
         no_data: seen.no_data.clone().or(reason).map(|reason| redacted(&reason, MAX_WORDS)),
+        missing: seen.missing,
         policy: seen.policy,
+        on_error: seen.on_error,
     }
 }

@@ -53,10 +53,10 @@ fn of_matrix(insights: &Insights, version: usize, objective: &Objective) -> SloR
     let read = MetricsView::new(insights, version).resolve(&objective.metric).reading;
     let (verdict, reason) = match (satisfied, &read) {
         (None, _) => (None, "not assessed".to_owned()),
-        (Some(false), Reading::NoData(reason)) => {
-            (Some(Outcome::Inconclusive), format!("no data: {}", redact_text(reason)))
+        (Some(false), Reading::Missing(missing)) => {
+            (Some(Outcome::Inconclusive), format!("no data: {}", redact_text(&missing.reason)))
         }
-        (Some(true), Reading::NoData(_)) => {
+        (Some(true), Reading::Missing(_)) => {
             (Some(Outcome::Satisfied), "recorded as satisfied, without a value".to_owned())
         }
         (Some(true), Reading::Value(value)) => (Some(Outcome::Satisfied), compared(*value, objective)),

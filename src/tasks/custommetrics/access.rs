@@ -8,6 +8,7 @@ use url::Url;
 
 use super::values;
 use crate::load::connect::tls::{TlsError, client_config};
+use crate::model::missing::Policies;
 use crate::model::path::FieldPath;
 use crate::model::tls::{Identity, TlsOptions};
 use crate::ports::Files;
@@ -35,6 +36,8 @@ pub(super) struct Access {
     ca: Option<String>,
     identity: Option<(String, String)>,
     skip_verify: bool,
+    /// Policies for missing and doubtful values.
+    pub(super) policies: Policies,
 }
 
 /// Headers and TLS settings of the requests.
@@ -49,6 +52,7 @@ impl Access {
     /// Reads the settings at path `at`.
     pub(super) fn plan(values: values::Access, at: FieldPath) -> Result<Self, InputError> {
         let error_at = |field: &str, message: String| InputError::new(at.clone().join(field), message);
+        let policies = values.policies();
         let login = login(values.basic_auth.as_ref(), values.bearer_token.as_ref(), &error_at)?;
         let headers = values.headers.map(|headers| headers.0).unwrap_or_default();
         if login.is_some() && headers.iter().any(|(name, _)| *name == AUTHORIZATION) {
@@ -79,6 +83,7 @@ impl Access {
             ca: values.ca,
             identity,
             skip_verify: values.insecure_skip_verify.unwrap_or(false),
+            policies,
             at,
         })
     }

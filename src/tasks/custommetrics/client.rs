@@ -8,8 +8,9 @@ use url::Url;
 use super::access::{Access, Credentials};
 use super::native::{FORM, seconds};
 use crate::model::duration::GoDuration;
+use crate::model::missing::{ErrorKind, Missing};
 use crate::ports::{Env, WebError, WebErrorKind, WebRequest, WebResponse};
-use crate::providers::response::{Outcome, Reading, Response, read};
+use crate::providers::response::{Reading, Response, read};
 use crate::providers::retry::{delay, is_transient};
 use crate::providers::{MetricSpec, ProviderSpec};
 use crate::redact::{RequestSecrets, redact_text, redact_url};
@@ -78,9 +79,10 @@ impl ProviderClient<'_> {
             |reading, source, query| QueryResult { reading, source, query, status: None, attempts: 0, skew: None };
         let request = match self.request(metric) {
             Ok(request) => request,
-            Err(error) => return result(unusable(error.to_string()), String::new(), None),
+            Err(error) => return result(Reading::error(ErrorKind::Other, error.to_string()), String::new(), None),
         };
-        let mut result = result(unusable("not queried".to_owned()), source(&request.url), rendered_query(metric));
+        let mut result =
+            result(Reading::error(ErrorKind::Other, "not queried"), source(&request.url), rendered_query(metric));
         let secrets = RequestSecrets::of(&request.url, &request.headers);
         let secrets = secrets.with_body(request.body.as_deref().unwrap_or_default());
         let stop = &self.env.stop;
@@ -88,7 +90,8 @@ impl ProviderClient<'_> {
         let End { last, before } = tokio::select! {
             end = attempts => end,
             () = stop.cancelled() => {
-                result.reading = unusable("the run was interrupted before the provider responded".to_owned());
+                let reason = "the run was interrupted before the provider responded";
+                result.reading = Reading::error(ErrorKind::Interrupted, reason);
                 return result;
             }
         };
@@ -100,14 +103,14 @@ impl ProviderClient<'_> {
             }
             Err(error) if error.kind == WebErrorKind::Timeout => {
                 let timeout = GoDuration(self.access.timeout);
-                result.reading.outcome = match before {
-                    None => Outcome::Absent(format!("no complete response from the provider within {timeout}")),
-                    // A provider that just failed is unhealthy, so this timeout does not mean "no data".
+                let reason = match before {
+                    None => format!("no complete response from the provider within {timeout}"),
                     Some((status, reason)) => {
                         result.status = status;
-                        Outcome::Unusable(format!("{reason}; the retry got no complete response within {timeout}"))
+                        format!("{reason}; the retry got no complete response within {timeout}")
                     }
                 };
+                result.reading = Reading::error(ErrorKind::Timeout, reason);
             }
             Err(error) => result.reading = not_sent(&error, &secrets),
         }
@@ -144,10 +147,7 @@ impl ProviderClient<'_> {
                 }
                 Err(error) => (None, not_sent(&error, secrets)),
             };
-            before = match retried.outcome {
-                Outcome::Unusable(reason) | Outcome::Absent(reason) => Some((status, reason)),
-                Outcome::Value(_) | Outcome::Samples(_) => None,
-            };
+            before = retried.outcome.err().map(|missing| (status, missing.reason));
             self.env.clock.sleep(pause).await;
         }
     }
@@ -207,15 +207,10 @@ fn reading(metric: &MetricSpec, response: Response<'_>, secrets: &RequestSecrets
     let redacted =
         if body == response.body { reading.clone() } else { read(metric, Response { body: &body, ..response }) };
     let redact = |text: String| secrets.redact(&text);
-    let reason = |original: String| match redacted.outcome {
-        Outcome::Absent(text) | Outcome::Unusable(text) => redact(text),
-        Outcome::Value(_) | Outcome::Samples(_) => redact(original),
-    };
-    let outcome = match reading.outcome {
-        Outcome::Absent(original) => Outcome::Absent(reason(original)),
-        Outcome::Unusable(original) => Outcome::Unusable(reason(original)),
-        value => value,
-    };
+    let reason = redacted.outcome.err().map(|missing| missing.reason);
+    let outcome = reading
+        .outcome
+        .map_err(|missing| Missing { cause: missing.cause, reason: redact(reason.unwrap_or(missing.reason)) });
     Reading {
         outcome,
         series: reading.series,
@@ -229,11 +224,8 @@ fn reading(metric: &MetricSpec, response: Response<'_>, secrets: &RequestSecrets
 fn not_sent(error: &WebError, secrets: &RequestSecrets) -> Reading {
     let host =
         Url::parse(&error.url).map(|url| format!(" ({})", url.origin().ascii_serialization())).unwrap_or_default();
-    unusable(format!("cannot query the provider: {}{host}", secrets.redact(&error.reason)))
-}
-
-fn unusable(reason: String) -> Reading {
-    Reading { outcome: Outcome::Unusable(reason), series: None, raw: None, warnings: Vec::new(), remark: None }
+    let kind = if error.kind == WebErrorKind::Timeout { ErrorKind::Timeout } else { ErrorKind::Transport };
+    Reading::error(kind, format!("cannot query the provider: {}{host}", secrets.redact(&error.reason)))
 }
 
 /// Returns the user's URL; the template's API path is appended if it has none.

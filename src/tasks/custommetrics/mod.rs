@@ -23,14 +23,13 @@ use self::client::{ProviderClient, QueryResult, max_response};
 use self::plan::{Origin, Plan, Provider, Version, plan};
 use super::loadgen::random_bits;
 use super::{OnStop, Task, TaskContext, TaskError, TaskFacts, TaskKind};
-use crate::metrics::no_data;
+use crate::metrics::missing;
 use crate::model::contribution::{Contribution, Measurement, Values, VersionMetrics};
 use crate::model::document::TaskSpec;
 use crate::model::insights::Observation;
-use crate::model::metric::NoDataPolicy;
 use crate::ports::{BoxFuture, Files};
 use crate::providers::window::window;
-use crate::providers::{MetricSpec, Outcome, ProviderSpec};
+use crate::providers::{Found, MetricSpec, ProviderSpec};
 use crate::values::input::InputError;
 
 /// Registry entry.
@@ -128,7 +127,9 @@ impl CustomMetrics {
                 };
             let versions = self.plan.versions.iter().zip(&elapsed);
             let version_spec = |(version, elapsed): (&Version, &i64)| {
-                provider.spec(text.as_deref(), &version.variables(*elapsed), instant)
+                let mut spec = provider.spec(text.as_deref(), &version.variables(*elapsed), instant)?;
+                spec.inherit(provider.access.policies.or(self.plan.policies));
+                Ok::<_, InputError>(spec)
             };
             let version_specs: Vec<ProviderSpec> = versions.map(version_spec).collect::<Result<_, _>>()?;
             notes.extend(name_note(provider, &version_specs));
@@ -187,7 +188,6 @@ impl CustomMetrics {
                 Some(version) => format!("{version}: {name}"),
                 None => format!("version {}: {name}", job.version),
             };
-            let policy = job.metric.no_data.or(self.plan.no_data);
             for warning in &result.reading.warnings {
                 warnings.insert(format!("{name}: warning from the provider: {warning}"));
             }
@@ -196,7 +196,7 @@ impl CustomMetrics {
                 let largest = skews.entry(&job.provider.name).or_insert(skew);
                 *largest = std::cmp::max_by_key(*largest, skew, TimeDelta::abs);
             }
-            let measurement = measurement(job.metric, result, policy, instant);
+            let measurement = measurement(job.metric, result, instant);
             if let Some(reason) = measurement.observation.as_ref().and_then(|observation| observation.no_data.as_ref())
             {
                 match missing.iter_mut().find(|(_, other, _)| other == reason) {
@@ -258,12 +258,7 @@ fn name_note(provider: &Provider, specs: &[ProviderSpec]) -> Option<String> {
 }
 
 /// Converts the result of a query to a measurement.
-fn measurement(
-    metric: &MetricSpec,
-    result: QueryResult,
-    policy: Option<NoDataPolicy>,
-    instant: DateTime<Utc>,
-) -> Measurement {
+fn measurement(metric: &MetricSpec, result: QueryResult, instant: DateTime<Utc>) -> Measurement {
     let QueryResult { reading, source, query, status, attempts, .. } = result;
     let mut observation = Observation {
         source: Some(source),
@@ -277,13 +272,12 @@ fn measurement(
         ..Observation::default()
     };
     let values = match reading.outcome {
-        Outcome::Value(value) => Values::Scalar(value),
-        Outcome::Samples(samples) => {
+        Ok(Found::One(value)) => Values::Scalar(value),
+        Ok(Found::Many(samples)) => {
             observation.samples = Some(samples.len() as u64);
             Values::Samples(samples)
         }
-        Outcome::Absent(reason) => no_data::record_absence(&mut observation, reason, policy, metric.is_range),
-        Outcome::Unusable(reason) => no_data::record_failure(&mut observation, reason),
+        Err(missing) => missing::record(&mut observation, missing, &metric.policies, metric.is_range),
     };
     Measurement { meta: metric.meta.clone(), values, observation: Some(observation) }
 }

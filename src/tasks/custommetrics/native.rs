@@ -99,7 +99,7 @@ impl Native {
                 takes_first: false,
                 reduce: query.reduce,
                 is_range: query.range.is_some(),
-                no_data: query.no_data,
+                policies: query.policies(),
                 when_empty: query.when_empty.clone(),
             })
         };

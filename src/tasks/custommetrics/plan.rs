@@ -9,7 +9,7 @@ use super::access::Access;
 use super::builtin::BUILTINS;
 use super::native::Native;
 use super::values::CustomMetricsValues;
-use crate::model::metric::NoDataPolicy;
+use crate::model::missing::Policies;
 use crate::model::path::FieldPath;
 use crate::providers::ProviderSpec;
 use crate::providers::spec::check_name;
@@ -37,7 +37,8 @@ pub(super) struct Plan {
     /// At least one.
     pub(super) versions: Vec<Version>,
     pub(super) concurrency: usize,
-    pub(super) no_data: Option<NoDataPolicy>,
+    /// Policies of the task, for missing and doubtful values.
+    pub(super) policies: Policies,
 }
 
 /// A provider.
@@ -75,6 +76,7 @@ pub(super) fn plan(value: &Value, at: impl Into<FieldPath>) -> Result<Plan, Inpu
     let at = &at.into();
     let empty = Value::Object(Map::new());
     let values: CustomMetricsValues = typed(if value.is_null() { &empty } else { value }, at)?;
+    let policies = values.policies();
     let mut access = values.providers.unwrap_or_default();
     let mut providers = Vec::new();
     let mut take = |name: &str| {
@@ -123,7 +125,7 @@ pub(super) fn plan(value: &Value, at: impl Into<FieldPath>) -> Result<Plan, Inpu
         }
     };
     let versions = versions(values.values.unwrap_or_default(), values.version_values, at)?;
-    Ok(Plan { providers, versions, concurrency, no_data: values.no_data })
+    Ok(Plan { providers, versions, concurrency, policies })
 }
 
 fn versions(

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::model::duration::PositiveDuration;
-use crate::model::metric::NoDataPolicy;
+use crate::model::missing::{DoubtPolicy, NoDataPolicy, OnErrorPolicy, Policies};
 use crate::model::number::Count;
 use crate::providers::Reduce;
 use crate::tasks::credentials::{self, BasicAuth, BearerToken};
@@ -30,9 +30,16 @@ pub(super) struct CustomMetricsValues {
     pub(super) prometheus: Option<Prometheus>,
     /// Name of a provider → its access settings.
     pub(super) providers: Option<BTreeMap<String, Access>>,
-    /// Outcome of objectives if the provider has no data; metrics may override it. Default: inconclusive, which counts as not
-    /// satisfied.
-    pub(super) no_data: Option<NoDataPolicy>,
+    /// Outcome of objectives if the provider has no data. A provider's setting overrides it, and a metric's that of its provider.
+    /// Default: inconclusive, which counts as not satisfied.
+    no_data: Option<NoDataPolicy>,
+    /// Outcome of objectives if the metric cannot be measured: a timeout, an error, or an unusable response. Default: inconclusive,
+    /// as a failure of `assert`; with `inconclusive`, `assert` exits with 5.
+    on_error: Option<OnErrorPolicy>,
+    /// Whether the value of a response with partial data counts. Default: it is an error.
+    partial: Option<DoubtPolicy>,
+    /// Whether the value of a response with warnings counts. Default: allow.
+    on_warning: Option<DoubtPolicy>,
     /// Maximum number of concurrent requests, 1 to 100. Default: 8. Their responses share 32 MiB, and each is limited to 4 MiB.
     #[schemars(schema_with = "up_to_100")]
     pub(super) concurrency: Option<AtLeastOne>,
@@ -80,7 +87,16 @@ pub(super) struct Query {
     pub(super) reduce: Option<Reduce>,
     /// Outcome of objectives if there is no data.
     #[serde(default)]
-    pub(super) no_data: Option<NoDataPolicy>,
+    no_data: Option<NoDataPolicy>,
+    /// Outcome of objectives if the metric cannot be measured.
+    #[serde(default)]
+    on_error: Option<OnErrorPolicy>,
+    /// Whether the value of a response with partial data counts. Default: it is an error.
+    #[serde(default)]
+    partial: Option<DoubtPolicy>,
+    /// Whether the value of a response with warnings counts. Default: allow.
+    #[serde(default)]
+    on_warning: Option<DoubtPolicy>,
     /// Explanation, shown to the reader, of why there may be no data.
     #[serde(default)]
     pub(super) when_empty: Option<String>,
@@ -113,7 +129,31 @@ pub(super) struct Access {
     pub(super) key: Option<String>,
     /// Trust any server certificate. Default: false.
     pub(super) insecure_skip_verify: Option<bool>,
+    /// Outcome of objectives if the provider has no data.
+    no_data: Option<NoDataPolicy>,
+    /// Outcome of objectives if a metric cannot be measured.
+    on_error: Option<OnErrorPolicy>,
+    /// Whether the value of a response with partial data counts. Default: it is an error.
+    partial: Option<DoubtPolicy>,
+    /// Whether the value of a response with warnings counts. Default: allow.
+    on_warning: Option<DoubtPolicy>,
 }
+
+/// Returns the policies of one level.
+macro_rules! policies {
+    ($type:ty) => {
+        impl $type {
+            pub(super) fn policies(&self) -> Policies {
+                let Self { no_data, on_error, partial, on_warning, .. } = *self;
+                Policies { no_data, on_error, partial, on_warning }
+            }
+        }
+    };
+}
+
+policies!(CustomMetricsValues);
+policies!(Access);
+policies!(Query);
 
 fn up_to_100(_: &mut SchemaGenerator) -> Schema {
     integer(1, "^0*([1-9][0-9]?|100)$", 100)

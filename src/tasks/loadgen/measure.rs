@@ -14,6 +14,7 @@ use crate::model::duration::GoDuration;
 use crate::model::insights::Observation;
 use crate::model::load::{Lateness, LoadRecord};
 use crate::model::metric::{MSEC, MetricMeta, MetricType};
+use crate::model::missing::{ErrorKind, Missing};
 use crate::slo::load_validity::{MIN_ACHIEVED, rounded};
 
 /// Number of buckets of a histogram in Iter8's format.
@@ -55,12 +56,8 @@ pub(in crate::tasks) fn add(
     into: &mut VersionMetrics,
 ) {
     let mut put = |name: &str, meta: MetricMeta, values: Values, samples: u64| {
-        let no_data = match &values {
-            Values::NoData(reason) => Some(reason.clone()),
-            _ => None,
-        };
         let observation =
-            Observation { source: Some(record.url.clone()), samples: Some(samples), no_data, ..Observation::default() };
+            Observation { source: Some(record.url.clone()), samples: Some(samples), ..Observation::default() };
         into.metrics.insert(format!("{provider}/{name}"), Measurement { meta, values, observation: Some(observation) });
     };
     let Counts { requests, errors, .. } = outcome.counts;
@@ -88,7 +85,7 @@ pub(in crate::tasks) fn add(
         let buckets = if has_buckets { buckets(histogram, BUCKETS) } else { Vec::new() };
         let values = match encode(histogram) {
             Ok(histogram) => Values::Distribution { buckets, histogram },
-            Err(error) => Values::NoData(error.to_string()),
+            Err(error) => Values::NoData(Missing::error(ErrorKind::Other, error.to_string())),
         };
         put(name, meta(&format!("distribution of the {quantity}"), *kind, Some(MSEC)), or_missing(values), samples);
     }
@@ -120,7 +117,7 @@ fn statistics(histogram: &Histogram, scalars: Scalars<'_>) -> Vec<(String, Strin
 }
 
 /// Reason for an empty distribution; `None` if it has samples.
-fn missing(distribution: &Distribution<'_>, outcome: &LoadOutcome) -> Option<String> {
+fn missing(distribution: &Distribution<'_>, outcome: &LoadOutcome) -> Option<Missing> {
     if outcome.responses() == 0 && distribution.name != "connect" {
         // Timeouts count as latencies, but alone they do not characterize the service.
         return Some(no_responses(outcome));
@@ -128,27 +125,30 @@ fn missing(distribution: &Distribution<'_>, outcome: &LoadOutcome) -> Option<Str
     if !distribution.histogram.is_empty() {
         return None;
     }
-    Some(match distribution.name {
+    Some(Missing::nothing_to_count(match distribution.name {
         "connect" => "no connection was opened".to_owned(),
         "success-latency" => format!("all {} responses are errors", outcome.responses()),
         _ => format!("no {} was measured", distribution.quantity),
-    })
+    }))
 }
 
 /// Reason for missing latencies.
-fn no_responses(outcome: &LoadOutcome) -> String {
+fn no_responses(outcome: &LoadOutcome) -> Missing {
     if outcome.counts.requests == 0 {
         return match outcome.counts.ignored {
-            _ if outcome.interrupted => "the load was interrupted before its first response".to_owned(),
-            0 => "no request was sent".to_owned(),
-            ignored => {
-                format!("no request ended in time: {ignored} were in flight at the end of the load, and ignored")
+            _ if outcome.interrupted => {
+                Missing::error(ErrorKind::Interrupted, "the load was interrupted before its first response")
             }
+            0 => Missing::nothing_to_count("no request was sent"),
+            ignored => Missing::nothing_to_count(format!(
+                "no request ended in time: {ignored} were in flight at the end of the load, and ignored"
+            )),
         };
     }
     let causes: Vec<_> =
         outcome.causes.iter().map(|(cause, (count, _))| format!("{} ×{count}", cause.description())).collect();
-    format!("none of {} requests got a response: {}", outcome.counts.requests, causes.join(", "))
+    let reason = format!("none of {} requests got a response: {}", outcome.counts.requests, causes.join(", "));
+    Missing::error(ErrorKind::Transport, reason)
 }
 
 /// Fills in the numbers of the outcome.

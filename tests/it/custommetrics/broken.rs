@@ -48,6 +48,15 @@ const CASES: &[Case] = &[
     ("s418", || Reply::plain(418, ""), FIRST, "the provider responded with 418"),
     ("s500", || Reply::plain(500, HTML), FIRST, "the provider responded with 500"),
     ("s503", || Reply::plain(503, "starting"), FIRST, "the provider responded with 503: starting"),
+    // A wrong path, too, is a 404.
+    (
+        "s404",
+        || Reply::plain(404, r#"{"message":"no such page"}"#),
+        FIRST,
+        "the provider responded with 404 (not found): no such page; check the URL",
+    ),
+    // Prometheus's expression on another format.
+    ("other-json", || json(r#"{"message":"no route"}"#), FIRST, "the response is not in Prometheus's format; it is"),
     ("s204", || Reply::Send(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()), FIRST, "; it is empty"),
     ("s302", || Reply::plain(302, ""), FIRST, "302"),
     // Bodies.
@@ -122,9 +131,9 @@ const CASES: &[Case] = &[
     ("jq-two", || json(r#"{"v":[1,2]}"#), ".v[]", "the jqExpression yields "),
     ("jq-object", || json(r#"{"v":{"w":1}}"#), ".v", "expected one number"),
     ("jq-true", || json(r#"{"v":true}"#), ".v", "expected one number"),
-    ("jq-fails", || json(r#"{"v":5}"#), ".v.w.x", "the jqExpression fails: "),
-    ("jq-endless", || json("{}"), "[limit(100000000; repeat(1))] | length", "the jqExpression fails: "),
-    ("jq-recursing", || json("{}"), "def f: 1 + f; f", "the jqExpression fails: "),
+    ("jq-fails", || json(r#"{"v":5}"#), ".v.w.x", "the jqExpression `.v.w.x` fails: "),
+    ("jq-endless", || json("{}"), "[limit(100000000; repeat(1))] | length", "| length` fails: "),
+    ("jq-recursing", || json("{}"), "def f: 1 + f; f", "the jqExpression `def f: 1 + f; f` fails: "),
 ];
 
 /// Answers the query `good`, and each case by its name.
@@ -154,7 +163,7 @@ fn an_unusable_response_never_passes() {
             let metric = format!("p/{name}");
             let reason = outcome.seen(0, &metric)["noData"].as_str().unwrap();
             let printed = reason.replace('\u{1b}', r"\u{1b}").replace('\u{7}', r"\u{7}");
-            assert!(output.stderr.contains(&format!("  {metric}: no data: {printed}\n")), "{metric}: {reason}");
+            assert!(output.stderr.contains(&format!("  {metric}: no value: {printed}\n")), "{metric}: {reason}");
             outcome.expect_no_value(0, &metric, expected);
             assert!(outcome.seen(0, &metric)["policy"].is_null(), "{policy}: {name}");
             assert_eq!(outcome.verdict(0, &metric)["verdict"], "inconclusive", "{policy}: {name}");
@@ -168,21 +177,61 @@ fn an_unusable_response_never_passes() {
     }
 }
 
+/// A wrong prefix, a port without a server and a server that never responds are mistakes, and not a metric without data.
+#[test]
+fn an_unreachable_provider_is_neither_passed_nor_zeroed() {
+    let _transcript = transcript!();
+    let server = MisbehavingServer::scripted(|request| match request.path.as_str() {
+        "/api/v1/query" => Reply::Silence,
+        _ => Reply::plain(404, "404 page not found"),
+    });
+    let dead = format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    let wrong = format!("{}wrong", server.url());
+    for (url, kind, timeout) in
+        [(wrong, "status", "30s"), (dead, "transport", "30s"), (server.url(), "timeout", "700ms")]
+    {
+        for policy in ["pass", "zero"] {
+            let trial = Trial::bare()
+                .set(format!("custommetrics.prometheus.url={url},custommetrics.prometheus.queries.errors.query=up"))
+                .set(format!(
+                    "custommetrics.providers.prometheus.timeout={timeout},custommetrics.providers.prometheus.retries=0"
+                ))
+                .set("assess.SLOs.upper.prometheus/errors=0")
+                .set(format!("custommetrics.noData={policy}"));
+            trial.run().exits(0);
+            trial.outcome().expect_no_value(0, "prometheus/errors", "");
+            assert_eq!(trial.outcome().seen(0, "prometheus/errors")["missing"], serde_json::json!({"error": kind}));
+            trial.expect_slos(1);
+            // The policy of the provider overrides the task's, and a metric's that of the provider.
+            let trial = trial.set("custommetrics.onError=fail,custommetrics.providers.prometheus.onError=inconclusive");
+            trial.run().snapshot(0);
+            assert_eq!(trial.outcome().verdict(0, "prometheus/errors")["onError"], "inconclusive");
+            trial.expect_slos(5);
+            let trial = trial.set("custommetrics.prometheus.queries.errors.onError=fail");
+            trial.run().snapshot(0);
+            assert_eq!(trial.outcome().verdict(0, "prometheus/errors")["verdict"], "violated");
+            trial.expect_slos(1);
+        }
+    }
+}
+
 /// Maximum memory of the program, in bytes: 32 MiB of responses, a multiple of that for growing buffers, and its own.
 #[cfg(target_os = "linux")]
 const MEMORY: u64 = 120 << 20;
 
-/// A provider that fails and then does not respond has not reported that data is absent.
 #[test]
-fn a_timeout_after_an_error_is_not_absence() {
+fn a_timeout_is_not_absence() {
     let _transcript = transcript!();
     let server = MisbehavingServer::scripted(|request| match (request.param("query"), request.repeat) {
         ("late", 0) => Reply::plain(503, "starting, token=hunter2"),
         ("breaks", 0) => Reply::SendAndClose(Vec::new()),
+        ("drips", _) => {
+            Reply::DripForever(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{".to_vec(), Duration::from_secs(1))
+        }
         ("late" | "breaks" | "silent", _) => Reply::Silence,
         _ => number("1"),
     });
-    let trial = Trial::of(&server, &[("late", FIRST), ("breaks", FIRST), ("silent", FIRST)])
+    let trial = Trial::of(&server, &[("late", FIRST), ("breaks", FIRST), ("silent", FIRST), ("drips", FIRST)])
         .set("custommetrics.noData=pass,custommetrics.providers.p.timeout=2s");
     let output = trial.run();
     output.snapshot(0);
@@ -196,8 +245,10 @@ fn a_timeout_after_an_error_is_not_absence() {
         assert_eq!((seen["attempts"].as_u64(), seen["status"].as_u64()), (Some(2), status), "{name}");
         assert!(seen["policy"].is_null(), "{name}: {seen}");
     }
-    // A timeout without an earlier error counts as absent.
-    assert_eq!(outcome.verdict(0, "p/silent")["verdict"], "satisfied");
+    for name in ["p/silent", "p/drips"] {
+        outcome.expect_no_value(0, name, "no complete response from the provider within 2s");
+        assert_eq!(outcome.seen(0, name)["missing"], serde_json::json!({"error": "timeout"}));
+    }
     trial.expect_slos(1);
 }
 

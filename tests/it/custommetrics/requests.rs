@@ -179,14 +179,41 @@ fn the_extension_selects_handlebars() {
 #[test]
 fn warnings_of_providers_are_kept() {
     let _transcript = transcript!();
-    let body =
-        super::trial::vector(&["1"]).replacen('{', r#"{"warnings":["a store was not asked","x \u001b[31m"],"#, 1);
+    let body = super::trial::vector(&["1"]).replacen('{', r#"{"warnings":["PromQL warning: x \u001b[31m"],"#, 1);
     let server = MisbehavingServer::responds(200, &body);
     let trial = Trial::of(&server, &[("m", FIRST)]);
     let output = trial.run();
     output.snapshot(0);
     assert!(!output.stderr.contains('\u{1b}'), "{output:#?}");
-    assert_eq!(trial.outcome().seen(0, "p/m")["warnings"][0], "a store was not asked");
+    assert_eq!(trial.outcome().seen(0, "p/m")["warnings"][0], "PromQL warning: x \u{1b}[31m");
     trial.expect_slos(0);
     trial.expect_intact();
+    // A warning that is allowed by default can be made an error.
+    let trial = trial.set("custommetrics.onWarning=inconclusive");
+    trial.run().snapshot(0);
+    trial.outcome().expect_no_value(0, "p/m", "warning from the provider: PromQL warning: x");
+    trial.expect_slos(5);
+}
+
+/// VictoriaMetrics and Thanos: a value that one of several stores could not contribute to.
+#[test]
+fn partial_data_is_an_error_unless_it_is_allowed() {
+    let _transcript = transcript!();
+    for sign in [r#""isPartial":true"#, r#""warnings":["No StoreAPIs matched for this query"]"#] {
+        let body = super::trial::vector(&["1"]).replacen('{', &format!("{{{sign},"), 1);
+        let server = MisbehavingServer::responds(200, &body);
+        let trial = Trial::of(&server, &[("m", FIRST)]).set("custommetrics.noData=pass");
+        trial.run().snapshot(0);
+        trial.outcome().expect_no_value(0, "p/m", "the provider returned partial data: ");
+        trial.expect_slos(1);
+        let trial = trial.set("custommetrics.partial=allow");
+        trial.run().snapshot(0);
+        let outcome = trial.outcome();
+        assert_eq!((outcome.value(0, "p/m"), outcome.seen(0, "p/m")["missing"].is_null()), (Some(1.0), true));
+        assert!(!outcome.seen(0, "p/m")["warnings"][0].is_null());
+        trial.expect_slos(0);
+        let trial = trial.set("custommetrics.partial=inconclusive,custommetrics.onError=fail");
+        trial.run().snapshot(0);
+        trial.expect_slos(5);
+    }
 }

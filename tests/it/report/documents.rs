@@ -218,7 +218,9 @@ pub fn assess(insights: &mut Insights, limits: &[(&str, f64)]) {
                 interval,
                 confidence,
                 samples,
+                missing: None,
                 no_data: None,
+                on_error: None,
                 reason,
             });
         }

@@ -67,6 +67,7 @@ fn the_json_report_explains_custom_metrics() {
         "source": "http://prometheus-operated.kfserving-monitoring:9090/api/v1/query",
         "time": "2025-03-04T13:45:02Z", "status": 503, "attempts": 4, "series": null, "raw": null, "warnings": [],
         "samples": null, "policy": null,
+        "missing": {"error": "status"}, "onError": null,
         "noData": "HTTP 503 in 4 attempts: Service Unavailable: upstream connect error or disconnect/reset before headers",
     });
     assert_eq!(tail, expected);

@@ -8,7 +8,7 @@ use iter8::model::document::{Experiment, TaskSpec, TaskStatus};
 use iter8::model::duration::GoDuration;
 use iter8::model::insights::{Insights, Observation, VersionName};
 use iter8::model::loops::{LoopOutcome, LoopRecord};
-use iter8::model::metric::NoDataPolicy;
+use iter8::model::missing::NoDataPolicy;
 use iter8::model::series::Series;
 use serde_json::json;
 

@@ -8,7 +8,8 @@ use iter8::model::contribution::{Contribution, Measurement, Values, VersionMetri
 use iter8::model::document::{Experiment, TaskStatus};
 use iter8::model::insights::{Insights, Observation};
 use iter8::model::loops::LoopRule;
-use iter8::model::metric::{MetricMeta, MetricType, NoDataPolicy};
+use iter8::model::metric::{MetricMeta, MetricType};
+use iter8::model::missing::{ErrorKind, Missing, MissingCause, NoDataPolicy};
 use iter8::model::number::Number;
 use iter8::model::slo::{Slo, SloLimits};
 use iter8::slo::assess;
@@ -85,7 +86,7 @@ fn version(number: u64, index: u64, at: DateTime<Utc>) -> VersionMetrics {
     let mut errors = measurement(None, "share of requests that failed", rate_query(revision), at, Values::Scalar(rate));
     if number == 6 || (index == 0 && number == LOOPS) {
         let reason = "no requests in the window of 840s: the answer has no series";
-        errors.values = Values::NoData(reason.to_owned());
+        errors.values = Values::NoData(Missing::absent(reason));
         let seen = errors.observation.as_mut().unwrap();
         (seen.no_data, seen.policy) = (Some(reason.to_owned()), Some(NoDataPolicy::Pass));
         (seen.raw, seen.series) = (None, Some(0));
@@ -96,7 +97,7 @@ fn version(number: u64, index: u64, at: DateTime<Utc>) -> VersionMetrics {
     if index == 1 {
         let reason =
             "HTTP 503 in 4 attempts: Service Unavailable: upstream connect error or disconnect/reset before headers";
-        tail.values = Values::NoData(reason.to_owned());
+        tail.values = Values::NoData(Missing::error(ErrorKind::Status, reason));
         let seen = tail.observation.as_mut().unwrap();
         seen.no_data = Some(reason.to_owned());
         (seen.raw, seen.series, seen.status, seen.attempts) = (None, None, Some(503), Some(4));
@@ -124,6 +125,7 @@ fn version(number: u64, index: u64, at: DateTime<Utc>) -> VersionMetrics {
     );
     let seen = zero.observation.as_mut().unwrap();
     (seen.no_data, seen.policy) = (Some("the answer has no series".to_owned()), Some(NoDataPolicy::Zero));
+    seen.missing = Some(MissingCause::Absent);
     (seen.raw, seen.series) = (None, Some(0));
     add("alerts", zero);
     found

@@ -1,0 +1,156 @@
+//! Signs that a response with status 2xx holds only a part of the data: some of the provider's stores, shards or queries failed.
+//!
+//! Each store has a sign of its own. A number computed from partial data may be far too low, so it must not satisfy an objective unnoticed.
+
+use serde_json::Value;
+
+use super::words::words;
+
+/// Prefix of Prometheus's own remarks about a query. Other warnings are those of stores that could not be read: remote read in
+/// Prometheus, partial responses in Thanos and in stores that are compatible with it.
+const OF_QUERY: &str = "PromQL ";
+
+/// A sign: the key or word that responses must contain, and the description of the missing part, if there is one.
+type Sign = (&'static str, fn(&Value) -> Option<String>);
+
+const SIGNS: &[Sign] = &[
+    // VictoriaMetrics.
+    ("isPartial", |body| is_true(body, "/isPartial")),
+    // Elasticsearch: asynchronous searches, ES|QL; whole searches.
+    ("is_partial", |body| is_true(body, "/is_partial")),
+    ("timed_out", |body| is_true(body, "/timed_out")),
+    ("terminated_early", |body| is_true(body, "/terminated_early")),
+    ("_shards", failed_shards),
+    // GraphQL, such as New Relic's.
+    ("errors", errors_beside_data),
+    // CloudWatch.
+    ("MetricDataResults", |body| {
+        let code = |result: &Value| result.get("StatusCode").filter(|code| *code != "Complete").map(quoted);
+        list(body, "/MetricDataResults").find_map(code)
+    }),
+    // InfluxDB.
+    ("partial", |body| {
+        let of_result = |result: &Value| {
+            is_true(result, "/partial")
+                .or_else(|| list(result, "/series").find_map(|series| is_true(series, "/partial")))
+        };
+        list(body, "/results").find_map(of_result)
+    }),
+    // Google Cloud Monitoring.
+    ("executionErrors", |body| filled(body, "/executionErrors")),
+    ("partialErrors", |body| filled(body, "/partialErrors")),
+    ("unreachable", |body| filled(body, "/unreachable").filter(|_| body.get("timeSeries").is_some())),
+    // Azure: logs, metrics.
+    ("PartialError", |body| {
+        let error =
+            body.pointer("/error").filter(|error| error.get("code").is_some_and(|code| code == "PartialError"))?;
+        body.get("tables").map(|_| quoted(error))
+    }),
+    ("errorCode", |body| {
+        let is_error = |metric: &&Value| metric.get("errorCode").is_some_and(|code| code != "Success");
+        list(body, "/value").find(is_error).map(quoted)
+    }),
+];
+
+/// Returns a description of the missing part, if the response says that it is partial. `warnings` are those in Prometheus's format.
+pub(super) fn sign(body: &[u8], warnings: &[String]) -> Option<String> {
+    if let Some(of_store) = warnings.iter().find(|warning| !warning.starts_with(OF_QUERY)) {
+        return Some(of_store.clone());
+    }
+    // Most responses contain none of the words, and need not be parsed again.
+    let contains = |word: &str| body.windows(word.len()).any(|window| window == word.as_bytes());
+    let likely: Vec<&Sign> = SIGNS.iter().filter(|(word, _)| contains(word)).collect();
+    if likely.is_empty() {
+        return None;
+    }
+    let body = serde_json::from_slice(body).ok()?;
+    likely.into_iter().find_map(|(_, sign)| sign(&body))
+}
+
+fn is_true(body: &Value, pointer: &str) -> Option<String> {
+    let name = pointer.trim_start_matches('/');
+    body.pointer(pointer).filter(|flag| **flag == true).map(|_| format!("`{name}` is true"))
+}
+
+fn list<'a>(body: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
+    body.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
+}
+
+/// Quotes a list of errors, unless it is empty.
+fn filled(body: &Value, pointer: &str) -> Option<String> {
+    body.pointer(pointer).filter(|list| list.as_array().is_some_and(|list| !list.is_empty())).map(quoted)
+}
+
+/// Returns the provider's words, or all of a value without any.
+fn quoted(value: &Value) -> String {
+    words(value).unwrap_or_else(|| value.to_string())
+}
+
+fn failed_shards(body: &Value) -> Option<String> {
+    let failed = body.pointer("/_shards/failed").and_then(Value::as_u64).filter(|failed| *failed > 0)?;
+    let cause = body.pointer("/_shards/failures").and_then(words).map(|words| format!(": {words}")).unwrap_or_default();
+    Some(format!("{failed} shards failed{cause}"))
+}
+
+fn errors_beside_data(body: &Value) -> Option<String> {
+    body.get("data").filter(|data| !data.is_null())?;
+    filled(body, "/errors")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_store_has_its_sign() {
+        for (body, expected) in [
+            (r#"{"status":"success","isPartial":true,"data":{}}"#, "`isPartial` is true"),
+            (r#"{"is_partial":true}"#, "`is_partial` is true"),
+            (r#"{"timed_out":true,"hits":{}}"#, "`timed_out` is true"),
+            (r#"{"terminated_early":true}"#, "`terminated_early` is true"),
+            (
+                r#"{"_shards":{"total":5,"failed":2,"failures":[{"shard":1,"reason":{"type":"x","reason":"no memory"}}]}}"#,
+                "2 shards failed: no memory",
+            ),
+            (r#"{"data":{"a":1},"errors":[{"message":"one field failed"}]}"#, "one field failed"),
+            (r#"{"MetricDataResults":[{"StatusCode":"Complete"},{"StatusCode":"PartialData"}]}"#, "PartialData"),
+            (r#"{"results":[{"series":[{"partial":true}]}]}"#, "`partial` is true"),
+            (r#"{"results":[{"partial":true}]}"#, "`partial` is true"),
+            (r#"{"timeSeries":[],"executionErrors":[{"code":4,"message":"deadline"}]}"#, "deadline"),
+            (r#"{"partialErrors":[{"message":"deadline"}]}"#, "deadline"),
+            (r#"{"timeSeries":[],"unreachable":["projects/p"]}"#, "projects/p"),
+            (r#"{"tables":[],"error":{"code":"PartialError","message":"truncated"}}"#, "truncated"),
+            (r#"{"value":[{"errorCode":"Success"},{"errorCode":"Throttled","message":"slow down"}]}"#, "slow down"),
+        ] {
+            let found = sign(body.as_bytes(), &[]);
+            assert!(found.as_ref().is_some_and(|text| text.contains(expected)), "{body}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_whole_response_has_no_sign() {
+        for body in [
+            r#"{"status":"success","isPartial":false,"data":{}}"#,
+            r#"{"timed_out":false,"_shards":{"total":5,"failed":0}}"#,
+            r#"{"data":{},"errors":[]}"#,
+            r#"{"data":{},"errors":null}"#,
+            r#"{"errors":7,"requests":100}"#,
+            r#"{"data":{"errors":7}}"#,
+            r#"{"MetricDataResults":[{"StatusCode":"Complete"}]}"#,
+            r#"{"results":[{"series":[{}]}]}"#,
+            r#"{"results":{"partial":true}}"#,
+            r#"{"value":[{"errorCode":"Success"}]}"#,
+            "not JSON: isPartial",
+        ] {
+            assert_eq!(sign(body.as_bytes(), &[]), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn warnings_of_stores_are_signs_and_those_of_queries_are_not() {
+        let of = |warning: &str| sign(b"{}", &[warning.to_owned()]);
+        assert_eq!(of("PromQL warning: quantile value should be between 0 and 1"), None);
+        let thanos = "No StoreAPIs matched for this query";
+        assert_eq!(of(thanos).as_deref(), Some(thanos));
+    }
+}

@@ -1,0 +1,99 @@
+//! Finds the provider's own words in an error response, whatever its form.
+
+use serde_json::Value;
+
+/// Keys of messages, the most telling first.
+const KEYS: [&str; 10] = [
+    "message",
+    "error_description",
+    "detail",
+    "reason",
+    "title",
+    "error",
+    "errors",
+    "root_cause",
+    "failures",
+    "status",
+];
+
+/// Maximum messages of a list.
+const MAX_MESSAGES: usize = 3;
+
+/// Maximum nesting that is searched.
+const MAX_DEPTH: usize = 6;
+
+/// Returns the messages in a JSON value; `None` if there are none.
+///
+/// Knows the forms of Google (`{"error": {"message": …}}`, also in a list), Azure, AWS, Datadog (`{"errors": ["…"]}`), GraphQL and New
+/// Relic (`{"errors": [{"message": …}]}`), Elasticsearch (`{"error": {"root_cause": [{"reason": …}]}}`), and RFC 9457 (`detail`, `title`).
+pub(super) fn words(value: &Value) -> Option<String> {
+    at_depth(value, 0)
+}
+
+fn at_depth(value: &Value, depth: usize) -> Option<String> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
+    match value {
+        Value::String(text) => Some(one_line(text)).filter(|text| !text.is_empty()),
+        Value::Array(list) => {
+            let mut texts: Vec<String> = list.iter().filter_map(|entry| at_depth(entry, depth + 1)).collect();
+            texts.dedup();
+            texts.truncate(MAX_MESSAGES);
+            (!texts.is_empty()).then(|| texts.join("; "))
+        }
+        Value::Object(map) => {
+            let of_key = |key: &str| {
+                let found = map.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
+                at_depth(found?.1, depth + 1)
+            };
+            KEYS.into_iter().find_map(of_key)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+/// Joins the lines of a text.
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_provider_is_quoted() {
+        for (body, expected) in [
+            (
+                r#"{"error":{"code":403,"message":"Permission\n denied.","status":"PERMISSION_DENIED"}}"#,
+                "Permission denied.",
+            ),
+            (r#"[{"error":{"code":400,"message":"bad filter"}}]"#, "bad filter"),
+            (r#"{"error":{"code":"InsufficientAccessError","message":"no access","innererror":{}}}"#, "no access"),
+            (r#"{"__type":"AccessDenied","Message":"not authorized"}"#, "not authorized"),
+            (r#"{"errors":["Forbidden","Missing scope"]}"#, "Forbidden; Missing scope"),
+            (r#"{"errors":[{"title":"Bad Request","detail":"unknown metric"}]}"#, "unknown metric"),
+            (r#"{"data":null,"errors":[{"message":"NRQL syntax error"}]}"#, "NRQL syntax error"),
+            (
+                r#"{"error":{"root_cause":[{"type":"index_not_found_exception","reason":"no such index [x]"}],"type":"x","reason":"no such index [x]"},"status":404}"#,
+                "no such index [x]",
+            ),
+            (r#"{"error":"invalid_client","error_description":"unknown client"}"#, "unknown client"),
+            (r#"{"type":"about:blank","title":"Not Found","status":404}"#, "Not Found"),
+            (r#"{"error":{"error":{"message":"inner"}}}"#, "inner"),
+        ] {
+            let value: Value = serde_json::from_str(body).unwrap();
+            assert_eq!(words(&value).as_deref(), Some(expected), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_body_without_words_has_none() {
+        for body in ["{}", "[]", "5", r#"{"error":{"code":5}}"#, r#"{"message":""}"#, r#"{"data":{"message":"x"}}"#] {
+            assert_eq!(words(&serde_json::from_str(body).unwrap()), None, "{body}");
+        }
+        let deep = format!("{}\"x\"{}", "[".repeat(50), "]".repeat(50));
+        assert_eq!(words(&serde_json::from_str(&deep).unwrap()), None);
+    }
+}

@@ -6,6 +6,9 @@ use std::io::ErrorKind;
 
 use rustls::{CertificateError, OtherError};
 
+use super::limits::is_limit;
+use crate::model::load::CLIENT_LIMIT;
+
 /// Kind of a failure. The document counts failures by the names of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
@@ -35,6 +38,8 @@ pub enum Cause {
     UnexpectedBody,
     /// The body is not the expected JSON.
     UnexpectedJson,
+    /// This machine ran out of files, ports or memory: not the service's failure.
+    ClientLimit,
     /// Aborted at the end of the load, which did not wait for it.
     Aborted,
     /// Anything else; see the detail.
@@ -43,7 +48,7 @@ pub enum Cause {
 
 impl Cause {
     /// All causes, in the order of their discriminants.
-    pub const ALL: [Cause; 15] = [
+    pub const ALL: [Cause; 16] = [
         Cause::Refused,
         Cause::Reset,
         Cause::Closed,
@@ -57,6 +62,7 @@ impl Cause {
         Cause::UnexpectedHeader,
         Cause::UnexpectedBody,
         Cause::UnexpectedJson,
+        Cause::ClientLimit,
         Cause::Aborted,
         Cause::Other,
     ];
@@ -77,6 +83,7 @@ impl Cause {
             Cause::UnexpectedHeader => "unexpected-header",
             Cause::UnexpectedBody => "unexpected-body",
             Cause::UnexpectedJson => "unexpected-json",
+            Cause::ClientLimit => CLIENT_LIMIT,
             Cause::Aborted => "cut",
             Cause::Other => "other",
         }
@@ -103,6 +110,7 @@ impl Cause {
             Cause::UnexpectedHeader => "unexpected or missing header",
             Cause::UnexpectedBody => "expected string not in the body",
             Cause::UnexpectedJson => "unexpected JSON in the body",
+            Cause::ClientLimit => "this machine ran out of files, ports or memory",
             Cause::Aborted => "aborted at the end of the load",
             Cause::Other => "other failure",
         }
@@ -138,26 +146,22 @@ pub struct Failure {
     pub detail: String,
     /// Whether the request may be sent again.
     pub resend: Resend,
-    /// This process has too many files or connections open.
-    pub is_out_of_files: bool,
 }
 
 impl Failure {
     /// Creates a failure of a request that is not sent again.
     pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
-        Self { cause, detail: detail.into(), resend: Resend::Never, is_out_of_files: false }
+        Self { cause, detail: detail.into(), resend: Resend::Never }
     }
 
     /// Creates a failure from `error`. The innermost I/O or TLS error of its chain decides the cause, `otherwise` if there is none.
     pub fn from_error(error: &(dyn Error + 'static), otherwise: Cause) -> Self {
         let mut text = error.to_string();
         let mut cause = None;
-        let mut out_of_files = false;
         let mut is_ca = false;
         let mut link = Some(error);
         while let Some(current) = link {
             cause = classify(current).or(cause);
-            out_of_files |= current.downcast_ref().is_some_and(is_out_of_files);
             is_ca |= current.downcast_ref().is_some_and(is_ca_as_server);
             let message = current.to_string();
             if !text.contains(&message) {
@@ -170,7 +174,7 @@ impl Failure {
             // rustls has no message for this one, the usual result of `openssl req -x509`.
             text = AUTHORITY_AS_SERVER.to_owned();
         }
-        Self { is_out_of_files: out_of_files, ..Self::new(cause.unwrap_or(otherwise), text) }
+        Self::new(cause.unwrap_or(otherwise), text)
     }
 }
 
@@ -178,12 +182,6 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.detail.is_empty() { f.write_str(self.cause.description()) } else { f.write_str(&self.detail) }
     }
-}
-
-/// Returns true if the process, or the whole machine, has too many files open.
-pub(super) fn is_out_of_files(error: &std::io::Error) -> bool {
-    // EMFILE and ENFILE have the same numbers on all Unix systems.
-    cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
 }
 
 /// Returns true if a server presented a CA certificate as its own. rustls has no variant for this error of its `webpki`, so it is
@@ -210,7 +208,11 @@ fn classify(error: &(dyn Error + 'static)) -> Option<Cause> {
     if error.is::<rustls::Error>() {
         return Some(Cause::Tls);
     }
-    match error.downcast_ref::<std::io::Error>()?.kind() {
+    let error = error.downcast_ref::<std::io::Error>()?;
+    if is_limit(error) {
+        return Some(Cause::ClientLimit);
+    }
+    match error.kind() {
         ErrorKind::ConnectionRefused => Some(Cause::Refused),
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => Some(Cause::Reset),
         ErrorKind::UnexpectedEof | ErrorKind::NotConnected => Some(Cause::Closed),
@@ -239,6 +241,8 @@ mod tests {
         let nested = io::Error::other(io::Error::from(ErrorKind::ConnectionReset));
         assert_eq!(Failure::from_error(&nested, Cause::Other).cause, Cause::Reset);
         assert_eq!(Failure::from_error(&io::Error::other("odd"), Cause::Tls).cause, Cause::Tls);
+        let limit = io::Error::new(ErrorKind::InvalidData, io::Error::from(ErrorKind::AddrNotAvailable));
+        assert_eq!(Failure::from_error(&limit, Cause::Tls).cause, Cause::ClientLimit);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::histograms::HistogramKind;
+use super::limits::raise_open_files;
 use super::outcome::LoadOutcome;
 use super::plan::{LoadError, LoadPlan, StopMode};
 use super::protocol::Protocol;
@@ -38,6 +39,7 @@ pub async fn run<P: Protocol>(
     stop: CancellationToken,
     progress: &(dyn Fn(LoadProgress) + Send + Sync),
 ) -> Result<LoadOutcome, LoadError> {
+    raise_open_files();
     let total = plan.pacer.total().unwrap_or(u64::MAX);
     let connections = plan.connections.max(1).min(usize::try_from(total).unwrap_or(usize::MAX)).max(1);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -19,6 +19,7 @@ mod h2;
 pub mod histograms;
 pub mod http;
 mod in_flight;
+mod limits;
 pub mod outcome;
 pub mod pacing;
 pub mod plan;

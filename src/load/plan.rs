@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::cause::is_out_of_files;
+use super::limits::is_limit;
 use crate::load::pacing::Pacer;
 
 /// Plan of one load run.
@@ -70,12 +70,13 @@ pub enum FailureKind {
     ErrorResponses,
     /// The TLS handshake failed.
     Tls,
-    /// This process may not open more connections.
-    OutOfFiles,
+    /// This machine ran out of files, ports or memory.
+    ClientLimit,
 }
 
-/// Hint if this process has too many connections open.
-const FILES: &str = "the process has too many open files: raise the limit (`ulimit -n`) or use fewer `connections`";
+/// Hint if this machine ran out of files, ports or memory.
+pub const RAISE_LIMITS: &str = "use fewer `connections`, raise the limit of open files (`ulimit -Hn`), widen the range of local \
+                                ports (`net.ipv4.ip_local_port_range`), or run on a larger machine";
 
 /// A load run without an outcome.
 #[derive(Debug, thiserror::Error)]
@@ -113,12 +114,12 @@ impl LoadError {
                     "set `ca` to the CA that issued the server's certificate (a PEM file), or skip verification \
                      with `insecureSkipVerify: true`; check that the service uses TLS"
                 }
-                FailureKind::OutOfFiles => FILES,
+                FailureKind::ClientLimit => RAISE_LIMITS,
                 FailureKind::Unreached => {
                     "check that the service is running, or set `allowInitialErrors: true` to measure anyway"
                 }
             }),
-            Self::Worker(error) if is_out_of_files(error) => Some(FILES),
+            Self::Worker(error) if is_limit(error) => Some(RAISE_LIMITS),
             Self::Worker(_) => Some("the machine is out of threads or memory: use fewer `connections`"),
             Self::Lost => None,
         }

@@ -120,7 +120,7 @@ impl StartupCheck {
 
 fn reason(failure: &Failure) -> (String, FailureKind) {
     let kind = match failure.cause {
-        _ if failure.is_out_of_files => FailureKind::OutOfFiles,
+        Cause::ClientLimit => FailureKind::ClientLimit,
         Cause::Tls => FailureKind::Tls,
         _ => FailureKind::Unreached,
     };

@@ -10,6 +10,10 @@ use super::counts::{Counts, Traffic};
 use super::duration::GoDuration;
 use super::series::Series;
 
+/// Cause of requests that failed because the load generator's machine ran out of files, ports or memory. Verdicts know it by this
+/// name in [`LoadRecord::causes`].
+pub const CLIENT_LIMIT: &str = "client-limit";
+
 /// Spacing of requests within the planned rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

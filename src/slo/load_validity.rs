@@ -1,13 +1,16 @@
 //! Validity of a load. If it missed its rate, its measurements do not describe the requested load and are inconclusive.
 
-use crate::model::load::{LoadRecord, Shards};
+use crate::model::load::{CLIENT_LIMIT, LoadRecord, Shards};
 use crate::model::readable::show;
 
 /// Minimum share of the requested rate that a valid load achieves.
-pub const MIN_ACHIEVED: f64 = 0.95;
+const MIN_ACHIEVED: f64 = 0.95;
 
 /// Maximum share of due requests that a valid load drops.
 const MAX_DROPPED: f64 = 0.05;
+
+/// Seconds of the requested load that a valid load may miss even if that is a large share of it: a hiccup of the machine.
+const SLACK: f64 = 0.05;
 
 /// Maximum pods that are listed one by one.
 const MAX_LISTED: usize = 8;
@@ -17,20 +20,35 @@ pub fn inconclusive_reason(load: &LoadRecord) -> Option<String> {
     if load.interrupted {
         return Some(format!("the load was interrupted after {} requests", load.counts.requests));
     }
+    if let Some(count) = load.causes.get(CLIENT_LIMIT).filter(|count| **count > 0) {
+        let requests = load.counts.requests;
+        return Some(format!(
+            "{count} of {requests} requests could not be sent: the load generator ran out of files, ports or memory"
+        ));
+    }
     if let Some(gap) = load.shards.as_ref().and_then(gap) {
         return Some(gap);
     }
     let requested = load.requested_rate?;
     let cause = "too few connections, or the service cannot keep up";
-    if load.achieved_rate < MIN_ACHIEVED * requested {
+    if is_missed(requested, load.achieved_rate, load.counts.requests) {
         let (achieved, requested) = (rounded(load.achieved_rate), rounded(requested));
         return Some(format!("the load achieved {achieved} of {requested} requests/s: {cause}"));
     }
     let due = load.counts.requests.saturating_add(load.counts.dropped);
-    if load.counts.dropped as f64 > MAX_DROPPED * due as f64 {
+    let dropped = load.counts.dropped as f64;
+    if dropped > MAX_DROPPED * due as f64 && dropped > SLACK * requested {
         return Some(format!("the load dropped {} of {due} requests that were due: {cause}", load.counts.dropped));
     }
     None
+}
+
+/// Returns true if the load achieved less than its rate, and not for a hiccup alone.
+pub fn is_missed(requested: f64, achieved: f64, requests: u64) -> bool {
+    // Time that the requests took longer than planned, or would have been sent in if they had not been dropped.
+    let missing = requests as f64 * (1.0 / achieved - 1.0 / requested);
+    let is_hiccup = requests > 0 && achieved > 0.0 && missing <= SLACK;
+    achieved < MIN_ACHIEVED * requested && !is_hiccup
 }
 
 /// Lists the pods without measurements and their reasons, in a sentence without a final period. `None` if all reported.
@@ -111,6 +129,26 @@ mod tests {
             inconclusive_reason(&load(Some(1000.0), 951.0, 9_499, 501)).unwrap(),
             format!("the load dropped 501 of 10000 requests that were due: {cause}")
         );
+    }
+
+    #[test]
+    fn limits_of_the_load_generator_are_not_the_services_failures() {
+        let limited = LoadRecord { causes: [(CLIENT_LIMIT.to_owned(), 3)].into(), ..load(None, 10.0, 400, 0) };
+        assert_eq!(
+            inconclusive_reason(&limited).unwrap(),
+            "3 of 400 requests could not be sent: the load generator ran out of files, ports or memory"
+        );
+    }
+
+    #[test]
+    fn a_hiccup_of_a_short_load_is_not_a_missed_rate() {
+        // 40 requests planned in 0.1 s.
+        let late_by = |seconds: f64| load(Some(400.0), 40.0 / (0.1 + seconds), 40, 0);
+        assert_eq!(inconclusive_reason(&late_by(0.01)), None);
+        assert!(inconclusive_reason(&late_by(0.06)).unwrap().contains("achieved"));
+        let dropped = |count| load(Some(400.0), 400.0, 40 - count, count);
+        assert_eq!(inconclusive_reason(&dropped(20)), None);
+        assert!(inconclusive_reason(&dropped(21)).unwrap().contains("dropped"));
     }
 
     fn shards(missing: u64, late: &[u64]) -> Shards {

@@ -272,19 +272,19 @@ async fn only_idempotent_requests_are_sent_again_on_a_closed_connection() {
     for end in [Reply::SendAndClose(Vec::new()), Reply::SendAndReset(Vec::new())] {
         let server =
             MisbehavingServer::scripted(move |request| if request.turn == 1 { end.clone() } else { Reply::ok("ok") });
-        for (method, errors, arrivals) in
-            [(http::Method::GET, 0, 19), (http::Method::PUT, 0, 19), (http::Method::POST, 5, 10)]
+        for (method, is_idempotent) in
+            [(http::Method::GET, true), (http::Method::PUT, true), (http::Method::POST, false)]
         {
             let before = server.requests();
             let target = HttpTarget { method: method.clone(), ..target(&server.url()) };
             let outcome = load(plan(MAX, Bound::Count(10), 1), target).await.unwrap();
-            assert_eq!(
-                (outcome.counts.requests, outcome.counts.errors),
-                (10, errors),
-                "{method}: {:?}",
-                outcome.causes
-            );
-            assert_eq!((server.requests() - before, outcome.counts.resent), (arrivals, arrivals - 10), "{method}");
+            let counts = outcome.counts;
+            assert_eq!((counts.requests, server.requests() - before), (10, 10 + counts.resent), "{method}: {counts:?}");
+            // On a busy machine the server may take so long that it seems to have worked on the request.
+            match is_idempotent {
+                true => assert!(counts.resent > 0, "{method}: {counts:?} {:?}", outcome.causes),
+                false => assert_eq!((counts.errors, counts.resent), (5, 0), "{method}"),
+            }
         }
     }
     // Part of an answer is a failure of the service.
@@ -535,4 +535,38 @@ async fn a_stall_shows_in_the_document_of_the_program() {
     // 2 % below the truth at most; a busy machine adds to delays and never takes from them.
     assert!(latency > 882.0 && latency < 1_150.0, "p99 {latency} ms");
     assert!(service < 300.0, "p99 of the service time {service} ms");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn limits_of_this_machine_are_not_charged_to_the_service() {
+    let server = MisbehavingServer::scripted(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        Reply::ok("ok")
+    });
+    let url = format!("http.url={}", server.url());
+    let slo = "assess.SLOs.upper.http/error-rate=0.01";
+    let values = ["tasks={http,assess}", &url, "http.qps=max", "http.numRequests=400", "http.connections=100", slo];
+    for (limit, code) in [("-Sn", 0), ("-n", 5)] {
+        let cli = CliCase::new();
+        let mut command = cli.command();
+        let program = command.get_program().to_owned();
+        let mut limited = std::process::Command::new("sh");
+        limited
+            .current_dir(command.get_current_dir().unwrap())
+            .arg("-c")
+            .arg(format!("ulimit {limit} 80; exec \"$@\""));
+        command = limited;
+        command.arg("sh").arg(program).arg("run").args(values.iter().flat_map(|value| ["--set", *value]));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let verdict = cli.run(["assert", "-c", "slos"]);
+        verdict.exits(code);
+        if code != 0 {
+            let reason = "requests could not be sent: the load generator ran out of files, ports or memory";
+            assert!(verdict.stdout.contains(reason), "{verdict:#?}");
+            let notes = String::from_utf8_lossy(&output.stderr);
+            assert!(notes.contains("client-limit ×") && notes.contains("use fewer `connections`"), "{notes}");
+        }
+    }
 }

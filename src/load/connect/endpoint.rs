@@ -42,7 +42,7 @@ pub struct Endpoint {
 #[derive(Clone, Debug)]
 struct Lookup {
     ended: Instant,
-    addresses: Result<Arc<[SocketAddr]>, String>,
+    addresses: Result<Arc<[SocketAddr]>, Failure>,
 }
 
 /// Parses a server name for certificate verification; `None` if it is neither a DNS name nor an IP address.
@@ -123,7 +123,7 @@ impl Endpoint {
                 }
                 Err(error) => {
                     failure = Failure::from_error(&error, Cause::Other);
-                    trial.is_blameless |= failure.is_out_of_files;
+                    trial.is_blameless |= failure.cause == Cause::ClientLimit;
                 }
             }
         }
@@ -168,12 +168,21 @@ impl Endpoint {
             Some(lookup) => lookup,
             None => {
                 let resolved = tokio::net::lookup_host((name.as_str(), self.port)).await;
-                let addresses = resolved.map(Iterator::collect).map_err(|error| error.to_string());
+                let addresses = resolved.map(Iterator::collect).map_err(|error| unresolved(name, &error));
                 known.insert(Lookup { ended: Instant::now(), addresses }).clone()
             }
         };
-        lookup.addresses.map_err(|error| Failure::new(Cause::Dns, format!("{name} cannot be resolved: {error}")))
+        lookup.addresses
     }
+}
+
+/// Returns the failure of a name lookup. Without files a name cannot be looked up either.
+fn unresolved(name: &str, error: &std::io::Error) -> Failure {
+    let cause = match Failure::from_error(error, Cause::Dns).cause {
+        Cause::ClientLimit => Cause::ClientLimit,
+        _ => Cause::Dns,
+    };
+    Failure::new(cause, format!("{name} cannot be resolved: {error}"))
 }
 
 /// A connection attempt. Dropping it marks the address as broken unless it is blameless, so an attempt that is aborted by the
@@ -210,7 +219,7 @@ mod tests {
         assert_eq!(endpoint.broken.lock().keys().collect::<Vec<_>>(), [&refusing]);
         // A name that cannot be resolved: waiting tasks share the outcome of the lookup.
         let ended = Instant::now() + DNS_TTL;
-        *endpoint.known.lock().await = Some(Lookup { ended, addresses: Err("no".into()) });
+        *endpoint.known.lock().await = Some(Lookup { ended, addresses: Err(Failure::new(Cause::Dns, "no")) });
         assert_eq!(endpoint.connect().await.unwrap_err().cause, Cause::Dns);
     }
 

@@ -55,17 +55,15 @@ struct State {
 struct Failed {
     cause: Cause,
     detail: String,
-    is_out_of_files: bool,
 }
 
 impl Failed {
     fn of(failure: &Failure) -> Self {
-        let Failure { cause, detail, is_out_of_files, .. } = failure;
-        Self { cause: *cause, detail: detail.clone(), is_out_of_files: *is_out_of_files }
+        Self { cause: failure.cause, detail: failure.detail.clone() }
     }
 
     fn failure(&self) -> Failure {
-        Failure { is_out_of_files: self.is_out_of_files, ..Failure::new(self.cause, self.detail.clone()) }
+        Failure::new(self.cause, self.detail.clone())
     }
 }
 

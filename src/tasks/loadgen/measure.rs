@@ -2,8 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::load::cause::Cause;
 use crate::load::histograms::HistogramKind;
 use crate::load::outcome::LoadOutcome;
+use crate::load::plan::RAISE_LIMITS;
 use crate::load::timeline::MAX_INTERVALS;
 use crate::metrics::histogram::{
     Histogram, buckets, encode, max_ms, mean_ms, min_ms, percentile_ms, percentile_name, stddev_ms,
@@ -15,7 +17,7 @@ use crate::model::insights::Observation;
 use crate::model::load::{Lateness, LoadRecord};
 use crate::model::metric::{MSEC, MetricMeta, MetricType};
 use crate::model::missing::{ErrorKind, Missing};
-use crate::slo::load_validity::{MIN_ACHIEVED, rounded};
+use crate::slo::load_validity::{is_missed, rounded};
 
 /// Number of buckets of a histogram in Iter8's format.
 const BUCKETS: usize = 60;
@@ -140,9 +142,11 @@ fn no_responses(outcome: &LoadOutcome) -> Missing {
                 Missing::error(ErrorKind::Interrupted, "the load was interrupted before its first response")
             }
             0 => Missing::nothing_to_count("no request was sent"),
-            ignored => Missing::nothing_to_count(format!(
-                "no request ended in time: {ignored} were in flight at the end of the load, and ignored"
-            )),
+            // The service took them and did not respond.
+            ignored => Missing::error(
+                ErrorKind::Transport,
+                format!("no request ended in time: {ignored} were in flight at the end of the load, and ignored"),
+            ),
         };
     }
     let causes: Vec<_> =
@@ -180,7 +184,7 @@ pub(in crate::tasks) fn notes(label: &str, outcome: &LoadOutcome) -> Vec<String>
     // Missing pods explain a low rate.
     let is_complete = outcome.shards.as_ref().is_none_or(|shards| shards.missing.is_empty());
     if let Some(target) = outcome.requested_rate
-        && (outcome.counts.dropped > 0 || outcome.achieved_rate < MIN_ACHIEVED * target)
+        && (outcome.counts.dropped > 0 || is_missed(target, outcome.achieved_rate, outcome.counts.requests))
         && !outcome.interrupted
         && is_complete
     {
@@ -207,6 +211,9 @@ pub(in crate::tasks) fn notes(label: &str, outcome: &LoadOutcome) -> Vec<String>
     }
     for (cause, (count, first)) in &outcome.causes {
         notes.push(format!("{label}: {} ×{count}, the first: {first}", cause.name()));
+        if *cause == Cause::ClientLimit {
+            notes.push(format!("{label}: {RAISE_LIMITS}"));
+        }
     }
     notes
 }

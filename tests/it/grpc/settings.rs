@@ -96,7 +96,7 @@ async fn a_count_over_no_calls_is_no_data() {
     let output = cli.run(["run", "--set", "tasks={grpc,assess}", "--set", &values]);
     output.expect(0, &["2 requests were in flight at the end of the load, and ignored"]);
     let output = cli.run(["assert", "-c", "slos"]);
-    let expected = "grpc/error-count: no data: no request ended in time: 2 were in flight at the end of the load";
+    let expected = "grpc/error-count: no value: no request ended in time: 2 were in flight at the end of the load";
     assert!(output.exits(1).stdout.contains(expected), "{output:#?}");
 }
 

@@ -59,14 +59,14 @@ impl From<Failure> for ReflectionError {
     }
 }
 
-/// Fetches the files that describe `service`, with all their imports, within `timeout`.
+/// Fetches the files that describe `service`, with all their imports, within `timeout`: encoded `FileDescriptorProto`s.
 pub async fn reflect(
     connector: &Connector,
     authority: &str,
     metadata: &HeaderMap,
     service: &str,
     timeout: Duration,
-) -> Result<Vec<FileDescriptorProto>, ReflectionError> {
+) -> Result<Vec<Vec<u8>>, ReflectionError> {
     let work = async {
         let (requests, connection) = handshake(connector.connect_h2().await?).await?;
         let client = ReflectionClient { requests, authority, is_tls: connector.endpoint.is_tls(), metadata, timeout };
@@ -84,7 +84,7 @@ pub async fn reflect(
 }
 
 /// Fetches files until all imports are complete.
-async fn gather(mut client: ReflectionClient<'_>, service: &str) -> Result<Vec<FileDescriptorProto>, ReflectionError> {
+async fn gather(mut client: ReflectionClient<'_>, service: &str) -> Result<Vec<Vec<u8>>, ReflectionError> {
     let first = MessageRequest::FileContainingSymbol(service.to_owned());
     let (method, response) = match client.request(METHODS[0], first.clone()).await {
         Err(ReflectionError::NotServed) => (METHODS[1], client.request(METHODS[1], first).await?),
@@ -132,7 +132,7 @@ fn rejected(code: i32, text: &str) -> ReflectionError {
 /// Files fetched so far.
 #[derive(Default)]
 struct Files {
-    files: Vec<FileDescriptorProto>,
+    files: Vec<Vec<u8>>,
     names: BTreeSet<String>,
     bytes: usize,
 }
@@ -152,7 +152,7 @@ impl Files {
             })?;
             if self.names.insert(file.name().to_owned()) {
                 imports.extend(file.dependency.iter().cloned());
-                self.files.push(file);
+                self.files.push(encoded);
             }
         }
         imports.retain(|name| !self.names.contains(name));

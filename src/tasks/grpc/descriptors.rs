@@ -6,6 +6,7 @@ use prost_reflect::DescriptorPool;
 use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
+use super::descriptor_pool;
 use crate::ports::Files;
 use crate::tasks::fetch;
 
@@ -50,7 +51,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<DescriptorPool, String> {
     if bytes.is_empty() {
         return Err("must not be empty; expected a compiled descriptor set".to_owned());
     }
-    DescriptorPool::decode(bytes).map_err(|error| {
+    descriptor_pool::of_set(bytes).map_err(|error| {
         format!(
             "not a valid descriptor set: {error}; create it with `protoc --include_imports --descriptor_set_out=FILE`"
         )
@@ -123,7 +124,27 @@ fn parse(name: &str, source: &str) -> Result<File, String> {
             return Err(format!("brackets in `{name}` are nested deeper than {MAX_DEPTH} levels"));
         }
     }
+    if starts_with_edition(source) {
+        return Err(format!(
+            "`{name}` has an edition, which needs a compiled descriptor set: \
+             `protoc --include_imports --descriptor_set_out=FILE {name}`, then `protoset: FILE`"
+        ));
+    }
     File::from_source(name, source).map_err(|error| render(&error))
+}
+
+/// Returns true if the first statement of a `.proto` file is `edition = …`, which the compiler cannot read.
+fn starts_with_edition(source: &str) -> bool {
+    let mut rest = source.trim_start();
+    loop {
+        let end = match rest.get(..2) {
+            Some("//") => "\n",
+            Some("/*") => "*/",
+            _ => break,
+        };
+        rest = rest.split_once(end).map_or("", |(_, rest)| rest).trim_start();
+    }
+    rest.strip_prefix("edition").is_some_and(|rest| rest.trim_start().starts_with('='))
 }
 
 /// Renders a compiler error in one line, with file and position.
@@ -210,6 +231,15 @@ mod tests {
         let missing = error("api/svc.proto");
         assert!(missing.contains("types/t.proto") && missing.contains("import-paths"), "{missing}");
         assert!(error("cycle.proto").contains("cycle"), "{}", error("cycle.proto"));
+    }
+
+    #[test]
+    fn sources_with_an_edition_need_to_be_compiled() {
+        let source = include_bytes!("../../../testdata/grpc/editions.proto").to_vec();
+        let error = compile_text("editions.proto", source).unwrap_err();
+        assert!(error.starts_with("`editions.proto` has an edition, which needs a compiled descriptor set"), "{error}");
+        assert!(starts_with_edition("/* a\n */ // b\n edition=\"2023\";"));
+        assert!(!starts_with_edition("// edition = 1\nsyntax = \"proto3\";") && !starts_with_edition("/* edition ="));
     }
 
     #[test]

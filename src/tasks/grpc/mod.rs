@@ -6,7 +6,9 @@
 mod builtin;
 mod calls;
 mod data;
+pub mod descriptor_pool;
 mod descriptors;
+mod editions;
 mod field;
 mod ghz;
 mod metadata;

@@ -14,11 +14,11 @@ use serde_json::Value;
 use super::builtin;
 use super::calls::{CallError, Content, calls, shape};
 use super::data::{Data, MAX_DATA};
-use super::descriptors;
 use super::field::{ServiceAddress, metadata_strings};
 use super::metadata::Metadata;
 use super::method::MethodError;
 use super::plan::{Descriptors, From, GrpcLoad, Source};
+use super::{descriptor_pool, descriptors};
 use crate::load::connect::tls::{TlsError, client_config};
 use crate::load::connect::{Connector, Endpoint, Route, Tls};
 use crate::load::grpc::{Envelope, Grpc, GrpcTarget, ReflectionError, reflect};
@@ -217,12 +217,9 @@ async fn reflected(load: &GrpcLoad, connector: &Connector, random: &RandomBits) 
     let timeout = load.connect_timeout.saturating_add(load.timeout);
     match reflect(connector, &load.authority, &metadata, &load.call.service, timeout).await {
         Ok(files) => {
-            // Servers may omit the well-known types, which are already in the pool.
-            let mut pool = DescriptorPool::global();
             let (label, host) = (&load.label, load.display_host());
-            pool.add_file_descriptor_protos(files)
-                .map_err(|error| TaskError::failed(format!("{label}: invalid descriptors from {host}: {error}")))?;
-            Ok(pool)
+            descriptor_pool::of_files(&files)
+                .map_err(|error| TaskError::failed(format!("{label}: invalid descriptors from {host}: {error}")))
         }
         // A built-in description does not help if the server cannot be reached.
         Err(error @ ReflectionError::Unreached(_)) => Err(undescribed(load, error)),

@@ -3,6 +3,7 @@
 
 mod absent;
 mod broken;
+mod matrix;
 mod requests;
 mod secrets;
 mod templates;

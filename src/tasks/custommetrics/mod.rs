@@ -281,3 +281,7 @@ fn measurement(metric: &MetricSpec, result: QueryResult, instant: DateTime<Utc>)
     };
     Measurement { meta: metric.meta.clone(), values, observation: Some(observation) }
 }
+
+#[cfg(test)]
+#[path = "matrix_tests.rs"]
+mod matrix_tests;

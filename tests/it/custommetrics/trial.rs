@@ -126,6 +126,12 @@ impl Outcome {
         found.unwrap_or_else(|| panic!("no verdict on {metric} for version {version}: {verdicts:?}"))
     }
 
+    /// The verdict on the objective of a metric with this bound.
+    pub fn verdict_on(&self, bound: &str, metric: &str) -> &Value {
+        let verdicts = self.0["insights"]["verdicts"].as_array().unwrap();
+        verdicts.iter().find(|verdict| verdict["metric"] == metric && verdict["bound"] == bound).unwrap()
+    }
+
     /// The notes of the task custommetrics.
     pub fn notes(&self) -> String {
         let notes = self.0["tasks"][0]["notes"].as_array().into_iter().flatten();

@@ -20,6 +20,8 @@ pub enum Exit {
     /// The measurements are inconclusive: the load missed its rate, too few loops have succeeded so far, or a metric without a
     /// value has the policy `inconclusive` (`noData`, `onError`).
     Inconclusive = 5,
+    /// The terminal was closed (SIGHUP); the partial document is saved.
+    HungUp = 129,
     /// Interrupted by SIGINT; the partial document is saved.
     Interrupted = 130,
     /// Terminated by SIGTERM; the partial document is saved.
@@ -58,6 +60,7 @@ impl Exit {
             Self::Inconclusive,
             "inconclusive: the load missed its rate by more than 5 %, too few loops have succeeded so far, or a metric has no value and its policy is inconclusive (noData, onError)",
         ),
+        (Self::HungUp, "the terminal was closed (SIGHUP); the partial document is saved"),
         (Self::Interrupted, "interrupted (SIGINT); the partial document is saved"),
         (Self::Terminated, "terminated (SIGTERM); the partial document is saved"),
     ];

@@ -30,7 +30,9 @@ pub(crate) fn start(globals: &Globals) {
         .with_writer(std::io::stderr)
         .with_ansi(globals.style() == Style::Coloured)
         .with_target(false)
-        .without_time();
+        .without_time()
+        // Reporting a closed standard error there would fail, too.
+        .log_internal_errors(false);
     // Fails only in tests that start the program twice in one process.
     let _ = tracing_subscriber::registry().with(targets).with(layer).try_init();
 }

@@ -3,7 +3,9 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::cli_case::{CliCase, CliOutput};
+use serde_json::Value;
+
+use crate::support::cli_case::{CliCase, CliOutput, ITER8};
 use crate::support::misbehaving_server::MisbehavingServer;
 use crate::support::transcript::transcript;
 
@@ -201,9 +203,12 @@ fn signal(child: &Child, signal: rustix::process::Signal) {
 #[test]
 fn a_signal_during_a_load_keeps_its_measurements() {
     let _transcript = transcript!();
-    for (number, code) in [(rustix::process::Signal::INT, 130), (rustix::process::Signal::TERM, 143)] {
+    use rustix::process::Signal;
+    for (number, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let (cli, server) = (CliCase::new(), MisbehavingServer::responds(200, "fine"));
         let (command, child) = start_load(&cli, &server);
+        // `timeout` signals twice.
+        signal(&child, number);
         signal(&child, number);
         let output = CliOutput::of(&command, child.wait_with_output().unwrap(), &cli.path(""));
         output.snapshot(code);
@@ -220,6 +225,20 @@ fn a_signal_during_a_load_keeps_its_measurements() {
         assert!(output.stdout.contains("interrupted"), "{output:#?}");
         assert!(cli.run(["report"]).stdout.contains("nterrupted"));
     }
+}
+
+#[test]
+fn nohup_keeps_a_run_alive() {
+    let (cli, server) = (CliCase::new(), MisbehavingServer::responds(200, "fine"));
+    let mut command = Command::new("nohup");
+    let url = format!("http.url={}", server.url());
+    command.arg(ITER8).args(["run", "-q", "--set", "tasks={http}", "--set", "http.numRequests=300"]);
+    command.args(["--set", "http.qps=200", "--set", &url]).current_dir(cli.path(""));
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    server.wait_for_requests(50);
+    signal(&child, rustix::process::Signal::HUP);
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
+    assert_eq!(cli.document()["result"]["interrupted"], Value::Null);
 }
 
 #[test]

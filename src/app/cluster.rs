@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::error::AppError;
-use super::resolve::{from_value, is_same_spec, spec_from_values};
+use super::resolve::{self, from_value, is_same_spec, spec_from_values};
 use crate::manifests::names::JOB_VARIABLE;
 use crate::manifests::settings::Settings;
 use crate::model::document::{Experiment, ExperimentResult};
@@ -77,8 +77,11 @@ pub(crate) fn prepare_stored(
             let result = if is_same { result } else { Some(fresh) };
             resolved.prepare(result, files).map_err(AppError::in_values)
         }
-        (None, Some(document)) => pipeline::prepare(Experiment { result, ..document }, files)
-            .map_err(|errors| AppError::in_document(location, errors)),
+        (None, Some(document)) => {
+            let experiment = Experiment { result, ..document };
+            resolve::document(experiment, policy, location, files)
+                .map_err(|errors| AppError::in_document(location, errors))
+        }
         (None, None) => Err(AppError::input(format!("{location} contains neither values.yaml nor experiment.yaml"))
             .with_hint("launch an experiment with `iter8 k launch`")),
     }

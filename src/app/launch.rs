@@ -41,6 +41,8 @@ impl LaunchPlan {
         for warning in &resolved.warnings {
             tracing::warn!("{warning}");
         }
+        // Pods may have files that this machine lacks, so templates in files accept every name.
+        resolved.check_slos(None, &PodFiles).map_err(AppError::in_values)?;
         if settings.runner != Runner::None {
             warn_about_local_resources(&resolved, &settings);
         }

@@ -1,12 +1,12 @@
 //! Converts merged values to the tasks that will run, in one pass.
 
 use helm_yaml::value_with_lines;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::manifests::settings;
 use crate::model::document::{Experiment, ExperimentResult, TaskSpec};
 use crate::model::path::{FieldPath, Segment};
-use crate::pipeline::{self, Prepared};
+use crate::pipeline::{self, Prepared, ResultPolicy};
 use crate::ports::Files;
 use crate::tasks::registry::{by_value_name, unknown_task, value_names};
 use crate::tasks::{Task, TaskKind};
@@ -63,9 +63,44 @@ impl Resolved {
         pipeline::check_files(&self.tasks, files).map_err(|errors| self.locate(errors))
     }
 
+    /// Finds SLOs that nothing measures; metrics of the earlier result, if there is one, count as measured.
+    pub(crate) fn check_slos(&self, earlier: Option<&ExperimentResult>, files: &dyn Files) -> Result<(), InputErrors> {
+        let insights = earlier.and_then(|result| result.insights.as_ref());
+        let errors = pipeline::unmeasured_slos(&self.tasks, files, insights);
+        let errors =
+            errors.into_iter().map(|error| InputError { path: self.in_slo_map(error.path), ..error }).collect();
+        InputErrors::check(errors, ()).map_err(|errors| self.locate(errors))
+    }
+
+    /// Finds everything that can be found before the run.
+    pub(crate) fn check(&self, earlier: Option<&ExperimentResult>, files: &dyn Files) -> Result<(), InputErrors> {
+        match (self.check_files(files), self.check_slos(earlier, files)) {
+            (Ok(()), checked) | (checked, Ok(())) => checked,
+            (Err(files), Err(slos)) => {
+                Err(self.origins.locate(slos.into_vec().into_iter().fold(files, InputErrors::with)))
+            }
+        }
+    }
+
+    /// Converts the path of an SLO in the spec's list into that in the values' map.
+    fn in_slo_map(&self, path: FieldPath) -> FieldPath {
+        let segments = path.segments();
+        let [Segment::Key(_), Segment::Index(task), bound @ .., Segment::Index(slo), Segment::Key(_)] = segments else {
+            return path;
+        };
+        let limits = FieldPath::from(bound.to_vec());
+        let pointer = format!("/{}", limits.to_string().replace('.', "/"));
+        let task_with = self.spec.get(*task).and_then(|spec| spec.with.as_ref()).map(|with| json!({ "with": with }));
+        let metric = task_with.as_ref().and_then(|with| with.pointer(&pointer)?.get(slo)?.get("metric")?.as_str());
+        match metric {
+            Some(metric) => FieldPath::root().key("spec").index(*task).join(limits).key(metric),
+            None => path,
+        }
+    }
+
     /// Checks everything that can be checked before the run. The document is saved without the secrets in the values.
     pub(crate) fn prepare(self, result: Option<ExperimentResult>, files: &dyn Files) -> Result<Prepared, InputErrors> {
-        self.check_files(files)?;
+        self.check(result.as_ref(), files)?;
         let experiment = Experiment { spec: self.spec, result, ..Experiment::default() };
         Ok(Prepared::new(experiment, self.tasks).saved_without_secrets())
     }
@@ -90,23 +125,44 @@ fn in_values(segments: &[Segment]) -> FieldPath {
     }
 }
 
-/// Prepares an experiment that was read from `location` and is saved unchanged. Errors have line numbers if that is a file.
-pub(crate) fn document(experiment: Experiment, location: &str, files: &dyn Files) -> Result<Prepared, InputErrors> {
-    pipeline::prepare(experiment, files).map_err(|errors| in_document(errors, location, files))
+/// Prepares an experiment that was read from `location` and is saved unchanged. Errors have line numbers if that is a file. Logs a warning
+/// about every SLO that nothing measures: such documents exist, and their verdicts are inconclusive.
+pub(crate) fn document(
+    experiment: Experiment,
+    policy: ResultPolicy,
+    location: &str,
+    files: &dyn Files,
+) -> Result<Prepared, InputErrors> {
+    let prepared = pipeline::prepare(experiment, files).map_err(|errors| in_document(errors, location, files))?;
+    warn_about(prepared.unmeasured_slos(policy, files), location, files);
+    Ok(prepared)
+}
+
+/// Checks the tasks of a document that is not run, with the warnings of [`document`].
+pub(crate) fn check_document(
+    experiment: &Experiment,
+    policy: ResultPolicy,
+    location: &str,
+    files: &dyn Files,
+) -> Result<(), InputErrors> {
+    let tasks = pipeline::parse_all(&experiment.spec).map_err(|errors| in_document(errors, location, files))?;
+    let result = experiment.result.as_ref().filter(|_| policy == ResultPolicy::Reuse);
+    let earlier = result.and_then(|result| result.insights.as_ref());
+    warn_about(pipeline::unmeasured_slos(&tasks, files, earlier), location, files);
+    Ok(())
+}
+
+fn warn_about(unmeasured: Vec<InputError>, location: &str, files: &dyn Files) {
+    let Err(unmeasured) = InputErrors::check(unmeasured, ()) else { return };
+    for warning in in_document(unmeasured, location, files).iter() {
+        let hint = warning.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        tracing::warn!("{warning}: the verdict will be inconclusive{hint}");
+    }
 }
 
 /// Returns true if two specs are equal apart from secrets, which documents do not contain.
 pub(crate) fn is_same_spec(a: &[TaskSpec], b: &[TaskSpec]) -> bool {
     redacted(a) == redacted(b)
-}
-
-/// Parses the tasks of an experiment that was read from `location`.
-pub(crate) fn document_tasks(
-    experiment: &Experiment,
-    location: &str,
-    files: &dyn Files,
-) -> Result<Vec<Box<dyn Task>>, InputErrors> {
-    pipeline::parse_all(&experiment.spec).map_err(|errors| in_document(errors, location, files))
 }
 
 /// Adds line numbers to errors in a document.

@@ -82,10 +82,10 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
         let (experiment, location) = (store.load().await?, store.location());
         let invalid = |errors| AppError::in_document(&location, errors);
         if args.dry {
-            app::resolve::document_tasks(&experiment, &location, env.files).map_err(invalid)?;
+            app::resolve::check_document(&experiment, policy, &location, env.files).map_err(invalid)?;
             return dry(&experiment.spec);
         }
-        let prepared = app::resolve::document(experiment, &location, env.files).map_err(invalid)?;
+        let prepared = app::resolve::document(experiment, policy, &location, env.files).map_err(invalid)?;
         return execute(prepared, policy, &store, &env, &progress, &interruption, &after).await;
     }
     let values = tokio::select! {
@@ -96,13 +96,14 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
         }
     };
     let resolved = resolve(&values)?;
-    if args.dry {
-        return dry(&resolved.spec);
-    }
     let result = match policy {
         ResultPolicy::Fresh => None,
         ResultPolicy::Reuse => earlier_result(&store, &resolved.spec).await?,
     };
+    if args.dry {
+        resolved.check_slos(result.as_ref(), env.files).map_err(AppError::in_values)?;
+        return dry(&resolved.spec);
+    }
     let prepared = resolved.prepare(result, env.files).map_err(AppError::in_values)?;
     execute(prepared, policy, &store, &env, &progress, &interruption, &after).await
 }

@@ -9,6 +9,7 @@ use super::values::{ValueArgs, resolve};
 use crate::app;
 use crate::app::env::LocalFiles;
 use crate::app::error::AppError;
+use crate::app::run::ResultPolicy;
 use crate::app::values::Network;
 use crate::model::document::TaskSpec;
 
@@ -28,12 +29,12 @@ pub(crate) struct ValidateArgs {
 pub(crate) async fn run(args: ValidateArgs) -> Result<Exit, AppError> {
     let (spec, source) = if args.values.is_given() {
         let resolved = resolve(&args.values.merged(Network::Forbidden).await?)?;
-        resolved.check_files(&LocalFiles).map_err(AppError::in_values)?;
+        resolved.check(None, &LocalFiles).map_err(AppError::in_values)?;
         (resolved.spec, "the values".to_owned())
     } else {
         let (experiment, location) = (required(&args.document).await?, args.document.location());
         let spec = experiment.spec.clone();
-        app::resolve::document(experiment, &location, &LocalFiles)
+        app::resolve::document(experiment, ResultPolicy::Reuse, &location, &LocalFiles)
             .map_err(|errors| AppError::in_document(&location, errors))?;
         (spec, location)
     };

@@ -1,5 +1,6 @@
 //! Metrics of an experiment: looking them up, reducing many values to one, and merging new ones into the document within bounds.
 
+pub mod catalog;
 mod distribution;
 pub mod histogram;
 pub mod insights;

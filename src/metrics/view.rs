@@ -154,7 +154,7 @@ impl<'a> MetricsView<'a> {
         // The exact key: a percentile under another spelling is a single number.
         let kind = self.insights.metrics_info.get(key).map(|meta| meta.kind);
         if kind.is_some_and(has_many_values) && self.has_values(key) {
-            let many = || format!("`{key}` has many values: name an aggregation, such as `{key}/mean` or `{key}/p99`");
+            let many = || needs_aggregation(key);
             return Source::Unavailable(Missing::undefined(self.distribution(key).err().unwrap_or_else(many)));
         }
         if let Some(values) = self.scalars(key).filter(|values| !values.is_empty()) {
@@ -170,8 +170,7 @@ impl<'a> MetricsView<'a> {
     fn aggregated(&self, key: &str, aggregation: Aggregation) -> Source<'a> {
         let is_scalar = self.scalars(key).is_some() && self.kind_of_list(key) != MetricType::Sample;
         if is_scalar {
-            let reason = format!("`{key}` is a single number: leave out `/{aggregation}`");
-            return Source::Unavailable(Missing::undefined(reason));
+            return Source::Unavailable(Missing::undefined(needs_no_aggregation(key, aggregation)));
         }
         let is_summary = self.scalars(key).is_none() && self.newest_summary(key).is_some();
         if is_summary && matches!(aggregation, Aggregation::Percentile(_)) {
@@ -302,6 +301,16 @@ impl<'a> MetricsView<'a> {
 /// Maximum names that are considered for a suggestion, and that are listed.
 const MAX_KNOWN: usize = 1_000;
 const MAX_LISTED: usize = 8;
+
+/// Message for a metric with many values that is named without an aggregation.
+pub(super) fn needs_aggregation(key: &str) -> String {
+    format!("`{key}` has many values: name an aggregation, such as `{key}/mean` or `{key}/p99`")
+}
+
+/// Message for an aggregation of a metric with one value.
+pub(super) fn needs_no_aggregation(key: &str, aggregation: Aggregation) -> String {
+    format!("`{key}` is a single number: leave out `/{aggregation}`")
+}
 
 fn has_many_values(kind: MetricType) -> bool {
     matches!(kind, MetricType::Sample | MetricType::Summary | MetricType::Histogram)

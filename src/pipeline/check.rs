@@ -93,7 +93,7 @@ pub(crate) fn parse_entry(task: &TaskSpec) -> Result<Box<dyn Task>, Vec<InputErr
 }
 
 /// Returns the path of a task in an experiment.
-fn entry(index: usize) -> FieldPath {
+pub(super) fn entry(index: usize) -> FieldPath {
     FieldPath::root().key("spec").index(index)
 }
 

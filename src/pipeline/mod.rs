@@ -6,6 +6,7 @@
 //! | file | step |
 //! |---|---|
 //! | [`check`] | spec → parsed tasks that fit each other ([`Prepared`]) |
+//! | [`measured`] | SLOs that nothing measures |
 //! | [`driver`] | a whole run: earlier result, loop, end of the distributed run |
 //! | [`run_loop`] | one loop: every task once |
 //! | [`distributed`] | a worker pod's share of the loads |
@@ -15,12 +16,14 @@ mod check;
 mod distributed;
 mod document;
 mod driver;
+mod measured;
 mod run_loop;
 
 pub use check::{Prepared, prepare};
 pub(crate) use check::{check_files, check_together, parse_all, parse_entry};
 pub(crate) use document::{planned, redacted};
 pub use driver::Finished;
+pub(crate) use measured::unmeasured_slos;
 
 use std::time::Duration;
 

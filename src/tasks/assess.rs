@@ -224,6 +224,10 @@ impl Task for Assess {
         TaskFacts::default()
     }
 
+    fn judges(&self) -> Option<&SloLimits> {
+        Some(&self.limits)
+    }
+
     fn check_earlier(&self, insights: &Insights) -> Result<(), InputError> {
         same_limits(insights, &self.limits)
     }

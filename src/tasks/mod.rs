@@ -27,10 +27,12 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 use self::permissions::PermissionValues;
+use crate::metrics::catalog::MetricNames;
 use crate::model::contribution::{Contribution, TaskFailure, TaskOutcome};
 use crate::model::document::{Experiment, TaskSpec};
 use crate::model::insights::Insights;
 use crate::model::object::Permission;
+use crate::model::slo::SloLimits;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::{BoxFuture, Env, Files};
 use crate::values::input::InputError;
@@ -149,10 +151,30 @@ pub struct TaskFacts {
     pub on_stop: OnStop,
 }
 
+/// Metrics of one provider that a task will measure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// First part of their names.
+    pub provider: String,
+    /// The rest of their names.
+    pub metrics: MetricNames,
+}
+
 /// A parsed task, ready to run.
 pub trait Task: Send + Sync {
     /// Returns the facts known before it runs.
     fn facts(&self) -> TaskFacts;
+
+    /// Returns the metrics that it will measure, as far as they are known before it runs. Opens no connection.
+    fn measures(&self, files: &dyn Files) -> Vec<Measured> {
+        let _ = files;
+        Vec::new()
+    }
+
+    /// Returns the SLOs that it checks.
+    fn judges(&self) -> Option<&SloLimits> {
+        None
+    }
 
     /// Returns its load, if several pods can share it.
     fn as_load(&self) -> Option<&dyn SharedLoad> {

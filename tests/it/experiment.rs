@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sample_model::{Latency, SampleConfig, SampleService};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::cli_case::CliCase;
 use crate::support::transcript::transcript;
@@ -161,6 +161,52 @@ fn asserted_conditions_are_the_exit_code_of_a_run() {
     assert!(stderr.ends_with("\nSLOs: not assessed (http failed)\n"), "{stderr}");
     let (code, _, stderr) = run("unused", &["--assert", "slo", "--dry"]);
     assert!(code == Some(2) && stderr.contains("did you mean `slos`?"), "{code:?} {stderr}");
+}
+
+/// The names that are accepted before a run are those that it measures.
+#[test]
+fn every_measured_metric_can_have_an_slo_and_every_accepted_one_is_measured() {
+    let fixture = Fixture::start();
+    let cli = CliCase::new();
+    let address = fixture.service.as_ref().unwrap().versions[0].addr;
+    let tasks = json!({
+        "tasks": ["http", "grpc", "assess"],
+        "http": {"url": fixture.url(0), "payloadStr": r#"{"instances": [[6.8, 2.8, 4.8, 1.4]]}"#, "numRequests": 8},
+        "grpc": {
+            "host": address.to_string(), "call": "grpc.health.v1.Health/Check", "total": 8, "qps": 100, "percentiles": [42],
+        },
+    });
+    let values = |metrics: &[String]| {
+        let upper: serde_json::Map<String, Value> = metrics.iter().map(|metric| (metric.clone(), json!(1e9))).collect();
+        let mut values = tasks.clone();
+        values["assess"] = json!({"SLOs": {"upper": upper}});
+        values.to_string()
+    };
+    let load = [
+        "request-count",
+        "error-count",
+        "error-rate",
+        "latency/p12",
+        "service-time/mean",
+        "success-latency-p3",
+        "connect/max",
+    ];
+    let mut metrics: Vec<String> =
+        ["http", "grpc"].iter().flat_map(|provider| load.map(|name| format!("{provider}/{name}"))).collect();
+    metrics.extend(
+        ["http/latency-stddev", "http/service-time-p1", "http/first-byte/min", "grpc/latency-p42"].map(str::to_owned),
+    );
+    cli.write("values.yaml", &values(&metrics));
+    let output = cli.run(["run", "-q", "-f", "values.yaml"]);
+    assert_eq!(output.stderr, format!("SLOs: {0} of {0} satisfied\n", metrics.len()));
+    let document = cli.document();
+    let infos = document["result"]["insights"]["metricsInfo"].as_object().unwrap();
+    let scalar = |info: &Value| matches!(info["type"].as_str(), Some("Counter" | "Gauge"));
+    let measured: Vec<String> =
+        infos.iter().map(|(key, info)| if scalar(info) { key.clone() } else { format!("{key}/mean") }).collect();
+    assert!(measured.len() > 30, "{measured:?}");
+    cli.write("values.yaml", &values(&measured));
+    cli.run(["validate", "-f", "values.yaml"]).exits(0);
 }
 
 #[test]

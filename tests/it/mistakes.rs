@@ -93,3 +93,109 @@ fn many_mistakes_are_truncated() {
     assert_eq!(causes(&output.stderr).len(), 20, "{}", output.stderr);
     assert!(output.stderr.ends_with("\n  and 5 more\n"), "{}", output.stderr);
 }
+
+/// Two mistakes in the SLOs: a provider and a metric that nothing measures.
+const UNMEASURED: &str = "\
+tasks: [http, assess]
+http:
+  url: http://127.0.0.1:1
+  endpoints:
+    get: {}
+    post: {}
+assess:
+  SLOs:
+    upper:
+      http-get/latency-p99: 60
+      http-get/latencyp99: 60
+      http/latency-p99: 60
+    lower:
+      http-post/latency: 1
+";
+
+#[test]
+fn slos_that_nothing_measures_are_refused_before_the_run() {
+    let cli = CliCase::new();
+    cli.write("values.yaml", UNMEASURED);
+    for command in [&["run"][..], &["run", "--dry"], &["validate"], &["k", "launch", "--dry"]] {
+        let output = cli.run(command.iter().chain(&["-f", "values.yaml"]));
+        let nearest = "hint: did you mean `http-get/latency-p99`? `http-get` measures error-count, ";
+        output
+            .expect(2, &["error: the values are not valid\n", nearest, "? measured providers: http-get, http-post\n"]);
+        let expected = [
+            "values.yaml:11: assess.SLOs.upper.http-get/latencyp99: nothing measures `http-get/latencyp99`",
+            "values.yaml:12: assess.SLOs.upper.http/latency-p99: nothing measures `http/latency-p99`: no task measures provider `http`",
+            "values.yaml:14: assess.SLOs.lower.http-post/latency: `http-post/latency` has many values: name an aggregation, such as \
+             `http-post/latency/mean` or `http-post/latency/p99`",
+        ];
+        assert_eq!(causes(&output.stderr), expected, "{command:?}: {}", output.stderr);
+    }
+    assert!(!cli.path("experiment.yaml").exists());
+}
+
+#[test]
+fn slos_need_their_tasks_before_assess() {
+    let refused = |values: &[&str], expected: &str| {
+        let cli = CliCase::new();
+        let flags = values.iter().flat_map(|value| ["--set", value]);
+        let output = cli.run(["validate"].into_iter().chain(flags));
+        let error = format!("caused by: {expected}");
+        output.expect(2, &[&error]);
+    };
+    let http = "http.url=http://127.0.0.1:1";
+    refused(
+        &["tasks={assess,http}", http, "assess.SLOs.upper.http/error-count=0"],
+        "assess.SLOs.upper.http/error-count: `http/error-count` is measured only by a later task\n  hint: list the tasks that measure before `assess`",
+    );
+    refused(
+        &["tasks={assess}", "assess.SLOs.upper.http/error-count=0"],
+        "assess.SLOs.upper.http/error-count: nothing measures `http/error-count`\n  hint: list a task that measures it",
+    );
+    let grpc = "grpc.host=127.0.0.1:1,grpc.call=a.B/C";
+    refused(
+        &["tasks={grpc,assess}", grpc, "assess.SLOs.upper.grpc/latency-mean=5"],
+        "assess.SLOs.upper.grpc/latency-mean: nothing measures `grpc/latency-mean`\n  hint: did you mean `grpc/latency/mean`?",
+    );
+    let istio = "custommetrics.templates.istio=builtin:istio-prom,custommetrics.values.labels.destination_workload=shop,custommetrics.values.latencyPercentiles={50}";
+    refused(
+        &["tasks={custommetrics,assess}", istio, "assess.SLOs.upper.istio/latency-p90=5"],
+        "assess.SLOs.upper.istio/latency-p90: nothing measures `istio/latency-p90`",
+    );
+    let query = "custommetrics.prometheus.url=http://p,custommetrics.prometheus.queries.cost.query=up";
+    refused(
+        &["tasks={custommetrics,assess}", query, "assess.SLOs.upper.prometheus/cost/p99=5"],
+        "assess.SLOs.upper.prometheus/cost/p99: `prometheus/cost` is a single number: leave out `/p99`",
+    );
+}
+
+#[test]
+fn nothing_is_claimed_about_metrics_that_are_not_known_before_the_run() {
+    let accepted = |cli: &CliCase, values: &[&str]| {
+        let flags = values.iter().flat_map(|value| ["--set", value]);
+        cli.run(["validate"].into_iter().chain(flags)).exits(0);
+    };
+    let cli = CliCase::new();
+    let slo = "assess.SLOs.upper.mine/anything=5";
+    accepted(&cli, &["tasks={custommetrics,assess}", "custommetrics.templates.mine=http://127.0.0.1:1/x.tpl", slo]);
+    // The name depends on the time.
+    let metric = "- name: m{{ now | unixEpoch }}\n  type: gauge\n  jqExpression: .\n";
+    cli.write("mine.tpl", &format!("url: http://127.0.0.1:1\nprovider: mine\nmethod: GET\nmetrics:\n{metric}"));
+    accepted(&cli, &["tasks={custommetrics,assess}", "custommetrics.templates.mine=mine.tpl", slo]);
+    let usual =
+        ["http/service-time-p97", "http/connect/max", "http/latency-p99\\.99", "http/latency/p1", "http/error-rate"];
+    let slos = usual.map(|name| format!("assess.SLOs.upper.{name}=5"));
+    let mut values = vec!["tasks={http,assess}", "http.url=http://127.0.0.1:1", "http.if=Result.NumLoops > 1"];
+    values.extend(slos.iter().map(String::as_str));
+    accepted(&cli, &values);
+}
+
+#[test]
+fn slos_of_an_existing_document_that_nothing_measures_are_a_warning() {
+    let cli = CliCase::new();
+    let spec = "spec:\n- run: 'true'\n- task: assess\n  with:\n    SLOs:\n      upper:\n      - metric: http/error-count\n        limit: 0\n";
+    cli.write("experiment.yaml", spec);
+    let warning = "experiment.yaml:7: spec[1].with.SLOs.upper[0].metric: nothing measures `http/error-count`: the verdict will be \
+                   inconclusive (list a task that measures it";
+    cli.run(["validate"]).expect(0, &[warning]);
+    cli.run(["run", "--dry"]).expect(0, &[warning]);
+    cli.run(["run"]).expect(0, &[warning, "\nSLOs: 1 of 1 inconclusive (http/error-count: no data: "]);
+}

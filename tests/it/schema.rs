@@ -358,7 +358,7 @@ async fn the_document_schema_accepts_all_kinds_of_loads() {
             "endpoints": {"unary": {"call": "inference.GRPCInferenceService/ServerLive"},
                 "stream": {"call": "routeguide.RouteGuide/ListFeatures",
                     "data": {"lo": {}, "hi": {"latitude": 900_000_000, "longitude": 900_000_000}}}}},
-        "assess": {"SLOs": {"upper": {"grpc-stream/first-message/p99": 1e4, "http-b/first-byte/p50": 1e4, "no/metric": 1}}},
+        "assess": {"SLOs": {"upper": {"grpc-stream/first-message/p99": 1e4, "http-b/first-byte/p50": 1e4, "http-a/success-latency/mean": 1}}},
     });
     cli.write("values.yaml", &values.to_string());
     cli.run(["run", "-q", "-f", "values.yaml"]).exits(0);

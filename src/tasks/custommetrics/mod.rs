@@ -22,7 +22,7 @@ use self::access::Credentials;
 use self::client::{ProviderClient, QueryResult, max_response};
 use self::plan::{Origin, Plan, Provider, Version, plan};
 use super::loadgen::random_bits;
-use super::{OnStop, Task, TaskContext, TaskError, TaskFacts, TaskKind};
+use super::{Measured, OnStop, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::metrics::missing;
 use crate::model::contribution::{Contribution, Measurement, Values, VersionMetrics};
 use crate::model::document::TaskSpec;
@@ -80,6 +80,14 @@ impl Task for CustomMetrics {
             on_stop: OnStop::Finish,
             ..TaskFacts::default()
         }
+    }
+
+    fn measures(&self, files: &dyn Files) -> Vec<Measured> {
+        let measured = |provider: &Provider| Measured {
+            provider: provider.name.clone(),
+            metrics: provider.metric_names(&self.plan.versions, files),
+        };
+        self.plan.providers.iter().map(measured).collect()
     }
 
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {

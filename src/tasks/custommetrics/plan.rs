@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use super::access::Access;
 use super::builtin::BUILTINS;
 use super::native::Native;
 use super::values::CustomMetricsValues;
+use crate::metrics::catalog::MetricNames;
+use crate::model::metric_name::MetricName;
 use crate::model::missing::Policies;
 use crate::model::path::FieldPath;
+use crate::ports::Files;
 use crate::providers::ProviderSpec;
 use crate::providers::spec::check_name;
 use crate::providers::window::{ELAPSED, STARTING_TIME, starting_time};
@@ -166,6 +169,18 @@ fn versions(
     }
 }
 
+/// Times since 1970 and lengths of a window in seconds, at which templates are rendered to learn the names of their metrics.
+const INSTANTS: [(TimeDelta, i64); 2] = [(TimeDelta::zero(), 1), (TimeDelta::seconds(1_111_111_111), 7_777)];
+
+fn metric_names(specs: &[ProviderSpec]) -> MetricNames {
+    // The name of a percentile is normalized, as when an SLO looks it up.
+    let normalized =
+        |name: &str| format!("p/{name}").parse().map_or_else(|_| name.to_owned(), |name: MetricName| name.metric);
+    let metrics = || specs.iter().flat_map(|spec| &spec.metrics);
+    let set = |is_range| metrics().filter(|m| m.is_range == is_range).map(|metric| normalized(&metric.name)).collect();
+    MetricNames::Known { scalars: set(false), distributions: set(true) }
+}
+
 /// Returns true if redaction would not change the text, because names are shown unredacted in documents and notes.
 fn is_public(text: &str) -> bool {
     redact_text(&redact_url(text)) == text
@@ -223,6 +238,23 @@ impl Provider {
             InputError::new(&self.at, message)
         })?;
         self.read(&rendered)
+    }
+
+    /// Returns the names of the metrics of all versions; unknown if they depend on a download or the time.
+    pub(super) fn metric_names(&self, versions: &[Version], files: &dyn Files) -> MetricNames {
+        let text = match &self.origin {
+            Origin::Native(_) => None,
+            Origin::Template(source) => match source.read(files) {
+                Some(Ok(text)) => Some(text),
+                None | Some(Err(_)) => return MetricNames::Unknown,
+            },
+        };
+        let names = |instant, elapsed| {
+            let specs = versions.iter().map(|version| self.spec(text.as_deref(), &version.variables(elapsed), instant));
+            specs.collect::<Result<Vec<_>, _>>().ok().map(|specs| metric_names(&specs))
+        };
+        let [one, another] = INSTANTS.map(|(seconds, elapsed)| names(DateTime::UNIX_EPOCH + seconds, elapsed));
+        one.filter(|names| another.as_ref() == Some(names)).unwrap_or(MetricNames::Unknown)
     }
 
     fn template(&self, source: &TextSource, text: &str, instant: DateTime<Utc>) -> Result<Template, InputError> {

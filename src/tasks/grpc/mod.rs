@@ -25,12 +25,13 @@ use serde_json::Value;
 
 use self::plan::GrpcLoad;
 use super::loadgen::{self, Distribution, JobContext, JobEnd, Load, Plan, Scalars, run_load, unless_stopped};
-use super::{SharedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
+use super::{Measured, SharedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::load::grpc::status_name;
 use crate::load::histograms::HistogramKind;
 use crate::load::outcome::LoadOutcome;
 use crate::load::pacing::Pacer;
 use crate::load::plan::{FailureKind, LoadError, LoadPlan};
+use crate::metrics::catalog::MetricNames;
 use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::model::document::TaskSpec;
 use crate::model::load::LoadRecord;
@@ -68,6 +69,10 @@ fn values_schema(_: &str, generator: &mut SchemaGenerator) -> Schema {
     with_schema(generator)
 }
 
+/// Distributions of streamed responses only.
+const FIRST_MESSAGE: &str = "first-message";
+const BETWEEN_MESSAGES: &str = "between-messages";
+
 /// A parsed `grpc` task.
 struct GrpcTask {
     plan: Plan<GrpcLoad>,
@@ -76,6 +81,10 @@ struct GrpcTask {
 impl Task for GrpcTask {
     fn facts(&self) -> TaskFacts {
         self.plan.facts()
+    }
+
+    fn measures(&self, _: &dyn Files) -> Vec<Measured> {
+        self.plan.measures()
     }
 
     fn as_load(&self) -> Option<&dyn SharedLoad> {
@@ -135,6 +144,13 @@ impl Load for GrpcLoad {
                 ended => ended,
             }
         })
+    }
+
+    fn metric_names(&self) -> MetricNames {
+        // Whether a method streams its responses is known once its description is read.
+        let others = ["service-time", "success-latency", "connect", FIRST_MESSAGE, BETWEEN_MESSAGES];
+        let latency = ("latency", Scalars::Percentiles(&self.percentiles));
+        loadgen::planned(others.map(|name| (name, Scalars::None)).into_iter().chain([latency]))
     }
 
     fn add(&self, outcome: &LoadOutcome, start: DateTime<Utc>, into: &mut VersionMetrics) {
@@ -210,11 +226,11 @@ fn distributions<'a>(load: &'a GrpcLoad, outcome: &'a LoadOutcome) -> Vec<Distri
     // Only streamed responses have these.
     if !histograms[HistogramKind::First].is_empty() {
         let quantity = "time to the first message of a response, from the instant its request was due";
-        all.push(distribution("first-message", quantity, &histograms[HistogramKind::First]));
+        all.push(distribution(FIRST_MESSAGE, quantity, &histograms[HistogramKind::First]));
     }
     if !histograms[HistogramKind::Between].is_empty() {
         all.push(distribution(
-            "between-messages",
+            BETWEEN_MESSAGES,
             "time between two messages of a response",
             &histograms[HistogramKind::Between],
         ));

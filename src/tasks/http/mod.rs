@@ -20,10 +20,11 @@ use serde_json::Value;
 use self::plan::{Auth, Load};
 use self::prepare::Ready;
 use super::loadgen::{self, JobContext, JobEnd, Plan, Time, run_load, unless_stopped};
-use super::{SharedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
+use super::{Measured, SharedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::load::outcome::LoadOutcome;
 use crate::load::pacing::Pacer;
 use crate::load::plan::LoadPlan;
+use crate::metrics::catalog::MetricNames;
 use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::model::document::TaskSpec;
 use crate::ports::{BoxFuture, Files};
@@ -67,6 +68,10 @@ struct HttpTask {
 impl Task for HttpTask {
     fn facts(&self) -> TaskFacts {
         self.plan.facts()
+    }
+
+    fn measures(&self, _: &dyn Files) -> Vec<Measured> {
+        self.plan.measures()
     }
 
     fn as_load(&self) -> Option<&dyn SharedLoad> {
@@ -143,6 +148,10 @@ impl loadgen::Load for Load {
                 Some(Ok(Ready::Http2(http))) => run_load(self, &http, job).await,
             }
         })
+    }
+
+    fn metric_names(&self) -> MetricNames {
+        measure::metric_names(self)
     }
 
     fn add(&self, outcome: &LoadOutcome, start: DateTime<Utc>, into: &mut VersionMetrics) {

@@ -11,6 +11,7 @@ use crate::load::outcome::LoadOutcome;
 use crate::load::pacing::Pacer;
 use crate::load::plan::{LoadError, LoadPlan};
 use crate::load::protocol::Protocol;
+use crate::metrics::catalog::MetricNames;
 use crate::model::contribution::VersionMetrics;
 use crate::model::shard::{LoadPhase, Share};
 use crate::ports::fleet::Entry;
@@ -36,6 +37,9 @@ pub(in crate::tasks) trait Load: Send + Sync {
 
     /// Prepares the protocol and runs the load with [`run_load`].
     fn run<'a>(&'a self, job: &'a JobContext<'a>) -> BoxFuture<'a, JobEnd>;
+
+    /// Returns the names of the metrics that it adds, without the provider. Some may turn out to be missing.
+    fn metric_names(&self) -> MetricNames;
 
     /// Adds the measurements to its version.
     fn add(&self, outcome: &LoadOutcome, start: DateTime<Utc>, into: &mut VersionMetrics);

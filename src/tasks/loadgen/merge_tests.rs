@@ -6,6 +6,7 @@ use super::super::job::JobContext;
 use super::*;
 use crate::load::pacing::{Arrival, Bound, Pacer};
 use crate::load::plan::LoadPlan;
+use crate::metrics::catalog::MetricNames;
 use crate::metrics::histogram;
 use crate::model::contribution::VersionMetrics;
 use crate::model::counts::Counts;
@@ -38,6 +39,10 @@ impl Load for Plain {
 
     fn run<'a>(&'a self, _: &'a JobContext<'a>) -> BoxFuture<'a, JobEnd> {
         Box::pin(async { JobEnd::Interrupted })
+    }
+
+    fn metric_names(&self) -> MetricNames {
+        MetricNames::Unknown
     }
 
     fn add(&self, _: &LoadOutcome, _: DateTime<Utc>, _: &mut VersionMetrics) {}

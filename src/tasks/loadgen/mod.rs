@@ -7,6 +7,7 @@ mod layers;
 mod measure;
 mod merge;
 mod plan;
+mod planned;
 mod random;
 mod run;
 mod shared;
@@ -14,6 +15,7 @@ mod start_barrier;
 mod time;
 
 pub(super) use self::plan::Plan;
+pub(super) use self::planned::planned;
 pub(super) use field_paths::FieldPaths;
 pub(super) use job::{JobContext, JobEnd, Load, run_load, unless_stopped};
 pub(super) use layer_schemas::{Endpoints, LayeredValues, VersionLevel, remove_fields, required};

@@ -5,7 +5,7 @@ use super::run::{run_all, run_share_all};
 use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::ports::BoxFuture;
 use crate::ports::fleet::{Fleet, FleetError};
-use crate::tasks::{OnStop, Recorded, SharedLoad, TaskContext, TaskError, TaskFacts};
+use crate::tasks::{Measured, OnStop, Recorded, SharedLoad, TaskContext, TaskError, TaskFacts};
 
 /// All loads of a task.
 #[derive(Debug)]
@@ -31,6 +31,12 @@ impl<L: Load> Plan<L> {
             on_stop: OnStop::Finish,
             ..TaskFacts::default()
         }
+    }
+
+    /// Returns the metrics that the loads measure.
+    pub(in crate::tasks) fn measures(&self) -> Vec<Measured> {
+        let measured = |load: &L| Measured { provider: load.provider().to_owned(), metrics: load.metric_names() };
+        self.loads.iter().map(measured).collect()
     }
 
     /// Runs all loads. `notes` precede those of the loads.

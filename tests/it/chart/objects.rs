@@ -46,7 +46,7 @@ http:
     a: {url: http://shop/a, percentiles: [50, 99.99, '95']}
 assess:
   if: Result.NumLoops == 10
-  SLOs: {upper: {http/latency-mean: 50.25, http/error-count: 0}}
+  SLOs: {upper: {http-a/latency-mean: 50.25, http-a/error-count: 0}}
 custommetrics:
   templates: {m: http://shop/m.tpl}
   values: {labels: {app: web}}

@@ -1,0 +1,65 @@
+//! Finds SLOs on metrics that nothing measures, before the run.
+
+use super::ResultPolicy;
+use super::check::{Prepared, entry};
+use crate::metrics::catalog::{Catalog, Unmeasured};
+use crate::model::insights::Insights;
+use crate::model::slo::Slo;
+use crate::ports::Files;
+use crate::tasks::Task;
+use crate::values::input::InputError;
+
+impl Prepared {
+    /// Returns the SLOs whose metrics nothing measures; with `policy` reuse, metrics of earlier loops count. Paths of errors start at
+    /// `spec`.
+    pub(crate) fn unmeasured_slos(&self, policy: ResultPolicy, files: &dyn Files) -> Vec<InputError> {
+        let result = self.experiment.result.as_ref().filter(|_| policy == ResultPolicy::Reuse);
+        unmeasured_slos(&self.tasks, files, result.and_then(|result| result.insights.as_ref()))
+    }
+}
+
+/// Returns the SLOs whose metrics no earlier task of the spec and no earlier loop measures. Tasks with conditions count as measuring. Paths
+/// of errors start at `spec`.
+pub(crate) fn unmeasured_slos(
+    tasks: &[Box<dyn Task>],
+    files: &dyn Files,
+    earlier: Option<&Insights>,
+) -> Vec<InputError> {
+    if tasks.iter().all(|task| task.judges().is_none()) {
+        return Vec::new();
+    }
+    let mut measured = Catalog::default();
+    if let Some(insights) = earlier {
+        measured.add_earlier(insights);
+    }
+    let mut planned = measured.clone();
+    let metrics: Vec<_> = tasks.iter().map(|task| task.measures(files)).collect();
+    for metric in metrics.iter().flatten() {
+        planned.add(&metric.provider, metric.metrics.clone());
+    }
+    let mut errors = Vec::new();
+    for (index, (task, metrics)) in tasks.iter().zip(metrics).enumerate() {
+        let limits = task.judges().into_iter();
+        for (bound, slos) in limits.flat_map(|limits| [("upper", &limits.upper), ("lower", &limits.lower)]) {
+            for (at, slo) in slos.iter().enumerate() {
+                let path = entry(index).key("with").key("SLOs").key(bound).index(at).key("metric");
+                errors.extend(error(slo, &measured, &planned).map(|error| error.under(path)));
+            }
+        }
+        for metric in metrics {
+            measured.add(&metric.provider, metric.metrics);
+        }
+    }
+    errors
+}
+
+fn error(slo: &Slo, measured: &Catalog, planned: &Catalog) -> Option<InputError> {
+    // Malformed names are rejected when the task is parsed.
+    let name = slo.metric.name().ok()?;
+    let Unmeasured { message, hint } = measured.check(name).err()?;
+    if planned.check(name).is_ok() {
+        let message = format!("`{name}` is measured only by a later task");
+        return Some(InputError::new("", message).with_hint("list the tasks that measure before `assess`"));
+    }
+    Some(InputError::new("", message).with_hint(hint))
+}

@@ -11,6 +11,7 @@ use crate::app::assert::{AssertCondition, Assertion, FILE_POLL, Judgement, Judge
 use crate::app::error::AppError;
 use crate::model::document::Experiment;
 use crate::model::duration::GoDuration;
+use crate::model::text::one_line;
 use crate::ports::{BoxFuture, StoreError};
 
 /// Flags of `assert`.
@@ -65,7 +66,7 @@ pub(crate) async fn decide(
                 tracing::warn!("{warning}");
             }
         }
-        Assertion::Missing(message) => output::to_stdout(&format!("FAILED  {message}\n"))?,
+        Assertion::Missing(message) => output::to_stdout(&format!("FAILED  {}\n", one_line(message)))?,
     }
     Ok(assertion.verdict().into())
 }
@@ -81,5 +82,5 @@ fn line((condition, judgement): &(AssertCondition, Judgement)) -> String {
         Judgement { inconclusive: true, .. } => "inconclusive",
         _ => "FAILED",
     };
-    format!("{mark}  {condition}: {}\n", judgement.sentence)
+    format!("{mark}  {condition}: {}\n", one_line(&judgement.sentence))
 }

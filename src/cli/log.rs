@@ -1,9 +1,15 @@
 //! Diagnostic log on standard error.
 
+use std::fmt;
+
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::{self, Writer};
 
 use super::globals::{Globals, LogLevel};
 use super::style::Style;
+use crate::model::text::one_line;
 
 /// Starts logging at the level of the flags.
 pub(crate) fn start(globals: &Globals) {
@@ -29,10 +35,17 @@ pub(crate) fn start(globals: &Globals) {
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(globals.style() == Style::Coloured)
+        .fmt_fields(format::debug_fn(field).delimited(" "))
         .with_target(false)
         .without_time()
         // Reporting a closed standard error there would fail, too.
         .log_internal_errors(false);
     // Fails only in tests that start the program twice in one process.
     let _ = tracing_subscriber::registry().with(targets).with(layer).try_init();
+}
+
+/// Writes a field in one line: messages may repeat text from outside.
+fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    let value = one_line(&format!("{value:?}"));
+    if field.name() == "message" { write!(writer, "{value}") } else { write!(writer, "{}={value}", field.name()) }
 }

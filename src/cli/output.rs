@@ -7,7 +7,7 @@ use super::exit::Exit;
 use super::style::{Style, label};
 use crate::app::env::file_store;
 use crate::app::error::AppError;
-use crate::model::text::printable;
+use crate::model::text::one_line;
 
 /// Maximum number of mistakes printed.
 const MAX_MISTAKES: usize = 20;
@@ -39,12 +39,12 @@ pub(crate) fn to_file(path: &Path, text: &str) -> Result<(), AppError> {
 
 /// Prints an error and returns its exit code. Escapes its text, which may come from a service.
 pub(crate) fn print_error(error: &AppError, style: Style) -> Exit {
-    let mut text = format!("{} {}\n", label("error:", "1;31", style), printable(&error.message));
+    let mut text = format!("{} {}\n", label("error:", "1;31", style), one_line(&error.message));
     for cause in &error.causes {
-        text.push_str(&format!("  {} {}\n", label("caused by:", "33", style), printable(cause)));
+        text.push_str(&format!("  {} {}\n", label("caused by:", "33", style), one_line(cause)));
     }
     for mistake in error.mistakes.iter().take(MAX_MISTAKES) {
-        text.push_str(&format!("  {} {}\n", label("caused by:", "33", style), printable(&mistake.to_string())));
+        text.push_str(&format!("  {} {}\n", label("caused by:", "33", style), one_line(&mistake.to_string())));
         text.push_str(&hint(mistake.hint.as_deref(), style));
     }
     if error.mistakes.len() > MAX_MISTAKES {
@@ -56,6 +56,6 @@ pub(crate) fn print_error(error: &AppError, style: Style) -> Exit {
 }
 
 fn hint(hint: Option<&str>, style: Style) -> String {
-    let line = |hint| format!("  {} {}\n", label("hint:", "36", style), printable(hint));
+    let line = |hint| format!("  {} {}\n", label("hint:", "36", style), one_line(hint));
     hint.map_or_else(String::new, line)
 }

@@ -18,7 +18,7 @@ use crate::app::run::OverallVerdict;
 use crate::model::document::TaskStatus;
 use crate::model::duration::GoDuration;
 use crate::model::slo::Outcome;
-use crate::model::text::printable;
+use crate::model::text::one_line;
 use crate::ports::{Event, LoadProgress, Observer};
 
 /// Time between two plain lines about the same load.
@@ -83,7 +83,7 @@ impl Progress {
             Some(Outcome::Violated) => "31",
             Some(Outcome::Inconclusive) | None => "33",
         };
-        output::to_stderr(&format!("{}\n", label(&printable(&verdict.to_string()), colour, self.style)));
+        output::to_stderr(&format!("{}\n", label(&one_line(&verdict.to_string()), colour, self.style)));
     }
 
     /// Prints the error of a failed run, and returns its exit code.
@@ -134,7 +134,7 @@ impl Progress {
         // Failures are printed once, as the error of the command.
         if status != TaskStatus::Failed {
             for note in notes {
-                self.say(&format!("  {}", printable(note)));
+                self.say(&format!("  {}", one_line(note)));
             }
         }
     }
@@ -190,8 +190,9 @@ impl Observer for Progress {
                 let total = self.state.lock().tasks;
                 self.say(&format!("[{}/{total}] {task}", index + 1));
             }
-            Event::TaskLog { line, .. } => self.say(&format!("  {}", printable(&line))),
-            Event::Load { name, progress } => self.load(name, progress),
+            // The mark keeps the output of scripts apart from ours.
+            Event::TaskLog { line, .. } => self.say(&format!("  | {}", one_line(&line))),
+            Event::Load { name, progress } => self.load(one_line(&name), progress),
             Event::TaskEnded { index, task, status, duration, notes } => {
                 self.task_ended(index, &task, status, duration, &notes);
             }

@@ -21,9 +21,16 @@ pub(crate) fn printable(text: &str) -> String {
     escaped
 }
 
+/// Like [`printable`], in one line: text from outside could start a line that looks like ours, or like a command to a CI system.
+pub(crate) fn one_line(text: &str) -> String {
+    printable(text).replace('\n', "\\n").replace('\t', " ")
+}
+
+/// Control characters, invisible ones, and those that reorder text or separate lines.
 fn is_active(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{e0000}'..='\u{e007f}')
 }
 
 /// Returns true if a text is an HTML page.
@@ -48,5 +55,7 @@ mod tests {
         assert_eq!(printable("a\u{1b}[31mb\u{202e}c\r\nd\te\u{0}"), "a\\u{1b}[31mb\\u{202e}c\\u{d}\nd\te\\u{0}");
         assert_eq!(printable("x\u{9b}2J\u{2066}y\u{feff}"), "x\\u{9b}2J\\u{2066}y\\u{feff}");
         assert_eq!(printable("é ש 模"), "é ש 模");
+        assert_eq!(printable("a\u{200b}b\u{2028}c\u{e0041}"), "a\\u{200b}b\\u{2028}c\\u{e0041}");
+        assert_eq!(one_line("a\r\n::error::\tb"), "a\\u{d}\\n::error:: b");
     }
 }

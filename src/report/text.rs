@@ -18,7 +18,7 @@ use crate::model::counts::Counts;
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::load::LoadRecord;
 use crate::model::slo::Outcome;
-use crate::model::text::printable;
+use crate::model::text::one_line;
 use crate::slo::load_validity::{gap, lateness};
 
 pub(super) const FORMAT: Format = Format {
@@ -63,7 +63,7 @@ fn heading(out: &mut String, title: &str) {
 fn prose(out: &mut String, first: &str, text: &str) {
     let indent = " ".repeat(first.len());
     let mut lead = first;
-    for line in table::wrapped(&clipped(&printable(text), MAX_TEXT), WIDTH - first.len()) {
+    for line in table::wrapped(&clipped(&one_line(text), MAX_TEXT), WIDTH - first.len()) {
         let _ = writeln!(out, "{}", format!("{lead}{line}").trim_end());
         lead = &indent;
     }
@@ -92,7 +92,7 @@ fn summary(out: &mut String, summary: &Summary) {
         line("Revision", &revision.to_string());
     }
     if let Some(version) = &summary.version {
-        line("Written by", &format!("iter8 {}", clipped(&printable(version), MAX_NAME)));
+        line("Written by", &format!("iter8 {}", clipped(&one_line(version), MAX_NAME)));
     }
 }
 
@@ -132,7 +132,7 @@ fn tasks(out: &mut String, tasks: &[TaskReport]) {
     heading(out, "Tasks");
     for (index, task) in tasks.iter().enumerate() {
         let duration = task.duration.map(|d| d.to_string().replace('µ', "u")).unwrap_or_default();
-        let name = squeezed(&printable(&task.task), 20);
+        let name = squeezed(&one_line(&task.task), 20);
         let _ = writeln!(
             out,
             "{}",
@@ -151,7 +151,7 @@ fn tasks(out: &mut String, tasks: &[TaskReport]) {
 fn columns(view: &ReportView, alone: &str) -> Vec<String> {
     match view.versions.as_slice() {
         [_] => vec![alone.to_owned()],
-        versions => versions.iter().map(|v| squeezed(&printable(&v.name), MAX_VERSION)).collect(),
+        versions => versions.iter().map(|v| squeezed(&one_line(&v.name), MAX_VERSION)).collect(),
     }
 }
 
@@ -170,7 +170,7 @@ fn slos(out: &mut String, view: &ReportView) {
 /// Shortens the metric of a condition, so that its limit stays visible.
 fn condition(slo: &SloReport) -> String {
     let rest = slo.condition.strip_prefix(&slo.metric).unwrap_or_default();
-    format!("{}{}", squeezed(&printable(&slo.metric), MAX_NAME), squeezed(&printable(rest), 40))
+    format!("{}{}", squeezed(&one_line(&slo.metric), MAX_NAME), squeezed(&one_line(rest), 40))
 }
 
 fn verdicts(out: &mut String, view: &ReportView) {
@@ -188,7 +188,7 @@ fn verdicts(out: &mut String, view: &ReportView) {
             None => "not assessed",
         };
         let version =
-            if is_alone { String::new() } else { format!("{}: ", squeezed(&printable(&verdict.version), MAX_VERSION)) };
+            if is_alone { String::new() } else { format!("{}: ", squeezed(&one_line(&verdict.version), MAX_VERSION)) };
         let value_text =
             slo.value.map_or_else(|| "no value".to_owned(), |v| format!("value {}", value_near(v, slo.limit)));
         let _ = writeln!(out, "  {word:<13} {version}{} | {value_text}", condition(slo));
@@ -212,8 +212,8 @@ fn metrics(out: &mut String, view: &ReportView) {
     let mut table = Table::new("Metric", columns(view, "value"));
     let mut missing = Vec::new();
     for (name, metric) in metrics.into_iter().filter(|(name, _)| !is_listed_below(view, name)) {
-        let units = metric.units.as_ref().map(|u| format!(" ({})", squeezed(&printable(u), 20))).unwrap_or_default();
-        let label = squeezed(&printable(name), MAX_NAME);
+        let units = metric.units.as_ref().map(|u| format!(" ({})", squeezed(&one_line(u), 20))).unwrap_or_default();
+        let label = squeezed(&one_line(name), MAX_NAME);
         let mut cells = Vec::new();
         for (version, metric) in view.versions.iter().map(|v| (v, v.metrics.get(name))) {
             cells.push(metric.and_then(|m| m.value).map_or_else(|| "unavailable".to_owned(), value));
@@ -232,7 +232,7 @@ fn metrics(out: &mut String, view: &ReportView) {
         let version = if view.versions.len() == 1 {
             String::new()
         } else {
-            format!(", {}", squeezed(&printable(version), MAX_VERSION))
+            format!(", {}", squeezed(&one_line(version), MAX_VERSION))
         };
         let _ = writeln!(out, "  {metric}{version}");
         prose(out, "      ", reason);
@@ -261,18 +261,15 @@ fn distributions(out: &mut String, view: &ReportView) {
     for metric in metrics {
         let figures: Vec<_> = view.versions.iter().filter_map(|v| Some((v, v.key_figures(metric)?))).collect();
         let units = figures.iter().find_map(|(v, _)| v.distributions.get(metric)?.units.as_ref());
-        let units = units.map(|u| format!(" ({})", squeezed(&printable(u), 20))).unwrap_or_default();
-        let label = format!("{}{units}", squeezed(&printable(metric), MAX_NAME));
+        let units = units.map(|u| format!(" ({})", squeezed(&one_line(u), 20))).unwrap_or_default();
+        let label = format!("{}{units}", squeezed(&one_line(metric), MAX_NAME));
         let is_alone = view.versions.len() == 1;
         if !is_alone {
             table.row(label.clone(), Vec::new());
         }
         for (version, numbers) in figures {
-            let first = if is_alone {
-                label.clone()
-            } else {
-                format!("  {}", squeezed(&printable(&version.name), MAX_VERSION))
-            };
+            let first =
+                if is_alone { label.clone() } else { format!("  {}", squeezed(&one_line(&version.name), MAX_VERSION)) };
             table.row(first, numbers.map(value).to_vec());
         }
     }
@@ -285,11 +282,11 @@ fn loads(out: &mut String, view: &ReportView) {
         return;
     }
     let name = |load: &LoadReport| {
-        let provider = squeezed(&printable(&load.provider), 30);
+        let provider = squeezed(&one_line(&load.provider), 30);
         if view.versions.len() == 1 {
             provider
         } else {
-            format!("{provider}, {}", squeezed(&printable(&load.version), MAX_VERSION))
+            format!("{provider}, {}", squeezed(&one_line(&load.version), MAX_VERSION))
         }
     };
     heading(out, "Load: rates in requests per second");
@@ -323,7 +320,7 @@ fn loads(out: &mut String, view: &ReportView) {
     heading(out, "Responses by status, and failures by cause");
     for row in loads {
         let statuses = most_frequent(row.load.statuses.iter().map(|(s, n)| (status_name(&row.provider, *s), *n)));
-        let causes = most_frequent(row.load.causes.iter().map(|(cause, n)| (squeezed(&printable(cause), 30), *n)));
+        let causes = most_frequent(row.load.causes.iter().map(|(cause, n)| (squeezed(&one_line(cause), 30), *n)));
         let _ = writeln!(out, "  {}", name(row));
         prose(out, "      status ", &statuses);
         prose(out, "      cause  ", &causes);

@@ -9,7 +9,7 @@ use crate::app::error::AppError;
 use crate::cli::exit::Exit;
 use crate::cli::output;
 use crate::cli::signals::Interruption;
-use crate::model::text::printable;
+use crate::model::text::one_line;
 
 /// Flags of `k log`.
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ pub(crate) async fn run(args: LogArgs) -> Result<Exit, AppError> {
     let print = |line: LogLine<'_>| match line {
         LogLine::Line(pod, text) => {
             // Print the pod's name when it changes.
-            let mut text = format!("{}\n", printable(text));
+            let mut text = format!("{}\n", one_line(text));
             let mut last = last.lock();
             if *last != pod {
                 output::to_stderr(&format!("==> pod/{pod} <==\n"));
@@ -42,7 +42,7 @@ pub(crate) async fn run(args: LogArgs) -> Result<Exit, AppError> {
                 text.clear();
             }
         }
-        LogLine::NoLog(pod, reason) => output::to_stderr(&format!("pod/{pod}: {}\n", printable(reason))),
+        LogLine::NoLog(pod, reason) => output::to_stderr(&format!("pod/{pod}: {}\n", one_line(reason))),
     };
     tokio::select! {
         any = follow_logs(&connection, &group, args.follow, stored.revision, &print) => {

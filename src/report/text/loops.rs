@@ -3,7 +3,7 @@
 use super::table::Table;
 use super::{MAX_NAME, MAX_VERSION, columns, heading, more};
 use crate::model::slo::Outcome;
-use crate::model::text::printable;
+use crate::model::text::one_line;
 use crate::report::show::{squeezed, value_near};
 use crate::report::view::{LoopReport, ReportView, Trend};
 
@@ -53,5 +53,5 @@ fn cell(trend: &Trend, at: usize) -> String {
 
 fn condition(trend: &Trend) -> String {
     let rest = trend.condition.strip_prefix(&trend.metric).unwrap_or_default();
-    format!("{}{}", squeezed(&printable(&trend.metric), MAX_NAME), squeezed(&printable(rest), MAX_VERSION + 16))
+    format!("{}{}", squeezed(&one_line(&trend.metric), MAX_NAME), squeezed(&one_line(rest), MAX_VERSION + 16))
 }

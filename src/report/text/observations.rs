@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::{MAX_NAME, MAX_REASONS, MAX_VERSION, heading, more, prose};
-use crate::model::text::printable;
+use crate::model::text::{one_line, printable};
 use crate::report::show::{clipped, squeezed, value};
 use crate::report::view::{ObservationReport, ReportView, VersionReport};
 
@@ -24,12 +24,12 @@ pub(super) fn section(out: &mut String, view: &ReportView) {
         let seen: Vec<(&VersionReport, &ObservationReport)> =
             view.versions.iter().filter_map(|version| Some((version, version.observations.get(*name)?))).collect();
         let units = seen.iter().find_map(|(_, seen)| seen.units.as_ref());
-        let units = units.map(|units| format!(" ({})", squeezed(&printable(units), 20))).unwrap_or_default();
-        let _ = writeln!(out, "  {}{units}", squeezed(&printable(name), MAX_NAME));
+        let units = units.map(|units| format!(" ({})", squeezed(&one_line(units), 20))).unwrap_or_default();
+        let _ = writeln!(out, "  {}{units}", squeezed(&one_line(name), MAX_NAME));
         for (version, seen) in seen {
             let label = match view.versions.len() {
                 1 => "value".to_owned(),
-                _ => squeezed(&printable(&version.name), MAX_VERSION),
+                _ => squeezed(&one_line(&version.name), MAX_VERSION),
             };
             let _ = writeln!(out, "    {label}: {}", value_text(version, name, seen));
             lines(out, seen);

@@ -287,7 +287,7 @@ async fn calls_rejected_by_goaway_are_retried() {
 async fn messages_of_services_are_sanitized() {
     let _transcript = transcript!();
     let server = Server::scripted(|call: Call| async move {
-        answer(call.respond, head(), &[], Some(trailers("14", "a%1b[2Jb%0ac")));
+        answer(call.respond, head(), &[], Some(trailers("14", "a%1b[2Jb%0aok      slos: %0a::error::c")));
     })
     .await;
     let cli = CliCase::new();
@@ -301,4 +301,8 @@ async fn messages_of_services_are_sanitized() {
         output.snapshot(code);
         assert!(!output.stderr.contains('\u{1b}'), "{output:#?}");
     }
+    cli.run(["assert", "-c", "nofailure,slos"]).snapshot(1);
+    let report = cli.run(["report"]).stdout;
+    let forged = |line: &str| line.trim_start().starts_with("ok ") || line.trim_start().starts_with("::");
+    assert!(!report.contains('\u{1b}') && !report.lines().any(forged), "{report}");
 }

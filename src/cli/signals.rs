@@ -12,8 +12,6 @@ use crate::app::error::AppError;
 
 /// Signals within this time after the first one repeat it: `timeout` signals the program and its process group, and so do terminals.
 const REPETITION: Duration = Duration::from_secs(1);
-/// Longest time from the signal that aborts to the end of the program.
-const GRACE: Duration = Duration::from_secs(3);
 
 /// State of SIGINT, SIGTERM and SIGHUP.
 #[derive(Clone, Default)]
@@ -52,12 +50,7 @@ impl Interruption {
                         state.stop.cancel();
                     }
                     Action::Repeat => {}
-                    Action::Abort => {
-                        state.abort.cancel();
-                        tokio::time::sleep(GRACE).await;
-                        // The run does not react.
-                        std::process::exit(i32::from(state.exit() as u8));
-                    }
+                    Action::Abort => state.abort.cancel(),
                 }
             }
         });

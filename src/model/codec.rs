@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::document::{Experiment, SCHEMA_VERSION, TaskSpec};
 
-pub use helm_yaml::{MAX_BYTES, MAX_DEPTH, YamlError as CodecError, kind, number, value_from_yaml};
+pub use helm_yaml::{MAX_BYTES, MAX_DEPTH, YamlError as CodecError, kind, number, strings_from_yaml, value_from_yaml};
 
 /// Reads an experiment document, ours or one of Iter8 v0.13. Unknown keys outside the result are preserved, others ignored.
 ///

@@ -14,6 +14,7 @@ fn metric(expression: Option<&str>) -> MetricSpec {
         params: Vec::new(),
         body: None,
         expression: expression.map(|text| Filter::compile(text).unwrap()),
+        defect: None,
         takes_first: expression == Some(FIRST),
         reduce: None,
         is_range: false,

@@ -12,8 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Deserializer};
 
 use super::reduce::Reduce;
 use crate::model::codec;
@@ -54,6 +53,8 @@ pub(crate) struct MetricSpec {
     pub body: Option<String>,
     /// Expression that extracts the value; without it, the response has to be in Prometheus's format.
     pub expression: Option<Filter>,
+    /// The reason why the expression cannot be evaluated, if it does not compile.
+    pub defect: Option<String>,
     /// True if the expression only selects the first series, which needs no evaluation for Prometheus's responses.
     pub takes_first: bool,
     /// Aggregation of several series.
@@ -66,30 +67,14 @@ pub(crate) struct MetricSpec {
     pub when_empty: Option<String>,
 }
 
-/// A string, or a scalar that YAML types differently: `value: 5`.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Text {
-    Text(String),
-    Other(Value),
-}
-
-impl Text {
-    fn into_string(self) -> String {
-        match self {
-            Self::Text(text) => text,
-            Self::Other(value) => value.to_string(),
-        }
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawProvider {
     url: String,
     provider: Option<String>,
     method: Option<String>,
-    headers: Option<BTreeMap<String, Text>>,
+    headers: Option<BTreeMap<String, Option<String>>>,
+    #[serde(deserialize_with = "list")]
     metrics: Vec<RawMetric>,
 }
 
@@ -116,13 +101,19 @@ struct RawMetric {
 #[serde(deny_unknown_fields)]
 struct RawParam {
     name: String,
-    value: Text,
+    value: Option<String>,
+}
+
+/// Reads a list; null is an empty one, such as that of a `range` over nothing.
+fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 impl ProviderSpec {
     /// Parses a rendered template. Errors have paths relative to it.
     pub(crate) fn read(text: &str) -> Result<Self, InputError> {
-        let value = codec::value_from_yaml(text)
+        // All fields are strings, so `name: 404` and `value: 1.10` are what the author wrote.
+        let value = codec::strings_from_yaml(text)
             .map_err(|error| InputError::new("", format!("the rendered template is not YAML: {error}")))?;
         if !value.is_object() {
             let kind = if value.is_null() { "empty" } else { codec::kind(&value) };
@@ -151,7 +142,8 @@ impl ProviderSpec {
             }
             metrics.push(metric);
         }
-        let headers = raw.headers.unwrap_or_default().into_iter().map(|(name, value)| (name, value.into_string()));
+        let headers =
+            raw.headers.unwrap_or_default().into_iter().map(|(name, value)| (name, value.unwrap_or_default()));
         Ok(Self { url: raw.url.trim().to_owned(), provider: raw.provider, method, headers: headers.collect(), metrics })
     }
 
@@ -183,11 +175,14 @@ fn metric(raw: RawMetric) -> Result<MetricSpec, InputError> {
     if raw.reduce == Some(Reduce::Jq) && raw.jq_expression.is_none() {
         return Err(InputError::new("reduce", "`jq` requires a `jqExpression`"));
     }
-    let expression = raw.jq_expression.as_deref().map(Filter::compile).transpose();
-    let expression = expression.map_err(|message| {
-        let excerpt = truncate(raw.jq_expression.as_deref().unwrap_or_default().trim(), 200);
-        InputError::new("jqExpression", format!("`{excerpt}` {message}"))
-    })?;
+    let (expression, defect) = match raw.jq_expression.as_deref().map(|text| (text, Filter::compile(text))) {
+        None => (None, None),
+        Some((_, Ok(filter))) => (Some(filter), None),
+        // As in Iter8, only this metric has no value.
+        Some((text, Err(message))) => {
+            (None, Some(format!("the jqExpression `{}` {message}", truncate(text.trim(), 200))))
+        }
+    };
     let takes_first = raw.jq_expression.as_deref().is_some_and(takes_first);
     // Iter8's templates need the expression to extract the value of a series; `reduce` does not.
     let expression = match raw.reduce {
@@ -210,10 +205,11 @@ fn metric(raw: RawMetric) -> Result<MetricSpec, InputError> {
             units: raw.units.map(|units| truncate(&units, 100)),
             kind,
         },
-        params: params.map(|param| (param.name, param.value.into_string().trim().to_owned())).collect(),
+        params: params.map(|param| (param.name, param.value.unwrap_or_default().trim().to_owned())).collect(),
         body: raw.body,
         takes_first: takes_first && expression.is_some(),
         expression,
+        defect,
         reduce: raw.reduce,
         is_range: false,
         policies: Policies {
@@ -307,7 +303,12 @@ metrics:
             ("{url: 'http://p', metrics: [{name: a}, {name: a}]}", "metrics[1].name: duplicate metric `a`"),
             ("{url: 'http://p', metrics: [{name: a, type: sample}]}", "metrics[0].type: `sample` is not a metric type"),
             ("{url: 'http://p', metrics: [{name: a, jqExpresion: .}]}", "metrics[0].jqExpresion: unknown field"),
-            ("{url: 'http://p', metrics: [{name: a, jqExpression: '.a['}]}", "metrics[0].jqExpression: `.a[` "),
+            (
+                "{url: 'http://p', metrics: [{name: a, description: {b: c}}]}",
+                "metrics[0].description: invalid type: map",
+            ),
+            ("{url: 'http://p', metrics: [{name: [a]}]}", "metrics[0].name: invalid type: sequence"),
+            ("{url: 'http://p', metrics: 5}", "metrics: invalid type: string"),
             (
                 "{url: 'http://p', metrics: [{name: a, noData: ignore}]}",
                 "metrics[0].noData: `ignore` is not valid; expected one of fail, pass",
@@ -350,6 +351,30 @@ metrics:
             assert!(error.hint.unwrap().starts_with("remove one of them: "), "{other}");
             assert!(read("reduce: jq,", other).is_ok_and(|metric| !metric.takes_first));
         }
+    }
+
+    #[test]
+    fn scalars_are_strings_as_they_are_written() {
+        let text = "{url: 'http://p', provider: 7, headers: {X-Id: 010, X-None: null}, metrics: [{name: 404, description: 95, \
+                    units: yes, body: 1.10, whenEmpty: null, jqExpression: 5, params: [{name: 1, value: 0.50}]}]}";
+        let spec = ProviderSpec::read(text).unwrap();
+        let metric = &spec.metrics[0];
+        assert_eq!((metric.name.as_str(), metric.meta.description.as_str()), ("404", "95"));
+        assert_eq!((metric.meta.units.as_deref(), metric.body.as_deref()), (Some("yes"), Some("1.10")));
+        assert_eq!((&metric.when_empty, &metric.params), (&None, &vec![("1".to_owned(), "0.50".to_owned())]));
+        assert_eq!((spec.provider.as_deref(), spec.headers["X-Id"].as_str()), (Some("7"), "010"));
+        // As a `range` over nothing leaves it.
+        assert!(ProviderSpec::read("url: http://p\nmetrics:\n").unwrap().metrics.is_empty());
+    }
+
+    #[test]
+    fn an_expression_that_does_not_compile_is_the_defect_of_its_metric() {
+        let text = "{url: 'http://p', metrics: [{name: a, jqExpression: '.a['}, {name: b, jqExpression: '.v | nope'}, {name: c}]}";
+        let defects: Vec<_> =
+            ProviderSpec::read(text).unwrap().metrics.into_iter().map(|metric| metric.defect).collect();
+        let [Some(syntax), Some(unknown), None] = defects.as_slice() else { panic!("{defects:?}") };
+        assert!(syntax.starts_with("the jqExpression `.a[` "), "{syntax}");
+        assert!(unknown.starts_with("the jqExpression `.v | nope` uses undefined filter `nope`"), "{unknown}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::fetch;
+use super::fields::PlainText;
 use super::loadgen::FieldPaths;
 use super::schema_fragments::each_given;
 use crate::ports::Files;
@@ -28,7 +29,7 @@ pub(in crate::tasks) const MAX_SECRET: u64 = 1 << 20;
 pub(in crate::tasks) struct BasicAuth {
     /// The user name.
     #[schemars(extend("pattern" = "^[^:]*$"))]
-    pub(in crate::tasks) username: String,
+    pub(in crate::tasks) username: PlainText,
     /// File with the password. A trailing newline is ignored.
     pub(in crate::tasks) password_file: Option<String>,
     /// Environment variable with the password.
@@ -137,13 +138,13 @@ pub(in crate::tasks) fn login(
     };
     match (basic, token) {
         (Some(_), Some(_)) => Err(error_at("bearerToken", "cannot be combined with `basicAuth`".to_owned())),
-        (Some(basic), None) if basic.username.contains(':') => {
+        (Some(basic), None) if basic.username.0.contains(':') => {
             Err(error_at("basicAuth", "`username` must not contain `:`".to_owned()))
         }
         (Some(basic), None) => {
             let secret =
                 one("basicAuth", &basic.password_file, &basic.password_env, "`passwordFile` and `passwordEnv`")?;
-            Ok(Some(Login::Basic(basic.username.clone(), secret)))
+            Ok(Some(Login::Basic(basic.username.0.clone(), secret)))
         }
         (None, Some(token)) => {
             Ok(Some(Login::Bearer(one("bearerToken", &token.file, &token.env, "`file` and `env`")?)))

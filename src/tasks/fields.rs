@@ -91,6 +91,18 @@ field! {
 }
 
 field! {
+    /// A string; a number or boolean is read as it is written.
+    PlainText(String) as "PlainText", Value,
+    json_schema!({"type": ["string", "number", "boolean"]}),
+    |value| match value {
+        Value::String(text) => Ok(text),
+        Value::Number(_) | Value::Bool(_) => Ok(value.to_string()),
+        // Do not show the value: it may contain a secret.
+        _ => Err("expected a string".into()),
+    }
+}
+
+field! {
     /// Request headers.
     Headers(Vec<(http::HeaderName, http::HeaderValue)>) as "Headers", Value,
     json_schema!({"type": "object", "description": "Request headers; Host sets the authority.", "propertyNames": {"pattern": r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "not": {"pattern": FROM_PAYLOAD}}, "additionalProperties": {"type": ["string", "number", "boolean"], "pattern": HEADER_VALUE}}),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::fetch::{self, DownloadFailure};
+use crate::model::text::is_html;
 use crate::ports::{Files, Web};
 use crate::redact::redact_url;
 use crate::templates::Dialect;
@@ -81,7 +82,7 @@ impl TextSource {
 
 fn read(path: &str, files: &dyn Files) -> Result<String, String> {
     let bytes = fetch::read(files, path, MAX_BYTES as u64)?;
-    String::from_utf8(bytes).map_err(|_| format!("`{path}` is not valid UTF-8"))
+    template(bytes, &format!("`{path}`"))
 }
 
 async fn download(url: &str, web: &dyn Web) -> Result<String, String> {
@@ -90,7 +91,24 @@ async fn download(url: &str, web: &dyn Web) -> Result<String, String> {
         DownloadFailure::Status(status) => format!("cannot download {redacted}: status {status}"),
         DownloadFailure::Transport(reason) => format!("cannot download {redacted}: {reason}"),
     })?;
-    String::from_utf8(body).map_err(|_| format!("{redacted} is not valid UTF-8"))
+    template(body, &redacted).map_err(|message| match raw_url(url) {
+        Some(raw) => format!("{message}; the file itself is {}", redact_url(&raw)),
+        None => message,
+    })
+}
+
+/// Checks that a file is text, and not a page about it.
+fn template(content: Vec<u8>, name: &str) -> Result<String, String> {
+    if is_html(&content) {
+        return Err(format!("{name} is an HTML page, not a template"));
+    }
+    String::from_utf8(content).map_err(|_| format!("{name} is not valid UTF-8"))
+}
+
+/// Returns the URL of a file's content, if `url` is GitHub's page about the file.
+fn raw_url(url: &str) -> Option<String> {
+    let (repository, path) = url.strip_prefix("https://github.com/")?.split_once("/blob/")?;
+    Some(format!("https://raw.githubusercontent.com/{repository}/{path}"))
 }
 
 #[cfg(test)]
@@ -108,6 +126,17 @@ mod tests {
         assert_eq!(error("ftp://host/x"), "unsupported scheme `ftp://`; expected http://, https:// or a path");
         assert_eq!(error(""), "must not be empty; expected a URL or a path");
         assert_eq!(error("https://"), "unsupported scheme `https://`; expected http://, https:// or a path");
+    }
+
+    #[test]
+    fn a_page_is_not_a_template() {
+        let page = "\u{feff}\n<!DOCTYPE html><html>";
+        let error = template(page.as_bytes().to_vec(), "http://host/x").unwrap_err();
+        assert_eq!(error, "http://host/x is an HTML page, not a template");
+        assert!(template(b"url: http://p".to_vec(), "x").is_ok());
+        let raw = raw_url("https://github.com/o/r/blob/main/dir/x.tpl");
+        assert_eq!(raw.as_deref(), Some("https://raw.githubusercontent.com/o/r/main/dir/x.tpl"));
+        assert_eq!(raw_url("https://github.com/o/r"), None);
     }
 
     #[test]

@@ -175,7 +175,10 @@ impl Filter {
         for output in self.compiled.id.run((context, input)).take(MAX_OUTPUTS) {
             let output = output.map_err(|exception| match (guard.stopped(), exception.get_err()) {
                 (Some(stopped), _) => RunError::Failed(stopped.message().to_owned()),
-                (None, Ok(error)) => RunError::Failed(truncate(&error.to_string(), MAX_EXCERPT)),
+                (None, Ok(error)) => RunError::Failed(match error.into_val() {
+                    Val::TStr(text) => truncate(&String::from_utf8_lossy(&text), MAX_MESSAGE),
+                    other => truncate(&other.to_string(), MAX_EXCERPT),
+                }),
                 (None, Err(_)) => RunError::Failed("the filter halts".to_owned()),
             })?;
             if take(output).is_break() {
@@ -219,6 +222,9 @@ fn syntax_error(text: &str, rest: Option<&str>) -> String {
         None => "ends unexpectedly".to_owned(),
     }
 }
+
+/// Maximum length of an error message, in characters.
+const MAX_MESSAGE: usize = 160;
 
 /// Maximum length of an excerpt of a document or filter in a message, in characters.
 const MAX_EXCERPT: usize = 80;

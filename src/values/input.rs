@@ -181,9 +181,16 @@ fn mistyped(message: &str, path: &FieldPath) -> InputError {
                 }
                 _ => message.to_owned(),
             };
-            InputError::new(path, text)
+            let error = InputError::new(path, text);
+            if is_unquoted(message) { error.with_hint("use `--set-string`, or quotes in a file") } else { error }
         }
     }
+}
+
+/// Returns true for serde's message about a number or boolean in the place of a string.
+fn is_unquoted(message: &str) -> bool {
+    let kinds = ["invalid type: integer", "invalid type: floating point", "invalid type: boolean"];
+    kinds.iter().any(|kind| message.starts_with(kind)) && message.ends_with("expected a string")
 }
 
 fn is_secret(path: &FieldPath) -> bool {
@@ -246,6 +253,17 @@ mod tests {
         let error =
             typed::<std::collections::BTreeMap<String, bool>>(&json!({"token": "hunter2"}), "github").unwrap_err();
         assert_eq!(error.to_string(), "github.token: wrong type; expected a boolean");
+    }
+
+    #[test]
+    fn a_number_in_the_place_of_a_string_has_a_hint() {
+        for value in [json!({"name": 5}), json!({"name": 1.5}), json!({"name": true})] {
+            let error = typed::<std::collections::BTreeMap<String, String>>(&value, "x").unwrap_err();
+            assert!(error.to_string().ends_with("expected a string"), "{error}");
+            assert_eq!(error.hint.as_deref(), Some("use `--set-string`, or quotes in a file"));
+        }
+        let error = typed::<std::collections::BTreeMap<String, String>>(&json!({"name": []}), "x").unwrap_err();
+        assert_eq!(error.hint, None);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::fmt;
 use serde_json::Value;
 
 pub use lines::Lines;
-use read::Track;
+use read::{Scalars, Track};
 
 /// Maximum accepted input, in bytes.
 pub const MAX_BYTES: usize = 8 << 20;
@@ -59,13 +59,20 @@ impl fmt::Display for YamlError {
 /// errors, on numbers that JSON does not have, and beyond [`MAX_BYTES`], [`MAX_DEPTH`] and the bound on aliases.
 pub fn value_from_yaml(text: &str) -> Result<Value, YamlError> {
     check_size(text)?;
-    read::value(text, Track::Nothing).map(|(value, _)| value)
+    read::value(text, Track::Nothing, Scalars::Typed).map(|(value, _)| value)
+}
+
+/// Parses YAML like [`value_from_yaml`], but every scalar except null becomes a string, as it is written: `012`, `1.10`, `yes`. For formats
+/// whose scalars are all strings.
+pub fn strings_from_yaml(text: &str) -> Result<Value, YamlError> {
+    check_size(text)?;
+    read::value(text, Track::Nothing, Scalars::AsWritten).map(|(value, _)| value)
 }
 
 /// Parses YAML like [`value_from_yaml`], and returns the line of each node.
 pub fn value_with_lines(text: &str) -> Result<(Value, Lines), YamlError> {
     check_size(text)?;
-    read::value(text, Track::Lines)
+    read::value(text, Track::Lines, Scalars::Typed)
 }
 
 fn check_size(text: &str) -> Result<(), YamlError> {

@@ -19,6 +19,15 @@ pub enum Track {
     Lines,
 }
 
+/// Typing of scalars without quotes and tag.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Scalars {
+    /// As in Helm.
+    Typed,
+    /// Strings as they are written, except null.
+    AsWritten,
+}
+
 /// Content of a node. A scalar keeps its type, which decides what it becomes as a key.
 #[derive(Clone)]
 enum Node {
@@ -27,7 +36,7 @@ enum Node {
 }
 
 /// Parses the first document in `text`; `null` if there is none.
-pub fn value(text: &str, track: Track) -> Result<(Value, Lines), YamlError> {
+pub fn value(text: &str, track: Track, scalars: Scalars) -> Result<(Value, Lines), YamlError> {
     // Helm's library skips the mark that some editors put in front of UTF-8.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut options = granit_parser::options! {
@@ -35,8 +44,8 @@ pub fn value(text: &str, track: Track) -> Result<(Value, Lines), YamlError> {
         block_nesting_limit: MAX_DEPTH,
     };
     options.set_emit_comments(false);
-    let mut reader =
-        Reader { parser: Parser::new_from_str_with_options(text, options), anchors: HashMap::new(), copied: 0, track };
+    let parser = Parser::new_from_str_with_options(text, options);
+    let mut reader = Reader { parser, anchors: HashMap::new(), copied: 0, track, scalars };
     loop {
         let (event, span) = reader.next()?;
         match event {
@@ -58,6 +67,7 @@ struct Reader<'a> {
     anchors: HashMap<usize, (Node, Lines)>,
     copied: usize,
     track: Track,
+    scalars: Scalars,
 }
 
 impl<'a> Reader<'a> {
@@ -76,7 +86,14 @@ impl<'a> Reader<'a> {
         }
         let (node, lines, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let scalar = resolve(&text, requested_type(style, tag.as_deref())).map_err(|error| at(span, error))?;
+                let requested = requested_type(style, tag.as_deref());
+                let scalar = match resolve(&text, requested).map_err(|error| at(span, error))? {
+                    Scalar::Null => Scalar::Null,
+                    _ if self.scalars == Scalars::AsWritten && requested == RequestedType::Anything => {
+                        Scalar::Text(text.into_owned())
+                    }
+                    typed => typed,
+                };
                 (Node::Scalar(scalar), Lines::leaf(line(span)), anchor)
             }
             Event::SequenceStart(_, anchor, _) => {

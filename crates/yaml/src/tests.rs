@@ -96,3 +96,12 @@ proptest! {
         let _ = value_from_yaml(&text);
     }
 }
+
+#[test]
+fn scalars_as_written_are_strings_except_null() {
+    let text = "{a: 012, b: 1.10, c: yes, d: ~, e: 'null', f: [404, !!str 5, 1e999], 7: x, g: &g 010, h: *g}";
+    let expected = json!({
+        "a": "012", "b": "1.10", "c": "yes", "d": null, "e": "null", "f": ["404", "5", "1e999"], "7": "x", "g": "010", "h": "010",
+    });
+    assert_eq!(strings_from_yaml(text).unwrap(), expected);
+}

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use url::Url;
 
 use super::access::{Access, Credentials};
-use super::native::{FORM, seconds};
+use super::native::{FORM, api, seconds};
 use crate::model::duration::GoDuration;
 use crate::model::missing::{ErrorKind, Missing};
 use crate::ports::{Env, WebError, WebErrorKind, WebRequest, WebResponse};
@@ -77,6 +77,9 @@ impl ProviderClient<'_> {
     pub(super) async fn query(&self, metric: &MetricSpec) -> QueryResult {
         let result =
             |reading, source, query| QueryResult { reading, source, query, status: None, attempts: 0, skew: None };
+        if let Some(defect) = &metric.defect {
+            return result(Reading::error(ErrorKind::Expression, defect), String::new(), rendered_query(metric));
+        }
         let request = match self.request(metric) {
             Ok(request) => request,
             Err(error) => return result(Reading::error(ErrorKind::Other, error.to_string()), String::new(), None),
@@ -230,14 +233,14 @@ fn not_sent(error: &WebError, secrets: &RequestSecrets) -> Reading {
 
 /// Returns the user's URL; the template's API path is appended if it has none.
 fn with_api(base: &Url, template: &str) -> Url {
-    let mut url = base.clone();
-    if !url.path().ends_with(QUERY)
-        && let Ok(template) = Url::parse(template)
-        && let Some(at) = template.path().find("/api/")
+    match Url::parse(template)
+        .ok()
+        .as_ref()
+        .and_then(|template| template.path().find("/api/").map(|at| &template.path()[at..]))
     {
-        url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), &template.path()[at..]));
+        Some(path) if !base.path().ends_with(QUERY) => api(base, path),
+        _ => base.clone(),
     }
-    url
 }
 
 /// Returns a URL without query and credentials.

@@ -63,11 +63,11 @@ impl Native {
                 ));
             }
         }
-        let mut url = values.url.0;
-        if !url.path().ends_with(QUERY) {
-            url.set_path(&format!("{}{QUERY}", url.path().trim_end_matches('/')));
-        }
-        Ok(Self { url, is_post: values.post.unwrap_or(false), queries: values.queries.into_iter().collect() })
+        Ok(Self {
+            url: api(&values.url.0, QUERY),
+            is_post: values.post.unwrap_or(false),
+            queries: values.queries.into_iter().collect(),
+        })
     }
 
     /// Checks the syntax of the queries; paths of errors start below the block.
@@ -89,18 +89,19 @@ impl Native {
             Ok(MetricSpec {
                 name: name.clone(),
                 meta: MetricMeta {
-                    description: truncate(query.description.as_deref().unwrap_or_default(), 1_000),
-                    units: query.units.as_deref().map(|units| truncate(units, 100)),
+                    description: truncate(query.description.as_ref().map_or("", |text| &text.0), 1_000),
+                    units: query.units.as_ref().map(|units| truncate(&units.0, 100)),
                     kind: kind(query).map_err(|message| InputError::new(of_query(name).key("type"), message))?,
                 },
                 params,
                 body: None,
                 expression: None,
+                defect: None,
                 takes_first: false,
                 reduce: query.reduce,
                 is_range: query.range.is_some(),
                 policies: query.policies(),
-                when_empty: query.when_empty.clone(),
+                when_empty: query.when_empty.as_ref().map(|text| text.0.clone()),
             })
         };
         let metrics: Result<Vec<MetricSpec>, InputError> = self.queries.iter().map(metric).collect();
@@ -109,6 +110,19 @@ impl Native {
         let headers = if self.is_post { form.into() } else { Default::default() };
         Ok(ProviderSpec { url: self.url.to_string(), provider: None, method, headers, metrics: metrics? })
     }
+}
+
+/// Returns the URL of an API path at a Prometheus server. The server's URL may already end with that of its API, of a query, or of its
+/// page for queries.
+pub(super) fn api(server: &Url, path: &str) -> Url {
+    let base = server.path().trim_end_matches('/');
+    let base = ["/api/v1/query_range", "/api/v1/query", "/api/v1", "/graph"]
+        .iter()
+        .find_map(|end| base.strip_suffix(end))
+        .unwrap_or(base);
+    let mut url = server.clone();
+    url.set_path(&format!("{}{path}", base.trim_end_matches('/')));
+    url
 }
 
 fn template(name: &str, query: &Query, instant: DateTime<Utc>) -> Result<Template, InputError> {
@@ -144,4 +158,27 @@ fn range(query: &Query) -> Option<(Duration, Duration)> {
     let range = query.range.as_ref()?.0.0;
     let default_step = Duration::from_secs((range.as_secs() / 100).max(1));
     Some((range, query.step.as_ref().map_or(default_step, |step| step.0.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_the_servers_url_leads_to_its_api() {
+        for (given, expected) in [
+            ("http://p:9090", "http://p:9090/api/v1/query"),
+            ("http://p:9090/", "http://p:9090/api/v1/query"),
+            ("http://p/select/0/prometheus/", "http://p/select/0/prometheus/api/v1/query"),
+            ("http://p/api/v1", "http://p/api/v1/query"),
+            ("http://p/prom/api/v1/", "http://p/prom/api/v1/query"),
+            ("http://p/api/v1/query", "http://p/api/v1/query"),
+            ("http://p/api/v1/query_range", "http://p/api/v1/query"),
+            ("http://p/graph", "http://p/api/v1/query"),
+            ("http://p/api/v1?tenant=a", "http://p/api/v1/query?tenant=a"),
+            ("http://p/api/v10", "http://p/api/v10/api/v1/query"),
+        ] {
+            assert_eq!(api(&Url::parse(given).unwrap(), QUERY).as_str(), expected, "{given}");
+        }
+    }
 }

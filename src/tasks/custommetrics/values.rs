@@ -11,7 +11,7 @@ use crate::model::missing::{DoubtPolicy, NoDataPolicy, OnErrorPolicy, Policies};
 use crate::model::number::Count;
 use crate::providers::Reduce;
 use crate::tasks::credentials::{self, BasicAuth, BearerToken};
-use crate::tasks::fields::{AtLeastOne, Headers, TargetUrl};
+use crate::tasks::fields::{AtLeastOne, Headers, PlainText, TargetUrl};
 
 /// Queries Prometheus, or any JSON API, for metrics of each version.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -70,10 +70,10 @@ pub(super) struct Query {
     pub(super) kind: Option<String>,
     /// Unit of the values, such as `msec`.
     #[serde(default)]
-    pub(super) units: Option<String>,
+    pub(super) units: Option<PlainText>,
     /// Description of the metric, in one line.
     #[serde(default)]
-    pub(super) description: Option<String>,
+    pub(super) description: Option<PlainText>,
     /// Queries the values of the last period of this length, such as `5m`, instead of one value: the metric then has `mean`, `pX`,
     /// `max` and so on.
     #[serde(default)]
@@ -99,7 +99,7 @@ pub(super) struct Query {
     on_warning: Option<DoubtPolicy>,
     /// Explanation, shown to the reader, of why there may be no data.
     #[serde(default)]
-    pub(super) when_empty: Option<String>,
+    pub(super) when_empty: Option<PlainText>,
 }
 
 /// Access to a provider.

@@ -9,6 +9,9 @@ use jaq_core::{DataT, Error, Exn, Lut, Native, ValX, data};
 use jaq_json::{Num, Val};
 use jaq_std::ValT as _;
 
+use super::MAX_EXCERPT;
+use crate::model::text::truncate;
+
 /// Functions for the rewritten filter. Users' filters cannot name them, as the names contain spaces.
 pub(super) const STEP: &str = "iter8 step";
 pub(super) const NESTED: &str = "iter8 nested";
@@ -220,7 +223,7 @@ pub(super) fn funs() -> impl Iterator<Item = Fun<Bounded>> {
     known.filter(move |fun| !unbounded.contains(&fun.0)).chain(guard_functions()).chain(mathematics())
 }
 
-fn guard_functions() -> [Fun<Bounded>; 4] {
+fn guard_functions() -> [Fun<Bounded>; 5] {
     let step = Native::<Bounded>::new(|cv| box_once(cv.0.data().guard.step(cv.1)))
         .with_paths(|cv| {
             let (value, path) = cv.1;
@@ -239,12 +242,31 @@ fn guard_functions() -> [Fun<Bounded>; 4] {
     // The string may come from the document, so the depth of the result has to be checked.
     let parse = Native::<Bounded>::new(|cv| {
         let parsed = match &cv.1 {
-            Val::TStr(text) => serde_json::from_slice(text).map_err(|error| Error::str(error).into()),
+            Val::TStr(text) => serde_json::from_slice(text).map_err(|_| unparsable(&cv.1, "as JSON")),
             other => Err(Error::typ(other.clone(), "string").into()),
         };
         box_once(parsed)
     });
-    [(STEP, v(0), step), (NESTED, v(0), nested), (TIMES, v(2), times), ("fromjson", v(0), parse)]
+    let to_number = Native::<Bounded>::new(|cv| {
+        let parsed = match &cv.1 {
+            number @ Val::Num(_) => Some(number.clone()),
+            Val::TStr(text) => serde_json::from_slice(text).ok().filter(|value| matches!(value, Val::Num(_))),
+            _ => None,
+        };
+        box_once(parsed.ok_or_else(|| unparsable(&cv.1, "as a number")))
+    });
+    [
+        (STEP, v(0), step),
+        (NESTED, v(0), nested),
+        (TIMES, v(2), times),
+        ("fromjson", v(0), parse),
+        ("tonumber", v(0), to_number),
+    ]
+}
+
+/// Error that names the value.
+fn unparsable<'a>(value: &Val, expected: &str) -> Exn<'a, Val> {
+    Error::str(format!("cannot parse {} {expected}", truncate(&value.to_string(), MAX_EXCERPT))).into()
 }
 
 /// Mathematical functions useful for metrics.
@@ -269,7 +291,7 @@ fn mathematics() -> [Fun<Bounded>; 8] {
     ]
 }
 
-/// Definitions of the standard library that depend on unsupported functions.
+/// Definitions of the standard library that depend on unsupported functions, or that the guard's functions replace.
 const MISSING: &[&str] = &[
     "@base64",
     "@base64d",
@@ -299,6 +321,7 @@ const MISSING: &[&str] = &[
     "sub",
     "test",
     "todate",
+    "tonumber",
 ];
 
 /// Returns the definitions that filters may use.

@@ -89,6 +89,7 @@ fn the_server_url_has_a_default() {
         ),
         ("kserve-prometheus", json!({}), "http://prometheus-operated.kfserving-monitoring:9090/api/v1/query"),
         ("kserve-prometheus", json!({"prometheusURL": "http://h:1/"}), "http://h:1/api/v1/query"),
+        ("kserve-prometheus", json!({"prometheusURL": "http://h:1/prom/api/v1/"}), "http://h:1/prom/api/v1/query"),
         ("kserve-modelmesh", json!({}), "http://prometheus-operated.monitoring:9090/api/v1/query"),
         ("kserve-modelmesh", json!({"prometheusURL": "http://h:1/api/v1/query/"}), "http://h:1/api/v1/query"),
     ];

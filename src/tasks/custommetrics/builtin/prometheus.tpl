@@ -4,7 +4,7 @@ Definitions shared by the built-in Prometheus templates. Each built-in template 
 "prometheus" writes the whole provider. Queries are sent as forms, because with a few labels they exceed the URL length that proxies
 accept. It takes a dict:
   provider     name of the provider
-  url          URL of the server, with or without /api/v1/query
+  url          URL of the server, with or without /api/v1 or /api/v1/query
   labels       labels that select the series of the version: label to value, at least one
   reserved     labels that the queries set themselves
   errors       matcher of failed requests
@@ -63,10 +63,7 @@ The increase of a series without a sample in the window is unknown, so it has no
   {{- end }}
   {{- $matchers = append $matchers (printf "%s=%s" $name (quote (toString $value))) }}
 {{- end }}
-{{- $url := trimSuffix "/" .url }}
-{{- if not (hasSuffix "/api/v1/query" $url) }}
-  {{- $url = printf "%s/api/v1/query" $url }}
-{{- end }}
+{{- $url := trimSuffix "/" .url | trimSuffix "/query" | trimSuffix "/api/v1" | printf "%s/api/v1/query" }}
 {{- $window := printf "%vs" .seconds }}
 {{- $ours := join "," $matchers }}
 {{- $all := dict "window" $window "series" (printf "%s{%s}" .requests $ours) }}

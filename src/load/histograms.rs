@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::metrics::histogram::{self, HIGHEST, Histogram, HistogramError};
-use crate::model::insights::EncodedHistogram;
+use crate::model::histogram::EncodedHistogram;
 
 /// Quantity that a histogram measures, in whole microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,11 +26,27 @@ pub enum HistogramKind {
     Between,
     /// From the instant a request was due to the instant it was sent; empty at maximum rate.
     Lateness,
+    /// The part of it that passed until a connection was free. Only requests that waited so have a value, here and below.
+    Waiting,
+    /// The rest, if it is longer than 1 ms: this process was late although a connection was free.
+    OwnLateness,
+    /// Latency of requests with such a delay.
+    DelayedLatency,
+    /// The same without the delay.
+    UndelayedLatency,
+    /// Latency of successful responses with such a delay.
+    DelayedSuccess,
+    /// The same without the delay.
+    UndelayedSuccess,
+    /// Time to the first byte or message with such a delay.
+    DelayedFirst,
+    /// The same without the delay.
+    UndelayedFirst,
 }
 
 impl HistogramKind {
     /// All kinds, in the order of their discriminants.
-    pub const ALL: [HistogramKind; 7] = [
+    pub const ALL: [HistogramKind; 15] = [
         HistogramKind::Latency,
         HistogramKind::ServiceTime,
         HistogramKind::SuccessLatency,
@@ -38,7 +54,26 @@ impl HistogramKind {
         HistogramKind::Connect,
         HistogramKind::Between,
         HistogramKind::Lateness,
+        HistogramKind::Waiting,
+        HistogramKind::OwnLateness,
+        HistogramKind::DelayedLatency,
+        HistogramKind::UndelayedLatency,
+        HistogramKind::DelayedSuccess,
+        HistogramKind::UndelayedSuccess,
+        HistogramKind::DelayedFirst,
+        HistogramKind::UndelayedFirst,
     ];
+
+    /// Returns the kinds of the values with a delay of this process and of those without, for quantities that count from the instant
+    /// a request was due.
+    fn delayed(self) -> Option<(Self, Self)> {
+        match self {
+            Self::Latency => Some((Self::DelayedLatency, Self::UndelayedLatency)),
+            Self::SuccessLatency => Some((Self::DelayedSuccess, Self::UndelayedSuccess)),
+            Self::First => Some((Self::DelayedFirst, Self::UndelayedFirst)),
+            _ => None,
+        }
+    }
 
     /// Returns the name in a shard.
     pub fn name(self) -> &'static str {
@@ -50,6 +85,14 @@ impl HistogramKind {
             HistogramKind::Connect => "connect",
             HistogramKind::Between => "between",
             HistogramKind::Lateness => "lateness",
+            HistogramKind::Waiting => "waiting",
+            HistogramKind::OwnLateness => "ownLateness",
+            HistogramKind::DelayedLatency => "delayedLatency",
+            HistogramKind::UndelayedLatency => "undelayedLatency",
+            HistogramKind::DelayedSuccess => "delayedSuccessLatency",
+            HistogramKind::UndelayedSuccess => "undelayedSuccessLatency",
+            HistogramKind::DelayedFirst => "delayedFirst",
+            HistogramKind::UndelayedFirst => "undelayedFirst",
         }
     }
 }
@@ -76,6 +119,27 @@ impl Histograms {
     /// Records a time.
     pub(super) fn record(&mut self, kind: HistogramKind, time: Duration) {
         self.get_mut(kind).saturating_record(micros(time));
+    }
+
+    /// Records `time` as a value that includes `delay` of this process, besides the histogram of all values of the `kind`.
+    pub(super) fn record_delayed(&mut self, kind: HistogramKind, time: Duration, delay: Duration) {
+        if let Some((delayed, undelayed)) = kind.delayed() {
+            self.record(delayed, time);
+            self.record(undelayed, time.saturating_sub(delay));
+        }
+    }
+
+    /// Returns the values of a kind without delays of this process; `None` if there were none.
+    pub fn undelayed(&self, kind: HistogramKind) -> Option<Histogram> {
+        let (delayed, undelayed) = kind.delayed()?;
+        if self[delayed].is_empty() {
+            return None;
+        }
+        let mut all = self[kind].clone();
+        // Each of them is among all values, unless a shard was damaged.
+        all.subtract(&self[delayed]).ok()?;
+        histogram::merge(&mut all, &self[undelayed]);
+        Some(all)
     }
 
     /// Replaces the histogram of a kind.
@@ -124,6 +188,21 @@ mod tests {
         for (index, kind) in HistogramKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, index);
         }
+    }
+
+    #[test]
+    fn delays_of_this_process_can_be_taken_out() {
+        let mut histograms = Histograms::default();
+        assert!(histograms.undelayed(HistogramKind::Latency).is_none());
+        let ms = Duration::from_millis;
+        for time in [3, 50, 4] {
+            histograms.record(HistogramKind::Latency, ms(time));
+        }
+        histograms.record_delayed(HistogramKind::Latency, ms(50), ms(45));
+        let undelayed = histograms.undelayed(HistogramKind::Latency).unwrap();
+        assert_eq!((undelayed.len(), undelayed.max().div_ceil(10), undelayed.min().div_ceil(10)), (3, 501, 300));
+        assert!(histograms.undelayed(HistogramKind::First).is_none());
+        assert!(histograms.undelayed(HistogramKind::ServiceTime).is_none());
     }
 
     #[test]

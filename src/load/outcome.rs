@@ -126,11 +126,11 @@ mod tests {
         let queues = Arc::new(SlotQueues::new(pacer.clone(), start, 2));
         let dispatcher = Dispatcher::new(Arc::clone(&queues), 0);
         for _ in 0..sent {
-            assert!(matches!(dispatcher.claim(at(ms)), Claim::Taken(_)));
+            assert!(matches!(dispatcher.claim(at(ms), at(ms)), Claim::Taken(_)));
         }
         let mut stats = WorkerStats::new(true);
         let result = Err(super::super::cause::Failure::new(Cause::Reset, ""));
-        stats.record(Timing { due: Some(at(ms)), sent: at(ms), ended: at(ms) }, &result);
+        stats.record(Timing { due: Some(at(ms)), ready: Some(at(ms)), sent: at(ms), ended: at(ms) }, &result);
         LoadOutcome::new(&mut pacer.cursor(), 1, &queues, stats, ends, stopped.map(at))
     }
 

@@ -31,7 +31,7 @@ fn measured(requests: &[Request], start: Instant, share: Share) -> LoadOutcome {
     let series = Arc::new(SharedSeries::new(start));
     let mut stats = WorkerStats::new(true);
     stats.series = Some(SeriesRecorder::new(Arc::clone(&series)));
-    while let Claim::Taken(slot) = dispatcher.claim(start + Duration::from_secs(3600)) {
+    while let Claim::Taken(slot) = dispatcher.claim(start + Duration::from_secs(3600), start) {
         let (late, took, kind) = requests[pacer.number(slot.number) as usize];
         let due = slot.due.unwrap();
         let sent = due + Duration::from_micros(late);
@@ -43,7 +43,10 @@ fn measured(requests: &[Request], start: Instant, share: Share) -> LoadOutcome {
             2 => Err(Failure::new(Cause::Timeout, "")),
             _ => Err(Failure::new(Cause::Refused, "nobody there")),
         };
-        stats.record(Timing { due: Some(due), sent, ended }, &result);
+        stats.record(
+            Timing { due: Some(due), ready: Some(due + Duration::from_micros(late / 3)), sent, ended },
+            &result,
+        );
         stats.traffic.add_bytes_sent(7);
         stats.traffic.bytes_received += took;
         stats.traffic.add_messages(1, 2);

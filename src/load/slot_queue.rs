@@ -9,7 +9,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -23,7 +23,15 @@ pub(super) struct Slot {
     pub(super) number: u64,
     /// When it was due; absent at maximum rate.
     pub(super) due: Option<Instant>,
+    /// From when on only this process delayed it: it was due, and a connection was free. Absent at maximum rate.
+    pub(super) ready: Option<Instant>,
 }
+
+/// A slot that is claimed within this time after it was due is punctual; nobody asks why it was not earlier.
+pub(super) const PUNCTUAL: Duration = Duration::from_millis(1);
+
+/// State of a worker without idle connections.
+const NONE_IDLE: u64 = u64::MAX;
 
 /// Result of claiming a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,14 +45,19 @@ pub(super) enum Claim {
 
 /// The slots of one worker. Aligned to a pair of cache lines, which avoids false sharing between workers.
 #[repr(align(128))]
-#[derive(Default)]
 struct SlotQueue {
     /// Slots of this queue taken so far, by any worker.
     taken: AtomicU64,
-    /// Idle connections of the worker.
-    idle: AtomicUsize,
+    /// When the worker's longest idle connection became free, in nanoseconds since the start; [`NONE_IDLE`] without one.
+    idle_since: AtomicU64,
     /// Wakes the worker's pacing task.
     wakeup: Notify,
+}
+
+impl SlotQueue {
+    fn new() -> Self {
+        Self { taken: AtomicU64::new(0), idle_since: AtomicU64::new(NONE_IDLE), wakeup: Notify::new() }
+    }
 }
 
 /// The queues of all workers of a load.
@@ -53,6 +66,8 @@ pub(super) struct SlotQueues {
     start: Instant,
     queues: Box<[SlotQueue]>,
     closed: AtomicBool,
+    /// Nanoseconds since the start until which slots were late although a connection was idle: this process did not run.
+    overslept: AtomicU64,
     /// A worker has sent its last request, so the others wake for its slots too.
     has_retired: AtomicBool,
 }
@@ -60,8 +75,9 @@ pub(super) struct SlotQueues {
 impl SlotQueues {
     /// Creates the queues for `workers` workers and a schedule that starts at `start`.
     pub(super) fn new(pacer: Pacer, start: Instant, workers: usize) -> Self {
-        let queues = (0..workers).map(|_| SlotQueue::default()).collect();
-        Self { pacer, start, queues, closed: AtomicBool::new(false), has_retired: AtomicBool::new(false) }
+        let queues = (0..workers).map(|_| SlotQueue::new()).collect();
+        let (closed, has_retired) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { pacer, start, queues, closed, overslept: AtomicU64::new(0), has_retired }
     }
 
     /// Start of the schedule.
@@ -96,6 +112,22 @@ impl SlotQueues {
         now.checked_duration_since(self.start)
     }
 
+    /// Returns the instant from which only this process delayed a slot that was due at `due` and is claimed at `now`, all since the
+    /// start. The connection that takes it is free since `free`, and others may be idle.
+    fn ready(&self, due: Duration, now: Duration, free: Duration) -> Duration {
+        if now.saturating_sub(due) < PUNCTUAL {
+            return due;
+        }
+        let idle = self.queues.iter().map(|queue| queue.idle_since.load(Ordering::SeqCst)).min().unwrap_or(NONE_IDLE);
+        let free = nanos(free).min(idle);
+        if free <= nanos(due) {
+            // Slots that were due meanwhile are late for the same reason, even if they have to queue for connections now.
+            self.overslept.fetch_max(nanos(now), Ordering::SeqCst);
+            return due;
+        }
+        if nanos(due) < self.overslept.load(Ordering::SeqCst) { due } else { now.min(Duration::from_nanos(free)) }
+    }
+
     /// Returns the number of slots taken over all queues.
     pub(super) fn taken(&self) -> u64 {
         self.queues.iter().map(|queue| queue.taken.load(Ordering::SeqCst)).sum()
@@ -105,6 +137,10 @@ impl SlotQueues {
     fn slot(&self, queue: usize, nth: u64) -> u64 {
         nth.saturating_mul(self.queues.len() as u64).saturating_add(queue as u64)
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(NONE_IDLE)
 }
 
 /// One worker's view of the queues. It stays on the worker's thread.
@@ -135,9 +171,15 @@ impl Dispatcher {
         self.queues.queues[self.worker].wakeup.notified().await;
     }
 
-    /// Publishes the number of this worker's idle connections.
-    pub(super) fn publish_idle(&self, idle: usize) {
-        self.queues.queues[self.worker].idle.store(idle, Ordering::SeqCst);
+    /// Start of the schedule.
+    pub(super) fn start(&self) -> Instant {
+        self.queues.start
+    }
+
+    /// Publishes since when this worker's longest idle connection has been free; `None` if all are busy.
+    pub(super) fn publish_idle(&self, since: Option<Instant>) {
+        let nanos = since.map_or(NONE_IDLE, |since| nanos(since.saturating_duration_since(self.queues.start)));
+        self.queues.queues[self.worker].idle_since.store(nanos, Ordering::SeqCst);
     }
 
     /// Wakes one other worker that has idle connections, if any. The search starts after this worker, which spreads the work.
@@ -146,15 +188,15 @@ impl Dispatcher {
         let count = queues.len();
         let idle = (1..count)
             .map(|step| &queues[(self.worker + step) % count])
-            .find(|queue| queue.idle.load(Ordering::SeqCst) > 0);
+            .find(|queue| queue.idle_since.load(Ordering::SeqCst) != NONE_IDLE);
         if let Some(queue) = idle {
             queue.wakeup.notify_one();
         }
     }
 
-    /// Claims a slot for a connection of this worker. With a rate it is the oldest due slot of any queue, so that slots are sent in
+    /// Claims a slot for a connection of this worker that has been free `since` then. With a rate it is the oldest due slot of any queue, so that slots are sent in
     /// order even under overload. At maximum rate, when slots have no age, the worker's own queue comes first.
-    pub(super) fn claim(&self, now: Instant) -> Claim {
+    pub(super) fn claim(&self, now: Instant, since: Instant) -> Claim {
         let queues = &*self.queues;
         if queues.closed.load(Ordering::Relaxed) {
             return Claim::Over;
@@ -172,7 +214,9 @@ impl Dispatcher {
                 Step::Stop => return Claim::Over,
                 Step::Wait { .. } => return Claim::NotDue,
                 Step::SendNow { intended } if queues.take(queue, seen) => {
-                    return Claim::Taken(Slot { number: slot, due: Some(queues.start + intended) });
+                    let ready = queues.ready(intended, elapsed, since.saturating_duration_since(queues.start));
+                    let at = |time| Some(queues.start + time);
+                    return Claim::Taken(Slot { number: slot, due: at(intended), ready: at(ready) });
                 }
                 Step::SendNow { .. } => {}
             }
@@ -189,7 +233,7 @@ impl Dispatcher {
                 let number = queues.slot(queue, seen);
                 match schedule.decide(elapsed, number) {
                     Step::SendNow { .. } if queues.take(queue, seen) => {
-                        return Claim::Taken(Slot { number, due: None });
+                        return Claim::Taken(Slot { number, due: None, ready: None });
                     }
                     Step::SendNow { .. } => {}
                     Step::Stop | Step::Wait { .. } => break,

@@ -20,7 +20,7 @@ fn dispatchers(rate: f64, count: u64, workers: usize) -> Vec<Dispatcher> {
 
 fn dues(dispatcher: &Dispatcher, now: Instant) -> Vec<u128> {
     let mut dues = Vec::new();
-    while let Claim::Taken(slot) = dispatcher.claim(now) {
+    while let Claim::Taken(slot) = dispatcher.claim(now, now) {
         dues.push((slot.due.unwrap() - dispatcher.queues.start()).as_millis());
     }
     dues
@@ -53,9 +53,9 @@ fn the_oldest_due_slot_of_any_queue_is_taken_first() {
     let dispatchers = dispatchers(1000.0, 7, 3);
     let now = dispatchers[0].queues.start() + Duration::from_millis(4);
     assert_eq!(dues(&dispatchers[1], now), [0, 1, 2, 3, 4]);
-    assert_eq!(dispatchers[0].claim(now), Claim::NotDue);
+    assert_eq!(dispatchers[0].claim(now, now), Claim::NotDue);
     assert_eq!(dues(&dispatchers[0], now + Duration::from_secs(1)), [5, 6]);
-    assert_eq!(dispatchers[0].claim(now + Duration::from_secs(1)), Claim::Over);
+    assert_eq!(dispatchers[0].claim(now + Duration::from_secs(1), now + Duration::from_secs(1)), Claim::Over);
     assert_eq!(dispatchers[0].queues.taken(), 7);
 }
 
@@ -65,23 +65,26 @@ fn nothing_is_due_before_the_start() {
     let now = Instant::now();
     let start = now + Duration::from_millis(2);
     let dispatchers = shared(pacer, start, 3);
-    assert_eq!(dispatchers[0].claim(now), Claim::NotDue);
+    assert_eq!(dispatchers[0].claim(now, now), Claim::NotDue);
     assert!(!dispatchers[0].is_behind(now));
     assert_eq!(dispatchers[0].next_due(now), Some(start));
     assert_eq!(dispatchers[2].next_due(now), Some(start + Duration::from_millis(2)));
-    assert_eq!(dispatchers[0].claim(start), Claim::Taken(Slot { number: 0, due: Some(start) }));
+    assert_eq!(
+        dispatchers[0].claim(start, start),
+        Claim::Taken(Slot { number: 0, due: Some(start), ready: Some(start) })
+    );
 }
 
 #[test]
 fn at_maximum_rate_a_worker_takes_its_own_slots_first_and_then_what_others_left() {
     let dispatchers = shared(Pacer::new(Arrival::Max, Bound::Count(7)), Instant::now(), 3);
     let mut numbers = Vec::new();
-    while let Claim::Taken(slot) = dispatchers[1].claim(Instant::now()) {
+    while let Claim::Taken(slot) = dispatchers[1].claim(Instant::now(), Instant::now()) {
         assert_eq!(slot.due, None);
         numbers.push(slot.number);
     }
     assert_eq!(numbers, [1, 4, 2, 5, 0, 3, 6]);
-    assert_eq!(dispatchers[1].claim(Instant::now()), Claim::Over);
+    assert_eq!(dispatchers[1].claim(Instant::now(), Instant::now()), Claim::Over);
 }
 
 #[test]
@@ -110,7 +113,7 @@ fn a_worker_is_behind_while_a_slot_of_any_queue_waits() {
     let dispatchers = dispatchers(1000.0, 7, 3);
     let now = dispatchers[0].queues.start();
     assert!(dispatchers.iter().all(|dispatcher| dispatcher.is_behind(now)), "slot 0 is due");
-    assert!(matches!(dispatchers[2].claim(now), Claim::Taken(_)));
+    assert!(matches!(dispatchers[2].claim(now, now), Claim::Taken(_)));
     assert!(dispatchers.iter().all(|dispatcher| !dispatcher.is_behind(now)));
 }
 
@@ -118,7 +121,43 @@ fn a_worker_is_behind_while_a_slot_of_any_queue_waits() {
 fn closed_queues_give_nothing() {
     let dispatchers = dispatchers(1000.0, 7, 1);
     dispatchers[0].queues.close();
-    assert_eq!(dispatchers[0].claim(Instant::now()), Claim::Over);
+    assert_eq!(dispatchers[0].claim(Instant::now(), Instant::now()), Claim::Over);
+}
+
+#[test]
+fn a_slot_is_ready_once_it_is_due_and_a_connection_is_free() {
+    // A slot every millisecond. Published: how long connections of the first and second worker are idle.
+    let ready = |idle: [Option<u64>; 2], now: u64, since: u64| {
+        let dispatchers = dispatchers(1000.0, 1000, 2);
+        let at = |ms| dispatchers[0].queues.start() + Duration::from_millis(ms);
+        for (dispatcher, since) in dispatchers.iter().zip(idle) {
+            dispatcher.publish_idle(since.map(at));
+        }
+        let claim = |now| match dispatchers[0].claim(at(now), at(since)) {
+            Claim::Taken(slot) => (slot.ready.unwrap() - at(0)).as_millis(),
+            other => panic!("{other:?}"),
+        };
+        [claim(now), claim(now)]
+    };
+    assert_eq!(ready([None, None], 50, 50), [50, 50], "all were busy");
+    assert_eq!(ready([None, None], 50, 30), [30, 30], "this one was free before");
+    assert_eq!(ready([None, Some(20)], 50, 50), [20, 20], "one of another worker was idle");
+    assert_eq!(ready([Some(0), None], 50, 50), [0, 1], "one of this worker was idle all the time");
+}
+
+#[test]
+fn slots_that_were_due_while_this_process_slept_are_its_own_delay() {
+    let dispatchers = dispatchers(1000.0, 1000, 1);
+    let at = |ms| dispatchers[0].queues.start() + Duration::from_millis(ms);
+    let claim = |now: u64, since: u64| match dispatchers[0].claim(at(now), at(since)) {
+        Claim::Taken(slot) => [slot.due, slot.ready].map(|time| (time.unwrap() - at(0)).as_millis()),
+        other => panic!("{other:?}"),
+    };
+    // The only connection was free from 0 on, and the process slept until 4: that delays four slots.
+    assert_eq!(claim(4, 0), [0, 0]);
+    assert_eq!([claim(5, 5), claim(6, 6), claim(7, 7)], [[1, 1], [2, 2], [3, 3]]);
+    // Those that were due later wait for the connection.
+    assert_eq!([claim(8, 8), claim(9, 9), claim(20, 20)], [[4, 8], [5, 9], [6, 20]]);
 }
 
 proptest! {
@@ -136,7 +175,7 @@ proptest! {
             let dispatcher = &dispatchers[worker % workers];
             now += Duration::from_nanos(nanos);
             for _ in 0..tries {
-                match dispatcher.claim(now) {
+                match dispatcher.claim(now, now) {
                     Claim::Taken(slot) => {
                         prop_assert!(slot.due.unwrap() <= now);
                         taken.push((slot.number, slot.due.unwrap() - start));
@@ -166,7 +205,7 @@ fn every_slot_is_taken_once_by_workers_on_threads_of_their_own() {
             let dispatcher = Dispatcher::new(Arc::clone(&queues), worker);
             let mut taken = Vec::new();
             loop {
-                match dispatcher.claim(Instant::now()) {
+                match dispatcher.claim(Instant::now(), Instant::now()) {
                     Claim::Taken(slot) => taken.push((slot.number, slot.due.unwrap() - start)),
                     Claim::NotDue => std::thread::yield_now(),
                     Claim::Over => return taken,

@@ -149,12 +149,20 @@ struct Worker<P: Protocol> {
     client: P::Client,
     dispatcher: Dispatcher,
     in_flight: Vec<InFlight>,
-    /// Indices of the idle tasks, the longest idle first, so that a low rate uses all connections in turn.
-    idle: RefCell<VecDeque<usize>>,
+    /// The idle tasks, the longest idle first, so that a low rate uses all connections in turn.
+    idle: RefCell<VecDeque<Idle>>,
     abort: CancellationToken,
     stats: Rc<RefCell<WorkerStats>>,
     /// Stands in for `stats` while a request runs that is not measured.
     unmeasured: OnceCell<RefCell<WorkerStats>>,
+}
+
+/// A task without a slot.
+#[derive(Clone, Copy)]
+struct Idle {
+    /// Its index.
+    index: usize,
+    since: Instant,
 }
 
 impl<P: Protocol> Worker<P> {
@@ -168,10 +176,11 @@ impl<P: Protocol> Worker<P> {
         let in_flight = &self.in_flight[index];
         let plan = &self.shared.plan;
         let mut now = Instant::now();
+        let mut since = self.dispatcher.start();
         let mut is_first = true;
         // No more requests to prepare: the others have the remaining slots.
         while let Some(prepared) = &request {
-            let Some(slot) = self.next(index, now).await else { return };
+            let Some(slot) = self.next(Idle { index, since }, now).await else { return };
             let sent = Instant::now();
             let deadline = sent.checked_add(plan.timeout);
             let exchange = self.attempt(index, &mut connection, prepared);
@@ -196,8 +205,9 @@ impl<P: Protocol> Worker<P> {
                     Instant::now()
                 }
             };
+            since = now;
             if is_measured {
-                self.stats.borrow_mut().record(Timing { due: slot.due, sent, ended: now }, &result);
+                self.stats.borrow_mut().record(Timing { due: slot.due, ready: slot.ready, sent, ended: now }, &result);
                 self.shared.startup_check.record(&result, is_first, |status| self.shared.protocol.status(status));
                 is_first = false;
             }
@@ -264,8 +274,8 @@ impl<P: Protocol> Worker<P> {
     }
 
     /// Waits for the next slot; `None` if the schedule is over. `now` is a recent instant.
-    async fn next(&self, index: usize, now: Instant) -> Option<Slot> {
-        let in_flight = &self.in_flight[index];
+    async fn next(&self, task: Idle, now: Instant) -> Option<Slot> {
+        let in_flight = &self.in_flight[task.index];
         let mut is_idle = false;
         std::future::poll_fn(|cx| {
             if let Some(slot) = in_flight.take() {
@@ -278,16 +288,16 @@ impl<P: Protocol> Worker<P> {
             if is_idle {
                 return Poll::Pending;
             }
-            match self.dispatcher.claim(now) {
+            match self.dispatcher.claim(now, task.since) {
                 Claim::Taken(slot) => return Poll::Ready(Some(slot)),
                 Claim::Over => return Poll::Ready(None),
                 Claim::NotDue => {}
             }
             is_idle = true;
-            self.idle.borrow_mut().push_back(index);
+            self.idle.borrow_mut().push_back(task);
             self.publish_idle();
             // Another worker may have looked for idle connections just before this one was published, so claim again.
-            if let Claim::Taken(slot) = self.dispatcher.claim(Instant::now()) {
+            if let Claim::Taken(slot) = self.dispatcher.claim(Instant::now(), task.since) {
                 self.idle.borrow_mut().pop_back();
                 self.publish_idle();
                 return Poll::Ready(Some(slot));
@@ -319,8 +329,8 @@ impl<P: Protocol> Worker<P> {
     /// Gives due slots to idle tasks, and wakes another worker if slots are left.
     fn dispatch(&self, now: Instant) -> Dispatched {
         loop {
-            let Some(index) = self.idle.borrow().front().copied() else { break };
-            match self.dispatcher.claim(now) {
+            let Some(Idle { index, since }) = self.idle.borrow().front().copied() else { break };
+            match self.dispatcher.claim(now, since) {
                 Claim::Taken(slot) => {
                     self.idle.borrow_mut().pop_front();
                     self.publish_idle();
@@ -337,7 +347,7 @@ impl<P: Protocol> Worker<P> {
     }
 
     fn publish_idle(&self) {
-        self.dispatcher.publish_idle(self.idle.borrow().len());
+        self.dispatcher.publish_idle(self.idle.borrow().front().map(|idle| idle.since));
     }
 
     /// Ends exchanges that time out or are aborted, and publishes progress: one coarse timer instead of one per request.

@@ -7,11 +7,12 @@ use super::cause::{Cause, Failure, Resend};
 use super::histograms::{HistogramKind, Histograms, micros};
 use super::response::Response;
 use super::series::SeriesRecorder;
+use super::slot_queue::PUNCTUAL;
 use crate::metrics::histogram::{self, Histogram};
 use crate::model::counts::{Counts, Traffic};
 
 /// A request that starts this long after it was due is late.
-const LATE: Duration = Duration::from_millis(1);
+const LATE: Duration = PUNCTUAL;
 
 /// Statuses 0 to 999.
 const STATUSES: usize = 1000;
@@ -21,6 +22,10 @@ const STATUSES: usize = 1000;
 pub(super) struct Timing {
     /// When it was due; absent at maximum rate.
     pub(super) due: Option<Instant>,
+    /// From when on only this process delayed it ([`Slot::ready`]); absent at maximum rate.
+    ///
+    /// [`Slot::ready`]: super::slot_queue::Slot::ready
+    pub(super) ready: Option<Instant>,
     /// When a connection took it over.
     pub(super) sent: Instant,
     pub(super) ended: Instant,
@@ -75,10 +80,14 @@ impl WorkerStats {
         // A request that was sent early may end last.
         self.last_sent = self.last_sent.max(Some(timing.sent));
         self.last_ended = self.last_ended.max(Some(timing.ended));
+        let mut own = Duration::ZERO;
         if let Some(due) = timing.due {
             let lateness = timing.sent.saturating_duration_since(due);
-            self.counts.late += u64::from(lateness > LATE);
             self.histograms.record(HistogramKind::Lateness, lateness);
+            if lateness > LATE {
+                own = self
+                    .late(lateness, timing.ready.map_or(Duration::ZERO, |ready| ready.saturating_duration_since(due)));
+            }
         }
         let from = timing.due.unwrap_or(timing.sent);
         let (is_timed, is_error) = match result {
@@ -90,7 +99,11 @@ impl WorkerStats {
                     self.causes[cause as usize] += 1;
                 }
                 if let Some(first) = response.first {
-                    self.histograms.record(HistogramKind::First, first.saturating_duration_since(from));
+                    let time = first.saturating_duration_since(from);
+                    self.histograms.record(HistogramKind::First, time);
+                    if !own.is_zero() {
+                        self.histograms.record_delayed(HistogramKind::First, time, own);
+                    }
                 }
                 (true, response.is_error)
             }
@@ -109,6 +122,9 @@ impl WorkerStats {
         }
         if is_timed {
             self.histograms.get_mut(HistogramKind::Latency).saturating_record(latency);
+            if !own.is_zero() {
+                self.delayed(timing.ended.saturating_duration_since(from), own, is_error);
+            }
             if is_error {
                 self.error_latency.get_or_insert_with(histogram::new).saturating_record(latency);
             }
@@ -117,6 +133,28 @@ impl WorkerStats {
                 let service_time = timing.ended.saturating_duration_since(timing.sent);
                 self.histograms.record(HistogramKind::ServiceTime, service_time);
             }
+        }
+    }
+
+    /// Records a request that was sent late, after it waited for a connection. Returns the delay of this process, zero if it is short.
+    fn late(&mut self, lateness: Duration, waiting: Duration) -> Duration {
+        self.counts.late += 1;
+        if !waiting.is_zero() {
+            self.histograms.record(HistogramKind::Waiting, waiting.min(lateness));
+        }
+        let own = lateness.saturating_sub(waiting);
+        if own <= LATE {
+            return Duration::ZERO;
+        }
+        self.counts.own_late += 1;
+        self.histograms.record(HistogramKind::OwnLateness, own);
+        own
+    }
+
+    fn delayed(&mut self, latency: Duration, own: Duration, is_error: bool) {
+        self.histograms.record_delayed(HistogramKind::Latency, latency, own);
+        if !is_error {
+            self.histograms.record_delayed(HistogramKind::SuccessLatency, latency, own);
         }
     }
 
@@ -190,10 +228,39 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         let mut stats = WorkerStats::new(true);
         for (sent, ended) in [(900, 910), (0, 1000)] {
-            let timing = Timing { due: Some(at(sent)), sent: at(sent), ended: at(ended) };
+            let timing = Timing { due: Some(at(sent)), ready: None, sent: at(sent), ended: at(ended) };
             let response = Response { status: 200, first: None, ended: timing.ended, is_error: false, cause: None };
             stats.record(timing, &Ok(response));
         }
         assert_eq!((stats.last_sent, stats.last_ended), (Some(at(900)), Some(at(1000))));
+    }
+
+    #[test]
+    fn waiting_for_a_connection_and_own_delays_are_told_apart() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut stats = WorkerStats::new(true);
+        // Due at 0 each: a free connection at 30 or at once, sent at 40.
+        for (ready, sent, status) in [(30, 40, 200), (0, 40, 200), (0, 40, 500), (39, 40, 200), (0, 0, 200)] {
+            let timing = Timing { due: Some(start), ready: Some(at(ready)), sent: at(sent), ended: at(50) };
+            let response =
+                Response { status, first: Some(at(45)), ended: timing.ended, is_error: status == 500, cause: None };
+            stats.record(timing, &Ok(response));
+        }
+        assert_eq!((stats.counts.late, stats.counts.own_late), (4, 3));
+        let histograms = stats.into_histograms();
+        let count = |kind| histograms[kind].len();
+        assert_eq!((count(HistogramKind::Waiting), count(HistogramKind::OwnLateness)), (2, 3));
+        let sorted = |kind| {
+            let undelayed = histograms.undelayed(kind).unwrap();
+            undelayed
+                .iter_recorded()
+                .map(|cell| (cell.value_iterated_to() / 990, cell.count_at_value()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(sorted(HistogramKind::Latency), [(10, 2), (40, 1), (50, 2)]);
+        assert_eq!(sorted(HistogramKind::SuccessLatency), [(10, 1), (40, 1), (50, 2)]);
+        assert_eq!(sorted(HistogramKind::First), [(5, 2), (35, 1), (45, 2)]);
+        assert_eq!(histograms[HistogramKind::Latency].len(), 5);
     }
 }

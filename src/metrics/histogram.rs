@@ -9,7 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 
-use crate::model::insights::{EncodedHistogram, HistogramBucket};
+use crate::model::histogram::EncodedHistogram;
+use crate::model::insights::HistogramBucket;
 use crate::model::text::prefix;
 
 /// A histogram of whole microseconds.

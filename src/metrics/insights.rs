@@ -1,8 +1,8 @@
 //! Merges a task's contribution into the document's insights, within bounds.
 //!
 //! A document must fit a Kubernetes Secret (1 MiB) with 20 endpoints, 5 versions and 1,000 loops, so each part that could grow has a
-//! budget for the whole document: [`MAX_LOOP_VALUES`], [`MAX_SAMPLES`], [`MAX_HISTOGRAM_BYTES`], [`MAX_BUCKETS`],
-//! [`MAX_SERIES_POINTS`], [`MAX_TEXT_BYTES`], and the bounds of [`loop_records`]. The newest loop is always kept; the oldest loops' values
+//! budget for the whole document: [`MAX_LOOP_VALUES`], [`MAX_SAMPLES`], [`MAX_HISTOGRAM_BYTES`], [`MAX_UNDELAYED_BYTES`],
+//! [`MAX_BUCKETS`], [`MAX_SERIES_POINTS`], [`MAX_TEXT_BYTES`], and the bounds of [`loop_records`]. The newest loop is always kept; the oldest loops' values
 //! are dropped first, then resolution.
 
 mod fold;
@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 pub use self::fold::fold_oldest;
 use super::{histogram, loop_records, missing, series};
 use crate::model::contribution::{Contribution, Measurement, Values, VersionMetrics};
-use crate::model::insights::{EncodedHistogram, HistogramBucket, Insights, Observation, VersionName};
+use crate::model::histogram::EncodedHistogram;
+use crate::model::insights::{HistogramBucket, Insights, Observation, VersionName};
 use crate::model::load::LoadRecord;
 use crate::model::metric::MetricType;
 use crate::model::missing::{ErrorKind, Missing};
@@ -25,6 +26,8 @@ pub const MAX_LOOP_VALUES: usize = 4_000;
 pub const MAX_SAMPLES: usize = 4_000;
 /// Maximum bytes of encoded histograms; beyond it, large ones are reduced to 2 significant digits, then to 1.
 pub const MAX_HISTOGRAM_BYTES: usize = 240 * 1024;
+/// Maximum bytes of encoded histograms of loads without the load generator's delays; beyond it, the largest are dropped.
+pub const MAX_UNDELAYED_BYTES: usize = 48 * 1024;
 /// Maximum of Iter8's buckets; beyond it, neighbours are merged.
 pub const MAX_BUCKETS: usize = 2_000;
 /// Maximum points of load series; beyond it, neighbours in long ones are merged, which makes their percentiles upper bounds.
@@ -64,6 +67,7 @@ pub fn merge(insights: &mut Insights, contribution: &Contribution) -> Result<(),
         limit_histograms(&mut insights.histograms);
         limit_buckets(&mut insights.hist_metric_values);
         limit_series(&mut insights.load);
+        limit_undelayed(&mut insights.load);
         limit_texts(insights);
     }
     if let Some(assessment) = &contribution.assessment {
@@ -247,6 +251,22 @@ fn limit_series(versions: &mut [BTreeMap<String, LoadRecord>]) {
         }
         if !is_smaller {
             return;
+        }
+    }
+}
+
+/// Drops the largest distributions without the load generator's delays; an SLO that needs one of those keeps its verdict.
+fn limit_undelayed(versions: &mut [BTreeMap<String, LoadRecord>]) {
+    let loads = versions.iter_mut().flat_map(BTreeMap::values_mut);
+    let mut all: Vec<_> = loads.map(|load| &mut load.undelayed).filter(|undelayed| !undelayed.is_empty()).collect();
+    let bytes =
+        |undelayed: &BTreeMap<String, EncodedHistogram>| undelayed.values().map(|it| it.data.len()).sum::<usize>();
+    all.sort_by_key(|undelayed| bytes(undelayed));
+    let mut total = 0;
+    for undelayed in all {
+        total += bytes(undelayed);
+        if total > MAX_UNDELAYED_BYTES {
+            undelayed.clear();
         }
     }
 }

@@ -286,7 +286,7 @@ fn load_of_twenty_endpoints(seed: u64) -> VersionMetrics {
         }
         let record = LoadRecord {
             url,
-            lateness: Some(Lateness { p50: 0.034, p99: 0.187, max: 12.345 }),
+            lateness: Some(Lateness { p50: 0.034, p99: 0.187, max: 12.345, ..Lateness::default() }),
             traffic: Traffic {
                 bytes_sent: Some(123_456_789),
                 messages_sent: Some(100_000),

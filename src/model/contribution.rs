@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::insights::{EncodedHistogram, HistogramBucket, Observation};
+use super::histogram::EncodedHistogram;
+use super::insights::{HistogramBucket, Observation};
 use super::load::LoadRecord;
 use super::loops::LoopRecord;
 use super::metric::MetricMeta;

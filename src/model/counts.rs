@@ -14,6 +14,9 @@ pub struct Counts {
     pub errors: u64,
     /// Requests sent more than 1 ms after they were due.
     pub late: u64,
+    /// Requests sent more than 1 ms late although a connection was free: the load generator's own delay, not the service's.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub own_late: u64,
     /// Requests that were due and never sent.
     pub dropped: u64,
     /// Times that a request was sent again because the peer had closed the idle connection, or said that it did not process the
@@ -28,11 +31,12 @@ pub struct Counts {
 impl Counts {
     /// Adds the counters of another worker or pod.
     pub fn add(&mut self, other: &Self) {
-        let Self { requests, errors, late, dropped, resent, ignored } = self;
+        let Self { requests, errors, late, own_late, dropped, resent, ignored } = self;
         for (mine, theirs) in [
             (requests, other.requests),
             (errors, other.errors),
             (late, other.late),
+            (own_late, other.own_late),
             (dropped, other.dropped),
             (resent, other.resent),
             (ignored, other.ignored),
@@ -134,9 +138,13 @@ mod tests {
 
     #[test]
     fn counters_add_up_and_saturate() {
-        let mut counts = Counts { requests: u64::MAX, errors: 1, late: 2, dropped: 3, resent: 4, ignored: 5 };
-        counts.add(&Counts { requests: 1, errors: 10, late: 20, dropped: 30, resent: 40, ignored: 50 });
-        assert_eq!(counts, Counts { requests: u64::MAX, errors: 11, late: 22, dropped: 33, resent: 44, ignored: 55 });
+        let mut counts =
+            Counts { requests: u64::MAX, errors: 1, late: 2, own_late: 6, dropped: 3, resent: 4, ignored: 5 };
+        counts.add(&Counts { requests: 1, errors: 10, late: 20, own_late: 60, dropped: 30, resent: 40, ignored: 50 });
+        assert_eq!(
+            counts,
+            Counts { requests: u64::MAX, errors: 11, late: 22, own_late: 66, dropped: 33, resent: 44, ignored: 55 }
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::histogram::EncodedHistogram;
 use super::load::LoadRecord;
 use super::loops::LoopRecord;
 use super::metric::MetricMeta;
@@ -76,17 +77,6 @@ pub struct HistogramBucket {
     pub upper: f64,
     /// Values in the bucket.
     pub count: u64,
-}
-
-/// An HDR histogram (3 significant digits), losslessly mergeable.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct EncodedHistogram {
-    /// Unit of the recorded values: `usec`.
-    pub unit: String,
-    /// Number of recorded values.
-    pub count: u64,
-    /// The histogram in HdrHistogram's V2 format, DEFLATE-compressed, in base64.
-    pub data: String,
 }
 
 /// Provenance of a metric's newest value.

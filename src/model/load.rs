@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counts::{Counts, Traffic};
 use super::duration::GoDuration;
+use super::histogram::EncodedHistogram;
 use super::series::Series;
 
 /// Cause of requests that failed because the load generator's machine ran out of files, ports or memory. Verdicts know it by this
@@ -65,6 +66,10 @@ pub struct LoadRecord {
     /// Delay between due time and send time; absent at maximum rate, when no request is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lateness: Option<Lateness>,
+    /// Distributions of the metrics that count from the instant a request was due, by metric (`latency`), without the load generator's
+    /// own delays; empty if it had none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub undelayed: BTreeMap<String, EncodedHistogram>,
     /// Responses by status: HTTP's, or gRPC's code (0 for OK).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub statuses: BTreeMap<u16, u64>,
@@ -115,6 +120,22 @@ pub struct MissingShard {
 pub struct Lateness {
     /// Median.
     pub p50: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// Longest.
+    pub max: f64,
+    /// Part that requests waited for a free connection; absent if none did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<LatenessPart>,
+    /// Part that the load generator took although a connection was free; absent if it never took more than 1 ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own: Option<LatenessPart>,
+}
+
+/// Part of the delay of all requests, in msec.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct LatenessPart {
     /// 99th percentile.
     pub p99: f64,
     /// Longest.

@@ -9,6 +9,7 @@ pub mod counts;
 pub mod document;
 pub mod duration;
 pub(crate) mod grpc_status;
+pub mod histogram;
 pub mod insights;
 pub mod load;
 pub mod loops;

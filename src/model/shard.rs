@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::counts::{Counts, Traffic};
-use super::insights::EncodedHistogram;
+use super::histogram::EncodedHistogram;
 
 /// One pod's part of a load: of every `count` requests, the one at `index`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

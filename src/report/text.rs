@@ -19,7 +19,7 @@ use crate::model::document::{Experiment, TaskStatus};
 use crate::model::load::LoadRecord;
 use crate::model::slo::Outcome;
 use crate::model::text::one_line;
-use crate::slo::load_validity::{gap, lateness};
+use crate::slo::load_validity::{gap, is_disturbed, lateness};
 
 pub(super) const FORMAT: Format = Format {
     name: "text",
@@ -308,6 +308,11 @@ fn loads(out: &mut String, view: &ReportView) {
     }
     for row in loads.iter().filter(|row| row.load.interrupted) {
         let _ = writeln!(out, "  {} was interrupted", name(row));
+    }
+    for row in loads.iter().filter(|row| is_disturbed(&row.load.counts)) {
+        let Counts { own_late, requests, .. } = row.load.counts;
+        let remark = format!("{own_late} of {requests} requests were sent late although a connection was free");
+        prose(out, &format!("  {}: ", name(row)), &remark);
     }
     for row in loads {
         for remark in row.load.shards.iter().flat_map(|shards| [gap(shards), lateness(shards)]).flatten() {

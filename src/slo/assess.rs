@@ -2,7 +2,8 @@
 //!
 //! The rule is Iter8's, on the newest value: an upper limit holds if the value is at most the limit, a lower one if it is at least the
 //! limit. Without a value the verdict is inconclusive, which counts as not satisfied in Iter8's matrix. So is the verdict on a value that
-//! was measured under another load than the requested one ([`super::load_validity`]).
+//! was measured under another load than the requested one, and on an upper limit that only the load generator's own delays violate
+//! ([`super::load_validity`]).
 
 use crate::metrics::missing::{Judged, Recorded};
 use crate::metrics::{Metric, MetricsView};
@@ -68,6 +69,12 @@ fn judge(insights: &Insights, version: usize, slo: &Slo, bound: Bound) -> Verdic
             }
             verdict.verdict = if bound.admits(*value, limit) { Outcome::Satisfied } else { Outcome::Violated };
             verdict.reason = explain(&metric, slo, bound, *value);
+            if verdict.verdict == Outcome::Violated
+                && let Some(reason) = own_delay(insights, version, slo, bound)
+            {
+                verdict.verdict = Outcome::Inconclusive;
+                verdict.reason.push_str(&format!(", {reason}"));
+            }
             if let Some(Recorded { missing, .. }) = recorded.filter(Recorded::is_zero) {
                 verdict.no_data = Some(NoDataPolicy::Zero);
                 verdict.reason.push_str(&format!("; 0 replaces missing data: {}", missing.reason));
@@ -91,6 +98,12 @@ pub(super) fn decide(verdict: &mut Verdict, recorded: &Recorded) {
 fn inconclusive_reason(insights: &Insights, version: usize, slo: &Slo) -> Option<String> {
     let name = slo.metric.name().ok()?;
     load_validity::inconclusive_reason(insights.load.get(version)?.get(&name.provider)?)
+}
+
+/// Explains that only delays of the load generator violate an upper limit; `None` if that is not so.
+fn own_delay(insights: &Insights, version: usize, slo: &Slo, bound: Bound) -> Option<String> {
+    let name = slo.metric.name().ok().filter(|_| bound == Bound::Upper)?;
+    load_validity::own_delay(insights.load.get(version)?.get(&name.provider)?, name, slo.limit.0)
 }
 
 /// `http/latency-mean is 63.21 msec, above the limit of 50 msec (n = 100)`.

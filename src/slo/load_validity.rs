@@ -1,7 +1,12 @@
 //! Validity of a load. If it missed its rate, its measurements do not describe the requested load and are inconclusive.
 
+use crate::metrics::Distribution;
+use crate::metrics::histogram;
+use crate::model::counts::Counts;
 use crate::model::load::{CLIENT_LIMIT, LoadRecord, Shards};
-use crate::model::readable::show;
+use crate::model::metric_name::{Aggregation, MetricName};
+use crate::model::readable::{show, show_pair};
+use crate::model::slo::Bound;
 
 /// Minimum share of the requested rate that a valid load achieves.
 const MIN_ACHIEVED: f64 = 0.95;
@@ -11,6 +16,9 @@ const MAX_DROPPED: f64 = 0.05;
 
 /// Seconds of the requested load that a valid load may miss even if that is a large share of it: a hiccup of the machine.
 const SLACK: f64 = 0.05;
+
+/// Share of requests that the load generator may delay without a remark.
+const MAX_OWN_LATE: f64 = 0.01;
 
 /// Maximum pods that are listed one by one.
 const MAX_LISTED: usize = 8;
@@ -49,6 +57,33 @@ pub fn is_missed(requested: f64, achieved: f64, requests: u64) -> bool {
     let missing = requests as f64 * (1.0 / achieved - 1.0 / requested);
     let is_hiccup = requests > 0 && achieved > 0.0 && missing <= SLACK;
     achieved < MIN_ACHIEVED * requested && !is_hiccup
+}
+
+/// Returns true if the load generator itself delayed so many requests that readers should know.
+pub fn is_disturbed(counts: &Counts) -> bool {
+    counts.own_late as f64 > MAX_OWN_LATE * counts.requests as f64
+}
+
+/// Explains that the load generator's own delays alone violate the upper limit of `slo`; `None` if they do not.
+pub fn own_delay(load: &LoadRecord, name: &MetricName, limit: f64) -> Option<String> {
+    let (key, aggregation) = name.distribution().or_else(|| named_statistic(name))?;
+    let encoded = load.undelayed.get(key.strip_prefix(&name.provider)?.strip_prefix('/')?)?;
+    // One that cannot be read proves nothing.
+    let undelayed = Distribution::of_histogram(histogram::decode(encoded).ok()?).aggregate(aggregation)?;
+    let (value, limit_text) = show_pair(undelayed, limit);
+    Bound::Upper.admits(undelayed, limit).then(|| {
+        format!(
+            "but {value}, within {limit_text}, without the delays of the load generator, which sent {} of {} requests late although a \
+             connection was free",
+            load.counts.own_late, load.counts.requests
+        )
+    })
+}
+
+/// Splits `http/latency-mean`, a statistic that is a metric of its own.
+fn named_statistic(name: &MetricName) -> Option<(String, Aggregation)> {
+    let (base, statistic) = name.metric.rsplit_once('-')?;
+    Some((format!("{}/{base}", name.provider), Aggregation::parse(statistic)?))
 }
 
 /// Lists the pods without measurements and their reasons, in a sentence without a final period. `None` if all reported.
@@ -94,7 +129,6 @@ pub fn rounded(rate: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::counts::Counts;
     use crate::model::load::MissingShard;
 
     fn load(requested: Option<f64>, achieved: f64, requests: u64, dropped: u64) -> LoadRecord {
@@ -149,6 +183,40 @@ mod tests {
         let dropped = |count| load(Some(400.0), 400.0, 40 - count, count);
         assert_eq!(inconclusive_reason(&dropped(20)), None);
         assert!(inconclusive_reason(&dropped(21)).unwrap().contains("dropped"));
+    }
+
+    /// A load whose 100 requests took 1 ms or, for 5 of them, 40 ms without the delays of the load generator.
+    fn delayed() -> LoadRecord {
+        let mut undelayed = histogram::new();
+        undelayed.record_n(1_000, 95).unwrap();
+        undelayed.record_n(40_000, 5).unwrap();
+        let undelayed = [("latency".to_owned(), histogram::encode(&undelayed).unwrap())].into();
+        let mut record = LoadRecord { undelayed, ..load(Some(100.0), 100.0, 100, 0) };
+        record.counts.own_late = 12;
+        record
+    }
+
+    #[test]
+    fn own_delays_that_alone_violate_a_limit_are_explained() {
+        let reason = |metric: &str, limit| own_delay(&delayed(), &metric.parse().unwrap(), limit);
+        assert_eq!(
+            reason("http/latency-p99", 50.0).unwrap(),
+            "but 40.03, within 50, without the delays of the load generator, which sent 12 of 100 requests late although a \
+             connection was free"
+        );
+        assert_eq!(reason("http/latency-p99", 39.0), None, "violated without them, too");
+        assert!(reason("http/latency-p95", 1.1).is_some() && reason("http/latency/p95", 1.1).is_some());
+        assert!(reason("http/latency-mean", 3.0).is_some() && reason("http/latency-mean", 2.9).is_none());
+        assert!(reason("http/latency-max", 41.0).is_some());
+        for other in ["http/service-time-p99", "http/error-rate", "http/success-latency/p99", "other/x"] {
+            assert_eq!(reason(other, 1e9), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_load_with_more_than_a_percent_of_own_delays_is_remarked() {
+        let counts = |own_late| Counts { requests: 100, own_late, ..Counts::default() };
+        assert!(!is_disturbed(&counts(1)) && is_disturbed(&counts(2)) && !is_disturbed(&Counts::default()));
     }
 
     fn shards(missing: u64, late: &[u64]) -> Shards {

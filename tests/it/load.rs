@@ -570,3 +570,40 @@ fn limits_of_this_machine_are_not_charged_to_the_service() {
         }
     }
 }
+
+/// Code of `assert` and verdict of a load of 1,000 requests in 2 s whose p95 must be below 30 ms. `disturb` gets the running program.
+#[cfg(target_os = "linux")]
+fn judged(server: &MisbehavingServer, disturb: impl FnOnce(rustix::process::Pid)) -> (Option<i32>, String) {
+    let cli = CliCase::new();
+    let url = format!("http.url={}", server.url());
+    let slo = "assess.SLOs.upper.http/latency-p95=30";
+    let values = ["tasks={http,assess}", &url, "http.qps=500", "http.numRequests=1000", "http.connections=10", slo];
+    let mut command = cli.command();
+    command.arg("run").args(values.iter().flat_map(|value| ["--set", *value]));
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    disturb(rustix::process::Pid::from_child(&child));
+    child.wait().unwrap();
+    let verdict = cli.run(["assert", "-c", "slos"]);
+    (verdict.code, verdict.stdout)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_violation_by_delays_of_the_program_itself_is_inconclusive() {
+    use rustix::process::{Signal, kill_process};
+    let pause = Duration::from_millis(400);
+    let server = MisbehavingServer::always(Reply::ok("ok"));
+    let stopped = judged(&server, |program| {
+        server.wait_for_requests(300);
+        kill_process(program, Signal::STOP).unwrap();
+        // As long as the stall of the other server below: nothing else ends it.
+        std::thread::sleep(pause);
+        kill_process(program, Signal::CONT).unwrap();
+    });
+    assert_eq!(stopped.0, Some(5), "{}", stopped.1);
+    assert!(stopped.1.contains("late although a connection was free"), "{}", stopped.1);
+    // The same delay by the service.
+    let server = MisbehavingServer::stalling(pause, 2 * pause);
+    let stalled = judged(&server, |_| {});
+    assert_eq!(stalled.0, Some(1), "{}", stalled.1);
+}

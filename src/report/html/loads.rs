@@ -6,6 +6,7 @@ use super::state::{State, named, state};
 use crate::model::load::LoadRecord;
 use crate::report::show::{bytes, rounded, squeezed, status_name, thousands, value};
 use crate::report::view::LoadReport;
+use crate::slo::load_validity::is_disturbed;
 
 /// Rows of one load.
 #[derive(Serialize)]
@@ -105,17 +106,23 @@ fn load(row: &LoadReport, columns: &[Column]) -> Load {
         |counts: Vec<(String, u64)>| counts.into_iter().take(8).map(|(name, count)| share(name, count)).collect();
     let is_behind =
         load.counts.dropped > 0 || load.requested_rate.is_some_and(|requested| load.achieved_rate < requested * 0.98);
+    let is_disturbed = is_disturbed(&load.counts);
     let has_gap = load.shards.as_ref().is_some_and(|shards| !shards.missing.is_empty());
     Load {
         provider: named(&row.provider),
         version: named(&row.version),
         target: format!("{} {}", squeezed(&load.method, 80), load.url).trim().to_owned(),
         schedule: squeezed(&row.schedule(), 200),
-        state: match (load.interrupted, has_gap, is_behind) {
-            (true, ..) => state("open", "!", "interrupted"),
-            (false, true, _) => state("open", "!", "pods missing"),
-            (false, false, true) => state("open", "!", "below the requested rate"),
-            (false, false, false) => state("good", "✓", "as requested"),
+        state: if load.interrupted {
+            state("open", "!", "interrupted")
+        } else if has_gap {
+            state("open", "!", "pods missing")
+        } else if is_behind {
+            state("open", "!", "below the requested rate")
+        } else if is_disturbed {
+            state("open", "!", "delayed by the load generator")
+        } else {
+            state("good", "✓", "as requested")
         },
         cells: columns
             .iter()

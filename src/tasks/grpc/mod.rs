@@ -196,44 +196,27 @@ impl Load for GrpcLoad {
 
 /// Returns the measured distributions, which are read with an aggregation such as `grpc/latency/p99`.
 fn distributions<'a>(load: &'a GrpcLoad, outcome: &'a LoadOutcome) -> Vec<Distribution<'a>> {
-    let distribution = |name, quantity, histogram| Distribution {
-        name,
-        quantity,
-        histogram,
-        kind: MetricType::Histogram,
-        scalars: Scalars::None,
-    };
+    let distribution =
+        |name, quantity, of| Distribution { name, quantity, of, kind: MetricType::Histogram, scalars: Scalars::None };
     let histograms = &outcome.histograms;
     let mut all = vec![
         Distribution {
             // Same type as in Iter8.
             kind: MetricType::Sample,
             scalars: Scalars::Percentiles(&load.percentiles),
-            ..distribution(
-                "latency",
-                "latency, from the instant a request was due",
-                &histograms[HistogramKind::Latency],
-            )
+            ..distribution("latency", "latency, from the instant a request was due", HistogramKind::Latency)
         },
-        distribution(
-            "service-time",
-            "service time, from the instant a request was sent",
-            &histograms[HistogramKind::ServiceTime],
-        ),
-        distribution("success-latency", "latency of successful responses", &histograms[HistogramKind::SuccessLatency]),
-        distribution("connect", "time to open a connection, TLS included", &histograms[HistogramKind::Connect]),
+        distribution("service-time", "service time, from the instant a request was sent", HistogramKind::ServiceTime),
+        distribution("success-latency", "latency of successful responses", HistogramKind::SuccessLatency),
+        distribution("connect", "time to open a connection, TLS included", HistogramKind::Connect),
     ];
     // Only streamed responses have these.
     if !histograms[HistogramKind::First].is_empty() {
         let quantity = "time to the first message of a response, from the instant its request was due";
-        all.push(distribution(FIRST_MESSAGE, quantity, &histograms[HistogramKind::First]));
+        all.push(distribution(FIRST_MESSAGE, quantity, HistogramKind::First));
     }
     if !histograms[HistogramKind::Between].is_empty() {
-        all.push(distribution(
-            BETWEEN_MESSAGES,
-            "time between two messages of a response",
-            &histograms[HistogramKind::Between],
-        ));
+        all.push(distribution(BETWEEN_MESSAGES, "time between two messages of a response", HistogramKind::Between));
     }
     all
 }

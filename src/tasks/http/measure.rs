@@ -69,7 +69,7 @@ pub(super) fn add(load: &Load, outcome: &LoadOutcome, start: DateTime<Utc>, into
     let distributions = DISTRIBUTIONS.map(|kind| Distribution {
         name: kind.name,
         quantity: kind.quantity,
-        histogram: &outcome.histograms[kind.histogram],
+        of: kind.histogram,
         kind: MetricType::Histogram,
         scalars: kind.scalars(load),
     });

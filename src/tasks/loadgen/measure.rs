@@ -8,19 +8,22 @@ use crate::load::outcome::LoadOutcome;
 use crate::load::plan::RAISE_LIMITS;
 use crate::load::timeline::MAX_INTERVALS;
 use crate::metrics::histogram::{
-    Histogram, buckets, encode, max_ms, mean_ms, min_ms, percentile_ms, percentile_name, stddev_ms,
+    Histogram, buckets, coarser, encode, max_ms, mean_ms, min_ms, percentile_ms, percentile_name, stddev_ms,
 };
 use crate::model::contribution::{Measurement, Values, VersionMetrics};
 use crate::model::counts::Counts;
 use crate::model::duration::GoDuration;
 use crate::model::insights::Observation;
-use crate::model::load::{Lateness, LoadRecord};
+use crate::model::load::{Lateness, LatenessPart, LoadRecord};
 use crate::model::metric::{MSEC, MetricMeta, MetricType};
 use crate::model::missing::{ErrorKind, Missing};
-use crate::slo::load_validity::{is_missed, rounded};
+use crate::slo::load_validity::{is_disturbed, is_missed, rounded};
 
 /// Number of buckets of a histogram in Iter8's format.
 const BUCKETS: usize = 60;
+
+/// Significant digits of distributions without the load generator's own delays.
+const UNDELAYED_DIGITS: u8 = 2;
 
 /// One measured distribution.
 pub(in crate::tasks) struct Distribution<'a> {
@@ -28,7 +31,7 @@ pub(in crate::tasks) struct Distribution<'a> {
     pub(in crate::tasks) name: &'static str,
     /// Description of the measured quantity.
     pub(in crate::tasks) quantity: &'static str,
-    pub(in crate::tasks) histogram: &'a Histogram,
+    pub(in crate::tasks) of: HistogramKind,
     /// Type of the metric in the document.
     pub(in crate::tasks) kind: MetricType,
     /// Scalar metrics derived from it.
@@ -74,7 +77,8 @@ pub(in crate::tasks) fn add(
     let rate = of_requests(errors as f64 / requests as f64);
     put("error-rate", meta("fraction of requests that failed", MetricType::Gauge, None), rate, requests);
     for distribution in distributions {
-        let Distribution { name, quantity, histogram, kind, scalars } = distribution;
+        let Distribution { name, quantity, of, kind, scalars } = distribution;
+        let histogram = &outcome.histograms[*of];
         let missing = missing(distribution, outcome);
         let or_missing = |values: Values| missing.clone().map_or(values, Values::NoData);
         let samples = histogram.len();
@@ -91,6 +95,11 @@ pub(in crate::tasks) fn add(
         };
         put(name, meta(&format!("distribution of the {quantity}"), *kind, Some(MSEC)), or_missing(values), samples);
     }
+    let undelayed = distributions.iter().filter_map(|distribution| {
+        let histogram = outcome.histograms.undelayed(distribution.of)?;
+        Some((distribution.name.to_owned(), encode(&coarser(&histogram, UNDELAYED_DIGITS)).ok()?))
+    });
+    let record = LoadRecord { undelayed: undelayed.collect(), ..record };
     into.load.insert(provider.to_owned(), completed(record, outcome, start));
 }
 
@@ -124,7 +133,7 @@ fn missing(distribution: &Distribution<'_>, outcome: &LoadOutcome) -> Option<Mis
         // Timeouts count as latencies, but alone they do not characterize the service.
         return Some(no_responses(outcome));
     }
-    if !distribution.histogram.is_empty() {
+    if !outcome.histograms[distribution.of].is_empty() {
         return None;
     }
     Some(Missing::nothing_to_count(match distribution.name {
@@ -168,7 +177,13 @@ fn completed(record: LoadRecord, outcome: &LoadOutcome, start: DateTime<Utc>) ->
         stages: outcome.stages.clone(),
         achieved_rate: outcome.achieved_rate,
         counts: outcome.counts,
-        lateness: (!lateness.is_empty()).then(|| Lateness { p50: late(50.0), p99: late(99.0), max: max_ms(lateness) }),
+        lateness: (!lateness.is_empty()).then(|| Lateness {
+            p50: late(50.0),
+            p99: late(99.0),
+            max: max_ms(lateness),
+            waiting: part(&outcome.histograms[HistogramKind::Waiting], lateness.len()),
+            own: part(&outcome.histograms[HistogramKind::OwnLateness], lateness.len()),
+        }),
         causes: outcome.causes.iter().map(|(cause, (count, _))| (cause.name().to_owned(), *count)).collect(),
         traffic: outcome.traffic.in_document(),
         interrupted: outcome.interrupted,
@@ -176,6 +191,15 @@ fn completed(record: LoadRecord, outcome: &LoadOutcome, start: DateTime<Utc>) ->
         shards: outcome.shards.clone(),
         ..record
     }
+}
+
+/// Sums up a part of the lateness that only some of all requests have; `None` if none has.
+fn part(some: &Histogram, all: u64) -> Option<LatenessPart> {
+    // Of all requests, those without a value come first.
+    let without = all.saturating_sub(some.len()) as f64;
+    let rank = (0.99 * all as f64 - without) / some.len() as f64;
+    let p99 = if rank > 0.0 { percentile_ms(some, 100.0 * rank.min(1.0)) } else { 0.0 };
+    (!some.is_empty()).then(|| LatenessPart { p99, max: max_ms(some) })
 }
 
 /// Notes on a load for readers of the document.
@@ -194,6 +218,12 @@ pub(in crate::tasks) fn notes(label: &str, outcome: &LoadOutcome) -> Vec<String>
             rounded(target),
             outcome.counts.late,
             outcome.counts.dropped
+        ));
+    }
+    if is_disturbed(&outcome.counts) {
+        notes.push(format!(
+            "{label}: {} of {} requests were sent late although a connection was free: this machine is too busy for the load",
+            outcome.counts.own_late, outcome.counts.requests
         ));
     }
     if outcome.counts.resent > 0 {

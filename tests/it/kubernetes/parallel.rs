@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use iter8::adapters::kubernetes::{Connection, PodFleet, ShardIndex};
 use iter8::manifests::names::Group;
 use iter8::metrics::histogram::{self, Histogram};
-use iter8::model::insights::EncodedHistogram;
+use iter8::model::histogram::EncodedHistogram;
 use iter8::model::load::Shards;
 use iter8::model::shard::{LoadPhase, LoadPlace, ShardEnd, ShardReport, Share};
 use iter8::pipeline::RunEnd;

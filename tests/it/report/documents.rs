@@ -170,7 +170,7 @@ fn load(behaviour: Behaviour) -> LoadRecord {
             bytes_sent: Some(behaviour.requests * 37),
             ..Traffic::default()
         },
-        lateness: Some(Lateness { p50: 0.034, p99: 0.187, max: 2.41 }),
+        lateness: Some(Lateness { p50: 0.034, p99: 0.187, max: 2.41, ..Lateness::default() }),
         series: Some(series(behaviour)),
         ..LoadRecord::default()
     }

@@ -142,7 +142,7 @@ fn too_large(report: &ShardReport, bytes: usize) -> ShardReport {
 mod tests {
     use super::*;
     use crate::model::counts::Counts;
-    use crate::model::insights::EncodedHistogram;
+    use crate::model::histogram::EncodedHistogram;
     use crate::model::shard::{IntervalShard, LoadPhase, LoadShard};
 
     /// A histogram of that many bytes that do not compress.

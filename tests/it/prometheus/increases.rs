@@ -54,6 +54,37 @@ impl<'a> Series<'a> {
         count + &self.histogram("revision_app_request_latencies", &labels)
     }
 
+    /// As Knative exports it since 1.19: seconds, and other labels.
+    fn knative_otel(&self, revision: &str) -> String {
+        let labels = format!(
+            "kn_revision_name=\"{revision}\",k8s_pod_name=\"{}\",http_response_status_code=\"{}\"",
+            self.pod, self.code
+        );
+        let milliseconds = self.histogram("kn_serving_invocation_duration_seconds", &labels);
+        let in_seconds = |line: &str| {
+            let (series, value) = line.rsplit_once(' ').unwrap();
+            if series.contains("_sum{") {
+                return format!("{series} {}\n", value.parse::<f64>().unwrap() / 1e3);
+            }
+            let Some((before, bound)) = series.split_once("le=\"").filter(|(_, bound)| !bound.starts_with('+')) else {
+                return format!("{line}\n");
+            };
+            let bound = bound.trim_end_matches("\"}").parse::<f64>().unwrap() / 1e3;
+            format!("{before}le=\"{bound}\"}} {value}\n")
+        };
+        milliseconds.lines().map(in_seconds).collect()
+    }
+
+    /// A series of gRPC calls, whose response status is 200 whatever their own status is.
+    fn istio_grpc(&self, workload: &str) -> String {
+        let status = if self.code == 200 { "0" } else { "14" };
+        let labels = format!(
+            "destination_workload=\"{workload}\",reporter=\"destination\",request_protocol=\"grpc\",response_code=\"200\",grpc_response_status=\"{status}\""
+        );
+        let count = format!("istio_requests_total{{{labels}}} {}\n", self.count + self.slow);
+        count + &self.histogram("istio_request_duration_milliseconds", &labels)
+    }
+
     fn istio(&self, reporter: &str) -> String {
         let labels = format!("destination_workload=\"w\",reporter=\"{reporter}\",response_code=\"{}\"", self.code);
         let count = format!("istio_requests_total{{{labels}}} {}\n", self.count + self.slow);
@@ -238,6 +269,23 @@ fn others(phase: i64) -> String {
         text += &Series::ok("", 100 + 10 * phase).istio(reporter);
         text += &Series::failed("", 5 + phase.max(0)).istio(reporter);
     }
+    for workload in ["grpc", "mixed"] {
+        text += &Series::ok("", 100 + 10 * phase).istio_grpc(workload);
+        text += &Series::failed("", 5 + phase.max(0)).istio_grpc(workload);
+    }
+    // The same workload also serves HTTP, and fails.
+    let http = Series::failed("", 5 + phase.max(0)).istio("destination");
+    text += &http.replace("destination_workload=\"w\"", "destination_workload=\"mixed\"");
+    let grpc_ok = Series::ok("", 100 + 10 * phase).istio_grpc("grpc-ok");
+    text += &grpc_ok;
+    for revision in ["otel", "upgraded"] {
+        text += &Series::ok("a", 100 + 10 * phase).knative_otel(revision);
+        text += &Series::failed("a", 5 + phase.max(0)).knative_otel(revision);
+    }
+    text += &Series::ok("b", 100 + 10 * phase).knative("upgraded");
+    // A pod that was reset, and is slow: its sum is estimated in seconds.
+    let restarted = if phase < 6 { 100 + 10 * phase } else { 10 * (phase - 5) };
+    text += &Series::ok("a", restarted).knative_otel("otel-reset");
     text += &Series::ok("", 100 + 10 * phase).modelmesh("iris");
     text += &Series::failed("", 5 + phase.max(0)).modelmesh("iris");
     text += &Series::ok("", 1000 * (phase + 3)).modelmesh("other");
@@ -327,6 +375,29 @@ fn values_cover_the_window_despite_resets_and_gaps() {
     ];
     found.extend(check("istio-prom", json!({"destination_workload": "w"}), &counts));
     found.extend(check("istio-prom", json!({"destination_workload": "w", "reporter": "source"}), &counts));
+    // The same requests as gRPC, and in seconds.
+    found.extend(check("istio-prom", json!({"destination_workload": "grpc"}), &counts));
+    found.extend(check("kserve-prometheus", json!({"revision_name": "otel"}), &counts));
+    found.extend(check("kserve-prometheus", json!({"revision_name": "otel", "pod_name": "a"}), &counts));
+    found.extend(check("kserve-prometheus", json!({"kn_revision_name": "otel"}), &counts));
+    let both =
+        [("request-count", Exactly(144.0)), ("error-count", Exactly(24.0)), ("error-rate", Exactly(24.0 / 144.0))];
+    found.extend(check("istio-prom", json!({"destination_workload": "mixed"}), &both));
+    let none_failed = [("request-count", Exactly(120.0)), ("error-count", Exactly(0.0)), ("error-rate", Exactly(0.0))];
+    found.extend(check("istio-prom", json!({"destination_workload": "grpc-ok"}), &none_failed));
+    let upgraded = [
+        ("request-count", Exactly(252.0)),
+        ("error-count", Exactly(12.0)),
+        ("error-rate", Exactly(12.0 / 252.0)),
+        ("latency-mean", Exactly(9.0)),
+        ("latency-p100", Exactly(20.0)),
+    ];
+    found.extend(check("kserve-prometheus", json!({"revision_name": "upgraded"}), &upgraded));
+    found.extend(check(
+        "kserve-prometheus",
+        json!({"revision_name": "otel-reset"}),
+        &[("latency-mean", About(9.0, 1.0))],
+    ));
     found.extend(check("kserve-modelmesh", json!({"vModelId": "iris"}), &counts));
     found.extend(check("kserve-modelmesh", json!({"modelId": "iris-1", "method": "ModelInfer"}), &counts));
     assert!(found.is_empty(), "\n  {}\n", found.join("\n  "));

@@ -151,6 +151,7 @@ fn label_values_cannot_alter_the_query() {
         ("istio-prom", json!({"reporter": "source"}), "at least one label besides reporter"),
         ("istio-prom", json!({"labels": {"reporter": "source"}}), "at least one label besides reporter"),
         ("istio-prom", json!({"labels": {"response_code": 200}}), "labels.response_code: reserved"),
+        ("istio-prom", json!({"labels": {"grpc_response_status": 0}}), "labels.grpc_response_status: reserved"),
         ("kserve-modelmesh", json!({"labels": {"code": "OK"}}), "labels.code: reserved"),
         ("kserve-prometheus", json!({"labels": {"le": "5"}}), "labels.le: reserved"),
         ("kserve-prometheus", json!({"labels": {"a": {"b": 1}}}), "labels.a: expected a string, number or boolean"),

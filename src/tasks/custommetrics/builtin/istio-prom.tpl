@@ -9,7 +9,8 @@ Values:
   latencyPercentiles  numbers from 0 to 100; each adds a metric latency-pX
   prometheusURL       URL of the server, also accepted as istioPromURL. Default: Istio's add-on
 
-A request failed if its response status was 5xx.
+A request failed if its response status was 5xx, or if it was a gRPC call whose status was not 0 (OK): failed calls have the response
+status 200.
 */ -}}
 {{- $labels := merge (dict) (.labels | default (dict)) }}
 {{- $given := dict "reporter" .reporter "destination_workload" .destinationWorkload }}
@@ -29,10 +30,13 @@ A request failed if its response status was 5xx.
   "provider" "istio-prom"
   "url" (coalesce .prometheusURL .istioPromURL "http://prometheus.istio-system:9090")
   "labels" $labels
-  "reserved" (list "response_code" "le")
-  "errors" "response_code=~\"5..\""
-  "requests" "istio_requests_total"
-  "latency" "istio_request_duration_milliseconds"
+  "reserved" (list "response_code" "grpc_response_status" "le")
+  "metrics" (list (dict
+    "requests" "istio_requests_total"
+    "latency" "istio_request_duration_milliseconds"
+    "unit" 1.0
+    "errors" (list "response_code=~\"5..\"" "response_code!~\"5..\",grpc_response_status!~\"|0\"")
+  ))
   "percentiles" .latencyPercentiles
   "seconds" .elapsedTimeSeconds
 }}

@@ -13,9 +13,12 @@ ModelMesh leaves modelId and vModelId empty unless per_model_metrics is enabled.
   "url" (.prometheusURL | default "http://prometheus-operated.monitoring:9090")
   "labels" .labels
   "reserved" (list "code" "le")
-  "errors" "code!=\"OK\""
-  "requests" "modelmesh_api_request_milliseconds_count"
-  "latency" "modelmesh_api_request_milliseconds"
+  "metrics" (list (dict
+    "requests" "modelmesh_api_request_milliseconds_count"
+    "latency" "modelmesh_api_request_milliseconds"
+    "unit" 1.0
+    "errors" (list "code!=\"OK\"")
+  ))
   "percentiles" .latencyPercentiles
   "seconds" .elapsedTimeSeconds
 }}

@@ -7,19 +7,24 @@ accept. It takes a dict:
   url          URL of the server, with or without /api/v1 or /api/v1/query
   labels       labels that select the series of the version: label to value, at least one
   reserved     labels that the queries set themselves
-  errors       matcher of failed requests
-  requests     counter of requests
-  latency      histogram of latencies in milliseconds, without _bucket, _sum, _count
+  metrics      the metrics, a list with one dict per generation of the exporter; the requests of all are added up:
+    requests   counter of requests
+    latency    histogram of latencies, without _bucket, _sum, _count
+    unit       milliseconds per unit of the histogram
+    errors     matchers of failed requests, a list; no request matches two of them
+    renamed    labels of other generations with another name in this one: their name to the one here
   percentiles  percentiles to query, each from 0 to 100
   seconds      length of the window, which ends when the query is evaluated
 
 Without requests, the queries for errors and latencies return nothing, never 0 or NaN. With requests, no series of failed ones means
 that none failed. Prometheus computes quantiles itself, so any percentile works. A percentile beyond the last bound of the histogram is
-+Inf; Prometheus alone would return that bound.
++Inf; Prometheus alone would return that bound. If an upgrade inside the window left requests in both generations, a percentile is the
+larger one of the two, because their buckets have different bounds.
 */ -}}
 
 {{- /*
-"increase" writes the growth of each series inside the window. It takes a dict of "series", a selector, and "window", a duration.
+"increase" writes the growth of each series inside the window. It takes a dict of "series", a selector, "window", a duration, and "nearest",
+the precision of rounding.
 
 increase() alone is not enough: it extrapolates, so 1 becomes 1.04, and it starts at the first sample of a series, so requests that a new
 pod counted before its first scrape are lost. last_over_time() alone is not enough either: it covers the whole life of the pod. Hence
@@ -39,11 +44,24 @@ The increase of a series without a sample in the window is unknown, so it has no
         round(
           increase({{ .series }}[{{ .window }}]) and last_over_time({{ .series }}[1h] offset {{ .window }})
           or last_over_time({{ .series }}[{{ .window }}]) + increase({{ .series }}[{{ .window }}]) - delta({{ .series }}[{{ .window }}])
-        ) and resets({{ .series }}[{{ .window }}]) > 0
+        {{- if ne .nearest 1.0 }}, {{ .nearest }}{{ end }}) and resets({{ .series }}[{{ .window }}]) > 0
         or last_over_time({{ .series }}[{{ .window }}]) - (
           last_over_time({{ .series }}[1h] offset {{ .window }}) <= min_over_time({{ .series }}[{{ .window }}])
         )
         or last_over_time({{ .series }}[{{ .window }}])
+{{- end }}
+
+{{- /*
+"increases" writes those of several selectors, which have no series in common. It takes a list of dicts for "increase", each with "unit", a
+factor.
+*/ -}}
+{{- define "increases" }}
+  {{- range $index, $one := . }}
+    {{- if $index }} or {{ end }}
+    {{- if ne $one.unit 1.0 }} {{ $one.unit }} * {{ end }}(
+    {{- template "increase" $one }}
+      )
+  {{- end }}
 {{- end }}
 
 {{- define "prometheus" }}
@@ -61,17 +79,35 @@ The increase of a series without a sample in the window is unknown, so it has no
   {{- if or (kindIs "map" $value) (kindIs "slice" $value) (kindIs "invalid" $value) }}
     {{- fail (printf "labels.%s: expected a string, number or boolean" $name) }}
   {{- end }}
-  {{- $matchers = append $matchers (printf "%s=%s" $name (quote (toString $value))) }}
 {{- end }}
 {{- $url := trimSuffix "/" .url | trimSuffix "/query" | trimSuffix "/api/v1" | printf "%s/api/v1/query" }}
 {{- $window := printf "%vs" .seconds }}
-{{- $ours := join "," $matchers }}
-{{- $all := dict "window" $window "series" (printf "%s{%s}" .requests $ours) }}
-{{- $failed := dict "window" $window "series" (printf "%s{%s}" .requests (join "," (append $matchers .errors))) }}
-{{- $buckets := dict "window" $window "series" (printf "%s_bucket{%s}" .latency $ours) }}
-{{- $bounded := dict "window" $window "series" (printf "%s_bucket{%s}" .latency (join "," (append $matchers "le!=\"+Inf\""))) }}
-{{- $sum := dict "window" $window "series" (printf "%s_sum{%s}" .latency $ours) }}
-{{- $count := dict "window" $window "series" (printf "%s_count{%s}" .latency $ours) }}
+{{- $all := list }}
+{{- $failed := list }}
+{{- $sum := list }}
+{{- $count := list }}
+{{- $histograms := list }}
+{{- $counters := list }}
+{{- range $metric := .metrics }}
+  {{- $matchers := list }}
+  {{- range $name, $value := $.labels }}
+    {{- $matchers = append $matchers (printf "%s=%s" (get ($metric.renamed | default dict) $name | default $name) (quote (toString $value))) }}
+  {{- end }}
+  {{- $ours := join "," $matchers }}
+  {{- $one := dict "window" $window "unit" 1.0 "nearest" 1.0 }}
+  {{- $all = append $all (merge (dict "series" (printf "%s{%s}" $metric.requests $ours)) $one) }}
+  {{- range $errors := $metric.errors }}
+    {{- $failed = append $failed (merge (dict "series" (printf "%s{%s,%s}" $metric.requests $ours $errors)) $one) }}
+  {{- end }}
+  {{- $total := dict "series" (printf "%s_sum{%s}" $metric.latency $ours) "unit" $metric.unit "nearest" (divf 1.0 $metric.unit) }}
+  {{- $sum = append $sum (merge $total $one) }}
+  {{- $counted := merge (dict "series" (printf "%s_count{%s}" $metric.latency $ours)) $one }}
+  {{- $count = append $count $counted }}
+  {{- $buckets := merge (dict "series" (printf "%s_bucket{%s}" $metric.latency $ours)) $one }}
+  {{- $bounded := merge (dict "series" (printf "%s_bucket{%s,le!=\"+Inf\"}" $metric.latency $ours)) $one }}
+  {{- $histograms = append $histograms (dict "count" $counted "buckets" $buckets "bounded" $bounded "unit" $metric.unit) }}
+  {{- $counters = append $counters $metric.requests }}
+{{- end }}
 url: {{ quote $url }}
 provider: {{ .provider }}
 method: POST
@@ -85,10 +121,10 @@ metrics:
   - name: query
     value: |
       sum(
-        {{- template "increase" $all }}
+        {{- template "increases" $all }}
       )
   jqExpression: .data.result[0].value[1]
-  whenEmpty: no {{ .requests }} with these labels was scraped in the window of {{ $window }}
+  whenEmpty: no {{ join " or " $counters }} with these labels was scraped in the window of {{ $window }}
 - name: error-count
   description: number of requests that failed
   type: counter
@@ -96,10 +132,10 @@ metrics:
   - name: query
     value: |
       sum(
-        {{- template "increase" $failed }}
+        {{- template "increases" $failed }}
       ) > 0
       or 0 * (sum(
-        {{- template "increase" $all }}
+        {{- template "increases" $all }}
       ) > 0)
   jqExpression: .data.result[0].value[1]
   whenEmpty: no requests in the window of {{ $window }}
@@ -110,11 +146,11 @@ metrics:
   - name: query
     value: |
       (sum(
-        {{- template "increase" $failed }}
+        {{- template "increases" $failed }}
       ) or 0 * sum(
-        {{- template "increase" $all }}
+        {{- template "increases" $all }}
       )) / (sum(
-        {{- template "increase" $all }}
+        {{- template "increases" $all }}
       ) > 0)
   jqExpression: .data.result[0].value[1]
   whenEmpty: no requests in the window of {{ $window }}
@@ -126,9 +162,9 @@ metrics:
   - name: query
     value: |
       sum(
-        {{- template "increase" $sum }}
+        {{- template "increases" $sum }}
       ) / (sum(
-        {{- template "increase" $count }}
+        {{- template "increases" $count }}
       ) > 0)
   jqExpression: .data.result[0].value[1]
   whenEmpty: no requests in the window of {{ $window }}
@@ -147,13 +183,17 @@ metrics:
   params:
   - name: query
     value: |
-      Inf * (sum(
-        {{- template "increase" $count }}
+      max(
+        {{- range $index, $one := $histograms }}
+          {{- if $index }} or {{ end }}label_replace(
+        Inf * (sum(
+        {{- template "increase" $one.count }}
       ) * {{ $percentile }} / 100 > max(sum by (le) (
-        {{- template "increase" $bounded }}
-      ))) or histogram_quantile({{ $percentile }} / 100, sum by (le) (
-        {{- template "increase" $buckets }}
-      )) >= 0
+        {{- template "increase" $one.bounded }}
+      ))) or {{ if ne $one.unit 1.0 }}{{ $one.unit }} * {{ end }}histogram_quantile({{ $percentile }} / 100, sum by (le) (
+        {{- template "increase" $one.buckets }}
+      )) >= 0, "generation", "{{ $index }}", "", "")
+        {{- end }})
   jqExpression: .data.result[0].value[1]
   whenEmpty: no requests in the window of {{ $window }}
 {{- end }}

@@ -62,6 +62,8 @@ impl Shell for SystemShell {
 fn spawn(program: &str, script: &str) -> io::Result<Child> {
     let mut command = Command::new(program);
     command.arg("-c").arg(script).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    // As in Iter8, whose scripts share files there.
+    command.env("TEMP_DIR", std::env::temp_dir());
     #[cfg(unix)]
     command.process_group(0);
     command.spawn()
@@ -121,6 +123,12 @@ mod tests {
         let mut sorted = lines;
         sorted.sort();
         assert_eq!(sorted, ["one", "three", "two"]);
+    }
+
+    #[tokio::test]
+    async fn scripts_know_the_directory_of_temporary_files() {
+        let (_, lines) = run("echo $TEMP_DIR", LONG, &CancellationToken::new()).await;
+        assert_eq!(lines, [std::env::temp_dir().display().to_string()]);
     }
 
     #[tokio::test]

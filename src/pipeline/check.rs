@@ -1,6 +1,8 @@
 //! Parses and checks a spec before it runs.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
@@ -44,11 +46,43 @@ pub fn prepare(experiment: Experiment, files: &dyn Files) -> Result<Prepared, In
     Ok(Prepared::new(experiment, tasks))
 }
 
-/// Finds tasks that lack files or variables. Paths of errors start at `spec`.
+/// Finds tasks that lack files or variables. A file of a load that an earlier script may write is not missing yet, and the load checks
+/// again. Paths of errors start at `spec`.
 pub(crate) fn check_files(tasks: &[Box<dyn Task>], files: &dyn Files) -> Result<(), InputErrors> {
-    let errors = tasks.iter().enumerate();
-    let errors = errors.filter_map(|(index, task)| Some(task.check(files).err()?.under(entry(index))));
-    InputErrors::check(errors.collect(), ())
+    let mut may_be_written = false;
+    let mut errors = Vec::new();
+    for (index, task) in tasks.iter().enumerate() {
+        let watched = WatchedFiles { files, has_missed: AtomicBool::new(false) };
+        let error = task.check(&watched).err();
+        let is_later = may_be_written && task.as_load().is_some() && watched.has_missed.load(Ordering::Relaxed);
+        errors.extend(error.filter(|_| !is_later).map(|error| error.under(entry(index))));
+        may_be_written |= task.facts().writes_files;
+    }
+    InputErrors::check(errors, ())
+}
+
+/// Files that remember if one of them did not exist.
+struct WatchedFiles<'a> {
+    files: &'a dyn Files,
+    has_missed: AtomicBool,
+}
+
+impl Files for WatchedFiles<'_> {
+    fn read(&self, path: &str, max_bytes: u64) -> io::Result<Vec<u8>> {
+        self.files.read(path, max_bytes).inspect_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                self.has_missed.store(true, Ordering::Relaxed);
+            }
+        })
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        self.files.env(name)
+    }
+
+    fn placeholder(&self) -> Option<String> {
+        self.files.placeholder()
+    }
 }
 
 /// Parses every task and condition, without I/O. Paths of errors start at `spec`.

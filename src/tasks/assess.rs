@@ -78,8 +78,8 @@ struct LimitMaps {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(extend("required" = ["SLOs"], "not" = both_rules()))]
 struct AssessWith {
-    /// The objectives.
-    #[serde(rename = "SLOs", default)]
+    /// The objectives. Iter8 also reads the key as `slos`.
+    #[serde(rename = "SLOs", alias = "slos", default)]
     #[schemars(extend("anyOf" = BOUNDS.map(|bound| json!({"required": [bound], "properties": {bound: {"minItems": 1}}}))))]
     slos: SloLimits,
     /// Number of consecutive loops that must satisfy each objective (1 to 100). Default: only the latest loop counts.
@@ -385,7 +385,8 @@ mod tests {
             ),
             (json!({"SLOs": {}}), "with.SLOs: at least one objective is required"),
             (json!(null), "with.SLOs: at least one objective is required"),
-            (json!({"slos": {}}), "with.slos: unknown field"),
+            (json!({"slos": {}}), "with.SLOs: at least one objective is required"),
+            (json!({"Slos": {}}), "with.Slos: unknown field"),
         ];
         for (with, expected) in cases {
             let error = rejected(with);

@@ -149,6 +149,8 @@ pub struct TaskFacts {
     pub recorded: Recorded,
     /// Its reaction to an interruption.
     pub on_stop: OnStop,
+    /// True if it may write files that later tasks read.
+    pub writes_files: bool,
 }
 
 /// Metrics of one provider that a task will measure.

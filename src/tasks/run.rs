@@ -105,7 +105,7 @@ struct Run {
 impl Task for Run {
     fn facts(&self) -> TaskFacts {
         // The shell kills the whole process group, which takes a moment.
-        TaskFacts { recorded: Recorded::Outcome, on_stop: OnStop::Finish, ..TaskFacts::default() }
+        TaskFacts { recorded: Recorded::Outcome, on_stop: OnStop::Finish, writes_files: true, ..TaskFacts::default() }
     }
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {

@@ -28,18 +28,14 @@ async fn invalid_values_are_rejected_with_path_and_expectation() {
     let cases = [
         (json!({"numRequests": -3}), "with.numRequests: -3 is not a non-negative integer"),
         (json!({"numRequests": 0}), "with.numRequests: 0 is out of range; expected at least 1"),
-        (json!({"qps": "abc"}), "with.qps: `abc` is not a rate; expected a number > 0 or `max`"),
-        (json!({"qps": 0}), "with.qps: 0 is not a rate; expected a number > 0 or `max`"),
-        (json!({"qps": [1]}), "with.qps: `[1]` is not a rate; expected a number > 0 or `max`"),
+        (json!({"qps": "abc"}), "with.qps: `abc` is not a rate; expected a number or `max`"),
+        (json!({"qps": [1]}), "with.qps: `[1]` is not a rate; expected a number or `max`"),
         (json!({"url": null}), "with.url: required: URL to load"),
         (
             json!({"url": "http://"}),
             "with.url: `http://` has no host; expected `http://HOST[:PORT]/PATH` or `https://…`",
         ),
-        (
-            json!({"url": "host/x"}),
-            "with.url: `host/x` has no scheme; expected `http://HOST[:PORT]/PATH` or `https://…`",
-        ),
+        (json!({"url": "/x"}), "with.url: `http:///x` has no host; expected `http://HOST[:PORT]/PATH` or `https://…`"),
         (
             json!({"url": "ftp://user:secret@host/"}),
             "with.url: `ftp://[hidden]@host/` has the scheme `ftp`; expected `http://HOST[:PORT]/PATH` or `https://…`",
@@ -69,7 +65,7 @@ async fn invalid_values_are_rejected_with_path_and_expectation() {
         (json!({"cert": "text"}), "with.key: required with `cert`: the certificate's private key"),
         (
             json!({"endpoints": {"get": {"qps": "x"}}}),
-            "with.endpoints.get.qps: `x` is not a rate; expected a number > 0 or `max`",
+            "with.endpoints.get.qps: `x` is not a rate; expected a number or `max`",
         ),
         (json!({"endpoints": {"get": {"endpoints": {}}}}), "with.endpoints.get.endpoints: not allowed in an endpoint"),
         (json!({"name": "v1"}), "with.name: only allowed in `versionValues`"),
@@ -196,12 +192,45 @@ async fn sloppy_urls_are_rejected() {
         let expected = format!("with.url: `{url}` has no host; expected `http://HOST[:PORT]/PATH` or `https://…`");
         assert_eq!(refused(&env, json!({"url": url})).await, expected);
     }
-    for url in ["http://user:s3cr/et@h/", "http://user:s3cr?et@h:x/", "user:s3cret@h", "http:user:s3cret@h"] {
+    for url in ["http://user:s3cr/et@h/", "http://user:s3cr?et@h:x/", "user:s3cret@h:x", "http:user:s3cret@h"] {
         let error = refused(&env, json!({"url": url})).await;
         assert!(!error.contains("s3cr") && error.contains("[hidden]@h"), "{error}");
     }
     let long = refused(&env, json!({"url": format!("ftp://h/{}", "x".repeat(1_000))})).await;
     assert!(long.len() < 400 && long.contains("x…`"), "{long}");
+}
+
+/// As in Iter8 and curl.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_scheme_of_a_url_may_be_left_out() {
+    let server = MisbehavingServer::responds(200, "ok");
+    let url = format!("{}/x?next=http://h", server.address);
+    let env = TestEnv::default();
+    let contribution = env.run_task(&KIND, json!({"url": url, "numRequests": 3, "qps": "max"})).await.unwrap();
+    assert_eq!(contribution.versions[0].load["http"].url, format!("http://{url}"));
+    assert_eq!(server.requests(), 3);
+}
+
+/// As in Iter8: 0 is the default, 8 requests per second, and a negative rate has no limit.
+#[tokio::test(flavor = "multi_thread")]
+async fn rates_without_meaning_are_read_as_in_iter8() {
+    let server = MisbehavingServer::responds(200, "ok");
+    let env = TestEnv::default();
+    for (qps, rate) in [(json!(0), Some(8.0)), (json!("0.0"), Some(8.0)), (json!(-1), None), (json!("-2.5"), None)] {
+        let with = json!({"url": server.url(), "numRequests": 1, "qps": qps});
+        let contribution = env.run_task(&KIND, with).await.unwrap();
+        assert_eq!(contribution.versions[0].load["http"].requested_rate, rate, "{qps}");
+    }
+}
+
+/// As Iter8's chart writes it: the file is the download.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payload_url_is_downloaded_even_if_its_file_is_named() {
+    let server = MisbehavingServer::responds(200, "ok");
+    let with = json!({"url": server.url(), "payloadURL": "http://h/p", "payloadFile": "p.dat", "numRequests": 1, "contentType": ""});
+    TestEnv::default().download("http://h/p", "body").run_task(&KIND, with).await.unwrap();
+    let request = server.seen().remove(0);
+    assert_eq!((request.method.as_str(), request.body.as_str()), ("POST", "body"));
 }
 
 fn scalar(contribution: &Contribution, version: usize, metric: &str) -> f64 {

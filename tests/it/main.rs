@@ -18,6 +18,7 @@ mod hygiene;
 #[cfg(unix)]
 mod image;
 mod iter8_defects;
+mod iter8_documents;
 #[cfg(target_os = "linux")]
 mod kubernetes;
 mod layers;

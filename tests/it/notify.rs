@@ -280,3 +280,32 @@ fn a_signal_interrupts_a_template_download() {
     assert!(requested.elapsed() < Duration::from_secs(12), "{:?}", requested.elapsed());
     assert_eq!(cli.document()["result"]["tasks"][0]["status"], "interrupted");
 }
+
+/// As in Iter8: without a payload the request is a signal, and its failure is one of the task.
+#[test]
+fn a_bare_entry_is_a_get_that_must_succeed() {
+    let webhook = webhook();
+    let cli = CliCase::new();
+    let spec =
+        |status_url: &str| format!("spec:\n- task: notify\n  with:\n    url: {status_url}\n    params: {{a: b}}\n");
+    cli.write("experiment.yaml", &spec(&webhook.url()));
+    cli.run(["run"]).exits(0);
+    let (head, body) = sent(&webhook);
+    assert!(head.starts_with("get /?a=b ") && body.is_empty(), "{head}");
+    let failing = MisbehavingServer::responds(500, "");
+    cli.write("experiment.yaml", &spec(&failing.url()));
+    cli.run(["run"]).expect(3, &["error: task 1 of 1 (`notify`) failed"]);
+}
+
+/// The values `slack` and `github` keep their defaults, and the document says so.
+#[test]
+fn the_defaults_of_values_are_written_into_the_spec() {
+    let cli = CliCase::new();
+    let set = "tasks={slack,github},slack.url=http://h/,github.owner=o,github.repo=r,github.tokenEnv=HOME";
+    let output = cli.run(["run", "--dry", "--set", set]);
+    for (payload, count) in
+        [("method: POST", 2), ("softFailure: true", 2), ("payload: slack", 1), ("payload: github", 1)]
+    {
+        assert_eq!(output.stdout.matches(payload).count(), count, "{payload}: {}", output.stdout);
+    }
+}

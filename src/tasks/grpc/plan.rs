@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::field::ServiceAddress;
+use super::ghz;
 use super::method::CallName;
 use super::values::{GrpcValues, RULES};
 use crate::load::pacing::Pacer;
@@ -110,6 +111,7 @@ impl GrpcLoad {
 /// Reads the values at path `at`.
 pub(super) fn plan(value: &Value, at: impl Into<FieldPath>) -> Result<Plan<GrpcLoad>, InputError> {
     let at = at.into();
+    let value = &ghz::normalized(value, &at)?;
     GrpcValues::read(value, &at)?;
     loadgen::plan(value, &at, "grpc", &RULES, load)
 }
@@ -150,9 +152,9 @@ fn load(layered: Layered) -> Result<GrpcLoad, InputError> {
         descriptors: descriptors(&mut values, &paths)?,
         source: source(&mut values, &paths)?,
         metadata_from: match (values.metadata_file.take(), values.metadata_url.take()) {
-            (Some(_), Some(_)) => return Err(both(&paths, "metadataURL", "metadata-file")),
+            // Iter8's chart downloads the URL into the file, and writes both.
+            (_, Some(url)) => Some(From::Url(url.0)),
             (Some(file), None) => Some(From::File(file)),
-            (None, Some(url)) => Some(From::Url(url.0)),
             (None, None) => None,
         },
         metadata: values.metadata.take().map(|metadata| metadata.0).unwrap_or_default(),
@@ -172,7 +174,7 @@ fn load(layered: Layered) -> Result<GrpcLoad, InputError> {
         max_duration: positive(values.max_duration),
         skip_first: values.skip_first.map_or(0, |count| count.0),
         percentiles: percentiles(&[], values.percentiles.as_deref()),
-        allow_initial_errors: values.allow_initial_errors.unwrap_or(false),
+        allow_initial_errors: values.allow_initial_errors.unwrap_or(false) || values.warmup == Some(true),
         paths,
     })
 }
@@ -231,9 +233,11 @@ fn encryption(values: &GrpcValues, paths: &FieldPaths) -> Result<Option<Encrypti
 
 fn descriptors(values: &mut GrpcValues, paths: &FieldPaths) -> Result<Descriptors, InputError> {
     let import_paths = values.import_paths.take();
-    let descriptors = match (values.proto.take(), values.protoset.take(), values.proto_url.take()) {
+    let proto_url = values.proto_url.take();
+    // Iter8's chart downloads the URL into a file, and writes both.
+    let proto = values.proto.take().filter(|_| proto_url.is_none());
+    let descriptors = match (proto, values.protoset.take(), proto_url) {
         (Some(_), Some(_), _) => return Err(both(paths, "protoset", "proto")),
-        (Some(_), _, Some(_)) => return Err(both(paths, "protoURL", "proto")),
         (_, Some(_), Some(_)) => return Err(both(paths, "protoURL", "protoset")),
         (Some(path), ..) => return Ok(Descriptors::Proto(path, import_paths.unwrap_or_default())),
         (_, Some(path), _) => Descriptors::Set(path),
@@ -246,11 +250,14 @@ fn descriptors(values: &mut GrpcValues, paths: &FieldPaths) -> Result<Descriptor
 }
 
 fn source(values: &mut GrpcValues, paths: &FieldPaths) -> Result<Source, InputError> {
+    // Iter8's chart downloads a URL into a file, and writes both.
+    let data_file = values.data_file.take().filter(|_| values.data_url.is_none());
+    let binary_file = values.binary_file.take().filter(|_| values.binary_data_url.is_none());
     let mut given = [
         ("data", values.data.take().map(|data| Source::Value(data.0))),
-        ("data-file", values.data_file.take().map(|path| Source::Json(From::File(path)))),
+        ("data-file", data_file.map(|path| Source::Json(From::File(path)))),
         ("dataURL", values.data_url.take().map(|url| Source::Json(From::Url(url.0)))),
-        ("binary-file", values.binary_file.take().map(|path| Source::Binary(From::File(path)))),
+        ("binary-file", binary_file.map(|path| Source::Binary(From::File(path)))),
         ("binaryDataURL", values.binary_data_url.take().map(|url| Source::Binary(From::Url(url.0)))),
     ]
     .into_iter()

@@ -7,7 +7,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::field::{Call, DurationStop, Host, Messages, Metadata, Parallel, Rate};
-use super::ghz;
 use crate::model::duration::{GoDuration, PositiveDuration};
 use crate::model::number::Count;
 use crate::model::path::FieldPath;
@@ -29,7 +28,7 @@ pub(super) const RULES: Rules = Rules {
     ],
     maps: &["metadata", "reflect-metadata", "tags"],
     maps_ignoring_case: &[],
-    base_only: &["parallel"],
+    base_only: &["parallel", "warmup"],
     not_in_endpoints: &[],
 };
 
@@ -131,6 +130,8 @@ pub(super) struct GrpcValues {
     pub(super) tags: Option<BTreeMap<String, Value>>,
     /// Name of the run, for readers of the document; in `versionValues`, name of the version.
     pub(super) name: Option<String>,
+    /// Makes the whole task a warm-up: nothing of it is measured, and its errors do not count. Default: false. Base only.
+    pub(super) warmup: Option<bool>,
     /// Number of warm-up requests, which are not measured; overrides `warmupDuration`.
     #[serde(rename = "warmupNumRequests")]
     pub(super) warmup_num_requests: Option<AtLeastOne>,
@@ -159,10 +160,7 @@ impl GrpcValues {
     pub(super) fn read(value: &Value, at: &FieldPath) -> Result<Self, InputError> {
         match value {
             Value::Null => Ok(Self::default()),
-            value => {
-                ghz::reject(value, at)?;
-                typed(value, at)
-            }
+            value => typed(value, at),
         }
     }
 }

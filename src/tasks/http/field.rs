@@ -5,11 +5,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::model::number::{Count, Number};
-use crate::tasks::fields::{MAX_CONNECTIONS, display, field};
-use crate::tasks::schema_fragments::each_given;
+use crate::tasks::fields::{MAX_CONNECTIONS, TargetUrl, display, field};
+use crate::tasks::schema_fragments::{HTTP_URL, each_given};
 
 /// Maximum number of requests in flight per HTTP/2 connection.
 const MAX_STREAMS: u64 = 1_000;
+
+/// Requests per second if no rate is given, as in Iter8.
+pub(super) const DEFAULT_QPS: f64 = 8.0;
 
 /// Maximum number of redirects per request.
 const MAX_REDIRECTS: u64 = 50;
@@ -41,16 +44,40 @@ field! {
 }
 
 field! {
+    /// The URL to load: an `http` or `https` URL with a host. As in Iter8 and curl, the scheme may be left out.
+    LoadUrl(url::Url) as "LoadUrl", String,
+    json_schema!({"type": "string", "description": "An http or https URL; without a scheme, http.", "anyOf": [
+        {"pattern": HTTP_URL},
+        {"pattern": r"^\s*[^/\\?#:\s]", "allOf": [{"not": {"pattern": r"^\s*[a-zA-Z][a-zA-Z0-9+.-]*://"}}, {"not": {"pattern": r"^\s*[hH][tT][tT][pP][sS]?:"}}]},
+    ]}),
+    |text| {
+        let text = if has_scheme(&text) { text } else { format!("http://{}", text.trim_start()) };
+        TargetUrl::deserialize(Value::String(text)).map(|url| url.0).map_err(|error| error.to_string())
+    }
+}
+
+/// Returns true for `ftp://host`, and for `http:host`, which is a mistake rather than a host called `http`.
+fn has_scheme(text: &str) -> bool {
+    let Some((scheme, rest)) = text.trim_start().split_once(':') else { return false };
+    let is_http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    let is_name = !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c));
+    is_http || is_name && rest.starts_with("//")
+}
+
+field! {
     /// Requests per second; `None` for as many as possible.
     Qps(Option<f64>) as "Qps", Value,
-    json_schema!({"description": "Requests per second, greater than 0, or `max`.", "anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": r"^\s*max\s*$"}, {"type": "string", "pattern": r"^\s*\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$", "allOf": [{"pattern": "^[^eE]*[1-9]"}]}]}),
+    json_schema!({"description": "Requests per second, or `max`. As in Iter8, a negative number is `max`, and 0 the default.", "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\s*max\s*$"}, {"type": "string", "pattern": r"^\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$"}]}),
     |value| {
         if value.as_str().is_some_and(|text| text.trim() == "max") {
             return Ok(None);
         }
         match serde_json::from_value::<Number>(value.clone()) {
             Ok(Number(rate)) if rate > 0.0 => Ok(Some(rate)),
-            _ => Err(format!("{} is not a rate; expected a number > 0 or `max`", display(&value))),
+            // As in Iter8, whose load generator reads them so.
+            Ok(Number(rate)) if rate < 0.0 => Ok(None),
+            Ok(Number(0.0)) => Ok(Some(DEFAULT_QPS)),
+            _ => Err(format!("{} is not a rate; expected a number or `max`", display(&value))),
         }
     }
 }

@@ -7,7 +7,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AG
 use serde_json::Value;
 
 use super::expect::Expect;
-use super::field::StatusRange;
+use super::field::{DEFAULT_QPS, StatusRange};
 use super::route::{Route, route};
 use super::values::{HttpValues, RULES};
 use crate::load::http::{ErrorRange, Expectations};
@@ -23,7 +23,6 @@ use crate::values::input::{InputError, typed};
 
 /// Defaults; those of Iter8 if it has them.
 const NUM_REQUESTS: u64 = 100;
-const QPS: f64 = 8.0;
 const CONNECTIONS: u64 = 4;
 const TIMEOUT: Duration = Duration::from_secs(10);
 const PERCENTILES: [f64; 6] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
@@ -122,9 +121,30 @@ impl Load {
     }
 }
 
+/// Fields that Iter8 writes as an empty string if they are not set.
+const UNSET_IF_EMPTY: [&str; 4] = ["url", "payloadFile", "payloadURL", "contentType"];
+
+/// Removes such fields from every layer.
+fn without_empty(value: &Value) -> Value {
+    let Some(level) = value.as_object() else { return value.clone() };
+    let is_unset = |name: &str, value: &Value| UNSET_IF_EMPTY.contains(&name) && value == "";
+    let layer = |(name, value): (&String, &Value)| {
+        let value = match (name.as_str(), value) {
+            ("endpoints", Value::Object(map)) => {
+                Value::Object(map.iter().map(|(name, endpoint)| (name.clone(), without_empty(endpoint))).collect())
+            }
+            ("versionValues", Value::Array(versions)) => versions.iter().map(without_empty).collect(),
+            _ => value.clone(),
+        };
+        (name.clone(), value)
+    };
+    Value::Object(level.iter().filter(|(name, value)| !is_unset(name, value)).map(layer).collect())
+}
+
 /// Reads the values at path `at`.
 pub(super) fn plan(value: &Value, at: impl Into<FieldPath>) -> Result<Plan<Load>, InputError> {
     let at = at.into();
+    let value = &without_empty(value);
     HttpValues::read(value, &at)?;
     loadgen::plan(value, &at, "http", &RULES, load)
 }
@@ -182,7 +202,7 @@ fn load(layered: Layered) -> Result<Load, InputError> {
         },
         expect: Arc::new(values.expect.as_ref().map(Expect::expectations).unwrap_or_default()),
         percentiles: percentiles(&PERCENTILES, values.percentiles.as_deref()),
-        allow_initial_errors: values.allow_initial_errors.unwrap_or(false),
+        allow_initial_errors: values.allow_initial_errors.unwrap_or(false) || values.warmup == Some(true),
         skip_verify: insecure,
         ca: values.ca,
         identity,
@@ -202,7 +222,7 @@ fn schedule(values: &HttpValues, paths: &FieldPaths) -> Result<Schedule, InputEr
     let input = ScheduleInput {
         names: Names { rate: "qps", count: "numRequests" },
         rate: values.qps.as_ref().map(|qps| qps.0.map_or(Rate::Max, Rate::PerSecond)),
-        default_rate: Rate::PerSecond(QPS),
+        default_rate: Rate::PerSecond(DEFAULT_QPS),
         arrival: values.arrival.map(|arrival| arrival.0),
         stages: values.stages.as_deref(),
         count: values.num_requests.as_ref().map(|count| count.0),
@@ -214,11 +234,10 @@ fn schedule(values: &HttpValues, paths: &FieldPaths) -> Result<Schedule, InputEr
 }
 
 fn payload(values: &HttpValues, paths: &FieldPaths) -> Result<Payload, InputError> {
-    // As in Iter8, a file overrides a string. There is no such rule for a URL, so combining it is an error.
+    // As in Iter8, a file overrides a string, and a URL is downloaded instead of a file: its chart writes both, the file being the download.
     match (&values.payload_url, &values.payload_file, &values.payload_str) {
-        (Some(_), Some(_), _) => Err(paths.error("payloadURL", "cannot be combined with `payloadFile`")),
-        (Some(_), _, Some(_)) => Err(paths.error("payloadURL", "cannot be combined with `payloadStr`")),
-        (Some(url), None, None) => Ok(Payload::Url(url.0.clone())),
+        (Some(_), None, Some(_)) => Err(paths.error("payloadURL", "cannot be combined with `payloadStr`")),
+        (Some(url), ..) => Ok(Payload::Url(url.0.clone())),
         (None, Some(file), _) => Ok(Payload::File(file.clone())),
         (None, None, Some(text)) => Ok(Payload::Text(text.clone())),
         (None, None, None) => Ok(Payload::None),

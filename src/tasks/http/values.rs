@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::expect::Expect;
-use super::field::{Connections, Method, Qps, Redirects, StatusRange, Streams};
+use super::field::{Connections, LoadUrl, Method, Qps, Redirects, StatusRange, Streams};
 use crate::model::duration::PositiveDuration;
 use crate::model::path::FieldPath;
 use crate::tasks::credentials::{self, BasicAuth, BearerToken};
@@ -28,7 +28,7 @@ pub(super) const RULES: Rules = Rules {
     ],
     maps: &[],
     maps_ignoring_case: &["headers"],
-    base_only: &["parallel"],
+    base_only: &["parallel", "warmup"],
     not_in_endpoints: &["endpoints", "versionValues", "parallel", "name"],
 };
 
@@ -39,15 +39,15 @@ pub(super) const RULES: Rules = Rules {
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 #[schemars(transform = as_base)]
 pub(super) struct HttpValues {
-    /// URL to load. Required, here or per endpoint.
-    pub(super) url: Option<TargetUrl>,
+    /// URL to load; without a scheme, `http://`. Required, here or per endpoint.
+    pub(super) url: Option<LoadUrl>,
     /// Request headers; `Host` sets the authority.
     pub(super) headers: Option<Headers>,
     /// Total number of requests; overrides `duration`. Default: 100.
     pub(super) num_requests: Option<AtLeastOne>,
     /// Time during which requests are sent, such as `30s`.
     pub(super) duration: Option<PositiveDuration>,
-    /// Requests per second over all connections, or `max`. Default: 8.
+    /// Requests per second over all connections, or `max`. As in Iter8, a negative number is `max`, and 0 the default. Default: 8.
     pub(super) qps: Option<Qps>,
     /// Spacing of requests within the rate: `uniform` (even) or `poisson` (random, like many independent users, with the same
     /// sequence in every run). Default: uniform.
@@ -83,6 +83,8 @@ pub(super) struct HttpValues {
     pub(super) percentiles: Option<Vec<Percentile>>,
     /// Continue the load even if its first requests all fail. Default: false.
     pub(super) allow_initial_errors: Option<bool>,
+    /// Makes the whole task a warm-up: nothing of it is measured, and its errors do not count. Default: false. Base only.
+    pub(super) warmup: Option<bool>,
     /// Number of warm-up requests, which are not measured; overrides `warmupDuration`.
     pub(super) warmup_num_requests: Option<AtLeastOne>,
     /// Duration of the warm-up, whose requests are not measured.

@@ -44,7 +44,8 @@ pub(in crate::tasks) fn plan<L>(
 ) -> Result<Plan<L>, InputError> {
     let Layers { loads, versions } = layers(root, at, task, rules)?;
     let is_parallel = root.get("parallel").and_then(Value::as_bool).unwrap_or(false);
-    Ok(Plan { loads: loads.into_iter().map(load).collect::<Result<_, _>>()?, versions, is_parallel })
+    let is_warmup = root.get("warmup").and_then(Value::as_bool).unwrap_or(false);
+    Ok(Plan { loads: loads.into_iter().map(load).collect::<Result<_, _>>()?, versions, is_parallel, is_warmup })
 }
 
 /// All loads, ordered by version and endpoint, and the names of the versions.

@@ -16,27 +16,27 @@ pub(in crate::tasks) struct Plan<L> {
     pub(in crate::tasks) versions: Vec<Option<String>>,
     /// Runs the loads at the same time instead of one after the other.
     pub(in crate::tasks) is_parallel: bool,
+    /// Discards all measurements.
+    pub(in crate::tasks) is_warmup: bool,
 }
 
 impl<L: Load> Plan<L> {
     /// Facts of the task that runs these loads.
     pub(in crate::tasks) fn facts(&self) -> TaskFacts {
+        let facts = TaskFacts { recorded: Recorded::Outcome, on_stop: OnStop::Finish, ..TaskFacts::default() };
+        if self.is_warmup {
+            return facts;
+        }
         let mut providers: Vec<_> = self.loads.iter().map(|load| load.provider().to_owned()).collect();
         providers.sort_unstable();
         providers.dedup();
-        TaskFacts {
-            providers,
-            versions: Some(self.versions.len()),
-            recorded: Recorded::Outcome,
-            on_stop: OnStop::Finish,
-            ..TaskFacts::default()
-        }
+        TaskFacts { providers, versions: Some(self.versions.len()), ..facts }
     }
 
     /// Returns the metrics that the loads measure.
     pub(in crate::tasks) fn measures(&self) -> Vec<Measured> {
         let measured = |load: &L| Measured { provider: load.provider().to_owned(), metrics: load.metric_names() };
-        self.loads.iter().map(measured).collect()
+        self.loads.iter().filter(|_| !self.is_warmup).map(measured).collect()
     }
 
     /// Runs all loads. `notes` precede those of the loads.
@@ -48,7 +48,24 @@ impl<L: Load> Plan<L> {
         let version = |name: &Option<String>| VersionMetrics { name: name.clone(), ..VersionMetrics::default() };
         let versions = self.versions.iter().map(version).collect();
         let blank = Contribution { versions, notes, ..Contribution::default() };
-        run_all(&self.loads, self.is_parallel, blank, cx).await
+        let end = run_all(&self.loads, self.is_parallel, blank, cx).await;
+        if self.is_warmup { discarded(end) } else { end }
+    }
+}
+
+/// Replaces the measurements of a warm-up with a note.
+fn discarded(end: Result<Contribution, TaskError>) -> Result<Contribution, TaskError> {
+    let keep = |contribution: Contribution| {
+        let loads = contribution.versions.iter().flat_map(|version| version.load.values());
+        let (requests, errors) = loads
+            .fold((0, 0), |(requests, errors), load| (requests + load.counts.requests, errors + load.counts.errors));
+        let note = format!("warm-up: {requests} requests, {errors} errors; not measured");
+        Contribution { notes: vec![note], interrupted: contribution.interrupted, ..Contribution::default() }
+    };
+    match end {
+        Ok(contribution) => Ok(keep(contribution)),
+        Err(TaskError::Failed { message, hint, .. }) => Err(TaskError::Failed { message, hint, partial: None }),
+        Err(error) => Err(error),
     }
 }
 

@@ -60,7 +60,9 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
     if let Some(url) = &with.url {
         check_url(url, "with.url")?;
     }
-    let method = with.method.as_deref().unwrap_or("POST").to_uppercase();
+    // As in Iter8: without a payload, the request is only a signal.
+    let has_payload = with.payload.is_some() || with.payload_template_url.is_some();
+    let method = with.method.as_deref().unwrap_or(if has_payload { "POST" } else { GET }).to_uppercase();
     if !["POST", "PUT", "PATCH", "GET"].contains(&method.as_str()) {
         return Err(InputError::new(
             "with.method",
@@ -172,7 +174,7 @@ impl Task for Notify {
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
         Box::pin(async move {
             match self.send(cx).await {
-                Err(TaskError::Failed { message, .. }) if self.with.soft_failure.unwrap_or(true) => {
+                Err(TaskError::Failed { message, .. }) if self.with.soft_failure.unwrap_or(false) => {
                     Ok(Contribution { notes: vec![format!("not sent: {message}")], ..Contribution::default() })
                 }
                 end => end,

@@ -29,7 +29,7 @@ pub(super) struct NotifyWith {
     /// File with the URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) url_file: Option<String>,
-    /// HTTP method. Default: `POST`.
+    /// HTTP method. Default: `POST` with `payload` or `payloadTemplateURL`, else `GET`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("pattern" = METHOD))]
     pub(super) method: Option<String>,
@@ -48,7 +48,7 @@ pub(super) struct NotifyWith {
     /// File with the bearer token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) token_file: Option<String>,
-    /// Built-in payload: `slack` (a text message) or `github` (a repository dispatch). Default: `slack`.
+    /// Built-in payload: `slack` (a text message) or `github` (a repository dispatch). Default: `slack` if a method other than `GET` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) payload: Option<Payload>,
     /// Template of a custom payload: a URL or a path. Templates ending in `.hbs` are Handlebars, all others Go templates; `.Report`
@@ -56,7 +56,7 @@ pub(super) struct NotifyWith {
     #[serde(default, rename = "payloadTemplateURL", skip_serializing_if = "Option::is_none")]
     #[schemars(extend("pattern" = TEMPLATE))]
     pub(super) payload_template_url: Option<String>,
-    /// Continue the experiment if the message cannot be sent. Default: true.
+    /// Continue the experiment if the message cannot be sent. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) soft_failure: Option<bool>,
 }
@@ -137,13 +137,17 @@ pub(super) struct GithubValues {
 
 /// Converts the values of `slack` to settings.
 pub(super) fn slack(values: SlackValues) -> NotifyWith {
+    let method = Some(values.method.unwrap_or_else(|| "POST".to_owned()));
+    let is_sent =
+        values.payload_template_url.is_none() && !method.iter().any(|method| method.eq_ignore_ascii_case("get"));
     NotifyWith {
         url: values.url,
         url_env: values.url_env,
         url_file: values.url_file,
-        method: values.method,
+        payload: is_sent.then_some(Payload::Slack),
+        method,
         payload_template_url: values.payload_template_url,
-        soft_failure: values.soft_failure,
+        soft_failure: Some(values.soft_failure.unwrap_or(true)),
         ..NotifyWith::default()
     }
 }
@@ -167,9 +171,10 @@ pub(super) fn github(values: GithubValues) -> Result<NotifyWith, InputError> {
         token: values.token,
         token_env: values.token_env,
         token_file: values.token_file,
+        method: Some("POST".to_owned()),
         payload: Some(Payload::Github),
         payload_template_url: values.payload_template_url,
-        soft_failure: values.soft_failure,
+        soft_failure: Some(values.soft_failure.unwrap_or(true)),
         ..NotifyWith::default()
     })
 }

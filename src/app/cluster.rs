@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::error::AppError;
+use super::launch::PodFiles;
 use super::resolve::{self, from_value, is_same_spec, spec_from_values};
 use crate::manifests::names::JOB_VARIABLE;
 use crate::manifests::settings::Settings;
@@ -24,7 +25,7 @@ const INDEX_VARIABLE: &str = "JOB_COMPLETION_INDEX";
 /// Builds the document of values that have not run yet.
 pub(crate) fn planned(values: &Value, revision: i64) -> Option<Experiment> {
     let resolved = spec_from_values(values).ok()?;
-    Some(pipeline::planned(pipeline::redacted(&resolved.spec), revision))
+    Some(pipeline::planned(resolved.redacted_spec(&PodFiles), revision))
 }
 
 /// Returns the index of this pod among several; `None` if the experiment runs in a single process.

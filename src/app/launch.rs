@@ -16,7 +16,7 @@ use crate::model::object::Permission;
 use crate::pipeline;
 use crate::ports::Files;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
-use crate::redact;
+use crate::redact::{self, RequestSecrets};
 use crate::tasks::Task;
 use crate::values::Values;
 use crate::values::input::{InputError, InputErrors};
@@ -28,7 +28,9 @@ const DOCUMENT_ROOM: usize = 384 << 10;
 pub(crate) struct LaunchPlan {
     pub(crate) settings: Settings,
     values: Value,
-    spec: Vec<TaskSpec>,
+    secrets: RequestSecrets,
+    /// The spec, without secrets.
+    redacted_spec: Vec<TaskSpec>,
     permissions: Vec<Permission>,
 }
 
@@ -57,7 +59,9 @@ impl LaunchPlan {
             return Err(AppError::input(message).with_hint("move large payloads to a URL, such as http.payloadURL"));
         }
         let permissions = permissions(resolved.tasks());
-        Ok(Self { settings, values: values.value, spec: resolved.spec, permissions })
+        let secrets = resolved.secrets(&PodFiles);
+        let redacted_spec = resolved.redacted_spec(&PodFiles);
+        Ok(Self { settings, values: values.value, secrets, redacted_spec, permissions })
     }
 
     /// Returns the plan for a group. Fails before any request is sent if the objects cannot be created.
@@ -69,7 +73,7 @@ impl LaunchPlan {
 
     /// Returns the objects of revision 1, with secrets redacted.
     pub(crate) fn redacted_manifests(&self, group: &Group) -> Result<Launch, AppError> {
-        let values = redact::redact(&self.values);
+        let values = redact::redact_strings_with(&redact::redact(&self.values), &self.secrets);
         if values != self.values {
             tracing::warn!(
                 "secrets are redacted, so these manifests cannot be applied as they are: read secrets from files or \
@@ -112,7 +116,7 @@ fn warn_about_local_resources(resolved: &Resolved, settings: &Settings) {
 }
 
 /// Known files of a pod: those of its service account.
-struct PodFiles;
+pub(super) struct PodFiles;
 
 impl Files for PodFiles {
     fn read(&self, path: &str, _: u64) -> std::io::Result<Vec<u8>> {
@@ -149,7 +153,7 @@ impl Launched for GroupLaunch {
     }
 
     fn planned(&self, revision: i64) -> Experiment {
-        pipeline::planned(pipeline::redacted(&self.plan.spec), revision)
+        pipeline::planned(self.plan.redacted_spec.clone(), revision)
     }
 
     fn namespaces(&self, values: &Value) -> BTreeSet<String> {

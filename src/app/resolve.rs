@@ -8,14 +8,13 @@ use crate::model::document::{Experiment, ExperimentResult, TaskSpec};
 use crate::model::path::{FieldPath, Segment};
 use crate::pipeline::{self, Prepared, ResultPolicy};
 use crate::ports::Files;
+use crate::redact::{RequestSecrets, is_same_apart_from_secrets, redact_task};
 use crate::tasks::registry::{by_value_name, unknown_task, value_names};
 use crate::tasks::{Task, TaskKind};
 use crate::values::input::{InputError, InputErrors};
 use crate::values::mistakes::read_all;
 use crate::values::origins::Origins;
 use crate::values::{Values, without_nulls};
-
-pub(crate) use crate::pipeline::redacted;
 
 /// Maximum size of a document that is read again to find the lines of mistakes.
 const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
@@ -56,6 +55,16 @@ impl Resolved {
 
     pub(crate) fn tasks(&self) -> &[Box<dyn Task>] {
         &self.tasks
+    }
+
+    /// Returns the spec without its secrets.
+    pub(crate) fn redacted_spec(&self, files: &dyn Files) -> Vec<TaskSpec> {
+        pipeline::redacted(&self.spec, &self.secrets(files))
+    }
+
+    /// Returns the secrets that are known before the run.
+    pub(crate) fn secrets(&self, files: &dyn Files) -> RequestSecrets {
+        pipeline::secrets(&self.spec, &self.tasks, files)
     }
 
     /// Finds tasks that lack files or variables.
@@ -102,7 +111,7 @@ impl Resolved {
     pub(crate) fn prepare(self, result: Option<ExperimentResult>, files: &dyn Files) -> Result<Prepared, InputErrors> {
         self.check(result.as_ref(), files)?;
         let experiment = Experiment { spec: self.spec, result, ..Experiment::default() };
-        Ok(Prepared::new(experiment, self.tasks).saved_without_secrets())
+        Ok(Prepared::new(experiment, self.tasks, files).saved_without_secrets())
     }
 
     /// Converts paths in the spec into paths in the values, and adds their origins.
@@ -162,7 +171,13 @@ fn warn_about(unmeasured: Vec<InputError>, location: &str, files: &dyn Files) {
 
 /// Returns true if two specs are equal apart from secrets, which documents do not contain.
 pub(crate) fn is_same_spec(a: &[TaskSpec], b: &[TaskSpec]) -> bool {
-    redacted(a) == redacted(b)
+    let values = [a, b].map(|spec| serde_json::to_value(redacted(spec)));
+    matches!(values, [Ok(a), Ok(b)] if is_same_apart_from_secrets(&a, &b))
+}
+
+/// Returns a spec without the secrets that its names show.
+pub(crate) fn redacted(spec: &[TaskSpec]) -> Vec<TaskSpec> {
+    spec.iter().map(redact_task).collect()
 }
 
 /// Adds line numbers to errors in a document.

@@ -83,7 +83,7 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
         let invalid = |errors| AppError::in_document(&location, errors);
         if args.dry {
             app::resolve::check_document(&experiment, policy, &location, env.files).map_err(invalid)?;
-            return dry(&experiment.spec);
+            return dry(&redacted(&experiment.spec));
         }
         let prepared = app::resolve::document(experiment, policy, &location, env.files).map_err(invalid)?;
         return execute(prepared, policy, &store, &env, &progress, &interruption, &after).await;
@@ -102,7 +102,7 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
     };
     if args.dry {
         resolved.check_slos(result.as_ref(), env.files).map_err(AppError::in_values)?;
-        return dry(&resolved.spec);
+        return dry(&resolved.redacted_spec(env.files));
     }
     let prepared = resolved.prepare(result, env.files).map_err(AppError::in_values)?;
     execute(prepared, policy, &store, &env, &progress, &interruption, &after).await
@@ -119,9 +119,9 @@ async fn earlier_result(store: &FileStore, spec: &[TaskSpec]) -> Result<Option<E
     }
 }
 
-/// Prints the spec, without its secrets.
+/// Prints a spec, which has no secrets.
 fn dry(spec: &[TaskSpec]) -> Result<Exit, AppError> {
-    let spec = json!({ "spec": redacted(spec) });
+    let spec = json!({ "spec": spec });
     let text = codec::to_yaml(&spec).map_err(|error| AppError::input("cannot print the spec").caused_by(error))?;
     output::to_stdout(&text)?;
     Ok(Exit::Done)

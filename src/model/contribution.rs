@@ -22,6 +22,9 @@ pub struct Contribution {
     pub assessment: Option<Assessment>,
     /// Lines for the task's record.
     pub notes: Vec<String>,
+    /// Secrets that the task sent. They are never written; the document is searched for them.
+    #[serde(skip)]
+    pub secrets: Vec<String>,
     /// A signal ended the task early; the measurements until then are here.
     pub interrupted: bool,
 }

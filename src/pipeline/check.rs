@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
-use super::document::redacted;
+use super::document::secrets;
 use crate::model::document::{Experiment, TaskSpec};
 use crate::model::path::FieldPath;
 use crate::ports::Files;
-use crate::redact;
+use crate::redact::{self, RequestSecrets};
 use crate::slo::condition;
 use crate::tasks::{Task, registry};
 use crate::values::input::{InputError, InputErrors};
@@ -20,21 +20,24 @@ use crate::values::mistakes::read_all;
 pub struct Prepared {
     pub(super) experiment: Experiment,
     pub(super) tasks: Vec<Box<dyn Task>>,
-    /// The spec to save if it differs from the one to run: without secrets.
-    pub(super) saved_spec: Option<Vec<TaskSpec>>,
+    /// Secrets that are known before the run.
+    pub(super) secrets: RequestSecrets,
+    /// The spec is saved without secrets.
+    pub(super) is_saved_redacted: bool,
 }
 
 impl Prepared {
     /// Builds an experiment from its checked tasks.
-    pub(crate) fn new(experiment: Experiment, tasks: Vec<Box<dyn Task>>) -> Self {
-        Self { experiment, tasks, saved_spec: None }
+    pub(crate) fn new(experiment: Experiment, tasks: Vec<Box<dyn Task>>, files: &dyn Files) -> Self {
+        let secrets = secrets(&experiment.spec, &tasks, files);
+        Self { experiment, tasks, secrets, is_saved_redacted: false }
     }
 
     /// Saves the document without the secrets in its spec, for specs made from values. A spec written by the user is saved
     /// unchanged.
     #[must_use]
     pub(crate) fn saved_without_secrets(mut self) -> Self {
-        self.saved_spec = Some(redacted(&self.experiment.spec));
+        self.is_saved_redacted = true;
         self
     }
 }
@@ -43,7 +46,7 @@ impl Prepared {
 pub fn prepare(experiment: Experiment, files: &dyn Files) -> Result<Prepared, InputErrors> {
     let tasks = parse_all(&experiment.spec)?;
     check_files(&tasks, files)?;
-    Ok(Prepared::new(experiment, tasks))
+    Ok(Prepared::new(experiment, tasks, files))
 }
 
 /// Finds tasks that lack files or variables. A file of a load that an earlier script may write is not missing yet, and the load checks

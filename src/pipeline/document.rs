@@ -11,12 +11,20 @@ use crate::metrics::insights;
 use crate::model::contribution::Contribution;
 use crate::model::document::{Experiment, ExperimentResult, SCHEMA_VERSION, TaskRecord, TaskSpec, TaskStatus};
 use crate::model::duration::GoDuration;
-use crate::ports::{DocumentStore, StoreError};
-use crate::redact;
+use crate::ports::{DocumentStore, Files, StoreError};
+use crate::redact::{self, RequestSecrets};
+use crate::tasks::Task;
 
-/// Returns a spec with its secrets redacted.
-pub(crate) fn redacted(spec: &[TaskSpec]) -> Vec<TaskSpec> {
-    spec.iter().map(redact::redact_task).collect()
+/// Returns a spec with its secrets redacted, by their names and wherever it repeats them.
+pub(crate) fn redacted(spec: &[TaskSpec], secrets: &RequestSecrets) -> Vec<TaskSpec> {
+    spec.iter().map(|task| redact::redact_task_with(task, secrets)).collect()
+}
+
+/// Returns the secrets of a spec that are known before its tasks run.
+pub(crate) fn secrets(spec: &[TaskSpec], tasks: &[Box<dyn Task>], files: &dyn Files) -> RequestSecrets {
+    let mut secrets = redact::secrets_of(spec);
+    secrets.add(&tasks.iter().flat_map(|task| task.secrets(files)).collect::<Vec<_>>());
+    secrets
 }
 
 /// Returns the document of an experiment before its first run, as revision `revision` of its group.
@@ -47,7 +55,9 @@ fn planned_tasks(spec: &[TaskSpec]) -> Vec<TaskRecord> {
 /// The experiment document of a run, with its store.
 pub(super) struct Document<'a> {
     experiment: Experiment,
+    /// The spec to save if it differs from the one to run: without secrets.
     saved_spec: Option<Vec<TaskSpec>>,
+    secrets: RequestSecrets,
     store: &'a dyn DocumentStore,
 }
 
@@ -60,8 +70,27 @@ pub(super) struct TaskEnd {
 }
 
 impl<'a> Document<'a> {
-    pub(super) fn new(experiment: Experiment, saved_spec: Option<Vec<TaskSpec>>, store: &'a dyn DocumentStore) -> Self {
-        Self { experiment, saved_spec, store }
+    /// `secrets` are those of the spec, which is saved without them if `is_saved_redacted`.
+    pub(super) fn new(
+        experiment: Experiment,
+        secrets: RequestSecrets,
+        is_saved_redacted: bool,
+        store: &'a dyn DocumentStore,
+    ) -> Self {
+        let saved_spec = is_saved_redacted.then(|| redacted(&experiment.spec, &secrets));
+        Self { experiment, saved_spec, secrets, store }
+    }
+
+    /// Redacts the known secrets in a message.
+    pub(super) fn redact(&self, message: &str) -> String {
+        self.secrets.redact(message)
+    }
+
+    /// Adds secrets that a task sent.
+    pub(super) fn add_secrets(&mut self, secrets: &[String]) {
+        if self.secrets.add(secrets) && self.saved_spec.is_some() {
+            self.saved_spec = Some(redacted(&self.experiment.spec, &self.secrets));
+        }
     }
 
     pub(super) fn experiment(&self) -> &Experiment {

@@ -23,12 +23,12 @@ pub struct Finished {
 impl Prepared {
     /// Runs one loop and saves its outcome, even a failure, in the document. In a distributed run, this is the coordinator's part.
     pub async fn run(self, policy: ResultPolicy, store: &dyn DocumentStore, env: &Env<'_>) -> Finished {
-        let Self { experiment, tasks, saved_spec } = self;
+        let Self { experiment, tasks, secrets, is_saved_redacted } = self;
         let checked = match policy {
             ResultPolicy::Fresh => Ok(()),
             ResultPolicy::Reuse => check_earlier(&experiment, &tasks).map_err(PipelineError::Input),
         };
-        let mut document = Document::new(experiment, saved_spec, store);
+        let mut document = Document::new(experiment, secrets, is_saved_redacted, store);
         let end = match checked {
             Ok(()) => run_loop(&mut document, &tasks, policy, env).await,
             Err(error) => Err(error),

@@ -21,7 +21,7 @@ mod run_loop;
 
 pub use check::{Prepared, prepare};
 pub(crate) use check::{check_files, check_together, parse_all, parse_entry};
-pub(crate) use document::{planned, redacted};
+pub(crate) use document::{planned, redacted, secrets};
 pub use driver::Finished;
 pub(crate) use measured::unmeasured_slos;
 

@@ -129,6 +129,7 @@ impl LoopRun<'_, '_> {
     }
 
     async fn accept(&mut self, index: usize, started: Instant, contribution: Contribution) -> Result<Step, StoreError> {
+        self.document.add_secrets(&contribution.secrets);
         if let Err(reason) = self.document.merge(&contribution) {
             return Ok(self.fail(index, started, TaskError::failed(reason)).await);
         }
@@ -155,11 +156,13 @@ impl LoopRun<'_, '_> {
         if let Err(store) = self.document.save().await {
             self.env.observer.observe(Event::TaskLog { index, line: format!("{store}") });
         }
-        Step::Failed(error)
+        Step::Failed(error.map_text(|text| self.document.redact(text)))
     }
 
     fn end(&mut self, index: usize, status: TaskStatus, started: Instant, error: Option<String>, notes: Vec<String>) {
         let duration = started.elapsed();
+        let redact = |text: String| self.document.redact(&text);
+        let (error, notes) = (error.map(redact), notes.into_iter().map(redact).collect::<Vec<_>>());
         let messages = error.iter().chain(&notes).cloned().collect();
         let task = self.name(index);
         self.document.end_task(index, TaskEnd { status, duration, error, notes });

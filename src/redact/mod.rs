@@ -11,6 +11,7 @@ mod names;
 mod references;
 mod request_secrets;
 mod shapes;
+mod spec_secrets;
 mod urls;
 mod value;
 
@@ -18,6 +19,7 @@ pub(crate) use excerpt::excerpt;
 pub use free_text::redact_text;
 pub use names::{REDACTED, is_secret};
 pub use request_secrets::RequestSecrets;
+pub(crate) use spec_secrets::{is_same_apart_from_secrets, redact_strings_with, redact_task_with, secrets_of};
 pub use urls::{redact_form, redact_url, redact_webhook};
 
 use serde_json::{Map, Value, json};

@@ -46,6 +46,24 @@ impl RequestSecrets {
         Self { secrets, encodings: Vec::new() }.with_headers(headers)
     }
 
+    /// Builds a set of known secrets; short ones are ignored.
+    pub(crate) fn from_values(secrets: Vec<String>) -> Self {
+        Self { secrets, encodings: Vec::new() }.sorted()
+    }
+
+    /// Adds known secrets, and returns true if any was new.
+    pub(crate) fn add(&mut self, secrets: &[String]) -> bool {
+        let known = self.secrets.len();
+        self.secrets.extend_from_slice(secrets);
+        *self = std::mem::take(self).sorted();
+        self.secrets.len() > known
+    }
+
+    /// Returns the secrets.
+    pub(crate) fn into_values(self) -> Vec<String> {
+        self.secrets
+    }
+
     /// Adds the secrets of the request's body: parameters of a form, or fields of JSON.
     #[must_use]
     pub fn with_body(mut self, body: &[u8]) -> Self {

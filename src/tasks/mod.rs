@@ -86,6 +86,20 @@ impl TaskError {
     pub fn failed(message: impl Into<String>) -> Self {
         Self::Failed { message: message.into(), hint: None, partial: None }
     }
+
+    /// Replaces its texts.
+    pub(crate) fn map_text(self, replace: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Interrupted => Self::Interrupted,
+            Self::Input(InputError { path, message, hint, .. }) => {
+                let error = InputError::new(path, replace(&message));
+                Self::Input(hint.iter().fold(error, |error, hint| error.with_hint(replace(hint))))
+            }
+            Self::Failed { message, hint, partial } => {
+                Self::Failed { message: replace(&message), hint: hint.as_deref().map(replace), partial }
+            }
+        }
+    }
 }
 
 impl From<&Result<Contribution, TaskError>> for TaskOutcome {
@@ -169,6 +183,12 @@ pub trait Task: Send + Sync {
 
     /// Returns the metrics that it will measure, as far as they are known before it runs. Opens no connection.
     fn measures(&self, files: &dyn Files) -> Vec<Measured> {
+        let _ = files;
+        Vec::new()
+    }
+
+    /// Returns the secrets that it will send and that its spec does not show by their names, as far as they are known before it runs.
+    fn secrets(&self, files: &dyn Files) -> Vec<String> {
         let _ = files;
         Vec::new()
     }

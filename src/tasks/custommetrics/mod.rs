@@ -30,6 +30,7 @@ use crate::model::insights::Observation;
 use crate::ports::{BoxFuture, Files};
 use crate::providers::window::window;
 use crate::providers::{Found, MetricSpec, ProviderSpec};
+use crate::redact::RequestSecrets;
 use crate::values::input::InputError;
 
 /// Registry entry.
@@ -60,6 +61,20 @@ fn values_schema(_: &str, generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<values::CustomMetricsValues>()
 }
 
+/// Returns the secrets in the requests to a provider: in its headers, the parameters and the bodies.
+fn secrets_of(spec: &ProviderSpec) -> Vec<String> {
+    let headers: Vec<(String, String)> =
+        spec.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut secrets = RequestSecrets::of(&spec.url, &headers).into_values();
+    for metric in &spec.metrics {
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&metric.params).finish();
+        for body in [Some(&form), metric.body.as_ref()].into_iter().flatten() {
+            secrets.extend(RequestSecrets::default().with_body(body.as_bytes()).into_values());
+        }
+    }
+    secrets
+}
+
 struct CustomMetrics {
     plan: Plan,
 }
@@ -88,6 +103,11 @@ impl Task for CustomMetrics {
             metrics: provider.metric_names(&self.plan.versions, files),
         };
         self.plan.providers.iter().map(measured).collect()
+    }
+
+    fn secrets(&self, files: &dyn Files) -> Vec<String> {
+        let secrets = |provider: &Provider| provider.secrets(&self.plan.versions, files);
+        self.plan.providers.iter().flat_map(secrets).collect()
     }
 
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {
@@ -166,6 +186,7 @@ impl CustomMetrics {
         let mut contribution = self.contribution(results, instant, notes);
         self.name_versions(cx, &mut contribution);
         contribution.interrupted = cx.env.stop.is_cancelled();
+        contribution.secrets = specs.iter().flat_map(|(_, _, versions)| versions).flat_map(secrets_of).collect();
         Ok(contribution)
     }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::access::Access;
 use super::builtin::BUILTINS;
 use super::native::Native;
+use super::secrets_of;
 use super::values::CustomMetricsValues;
 use crate::metrics::catalog::MetricNames;
 use crate::model::metric_name::MetricName;
@@ -255,6 +256,19 @@ impl Provider {
         };
         let [one, another] = INSTANTS.map(|(seconds, elapsed)| names(DateTime::UNIX_EPOCH + seconds, elapsed));
         one.filter(|names| another.as_ref() == Some(names)).unwrap_or(MetricNames::Unknown)
+    }
+
+    /// Returns the secrets in the requests for all versions, if the template is known before the run.
+    pub(super) fn secrets(&self, versions: &[Version], files: &dyn Files) -> Vec<String> {
+        let text = match &self.origin {
+            Origin::Native(_) => None,
+            Origin::Template(source) => match source.read(files) {
+                Some(Ok(text)) => Some(text),
+                None | Some(Err(_)) => return Vec::new(),
+            },
+        };
+        let spec = |version: &Version| self.spec(text.as_deref(), &version.variables(1), DateTime::UNIX_EPOCH).ok();
+        versions.iter().filter_map(spec).flat_map(|spec| secrets_of(&spec)).collect()
     }
 
     fn template(&self, source: &TextSource, text: &str, instant: DateTime<Utc>) -> Result<Template, InputError> {

@@ -144,6 +144,50 @@ fn secrets_are_never_written() {
     trial.expect_slos(0);
 }
 
+/// A template with secrets in variables whose names do not show it.
+const DISGUISED: &str = r#"url: http://ADDRESS/api/v1/query
+headers: {X-Api-Key: "{{ .mine }}", Accept: "{{ .accept }}"}
+metrics:
+- name: m
+  params: [{name: query, value: up}, {name: api_key, value: "{{ .labels.yours }}"}]
+"#;
+
+fn disguised(trial: Trial) -> Trial {
+    trial
+        .set("custommetrics.values.mine=hunter-2,custommetrics.values.labels.yours=hunter-3")
+        .set("custommetrics.values.accept=text/plain,custommetrics.values.copy=a hunter-2 b")
+        .set("assess.SLOs.upper.p/m=5")
+}
+
+#[test]
+fn secrets_are_redacted_whatever_their_variables_are_called() {
+    let server = MisbehavingServer::always(number("1"));
+    let text = DISGUISED.replace("ADDRESS", &server.address.to_string());
+    let trial = disguised(Trial::with_template("p.tpl", &text));
+    expect_kept(&trial, &["hunter"], |_| {});
+    assert!(server.received().contains("hunter-2") && server.received().contains("hunter-3"));
+    let document = trial.cli.read("experiment.yaml");
+    assert!(document.contains("accept: text/plain") && document.contains("copy: a [hidden] b"), "{document}");
+    trial.run_with(&["--reuseResult"]).exits(0);
+    trial.expect_slos(0);
+}
+
+#[test]
+fn secrets_in_a_downloaded_template_are_redacted_once_it_is_rendered() {
+    let server = MisbehavingServer::scripted(|request| match request.head.contains("/p.tpl") {
+        true => Reply::ok(&DISGUISED.replace("ADDRESS", request.header("host").unwrap())),
+        false => number("1"),
+    });
+    let trial = disguised(Trial::bare().set(format!("custommetrics.templates.p={}p.tpl", server.url())));
+    let output = trial.run();
+    output.exits(0);
+    let report = trial.cli.run(["report", "-o", "json"]).stdout;
+    for text in [&trial.cli.read("experiment.yaml"), &report, &output.stderr] {
+        assert!(!text.contains("hunter"), "{text}");
+    }
+    trial.run_with(&["--reuseResult"]).exits(0);
+}
+
 #[test]
 fn secrets_echoed_by_a_provider_are_redacted() {
     // As debugging proxies do: in an error's message, a page, a warning, a value.

@@ -5,6 +5,7 @@
 //! without a value is either *absent* (the provider responded properly, and has no data) or an *error*. The invariant: everything that is
 //! not a complete, proper response is an error, so a wrong URL or a rejected login never counts as a pass.
 
+mod jq_series;
 mod partial;
 pub(crate) mod prometheus;
 pub(crate) mod reduce;

@@ -227,7 +227,7 @@ fn of_prometheus(metric: &MetricSpec, data: Data, body: &[u8]) -> Reading {
         Data::Broken { count, .. } => *count,
         Data::Scalar(_) | Data::Other(_) => 1,
     };
-    let several = count > 1 && metric.reduce.is_none();
+    let several = count > 1 && metric.reduce.is_none() && !metric.considers_all;
     let own_expression = metric.expression.as_ref().filter(|_| !metric.takes_first);
     let reading = match (data, &metric.expression) {
         (Data::Other(_), Some(expression)) => return by_expression(metric, expression, body),

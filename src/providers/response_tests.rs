@@ -16,6 +16,7 @@ fn metric(expression: Option<&str>) -> MetricSpec {
         expression: expression.map(|text| Filter::compile(text).unwrap()),
         defect: None,
         takes_first: expression == Some(FIRST),
+        considers_all: expression.is_some_and(super::super::jq_series::considers_all),
         reduce: None,
         is_range: false,
         policies: Policies::default(),
@@ -98,6 +99,13 @@ fn several_series_need_an_aggregation() {
         metric.reduce = Some(Reduce::Sum);
         assert_eq!(ok(&metric, &body).outcome, Ok(Found::One(8.0)));
     }
+    // An expression of one's own may consider them all, as in Iter8.
+    for (own, value) in [("[.data.result[].value[1] | tonumber] | add", 8.0), (".data.result | length", 2.0)] {
+        assert_eq!(ok(&metric(Some(own)), &body).outcome, Ok(Found::One(value)));
+    }
+    error(ok(&metric(Some(".data.result[1].value[1]")), &body), ErrorKind::Series, "the query returns 2 series");
+    error(ok(&metric(Some("[.data.result[].value[1]] | first")), &body), ErrorKind::Series, "2 series");
+    error(ok(&metric(Some(".data.result[].value[1]")), &body), ErrorKind::Value, "several values");
     let mut by_expression = metric(Some("[.data.result[].value[1] | tonumber] | max"));
     by_expression.reduce = Some(Reduce::Jq);
     assert_eq!(ok(&by_expression, &body).outcome, Ok(Found::One(5.0)));

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer};
 
+use super::jq_series::considers_all;
 use super::reduce::Reduce;
 use crate::model::codec;
 use crate::model::metric::{MetricMeta, MetricType};
@@ -57,6 +58,8 @@ pub(crate) struct MetricSpec {
     pub defect: Option<String>,
     /// True if the expression only selects the first series, which needs no evaluation for Prometheus's responses.
     pub takes_first: bool,
+    /// True if the expression considers all series, so several of them are no mistake.
+    pub considers_all: bool,
     /// Aggregation of several series.
     pub reduce: Option<Reduce>,
     /// True for a range query, which returns many values.
@@ -208,6 +211,7 @@ fn metric(raw: RawMetric) -> Result<MetricSpec, InputError> {
         params: params.map(|param| (param.name, param.value.unwrap_or_default().trim().to_owned())).collect(),
         body: raw.body,
         takes_first: takes_first && expression.is_some(),
+        considers_all: expression.as_ref().is_some_and(|expression| considers_all(expression.text())),
         expression,
         defect,
         reduce: raw.reduce,

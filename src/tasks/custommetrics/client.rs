@@ -23,6 +23,9 @@ const MAX_RESPONSE: usize = 4 << 20;
 /// Maximum total size of concurrent responses, in bytes.
 const MAX_IN_FLIGHT: usize = 32 << 20;
 
+/// Media type of a POST request that names none, as in Iter8.
+const JSON: &str = "application/json;charset=utf-8";
+
 /// Path suffixes of Prometheus's instant and range queries.
 const QUERY: &str = "/api/v1/query";
 const QUERY_RANGE: &str = "/api/v1/query_range";
@@ -184,6 +187,10 @@ impl ProviderClient<'_> {
             }
             None => None,
         };
+        let has_type = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        if self.spec.method == "POST" && !has_type {
+            headers.push(("Content-Type".to_owned(), JSON.to_owned()));
+        }
         if !params.is_empty() {
             url.query_pairs_mut().extend_pairs(&params);
         }

@@ -98,6 +98,7 @@ impl Native {
                 expression: None,
                 defect: None,
                 takes_first: false,
+                considers_all: false,
                 reduce: query.reduce,
                 is_range: query.range.is_some(),
                 policies: query.policies(),

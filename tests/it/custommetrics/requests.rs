@@ -177,6 +177,23 @@ fn the_extension_selects_handlebars() {
 }
 
 #[test]
+fn a_post_request_without_a_type_is_json_as_in_iter8() {
+    let server = MisbehavingServer::scripted(|request| match request.header("content-type") {
+        Some("application/json;charset=utf-8") => Reply::ok(r#"{"v":3}"#),
+        Some("text/plain") => Reply::ok(r#"{"v":4}"#),
+        other => Reply::plain(415, &format!("{other:?}")),
+    });
+    let text =
+        format!("url: {}\nmethod: POST\nmetrics:\n- {{name: m, body: '{{}}', jqExpression: .v}}\n", server.url());
+    let trial = Trial::with_template("p.tpl", &text).set("assess.SLOs.upper.p/m=5");
+    trial.run().exits(0);
+    assert_eq!(trial.outcome().value(0, "p/m"), Some(3.0));
+    let trial = trial.set("custommetrics.providers.p.headers.Content-Type=text/plain");
+    trial.run().exits(0);
+    assert_eq!(trial.outcome().value(0, "p/m"), Some(4.0));
+}
+
+#[test]
 fn warnings_of_providers_are_kept() {
     let _transcript = transcript!();
     let body = super::trial::vector(&["1"]).replacen('{', r#"{"warnings":["PromQL warning: x \u001b[31m"],"#, 1);

@@ -13,6 +13,7 @@
 
 pub mod cause;
 pub(crate) mod connect;
+mod details;
 pub mod engine;
 pub mod grpc;
 mod h2;

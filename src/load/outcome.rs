@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::cause::Cause;
+use super::details::Details;
 use super::histograms::Histograms;
 use super::slot_queue::SlotQueues;
 use super::timeline::Timeline;
@@ -38,8 +39,8 @@ pub struct LoadOutcome {
     pub statuses: BTreeMap<u16, u64>,
     /// Message of the first response with a status; empty for protocols without messages.
     pub status_messages: BTreeMap<u16, String>,
-    /// Failures by cause: their number, and the detail of the first one.
-    pub causes: BTreeMap<Cause, (u64, String)>,
+    /// Failures by cause: their number and details.
+    pub causes: BTreeMap<Cause, (u64, Details)>,
     /// Bytes and messages.
     pub traffic: Traffic,
     /// The load was interrupted. Requests in flight at that time are not counted.

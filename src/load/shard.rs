@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::cause::Cause;
+use super::details::Details;
 use super::histograms::Histograms;
 use super::outcome::LoadOutcome;
 use super::timeline::{Timeline, TimelineError};
 use crate::load::pacing::Pacer;
 use crate::metrics::histogram::HistogramError;
-use crate::model::shard::{CauseCount, LoadShard};
+use crate::model::shard::{CauseCount, DetailCount, LoadShard};
 
 /// A shard of another pod cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +34,11 @@ pub enum ShardError {
 impl LoadOutcome {
     /// Returns this pod's part, to be sent to the coordinator.
     pub fn shard(&self) -> Result<LoadShard, HistogramError> {
-        let cause = |(cause, (count, first)): (&Cause, &(u64, String))| {
-            (cause.name().to_owned(), CauseCount { count: *count, first: first.clone() })
+        let cause = |(cause, (count, details)): (&Cause, &(u64, Details))| {
+            let detail = |(text, count): &(String, u64)| DetailCount { detail: text.clone(), count: *count };
+            let details: Vec<_> = details.known().iter().map(detail).collect();
+            let first = details.first().map(|it| it.detail.clone()).unwrap_or_default();
+            (cause.name().to_owned(), CauseCount { count: *count, first, details })
         };
         Ok(LoadShard {
             duration_nanos: u64::try_from(self.duration.as_nanos()).unwrap_or(u64::MAX),
@@ -56,9 +60,9 @@ impl LoadOutcome {
 
     /// Reads the part that another pod measured of the load with the schedule `pacer`. `started` is this pod's start of the load.
     pub fn from_shard(shard: &LoadShard, pacer: &Pacer, started: Instant) -> Result<Self, ShardError> {
-        let mut causes: BTreeMap<Cause, (u64, String)> = BTreeMap::new();
+        let mut causes: BTreeMap<Cause, (u64, Details)> = BTreeMap::new();
         for (name, cause) in &shard.causes {
-            add_cause(&mut causes, Cause::from_name(name), cause.count, &cause.first);
+            add_cause(&mut causes, Cause::from_name(name), cause.count, &details(cause));
         }
         let histograms =
             Histograms::decode(&shard.histograms).map_err(|(name, source)| ShardError::Histogram { name, source })?;
@@ -109,8 +113,8 @@ impl LoadOutcome {
         for (status, text) in &other.status_messages {
             self.status_messages.entry(*status).or_insert_with(|| text.clone());
         }
-        for (cause, (count, first)) in &other.causes {
-            add_cause(&mut self.causes, *cause, *count, first);
+        for (cause, (count, details)) in &other.causes {
+            add_cause(&mut self.causes, *cause, *count, details);
         }
         self.interrupted |= other.interrupted;
         self.histograms.add(&other.histograms);
@@ -118,13 +122,22 @@ impl LoadOutcome {
     }
 }
 
-/// Counts a cause and keeps the first detail.
-fn add_cause(causes: &mut BTreeMap<Cause, (u64, String)>, cause: Cause, count: u64, first: &str) {
-    let (mine, detail) = causes.entry(cause).or_insert_with(|| (0, first.to_owned()));
+fn add_cause(causes: &mut BTreeMap<Cause, (u64, Details)>, cause: Cause, count: u64, details: &Details) {
+    let (mine, known) = causes.entry(cause).or_default();
     *mine = mine.saturating_add(count);
-    if detail.is_empty() {
-        first.clone_into(detail);
+    known.merge(details);
+}
+
+/// Reads the details of a cause; pods of earlier versions send only the first.
+fn details(cause: &CauseCount) -> Details {
+    let mut details = Details::default();
+    if cause.details.is_empty() {
+        details.add(&cause.first, cause.count);
     }
+    for DetailCount { detail, count } in &cause.details {
+        details.add(detail, *count);
+    }
+    details
 }
 
 #[cfg(test)]

@@ -153,11 +153,12 @@ fn damaged_shards_are_rejected_and_unknown_causes_count_as_other() {
     assert_eq!(damaged, "`latency`: the histogram has 1 values, but states 2");
     assert!(refused(|shard| shard.timeline.doublings = 99).starts_with("`timeline`: its 1 intervals"));
     let mut newer = good.clone();
-    newer.causes.insert("melted".to_owned(), CauseCount { count: 4, first: "hot".to_owned() });
-    newer.causes.insert("other".to_owned(), CauseCount { count: 2, first: String::new() });
+    newer.causes.insert("melted".to_owned(), CauseCount { count: 4, first: "hot".to_owned(), ..CauseCount::default() });
+    newer.causes.insert("other".to_owned(), CauseCount { count: 2, ..CauseCount::default() });
     let causes = read(&newer).unwrap().causes;
-    assert_eq!(causes[&Cause::Other], (6, "hot".to_owned()));
-    assert_eq!(causes[&Cause::Refused], (1, "nobody there".to_owned()));
+    let cause = |cause| (causes[&cause].0, causes[&cause].1.to_string());
+    assert_eq!(cause(Cause::Other), (6, "hot".to_owned()));
+    assert_eq!(cause(Cause::Refused), (1, "nobody there".to_owned()));
 }
 
 #[test]

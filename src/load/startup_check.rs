@@ -71,23 +71,20 @@ impl StartupCheck {
         Self { connections, is_settled: AtomicBool::new(is_settled), failed: Mutex::default(), shutdown }
     }
 
-    /// Records the end of a request. `is_first` marks the first one of its connection; `status` describes a status.
+    /// Records the end of a request. `is_first` marks the first one of its connection; `describe` describes a
+    /// response that is an error.
     pub(super) fn record(
         &self,
         result: &Result<Response, Failure>,
         is_first: bool,
-        status: impl FnOnce(u16) -> String,
+        describe: impl FnOnce(&Response) -> String,
     ) {
         if self.is_settled.load(Ordering::Relaxed) {
             return;
         }
         let (reason, kind) = match result {
             Ok(response) if !response.is_error => return self.is_settled.store(true, Ordering::Relaxed),
-            Ok(response) => {
-                let reason =
-                    response.cause.map_or_else(|| status(response.status), |cause| cause.description().to_owned());
-                (reason, FailureKind::ErrorResponses)
-            }
+            Ok(response) => (describe(response), FailureKind::ErrorResponses),
             Err(failure) => reason(failure),
         };
         let failed = &mut *self.failed.lock();

@@ -38,9 +38,9 @@ impl StatsRecorder {
         self.0.borrow_mut().resending(why);
     }
 
-    /// Keeps the first detail of a cause that a complete response counts under.
-    pub(super) fn detail(&self, cause: Cause, detail: String) {
-        self.0.borrow_mut().detail(cause, || detail);
+    /// Counts a detail of a cause that a complete response counts under.
+    pub(super) fn detail(&self, cause: Cause, detail: &str) {
+        self.0.borrow_mut().detail(cause, detail);
     }
 
     /// Counts messages sent.

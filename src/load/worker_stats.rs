@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::cause::{Cause, Failure, Resend};
+use super::details::Details;
 use super::histograms::{HistogramKind, Histograms, micros};
 use super::response::Response;
 use super::series::SeriesRecorder;
@@ -40,8 +41,7 @@ pub(super) struct WorkerStats {
     pub(super) histograms: Histograms,
     statuses: Vec<u64>,
     causes: [u64; Cause::ALL.len()],
-    /// Detail of the first error of each cause.
-    details: BTreeMap<Cause, String>,
+    details: BTreeMap<Cause, Details>,
     /// Latency of errors alone; successes are the rest. Errors are fewer, so this is cheaper than recording the successes twice.
     error_latency: Option<Histogram>,
     /// The load over time; absent before its start is known.
@@ -109,7 +109,10 @@ impl WorkerStats {
             }
             Err(failure) => {
                 self.causes[failure.cause as usize] += 1;
-                self.detail(failure.cause, || failure.to_string());
+                self.detail(
+                    failure.cause,
+                    if failure.detail.is_empty() { failure.cause.description() } else { &failure.detail },
+                );
                 // A request that timed out took at least that long: leaving it out would flatter the worst servers most. Other
                 // failures have no latency, and their short times would flatter too.
                 (failure.cause == Cause::Timeout, true)
@@ -163,9 +166,14 @@ impl WorkerStats {
         self.counts.resent += u64::from(why != Resend::Unsent);
     }
 
-    /// Keeps the first detail of a cause.
-    pub(super) fn detail(&mut self, cause: Cause, detail: impl FnOnce() -> String) {
-        self.details.entry(cause).or_insert_with(detail);
+    /// Counts a detail of a cause.
+    pub(super) fn detail(&mut self, cause: Cause, detail: &str) {
+        self.details.entry(cause).or_default().add(detail, 1);
+    }
+
+    /// Returns the newest detail of a cause, if it is kept.
+    pub(super) fn newest_detail(&self, cause: Cause) -> Option<&str> {
+        self.details.get(&cause)?.newest()
     }
 
     /// Adds the statistics of another worker.
@@ -175,8 +183,8 @@ impl WorkerStats {
         self.histograms.add(&other.histograms);
         self.statuses.iter_mut().zip(&other.statuses).for_each(|(mine, theirs)| *mine += theirs);
         self.causes.iter_mut().zip(&other.causes).for_each(|(mine, theirs)| *mine += theirs);
-        for (cause, detail) in &other.details {
-            self.details.entry(*cause).or_insert_with(|| detail.clone());
+        for (cause, details) in &other.details {
+            self.details.entry(*cause).or_default().merge(details);
         }
         if let Some(theirs) = &other.error_latency {
             histogram::merge(self.error_latency.get_or_insert_with(histogram::new), theirs);
@@ -210,8 +218,8 @@ impl WorkerStats {
         (0_u16..).zip(&self.statuses).filter(|(_, count)| **count > 0).map(|(status, count)| (status, *count)).collect()
     }
 
-    /// Failures by cause, without those that did not occur: their number, and the detail of the first one.
-    pub(super) fn causes(&self) -> BTreeMap<Cause, (u64, String)> {
+    /// Failures by cause, without those that did not occur: their number and details.
+    pub(super) fn causes(&self) -> BTreeMap<Cause, (u64, Details)> {
         let detail = |cause| self.details.get(&cause).cloned().unwrap_or_default();
         let counted = Cause::ALL.into_iter().zip(self.causes).filter(|(_, count)| *count > 0);
         counted.map(|(cause, count)| (cause, (count, detail(cause)))).collect()

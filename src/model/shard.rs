@@ -130,6 +130,19 @@ pub struct CauseCount {
     pub count: u64,
     /// Detail of the first one.
     pub first: String,
+    /// Details with their counts; pods of earlier versions have only the first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<DetailCount>,
+}
+
+/// Occurrences of a detail.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DetailCount {
+    /// The detail.
+    pub detail: String,
+    /// Number of occurrences.
+    pub count: u64,
 }
 
 /// A load over time: intervals of equal length, starting when the first request was due.

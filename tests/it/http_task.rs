@@ -372,6 +372,28 @@ async fn a_failed_endpoint_fails_the_task_after_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn notes_keep_the_details_of_failures() {
+    let server = MisbehavingServer::scripted(|a| match a.number % 5 {
+        0 => Reply::with(200, "X-Build: 7\r\n", ""),
+        1 => Reply::with(200, "X-Build: 8\r\n", ""),
+        _ => Reply::plain(418, ""),
+    });
+    let with = |expect: Value, allowed: bool| {
+        json!({"url": server.url(), "numRequests": 10, "qps": "max", "connections": 1, "expect": expect,
+            "allowInitialErrors": allowed})
+    };
+    let notes = |expect| async { TestEnv::default().run_task(&KIND, with(expect, true)).await.unwrap().notes };
+    assert_eq!(notes(json!({"status": [204]})).await, ["http: unexpected-status ×10: status 418 ×6, status 200 ×4"]);
+    assert_eq!(notes(json!({"status": [200]})).await, ["http: unexpected-status ×6: status 418"]);
+    assert_eq!(
+        notes(json!({"headers": {"x-build": "9"}})).await,
+        ["http: unexpected-header ×10: no header `x-build` ×6, header `x-build` is `7` ×2, header `x-build` is `8` ×2"]
+    );
+    let error = TestEnv::default().run_task(&KIND, with(json!({"status": [204]}), false)).await.unwrap_err();
+    assert!(error.to_string().ends_with("all failed: status 200 ×1"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn errors_of_the_warm_up_do_not_end_the_run() {
     let with = |server: &MisbehavingServer, warmup| json!({"url": server.url(), "numRequests": 12, "qps": "max", "warmupNumRequests": warmup});
     let cold = || MisbehavingServer::scripted(|a| Reply::plain(if a.number < 20 { 503 } else { 200 }, ""));
@@ -450,7 +472,7 @@ async fn expectations_of_endpoints_override_the_base() {
     assert_eq!((errors("base"), errors("json"), errors("ranges")), (0.0, 3.0, 3.0));
     let load = &contribution.versions[0].load;
     assert_eq!(load["http-json"].causes, BTreeMap::from([("unexpected-json".to_owned(), 3)]));
-    let note = "http-json: unexpected-json ×3, the first: the filter is not satisfied";
+    let note = "http-json: unexpected-json ×3: the filter is not satisfied";
     assert!(contribution.notes.contains(&note.to_owned()), "{:?}", contribution.notes);
 }
 

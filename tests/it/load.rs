@@ -409,7 +409,7 @@ async fn a_redirect_that_cannot_be_followed_to_its_end_is_an_error() {
         let outcome = load(plan(MAX, Bound::Count(4), 1), redirecting).await.unwrap();
         assert_eq!((outcome.counts.errors, causes(&outcome)), (4, BTreeMap::from([("redirect", 4)])), "{headers}");
         assert_eq!(outcome.statuses, BTreeMap::from([(status, 4)]));
-        let detail = &outcome.causes.values().next().unwrap().1;
+        let detail = outcome.causes.values().next().unwrap().1.to_string();
         assert!(detail.starts_with(expected) && !detail.contains("pw"), "{detail}");
     }
     // Not a redirect.
@@ -463,7 +463,7 @@ async fn a_pinned_certificate_is_trusted_for_its_name() {
         assert_eq!(causes(&with(certificate.pem()).await.unwrap()), expected, "{name}");
         let other = with(Authority::new().pem).await.unwrap();
         assert_eq!(causes(&other), BTreeMap::from([("tls", 4)]));
-        let detail = &other.causes.values().next().unwrap().1;
+        let detail = other.causes.values().next().unwrap().1.to_string();
         assert!(detail.contains("CA:TRUE") && !detail.contains("Other"), "{detail}");
     }
 }

@@ -80,7 +80,7 @@ impl Client for HttpClient {
         };
         let response = judge.judge(received, |name| head::values(link.head(), name), link.body(), &self.stats);
         let Some(reason) = dead_end else { return Ok(response) };
-        self.stats.detail(Cause::Redirect, reason);
+        self.stats.detail(Cause::Redirect, &reason);
         Ok(Response { is_error: true, cause: Some(Cause::Redirect), ..response })
     }
 }

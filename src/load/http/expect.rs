@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use super::h1::MAX_KEPT;
 use crate::load::cause::Cause;
+use crate::model::text::prefix;
+use crate::redact::{is_secret, redact_text};
 use crate::templates::jq::{Filter, Verdict};
+
+/// Longest value of a header in messages, in bytes.
+const MAX_VALUE: usize = 80;
 
 /// An expected status or class of statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +78,7 @@ impl Expectations {
             match text {
                 None if values.is_empty() => return fails(Cause::UnexpectedHeader, format!("no header `{name}`")),
                 Some(text) if !values.iter().any(|value| contains(value, text.as_bytes())) => {
-                    let problem = if values.is_empty() { "no header" } else { "unexpected value in header" };
-                    return fails(Cause::UnexpectedHeader, format!("{problem} `{name}`"));
+                    return fails(Cause::UnexpectedHeader, unexpected_header(name, &values));
                 }
                 _ => {}
             }
@@ -96,6 +100,18 @@ impl Expectations {
             Verdict::NotJson(error) => fails(Cause::UnexpectedJson, format!("the body is not JSON: {error}")),
             Verdict::Failed(error) => fails(Cause::UnexpectedJson, error),
         }
+    }
+}
+
+/// Describes a header without the expected value.
+fn unexpected_header(name: &str, values: &[&[u8]]) -> String {
+    match values {
+        [] => format!("no header `{name}`"),
+        [value, ..] if !is_secret(name) => {
+            let text = String::from_utf8_lossy(value);
+            format!("header `{name}` is `{}`", redact_text(prefix(&text, MAX_VALUE)))
+        }
+        _ => format!("unexpected value in header `{name}`"),
     }
 }
 

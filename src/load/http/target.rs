@@ -217,7 +217,7 @@ impl Judge {
         let Received { status, first, ended, body: length } = received;
         let unexpected = self.expect.check(status, values, body, length);
         let cause = unexpected.map(|unexpected| {
-            stats.detail(unexpected.cause, unexpected.detail);
+            stats.detail(unexpected.cause, &unexpected.detail);
             unexpected.cause
         });
         let is_error = cause.is_some() || self.error_ranges.iter().any(|range| range.holds(status));

@@ -17,7 +17,7 @@ use crate::model::insights::Observation;
 use crate::model::load::{Lateness, LatenessPart, LoadRecord};
 use crate::model::metric::{MSEC, MetricMeta, MetricType};
 use crate::model::missing::{ErrorKind, Missing};
-use crate::slo::load_validity::{is_disturbed, is_missed, rounded};
+use crate::slo::load_validity::{is_missed, rounded};
 
 /// Number of buckets of a histogram in Iter8's format.
 const BUCKETS: usize = 60;
@@ -220,12 +220,6 @@ pub(in crate::tasks) fn notes(label: &str, outcome: &LoadOutcome) -> Vec<String>
             outcome.counts.dropped
         ));
     }
-    if is_disturbed(&outcome.counts) {
-        notes.push(format!(
-            "{label}: {} of {} requests were sent late although a connection was free: this machine is too busy for the load",
-            outcome.counts.own_late, outcome.counts.requests
-        ));
-    }
     if outcome.counts.resent > 0 {
         let times =
             if outcome.counts.resent == 1 { "once".to_owned() } else { format!("{} times", outcome.counts.resent) };
@@ -239,8 +233,10 @@ pub(in crate::tasks) fn notes(label: &str, outcome: &LoadOutcome) -> Vec<String>
             outcome.counts.ignored
         ));
     }
-    for (cause, (count, first)) in &outcome.causes {
-        notes.push(format!("{label}: {} ×{count}, the first: {first}", cause.name()));
+    let mut causes: Vec<_> = outcome.causes.iter().collect();
+    causes.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+    for (cause, (count, details)) in causes {
+        notes.push(format!("{label}: {} ×{count}: {details}", cause.name()));
         if *cause == Cause::ClientLimit {
             notes.push(format!("{label}: {RAISE_LIMITS}"));
         }

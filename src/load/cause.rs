@@ -24,9 +24,9 @@ pub enum Cause {
     Dns,
     /// The TLS handshake failed: an untrusted certificate, a rejected client certificate, no common version.
     Tls,
-    /// The proxy did not open a tunnel to the target.
+    /// The proxy cannot be connected to, or did not open a tunnel to the target.
     Proxy,
-    /// A redirect could not be followed to its end.
+    /// A redirect could not be followed to its end, or its target failed.
     Redirect,
     /// The response violates the protocol.
     Malformed,
@@ -103,7 +103,7 @@ impl Cause {
             Cause::Timeout => "no complete response within the timeout",
             Cause::Dns => "host name not resolved",
             Cause::Tls => "TLS handshake failed",
-            Cause::Proxy => "the proxy opened no tunnel",
+            Cause::Proxy => "the proxy failed",
             Cause::Redirect => "redirect not followed to its end",
             Cause::Malformed => "malformed response",
             Cause::UnexpectedStatus => "unexpected status",
@@ -175,6 +175,14 @@ impl Failure {
             text = AUTHORITY_AS_SERVER.to_owned();
         }
         Self::new(cause.unwrap_or(otherwise), text)
+    }
+}
+
+impl Failure {
+    /// Charges the failure to a hop on the way to the target, such as a proxy. What this machine lacks stays its own failure.
+    pub(super) fn of_hop(self, cause: Cause, hop: &str) -> Self {
+        let cause = if self.cause == Cause::ClientLimit { self.cause } else { cause };
+        Self { cause, detail: format!("{hop}: {self}"), ..self }
     }
 }
 

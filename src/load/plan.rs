@@ -68,6 +68,10 @@ pub enum FailureKind {
     Unreached,
     /// Responses that count as errors: the service is up.
     ErrorResponses,
+    /// A redirect led to a server that failed.
+    Redirect,
+    /// The proxy failed.
+    Proxy,
     /// The TLS handshake failed.
     Tls,
     /// This machine ran out of files, ports or memory.
@@ -114,6 +118,10 @@ impl LoadError {
                     "set `ca` to the CA that issued the server's certificate (a PEM file), or skip verification \
                      with `insecureSkipVerify: true`; check that the service uses TLS"
                 }
+                FailureKind::Redirect => {
+                    "check to which server the service redirects, or measure the redirect itself: unset `followRedirects`"
+                }
+                FailureKind::Proxy => "check that the proxy of `proxy` is running and accepts the target",
                 FailureKind::ClientLimit => RAISE_LIMITS,
                 FailureKind::Unreached => {
                     "check that the service is running, or set `allowInitialErrors: true` to measure anyway"

@@ -119,6 +119,8 @@ fn reason(failure: &Failure) -> (String, FailureKind) {
     let kind = match failure.cause {
         Cause::ClientLimit => FailureKind::ClientLimit,
         Cause::Tls => FailureKind::Tls,
+        Cause::Proxy => FailureKind::Proxy,
+        Cause::Redirect => FailureKind::Redirect,
         _ => FailureKind::Unreached,
     };
     match failure.cause {

@@ -237,6 +237,33 @@ async fn proxy_errors_differ_from_service_errors() {
     assert!(outcome.causes.values().next().unwrap().1.to_string().contains("407"), "{:?}", outcome.causes);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hop_that_failed_is_named() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = MisbehavingServer::always(Reply::with(302, &format!("Location: http://{closed}/next\r\n"), ""));
+    let service = server.url();
+    for (url, proxied, cause, detail) in [
+        (service.as_str(), true, "proxy", format!("proxy {closed}: Connection refused")),
+        ("https://127.0.0.1:1/", true, "proxy", format!("proxy {closed}: Connection refused")),
+        (&service, false, "redirect", format!("redirect target `http://{closed}/next`: Connection refused")),
+    ] {
+        let transport =
+            if proxied { Transport::Proxy(format!("http://{closed}").parse().unwrap()) } else { Transport::Direct };
+        let with = || Http::new(HttpTarget { transport: transport.clone(), redirects: 5, ..target(url) }).unwrap();
+        let outcome = load(plan(3, 1), with()).await;
+        assert_eq!(causes(&outcome), BTreeMap::from([(cause, 3)]));
+        let text = outcome.causes.values().next().unwrap().1.to_string();
+        assert!(text.starts_with(&detail), "{text}");
+        let plan = LoadPlan { allow_initial_errors: false, ..plan(3, 1) };
+        let error = engine::run(plan, Arc::new(with()), CancellationToken::new(), &|_| {}).await.unwrap_err();
+        assert!(
+            error.to_string().contains(&detail) && error.hint().unwrap().contains(cause),
+            "{error}: {:?}",
+            error.hint()
+        );
+    }
+}
+
 /// A server of HTTP/2 that treats every stream alike.
 async fn hostile<F, R>(treat: F) -> std::net::SocketAddr
 where

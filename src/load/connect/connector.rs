@@ -60,9 +60,9 @@ impl Connector {
     pub async fn connect(&self) -> Result<Connected, Failure> {
         let stream = match &self.route {
             Route::Direct => Stream::Tcp(self.endpoint.connect().await?),
-            Route::Forward(proxy) => Stream::Tcp(proxy.endpoint.connect().await?),
+            Route::Forward(proxy) => Stream::Tcp(proxy.connect().await?),
             Route::Tunnel(proxy) => {
-                let mut stream = Stream::Tcp(proxy.endpoint.connect().await?);
+                let mut stream = Stream::Tcp(proxy.connect().await?);
                 proxy.tunnel(&mut stream, &self.endpoint).await?;
                 stream
             }

@@ -123,6 +123,9 @@ impl Endpoint {
                 }
                 Err(error) => {
                     failure = Failure::from_error(&error, Cause::Other);
+                    if addresses.len() > 1 {
+                        failure.detail = format!("{address}: {}", failure.detail);
+                    }
                     trial.is_blameless |= failure.cause == Cause::ClientLimit;
                 }
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use url::Url;
 
 use super::endpoint::Endpoint;
@@ -33,6 +34,12 @@ impl Proxy {
     /// Returns the value of the `Proxy-Authorization` header, if the proxy needs one.
     pub fn authorization(&self) -> Option<&str> {
         self.authorization.as_deref()
+    }
+
+    /// Opens a TCP connection to the proxy.
+    pub(super) async fn connect(&self) -> Result<TcpStream, Failure> {
+        let hop = || format!("proxy {}", self.endpoint.authority());
+        self.endpoint.connect().await.map_err(|failure| failure.of_hop(Cause::Proxy, &hop()))
     }
 
     /// Opens a tunnel to `target` on a stream to the proxy. Reads nothing beyond the proxy's response.

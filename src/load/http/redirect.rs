@@ -99,17 +99,26 @@ async fn hop(
             }
             None
         } else {
-            Some(connection.to(to, http.foreign_tls.as_ref(), is_repeated, stats).await?)
+            let opened = connection.to(to, http.foreign_tls.as_ref(), is_repeated, stats).await;
+            Some(opened.map_err(|failure| of_target(failure, url))?)
         };
         match connection.link_mut(number).exchange(&request, wants).await {
             Err(failure) if failure.resend != Resend::Never && !is_repeated => {
                 is_repeated = true;
                 stats.resending(failure.resend);
             }
-            Err(failure) => return Err(Failure { resend: Resend::Never, ..failure }),
+            Err(failure) => {
+                let failure = Failure { resend: Resend::Never, ..failure };
+                return Err(if number.is_some() { of_target(failure, url) } else { failure });
+            }
             Ok(received) => return Ok((received, number)),
         }
     }
+}
+
+/// Charges a failure to another server than the target.
+fn of_target(failure: Failure, url: &Url) -> Failure {
+    failure.of_hop(Cause::Redirect, &format!("redirect target `{}`", redact_url(url.as_str())))
 }
 
 /// Returns the URL to which a response redirects, or the reason why it redirects to none.

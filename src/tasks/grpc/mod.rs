@@ -188,7 +188,9 @@ impl Load for GrpcLoad {
                 "check that the service is running and that `insecure` fits (true: plaintext, false: TLS), or set \
                  `allowInitialErrors: true` to measure anyway"
             }
-            FailureKind::ClientLimit => return error.hint().map(str::to_owned),
+            FailureKind::ClientLimit | FailureKind::Proxy | FailureKind::Redirect => {
+                return error.hint().map(str::to_owned);
+            }
         };
         Some(hint.to_owned())
     }

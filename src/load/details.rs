@@ -17,8 +17,6 @@ pub struct Details {
     known: Vec<(String, u64)>,
     /// Occurrences of details that are not kept.
     others: u64,
-    /// Index of the newest one; `None` if it is not kept.
-    newest: Option<usize>,
 }
 
 impl Details {
@@ -29,13 +27,13 @@ impl Details {
             return;
         }
         let known = self.known.iter().position(|(known, _)| known == detail);
-        self.newest = known.or_else(|| {
+        let index = known.or_else(|| {
             (self.known.len() < MAX_DETAILS).then(|| {
                 self.known.push((detail.to_owned(), 0));
                 self.known.len() - 1
             })
         });
-        let counter = match self.newest {
+        let counter = match index {
             Some(index) => &mut self.known[index].1,
             None => &mut self.others,
         };
@@ -48,11 +46,6 @@ impl Details {
             self.add(detail, *count);
         }
         self.others = self.others.saturating_add(other.others);
-    }
-
-    /// Returns the newest detail, if it is kept.
-    pub(super) fn newest(&self) -> Option<&str> {
-        Some(&self.known.get(self.newest?)?.0)
     }
 
     /// Details with their counts, in the order of their first occurrence.
@@ -90,14 +83,13 @@ mod tests {
         assert_eq!(details.to_string(), "");
         details.add("", 1);
         details.add("status 503", 2);
-        assert_eq!((details.to_string().as_str(), details.newest()), ("status 503", Some("status 503")));
+        assert_eq!(details.to_string(), "status 503");
         details.add("status 418", 3);
         assert_eq!(details.to_string(), "status 418 ×3, status 503 ×2");
         let mut other = Details::default();
         for number in 0..9 {
             other.add(&format!("odd {number}"), 1);
         }
-        assert_eq!(other.newest(), None);
         details.merge(&other);
         assert_eq!(details.known().len(), MAX_DETAILS);
         assert!(details.to_string().ends_with("odd 5 ×1, others ×3"), "{details}");

@@ -66,8 +66,6 @@ pub enum StopMode {
 pub enum FailureKind {
     /// No response.
     Unreached,
-    /// Responses that count as errors: the service is up.
-    ErrorResponses,
     /// A redirect led to a server that failed.
     Redirect,
     /// The proxy failed.
@@ -85,7 +83,7 @@ pub const RAISE_LIMITS: &str = "use fewer `connections`, raise the limit of open
 /// A load run without an outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// All of the first requests failed.
+    /// None of the first requests got a response.
     #[error("the first {count} requests to {target} all failed: {reasons}")]
     InitialErrors {
         /// Number of failed requests.
@@ -110,10 +108,6 @@ impl LoadError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::InitialErrors { kind, .. } => Some(match kind {
-                FailureKind::ErrorResponses => {
-                    "the service responds with errors: check URL, method, headers and payload, or the definition of an error \
-                     (`errorRanges`, `expect`); set `allowInitialErrors: true` to measure anyway"
-                }
                 FailureKind::Tls => {
                     "set `ca` to the CA that issued the server's certificate (a PEM file), or skip verification \
                      with `insecureSkipVerify: true`; check that the service uses TLS"

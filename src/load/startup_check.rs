@@ -1,4 +1,4 @@
-//! Ends a load whose first requests all fail.
+//! Ends a load whose service cannot be reached. A service that responds, even with errors, is measured.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use super::response::Response;
 /// Maximum distinct reasons in the error.
 const REASONS: usize = 8;
 
-/// Checks that at least one of the first measured requests succeeds, one per connection. Later requests of a connection do not count:
+/// Checks that at least one of the first measured requests gets a response, one per connection. Later requests of a connection do not count:
 /// otherwise one that fails fast would end a load while the others are still waiting for their first response.
 pub(super) struct StartupCheck {
     /// Number of requests in flight, each of which sends a first request.
@@ -71,20 +71,13 @@ impl StartupCheck {
         Self { connections, is_settled: AtomicBool::new(is_settled), failed: Mutex::default(), shutdown }
     }
 
-    /// Records the end of a request. `is_first` marks the first one of its connection; `describe` describes a
-    /// response that is an error.
-    pub(super) fn record(
-        &self,
-        result: &Result<Response, Failure>,
-        is_first: bool,
-        describe: impl FnOnce(&Response) -> String,
-    ) {
+    /// Records the end of a request. `is_first` marks the first one of its connection.
+    pub(super) fn record(&self, result: &Result<Response, Failure>, is_first: bool) {
         if self.is_settled.load(Ordering::Relaxed) {
             return;
         }
         let (reason, kind) = match result {
-            Ok(response) if !response.is_error => return self.is_settled.store(true, Ordering::Relaxed),
-            Ok(response) => (describe(response), FailureKind::ErrorResponses),
+            Ok(_) => return self.is_settled.store(true, Ordering::Relaxed),
             Err(failure) => reason(failure),
         };
         let failed = &mut *self.failed.lock();

@@ -208,7 +208,7 @@ impl<P: Protocol> Worker<P> {
             since = now;
             if is_measured {
                 self.stats.borrow_mut().record(Timing { due: slot.due, ready: slot.ready, sent, ended: now }, &result);
-                self.shared.startup_check.record(&result, is_first, |response| self.describe(response));
+                self.shared.startup_check.record(&result, is_first);
                 is_first = false;
             }
             if result.is_err() {
@@ -220,12 +220,6 @@ impl<P: Protocol> Worker<P> {
                 request = self.shared.request(&self.client);
             }
         }
-    }
-
-    /// Describes a response that counts as an error.
-    fn describe(&self, response: &Response) -> String {
-        let Some(cause) = response.cause else { return self.shared.protocol.status(response.status) };
-        self.stats.borrow().newest_detail(cause).unwrap_or(cause.description()).to_owned()
     }
 
     /// Runs `work` and discards what the protocol records: bytes, messages, connections.

@@ -171,11 +171,6 @@ impl WorkerStats {
         self.details.entry(cause).or_default().add(detail, 1);
     }
 
-    /// Returns the newest detail of a cause, if it is kept.
-    pub(super) fn newest_detail(&self, cause: Cause) -> Option<&str> {
-        self.details.get(&cause)?.newest()
-    }
-
     /// Adds the statistics of another worker.
     pub(super) fn merge(&mut self, other: &WorkerStats) {
         self.counts.add(&other.counts);

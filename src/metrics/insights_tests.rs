@@ -311,8 +311,11 @@ fn assess_many_loops(insights: &mut Insights) {
     let slo = |metric: String| Slo { metric: metric.into(), limit: Number(123.456_789) };
     let limits = SloLimits { upper: names.map(slo).collect(), lower: Vec::new() };
     let measured = (0..20).map(|endpoint| format!("http-endpoint-{endpoint:02}")).collect();
-    let mut this =
-        crate::slo::loops::ThisLoop { measured, start: "2025-03-04T10:15:00.123456789Z".parse().ok(), number: 0 };
+    let mut this = crate::slo::loops::ThisLoop {
+        measured,
+        start: "2025-03-04T10:15:00.123456789Z".parse().ok(),
+        ..Default::default()
+    };
     for number in 851..=1_000 {
         this.number = number;
         let mut assessment = assess(insights, &limits);

@@ -10,7 +10,7 @@ use crate::model::contribution::{Contribution, TaskOutcome};
 use crate::model::document::TaskStatus;
 use crate::ports::{Env, Event, StoreError};
 use crate::slo::condition;
-use crate::tasks::{Recorded, Task, TaskContext, TaskError};
+use crate::tasks::{AfterFailedLoad, Recorded, Task, TaskContext, TaskError};
 use crate::values::input::InputError;
 
 /// Runs one loop and saves its outcome, even a failure, in the document.
@@ -30,11 +30,19 @@ pub(super) async fn run_loop(
             Step::Interrupted => return Ok(RunEnd::Interrupted),
             Step::Failed(source) => {
                 let task = run.name(index);
+                if is_failed_load(tasks[index].as_ref(), &source) {
+                    run.after_failed_load(tasks, index).await;
+                }
                 return Err(PipelineError::Task { number: index + 1, total: tasks.len(), task, source });
             }
         }
     }
     Ok(RunEnd::Completed)
+}
+
+/// Returns true if a load was attempted and failed.
+fn is_failed_load(task: &dyn Task, error: &TaskError) -> bool {
+    task.as_load().is_some() && matches!(error, TaskError::Failed { .. })
 }
 
 /// Consequence of a task's end for the loop.
@@ -80,6 +88,21 @@ impl LoopRun<'_, '_> {
         match self.run_or_replay(index, task).await {
             Ok(contribution) => self.accept(index, started, contribution).await,
             Err(error) => Ok(self.fail(index, started, error).await),
+        }
+    }
+
+    /// Runs the tasks that judge and report the failure of a load. The run fails anyway, so their failures are only recorded.
+    async fn after_failed_load(&mut self, tasks: &[Box<dyn Task>], failed: usize) {
+        for (index, task) in tasks.iter().enumerate().skip(failed + 1) {
+            let is_conditional = self.document.experiment().spec[index].condition.is_some();
+            let runs = match task.facts().after_failed_load {
+                AfterFailedLoad::Stop => false,
+                AfterFailedLoad::RunIfConditional => is_conditional,
+                AfterFailedLoad::Run => true,
+            };
+            if runs && !matches!(self.step(index, task.as_ref()).await, Ok(Step::Continue | Step::Failed(_))) {
+                return;
+            }
         }
     }
 
@@ -148,9 +171,11 @@ impl LoopRun<'_, '_> {
         let mut notes = Vec::new();
         if let TaskError::Failed { partial, .. } = &mut error
             && let Some(partial) = partial.take()
-            && let Err(reason) = self.document.merge(&partial)
         {
-            notes.push(format!("its measurements could not be recorded: {reason}"));
+            match self.document.merge(&partial) {
+                Ok(()) => self.measured.extend(partial.providers().into_iter().map(str::to_owned)),
+                Err(reason) => notes.push(format!("its measurements could not be recorded: {reason}")),
+            }
         }
         self.end(index, TaskStatus::Failed, started, Some(error.to_string()), notes);
         if let Err(store) = self.document.save().await {

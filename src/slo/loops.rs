@@ -32,6 +32,8 @@ pub struct ThisLoop {
     pub start: Option<DateTime<Utc>>,
     /// Measured providers.
     pub measured: BTreeSet<String>,
+    /// Task that failed before the assessment, if any.
+    pub failed: Option<String>,
 }
 
 /// Adds the record of this loop to an assessment of it alone, and applies the rule, if any.
@@ -45,6 +47,11 @@ pub fn judge(assessment: &mut Assessment, insights: &Insights, rule: Option<Loop
         let is_known = MetricsView::new(insights, verdict.version).resolve(&verdict.metric).is_observed();
         if !is_fresh && (is_known || rule.is_some() && verdict.value.is_some()) {
             mark_unmeasured(verdict);
+        }
+        if let Some(failed) = this.failed.as_ref().filter(|_| verdict.verdict == Outcome::Satisfied) {
+            // What was measured is only a part.
+            verdict.verdict = Outcome::Inconclusive;
+            verdict.reason = format!("{}, but {failed} failed", verdict.reason);
         }
         let (outcome, value) = match is_fresh {
             true => (LoopOutcome::of(verdict), verdict.value.map(|value| rounded(value, verdict.limit))),

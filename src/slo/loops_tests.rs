@@ -49,7 +49,7 @@ fn after(rule: Option<LoopRule>, loops: &[Seen]) -> Insights {
             continue;
         }
         let measured = if matches!(seen, Skipped) { BTreeSet::new() } else { BTreeSet::from(["prom".to_owned()]) };
-        let this = ThisLoop { number, start: None, measured };
+        let this = ThisLoop { number, measured, ..ThisLoop::default() };
         let mut assessment = assess(&insights, &limits);
         judge(&mut assessment, &insights, rule, &this);
         keep(&mut insights.loops, assessment.record.as_ref().unwrap());
@@ -195,7 +195,7 @@ fn a_rule_judges_each_slo_and_version_separately() {
     };
     use LoopOutcome::{Satisfied as S, Violated as V};
     let record = LoopRecord { number: 1, outcomes: vec![S, V, S, S, V, V], ..LoopRecord::default() };
-    let this = ThisLoop { number: 2, measured: BTreeSet::from(["a".to_owned()]), start: None };
+    let this = ThisLoop { number: 2, measured: BTreeSet::from(["a".to_owned()]), ..ThisLoop::default() };
     let mut assessment = assess(&insights, &limits);
     insights.loops = vec![record.clone()];
     judge(&mut assessment, &insights, Some(LoopRule::Consecutive(2)), &this);

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::schema_fragments::{anything, given, some_entry};
-use super::{Task, TaskContext, TaskError, TaskFacts, TaskKind};
+use super::{AfterFailedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::model::contribution::{Assessment, Contribution};
-use crate::model::document::{ExperimentResult, TaskSpec};
+use crate::model::document::{ExperimentResult, TaskSpec, TaskStatus};
 use crate::model::insights::Insights;
 use crate::model::loops::LoopRule;
 use crate::model::metric_name::MetricRef;
@@ -221,7 +221,7 @@ struct Assess {
 
 impl Task for Assess {
     fn facts(&self) -> TaskFacts {
-        TaskFacts::default()
+        TaskFacts { after_failed_load: AfterFailedLoad::Run, ..TaskFacts::default() }
     }
 
     fn judges(&self) -> Option<&SloLimits> {
@@ -244,7 +244,13 @@ impl Task for Assess {
 /// The running loop, up to this task.
 fn this_loop(result: &ExperimentResult, measured: &BTreeSet<String>) -> ThisLoop {
     let start = result.tasks.iter().filter_map(|task| task.start).min();
-    ThisLoop { number: result.num_loops, start, measured: measured.clone() }
+    let failed = result.tasks.iter().find(|record| record.status == TaskStatus::Failed);
+    ThisLoop {
+        number: result.num_loops,
+        start,
+        measured: measured.clone(),
+        failed: failed.map(|record| record.task.clone()),
+    }
 }
 
 /// Judges the measurements, unless earlier verdicts have other objectives.
@@ -466,7 +472,7 @@ mod tests {
             non_hist_metric_values: vec![[values("a/b", 9.0), values("a/c", 0.0)].into()],
             ..Insights::default()
         };
-        let this = |number: u64| ThisLoop { number, start: None, measured: BTreeSet::from(["a".to_owned()]) };
+        let this = |number: u64| ThisLoop { number, measured: BTreeSet::from(["a".to_owned()]), ..ThisLoop::default() };
         let first = limits(json!({"upper": [{"metric": "a/c", "limit": 1}, {"metric": "a/b", "limit": 1}]}));
         let contribution = judge(Some(&insights), &first, None, &this(1)).unwrap();
         crate::metrics::insights::merge(&mut insights, &contribution).unwrap();

@@ -150,6 +150,18 @@ pub enum OnStop {
     Finish,
 }
 
+/// Reaction of a task to the failure of an earlier load, which is a result like any other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AfterFailedLoad {
+    /// It does not run.
+    #[default]
+    Stop,
+    /// It runs if it has a condition, because the user decides when.
+    RunIfConditional,
+    /// It runs.
+    Run,
+}
+
 /// Facts about a parsed task that are known before it runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaskFacts {
@@ -163,6 +175,8 @@ pub struct TaskFacts {
     pub recorded: Recorded,
     /// Its reaction to an interruption.
     pub on_stop: OnStop,
+    /// Whether it runs after a load that failed.
+    pub after_failed_load: AfterFailedLoad,
     /// True if it may write files that later tasks read.
     pub writes_files: bool,
 }

@@ -309,3 +309,73 @@ fn the_defaults_of_values_are_written_into_the_spec() {
         assert_eq!(output.stdout.matches(payload).count(), count, "{payload}: {}", output.stdout);
     }
 }
+
+/// Runs a load against `url` with an SLO on its errors, then notices: of success, of a violation, and always.
+fn notices(cli: &CliCase, url: &str, bound: &str) -> (CliOutput, Vec<String>) {
+    let webhook = webhook();
+    let notice = |name: &str, condition: &str| {
+        let hook = format!("{}{name}", webhook.url());
+        format!("- task: notify\n{condition}  with: {{url: '{hook}'}}\n")
+    };
+    let load = format!("- task: http\n  with: {{url: '{url}', {bound}, qps: 100}}\n");
+    let slo = "- task: assess\n  with: {SLOs: {upper: [{metric: http/error-count, limit: 0}]}}\n";
+    let spec = format!(
+        "spec:\n{load}{slo}{}- run: touch promoted\n{}{}",
+        notice("passed", "  if: SLOs()\n"),
+        notice("rollback", "  if: not SLOs()\n"),
+        notice("always", "")
+    );
+    cli.write("experiment.yaml", &spec);
+    let output = cli.run(["run"]);
+    (output, webhook.seen().into_iter().map(|request| request.path).collect())
+}
+
+#[test]
+fn a_service_that_responds_with_errors_only_is_measured_and_its_rollback_is_sent() {
+    let cli = CliCase::new();
+    for bound in ["numRequests: 4", "duration: 40ms"] {
+        let (output, sent) = notices(&cli, &MisbehavingServer::responds(500, "broken").url(), bound);
+        let note = "requests failed: status 500 ×4; check URL, method, headers and payload";
+        output.expect(0, &[note, "\nSLOs: 1 of 1 violated (http/error-count 4 > 0)\n"]);
+        assert_eq!(sent, ["/rollback", "/always"]);
+    }
+}
+
+/// The load fails early, with its hint; the SLOs are assessed, and only notices with a condition are sent.
+#[test]
+fn the_rollback_of_a_service_that_cannot_be_reached_is_sent() {
+    let cli = CliCase::new();
+    let (output, sent) = notices(&cli, "http://127.0.0.1:9/", "numRequests: 4");
+    output.expect(
+        3,
+        &[
+            "error: task 1 of 6 (`http`) failed\n  caused by: http: the first 4 requests to http://127.0.0.1:9/ all failed: connection refused",
+            "hint: check that the service is running",
+            "\nSLOs: 1 of 1 inconclusive (http/error-count: no data: ",
+        ],
+    );
+    assert_eq!(sent, ["/rollback"]);
+    assert!(!cli.path("promoted").exists());
+    let result = &cli.document()["result"];
+    let statuses: Vec<_> = result["tasks"].as_array().unwrap().iter().map(|task| task["status"].clone()).collect();
+    assert_eq!(statuses, ["failed", "done", "skipped", "planned", "done", "planned"]);
+    assert_eq!((&result["failure"], &result["numCompletedTasks"]), (&json!(true), &json!(3)));
+    for condition in ["completed", "nofailure", "slos"] {
+        assert_eq!(cli.run(["assert", "-c", condition]).code, Some(1), "{condition}");
+    }
+}
+
+/// What a failed load has measured is only a part, so no SLO on it passes.
+#[test]
+fn no_slo_passes_after_a_failed_load() {
+    let (cli, webhook, good) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, "ok"));
+    let endpoints = "endpoints: {a: {}, b: {url: 'http://127.0.0.1:9/'}}";
+    let load = format!("- task: http\n  with: {{url: '{}', numRequests: 4, qps: max, {endpoints}}}\n", good.url());
+    let slo = "- task: assess\n  with: {SLOs: {upper: [{metric: http-a/error-count, limit: 0}]}}\n";
+    let notice = format!("- task: notify\n  if: SLOs()\n  with: {{url: '{}'}}\n", webhook.url());
+    cli.write("experiment.yaml", &format!("spec:\n{load}{slo}{notice}"));
+    let verdict = "SLOs: 1 of 1 inconclusive (http-a/error-count is 0, within the limit of 0, but http failed)\n";
+    cli.run(["run"]).expect(3, &[verdict]);
+    assert_eq!(webhook.requests(), 0);
+    assert_ne!(cli.run(["assert", "-c", "slos"]).code, Some(0));
+}

@@ -164,7 +164,9 @@ impl Load for GrpcLoad {
     }
 
     fn notes(&self, outcome: &LoadOutcome) -> Vec<String> {
-        let mut notes = loadgen::notes(&self.label, outcome);
+        let advice = "check `call`, `data` and `metadata`";
+        let all_failed = loadgen::all_failed(&self.label, outcome, |code| status_name(code).to_owned(), advice);
+        let mut notes: Vec<String> = all_failed.into_iter().chain(loadgen::notes(&self.label, outcome)).collect();
         for (code, count) in outcome.statuses.iter().filter(|(code, _)| **code != 0) {
             let first =
                 outcome.status_messages.get(code).map(|text| format!(", the first: {text}")).unwrap_or_default();
@@ -176,10 +178,6 @@ impl Load for GrpcLoad {
     fn hint(&self, error: &LoadError) -> Option<String> {
         let LoadError::InitialErrors { kind, .. } = error else { return error.hint().map(str::to_owned) };
         let hint = match kind {
-            FailureKind::ErrorResponses => {
-                "the service responds with errors: check `call`, `data` and `metadata`; set `allowInitialErrors: true` to measure \
-                 anyway"
-            }
             FailureKind::Tls => {
                 "set `cacert` to a PEM file with the server's certificate authority and `cname` to the name in its certificate, or \
                  trust any certificate with `skipTLS: true`; for a service without TLS, set `insecure: true`"

@@ -141,7 +141,7 @@ pub(super) struct GrpcValues {
     /// Latency percentiles to report as separate metrics, such as `grpc/latency-p99.95`; any other one is read from the
     /// distribution, as `grpc/latency/p99.95`.
     pub(super) percentiles: Option<Vec<Percentile>>,
-    /// Continue the load even if its first requests all fail. Default: false.
+    /// Continue the load even if none of its first requests gets a response. Default: false. Error responses never end it.
     #[serde(rename = "allowInitialErrors")]
     pub(super) allow_initial_errors: Option<bool>,
     /// Endpoints by name, each measured separately as provider `grpc-NAME`. Base and versions only.

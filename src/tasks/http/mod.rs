@@ -159,6 +159,8 @@ impl loadgen::Load for Load {
     }
 
     fn notes(&self, outcome: &LoadOutcome) -> Vec<String> {
-        loadgen::notes(&self.label, outcome)
+        let advice = "check URL, method, headers and payload, or the definition of an error (`errorRanges`, `expect`)";
+        let all_failed = loadgen::all_failed(&self.label, outcome, |code| format!("status {code}"), advice);
+        all_failed.into_iter().chain(loadgen::notes(&self.label, outcome)).collect()
     }
 }

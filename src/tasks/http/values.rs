@@ -81,7 +81,7 @@ pub(super) struct HttpValues {
     pub(super) expect: Option<Expect>,
     /// Latency percentiles to report in addition to 50, 75, 90, 95, 99 and 99.9.
     pub(super) percentiles: Option<Vec<Percentile>>,
-    /// Continue the load even if its first requests all fail. Default: false.
+    /// Continue the load even if none of its first requests gets a response. Default: false. Error responses never end it.
     pub(super) allow_initial_errors: Option<bool>,
     /// Makes the whole task a warm-up: nothing of it is measured, and its errors do not count. Default: false. Base only.
     pub(super) warmup: Option<bool>,

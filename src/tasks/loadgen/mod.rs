@@ -1,5 +1,6 @@
 //! Load generation shared by `http` and `grpc`: layers of values, sequential and parallel loads, pods, metrics and notes.
 
+mod all_failed;
 mod field_paths;
 mod job;
 mod layer_schemas;
@@ -14,6 +15,7 @@ mod shared;
 mod start_barrier;
 mod time;
 
+pub(super) use self::all_failed::all_failed;
 pub(super) use self::plan::Plan;
 pub(super) use self::planned::planned;
 pub(super) use field_paths::FieldPaths;

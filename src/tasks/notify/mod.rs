@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use self::payload::{Body, PayloadBuilder};
 use self::secrets::{origin, redacted, secret};
 use self::values::{GithubValues, NotifyWith, SlackValues, github, slack};
-use super::{Task, TaskContext, TaskError, TaskFacts, TaskKind};
+use super::{AfterFailedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::model::contribution::Contribution;
 use crate::model::document::TaskSpec;
 use crate::model::text::prefix;
@@ -162,7 +162,7 @@ impl Notify {
 
 impl Task for Notify {
     fn facts(&self) -> TaskFacts {
-        TaskFacts::default()
+        TaskFacts { after_failed_load: AfterFailedLoad::RunIfConditional, ..TaskFacts::default() }
     }
 
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {

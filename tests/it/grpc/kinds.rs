@@ -232,21 +232,17 @@ async fn a_service_is_called_by_its_proto_file() {
     data["model_name"] = json!("other");
     let with = json!({
         "host": service.versions[0].addr.to_string(), "call": "inference.GRPCInferenceService.ModelInfer",
-        "proto": "proto/open_inference.proto", "import-paths": ["proto"], "allowInitialErrors": true, "total": 10,
+        "proto": "proto/open_inference.proto", "import-paths": ["proto"], "total": 10,
         "endpoints": {"good": {"data": infer()}, "bad": {"data": data}},
     });
-    let contribution = run_in(&env, with.clone()).await.unwrap();
+    let contribution = run_in(&env, with).await.unwrap();
     let load = &contribution.versions[0].load;
     assert_eq!(load["grpc-good"].statuses, BTreeMap::from([(0, 10)]));
     assert_eq!(load["grpc-bad"].statuses, BTreeMap::from([(5, 10)]));
     assert_eq!((load["grpc-bad"].counts.errors, load["grpc-good"].counts.errors), (10, 0));
     let notes = contribution.notes.join("\n");
     assert!(notes.contains("grpc-bad: NOT_FOUND ×10, the first: unknown model `other`"), "{notes}");
-    let mut with = with;
-    with["allowInitialErrors"] = json!(false);
-    let Err(TaskError::Failed { message, hint, .. }) = run_in(&env, with).await else { panic!() };
-    assert!(message.contains("NOT_FOUND (unknown model `other`"), "{message}");
-    assert!(hint.unwrap().contains("`call`, `data` and `metadata`"));
+    assert!(notes.contains("grpc-bad: all 10 requests failed: NOT_FOUND ×10; check `call`, `data`"), "{notes}");
 }
 
 #[tokio::test]

@@ -146,7 +146,12 @@ pub fn loops() -> Experiment {
         if number == 7 {
             continue;
         }
-        let this = ThisLoop { number, start: Some(started), measured: BTreeSet::from([PROVIDER.to_owned()]) };
+        let this = ThisLoop {
+            number,
+            start: Some(started),
+            measured: BTreeSet::from([PROVIDER.to_owned()]),
+            ..ThisLoop::default()
+        };
         let mut assessment = assess::assess(&found, &limits);
         loops::judge(&mut assessment, &found, Some(LoopRule::Consecutive(3)), &this);
         let contribution = Contribution { assessment: Some(assessment), ..Contribution::default() };

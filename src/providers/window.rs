@@ -14,6 +14,9 @@ pub(crate) const STARTING_TIME: &str = "startingTime";
 /// Variable with the length of the window, in seconds.
 pub(crate) const ELAPSED: &str = "elapsedTimeSeconds";
 
+/// Variables of templates that are integers; the numbers of users' values are floats.
+pub(crate) const INTEGERS: &[&str] = &[ELAPSED];
+
 /// A time window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Window {

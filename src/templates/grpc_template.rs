@@ -86,7 +86,13 @@ impl RequestTemplate {
             ("randomInt", Arc::new(move |args| random_int(&numbers, args))),
             ("randomString", Arc::new(move |args| random_string(&texts, args))),
         ];
-        let options = Options { functions: functions.into(), missing_key: MissingKey::Error, max_length: MAX_OUTPUT };
+        let options = Options {
+            functions: functions.into(),
+            missing_key: MissingKey::Error,
+            max_length: MAX_OUTPUT,
+            has_strict_verbs: true,
+            ..Options::default()
+        };
         GoTemplate::with_options(text, options).map(Self)
     }
 

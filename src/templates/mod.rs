@@ -14,8 +14,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::templates::handlebars::{JsonHelper, TemplateId, Templates, context};
-use gotemplate::GoTemplate;
 pub use gotemplate::TemplateError;
+use gotemplate::{GoTemplate, Numbers, Options};
 
 /// The language of a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +42,27 @@ enum Parsed {
 }
 
 impl Template {
-    /// Parses a template; `now` is the instant that its clock returns.
+    /// Parses a template for data of this program, whose integers stay integers; `now` is the instant that its clock returns.
     pub fn parse(dialect: Dialect, text: &str, now: DateTime<Utc>) -> Result<Self, TemplateError> {
+        Self::with_numbers(dialect, text, now, Numbers::Int64)
+    }
+
+    /// Parses a template for users' values, whose numbers are floats as in Helm, except for the `integers` of the root.
+    pub fn for_values(
+        dialect: Dialect,
+        text: &str,
+        now: DateTime<Utc>,
+        integers: &'static [&'static str],
+    ) -> Result<Self, TemplateError> {
+        Self::with_numbers(dialect, text, now, Numbers::Float { except: integers })
+    }
+
+    fn with_numbers(dialect: Dialect, text: &str, now: DateTime<Utc>, numbers: Numbers) -> Result<Self, TemplateError> {
         match dialect {
-            Dialect::Go => Ok(Self(Parsed::Go(Box::new(GoTemplate::parse(text)?), now))),
+            Dialect::Go => {
+                let options = Options { numbers, has_strict_verbs: true, ..Options::default() };
+                Ok(Self(Parsed::Go(Box::new(GoTemplate::with_options(text, options)?), now)))
+            }
             Dialect::Handlebars => {
                 let mut templates = Templates::default();
                 templates.helper("json", JsonHelper::compact());

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use gotemplate::GoTemplate;
+use gotemplate::{GoTemplate, Numbers, Options};
 use iter8::values::{Source, merge};
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use crate::support::{files, tools};
 
 /// Values for both.
 const VALUES: [&str; 8] = [
-    "text=hello,int=42,zero=0,yes=true,empty=,none={}",
+    "text=hello,int=42,big=12345678,zero=0,yes=true,empty=,none={}",
     "list={a,b,c}",
     "map.deep.x=1,map.deep.y=two,map.other=true",
     "elapsed=120,percentiles={50,95,99}",
@@ -42,7 +42,7 @@ fn cases() -> Vec<(String, String)> {
 }
 
 /// Output of Helm for a chart with these templates, each of which renders to its number and base64.
-fn by_helm(helm: &Path, templates: &[&str]) -> Output {
+fn by_helm(helm: &Path, templates: &[&str], numbers: Numbers) -> Output {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
     fs::create_dir_all(dir.path().join("chart/templates")).unwrap();
@@ -57,7 +57,15 @@ fn by_helm(helm: &Path, templates: &[&str]) -> Output {
     write("chart/templates/all.yaml", &all);
     let mut command = Command::new(helm);
     command.current_dir(dir.path()).env("HOME", dir.path()).env("TZ", "UTC").args(["template", "chart"]);
-    command.args(VALUES.iter().map(|values| format!("--set={values}")));
+    match numbers {
+        Numbers::Int64 => {
+            command.args(VALUES.iter().map(|values| format!("--set={values}")));
+        }
+        Numbers::Float { .. } => {
+            write("values.json", &values()["Values"].to_string());
+            command.args(["-f", "values.json"]);
+        }
+    }
     command.output().unwrap()
 }
 
@@ -71,16 +79,70 @@ fn now() -> DateTime<Utc> {
 }
 
 fn render(text: &str) -> Result<String, String> {
-    let template = GoTemplate::parse(text).map_err(|error| error.to_string())?;
+    render_with(text, Numbers::Int64)
+}
+
+fn render_with(text: &str, numbers: Numbers) -> Result<String, String> {
+    let options = Options { numbers, ..Options::default() };
+    let template = GoTemplate::with_options(text, options).map_err(|error| error.to_string())?;
     template.render(&values(), now()).map_err(|error| error.to_string())
 }
 
 #[test]
 fn templates_render_as_in_helm() {
+    compare_with_helm(&cases(), Numbers::Int64);
+}
+
+/// Templates that depend on the type of a number.
+const OF_FLOATS: [&str; 6] = [
+    r#"{{ printf "%.2f" .Values.int }} {{ printf "%v %s" .Values.int (toString .Values.int) }} {{ .Values.int }}"#,
+    r#"{{ gt .Values.int 0.5 }} {{ eq .Values.int 42.0 }} {{ lt .Values.zero 0.1 }} {{ kindIs "float64" .Values.int }}"#,
+    r#"{{ range .Values.percentiles }}{{ printf "%.1f" . }},{{ quote . }},{{ . }};{{ end }} {{ .Values.provider.labels.port }}"#,
+    r#"{{ until (int .Values.map.deep.x) }} {{ add .Values.int 1 }} {{ mul .Values.int 2 }} {{ div .Values.int 5 }} {{ int64 .Values.int }}"#,
+    r#"{{ .Values.big }} {{ toString .Values.big }} {{ printf "%.0f" .Values.big }} {{ quote .Values.big }} {{ int .Values.big }}"#,
+    r#"{{ toJson .Values.map }} {{ toYaml .Values.map }} {{ max .Values.int 7 }} {{ round .Values.int 2 }} {{ printf "%d" .Values.int }}"#,
+];
+
+/// The numbers of values files are floats, other than those of `--set`.
+#[test]
+fn numbers_of_values_files_are_floats_as_in_helm() {
+    // Helm refuses to compare a float and an integer.
+    let others = cases().into_iter().filter(|(_, text)| !text.contains("eq .Values.int 42"));
+    let own = OF_FLOATS.iter().map(|text| ("own".to_owned(), (*text).to_owned()));
+    compare_with_helm(&others.chain(own).collect::<Vec<_>>(), Numbers::Float { except: &[] });
+    let error = render_with("{{ gt .Values.int 5 }}", Numbers::Float { except: &[] }).unwrap_err();
+    assert!(error.contains("cannot compare a float and an integer; use float64 for both"), "{error}");
+}
+
+/// A verb that does not fit would be sent to a provider as `%!f(int64=50)`.
+#[test]
+fn verbs_that_do_not_fit_can_be_errors() {
+    let options = || Options { has_strict_verbs: true, ..Options::default() };
+    for (text, expected) in [
+        (r#"{{ printf "%.2f" .Values.int }}"#, "printf: verb `%f` does not fit an integer; use `%d`, or float64"),
+        (r#"{{ printf "%d" 1.5 }}"#, "printf: verb `%d` does not fit a float; use `%.0f`, or int"),
+        (r#"{{ printf "%d" "a" }}"#, "printf: verb `%d` does not fit a string; use `%v`"),
+        (
+            r#"{{ printf "%s" .Values.missing }}"#,
+            "printf: the argument of verb `%s` is missing; set it, or use default",
+        ),
+        (r#"{{ printf "%d" }}"#, "printf: verb `%d` has no argument"),
+        (r#"{{ printf "%[3]d" 1 }}"#, "printf: an argument index is not valid"),
+        (r#"{{ printf "%" }}"#, "printf: the last `%` has no verb"),
+        (r#"{{ printf "a" 1 2 }}"#, "printf: 2 more arguments than verbs"),
+        (r#"{{ printf "%*d" "x" 1 }}"#, "printf: a width or precision is not an int"),
+        (r#"{{ printf "%s" (list 1 "a") }}"#, "printf: verb `%s` does not fit an integer; use `%v`"),
+    ] {
+        let error =
+            GoTemplate::with_options(text, options()).unwrap().render(&values(), now()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+fn compare_with_helm(cases: &[(String, String)], numbers: Numbers) {
     let Some(helm) = tools::needed("helm") else { return };
-    let cases = cases();
     let texts: Vec<&str> = cases.iter().map(|(_, text)| text.as_str()).collect();
-    let output = by_helm(&helm, &texts);
+    let output = by_helm(&helm, &texts, numbers);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let output = String::from_utf8(output.stdout).unwrap();
     let theirs: BTreeMap<usize, String> = output
@@ -105,7 +167,7 @@ fn templates_render_as_in_helm() {
                 whole = format!("{define}{whole}");
             }
         }
-        let ours = render(&whole);
+        let ours = render_with(&whole, numbers);
         if ours.as_ref() != Ok(&theirs[&at]) {
             wrong.push(format!("{name}: {text}\n  ours: {ours:?}\n  Helm: {:?}", theirs[&at]));
         }
@@ -151,7 +213,7 @@ fn templates_rejected_by_helm_are_rejected() {
     }
     let Some(helm) = tools::needed("helm") else { return };
     for (text, _) in FAULTS {
-        assert!(!by_helm(&helm, &[text]).status.success(), "{text}");
+        assert!(!by_helm(&helm, &[text], Numbers::Int64).status.success(), "{text}");
     }
 }
 

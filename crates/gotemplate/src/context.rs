@@ -22,6 +22,7 @@ pub struct Context {
     empty: Entries,
     patterns: BTreeMap<Str, Rc<Pattern>>,
     now: DateTime<Utc>,
+    has_strict_verbs: bool,
     work: Cell<usize>,
     steps: Cell<u64>,
     depth: usize,
@@ -29,12 +30,13 @@ pub struct Context {
 
 impl Context {
     /// Creates a context with full budgets.
-    pub fn new(now: DateTime<Utc>) -> Self {
+    pub fn new(now: DateTime<Utc>, has_strict_verbs: bool) -> Self {
         Self {
             maps: Vec::new(),
             empty: Entries::new(),
             patterns: BTreeMap::new(),
             now,
+            has_strict_verbs,
             work: Cell::new(MAX_WORK),
             steps: Cell::new(MAX_STEPS),
             depth: 0,
@@ -43,6 +45,11 @@ impl Context {
 
     pub fn now(&self) -> DateTime<Utc> {
         self.now
+    }
+
+    /// Returns true if a `printf` verb that does not fit its argument is an error.
+    pub fn has_strict_verbs(&self) -> bool {
+        self.has_strict_verbs
     }
 
     /// Spends from the work budget. Callers pay before they do the work.
@@ -173,14 +180,20 @@ impl Context {
     }
 
     /// Converts a JSON value; `integer` selects the type of its integers.
-    pub fn read_json(&mut self, value: &serde_json::Value, integer: fn(i64) -> Value) -> Result<Value, String> {
-        self.read_json_at(value, integer, 1)
+    pub fn read_json(
+        &mut self,
+        value: &serde_json::Value,
+        integer: fn(i64) -> Value,
+        except: &[&str],
+    ) -> Result<Value, String> {
+        self.read_json_at(value, integer, except, 1)
     }
 
     fn read_json_at(
         &mut self,
         value: &serde_json::Value,
         integer: fn(i64) -> Value,
+        except: &[&str],
         depth: usize,
     ) -> Result<Value, String> {
         check_nesting(depth)?;
@@ -194,14 +207,15 @@ impl Context {
             serde_json::Value::String(text) => self.string(text.clone())?,
             serde_json::Value::Array(items) => {
                 let items: Result<Vec<_>, _> =
-                    items.iter().map(|item| self.read_json_at(item, integer, depth + 1)).collect();
+                    items.iter().map(|item| self.read_json_at(item, integer, &[], depth + 1)).collect();
                 self.list(items?)?
             }
             serde_json::Value::Object(fields) => {
                 let mut entries = Entries::new();
                 for (key, value) in fields {
                     self.spend(key.len())?;
-                    entries.insert(key.as_str().into(), self.read_json_at(value, integer, depth + 1)?);
+                    let integer = if except.contains(&key.as_str()) { Value::Int64 } else { integer };
+                    entries.insert(key.as_str().into(), self.read_json_at(value, integer, &[], depth + 1)?);
                 }
                 self.map(entries)?
             }

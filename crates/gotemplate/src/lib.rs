@@ -15,8 +15,8 @@
 //!
 //! # Values
 //!
-//! - Numbers have Go's types. Integers in the values are `int64`, as those of Helm's `--set` are; literals in a template are `int`;
-//!   numbers from `fromJson` and `fromYaml` are `float64`.
+//! - Numbers have Go's types. Integers in the values are `int64`, as those of Helm's `--set` are, or `float64`, as those of its values files
+//!   are ([`Numbers`]); literals in a template are `int`; numbers from `fromJson` and `fromYaml` are `float64`.
 //! - Maps are shared: `set`, `unset`, `merge` and `mergeOverwrite` change a map under every name it has.
 //! - A missing key is `nil`: `default`, `if`, `or` and the like accept it; `.a.b` with a missing `.a` is an error, `(.a).b` is not.
 //!   [`MissingKey`] selects the other behaviours.
@@ -31,6 +31,7 @@
 //! - An action that prints `nil` is an error, except with [`MissingKey::Zero`]. Go prints `<no value>`, and Helm nothing.
 //! - Mistakes that sprig ignores are errors: a malformed regular expression, JSON text or date.
 //! - No environment, network, randomness or key generation; all times are in UTC; `keys` and `values` are sorted.
+//! - A `printf` verb that does not fit its argument is an error if [`Options::has_strict_verbs`] is set.
 //! - `trunc`, `substr` and `abbrev` do not split characters; `slice` accepts strings too.
 //! - `Format`, `Unix`, `UnixMilli` and `UTC` are the only methods of times.
 
@@ -60,7 +61,7 @@ use self::context::Context;
 pub use self::context::Entries;
 pub use self::error::TemplateError;
 use self::program::Program;
-pub use self::program::{Function, MissingKey, Options};
+pub use self::program::{Function, MissingKey, Numbers, Options};
 pub use self::value::Value;
 
 /// A parsed Go template.
@@ -89,16 +90,24 @@ impl GoTemplate {
     ///
     /// Fails, with the position, on expressions that cannot be evaluated, on printed `nil`, and beyond the [`bounds`].
     pub fn render(&self, values: &serde_json::Value, now: DateTime<Utc>) -> Result<String, TemplateError> {
-        let mut context = Context::new(now);
-        let dot = context.read_json(values, Value::Int64).map_err(TemplateError::new)?;
+        let mut context = self.context(now);
+        let dot = match self.0.options.numbers {
+            Numbers::Int64 => context.read_json(values, Value::Int64, &[]),
+            Numbers::Float { except } => context.read_json(values, value::as_float, except),
+        };
+        let dot = dot.map_err(TemplateError::new)?;
         exec::render(&self.0, &mut context, &dot)
     }
 
     /// Renders the template with a map that the caller has built, which saves the conversion from JSON.
     pub fn render_entries(&self, entries: &Rc<Entries>, now: DateTime<Utc>) -> Result<String, TemplateError> {
-        let mut context = Context::new(now);
+        let mut context = self.context(now);
         let dot = context.shared_map(Rc::clone(entries));
         exec::render(&self.0, &mut context, &dot)
+    }
+
+    fn context(&self, now: DateTime<Utc>) -> Context {
+        Context::new(now, self.0.options.has_strict_verbs)
     }
 }
 

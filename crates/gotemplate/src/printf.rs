@@ -67,19 +67,19 @@ impl<'p> Printer<'p> {
         }
         rest = self.index(rest, &mut is_index_good);
         let Some(verb) = rest.chars().next() else {
-            self.out.push_str("%!(NOVERB)");
+            self.mismatch("%!(NOVERB)", "the last `%` has no verb")?;
             return Ok(rest);
         };
         let behind = &rest[verb.len_utf8()..];
         if verb == '%' {
             self.out.push('%');
         } else if !is_index_good {
-            self.out.push_str(&format!("%!{verb}(BADINDEX)"));
+            self.mismatch(&format!("%!{verb}(BADINDEX)"), "an argument index is not valid")?;
         } else if let Some(arg) = self.args.get(self.next) {
             self.next += 1;
             self.verb(verb, flags, arg, 1)?;
         } else {
-            self.out.push_str(&format!("%!{verb}(MISSING)"));
+            self.mismatch(&format!("%!{verb}(MISSING)"), &format!("verb `%{verb}` has no argument"))?;
         }
         Ok(behind)
     }
@@ -116,7 +116,7 @@ impl<'p> Printer<'p> {
             };
             self.next = self.next.saturating_add(1);
             let Some(number) = number else {
-                self.out.push_str(&format!("%!(BAD{name})"));
+                self.mismatch(&format!("%!(BAD{name})"), "a width or precision is not an int")?;
                 return Ok((None, behind));
             };
             if number < 0 && name == "WIDTH" {
@@ -138,6 +138,9 @@ impl<'p> Printer<'p> {
     fn extra(&mut self) -> Result<(), String> {
         if self.is_reordered || self.next >= self.args.len() {
             return Ok(());
+        }
+        if self.context.has_strict_verbs() {
+            return Err(format!("{} more arguments than verbs", self.args.len() - self.next));
         }
         self.out.push_str("%!(EXTRA ");
         for (at, arg) in self.args[self.next..].iter().enumerate() {
@@ -166,7 +169,7 @@ impl<'p> Printer<'p> {
         check_nesting(depth)?;
         self.context.spend(16 + flags.width.unwrap_or(0) + flags.precision.unwrap_or(0))?;
         if flags.has_sharp && verb == 'v' || flags.has_plus && matches!(verb, 'v' | 'q') {
-            return Err(format!("printf: unsupported verb `%{}{verb}`", if flags.has_sharp { '#' } else { '+' }));
+            return Err(format!("unsupported verb `%{}{verb}`", if flags.has_sharp { '#' } else { '+' }));
         }
         match (verb, arg) {
             ('T', _) => self.pad(arg.type_name(), flags),
@@ -207,8 +210,28 @@ impl<'p> Printer<'p> {
         Ok(())
     }
 
+    /// Reports another mismatch, in Go's form or as an error.
+    fn mismatch(&mut self, text: &str, message: &str) -> Result<(), String> {
+        if self.context.has_strict_verbs() {
+            return Err(message.to_owned());
+        }
+        self.out.push_str(text);
+        Ok(())
+    }
+
     /// Reports a verb that does not fit its argument.
     fn bad(&mut self, verb: char, arg: &Value) -> Result<(), String> {
+        if self.context.has_strict_verbs() {
+            let hint = match arg {
+                Value::Float(_) if verb == 'd' => "; use `%.0f`, or int",
+                Value::Int(_) | Value::Int64(_) if matches!(verb, 'e' | 'E' | 'f' | 'F' | 'g' | 'G') => {
+                    "; use `%d`, or float64"
+                }
+                Value::Nil => return Err(format!("the argument of verb `%{verb}` is missing; set it, or use default")),
+                _ => "; use `%v`",
+            };
+            return Err(format!("verb `%{verb}` does not fit {}{hint}", arg.describe()));
+        }
         self.out.push_str(&format!("%!{verb}("));
         self.typed(arg)?;
         self.out.push(')');

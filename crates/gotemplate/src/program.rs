@@ -35,11 +35,34 @@ pub struct Options {
     pub missing_key: MissingKey,
     /// Maximum size of a template, in bytes.
     pub max_length: usize,
+    /// Type of the integers in the values.
+    pub numbers: Numbers,
+    /// If true, a `printf` verb that does not fit its argument is an error instead of an output such as `%!f(int=1)`.
+    pub has_strict_verbs: bool,
+}
+
+/// Type of the integers in the values.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Numbers {
+    /// `int64`, as those of Helm's `--set`.
+    #[default]
+    Int64,
+    /// `float64`, as those of values files, except for these keys of the root.
+    Float {
+        /// Keys whose integers are `int64`.
+        except: &'static [&'static str],
+    },
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { functions: BTreeMap::new(), missing_key: MissingKey::default(), max_length: MAX_TEMPLATE }
+        Self {
+            functions: BTreeMap::new(),
+            missing_key: MissingKey::default(),
+            max_length: MAX_TEMPLATE,
+            numbers: Numbers::default(),
+            has_strict_verbs: false,
+        }
     }
 }
 

@@ -109,3 +109,8 @@ impl Value {
         }
     }
 }
+
+/// Converts an integer in JSON or YAML to a float, as Go does.
+pub fn as_float(number: i64) -> Value {
+    Value::Float(number as f64)
+}

@@ -11,6 +11,7 @@ use crate::model::metric::{MetricMeta, MetricType};
 use crate::model::path::FieldPath;
 use crate::model::text::truncate;
 use crate::providers::spec::check_name;
+use crate::providers::window::INTEGERS;
 use crate::providers::{MetricSpec, ProviderSpec, Reduce};
 use crate::templates::{Dialect, Template, TemplateError};
 use crate::values::input::InputError;
@@ -127,7 +128,7 @@ pub(super) fn api(server: &Url, path: &str) -> Url {
 }
 
 fn template(name: &str, query: &Query, instant: DateTime<Utc>) -> Result<Template, InputError> {
-    Template::parse(Dialect::Go, &query.query, instant).map_err(|error| at_query(name, error))
+    Template::for_values(Dialect::Go, &query.query, instant, INTEGERS).map_err(|error| at_query(name, error))
 }
 
 fn at_query(name: &str, error: TemplateError) -> InputError {

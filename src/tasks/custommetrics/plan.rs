@@ -17,7 +17,7 @@ use crate::model::path::FieldPath;
 use crate::ports::Files;
 use crate::providers::ProviderSpec;
 use crate::providers::spec::check_name;
-use crate::providers::window::{ELAPSED, STARTING_TIME, starting_time};
+use crate::providers::window::{ELAPSED, INTEGERS, STARTING_TIME, starting_time};
 use crate::redact::{is_secret, redact_text, redact_url};
 use crate::tasks::text_source::TextSource;
 use crate::templates::Template;
@@ -272,7 +272,7 @@ impl Provider {
     }
 
     fn template(&self, source: &TextSource, text: &str, instant: DateTime<Utc>) -> Result<Template, InputError> {
-        let template = Template::parse(source.dialect(), text, instant);
+        let template = Template::for_values(source.dialect(), text, instant, INTEGERS);
         template.map_err(|error| InputError::new(&self.at, format!("cannot parse the template: {error}")))
     }
 

@@ -177,6 +177,25 @@ fn the_extension_selects_handlebars() {
 }
 
 #[test]
+fn numbers_of_values_are_floats_in_queries_as_in_helm() {
+    let server = MisbehavingServer::always(number("1"));
+    let trial = Trial::bare()
+        .set(format!("custommetrics.prometheus.url={},custommetrics.values.x=50", server.url()))
+        .set("assess.SLOs.upper.prometheus/m=5");
+    let query =
+        r#"q({{ printf "%.2f" .x }} {{ gt .x 0.5 }} {{ eq .x 50.0 }} {{ .x }} {{ kindOf .elapsedTimeSeconds }})"#;
+    let trial = trial.set(format!("custommetrics.prometheus.queries.m.query={query}"));
+    trial.run().exits(0);
+    assert_eq!(trial.outcome().seen(0, "prometheus/m")["query"], "q(50.00 true true 50 int64)");
+    // Never sent as `%!d(float64=50)`.
+    let trial = trial.set(r#"custommetrics.prometheus.queries.m.query=q({{ printf "%d" .x }})"#);
+    let output = trial.run();
+    output.exits(3);
+    assert!(output.stderr.contains("verb `%d` does not fit a float; use `%.0f`, or int"), "{output:#?}");
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[test]
 fn a_post_request_without_a_type_is_json_as_in_iter8() {
     let server = MisbehavingServer::scripted(|request| match request.header("content-type") {
         Some("application/json;charset=utf-8") => Reply::ok(r#"{"v":3}"#),

@@ -37,7 +37,8 @@ fn text(name: &str) -> String {
 
 fn render(name: &str, values: &Value) -> Result<String, String> {
     let now = chrono::DateTime::UNIX_EPOCH;
-    let template = Template::parse(Dialect::Go, &text(name), now).map_err(|fault| fault.to_string())?;
+    let template = Template::for_values(Dialect::Go, &text(name), now, &["elapsedTimeSeconds"])
+        .map_err(|fault| fault.to_string())?;
     template.render(values).map_err(|fault| fault.to_string())
 }
 

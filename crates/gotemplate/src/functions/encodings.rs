@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::{Function, Outcome, args, row};
 use crate::context::Context;
 use crate::json::{self, Style};
-use crate::value::Value;
+use crate::value::{Value, as_float};
 use crate::yaml;
 
 pub const FUNCTIONS: &[Function] = &[
@@ -37,11 +37,6 @@ fn to_json(context: &mut Context, args: &[Value], is_pretty: bool, escapes_html:
     context.string(text)
 }
 
-/// Converts an integer in JSON or YAML to a float, as Go does.
-fn as_float(number: i64) -> Value {
-    Value::Float(number as f64)
-}
-
 fn checked(
     context: &mut Context,
     value: &serde_json::Value,
@@ -51,7 +46,7 @@ fn checked(
     if !is_expected(value) && !value.is_null() {
         return Err(format!("expected {expected}, found {}", helm_yaml::kind(value)));
     }
-    match context.read_json(value, as_float)? {
+    match context.read_json(value, as_float, &[])? {
         // `null` becomes an empty map or list, as in Go.
         Value::Nil if is_expected(&serde_json::json!({})) && expected != "JSON" => context.map(Default::default()),
         Value::Nil if expected != "JSON" => context.list(Vec::new()),

@@ -190,7 +190,7 @@ impl Observer for Progress {
                 let total = self.state.lock().tasks;
                 self.say(&format!("[{}/{total}] {task}", index + 1));
             }
-            // The mark keeps the output of scripts apart from ours.
+            // The mark keeps the output of scripts and text from outside apart from ours.
             Event::TaskLog { line, .. } => self.say(&format!("  | {}", one_line(&line))),
             Event::Load { name, progress } => self.load(one_line(&name), progress),
             Event::TaskEnded { index, task, status, duration, notes } => {

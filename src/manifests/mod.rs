@@ -9,7 +9,9 @@
 //! - Job `G-REV-job` or CronJob `G-REV-cronjob`.
 
 pub(crate) mod dns_names;
+mod name_length;
 pub mod names;
+mod pod_template;
 mod rbac;
 mod runner;
 pub mod settings;
@@ -66,7 +68,7 @@ pub(crate) struct Launch {
 /// Builds the objects. Fails on invalid settings and on names that are too long.
 pub(crate) fn launch(plan: &Plan<'_>) -> Result<Launch, InputError> {
     let settings = Settings::from_values(plan.values)?;
-    plan.group.check(plan.revision, &settings)?;
+    name_length::check(plan.group, plan.revision, &settings)?;
     let text = codec::to_yaml(plan.values).map_err(|error| InputError::new("", error.to_string()))?;
     let secret = Secret {
         metadata: metadata(plan, plan.group.secret(), None),
@@ -94,8 +96,8 @@ pub(crate) fn launch(plan: &Plan<'_>) -> Result<Launch, InputError> {
         service_account,
         roles,
         role_bindings,
-        job: (settings.runner == Runner::Job).then(|| runner::job(plan, &settings)),
-        cron_job: (settings.runner == Runner::CronJob).then(|| runner::cron_job(plan, &settings)),
+        job: (settings.runner == Runner::Job).then(|| runner::job(plan, &settings)).transpose()?,
+        cron_job: (settings.runner == Runner::CronJob).then(|| runner::cron_job(plan, &settings)).transpose()?,
     })
 }
 

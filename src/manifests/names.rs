@@ -1,6 +1,5 @@
 //! Names, labels and annotations of a group's objects, the same as Iter8's.
 
-use super::settings::{Runner, Settings};
 use crate::manifests::dns_names;
 use crate::values::input::InputError;
 
@@ -21,12 +20,6 @@ pub(crate) const CONTAINER: &str = "iter8";
 
 /// Environment variable with the UID of the Job, for pods that share a load. Names of Jobs are reused; UIDs are not.
 pub(crate) const JOB_VARIABLE: &str = "ITER8_JOB_UID";
-
-/// Maximum length of a Job name, which becomes a label of its pods.
-const MAX_JOB: usize = 63;
-
-/// Maximum length of a CronJob name, which is extended by the time in the names of its Jobs.
-const MAX_CRON_JOB: usize = 52;
 
 /// A group: the name of an experiment within a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,26 +47,6 @@ impl Group {
             return Err(InputError::new("--namespace", message));
         }
         Ok(group)
-    }
-
-    /// Rejects names that are too long for the Job or CronJob.
-    pub(super) fn check(&self, revision: i64, settings: &Settings) -> Result<(), InputError> {
-        // The host name of an Indexed Job's pod consists of the Job's name and the index.
-        let index = match settings.parallelism {
-            1 => 0,
-            pods => 1 + (pods - 1).to_string().len(),
-        };
-        let (kind, name, max) = match settings.runner {
-            Runner::Job => ("Job", self.job(revision), MAX_JOB),
-            Runner::CronJob => ("CronJob", self.cron_job(revision), MAX_CRON_JOB),
-            Runner::None => return Ok(()),
-        };
-        let max = max - index;
-        if name.len() <= max {
-            return Ok(());
-        }
-        let message = format!("the name of its {kind}, `{name}`, would be longer than {max} characters");
-        Err(InputError::new("--group", message).with_hint("use a shorter group name"))
     }
 
     /// Name of the Secret.

@@ -13,8 +13,10 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::names::{CONTAINER, GROUP, JOB_UID, JOB_VARIABLE, REVISION};
+use super::pod_template::patched;
 use super::settings::{Runner, Settings};
 use super::{Plan, metadata};
+use crate::values::input::InputError;
 
 /// User and group ID of the image.
 const NOBODY: i64 = 65_532;
@@ -22,57 +24,72 @@ const NOBODY: i64 = 65_532;
 /// Path of the binary in the image.
 const PROGRAM: &str = "/iter8";
 
+/// Labels and annotations that opt out of the sidecars of Istio, Linkerd, Kuma and Consul: a sidecar would keep the Job running forever.
+const NO_SIDECAR_LABELS: [(&str, &str); 2] =
+    [("sidecar.istio.io/inject", "false"), ("kuma.io/sidecar-injection", "disabled")];
+const NO_SIDECAR_ANNOTATIONS: [(&str, &str); 4] = [
+    ("sidecar.istio.io/inject", "false"),
+    ("linkerd.io/inject", "disabled"),
+    ("kuma.io/sidecar-injection", "disabled"),
+    ("consul.hashicorp.com/connect-inject", "false"),
+];
+
 /// Restarts of a pod that generates a share of the load.
 const RETRIES_PER_POD: i32 = 3;
 
-pub(super) fn job(plan: &Plan<'_>, settings: &Settings) -> Job {
-    Job {
+pub(super) fn job(plan: &Plan<'_>, settings: &Settings) -> Result<Job, InputError> {
+    Ok(Job {
         metadata: metadata(plan, plan.group.job(plan.revision), None),
-        spec: Some(job_spec(plan, settings)),
+        spec: Some(job_spec(plan, settings)?),
         ..Job::default()
-    }
+    })
 }
 
-pub(super) fn cron_job(plan: &Plan<'_>, settings: &Settings) -> CronJob {
-    CronJob {
+pub(super) fn cron_job(plan: &Plan<'_>, settings: &Settings) -> Result<CronJob, InputError> {
+    Ok(CronJob {
         metadata: metadata(plan, plan.group.cron_job(plan.revision), None),
         spec: Some(CronJobSpec {
             schedule: settings.schedule.clone(),
+            time_zone: settings.time_zone.clone(),
+            suspend: settings.suspend,
+            successful_jobs_history_limit: settings.successful_jobs_history_limit,
+            failed_jobs_history_limit: settings.failed_jobs_history_limit,
             // Concurrent runs would write the same document.
             concurrency_policy: Some("Forbid".to_owned()),
             job_template: JobTemplateSpec {
                 metadata: Some(ObjectMeta { name: None, namespace: None, ..metadata(plan, String::new(), None) }),
-                spec: Some(job_spec(plan, settings)),
+                spec: Some(job_spec(plan, settings)?),
             },
             ..CronJobSpec::default()
         }),
         ..CronJob::default()
-    }
+    })
 }
 
-fn job_spec(plan: &Plan<'_>, settings: &Settings) -> JobSpec {
+fn job_spec(plan: &Plan<'_>, settings: &Settings) -> Result<JobSpec, InputError> {
     let template = PodTemplateSpec {
         metadata: Some(ObjectMeta {
-            labels: Some(BTreeMap::from([
-                (GROUP.to_owned(), plan.group.name.clone()),
-                (REVISION.to_owned(), plan.revision.to_string()),
-            ])),
-            annotations: Some(BTreeMap::from([
-                (GROUP.to_owned(), plan.group.name.clone()),
-                (REVISION.to_owned(), plan.revision.to_string()),
-                // A sidecar would keep the Job running forever.
-                ("sidecar.istio.io/inject".to_owned(), "false".to_owned()),
-            ])),
+            labels: Some(marks(plan, &NO_SIDECAR_LABELS)),
+            annotations: Some(marks(plan, &NO_SIDECAR_ANNOTATIONS)),
             ..ObjectMeta::default()
         }),
         spec: Some(pod(plan, settings)),
     };
-    let whole = JobSpec { template, ..JobSpec::default() };
+    let template = match &settings.pod_template {
+        Some(patch) => patched(template, patch)?,
+        None => template,
+    };
+    let whole = JobSpec {
+        template,
+        ttl_seconds_after_finished: settings.ttl_seconds_after_finished,
+        active_deadline_seconds: settings.active_deadline_seconds,
+        ..JobSpec::default()
+    };
     if settings.parallelism == 1 {
-        return JobSpec { backoff_limit: Some(0), ..whole };
+        return Ok(JobSpec { backoff_limit: Some(0), ..whole });
     }
     let pods = i32::try_from(settings.parallelism).unwrap_or(i32::MAX);
-    JobSpec {
+    Ok(JobSpec {
         completion_mode: Some("Indexed".to_owned()),
         completions: Some(pods),
         parallelism: Some(pods),
@@ -81,7 +98,14 @@ fn job_spec(plan: &Plan<'_>, settings: &Settings) -> JobSpec {
         // Two pods of one index would write the same Secret.
         pod_replacement_policy: Some("Failed".to_owned()),
         ..whole
-    }
+    })
+}
+
+/// Returns the labels or annotations of a pod.
+fn marks(plan: &Plan<'_>, more: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let ours = [(GROUP, plan.group.name.clone()), (REVISION, plan.revision.to_string())];
+    let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
+    ours.into_iter().chain(more).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Restarts evicted pods without counting them. Gives up on final exit codes: invalid input (2), a failed task (3), and a cluster
@@ -110,6 +134,8 @@ fn failure_policy() -> PodFailurePolicy {
 fn pod(plan: &Plan<'_>, settings: &Settings) -> PodSpec {
     PodSpec {
         service_account_name: Some(settings.service_account.clone().unwrap_or_else(|| plan.group.service_account())),
+        // The account may be set to mount none.
+        automount_service_account_token: Some(true),
         restart_policy: Some("Never".to_owned()),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),

@@ -6,6 +6,7 @@
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use serde_json::{Map, Value, json};
 
+use super::pod_template;
 use crate::manifests::dns_names;
 use crate::model::codec;
 use crate::model::duration::{GoDuration, PositiveDuration};
@@ -24,8 +25,9 @@ pub(crate) const MAX_PARALLELISM: u64 = 100;
 const RUNNERS: [(&str, Runner); 3] = [("job", Runner::Job), ("cronjob", Runner::CronJob), ("none", Runner::None)];
 
 /// String values: name and description.
-const STRINGS: [(&str, &str); 4] = [
+const STRINGS: [(&str, &str); 5] = [
     ("cronjobSchedule", "Schedule of the cronjob runner, such as `*/10 * * * *`."),
+    ("timeZone", "Time zone of the schedule, such as `Europe/Zurich`. Default: that of the cluster's control plane."),
     ("serviceAccountName", "Existing service account to run the experiment under. Default: a new one."),
     ("iter8Image", "Container image of the runner."),
     ("logLevel", "Log level of the runner, such as `info`."),
@@ -34,8 +36,16 @@ const STRINGS: [(&str, &str); 4] = [
 /// Values of `logLevel`, the same as those of `--loglevel`.
 pub(crate) const LOG_LEVELS: [&str; 8] = ["trace", "debug", "info", "warning", "warn", "error", "fatal", "panic"];
 
-/// Further values beside the strings, `runner` and `resources`.
-const OTHERS: [&str; 2] = ["parallelism", "startTimeout"];
+/// Whole numbers: name, minimum and description.
+const INTEGERS: [(&str, i64, &str); 4] = [
+    ("ttlSecondsAfterFinished", 0, "Seconds after which a finished Job is deleted with its pods."),
+    ("activeDeadlineSeconds", 1, "Seconds after which a Job that still runs is ended."),
+    ("successfulJobsHistoryLimit", 0, "Number of successful Jobs of a CronJob that are kept."),
+    ("failedJobsHistoryLimit", 0, "Number of failed Jobs of a CronJob that are kept."),
+];
+
+/// Further values beside the strings, the numbers, `runner` and `resources`.
+const OTHERS: [&str; 4] = ["parallelism", "startTimeout", "suspend", pod_template::NAME];
 
 /// Workload that runs an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,11 +77,29 @@ pub(crate) struct Settings {
     pub parallelism: u32,
     /// Maximum time that they wait for each other.
     pub start_timeout: GoDuration,
+    /// Time zone of the schedule.
+    pub time_zone: Option<String>,
+    /// True if the CronJob starts no Jobs.
+    pub suspend: Option<bool>,
+    /// Seconds after which a finished Job is deleted.
+    pub ttl_seconds_after_finished: Option<i32>,
+    /// Seconds after which a running Job is ended.
+    pub active_deadline_seconds: Option<i64>,
+    /// Number of successful Jobs of a CronJob to keep.
+    pub successful_jobs_history_limit: Option<i32>,
+    /// Number of failed Jobs of a CronJob to keep.
+    pub failed_jobs_history_limit: Option<i32>,
+    /// Patch of the pods.
+    pub pod_template: Option<Value>,
 }
 
 /// Returns the names of these values.
 pub(crate) fn value_names() -> impl Iterator<Item = &'static str> + Clone {
-    ["runner", "resources"].into_iter().chain(STRINGS.map(|(name, _)| name)).chain(OTHERS)
+    ["runner", "resources"]
+        .into_iter()
+        .chain(STRINGS.map(|(name, _)| name))
+        .chain(INTEGERS.map(|(name, _, _)| name))
+        .chain(OTHERS)
 }
 
 /// Merges the user's values over the chart's and drops nulls. The result is stored in the experiment's Secret.
@@ -122,6 +150,13 @@ impl Settings {
             resources: resources(map.get("resources").unwrap_or(&Value::Null))?,
             parallelism,
             start_timeout,
+            time_zone: text("timeZone").map(str::to_owned),
+            suspend: map.get("suspend").and_then(Value::as_bool),
+            ttl_seconds_after_finished: number(map, "ttlSecondsAfterFinished")?,
+            active_deadline_seconds: number(map, "activeDeadlineSeconds")?.map(i64::from),
+            successful_jobs_history_limit: number(map, "successfulJobsHistoryLimit")?,
+            failed_jobs_history_limit: number(map, "failedJobsHistoryLimit")?,
+            pod_template: map.get(pod_template::NAME).cloned(),
         })
     }
 }
@@ -159,6 +194,11 @@ pub fn check(values: &Map<String, Value>) -> Result<(), InputError> {
     }
     values.get("parallelism").map_or(Ok(1), parallelism)?;
     values.get("startTimeout").map_or(Ok(GoDuration::default()), start_timeout)?;
+    INTEGERS.into_iter().try_for_each(|(name, _, _)| number(values, name).map(|_| ()))?;
+    if let Some(suspend) = values.get("suspend").filter(|value| !value.is_boolean()) {
+        return Err(InputError::new("suspend", format!("`{suspend}` is not a boolean; expected true or false")));
+    }
+    values.get(pod_template::NAME).map_or(Ok(()), pod_template::check)?;
     match values.get("resources") {
         None | Some(Value::Object(_)) => Ok(()),
         Some(other) => Err(InputError::new("resources", format!("`{other}` is not a map"))
@@ -188,6 +228,17 @@ fn parallelism(value: &Value) -> Result<u32, InputError> {
             Err(InputError::new("parallelism", message))
         }
     }
+}
+
+/// Reads one of the [`INTEGERS`]. Strings of digits are accepted, as `--set-string` writes them.
+fn number(values: &Map<String, Value>, name: &str) -> Result<Option<i32>, InputError> {
+    let Some(value) = values.get(name) else { return Ok(None) };
+    let least = INTEGERS.iter().find(|(known, _, _)| *known == name).map_or(0, |(_, least, _)| *least);
+    let count = typed(value, name).map(|Count(count)| count).ok().and_then(|count| i32::try_from(count).ok());
+    count.filter(|count| i64::from(*count) >= least).map(Some).ok_or_else(|| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        InputError::new(name, format!("`{text}` is not a whole number from {least} to {}", i32::MAX))
+    })
 }
 
 fn start_timeout(value: &Value) -> Result<GoDuration, InputError> {
@@ -243,6 +294,23 @@ pub(crate) fn properties() -> Map<String, Value> {
         "Number of pods that generate the load together, from 1 to {MAX_PARALLELISM}; each generates its share."
     );
     properties.insert("parallelism".to_owned(), json!({"description": pods, "type": ["integer", "string"]}));
+    for (name, least, description) in INTEGERS {
+        let schema = json!({"description": description, "type": ["integer", "string"], "minimum": least, "maximum": i32::MAX,
+            "pattern": r"^\+?[0-9]{1,10}$"});
+        properties.insert(name.to_owned(), schema);
+    }
+    let suspend = "If true, a CronJob starts no Jobs until it is resumed.";
+    properties.insert("suspend".to_owned(), json!({"description": suspend, "type": "boolean"}));
+    let patch = "Patch of the pods, merged as by `kubectl patch`: labels, annotations, scheduling, volumes, variables, further containers. The container of iter8 is called `iter8`.";
+    properties.insert(
+        pod_template::NAME.to_owned(),
+        json!({
+            "description": patch,
+            "type": "object",
+            "properties": {"metadata": {"type": "object"}, "spec": {"type": "object"}},
+            "additionalProperties": false,
+        }),
+    );
     properties.insert(
         "startTimeout".to_owned(),
         json!({

@@ -98,6 +98,8 @@ pub fn is_secret(name: &str) -> bool {
     let Some((last, before)) = words.split_last() else { return false };
     let last = last.as_str();
     if is_reference_word(last)
+        // Names of Secrets in a pod.
+        || words.ends_with(&["pull".to_owned(), "secrets".to_owned()])
         || SETTINGS.contains(&last)
         || words.first().is_some_and(|first| SETTING_STARTS.contains(&first.as_str()))
     {
@@ -266,7 +268,11 @@ mod tests {
         for name in ["queryKey", "ddKey", "userKey", "DD-APPLICATION-KEY", "insert_key", "pat", "githubPAT"] {
             assert!(is_secret(name), "{name}");
         }
-        assert!(!["path", "pattern", "secretRef", "queryKeys"].into_iter().any(is_secret));
+        assert!(
+            !["path", "pattern", "secretRef", "secretKeyRef", "imagePullSecrets", "queryKeys"]
+                .into_iter()
+                .any(is_secret)
+        );
     }
 
     #[test]

@@ -24,56 +24,112 @@ podFailurePolicy:
 # Two pods of one index would write the same Secret.
 podReplacementPolicy: Failed
 {{- end }}
+{{- include "iter8.number" (list . "ttlSecondsAfterFinished") }}
+{{- include "iter8.number" (list . "activeDeadlineSeconds") }}
 template:
-  metadata:
-    labels:
-      iter8.tools/group: {{ .Release.Name | quote }}
-      iter8.tools/revision: {{ .Release.Revision | quote }}
-    annotations:
-      iter8.tools/group: {{ .Release.Name | quote }}
-      iter8.tools/revision: {{ .Release.Revision | quote }}
-      # A sidecar would keep the Job running forever.
-      sidecar.istio.io/inject: "false"
-  spec:
-    serviceAccountName: {{ include "iter8.account" . | quote }}
-    restartPolicy: Never
+  {{- $template := include "iter8.podTemplate" . | fromYaml }}
+  {{- include "iter8.merge" (list $template (.Values.podTemplate | default dict)) | fromJson | toYaml | nindent 2 }}
+{{- end -}}
+
+{{- /* Pod that runs the binary. */ -}}
+{{- define "iter8.podTemplate" -}}
+{{- $pods := include "iter8.pods" . | int -}}
+metadata:
+  labels:
+    iter8.tools/group: {{ .Release.Name | quote }}
+    iter8.tools/revision: {{ .Release.Revision | quote }}
+    sidecar.istio.io/inject: "false"
+    kuma.io/sidecar-injection: disabled
+  annotations:
+    iter8.tools/group: {{ .Release.Name | quote }}
+    iter8.tools/revision: {{ .Release.Revision | quote }}
+    # A sidecar would keep the Job running forever.
+    sidecar.istio.io/inject: "false"
+    linkerd.io/inject: disabled
+    kuma.io/sidecar-injection: disabled
+    consul.hashicorp.com/connect-inject: "false"
+spec:
+  serviceAccountName: {{ include "iter8.account" . | quote }}
+  # The account may be set to mount none.
+  automountServiceAccountToken: true
+  restartPolicy: Never
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 65532
+    runAsGroup: 65532
+    seccompProfile:
+      type: RuntimeDefault
+  containers:
+  - name: iter8
+    image: {{ .Values.iter8Image | default "" | trim | default (printf "iter8:%s" .Chart.AppVersion) | quote }}
+    command: [/iter8]
+    args:
+    - k
+    - run
+    - --namespace
+    - {{ .Release.Namespace | quote }}
+    - --group
+    - {{ .Release.Name | quote }}
+    - --revision
+    - {{ .Release.Revision | quote }}
+    - --loglevel
+    - {{ .Values.logLevel | default "" | trim | default "info" | quote }}
+    {{- if eq (include "iter8.runner" .) "cronjob" }}
+    - --reuseResult
+    {{- end }}
+    {{- if gt $pods 1 }}
+    env:
+    # UID of the Job that the pods of a shared load belong to.
+    - name: ITER8_JOB_UID
+      valueFrom:
+        fieldRef:
+          fieldPath: metadata.labels['batch.kubernetes.io/controller-uid']
+    {{- end }}
+    resources:
+      {{- include "iter8.resources" . | nindent 6 }}
     securityContext:
-      runAsNonRoot: true
-      runAsUser: 65532
-      runAsGroup: 65532
-      seccompProfile:
-        type: RuntimeDefault
-    containers:
-    - name: iter8
-      image: {{ .Values.iter8Image | default "" | trim | default (printf "iter8:%s" .Chart.AppVersion) | quote }}
-      command: [/iter8]
-      args:
-      - k
-      - run
-      - --namespace
-      - {{ .Release.Namespace | quote }}
-      - --group
-      - {{ .Release.Name | quote }}
-      - --revision
-      - {{ .Release.Revision | quote }}
-      - --loglevel
-      - {{ .Values.logLevel | default "" | trim | default "info" | quote }}
-      {{- if eq (include "iter8.runner" .) "cronjob" }}
-      - --reuseResult
-      {{- end }}
-      {{- if gt $pods 1 }}
-      env:
-      # UID of the Job that the pods of a shared load belong to.
-      - name: ITER8_JOB_UID
-        valueFrom:
-          fieldRef:
-            fieldPath: metadata.labels['batch.kubernetes.io/controller-uid']
-      {{- end }}
-      resources:
-        {{- include "iter8.resources" . | nindent 8 }}
-      securityContext:
-        allowPrivilegeEscalation: false
-        readOnlyRootFilesystem: true
-        capabilities:
-          drop: [ALL]
+      allowPrivilegeEscalation: false
+      readOnlyRootFilesystem: true
+      capabilities:
+        drop: [ALL]
+{{- end -}}
+
+{{- /* Line with a whole number, if the value is set. Arguments: the root, the name. */ -}}
+{{- define "iter8.number" -}}
+{{- $value := get (first .).Values (last .) -}}
+{{- if not (or (kindIs "invalid" $value) (eq (toString $value) "")) }}
+{{ last . }}: {{ $value | toString | trim | atoi }}
+{{- end -}}
+{{- end -}}
+
+{{- /* Merges a patch into a value, as kubectl does: maps, and lists whose items have a key. Arguments: the value, the patch. Returns JSON. */ -}}
+{{- define "iter8.merge" -}}
+{{- $base := first . -}}
+{{- $keys := dict "containers" "name" "initContainers" "name" "env" "name" "volumes" "name" "imagePullSecrets" "name" "volumeMounts" "mountPath" "volumeDevices" "devicePath" "ports" "containerPort" "hostAliases" "ip" "topologySpreadConstraints" "topologyKey" -}}
+{{- range $name, $value := last . -}}
+{{- $known := get $base $name -}}
+{{- if and (kindIs "map" $value) (kindIs "map" $known) -}}
+{{- $_ := set $base $name (include "iter8.merge" (list $known $value) | fromJson) -}}
+{{- else if and (kindIs "slice" $value) (kindIs "slice" $known) (hasKey $keys $name) -}}
+{{- $key := get $keys $name -}}
+{{- $items := $known -}}
+{{- range $item := $value -}}
+{{- $merged := list -}}
+{{- $found := false -}}
+{{- range $existing := $items -}}
+{{- if eq (get $existing $key | toString) (get $item $key | toString) -}}
+{{- $found = true -}}
+{{- $merged = append $merged (include "iter8.merge" (list $existing $item) | fromJson) -}}
+{{- else -}}
+{{- $merged = append $merged $existing -}}
+{{- end -}}
+{{- end -}}
+{{- $items = ternary $merged (append $items $item) $found -}}
+{{- end -}}
+{{- $_ := set $base $name $items -}}
+{{- else if not (kindIs "invalid" $value) -}}
+{{- $_ := set $base $name $value -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $base -}}
 {{- end -}}

@@ -29,10 +29,13 @@
 {{- if gt $pods 1 -}}
 {{- $longest = sub $longest (printf "-%d" (sub $pods 1) | len) -}}
 {{- end -}}
-{{- $run := include "iter8.run" . -}}
+{{- /* A new release has room for its later revisions. */ -}}
+{{- $revision := ternary 9999 .Release.Revision .Release.IsInstall -}}
+{{- $run := printf "%s-%v-%s" .Release.Name $revision $runner -}}
 {{- if and (ne $runner "none") (gt (len $run) $longest) -}}
-{{- fail (printf "the name of its %s, `%s`, would be longer than %d characters; use a shorter release name" $runner $run $longest) -}}
+{{- fail (printf "the name of its %s, `%s` in revision %v, would be longer than %d characters; use a shorter release name" $runner $run $revision $longest) -}}
 {{- end -}}
+{{- include "iter8.checkPodTemplate" . -}}
 {{- $size := include "iter8.values" . | len -}}
 {{- if gt $size 655360 -}}
 {{- fail (printf "the values have %d bytes; at most 655360 fit into the experiment's Secret together with its document; move large payloads to a URL, such as http.payloadURL" $size) -}}
@@ -56,4 +59,32 @@
 {{- end -}}
 {{- end -}}
 {{ toYaml $resources }}
+{{- end -}}
+
+{{- /* Rejects a patch of what the program depends on. */ -}}
+{{- define "iter8.checkPodTemplate" -}}
+{{- $patch := .Values.podTemplate | default dict -}}
+{{- $metadata := get $patch "metadata" | default dict -}}
+{{- $spec := get $patch "spec" | default dict -}}
+{{- range $kind, $marks := $metadata -}}
+{{- range $name, $_ := $marks -}}
+{{- if hasPrefix "iter8.tools/" $name -}}
+{{- fail (printf "podTemplate.metadata.%s.%s: cannot be changed: iter8 depends on it" $kind $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $name := list "restartPolicy" "serviceAccountName" -}}
+{{- if hasKey $spec $name -}}
+{{- fail (printf "podTemplate.spec.%s: cannot be changed: iter8 depends on it" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $index, $container := get $spec "containers" | default list -}}
+{{- if eq (get $container "name" | toString) "iter8" -}}
+{{- range $name := list "command" "args" -}}
+{{- if hasKey $container $name -}}
+{{- fail (printf "podTemplate.spec.containers[%d].%s: cannot be changed: iter8 depends on it" $index $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}

@@ -57,6 +57,34 @@ resources:
   limits: {memory: null, cpu: 2}
 ";
 
+/// A patch of the pods.
+const PODS: &str = "
+podTemplate:
+  metadata:
+    labels: {team: ml, sidecar.istio.io/inject: 'true'}
+    annotations: {note: x}
+  spec:
+    nodeSelector: {disk: ssd}
+    tolerations:
+    - {key: gpu, operator: Exists}
+    imagePullSecrets: [{name: registry}]
+    priorityClassName: high
+    securityContext: {fsGroup: 2000}
+    volumes:
+    - name: keys
+      secret: {secretName: keys}
+    containers:
+    - name: iter8
+      imagePullPolicy: Always
+      env:
+      - {name: TOKEN, valueFrom: {secretKeyRef: {name: keys, key: token}}}
+      volumeMounts:
+      - {name: keys, mountPath: /keys, readOnly: true}
+    - name: proxy
+      image: proxy:1
+      ports: [{containerPort: 8080}]
+";
+
 /// Values as flags of both.
 const CASES: &[&[&str]] = &[
     &[HTTP],
@@ -80,6 +108,18 @@ const CASES: &[&[&str]] = &[
     &[READY, "--set=ready.isvc=iris,ready.namespace=shop,ready.deploy=null"],
     &[READY, "--set=ready.chaosengine=chaos,ready.namespace=models,serviceAccountName=mine"],
     &[READY, "--set=ready.resources[0].version=v1,ready.resources[0].resource=pods,ready.resources[0].name=a"],
+    &[HTTP, "--set=runner=job,ttlSecondsAfterFinished=0,activeDeadlineSeconds=600"],
+    &[
+        HTTP,
+        "--set=runner=cronjob,cronjobSchedule=@daily,timeZone=Europe/Zurich,suspend=true,successfulJobsHistoryLimit=0",
+    ],
+    &[
+        HTTP,
+        "--set=runner=cronjob,cronjobSchedule=@daily,suspend=false,ttlSecondsAfterFinished=60",
+        "--set-string=failedJobsHistoryLimit=2",
+    ],
+    &[HTTP, "--set=runner=job", "-f=pods.yaml"],
+    &[HTTP, "--set=runner=cronjob,cronjobSchedule=@daily,parallelism=2", "-f=pods.yaml"],
     &["-f=values.yaml"],
     &["-f=values.yaml", "--set=ready.namespace=models,runner=cronjob,cronjobSchedule=* * * * *"],
 ];
@@ -123,6 +163,7 @@ fn differences(helm: &Helm, case: &[&str]) -> Option<String> {
 fn the_chart_renders_the_objects_of_a_launch() {
     let Some(helm) = Helm::new() else { return };
     helm.cli.write("values.yaml", FILE);
+    helm.cli.write("pods.yaml", PODS);
     let message = Mutex::new(Vec::new());
     thread::scope(|scope| {
         let (helm, message) = (&helm, &message);

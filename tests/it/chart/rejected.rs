@@ -17,6 +17,10 @@ const BY_SCHEMA: &[&[&str]] = &[
     &[HTTP, "--set=runner=cron"],
     &[HTTP, "--set=runner=cronjob", "--set=cronjobSchedule=60 * * *"],
     &[HTTP, "--set=logLevel=5"],
+    &[HTTP, "--set=runner=job,ttlSecondsAfterFinished=-1"],
+    &[HTTP, "--set=runner=job,activeDeadlineSeconds=0"],
+    &[HTTP, "--set=runner=job", "--set-string=suspend=yes"],
+    &[HTTP, "--set=runner=job,podTemplate.containers=x"],
     &["--set=tasks={ready},ready.deploy=../x"],
 ];
 
@@ -27,6 +31,10 @@ const BY_TEMPLATES: &[&[&str]] = &[
     &[HTTP, "--set=parallelism=0"],
     &[HTTP, "--set=parallelism=101"],
     &[HTTP, "--set=parallelism=1x"],
+    &[HTTP, "--set=runner=job,podTemplate.spec.restartPolicy=Always"],
+    &[HTTP, "--set=runner=job,podTemplate.spec.serviceAccountName=x"],
+    &[HTTP, "--set=runner=job,podTemplate.spec.containers[0].name=iter8,podTemplate.spec.containers[0].args={x}"],
+    &[HTTP, "--set=runner=job", "--set=podTemplate.metadata.labels.iter8\\.tools/group=x"],
     &["--set=tasks={ready},ready.namespace=models"],
     &[HTTP, "--set-file=http.payloadStr=large"],
 ];
@@ -62,7 +70,7 @@ fn large_values_are_accepted_as_by_a_launch() {
 fn release_names_must_be_group_names() {
     let Some(helm) = Helm::new() else { return };
     let _transcript = transcript!();
-    let long = "a".repeat(43);
+    let long = "a".repeat(40);
     let chart = chart();
     let named = |name: &str, values: &[&str]| {
         let output = helm.run(&[&["template", name, chart.to_str().unwrap(), "-n", "shop", HTTP], values].concat());

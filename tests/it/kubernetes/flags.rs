@@ -77,7 +77,7 @@ fn invalid_values_are_rejected_without_a_cluster() {
     launch(&cli, &["--set", "runner=crnjob"]).snapshot(2);
     launch(&cli, &["--set", "parallelism=1000"]).snapshot(2);
     launch(&cli, &["--set", "http.qsp=5"]).snapshot(2);
-    launch(&cli, &["--set", "http.url=x"]).snapshot(2);
+    launch(&cli, &["--set", "http.url=ftp://x"]).snapshot(2);
     launch(&cli, &["--dry", "-g", "Shop"]).snapshot(2);
     launch(&cli, &["--dry", "-n", "a.b"]).snapshot(2);
     let long = "a".repeat(60);
@@ -111,6 +111,14 @@ fn a_dry_run_writes_redacted_manifests() {
     let output = launch(&cli, &["--dry", "--outputFile", "-"]);
     output.exits(0);
     assert!(output.stdout.contains("namespace: shop"), "{output:#?}");
+    // A kubeconfig that could not be used does not matter.
+    for useless in ["", "users: [", "current-context: none\n"] {
+        cli.write(".kube/config", useless);
+        let output = launch(&cli, &["--dry", "--outputFile", "-"]);
+        output.exits(0);
+        assert!(output.stdout.contains("namespace: default"), "{output:#?}");
+    }
+    launch(&cli, &["--dry", "--kube-context", "none"]).exits(2);
     let output = launch(&cli, &["--outputFile", "x"]);
     output.snapshot(2);
 }

@@ -1,5 +1,10 @@
 //! Objects of a launch, as the API server accepts them.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use iter8::model::codec;
+use serde_json::Value;
+
 use super::cluster_case::ClusterCase;
 use crate::support::echo_server::EchoServer;
 use crate::support::transcript::transcript;
@@ -22,7 +27,7 @@ fn a_dry_run_prints_exactly_what_a_launch_creates() {
     // The objects equal the rendered ones, apart from their owner and the document.
     let mut names = Vec::new();
     for text in output.stdout.split("---\n") {
-        let rendered = iter8::model::codec::value_from_yaml(text).unwrap();
+        let rendered = codec::value_from_yaml(text).unwrap();
         let (kind, name) = (rendered["kind"].as_str().unwrap(), rendered["metadata"]["name"].as_str().unwrap());
         let found = case.get(kind, name);
         for mark in ["labels", "annotations"] {
@@ -138,6 +143,45 @@ fn foreign_objects_are_not_adopted() {
     output.snapshot(4);
     assert_eq!(case.get("roles", "shop")["rules"], rules);
     assert!(case.get("secrets", "shop").is_null(), "nothing is made");
+}
+
+#[test]
+fn a_missing_service_account_is_refused() {
+    let Some(case) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
+    let values = ["tasks={http}", "http.url=http://127.0.0.1:1/", "runner=job", "serviceAccountName=mine"];
+    let launch = || case.k(["launch", "-g", "shop"].into_iter().chain(values.iter().flat_map(|pair| ["--set", pair])));
+    launch().snapshot(4);
+    assert!(case.get("secrets", "shop").is_null(), "nothing is made");
+    case.cluster.apply_in(&case.namespace, "{apiVersion: v1, kind: ServiceAccount, metadata: {name: mine}}");
+    launch().exits(0);
+}
+
+#[test]
+fn a_kubeconfig_with_wrapped_data_and_a_plugin_beside_a_certificate_works_as_with_kubectl() {
+    let Some(case) = ClusterCase::without_node() else { return };
+    let given = codec::value_from_yaml(&std::fs::read_to_string(&case.kubeconfig).unwrap()).unwrap();
+    let (cluster, user) = (&given["clusters"][0]["cluster"], &given["users"][0]["user"]);
+    let data = |path: &Value| {
+        let encoded = STANDARD.encode(std::fs::read(path.as_str().unwrap()).unwrap());
+        let lines: Vec<String> =
+            encoded.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into()).collect();
+        format!("|\n{}", lines.iter().map(|line| format!("      {line}\n")).collect::<String>())
+    };
+    let text = format!(
+        "current-context: test\ncontexts: [{{name: test, context: {{cluster: test, user: test}}}}]\n\
+         clusters:\n- name: test\n  cluster:\n    server: {}\n    certificate-authority-data: {}\
+         users:\n- name: test\n  user:\n    client-certificate-data: {}    client-key-data: {}\
+         {:4}exec: {{apiVersion: client.authentication.k8s.io/v1, command: 'false', interactiveMode: Never}}\n",
+        cluster["server"].as_str().unwrap(),
+        data(&cluster["certificate-authority"]),
+        data(&user["client-certificate"]),
+        data(&user["client-key"]),
+        "",
+    );
+    case.cli.write("kubeconfig", &text);
+    let kubeconfig = case.cli.path("kubeconfig");
+    case.cli.run(["k", "list", "-n", &case.namespace, "--kubeconfig", kubeconfig.to_str().unwrap()]).exits(0);
 }
 
 #[test]

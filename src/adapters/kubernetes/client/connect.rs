@@ -97,11 +97,31 @@ fn proxy(config: &Config) -> Option<http::Uri> {
 pub async fn namespace_without_connecting(options: &ConnectOptions) -> Result<String, ClusterError> {
     match &options.namespace {
         Some(namespace) => Ok(namespace.clone()),
-        None => match kubeconfig(options)? {
-            Some(kubeconfig) => Ok(load_context(kubeconfig, options).await?.default_namespace),
-            None => Ok("default".to_owned()),
-        },
+        None => {
+            let kubeconfig = match kubeconfig(options) {
+                // Without a cluster, only what the user named must be usable.
+                Err(error) if options.kubeconfig.is_some() => return Err(error),
+                kubeconfig => kubeconfig.ok().flatten().unwrap_or_default(),
+            };
+            let name = options.context.as_ref().or(kubeconfig.current_context.as_ref());
+            let context = kubeconfig.contexts.iter().find(|context| Some(&context.name) == name);
+            if let (Some(name), None) = (&options.context, context) {
+                return Err(unknown_context(name, &kubeconfig));
+            }
+            let namespace = context.and_then(|context| context.context.as_ref()?.namespace.clone());
+            Ok(namespace.unwrap_or_else(|| "default".to_owned()))
+        }
     }
+}
+
+fn unknown_context(name: &str, kubeconfig: &Kubeconfig) -> ClusterError {
+    let message = format!("the kubeconfig has no context `{name}`; {}", known_contexts(kubeconfig));
+    ClusterError::new(ClusterErrorKind::Config, message).with_hint("select one with --kube-context")
+}
+
+fn known_contexts(kubeconfig: &Kubeconfig) -> String {
+    let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
+    if known.is_empty() { "it has no contexts".to_owned() } else { format!("known contexts: {}", known.join(", ")) }
 }
 
 async fn config(options: &ConnectOptions) -> Result<Config, ClusterError> {
@@ -117,7 +137,13 @@ async fn config(options: &ConnectOptions) -> Result<Config, ClusterError> {
     if let (Some(url), Err(_)) = (&options.api_server, &in_pod) {
         return Ok(Config::new(api_server(url)?));
     }
-    in_pod.map_err(|_| {
+    in_pod.map_err(|error| {
+        if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
+            let reason = super::error::reasons(&error);
+            let message = format!("this pod has no usable service account token: {reason}");
+            return ClusterError::new(ClusterErrorKind::Config, message)
+                .with_hint("set automountServiceAccountToken: true in the pod");
+        }
         let searched = match std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty()) {
             Some(list) => format!("no file of KUBECONFIG ({}) exists", list.to_string_lossy()),
             None => "~/.kube/config does not exist, KUBECONFIG is not set".to_owned(),
@@ -152,7 +178,44 @@ fn kubeconfig(options: &ConnectOptions) -> Result<Option<Kubeconfig>, ClusterErr
 }
 
 fn read(path: &Path) -> Result<Kubeconfig, ClusterError> {
-    Kubeconfig::read_from(path).map_err(|error| invalid_kubeconfig(path, &error))
+    let mut kubeconfig = Kubeconfig::read_from(path).map_err(|error| invalid_kubeconfig(path, &error))?;
+    for named in &mut kubeconfig.clusters {
+        if let Some(data) = named.cluster.as_mut().and_then(|cluster| cluster.certificate_authority_data.as_mut()) {
+            without_line_ends(data);
+        }
+    }
+    for named in &mut kubeconfig.auth_infos {
+        let Some(user) = &mut named.auth_info else { continue };
+        if let Some(data) = &mut user.client_certificate_data {
+            without_line_ends(data);
+        }
+        *user = with_static_credentials(user).ok_or_else(|| {
+            ClusterError::new(ClusterErrorKind::Config, format!("cannot use kubeconfig {}", path.display()))
+        })?;
+    }
+    Ok(kubeconfig)
+}
+
+/// Removes the line ends of a block scalar, as kubectl does.
+fn without_line_ends(data: &mut String) {
+    data.retain(|c| !matches!(c, '\r' | '\n'));
+}
+
+/// Returns a user with a normalized key, and without a credential plugin if there are static credentials: like kubectl, which prefers them.
+fn with_static_credentials(user: &AuthInfo) -> Option<AuthInfo> {
+    // Through serde, because the key's type comes from a crate that is not a dependency.
+    let mut value = serde_json::to_value(user).ok()?;
+    let map = value.as_object_mut()?;
+    if let Some(serde_json::Value::String(key)) = map.get_mut("client-key-data") {
+        without_line_ends(key);
+    }
+    let has = |name: &str| map.get(name).is_some_and(|value| !value.is_null());
+    let has_certificate = has("client-certificate") || has("client-certificate-data");
+    let has_key = has("client-key") || has("client-key-data");
+    if (has_certificate && has_key) || ["token", "tokenFile", "username"].into_iter().any(has) {
+        map.remove("exec");
+    }
+    serde_json::from_value(value).ok()
 }
 
 fn invalid_kubeconfig(path: &Path, error: &KubeconfigError) -> ClusterError {
@@ -170,18 +233,14 @@ fn invalid_kubeconfig(path: &Path, error: &KubeconfigError) -> ClusterError {
 
 /// Loads the selected context of the kubeconfig, or its current one.
 async fn load_context(kubeconfig: Kubeconfig, options: &ConnectOptions) -> Result<Config, ClusterError> {
-    let known: Vec<String> = kubeconfig.contexts.iter().map(|context| context.name.clone()).collect();
-    let known = if known.is_empty() {
-        "it has no contexts".to_owned()
-    } else {
-        format!("known contexts: {}", known.join(", "))
-    };
+    let known = known_contexts(&kubeconfig);
+    let unknown = options.context.as_ref().map(|name| unknown_context(name, &kubeconfig));
     let context = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
     Config::from_custom_kubeconfig(kubeconfig, &context).await.map_err(|error| match error {
-        KubeconfigError::LoadContext(name) => {
+        KubeconfigError::LoadContext(name) => unknown.unwrap_or_else(|| {
             ClusterError::new(ClusterErrorKind::Config, format!("the kubeconfig has no context `{name}`; {known}"))
                 .with_hint("select one with --kube-context")
-        }
+        }),
         KubeconfigError::CurrentContextNotSet => {
             ClusterError::new(ClusterErrorKind::Config, format!("the kubeconfig has no current context; {known}"))
                 .with_hint("select one with --kube-context, or set it with `kubectl config use-context`")

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::Role;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, PostParams};
@@ -54,6 +54,7 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
         };
         let mut objects = new.objects(next).map_err(failed)?;
         check_overwrite(client, group, &objects).await.map_err(failed)?;
+        check_account(client, &objects).await.map_err(failed)?;
         apply_all(client, &objects, Effect::DryRun).await.map_err(failed)?;
         let existing = match existing {
             Some(existing) => existing,
@@ -136,6 +137,25 @@ async fn apply_all(client: &Client, launch: &Launch, effect: Effect) -> Result<(
         apply(client, job, effect).await?;
     }
     Ok(())
+}
+
+/// Rejects an existing service account that does not exist: its pods would never start.
+async fn check_account(client: &Client, launch: &Launch) -> Result<(), ClusterError> {
+    let job = launch.job.as_ref().and_then(|job| job.spec.as_ref());
+    let cron_job = launch.cron_job.as_ref().and_then(|job| job.spec.as_ref()?.job_template.spec.as_ref());
+    let pod = job.or(cron_job).and_then(|job| job.template.spec.as_ref());
+    let name = pod.and_then(|pod| pod.service_account_name.as_deref()).filter(|_| launch.service_account.is_none());
+    let (Some(name), Some(namespace)) = (name, &launch.secret.metadata.namespace) else { return Ok(()) };
+    match find::<ServiceAccount>(client, namespace, name).await {
+        Ok(None) => {
+            let message = format!("serviceaccount/{name} in namespace {namespace} does not exist");
+            let hint = "create it, or leave out serviceAccountName";
+            Err(ClusterError::new(ClusterErrorKind::Refused, message).with_hint(hint))
+        }
+        // Users who may not read it may still use it.
+        Err(error) if error.kind == ClusterErrorKind::Forbidden => Ok(()),
+        found => found.map(|_| ()),
+    }
 }
 
 async fn all_exist(client: &Client, roles: &[Role]) -> Result<bool, ClusterError> {

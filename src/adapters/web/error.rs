@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::adapters::error_chain::causes;
+use crate::load::cause::{Cause, Failure};
 use crate::ports::WebErrorKind;
 
 /// Failure of an exchange.
@@ -27,8 +28,12 @@ impl ExchangeError {
 impl From<reqwest::Error> for ExchangeError {
     fn from(error: reqwest::Error) -> Self {
         let error = error.without_url();
-        let kind = if error.is_builder() || causes(&error).any(|error| error.is::<rustls::Error>()) {
-            // Invalid certificates or TLS options: a configuration error.
+        if let Some(tls) = causes(&error).find(|error| error.is::<rustls::Error>()) {
+            // The same words as for loads; the links before it only say that a connection failed.
+            return Self::permanent(Failure::from_error(tls, Cause::Tls).to_string());
+        }
+        let kind = if error.is_builder() {
+            // A configuration error.
             WebErrorKind::Final
         } else if error.is_timeout() && !error.is_connect() {
             WebErrorKind::Timeout

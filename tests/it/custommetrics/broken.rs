@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use super::trial::{FIRST, Trial, number, template, vector};
 use crate::support::authority::Authority;
 use crate::support::cli_case::CliOutput;
-use crate::support::misbehaving_server::{MisbehavingServer, Reply};
+use crate::support::misbehaving_server::{MisbehavingServer, Reply, response};
 use crate::support::transcript::transcript;
 
 /// A case: the name of the metric, the response of the provider, the expression, and the reason.
@@ -401,6 +401,38 @@ fn a_server_with_an_untrusted_certificate_is_not_queried() {
     trial.run().exits(0);
     assert_eq!(trial.outcome().value(0, "p/good"), Some(1.0));
     trial.expect_slos(0);
+}
+
+#[test]
+fn a_ca_as_server_and_a_server_without_tls_are_named() {
+    let mut params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let ca = MisbehavingServer::secure(Authority::showing(&certificate, &key, None), |_| number("1"));
+    let plain = TcpListener::bind("127.0.0.1:0").unwrap();
+    let without_tls = plain.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in plain.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = std::io::Read::read(&mut stream, &mut [0; 2048]);
+            let _ = std::io::Write::write_all(&mut stream, &response(400, "", "plain HTTP here"));
+        }
+    });
+    let pem = Authority::new().pem;
+    for (address, words) in
+        [(ca.address, "an authority's certificate (CA:TRUE), not a server's"), (without_tls, "InvalidContentType")]
+    {
+        let trial = Trial::with_template("p.tpl", &template(&format!("https://{address}/"), &[("good", FIRST)]))
+            .set("assess.SLOs.upper.p/good=5,custommetrics.noData=pass,custommetrics.providers.p.ca=ca.pem");
+        trial.cli.write("ca.pem", &pem);
+        trial.run().exits(0);
+        trial.outcome().expect_no_value(0, "p/good", words);
+        let seen = trial.outcome();
+        let seen = seen.seen(0, "p/good");
+        assert!(!seen["noData"].as_str().unwrap().contains("OtherError"), "{seen}");
+        assert_eq!(seen["attempts"], 1);
+    }
 }
 
 #[test]

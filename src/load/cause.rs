@@ -4,9 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io::ErrorKind;
 
-use rustls::{CertificateError, OtherError};
-
 use super::limits::is_limit;
+use super::tls_problem::{TlsProblem, describe};
 use crate::model::load::CLIENT_LIMIT;
 
 /// Kind of a failure. The document counts failures by the names of these.
@@ -117,10 +116,6 @@ impl Cause {
     }
 }
 
-/// Detail for a server that presents a CA certificate.
-const AUTHORITY_AS_SERVER: &str = "invalid peer certificate: it is an authority's certificate (CA:TRUE), not a server's; name \
-                                   it as the authority to trust, or let it issue one for the server";
-
 /// Proof that sending a failed request again hides nothing that the peer did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Resend {
@@ -146,23 +141,25 @@ pub struct Failure {
     pub detail: String,
     /// Whether the request may be sent again.
     pub resend: Resend,
+    /// Kind of a failed TLS handshake, if it is known.
+    pub tls: Option<TlsProblem>,
 }
 
 impl Failure {
     /// Creates a failure of a request that is not sent again.
     pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
-        Self { cause, detail: detail.into(), resend: Resend::Never }
+        Self { cause, detail: detail.into(), resend: Resend::Never, tls: None }
     }
 
     /// Creates a failure from `error`. The innermost I/O or TLS error of its chain decides the cause, `otherwise` if there is none.
     pub fn from_error(error: &(dyn Error + 'static), otherwise: Cause) -> Self {
         let mut text = error.to_string();
         let mut cause = None;
-        let mut is_ca = false;
+        let mut tls = None;
         let mut link = Some(error);
         while let Some(current) = link {
             cause = classify(current).or(cause);
-            is_ca |= current.downcast_ref().is_some_and(is_ca_as_server);
+            tls = current.downcast_ref::<rustls::Error>().or(tls);
             let message = current.to_string();
             if !text.contains(&message) {
                 text.push_str(": ");
@@ -170,11 +167,10 @@ impl Failure {
             }
             link = inner(current);
         }
-        if is_ca {
-            // rustls has no message for this one, the usual result of `openssl req -x509`.
-            text = AUTHORITY_AS_SERVER.to_owned();
+        if let Some(described) = tls.and_then(describe) {
+            text = described;
         }
-        Self::new(cause.unwrap_or(otherwise), text)
+        Self { tls: tls.map(TlsProblem::of), ..Self::new(cause.unwrap_or(otherwise), text) }
     }
 }
 
@@ -189,17 +185,6 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.detail.is_empty() { f.write_str(self.cause.description()) } else { f.write_str(&self.detail) }
-    }
-}
-
-/// Returns true if a server presented a CA certificate as its own. rustls has no variant for this error of its `webpki`, so it is
-/// recognized by its debug form; a test provokes it.
-pub(super) fn is_ca_as_server(error: &rustls::Error) -> bool {
-    match error {
-        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => {
-            format!("{inner:?}") == "CaUsedAsEndEntity"
-        }
-        _ => false,
     }
 }
 
@@ -236,11 +221,13 @@ mod tests {
     use std::io;
     use std::sync::Arc;
 
+    use rustls::CertificateError;
     use rustls::client::WebPkiServerVerifier;
     use rustls::client::danger::ServerCertVerifier;
     use rustls::pki_types::UnixTime;
 
     use super::*;
+    use crate::load::tls_problem::is_ca_as_server;
 
     #[test]
     fn the_innermost_known_error_decides_the_cause() {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::limits::is_limit;
+use super::tls_problem::{HTTP_FIELDS, TlsProblem};
 use crate::load::pacing::Pacer;
 
 /// Plan of one load run.
@@ -71,7 +72,7 @@ pub enum FailureKind {
     /// The proxy failed.
     Proxy,
     /// The TLS handshake failed.
-    Tls,
+    Tls(TlsProblem),
     /// This machine ran out of files, ports or memory.
     ClientLimit,
 }
@@ -105,13 +106,9 @@ pub enum LoadError {
 
 impl LoadError {
     /// Returns the next step for the user.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::InitialErrors { kind, .. } => Some(match kind {
-                FailureKind::Tls => {
-                    "set `ca` to the CA that issued the server's certificate (a PEM file), or skip verification \
-                     with `insecureSkipVerify: true`; check that the service uses TLS"
-                }
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::InitialErrors { kind, .. } => match kind {
                 FailureKind::Redirect => {
                     "check to which server the service redirects, or measure the redirect itself: unset `followRedirects`"
                 }
@@ -120,10 +117,12 @@ impl LoadError {
                 FailureKind::Unreached => {
                     "check that the service is running, or set `allowInitialErrors: true` to measure anyway"
                 }
-            }),
-            Self::Worker(error) if is_limit(error) => Some(RAISE_LIMITS),
-            Self::Worker(_) => Some("the machine is out of threads or memory: use fewer `connections`"),
-            Self::Lost => None,
-        }
+                FailureKind::Tls(problem) => return Some(problem.hint(HTTP_FIELDS)),
+            },
+            Self::Worker(error) if is_limit(error) => RAISE_LIMITS,
+            Self::Worker(_) => "the machine is out of threads or memory: use fewer `connections`",
+            Self::Lost => return None,
+        };
+        Some(hint.to_owned())
     }
 }

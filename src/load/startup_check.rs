@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::cause::{Cause, Failure};
 use super::plan::{FailureKind, LoadError};
 use super::response::Response;
+use super::tls_problem::TlsProblem;
 
 /// Maximum distinct reasons in the error.
 const REASONS: usize = 8;
@@ -111,7 +112,7 @@ impl StartupCheck {
 fn reason(failure: &Failure) -> (String, FailureKind) {
     let kind = match failure.cause {
         Cause::ClientLimit => FailureKind::ClientLimit,
-        Cause::Tls => FailureKind::Tls,
+        Cause::Tls => FailureKind::Tls(failure.tls.unwrap_or(TlsProblem::Other)),
         Cause::Proxy => FailureKind::Proxy,
         Cause::Redirect => FailureKind::Redirect,
         _ => FailureKind::Unreached,

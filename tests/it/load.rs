@@ -474,6 +474,67 @@ async fn a_pinned_certificate_is_trusted_for_its_name() {
     }
 }
 
+/// Error and hint of a load of this server, which must fail.
+async fn tls_error(address: std::net::SocketAddr, trusted: &Authority) -> (String, String) {
+    let tls = TlsOptions { ca: Some(trusted.pem.clone().into_bytes()), ..TlsOptions::default() };
+    let plan = LoadPlan { allow_initial_errors: false, ..plan(MAX, Bound::Count(1), 1) };
+    let error = load(plan, HttpTarget { tls, ..target(&format!("https://{address}/")) }).await.unwrap_err();
+    (error.to_string(), error.hint().unwrap())
+}
+
+/// A server that responds to every handshake with these bytes.
+fn tls_bytes(bytes: &'static [u8]) -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            use std::io::{Read, Write};
+            let _ = stream.read(&mut [0; 2048]).and_then(|_| stream.write_all(bytes));
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_tls_problem_has_its_message_and_hint() {
+    let (servers, clients) = (Authority::new(), Authority::new());
+    let showing = |name: &str, year| {
+        let (certificate, key) = servers.issue_until(name, year);
+        MisbehavingServer::secure(Authority::showing(&certificate, &key, None), |_| Reply::ok("ok")).address
+    };
+    let strict = MisbehavingServer::secure(servers.server(Some(&clients)), |_| Reply::ok("ok")).address;
+    // An alert: content type 21, version, length, fatal, code.
+    let alert = |bytes| tls_bytes(bytes);
+    for (address, trusted, message, hint) in [
+        (showing("127.0.0.1", 2020), &servers, "the server's certificate expired on 2020-12-31", "renew the server's"),
+        (showing("127.0.0.2", 4000), &servers, "127.0.0.2", "set `serverName` to a name in the"),
+        (showing("127.0.0.1", 4000), &clients, "invalid peer certificate", "set `ca` to the CA that issued"),
+        (strict, &servers, "the server requires a client certificate", "set `cert` and `key` to a client"),
+        (alert(&[21, 3, 3, 0, 2, 2, 70]), &servers, "supports neither TLS 1.2 nor TLS 1.3", "enable TLS 1.2 or 1.3"),
+        (
+            alert(&[21, 3, 3, 0, 2, 2, 120]),
+            &servers,
+            "does not offer the protocol",
+            "enable HTTP/2 at the server, or set `http2: false`",
+        ),
+        (
+            alert(&[21, 3, 3, 0, 2, 2, 48]),
+            &servers,
+            "rejects the client certificate: UnknownCA",
+            "set `cert` and `key`",
+        ),
+        (
+            alert(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+            &servers,
+            "the server does not speak TLS",
+            "set a URL with `http://`",
+        ),
+    ] {
+        let (error, next) = tls_error(address, trusted).await;
+        assert!(error.contains(message) && next.contains(hint), "{message}: {error}; {next}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn client_certificates_are_sent() {
     let (servers, clients) = (Authority::new(), Authority::new());

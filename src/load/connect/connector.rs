@@ -11,6 +11,7 @@ use super::endpoint::Endpoint;
 use super::proxy::Proxy;
 use super::stream::Stream;
 use crate::load::cause::{Cause, Failure};
+use crate::load::tls_problem::TlsProblem;
 
 /// Route of a stream to its target.
 #[derive(Debug, Default)]
@@ -79,7 +80,8 @@ impl Connector {
     pub async fn connect_h2(&self) -> Result<Stream, Failure> {
         let Connected { stream, is_h2 } = self.connect().await?;
         if self.endpoint.is_tls() && !is_h2 {
-            return Err(Failure::new(Cause::Tls, "the server does not offer HTTP/2 (ALPN `h2`)"));
+            let failure = Failure::new(Cause::Tls, "the server does not offer HTTP/2 (ALPN `h2`)");
+            return Err(Failure { tls: Some(TlsProblem::Protocol), ..failure });
         }
         Ok(stream)
     }

@@ -8,9 +8,10 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_t
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
 
-use crate::load::cause::is_ca_as_server;
+use crate::load::tls_problem::is_ca_as_server;
 use crate::model::tls::TlsOptions;
 
 /// TLS settings cannot be used. The variant names the file.
@@ -53,12 +54,39 @@ pub fn client_config(options: &TlsOptions, protocols: &[&str]) -> Result<ClientC
         None => builder.with_no_client_auth(),
         Some(identity) => {
             let chain = certificates(&identity.cert).map_err(TlsError::Cert)?;
-            let key = PrivateKeyDer::from_pem_slice(&identity.key).map_err(|error| TlsError::Key(error.to_string()))?;
-            builder.with_client_auth_cert(chain, key).map_err(TlsError::Identity)?
+            let key = private_key(&identity.key).map_err(TlsError::Key)?;
+            let key = provider.key_provider.load_private_key(key).map_err(TlsError::Identity)?;
+            let identity = CertifiedKey::new(chain, key);
+            matches(&identity).map_err(TlsError::Identity)?;
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
         }
     };
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     Ok(config)
+}
+
+/// Checks that a client's certificate and key match. rustls does not read certificates of X.509 version 1, which have no extensions;
+/// servers decide if they accept one.
+fn matches(identity: &CertifiedKey) -> Result<(), rustls::Error> {
+    match identity.keys_match() {
+        Err(rustls::Error::InvalidCertificate(error)) if is_version_1(&error) => Ok(()),
+        // The provider cannot tell.
+        Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(()),
+        matched => matched,
+    }
+}
+
+fn is_version_1(error: &CertificateError) -> bool {
+    matches!(error, CertificateError::Other(OtherError(inner)) if format!("{inner:?}") == "UnsupportedCertVersion")
+}
+
+/// Reads the private key of a PEM file.
+fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    let has = |text: &[u8]| memchr::memmem::find(pem, text).is_some();
+    if has(b"BEGIN ENCRYPTED PRIVATE KEY") || has(b"Proc-Type: 4,ENCRYPTED") {
+        return Err("the key is encrypted; decrypt it with `openssl pkcs8 -in KEY -out PLAIN_KEY`".to_owned());
+    }
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| error.to_string())
 }
 
 /// Returns the public authorities and those of the system.
@@ -150,5 +178,42 @@ impl ServerCertVerifier for Verifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::tls::Identity;
+
+    /// Client certificates of X.509 version 1 by `openssl x509 -req`, and their keys.
+    const CERT: &str = include_str!("../../../testdata/tls/version1.pem");
+    const KEY: &str = include_str!("../../../testdata/tls/version1.key");
+
+    fn with(cert: &str, key: &str) -> Result<ClientConfig, TlsError> {
+        let identity = Identity { cert: cert.as_bytes().to_vec(), key: key.as_bytes().to_vec() };
+        client_config(&TlsOptions { identity: Some(identity), ..TlsOptions::default() }, &[])
+    }
+
+    #[test]
+    fn client_certificates_of_version_1_are_accepted() {
+        assert!(with(CERT, KEY).unwrap().client_auth_cert_resolver.has_certs());
+    }
+
+    #[test]
+    fn a_key_that_does_not_match_is_rejected() {
+        let key = || rcgen::KeyPair::generate().unwrap();
+        let cert = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key()).unwrap();
+        let error = with(&cert.pem(), &key().serialize_pem()).unwrap_err();
+        assert!(matches!(error, TlsError::Identity(rustls::Error::InconsistentKeys(_))), "{error:?}");
+    }
+
+    #[test]
+    fn an_encrypted_key_says_so() {
+        for key in ["-----BEGIN ENCRYPTED PRIVATE KEY-----\n", "Proc-Type: 4,ENCRYPTED\n"] {
+            assert!(
+                with(CERT, key).unwrap_err().to_string().contains("the key is encrypted; decrypt it with `openssl")
+            );
+        }
     }
 }

@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 
 use super::failure::failure;
 use crate::load::cause::{Cause, Failure};
+use crate::load::tls_problem::TlsProblem;
 
 /// Flow-control windows, large enough that a fast response does not wait for window updates.
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -55,15 +56,16 @@ struct State {
 struct Failed {
     cause: Cause,
     detail: String,
+    tls: Option<TlsProblem>,
 }
 
 impl Failed {
     fn of(failure: &Failure) -> Self {
-        Self { cause: failure.cause, detail: failure.detail.clone() }
+        Self { cause: failure.cause, detail: failure.detail.clone(), tls: failure.tls }
     }
 
     fn failure(&self) -> Failure {
-        Failure::new(self.cause, self.detail.clone())
+        Failure { tls: self.tls, ..Failure::new(self.cause, self.detail.clone()) }
     }
 }
 

@@ -31,6 +31,7 @@ use crate::load::histograms::HistogramKind;
 use crate::load::outcome::LoadOutcome;
 use crate::load::pacing::Pacer;
 use crate::load::plan::{FailureKind, LoadError, LoadPlan};
+use crate::load::tls_problem::TlsFields;
 use crate::metrics::catalog::MetricNames;
 use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::model::document::TaskSpec;
@@ -176,23 +177,29 @@ impl Load for GrpcLoad {
     }
 
     fn hint(&self, error: &LoadError) -> Option<String> {
-        let LoadError::InitialErrors { kind, .. } = error else { return error.hint().map(str::to_owned) };
+        let LoadError::InitialErrors { kind, .. } = error else { return error.hint() };
         let hint = match kind {
-            FailureKind::Tls => {
-                "set `cacert` to a PEM file with the server's certificate authority and `cname` to the name in its certificate, or \
-                 trust any certificate with `skipTLS: true`; for a service without TLS, set `insecure: true`"
-            }
+            FailureKind::Tls(problem) => return Some(problem.hint(TLS_FIELDS)),
             FailureKind::Unreached => {
                 "check that the service is running and that `insecure` fits (true: plaintext, false: TLS), or set \
                  `allowInitialErrors: true` to measure anyway"
             }
             FailureKind::ClientLimit | FailureKind::Proxy | FailureKind::Redirect => {
-                return error.hint().map(str::to_owned);
+                return error.hint();
             }
         };
         Some(hint.to_owned())
     }
 }
+
+/// Names of the settings that TLS needs.
+const TLS_FIELDS: TlsFields = TlsFields {
+    ca: "`cacert`",
+    server_name: "`cname`",
+    skip_verify: "`skipTLS: true`",
+    plain: "`insecure: true`",
+    no_http2: None,
+};
 
 /// Returns the measured distributions, which are read with an aggregation such as `grpc/latency/p99`.
 fn distributions<'a>(load: &'a GrpcLoad, outcome: &'a LoadOutcome) -> Vec<Distribution<'a>> {

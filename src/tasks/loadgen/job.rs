@@ -49,7 +49,7 @@ pub(in crate::tasks) trait Load: Send + Sync {
 
     /// Returns the hint for a failure, if any.
     fn hint(&self, error: &LoadError) -> Option<String> {
-        error.hint().map(str::to_owned)
+        error.hint()
     }
 }
 

@@ -25,6 +25,15 @@ impl Authority {
         (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 
+    /// A server's certificate for `name` that is valid from 2001 to the end of `year`, and its key.
+    pub fn issue_until(&self, name: &str, year: i32) -> (rcgen::Certificate, rcgen::KeyPair) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(year, 12, 31);
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+
     /// A certificate by which a client is this user of this group, as Kubernetes reads it, and its key.
     pub fn issue_to(&self, user: &str, group: &str) -> (rcgen::Certificate, rcgen::KeyPair) {
         let key = rcgen::KeyPair::generate().unwrap();

@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::model::codec;
 use crate::model::document::Experiment;
@@ -13,6 +14,13 @@ use crate::ports::{BoxFuture, DocumentStore, StoreError};
 
 /// Maximum size of a document to read. Documents written here stay under 1 MiB; those of Iter8 can be larger.
 const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
+
+/// Name of temporary files.
+const PREFIX: &str = ".iter8-";
+const SUFFIX: &str = ".tmp";
+
+/// Age from which a temporary file belongs to a process that was killed. Writing one takes milliseconds.
+const ABANDONED: Duration = Duration::from_secs(60);
 
 /// An experiment document in a file.
 pub(crate) struct FileStore {
@@ -43,6 +51,48 @@ impl FileStore {
     }
 }
 
+/// A run directory that no other run may use. Dropping it releases it.
+#[derive(Debug)]
+pub(crate) struct RunLock {
+    _directory: File,
+}
+
+impl FileStore {
+    /// Locks the directory of the document; `None` if another run has locked it. Also removes temporary files that killed runs left there.
+    pub(crate) fn lock(&self) -> io::Result<Option<RunLock>> {
+        let path = match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let directory = File::open(path)?;
+        #[cfg(unix)]
+        {
+            use rustix::fs::{FlockOperation::NonBlockingLockExclusive, flock};
+            // Not every file system has locks; other errors say so.
+            if flock(&directory, NonBlockingLockExclusive) == Err(rustix::io::Errno::WOULDBLOCK) {
+                return Ok(None);
+            }
+        }
+        remove_abandoned(path);
+        Ok(Some(RunLock { _directory: directory }))
+    }
+}
+
+/// Removes old temporary files. A report may be written here at the same time, so new ones stay.
+fn remove_abandoned(directory: &Path) {
+    let is_abandoned = |entry: &fs::DirEntry| {
+        let name = entry.file_name();
+        let is_temporary = name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
+        let age =
+            entry.metadata().ok().filter(fs::Metadata::is_file).and_then(|file| file.modified().ok()?.elapsed().ok());
+        is_temporary && age.is_some_and(|age| age >= ABANDONED)
+    };
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten().filter(is_abandoned) {
+        // It may be gone already.
+        let _ = fs::remove_file(entry.path());
+    }
+}
+
 impl DocumentStore for FileStore {
     fn location(&self) -> String {
         self.path.display().to_string()
@@ -56,7 +106,7 @@ impl DocumentStore for FileStore {
         Box::pin(async {
             let text = codec::to_yaml(experiment)
                 .map_err(|source| StoreError::Invalid { location: self.location(), source })?;
-            replace(&self.path, text.as_bytes()).map_err(|source| StoreError::Unavailable {
+            replace(&self.path, text.as_bytes(), Access::Private).map_err(|source| StoreError::Unavailable {
                 action: "write",
                 location: self.location(),
                 source,
@@ -65,9 +115,18 @@ impl DocumentStore for FileStore {
     }
 }
 
-/// Replaces the content of the file at `path` atomically. Follows symbolic links and keeps permissions. Writes to a device or a pipe instead of
+/// Permissions of a new file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// For its owner only: a document has the spec as the user wrote it, possibly with secrets. Iter8 does the same.
+    Private,
+    /// As the umask allows.
+    Shared,
+}
+
+/// Replaces the content of the file at `path` atomically. Follows symbolic links and keeps permissions; a new file has those of `access`. Writes to a device or a pipe instead of
 /// replacing it.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
         return fs::OpenOptions::new().write(true).open(path)?.write_all(content);
     }
@@ -81,13 +140,13 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         _ => Path::new("."),
     };
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".iter8-").suffix(".tmp");
+    builder.prefix(PREFIX).suffix(SUFFIX);
     if let Ok(metadata) = fs::metadata(&target) {
         if metadata.permissions().readonly() {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the file is read-only"));
         }
         builder.permissions(metadata.permissions());
-    } else {
+    } else if access == Access::Shared {
         use_default_permissions(&mut builder);
     }
     let mut file = builder.tempfile_in(directory).map_err(|error| io::Error::new(error.kind(), root_cause(&error)))?;
@@ -99,7 +158,7 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives a new document the permissions of an ordinary new file (subject to the umask), not those of a temporary file.
+/// Gives a new file the permissions of an ordinary new file (subject to the umask), not those of a temporary file.
 fn use_default_permissions(builder: &mut tempfile::Builder<'_, '_>) {
     #[cfg(unix)]
     {
@@ -123,10 +182,10 @@ mod tests {
     fn a_failed_write_leaves_the_old_file_and_no_other() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("experiment.yaml");
-        replace(&path, b"old").unwrap();
+        replace(&path, b"old", Access::Shared).unwrap();
         fs::create_dir(directory.path().join("taken")).unwrap();
-        assert!(replace(&directory.path().join("taken"), b"new").is_err());
-        let error = replace(&directory.path().join("missing/experiment.yaml"), b"new").unwrap_err();
+        assert!(replace(&directory.path().join("taken"), b"new", Access::Shared).is_err());
+        let error = replace(&directory.path().join("missing/experiment.yaml"), b"new", Access::Shared).unwrap_err();
         assert_eq!(error.to_string(), io::Error::from_raw_os_error(2).to_string());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
@@ -143,7 +202,7 @@ mod tests {
             let pipe = pipe.clone();
             move || fs::read_to_string(pipe).unwrap()
         });
-        replace(&pipe, b"report").unwrap();
+        replace(&pipe, b"report", Access::Shared).unwrap();
         assert_eq!(reader.join().unwrap(), "report");
         assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo());
     }
@@ -155,13 +214,33 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("real.yaml");
         let link = directory.path().join("link.yaml");
-        replace(&path, b"old").unwrap();
+        replace(&path, b"old", Access::Shared).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o600, 0o600);
+        let private = directory.path().join("private.yaml");
+        replace(&private, b"spec", Access::Private).unwrap();
+        assert_eq!(fs::metadata(&private).unwrap().permissions().mode() & 0o777, 0o600);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        replace(&link, b"new").unwrap();
+        replace(&link, b"new", Access::Shared).unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn a_run_locks_its_directory_and_removes_what_killed_runs_left() {
+        let directory = tempfile::tempdir().unwrap();
+        let (old, new) = (directory.path().join(".iter8-aaaaaa.tmp"), directory.path().join(".iter8-bbbbbb.tmp"));
+        for path in [&old, &new] {
+            fs::write(path, "").unwrap();
+        }
+        let long_ago = std::time::SystemTime::now() - ABANDONED;
+        File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
+        let store = || FileStore::new(directory.path().join("experiment.yaml"));
+        let lock = store().lock().unwrap();
+        assert!(lock.is_some() && store().lock().unwrap().is_none());
+        assert!(!old.exists() && new.exists());
+        drop(lock);
+        assert!(store().lock().unwrap().is_some());
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn to_file(path: &Path, text: &str) -> Result<(), AppError> {
     if path.as_os_str() == "-" {
         return to_stdout(text);
     }
-    file_store::replace(path, text.as_bytes())
+    file_store::replace(path, text.as_bytes(), file_store::Access::Shared)
         .map_err(|error| AppError::outside(format!("cannot write {}", path.display())).caused_by(error))
 }
 

@@ -16,6 +16,7 @@ use crate::app;
 use crate::app::assert::{AssertCondition, judge_all, verdict};
 use crate::app::cluster::{ConnectOptions, LazyCluster};
 use crate::app::env::FileStore;
+use crate::app::env::file_store::RunLock;
 use crate::app::error::AppError;
 use crate::app::resolve::{is_same_spec, redacted};
 use crate::app::run::{End, Ended, OverallVerdict, Prepared, ResultPolicy, overall_verdict};
@@ -76,6 +77,7 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
     let adapters = args.recording.adapters(policy, &store).await?;
     let cluster = LazyCluster::new(ConnectOptions::default());
     let progress = Progress::new(globals);
+    let _lock = if args.dry { None } else { Some(lock(&args, &store)?) };
     let env = adapters.env(&cluster, None, &progress, &interruption.stop);
     let after = After { next: Some(args.run_dir.report_command()), assert: args.assert };
     if !args.values.is_given() {
@@ -85,7 +87,8 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
             app::resolve::check_document(&experiment, policy, &location, env.files).map_err(invalid)?;
             return dry(&redacted(&experiment.spec));
         }
-        let prepared = app::resolve::document(experiment, policy, &location, env.files).map_err(invalid)?;
+        let prepared = app::resolve::document(experiment.clone(), policy, &location, env.files).map_err(invalid)?;
+        say_what_is_replaced(&experiment, &experiment.spec, policy, &location, &progress);
         return execute(prepared, policy, &store, &env, &progress, &interruption, &after).await;
     }
     let values = tokio::select! {
@@ -104,8 +107,52 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
         resolved.check_slos(result.as_ref(), env.files).map_err(AppError::in_values)?;
         return dry(&resolved.redacted_spec(env.files));
     }
+    let spec = resolved.spec.clone();
     let prepared = resolved.prepare(result, env.files).map_err(AppError::in_values)?;
+    if let Ok(earlier) = store.load().await {
+        say_what_is_replaced(&earlier, &spec, policy, &store.location(), &progress);
+    }
     execute(prepared, policy, &store, &env, &progress, &interruption, &after).await
+}
+
+/// Locks the run directory, which is created for a new experiment.
+fn lock(args: &RunArgs, store: &FileStore) -> Result<RunLock, AppError> {
+    let directory = args.run_dir.run_dir.display();
+    if args.values.is_given() {
+        std::fs::create_dir_all(&args.run_dir.run_dir)
+            .map_err(|error| AppError::outside(format!("cannot create directory {directory}")).caused_by(error))?;
+    }
+    match store.lock() {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => Err(AppError::outside(format!("another run is active in directory {directory}"))
+            .with_hint("wait for its end, or choose another directory with --runDir")),
+        // A directory that does not exist has no document, which is the better error.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(StoreError::Missing { location: store.location() }.into())
+        }
+        Err(error) => Err(AppError::outside(format!("cannot open directory {directory}")).caused_by(error)),
+    }
+}
+
+/// Tells the user about results that this run replaces, unless they are one loop of the same experiment.
+fn say_what_is_replaced(
+    earlier: &Experiment,
+    spec: &[TaskSpec],
+    policy: ResultPolicy,
+    location: &str,
+    progress: &Progress,
+) {
+    let loops = earlier.result.as_ref().map_or(0, |result| result.num_loops);
+    if policy == ResultPolicy::Reuse || loops == 0 {
+        return;
+    }
+    let plural = if loops == 1 { "" } else { "s" };
+    if !is_same_spec(&earlier.spec, spec) {
+        progress.say(&format!("replacing {location}: {loops} loop{plural} of another experiment"));
+    } else if loops > 1 {
+        progress
+            .say(&format!("replacing {location}: {loops} loops of this experiment (--reuseResult adds one instead)"));
+    }
 }
 
 /// Loads the earlier result, which must have the same spec.

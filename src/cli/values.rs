@@ -1,5 +1,7 @@
 //! Helm's value flags.
 
+use std::path::Path;
+
 use clap::Args;
 
 use crate::app::error::AppError;
@@ -36,7 +38,7 @@ impl ValueArgs {
     /// Reads and merges the values.
     pub(crate) async fn merged(&self, network: Network<'_>) -> Result<Values, AppError> {
         let mut sources = Vec::new();
-        for name in &self.files {
+        for name in self.files.iter().flat_map(|names| separate_files(names)) {
             sources.push(values::file(name, network).await?);
         }
         sources.extend(self.set_json.iter().cloned().map(Source::SetJson));
@@ -45,6 +47,11 @@ impl ValueArgs {
         sources.extend(self.set_file.iter().cloned().map(|text| Source::SetFile { text }));
         values::merged(&sources)
     }
+}
+
+/// Splits `a.yaml,b.yaml` as Helm does, unless one file has this name.
+fn separate_files(names: &str) -> Vec<&str> {
+    if Path::new(names).exists() { vec![names] } else { names.split(',').collect() }
 }
 
 /// Resolves values into tasks, and logs warnings about them.

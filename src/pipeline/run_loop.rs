@@ -71,8 +71,7 @@ impl LoopRun<'_, '_> {
         match self.skip_reason(index) {
             Ok(None) => {}
             Ok(Some(reason)) => {
-                self.end(index, TaskStatus::Skipped, started, None, vec![reason]);
-                self.document.save().await?;
+                self.end(index, TaskStatus::Skipped, started, None, vec![reason]).await?;
                 return Ok(Step::Continue);
             }
             Err(error) => return Ok(self.fail(index, started, error).await),
@@ -161,8 +160,7 @@ impl LoopRun<'_, '_> {
             true => (TaskStatus::Interrupted, Step::Interrupted),
             false => (TaskStatus::Done, Step::Continue),
         };
-        self.end(index, status, started, None, contribution.notes);
-        self.document.save().await?;
+        self.end(index, status, started, None, contribution.notes).await?;
         Ok(step)
     }
 
@@ -177,20 +175,29 @@ impl LoopRun<'_, '_> {
                 Err(reason) => notes.push(format!("its measurements could not be recorded: {reason}")),
             }
         }
-        self.end(index, TaskStatus::Failed, started, Some(error.to_string()), notes);
-        if let Err(store) = self.document.save().await {
+        if let Err(store) = self.end(index, TaskStatus::Failed, started, Some(error.to_string()), notes).await {
             self.env.observer.observe(Event::TaskLog { index, line: format!("{store}") });
         }
         Step::Failed(error.map_text(|text| self.document.redact(text)))
     }
 
-    fn end(&mut self, index: usize, status: TaskStatus, started: Instant, error: Option<String>, notes: Vec<String>) {
+    /// Records the end of a task, saves it, and then reports it: what is said to be done must survive a crash.
+    async fn end(
+        &mut self,
+        index: usize,
+        status: TaskStatus,
+        started: Instant,
+        error: Option<String>,
+        notes: Vec<String>,
+    ) -> Result<(), StoreError> {
         let duration = started.elapsed();
         let redact = |text: String| self.document.redact(&text);
         let (error, notes) = (error.map(redact), notes.into_iter().map(redact).collect::<Vec<_>>());
         let messages = error.iter().chain(&notes).cloned().collect();
         let task = self.name(index);
         self.document.end_task(index, TaskEnd { status, duration, error, notes });
+        self.document.save().await?;
         self.env.observer.observe(Event::TaskEnded { index, task, status, duration, notes: messages });
+        Ok(())
     }
 }

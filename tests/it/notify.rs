@@ -102,7 +102,7 @@ fn default_templates_of_iter8_render_json() {
         };
         let keys: Vec<_> = report.as_object().unwrap().keys().map(String::as_str).collect();
         let expected =
-            ["completed", "experiment", "noTaskFailures", "numCompletedTasks", "numLoops", "numTasks", "timestamp"];
+            ["completed", "experiment", "noTaskFailures", "numCompletedTasks", "numLoops", "numTasks", "timeStamp"];
         assert_eq!(keys, expected, "each key once");
         assert_eq!(format!("run={}", report["experiment"]["spec"][0]["run"].as_str().unwrap()), script);
     }

@@ -389,3 +389,60 @@ fn a_signal_interrupts_a_notification() {
     assert_eq!(cli.document()["result"]["failure"], false);
     assert_eq!(cli.document()["result"]["tasks"][0]["status"], "interrupted");
 }
+
+#[test]
+fn a_run_says_which_results_it_replaces() {
+    let cli = CliCase::new();
+    let run = |script: &str, more: &[&str]| {
+        let script = format!("run={script}");
+        cli.run(["run", "--set", "tasks={run}", "--set", &script].into_iter().chain(more.iter().copied())).stderr
+    };
+    assert!(!run("true", &[]).contains("replacing"));
+    assert!(!run("true", &[]).contains("replacing"), "one loop of the same experiment is no loss");
+    assert!(!run("true", &["--reuseResult"]).contains("replacing"));
+    let replaced = run("true", &[]);
+    assert!(
+        replaced.starts_with("replacing experiment.yaml: 2 loops of this experiment (--reuseResult adds"),
+        "{replaced}"
+    );
+    let other = run("false", &[]);
+    assert!(other.starts_with("replacing experiment.yaml: 1 loop of another experiment\n"), "{other}");
+    assert!(!run("echo", &["--runDir", "new/directory"]).contains("replacing"));
+    assert!(cli.path("new/directory/experiment.yaml").exists());
+}
+
+#[test]
+fn a_second_run_in_the_same_directory_is_refused() {
+    let cli = CliCase::new();
+    let script = format!("run={ITER8} run --set 'tasks={{run}},run=touch ran' 2> refused; echo $? > code");
+    cli.run(["run", "--set", "tasks={run}", "--set-string", &script.replace(',', "\\,")]).exits(0);
+    assert_eq!(cli.read("code"), "4\n");
+    let refused = "error: another run is active in directory .\n  hint: wait for its end, or choose another directory with --runDir\n";
+    assert_eq!(cli.read("refused"), refused);
+    assert!(!cli.path("ran").exists());
+}
+
+/// What is said to be done survives a crash.
+#[test]
+fn a_task_is_saved_before_it_is_said_to_be_done() {
+    let cli = CliCase::new();
+    let mut command = cli.command();
+    cli.write("experiment.yaml", "spec:\n- run: 'true'\n- run: 'true'\n");
+    let mut child = command.arg("run").stderr(Stdio::piped()).spawn().unwrap();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if let Some(at) = ["[1/2] run: done", "[2/2] run: done"].iter().position(|done| line.starts_with(done)) {
+            assert_eq!(cli.document()["result"]["tasks"][at]["status"], "done");
+        }
+    }
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_new_document_is_readable_by_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let cli = CliCase::new();
+    cli.run(["run", "--set", "tasks={run},run=true"]).exits(0);
+    let mode = std::fs::metadata(cli.path("experiment.yaml")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}

@@ -92,6 +92,19 @@ fn values_are_read_from_stdin_and_files() {
     assert_eq!(cli.read("out"), "from a file\n");
 }
 
+/// As in Helm.
+#[test]
+fn several_values_files_may_be_joined_by_commas() {
+    let cli = CliCase::new();
+    cli.write("a.yaml", "tasks: [run]\nrun: echo a >out\n");
+    cli.write("b.yaml", "run: echo b >out\n");
+    cli.run(["run", "-q", "-f", "a.yaml,b.yaml"]).exits(0);
+    assert_eq!(cli.read("out"), "b\n");
+    cli.write("a.yaml,b.yaml", "tasks: [run]\nrun: echo one file >out\n");
+    cli.run(["run", "-q", "-f", "a.yaml,b.yaml"]).exits(0);
+    assert_eq!(cli.read("out"), "one file\n");
+}
+
 #[test]
 fn misplaced_flags_have_a_hint() {
     let _transcript = transcript!();

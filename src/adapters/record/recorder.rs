@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::exchange::{Callers, Exchange, secrets_of};
 use super::folder::{self, CLOCK, MANIFEST, Manifest};
-use crate::adapters::file_store::replace;
+use crate::adapters::file_store::{Access, replace};
 use crate::model::contribution::TaskOutcome;
 use crate::ports::{BoxFuture, Clock, Recording, RecordingError, Web, WebError, WebRequest, WebResponse};
 
@@ -77,7 +77,7 @@ impl Recorder {
             return;
         }
         let path = self.folder.join(name);
-        if let Err(source) = replace(&path, content) {
+        if let Err(source) = replace(&path, content, Access::Shared) {
             state.error.get_or_insert(RecordingError::Unavailable { action: "write", path, source });
         }
     }

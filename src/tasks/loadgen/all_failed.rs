@@ -10,7 +10,9 @@ pub(in crate::tasks) fn all_failed(
     advice: &str,
 ) -> Option<String> {
     let counts = &outcome.counts;
-    let is_total = counts.requests > 0 && counts.errors == counts.requests && outcome.responses() > 0;
+    // Other causes have a note of their own.
+    let is_total =
+        outcome.causes.is_empty() && counts.requests > 0 && counts.errors == counts.requests && outcome.responses() > 0;
     let listed: Vec<String> =
         outcome.statuses.iter().map(|(code, count)| format!("{} ×{count}", status(*code))).collect();
     let reasons = if listed.is_empty() { String::new() } else { format!(": {}", listed.join(", ")) };

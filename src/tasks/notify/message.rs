@@ -38,7 +38,7 @@ fn summary(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
     let result = experiment.result.clone().unwrap_or_default();
     let remaining_notify = experiment.spec.iter().skip(index).all(|task| task.name() == "notify");
     json!({
-        "timestamp": now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+        "timeStamp": now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
         "completed": remaining_notify && result.num_completed_tasks >= index && !result.failure,
         "noTaskFailures": !result.failure,
         "numTasks": experiment.spec.len(),

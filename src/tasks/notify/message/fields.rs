@@ -5,7 +5,7 @@
 
 /// Keys of reports and documents that are spelled differently in Go.
 const KEYS: &[&str] = &[
-    "timestamp",
+    "timeStamp",
     "completed",
     "noTaskFailures",
     "numTasks",
@@ -129,7 +129,7 @@ mod tests {
     fn go_fields_are_renamed() {
         for (go, document) in [
             ("{{ .Report.Completed }}", "{{ .Report.completed }}"),
-            ("{{.Report.TimeStamp}}{{$.Report.Timestamp}}", "{{.Report.timestamp}}{{$.Report.timestamp}}"),
+            ("{{.Report.TimeStamp}}{{$.Report.Timestamp}}", "{{.Report.timeStamp}}{{$.Report.timeStamp}}"),
             (
                 "{{- with .Report.Experiment.Result.Insights -}}{{ .SLOsSatisfied.Upper }}{{ end }}",
                 "{{- with .Report.experiment.result.insights -}}{{ .SLOsSatisfied.upper }}{{ end }}",

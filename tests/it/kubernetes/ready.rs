@@ -203,7 +203,9 @@ fn an_interrupted_wait_is_not_a_failure() {
     let child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
     let pid = rustix::process::Pid::from_child(&child);
     let started = Instant::now();
-    while !case.cli.path("experiment.yaml").exists() {
+    let is_waiting =
+        || std::fs::read_to_string(case.cli.path("experiment.yaml")).is_ok_and(|text| text.contains("running"));
+    while !is_waiting() {
         assert!(started.elapsed() < Duration::from_secs(60));
         std::thread::sleep(Duration::from_millis(20));
     }

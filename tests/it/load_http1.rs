@@ -53,13 +53,12 @@ async fn truncated_responses_are_counted_by_cause() {
 async fn endless_heads_and_extras_are_malformed() {
     let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     for (start, more, detail) in [
-        (b"HTTP/1.1 200 OK\r\nA: ".to_vec(), "x", "the head is longer than 64 KiB"),
+        (b"HTTP/1.1 200 OK\r\nA: ".to_vec(), &*"x".repeat(20), "the head is longer than 1024 KiB"),
         (b"HTTP/1.1 200 OK\r\n".to_vec(), "A: b\r\n", "more than 256 headers"),
         (Vec::new(), "HTTP/1.1 100 Continue\r\n\r\n", "more than 64 interim responses (1xx)"),
         ([&chunked[..], b"1;"].concat(), "x", "more than 16 KiB of chunk extensions"),
         ([&chunked[..], b"0\r\n"].concat(), "A: b\r\n", "more than 16 KiB of trailers"),
         (b"HTTP/1.1 101 Switching Protocols\r\n\r\n".to_vec(), "", "unexpected status 101 (switching protocols)"),
-        (response(204, "", "body"), "", "4 bytes after the end of the response"),
     ] {
         let server = MisbehavingServer::always(Reply::Send([start, more.repeat(70_000).into_bytes()].concat()));
         let outcome = load(6, target(&server.url())).await;
@@ -67,6 +66,19 @@ async fn endless_heads_and_extras_are_malformed() {
         assert_eq!(outcome.causes.values().next().unwrap().1.to_string(), detail);
         // None is used again; one of those that were opened ahead may never be used, if the other worker is faster.
         assert!((6..=7).contains(&server.connections()), "{}", server.connections());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_after_the_end_of_a_response_are_discarded() {
+    let line_end = [response(200, "", "ok"), b"\r\n".to_vec()].concat();
+    let folded = response(200, "A: b\r\n c\r\n", "ok");
+    let long = response(200, &format!("A: {}\r\n", "x".repeat(200_000)), "ok");
+    for (bytes, is_kept) in [(response(204, "", "{}"), false), (line_end, true), (folded, true), (long, true)] {
+        let server = MisbehavingServer::always(Reply::Send(bytes));
+        let outcome = load(20, target(&server.url())).await;
+        assert_eq!((outcome.counts.errors, server.requests()), (0, 20), "{:?}", outcome.causes);
+        assert_eq!(server.connections() <= 2, is_kept, "{}", server.connections());
     }
 }
 

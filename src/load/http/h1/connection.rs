@@ -184,9 +184,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if wants.head || (wants.redirect && matches!(head.status, 300..=399)) {
             self.kept_head.extend_from_slice(&self.buffer[start..start + head.length]);
         }
-        let (body, ended) = self.read_body(outgoing, &head, start + head.length, read, wants.body).await?;
+        let (body, ended, is_clean) = self.read_body(outgoing, &head, start + head.length, read, wants.body).await?;
         // A server that responds early need not read the rest of the request, so a further request could be misread.
-        self.is_free = head.is_keep_alive && outgoing.is_done() && !outgoing.request().is_last;
+        self.is_free = is_clean && head.is_keep_alive && outgoing.is_done() && !outgoing.request().is_last;
         Ok(Received { status: head.status, first, ended, body })
     }
 
@@ -257,8 +257,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Reads up to the end of the body, which starts at `at` in the buffer. Returns its length and the arrival of its last byte: `read`
-    /// if it arrived together with the head.
+    /// Reads up to the end of the body, which starts at `at` in the buffer. Returns its length, the arrival of its last byte (`read` if
+    /// it arrived together with the head), and whether nothing but line ends came after it.
     async fn read_body(
         &mut self,
         outgoing: &mut Outgoing<'_>,
@@ -266,7 +266,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         mut at: usize,
         read: Instant,
         is_kept: bool,
-    ) -> Result<(u64, Instant), Failure> {
+    ) -> Result<(u64, Instant, bool), Failure> {
         let mut decoder = Decoder::new(head.framing);
         let (mut length, mut ended) = (0, Some(read));
         loop {
@@ -283,16 +283,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.body_received += length - before;
             let consumed = consumed?;
             if decoder.is_done() {
-                let stray = fresh.len() - consumed;
-                if stray > 0 {
-                    return Err(Failure::new(Cause::Malformed, format!("{stray} bytes after the end of the response")));
-                }
-                return Ok((length, ended.unwrap_or_else(Instant::now)));
+                let is_clean = fresh[consumed..].iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+                return Ok((length, ended.unwrap_or_else(Instant::now), is_clean));
             }
             (self.filled, at, ended) = (0, 0, None);
             if self.read(outgoing).await? == 0 {
                 if decoder.is_until_close() {
-                    return Ok((length, Instant::now()));
+                    return Ok((length, Instant::now(), true));
                 }
                 let whole = match head.framing {
                     Framing::Length(whole) => format!(" of {whole}"),

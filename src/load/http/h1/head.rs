@@ -5,15 +5,19 @@ use std::mem::MaybeUninit;
 use httparse::{Error, Header, ParserConfig, Response, Status};
 
 use super::Malformed;
+use crate::redact::redact_text;
 
 /// Longest head, in bytes.
-pub const MAX_HEAD: usize = 64 << 10;
+pub const MAX_HEAD: usize = 1 << 20;
 
 /// Maximum headers of one head.
 pub const MAX_HEADERS: usize = 256;
 
 /// Bytes of a non-HTTP response that the error message quotes.
 const MAX_EXCERPT: usize = 24;
+
+/// Bytes of a malformed header that the error message quotes.
+const MAX_LINE: usize = 80;
 
 /// End of the body (RFC 9112, 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +45,22 @@ pub struct Head {
     pub length: usize,
 }
 
+/// Accepts what RFC 9112 lets a user agent accept: folded headers, and spaces before a colon or between the words of the status line.
+fn config() -> ParserConfig {
+    let mut config = ParserConfig::default();
+    config.allow_obsolete_multiline_headers_in_responses(true);
+    config.allow_spaces_after_header_name_in_responses(true);
+    config.allow_multiple_spaces_in_response_status_delimiters(true);
+    config
+}
+
 /// Parses the head at the start of `bytes`; `None` if it is incomplete. `is_to_head` is true for a response to a HEAD request, which
 /// has no body. Only the first [`MAX_HEAD`] bytes are parsed.
 pub fn parse(bytes: &[u8], is_to_head: bool) -> Result<Option<Head>, Malformed> {
     let bytes = &bytes[..bytes.len().min(MAX_HEAD)];
     let mut storage = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut response = Response::new(&mut []);
-    let parsed = ParserConfig::default().parse_response_with_uninit_headers(&mut response, bytes, &mut storage);
+    let parsed = config().parse_response_with_uninit_headers(&mut response, bytes, &mut storage);
     let length = match parsed {
         Ok(Status::Complete(length)) => length,
         Ok(Status::Partial) if bytes.len() >= MAX_HEAD => {
@@ -76,7 +89,7 @@ pub fn parse(bytes: &[u8], is_to_head: bool) -> Result<Option<Head>, Malformed> 
 pub fn values<'h>(head: &'h [u8], name: &str) -> Vec<&'h [u8]> {
     let mut storage = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut response = Response::new(&mut []);
-    match ParserConfig::default().parse_response_with_uninit_headers(&mut response, head, &mut storage) {
+    match config().parse_response_with_uninit_headers(&mut response, head, &mut storage) {
         Ok(_) => {
             let named = response.headers.iter().filter(|header| header.name.eq_ignore_ascii_case(name));
             named.map(|header| header.value).collect()
@@ -117,12 +130,8 @@ impl Fields {
             }
         }
         fields.is_keep_alive &= !is_closing;
-        if fields.is_chunked && fields.length.is_some() {
-            return Err("`Content-Length` and `Transfer-Encoding` in one response".into());
-        }
-        if fields.is_chunked && !is_1_1 {
-            return Err("`Transfer-Encoding` in an HTTP/1.0 response".into());
-        }
+        // The coding overrides the length, and nothing more is read from this connection (RFC 9112, 6.1 and 6.3).
+        fields.is_keep_alive &= !(fields.is_chunked && (fields.length.is_some() || !is_1_1));
         Ok(fields)
     }
 
@@ -170,9 +179,8 @@ fn number(digits: &[u8]) -> Option<u64> {
 fn describe(error: Error, bytes: &[u8]) -> Malformed {
     match error {
         Error::TooManyHeaders => format!("more than {MAX_HEADERS} headers").into(),
-        Error::HeaderName if is_folded(bytes) => "a header that continues in the next line".into(),
-        Error::HeaderName => "a header's name is missing or has invalid characters".into(),
-        Error::HeaderValue => "a header's value has invalid characters".into(),
+        Error::HeaderName => format!("a header's name is missing or has invalid characters{}", quoted(bytes)).into(),
+        Error::HeaderValue => format!("a header's value has invalid characters{}", quoted(bytes)).into(),
         Error::Status => "the status line is not valid HTTP".into(),
         Error::NewLine => "a line that does not end in CR LF".into(),
         Error::Version | Error::Token => {
@@ -182,9 +190,23 @@ fn describe(error: Error, bytes: &[u8]) -> Malformed {
     }
 }
 
-/// Returns true if a line begins with whitespace: the obsolete continuation of the previous header.
-fn is_folded(bytes: &[u8]) -> bool {
-    bytes.windows(2).any(|pair| pair[0] == b'\n' && matches!(pair[1], b' ' | b'\t'))
+/// Quotes the first line of a head that is no valid header; empty if there is none.
+fn quoted(bytes: &[u8]) -> String {
+    let lines = bytes.split(|byte| *byte == b'\n').skip(1).map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let invalid = lines.take_while(|line| !line.is_empty()).find(|line| !is_header(line));
+    invalid.map_or_else(String::new, |line| {
+        let text = line[..line.len().min(MAX_LINE)].escape_ascii().to_string();
+        format!(": `{}`", redact_text(&text))
+    })
+}
+
+fn is_header(line: &[u8]) -> bool {
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let is_text = |byte: &u8| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f);
+    match line.iter().position(|byte| *byte == b':') {
+        Some(colon) => colon > 0 && line[..colon].iter().all(is_token) && line[colon + 1..].iter().all(is_text),
+        None => false,
+    }
 }
 
 #[cfg(test)]

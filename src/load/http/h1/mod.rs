@@ -4,10 +4,9 @@
 //! response with [`head`] and [`body`], which are pure, and keeps only what the caller wants. One request at a time; there is no
 //! pipelining.
 //!
-//! If the standard (RFC 9110, RFC 9112) leaves a choice, a message that two parsers could understand differently is malformed:
-//! `Content-Length` together with `Transfer-Encoding`, contradicting lengths, a transfer coding other than `chunked`, folded headers.
-//! Lines of a head may end in a bare LF, those of a chunked body may not. Bytes after the end of a response make it malformed,
-//! because either could be the intended one.
+//! What the standard (RFC 9112) lets a user agent accept is accepted: folded headers, `Content-Length` beside `Transfer-Encoding`, bytes
+//! after the end of a response; the connection is not used again if what follows could be misread. Contradicting lengths and transfer
+//! codings other than `chunked` are malformed. Lines of a head may end in a bare LF, those of a chunked body may not.
 
 pub mod body;
 mod connection;

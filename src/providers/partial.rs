@@ -21,8 +21,9 @@ const SIGNS: &[Sign] = &[
     ("timed_out", |body| is_true(body, "/timed_out")),
     ("terminated_early", |body| is_true(body, "/terminated_early")),
     ("_shards", failed_shards),
-    // GraphQL, such as New Relic's.
-    ("errors", errors_beside_data),
+    // GraphQL, such as New Relic's; Datadog.
+    ("errors", |body| filled(body, "/errors")),
+    ("error", |body| body.get("error").filter(|error| is_filled(error)).map(quoted)),
     // CloudWatch.
     ("MetricDataResults", |body| {
         let code = |result: &Value| result.get("StatusCode").filter(|code| *code != "Complete").map(quoted);
@@ -40,26 +41,22 @@ const SIGNS: &[Sign] = &[
     ("executionErrors", |body| filled(body, "/executionErrors")),
     ("partialErrors", |body| filled(body, "/partialErrors")),
     ("unreachable", |body| filled(body, "/unreachable").filter(|_| body.get("timeSeries").is_some())),
-    // Azure: logs, metrics.
-    ("PartialError", |body| {
-        let error =
-            body.pointer("/error").filter(|error| error.get("code").is_some_and(|code| code == "PartialError"))?;
-        body.get("tables").map(|_| quoted(error))
-    }),
+    // Azure's metrics.
     ("errorCode", |body| {
         let is_error = |metric: &&Value| metric.get("errorCode").is_some_and(|code| code != "Success");
         list(body, "/value").find(is_error).map(quoted)
     }),
 ];
 
-/// Returns a description of the missing part, if the response says that it is partial. `warnings` are those in Prometheus's format.
-pub(super) fn sign(body: &[u8], warnings: &[String]) -> Option<String> {
+/// Returns a description of the missing part, if the response says that it is partial. `warnings` are those in Prometheus's format. Keys
+/// that the metric's expression reads are data, such as a list of errors to count.
+pub(super) fn sign(body: &[u8], warnings: &[String], expression: &str) -> Option<String> {
     if let Some(of_store) = warnings.iter().find(|warning| !warning.starts_with(OF_QUERY)) {
         return Some(of_store.clone());
     }
     // Most responses contain none of the words, and need not be parsed again.
     let contains = |word: &str| body.windows(word.len()).any(|window| window == word.as_bytes());
-    let likely: Vec<&Sign> = SIGNS.iter().filter(|(word, _)| contains(word)).collect();
+    let likely: Vec<&Sign> = SIGNS.iter().filter(|(word, _)| contains(word) && !expression.contains(word)).collect();
     if likely.is_empty() {
         return None;
     }
@@ -92,9 +89,22 @@ fn failed_shards(body: &Value) -> Option<String> {
     Some(format!("{failed} shards failed{cause}"))
 }
 
-fn errors_beside_data(body: &Value) -> Option<String> {
-    body.get("data").filter(|data| !data.is_null())?;
-    filled(body, "/errors")
+/// Returns true for an error that a field reports, other than a number or a flag.
+fn is_filled(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Returns the error of a response that has nothing else, so that an expression's default is not taken for a value.
+pub(super) fn error_alone(body: &Value) -> Option<String> {
+    const BESIDE: [&str; 7] = ["error", "errors", "status", "code", "message", "extensions", "type"];
+    let error = ["error", "errors"].into_iter().find_map(|key| body.get(key).filter(|value| is_filled(value)))?;
+    let is_beside = |(key, value): (&String, &Value)| value.is_null() || BESIDE.contains(&key.as_str());
+    body.as_object()?.iter().all(is_beside).then(|| quoted(error))
 }
 
 #[cfg(test)]
@@ -113,6 +123,8 @@ mod tests {
                 "2 shards failed: no memory",
             ),
             (r#"{"data":{"a":1},"errors":[{"message":"one field failed"}]}"#, "one field failed"),
+            (r#"{"series":[],"errors":["Invalid query"]}"#, "Invalid query"),
+            (r#"{"series":[],"error":"Invalid query"}"#, "Invalid query"),
             (r#"{"MetricDataResults":[{"StatusCode":"Complete"},{"StatusCode":"PartialData"}]}"#, "PartialData"),
             (r#"{"results":[{"series":[{"partial":true}]}]}"#, "`partial` is true"),
             (r#"{"results":[{"partial":true}]}"#, "`partial` is true"),
@@ -122,7 +134,7 @@ mod tests {
             (r#"{"tables":[],"error":{"code":"PartialError","message":"truncated"}}"#, "truncated"),
             (r#"{"value":[{"errorCode":"Success"},{"errorCode":"Throttled","message":"slow down"}]}"#, "slow down"),
         ] {
-            let found = sign(body.as_bytes(), &[]);
+            let found = sign(body.as_bytes(), &[], ".v");
             assert!(found.as_ref().is_some_and(|text| text.contains(expected)), "{body}: {found:?}");
         }
     }
@@ -142,13 +154,37 @@ mod tests {
             r#"{"value":[{"errorCode":"Success"}]}"#,
             "not JSON: isPartial",
         ] {
-            assert_eq!(sign(body.as_bytes(), &[]), None, "{body}");
+            assert_eq!(sign(body.as_bytes(), &[], ".v"), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_the_expression_reads_is_data() {
+        let body = br#"{"errors":["a","b"]}"#;
+        assert_eq!(sign(body, &[], ".errors | length"), None);
+        assert!(sign(body, &[], ".v // 0").is_some());
+    }
+
+    #[test]
+    fn an_error_alone_leaves_nothing_to_read() {
+        let of = |text: &str| error_alone(&serde_json::from_str(text).unwrap());
+        for body in [
+            r#"{"data":null,"errors":[{"message":"syntax"}]}"#,
+            r#"{"errors":["syntax"]}"#,
+            r#"{"error":{"message":"syntax"},"status":"error","code":5}"#,
+        ] {
+            assert_eq!(of(body).as_deref(), Some("syntax"), "{body}");
+        }
+        for body in
+            [r#"{"data":{},"errors":["x"]}"#, r#"{"v":3,"error":"x"}"#, r#"{"errors":[]}"#, r#"{"errors":5}"#, "[]"]
+        {
+            assert_eq!(of(body), None, "{body}");
         }
     }
 
     #[test]
     fn warnings_of_stores_are_signs_and_those_of_queries_are_not() {
-        let of = |warning: &str| sign(b"{}", &[warning.to_owned()]);
+        let of = |warning: &str| sign(b"{}", &[warning.to_owned()], "");
         assert_eq!(of("PromQL warning: quantile value should be between 0 and 1"), None);
         let thanos = "No StoreAPIs matched for this query";
         assert_eq!(of(thanos).as_deref(), Some(thanos));

@@ -81,12 +81,12 @@ pub(crate) fn read(metric: &MetricSpec, response: Response<'_>) -> Reading {
             Reading { warnings: redacted(warnings), ..Reading::error(ErrorKind::Provider, reason) }
         }
         Some(Envelope::Success { data, warnings, infos }) => {
-            let doubts = Doubts { partial: partial::sign(body, &warnings), warnings };
+            let doubts = Doubts { partial: partial::sign(body, &warnings, metric.jq()), warnings };
             let reading = doubts.judge(metric, of_prometheus(metric, data, body));
             Reading { warnings: redacted(reading.warnings.into_iter().chain(infos).collect()), ..reading }
         }
         None => {
-            let doubts = Doubts { partial: partial::sign(body, &[]), warnings: warnings_in(body) };
+            let doubts = Doubts { partial: partial::sign(body, &[], metric.jq()), warnings: warnings_in(body) };
             let reading = doubts.judge(metric, of_other(metric, body));
             Reading { warnings: redacted(reading.warnings), ..reading }
         }
@@ -203,6 +203,9 @@ fn redacted(warnings: Vec<String>) -> Vec<String> {
 fn of_other(metric: &MetricSpec, body: &[u8]) -> Reading {
     let reason = match (&metric.expression, metric.reduce) {
         (Some(expression), _) => {
+            if let Some(error) = error_in(expression, body) {
+                return Reading::plain(Err(error));
+            }
             let reading = by_expression(metric, expression, body);
             let is_of_null = |missing: &Missing| {
                 matches!(missing.cause, MissingCause::Absent | MissingCause::Error(ErrorKind::Expression))
@@ -406,29 +409,29 @@ fn of_output(metric: &MetricSpec, expression: &Filter, output: Output, body: &[u
     }
 }
 
-/// Explains null or no output: data is absent, unless the response reports an error.
-fn nothing(metric: &MetricSpec, output: &str, body: &[u8]) -> Missing {
-    let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
-    match ["error", "errors"].into_iter().find_map(|key| body.get(key).filter(|value| is_filled(value))) {
-        Some(error) => {
-            let message = words(error).unwrap_or_else(|| error.to_string());
-            Missing::error(ErrorKind::Provider, format!("the provider reports an error: {}", message_of("", &message)))
-        }
-        None => {
-            let excerpt = excerpt(body.to_string().as_bytes());
-            absent(metric, &format!("the jqExpression yields {output}; the response is `{excerpt}`"))
-        }
+/// Returns the error of a response that has no data, which an expression may turn into a number all the same: `.data.v // 0`.
+fn error_in(expression: &Filter, body: &[u8]) -> Option<Missing> {
+    let (is_of_prometheus, reads_errors) =
+        (expression.text().contains(".data.result"), expression.text().contains("error"));
+    let is_likely = |word: &str| body.windows(word.len()).any(|window| window == word.as_bytes());
+    if !is_of_prometheus && (reads_errors || !is_likely("error")) {
+        return None;
     }
+    let json: Value = serde_json::from_slice(body).ok()?;
+    if let Some(error) = partial::error_alone(&json).filter(|_| !reads_errors) {
+        let reason = format!("the provider reports an error: {}", message_of("", &error));
+        return Some(Missing::error(ErrorKind::Provider, reason));
+    }
+    let is_other = is_of_prometheus && json.pointer("/data/result").is_none();
+    is_other.then(|| {
+        let reason = format!("the response is not in Prometheus's format; it is `{}`", excerpt(body));
+        Missing::error(ErrorKind::Format, reason)
+    })
 }
 
-/// Returns true for an error that a field reports, other than a number or a flag.
-fn is_filled(value: &Value) -> bool {
-    match value {
-        Value::String(text) => !text.is_empty(),
-        Value::Array(list) => !list.is_empty(),
-        Value::Object(map) => !map.is_empty(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
+/// Explains null or no output.
+fn nothing(metric: &MetricSpec, output: &str, body: &[u8]) -> Missing {
+    absent(metric, &format!("the jqExpression yields {output}; the response is `{}`", excerpt(body)))
 }
 
 /// Returns the start of a body, in one line and without secrets.

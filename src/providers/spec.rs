@@ -112,6 +112,13 @@ fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Resu
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
+impl MetricSpec {
+    /// Returns the text of the expression, if there is one.
+    pub(crate) fn jq(&self) -> &str {
+        self.expression.as_ref().map_or("", Filter::text)
+    }
+}
+
 impl ProviderSpec {
     /// Parses a rendered template. Errors have paths relative to it.
     pub(crate) fn read(text: &str) -> Result<Self, InputError> {

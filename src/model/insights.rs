@@ -68,6 +68,21 @@ pub struct VersionName {
     pub track: String,
 }
 
+impl VersionName {
+    /// Returns the name for people: the version or, if only that is known, the track.
+    pub fn label(&self) -> Option<&str> {
+        [&self.version, &self.track].into_iter().map(String::as_str).find(|name| !name.is_empty())
+    }
+}
+
+impl Insights {
+    /// Returns the name of a version for people; `version 0` if it has none.
+    pub fn version_label(&self, version: usize) -> String {
+        let known = self.version_names.get(version).and_then(VersionName::label);
+        known.map_or_else(|| format!("version {version}"), str::to_owned)
+    }
+}
+
 /// Bucket of Iter8's histograms: the number of values in `[lower, upper)`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HistogramBucket {
@@ -122,4 +137,18 @@ pub struct Observation {
     /// Effect of an error on SLOs, if defined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_error: Option<OnErrorPolicy>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_without_a_name_is_named_by_its_track() {
+        let name = |track: &str, version: &str| VersionName { version: version.to_owned(), track: track.to_owned() };
+        let version_names = vec![name("", "v1"), name("candidate", ""), name("candidate", "v2"), name("", "")];
+        let insights = Insights { version_names, ..Insights::default() };
+        let labels = [0, 1, 2, 3, 4].map(|version| insights.version_label(version));
+        assert_eq!(labels, ["v1", "candidate", "v2", "version 3", "version 4"]);
+    }
 }

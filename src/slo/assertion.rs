@@ -276,8 +276,7 @@ pub fn of_version(insights: &Insights, verdict: &Verdict) -> String {
     if insights.num_versions < 2 {
         return String::new();
     }
-    let name = insights.version_names.get(verdict.version).map(|name| name.version.as_str()).unwrap_or_default();
-    if name.is_empty() { format!("version {}: ", verdict.version) } else { format!("{name}: ") }
+    format!("{}: ", insights.version_label(verdict.version))
 }
 
 /// Lists a few reasons of the verdicts, or the metrics' names if there are no verdicts.

@@ -20,6 +20,7 @@ use crate::model::number::{Count, Number};
 use crate::model::path::FieldPath;
 use crate::model::slo::{Outcome, Slo, SloLimits, Verdict, with_capitals};
 use crate::ports::BoxFuture;
+use crate::slo::assertion::of_version;
 use crate::slo::assess::assess;
 use crate::slo::loops::{self, MAX_RULE, ThisLoop};
 use crate::values::input::{InputError, typed};
@@ -293,18 +294,12 @@ fn sorted(limits: &SloLimits) -> [Vec<(String, f64)>; 2] {
 
 /// One line per verdict that is not satisfied.
 fn notes(insights: &Insights, assessment: &Assessment) -> Vec<String> {
-    let prefix = |verdict: &Verdict| {
-        let name = insights.version_names.get(verdict.version).map(|name| name.version.as_str());
-        match name.filter(|name| !name.is_empty()) {
-            Some(name) if insights.num_versions > 1 => format!("{name}: "),
-            None if insights.num_versions > 1 => format!("version {}: ", verdict.version),
-            _ => String::new(),
-        }
-    };
     let line = |verdict: &Verdict| match verdict.verdict {
         Outcome::Satisfied => None,
-        Outcome::Violated => Some(format!("{}{}", prefix(verdict), verdict.reason)),
-        Outcome::Inconclusive => Some(format!("{}{}: {}", prefix(verdict), verdict.metric, verdict.reason)),
+        Outcome::Violated => Some(format!("{}{}", of_version(insights, verdict), verdict.reason)),
+        Outcome::Inconclusive => {
+            Some(format!("{}{}: {}", of_version(insights, verdict), verdict.metric, verdict.reason))
+        }
     };
     assessment.verdicts.iter().filter_map(line).collect()
 }

@@ -131,10 +131,14 @@ fn version_names(insights: &Insights) -> Vec<String> {
     let count = measured.into_iter().max().unwrap_or(0).min(MAX_VERSIONS);
     let mut names: Vec<String> = Vec::with_capacity(count);
     for index in 0..count {
-        let known = insights.version_names.get(index).filter(|v| !v.version.is_empty());
+        let known = insights.version_names.get(index);
         let is_taken = |name: &String| names.contains(name);
-        let plain = known.map(|v| v.version.clone()).filter(|name| !is_taken(name));
-        let tracked = || known.filter(|v| !v.track.is_empty()).map(|v| format!("{} ({})", v.version, v.track));
+        let plain = known.and_then(|v| v.label()).map(str::to_owned).filter(|name| !is_taken(name));
+        let tracked = || {
+            known
+                .filter(|v| !v.track.is_empty() && !v.version.is_empty())
+                .map(|v| format!("{} ({})", v.version, v.track))
+        };
         let name = plain.or_else(|| tracked().filter(|name| !is_taken(name)));
         names.push(name.unwrap_or_else(|| format!("version {index}")));
     }

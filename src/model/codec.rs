@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::document::{Experiment, SCHEMA_VERSION, TaskSpec};
+use super::serde_words::in_plain_words;
 
 pub use helm_yaml::{MAX_BYTES, MAX_DEPTH, YamlError as CodecError, kind, number, strings_from_yaml, value_from_yaml};
 
@@ -30,9 +31,9 @@ pub fn experiment_from_yaml(text: &str) -> Result<Experiment, CodecError> {
         from_iter8(result);
     }
     let mut experiment: Experiment = serde_path_to_error::deserialize(&value).map_err(|error| {
-        let (path, text) = (error.path(), error.inner());
+        let (path, text) = (error.path(), in_plain_words(&error.inner().to_string()));
         let is_root = path.iter().len() == 0;
-        CodecError::new(if is_root { text.to_string() } else { format!("{path}: {text}") })
+        CodecError::new(if is_root { text } else { format!("{path}: {text}") })
     })?;
     experiment.unknown = unknown(&value, &["spec", "result"]);
     for (task, entry) in experiment.spec.iter_mut().zip(value["spec"].as_array().into_iter().flatten()) {

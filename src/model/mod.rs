@@ -20,6 +20,7 @@ pub mod number;
 pub mod object;
 pub mod path;
 pub mod readable;
+pub(crate) mod serde_words;
 pub mod series;
 pub mod shard;
 pub mod slo;

@@ -314,12 +314,9 @@ metrics:
             ("{url: 'http://p', metrics: [{name: a}, {name: a}]}", "metrics[1].name: duplicate metric `a`"),
             ("{url: 'http://p', metrics: [{name: a, type: sample}]}", "metrics[0].type: `sample` is not a metric type"),
             ("{url: 'http://p', metrics: [{name: a, jqExpresion: .}]}", "metrics[0].jqExpresion: unknown field"),
-            (
-                "{url: 'http://p', metrics: [{name: a, description: {b: c}}]}",
-                "metrics[0].description: invalid type: map",
-            ),
-            ("{url: 'http://p', metrics: [{name: [a]}]}", "metrics[0].name: invalid type: sequence"),
-            ("{url: 'http://p', metrics: 5}", "metrics: invalid type: string"),
+            ("{url: 'http://p', metrics: [{name: a, description: {b: c}}]}", "metrics[0].description: is a map"),
+            ("{url: 'http://p', metrics: [{name: [a]}]}", "metrics[0].name: is a list"),
+            ("{url: 'http://p', metrics: 5}", "metrics: `5` is a string"),
             (
                 "{url: 'http://p', metrics: [{name: a, noData: ignore}]}",
                 "metrics[0].noData: `ignore` is not valid; expected one of fail, pass",

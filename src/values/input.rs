@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::origin::Origin;
 use crate::model::path::{FieldPath, Segment};
+use crate::model::serde_words::{in_plain_words, wanted};
 use crate::redact::is_secret_path;
 use suggest::did_you_mean;
 
@@ -177,9 +178,9 @@ fn mistyped(message: &str, path: &FieldPath) -> InputError {
             let text = match message.split_once(", expected ") {
                 // serde's own messages repeat the value.
                 Some((actual, expected)) if actual.starts_with("invalid ") && is_secret(path) => {
-                    format!("wrong type; expected {expected}")
+                    format!("wrong type; expected {}", wanted(expected))
                 }
-                _ => message.to_owned(),
+                _ => in_plain_words(message),
             };
             let error = InputError::new(path, text);
             if is_unquoted(message) { error.with_hint("use `--set-string`, or quotes in a file") } else { error }
@@ -211,9 +212,11 @@ enum Unknown {
 fn unknown_name(text: &str) -> Option<(Unknown, String, Vec<String>)> {
     let field = text.strip_prefix("unknown field ").map(|rest| (Unknown::Field, rest));
     let (kind, rest) = field.or_else(|| Some((Unknown::Variant, text.strip_prefix("unknown variant ")?)))?;
-    let mut quoted = rest.split('`').skip(1).step_by(2).map(str::to_owned);
-    let name = quoted.next()?;
-    Some((kind, name, quoted.collect()))
+    // The name may contain anything; the expectation is serde's.
+    let rest = rest.strip_prefix('`')?;
+    let (name, expected) = rest.rsplit_once("`, expected ").or_else(|| rest.rsplit_once("`, there are no "))?;
+    let known = expected.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    Some((kind, name.to_owned(), known))
 }
 
 #[cfg(test)]
@@ -236,6 +239,14 @@ mod tests {
     struct Inner {
         #[allow(dead_code)]
         limit: f64,
+    }
+
+    #[test]
+    fn a_name_may_contain_what_separates_names() {
+        for name in ["a`b", "`", "x`, expected `y", "", "a.b[0]"] {
+            let error = typed::<Outer>(&json!({name: 1}), "http").unwrap_err();
+            assert_eq!(error.message, format!("unknown field `{name}`; expected one of numRequests, inner"));
+        }
     }
 
     #[test]
@@ -271,7 +282,7 @@ mod tests {
         let error = typed::<Outer>(&json!({"numRequests": -3}), "http").unwrap_err();
         assert_eq!(error.to_string(), "http.numRequests: -3 is not a non-negative integer");
         let error = typed::<Outer>(&json!({"inner": [{"limit": 1.0}, {"limit": "x"}]}), "http").unwrap_err();
-        assert!(error.to_string().starts_with("http.inner[1].limit: invalid type"), "{error}");
+        assert!(error.to_string().starts_with("http.inner[1].limit: `x` is a string; expected a number"), "{error}");
         let error = typed::<Outer>(&json!({"inner": [{"limt": 1.0}]}), "").unwrap_err();
         assert!(error.to_string().starts_with("inner[0].limt: unknown field"), "{error}");
         assert!(error.is_mistyped);

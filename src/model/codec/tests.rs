@@ -89,12 +89,12 @@ fn errors_have_the_path_of_the_field() {
         ("result: {}", "`spec` is missing; expected a list of tasks"),
         ("spec: x", "spec: expected a list of tasks, found a string"),
         ("spec:", "spec: expected a list of tasks, found nothing"),
-        ("{spec: [], result: {numLoops: -1}}", "result.numLoops: invalid value: integer `-1`, expected u64"),
+        ("{spec: [], result: {numLoops: -1}}", "result.numLoops: `-1` is an integer; expected a non-negative integer"),
         (
             "{spec: [], result: {insights: {SLOs: {upper: [{metric: m, limit: x}]}}}}",
             "result.insights.SLOs.upper[0].limit: `x` is not a number",
         ),
-        ("{spec: [{task: 1}]}", "spec[0].task: invalid type: integer `1`, expected a string"),
+        ("{spec: [{task: 1}]}", "spec[0].task: `1` is an integer; expected a string"),
         (
             "{spec: [], result: {schemaVersion: 2, insights: 7}}",
             "written by a newer version (schema 2; this program reads up to 1); upgrade iter8",

@@ -175,6 +175,12 @@ pub(crate) fn is_same_spec(a: &[TaskSpec], b: &[TaskSpec]) -> bool {
     matches!(values, [Ok(a), Ok(b)] if is_same_apart_from_secrets(&a, &b))
 }
 
+/// Returns the spec of a document without its secrets.
+pub(crate) fn redacted_document(experiment: &Experiment, files: &dyn Files) -> Vec<TaskSpec> {
+    let tasks = pipeline::parse_all(&experiment.spec).unwrap_or_default();
+    pipeline::redacted(&experiment.spec, &pipeline::secrets(&experiment.spec, &tasks, files))
+}
+
 /// Returns a spec without the secrets that its names show.
 pub(crate) fn redacted(spec: &[TaskSpec]) -> Vec<TaskSpec> {
     spec.iter().map(redact_task).collect()

@@ -18,7 +18,7 @@ use crate::app::cluster::{ConnectOptions, LazyCluster};
 use crate::app::env::FileStore;
 use crate::app::env::file_store::RunLock;
 use crate::app::error::AppError;
-use crate::app::resolve::{is_same_spec, redacted};
+use crate::app::resolve::{is_same_spec, redacted_document};
 use crate::app::run::{End, Ended, OverallVerdict, Prepared, ResultPolicy, overall_verdict};
 use crate::app::values::Network;
 use crate::model::codec;
@@ -85,7 +85,7 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
         let invalid = |errors| AppError::in_document(&location, errors);
         if args.dry {
             app::resolve::check_document(&experiment, policy, &location, env.files).map_err(invalid)?;
-            return dry(&redacted(&experiment.spec));
+            return dry(&redacted_document(&experiment, env.files));
         }
         let prepared = app::resolve::document(experiment.clone(), policy, &location, env.files).map_err(invalid)?;
         say_what_is_replaced(&experiment, &experiment.spec, policy, &location, &progress);
@@ -196,11 +196,12 @@ pub(crate) async fn execute(
         Err(error) => return Err(error),
     };
     let asserted = match &experiment {
-        Some(experiment) => assert_now(experiment, &after.assert.conditions)?,
-        None => Exit::Done,
+        Some(experiment) => assert_now(experiment, &after.assert.conditions),
+        None => Ok(Exit::Done),
     };
     progress.verdict(&experiment.as_ref().map_or_else(OverallVerdict::interrupted, overall_verdict));
-    Ok(if exit == Exit::Done { asserted } else { exit })
+    // A judgement that cannot be printed does not hide a failure.
+    if exit == Exit::Done { asserted } else { Ok(exit) }
 }
 
 /// Describes the end of a run that did not fail.

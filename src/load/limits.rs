@@ -10,7 +10,7 @@ pub(super) fn raise_open_files() {
         let limit = getrlimit(Resource::Nofile);
         if limit.current != limit.maximum {
             // Some systems reject an unlimited number.
-            let current = limit.maximum.or(Some(1 << 20));
+            let current = limit.maximum.or(limit.current.max(Some(1 << 20)));
             let _ = setrlimit(Resource::Nofile, Rlimit { current, ..limit });
         }
     }

@@ -7,13 +7,16 @@ pub(super) fn considers_all(expression: &str) -> bool {
     let plain: String = expression.split_whitespace().collect();
     let visits_all = ["result[]", "result|length", "result|map(", "result|map_values(", "result|add("];
     let rest = without_values(&plain);
-    let picks = ["first", "last", "limit(", "nth(", "getpath(", "input", "[:", "..", "try", "?"];
+    let picks = ["foreach", "first", "last", "limit(", "nth(", "getpath(", "input", "[:", "..", "try", "?"];
     // Only `[]` and a field in quotes are no position.
     let is_position = |at: usize| !rest[at + 1..].starts_with([']', '"']) && !starts_collection(&rest, at);
     let picks_by_position = rest.match_indices('[').any(|(at, _)| is_position(at));
+    // A reduction that ignores what it has so far ends with the last series.
+    let picks_last = plain.contains("reduce") && !plain.contains(";.");
     visits_all.iter().any(|visit| plain.contains(visit))
         && !picks.iter().any(|pick| rest.contains(pick))
         && !picks_by_position
+        && !picks_last
 }
 
 /// Returns true if the bracket at `at` starts a list (`[.data.result[]…]`) rather than an index (`.result[0]`).
@@ -69,6 +72,7 @@ mod tests {
             "0 as $i | .data.result | .[$i].value[1]",
             ".data.result | length as $n | .data.result[$n - 1].value[1]",
             "[.. | .value? | .[1]?] | add",
+            "reduce .data.result[] as $x (0; $x.value[1] | tonumber)",
             ".status",
         ] {
             assert!(!considers_all(expression), "{expression}");

@@ -25,7 +25,7 @@ const SIGNS: &[Sign] = &[
     ("errors", |body| filled(body, "/errors")),
     ("error", |body| body.get("error").filter(|error| is_filled(error)).map(quoted)),
     // CloudWatch.
-    ("MetricDataResults", |body| {
+    ("StatusCode", |body| {
         let code = |result: &Value| result.get("StatusCode").filter(|code| *code != "Complete").map(quoted);
         list(body, "/MetricDataResults").find_map(code)
     }),
@@ -36,6 +36,11 @@ const SIGNS: &[Sign] = &[
                 .or_else(|| list(result, "/series").find_map(|series| is_true(series, "/partial")))
         };
         list(body, "/results").find_map(of_result)
+    }),
+    // InfluxDB's statements, searches of Elasticsearch that are sent together.
+    ("error", |body| {
+        let of = |key| list(body, key).find_map(|result| result.get("error").filter(|error| is_filled(error)));
+        of("/results").or_else(|| of("/responses")).map(quoted)
     }),
     // Google Cloud Monitoring.
     ("executionErrors", |body| filled(body, "/executionErrors")),
@@ -56,12 +61,24 @@ pub(super) fn sign(body: &[u8], warnings: &[String], expression: &str) -> Option
     }
     // Most responses contain none of the words, and need not be parsed again.
     let contains = |word: &str| body.windows(word.len()).any(|window| window == word.as_bytes());
-    let likely: Vec<&Sign> = SIGNS.iter().filter(|(word, _)| contains(word) && !expression.contains(word)).collect();
+    let likely: Vec<&Sign> = SIGNS.iter().filter(|(word, _)| contains(word) && !reads(expression, word)).collect();
     if likely.is_empty() {
         return None;
     }
     let body = serde_json::from_slice(body).ok()?;
     likely.into_iter().find_map(|(_, sign)| sign(&body))
+}
+
+/// Returns true if a jq expression reads the key `key` of the response itself: `.errors | length`, but neither `.errorRate` nor
+/// `.data.errors`.
+pub(super) fn reads(expression: &str, key: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    expression.match_indices(key).any(|(at, _)| {
+        let (before, after) = (&expression[..at], &expression[at + key.len()..]);
+        let before = before.strip_suffix('"').unwrap_or(before);
+        let Some(path) = before.strip_suffix('.').or_else(|| before.strip_suffix('[')) else { return false };
+        !after.starts_with(is_word) && !path.ends_with(|c: char| is_word(c) || matches!(c, ']' | '"' | ')' | '?'))
+    })
 }
 
 fn is_true(body: &Value, pointer: &str) -> Option<String> {
@@ -89,13 +106,14 @@ fn failed_shards(body: &Value) -> Option<String> {
     Some(format!("{failed} shards failed{cause}"))
 }
 
-/// Returns true for an error that a field reports, other than a number or a flag.
+/// Returns true for an error that a field reports, other than a number.
 fn is_filled(value: &Value) -> bool {
     match value {
         Value::String(text) => !text.is_empty(),
         Value::Array(list) => !list.is_empty(),
         Value::Object(map) => !map.is_empty(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::Bool(flag) => *flag,
+        Value::Null | Value::Number(_) => false,
     }
 }
 
@@ -110,6 +128,28 @@ pub(super) fn error_alone(body: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_keys_of_the_response_itself_are_data() {
+        for (expression, key, expected) in [
+            (".errors | length", "errors", true),
+            ("(.errors // []) | length", "errors", true),
+            (".[\"errors\"] | length", "errors", true),
+            (".errorRate // 0", "error", false),
+            (".data.r.errors", "errors", false),
+            (".results[0].error", "error", false),
+            ("\"error\"", "error", false),
+        ] {
+            assert_eq!(reads(expression, key), expected, "{expression}");
+        }
+        let errors = br#"{"data":{"r":{"errors":0}},"errors":[{"message":"shard timed out"}]}"#;
+        assert_eq!(sign(errors, &[], ".data.r.errors").as_deref(), Some("shard timed out"));
+        let statement = br#"{"results":[{"statement_id":0,"error":"database not found"}]}"#;
+        assert_eq!(sign(statement, &[], ".results[0].series[0].values[0][1]").as_deref(), Some("database not found"));
+        let cloud = br#"{"MetricDataResults":[{"StatusCode":"PartialData","Values":[1]}]}"#;
+        assert!(sign(cloud, &[], ".MetricDataResults[0].Values[0]").is_some());
+        assert!(error_alone(&serde_json::json!({"error": true, "message": "quota"})).is_some());
+    }
 
     #[test]
     fn each_store_has_its_sign() {

@@ -231,6 +231,16 @@ fn of_prometheus(metric: &MetricSpec, data: Data, body: &[u8]) -> Reading {
         Data::Scalar(_) | Data::Other(_) => 1,
     };
     let several = count > 1 && metric.reduce.is_none() && !metric.considers_all;
+    if count > 1
+        && metric.reduce.is_none()
+        && let Some(expression) = metric.expression.as_ref().filter(|_| !several)
+        && matches!(expression.value(body), Output::Text(_))
+    {
+        let reason = format!(
+            "the jqExpression yields a string for {count} series, whose values are strings; convert them with `tonumber`"
+        );
+        return Reading::error(ErrorKind::Series, reason);
+    }
     let own_expression = metric.expression.as_ref().filter(|_| !metric.takes_first);
     let reading = match (data, &metric.expression) {
         (Data::Other(_), Some(expression)) => return by_expression(metric, expression, body),
@@ -411,8 +421,8 @@ fn of_output(metric: &MetricSpec, expression: &Filter, output: Output, body: &[u
 
 /// Returns the error of a response that has no data, which an expression may turn into a number all the same: `.data.v // 0`.
 fn error_in(expression: &Filter, body: &[u8]) -> Option<Missing> {
-    let (is_of_prometheus, reads_errors) =
-        (expression.text().contains(".data.result"), expression.text().contains("error"));
+    let reads_errors = ["error", "errors"].iter().any(|key| partial::reads(expression.text(), key));
+    let is_of_prometheus = expression.text().contains(".data.result");
     let is_likely = |word: &str| body.windows(word.len()).any(|window| window == word.as_bytes());
     if !is_of_prometheus && (reads_errors || !is_likely("error")) {
         return None;

@@ -56,6 +56,13 @@ fn nothing_to_count(reading: Reading, expected: &str) {
 }
 
 #[test]
+fn values_of_several_series_are_not_compared_as_strings() {
+    // As a string, 9.5 is more than 10.2.
+    let metric = metric(Some("[.data.result[].value[1]] | max"));
+    error(ok(&metric, &vector(&["9.5", "10.2"])), ErrorKind::Series, "convert them with `tonumber`");
+}
+
+#[test]
 fn one_series_is_a_value_with_and_without_an_expression() {
     for expression in [None, Some(FIRST), Some(".data.result[0].value[1]")] {
         let reading = ok(&metric(expression), &vector(&["12.50"]));

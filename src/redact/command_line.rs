@@ -16,7 +16,7 @@ pub(super) fn takes_password(before: &str, option: &str) -> bool {
     })
 }
 
-/// Returns true if the printed value at the start of `rest` is piped into a command that reads a password.
+/// Returns true if a printed value, before `rest`, is piped into a command that reads a password.
 pub(super) fn is_piped_password(rest: &str) -> bool {
     let line = clipped(rest).split('\n').next().unwrap_or_default();
     line.contains('|') && line.contains("--password-stdin")

@@ -76,7 +76,11 @@ impl Redactor<'_> {
         while let Some(lead) = leads.captures_at(text, from) {
             let Some(end) = lead.get(0).map(|whole| whole.end()) else { break };
             let (until, next, with) = self.secret_after(&lead, end).unwrap_or_else(|| {
-                let next = behind(&lead).unwrap_or(end);
+                let next = behind(&lead).unwrap_or_else(|| {
+                    // The space behind a lead may be the one before the next option.
+                    let spaces = text[from..end].len() - text[from..end].trim_end().len();
+                    if spaces > 0 { end - 1 } else { end }
+                });
                 (next, next, String::new())
             });
             redacted.push_str(&text[from..until]);
@@ -108,7 +112,7 @@ impl Redactor<'_> {
             return if is_password { self.value(start) } else { None };
         }
         if lead.name("echo").is_some() {
-            return if is_piped_password(&self.text[start..]) { self.value(start) } else { None };
+            return if is_piped_password(&self.text[value_end(self.text, start)..]) { self.value(start) } else { None };
         }
         self.pair(lead, start)
     }
@@ -157,10 +161,11 @@ impl Redactor<'_> {
     /// Returns true if a pair is alone in its line.
     fn is_alone(&mut self, name: usize, value: usize) -> bool {
         let indent = &self.text[self.start_of_line(name)..name];
+        if indent.len() > MAX_INDENT || !indent.bytes().all(|byte| matches!(byte, b' ' | b'\t' | b'-')) {
+            return false;
+        }
         let after = self.text[value_end(self.text, value)..].trim_start_matches([' ', '\t', '\r']);
-        indent.len() <= MAX_INDENT
-            && indent.bytes().all(|byte| matches!(byte, b' ' | b'\t' | b'-'))
-            && (after.is_empty() || after.starts_with('\n'))
+        after.is_empty() || after.starts_with('\n')
     }
 
     /// Returns the start of the line with the position `at`, which is behind that of the last call.
@@ -176,11 +181,14 @@ impl Redactor<'_> {
     fn url(&self, start: usize, word: &str) -> Option<Replacement> {
         let scheme = word.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
         let start = start + word.len() - scheme.len();
+        if scheme.is_empty() {
+            return None;
+        }
         let is_end = |c: char| c.is_whitespace() || "\"'`<>|".contains(c);
         let url = &self.text[start..];
         let url = &url[..url.find(is_end).unwrap_or(url.len())];
         let bare = url.trim_end_matches([',', ';', ':', ')', '.', '}', '\\']);
-        (!scheme.is_empty()).then(|| (start, start + bare.len(), redact_url_in(bare, self.dollars)))
+        Some((start, start + bare.len(), redact_url_in(bare, self.dollars)))
     }
 
     /// Returns the password in `NAME:PASSWORD`, as in `curl -u`.

@@ -51,6 +51,17 @@ impl RequestSecrets {
         Self { secrets, encodings: Vec::new() }.sorted()
     }
 
+    /// Redacts the secrets in a setting. A secret that is an ordinary word, such as `prometheus`, is redacted only if it is the whole
+    /// setting: it also occurs in addresses and names.
+    pub(crate) fn redact_setting(&self, text: &str) -> String {
+        if self.secrets.iter().any(|secret| secret == text) {
+            return REDACTED.to_owned();
+        }
+        let is_word = |secret: &str| secret.bytes().all(|byte| byte.is_ascii_lowercase());
+        let phrases = self.encodings.iter().filter(|secret| !is_word(secret));
+        phrases.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), REDACTED))
+    }
+
     /// Adds known secrets, and returns true if any was new.
     pub(crate) fn add(&mut self, secrets: &[String]) -> bool {
         let known = self.secrets.len();

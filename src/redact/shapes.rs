@@ -23,7 +23,7 @@ const SHAPES: [&str; 10] = [
     // Google API keys
     r"AIza[A-Za-z0-9_-]{35}",
     // OpenAI and others
-    r"sk-[A-Za-z0-9_-]{20,}",
+    r"sk-(?:proj-|svcacct-|ant-[a-z0-9]+-)?[A-Za-z0-9_]{20,}",
     // New Relic
     r"NRAK-[A-Z0-9]{20,}",
     // npm
@@ -70,7 +70,15 @@ mod tests {
 
     #[test]
     fn similar_words_are_kept() {
-        for text in ["sk-learn", "ask-for-abcdefghijklmnopqrstuvwxyz", "eyJ.eyJ.x", "AKIA", "xoxo-hugs", "npm_config"] {
+        for text in [
+            "sk-learn",
+            "sk-recommender-predictor-default",
+            "ask-for-abcdefghijklmnopqrstuvwxyz",
+            "eyJ.eyJ.x",
+            "AKIA",
+            "xoxo-hugs",
+            "npm_config",
+        ] {
             assert_eq!(redact_shapes(text), text);
         }
     }

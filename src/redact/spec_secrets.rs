@@ -62,7 +62,7 @@ pub(crate) fn redact_task_with(task: &TaskSpec, secrets: &RequestSecrets) -> Tas
     }
     TaskSpec {
         with: redacted.with.as_ref().map(|with| redact_strings_with(with, secrets)),
-        run: redacted.run.as_deref().map(|script| secrets.redact(script)),
+        run: redacted.run.as_deref().map(|script| secrets.redact_setting(script)),
         ..redacted
     }
 }
@@ -76,7 +76,7 @@ pub(crate) fn redact_strings_with(value: &Value, secrets: &RequestSecrets) -> Va
             Value::Object(redacted)
         }
         Value::Array(list) => list.iter().map(|value| redact_strings_with(value, secrets)).collect(),
-        Value::String(text) => Value::String(secrets.redact(text)),
+        Value::String(text) => Value::String(secrets.redact_setting(text)),
         other => other.clone(),
     }
 }
@@ -137,6 +137,18 @@ mod tests {
         assert_eq!(redacted[2].with.as_ref().unwrap()["data"], json!({"a": [REDACTED]}));
         assert_eq!(redacted[3].run.as_deref(), Some("curl http://[hidden]@h/ -d [hidden]"));
         assert_eq!(redacted[5], spec[5], "names of metrics are kept");
+    }
+
+    #[test]
+    fn a_secret_that_is_a_word_does_not_hide_addresses() {
+        let spec = [
+            task("http", json!({"url": "http://prometheus:9090/", "headers": {"X-Api-Key": "prometheus"}})),
+            task("custommetrics", json!({"values": {"mine": "prometheus"}})),
+        ];
+        let secrets = secrets_of(&spec);
+        let with = |at: usize| redact_task_with(&spec[at], &secrets).with.unwrap();
+        assert_eq!(with(0)["url"], "http://prometheus:9090/");
+        assert_eq!(with(1)["values"], json!({"mine": REDACTED}));
     }
 
     #[test]

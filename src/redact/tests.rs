@@ -258,6 +258,14 @@ fn passwords_of_well_known_commands_are_redacted() {
             "printf '[hidden]' | helm registry login -u a --password-stdin",
         ),
         ("echo -n X |docker login --password-stdin\necho X", "echo -n [hidden] |docker login --password-stdin\necho X"),
+        (
+            "curl --silent -u bob:X h; tool --verbose --token X",
+            "curl --silent -u bob:[hidden] h; tool --verbose --token [hidden]",
+        ),
+        (
+            "mysql --ssl -pX; sshpass --x -p X; args: --password X",
+            "mysql --ssl -p[hidden]; sshpass --x -p [hidden]; args: --password [hidden]",
+        ),
         ("java -password=X -Dapp.token=Y", "java -password=[hidden] -Dapp.token=[hidden]"),
     ];
     for (script, expected) in cases {
@@ -313,6 +321,8 @@ fn long_texts_are_redacted_in_linear_time() {
         "\n",
         "\nkey: ",
         "eyJ",
+        "1://",
+        "token:token: ",
         "eyJaaaaaaaa.",
         "ghp_",
         "[",

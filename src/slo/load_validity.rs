@@ -1,5 +1,7 @@
 //! Validity of a load. If it missed its rate, its measurements do not describe the requested load and are inconclusive.
 
+use std::time::Duration;
+
 use crate::metrics::Distribution;
 use crate::metrics::histogram;
 use crate::model::counts::Counts;
@@ -39,7 +41,7 @@ pub fn inconclusive_reason(load: &LoadRecord) -> Option<String> {
     }
     let requested = load.requested_rate?;
     let cause = "too few connections, or the service cannot keep up";
-    if is_missed(requested, load.achieved_rate, load.counts.requests) {
+    if is_missed(requested, load.achieved_rate, load.counts.requests, load.duration.0) {
         let (achieved, requested) = (rounded(load.achieved_rate), rounded(requested));
         return Some(format!("the load achieved {achieved} of {requested} requests/s: {cause}"));
     }
@@ -52,9 +54,12 @@ pub fn inconclusive_reason(load: &LoadRecord) -> Option<String> {
 }
 
 /// Returns true if the load achieved less than its rate, and not for a hiccup alone.
-pub fn is_missed(requested: f64, achieved: f64, requests: u64) -> bool {
+pub fn is_missed(requested: f64, achieved: f64, requests: u64, duration: Duration) -> bool {
+    // Some requests may be sent and not counted: those at the start of a connection, for example.
+    let at_most_sent = achieved * duration.as_secs_f64();
+    let sent = if requests as f64 >= at_most_sent / 2.0 { requests as f64 } else { at_most_sent };
     // Time that the requests took longer than planned, or would have been sent in if they had not been dropped.
-    let missing = requests as f64 * (1.0 / achieved - 1.0 / requested);
+    let missing = sent * (1.0 / achieved - 1.0 / requested);
     let is_hiccup = requests > 0 && achieved > 0.0 && missing <= SLACK;
     achieved < MIN_ACHIEVED * requested && !is_hiccup
 }
@@ -129,6 +134,7 @@ pub fn rounded(rate: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::duration::GoDuration;
     use crate::model::load::MissingShard;
 
     fn load(requested: Option<f64>, achieved: f64, requests: u64, dropped: u64) -> LoadRecord {
@@ -180,6 +186,10 @@ mod tests {
         let late_by = |seconds: f64| load(Some(400.0), 40.0 / (0.1 + seconds), 40, 0);
         assert_eq!(inconclusive_reason(&late_by(0.01)), None);
         assert!(inconclusive_reason(&late_by(0.06)).unwrap().contains("achieved"));
+        // 1,000 requests at a fifth of the rate, of which only the last 10 are measured.
+        let mut skipped = load(Some(1_000.0), 200.0, 10, 0);
+        skipped.duration = GoDuration(Duration::from_secs(5));
+        assert!(inconclusive_reason(&skipped).unwrap().contains("achieved"));
         let dropped = |count| load(Some(400.0), 400.0, 40 - count, count);
         assert_eq!(inconclusive_reason(&dropped(20)), None);
         assert!(inconclusive_reason(&dropped(21)).unwrap().contains("dropped"));

@@ -98,7 +98,8 @@ spec:
 {{- define "iter8.number" -}}
 {{- $value := get (first .).Values (last .) -}}
 {{- if not (or (kindIs "invalid" $value) (eq (toString $value) "")) }}
-{{ last . }}: {{ $value | toString | trim | atoi }}
+{{- /* Numbers in files are floats. */}}
+{{ last . }}: {{ kindIs "string" $value | ternary (toString $value | trim | trimPrefix "+" | atoi) (int64 $value) }}
 {{- end -}}
 {{- end -}}
 

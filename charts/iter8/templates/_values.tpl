@@ -67,6 +67,9 @@
 {{- $metadata := get $patch "metadata" | default dict -}}
 {{- $spec := get $patch "spec" | default dict -}}
 {{- range $kind, $marks := $metadata -}}
+{{- if not (has $kind (list "labels" "annotations")) -}}
+{{- fail (printf "podTemplate.metadata.%s: unknown field; expected one of labels, annotations" $kind) -}}
+{{- end -}}
 {{- range $name, $_ := $marks -}}
 {{- if hasPrefix "iter8.tools/" $name -}}
 {{- fail (printf "podTemplate.metadata.%s.%s: cannot be changed: iter8 depends on it" $kind $name) -}}
@@ -83,6 +86,11 @@
 {{- range $name := list "command" "args" -}}
 {{- if hasKey $container $name -}}
 {{- fail (printf "podTemplate.spec.containers[%d].%s: cannot be changed: iter8 depends on it" $index $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $at, $variable := get $container "env" | default list -}}
+{{- if eq (get $variable "name" | toString) "ITER8_JOB_UID" -}}
+{{- fail (printf "podTemplate.spec.containers[%d].env[%d]: cannot be changed: iter8 depends on it" $index $at) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

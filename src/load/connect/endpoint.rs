@@ -122,11 +122,15 @@ impl Endpoint {
                     return Ok(stream);
                 }
                 Err(error) => {
-                    failure = Failure::from_error(&error, Cause::Other);
+                    let mut attempted = Failure::from_error(&error, Cause::Other);
                     if addresses.len() > 1 {
-                        failure.detail = format!("{address}: {}", failure.detail);
+                        attempted.detail = format!("{address}: {}", attempted.detail);
                     }
-                    trial.is_blameless |= failure.cause == Cause::ClientLimit;
+                    trial.is_blameless |= attempted.cause == Cause::ClientLimit;
+                    // A machine without IPv6 has no local address for `::1`; the other address tells what is wrong.
+                    if step == 0 || attempted.cause != Cause::ClientLimit {
+                        failure = attempted;
+                    }
                 }
             }
         }

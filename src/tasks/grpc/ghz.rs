@@ -88,12 +88,12 @@ pub(super) fn normalized(values: &Value, at: &FieldPath) -> Result<Value, InputE
     let mut level = own_settings(level, at)?;
     if let Some(Value::Object(endpoints)) = level.get_mut("endpoints") {
         for (name, endpoint) in endpoints {
-            let is_written_by_ghz = endpoint.as_object().is_some_and(has_foreign);
-            *endpoint = normalized(endpoint, &at.clone().key("endpoints").key(name))?;
-            if let Some(endpoint) = endpoint.as_object_mut().filter(|_| is_written_by_ghz) {
-                // In a complete configuration of ghz, zeros of every type mean that the base's setting applies.
-                endpoint.retain(|_, value| !is_zero(value));
+            if let Some(endpoint) = endpoint.as_object_mut().filter(|endpoint| has_foreign(endpoint)) {
+                // In a configuration that ghz wrote, zeros of every type mean that the base's setting applies.
+                let is_complete = is_complete(endpoint);
+                endpoint.retain(|name, value| !is_zero(value) || (name == "count-errors" && !is_complete));
             }
+            *endpoint = normalized(endpoint, &at.clone().key("endpoints").key(name))?;
         }
     }
     if let Some(Value::Array(versions)) = level.get_mut("versionValues") {
@@ -131,6 +131,11 @@ fn own_settings(level: &Map<String, Value>, at: &FieldPath) -> Result<Map<String
         }
     }
     Ok(own)
+}
+
+/// Returns true for an endpoint that has most of the settings that only ghz knows: users write those that they need.
+fn is_complete(endpoint: &Map<String, Value>) -> bool {
+    FOREIGN.iter().filter(|(name, _)| endpoint.contains_key(*name)).count() > FOREIGN.len() / 2
 }
 
 /// Returns true if a level has settings that only ghz knows.
@@ -199,6 +204,12 @@ mod tests {
         let written =
             json!({"endpoints": {"a": {"call": "a.B/C", "insecure": false, "duration": "0s", "total": 0, "cpus": 0}}});
         assert_eq!(read(&written), Ok(json!({"endpoints": {"a": {"call": "a.B/C"}}})));
+        let mut all: Map<String, Value> = FOREIGN.iter().map(|(name, _)| ((*name).to_owned(), json!(0))).collect();
+        all.extend([("count-errors".to_owned(), json!(false)), ("timeout".to_owned(), json!("0s"))]);
+        assert_eq!(
+            read(&json!({"timeout": "5s", "endpoints": {"a": all}})),
+            Ok(json!({"timeout": "5s", "endpoints": {"a": {}}}))
+        );
         // Written by a user.
         let own = json!({"total": 0, "timeout": "0s", "endpoints": {"a": {"call": "a.B/C", "insecure": false, "duration": "0s"}}});
         assert_eq!(read(&own), Ok(own));

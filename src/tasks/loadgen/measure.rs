@@ -208,7 +208,8 @@ pub(in crate::tasks) fn notes(label: &str, outcome: &LoadOutcome) -> Vec<String>
     // Missing pods explain a low rate.
     let is_complete = outcome.shards.as_ref().is_none_or(|shards| shards.missing.is_empty());
     if let Some(target) = outcome.requested_rate
-        && (outcome.counts.dropped > 0 || is_missed(target, outcome.achieved_rate, outcome.counts.requests))
+        && (outcome.counts.dropped > 0
+            || is_missed(target, outcome.achieved_rate, outcome.counts.requests, outcome.duration))
         && !outcome.interrupted
         && is_complete
     {

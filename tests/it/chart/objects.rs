@@ -109,6 +109,7 @@ const CASES: &[&[&str]] = &[
     &[READY, "--set=ready.chaosengine=chaos,ready.namespace=models,serviceAccountName=mine"],
     &[READY, "--set=ready.resources[0].version=v1,ready.resources[0].resource=pods,ready.resources[0].name=a"],
     &[HTTP, "--set=runner=job,ttlSecondsAfterFinished=0,activeDeadlineSeconds=600"],
+    &[HTTP, "-f=numbers.yaml"],
     &[
         HTTP,
         "--set=runner=cronjob,cronjobSchedule=@daily,timeZone=Europe/Zurich,suspend=true,successfulJobsHistoryLimit=0",
@@ -164,6 +165,8 @@ fn the_chart_renders_the_objects_of_a_launch() {
     let Some(helm) = Helm::new() else { return };
     helm.cli.write("values.yaml", FILE);
     helm.cli.write("pods.yaml", PODS);
+    // Helm reads numbers in files as floats.
+    helm.cli.write("numbers.yaml", "runner: job\nttlSecondsAfterFinished: 2592000\nactiveDeadlineSeconds: 1000000\n");
     let message = Mutex::new(Vec::new());
     thread::scope(|scope| {
         let (helm, message) = (&helm, &message);

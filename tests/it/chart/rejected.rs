@@ -33,6 +33,8 @@ const BY_TEMPLATES: &[&[&str]] = &[
     &[HTTP, "--set=parallelism=1x"],
     &[HTTP, "--set=runner=job,podTemplate.spec.restartPolicy=Always"],
     &[HTTP, "--set=runner=job,podTemplate.spec.serviceAccountName=x"],
+    &[HTTP, "--set=runner=job,podTemplate.metadata.name=x"],
+    &[HTTP, "--set=podTemplate.spec.containers[0].name=iter8,podTemplate.spec.containers[0].env[0].name=ITER8_JOB_UID"],
     &[HTTP, "--set=runner=job,podTemplate.spec.containers[0].name=iter8,podTemplate.spec.containers[0].args={x}"],
     &[HTTP, "--set=runner=job", "--set=podTemplate.metadata.labels.iter8\\.tools/group=x"],
     &["--set=tasks={ready},ready.namespace=models"],

@@ -209,7 +209,7 @@ fn with_static_credentials(user: &AuthInfo) -> Option<AuthInfo> {
     if let Some(serde_json::Value::String(key)) = map.get_mut("client-key-data") {
         without_line_ends(key);
     }
-    let has = |name: &str| map.get(name).is_some_and(|value| !value.is_null());
+    let has = |name: &str| map.get(name).and_then(|value| value.as_str()).is_some_and(|text| !text.is_empty());
     let has_certificate = has("client-certificate") || has("client-certificate-data");
     let has_key = has("client-key") || has("client-key-data");
     if (has_certificate && has_key) || ["token", "tokenFile", "username"].into_iter().any(has) {

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use iter8::metrics::histogram;
-use iter8::model::insights::EncodedHistogram;
+use iter8::model::histogram::EncodedHistogram;
 use libfuzzer_sys::fuzz_target;
 
 /// Returns a histogram in HdrHistogram's compressed V2 format with these cells.

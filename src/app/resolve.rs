@@ -147,18 +147,18 @@ pub(crate) fn document(
     Ok(prepared)
 }
 
-/// Checks the tasks of a document that is not run, with the warnings of [`document`].
+/// Parses and checks the tasks of a document that is not run, with the warnings of [`document`].
 pub(crate) fn check_document(
     experiment: &Experiment,
     policy: ResultPolicy,
     location: &str,
     files: &dyn Files,
-) -> Result<(), InputErrors> {
+) -> Result<Vec<Box<dyn Task>>, InputErrors> {
     let tasks = pipeline::parse_all(&experiment.spec).map_err(|errors| in_document(errors, location, files))?;
     let result = experiment.result.as_ref().filter(|_| policy == ResultPolicy::Reuse);
     let earlier = result.and_then(|result| result.insights.as_ref());
     warn_about(pipeline::unmeasured_slos(&tasks, files, earlier), location, files);
-    Ok(())
+    Ok(tasks)
 }
 
 fn warn_about(unmeasured: Vec<InputError>, location: &str, files: &dyn Files) {
@@ -175,10 +175,9 @@ pub(crate) fn is_same_spec(a: &[TaskSpec], b: &[TaskSpec]) -> bool {
     matches!(values, [Ok(a), Ok(b)] if is_same_apart_from_secrets(&a, &b))
 }
 
-/// Returns the spec of a document without its secrets.
-pub(crate) fn redacted_document(experiment: &Experiment, files: &dyn Files) -> Vec<TaskSpec> {
-    let tasks = pipeline::parse_all(&experiment.spec).unwrap_or_default();
-    pipeline::redacted(&experiment.spec, &pipeline::secrets(&experiment.spec, &tasks, files))
+/// Returns a spec without the secrets that its tasks send.
+pub(crate) fn redacted_spec(spec: &[TaskSpec], tasks: &[Box<dyn Task>], files: &dyn Files) -> Vec<TaskSpec> {
+    pipeline::redacted(spec, &pipeline::secrets(spec, tasks, files))
 }
 
 /// Returns a spec without the secrets that its names show.

@@ -38,8 +38,8 @@ pub(crate) fn merged(sources: &[Source]) -> Result<Values, AppError> {
 
 /// Reads a values file: a path, a URL, or `-` for standard input.
 pub(crate) async fn file(name: &str, network: Network<'_>) -> Result<Source, AppError> {
-    let shown = redact_url(name);
-    let message = |reason: String| format!("cannot read the values file {shown}: {reason}");
+    let redacted = redact_url(name);
+    let message = |reason: String| format!("cannot read the values file {redacted}: {reason}");
     let unreadable = |reason: String| AppError::input(message(reason));
     let content = if name == "-" {
         let mut content = Vec::new();
@@ -65,5 +65,5 @@ pub(crate) async fn file(name: &str, network: Network<'_>) -> Result<Source, App
         read.map_err(|error| unreadable(error.to_string()))?
     };
     let text = String::from_utf8(content).map_err(|_| unreadable("not valid UTF-8".to_owned()))?;
-    Ok(Source::File { name: shown, text })
+    Ok(Source::File { name: redacted, text })
 }

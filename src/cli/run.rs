@@ -18,7 +18,7 @@ use crate::app::cluster::{ConnectOptions, LazyCluster};
 use crate::app::env::FileStore;
 use crate::app::env::file_store::RunLock;
 use crate::app::error::AppError;
-use crate::app::resolve::{is_same_spec, redacted_document};
+use crate::app::resolve::{is_same_spec, redacted_spec};
 use crate::app::run::{End, Ended, OverallVerdict, Prepared, ResultPolicy, overall_verdict};
 use crate::app::values::Network;
 use crate::model::codec;
@@ -61,7 +61,7 @@ pub(crate) struct AssertArg {
     conditions: Vec<AssertCondition>,
 }
 
-/// What follows a run.
+/// Next step and exit code after a run.
 pub(crate) struct After {
     /// The next command, for the user.
     pub(crate) next: Option<String>,
@@ -84,8 +84,8 @@ pub(crate) async fn run(args: RunArgs, globals: &Globals) -> Result<Exit, AppErr
         let (experiment, location) = (store.load().await?, store.location());
         let invalid = |errors| AppError::in_document(&location, errors);
         if args.dry {
-            app::resolve::check_document(&experiment, policy, &location, env.files).map_err(invalid)?;
-            return dry(&redacted_document(&experiment, env.files));
+            let tasks = app::resolve::check_document(&experiment, policy, &location, env.files).map_err(invalid)?;
+            return dry(&redacted_spec(&experiment.spec, &tasks, env.files));
         }
         let prepared = app::resolve::document(experiment.clone(), policy, &location, env.files).map_err(invalid)?;
         say_what_is_replaced(&experiment, &experiment.spec, policy, &location, &progress);

@@ -139,7 +139,7 @@ pub struct Failure {
     pub cause: Cause,
     /// Error message; empty if the cause says it all.
     pub detail: String,
-    /// Whether the request may be sent again.
+    /// Reason for which the request may be sent again, if there is one.
     pub resend: Resend,
     /// Kind of a failed TLS handshake, if it is known.
     pub tls: Option<TlsProblem>,

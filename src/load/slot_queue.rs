@@ -21,13 +21,13 @@ use crate::load::pacing::{Cursor, Pacer, Step};
 pub(super) struct Slot {
     /// Position in the schedule, from 0.
     pub(super) number: u64,
-    /// When it was due; absent at maximum rate.
+    /// Instant at which it was due; absent at maximum rate.
     pub(super) due: Option<Instant>,
-    /// From when on only this process delayed it: it was due, and a connection was free. Absent at maximum rate.
+    /// Instant at which it was due and a connection was free: the rest of its delay is this process's own. Absent at maximum rate.
     pub(super) ready: Option<Instant>,
 }
 
-/// A slot that is claimed within this time after it was due is punctual; nobody asks why it was not earlier.
+/// Delay up to which a slot counts as punctual, and has no cause.
 pub(super) const PUNCTUAL: Duration = Duration::from_millis(1);
 
 /// State of a worker without idle connections.
@@ -48,7 +48,7 @@ pub(super) enum Claim {
 struct SlotQueue {
     /// Slots of this queue taken so far, by any worker.
     taken: AtomicU64,
-    /// When the worker's longest idle connection became free, in nanoseconds since the start; [`NONE_IDLE`] without one.
+    /// Time at which the worker's longest idle connection became free, in nanoseconds since the start; [`NONE_IDLE`] without one.
     idle_since: AtomicU64,
     /// Wakes the worker's pacing task.
     wakeup: Notify,

@@ -21,13 +21,13 @@ const STATUSES: usize = 1000;
 /// Instants of one request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timing {
-    /// When it was due; absent at maximum rate.
+    /// Instant at which it was due; absent at maximum rate.
     pub(super) due: Option<Instant>,
-    /// From when on only this process delayed it ([`Slot::ready`]); absent at maximum rate.
+    /// Instant at which it was due and a connection was free ([`Slot::ready`]); absent at maximum rate.
     ///
     /// [`Slot::ready`]: super::slot_queue::Slot::ready
     pub(super) ready: Option<Instant>,
-    /// When a connection took it over.
+    /// Instant at which a connection took it over.
     pub(super) sent: Instant,
     pub(super) ended: Instant,
 }

@@ -78,8 +78,8 @@ impl Redactor<'_> {
             let (until, next, with) = self.secret_after(&lead, end).unwrap_or_else(|| {
                 let next = behind(&lead).unwrap_or_else(|| {
                     // The space behind a lead may be the one before the next option.
-                    let spaces = text[from..end].len() - text[from..end].trim_end().len();
-                    if spaces > 0 { end - 1 } else { end }
+                    let last = text[..end].char_indices().next_back().filter(|(_, c)| c.is_whitespace());
+                    last.map_or(end, |(at, _)| at)
                 });
                 (next, next, String::new())
             });

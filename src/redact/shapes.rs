@@ -23,7 +23,7 @@ const SHAPES: [&str; 10] = [
     // Google API keys
     r"AIza[A-Za-z0-9_-]{35}",
     // OpenAI and others
-    r"sk-(?:proj-|svcacct-|ant-[a-z0-9]+-)?[A-Za-z0-9_]{20,}",
+    r"sk-(?:(?:proj|svcacct|admin|ant-[a-z0-9]+)-[A-Za-z0-9_-]{20,}|[A-Za-z0-9_]{20,})",
     // New Relic
     r"NRAK-[A-Z0-9]{20,}",
     // npm
@@ -56,6 +56,8 @@ mod tests {
             "AKIAIOSFODNN7EXAMPLE",
             "AIzaSyA-0123456789abcdefghijklmnopqrstu",
             "sk-abcdefghijklmnopqrstuvwxyz",
+            "sk-proj-abcdefghijklm-nopqrst_uvwxyz-0123",
+            "sk-ant-api03-abcdefghijklm-nopqrst_uvwxyz",
             "NRAK-ABCDEFGHIJKLMNOPQRSTUVWXYZ0",
             "npm_0123456789abcdefghij0123456789abcdef",
         ];

@@ -175,7 +175,7 @@ pub struct TaskFacts {
     pub recorded: Recorded,
     /// Its reaction to an interruption.
     pub on_stop: OnStop,
-    /// Whether it runs after a load that failed.
+    /// Its reaction to an earlier load that failed.
     pub after_failed_load: AfterFailedLoad,
     /// True if it may write files that later tasks read.
     pub writes_files: bool,

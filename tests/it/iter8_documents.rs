@@ -86,7 +86,7 @@ fn reply(request: &Request) -> Reply {
     }
 }
 
-/// What happens to a document.
+/// Expected results of one document.
 struct Row {
     document: &'static str,
     /// Exit codes of `assert` for completed, nofailure and slos, as in Iter8.

@@ -9,7 +9,7 @@
 //!    lives. A module and its own ancestors are not held apart: a registry names its children, and they name its trait. So
 //!    `values/parse.rs` may use `values/mod.rs` and be used by it; but `values/parse.rs` → `assess.rs` → `values/merge.rs` is
 //!    a cycle of `values` and `assess`.
-//! 3. **Doors** ([`DOORS`]): printing, leaving, environment, files, clocks and async are open to the layers they belong to.
+//! 3. **Doors** ([`RESTRICTIONS`]): printing, leaving, environment, files, clocks and async are open to the layers they belong to.
 //! 4. **Size.** A file has at most [`MAX_CODE_LINES`] lines beside its tests.
 
 mod checker;
@@ -25,7 +25,7 @@ use crate::support::rust_source::Mention;
 const MAX_CODE_LINES: usize = 600;
 
 /// Something only some layers may do.
-struct Door {
+struct Restriction {
     name: &'static str,
     /// Runs of path segments that give it away; those that end in `!` are macros.
     signs: &'static [&'static str],
@@ -46,38 +46,38 @@ const PURE_MODULES: [&[&str]; 3] =
 /// Marks a row of the table whose modules read no clock, wait for nothing and are not async.
 const PURE: &str = "(pure)";
 
-const DOORS: &[Door] = &[
-    Door {
+const RESTRICTIONS: &[Restriction] = &[
+    Restriction {
         name: "printing",
         signs: &["println!", "eprintln!", "print!", "eprint!", "dbg!", "io::stdout", "io::stderr"],
         open_to: Open::Only(&["cli"]),
         reason: "the engine tells an observer what happens; the command line decides what to show",
     },
-    Door {
+    Restriction {
         name: "ending the process",
         signs: &["process::exit", "process::abort"],
         open_to: Open::Only(&[]),
         reason: "main returns an exit code, so that what is open gets closed and what is measured gets saved",
     },
-    Door {
+    Restriction {
         name: "the environment",
         signs: &["std::env"],
         open_to: Open::Only(&["adapters", "cli", PROGRAM]),
         reason: "ask through `ports::Files`",
     },
-    Door {
+    Restriction {
         name: "the file system",
         signs: &["std::fs", "tokio::fs", "tempfile"],
         open_to: Open::Only(&["adapters", "cli"]),
         reason: "read through `ports::Files`, keep documents in a `ports::DocumentStore`",
     },
-    Door {
+    Restriction {
         name: "the wall clock",
         signs: &["SystemTime", "Utc::now", "Local::now"],
         open_to: Open::Only(&["adapters"]),
         reason: "ask a `ports::Clock`, so that tests decide the time",
     },
-    Door {
+    Restriction {
         name: "time that passes, and async",
         signs: &["Instant::now", "async", "await", "tokio", "hyper", "reqwest"],
         open_to: Open::Impure,
@@ -216,7 +216,7 @@ fn cycles(graph: &BTreeMap<String, BTreeMap<String, String>>) -> Vec<Vec<String>
     found
 }
 
-/// Uses of a door by a layer it is not open to.
+/// Restricted uses in layers that are not allowed them.
 fn check_doors(pure: &BTreeSet<String>, tree: &ModuleTree) -> Vec<String> {
     let is_pure = |path: &ModulePath| {
         pure.contains(layer(path))
@@ -226,16 +226,21 @@ fn check_doors(pure: &BTreeSet<String>, tree: &ModuleTree) -> Vec<String> {
     };
     let mut wrong = Vec::new();
     for (path, module) in &tree.modules {
-        for door in DOORS {
-            let is_open = match door.open_to {
+        for restriction in RESTRICTIONS {
+            let is_open = match restriction.open_to {
                 Open::Only(layers) => layers.contains(&layer(path)),
                 Open::Impure => !is_pure(path),
             };
             let signs =
-                module.scan.mentions.iter().filter(|m| !is_open && door.signs.iter().any(|sign| shows(m, sign)));
+                module.scan.mentions.iter().filter(|m| !is_open && restriction.signs.iter().any(|sign| shows(m, sign)));
             wrong.extend(signs.map(|mention| {
                 let (file, line, text) = (&module.file, mention.line, mention.path.join("::"));
-                format!("{file}:{line}: `{text}`: {} is not for `{}`: {}", door.name, layer(path), door.reason)
+                format!(
+                    "{file}:{line}: `{text}`: {} is not for `{}`: {}",
+                    restriction.name,
+                    layer(path),
+                    restriction.reason
+                )
             }));
         }
     }

@@ -265,7 +265,7 @@ async fn the_hop_that_failed_is_named() {
 }
 
 /// A server of HTTP/2 that treats every stream alike.
-async fn hostile<F, R>(treat: F) -> std::net::SocketAddr
+async fn scripted_h2<F, R>(treat: F) -> std::net::SocketAddr
 where
     F: Fn(h2::RecvStream, h2::server::SendResponse<Bytes>, u64) -> R + Clone + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
@@ -300,7 +300,7 @@ fn fine(mut respond: h2::server::SendResponse<Bytes>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reconnects_after_goaway_without_losing_requests() {
-    let address = hostile(|_, respond, _| async move { fine(respond) }).await;
+    let address = scripted_h2(|_, respond, _| async move { fine(respond) }).await;
     let http = Http2::new(target(&format!("http://{address}/"))).unwrap();
     let outcome = load(LoadPlan { in_flight: 4, ..plan(200, 2) }, http).await;
     assert_eq!(
@@ -318,7 +318,7 @@ async fn reconnects_after_goaway_without_losing_requests() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_reset_fails_one_request() {
-    let address = hostile(|_, mut respond, number| async move {
+    let address = scripted_h2(|_, mut respond, number| async move {
         if number % 2 == 0 { respond.send_reset(h2::Reason::INTERNAL_ERROR) } else { fine(respond) }
     })
     .await;
@@ -331,7 +331,7 @@ async fn a_stream_reset_fails_one_request() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn endless_responses_and_closed_windows_time_out() {
-    let address = hostile(|body, mut respond, _| async move {
+    let address = scripted_h2(|body, mut respond, _| async move {
         // Neither reads the request's body, which is larger than the window, nor ends the answer.
         let _stream = respond.send_response(http::Response::new(()), false);
         let _body = body;
@@ -350,11 +350,10 @@ async fn endless_responses_and_closed_windows_time_out() {
 /// Requests and errors by cause of a load that ends with requests in flight.
 async fn stop_mode(stop_mode: StopMode) -> (LoadOutcome, Duration) {
     // Answers to 8 of 12 requests never come.
-    let address =
-        hostile(
-            |_, respond, number| async move { if number < 4 { fine(respond) } else { std::future::pending().await } },
-        )
-        .await;
+    let address = scripted_h2(|_, respond, number| async move {
+        if number < 4 { fine(respond) } else { std::future::pending().await }
+    })
+    .await;
     let http = Http2::new(target(&format!("http://{address}/"))).unwrap();
     let pacer = Pacer::new(Arrival::Max, Bound::Duration(Duration::from_millis(300)));
     let plan = LoadPlan { pacer, in_flight: 3, timeout: Duration::from_secs(1), stop_mode, ..plan(1, 1) };

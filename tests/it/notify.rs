@@ -365,7 +365,7 @@ fn the_rollback_of_a_service_that_cannot_be_reached_is_sent() {
     }
 }
 
-/// What a failed load has measured is only a part, so no SLO on it passes.
+/// A failed load has measured only a part, so no SLO on it passes.
 #[test]
 fn no_slo_passes_after_a_failed_load() {
     let (cli, webhook, good) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, "ok"));

@@ -422,7 +422,7 @@ fn a_second_run_in_the_same_directory_is_refused() {
     assert!(!cli.path("ran").exists());
 }
 
-/// What is said to be done survives a crash.
+/// A task that was reported as done survives a crash.
 #[test]
 fn a_task_is_saved_before_it_is_said_to_be_done() {
     let cli = CliCase::new();

@@ -36,9 +36,9 @@ pub(super) struct CustomMetricsValues {
     /// Outcome of objectives if the metric cannot be measured: a timeout, an error, or an unusable response. Default: inconclusive,
     /// as a failure of `assert`; with `inconclusive`, `assert` exits with 5.
     on_error: Option<OnErrorPolicy>,
-    /// Whether the value of a response with partial data counts. Default: it is an error.
+    /// Use of the value in a response with partial data. Default: the response is an error.
     partial: Option<DoubtPolicy>,
-    /// Whether the value of a response with warnings counts. Default: allow.
+    /// Use of the value in a response with warnings. Default: allow.
     on_warning: Option<DoubtPolicy>,
     /// Maximum number of concurrent requests, 1 to 100. Default: 8. Their responses share 32 MiB, and each is limited to 4 MiB.
     #[schemars(schema_with = "up_to_100")]
@@ -91,10 +91,10 @@ pub(super) struct Query {
     /// Outcome of objectives if the metric cannot be measured.
     #[serde(default)]
     on_error: Option<OnErrorPolicy>,
-    /// Whether the value of a response with partial data counts. Default: it is an error.
+    /// Use of the value in a response with partial data. Default: the response is an error.
     #[serde(default)]
     partial: Option<DoubtPolicy>,
-    /// Whether the value of a response with warnings counts. Default: allow.
+    /// Use of the value in a response with warnings. Default: allow.
     #[serde(default)]
     on_warning: Option<DoubtPolicy>,
     /// Explanation, shown to the reader, of why there may be no data.
@@ -133,9 +133,9 @@ pub(super) struct Access {
     no_data: Option<NoDataPolicy>,
     /// Outcome of objectives if a metric cannot be measured.
     on_error: Option<OnErrorPolicy>,
-    /// Whether the value of a response with partial data counts. Default: it is an error.
+    /// Use of the value in a response with partial data. Default: the response is an error.
     partial: Option<DoubtPolicy>,
-    /// Whether the value of a response with warnings counts. Default: allow.
+    /// Use of the value in a response with warnings. Default: allow.
     on_warning: Option<DoubtPolicy>,
 }
 

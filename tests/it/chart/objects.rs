@@ -126,14 +126,14 @@ const CASES: &[&[&str]] = &[
 ];
 
 /// The same value with whole numbers in one form: Helm and YAML may write them as floats.
-fn shown(value: Value) -> Value {
+fn normalized(value: Value) -> Value {
     match value {
         Value::Number(number) => match number.as_f64() {
             Some(whole) if whole.fract() == 0.0 && whole.abs() < 9e15 => json!(whole as i64),
             _ => Value::Number(number),
         },
-        Value::Array(list) => list.into_iter().map(shown).collect(),
-        Value::Object(map) => map.into_iter().map(|(key, value)| (key, shown(value))).collect(),
+        Value::Array(list) => list.into_iter().map(normalized).collect(),
+        Value::Object(map) => map.into_iter().map(|(key, value)| (key, normalized(value))).collect(),
         other => other,
     }
 }
@@ -148,7 +148,7 @@ fn differences(helm: &Helm, case: &[&str]) -> Option<String> {
         if let Some(values) = object.pointer_mut("/texts/values.yaml") {
             *values = redact::redact(values);
         }
-        shown(object)
+        normalized(object)
     };
     let [theirs, ours] = [theirs, ours].map(|output| objects(&output.stdout));
     let names: BTreeSet<&String> = theirs.keys().chain(ours.keys()).collect();
@@ -258,7 +258,7 @@ fn values_of_helm_are_passed_to_the_run() {
     let values = String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap();
     let (given, found) = (codec::value_from_yaml(FILE).unwrap(), codec::value_from_yaml(&values).unwrap());
     for key in ["tasks", "ready", "assess", "custommetrics", "slack", "github"] {
-        assert_eq!(shown(found[key].clone()), shown(given[key].clone()), "{key}");
+        assert_eq!(normalized(found[key].clone()), normalized(given[key].clone()), "{key}");
     }
     assert_eq!(found["http"]["payloadStr"], given["http"]["payloadStr"]);
 }

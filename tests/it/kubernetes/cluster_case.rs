@@ -43,13 +43,13 @@ impl ClusterCase {
     }
 
     /// The same namespace, accessed through this proxy.
-    pub fn through(self, edge: &ApiServerProxy) -> Self {
+    pub fn through(self, proxy: &ApiServerProxy) -> Self {
         let text = format!(
             "clusters: [{{name: c, cluster: {{server: '{}'}}}}]\ncurrent-context: x\n\
              contexts: [{{name: x, context: {{cluster: c}}}}]\n",
-            edge.url()
+            proxy.url()
         );
-        let path = self.cli.write("edge.kubeconfig", &text);
+        let path = self.cli.write("proxy.kubeconfig", &text);
         self.with_kubeconfig(path)
     }
 

@@ -140,7 +140,7 @@ fn watches_are_reopened() {
     let watches = Arc::new(AtomicU32::new(0));
     let gone = json!({"type": "ERROR", "object": {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 410,
         "reason": "Expired", "message": "too old resource version"}});
-    let edge = ApiServerProxy::start(case.cluster, {
+    let proxy = ApiServerProxy::start(case.cluster, {
         let watches = Arc::clone(&watches);
         move |_, path| {
             if !path.contains("watch=true") {
@@ -156,7 +156,7 @@ fn watches_are_reopened() {
             }
         }
     });
-    let case = case.through(&edge);
+    let case = case.through(&proxy);
     let output = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| run(&case, &["ready.deploy=shop", "ready.timeout=100s"]));
         let started = Instant::now();
@@ -177,7 +177,7 @@ fn watches_that_are_closed_at_once_are_reopened_after_ever_longer_pauses() {
         "reason": "Expired", "message": "too old resource version"}});
     for body in [String::new(), format!("{expired}\n")] {
         let watches = Arc::new(AtomicU32::new(0));
-        let edge = ApiServerProxy::start(case.cluster, {
+        let proxy = ApiServerProxy::start(case.cluster, {
             let (watches, body) = (Arc::clone(&watches), body.clone());
             move |_, path| {
                 if !path.contains("watch=true") {
@@ -187,7 +187,7 @@ fn watches_that_are_closed_at_once_are_reopened_after_ever_longer_pauses() {
                 Action::Respond(200, vec![], body.clone())
             }
         });
-        let case = ClusterCase::without_node().unwrap().through(&edge);
+        let case = ClusterCase::without_node().unwrap().through(&proxy);
         run(&case, &["ready.deploy=shop", "ready.timeout=5s"]).exits(3);
         let watches = watches.load(Ordering::Relaxed);
         assert!((3..=8).contains(&watches), "{watches} watches in 5 s, closed by {body:?}");

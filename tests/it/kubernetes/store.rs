@@ -60,7 +60,7 @@ fn concurrent_annotations_are_kept() {
     // Before every other write of the run, another client changes the Secret.
     let (cluster, namespace) = (case.cluster, case.namespace.clone());
     let counts = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
-    let edge = ApiServerProxy::start(cluster, {
+    let proxy = ApiServerProxy::start(cluster, {
         let (counts, namespace) = (Arc::clone(&counts), namespace.clone());
         move |method, _| {
             if method == "PUT" && counts[0].fetch_add(1, Ordering::Relaxed) % 2 == 0 {
@@ -70,7 +70,7 @@ fn concurrent_annotations_are_kept() {
             Action::Forward
         }
     });
-    let case = case.through(&edge);
+    let case = case.through(&proxy);
     case.k(["run", "-g", "storm"]).expect(0, &["experiment completed"]);
     let [writes, others] = [0, 1].map(|at| counts[at].load(Ordering::Relaxed));
     assert!(others >= 11 && writes == 2 * others, "each of the run's writes had to be made twice: {writes}, {others}");
@@ -156,7 +156,7 @@ fn retries_on_429_and_5xx() {
     let Some(case) = ClusterCase::without_node() else { return };
     launch(&case, "busy", 10, "tasks={http,assess}");
     let times = Arc::new(Mutex::new(Vec::new()));
-    let edge = ApiServerProxy::start(case.cluster, {
+    let proxy = ApiServerProxy::start(case.cluster, {
         let times = Arc::clone(&times);
         move |method, path| {
             if method != "PUT" || !path.contains("/secrets/busy") {
@@ -173,7 +173,7 @@ fn retries_on_429_and_5xx() {
             }
         }
     });
-    let case = case.through(&edge);
+    let case = case.through(&proxy);
     case.k(["run", "-g", "busy"]).expect(0, &["experiment completed"]);
     let times = times.lock().unwrap();
     assert!(times.len() > 3);
@@ -185,14 +185,14 @@ fn lost_responses_do_not_duplicate_writes() {
     let Some(case) = ClusterCase::without_node() else { return };
     launch(&case, "lossy", 10, "tasks={http,assess}");
     let puts = Arc::new(AtomicU32::new(0));
-    let edge = ApiServerProxy::start(case.cluster, {
+    let proxy = ApiServerProxy::start(case.cluster, {
         let puts = Arc::clone(&puts);
         move |method, _| match method {
             "PUT" if puts.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => Action::DropResponse,
             _ => Action::Forward,
         }
     });
-    let case = case.through(&edge);
+    let case = case.through(&proxy);
     case.k(["run", "-g", "lossy"]).expect(0, &["experiment completed"]);
     assert!(puts.load(Ordering::Relaxed) >= 8, "each write is tried twice");
     assert_eq!(case.document("lossy")["result"]["numCompletedTasks"], 2);

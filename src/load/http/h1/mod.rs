@@ -4,7 +4,7 @@
 //! response with [`head`] and [`body`], which are pure, and keeps only what the caller wants. One request at a time; there is no
 //! pipelining.
 //!
-//! What the standard (RFC 9112) lets a user agent accept is accepted: folded headers, `Content-Length` beside `Transfer-Encoding`, bytes
+//! Responses that the standard (RFC 9112) lets a user agent accept are accepted: folded headers, `Content-Length` beside `Transfer-Encoding`, bytes
 //! after the end of a response; the connection is not used again if what follows could be misread. Contradicting lengths and transfer
 //! codings other than `chunked` are malformed. Lines of a head may end in a bare LF, those of a chunked body may not.
 

@@ -17,7 +17,7 @@ pub(super) struct Outgoing<'r> {
     request: &'r Request,
     /// Bytes sent.
     sent: usize,
-    /// When the first of them were.
+    /// Instant at which the first of them were sent.
     started: Option<Instant>,
     /// All of it is sent, not only buffered by a lower layer.
     is_flushed: bool,

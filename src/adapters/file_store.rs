@@ -124,8 +124,8 @@ pub(crate) enum Access {
     Shared,
 }
 
-/// Replaces the content of the file at `path` atomically. Follows symbolic links and keeps permissions; a new file has those of `access`. Writes to a device or a pipe instead of
-/// replacing it.
+/// Replaces the content of the file at `path` atomically. Follows symbolic links and keeps permissions; a new file has those of
+/// `access`. Writes to a device or a pipe instead of replacing it.
 pub(crate) fn replace(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
         return fs::OpenOptions::new().write(true).open(path)?.write_all(content);
@@ -215,7 +215,10 @@ mod tests {
         let path = directory.path().join("real.yaml");
         let link = directory.path().join("link.yaml");
         replace(&path, b"old", Access::Shared).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o600, 0o600);
+        let ordinary = directory.path().join("ordinary");
+        fs::write(&ordinary, "").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), mode(&ordinary));
         let private = directory.path().join("private.yaml");
         replace(&private, b"spec", Access::Private).unwrap();
         assert_eq!(fs::metadata(&private).unwrap().permissions().mode() & 0o777, 0o600);

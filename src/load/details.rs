@@ -7,7 +7,7 @@ use crate::model::text::prefix;
 /// Maximum distinct details that are kept; later ones are only counted.
 const MAX_DETAILS: usize = 8;
 
-/// Longest detail, in bytes.
+/// Longest detail, in characters.
 const MAX_LENGTH: usize = 400;
 
 /// Distinct details with their counts.
@@ -45,7 +45,12 @@ impl Details {
         for (detail, count) in &other.known {
             self.add(detail, *count);
         }
-        self.others = self.others.saturating_add(other.others);
+        self.add_others(other.others);
+    }
+
+    /// Counts details that are not kept.
+    pub(super) fn add_others(&mut self, count: u64) {
+        self.others = self.others.saturating_add(count);
     }
 
     /// Details with their counts, in the order of their first occurrence.

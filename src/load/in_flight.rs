@@ -85,11 +85,6 @@ impl InFlight {
         self.refusals.get() > 0
     }
 
-    /// Number of such refusals.
-    pub(super) fn refusals(&self) -> u32 {
-        self.refusals.get()
-    }
-
     /// Counts a refusal and waits until the request can be sent again.
     pub(super) async fn refused(&self, why: Resend) {
         if why == Resend::IdleClose {

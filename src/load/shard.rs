@@ -137,6 +137,10 @@ fn details(cause: &CauseCount) -> Details {
     for DetailCount { detail, count } in &cause.details {
         details.add(detail, *count);
     }
+    if !cause.details.is_empty() {
+        let listed = cause.details.iter().fold(0_u64, |sum, one| sum.saturating_add(one.count));
+        details.add_others(cause.count.saturating_sub(listed));
+    }
     details
 }
 

@@ -159,6 +159,11 @@ fn damaged_shards_are_rejected_and_unknown_causes_count_as_other() {
     let cause = |cause| (causes[&cause].0, causes[&cause].1.to_string());
     assert_eq!(cause(Cause::Other), (6, "hot".to_owned()));
     assert_eq!(cause(Cause::Refused), (1, "nobody there".to_owned()));
+    // Details beyond those that a pod keeps are only counted.
+    let listed = DetailCount { detail: "cold".to_owned(), count: 7 };
+    newer.causes =
+        [("other".to_owned(), CauseCount { count: 10, details: vec![listed], ..CauseCount::default() })].into();
+    assert_eq!(read(&newer).unwrap().causes[&Cause::Other].1.to_string(), "cold ×7, others ×3");
 }
 
 #[test]

@@ -194,8 +194,8 @@ impl Dispatcher {
         }
     }
 
-    /// Claims a slot for a connection of this worker that has been free `since` then. With a rate it is the oldest due slot of any queue, so that slots are sent in
-    /// order even under overload. At maximum rate, when slots have no age, the worker's own queue comes first.
+    /// Claims a slot for a connection of this worker; `since` is the instant at which it became free. With a rate it is the oldest due
+    /// slot of any queue, so that slots are sent in order even under overload. At maximum rate, when slots have no age, the worker's own queue comes first.
     pub(super) fn claim(&self, now: Instant, since: Instant) -> Claim {
         let queues = &*self.queues;
         if queues.closed.load(Ordering::Relaxed) {

@@ -14,8 +14,8 @@ use super::tls_problem::TlsProblem;
 /// Maximum distinct reasons in the error.
 const REASONS: usize = 8;
 
-/// Checks that at least one of the first measured requests gets a response, one per connection. Later requests of a connection do not count:
-/// otherwise one that fails fast would end a load while the others are still waiting for their first response.
+/// Checks that at least one of the first measured requests gets a response, one per connection. Later requests of a connection do not
+/// count: otherwise one that fails fast would end a load while the others are still waiting for their first response.
 pub(super) struct StartupCheck {
     /// Number of requests in flight, each of which sends a first request.
     connections: u64,

@@ -191,7 +191,7 @@ impl<P: Protocol> Worker<P> {
             };
             let result = match ended {
                 Some(result) => result,
-                None if !self.abort.is_cancelled() => Err(timeout(in_flight.refusals())),
+                None if !self.abort.is_cancelled() => Err(timeout(in_flight.is_refused())),
                 None if plan.stop_mode == StopMode::Ignore => {
                     self.stats.borrow_mut().counts.ignored += u64::from(is_measured);
                     return;
@@ -377,11 +377,12 @@ impl<P: Protocol> Worker<P> {
     }
 }
 
-/// Returns the failure of a request that timed out, after the service refused it so often.
-fn timeout(refusals: u32) -> Failure {
-    let detail = match refusals {
-        0 => String::new(),
-        count => format!("the service refused the request {count} times within the timeout (GOAWAY, REFUSED_STREAM)"),
+/// Returns the failure of a request that timed out. The detail is the same for all, so that they are counted together.
+fn timeout(is_refused: bool) -> Failure {
+    let detail = if is_refused {
+        "the service did not take the request before (connection closed, GOAWAY or REFUSED_STREAM)"
+    } else {
+        ""
     };
     Failure::new(Cause::Timeout, detail)
 }

@@ -113,18 +113,14 @@ impl Catalog {
                 hint: "list a task that measures it, such as `http`, before `assess`".to_owned(),
             };
         }
-        let listed = self.providers.keys().map(String::as_str).take(MAX_LISTED).collect::<Vec<_>>().join(", ");
-        let hint = self.with_suggestion(name, &format!("measured providers: {listed}"));
+        let providers: Vec<String> = self.providers.keys().cloned().collect();
+        let hint = self.with_suggestion(name, &format!("measured providers: {}", joined(&providers)));
         Unmeasured { message: format!("{message}: no task measures provider `{}`", name.provider), hint }
     }
 
     fn no_metric(&self, name: &MetricName) -> Unmeasured {
         let names = self.providers.get(&name.provider).map(listed).unwrap_or_default();
-        let mut text = names.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join(", ");
-        if names.len() > MAX_LISTED {
-            text.push_str(&format!(" and {} more", names.len() - MAX_LISTED));
-        }
-        let hint = self.with_suggestion(name, &format!("`{}` measures {text}", name.provider));
+        let hint = self.with_suggestion(name, &format!("`{}` measures {}", name.provider, joined(&names)));
         Unmeasured { message: format!("nothing measures `{name}`"), hint }
     }
 
@@ -183,6 +179,15 @@ fn listed(names: &MetricNames) -> Vec<String> {
 /// Returns true if a distribution also has scalars such as `latency-mean`.
 fn has_statistics(scalars: &BTreeSet<String>, name: &str) -> bool {
     scalars.contains(&format!("{name}-mean"))
+}
+
+/// Lists names, but not too many.
+fn joined(names: &[String]) -> String {
+    let listed = names.iter().take(MAX_LISTED).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MAX_LISTED) {
+        0 => listed,
+        more => format!("{listed} and {more} more"),
+    }
 }
 
 #[cfg(test)]

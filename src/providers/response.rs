@@ -13,7 +13,7 @@ use super::words::{one_line, words};
 use crate::model::missing::{DoubtPolicy, ErrorKind, Missing, MissingCause};
 use crate::model::readable::show;
 use crate::model::text::{is_html, truncate};
-use crate::redact::redact_text;
+use crate::redact;
 use crate::templates::jq::{Filter, Output};
 
 /// Maximum length of a provider's message within ours, in characters.
@@ -86,7 +86,9 @@ pub(crate) fn read(metric: &MetricSpec, response: Response<'_>) -> Reading {
             Reading { warnings: redacted(reading.warnings.into_iter().chain(infos).collect()), ..reading }
         }
         None => {
-            let doubts = Doubts { partial: partial::sign(body, &[], metric.jq()), warnings: warnings_in(body) };
+            let is_data = partial::reads(metric.jq(), "warnings");
+            let warnings = if is_data { Vec::new() } else { warnings_in(body) };
+            let doubts = Doubts { partial: partial::sign(body, &[], metric.jq()), warnings };
             let reading = doubts.judge(metric, of_other(metric, body));
             Reading { warnings: redacted(reading.warnings), ..reading }
         }
@@ -110,7 +112,8 @@ impl Doubts {
         let error = match (&reading.outcome, &partial, warnings.first()) {
             (Err(missing), _, _) if is_error(missing) => None,
             (_, Some(sign), _) if !is_allowed => {
-                let reason = format!("the provider returned partial data: {}", message_of("", sign));
+                let hint = if reading.outcome.is_ok() { "; `partial: allow` accepts it" } else { "" };
+                let reason = format!("the provider returned partial data: {}{hint}", message_of("", sign));
                 Some(Missing::error(ErrorKind::Partial, reason))
             }
             (_, _, Some(warning)) if is_warning => {
@@ -161,7 +164,7 @@ fn error_response(response: Response<'_>, envelope: Option<Envelope>) -> Reading
 /// Formats a provider's error without secrets: `bad_data: parse error`.
 fn message_of(kind: &str, message: &str) -> String {
     let text = [kind, message].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ");
-    truncate(&redact_text(&text), MAX_MESSAGE)
+    redact::excerpt(&text, MAX_MESSAGE)
 }
 
 /// Extracts a message from the body of an error response.
@@ -335,7 +338,7 @@ fn of_samples(metric: &MetricSpec, samples: &[(f64, String)], reduce: Reduce) ->
         }
         Ok(Some(value)) => finite(metric, value),
     };
-    let raw = if let [(_, text)] = samples { Some(truncate(&redact_text(text), RAW)) } else { None };
+    let raw = if let [(_, text)] = samples { Some(redact::excerpt(text, RAW)) } else { None };
     Reading { raw, ..Reading::plain(outcome) }
 }
 
@@ -394,16 +397,16 @@ fn of_output(metric: &MetricSpec, expression: &Filter, output: Output, body: &[u
             let outcome = match text.trim().parse::<f64>() {
                 Ok(value) => finite(metric, value),
                 Err(_) => {
-                    let excerpt = truncate(&redact_text(&text), RAW);
+                    let excerpt = redact::excerpt(&text, RAW);
                     let reason = format!("the jqExpression yields the string `{excerpt}`, expected a number");
                     Err(Missing::error(ErrorKind::Value, reason))
                 }
             };
-            Reading { raw: Some(truncate(&redact_text(&text), RAW)), ..Reading::plain(outcome) }
+            Reading { raw: Some(redact::excerpt(&text, RAW)), ..Reading::plain(outcome) }
         }
         Output::Nothing(output) => Reading::plain(Err(nothing(metric, output, body))),
         Output::Other(other) => {
-            let excerpt = truncate(&redact_text(&other), RAW);
+            let excerpt = redact::excerpt(&other, RAW);
             Reading::error(ErrorKind::Value, format!("the jqExpression yields {excerpt}, expected one number"))
         }
         Output::NotJson(error) => {
@@ -412,7 +415,7 @@ fn of_output(metric: &MetricSpec, expression: &Filter, output: Output, body: &[u
             Reading::error(ErrorKind::Format, reason)
         }
         Output::Failed(error) => {
-            let text = truncate(&one_line(expression.text()), RAW);
+            let text = redact::excerpt(&one_line(expression.text()), RAW);
             let reason = format!("the jqExpression `{text}` fails: {}", message_of("", &error));
             Reading::error(ErrorKind::Expression, reason)
         }
@@ -422,7 +425,7 @@ fn of_output(metric: &MetricSpec, expression: &Filter, output: Output, body: &[u
 /// Returns the error of a response that has no data, which an expression may turn into a number all the same: `.data.v // 0`.
 fn error_in(expression: &Filter, body: &[u8]) -> Option<Missing> {
     let reads_errors = ["error", "errors"].iter().any(|key| partial::reads(expression.text(), key));
-    let is_of_prometheus = expression.text().contains(".data.result");
+    let is_of_prometheus = partial::reads(expression.text(), "data.result");
     let is_likely = |word: &str| body.windows(word.len()).any(|window| window == word.as_bytes());
     if !is_of_prometheus && (reads_errors || !is_likely("error")) {
         return None;
@@ -447,7 +450,7 @@ fn nothing(metric: &MetricSpec, output: &str, body: &[u8]) -> Missing {
 /// Returns the start of a body, in one line and without secrets.
 fn excerpt(body: &[u8]) -> String {
     let start = &body[..body.len().min(MAX_MESSAGE * 4)];
-    truncate(&redact_text(&one_line(&String::from_utf8_lossy(start))), RAW)
+    redact::excerpt(&one_line(&String::from_utf8_lossy(start)), RAW)
 }
 
 #[cfg(test)]

@@ -56,6 +56,12 @@ fn nothing_to_count(reading: Reading, expected: &str) {
 }
 
 #[test]
+fn paths_that_resemble_those_of_prometheus_are_read() {
+    let metric = metric(Some(".data.results[0].v"));
+    assert_eq!(ok(&metric, r#"{"data":{"results":[{"v":3}]}}"#).outcome, Ok(Found::One(3.0)));
+}
+
+#[test]
 fn values_of_several_series_are_not_compared_as_strings() {
     // As a string, 9.5 is more than 10.2.
     let metric = metric(Some("[.data.result[].value[1]] | max"));

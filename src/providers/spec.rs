@@ -20,6 +20,7 @@ use crate::model::codec;
 use crate::model::metric::{MetricMeta, MetricType};
 use crate::model::missing::{DoubtPolicy, NoDataPolicy, OnErrorPolicy, Policies};
 use crate::model::text::truncate;
+use crate::redact;
 use crate::templates::jq::Filter;
 use crate::values::input::{InputError, typed};
 
@@ -190,7 +191,7 @@ fn metric(raw: RawMetric) -> Result<MetricSpec, InputError> {
         Some((_, Ok(filter))) => (Some(filter), None),
         // As in Iter8, only this metric has no value.
         Some((text, Err(message))) => {
-            (None, Some(format!("the jqExpression `{}` {message}", truncate(text.trim(), 200))))
+            (None, Some(format!("the jqExpression `{}` {message}", redact::excerpt(text.trim(), 200))))
         }
     };
     let takes_first = raw.jq_expression.as_deref().is_some_and(takes_first);

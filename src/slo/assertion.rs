@@ -279,15 +279,21 @@ pub fn of_version(insights: &Insights, verdict: &Verdict) -> String {
     format!("{}: ", insights.version_label(verdict.version))
 }
 
+/// Returns the reason of a verdict with its version and its metric, which it often starts with.
+pub fn sentence(insights: &Insights, verdict: &Verdict) -> String {
+    let (version, Verdict { metric, reason, .. }) = (of_version(insights, verdict), verdict);
+    if reason.starts_with(metric.as_str()) {
+        format!("{version}{reason}")
+    } else {
+        format!("{version}{metric}: {reason}")
+    }
+}
+
 /// Lists a few reasons of the verdicts, or the metrics' names if there are no verdicts.
 fn reasons(insights: &Insights, failed: &[&str]) -> String {
     const MAX_LISTED: usize = 3;
-    let text = |verdict: &Verdict| match verdict.verdict {
-        Outcome::Inconclusive => format!("{}{}: {}", of_version(insights, verdict), verdict.metric, verdict.reason),
-        _ => format!("{}{}", of_version(insights, verdict), verdict.reason),
-    };
     let verdicts = insights.verdicts.iter().filter(|verdict| verdict.verdict != Outcome::Satisfied);
-    let mut texts: Vec<String> = verdicts.map(text).collect();
+    let mut texts: Vec<String> = verdicts.map(|verdict| sentence(insights, verdict)).collect();
     if texts.is_empty() {
         texts = failed.iter().map(|metric| (*metric).to_owned()).collect();
     }

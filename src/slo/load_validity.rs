@@ -78,7 +78,7 @@ pub fn own_delay(load: &LoadRecord, name: &MetricName, limit: f64) -> Option<Str
     let (value, limit_text) = show_pair(undelayed, limit);
     Bound::Upper.admits(undelayed, limit).then(|| {
         format!(
-            "but {value}, within {limit_text}, without the delays of the load generator, which sent {} of {} requests late although a \
+            "but only {value} without the delays of the load generator, within {limit_text}: it sent {} of {} requests late although a \
              connection was free",
             load.counts.own_late, load.counts.requests
         )
@@ -211,7 +211,7 @@ mod tests {
         let reason = |metric: &str, limit| own_delay(&delayed(), &metric.parse().unwrap(), limit);
         assert_eq!(
             reason("http/latency-p99", 50.0).unwrap(),
-            "but 40.03, within 50, without the delays of the load generator, which sent 12 of 100 requests late although a \
+            "but only 40.03 without the delays of the load generator, within 50: it sent 12 of 100 requests late although a \
              connection was free"
         );
         assert_eq!(reason("http/latency-p99", 39.0), None, "violated without them, too");

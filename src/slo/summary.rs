@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::assertion::{RunState, is_assess_planned, is_assessed, of_version, progress, without_data};
+use super::assertion::{RunState, is_assess_planned, is_assessed, of_version, progress, sentence, without_data};
 use crate::metrics::MetricsView;
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::insights::Insights;
@@ -133,9 +133,7 @@ fn reason(insights: &Insights, verdict: &Verdict) -> String {
             };
             format!("{version}{metric} {value}{unit} {sign} {limit}{unit}")
         }
-        // The reason of a violation usually starts with the metric.
-        _ if verdict.reason.starts_with(metric.as_str()) => format!("{version}{}", verdict.reason),
-        _ => format!("{version}{metric}: {}", verdict.reason),
+        _ => sentence(insights, verdict),
     }
 }
 

@@ -18,9 +18,9 @@ use crate::model::loops::LoopRule;
 use crate::model::metric_name::MetricRef;
 use crate::model::number::{Count, Number};
 use crate::model::path::FieldPath;
-use crate::model::slo::{Outcome, Slo, SloLimits, Verdict, with_capitals};
+use crate::model::slo::{Outcome, Slo, SloLimits, with_capitals};
 use crate::ports::BoxFuture;
-use crate::slo::assertion::of_version;
+use crate::slo::assertion::sentence;
 use crate::slo::assess::assess;
 use crate::slo::loops::{self, MAX_RULE, ThisLoop};
 use crate::values::input::{InputError, typed};
@@ -294,14 +294,8 @@ fn sorted(limits: &SloLimits) -> [Vec<(String, f64)>; 2] {
 
 /// One line per verdict that is not satisfied.
 fn notes(insights: &Insights, assessment: &Assessment) -> Vec<String> {
-    let line = |verdict: &Verdict| match verdict.verdict {
-        Outcome::Satisfied => None,
-        Outcome::Violated => Some(format!("{}{}", of_version(insights, verdict), verdict.reason)),
-        Outcome::Inconclusive => {
-            Some(format!("{}{}: {}", of_version(insights, verdict), verdict.metric, verdict.reason))
-        }
-    };
-    assessment.verdicts.iter().filter_map(line).collect()
+    let unsatisfied = assessment.verdicts.iter().filter(|verdict| verdict.verdict != Outcome::Satisfied);
+    unsatisfied.map(|verdict| sentence(insights, verdict)).collect()
 }
 
 #[cfg(test)]

@@ -377,7 +377,10 @@ async fn notes_keep_the_details_of_failures() {
         _ => Reply::plain(418, ""),
     });
     let with = |expect: Value| json!({"url": server.url(), "numRequests": 10, "qps": "max", "connections": 1, "expect": expect});
-    let notes = |expect| async { TestEnv::default().run_task(&KIND, with(expect)).await.unwrap().notes.pop().unwrap() };
+    let all = |expect| async { TestEnv::default().run_task(&KIND, with(expect)).await.unwrap().notes };
+    let first = all(json!({"status": [204]})).await.swap_remove(0);
+    assert!(first.starts_with("http: all 10 requests failed: status 200 ×4, status 418 ×6; check"), "{first}");
+    let notes = |expect| async { all(expect).await.pop().unwrap() };
     assert_eq!(notes(json!({"status": [204]})).await, "http: unexpected-status ×10: status 418 ×6, status 200 ×4");
     assert_eq!(notes(json!({"status": [200]})).await, "http: unexpected-status ×6: status 418");
     assert_eq!(

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use url::{Host, Url};
 
 use crate::load::cause::{Cause, Failure};
+use crate::load::limits::is_limit;
 
 /// Time for which a name lookup is cached.
 const DNS_TTL: Duration = Duration::from_secs(1);
@@ -185,10 +186,7 @@ impl Endpoint {
 
 /// Returns the failure of a name lookup. Without files a name cannot be looked up either.
 fn unresolved(name: &str, error: &std::io::Error) -> Failure {
-    let cause = match Failure::from_error(error, Cause::Dns).cause {
-        Cause::ClientLimit => Cause::ClientLimit,
-        _ => Cause::Dns,
-    };
+    let cause = if is_limit(error) { Cause::ClientLimit } else { Cause::Dns };
     Failure::new(cause, format!("{name} cannot be resolved: {error}"))
 }
 

@@ -38,8 +38,8 @@ impl Proxy {
 
     /// Opens a TCP connection to the proxy.
     pub(super) async fn connect(&self) -> Result<TcpStream, Failure> {
-        let hop = || format!("proxy {}", self.endpoint.authority());
-        self.endpoint.connect().await.map_err(|failure| failure.of_hop(Cause::Proxy, &hop()))
+        let hop = |failure: Failure| failure.of_hop(Cause::Proxy, &format!("proxy {}", self.endpoint.authority()));
+        self.endpoint.connect().await.map_err(hop)
     }
 
     /// Opens a tunnel to `target` on a stream to the proxy. Reads nothing beyond the proxy's response.

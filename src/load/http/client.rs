@@ -6,7 +6,7 @@ use std::time::Instant;
 use url::Url;
 
 use super::connection::{HttpConnection, Link};
-use super::h1::{Request, Wants, head};
+use super::h1::{Received, Request, Wants, head};
 use super::message::Message;
 use super::redirect::{self, Followed};
 use super::target::Http;
@@ -78,9 +78,11 @@ impl Client for HttpClient {
         } else {
             Followed { received, link: &connection.target, dead_end: None }
         };
-        let response = judge.judge(received, |name| head::values(link.head(), name), link.body(), &self.stats);
-        let Some(reason) = dead_end else { return Ok(response) };
+        let Some(reason) = dead_end else {
+            return Ok(judge.judge(received, |name| head::values(link.head(), name), link.body(), &self.stats));
+        };
         self.stats.detail(Cause::Redirect, &reason);
-        Ok(Response { is_error: true, cause: Some(Cause::Redirect), ..response })
+        let Received { status, first, ended, .. } = received;
+        Ok(Response { status, first: Some(first), ended, is_error: true, cause: Some(Cause::Redirect) })
     }
 }

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use super::h1::MAX_KEPT;
 use crate::load::cause::Cause;
-use crate::model::text::prefix;
-use crate::redact::{is_secret, redact_text};
+use crate::redact::{excerpt, is_secret};
 use crate::templates::jq::{Filter, Verdict};
 
-/// Longest value of a header in messages, in bytes.
+/// Longest value of a header in messages, in characters.
 const MAX_VALUE: usize = 80;
 
 /// An expected status or class of statuses.
@@ -109,7 +108,7 @@ fn unexpected_header(name: &str, values: &[&[u8]]) -> String {
         [] => format!("no header `{name}`"),
         [value, ..] if !is_secret(name) => {
             let text = String::from_utf8_lossy(value);
-            format!("header `{name}` is `{}`", redact_text(prefix(&text, MAX_VALUE)))
+            format!("header `{name}` is `{}`", excerpt(&text, MAX_VALUE))
         }
         _ => format!("unexpected value in header `{name}`"),
     }

@@ -18,7 +18,7 @@ use crate::redact::redact_url;
 /// Statuses of redirects.
 const FOLLOWED: [u16; 5] = [301, 302, 303, 307, 308];
 
-/// Longest location in messages, in bytes.
+/// Longest location in messages, in characters.
 const MAX_LOCATION: usize = 200;
 
 /// Statuses of redirects that keep method and body.
@@ -127,7 +127,7 @@ fn location(status: u16, response: &[u8], base: &Url) -> Result<Url, String> {
     let location = location.ok_or_else(|| format!("status {status} without a `Location`"))?;
     let text = String::from_utf8_lossy(location);
     let invalid =
-        || format!("status {status} with an invalid `Location`: `{}`", redact_url(prefix(&text, MAX_LOCATION)));
+        || format!("status {status} with an invalid `Location`: `{}`", prefix(&redact_url(&text), MAX_LOCATION));
     let text = std::str::from_utf8(location).map_err(|_| invalid())?;
     base.join(text).map_err(|_| invalid())
 }

@@ -6,7 +6,7 @@ use super::state::{State, named, state};
 use crate::model::load::LoadRecord;
 use crate::report::show::{bytes, rounded, squeezed, status_name, thousands, value};
 use crate::report::view::LoadReport;
-use crate::slo::load_validity::is_disturbed;
+use crate::slo::load_validity::{is_disturbed, is_missed};
 
 /// Rows of one load.
 #[derive(Serialize)]
@@ -104,8 +104,10 @@ fn load(row: &LoadReport, columns: &[Column]) -> Load {
     let left_out = responses.len().saturating_sub(8) + failures.len().saturating_sub(8);
     let shares =
         |counts: Vec<(String, u64)>| counts.into_iter().take(8).map(|(name, count)| share(name, count)).collect();
-    let is_behind =
-        load.counts.dropped > 0 || load.requested_rate.is_some_and(|requested| load.achieved_rate < requested * 0.98);
+    let is_behind = load.counts.dropped > 0
+        || load
+            .requested_rate
+            .is_some_and(|requested| is_missed(requested, load.achieved_rate, load.counts.requests, load.duration.0));
     let is_disturbed = is_disturbed(&load.counts);
     let has_gap = load.shards.as_ref().is_some_and(|shards| !shards.missing.is_empty());
     Load {

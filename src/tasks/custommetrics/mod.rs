@@ -113,13 +113,8 @@ impl Task for CustomMetrics {
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {
         for provider in &self.plan.providers {
             provider.access.credentials(files)?;
-            let text = match &provider.origin {
-                Origin::Native(_) => None,
-                Origin::Template(source) => match source.read(files) {
-                    None => continue,
-                    Some(text) => Some(text.map_err(|message| InputError::new(&provider.at, message))?),
-                },
-            };
+            let Some(text) = provider.text(files) else { continue };
+            let text = text.map_err(|message| InputError::new(&provider.at, message))?;
             provider.check(text.as_deref())?;
         }
         Ok(())

@@ -241,15 +241,17 @@ impl Provider {
         self.read(&rendered)
     }
 
+    /// Reads the text of the template, `Some(None)` for queries without one; `None` if it is not known before the run.
+    pub(super) fn text(&self, files: &dyn Files) -> Option<Result<Option<String>, String>> {
+        match &self.origin {
+            Origin::Native(_) => Some(Ok(None)),
+            Origin::Template(source) => source.read(files).map(|text| text.map(Some)),
+        }
+    }
+
     /// Returns the names of the metrics of all versions; unknown if they depend on a download or the time.
     pub(super) fn metric_names(&self, versions: &[Version], files: &dyn Files) -> MetricNames {
-        let text = match &self.origin {
-            Origin::Native(_) => None,
-            Origin::Template(source) => match source.read(files) {
-                Some(Ok(text)) => Some(text),
-                None | Some(Err(_)) => return MetricNames::Unknown,
-            },
-        };
+        let Some(Ok(text)) = self.text(files) else { return MetricNames::Unknown };
         let names = |instant, elapsed| {
             let specs = versions.iter().map(|version| self.spec(text.as_deref(), &version.variables(elapsed), instant));
             specs.collect::<Result<Vec<_>, _>>().ok().map(|specs| metric_names(&specs))
@@ -260,13 +262,7 @@ impl Provider {
 
     /// Returns the secrets in the requests for all versions, if the template is known before the run.
     pub(super) fn secrets(&self, versions: &[Version], files: &dyn Files) -> Vec<String> {
-        let text = match &self.origin {
-            Origin::Native(_) => None,
-            Origin::Template(source) => match source.read(files) {
-                Some(Ok(text)) => Some(text),
-                None | Some(Err(_)) => return Vec::new(),
-            },
-        };
+        let Some(Ok(text)) = self.text(files) else { return Vec::new() };
         let spec = |version: &Version| self.spec(text.as_deref(), &version.variables(1), DateTime::UNIX_EPOCH).ok();
         versions.iter().filter_map(spec).flat_map(|spec| secrets_of(&spec)).collect()
     }

@@ -10,9 +10,8 @@ pub(in crate::tasks) fn all_failed(
     advice: &str,
 ) -> Option<String> {
     let counts = &outcome.counts;
-    // Other causes have a note of their own.
-    let is_total =
-        outcome.causes.is_empty() && counts.requests > 0 && counts.errors == counts.requests && outcome.responses() > 0;
+    // Failures without a response have notes of their own.
+    let is_total = counts.requests > 0 && counts.errors == counts.requests && outcome.responses() == counts.requests;
     let listed: Vec<String> =
         outcome.statuses.iter().map(|(code, count)| format!("{} ×{count}", status(*code))).collect();
     let reasons = if listed.is_empty() { String::new() } else { format!(": {}", listed.join(", ")) };

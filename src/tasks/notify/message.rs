@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::model::document::Experiment;
 use crate::model::slo::{Outcome, Verdict};
 use crate::redact;
-use crate::slo::assertion::{AssertCondition, judge, of_version};
+use crate::slo::assertion::{AssertCondition, judge, sentence};
 use crate::templates::{Dialect, Template, TemplateError};
 
 /// GitHub accepts at most 64 KiB of `client_payload`; larger reports omit the experiment.
@@ -85,7 +85,7 @@ pub fn slack(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value
     let verdicts = insights.map(|insights| insights.verdicts.as_slice()).unwrap_or_default();
     let unmet: Vec<_> = verdicts.iter().filter(|verdict| verdict.verdict != Outcome::Satisfied).collect();
     let line = |verdict: &&Verdict| {
-        format!("• {}{}", insights.map(|insights| of_version(insights, verdict)).unwrap_or_default(), verdict.reason)
+        format!("• {}", insights.map_or_else(|| verdict.reason.clone(), |insights| sentence(insights, verdict)))
     };
     lines.extend(unmet.iter().take(MAX_LISTED).map(line));
     if unmet.len() > MAX_LISTED {

@@ -139,7 +139,7 @@ async fn a_refused_stream_is_sent_again_until_the_timeout() {
     let (outcomes, notes) =
         against("Unary", |mut call: Call| async move { call.respond.send_reset(Reason::REFUSED_STREAM) }).await;
     assert_eq!(outcomes, "timeout×8", "not for ever");
-    assert!(notes.contains("the service refused the request"), "{notes}");
+    assert!(notes.contains("timeout ×8: the service did not take the request before"), "{notes}");
 }
 
 #[tokio::test]

@@ -156,9 +156,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let received = self.received;
         self.filled = 0;
         self.kept_head.clear();
+        self.kept_head.shrink_to(BUFFER);
         self.kept_body.clear();
         let mut outgoing = Outgoing::new(request);
         let response = self.response(&mut outgoing, wants).await;
+        self.release_memory();
         response.map_err(|failure| {
             let is_gone = matches!(failure.cause, Cause::Closed | Cause::Reset);
             let is_unanswered = self.received == received;
@@ -173,10 +175,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         })
     }
 
-    /// Judges the end of a connection that was seen `time` after a request was sent on it. An end within a round trip cannot be a
-    /// reaction to the request. A later one can, and the request may have been processed.
+    /// Judges the end of a connection that was seen `time` after a request was sent on it. An end within a round trip, and a little more
+    /// for a busy machine, is taken for one that was on its way before. A later one may be a reaction to the request.
     fn closed_after(&self, time: Duration) -> Resend {
         if time <= RACE + self.round_trip { Resend::IdleClose } else { Resend::Never }
+    }
+
+    /// Frees the room that a long head needed: connections are many.
+    fn release_memory(&mut self) {
+        if self.buffer.len() > BUFFER {
+            self.buffer.truncate(BUFFER);
+            self.buffer.shrink_to_fit();
+        }
     }
 
     async fn response(&mut self, outgoing: &mut Outgoing<'_>, wants: Wants) -> Result<Received, Failure> {

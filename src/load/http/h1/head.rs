@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use httparse::{Error, Header, ParserConfig, Response, Status};
 
 use super::Malformed;
-use crate::redact::redact_text;
+use crate::redact::excerpt;
 
 /// Longest head, in bytes.
 pub const MAX_HEAD: usize = 1 << 20;
@@ -194,19 +194,19 @@ fn describe(error: Error, bytes: &[u8]) -> Malformed {
 fn quoted(bytes: &[u8]) -> String {
     let lines = bytes.split(|byte| *byte == b'\n').skip(1).map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let invalid = lines.take_while(|line| !line.is_empty()).find(|line| !is_header(line));
-    invalid.map_or_else(String::new, |line| {
-        let text = line[..line.len().min(MAX_LINE)].escape_ascii().to_string();
-        format!(": `{}`", redact_text(&text))
-    })
+    invalid.map_or_else(String::new, |line| format!(": `{}`", excerpt(&line.escape_ascii().to_string(), MAX_LINE)))
 }
 
 fn is_header(line: &[u8]) -> bool {
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     let is_text = |byte: &u8| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f);
-    match line.iter().position(|byte| *byte == b':') {
-        Some(colon) => colon > 0 && line[..colon].iter().all(is_token) && line[colon + 1..].iter().all(is_text),
-        None => false,
+    if line.starts_with(b" ") || line.starts_with(b"\t") {
+        // Folded.
+        return line.iter().all(is_text);
     }
+    let Some(colon) = line.iter().position(|byte| *byte == b':') else { return false };
+    let name = line[..colon].trim_ascii_end();
+    !name.is_empty() && name.iter().all(is_token) && line[colon + 1..].iter().all(is_text)
 }
 
 #[cfg(test)]

@@ -59,6 +59,7 @@ fn ambiguous_heads_are_malformed() {
         ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "`Transfer-Encoding` is not `chunked`"),
         ("Transfer-Encoding: identity\r\n", "`Transfer-Encoding` is not `chunked`"),
         ("X: 1\r\nA b: c\r\n", "a header's name is missing or has invalid characters: `A b: c`"),
+        ("A: b\r\n c\r\nB : c\r\nX y: 1\r\n", "a header's name is missing or has invalid characters: `X y: 1`"),
         ("no colon\r\n", "a header's name is missing or has invalid characters: `no colon`"),
         ("A: \x01\r\n", "a header's value has invalid characters: `A: \\x01`"),
     ] {

@@ -34,7 +34,7 @@ impl From<RunEnd> for End {
 }
 
 /// A run that has ended.
-pub(crate) struct Ended {
+pub(crate) struct RunOutcome {
     /// Its end, or its failure.
     pub(crate) end: Result<End, AppError>,
     /// The saved document; `None` if nothing was saved since the last task started.
@@ -48,13 +48,13 @@ pub(crate) async fn run(
     store: &dyn DocumentStore,
     env: &Env<'_>,
     abort: &CancellationToken,
-) -> Ended {
+) -> RunOutcome {
     if let Err(error) = env.recording.map_or(Ok(()), |recording| recording.start()) {
-        return Ended { end: Err(error.into()), experiment: None };
+        return RunOutcome { end: Err(error.into()), experiment: None };
     }
     let finished = tokio::select! {
         finished = prepared.run(policy, store, env) => finished,
-        () = abort.cancelled() => return Ended { end: Ok(End::Aborted), experiment: None },
+        () = abort.cancelled() => return RunOutcome { end: Ok(End::Aborted), experiment: None },
     };
     // The error of the run takes precedence.
     let recorded = env.recording.map_or_else(|| Ok(Vec::new()), |recording| recording.finish());
@@ -64,7 +64,7 @@ pub(crate) async fn run(
     let is_saved = matches!(finished.end, Ok(_) | Err(PipelineError::Task { .. }));
     let end = finished.end.map_err(|error| AppError::from_run(error, &store.location()));
     let end = end.and_then(|end| recorded.map(|_| end.into()).map_err(AppError::from));
-    Ended { end, experiment: Some(finished.experiment).filter(|_| is_saved) }
+    RunOutcome { end, experiment: Some(finished.experiment).filter(|_| is_saved) }
 }
 
 /// Runs a worker's share of the loads.

@@ -19,7 +19,7 @@ use crate::app::env::FileStore;
 use crate::app::env::file_store::RunLock;
 use crate::app::error::AppError;
 use crate::app::resolve::{is_same_spec, redacted_spec};
-use crate::app::run::{End, Ended, OverallVerdict, Prepared, ResultPolicy, overall_verdict};
+use crate::app::run::{End, OverallVerdict, Prepared, ResultPolicy, RunOutcome, overall_verdict};
 use crate::app::values::Network;
 use crate::model::codec;
 use crate::model::document::{Experiment, ExperimentResult, TaskSpec};
@@ -184,7 +184,7 @@ pub(crate) async fn execute(
     interruption: &Interruption,
     after: &After,
 ) -> Result<Exit, AppError> {
-    let Ended { end, experiment } = app::run::run(prepared, policy, store, env, &interruption.abort).await;
+    let RunOutcome { end, experiment } = app::run::run(prepared, policy, store, env, &interruption.abort).await;
     progress.finish();
     let exit = match end {
         Ok(end) => {

@@ -23,6 +23,11 @@ pub(crate) trait Source: Sync {
     /// Returns the poll interval; `None` if it cannot change.
     fn poll(&self) -> Option<Duration>;
 
+    /// Returns the reason why the document that exists was not judged, if there is one.
+    fn outdated(&self) -> BoxFuture<'_, Option<String>> {
+        Box::pin(std::future::ready(None))
+    }
+
     /// Returns the reason why the run that writes it does not proceed, if known.
     fn held_up(&self) -> BoxFuture<'_, Option<String>> {
         Box::pin(std::future::ready(None))
@@ -101,17 +106,8 @@ pub(crate) async fn assert(
                 let hold = judgements.iter().all(|(_, judgement)| judgement.holds);
                 let is_lost = judgements.iter().any(|(_, judgement)| !judgement.holds && judgement.decided);
                 if hold || is_lost || is_last {
-                    let warning = match &over {
-                        Some(over) if !hold => {
-                            let reason = source.held_up().await.map(|reason| format!("; {reason}")).unwrap_or_default();
-                            Some(format!("the experiment has finished: {over}{reason}"))
-                        }
-                        None if !hold && !is_lost && waits => {
-                            let reason = source.held_up().await.map(|reason| format!(": {reason}")).unwrap_or_default();
-                            Some(format!("the conditions did not hold within {timeout}{reason}"))
-                        }
-                        _ => None,
-                    };
+                    let limit = Some(timeout).filter(|_| waits && !is_lost);
+                    let warning = if hold { None } else { explanation(source, over.as_deref(), limit).await };
                     return Ok(Assertion::Judged { judgements, warning });
                 }
             }
@@ -122,7 +118,7 @@ pub(crate) async fn assert(
                 tracing::debug!("{source}");
             }
             Err(error @ StoreError::Missing { .. }) if waits => {
-                let reason = match (&over, source.held_up().await) {
+                let reason = match (&over, reason(source).await) {
                     (Some(over), _) => format!("and none will be written: {over}"),
                     (None, Some(reason)) => format!("and none appeared within {timeout}: {reason}"),
                     (None, None) => format!("and none appeared within {timeout}"),
@@ -137,5 +133,27 @@ pub(crate) async fn assert(
             let pause = source.poll().unwrap_or(FILE_POLL);
             tokio::time::sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
         }
+    }
+}
+
+/// Explains conditions that do not hold: the end of the experiment, if it is over, or of the wait, if there was one.
+async fn explanation(source: &dyn Source, over: Option<&str>, limit: Option<GoDuration>) -> Option<String> {
+    let because = |separator: &str, reason: Option<String>| {
+        reason.map(|reason| format!("{separator}{reason}")).unwrap_or_default()
+    };
+    match (over, limit) {
+        (Some(over), _) => Some(format!("the experiment has finished: {over}{}", because("; ", reason(source).await))),
+        (None, Some(limit)) => {
+            Some(format!("the conditions did not hold within {limit}{}", because(": ", reason(source).await)))
+        }
+        (None, None) => source.outdated().await,
+    }
+}
+
+/// Returns the reason why there is no document to judge, or why its run does not proceed.
+async fn reason(source: &dyn Source) -> Option<String> {
+    match source.outdated().await {
+        None => source.held_up().await,
+        outdated => outdated,
     }
 }

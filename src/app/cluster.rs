@@ -11,10 +11,12 @@ use crate::model::document::{Experiment, ExperimentResult};
 use crate::model::shard::Share;
 use crate::pipeline::{self, Prepared, ResultPolicy};
 use crate::ports::Files;
+use crate::values::digest;
 
 pub(crate) use crate::adapters::kubernetes::{
-    ConnectOptions, Connection, GroupState, LazyCluster, LogLine, NoCluster, PodFleet, SecretStore, ShardIndex, Stored,
-    connect, delete_group, follow_logs, groups, launch, namespace_without_connecting, pod_problem, run_end,
+    ConnectOptions, Connection, GroupState, LatestDocument, LazyCluster, LogLine, NoCluster, PodFleet, SecretStore,
+    ShardIndex, Stored, connect, delete_group, follow_logs, groups, launch, namespace_without_connecting, pod_problem,
+    run_end,
 };
 pub(crate) use crate::manifests::names::Group;
 pub(crate) use crate::manifests::settings::Runner;
@@ -25,7 +27,7 @@ const INDEX_VARIABLE: &str = "JOB_COMPLETION_INDEX";
 /// Builds the document of values that have not run yet.
 pub(crate) fn planned(values: &Value, revision: i64) -> Option<Experiment> {
     let resolved = spec_from_values(values).ok()?;
-    Some(pipeline::planned(resolved.redacted_spec(&PodFiles), revision))
+    Some(pipeline::planned(resolved.redacted_spec(&PodFiles), revision, digest(values)))
 }
 
 /// Returns the index of this pod among several; `None` if the experiment runs in a single process.
@@ -65,8 +67,12 @@ pub(crate) fn prepare_stored(
     let is_ours = |result: &ExperimentResult| result.revision.is_none_or(|of_result| of_result == revision);
     let earlier = stored.document.as_ref().and_then(|document| document.result.clone()).filter(is_ours);
     let base = earlier.filter(|_| policy == ResultPolicy::Reuse).unwrap_or_default();
-    let result = Some(ExperimentResult { revision: Some(revision), ..base });
-    let fresh = ExperimentResult { revision: Some(revision), ..ExperimentResult::default() };
+    let with_origin = |result| ExperimentResult {
+        revision: Some(revision),
+        values_digest: stored.values.as_ref().map(digest),
+        ..result
+    };
+    let (result, fresh) = (Some(with_origin(base)), with_origin(ExperimentResult::default()));
     match (stored.values, stored.document) {
         (Some(values), document) => {
             let resolved = from_value(&values).map_err(AppError::in_values)?;

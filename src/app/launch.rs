@@ -18,8 +18,8 @@ use crate::ports::Files;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::redact::{self, RequestSecrets};
 use crate::tasks::Task;
-use crate::values::Values;
 use crate::values::input::{InputError, InputErrors};
+use crate::values::{Values, digest};
 
 /// Space reserved for the document beside the values in the Secret; documents can be shrunk to this size.
 const DOCUMENT_ROOM: usize = 384 << 10;
@@ -153,7 +153,7 @@ impl Launched for GroupLaunch {
     }
 
     fn planned(&self, revision: i64) -> Experiment {
-        pipeline::planned(self.plan.redacted_spec.clone(), revision)
+        pipeline::planned(self.plan.redacted_spec.clone(), revision, digest(&self.plan.values))
     }
 
     fn namespaces(&self, values: &Value) -> BTreeSet<String> {

@@ -8,7 +8,9 @@ use crate::model::document::{Experiment, ExperimentResult, TaskSpec};
 use crate::model::path::{FieldPath, Segment};
 use crate::pipeline::{self, Prepared, ResultPolicy};
 use crate::ports::Files;
-use crate::redact::{RequestSecrets, is_same_apart_from_secrets, redact_task};
+use crate::redact::{RequestSecrets, redact_task};
+
+pub(crate) use crate::redact::is_same_spec;
 use crate::tasks::registry::{by_value_name, unknown_task, value_names};
 use crate::tasks::{Task, TaskKind};
 use crate::values::input::{InputError, InputErrors};
@@ -167,12 +169,6 @@ fn warn_about(unmeasured: Vec<InputError>, location: &str, files: &dyn Files) {
         let hint = warning.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
         tracing::warn!("{warning}: the verdict will be inconclusive{hint}");
     }
-}
-
-/// Returns true if two specs are equal apart from secrets, which documents do not contain.
-pub(crate) fn is_same_spec(a: &[TaskSpec], b: &[TaskSpec]) -> bool {
-    let values = [a, b].map(|spec| serde_json::to_value(redacted(spec)));
-    matches!(values, [Ok(a), Ok(b)] if is_same_apart_from_secrets(&a, &b))
 }
 
 /// Returns a spec without the secrets that its tasks send.

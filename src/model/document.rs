@@ -70,6 +70,9 @@ pub struct ExperimentResult {
     /// Revision of the experiment within its group (Kubernetes), from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
+    /// Digest of the values that this result was measured with (Kubernetes), without secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub values_digest: Option<String>,
     /// Start of the first loop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<DateTime<Utc>>,

@@ -27,11 +27,12 @@ pub(crate) fn secrets(spec: &[TaskSpec], tasks: &[Box<dyn Task>], files: &dyn Fi
     secrets
 }
 
-/// Returns the document of an experiment before its first run, as revision `revision` of its group.
-pub(crate) fn planned(spec: Vec<TaskSpec>, revision: i64) -> Experiment {
+/// Returns the document of an experiment before its first run, as revision `revision` of its group, with the digest of its values.
+pub(crate) fn planned(spec: Vec<TaskSpec>, revision: i64, values_digest: String) -> Experiment {
     let result = ExperimentResult {
         schema_version: Some(SCHEMA_VERSION),
         revision: Some(revision),
+        values_digest: Some(values_digest),
         iter8_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         tasks: planned_tasks(&spec),
         ..ExperimentResult::default()
@@ -101,9 +102,9 @@ impl<'a> Document<'a> {
     pub(super) fn begin_loop(&mut self, policy: ResultPolicy, now: DateTime<Utc>) -> u64 {
         let tasks = planned_tasks(&self.experiment.spec);
         if policy == ResultPolicy::Fresh {
-            // The revision belongs to the launch, not to the run.
-            let revision = self.experiment.result.take().and_then(|result| result.revision);
-            self.result().revision = revision;
+            // These belong to the launch, not to the run.
+            let ExperimentResult { revision, values_digest, .. } = self.experiment.result.take().unwrap_or_default();
+            self.experiment.result = Some(ExperimentResult { revision, values_digest, ..ExperimentResult::default() });
         }
         let result = self.result();
         result.schema_version = Some(SCHEMA_VERSION);

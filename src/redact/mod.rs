@@ -19,7 +19,7 @@ pub(crate) use excerpt::excerpt;
 pub use free_text::redact_text;
 pub use names::{REDACTED, is_secret};
 pub use request_secrets::RequestSecrets;
-pub(crate) use spec_secrets::{is_same_apart_from_secrets, redact_strings_with, redact_task_with, secrets_of};
+pub(crate) use spec_secrets::{is_same_spec, redact_strings_with, redact_task_with, secrets_of};
 pub use urls::{redact_form, redact_url, redact_webhook};
 
 use serde_json::{Map, Value, json};

@@ -81,8 +81,14 @@ pub(crate) fn redact_strings_with(value: &Value, secrets: &RequestSecrets) -> Va
     }
 }
 
+/// Returns true if two specs are equal apart from secrets, which documents do not contain.
+pub(crate) fn is_same_spec(a: &[TaskSpec], b: &[TaskSpec]) -> bool {
+    let values = [a, b].map(|spec| serde_json::to_value(spec.iter().map(redact_task).collect::<Vec<_>>()));
+    matches!(values, [Ok(a), Ok(b)] if is_same_apart_from_secrets(&a, &b))
+}
+
 /// Returns true if two values are equal apart from secrets, which may be redacted in either of them.
-pub(crate) fn is_same_apart_from_secrets(a: &Value, b: &Value) -> bool {
+fn is_same_apart_from_secrets(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len()

@@ -3,6 +3,7 @@
 //! Grammar and precedence are exactly Helm's, so that existing scripts keep their meaning; a test compares both programs over a table
 //! of cases. The only differences are bounds on memory and stack, and better error messages.
 
+mod digest;
 pub mod input;
 mod merge;
 pub(crate) mod mistakes;
@@ -10,4 +11,5 @@ pub(crate) mod origin;
 pub(crate) mod origins;
 mod set;
 
+pub(crate) use digest::digest;
 pub use merge::{Source, Values, merge, overlay, without_nulls};

@@ -92,6 +92,14 @@ impl GroupArgs {
     }
 }
 
+/// Says that the document of a group belongs to earlier values.
+pub(crate) fn outdated(Group { namespace, name }: &Group) -> String {
+    format!(
+        "the values of group {name} in namespace {namespace} have changed since the document was written, and nothing has run with \
+         them (`iter8 k run -g {name} -n {namespace}` would)"
+    )
+}
+
 /// Error for a group without a document.
 pub(crate) fn no_document(error: StoreError, group: &Group) -> AppError {
     match error {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::args::{GroupArgs, no_document};
+use super::args::{GroupArgs, no_document, outdated};
 use crate::app::assert::Source;
 use crate::app::cluster::{Connection, Group, SecretStore, pod_problem, run_end};
 use crate::app::error::AppError;
@@ -46,6 +46,10 @@ impl Source for InCluster {
 
     fn poll(&self) -> Option<Duration> {
         Some(Duration::from_secs(1))
+    }
+
+    fn outdated(&self) -> BoxFuture<'_, Option<String>> {
+        Box::pin(async { self.store.is_outdated().await.then(|| outdated(&self.group)) })
     }
 
     fn held_up(&self) -> BoxFuture<'_, Option<String>> {

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::args::ClusterArgs;
 use crate::app::assert::{AssertCondition, RunState, judge, progress};
-use crate::app::cluster::{GroupState, groups};
+use crate::app::cluster::{GroupState, groups, planned};
 use crate::app::error::AppError;
 use crate::cli::exit::Exit;
 use crate::cli::output;
@@ -24,7 +24,7 @@ pub(crate) struct ListArgs {
 /// Prints the groups.
 pub(crate) async fn run(args: ListArgs) -> Result<Exit, AppError> {
     let connection = args.cluster.connect().await?;
-    let states = groups(&connection, args.all).await?;
+    let states = groups(&connection, args.all, planned).await?;
     if states.is_empty() {
         let place = if args.all { "any namespace".to_owned() } else { format!("namespace {}", connection.namespace) };
         output::to_stderr(&format!("no experiments in {place}\n"));
@@ -58,6 +58,9 @@ fn run_state(state: &GroupState) -> &'static str {
     if matches!(state.document, Some(Err(_))) {
         return "unreadable";
     }
+    if state.is_outdated {
+        return "outdated";
+    }
     let progress = document(state).map_or(RunState::NotStarted, |document| progress(document).state);
     match progress {
         RunState::NotStarted | RunState::Running if state.over.is_some() => "lost",
@@ -71,7 +74,7 @@ fn run_state(state: &GroupState) -> &'static str {
 
 /// Returns the verdict on the SLOs.
 fn verdict(state: &GroupState) -> &'static str {
-    let Some(document) = document(state) else { return "-" };
+    let Some(document) = document(state).filter(|_| !state.is_outdated) else { return "-" };
     let insights = document.result.as_ref().and_then(|result| result.insights.as_ref());
     if insights.is_none_or(|insights| insights.slos_satisfied.is_none()) {
         return "-";

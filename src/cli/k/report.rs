@@ -2,7 +2,8 @@
 
 use clap::Args;
 
-use super::args::{GroupArgs, no_document};
+use super::args::{GroupArgs, no_document, outdated};
+use crate::app::cluster::LatestDocument;
 use crate::app::error::AppError;
 use crate::cli::exit::Exit;
 use crate::cli::report::FormatArgs;
@@ -23,6 +24,9 @@ pub(crate) struct KReportArgs {
 /// Prints or writes the report on the group's experiment.
 pub(crate) async fn run(args: KReportArgs) -> Result<Exit, AppError> {
     let (_, group, store) = args.group.store().await?;
-    let experiment = store.load().await.map_err(|error| no_document(error, &group))?;
-    args.format.write(&experiment, &store.location())
+    let LatestDocument { document, is_outdated } = store.latest().await.map_err(|error| no_document(error, &group))?;
+    if is_outdated {
+        tracing::warn!("this is the report of earlier values: {}", outdated(&group));
+    }
+    args.format.write(&document, &store.location())
 }

@@ -1,6 +1,8 @@
 //! Experiments from their launch to their deletion, on a real control plane: Job → Pod → program → Secret.
 
-use serde_json::json;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
 
 use super::cluster_case::ClusterCase;
 use crate::fleet::peers::counting;
@@ -197,6 +199,57 @@ fn an_assertion_ends_when_the_job_does() {
     asserting.end().snapshot(1);
     assert!(started.elapsed() < crate::support::kubernetes::TIMEOUT);
     case.k(["list"]).snapshot(0);
+}
+
+/// Edits the values of a group and keeps its document, as tools that render charts do.
+fn edit_values(case: &ClusterCase, group: &str, edit: impl FnOnce(&mut Value)) {
+    let encoded = case.get("secrets", group)["data"]["values.yaml"].as_str().unwrap().to_owned();
+    let text = String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap();
+    let mut values = iter8::model::codec::value_from_yaml(&text).unwrap();
+    edit(&mut values);
+    let patch = json!({"stringData": {"values.yaml": values.to_string()}}).to_string();
+    case.cluster.kubectl_ok(&["patch", "secret", "-n", &case.namespace, group, "--type=merge", "-p", &patch]);
+}
+
+#[test]
+fn a_document_of_other_values_is_not_judged() {
+    let Some(case) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
+    launch(&case, "synced", &load(5), &["--set", "runner=none"]).exits(0);
+    case.k(["run", "-g", "synced"]).exits(0);
+    let conditions = ["assert", "-g", "synced", "-c", "completed,slos"];
+    case.k(conditions).exits(0);
+    let digest = case.document("synced")["result"]["valuesDigest"].clone();
+    assert!(digest.as_str().is_some_and(|digest| digest.starts_with("sha256:")), "{digest}");
+    // Settings of the runner do not change what was measured.
+    edit_values(&case, "synced", |values| values["logLevel"] = "debug".into());
+    case.k(conditions).exits(0);
+    edit_values(&case, "synced", |values| values["http"]["numRequests"] = 6.into());
+    case.k(conditions).snapshot(1);
+    case.k(conditions.into_iter().chain(["--timeout", "1s"])).snapshot(1);
+    case.k(["list"]).snapshot(0);
+    let output = case.k(["report", "-g", "synced"]);
+    output.expect(0, &["this is the report of earlier values"]);
+    assert!(output.stdout.contains("Experiment completed: true"), "{output:#?}");
+    // Values that cannot run are no reason to judge the old document.
+    edit_values(&case, "synced", |values| values["tasks"] = json!(["htp"]));
+    case.k(conditions).snapshot(1);
+    edit_values(&case, "synced", |values| values["tasks"] = json!(["http", "assess"]));
+    case.k(["run", "-g", "synced"]).exits(0);
+    case.k(conditions).exits(0);
+    assert_ne!(case.document("synced")["result"]["valuesDigest"], digest);
+}
+
+#[test]
+fn an_assertion_ends_if_nothing_will_run_with_the_new_values() {
+    let Some(case) = ClusterCase::with_node() else { return };
+    let _transcript = transcript!();
+    launch(&case, "stuck", &load(5), &[]).exits(0);
+    let conditions = ["assert", "-g", "stuck", "-c", "completed,slos", "--timeout", "30m"];
+    case.k(conditions).exits(0);
+    case.cluster.wait_for_condition("jobs", &case.namespace, "stuck-1-job", "Complete");
+    edit_values(&case, "stuck", |values| values["http"]["numRequests"] = 6.into());
+    case.k(conditions).snapshot(1);
 }
 
 #[test]

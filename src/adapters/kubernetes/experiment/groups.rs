@@ -4,8 +4,8 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 
+use super::provenance::{Planned, is_of_launch, is_outdated, revision};
 use super::secret_data;
-use super::secret_store::{is_of_launch, revision};
 use crate::adapters::kubernetes::client::{Connection, find, list_labelled};
 use crate::manifests::names::{GROUP, Group, SHARD};
 use crate::model::codec::CodecError;
@@ -23,12 +23,18 @@ pub struct GroupState {
     pub runner: Option<String>,
     /// The document of the last launch, if it exists.
     pub document: Option<Result<Experiment, CodecError>>,
+    /// True if the values have changed since the document was written.
+    pub is_outdated: bool,
     /// End of its run, if it runs once and has ended.
     pub over: Option<RunEnded>,
 }
 
 /// Lists the groups of the connection's namespace, or of all namespaces.
-pub async fn groups(connection: &Connection, all_namespaces: bool) -> Result<Vec<GroupState>, ClusterError> {
+pub async fn groups(
+    connection: &Connection,
+    all_namespaces: bool,
+    planned: Planned,
+) -> Result<Vec<GroupState>, ClusterError> {
     let namespace = (!all_namespaces).then_some(connection.namespace.as_str());
     let labels = format!("{GROUP},!{SHARD}");
     let secrets: Vec<Secret> = list_labelled(&connection.client, namespace, &labels).await?;
@@ -37,12 +43,12 @@ pub async fn groups(connection: &Connection, all_namespaces: bool) -> Result<Vec
         Err(error) if error.kind == ClusterErrorKind::Forbidden => Vec::new(),
         jobs => jobs?,
     };
-    let mut states: Vec<GroupState> = secrets.iter().filter_map(|secret| state(secret, &jobs)).collect();
+    let mut states: Vec<GroupState> = secrets.iter().filter_map(|secret| state(secret, &jobs, planned)).collect();
     states.sort_by(|a, b| (&a.group.namespace, &a.group.name).cmp(&(&b.group.namespace, &b.group.name)));
     Ok(states)
 }
 
-fn state(secret: &Secret, jobs: &[Job]) -> Option<GroupState> {
+fn state(secret: &Secret, jobs: &[Job], planned: Planned) -> Option<GroupState> {
     let group = Group::new(secret.namespace().unwrap_or_default(), secret.name_any()).ok()?;
     let values = secret_data::values(secret).and_then(Result::ok);
     let runner = values.as_ref().and_then(|values| values["runner"].as_str()).map(str::to_owned);
@@ -55,7 +61,8 @@ fn state(secret: &Secret, jobs: &[Job]) -> Option<GroupState> {
     let document = secret_data::document(secret);
     let document =
         document.filter(|read| read.as_ref().is_ok_and(|document| is_of_launch(document, revision)) || read.is_err());
-    Some(GroupState { document, group, revision, runner, over })
+    let is_outdated = matches!(&document, Some(Ok(document)) if is_outdated(secret, document, Some(planned)));
+    Some(GroupState { document, is_outdated, group, revision, runner, over })
 }
 
 /// End of a Job.

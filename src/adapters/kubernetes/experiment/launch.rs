@@ -10,9 +10,10 @@ use kube::{Client, ResourceExt};
 use serde_json::Value;
 
 use super::ownership::{check_ours, check_overwrite};
+use super::provenance::revision;
 use super::remove::{prune, remove_runs};
 use super::secret_data;
-use super::secret_store::{SecretStore, revision};
+use super::secret_store::SecretStore;
 use crate::adapters::kubernetes::client::{
     Connection, Effect, INTERACTIVE, MANAGER, Operation, apply, find, kind_of, with_retry,
 };

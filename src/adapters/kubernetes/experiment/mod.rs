@@ -4,6 +4,7 @@ mod groups;
 mod launch;
 mod logs;
 mod ownership;
+mod provenance;
 mod remove;
 mod secret_data;
 mod secret_store;
@@ -13,6 +14,6 @@ pub use launch::{Launched, launch};
 pub use logs::{LogLine, follow_logs, pod_problem};
 pub use remove::delete_group;
 pub use secret_data::MAX_SECRET_BYTES;
-pub use secret_store::{SecretStore, Stored};
+pub use secret_store::{LatestDocument, SecretStore, Stored};
 
 pub(crate) use secret_data::{document, put, remove as remove_document};

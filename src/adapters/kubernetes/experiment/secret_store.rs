@@ -8,17 +8,17 @@ use std::time::Instant;
 
 use futures_util::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use super::provenance::{Planned, is_of_launch, is_of_values, is_outdated, revision};
 use super::secret_data::{self, Entries, entries};
 use crate::adapters::kubernetes::client::{
     Connection, INTERACTIVE, MANAGER, Operation, RUN, kind_of, states_of, with_retry,
 };
-use crate::manifests::names::{Group, REVISION};
+use crate::manifests::names::Group;
 use crate::model::document::Experiment;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::ports::{BoxFuture, DocumentStore, StoreError};
@@ -34,6 +34,15 @@ pub struct Stored {
     pub revision: Option<i64>,
 }
 
+/// The document of a launch.
+#[derive(Debug)]
+pub struct LatestDocument {
+    /// The document; of a planned experiment before the first run.
+    pub document: Experiment,
+    /// True if the values have changed since it was written, and nothing has run with them.
+    pub is_outdated: bool,
+}
+
 /// Reads and writes the Secret of a group.
 pub struct SecretStore {
     client: Client,
@@ -43,9 +52,6 @@ pub struct SecretStore {
     planned: Option<Planned>,
     known: Mutex<Option<Known>>,
 }
-
-/// Builds the document of values that have not run yet, given their revision; `None` if they cannot run.
-pub type Planned = fn(&Value, i64) -> Option<Experiment>;
 
 /// The Secret as it was last read or written.
 struct Known {
@@ -127,6 +133,30 @@ impl SecretStore {
         };
         *self.known.lock().await = Some(Known::new(secret));
         Ok(stored)
+    }
+
+    /// Reads the document of this launch, even if the values have changed since it was written.
+    pub async fn latest(&self) -> Result<LatestDocument, StoreError> {
+        let Stored { values, document, revision } = self.open().await?;
+        if let Some(document) = document.filter(|document| is_of_launch(document, revision)) {
+            let is_outdated = values.is_some_and(|values| !is_of_values(&document, &values, self.planned));
+            return Ok(LatestDocument { document, is_outdated });
+        }
+        let planned = values.and_then(|values| self.planned?(&values, revision.unwrap_or(1)));
+        let document = planned.ok_or_else(|| StoreError::Missing { location: self.location() })?;
+        Ok(LatestDocument { document, is_outdated: false })
+    }
+
+    /// Returns true if the document, as it was last read, belongs to other values than the Secret has.
+    pub async fn is_outdated(&self) -> bool {
+        let known = self.known.lock().await;
+        let Some(secret) = known.as_ref().map(|known| &known.secret) else { return false };
+        match secret_data::document(secret) {
+            Some(Ok(document)) => {
+                is_of_launch(&document, revision(&secret.metadata)) && is_outdated(secret, &document, self.planned)
+            }
+            _ => false,
+        }
     }
 
     /// Returns the revision of the Secret when it was last read.
@@ -226,25 +256,13 @@ impl DocumentStore for SecretStore {
 
     fn load(&self) -> BoxFuture<'_, Result<Experiment, StoreError>> {
         Box::pin(async {
-            let stored = self.open().await?;
-            let document = stored.document.filter(|document| is_of_launch(document, stored.revision));
-            let planned = || self.planned?(stored.values.as_ref()?, stored.revision.unwrap_or(1));
-            document.or_else(planned).ok_or_else(|| StoreError::Missing { location: self.location() })
+            let LatestDocument { document, is_outdated } = self.latest().await?;
+            // The experiment of the new values has not started.
+            Ok(if is_outdated { Experiment { result: None, ..document } } else { document })
         })
     }
 
     fn save<'a>(&'a self, experiment: &'a Experiment) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(self.write(experiment))
     }
-}
-
-/// Returns the revision of the launch that created the object.
-pub(crate) fn revision(metadata: &ObjectMeta) -> Option<i64> {
-    metadata.annotations.as_ref()?.get(REVISION)?.parse().ok()
-}
-
-/// Returns true if the document belongs to this launch. `helm upgrade` keeps the previous document until the new run starts.
-pub(crate) fn is_of_launch(document: &Experiment, launch: Option<i64>) -> bool {
-    let revision = document.result.as_ref().and_then(|result| result.revision);
-    revision.is_none() || launch.is_none() || revision == launch
 }

@@ -10,11 +10,13 @@ pub mod jq;
 pub(crate) mod random;
 pub(crate) mod rows;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::templates::handlebars::{JsonHelper, TemplateId, Templates, context};
-pub use gotemplate::TemplateError;
+pub use gotemplate::{Function, Struct, TemplateError, Type, Value as TypedValue};
 use gotemplate::{GoTemplate, Numbers, Options};
 
 /// The language of a template.
@@ -42,9 +44,16 @@ enum Parsed {
 }
 
 impl Template {
-    /// Parses a template for data of this program, whose integers stay integers; `now` is the instant that its clock returns.
-    pub fn parse(dialect: Dialect, text: &str, now: DateTime<Utc>) -> Result<Self, TemplateError> {
-        Self::with_numbers(dialect, text, now, Numbers::Int64)
+    /// Parses a template for data of this program, whose integers stay integers; `now` is the instant that its clock returns. Go's
+    /// dialect knows the type and the methods of the data.
+    pub fn parse(
+        dialect: Dialect,
+        text: &str,
+        now: DateTime<Utc>,
+        root: Type,
+        methods: BTreeMap<&'static str, Function>,
+    ) -> Result<Self, TemplateError> {
+        Self::with_options(dialect, text, now, Options { root, methods, ..Options::default() })
     }
 
     /// Parses a template for users' values, whose numbers are floats as in Helm, except for the `integers` of the root.
@@ -54,13 +63,14 @@ impl Template {
         now: DateTime<Utc>,
         integers: &'static [&'static str],
     ) -> Result<Self, TemplateError> {
-        Self::with_numbers(dialect, text, now, Numbers::Float { except: integers })
+        let numbers = Numbers::Float { except: integers };
+        Self::with_options(dialect, text, now, Options { numbers, ..Options::default() })
     }
 
-    fn with_numbers(dialect: Dialect, text: &str, now: DateTime<Utc>, numbers: Numbers) -> Result<Self, TemplateError> {
+    fn with_options(dialect: Dialect, text: &str, now: DateTime<Utc>, options: Options) -> Result<Self, TemplateError> {
         match dialect {
             Dialect::Go => {
-                let options = Options { numbers, has_strict_verbs: true, ..Options::default() };
+                let options = Options { has_strict_verbs: true, ..options };
                 Ok(Self(Parsed::Go(Box::new(GoTemplate::with_options(text, options)?), now)))
             }
             Dialect::Handlebars => {

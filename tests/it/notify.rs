@@ -145,15 +145,16 @@ fn a_bad_template_sends_nothing() {
     let _transcript = transcript!();
     let gone = MisbehavingServer::responds(404, "<html>gone</html>");
     let broken = MisbehavingServer::responds(200, "{{ if }}");
-    let (gone_at, broken_at) =
-        [&gone, &broken].map(|source| format!("slack.payloadTemplateURL={}x.tpl", source.url())).into();
+    let unknown = MisbehavingServer::responds(200, "{{ if false }}{{ .Report.Missing }}{{ end }}");
+    let [gone_at, broken_at, unknown_at] =
+        [&gone, &broken, &unknown].map(|source| format!("slack.payloadTemplateURL={}x.tpl", source.url()));
     let cases = [
         ("x", "", gone_at),
         ("x", "", broken_at),
         ("x.hbs", "{{Report.missing}}", String::new()),
         ("x.hbs", "{{json nothing}}", String::new()),
-        ("x.tpl", "\n{{ .Report.Missing }}", String::new()),
-        ("x.tpl", "{{ .Values.x }}", String::new()),
+        ("x.tpl", "\n{{ .Report.Experiment.Result.Revision }}", String::new()),
+        ("x", "", unknown_at),
     ];
     for (name, template, set) in cases {
         let (cli, webhook) = (CliCase::new(), webhook());
@@ -172,6 +173,10 @@ fn template_mistakes_are_found_before_the_run() {
     for (name, template, more) in [
         ("x.tpl", "a\n{{ .Report", &[][..]),
         ("x.tpl", "{{ frobnicate .Report }}", &[]),
+        ("x.tpl", "\n{{ .Report.Missing }}", &[]),
+        ("x.tpl", "{{ .Values.x }}", &[]),
+        ("x.tpl", "{{ if .Report.Experiment.SLOs }}{{ .Report.Experiment.Reslt.NumLoops }}{{ end }}", &[]),
+        ("x.tpl", "{{ .Report.Experiment.Result.StartTime.Jear }}", &[]),
         ("x.hbs", "{{> me}}", &[]),
         ("x.hbs", "{{#if x}}", &[]),
         ("x", "", &["slack.payloadTemplateURL=no/x.tpl"]),
@@ -251,17 +256,95 @@ fn payloads_contain_no_secrets() {
     }
 }
 
+/// Values of an `http` task with `count` endpoints of a service.
+fn endpoints(service: &MisbehavingServer, count: usize) -> Vec<String> {
+    let endpoint = |at| format!("http.endpoints.service-{at}.url={}path/{at}", service.url());
+    (0..count).map(endpoint).chain(["http.numRequests=20,http.qps=max".to_owned()]).collect()
+}
+
 #[test]
-fn large_parts_of_the_document_are_not_sent() {
+fn go_templates_call_the_methods_of_iter8() {
     let (cli, webhook, service) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, "fine"));
+    let template = r#"{{ with .Report.Experiment }}{{ .SLOs }} {{ .Completed }} {{ .NoFailure }}
+        {{- with .Result }} {{ .StartTime.Year }} {{ .StartTime.Format "2006" }}
+        {{- with .Insights }} {{ .ScalarMetricValue 0 "http/request-count" }} {{ .ScalarMetricValue 0 "http/latency-p99.0" | gt 1e9 }}
+        {{- if .ScalarMetricValue 0 "http/cost" }} cost{{ end }} {{ .TrackVersionStr 0 }}{{ end }}{{ end }}{{ end }}
+        {{- .Report.Experiment | toJson | contains "SLOs\":true" }}"#;
     let url = format!("http.url={}", service.url());
-    let more = ["tasks={http,slack}", &url, "http.numRequests=5,http.qps=max"];
-    notify_by(&cli, "x.hbs", "{{json Report.experiment.result.insights}}", &webhook, &more).exits(0);
-    let (message, kept) = (sent_json(&webhook), cli.document()["result"]["insights"].clone());
-    assert_eq!(message["nonHistMetricValues"][0]["http/request-count"], json!([5.0]));
-    assert!(kept["histograms"].is_array() && kept["load"][0]["http"]["series"].is_object(), "{kept}");
-    assert!(message["histograms"].is_null() && message["load"][0]["http"]["series"].is_null(), "{message}");
-    assert_eq!(message["load"][0]["http"]["requests"], 5);
+    let more =
+        ["tasks={http,assess,slack}", &url, "http.numRequests=7,http.qps=max", "assess.SLOs.upper.http/error-count=0"];
+    notify_by(&cli, "payload.tpl", template, &webhook, &more).exits(0);
+    let year = cli.document()["result"]["startTime"].as_str().unwrap()[..4].to_owned();
+    assert_eq!(sent(&webhook).1, format!("true true true {year} {year} 7 true version 0false"));
+}
+
+#[test]
+fn a_report_has_the_keys_of_iter8_and_is_small() {
+    let (cli, webhook, service) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, "fine"));
+    let slo = "assess.SLOs.upper.http-service-0/service-time-p99=60000";
+    let values: Vec<String> = endpoints(&service, 10);
+    let more: Vec<&str> =
+        ["tasks={http,assess,slack}", slo].into_iter().chain(values.iter().map(String::as_str)).collect();
+    notify_by(&cli, "x.tpl", REPORT_AS_PAYLOAD, &webhook, &more).exits(0);
+    let (_, body) = sent(&webhook);
+    assert!(body.len() < 48 << 10, "{} bytes: {body}", body.len());
+    let report = sent_json(&webhook)["client_payload"]["experiment"]["result"].clone();
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(
+        keys(&report),
+        ["failure", "insights", "iter8Version", "numCompletedTasks", "numLoops", "startTime", "tasks"]
+    );
+    let insights = &report["insights"];
+    let known = [
+        "SLOs",
+        "SLOsSatisfied",
+        "SummaryMetricValues",
+        "histMetricValues",
+        "metricsInfo",
+        "nonHistMetricValues",
+        "numVersions",
+        "verdicts",
+        "versionNames",
+    ];
+    assert!(keys(insights).iter().all(|key| known.contains(&key.as_str())), "{:?}", keys(insights));
+    assert!(
+        insights["histMetricValues"].is_null() && notes(&cli).contains("it was sent without histograms"),
+        "{}",
+        notes(&cli)
+    );
+    // Metrics of ours are sent if an objective names them.
+    let values = &insights["nonHistMetricValues"][0];
+    assert_eq!(values["http-service-9/request-count"], json!([20]));
+    assert!(values["http-service-9/latency-p99"].is_array() && values["http-service-9/service-time-p99"].is_null());
+    assert!(values["http-service-0/service-time-p99"].is_array(), "{values}");
+}
+
+#[test]
+fn github_gets_less_of_a_report_that_is_too_large_with_a_note() {
+    let (cli, webhook, service) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, "fine"));
+    cli.write("y.tpl", REPORT_AS_PAYLOAD);
+    let run = |task: &str, count: usize, extra: &str| {
+        let api = format!("github.apiURL={},github.owner=o,github.repo=r,github.tokenEnv=TOKEN{extra}", webhook.url());
+        let slo = "assess.SLOs.upper.http-service-0/latency-p99=60000";
+        let values: Vec<String> = endpoints(&service, count);
+        let mut command = cli.command();
+        command.arg("run").env("TOKEN", "hunter2");
+        let set = [task, &api, slo].into_iter().chain(values.iter().map(String::as_str));
+        command.args(set.flat_map(|value| ["--set", value]));
+        CliOutput::run(&mut command, &cli.path("")).exits(0);
+        let body = webhook.seen().last().unwrap().body.clone();
+        assert!(body.len() <= 65_536, "{} bytes", body.len());
+        serde_json::from_str::<Value>(&body).unwrap()["client_payload"]["experiment"].take()
+    };
+    let tasks = "tasks={http,assess,github}";
+    for template in ["", ",github.payloadTemplateURL=y.tpl"] {
+        let whole = run(tasks, 3, template);
+        assert!(notes(&cli) == "null" && whole["result"]["insights"]["histMetricValues"].is_array());
+        let reduced = run(tasks, 40, template);
+        assert!(notes(&cli).contains("it was sent without the metrics that have no objective"), "{}", notes(&cli));
+        let metrics = reduced["result"]["insights"]["nonHistMetricValues"][0].as_object().unwrap();
+        assert_eq!(metrics.keys().collect::<Vec<_>>(), ["http-service-0/latency-p99"]);
+    }
 }
 
 #[test]

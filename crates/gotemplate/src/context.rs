@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::bounds::{MAX_DEPTH, MAX_NESTING, MAX_STEPS, MAX_WORK, VALUE};
 use super::pattern::Pattern;
+use super::types::{Struct, Type};
 use super::value::{Element, List, MapId, Str, Value};
 
 /// The entries of a map.
@@ -19,6 +20,8 @@ pub type Entries = BTreeMap<Str, Value>;
 /// does not recurse.
 pub struct Context {
     maps: Vec<Rc<Entries>>,
+    /// Types of the maps that are structs in Go, by id.
+    structs: BTreeMap<usize, &'static Struct>,
     empty: Entries,
     patterns: BTreeMap<Str, Rc<Pattern>>,
     now: DateTime<Utc>,
@@ -33,6 +36,7 @@ impl Context {
     pub fn new(now: DateTime<Utc>, has_strict_verbs: bool) -> Self {
         Self {
             maps: Vec::new(),
+            structs: BTreeMap::new(),
             empty: Entries::new(),
             patterns: BTreeMap::new(),
             now,
@@ -128,6 +132,11 @@ impl Context {
         self.maps.get(map.0).map_or(&self.empty, |entries| &**entries)
     }
 
+    /// Returns the type of a map that is a struct in Go.
+    pub fn structure(&self, map: MapId) -> Option<&'static Struct> {
+        self.structs.get(&map.0).copied()
+    }
+
     /// Returns the current entries of a map, unaffected by later changes.
     pub fn snapshot(&self, map: MapId) -> Result<Rc<Entries>, String> {
         let entries = self.maps.get(map.0).cloned().unwrap_or_default();
@@ -179,19 +188,21 @@ impl Context {
         }
     }
 
-    /// Converts a JSON value; `integer` selects the type of its integers.
+    /// Converts a JSON value of a type; `integer` selects the type of its integers.
     pub fn read_json(
         &mut self,
         value: &serde_json::Value,
+        kind: Type,
         integer: fn(i64) -> Value,
         except: &[&str],
     ) -> Result<Value, String> {
-        self.read_json_at(value, integer, except, 1)
+        self.read_json_at(value, kind, integer, except, 1)
     }
 
     fn read_json_at(
         &mut self,
         value: &serde_json::Value,
+        kind: Type,
         integer: fn(i64) -> Value,
         except: &[&str],
         depth: usize,
@@ -204,10 +215,14 @@ impl Context {
                 Some(number) => integer(number),
                 None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
             },
-            serde_json::Value::String(text) => self.string(text.clone())?,
+            serde_json::Value::String(text) => match DateTime::parse_from_rfc3339(text) {
+                Ok(time) if matches!(kind, Type::Time) => Value::Time(time.to_utc()),
+                _ => self.string(text.clone())?,
+            },
             serde_json::Value::Array(items) => {
+                let element = kind.element();
                 let items: Result<Vec<_>, _> =
-                    items.iter().map(|item| self.read_json_at(item, integer, &[], depth + 1)).collect();
+                    items.iter().map(|item| self.read_json_at(item, element, integer, &[], depth + 1)).collect();
                 self.list(items?)?
             }
             serde_json::Value::Object(fields) => {
@@ -215,9 +230,14 @@ impl Context {
                 for (key, value) in fields {
                     self.spend(key.len())?;
                     let integer = if except.contains(&key.as_str()) { Value::Int64 } else { integer };
-                    entries.insert(key.as_str().into(), self.read_json_at(value, integer, &[], depth + 1)?);
+                    let value = self.read_json_at(value, kind.field(key), integer, &[], depth + 1)?;
+                    entries.insert(key.as_str().into(), value);
                 }
-                self.map(entries)?
+                let map = self.map(entries)?;
+                if let (Value::Map(id), Type::Struct(structure)) = (&map, kind) {
+                    self.structs.insert(id.0, structure);
+                }
+                map
             }
         })
     }

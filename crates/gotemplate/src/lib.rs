@@ -20,6 +20,7 @@
 //! - Maps are shared: `set`, `unset`, `merge` and `mergeOverwrite` change a map under every name it has.
 //! - A missing key is `nil`: `default`, `if`, `or` and the like accept it; `.a.b` with a missing `.a` is an error, `(.a).b` is not.
 //!   [`MissingKey`] selects the other behaviours.
+//! - Values may have the types of a Go program ([`Options::root`]): structs have methods, and templates with undefined fields are rejected.
 //!
 //! # Bounds
 //!
@@ -33,10 +34,11 @@
 //! - No environment, network, randomness or key generation; all times are in UTC; `keys` and `values` are sorted.
 //! - A `printf` verb that does not fit its argument is an error if [`Options::has_strict_verbs`] is set.
 //! - `trunc`, `substr` and `abbrev` do not split characters; `slice` accepts strings too.
-//! - `Format`, `Unix`, `UnixMilli` and `UTC` are the only methods of times.
+//! - Times have Go's methods without arguments and `Format`; `Month` and `Weekday` are strings.
 
 mod block_check;
 pub mod bounds;
+mod check;
 mod context;
 mod decimal;
 pub mod duration;
@@ -50,6 +52,8 @@ mod pattern;
 mod printf;
 mod program;
 mod strconv;
+mod times;
+mod types;
 mod value;
 mod yaml;
 
@@ -62,6 +66,7 @@ pub use self::context::Entries;
 pub use self::error::TemplateError;
 use self::program::Program;
 pub use self::program::{Function, MissingKey, Numbers, Options};
+pub use self::types::{Struct, Type};
 pub use self::value::Value;
 
 /// A parsed Go template.
@@ -91,9 +96,10 @@ impl GoTemplate {
     /// Fails, with the position, on expressions that cannot be evaluated, on printed `nil`, and beyond the [`bounds`].
     pub fn render(&self, values: &serde_json::Value, now: DateTime<Utc>) -> Result<String, TemplateError> {
         let mut context = self.context(now);
+        let root = self.0.options.root;
         let dot = match self.0.options.numbers {
-            Numbers::Int64 => context.read_json(values, Value::Int64, &[]),
-            Numbers::Float { except } => context.read_json(values, value::as_float, except),
+            Numbers::Int64 => context.read_json(values, root, Value::Int64, &[]),
+            Numbers::Float { except } => context.read_json(values, root, value::as_float, except),
         };
         let dot = dot.map_err(TemplateError::new)?;
         exec::render(&self.0, &mut context, &dot)

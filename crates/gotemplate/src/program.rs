@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use gotmpl::parse::{BranchNode, Expr, ListNode, Node, Parser, PipeNode, Pos, SmolStr, is_empty_tree};
+use gotmpl::parse::{ListNode, Parser, SmolStr, is_empty_tree};
 
 use super::TemplateError;
-use super::block_check::{self, ErrorAt};
+use super::block_check;
 use super::bounds::MAX_TEMPLATE;
-use super::functions::{self, Outcome};
+use super::check::Check;
+use super::functions::Outcome;
+use super::types::Type;
 use super::value::Value;
 
 /// A function added by the caller. The error is a fragment without the function's name.
@@ -39,6 +41,10 @@ pub struct Options {
     pub numbers: Numbers,
     /// If true, a `printf` verb that does not fit its argument is an error instead of an output such as `%!f(int=1)`.
     pub has_strict_verbs: bool,
+    /// Type of the values.
+    pub root: Type,
+    /// Methods of the structs in `root`, by name.
+    pub methods: BTreeMap<&'static str, Function>,
 }
 
 /// Type of the integers in the values.
@@ -62,6 +68,8 @@ impl Default for Options {
             max_length: MAX_TEMPLATE,
             numbers: Numbers::default(),
             has_strict_verbs: false,
+            root: Type::Any,
+            methods: BTreeMap::new(),
         }
     }
 }
@@ -92,7 +100,9 @@ impl Program {
         let (body, defines) = parser.parse().map_err(syntax_error)?;
         let mut defined: Vec<SmolStr> = Vec::new();
         for define in defines {
-            Check::new(&options).list(&define.body).map_err(|(offset, message)| at(offset, &message))?;
+            Check::new(&options, Type::Any)
+                .list(&define.body, Type::Any)
+                .map_err(|(offset, message)| at(offset, &message))?;
             let is_empty = define.body.nodes.iter().all(is_empty_tree);
             if defined.contains(&define.name) && !is_empty {
                 let message = format!("the template `{}` is defined twice", define.name);
@@ -106,7 +116,9 @@ impl Program {
                 named.insert(define.name, Arc::new(define.body));
             }
         }
-        Check::new(&options).list(&body).map_err(|(offset, message)| at(offset, &message))?;
+        Check::new(&options, options.root)
+            .list(&body, options.root)
+            .map_err(|(offset, message)| at(offset, &message))?;
         Ok(Self { text: text.to_owned(), body: Arc::new(body), named, options })
     }
 }
@@ -120,95 +132,5 @@ fn syntax_error(error: gotmpl::TemplateError) -> TemplateError {
             TemplateError::new(format!("line {line}, column {col}: {message}"))
         }
         error => TemplateError::new(error.to_string()),
-    }
-}
-
-/// Checks that functions and variables are defined, and that `break` and `continue` are inside a loop.
-struct Check<'d> {
-    options: &'d Options,
-    variables: Vec<SmolStr>,
-    loops: usize,
-}
-
-type Checked = Result<(), ErrorAt>;
-
-impl<'d> Check<'d> {
-    fn new(options: &'d Options) -> Self {
-        Self { options, variables: vec![SmolStr::new_static("$")], loops: 0 }
-    }
-
-    fn list(&mut self, list: &ListNode) -> Checked {
-        let known = self.variables.len();
-        for node in &list.nodes {
-            match node {
-                Node::Text(_) | Node::Define(_) => {}
-                Node::List(list) => self.list(list)?,
-                Node::Action(action) => self.pipe(&action.pipe)?,
-                Node::If(branch) | Node::With(branch) => self.branch(branch, 0)?,
-                Node::Range(branch) => self.branch(branch, 1)?,
-                Node::Template(template) => template.pipe.iter().try_for_each(|pipe| self.pipe(pipe))?,
-                Node::Break(pos) | Node::Continue(pos) => {
-                    if self.loops == 0 {
-                        return Err((
-                            pos.offset,
-                            "{{break}} and {{continue}} are only allowed in {{range}}".to_owned(),
-                        ));
-                    }
-                }
-            }
-        }
-        self.variables.truncate(known);
-        Ok(())
-    }
-
-    fn branch(&mut self, branch: &BranchNode, loops: usize) -> Checked {
-        let known = self.variables.len();
-        self.pipe(&branch.pipe)?;
-        self.loops += loops;
-        self.list(&branch.body)?;
-        self.loops -= loops;
-        branch.else_body.iter().try_for_each(|body| self.list(body))?;
-        self.variables.truncate(known);
-        Ok(())
-    }
-
-    fn pipe(&mut self, pipe: &PipeNode) -> Checked {
-        for command in &pipe.commands {
-            command.args.iter().try_for_each(|arg| self.expression(arg))?;
-        }
-        for name in &pipe.decl {
-            if pipe.is_assign {
-                self.variable(pipe.pos, name)?;
-            } else {
-                self.variables.push(name.clone());
-            }
-        }
-        Ok(())
-    }
-
-    fn variable(&self, pos: Pos, name: &SmolStr) -> Checked {
-        if self.variables.contains(name) {
-            return Ok(());
-        }
-        Err((pos.offset, format!("undefined variable `{name}`")))
-    }
-
-    fn expression(&mut self, expression: &Expr) -> Checked {
-        match expression {
-            Expr::Identifier(pos, name) => {
-                let is_known = functions::find(name).is_some()
-                    || functions::SPECIAL.contains(&name.as_str())
-                    || self.options.functions.contains_key(name.as_str());
-                if is_known {
-                    return Ok(());
-                }
-                let added: Vec<&str> = self.options.functions.keys().copied().collect();
-                Err((pos.offset, functions::unknown(name, &added)))
-            }
-            Expr::Variable(pos, name, _) => self.variable(*pos, name),
-            Expr::Pipe(_, pipe) => self.pipe(pipe),
-            Expr::Chain(_, inner, _) => self.expression(inner),
-            _ => Ok(()),
-        }
     }
 }

@@ -104,3 +104,89 @@ fn every_template_ends_within_the_bounds() {
     let long = "x".repeat(bounds::MAX_TEMPLATE + 1);
     assert_eq!(render(&long).unwrap_err(), "is longer than 262144 bytes");
 }
+
+static ITEM: Struct = Struct { fields: &[("name", Type::Any), ("URL", Type::Any)], methods: &[] };
+static ROOT: Struct = Struct { fields: &[("Report", Type::Struct(&REPORT))], methods: &[] };
+static REPORT: Struct = Struct {
+    fields: &[
+        ("numItems", Type::Any),
+        ("items", Type::List(&Type::Struct(&ITEM))),
+        ("byName", Type::Map(&Type::Struct(&ITEM))),
+        ("startTime", Type::Time),
+        ("free", Type::Any),
+    ],
+    methods: &["Passed", "Value"],
+};
+
+/// Renders with typed values, in which `Passed` is true and `Value` doubles its argument.
+fn render_typed(text: &str) -> Result<String, String> {
+    let passed: Function = Arc::new(|_| Ok(Value::Bool(true)));
+    let value: Function = Arc::new(|args| match args {
+        [Value::Int(n)] => Ok(Value::Int(2 * n)),
+        _ => Err("expected an integer".to_owned()),
+    });
+    let methods = [("Passed", passed), ("Value", value)].into();
+    let root = Type::Struct(&ROOT);
+    let template = GoTemplate::with_options(text, Options { root, methods, ..Options::default() });
+    let values = json!({"Report": {
+        "numItems": 2, "items": [{"name": "a", "URL": "u"}, {"name": "b"}], "byName": {"x": {"name": "c"}},
+        "startTime": "2022-08-09T15:10:36.5Z", "free": {"Any": 1},
+    }});
+    template.and_then(|template| template.render(&values, NOW)).map_err(|error| error.to_string())
+}
+
+#[test]
+fn structs_have_the_fields_and_methods_of_a_go_program() {
+    for (text, expected) in [
+        ("{{ .Report.NumItems }}{{ .Report.numItems }}", "22"),
+        ("{{ range .Report.Items }}{{ .Name }}{{ .URL | default \"-\" }}{{ end }}", "aub-"),
+        ("{{ range $i, $item := .Report.Items }}{{ $i }}{{ $item.Name }}{{ end }}", "0a1b"),
+        ("{{ (index .Report.Items 1).Name }}{{ .Report.ByName.x.Name }}", "bc"),
+        ("{{ .Report.Passed }} {{ .Report.Value 4 }} {{ 5 | .Report.Value }} {{ (.Report.Value 1) }}", "true 8 10 2"),
+        ("{{ with .Report }}{{ .Passed }}{{ $.Report.Value 3 }}{{ end }}", "true6"),
+        ("{{ .Report.Free.Any }}{{ .Report.free.Other | default 0 }}", "10"),
+        ("{{ define \"t\" }}{{ .NumItems }}{{ end }}{{ template \"t\" .Report }}", "2"),
+        ("{{ tpl \"{{ .NumItems }}{{ .Passed }}\" .Report }}", "2true"),
+        // Methods are no keys.
+        (
+            "{{ .Report.Items | toJson }} {{ hasKey .Report \"Passed\" }}",
+            "[{\"URL\":\"u\",\"name\":\"a\"},{\"name\":\"b\"}] false",
+        ),
+        (
+            "{{ with .Report.StartTime }}{{ . }}|{{ .Year }} {{ .Month }} {{ .Day }} {{ .Weekday }} {{ .YearDay }} {{ .Hour }}:{{ .Minute }}:{{ .Second }}{{ end }}",
+            "2022-08-09 15:10:36.5 +0000 UTC|2022 August 9 Tuesday 221 15:10:36",
+        ),
+        (
+            "{{ .Report.StartTime.Format \"2006\" }} {{ .Report.StartTime.UTC.Unix }} {{ .Report.startTime | toJson }}",
+            "2022 1660057836 \"2022-08-09T15:10:36.5Z\"",
+        ),
+    ] {
+        assert_eq!(render_typed(text).as_deref(), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn undefined_fields_of_structs_are_found_without_values() {
+    for (text, expected) in [
+        ("{{ .Reprt }}", "line 1, column 4: undefined field `.Reprt`; did you mean `.Report`?"),
+        ("{{ if false }}{{ .Report.Numitems }}{{ end }}", "undefined field `.Numitems`; did you mean `.numItems`?"),
+        ("{{ range .Report.Items }}{{ .Nam }}{{ end }}", "undefined field `.Nam`"),
+        ("{{ range $k, $v := .Report.ByName }}{{ $k }}{{ $v.Nope }}{{ end }}", "undefined field `.Nope`"),
+        ("{{ with .Report }}{{ .Items }}{{ else }}{{ .Items }}{{ end }}", "column 44: undefined field `.Items`"),
+        ("{{ $r := .Report }}{{ (index $r.Items 0).Nope }}", "undefined field `.Nope`"),
+        ("{{ .Report.Items.Name }}", "cannot access `.Name` of a list"),
+        ("{{ .Report.StartTime.Jear }}", "undefined method `Jear` of a time; expected Format, Day, "),
+        ("{{ printf \"%v\" .Report.Passd }}", "undefined field `.Passd`; did you mean `.Passed`?"),
+        // These are found when they are rendered.
+        ("{{ define \"t\" }}{{ .Nope }}{{ end }}{{ template \"t\" .Report }}", "undefined field `.Nope`"),
+        ("{{ (first .Report.Items).Nope }}", "undefined field `.Nope`"),
+        ("{{ .Report.Value }}", "Value: expected an integer"),
+        ("{{ .Report.NumItems 1 }}", "cannot pass arguments"),
+        ("{{ .Report.StartTime.Year 1 }}", "Year: expected no arguments"),
+    ] {
+        let error = render_typed(text).unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+    // The type of an assigned variable is not known.
+    assert_eq!(render_typed("{{ $x := .Report }}{{ $x = dict \"y\" 1 }}{{ $x.y }}").as_deref(), Ok("1"));
+}

@@ -1,18 +1,20 @@
 //! Payloads of `notify`: built-in ones, and the data of payload templates.
 
-mod fields;
+mod reduced;
+mod types;
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+pub use self::reduced::Extent;
+use self::reduced::reduced;
 use crate::model::document::Experiment;
 use crate::model::slo::{Outcome, Verdict};
 use crate::redact;
 use crate::slo::assertion::{AssertCondition, judge, sentence};
 use crate::templates::{Dialect, Template, TemplateError};
-
-/// GitHub accepts at most 64 KiB of `client_payload`; larger reports omit the experiment.
-const MAX_EXPERIMENT_BYTES: usize = 48 << 10;
 
 /// Number of objectives that a chat message lists.
 const MAX_LISTED: usize = 10;
@@ -20,26 +22,26 @@ const MAX_LISTED: usize = 10;
 /// Builds the report of a payload, with Iter8's keys. `index` is the position of the notifying task in the spec. It and later tasks
 /// do not count against completion; otherwise, the last task could never report a completed experiment.
 ///
-/// Secrets are redacted. Distributions and load series are omitted because they are too large for a message.
-pub fn report(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Result<Value, serde_json::Error> {
+/// Secrets are redacted.
+fn report(
+    experiment: &Experiment,
+    index: usize,
+    now: DateTime<Utc>,
+    extent: Extent,
+) -> Result<Value, serde_json::Error> {
     let mut report = summary(experiment, index, now);
-    let mut shared = experiment.clone();
-    if let Some(insights) = shared.result.as_mut().and_then(|result| result.insights.as_mut()) {
-        insights.histograms.clear();
-        insights.hist_metric_values.clear();
-        insights.load.iter_mut().flat_map(|loads| loads.values_mut()).for_each(|load| load.series = None);
+    if extent != Extent::Nothing {
+        report["experiment"] = redact::redact(&serde_json::to_value(reduced(experiment, extent))?);
     }
-    report["experiment"] = redact::redact(&serde_json::to_value(shared)?);
     Ok(report)
 }
 
 /// Builds the report without the experiment.
 fn summary(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
     let result = experiment.result.clone().unwrap_or_default();
-    let remaining_notify = experiment.spec.iter().skip(index).all(|task| task.name() == "notify");
     json!({
         "timeStamp": now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-        "completed": remaining_notify && result.num_completed_tasks >= index && !result.failure,
+        "completed": is_completed(experiment, index),
         "noTaskFailures": !result.failure,
         "numTasks": experiment.spec.len(),
         "numCompletedTasks": result.num_completed_tasks,
@@ -47,17 +49,39 @@ fn summary(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value {
     })
 }
 
-/// Parses a payload template. Its fields are named as in documents or, in Go's dialect, as in Iter8's Go code.
-pub fn template(dialect: Dialect, text: &str, now: DateTime<Utc>) -> Result<Template, TemplateError> {
-    match dialect {
-        Dialect::Go => Template::parse(dialect, &fields::as_in_documents(text), now),
-        Dialect::Handlebars => Template::parse(dialect, text, now),
-    }
+fn is_completed(experiment: &Experiment, index: usize) -> bool {
+    let remaining_notify = experiment.spec.iter().skip(index).all(|task| task.name() == "notify");
+    let result = experiment.result.as_ref();
+    remaining_notify && result.is_some_and(|result| result.num_completed_tasks >= index && !result.failure)
+}
+
+/// Parses a payload template without an experiment. In Go's dialect, undefined fields are errors.
+pub fn check(dialect: Dialect, text: &str) -> Result<(), TemplateError> {
+    // Any instant will do: parsing does not depend on it.
+    Template::parse(dialect, text, DateTime::UNIX_EPOCH, types::ROOT, BTreeMap::new()).map(drop)
+}
+
+/// Parses a payload template for an experiment. Its fields are named as in documents or, in Go's dialect, as in Iter8's Go code, whose
+/// methods it may call.
+pub fn template(
+    dialect: Dialect,
+    text: &str,
+    experiment: &Experiment,
+    index: usize,
+    now: DateTime<Utc>,
+) -> Result<Template, TemplateError> {
+    let methods = types::methods(experiment, is_completed(experiment, index));
+    Template::parse(dialect, text, now, types::ROOT, methods)
 }
 
 /// Builds the data of a payload template.
-pub fn values(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Result<Value, serde_json::Error> {
-    Ok(json!({ "Report": report(experiment, index, now)? }))
+pub fn values(
+    experiment: &Experiment,
+    index: usize,
+    now: DateTime<Utc>,
+    extent: Extent,
+) -> Result<Value, serde_json::Error> {
+    Ok(json!({ "Report": report(experiment, index, now, extent)? }))
 }
 
 /// Builds `{"text": …}` for Slack and other chat webhooks: a headline and the objectives that are not satisfied.
@@ -95,10 +119,11 @@ pub fn slack(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Value
 }
 
 /// Builds GitHub's repository dispatch with Iter8's event type.
-pub fn github(experiment: &Experiment, index: usize, now: DateTime<Utc>) -> Result<Value, serde_json::Error> {
-    let mut report = report(experiment, index, now)?;
-    if report["experiment"].to_string().len() > MAX_EXPERIMENT_BYTES {
-        report = summary(experiment, index, now);
-    }
-    Ok(json!({ "event_type": "iter8", "client_payload": report }))
+pub fn github(
+    experiment: &Experiment,
+    index: usize,
+    now: DateTime<Utc>,
+    extent: Extent,
+) -> Result<Value, serde_json::Error> {
+    Ok(json!({ "event_type": "iter8", "client_payload": report(experiment, index, now, extent)? }))
 }

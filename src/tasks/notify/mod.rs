@@ -114,6 +114,11 @@ impl Notify {
         self.with.headers.keys().any(|name| name.eq_ignore_ascii_case("content-type"))
     }
 
+    fn notes(&self, body: &Body) -> Vec<String> {
+        let type_note = body.type_note.clone().filter(|_| !self.is_typed());
+        body.size_note.clone().into_iter().chain(type_note).collect()
+    }
+
     fn request(&self, files: &dyn Files, body: Option<Body>) -> Result<WebRequest, InputError> {
         let mut url = self.url(files)?;
         if !self.with.params.is_empty() {
@@ -142,7 +147,7 @@ impl Notify {
 
     async fn send(&self, cx: &TaskContext<'_>) -> Result<Contribution, TaskError> {
         let body = if self.method == GET { None } else { Some(self.payload.build(cx).await?) };
-        let note = body.as_ref().and_then(|body| body.note.clone()).filter(|_| !self.is_typed());
+        let notes = body.as_ref().map(|body| self.notes(body)).unwrap_or_default();
         let request = self.request(cx.env.files, body)?;
         let target = origin(&request.url);
         let secrets = RequestSecrets::of_webhook(&request.url, &request.headers);
@@ -150,13 +155,13 @@ impl Notify {
             TaskError::failed(format!("cannot notify {target}: {}", redacted(&secrets, &error.reason)))
         })?;
         if (200..300).contains(&response.status) {
-            return Ok(Contribution { notes: note.into_iter().collect(), ..Contribution::default() });
+            return Ok(Contribution { notes, ..Contribution::default() });
         }
         // Redact before truncating: a truncated secret is not recognized.
         let text = redacted(&secrets, &String::from_utf8_lossy(&response.body));
         let text = prefix(&text, 200);
-        let note = note.map(|note| format!("; {note}")).unwrap_or_default();
-        Err(TaskError::failed(format!("{target} responded with status {}: {}{note}", response.status, text.trim())))
+        let notes: String = notes.iter().map(|note| format!("; {note}")).collect();
+        Err(TaskError::failed(format!("{target} responded with status {}: {}{notes}", response.status, text.trim())))
     }
 }
 

@@ -5,8 +5,10 @@ use gotmpl::parse::{CommandNode, Expr, Number, PipeNode, Pos, SmolStr};
 use super::{Executor, Walk, render};
 use crate::TemplateError;
 use crate::functions::{self, Outcome};
-use crate::program::{MissingKey, Program};
-use crate::value::Value;
+use crate::program::{MissingKey, Options, Program};
+use crate::times;
+use crate::types::{Member, Type, undefined_field};
+use crate::value::{MapId, Value};
 
 /// Error for arguments of a value that is not a function.
 const NO_FUNCTION: &str = "cannot pass arguments to a value that is not a function";
@@ -50,7 +52,7 @@ impl Executor<'_> {
             }
             return self.expression(first, dot);
         }
-        // The last field may be a method of a time, with arguments.
+        // The last field may be a method with arguments.
         let (receiver, fields) = match first {
             Expr::Field(_, fields) => (dot.clone(), fields),
             Expr::Variable(pos, name, fields) => (self.variable(*pos, name)?, fields),
@@ -60,14 +62,20 @@ impl Executor<'_> {
         let not_a_function = Err(NO_FUNCTION.to_owned());
         let Some((method, fields)) = fields.split_last() else { return self.at(first.pos(), not_a_function) };
         let receiver = self.fields(first.pos(), receiver, fields)?;
-        let Value::Time(time) = receiver else { return self.at(first.pos(), not_a_function) };
+        let is_method = match &receiver {
+            Value::Time(_) => true,
+            Value::Map(map) => {
+                self.context.structure(*map).is_some_and(|known| known.methods.contains(&method.as_str()))
+            }
+            _ => false,
+        };
+        if !is_method {
+            return self.at(first.pos(), not_a_function);
+        }
         let args = self.args(others, dot, piped)?;
-        let outcome = match (method.as_str(), args.as_slice()) {
-            ("Format", [Value::String(layout)]) => self
-                .context
-                .spend(layout.len() * 32)
-                .and_then(|()| self.context.string(crate::layout::format(time, layout))),
-            _ => Err(format!("undefined method `{method}` of a time; use date or dateModify")),
+        let outcome = match receiver {
+            Value::Time(time) => times::call(self.context, time, method, &args),
+            _ => self.method(method, &args),
         };
         self.at(first.pos(), outcome)
     }
@@ -148,7 +156,9 @@ impl Executor<'_> {
         };
         let cost = text.len().saturating_mul(PARSING) + 1024 * (1 + self.program.named.len());
         self.at(pos, self.context.spend(cost))?;
-        let parsed = Program::parse(text, self.program.named.clone(), self.program.options.clone());
+        // Its dot is any value.
+        let options = Options { root: Type::Any, ..self.program.options.clone() };
+        let parsed = Program::parse(text, self.program.named.clone(), options);
         let rendered = parsed.and_then(|program| {
             self.context.enter().map_err(TemplateError::new)?;
             let rendered = render(&program, self.context, dot);
@@ -204,25 +214,8 @@ impl Executor<'_> {
         }
         for (at, field) in fields.iter().enumerate() {
             value = match value {
-                Value::Map(map) => match self.context.entries(map).get(field.as_str()) {
-                    Some(value) => value.clone(),
-                    None if is_strict => {
-                        let keys = self.context.entries(map).keys().map(|key| &**key);
-                        let hint = suggest::nearest(field, keys);
-                        let hint = hint.map_or(String::new(), |nearest| format!("; did you mean `.{nearest}`?"));
-                        return self.at(pos, Err(format!("undefined field `.{field}`{hint}")));
-                    }
-                    None => Value::Nil,
-                },
-                Value::Time(time) => match field.as_str() {
-                    "Unix" => Value::Int64(time.timestamp()),
-                    "UnixMilli" => Value::Int64(time.timestamp_millis()),
-                    "UTC" => Value::Time(time),
-                    _ => {
-                        let message = format!("undefined field `{field}` of a time; use date or unixEpoch");
-                        return self.at(pos, Err(message));
-                    }
-                },
+                Value::Map(map) => self.at(pos, self.member(map, field, is_strict))?,
+                Value::Time(time) => self.at(pos, times::call(self.context, time, field, &[]))?,
                 Value::Nil => {
                     let before = fields.get(at.saturating_sub(1)).map_or("", SmolStr::as_str);
                     let message = format!("cannot access `.{field}` of `.{before}`, which is missing");
@@ -231,6 +224,30 @@ impl Executor<'_> {
                 other => return self.at(pos, Err(format!("cannot access `.{field}` of {}", other.describe()))),
             };
         }
+        Ok(value)
+    }
+
+    /// Returns a field of a map or struct, or the result of a method without arguments.
+    fn member(&self, map: MapId, name: &str, is_strict: bool) -> Outcome {
+        let entries = self.context.entries(map);
+        let Some(structure) = self.context.structure(map) else {
+            return match entries.get(name) {
+                Some(value) => Ok(value.clone()),
+                None if is_strict => Err(undefined_field(name, entries.keys().map(|key| &**key))),
+                None => Ok(Value::Nil),
+            };
+        };
+        match structure.member(name)? {
+            Member::Field(key, _) => Ok(entries.get(key).cloned().unwrap_or(Value::Nil)),
+            Member::Method(name) => self.method(name, &[]),
+        }
+    }
+
+    fn method(&self, name: &str, args: &[Value]) -> Outcome {
+        let method = self.program.options.methods.get(name);
+        let method = method.ok_or_else(|| format!("undefined method `{name}`"))?;
+        let value = method(args).map_err(|message| named(name, message))?;
+        self.context.spend(self.context.len_of(&value))?;
         Ok(value)
     }
 }

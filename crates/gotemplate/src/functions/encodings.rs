@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::{Function, Outcome, args, row};
 use crate::context::Context;
 use crate::json::{self, Style};
+use crate::types::Type;
 use crate::value::{Value, as_float};
 use crate::yaml;
 
@@ -46,7 +47,7 @@ fn checked(
     if !is_expected(value) && !value.is_null() {
         return Err(format!("expected {expected}, found {}", helm_yaml::kind(value)));
     }
-    match context.read_json(value, as_float, &[])? {
+    match context.read_json(value, Type::Any, as_float, &[])? {
         // `null` becomes an empty map or list, as in Go.
         Value::Nil if is_expected(&serde_json::json!({})) && expected != "JSON" => context.map(Default::default()),
         Value::Nil if expected != "JSON" => context.list(Vec::new()),

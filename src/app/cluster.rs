@@ -14,9 +14,9 @@ use crate::ports::Files;
 use crate::values::digest;
 
 pub(crate) use crate::adapters::kubernetes::{
-    ConnectOptions, Connection, GroupState, LatestDocument, LazyCluster, LogLine, NoCluster, PodFleet, SecretStore,
-    ShardIndex, Stored, connect, delete_group, follow_logs, groups, launch, namespace_without_connecting, pod_problem,
-    run_end,
+    ConnectOptions, Connection, GroupDeletion, GroupState, LatestDocument, LazyCluster, LogLine, NoCluster, PodFleet,
+    SecretStore, ShardIndex, Stored, connect, delete_group, follow_logs, groups, launch, namespace_without_connecting,
+    pod_problem, run_end,
 };
 pub(crate) use crate::manifests::names::Group;
 pub(crate) use crate::manifests::settings::Runner;

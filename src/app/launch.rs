@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::api::rbac::v1::Role;
 use serde_json::Value;
 
 use super::error::AppError;
 use super::resolve::{self, Resolved};
 use crate::adapters::kubernetes::{Launched, MAX_SECRET_BYTES};
 use crate::manifests::names::Group;
+use crate::manifests::rbac::rule_in_yaml;
 use crate::manifests::settings::{Runner, Settings, with_defaults};
 use crate::manifests::{Launch, Plan, launch};
 use crate::model::codec;
@@ -67,7 +69,16 @@ impl LaunchPlan {
     /// Returns the plan for a group. Fails before any request is sent if the objects cannot be created.
     pub(crate) fn for_group(self, group: Group) -> Result<GroupLaunch, AppError> {
         let launch = GroupLaunch { plan: self, group };
-        launch.manifests(1).map_err(AppError::in_values)?;
+        let objects = launch.manifests(1).map_err(AppError::in_values)?;
+        for Role { metadata, rules } in &objects.expected_roles {
+            let rules: Vec<String> = rules.iter().flatten().map(rule_in_yaml).collect();
+            tracing::info!(
+                "no Role is created for an existing service account; {} needs these rules in namespace {}: {}",
+                launch.plan.settings.service_account.as_deref().unwrap_or_default(),
+                metadata.namespace.as_deref().unwrap_or_default(),
+                rules.join(", ")
+            );
+        }
         Ok(launch)
     }
 
@@ -165,9 +176,12 @@ fn permissions(tasks: &[Box<dyn Task>]) -> Vec<Permission> {
     tasks.iter().flat_map(|task| task.facts().permissions).collect()
 }
 
-/// Returns the namespaces in which the tasks of these values watch objects. Returns none if the values, from an earlier launch, are
-/// no longer valid.
+/// Returns the namespaces in which the tasks of these values watch objects, which have Roles of the group. Returns none if the values, from
+/// an earlier launch, are no longer valid.
 pub(crate) fn watched_namespaces(values: &Value) -> BTreeSet<String> {
+    if Settings::from_values(values).is_ok_and(|settings| settings.service_account.is_some()) {
+        return BTreeSet::new();
+    }
     let needed = resolve::from_value(values).map_or_else(|_| Vec::new(), |resolved| permissions(resolved.tasks()));
     needed.into_iter().filter_map(|permission| permission.object.namespace).collect()
 }

@@ -5,14 +5,15 @@
 //!
 //! - Secret `G`: the values under `values.yaml` and, written by the run, the experiment document under `experiment.yaml`;
 //! - Secrets `G-shard-N`, if several pods generate the load: the mailbox of each pod;
-//! - ServiceAccount `G-iter8-sa`; Role and RoleBinding `G` for these Secrets, `G-ready` for the objects that tasks wait for;
+//! - ServiceAccount `G-iter8-sa`; Role and RoleBinding `G` for these Secrets, `G-ready` for the objects that tasks wait for; none of them
+//!   if the user names an existing service account;
 //! - Job `G-REV-job` or CronJob `G-REV-cronjob`.
 
 pub(crate) mod dns_names;
 mod name_length;
 pub mod names;
 mod pod_template;
-mod rbac;
+pub(crate) mod rbac;
 mod runner;
 pub mod settings;
 
@@ -59,6 +60,8 @@ pub(crate) struct Launch {
     pub roles: Vec<Role>,
     /// RoleBindings of these Roles.
     pub role_bindings: Vec<RoleBinding>,
+    /// Roles that an existing service account needs; they are not created.
+    pub expected_roles: Vec<Role>,
     /// Job, if the experiment runs once.
     pub job: Option<Job>,
     /// CronJob, if it runs on a schedule.
@@ -85,7 +88,11 @@ pub(crate) fn launch(plan: &Plan<'_>) -> Result<Launch, InputError> {
         metadata.labels.get_or_insert_default().insert(SHARD.to_owned(), index.to_string());
         Secret { metadata, type_: Some("Opaque".to_owned()), ..Secret::default() }
     };
-    let (roles, role_bindings) = rbac::roles(plan, &settings);
+    let roles = rbac::roles(plan, &settings);
+    let (roles, expected_roles) = match settings.service_account {
+        None => (roles, Vec::new()),
+        Some(_) => (Vec::new(), roles),
+    };
     let service_account = settings.service_account.is_none().then(|| ServiceAccount {
         metadata: metadata(plan, plan.group.service_account(), None),
         ..ServiceAccount::default()
@@ -94,8 +101,9 @@ pub(crate) fn launch(plan: &Plan<'_>) -> Result<Launch, InputError> {
         secret,
         shards: shards.map(shard).collect(),
         service_account,
+        role_bindings: roles.iter().map(|role| rbac::binding(plan, role)).collect(),
         roles,
-        role_bindings,
+        expected_roles,
         job: (settings.runner == Runner::Job).then(|| runner::job(plan, &settings)).transpose()?,
         cron_job: (settings.runner == Runner::CronJob).then(|| runner::cron_job(plan, &settings)).transpose()?,
     })

@@ -13,8 +13,8 @@ use crate::model::object::Permission;
 /// API group, plural name and verbs.
 type Access<'a> = (&'a str, &'a str, &'static [&'static str]);
 
-/// Builds the Roles and their RoleBindings, those for the group's Secrets first.
-pub(super) fn roles(plan: &Plan<'_>, settings: &Settings) -> (Vec<Role>, Vec<RoleBinding>) {
+/// Builds the Roles that an experiment needs, that for the group's Secrets first.
+pub(super) fn roles(plan: &Plan<'_>, settings: &Settings) -> Vec<Role> {
     let group = plan.group;
     let mut secrets = vec![group.secret()];
     if settings.parallelism > 1 {
@@ -31,9 +31,20 @@ pub(super) fn roles(plan: &Plan<'_>, settings: &Settings) -> (Vec<Role>, Vec<Rol
             rules: Some(rules.collect()),
         });
     }
-    let account = settings.service_account.clone().unwrap_or_else(|| group.service_account());
-    let bindings = roles.iter().map(|role| binding(plan, role, &account)).collect();
-    (roles, bindings)
+    roles
+}
+
+/// Formats a rule as one line of YAML.
+pub(crate) fn rule_in_yaml(rule: &PolicyRule) -> String {
+    let list = |items: &[String]| format!("[{}]", items.join(", "));
+    let group = rule.api_groups.iter().flatten().next().map(String::as_str).unwrap_or_default();
+    let names = rule.resource_names.as_ref().map(|names| format!(", resourceNames: {}", list(names)));
+    format!(
+        "{{apiGroups: [\"{group}\"], resources: {}{}, verbs: {}}}",
+        list(rule.resources.as_deref().unwrap_or_default()),
+        names.unwrap_or_default(),
+        list(&rule.verbs)
+    )
 }
 
 /// Groups permissions: namespace → kind and verbs → names of objects.
@@ -57,8 +68,8 @@ fn rule(api: &str, resource: &str, names: impl IntoIterator<Item = String>, verb
     }
 }
 
-/// Binds a Role to the service account; the RoleBinding has the Role's name.
-fn binding(plan: &Plan<'_>, role: &Role, account: &str) -> RoleBinding {
+/// Binds a Role to the group's service account; the RoleBinding has the Role's name.
+pub(super) fn binding(plan: &Plan<'_>, role: &Role) -> RoleBinding {
     RoleBinding {
         metadata: role.metadata.clone(),
         role_ref: RoleRef {
@@ -68,7 +79,7 @@ fn binding(plan: &Plan<'_>, role: &Role, account: &str) -> RoleBinding {
         },
         subjects: Some(vec![Subject {
             kind: "ServiceAccount".to_owned(),
-            name: account.to_owned(),
+            name: plan.group.service_account(),
             namespace: Some(plan.group.namespace.clone()),
             ..Subject::default()
         }]),

@@ -81,11 +81,13 @@ fn roles_grant_the_least_privilege() {
         assert_eq!(text(&binding.subjects), subject);
         assert_eq!(binding.metadata.name.as_ref(), Some(&binding.role_ref.name));
     }
+    // An existing service account has its own Roles.
     let named = launched(&json!({"serviceAccountName": "mine"}), &[]);
-    assert_eq!(
-        (named.service_account, named.role_bindings[0].subjects.clone().unwrap()[0].name.as_str()),
-        (None, "mine")
-    );
+    assert_eq!((named.service_account, named.roles, named.role_bindings), (None, vec![], vec![]));
+    let rule = named.expected_roles[0].rules.as_ref().unwrap().first().map(rbac::rule_in_yaml);
+    let expected =
+        r#"{apiGroups: [""], resources: [secrets], resourceNames: [canary], verbs: [get, list, update, watch]}"#;
+    assert_eq!(rule.as_deref(), Some(expected));
 }
 
 #[test]

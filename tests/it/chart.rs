@@ -2,6 +2,8 @@
 
 mod derived;
 mod objects;
+#[cfg(target_os = "linux")]
+mod original;
 mod rejected;
 #[cfg(target_os = "linux")]
 mod release;

@@ -13,7 +13,7 @@ const ASSERT: [&str; 7] = ["assert", "-g", GROUP, "-c", "completed,nofailure,slo
 
 /// Runs Helm on the release in a case.
 #[track_caller]
-fn helm(helm: &Helm, case: &ClusterCase, verb: &str, args: &[&str]) -> CliOutput {
+pub(super) fn helm(helm: &Helm, case: &ClusterCase, verb: &str, args: &[&str]) -> CliOutput {
     let kubeconfig = case.kubeconfig.to_str().unwrap();
     let place = [verb, GROUP, "-n", &case.namespace, "--kubeconfig", kubeconfig];
     let output = helm.run(&[&place[..], args].concat());

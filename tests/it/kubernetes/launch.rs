@@ -131,6 +131,25 @@ fn a_namespace_admin_can_launch_and_delete() {
 }
 
 #[test]
+fn an_editor_can_launch_with_an_existing_service_account() {
+    let Some(case) = ClusterCase::with_node() else { return };
+    let _transcript = transcript!();
+    let (cluster, namespace) = (case.cluster, case.namespace.clone());
+    let account = format!("--serviceaccount={namespace}:default");
+    cluster.kubectl_ok(&["create", "rolebinding", "-n", &namespace, "edit", "--clusterrole=edit", &account]);
+    let token = cluster.token(&namespace, "default");
+    let case = case.with_kubeconfig(cluster.kubeconfig_with_token(&token, &namespace));
+    let url = format!("http.url={}", EchoServer::plain().url());
+    let values = ["tasks={http}", &url, "http.numRequests=5", "runner=job", "serviceAccountName=default"];
+    for _ in 1..=2 {
+        case.k(["launch", "-g", "mine"].into_iter().chain(values.iter().flat_map(|pair| ["--set", pair]))).snapshot(0);
+    }
+    case.k(["assert", "-g", "mine", "-c", "completed", "--timeout", "120s"]).exits(0);
+    case.k(["delete", "-g", "mine"]).snapshot(0);
+    case.wait_until_nothing_is_left_of("mine");
+}
+
+#[test]
 fn foreign_objects_are_not_adopted() {
     let Some(case) = ClusterCase::without_node() else { return };
     let _transcript = transcript!();
@@ -154,6 +173,29 @@ fn a_missing_service_account_is_refused() {
     launch().snapshot(4);
     assert!(case.get("secrets", "shop").is_null(), "nothing is made");
     case.cluster.apply_in(&case.namespace, "{apiVersion: v1, kind: ServiceAccount, metadata: {name: mine}}");
+    launch().exits(0);
+}
+
+#[test]
+fn objects_that_wait_for_finalizers_are_not_overwritten_and_not_said_to_be_deleted() {
+    let Some(case) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
+    let values = ["tasks={http}", "http.url=http://127.0.0.1:1/", "runner=none"];
+    let launch = || case.k(["launch", "-g", "held"].into_iter().chain(values.iter().flat_map(|pair| ["--set", pair])));
+    launch().exits(0);
+    let patch = |finalizers: &str| {
+        let patch = format!(r#"{{"metadata": {{"finalizers": {finalizers}}}}}"#);
+        case.cluster.kubectl_ok(&["patch", "secret", "-n", &case.namespace, "held", "--type=merge", "-p", &patch]);
+    };
+    patch(r#"["test.example/keep"]"#);
+    for _ in 1..=2 {
+        case.k(["delete", "-g", "held"]).snapshot(4);
+    }
+    let before = case.get("secrets", "held");
+    launch().snapshot(4);
+    assert_eq!(case.get("secrets", "held"), before);
+    patch("null");
+    case.k(["delete", "-g", "held"]).exits(2);
     launch().exits(0);
 }
 

@@ -15,6 +15,8 @@ pub use cluster::{LazyCluster, NoCluster};
 pub use connect::{ConnectOptions, Connection, connect, namespace_without_connecting};
 
 pub(crate) use error::Operation;
-pub(crate) use objects::{Effect, MANAGER, Object, apply, delete, find, kind_of, list_labelled};
+pub(crate) use objects::{
+    Deletion, Effect, MANAGER, Object, apply, delete, find, kind_of, list_labelled, list_metadata,
+};
 pub(crate) use retry::{INTERACTIVE, RUN, with_retry};
 pub(crate) use watch::states_of;

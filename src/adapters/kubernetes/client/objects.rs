@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PropagationPolicy};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
@@ -53,14 +54,27 @@ pub(crate) async fn apply<K: Object>(client: &Client, object: &K, effect: Effect
     with_retry(INTERACTIVE, &operation, || api.patch(&name, &params, &patch)).await
 }
 
-/// Deletes an object and, in the background, its dependents. Returns false if it did not exist.
-pub(crate) async fn delete<K: Object>(client: &Client, namespace: &str, name: &str) -> Result<bool, ClusterError> {
+/// Result of a deletion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Deletion {
+    /// The object did not exist.
+    Absent,
+    Done,
+    /// The object exists until these finalizers are removed.
+    Pending(Vec<String>),
+}
+
+/// Deletes an object and, in the background, its dependents.
+pub(crate) async fn delete<K: Object>(client: &Client, namespace: &str, name: &str) -> Result<Deletion, ClusterError> {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
     let params = DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() };
     let operation = Operation::new("delete", &kind_of::<K>(), namespace, name);
     match with_retry(INTERACTIVE, &operation, || api.delete(name, &params)).await {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind == ClusterErrorKind::NotFound => Ok(false),
+        Ok(deleted) => Ok(match deleted.left() {
+            Some(object) if !object.finalizers().is_empty() => Deletion::Pending(object.finalizers().to_vec()),
+            _ => Deletion::Done,
+        }),
+        Err(error) if error.kind == ClusterErrorKind::NotFound => Ok(Deletion::Absent),
         Err(error) => Err(error),
     }
 }
@@ -71,13 +85,29 @@ pub(crate) async fn list_labelled<K: Object>(
     namespace: Option<&str>,
     labels: &str,
 ) -> Result<Vec<K>, ClusterError> {
-    let api: Api<K> = match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
-    };
+    let api: Api<K> = in_namespace(client, namespace);
     let params = ListParams::default().labels(labels);
     let operation = Operation::on_collection("list", &kind_of::<K>(), namespace);
     Ok(with_retry(INTERACTIVE, &operation, || api.list(&params)).await?.items)
+}
+
+/// Lists the metadata of all objects, in one namespace or in all.
+pub(crate) async fn list_metadata<K: Object>(
+    client: &Client,
+    namespace: Option<&str>,
+) -> Result<Vec<ObjectMeta>, ClusterError> {
+    let api: Api<K> = in_namespace(client, namespace);
+    let operation = Operation::on_collection("list", &kind_of::<K>(), namespace);
+    let params = ListParams::default();
+    let objects = with_retry(INTERACTIVE, &operation, || api.list_metadata(&params)).await?;
+    Ok(objects.items.into_iter().map(|object| object.metadata).collect())
+}
+
+fn in_namespace<K: Object>(client: &Client, namespace: Option<&str>) -> Api<K> {
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
 }
 
 /// Gets an object; `None` if it does not exist.

@@ -4,9 +4,10 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 
+use super::iter8_v013::is_original;
 use super::provenance::{Planned, is_of_launch, is_outdated, revision};
 use super::secret_data;
-use crate::adapters::kubernetes::client::{Connection, find, list_labelled};
+use crate::adapters::kubernetes::client::{Connection, find, list_labelled, list_metadata};
 use crate::manifests::names::{GROUP, Group, SHARD};
 use crate::model::codec::CodecError;
 use crate::model::document::Experiment;
@@ -37,7 +38,8 @@ pub async fn groups(
 ) -> Result<Vec<GroupState>, ClusterError> {
     let namespace = (!all_namespaces).then_some(connection.namespace.as_str());
     let labels = format!("{GROUP},!{SHARD}");
-    let secrets: Vec<Secret> = list_labelled(&connection.client, namespace, &labels).await?;
+    let mut secrets: Vec<Secret> = list_labelled(&connection.client, namespace, &labels).await?;
+    secrets.extend(originals(connection, namespace).await?);
     let jobs: Vec<Job> = match list_labelled(&connection.client, namespace, GROUP).await {
         // The documents also show the state of the runs.
         Err(error) if error.kind == ClusterErrorKind::Forbidden => Vec::new(),
@@ -46,6 +48,19 @@ pub async fn groups(
     let mut states: Vec<GroupState> = secrets.iter().filter_map(|secret| state(secret, &jobs, planned)).collect();
     states.sort_by(|a, b| (&a.group.namespace, &a.group.name).cmp(&(&b.group.namespace, &b.group.name)));
     Ok(states)
+}
+
+/// Returns the Secrets of groups that Iter8 launched, which have no label.
+async fn originals(connection: &Connection, namespace: Option<&str>) -> Result<Vec<Secret>, ClusterError> {
+    let mut found = Vec::new();
+    for metadata in list_metadata::<Secret>(&connection.client, namespace).await? {
+        let names = (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default());
+        let Ok(group) = Group::new(names.0, names.1) else { continue };
+        if is_original(&metadata, &group) {
+            found.extend(find::<Secret>(&connection.client, &group.namespace, &group.secret()).await?);
+        }
+    }
+    Ok(found)
 }
 
 fn state(secret: &Secret, jobs: &[Job], planned: Planned) -> Option<GroupState> {

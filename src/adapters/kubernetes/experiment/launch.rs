@@ -9,9 +9,10 @@ use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
 
-use super::ownership::{check_ours, check_overwrite};
+use super::iter8_v013::Original;
+use super::ownership::{check_not_deleted, check_ours, check_overwrite};
 use super::provenance::revision;
-use super::remove::{prune, remove_runs};
+use super::remove::{GroupDeletion, delete_group, prune, remove_runs};
 use super::secret_data;
 use super::secret_store::SecretStore;
 use crate::adapters::kubernetes::client::{
@@ -46,17 +47,25 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
     let failed = |source| StoreError::Cluster { action: "launch", location: location.clone(), source };
     for _ in 0..MAX_ATTEMPTS {
         let existing: Option<Secret> = find(client, &group.namespace, &group.secret()).await.map_err(failed)?;
-        let next = match &existing {
-            None => 1,
-            Some(secret) => {
-                check_ours(secret, group).map_err(failed)?;
-                revision(&secret.metadata).unwrap_or(0).saturating_add(1)
-            }
-        };
+        if let Some(secret) = &existing {
+            check_ours(secret, group).map_err(failed)?;
+            check_not_deleted(secret).map_err(failed)?;
+        }
+        let original = released_by_iter8(client, group, existing.as_ref()).await.map_err(failed)?;
+        let before = existing.as_ref().and_then(|secret| revision(&secret.metadata));
+        let before = before.or(original.as_ref().map(|original| original.revision));
+        let next = before.unwrap_or(0).saturating_add(1);
         let mut objects = new.objects(next).map_err(failed)?;
         check_overwrite(client, group, &objects).await.map_err(failed)?;
         check_account(client, &objects).await.map_err(failed)?;
         apply_all(client, &objects, Effect::DryRun).await.map_err(failed)?;
+        let existing = match existing {
+            Some(_) if original.is_some() => {
+                replace_original(connection, group).await.map_err(failed)?;
+                None
+            }
+            existing => existing,
+        };
         let existing = match existing {
             Some(existing) => existing,
             None => match create(client, &objects.secret).await.map_err(failed)? {
@@ -94,6 +103,30 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
     }
     let message = format!("gave up after {MAX_ATTEMPTS} conflicts with concurrent launches of this group");
     Err(failed(ClusterError::new(ClusterErrorKind::Conflict, message).with_hint("retry when they have finished")))
+}
+
+/// Returns Iter8's release of this group. Launching over its objects would leave them to Helm.
+async fn released_by_iter8(
+    client: &Client,
+    group: &Group,
+    secret: Option<&Secret>,
+) -> Result<Option<Original>, ClusterError> {
+    let original = match secret {
+        Some(secret) => Original::find(client, group, Some(secret)).await?,
+        None => None,
+    };
+    Ok(original.filter(|original| original.is_released))
+}
+
+/// Deletes what Iter8 launched in this group.
+async fn replace_original(connection: &Connection, group: &Group) -> Result<(), ClusterError> {
+    match delete_group(connection, group, &|_| BTreeSet::new()).await? {
+        GroupDeletion::Pending(objects) => {
+            let message = format!("the earlier launch is not deleted yet: {}", objects.join("; "));
+            Err(ClusterError::new(ClusterErrorKind::Refused, message).with_hint("retry when they are gone"))
+        }
+        GroupDeletion::Absent | GroupDeletion::Done => Ok(()),
+    }
 }
 
 /// Creates the group's Secret with only its labels. Returns `None` if it was created concurrently.

@@ -1,6 +1,7 @@
 //! Experiments in a cluster: launching a group, reading and writing its document in a Secret, listing, logs, and removal.
 
 mod groups;
+mod iter8_v013;
 mod launch;
 mod logs;
 mod ownership;
@@ -12,7 +13,7 @@ mod secret_store;
 pub use groups::{GroupState, groups, run_end};
 pub use launch::{Launched, launch};
 pub use logs::{LogLine, follow_logs, pod_problem};
-pub use remove::delete_group;
+pub use remove::{GroupDeletion, delete_group};
 pub use secret_data::MAX_SECRET_BYTES;
 pub use secret_store::{LatestDocument, SecretStore, Stored};
 

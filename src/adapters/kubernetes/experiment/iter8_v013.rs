@@ -1,0 +1,201 @@
+//! Experiments launched by Iter8 v0.13.
+//!
+//! Its launches are Helm releases named after the group. Their objects have an annotation with the group instead of a label, except the
+//! service account, which has only Helm's annotations. Nothing owns the objects, so they are found by name and annotation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Client, ResourceExt};
+use serde_json::Value;
+
+use super::secret_data;
+use crate::adapters::kubernetes::client::list_labelled;
+use crate::manifests::names::{GROUP, Group};
+use crate::model::codec;
+use crate::ports::cluster::ClusterError;
+
+/// Annotations that Helm adds to the objects of a release.
+const RELEASE: &str = "meta.helm.sh/release-name";
+const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
+
+/// Type of the Secrets in which Helm stores releases.
+const RELEASE_TYPE: &str = "helm.sh/release.v1";
+
+/// Maximum size of a decompressed release.
+const MAX_RELEASE_BYTES: u64 = 64 << 20;
+
+/// Returns true if Helm created the object.
+pub(crate) fn is_managed_by_helm(metadata: &ObjectMeta) -> bool {
+    let manager = metadata.labels.as_ref().and_then(|labels| labels.get("app.kubernetes.io/managed-by"));
+    manager.is_some_and(|manager| manager == "Helm")
+}
+
+/// Returns true if Iter8 created an object with this metadata for the group.
+pub(crate) fn is_original(metadata: &ObjectMeta, group: &Group) -> bool {
+    let annotation = |key: &str| metadata.annotations.as_ref().and_then(|all| all.get(key)).map(String::as_str);
+    let name = metadata.name.as_deref().unwrap_or_default();
+    if metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(GROUP)) {
+        return false;
+    }
+    // Groups of several namespaces may have Roles in one.
+    if annotation(RELEASE_NAMESPACE).is_some_and(|namespace| namespace != group.namespace) {
+        return false;
+    }
+    if name == group.service_account() {
+        return annotation(RELEASE) == Some(group.name.as_str());
+    }
+    annotation(GROUP) == Some(group.name.as_str()) && is_name_of_original(name, group)
+}
+
+/// Returns true if Iter8 created an object with this metadata for the group, in another namespace: groups there have the same names.
+pub(crate) fn is_original_elsewhere(metadata: &ObjectMeta, group: &Group) -> bool {
+    let annotations = metadata.annotations.as_ref();
+    is_original(metadata, group) && annotations.is_some_and(|all| all.contains_key(RELEASE_NAMESPACE))
+}
+
+/// Returns true for the names of Iter8's objects. Copies under other names, such as backups, keep the annotation.
+fn is_name_of_original(name: &str, group: &Group) -> bool {
+    let Some(rest) = name.strip_prefix(group.name.as_str()) else { return false };
+    let is_run = || {
+        let run = rest.strip_prefix('-').and_then(|rest| rest.strip_suffix("-job").or(rest.strip_suffix("-cronjob")));
+        run.is_some_and(|revision| revision.parse::<u64>().is_ok())
+    };
+    rest.is_empty() || name == group.ready_role(&group.namespace) || is_run()
+}
+
+/// A group that Iter8 launched.
+#[derive(Debug)]
+pub(crate) struct Original {
+    /// True if Helm manages its objects.
+    pub(crate) is_released: bool,
+    /// Revision of its last launch.
+    pub(crate) revision: i64,
+    /// Names of the Secrets of its releases.
+    pub(crate) releases: Vec<String>,
+    /// Namespaces that may have Roles of the group.
+    pub(crate) namespaces: BTreeSet<String>,
+}
+
+impl Original {
+    /// Returns what Iter8 launched in this group, if anything. `secret` is that of the group, if it exists.
+    pub(crate) async fn find(
+        client: &Client,
+        group: &Group,
+        secret: Option<&Secret>,
+    ) -> Result<Option<Self>, ClusterError> {
+        if secret.is_some_and(|secret| !is_original(&secret.metadata, group)) {
+            return Ok(None);
+        }
+        let labels = format!("owner=helm,name={}", group.name);
+        let stored: Vec<Secret> = list_labelled(client, Some(&group.namespace), &labels).await?;
+        let releases: Vec<Release> = stored.iter().filter_map(|secret| Release::read(secret, group)).collect();
+        let of_document = secret.map(ready_namespaces).unwrap_or_default();
+        let original = Self {
+            is_released: !releases.is_empty() || secret.is_some_and(|secret| is_managed_by_helm(&secret.metadata)),
+            revision: releases.iter().map(|release| release.revision).max().unwrap_or(0),
+            namespaces: releases.iter().flat_map(|release| release.namespaces.clone()).chain(of_document).collect(),
+            releases: releases.into_iter().map(|release| release.name).collect(),
+        };
+        Ok((secret.is_some() || original.is_released).then_some(original))
+    }
+}
+
+/// Returns the namespaces of objects that the document's `ready` tasks wait for.
+fn ready_namespaces(secret: &Secret) -> BTreeSet<String> {
+    let spec = secret_data::document(secret).and_then(Result::ok).map(|document| document.spec).unwrap_or_default();
+    let ready = spec.iter().filter(|task| task.name() == "ready");
+    ready.filter_map(|task| Some(task.with.as_ref()?["namespace"].as_str()?.to_owned())).collect()
+}
+
+/// One release of Iter8's chart.
+struct Release {
+    /// Name of its Secret.
+    name: String,
+    revision: i64,
+    /// Namespaces of its Roles.
+    namespaces: BTreeSet<String>,
+}
+
+impl Release {
+    /// Reads the Secret of a release. Returns `None` for releases of other charts, which may have the group's name.
+    fn read(secret: &Secret, group: &Group) -> Option<Self> {
+        if secret.type_.as_deref() != Some(RELEASE_TYPE) {
+            return None;
+        }
+        let manifest = manifest(secret)?;
+        let objects: Vec<Value> = documents(&manifest);
+        let is_secret = |object: &&Value| object["kind"] == "Secret" && object["metadata"]["name"] == *group.name;
+        let metadata = &objects.iter().find(is_secret)?["metadata"];
+        if metadata["annotations"][GROUP] != *group.name || !metadata["labels"][GROUP].is_null() {
+            return None;
+        }
+        let roles = objects.iter().filter(|object| object["kind"] == "Role");
+        Some(Self {
+            name: secret.name_any(),
+            revision: secret.labels().get("version").and_then(|version| version.parse().ok()).unwrap_or(0),
+            namespaces: roles.filter_map(|role| Some(role["metadata"]["namespace"].as_str()?.to_owned())).collect(),
+        })
+    }
+}
+
+/// Returns the manifest of a release: Helm stores base64 of compressed JSON.
+fn manifest(secret: &Secret) -> Option<String> {
+    let encoded = secret.data.as_ref()?.get("release")?;
+    let compressed = STANDARD.decode(&encoded.0).ok()?;
+    let mut text = String::new();
+    GzDecoder::new(compressed.as_slice()).take(MAX_RELEASE_BYTES).read_to_string(&mut text).ok()?;
+    let mut release: BTreeMap<String, Value> = serde_json::from_str(&text).ok()?;
+    match release.remove("manifest")? {
+        Value::String(manifest) => Some(manifest),
+        _ => None,
+    }
+}
+
+/// Parses the YAML documents of a manifest. Skips those that are no YAML.
+fn documents(manifest: &str) -> Vec<Value> {
+    let lines: Vec<&str> = manifest.lines().collect();
+    let texts = lines.split(|line| line.starts_with("---"));
+    texts.filter_map(|lines| codec::value_from_yaml(&lines.join("\n")).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metadata(name: &str, annotations: &[(&str, &str)], labels: &[(&str, &str)]) -> ObjectMeta {
+        let map = |pairs: &[(&str, &str)]| {
+            Some(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+        };
+        ObjectMeta {
+            name: Some(name.to_owned()),
+            annotations: map(annotations),
+            labels: map(labels),
+            ..ObjectMeta::default()
+        }
+    }
+
+    #[test]
+    fn objects_of_iter8_have_its_names_and_its_annotation() {
+        let group = Group::new("shop", "canary").unwrap();
+        let mark = [(GROUP, "canary")];
+        for name in ["canary", "canary-ready", "canary-3-job", "canary-12-cronjob"] {
+            assert!(is_original(&metadata(name, &mark, &[]), &group), "{name}");
+            assert!(!is_original(&metadata(name, &[], &[]), &group), "{name}");
+            assert!(!is_original(&metadata(name, &mark, &mark), &group), "{name} is ours");
+            let elsewhere = [(GROUP, "canary"), (RELEASE_NAMESPACE, "other")];
+            assert!(!is_original(&metadata(name, &elsewhere, &[]), &group), "{name} of another namespace");
+        }
+        for name in ["canary-backup", "canary-x-job", "canary-job", "other", "canary-3-job-x"] {
+            assert!(!is_original(&metadata(name, &mark, &[]), &group), "{name}");
+        }
+        let release = [(RELEASE, "canary"), (RELEASE_NAMESPACE, "shop")];
+        assert!(is_original(&metadata("canary-iter8-sa", &release, &[]), &group));
+        assert!(!is_original(&metadata("canary-iter8-sa", &[(RELEASE, "shop")], &[]), &group));
+    }
+}

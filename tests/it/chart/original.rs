@@ -1,0 +1,100 @@
+//! Experiments that Iter8 v0.13 launched, through the real Helm: `iter8 k` lists, replaces and deletes them.
+
+use super::release::helm;
+use super::{GROUP, Helm};
+use crate::kubernetes::cluster_case::ClusterCase;
+use crate::support::files;
+use crate::support::transcript::transcript;
+
+/// Launches an experiment as Iter8 does. It waits for an object in the other namespace.
+fn launch_original(program: &Helm, case: &ClusterCase, verb: &str, other: &str) {
+    let chart = files::root().join("testdata/kubernetes/iter8-v0.13");
+    helm(program, case, verb, &[chart.to_str().unwrap(), &format!("--set=namespace={other}")]);
+}
+
+/// Names of the objects in a namespace that a launch creates, and of Helm's releases.
+fn objects(case: &ClusterCase, namespace: &str) -> Vec<String> {
+    let kinds = "secrets,serviceaccounts,roles,rolebindings,jobs,cronjobs";
+    let text = case.cluster.kubectl_ok(&["get", kinds, "-n", namespace, "-o", "name"]);
+    text.lines().filter(|name| *name != "serviceaccount/default").map(str::to_owned).collect()
+}
+
+/// Runs the experiment's update as Iter8's pod does: the Secret keeps only the annotation.
+fn update_as_original(case: &ClusterCase) {
+    let secret = format!(
+        "{{apiVersion: v1, kind: Secret, metadata: {{name: {GROUP}, annotations: {{iter8.tools/group: {GROUP}}}}}, \
+         stringData: {{experiment.yaml: '{{\"spec\": [{{\"task\": \"http\", \"with\": {{\"url\": \"http://web/\"}}}}], \
+         \"result\": {{\"numCompletedTasks\": 1, \"numLoops\": 1, \"failure\": false}}}}'}}}}"
+    );
+    let output = case.cluster.kubectl_with_input(&["replace", "-n", &case.namespace, "-f", "-"], &secret);
+    assert_eq!(output.code, Some(0), "{output:#?}");
+}
+
+#[test]
+fn an_experiment_of_iter8_is_listed_and_deleted_with_its_releases() {
+    let (Some(case), Some(program)) = (ClusterCase::without_node(), Helm::new()) else { return };
+    let _transcript = transcript!();
+    let other = case.cluster.namespace();
+    // Objects with Iter8's names that belong to others.
+    let foreign = format!(
+        "{{apiVersion: v1, kind: Secret, metadata: {{name: {GROUP}-backup, annotations: {{iter8.tools/group: {GROUP}}}}}}}\n---\n\
+         {{apiVersion: v1, kind: ServiceAccount, metadata: {{name: other-iter8-sa}}}}"
+    );
+    case.cluster.apply_in(&case.namespace, &foreign);
+    for updates in [false, true] {
+        launch_original(&program, &case, "install", &other);
+        launch_original(&program, &case, "upgrade", &other);
+        assert_eq!(objects(&case, &other).len(), 2);
+        if updates {
+            update_as_original(&case);
+        }
+        case.k(["list"]).snapshot(0);
+        case.k(["delete", "-g", GROUP]).snapshot(0);
+        assert_eq!(objects(&case, &case.namespace), ["secret/canary-backup", "serviceaccount/other-iter8-sa"]);
+        assert_eq!(objects(&case, &other), [""; 0]);
+        case.k(["delete", "-g", GROUP]).snapshot(2);
+    }
+}
+
+#[test]
+fn a_launch_replaces_an_experiment_of_iter8() {
+    let (Some(case), Some(program)) = (ClusterCase::without_node(), Helm::new()) else { return };
+    let _transcript = transcript!();
+    let other = case.cluster.namespace();
+    launch_original(&program, &case, "install", &other);
+    launch_original(&program, &case, "upgrade", &other);
+    let values = ["--set", "tasks={http}", "--set", "http.url=http://web/", "--set", "runner=job"];
+    // The API server rejects it, so the earlier experiment stays.
+    let before = objects(&case, &case.namespace);
+    case.k(["launch", "-g", GROUP, "--set", "resources.limits.cpu=lots"].into_iter().chain(values)).exits(4);
+    assert_eq!(objects(&case, &case.namespace), before);
+    case.k(["launch", "-g", GROUP].into_iter().chain(values)).snapshot(0);
+    let expected = [
+        "secret/canary",
+        "serviceaccount/canary-iter8-sa",
+        "role.rbac.authorization.k8s.io/canary",
+        "rolebinding.rbac.authorization.k8s.io/canary",
+        "job.batch/canary-3-job",
+    ];
+    assert_eq!(objects(&case, &case.namespace), expected);
+    assert_eq!(objects(&case, &other), [""; 0]);
+    case.k(["delete", "-g", GROUP]).exits(0);
+}
+
+#[test]
+fn releases_of_other_charts_are_left_alone() {
+    let (Some(case), Some(program)) = (ClusterCase::without_node(), Helm::new()) else { return };
+    let chart = program.cli.path("shop");
+    program.cli.write("shop/Chart.yaml", "{apiVersion: v2, name: shop, version: 1.0.0}");
+    program.cli.write(
+        "shop/templates/objects.yaml",
+        "{apiVersion: v1, kind: Secret, metadata: {name: web}}\n---\n{apiVersion: v1, kind: ServiceAccount, metadata: {name: web}}",
+    );
+    helm(&program, &case, "install", &[chart.to_str().unwrap()]);
+    let values = ["--set", "tasks={http}", "--set", "http.url=http://web/", "--set", "runner=none"];
+    case.k(["launch", "-g", GROUP].into_iter().chain(values)).exits(0);
+    case.k(["delete", "-g", GROUP]).exits(0);
+    case.k(["delete", "-g", GROUP]).exits(2);
+    let kept = ["secret/sh.helm.release.v1.canary.v1", "secret/web", "serviceaccount/web"];
+    assert_eq!(objects(&case, &case.namespace), kept);
+}

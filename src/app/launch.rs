@@ -15,6 +15,7 @@ use crate::manifests::{Launch, Plan, launch};
 use crate::model::codec;
 use crate::model::document::{Experiment, TaskSpec};
 use crate::model::object::Permission;
+use crate::model::secret_key::SECRETS_DIR;
 use crate::pipeline;
 use crate::ports::Files;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
@@ -126,12 +127,13 @@ fn warn_about_local_resources(resolved: &Resolved, settings: &Settings) {
     }
 }
 
-/// Known files of a pod: those of its service account.
+/// Known files of a pod: those of its service account, and the Secrets that it mounts.
 pub(super) struct PodFiles;
 
 impl Files for PodFiles {
     fn read(&self, path: &str, _: u64) -> std::io::Result<Vec<u8>> {
-        if path.starts_with("/var/run/secrets/") { Ok(Vec::new()) } else { Err(std::io::ErrorKind::NotFound.into()) }
+        let content = if path.starts_with(SECRETS_DIR) { b"secret".to_vec() } else { Vec::new() };
+        if path.starts_with("/var/run/secrets/") { Ok(content) } else { Err(std::io::ErrorKind::NotFound.into()) }
     }
 
     fn env(&self, _: &str) -> Option<String> {

@@ -15,6 +15,7 @@ pub mod names;
 mod pod_template;
 pub(crate) mod rbac;
 mod runner;
+mod secret_keys;
 pub mod settings;
 
 use std::collections::BTreeMap;

@@ -14,6 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::names::{CONTAINER, GROUP, JOB_UID, JOB_VARIABLE, REVISION};
 use super::pod_template::patched;
+use super::secret_keys::{referred, volume};
 use super::settings::{Runner, Settings};
 use super::{Plan, metadata};
 use crate::values::input::InputError;
@@ -132,7 +133,9 @@ fn failure_policy() -> PodFailurePolicy {
 }
 
 fn pod(plan: &Plan<'_>, settings: &Settings) -> PodSpec {
+    let (volumes, volume_mounts) = volume(&referred(plan.values)).unzip();
     PodSpec {
+        volumes: volumes.map(|volume| vec![volume]),
         service_account_name: Some(settings.service_account.clone().unwrap_or_else(|| plan.group.service_account())),
         // The account may be set to mount none.
         automount_service_account_token: Some(true),
@@ -151,6 +154,7 @@ fn pod(plan: &Plan<'_>, settings: &Settings) -> PodSpec {
             args: Some(arguments(plan, settings)),
             env: (settings.parallelism > 1).then(|| vec![job_variable()]),
             resources: Some(settings.resources.clone()),
+            volume_mounts: volume_mounts.map(|mount| vec![mount]),
             security_context: Some(SecurityContext {
                 allow_privilege_escalation: Some(false),
                 read_only_root_filesystem: Some(true),

@@ -20,6 +20,7 @@ pub mod number;
 pub mod object;
 pub mod path;
 pub mod readable;
+pub mod secret_key;
 pub(crate) mod serde_words;
 pub mod series;
 pub mod shard;

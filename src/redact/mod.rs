@@ -142,7 +142,10 @@ fn redact_secret(value: &Value) -> Value {
             // References are kept on the first level; deeper levels are redacted as a whole.
             let redacted = |(key, value): (&String, &Value)| {
                 let is_leaf = !value.is_object() && !value.is_array();
-                let kept = is_leaf && (is_reference(key) || value.is_boolean() || value.is_null());
+                let kept = match value {
+                    Value::Object(map) => is_reference(key) && is_key_of_secret(map),
+                    _ => is_leaf && (is_reference(key) || value.is_boolean() || value.is_null()),
+                };
                 (key.clone(), if kept { value.clone() } else { Value::String(REDACTED.to_owned()) })
             };
             Value::Object(map.iter().map(redacted).collect())
@@ -150,6 +153,11 @@ fn redact_secret(value: &Value) -> Value {
         Value::String(text) if text.is_empty() || matches!(text.as_str(), "true" | "false") => value.clone(),
         _ => Value::String(REDACTED.to_owned()),
     }
+}
+
+/// Returns true for the name of a Kubernetes Secret and a key in it.
+fn is_key_of_secret(map: &Map<String, Value>) -> bool {
+    map.iter().all(|(key, value)| matches!(key.as_str(), "name" | "key") && value.is_string())
 }
 
 fn is_webhook_key(key: &str, within: &str) -> bool {

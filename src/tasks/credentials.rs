@@ -1,31 +1,29 @@
-//! Client credentials: user name and password, or a token. Secrets come from files and environment variables and are never in a
-//! document.
+//! Client credentials: user name and password, or a token. Their secrets are never in a document.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::fetch;
-use super::fields::PlainText;
+use super::fields::{HeaderSource, PlainText};
 use super::loadgen::FieldPaths;
 use super::schema_fragments::each_given;
+use super::secret_source::{Secret, Sources, Unreadable};
+use crate::model::secret_key::SecretKey;
 use crate::ports::Files;
 use crate::values::input::InputError;
 
-/// Maximum size of a certificate, key or credential, in bytes.
-pub(in crate::tasks) const MAX_SECRET: u64 = 1 << 20;
-
-/// User name and password. The password comes from a file or environment variable, so it is not stored in the document.
+/// User name and password. The password comes from a file, an environment variable or a Secret, so it is not stored in the document.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(extend("oneOf" = each_given(&["passwordFile", "passwordEnv"])))]
+#[schemars(extend("oneOf" = each_given(&["passwordFile", "passwordEnv", "passwordSecretKeyRef"])))]
 pub(in crate::tasks) struct BasicAuth {
     /// The user name.
     #[schemars(extend("pattern" = "^[^:]*$"))]
@@ -34,32 +32,22 @@ pub(in crate::tasks) struct BasicAuth {
     pub(in crate::tasks) password_file: Option<String>,
     /// Environment variable with the password.
     pub(in crate::tasks) password_env: Option<String>,
-}
-
-/// A bearer token, from a file or an environment variable.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(extend("oneOf" = each_given(&["file", "env"])))]
-pub(in crate::tasks) struct BearerToken {
-    /// File with the token. A trailing newline is ignored.
-    pub(in crate::tasks) file: Option<String>,
-    /// Environment variable with the token.
-    pub(in crate::tasks) env: Option<String>,
+    /// Key of a Secret with the password, for runs in a cluster.
+    pub(in crate::tasks) password_secret_key_ref: Option<SecretKey>,
 }
 
 pub(in crate::tasks) fn basic_auth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BasicAuth>, D::Error> {
     deserializer.deserialize_any(NoSecret(
-        "expected a map, because documents must not contain passwords: set `basicAuth.username` and either \
-         `basicAuth.passwordFile` or `basicAuth.passwordEnv`",
+        "expected a map, because documents must not contain passwords: set `basicAuth.username` and one of \
+         `passwordFile`, `passwordEnv` and `passwordSecretKeyRef`",
         PhantomData,
     ))
 }
 
-pub(in crate::tasks) fn bearer_token<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<BearerToken>, D::Error> {
+pub(in crate::tasks) fn bearer_token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Sources>, D::Error> {
     deserializer.deserialize_any(NoSecret(
-        "expected a map, because documents must not contain tokens: set `bearerToken.file` or `bearerToken.env`",
+        "expected a map, because documents must not contain tokens: set `bearerToken.file`, `bearerToken.env` or \
+         `bearerToken.secretKeyRef`",
         PhantomData,
     ))
 }
@@ -108,13 +96,6 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for NoSecret<T> {
     }
 }
 
-/// Location of a secret.
-#[derive(Clone, Debug)]
-pub(in crate::tasks) enum Secret {
-    File(String),
-    Env(String),
-}
-
 /// Client credentials.
 #[derive(Clone, Debug)]
 pub(in crate::tasks) enum Login {
@@ -128,29 +109,40 @@ pub(in crate::tasks) type ErrorAt<'a> = &'a dyn Fn(&str, String) -> InputError;
 /// Returns the configured credentials, if any; rejects both kinds at once.
 pub(in crate::tasks) fn login(
     basic: Option<&BasicAuth>,
-    token: Option<&BearerToken>,
+    token: Option<&Sources>,
     error_at: ErrorAt<'_>,
 ) -> Result<Option<Login>, InputError> {
-    let one = |field: &str, file: &Option<String>, env: &Option<String>, names: &str| match (file, env) {
-        (Some(file), None) => Ok(Secret::File(file.clone())),
-        (None, Some(env)) => Ok(Secret::Env(env.clone())),
-        _ => Err(error_at(field, format!("requires exactly one of {names}"))),
-    };
     match (basic, token) {
         (Some(_), Some(_)) => Err(error_at("bearerToken", "cannot be combined with `basicAuth`".to_owned())),
         (Some(basic), None) if basic.username.0.contains(':') => {
             Err(error_at("basicAuth", "`username` must not contain `:`".to_owned()))
         }
         (Some(basic), None) => {
-            let secret =
-                one("basicAuth", &basic.password_file, &basic.password_env, "`passwordFile` and `passwordEnv`")?;
-            Ok(Some(Login::Basic(basic.username.0.clone(), secret)))
+            let BasicAuth { username, password_file, password_env, password_secret_key_ref } = basic.clone();
+            let sources = Sources { file: password_file, env: password_env, secret_key_ref: password_secret_key_ref };
+            let names = "requires exactly one of `passwordFile`, `passwordEnv` and `passwordSecretKeyRef`";
+            let secret = Secret::try_from(sources).map_err(|_| error_at("basicAuth", names.to_owned()))?;
+            Ok(Some(Login::Basic(username.0, secret)))
         }
         (None, Some(token)) => {
-            Ok(Some(Login::Bearer(one("bearerToken", &token.file, &token.env, "`file` and `env`")?)))
+            let secret = Secret::try_from(token.clone()).map_err(|error| error_at("bearerToken", error.to_owned()))?;
+            Ok(Some(Login::Bearer(secret)))
         }
         (None, None) => Ok(None),
     }
+}
+
+/// Reads the secret of a field.
+pub(in crate::tasks) fn read_secret(
+    secret: &Secret,
+    files: &dyn Files,
+    field: &str,
+    error_at: ErrorAt<'_>,
+) -> Result<String, InputError> {
+    secret.read(files).map_err(|Unreadable { message, hint }| {
+        let error = error_at(field, message);
+        hint.into_iter().fold(error, InputError::with_hint)
+    })
 }
 
 impl Login {
@@ -158,38 +150,52 @@ impl Login {
     pub(in crate::tasks) fn header(&self, files: &dyn Files, error_at: ErrorAt<'_>) -> Result<HeaderValue, InputError> {
         let (field, text) = match self {
             Self::Basic(user, secret) => {
-                let password = secret.read(files, "basicAuth", error_at)?;
+                let password = read_secret(secret, files, "basicAuth", error_at)?;
                 ("basicAuth", format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
             }
-            Self::Bearer(secret) => ("bearerToken", format!("Bearer {}", secret.read(files, "bearerToken", error_at)?)),
+            Self::Bearer(secret) => {
+                ("bearerToken", format!("Bearer {}", read_secret(secret, files, "bearerToken", error_at)?))
+            }
         };
-        let mut value = HeaderValue::from_str(&text)
-            .map_err(|_| error_at(field, "contains characters that are not allowed in a header".to_owned()))?;
-        value.set_sensitive(true);
-        Ok(value)
+        let invalid = |_| error_at(field, "contains characters that are not allowed in a header".to_owned());
+        HeaderValue::from_str(&text).map(sensitive).map_err(invalid)
     }
 }
 
-impl Secret {
-    /// Reads the secret without trailing newlines. A replay sends nothing, so a missing secret is replaced there.
-    fn read(&self, files: &dyn Files, field: &str, error_at: ErrorAt<'_>) -> Result<String, InputError> {
-        self.read_source(files, field, error_at).or_else(|error| files.placeholder().ok_or(error))
-    }
-
-    fn read_source(&self, files: &dyn Files, field: &str, error_at: ErrorAt<'_>) -> Result<String, InputError> {
-        let text = match self {
-            Self::Env(name) => {
-                files.env(name).ok_or_else(|| error_at(field, format!("environment variable `{name}` is not set")))?
+/// Reads the secrets of headers. They are marked as sensitive, so no log shows them and templates send them unchanged.
+pub(in crate::tasks) fn read_headers(
+    headers: &[(HeaderName, HeaderSource)],
+    files: &dyn Files,
+    error_at: ErrorAt<'_>,
+) -> Result<Vec<(HeaderName, HeaderValue)>, InputError> {
+    let read = |(name, source): &(HeaderName, HeaderSource)| {
+        let value = match source {
+            HeaderSource::Literal(value) => value.clone(),
+            HeaderSource::Secret(secret) => {
+                let at_header = |field: &str, message: String| error_at(field, format!("`{name}`: {message}"));
+                let text = read_secret(secret, files, "headers", &at_header)?;
+                let invalid = "the secret contains characters that are not allowed in a header";
+                let value = HeaderValue::from_str(&text).map_err(|_| at_header("headers", invalid.to_owned()));
+                sensitive(value?)
             }
-            Self::File(path) => String::from_utf8(read_file(files, field, path, MAX_SECRET, error_at)?)
-                .map_err(|_| error_at(field, format!("file `{path}` is not valid UTF-8")))?,
         };
-        let text = text.trim_end_matches(['\r', '\n']);
-        if text.is_empty() {
-            return Err(error_at(field, "the secret is empty".to_owned()));
-        }
-        Ok(text.to_owned())
-    }
+        Ok((name.clone(), value))
+    };
+    headers.iter().map(read).collect()
+}
+
+fn sensitive(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    value
+}
+
+/// Returns the secrets that these headers have by their source, as far as they can be read.
+pub(in crate::tasks) fn header_secrets(headers: &[(HeaderName, HeaderSource)], files: &dyn Files) -> Vec<String> {
+    let secret = |(_, source): &(HeaderName, HeaderSource)| match source {
+        HeaderSource::Literal(_) => None,
+        HeaderSource::Secret(secret) => secret.read(files).ok(),
+    };
+    headers.iter().filter_map(secret).collect()
 }
 
 /// Paths of client certificate and key; each requires the other.

@@ -6,6 +6,7 @@ use schemars::json_schema;
 use serde_json::Value;
 
 use super::schema_fragments::{HEADER_VALUE, HTTP_URL};
+use super::secret_source::{Secret, schema_of_source};
 use crate::model::number::{Count, Number};
 use crate::model::text::truncate;
 use crate::redact::{REDACTED, redact_url};
@@ -102,10 +103,17 @@ field! {
     }
 }
 
+/// Value of a header: as written, or the source of a secret.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::tasks) enum HeaderSource {
+    Literal(http::HeaderValue),
+    Secret(Secret),
+}
+
 field! {
     /// Request headers.
-    Headers(Vec<(http::HeaderName, http::HeaderValue)>) as "Headers", Value,
-    json_schema!({"type": "object", "description": "Request headers; Host sets the authority.", "propertyNames": {"pattern": r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "not": {"pattern": FROM_PAYLOAD}}, "additionalProperties": {"type": ["string", "number", "boolean"], "pattern": HEADER_VALUE}}),
+    Headers(Vec<(http::HeaderName, HeaderSource)>) as "Headers", Value,
+    json_schema!({"type": "object", "description": "Request headers; Host sets the authority. A value may be the source of a secret: `file`, `env` or `secretKeyRef`.", "propertyNames": {"pattern": r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "not": {"pattern": FROM_PAYLOAD}}, "additionalProperties": {"anyOf": [{"type": ["string", "number", "boolean"], "pattern": HEADER_VALUE}, schema_of_source()]}}),
     |value| match value {
         Value::Object(map) => map.iter().map(|(name, value)| header(name, value)).collect(),
         // Do not show the value: it may contain a secret.
@@ -113,10 +121,14 @@ field! {
     }
 }
 
-fn header(name: &str, value: &Value) -> Result<(http::HeaderName, http::HeaderValue), String> {
+fn header(name: &str, value: &Value) -> Result<(http::HeaderName, HeaderSource), String> {
     let parsed = name.parse::<http::HeaderName>().map_err(|_| format!("`{name}` is not a valid header name"))?;
     if [http::header::CONTENT_LENGTH, http::header::TRANSFER_ENCODING].contains(&parsed) {
         return Err(format!("header `{name}` is derived from the payload and cannot be set"));
+    }
+    if let Some(source) = Secret::of(value) {
+        let source = source.map_err(|error| format!("header `{name}`: {error}"))?;
+        return Ok((parsed, HeaderSource::Secret(source)));
     }
     let text = match value {
         Value::String(text) => text.clone(),
@@ -126,7 +138,7 @@ fn header(name: &str, value: &Value) -> Result<(http::HeaderName, http::HeaderVa
     // Do not show the value: it may be a secret.
     let value = http::HeaderValue::from_str(&text)
         .map_err(|_| format!("the value of header `{name}` contains invalid characters"))?;
-    Ok((parsed, value))
+    Ok((parsed, HeaderSource::Literal(value)))
 }
 
 /// Returns `defaults` and the given percentiles, sorted and without duplicates.

@@ -19,6 +19,7 @@ pub mod registry;
 pub mod run;
 mod schedule;
 mod schema_fragments;
+mod secret_source;
 mod text_source;
 
 use std::collections::BTreeSet;

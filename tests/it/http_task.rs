@@ -117,16 +117,19 @@ async fn impossible_routes_are_rejected() {
 async fn bad_credentials_are_rejected_and_redacted() {
     let cases = [
         (json!({"bearerToken": {"env": "NONE"}}), "with.bearerToken: environment variable `NONE` is not set"),
-        (json!({"bearerToken": {}}), "with.bearerToken: requires exactly one of `file` and `env`"),
+        (json!({"bearerToken": {}}), "with.bearerToken: requires exactly one of `file`, `env` and `secretKeyRef`"),
         (
             json!({"bearerToken": "SEKRIT"}),
-            "with.bearerToken: expected a map, because documents must not contain tokens: set `bearerToken.file` or `bearerToken.env`",
+            "with.bearerToken: expected a map, because documents must not contain tokens: set `bearerToken.file`, `bearerToken.env` or `bearerToken.secretKeyRef`",
         ),
         (
             json!({"basicAuth": "user:SEKRIT"}),
-            "with.basicAuth: expected a map, because documents must not contain passwords: set `basicAuth.username` and either `basicAuth.passwordFile` or `basicAuth.passwordEnv`",
+            "with.basicAuth: expected a map, because documents must not contain passwords: set `basicAuth.username` and one of `passwordFile`, `passwordEnv` and `passwordSecretKeyRef`",
         ),
-        (json!({"bearerToken": {"fil": "x"}}), "with.bearerToken.fil: unknown field `fil`; expected one of file, env"),
+        (
+            json!({"bearerToken": {"fil": "x"}}),
+            "with.bearerToken.fil: unknown field `fil`; expected one of file, env, secretKeyRef",
+        ),
         (
             json!({"bearerToken": {"file": "text"}, "headers": {"authorization": "x"}}),
             "with.bearerToken: cannot be combined with an `Authorization` header",

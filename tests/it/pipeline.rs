@@ -143,6 +143,35 @@ fn secrets_in_values_reach_the_server_and_no_file_or_log() {
 }
 
 #[test]
+fn secret_headers_come_from_files_and_the_environment_and_are_sent_unchanged() {
+    let server = MisbehavingServer::responds(200, "fine");
+    let cli = CliCase::new();
+    cli.write("key", "hunter-2\n");
+    let url = format!("http.url={}", server.url());
+    let args = ["run", "-l", "trace", "--set", "tasks={http,assess}", "--set", &url]
+        .into_iter()
+        .chain(["--set", "http.numRequests=2,http.qps=max,http.template=true"])
+        .chain(["--set-json", "http.headers.X-N=\"{{requestNumber}}\""])
+        .chain(["--set", "http.headers.X-File.file=key,http.headers.X-Env.env=KEY"])
+        .chain(["--set", "assess.SLOs.upper.http/error-count=0"]);
+    let mut command = cli.command();
+    command.args(args);
+    let output = CliOutput::run(command.env("KEY", "{{hunter-3}}"), &cli.path(""));
+    output.exits(0);
+    let received = server.received();
+    assert!(received.contains("x-file: hunter-2\r\n") && received.contains("x-env: {{hunter-3}}\r\n"), "{received}");
+    let document = cli.read("experiment.yaml");
+    assert!(document.contains("file: key") && document.contains("env: KEY"), "{document}");
+    for text in [document, output.stderr, output.stdout] {
+        assert!(!text.contains("hunter"), "{text}");
+    }
+    // The document has all that the next run needs, except for the secrets themselves.
+    let mut command = cli.command();
+    CliOutput::run(command.arg("run").env("KEY", "hunter-4"), &cli.path("")).exits(0);
+    assert!(server.received().contains("x-env: hunter-4\r\n"));
+}
+
+#[test]
 fn a_webhook_in_values_reaches_its_server_and_no_file_or_log() {
     let _transcript = transcript!();
     let server =

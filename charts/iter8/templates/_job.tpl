@@ -34,6 +34,7 @@ template:
 {{- /* Pod that runs the binary. */ -}}
 {{- define "iter8.podTemplate" -}}
 {{- $pods := include "iter8.pods" . | int -}}
+{{- $secrets := include "iter8.secretKeys" . | fromJson -}}
 metadata:
   labels:
     iter8.tools/group: {{ .Release.Name | quote }}
@@ -87,11 +88,32 @@ spec:
     {{- end }}
     resources:
       {{- include "iter8.resources" . | nindent 6 }}
+    {{- if $secrets }}
+    volumeMounts:
+    - name: iter8-secrets
+      mountPath: /var/run/secrets/iter8
+      readOnly: true
+    {{- end }}
     securityContext:
       allowPrivilegeEscalation: false
       readOnlyRootFilesystem: true
       capabilities:
         drop: [ALL]
+  {{- with $secrets }}
+  volumes:
+  - name: iter8-secrets
+    projected:
+      sources:
+      {{- range $name, $keys := . }}
+      - secret:
+          name: {{ $name | quote }}
+          items:
+          {{- range $key, $_ := $keys }}
+          - key: {{ $key | quote }}
+            path: {{ printf "%s/%s" $name $key | quote }}
+          {{- end }}
+      {{- end }}
+  {{- end }}
 {{- end -}}
 
 {{- /* Line with a whole number, if the value is set. Arguments: the root, the name. */ -}}

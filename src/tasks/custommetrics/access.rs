@@ -12,7 +12,9 @@ use crate::model::missing::Policies;
 use crate::model::path::FieldPath;
 use crate::model::tls::{Identity, TlsOptions};
 use crate::ports::Files;
-use crate::tasks::credentials::{Login, MAX_SECRET, login, read_file};
+use crate::tasks::credentials::{Login, header_secrets, login, read_file, read_headers};
+use crate::tasks::fields::HeaderSource;
+use crate::tasks::secret_source::MAX_SECRET;
 use crate::values::input::InputError;
 
 /// Default timeout per metric.
@@ -29,7 +31,7 @@ const MAX_RETRIES: u64 = 10;
 pub(super) struct Access {
     at: FieldPath,
     pub(super) url: Option<Url>,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    headers: Vec<(HeaderName, HeaderSource)>,
     pub(super) timeout: Duration,
     pub(super) retries: u32,
     login: Option<Login>,
@@ -45,6 +47,8 @@ pub(super) struct Access {
 pub(super) struct Credentials {
     /// Override the headers of the template; may contain secrets.
     pub(super) headers: Vec<(String, String)>,
+    /// Secrets whose names do not show that they are: of headers and variables.
+    pub(super) secrets: Vec<String>,
     pub(super) tls: TlsOptions,
 }
 
@@ -88,12 +92,18 @@ impl Access {
         })
     }
 
-    /// Reads credentials from files and variables.
+    /// Returns the secrets of the headers, as far as they can be read.
+    pub(super) fn secrets(&self, files: &dyn Files) -> Vec<String> {
+        header_secrets(&self.headers, files)
+    }
+
+    /// Reads credentials from their sources.
     pub(super) fn credentials(&self, files: &dyn Files) -> Result<Credentials, InputError> {
         let error_at = |field: &str, message: String| InputError::new(self.at.clone().join(field), message);
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let read = read_headers(&self.headers, files, &error_at)?;
         let mut headers: Vec<(String, String)> =
-            self.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+            read.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         if let Some(login) = &self.login {
             headers.push((AUTHORIZATION.to_string(), text(&login.header(files, &error_at)?)));
         }
@@ -114,6 +124,6 @@ impl Access {
                 error_at(field, error.to_string())
             })?;
         }
-        Ok(Credentials { headers, tls })
+        Ok(Credentials { headers, secrets: self.secrets(files), tls })
     }
 }

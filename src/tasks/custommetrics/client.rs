@@ -87,10 +87,12 @@ impl ProviderClient<'_> {
             Ok(request) => request,
             Err(error) => return result(Reading::error(ErrorKind::Other, error.to_string()), String::new(), None),
         };
-        let mut result =
-            result(Reading::error(ErrorKind::Other, "not queried"), source(&request.url), rendered_query(metric));
         let secrets = RequestSecrets::of(&request.url, &request.headers);
-        let secrets = secrets.with_body(request.body.as_deref().unwrap_or_default());
+        let mut secrets = secrets.with_body(request.body.as_deref().unwrap_or_default());
+        secrets.add(&self.credentials.secrets);
+        let (source, query) = (secrets.redact(&source(&request.url)), rendered_query(metric));
+        let query = query.map(|query| secrets.redact(&query));
+        let mut result = result(Reading::error(ErrorKind::Other, "not queried"), source, query);
         let stop = &self.env.stop;
         let attempts = self.attempts(metric, request, &secrets, &mut result.attempts);
         let End { last, before } = tokio::select! {

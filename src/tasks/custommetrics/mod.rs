@@ -10,6 +10,7 @@ mod client;
 mod native;
 mod plan;
 mod values;
+mod values_from;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -100,17 +101,19 @@ impl Task for CustomMetrics {
     fn measures(&self, files: &dyn Files) -> Vec<Measured> {
         let measured = |provider: &Provider| Measured {
             provider: provider.name.clone(),
-            metrics: provider.metric_names(&self.plan.versions, files),
+            metrics: provider.metric_names(&self.plan, files),
         };
         self.plan.providers.iter().map(measured).collect()
     }
 
     fn secrets(&self, files: &dyn Files) -> Vec<String> {
-        let secrets = |provider: &Provider| provider.secrets(&self.plan.versions, files);
-        self.plan.providers.iter().flat_map(secrets).collect()
+        let secrets = |provider: &Provider| provider.secrets(&self.plan, files);
+        let variables = self.plan.values_from.secrets(files);
+        self.plan.providers.iter().flat_map(secrets).chain(variables).collect()
     }
 
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {
+        self.plan.values_from.read(files)?;
         for provider in &self.plan.providers {
             provider.access.credentials(files)?;
             let Some(text) = provider.text(files) else { continue };
@@ -135,9 +138,11 @@ impl CustomMetrics {
             .iter()
             .map(|version| window_seconds(version, cx, instant, &mut notes))
             .collect::<Result<_, _>>()?;
+        let secrets = self.plan.values_from.read(cx.env.files)?;
         let mut specs: Vec<(&Provider, Credentials, Vec<ProviderSpec>)> = Vec::new();
         for provider in &self.plan.providers {
-            let credentials = provider.access.credentials(cx.env.files)?;
+            let mut credentials = provider.access.credentials(cx.env.files)?;
+            credentials.secrets.extend(secrets.values().cloned());
             let text =
                 match &provider.origin {
                     Origin::Native(_) => None,
@@ -150,7 +155,7 @@ impl CustomMetrics {
                 };
             let versions = self.plan.versions.iter().zip(&elapsed);
             let version_spec = |(version, elapsed): (&Version, &i64)| {
-                let mut spec = provider.spec(text.as_deref(), &version.variables(*elapsed), instant)?;
+                let mut spec = provider.spec(text.as_deref(), &version.variables(*elapsed, &secrets), instant)?;
                 spec.inherit(provider.access.policies.or(self.plan.policies));
                 Ok::<_, InputError>(spec)
             };
@@ -181,7 +186,9 @@ impl CustomMetrics {
         let mut contribution = self.contribution(results, instant, notes);
         self.name_versions(cx, &mut contribution);
         contribution.interrupted = cx.env.stop.is_cancelled();
-        contribution.secrets = specs.iter().flat_map(|(_, _, versions)| versions).flat_map(secrets_of).collect();
+        let sent = specs.iter().flat_map(|(_, _, versions)| versions).flat_map(secrets_of);
+        let read = specs.iter().flat_map(|(_, credentials, _)| credentials.secrets.iter().cloned());
+        contribution.secrets = sent.chain(read).collect();
         Ok(contribution)
     }
 

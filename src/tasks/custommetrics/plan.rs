@@ -1,6 +1,6 @@
 //! Turns values into providers and versions to query.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
@@ -10,6 +10,7 @@ use super::builtin::BUILTINS;
 use super::native::Native;
 use super::secrets_of;
 use super::values::CustomMetricsValues;
+use super::values_from::ValuesFrom;
 use crate::metrics::catalog::MetricNames;
 use crate::model::metric_name::MetricName;
 use crate::model::missing::Policies;
@@ -40,6 +41,8 @@ pub(super) struct Plan {
     pub(super) providers: Vec<Provider>,
     /// At least one.
     pub(super) versions: Vec<Version>,
+    /// Secret variables of all versions.
+    pub(super) values_from: ValuesFrom,
     pub(super) concurrency: usize,
     /// Policies of the task, for missing and doubtful values.
     pub(super) policies: Policies,
@@ -128,8 +131,9 @@ pub(super) fn plan(value: &Value, at: impl Into<FieldPath>) -> Result<Plan, Inpu
             ));
         }
     };
+    let values_from = ValuesFrom::plan(values.values_from.unwrap_or_default(), at)?;
     let versions = versions(values.values.unwrap_or_default(), values.version_values, at)?;
-    Ok(Plan { providers, versions, concurrency, policies })
+    Ok(Plan { providers, versions, values_from, concurrency, policies })
 }
 
 fn versions(
@@ -201,9 +205,10 @@ fn only_string(variables: &Map<String, Value>) -> Option<String> {
 }
 
 impl Version {
-    /// Returns the template variables, including the length of the window in seconds.
-    pub(super) fn variables(&self, elapsed: i64) -> Value {
+    /// Returns the template variables, including the secret ones and the length of the window in seconds.
+    pub(super) fn variables(&self, elapsed: i64, secrets: &BTreeMap<String, String>) -> Value {
         let mut variables = self.variables.clone();
+        variables.extend(secrets.iter().map(|(name, secret)| (name.clone(), secret.as_str().into())));
         variables.insert(ELAPSED.to_owned(), elapsed.into());
         Value::Object(variables)
     }
@@ -250,10 +255,12 @@ impl Provider {
     }
 
     /// Returns the names of the metrics of all versions; unknown if they depend on a download or the time.
-    pub(super) fn metric_names(&self, versions: &[Version], files: &dyn Files) -> MetricNames {
+    pub(super) fn metric_names(&self, plan: &Plan, files: &dyn Files) -> MetricNames {
         let Some(Ok(text)) = self.text(files) else { return MetricNames::Unknown };
+        let secrets = plan.values_from.placeholders(files);
         let names = |instant, elapsed| {
-            let specs = versions.iter().map(|version| self.spec(text.as_deref(), &version.variables(elapsed), instant));
+            let variables = plan.versions.iter().map(|version| version.variables(elapsed, &secrets));
+            let specs = variables.map(|variables| self.spec(text.as_deref(), &variables, instant));
             specs.collect::<Result<Vec<_>, _>>().ok().map(|specs| metric_names(&specs))
         };
         let [one, another] = INSTANTS.map(|(seconds, elapsed)| names(DateTime::UNIX_EPOCH + seconds, elapsed));
@@ -261,10 +268,12 @@ impl Provider {
     }
 
     /// Returns the secrets in the requests for all versions, if the template is known before the run.
-    pub(super) fn secrets(&self, versions: &[Version], files: &dyn Files) -> Vec<String> {
-        let Some(Ok(text)) = self.text(files) else { return Vec::new() };
-        let spec = |version: &Version| self.spec(text.as_deref(), &version.variables(1), DateTime::UNIX_EPOCH).ok();
-        versions.iter().filter_map(spec).flat_map(|spec| secrets_of(&spec)).collect()
+    pub(super) fn secrets(&self, plan: &Plan, files: &dyn Files) -> Vec<String> {
+        let Some(Ok(text)) = self.text(files) else { return self.access.secrets(files) };
+        let secrets = plan.values_from.placeholders(files);
+        let variables = plan.versions.iter().map(|version| version.variables(1, &secrets));
+        let specs = variables.filter_map(|variables| self.spec(text.as_deref(), &variables, DateTime::UNIX_EPOCH).ok());
+        specs.flat_map(|spec| secrets_of(&spec)).chain(self.access.secrets(files)).collect()
     }
 
     fn template(&self, source: &TextSource, text: &str, instant: DateTime<Utc>) -> Result<Template, InputError> {
@@ -301,7 +310,8 @@ mod tests {
             "versionValues": [{"labels": {"revision": "r1"}}, null, {"labels": {"zone": "b"}, "percentiles": [99]}],
         }))
         .unwrap();
-        let variables: Vec<Value> = plan.versions.iter().map(|version| version.variables(7)).collect();
+        let variables: Vec<Value> =
+            plan.versions.iter().map(|version| version.variables(7, &BTreeMap::new())).collect();
         assert_eq!(
             variables[0],
             json!({"labels": {"service": "s", "zone": "a", "revision": "r1"}, "percentiles": [50, 90], "elapsedTimeSeconds": 7})

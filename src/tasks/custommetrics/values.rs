@@ -10,8 +10,9 @@ use crate::model::duration::PositiveDuration;
 use crate::model::missing::{DoubtPolicy, NoDataPolicy, OnErrorPolicy, Policies};
 use crate::model::number::Count;
 use crate::providers::Reduce;
-use crate::tasks::credentials::{self, BasicAuth, BearerToken};
+use crate::tasks::credentials::{self, BasicAuth};
 use crate::tasks::fields::{AtLeastOne, Headers, PlainText, TargetUrl};
+use crate::tasks::secret_source::Sources;
 
 /// Queries Prometheus, or any JSON API, for metrics of each version.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -23,6 +24,10 @@ pub(super) struct CustomMetricsValues {
     /// Variables for templates and queries. `startingTime` (RFC 3339) is the start of their window. Default: the experiment's
     /// start.
     pub(super) values: Option<Map<String, Value>>,
+    /// Variables that are secrets, such as `queryKey`: name → its source (`file`, `env` or `secretKeyRef`). They are variables of
+    /// templates like `values`, and never in a document.
+    #[schemars(with = "Option<BTreeMap<String, Sources>>")]
+    pub(super) values_from: Option<BTreeMap<String, Value>>,
     /// Overrides per version: entry i is merged over `values` for version i; the length of the list is the number of versions.
     /// Default: one version.
     pub(super) version_values: Option<Vec<Option<Map<String, Value>>>>,
@@ -120,7 +125,7 @@ pub(super) struct Access {
     pub(super) basic_auth: Option<BasicAuth>,
     /// Source of the bearer token; read again for each loop.
     #[serde(deserialize_with = "credentials::bearer_token")]
-    pub(super) bearer_token: Option<BearerToken>,
+    pub(super) bearer_token: Option<Sources>,
     /// File with the CA certificates (PEM) to trust instead of the public and system ones.
     pub(super) ca: Option<String>,
     /// File with the client certificate chain (PEM); requires `key`.

@@ -11,6 +11,7 @@ use crate::load::plan::StopMode;
 use crate::model::number::{Count, Number};
 use crate::model::text::truncate;
 use crate::tasks::fields::{MAX_CONNECTIONS, MAX_DISPLAYED, field};
+use crate::tasks::secret_source::{Secret, schema_of_source};
 
 /// Address of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,25 +108,43 @@ field! {
     }
 }
 
+/// Value of metadata: text, which may have actions, or the source of a secret.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum MetadataSource {
+    Text(String),
+    Secret(Secret),
+}
+
 field! {
-    /// Metadata as written: values are strings, numbers or booleans.
-    Metadata(BTreeMap<String, String>) as "GrpcMetadata", Value,
-    json_schema!({"type": "object", "description": "Names and values. Values may contain actions; values of names that end in `-bin` are base64.", "additionalProperties": {"type": ["string", "number", "boolean"]}}),
+    /// Metadata as written: values are strings, numbers, booleans or sources of a secret.
+    Metadata(BTreeMap<String, MetadataSource>) as "GrpcMetadata", Value,
+    json_schema!({"type": "object", "description": "Names and values. Values may contain actions; values of names that end in `-bin` are base64. A value may be the source of a secret: `file`, `env` or `secretKeyRef`.", "additionalProperties": {"anyOf": [{"type": ["string", "number", "boolean"]}, schema_of_source()]}}),
     |value| match value {
-        Value::Object(map) => metadata_strings(map.into_iter().collect()),
+        Value::Object(map) => map.into_iter().map(metadata_source).collect(),
         // Do not show the value: it may contain a secret.
         _ => Err("expected a map of names to values, such as `{authorization: Bearer …}`".into()),
     }
 }
 
+fn metadata_source((name, value): (String, Value)) -> Result<(String, MetadataSource), String> {
+    match Secret::of(&value) {
+        Some(Ok(secret)) => Ok((name, MetadataSource::Secret(secret))),
+        Some(Err(error)) => Err(format!("`{name}`: {error}")),
+        None => metadata_string((name, value)).map(|(name, text)| (name, MetadataSource::Text(text))),
+    }
+}
+
 /// Converts the values to strings. An error names the entry but not its value, which may be a secret.
 pub(super) fn metadata_strings(map: BTreeMap<String, Value>) -> Result<BTreeMap<String, String>, String> {
-    let text = |(name, value): (String, Value)| match value {
+    map.into_iter().map(metadata_string).collect()
+}
+
+fn metadata_string((name, value): (String, Value)) -> Result<(String, String), String> {
+    match value {
         Value::String(text) => Ok((name, text)),
         Value::Number(_) | Value::Bool(_) => Ok((name, value.to_string())),
         _ => Err(format!("the value of `{name}` must be a string, number or boolean")),
-    };
-    map.into_iter().map(text).collect()
+    }
 }
 
 /// Messages as written: a map, a list of maps, or JSON in a string.

@@ -23,6 +23,15 @@ const RESERVED: [&str; 9] = [
     "upgrade",
 ];
 
+/// Value of an entry.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum MetadataText {
+    /// Text that may have actions.
+    Text(String),
+    /// A secret, which is sent unchanged.
+    Secret(String),
+}
+
 /// Metadata, parsed.
 #[derive(Debug, Default)]
 pub(super) struct Metadata {
@@ -32,7 +41,7 @@ pub(super) struct Metadata {
 
 impl Metadata {
     /// Parses metadata. An error names the entry but never its value, which may be a secret.
-    pub(super) fn parse(entries: &BTreeMap<String, String>, random: &RandomBits) -> Result<Self, String> {
+    pub(super) fn parse(entries: &BTreeMap<String, MetadataText>, random: &RandomBits) -> Result<Self, String> {
         let mut metadata = Self::default();
         for (name, text) in entries {
             let header = name.to_ascii_lowercase().parse::<HeaderName>();
@@ -43,12 +52,21 @@ impl Metadata {
             if metadata.fixed.contains_key(&header) || metadata.varying.iter().any(|(known, _)| *known == header) {
                 return Err(format!("`{name}` is set twice"));
             }
-            if has_actions(text) {
-                let template = RequestTemplate::parse(text, random).map_err(|error| format!("`{name}`: {error}"))?;
-                metadata.varying.push((header, template));
-            } else {
-                let value = value(&header, text)?;
-                metadata.fixed.insert(header, value);
+            match text {
+                MetadataText::Text(text) if has_actions(text) => {
+                    let template =
+                        RequestTemplate::parse(text, random).map_err(|error| format!("`{name}`: {error}"))?;
+                    metadata.varying.push((header, template));
+                }
+                MetadataText::Text(text) => {
+                    let value = value(&header, text)?;
+                    metadata.fixed.insert(header, value);
+                }
+                MetadataText::Secret(text) => {
+                    let mut value = value(&header, text)?;
+                    value.set_sensitive(true);
+                    metadata.fixed.insert(header, value);
+                }
             }
         }
         Ok(metadata)
@@ -94,7 +112,8 @@ mod tests {
     use std::sync::Arc;
 
     fn parse(entries: &[(&str, &str)]) -> Result<Metadata, String> {
-        let entries = entries.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let text = |value: &str| MetadataText::Text(value.to_owned());
+        let entries = entries.iter().map(|(name, value)| ((*name).to_owned(), text(value))).collect();
         Metadata::parse(&entries, &bits())
     }
 
@@ -112,6 +131,16 @@ mod tests {
         assert_eq!(["x-a", "x-n", "x-bin"].map(header), ["1", "call 3", "AQI"]);
         assert!(headers.get("token").unwrap().is_sensitive() && !headers.get("x-a").unwrap().is_sensitive());
         assert!(metadata.varies() && !parse(&[("x", "1")]).unwrap().varies());
+    }
+
+    #[test]
+    fn a_secret_is_sent_unchanged() {
+        let secret = MetadataText::Secret("{{.RequestNumber}}".to_owned());
+        let metadata = Metadata::parse(&BTreeMap::from([("x-a".to_owned(), secret)]), &bits()).unwrap();
+        let values = CallValues::new(3, DateTime::from_timestamp(0, 0).unwrap(), &bits(), &Fixed::new());
+        let headers = metadata.headers(&values).unwrap();
+        assert_eq!(headers["x-a"], "{{.RequestNumber}}");
+        assert!(headers["x-a"].is_sensitive());
     }
 
     #[test]

@@ -92,6 +92,10 @@ impl Task for GrpcTask {
         Some(&self.plan)
     }
 
+    fn secrets(&self, files: &dyn Files) -> Vec<String> {
+        self.plan.loads.iter().flat_map(|load| prepare::secrets(load, files)).collect()
+    }
+
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {
         self.plan.loads.iter().try_for_each(|load| prepare::check(load, files))
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::field::ServiceAddress;
+use super::field::{MetadataSource, ServiceAddress};
 use super::ghz;
 use super::method::CallName;
 use super::values::{GrpcValues, RULES};
@@ -40,7 +40,7 @@ pub(super) enum Descriptors {
     Set(String),
     Url(url::Url),
     /// Server reflection, with this metadata.
-    Reflection(BTreeMap<String, String>),
+    Reflection(BTreeMap<String, MetadataSource>),
 }
 
 /// Source of the messages.
@@ -76,7 +76,7 @@ pub(super) struct GrpcLoad {
     pub(super) call: CallName,
     pub(super) descriptors: Descriptors,
     pub(super) source: Source,
-    pub(super) metadata: BTreeMap<String, String>,
+    pub(super) metadata: BTreeMap<String, MetadataSource>,
     pub(super) metadata_from: Option<From>,
     pub(super) authority: String,
     /// `None` for plaintext.

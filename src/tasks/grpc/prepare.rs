@@ -14,8 +14,8 @@ use serde_json::Value;
 use super::builtin;
 use super::calls::{CallError, Content, calls, shape};
 use super::data::{Data, MAX_DATA};
-use super::field::{ServiceAddress, metadata_strings};
-use super::metadata::Metadata;
+use super::field::{MetadataSource, ServiceAddress, metadata_strings};
+use super::metadata::{Metadata, MetadataText};
 use super::method::MethodError;
 use super::plan::{Descriptors, From, GrpcLoad, Source};
 use super::{descriptor_pool, descriptors};
@@ -25,6 +25,7 @@ use crate::load::grpc::{Envelope, Grpc, GrpcTarget, ReflectionError, reflect};
 use crate::model::tls::{Identity, TlsOptions};
 use crate::ports::{Env, Files, Web};
 use crate::tasks::TaskError;
+use crate::tasks::credentials::read_secret;
 use crate::tasks::fetch;
 use crate::tasks::loadgen::{Time, random_bits};
 use crate::templates::grpc_template::{CallValues, Fixed};
@@ -88,7 +89,7 @@ pub(super) async fn protocol(load: &GrpcLoad, env: &Env<'_>) -> Result<Grpc, Tas
     let metadata = metadata(load, files, downloads, &random)?.unwrap_or_default();
     let pool = match pool(load, files, downloads)? {
         Some(pool) => pool,
-        None => reflected(load, &connector, &random).await?,
+        None => reflected(load, &connector, files, &random).await?,
     };
     let method = method(load, &pool)?;
     let data = data(load, files, downloads, Some(method.is_client_streaming()), &random)?.unwrap_or(empty());
@@ -209,10 +210,16 @@ fn method_error(load: &GrpcLoad, MethodError { message, hint }: MethodError) -> 
 }
 
 /// Returns the description of the service: from the server (reflection), else the built-in one.
-async fn reflected(load: &GrpcLoad, connector: &Connector, random: &RandomBits) -> Result<DescriptorPool, TaskError> {
+async fn reflected(
+    load: &GrpcLoad,
+    connector: &Connector,
+    files: &dyn Files,
+    random: &RandomBits,
+) -> Result<DescriptorPool, TaskError> {
     let Descriptors::Reflection(entries) = &load.descriptors else { return Ok(DescriptorPool::new()) };
     let in_metadata = |error: String| load.paths.error("reflect-metadata", error);
-    let metadata = Metadata::parse(entries, random).map_err(in_metadata)?;
+    let entries = read_metadata(load, "reflect-metadata", entries, files)?;
+    let metadata = Metadata::parse(&entries, random).map_err(in_metadata)?;
     let metadata = metadata.headers(&sample(random)).map_err(in_metadata)?;
     let timeout = load.connect_timeout.saturating_add(load.timeout);
     match reflect(connector, &load.authority, &metadata, &load.call.service, timeout).await {
@@ -260,6 +267,38 @@ fn undescribed(load: &GrpcLoad, error: ReflectionError) -> TaskError {
     }
 }
 
+/// Reads the secrets of metadata.
+fn read_metadata(
+    load: &GrpcLoad,
+    field: &str,
+    sources: &BTreeMap<String, MetadataSource>,
+    files: &dyn Files,
+) -> Result<BTreeMap<String, MetadataText>, InputError> {
+    let read = |(name, source): (&String, &MetadataSource)| {
+        let error_at = |field: &str, message: String| load.paths.error(field, format!("`{name}`: {message}"));
+        let text = match source {
+            MetadataSource::Text(text) => MetadataText::Text(text.clone()),
+            MetadataSource::Secret(secret) => MetadataText::Secret(read_secret(secret, files, field, &error_at)?),
+        };
+        Ok((name.clone(), text))
+    };
+    sources.iter().map(read).collect()
+}
+
+/// Returns the secrets that the metadata has by its sources, as far as they can be read.
+pub(super) fn secrets(load: &GrpcLoad, files: &dyn Files) -> Vec<String> {
+    let reflection = match &load.descriptors {
+        Descriptors::Reflection(entries) => Some(entries),
+        _ => None,
+    };
+    let sources = reflection.into_iter().chain([&load.metadata]).flat_map(BTreeMap::values);
+    let secret = |source: &MetadataSource| match source {
+        MetadataSource::Text(_) => None,
+        MetadataSource::Secret(secret) => secret.read(files).ok(),
+    };
+    sources.filter_map(secret).collect()
+}
+
 /// Reads the metadata of the calls; `None` if it is not downloaded yet.
 fn metadata(
     load: &GrpcLoad,
@@ -280,15 +319,17 @@ fn metadata(
             let map: Result<BTreeMap<String, Value>, _> = serde_json::from_slice(&bytes);
             // Drop the parser's message: it may repeat a value, which may be a secret.
             let map = map.map_err(|_| load.paths.error(field, "expected JSON that maps names to values"))?;
-            metadata_strings(map).map_err(|error| load.paths.error(field, error))?
+            let texts = metadata_strings(map).map_err(|error| load.paths.error(field, error))?;
+            texts.into_iter().map(|(name, text)| (name, MetadataText::Text(text))).collect()
         }
         None => BTreeMap::new(),
     };
+    let own = read_metadata(load, "metadata", &load.metadata, files)?;
     // Parse it alone first, so that an error names the right field.
-    Metadata::parse(&load.metadata, random).map_err(|error| load.paths.error("metadata", error))?;
-    for (name, text) in &load.metadata {
-        entries.retain(|known, _| !known.eq_ignore_ascii_case(name));
-        entries.insert(name.clone(), text.clone());
+    Metadata::parse(&own, random).map_err(|error| load.paths.error("metadata", error))?;
+    for (name, text) in own {
+        entries.retain(|known, _| !known.eq_ignore_ascii_case(&name));
+        entries.insert(name, text);
     }
     Metadata::parse(&entries, random).map(Some).map_err(|error| load.paths.error(field, error))
 }

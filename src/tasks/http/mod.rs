@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use self::plan::{Auth, Load};
 use self::prepare::Ready;
+use super::credentials::header_secrets;
 use super::loadgen::{self, JobContext, JobEnd, Plan, Time, run_load, unless_stopped};
 use super::{Measured, SharedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::load::outcome::LoadOutcome;
@@ -76,6 +77,10 @@ impl Task for HttpTask {
 
     fn as_load(&self) -> Option<&dyn SharedLoad> {
         Some(&self.plan)
+    }
+
+    fn secrets(&self, files: &dyn Files) -> Vec<String> {
+        self.plan.loads.iter().flat_map(|load| header_secrets(&load.headers, files)).collect()
     }
 
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {

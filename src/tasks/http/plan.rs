@@ -15,7 +15,7 @@ use crate::load::pacing::Pacer;
 use crate::model::path::FieldPath;
 use crate::redact::redact_url;
 use crate::tasks::credentials::{Login, identity, login};
-use crate::tasks::fields::percentiles;
+use crate::tasks::fields::{HeaderSource, percentiles};
 use crate::tasks::loadgen::{self, FieldPaths, Layered, Plan};
 use crate::tasks::schedule::{self, Names, Rate, Schedule, ScheduleInput};
 use crate::templates::rows::RowFormat;
@@ -87,7 +87,7 @@ pub(super) struct Load {
     pub(super) label: String,
     pub(super) url: url::Url,
     pub(super) method: http::Method,
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) headers: Vec<(HeaderName, HeaderSource)>,
     pub(super) payload: Payload,
     pub(super) auth: Auth,
     pub(super) pacer: Pacer,
@@ -251,25 +251,27 @@ fn auth(values: &HttpValues, url: &url::Url, paths: &FieldPaths) -> Result<Auth,
     Ok(login.map_or(if in_url { Auth::Url } else { Auth::None }, Auth::Login))
 }
 
-/// Builds all headers except those that contain secrets.
+/// Builds all headers except `Authorization` from `basicAuth` and `bearerToken`.
 fn headers(
-    given: Option<Vec<(HeaderName, HeaderValue)>>,
+    given: Option<Vec<(HeaderName, HeaderSource)>>,
     content_type: Option<&str>,
     payload: &Payload,
     paths: &FieldPaths,
-) -> Result<Vec<(HeaderName, HeaderValue)>, InputError> {
+) -> Result<Vec<(HeaderName, HeaderSource)>, InputError> {
     let mut headers = given.unwrap_or_default();
-    let has = |headers: &[(HeaderName, HeaderValue)], name: HeaderName| headers.iter().any(|(known, _)| *known == name);
+    let has = |headers: &[(HeaderName, HeaderSource)], name| headers.iter().any(|(known, _)| *known == name);
     if let Some(text) = content_type {
         let value = HeaderValue::from_str(text)
             .map_err(|_| paths.error("contentType", format!("`{text}` is not a valid header value")))?;
         headers.retain(|(name, _)| name != CONTENT_TYPE);
-        headers.push((CONTENT_TYPE, value));
+        headers.push((CONTENT_TYPE, HeaderSource::Literal(value)));
     } else if *payload != Payload::None && !has(&headers, CONTENT_TYPE) {
-        headers.push((CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")));
+        let value = HeaderValue::from_static("application/octet-stream");
+        headers.push((CONTENT_TYPE, HeaderSource::Literal(value)));
     }
     if !has(&headers, USER_AGENT) {
-        headers.push((USER_AGENT, HeaderValue::from_static(concat!("iter8/", env!("CARGO_PKG_VERSION")))));
+        let value = HeaderValue::from_static(concat!("iter8/", env!("CARGO_PKG_VERSION")));
+        headers.push((USER_AGENT, HeaderSource::Literal(value)));
     }
     Ok(headers)
 }

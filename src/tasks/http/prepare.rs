@@ -15,9 +15,10 @@ use crate::load::http::{Http, Http2, HttpTarget, TargetError, authorization as u
 use crate::model::tls::{Identity, TlsOptions};
 use crate::ports::{Files, Web};
 use crate::tasks::TaskError;
-use crate::tasks::credentials::MAX_SECRET;
+use crate::tasks::credentials::read_headers;
 use crate::tasks::fetch;
 use crate::tasks::loadgen::Time;
+use crate::tasks::secret_source::MAX_SECRET;
 use crate::values::input::InputError;
 
 /// Maximum size of a payload.
@@ -41,8 +42,9 @@ pub(super) fn protocol(
     time: Time,
 ) -> Result<Ready, InputError> {
     let mut headers = HeaderMap::new();
-    for (name, value) in &load.headers {
-        headers.insert(name.clone(), value.clone());
+    let error_at = |field: &str, message: String| load.paths.error(field, message);
+    for (name, value) in read_headers(&load.headers, files, &error_at)? {
+        headers.insert(name, value);
     }
     if let Some(value) = authorization(load, files)? {
         headers.insert(AUTHORIZATION, value);

@@ -92,7 +92,10 @@ impl Texts {
         let mut fixed_headers = headers.clone();
         // Credentials are sent unchanged, even if they contain braces.
         let may_render_authorization = matches!(load.auth, Auth::None);
-        for (name, value) in headers.iter().filter(|(name, _)| may_render_authorization || *name != AUTHORIZATION) {
+        let may_render = |(name, value): &(&HeaderName, &HeaderValue)| {
+            !value.is_sensitive() && (may_render_authorization || **name != AUTHORIZATION)
+        };
+        for (name, value) in headers.iter().filter(may_render) {
             if let Some(value) = value.to_str().ok().filter(|value| has_actions(value)) {
                 varying.push((name.clone(), text("headers", value)?));
                 fixed_headers.remove(name);

@@ -10,11 +10,12 @@ use super::expect::Expect;
 use super::field::{Connections, LoadUrl, Method, Qps, Redirects, StatusRange, Streams};
 use crate::model::duration::PositiveDuration;
 use crate::model::path::FieldPath;
-use crate::tasks::credentials::{self, BasicAuth, BearerToken};
+use crate::tasks::credentials::{self, BasicAuth};
 use crate::tasks::fields::{AtLeastOne, Headers, Percentile, TargetUrl};
 use crate::tasks::loadgen::{Endpoints, LayeredValues, Rules, VersionLevel, remove_fields, required};
 use crate::tasks::schedule::{ArrivalValue, StageValue, stages_schema};
 use crate::tasks::schema_fragments::HEADER_VALUE;
+use crate::tasks::secret_source::Sources;
 use crate::values::input::{InputError, typed};
 
 /// Merge rules of the layers.
@@ -119,7 +120,7 @@ pub(super) struct HttpValues {
     pub(super) basic_auth: Option<BasicAuth>,
     /// Source of the bearer token.
     #[serde(deserialize_with = "credentials::bearer_token")]
-    pub(super) bearer_token: Option<BearerToken>,
+    pub(super) bearer_token: Option<Sources>,
     /// Endpoints by name, each measured separately as provider `http-NAME`. Base only.
     #[schemars(with = "Option<Endpoints<HttpValues>>")]
     pub(super) endpoints: Option<BTreeMap<String, HttpValues>>,

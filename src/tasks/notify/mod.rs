@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use self::payload::{Body, PayloadBuilder};
-use self::secrets::{origin, redacted, secret};
+use self::secrets::{Given, origin, redacted, secret};
 use self::values::{GithubValues, NotifyWith, SlackValues, github, slack};
 use super::{AfterFailedLoad, Task, TaskContext, TaskError, TaskFacts, TaskKind};
 use crate::model::contribution::Contribution;
@@ -51,11 +51,17 @@ fn from_values(name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> 
 
 fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
     let with: NotifyWith = typed(spec.with.as_ref().unwrap_or(&json!({})), "with")?;
-    let sources = [&with.url, &with.url_env, &with.url_file];
-    match sources.iter().filter(|source| source.is_some()).count() {
-        0 => return Err(InputError::new("with.url", "required: set `url`, `urlEnv` or `urlFile`")),
+    let texts = [&with.url, &with.url_env, &with.url_file].iter().filter(|source| source.is_some()).count();
+    match texts + usize::from(with.url_secret_key_ref.is_some()) {
+        0 => {
+            let message = "required: set `url`, `urlEnv`, `urlFile` or `urlSecretKeyRef`";
+            return Err(InputError::new("with.url", message));
+        }
         1 => {}
-        _ => return Err(InputError::new("with.url", "set only one of `url`, `urlEnv` and `urlFile`")),
+        _ => {
+            let message = "set only one of `url`, `urlEnv`, `urlFile` and `urlSecretKeyRef`";
+            return Err(InputError::new("with.url", message));
+        }
     }
     if let Some(url) = &with.url {
         check_url(url, "with.url")?;
@@ -97,15 +103,26 @@ struct Notify {
 impl Notify {
     fn url(&self, files: &dyn Files) -> Result<String, InputError> {
         let with = &self.with;
-        let url =
-            secret(files, "url", with.url.as_ref(), with.url_env.as_ref(), with.url_file.as_ref())?.unwrap_or_default();
+        let given = Given {
+            value: with.url.as_ref(),
+            env: with.url_env.as_ref(),
+            file: with.url_file.as_ref(),
+            key: with.url_secret_key_ref.as_ref(),
+        };
+        let url = secret(files, "url", given)?.unwrap_or_default();
         check_url(&url, "with.url")?;
         Ok(url)
     }
 
     fn token(&self, files: &dyn Files) -> Result<Option<String>, InputError> {
         let with = &self.with;
-        let token = secret(files, "token", with.token.as_ref(), with.token_env.as_ref(), with.token_file.as_ref());
+        let given = Given {
+            value: with.token.as_ref(),
+            env: with.token_env.as_ref(),
+            file: with.token_file.as_ref(),
+            key: with.token_secret_key_ref.as_ref(),
+        };
+        let token = secret(files, "token", given);
         token.or_else(|error| files.placeholder().map(Some).ok_or(error))
     }
 

@@ -1,17 +1,29 @@
 //! The secrets of a notification: their sources, and their redaction in output.
 
+use crate::model::secret_key::SecretKey;
 use crate::ports::Files;
 use crate::redact::{self, RequestSecrets};
+use crate::tasks::secret_source::{Secret, Unreadable};
 use crate::values::input::InputError;
 
-/// Reads one secret from its value, its variable or its file.
-pub(super) fn secret(
-    files: &dyn Files,
-    name: &str,
-    value: Option<&String>,
-    env: Option<&String>,
-    file: Option<&String>,
-) -> Result<Option<String>, InputError> {
+/// A secret as it is written: the value, or one of its sources.
+pub(super) struct Given<'a> {
+    pub(super) value: Option<&'a String>,
+    pub(super) env: Option<&'a String>,
+    pub(super) file: Option<&'a String>,
+    pub(super) key: Option<&'a SecretKey>,
+}
+
+/// Reads one secret.
+pub(super) fn secret(files: &dyn Files, name: &str, given: Given<'_>) -> Result<Option<String>, InputError> {
+    let Given { value, env, file, key } = given;
+    if let Some(key) = key {
+        let read = Secret::Key(key.clone()).read(files);
+        return read.map(Some).map_err(|Unreadable { message, hint }| {
+            let error = InputError::new(format!("with.{name}SecretKeyRef"), message);
+            hint.into_iter().fold(error, InputError::with_hint)
+        });
+    }
     if let Some(variable) = env {
         let value = files.env(variable).filter(|value| !value.is_empty());
         let missing =

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::secret_key::SecretKey;
 use crate::tasks::schema_fragments::{HTTP_URL, each_given};
 use crate::values::input::InputError;
 
@@ -17,7 +18,7 @@ const TEMPLATE: &str = r"\S";
 /// Settings of a `notify` entry in a spec.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("oneOf" = each_given(&["url", "urlEnv", "urlFile"])))]
+#[schemars(extend("oneOf" = each_given(&["url", "urlEnv", "urlFile", "urlSecretKeyRef"])))]
 pub(super) struct NotifyWith {
     /// URL of the receiver. A webhook's URL is a secret: `urlEnv` or `urlFile` keep it out of the document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,6 +30,9 @@ pub(super) struct NotifyWith {
     /// File with the URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) url_file: Option<String>,
+    /// Key of a Secret with the URL, for runs in a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) url_secret_key_ref: Option<SecretKey>,
     /// HTTP method. Default: `POST` with `payload` or `payloadTemplateURL`, else `GET`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("pattern" = METHOD))]
@@ -48,6 +52,9 @@ pub(super) struct NotifyWith {
     /// File with the bearer token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) token_file: Option<String>,
+    /// Key of a Secret with the bearer token, for runs in a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) token_secret_key_ref: Option<SecretKey>,
     /// Built-in payload: `slack` (a text message) or `github` (a repository dispatch). Default: `slack` if a method other than `GET` is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) payload: Option<Payload>,
@@ -75,7 +82,7 @@ pub(super) enum Payload {
 /// Values of `slack`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("oneOf" = each_given(&["url", "urlEnv", "urlFile"])))]
+#[schemars(extend("oneOf" = each_given(&["url", "urlEnv", "urlFile", "urlSecretKeyRef"])))]
 pub(super) struct SlackValues {
     /// The webhook's URL.
     #[serde(default)]
@@ -87,6 +94,9 @@ pub(super) struct SlackValues {
     /// File with the URL.
     #[serde(default)]
     url_file: Option<String>,
+    /// Key of a Secret with the URL, for runs in a cluster.
+    #[serde(default)]
+    url_secret_key_ref: Option<SecretKey>,
     /// HTTP method. Default: `POST`.
     #[serde(default)]
     #[schemars(extend("pattern" = METHOD))]
@@ -104,7 +114,7 @@ pub(super) struct SlackValues {
 /// Values of `github`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("anyOf" = each_given(&["token", "tokenEnv", "tokenFile"])))]
+#[schemars(extend("anyOf" = each_given(&["token", "tokenEnv", "tokenFile", "tokenSecretKeyRef"])))]
 pub(super) struct GithubValues {
     /// Owner of the repository.
     #[schemars(extend("pattern" = "^[A-Za-z0-9._-]+$"))]
@@ -121,6 +131,9 @@ pub(super) struct GithubValues {
     /// File with the token.
     #[serde(default)]
     token_file: Option<String>,
+    /// Key of a Secret with the token, for runs in a cluster.
+    #[serde(default)]
+    token_secret_key_ref: Option<SecretKey>,
     /// Base URL of GitHub's API. Default: `https://api.github.com`.
     #[serde(default, rename = "apiURL")]
     #[schemars(extend("pattern" = HTTP_URL))]
@@ -144,6 +157,7 @@ pub(super) fn slack(values: SlackValues) -> NotifyWith {
         url: values.url,
         url_env: values.url_env,
         url_file: values.url_file,
+        url_secret_key_ref: values.url_secret_key_ref,
         payload: is_sent.then_some(Payload::Slack),
         method,
         payload_template_url: values.payload_template_url,
@@ -160,9 +174,11 @@ pub(super) fn github(values: GithubValues) -> Result<NotifyWith, InputError> {
             return Err(InputError::new(field, format!("`{text}` is not a valid GitHub name")));
         }
     }
-    if [&values.token, &values.token_env, &values.token_file].iter().all(|source| source.is_none()) {
-        return Err(InputError::new("token", "required")
-            .with_hint("set `tokenEnv` (name of an environment variable), `tokenFile` or `token`"));
+    let is_given = [&values.token, &values.token_env, &values.token_file].iter().any(|source| source.is_some());
+    if !is_given && values.token_secret_key_ref.is_none() {
+        return Err(InputError::new("token", "required").with_hint(
+            "set `tokenEnv` (name of an environment variable), `tokenFile`, `tokenSecretKeyRef` or `token`",
+        ));
     }
     let base = values.api_url.as_deref().unwrap_or("https://api.github.com").trim_end_matches('/').to_owned();
     Ok(NotifyWith {
@@ -171,6 +187,7 @@ pub(super) fn github(values: GithubValues) -> Result<NotifyWith, InputError> {
         token: values.token,
         token_env: values.token_env,
         token_file: values.token_file,
+        token_secret_key_ref: values.token_secret_key_ref,
         method: Some("POST".to_owned()),
         payload: Some(Payload::Github),
         payload_template_url: values.payload_template_url,

@@ -85,6 +85,29 @@ podTemplate:
       ports: [{containerPort: 8080}]
 ";
 
+/// Sources of secrets.
+const SECRETS: &str = "
+tasks: [http, custommetrics, slack]
+runner: job
+http:
+  url: http://shop/
+  headers:
+    X-Api-Key: {secretKeyRef: {name: shop-b, key: api-key}}
+    X-Env: {env: KEY}
+  bearerToken: {secretKeyRef: {name: shop, key: token}}
+custommetrics:
+  templates: {m: http://shop/m.tpl}
+  values: {secretKeyRef: text, other: {secretKeyRef: {name: 'NO', key: x}}}
+  valuesFrom: {k: {secretKeyRef: {name: shop, key: .query}}}
+  providers: {m: {basicAuth: {username: me, passwordSecretKeyRef: {name: a.b, key: p_w}}}}
+slack: {urlSecretKeyRef: {name: shop, key: url}}
+github: {owner: a, repo: b, tokenSecretKeyRef: {name: not-listed, key: token}}
+podTemplate:
+  spec:
+    volumes: [{name: keys, secret: {secretName: keys}}]
+    containers: [{name: iter8, volumeMounts: [{name: keys, mountPath: /keys}]}]
+";
+
 /// Values as flags of both.
 const CASES: &[&[&str]] = &[
     &[HTTP],
@@ -121,6 +144,7 @@ const CASES: &[&[&str]] = &[
     ],
     &[HTTP, "--set=runner=job", "-f=pods.yaml"],
     &[HTTP, "--set=runner=cronjob,cronjobSchedule=@daily,parallelism=2", "-f=pods.yaml"],
+    &["-f=secrets.yaml"],
     &["-f=values.yaml"],
     &["-f=values.yaml", "--set=ready.namespace=models,runner=cronjob,cronjobSchedule=* * * * *"],
 ];
@@ -165,6 +189,7 @@ fn the_chart_renders_the_objects_of_a_launch() {
     let Some(helm) = Helm::new() else { return };
     helm.cli.write("values.yaml", FILE);
     helm.cli.write("pods.yaml", PODS);
+    helm.cli.write("secrets.yaml", SECRETS);
     // Helm reads numbers in files as floats.
     helm.cli.write("numbers.yaml", "runner: job\nttlSecondsAfterFinished: 2592000\nactiveDeadlineSeconds: 1000000\n");
     let message = Mutex::new(Vec::new());

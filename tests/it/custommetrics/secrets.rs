@@ -62,6 +62,63 @@ fn credentials_are_sent_to_the_provider_only() {
 }
 
 #[test]
+fn headers_and_variables_come_from_files_and_the_environment() {
+    // No name shows that these are secrets, and the query repeats one.
+    let text = r#"url: http://ADDRESS/api/v1/query
+headers: {X-Account: "{{ .account }}", X-Team: "{{ .team }}"}
+metrics: [{name: m, params: [{name: query, value: "up{account='{{ .account }}'}"}]}]
+"#;
+    let server = MisbehavingServer::scripted(|request| match request.header("x-own") {
+        Some(own) => {
+            let warning = json!(format!("PromQL warning: {own}"));
+            Reply::ok(&vector(&["1"]).replacen('{', &format!(r#"{{"warnings":[{warning}],"#), 1))
+        }
+        None => Reply::plain(401, ""),
+    });
+    let trial = Trial::with_template("p.tpl", &text.replace("ADDRESS", &server.address.to_string()))
+        .set("custommetrics.values.account=overridden,custommetrics.valuesFrom.account.file=account")
+        .set("custommetrics.valuesFrom.team.env=TEAM,custommetrics.providers.p.headers.X-Own.env=OWN")
+        .set("assess.SLOs.upper.p/m=5");
+    trial.cli.write("account", "hunter-2\n");
+    expect_kept(&trial, &["hunter"], |command| {
+        command.env("TEAM", "hunter-3").env("OWN", "{{hunter-4}}");
+    });
+    let seen = &server.seen()[0];
+    let header = |name| seen.header(name);
+    assert_eq!(
+        (header("x-account"), header("x-team"), header("x-own")),
+        (Some("hunter-2"), Some("hunter-3"), Some("{{hunter-4}}"))
+    );
+    let document = trial.cli.read("experiment.yaml");
+    assert!(document.contains("env: TEAM") && document.contains("file: account"), "{document}");
+    assert!(document.contains("up{account='[hidden]'}") && document.contains("PromQL warning: [hidden]"), "{document}");
+    trial.expect_slos(0);
+}
+
+#[test]
+fn a_source_that_cannot_be_read_is_found_before_the_run() {
+    let _transcript = transcript!();
+    let server = MisbehavingServer::always(number("1"));
+    for way in [
+        "valuesFrom.key.env=ITER8_NOT_SET",
+        "valuesFrom.key.file=none",
+        "valuesFrom.key.secretKeyRef.name=datadog,custommetrics.valuesFrom.key.secretKeyRef.key=api-key",
+        "valuesFrom.key.secretKeyRef.name=../x,custommetrics.valuesFrom.key.secretKeyRef.key=api-key",
+        "valuesFrom.key=hunter2",
+        "valuesFrom.startingTime.env=TIME",
+        "providers.p.headers.X-Key.env=ITER8_NOT_SET",
+        "providers.p.headers.X-Key.value=hunter2",
+        "providers.p.headers.X-Key.secretKeyRef=hunter2",
+    ] {
+        let trial = Trial::of(&server, &[("m", FIRST)]).set(format!("custommetrics.{way}"));
+        let output = trial.run();
+        output.snapshot(2);
+        assert!(!output.stderr.contains("hunter"), "{output:#?}");
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+#[test]
 fn token_files_are_reread_in_each_loop() {
     let server = MisbehavingServer::always(number("1"));
     let trial = Trial::of(&server, &[("m", FIRST)]).set("custommetrics.providers.p.bearerToken.file=token");

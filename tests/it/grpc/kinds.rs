@@ -153,6 +153,8 @@ async fn data_and_metadata_come_from_files_and_urls() {
         .file("d.json", r#"{"n": {{.RequestNumber}}, "text": "{{.MethodName}}"}"#)
         .file("m.json", r#"{"x-a": "file", "x-b": "file"}"#)
         .file("d.bin", vec![0x10, 9])
+        .file("token", "{{.token}}\n")
+        .file("/var/run/secrets/iter8/a/b", "mounted")
         .download("http://h/d", r#"{"n": 8}"#)
         .download("http://h/b", vec![0x10, 5])
         .download("http://h/m", r#"{"x-a": "url"}"#);
@@ -166,6 +168,12 @@ async fn data_and_metadata_come_from_files_and_urls() {
         (json!({"dataURL": "http://h/d", "metadataURL": "http://h/m"}), (8, ""), "url", None),
         (json!({"binary-file": "d.bin", "metadata": {"x-a": "n{{.RequestNumber}}"}}), (9, ""), "n0", None),
         (json!({"binaryDataURL": "http://h/b", "metadata": {"x-a": 1}}), (5, ""), "1", None),
+        (
+            json!({"binaryDataURL": "http://h/b", "metadata": {"x-a": {"file": "token"}, "x-b": {"secretKeyRef": {"name": "a", "key": "b"}}}}),
+            (5, ""),
+            "{{.token}}",
+            Some("mounted"),
+        ),
     ];
     for (fields, (n, text), x_a, x_b) in cases {
         let mut fields = fields;

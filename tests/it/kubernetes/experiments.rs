@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::cluster_case::ClusterCase;
 use crate::fleet::peers::counting;
 use crate::support::echo_server::EchoServer;
+use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 use crate::support::transcript::transcript;
 
 /// Values of a short load with objectives.
@@ -50,6 +51,34 @@ fn launch_assert_report_and_delete_work() {
     case.wait_until_nothing_is_left_of("canary");
     case.k(["report", "-g", "canary"]).snapshot(2);
     case.k(["delete", "-g", "canary"]).snapshot(2);
+}
+
+#[test]
+fn pods_read_secrets_from_kubernetes() {
+    let Some(case) = ClusterCase::with_node() else { return };
+    let server = MisbehavingServer::scripted(|request| match request.header("x-api-key") {
+        Some("hunter-2") if request.header("authorization") == Some("Bearer hunter-3") => Reply::ok("fine"),
+        _ => Reply::plain(401, "not let in"),
+    });
+    let namespace = case.namespace.as_str();
+    case.cluster.apply_in(
+        namespace,
+        "{apiVersion: v1, kind: Secret, metadata: {name: shop}, stringData: {api-key: hunter-2, t: hunter-3}}",
+    );
+    let url = format!("http.url={}", server.url());
+    let values: Vec<String> = ["tasks={http,assess}", "runner=job", &url, "http.numRequests=5,http.qps=max"]
+        .into_iter()
+        .chain(["http.headers.X-Api-Key.secretKeyRef.name=shop,http.headers.X-Api-Key.secretKeyRef.key=api-key"])
+        .chain(["http.bearerToken.secretKeyRef.name=shop,http.bearerToken.secretKeyRef.key=t"])
+        .chain(["assess.SLOs.upper.http/error-count=0"])
+        .flat_map(|pair| ["--set".to_owned(), pair.to_owned()])
+        .collect();
+    let output = launch(&case, "secretive", &values, &[]);
+    output.exits(0);
+    assert!(!output.stderr.contains("pods cannot read"), "{output:#?}");
+    case.k(["assert", "-g", "secretive", "-c", "completed,slos", "--timeout", "120s"]).exits(0);
+    let document = case.document("secretive");
+    assert!(!document.to_string().contains("hunter") && document.to_string().contains("secretKeyRef"), "{document}");
 }
 
 #[test]

@@ -1,0 +1,65 @@
+//! Variables of templates that are secrets.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::model::path::FieldPath;
+use crate::ports::Files;
+use crate::providers::window::{ELAPSED, STARTING_TIME};
+use crate::tasks::credentials::read_secret;
+use crate::tasks::secret_source::Secret;
+use crate::values::input::InputError;
+
+/// Value of a secret that is not readable where the values are only checked.
+const PLACEHOLDER: &str = "secret";
+
+/// Names and sources of the variables.
+#[derive(Debug)]
+pub(super) struct ValuesFrom {
+    at: FieldPath,
+    sources: BTreeMap<String, Secret>,
+}
+
+impl ValuesFrom {
+    /// Reads names and sources; `at` is the path of the task's values. An error never repeats a value, which may be a secret.
+    pub(super) fn plan(sources: BTreeMap<String, Value>, at: &FieldPath) -> Result<Self, InputError> {
+        let at = at.clone().key("valuesFrom");
+        let read = |(name, value): (String, Value)| {
+            let invalid = |message: &str| InputError::new(at.clone().key(&name), message);
+            if [ELAPSED, STARTING_TIME].contains(&name.as_str()) {
+                return Err(invalid("is not a secret").with_hint("set it in `values`"));
+            }
+            match Secret::of(&value) {
+                Some(Ok(secret)) => Ok((name, secret)),
+                Some(Err(error)) => Err(invalid(&error)),
+                None => Err(invalid("not the source of a secret; expected `file`, `env` or `secretKeyRef`")
+                    .with_hint("values that are not secret belong to `values`")),
+            }
+        };
+        let sources = sources.into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Self { at, sources })
+    }
+
+    /// Reads the secrets.
+    pub(super) fn read(&self, files: &dyn Files) -> Result<BTreeMap<String, String>, InputError> {
+        let read = |(name, secret): (&String, &Secret)| {
+            let error_at = |field: &str, message: String| InputError::new(self.at.clone().key(field), message);
+            Ok((name.clone(), read_secret(secret, files, name, &error_at)?))
+        };
+        self.sources.iter().map(read).collect()
+    }
+
+    /// Reads the secrets, with placeholders for unreadable ones.
+    pub(super) fn placeholders(&self, files: &dyn Files) -> BTreeMap<String, String> {
+        let read = |(name, secret): (&String, &Secret)| {
+            (name.clone(), secret.read(files).unwrap_or_else(|_| PLACEHOLDER.to_owned()))
+        };
+        self.sources.iter().map(read).collect()
+    }
+
+    /// Returns the secrets, as far as they are readable.
+    pub(super) fn secrets(&self, files: &dyn Files) -> Vec<String> {
+        self.sources.values().filter_map(|secret| secret.read(files).ok()).collect()
+    }
+}

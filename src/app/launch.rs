@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::error::AppError;
 use super::resolve::{self, Resolved};
 use crate::adapters::kubernetes::{Launched, MAX_SECRET_BYTES};
+use crate::manifests::memory::check_memory;
 use crate::manifests::names::Group;
 use crate::manifests::rbac::rule_in_yaml;
 use crate::manifests::settings::{Runner, Settings, with_defaults};
@@ -49,6 +50,9 @@ impl LaunchPlan {
         // Pods may have files that this machine lacks, so templates in files accept every name.
         resolved.check_slos(None, &PodFiles).map_err(AppError::in_values)?;
         if settings.runner != Runner::None {
+            let memory = resolved.tasks().iter().map(|task| task.facts().memory).max().unwrap_or_default();
+            check_memory(&settings, memory)
+                .map_err(|error| AppError::in_values(values.origins.locate(InputErrors::from(error))))?;
             warn_about_local_resources(&resolved, &settings);
         }
         let size = codec::to_yaml(&values.value)

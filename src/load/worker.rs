@@ -183,11 +183,14 @@ impl<P: Protocol> Worker<P> {
             let Some(slot) = self.next(Idle { index, since }, now).await else { return };
             let sent = Instant::now();
             let deadline = sent.checked_add(plan.timeout);
-            let exchange = self.attempt(index, &mut connection, prepared);
             let is_measured = plan.pacer.number(slot.number) >= plan.skip_first;
-            let ended = match is_measured {
-                true => in_flight.guard(deadline, exchange).await,
-                false => in_flight.guard(deadline, self.unmeasured_exchange(exchange)).await,
+            let ended = {
+                // Pinned once: the memory of the task, of which there are many, has one copy.
+                let exchange = std::pin::pin!(self.attempt(index, &mut connection, prepared));
+                match is_measured {
+                    true => in_flight.guard(deadline, exchange).await,
+                    false => in_flight.guard(deadline, self.unmeasured_exchange(exchange)).await,
+                }
             };
             let result = match ended {
                 Some(result) => result,
@@ -260,7 +263,7 @@ impl<P: Protocol> Worker<P> {
             }
             let open = match connection {
                 Some(open) => open,
-                None => connection.insert(self.client.connect(index).await?),
+                None => connection.insert(Box::pin(self.client.connect(index)).await?),
             };
             match self.client.exchange(open, request).await {
                 Err(failure) if failure.resend != Resend::Never => {

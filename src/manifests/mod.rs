@@ -10,6 +10,7 @@
 //! - Job `G-REV-job` or CronJob `G-REV-cronjob`.
 
 pub(crate) mod dns_names;
+pub(crate) mod memory;
 mod name_length;
 pub mod names;
 mod pod_template;

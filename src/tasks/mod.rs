@@ -180,6 +180,8 @@ pub struct TaskFacts {
     pub after_failed_load: AfterFailedLoad,
     /// True if it may write files that later tasks read.
     pub writes_files: bool,
+    /// Memory of its connections and requests in flight, in bytes per pod.
+    pub memory: u64,
 }
 
 /// Metrics of one provider that a task will measure.

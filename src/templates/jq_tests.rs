@@ -44,6 +44,16 @@ fn a_filter_is_satisfied_by_one_output_that_is_neither_false_nor_null() {
             true,
         ),
         ("del(.ok) | has(\"ok\") | not", true),
+        ("reduce range(2000) as $x ([]; . + [$x]) | length == 2000", true),
+        ("[range(100) as $x | [range(700)]] | add | length == 70000", true),
+        (".items[0] += 4 | .items[1] /= 2 | .items == [5, 1, 3]", true),
+        (
+            ".name / \"e\" == [\"it\", \"r8\"] and (\"ab\" | explode == [97, 98]) and (\"ab\" | explode | implode == \"ab\")",
+            true,
+        ),
+        ("(.items | tostring) == \"[1,2,3]\" and ([.items[] | tostring] | join(\"-\") == \"1-2-3\")", true),
+        ("(1, 2) + (10, 20) | select(. == 12)", true),
+        (".none //= {a: 1} | .none.a == 1 and (walk(numbers |= . + 1) | .zero == 1)", true),
     ] {
         let document = r#"{"ok": true, "no": false, "none": null, "zero": 0, "items": [1, 2, 3], "name": "iter8"}"#;
         let expected = if expected { Verdict::Satisfied } else { Verdict::NotSatisfied };
@@ -86,6 +96,19 @@ fn the_exceeded_bound_is_reported() {
         ("def f: 1 + f; f", "recurses too deeply"),
         ("last(repeat(1))", "more than 2000000 steps"),
         ("\"x\" * 10000000", "too large"),
+        ("[\"x\", \"y\"] | until(length > 9e9; . + .)", "too large"),
+        ("[range(1e9) | \"x\" * 4000000]", "more than 64 MiB in total"),
+        ("(\"x\" * 4000000) as $x | [range(1e9) | $x[1:]]", "more than 64 MiB in total"),
+        ("(\"x\" * 4000000) as $x | [range(1e9) | $x | tojson]", "more than 2000000 steps"),
+        ("[\"x\" * 4000000] | tojson | explode", "too large"),
+        ("\"x\" * 4000000 / \"\"", "too large"),
+        ("\"x\" * 4000000 / \"x\"", "too large"),
+        ("reduce range(1000) as $x ({a: 1}; .a = . | .b = .a) | tojson", "more than 2000000 steps"),
+        ("reduce range(1000) as $x ([1]; .[0] |= [., .]) | \"\\(.)\"", "more than 2000000 steps"),
+        ("reduce range(1000) as $x ({}; .a = .)", "nests deeper than 256 levels"),
+        ("reduce range(1000) as $x ([1]; group_by(0))", "nests deeper than 256 levels"),
+        ("[[range(2000) | \"x\" * 1000]] | until(false; . + .) | tojson", "too large"),
+        ("[range(3000) | \"x\" * 2000] | tojson", "too large"),
     ] {
         let verdict = Filter::compile(filter).unwrap().run(b"null");
         assert!(matches!(&verdict, Verdict::Failed(text) if text.contains(words)), "{filter}: {verdict:?}");

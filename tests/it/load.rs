@@ -551,36 +551,49 @@ async fn client_certificates_are_sent() {
     }
 }
 
+/// Peak memory in kB of a program that runs a load: a process of its own, as its peak is that of all its threads.
+#[cfg(target_os = "linux")]
+fn peak_of_load(values: &[&str]) -> u64 {
+    let cli = CliCase::new();
+    let mut command = cli.command();
+    command.arg("run").args(["tasks={http}", "http.qps=max"].iter().chain(values).flat_map(|value| ["--set", *value]));
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    let ended = loop {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        // An exited process has no memory statistics.
+        if let Some(line) = text.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
+            peak = line.trim().trim_end_matches(" kB").parse::<u64>().unwrap();
+        }
+        match child.try_wait().unwrap() {
+            Some(ended) => break ended,
+            None => std::thread::sleep(Duration::from_millis(2)),
+        }
+    };
+    assert!(ended.success() && peak > 0, "{ended}");
+    peak
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_does_not_grow_with_the_number_of_requests() {
-    // A process of its own, as its peak is that of all its threads.
     let url = format!("http.url={}", EchoServer::plain().url());
-    let peak = |count: u32| {
-        let (cli, count) = (CliCase::new(), format!("http.numRequests={count}"));
-        let values = ["tasks={http}", &url, &count, "http.qps=max", "http.connections=16"];
-        let mut command = cli.command();
-        command.arg("run").args(values.iter().flat_map(|value| ["--set", *value]));
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let status = format!("/proc/{}/status", child.id());
-        let mut peak = 0;
-        let ended = loop {
-            let text = std::fs::read_to_string(&status).unwrap_or_default();
-            // An exited process has no memory statistics.
-            if let Some(line) = text.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
-                peak = line.trim().trim_end_matches(" kB").parse::<u64>().unwrap();
-            }
-            match child.try_wait().unwrap() {
-                Some(ended) => break ended,
-                None => std::thread::sleep(Duration::from_millis(2)),
-            }
-        };
-        assert!(ended.success() && peak > 0, "{ended}");
-        peak
-    };
-    let (few, many) = (peak(10_000), peak(150_000));
+    let peak = |count: &str| peak_of_load(&[&url, "http.connections=16", &format!("http.numRequests={count}")]);
+    let (few, many) = (peak("10000"), peak("150000"));
     // A kept record of 100 bytes per request would be 14 MB.
     assert!(many < few + 6_000, "peak memory grew from {few} to {many} kB");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_connection_that_waits_has_no_read_buffer() {
+    let url = format!("http.url={}", EchoServer::plain().url());
+    let peak =
+        |connections: u64| peak_of_load(&[&url, "http.numRequests=8000", &format!("http.connections={connections}")]);
+    let (few, many) = (peak(100), peak(2_100));
+    let each = many.saturating_sub(few) / 2_000;
+    assert!(each < 10, "{each} kB per connection: the peak grew from {few} to {many} kB");
 }
 
 #[tokio::test(flavor = "multi_thread")]

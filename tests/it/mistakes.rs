@@ -48,6 +48,22 @@ fn all_mistakes_are_reported_in_file_order() {
 }
 
 #[test]
+fn a_launch_is_refused_if_its_connections_need_more_memory_than_the_pods_have() {
+    let cli = CliCase::new();
+    let launch = |more: &[&str]| {
+        let values = ["tasks={http}", "runner=job", "http.url=https://shop/"];
+        let sets = values.iter().chain(more).flat_map(|value| ["--set", *value]);
+        cli.run(["k", "launch", "--dry"].into_iter().chain(sets))
+    };
+    launch(&["http.connections=5000"]).exits(0);
+    let refused = launch(&["http.connections=10000"]);
+    let cause = "resources.limits.memory: `128Mi` is too little for these loads; expected at least `185Mi`\n";
+    refused.expect(2, &[cause, "hint: set `resources.limits.memory=185Mi`, or use fewer `connections`\n"]);
+    launch(&["http.connections=10000", "resources.limits.memory=185Mi"]).exits(0);
+    launch(&["http.connections=10000", "http.url=http://shop/"]).exits(0);
+}
+
+#[test]
 fn mistakes_in_a_document_have_lines() {
     let cli = CliCase::new();
     let spec = "spec:\n- task: http\n  with:\n    url: http://127.0.0.1:1\n    qsp: 1\n- task: asess\n";

@@ -74,7 +74,7 @@ impl Client for HttpClient {
         };
         let received = connection.target.exchange(request, wants).await?;
         let Followed { received, link, dead_end } = if wants.redirect && matches!(received.status, 300..=399) {
-            redirect::follow(http, &self.stats, connection, (url, message), received, wants).await?
+            Box::pin(redirect::follow(http, &self.stats, connection, (url, message), received, wants)).await?
         } else {
             Followed { received, link: &connection.target, dead_end: None }
         };

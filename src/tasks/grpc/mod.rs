@@ -130,6 +130,10 @@ impl Load for GrpcLoad {
         }
     }
 
+    fn is_tls(&self) -> bool {
+        self.encryption.is_some()
+    }
+
     fn warmup(&self) -> Option<Pacer> {
         self.warmup.clone()
     }

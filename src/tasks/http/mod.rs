@@ -135,6 +135,10 @@ impl loadgen::Load for Load {
         }
     }
 
+    fn is_tls(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
     fn warmup(&self) -> Option<Pacer> {
         self.warmup.clone()
     }

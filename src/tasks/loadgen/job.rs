@@ -32,6 +32,9 @@ pub(in crate::tasks) trait Load: Send + Sync {
     /// Returns the whole load, before it is split among pods.
     fn plan(&self) -> LoadPlan;
 
+    /// Returns true if its connections are encrypted.
+    fn is_tls(&self) -> bool;
+
     /// Returns the schedule of its warm-up, if any.
     fn warmup(&self) -> Option<Pacer>;
 

@@ -33,6 +33,10 @@ impl Load for Plain {
         LoadPlan::new("t", Pacer::new(Arrival::Constant { rate: 40.0 }, Bound::Count(40)), 1)
     }
 
+    fn is_tls(&self) -> bool {
+        false
+    }
+
     fn warmup(&self) -> Option<Pacer> {
         None
     }

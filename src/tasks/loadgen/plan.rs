@@ -2,10 +2,15 @@
 
 use super::job::Load;
 use super::run::{run_all, run_share_all};
+use crate::load::plan::LoadPlan;
 use crate::model::contribution::{Contribution, VersionMetrics};
 use crate::ports::BoxFuture;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::tasks::{Measured, OnStop, Recorded, SharedLoad, TaskContext, TaskError, TaskFacts};
+
+/// Memory of a request in flight and its connection, in bytes, and of TLS per connection. Twice as much as measured.
+const REQUEST_MEMORY: u64 = 6 << 10;
+const TLS_MEMORY: u64 = 8 << 10;
 
 /// All loads of a task.
 #[derive(Debug)]
@@ -23,7 +28,12 @@ pub(in crate::tasks) struct Plan<L> {
 impl<L: Load> Plan<L> {
     /// Facts of the task that runs these loads.
     pub(in crate::tasks) fn facts(&self) -> TaskFacts {
-        let facts = TaskFacts { recorded: Recorded::Outcome, on_stop: OnStop::Finish, ..TaskFacts::default() };
+        let facts = TaskFacts {
+            recorded: Recorded::Outcome,
+            on_stop: OnStop::Finish,
+            memory: self.memory(),
+            ..TaskFacts::default()
+        };
         if self.is_warmup {
             return facts;
         }
@@ -31,6 +41,18 @@ impl<L: Load> Plan<L> {
         providers.sort_unstable();
         providers.dedup();
         TaskFacts { providers, versions: Some(self.versions.len()), ..facts }
+    }
+
+    /// Returns the bytes of memory for connections and requests in flight.
+    fn memory(&self) -> u64 {
+        let memory = |load: &L| {
+            let LoadPlan { connections, in_flight, .. } = load.plan();
+            let tls = if load.is_tls() { TLS_MEMORY } else { 0 };
+            let requests = REQUEST_MEMORY.saturating_mul(in_flight.max(connections) as u64);
+            requests.saturating_add(tls.saturating_mul(connections as u64))
+        };
+        let loads = self.loads.iter().map(memory);
+        if self.is_parallel { loads.fold(0, u64::saturating_add) } else { loads.max().unwrap_or_default() }
     }
 
     /// Returns the metrics that the loads measure.

@@ -14,8 +14,11 @@ use crate::model::text::truncate;
 
 /// Functions for the rewritten filter. Users' filters cannot name them, as the names contain spaces.
 pub(super) const STEP: &str = "iter8 step";
+pub(super) const BUILT: &str = "iter8 built";
 pub(super) const NESTED: &str = "iter8 nested";
+pub(super) const PRINTABLE: &str = "iter8 printable";
 pub(super) const TIMES: &str = "iter8 times";
+pub(super) const SPLIT: &str = "iter8 split";
 
 /// Maximum steps of one run; they take a few tenths of a second.
 pub(super) const STEPS: usize = 2_000_000;
@@ -23,8 +26,18 @@ pub(super) const STEPS: usize = 2_000_000;
 /// Entries or bytes of a value that can be read or copied in one step.
 const PER_STEP: usize = 64;
 
-/// Maximum bytes of a string, entries of an array or object.
+/// Maximum bytes of a string, array or object, without the values in it.
 const MAX_SIZE: usize = 4 << 20;
+
+/// Maximum bytes of all values that one run builds.
+const MAX_BUILT: usize = 64 << 20;
+
+/// Bytes of an entry of an array, and approximate bytes of one of an object.
+const ENTRY: usize = size_of::<Val>();
+const PAIR: usize = 64;
+
+/// Approximate bytes of a short string in an array.
+const PIECE: usize = 64;
 
 /// Maximum bits of an integer.
 const MAX_BITS: u64 = 1 << 16;
@@ -40,6 +53,7 @@ const MAX_STACK: usize = 768 << 10;
 pub(super) enum Stopped {
     Steps,
     Size,
+    Memory,
     Depth,
     Stack,
 }
@@ -49,6 +63,7 @@ impl Stopped {
         match self {
             Self::Steps => "the filter takes more than 2000000 steps",
             Self::Size => "the filter builds a value that is too large",
+            Self::Memory => "the filter builds values of more than 64 MiB in total",
             Self::Depth => "the filter builds a value that nests deeper than 256 levels",
             Self::Stack => "the filter recurses too deeply",
         }
@@ -59,6 +74,8 @@ impl Stopped {
 #[derive(Debug)]
 pub(super) struct Guard {
     steps: Cell<usize>,
+    /// Bytes that may still be built.
+    memory: Cell<usize>,
     /// Address of the stack at the start.
     stack: usize,
     stopped: Cell<Option<Stopped>>,
@@ -66,7 +83,7 @@ pub(super) struct Guard {
 
 impl Guard {
     pub(super) fn new(steps: usize) -> Self {
-        Self { steps: Cell::new(steps), stack: stack(), stopped: Cell::new(None) }
+        Self { steps: Cell::new(steps), memory: Cell::new(MAX_BUILT), stack: stack(), stopped: Cell::new(None) }
     }
 
     pub(super) fn data<'a>(&'a self, lut: &'a Lut<Bounded>) -> Data<'a> {
@@ -110,13 +127,33 @@ impl Guard {
         if self.stack.abs_diff(stack()) > MAX_STACK {
             return Err(self.stop(Stopped::Stack));
         }
-        self.take(size)?;
+        self.take(entries(&value))?;
+        Ok(value)
+    }
+
+    /// Takes a step on a new value.
+    fn built<'a>(&self, value: Val) -> ValX<'a, Val> {
+        let value = self.step(value)?;
+        match self.memory.get().checked_sub(size(&value)) {
+            Some(left) => self.memory.set(left),
+            None => return Err(self.stop(Stopped::Memory)),
+        }
         Ok(value)
     }
 
     /// Checks the depth of a new array or object.
     fn nested<'a>(&self, value: Val) -> ValX<'a, Val> {
         self.depth(&value, 0)?;
+        self.built(value)
+    }
+
+    /// Checks that a value is not too large as JSON.
+    fn printable<'a>(&self, value: Val) -> ValX<'a, Val> {
+        let mut room = MAX_SIZE;
+        if !is_printable(&value, &mut room) {
+            return Err(self.stop(Stopped::Size));
+        }
+        self.take(MAX_SIZE - room)?;
         Ok(value)
     }
 
@@ -157,12 +194,54 @@ impl Guard {
                 return Err(self.stop(Stopped::Size));
             }
         }
-        (left * right).map_err(Exn::from)
+        self.built((left * right).map_err(Exn::from)?)
+    }
+
+    /// Divides; a string by a string splits it.
+    fn split<'a>(&self, left: Val, right: Val) -> ValX<'a, Val> {
+        let (left, right) = (self.step(left)?, self.step(right)?);
+        if let (Val::TStr(text) | Val::BStr(text), Val::TStr(separator) | Val::BStr(separator)) = (&left, &right) {
+            let most = MAX_SIZE / PIECE;
+            // The first byte of the separator occurs at least as often as the separator.
+            let pieces = match separator.first() {
+                Some(first) => text.iter().filter(|byte| *byte == first).count(),
+                None => text.len(),
+            };
+            if pieces > most {
+                return Err(self.stop(Stopped::Size));
+            }
+        }
+        self.built((left / right).map_err(Exn::from)?)
     }
 }
 
-/// Bytes of a string, entries of an array or object.
+/// Takes the length of a value as JSON from `room`. Returns false if it does not fit, after at most that many steps.
+fn is_printable(value: &Val, room: &mut usize) -> bool {
+    let length = match value {
+        Val::TStr(text) | Val::BStr(text) => text.len(),
+        _ => 1,
+    };
+    let Some(left) = room.checked_sub(length) else { return false };
+    *room = left;
+    match value {
+        Val::Arr(entries) => entries.iter().all(|entry| is_printable(entry, room)),
+        Val::Obj(entries) => entries.iter().all(|(key, value)| is_printable(key, room) && is_printable(value, room)),
+        _ => true,
+    }
+}
+
+/// Bytes of a value, without those of its entries.
 fn size(value: &Val) -> usize {
+    let entry = match value {
+        Val::Arr(_) => ENTRY,
+        Val::Obj(_) => PAIR,
+        _ => 1,
+    };
+    entries(value).saturating_mul(entry)
+}
+
+/// Bytes of a string, entries of an array or object.
+fn entries(value: &Val) -> usize {
     match value {
         Val::TStr(text) | Val::BStr(text) => text.len(),
         Val::Arr(entries) => entries.len(),
@@ -219,25 +298,45 @@ macro_rules! of_number {
 pub(super) fn funs() -> impl Iterator<Item = Fun<Bounded>> {
     let known = jaq_core::funs().filter(|fun| fun.0 != "range");
     let known = known.chain(jaq_std::base_funs()).chain(jaq_json::funs());
-    let unbounded = ["fromjson", "halt"];
+    let unbounded = ["explode", "fromjson", "halt"];
     known.filter(move |fun| !unbounded.contains(&fun.0)).chain(guard_functions()).chain(mathematics())
 }
 
-fn guard_functions() -> [Fun<Bounded>; 5] {
-    let step = Native::<Bounded>::new(|cv| box_once(cv.0.data().guard.step(cv.1)))
-        .with_paths(|cv| {
-            let (value, path) = cv.1;
-            box_once(cv.0.data().guard.step(value).map(|value| (value, path)))
+/// A function that returns its input, also in paths, after a check by the guard.
+macro_rules! checked {
+    ($check:ident) => {
+        Native::<Bounded>::new(|cv| box_once(cv.0.data().guard.$check(cv.1)))
+            .with_paths(|cv| {
+                let (value, path) = cv.1;
+                box_once(cv.0.data().guard.$check(value).map(|value| (value, path)))
+            })
+            .with_update(|cv, update| match cv.0.data().guard.$check(cv.1) {
+                Ok(value) => update(value),
+                Err(stopped) => box_once(Err(stopped)),
+            })
+    };
+}
+
+/// An operator that the guard evaluates.
+macro_rules! operator {
+    ($operation:ident) => {
+        Native::<Bounded>::new(|mut cv| {
+            let right = cv.0.pop_var();
+            let left = cv.0.pop_var();
+            box_once(cv.0.data().guard.$operation(left, right))
         })
-        .with_update(|cv, update| match cv.0.data().guard.step(cv.1) {
-            Ok(value) => update(value),
-            Err(stopped) => box_once(Err(stopped)),
-        });
-    let nested = Native::<Bounded>::new(|cv| box_once(cv.0.data().guard.nested(cv.1)));
-    let times = Native::<Bounded>::new(|mut cv| {
-        let right = cv.0.pop_var();
-        let left = cv.0.pop_var();
-        box_once(cv.0.data().guard.times(left, right))
+    };
+}
+
+fn guard_functions() -> [Fun<Bounded>; 9] {
+    // The result has an array's entry for each byte.
+    let explode = Native::<Bounded>::new(|cv| {
+        let Val::TStr(text) = &cv.1 else { return box_once(Err(Error::typ(cv.1, "string").into())) };
+        if text.len() > MAX_SIZE / ENTRY {
+            return box_once(Err(cv.0.data().guard.stop(Stopped::Size)));
+        }
+        let characters = String::from_utf8_lossy(text).chars().map(|c| Val::from(u32::from(c) as usize)).collect();
+        box_once(Ok(characters))
     });
     // The string may come from the document, so the depth of the result has to be checked.
     let parse = Native::<Bounded>::new(|cv| {
@@ -256,9 +355,13 @@ fn guard_functions() -> [Fun<Bounded>; 5] {
         box_once(parsed.ok_or_else(|| unparsable(&cv.1, "as a number")))
     });
     [
-        (STEP, v(0), step),
-        (NESTED, v(0), nested),
-        (TIMES, v(2), times),
+        (STEP, v(0), checked!(step)),
+        (BUILT, v(0), checked!(built)),
+        (NESTED, v(0), checked!(nested)),
+        (PRINTABLE, v(0), checked!(printable)),
+        (TIMES, v(2), operator!(times)),
+        (SPLIT, v(2), operator!(split)),
+        ("explode", v(0), explode),
         ("fromjson", v(0), parse),
         ("tonumber", v(0), to_number),
     ]

@@ -5,13 +5,37 @@ use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
 use jaq_core::ops::Math;
 use jaq_core::path::{Part, Path};
 
-use super::guard::{NESTED, STEP, TIMES};
+use super::guard::{BUILT, NESTED, PRINTABLE, SPLIT, STEP, TIMES};
 
 type Code = Term<&'static str>;
 type Boxed<'s> = Box<Term<&'s str>>;
 
 /// A variable that users' filters cannot name.
-const FACTOR: &str = "$iter8 factor";
+const OPERAND: &str = "$iter8 operand";
+
+/// Functions that build a value as large as their input.
+const BUILDERS: [&str; 17] = [
+    "ascii_downcase",
+    "ascii_upcase",
+    "escape_sh",
+    "explode",
+    "fromjson",
+    "implode",
+    "indices",
+    "ltrim",
+    "ltrimstr",
+    "reverse",
+    "rtrim",
+    "rtrimstr",
+    "sort",
+    "sort_by",
+    "tobytes",
+    "tojson",
+    "trim",
+];
+
+/// Functions whose result or cost depends on all values within their input.
+const PRINTERS: [&str; 2] = ["tobytes", "tojson"];
 
 /// Guards a filter: `f` becomes `step | f`, unless it is a constant or a name.
 pub(super) fn guarded<'s>(term: Term<&'s str>) -> Term<&'s str> {
@@ -19,7 +43,8 @@ pub(super) fn guarded<'s>(term: Term<&'s str>) -> Term<&'s str> {
         leaf @ (Term::Id | Term::Num(_) | Term::Var(_) | Term::Break(_)) => return leaf,
         // A filter with many outputs takes a step for each.
         Term::Recurse => pipe(Term::Recurse, call(STEP)),
-        Term::Str(format, parts) => Term::Str(format, parts.into_iter().map(part).collect()),
+        constant @ Term::Str(..) if constant_string(&constant) => constant,
+        Term::Str(format, parts) => pipe(Term::Str(format, parts.into_iter().map(part).collect()), call(BUILT)),
         Term::Arr(None) => Term::Arr(None),
         Term::Arr(Some(inner)) => nested(Term::Arr(Some(boxed(inner)))),
         Term::Obj(pairs) => {
@@ -41,8 +66,9 @@ pub(super) fn guarded<'s>(term: Term<&'s str>) -> Term<&'s str> {
             let defs = defs.into_iter().map(|def| Def { body: stepped(def.body), ..def });
             Term::Def(defs.collect(), boxed(rest))
         }
-        Term::Call(name, arguments) => Term::Call(name, arguments.into_iter().map(guarded).collect()),
+        Term::Call(name, arguments) => called(name, arguments),
         Term::Path(base, Path(parts)) => {
+            let is_slice = parts.iter().any(|(part, _)| matches!(part, Part::Range(..)));
             let parts = parts.into_iter().map(|(part, optional)| {
                 let part = match part {
                     Part::Index(index) => Part::Index(guarded(index)),
@@ -50,7 +76,7 @@ pub(super) fn guarded<'s>(term: Term<&'s str>) -> Term<&'s str> {
                 };
                 (part, optional)
             });
-            pipe(Term::Path(boxed(base), Path(parts.collect())), call(STEP))
+            pipe(Term::Path(boxed(base), Path(parts.collect())), call(if is_slice { BUILT } else { STEP }))
         }
     };
     pipe(call(STEP), inner)
@@ -80,27 +106,60 @@ fn nested(term: Term<&str>) -> Term<&str> {
     pipe(term, call(NESTED))
 }
 
+fn constant_string(term: &Term<&str>) -> bool {
+    matches!(term, Term::Str(_, parts) if !parts.iter().any(|part| matches!(part, StrPart::Term(_))))
+}
+
+/// Checks the values that a call builds.
+fn called<'s>(name: &'s str, arguments: Vec<Term<&'s str>>) -> Term<&'s str> {
+    let is_printer = PRINTERS.contains(&name);
+    let result = match name {
+        "group_by" => Some(NESTED),
+        _ => BUILDERS.contains(&name).then_some(BUILT),
+    };
+    let called = Term::Call(name, arguments.into_iter().map(guarded).collect());
+    let called = if is_printer { pipe(call(PRINTABLE), called) } else { called };
+    match result {
+        Some(check) => pipe(called, call(check)),
+        // A call in tail position needs no stack.
+        None => called,
+    }
+}
+
+/// Arithmetic. The guard evaluates operators whose result can be much larger than their operands.
+fn math<'s>(left: Term<&'s str>, op: Math, right: Term<&'s str>) -> Term<&'s str> {
+    match op {
+        Math::Mul => Term::Call(TIMES, vec![left, right]),
+        Math::Div => Term::Call(SPLIT, vec![left, right]),
+        op => pipe(Term::BinOp(Box::new(left), BinaryOp::Math(op), Box::new(right)), call(BUILT)),
+    }
+}
+
 fn binary<'s>(left: Boxed<'s>, op: BinaryOp<&'s str>, right: Boxed<'s>) -> Term<&'s str> {
     match op {
-        // The only arithmetic whose result can be much larger than its operands.
-        BinaryOp::Math(Math::Mul) => Term::Call(TIMES, vec![guarded(*left), guarded(*right)]),
-        BinaryOp::UpdateMath(Math::Mul) => {
-            let times = Term::Call(TIMES, vec![Term::Id, Term::Var(FACTOR)]);
-            let update = Term::BinOp(boxed(left), BinaryOp::Update, Box::new(pipe(call(STEP), times)));
-            Term::BinOp(boxed(right), BinaryOp::Pipe(Some(Pattern::Var(FACTOR))), Box::new(update))
+        BinaryOp::Math(op) => math(guarded(*left), op, guarded(*right)),
+        BinaryOp::UpdateMath(op) => {
+            let result = math(Term::Id, op, Term::Var(OPERAND));
+            let update = Term::BinOp(boxed(left), BinaryOp::Update, Box::new(pipe(call(STEP), result)));
+            // The operand becomes part of the value.
+            let operand = nested(guarded(*right));
+            Term::BinOp(Box::new(operand), BinaryOp::Pipe(Some(Pattern::Var(OPERAND))), Box::new(update))
         }
         BinaryOp::Pipe(None) => Term::BinOp(boxed(left), BinaryOp::Pipe(None), Box::new(stepped(*right))),
         BinaryOp::Pipe(Some(pattern)) => {
             Term::BinOp(boxed(left), BinaryOp::Pipe(Some(pattern_of(pattern))), Box::new(stepped(*right)))
         }
-        BinaryOp::Update => Term::BinOp(boxed(left), BinaryOp::Update, Box::new(stepped(*right))),
+        BinaryOp::Update => Term::BinOp(boxed(left), BinaryOp::Update, Box::new(nested(stepped(*right)))),
+        op @ (BinaryOp::Assign | BinaryOp::UpdateAlt) => {
+            Term::BinOp(boxed(left), op, Box::new(nested(guarded(*right))))
+        }
         op => Term::BinOp(boxed(left), op, boxed(right)),
     }
 }
 
 fn part<'s>(part: StrPart<&'s str, Term<&'s str>>) -> StrPart<&'s str, Term<&'s str>> {
     match part {
-        StrPart::Term(term) => StrPart::Term(guarded(term)),
+        StrPart::Term(term) => StrPart::Term(pipe(guarded(term), call(PRINTABLE))),
         other => other,
     }
 }

@@ -293,6 +293,31 @@ fn a_flood_is_aborted_at_the_response_limit() {
     assert_eq!(trial.outcome().seen(0, "p/a")["attempts"], 1);
 }
 
+/// Filters that try to build large values in few steps.
+#[cfg(target_os = "linux")]
+#[test]
+fn expressions_are_stopped_before_their_values_take_much_memory() {
+    let _transcript = transcript!();
+    let server = MisbehavingServer::scripted(|_| number("1"));
+    let trial = Trial::of(
+        &server,
+        &[
+            ("doubled-array", r#"["x", "y"] | until(length > 9e9; . + .)"#),
+            ("doubled-string", r#""xx" | until(length > 9e9; . + .)"#),
+            ("repeated", r#"[range(1e9) | "x" * 4000000]"#),
+            ("exploded", r#""x" * 4000000 | explode"#),
+            ("split", r#""x" * 4000000 / """#),
+        ],
+    )
+    .set("custommetrics.concurrency=1");
+    let mut command = trial.command(&[]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let peak = peak_memory(&mut child);
+    let output = CliOutput::of(&command, child.wait_with_output().unwrap(), &trial.cli.path(""));
+    output.snapshot(0);
+    assert!(peak < MEMORY, "{} MiB", peak >> 20);
+}
+
 /// Waits for a child to end and returns its peak memory in bytes.
 #[cfg(target_os = "linux")]
 fn peak_memory(child: &mut Child) -> u64 {

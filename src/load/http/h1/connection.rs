@@ -9,13 +9,11 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::body::Decoder;
+use super::buffers::{self, BUFFER};
 use super::head::{self, Framing, Head, MAX_HEAD};
 use super::outgoing::Outgoing;
 use super::request::Request;
 use crate::load::cause::{Cause, Failure, Resend};
-
-/// Size of the read buffer, in bytes; it grows up to [`MAX_HEAD`] for a longer head.
-const BUFFER: usize = 16 << 10;
 
 /// Maximum interim responses (1xx) before the final one.
 const MAX_INTERIM: usize = 64;
@@ -68,7 +66,7 @@ struct Start {
 #[derive(Debug)]
 pub struct Connection<S> {
     stream: S,
-    /// Read buffer, of which the first `filled` bytes are used.
+    /// Read buffer, of which the first `filled` bytes are used; empty unless there are any. It grows up to [`MAX_HEAD`] for a long head.
     buffer: Vec<u8>,
     filled: usize,
     /// The next request may be sent.
@@ -90,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Self {
             stream,
             round_trip: round_trip.min(MAX_ROUND_TRIP),
-            buffer: vec![0; BUFFER],
+            buffer: Vec::new(),
             filled: 0,
             is_free: true,
             is_used: false,
@@ -133,8 +131,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !self.is_free {
             return false;
         }
+        let mut bytes = [0; 64];
         poll_fn(|cx| {
-            let mut buffer = ReadBuf::new(&mut self.buffer);
+            let mut buffer = ReadBuf::new(&mut bytes);
             let read = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
             self.received += buffer.filled().len() as u64;
             self.is_free = read.is_pending();
@@ -160,7 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.kept_body.clear();
         let mut outgoing = Outgoing::new(request);
         let response = self.response(&mut outgoing, wants).await;
-        self.release_memory();
+        self.release_buffer();
         response.map_err(|failure| {
             let is_gone = matches!(failure.cause, Cause::Closed | Cause::Reset);
             let is_unanswered = self.received == received;
@@ -181,12 +180,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if time <= RACE + self.round_trip { Resend::IdleClose } else { Resend::Never }
     }
 
-    /// Frees the room that a long head needed: connections are many.
-    fn release_memory(&mut self) {
-        if self.buffer.len() > BUFFER {
-            self.buffer.truncate(BUFFER);
-            self.buffer.shrink_to_fit();
-        }
+    fn release_buffer(&mut self) {
+        buffers::give_back(std::mem::take(&mut self.buffer));
     }
 
     async fn response(&mut self, outgoing: &mut Outgoing<'_>, wants: Wants) -> Result<Received, Failure> {
@@ -252,7 +247,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.filled -= *start;
             *start = 0;
         }
-        if self.filled == self.buffer.len() {
+        if self.filled == self.buffer.len() && self.filled > 0 {
             let longer = (2 * self.buffer.len()).min(MAX_HEAD).max(self.filled + 1);
             self.buffer.resize(longer, 0);
         }
@@ -323,8 +318,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.sent += (outgoing.sent() - before) as u64;
             advanced?;
         }
+        if self.buffer.is_empty() {
+            self.buffer = buffers::take();
+        }
         let mut buffer = ReadBuf::new(&mut self.buffer[self.filled..]);
-        let read = std::task::ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+        let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, &mut buffer) else {
+            if self.filled == 0 {
+                self.release_buffer();
+            }
+            return Poll::Pending;
+        };
         let count = buffer.filled().len();
         self.filled += count;
         self.received += count as u64;

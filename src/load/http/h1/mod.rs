@@ -9,6 +9,7 @@
 //! codings other than `chunked` are malformed. Lines of a head may end in a bare LF, those of a chunked body may not.
 
 pub mod body;
+mod buffers;
 mod connection;
 pub mod head;
 mod outgoing;

@@ -16,7 +16,7 @@ use crate::values::digest;
 pub(crate) use crate::adapters::kubernetes::{
     ConnectOptions, Connection, GroupDeletion, GroupState, LatestDocument, LazyCluster, LogLine, NoCluster, PodFleet,
     SecretStore, ShardIndex, Stored, connect, delete_group, follow_logs, groups, launch, namespace_without_connecting,
-    pod_problem, run_end,
+    pod_problem, print_logs, run_end,
 };
 pub(crate) use crate::manifests::names::Group;
 pub(crate) use crate::manifests::settings::Runner;

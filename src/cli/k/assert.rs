@@ -53,7 +53,9 @@ impl Source for InCluster {
     }
 
     fn held_up(&self) -> BoxFuture<'_, Option<String>> {
-        Box::pin(async { pod_problem(&self.connection, &self.group).await.ok().flatten() })
+        Box::pin(async {
+            pod_problem(&self.connection, &self.group, self.store.known_revision().await).await.ok().flatten()
+        })
     }
 
     fn over(&self) -> BoxFuture<'_, Option<String>> {

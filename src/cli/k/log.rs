@@ -4,7 +4,7 @@ use clap::Args;
 use parking_lot::Mutex;
 
 use super::args::{GroupArgs, no_document};
-use crate::app::cluster::{LogLine, follow_logs};
+use crate::app::cluster::{LogLine, follow_logs, print_logs};
 use crate::app::error::AppError;
 use crate::cli::exit::Exit;
 use crate::cli::output;
@@ -42,13 +42,18 @@ pub(crate) async fn run(args: LogArgs) -> Result<Exit, AppError> {
                 text.clear();
             }
         }
-        LogLine::NoLog(pod, reason) => output::to_stderr(&format!("pod/{pod}: {}\n", one_line(reason))),
+        LogLine::PodProblem(pod, problem) => output::to_stderr(&format!("pod/{pod}: {}\n", one_line(problem))),
+        LogLine::NoPod(reason) => output::to_stderr(&format!("group {} has {}\n", group.name, one_line(reason))),
+    };
+    let printing = async {
+        match args.follow {
+            true => follow_logs(&connection, &group, stored.revision, &print).await,
+            false => print_logs(&connection, &group, stored.revision, &print).await,
+        }
     };
     tokio::select! {
-        any = follow_logs(&connection, &group, args.follow, stored.revision, &print) => {
-            if !any? {
-                output::to_stderr(&format!("group {} has no pod yet\n", group.name));
-            }
+        printed = printing => {
+            printed?;
             Ok(Exit::Done)
         }
         () = interruption.stop.cancelled() => Ok(interruption.exit()),

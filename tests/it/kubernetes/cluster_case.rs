@@ -1,6 +1,7 @@
 //! A namespace of a real cluster, and the program that works in it.
 
 use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -72,6 +73,20 @@ impl ClusterCase {
         let mut command = self.command(["k"]);
         command.args(args).args(["-n", &self.namespace]).stdout(Stdio::piped()).stderr(Stdio::piped());
         Running { child: Some(command.spawn().unwrap()), command, directory: self.cli.path("") }
+    }
+
+    /// Starts `iter8 k` in the namespace, and waits until it has said this on standard error.
+    #[track_caller]
+    pub fn start_and_wait<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>, text: &str) -> Running {
+        let mut running = self.start(args);
+        let mut stderr = BufReader::new(running.child.as_mut().unwrap().stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains(text) {
+            assert!(stderr.read_line(&mut said).unwrap() > 0, "it did not say {text:?}: {said}");
+        }
+        // It would wait for a reader otherwise.
+        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+        running
     }
 
     /// An object of the namespace; null if it is not there.

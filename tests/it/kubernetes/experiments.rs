@@ -308,6 +308,53 @@ fn an_evicted_pod_saves_its_measurements() {
     assert!(output.stdout.contains("interrupted; the measurements so far are in secret/evicted"), "{output:#?}");
 }
 
+/// Values that add a container which never ends.
+const SIDECAR: &str = r#"podTemplate={"spec": {"containers": [{"name": "proxy", "image": "proxy"}]}}"#;
+
+#[test]
+fn a_log_ends_with_its_container() {
+    let Some(case) = ClusterCase::with_node() else { return };
+    launch(&case, "kept", &load(50), &["--set-json", SIDECAR]).exits(0);
+    let output = case.k(["log", "-g", "kept", "-f"]);
+    output.expect(0, &["iter8 has ended, but container proxy keeps the pod running"]);
+    for line in ["experiment completed", "SLOs: 1 of 1 satisfied"] {
+        assert_eq!(output.stdout.matches(line).count(), 1, "{output:#?}");
+    }
+    // Its document is complete; the Job is not.
+    case.k(["assert", "-g", "kept", "-c", "completed,slos", "--timeout", "120s"]).exits(0);
+    let output = case.k(["log", "-g", "kept"]);
+    output.expect(0, &["container proxy keeps the pod running"]);
+    assert_eq!(output.stdout.matches("experiment completed").count(), 1, "{output:#?}");
+}
+
+#[test]
+fn a_log_says_why_its_pod_cannot_start_and_follows_once_it_does() {
+    let Some(case) = ClusterCase::with_node() else { return };
+    let volumes = r#"podTemplate={"spec": {"volumes": [{"name": "token", "secret": {"secretName": "given"}}],
+        "containers": [{"name": "iter8", "volumeMounts": [{"name": "token", "mountPath": "/token"}]}]}}"#;
+    launch(&case, "late", &load(5), &["--set-json", volumes]).exits(0);
+    let following = case.start_and_wait(["log", "-g", "late", "-f"], "CreateContainerConfigError");
+    case.cluster
+        .apply_in(&case.namespace, "{apiVersion: v1, kind: Secret, metadata: {name: given}, stringData: {a: b}}");
+    let output = following.end();
+    output.exits(0);
+    assert_eq!(output.stdout.matches("experiment completed").count(), 1, "{output:#?}");
+}
+
+#[test]
+fn a_job_that_cannot_make_pods_says_why() {
+    let Some(case) = ClusterCase::without_node() else { return };
+    let quota = "{apiVersion: v1, kind: ResourceQuota, metadata: {name: none}, spec: {hard: {pods: '0'}}}";
+    case.cluster.apply_in(&case.namespace, quota);
+    case.cluster.wait_for("resourcequotas", &case.namespace, "none", |quota| quota["status"]["hard"]["pods"] == "0");
+    launch(&case, "quota", &load(5), &[]).exits(0);
+    let following = case.start_and_wait(["log", "-g", "quota", "-f"], "exceeded quota: none");
+    drop(following);
+    let output = case.k(["assert", "-g", "quota", "-c", "completed", "--timeout", "1s"]);
+    output.expect(1, &["no pod of job/quota-1-job: FailedCreate:", "exceeded quota: none"]);
+    case.k(["log", "-g", "quota"]).expect(0, &["group quota has no pod of job/quota-1-job: FailedCreate:"]);
+}
+
 #[test]
 fn cronjobs_do_not_overlap() {
     let Some(case) = ClusterCase::with_node() else { return };

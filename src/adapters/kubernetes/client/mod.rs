@@ -16,7 +16,7 @@ pub use connect::{ConnectOptions, Connection, connect, namespace_without_connect
 
 pub(crate) use error::Operation;
 pub(crate) use objects::{
-    Deletion, Effect, MANAGER, Object, apply, delete, find, kind_of, list_labelled, list_metadata,
+    Deletion, Effect, MANAGER, Object, apply, delete, find, kind_of, list, list_labelled, list_metadata,
 };
 pub(crate) use retry::{INTERACTIVE, RUN, with_retry};
 pub(crate) use watch::states_of;

@@ -85,10 +85,18 @@ pub(crate) async fn list_labelled<K: Object>(
     namespace: Option<&str>,
     labels: &str,
 ) -> Result<Vec<K>, ClusterError> {
+    list(client, namespace, &ListParams::default().labels(labels)).await
+}
+
+/// Lists objects, in one namespace or in all.
+pub(crate) async fn list<K: Object>(
+    client: &Client,
+    namespace: Option<&str>,
+    params: &ListParams,
+) -> Result<Vec<K>, ClusterError> {
     let api: Api<K> = in_namespace(client, namespace);
-    let params = ListParams::default().labels(labels);
     let operation = Operation::on_collection("list", &kind_of::<K>(), namespace);
-    Ok(with_retry(INTERACTIVE, &operation, || api.list(&params)).await?.items)
+    Ok(with_retry(INTERACTIVE, &operation, || api.list(params)).await?.items)
 }
 
 /// Lists the metadata of all objects, in one namespace or in all.

@@ -1,11 +1,12 @@
-//! State of groups and of their runs.
+//! State of groups.
 
-use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 
 use super::iter8_v013::is_original;
 use super::provenance::{Planned, is_of_launch, is_outdated, revision};
+use super::runs::{RunEnded, ended};
 use super::secret_data;
 use crate::adapters::kubernetes::client::{Connection, find, list_labelled, list_metadata};
 use crate::manifests::names::{GROUP, Group, SHARD};
@@ -78,41 +79,4 @@ fn state(secret: &Secret, jobs: &[Job], planned: Planned) -> Option<GroupState> 
         document.filter(|read| read.as_ref().is_ok_and(|document| is_of_launch(document, revision)) || read.is_err());
     let is_outdated = matches!(&document, Some(Ok(document)) if is_outdated(secret, document, Some(planned)));
     Some(GroupState { document, is_outdated, group, revision, runner, over })
-}
-
-/// End of a Job.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunEnded {
-    /// False if the Job completed.
-    pub failed: bool,
-    /// The Job and the message of its controller.
-    pub message: String,
-}
-
-/// Returns true if nothing of a revision will run again: its Job has ended, or neither Job nor CronJob exists.
-pub(crate) async fn has_ended(connection: &Connection, group: &Group, revision: i64) -> Result<bool, ClusterError> {
-    let (client, namespace) = (&connection.client, &group.namespace);
-    if let Some(job) = find::<Job>(client, namespace, &group.job(revision)).await? {
-        return Ok(ended(&job).is_some());
-    }
-    Ok(find::<CronJob>(client, namespace, &group.cron_job(revision)).await?.is_none())
-}
-
-/// Returns the end of a revision's run; `None` if it runs repeatedly or has not ended.
-pub async fn run_end(connection: &Connection, group: &Group, revision: i64) -> Result<Option<RunEnded>, ClusterError> {
-    let job: Option<Job> = find(&connection.client, &group.namespace, &group.job(revision)).await?;
-    Ok(job.as_ref().and_then(ended))
-}
-
-fn ended(job: &Job) -> Option<RunEnded> {
-    let conditions = job.status.as_ref()?.conditions.as_ref()?;
-    let is = |kind: &str| conditions.iter().find(|condition| condition.type_ == kind && condition.status == "True");
-    let (failed, condition) = match (is("Failed"), is("Complete")) {
-        (Some(condition), _) => (true, condition),
-        (None, Some(condition)) => (false, condition),
-        (None, None) => return None,
-    };
-    let reason = condition.message.as_deref().or(condition.reason.as_deref()).unwrap_or("no reason given");
-    let status = if failed { "failed" } else { "completed" };
-    Some(RunEnded { failed, message: format!("job/{} {status}: {reason}", job.name_any()) })
 }

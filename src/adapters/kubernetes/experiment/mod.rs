@@ -1,19 +1,24 @@
 //! Experiments in a cluster: launching a group, reading and writing its document in a Secret, listing, logs, and removal.
 
+mod events;
 mod groups;
 mod iter8_v013;
 mod launch;
+mod log_lines;
 mod logs;
 mod ownership;
+mod pods;
 mod provenance;
 mod remove;
+mod runs;
 mod secret_data;
 mod secret_store;
 
-pub use groups::{GroupState, groups, run_end};
+pub use groups::{GroupState, groups};
 pub use launch::{Launched, launch};
-pub use logs::{LogLine, follow_logs, pod_problem};
+pub use logs::{LogLine, follow_logs, pod_problem, print_logs};
 pub use remove::{GroupDeletion, delete_group};
+pub use runs::run_end;
 pub use secret_data::MAX_SECRET_BYTES;
 pub use secret_store::{LatestDocument, SecretStore, Stored};
 

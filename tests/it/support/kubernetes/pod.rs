@@ -1,4 +1,6 @@
 //! The life cycle of a pod on the test node, reported like a kubelet does: Pending, Running, then Succeeded or Failed, then deleted.
+//!
+//! The node runs the first container of a pod. All others are reported as running until the pod is deleted, as sidecars are.
 
 use std::collections::BTreeMap;
 use std::process::ExitStatus;
@@ -7,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
-use k8s_openapi::api::core::v1::{EnvVar, Pod};
+use k8s_openapi::api::core::v1::{Container, EnvVar, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use rustix::process::{Pid, Signal};
@@ -134,9 +136,7 @@ async fn prepare(parts: &Parts, pod: &Pod, status: &Status<'_>) -> Plan {
 
 async fn try_prepare(parts: &Parts, pod: &Pod) -> Result<Plan, String> {
     let spec = pod.spec.as_ref().ok_or("no spec")?;
-    let [container] = spec.containers.as_slice() else {
-        return Err("this node runs pods of one container".to_owned());
-    };
+    let container = spec.containers.first().ok_or("no container")?;
     if spec.init_containers.iter().flatten().next().is_some() || container.env_from.iter().flatten().next().is_some() {
         return Err("this node knows neither initContainers nor envFrom".to_owned());
     }
@@ -276,6 +276,7 @@ impl Status<'_> {
             0 => ("Succeeded", "Completed", "PodCompleted"),
             _ => ("Failed", "Error", "PodFailed"),
         };
+        let phase = if self.sidecars().is_empty() { phase } else { "Running" };
         let state = json!({"terminated": {
             "exitCode": code, "reason": reason, "startedAt": self.started, "finishedAt": now(), "containerID": self.id(),
         }});
@@ -284,6 +285,10 @@ impl Status<'_> {
 
     fn id(&self) -> String {
         format!("test://{}", self.pod.metadata.uid.as_deref().unwrap())
+    }
+
+    fn sidecars(&self) -> &[Container] {
+        &self.pod.spec.as_ref().unwrap().containers[1..]
     }
 
     /// `readiness` is a reason, and whether the pod is ready.
@@ -299,6 +304,24 @@ impl Status<'_> {
             condition
         };
         let (reason, is_ready) = readiness;
+        let status_of = |container: &Container, state: &Value, is_ready: bool| {
+            json!({
+                "name": container.name,
+                "image": container.image,
+                "imageID": container.image,
+                "containerID": if is_pending { String::new() } else { self.id() },
+                "ready": is_ready,
+                "started": is_ready,
+                "restartCount": 0,
+                "state": state,
+            })
+        };
+        let of_sidecars = match is_pending {
+            true => json!({"waiting": {"reason": "ContainerCreating"}}),
+            false => json!({"running": {"startedAt": self.started}}),
+        };
+        let sidecars = self.sidecars().iter().map(|sidecar| status_of(sidecar, &of_sidecars, !is_pending));
+        let containers: Vec<Value> = [status_of(container, state, is_ready)].into_iter().chain(sidecars).collect();
         // `Initialized` is always true, so a reason for not being ready does not apply to it.
         let status = json!({
             "phase": phase,
@@ -314,16 +337,7 @@ impl Status<'_> {
                 condition("ContainersReady", is_ready, reason),
                 condition("PodScheduled", true, ""),
             ],
-            "containerStatuses": [{
-                "name": container.name,
-                "image": container.image,
-                "imageID": container.image,
-                "containerID": if is_pending { String::new() } else { self.id() },
-                "ready": is_ready,
-                "started": is_ready,
-                "restartCount": 0,
-                "state": state,
-            }],
+            "containerStatuses": containers,
         });
         let patch = json!({"metadata": {"uid": self.pod.metadata.uid}, "status": status});
         let name = self.pod.metadata.name.as_deref().unwrap();

@@ -56,11 +56,28 @@ fn answer(parts: &Parts, request: &Request<Incoming>) -> Response<Body> {
     let so_far = known.log.so_far();
     let tail = option("tailLines").and_then(|lines| lines.parse().ok());
     let from = tail.map_or(0, |lines| so_far.len() - last_lines(&so_far, lines).len());
+    let is_stamped = option("timestamps").as_deref() == Some("true");
     if option("follow").as_deref() == Some("true") {
-        return follow(Arc::clone(&known.log), from);
+        return follow(Arc::clone(&known.log), from, is_stamped);
     }
-    let body = StreamBody::new(stream::iter([Ok(Frame::data(Bytes::from(so_far).slice(from..)))]));
-    Response::new(Body::new(body))
+    let lines = if is_stamped { stamped(&so_far[..from], &so_far[from..]) } else { so_far[from..].to_vec() };
+    Response::new(Body::new(StreamBody::new(stream::iter([Ok(Frame::data(Bytes::from(lines)))]))))
+}
+
+/// Adds a time to the start of each line of `text`, which follows `before`: later lines have later times.
+fn stamped(before: &[u8], text: &[u8]) -> Vec<u8> {
+    let mut number = before.iter().filter(|byte| **byte == b'\n').count();
+    let mut is_start = before.last().is_none_or(|byte| *byte == b'\n');
+    let mut lines = Vec::new();
+    for byte in text {
+        if is_start {
+            number += 1;
+            lines.extend(format!("2026-01-01T00:00:00.{number:09}Z ").into_bytes());
+        }
+        lines.push(*byte);
+        is_start = *byte == b'\n';
+    }
+    lines
 }
 
 /// The last lines of a text.
@@ -72,11 +89,12 @@ fn last_lines(text: &[u8], lines: usize) -> &[u8] {
     }
 }
 
-fn follow(log: Arc<Log>, from: usize) -> Response<Body> {
-    let parts = stream::unfold((log, from), |(log, from)| async move {
+fn follow(log: Arc<Log>, from: usize, is_stamped: bool) -> Response<Body> {
+    let parts = stream::unfold((log, from), move |(log, from)| async move {
         let more = log.more(from).await?;
-        let from = from + more.len();
-        Some((Ok(Frame::data(Bytes::from(more))), (log, from)))
+        let end = from + more.len();
+        let lines = if is_stamped { stamped(&log.so_far()[..from], &more) } else { more };
+        Some((Ok(Frame::data(Bytes::from(lines))), (log, end)))
     });
     Response::new(Body::new(StreamBody::new(parts.fuse())))
 }

@@ -77,7 +77,7 @@ struct LimitMaps {
 /// The task's `with`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(extend("required" = ["SLOs"], "not" = both_rules()))]
+#[schemars(extend("not" = both_rules()), transform = with_both_spellings)]
 struct AssessWith {
     /// The objectives. Iter8 also reads the key as `slos`.
     #[serde(rename = "SLOs", alias = "slos", default)]
@@ -89,6 +89,16 @@ struct AssessWith {
     /// Number of loops that may violate each objective (0 to 100). Cannot be combined with `consecutive`.
     #[schemars(schema_with = "failure_limit_schema")]
     failure_limit: Option<Count>,
+}
+
+/// Requires `SLOs`, or Iter8's other spelling of it.
+fn with_both_spellings(schema: &mut Schema) {
+    schema.remove("required");
+    schema.insert("oneOf".to_owned(), json!([{"required": ["SLOs"]}, {"required": ["slos"]}]));
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        let slos = properties.get("SLOs").cloned().unwrap_or_default();
+        properties.insert("slos".to_owned(), slos);
+    }
 }
 
 fn consecutive_schema(_: &mut SchemaGenerator) -> Schema {

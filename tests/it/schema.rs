@@ -332,14 +332,15 @@ fn schema_and_program_differ_only_if_a_schema_cannot_decide() {
 fn the_document_schema_accepts_all_known_documents() {
     let schema = published("document");
     let mut seen = 0;
-    for entry in std::fs::read_dir(files::root().join("testdata/results")).unwrap() {
+    let directories = ["testdata/results", "testdata/iter8"].map(|directory| files::root().join(directory));
+    for entry in directories.iter().flat_map(|directory| std::fs::read_dir(directory).unwrap()) {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "yaml") {
             assert_eq!(problems(&schema, &path), Vec::<String>::new(), "{}", path.display());
             seen += 1;
         }
     }
-    assert!(seen >= 13, "{seen} documents");
+    assert!(seen >= 26, "{seen} documents");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -399,6 +400,7 @@ fn the_document_schema_accepts_what_the_program_reads() {
         entry(json!({"run": "echo", "task": null, "with": null, "if": null})),
         entry(json!({"run": "echo", "with": {"timeout": "5s"}, "if": "SLOs()"})),
         entry(json!({"task": "assess", "with": slos})),
+        entry(json!({"task": "assess", "with": {"slos": {"upper": [{"metric": "a/b", "limit": 1}]}}})),
         entry(json!({"task": "http", "with": {"url": "http://x", "numRequests": "5"}})),
         entry(json!({"task": "notify", "with": {"urlEnv": "U", "payload": "github"}})),
         entry(json!({"task": "ready", "with": {"version": "v1", "resource": "pods", "name": "x"}, "if": "SLOs()"})),

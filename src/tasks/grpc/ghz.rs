@@ -1,6 +1,6 @@
 //! Settings of ghz: those that the task does not support, with their replacements, and the defaults that ghz writes into documents.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::model::path::FieldPath;
 use crate::values::input::InputError;
@@ -77,6 +77,28 @@ const UNSET_IF_ZERO: [&str; 20] = [
 
 /// Longest timeout, for calls that ghz would wait for without a limit. Latencies are measured up to this.
 const NO_TIMEOUT: &str = "1h";
+
+/// Schema of the configuration that Iter8 v0.13 writes into documents: all settings of ghz, with their defaults.
+pub(super) fn written_by_iter8() -> Value {
+    let default = |(name, _): &(&str, &str)| {
+        let other = DEFAULTS.iter().find(|(known, _)| known == name).map(|(_, default)| *default);
+        let zeros = json!([0, "", "0", "0s", false, null]);
+        let mut values = if *name == "count-errors" { json!([true, "true"]) } else { zeros };
+        values.as_array_mut().into_iter().for_each(|values| values.extend(other.map(number_or_text)));
+        ((*name).to_owned(), json!({"enum": values}))
+    };
+    let properties: Map<String, Value> = FOREIGN.iter().map(default).collect();
+    json!({
+        "description": "The settings of ghz as Iter8 v0.13 writes them.",
+        "type": "object",
+        "required": ["load-schedule", "concurrency-schedule", "count-errors"],
+        "properties": properties,
+    })
+}
+
+fn number_or_text(text: &str) -> Value {
+    text.parse::<u64>().map_or_else(|_| text.into(), Value::from)
+}
 
 /// Removes the settings that ghz and Iter8 write without being asked, from every layer of the values at path `at`, and rejects settings of
 /// ghz that change the load in a way that this task does not support.
@@ -158,7 +180,6 @@ fn text(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn read(values: &Value) -> Result<Value, String> {
         normalized(values, &"with".into()).map_err(|error| error.to_string())

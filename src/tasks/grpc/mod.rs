@@ -20,7 +20,7 @@ mod values;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use schemars::{Schema, SchemaGenerator};
+use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use self::plan::GrpcLoad;
@@ -63,11 +63,12 @@ fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
 }
 
 fn with_schema(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<values::GrpcValues>()
+    let settings = Value::from(generator.subschema_for::<values::GrpcValues>());
+    json_schema!({"anyOf": [settings, ghz::written_by_iter8()]})
 }
 
 fn values_schema(_: &str, generator: &mut SchemaGenerator) -> Schema {
-    with_schema(generator)
+    generator.subschema_for::<values::GrpcValues>()
 }
 
 /// Distributions of streamed responses only.

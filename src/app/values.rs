@@ -64,6 +64,7 @@ pub(crate) async fn file(name: &str, network: Network<'_>) -> Result<Source, App
         let read = LocalFiles.read(name, MAX_VALUES_BYTES as u64);
         read.map_err(|error| unreadable(error.to_string()))?
     };
+    fetch::reject_page(name, &content, "values").map_err(unreadable)?;
     let text = String::from_utf8(content).map_err(|_| unreadable("not valid UTF-8".to_owned()))?;
     Ok(Source::File { name: redacted, text })
 }

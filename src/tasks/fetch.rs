@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::model::text::is_html;
 use crate::ports::{Files, Web, WebRequest};
 use crate::redact::redact_url;
 
@@ -57,5 +58,39 @@ pub(crate) async fn download(
     match response.status {
         200..300 => Ok(response.body),
         status => Err(failed(DownloadFailure::Status(status))),
+    }
+}
+
+/// Rejects a download that is a page about a file instead of the file, which is `expected`.
+pub(crate) fn reject_page(url: &str, content: &[u8], expected: &str) -> Result<(), String> {
+    let message = format!("an HTML page, not {expected}");
+    match raw_url(url) {
+        _ if !is_html(content) => Ok(()),
+        Some(raw) => Err(format!("{message}; the file itself is {}", redact_url(&raw))),
+        None => Err(message),
+    }
+}
+
+/// Returns the URL of a file's content, if `url` is GitHub's page about the file.
+fn raw_url(url: &str) -> Option<String> {
+    let (repository, path) = url.strip_prefix("https://github.com/")?.split_once("/blob/")?;
+    Some(format!("https://raw.githubusercontent.com/{repository}/{path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_about_a_file_is_rejected_with_the_url_of_the_file() {
+        let page = "\u{feff}\n<!DOCTYPE html><html>".as_bytes();
+        let rejected = |url| reject_page(url, page, "values").unwrap_err();
+        assert_eq!(rejected("http://host/x"), "an HTML page, not values");
+        assert_eq!(rejected("https://github.com/o/r"), "an HTML page, not values");
+        assert_eq!(
+            rejected("https://github.com/o/r/blob/main/dir/x.yaml"),
+            "an HTML page, not values; the file itself is https://raw.githubusercontent.com/o/r/main/dir/x.yaml"
+        );
+        assert_eq!(reject_page("http://host/x", b"tasks: [http]", "values"), Ok(()));
     }
 }

@@ -91,10 +91,8 @@ async fn download(url: &str, web: &dyn Web) -> Result<String, String> {
         DownloadFailure::Status(status) => format!("cannot download {redacted}: status {status}"),
         DownloadFailure::Transport(reason) => format!("cannot download {redacted}: {reason}"),
     })?;
-    template(body, &redacted).map_err(|message| match raw_url(url) {
-        Some(raw) => format!("{message}; the file itself is {}", redact_url(&raw)),
-        None => message,
-    })
+    fetch::reject_page(url, &body, "a template").map_err(|message| format!("{redacted} is {message}"))?;
+    template(body, &redacted)
 }
 
 /// Checks that a file is text, and not a page about it.
@@ -103,12 +101,6 @@ fn template(content: Vec<u8>, name: &str) -> Result<String, String> {
         return Err(format!("{name} is an HTML page, not a template"));
     }
     String::from_utf8(content).map_err(|_| format!("{name} is not valid UTF-8"))
-}
-
-/// Returns the URL of a file's content, if `url` is GitHub's page about the file.
-fn raw_url(url: &str) -> Option<String> {
-    let (repository, path) = url.strip_prefix("https://github.com/")?.split_once("/blob/")?;
-    Some(format!("https://raw.githubusercontent.com/{repository}/{path}"))
 }
 
 #[cfg(test)]
@@ -134,9 +126,6 @@ mod tests {
         let error = template(page.as_bytes().to_vec(), "http://host/x").unwrap_err();
         assert_eq!(error, "http://host/x is an HTML page, not a template");
         assert!(template(b"url: http://p".to_vec(), "x").is_ok());
-        let raw = raw_url("https://github.com/o/r/blob/main/dir/x.tpl");
-        assert_eq!(raw.as_deref(), Some("https://raw.githubusercontent.com/o/r/main/dir/x.tpl"));
-        assert_eq!(raw_url("https://github.com/o/r"), None);
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::load::connect::{Connector, Endpoint, Route, Tls};
 use crate::load::grpc::{Envelope, Grpc, GrpcTarget, ReflectionError, reflect};
 use crate::model::tls::{Identity, TlsOptions};
 use crate::ports::{Env, Files, Web};
+use crate::redact::redact_url;
 use crate::tasks::TaskError;
 use crate::tasks::credentials::read_secret;
 use crate::tasks::fetch;
@@ -367,21 +368,24 @@ fn data(
 
 /// Downloads the content that the load needs.
 async fn download(load: &GrpcLoad, web: &dyn Web) -> Result<Downloads, TaskError> {
-    let mut sources: Vec<(&'static str, &url::Url, usize)> = Vec::new();
+    let mut sources: Vec<(&'static str, &url::Url, usize, &str)> = Vec::new();
     if let Descriptors::Url(url) = &load.descriptors {
-        sources.push(("protoURL", url, descriptors::MAX_BYTES as usize));
+        sources.push(("protoURL", url, descriptors::MAX_BYTES as usize, "the description of a service"));
     }
     if let Source::Json(From::Url(url)) | Source::Binary(From::Url(url)) = &load.source {
-        sources.push((data_field(load), url, MAX_DATA));
+        sources.push((data_field(load), url, MAX_DATA, "messages"));
     }
     if let Some(From::Url(url)) = &load.metadata_from {
-        sources.push(("metadataURL", url, MAX_SMALL as usize));
+        sources.push(("metadataURL", url, MAX_SMALL as usize, "metadata"));
     }
     let mut downloads = Downloads::new();
-    for (field, url, max) in sources {
+    for (field, url, max, expected) in sources {
         let body = fetch::download(web, url.as_str(), max, DOWNLOAD).await;
         let failed = |error| TaskError::failed(format!("cannot download {field} {error}"));
-        downloads.insert(field, body.map_err(failed)?);
+        let body = body.map_err(failed)?;
+        fetch::reject_page(url.as_str(), &body, expected)
+            .map_err(|error| TaskError::failed(format!("{field} {} is {error}", redact_url(url.as_str()))))?;
+        downloads.insert(field, body);
     }
     Ok(downloads)
 }

@@ -147,6 +147,21 @@ fn protox_set() -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn a_page_is_neither_messages_nor_metadata() {
+    let server = echo().await;
+    let env = proto_env().download("http://h/page", "<!doctype html><html>");
+    for (field, expected) in
+        [("dataURL", "messages"), ("metadataURL", "metadata"), ("protoURL", "the description of a service")]
+    {
+        let mut fields = json!({field: "http://h/page"});
+        fields["total"] = json!(1);
+        let error = run_in(&env, with(&server, "Unary", fields)).await.unwrap_err();
+        let TaskError::Failed { message, .. } = error else { panic!("{error:?}") };
+        assert_eq!(message, format!("{field} http://h/page is an HTML page, not {expected}"));
+    }
+}
+
+#[tokio::test]
 async fn data_and_metadata_come_from_files_and_urls() {
     let server = echo().await;
     let env = proto_env()

@@ -160,8 +160,11 @@ fn result() -> Value {
     let mut definitions = Value::Object(generator.take_definitions(true));
     let time = "/ExperimentResult/properties/startTime";
     let summaries = "/Insights/properties/SummaryMetricValues/items/additionalProperties";
-    // Iter8 writes an unset time as an empty string, and may write a summary without an enclosing list.
-    let others = [(time, json!({"const": ""})), (summaries, json!({"type": "array", "items": {"type": "number"}}))];
+    // Iter8 writes an unset time as an empty string, and older documents have a list of summaries.
+    let others = [
+        (time, json!({"const": ""})),
+        (summaries, json!({"type": "array", "items": {"type": "array", "items": {"type": "number"}}})),
+    ];
     for (pointer, other) in others {
         if let Some(schema) = definitions.pointer_mut(pointer) {
             *schema = json!({"anyOf": [schema.take(), other]});

@@ -269,7 +269,7 @@ mod tests {
         let mut catalog = Catalog::default();
         catalog.add_earlier(&Insights {
             non_hist_metric_values: vec![[("abn/orders".to_owned(), vec![1.0])].into()],
-            summary_metric_values: vec![[("abn/revenue".to_owned(), vec![vec![1.0; 5]])].into()],
+            summary_metric_values: vec![[("abn/revenue".to_owned(), vec![1.0; 5])].into()],
             ..Insights::default()
         });
         assert_eq!(check(&catalog, "abn/orders"), Ok(()));

@@ -2,7 +2,8 @@
 //!
 //! This is the one place where many values become one. Percentiles are nearest-rank: the smallest value that `p` percent of all values
 //! do not exceed. Inside one of Iter8's buckets, values are assumed to be spread evenly, so percentiles are interpolated between its
-//! edges, and mean and deviation use midpoints. Standard deviations are those of the whole population.
+//! edges, and mean and deviation use midpoints. Standard deviations are those of the whole population; a summary's is that of a sample, as in
+//! Iter8.
 
 use super::histogram::{self, Histogram};
 use crate::model::insights::HistogramBucket;
@@ -98,6 +99,7 @@ impl Distribution {
             (Aggregation::Count, Form::Histogram(histogram)) => Some(histogram.len() as f64),
             (Aggregation::Count, Form::Summary { count, .. }) => Some(*count),
             (Aggregation::Percentile(_), Form::Summary { .. }) => None,
+            (Aggregation::StdDev, Form::Summary { count, .. }) if *count <= 1.0 => None,
             _ if self.is_empty() => None,
             (Aggregation::Count, _) => Some(self.count() as f64),
             (Aggregation::Mean, _) => Some(self.mean()),
@@ -148,7 +150,7 @@ impl Distribution {
         }
     }
 
-    /// Standard deviation of the whole population; 0 if there are no values.
+    /// Standard deviation; 0 if there are too few values.
     pub fn stddev(&self) -> f64 {
         match &self.form {
             Form::Histogram(histogram) => histogram::stddev_ms(histogram),
@@ -158,7 +160,10 @@ impl Distribution {
             }
             Form::Samples { stddev, .. } => *stddev,
             // Rounding can push the difference of two large numbers below zero.
-            Form::Summary { count, squares, .. } => (squares / count - self.mean().powi(2)).max(0.0).sqrt(),
+            Form::Summary { count, sum, squares, .. } if *count > 1.0 => {
+                ((squares - sum * (sum / count)).max(0.0) / (count - 1.0)).sqrt()
+            }
+            Form::Summary { .. } => 0.0,
         }
     }
 
@@ -263,8 +268,10 @@ mod tests {
     #[test]
     fn summaries_aggregate_as_by_hand() {
         let aggregates = all(&Distribution::of_summary([4.0, 20.0, 2.0, 8.0, 120.0]));
-        assert_eq!(aggregates, [Some(5.0), Some(5.0_f64.sqrt()), Some(2.0), Some(8.0), Some(4.0), None]);
-        let rounded = Distribution::of_summary([1.0, 1.0, 1.0, 1.0, 1.0 - 1e-12]);
+        assert_eq!(aggregates, [Some(5.0), Some((20.0_f64 / 3.0).sqrt()), Some(2.0), Some(8.0), Some(4.0), None]);
+        let single = Distribution::of_summary([1.0, 7.0, 7.0, 7.0, 49.0]);
+        assert_eq!([Aggregation::Mean, Aggregation::StdDev].map(|a| single.aggregate(a)), [Some(7.0), None]);
+        let rounded = Distribution::of_summary([2.0, 2.0, 1.0, 1.0, 2.0 - 1e-12]);
         assert_eq!(rounded.aggregate(Aggregation::StdDev), Some(0.0));
         let empty = Distribution::of_summary([0.0; 5]);
         assert_eq!([Aggregation::Count, Aggregation::Mean].map(|a| empty.aggregate(a)), [Some(0.0), None]);

@@ -58,6 +58,10 @@ pub fn merge(insights: &mut Insights, contribution: &Contribution) -> Result<(),
     }
     if task > 0 {
         insights.num_versions = task;
+        // Iter8 needs all three to add a loop.
+        grow(&mut insights.non_hist_metric_values, task);
+        grow(&mut insights.hist_metric_values, task);
+        grow(&mut insights.summary_metric_values, task);
         for (version, metrics) in contribution.versions.iter().enumerate() {
             add_version(insights, version, metrics);
         }
@@ -163,9 +167,12 @@ fn add_metric(insights: &mut Insights, version: usize, key: &str, measurement: &
 
 /// Returns the map of one version, growing the list to all versions.
 fn slot<T>(list: &mut Vec<BTreeMap<String, T>>, version: usize, versions: usize) -> &mut BTreeMap<String, T> {
-    let length = versions.max(version + 1).max(list.len());
-    list.resize_with(length, BTreeMap::new);
+    grow(list, versions.max(version + 1));
     &mut list[version]
+}
+
+fn grow<T>(list: &mut Vec<BTreeMap<String, T>>, length: usize) {
+    list.resize_with(length.max(list.len()), BTreeMap::new);
 }
 
 fn forget<T>(list: &mut [BTreeMap<String, T>], version: usize, key: &str) {

@@ -134,6 +134,9 @@ impl<'a> MetricsView<'a> {
             Source::Scalar(values) => values.last().copied(),
             Source::Many(aggregation, Ok(distribution)) => match distribution.aggregate(aggregation) {
                 Some(value) => Some(value),
+                None if aggregation == Aggregation::StdDev && distribution.count() == 1 => {
+                    return undefined(format!("`{}` has only one value, which has no deviation", base_key(name)));
+                }
                 None => return undefined(format!("`{}` has no values", base_key(name))),
             },
             Source::Unavailable(missing) => return Reading::Missing(missing),
@@ -286,7 +289,7 @@ impl<'a> MetricsView<'a> {
     }
 
     fn newest_summary(&self, key: &str) -> Option<&'a [f64]> {
-        self.at(&self.insights.summary_metric_values, key)?.last().map(Vec::as_slice)
+        self.at(&self.insights.summary_metric_values, key).map(Vec::as_slice)
     }
 
     fn observation(&self, key: &str) -> Option<&'a Observation> {

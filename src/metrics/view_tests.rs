@@ -43,7 +43,7 @@ fn insights() -> Insights {
             scalars.into_iter().map(|(name, list)| (name.to_owned(), list.to_vec())).collect(),
         ],
         hist_metric_values: vec![[("old/latency".to_owned(), buckets)].into()],
-        summary_metric_values: vec![[("abn/score".to_owned(), vec![vec![4.0, 20.0, 2.0, 8.0, 120.0]])].into()],
+        summary_metric_values: vec![[("abn/score".to_owned(), vec![4.0, 20.0, 2.0, 8.0, 120.0])].into()],
         histograms: vec![[("http/latency".to_owned(), histogram::encode(&latencies).unwrap())].into()],
         observations: vec![[("prom/stale".to_owned(), stale)].into()],
         ..Insights::default()

@@ -68,8 +68,8 @@ fn reject_newer(result: &Value) -> Result<(), CodecError> {
     }
 }
 
-/// Converts Iter8's form to ours: empty lists are `null`, an unset time is an empty string, and a summary is not in a list, because each
-/// loop replaces the one before.
+/// Converts Iter8's form to ours: empty lists are `null`, and an unset time is an empty string. Of a summary with a list per loop, the
+/// newest counts.
 fn from_iter8(result: &mut Value) {
     drop_nulls(result);
     if let Some(result) = result.as_object_mut()
@@ -79,8 +79,8 @@ fn from_iter8(result: &mut Value) {
     }
     let summaries = result.pointer_mut("/insights/SummaryMetricValues").and_then(Value::as_array_mut);
     for summary in summaries.into_iter().flatten().filter_map(Value::as_object_mut).flat_map(|map| map.values_mut()) {
-        if summary.as_array().is_some_and(|numbers| numbers.first().is_some_and(Value::is_number)) {
-            *summary = Value::Array(vec![summary.take()]);
+        if let Some(newest) = summary.as_array_mut().and_then(|loops| loops.pop_if(|newest| newest.is_array())) {
+            *summary = newest;
         }
     }
 }

@@ -31,9 +31,9 @@ pub struct Insights {
     /// Per version: buckets by metric.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hist_metric_values: Vec<BTreeMap<String, Vec<HistogramBucket>>>,
-    /// Per version: `[count, sum, min, max, sum of squares]` by metric, one per loop. Iter8 writes the key with a capital S.
+    /// Per version: `[count, sum, min, max, sum of squares]` of the newest loop by metric. Iter8 writes the key with a capital S.
     #[serde(rename = "SummaryMetricValues", skip_serializing_if = "Vec::is_empty")]
-    pub summary_metric_values: Vec<BTreeMap<String, Vec<Vec<f64>>>>,
+    pub summary_metric_values: Vec<BTreeMap<String, Vec<f64>>>,
     /// Service level objectives.
     #[serde(rename = "SLOs", skip_serializing_if = "Option::is_none")]
     pub slos: Option<SloLimits>,
@@ -69,17 +69,25 @@ pub struct VersionName {
 }
 
 impl VersionName {
-    /// Returns the name for people: the version or, if only that is known, the track.
-    pub fn label(&self) -> Option<&str> {
-        [&self.version, &self.track].into_iter().map(String::as_str).find(|name| !name.is_empty())
+    /// Returns the name for people, as in Iter8: `track (version)`, or the one that is known.
+    fn label(&self) -> Option<String> {
+        match (self.track.as_str(), self.version.as_str()) {
+            ("", "") => None,
+            (name, "") | ("", name) => Some(name.to_owned()),
+            (track, version) => Some(format!("{track} ({version})")),
+        }
     }
 }
 
 impl Insights {
-    /// Returns the name of a version for people; `version 0` if it has none.
+    /// Returns the name of a version for people; `version 0` if it has none, or an earlier version's.
     pub fn version_label(&self, version: usize) -> String {
-        let known = self.version_names.get(version).and_then(VersionName::label);
-        known.map_or_else(|| format!("version {version}"), str::to_owned)
+        let known = self.version_names.get(version).and_then(|name| {
+            let label = name.label();
+            let is_repeated = self.version_names[..version].iter().any(|earlier| earlier.label() == label);
+            label.filter(|_| !is_repeated)
+        });
+        known.unwrap_or_else(|| format!("version {version}"))
     }
 }
 
@@ -144,11 +152,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_without_a_name_is_named_by_its_track() {
+    fn versions_are_named_by_track_and_version_as_in_iter8() {
         let name = |track: &str, version: &str| VersionName { version: version.to_owned(), track: track.to_owned() };
-        let version_names = vec![name("", "v1"), name("candidate", ""), name("candidate", "v2"), name("", "")];
+        let version_names =
+            vec![name("", "v1"), name("candidate", ""), name("candidate", "v2"), name("", ""), name("", "v1")];
         let insights = Insights { version_names, ..Insights::default() };
-        let labels = [0, 1, 2, 3, 4].map(|version| insights.version_label(version));
-        assert_eq!(labels, ["v1", "candidate", "v2", "version 3", "version 4"]);
+        let labels = [0, 1, 2, 3, 4, 5].map(|version| insights.version_label(version));
+        assert_eq!(labels, ["v1", "candidate", "candidate (v2)", "version 3", "version 4", "version 5"]);
     }
 }

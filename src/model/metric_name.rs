@@ -188,9 +188,13 @@ impl<T: Into<String>> From<T> for MetricRef {
     }
 }
 
+/// Writes the shortest spelling, as all messages and reports do.
 impl fmt::Display for MetricRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        match &self.name {
+            Ok(name) => name.fmt(f),
+            Err(_) => f.write_str(&self.text),
+        }
     }
 }
 

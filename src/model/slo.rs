@@ -79,14 +79,6 @@ impl Bound {
             Self::Lower => value >= limit,
         }
     }
-
-    /// Returns the comparison in plain text.
-    pub(crate) fn sign(self) -> &'static str {
-        match self {
-            Self::Upper => "<=",
-            Self::Lower => ">=",
-        }
-    }
 }
 
 /// Verdict in one word.

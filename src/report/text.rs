@@ -12,7 +12,7 @@ use std::fmt::Write;
 use table::Table;
 
 use super::show::{bytes, clipped, rounded, squeezed, status_name, value, value_near};
-use super::view::{LoadReport, Overall, ReportView, SloReport, Summary, TaskReport};
+use super::view::{Condition, LoadReport, Overall, ReportView, SloReport, Summary, TaskReport};
 use super::{Format, ReportError};
 use crate::model::counts::Counts;
 use crate::model::document::{Experiment, TaskStatus};
@@ -162,15 +162,15 @@ fn slos(out: &mut String, view: &ReportView) {
     for (row, slo) in first.slos.iter().enumerate() {
         let cell = |slo: &SloReport| slo.satisfied.map_or_else(|| "not assessed".to_owned(), |s| s.to_string());
         let cells = view.versions.iter().filter_map(|v| v.slos.get(row)).map(cell).collect();
-        table.row(condition(slo), cells);
+        table.row(shortened(&slo.condition), cells);
     }
     table.write(out);
 }
 
 /// Shortens the metric of a condition, so that its limit stays visible.
-fn condition(slo: &SloReport) -> String {
-    let rest = slo.condition.strip_prefix(&slo.metric).unwrap_or_default();
-    format!("{}{}", squeezed(&one_line(&slo.metric), MAX_NAME), squeezed(&one_line(rest), 40))
+fn shortened(condition: &Condition) -> String {
+    let Condition { before, metric, after } = condition;
+    format!("{before}{}{}", squeezed(&one_line(metric), MAX_NAME), squeezed(&one_line(after), 40))
 }
 
 fn verdicts(out: &mut String, view: &ReportView) {
@@ -191,7 +191,7 @@ fn verdicts(out: &mut String, view: &ReportView) {
             if is_alone { String::new() } else { format!("{}: ", squeezed(&one_line(&verdict.version), MAX_VERSION)) };
         let value_text =
             slo.value.map_or_else(|| "no value".to_owned(), |v| format!("value {}", value_near(v, slo.limit)));
-        let _ = writeln!(out, "  {word:<13} {version}{} | {value_text}", condition(slo));
+        let _ = writeln!(out, "  {word:<13} {version}{} | {value_text}", shortened(&slo.condition));
         prose(out, &" ".repeat(16), &slo.reason);
     }
     more(out, view.verdicts.len(), MAX_REASONS);

@@ -4,6 +4,7 @@
 //! format sees them.
 
 mod build;
+mod condition;
 mod metrics;
 mod objectives;
 mod observations;
@@ -13,6 +14,7 @@ mod trends;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+pub use condition::Condition;
 pub use observations::ObservationReport;
 use serde::Serialize;
 pub use trends::{LoopReport, Trend};
@@ -209,8 +211,7 @@ impl VersionReport {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SloReport {
-    /// The SLO in words: `http/latency-mean (msec) <= 50`.
-    pub condition: String,
+    pub condition: Condition,
     pub metric: String,
     pub bound: Bound,
     pub limit: f64,

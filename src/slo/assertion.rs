@@ -245,10 +245,10 @@ pub fn slos(insights: &Insights) -> Result<String, String> {
     // A missing or short row means an SLO without a verdict.
     let holds = |row: Option<&Vec<bool>>| row.is_some_and(|row| row.len() >= versions && row.iter().all(|cell| *cell));
     let sides = [(&limits.upper, &matrix.upper), (&limits.lower, &matrix.lower)];
-    let failed: Vec<&str> = sides
+    let failed: Vec<String> = sides
         .into_iter()
         .flat_map(|(slos, rows)| slos.iter().enumerate().filter(|(at, _)| !holds(rows.get(*at))).map(|(_, slo)| slo))
-        .map(|slo| slo.metric.as_str())
+        .map(|slo| slo.metric.to_string())
         .collect();
     match (failed.len(), total) {
         (0, 1) => Ok(format!("the SLO is satisfied{}", after_semicolon(without_data(insights)))),
@@ -282,7 +282,7 @@ pub fn of_version(insights: &Insights, verdict: &Verdict) -> String {
 /// Returns the reason of a verdict with its version and its metric, which it often starts with.
 pub fn sentence(insights: &Insights, verdict: &Verdict) -> String {
     let (version, Verdict { metric, reason, .. }) = (of_version(insights, verdict), verdict);
-    if reason.starts_with(metric.as_str()) {
+    if reason.starts_with(&metric.to_string()) {
         format!("{version}{reason}")
     } else {
         format!("{version}{metric}: {reason}")
@@ -290,12 +290,12 @@ pub fn sentence(insights: &Insights, verdict: &Verdict) -> String {
 }
 
 /// Lists a few reasons of the verdicts, or the metrics' names if there are no verdicts.
-fn reasons(insights: &Insights, failed: &[&str]) -> String {
+fn reasons(insights: &Insights, failed: &[String]) -> String {
     const MAX_LISTED: usize = 3;
     let verdicts = insights.verdicts.iter().filter(|verdict| verdict.verdict != Outcome::Satisfied);
     let mut texts: Vec<String> = verdicts.map(|verdict| sentence(insights, verdict)).collect();
     if texts.is_empty() {
-        texts = failed.iter().map(|metric| (*metric).to_owned()).collect();
+        texts = failed.to_vec();
     }
     texts.dedup();
     let more = texts.len().saturating_sub(MAX_LISTED);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::metrics::MetricsView;
+use crate::model::codec::experiment_from_yaml;
 use crate::model::load::LoadRecord;
 use crate::model::metric::Reading;
 use crate::model::missing::Missing;
@@ -29,7 +30,7 @@ fn golden(name: &str) -> Experiment {
         "running",
     ];
     let (_, text) = documents.into_iter().find(|(known, _)| *known == name).unwrap();
-    serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"))
+    experiment_from_yaml(text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// Judges the three conditions, as signs: `+` holds, `-` does not, `?` undecided.
@@ -194,7 +195,7 @@ fn golden_metrics_read_as_by_hand() {
         ("iter8-grpc-samples", 0, "grpc/latency/mean", 8.0),
         ("iter8-grpc-samples", 0, "grpc/latency/p90", 12.0),
         ("iter8-passing", 0, "http/latency/p50", 10.0 + 10.0 * 39.0 / 112.0),
-        ("iter8-summary", 0, "abn/sample_metric/stddev", 650.0_f64.sqrt()),
+        ("iter8-summary", 0, "abn/sample_metric/stddev", (16_250.0_f64 / 24.0).sqrt()),
         ("iter8-summary", 1, "abn/sample_metric/max", 99.0),
         ("iter8-multi-loop", 0, "http/latency-p95.0", 48.25),
         ("passing", 0, "http/latency/count", 100.0),

@@ -87,7 +87,7 @@ fn judge(insights: &Insights, version: usize, slo: &Slo, bound: Bound) -> Verdic
 
 /// Decides a verdict on a metric without a value.
 pub(super) fn decide(verdict: &mut Verdict, recorded: &Recorded) {
-    let Judged { outcome, reason, no_data, on_error } = recorded.judge(verdict.metric.as_str());
+    let Judged { outcome, reason, no_data, on_error } = recorded.judge(&verdict.metric.to_string());
     (verdict.verdict, verdict.reason) = (outcome, reason);
     (verdict.no_data, verdict.on_error) = (no_data, on_error);
     verdict.missing = Some(recorded.missing.cause);

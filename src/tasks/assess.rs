@@ -18,7 +18,7 @@ use crate::model::loops::LoopRule;
 use crate::model::metric_name::MetricRef;
 use crate::model::number::{Count, Number};
 use crate::model::path::FieldPath;
-use crate::model::slo::{Outcome, Slo, SloLimits, with_capitals};
+use crate::model::slo::{Outcome, SloLimits, with_capitals};
 use crate::ports::BoxFuture;
 use crate::slo::assertion::sentence;
 use crate::slo::assess::assess;
@@ -294,9 +294,8 @@ fn same_limits(insights: &Insights, limits: &SloLimits) -> Result<(), InputError
 
 /// Normalizes the order of objectives and the spelling of metrics.
 fn sorted(limits: &SloLimits) -> [Vec<(String, f64)>; 2] {
-    let name = |slo: &Slo| slo.metric.name().map_or_else(|_| slo.metric.to_string(), ToString::to_string);
     [&limits.upper, &limits.lower].map(|slos| {
-        let mut pairs: Vec<(String, f64)> = slos.iter().map(|slo| (name(slo), slo.limit.0)).collect();
+        let mut pairs: Vec<(String, f64)> = slos.iter().map(|slo| (slo.metric.to_string(), slo.limit.0)).collect();
         pairs.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
         pairs
     })

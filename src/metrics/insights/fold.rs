@@ -8,9 +8,6 @@ pub fn fold_oldest(insights: &mut Insights) -> bool {
     for values in insights.non_hist_metric_values.iter_mut().flat_map(|metrics| metrics.values_mut()) {
         folded |= halve(values);
     }
-    for summaries in insights.summary_metric_values.iter_mut().flat_map(|metrics| metrics.values_mut()) {
-        folded |= halve(summaries);
-    }
     folded
 }
 

@@ -65,11 +65,17 @@ result:
     assert_eq!(result.schema_version, None);
     let insights = result.insights.as_ref().unwrap();
     assert_eq!(insights.non_hist_metric_values[0]["http/latency-mean"], [29.624432499999998]);
-    assert_eq!(insights.summary_metric_values[0]["abn/sample"], [[3.0, 6.0, 1.0, 3.0, 14.0]]);
+    assert_eq!(insights.summary_metric_values[0]["abn/sample"], [3.0, 6.0, 1.0, 3.0, 14.0]);
     assert_eq!(insights.slos.as_ref().unwrap().upper.len(), 1);
     assert_eq!(insights.slos_satisfied.as_ref().unwrap().upper, [[true]]);
-    let again = experiment_from_yaml(&to_yaml(&experiment).unwrap()).unwrap();
-    assert_eq!(again, experiment);
+    // Iter8 reads a summary as one list of numbers.
+    let written = to_yaml(&experiment).unwrap();
+    let summaries = value_from_yaml(&written).unwrap()["result"]["insights"]["SummaryMetricValues"].take();
+    assert_eq!(summaries, serde_json::json!([{"abn/sample": [3, 6, 1, 3, 14]}]));
+    assert_eq!(experiment_from_yaml(&written).unwrap(), experiment);
+    // Of several loops, the newest counts.
+    let loops = text.replace("[3, 6, 1, 3, 14]", "[[9, 9, 9, 9, 9], [3, 6, 1, 3, 14]]");
+    assert_eq!(experiment_from_yaml(&loops).unwrap(), experiment);
 }
 
 #[test]

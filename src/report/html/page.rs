@@ -14,7 +14,7 @@ use crate::model::document::{Experiment, TaskStatus};
 use crate::model::slo::Outcome;
 use crate::report::show::{rounded, short, squeezed, thousands, value, value_near};
 use crate::report::text;
-use crate::report::view::{LoadReport, Overall, ReportView, SloReport, TaskReport, VersionReport};
+use crate::report::view::{Condition, LoadReport, Overall, ReportView, SloReport, TaskReport, VersionReport};
 use crate::slo::assertion::{AssertCondition, judge};
 
 /// Bounds on the size of a page.
@@ -295,8 +295,8 @@ fn objectives(view: &ReportView) -> Vec<Objective> {
 
 /// Formats a condition as the other formats do, with its metric shortened and typographic signs.
 fn condition(slo: &SloReport) -> String {
-    let rest = slo.condition.strip_prefix(&slo.metric).unwrap_or_default();
-    format!("{}{}", named(&slo.metric), squeezed(&rest.replace("<=", "≤").replace(">=", "≥"), 40))
+    let Condition { before, metric, after } = slo.condition.typeset();
+    format!("{before}{}{}", named(&metric), squeezed(&after, 40))
 }
 
 /// Lists the distributions that are not drawn, by metric.

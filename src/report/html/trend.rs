@@ -10,7 +10,7 @@ use super::figure::MAX_SERIES;
 use super::state::{State, state};
 use crate::model::slo::{Bound, Outcome};
 use crate::report::show::{short, squeezed, value_near};
-use crate::report::view::{LoopReport, ReportView, Trend};
+use crate::report::view::{Condition, LoopReport, ReportView, Trend};
 
 /// Height of a chart and bottom of its plot, in user units.
 const HEIGHT: f64 = 250.0;
@@ -70,8 +70,7 @@ pub(super) fn trends(view: &ReportView, max: usize) -> (Vec<Trended>, usize) {
 
 fn trended(view: &ReportView, number: usize, trends: &[Trend]) -> Trended {
     let first = &trends[0];
-    let rest = first.condition.strip_prefix(&first.metric).unwrap_or_default();
-    let condition = squeezed(&rest.replace("<=", "≤").replace(">=", "≥"), 40);
+    let Condition { before, metric, after } = first.condition.typeset();
     let drawn = &trends[..trends.len().min(MAX_SERIES)];
     let key = |(style, trend): (usize, &Trend)| Key { style, name: squeezed(&trend.version, 24) };
     let mut notes = Vec::new();
@@ -83,7 +82,7 @@ fn trended(view: &ReportView, number: usize, trends: &[Trend]) -> Trended {
     }
     Trended {
         number: format!("l{number}"),
-        title: format!("{}{condition}", squeezed(&first.metric, 80)),
+        title: format!("{before}{}{}", squeezed(&metric, 80), squeezed(&after, 40)),
         charts: vec![chart(&view.loops, drawn)],
         keys: drawn.iter().enumerate().map(key).collect(),
         rows: rows(&view.loops, drawn),

@@ -1,10 +1,9 @@
 //! SLOs over the newest loops: a table per SLO with a row per loop.
 
 use super::table::Table;
-use super::{MAX_NAME, MAX_VERSION, columns, heading, more};
+use super::{columns, heading, more, shortened};
 use crate::model::slo::Outcome;
-use crate::model::text::one_line;
-use crate::report::show::{squeezed, value_near};
+use crate::report::show::value_near;
 use crate::report::view::{LoopReport, ReportView, Trend};
 
 /// Maximum loops and SLOs.
@@ -17,7 +16,7 @@ pub(super) fn section(out: &mut String, view: &ReportView) {
     heading(out, "Loops: objectives judged per loop, newest last");
     let mut table = Table::new("Objective", columns(view, "value").into_iter().take(versions).collect());
     for trends in objectives.iter().take(MAX_OBJECTIVES) {
-        table.row(condition(&trends[0]), Vec::new());
+        table.row(shortened(&trends[0].condition), Vec::new());
         let from = view.loops.len().saturating_sub(MAX_LOOPS);
         for (at, row) in view.loops.iter().enumerate().skip(from) {
             let cells = trends.iter().map(|trend| cell(trend, at)).collect();
@@ -49,9 +48,4 @@ fn cell(trend: &Trend, at: usize) -> String {
         Some(Outcome::Inconclusive) => format!("{text} ?"),
         None => "-".to_owned(),
     }
-}
-
-fn condition(trend: &Trend) -> String {
-    let rest = trend.condition.strip_prefix(&trend.metric).unwrap_or_default();
-    format!("{}{}", squeezed(&one_line(&trend.metric), MAX_NAME), squeezed(&one_line(rest), MAX_VERSION + 16))
 }

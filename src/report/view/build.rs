@@ -116,7 +116,7 @@ fn versions(insights: &Insights) -> Vec<VersionReport> {
     names.into_iter().enumerate().map(report).collect()
 }
 
-/// Names each version uniquely: by its own name, with the track if two share it, else by number.
+/// Names each version that the document knows.
 fn version_names(insights: &Insights) -> Vec<String> {
     let measured = [
         insights.version_names.len(),
@@ -129,20 +129,7 @@ fn version_names(insights: &Insights) -> Vec<String> {
         insights.num_versions,
     ];
     let count = measured.into_iter().max().unwrap_or(0).min(MAX_VERSIONS);
-    let mut names: Vec<String> = Vec::with_capacity(count);
-    for index in 0..count {
-        let known = insights.version_names.get(index);
-        let is_taken = |name: &String| names.contains(name);
-        let plain = known.and_then(|v| v.label()).map(str::to_owned).filter(|name| !is_taken(name));
-        let tracked = || {
-            known
-                .filter(|v| !v.track.is_empty() && !v.version.is_empty())
-                .map(|v| format!("{} ({})", v.version, v.track))
-        };
-        let name = plain.or_else(|| tracked().filter(|name| !is_taken(name)));
-        names.push(name.unwrap_or_else(|| format!("version {index}")));
-    }
-    names
+    (0..count).map(|version| insights.version_label(version)).collect()
 }
 
 fn loads(insights: &Insights, versions: &[VersionReport]) -> Vec<LoadReport> {

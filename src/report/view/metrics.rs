@@ -6,7 +6,8 @@ use super::objectives::Objective;
 use super::{DistributionReport, MetricReport};
 use crate::metrics::MetricsView;
 use crate::model::insights::Insights;
-use crate::model::metric::{MetricMeta, MetricType, Reading};
+use crate::model::metric::{MetricType, Reading};
+use crate::model::metric_name::MetricRef;
 use crate::redact::{redact_text, redact_url};
 
 /// Aggregates reported for a metric with many values.
@@ -33,16 +34,16 @@ pub(super) fn of_version(
 }
 
 fn of_metric(insights: &Insights, version: usize, name: &str) -> MetricReport {
-    // By exact key, as documents of Iter8 have been reported: another spelling of a percentile has a value, but no description.
-    let meta = meta(insights, name);
-    let seen = insights.observations.get(version).and_then(|all| all.get(name).or_else(|| all.get(base(name))));
-    let (value, no_data) = match MetricsView::new(insights, version).resolve(&name.into()).reading {
+    let name_ref = MetricRef::from(name);
+    let metric = MetricsView::new(insights, version).resolve(&name_ref);
+    let (meta, seen) = (metric.meta, metric.observation);
+    let (value, no_data) = match metric.reading {
         Reading::Value(value) => (Some(value), None),
         Reading::Missing(missing) => (None, Some(redact_text(&missing.reason))),
     };
     MetricReport {
         value,
-        units: units(insights, name),
+        units: units(insights, &name_ref),
         kind: meta.map(|meta| meta.kind),
         description: meta.map(|meta| meta.description.clone()).filter(|text| !text.is_empty()),
         no_data,
@@ -66,7 +67,7 @@ pub(super) fn distributions(insights: &Insights, version: usize) -> BTreeMap<Str
     let report = |name: String| {
         let distribution = MetricsView::new(insights, version).distribution(&name).ok()??;
         let percentiles = PERCENTILES.iter().map(|p| (format!("p{p}"), distribution.percentile(*p))).collect();
-        let units = units(insights, &name);
+        let units = units(insights, &MetricRef::from(name.as_str()));
         let (count, min, max, mean) =
             (distribution.count(), distribution.min(), distribution.max(), distribution.mean());
         Some((name, DistributionReport { units, count, min, max, mean, percentiles }))
@@ -84,16 +85,8 @@ pub(in crate::report) fn distributed(insights: &Insights) -> BTreeSet<String> {
 }
 
 /// Returns the unit of a metric or of one of its aggregates; counts have none.
-pub(super) fn units(insights: &Insights, name: &str) -> Option<String> {
-    let is_count = name.ends_with("/count") && !insights.metrics_info.contains_key(name);
-    meta(insights, name).filter(|_| !is_count).and_then(|m| m.units.clone()).filter(|units| !units.is_empty())
-}
-
-fn meta<'a>(insights: &'a Insights, name: &str) -> Option<&'a MetricMeta> {
-    insights.metrics_info.get(name).or_else(|| insights.metrics_info.get(base(name)))
-}
-
-/// `grpc/latency` of `grpc/latency/p99`.
-fn base(name: &str) -> &str {
-    name.rsplit_once('/').map_or(name, |(base, _)| base)
+pub(super) fn units(insights: &Insights, metric: &MetricRef) -> Option<String> {
+    // Units are the same for all versions.
+    let units = MetricsView::new(insights, 0).resolve(metric).unit;
+    units.filter(|units| !units.is_empty()).map(str::to_owned)
 }

@@ -10,6 +10,7 @@ use crate::metrics::MetricsView;
 use crate::metrics::missing::Recorded;
 use crate::model::insights::{Insights, Observation};
 use crate::model::metric::{MetricType, Reading};
+use crate::model::metric_name::MetricRef;
 use crate::model::missing::{MissingCause, NoDataPolicy, OnErrorPolicy};
 use crate::model::text::prefix;
 use crate::redact::{redact_text, redact_url};
@@ -110,7 +111,7 @@ fn of_metric(insights: &Insights, version: usize, name: &str, seen: &Observation
     let redacted = |text: &String, max: usize| prefix(&redact_text(prefix(text, max * 2)), max).to_owned();
     ObservationReport {
         value,
-        units: units(insights, name),
+        units: units(insights, &MetricRef::from(name)),
         description: meta.map(|meta| meta.description.clone()).filter(|text| !text.is_empty()),
         source: seen.source.as_deref().map(redact_url),
         query: seen.query.as_ref().map(|query| redacted(query, MAX_QUERY)),

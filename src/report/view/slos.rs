@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::objectives::Objective;
-use super::{SloReport, metrics};
+use super::{Condition, SloReport, metrics};
 use crate::metrics::MetricsView;
 use crate::model::insights::Insights;
 use crate::model::metric::Reading;
@@ -87,11 +87,9 @@ fn compared(value: f64, objective: &Objective) -> String {
 
 /// Reports an SLO without a verdict.
 pub(super) fn blank(insights: &Insights, objective: &Objective) -> SloReport {
-    let units = metrics::units(insights, objective.metric.as_str());
-    let sign = objective.bound.sign();
-    let unit_text = units.as_ref().map(|u| format!(" ({u})")).unwrap_or_default();
+    let units = metrics::units(insights, &objective.metric);
     SloReport {
-        condition: format!("{}{unit_text} {sign} {}", objective.metric, show::short(objective.limit)),
+        condition: Condition::new(objective, units.as_deref()),
         metric: objective.metric.to_string(),
         bound: objective.bound,
         limit: objective.limit,

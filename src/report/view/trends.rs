@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::objectives::Objective;
-use super::{VersionReport, slos};
+use super::{Condition, VersionReport, slos};
 use crate::metrics::MetricsView;
 use crate::model::document::ExperimentResult;
 use crate::model::insights::Insights;
@@ -33,8 +33,7 @@ pub struct LoopReport {
 pub struct Trend {
     /// Name of the version, as in `versions`.
     pub version: String,
-    /// The SLO in words: `http/latency-mean (msec) <= 50`.
-    pub condition: String,
+    pub condition: Condition,
     pub metric: String,
     pub bound: Bound,
     pub limit: f64,

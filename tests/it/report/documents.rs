@@ -295,7 +295,7 @@ pub fn two_versions() -> Experiment {
     let mut insights = Insights::default();
     add_load(&mut insights, 0, "http", FAST);
     add_load(&mut insights, 1, "http", SLOW);
-    name_versions(&mut insights, &[("iris-v1", "current"), ("iris-v2", "candidate")]);
+    name_versions(&mut insights, &[("iris-v1", ""), ("iris-v2", "")]);
     let accuracy = "modelstats/accuracy";
     insights.metrics_info.insert(accuracy.to_owned(), meta(MetricType::Gauge, None, "share of right answers"));
     insights.non_hist_metric_values[0].insert(accuracy.to_owned(), vec![0.94]);

@@ -157,7 +157,7 @@ pub fn loops() -> Experiment {
         let contribution = Contribution { assessment: Some(assessment), ..Contribution::default() };
         insights::merge(&mut found, &contribution).unwrap();
     }
-    name_versions(&mut found, &[("iris-v1", "current"), ("iris-v2", "candidate")]);
+    name_versions(&mut found, &[("iris-v1", ""), ("iris-v2", "")]);
     let spec = vec![
         task(
             "custommetrics",

@@ -7,7 +7,7 @@ use crate::model::duration::GoDuration;
 use crate::ports::cluster::ClusterErrorKind;
 use crate::ports::{BoxFuture, StoreError};
 
-pub(crate) use crate::slo::assertion::{AssertCondition, Judgement, RunState, judge, progress};
+pub(crate) use crate::slo::assertion::{AssertCondition, Judgement, RunState, assessed_at, judge, progress};
 
 /// Poll interval of files.
 pub(crate) const FILE_POLL: Duration = Duration::from_millis(250);

@@ -1,28 +1,35 @@
 //! Experiments in a cluster: their documents, runs and pods, for the commands of `iter8 k` and for controllers.
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::error::AppError;
 use super::launch::PodFiles;
 use super::resolve::{self, from_value, is_same_spec, spec_from_values};
+use crate::adapters::clock::SystemClock;
 use crate::manifests::names::JOB_VARIABLE;
 use crate::manifests::settings::Settings;
 use crate::model::document::{Experiment, ExperimentResult};
 use crate::model::shard::Share;
 use crate::pipeline::{self, Prepared, ResultPolicy};
-use crate::ports::Files;
+use crate::ports::{Clock, Files};
 use crate::values::digest;
 
 pub(crate) use crate::adapters::kubernetes::{
-    ConnectOptions, Connection, GroupDeletion, GroupState, LatestDocument, LazyCluster, LogLine, NoCluster, PodFleet,
-    SecretStore, ShardIndex, Stored, connect, delete_group, follow_logs, groups, launch, namespace_without_connecting,
-    pod_problem, print_logs, run_end,
+    ConnectOptions, Connection, CronJobState, GroupDeletion, GroupState, LatestDocument, LazyCluster, LogLine,
+    NoCluster, PodFleet, SecretStore, ShardIndex, Stored, connect, delete_group, follow_logs, groups, launch,
+    namespace_without_connecting, pod_problem, print_logs, run_end,
 };
 pub(crate) use crate::manifests::names::Group;
 pub(crate) use crate::manifests::settings::Runner;
 
 /// Variable with the index of a pod in an Indexed Job, set by the Job controller.
 const INDEX_VARIABLE: &str = "JOB_COMPLETION_INDEX";
+
+/// Returns the current time.
+pub(crate) fn now() -> DateTime<Utc> {
+    SystemClock.now()
+}
 
 /// Builds the document of values that have not run yet.
 pub(crate) fn planned(values: &Value, revision: i64) -> Option<Experiment> {

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chrono::{DateTime, Utc};
+
 use crate::model::document::{Experiment, ExperimentResult, TaskRecord, TaskStatus};
 use crate::model::insights::Insights;
 use crate::model::slo::{Outcome, Verdict};
@@ -229,6 +231,13 @@ pub(super) fn is_assessed(experiment: &Experiment) -> bool {
         records.all(|record| matches!(record.status, TaskStatus::Done | TaskStatus::Skipped))
     };
     experiment.result.as_ref().is_some_and(is_finished)
+}
+
+/// Returns the time at which the newest loop was assessed; `None` if it was not, or in documents written by Iter8.
+pub fn assessed_at(experiment: &Experiment) -> Option<DateTime<Utc>> {
+    let records = experiment.result.iter().flat_map(|result| &result.tasks);
+    let assessed = records.filter(|record| record.task == "assess" && record.status == TaskStatus::Done);
+    assessed.filter_map(|record| Some(record.start? + record.duration?.0)).max()
 }
 
 /// Checks that every SLO is satisfied for every version, by Iter8's matrix. Returns the reason either way. An experiment without SLOs does

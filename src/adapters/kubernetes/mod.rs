@@ -9,6 +9,6 @@ pub use coordination::{PodFleet, ShardIndex};
 
 pub(crate) use client::{ConnectOptions, LazyCluster, connect, namespace_without_connecting};
 pub(crate) use experiment::{
-    GroupDeletion, GroupState, LatestDocument, Launched, LogLine, MAX_SECRET_BYTES, SecretStore, Stored, delete_group,
-    follow_logs, groups, launch, pod_problem, print_logs, run_end,
+    CronJobState, GroupDeletion, GroupState, LatestDocument, Launched, LogLine, MAX_SECRET_BYTES, SecretStore, Stored,
+    delete_group, follow_logs, groups, launch, pod_problem, print_logs, run_end,
 };

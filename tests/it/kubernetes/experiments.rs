@@ -202,7 +202,7 @@ fn a_document_that_cannot_be_read_is_listed_as_unreadable() {
     let said = case.k(["list"]);
     said.exits(0);
     let row: Vec<&str> = said.stdout.lines().nth(1).unwrap().split_whitespace().collect();
-    assert_eq!(row, [&case.namespace, "torn", "1", "job", "0", "unreadable", "-"]);
+    assert_eq!(row, [&case.namespace, "torn", "1", "job", "0", "unreadable", "-", "-", "-"]);
 }
 
 #[test]
@@ -353,6 +353,38 @@ fn a_job_that_cannot_make_pods_says_why() {
     let output = case.k(["assert", "-g", "quota", "-c", "completed", "--timeout", "1s"]);
     output.expect(1, &["no pod of job/quota-1-job: FailedCreate:", "exceeded quota: none"]);
     case.k(["log", "-g", "quota"]).expect(0, &["group quota has no pod of job/quota-1-job: FailedCreate:"]);
+}
+
+#[test]
+fn a_suspended_cron_job_is_named_and_stays_suspended() {
+    let Some(case) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
+    let more = ["--set", "runner=cronjob", "--set", "cronjobSchedule=0 0 1 1 *"];
+    launch(&case, "paused", &load(5), &more).exits(0);
+    case.k(["log", "-g", "paused"]).snapshot(0);
+    let patch = r#"{"spec": {"suspend": true}}"#;
+    case.cluster.kubectl_ok(&["patch", "cronjob", "-n", &case.namespace, "paused-1-cronjob", "-p", patch]);
+    case.k(["log", "-g", "paused"]).snapshot(0);
+    case.k(["assert", "-g", "paused", "-c", "completed", "--timeout", "1s"]).snapshot(1);
+    launch(&case, "paused", &load(5), &more).expect(0, &["the CronJob stays suspended, as that of revision 1 is"]);
+    assert_eq!(case.get("cronjobs", "paused-2-cronjob")["spec"]["suspend"], true);
+    case.k(["list"]).snapshot(0);
+    launch(&case, "paused", &load(5), &[&more[..], &["--set", "suspend=false"]].concat()).exits(0);
+    assert_eq!(case.get("cronjobs", "paused-3-cronjob")["spec"]["suspend"], false);
+    // Deleted by hand, or after `ttlSecondsAfterFinished`.
+    case.cluster.kubectl_ok(&["delete", "cronjob", "-n", &case.namespace, "paused-3-cronjob"]);
+    case.k(["log", "-g", "paused", "-f"]).snapshot(0);
+}
+
+#[test]
+fn a_log_whose_pod_is_gone_says_how_its_job_ended() {
+    let Some(case) = ClusterCase::with_node() else { return };
+    let _transcript = transcript!();
+    launch(&case, "past", &load(5), &[]).exits(0);
+    case.cluster.wait_for_condition("jobs", &case.namespace, "past-1-job", "Complete");
+    case.cluster.kubectl_ok(&["delete", "pods", "-n", &case.namespace, "-l", "iter8.tools/group=past"]);
+    case.k(["log", "-g", "past"]).snapshot(0);
+    case.k(["list"]).snapshot(0);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::Role;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -57,6 +58,9 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
         let next = before.unwrap_or(0).saturating_add(1);
         let mut objects = new.objects(next).map_err(failed)?;
         check_overwrite(client, group, &objects).await.map_err(failed)?;
+        if let Some(before) = before {
+            keep_suspended(client, group, before, &mut objects).await.map_err(failed)?;
+        }
         check_account(client, &objects).await.map_err(failed)?;
         apply_all(client, &objects, Effect::DryRun).await.map_err(failed)?;
         let existing = match existing {
@@ -127,6 +131,21 @@ async fn replace_original(connection: &Connection, group: &Group) -> Result<(), 
         }
         GroupDeletion::Absent | GroupDeletion::Done => Ok(()),
     }
+}
+
+/// Suspends the CronJob if that of the previous revision is suspended and the values do not say otherwise: whoever suspended it did not
+/// expect it to start.
+async fn keep_suspended(client: &Client, group: &Group, before: i64, objects: &mut Launch) -> Result<(), ClusterError> {
+    let new = objects.cron_job.as_mut().and_then(|cron_job| cron_job.spec.as_mut());
+    let Some(new) = new.filter(|new| new.suspend.is_none()) else { return Ok(()) };
+    let previous: Option<CronJob> = find(client, &group.namespace, &group.cron_job(before)).await?;
+    if previous.and_then(|cron_job| cron_job.spec?.suspend) == Some(true) {
+        tracing::warn!(
+            "the CronJob stays suspended, as that of revision {before} is; set `suspend=false` to resume it"
+        );
+        new.suspend = Some(true);
+    }
+    Ok(())
 }
 
 /// Creates the group's Secret with only its labels. Returns `None` if it was created concurrently.

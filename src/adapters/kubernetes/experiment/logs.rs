@@ -12,7 +12,7 @@ use kube::{Api, ResourceExt};
 use super::events::newest_warning;
 use super::log_lines::NewLines;
 use super::pods::{PodState, are_kept, pods, state};
-use super::runs::{RunState, no_pod_reason, run_state};
+use super::runs::{RunState, no_pod_reason, run_state, suspension};
 use crate::adapters::kubernetes::client::{Connection, INTERACTIVE, Operation, kind_of, with_retry};
 use crate::manifests::names::{CONTAINER, Group};
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
@@ -220,7 +220,11 @@ pub async fn pod_problem(
     let state = state(pod);
     let waiting = waiting_reason(connection, pod, &state).await;
     let problems: Vec<String> = waiting.into_iter().chain(state.problems()).collect();
-    Ok((!problems.is_empty()).then(|| format!("pod/{}: {}", pod.name_any(), problems.join("; "))))
+    match (problems.is_empty(), revision) {
+        (false, _) => Ok(Some(format!("pod/{}: {}", pod.name_any(), problems.join("; ")))),
+        (true, Some(revision)) if state != PodState::Running => Ok(suspension(connection, group, revision).await),
+        (true, _) => Ok(None),
+    }
 }
 
 /// End of a log's stream.

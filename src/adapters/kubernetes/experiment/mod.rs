@@ -14,7 +14,7 @@ mod runs;
 mod secret_data;
 mod secret_store;
 
-pub use groups::{GroupState, groups};
+pub use groups::{CronJobState, GroupState, groups};
 pub use launch::{Launched, launch};
 pub use logs::{LogLine, follow_logs, pod_problem, print_logs};
 pub use remove::{GroupDeletion, delete_group};

@@ -60,6 +60,20 @@ pub(super) fn ended(job: &Job) -> Option<RunEnded> {
     Some(RunEnded { failed, message: format!("job/{} {status}: {reason}", job.name_any()) })
 }
 
+/// Returns the reason why a revision starts no further pod, if it is suspended.
+pub(super) async fn suspension(connection: &Connection, group: &Group, revision: i64) -> Option<String> {
+    let cron_job = find(&connection.client, &group.namespace, &group.cron_job(revision)).await.ok()??;
+    suspended(&cron_job)
+}
+
+fn suspended(cron_job: &CronJob) -> Option<String> {
+    let (name, namespace) = (cron_job.name_any(), cron_job.namespace().unwrap_or_default());
+    let patch = r#"'{"spec": {"suspend": false}}'"#;
+    cron_job.spec.as_ref().filter(|spec| spec.suspend == Some(true)).map(|_| {
+        format!("cronjob/{name} is suspended (`kubectl patch cronjob {name} -n {namespace} -p {patch}` resumes it)")
+    })
+}
+
 /// Explains why a revision has no pod.
 pub(super) async fn no_pod_reason(connection: &Connection, group: &Group, revision: Option<i64>) -> String {
     let unknown = "no pod yet; `kubectl get events` may show the reason".to_owned();
@@ -102,18 +116,14 @@ async fn no_pod_of_cron_job(connection: &Connection, cron_job: &CronJob) -> Stri
             _ => format!("no pod of job/{active} yet"),
         };
     }
-    let spec = cron_job.spec.as_ref();
-    if spec.is_some_and(|spec| spec.suspend == Some(true)) {
-        let patch = r#"'{"spec": {"suspend": false}}'"#;
-        return format!(
-            "no pod, because cronjob/{name} is suspended; `kubectl patch cronjob {name} -n {namespace} -p {patch}` resumes it"
-        );
+    if let Some(suspended) = suspended(cron_job) {
+        return format!("no pod, because {suspended}");
     }
     match (status.last_schedule_time, newest_warning(connection, cron_job).await) {
         (_, Some(warning)) => format!("no pod of cronjob/{name}: {warning}"),
         (Some(last), None) => format!("no pod any more: cronjob/{name} last started a Job at {}", last.0),
         (None, None) => {
-            let schedule = spec.map(|spec| spec.schedule.as_str()).unwrap_or_default();
+            let schedule = cron_job.spec.as_ref().map(|spec| spec.schedule.as_str()).unwrap_or_default();
             format!("no pod yet: cronjob/{name} has not been due (schedule `{schedule}`)")
         }
     }

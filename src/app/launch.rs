@@ -1,6 +1,6 @@
 //! Launching an experiment in a cluster.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::rbac::v1::Role;
 use serde_json::Value;
@@ -75,14 +75,13 @@ impl LaunchPlan {
     pub(crate) fn for_group(self, group: Group) -> Result<GroupLaunch, AppError> {
         let launch = GroupLaunch { plan: self, group };
         let objects = launch.manifests(1).map_err(AppError::in_values)?;
-        for Role { metadata, rules } in &objects.expected_roles {
-            let rules: Vec<String> = rules.iter().flatten().map(rule_in_yaml).collect();
-            tracing::info!(
-                "no Role is created for an existing service account; {} needs these rules in namespace {}: {}",
-                launch.plan.settings.service_account.as_deref().unwrap_or_default(),
-                metadata.namespace.as_deref().unwrap_or_default(),
-                rules.join(", ")
-            );
+        if let Some(account) = &launch.plan.settings.service_account {
+            for (namespace, rules) in rules_by_namespace(&objects.expected_roles) {
+                tracing::info!(
+                    "no Role is created for serviceaccount/{account}; it needs these rules in namespace {namespace}: {}",
+                    rules.join(", ")
+                );
+            }
         }
         Ok(launch)
     }
@@ -102,6 +101,16 @@ impl LaunchPlan {
             false => AppError::in_values(error),
         })
     }
+}
+
+/// Groups the rules of Roles by namespace, as YAML.
+fn rules_by_namespace(roles: &[Role]) -> BTreeMap<&str, Vec<String>> {
+    let mut by_namespace: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for Role { metadata, rules } in roles {
+        let namespace = metadata.namespace.as_deref().unwrap_or_default();
+        by_namespace.entry(namespace).or_default().extend(rules.iter().flatten().map(rule_in_yaml));
+    }
+    by_namespace
 }
 
 /// Resolves tasks and settings, and reports the mistakes of both.

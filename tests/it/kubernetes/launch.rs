@@ -6,6 +6,7 @@ use iter8::model::codec;
 use serde_json::Value;
 
 use super::cluster_case::ClusterCase;
+use crate::support::api_server_proxy::{Action, ApiServerProxy};
 use crate::support::echo_server::EchoServer;
 use crate::support::transcript::transcript;
 
@@ -128,6 +129,64 @@ fn a_namespace_admin_can_launch_and_delete() {
     case.k(["assert", "-g", "mine", "-c", "completed", "--timeout", "120s"]).exits(0);
     case.k(["delete", "-g", "mine"]).snapshot(0);
     case.wait_until_nothing_is_left_of("mine");
+}
+
+#[test]
+fn missing_permissions_are_reported_together() {
+    let Some(case) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
+    let (cluster, namespace) = (case.cluster, case.namespace.clone());
+    let role = format!(
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {{name: some}}\nrules:\n\
+         - {{apiGroups: [''], resources: [secrets, serviceaccounts], verbs: [get, list, create, patch]}}\n\
+         - {{apiGroups: [batch], resources: [jobs], verbs: [get, list, create]}}\n---\n\
+         apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: some}}\n\
+         subjects: [{{kind: ServiceAccount, name: default, namespace: {namespace}}}]\n\
+         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: some}}\n"
+    );
+    cluster.apply_in(&namespace, &role);
+    let launch = |case: &ClusterCase, more: &[&'static str]| {
+        let values = ["tasks={ready,http}", "ready.service=web", "http.url=http://web/", "runner=job"];
+        let pairs = values.into_iter().chain(more.iter().copied());
+        case.k(["launch", "-g", "shop"].into_iter().chain(pairs.flat_map(|pair| ["--set", pair])))
+    };
+    let token = cluster.token(&namespace, "default");
+    let case = case.with_kubeconfig(cluster.kubeconfig_with_token(&token, &namespace));
+    launch(&case, &[]).snapshot(4);
+    case.k(["delete", "-g", "shop"]).snapshot(4);
+    // With no permissions at all, the first rejected request does not hide the others.
+    cluster.kubectl_ok(&["delete", "rolebinding", "-n", &namespace, "some"]);
+    launch(&case, &["serviceAccountName=default"]).snapshot(4);
+    case.k(["delete", "-g", "shop"]).snapshot(4);
+    assert_eq!(case.objects("shop"), [""; 0]);
+}
+
+#[test]
+fn shared_loads_are_refused_by_old_clusters() {
+    let Some(case) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
+    let proxy = ApiServerProxy::start(case.cluster, |_, path| match path {
+        "/version" => Action::Respond(200, vec![], old_version().to_string()),
+        _ => Action::Forward,
+    });
+    let case = case.through(&proxy);
+    let launch = |more: &[&'static str]| {
+        let values = ["tasks={http}", "http.url=http://web/", "runner=job"];
+        let pairs = values.into_iter().chain(more.iter().copied());
+        case.k(["launch", "-g", "shop"].into_iter().chain(pairs.flat_map(|pair| ["--set", pair])))
+    };
+    launch(&["parallelism=2"]).snapshot(4);
+    assert_eq!(case.objects("shop"), [""; 0]);
+    launch(&[]).exits(0);
+}
+
+/// Response of Kubernetes 1.27 to a request for its version.
+fn old_version() -> Value {
+    let text = ["gitVersion", "gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform"];
+    let mut version: serde_json::Map<String, Value> = text.iter().map(|key| ((*key).to_owned(), "-".into())).collect();
+    version.insert("major".to_owned(), "1".into());
+    version.insert("minor".to_owned(), "27+".into());
+    Value::Object(version)
 }
 
 #[test]

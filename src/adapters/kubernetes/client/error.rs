@@ -198,9 +198,10 @@ fn is_rbac_denial(status: &Status) -> bool {
     status.message.contains(" cannot ")
 }
 
-/// The API server responds to a server-side apply with mistyped fields with status 500 and this message.
+/// The API server responds to a server-side apply with mistyped or unknown fields with status 500 and one of these messages.
 fn is_conversion_failure(status: &Status) -> bool {
-    status.code == 500 && status.message.contains("failed to convert")
+    let message = &status.message;
+    status.code == 500 && (message.contains("failed to convert") || message.contains("field not declared in schema"))
 }
 
 /// Returns true if the status names an object of this resource.

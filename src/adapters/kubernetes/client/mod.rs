@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows about experiments.
 
+mod access;
 mod cluster;
 mod connect;
 mod error;
@@ -14,6 +15,7 @@ mod watch_spacing;
 pub use cluster::{LazyCluster, NoCluster};
 pub use connect::{ConnectOptions, Connection, connect, namespace_without_connecting};
 
+pub(crate) use access::{Access, is_allowed, missing, rules};
 pub(crate) use error::Operation;
 pub(crate) use objects::{
     Deletion, Effect, MANAGER, Object, apply, delete, find, kind_of, list, list_labelled, list_metadata,

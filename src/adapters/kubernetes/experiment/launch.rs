@@ -14,6 +14,7 @@ use super::iter8_v013::Original;
 use super::ownership::{check_not_deleted, check_ours, check_overwrite};
 use super::provenance::revision;
 use super::remove::{GroupDeletion, delete_group, prune, remove_runs};
+use super::requirements::{check_launch, check_version};
 use super::secret_data;
 use super::secret_store::SecretStore;
 use crate::adapters::kubernetes::client::{
@@ -47,29 +48,8 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
     let location = format!("group {} in namespace {}", group.name, group.namespace);
     let failed = |source| StoreError::Cluster { action: "launch", location: location.clone(), source };
     for _ in 0..MAX_ATTEMPTS {
-        let existing: Option<Secret> = find(client, &group.namespace, &group.secret()).await.map_err(failed)?;
-        if let Some(secret) = &existing {
-            check_ours(secret, group).map_err(failed)?;
-            check_not_deleted(secret).map_err(failed)?;
-        }
-        let original = released_by_iter8(client, group, existing.as_ref()).await.map_err(failed)?;
-        let before = existing.as_ref().and_then(|secret| revision(&secret.metadata));
-        let before = before.or(original.as_ref().map(|original| original.revision));
-        let next = before.unwrap_or(0).saturating_add(1);
-        let mut objects = new.objects(next).map_err(failed)?;
-        check_overwrite(client, group, &objects).await.map_err(failed)?;
-        if let Some(before) = before {
-            keep_suspended(client, group, before, &mut objects).await.map_err(failed)?;
-        }
-        check_account(client, &objects).await.map_err(failed)?;
-        apply_all(client, &objects, Effect::DryRun).await.map_err(failed)?;
-        let existing = match existing {
-            Some(_) if original.is_some() => {
-                replace_original(connection, group).await.map_err(failed)?;
-                None
-            }
-            existing => existing,
-        };
+        let Validated { existing, revision: next, mut objects } =
+            validated(connection, group, new).await.map_err(failed)?;
         let existing = match existing {
             Some(existing) => existing,
             None => match create(client, &objects.secret).await.map_err(failed)? {
@@ -107,6 +87,47 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
     }
     let message = format!("gave up after {MAX_ATTEMPTS} conflicts with concurrent launches of this group");
     Err(failed(ClusterError::new(ClusterErrorKind::Conflict, message).with_hint("retry when they have finished")))
+}
+
+/// A launch that the API server has validated.
+struct Validated {
+    /// Secret of the group, if it exists and can be overwritten.
+    existing: Option<Secret>,
+    revision: i64,
+    objects: Launch,
+}
+
+/// Validates the next launch of the group by a dry run. Then deletes the group if Iter8 launched it.
+async fn validated(connection: &Connection, group: &Group, new: &dyn Launched) -> Result<Validated, ClusterError> {
+    let client = &connection.client;
+    let existing = find::<Secret>(client, &group.namespace, &group.secret()).await;
+    if existing.as_ref().is_err_and(|error| error.kind == ClusterErrorKind::Forbidden) {
+        // Reports all missing permissions instead of this one.
+        check_launch(client, group, &new.objects(1)?, true).await?;
+    }
+    let existing = existing?;
+    if let Some(secret) = &existing {
+        check_ours(secret, group)?;
+        check_not_deleted(secret)?;
+    }
+    let original = released_by_iter8(client, group, existing.as_ref()).await?;
+    let before = existing.as_ref().and_then(|secret| revision(&secret.metadata));
+    let before = before.or(original.as_ref().map(|original| original.revision));
+    let revision = before.unwrap_or(0).saturating_add(1);
+    let mut objects = new.objects(revision)?;
+    check_launch(client, group, &objects, existing.is_none()).await?;
+    check_version(client, &objects).await?;
+    check_overwrite(client, group, &objects).await?;
+    if let Some(before) = before {
+        keep_suspended(client, group, before, &mut objects).await?;
+    }
+    check_account(client, &objects).await?;
+    apply_all(client, &objects, Effect::DryRun).await?;
+    if original.is_none() {
+        return Ok(Validated { existing, revision, objects });
+    }
+    replace_original(connection, group).await?;
+    Ok(Validated { existing: None, revision, objects })
 }
 
 /// Returns Iter8's release of this group. Launching over its objects would leave them to Helm.

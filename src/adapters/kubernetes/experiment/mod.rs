@@ -10,6 +10,7 @@ mod ownership;
 mod pods;
 mod provenance;
 mod remove;
+mod requirements;
 mod runs;
 mod secret_data;
 mod secret_store;

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::iter8_v013::{Original, is_original, is_original_elsewhere};
 use super::ownership::check_ours;
+use super::requirements::check_delete;
 use super::secret_data;
 use crate::adapters::kubernetes::client::{
     Connection, Deletion, Object, delete, find, kind_of, list_labelled, list_metadata,
@@ -69,11 +70,17 @@ pub async fn delete_group(
     namespaces: &(dyn Fn(&Value) -> BTreeSet<String> + Sync),
 ) -> Result<GroupDeletion, ClusterError> {
     let client = &connection.client;
-    let secret: Option<Secret> = find(client, &group.namespace, &group.secret()).await?;
+    let secret = find::<Secret>(client, &group.namespace, &group.secret()).await;
+    if secret.as_ref().is_err_and(|error| error.kind == ClusterErrorKind::Forbidden) {
+        // Reports all missing permissions instead of this one.
+        check_delete(client, group, None).await?;
+    }
+    let secret = secret?;
     if let Some(secret) = &secret {
         check_ours(secret, group)?;
     }
     let original = Original::find(client, group, secret.as_ref()).await?;
+    check_delete(client, group, original.as_ref()).await?;
     let origin = if original.is_some() { Origin::Any } else { Origin::Labelled };
     let mut removal = Removal::new(client, group, origin);
     let none = BTreeSet::new();

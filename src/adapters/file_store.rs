@@ -4,11 +4,14 @@
 //! moment, find either the old document or the new one, never a part.
 
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::model::codec;
+use parking_lot::Mutex;
+
+use crate::model::codec::{self, CodecError};
 use crate::model::document::Experiment;
 use crate::ports::{BoxFuture, DocumentStore, StoreError};
 
@@ -22,33 +25,131 @@ const SUFFIX: &str = ".tmp";
 /// Age from which a temporary file belongs to a process that was killed. Writing one takes milliseconds.
 const ABANDONED: Duration = Duration::from_secs(60);
 
-/// An experiment document in a file.
+/// An experiment document in a file. Changes by other programs since it was last read or written are not overwritten.
 pub(crate) struct FileStore {
     path: PathBuf,
+    known: Mutex<Known>,
+}
+
+/// Content of the file when it was last read or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// It was not read yet, or is not a regular file.
+    Nothing,
+    Missing,
+    Hash(u64),
+}
+
+impl Known {
+    fn of(content: &[u8]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        content.hash(&mut hasher);
+        Self::Hash(hasher.finish())
+    }
 }
 
 impl FileStore {
     /// Creates a store for the document at `path`, which may not exist yet.
     pub(crate) fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), known: Mutex::new(Known::Nothing) }
     }
 
     fn read(&self) -> Result<Experiment, StoreError> {
-        let unavailable = |source| match source {
-            source if io::Error::kind(&source) == io::ErrorKind::NotFound => {
-                StoreError::Missing { location: self.location() }
-            }
-            source => StoreError::Unavailable { action: "read", location: self.location(), source },
-        };
-        let mut text = String::new();
-        let file = File::open(&self.path).map_err(unavailable)?;
-        let read = file.take(MAX_DOCUMENT_BYTES + 1).read_to_string(&mut text).map_err(unavailable)?;
-        if read as u64 > MAX_DOCUMENT_BYTES {
-            let reason = format!("larger than {MAX_DOCUMENT_BYTES} bytes");
-            return Err(unavailable(io::Error::new(io::ErrorKind::FileTooLarge, reason)));
-        }
-        codec::experiment_from_yaml(&text).map_err(|source| StoreError::Invalid { location: self.location(), source })
+        let content = read_file(&self.path);
+        self.know(&content);
+        let content = content.map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => StoreError::Missing { location: self.location() },
+            _ => StoreError::Unavailable { action: "read", location: self.location(), source },
+        })?;
+        parse(content).map_err(|source| StoreError::Invalid { location: self.location(), source })
     }
+
+    fn know(&self, content: &io::Result<Vec<u8>>) {
+        let known = match content {
+            Ok(content) => Known::of(content),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Known::Missing,
+            Err(_) => Known::Nothing,
+        };
+        *self.known.lock() = known;
+    }
+
+    /// Fails if another program changed the document.
+    fn check_unchanged(&self) -> Result<(), StoreError> {
+        let known = *self.known.lock();
+        if known == Known::Nothing {
+            return Ok(());
+        }
+        let change = match read_file(&self.path) {
+            Ok(content) if Known::of(&content) == known => return Ok(()),
+            Ok(_) if known == Known::Missing => "created",
+            Ok(_) => "changed",
+            // A document that was removed, or cannot be read, is written again.
+            Err(_) => return Ok(()),
+        };
+        Err(StoreError::Changed { location: self.location(), change })
+    }
+
+    fn write(&self, experiment: &Experiment) -> Result<(), StoreError> {
+        let text =
+            codec::to_yaml(experiment).map_err(|source| StoreError::Invalid { location: self.location(), source })?;
+        let unavailable = |source| StoreError::Unavailable { action: "write", location: self.location(), source };
+        if is_stream(&self.path) {
+            return Err(unavailable(not_a_regular_file()));
+        }
+        self.check_unchanged()?;
+        replace(&self.path, text.as_bytes(), Access::Private).map_err(unavailable)?;
+        self.know(&Ok(text.into_bytes()));
+        Ok(())
+    }
+}
+
+/// Parses the content of a document.
+pub(crate) fn parse(content: Vec<u8>) -> Result<Experiment, CodecError> {
+    let text = String::from_utf8(content).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        CodecError::new(format!("not UTF-8 (at byte {at}); expected YAML"))
+    })?;
+    codec::experiment_from_yaml(&text)
+}
+
+/// Reads a regular file. Opening a pipe would wait for a writer.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "is a directory, not a file"));
+    }
+    if !metadata.is_file() {
+        return Err(not_a_regular_file());
+    }
+    read_document(file)
+}
+
+/// Returns true for pipes and devices.
+pub(crate) fn is_stream(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}
+
+fn not_a_regular_file() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
+}
+
+/// Reads the bytes of a document.
+pub(crate) fn read_document(source: impl Read) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    source.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > MAX_DOCUMENT_BYTES {
+        let reason = format!("larger than {MAX_DOCUMENT_BYTES} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+    }
+    Ok(content)
 }
 
 /// A run directory that no other run may use. Dropping it releases it.
@@ -103,15 +204,7 @@ impl DocumentStore for FileStore {
     }
 
     fn save<'a>(&'a self, experiment: &'a Experiment) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async {
-            let text = codec::to_yaml(experiment)
-                .map_err(|source| StoreError::Invalid { location: self.location(), source })?;
-            replace(&self.path, text.as_bytes(), Access::Private).map_err(|source| StoreError::Unavailable {
-                action: "write",
-                location: self.location(),
-                source,
-            })
-        })
+        Box::pin(async { self.write(experiment) })
     }
 }
 
@@ -127,7 +220,7 @@ pub(crate) enum Access {
 /// Replaces the content of the file at `path` atomically. Follows symbolic links and keeps permissions; a new file has those of
 /// `access`. Writes to a device or a pipe instead of replacing it.
 pub(crate) fn replace(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
-    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+    if is_stream(path) {
         return fs::OpenOptions::new().write(true).open(path)?.write_all(content);
     }
     // Resolve links, so that the link itself is not replaced.
@@ -228,6 +321,28 @@ mod tests {
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn changes_by_others_are_not_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("experiment.yaml");
+        let write = |text: &str| fs::write(&path, text).unwrap();
+        let lost = |store: &FileStore| match store.write(&Experiment::default()) {
+            Err(StoreError::Changed { change, .. }) => Some(change),
+            written => written.map(|()| None).unwrap(),
+        };
+        let store = FileStore::new(&path);
+        assert!(matches!(store.read(), Err(StoreError::Missing { .. })));
+        write("spec: []");
+        assert_eq!(lost(&store), Some("created"));
+        assert_eq!(store.read().unwrap(), Experiment::default());
+        assert_eq!((lost(&store), lost(&store)), (None, None));
+        write("spec: []\n# Edited.");
+        assert_eq!(lost(&store), Some("changed"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "spec: []\n# Edited.");
+        fs::remove_file(&path).unwrap();
+        assert_eq!(lost(&store), None);
     }
 
     #[test]

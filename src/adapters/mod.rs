@@ -5,6 +5,7 @@ mod error_chain;
 pub(crate) mod file_store;
 pub(crate) mod files;
 pub mod kubernetes;
+pub(crate) mod open_files;
 pub(crate) mod record;
 pub(crate) mod shell;
 pub mod web;

@@ -13,6 +13,7 @@ use crate::ports::{Clock, Env, Files, Observer, Recording, RecordingError, Web};
 
 pub(crate) use crate::adapters::file_store::{self, FileStore};
 pub(crate) use crate::adapters::files::LocalFiles;
+pub(crate) use crate::adapters::open_files;
 pub(crate) use crate::adapters::web::WebClient;
 
 /// Owns the adapters that an [`Env`] refers to.

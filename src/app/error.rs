@@ -131,6 +131,10 @@ impl From<StoreError> for AppError {
                 let Self { kind, message, hint, .. } = Self::from(source.clone());
                 return Self { causes: vec![message], hint, ..Self::new(kind, error.to_string()) };
             }
+            StoreError::Changed { .. } => (
+                ErrorKind::OutsideWorld,
+                Some("run the experiment again without other programs that write there, or choose another --runDir"),
+            ),
             StoreError::Unavailable { .. } | StoreError::Lost { .. } => (ErrorKind::OutsideWorld, None),
             StoreError::TooLarge { .. } => {
                 (ErrorKind::OutsideWorld, Some("measure fewer endpoints, versions or percentiles in one experiment"))

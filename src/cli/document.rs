@@ -1,21 +1,18 @@
 //! Flags that select the experiment document.
 
-use std::io::Read;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::app::env::FileStore;
+use crate::app::env::file_store::{is_stream, parse, read_document};
 use crate::app::error::AppError;
-use crate::model::codec;
 use crate::model::document::Experiment;
 use crate::ports::{DocumentStore, StoreError};
 
 /// Name of the document in a run directory, as in Iter8.
 pub(crate) const FILE_NAME: &str = "experiment.yaml";
-
-/// Size limit of a document on standard input.
-const MAX_STDIN_BYTES: u64 = 64 << 20;
 
 /// Run directory.
 #[derive(Debug, Args)]
@@ -55,9 +52,18 @@ impl DocumentArgs {
     /// Reads the document.
     pub(crate) async fn load(&self) -> Result<Experiment, StoreError> {
         match &self.file {
-            Some(file) if file.as_os_str() == "-" => from_stdin(),
+            Some(file) if file.as_os_str() == "-" => self.parsed(read_document(std::io::stdin().lock())),
+            // Process substitution in a shell. Waits for the writer.
+            Some(file) if is_stream(file) => self.parsed(File::open(file).and_then(read_document)),
             _ => FileStore::new(self.path()).load().await,
         }
+    }
+
+    fn parsed(&self, content: std::io::Result<Vec<u8>>) -> Result<Experiment, StoreError> {
+        let location = || self.location();
+        let content =
+            content.map_err(|source| StoreError::Unavailable { action: "read", location: location(), source })?;
+        parse(content).map_err(|source| StoreError::Invalid { location: location(), source })
     }
 
     /// Name of the document in messages.
@@ -76,17 +82,6 @@ impl DocumentArgs {
     pub(crate) fn can_change(&self) -> bool {
         self.path().as_os_str() != "-"
     }
-}
-
-fn from_stdin() -> Result<Experiment, StoreError> {
-    let location = || "standard input".to_owned();
-    let mut text = String::new();
-    std::io::stdin()
-        .lock()
-        .take(MAX_STDIN_BYTES)
-        .read_to_string(&mut text)
-        .map_err(|source| StoreError::Unavailable { action: "read", location: location(), source })?;
-    codec::experiment_from_yaml(&text).map_err(|source| StoreError::Invalid { location: location(), source })
 }
 
 /// Reads a document that must exist.

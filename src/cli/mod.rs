@@ -26,6 +26,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+use tokio::runtime::Runtime;
+
+use crate::app::env::open_files;
 use crate::app::error::AppError;
 use args::{Cli, Command};
 use exit::Exit;
@@ -38,18 +41,24 @@ pub fn main() -> ExitCode {
     };
     let style = cli.globals.style();
     log::start(&cli.globals);
-    let outcome = tokio::runtime::Builder::new_multi_thread()
+    let outcome = runtime().and_then(|runtime| {
+        let outcome = runtime.block_on(dispatch(cli));
+        // A hanging task must not block the exit.
+        runtime.shutdown_background();
+        outcome
+    });
+    let exit = outcome.unwrap_or_else(|error| output::print_error(&error, style));
+    ExitCode::from(exit as u8)
+}
+
+fn runtime() -> Result<Runtime, AppError> {
+    open_files::check().map_err(|error| {
+        AppError::outside("cannot start").caused_by(error).with_hint("raise the limit of open files: `ulimit -n 1024`")
+    })?;
+    tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| AppError::outside("cannot start the runtime").caused_by(error))
-        .and_then(|runtime| {
-            let outcome = runtime.block_on(dispatch(cli));
-            // A hanging task must not block the exit.
-            runtime.shutdown_background();
-            outcome
-        });
-    let exit = outcome.unwrap_or_else(|error| output::print_error(&error, style));
-    ExitCode::from(exit as u8)
 }
 
 async fn dispatch(cli: Cli) -> Result<Exit, AppError> {

@@ -20,7 +20,7 @@ pub struct LoadPlan {
     pub in_flight: usize,
     /// Worker threads; `None` for one per core. Never more than connections.
     pub threads: Option<usize>,
-    /// Request timeout. It is checked every 2 % of its length (1 to 50 ms), so a request may last that much longer.
+    /// Request timeout. A request that takes longer is an error; it is aborted up to 2 % (1 to 50 ms) later.
     pub timeout: Duration,
     /// Continue if the first measured requests all fail.
     pub allow_initial_errors: bool,

@@ -193,6 +193,10 @@ impl<P: Protocol> Worker<P> {
                 }
             };
             let result = match ended {
+                // Expired requests are looked for at intervals only.
+                Some(Ok(response)) if deadline.is_some_and(|deadline| response.ended > deadline) => {
+                    Err(timeout(in_flight.is_refused()))
+                }
                 Some(result) => result,
                 None if !self.abort.is_cancelled() => Err(timeout(in_flight.is_refused())),
                 None if plan.stop_mode == StopMode::Ignore => {

@@ -65,6 +65,14 @@ pub enum StoreError {
         /// Event that took it away.
         reason: String,
     },
+    /// Another program changed the document during the run. Nothing is overwritten.
+    #[error("{location} was {change} by another program during the run; nothing was overwritten")]
+    Changed {
+        /// Location of the document.
+        location: String,
+        /// `created` or `changed`.
+        change: &'static str,
+    },
     /// The document exceeds the size limit of its store, even without its optional parts.
     #[error("{location} cannot hold the document: {reason}")]
     TooLarge {

@@ -221,6 +221,65 @@ fn an_empty_document_is_rejected_and_kept() {
 }
 
 #[test]
+fn a_document_that_is_not_utf_8_is_bad_input() {
+    let _transcript = transcript!();
+    let cli = CliCase::new();
+    std::fs::write(cli.path("experiment.yaml"), b"spec:\n- run: '\xff'\n").unwrap();
+    for args in [&["run"][..], &["report"], &["assert", "-c", "completed"], &["validate"]] {
+        cli.run(args).snapshot(2);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_no_document_of_a_run() {
+    let _transcript = transcript!();
+    let cli = CliCase::new();
+    assert!(Command::new("mkfifo").arg(cli.path("experiment.yaml")).status().unwrap().success());
+    for args in [&["run"][..], &["run", "--set", "tasks={run},run=exit"], &["report"], &["assert", "-c", "completed"]] {
+        cli.run(args).snapshot(4);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_document_may_be_read_from_a_pipe_by_name() {
+    let cli = CliCase::new();
+    cli.write("experiment.yaml", "spec:\n- run: 'true'\nresult: {numLoops: 7}\n");
+    let script = format!("{} report -o json <(cat experiment.yaml)", crate::support::cli_case::ITER8);
+    let output = CliOutput::run(Command::new("bash").arg("-c").arg(script).current_dir(cli.path("")), &cli.path(""));
+    output.exits(0);
+    assert!(output.stdout.starts_with('{'), "{output:#?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_document_that_changed_during_the_run_is_not_overwritten() {
+    let _transcript = transcript!();
+    let cli = CliCase::new();
+    let path = cli.path("experiment.yaml");
+    cli.write("experiment.yaml", &format!("spec:\n- run: echo '# Edited.' >> {}\n", path.display()));
+    cli.run(["run"]).snapshot(4);
+    assert!(cli.read("experiment.yaml").ends_with("# Edited.\n"));
+}
+
+#[cfg(unix)]
+#[test]
+fn too_few_files_are_an_error_before_anything_starts() {
+    let _transcript = transcript!();
+    let cli = CliCase::new();
+    for (limit, code) in [("-n 6", 4), ("-Sn 6", 0)] {
+        let script = format!("ulimit {limit}; exec {} version --short", crate::support::cli_case::ITER8);
+        let mut shell = Command::new("bash");
+        let output = CliOutput::run(shell.arg("-c").arg(script).current_dir(cli.path("")), &cli.path(""));
+        output.exits(code);
+        if code != 0 {
+            output.snapshot(code);
+        }
+    }
+}
+
+#[test]
 fn an_unwritable_directory_is_found_before_the_load() {
     let _transcript = transcript!();
     let server = MisbehavingServer::responds(200, "");

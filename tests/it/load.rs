@@ -328,6 +328,15 @@ async fn an_early_response_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_timeout_is_exact_although_it_is_checked_at_intervals() {
+    let server = EchoServer::plain();
+    let plan =
+        LoadPlan { timeout: Duration::from_nanos(1), allow_initial_errors: true, ..plan(MAX, Bound::Count(20), 2) };
+    let outcome = load(plan, target(&server.url())).await.unwrap();
+    assert_eq!(causes(&outcome), BTreeMap::from([("timeout", 20)]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn timeouts_alone_have_no_percentiles() {
     let server = MisbehavingServer::always(Reply::Silence);
     let plan = LoadPlan { timeout: Duration::from_millis(300), ..plan(MAX, Bound::Count(4), 2) };

@@ -40,8 +40,12 @@ enum Open {
 }
 
 /// Modules that are as pure as the rows marked so, inside layers that are not.
-const PURE_MODULES: [&[&str]; 3] =
-    [&["load", "pacing"], &["tasks", "notify", "message"], &["tasks", "ready", "readiness"]];
+const PURE_MODULES: [&[&str]; 4] = [
+    &["load", "pacing"],
+    &["tasks", "notify", "message"],
+    &["tasks", "ready", "readiness"],
+    &["tasks", "ready", "settling"],
+];
 
 /// Marks a row of the table whose modules read no clock, wait for nothing and are not async.
 const PURE: &str = "(pure)";

@@ -3,7 +3,10 @@
 //! Objects are watched, not polled; [`crate::tasks::ready::readiness`] defines ready. Timeout errors contain the last state.
 
 mod readiness;
+mod settling;
 mod values;
+
+use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -20,6 +23,7 @@ use crate::model::path::FieldPath;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind, ObjectStates};
 use crate::ports::{BoxFuture, Event};
 use crate::tasks::ready::readiness::{Readiness, readiness};
+use crate::tasks::ready::settling::SETTLING;
 use crate::values::input::{InputError, typed};
 
 use futures_util::StreamExt;
@@ -136,6 +140,14 @@ fn check(with: &ReadyWith, at: &FieldPath) -> Result<(), InputError> {
     }
 }
 
+/// Sleeps; forever without a duration.
+async fn sleep(cx: &TaskContext<'_>, duration: Option<Duration>) {
+    match duration {
+        Some(duration) => cx.env.clock.sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// A parsed `ready` task.
 struct Ready {
     object: ObjectRef,
@@ -167,13 +179,32 @@ impl Ready {
     /// Watches the object until it is ready; `last` is its last state.
     async fn watch(&self, cx: &TaskContext<'_>, last: &mut Option<String>) -> Result<Contribution, ClusterError> {
         let mut states: ObjectStates<'_> = cx.env.cluster.watch(&self.object).await?;
-        while let Some(state) = states.next().await {
+        let mut settled_after: Option<Duration> = None;
+        loop {
+            let state = tokio::select! {
+                state = states.next() => state,
+                () = sleep(cx, settled_after) => return Ok(Contribution::default()),
+            };
+            let Some(state) = state else { break };
             let current = match state {
-                Ok(object) => match readiness(object.as_ref(), &self.object.kind, self.condition.as_deref()) {
-                    Readiness::Ready => return Ok(Contribution::default()),
-                    Readiness::NotYet(state) => state,
-                },
-                Err(error) if error.kind == ClusterErrorKind::Unreachable => error.message,
+                Ok(object) => {
+                    let (kind, condition) = (&self.object.kind, self.condition.as_deref());
+                    let readiness = readiness(object.as_ref(), kind, condition, cx.env.clock.now());
+                    settled_after = None;
+                    match readiness {
+                        Readiness::Ready => return Ok(Contribution::default()),
+                        Readiness::NotYet(state) => state,
+                        Readiness::Settling(remaining) => {
+                            settled_after = Some(remaining);
+                            format!("changed less than {} ago, so its status may be from before", GoDuration(SETTLING))
+                        }
+                    }
+                }
+                Err(error) if error.kind == ClusterErrorKind::Unreachable => {
+                    // Changes may have been missed.
+                    settled_after = settled_after.map(|_| SETTLING);
+                    error.message
+                }
                 Err(error) => return Err(error),
             };
             if last.as_ref() != Some(&current) {

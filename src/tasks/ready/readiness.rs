@@ -2,10 +2,15 @@
 //!
 //! Conditions and generations are judged as by `kubectl wait`. InferenceServices of KServe are judged by their revisions and
 //! traffic instead of their generation: KServe copies the counter of a child into `observedGeneration`, which is unrelated to the
-//! InferenceService itself, and a service may be `Ready` with its old revision while the new one starts.
+//! InferenceService itself, and a service may be `Ready` with its old revision while the new one starts. A status that may be from
+//! before the last change is not used yet.
 
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::settling::{Evidence, settling};
 use crate::model::object::ResourceKind;
 use crate::model::text::truncate;
 
@@ -19,15 +24,36 @@ pub enum Readiness {
     Ready,
     /// Not ready; describes the current state in a lowercase fragment.
     NotYet(String),
+    /// Ready after this time if it does not change until then: its status may be from before its last change.
+    Settling(Duration),
 }
 
 /// Judges an object of this kind; `None` if it does not exist. With a `condition`, the condition of that type must be true; types
 /// and `True` are compared case-insensitively.
-pub fn readiness(object: Option<&Value>, kind: &ResourceKind, condition: Option<&str>) -> Readiness {
-    match not_ready_reason(object, kind, condition) {
-        None => Readiness::Ready,
-        Some(seen) => Readiness::NotYet(seen),
+pub fn readiness(
+    object: Option<&Value>,
+    kind: &ResourceKind,
+    condition: Option<&str>,
+    now: DateTime<Utc>,
+) -> Readiness {
+    if let Some(seen) = not_ready_reason(object, kind, condition) {
+        return Readiness::NotYet(seen);
     }
+    match object.and_then(|object| settling(object, evidence(object, kind, condition)?, now)) {
+        None => Readiness::Ready,
+        Some(remaining) => Readiness::Settling(remaining),
+    }
+}
+
+/// Returns the evidence that is needed for a status of the last change; `None` if none is, because the status names its generation or
+/// does not matter.
+fn evidence(object: &Value, kind: &ResourceKind, condition: Option<&str>) -> Option<Evidence> {
+    if is_inference_service(kind) {
+        return Some(Evidence::Time);
+    }
+    let of_condition = &find_condition(object, condition?)?["observedGeneration"];
+    let observes = [&object["status"]["observedGeneration"], of_condition].iter().any(|value| value.is_i64());
+    (!observes).then_some(Evidence::NewerStatus)
 }
 
 /// Returns the reason why the object is not ready.
@@ -136,7 +162,7 @@ fn model_reason(status: &Value) -> Option<String> {
 /// Checks for canaries in standard mode, which have a separate condition.
 fn canary_reason(object: &Value) -> Option<String> {
     object["spec"]["canary"].as_array().filter(|canaries| !canaries.is_empty())?;
-    untrue(object, Some("CanaryReady"))
+    untrue(object, Some("CanaryPredictorReady"))
 }
 
 fn text(value: &Value) -> &str {

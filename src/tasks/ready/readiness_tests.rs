@@ -10,26 +10,31 @@ fn kind(group: &str, resource: &str) -> ResourceKind {
 
 /// State of an object of any kind; empty if it is ready.
 fn seen(object: &Value, condition: Option<&str>) -> String {
-    render(readiness(Some(object), &kind("apps", "deployments"), condition))
+    render(readiness(Some(object), &kind("apps", "deployments"), condition, at(0)))
+}
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_700_000_000 + seconds, 0).unwrap()
 }
 
 fn seen_of_isvc(object: &Value) -> String {
-    render(readiness(Some(object), &kind("serving.kserve.io", "inferenceservices"), Some("Ready")))
+    render(readiness(Some(object), &kind("serving.kserve.io", "inferenceservices"), Some("Ready"), at(0)))
 }
 
 fn render(readiness: Readiness) -> String {
     match readiness {
         Readiness::Ready => String::new(),
         Readiness::NotYet(seen) => seen,
+        Readiness::Settling(remaining) => format!("settling for {remaining:?}"),
     }
 }
 
 #[test]
 fn missing_and_deleted_objects_are_not_ready() {
     let services = kind("", "services");
-    assert_eq!(render(readiness(None, &services, None)), "does not exist");
+    assert_eq!(render(readiness(None, &services, None, at(0))), "does not exist");
     let ready = json!({"metadata": {}});
-    assert_eq!(readiness(Some(&ready), &services, None), Readiness::Ready);
+    assert_eq!(readiness(Some(&ready), &services, None, at(0)), Readiness::Ready);
     let deleted = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"},
         "status": {"conditions": [{"type": "Available", "status": "True"}]}});
     assert_eq!(seen(&deleted, Some("Available")), "is being deleted");
@@ -61,6 +66,29 @@ fn a_stale_status_is_not_ready() {
         seen(&at(3, 2), Some("Available")),
         "condition Available is stale: observed generation 2, current generation 3"
     );
+}
+
+#[test]
+fn a_status_without_generation_must_be_newer_than_the_spec() {
+    let change = |field: &str, seconds: i64| json!({"time": at(seconds).to_rfc3339(), "fieldsV1": {field: {}}});
+    let object = |reported: i64, status: Value| {
+        json!({"metadata": {"generation": 3, "managedFields": [change("f:spec", -1), change("f:status", reported)]},
+            "status": status})
+    };
+    let ready = json!({"conditions": [{"type": "Ready", "status": "True"}]});
+    assert_eq!(seen(&object(-5, ready.clone()), Some("Ready")), "settling for 9s");
+    assert_eq!(seen(&object(0, ready.clone()), Some("Ready")), "");
+    let mut observed = ready.clone();
+    observed["observedGeneration"] = json!(3);
+    assert_eq!(seen(&object(-5, observed.clone()), Some("Ready")), "");
+    let of_condition = json!({"conditions": [{"type": "Ready", "status": "True", "observedGeneration": 3}]});
+    assert_eq!(seen(&object(-5, of_condition), Some("Ready")), "");
+    // Existence needs no status.
+    assert_eq!(seen(&object(-5, json!({})), None), "");
+    // What is known not to be ready is not settling.
+    assert_eq!(seen(&object(-5, json!({})), Some("Ready")), "has no condition Ready yet");
+    // The generation of an InferenceService is that of a child.
+    assert_eq!(seen_of_isvc(&object(0, observed)), "settling for 9s");
 }
 
 /// An InferenceService in KServe's serverless mode, with a canary at `percent` of the traffic.
@@ -119,7 +147,7 @@ fn a_service_without_revisions_is_judged_by_its_models_and_canaries() {
     assert_eq!(seen_of_isvc(&raw), "the newest model failed to load (ModelLoadFailed: no such bucket)");
     raw["status"]["modelStatus"] = json!({});
     raw["spec"]["canary"] = json!([{"trafficPercent": 10}]);
-    assert_eq!(seen_of_isvc(&raw), "has no condition CanaryReady yet");
+    assert_eq!(seen_of_isvc(&raw), "has no condition CanaryPredictorReady yet");
 }
 
 #[test]

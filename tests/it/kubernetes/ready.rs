@@ -135,6 +135,35 @@ fn an_inference_service_is_ready_once_its_newest_revision_has_its_traffic() {
 }
 
 #[test]
+fn a_status_from_before_a_change_is_not_used() {
+    let Some(case) = ClusterCase::without_node() else { return };
+    if !case.cluster.crds() {
+        return;
+    }
+    let _transcript = transcript!();
+    let isvc = |model: &str| {
+        let text = "{apiVersion: serving.kserve.io/v1beta1, kind: InferenceService, metadata: {name: iris}, spec: {predictor: \
+                    {canaryTrafficPercent: 10, model: {modelFormat: {name: sklearn}, storageUri: 'gs://models/MODEL'}}}}";
+        case.cluster.apply_in(&case.namespace, &text.replace("MODEL", model));
+    };
+    isvc("v1");
+    case.cluster.set_status("inferenceservices", &case.namespace, "iris", &kserve("iris-2", "iris-2", 10));
+    isvc("v2");
+    // KServe has not noticed the new model yet.
+    run(&case, &["ready.isvc=iris", "ready.timeout=1s"]).snapshot(3);
+    let notice = || {
+        case.cluster.set_status("inferenceservices", &case.namespace, "iris", &kserve("iris-3", "iris-2", 10));
+    };
+    isvc("v3");
+    let output = run_and(&case, &["ready.isvc=iris", "ready.timeout=12s"], "may be from before", notice);
+    output.expect(3, &["revision iris-3 of the predictor is not ready yet; iris-2 still serves traffic"]);
+    // After a while nobody is expected to notice any more.
+    isvc("v4");
+    case.cluster.set_status("inferenceservices", &case.namespace, "iris", &kserve("iris-3", "iris-3", 10));
+    run(&case, &["ready.isvc=iris", "ready.timeout=100s"]).expect(0, &["changed less than 10s ago"]);
+}
+
+#[test]
 fn watches_are_reopened() {
     let Some(case) = ClusterCase::without_node() else { return };
     let watches = Arc::new(AtomicU32::new(0));

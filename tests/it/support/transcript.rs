@@ -33,7 +33,7 @@ const UNSTABLE: [(&str, &str); 15] = [
     (r"clock is \d+ s (ahead|behind)", "clock is N s $1"),
     (r"\b\d+ (ms|s) in the future", "N $1 in the future"),
     // The column is wider than its content.
-    (r"\b\d+[smhd] ago *", "AGO  "),
+    (r"  \d+[smhd] ago *", "  AGO  "),
     (r"\btest-\d{4}\b", "NAMESPACE"),
     (r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", "UID"),
     (r"(pod/\S+-job)-(\d+-)?[a-z0-9]{5}\b", "$1-RANDOM"),

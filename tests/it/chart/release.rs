@@ -45,6 +45,25 @@ fn the_api_server_accepts_the_chart() {
 }
 
 #[test]
+fn a_suspended_cron_job_stays_suspended() {
+    let (Some(case), Some(program)) = (ClusterCase::without_node(), Helm::new()) else { return };
+    let chart = chart();
+    let chart = chart.to_str().unwrap();
+    let values = [chart, "--set=tasks={http},http.url=http://shop/,runner=cronjob,cronjobSchedule=0 0 1 1 *"];
+    let helm = |verb: &str, args: &[&str]| helm(&program, &case, verb, &[&values[..], args].concat());
+    let suspend =
+        |revision: u32| case.get("cronjobs", &format!("{GROUP}-{revision}-cronjob"))["spec"]["suspend"].clone();
+    helm("install", &[]);
+    assert_eq!(suspend(1), false);
+    let patch = r#"{"spec": {"suspend": true}}"#;
+    case.cluster.kubectl_ok(&["patch", "cronjob", "-n", &case.namespace, &format!("{GROUP}-1-cronjob"), "-p", patch]);
+    helm("upgrade", &[]);
+    assert_eq!(suspend(2), true);
+    helm("upgrade", &["--set=suspend=false"]);
+    assert_eq!(suspend(3), false);
+}
+
+#[test]
 fn a_release_is_installed_upgraded_and_uninstalled() {
     let (Some(case), Some(program)) = (ClusterCase::with_node(), Helm::new()) else { return };
     let _transcript = transcript!();

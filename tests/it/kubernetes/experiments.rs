@@ -256,6 +256,8 @@ fn a_document_of_other_values_is_not_judged() {
     edit_values(&case, "synced", |values| values["http"]["numRequests"] = 6.into());
     case.k(conditions).snapshot(1);
     case.k(conditions.into_iter().chain(["--timeout", "1s"])).snapshot(1);
+    let output = case.k(["assert", "-g", "synced", "-c", "nofailure"]);
+    output.expect(1, &["nothing has run with them"]);
     case.k(["list"]).snapshot(0);
     let output = case.k(["report", "-g", "synced"]);
     output.expect(0, &["this is the report of earlier values"]);

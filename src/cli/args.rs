@@ -44,7 +44,7 @@ pub(super) enum Command {
     Version(version::VersionArgs),
     /// Run and inspect experiments in a Kubernetes cluster
     #[command(subcommand)]
-    K(k::KCommand),
+    K(Box<k::KCommand>),
 }
 
 /// Prints help or a usage error, and returns its exit code.

@@ -72,6 +72,6 @@ async fn dispatch(cli: Cli) -> Result<Exit, AppError> {
         Command::Schema(args) => schema::run(&args),
         Command::Completion(args) => completion::run(&args, &mut Cli::command()),
         Command::Version(args) => version::run(&args),
-        Command::K(command) => k::run(command, &globals).await,
+        Command::K(command) => k::run(*command, &globals).await,
     }
 }

@@ -39,6 +39,8 @@ pub struct TlsFields {
     pub server_name: &'static str,
     /// Switch that trusts any certificate.
     pub skip_verify: &'static str,
+    /// Client certificate and its key.
+    pub client: &'static str,
     /// Setting for a server without TLS.
     pub plain: &'static str,
     /// Setting for a server without HTTP/2; `None` if the task needs it.
@@ -50,6 +52,7 @@ pub const HTTP_FIELDS: TlsFields = TlsFields {
     ca: "`ca`",
     server_name: "`serverName`",
     skip_verify: "`insecureSkipVerify: true`",
+    client: "`cert` and `key`",
     plain: "a URL with `http://`",
     no_http2: Some("`http2: false`"),
 };
@@ -91,7 +94,7 @@ impl TlsProblem {
 
     /// Returns the next step for the user.
     pub fn hint(self, fields: TlsFields) -> String {
-        let TlsFields { ca, server_name, skip_verify, plain, no_http2 } = fields;
+        let TlsFields { ca, server_name, skip_verify, client, plain, no_http2 } = fields;
         match self {
             Self::Other | Self::Untrusted => format!(
                 "set {ca} to the CA that issued the server's certificate (a PEM file), or skip verification with {skip_verify}; \
@@ -103,13 +106,11 @@ impl TlsProblem {
             Self::Revoked => format!("replace the server's certificate, or skip verification with {skip_verify}"),
             Self::Name => format!("set {server_name} to a name in the server's certificate, or connect to such a name"),
             Self::ClientCertificate => {
-                "set `cert` and `key` to a client certificate that the server accepts, and its private key".to_owned()
+                format!("set {client} to a client certificate that the server accepts, and its private key")
             }
-            Self::Version => {
-                "enable TLS 1.2 or 1.3 and a modern cipher at the server; it may also require a client certificate \
-                              (`cert`, `key`)"
-                    .to_owned()
-            }
+            Self::Version => format!(
+                "enable TLS 1.2 or 1.3 and a modern cipher at the server; it may also require a client certificate ({client})"
+            ),
             Self::Protocol => {
                 let other = no_http2.map(|setting| format!(", or set {setting}")).unwrap_or_default();
                 format!("enable HTTP/2 at the server{other}")

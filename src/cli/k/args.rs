@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 
 use crate::app::cluster::{ConnectOptions, Connection, Group, SecretStore, connect, planned};
 use crate::app::error::AppError;
@@ -36,12 +37,28 @@ pub(crate) struct ClusterArgs {
     /// CA certificates of the API server
     #[arg(long = "kube-ca-file", value_name = "FILE", env = "HELM_KUBECAFILE")]
     ca_file: Option<PathBuf>,
+    /// Name that the certificate of the API server must have [default: the host of its URL]
+    #[arg(long = "kube-tls-server-name", value_name = "NAME", env = "HELM_KUBETLS_SERVER_NAME")]
+    tls_server_name: Option<String>,
+    /// Accept any certificate of the API server
+    #[arg(
+        long = "kube-insecure-skip-tls-verify",
+        env = "HELM_KUBEINSECURE_SKIP_TLS_VERIFY",
+        value_parser = BoolishValueParser::new()
+    )]
+    insecure_skip_tls_verify: bool,
+    /// Limit of Iter8 on bursts of requests; ignored, because the API server limits requests itself
+    #[arg(long = "burst-limit", value_name = "NUMBER", hide = true, allow_negative_numbers = true)]
+    burst_limit: Option<i64>,
 }
 
 impl ClusterArgs {
     /// Options of the adapter.
     pub(crate) fn options(&self) -> ConnectOptions {
-        let Self { namespace, kubeconfig, context, api_server, token, as_user, as_groups, ca_file } = self.clone();
+        let Self { namespace, kubeconfig, context, api_server, token, as_user, as_groups, ca_file, .. } = self.clone();
+        if self.burst_limit.is_some() {
+            tracing::warn!("--burst-limit has no effect: the API server limits requests itself");
+        }
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         ConnectOptions {
             namespace: given(namespace),
@@ -52,6 +69,8 @@ impl ClusterArgs {
             as_user: given(as_user),
             as_groups: as_groups.into_iter().filter(|name| !name.is_empty()).collect(),
             ca_file,
+            tls_server_name: given(self.tls_server_name.clone()),
+            insecure_skip_tls_verify: self.insecure_skip_tls_verify,
         }
     }
 

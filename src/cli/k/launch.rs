@@ -40,7 +40,7 @@ pub(crate) struct LaunchArgs {
     #[arg(long = "outputFile", visible_alias = "output-file", value_name = "FILE", default_value = MANIFEST, requires = "dry")]
     output_file: PathBuf,
     /// Chart of Iter8; ignored, because no chart is needed
-    #[arg(long = "chartName", hide = true)]
+    #[arg(short = 'c', long = "chartName", hide = true)]
     chart_name: Option<String>,
     /// Local chart of Iter8; ignored, because no chart is needed
     #[arg(long = "localChart", hide = true)]

@@ -206,6 +206,7 @@ const TLS_FIELDS: TlsFields = TlsFields {
     ca: "`cacert`",
     server_name: "`cname`",
     skip_verify: "`skipTLS: true`",
+    client: "`cert` and `key`",
     plain: "`insecure: true`",
     no_http2: None,
 };

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
+use super::cluster_case::ClusterCase;
+use crate::support::authority::Authority;
 use crate::support::cli_case::{CliCase, CliOutput};
+use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 use crate::support::transcript::transcript;
 
 /// A place without any kubeconfig.
@@ -66,6 +69,75 @@ fn an_unreachable_api_server_is_an_error() {
     output.snapshot(4);
     assert!(!output.stderr.contains("hunter2"), "{output:#?}");
     assert!(started.elapsed() < std::time::Duration::from_secs(30));
+}
+
+#[test]
+fn missing_files_and_plugins_of_a_kubeconfig_are_named() {
+    let _transcript = transcript!();
+    let cli = CliCase::new();
+    let with = |cluster: &str, user: &str, more: &[&str]| {
+        let text = format!(
+            "clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:1'{cluster}}}}}]\nusers: [{{name: dev, user: {{{user}}}}}]\n\
+             contexts: [{{name: x, context: {{cluster: c, user: dev}}}}]\ncurrent-context: x\n"
+        );
+        cli.write(".kube/config", &text);
+        run(&cli, &["k", "list"].iter().chain(more).copied().collect::<Vec<_>>())
+    };
+    with(", certificate-authority: ca.crt", "", &[]).snapshot(2);
+    with("", "client-certificate: /nowhere/dev.crt, client-key: /nowhere/dev.key", &[]).snapshot(2);
+    with("", "tokenFile: token", &[]).snapshot(2);
+    let plugin = "apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: get-token-of-cloud";
+    with("", &format!("exec: {{{plugin}}}"), &[]).snapshot(4);
+    let hint = "\"Install it:\\n  brew install cloud\\n\"";
+    with("", &format!("exec: {{{plugin}, installHint: {hint}}}"), &[]).snapshot(4);
+    let failing = plugin.replace("get-token-of-cloud", "'false'");
+    with("", &format!("exec: {{{failing}}}"), &[]).snapshot(4);
+    // Flags replace what cannot be read.
+    let plugin = format!("exec: {{{plugin}}}");
+    let output = with("", &plugin, &["--kube-token", "t"]);
+    output.expect(4, &["the API server https://127.0.0.1:1 cannot be reached"]);
+    let output = with(", certificate-authority: ca.crt", "", &["--kube-insecure-skip-tls-verify"]);
+    output.expect(4, &["the API server https://127.0.0.1:1 cannot be reached"]);
+}
+
+/// Lists the groups of a server on TLS, trusting this authority.
+fn list_through_tls(cli: &CliCase, server: std::net::SocketAddr, ca: &str, more: &[&str]) -> CliOutput {
+    cli.write("ca.crt", ca);
+    let url = format!("https://{server}");
+    let flags = ["k", "list", "-n", "shop", "--kube-apiserver", &url, "--kube-token", "t", "--kube-ca-file", "ca.crt"];
+    run(cli, &[&flags[..], more].concat())
+}
+
+#[test]
+fn certificates_of_an_api_server_that_are_not_valid_have_their_hint() {
+    let _transcript = transcript!();
+    let cli = CliCase::new();
+    let authority = Authority::new();
+    let trusted = MisbehavingServer::secure(authority.server(None), |_| Reply::ok("{}"));
+    list_through_tls(&cli, trusted.address, &Authority::new().pem, &[]).snapshot(4);
+    list_through_tls(&cli, trusted.address, &authority.pem, &["--kube-tls-server-name", "other.example"]).snapshot(4);
+    let (certificate, key) = authority.issue_until("127.0.0.1", 2002);
+    let expired = MisbehavingServer::secure(Authority::showing(&certificate, &key, None), |_| Reply::ok("{}"));
+    list_through_tls(&cli, expired.address, &authority.pem, &[]).snapshot(4);
+    list_through_tls(&cli, trusted.address, &authority.pem, &["--kube-insecure-skip-tls-verify"]).snapshot(2);
+}
+
+#[test]
+fn flags_for_tls_override_the_kubeconfig() {
+    let Some(case) = ClusterCase::without_node() else { return };
+    let _transcript = transcript!();
+    case.k(["list", "--kube-tls-server-name", "localhost"]).exits(0);
+    case.k(["list", "--kube-tls-server-name", "other.example"])
+        .expect(4, &["no secure connection to the API server", "other.example"]);
+    case.k(["list", "--kube-tls-server-name", "other.example", "--kube-insecure-skip-tls-verify"]).exits(0);
+    let mut command = case.command(["k", "list", "-n", &case.namespace, "--kube-tls-server-name", "other.example"]);
+    command.env("HELM_KUBEINSECURE_SKIP_TLS_VERIFY", "1");
+    CliOutput::run(&mut command, &case.cli.path("")).exits(0);
+    // Flags of Iter8 that have no effect.
+    case.k(["list", "--burst-limit", "-1"]).snapshot(0);
+    let values = ["tasks={http}", "http.url=http://web/"];
+    let args = values.iter().flat_map(|pair| ["--set", pair]);
+    case.k(["launch", "--dry", "-c", "iter8"].into_iter().chain(args)).snapshot(0);
 }
 
 #[test]

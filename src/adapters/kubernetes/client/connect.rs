@@ -9,6 +9,8 @@ use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use serde_json::json;
 
+use super::kubeconfig::Kubeconfigs;
+use super::transport::ApiServer;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
 /// Timeout for opening a connection.
@@ -33,6 +35,10 @@ pub struct ConnectOptions {
     pub as_groups: Vec<String>,
     /// CA certificates for the API server.
     pub ca_file: Option<PathBuf>,
+    /// Name that the API server's certificate must have. Default: the host of its URL.
+    pub tls_server_name: Option<String>,
+    /// Accepts any certificate of the API server.
+    pub insecure_skip_tls_verify: bool,
 }
 
 /// Client and namespace.
@@ -46,7 +52,13 @@ pub struct Connection {
 
 /// Finds the cluster without sending a request.
 pub async fn connect(options: &ConnectOptions) -> Result<Connection, ClusterError> {
-    let mut config = config(options).await?;
+    let kubeconfigs = Kubeconfigs::read(options.kubeconfig.as_deref())?;
+    let context = options.context.as_deref();
+    let plugin = match (&kubeconfigs, &options.token) {
+        (Some(kubeconfigs), None) => kubeconfigs.plugin(context),
+        _ => None,
+    };
+    let mut config = config(kubeconfigs, options).await?;
     let namespace = options.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
     if let Some(url) = &options.api_server {
         config.cluster_url = api_server(url)?;
@@ -54,12 +66,7 @@ pub async fn connect(options: &ConnectOptions) -> Result<Connection, ClusterErro
     if let Some(token) = &options.token {
         config.auth_info = with_token(token)?;
     }
-    if let Some(path) = &options.ca_file {
-        config.root_cert = Some(authorities(path)?);
-        config.root_cert_file = None;
-        // A given CA overrides `insecure-skip-tls-verify` of the kubeconfig.
-        config.accept_invalid_certs = false;
-    }
+    set_tls(&mut config, options)?;
     if let Some(user) = &options.as_user {
         config.auth_info.impersonate = Some(user.clone());
     }
@@ -70,14 +77,40 @@ pub async fn connect(options: &ConnectOptions) -> Result<Connection, ClusterErro
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     // `with_retry` decides about retries.
     config.default_retry = false;
-    let client = super::transport::client(config).map_err(|error| {
+    let server = ApiServer::of(&config);
+    let client = super::transport::client(config, server).map_err(|error| {
         if let Some(auth) = super::error::auth_error(&error) {
-            return super::error::no_credentials("cannot connect to the cluster", auth);
+            let attempt = "cannot connect to the cluster";
+            return match &plugin {
+                Some(plugin) => plugin.failed(attempt, auth),
+                None => super::error::no_credentials(attempt, super::error::PLUGIN, auth),
+            };
         }
         let reason = super::error::reasons(&error);
         ClusterError::new(ClusterErrorKind::Config, format!("invalid cluster settings: {reason}"))
     })?;
     Ok(Connection { client, namespace })
+}
+
+/// Applies the flags for TLS, which override the kubeconfig.
+fn set_tls(config: &mut Config, options: &ConnectOptions) -> Result<(), ClusterError> {
+    if options.insecure_skip_tls_verify && options.ca_file.is_some() {
+        let message = "--kube-insecure-skip-tls-verify cannot be combined with --kube-ca-file";
+        return Err(ClusterError::new(ClusterErrorKind::Config, message));
+    }
+    if let Some(path) = &options.ca_file {
+        config.root_cert = Some(authorities(path)?);
+        config.root_cert_file = None;
+        // A given CA overrides `insecure-skip-tls-verify` of the kubeconfig.
+        config.accept_invalid_certs = false;
+    }
+    if options.insecure_skip_tls_verify {
+        config.accept_invalid_certs = true;
+    }
+    if let Some(name) = &options.tls_server_name {
+        config.tls_server_name = Some(name.clone());
+    }
+    Ok(())
 }
 
 /// Returns the proxy to the API server; `None` if `NO_PROXY` excludes the server. kube would match `NO_PROXY` against the proxy's
@@ -98,10 +131,10 @@ pub async fn namespace_without_connecting(options: &ConnectOptions) -> Result<St
     match &options.namespace {
         Some(namespace) => Ok(namespace.clone()),
         None => {
-            let kubeconfig = match kubeconfig(options) {
+            let kubeconfig = match Kubeconfigs::read(options.kubeconfig.as_deref()) {
                 // Without a cluster, only what the user named must be usable.
                 Err(error) if options.kubeconfig.is_some() => return Err(error),
-                kubeconfig => kubeconfig.ok().flatten().unwrap_or_default(),
+                kubeconfigs => kubeconfigs.ok().flatten().map(|files| files.merged).unwrap_or_default(),
             };
             let name = options.context.as_ref().or(kubeconfig.current_context.as_ref());
             let context = kubeconfig.contexts.iter().find(|context| Some(&context.name) == name);
@@ -124,13 +157,13 @@ fn known_contexts(kubeconfig: &Kubeconfig) -> String {
     if known.is_empty() { "it has no contexts".to_owned() } else { format!("known contexts: {}", known.join(", ")) }
 }
 
-async fn config(options: &ConnectOptions) -> Result<Config, ClusterError> {
-    if let Some(kubeconfig) = kubeconfig(options)? {
-        let has_context = options.context.is_some() || kubeconfig.current_context.is_some();
+async fn config(kubeconfigs: Option<Kubeconfigs>, options: &ConnectOptions) -> Result<Config, ClusterError> {
+    if let Some(kubeconfigs) = kubeconfigs {
+        let has_context = options.context.is_some() || kubeconfigs.merged.current_context.is_some();
         match &options.api_server {
             // The flags replace the context.
             Some(url) if !has_context => return Ok(Config::new(api_server(url)?)),
-            _ => return load_context(kubeconfig, options).await,
+            _ => return load_context(kubeconfigs, options).await,
         }
     }
     let in_pod = Config::incluster();
@@ -156,83 +189,16 @@ async fn config(options: &ConnectOptions) -> Result<Config, ClusterError> {
     })
 }
 
-/// Reads the kubeconfig of the flags, or merges those in the environment.
-fn kubeconfig(options: &ConnectOptions) -> Result<Option<Kubeconfig>, ClusterError> {
-    if let Some(path) = &options.kubeconfig {
-        return read(path).map(Some);
-    }
-    let paths: Vec<PathBuf> = match std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty()) {
-        Some(list) => std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect(),
-        None => std::env::home_dir().map(|home| home.join(".kube/config")).into_iter().collect(),
-    };
-    // Like kubectl, skip files that do not exist.
-    let mut merged: Option<Kubeconfig> = None;
-    for path in paths.iter().filter(|path| path.exists()) {
-        let next = read(path)?;
-        merged = Some(match merged {
-            None => next,
-            Some(before) => before.merge(next).map_err(|error| invalid_kubeconfig(path, &error))?,
-        });
-    }
-    Ok(merged)
-}
-
-fn read(path: &Path) -> Result<Kubeconfig, ClusterError> {
-    let mut kubeconfig = Kubeconfig::read_from(path).map_err(|error| invalid_kubeconfig(path, &error))?;
-    for named in &mut kubeconfig.clusters {
-        if let Some(data) = named.cluster.as_mut().and_then(|cluster| cluster.certificate_authority_data.as_mut()) {
-            without_line_ends(data);
-        }
-    }
-    for named in &mut kubeconfig.auth_infos {
-        let Some(user) = &mut named.auth_info else { continue };
-        if let Some(data) = &mut user.client_certificate_data {
-            without_line_ends(data);
-        }
-        *user = with_static_credentials(user).ok_or_else(|| {
-            ClusterError::new(ClusterErrorKind::Config, format!("cannot use kubeconfig {}", path.display()))
-        })?;
-    }
-    Ok(kubeconfig)
-}
-
-/// Removes the line ends of a block scalar, as kubectl does.
-fn without_line_ends(data: &mut String) {
-    data.retain(|c| !matches!(c, '\r' | '\n'));
-}
-
-/// Returns a user with a normalized key, and without a credential plugin if there are static credentials: like kubectl, which prefers them.
-fn with_static_credentials(user: &AuthInfo) -> Option<AuthInfo> {
-    // Through serde, because the key's type comes from a crate that is not a dependency.
-    let mut value = serde_json::to_value(user).ok()?;
-    let map = value.as_object_mut()?;
-    if let Some(serde_json::Value::String(key)) = map.get_mut("client-key-data") {
-        without_line_ends(key);
-    }
-    let has = |name: &str| map.get(name).and_then(|value| value.as_str()).is_some_and(|text| !text.is_empty());
-    let has_certificate = has("client-certificate") || has("client-certificate-data");
-    let has_key = has("client-key") || has("client-key-data");
-    if (has_certificate && has_key) || ["token", "tokenFile", "username"].into_iter().any(has) {
-        map.remove("exec");
-    }
-    serde_json::from_value(value).ok()
-}
-
-fn invalid_kubeconfig(path: &Path, error: &KubeconfigError) -> ClusterError {
-    let reason = match error {
-        KubeconfigError::ReadConfig(error, _) if error.kind() == std::io::ErrorKind::NotFound => {
-            "no such file".to_owned()
-        }
-        KubeconfigError::ReadConfig(error, _) => error.to_string(),
-        // The parser's message quotes lines, which may contain credentials.
-        KubeconfigError::Parse(_) => "not a valid kubeconfig in YAML".to_owned(),
-        other => super::error::reasons(other),
-    };
-    ClusterError::new(ClusterErrorKind::Config, format!("cannot use kubeconfig {}: {reason}", path.display()))
-}
-
 /// Loads the selected context of the kubeconfig, or its current one.
-async fn load_context(kubeconfig: Kubeconfig, options: &ConnectOptions) -> Result<Config, ClusterError> {
+async fn load_context(mut kubeconfigs: Kubeconfigs, options: &ConnectOptions) -> Result<Config, ClusterError> {
+    if options.ca_file.is_some() || options.insecure_skip_tls_verify {
+        kubeconfigs.remove_authorities();
+    }
+    kubeconfigs.check_cluster_files(options.context.as_deref())?;
+    if options.token.is_none() {
+        kubeconfigs.check_user_files(options.context.as_deref())?;
+    }
+    let kubeconfig = kubeconfigs.merged;
     let known = known_contexts(&kubeconfig);
     let unknown = options.context.as_ref().map(|name| unknown_context(name, &kubeconfig));
     let context = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };

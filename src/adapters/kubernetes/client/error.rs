@@ -5,13 +5,26 @@ use std::time::Duration;
 use kube::client::AuthError;
 use kube::core::Status;
 
+use super::transport::ServerError;
 use crate::adapters::error_chain::causes;
+use crate::load::cause::{Cause, Failure};
+use crate::load::tls_problem::{TlsFields, TlsProblem};
 use crate::model::object::ResourceKind;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::redact;
 
 /// Maximum length of a message from an API server or credential plugin, in characters.
 const MAX_MESSAGE: usize = 600;
+
+/// Names of the settings that TLS needs.
+const TLS_FIELDS: TlsFields = TlsFields {
+    ca: "`certificate-authority` in the kubeconfig (or --kube-ca-file)",
+    server_name: "--kube-tls-server-name",
+    skip_verify: "--kube-insecure-skip-tls-verify",
+    client: "`client-certificate` and `client-key` in the kubeconfig",
+    plain: "an `http://` URL of the API server",
+    no_http2: None,
+};
 
 /// A request to the API server.
 #[derive(Clone, Debug)]
@@ -66,15 +79,10 @@ impl Operation {
             kube::Error::Api(status) => self.rejected(status),
             kube::Error::Auth(error) => self.not_authenticated(error),
             kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => {
-                let reason = reasons(error);
                 if let Some(auth) = auth_error(error) {
                     return self.not_authenticated(auth);
                 }
-                ClusterError::new(
-                    ClusterErrorKind::Unreachable,
-                    format!("cannot {}: the API server cannot be reached: {reason}", self.describe()),
-                )
-                .with_hint("check with `kubectl cluster-info` that the cluster is running and is the intended one")
+                self.unreachable(error)
             }
             other => {
                 // The message may quote the response: documents and Secrets.
@@ -87,6 +95,35 @@ impl Operation {
                 ClusterError::new(ClusterErrorKind::Refused, format!("cannot {}: {kind}", self.describe()))
             }
         }
+    }
+
+    /// Describes a request without a response.
+    fn unreachable(&self, error: &kube::Error) -> ClusterError {
+        let server = causes(error).find_map(|cause| cause.downcast_ref::<ServerError>());
+        let place = server.map(|error| format!(" {}", error.server)).unwrap_or_default();
+        let tls =
+            causes(error).find(|cause| cause.is::<rustls::Error>()).map(|tls| Failure::from_error(tls, Cause::Tls));
+        let operation = self.describe();
+        if let Some(failure) = tls {
+            let reason = excerpt(&failure.to_string());
+            let message = format!("cannot {operation}: no secure connection to the API server{place}: {reason}");
+            let hint = failure.tls.unwrap_or(TlsProblem::Other).hint(TLS_FIELDS);
+            return ClusterError::new(ClusterErrorKind::Unreachable, message).with_hint(hint);
+        }
+        let reason = match server {
+            Some(error) => reasons(error.source.as_ref()),
+            None => reasons(error),
+        };
+        let message = format!("cannot {operation}: the API server{place} cannot be reached: {reason}");
+        ClusterError::new(ClusterErrorKind::Unreachable, message)
+            .with_hint("check with `kubectl cluster-info` that the cluster is running and is the intended one")
+    }
+
+    /// Describes a request that took too long.
+    pub(super) fn timed_out(&self, limit: Duration) -> ClusterError {
+        let seconds = limit.as_secs();
+        let message = format!("cannot {}: the API server did not respond within {seconds} s", self.describe());
+        ClusterError::new(ClusterErrorKind::Unreachable, message)
     }
 
     fn rejected(&self, status: &Status) -> ClusterError {
@@ -148,7 +185,7 @@ impl Operation {
     }
 
     fn not_authenticated(&self, error: &AuthError) -> ClusterError {
-        no_credentials(&format!("cannot {}", self.describe()), error)
+        no_credentials(&format!("cannot {}", self.describe()), PLUGIN, error)
     }
 }
 
@@ -179,11 +216,21 @@ pub(crate) fn retry_after(error: &kube::Error) -> Option<Duration> {
 /// Returns true for untrusted certificates, missing credentials and host names that do not resolve.
 fn is_connection_hopeless(error: &kube::Error) -> bool {
     auth_error(error).is_some()
-        || causes(error).any(|cause| {
-            let tls = cause.downcast_ref::<rustls::Error>();
-            let is_untrusted =
-                matches!(tls, Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented));
-            is_untrusted || is_dns_error(cause)
+        || causes(error).any(|cause| is_dns_error(cause) || (cause.is::<rustls::Error>() && is_untrusted(cause)))
+}
+
+/// Returns true if certificates are the reason, which another attempt would not change.
+fn is_untrusted(tls: &(dyn std::error::Error + 'static)) -> bool {
+    let problem = Failure::from_error(tls, Cause::Tls).tls;
+    let no_certificate = matches!(tls.downcast_ref(), Some(rustls::Error::NoCertificatesPresented));
+    no_certificate
+        || problem.is_some_and(|problem| match problem {
+            TlsProblem::Untrusted
+            | TlsProblem::Expired
+            | TlsProblem::Revoked
+            | TlsProblem::Name
+            | TlsProblem::ClientCertificate => true,
+            TlsProblem::Other | TlsProblem::Version | TlsProblem::Protocol | TlsProblem::NoTls => false,
         })
 }
 
@@ -209,23 +256,36 @@ fn is_about(status: &Status, resource: &str) -> bool {
     status.details.as_ref().is_some_and(|details| details.kind == resource)
 }
 
-/// Builds the error for missing credentials; `attempt` is the operation that needed them.
-pub(crate) fn no_credentials(attempt: &str, error: &AuthError) -> ClusterError {
+/// A credential plugin about which nothing else is known.
+pub(super) const PLUGIN: &str = "credential plugin of the kubeconfig";
+
+/// Builds the error for missing credentials. `attempt` is the operation that needed them, `plugin` describes the credential plugin.
+pub(super) fn no_credentials(attempt: &str, plugin: &str, error: &AuthError) -> ClusterError {
+    let mut hint = "log in again, or fix this context's user in the kubeconfig";
     let reason = match error {
         // The output of a plugin may contain a token, so only the last line of stderr is shown.
         AuthError::AuthExecRun { out, .. } => {
             let stderr = String::from_utf8_lossy(&out.stderr);
-            let last = stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-            format!("the credential plugin failed with {}: {}", out.status, excerpt(last))
+            let last = stderr.lines().rev().find(|line| !line.trim().is_empty());
+            let last = last.map(|line| format!(": {}", excerpt(line))).unwrap_or_default();
+            format!("the {plugin} failed with {}{last}", out.status)
         }
-        AuthError::AuthExecStart(error) => format!("cannot start the credential plugin of the kubeconfig: {error}"),
+        AuthError::AuthExecStart(error) => {
+            hint = "install the plugin, or fix this context's user in the kubeconfig";
+            format!("cannot start the {plugin}: {}", describe_io(error))
+        }
         AuthError::AuthExecParse(_) | AuthError::AuthExecSerialize(_) | AuthError::ParseTokenKey(_) => {
-            "invalid output of the credential plugin".to_owned()
+            format!("invalid output of the {plugin}")
         }
         other => reasons(other),
     };
-    ClusterError::new(ClusterErrorKind::Unauthorized, format!("{attempt}: no credentials: {reason}"))
-        .with_hint("log in again, or fix this context's user in the kubeconfig")
+    let message = format!("{attempt}: no credentials: {reason}");
+    ClusterError::new(ClusterErrorKind::Unauthorized, message).with_hint(hint)
+}
+
+/// Describes an error of the file system.
+pub(super) fn describe_io(error: &std::io::Error) -> String {
+    if error.kind() == std::io::ErrorKind::NotFound { "no such file".to_owned() } else { error.to_string() }
 }
 
 /// Returns the authentication error among the causes; kube wraps it in several layers.
@@ -234,7 +294,7 @@ pub(crate) fn auth_error(error: &kube::Error) -> Option<&AuthError> {
 }
 
 /// Redacts and truncates a message from outside.
-fn excerpt(text: &str) -> String {
+pub(super) fn excerpt(text: &str) -> String {
     redact::excerpt(text.trim(), MAX_MESSAGE)
 }
 
@@ -257,6 +317,7 @@ pub(crate) fn reasons(error: &dyn std::error::Error) -> String {
 mod tests {
     use kube::core::response::StatusDetails;
 
+    use super::super::transport::ApiServer;
     use super::*;
 
     fn secrets() -> ResourceKind {
@@ -313,7 +374,7 @@ mod tests {
     async fn unresolvable_hosts_are_recognized_by_the_message_of_hyper_util() {
         let mut config = kube::Config::new("https://no-such-host.invalid".parse().unwrap());
         config.default_retry = false;
-        let client = super::super::transport::client(config).unwrap();
+        let client = super::super::transport::client(config.clone(), ApiServer::of(&config)).unwrap();
         let error = client.apiserver_version().await.unwrap_err();
         assert!(!is_transient(&error) && causes(&error).any(is_dns_error), "{error:?}");
     }

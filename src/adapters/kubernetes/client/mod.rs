@@ -6,6 +6,7 @@ mod access;
 mod cluster;
 mod connect;
 mod error;
+mod kubeconfig;
 mod objects;
 mod retry;
 mod transport;

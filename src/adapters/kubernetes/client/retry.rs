@@ -6,7 +6,7 @@ use backon::{ExponentialBuilder, Retryable};
 use tokio::time::error::Elapsed;
 
 use super::error::{Operation, is_rejection, is_transient, retry_after};
-use crate::ports::cluster::{ClusterError, ClusterErrorKind};
+use crate::ports::cluster::ClusterError;
 
 /// Timeout of a single request, response body included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -62,10 +62,7 @@ impl AttemptError {
     fn describe(&self, operation: &Operation) -> ClusterError {
         match self {
             Self::Failed(error) => operation.failed(error),
-            Self::TimedOut => {
-                let message = format!("the API server did not respond within {} s", REQUEST_TIMEOUT.as_secs());
-                ClusterError::new(ClusterErrorKind::Unreachable, message)
-            }
+            Self::TimedOut => operation.timed_out(REQUEST_TIMEOUT),
         }
     }
 }

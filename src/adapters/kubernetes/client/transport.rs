@@ -3,6 +3,7 @@
 //! An overloaded API server requests a delay only in the header `Retry-After`, but the client drops headers, so it is copied into
 //! the status. A response must begin in time: kube's watcher would wait forever on a half-open connection.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +11,9 @@ use http::{Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use serde_json::json;
-use tower::util::{MapFutureLayer, MapResponseLayer};
+use tower::util::{MapErrLayer, MapFutureLayer, MapResponseLayer};
+
+use crate::redact::redact_url;
 
 /// Timeout for response headers, which streams (watches, logs) also send immediately.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,12 +27,46 @@ type Body = UnsyncBoxBody<Bytes, BoxError>;
 type KubeBody = Box<dyn http_body::Body<Data = Bytes, Error = BoxError> + Send + Unpin>;
 
 /// Builds a client with these layers.
-pub(crate) fn client(config: kube::Config) -> Result<kube::Client, kube::Error> {
+pub(crate) fn client(config: kube::Config, server: ApiServer) -> Result<kube::Client, kube::Error> {
     let builder = kube::client::ClientBuilder::try_from(config)?;
+    let named = move |source: BoxError| -> BoxError { ServerError { server: server.clone(), source }.into() };
     let builder = builder
         .with_layer(&MapFutureLayer::new(limited))
-        .with_layer(&MapResponseLayer::new(keep_retry_after::<KubeBody>));
+        .with_layer(&MapResponseLayer::new(keep_retry_after::<KubeBody>))
+        .with_layer(&MapErrLayer::new(named));
     Ok(builder.build::<Body>())
+}
+
+/// URL of the API server, and the proxy to it.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiServer {
+    url: String,
+    proxy: Option<String>,
+}
+
+impl ApiServer {
+    pub(crate) fn of(config: &kube::Config) -> Self {
+        let redacted = |url: &http::Uri| redact_url(&url.to_string()).trim_end_matches('/').to_owned();
+        Self { url: redacted(&config.cluster_url), proxy: config.proxy_url.as_ref().map(redacted) }
+    }
+}
+
+impl fmt::Display for ApiServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, proxy } = self;
+        match proxy {
+            Some(proxy) => write!(f, "{url} (through proxy {proxy})"),
+            None => f.write_str(url),
+        }
+    }
+}
+
+/// Failed exchange with an API server, which kube's errors do not name.
+#[derive(Debug, thiserror::Error)]
+#[error("{server}: {source}")]
+pub(crate) struct ServerError {
+    pub(crate) server: ApiServer,
+    pub(crate) source: BoxError,
 }
 
 /// The API server did not start to respond.

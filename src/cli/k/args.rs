@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::BoolishValueParser;
+use clap::builder::FalseyValueParser;
 
 use crate::app::cluster::{ConnectOptions, Connection, Group, SecretStore, connect, planned};
 use crate::app::error::AppError;
@@ -44,7 +44,7 @@ pub(crate) struct ClusterArgs {
     #[arg(
         long = "kube-insecure-skip-tls-verify",
         env = "HELM_KUBEINSECURE_SKIP_TLS_VERIFY",
-        value_parser = BoolishValueParser::new()
+        value_parser = FalseyValueParser::new()
     )]
     insecure_skip_tls_verify: bool,
     /// Limit of Iter8 on bursts of requests; ignored, because the API server limits requests itself

@@ -57,6 +57,21 @@ fn an_experiment_of_iter8_is_listed_and_deleted_with_its_releases() {
 }
 
 #[test]
+fn an_editor_can_delete_an_experiment_of_iter8_with_an_existing_service_account() {
+    let (Some(case), Some(program)) = (ClusterCase::without_node(), Helm::new()) else { return };
+    let (cluster, namespace) = (case.cluster, case.namespace.clone());
+    let chart = files::root().join("testdata/kubernetes/iter8-v0.13");
+    let values = format!("--set=namespace={namespace},serviceAccountName=default");
+    let account = format!("--serviceaccount={namespace}:default");
+    cluster.kubectl_ok(&["create", "rolebinding", "-n", &namespace, "edit", "--clusterrole=edit", &account]);
+    helm(&program, &case, "install", &[chart.to_str().unwrap(), &values]);
+    let token = cluster.token(&namespace, "default");
+    let case = case.with_kubeconfig(cluster.kubeconfig_with_token(&token, &namespace));
+    case.k(["delete", "-g", GROUP]).exits(0);
+    assert_eq!(objects(&case, &namespace), ["rolebinding.rbac.authorization.k8s.io/edit"]);
+}
+
+#[test]
 fn a_launch_replaces_an_experiment_of_iter8() {
     let (Some(case), Some(program)) = (ClusterCase::without_node(), Helm::new()) else { return };
     let _transcript = transcript!();

@@ -130,9 +130,11 @@ fn flags_for_tls_override_the_kubeconfig() {
     case.k(["list", "--kube-tls-server-name", "other.example"])
         .expect(4, &["no secure connection to the API server", "other.example"]);
     case.k(["list", "--kube-tls-server-name", "other.example", "--kube-insecure-skip-tls-verify"]).exits(0);
-    let mut command = case.command(["k", "list", "-n", &case.namespace, "--kube-tls-server-name", "other.example"]);
-    command.env("HELM_KUBEINSECURE_SKIP_TLS_VERIFY", "1");
-    CliOutput::run(&mut command, &case.cli.path("")).exits(0);
+    for (value, code) in [("1", 0), ("true", 0), ("false", 4), ("", 4)] {
+        let mut command = case.command(["k", "list", "-n", &case.namespace, "--kube-tls-server-name", "other.example"]);
+        command.env("HELM_KUBEINSECURE_SKIP_TLS_VERIFY", value);
+        CliOutput::run(&mut command, &case.cli.path("")).exits(code);
+    }
     // Flags of Iter8 that have no effect.
     case.k(["list", "--burst-limit", "-1"]).snapshot(0);
     let values = ["tasks={http}", "http.url=http://web/"];

@@ -80,6 +80,8 @@ pub(crate) struct Original {
     pub(crate) releases: Vec<String>,
     /// Namespaces that may have Roles of the group.
     pub(crate) namespaces: BTreeSet<String>,
+    /// False if its releases have no Roles, because the user named a service account.
+    pub(crate) may_have_roles: bool,
 }
 
 impl Original {
@@ -100,6 +102,7 @@ impl Original {
             is_released: !releases.is_empty() || secret.is_some_and(|secret| is_managed_by_helm(&secret.metadata)),
             revision: releases.iter().map(|release| release.revision).max().unwrap_or(0),
             namespaces: releases.iter().flat_map(|release| release.namespaces.clone()).chain(of_document).collect(),
+            may_have_roles: releases.is_empty() || releases.iter().any(|release| release.has_roles),
             releases: releases.into_iter().map(|release| release.name).collect(),
         };
         Ok((secret.is_some() || original.is_released).then_some(original))
@@ -118,6 +121,7 @@ struct Release {
     /// Name of its Secret.
     name: String,
     revision: i64,
+    has_roles: bool,
     /// Namespaces of its Roles.
     namespaces: BTreeSet<String>,
 }
@@ -135,11 +139,15 @@ impl Release {
         if metadata["annotations"][GROUP] != *group.name || !metadata["labels"][GROUP].is_null() {
             return None;
         }
-        let roles = objects.iter().filter(|object| object["kind"] == "Role");
+        let roles: Vec<&Value> = objects.iter().filter(|object| object["kind"] == "Role").collect();
         Some(Self {
             name: secret.name_any(),
             revision: secret.labels().get("version").and_then(|version| version.parse().ok()).unwrap_or(0),
-            namespaces: roles.filter_map(|role| Some(role["metadata"]["namespace"].as_str()?.to_owned())).collect(),
+            has_roles: !roles.is_empty(),
+            namespaces: roles
+                .iter()
+                .filter_map(|role| Some(role["metadata"]["namespace"].as_str()?.to_owned()))
+                .collect(),
         })
     }
 }

@@ -83,6 +83,7 @@ pub async fn delete_group(
     check_delete(client, group, original.as_ref()).await?;
     let origin = if original.is_some() { Origin::Any } else { Origin::Labelled };
     let mut removal = Removal::new(client, group, origin);
+    removal.skips_hidden_roles |= original.as_ref().is_some_and(|original| !original.may_have_roles);
     let none = BTreeSet::new();
     removal.all_except::<CronJob>(&none).await?;
     removal.all_except::<Job>(&none).await?;
@@ -134,13 +135,16 @@ struct Removal<'a> {
     client: &'a Client,
     group: &'a Group,
     origin: Origin,
+    /// True if Roles that this user may not list are deleted without it, or cannot exist.
+    skips_hidden_roles: bool,
     found: bool,
     pending: Vec<String>,
 }
 
 impl<'a> Removal<'a> {
     fn new(client: &'a Client, group: &'a Group, origin: Origin) -> Self {
-        Self { client, group, origin, found: false, pending: Vec::new() }
+        let skips_hidden_roles = origin == Origin::Labelled;
+        Self { client, group, origin, skips_hidden_roles, found: false, pending: Vec::new() }
     }
 
     async fn delete<K: Object>(&mut self, namespace: &str, name: &str) -> Result<(), ClusterError> {
@@ -197,7 +201,7 @@ impl<'a> Removal<'a> {
     /// those of others are deleted with the group's Secret, which owns them.
     async fn roles_except<K: Object>(&mut self, kept: &BTreeSet<ObjectKey>) -> Result<(), ClusterError> {
         match self.all_except::<K>(kept).await {
-            Err(error) if error.kind == ClusterErrorKind::Forbidden && self.origin == Origin::Labelled => Ok(()),
+            Err(error) if error.kind == ClusterErrorKind::Forbidden && self.skips_hidden_roles => Ok(()),
             end => end,
         }
     }

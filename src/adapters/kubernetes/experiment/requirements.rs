@@ -102,8 +102,10 @@ pub(crate) async fn check_delete(
     wanted.extend(on_kind::<CronJob>(namespace, &["delete"]));
     // Roles of ours are deleted with the Secret, which owns them.
     if let Some(original) = original {
-        wanted.extend(on_kind::<Role>(namespace, &["list", "delete"]));
-        wanted.extend(on_kind::<RoleBinding>(namespace, &["list", "delete"]));
+        if original.may_have_roles {
+            wanted.extend(on_kind::<Role>(namespace, &["list", "delete"]));
+            wanted.extend(on_kind::<RoleBinding>(namespace, &["list", "delete"]));
+        }
         wanted.extend(original.releases.iter().flat_map(|name| on_object::<Secret>(namespace, name, &["delete"])));
     }
     check(client, wanted).await.map_err(|error| {

@@ -53,9 +53,9 @@ pub async fn run<P: Protocol>(
     let workers = Workers::start(&shared, threads, (connections, in_flight), &shutdown)?;
     let WorkersOutcome { reports, queues, mut schedule, series, stopped } =
         workers.watch(&shared, &shutdown, &stop, progress).await;
-    if let Some(error) = shared.startup_check.error(&shared.plan.target) {
-        return Err(error);
-    }
+    let failed = shared.startup_check.error(&shared.plan.target);
+    // Nothing is due after the end of a failed load.
+    let stopped = stopped.or_else(|| failed.is_some().then(Instant::now));
     let mut merged = WorkerStats::new(shared.plan.pacer.rate().is_some());
     for stats in reports {
         merged.merge(&stats.map_err(|_| LoadError::Lost)??);
@@ -65,6 +65,9 @@ pub async fn run<P: Protocol>(
         timeline,
         ..LoadOutcome::new(&mut schedule, connections, &queues, merged, shared.plan.max_duration, stopped)
     };
+    if let Some(error) = failed {
+        return Err(error.after(LoadOutcome { interrupted: false, ..outcome }));
+    }
     let end = LoadProgress {
         done: outcome.counts.requests,
         errors: outcome.counts.errors,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::limits::is_limit;
+use super::outcome::LoadOutcome;
 use super::tls_problem::{HTTP_FIELDS, TlsProblem};
 use crate::load::pacing::Pacer;
 
@@ -95,6 +96,8 @@ pub enum LoadError {
         reasons: String,
         /// Selects the hint.
         kind: FailureKind,
+        /// Counts until the load ended.
+        outcome: Option<Box<LoadOutcome>>,
     },
     /// A worker thread or its runtime could not be started.
     #[error("cannot start a load worker: {0}")]
@@ -105,6 +108,16 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// Adds the counts of a load whose first requests failed.
+    pub(super) fn after(self, counts: LoadOutcome) -> Self {
+        match self {
+            Self::InitialErrors { count, target, reasons, kind, .. } => {
+                Self::InitialErrors { count, target, reasons, kind, outcome: Some(Box::new(counts)) }
+            }
+            other => other,
+        }
+    }
+
     /// Returns the next step for the user.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {

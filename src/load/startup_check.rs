@@ -62,6 +62,7 @@ impl Reasons {
             target: target.to_owned(),
             reasons: reasons.join(", "),
             kind: self.kind.unwrap_or(FailureKind::Unreached),
+            outcome: None,
         }
     }
 }

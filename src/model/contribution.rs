@@ -35,12 +35,12 @@ impl Contribution {
         Self { interrupted: true, ..Self::default() }
     }
 
-    /// Returns the providers with measurements of any version: `http` of `http/latency-mean`.
+    /// Returns the providers with measurements of any version: `http` of `http/latency-mean`. An aborted load has measured nothing.
     pub fn providers(&self) -> BTreeSet<&str> {
         let keys = self.versions.iter().flat_map(|version| version.metrics.keys());
         let metrics = keys.filter_map(|key| key.split_once('/'));
-        let loads = self.versions.iter().flat_map(|version| version.load.keys());
-        metrics.map(|(provider, _)| provider).chain(loads.map(String::as_str)).collect()
+        let loads = self.versions.iter().flat_map(|version| &version.load).filter(|(_, load)| !load.aborted);
+        metrics.map(|(provider, _)| provider).chain(loads.map(|(provider, _)| provider.as_str())).collect()
     }
 }
 

@@ -78,6 +78,9 @@ pub struct ExperimentResult {
     pub start_time: Option<DateTime<Utc>>,
     /// Loops started so far; a run without `--reuseResult` is loop 1.
     pub num_loops: u64,
+    /// Loops whose tasks all finished; absent in documents written by Iter8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_completed_loops: Option<u64>,
     /// Tasks of the current loop that are done or skipped.
     pub num_completed_tasks: usize,
     /// True if a task of the current loop failed.
@@ -94,6 +97,16 @@ pub struct ExperimentResult {
     /// Metrics, SLOs and verdicts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub insights: Option<Insights>,
+}
+
+impl Experiment {
+    /// Returns the number of loops whose tasks all finished. Documents of Iter8 do not count them: all loops but an unfinished newest one.
+    pub fn completed_loops(&self) -> u64 {
+        let Some(result) = &self.result else { return 0 };
+        let is_unfinished = result.interrupted || result.failure || result.num_completed_tasks < self.spec.len();
+        let known = result.num_completed_loops;
+        known.unwrap_or_else(|| result.num_loops.saturating_sub(u64::from(is_unfinished)))
+    }
 }
 
 /// Record of one task in the current loop.

@@ -82,6 +82,9 @@ pub struct LoadRecord {
     /// True if a signal ended the load early.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
+    /// True if the load was ended because none of its first requests got a response.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub aborted: bool,
     /// The load over time; absent if no request ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub series: Option<Series>,

@@ -101,6 +101,7 @@ impl<'a> Document<'a> {
     /// Starts the next loop, and returns its number.
     pub(super) fn begin_loop(&mut self, policy: ResultPolicy, now: DateTime<Utc>) -> u64 {
         let tasks = planned_tasks(&self.experiment.spec);
+        let completed_loops = if policy == ResultPolicy::Fresh { 0 } else { self.experiment.completed_loops() };
         if policy == ResultPolicy::Fresh {
             // These belong to the launch, not to the run.
             let ExperimentResult { revision, values_digest, .. } = self.experiment.result.take().unwrap_or_default();
@@ -110,6 +111,7 @@ impl<'a> Document<'a> {
         result.schema_version = Some(SCHEMA_VERSION);
         result.start_time.get_or_insert(now);
         result.num_loops += 1;
+        result.num_completed_loops = Some(completed_loops);
         result.num_completed_tasks = 0;
         result.failure = false;
         result.interrupted = false;
@@ -130,6 +132,7 @@ impl<'a> Document<'a> {
     }
 
     pub(super) fn end_task(&mut self, index: usize, end: TaskEnd) {
+        let tasks = self.experiment.spec.len();
         let result = self.result();
         match end.status {
             TaskStatus::Done | TaskStatus::Skipped => result.num_completed_tasks += 1,
@@ -144,6 +147,9 @@ impl<'a> Document<'a> {
         if record.start.is_some() {
             // Finer resolution than microseconds would be noise.
             record.duration = Some(GoDuration(Duration::from_micros(end.duration.as_micros() as u64)));
+        }
+        if result.num_completed_tasks == tasks {
+            *result.num_completed_loops.get_or_insert_default() += 1;
         }
     }
 

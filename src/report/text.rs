@@ -78,9 +78,10 @@ fn summary(out: &mut String, summary: &Summary) {
     line("No task failures", &(!summary.failure).to_string());
     line("Total number of tasks", &summary.tasks.to_string());
     line("Number of completed tasks", &summary.completed_tasks.to_string());
-    // A running, failed or interrupted loop is not completed.
-    let loops = summary.loops.saturating_sub(u64::from(!summary.completed));
-    line("Number of completed loops", &loops.to_string());
+    line("Number of completed loops", &summary.completed_loops.to_string());
+    if summary.loops != summary.completed_loops {
+        line("Loops", &summary.loops_text());
+    }
     if summary.interrupted {
         line("Interrupted", "true");
     }
@@ -309,6 +310,9 @@ fn loads(out: &mut String, view: &ReportView) {
     for row in loads.iter().filter(|row| row.load.interrupted) {
         let _ = writeln!(out, "  {} was interrupted", name(row));
     }
+    for row in loads.iter().filter(|row| row.load.aborted) {
+        let _ = writeln!(out, "  {} was ended because its first requests all failed", name(row));
+    }
     for row in loads.iter().filter(|row| is_disturbed(&row.load.counts)) {
         let Counts { own_late, requests, .. } = row.load.counts;
         let remark = format!("{own_late} of {requests} requests were sent late although a connection was free");
@@ -325,10 +329,9 @@ fn loads(out: &mut String, view: &ReportView) {
     heading(out, "Responses by status, and failures by cause");
     for row in loads {
         let statuses = most_frequent(row.load.statuses.iter().map(|(s, n)| (status_name(&row.provider, *s), *n)));
-        let causes = most_frequent(row.load.causes.iter().map(|(cause, n)| (squeezed(&one_line(cause), 30), *n)));
         let _ = writeln!(out, "  {}", name(row));
+        prose(out, "      ", &row.failed(MAX_CAUSES));
         prose(out, "      status ", &statuses);
-        prose(out, "      cause  ", &causes);
     }
 }
 

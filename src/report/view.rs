@@ -5,6 +5,7 @@
 
 mod build;
 mod condition;
+mod failures;
 mod metrics;
 mod objectives;
 mod observations;
@@ -15,10 +16,12 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 pub use condition::Condition;
+pub use failures::Failure;
 pub use observations::ObservationReport;
 use serde::Serialize;
 pub use trends::{LoopReport, Trend};
 
+use crate::model::counts::Counts;
 use crate::model::document::TaskStatus;
 use crate::model::duration::GoDuration;
 use crate::model::load::{LoadRecord, Spacing};
@@ -36,7 +39,7 @@ pub struct ReportView {
     pub versions: Vec<VersionReport>,
     /// One entry per SLO and version: the `slos` of all versions in one list.
     pub verdicts: Vec<VersionVerdict>,
-    /// One entry per version and load, in order.
+    /// One entry per version and load, in order; loads without a success first.
     pub load: Vec<LoadReport>,
     /// Known loops, oldest first; empty unless there are two.
     pub loops: Vec<LoopReport>,
@@ -76,6 +79,8 @@ pub struct Summary {
     pub completed_tasks: usize,
     /// Loops started so far.
     pub loops: u64,
+    /// Loops whose tasks all finished.
+    pub completed_loops: u64,
     /// Start of the first loop, RFC 3339.
     pub start_time: Option<DateTime<Utc>>,
     /// Version of the program that wrote the result.
@@ -84,6 +89,17 @@ pub struct Summary {
     pub revision: Option<i64>,
     /// Number of verdicts of each kind.
     pub verdicts: VerdictCounts,
+}
+
+impl Summary {
+    /// Counts the loops: `3`, or `3 loops run, 0 completed` if some did not complete.
+    pub fn loops_text(&self) -> String {
+        let noun = if self.loops == 1 { "loop" } else { "loops" };
+        match self.loops == self.completed_loops {
+            true => self.loops.to_string(),
+            false => format!("{} {noun} run, {} completed", self.loops, self.completed_loops),
+        }
+    }
 }
 
 /// Outcome of an experiment in one word.
@@ -250,12 +266,35 @@ pub struct LoadReport {
     pub version: String,
     /// Provider: `http`, or `http-NAME` for an endpoint.
     pub provider: String,
+    /// Failed requests by what failed, most frequent first; statuses that count as errors included.
+    pub failures: Vec<Failure>,
     /// The load, with the document's keys.
     #[serde(flatten)]
     pub load: LoadRecord,
 }
 
 impl LoadReport {
+    /// Returns true if there were requests and all of them failed.
+    pub fn is_failed(&self) -> bool {
+        self.load.counts.requests > 0 && self.load.counts.errors == self.load.counts.requests
+    }
+
+    /// Summarizes the failures: `160 of 160 failed: status 404`, with their counts if there are several kinds.
+    pub fn failed(&self, max: usize) -> String {
+        let Counts { requests, errors, .. } = self.load.counts;
+        let share = format!("{errors} of {requests} failed");
+        let mut kinds: Vec<String> = match self.failures.as_slice() {
+            [] => return share,
+            [one] => vec![one.name.clone()],
+            several => several.iter().take(max).map(|failure| format!("{}: {}", failure.name, failure.count)).collect(),
+        };
+        match self.failures.len().saturating_sub(max) {
+            0 => {}
+            more => kinds.push(format!("{more} more")),
+        }
+        format!("{share}: {}", kinds.join(", "))
+    }
+
     /// Describes the spacing of requests and the stages of their rate; empty for evenly spaced requests at a constant rate.
     pub fn schedule(&self) -> String {
         let spacing = match self.load.arrival {

@@ -30,6 +30,9 @@ pub fn inconclusive_reason(load: &LoadRecord) -> Option<String> {
     if load.interrupted {
         return Some(format!("the load was interrupted after {} requests", load.counts.requests));
     }
+    if load.aborted {
+        return Some(format!("the load was ended after {} requests, which all failed", load.counts.requests));
+    }
     if let Some(count) = load.causes.get(CLIENT_LIMIT).filter(|count| **count > 0) {
         let requests = load.counts.requests;
         return Some(format!(

@@ -367,8 +367,19 @@ async fn a_failed_endpoint_fails_the_task_after_the_others() {
         assert_eq!(message, expected);
         assert!(hint.unwrap().contains("allowInitialErrors"));
         let partial = partial.unwrap();
-        let measured: Vec<_> = partial.versions[0].load.keys().map(String::as_str).collect();
-        assert_eq!(measured, ["http-a", "http-c"]);
+        assert_eq!(partial.providers().into_iter().collect::<Vec<_>>(), ["http-a", "http-c"]);
+        // The requests that failed are counted, and no metrics.
+        let loads = &partial.versions[0].load;
+        let aborted: Vec<_> = loads.iter().filter(|(_, load)| load.aborted).collect();
+        assert_eq!(aborted.iter().map(|(provider, _)| provider.as_str()).collect::<Vec<_>>(), ["http-b", "http-d"]);
+        for (provider, load) in aborted {
+            assert!(
+                load.counts.errors >= 4 && load.counts.errors == load.counts.requests,
+                "{provider}: {:?}",
+                load.counts
+            );
+        }
+        assert!(partial.versions[0].metrics.keys().all(|metric| !metric.starts_with("http-b/")));
     }
 }
 

@@ -9,6 +9,7 @@ mod contributing;
 mod custommetrics;
 mod dependencies;
 mod experiment;
+mod failed_loads;
 mod fleet;
 mod go_template;
 mod grpc;

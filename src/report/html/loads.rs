@@ -18,6 +18,7 @@ pub(super) struct Load {
     state: State,
     /// Pairs of title and figure.
     cells: Vec<[String; 2]>,
+    failed: String,
     failures: Vec<Share>,
     failures_left_out: usize,
     responses: Vec<Share>,
@@ -30,6 +31,8 @@ struct Share {
     count: String,
     percent: f64,
     percent_text: String,
+    /// Drawn as an error.
+    is_bad: bool,
 }
 
 /// A column: its title and its optional cell for a load.
@@ -86,7 +89,7 @@ pub(super) fn rows(loads: &[LoadReport], max: usize) -> Vec<Load> {
 
 fn load(row: &LoadReport, columns: &[Column]) -> Load {
     let load = &row.load;
-    let share = |name: String, count: u64| {
+    let share = |name: String, count: u64, is_bad: bool| {
         let percent = 100.0 * count as f64 / load.counts.requests.max(1) as f64;
         let percent_text = if percent > 0.0 && percent < 0.01 { "< 0.01".to_owned() } else { rounded(percent) };
         Share {
@@ -94,16 +97,15 @@ fn load(row: &LoadReport, columns: &[Column]) -> Load {
             count: thousands(count),
             percent: (percent.clamp(0.0, 100.0) * 10.0).round() / 10.0,
             percent_text,
+            is_bad,
         }
     };
     let mut responses: Vec<_> =
         load.statuses.iter().map(|(status, count)| (status_name(&row.provider, *status), *count)).collect();
-    let mut failures: Vec<_> = load.causes.iter().map(|(cause, count)| (squeezed(cause, 30), *count)).collect();
+    let failures = &row.failures;
     responses.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    failures.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let left_out = responses.len().saturating_sub(8) + failures.len().saturating_sub(8);
-    let shares =
-        |counts: Vec<(String, u64)>| counts.into_iter().take(8).map(|(name, count)| share(name, count)).collect();
+    let is_error = |status: &str| failures.iter().any(|failure| failure.name.strip_prefix("status ") == Some(status));
     let is_behind = load.counts.dropped > 0
         || load
             .requested_rate
@@ -115,7 +117,9 @@ fn load(row: &LoadReport, columns: &[Column]) -> Load {
         version: named(&row.version),
         target: format!("{} {}", squeezed(&load.method, 80), load.url).trim().to_owned(),
         schedule: squeezed(&row.schedule(), 200),
-        state: if load.interrupted {
+        state: if row.is_failed() {
+            state("bad", "✗", "all requests failed")
+        } else if load.interrupted {
             state("open", "!", "interrupted")
         } else if has_gap {
             state("open", "!", "pods missing")
@@ -130,8 +134,20 @@ fn load(row: &LoadReport, columns: &[Column]) -> Load {
             .iter()
             .map(|(title, cell)| [(*title).to_owned(), cell(load).unwrap_or_else(|| "–".to_owned())])
             .collect(),
-        failures: shares(failures),
+        failed: row.failed(8),
+        failures: failures
+            .iter()
+            .take(8)
+            .map(|failure| share(squeezed(&failure.name, 30), failure.count, true))
+            .collect(),
         failures_left_out: left_out,
-        responses: shares(responses),
+        responses: responses
+            .into_iter()
+            .take(8)
+            .map(|(name, count)| {
+                let is_bad = is_error(&name);
+                share(name, count, is_bad)
+            })
+            .collect(),
     }
 }

@@ -263,7 +263,7 @@ fn facts(view: &ReportView) -> Vec<[String; 2]> {
     if view.versions.len() > 1 {
         fact("Versions", view.versions.len().to_string());
     }
-    fact("Loops", summary.loops.to_string());
+    fact("Loops", summary.loops_text());
     if let Some(revision) = summary.revision {
         fact("Revision", revision.to_string());
     }

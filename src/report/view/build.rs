@@ -1,8 +1,8 @@
 //! Summary, tasks, versions and loads of a report.
 
 use super::{
-    LoadReport, Overall, ReportView, Summary, TaskReport, VerdictCounts, VersionReport, VersionVerdict, metrics,
-    objectives, observations, slos, trends,
+    LoadReport, Overall, ReportView, Summary, TaskReport, VerdictCounts, VersionReport, VersionVerdict, failures,
+    metrics, objectives, observations, slos, trends,
 };
 use crate::model::document::{Experiment, ExperimentResult, TaskStatus};
 use crate::model::insights::Insights;
@@ -34,6 +34,7 @@ impl ReportView {
             tasks: experiment.spec.len(),
             completed_tasks: result.num_completed_tasks,
             loops: result.num_loops,
+            completed_loops: experiment.completed_loops(),
             start_time: result.start_time,
             version: result.iter8_version.clone(),
             revision: result.revision,
@@ -137,9 +138,12 @@ fn loads(insights: &Insights, versions: &[VersionReport]) -> Vec<LoadReport> {
         let report = |(provider, load): (&String, &crate::model::load::LoadRecord)| {
             let mut load = load.clone();
             load.url = redact_url(&load.url);
-            LoadReport { version: version.name.clone(), provider: provider.clone(), load }
+            let failures = failures::of(provider, &load);
+            LoadReport { version: version.name.clone(), provider: provider.clone(), failures, load }
         };
         loads.iter().map(report).collect::<Vec<_>>()
     };
-    versions.iter().zip(&insights.load).flat_map(per_version).collect()
+    let mut loads: Vec<LoadReport> = versions.iter().zip(&insights.load).flat_map(per_version).collect();
+    loads.sort_by_key(|load| !load.is_failed());
+    loads
 }

@@ -75,6 +75,8 @@ pub(in crate::tasks) enum JobEnd {
     /// The pod skips the load; the barrier has the reason.
     Absent,
     Failed(TaskError),
+    /// None of the first requests got a response; the counts until then.
+    Aborted(TaskError, Box<LoadOutcome>),
 }
 
 /// Waits for `work`; `None` if the load is stopped first.
@@ -112,7 +114,14 @@ pub(in crate::tasks) async fn run_load<P: Protocol>(
     }
     match run_once(load, "", plan, protocol, job).await {
         Ok(outcome) => JobEnd::Measured(Box::new(outcome)),
-        Err(error) => JobEnd::Failed(failed(load, "", &error)),
+        Err(mut error) => {
+            let outcome = if let LoadError::InitialErrors { outcome, .. } = &mut error { outcome.take() } else { None };
+            let error = failed(load, "", &error);
+            match outcome {
+                Some(outcome) => JobEnd::Aborted(error, outcome),
+                None => JobEnd::Failed(error),
+            }
+        }
     }
 }
 

@@ -22,6 +22,8 @@ const MAX_REASON: usize = 300;
 pub(super) struct MergedLoad {
     /// Measurements of all pods that reported some.
     pub(super) outcome: Option<Box<LoadOutcome>>,
+    /// Counts of a load whose first requests all failed.
+    pub(super) aborted: Option<Box<LoadOutcome>>,
     /// True if this run was interrupted.
     pub(super) is_interrupted: bool,
     pub(super) failures: Vec<TaskError>,
@@ -38,6 +40,7 @@ impl MergedLoad {
             }
             JobEnd::Interrupted | JobEnd::Absent => Self { is_interrupted: true, ..Self::default() },
             JobEnd::Failed(error) => Self::failed(error),
+            JobEnd::Aborted(error, outcome) => Self { aborted: Some(outcome), ..Self::failed(error) },
         }
     }
 
@@ -94,7 +97,7 @@ pub(super) fn shard_end(ended: &JobEnd) -> Option<ShardEnd> {
         }),
         JobEnd::Interrupted => Some(ShardEnd::Interrupted),
         JobEnd::Absent => None,
-        JobEnd::Failed(error) => Some(ShardEnd::Failed(failure(error))),
+        JobEnd::Failed(error) | JobEnd::Aborted(error, _) => Some(ShardEnd::Failed(failure(error))),
     }
 }
 
@@ -137,7 +140,7 @@ impl Sum {
                 self.miss(0, &format!("its load failed: {error}"));
                 self.input = Some(error);
             }
-            JobEnd::Failed(error) => self.fail(0, failure(&error)),
+            JobEnd::Failed(error) | JobEnd::Aborted(error, _) => self.fail(0, failure(&error)),
         }
     }
 
@@ -188,6 +191,7 @@ impl Sum {
         MergedLoad {
             failures: self.input.into_iter().chain(failed).collect(),
             outcome: self.whole.map(|outcome| Box::new(LoadOutcome { shards: Some(shards), ..*outcome })),
+            aborted: None,
             is_interrupted: self.is_interrupted,
             notes,
         }

@@ -6,7 +6,8 @@ use futures_util::future::join_all;
 use super::job::{JobContext, Load};
 use super::merge::MergedLoad;
 use super::shared;
-use crate::model::contribution::Contribution;
+use crate::model::contribution::{Contribution, VersionMetrics};
+use crate::model::load::LoadRecord;
 use crate::model::shard::Share;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::tasks::{TaskContext, TaskError};
@@ -76,6 +77,14 @@ fn merge(
         load.add(outcome, cx.env.clock.now() - ago, &mut result.versions[load.version()]);
         result.notes.extend(load.notes(outcome));
     }
+    if let Some(outcome) = &merged.aborted {
+        let ago = TimeDelta::from_std(outcome.started.elapsed()).unwrap_or_default();
+        let mut counted = VersionMetrics::default();
+        load.add(outcome, cx.env.clock.now() - ago, &mut counted);
+        // Only the counts: these requests are not the requested load, so they give no metrics.
+        let loads = counted.load.into_iter().map(|(provider, load)| (provider, LoadRecord { aborted: true, ..load }));
+        result.versions[load.version()].load.extend(loads);
+    }
     result.notes.extend(merged.notes.into_iter().map(|note| format!("{}: {note}", load.label())));
     result.interrupted |= merged.is_interrupted;
     failures.extend(merged.failures);
@@ -89,7 +98,7 @@ fn conclude(mut result: Contribution, failures: Vec<TaskError>) -> Result<Contri
         match failure {
             TaskError::Interrupted => result.interrupted = true,
             // Nothing was measured, so the invalid input is the only error.
-            TaskError::Input(error) if result.versions.iter().all(|version| version.load.is_empty()) => {
+            TaskError::Input(error) if result.providers().is_empty() => {
                 return Err(TaskError::Input(error));
             }
             TaskError::Input(error) => {

@@ -45,6 +45,7 @@ pub fn reduced(experiment: &Experiment, extent: Extent) -> Experiment {
     let mut reduced = experiment.clone();
     let Some(result) = reduced.result.as_mut() else { return reduced };
     result.schema_version = None;
+    result.num_completed_loops = None;
     let Some(insights) = result.insights.as_mut() else { return reduced };
     if extent >= Extent::Values {
         insights.hist_metric_values.clear();

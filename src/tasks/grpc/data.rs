@@ -7,6 +7,7 @@ use prost::Message;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::Value;
 
+use super::well_known::{Form, read_text};
 use crate::model::path::{FieldPath, Segment};
 use crate::templates::grpc_template::{CallValues, RequestTemplate, has_actions};
 use crate::templates::random::RandomBits;
@@ -30,6 +31,8 @@ const MAX_LISTED: usize = 10;
 pub(super) enum Data {
     /// Same messages for every call.
     Fixed(Value),
+    /// The same, as text.
+    Text(String),
     /// JSON whose strings contain actions.
     Texts(Node),
     /// Template whose output is JSON.
@@ -76,13 +79,10 @@ impl Data {
     pub(super) fn of_value(value: &Value, random: &RandomBits) -> Result<Self, String> {
         match value {
             Value::String(text) => Self::of_text(text, random),
-            Value::Object(_) | Value::Array(_) => {
-                Ok(match Node::parse(value, random, MAX_DEPTH).map_err(|error| error.to_string())? {
-                    Node::Fixed(value) => Self::Fixed(value),
-                    node => Self::Texts(node),
-                })
-            }
-            other => Err(format!("`{other}` is not a message; expected a map or a list of maps")),
+            value => Ok(match Node::parse(value, random, MAX_DEPTH).map_err(|error| error.to_string())? {
+                Node::Fixed(value) => Self::Fixed(value),
+                node => Self::Texts(node),
+            }),
         }
     }
 
@@ -91,7 +91,8 @@ impl Data {
         if has_actions(text) {
             return RequestTemplate::parse(text, random).map(Self::Whole).map_err(|error| error.to_string());
         }
-        serde_json::from_str(text).map(Self::Fixed).map_err(|error| format!("not valid JSON: {error}"))
+        check_json(text)?;
+        Ok(Self::Text(text.to_owned()))
     }
 
     /// Reads encoded messages: length-delimited (varint) for a stream, else a single one.
@@ -119,43 +120,54 @@ impl Data {
         matches!(self, Self::Texts(_) | Self::Whole(_))
     }
 
-    /// Renders the messages of one call as JSON; `None` if they are already encoded.
-    pub(super) fn expand(&self, values: &CallValues) -> Result<Option<Vec<Value>>, String> {
-        let value = match self {
-            Self::Binary(_) => return Ok(None),
-            Self::Fixed(value) => value.clone(),
-            Self::Texts(node) => node.expand(values).map_err(|error| error.to_string())?,
+    /// Checks the parts that do not depend on the type of the messages.
+    pub(super) fn check(&self, values: &CallValues) -> Result<(), String> {
+        match self {
+            Self::Binary(_) | Self::Fixed(_) | Self::Text(_) => Ok(()),
+            Self::Texts(node) => node.expand(values).map(drop).map_err(|error| error.to_string()),
             Self::Whole(template) => {
                 let text = template.expand(values).map_err(|error| error.to_string())?;
-                serde_json::from_str(&text)
-                    .map_err(|error| format!("the rendered template is not valid JSON: {error}"))?
+                check_json(&text).map_err(|error| format!("the rendered template is {error}"))
             }
-        };
-        match value {
-            Value::Array(list) if list.len() > MAX_MESSAGES => {
-                Err(format!("contains more than {MAX_MESSAGES} messages"))
-            }
-            Value::Array(list) => match list.iter().position(|message| !message.is_object()) {
-                Some(at) => Err(format!("[{at}] is not a message; expected a map")),
-                None => Ok(Some(list)),
-            },
-            Value::Object(_) => Ok(Some(vec![value])),
-            other => Err(format!("`{other}` is not a message; expected a map or a list of maps")),
         }
     }
 
     /// Encodes the messages of one call as type `kind`.
     pub(super) fn encode(&self, kind: &MessageDescriptor, values: &CallValues) -> Result<Vec<Bytes>, String> {
-        if let Self::Binary(messages) = self {
-            return Ok(messages.clone());
-        }
-        let messages = self.expand(values)?.unwrap_or_default();
-        let is_list = messages.len() != 1;
+        let value = match self {
+            Self::Binary(messages) => return Ok(messages.clone()),
+            Self::Fixed(value) => value.clone(),
+            Self::Text(text) => read_text(kind, text)?,
+            Self::Texts(node) => node.expand(values).map_err(|error| error.to_string())?,
+            Self::Whole(template) => {
+                let text = template.expand(values).map_err(|error| error.to_string())?;
+                read_text(kind, &text).map_err(|error| format!("the rendered template is {error}"))?
+            }
+        };
+        // A list is always one of messages.
+        let messages = match value {
+            Value::Array(list) if list.len() > MAX_MESSAGES => {
+                return Err(format!("contains more than {MAX_MESSAGES} messages"));
+            }
+            Value::Array(list) => list,
+            message => return encode(kind, &message).map(|message| vec![message]).map_err(|error| error.to_string()),
+        };
         let encode = |(at, message): (usize, &Value)| {
-            let place = if is_list { FieldPath::root().index(at) } else { FieldPath::root() };
+            // The only message of a list has the place of a message alone.
+            let place = if messages.len() == 1 { FieldPath::root() } else { FieldPath::root().index(at) };
             encode(kind, message).map_err(|error| error.under(place).to_string())
         };
         messages.iter().enumerate().map(encode).collect()
+    }
+}
+
+/// Rejects text that begins like a map or a list and is not JSON. Other text may be a message whose JSON is a string.
+fn check_json(text: &str) -> Result<(), String> {
+    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+        Err(error) if text.trim_start().starts_with(['{', '[']) || text.trim().is_empty() => {
+            Err(format!("not valid JSON: {error}"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -228,15 +240,38 @@ impl Node {
 
 /// Encodes a JSON message; an error has the path of the field.
 fn encode(kind: &MessageDescriptor, message: &Value) -> Result<Bytes, DataError> {
+    let form = Form::of(kind);
+    let mismatch = || {
+        let (found, expected) = (json_type(message), form.expected());
+        DataError::new(format!("found {found}; expected {expected}, because the request is `{}`", kind.full_name()))
+    };
+    if form == Form::Fields && !message.is_object() {
+        return Err(mismatch());
+    }
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(message, &mut track);
     match DynamicMessage::deserialize(kind.clone(), tracked) {
         Ok(message) => Ok(message.encode_to_vec().into()),
         Err(error) => {
             let path = serde_path(&track.path());
+            if path.is_root() && matches!(form, Form::Own(_)) && !message.is_object() {
+                return Err(mismatch());
+            }
             let unknown = unknown_field(kind, message, &path);
             Err(DataError { path, message: unknown.unwrap_or_else(|| error.to_string()) })
         }
+    }
+}
+
+/// Type of a JSON value, for messages that do not repeat the value.
+fn json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map",
     }
 }
 

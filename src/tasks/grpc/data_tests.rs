@@ -80,8 +80,9 @@ fn errors_name_the_field() {
         (json!({"nam": "x"}), "unknown field `nam`; message `a.Item` has: id, name"),
         (json!({"parts": [{"nme": 1}]}), "did you mean `name`?"),
         (json!([{"id": 1}, {"weight": "heavy"}]), "[1].weight: "),
-        (json!([1]), "[0] is not a message"),
-        (json!(7), "`7` is not a message"),
+        (json!([1]), "found a number; expected a map, because the request is `a.Item`"),
+        (json!([{}, "x"]), "[1]: found a string; expected a map"),
+        (json!(7), "found a number; expected a map, because the request is `a.Item`"),
         (json!("nope"), "not valid JSON"),
         (json!("{\"id\": {{.Nope}}}"), "undefined field `.Nope`"),
         (json!({"name": "{{.Nope"}), "unclosed action"),
@@ -91,6 +92,98 @@ fn errors_name_the_field() {
     for (data, expected) in cases {
         let error = messages(&data).unwrap_err();
         assert!(error.contains(expected), "{data}: {error}");
+    }
+}
+
+/// JSON of the first message of call 5, decoded from its encoding, and the number of messages.
+fn echoed(kind: &MessageDescriptor, data: &Value) -> Result<(Value, usize), String> {
+    let encoded = Data::of_value(data, &bits())?.encode(kind, &values(5))?;
+    let message = DynamicMessage::decode(kind.clone(), encoded[0].clone()).unwrap();
+    Ok((serde_json::to_value(message).unwrap(), encoded.len()))
+}
+
+/// Well-known types, the data of a request, and its JSON if that is different.
+fn well_known() -> Vec<(&'static str, Value, Option<Value>)> {
+    vec![
+        ("BoolValue", json!(true), None),
+        ("Int32Value", json!(-3), None),
+        ("UInt32Value", json!(3), None),
+        ("Int64Value", json!(3), Some(json!("3"))),
+        ("Int64Value", json!("3"), None),
+        ("UInt64Value", json!("3"), None),
+        ("FloatValue", json!(1.5), None),
+        ("DoubleValue", json!(1.5), None),
+        ("DoubleValue", json!("1.5"), Some(json!(1.5))),
+        ("StringValue", json!("hello"), None),
+        ("BytesValue", json!("AQI="), None),
+        ("Timestamp", json!("2030-01-02T03:04:05Z"), None),
+        ("Duration", json!("1.500s"), None),
+        ("FieldMask", json!("a,b.c"), None),
+        ("Struct", json!({"a": [1.0, null]}), None),
+        ("Value", json!({"a": 1.0}), None),
+        ("Value", json!("hello"), None),
+        ("Empty", json!({}), None),
+        ("Any", json!({"@type": "type.googleapis.com/google.protobuf.Duration", "value": "2s"}), None),
+    ]
+}
+
+#[test]
+fn well_known_types_are_requests_in_lists_and_in_maps() {
+    for (name, data, expected) in well_known() {
+        let kind = descriptors::compile_text("w.proto", format!(
+            "syntax = \"proto3\"; package w; import \"google/protobuf/{}.proto\"; message Holder {{ \
+             google.protobuf.{name} one = 1; repeated google.protobuf.{name} many = 2; map<string, google.protobuf.{name}> named = 3; }}",
+            file(name)
+        ).into_bytes()).unwrap();
+        let expected = expected.unwrap_or_else(|| data.clone());
+        let request = kind.get_message_by_name(&format!("google.protobuf.{name}")).unwrap();
+        assert_eq!(echoed(&request, &data), Ok((expected.clone(), 1)), "{name}");
+        assert_eq!(echoed(&request, &json!([data, data, data])), Ok((expected.clone(), 3)), "{name}");
+        // As in a file.
+        assert_eq!(echoed(&request, &json!(data.to_string())), Ok((expected.clone(), 1)), "{name}");
+        let holder = kind.get_message_by_name("w.Holder").unwrap();
+        let data = json!({"one": data, "many": [data, data], "named": {"k": data}});
+        let expected = json!({"one": expected, "many": [expected, expected], "named": {"k": expected}});
+        assert_eq!(echoed(&holder, &data), Ok((expected, 1)), "{name}");
+    }
+}
+
+/// File that describes a well-known type.
+fn file(name: &str) -> &'static str {
+    match name {
+        "Any" => "any.proto\"; import \"google/protobuf/duration",
+        "Timestamp" => "timestamp",
+        "Duration" => "duration",
+        "FieldMask" => "field_mask",
+        "Empty" => "empty",
+        "Struct" | "Value" | "ListValue" => "struct",
+        _ => "wrappers",
+    }
+}
+
+#[test]
+fn text_that_is_not_json_is_a_string_if_the_request_can_be_one() {
+    let known = |name: &str| prost_reflect::DescriptorPool::global().get_message_by_name(name).unwrap();
+    let (string, list) = (known("google.protobuf.StringValue"), known("google.protobuf.ListValue"));
+    for (data, expected) in [
+        ("12", "12"),
+        ("true", "true"),
+        ("{\"a\": 1}", "{\"a\": 1}"),
+        ("n{{.RequestNumber}}", "n5"),
+        ("{{.RequestNumber}}", "5"),
+    ] {
+        assert_eq!(echoed(&string, &json!(data)), Ok((json!(expected), 1)), "{data}");
+    }
+    assert_eq!(echoed(&list, &json!([["a", true]])), Ok((json!(["a", true]), 1)));
+    for (kind, data, expected) in [
+        (&string, json!(12), "found a number; expected a string, because the request is `google.protobuf.StringValue`"),
+        (&string, json!(["a", 1]), "[1]: found a number; expected a string"),
+        (&list, json!([1, 2]), "[0]: found a number; expected a list within the list of messages: `[[…]]`"),
+        (&known("google.protobuf.Duration"), json!("soon"), "found a string; expected a string such as `1.5s`"),
+        (&known("google.protobuf.Int32Value"), json!("x"), "found a string; expected an integer"),
+    ] {
+        let error = echoed(kind, &data).unwrap_err();
+        assert!(error.starts_with(expected), "{data}: {error}");
     }
 }
 

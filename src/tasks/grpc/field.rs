@@ -147,7 +147,7 @@ fn metadata_string((name, value): (String, Value)) -> Result<(String, String), S
     }
 }
 
-/// Messages as written: a map, a list of maps, or JSON in a string.
+/// Messages as written: the JSON of a message, a list of those, or JSON in a string.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Messages(pub(super) Value);
@@ -159,8 +159,8 @@ impl JsonSchema for Messages {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "A message; a list of messages, sent as a stream or, by unary calls, in turn; or a string of JSON. Strings may contain actions.",
-            "anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}, {"type": "string"}]
+            "description": "A message: a map, or the JSON of a well-known type, such as a string for `google.protobuf.StringValue`; a list of messages, sent as a stream or, by unary calls, in turn; or a string of JSON. Strings may contain actions.",
+            "type": ["object", "array", "string", "number", "boolean"]
         })
     }
 }

@@ -16,6 +16,7 @@ mod method;
 mod plan;
 mod prepare;
 mod values;
+mod well_known;
 
 use std::sync::Arc;
 

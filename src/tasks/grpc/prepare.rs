@@ -64,7 +64,7 @@ pub(super) fn check(load: &GrpcLoad, files: &dyn Files) -> Result<(), InputError
             let sample = sample(&random);
             let rendered = metadata.map_or(Ok(()), |metadata| metadata.headers(&sample).map(drop));
             rendered.map_err(|error| load.paths.error("metadata", error))?;
-            let rendered = data.map_or(Ok(()), |data| data.expand(&sample).map(drop));
+            let rendered = data.map_or(Ok(()), |data| data.check(&sample));
             rendered.map_err(|error| load.paths.error(data_field(load), error))
         }
     }

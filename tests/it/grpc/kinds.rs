@@ -59,6 +59,14 @@ async fn a_unary_method_is_measured() {
 }
 
 #[tokio::test]
+async fn a_request_may_be_a_string() {
+    let server = echo().await;
+    let contribution = load(&server, "Named", json!({"data": "hi"})).await;
+    assert_eq!(outcomes(&contribution), "OK×20");
+    assert_eq!(Msg::decode(&server.seen()[0].1[0][..]).unwrap().text, "hi");
+}
+
+#[tokio::test]
 async fn latencies_are_read_by_aggregation_as_in_iter8() {
     let server = echo().await;
     let contribution = load(&server, "Unary", json!({})).await;

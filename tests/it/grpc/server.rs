@@ -19,11 +19,13 @@ use tokio_rustls::TlsAcceptor;
 pub const PROTO: &str = r#"
 syntax = "proto3";
 package t;
+import "google/protobuf/wrappers.proto";
 service Echo {
   rpc Unary(Msg) returns (Msg);
   rpc Client(stream Msg) returns (Msg);
   rpc Server(Msg) returns (stream Msg);
   rpc Both(stream Msg) returns (stream Msg);
+  rpc Named(google.protobuf.StringValue) returns (Msg);
 }
 message Msg { string text = 1; int32 n = 2; }
 "#;
@@ -263,7 +265,8 @@ async fn echo(mut call: Call, seen: Seen) {
         }
         let first = messages.first().map(|message| Msg::decode(&message[..]).unwrap()).unwrap_or_default();
         let data = match call.path.as_str() {
-            "/t.Echo/Unary" => vec![framed(&first.encode_to_vec())],
+            // A `StringValue` has the encoding of a `Msg` with a text.
+            "/t.Echo/Unary" | "/t.Echo/Named" => vec![framed(&first.encode_to_vec())],
             "/t.Echo/Client" => vec![msg("", messages.len() as i32)],
             "/t.Echo/Server" => (0..first.n).map(|n| msg(&first.text, n)).collect(),
             _ => return answer(call.respond, head(), &[], Some(trailers("12", "no%20such%20method"))),

@@ -83,6 +83,13 @@ impl Resolved {
         InputErrors::check(errors, ()).map_err(|errors| self.locate(errors))
     }
 
+    /// Logs warnings about settings that are valid and probably not meant. A run notes them itself.
+    pub(crate) fn warn(&self, files: &dyn Files) {
+        for warning in self.tasks.iter().flat_map(|task| task.warnings(files)) {
+            tracing::warn!("{warning}");
+        }
+    }
+
     /// Finds everything that can be found before the run.
     pub(crate) fn check(&self, earlier: Option<&ExperimentResult>, files: &dyn Files) -> Result<(), InputErrors> {
         match (self.check_files(files), self.check_slos(earlier, files)) {

@@ -30,6 +30,7 @@ pub(crate) async fn run(args: ValidateArgs) -> Result<Exit, AppError> {
     let (spec, source) = if args.values.is_given() {
         let resolved = resolve(&args.values.merged(Network::Forbidden).await?)?;
         resolved.check(None, &LocalFiles).map_err(AppError::in_values)?;
+        resolved.warn(&LocalFiles);
         (resolved.spec, "the values".to_owned())
     } else {
         let (experiment, location) = (required(&args.document).await?, args.document.location());

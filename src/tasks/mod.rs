@@ -204,6 +204,12 @@ pub trait Task: Send + Sync {
         Vec::new()
     }
 
+    /// Returns warnings about settings that are valid and probably not meant. The task notes them when it runs.
+    fn warnings(&self, files: &dyn Files) -> Vec<String> {
+        let _ = files;
+        Vec::new()
+    }
+
     /// Returns the secrets that it will send and that its spec does not show by their names, as far as they are known before it runs.
     fn secrets(&self, files: &dyn Files) -> Vec<String> {
         let _ = files;

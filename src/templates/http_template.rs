@@ -10,13 +10,19 @@
 //! | `{{randomInt MIN MAX}}` | an integer from MIN up to, but not including, MAX |
 //! | `{{randomString LENGTH}}` | letters and digits; between 2 and 16 of them if LENGTH is 0 |
 //! | `{{row.NAME}}` | a field of the request's row, if there are rows |
+//! | `{{json X}}` | X as JSON, such as a string with its quotes |
+//! | `{{urlencode X}}` | X percent-encoded, for a part of a URL |
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use handlebars::{Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderErrorReason};
+use handlebars::{
+    Context, Handlebars, Helper, HelperDef, HelperResult, Output, RenderContext, RenderError, RenderErrorReason,
+    ScopedJson,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
 use crate::templates::TemplateError;
-use crate::templates::handlebars::{TemplateId, Templates, context};
+use crate::templates::handlebars::{JsonHelper, TemplateId, Templates, context};
 use crate::templates::random::{RandomBits, integer, text, uuid};
 use crate::templates::rows::Rows;
 
@@ -25,6 +31,33 @@ use crate::templates::rows::Rows;
 pub(crate) struct HttpTemplates {
     templates: Templates,
     rows: Option<Rows>,
+}
+
+/// Names of all actions.
+const ACTIONS: [&str; 10] = [
+    "json",
+    "randomInt",
+    "randomString",
+    "requestNumber",
+    "row.",
+    "timestamp",
+    "timestampUnix",
+    "timestampUnixMilli",
+    "urlencode",
+    "uuid",
+];
+
+/// Returns the first of these actions in a string, such as `{{uuid}}`. Other text in braces may be meant for the service.
+pub(crate) fn first_action(text: &str) -> Option<&str> {
+    let is_action = |inner: &str| {
+        let name = inner.split_whitespace().next().unwrap_or_default();
+        ACTIONS.iter().any(|action| name == *action || (action.ends_with('.') && name.starts_with(action)))
+    };
+    text.match_indices("{{").find_map(|(at, _)| {
+        let rest = &text[at..];
+        let end = rest.find("}}")?;
+        is_action(&rest[2..end]).then(|| &rest[..end + 2])
+    })
 }
 
 /// Returns true if a string may contain actions.
@@ -41,7 +74,14 @@ impl HttpTemplates {
         add(&mut templates, "uuid", 0, move |_| Ok(uuid(&ids)));
         add(&mut templates, "randomInt", 2, move |args| integer(&numbers, args[0], args[1]).map(|n| n.to_string()));
         add(&mut templates, "randomString", 1, move |args| text(&texts, args[0]));
+        templates.helper("json", JsonHelper::repeated());
+        templates.helper("urlencode", UrlEncode);
         Self { templates, rows }
+    }
+
+    /// Returns true if requests have rows.
+    pub(crate) fn has_rows(&self) -> bool {
+        self.rows.is_some()
     }
 
     /// Parses a template.
@@ -68,6 +108,35 @@ impl HttpTemplates {
         self.templates.render(id, values)
     }
 }
+
+/// The helper `urlencode`.
+struct UrlEncode;
+
+impl HelperDef for UrlEncode {
+    fn call_inner<'reg: 'rc, 'rc>(
+        &self,
+        call: &Helper<'rc>,
+        _: &'reg Handlebars<'reg>,
+        _: &'rc Context,
+        _: &mut RenderContext<'reg, 'rc>,
+    ) -> Result<ScopedJson<'rc>, RenderError> {
+        let invalid = || RenderErrorReason::Other("urlencode: expected one string or number".to_owned());
+        let [param] = call.params().as_slice() else { return Err(invalid().into()) };
+        if param.is_value_missing() {
+            return Err(RenderErrorReason::MissingVariable(param.relative_path().cloned()).into());
+        }
+        let text = match param.value() {
+            Value::String(text) => text.clone(),
+            scalar @ (Value::Number(_) | Value::Bool(_)) => scalar.to_string(),
+            _ => return Err(invalid().into()),
+        };
+        let encoded = utf8_percent_encode(&text, RESERVED).to_string();
+        Ok(ScopedJson::Derived(Value::String(encoded)))
+    }
+}
+
+/// Characters to encode: all but the unreserved ones of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Registers a helper that takes `count` integers.
 fn add<F>(templates: &mut Templates, name: &'static str, count: usize, function: F)
@@ -130,6 +199,30 @@ mod tests {
     }
 
     #[test]
+    fn fields_are_written_for_json_and_urls() {
+        assert_eq!(
+            render("{\"n\": {{json row.name}}, \"all\": {{json row}}}", 0).unwrap(),
+            "{\"n\": \"Ann\", \"all\": {\"age\":\"7\",\"name\":\"Ann\"}}"
+        );
+        assert_eq!(
+            render("/{{urlencode \"a b&c/é~\"}}?n={{urlencode requestNumber}}", 3).unwrap(),
+            "/a%20b%26c%2F%C3%A9~?n=3"
+        );
+    }
+
+    #[test]
+    fn only_known_actions_are_found() {
+        for (text, expected) in [
+            ("{\"id\": \"{{uuid}}\"}", Some("{{uuid}}")),
+            ("a {{ x }} {{ row.name }}", Some("{{ row.name }}")),
+            ("{{randomInt 1 5}}", Some("{{randomInt 1 5}}")),
+            ("{{.UUID}} {{row}} {{uuids}} {{uuid", None),
+        ] {
+            assert_eq!(first_action(text), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn errors_say_what_was_expected() {
         for (text, expected) in [
             ("{{randomInt 5}}", "randomInt: expected 2 integers"),
@@ -139,6 +232,9 @@ mod tests {
             ("{{row.city}}", "undefined variable `row.city`"),
             ("{{RequestNumber}}", "undefined variable `RequestNumber`"),
             ("{{uuid 3}}", "uuid: expected 0 integers"),
+            ("{{urlencode row}}", "urlencode: expected one string or number"),
+            ("{{urlencode row.city}}", "undefined variable `row.city`"),
+            ("{{json row.city}}", "undefined variable `row.city`"),
         ] {
             let error = render(text, 0).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");

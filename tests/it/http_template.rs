@@ -41,6 +41,44 @@ async fn every_request_has_its_own_number_and_row() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn requests_that_are_probably_not_meant_are_noted() {
+    let _transcript = transcript!();
+    let server = EchoServer::plain();
+    let cli = CliCase::new();
+    cli.write("rows.csv", "n\nplain\n\"a \"\"b\"\" & c\"\n");
+    let rows = |url: &str, payload: &str| {
+        format!(
+            "tasks: [http]\nhttp:\n  url: '{url}'\n  rows: rows.csv\n  numRequests: 4\n  qps: max\n  \
+             contentType: application/json\n  payloadStr: '{payload}'\n"
+        )
+    };
+    let url = "http://127.0.0.1:1/";
+    cli.write("quoted.yaml", &rows(url, "{\"n\": \"{{row.n}}\"}"));
+    cli.run(["validate", "-f", "quoted.yaml"]).snapshot(0);
+    cli.write("json.yaml", &rows(&format!("{}?n={{{{urlencode row.n}}}}", server.url()), "{\"n\": {{json row.n}}}"));
+    cli.run(["validate", "-f", "json.yaml"]).exits(0);
+    let output = cli.run(["run", "-f", "json.yaml"]);
+    output.exits(0);
+    assert!(!output.stderr.contains("not valid JSON"), "{output:#?}");
+    let seen = server.seen();
+    let last = seen.iter().find(|seen| seen.uri.query() == Some("n=a%20%22b%22%20%26%20c")).unwrap();
+    assert_eq!(last.body, &br#"{"n": "a \"b\" & c"}"#[..]);
+    for values in
+        ["http.url=http://127.0.0.1:1/?id={{uuid}}", "http.url=http://127.0.0.1:1/,http.payloadStr=a {{row.x}}"]
+    {
+        cli.run(["validate", "--set", "tasks={http}", "--set", values]).snapshot(0);
+    }
+    for more in ["http.template=false", "http.template=true"] {
+        let values = format!("http.url=http://127.0.0.1:1/?id={{{{uuid}}}},{more}");
+        let output = cli.run(["validate", "--set", "tasks={http}", "--set", &values]);
+        assert_eq!(output.exits(0).stderr, "", "{output:#?}");
+    }
+    let values = format!("http.url={}?id={{{{uuid}}}},http.numRequests=2,http.qps=max", server.url());
+    cli.run(["run", "--set", "tasks={http}", "--set", &values]).exits(0);
+    assert!(cli.read("experiment.yaml").contains("`{{uuid}}` in `url` is sent as it is written"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rows_can_have_their_own_credentials() {
     let server = EchoServer::plain();
     let cli = CliCase::new();

@@ -12,6 +12,7 @@ mod prepare;
 mod route;
 mod template;
 mod values;
+mod warnings;
 
 use chrono::{DateTime, Utc};
 use schemars::{Schema, SchemaGenerator};
@@ -91,7 +92,12 @@ impl Task for HttpTask {
     }
 
     fn run<'a>(&'a self, cx: &'a TaskContext<'a>) -> BoxFuture<'a, Result<Contribution, TaskError>> {
-        Box::pin(self.plan.run(self.notes(), cx))
+        let notes = self.notes().into_iter().chain(self.warnings(cx.env.files)).collect();
+        Box::pin(self.plan.run(notes, cx))
+    }
+
+    fn warnings(&self, files: &dyn Files) -> Vec<String> {
+        self.plan.loads.iter().flat_map(|load| warnings::warnings(load, files)).collect()
     }
 }
 

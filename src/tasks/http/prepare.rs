@@ -49,12 +49,7 @@ pub(super) fn protocol(
     if let Some(value) = authorization(load, files)? {
         headers.insert(AUTHORIZATION, value);
     }
-    let body = match &load.payload {
-        Payload::None => Bytes::new(),
-        Payload::Text(text) => Bytes::copy_from_slice(text.as_bytes()),
-        Payload::File(path) => read(load, files, "payloadFile", path, MAX_PAYLOAD as u64)?.into(),
-        Payload::Url(_) => downloaded.unwrap_or_default(),
-    };
+    let body = payload(load, files)?.or(downloaded).unwrap_or_default();
     let pem = |field: &str, path: &str| read(load, files, field, path, MAX_SECRET);
     let identity = match &load.identity {
         Some((cert, key)) => Some(Identity { cert: pem("cert", cert)?, key: pem("key", key)? }),
@@ -93,6 +88,16 @@ pub(super) fn protocol(
             TargetError::Tls(TlsError::Cert(_) | TlsError::Identity(_)) => "cert",
         };
         load.paths.error(field, error.to_string())
+    })
+}
+
+/// Returns the payload; `None` if it has to be downloaded.
+pub(super) fn payload(load: &Load, files: &dyn Files) -> Result<Option<Bytes>, InputError> {
+    Ok(match &load.payload {
+        Payload::None => Some(Bytes::new()),
+        Payload::Text(text) => Some(Bytes::copy_from_slice(text.as_bytes())),
+        Payload::File(path) => Some(read(load, files, "payloadFile", path, MAX_PAYLOAD as u64)?.into()),
+        Payload::Url(_) => None,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Varying requests: templates for URL, headers and payload, filled from rows.
 
 use bytes::Bytes;
+use chrono::DateTime;
 use handlebars::Context;
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName};
@@ -72,6 +73,27 @@ pub(super) fn request_template(
     Ok(RequestTemplate::new(move |number| {
         texts.request(number).map_err(|(field, message)| format!("{field}: {message}"))
     }))
+}
+
+/// Requests whose payload is checked before the run, if there are rows.
+const CHECKED: u64 = 100;
+
+/// Renders the payloads of the first requests, and describes the first that is not JSON.
+pub(super) fn broken_json(load: &Load, template: &Template, files: &dyn Files, body: &Bytes) -> Option<String> {
+    let rows = match &template.rows {
+        Some((path, format)) => Some(Rows::read(read(load, files, "rows", path, MAX_BYTES).ok()?, *format).ok()?),
+        None => None,
+    };
+    let templates = HttpTemplates::new(&random_bits(), rows);
+    let count = if templates.has_rows() { CHECKED } else { 1 };
+    let texts = Texts::read(templates, load, &HeaderMap::new(), body, Time::new(DateTime::UNIX_EPOCH)).ok()?;
+    let Body::Varying(id) = texts.body else { return None };
+    (0..count).find_map(|number| {
+        let values = texts.templates.values(number, DateTime::UNIX_EPOCH).ok()?;
+        let text = texts.templates.render(id, &values).ok()?;
+        let error = serde_json::from_str::<serde::de::IgnoredAny>(&text).err()?;
+        Some(format!("the rendered payload of request {number} is not valid JSON: {error}"))
+    })
 }
 
 impl Texts {

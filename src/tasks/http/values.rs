@@ -68,8 +68,8 @@ pub(super) struct HttpValues {
     #[serde(rename = "payloadURL")]
     pub(super) payload_url: Option<TargetUrl>,
     /// Treats URL, headers and payload as Handlebars templates, rendered for each request: `{{requestNumber}}`, `{{uuid}}`,
-    /// `{{timestamp}}`, `{{timestampUnix}}`, `{{timestampUnixMilli}}`, `{{randomInt 1 10}}`, `{{randomString 8}}`, `{{row.NAME}}`.
-    /// Default: true if `rows` is set.
+    /// `{{timestamp}}`, `{{timestampUnix}}`, `{{timestampUnixMilli}}`, `{{randomInt 1 10}}`, `{{randomString 8}}`, `{{row.NAME}}`,
+    /// `{{json row.NAME}}` (with quotes), `{{urlencode row.NAME}}`. Default: true if `rows` is set.
     pub(super) template: Option<bool>,
     /// File of rows, used by requests in turn: CSV with a header line (`.csv`), or one JSON object per line (`.jsonl`, `.ndjson`).
     pub(super) rows: Option<String>,

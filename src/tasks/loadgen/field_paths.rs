@@ -27,6 +27,11 @@ impl FieldPaths {
         self.0.iter().find_map(|(_, level)| level.get(field).filter(|value| !value.is_null()))?.as_str()
     }
 
+    /// Returns true if `field` was given.
+    pub(in crate::tasks) fn is_set(&self, field: &str) -> bool {
+        self.0.iter().any(|(_, level)| level.get(field).is_some_and(|value| !value.is_null()))
+    }
+
     /// Builds an error at the path of `field`.
     pub(in crate::tasks) fn error(&self, field: &str, message: impl Into<String>) -> InputError {
         InputError::new(self.of(field), message)

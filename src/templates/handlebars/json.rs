@@ -13,14 +13,15 @@ use super::MAX_OUTPUT;
 #[derive(Debug)]
 pub(crate) struct JsonHelper {
     is_pretty: bool,
-    /// Bytes that may still be written. The limit of the output is not enough, as a result can be dropped by `{{#if (json x)}}`.
-    left: AtomicUsize,
+    /// Bytes that may still be written, if there is a limit. That of the output is not enough, as a result can be dropped by
+    /// `{{#if (json x)}}`.
+    left: Option<AtomicUsize>,
 }
 
 impl JsonHelper {
     /// Writes on one line.
     pub(crate) fn compact() -> Self {
-        Self { is_pretty: false, left: AtomicUsize::new(4 * MAX_OUTPUT) }
+        Self { is_pretty: false, left: Some(AtomicUsize::new(4 * MAX_OUTPUT)) }
     }
 
     /// Writes on several lines, indented by two spaces.
@@ -28,11 +29,18 @@ impl JsonHelper {
         Self { is_pretty: true, ..Self::compact() }
     }
 
+    /// Writes on one line, for templates of the user that are rendered again and again.
+    pub(crate) fn repeated() -> Self {
+        Self { left: None, ..Self::compact() }
+    }
+
     fn text(&self, value: &Value) -> Option<String> {
         let text = if self.is_pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
         let text = text.ok()?;
         let take = |left: usize| left.checked_sub(text.len());
-        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        if let Some(limit) = &self.left {
+            limit.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        }
         Some(text)
     }
 }

@@ -1,7 +1,7 @@
 //! `if` conditions of tasks: CEL, with the spellings that Iter8's users know.
 //!
-//! `SLOs()`, `Completed()`, `NoFailure()` and the fields of `Result` may be combined with `not`, `and`, `or` (also `!`, `&&`, `||`),
-//! comparisons, arithmetic and parentheses. Conditions come from files: length, tokens and nesting are bounded before the parser sees
+//! `SLOs()`, `Completed()`, `NoFailure()`, the fields of `Result` and the tasks of `Spec` may be combined with `not`, `and`, `or` (also `!`,
+//! `&&`, `||`), comparisons, arithmetic, `len(…)` and parentheses. `A startsWith "b"` is written as in Iter8, too. Conditions come from files: length, tokens and nesting are bounded before the parser sees
 //! them, and only known functions and fields are accepted, so that a typo is found before the run starts.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use cel::common::ast::{Expr, IdedExpr};
 use cel::{Context, ExecutionError, Program, Value};
 
-use crate::model::document::{Experiment, ExperimentResult};
+use crate::model::document::{Experiment, ExperimentResult, TaskSpec};
 use crate::model::insights::Insights;
 use crate::model::text::prefix;
 use crate::slo::assertion::{self, AssertCondition};
@@ -31,7 +31,25 @@ const FUNCTIONS: [&str; 3] = ["SLOs", "Completed", "NoFailure"];
 const RESULT_FIELDS: [&str; 7] =
     ["NumLoops", "NumCompletedTasks", "Failure", "Revision", "StartTime", "Iter8Version", "Insights"];
 /// Fields of `Result.Insights`.
-const INSIGHTS_FIELDS: [&str; 1] = ["NumVersions"];
+const INSIGHTS_FIELDS: [&str; 2] = ["NumVersions", "NonHistMetricValues"];
+/// Fields of the tasks in `Spec`.
+const TASK_FIELDS: [&str; 3] = ["Task", "Run", "If"];
+/// CEL's name of `len`.
+const SIZE: &str = "size";
+/// Functions and words of Iter8's conditions that this program does not have, with alternatives.
+const UNSUPPORTED: [(&str, &str); 10] = [
+    ("matches", "use startsWith, endsWith or contains"),
+    ("nil", "compare with a value of the same type, such as \"\" or 0"),
+    ("all", NO_LOOPS),
+    ("any", NO_LOOPS),
+    ("none", NO_LOOPS),
+    ("one", NO_LOOPS),
+    ("count", NO_LOOPS),
+    ("filter", NO_LOOPS),
+    ("map", NO_LOOPS),
+    ("let", "write the expression in full"),
+];
+const NO_LOOPS: &str = "name the elements one by one, such as `Spec[0].Task`";
 /// Methods of strings, with one argument.
 const METHODS: [&str; 3] = ["contains", "startsWith", "endsWith"];
 
@@ -129,7 +147,21 @@ fn context(experiment: &Experiment) -> Result<Context<'static, 'static>, String>
     let insights = result.insights.as_ref().unwrap_or(&nothing);
     let whole = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
     let started = result.start_time.map(|time| time.to_rfc3339()).unwrap_or_default();
-    let insights_fields: HashMap<&str, Value> = [("NumVersions", whole(insights.num_versions as u64))].into();
+    let values = insights
+        .non_hist_metric_values
+        .iter()
+        .map(|metrics| Value::from(metrics.clone().into_iter().collect::<HashMap<_, _>>()));
+    let insights_fields: HashMap<&str, Value> = [
+        ("NumVersions", whole(insights.num_versions as u64)),
+        ("NonHistMetricValues", Value::from(values.collect::<Vec<_>>())),
+    ]
+    .into();
+    let task = |task: &TaskSpec| {
+        let text = |text: &Option<String>| Value::from(text.clone().unwrap_or_default());
+        let fields: HashMap<&str, Value> =
+            [("Task", text(&task.task)), ("Run", text(&task.run)), ("If", text(&task.condition))].into();
+        Value::from(fields)
+    };
     let fields: HashMap<&str, Value> = [
         ("NumLoops", whole(result.num_loops)),
         ("NumCompletedTasks", whole(result.num_completed_tasks as u64)),
@@ -142,6 +174,7 @@ fn context(experiment: &Experiment) -> Result<Context<'static, 'static>, String>
     .into();
     let mut context = Context::default();
     context.add_variable_from_value("Result", fields);
+    context.add_variable_from_value("Spec", experiment.spec.iter().map(task).collect::<Vec<_>>());
     let slos = assertion::slos(insights).is_ok();
     let completed = assertion::judge(experiment, AssertCondition::Completed).holds;
     let fine = assertion::judge(experiment, AssertCondition::NoFailure).holds;
@@ -174,12 +207,13 @@ fn compile(text: &str) -> Result<Program, ConditionError> {
     Ok(program)
 }
 
-/// Translates Iter8's spelling to CEL, column for column: `not`, `and`, `or` become operators, strings stay unchanged. Rejects everything
+/// Translates Iter8's spelling to CEL: `not`, `and`, `or` become operators of the same length, `len` becomes `size`, and `A startsWith "b"`
+/// a method call; strings stay unchanged. Rejects everything
 /// that no condition needs, so that the parser sees only bounded, plain input.
 fn respell(text: &str) -> Result<String, ConditionError> {
     let syntax = |message: String| ConditionError::Syntax { text: text.to_owned(), message };
     let (mut out, mut tokens, mut depth, mut signs) = (String::with_capacity(text.len()), 0, 0_usize, 0);
-    let (mut rest, mut after_dot, mut after_string) = (text, false, false);
+    let (mut rest, mut after_dot, mut after_string, mut is_infix) = (text, false, false, false);
     while let Some(first) = rest.chars().next() {
         let length = match first {
             _ if first.is_ascii_whitespace() => 1,
@@ -207,7 +241,7 @@ fn respell(text: &str) -> Result<String, ConditionError> {
             // The second character of `<=`, `>=`, `==` and `!=` does not count again.
             '=' => signs += usize::from(!out.ends_with(['<', '>', '=', '!'])),
             '<' | '>' | '+' | '-' | '*' | '/' | '%' | '?' => signs += 1,
-            _ => signs += usize::from(token == "in"),
+            _ => signs += usize::from(token == "in" || METHODS.contains(&token)),
         }
         if tokens > MAX_TOKENS || signs > MAX_SIGNS {
             return Err(ConditionError::TooLarge("long"));
@@ -215,12 +249,31 @@ fn respell(text: &str) -> Result<String, ConditionError> {
         if depth > MAX_DEPTH {
             return Err(ConditionError::TooLarge("deep"));
         }
+        if let Some((_, advice)) = UNSUPPORTED.iter().find(|(name, _)| *name == token && !after_dot) {
+            return Err(syntax(format!("`{token}` is not supported; {advice}")));
+        }
+        if is_infix && !first.is_ascii_whitespace() && !matches!(first, '\'' | '"') {
+            return Err(syntax("expected a string after startsWith, endsWith and contains".to_owned()));
+        }
+        let begins_infix = METHODS.contains(&token) && !after_dot;
+        if begins_infix {
+            // The operand ends here, so its string may be followed by the method.
+            out.push('.');
+        }
         out.push_str(match token {
+            "len" if !after_dot => SIZE,
             "not" if !after_dot => "!  ",
             "and" if !after_dot => "&& ",
             "or" if !after_dot => "||",
             _ => token,
         });
+        if begins_infix {
+            out.push('(');
+            is_infix = true;
+        } else if is_infix && !first.is_ascii_whitespace() {
+            out.push(')');
+            is_infix = false;
+        }
         after_dot = token == "." || (after_dot && first.is_ascii_whitespace());
         // Adjacent strings (`''' '''`) and prefixed ones (`r'x'`) are not accepted.
         let word = first.is_ascii_alphanumeric() || first == '_';
@@ -255,8 +308,8 @@ fn names(expression: &IdedExpr) -> Result<(), ConditionError> {
     match &expression.expr {
         Expr::Literal(_) => Ok(()),
         Expr::List(list) => list.elements.iter().try_for_each(names),
-        Expr::Ident(name) if name == "Result" => Ok(()),
-        Expr::Ident(name) => Err(unknown(name, &["Result", "SLOs()", "Completed()", "NoFailure()"])),
+        Expr::Ident(name) if name == "Result" || name == "Spec" => Ok(()),
+        Expr::Ident(name) => Err(unknown(name, &["Result", "Spec", "SLOs()", "Completed()", "NoFailure()"])),
         Expr::Select(select) => match fields_of(&select.operand) {
             Some(fields) if fields.contains(&select.field.as_str()) => Ok(()),
             Some(fields) => Err(unknown(&select.field, fields)),
@@ -267,15 +320,18 @@ fn names(expression: &IdedExpr) -> Result<(), ConditionError> {
             let operator = !name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
                 || name.starts_with('_') && name.ends_with(['_', ']']);
             let known = match &call.target {
-                None => operator || FUNCTIONS.contains(&name),
+                None => operator || FUNCTIONS.contains(&name) || name == SIZE,
                 Some(_) => METHODS.contains(&name),
             };
             if !known {
-                let functions = ["SLOs()", "Completed()", "NoFailure()"];
+                let functions = ["SLOs()", "Completed()", "NoFailure()", "len()"];
                 let known: &[&str] = if call.target.is_some() { &METHODS } else { &functions };
                 return Err(unknown(name, known));
             }
-            if !operator && call.target.is_none() && !call.args.is_empty() {
+            if name == SIZE && call.target.is_none() && call.args.len() != 1 {
+                return Err(ConditionError::Evaluation("`len()` takes one argument".to_owned()));
+            }
+            if !operator && call.target.is_none() && name != SIZE && !call.args.is_empty() {
                 return Err(ConditionError::Evaluation(format!("`{name}()` takes no arguments")));
             }
             call.target.iter().map(AsRef::as_ref).chain(&call.args).try_for_each(names)
@@ -289,6 +345,11 @@ fn fields_of(operand: &IdedExpr) -> Option<&'static [&'static str]> {
         Expr::Ident(name) if name == "Result" => Some(&RESULT_FIELDS),
         Expr::Select(select) if select.field == "Insights" && fields_of(&select.operand).is_some() => {
             Some(&INSIGHTS_FIELDS)
+        }
+        // A task: `Spec[0]`.
+        Expr::Call(call) if call.func_name == "_[_]" => {
+            let list = call.args.first().map(|list| &list.expr);
+            matches!(list, Some(Expr::Ident(name)) if name == "Spec").then_some(&TASK_FIELDS)
         }
         _ => None,
     }

@@ -11,6 +11,7 @@ use crate::model::slo::{Slo, SloLimits, SloMatrix};
 fn experiment() -> Experiment {
     let insights = Insights {
         num_versions: 1,
+        non_hist_metric_values: vec![[("http/error-count".to_owned(), vec![0.0, 3.0])].into()],
         slos: Some(SloLimits { upper: vec![Slo { metric: "a/b".into(), limit: Number(1.0) }], lower: Vec::new() }),
         slos_satisfied: Some(SloMatrix { upper: vec![vec![true]], lower: Vec::new() }),
         ..Insights::default()
@@ -23,7 +24,9 @@ fn experiment() -> Experiment {
         insights: Some(insights),
         ..ExperimentResult::default()
     };
-    Experiment { spec: vec![TaskSpec::default(), TaskSpec::default()], result: Some(result), ..Experiment::default() }
+    let http = TaskSpec { task: Some("http".into()), ..TaskSpec::default() };
+    let run = TaskSpec { run: Some("echo".into()), ..TaskSpec::default() };
+    Experiment { spec: vec![http, run], result: Some(result), ..Experiment::default() }
 }
 
 #[test]
@@ -52,6 +55,14 @@ fn conditions_hold_as_iter8_users_expect() {
         ("Result.NumLoops in [1, 10]", true),
         ("Result.NumLoops > 5 ? SLOs() : Completed()", true),
         ("  SLOs( ) and\n not Result.Failure ", true),
+        ("len(Spec) == 2", true),
+        ("len( Spec ) > len('a') and len(Result.Insights.NonHistMetricValues) == 1", true),
+        ("Result.Insights.NonHistMetricValues[0][\"http/error-count\"][0] == 0", true),
+        ("Result.Insights.NonHistMetricValues[0]['http/error-count'][1] > 2.5", true),
+        ("Spec[0].Task == 'http' and Spec[1].Run contains \"echo\" and Spec[1].If == ''", true),
+        ("Result.Iter8Version startsWith \"v0\"", true),
+        ("not (Result.Iter8Version  endsWith 'v0') and 'abc' contains 'b'", true),
+        ("SLOs() and Result.Iter8Version startsWith 'v1' or Completed()", false),
     ];
     for (text, expected) in cases {
         assert_eq!(check(text), Ok(()), "{text}");
@@ -71,22 +82,44 @@ fn misspelt_names_are_found_before_the_run() {
     let cases = [
         (
             "SLO()",
-            "undefined name `SLO` in the condition; expected one of SLOs(), Completed(), NoFailure(); did you mean `SLOs()`?",
+            "undefined name `SLO` in the condition; expected one of SLOs(), Completed(), NoFailure(), len(); did you mean `SLOs()`?",
         ),
         ("SLOs", "did you mean `SLOs()`?"),
         ("result.NumLoops == 1", "did you mean `Result`?"),
         ("true || Result.numLoop == 1", "did you mean `NumLoops`?"),
         ("Result.Insights.Versions", "expected one of NumVersions"),
+        ("Spec[0].Name == 'x'", "undefined name `Name` in the condition; expected one of Task, Run, If"),
+        ("Spac[0].Task == 'x'", "did you mean `Spec`?"),
+        ("Result.Insights.NonHistMetricValue[0]['a/b'][0] > 1", "did you mean `NonHistMetricValues`?"),
+        ("len(Spec, 1) == 3", "`len()` takes one argument"),
+        ("Result.Iter8Version startsWith Spec[0].Task", "expected a string after startsWith"),
+        ("Result.Iter8Version matches \"v0.*\"", "`matches` is not supported; use startsWith, endsWith or contains"),
+        ("Spec[0].If == nil", "`nil` is not supported; compare with a value of the same type"),
+        ("all(Spec, {#.Task != ''})", "`all` is not supported; name the elements one by one"),
+        ("count(Spec, {.Run == 'x'}) > 1", "`count` is not supported"),
         ("Result.not", "undefined name `not`"),
         ("Result.NumLoops.x", "the fields of Result"),
         ("Result.Iter8Version.startWith('v')", "did you mean `startsWith`?"),
         ("[1].all(x, x > 0)", "do not support maps, structs and loops"),
-        ("size('abc') == 3", "undefined name `size`"),
+        ("lenn('abc') == 3", "did you mean `len()`?"),
         ("has(Result.Failures)", "did you mean `Failure`?"),
     ];
     for (text, expected) in cases {
         let error = check(text).unwrap_err().to_string();
         assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+/// Values that a run measures later are no mistakes before it.
+#[test]
+fn missing_values_are_errors_when_the_task_runs() {
+    for text in [
+        "Result.Insights.NonHistMetricValues[3]['a/b'][0] > 1",
+        "Result.Insights.NonHistMetricValues[0]['no/such'][0] > 1",
+        "Spec[7].Task == 'x'",
+    ] {
+        assert_eq!(check(text), Ok(()), "{text}");
+        assert!(matches!(evaluate(text, &experiment()), Err(ConditionError::Evaluation(_))), "{text}");
     }
 }
 
@@ -176,7 +209,7 @@ proptest! {
         "SLOs()", "Completed()", "Result", ".NumLoops", ".Insights", ".contains", "(", ")", "[", "]", "not ", " and ", " or ", " in ",
         "==", "!=", "<", ">=", "&&", "||", "!", "-", "+", "*", "/", "%", "?", ":", ",", ".", "1", "0", "-9223372036854775808", "1e400",
         "99999999999999999999", "1u", "0x1f", "1.5", "'a'", "\"not\"", "'\\x'", "'\\u12'", "'\\777'", "'\\''", "true", "null", " ",
-        "has(", "int", "\\", "`",
+        "has(", "int", "\\", "`", "len(", "Spec", "[0]", ".Task", " startsWith ", " contains ", ".NonHistMetricValues",
     ]), 0..14)) {
         let text = tokens.concat();
         let _ = check(&text);

@@ -137,6 +137,30 @@ fn a_refused_connection_fails_the_task() {
 }
 
 #[test]
+fn a_proxy_of_the_environment_is_used_if_asked_for_and_hinted_at() {
+    let proxy = MisbehavingServer::responds(200, "from the proxy");
+    let run = |values: &str, variable: &str, value: &str| {
+        let cli = CliCase::new();
+        let values = format!("http.url=http://shop.invalid/,http.numRequests=4,http.qps=max,{values}");
+        let mut command = cli.command();
+        command.args(HTTP).args(["--set", &values]).env(variable, value);
+        CliOutput::run(&mut command, &cli.path(""))
+    };
+    let address = proxy.address.to_string();
+    run("http.proxy=env", "http_proxy", &address).exits(0);
+    assert_eq!(proxy.requests(), 4);
+    let hint = "; `HTTP_PROXY` is set, but loads use it only with `proxy: env`\n";
+    run("http.method=GET", "HTTP_PROXY", &address).expect(3, &[hint]);
+    run("http.proxy=env", "ALL_PROXY", "socks5://u:hunter2@p:1").expect(
+        2,
+        &["http.proxy: `ALL_PROXY` is a SOCKS proxy; only HTTP proxies are supported: `http://HOST:PORT`, or "],
+    );
+    run("http.proxy=env", "ALL_PROXY", "ftp://u:hunter2@p:1")
+        .expect(2, &["http.proxy: `ALL_PROXY` is not the URL of an HTTP proxy; expected `http://HOST:PORT`\n"]);
+    assert_eq!(proxy.requests(), 4);
+}
+
+#[test]
 fn a_truncated_response_is_reported() {
     let _transcript = transcript!();
     let server = MisbehavingServer::closes_mid_response();

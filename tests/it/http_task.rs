@@ -103,6 +103,14 @@ async fn impossible_routes_are_rejected() {
         ),
         (json!({"http2": true, "followRedirects": 3}), "with.followRedirects: cannot be combined with `http2`"),
         (json!({"proxy": "http://p:1/", "unixSocket": "/s"}), "with.proxy: cannot be combined with `unixSocket`"),
+        (
+            json!({"proxy": "environment"}),
+            "with.proxy: `environment` has no scheme; expected `http://HOST[:PORT]/PATH` or `https://…`",
+        ),
+        (
+            json!({"proxy": "socks5://u:hunter2@p:1080"}),
+            "with.proxy: `socks5://[hidden]@p:1080` is a SOCKS proxy; only HTTP proxies are supported: `http://HOST:PORT`, or `env` for that of the environment",
+        ),
         (json!({"proxy": "https://p:1/"}), "with.proxy: must be an `http` URL, such as `http://HOST:PORT`"),
         (json!({"serverName": "a.example"}), "with.serverName: requires an `https` URL"),
     ];

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::model::number::{Count, Number};
-use crate::tasks::fields::{MAX_CONNECTIONS, TargetUrl, display, field};
+use crate::tasks::fields::{MAX_CONNECTIONS, TargetUrl, display, display_url, field};
 use crate::tasks::schema_fragments::{HTTP_URL, each_given};
 
 /// Maximum number of requests in flight per HTTP/2 connection.
@@ -40,6 +40,31 @@ field! {
         } else {
             Err(format!("{count} is out of range; expected 1 to {MAX_STREAMS} streams"))
         }
+    }
+}
+
+/// Supported proxies, for messages on those that are not.
+pub(super) const NO_SOCKS: &str =
+    "only HTTP proxies are supported: `http://HOST:PORT`, or `env` for that of the environment";
+
+/// Returns true for `socks5:`, `socks5h:`, `socks4:` and so on.
+pub(super) fn is_socks(url: &url::Url) -> bool {
+    url.scheme().starts_with("socks")
+}
+
+field! {
+    /// A proxy: its URL, or `None` for that of the environment.
+    ProxySetting(Option<url::Url>) as "ProxySetting", String,
+    json_schema!({"type": "string", "description": "An http URL, or `env` for the proxy of the environment.", "anyOf": [
+        {"pattern": HTTP_URL}, {"const": "env"}]}),
+    |text| {
+        if text.trim() == "env" {
+            return Ok(None);
+        }
+        if url::Url::parse(&text).is_ok_and(|url| is_socks(&url)) {
+            return Err(format!("`{}` is a SOCKS proxy; {NO_SOCKS}", display_url(&text)));
+        }
+        serde_json::from_value(Value::String(text)).map(|TargetUrl(url)| Some(url)).map_err(|error| error.to_string())
     }
 }
 

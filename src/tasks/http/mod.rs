@@ -9,6 +9,7 @@ mod file;
 mod measure;
 mod plan;
 mod prepare;
+mod proxy;
 mod route;
 mod template;
 mod values;
@@ -156,11 +157,18 @@ impl loadgen::Load for Load {
                 downloaded
                     .and_then(|payload| prepare::protocol(self, job.env.files, payload, time).map_err(TaskError::Input))
             });
-            match protocol {
+            let end = match protocol {
                 None => JobEnd::Interrupted,
                 Some(Err(error)) => JobEnd::Failed(error),
                 Some(Ok(Ready::Http1(http))) => run_load(self, &http, job).await,
                 Some(Ok(Ready::Http2(http))) => run_load(self, &http, job).await,
+            };
+            match end {
+                JobEnd::Failed(error) => JobEnd::Failed(proxy::with_hint(self, job.env.files, error)),
+                JobEnd::Aborted(error, outcome) => {
+                    JobEnd::Aborted(proxy::with_hint(self, job.env.files, error), outcome)
+                }
+                end => end,
             }
         })
     }

@@ -9,6 +9,7 @@ use http::header::{AUTHORIZATION, HeaderMap};
 
 use super::file::read;
 use super::plan::{Auth, Load, Payload};
+use super::proxy;
 use super::template::request_template;
 use crate::load::connect::tls::TlsError;
 use crate::load::http::{Http, Http2, HttpTarget, TargetError, authorization as url_authorization};
@@ -71,7 +72,11 @@ pub(super) fn protocol(
         expect: Arc::clone(&load.expect),
         redirects: load.redirects,
         tls: TlsOptions { ca, identity, skip_verify: load.skip_verify },
-        transport: load.route.transport.clone(),
+        transport: if load.route.uses_environment {
+            proxy::transport(load, files)?
+        } else {
+            load.route.transport.clone()
+        },
         server_name: load.route.server_name.clone(),
     };
     let ready = match load.route.streams {

@@ -1,5 +1,6 @@
 //! Route of requests to their target: HTTP version, proxies, Unix sockets, the server's name.
 
+use super::field::ProxySetting;
 use super::values::HttpValues;
 use crate::load::http::Transport;
 use crate::tasks::loadgen::FieldPaths;
@@ -11,6 +12,8 @@ pub(super) struct Route {
     /// Requests in flight per connection with HTTP/2; `None` for HTTP/1.1.
     pub(super) streams: Option<u64>,
     pub(super) transport: Transport,
+    /// Uses the proxy of the environment, if there is one.
+    pub(super) uses_environment: bool,
     /// Name expected in the server's certificate, if it differs from the host of the URL.
     pub(super) server_name: Option<String>,
 }
@@ -33,16 +36,17 @@ pub(super) fn route(values: &HttpValues, url: &url::Url, paths: &FieldPaths) -> 
     }
     let transport = match (&values.proxy, &values.unix_socket) {
         (Some(_), Some(_)) => return Err(paths.error("proxy", "cannot be combined with `unixSocket`")),
-        (Some(proxy), None) if proxy.0.scheme() != "http" => {
+        (Some(ProxySetting(Some(proxy))), None) if proxy.scheme() != "http" => {
             return Err(paths.error("proxy", "must be an `http` URL, such as `http://HOST:PORT`"));
         }
         (None, Some(path)) if path.is_empty() => {
             return Err(paths.error("unixSocket", "must not be empty; expected the path of a socket"));
         }
-        (Some(proxy), None) => Transport::Proxy(proxy.0.clone()),
+        (Some(ProxySetting(Some(proxy))), None) => Transport::Proxy(proxy.clone()),
         (None, Some(path)) => Transport::Unix(path.into()),
-        (None, None) => Transport::Direct,
+        (Some(ProxySetting(None)) | None, None) => Transport::Direct,
     };
     let streams = is_http2.then(|| values.streams.as_ref().map_or(1, |streams| streams.0));
-    Ok(Route { streams, transport, server_name: values.server_name.clone() })
+    let uses_environment = values.proxy == Some(ProxySetting(None));
+    Ok(Route { streams, transport, uses_environment, server_name: values.server_name.clone() })
 }

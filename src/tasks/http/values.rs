@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::expect::Expect;
-use super::field::{Connections, LoadUrl, Method, Qps, Redirects, StatusRange, Streams};
+use super::field::{Connections, LoadUrl, Method, ProxySetting, Qps, Redirects, StatusRange, Streams};
 use crate::model::duration::PositiveDuration;
 use crate::model::path::FieldPath;
 use crate::tasks::credentials::{self, BasicAuth};
@@ -101,8 +101,9 @@ pub(super) struct HttpValues {
     pub(super) http2: Option<bool>,
     /// Maximum number of requests in flight per connection, with `http2`. Default: 1.
     pub(super) streams: Option<Streams>,
-    /// URL of an HTTP proxy (`http://[USER:PASSWORD@]HOST:PORT`). Proxies of the environment are ignored.
-    pub(super) proxy: Option<TargetUrl>,
+    /// URL of an HTTP proxy (`http://[USER:PASSWORD@]HOST:PORT`), or `env` for that of the environment (`HTTP_PROXY`, `HTTPS_PROXY`,
+    /// `ALL_PROXY`, `NO_PROXY`). Without it, proxies of the environment are ignored.
+    pub(super) proxy: Option<ProxySetting>,
     /// Path of a Unix socket to connect to instead of the URL's host.
     pub(super) unix_socket: Option<String>,
     /// Name expected in the server's certificate and sent as SNI. Default: host of the URL.

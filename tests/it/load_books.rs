@@ -101,11 +101,14 @@ async fn a_redirected_request_counts_at_both_servers() {
 
 /// Every way in which an HTTP/2 stream can end, with the errors and resent requests that it must cause among 70, if every seventh
 /// stream of a connection ends so.
-const STREAMS: [(Stream, u64, u64); 7] = [
+const STREAMS: [(Stream, u64, u64); 9] = [
     (Stream::Respond, 0, 0),
     (Stream::Reset(REFUSED_STREAM), 0, 11),
     (Stream::Reset(CANCEL), 10, 0),
     (Stream::HeadAndReset(INTERNAL_ERROR), 10, 0),
+    // Refused, it says, but it had begun to respond.
+    (Stream::HeadAndReset(REFUSED_STREAM), 10, 0),
+    (Stream::DataAndReset(REFUSED_STREAM), 10, 0),
     (Stream::RespondAndGoAway, 0, 0),
     (Stream::GoAway, 0, 11),
     (Stream::Close, 10, 0),

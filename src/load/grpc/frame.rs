@@ -8,6 +8,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::content::{Content, Undecodable};
+
 /// Longest message in bytes, sent or received.
 pub const MAX_MESSAGE: usize = 64 << 20;
 
@@ -26,6 +28,12 @@ pub enum FrameError {
     /// The message is flagged as compressed, but the response names no encoding.
     #[error("a message is flagged as compressed, but the response has no grpc-encoding")]
     Compressed,
+    /// The message is compressed otherwise than with gzip, which no request asks for.
+    #[error("a message is compressed, and its encoding is not gzip")]
+    Encoding,
+    /// The contents of the message are invalid.
+    #[error("the response message cannot be decoded: {0}")]
+    Undecodable(#[from] Undecodable),
     /// The data ended within a message.
     #[error("the response ended within a message")]
     Truncated,
@@ -51,9 +59,18 @@ fn gzip(message: &[u8]) -> Option<Vec<u8>> {
     encoder.finish().ok()
 }
 
+/// Encoding of compressed messages that a response names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// None.
+    Identity,
+    Gzip,
+    Other,
+}
+
 /// Finds the messages in the data of a response, however they are split into frames.
 ///
-/// A load only counts them: only [`Deframer::keeping`] keeps their contents.
+/// A load checks and counts them: only [`Deframer::keeping`] keeps their contents.
 #[derive(Debug)]
 pub(super) struct Deframer {
     prefix: [u8; PREFIX],
@@ -62,19 +79,20 @@ pub(super) struct Deframer {
     /// Once the prefix is complete: length of the message, and bytes that are missing.
     length: usize,
     missing: usize,
-    is_encoded: bool,
+    content: Content,
+    encoding: Encoding,
     kept: Option<BytesMut>,
 }
 
 impl Deframer {
-    /// Creates a deframer for a response that names an encoding (`is_encoded`) or does not.
-    pub(super) fn new(is_encoded: bool) -> Self {
-        Self { prefix: [0; PREFIX], filled: 0, length: 0, missing: 0, is_encoded, kept: None }
+    /// Creates a deframer for a response with this encoding.
+    pub(super) fn new(encoding: Encoding) -> Self {
+        Self { prefix: [0; PREFIX], filled: 0, length: 0, missing: 0, content: Content::plain(), encoding, kept: None }
     }
 
     /// Creates a deframer for a response without an encoding; keeps the messages.
     pub(super) fn keeping() -> Self {
-        Self { kept: Some(BytesMut::new()), ..Self::new(false) }
+        Self { kept: Some(BytesMut::new()), ..Self::new(Encoding::Identity) }
     }
 
     /// Consumes `data` up to the end of a message and returns its length; `None` if it continues in the next data.
@@ -88,6 +106,7 @@ impl Deframer {
             if self.filled < PREFIX {
                 return Ok(None);
             }
+            self.content = self.announced_content()?;
             self.length = self.announced()?;
             self.missing = self.length;
         }
@@ -96,24 +115,31 @@ impl Deframer {
         if let Some(kept) = &mut self.kept {
             kept.extend_from_slice(body);
         }
+        self.content.feed(body)?;
         *data = rest;
         self.missing -= count;
         if self.missing > 0 {
             return Ok(None);
         }
         self.filled = 0;
+        self.content.end()?;
         Ok(Some(self.length))
+    }
+
+    /// Parses the flag in the prefix.
+    fn announced_content(&self) -> Result<Content, FrameError> {
+        match (self.prefix[0], self.encoding) {
+            (0, _) => Ok(Content::plain()),
+            (1, Encoding::Gzip) => Ok(Content::gzip(MAX_MESSAGE)),
+            (1, Encoding::Identity) => Err(FrameError::Compressed),
+            (1, Encoding::Other) => Err(FrameError::Encoding),
+            (other, _) => Err(FrameError::Flag(other)),
+        }
     }
 
     /// Parses the length in the prefix.
     fn announced(&self) -> Result<usize, FrameError> {
-        let [flag, a, b, c, d] = self.prefix;
-        match flag {
-            0 => {}
-            1 if self.is_encoded => {}
-            1 => return Err(FrameError::Compressed),
-            other => return Err(FrameError::Flag(other)),
-        }
+        let [_, a, b, c, d] = self.prefix;
         let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
         if length > MAX_MESSAGE { Err(FrameError::TooLong(length)) } else { Ok(length) }
     }
@@ -151,9 +177,9 @@ mod tests {
 
     #[test]
     fn messages_are_found_however_the_data_is_cut() {
-        let data = [&frame(b"hello", false).unwrap()[..], &frame(b"", false).unwrap(), &frame(b"x", false).unwrap()];
-        let data = data.concat();
-        let expected = [Bytes::from("hello"), Bytes::new(), Bytes::from("x")];
+        let messages = [&b"\x0a\x03abc"[..], b"", b"\x08\x01"];
+        let data = messages.map(|message| frame(message, false).unwrap()).concat();
+        let expected = messages.map(Bytes::from_static);
         assert_eq!(read(&[&data]).unwrap(), expected);
         for at in 0..data.len() {
             assert_eq!(read(&[&data[..at], &data[at..]]).unwrap(), expected, "{at}");
@@ -164,7 +190,7 @@ mod tests {
 
     #[test]
     fn data_that_ends_within_a_message_is_an_error() {
-        let data = frame(b"hello", false).unwrap();
+        let data = frame(b"\x0a\x03abc", false).unwrap();
         for end in 1..data.len() {
             assert_eq!(read(&[&data[..end]]), Err(FrameError::Truncated), "{end}");
         }
@@ -176,7 +202,34 @@ mod tests {
         assert_eq!(read(&[&[0, 0xff, 0xff, 0xff, 0xff]]), Err(FrameError::TooLong(0xffff_ffff)));
         assert_eq!(read(&[&[7, 0, 0, 0, 0]]), Err(FrameError::Flag(7)));
         assert_eq!(read(&[&[1, 0, 0, 0, 0]]), Err(FrameError::Compressed));
-        assert_eq!(Deframer::new(true).next(&mut &[1, 0, 0, 0, 0][..]), Ok(Some(0)));
+        assert_eq!(Deframer::new(Encoding::Other).next(&mut &[1, 0, 0, 0, 0][..]), Err(FrameError::Encoding));
+    }
+
+    #[test]
+    fn compressed_messages_are_decompressed_and_checked() {
+        let next = |framed: &[u8]| Deframer::new(Encoding::Gzip).next(&mut &framed[..]);
+        let good = frame(b"\x0a\x03abc", true).unwrap();
+        assert_eq!(next(&good), Ok(Some(good.len() - PREFIX)));
+        assert_eq!(next(&frame(b"", true).unwrap()).map(|length| length.is_some()), Ok(true));
+        let mut deframer = Deframer::new(Encoding::Gzip);
+        let ends = good.chunks(1).map(|mut byte| deframer.next(&mut byte).unwrap()).collect::<Vec<_>>();
+        assert_eq!(ends.iter().flatten().count(), 1, "however it is cut");
+        let bad = frame(b"\xff\xff\xff", true).unwrap();
+        assert_eq!(next(&bad), Err(Undecodable::Wire.into()));
+        let cut = [&[1, 0, 0, 0, 10][..], &good[PREFIX..PREFIX + 10]].concat();
+        for framed in [&[1, 0, 0, 0, 2, 8, 1][..], &[1, 0, 0, 0, 0], &cut] {
+            assert_eq!(next(framed), Err(Undecodable::Gzip.into()), "{framed:?}");
+        }
+        let bomb = [&b"\x0a\x80\x80\x80\x20"[..], &vec![0; MAX_MESSAGE]].concat();
+        let packed = gzip(&bomb).unwrap();
+        let bomb = [&[1][..], &u32::try_from(packed.len()).unwrap().to_be_bytes(), &packed].concat();
+        assert_eq!(next(&bomb), Err(Undecodable::TooLong.into()));
+    }
+
+    #[test]
+    fn messages_that_are_not_protobuf_are_errors() {
+        assert_eq!(read(&[&[0, 0, 0, 0, 3, 0xff, 0xff, 0xff]]), Err(Undecodable::Wire.into()));
+        assert_eq!(read(&[&[0, 0, 0, 0, 3, 0x0a], &[0x09, 0x41]]), Err(Undecodable::Wire.into()));
     }
 
     #[test]

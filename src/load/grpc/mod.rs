@@ -2,11 +2,13 @@
 
 mod call;
 mod client;
+mod content;
 mod frame;
 mod reflection;
 mod response;
 mod status;
 mod target;
+mod wire;
 
 pub use call::{Envelope, GrpcCall};
 pub use client::GrpcClient;

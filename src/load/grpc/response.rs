@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use h2::RecvStream;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
-use super::frame::Deframer;
+use super::frame::{Deframer, Encoding};
 use super::status::{self, Status};
 use crate::load::cause::{Cause, Failure};
-use crate::load::h2::failure;
+use crate::load::h2::interrupted;
 use crate::model::text::prefix;
 
 /// Header name, parsed at compile time.
@@ -43,10 +43,10 @@ pub(super) async fn read(
         return Ok(Received { status, messages: 0 });
     }
     check_type(&head.headers)?;
-    let mut deframer = if keeps_messages { Deframer::keeping() } else { Deframer::new(is_encoded(&head.headers)) };
+    let mut deframer = if keeps_messages { Deframer::keeping() } else { Deframer::new(encoding(&head.headers)) };
     let mut messages = 0;
     while let Some(data) = body.data().await {
-        let data = data.map_err(|error| failure(&error))?;
+        let data = data.map_err(|error| interrupted(&error))?;
         // Fails only if the stream has ended.
         let _ = body.flow_control().release_capacity(data.len());
         let mut rest = &data[..];
@@ -57,7 +57,7 @@ pub(super) async fn read(
             }
         }
     }
-    let trailers = body.trailers().await.map_err(|error| failure(&error))?;
+    let trailers = body.trailers().await.map_err(|error| interrupted(&error))?;
     // A response without messages may have its status in its head ("Trailers-Only").
     let in_head = if messages == 0 { status_in(&head.headers)? } else { None };
     let in_trailers = match &trailers {
@@ -82,9 +82,13 @@ fn status_in(headers: &HeaderMap) -> Result<Option<Status>, Failure> {
     status::read(headers).transpose().map_err(malformed)
 }
 
-/// Returns true if messages may be compressed.
-fn is_encoded(headers: &HeaderMap) -> bool {
-    headers.get(GRPC_ENCODING).is_some_and(|encoding| encoding != "identity")
+/// Returns the encoding of compressed messages.
+fn encoding(headers: &HeaderMap) -> Encoding {
+    match headers.get(GRPC_ENCODING).map(HeaderValue::as_bytes) {
+        None | Some(b"identity") => Encoding::Identity,
+        Some(b"gzip") => Encoding::Gzip,
+        Some(_) => Encoding::Other,
+    }
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Failure> {

@@ -36,6 +36,11 @@ pub(in crate::load) fn failure(error: &h2::Error) -> Failure {
     Failure::new(Cause::Other, format!("HTTP/2: {}", text()))
 }
 
+/// Returns the failure of an exchange whose response had begun: the peer processed the request, even if it says otherwise.
+pub(in crate::load) fn interrupted(error: &h2::Error) -> Failure {
+    Failure { resend: Resend::Never, ..failure(error) }
+}
+
 /// Returns the failure of a request that the connection did not take.
 pub(in crate::load) fn unsent(error: &h2::Error) -> Failure {
     let failure = failure(error);

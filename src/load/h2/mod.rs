@@ -3,5 +3,5 @@
 mod failure;
 mod shared;
 
-pub(super) use failure::{failure, unsent};
+pub(super) use failure::{failure, interrupted, unsent};
 pub(super) use shared::{Keepalive, Shared, handshake};

@@ -14,7 +14,7 @@ use super::h1::{MAX_KEPT, Received};
 use super::message::Message;
 use super::target::{HTTP2, HttpTarget, Judge, Prepared, TargetError};
 use crate::load::cause::{Cause, Failure};
-use crate::load::h2::{Shared, failure, unsent};
+use crate::load::h2::{Shared, failure, interrupted, unsent};
 use crate::load::protocol::{Client, Protocol};
 use crate::load::response::Response;
 use crate::load::stats_recorder::StatsRecorder;
@@ -141,7 +141,7 @@ impl Client for Http2Client {
         let first = Instant::now();
         let (mut length, mut kept) = (0, Vec::new());
         while let Some(data) = received.data().await {
-            let data = data.map_err(|error| failure(&error))?;
+            let data = data.map_err(|error| interrupted(&error))?;
             self.stats.bytes_received(data.len());
             length += data.len() as u64;
             if http.judge.expect.needs_body() {

@@ -28,6 +28,12 @@ fn of_type(content_type: &str) -> Response<()> {
     Response::builder().header("content-type", content_type).body(()).unwrap()
 }
 
+fn of_gzip() -> Response<()> {
+    let mut head = head();
+    head.headers_mut().insert("grpc-encoding", "gzip".parse().unwrap());
+    head
+}
+
 #[tokio::test]
 async fn responses_that_are_not_grpc_are_malformed() {
     let good = || Some(trailers("0", ""));
@@ -41,6 +47,8 @@ async fn responses_that_are_not_grpc_are_malformed() {
         ("a huge length", head, vec![Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff, 1])], good(), "4294967295 bytes"),
         ("a compressed message", head, vec![Bytes::from_static(&[1, 0, 0, 0, 1, 1])], good(), "has no grpc-encoding"),
         ("an odd flag", head, vec![Bytes::from_static(&[9, 0, 0, 0, 0])], good(), "flag byte is 9"),
+        ("no protobuf", head, vec![framed(&[0xff; 3])], good(), "the response message cannot be decoded: it is not in"),
+        ("no gzip", of_gzip, vec![Bytes::from_static(&[1, 0, 0, 0, 2, 8, 1])], good(), "not complete gzip"),
         ("half a message", head, vec![msg("hello", 1).slice(..7)], good(), "ended within a message"),
         ("no message", head, vec![], good(), "with 0 messages; expected one"),
         ("two messages", head, vec![msg("", 1), msg("", 2)], good(), "with 2 messages; expected one"),
@@ -187,7 +195,8 @@ async fn a_closed_flow_control_window_times_out() {
 async fn a_long_response_is_read_and_not_kept() {
     let server = Server::scripted(|mut call| async move {
         let mut stream = call.respond.send_response(head(), false).unwrap();
-        let chunk = framed(&vec![0; 100_000]);
+        // A field of bytes, whose tag and length take four bytes.
+        let chunk = framed(&[&[0x0a, 0x9c, 0x8d, 0x06][..], &[0; 99_996]].concat());
         for _ in 0..100 {
             stream.send_data(chunk.clone(), false).unwrap();
         }

@@ -36,6 +36,8 @@ pub enum Stream {
     Reset(u32),
     /// Sends the head of a response, then resets the stream with this error code.
     HeadAndReset(u32),
+    /// Sends the head and the data of a response, then resets the stream with this error code.
+    DataAndReset(u32),
     /// Responds, and takes no more streams: GOAWAY.
     RespondAndGoAway,
     /// Does not process it, and takes no more streams: GOAWAY.
@@ -116,7 +118,7 @@ fn serve(mut stream: TcpStream, server: &Shared) -> Option<()> {
         {
             let mut books = server.books.lock().unwrap();
             books.arrived += 1;
-            let is_processed = matches!(action, Stream::Respond | Stream::RespondAndGoAway | Stream::HeadAndReset(_));
+            let is_processed = !matches!(action, Stream::Reset(_) | Stream::GoAway | Stream::Close);
             books.processed += u64::from(is_processed && !is_leaving);
             server.changed.notify_all();
         }
@@ -128,6 +130,11 @@ fn serve(mut stream: TcpStream, server: &Shared) -> Option<()> {
             Stream::Reset(code) => send(&mut stream, RST_STREAM, 0, id, &code.to_be_bytes())?,
             Stream::HeadAndReset(code) => {
                 head(&mut stream, id)?;
+                send(&mut stream, RST_STREAM, 0, id, &code.to_be_bytes())?;
+            }
+            Stream::DataAndReset(code) => {
+                head(&mut stream, id)?;
+                send(&mut stream, DATA, 0, id, &[0; 5])?;
                 send(&mut stream, RST_STREAM, 0, id, &code.to_be_bytes())?;
             }
             Stream::RespondAndGoAway => {

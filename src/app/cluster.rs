@@ -34,7 +34,7 @@ pub(crate) fn now() -> DateTime<Utc> {
 /// Builds the document of values that have not run yet.
 pub(crate) fn planned(values: &Value, revision: i64) -> Option<Experiment> {
     let resolved = spec_from_values(values).ok()?;
-    Some(pipeline::planned(resolved.redacted_spec(&PodFiles), revision, digest(values)))
+    Some(pipeline::planned(resolved.redacted_spec(&PodFiles::default()), revision, digest(values)))
 }
 
 /// Returns the index of this pod among several; `None` if the experiment runs in a single process.

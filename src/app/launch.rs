@@ -9,14 +9,13 @@ use super::error::AppError;
 use super::resolve::{self, Resolved};
 use crate::adapters::kubernetes::{Launched, MAX_SECRET_BYTES};
 use crate::manifests::memory::check_memory;
-use crate::manifests::names::Group;
+use crate::manifests::names::{CONTAINER, Group};
 use crate::manifests::rbac::rule_in_yaml;
 use crate::manifests::settings::{Runner, Settings, with_defaults};
 use crate::manifests::{Launch, Plan, launch};
 use crate::model::codec;
 use crate::model::document::{Experiment, TaskSpec};
 use crate::model::object::Permission;
-use crate::model::secret_key::SECRETS_DIR;
 use crate::pipeline;
 use crate::ports::Files;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
@@ -47,13 +46,14 @@ impl LaunchPlan {
         for warning in &resolved.warnings {
             tracing::warn!("{warning}");
         }
+        let files = PodFiles::new(&settings);
         // Pods may have files that this machine lacks, so templates in files accept every name.
-        resolved.check_slos(None, &PodFiles).map_err(AppError::in_values)?;
+        resolved.check_slos(None, &files).map_err(AppError::in_values)?;
         if settings.runner != Runner::None {
             let memory = resolved.tasks().iter().map(|task| task.facts().memory).max().unwrap_or_default();
             check_memory(&settings, memory)
                 .map_err(|error| AppError::in_values(values.origins.locate(InputErrors::from(error))))?;
-            warn_about_local_resources(&resolved, &settings);
+            warn_about_local_resources(&resolved, &settings, &files);
         }
         let size = codec::to_yaml(&values.value)
             .map_err(|error| AppError::input("the values cannot be stored").caused_by(error))?
@@ -66,8 +66,8 @@ impl LaunchPlan {
             return Err(AppError::input(message).with_hint("move large payloads to a URL, such as http.payloadURL"));
         }
         let permissions = permissions(resolved.tasks());
-        let secrets = resolved.secrets(&PodFiles);
-        let redacted_spec = resolved.redacted_spec(&PodFiles);
+        let secrets = resolved.secrets(&files);
+        let redacted_spec = resolved.redacted_spec(&files);
         Ok(Self { settings, values: values.value, secrets, redacted_spec, permissions })
     }
 
@@ -125,8 +125,8 @@ fn resolve(values: &Values) -> Result<(Resolved, Settings), InputErrors> {
 }
 
 /// Warns about files, variables and shells of this machine, which pods cannot access.
-fn warn_about_local_resources(resolved: &Resolved, settings: &Settings) {
-    if let Err(errors) = resolved.check_files(&PodFiles) {
+fn warn_about_local_resources(resolved: &Resolved, settings: &Settings, files: &PodFiles) {
+    if let Err(errors) = resolved.check_files(files) {
         for error in errors.iter() {
             tracing::warn!(
                 "{error}; pods cannot read files and variables of this machine: use a URL, or an image that contains them"
@@ -140,17 +140,50 @@ fn warn_about_local_resources(resolved: &Resolved, settings: &Settings) {
     }
 }
 
-/// Known files of a pod: those of its service account, and the Secrets that it mounts.
-pub(super) struct PodFiles;
+/// Files and variables that a pod is known to have: its service account, the Secrets that it mounts, and those of `podTemplate`.
+#[derive(Default)]
+pub(super) struct PodFiles {
+    directories: Vec<String>,
+    variables: Vec<String>,
+    /// True if variables come from whole Secrets or ConfigMaps.
+    has_more_variables: bool,
+}
+
+/// Content of a file or variable of a pod, which is not known here. Too short to be searched for as a secret.
+const UNKNOWN: &str = "?";
+
+impl PodFiles {
+    fn new(settings: &Settings) -> Self {
+        let patch = settings.pod_template.as_ref().unwrap_or(&Value::Null);
+        let containers = patch["spec"]["containers"].as_array().into_iter().flatten();
+        let ours: Vec<&Value> = containers.filter(|container| container["name"] == CONTAINER).collect();
+        let texts = |list: &str, field: &str| -> Vec<String> {
+            let items = ours.iter().flat_map(|container| container[list].as_array().into_iter().flatten());
+            items.filter_map(|item| item[field].as_str().map(str::to_owned)).collect()
+        };
+        let mut directories = texts("volumeMounts", "mountPath");
+        directories.push("/var/run/secrets".to_owned());
+        let has_more_variables = ours.iter().any(|container| container.get("envFrom").is_some());
+        Self { directories, variables: texts("env", "name"), has_more_variables }
+    }
+}
 
 impl Files for PodFiles {
     fn read(&self, path: &str, _: u64) -> std::io::Result<Vec<u8>> {
-        let content = if path.starts_with(SECRETS_DIR) { b"secret".to_vec() } else { Vec::new() };
-        if path.starts_with("/var/run/secrets/") { Ok(content) } else { Err(std::io::ErrorKind::NotFound.into()) }
+        let is_below = |directory: &String| std::path::Path::new(path).starts_with(directory);
+        match self.directories.iter().any(is_below) {
+            true => Ok(UNKNOWN.as_bytes().to_vec()),
+            false => Err(std::io::ErrorKind::NotFound.into()),
+        }
     }
 
-    fn env(&self, _: &str) -> Option<String> {
-        None
+    fn env(&self, name: &str) -> Option<String> {
+        let is_known = self.has_more_variables || self.variables.iter().any(|known| known == name);
+        is_known.then(|| UNKNOWN.to_owned())
+    }
+
+    fn knows_content(&self) -> bool {
+        false
     }
 }
 
@@ -199,4 +232,37 @@ pub(crate) fn watched_namespaces(values: &Value) -> BTreeSet<String> {
     }
     let needed = resolve::from_value(values).map_or_else(|_| Vec::new(), |resolved| permissions(resolved.tasks()));
     needed.into_iter().filter_map(|permission| permission.object.namespace).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn pods_have_what_their_account_and_their_template_mount() {
+        let patch = json!({"spec": {"containers": [
+            {"name": "proxy", "env": [{"name": "OTHER"}], "volumeMounts": [{"name": "x", "mountPath": "/other"}]},
+            {"name": "iter8", "env": [{"name": "TOKEN"}], "volumeMounts": [{"name": "keys", "mountPath": "/keys"}]},
+        ]}});
+        let settings = |patch: Value| {
+            let values = with_defaults(&json!({"runner": "job", "podTemplate": patch})).unwrap();
+            Settings::from_values(&values).unwrap()
+        };
+        let files = PodFiles::new(&settings(patch));
+        for (path, is_known) in [
+            ("/var/run/secrets/kubernetes.io/serviceaccount/token", true),
+            ("/var/run/secrets/iter8/shop/key", true),
+            ("/keys/token", true),
+            ("/keyset", false),
+            ("/other/token", false),
+            ("token", false),
+        ] {
+            assert_eq!(files.read(path, 1).is_ok(), is_known, "{path}");
+        }
+        assert!(files.env("TOKEN").is_some() && files.env("OTHER").is_none());
+        let whole = json!({"spec": {"containers": [{"name": "iter8", "envFrom": [{"secretRef": {"name": "s"}}]}]}});
+        assert!(PodFiles::new(&settings(whole)).env("ANY").is_some());
+    }
 }

@@ -8,11 +8,11 @@ use chrono::{DateTime, Utc};
 
 use super::ResultPolicy;
 use crate::metrics::insights;
-use crate::model::contribution::Contribution;
+use crate::model::contribution::{Contribution, TaskOutcome};
 use crate::model::document::{Experiment, ExperimentResult, SCHEMA_VERSION, TaskRecord, TaskSpec, TaskStatus};
 use crate::model::duration::GoDuration;
 use crate::ports::{DocumentStore, Files, StoreError};
-use crate::redact::{self, RequestSecrets};
+use crate::redact::{self, RequestSecrets, redact_strings_with};
 use crate::tasks::Task;
 
 /// Returns a spec with its secrets redacted, by their names and wherever it repeats them.
@@ -85,6 +85,16 @@ impl<'a> Document<'a> {
     /// Redacts the known secrets in a message.
     pub(super) fn redact(&self, message: &str) -> String {
         self.secrets.redact(message)
+    }
+
+    /// Redacts the known secrets in the outcome of a task, for a recording.
+    pub(super) fn redact_outcome(&self, outcome: TaskOutcome) -> TaskOutcome {
+        let redacted = serde_json::to_value(&outcome).ok().map(|value| redact_strings_with(&value, &self.secrets));
+        redacted.and_then(|value| serde_json::from_value(value).ok()).unwrap_or(outcome)
+    }
+
+    pub(super) fn secrets(&self) -> &RequestSecrets {
+        &self.secrets
     }
 
     /// Adds secrets that a task sent.

@@ -81,6 +81,8 @@ impl LoopRun<'_, '_> {
                 return Ok(self.fail(index, started, measured_twice(index, &provider).into()).await);
             }
         }
+        // Read again: an earlier task may have written a file, and secrets are rotated.
+        self.document.add_secrets(&task.secrets(self.env.files));
         self.env.observer.observe(Event::TaskStarted { index, task: self.name(index) });
         self.document.start_task(index, start);
         self.document.save().await?;
@@ -131,13 +133,14 @@ impl LoopRun<'_, '_> {
             return outcome.into();
         }
         let end = self.run_task(index, task).await;
-        recording.keep(index, &name, &TaskOutcome::from(&end));
+        recording.keep(index, &name, &self.document.redact_outcome(TaskOutcome::from(&end)));
         end
     }
 
     async fn run_task(&self, index: usize, task: &dyn Task) -> Result<Contribution, TaskError> {
         let env = self.env;
-        let context = TaskContext { index, experiment: self.document.experiment(), measured: &self.measured, env };
+        let (experiment, secrets) = (self.document.experiment(), self.document.secrets());
+        let context = TaskContext { index, experiment, measured: &self.measured, secrets, env };
         let end = tokio::select! {
             // A task that needs no waiting, such as `assess`, always ends.
             biased;
@@ -170,6 +173,7 @@ impl LoopRun<'_, '_> {
         if let TaskError::Failed { partial, .. } = &mut error
             && let Some(partial) = partial.take()
         {
+            self.document.add_secrets(&partial.secrets);
             match self.document.merge(&partial) {
                 Ok(()) => self.measured.extend(partial.providers().into_iter().map(str::to_owned)),
                 Err(reason) => notes.push(format!("its measurements could not be recorded: {reason}")),

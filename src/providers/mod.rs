@@ -11,6 +11,7 @@ pub(crate) mod prometheus;
 pub(crate) mod reduce;
 pub(crate) mod response;
 pub(crate) mod retry;
+mod signs;
 pub(crate) mod spec;
 pub(crate) mod window;
 mod words;

@@ -4,54 +4,15 @@
 
 use serde_json::Value;
 
+use super::signs::{SIGNS, Sign, is_filled, quoted};
 use super::words::words;
+
+/// Maximum number of responses within a response that are searched.
+const MAX_PARTS: usize = 100;
 
 /// Prefix of Prometheus's own remarks about a query. Other warnings are those of stores that could not be read: remote read in
 /// Prometheus, partial responses in Thanos and in stores that are compatible with it.
 const OF_QUERY: &str = "PromQL ";
-
-/// A sign: the key or word that responses must contain, and the description of the missing part, if there is one.
-type Sign = (&'static str, fn(&Value) -> Option<String>);
-
-const SIGNS: &[Sign] = &[
-    // VictoriaMetrics.
-    ("isPartial", |body| is_true(body, "/isPartial")),
-    // Elasticsearch: asynchronous searches, ES|QL; whole searches.
-    ("is_partial", |body| is_true(body, "/is_partial")),
-    ("timed_out", |body| is_true(body, "/timed_out")),
-    ("terminated_early", |body| is_true(body, "/terminated_early")),
-    ("_shards", failed_shards),
-    // GraphQL, such as New Relic's; Datadog.
-    ("errors", |body| filled(body, "/errors")),
-    ("error", |body| body.get("error").filter(|error| is_filled(error)).map(quoted)),
-    // CloudWatch.
-    ("StatusCode", |body| {
-        let code = |result: &Value| result.get("StatusCode").filter(|code| *code != "Complete").map(quoted);
-        list(body, "/MetricDataResults").find_map(code)
-    }),
-    // InfluxDB.
-    ("partial", |body| {
-        let of_result = |result: &Value| {
-            is_true(result, "/partial")
-                .or_else(|| list(result, "/series").find_map(|series| is_true(series, "/partial")))
-        };
-        list(body, "/results").find_map(of_result)
-    }),
-    // InfluxDB's statements, searches of Elasticsearch that are sent together.
-    ("error", |body| {
-        let of = |key| list(body, key).find_map(|result| result.get("error").filter(|error| is_filled(error)));
-        of("/results").or_else(|| of("/responses")).map(quoted)
-    }),
-    // Google Cloud Monitoring.
-    ("executionErrors", |body| filled(body, "/executionErrors")),
-    ("partialErrors", |body| filled(body, "/partialErrors")),
-    ("unreachable", |body| filled(body, "/unreachable").filter(|_| body.get("timeSeries").is_some())),
-    // Azure's metrics.
-    ("errorCode", |body| {
-        let is_error = |metric: &&Value| metric.get("errorCode").is_some_and(|code| code != "Success");
-        list(body, "/value").find(is_error).map(quoted)
-    }),
-];
 
 /// Returns a description of the missing part, if the response says that it is partial. `warnings` are those in Prometheus's format. Keys
 /// that the metric's expression reads are data, such as a list of errors to count.
@@ -61,12 +22,25 @@ pub(super) fn sign(body: &[u8], warnings: &[String], expression: &str) -> Option
     }
     // Most responses contain none of the words, and need not be parsed again.
     let contains = |word: &str| body.windows(word.len()).any(|window| window == word.as_bytes());
-    let likely: Vec<&Sign> = SIGNS.iter().filter(|(word, _)| contains(word) && !reads(expression, word)).collect();
+    let likely: Vec<&Sign> = SIGNS.iter().filter(|(word, _)| contains(word)).collect();
     if likely.is_empty() {
         return None;
     }
-    let body = serde_json::from_slice(body).ok()?;
-    likely.into_iter().find_map(|(_, sign)| sign(&body))
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let of_whole = likely.iter().filter(|(word, _)| !reads(expression, word)).find_map(|(_, sign)| sign(&body));
+    let mentions = |word: &str| expression.contains(&format!(".{word}"));
+    let of_parts = || {
+        let signs = likely.iter().filter(|(word, _)| !mentions(word));
+        parts(&body).find_map(|part| signs.clone().find_map(|(_, sign)| sign(part)))
+    };
+    of_whole.or_else(of_parts)
+}
+
+/// Returns the responses within a response: of requests that were sent together, or of an asynchronous one.
+fn parts(body: &Value) -> impl Iterator<Item = &Value> {
+    let one = ["response", "rawResponse"].into_iter().filter_map(|key| body.get(key));
+    let several = [Some(body), body.get("responses")].into_iter().flatten().filter_map(Value::as_array).flatten();
+    one.chain(several.take(MAX_PARTS))
 }
 
 /// Returns true if a jq expression reads the key `key` of the response itself: `.errors | length`, but neither `.errorRate` nor
@@ -81,48 +55,42 @@ pub(super) fn reads(expression: &str, key: &str) -> bool {
     })
 }
 
-fn is_true(body: &Value, pointer: &str) -> Option<String> {
-    let name = pointer.trim_start_matches('/');
-    body.pointer(pointer).filter(|flag| **flag == true).map(|_| format!("`{name}` is true"))
-}
-
-fn list<'a>(body: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
-    body.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
-}
-
-/// Quotes a list of errors, unless it is empty.
-fn filled(body: &Value, pointer: &str) -> Option<String> {
-    body.pointer(pointer).filter(|list| list.as_array().is_some_and(|list| !list.is_empty())).map(quoted)
-}
-
-/// Returns the provider's words, or all of a value without any.
-fn quoted(value: &Value) -> String {
-    words(value).unwrap_or_else(|| value.to_string())
-}
-
-fn failed_shards(body: &Value) -> Option<String> {
-    let failed = body.pointer("/_shards/failed").and_then(Value::as_u64).filter(|failed| *failed > 0)?;
-    let cause = body.pointer("/_shards/failures").and_then(words).map(|words| format!(": {words}")).unwrap_or_default();
-    Some(format!("{failed} shards failed{cause}"))
-}
-
-/// Returns true for an error that a field reports, other than a number.
-fn is_filled(value: &Value) -> bool {
-    match value {
-        Value::String(text) => !text.is_empty(),
-        Value::Array(list) => !list.is_empty(),
-        Value::Object(map) => !map.is_empty(),
-        Value::Bool(flag) => *flag,
-        Value::Null | Value::Number(_) => false,
-    }
-}
-
 /// Returns the error of a response that has nothing else, so that an expression's default is not taken for a value.
 pub(super) fn error_alone(body: &Value) -> Option<String> {
-    const BESIDE: [&str; 7] = ["error", "errors", "status", "code", "message", "extensions", "type"];
-    let error = ["error", "errors"].into_iter().find_map(|key| body.get(key).filter(|value| is_filled(value)))?;
-    let is_beside = |(key, value): (&String, &Value)| value.is_null() || BESIDE.contains(&key.as_str());
-    body.as_object()?.iter().all(is_beside).then(|| quoted(error))
+    const ERRORS: [&str; 9] =
+        ["error", "errors", "Error", "fault", "exception", "errorMessage", "errorType", "__type", "odata.error"];
+    const BESIDE: [&str; 11] = [
+        "status",
+        "code",
+        "message",
+        "Message",
+        "extensions",
+        "type",
+        "success",
+        "ok",
+        "timestamp",
+        "requestId",
+        "path",
+    ];
+    let map = body.as_object()?;
+    let is_beside = |(key, value): (&String, &Value)| {
+        value.is_null() || ERRORS.contains(&key.as_str()) || BESIDE.contains(&key.as_str())
+    };
+    if !map.iter().all(is_beside) {
+        return None;
+    }
+    let is_status = |value: &Value| value.as_u64().is_some_and(|status| (400..600).contains(&status));
+    let of_key = ERRORS.into_iter().find_map(|key| map.get(key).filter(|value| is_filled(value) || is_status(value)));
+    let is_refused = || {
+        let has_message = map.contains_key("message") || map.contains_key("Message");
+        let is_false = |key: &str| map.get(key) == Some(&Value::Bool(false));
+        let has_status = ["code", "status"].into_iter().any(|key| map.get(key).is_some_and(is_status));
+        is_false("success") || is_false("ok") || (has_message && has_status)
+    };
+    match of_key {
+        Some(error) => Some(words(body).unwrap_or_else(|| quoted(error))),
+        None => is_refused().then(|| quoted(body)),
+    }
 }
 
 #[cfg(test)]
@@ -173,6 +141,23 @@ mod tests {
             (r#"{"timeSeries":[],"unreachable":["projects/p"]}"#, "projects/p"),
             (r#"{"tables":[],"error":{"code":"PartialError","message":"truncated"}}"#, "truncated"),
             (r#"{"value":[{"errorCode":"Success"},{"errorCode":"Throttled","message":"slow down"}]}"#, "slow down"),
+            (r#"{"data":[{"e":0}],"exception":"Code: 159. Timeout exceeded"}"#, "Timeout exceeded"),
+            (r#"{"responses":[{"took":1},{"timed_out":true,"hits":{}}]}"#, "`timed_out` is true"),
+            (r#"{"is_partial":false,"response":{"_shards":{"failed":3}}}"#, "3 shards failed"),
+            (r#"{"_clusters":{"total":3,"successful":2,"skipped":1},"hits":{}}"#, "1 of 3 clusters"),
+            (r#"{"preview":true,"results":[{"e":"0"}]}"#, "`preview` is true"),
+            (r#"{"results":[{"e":"0"}],"messages":[{"type":"ERROR","text":"a peer is down"}]}"#, "a peer is down"),
+            (r#"{"partialResult":true,"resultTable":{}}"#, "`partialResult` is true"),
+            (r#"{"exceptions":[{"errorCode":250,"message":"servers failed"}],"resultTable":{}}"#, "servers failed"),
+            (r#"{"data":{},"meta":{"status":"timeout"}}"#, "timeout"),
+            (r#"{"data":{},"meta":{"warnings":[{"detail":"too many groups"}]}}"#, "too many groups"),
+            (r#"{"results":[],"metadata":{"incomplete":true}}"#, "`incomplete` is true"),
+            (r#"{"results":{"A":{"error":"bad gateway","status":502,"frames":[]}}}"#, "bad gateway"),
+            (r#"[{"data":{"e":0},"errors":[{"message":"one failed"}]}]"#, "one failed"),
+            (r#"{"jobComplete":false}"#, "`jobComplete` is false"),
+            (r#"{"complete":false,"rows":[]}"#, "`complete` is false"),
+            (r#"{"status":"Running","results":[]}"#, "Running"),
+            (r#"{"stats":{"state":"QUEUED"},"nextUri":"http://h/1"}"#, "QUEUED"),
         ] {
             let found = sign(body.as_bytes(), &[], ".v");
             assert!(found.as_ref().is_some_and(|text| text.contains(expected)), "{body}: {found:?}");
@@ -192,6 +177,15 @@ mod tests {
             r#"{"results":[{"series":[{}]}]}"#,
             r#"{"results":{"partial":true}}"#,
             r#"{"value":[{"errorCode":"Success"}]}"#,
+            r#"{"_clusters":{"total":3,"successful":3,"skipped":0}}"#,
+            r#"{"preview":false,"results":[{"messages":5}],"messages":[{"type":"INFO","text":"x"}]}"#,
+            r#"{"data":{},"meta":{"status":"done","warnings":[]}}"#,
+            r#"{"results":{"A":{"status":200,"frames":[]}}}"#,
+            r#"[{"data":{"e":0}}]"#,
+            r#"{"status":"Complete","results":[]}"#,
+            r#"{"status":"success","results":[]}"#,
+            r#"{"complete":5,"exception":""}"#,
+            r#"{"stats":{"state":"FINISHED"}}"#,
             "not JSON: isPartial",
         ] {
             assert_eq!(sign(body.as_bytes(), &[], ".v"), None, "{body}");
@@ -202,6 +196,9 @@ mod tests {
     fn what_the_expression_reads_is_data() {
         let body = br#"{"errors":["a","b"]}"#;
         assert_eq!(sign(body, &[], ".errors | length"), None);
+        let batch = br#"[{"errors":["a","b"]}]"#;
+        assert_eq!(sign(batch, &[], ".[0].errors | length"), None);
+        assert!(sign(batch, &[], ".[0].v // 0").is_some());
         assert!(sign(body, &[], ".v // 0").is_some());
     }
 
@@ -212,12 +209,28 @@ mod tests {
             r#"{"data":null,"errors":[{"message":"syntax"}]}"#,
             r#"{"errors":["syntax"]}"#,
             r#"{"error":{"message":"syntax"},"status":"error","code":5}"#,
+            r#"{"errorType":"X","errorMessage":"syntax","message":"syntax"}"#,
+            r#"{"__type":"ThrottlingException","message":"syntax"}"#,
+            r#"{"fault":{"message":"syntax"}}"#,
+            r#"{"error":500,"message":"syntax"}"#,
+            r#"{"success":false,"message":"syntax"}"#,
+            r#"{"code":401,"message":"syntax"}"#,
+            r#"{"Error":{"Message":"syntax"}}"#,
+            r#"{"odata.error":{"message":"syntax"}}"#,
         ] {
             assert_eq!(of(body).as_deref(), Some("syntax"), "{body}");
         }
-        for body in
-            [r#"{"data":{},"errors":["x"]}"#, r#"{"v":3,"error":"x"}"#, r#"{"errors":[]}"#, r#"{"errors":5}"#, "[]"]
-        {
+        for body in [
+            r#"{"data":{},"errors":["x"]}"#,
+            r#"{"v":3,"error":"x"}"#,
+            r#"{"errors":[]}"#,
+            r#"{"errors":5}"#,
+            "[]",
+            r#"{"ok":true}"#,
+            r#"{"code":200,"message":"x"}"#,
+            r#"{"error":0}"#,
+            "{}",
+        ] {
             assert_eq!(of(body), None, "{body}");
         }
     }

@@ -426,8 +426,7 @@ fn of_output(metric: &MetricSpec, expression: &Filter, output: Output, body: &[u
 fn error_in(expression: &Filter, body: &[u8]) -> Option<Missing> {
     let reads_errors = ["error", "errors"].iter().any(|key| partial::reads(expression.text(), key));
     let is_of_prometheus = partial::reads(expression.text(), "data.result");
-    let is_likely = |word: &str| body.windows(word.len()).any(|window| window == word.as_bytes());
-    if !is_of_prometheus && (reads_errors || !is_likely("error")) {
+    if !is_of_prometheus && reads_errors {
         return None;
     }
     let json: Value = serde_json::from_slice(body).ok()?;

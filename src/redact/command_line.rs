@@ -11,7 +11,8 @@ pub(super) fn takes_password(before: &str, option: &str) -> bool {
         // `-p NAME` asks for the password of the database NAME.
         "mysql" | "mysqldump" | "mysqladmin" | "mariadb" | "mariadb-dump" => is('p') && is_attached,
         "sshpass" | "login" | "mongo" | "mongosh" => is('p'),
-        "redis-cli" => is('a'),
+        "redis-cli" | "http" | "https" | "xh" => is('a'),
+        "ldapsearch" | "ldapmodify" | "ldapadd" | "ldapwhoami" => is('w'),
         _ => false,
     })
 }
@@ -19,7 +20,12 @@ pub(super) fn takes_password(before: &str, option: &str) -> bool {
 /// Returns true if a printed value, before `rest`, is piped into a command that reads a password.
 pub(super) fn is_piped_password(rest: &str) -> bool {
     let line = clipped(rest).split('\n').next().unwrap_or_default();
-    line.contains('|') && line.contains("--password-stdin")
+    line.contains('|') && reads_password(line)
+}
+
+/// Returns true if a command reads a password from its input.
+pub(super) fn reads_password(line: &str) -> bool {
+    ["--password-stdin", "--with-token"].into_iter().any(|option| line.contains(option))
 }
 
 /// Words of the command that ends the text, last first.

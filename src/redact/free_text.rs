@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::command_line::{is_piped_password, takes_password};
+use super::command_line::{is_piped_password, reads_password, takes_password};
 use super::names::{REDACTED, is_compound, is_secret};
 use super::references::Dollars;
 use super::shapes::redact_shapes;
@@ -24,13 +24,18 @@ const MAX_INDENT: usize = 200;
 /// Texts before secrets. If the expression were invalid, [`Redactor::run`] would redact whole strings and say why; a test compiles it.
 static LEADS: LazyLock<Result<Regex, regex::Error>> = LazyLock::new(|| {
     let alternatives = [
-        r"(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----)",
+        r"(?P<pem>-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----)",
         r"(?P<scheme>(?i:\b(?:bearer|basic)\s+))",
         r"(?P<login>(?:^|\s)(?:-[A-Za-z]*[uU]\s+|-u|--(?:proxy-)?user[\s=]+))",
         // `--token X`; `--token=X` is a pair.
-        r"(?P<flag>(?:^|\s)--(?P<option>[\w-]+)[ \t]+)",
-        r"(?P<short>(?:^|\s)-[ap][ \t]*)",
+        r"(?P<flag>(?:^|\s)--(?P<option>\w[\w-]*)[ \t]+)",
+        r"(?P<short>(?:^|\s)-[apw][ \t]*)",
         r"(?P<echo>\b(?:echo|printf)[ \t]+(?:-[neE]+[ \t]+)*)",
+        // A here-string; fields of a configuration; XML.
+        r"(?P<here><<<[ \t]*)",
+        r"(?P<set>\bset[ \t]+(?P<setting>[\w.-]+)[ \t]+)",
+        r"(?P<element><(?P<tag>[\w:-]+)>)",
+        r"(?P<literal>--from-literal[= ][\w.-]+=)",
         r#"(?P<name>[\w.-]+)(?P<is>["']?[ \t]*(?::[ \t]*|=|[ \t]=[ \t]+))"#,
     ];
     Regex::new(&alternatives.join("|"))
@@ -44,8 +49,17 @@ pub fn redact_text(text: &str) -> String {
 
 /// Like [`redact_text`], for a value in which `$` has no special meaning.
 pub fn redact_literal(text: &str) -> String {
+    if let Ok(login) = LOGIN.as_ref()
+        && let Some(found) = login.captures(text)
+    {
+        return format!("{REDACTED}@{}", &found[1]);
+    }
     redacted(text, Dollars::Literal)
 }
+
+/// A URL without a scheme, with user and password: `user:password@host:80/path`.
+static LOGIN: LazyLock<Result<Regex, regex::Error>> =
+    LazyLock::new(|| Regex::new(r"^[^\s/@:]+:[^\s/@]+@([A-Za-z0-9.\[\]-]+(?::\d+)?(?:[/?#].*)?)$"));
 
 fn redacted(text: &str, dollars: Dollars) -> String {
     let text = redact_shapes(text);
@@ -112,9 +126,43 @@ impl Redactor<'_> {
             return if is_password { self.value(start) } else { None };
         }
         if lead.name("echo").is_some() {
-            return if is_piped_password(&self.text[value_end(self.text, start)..]) { self.value(start) } else { None };
+            return self.piped(start);
+        }
+        if let Some(here) = lead.name("here") {
+            let line = self.text[..here.start()].rsplit('\n').next().unwrap_or_default();
+            return if reads_password(line) { self.value(start) } else { None };
+        }
+        if lead.name("set").is_some() {
+            let setting = &lead["setting"];
+            return if is_compound(setting) && is_secret(setting) { self.value(start) } else { None };
+        }
+        if lead.name("element").is_some() {
+            let length = self.text[start..].find('<').unwrap_or(self.text.len() - start);
+            return if is_secret(&lead["tag"]) { self.inner(start, &self.text[start..start + length]) } else { None };
+        }
+        if lead.name("literal").is_some() {
+            return self.value(start);
         }
         self.pair(lead, start)
+    }
+
+    /// The arguments of a command that prints a password for another one.
+    fn piped(&self, start: usize) -> Option<Replacement> {
+        if !is_piped_password(&self.text[value_end(self.text, start)..]) {
+            return None;
+        }
+        let value = self.value(start)?;
+        // `printf FORMAT PASSWORD`.
+        let format_end = value_end(self.text, start);
+        let rest = &self.text[format_end..];
+        let arguments = rest.find(['|', '\n']).map_or("", |end| rest[..end].trim());
+        match arguments.is_empty() || !self.text[start..format_end].contains('%') {
+            true => Some(value),
+            false => {
+                let start = format_end + rest.find(arguments).unwrap_or_default();
+                self.inner(start, arguments)
+            }
+        }
     }
 
     /// The secret after `Bearer` or `Basic`.

@@ -28,7 +28,7 @@ const SECRET: [&str; 18] = [
     "token",
 ];
 /// Endings of words that make a name secret: `PGPASSWORD`, `authtoken`.
-const ENDS: [&str; 16] = [
+const ENDS: [&str; 17] = [
     "accesskey",
     "apikey",
     "authkey",
@@ -44,10 +44,11 @@ const ENDS: [&str; 16] = [
     "secretkey",
     "sessid",
     "sessionid",
+    "sshpass",
     "token",
 ];
 /// Words before `key` that make a name secret.
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 26] = [
     "access",
     "account",
     "admin",
@@ -62,10 +63,12 @@ const KEYS: [&str; 24] = [
     "host",
     "ingest",
     "insert",
+    "integration",
     "license",
     "master",
     "private",
     "query",
+    "routing",
     "sas",
     "shared",
     "signing",

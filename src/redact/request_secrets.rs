@@ -71,6 +71,11 @@ impl RequestSecrets {
     }
 
     /// Returns the secrets.
+    pub(crate) fn values(&self) -> &[String] {
+        &self.secrets
+    }
+
+    /// Returns the secrets.
     pub(crate) fn into_values(self) -> Vec<String> {
         self.secrets
     }

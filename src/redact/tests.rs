@@ -266,6 +266,17 @@ fn passwords_of_well_known_commands_are_redacted() {
             "mysql --ssl -pX; sshpass --x -p X; args: --password X",
             "mysql --ssl -p[hidden]; sshpass --x -p [hidden]; args: --password [hidden]",
         ),
+        ("SSHPASS=X sshpass -e ssh h", "SSHPASS=[hidden] sshpass -e ssh h"),
+        ("docker login --password-stdin <<< X", "docker login --password-stdin <<< [hidden]"),
+        ("echo X | gh auth login --with-token", "echo [hidden] | gh auth login --with-token"),
+        ("printf \"%s\" X | docker login --password-stdin", "printf \"%s\" [hidden] | docker login --password-stdin"),
+        ("aws configure set aws_secret_access_key X", "aws configure set aws_secret_access_key [hidden]"),
+        ("http -a u:X h; ldapsearch -x -w X", "http -a [hidden] h; ldapsearch -x -w [hidden]"),
+        (
+            "kubectl create secret generic s --from-literal=foo=X",
+            "kubectl create secret generic s --from-literal=foo=[hidden]",
+        ),
+        ("<user>u</user><password>X</password>", "<user>u</user><password>[hidden]</password>"),
         ("java -password=X -Dapp.token=Y", "java -password=[hidden] -Dapp.token=[hidden]"),
     ];
     for (script, expected) in cases {
@@ -276,8 +287,37 @@ fn passwords_of_well_known_commands_are_redacted() {
         "mkdir -p dir; mysql -p db; cp -a x y; ps -p 1",
         "echo $TOKEN | docker login --password-stdin",
         "sshpass -p \"$PW\" ssh",
+        "set -e; set token aside; cat <<< X; <p>a token</p>; wc -w x; http -v h",
     ] {
         assert_eq!(redact_text(script), script);
+    }
+}
+
+#[test]
+fn private_keys_are_redacted_wherever_they_are() {
+    for kind in ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "PGP PRIVATE KEY BLOCK"] {
+        let key = |body: &str| format!("-----BEGIN {kind}-----{body}-----END {kind}-----");
+        for (text, expected) in
+            [("KEY", "KEY"), ("cat > k.pem <<E\nKEY\nE\n", "cat > k.pem <<E\nKEY\nE\n"), ("x KEY y", "x KEY y")]
+        {
+            let text = text.replace("KEY", &key("\nMHcCAQEEIAbcd\nef==\n"));
+            assert_eq!(redact_text(&text), expected.replace("KEY", &key(REDACTED)));
+        }
+    }
+    let certificate = "-----BEGIN CERTIFICATE-----\nMHcCAQEE\n-----END CERTIFICATE-----";
+    assert_eq!(redact_text(certificate), certificate);
+}
+
+#[test]
+fn logins_of_urls_without_a_scheme_are_redacted() {
+    for (url, expected) in [
+        ("u:X@127.0.0.1:80/ok", "[hidden]@127.0.0.1:80/ok"),
+        ("u:X@shop", "[hidden]@shop"),
+        ("git@github.com:o/r", "git@github.com:o/r"),
+        ("ghcr.io/team/app:v1@sha256:0a", "ghcr.io/team/app:v1@sha256:0a"),
+        ("app:v1@sha256:abcdef", "app:v1@sha256:abcdef"),
+    ] {
+        assert_eq!(redact(&json!({"url": url}))["url"], expected);
     }
 }
 

@@ -189,6 +189,18 @@ fn sensitive(mut value: HeaderValue) -> HeaderValue {
     value
 }
 
+impl Login {
+    /// Returns the secret in its forms, as far as it can be read.
+    pub(in crate::tasks) fn secrets(&self, files: &dyn Files) -> Vec<String> {
+        let (Self::Basic(_, secret) | Self::Bearer(secret)) = self;
+        let Ok(secret) = secret.read(files) else { return Vec::new() };
+        match self {
+            Self::Basic(user, _) => vec![STANDARD.encode(format!("{user}:{secret}")), secret],
+            Self::Bearer(_) => vec![secret],
+        }
+    }
+}
+
 /// Returns the secrets that these headers have by their source, as far as they can be read.
 pub(in crate::tasks) fn header_secrets(headers: &[(HeaderName, HeaderSource)], files: &dyn Files) -> Vec<String> {
     let secret = |(_, source): &(HeaderName, HeaderSource)| match source {

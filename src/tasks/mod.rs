@@ -36,6 +36,7 @@ use crate::model::object::Permission;
 use crate::model::slo::SloLimits;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::ports::{BoxFuture, Env, Files};
+use crate::redact::{RequestSecrets, redact_task_with};
 use crate::values::input::InputError;
 
 /// Context of a running task.
@@ -46,11 +47,23 @@ pub struct TaskContext<'a> {
     pub experiment: &'a Experiment,
     /// Providers that this loop has measured so far.
     pub measured: &'a BTreeSet<String>,
+    /// Secrets of the spec, and those that tasks have sent.
+    pub secrets: &'a RequestSecrets,
     /// Access to the outside world.
     pub env: &'a Env<'a>,
 }
 
 impl TaskContext<'_> {
+    /// Returns the experiment as others may see it: without secrets, and without what identifies its values.
+    pub(crate) fn shareable_experiment(&self) -> Experiment {
+        let mut experiment = self.experiment.clone();
+        experiment.spec = experiment.spec.iter().map(|task| redact_task_with(task, self.secrets)).collect();
+        if let Some(result) = &mut experiment.result {
+            result.values_digest = None;
+        }
+        experiment
+    }
+
     /// Waits for `work`, and gives up when the run is interrupted.
     pub(crate) async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, TaskError> {
         tokio::select! {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::origin::Origin;
 use crate::model::path::{FieldPath, Segment};
 use crate::model::serde_words::{in_plain_words, wanted};
-use crate::redact::is_secret_path;
+use crate::redact::{is_secret_path, redact_text};
 use suggest::did_you_mean;
 
 /// A mistake in user input.
@@ -180,7 +180,7 @@ fn mistyped(message: &str, path: &FieldPath) -> InputError {
                 Some((actual, expected)) if actual.starts_with("invalid ") && is_secret(path) => {
                     format!("wrong type; expected {}", wanted(expected))
                 }
-                _ => in_plain_words(message),
+                _ => redact_text(&in_plain_words(message)),
             };
             let error = InputError::new(path, text);
             if is_unquoted(message) { error.with_hint("use `--set-string`, or quotes in a file") } else { error }

@@ -386,6 +386,9 @@ async fn redirects_are_opt_in_and_drop_credentials() {
     post.headers.insert(http::header::AUTHORIZATION, "Bearer x".parse().unwrap());
     post.headers.insert("x-api-key", "k".parse().unwrap());
     post.headers.insert("x-plain", "p".parse().unwrap());
+    let mut from_file = http::HeaderValue::from_static("f");
+    from_file.set_sensitive(true);
+    post.headers.insert("x-tenant", from_file);
     let outcome = load(plan(MAX, Bound::Count(2), 1), post.clone()).await.unwrap();
     assert_eq!((outcome.statuses, outcome.counts.errors), (BTreeMap::from([(302, 2)]), 0));
     post.redirects = 2;
@@ -395,10 +398,11 @@ async fn redirects_are_opt_in_and_drop_credentials() {
     assert!(first.head.starts_with("POST / ") && first.body == "body", "{first:?}");
     let second = &start.seen()[3];
     assert!(second.head.starts_with("GET /next ") && second.head.contains("authorization: Bearer x"), "{second:?}");
-    assert!(second.head.contains("x-api-key: k"), "{second:?}");
+    assert!(second.head.contains("x-api-key: k") && second.head.contains("x-tenant: f"), "{second:?}");
     let third = &end.seen()[0];
     assert!(third.head.starts_with("GET /end ") && !third.head.contains("authorization"), "{third:?}");
     assert!(!third.head.contains("x-api-key") && third.head.contains("x-plain: p"), "{third:?}");
+    assert!(!third.head.contains("x-tenant"), "{third:?}");
     assert!(third.head.contains(&format!("host: {}", end.address)), "{third:?}");
     assert_eq!(end.connections(), 1);
     post.redirects = 1;

@@ -76,6 +76,23 @@ fn go_templates_use_field_names_of_iter8_or_documents() {
 }
 
 #[test]
+fn a_payload_has_no_secret_wherever_the_spec_repeats_it() {
+    for template in [REPORT_AS_TEXT, "{{ .Report | toJson }}"] {
+        let (cli, webhook, service) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, "fine"));
+        let url = format!("http.url={}", service.url());
+        let more = [
+            "tasks={http,slack}",
+            &url,
+            "http.numRequests=2,http.qps=max,http.headers.Authorization=Bearer hunter-two",
+            "http.payloadStr=me: hunter-two",
+        ];
+        notify_by(&cli, "payload.tpl", template, &webhook, &more).exits(0);
+        let (_, body) = sent(&webhook);
+        assert!(!body.contains("hunter") && body.contains("[hidden]"), "{body}");
+    }
+}
+
+#[test]
 fn verdicts_have_the_names_of_iter8() {
     let _transcript = transcript!();
     let (cli, webhook, service) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, "fine"));

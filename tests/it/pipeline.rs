@@ -172,6 +172,27 @@ fn secret_headers_come_from_files_and_the_environment_and_are_sent_unchanged() {
 }
 
 #[test]
+fn secrets_of_credentials_are_redacted_in_notes_about_responses() {
+    let server = MisbehavingServer::responds(200, r#"{"error": "token hunter-raw expired"}"#);
+    let cli = CliCase::new();
+    cli.write("password", "hunter-raw");
+    for way in ["http.bearerToken.file=password", "http.basicAuth.username=me,http.basicAuth.passwordFile=password"] {
+        let url = format!("http.url={}", server.url());
+        let args = ["run", "--record", way, "--set", "tasks={http}", "--set", &url, "--set", way].into_iter().chain([
+            "--set",
+            "http.numRequests=2,http.qps=max,http.allowInitialErrors=true,http.expect.jq=.error.code",
+        ]);
+        let output = cli.run(args);
+        let mut texts = vec![cli.read("experiment.yaml"), output.stdout, output.stderr];
+        assert!(texts[0].contains("[hidden]"), "{}", texts[0]);
+        for entry in std::fs::read_dir(cli.path(way).join("loop-1")).unwrap() {
+            texts.push(std::fs::read_to_string(entry.unwrap().path()).unwrap());
+        }
+        texts.iter().for_each(|text| assert!(!text.contains("hunter"), "{text}"));
+    }
+}
+
+#[test]
 fn a_webhook_in_values_reaches_its_server_and_no_file_or_log() {
     let _transcript = transcript!();
     let server =

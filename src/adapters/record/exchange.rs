@@ -126,7 +126,9 @@ fn is_form(request: &WebRequest) -> bool {
 /// Returns the secrets in a request.
 pub(super) fn secrets_of(request: &WebRequest) -> RequestSecrets {
     let collect = if request.is_webhook { RequestSecrets::of_webhook } else { RequestSecrets::of };
-    collect(&request.url, &request.headers).with_body(request.body.as_deref().unwrap_or_default())
+    let mut secrets = collect(&request.url, &request.headers);
+    secrets.add(&request.secrets);
+    secrets.with_body(request.body.as_deref().unwrap_or_default())
 }
 
 impl fmt::Display for Key {

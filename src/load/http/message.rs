@@ -27,8 +27,11 @@ impl Message {
     pub(super) fn to(&self, url: &Url, is_same_origin: bool) -> Option<Self> {
         let mut message = Self { uri: path_of(url)?, ..self.clone() };
         if !is_same_origin {
-            // By name, because tokens and keys are in headers of any name: `X-Api-Key`, `X-Auth-Token`.
-            let secrets = message.headers.keys().filter(|name| is_secret(name.as_str()) || is_credential(name));
+            // By name, because tokens and keys are in headers of any name (`X-Api-Key`, `X-Auth-Token`), and by their source.
+            let is_kept_back = |(name, value): &(&HeaderName, &HeaderValue)| {
+                value.is_sensitive() || is_secret(name.as_str()) || is_credential(name)
+            };
+            let secrets = message.headers.iter().filter(is_kept_back).map(|(name, _)| name);
             for name in secrets.cloned().collect::<Vec<_>>() {
                 message.headers.remove(name);
             }

@@ -92,9 +92,10 @@ impl Access {
         })
     }
 
-    /// Returns the secrets of the headers, as far as they can be read.
+    /// Returns the secrets of headers and credentials, as far as they can be read.
     pub(super) fn secrets(&self, files: &dyn Files) -> Vec<String> {
-        header_secrets(&self.headers, files)
+        let login = self.login.as_ref().map(|login| login.secrets(files)).unwrap_or_default();
+        [header_secrets(&self.headers, files), login].concat()
     }
 
     /// Reads credentials from their sources.
@@ -114,7 +115,7 @@ impl Access {
         };
         let ca = self.ca.as_ref().map(|path| pem("ca", path)).transpose()?;
         let tls = TlsOptions { ca, identity, skip_verify: self.skip_verify };
-        if tls != TlsOptions::default() {
+        if tls != TlsOptions::default() && files.knows_content() {
             client_config(&tls, &[]).map_err(|error| {
                 let field = match &error {
                     TlsError::Ca(_) => "ca",

@@ -80,8 +80,11 @@ impl ProviderClient<'_> {
     pub(super) async fn query(&self, metric: &MetricSpec) -> QueryResult {
         let result =
             |reading, source, query| QueryResult { reading, source, query, status: None, attempts: 0, skew: None };
+        let known =
+            RequestSecrets::from_values([super::secrets_of(self.spec), self.credentials.secrets.clone()].concat());
         if let Some(defect) = &metric.defect {
-            return result(Reading::error(ErrorKind::Expression, defect), String::new(), rendered_query(metric));
+            let query = rendered_query(metric).map(|query| known.redact(&query));
+            return result(Reading::error(ErrorKind::Expression, known.redact(defect)), String::new(), query);
         }
         let request = match self.request(metric) {
             Ok(request) => request,
@@ -204,6 +207,7 @@ impl ProviderClient<'_> {
             max_response_bytes: self.max_response,
             timeout: Duration::ZERO,
             tls: self.credentials.tls.clone(),
+            secrets: self.credentials.secrets.clone(),
             // 64 random bits: unique within a run.
             caller: Some((self.random)()),
             ..WebRequest::default()

@@ -31,7 +31,7 @@ use crate::model::insights::Observation;
 use crate::ports::{BoxFuture, Files};
 use crate::providers::window::window;
 use crate::providers::{Found, MetricSpec, ProviderSpec};
-use crate::redact::RequestSecrets;
+use crate::redact::{RequestSecrets, pieces};
 use crate::values::input::InputError;
 
 /// Registry entry.
@@ -142,7 +142,9 @@ impl CustomMetrics {
         let mut specs: Vec<(&Provider, Credentials, Vec<ProviderSpec>)> = Vec::new();
         for provider in &self.plan.providers {
             let mut credentials = provider.access.credentials(cx.env.files)?;
-            credentials.secrets.extend(secrets.values().cloned());
+            credentials.secrets.extend(secrets.values().flat_map(|secret| pieces(secret)));
+            // Also what the spec has as a secret and a template sends as something else.
+            credentials.secrets.extend_from_slice(cx.secrets.values());
             let text =
                 match &provider.origin {
                     Origin::Native(_) => None,
@@ -159,7 +161,11 @@ impl CustomMetrics {
                 spec.inherit(provider.access.policies.or(self.plan.policies));
                 Ok::<_, InputError>(spec)
             };
-            let version_specs: Vec<ProviderSpec> = versions.map(version_spec).collect::<Result<_, _>>()?;
+            let version_specs: Result<Vec<ProviderSpec>, InputError> = versions.map(version_spec).collect();
+            // The error may quote a variable.
+            let known = RequestSecrets::from_values(credentials.secrets.clone());
+            let redacted = |error: InputError| InputError { message: known.redact(&error.message), ..error };
+            let version_specs = version_specs.map_err(redacted)?;
             notes.extend(name_note(provider, &version_specs));
             specs.push((provider, credentials, version_specs));
         }

@@ -131,7 +131,8 @@ pub(super) fn plan(value: &Value, at: impl Into<FieldPath>) -> Result<Plan, Inpu
             ));
         }
     };
-    let values_from = ValuesFrom::plan(values.values_from.unwrap_or_default(), at)?;
+    let overrides = values.version_values.iter().flatten().flatten().flat_map(Map::keys);
+    let values_from = ValuesFrom::plan(values.values_from.unwrap_or_default(), overrides, at)?;
     let versions = versions(values.values.unwrap_or_default(), values.version_values, at)?;
     Ok(Plan { providers, versions, values_from, concurrency, policies })
 }

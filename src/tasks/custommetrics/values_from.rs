@@ -7,12 +7,13 @@ use serde_json::Value;
 use crate::model::path::FieldPath;
 use crate::ports::Files;
 use crate::providers::window::{ELAPSED, STARTING_TIME};
+use crate::redact::pieces;
 use crate::tasks::credentials::read_secret;
 use crate::tasks::secret_source::Secret;
 use crate::values::input::InputError;
 
-/// Value of a secret that is not readable where the values are only checked.
-const PLACEHOLDER: &str = "secret";
+/// Value of a secret that is not readable where the values are only checked. Too short to be searched for.
+const PLACEHOLDER: &str = "?";
 
 /// Names and sources of the variables.
 #[derive(Debug)]
@@ -23,8 +24,19 @@ pub(super) struct ValuesFrom {
 
 impl ValuesFrom {
     /// Reads names and sources; `at` is the path of the task's values. An error never repeats a value, which may be a secret.
-    pub(super) fn plan(sources: BTreeMap<String, Value>, at: &FieldPath) -> Result<Self, InputError> {
+    /// `overrides` are the variables that versions set.
+    pub(super) fn plan<'v>(
+        sources: BTreeMap<String, Value>,
+        mut overrides: impl Iterator<Item = &'v String>,
+        at: &FieldPath,
+    ) -> Result<Self, InputError> {
         let at = at.clone().key("valuesFrom");
+        if let Some(name) = overrides.find(|name| sources.contains_key(*name)) {
+            return Err(InputError::new(at.key(name), "a version sets the same variable in `versionValues`")
+                .with_hint(
+                    "use another name for one of them: a variable of `valuesFrom` has one value for all versions",
+                ));
+        }
         let read = |(name, value): (String, Value)| {
             let invalid = |message: &str| InputError::new(at.clone().key(&name), message);
             if [ELAPSED, STARTING_TIME].contains(&name.as_str()) {
@@ -60,6 +72,7 @@ impl ValuesFrom {
 
     /// Returns the secrets, as far as they are readable.
     pub(super) fn secrets(&self, files: &dyn Files) -> Vec<String> {
-        self.sources.values().filter_map(|secret| secret.read(files).ok()).collect()
+        let read = |secret: &Secret| secret.read(files).ok().map(|secret| pieces(&secret));
+        self.sources.values().filter_map(read).flatten().collect()
     }
 }

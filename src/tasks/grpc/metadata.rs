@@ -77,6 +77,12 @@ impl Metadata {
         !self.varying.is_empty()
     }
 
+    /// Returns the values that are secrets by their name or source.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let secrets = self.fixed.values().filter(|value| value.is_sensitive());
+        secrets.filter_map(|value| Some(value.to_str().ok()?.to_owned())).collect()
+    }
+
     /// Renders the headers of one call.
     pub(super) fn headers(&self, values: &CallValues) -> Result<HeaderMap, String> {
         let mut headers = self.fixed.clone();

@@ -158,6 +158,7 @@ fn tls(load: &GrpcLoad, files: &dyn Files) -> Result<Option<Tls>, InputError> {
     };
     let ca = encryption.ca.as_ref().map(|path| pem("cacert", path)).transpose()?;
     let options = TlsOptions { ca, identity, skip_verify: encryption.skip_verify };
+    let options = if files.knows_content() { options } else { TlsOptions::default() };
     let config = client_config(&options, &["h2"]).map_err(|error| {
         let field = match &error {
             TlsError::Ca(_) => "cacert",
@@ -297,7 +298,12 @@ pub(super) fn secrets(load: &GrpcLoad, files: &dyn Files) -> Vec<String> {
         MetadataSource::Text(_) => None,
         MetadataSource::Secret(secret) => secret.read(files).ok(),
     };
-    sources.filter_map(secret).collect()
+    // The file may have been written by an earlier task.
+    let of_file = match &load.metadata_from {
+        Some(From::File(_)) => metadata(load, files, None, &random_bits()).ok().flatten(),
+        _ => None,
+    };
+    sources.filter_map(secret).chain(of_file.iter().flat_map(Metadata::secrets)).collect()
 }
 
 /// Reads the metadata of the calls; `None` if it is not downloaded yet.

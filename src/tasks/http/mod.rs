@@ -82,7 +82,14 @@ impl Task for HttpTask {
     }
 
     fn secrets(&self, files: &dyn Files) -> Vec<String> {
-        self.plan.loads.iter().flat_map(|load| header_secrets(&load.headers, files)).collect()
+        let secrets = |load: &Load| {
+            let login = match &load.auth {
+                Auth::Login(login) => login.secrets(files),
+                Auth::Url | Auth::None => Vec::new(),
+            };
+            [header_secrets(&load.headers, files), login].concat()
+        };
+        self.plan.loads.iter().flat_map(secrets).collect()
     }
 
     fn check(&self, files: &dyn Files) -> Result<(), InputError> {

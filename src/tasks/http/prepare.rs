@@ -62,6 +62,7 @@ pub(super) fn protocol(
         .as_ref()
         .map(|template| request_template(load, template, files, &headers, &body, time))
         .transpose()?;
+    let tls = TlsOptions { ca, identity, skip_verify: load.skip_verify };
     let target = HttpTarget {
         url: load.url.clone(),
         method: load.method.clone(),
@@ -71,7 +72,7 @@ pub(super) fn protocol(
         error_ranges: load.error_ranges.clone(),
         expect: Arc::clone(&load.expect),
         redirects: load.redirects,
-        tls: TlsOptions { ca, identity, skip_verify: load.skip_verify },
+        tls: if files.knows_content() { tls } else { TlsOptions::default() },
         transport: if load.route.uses_environment {
             proxy::transport(load, files)?
         } else {

@@ -57,17 +57,18 @@ impl PayloadBuilder {
     /// Builds the payload from the current document.
     pub(super) async fn build(&self, cx: &TaskContext<'_>) -> Result<Body, TaskError> {
         let now = cx.env.clock.now();
+        let experiment = &cx.shareable_experiment();
         let failed = |message: String| TaskError::failed(format!("cannot build the payload: {message}"));
         let unwritable =
             |error: serde_json::Error| failed(format!("the experiment cannot be written as JSON: {error}"));
         let (kind, source) = match (self.kind, &self.template) {
             (kind, Some(source)) => (kind, source),
             (Payload::Slack, None) => {
-                return Ok(json(message::slack(cx.experiment, cx.index, now).to_string(), None));
+                return Ok(json(message::slack(experiment, cx.index, now).to_string(), None));
             }
             (Payload::Github, None) => {
                 let build = |extent| {
-                    let payload = message::github(cx.experiment, cx.index, now, extent);
+                    let payload = message::github(experiment, cx.index, now, extent);
                     payload.map(|payload| payload.to_string()).map_err(unwritable)
                 };
                 let (text, size_note) = within_limit(&Extent::ALL, build)?;
@@ -75,10 +76,10 @@ impl PayloadBuilder {
             }
         };
         let text = source.fetch(cx.env.files, cx.env.web).await.map_err(failed)?;
-        let template = message::template(source.dialect(), &text, cx.experiment, cx.index, now)
+        let template = message::template(source.dialect(), &text, experiment, cx.index, now)
             .map_err(|error| failed(parse_error(&error)))?;
         let render = |extent| {
-            let values = message::values(cx.experiment, cx.index, now, extent).map_err(unwritable)?;
+            let values = message::values(experiment, cx.index, now, extent).map_err(unwritable)?;
             template.render(&values).map_err(|error| failed(format!("cannot render the template: {error}")))
         };
         let (text, size_note) = match kind {

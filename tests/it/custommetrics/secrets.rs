@@ -20,7 +20,7 @@ fn expect_kept(trial: &Trial, secrets: &[&str], change: impl Fn(&mut Command)) -
         change(&mut command);
         CliOutput::run(&mut command, &trial.cli.path(""))
     };
-    let (dry, output) = (run(&["--dry"]), run(&["-l", "trace"]));
+    let (dry, output) = (run(&["--dry"]), run(&["-l", "trace", "--record", "recording"]));
     output.exits(0);
     assert_eq!(dry.code, Some(0), "{dry:#?}");
     let mut texts = vec![("dry run", dry.stdout + &dry.stderr), ("document", trial.cli.read("experiment.yaml"))];
@@ -29,6 +29,10 @@ fn expect_kept(trial: &Trial, secrets: &[&str], change: impl Fn(&mut Command)) -
         texts.push((format, trial.cli.run(["report", "-o", format]).stdout));
     }
     texts.push(("assert", trial.cli.run(["assert", "-c", "slos,nofailure"]).stdout));
+    for entry in std::fs::read_dir(trial.cli.path("recording/loop-1")).unwrap() {
+        let path = entry.unwrap().path();
+        texts.push(("recording", std::fs::read_to_string(&path).unwrap()));
+    }
     for (place, text) in texts {
         assert!(!text.is_empty(), "{place}");
         for secret in secrets {
@@ -66,7 +70,9 @@ fn headers_and_variables_come_from_files_and_the_environment() {
     // No name shows that these are secrets, and the query repeats one.
     let text = r#"url: http://ADDRESS/api/v1/query
 headers: {X-Account: "{{ .account }}", X-Team: "{{ .team }}"}
-metrics: [{name: m, params: [{name: query, value: "up{account='{{ .account }}'}"}]}]
+metrics:
+- {name: m, params: [{name: query, value: "up{account='{{ .account }}'}"}]}
+- {name: bad, params: [{name: query, value: "up{account='{{ .account }}'}"}], jqExpression: "[{{ .team }}"}
 "#;
     let server = MisbehavingServer::scripted(|request| match request.header("x-own") {
         Some(own) => {
@@ -92,6 +98,8 @@ metrics: [{name: m, params: [{name: query, value: "up{account='{{ .account }}'}"
     let document = trial.cli.read("experiment.yaml");
     assert!(document.contains("env: TEAM") && document.contains("file: account"), "{document}");
     assert!(document.contains("up{account='[hidden]'}") && document.contains("PromQL warning: [hidden]"), "{document}");
+    let defect = trial.outcome().seen(0, "p/bad").to_string();
+    assert!(defect.contains("[hidden]"), "{defect}");
     trial.expect_slos(0);
 }
 
@@ -106,6 +114,7 @@ fn a_source_that_cannot_be_read_is_found_before_the_run() {
         "valuesFrom.key.secretKeyRef.name=../x,custommetrics.valuesFrom.key.secretKeyRef.key=api-key",
         "valuesFrom.key=hunter2",
         "valuesFrom.startingTime.env=TIME",
+        "valuesFrom.key.env=PATH,custommetrics.versionValues[0].key=a",
         "providers.p.headers.X-Key.env=ITER8_NOT_SET",
         "providers.p.headers.X-Key.value=hunter2",
         "providers.p.headers.X-Key.secretKeyRef=hunter2",

@@ -80,7 +80,8 @@ impl TestEnv {
         task.check(self)?;
         let experiment = Experiment::default();
         let env = self.env(None);
-        let cx = TaskContext { index: 0, experiment: &experiment, measured: &Default::default(), env: &env };
+        let (measured, secrets) = (Default::default(), Default::default());
+        let cx = TaskContext { index: 0, experiment: &experiment, measured: &measured, secrets: &secrets, env: &env };
         task.run(&cx).await
     }
 }

@@ -8,6 +8,22 @@ use crate::ports::Files;
 /// Local files and the environment of this process.
 pub(crate) struct LocalFiles;
 
+/// Reads a file, or once a stream such as `/dev/stdin` and `<(command)`, of at most `max_bytes`.
+pub(crate) fn read_file_or_stream(path: &str, max_bytes: u64) -> Result<Vec<u8>> {
+    let metadata = std::fs::metadata(path)?;
+    if metadata.is_file() || metadata.is_dir() { LocalFiles.read(path, max_bytes) } else { read_whole(path, max_bytes) }
+}
+
+/// Reads everything, unless it is larger than `max_bytes`.
+fn read_whole(path: &str, max_bytes: u64) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    File::open(path)?.take(max_bytes.saturating_add(1)).read_to_end(&mut content)?;
+    if content.len() as u64 > max_bytes {
+        return Err(Error::new(ErrorKind::FileTooLarge, format!("larger than {max_bytes} bytes")));
+    }
+    Ok(content)
+}
+
 impl Files for LocalFiles {
     fn read(&self, path: &str, max_bytes: u64) -> Result<Vec<u8>> {
         // Check before opening, because opening a pipe blocks. Files are read during the check and again during the run, so streams
@@ -20,13 +36,7 @@ impl Files for LocalFiles {
             let reason = "not a regular file; write its content to a file first";
             return Err(Error::new(ErrorKind::InvalidInput, reason));
         }
-        let file = File::open(path)?;
-        let mut content = Vec::new();
-        file.take(max_bytes.saturating_add(1)).read_to_end(&mut content)?;
-        if content.len() as u64 > max_bytes {
-            return Err(Error::new(ErrorKind::FileTooLarge, format!("larger than {max_bytes} bytes")));
-        }
-        Ok(content)
+        read_whole(path, max_bytes)
     }
 
     fn env(&self, name: &str) -> Option<String> {

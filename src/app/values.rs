@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use super::error::AppError;
-use crate::adapters::files::LocalFiles;
+use crate::adapters::files::{LocalFiles, read_file_or_stream};
 use crate::ports::{Files, Web};
 use crate::redact::redact_url;
 use crate::tasks::fetch::{self, DownloadFailure};
@@ -36,20 +36,6 @@ pub(crate) fn merged(sources: &[Source]) -> Result<Values, AppError> {
     merge(sources, &read_file).map_err(AppError::in_values)
 }
 
-/// Reads a file, or a stream such as `/dev/stdin` and `<(command)`: values are read only once.
-fn read(path: &str) -> std::io::Result<Vec<u8>> {
-    let metadata = std::fs::metadata(path)?;
-    if metadata.is_file() || metadata.is_dir() {
-        return LocalFiles.read(path, MAX_VALUES_BYTES as u64);
-    }
-    let mut content = Vec::new();
-    std::fs::File::open(path)?.take(MAX_VALUES_BYTES as u64 + 1).read_to_end(&mut content)?;
-    match content.len() > MAX_VALUES_BYTES {
-        true => Err(std::io::Error::other(format!("larger than {MAX_VALUES_BYTES} bytes"))),
-        false => Ok(content),
-    }
-}
-
 /// Reads a values file: a path, a URL, or `-` for standard input.
 pub(crate) async fn file(name: &str, network: Network<'_>) -> Result<Source, AppError> {
     let redacted = redact_url(name);
@@ -75,7 +61,8 @@ pub(crate) async fn file(name: &str, network: Network<'_>) -> Result<Source, App
             }))
         })?
     } else {
-        read(name).map_err(|error| unreadable(error.to_string()))?
+        // Values are read only once.
+        read_file_or_stream(name, MAX_VALUES_BYTES as u64).map_err(|error| unreadable(error.to_string()))?
     };
     fetch::reject_page(name, &content, "values").map_err(unreadable)?;
     let text = String::from_utf8(content).map_err(|_| unreadable("not valid UTF-8".to_owned()))?;

@@ -164,6 +164,7 @@ impl WorkerStats {
     /// Counts a request that is sent again, unless nothing of it was sent before.
     pub(super) fn resending(&mut self, why: Resend) {
         self.counts.resent += u64::from(why != Resend::Unsent);
+        self.counts.idle_closed += u64::from(why == Resend::IdleClose);
     }
 
     /// Counts a detail of a cause.

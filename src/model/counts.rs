@@ -23,6 +23,10 @@ pub struct Counts {
     /// request. Such requests count once in `requests`.
     #[serde(skip_serializing_if = "is_zero")]
     pub resent: u64,
+    /// Times, among `resent`, that the only sign of an idle close was that the connection ended within a round trip. A service that drops
+    /// requests at once looks the same.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub idle_closed: u64,
     /// Requests that were in flight when the time of the load was over, and were ignored as requested (`duration-stop: ignore`).
     #[serde(skip_serializing_if = "is_zero")]
     pub ignored: u64,
@@ -31,7 +35,7 @@ pub struct Counts {
 impl Counts {
     /// Adds the counters of another worker or pod.
     pub fn add(&mut self, other: &Self) {
-        let Self { requests, errors, late, own_late, dropped, resent, ignored } = self;
+        let Self { requests, errors, late, own_late, dropped, resent, idle_closed, ignored } = self;
         for (mine, theirs) in [
             (requests, other.requests),
             (errors, other.errors),
@@ -39,6 +43,7 @@ impl Counts {
             (own_late, other.own_late),
             (dropped, other.dropped),
             (resent, other.resent),
+            (idle_closed, other.idle_closed),
             (ignored, other.ignored),
         ] {
             *mine = mine.saturating_add(theirs);
@@ -138,12 +143,38 @@ mod tests {
 
     #[test]
     fn counters_add_up_and_saturate() {
-        let mut counts =
-            Counts { requests: u64::MAX, errors: 1, late: 2, own_late: 6, dropped: 3, resent: 4, ignored: 5 };
-        counts.add(&Counts { requests: 1, errors: 10, late: 20, own_late: 60, dropped: 30, resent: 40, ignored: 50 });
+        let mut counts = Counts {
+            requests: u64::MAX,
+            errors: 1,
+            late: 2,
+            own_late: 6,
+            dropped: 3,
+            resent: 4,
+            idle_closed: 7,
+            ignored: 5,
+        };
+        counts.add(&Counts {
+            requests: 1,
+            errors: 10,
+            late: 20,
+            own_late: 60,
+            dropped: 30,
+            resent: 40,
+            idle_closed: 70,
+            ignored: 50,
+        });
         assert_eq!(
             counts,
-            Counts { requests: u64::MAX, errors: 11, late: 22, own_late: 66, dropped: 33, resent: 44, ignored: 55 }
+            Counts {
+                requests: u64::MAX,
+                errors: 11,
+                late: 22,
+                own_late: 66,
+                dropped: 33,
+                resent: 44,
+                idle_closed: 77,
+                ignored: 55
+            }
         );
     }
 

@@ -16,6 +16,10 @@ const MIN_ACHIEVED: f64 = 0.95;
 /// Maximum share of due requests that a valid load drops.
 const MAX_DROPPED: f64 = 0.05;
 
+/// Share of requests that may be sent again because a connection ended within a round trip, which is rare between peers that keep idle
+/// connections, and what a service looks like that drops requests at once.
+const MAX_IDLE_CLOSED: f64 = 0.01;
+
 /// Seconds of the requested load that a valid load may miss even if that is a large share of it: a hiccup of the machine.
 const SLACK: f64 = 0.05;
 
@@ -37,6 +41,13 @@ pub fn inconclusive_reason(load: &LoadRecord) -> Option<String> {
         let requests = load.counts.requests;
         return Some(format!(
             "{count} of {requests} requests could not be sent: the load generator ran out of files, ports or memory"
+        ));
+    }
+    let Counts { requests, idle_closed, .. } = load.counts;
+    if idle_closed > 1 && idle_closed as f64 > MAX_IDLE_CLOSED * requests as f64 {
+        return Some(format!(
+            "{idle_closed} of {requests} requests were sent again because their connections closed at once: the service may have \
+             dropped them"
         ));
     }
     if let Some(gap) = load.shards.as_ref().and_then(gap) {
@@ -180,6 +191,20 @@ mod tests {
         assert_eq!(
             inconclusive_reason(&limited).unwrap(),
             "3 of 400 requests could not be sent: the load generator ran out of files, ports or memory"
+        );
+    }
+
+    #[test]
+    fn requests_that_a_service_may_have_dropped_are_not_hidden() {
+        let resent = |idle_closed| {
+            let mut load = load(None, 10.0, 400, 0);
+            load.counts.idle_closed = idle_closed;
+            inconclusive_reason(&load)
+        };
+        assert_eq!(resent(4), None);
+        assert_eq!(
+            resent(5).unwrap(),
+            "5 of 400 requests were sent again because their connections closed at once: the service may have dropped them"
         );
     }
 

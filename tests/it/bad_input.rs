@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::cli_case::{CliCase, CliOutput};
+use crate::support::cli_case::{CliCase, CliOutput, ITER8};
 use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 use crate::support::transcript::transcript;
 
@@ -267,10 +267,21 @@ fn a_pipe_is_no_document_of_a_run() {
 
 #[cfg(unix)]
 #[test]
+fn values_may_be_read_from_a_stream() {
+    let cli = CliCase::new();
+    cli.write("values.yaml", "tasks: [run]\nrun: 'true'\n");
+    let mut command = Command::new("sh");
+    command.args(["-c", "cat values.yaml | \"$0\" run --dry -f /dev/stdin", ITER8]).current_dir(cli.path(""));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("run: 'true'"), "{output:?}");
+}
+
+#[test]
 fn a_document_may_be_read_from_a_pipe_by_name() {
     let cli = CliCase::new();
     cli.write("experiment.yaml", "spec:\n- run: 'true'\nresult: {numLoops: 7}\n");
-    let script = format!("{} report -o json <(cat experiment.yaml)", crate::support::cli_case::ITER8);
+    let script = format!("{} report -o json <(cat experiment.yaml)", ITER8);
     let output = CliOutput::run(Command::new("bash").arg("-c").arg(script).current_dir(cli.path("")), &cli.path(""));
     output.exits(0);
     assert!(output.stdout.starts_with('{'), "{output:#?}");
@@ -293,7 +304,7 @@ fn too_few_files_are_an_error_before_anything_starts() {
     let _transcript = transcript!();
     let cli = CliCase::new();
     for (limit, code) in [("-n 6", 4), ("-Sn 6", 0)] {
-        let script = format!("ulimit {limit}; exec {} version --short", crate::support::cli_case::ITER8);
+        let script = format!("ulimit {limit}; exec {} version --short", ITER8);
         let mut shell = Command::new("bash");
         let output = CliOutput::run(shell.arg("-c").arg(script).current_dir(cli.path("")), &cli.path(""));
         output.exits(code);
@@ -324,7 +335,7 @@ fn a_full_disk_keeps_the_previous_document() {
     let old = "spec:\n- run: 'true'\nresult:\n  numLoops: 7\n";
     cli.write("experiment.yaml", old);
     // A limit on the size of files stands in for the full disk: the write fails in the same place, without a file system of its own.
-    let script = format!("trap '' XFSZ; ulimit -f 0; exec {} run", crate::support::cli_case::ITER8);
+    let script = format!("trap '' XFSZ; ulimit -f 0; exec {} run", ITER8);
     let mut shell = Command::new("bash");
     let output = CliOutput::run(shell.arg("-c").arg(script).current_dir(cli.path("")), &cli.path(""));
     output.snapshot(4);
@@ -345,7 +356,7 @@ fn a_full_disk_on_standard_output_is_an_error() {
 fn a_closed_pipe_is_not_an_error() {
     let cli = CliCase::new();
     cli.write("experiment.yaml", "spec:\n- run: 'true'\n");
-    let script = format!("set -o pipefail; {} report -o html | head -c 1 >/dev/null", crate::support::cli_case::ITER8);
+    let script = format!("set -o pipefail; {} report -o html | head -c 1 >/dev/null", ITER8);
     let mut shell = Command::new("bash");
     let output = CliOutput::run(shell.arg("-c").arg(script).current_dir(cli.path("")), &cli.path(""));
     assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));

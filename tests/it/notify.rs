@@ -170,7 +170,7 @@ fn a_bad_template_sends_nothing() {
         ("x", "", broken_at),
         ("x.hbs", "{{Report.missing}}", String::new()),
         ("x.hbs", "{{json nothing}}", String::new()),
-        ("x.tpl", "\n{{ .Report.Experiment.Result.Revision }}", String::new()),
+        ("x.tpl", "\n{{ .Report.Experiment.Result.Insights.SLOs.Lower }}", String::new()),
         ("x", "", unknown_at),
     ];
     for (name, template, set) in cases {
@@ -293,6 +293,18 @@ fn go_templates_call_the_methods_of_iter8() {
     notify_by(&cli, "payload.tpl", template, &webhook, &more).exits(0);
     let year = cli.document()["result"]["startTime"].as_str().unwrap()[..4].to_owned();
     assert_eq!(sent(&webhook).1, format!("true true true {year} {year} 7 true version 0false"));
+}
+
+#[test]
+fn absent_fields_of_go_templates_have_their_zero_values() {
+    let (cli, webhook, service) = (CliCase::new(), webhook(), MisbehavingServer::responds(200, "fine"));
+    let template = "{{ with .Report.Experiment }}{{ len .Result.Insights.SLOs.Lower }} {{ .Result.Insights.VersionNames }} \
+                    {{ .Result.Revision }} {{ (index .Spec 0).If }} {{ (index .Spec 0).Run }}{{ end }}";
+    let url = format!("http.url={}", service.url());
+    let more =
+        ["tasks={http,assess,slack}", &url, "http.numRequests=1,http.qps=max", "assess.SLOs.upper.http/error-count=0"];
+    notify_by(&cli, "payload.tpl", template, &webhook, &more).exits(0);
+    assert_eq!(sent(&webhook).1, "0 [] 0 <nil> <nil>");
 }
 
 #[test]

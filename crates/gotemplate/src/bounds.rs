@@ -24,5 +24,8 @@ pub const MAX_NESTING: usize = 64;
 /// Maximum size of a compiled regular expression, in bytes.
 pub const MAX_PATTERN: usize = 256 << 10;
 
+/// Work units of a method call: a method may have to evaluate a histogram.
+pub(crate) const METHOD: usize = 16 << 10;
+
 /// Work units of a value, in addition to its text.
 pub(crate) const VALUE: usize = 32;

@@ -80,6 +80,7 @@ impl Executor<'_> {
                     Value::Nil if self.program.options.missing_key == MissingKey::Zero => {
                         self.write(action.pos, "<no value>")
                     }
+                    Value::Nil if self.is_pointer(&action.pipe, dot)? => self.write(action.pos, "<nil>"),
                     Value::Nil => self.at(action.pos, Err(self.has_no_value(action.pos))),
                     Value::String(text) => self.write(action.pos, &text),
                     other => {

@@ -20,7 +20,8 @@
 //! - Maps are shared: `set`, `unset`, `merge` and `mergeOverwrite` change a map under every name it has.
 //! - A missing key is `nil`: `default`, `if`, `or` and the like accept it; `.a.b` with a missing `.a` is an error, `(.a).b` is not.
 //!   [`MissingKey`] selects the other behaviours.
-//! - Values may have the types of a Go program ([`Options::root`]): structs have methods, and templates with undefined fields are rejected.
+//! - Values may have the types of a Go program ([`Options::root`]): structs have methods, absent fields have their
+//!   zero values, and templates with undefined fields are rejected.
 //!
 //! # Bounds
 //!
@@ -32,8 +33,9 @@
 //! - An action that prints `nil` is an error, except with [`MissingKey::Zero`]. Go prints `<no value>`, and Helm nothing.
 //! - Mistakes that sprig ignores are errors: a malformed regular expression, JSON text or date.
 //! - No environment, network, randomness or key generation; all times are in UTC; `keys` and `values` are sorted.
+//! - No `semver`, `semverCompare`, `urlParse`, `urlJoin`, `camelcase`, `kebabcase`, `snakecase`, `toToml` and `fromToml`.
 //! - A `printf` verb that does not fit its argument is an error if [`Options::has_strict_verbs`] is set.
-//! - `trunc`, `substr` and `abbrev` do not split characters; `slice` accepts strings too.
+//! - `trunc`, `substr`, `abbrev`, `abbrevboth` and `wrapWith` do not split characters; `slice` accepts strings too.
 //! - Times have Go's methods without arguments and `Format`; `Month` and `Weekday` are strings.
 
 mod block_check;

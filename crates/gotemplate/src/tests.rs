@@ -114,6 +114,14 @@ static REPORT: Struct = Struct {
         ("byName", Type::Map(&Type::Struct(&ITEM))),
         ("startTime", Type::Time),
         ("free", Type::Any),
+        ("endTime", Type::Time),
+        ("revision", Type::Int),
+        ("failed", Type::Bool),
+        ("note", Type::String),
+        ("condition", Type::Pointer),
+        ("best", Type::Struct(&ITEM)),
+        ("limits", Type::List(&Type::Any)),
+        ("with", Type::Map(&Type::Any)),
     ],
     methods: &["Passed", "Value"],
 };
@@ -163,6 +171,44 @@ fn structs_have_the_fields_and_methods_of_a_go_program() {
     ] {
         assert_eq!(render_typed(text).as_deref(), Ok(expected), "{text}");
     }
+}
+
+#[test]
+fn absent_fields_of_structs_have_the_zero_value_of_go() {
+    for (text, expected) in [
+        (
+            "{{ .Report.Revision }} {{ .Report.Failed }} <{{ .Report.Note }}> {{ .Report.EndTime }}",
+            "0 false <> 0001-01-01 00:00:00 +0000 UTC",
+        ),
+        (
+            "{{ .Report.Limits }} {{ len .Report.Limits }} {{ .Report.With }} {{ range .Report.Limits }}a{{ else }}none{{ end }}",
+            "[] 0 map[] none",
+        ),
+        (
+            "{{ .Report.Condition }} {{ .Report.Best }} {{ (.Report).Condition }} {{ $r := .Report }}{{ $r.Best }}",
+            "<nil> <nil> <nil> <nil>",
+        ),
+        ("{{ if .Report.Condition }}a{{ else }}b{{ end }} {{ .Report.Condition | default \"c\" }}", "b c"),
+        // They are no keys.
+        ("{{ hasKey .Report \"limits\" }}", "false"),
+    ] {
+        assert_eq!(render_typed(text).as_deref(), Ok(expected), "{text}");
+    }
+    // Nor do they have fields.
+    for (text, expected) in [
+        ("{{ .Report.Best.Name }}", "cannot access `.Name` of `.Best`, which is missing"),
+        ("{{ .Report.With.key }}", "`.Report.With.key` has no value"),
+    ] {
+        let error = render_typed(text).unwrap_err();
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn calls_of_methods_are_limited() {
+    assert_eq!(render_typed("{{ range until 1000 }}{{ $_ := $.Report.Value 1 }}{{ end }}").as_deref(), Ok(""));
+    let error = render_typed("{{ range until 200000 }}{{ $_ := $.Report.Value 1 }}{{ end }}").unwrap_err();
+    assert!(error.contains("units of work"), "{error}");
 }
 
 #[test]

@@ -2,13 +2,29 @@
 //!
 //! A template that uses a field that its struct does not have can never be rendered, so it is rejected when it is parsed.
 
+use chrono::DateTime;
+
+use super::context::{Context, Entries};
+use super::value::Value;
+
+/// Seconds since 1970 of Go's zero time.
+const YEAR_ONE: i64 = -62_135_596_800;
+
 /// Type of a value.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum Type {
     /// Not described; any field may exist.
     #[default]
     Any,
-    /// A struct, which is a map in the values.
+    /// An integer.
+    Int,
+    /// A boolean.
+    Bool,
+    /// A string.
+    String,
+    /// A pointer to a scalar, which the values have as such.
+    Pointer,
+    /// A pointer to a struct, which is a map in the values.
     Struct(&'static Struct),
     /// A list.
     List(&'static Type),
@@ -48,11 +64,29 @@ impl Struct {
 }
 
 impl Type {
+    /// Returns true for pointers, which are printed as `<nil>` if they are absent.
+    pub(crate) fn is_pointer(self) -> bool {
+        matches!(self, Self::Pointer | Self::Struct(_))
+    }
+
+    /// Returns the zero value, which an absent field has in Go.
+    pub(crate) fn zero(self, context: &mut Context) -> Result<Value, String> {
+        match self {
+            Self::Any | Self::Pointer | Self::Struct(_) => Ok(Value::Nil),
+            Self::Int => Ok(Value::Int64(0)),
+            Self::Bool => Ok(Value::Bool(false)),
+            Self::String => context.string(String::new()),
+            Self::List(_) => context.list(Vec::new()),
+            Self::Map(_) => context.map(Entries::new()),
+            Self::Time => Ok(DateTime::from_timestamp(YEAR_ONE, 0).map_or(Value::Nil, Value::Time)),
+        }
+    }
+
     /// Returns the type of the elements.
     pub(crate) fn element(self) -> Self {
         match self {
             Self::List(inner) | Self::Map(inner) => *inner,
-            Self::Any | Self::Struct(_) | Self::Time => Self::Any,
+            _ => Self::Any,
         }
     }
 
@@ -71,7 +105,7 @@ impl Type {
         let mut kind = self;
         for field in fields {
             kind = match kind {
-                Self::Any => Self::Any,
+                Self::Any | Self::Int | Self::Bool | Self::String | Self::Pointer => Self::Any,
                 Self::Map(inner) => *inner,
                 Self::Time => {
                     crate::times::check(field)?;

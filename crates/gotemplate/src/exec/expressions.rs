@@ -4,6 +4,7 @@ use gotmpl::parse::{CommandNode, Expr, Number, PipeNode, Pos, SmolStr};
 
 use super::{Executor, Walk, render};
 use crate::TemplateError;
+use crate::bounds::METHOD;
 use crate::functions::{self, Outcome};
 use crate::program::{MissingKey, Options, Program};
 use crate::times;
@@ -53,15 +54,8 @@ impl Executor<'_> {
             return self.expression(first, dot);
         }
         // The last field may be a method with arguments.
-        let (receiver, fields) = match first {
-            Expr::Field(_, fields) => (dot.clone(), fields),
-            Expr::Variable(pos, name, fields) => (self.variable(*pos, name)?, fields),
-            Expr::Chain(_, inner, fields) => (self.expression(inner, dot)?, fields),
-            other => return self.at(other.pos(), Err(NO_FUNCTION.to_owned())),
-        };
         let not_a_function = Err(NO_FUNCTION.to_owned());
-        let Some((method, fields)) = fields.split_last() else { return self.at(first.pos(), not_a_function) };
-        let receiver = self.fields(first.pos(), receiver, fields)?;
+        let Some((receiver, method)) = self.receiver(first, dot)? else { return self.at(first.pos(), not_a_function) };
         let is_method = match &receiver {
             Value::Time(_) => true,
             Value::Map(map) => {
@@ -78,6 +72,27 @@ impl Executor<'_> {
             _ => self.method(method, &args),
         };
         self.at(first.pos(), outcome)
+    }
+
+    /// Evaluates a chain of fields up to the last one. `None` if the expression is no such chain.
+    fn receiver<'e>(&mut self, expr: &'e Expr, dot: &Value) -> Walk<Option<(Value, &'e SmolStr)>> {
+        let (value, fields) = match expr {
+            Expr::Field(_, fields) => (dot.clone(), fields),
+            Expr::Variable(pos, name, fields) => (self.variable(*pos, name)?, fields),
+            Expr::Chain(_, inner, fields) => (self.expression(inner, dot)?, fields),
+            _ => return Ok(None),
+        };
+        let Some((last, fields)) = fields.split_last() else { return Ok(None) };
+        Ok(Some((self.fields(expr.pos(), value, fields)?, last)))
+    }
+
+    /// Returns true if a pipeline is nothing but a field of a struct that is a pointer.
+    pub(super) fn is_pointer(&mut self, pipe: &PipeNode, dot: &Value) -> Walk<bool> {
+        let [command] = pipe.commands.as_slice() else { return Ok(false) };
+        let [expr] = command.args.as_slice() else { return Ok(false) };
+        let Some((Value::Map(map), field)) = self.receiver(expr, dot)? else { return Ok(false) };
+        let member = self.context.structure(map).map(|structure| structure.member(field));
+        Ok(matches!(member, Some(Ok(Member::Field(_, kind))) if kind.is_pointer()))
     }
 
     fn args(&mut self, exprs: &[Expr], dot: &Value, piped: Option<Value>) -> Walk<Vec<Value>> {
@@ -207,14 +222,17 @@ impl Executor<'_> {
     }
 
     /// Follows a chain of fields. Fields of `nil` are `nil`; a key that is missing in the middle of the chain is an error.
-    fn fields(&self, pos: Pos, mut value: Value, fields: &[SmolStr]) -> Walk<Value> {
+    fn fields(&mut self, pos: Pos, mut value: Value, fields: &[SmolStr]) -> Walk<Value> {
         let is_strict = self.program.options.missing_key == MissingKey::Error;
         if matches!(value, Value::Nil) && !is_strict {
             return Ok(Value::Nil);
         }
         for (at, field) in fields.iter().enumerate() {
             value = match value {
-                Value::Map(map) => self.at(pos, self.member(map, field, is_strict))?,
+                Value::Map(map) => {
+                    let member = self.member(map, field, is_strict);
+                    self.at(pos, member)?
+                }
                 Value::Time(time) => self.at(pos, times::call(self.context, time, field, &[]))?,
                 Value::Nil => {
                     let before = fields.get(at.saturating_sub(1)).map_or("", SmolStr::as_str);
@@ -227,8 +245,8 @@ impl Executor<'_> {
         Ok(value)
     }
 
-    /// Returns a field of a map or struct, or the result of a method without arguments.
-    fn member(&self, map: MapId, name: &str, is_strict: bool) -> Outcome {
+    /// Returns a field of a map or struct, or the result of a method without arguments. An absent field of a struct has its zero value.
+    fn member(&mut self, map: MapId, name: &str, is_strict: bool) -> Outcome {
         let entries = self.context.entries(map);
         let Some(structure) = self.context.structure(map) else {
             return match entries.get(name) {
@@ -238,7 +256,10 @@ impl Executor<'_> {
             };
         };
         match structure.member(name)? {
-            Member::Field(key, _) => Ok(entries.get(key).cloned().unwrap_or(Value::Nil)),
+            Member::Field(key, kind) => match entries.get(key) {
+                None | Some(Value::Nil) => kind.zero(self.context),
+                Some(value) => Ok(value.clone()),
+            },
             Member::Method(name) => self.method(name, &[]),
         }
     }
@@ -246,6 +267,7 @@ impl Executor<'_> {
     fn method(&self, name: &str, args: &[Value]) -> Outcome {
         let method = self.program.options.methods.get(name);
         let method = method.ok_or_else(|| format!("undefined method `{name}`"))?;
+        self.context.spend(METHOD)?;
         let value = method(args).map_err(|message| named(name, message))?;
         self.context.spend(self.context.len_of(&value))?;
         Ok(value)

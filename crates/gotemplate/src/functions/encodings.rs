@@ -1,4 +1,4 @@
-//! JSON, YAML, base64 and hashes.
+//! JSON, YAML, base64, base32 and hashes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -28,6 +28,16 @@ pub const FUNCTIONS: &[Function] = &[
     row("fromYamlArray", 1, 1, |context, args| from_yaml(context, args, serde_json::Value::is_array, "a YAML list")),
     row("b64enc", 1, 1, |context, args| context.string(STANDARD.encode(args::string(args, 0)?.as_bytes()))),
     row("b64dec", 1, 1, b64dec),
+    row("b32enc", 1, 1, |context, args| {
+        context.spend(args::string(args, 0)?.len())?;
+        context.string(base32(args::string(args, 0)?.as_bytes()))
+    }),
+    row("b32dec", 1, 1, b32dec),
+    row("adler32sum", 1, 1, |context, args| {
+        let text = args::string(args, 0)?;
+        context.spend(text.len())?;
+        context.string(adler32(text.as_bytes()).to_string())
+    }),
     row("sha1sum", 1, 1, |context, args| sum(context, args, &ring::digest::SHA1_FOR_LEGACY_USE_ONLY)),
     row("sha256sum", 1, 1, |context, args| sum(context, args, &ring::digest::SHA256)),
     row("sha512sum", 1, 1, |context, args| sum(context, args, &ring::digest::SHA512)),
@@ -83,6 +93,51 @@ fn b64dec(context: &mut Context, args: &[Value]) -> Outcome {
     let bytes = STANDARD.decode(args::string(args, 0)?.as_bytes()).map_err(|_| "invalid base64".to_owned())?;
     let text = String::from_utf8(bytes).map_err(|_| "the decoded base64 is not UTF-8".to_owned())?;
     context.string(text)
+}
+
+/// Alphabet of base32 in RFC 4648.
+const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+fn base32(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(5) * 8);
+    for group in bytes.chunks(5) {
+        let bits = (0..5).fold(0_u64, |bits, at| bits << 8 | u64::from(group.get(at).copied().unwrap_or(0)));
+        let used = (group.len() * 8).div_ceil(5);
+        for digit in 0..8 {
+            let value = (bits >> (35 - 5 * digit)) as usize & 31;
+            text.push(if digit < used { char::from(BASE32[value]) } else { '=' });
+        }
+    }
+    text
+}
+
+fn b32dec(context: &mut Context, args: &[Value]) -> Outcome {
+    let text = args::string(args, 0)?;
+    context.spend(text.len() * 32)?;
+    let invalid = || "invalid base32".to_owned();
+    let (mut bytes, mut bits, mut count) = (Vec::with_capacity(text.len()), 0_u32, 0);
+    for digit in text.trim_end_matches('=').bytes() {
+        let value = BASE32.iter().position(|known| *known == digit).ok_or_else(invalid)?;
+        bits = (bits << 5 | value as u32) & 0xfff;
+        count += 5;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    // The padding has to fit, too.
+    if base32(&bytes).len() != text.len() {
+        return Err(invalid());
+    }
+    context.string(String::from_utf8(bytes).map_err(|_| "the decoded base32 is not UTF-8".to_owned())?)
+}
+
+fn adler32(bytes: &[u8]) -> u32 {
+    let (low, high) = bytes.iter().fold((1_u32, 0_u32), |(low, high), byte| {
+        let low = (low + u32::from(*byte)) % 65521;
+        (low, (high + low) % 65521)
+    });
+    high << 16 | low
 }
 
 fn sum(context: &mut Context, args: &[Value], algorithm: &'static ring::digest::Algorithm) -> Outcome {

@@ -11,9 +11,11 @@ mod dicts;
 mod encodings;
 mod lists;
 mod numbers;
+mod paths;
 mod patterns;
 mod strings;
 mod unsupported;
+mod wrapping;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -59,8 +61,10 @@ static FUNCTIONS: LazyLock<BTreeMap<&'static str, &'static Function>> = LazyLock
         encodings::FUNCTIONS,
         lists::FUNCTIONS,
         numbers::FUNCTIONS,
+        paths::FUNCTIONS,
         patterns::FUNCTIONS,
         strings::FUNCTIONS,
+        wrapping::FUNCTIONS,
     ];
     tables.into_iter().flatten().map(|function| (function.name, function)).collect()
 });

@@ -73,7 +73,7 @@ fn mapped(context: &mut Context, args: &[Value], map: fn(char) -> char) -> Outco
 }
 
 /// Returns the upper case of a character if it is a single character, as in Go.
-fn upper(c: char) -> char {
+pub fn upper(c: char) -> char {
     let mut upper = c.to_uppercase();
     match (upper.next(), upper.next()) {
         (Some(one), None) => one,
@@ -82,7 +82,7 @@ fn upper(c: char) -> char {
 }
 
 /// Returns the lower case of a character; the first of several, as in Go.
-fn lower(c: char) -> char {
+pub fn lower(c: char) -> char {
     c.to_lowercase().next().unwrap_or(c)
 }
 
@@ -114,7 +114,7 @@ fn trim_all(context: &mut Context, args: &[Value]) -> Outcome {
 }
 
 /// Returns the last character boundary at or before `at`. Go splits characters instead.
-fn boundary(text: &str, at: usize) -> usize {
+pub fn boundary(text: &str, at: usize) -> usize {
     let at = at.min(text.len());
     (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }

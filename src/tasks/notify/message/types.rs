@@ -16,12 +16,12 @@ pub const ROOT: Type = Type::Struct(&Struct { fields: &[("Report", Type::Struct(
 
 static REPORT: Struct = Struct {
     fields: &[
-        ("timeStamp", Type::Any),
-        ("completed", Type::Any),
-        ("noTaskFailures", Type::Any),
-        ("numTasks", Type::Any),
-        ("numCompletedTasks", Type::Any),
-        ("numLoops", Type::Any),
+        ("timeStamp", Type::String),
+        ("completed", Type::Bool),
+        ("noTaskFailures", Type::Bool),
+        ("numTasks", Type::Int),
+        ("numCompletedTasks", Type::Int),
+        ("numLoops", Type::Int),
         ("experiment", Type::Struct(&EXPERIMENT)),
     ],
     methods: &[],
@@ -32,45 +32,47 @@ static EXPERIMENT: Struct = Struct {
     methods: &[COMPLETED, NO_FAILURE, SLOS],
 };
 
-static TASK: Struct =
-    Struct { fields: &[("task", Type::Any), ("run", Type::Any), ("with", Type::Any), ("if", Type::Any)], methods: &[] };
+static TASK: Struct = Struct {
+    fields: &[("task", Type::Pointer), ("run", Type::Pointer), ("with", Type::Map(&Type::Any)), ("if", Type::Pointer)],
+    methods: &[],
+};
 
 static RESULT: Struct = Struct {
     fields: &[
-        ("revision", Type::Any),
+        ("revision", Type::Int),
         ("startTime", Type::Time),
-        ("numLoops", Type::Any),
-        ("numCompletedTasks", Type::Any),
-        ("failure", Type::Any),
-        ("iter8Version", Type::Any),
+        ("numLoops", Type::Int),
+        ("numCompletedTasks", Type::Int),
+        ("failure", Type::Bool),
+        ("iter8Version", Type::String),
         ("insights", Type::Struct(&INSIGHTS)),
         // These are ours.
-        ("interrupted", Type::Any),
-        ("tasks", Type::Any),
+        ("interrupted", Type::Bool),
+        ("tasks", Type::List(&Type::Any)),
     ],
     methods: &[],
 };
 
 static INSIGHTS: Struct = Struct {
     fields: &[
-        ("numVersions", Type::Any),
+        ("numVersions", Type::Int),
         ("versionNames", Type::List(&Type::Struct(&VERSION))),
         ("metricsInfo", Type::Map(&Type::Struct(&METRIC))),
-        ("nonHistMetricValues", Type::Any),
+        ("nonHistMetricValues", Type::List(&Type::Map(&Type::List(&Type::Any)))),
         ("histMetricValues", Type::List(&Type::Map(&Type::List(&Type::Struct(&BUCKET))))),
-        ("SummaryMetricValues", Type::Any),
+        ("SummaryMetricValues", Type::List(&Type::Any)),
         ("SLOs", Type::Struct(&LIMITS)),
         ("SLOsSatisfied", Type::Struct(&SATISFIED)),
         // This is ours.
-        ("verdicts", Type::Any),
+        ("verdicts", Type::List(&Type::Any)),
     ],
     methods: &[SCALAR_METRIC_VALUE, TRACK_VERSION_STR],
 };
 
-static VERSION: Struct = Struct { fields: &[("version", Type::Any), ("track", Type::Any)], methods: &[] };
+static VERSION: Struct = Struct { fields: &[("version", Type::String), ("track", Type::String)], methods: &[] };
 
 static METRIC: Struct =
-    Struct { fields: &[("description", Type::Any), ("units", Type::Any), ("type", Type::Any)], methods: &[] };
+    Struct { fields: &[("description", Type::String), ("units", Type::Pointer), ("type", Type::String)], methods: &[] };
 
 static BUCKET: Struct =
     Struct { fields: &[("lower", Type::Any), ("upper", Type::Any), ("count", Type::Any)], methods: &[] };
@@ -82,7 +84,10 @@ static LIMITS: Struct = Struct {
 
 static SLO: Struct = Struct { fields: &[("metric", Type::Any), ("limit", Type::Any)], methods: &[] };
 
-static SATISFIED: Struct = Struct { fields: &[("upper", Type::Any), ("lower", Type::Any)], methods: &[] };
+static SATISFIED: Struct = Struct {
+    fields: &[("upper", Type::List(&Type::List(&Type::Bool))), ("lower", Type::List(&Type::List(&Type::Bool)))],
+    methods: &[],
+};
 
 const COMPLETED: &str = "Completed";
 const NO_FAILURE: &str = "NoFailure";

@@ -169,7 +169,8 @@ async fn earlier_result(store: &FileStore, spec: &[TaskSpec]) -> Result<Option<E
 /// Prints a spec, which has no secrets.
 fn dry(spec: &[TaskSpec]) -> Result<Exit, AppError> {
     let spec = json!({ "spec": spec });
-    let text = codec::to_yaml(&spec).map_err(|error| AppError::input("cannot print the spec").caused_by(error))?;
+    let text =
+        codec::to_readable_yaml(spec).map_err(|error| AppError::input("cannot print the spec").caused_by(error))?;
     output::to_stdout(&text)?;
     Ok(Exit::Done)
 }

@@ -160,7 +160,7 @@ impl Launch {
         all.extend(self.job.iter().map(manifest));
         all.extend(self.cron_job.iter().map(manifest));
         let documents: Vec<String> =
-            all.into_iter().map(|object| codec::to_yaml(&object?)).collect::<Result<_, _>>()?;
+            all.into_iter().map(|object| codec::to_readable_yaml(object?)).collect::<Result<_, _>>()?;
         Ok(documents.join("---\n"))
     }
 }

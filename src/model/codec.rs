@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::document::{Experiment, SCHEMA_VERSION, TaskSpec};
 use super::serde_words::in_plain_words;
+use super::text::is_active;
 
 pub use helm_yaml::{MAX_BYTES, MAX_DEPTH, YamlError as CodecError, kind, number, strings_from_yaml, value_from_yaml};
 
@@ -56,6 +57,55 @@ pub fn to_yaml<T: serde::Serialize>(value: &T) -> Result<String, CodecError> {
         folded_wrap_chars: usize::MAX,
     };
     serde_saphyr::to_string_with_options(value, options).map_err(|error| CodecError::new(error.to_string()))
+}
+
+/// Like [`to_yaml`] for YAML that people review: invisible characters and those that reorder text are escaped, as control characters are.
+pub fn to_readable_yaml(mut value: Value) -> Result<String, CodecError> {
+    // The serializer puts strings with control characters in double quotes, but prints other active characters as they are.
+    let is_marked = mark_active(&mut value);
+    let text = to_yaml(&value)?;
+    Ok(if is_marked { text.replace(MARK_IN_YAML, r"\U") } else { text })
+}
+
+/// Precedes the code point of an escaped character.
+const MARK: &str = "\u{1}U";
+
+/// The mark as the serializer escapes it.
+const MARK_IN_YAML: &str = r"\x01U";
+
+/// Replaces the active characters of all strings and keys by their marked code points. Returns true if there are any.
+fn mark_active(value: &mut Value) -> bool {
+    match value {
+        Value::String(text) => mark_in(text),
+        Value::Array(items) => {
+            let mut any = false;
+            items.iter_mut().for_each(|item| any |= mark_active(item));
+            any
+        }
+        Value::Object(map) => {
+            let mut any = false;
+            let entries = std::mem::take(map).into_iter().map(|(mut key, mut value)| {
+                any |= mark_in(&mut key) | mark_active(&mut value);
+                (key, value)
+            });
+            *map = entries.collect();
+            any
+        }
+        _ => false,
+    }
+}
+
+fn mark_in(text: &mut String) -> bool {
+    let is_escaped = |c: char| c == '\u{1}' || (is_active(c) && !c.is_control());
+    // Text that looks like a mark must not be taken for one.
+    if !text.contains(is_escaped) && !text.contains(MARK_IN_YAML) {
+        return false;
+    }
+    let escape = |c: char| {
+        if is_escaped(c) || c == '\\' { format!("{MARK}{:08X}", u32::from(c)) } else { c.to_string() }
+    };
+    *text = text.chars().map(escape).collect();
+    true
 }
 
 /// Rejects a result whose schema is newer than ours.

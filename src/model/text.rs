@@ -27,7 +27,7 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 /// Control characters, invisible ones, and those that reorder text or separate lines.
-fn is_active(c: char) -> bool {
+pub(crate) fn is_active(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
         || matches!(c, '\u{e0000}'..='\u{e007f}')

@@ -95,10 +95,11 @@ fn a_dry_run_prints_the_spec_without_secrets_and_runs_nothing() {
         "--set",
         "github.owner=o,github.repo=r,github.token=hunter2",
         "--set",
-        "run=touch ran",
+        "run=touch ran\u{202e}",
     ]);
     output.exits(0);
     assert!(output.stdout.starts_with("spec:\n"), "{output:#?}");
+    assert!(output.stdout.contains(r#"run: "touch ran\U0000202E""#), "{output:#?}");
     assert!(!output.stdout.contains("hunter2"), "{output:#?}");
     assert!(!cli.path("ran").exists() && !cli.path("experiment.yaml").exists());
 }

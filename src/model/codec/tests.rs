@@ -214,3 +214,17 @@ proptest! {
         let _ = experiment_from_yaml(&text);
     }
 }
+
+#[test]
+fn readable_yaml_escapes_characters_that_reorder_or_hide_text_and_is_read_back_unchanged() {
+    let value = json!({
+        "plain": "a\u{202e}b", "lines": "a\n\u{2066}b\n", "k\u{202e}ey": ["\u{200b}", {"x": "\u{e0041}\u{1}U0000202E\\x01U\\\\x01U"}, r"\x01U0000202E"],
+        "control": "\u{1b}[2J\u{7}\r", "quotes": "it's \"\u{feff}\"", "fine": "é ש 模", "n": 1,
+    });
+    let text = to_readable_yaml(value.clone()).unwrap();
+    assert!(!text.contains(|c: char| is_active(c)), "{text}");
+    assert!(text.contains(r#""a\U0000202Eb""#) && text.contains("é ש 模"), "{text}");
+    assert_eq!(value_from_yaml(&text).unwrap(), value, "{text}");
+    let plain = json!({"a": "it's\nfine\n"});
+    assert_eq!(to_readable_yaml(plain.clone()).unwrap(), to_yaml(&plain).unwrap());
+}

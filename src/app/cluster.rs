@@ -13,7 +13,6 @@ use crate::model::document::{Experiment, ExperimentResult};
 use crate::model::shard::Share;
 use crate::pipeline::{self, Prepared, ResultPolicy};
 use crate::ports::{Clock, Files};
-use crate::values::digest;
 
 pub(crate) use crate::adapters::kubernetes::{
     ConnectOptions, Connection, CronJobState, GroupDeletion, GroupState, LatestDocument, LazyCluster, LogLine,
@@ -34,7 +33,7 @@ pub(crate) fn now() -> DateTime<Utc> {
 /// Builds the document of values that have not run yet.
 pub(crate) fn planned(values: &Value, revision: i64) -> Option<Experiment> {
     let resolved = spec_from_values(values).ok()?;
-    Some(pipeline::planned(resolved.redacted_spec(&PodFiles::default()), revision, digest(values)))
+    Some(pipeline::planned(resolved.redacted_spec(&PodFiles::default()), revision, None))
 }
 
 /// Returns the index of this pod among several; `None` if the experiment runs in a single process.
@@ -70,13 +69,14 @@ pub(crate) fn prepare_stored(
     location: &str,
     files: &dyn Files,
 ) -> Result<Prepared, AppError> {
+    let has_digest = stored.has_digest();
     // Ignore results of earlier launches.
     let is_ours = |result: &ExperimentResult| result.revision.is_none_or(|of_result| of_result == revision);
     let earlier = stored.document.as_ref().and_then(|document| document.result.clone()).filter(is_ours);
     let base = earlier.filter(|_| policy == ResultPolicy::Reuse).unwrap_or_default();
     let with_origin = |result| ExperimentResult {
         revision: Some(revision),
-        values_digest: stored.values.as_ref().map(digest),
+        values_digest: stored.values.as_ref().map(|values| stored.key.digest(values)),
         ..result
     };
     let (result, fresh) = (Some(with_origin(base)), with_origin(ExperimentResult::default()));
@@ -87,7 +87,8 @@ pub(crate) fn prepare_stored(
                 tracing::warn!("{warning}");
             }
             // Tools that only render charts change the values but not the revision.
-            let is_same = document.is_none_or(|document| is_same_spec(&document.spec, &resolved.spec));
+            let has_same_spec = || document.is_none_or(|document| is_same_spec(&document.spec, &resolved.spec));
+            let is_same = has_digest.unwrap_or_else(has_same_spec);
             let result = if is_same { result } else { Some(fresh) };
             resolved.prepare(result, files).map_err(AppError::in_values)
         }

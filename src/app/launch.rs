@@ -22,7 +22,7 @@ use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::redact::{self, RequestSecrets};
 use crate::tasks::Task;
 use crate::values::input::{InputError, InputErrors};
-use crate::values::{Values, digest};
+use crate::values::{DigestKey, Values};
 
 /// Space reserved for the document beside the values in the Secret; documents can be shrunk to this size.
 const DOCUMENT_ROOM: usize = 384 << 10;
@@ -211,8 +211,8 @@ impl Launched for GroupLaunch {
         })
     }
 
-    fn planned(&self, revision: i64) -> Experiment {
-        pipeline::planned(self.plan.redacted_spec.clone(), revision, digest(&self.plan.values))
+    fn planned(&self, revision: i64, key: &DigestKey) -> Experiment {
+        pipeline::planned(self.plan.redacted_spec.clone(), revision, Some(key.digest(&self.plan.values)))
     }
 
     fn namespaces(&self, values: &Value) -> BTreeSet<String> {

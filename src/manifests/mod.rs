@@ -3,7 +3,8 @@
 //! The chart `charts/iter8` renders the same objects from the same values; a test compares them. Names, labels and annotations are Iter8's.
 //! One [`Launch`] is one revision of a group:
 //!
-//! - Secret `G`: the values under `values.yaml` and, written by the run, the experiment document under `experiment.yaml`;
+//! - Secret `G`: the values under `values.yaml` and, written by the run, the experiment document under `experiment.yaml`
+//!   and the key of its digest;
 //! - Secrets `G-shard-N`, if several pods generate the load: the mailbox of each pod;
 //! - ServiceAccount `G-iter8-sa`; Role and RoleBinding `G` for these Secrets, `G-ready` for the objects that tasks wait for; none of them
 //!   if the user names an existing service account;

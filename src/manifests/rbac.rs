@@ -2,9 +2,11 @@
 //!
 //! Kubernetes authorizes `list` and `watch` on a name if the request selects that name (`fieldSelector=metadata.name=NAME`).
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
+use serde_json::Value;
 
 use super::settings::Settings;
 use super::{Plan, metadata};
@@ -36,7 +38,10 @@ pub(super) fn roles(plan: &Plan<'_>, settings: &Settings) -> Vec<Role> {
 
 /// Formats a rule as one line of YAML.
 pub(crate) fn rule_in_yaml(rule: &PolicyRule) -> String {
-    let list = |items: &[String]| format!("[{}]", items.join(", "));
+    let list = |items: &[String]| {
+        let items: Vec<_> = items.iter().map(|item| scalar(item)).collect();
+        format!("[{}]", items.join(", "))
+    };
     let group = rule.api_groups.iter().flatten().next().map(String::as_str).unwrap_or_default();
     let names = rule.resource_names.as_ref().map(|names| format!(", resourceNames: {}", list(names)));
     format!(
@@ -45,6 +50,19 @@ pub(crate) fn rule_in_yaml(rule: &PolicyRule) -> String {
         names.unwrap_or_default(),
         list(&rule.verbs)
     )
+}
+
+/// Words that YAML 1.1 reads as booleans or null.
+const NO_STRINGS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
+
+/// Writes a name as a YAML string; in quotes if it could be read as something else, such as a number.
+fn scalar(name: &str) -> Cow<'_, str> {
+    let is_word = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-./".contains(c));
+    match is_word && !NO_STRINGS.contains(&name.to_ascii_lowercase().as_str()) {
+        true => name.into(),
+        false => Value::from(name).to_string().into(),
+    }
 }
 
 /// Groups permissions: namespace → kind and verbs → names of objects.
@@ -83,5 +101,23 @@ pub(super) fn binding(plan: &Plan<'_>, role: &Role) -> RoleBinding {
             namespace: Some(plan.group.namespace.clone()),
             ..Subject::default()
         }]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::codec::value_from_yaml;
+
+    #[test]
+    fn rules_are_valid_yaml_whatever_the_names() {
+        let names = ["shop", "123", "on", "1e3", "0x1f", "null", "a.b", "y", "-", "a: b", "it's \"x\"", ""];
+        let rule = rule("", "pods/log", names.map(str::to_owned), &["get", "*"]);
+        let text = rule_in_yaml(&rule);
+        assert_eq!(
+            text,
+            r#"{apiGroups: [""], resources: [pods/log], resourceNames: [shop, "123", "on", "1e3", "0x1f", "null", a.b, "y", "-", "a: b", "it's \"x\"", ""], verbs: [get, "*"]}"#
+        );
+        assert_eq!(value_from_yaml(&text).unwrap(), serde_json::to_value(&rule).unwrap());
     }
 }

@@ -70,7 +70,7 @@ pub struct ExperimentResult {
     /// Revision of the experiment within its group (Kubernetes), from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
-    /// Digest of the values that this result was measured with (Kubernetes), without secrets.
+    /// Digest of the values that this result was measured with (Kubernetes), with a key that only the experiment's Secret has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub values_digest: Option<String>,
     /// Start of the first loop.

@@ -69,25 +69,28 @@ pub struct VersionName {
 }
 
 impl VersionName {
-    /// Returns the name for people, as in Iter8: `track (version)`, or the one that is known.
-    fn label(&self) -> Option<String> {
+    /// Returns the name for people, as in Iter8, in pieces: `track (version)`, or the one that is known.
+    fn label(&self) -> [&str; 4] {
         match (self.track.as_str(), self.version.as_str()) {
-            ("", "") => None,
-            (name, "") | ("", name) => Some(name.to_owned()),
-            (track, version) => Some(format!("{track} ({version})")),
+            (name, "") | ("", name) => [name, "", "", ""],
+            (track, version) => [track, " (", version, ")"],
         }
+    }
+
+    fn has_label(&self, label: [&str; 4]) -> bool {
+        self.label().iter().flat_map(|piece| piece.bytes()).eq(label.iter().flat_map(|piece| piece.bytes()))
     }
 }
 
 impl Insights {
     /// Returns the name of a version for people; `version 0` if it has none, or an earlier version's.
     pub fn version_label(&self, version: usize) -> String {
-        let known = self.version_names.get(version).and_then(|name| {
-            let label = name.label();
-            let is_repeated = self.version_names[..version].iter().any(|earlier| earlier.label() == label);
-            label.filter(|_| !is_repeated)
-        });
-        known.unwrap_or_else(|| format!("version {version}"))
+        let label = self.version_names.get(version).map(VersionName::label).unwrap_or_default();
+        let is_earlier = || self.version_names[..version].iter().any(|earlier| earlier.has_label(label));
+        match label.concat() {
+            name if name.is_empty() || is_earlier() => format!("version {version}"),
+            name => name,
+        }
     }
 }
 
@@ -159,5 +162,7 @@ mod tests {
         let insights = Insights { version_names, ..Insights::default() };
         let labels = [0, 1, 2, 3, 4, 5].map(|version| insights.version_label(version));
         assert_eq!(labels, ["v1", "candidate", "candidate (v2)", "version 3", "version 4", "version 5"]);
+        let insights = Insights { version_names: vec![name("a", "b"), name("", "a (b)")], ..Insights::default() };
+        assert_eq!([0, 1].map(|version| insights.version_label(version)), ["a (b)", "version 1"]);
     }
 }

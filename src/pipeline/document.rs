@@ -27,12 +27,12 @@ pub(crate) fn secrets(spec: &[TaskSpec], tasks: &[Box<dyn Task>], files: &dyn Fi
     secrets
 }
 
-/// Returns the document of an experiment before its first run, as revision `revision` of its group, with the digest of its values.
-pub(crate) fn planned(spec: Vec<TaskSpec>, revision: i64, values_digest: String) -> Experiment {
+/// Returns the document of an experiment before its first run, as revision `revision` of its group.
+pub(crate) fn planned(spec: Vec<TaskSpec>, revision: i64, values_digest: Option<String>) -> Experiment {
     let result = ExperimentResult {
         schema_version: Some(SCHEMA_VERSION),
         revision: Some(revision),
-        values_digest: Some(values_digest),
+        values_digest,
         iter8_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         tasks: planned_tasks(&spec),
         ..ExperimentResult::default()

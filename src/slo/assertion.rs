@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::document::{Experiment, ExperimentResult, TaskRecord, TaskStatus};
 use crate::model::insights::Insights;
@@ -237,7 +237,8 @@ pub(super) fn is_assessed(experiment: &Experiment) -> bool {
 pub fn assessed_at(experiment: &Experiment) -> Option<DateTime<Utc>> {
     let records = experiment.result.iter().flat_map(|result| &result.tasks);
     let assessed = records.filter(|record| record.task == "assess" && record.status == TaskStatus::Done);
-    assessed.filter_map(|record| Some(record.start? + record.duration?.0)).max()
+    let end = |record: &TaskRecord| record.start?.checked_add_signed(TimeDelta::from_std(record.duration?.0).ok()?);
+    assessed.filter_map(end).max()
 }
 
 /// Checks that every SLO is satisfied for every version, by Iter8's matrix. Returns the reason either way. An experiment without SLOs does
@@ -302,15 +303,32 @@ pub fn sentence(insights: &Insights, verdict: &Verdict) -> String {
 fn reasons(insights: &Insights, failed: &[String]) -> String {
     const MAX_LISTED: usize = 3;
     let verdicts = insights.verdicts.iter().filter(|verdict| verdict.verdict != Outcome::Satisfied);
-    let mut texts: Vec<String> = verdicts.map(|verdict| sentence(insights, verdict)).collect();
-    if texts.is_empty() {
-        texts = failed.to_vec();
+    let verdicts = without_repetitions(insights, verdicts);
+    if verdicts.is_empty() {
+        return list_few(failed, MAX_LISTED, String::clone);
     }
-    texts.dedup();
-    let more = texts.len().saturating_sub(MAX_LISTED);
-    texts.truncate(MAX_LISTED);
-    let listed = texts.join("; ");
-    if more > 0 { format!("{listed}; and {more} more") } else { listed }
+    list_few(&verdicts, MAX_LISTED, |verdict| sentence(insights, verdict))
+}
+
+/// Drops verdicts that have the same version, metric and reason as the one before.
+pub(super) fn without_repetitions<'a>(
+    insights: &Insights,
+    verdicts: impl Iterator<Item = &'a Verdict>,
+) -> Vec<&'a Verdict> {
+    let is_named = insights.num_versions > 1;
+    let mut verdicts: Vec<&Verdict> = verdicts.collect();
+    verdicts.dedup_by_key(|verdict| (is_named.then_some(verdict.version), &verdict.metric, &verdict.reason));
+    verdicts
+}
+
+/// Lists the texts of the first items and counts the others, which may be many.
+pub(super) fn list_few<T>(items: &[T], max: usize, text: impl Fn(&T) -> String) -> String {
+    let listed: Vec<String> = items.iter().take(max).map(text).collect();
+    let listed = listed.join("; ");
+    match items.len().saturating_sub(max) {
+        0 => listed,
+        more => format!("{listed}; and {more} more"),
+    }
 }
 
 #[cfg(test)]

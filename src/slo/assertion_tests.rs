@@ -214,3 +214,29 @@ fn golden_metrics_read_as_by_hand() {
         Reading::Missing(Missing::undefined(reason))
     );
 }
+
+#[test]
+fn an_assessment_after_the_end_of_time_has_no_time() {
+    let mut experiment = golden("passing");
+    let records = &mut experiment.result.as_mut().unwrap().tasks;
+    let assessed = records.iter_mut().find(|record| record.task == "assess").unwrap();
+    assessed.start = Some("+262142-12-31T23:59:59Z".parse().unwrap());
+    assessed.duration = Some("1h".parse().unwrap());
+    assert_eq!(assessed_at(&experiment), None);
+}
+
+#[test]
+fn many_unsatisfied_verdicts_are_listed_quickly() {
+    const COUNT: usize = 50_000;
+    let mut experiment = golden("two-versions");
+    let insights = experiment.result.as_mut().unwrap().insights.as_mut().unwrap();
+    let verdict = Verdict { verdict: Outcome::Violated, ..insights.verdicts[0].clone() };
+    insights.verdicts = (0..COUNT).map(|version| Verdict { version, ..verdict.clone() }).collect();
+    let name = |at: usize| crate::model::insights::VersionName { version: format!("v{at}"), ..Default::default() };
+    insights.version_names = (0..COUNT).map(name).collect();
+    insights.num_versions = COUNT;
+    let started = std::time::Instant::now();
+    let (judged, line) = (judge(&experiment, AssertCondition::Slos), crate::slo::summary::overall_verdict(&experiment));
+    assert!(judged.sentence.ends_with("; and 49997 more"), "{}", judged.sentence);
+    assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?} {line}", started.elapsed());
+}

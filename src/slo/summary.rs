@@ -4,7 +4,10 @@
 
 use std::fmt;
 
-use super::assertion::{RunState, is_assess_planned, is_assessed, of_version, progress, sentence, without_data};
+use super::assertion::{
+    RunState, is_assess_planned, is_assessed, list_few, of_version, progress, sentence, without_data,
+    without_repetitions,
+};
 use crate::metrics::MetricsView;
 use crate::model::document::{Experiment, TaskStatus};
 use crate::model::insights::Insights;
@@ -110,12 +113,8 @@ fn worst(verdicts: &[Verdict]) -> Outcome {
 fn reasons(insights: &Insights) -> String {
     let of = |outcome| insights.verdicts.iter().filter(move |verdict| verdict.verdict == outcome);
     let verdicts = of(Outcome::Violated).chain(of(Outcome::Inconclusive));
-    let mut texts: Vec<String> = verdicts.map(|verdict| reason(insights, verdict)).collect();
-    texts.dedup();
-    let more = texts.len().saturating_sub(MAX_REASONS);
-    texts.truncate(MAX_REASONS);
-    let listed = redact_text(&texts.join("; "));
-    if more > 0 { format!("{listed}; and {more} more") } else { listed }
+    let verdicts = without_repetitions(insights, verdicts);
+    redact_text(&list_few(&verdicts, MAX_REASONS, |verdict| reason(insights, verdict)))
 }
 
 /// `v2: http/latency-p99 20.20 ms > 2 ms`.

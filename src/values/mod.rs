@@ -11,5 +11,5 @@ pub(crate) mod origin;
 pub(crate) mod origins;
 mod set;
 
-pub(crate) use digest::digest;
+pub use digest::DigestKey;
 pub use merge::{Source, Values, merge, overlay, without_nulls};

@@ -82,7 +82,8 @@ impl Native {
             let text = template(name, query, instant)?.render(variables).map_err(|error| at_query(name, error))?;
             let mut params = vec![("query".to_owned(), text.trim().to_owned())];
             if let Some((range, step)) = range(query) {
-                let start = instant - TimeDelta::from_std(range).unwrap_or(TimeDelta::MAX);
+                let length = TimeDelta::from_std(range).unwrap_or(TimeDelta::MAX);
+                let start = instant.checked_sub_signed(length).unwrap_or(DateTime::<Utc>::MIN_UTC);
                 params.push(("start".to_owned(), seconds(start)));
                 params.push(("end".to_owned(), seconds(instant)));
                 params.push(("step".to_owned(), step.as_secs_f64().to_string()));

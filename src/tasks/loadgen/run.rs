@@ -74,7 +74,8 @@ fn merge(
 ) {
     if let Some(outcome) = &merged.outcome {
         let ago = TimeDelta::from_std(outcome.started.elapsed()).unwrap_or_default();
-        load.add(outcome, cx.env.clock.now() - ago, &mut result.versions[load.version()]);
+        let now = cx.env.clock.now();
+        load.add(outcome, now.checked_sub_signed(ago).unwrap_or(now), &mut result.versions[load.version()]);
         result.notes.extend(load.notes(outcome));
     }
     if let Some(outcome) = &merged.aborted {

@@ -16,6 +16,19 @@ impl Time {
 
     /// Returns the current time.
     pub(in crate::tasks) fn now(self) -> DateTime<Utc> {
-        self.0 + TimeDelta::from_std(self.1.elapsed()).unwrap_or_default()
+        // The time of a replay may be the last one that exists.
+        let elapsed = TimeDelta::from_std(self.1.elapsed()).unwrap_or_default();
+        self.0.checked_add_signed(elapsed).unwrap_or(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_time_that_exists_stays() {
+        let last = DateTime::<Utc>::MAX_UTC;
+        assert_eq!(Time::new(last).now(), last);
     }
 }

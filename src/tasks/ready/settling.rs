@@ -30,7 +30,7 @@ pub(super) fn settling(object: &Value, evidence: Evidence, now: DateTime<Utc>) -
     }
     let limit = TimeDelta::from_std(SETTLING).ok()?;
     // The clock of the API server may be ahead.
-    let remaining = (changed + limit - now).min(limit).to_std().ok()?;
+    let remaining = (limit - (now - changed)).min(limit).to_std().ok()?;
     (!remaining.is_zero()).then_some(remaining)
 }
 
@@ -90,6 +90,13 @@ mod tests {
         expect(&[(spec, 50), (status, 60), (&["f:metadata"], 100)], NewerStatus, 103, None);
         // A controller that writes spec and status at once.
         expect(&[(&["f:spec", "f:status"], 102)], NewerStatus, 103, None);
+    }
+
+    #[test]
+    fn a_change_at_the_end_of_time_does_not_prolong_the_wait() {
+        let entry = json!({"time": "+262142-12-31T23:59:59Z", "fieldsV1": {"f:spec": {}}});
+        let object = json!({"metadata": {"managedFields": [entry]}});
+        assert_eq!(settling(&object, Evidence::Time, at(0)), Some(SETTLING));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::cluster_case::ClusterCase;
 use crate::fleet::peers::counting;
+use crate::support::api_server_proxy::{Action, ApiServerProxy};
 use crate::support::echo_server::EchoServer;
 use crate::support::misbehaving_server::{MisbehavingServer, Reply};
 use crate::support::transcript::transcript;
@@ -249,7 +250,7 @@ fn a_document_of_other_values_is_not_judged() {
     let conditions = ["assert", "-g", "synced", "-c", "completed,slos"];
     case.k(conditions).exits(0);
     let digest = case.document("synced")["result"]["valuesDigest"].clone();
-    assert!(digest.as_str().is_some_and(|digest| digest.starts_with("sha256:")), "{digest}");
+    assert!(digest.as_str().is_some_and(|digest| digest.starts_with("hmac-sha256:")), "{digest}");
     // Settings of the runner do not change what was measured.
     edit_values(&case, "synced", |values| values["logLevel"] = "debug".into());
     case.k(conditions).exits(0);
@@ -269,6 +270,44 @@ fn a_document_of_other_values_is_not_judged() {
     case.k(["run", "-g", "synced"]).exits(0);
     case.k(conditions).exits(0);
     assert_ne!(case.document("synced")["result"]["valuesDigest"], digest);
+}
+
+#[test]
+fn a_document_of_another_secret_is_neither_judged_nor_reused() {
+    let Some(case) = ClusterCase::without_node() else { return };
+    let cookie = |version: &str| format!("http.headers.Cookie=version={version}");
+    launch(&case, "cookie", &load(5), &["--set", "runner=none", "--set", &cookie("v1")]).exits(0);
+    let key = || case.get("secrets", "cookie")["data"]["digest.key"].clone();
+    let first = key();
+    assert_eq!(STANDARD.decode(first.as_str().unwrap()).unwrap().len(), 32);
+    let run = || {
+        case.k(["run", "-g", "cookie", "--reuseResult"]).exits(0);
+    };
+    let assert = || case.k(["assert", "-g", "cookie", "-c", "completed,slos"]);
+    let loops = || case.document("cookie")["result"]["numLoops"].clone();
+    run();
+    assert().exits(0);
+    edit_values(&case, "cookie", |values| values["http"]["headers"]["Cookie"] = "version=v2".into());
+    assert().expect(1, &["nothing has run with them"]);
+    let row = case.k(["list"]).stdout;
+    assert!(row.contains("outdated"), "{row}");
+    run();
+    assert().exits(0);
+    assert_eq!(loops(), 1, "loops of the other version do not count");
+    run();
+    assert_eq!(loops(), 2);
+    launch(&case, "cookie", &load(5), &["--set", "runner=none", "--set", &cookie("v2")]).exits(0);
+    assert_eq!(key(), first, "launches keep the key");
+    run();
+    // Charts have no key; the next run makes one.
+    let without = r#"{"data": {"digest.key": null}}"#;
+    case.cluster.kubectl_ok(&["patch", "secret", "-n", &case.namespace, "cookie", "--type=merge", "-p", without]);
+    assert().exits(0);
+    run();
+    assert!(key().is_string() && key() != first);
+    assert().exits(0);
+    edit_values(&case, "cookie", |values| values["http"]["headers"]["Cookie"] = "version=v1".into());
+    assert().expect(1, &["nothing has run with them"]);
 }
 
 #[test]
@@ -376,6 +415,30 @@ fn a_suspended_cron_job_is_named_and_stays_suspended() {
     // Deleted by hand, or after `ttlSecondsAfterFinished`.
     case.cluster.kubectl_ok(&["delete", "cronjob", "-n", &case.namespace, "paused-3-cronjob"]);
     case.k(["log", "-g", "paused", "-f"]).snapshot(0);
+}
+
+#[test]
+fn a_suspended_cron_job_stays_suspended_after_a_launch_that_failed() {
+    let Some(case) = ClusterCase::without_node() else { return };
+    let more = ["--set", "runner=cronjob", "--set", "cronjobSchedule=0 0 1 1 *"];
+    launch(&case, "paused", &load(5), &more).exits(0);
+    let patch = r#"{"spec": {"suspend": true}}"#;
+    case.cluster.kubectl_ok(&["patch", "cronjob", "-n", &case.namespace, "paused-1-cronjob", "-p", patch]);
+    // The last object of the launch is rejected after the dry run.
+    let proxy = ApiServerProxy::start(case.cluster, |method, path| {
+        if method == "PATCH" && path.contains("paused-2-cronjob") && !path.contains("dryRun") {
+            let status = r#"{"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "reason": "Invalid", "code": 422}"#;
+            return Action::Respond(422, vec![], status.to_owned());
+        }
+        Action::Forward
+    });
+    let case = case.through(&proxy);
+    launch(&case, "paused", &load(5), &more).exits(4);
+    launch(&case, "paused", &load(5), &more).expect(0, &["the CronJob stays suspended, as that of revision 1 is"]);
+    assert_eq!(case.get("cronjobs", "paused-3-cronjob")["spec"]["suspend"], true);
+    let cron_jobs: Vec<String> =
+        case.objects("paused").into_iter().filter(|name| name.starts_with("cronjob")).collect();
+    assert_eq!(cron_jobs, ["cronjob.batch/paused-3-cronjob"]);
 }
 
 #[test]

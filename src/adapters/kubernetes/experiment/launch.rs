@@ -18,13 +18,14 @@ use super::requirements::{check_launch, check_version};
 use super::secret_data;
 use super::secret_store::SecretStore;
 use crate::adapters::kubernetes::client::{
-    Connection, Effect, INTERACTIVE, MANAGER, Operation, apply, find, kind_of, with_retry,
+    Connection, Effect, INTERACTIVE, MANAGER, Operation, apply, delete, find, kind_of, list_labelled, with_retry,
 };
 use crate::manifests::Launch;
-use crate::manifests::names::Group;
+use crate::manifests::names::{GROUP, Group};
 use crate::model::document::Experiment;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::ports::{DocumentStore, StoreError};
+use crate::values::DigestKey;
 
 /// Maximum number of attempts if concurrent launches of the same group interfere.
 const MAX_ATTEMPTS: u32 = 10;
@@ -33,8 +34,8 @@ const MAX_ATTEMPTS: u32 = 10;
 pub trait Launched: Sync {
     /// Builds the objects.
     fn objects(&self, revision: i64) -> Result<Launch, ClusterError>;
-    /// Builds the document as it is before the first run.
-    fn planned(&self, revision: i64) -> Experiment;
+    /// Builds the document as it is before the first run, with the digest of the values.
+    fn planned(&self, revision: i64, key: &DigestKey) -> Experiment;
     /// Returns the other namespaces in which a launch of these values has Roles.
     fn namespaces(&self, values: &Value) -> BTreeSet<String>;
 }
@@ -48,7 +49,7 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
     let location = format!("group {} in namespace {}", group.name, group.namespace);
     let failed = |source| StoreError::Cluster { action: "launch", location: location.clone(), source };
     for _ in 0..MAX_ATTEMPTS {
-        let Validated { existing, revision: next, mut objects } =
+        let Validated { existing, revision: next, mut objects, suspended } =
             validated(connection, group, new).await.map_err(failed)?;
         let existing = match existing {
             Some(existing) => existing,
@@ -67,15 +68,19 @@ pub async fn launch(connection: &Connection, group: &Group, new: &dyn Launched) 
         };
         // From here on the earlier run cannot write: it sees that the revision has changed.
         let store = SecretStore::new(connection, group.clone(), Some(next));
-        store.open().await?;
-        store.save(&new.planned(next)).await?;
+        let key = store.open().await?.key;
+        store.save(&new.planned(next, &key)).await?;
         let before = secret_data::values(&existing).and_then(Result::ok);
         let elsewhere = before.map(|values| new.namespaces(&values)).unwrap_or_default();
-        prune(client, group, &objects, &elsewhere).await.map_err(failed)?;
+        // A suspended CronJob remains until the new one exists: a launch after a failed one sees that it is suspended.
+        prune(client, group, &objects, suspended.as_ref(), &elsewhere).await.map_err(failed)?;
         objects.own(secret.metadata.uid.as_deref().unwrap_or_default());
         // Fails if a later launch has replaced this one, before overwriting its objects.
         store.open().await?;
         apply_all(client, &objects, Effect::Real).await.map_err(failed)?;
+        if let Some(cron_job) = &suspended {
+            delete::<CronJob>(client, &group.namespace, &cron_job.name_any()).await.map_err(failed)?;
+        }
         return match store.open().await {
             Ok(_) => Ok(next),
             Err(error) => {
@@ -95,6 +100,8 @@ struct Validated {
     existing: Option<Secret>,
     revision: i64,
     objects: Launch,
+    /// CronJob of an earlier launch that is suspended, as the new one is.
+    suspended: Option<CronJob>,
 }
 
 /// Validates the next launch of the group by a dry run. Then deletes the group if Iter8 launched it.
@@ -118,16 +125,17 @@ async fn validated(connection: &Connection, group: &Group, new: &dyn Launched) -
     check_launch(client, group, &objects, existing.is_none()).await?;
     check_version(client, &objects).await?;
     check_overwrite(client, group, &objects).await?;
-    if let Some(before) = before {
-        keep_suspended(client, group, before, &mut objects).await?;
-    }
+    let suspended = match before {
+        Some(before) => keep_suspended(client, group, before, &mut objects).await?,
+        None => None,
+    };
     check_account(client, &objects).await?;
     apply_all(client, &objects, Effect::DryRun).await?;
     if original.is_none() {
-        return Ok(Validated { existing, revision, objects });
+        return Ok(Validated { existing, revision, objects, suspended });
     }
     replace_original(connection, group).await?;
-    Ok(Validated { existing: None, revision, objects })
+    Ok(Validated { existing: None, revision, objects, suspended: None })
 }
 
 /// Returns Iter8's release of this group. Launching over its objects would leave them to Helm.
@@ -154,19 +162,35 @@ async fn replace_original(connection: &Connection, group: &Group) -> Result<(), 
     }
 }
 
-/// Suspends the CronJob if that of the previous revision is suspended and the values do not say otherwise: whoever suspended it did not
-/// expect it to start.
-async fn keep_suspended(client: &Client, group: &Group, before: i64, objects: &mut Launch) -> Result<(), ClusterError> {
+/// Suspends the CronJob if the newest one is suspended and the values do not say otherwise: whoever suspended it did not expect it to
+/// start. Returns that one.
+async fn keep_suspended(
+    client: &Client,
+    group: &Group,
+    before: i64,
+    objects: &mut Launch,
+) -> Result<Option<CronJob>, ClusterError> {
     let new = objects.cron_job.as_mut().and_then(|cron_job| cron_job.spec.as_mut());
-    let Some(new) = new.filter(|new| new.suspend.is_none()) else { return Ok(()) };
-    let previous: Option<CronJob> = find(client, &group.namespace, &group.cron_job(before)).await?;
-    if previous.and_then(|cron_job| cron_job.spec?.suspend) == Some(true) {
-        tracing::warn!(
-            "the CronJob stays suspended, as that of revision {before} is; set `suspend=false` to resume it"
-        );
-        new.suspend = Some(true);
+    let Some(new) = new.filter(|new| new.suspend.is_none()) else { return Ok(None) };
+    let Some((of_revision, newest)) = newest_cron_job(client, group, before).await? else { return Ok(None) };
+    if newest.spec.as_ref().and_then(|spec| spec.suspend) != Some(true) {
+        return Ok(None);
     }
-    Ok(())
+    tracing::warn!(
+        "the CronJob stays suspended, as that of revision {of_revision} is; set `suspend=false` to resume it"
+    );
+    new.suspend = Some(true);
+    Ok(Some(newest))
+}
+
+/// Returns the newest CronJob of the group, with its revision. Launches that failed, or of another runner, have none.
+async fn newest_cron_job(client: &Client, group: &Group, before: i64) -> Result<Option<(i64, CronJob)>, ClusterError> {
+    let labels = format!("{GROUP}={}", group.name);
+    let mut all: Vec<CronJob> = list_labelled(client, Some(&group.namespace), &labels).await?;
+    // That of Iter8 has no label.
+    all.extend(find(client, &group.namespace, &group.cron_job(before)).await?);
+    let with_revision = |cron_job: CronJob| (revision(&cron_job.metadata).unwrap_or(before), cron_job);
+    Ok(all.into_iter().map(with_revision).max_by_key(|(revision, _)| *revision))
 }
 
 /// Creates the group's Secret with only its labels. Returns `None` if it was created concurrently.

@@ -11,7 +11,7 @@ use super::secret_data;
 use crate::manifests::names::REVISION;
 use crate::model::document::Experiment;
 use crate::redact::is_same_spec;
-use crate::values::digest;
+use crate::values::DigestKey;
 
 /// Builds the document of values that have not run yet, given their revision; `None` if they cannot run.
 pub type Planned = fn(&Value, i64) -> Option<Experiment>;
@@ -27,14 +27,25 @@ pub(crate) fn is_of_launch(document: &Experiment, launch: Option<i64>) -> bool {
     revision.is_none() || launch.is_none() || revision == launch
 }
 
-/// Returns true if the document belongs to these values. Programs of another version may redact other names, and documents of earlier
-/// ones have no digest; then the specs decide.
-pub(super) fn is_of_values(document: &Experiment, values: &Value, planned: Option<Planned>) -> bool {
-    let recorded = document.result.as_ref().and_then(|result| result.values_digest.as_deref());
-    recorded == Some(digest(values).as_str())
-        || planned
-            .and_then(|planned| planned(values, 1))
-            .is_some_and(|planned| is_same_spec(&planned.spec, &document.spec))
+/// Returns true if the document has the digest of these values; `None` if it has none, or the Secret has no key to compare it.
+pub(crate) fn has_digest_of(document: &Experiment, values: &Value, key: Option<&DigestKey>) -> Option<bool> {
+    let recorded = document.result.as_ref()?.values_digest.as_deref()?;
+    Some(key?.digest(values) == recorded)
+}
+
+/// Returns true if the document belongs to these values. Earlier programs wrote no keys; then the specs decide, which are equal even if
+/// their secrets are not.
+pub(super) fn is_of_values(
+    document: &Experiment,
+    values: &Value,
+    key: Option<&DigestKey>,
+    planned: Option<Planned>,
+) -> bool {
+    let has_same_spec = || {
+        let planned = planned.and_then(|planned| planned(values, 1));
+        planned.is_some_and(|planned| is_same_spec(&planned.spec, &document.spec))
+    };
+    has_digest_of(document, values, key).unwrap_or_else(has_same_spec)
 }
 
 /// Returns true if the Secret has a document of other values. Values that cannot be read belong to no document; without values there is
@@ -43,7 +54,7 @@ pub(super) fn is_outdated(secret: &Secret, document: &Experiment, planned: Optio
     match secret_data::values(secret) {
         None => false,
         Some(Err(_)) => true,
-        Some(Ok(values)) => !is_of_values(document, &values, planned),
+        Some(Ok(values)) => !is_of_values(document, &values, secret_data::digest_key(secret).as_ref(), planned),
     }
 }
 
@@ -72,25 +83,29 @@ mod tests {
     }
 
     #[test]
-    fn a_document_belongs_to_values_with_its_digest_or_its_spec() {
-        let (a, b) = (values("http://a/"), values("http://b/"));
-        let (digest_of_a, unusable) = (digest(&a), json!({"tasks": ["http"]}));
-        let (of_a, without) = (document(&a, Some(&digest_of_a)), document(&a, None));
-        let by_other_version = document(&a, Some("sha256:0"));
+    fn a_document_belongs_to_values_with_its_digest_or_without_one_with_its_spec() {
+        let (a, b) = (values("http://a/?key=v1"), values("http://b/"));
+        let key = DigestKey::random().unwrap();
+        let (with_other_secret, unusable) = (values("http://a/?key=v2"), json!({"tasks": ["http"]}));
+        let (of_a, without) = (document(&a, Some(&key.digest(&a))), document(&a, None));
+        let by_other_key = document(&a, Some("hmac-sha256:0"));
         let cases = [
-            (&of_a, &a, true),
-            (&of_a, &b, false),
-            (&of_a, &unusable, false),
-            (&without, &a, true),
-            (&without, &b, false),
-            (&without, &unusable, false),
-            (&by_other_version, &a, true),
-            (&by_other_version, &b, false),
+            (&of_a, &a, Some(&key), true),
+            (&of_a, &with_other_secret, Some(&key), false),
+            (&of_a, &b, Some(&key), false),
+            (&of_a, &unusable, Some(&key), false),
+            (&of_a, &with_other_secret, None, true),
+            (&of_a, &b, None, false),
+            (&without, &with_other_secret, Some(&key), true),
+            (&without, &b, Some(&key), false),
+            (&without, &unusable, Some(&key), false),
+            (&by_other_key, &a, Some(&key), false),
+            (&by_other_key, &a, None, true),
         ];
-        for (index, (document, values, expected)) in cases.into_iter().enumerate() {
-            assert_eq!(is_of_values(document, values, Some(planned)), expected, "{index}");
+        for (index, (document, values, key, expected)) in cases.into_iter().enumerate() {
+            assert_eq!(is_of_values(document, values, key, Some(planned)), expected, "{index}");
         }
-        assert!(is_of_values(&of_a, &a, None) && !is_of_values(&without, &a, None));
+        assert!(is_of_values(&of_a, &a, Some(&key), None) && !is_of_values(&without, &a, Some(&key), None));
     }
 
     #[test]

@@ -27,15 +27,16 @@ fn keys<'a, K: Object + 'a>(objects: impl IntoIterator<Item = &'a K>) -> BTreeSe
     objects.into_iter().map(|object| (object.namespace().unwrap_or_default(), object.name_any())).collect()
 }
 
-/// Deletes objects of the group that this launch does not have, runs first.
+/// Deletes objects of the group that this launch does not have, runs first, except a suspended CronJob.
 pub(crate) async fn prune(
     client: &Client,
     group: &Group,
     launch: &Launch,
+    suspended: Option<&CronJob>,
     elsewhere: &BTreeSet<String>,
 ) -> Result<(), ClusterError> {
     let mut removal = Removal::new(client, group, Origin::Labelled);
-    removal.all_except::<CronJob>(&keys(&launch.cron_job)).await?;
+    removal.all_except::<CronJob>(&keys(launch.cron_job.iter().chain(suspended))).await?;
     removal.all_except::<Job>(&keys(&launch.job)).await?;
     let kept = keys(std::iter::once(&launch.secret).chain(&launch.shards));
     removal.all_except::<Secret>(&kept).await?;

@@ -1,6 +1,6 @@
 //! Contents of a group's Secret: the values under `values.yaml` and, as in Iter8, the experiment document under `experiment.yaml`.
 //! A document that does not fit is compressed, under `experiment.yaml.gz`; if that does not fit either, its oldest loops are
-//! dropped.
+//! dropped. The key of the document's digest has an entry of its own, which Helm and `kubectl apply` keep because they do not know it.
 
 use std::io::{Read, Write};
 
@@ -15,7 +15,7 @@ use crate::manifests::VALUES_KEY;
 use crate::metrics::insights::fold_oldest;
 use crate::model::codec::{self, CodecError};
 use crate::model::document::Experiment;
-use crate::values::without_nulls;
+use crate::values::{DigestKey, without_nulls};
 
 /// Maximum size of the data of a Secret (`MaxSecretSize` of Kubernetes).
 pub const MAX_SECRET_BYTES: usize = 1 << 20;
@@ -25,6 +25,9 @@ const PLAIN: &str = "experiment.yaml";
 
 /// Key of the compressed document.
 const COMPRESSED: &str = "experiment.yaml.gz";
+
+/// Key of the entry with the key of digests.
+const DIGEST_KEY: &str = "digest.key";
 
 /// Maximum size of a decompressed document.
 const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
@@ -56,6 +59,16 @@ pub(crate) fn values(secret: &Secret) -> Option<Result<Value, CodecError>> {
     let bytes = secret.data.as_ref()?.get(VALUES_KEY)?;
     let invalid = |_| CodecError { message: "not valid UTF-8".to_owned(), line: None, column: None };
     Some(std::str::from_utf8(&bytes.0).map_err(invalid).and_then(codec::value_from_yaml).map(without_nulls))
+}
+
+/// Reads the key of digests; `None` if there is none.
+pub(crate) fn digest_key(secret: &Secret) -> Option<DigestKey> {
+    DigestKey::from_bytes(&secret.data.as_ref()?.get(DIGEST_KEY)?.0)
+}
+
+/// Writes the key of digests.
+pub(crate) fn put_digest_key(secret: &mut Secret, key: &DigestKey) {
+    secret.data.get_or_insert_default().insert(DIGEST_KEY.to_owned(), ByteString(key.bytes().to_vec()));
 }
 
 /// Removes the document. Returns false if there was none.

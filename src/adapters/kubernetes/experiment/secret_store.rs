@@ -3,6 +3,8 @@
 //! Every write is based on a resource version. After a conflict the Secret is read again: unrelated changes (a label, an
 //! annotation) are kept and the write is repeated on top of them. If another run wrote the document, a later launch replaced it, or
 //! the Secret was deleted, this run stops writing. A write whose response was lost is recognized by its content.
+//!
+//! The first write makes the key of the document's digest, unless the Secret has one.
 
 use std::time::Instant;
 
@@ -13,7 +15,7 @@ use kube::{Api, Client};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::provenance::{Planned, is_of_launch, is_of_values, is_outdated, revision};
+use super::provenance::{Planned, has_digest_of, is_of_launch, is_of_values, is_outdated, revision};
 use super::secret_data::{self, Entries, entries};
 use crate::adapters::kubernetes::client::{
     Connection, INTERACTIVE, MANAGER, Operation, RUN, kind_of, states_of, with_retry,
@@ -22,6 +24,7 @@ use crate::manifests::names::Group;
 use crate::model::document::Experiment;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 use crate::ports::{BoxFuture, DocumentStore, StoreError};
+use crate::values::DigestKey;
 
 /// Contents of a group's Secret.
 #[derive(Clone, Debug)]
@@ -32,6 +35,17 @@ pub struct Stored {
     pub document: Option<Experiment>,
     /// Revision of the launch.
     pub revision: Option<i64>,
+    /// Key of the Secret, or a new one.
+    pub(crate) key: DigestKey,
+    /// True if the Secret has the key.
+    pub(crate) is_key_stored: bool,
+}
+
+impl Stored {
+    /// Returns true if the document has the digest of the values; `None` if that cannot be compared.
+    pub(crate) fn has_digest(&self) -> Option<bool> {
+        has_digest_of(self.document.as_ref()?, self.values.as_ref()?, Some(&self.key).filter(|_| self.is_key_stored))
+    }
 }
 
 /// The document of a launch.
@@ -57,11 +71,13 @@ pub struct SecretStore {
 struct Known {
     secret: Secret,
     document: Entries,
+    /// Key of the digest in the documents to write.
+    key: Option<DigestKey>,
 }
 
 impl Known {
-    fn new(secret: Secret) -> Self {
-        Self { document: entries(&secret), secret }
+    fn new(secret: Secret, key: Option<DigestKey>) -> Self {
+        Self { document: entries(&secret), secret, key }
     }
 }
 
@@ -126,20 +142,29 @@ impl SecretStore {
         {
             return Err(self.replaced(Some(other), Some(mine)));
         }
+        let in_secret = secret_data::digest_key(&secret);
+        let is_key_stored = in_secret.is_some();
+        let key = in_secret.or_else(DigestKey::random).ok_or_else(|| {
+            let message = "the operating system has no random numbers";
+            self.cluster("read")(ClusterError::new(ClusterErrorKind::Config, message))
+        })?;
         let stored = Stored {
             values: secret_data::values(&secret).transpose().map_err(invalid)?,
             document: secret_data::document(&secret).transpose().map_err(invalid)?,
             revision,
+            is_key_stored,
+            key: key.clone(),
         };
-        *self.known.lock().await = Some(Known::new(secret));
+        *self.known.lock().await = Some(Known::new(secret, Some(key)));
         Ok(stored)
     }
 
     /// Reads the document of this launch, even if the values have changed since it was written.
     pub async fn latest(&self) -> Result<LatestDocument, StoreError> {
-        let Stored { values, document, revision } = self.open().await?;
+        let Stored { values, document, revision, key, is_key_stored } = self.open().await?;
+        let key = Some(&key).filter(|_| is_key_stored);
         if let Some(document) = document.filter(|document| is_of_launch(document, revision)) {
-            let is_outdated = values.is_some_and(|values| !is_of_values(&document, &values, self.planned));
+            let is_outdated = values.is_some_and(|values| !is_of_values(&document, &values, key, self.planned));
             return Ok(LatestDocument { document, is_outdated });
         }
         let planned = values.and_then(|values| self.planned?(&values, revision.unwrap_or(1)));
@@ -214,7 +239,7 @@ impl SecretStore {
         let mut guard = self.known.lock().await;
         if guard.is_none() {
             let current = self.get().await.map_err(self.cluster("write"))?;
-            *guard = Some(Known::new(current.ok_or_else(|| self.lost("it was deleted"))?));
+            *guard = Some(Known::new(current.ok_or_else(|| self.lost("it was deleted"))?, None));
         }
         let Some(known) = guard.as_mut() else { return Ok(()) };
         let started = Instant::now();
@@ -223,23 +248,28 @@ impl SecretStore {
         loop {
             let mut secret = known.secret.clone();
             secret.metadata.managed_fields = None;
+            if let Some(key) = &known.key {
+                secret_data::put_digest_key(&mut secret, key);
+            }
             secret_data::put(&mut secret, experiment)
                 .map_err(|reason| StoreError::TooLarge { location: self.location(), reason })?;
             let name = self.group.secret();
             let outcome = with_retry(RUN, &self.operation("update"), || api.replace(&name, &params, &secret)).await;
             match outcome {
                 Ok(written) => {
-                    *known = Known::new(written);
+                    *known = Known::new(written, known.key.take());
                     return Ok(());
                 }
                 Err(error) if error.kind == ClusterErrorKind::NotFound => return Err(self.lost("it was deleted")),
                 Err(error) if error.kind == ClusterErrorKind::Conflict => {
                     match self.resolve_conflict(&secret, known).await? {
                         Conflict::Written(written) => {
-                            *known = Known::new(written);
+                            *known = Known::new(written, known.key.take());
                             return Ok(());
                         }
-                        Conflict::Changed(current) if started.elapsed() < RUN.budget => *known = Known::new(current),
+                        Conflict::Changed(current) if started.elapsed() < RUN.budget => {
+                            *known = Known::new(current, known.key.take());
+                        }
                         Conflict::Changed(_) => return Err(self.cluster("write")(error)),
                     }
                 }

@@ -18,7 +18,7 @@ use super::secret_data;
 use crate::adapters::kubernetes::client::list_labelled;
 use crate::manifests::names::{GROUP, Group};
 use crate::model::codec;
-use crate::ports::cluster::ClusterError;
+use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
 /// Annotations that Helm adds to the objects of a release.
 const RELEASE: &str = "meta.helm.sh/release-name";
@@ -27,6 +27,9 @@ const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 /// Type of the Secrets in which Helm stores releases.
 const RELEASE_TYPE: &str = "helm.sh/release.v1";
 
+/// Name of Iter8's chart.
+const CHART: &str = "iter8";
+
 /// Maximum size of a decompressed release.
 const MAX_RELEASE_BYTES: u64 = 64 << 20;
 
@@ -34,6 +37,14 @@ const MAX_RELEASE_BYTES: u64 = 64 << 20;
 pub(crate) fn is_managed_by_helm(metadata: &ObjectMeta) -> bool {
     let manager = metadata.labels.as_ref().and_then(|labels| labels.get("app.kubernetes.io/managed-by"));
     manager.is_some_and(|manager| manager == "Helm")
+}
+
+/// Returns the error for a group that only Helm may change.
+pub(crate) fn managed_by_helm(group: &Group) -> ClusterError {
+    let Group { namespace, name } = group;
+    let message = format!("group {name} in namespace {namespace} is managed by Helm");
+    let hint = format!("use `helm upgrade {name} -n {namespace}` or `helm uninstall`, or choose another group with -g");
+    ClusterError::new(ClusterErrorKind::Refused, message).with_hint(hint)
 }
 
 /// Returns true if Iter8 created an object with this metadata for the group.
@@ -86,6 +97,8 @@ pub(crate) struct Original {
 
 impl Original {
     /// Returns what Iter8 launched in this group, if anything. `secret` is that of the group, if it exists.
+    ///
+    /// Fails if its objects are a part of another application's release, whose history belongs to that application.
     pub(crate) async fn find(
         client: &Client,
         group: &Group,
@@ -97,6 +110,9 @@ impl Original {
         let labels = format!("owner=helm,name={}", group.name);
         let stored: Vec<Secret> = list_labelled(client, Some(&group.namespace), &labels).await?;
         let releases: Vec<Release> = stored.iter().filter_map(|secret| Release::read(secret, group)).collect();
+        if releases.iter().any(|release| release.is_shared) {
+            return Err(managed_by_helm(group));
+        }
         let of_document = secret.map(ready_namespaces).unwrap_or_default();
         let original = Self {
             is_released: !releases.is_empty() || secret.is_some_and(|secret| is_managed_by_helm(&secret.metadata)),
@@ -121,6 +137,8 @@ struct Release {
     /// Name of its Secret.
     name: String,
     revision: i64,
+    /// True if it is a release of another chart, which has Iter8's as a part, or has other objects.
+    is_shared: bool,
     has_roles: bool,
     /// Namespaces of its Roles.
     namespaces: BTreeSet<String>,
@@ -132,8 +150,8 @@ impl Release {
         if secret.type_.as_deref() != Some(RELEASE_TYPE) {
             return None;
         }
-        let manifest = manifest(secret)?;
-        let objects: Vec<Value> = documents(&manifest);
+        let Stored { chart, manifest } = stored(secret)?;
+        let objects: Vec<Value> = documents(&manifest).into_iter().filter(|object| !object.is_null()).collect();
         let is_secret = |object: &&Value| object["kind"] == "Secret" && object["metadata"]["name"] == *group.name;
         let metadata = &objects.iter().find(is_secret)?["metadata"];
         if metadata["annotations"][GROUP] != *group.name || !metadata["labels"][GROUP].is_null() {
@@ -143,6 +161,7 @@ impl Release {
         Some(Self {
             name: secret.name_any(),
             revision: secret.labels().get("version").and_then(|version| version.parse().ok()).unwrap_or(0),
+            is_shared: chart != CHART || !objects.iter().all(|object| is_in_chart(object, group)),
             has_roles: !roles.is_empty(),
             namespaces: roles
                 .iter()
@@ -152,15 +171,30 @@ impl Release {
     }
 }
 
-/// Returns the manifest of a release: Helm stores base64 of compressed JSON.
-fn manifest(secret: &Secret) -> Option<String> {
+/// Returns true if Iter8's chart has an object of this name. Manifests lack the annotations that Helm adds.
+fn is_in_chart(object: &Value, group: &Group) -> bool {
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    name == group.service_account() || is_name_of_original(name, group)
+}
+
+/// Parts of a stored release.
+struct Stored {
+    /// Name of its chart; empty if there is none.
+    chart: String,
+    manifest: String,
+}
+
+/// Reads a stored release: base64 of compressed JSON.
+fn stored(secret: &Secret) -> Option<Stored> {
     let encoded = secret.data.as_ref()?.get("release")?;
     let compressed = STANDARD.decode(&encoded.0).ok()?;
     let mut text = String::new();
     GzDecoder::new(compressed.as_slice()).take(MAX_RELEASE_BYTES).read_to_string(&mut text).ok()?;
     let mut release: BTreeMap<String, Value> = serde_json::from_str(&text).ok()?;
+    let chart =
+        release.get("chart").and_then(|chart| chart["metadata"]["name"].as_str()).unwrap_or_default().to_owned();
     match release.remove("manifest")? {
-        Value::String(manifest) => Some(manifest),
+        Value::String(manifest) => Some(Stored { chart, manifest }),
         _ => None,
     }
 }
@@ -174,7 +208,45 @@ fn documents(manifest: &str) -> Vec<Value> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use k8s_openapi::ByteString;
+    use serde_json::json;
+
     use super::*;
+
+    /// A stored release of this chart, with Iter8's objects and one of this name.
+    fn release(chart: &str, other: &str) -> Secret {
+        let manifest = format!(
+            "---\n# Source: a.yaml\nkind: Secret\nmetadata:\n  name: canary\n  annotations: {{{GROUP}: canary}}\n---\n\
+             kind: ServiceAccount\nmetadata: {{name: canary-iter8-sa}}\n---\n\
+             kind: Role\nmetadata: {{name: canary-ready, namespace: web}}\n---\n\
+             kind: Deployment\nmetadata: {{name: {other}}}\n---\n"
+        );
+        let text = json!({"chart": {"metadata": {"name": chart}}, "manifest": manifest}).to_string();
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        let encoded = STANDARD.encode(encoder.finish().unwrap());
+        Secret {
+            metadata: metadata("sh.helm.release.v1.canary.v3", &[], &[("version", "3")]),
+            type_: Some(RELEASE_TYPE.to_owned()),
+            data: Some(BTreeMap::from([("release".to_owned(), ByteString(encoded.into_bytes()))])),
+            ..Secret::default()
+        }
+    }
+
+    #[test]
+    fn releases_with_objects_of_others_or_of_other_charts_are_shared() {
+        let group = Group::new("shop", "canary").unwrap();
+        let is_shared = |chart: &str, other: &str| Release::read(&release(chart, other), &group).unwrap().is_shared;
+        assert!(!is_shared("iter8", "canary-3-job"));
+        assert!(is_shared("iter8", "web"));
+        assert!(is_shared("shop", "canary-3-job"));
+        let own = Release::read(&release("iter8", "canary-3-job"), &group).unwrap();
+        assert_eq!((own.revision, own.has_roles), (3, true));
+    }
 
     fn metadata(name: &str, annotations: &[(&str, &str)], labels: &[(&str, &str)]) -> ObjectMeta {
         let map = |pairs: &[(&str, &str)]| {

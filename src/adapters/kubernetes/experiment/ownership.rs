@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Client, ResourceExt};
 
-use super::iter8_v013::{is_managed_by_helm, is_original};
+use super::iter8_v013::{is_managed_by_helm, is_original, managed_by_helm};
 use crate::adapters::kubernetes::client::{Object, find, kind_of};
 use crate::manifests::Launch;
 use crate::manifests::names::{GROUP, Group};
@@ -27,10 +27,7 @@ pub(crate) fn check_ours(secret: &Secret, group: &Group) -> Result<(), ClusterEr
         return Err(ClusterError::new(ClusterErrorKind::Refused, message).with_hint("choose another group with -g"));
     }
     if is_managed_by_helm(&secret.metadata) && !is_original(&secret.metadata, group) {
-        let message = format!("group {name} in namespace {namespace} is managed by Helm");
-        let hint =
-            format!("use `helm upgrade {name} -n {namespace}` or `helm uninstall`, or choose another group with -g");
-        return Err(ClusterError::new(ClusterErrorKind::Refused, message).with_hint(hint));
+        return Err(managed_by_helm(group));
     }
     Ok(())
 }

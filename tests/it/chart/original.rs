@@ -97,6 +97,28 @@ fn a_launch_replaces_an_experiment_of_iter8() {
 }
 
 #[test]
+fn a_launch_replaces_objects_of_iter8_that_helm_did_not_install() {
+    let (Some(case), Some(program)) = (ClusterCase::without_node(), Helm::new()) else { return };
+    let other = case.cluster.namespace();
+    launch_original(&program, &case, "install", &other);
+    // As if its manifests had been applied by kubectl.
+    let namespace = case.namespace.as_str();
+    case.cluster.kubectl_ok(&["delete", "secrets", "-n", namespace, "-l", "owner=helm"]);
+    case.cluster.kubectl_ok(&["label", "secret", GROUP, "-n", namespace, "app.kubernetes.io/managed-by-"]);
+    let values = ["--set", "tasks={http}", "--set", "http.url=http://web/", "--set", "runner=job"];
+    case.k(["launch", "-g", GROUP].into_iter().chain(values)).exits(0);
+    let left = objects(&case, namespace);
+    let ours = ["secret/canary", "serviceaccount/canary-iter8-sa", "role.rbac.authorization.k8s.io/canary"];
+    assert!(ours.iter().all(|ours| left.iter().any(|left| left == ours)), "{left:?}");
+    assert_eq!(
+        left.iter().filter(|name| name.starts_with("job.") || name.starts_with("cronjob.")).count(),
+        1,
+        "{left:?}"
+    );
+    case.k(["delete", "-g", GROUP]).exits(0);
+}
+
+#[test]
 fn releases_of_other_charts_are_left_alone() {
     let (Some(case), Some(program)) = (ClusterCase::without_node(), Helm::new()) else { return };
     let chart = program.cli.path("shop");

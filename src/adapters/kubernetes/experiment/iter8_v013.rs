@@ -83,8 +83,6 @@ fn is_name_of_original(name: &str, group: &Group) -> bool {
 /// A group that Iter8 launched.
 #[derive(Debug)]
 pub(crate) struct Original {
-    /// True if Helm manages its objects.
-    pub(crate) is_released: bool,
     /// Revision of its last launch.
     pub(crate) revision: i64,
     /// Names of the Secrets of its releases.
@@ -114,14 +112,14 @@ impl Original {
             return Err(managed_by_helm(group));
         }
         let of_document = secret.map(ready_namespaces).unwrap_or_default();
+        let is_found = secret.is_some() || !releases.is_empty();
         let original = Self {
-            is_released: !releases.is_empty() || secret.is_some_and(|secret| is_managed_by_helm(&secret.metadata)),
             revision: releases.iter().map(|release| release.revision).max().unwrap_or(0),
             namespaces: releases.iter().flat_map(|release| release.namespaces.clone()).chain(of_document).collect(),
             may_have_roles: releases.is_empty() || releases.iter().any(|release| release.has_roles),
             releases: releases.into_iter().map(|release| release.name).collect(),
         };
-        Ok((secret.is_some() || original.is_released).then_some(original))
+        Ok(is_found.then_some(original))
     }
 }
 

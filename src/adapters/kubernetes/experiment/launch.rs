@@ -117,7 +117,7 @@ async fn validated(connection: &Connection, group: &Group, new: &dyn Launched) -
         check_ours(secret, group)?;
         check_not_deleted(secret)?;
     }
-    let original = released_by_iter8(client, group, existing.as_ref()).await?;
+    let original = launched_by_iter8(client, group, existing.as_ref()).await?;
     let before = existing.as_ref().and_then(|secret| revision(&secret.metadata));
     let before = before.or(original.as_ref().map(|original| original.revision));
     let revision = before.unwrap_or(0).saturating_add(1);
@@ -138,17 +138,17 @@ async fn validated(connection: &Connection, group: &Group, new: &dyn Launched) -
     Ok(Validated { existing: None, revision, objects, suspended: None })
 }
 
-/// Returns Iter8's release of this group. Launching over its objects would leave them to Helm.
-async fn released_by_iter8(
+/// Returns what Iter8 launched in this group: by Helm, or applied from its manifests. Its objects have other marks, so they would live on
+/// beside the new ones, and write the same Secret.
+async fn launched_by_iter8(
     client: &Client,
     group: &Group,
     secret: Option<&Secret>,
 ) -> Result<Option<Original>, ClusterError> {
-    let original = match secret {
-        Some(secret) => Original::find(client, group, Some(secret)).await?,
-        None => None,
-    };
-    Ok(original.filter(|original| original.is_released))
+    match secret {
+        Some(secret) => Original::find(client, group, Some(secret)).await,
+        None => Ok(None),
+    }
 }
 
 /// Deletes what Iter8 launched in this group.

@@ -27,10 +27,10 @@ pub(crate) fn is_of_launch(document: &Experiment, launch: Option<i64>) -> bool {
     revision.is_none() || launch.is_none() || revision == launch
 }
 
-/// Returns true if the document has the digest of these values; `None` if it has none, or the Secret has no key to compare it.
+/// Returns true if the document has the digest of these values; `None` if it has none. Without the key nothing shows that it is theirs.
 pub(crate) fn has_digest_of(document: &Experiment, values: &Value, key: Option<&DigestKey>) -> Option<bool> {
     let recorded = document.result.as_ref()?.values_digest.as_deref()?;
-    Some(key?.digest(values) == recorded)
+    Some(key.is_some_and(|key| key.digest(values) == recorded))
 }
 
 /// Returns true if the document belongs to these values. Earlier programs wrote no keys; then the specs decide, which are equal even if
@@ -94,13 +94,13 @@ mod tests {
             (&of_a, &with_other_secret, Some(&key), false),
             (&of_a, &b, Some(&key), false),
             (&of_a, &unusable, Some(&key), false),
-            (&of_a, &with_other_secret, None, true),
+            (&of_a, &with_other_secret, None, false),
             (&of_a, &b, None, false),
             (&without, &with_other_secret, Some(&key), true),
             (&without, &b, Some(&key), false),
             (&without, &unusable, Some(&key), false),
             (&by_other_key, &a, Some(&key), false),
-            (&by_other_key, &a, None, true),
+            (&by_other_key, &a, None, false),
         ];
         for (index, (document, values, key, expected)) in cases.into_iter().enumerate() {
             assert_eq!(is_of_values(document, values, key, Some(planned)), expected, "{index}");

@@ -1,13 +1,16 @@
 //! jq filters, compiled once and evaluated within bounds.
 //!
 //! Neither filters nor documents are trusted, and a jq filter can run forever. So every part of a filter is rewritten to call a [`guard`]
-//! first, which counts steps and checks the size of values and the depth of the stack. A filter that exceeds a bound is stopped
+//! first, which counts steps by the [`cost`] of operations and checks the size of values and the depth of the stack. A filter that exceeds a bound is stopped
 //! immediately; `try` cannot catch that.
 //!
 //! Supported are the core language and the standard library, without regular expressions, dates, trigonometry, formats other than JSON,
 //! modules and I/O.
 
+mod cost;
+mod excerpt;
 mod guard;
+mod library;
 mod rewrite;
 
 use std::ops::ControlFlow;
@@ -19,6 +22,7 @@ use jaq_core::{Compiler, Ctx, Vars};
 use jaq_json::Val;
 use jaq_std::ValT as _;
 
+use self::excerpt::{excerpt, formatted};
 use self::guard::{Bounded, Guard, STEPS};
 
 use crate::model::text::truncate;
@@ -93,13 +97,13 @@ impl Filter {
             let rest = errors.first().and_then(|(_, rest)| rest.as_ref());
             syntax_error(text, rest.map(|token| token.0))
         })?;
-        let library = guard::defs().map(shortened);
+        let library = library::defs().map(shortened);
         let main = Def { name: MAIN, args: Vec::new(), body: term };
         let defs = library.chain([main]).map(|def| Def { body: rewrite::guarded(def.body), ..def });
         let arena = Arena::default();
         let modules = Loader::new(defs).load(&arena, File { code: MAIN, path: () });
         let modules = modules.map_err(|_| "cannot be parsed".to_owned())?;
-        let compiled = Compiler::default().with_funs(guard::funs()).compile(modules).map_err(|errors| {
+        let compiled = Compiler::default().with_funs(library::funs()).compile(modules).map_err(|errors| {
             let unknown = errors.iter().flat_map(|(_, undefined)| undefined).map(|(name, kind)| (*name, kind.as_str()));
             let unknown: Vec<_> = unknown.map(|(name, kind)| format!("{kind} `{name}`")).collect();
             format!("uses undefined {}", unknown.join(", "))
@@ -133,14 +137,14 @@ impl Filter {
         match (outputs.next(), outputs.next()) {
             (None, _) => Output::Nothing("nothing"),
             (Some(first), Some(second)) => {
-                let [first, second] = [first, second].map(|value| truncate(&value.to_string(), MAX_EXCERPT));
+                let [first, second] = [first, second].map(|value| excerpt(&value, MAX_EXCERPT));
                 Output::Other(format!("several values ({first}, {second} …)"))
             }
             (Some(Val::Null), None) => Output::Nothing("null"),
             (Some(Val::TStr(text)), None) => Output::Text(String::from_utf8_lossy(&text).into_owned()),
             (Some(other), None) => match other.as_f64() {
-                Some(number) => Output::Number(number, truncate(&other.to_string(), MAX_EXCERPT)),
-                None => Output::Other(truncate(&other.to_string(), MAX_EXCERPT)),
+                Some(number) => Output::Number(number, excerpt(&other, MAX_EXCERPT)),
+                None => Output::Other(excerpt(&other, MAX_EXCERPT)),
             },
         }
     }
@@ -175,9 +179,9 @@ impl Filter {
         for output in self.compiled.id.run((context, input)).take(MAX_OUTPUTS) {
             let output = output.map_err(|exception| match (guard.stopped(), exception.get_err()) {
                 (Some(stopped), _) => RunError::Failed(stopped.message().to_owned()),
-                (None, Ok(error)) => RunError::Failed(match error.into_val() {
+                (None, Ok(error)) => RunError::Failed(match formatted(error).into_val() {
                     Val::TStr(text) => truncate(&String::from_utf8_lossy(&text), MAX_MESSAGE),
-                    other => truncate(&other.to_string(), MAX_EXCERPT),
+                    other => excerpt(&other, MAX_EXCERPT),
                 }),
                 (None, Err(_)) => RunError::Failed("the filter halts".to_owned()),
             })?;

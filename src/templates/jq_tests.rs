@@ -115,6 +115,96 @@ fn the_exceeded_bound_is_reported() {
     }
 }
 
+/// A value that is far longer as text than in memory, `$a`.
+const LONG: &str = "(\"x\" * 4000000) as $x | [$x] | until(length > 60000; . + .) | . as $a | ";
+
+#[test]
+fn outputs_and_errors_are_formatted_only_in_part() {
+    let value = |filter: &str| Filter::compile(&format!("{LONG}{filter}")).unwrap().value(b"null");
+    let start = "[\"xxx";
+    assert!(matches!(value("$a"), Output::Other(text) if text.starts_with(start) && text.len() < 100));
+    assert!(
+        matches!(value("$a, $a"), Output::Other(text) if text.starts_with("several values ([") && text.len() < 300)
+    );
+    for (filter, words) in [
+        ("$a.b", "cannot index [\"xxx"),
+        ("$a + 1", "cannot calculate [\"xxx"),
+        ("$a | error", start),
+        ("$a | tonumber", "cannot parse [\"xxx"),
+        ("$a | ascii_downcase", "cannot use [\"xxx"),
+    ] {
+        let output = value(filter);
+        assert!(matches!(&output, Output::Failed(text) if text.starts_with(words) && text.len() < 400), "{output:?}");
+    }
+    assert_eq!(value("try $a.b catch (length, \"-\") | select(. == \"-\")"), Output::Text("-".into()));
+    assert_eq!(value("[($a | tonumber?), $a.b?] | length"), Output::Number(0.0, "0".into()));
+    assert_eq!(value("try error($a) catch length"), Output::Number(65536.0, "65536".into()));
+    assert_eq!(value("try error(\"cannot index\") catch ."), Output::Text("cannot index".into()));
+}
+
+#[test]
+fn comparisons_and_searches_take_steps() {
+    let shared = "reduce range(100) as $x ({a: 1}; {a: ., b: .}) | . as $o | ";
+    for (start, filters) in [
+        (
+            LONG,
+            &[
+                "($a + []) as $b | [limit(10000; repeat($a == $b))] | length",
+                "$a | sort | length",
+                "[$a, $a] | sort_by(.) | length",
+                "[$a, $a] | unique | length",
+                "[$a, $a] | min_by(.) | length",
+                "[$a] | bsearch($a)",
+                "[$a] - [$a] | length",
+                "[$a] | contains([$a])",
+                "[$a] | index($a)",
+                "[$a] | index([$a])",
+                "[$a] | .[[$a]]",
+                "[$a] | has([$a])",
+                "{($a): 1} | length",
+                "{$a: 1} | length",
+                ". as {($a): $y} | 1",
+                "(\"y\" | (. * 2000000)) as $y | $x | index($y)",
+                "null | .[$a] = 1 | length",
+            ][..],
+        ),
+        (
+            shared,
+            &["($o * $o) | length", "$o == $o", "$o | contains($o)", "[$o] | index($o)", "[$o, $o] | max | length"],
+        ),
+        ("", &["(((\"x,\" * 60000) + \"y\") / \",\") | contains((\"y,\" * 60000)[:-1] / \",\")"]),
+    ] {
+        for filter in filters {
+            let begun = Instant::now();
+            let verdict = Filter::compile(&format!("{start}{filter}")).unwrap().run(b"null");
+            let is_bounded = matches!(&verdict, Verdict::Failed(text) if text.contains("more than 2000000 steps"));
+            assert!(is_bounded, "{filter}: {verdict:?}");
+            assert!(begun.elapsed() < Duration::from_secs(20), "{filter}: {:?}", begun.elapsed());
+        }
+    }
+}
+
+#[test]
+fn operations_on_large_documents_stay_within_the_bounds() {
+    let items = (0..10_000).map(|number| format!("{{\"id\": {number}, \"name\": \"item {number}\"}}"));
+    let document = format!("{{\"items\": [{}]}}", items.collect::<Vec<_>>().join(","));
+    for filter in [
+        ".items | sort_by(.name) | first.id == 0",
+        ".items | sort | unique | length == 10000",
+        ".items | map(.name) | contains([\"item 9999\", \"item 5\"])",
+        ".items | map(.id) | index(9999) == 9999 and (index([5, 6]) == 5)",
+        ".items | map(select(.id >= 10 and .name != \"item 11\")) | length == 9989",
+        "[.. | numbers] | length == 10000",
+        ". == (. * {items: .items})",
+        ".items as $all | $all - [$all[0]] | length == 9999",
+        ".items | any(has(\"id\")) and (group_by(.id % 10) | length == 10)",
+        "any(.items[]; .name | test_name)",
+    ] {
+        let filter = format!("def test_name: contains(\"99\") and endswith(\"9\"); {filter}");
+        assert_eq!(run(&filter, &document), Verdict::Satisfied, "{filter}");
+    }
+}
+
 #[test]
 fn every_filter_ends() {
     for filter in [

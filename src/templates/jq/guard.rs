@@ -3,14 +3,13 @@
 use std::cell::Cell;
 
 use jaq_core::box_iter::box_once;
-use jaq_core::load::parse::Def;
 use jaq_core::native::{Fun, v};
-use jaq_core::{DataT, Error, Exn, Lut, Native, ValX, data};
+use jaq_core::ops::Cmp;
+use jaq_core::{Bind, DataT, Error, Exn, Lut, Native, ValX, data};
 use jaq_json::{Num, Val};
-use jaq_std::ValT as _;
 
-use super::MAX_EXCERPT;
-use crate::model::text::truncate;
+use super::excerpt::{catchable, excerpt};
+use super::{MAX_EXCERPT, cost};
 
 /// Functions for the rewritten filter. Users' filters cannot name them, as the names contain spaces.
 pub(super) const STEP: &str = "iter8 step";
@@ -19,6 +18,24 @@ pub(super) const NESTED: &str = "iter8 nested";
 pub(super) const PRINTABLE: &str = "iter8 printable";
 pub(super) const TIMES: &str = "iter8 times";
 pub(super) const SPLIT: &str = "iter8 split";
+pub(super) const MINUS: &str = "iter8 minus";
+pub(super) const ORDERED: &str = "iter8 ordered";
+pub(super) const INDEX: &str = "iter8 index";
+pub(super) const CONTAINED: &str = "iter8 contained";
+pub(super) const SOUGHT: &str = "iter8 sought";
+pub(super) const TRIED: &str = "iter8 tried";
+
+/// Returns the name of the guard's comparison.
+pub(super) fn comparison(op: Cmp) -> &'static str {
+    match op {
+        Cmp::Lt => "iter8 <",
+        Cmp::Le => "iter8 <=",
+        Cmp::Gt => "iter8 >",
+        Cmp::Ge => "iter8 >=",
+        Cmp::Eq => "iter8 ==",
+        Cmp::Ne => "iter8 !=",
+    }
+}
 
 /// Maximum steps of one run; they take a few tenths of a second.
 pub(super) const STEPS: usize = 2_000_000;
@@ -102,7 +119,7 @@ impl Guard {
     }
 
     fn take<'a>(&self, size: usize) -> Result<(), Exn<'a, Val>> {
-        match self.steps.get().checked_sub(1 + size / PER_STEP) {
+        match self.steps.get().checked_sub((size / PER_STEP).saturating_add(1)) {
             Some(left) => {
                 self.steps.set(left);
                 Ok(())
@@ -112,6 +129,28 @@ impl Guard {
                 Err(self.stop(Stopped::Steps))
             }
         }
+    }
+
+    /// Takes as many steps as an operation costs.
+    fn charge<'a>(&self, cost: impl FnOnce(&mut usize) -> bool) -> Result<(), Exn<'a, Val>> {
+        let most = self.steps.get().saturating_mul(PER_STEP);
+        let mut room = most;
+        self.take(if cost(&mut room) { most - room } else { usize::MAX })
+    }
+
+    fn compare<'a>(&self, op: Cmp, left: &Val, right: &Val) -> ValX<'a, Val> {
+        self.charge(|room| cost::compare(left, right, room))?;
+        Ok(Val::Bool(op.run(left, right)))
+    }
+
+    fn ordered<'a>(&self, value: Val) -> ValX<'a, Val> {
+        self.charge(|room| cost::order(&value, room))?;
+        Ok(value)
+    }
+
+    fn index<'a>(&self, value: Val) -> ValX<'a, Val> {
+        self.charge(|room| cost::index(&value, room))?;
+        Ok(value)
     }
 
     /// Takes a step on `value`, which may copy it.
@@ -150,7 +189,7 @@ impl Guard {
     /// Checks that a value is not too large as JSON.
     fn printable<'a>(&self, value: Val) -> ValX<'a, Val> {
         let mut room = MAX_SIZE;
-        if !is_printable(&value, &mut room) {
+        if !cost::print(&value, &mut room) {
             return Err(self.stop(Stopped::Size));
         }
         self.take(MAX_SIZE - room)?;
@@ -194,7 +233,14 @@ impl Guard {
                 return Err(self.stop(Stopped::Size));
             }
         }
+        self.charge(|room| cost::merge(&left, &right, room))?;
         self.built((left * right).map_err(Exn::from)?)
+    }
+
+    fn minus<'a>(&self, left: Val, right: Val) -> ValX<'a, Val> {
+        let (left, right) = (self.step(left)?, self.step(right)?);
+        self.charge(|room| cost::subtract(&left, &right, room))?;
+        self.built((left - right).map_err(Exn::from)?)
     }
 
     /// Divides; a string by a string splits it.
@@ -212,21 +258,6 @@ impl Guard {
             }
         }
         self.built((left / right).map_err(Exn::from)?)
-    }
-}
-
-/// Takes the length of a value as JSON from `room`. Returns false if it does not fit, after at most that many steps.
-fn is_printable(value: &Val, room: &mut usize) -> bool {
-    let length = match value {
-        Val::TStr(text) | Val::BStr(text) => text.len(),
-        _ => 1,
-    };
-    let Some(left) = room.checked_sub(length) else { return false };
-    *room = left;
-    match value {
-        Val::Arr(entries) => entries.iter().all(|entry| is_printable(entry, room)),
-        Val::Obj(entries) => entries.iter().all(|(key, value)| is_printable(key, room) && is_printable(value, room)),
-        _ => true,
     }
 }
 
@@ -277,31 +308,6 @@ impl<'a> data::HasLut<'a, Bounded> for Data<'a> {
     }
 }
 
-/// A function of a number.
-macro_rules! of_number {
-    ($name:literal, $function:expr) => {
-        (
-            $name,
-            v(0),
-            Native::<Bounded>::new(|cv| {
-                let function: fn(f64) -> f64 = $function;
-                box_once(match cv.1.as_f64() {
-                    Some(number) => Ok(Val::from(function(number))),
-                    None => Err(Error::typ(cv.1, "number").into()),
-                })
-            }),
-        )
-    };
-}
-
-/// Functions whose cost is bounded by their arguments, and those of the guard.
-pub(super) fn funs() -> impl Iterator<Item = Fun<Bounded>> {
-    let known = jaq_core::funs().filter(|fun| fun.0 != "range");
-    let known = known.chain(jaq_std::base_funs()).chain(jaq_json::funs());
-    let unbounded = ["explode", "fromjson", "halt"];
-    known.filter(move |fun| !unbounded.contains(&fun.0)).chain(guard_functions()).chain(mathematics())
-}
-
 /// A function that returns its input, also in paths, after a check by the guard.
 macro_rules! checked {
     ($check:ident) => {
@@ -328,7 +334,32 @@ macro_rules! operator {
     };
 }
 
-fn guard_functions() -> [Fun<Bounded>; 9] {
+/// A comparison.
+macro_rules! comparison {
+    ($op:ident) => {
+        (
+            comparison(Cmp::$op),
+            v(2),
+            Native::<Bounded>::new(|mut cv| {
+                let (right, left) = (cv.0.pop_var(), cv.0.pop_var());
+                box_once(cv.0.data().guard.compare(Cmp::$op, &left, &right))
+            }),
+        )
+    };
+}
+
+/// A function that returns its input, after it took the steps of an operation on it and an argument.
+macro_rules! charged {
+    ($cost:ident) => {
+        Native::<Bounded>::new(|mut cv| {
+            let argument = cv.0.pop_var();
+            box_once(cv.0.data().guard.charge(|room| cost::$cost(&cv.1, &argument, room)).map(|()| cv.1))
+        })
+    };
+}
+
+/// Returns the functions of the guard, and those that it replaces.
+pub(super) fn funs() -> [Fun<Bounded>; 21] {
     // The result has an array's entry for each byte.
     let explode = Native::<Bounded>::new(|cv| {
         let Val::TStr(text) = &cv.1 else { return box_once(Err(Error::typ(cv.1, "string").into())) };
@@ -354,7 +385,28 @@ fn guard_functions() -> [Fun<Bounded>; 9] {
         };
         box_once(parsed.ok_or_else(|| unparsable(&cv.1, "as a number")))
     });
+    // The message of a caught error is formatted, however long it is.
+    let tried = Native::<Bounded>::new(|mut cv| {
+        let (tried, context) = cv.0.pop_fun();
+        Box::new(tried.run((context, cv.1)).map(|output| output.map_err(catchable)))
+    });
+    let tried = tried.with_paths(|mut cv| {
+        let (tried, context) = cv.0.pop_fun();
+        Box::new(tried.paths((context, cv.1)).map(|output| output.map_err(catchable)))
+    });
     [
+        comparison!(Lt),
+        comparison!(Le),
+        comparison!(Gt),
+        comparison!(Ge),
+        comparison!(Eq),
+        comparison!(Ne),
+        (TRIED, [Bind::Fun(())].into(), tried),
+        (ORDERED, v(0), checked!(ordered)),
+        (INDEX, v(0), checked!(index)),
+        (CONTAINED, v(1), charged!(contain)),
+        (SOUGHT, v(1), charged!(indices)),
+        (MINUS, v(2), operator!(minus)),
         (STEP, v(0), checked!(step)),
         (BUILT, v(0), checked!(built)),
         (NESTED, v(0), checked!(nested)),
@@ -369,78 +421,5 @@ fn guard_functions() -> [Fun<Bounded>; 9] {
 
 /// Error that names the value.
 fn unparsable<'a>(value: &Val, expected: &str) -> Exn<'a, Val> {
-    Error::str(format!("cannot parse {} {expected}", truncate(&value.to_string(), MAX_EXCERPT))).into()
-}
-
-/// Mathematical functions useful for metrics.
-fn mathematics() -> [Fun<Bounded>; 8] {
-    let pow = Native::<Bounded>::new(|mut cv| {
-        let (exponent, base) = (cv.0.pop_var(), cv.0.pop_var());
-        box_once(match (base.as_f64(), exponent.as_f64()) {
-            (Some(base), Some(exponent)) => Ok(Val::from(base.powf(exponent))),
-            (None, _) => Err(Error::typ(base, "number").into()),
-            _ => Err(Error::typ(exponent, "number").into()),
-        })
-    });
-    [
-        of_number!("sqrt", f64::sqrt),
-        of_number!("fabs", f64::abs),
-        of_number!("exp", f64::exp),
-        of_number!("exp10", |number| 10_f64.powf(number)),
-        of_number!("log", f64::ln),
-        of_number!("log2", f64::log2),
-        of_number!("log10", f64::log10),
-        ("pow", v(2), pow),
-    ]
-}
-
-/// Definitions of the standard library that depend on unsupported functions, or that the guard's functions replace.
-const MISSING: &[&str] = &[
-    "@base64",
-    "@base64d",
-    "@html",
-    "@htmld",
-    "@uri",
-    "@urid",
-    "capture",
-    "capture_of_match",
-    "debug",
-    "drem",
-    "fromdate",
-    "gamma",
-    "gsub",
-    "halt",
-    "halt_error",
-    "logb",
-    "match",
-    "nexttoward",
-    "pow10",
-    "scalb",
-    "scan",
-    "scan_",
-    "significand",
-    "splits",
-    "stderr",
-    "sub",
-    "test",
-    "todate",
-    "tonumber",
-];
-
-/// Returns the definitions that filters may use.
-pub(super) fn defs() -> impl Iterator<Item = Def<&'static str>> {
-    // `split` with one argument needs no regular expressions.
-    let is_supported =
-        |def: &Def<&'static str>| !MISSING.contains(&def.name) && (def.name != "split" || def.args.len() < 2);
-    range().chain(jaq_core::defs()).chain(jaq_std::defs()).chain(jaq_json::defs()).filter(is_supported)
-}
-
-/// Defines `range` in the language itself, so that each number takes a step.
-fn range() -> impl Iterator<Item = Def<&'static str>> {
-    const RANGE: &str = "def range($from; $to; $by): \
-        def up: if . < $to then ., (. + $by | up) else {}[] end; \
-        def down: if . > $to then ., (. + $by | down) else {}[] end; \
-        def on: if . != $to then ., (. + $by | on) else {}[] end; \
-        $from | if $by > 0 then up elif $by < 0 then down else on end;";
-    jaq_core::load::parse(RANGE, |parser| parser.defs()).into_iter().flatten()
+    Error::str(format!("cannot parse {} {expected}", excerpt(value, MAX_EXCERPT))).into()
 }

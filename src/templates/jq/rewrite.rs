@@ -5,7 +5,9 @@ use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};
 use jaq_core::ops::Math;
 use jaq_core::path::{Part, Path};
 
-use super::guard::{BUILT, NESTED, PRINTABLE, SPLIT, STEP, TIMES};
+use super::guard::{
+    BUILT, CONTAINED, INDEX, MINUS, NESTED, ORDERED, PRINTABLE, SOUGHT, SPLIT, STEP, TIMES, TRIED, comparison,
+};
 
 type Code = Term<&'static str>;
 type Boxed<'s> = Box<Term<&'s str>>;
@@ -48,7 +50,11 @@ pub(super) fn guarded<'s>(term: Term<&'s str>) -> Term<&'s str> {
         Term::Arr(None) => Term::Arr(None),
         Term::Arr(Some(inner)) => nested(Term::Arr(Some(boxed(inner)))),
         Term::Obj(pairs) => {
-            let pair = |(key, value): (Term<&'s str>, Option<Term<&'s str>>)| (key_of(key), value.map(guarded));
+            let pair = |(key, value): (Term<&'s str>, Option<Term<&'s str>>)| match value {
+                // `{$x}` has to keep its form, unlike `{$x: 1}`.
+                Some(value) if matches!(key, Term::Var(_)) => (pipe(key, call(INDEX)), Some(guarded(value))),
+                value => (key_of(key), value.map(guarded)),
+            };
             nested(Term::Obj(pairs.into_iter().map(pair).collect()))
         }
         Term::Neg(inner) => Term::Neg(boxed(inner)),
@@ -57,7 +63,9 @@ pub(super) fn guarded<'s>(term: Term<&'s str>) -> Term<&'s str> {
         Term::Fold(name, source, pattern, parts) => {
             Term::Fold(name, boxed(source), pattern_of(pattern), parts.into_iter().map(stepped).collect())
         }
-        Term::TryCatch(tried, caught) => Term::TryCatch(boxed(tried), caught.map(boxed)),
+        Term::TryCatch(tried, caught) => {
+            Term::TryCatch(Box::new(Term::Call(TRIED, vec![guarded(*tried)])), caught.map(boxed))
+        }
         Term::IfThenElse(cases, otherwise) => {
             let cases = cases.into_iter().map(|(condition, then)| (guarded(condition), guarded(then)));
             Term::IfThenElse(cases.collect(), otherwise.map(boxed))
@@ -71,7 +79,7 @@ pub(super) fn guarded<'s>(term: Term<&'s str>) -> Term<&'s str> {
             let is_slice = parts.iter().any(|(part, _)| matches!(part, Part::Range(..)));
             let parts = parts.into_iter().map(|(part, optional)| {
                 let part = match part {
-                    Part::Index(index) => Part::Index(guarded(index)),
+                    Part::Index(index) => Part::Index(index_of(index)),
                     Part::Range(from, to) => Part::Range(from.map(guarded), to.map(guarded)),
                 };
                 (part, optional)
@@ -117,7 +125,20 @@ fn called<'s>(name: &'s str, arguments: Vec<Term<&'s str>>) -> Term<&'s str> {
         "group_by" => Some(NESTED),
         _ => BUILDERS.contains(&name).then_some(BUILT),
     };
-    let called = Term::Call(name, arguments.into_iter().map(guarded).collect());
+    let arguments = arguments.into_iter().map(|argument| match name {
+        "sort_by" | "group_by" | "min_by_or_empty" | "max_by_or_empty" | "bsearch" => {
+            pipe(guarded(argument), call(ORDERED))
+        }
+        "has" => pipe(guarded(argument), call(INDEX)),
+        _ => guarded(argument),
+    });
+    let mut arguments: Vec<_> = arguments.collect();
+    let called = match (name, arguments.len()) {
+        ("sort", 0) => pipe(call(ORDERED), call("sort")),
+        ("contains", 1) => charged(CONTAINED, name, arguments.remove(0)),
+        ("indices", 1) => charged(SOUGHT, name, arguments.remove(0)),
+        _ => Term::Call(name, arguments),
+    };
     let called = if is_printer { pipe(call(PRINTABLE), called) } else { called };
     match result {
         Some(check) => pipe(called, call(check)),
@@ -126,10 +147,18 @@ fn called<'s>(name: &'s str, arguments: Vec<Term<&'s str>>) -> Term<&'s str> {
     }
 }
 
+/// Evaluates the argument once, for the guard and for the function.
+fn charged<'s>(check: &'static str, name: &'s str, argument: Term<&'s str>) -> Term<&'s str> {
+    let operand = || vec![Term::Var(OPERAND)];
+    let called = pipe(Term::Call(check, operand()), Term::Call(name, operand()));
+    Term::BinOp(Box::new(argument), BinaryOp::Pipe(Some(Pattern::Var(OPERAND))), Box::new(called))
+}
+
 /// Arithmetic. The guard evaluates operators whose result can be much larger than their operands.
 fn math<'s>(left: Term<&'s str>, op: Math, right: Term<&'s str>) -> Term<&'s str> {
     match op {
         Math::Mul => Term::Call(TIMES, vec![left, right]),
+        Math::Sub => Term::Call(MINUS, vec![left, right]),
         Math::Div => Term::Call(SPLIT, vec![left, right]),
         op => pipe(Term::BinOp(Box::new(left), BinaryOp::Math(op), Box::new(right)), call(BUILT)),
     }
@@ -145,6 +174,7 @@ fn binary<'s>(left: Boxed<'s>, op: BinaryOp<&'s str>, right: Boxed<'s>) -> Term<
             let operand = nested(guarded(*right));
             Term::BinOp(Box::new(operand), BinaryOp::Pipe(Some(Pattern::Var(OPERAND))), Box::new(update))
         }
+        BinaryOp::Cmp(op) => Term::Call(comparison(op), vec![guarded(*left), guarded(*right)]),
         BinaryOp::Pipe(None) => Term::BinOp(boxed(left), BinaryOp::Pipe(None), Box::new(stepped(*right))),
         BinaryOp::Pipe(Some(pattern)) => {
             Term::BinOp(boxed(left), BinaryOp::Pipe(Some(pattern_of(pattern))), Box::new(stepped(*right)))
@@ -168,7 +198,16 @@ fn part<'s>(part: StrPart<&'s str, Term<&'s str>>) -> StrPart<&'s str, Term<&'s 
 fn key_of(key: Term<&str>) -> Term<&str> {
     match key {
         plain @ (Term::Str(..) | Term::Var(_)) => plain,
-        other => guarded(other),
+        other => pipe(guarded(other), call(INDEX)),
+    }
+}
+
+/// Guards an index. Constants need no check.
+fn index_of(index: Term<&str>) -> Term<&str> {
+    match index {
+        plain @ Term::Num(_) => plain,
+        plain if constant_string(&plain) => plain,
+        other => pipe(guarded(other), call(INDEX)),
     }
 }
 
@@ -177,7 +216,7 @@ fn pattern_of(pattern: Pattern<&str>) -> Pattern<&str> {
         Pattern::Var(name) => Pattern::Var(name),
         Pattern::Arr(parts) => Pattern::Arr(parts.into_iter().map(pattern_of).collect()),
         Pattern::Obj(pairs) => {
-            Pattern::Obj(pairs.into_iter().map(|(key, pattern)| (key_of(key), pattern_of(pattern))).collect())
+            Pattern::Obj(pairs.into_iter().map(|(key, pattern)| (index_of(key), pattern_of(pattern))).collect())
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::slo::assertion::sentence;
 use crate::slo::assess::assess;
 use crate::slo::loops::{self, MAX_RULE, ThisLoop};
 use crate::values::input::{InputError, typed};
+use crate::values::without_nulls;
 
 /// Registry entry.
 pub const KIND: TaskKind = TaskKind {
@@ -81,7 +82,6 @@ struct LimitMaps {
 struct AssessWith {
     /// The objectives. Iter8 also reads the key as `slos`.
     #[serde(rename = "SLOs", alias = "slos", default)]
-    #[schemars(extend("anyOf" = BOUNDS.map(|bound| json!({"required": [bound], "properties": {bound: {"minItems": 1}}}))))]
     slos: SloLimits,
     /// Number of consecutive loops that must satisfy each objective (1 to 100). Default: only the latest loop counts.
     #[schemars(schema_with = "consecutive_schema")]
@@ -91,10 +91,9 @@ struct AssessWith {
     failure_limit: Option<Count>,
 }
 
-/// Requires `SLOs`, or Iter8's other spelling of it.
+/// Adds Iter8's other spelling of `SLOs`.
 fn with_both_spellings(schema: &mut Schema) {
     schema.remove("required");
-    schema.insert("oneOf".to_owned(), json!([{"required": ["SLOs"]}, {"required": ["slos"]}]));
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         let slos = properties.get("SLOs").cloned().unwrap_or_default();
         properties.insert("slos".to_owned(), slos);
@@ -202,12 +201,10 @@ fn check_name(metric: &MetricRef, path: impl Into<FieldPath>) -> Result<(), Inpu
 }
 
 fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
-    let empty = json!({});
-    let with: AssessWith = typed(spec.with.as_ref().filter(|with| !with.is_null()).unwrap_or(&empty), "with")?;
+    // As in Iter8, null is absent, and a task without objectives runs; nothing is satisfied then.
+    let with = without_nulls(spec.with.clone().filter(|with| !with.is_null()).unwrap_or_else(|| json!({})));
+    let with: AssessWith = typed(&with, "with")?;
     let bounds = [("upper", &with.slos.upper), ("lower", &with.slos.lower)];
-    if bounds.iter().all(|(_, slos)| slos.is_empty()) {
-        return Err(no_objectives("with.SLOs"));
-    }
     for (bound, slos) in bounds {
         for (index, slo) in slos.iter().enumerate() {
             check_name(&slo.metric, format!("with.SLOs.{bound}[{index}].metric"))?;
@@ -230,6 +227,12 @@ struct Assess {
     rule: Option<LoopRule>,
 }
 
+impl Assess {
+    fn has_no_objectives(&self) -> bool {
+        self.limits.upper.is_empty() && self.limits.lower.is_empty()
+    }
+}
+
 impl Task for Assess {
     fn facts(&self) -> TaskFacts {
         TaskFacts { after_failed_load: AfterFailedLoad::Run, ..TaskFacts::default() }
@@ -240,6 +243,9 @@ impl Task for Assess {
     }
 
     fn check_earlier(&self, insights: &Insights) -> Result<(), InputError> {
+        if self.has_no_objectives() {
+            return Ok(());
+        }
         same_limits(insights, &self.limits)
     }
 
@@ -247,6 +253,10 @@ impl Task for Assess {
         let result = cx.experiment.result.as_ref();
         let this = result.map(|result| this_loop(result, cx.measured)).unwrap_or_default();
         let insights = result.and_then(|result| result.insights.as_ref());
+        if self.has_no_objectives() {
+            let notes = vec!["no SLOs are defined".to_owned()];
+            return Box::pin(async move { Ok(Contribution { notes, ..Contribution::default() }) });
+        }
         let contribution = judge(insights, &self.limits, self.rule, &this);
         Box::pin(async move { Ok(contribution?) })
     }
@@ -320,6 +330,20 @@ mod tests {
         parse(&spec).err().expect("should be rejected")
     }
 
+    #[test]
+    fn a_document_may_have_no_objectives() {
+        for with in [
+            None,
+            Some(json!(null)),
+            Some(json!({})),
+            Some(json!({"SLOs": null})),
+            Some(json!({"slos": {"upper": null}})),
+        ] {
+            let spec = TaskSpec { task: Some("assess".into()), with, ..TaskSpec::default() };
+            assert!(parse(&spec).is_ok(), "{spec:?}");
+        }
+    }
+
     fn limits(value: Value) -> SloLimits {
         serde_json::from_value(value).unwrap()
     }
@@ -387,9 +411,6 @@ mod tests {
                 json!({"SLOs": {"Upper": [{"metric": "ab", "limit": 1}]}}),
                 "with.SLOs.upper[0].metric: `ab` is not a metric name",
             ),
-            (json!({"SLOs": {}}), "with.SLOs: at least one objective is required"),
-            (json!(null), "with.SLOs: at least one objective is required"),
-            (json!({"slos": {}}), "with.SLOs: at least one objective is required"),
             (json!({"Slos": {}}), "with.Slos: unknown field"),
         ];
         for (with, expected) in cases {

@@ -321,3 +321,18 @@ fn the_demo_runs_an_experiment_against_both_versions() {
     assert!(cli.read("sample-stats.tpl").contains("url: {{ .url }}/stats"));
     assert_eq!(cli.document()["spec"][2]["with"]["templates"]["server"], "sample-stats.tpl");
 }
+
+#[test]
+fn a_document_without_objectives_runs_and_satisfies_nothing() {
+    let cli = CliCase::new();
+    for with in ["", "  with: null\n", "  with: {SLOs: null}\n", "  with: {SLOs: {upper: null, lower: []}}\n"] {
+        cli.write("experiment.yaml", &format!("spec:\n- run: 'true'\n- task: assess\n{with}"));
+        let output = cli.run(["run"]);
+        output.exits(0);
+        assert!(output.stderr.ends_with("SLOs: none defined\n"), "{output:#?}");
+        cli.run(["assert", "-c", "completed,nofailure"]).exits(0);
+        cli.run(["assert", "-c", "slos"]).expect(1, &["no SLOs are defined"]);
+        cli.run(["report"]).exits(0);
+        std::fs::remove_file(cli.path("experiment.yaml")).unwrap();
+    }
+}

@@ -21,6 +21,7 @@ use crate::model::text::prefix;
 use crate::ports::{BoxFuture, Files, WebRequest};
 use crate::redact::RequestSecrets;
 use crate::values::input::{InputError, typed};
+use crate::values::without_nulls;
 
 /// Registry entry.
 pub const KIND: TaskKind = TaskKind {
@@ -50,7 +51,8 @@ fn from_values(name: &str, values: &Value) -> Result<Vec<TaskSpec>, InputError> 
 }
 
 fn parse(spec: &TaskSpec) -> Result<Box<dyn Task>, InputError> {
-    let with: NotifyWith = typed(spec.with.as_ref().unwrap_or(&json!({})), "with")?;
+    // As in Iter8, null is absent.
+    let with: NotifyWith = typed(&without_nulls(spec.with.clone().unwrap_or_else(|| json!({}))), "with")?;
     let texts = [&with.url, &with.url_env, &with.url_file].iter().filter(|source| source.is_some()).count();
     match texts + usize::from(with.url_secret_key_ref.is_some()) {
         0 => {

@@ -56,7 +56,12 @@ pub(crate) async fn check_launch(
     wanted.extend(to_apply(&launch.roles));
     wanted.extend(to_apply(&launch.role_bindings));
     // The names of runs contain the revision.
-    let run: &[&str] = if is_first { &["get", "create", "patch"] } else { &["get", "create", "patch", "delete"] };
+    let run: &[&str] = &["get", "create", "patch"];
+    if !is_first {
+        // An earlier launch may have had the other runner, and is deleted after its document is replaced.
+        wanted.extend(on_kind::<Job>(namespace, &["delete"]));
+        wanted.extend(on_kind::<CronJob>(namespace, &["delete"]));
+    }
     wanted.extend(launch.job.iter().flat_map(|_| on_kind::<Job>(namespace, run)));
     wanted.extend(launch.cron_job.iter().flat_map(|_| on_kind::<CronJob>(namespace, run)));
     wanted.extend(to_list(namespace));

@@ -149,7 +149,7 @@ pub(super) struct PodFiles {
     has_more_variables: bool,
 }
 
-/// Content of a file or variable of a pod, which is not known here. Too short to be searched for as a secret.
+/// Stands in for the content of a file or variable of a pod. Too short to be redacted by accident.
 const UNKNOWN: &str = "?";
 
 impl PodFiles {

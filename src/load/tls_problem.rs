@@ -98,7 +98,7 @@ impl TlsProblem {
         match self {
             Self::Other | Self::Untrusted => format!(
                 "set {ca} to the CA that issued the server's certificate (a PEM file), or skip verification with {skip_verify}; \
-                 check that the service uses TLS"
+                 check that the server uses TLS"
             ),
             Self::Expired => format!(
                 "renew the server's certificate, check the clock of this machine, or skip verification with {skip_verify}"

@@ -185,7 +185,7 @@ impl<P: Protocol> Worker<P> {
             let deadline = sent.checked_add(plan.timeout);
             let is_measured = plan.pacer.number(slot.number) >= plan.skip_first;
             let ended = {
-                // Pinned once: the memory of the task, of which there are many, has one copy.
+                // Pinned here so that each of the many tasks stores the future only once.
                 let exchange = std::pin::pin!(self.attempt(index, &mut connection, prepared));
                 match is_measured {
                     true => in_flight.guard(deadline, exchange).await,

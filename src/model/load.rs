@@ -82,7 +82,7 @@ pub struct LoadRecord {
     /// True if a signal ended the load early.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
-    /// True if the load was ended because none of its first requests got a response.
+    /// True if the load was aborted because none of its first requests got a response.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub aborted: bool,
     /// The load over time; absent if no request ended.

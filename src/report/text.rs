@@ -311,7 +311,7 @@ fn loads(out: &mut String, view: &ReportView) {
         let _ = writeln!(out, "  {} was interrupted", name(row));
     }
     for row in loads.iter().filter(|row| row.load.aborted) {
-        let _ = writeln!(out, "  {} was ended because its first requests all failed", name(row));
+        let _ = writeln!(out, "  {} was aborted because all of its first requests failed", name(row));
     }
     for row in loads.iter().filter(|row| is_disturbed(&row.load.counts)) {
         let Counts { own_late, requests, .. } = row.load.counts;

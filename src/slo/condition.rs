@@ -1,8 +1,9 @@
 //! `if` conditions of tasks: CEL, with the spellings that Iter8's users know.
 //!
-//! `SLOs()`, `Completed()`, `NoFailure()`, the fields of `Result` and the tasks of `Spec` may be combined with `not`, `and`, `or` (also `!`,
-//! `&&`, `||`), comparisons, arithmetic, `len(…)` and parentheses. `A startsWith "b"` is written as in Iter8, too. Conditions come from files: length, tokens and nesting are bounded before the parser sees
-//! them, and only known functions and fields are accepted, so that a typo is found before the run starts.
+//! `SLOs()`, `Completed()`, `NoFailure()`, the fields of `Result` and the tasks of `Spec` may be combined with `not`, `and`, `or` (also
+//! `!`, `&&`, `||`), comparisons, arithmetic, `len(…)` and parentheses. `A startsWith "b"` is written as in Iter8. Conditions come from
+//! files: length, tokens and nesting are bounded before the parser sees them, and only known functions and fields are accepted, so that a
+//! typo is found before the run starts.
 
 use std::collections::HashMap;
 
@@ -36,7 +37,7 @@ const INSIGHTS_FIELDS: [&str; 2] = ["NumVersions", "NonHistMetricValues"];
 const TASK_FIELDS: [&str; 3] = ["Task", "Run", "If"];
 /// CEL's name of `len`.
 const SIZE: &str = "size";
-/// Functions and words of Iter8's conditions that this program does not have, with alternatives.
+/// Unsupported functions and keywords of Iter8's conditions, with alternatives.
 const UNSUPPORTED: [(&str, &str); 10] = [
     ("matches", "use startsWith, endsWith or contains"),
     ("nil", "compare with a value of the same type, such as \"\" or 0"),

@@ -35,7 +35,7 @@ pub fn inconclusive_reason(load: &LoadRecord) -> Option<String> {
         return Some(format!("the load was interrupted after {} requests", load.counts.requests));
     }
     if load.aborted {
-        return Some(format!("the load was ended after {} requests, which all failed", load.counts.requests));
+        return Some(format!("the load was aborted after {} requests, all of which failed", load.counts.requests));
     }
     if let Some(count) = load.causes.get(CLIENT_LIMIT).filter(|count| **count > 0) {
         let requests = load.counts.requests;

@@ -74,7 +74,7 @@ impl Secret {
         value.is_object().then(|| {
             let sources: Result<Sources, _> = serde_json::from_value(value.clone());
             let expected =
-                "not the source of a secret; expected `file: PATH`, `env: NAME` or `secretKeyRef: {name: …, key: …}`";
+                "invalid secret source; expected `file: PATH`, `env: NAME` or `secretKeyRef: {name: …, key: …}`";
             Self::try_from(sources.map_err(|_| expected.to_owned())?).map_err(str::to_owned)
         })
     }
@@ -162,7 +162,7 @@ mod tests {
         }
         for source in [json!({"value": "hunter2"}), json!({"secretKeyRef": "hunter2"}), json!({"env": ["hunter2"]})] {
             let error = Secret::of(&source).unwrap().unwrap_err();
-            assert!(error.starts_with("not the source of a secret") && !error.contains("hunter2"), "{error}");
+            assert!(error.starts_with("invalid secret source") && !error.contains("hunter2"), "{error}");
         }
         assert_eq!(Secret::of(&json!("text")), None);
     }

@@ -67,7 +67,7 @@ fn an_endpoint_whose_first_requests_fail_has_its_row_first() {
     assert_eq!(loads, ["http-z", "http-a"]);
     assert!(
         text.contains("  http-z | max       |")
-            && text.contains("http-z was ended because its first requests all failed")
+            && text.contains("http-z was aborted because all of its first requests failed")
     );
     assert!(
         text.contains("  http-z\n      4 of 4 failed: refused\n      status none\n  http-a\n      0 of 4 failed\n"),

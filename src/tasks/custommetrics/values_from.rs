@@ -12,7 +12,7 @@ use crate::tasks::credentials::read_secret;
 use crate::tasks::secret_source::Secret;
 use crate::values::input::InputError;
 
-/// Value of a secret that is not readable where the values are only checked. Too short to be searched for.
+/// Stands in for an unreadable secret during validation. Too short to be redacted by accident.
 const PLACEHOLDER: &str = "?";
 
 /// Names and sources of the variables.
@@ -40,13 +40,15 @@ impl ValuesFrom {
         let read = |(name, value): (String, Value)| {
             let invalid = |message: &str| InputError::new(at.clone().key(&name), message);
             if [ELAPSED, STARTING_TIME].contains(&name.as_str()) {
-                return Err(invalid("is not a secret").with_hint("set it in `values`"));
+                return Err(invalid("cannot come from a secret source").with_hint("set it in `values`"));
             }
             match Secret::of(&value) {
                 Some(Ok(secret)) => Ok((name, secret)),
                 Some(Err(error)) => Err(invalid(&error)),
-                None => Err(invalid("not the source of a secret; expected `file`, `env` or `secretKeyRef`")
-                    .with_hint("values that are not secret belong to `values`")),
+                None => Err(invalid(
+                    "invalid secret source; expected `file: PATH`, `env: NAME` or `secretKeyRef: {name: …, key: …}`",
+                )
+                .with_hint("values that are not secret belong to `values`")),
             }
         };
         let sources = sources.into_iter().map(read).collect::<Result<_, _>>()?;

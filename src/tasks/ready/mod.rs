@@ -196,7 +196,7 @@ impl Ready {
                         Readiness::NotYet(state) => state,
                         Readiness::Settling(remaining) => {
                             settled_after = Some(remaining);
-                            format!("changed less than {} ago, so its status may be from before", GoDuration(SETTLING))
+                            format!("changed less than {} ago, so its status may be out of date", GoDuration(SETTLING))
                         }
                     }
                 }

@@ -125,9 +125,9 @@ async fn roles_elsewhere(client: &Client, group: &Group) -> Result<BTreeSet<Stri
 /// Marks of the objects to delete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
-    /// Those with our label.
+    /// Objects with the group label.
     Labelled,
-    /// Those of Iter8, too, which have none.
+    /// Also objects of Iter8 v0.13, which have no label.
     Any,
 }
 

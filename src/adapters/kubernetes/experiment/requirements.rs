@@ -18,7 +18,7 @@ use crate::manifests::rbac::rule_in_yaml;
 use crate::model::object::ResourceKind;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
 
-/// Minor version of Kubernetes 1 that has everything an Indexed Job of ours uses, such as `backoffLimitPerIndex`.
+/// Minor version of Kubernetes 1 with every feature that our Indexed Jobs use, such as `backoffLimitPerIndex`.
 const INDEXED_JOBS_SINCE: u32 = 29;
 
 /// Permissions needed for objects of one kind.
@@ -42,7 +42,7 @@ fn to_apply<'a, K: Object + 'a>(objects: impl IntoIterator<Item = &'a K>) -> BTr
     wanted
 }
 
-/// Rejects a launch if this user lacks permissions, with all of them. `is_first` if the group has no Secret yet.
+/// Rejects a launch if this user lacks permissions, listing all missing ones. `is_first` if the group has no Secret yet.
 pub(crate) async fn check_launch(
     client: &Client,
     group: &Group,
@@ -93,7 +93,7 @@ async fn to_grant(client: &Client, launch: &Launch) -> BTreeSet<Access> {
     wanted
 }
 
-/// Rejects a deletion if this user lacks permissions, with all of them.
+/// Rejects a deletion if this user lacks permissions, listing all missing ones.
 pub(crate) async fn check_delete(
     client: &Client,
     group: &Group,

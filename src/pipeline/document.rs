@@ -8,11 +8,11 @@ use chrono::{DateTime, Utc};
 
 use super::ResultPolicy;
 use crate::metrics::insights;
-use crate::model::contribution::{Contribution, TaskOutcome};
+use crate::model::contribution::{Contribution, TaskFailure, TaskOutcome};
 use crate::model::document::{Experiment, ExperimentResult, SCHEMA_VERSION, TaskRecord, TaskSpec, TaskStatus};
 use crate::model::duration::GoDuration;
 use crate::ports::{DocumentStore, Files, StoreError};
-use crate::redact::{self, RequestSecrets, redact_strings_with};
+use crate::redact::{self, RequestSecrets};
 use crate::tasks::Task;
 
 /// Returns a spec with its secrets redacted, by their names and wherever it repeats them.
@@ -88,9 +88,12 @@ impl<'a> Document<'a> {
     }
 
     /// Redacts the known secrets in the outcome of a task, for a recording.
-    pub(super) fn redact_outcome(&self, outcome: TaskOutcome) -> TaskOutcome {
-        let redacted = serde_json::to_value(&outcome).ok().map(|value| redact_strings_with(&value, &self.secrets));
-        redacted.and_then(|value| serde_json::from_value(value).ok()).unwrap_or(outcome)
+    pub(super) fn redact_outcome(&self, outcome: &TaskOutcome) -> TaskOutcome {
+        let redacted = serde_json::to_string(&outcome).map(|text| self.secrets.redact(&text));
+        redacted.and_then(|text| serde_json::from_str(&text)).unwrap_or_else(|_| {
+            let message = "the outcome cannot be recorded without secrets".to_owned();
+            TaskOutcome::Failed(TaskFailure { message, hint: None, partial: None })
+        })
     }
 
     pub(super) fn secrets(&self) -> &RequestSecrets {

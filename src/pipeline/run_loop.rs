@@ -133,7 +133,7 @@ impl LoopRun<'_, '_> {
             return outcome.into();
         }
         let end = self.run_task(index, task).await;
-        recording.keep(index, &name, &self.document.redact_outcome(TaskOutcome::from(&end)));
+        recording.keep(index, &name, &self.document.redact_outcome(&TaskOutcome::from(&end)));
         end
     }
 

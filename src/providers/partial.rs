@@ -36,11 +36,16 @@ pub(super) fn sign(body: &[u8], warnings: &[String], expression: &str) -> Option
     of_whole.or_else(of_parts)
 }
 
-/// Returns the responses within a response: of requests that were sent together, or of an asynchronous one.
+/// Returns the responses within a response: of requests that were sent together, or of an asynchronous one. Other items of a list are rows.
 fn parts(body: &Value) -> impl Iterator<Item = &Value> {
+    let is_response = |item: &&Value| ["data", "hits", "_shards"].into_iter().any(|key| item.get(key).is_some());
     let one = ["response", "rawResponse"].into_iter().filter_map(|key| body.get(key));
-    let several = [Some(body), body.get("responses")].into_iter().flatten().filter_map(Value::as_array).flatten();
-    one.chain(several.take(MAX_PARTS))
+    let of_list = items(Some(body)).iter().filter(is_response);
+    one.chain(items(body.get("responses")).iter().chain(of_list).take(MAX_PARTS))
+}
+
+fn items(value: Option<&Value>) -> &[Value] {
+    value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// Returns true if a jq expression reads the key `key` of the response itself: `.errors | length`, but neither `.errorRate` nor
@@ -186,6 +191,8 @@ mod tests {
             r#"{"status":"success","results":[]}"#,
             r#"{"complete":5,"exception":""}"#,
             r#"{"stats":{"state":"FINISHED"}}"#,
+            r#"{"data":{},"meta":{"status":"success"}}"#,
+            r#"[{"error":"timeout","c":3},{"complete":false,"c":1}]"#,
             "not JSON: isPartial",
         ] {
             assert_eq!(sign(body.as_bytes(), &[], ".v"), None, "{body}");
@@ -196,8 +203,11 @@ mod tests {
     fn what_the_expression_reads_is_data() {
         let body = br#"{"errors":["a","b"]}"#;
         assert_eq!(sign(body, &[], ".errors | length"), None);
-        let batch = br#"[{"errors":["a","b"]}]"#;
+        let batch = br#"[{"data":null,"errors":["a","b"]}]"#;
         assert_eq!(sign(batch, &[], ".[0].errors | length"), None);
+        let grafana = br#"{"results":{"A":{"status":200},"B":{"error":"bad gateway","status":502,"frames":[]}}}"#;
+        let read = sign(grafana, &[], "(.results.B.frames[0].data.values[1][0]) // 0");
+        assert_eq!(read.as_deref(), Some("bad gateway"));
         assert!(sign(batch, &[], ".[0].v // 0").is_some());
         assert!(sign(body, &[], ".v // 0").is_some());
     }

@@ -51,14 +51,8 @@ pub(super) const SIGNS: &[Sign] = &[
         list(body, "/results").find_map(|result| result.get("error").filter(|error| is_filled(error))).map(quoted)
     }),
     // Grafana: an entry per query.
-    ("results", |body| {
-        let of_query = |query: &Value| {
-            let is_failed = query.get("status").and_then(Value::as_u64).is_some_and(|status| status >= 400);
-            let error = query.get("error").filter(|error| is_filled(error));
-            error.map(quoted).or_else(|| is_failed.then(|| quoted(query)))
-        };
-        body.get("results")?.as_object()?.values().find_map(of_query)
-    }),
+    ("error", failed_queries),
+    ("status", failed_queries),
     // Google Cloud Monitoring; BigQuery.
     ("executionErrors", |body| filled(body, "/executionErrors")),
     ("partialErrors", |body| filled(body, "/partialErrors")),
@@ -79,8 +73,7 @@ pub(super) const SIGNS: &[Sign] = &[
     }),
     // Logs of Datadog.
     ("meta", |body| {
-        let is_open = |status: &&Value| status.is_string() && **status != "done" && **status != "ok";
-        let status = body.pointer("/meta/status").filter(is_open);
+        let status = body.pointer("/meta/status").filter(|status| **status == "timeout");
         status.map(|status| format!("the query's status is {status}")).or_else(|| filled(body, "/meta/warnings"))
     }),
     // New Relic; Honeycomb.
@@ -124,6 +117,15 @@ fn failed_shards(body: &Value) -> Option<String> {
     let failed = body.pointer("/_shards/failed").and_then(Value::as_u64).filter(|failed| *failed > 0)?;
     let cause = body.pointer("/_shards/failures").and_then(words).map(|words| format!(": {words}")).unwrap_or_default();
     Some(format!("{failed} shards failed{cause}"))
+}
+
+fn failed_queries(body: &Value) -> Option<String> {
+    let of_query = |query: &Value| {
+        let is_failed = query.get("status").and_then(Value::as_u64).is_some_and(|status| status >= 400);
+        let error = query.get("error").filter(|error| is_filled(error));
+        error.map(quoted).or_else(|| is_failed.then(|| quoted(query)))
+    };
+    body.get("results")?.as_object()?.values().find_map(of_query)
 }
 
 fn missing_clusters(body: &Value) -> Option<String> {

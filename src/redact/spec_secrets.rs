@@ -38,7 +38,9 @@ fn collect(value: &Value, redacted: &Value, key: &str, secrets: &mut Vec<String>
             secrets.extend(RequestSecrets::of("", &header).into_values());
         }
         (Value::String(url), Value::String(redacted)) if redacted != url => {
-            secrets.extend(RequestSecrets::of(url, &[]).into_values());
+            // A load's URL may have no scheme.
+            let url = if url.contains("://") { url.clone() } else { format!("http://{url}") };
+            secrets.extend(RequestSecrets::of(&url, &[]).into_values());
         }
         (value, Value::String(redacted)) if redacted == REDACTED => strings(value, secrets),
         _ => {}
@@ -129,8 +131,12 @@ mod tests {
             task("http", json!({"url": "http://h/?x=hunter-two", "headers": {"Authorization": "Bearer hunter-two"}})),
             task("custommetrics", json!({"values": {"me": "hunter-two", "other": "p@ssw0rd", "name": "v1"}})),
             task("grpc", json!({"metadata": {"x-api-key": ["metadata-key"]}, "data": {"a": ["metadata-key"]}})),
-            TaskSpec { run: Some("curl http://u:p%40ssw0rd@h/ -d hunter-two".to_owned()), ..TaskSpec::default() },
+            TaskSpec {
+                run: Some("echo other-secret; curl http://u:p%40ssw0rd@h/ -d hunter-two".to_owned()),
+                ..TaskSpec::default()
+            },
             task("http", json!({"url": "http://u:p%40ssw0rd@h/"})),
+            task("http", json!({"url": "u:other-secret@h/"})),
             task("assess", json!({"SLOs": {"upper": [{"metric": "p/hunter-two", "limit": 1}]}})),
         ];
         let secrets = secrets_of(&spec);
@@ -141,8 +147,8 @@ mod tests {
             json!({"me": REDACTED, "other": REDACTED, "name": "v1"})
         );
         assert_eq!(redacted[2].with.as_ref().unwrap()["data"], json!({"a": [REDACTED]}));
-        assert_eq!(redacted[3].run.as_deref(), Some("curl http://[hidden]@h/ -d [hidden]"));
-        assert_eq!(redacted[5], spec[5], "names of metrics are kept");
+        assert_eq!(redacted[3].run.as_deref(), Some("echo [hidden]; curl http://[hidden]@h/ -d [hidden]"));
+        assert_eq!(redacted[6], spec[6], "names of metrics are kept");
     }
 
     #[test]

@@ -114,8 +114,8 @@ impl GroupArgs {
 /// Says that the document of a group belongs to earlier values.
 pub(crate) fn outdated(Group { namespace, name }: &Group) -> String {
     format!(
-        "the values of group {name} in namespace {namespace} have changed since the document was written, and nothing has run with \
-         them (`iter8 k run -g {name} -n {namespace}` would)"
+        "the values of group {name} in namespace {namespace} have changed since the document was written, and the experiment has \
+         not run with the new values; run it with `iter8 k run -g {name} -n {namespace}`"
     )
 }
 

@@ -116,7 +116,7 @@ impl Task for CustomMetrics {
         self.plan.values_from.read(files)?;
         for provider in &self.plan.providers {
             provider.access.credentials(files)?;
-            let Some(text) = provider.text(files) else { continue };
+            let Some(text) = provider.text(files).filter(|_| files.knows_content()) else { continue };
             let text = text.map_err(|message| InputError::new(&provider.at, message))?;
             provider.check(text.as_deref())?;
         }

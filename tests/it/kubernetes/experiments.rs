@@ -258,7 +258,7 @@ fn a_document_of_other_values_is_not_judged() {
     case.k(conditions).snapshot(1);
     case.k(conditions.into_iter().chain(["--timeout", "1s"])).snapshot(1);
     let output = case.k(["assert", "-g", "synced", "-c", "nofailure"]);
-    output.expect(1, &["nothing has run with them"]);
+    output.expect(1, &["has not run with the new values"]);
     case.k(["list"]).snapshot(0);
     let output = case.k(["report", "-g", "synced"]);
     output.expect(0, &["this is the report of earlier values"]);
@@ -288,7 +288,7 @@ fn a_document_of_another_secret_is_neither_judged_nor_reused() {
     run();
     assert().exits(0);
     edit_values(&case, "cookie", |values| values["http"]["headers"]["Cookie"] = "version=v2".into());
-    assert().expect(1, &["nothing has run with them"]);
+    assert().expect(1, &["has not run with the new values"]);
     let row = case.k(["list"]).stdout;
     assert!(row.contains("outdated"), "{row}");
     run();
@@ -302,12 +302,12 @@ fn a_document_of_another_secret_is_neither_judged_nor_reused() {
     // Charts have no key; the next run makes one.
     let without = r#"{"data": {"digest.key": null}}"#;
     case.cluster.kubectl_ok(&["patch", "secret", "-n", &case.namespace, "cookie", "--type=merge", "-p", without]);
-    assert().exits(0);
+    assert().expect(1, &["has not run with the new values"]);
     run();
     assert!(key().is_string() && key() != first);
     assert().exits(0);
     edit_values(&case, "cookie", |values| values["http"]["headers"]["Cookie"] = "version=v1".into());
-    assert().expect(1, &["nothing has run with them"]);
+    assert().expect(1, &["has not run with the new values"]);
 }
 
 #[test]

@@ -9,13 +9,14 @@ use std::io::Read;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Client, ResourceExt};
 use serde_json::Value;
 
 use super::secret_data;
-use crate::adapters::kubernetes::client::list_labelled;
+use crate::adapters::kubernetes::client::{list_labelled, list_metadata};
 use crate::manifests::names::{GROUP, Group};
 use crate::model::codec;
 use crate::ports::cluster::{ClusterError, ClusterErrorKind};
@@ -72,12 +73,14 @@ pub(crate) fn is_original_elsewhere(metadata: &ObjectMeta, group: &Group) -> boo
 
 /// Returns true for the names of Iter8's objects. Copies under other names, such as backups, keep the annotation.
 fn is_name_of_original(name: &str, group: &Group) -> bool {
-    let Some(rest) = name.strip_prefix(group.name.as_str()) else { return false };
-    let is_run = || {
-        let run = rest.strip_prefix('-').and_then(|rest| rest.strip_suffix("-job").or(rest.strip_suffix("-cronjob")));
-        run.is_some_and(|revision| revision.parse::<u64>().is_ok())
-    };
-    rest.is_empty() || name == group.ready_role(&group.namespace) || is_run()
+    name == group.name || name == group.ready_role(&group.namespace) || run_revision(group, name).is_some()
+}
+
+/// Returns the revision in the name of a Job or CronJob of the group.
+fn run_revision(group: &Group, name: &str) -> Option<i64> {
+    let rest = name.strip_prefix(group.name.as_str())?.strip_prefix('-')?;
+    let revision = rest.strip_suffix("-job").or(rest.strip_suffix("-cronjob"))?;
+    revision.parse().ok().filter(|revision| *revision >= 0)
 }
 
 /// A group that Iter8 launched.
@@ -111,10 +114,13 @@ impl Original {
         if releases.iter().any(|release| release.is_shared) {
             return Err(managed_by_helm(group));
         }
+        let jobs = list_metadata::<Job>(client, Some(&group.namespace)).await?;
+        let cron_jobs = list_metadata::<CronJob>(client, Some(&group.namespace)).await?;
+        let runs = jobs.iter().chain(&cron_jobs).filter_map(|run| run_revision(group, run.name.as_deref()?));
         let of_document = secret.map(ready_namespaces).unwrap_or_default();
         let is_found = secret.is_some() || !releases.is_empty();
         let original = Self {
-            revision: releases.iter().map(|release| release.revision).max().unwrap_or(0),
+            revision: releases.iter().map(|release| release.revision).chain(runs).max().unwrap_or(0),
             namespaces: releases.iter().flat_map(|release| release.namespaces.clone()).chain(of_document).collect(),
             may_have_roles: releases.is_empty() || releases.iter().any(|release| release.has_roles),
             releases: releases.into_iter().map(|release| release.name).collect(),

@@ -3,7 +3,7 @@
 //! The reflection library panics on descriptors that no compiler writes, and servers under test send descriptors. The invariant: it only
 //! sees files that are rebuilt here, from the parts that encoding a message needs, checked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use prost::Message;
 use prost_reflect::DescriptorPool;
@@ -15,6 +15,9 @@ use prost_reflect::prost_types::{
 };
 
 use super::editions::to_proto2;
+
+/// Maximum number of imports of all files of a set.
+const MAX_IMPORTS: usize = 100_000;
 
 /// `google.protobuf.FileDescriptorSet`, with its files encoded.
 #[derive(Clone, PartialEq, Message)]
@@ -49,8 +52,38 @@ pub(super) fn of_files(encoded: &[Vec<u8>]) -> Result<DescriptorPool, String> {
         to_proto2(&mut file, encoded)?;
         files.push(rebuilt(&file).map_err(|error| format!("`{}`: {error}", file.name()))?);
     }
+    flatten_imports(&mut files)?;
     pool.add_file_descriptor_protos(files).map_err(|error| error.to_string())?;
     Ok(pool)
+}
+
+/// Makes what files import publicly an import of those that import them. The library follows public imports without end if they have a
+/// cycle, and along every path if they have none.
+fn flatten_imports(files: &mut [FileDescriptorProto]) -> Result<(), String> {
+    let public = |file: &FileDescriptorProto| {
+        let name = |at: &i32| file.dependency.get(usize::try_from(*at).ok()?).cloned();
+        (file.name().to_owned(), file.public_dependency.iter().filter_map(name).collect::<BTreeSet<_>>())
+    };
+    let public: BTreeMap<String, BTreeSet<String>> = files.iter().map(public).collect();
+    let mut total = 0;
+    for file in files {
+        let mut seen = BTreeSet::from([file.name().to_owned()]);
+        let mut imports = Vec::new();
+        let mut queue: VecDeque<&String> = file.dependency.iter().collect();
+        while let Some(import) = queue.pop_front() {
+            if seen.insert(import.clone()) {
+                imports.push(import.clone());
+                queue.extend(public.get(import).into_iter().flatten());
+            }
+        }
+        total += imports.len();
+        if total > MAX_IMPORTS {
+            return Err(format!("its files have more than {MAX_IMPORTS} imports, public ones included"));
+        }
+        file.dependency = imports;
+        file.public_dependency.clear();
+    }
+    Ok(())
 }
 
 fn rebuilt(file: &FileDescriptorProto) -> Result<FileDescriptorProto, String> {
@@ -179,6 +212,48 @@ mod tests {
     use super::*;
 
     const EDITIONS: &[u8] = include_bytes!("../../../testdata/grpc/editions.pb");
+
+    #[test]
+    fn public_imports_are_followed_once_even_in_a_cycle() {
+        let file = |name: &str, imports: &[&str], message: Option<&str>| {
+            let field = message.map(|message| FieldDescriptorProto {
+                name: Some("f".to_owned()),
+                number: Some(1),
+                label: Some(Label::Optional.into()),
+                r#type: Some(Type::Message.into()),
+                type_name: Some(format!(".{message}")),
+                ..FieldDescriptorProto::default()
+            });
+            FileDescriptorProto {
+                name: Some(format!("{name}.proto")),
+                dependency: imports.iter().map(|import| format!("{import}.proto")).collect(),
+                public_dependency: (0..imports.len()).map(|at| i32::try_from(at).unwrap()).collect(),
+                message_type: vec![DescriptorProto {
+                    name: Some(name.to_owned()),
+                    field: field.into_iter().collect(),
+                    ..DescriptorProto::default()
+                }],
+                ..FileDescriptorProto::default()
+            }
+            .encode_to_vec()
+        };
+        for files in [
+            vec![file("a", &["a"], None)],
+            vec![file("a", &["b"], Some("b")), file("b", &["b"], None)],
+            vec![file("a", &["b"], Some("b")), file("b", &["a"], Some("a"))],
+            vec![file("a", &["b"], Some("c")), file("b", &["c"], None), file("c", &[], None)],
+        ] {
+            let pool = of_files(&files).unwrap();
+            assert_eq!(pool.all_messages().filter(|message| message.full_name().len() == 1).count(), files.len());
+        }
+        // Two paths from each layer to the next: 2^60 paths.
+        let layer = |at: usize| {
+            let below = [format!("l{}", at + 1), format!("r{}", at + 1)];
+            let below: Vec<&str> = if at < 60 { below.iter().map(String::as_str).collect() } else { Vec::new() };
+            [file(&format!("l{at}"), &below, None), file(&format!("r{at}"), &below, None)]
+        };
+        assert!(of_files(&(0..=60).flat_map(layer).collect::<Vec<_>>()).is_ok());
+    }
 
     fn encoded(pool: &DescriptorPool, message: &str, json: &str) -> Vec<u8> {
         let message = pool.get_message_by_name(message).unwrap();

@@ -74,14 +74,16 @@ pub fn overall_verdict(experiment: &Experiment) -> OverallVerdict {
 
 /// The verdict of a run that assessed nothing, with the reason.
 fn unassessed(experiment: &Experiment) -> OverallVerdict {
+    let none = OverallVerdict { outcome: None, counts: "none defined".to_owned(), details: None };
     if !is_assess_planned(experiment) {
-        return OverallVerdict { outcome: None, counts: "none defined".to_owned(), details: None };
+        return none;
     }
     let progress = progress(experiment);
     let reason = match progress.state {
         RunState::Failed => format!("{} failed", progress.current.map_or("a task", |record| record.task.as_str())),
         RunState::Interrupted => "interrupted".to_owned(),
         RunState::Completed if is_skipped(experiment) => "assess was skipped".to_owned(),
+        RunState::Completed if has_no_slos(experiment) => return none,
         RunState::Completed => "some verdicts are missing".to_owned(),
         RunState::NotStarted | RunState::Running => progress.sentence(),
     };
@@ -92,6 +94,12 @@ fn unassessed(experiment: &Experiment) -> OverallVerdict {
 fn is_skipped(experiment: &Experiment) -> bool {
     let mut records = experiment.result.iter().flat_map(|result| &result.tasks);
     records.any(|record| record.task == "assess" && record.status == TaskStatus::Skipped)
+}
+
+/// Returns true if nothing was to be assessed.
+fn has_no_slos(experiment: &Experiment) -> bool {
+    let insights = experiment.result.as_ref().and_then(|result| result.insights.as_ref());
+    insights.is_none_or(|insights| insights.slos.is_none() && insights.verdicts.is_empty())
 }
 
 fn not_assessed(reason: String) -> OverallVerdict {

@@ -155,7 +155,7 @@ fn a_status_from_before_a_change_is_not_used() {
         case.cluster.set_status("inferenceservices", &case.namespace, "iris", &kserve("iris-3", "iris-2", 10));
     };
     isvc("v3");
-    let output = run_and(&case, &["ready.isvc=iris", "ready.timeout=12s"], "may be from before", notice);
+    let output = run_and(&case, &["ready.isvc=iris", "ready.timeout=12s"], "may be out of date", notice);
     output.expect(3, &["revision iris-3 of the predictor is not ready yet; iris-2 still serves traffic"]);
     // After a while nobody is expected to notice any more.
     isvc("v4");

@@ -76,6 +76,14 @@ fn is_name_of_original(name: &str, group: &Group) -> bool {
     name == group.name || name == group.ready_role(&group.namespace) || run_revision(group, name).is_some()
 }
 
+/// Missing permissions are reported later, all of them together.
+fn listed(objects: Result<Vec<ObjectMeta>, ClusterError>) -> Result<Vec<ObjectMeta>, ClusterError> {
+    match objects {
+        Err(error) if error.kind == ClusterErrorKind::Forbidden => Ok(Vec::new()),
+        objects => objects,
+    }
+}
+
 /// Returns the revision in the name of a Job or CronJob of the group.
 fn run_revision(group: &Group, name: &str) -> Option<i64> {
     let rest = name.strip_prefix(group.name.as_str())?.strip_prefix('-')?;
@@ -114,8 +122,8 @@ impl Original {
         if releases.iter().any(|release| release.is_shared) {
             return Err(managed_by_helm(group));
         }
-        let jobs = list_metadata::<Job>(client, Some(&group.namespace)).await?;
-        let cron_jobs = list_metadata::<CronJob>(client, Some(&group.namespace)).await?;
+        let jobs = listed(list_metadata::<Job>(client, Some(&group.namespace)).await)?;
+        let cron_jobs = listed(list_metadata::<CronJob>(client, Some(&group.namespace)).await)?;
         let runs = jobs.iter().chain(&cron_jobs).filter_map(|run| run_revision(group, run.name.as_deref()?));
         let of_document = secret.map(ready_namespaces).unwrap_or_default();
         let is_found = secret.is_some() || !releases.is_empty();

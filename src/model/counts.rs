@@ -23,8 +23,8 @@ pub struct Counts {
     /// request. Such requests count once in `requests`.
     #[serde(skip_serializing_if = "is_zero")]
     pub resent: u64,
-    /// Times, among `resent`, that the only sign of an idle close was that the connection ended within a round trip. A service that drops
-    /// requests at once looks the same.
+    /// Those of `resent` for which the only sign of an idle close was that the connection ended within a round trip. A service that
+    /// drops requests at once looks the same.
     #[serde(skip_serializing_if = "is_zero")]
     pub idle_closed: u64,
     /// Requests that were in flight when the time of the load was over, and were ignored as requested (`duration-stop: ignore`).

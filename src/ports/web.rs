@@ -35,7 +35,7 @@ pub struct WebRequest {
     pub tls: TlsOptions,
     /// True for webhooks: the whole URL is a secret, and the response does not depend on the body.
     pub is_webhook: bool,
-    /// Secrets in the request whose names do not show that they are. Not sent; recordings are searched for them.
+    /// Secrets in the request that their names do not show. Not sent: they are redacted in recordings.
     pub secrets: Vec<String>,
     /// Identifies the caller if several may send the same request at once: unique per caller, and the same in each attempt. Not
     /// sent; recordings use it to match responses to callers.

@@ -23,19 +23,29 @@ pub(super) fn is_piped_password(rest: &str) -> bool {
     line.contains('|') && reads_password(line)
 }
 
+/// Returns true if the command that ends `before` reads a password, which a here-string gives it.
+pub(super) fn takes_here_string(before: &str) -> bool {
+    reads_password(end_of(before).rsplit('\n').next().unwrap_or_default())
+}
+
 /// Returns true if a command reads a password from its input.
-pub(super) fn reads_password(line: &str) -> bool {
+fn reads_password(line: &str) -> bool {
     ["--password-stdin", "--with-token"].into_iter().any(|option| line.contains(option))
 }
 
 /// Words of the command that ends the text, last first.
 fn command(text: &str) -> impl Iterator<Item = &str> {
+    let command = end_of(text).rsplit(['\n', '|', ';', '&', '(', '`']).next().unwrap_or_default();
+    command.split_whitespace().rev()
+}
+
+/// Returns the last part of a text that is searched.
+fn end_of(text: &str) -> &str {
     let mut start = text.len().saturating_sub(MAX_COMMAND);
     while !text.is_char_boundary(start) {
         start += 1;
     }
-    let command = text[start..].rsplit(['\n', '|', ';', '&', '(', '`']).next().unwrap_or_default();
-    command.split_whitespace().rev()
+    &text[start..]
 }
 
 fn clipped(text: &str) -> &str {

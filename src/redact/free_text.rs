@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::command_line::{is_piped_password, reads_password, takes_password};
+use super::command_line::{is_piped_password, takes_here_string, takes_password};
 use super::names::{REDACTED, is_compound, is_secret};
 use super::references::Dollars;
 use super::shapes::redact_shapes;
@@ -129,8 +129,7 @@ impl Redactor<'_> {
             return self.piped(start);
         }
         if let Some(here) = lead.name("here") {
-            let line = self.text[..here.start()].rsplit('\n').next().unwrap_or_default();
-            return if reads_password(line) { self.value(start) } else { None };
+            return if takes_here_string(&self.text[..here.start()]) { self.value(start) } else { None };
         }
         if lead.name("set").is_some() {
             let setting = &lead["setting"];

@@ -16,8 +16,8 @@ const MIN_ACHIEVED: f64 = 0.95;
 /// Maximum share of due requests that a valid load drops.
 const MAX_DROPPED: f64 = 0.05;
 
-/// Share of requests that may be sent again because a connection ended within a round trip, which is rare between peers that keep idle
-/// connections, and what a service looks like that drops requests at once.
+/// Maximum share of requests that are sent again because their connection ended within a round trip. Idle closes rarely look like this; a
+/// service that drops requests always does.
 const MAX_IDLE_CLOSED: f64 = 0.01;
 
 /// Seconds of the requested load that a valid load may miss even if that is a large share of it: a hiccup of the machine.

@@ -11,7 +11,7 @@ use handlebars::template::TemplateElement;
 use handlebars::{Context, Handlebars, HelperDef, RenderErrorReason, Template};
 use serde_json::Value;
 
-pub(crate) use self::json::JsonHelper;
+pub(crate) use self::json::{JsonHelper, only_param};
 use super::TemplateError;
 
 /// Maximum size of a template, in bytes.

@@ -22,7 +22,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
 use crate::templates::TemplateError;
-use crate::templates::handlebars::{JsonHelper, TemplateId, Templates, context};
+use crate::templates::handlebars::{JsonHelper, TemplateId, Templates, context, only_param};
 use crate::templates::random::{RandomBits, integer, text, uuid};
 use crate::templates::rows::Rows;
 
@@ -120,15 +120,10 @@ impl HelperDef for UrlEncode {
         _: &'rc Context,
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
-        let invalid = || RenderErrorReason::Other("urlencode: expected one string or number".to_owned());
-        let [param] = call.params().as_slice() else { return Err(invalid().into()) };
-        if param.is_value_missing() {
-            return Err(RenderErrorReason::MissingVariable(param.relative_path().cloned()).into());
-        }
-        let text = match param.value() {
+        let text = match only_param(call)? {
             Value::String(text) => text.clone(),
             scalar @ (Value::Number(_) | Value::Bool(_)) => scalar.to_string(),
-            _ => return Err(invalid().into()),
+            _ => return Err(RenderErrorReason::Other("urlencode: expected a string or number".to_owned()).into()),
         };
         let encoded = utf8_percent_encode(&text, RESERVED).to_string();
         Ok(ScopedJson::Derived(Value::String(encoded)))
@@ -232,7 +227,7 @@ mod tests {
             ("{{row.city}}", "undefined variable `row.city`"),
             ("{{RequestNumber}}", "undefined variable `RequestNumber`"),
             ("{{uuid 3}}", "uuid: expected 0 integers"),
-            ("{{urlencode row}}", "urlencode: expected one string or number"),
+            ("{{urlencode row}}", "urlencode: expected a string or number"),
             ("{{urlencode row.city}}", "undefined variable `row.city`"),
             ("{{json row.city}}", "undefined variable `row.city`"),
         ] {

@@ -47,7 +47,7 @@ pub(super) struct Access {
 pub(super) struct Credentials {
     /// Override the headers of the template; may contain secrets.
     pub(super) headers: Vec<(String, String)>,
-    /// Secrets whose names do not show that they are: of headers and variables.
+    /// Secrets that their names do not show: of headers and variables.
     pub(super) secrets: Vec<String>,
     pub(super) tls: TlsOptions,
 }

@@ -80,9 +80,9 @@ impl ProviderClient<'_> {
     pub(super) async fn query(&self, metric: &MetricSpec) -> QueryResult {
         let result =
             |reading, source, query| QueryResult { reading, source, query, status: None, attempts: 0, skew: None };
-        let known =
-            RequestSecrets::from_values([super::secrets_of(self.spec), self.credentials.secrets.clone()].concat());
         if let Some(defect) = &metric.defect {
+            let sent = super::secrets_of(self.spec);
+            let known = RequestSecrets::from_values([sent, self.credentials.secrets.clone()].concat());
             let query = rendered_query(metric).map(|query| known.redact(&query));
             return result(Reading::error(ErrorKind::Expression, known.redact(defect)), String::new(), query);
         }

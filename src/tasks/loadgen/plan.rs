@@ -8,7 +8,7 @@ use crate::ports::BoxFuture;
 use crate::ports::fleet::{Fleet, FleetError};
 use crate::tasks::{Measured, OnStop, Recorded, SharedLoad, TaskContext, TaskError, TaskFacts};
 
-/// Memory of a request in flight and its connection, in bytes, and of TLS per connection. Twice as much as measured.
+/// Memory of a request in flight and its connection, in bytes, and of TLS per connection. More than was measured, to be safe.
 const REQUEST_MEMORY: u64 = 6 << 10;
 const TLS_MEMORY: u64 = 8 << 10;
 

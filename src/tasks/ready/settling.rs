@@ -1,4 +1,4 @@
-//! Time that a controller needs to notice a change. Until then the status of an object is that from before, and may say that it is ready.
+//! Time that a controller may need to notice a change. Until then the status of an object is stale, and may say that it is ready.
 //!
 //! An `observedGeneration` shows that the controller has noticed. Without one, the API server's record of changes (`managedFields`) shows
 //! if the status was written after the spec. A controller that has nothing to say never writes it, so the wait is limited.
@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
-/// Time after a change in which the status may be from before. KServe makes a new revision within a few seconds.
+/// Time after a change in which the status may be stale. KServe makes a new revision within a few seconds.
 pub(super) const SETTLING: Duration = Duration::from_secs(10);
 
 /// Evidence that the controller has noticed the last change of an object.

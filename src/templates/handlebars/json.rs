@@ -45,6 +45,17 @@ impl JsonHelper {
     }
 }
 
+/// Returns the value of a helper's only parameter.
+pub(crate) fn only_param<'c>(call: &'c Helper<'_>) -> Result<&'c Value, RenderError> {
+    let [param] = call.params().as_slice() else {
+        return Err(RenderErrorReason::Other(format!("{}: expected one value", call.name())).into());
+    };
+    match param.is_value_missing() {
+        true => Err(RenderErrorReason::MissingVariable(param.relative_path().cloned()).into()),
+        false => Ok(param.value()),
+    }
+}
+
 impl HelperDef for JsonHelper {
     fn call_inner<'reg: 'rc, 'rc>(
         &self,
@@ -53,15 +64,8 @@ impl HelperDef for JsonHelper {
         _: &'rc Context,
         _: &mut RenderContext<'reg, 'rc>,
     ) -> Result<ScopedJson<'rc>, RenderError> {
-        let error = |message: String| RenderErrorReason::Other(message);
-        let [param] = call.params().as_slice() else {
-            return Err(error(format!("{}: expected one value", call.name())).into());
-        };
-        if param.is_value_missing() {
-            return Err(RenderErrorReason::MissingVariable(param.relative_path().cloned()).into());
-        }
-        let text = self.text(param.value());
-        let text = text.ok_or_else(|| error(format!("{}: output is too large", call.name())))?;
+        let too_large = || RenderErrorReason::Other(format!("{}: output is too large", call.name()));
+        let text = self.text(only_param(call)?).ok_or_else(too_large)?;
         Ok(ScopedJson::Derived(Value::String(text)))
     }
 }

@@ -407,7 +407,7 @@ fn a_suspended_cron_job_is_named_and_stays_suspended() {
     case.cluster.kubectl_ok(&["patch", "cronjob", "-n", &case.namespace, "paused-1-cronjob", "-p", patch]);
     case.k(["log", "-g", "paused"]).snapshot(0);
     case.k(["assert", "-g", "paused", "-c", "completed", "--timeout", "1s"]).snapshot(1);
-    launch(&case, "paused", &load(5), &more).expect(0, &["the CronJob stays suspended, as that of revision 1 is"]);
+    launch(&case, "paused", &load(5), &more).expect(0, &["the CronJob stays suspended, because that of revision 1 is"]);
     assert_eq!(case.get("cronjobs", "paused-2-cronjob")["spec"]["suspend"], true);
     case.k(["list"]).snapshot(0);
     launch(&case, "paused", &load(5), &[&more[..], &["--set", "suspend=false"]].concat()).exits(0);
@@ -434,7 +434,7 @@ fn a_suspended_cron_job_stays_suspended_after_a_launch_that_failed() {
     });
     let case = case.through(&proxy);
     launch(&case, "paused", &load(5), &more).exits(4);
-    launch(&case, "paused", &load(5), &more).expect(0, &["the CronJob stays suspended, as that of revision 1 is"]);
+    launch(&case, "paused", &load(5), &more).expect(0, &["the CronJob stays suspended, because that of revision 1 is"]);
     assert_eq!(case.get("cronjobs", "paused-3-cronjob")["spec"]["suspend"], true);
     let cron_jobs: Vec<String> =
         case.objects("paused").into_iter().filter(|name| name.starts_with("cronjob")).collect();

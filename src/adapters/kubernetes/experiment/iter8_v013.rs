@@ -76,6 +76,15 @@ fn is_name_of_original(name: &str, group: &Group) -> bool {
     name == group.name || name == group.ready_role(&group.namespace) || run_revision(group, name).is_some()
 }
 
+/// Returns the revisions of the Jobs and CronJobs of a group.
+async fn runs(client: &Client, group: &Group) -> Result<Vec<i64>, ClusterError> {
+    let namespace = Some(group.namespace.as_str());
+    let jobs = listed(list_metadata::<Job>(client, namespace).await)?;
+    let cron_jobs = listed(list_metadata::<CronJob>(client, namespace).await)?;
+    let names = jobs.iter().chain(&cron_jobs).filter_map(|run| run.name.as_deref());
+    Ok(names.filter_map(|name| run_revision(group, name)).collect())
+}
+
 /// Missing permissions are reported later, all of them together.
 fn listed(objects: Result<Vec<ObjectMeta>, ClusterError>) -> Result<Vec<ObjectMeta>, ClusterError> {
     match objects {
@@ -122,9 +131,7 @@ impl Original {
         if releases.iter().any(|release| release.is_shared) {
             return Err(managed_by_helm(group));
         }
-        let jobs = listed(list_metadata::<Job>(client, Some(&group.namespace)).await)?;
-        let cron_jobs = listed(list_metadata::<CronJob>(client, Some(&group.namespace)).await)?;
-        let runs = jobs.iter().chain(&cron_jobs).filter_map(|run| run_revision(group, run.name.as_deref()?));
+        let runs = if releases.is_empty() { runs(client, group).await? } else { Vec::new() };
         let of_document = secret.map(ready_namespaces).unwrap_or_default();
         let is_found = secret.is_some() || !releases.is_empty();
         let original = Self {

@@ -104,7 +104,7 @@ struct Validated {
     suspended: Option<CronJob>,
 }
 
-/// Validates the next launch of the group by a dry run. Then deletes the group if Iter8 launched it.
+/// Validates the next launch of the group by a dry run. Then deletes the group if Iter8 v0.13 launched it.
 async fn validated(connection: &Connection, group: &Group, new: &dyn Launched) -> Result<Validated, ClusterError> {
     let client = &connection.client;
     let existing = find::<Secret>(client, &group.namespace, &group.secret()).await;
@@ -138,8 +138,8 @@ async fn validated(connection: &Connection, group: &Group, new: &dyn Launched) -
     Ok(Validated { existing: None, revision, objects, suspended: None })
 }
 
-/// Returns what Iter8 launched in this group: by Helm, or applied from its manifests. Its objects have other marks, so they would live on
-/// beside the new ones, and write the same Secret.
+/// Returns what Iter8 v0.13 launched in this group, by Helm or from its manifests. Its objects lack the group label, so they
+/// would survive the launch, and its runs would write to the same Secret.
 async fn launched_by_iter8(
     client: &Client,
     group: &Group,
@@ -151,7 +151,7 @@ async fn launched_by_iter8(
     }
 }
 
-/// Deletes what Iter8 launched in this group.
+/// Deletes what Iter8 v0.13 launched in this group.
 async fn replace_original(connection: &Connection, group: &Group) -> Result<(), ClusterError> {
     match delete_group(connection, group, &|_| BTreeSet::new()).await? {
         GroupDeletion::Pending(objects) => {
@@ -177,7 +177,7 @@ async fn keep_suspended(
         return Ok(None);
     }
     tracing::warn!(
-        "the CronJob stays suspended, as that of revision {of_revision} is; set `suspend=false` to resume it"
+        "the CronJob stays suspended, because that of revision {of_revision} is; set `suspend=false` to resume it"
     );
     new.suspend = Some(true);
     Ok(Some(newest))
@@ -187,7 +187,7 @@ async fn keep_suspended(
 async fn newest_cron_job(client: &Client, group: &Group, before: i64) -> Result<Option<(i64, CronJob)>, ClusterError> {
     let labels = format!("{GROUP}={}", group.name);
     let mut all: Vec<CronJob> = list_labelled(client, Some(&group.namespace), &labels).await?;
-    // That of Iter8 has no label.
+    // Those of Iter8 v0.13 have no label.
     all.extend(find(client, &group.namespace, &group.cron_job(before)).await?);
     let with_revision = |cron_job: CronJob| (revision(&cron_job.metadata).unwrap_or(before), cron_job);
     Ok(all.into_iter().map(with_revision).max_by_key(|(revision, _)| *revision))

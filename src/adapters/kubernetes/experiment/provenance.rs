@@ -27,14 +27,14 @@ pub(crate) fn is_of_launch(document: &Experiment, launch: Option<i64>) -> bool {
     revision.is_none() || launch.is_none() || revision == launch
 }
 
-/// Returns true if the document has the digest of these values; `None` if it has none. Without the key nothing shows that it is theirs.
+/// Returns true if the document has the digest of these values; `None` if it has none. Without the key, a digest never matches.
 pub(crate) fn has_digest_of(document: &Experiment, values: &Value, key: Option<&DigestKey>) -> Option<bool> {
     let recorded = document.result.as_ref()?.values_digest.as_deref()?;
     Some(key.is_some_and(|key| key.digest(values) == recorded))
 }
 
-/// Returns true if the document belongs to these values. Earlier programs wrote no keys; then the specs decide, which are equal even if
-/// their secrets are not.
+/// Returns true if the document belongs to these values. Documents of earlier programs have no digest; then the specs decide, apart from
+/// their secrets.
 pub(super) fn is_of_values(
     document: &Experiment,
     values: &Value,

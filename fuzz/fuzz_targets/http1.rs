@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use iter8::load::cause::Cause;
 use iter8::load::http::h1::{Connection, Request, Wants};
+use iter8::load::progress::Progress;
 use libfuzzer_sys::fuzz_target;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -50,8 +51,9 @@ fn read(pieces: VecDeque<Vec<u8>>, method: Method) -> Outcome {
     let request = Request::new(&method, &"/".parse().unwrap(), &HeaderMap::new(), &Bytes::new());
     let mut connection = Connection::new(Pieces(pieces), std::time::Duration::ZERO);
     let wants = Wants { head: true, redirect: true, body: true };
+    let progress = Progress::default();
     let received = {
-        let exchange = pin!(connection.exchange(&request, wants));
+        let exchange = pin!(connection.exchange(&request, wants, &progress));
         match exchange.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(received) => received,
             Poll::Pending => panic!("the stream never waits, so neither may the exchange"),

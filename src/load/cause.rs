@@ -143,12 +143,15 @@ pub struct Failure {
     pub resend: Resend,
     /// Kind of a failed TLS handshake, if it is known.
     pub tls: Option<TlsProblem>,
+    /// Cause that stands for the part of the way that failed, if it is not the target itself and `cause` does not say so: that of a
+    /// timeout.
+    pub hop: Option<Cause>,
 }
 
 impl Failure {
     /// Creates a failure of a request that is not sent again.
     pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
-        Self { cause, detail: detail.into(), resend: Resend::Never, tls: None }
+        Self { cause, detail: detail.into(), resend: Resend::Never, tls: None, hop: None }
     }
 
     /// Creates a failure from `error`. The innermost I/O or TLS error of its chain decides the cause, `otherwise` if there is none.

@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::cause::Resend;
+use super::cause::{Cause, Failure, Resend};
+use super::progress::Progress;
 use super::slot_queue::Slot;
 
 /// At most one request in flight. Only used by tasks of one thread.
@@ -20,6 +21,8 @@ pub(super) struct InFlight {
     expired: Cell<bool>,
     /// Times that the peer did not take the request of the running exchange.
     refusals: Cell<u32>,
+    /// Progress of the running exchange.
+    pub(super) progress: Progress,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -41,6 +44,9 @@ fn pause(why: Resend, refusals: u32) -> Duration {
         _ => MAX_PAUSE,
     }
 }
+
+/// Detail of a timeout after refusals.
+const REFUSED: &str = "the service did not take the request before (connection closed, GOAWAY or REFUSED_STREAM)";
 
 impl InFlight {
     /// Gives the idle task a slot.
@@ -83,6 +89,14 @@ impl InFlight {
     /// Returns true if the peer refused the request of the running exchange before.
     pub(super) fn is_refused(&self) -> bool {
         self.refusals.get() > 0
+    }
+
+    /// Returns the failure of an exchange that timed out.
+    pub(super) fn timed_out(&self, timeout: Duration) -> Failure {
+        if self.is_refused() {
+            return Failure::new(Cause::Timeout, REFUSED);
+        }
+        self.progress.timed_out(timeout)
     }
 
     /// Counts a refusal and waits until the request can be sent again.

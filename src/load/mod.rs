@@ -24,6 +24,7 @@ mod limits;
 pub mod outcome;
 pub mod pacing;
 pub mod plan;
+pub mod progress;
 pub mod protocol;
 pub(crate) mod response;
 mod series;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::cause::Failure;
+use super::progress::Progress;
 use super::response::Response;
 use super::stats_recorder::StatsRecorder;
 
@@ -38,8 +39,9 @@ pub trait Client: 'static {
     /// in the request's place.
     fn prepare(&self, number: u64) -> Result<Self::Request, Failure>;
 
-    /// Opens the connection of request in flight `index`, or returns a handle on the open one.
-    fn connect(&self, index: usize) -> impl Future<Output = Result<Self::Connection, Failure>>;
+    /// Opens the connection of request in flight `index`, or returns a handle on the open one. This and [`Client::exchange`] report
+    /// their progress, for the message if they time out.
+    fn connect(&self, index: usize, progress: &Progress) -> impl Future<Output = Result<Self::Connection, Failure>>;
 
     /// Waits until the next request can be sent. Returns false if the connection takes no more requests.
     fn ready(&self, connection: &mut Self::Connection) -> impl Future<Output = bool>;
@@ -50,5 +52,6 @@ pub trait Client: 'static {
         &self,
         connection: &mut Self::Connection,
         request: &Self::Request,
+        progress: &Progress,
     ) -> impl Future<Output = Result<Response, Failure>>;
 }

@@ -111,7 +111,7 @@ impl StartupCheck {
 }
 
 fn reason(failure: &Failure) -> (String, FailureKind) {
-    let kind = match failure.cause {
+    let kind = match failure.hop.unwrap_or(failure.cause) {
         Cause::ClientLimit => FailureKind::ClientLimit,
         Cause::Tls => FailureKind::Tls(failure.tls.unwrap_or(TlsProblem::Other)),
         Cause::Proxy => FailureKind::Proxy,
@@ -119,9 +119,7 @@ fn reason(failure: &Failure) -> (String, FailureKind) {
         _ => FailureKind::Unreached,
     };
     match failure.cause {
-        Cause::Refused | Cause::Reset | Cause::Closed | Cause::Timeout => {
-            (failure.cause.description().to_owned(), kind)
-        }
+        Cause::Refused | Cause::Reset | Cause::Closed => (failure.cause.description().to_owned(), kind),
         _ => (failure.to_string(), kind),
     }
 }

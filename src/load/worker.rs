@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::cause::{Cause, Failure, Resend};
 use super::in_flight::InFlight;
 use super::plan::StopMode;
+use super::progress::{Phase, Progress};
 use super::protocol::{Client, Protocol};
 use super::response::Response;
 use super::series::{SeriesRecorder, SharedSeries};
@@ -129,7 +130,7 @@ async fn work<P: Protocol>(config: WorkerConfig<P>, stats: Rc<RefCell<WorkerStat
 async fn open_all<C: Client>(client: &C, count: usize) -> Vec<Option<C::Connection>> {
     let mut open: Vec<_> = (0..count).map(|_| None).collect();
     let mut attempts = futures_util::stream::iter(0..count)
-        .map(|index| async move { (index, client.connect(index).await) })
+        .map(|index| async move { (index, client.connect(index, &Progress::default()).await) })
         .buffer_unordered(CONNECTING);
     let collect = async {
         while let Some((index, attempt)) = attempts.next().await {
@@ -195,10 +196,13 @@ impl<P: Protocol> Worker<P> {
             let result = match ended {
                 // Expired requests are looked for at intervals only.
                 Some(Ok(response)) if deadline.is_some_and(|deadline| response.ended > deadline) => {
-                    Err(timeout(in_flight.is_refused()))
+                    let is_begun =
+                        response.first.is_some_and(|first| deadline.is_some_and(|deadline| first <= deadline));
+                    in_flight.progress.enter(if is_begun { Phase::Body } else { Phase::Response });
+                    Err(in_flight.timed_out(plan.timeout))
                 }
                 Some(result) => result,
-                None if !self.abort.is_cancelled() => Err(timeout(in_flight.is_refused())),
+                None if !self.abort.is_cancelled() => Err(in_flight.timed_out(plan.timeout)),
                 None if plan.stop_mode == StopMode::Ignore => {
                     self.stats.borrow_mut().counts.ignored += u64::from(is_measured);
                     return;
@@ -253,6 +257,7 @@ impl<P: Protocol> Worker<P> {
         let request = request.as_ref().map_err(Failure::clone)?;
         let in_flight = &self.in_flight[index];
         loop {
+            in_flight.progress.start();
             let is_usable = match connection.as_mut() {
                 Some(open) => self.client.ready(open).await,
                 None => false,
@@ -267,9 +272,9 @@ impl<P: Protocol> Worker<P> {
             }
             let open = match connection {
                 Some(open) => open,
-                None => connection.insert(Box::pin(self.client.connect(index)).await?),
+                None => connection.insert(Box::pin(self.client.connect(index, &in_flight.progress)).await?),
             };
-            match self.client.exchange(open, request).await {
+            match self.client.exchange(open, request, &in_flight.progress).await {
                 Err(failure) if failure.resend != Resend::Never => {
                     *connection = None;
                     self.stats.borrow_mut().resending(failure.resend);
@@ -382,16 +387,6 @@ impl<P: Protocol> Worker<P> {
             ticks.tick().await;
         }
     }
-}
-
-/// Returns the failure of a request that timed out. The detail is the same for all, so that they are counted together.
-fn timeout(is_refused: bool) -> Failure {
-    let detail = if is_refused {
-        "the service did not take the request before (connection closed, GOAWAY or REFUSED_STREAM)"
-    } else {
-        ""
-    };
-    Failure::new(Cause::Timeout, detail)
 }
 
 /// Result of dispatching slots.

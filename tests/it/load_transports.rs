@@ -264,6 +264,83 @@ async fn the_hop_that_failed_is_named() {
     }
 }
 
+/// A listener that accepts connections and never writes.
+async fn silent() -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            open.push(stream);
+        }
+    });
+    address
+}
+
+/// A listener whose queue is full, so that connecting to it takes forever. It is full until the second value is dropped.
+async fn full() -> (std::net::SocketAddr, (TcpListener, Vec<TcpStream>)) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut open = Vec::new();
+    while let Ok(stream) = tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
+        open.push(stream.unwrap());
+    }
+    (address, (listener, open))
+}
+
+/// Detail of the timeouts of a load of four requests, two at a time, and the hint if it is not allowed to start with errors.
+async fn timed_out<P: Protocol>(protocol: impl Fn() -> P) -> (String, String) {
+    let plan = || LoadPlan { timeout: Duration::from_millis(200), in_flight: 2, ..plan(4, 2) };
+    let outcome = load(plan(), protocol()).await;
+    assert_eq!(causes(&outcome), BTreeMap::from([("timeout", 4)]), "{:?}", outcome.causes);
+    let detail = outcome.causes.values().next().unwrap().1.to_string();
+    let plan = LoadPlan { allow_initial_errors: false, ..plan() };
+    let error = engine::run(plan, Arc::new(protocol()), CancellationToken::new(), &|_| {}).await.unwrap_err();
+    assert!(error.to_string().contains(&detail), "{error}");
+    (detail.trim_start_matches("timed out after 200ms ").to_owned(), error.hint().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timeout_names_the_phase_and_the_hop() {
+    let (silent, (full, _queue)) = (silent().await, full().await);
+    let half = MisbehavingServer::always(Reply::Send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhi".to_vec()));
+    let redirecting = MisbehavingServer::always(Reply::with(302, &format!("Location: http://{silent}/next\r\n"), ""));
+    let away = MisbehavingServer::always(Reply::with(302, &format!("Location: http://{full}/next\r\n"), ""));
+    let (plain, secure) = (format!("http://{silent}/"), format!("https://{silent}/"));
+    let direct = Transport::Direct;
+    let by = |proxy: std::net::SocketAddr| Transport::Proxy(format!("http://{proxy}").parse().unwrap());
+    for (url, transport, clause, hint) in [
+        (plain.clone(), &direct, "while waiting for the response".to_owned(), "service is running"),
+        (half.url(), &direct, "while reading the body of the response".to_owned(), "service is running"),
+        (format!("http://{full}/"), &direct, format!("while connecting to {full}"), "service is running"),
+        (secure.clone(), &direct, format!("during the TLS handshake with {silent}"), "set a URL with `http://`"),
+        (secure.clone(), &by(silent), format!("while waiting for proxy {silent} to respond to CONNECT"), "`proxy`"),
+        (plain.clone(), &by(full), format!("while connecting to proxy {full}"), "`proxy`"),
+        (
+            redirecting.url(),
+            &direct,
+            format!("while waiting for the response of redirect target {silent}"),
+            "`followRedirects`",
+        ),
+        (away.url(), &direct, format!("while connecting to redirect target {full}"), "`followRedirects`"),
+    ] {
+        let with = || HttpTarget { transport: transport.clone(), redirects: 5, ..target(&url) };
+        let (detail, next) = timed_out(|| Http::new(with()).unwrap()).await;
+        assert_eq!(detail, clause);
+        assert!(next.contains(hint), "{detail}: {next}");
+    }
+    for (url, transport, clause) in [
+        (plain, direct.clone(), "while waiting for the response".to_owned()),
+        (secure.clone(), direct, format!("during the TLS handshake with {silent}")),
+        (secure, by(silent), format!("while waiting for proxy {silent} to respond to CONNECT")),
+    ] {
+        let with = || HttpTarget { transport: transport.clone(), ..target(&url) };
+        assert_eq!(timed_out(|| Http2::new(with()).unwrap()).await.0, clause);
+    }
+}
+
 /// A server of HTTP/2 that treats every stream alike.
 async fn scripted_h2<F, R>(treat: F) -> std::net::SocketAddr
 where

@@ -11,6 +11,7 @@ use super::endpoint::Endpoint;
 use super::proxy::Proxy;
 use super::stream::Stream;
 use crate::load::cause::{Cause, Failure};
+use crate::load::progress::{Peer, Phase, Progress};
 use crate::load::tls_problem::TlsProblem;
 
 /// Route of a stream to its target.
@@ -57,28 +58,35 @@ pub struct Connected {
 }
 
 impl Connector {
-    /// Opens a stream.
-    pub async fn connect(&self) -> Result<Connected, Failure> {
+    /// Opens a stream, and reports the progress.
+    pub async fn connect(&self, progress: &Progress) -> Result<Connected, Failure> {
         let stream = match &self.route {
-            Route::Direct => Stream::Tcp(self.endpoint.connect().await?),
-            Route::Forward(proxy) => Stream::Tcp(proxy.connect().await?),
+            Route::Direct => Stream::Tcp(self.endpoint.connect(progress, Peer::Server).await?),
+            Route::Forward(proxy) => Stream::Tcp(proxy.connect(progress).await?),
             Route::Tunnel(proxy) => {
-                let mut stream = Stream::Tcp(proxy.connect().await?);
-                proxy.tunnel(&mut stream, &self.endpoint).await?;
+                let mut stream = Stream::Tcp(proxy.connect(progress).await?);
+                proxy.tunnel(&mut stream, &self.endpoint, progress).await?;
                 stream
             }
-            Route::Unix(path) => unix(path).await?,
+            Route::Unix(path) => {
+                progress.open(Phase::Connect, Peer::Socket(path.display().to_string()));
+                unix(path).await?
+            }
         };
         if let Stream::Tcp(tcp) = &stream {
             // A failure only costs latency.
             let _ = tcp.set_nodelay(true);
         }
-        if self.endpoint.is_tls() { self.encrypt(stream).await } else { Ok(Connected { stream, is_h2: false }) }
+        if !self.endpoint.is_tls() {
+            return Ok(Connected { stream, is_h2: false });
+        }
+        progress.open(Phase::Tls, Peer::Server(self.endpoint.authority()));
+        self.encrypt(stream).await
     }
 
     /// Opens a stream for HTTP/2, negotiated by ALPN if it is encrypted, else with prior knowledge.
-    pub async fn connect_h2(&self) -> Result<Stream, Failure> {
-        let Connected { stream, is_h2 } = self.connect().await?;
+    pub async fn connect_h2(&self, progress: &Progress) -> Result<Stream, Failure> {
+        let Connected { stream, is_h2 } = self.connect(progress).await?;
         if self.endpoint.is_tls() && !is_h2 {
             let failure = Failure::new(Cause::Tls, "the server does not offer HTTP/2 (ALPN `h2`)");
             return Err(Failure { tls: Some(TlsProblem::Protocol), ..failure });

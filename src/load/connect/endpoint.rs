@@ -13,6 +13,7 @@ use url::{Host, Url};
 
 use crate::load::cause::{Cause, Failure};
 use crate::load::limits::is_limit;
+use crate::load::progress::{Peer, Phase, Progress};
 
 /// Time for which a name lookup is cached.
 const DNS_TTL: Duration = Duration::from_secs(1);
@@ -101,8 +102,17 @@ impl Endpoint {
     }
 
     /// Opens a TCP connection. The addresses of a name are used in turn; if one fails, the others are tried.
-    pub async fn connect(&self) -> Result<TcpStream, Failure> {
+    /// `peer` is the endpoint's role in the progress.
+    pub(super) async fn connect(
+        &self,
+        progress: &Progress,
+        peer: impl Fn(String) -> Peer,
+    ) -> Result<TcpStream, Failure> {
+        if let Host::Domain(_) = self.host {
+            progress.open(Phase::Resolve, peer(self.authority()));
+        }
         let addresses = self.in_turn(&self.addresses().await?);
+        progress.open(Phase::Connect, peer(self.authority()));
         let mut failure = Failure::new(Cause::Dns, format!("{} has no address", self.host));
         for (step, address) in addresses.iter().enumerate() {
             let is_last = step + 1 == addresses.len();
@@ -218,14 +228,15 @@ mod tests {
         let endpoint = Endpoint::from_url(&format!("http://name.example:{}/", good.port()).parse().unwrap()).unwrap();
         let lookup = Lookup { ended: Instant::now() + DNS_TTL, addresses: Ok(Arc::new([refusing, good])) };
         *endpoint.known.lock().await = Some(lookup);
+        let progress = Progress::default();
         for _ in 0..3 {
-            assert_eq!(endpoint.connect().await.unwrap().peer_addr().unwrap(), good);
+            assert_eq!(endpoint.connect(&progress, Peer::Server).await.unwrap().peer_addr().unwrap(), good);
         }
         assert_eq!(endpoint.broken.lock().keys().collect::<Vec<_>>(), [&refusing]);
         // A name that cannot be resolved: waiting tasks share the outcome of the lookup.
         let ended = Instant::now() + DNS_TTL;
         *endpoint.known.lock().await = Some(Lookup { ended, addresses: Err(Failure::new(Cause::Dns, "no")) });
-        assert_eq!(endpoint.connect().await.unwrap_err().cause, Cause::Dns);
+        assert_eq!(endpoint.connect(&progress, Peer::Server).await.unwrap_err().cause, Cause::Dns);
     }
 
     #[test]

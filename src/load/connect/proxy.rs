@@ -9,6 +9,7 @@ use url::Url;
 use super::endpoint::Endpoint;
 use super::stream::Stream;
 use crate::load::cause::{Cause, Failure};
+use crate::load::progress::{Peer, Phase, Progress};
 
 /// Longest response to `CONNECT`, in bytes; it has no body.
 const MAX_RESPONSE: usize = 16 * 1024;
@@ -37,13 +38,19 @@ impl Proxy {
     }
 
     /// Opens a TCP connection to the proxy.
-    pub(super) async fn connect(&self) -> Result<TcpStream, Failure> {
+    pub(super) async fn connect(&self, progress: &Progress) -> Result<TcpStream, Failure> {
         let hop = |failure: Failure| failure.of_hop(Cause::Proxy, &format!("proxy {}", self.endpoint.authority()));
-        self.endpoint.connect().await.map_err(hop)
+        self.endpoint.connect(progress, Peer::Proxy).await.map_err(hop)
     }
 
     /// Opens a tunnel to `target` on a stream to the proxy. Reads nothing beyond the proxy's response.
-    pub(super) async fn tunnel(&self, stream: &mut Stream, target: &Endpoint) -> Result<(), Failure> {
+    pub(super) async fn tunnel(
+        &self,
+        stream: &mut Stream,
+        target: &Endpoint,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        progress.open(Phase::Tunnel, Peer::Proxy(self.endpoint.authority()));
         let authority = target.authority();
         let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
         if let Some(authorization) = &self.authorization {

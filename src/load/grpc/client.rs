@@ -16,6 +16,7 @@ use super::status::OK;
 use super::target::Grpc;
 use crate::load::cause::{Cause, Failure};
 use crate::load::h2::{Keepalive, Shared, failure, unsent};
+use crate::load::progress::{Phase, Progress};
 use crate::load::protocol::{Client, Protocol};
 use crate::load::response::Response;
 use crate::load::stats_recorder::StatsRecorder;
@@ -69,8 +70,14 @@ impl GrpcClient {
         self.stats.messages_sent(1);
     }
 
-    async fn receive(&self, response: ResponseFuture) -> Result<(Received, Option<Instant>), Failure> {
+    async fn receive(
+        &self,
+        response: ResponseFuture,
+        progress: &Progress,
+    ) -> Result<(Received, Option<Instant>), Failure> {
+        progress.enter(Phase::Response);
         let response = response.await.map_err(|error| failure(&error))?;
+        progress.enter(Phase::Messages);
         let mut recorder =
             MessageRecorder { client: self, is_stream: self.grpc.target.shape.server_streams, first: None, last: None };
         let received = read(response, false, &mut recorder).await?;
@@ -135,32 +142,36 @@ impl Client for GrpcClient {
         call.map_err(|error| Failure::new(Cause::Other, format!("request {number} cannot be built: {error}")))
     }
 
-    async fn connect(&self, index: usize) -> Result<SendRequest<Bytes>, Failure> {
+    async fn connect(&self, index: usize, progress: &Progress) -> Result<SendRequest<Bytes>, Failure> {
         let target = &self.grpc.target;
-        let late = |_| Err(Failure::new(Cause::Timeout, format!("no connection within {:?}", target.connect_timeout)));
-        let open = || async {
+        let open = async |progress: &Progress| {
             let start = Instant::now();
-            let connected = tokio::time::timeout(target.connect_timeout, target.connector.connect_h2()).await;
-            let stream = connected.unwrap_or_else(late)?;
+            let connected = tokio::time::timeout(target.connect_timeout, target.connector.connect_h2(progress)).await;
+            let stream = connected.unwrap_or_else(|_| Err(progress.timed_out(target.connect_timeout)))?;
             self.stats.connected(start.elapsed());
             Ok(stream)
         };
-        self.connections[index % self.connections.len()].handle(open).await
+        self.connections[index % self.connections.len()].handle(progress, open).await
     }
 
     async fn ready(&self, connection: &mut SendRequest<Bytes>) -> bool {
         poll_fn(|cx| connection.poll_ready(cx)).await.is_ok()
     }
 
-    async fn exchange(&self, connection: &mut SendRequest<Bytes>, call: &Arc<GrpcCall>) -> Result<Response, Failure> {
+    async fn exchange(
+        &self,
+        connection: &mut SendRequest<Bytes>,
+        call: &Arc<GrpcCall>,
+        progress: &Progress,
+    ) -> Result<Response, Failure> {
         let (response, mut stream) =
             connection.send_request(call.request.clone(), call.messages.is_empty()).map_err(|error| unsent(&error))?;
         let (received, first) = if let [message] = &call.messages[..] {
             stream.send_data(message.clone(), true).map_err(|error| failure(&error))?;
             self.sent(message);
-            self.receive(response).await?
+            self.receive(response, progress).await?
         } else {
-            let mut receiving = pin!(self.receive(response));
+            let mut receiving = pin!(self.receive(response, progress));
             let sending = async {
                 // If it fails, the stream is over, and the response has the reason.
                 let _ = self.send(&mut stream, &call.messages).await;

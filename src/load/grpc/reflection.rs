@@ -18,6 +18,7 @@ use super::status::{OK, Status, UNIMPLEMENTED, status_name};
 use crate::load::cause::{Cause, Failure};
 use crate::load::connect::Connector;
 use crate::load::h2::{failure, handshake};
+use crate::load::progress::{Phase, Progress};
 use crate::model::text::prefix;
 
 /// Methods, the newest first.
@@ -67,8 +68,10 @@ pub async fn reflect(
     service: &str,
     timeout: Duration,
 ) -> Result<Vec<Vec<u8>>, ReflectionError> {
+    let progress = Progress::default();
     let work = async {
-        let (requests, connection) = handshake(connector.connect_h2().await?).await?;
+        let (requests, connection) = handshake(connector.connect_h2(&progress).await?).await?;
+        progress.enter(Phase::Response);
         let client = ReflectionClient { requests, authority, is_tls: connector.endpoint.is_tls(), metadata, timeout };
         tokio::select! {
             biased;
@@ -79,7 +82,7 @@ pub async fn reflect(
             }.into()),
         }
     };
-    let late = |_| Err(Failure::new(Cause::Timeout, "").into());
+    let late = |_| Err(progress.timed_out(timeout).into());
     tokio::time::timeout(timeout, work).await.unwrap_or_else(late)
 }
 

@@ -1,6 +1,7 @@
 //! One HTTP/2 connection, opened by the first task that needs it and shared by the others.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 
 use super::failure::failure;
-use crate::load::cause::{Cause, Failure};
-use crate::load::tls_problem::TlsProblem;
+use crate::load::cause::{Failure, Resend};
+use crate::load::progress::Progress;
 
 /// Flow-control windows, large enough that a fast response does not wait for window updates.
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -43,30 +44,15 @@ pub(in crate::load) struct Shared {
     keepalive: Option<Keepalive>,
     /// Locked while the connection is being opened, so that the other tasks wait.
     state: Mutex<State>,
+    /// Progress of opening it.
+    progress: Arc<Progress>,
 }
 
 #[derive(Default)]
 struct State {
     open: Option<Open>,
-    /// Failure of the last attempt to open it.
-    failed: Option<Failed>,
-}
-
-/// A failure to connect, for all tasks that waited for it.
-struct Failed {
-    cause: Cause,
-    detail: String,
-    tls: Option<TlsProblem>,
-}
-
-impl Failed {
-    fn of(failure: &Failure) -> Self {
-        Self { cause: failure.cause, detail: failure.detail.clone(), tls: failure.tls }
-    }
-
-    fn failure(&self) -> Failure {
-        Failure { tls: self.tls, ..Failure::new(self.cause, self.detail.clone()) }
-    }
+    /// Failure of the last attempt to open it, for all tasks that waited for it.
+    failed: Option<Failure>,
 }
 
 /// An open connection. It closes once all handles are dropped and its streams have ended, so that streams that are open when the
@@ -98,12 +84,16 @@ impl Shared {
     }
 
     /// Returns a handle on the connection. If there is none, or it broke, the first caller opens it with `connect`, and the others
-    /// share the result: the connection or the failure.
-    pub(in crate::load) async fn handle<S, F>(&self, connect: impl FnOnce() -> F) -> Result<SendRequest<Bytes>, Failure>
+    /// share the progress and the result: the connection or the failure.
+    pub(in crate::load) async fn handle<S>(
+        &self,
+        progress: &Progress,
+        connect: impl AsyncFnOnce(&Progress) -> Result<S, Failure>,
+    ) -> Result<SendRequest<Bytes>, Failure>
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
-        F: Future<Output = Result<S, Failure>>,
     {
+        progress.share(&self.progress);
         let (mut state, has_waited) = match self.state.try_lock() {
             Ok(state) => (state, false),
             Err(_) => (self.state.lock().await, true),
@@ -114,11 +104,11 @@ impl Shared {
             return Ok(open.requests.clone());
         }
         if let Some(failed) = state.failed.as_ref().filter(|_| has_waited) {
-            return Err(failed.failure());
+            return Err(failed.clone());
         }
         state.open = None;
         state.failed = None;
-        let opened = match connect().await {
+        let opened = match connect(&self.progress).await {
             Ok(stream) => self.open(stream).await,
             Err(failure) => Err(failure),
         };
@@ -129,7 +119,7 @@ impl Shared {
                 Ok(requests)
             }
             Err(failure) => {
-                state.failed = Some(Failed::of(&failure));
+                state.failed = Some(Failure { resend: Resend::Never, ..failure.clone() });
                 Err(failure)
             }
         }

@@ -11,6 +11,7 @@ use super::message::Message;
 use super::redirect::{self, Followed};
 use super::target::Http;
 use crate::load::cause::{Cause, Failure};
+use crate::load::progress::Progress;
 use crate::load::protocol::{Client, Protocol};
 use crate::load::response::Response;
 use crate::load::stats_recorder::StatsRecorder;
@@ -52,9 +53,9 @@ impl Client for HttpClient {
         Ok(rendered.map(|(url, message)| Box::new(Rendered { request: message.to_request(), url, message })))
     }
 
-    async fn connect(&self, _: usize) -> Result<HttpConnection, Failure> {
+    async fn connect(&self, _: usize, progress: &Progress) -> Result<HttpConnection, Failure> {
         let start = Instant::now();
-        let link = Link::open(&self.http.prepared.connector, &self.stats).await?;
+        let link = Link::open(&self.http.prepared.connector, &self.stats, progress).await?;
         self.stats.connected(start.elapsed());
         Ok(HttpConnection::new(link))
     }
@@ -63,7 +64,12 @@ impl Client for HttpClient {
         connection.target.is_ready().await
     }
 
-    async fn exchange(&self, connection: &mut HttpConnection, rendered: &Self::Request) -> Result<Response, Failure> {
+    async fn exchange(
+        &self,
+        connection: &mut HttpConnection,
+        rendered: &Self::Request,
+        progress: &Progress,
+    ) -> Result<Response, Failure> {
         let http = &*self.http;
         let judge = http.judge();
         let wants =
@@ -72,9 +78,10 @@ impl Client for HttpClient {
             None => (&http.url, &http.prepared.message, &http.request),
             Some(rendered) => (&rendered.url, &rendered.message, &rendered.request),
         };
-        let received = connection.target.exchange(request, wants).await?;
+        let received = connection.target.exchange(request, wants, progress).await?;
         let Followed { received, link, dead_end } = if wants.redirect && matches!(received.status, 300..=399) {
-            Box::pin(redirect::follow(http, &self.stats, connection, (url, message), received, wants)).await?
+            let context = redirect::Context { http, stats: &self.stats, wants, progress };
+            Box::pin(redirect::follow(&context, connection, (url, message), received)).await?
         } else {
             Followed { received, link: &connection.target, dead_end: None }
         };

@@ -3,6 +3,7 @@
 use super::h1::{Connection, Received, Request, Wants};
 use crate::load::cause::Failure;
 use crate::load::connect::{Connector, Endpoint, Route, Stream, Tls};
+use crate::load::progress::Progress;
 use crate::load::stats_recorder::StatsRecorder;
 
 /// Maximum connections to other endpoints that are kept for redirects.
@@ -26,8 +27,12 @@ impl Drop for Link {
 
 impl Link {
     /// Opens a connection.
-    pub(super) async fn open(connector: &Connector, stats: &StatsRecorder) -> Result<Self, Failure> {
-        let stream = connector.connect().await?.stream;
+    pub(super) async fn open(
+        connector: &Connector,
+        stats: &StatsRecorder,
+        progress: &Progress,
+    ) -> Result<Self, Failure> {
+        let stream = connector.connect(progress).await?.stream;
         let connection = Connection::new(stream, connector.round_trip());
         Ok(Self { connection, stats: stats.clone(), counted: 0 })
     }
@@ -38,9 +43,14 @@ impl Link {
     }
 
     /// Sends one request and reads the whole response.
-    pub(super) async fn exchange(&mut self, request: &Request, wants: Wants) -> Result<Received, Failure> {
+    pub(super) async fn exchange(
+        &mut self,
+        request: &Request,
+        wants: Wants,
+        progress: &Progress,
+    ) -> Result<Received, Failure> {
         self.stats.bytes_sent(request.body_length());
-        let received = self.connection.exchange(request, wants).await;
+        let received = self.connection.exchange(request, wants, progress).await;
         self.count_received();
         received
     }
@@ -93,6 +103,7 @@ impl HttpConnection {
         tls: Option<&Tls>,
         is_new: bool,
         stats: &StatsRecorder,
+        progress: &Progress,
     ) -> Result<usize, Failure> {
         let known = self.foreign.iter().position(|(known, _)| known.endpoint == endpoint);
         if let Some(index) = known
@@ -107,7 +118,7 @@ impl HttpConnection {
                     self.foreign.remove(0);
                 }
                 let connector = Connector { endpoint, route: Route::Direct, tls: tls.cloned() };
-                let link = Link::open(&connector, stats).await?;
+                let link = Link::open(&connector, stats, progress).await?;
                 self.foreign.push((connector, link));
                 self.foreign.len() - 1
             }

@@ -15,6 +15,7 @@ use super::message::Message;
 use super::target::{HTTP2, HttpTarget, Judge, Prepared, TargetError};
 use crate::load::cause::{Cause, Failure};
 use crate::load::h2::{Shared, failure, interrupted, unsent};
+use crate::load::progress::{Phase, Progress};
 use crate::load::protocol::{Client, Protocol};
 use crate::load::response::Response;
 use crate::load::stats_recorder::StatsRecorder;
@@ -108,14 +109,14 @@ impl Client for Http2Client {
         Ok(Some(Box::new(outgoing.ok_or_else(inexpressible)?)))
     }
 
-    async fn connect(&self, index: usize) -> Result<SendRequest<Bytes>, Failure> {
-        let open = || async {
+    async fn connect(&self, index: usize, progress: &Progress) -> Result<SendRequest<Bytes>, Failure> {
+        let open = async |progress: &Progress| {
             let start = Instant::now();
-            let stream = self.http.prepared.connector.connect_h2().await?;
+            let stream = self.http.prepared.connector.connect_h2(progress).await?;
             self.stats.connected(start.elapsed());
             Ok(stream)
         };
-        self.connections[index % self.connections.len()].handle(open).await
+        self.connections[index % self.connections.len()].handle(progress, open).await
     }
 
     async fn ready(&self, connection: &mut SendRequest<Bytes>) -> bool {
@@ -126,6 +127,7 @@ impl Client for Http2Client {
         &self,
         connection: &mut SendRequest<Bytes>,
         rendered: &Self::Request,
+        progress: &Progress,
     ) -> Result<Response, Failure> {
         let http = &*self.http;
         let outgoing = rendered.as_deref().unwrap_or(&http.outgoing);
@@ -137,7 +139,9 @@ impl Client for Http2Client {
             body.send_data(outgoing.body.clone(), true).map_err(|error| failure(&error))?;
             self.stats.bytes_sent(outgoing.body.len());
         }
+        progress.enter(Phase::Response);
         let (head, mut received) = response.await.map_err(|error| failure(&error))?.into_parts();
+        progress.enter(Phase::Body);
         let first = Instant::now();
         let (mut length, mut kept) = (0, Vec::new());
         while let Some(data) = received.data().await {

@@ -11,6 +11,7 @@ use super::message::Message;
 use super::target::Http;
 use crate::load::cause::{Cause, Failure, Resend};
 use crate::load::connect::Endpoint;
+use crate::load::progress::Progress;
 use crate::load::stats_recorder::StatsRecorder;
 use crate::model::text::prefix;
 use crate::redact::redact_url;
@@ -33,15 +34,21 @@ pub(super) struct Followed<'c> {
     pub(super) dead_end: Option<String>,
 }
 
+/// Context of the exchanges of one request.
+pub(super) struct Context<'a> {
+    pub(super) http: &'a Http,
+    pub(super) stats: &'a StatsRecorder,
+    pub(super) wants: Wants,
+    pub(super) progress: &'a Progress,
+}
+
 /// Follows the redirect that was received on `connection`, and further ones up to the target's limit. `url` and `message` are the
 /// redirected request.
 pub(super) async fn follow<'c>(
-    http: &Http,
-    stats: &StatsRecorder,
+    context: &Context<'_>,
     connection: &'c mut HttpConnection,
     (url, message): (&Url, &Message),
     mut received: Received,
-    wants: Wants,
 ) -> Result<Followed<'c>, Failure> {
     let mut url = url.clone();
     let mut message = message.clone();
@@ -51,7 +58,7 @@ pub(super) async fn follow<'c>(
         if !FOLLOWED.contains(&received.status) {
             break None;
         }
-        if hops == http.redirects {
+        if hops == context.http.redirects {
             break Some(format!("more than {hops} redirects"));
         }
         let redirected = location(received.status, connection.link(number).head(), &url)
@@ -62,7 +69,7 @@ pub(super) async fn follow<'c>(
         };
         message = after(received.status, redirected);
         url = next;
-        (received, number) = hop(http, stats, connection, &url, &message, wants).await?;
+        (received, number) = hop(context, connection, &url, &message).await?;
         hops += 1;
     };
     Ok(Followed { received, link: connection.link(number), dead_end })
@@ -80,29 +87,30 @@ fn unusable(to: &Url) -> String {
 /// Makes one exchange, and returns the number of its connection. It is sent again here: the caller would start the whole request over,
 /// which may have had effects.
 async fn hop(
-    http: &Http,
-    stats: &StatsRecorder,
+    context: &Context<'_>,
     connection: &mut HttpConnection,
     url: &Url,
     message: &Message,
-    wants: Wants,
 ) -> Result<(Received, Option<usize>), Failure> {
+    let Context { http, stats, wants, progress } = *context;
     let request = message.to_request();
     let mut is_repeated = false;
     loop {
         let Some(to) = Endpoint::from_url(url) else {
             return Err(Failure::new(Cause::Other, "the redirect has no usable location"));
         };
-        let number = if to == http.prepared.connector.endpoint {
+        let is_target = to == http.prepared.connector.endpoint;
+        progress.redirected((!is_target).then(|| to.authority()));
+        let number = if is_target {
             if is_repeated || !connection.target.is_ready().await {
-                connection.target = Link::open(&http.prepared.connector, stats).await?;
+                connection.target = Link::open(&http.prepared.connector, stats, progress).await?;
             }
             None
         } else {
-            let opened = connection.to(to, http.foreign_tls.as_ref(), is_repeated, stats).await;
+            let opened = connection.to(to, http.foreign_tls.as_ref(), is_repeated, stats, progress).await;
             Some(opened.map_err(|failure| of_target(failure, url))?)
         };
-        match connection.link_mut(number).exchange(&request, wants).await {
+        match connection.link_mut(number).exchange(&request, wants, progress).await {
             Err(failure) if failure.resend != Resend::Never && !is_repeated => {
                 is_repeated = true;
                 stats.resending(failure.resend);

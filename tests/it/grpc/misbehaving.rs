@@ -168,12 +168,35 @@ async fn a_silent_server_times_out() {
         std::future::pending::<()>().await;
         drop(call);
     };
-    assert_eq!(against("Unary", silent).await.0, "timeout×8");
+    let (outcomes, notes) = against("Unary", silent).await;
+    assert_eq!(outcomes, "timeout×8");
+    assert!(notes.contains("timed out after 400ms while waiting for the response"), "{notes}");
     let after_head = |mut call: Call| async move {
         let _stream = call.respond.send_response(head(), false).unwrap();
         std::future::pending::<()>().await;
     };
-    assert_eq!(against("Both", after_head).await.0, "timeout×8");
+    let (outcomes, notes) = against("Both", after_head).await;
+    assert_eq!(outcomes, "timeout×8");
+    assert!(notes.contains("timed out after 400ms while receiving the messages of the response"), "{notes}");
+}
+
+#[tokio::test]
+async fn a_connect_timeout_names_the_phase() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let base = json!({"host": host, "call": "t.Echo/Unary", "total": 4, "connect-timeout": "200ms", "timeout": "5s",
+        "insecure": false, "allowInitialErrors": true});
+    let mut with = base.clone();
+    with["proto"] = json!("t.proto");
+    let contribution = run(with).await.unwrap();
+    assert_eq!(outcomes(&contribution), "timeout×4");
+    let expected = format!("timed out after 200ms during the TLS handshake with {host}");
+    assert!(contribution.notes.join("\n").contains(&expected), "{:?}", contribution.notes);
+    let mut with = base;
+    with["timeout"] = json!("300ms");
+    let Err(iter8::tasks::TaskError::Failed { message, .. }) = run(with).await else { panic!() };
+    let expected = format!("for reflection: timed out after 500ms during the TLS handshake with {host}");
+    assert!(message.contains(&expected), "{message}");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use super::head::{self, Framing, Head, MAX_HEAD};
 use super::outgoing::Outgoing;
 use super::request::Request;
 use crate::load::cause::{Cause, Failure, Resend};
+use crate::load::progress::{Phase, Progress};
 
 /// Maximum interim responses (1xx) before the final one.
 const MAX_INTERIM: usize = 64;
@@ -146,7 +147,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ///
     /// A peer may close an idle connection just when a request is sent. That is not a failure of the service, and the failure's
     /// [`Resend`] says so.
-    pub async fn exchange(&mut self, request: &Request, wants: Wants) -> Result<Received, Failure> {
+    pub async fn exchange(
+        &mut self,
+        request: &Request,
+        wants: Wants,
+        progress: &Progress,
+    ) -> Result<Received, Failure> {
         if !std::mem::replace(&mut self.is_free, false) {
             let failure = Failure::new(Cause::Closed, "the connection takes no more requests");
             return Err(Failure { resend: Resend::Unsent, ..failure });
@@ -158,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.kept_head.shrink_to(BUFFER);
         self.kept_body.clear();
         let mut outgoing = Outgoing::new(request);
-        let response = self.response(&mut outgoing, wants).await;
+        let response = self.response(&mut outgoing, wants, progress).await;
         self.release_buffer();
         response.map_err(|failure| {
             let is_gone = matches!(failure.cause, Cause::Closed | Cause::Reset);
@@ -184,8 +190,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         buffers::give_back(std::mem::take(&mut self.buffer));
     }
 
-    async fn response(&mut self, outgoing: &mut Outgoing<'_>, wants: Wants) -> Result<Received, Failure> {
+    async fn response(
+        &mut self,
+        outgoing: &mut Outgoing<'_>,
+        wants: Wants,
+        progress: &Progress,
+    ) -> Result<Received, Failure> {
+        progress.enter(Phase::Response);
         let Start { head, at: start, first, read } = self.read_head(outgoing).await?;
+        progress.enter(Phase::Body);
         if wants.head || (wants.redirect && matches!(head.status, 300..=399)) {
             self.kept_head.extend_from_slice(&self.buffer[start..start + head.length]);
         }

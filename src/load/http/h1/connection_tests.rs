@@ -71,7 +71,8 @@ fn read(bytes: &[u8], size: usize) -> Result<Read, (Cause, String)> {
     let mut connection = Connection::new(Pieces::of(bytes, size), Duration::ZERO);
     let request = get();
     let received = {
-        let exchange = std::pin::pin!(connection.exchange(&request, ALL));
+        let progress = Progress::default();
+        let exchange = std::pin::pin!(connection.exchange(&request, ALL, &progress));
         match exchange.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(received) => received,
             Poll::Pending => panic!("it waits for nothing"),
@@ -161,7 +162,8 @@ fn the_first_byte_is_that_of_the_final_head() {
         let pieces = [bytes[..cut].to_vec(), bytes[cut..].to_vec()];
         let mut connection = Connection::new(Pieces(VecDeque::from(pieces)), Duration::ZERO);
         let request = get();
-        let exchange = std::pin::pin!(connection.exchange(&request, Wants::default()));
+        let progress = Progress::default();
+        let exchange = std::pin::pin!(connection.exchange(&request, Wants::default(), &progress));
         let Poll::Ready(Ok(received)) = exchange.poll(&mut Context::from_waker(Waker::noop())) else { panic!() };
         assert_eq!(received.first < received.ended, is_told_apart, "{cut}");
     }
@@ -172,7 +174,8 @@ fn bytes_of_one_read_arrive_at_one_instant() {
     let mut connection = Connection::new(Pieces::of(WHOLE[0], 99), Duration::ZERO);
     let request = get();
     let received = {
-        let exchange = std::pin::pin!(connection.exchange(&request, Wants::default()));
+        let progress = Progress::default();
+        let exchange = std::pin::pin!(connection.exchange(&request, Wants::default(), &progress));
         let Poll::Ready(Ok(received)) = exchange.poll(&mut Context::from_waker(Waker::noop())) else { panic!() };
         received
     };
@@ -219,7 +222,7 @@ async fn a_connection_is_used_again_and_again() {
     for _ in 0..3 {
         assert!(connection.is_ready().await);
         peer.write_all(WHOLE[0]).await.unwrap();
-        let received = connection.exchange(&request, ALL).await.unwrap();
+        let received = connection.exchange(&request, ALL, &Progress::default()).await.unwrap();
         assert_eq!((received.status, received.body, connection.body()), (200, 5, &b"hello"[..]));
         assert_eq!(head::values(connection.head(), "content-length"), [b"5"]);
         let mut sent = vec![0; request.front.len()];
@@ -234,7 +237,7 @@ async fn a_connection_that_was_closed_or_received_bytes_while_idle_is_not_used()
     for is_closed in [true, false] {
         let (mut connection, mut peer) = pair(1 << 16);
         peer.write_all(WHOLE[0]).await.unwrap();
-        connection.exchange(&get(), Wants::default()).await.unwrap();
+        connection.exchange(&get(), Wants::default(), &Progress::default()).await.unwrap();
         assert!(connection.is_ready().await);
         if is_closed {
             drop(peer);
@@ -243,7 +246,10 @@ async fn a_connection_that_was_closed_or_received_bytes_while_idle_is_not_used()
         }
         assert!(!connection.is_ready().await);
         assert!(!connection.is_ready().await, "and stays unusable");
-        assert_eq!(connection.exchange(&get(), Wants::default()).await.unwrap_err().resend, Resend::Unsent);
+        assert_eq!(
+            connection.exchange(&get(), Wants::default(), &Progress::default()).await.unwrap_err().resend,
+            Resend::Unsent
+        );
     }
 }
 
@@ -260,7 +266,7 @@ async fn only_idempotent_requests_on_idle_connections_are_sent_again() {
         connection.round_trip = Duration::from_secs(60);
         if is_used {
             peer.write_all(WHOLE[0]).await.unwrap();
-            connection.exchange(&get(), Wants::default()).await.unwrap();
+            connection.exchange(&get(), Wants::default(), &Progress::default()).await.unwrap();
         }
         let request = request(method.clone(), b"");
         let ended = async {
@@ -269,16 +275,18 @@ async fn only_idempotent_requests_on_idle_connections_are_sent_again() {
             peer.write_all(response).await.unwrap();
             drop(peer);
         };
-        let (failure, ()) = tokio::join!(connection.exchange(&request, Wants::default()), ended);
+        let progress = Progress::default();
+        let (failure, ()) = tokio::join!(connection.exchange(&request, Wants::default(), &progress), ended);
         let failure = failure.unwrap_err();
         assert_eq!((failure.cause, failure.resend), (Cause::Closed, expected), "{method} {is_used} {response:?}");
     }
     // Nothing of a POST could be sent.
     let (mut connection, mut peer) = pair(1 << 16);
     peer.write_all(WHOLE[0]).await.unwrap();
-    connection.exchange(&get(), Wants::default()).await.unwrap();
+    connection.exchange(&get(), Wants::default(), &Progress::default()).await.unwrap();
     drop(peer);
-    let failure = connection.exchange(&request(Method::POST, b"body"), Wants::default()).await.unwrap_err();
+    let failure =
+        connection.exchange(&request(Method::POST, b"body"), Wants::default(), &Progress::default()).await.unwrap_err();
     assert_eq!((failure.cause, failure.resend), (Cause::Reset, Resend::Unsent));
 }
 
@@ -304,7 +312,8 @@ async fn a_response_before_the_body_was_read_counts() {
             peer.write_all(b"HTTP/1.1 413 X\r\nContent-Length: 2\r\n\r\nno").await.unwrap();
             if is_closed { None } else { Some(peer) }
         };
-        let (received, _peer) = tokio::join!(connection.exchange(&request, Wants::default()), refuse);
+        let progress = Progress::default();
+        let (received, _peer) = tokio::join!(connection.exchange(&request, Wants::default(), &progress), refuse);
         assert_eq!(received.unwrap().status, 413);
         assert!(!connection.is_ready().await, "half a request was sent");
     }
@@ -321,7 +330,8 @@ async fn a_body_larger_than_all_buffers_is_sent_whole() {
         peer.write_all(WHOLE[0]).await.unwrap();
         sent
     };
-    let (received, sent) = tokio::join!(connection.exchange(&request, Wants::default()), serve);
+    let progress = Progress::default();
+    let (received, sent) = tokio::join!(connection.exchange(&request, Wants::default(), &progress), serve);
     assert_eq!(received.unwrap().status, 200);
     assert!(sent.ends_with(&body) && connection.sent() == sent.len() as u64);
     assert!(connection.is_ready().await);
@@ -334,7 +344,8 @@ async fn a_connection_whose_exchange_was_aborted_takes_no_more_requests() {
         peer.write_all(sent).await.unwrap();
         let request = get();
         {
-            let exchange = std::pin::pin!(connection.exchange(&request, Wants::default()));
+            let progress = Progress::default();
+            let exchange = std::pin::pin!(connection.exchange(&request, Wants::default(), &progress));
             assert!(exchange.poll(&mut Context::from_waker(Waker::noop())).is_pending());
         }
         assert!(!connection.is_ready().await);

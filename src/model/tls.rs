@@ -16,7 +16,7 @@ pub struct TlsOptions {
 pub struct Identity {
     /// Certificate chain, the leaf first.
     pub cert: Vec<u8>,
-    /// Private key of the leaf: PKCS #8, PKCS #1 or SEC1.
+    /// Private key of the leaf: PKCS #8, PKCS #1 or SEC1, not encrypted.
     pub key: Vec<u8>,
 }
 

@@ -13,7 +13,6 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::fetch;
 use super::fields::{HeaderSource, PlainText};
-use super::loadgen::FieldPaths;
 use super::schema_fragments::each_given;
 use super::secret_source::{Secret, Sources, Unreadable};
 use crate::model::secret_key::SecretKey;
@@ -48,6 +47,16 @@ pub(in crate::tasks) fn bearer_token<'de, D: Deserializer<'de>>(deserializer: D)
     deserializer.deserialize_any(NoSecret(
         "expected a map, because documents must not contain tokens: set `bearerToken.file`, `bearerToken.env` or \
          `bearerToken.secretKeyRef`",
+        PhantomData,
+    ))
+}
+
+pub(in crate::tasks) fn key_passphrase<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Sources>, D::Error> {
+    deserializer.deserialize_any(NoSecret(
+        "expected a map, because documents must not contain passphrases: set `keyPassphrase.file`, `keyPassphrase.env` or \
+         `keyPassphrase.secretKeyRef`",
         PhantomData,
     ))
 }
@@ -208,20 +217,6 @@ pub(in crate::tasks) fn header_secrets(headers: &[(HeaderName, HeaderSource)], f
         HeaderSource::Secret(secret) => secret.read(files).ok(),
     };
     headers.iter().filter_map(secret).collect()
-}
-
-/// Paths of client certificate and key; each requires the other.
-pub(in crate::tasks) fn identity(
-    cert: Option<String>,
-    key: Option<String>,
-    paths: &FieldPaths,
-) -> Result<Option<(String, String)>, InputError> {
-    match (cert, key) {
-        (Some(cert), Some(key)) => Ok(Some((cert, key))),
-        (None, None) => Ok(None),
-        (Some(_), None) => Err(paths.error("key", "required with `cert`: the certificate's private key")),
-        (None, Some(_)) => Err(paths.error("cert", "required with `key`: the key's certificate")),
-    }
 }
 
 /// Reads the file that `field` names.

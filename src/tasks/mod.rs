@@ -5,6 +5,7 @@
 //! from the registry.
 
 pub mod assess;
+mod client_certificate;
 mod credentials;
 pub mod custommetrics;
 pub(crate) mod fetch;

@@ -62,6 +62,20 @@ async fn invalid_values_are_rejected_with_path_and_expectation() {
         (json!({"payloadFile": "dir"}), "with.payloadFile: cannot read `dir`: is a directory; expected a file"),
         (json!({"payloadFile": "none"}), "with.payloadFile: cannot read `none`: no such file"),
         (json!({"ca": "text"}), "with.ca: the ca file contains no usable PEM certificate: no CERTIFICATE section"),
+        (json!({"keyPassphrase": {"env": "P"}}), "with.keyPassphrase: has no effect without `cert` and `key`"),
+        (json!({"cert": "text", "key": "encrypted.key"}), "with.key: `encrypted.key` is encrypted"),
+        (
+            json!({"cert": "text", "key": "legacy.key", "keyPassphrase": {"file": "text"}}),
+            "with.key: `legacy.key` is encrypted in OpenSSL's legacy format (`Proc-Type: 4,ENCRYPTED`)",
+        ),
+        (
+            json!({"cert": "text", "key": "encrypted.key", "keyPassphrase": {"file": "text"}}),
+            "with.keyPassphrase: `encrypted.key` cannot be decrypted with this passphrase",
+        ),
+        (
+            json!({"cert": "text", "key": "encrypted.key", "keyPassphrase": {"env": "ITER8_NOT_SET"}}),
+            "with.keyPassphrase: environment variable `ITER8_NOT_SET` is not set",
+        ),
         (json!({"cert": "text"}), "with.key: required with `cert`: the certificate's private key"),
         (
             json!({"endpoints": {"get": {"qps": "x"}}}),
@@ -70,7 +84,11 @@ async fn invalid_values_are_rejected_with_path_and_expectation() {
         (json!({"endpoints": {"get": {"endpoints": {}}}}), "with.endpoints.get.endpoints: not allowed in an endpoint"),
         (json!({"name": "v1"}), "with.name: only allowed in `versionValues`"),
     ];
-    let env = TestEnv::default().directory("dir").file("text", "text");
+    let env = TestEnv::default()
+        .directory("dir")
+        .file("text", "text")
+        .file("encrypted.key", include_str!("../../testdata/tls/encrypted.key"))
+        .file("legacy.key", "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n");
     for (values, message) in cases {
         let mut with = base.clone();
         with.as_object_mut().unwrap().extend(values.as_object().unwrap().clone());

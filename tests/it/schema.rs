@@ -82,6 +82,8 @@ fn schema_and_program_accept_these_http_values() {
         json!({"basicAuth": {"username": "a", "passwordEnv": "P"}}),
         json!({"basicAuth": {"username": "a", "passwordEnv": "P", "passwordFile": null}}),
         json!({"bearerToken": {"file": "token"}, "cert": "c", "key": "k", "ca": "a"}),
+        json!({"cert": "c", "key": "k", "keyPassphrase": {"env": "P"}}),
+        json!({"cert": "c", "key": "k", "keyPassphrase": {"secretKeyRef": {"name": "n", "key": "k"}}}),
         json!({"url": "HTTPS://[::1]:8443/a?b", "parallel": true, "versionValues": [{"name": "v1"}, {"qps": 3}]}),
         json!({"url": null, "endpoints": {"a": {"url": "http://x"}, "ü.1-_": {"url": "http://y", "qps": 1}, "c": null}}),
         json!({"url": null, "versionValues": [{"url": "http://x"}, {"endpoints": {"a": {"url": "http://y"}}}]}),

@@ -1,5 +1,6 @@
 //! Opens the byte streams under a protocol: TCP to a name's addresses in turn, Unix sockets, HTTP proxies, and TLS on top.
 
+pub mod client_key;
 mod connector;
 mod endpoint;
 mod proxy;

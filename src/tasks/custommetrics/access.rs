@@ -10,8 +10,9 @@ use super::values;
 use crate::load::connect::tls::{TlsError, client_config};
 use crate::model::missing::Policies;
 use crate::model::path::FieldPath;
-use crate::model::tls::{Identity, TlsOptions};
+use crate::model::tls::TlsOptions;
 use crate::ports::Files;
+use crate::tasks::client_certificate::ClientCertificate;
 use crate::tasks::credentials::{Login, header_secrets, login, read_file, read_headers};
 use crate::tasks::fields::HeaderSource;
 use crate::tasks::secret_source::MAX_SECRET;
@@ -36,7 +37,7 @@ pub(super) struct Access {
     pub(super) retries: u32,
     login: Option<Login>,
     ca: Option<String>,
-    identity: Option<(String, String)>,
+    identity: Option<ClientCertificate>,
     skip_verify: bool,
     /// Policies for missing and doubtful values.
     pub(super) policies: Policies,
@@ -65,12 +66,7 @@ impl Access {
                 "`Authorization` cannot be combined with `basicAuth` or `bearerToken`".into(),
             ));
         }
-        let identity = match (values.cert, values.key) {
-            (Some(cert), Some(key)) => Some((cert, key)),
-            (None, None) => None,
-            (Some(_), None) => return Err(error_at("key", "required with `cert`".to_owned())),
-            (None, Some(_)) => return Err(error_at("cert", "required with `key`".to_owned())),
-        };
+        let identity = ClientCertificate::plan(values.cert, values.key, values.key_passphrase.as_ref(), &error_at)?;
         let retries = match values.retries {
             None => RETRIES,
             Some(count) if count.0 <= MAX_RETRIES => count.0 as u32,
@@ -108,12 +104,8 @@ impl Access {
         if let Some(login) = &self.login {
             headers.push((AUTHORIZATION.to_string(), text(&login.header(files, &error_at)?)));
         }
-        let pem = |field: &str, path: &str| read_file(files, field, path, MAX_SECRET, &error_at);
-        let identity = match &self.identity {
-            Some((cert, key)) => Some(Identity { cert: pem("cert", cert)?, key: pem("key", key)? }),
-            None => None,
-        };
-        let ca = self.ca.as_ref().map(|path| pem("ca", path)).transpose()?;
+        let identity = self.identity.as_ref().map(|identity| identity.read(files, &error_at)).transpose()?;
+        let ca = self.ca.as_ref().map(|path| read_file(files, "ca", path, MAX_SECRET, &error_at)).transpose()?;
         let tls = TlsOptions { ca, identity, skip_verify: self.skip_verify };
         if tls != TlsOptions::default() && files.knows_content() {
             client_config(&tls, &[]).map_err(|error| {

@@ -132,6 +132,9 @@ pub(super) struct Access {
     pub(super) cert: Option<String>,
     /// File with the private key (PEM); requires `cert`.
     pub(super) key: Option<String>,
+    /// Source of the passphrase of `key`, if it is encrypted (PKCS #8).
+    #[serde(deserialize_with = "credentials::key_passphrase")]
+    pub(super) key_passphrase: Option<Sources>,
     /// Trust any server certificate. Default: false.
     pub(super) insecure_skip_verify: Option<bool>,
     /// Outcome of objectives if the provider has no data.

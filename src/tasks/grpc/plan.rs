@@ -13,7 +13,7 @@ use crate::load::pacing::Pacer;
 use crate::load::plan::StopMode;
 use crate::model::duration::GoDuration;
 use crate::model::path::FieldPath;
-use crate::tasks::credentials::identity;
+use crate::tasks::client_certificate::ClientCertificate;
 use crate::tasks::fields::percentiles;
 use crate::tasks::loadgen::{self, FieldPaths, Layered, Plan};
 use crate::tasks::schedule::{self, Names, Rate, Schedule, ScheduleInput};
@@ -58,8 +58,7 @@ pub(super) enum Source {
 pub(super) struct Encryption {
     pub(super) server_name: Option<String>,
     pub(super) ca: Option<String>,
-    /// Paths of certificate and key.
-    pub(super) identity: Option<(String, String)>,
+    pub(super) identity: Option<ClientCertificate>,
     pub(super) skip_verify: bool,
 }
 
@@ -207,7 +206,9 @@ fn schedule(values: &GrpcValues, paths: &FieldPaths) -> Result<Schedule, InputEr
 
 /// Returns the TLS settings; `None` for plaintext, the default unless a TLS field is set.
 fn encryption(values: &GrpcValues, paths: &FieldPaths) -> Result<Option<Encryption>, InputError> {
-    let identity = identity(values.cert.clone(), values.key.clone(), paths)?;
+    let error_at = |field: &str, message: String| paths.error(field, message);
+    let (cert, key) = (values.cert.clone(), values.key.clone());
+    let identity = ClientCertificate::plan(cert, key, values.key_passphrase.as_ref(), &error_at)?;
     let skip_verify = values.skip_tls.unwrap_or(false);
     let about_tls = [
         ("cacert", values.cacert.is_some()),

@@ -22,7 +22,7 @@ use super::{descriptor_pool, descriptors};
 use crate::load::connect::tls::{TlsError, client_config};
 use crate::load::connect::{Connector, Endpoint, Route, Tls};
 use crate::load::grpc::{Envelope, Grpc, GrpcTarget, ReflectionError, reflect};
-use crate::model::tls::{Identity, TlsOptions};
+use crate::model::tls::TlsOptions;
 use crate::ports::{Env, Files, Web};
 use crate::redact::redact_url;
 use crate::tasks::TaskError;
@@ -33,7 +33,7 @@ use crate::templates::grpc_template::{CallValues, Fixed};
 use crate::templates::random::RandomBits;
 use crate::values::input::InputError;
 
-/// Maximum size of a certificate, key or metadata file.
+/// Maximum size of a file of certificates or metadata.
 const MAX_SMALL: u64 = 1 << 20;
 
 /// Timeout of one download.
@@ -151,12 +151,9 @@ fn connector(load: &GrpcLoad, files: &dyn Files) -> Result<Connector, InputError
 
 fn tls(load: &GrpcLoad, files: &dyn Files) -> Result<Option<Tls>, InputError> {
     let Some(encryption) = &load.encryption else { return Ok(None) };
-    let pem = |field: &str, path: &str| read(load, files, field, path, MAX_SMALL);
-    let identity = match &encryption.identity {
-        Some((cert, key)) => Some(Identity { cert: pem("cert", cert)?, key: pem("key", key)? }),
-        None => None,
-    };
-    let ca = encryption.ca.as_ref().map(|path| pem("cacert", path)).transpose()?;
+    let error_at = |field: &str, message: String| load.paths.error(field, message);
+    let identity = encryption.identity.as_ref().map(|identity| identity.read(files, &error_at)).transpose()?;
+    let ca = encryption.ca.as_ref().map(|path| read(load, files, "cacert", path, MAX_SMALL)).transpose()?;
     let options = TlsOptions { ca, identity, skip_verify: encryption.skip_verify };
     let options = if files.knows_content() { options } else { TlsOptions::default() };
     let config = client_config(&options, &["h2"]).map_err(|error| {

@@ -10,10 +10,12 @@ use super::field::{Call, DurationStop, Host, Messages, Metadata, Parallel, Rate}
 use crate::model::duration::{GoDuration, PositiveDuration};
 use crate::model::number::Count;
 use crate::model::path::FieldPath;
+use crate::tasks::credentials;
 use crate::tasks::fields::{AtLeastOne, Percentile, TargetUrl};
 use crate::tasks::loadgen::{Endpoints, LayeredValues, Rules, VersionLevel, required};
 use crate::tasks::schedule::{ArrivalValue, StageValue, stages_schema};
 use crate::tasks::schema_fragments::given;
+use crate::tasks::secret_source::Sources;
 use crate::values::input::{InputError, typed};
 
 /// Merge rules of the layers.
@@ -117,6 +119,9 @@ pub(super) struct GrpcValues {
     pub(super) cert: Option<String>,
     /// File with the private key (PEM); requires `cert`.
     pub(super) key: Option<String>,
+    /// Source of the passphrase of `key`, if it is encrypted (PKCS #8).
+    #[serde(rename = "keyPassphrase", deserialize_with = "credentials::key_passphrase")]
+    pub(super) key_passphrase: Option<Sources>,
     /// Trust any server certificate. Default: false.
     #[serde(rename = "skipTLS")]
     pub(super) skip_tls: Option<bool>,

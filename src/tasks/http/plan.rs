@@ -14,7 +14,8 @@ use crate::load::http::{ErrorRange, Expectations};
 use crate::load::pacing::Pacer;
 use crate::model::path::FieldPath;
 use crate::redact::redact_url;
-use crate::tasks::credentials::{Login, identity, login};
+use crate::tasks::client_certificate::ClientCertificate;
+use crate::tasks::credentials::{Login, login};
 use crate::tasks::fields::{HeaderSource, percentiles};
 use crate::tasks::loadgen::{self, FieldPaths, Layered, Plan};
 use crate::tasks::schedule::{self, Names, Rate, Schedule, ScheduleInput};
@@ -101,8 +102,7 @@ pub(super) struct Load {
     pub(super) allow_initial_errors: bool,
     pub(super) skip_verify: bool,
     pub(super) ca: Option<String>,
-    /// Paths of certificate and key.
-    pub(super) identity: Option<(String, String)>,
+    pub(super) identity: Option<ClientCertificate>,
     pub(super) route: Route,
     pub(super) template: Option<Template>,
     pub(super) paths: FieldPaths,
@@ -171,7 +171,8 @@ fn load(layered: Layered) -> Result<Load, InputError> {
     let route = route(&values, &url, &paths)?;
     let template = template(&values, &paths)?;
     let Schedule { pacer, warmup } = schedule(&values, &paths)?;
-    let identity = identity(values.cert, values.key, &paths)?;
+    let error_at = |field: &str, message: String| paths.error(field, message);
+    let identity = ClientCertificate::plan(values.cert, values.key, values.key_passphrase.as_ref(), &error_at)?;
     let insecure = values.insecure_skip_verify.unwrap_or(false);
     if insecure && values.ca.is_some() {
         return Err(paths.error("ca", "has no effect with `insecureSkipVerify: true`; set one of them"));

@@ -13,7 +13,7 @@ use super::proxy;
 use super::template::request_template;
 use crate::load::connect::tls::TlsError;
 use crate::load::http::{Http, Http2, HttpTarget, TargetError, authorization as url_authorization};
-use crate::model::tls::{Identity, TlsOptions};
+use crate::model::tls::TlsOptions;
 use crate::ports::{Files, Web};
 use crate::tasks::TaskError;
 use crate::tasks::credentials::read_headers;
@@ -51,12 +51,8 @@ pub(super) fn protocol(
         headers.insert(AUTHORIZATION, value);
     }
     let body = payload(load, files)?.or(downloaded).unwrap_or_default();
-    let pem = |field: &str, path: &str| read(load, files, field, path, MAX_SECRET);
-    let identity = match &load.identity {
-        Some((cert, key)) => Some(Identity { cert: pem("cert", cert)?, key: pem("key", key)? }),
-        None => None,
-    };
-    let ca = load.ca.as_ref().map(|path| pem("ca", path)).transpose()?;
+    let identity = load.identity.as_ref().map(|identity| identity.read(files, &error_at)).transpose()?;
+    let ca = load.ca.as_ref().map(|path| read(load, files, "ca", path, MAX_SECRET)).transpose()?;
     let template = load
         .template
         .as_ref()

@@ -116,6 +116,9 @@ pub(super) struct HttpValues {
     pub(super) cert: Option<String>,
     /// File with the private key (PEM); requires `cert`.
     pub(super) key: Option<String>,
+    /// Source of the passphrase of `key`, if it is encrypted (PKCS #8).
+    #[serde(deserialize_with = "credentials::key_passphrase")]
+    pub(super) key_passphrase: Option<Sources>,
     /// User name, and the source of the password.
     #[serde(deserialize_with = "credentials::basic_auth")]
     pub(super) basic_auth: Option<BasicAuth>,

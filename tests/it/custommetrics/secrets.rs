@@ -153,10 +153,17 @@ fn a_missing_credential_is_found_before_the_run() {
         "ca=none.pem",
         "ca=lines",
         "cert=lines",
+        "cert=lines,custommetrics.providers.p.key=encrypted.key",
+        "cert=lines,custommetrics.providers.p.key=encrypted.key,custommetrics.providers.p.keyPassphrase=hunter2",
+        "cert=lines,custommetrics.providers.p.key=encrypted.key,custommetrics.providers.p.keyPassphrase.file=wrong",
+        "cert=lines,custommetrics.providers.p.key=3des.key,custommetrics.providers.p.keyPassphrase.file=wrong",
     ] {
         let trial = Trial::of(&server, &[("m", FIRST)]).set(format!("custommetrics.providers.p.{way}"));
         trial.cli.write("empty", "\n");
         trial.cli.write("lines", "hunter2\nhunter3\n");
+        trial.cli.write("wrong", "hunter3\n");
+        trial.cli.write("encrypted.key", include_str!("../../../testdata/tls/encrypted.key"));
+        trial.cli.write("3des.key", include_str!("../../../testdata/tls/encrypted-3des.key"));
         let output = trial.run();
         output.snapshot(2);
         assert!(!output.stderr.contains("hunter"), "{output:#?}");
@@ -306,6 +313,15 @@ fn a_client_certificate_is_sent_to_a_trusted_server() {
     show(&other);
     trial.run().snapshot(0);
     trial.expect_slos(1);
+    // With an encrypted key.
+    let (certificate, encrypted) = clients.issue_encrypted();
+    trial.cli.write("cert.pem", &certificate.pem());
+    trial.cli.write("key.pem", encrypted);
+    trial.cli.write("passphrase", "hunter2\n");
+    let trial = trial.set("custommetrics.providers.p.keyPassphrase.file=passphrase");
+    std::fs::remove_dir_all(trial.cli.path("recording")).unwrap();
+    expect_kept(&trial, &["hunter2"], |_| {});
+    trial.expect_slos(0);
     // Without a certificate, and without trust.
     let bare = |more: &str| {
         let trial =

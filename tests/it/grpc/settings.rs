@@ -156,8 +156,17 @@ async fn a_client_certificate_is_sent() {
         .file("ca.pem", authority.pem.clone())
         .file("cert.pem", certificate.pem())
         .file("key.pem", key.serialize_pem());
-    let fields = json!({"cacert": "ca.pem", "cert": "cert.pem", "key": "key.pem"});
-    assert_eq!(outcomes(&run_in(&env, with(&server, "Unary", fields)).await.unwrap()), "OK×20");
+    let mut fields = json!({"cacert": "ca.pem", "cert": "cert.pem", "key": "key.pem"});
+    assert_eq!(outcomes(&run_in(&env, with(&server, "Unary", fields.clone())).await.unwrap()), "OK×20");
+    let (certificate, key) = clients.issue_encrypted();
+    let env = env.file("cert.pem", certificate.pem()).file("key.pem", key).file("passphrase", "hunter2\n");
+    fields["keyPassphrase"] = json!({"file": "passphrase"});
+    assert_eq!(outcomes(&run_in(&env, with(&server, "Unary", fields.clone())).await.unwrap()), "OK×20");
+    let env = env.file("passphrase", "hunter3");
+    let Err(iter8::tasks::TaskError::Input(error)) = run_in(&env, with(&server, "Unary", fields)).await else {
+        panic!()
+    };
+    assert_eq!(error.to_string(), "with.keyPassphrase: `key.pem` cannot be decrypted with this passphrase");
 }
 
 #[tokio::test]

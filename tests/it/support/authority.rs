@@ -25,6 +25,13 @@ impl Authority {
         (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 
+    /// A certificate for a client whose key is encrypted, and that key: its passphrase is `hunter2`.
+    pub fn issue_encrypted(&self) -> (rcgen::Certificate, &'static str) {
+        let key = rcgen::KeyPair::from_pem(include_str!("../../../testdata/tls/version1.key")).unwrap();
+        let params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap(), include_str!("../../../testdata/tls/encrypted.key"))
+    }
+
     /// A server's certificate for `name` that is valid from 2001 to the end of `year`, and its key.
     pub fn issue_until(&self, name: &str, year: i32) -> (rcgen::Certificate, rcgen::KeyPair) {
         let key = rcgen::KeyPair::generate().unwrap();

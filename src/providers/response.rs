@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::partial;
 use super::prometheus::{Data, Envelope, envelope};
-use super::reduce::Reduce;
+use super::reduce::{Aggregate, Reduce};
 use super::spec::MetricSpec;
 use super::words::{one_line, words};
 use crate::model::missing::{DoubtPolicy, ErrorKind, Missing, MissingCause};
@@ -305,6 +305,13 @@ fn of_vector(metric: &MetricSpec, expression: Option<&Filter>, samples: &[(f64, 
         (Reading { outcome: Err(_), .. }, [(_, text)]) if !is_finite(text) => {
             of_samples(metric, samples, Reduce::First)
         }
+        (Reading { outcome: Err(missing), .. }, _) if missing.cause == MissingCause::NothingToCount => {
+            // The expression's NaN may be that of one series.
+            let reading = of_samples(metric, samples, Reduce::Sum);
+            let is_unusable = |missing: &Missing| samples.len() > 1 && matches!(missing.cause, MissingCause::Error(_));
+            let outcome = reading.outcome.err().filter(is_unusable).unwrap_or(missing);
+            Reading::plain(Err(outcome))
+        }
         (reading, _) => reading,
     }
 }
@@ -329,17 +336,26 @@ fn number(text: &str) -> Result<f64, Missing> {
 /// Aggregates samples to one number.
 fn of_samples(metric: &MetricSpec, samples: &[(f64, String)], reduce: Reduce) -> Reading {
     let values: Result<Vec<f64>, Missing> = samples.iter().map(|(_, text)| number(text)).collect();
-    let outcome = match values.map(|values| reduce.of(&values)) {
-        Err(missing) => Err(missing),
-        Ok(None) => Err(absent(metric, "the result is empty")),
-        Ok(Some(value)) if value.is_nan() && samples.len() > 1 => {
-            let reason = format!("one of the {} series is NaN (such as 0/0)", samples.len());
-            Err(nothing_to_count(metric, &reason))
+    let outcome = values.and_then(|values| match reduce.of(&values) {
+        Aggregate::Value(value) => Ok(Found::One(value)),
+        Aggregate::Empty => Err(absent(metric, "the result is empty")),
+        Aggregate::Nan if samples.len() > 1 => {
+            Err(nothing_to_count(metric, &format!("all {} series are NaN (such as 0/0)", samples.len())))
         }
-        Ok(Some(value)) => finite(metric, value),
-    };
+        Aggregate::Nan => finite(metric, f64::NAN),
+        Aggregate::Mixed { nans, of } => Err(Missing::error(ErrorKind::Value, some_nan(nans, of))),
+        Aggregate::Infinite(value) => finite(metric, value),
+    });
     let raw = if let [(_, text)] = samples { Some(redact::excerpt(text, RAW)) } else { None };
     Reading { raw, ..Reading::plain(outcome) }
+}
+
+/// Explains series that are NaN beside values.
+fn some_nan(nans: usize, of: usize) -> String {
+    let are = if nans == 1 { "is" } else { "are" };
+    format!(
+        "{nans} of the {of} series {are} NaN (such as 0/0), beside values: aggregate in the query, or exclude NaN from it, such as with `>= 0`"
+    )
 }
 
 /// Treats NaN as nothing to count, because Prometheus computes it for 0/0. Infinity is an error, so that it is never mistaken for missing
@@ -355,7 +371,7 @@ fn finite(metric: &MetricSpec, value: f64) -> Result<Found, Missing> {
     }
 }
 
-/// Reads the values of a range query. NaN values are gaps, which the remark counts.
+/// Reads the values of a range query. Instants at which all series are NaN are gaps, which the remark counts.
 fn of_range(metric: &MetricSpec, series: &[Vec<(f64, String)>]) -> Reading {
     if series.is_empty() {
         let reason = "no series matches the query in that range (the result is empty)";
@@ -364,19 +380,34 @@ fn of_range(metric: &MetricSpec, series: &[Vec<(f64, String)>]) -> Reading {
     let parse = |(time, text): &(f64, String)| Ok((*time, number(text)?));
     let parsed: Result<Vec<Vec<(f64, f64)>>, Missing> =
         series.iter().map(|samples| samples.iter().map(parse).collect()).collect();
-    let mut values = match parsed {
-        Ok(series) => metric.reduce.unwrap_or(Reduce::First).of_series(&series),
+    let parsed = match parsed {
+        Ok(series) => series,
         Err(missing) => return Reading::plain(Err(missing)),
     };
-    let all = values.len();
-    values.retain(|value| !value.is_nan());
-    let gaps = all - values.len();
-    let outcome = match values {
-        values if values.iter().any(|value| value.is_infinite()) => {
-            Err(Missing::error(ErrorKind::Value, "one of the values is infinite"))
+    let instants = metric.reduce.unwrap_or(Reduce::First).of_series(&parsed);
+    let error = |reason: String| Reading::error(ErrorKind::Value, reason);
+    if instants.iter().any(|instant| matches!(instant, Aggregate::Infinite(_))) {
+        return error("one of the values is infinite".to_owned());
+    }
+    let mixed = instants.iter().find_map(|instant| match instant {
+        Aggregate::Mixed { nans, of } => Some((*nans, *of)),
+        _ => None,
+    });
+    if let Some((nans, of)) = mixed {
+        return error(format!("at one instant, {}", some_nan(nans, of)));
+    }
+    let value = |instant: &Aggregate| if let Aggregate::Value(value) = instant { Some(*value) } else { None };
+    let values: Vec<f64> = instants.iter().filter_map(value).collect();
+    let (all, gaps) = (instants.len(), instants.len() - values.len());
+    let has_values = |samples: &Vec<(f64, f64)>| samples.iter().any(|(_, value)| !value.is_nan());
+    let outcome = match values.is_empty() {
+        // The first series alone has none.
+        true if parsed.iter().any(has_values) => {
+            let reason = format!("the first of the {} series has no values; others have", parsed.len());
+            Err(Missing::error(ErrorKind::Value, reason))
         }
-        values if values.is_empty() => Err(nothing_to_count(metric, "none of the values is a number")),
-        values => Ok(Found::Many(values)),
+        true => Err(nothing_to_count(metric, "none of the values is a number")),
+        false => Ok(Found::Many(values)),
     };
     let remark = (gaps > 0).then(|| format!("{gaps} of {all} values are NaN and were left out"));
     Reading { remark, ..Reading::plain(outcome) }

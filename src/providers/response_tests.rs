@@ -188,20 +188,63 @@ fn a_range_yields_samples_without_gaps() {
 }
 
 #[test]
-fn a_nan_among_several_series_is_not_dropped() {
+fn a_nan_beside_values_is_an_error_and_nan_alone_is_nothing_to_count() {
     use Reduce::{Avg, First, Max, Min, Sum};
     let mut metric = metric(None);
+    metric.when_empty = Some("no requests".into());
     for reduce in [Sum, Max, Min, Avg] {
         metric.reduce = Some(reduce);
-        nothing_to_count(ok(&metric, &vector(&["1", "NaN", "3"])), "one of the 3 series is NaN");
+        error(
+            ok(&metric, &vector(&["1", "NaN", "3"])),
+            ErrorKind::Value,
+            "1 of the 3 series is NaN (such as 0/0), beside",
+        );
+        error(ok(&metric, &vector(&["NaN", "NaN", "3"])), ErrorKind::Value, "2 of the 3 series are NaN");
         error(ok(&metric, &vector(&["1", "NaN", "+Inf"])), ErrorKind::Value, "+Inf");
+        error(ok(&metric, &vector(&["1", "-Inf"])), ErrorKind::Value, "-Inf");
         error(ok(&metric, &vector(&["1", "many"])), ErrorKind::Value, "the value `many` is not a number");
+        nothing_to_count(ok(&metric, &vector(&["NaN", "NaN"])), "no requests");
     }
     metric.reduce = Some(First);
     assert_eq!(ok(&metric, &vector(&["1", "NaN"])).outcome, Ok(Found::One(1.0)));
-    metric.reduce = Some(Sum);
-    metric.when_empty = Some("no requests".into());
-    nothing_to_count(ok(&metric, &vector(&["1", "NaN"])), "no requests");
+    error(ok(&metric, &vector(&["NaN", "1"])), ErrorKind::Value, "exclude NaN from it, such as with `>= 0`");
+    metric.when_empty = None;
+    nothing_to_count(ok(&metric, &vector(&["NaN", "NaN"])), "all 2 series are NaN");
+}
+
+#[test]
+fn a_nan_that_an_expression_makes_of_one_series_is_an_error() {
+    let or_nan = "[.data.result[].value[1] | if . == \"NaN\" then nan else tonumber end] | add";
+    let metric = metric(Some(or_nan));
+    error(ok(&metric, &vector(&["NaN", "1"])), ErrorKind::Value, "1 of the 2 series is NaN");
+    nothing_to_count(ok(&metric, &vector(&["NaN", "NaN"])), "NaN");
+    assert_eq!(ok(&metric, &vector(&["2", "1"])).outcome, Ok(Found::One(3.0)));
+}
+
+#[test]
+fn a_nan_beside_values_at_an_instant_of_a_range_is_an_error() {
+    let matrix = |series: &[&str]| {
+        let list: Vec<String> = series.iter().map(|values| format!(r#"{{"values":[{values}]}}"#)).collect();
+        format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{}]}}}}"#, list.join(","))
+    };
+    let mut range = metric(None);
+    range.is_range = true;
+    for reduce in [Reduce::Max, Reduce::Min, Reduce::Sum, Reduce::Avg, Reduce::First] {
+        range.reduce = Some(reduce);
+        let of = |series: &[&str]| ok(&range, &matrix(series));
+        error(
+            of(&[r#"[1,"NaN"],[2,"1"]"#, r#"[1,"9"],[2,"1"]"#]),
+            ErrorKind::Value,
+            "at one instant, 1 of the 2 series",
+        );
+        nothing_to_count(of(&[r#"[1,"NaN"]"#, r#"[1,"NaN"]"#]), "none of the values is a number");
+        let gap = of(&[r#"[1,"NaN"],[2,"1"]"#, r#"[1,"NaN"],[2,"1"]"#]);
+        assert_eq!(gap.remark.as_deref(), Some("1 of 2 values are NaN and were left out"), "{reduce:?}");
+    }
+    error(ok(&range, &matrix(&["", r#"[1,"9"]"#])), ErrorKind::Value, "the first of the 2 series has no values");
+    error(ok(&range, &matrix(&[r#"[1,"NaN"]"#, r#"[2,"9"]"#])), ErrorKind::Value, "the first of the 2 series");
+    range.reduce = Some(Reduce::Min);
+    error(ok(&range, &matrix(&[r#"[1,"+Inf"]"#, r#"[1,"1"]"#])), ErrorKind::Value, "infinite");
 }
 
 #[test]
